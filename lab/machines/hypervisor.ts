@@ -1,0 +1,57 @@
+/** What runs the lab's instances. Two keep this promise: `sandbox` (real processes in a real root) and `paper` (none; for tests of scale). */
+export interface Hypervisor {
+  readonly kind: 'sandbox' | 'paper';
+  /** The disk of a base image: a small Linux with a service manager and an SSM agent. Made once, kept in the cache. */
+  baseDisk(): Promise<Disk>;
+  clone(disk: Disk): Promise<Disk>;
+  discard(disk: Disk): Promise<void>;
+  /** Resolves when its processes run and its address accepts connections. The disk is the instance's own from now on. */
+  boot(spec: GuestSpec): Promise<Guest>;
+  /** Ends every guest and removes every disk that is not in the cache. */
+  close(): Promise<void>;
+}
+
+/** The content of a volume or snapshot. */
+export interface Disk {
+  readonly id: string;
+  /** Where it lies on this machine; empty for paper. */
+  readonly path: string;
+}
+
+export interface GuestSpec {
+  readonly instanceId: string;
+  readonly disk: Disk;
+  /** 127.10.x.y: unique in the lab, and connectable. */
+  readonly address: string;
+  /** OpenSSH public keys that may log in. */
+  readonly authorizedKeys: readonly string[];
+  /** Runs at the first boot of this instance; a script or MIME multipart. */
+  readonly userData: string | undefined;
+  readonly firstBoot: boolean;
+  readonly tags: Readonly<Record<string, string>>;
+  /** The guest shut itself down (`shutdown -h`, a dead-man timer) or died. Not called for stop() and kill(). */
+  onEnd(): void;
+}
+
+export interface Guest {
+  readonly address: string;
+  /** A command as root inside the guest. `signal` ends it. */
+  exec(
+    command: readonly string[],
+    options?: { input?: string; signal?: AbortSignal; onOutput?: (chunk: Buffer) => void },
+  ): Promise<Executed>;
+  /** Whether the SSM agent's process lives in there now. */
+  agentAlive(): Promise<boolean>;
+  /** What the boot and the services wrote to the console so far. */
+  console(): string;
+  /** Connects from outside, as a load balancer would: status code of an HTTP GET, or undefined when nothing answers. */
+  http(port: number, path: string): Promise<number | undefined>;
+  /** Orderly: services first. The disk stays. */
+  stop(): Promise<void>;
+}
+
+export interface Executed {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}

@@ -1,0 +1,33 @@
+/** How long things take, in lab seconds. The defaults are what one sees on AWS, roughly. */
+export interface Timings {
+  /** RunInstances -> running. */
+  readonly boot: number;
+  /** running -> status checks ok. */
+  readonly statusChecks: number;
+  /** running -> the agent answers, where the image has one. */
+  readonly agent: number;
+  /** shutting-down -> terminated, stopping -> stopped. */
+  readonly shutdown: number;
+  /** CreateImage -> available. */
+  readonly image: number;
+  /** CopyImage -> available. */
+  readonly copy: number;
+  /** PutParameter with aws:ec2:image -> the value is there. */
+  readonly parameterCheck: number;
+  /** Register with a target group -> healthy. */
+  readonly targetHealth: number;
+  /** How often a group looks at its instances. */
+  readonly groupTick: number;
+}
+
+export const TIMINGS: Timings = {
+  boot: 8,
+  statusChecks: 20,
+  agent: 10,
+  shutdown: 5,
+  image: 15,
+  copy: 30,
+  parameterCheck: 2,
+  targetHealth: 5,
+  groupTick: 2,
+};

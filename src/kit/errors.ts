@@ -1,0 +1,65 @@
+/** How a run ended: the output `outcome` of every mode. A closed list, so that a workflow can branch on it. */
+export type Outcome = 'done' | 'unchanged' | 'planned' | 'usage' | 'access' | 'rejected' | 'timeout' | 'cancelled' | 'unknown' | 'bug';
+
+export interface Details {
+  /** What is left behind, a line each: "instance i-1 still runs, it ends itself at 14:05". */
+  readonly left?: readonly string[] | undefined;
+  /** What to do next, as a command or a line of YAML where there is one. */
+  readonly next?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** Every failure we foresee, sorted by who has to act. Anything that is not one of these is our bug, and says so. */
+export abstract class Expected extends Error {
+  abstract readonly outcome: Outcome;
+  readonly left: readonly string[];
+  readonly next: string | undefined;
+
+  constructor(message: string, details: Details = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = new.target.name;
+    this.left = details.left ?? [];
+    this.next = details.next;
+  }
+}
+
+/** The workflow's author must change something. Carries every problem at once. */
+export class UsageError extends Expected {
+  readonly outcome = 'usage';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[], details: Details = {}) {
+    const [first = 'unusable settings', ...rest] = problems;
+    super(rest.length === 0 ? first : `${problems.length} settings need attention:\n- ${problems.join('\n- ')}`, details);
+    this.problems = problems;
+  }
+}
+
+/** The account's admin must grant something. */
+export class AccessError extends Expected {
+  readonly outcome = 'access';
+}
+
+/** The image or the roll was refused. The tool worked; the answer is no. */
+export class RejectedError extends Expected {
+  readonly outcome = 'rejected';
+}
+
+/** We stopped waiting. The thing itself may still be moving. */
+export class TimeoutError extends Expected {
+  readonly outcome = 'timeout';
+}
+
+/** The run was cancelled. A normal ending: what was started is ended or reported. */
+export class CancelledError extends Expected {
+  readonly outcome = 'cancelled';
+
+  constructor(message = 'Cancelled.', details: Details = {}) {
+    super(message, details);
+  }
+}
+
+/** We can no longer look. Neither success nor failure: the next run with the same settings finds out. */
+export class UnknownError extends Expected {
+  readonly outcome = 'unknown';
+}

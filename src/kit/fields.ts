@@ -1,0 +1,124 @@
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+import { parseDuration } from './duration.ts';
+import type { Setting } from './settings.ts';
+
+/** The makers of settings. A message says what would be right, as the end of the sentence `"name" ...`. */
+
+type Extra = Partial<Pick<Setting<unknown>, 'withOnly' | 'neededBy'>>;
+
+const setting = <T>(doc: string, schema: z.ZodType<T>, extra: Extra, fallback?: string): Setting<T> => ({
+  doc,
+  schema,
+  required: fallback === undefined,
+  ...(fallback === undefined ? {} : { fallback }),
+  ...extra,
+});
+
+/** The same setting, but it need not be said. */
+export const optional = <T>(inner: Setting<T>): Setting<T | undefined> => ({ ...inner, required: false, schema: inner.schema.optional() });
+
+// Pasted text brings spaces that nobody sees; inside a value they are a mistake, around it they are nothing.
+const trimmed = (says: string) =>
+  z
+    .string({ error: says })
+    .trim()
+    .max(4096, 'is too long: at most 4096 characters')
+    .refine(value => !/[\u00a0\u200b-\u200f\u2060\ufeff]/.test(value), 'holds an invisible character: type it again');
+
+export const text = (doc: string, extra: Extra & { fallback?: string; pattern?: RegExp; says?: string } = {}): Setting<string> => {
+  const { fallback, pattern, says = 'must be text', ...rest } = extra;
+  const schema = trimmed(says);
+  return setting(doc, pattern === undefined ? schema : schema.regex(pattern, says), rest, fallback);
+};
+
+export const count = (doc: string, range: { min: number; max: number; fallback?: number } & Extra): Setting<number> => {
+  const { min, max, fallback, ...rest } = range;
+  const says = `must be a whole number from ${min} to ${max}`;
+  const schema = trimmed(says)
+    .regex(/^\d{1,15}$/, says)
+    .transform(Number)
+    .refine(value => value >= min && value <= max, says);
+  return setting(doc, schema.meta({ type: ['integer', 'string'], minimum: min, maximum: max }), rest, fallback?.toString());
+};
+
+export const flag = (doc: string, fallback: boolean, extra: Extra = {}): Setting<boolean> => {
+  const says = 'must be true or false';
+  const schema = trimmed(says)
+    .regex(/^(true|false)$/, says)
+    .transform(value => value === 'true');
+  return setting(doc, schema.meta({ type: 'boolean' }), extra, String(fallback));
+};
+
+/** In seconds, whatever the unit it was written in. */
+export const duration = (
+  doc: string,
+  extra: { fallback?: string; minSeconds?: number; maxSeconds?: number } & Extra = {},
+): Setting<number> => {
+  const { fallback, minSeconds = 0, maxSeconds = Number.MAX_SAFE_INTEGER, ...rest } = extra;
+  const schema = trimmed('must be a duration such as 90s, 45m, 1h30m or 2d').transform((raw, context) => {
+    const seconds = parseDuration(raw);
+    if (seconds !== undefined && seconds >= minSeconds && seconds <= maxSeconds) return seconds;
+    const range = seconds === undefined ? '' : ` from ${minSeconds} s to ${maxSeconds} s`;
+    context.addIssue({ code: 'custom', message: `must be a duration${range}, such as 90s, 45m, 1h30m or 2d` });
+    return z.NEVER;
+  });
+  return setting(doc, schema.meta({ type: 'string', pattern: '^([0-9]+[smhd])+$' }), rest, fallback);
+};
+
+export const oneOf = <const C extends readonly [string, ...string[]]>(
+  doc: string,
+  choices: C,
+  extra: { fallback?: C[number] } & Extra = {},
+): Setting<C[number]> => {
+  const { fallback, ...rest } = extra;
+  return setting<C[number]>(
+    doc,
+    z.enum(choices, { error: `must be one of ${choices.join(', ')}` }) as unknown as z.ZodType<C[number]>,
+    rest,
+    fallback,
+  );
+};
+
+/** Lists and maps are YAML, under `with:` as in the file. Every scalar stays the text that was written: 012345678901 is an account, not a number. */
+export const yaml = <T>(doc: string, schema: z.ZodType<T>, extra: { fallback?: string } & Extra = {}): Setting<T> => {
+  const { fallback, ...rest } = extra;
+  return setting(doc, z.preprocess(readYaml, schema) as z.ZodType<T>, rest, fallback);
+};
+
+function readYaml(raw: unknown, context: z.core.$RefinementCtx): unknown {
+  if (typeof raw !== 'string') return raw;
+  try {
+    return parseYaml(raw, { schema: 'failsafe' });
+  } catch (cause) {
+    context.issues.push({ code: 'custom', input: raw, message: `must be YAML: ${(cause as Error).message.split('\n')[0]}` });
+    return z.NEVER;
+  }
+}
+
+/** A list of texts: YAML, or simply one a line, or with commas between them. */
+export const list = (
+  doc: string,
+  extra: { fallback?: string; pattern?: RegExp; says?: string } & Extra = {},
+): Setting<readonly string[]> => {
+  const { fallback, pattern, says = 'must be text', ...rest } = extra;
+  const item = pattern === undefined ? trimmed(says).min(1, says) : trimmed(says).regex(pattern, says);
+  const split = z.preprocess(
+    (raw, context) => (typeof raw === 'string' ? asList(raw, context) : raw),
+    z.array(item, { error: 'must be a list' }),
+  );
+  const schema = split.meta({ type: ['array', 'string'], items: { type: 'string' } }) as z.ZodType<readonly string[]>;
+  return setting(doc, schema, rest, fallback);
+};
+
+const asList = (raw: string, context: z.core.$RefinementCtx): unknown => {
+  if (/^\s*(-\s|\[)/.test(raw)) return readYaml(raw, context);
+  return raw
+    .split(/[\n,]/)
+    .map(item => item.trim())
+    .filter(item => item !== '');
+};
+
+/** A map from text to text. */
+export const map = (doc: string, extra: { fallback?: string } & Extra = {}): Setting<Readonly<Record<string, string>>> =>
+  yaml(doc, z.record(z.string(), z.string({ error: 'must be text' }), { error: 'must be a map, one "key: value" a line' }), extra);

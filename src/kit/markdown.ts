@@ -1,0 +1,35 @@
+/** Markdown for job summaries. Everything that comes from outside goes through `text` or `code`: it stays text. */
+
+// Zero-width and direction marks can make a table say something else than it holds.
+const INVISIBLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+/** Untrusted text as text: no HTML, no link, no mention, no table break. */
+export const text = (raw: string): string =>
+  raw
+    .replace(/\r?\n/g, ' ')
+    .replace(INVISIBLE, '')
+    .replace(/&/g, '&amp;')
+    .replace(/</g, '&lt;')
+    .replace(/>/g, '&gt;')
+    .replace(/[\\`*_{}[\]|#~!]/g, '\\$&')
+    .replace(/@/g, '&#64;')
+    .replace(/(https?):/g, '$1&#58;');
+
+/** Untrusted text as inline code, fit for a table cell. */
+export const code = (raw: string): string => {
+  const inside = raw.replace(/\s+/g, ' ').replace(INVISIBLE, '').replace(/\|/g, '¦').replace(/`/g, 'ˋ').trim();
+  return inside === '' ? '' : `\`${inside}\``;
+};
+
+/** Untrusted lines as a block that no line of theirs can close. */
+export const block = (raw: string): string => {
+  const longest = Math.max(2, ...[...raw.matchAll(/`+/g)].map(([ticks]) => ticks.length));
+  const fence = '`'.repeat(longest + 1);
+  return `${fence}text\n${raw.replace(/\r/g, '').replace(new RegExp(INVISIBLE.source.replace('\\u000b', '\\u000c'), 'g'), '')}\n${fence}`;
+};
+
+/** Cells are markdown already: escape what comes from outside. */
+export const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |`).join('\n');
+
+export const details = (summary: string, body: string): string => `<details><summary>${text(summary)}</summary>\n\n${body}\n\n</details>`;

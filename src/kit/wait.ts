@@ -1,0 +1,40 @@
+import { RejectedError, TimeoutError } from './errors.ts';
+
+/** What one look at a slow thing tells. The judge is pure; the loop below is the only place that sleeps. */
+export type Look<T> =
+  | { readonly state: 'waiting'; readonly note: string }
+  | { readonly state: 'done'; readonly value: T }
+  | { readonly state: 'failed'; readonly why: string };
+
+export interface Wait<T> {
+  /** What is waited for, as the subject of a sentence: "Instance i-1". */
+  readonly what: string;
+  readonly everySeconds: number;
+  readonly atMostSeconds: number;
+  look(): Promise<Look<T>>;
+  /** What to do when the time is up. */
+  readonly next?: string;
+}
+
+export interface WaitWorld {
+  readonly clock: { now(): number; sleep(ms: number): Promise<void> };
+  readonly report: { info(message: string): void };
+}
+
+/** Looks until it is done, has failed, or the time is up. Says a line when something changes, not at every look. */
+export async function waitFor<T>(wait: Wait<T>, { clock, report }: WaitWorld): Promise<T> {
+  const deadline = clock.now() + wait.atMostSeconds * 1000;
+  let lastNote = '';
+  for (;;) {
+    const seen = await wait.look();
+    if (seen.state === 'done') return seen.value;
+    if (seen.state === 'failed') throw new RejectedError(`${wait.what}: ${seen.why}`);
+    if (seen.note !== lastNote) report.info(`${wait.what}: ${seen.note}`);
+    lastNote = seen.note;
+    if (clock.now() >= deadline) {
+      const message = `${wait.what}: gave up after ${wait.atMostSeconds} s. Last seen: ${seen.note}.`;
+      throw new TimeoutError(message, { next: wait.next });
+    }
+    await clock.sleep(Math.min(wait.everySeconds * 1000, Math.max(deadline - clock.now(), 1)));
+  }
+}

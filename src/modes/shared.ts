@@ -1,0 +1,52 @@
+import { flag, list, optional, text } from '../kit/fields.ts';
+
+/** Settings that several modes have. One key has one meaning in all of them. */
+
+export const FAMILY = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$/;
+const ENVIRONMENT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+
+export const family = text('The images of one application: the value of their tag `ami-action:family`.', {
+  pattern: FAMILY,
+  says: 'must be 1 to 100 letters, digits, "-", "_", "." or "/", starting with a letter or digit',
+});
+
+export const environment = text('stage, prod, ...: who runs the image.', {
+  pattern: ENVIRONMENT,
+  says: 'must be 1 to 63 letters, digits, "-", "_" or ".", starting with a letter or digit',
+});
+
+/** Every mode has these. */
+export const common = {
+  region: text('AWS region. Default: what the environment says (`AWS_REGION`).', {
+    pattern: /^[a-z]{2}(-[a-z]+)+-\d$/,
+    says: 'must be a region such as eu-central-1',
+  }),
+  roleToAssume: optional(
+    text(
+      'ARN of the role to work with; the action exchanges the OIDC token itself and renews it. Default: the credentials of the environment.',
+      {
+        pattern: /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/,
+        says: 'must be the ARN of a role, such as arn:aws:iam::111122223333:role/ami-delivery',
+      },
+    ),
+  ),
+  allowedAccountIds: optional(
+    list('Accounts that this may write to; checked before the first write.', {
+      pattern: /^\d{12}$/,
+      says: 'must be a 12-digit account ID',
+      withOnly: true,
+    }),
+  ),
+  tagPrefix: text("Prefix of the tags that carry an image's identity.", {
+    fallback: 'ami-action:',
+    pattern: /^(?!aws:)[\w.:/=+@-]{0,60}$/,
+    says: 'must be a prefix of at most 60 letters, digits and . : / = + - @ _, and not start with "aws:"',
+  }),
+  commitTag: text('Tag that holds the commit, for teams that have one already. Default: `ami-action:commit`.', {
+    fallback: 'ami-action:commit',
+    pattern: /^(?!aws:)[\w .:/=+@-]{1,128}$/,
+    says: 'must be a tag key, and not start with "aws:"',
+  }),
+};
+
+export const dryRun = (fallback: boolean) => flag('Print the plan of a real run and change nothing.', fallback, { withOnly: true });

@@ -1,0 +1,211 @@
+import type { Architecture, Image, Tags } from './domain/image.ts';
+
+/** Everything outside this process that a mode may touch. A mode names the part it needs: `run(wanted, world: Powers<'images'>)`. */
+export interface World<P extends keyof Place = keyof Place> {
+  readonly clock: Clock;
+  readonly report: Reporter;
+  readonly run: Run;
+  readonly journal: Journal;
+  readonly packer: Packer;
+  /** The ports of one account and region. Cheap; clients are made when first used, and shared. */
+  at(where: Where): Pick<Place, P>;
+}
+
+export type Powers<P extends keyof Place, W extends keyof World = never> = Pick<World<P>, 'at' | 'clock' | 'report' | 'run' | W>;
+
+export interface Where {
+  readonly region: string;
+  /** Assumed from the action's own credentials: how another account is reached. */
+  readonly role?: string | undefined;
+}
+
+/** One account in one region. */
+export interface Place {
+  readonly account: Account;
+  readonly images: Images;
+  readonly machines: Machines;
+  readonly commands: Commands;
+  readonly parameters: Parameters;
+}
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Rejects with CancelledError when the run is cancelled. */
+  sleep(ms: number): Promise<void>;
+}
+
+export interface Reporter {
+  /** A phase of the work: a group in the log, a line in the timeline. */
+  step<T>(title: string, work: () => Promise<T>): Promise<T>;
+  info(message: string): void;
+  warn(message: string): void;
+  debug(message: string): void;
+  /** Untrusted output, a line of it: never interpreted, whatever it says. */
+  foreign(line: string): void;
+  /** Markdown for the job summary; everything from outside must be escaped (kit/markdown.ts). */
+  summary(markdown: string): void;
+  /** From now on never shown. */
+  mask(secret: string): void;
+}
+
+/** Facts about the run, from the runner's environment. */
+export interface Run {
+  readonly repository: string;
+  readonly commit: string;
+  /** As GitHub says it: refs/heads/main. */
+  readonly ref: string;
+  readonly id: string;
+  readonly attempt: string;
+  readonly job: string;
+  readonly actor: string;
+  readonly url: string;
+  readonly workspace: string;
+  /** Emptied by the runner after the job. */
+  readonly temp: string;
+  /** Fires when the workflow is cancelled. */
+  readonly cancelled: AbortSignal;
+}
+
+/** What `post:` must end if we do not get to it ourselves. Written before the thing exists. */
+export interface Journal {
+  remember(entry: JournalEntry): void;
+  forget(entry: JournalEntry): void;
+}
+
+export type JournalEntry =
+  | { readonly kind: 'instance'; readonly region: string; readonly token: string }
+  | { readonly kind: 'process'; readonly pid: number; readonly log: string }
+  | { readonly kind: 'file'; readonly path: string };
+
+export interface Account {
+  id(): Promise<string>;
+}
+
+export interface ImageQuery {
+  /** Every pair must match. */
+  readonly tags?: Tags;
+  readonly names?: readonly string[];
+  readonly ids?: readonly string[];
+  /** "self", "amazon", an account; default self. */
+  readonly owners?: readonly string[];
+  /** Also images that others share with this account. */
+  readonly shared?: boolean;
+  readonly includeDisabled?: boolean;
+}
+
+export interface Images {
+  get(id: string): Promise<Image | undefined>;
+  /** All pages; no order is promised. */
+  find(query: ImageQuery): Promise<readonly Image[]>;
+  /** On images, snapshots, instances alike. */
+  tag(ids: readonly string[], tags: Tags): Promise<void>;
+  untag(ids: readonly string[], keys: readonly string[]): Promise<void>;
+}
+
+export interface MachineSpec {
+  readonly imageId: string;
+  readonly instanceType: string;
+  readonly subnetId?: string | undefined;
+  readonly securityGroupIds?: readonly string[];
+  readonly instanceProfile?: string | undefined;
+  readonly userData?: string | undefined;
+  readonly tags: Tags;
+  /** At most 64 ASCII characters; the same token is the same instance. */
+  readonly token: string;
+}
+
+export interface Machine {
+  readonly id: string;
+  readonly imageId: string;
+  readonly state: 'pending' | 'running' | 'shutting-down' | 'terminated' | 'stopping' | 'stopped';
+  readonly stateReason: string;
+  readonly tags: Tags;
+  readonly launchedAt: Date;
+  readonly privateIp: string | undefined;
+}
+
+export interface Machines {
+  launch(spec: MachineSpec): Promise<Machine>;
+  get(id: string): Promise<Machine | undefined>;
+  /** In any state, all pages. */
+  tagged(tags: Tags): Promise<readonly Machine[]>;
+  terminate(ids: readonly string[]): Promise<void>;
+  /** The last 64 KiB that the machine wrote to its console; may be empty for minutes. */
+  console(id: string): Promise<string>;
+  /** Architectures that an instance type can run; undefined for a type that does not exist here. */
+  architectures(instanceType: string): Promise<readonly Architecture[] | undefined>;
+}
+
+export interface CommandResult {
+  /** https://docs.aws.amazon.com/systems-manager/latest/userguide/monitor-commands.html */
+  readonly status: 'Pending' | 'InProgress' | 'Delayed' | 'Success' | 'Cancelled' | 'TimedOut' | 'Failed' | 'Cancelling';
+  readonly detail: string;
+  /** -1 until it has started, or when it never did. */
+  readonly exitCode: number;
+  /** The first 24,000 characters. */
+  readonly output: string;
+  /** The first 8,000 characters. */
+  readonly errors: string;
+}
+
+export interface Commands {
+  /** The agent's ping status; undefined until it has registered. */
+  agent(instanceId: string): Promise<'Online' | 'ConnectionLost' | 'Inactive' | undefined>;
+  send(order: {
+    instanceId: string;
+    script: readonly string[];
+    timeoutSeconds: number;
+    comment: string;
+    shell: 'sh' | 'powershell';
+  }): Promise<string>;
+  /** Undefined while the API does not know the command yet: it is eventually consistent. */
+  result(commandId: string, instanceId: string): Promise<CommandResult | undefined>;
+}
+
+export interface Parameter {
+  readonly name: string;
+  readonly value: string;
+  readonly version: number;
+  readonly type: string;
+  readonly dataType: string;
+  readonly description: string;
+  readonly writtenAt: Date;
+}
+
+export interface Parameters {
+  read(name: string): Promise<Parameter | undefined>;
+  /** Returns the version it became. 200 does not mean stored: `aws:ec2:image` is checked later, so read it back. */
+  write(parameter: { name: string; value: string; description: string; existing: Parameter | undefined }): Promise<number>;
+  /** Newest first; AWS keeps 100. */
+  history(name: string): Promise<readonly Parameter[]>;
+  remove(name: string): Promise<void>;
+}
+
+export interface PackerBuild {
+  /** Absolute path of a Packer that was verified. */
+  readonly binary: string;
+  /** Directory or file, absolute. */
+  readonly template: string;
+  readonly variables: Readonly<Record<string, string>>;
+  readonly varFiles: readonly string[];
+  readonly only: readonly string[];
+  readonly except: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export interface PackerEnded {
+  readonly exitCode: number | undefined;
+  readonly signal: string | undefined;
+}
+
+export interface Packer {
+  /** From PATH if the version fits, else the vendor's archive, else built from source. */
+  ensure(version: string): Promise<{ binary: string; version: string; from: 'path' | 'archive' | 'source' }>;
+  /** Names of the variables that the template declares. */
+  declared(template: string): Promise<ReadonlySet<string>>;
+  init(build: PackerBuild, onLine: (line: string) => void): Promise<PackerEnded>;
+  validate(build: PackerBuild, onLine: (line: string) => void): Promise<PackerEnded>;
+  /** Lines of `-machine-readable`. Survives our death; SIGTERM on cancel. */
+  build(build: PackerBuild, onLine: (line: string) => void): Promise<PackerEnded>;
+}
