@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto';
+import { type Image, identity, type TagScheme } from './image.ts';
+
+/**
+ * What validation found, as one tag value on the image and its snapshots: `passed 2026-05-01T12:00:00Z checks:<hash> seal:<hash>`.
+ *
+ * The seal binds the value to this image ID and these checks, so a tag that was copied from another image (CopyImage with tags does that) or typed by hand
+ * does not pass. It is no signature: whoever may write `ami-action:*` tags can make one. IAM keeps everybody else out, with a deny on `ec2:CreateTags` and
+ * `ec2:DeleteTags` under `"ForAnyValue:StringLike": { "aws:TagKeys": "ami-action:*" }`.
+ * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html
+ */
+export interface Verdict {
+  readonly result: 'passed' | 'failed';
+  /** Hash of the declared checks that were run: `checksHash`. */
+  readonly checks: string;
+  readonly at: Date;
+  /** For a copy: the image that was validated in its stead. */
+  readonly source?: string | undefined;
+}
+
+/** `none`: never validated. `foreign`: a value that does not belong to this image, as good as none. */
+export type Judged =
+  | { readonly result: 'passed' | 'failed'; readonly because: string; readonly verdict: Verdict }
+  | { readonly result: 'none' | 'foreign'; readonly because: string; readonly verdict?: undefined };
+
+const SHAPE =
+  /^(passed|failed) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) checks:([0-9a-f]{32})(?: source:(ami-[0-9a-f]{8,17}))? seal:([0-9a-f]{32})$/;
+
+/** Half of SHA-256: four parts must fit the 256 characters of a tag. */
+export const shortHash = (content: string): string => createHash('sha256').update(content).digest('hex').slice(0, 32);
+
+/** The value of the tag `ami-action:verdict` for this image. */
+export function verdictValue(imageId: string, { result, checks, at, source }: Verdict): string {
+  const when = `${at.toISOString().slice(0, 19)}Z`;
+  const said = `${result} ${when} checks:${checks}${source === undefined ? '' : ` source:${source}`}`;
+  return `${said} seal:${shortHash(`ami-action verdict\n${imageId}\n${said}`)}`;
+}
+
+/** What an image's tags say about its validation, and why. Anything but `passed` must not reach an environment. */
+export function verdictOf(image: Pick<Image, 'id' | 'tags'>, scheme: TagScheme): Judged {
+  const value = identity(image, scheme, 'verdict');
+  if (value === undefined || value === '') return { result: 'none', because: 'never validated' };
+  const parts = SHAPE.exec(value);
+  if (parts === null) return { result: 'foreign', because: `its verdict tag was not written by validate: "${value.slice(0, 60)}"` };
+  const verdict: Verdict = {
+    result: parts[1] as Verdict['result'],
+    at: new Date(parts[2] as string),
+    checks: parts[3] as string,
+    source: parts[4],
+  };
+  if (Number.isNaN(verdict.at.getTime()) || verdictValue(image.id, verdict) !== value) {
+    return { result: 'foreign', because: 'its verdict tag belongs to another image (copied along with the tags, or written by hand)' };
+  }
+  const through = verdict.source === undefined ? '' : ` as ${verdict.source}, which it is a copy of`;
+  return { result: verdict.result, because: `${verdict.result} validation at ${parts[2]}${through}`, verdict };
+}
+
+/** Whether an image may go to an environment. `requiredChecks`: the hash that the verdict must be about; a verdict over other checks does not count. */
+export function mayPass(image: Pick<Image, 'id' | 'tags'>, scheme: TagScheme, requiredChecks?: string): { ok: boolean; because: string } {
+  const judged = verdictOf(image, scheme);
+  if (judged.result !== 'passed') return { ok: false, because: judged.because };
+  if (requiredChecks === undefined || judged.verdict.checks === requiredChecks) return { ok: true, because: judged.because };
+  return {
+    ok: false,
+    because: `${judged.because}, but over other checks (${judged.verdict.checks}) than are required (${requiredChecks})`,
+  };
+}
+
+/**
+ * The value that a copy of `source` carries: the source's own verdict, sealed to the copy's ID and naming what was validated. Undefined where the source has none.
+ * Only whoever made the copy, or has compared the identities, may write it.
+ */
+export function inheritedVerdict(copyId: string, source: Pick<Image, 'id' | 'tags'>, scheme: TagScheme): string | undefined {
+  const { verdict } = verdictOf(source, scheme);
+  return verdict === undefined ? undefined : verdictValue(copyId, { ...verdict, source: verdict.source ?? source.id });
+}
