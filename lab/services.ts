@@ -1,0 +1,53 @@
+import * as autoScaling from '@aws-sdk/client-auto-scaling';
+import * as ec2 from '@aws-sdk/client-ec2';
+import * as elb from '@aws-sdk/client-elastic-load-balancing-v2';
+import * as ssm from '@aws-sdk/client-ssm';
+import * as sts from '@aws-sdk/client-sts';
+import type { Operations } from './operation.ts';
+
+/** How a service speaks on the wire: https://smithy.io/2.0/aws/protocols/index.html */
+export type Protocol = 'ec2' | 'query' | 'json';
+
+export interface Service {
+  readonly protocol: Protocol;
+  /** As the official client says it: in `xmlns` of answers, and for JSON before the dot of X-Amz-Target. */
+  readonly namespace: string;
+  /** Exports of the SDK client; its `<Operation>$` are the schemas of every operation that AWS has. */
+  readonly schemas: object;
+  /** What the lab can do. Several rooms may add to one service. */
+  readonly operations: Operations;
+}
+
+/** By service name, as in the credential scope of a signature. A room adds its table by one import and one spread. */
+export const SERVICES: Readonly<Record<string, Service>> = {
+  ec2: {
+    protocol: 'ec2',
+    namespace: 'http://ec2.amazonaws.com/doc/2016-11-15/',
+    schemas: ec2,
+    operations: {},
+  },
+  autoscaling: {
+    protocol: 'query',
+    namespace: 'http://autoscaling.amazonaws.com/doc/2011-01-01/',
+    schemas: autoScaling,
+    operations: {},
+  },
+  elasticloadbalancing: {
+    protocol: 'query',
+    namespace: 'http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/',
+    schemas: elb,
+    operations: {},
+  },
+  ssm: {
+    protocol: 'json',
+    namespace: 'AmazonSSM',
+    schemas: ssm,
+    operations: {},
+  },
+  sts: {
+    protocol: 'query',
+    namespace: 'https://sts.amazonaws.com/doc/2011-06-15/',
+    schemas: sts,
+    operations: {},
+  },
+};
