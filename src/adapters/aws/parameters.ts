@@ -1,0 +1,93 @@
+import {
+  DeleteParameterCommand,
+  GetParameterCommand,
+  GetParameterHistoryCommand,
+  type ParameterHistory,
+  PutParameterCommand,
+  type PutParameterCommandInput,
+  type Parameter as SsmParameter,
+  type SSMClient,
+} from '@aws-sdk/client-ssm';
+import { RejectedError } from '../../kit/errors.ts';
+import type { Parameter, Parameters, ParameterWrite } from '../../world.ts';
+import { asExpected, isCode } from './errors.ts';
+import { allPages } from './pages.ts';
+
+export const ssmParameters = (client: SSMClient): Parameters => ({
+  async read(name) {
+    const seen = await client
+      .send(new GetParameterCommand({ Name: name }))
+      .catch(orMissing)
+      .catch(asExpected(`read the parameter ${name}`));
+    return seen?.Parameter === undefined ? undefined : parsed(name, seen.Parameter);
+  },
+
+  async write(parameter) {
+    const written = await client
+      .send(new PutParameterCommand(putInput(parameter)))
+      .catch(orExplained(parameter.name))
+      .catch(asExpected(`write the parameter ${parameter.name}`));
+    return written.Version ?? 0;
+  },
+
+  async history(name) {
+    const all = await allPages(async token => {
+      const page = await client
+        .send(new GetParameterHistoryCommand({ Name: name, MaxResults: 50, NextToken: token }))
+        .catch(orMissing)
+        .catch(asExpected(`read the history of the parameter ${name}`));
+      return { items: page?.Parameters, next: page?.NextToken };
+    });
+    return all
+      .map(entry => ({ ...parsed(name, entry), description: entry.Description ?? '', labels: entry.Labels ?? [] }))
+      .sort((a, b) => b.version - a.version);
+  },
+
+  async remove(name) {
+    await client
+      .send(new DeleteParameterCommand({ Name: name }))
+      .catch(orMissing)
+      .catch(asExpected(`remove the parameter ${name}`));
+  },
+});
+
+const parsed = (name: string, seen: SsmParameter | ParameterHistory): Parameter => ({
+  name,
+  value: seen.Value ?? '',
+  version: seen.Version ?? 0,
+  type: seen.Type ?? 'String',
+  dataType: seen.DataType ?? 'text',
+  writtenAt: seen.LastModifiedDate ?? new Date(0),
+});
+
+// An overwrite does not say the type, which cannot change; but it must say the data type, or the value is no longer checked.
+// https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-ec2-aliases.html
+const putInput = ({ name, value, description, existing }: ParameterWrite): PutParameterCommandInput => ({
+  Name: name,
+  Value: value,
+  Description: description.slice(0, 1024),
+  ...(existing === undefined
+    ? { Type: 'String', DataType: 'aws:ec2:image', Overwrite: false }
+    : { DataType: existing.dataType, Overwrite: true }),
+});
+
+const orMissing = (cause: unknown): undefined => {
+  if (isCode(cause, 'ParameterNotFound')) return undefined;
+  throw cause;
+};
+
+// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html#API_PutParameter_Errors
+const orExplained =
+  (name: string) =>
+  (cause: unknown): never => {
+    if (isCode(cause, 'ParameterMaxVersionLimitExceeded')) {
+      throw new RejectedError(`${name} has 100 versions and its oldest carries a label, so AWS takes no further one.`, {
+        cause,
+        next: `Move the label to a newer version: aws ssm label-parameter-version --name ${name} --labels <label>`,
+      });
+    }
+    if (isCode(cause, 'ParameterAlreadyExists')) {
+      throw new RejectedError(`Somebody else just made the parameter ${name}.`, { cause, next: 'Run the job again.' });
+    }
+    throw cause;
+  };
