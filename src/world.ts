@@ -169,16 +169,29 @@ export interface Parameter {
   readonly version: number;
   readonly type: string;
   readonly dataType: string;
-  readonly description: string;
   readonly writtenAt: Date;
+}
+
+/** Only the history tells what was said about a version. */
+export interface ParameterVersion extends Parameter {
+  readonly description: string;
+  readonly labels: readonly string[];
+}
+
+export interface ParameterWrite {
+  readonly name: string;
+  readonly value: string;
+  readonly description: string;
+  /** What is there now; undefined makes the parameter, and fails if somebody else just did. */
+  readonly existing: Parameter | undefined;
 }
 
 export interface Parameters {
   read(name: string): Promise<Parameter | undefined>;
   /** Returns the version it became. 200 does not mean stored: `aws:ec2:image` is checked later, so read it back. */
-  write(parameter: { name: string; value: string; description: string; existing: Parameter | undefined }): Promise<number>;
-  /** Newest first; AWS keeps 100. */
-  history(name: string): Promise<readonly Parameter[]>;
+  write(parameter: ParameterWrite): Promise<number>;
+  /** Newest first; AWS keeps 100. Empty where there is no such parameter. */
+  history(name: string): Promise<readonly ParameterVersion[]>;
   remove(name: string): Promise<void>;
 }
 
