@@ -6,6 +6,8 @@ export interface Details {
   readonly left?: readonly string[] | undefined;
   /** What to do next, as a command or a line of YAML where there is one. */
   readonly next?: string | undefined;
+  /** Outputs that are known although the run failed: a partial list, a verdict. */
+  readonly outputs?: Readonly<Record<string, unknown>> | undefined;
   readonly cause?: unknown;
 }
 
@@ -14,12 +16,14 @@ export abstract class Expected extends Error {
   abstract readonly outcome: Outcome;
   readonly left: readonly string[];
   readonly next: string | undefined;
+  readonly outputs: Readonly<Record<string, unknown>>;
 
   constructor(message: string, details: Details = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = new.target.name;
     this.left = details.left ?? [];
     this.next = details.next;
+    this.outputs = details.outputs ?? {};
   }
 }
 

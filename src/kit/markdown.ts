@@ -1,7 +1,8 @@
 /** Markdown for job summaries. Everything that comes from outside goes through `text` or `code`: it stays text. */
 
-// Zero-width and direction marks can make a table say something else than it holds.
-const INVISIBLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+// Control, zero-width and direction marks can make a table say something else than it holds.
+const INVISIBLE = /[\p{C}\u2028\u2029]/gu;
+const INVISIBLE_IN_BLOCK = /[^\P{C}\n\t]|[\u2028\u2029]/gu;
 
 /** Untrusted text as text: no HTML, no link, no mention, no table break. */
 export const text = (raw: string): string =>
@@ -25,7 +26,7 @@ export const code = (raw: string): string => {
 export const block = (raw: string): string => {
   const longest = Math.max(2, ...[...raw.matchAll(/`+/g)].map(([ticks]) => ticks.length));
   const fence = '`'.repeat(longest + 1);
-  return `${fence}text\n${raw.replace(/\r/g, '').replace(new RegExp(INVISIBLE.source.replace('\\u000b', '\\u000c'), 'g'), '')}\n${fence}`;
+  return `${fence}text\n${raw.replace(INVISIBLE_IN_BLOCK, '')}\n${fence}`;
 };
 
 /** Cells are markdown already: escape what comes from outside. */

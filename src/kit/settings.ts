@@ -33,9 +33,17 @@ export interface Source {
 
 export const kebab = (key: string): string => key.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
 
-/** Reads all settings of a mode from its sources, then complains once about everything that is wrong. */
-export function readSettings<S extends Settings>(settings: S, sources: readonly Source[], known: ReadonlySet<string>): Values<S> {
-  const problems = sources.flatMap(source => strangers(source, settings, known));
+/**
+ * Reads all settings of a mode from its sources, then complains once about everything that is wrong: `found` are the
+ * problems that somebody saw before.
+ */
+export function readSettings<S extends Settings>(
+  settings: S,
+  sources: readonly Source[],
+  known: ReadonlySet<string>,
+  found: readonly string[] = [],
+): Values<S> {
+  const problems = [...found, ...sources.flatMap(source => strangers(source, settings, known))];
   const values: Record<string, unknown> = {};
   for (const [key, setting] of Object.entries(settings)) {
     const name = kebab(key);

@@ -1,0 +1,97 @@
+import { z } from 'zod';
+import { kebab, type Setting, type Settings } from '../src/kit/settings.ts';
+import { type AnyMode, CONFIG_FILE } from '../src/main.ts';
+
+/** The texts that are generated from the modes' declarations. */
+
+type Modes = Readonly<Record<string, AnyMode>>;
+
+/** Most settings that a mode shows first; every further one names the user who needs it. */
+const FIRST = 12;
+
+interface Declared {
+  readonly name: string;
+  readonly setting: Setting<unknown>;
+  readonly modes: readonly string[];
+}
+
+/** One key has one meaning in all modes, so it has one text. */
+function everySetting(modes: Modes): Declared[] {
+  const all = new Map<string, Declared>();
+  for (const [mode, { settings }] of Object.entries(modes)) {
+    for (const [key, setting] of Object.entries(settings)) {
+      const name = kebab(key);
+      const known = all.get(name);
+      if (known !== undefined && known.setting.doc !== setting.doc) throw new Error(`"${name}" means one thing in ${known.modes[0]} and another in ${mode}`);
+      all.set(name, { name, setting, modes: [...(known?.modes ?? []), mode] });
+    }
+  }
+  return [...all.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+const plain = (markdown: string) => markdown.replace(/`/g, '');
+
+export function actionYaml(modes: Modes): string {
+  const names = Object.keys(modes);
+  const input = (name: string, description: string, required = false) => [`  ${name}:`, `    description: ${JSON.stringify(description)}`, `    required: ${required}`];
+  const outputs = new Map(Object.values(modes).flatMap(mode => Object.entries(mode.outputs).map(([key, doc]) => [kebab(key), doc] as const)));
+  return [
+    // No defaults here: the runner would hand them over as if the user had said them, and the file could never win.
+    'inputs:',
+    ...input('mode', `What to do: ${names.join(', ')}.`, true),
+    ...input('config', `File with settings, in the repository; ${CONFIG_FILE} unless said otherwise.`),
+    ...everySetting(modes).flatMap(({ name, setting, modes: of }) => input(name, `${plain(setting.doc)} (${of.length === names.length ? 'every mode' : of.join(', ')})`)),
+    'outputs:',
+    ...[['outcome', OUTCOME] as const, ...[...outputs].sort()].flatMap(([name, doc]) => [`  ${name}:`, `    description: ${JSON.stringify(plain(doc))}`]),
+  ].join('\n');
+}
+
+const OUTCOME = 'How the run ended: done, unchanged, planned, usage, access, rejected, timeout, cancelled, unknown or bug.';
+
+const cell = (text: string) => text.replace(/\|/g, '\\|').replace(/\s*\n\s*/g, ' ');
+
+const row = (name: string, setting: Setting<unknown>) => {
+  const fallback = setting.required ? '_required_' : setting.fallback === undefined || setting.fallback === '' ? '' : `\`${cell(setting.fallback)}\``;
+  const needed = setting.neededBy === undefined ? '' : ` _For ${cell(setting.neededBy)}._`;
+  return `| \`${name}\` | ${fallback} | ${cell(setting.doc)}${setting.withOnly ? ' Only under `with:`.' : ''}${needed} |`;
+};
+
+/** Settings and outputs of one mode, for the README. */
+export function tables({ settings, outputs }: AnyMode): string {
+  const all = Object.entries(settings).map(([key, setting]) => [kebab(key), setting] as const);
+  const first = all.filter(([, setting]) => setting.neededBy === undefined);
+  const further = all.filter(([, setting]) => setting.neededBy !== undefined);
+  if (first.length > FIRST) throw new Error(`${first.length} settings are shown first, at most ${FIRST} may be: say who needs ${first.slice(FIRST).map(([name]) => name)}`);
+  const table = (rows: typeof all) => ['| Setting | Default | Meaning |', '| --- | --- | --- |', ...rows.map(([name, setting]) => row(name, setting))].join('\n');
+  const more = further.length === 0 ? [] : [`<details><summary>${further.length} more settings</summary>\n\n${table(further)}\n\n</details>`];
+  const out = ['| Output | Meaning |', '| --- | --- |', ...Object.entries(outputs).map(([key, doc]) => `| \`${kebab(key)}\` | ${cell(doc)} |`)].join('\n');
+  return [table(first), ...more, out].join('\n\n');
+}
+
+/** JSON Schema of the repository's file: editors complete and check it. */
+export function schema(modes: Modes): object {
+  const properties = Object.fromEntries(
+    everySetting(modes)
+      .filter(({ setting }) => !setting.withOnly)
+      .map(({ name, setting }) => [name, { description: plain(setting.doc), ...inFile(setting) }]),
+  );
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    title: `Settings of ami-action (${CONFIG_FILE})`,
+    type: 'object',
+    additionalProperties: false,
+    properties: {
+      ...properties,
+      environments: {
+        description: 'Settings of one environment; they win over the top of the file.',
+        type: 'object',
+        additionalProperties: { type: 'object', additionalProperties: false, properties },
+      },
+    },
+  };
+}
+
+function inFile(setting: Setting<unknown>): object {
+  const { $schema: _, ...rest } = z.toJSONSchema(setting.schema, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown>;
+  return setting.fallback === undefined ? rest : { ...rest, default: setting.fallback };
+}

@@ -1,0 +1,42 @@
+// action.yml, the README's tables and the JSON Schema of .github/ami.yml say nothing by themselves: the modes do, and this
+// script writes it down.
+//   npm run contract            writes what is stale
+//   npm run contract -- --check fails when something is
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { modes } from '../src/main.ts';
+import { actionYaml, schema, tables } from './contract-parts.ts';
+
+const root = new URL('..', import.meta.url);
+const check = process.argv.includes('--check');
+let stale = 0;
+
+function write(path: string, after: string): void {
+  const file = fileURLToPath(new URL(path, root));
+  const before = readFileSync(file, 'utf8');
+  if (before === after) return;
+  stale += 1;
+  if (check) console.error(`${path} is stale: run "npm run contract"`);
+  else writeFileSync(file, after);
+}
+
+/** Replaces what stands between two marks, and insists that they are there. */
+function between(content: string, open: string, close: string, inside: string): string {
+  const from = content.indexOf(open);
+  const to = content.indexOf(close);
+  if (from < 0 || to < from) throw new Error(`there is no block ${open} ... ${close}`);
+  return `${content.slice(0, from + open.length)}\n${inside}\n${content.slice(to)}`;
+}
+
+const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
+
+write('action.yml', between(read('action.yml'), '# <generated>', '# </generated>', actionYaml(modes)));
+write('ami.schema.json', `${JSON.stringify(schema(modes), null, 2)}\n`);
+
+let readme = read('README.md');
+for (const [name, mode] of Object.entries(modes)) {
+  readme = between(readme, `<!-- <${name}> -->`, `<!-- </${name}> -->`, tables(mode));
+}
+write('README.md', readme);
+
+if (check && stale > 0) process.exitCode = 1;

@@ -1,0 +1,15 @@
+import { GetCallerIdentityCommand, type STSClient } from '@aws-sdk/client-sts';
+import type { Account } from '../../world.ts';
+import { asExpected } from './errors.ts';
+
+/** Needs no permission: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html */
+export function stsAccount(sts: STSClient): Account {
+  let known: Promise<string> | undefined;
+  const ask = async () => (await sts.send(new GetCallerIdentityCommand({})).catch(asExpected('ask who we are'))).Account ?? '';
+  return {
+    id: () => {
+      known ??= ask();
+      return known;
+    },
+  };
+}

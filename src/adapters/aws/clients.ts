@@ -1,0 +1,35 @@
+import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import { EC2Client } from '@aws-sdk/client-ec2';
+import { SSMClient } from '@aws-sdk/client-ssm';
+import { STSClient } from '@aws-sdk/client-sts';
+import type { Where } from '../../world.ts';
+import { credentials } from './credentials.ts';
+import type { Access } from './places.ts';
+
+export interface Clients {
+  readonly ec2: EC2Client;
+  readonly ssm: SSMClient;
+  readonly sts: STSClient;
+  readonly autoScaling: AutoScalingClient;
+}
+
+/**
+ * The one place that makes SDK clients. Attempts are said here, so that AWS_MAX_ATTEMPTS in the environment, which Packer
+ * reads in its own way, does not change us; the SDK's default of 3 gives up on throttling after three seconds.
+ */
+export function awsClients({ region, role }: Where, access: Access): Clients {
+  const settings = {
+    region,
+    maxAttempts: 8,
+    retryMode: 'standard',
+    customUserAgent: [['ami-action', '1']] as [string, string][],
+    requestHandler: { connectionTimeout: 5_000, requestTimeout: 60_000 },
+    ...credentials({ region, role }, access),
+  };
+  return {
+    ec2: new EC2Client(settings),
+    ssm: new SSMClient(settings),
+    sts: new STSClient(settings),
+    autoScaling: new AutoScalingClient(settings),
+  };
+}

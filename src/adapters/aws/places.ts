@@ -1,0 +1,35 @@
+import type { Clock, Place, Reporter, Run, Where } from '../../world.ts';
+import { stsAccount } from './account.ts';
+import { awsClients, type Clients } from './clients.ts';
+import { ssmCommands } from './commands.ts';
+import { ec2Images } from './images.ts';
+import { ec2Machines } from './machines.ts';
+import { ssmParameters } from './parameters.ts';
+
+export interface Access {
+  readonly roleToAssume: string | undefined;
+  readonly clock: Clock;
+  readonly run: Run;
+  readonly report: Reporter;
+}
+
+/** The ports of every account and region that a mode asks for; asked twice, the same. */
+export function awsPlaces(access: Access): (where: Where) => Place {
+  const places = new Map<string, Place>();
+  return where => {
+    const key = `${where.region} ${where.role ?? ''}`;
+    const known = places.get(key);
+    if (known !== undefined) return known;
+    const made = place(awsClients(where, access));
+    places.set(key, made);
+    return made;
+  };
+}
+
+const place = ({ ec2, ssm, sts }: Clients): Place => ({
+  account: stsAccount(sts),
+  images: ec2Images(ec2),
+  machines: ec2Machines(ec2),
+  commands: ssmCommands(ssm),
+  parameters: ssmParameters(ssm),
+});

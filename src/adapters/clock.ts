@@ -1,0 +1,26 @@
+import { CancelledError } from '../kit/errors.ts';
+import type { Clock } from '../world.ts';
+
+/**
+ * The time. AMI_ACTION_CLOCK_SPEED=60 lets one real second count as sixty: the laboratory runs that much faster than
+ * AWS, and whoever waits for it must live in the same time.
+ */
+export function systemClock(cancelled: AbortSignal, speed = Number(process.env['AMI_ACTION_CLOCK_SPEED'] ?? 1)): Clock {
+  const startedAt = Date.now();
+  return {
+    now: () => startedAt + (Date.now() - startedAt) * speed,
+    sleep: ms =>
+      new Promise((done, failed) => {
+        if (cancelled.aborted) return failed(new CancelledError());
+        const timer = setTimeout(() => {
+          cancelled.removeEventListener('abort', stop);
+          done();
+        }, ms / speed);
+        const stop = () => {
+          clearTimeout(timer);
+          failed(new CancelledError());
+        };
+        cancelled.addEventListener('abort', stop, { once: true });
+      }),
+  };
+}

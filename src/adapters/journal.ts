@@ -1,0 +1,22 @@
+import * as core from '@actions/core';
+import type { Journal, JournalEntry } from '../world.ts';
+
+const KEY = 'journal';
+
+/** Kept in the step's state, which the runner hands to `post:`. Saving again replaces what was saved: always the whole list. */
+export function stateJournal(): Journal {
+  const entries = new Map<string, JournalEntry>();
+  const save = () => core.saveState(KEY, JSON.stringify([...entries.values()]));
+  return {
+    remember(entry) {
+      entries.set(JSON.stringify(entry), entry);
+      save();
+    },
+    forget(entry) {
+      if (entries.delete(JSON.stringify(entry))) save();
+    },
+  };
+}
+
+/** What the main step of this job left for `post:`. */
+export const savedEntries = (): readonly JournalEntry[] => JSON.parse(core.getState(KEY) || '[]') as JournalEntry[];

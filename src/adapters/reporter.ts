@@ -1,0 +1,76 @@
+import * as core from '@actions/core';
+import { sayDuration } from '../kit/duration.ts';
+import { text } from '../kit/markdown.ts';
+import type { Clock, Reporter } from '../world.ts';
+import { printForeign } from './github.ts';
+
+// The runner throws a summary of more than 1 MiB away as a whole.
+// https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#step-isolation-and-limits
+const MOST_BYTES = 1024 * 1024 - 16 * 1024;
+
+interface Phase {
+  readonly title: string;
+  readonly seconds: number;
+  readonly ended: 'ok' | 'failed';
+}
+
+export interface RunnerReporter extends Reporter {
+  /** Writes the job summary: what the modes said, then a timeline of the steps. Call it once, at the end. */
+  flush(): Promise<void>;
+}
+
+/** Steps are groups of the log and lines of the timeline; warnings become annotations. */
+export function runnerReporter(clock: Clock): RunnerReporter {
+  const parts: string[] = [];
+  const phases: Phase[] = [];
+  // Groups of the log do not nest: an inner step is a line.
+  let depth = 0;
+  return {
+    async step(title, work) {
+      const startedAt = clock.now();
+      const ended = (how: Phase['ended']) => phases.push({ title, seconds: (clock.now() - startedAt) / 1000, ended: how });
+      if (depth === 0) core.startGroup(title);
+      else core.info(title);
+      depth += 1;
+      try {
+        const value = await work();
+        ended('ok');
+        return value;
+      } catch (failure) {
+        ended('failed');
+        throw failure;
+      } finally {
+        depth -= 1;
+        if (depth === 0) core.endGroup();
+      }
+    },
+    info: message => core.info(message),
+    warn: message => core.warning(message),
+    debug: message => core.debug(message),
+    foreign: line => printForeign(line.split(/\r?\n|\r/)),
+    summary: markdown => void parts.push(markdown),
+    mask: secret => core.setSecret(secret),
+    async flush() {
+      const whole = [...parts, timeline(phases)].filter(part => part !== '').join('\n\n');
+      if (whole === '' || process.env['GITHUB_STEP_SUMMARY'] === undefined) return;
+      await core.summary.addRaw(cut(whole), true).write();
+    },
+  };
+}
+
+const timeline = (phases: readonly Phase[]): string =>
+  phases.length === 0
+    ? ''
+    : [
+        '<details><summary>Timeline</summary>\n',
+        '| Step | Took | |\n| --- | ---: | --- |',
+        ...phases.map(({ title, seconds, ended }) => `| ${text(title)} | ${sayDuration(seconds)} | ${ended === 'ok' ? '' : '❌'} |`),
+        '\n</details>',
+      ].join('\n');
+
+function cut(markdown: string): string {
+  const bytes = Buffer.from(markdown);
+  if (bytes.length <= MOST_BYTES) return markdown;
+  const kept = bytes.subarray(0, MOST_BYTES).toString().replace(/\n[^\n]*$/, '');
+  return `${kept}\n\n**Cut here:** GitHub takes at most 1 MiB. The whole of it is in the log.`;
+}

@@ -1,0 +1,105 @@
+import { type Architecture, deadBecause, type Image, identity, newestFirst, type TagScheme } from './image.ts';
+import { verdictOf } from './verdict.ts';
+
+/** How a user says which image. One small grammar, wherever an image is asked for. */
+export type Selector =
+  | { readonly kind: 'id'; readonly id: string }
+  | { readonly kind: 'latest' }
+  | { readonly kind: 'previous' }
+  | { readonly kind: 'commit' | 'ref' | 'version' | 'environment'; readonly value: string };
+
+export const SELECTOR_GRAMMAR = 'ami-..., latest, previous, commit:<sha>, ref:<branch>, version:<text> or environment:<name>';
+
+/** Undefined where the text is no selector. */
+export function parseSelector(text: string): Selector | undefined {
+  if (/^ami-([0-9a-f]{8}|[0-9a-f]{17})$/.test(text)) return { kind: 'id', id: text };
+  if (text === 'latest' || text === 'previous') return { kind: text };
+  const [, kind, value = ''] = /^(commit|ref|version|environment):(\S+)$/.exec(text) ?? [];
+  if (kind === undefined) return undefined;
+  if (kind === 'commit' && !/^[0-9a-f]{7,64}$/.test(value)) return undefined;
+  return { kind: kind as 'commit' | 'ref' | 'version' | 'environment', value };
+}
+
+export const saySelector = (selector: Selector): string => {
+  if (selector.kind === 'id') return selector.id;
+  return 'value' in selector ? `${selector.kind}:${selector.value}` : selector.kind;
+};
+
+/** What was picked and why, or why nothing was. */
+export type Picked = { readonly image: Image; readonly because: string } | { readonly image: undefined; readonly because: string };
+
+export interface Choice {
+  readonly scheme: TagScheme;
+  readonly family: string;
+  /** Only images of this one; undefined: there must be no choice between several. */
+  readonly architecture?: Architecture | undefined;
+}
+
+/** Picks by commit, ref, version or "latest" among the images of a family. What fits several is refused, not guessed. */
+export function pickImage(images: readonly Image[], selector: Selector, choice: Choice): Picked {
+  const usable = images.filter(image => deadBecause(image) === undefined && fitsArchitecture(image, choice)).sort(newestFirst);
+  const fitting = usable.filter(image => fits(image, selector, choice.scheme));
+  const where = `family "${choice.family}"${choice.architecture === undefined ? '' : ` (${choice.architecture})`}`;
+  const [newest] = fitting;
+  if (newest === undefined) return { image: undefined, because: `${saySelector(selector)} fits no image of ${where}${whatThereIs(usable, choice.scheme)}` };
+  const architectures = [...new Set(fitting.map(image => image.architecture))].sort();
+  if (architectures.length > 1) {
+    return { image: undefined, because: `${saySelector(selector)} fits images for ${architectures.join(' and ')}: say which with "architecture"` };
+  }
+  // "latest" and "ref" mean the newest; a commit or a version means one image.
+  if (fitting.length > 1 && selector.kind !== 'latest' && selector.kind !== 'ref') {
+    return { image: undefined, because: `${saySelector(selector)} fits ${fitting.length} images of ${where}: ${fitting.map(({ id }) => id).join(', ')}. Name one by its ID` };
+  }
+  const said = selector.kind === 'latest' || selector.kind === 'ref' ? `newest of ${fitting.length}` : 'the only one';
+  return { image: newest, because: `${saySelector(selector)}: ${said} in ${where}` };
+}
+
+const fitsArchitecture = (image: Image, { architecture }: Choice) => architecture === undefined || image.architecture === architecture;
+
+function fits(image: Image, selector: Selector, scheme: TagScheme): boolean {
+  switch (selector.kind) {
+    case 'latest':
+      return true;
+    case 'commit':
+      return identity(image, scheme, 'commit')?.startsWith(selector.value) ?? false;
+    case 'ref':
+      return [selector.value, `refs/heads/${selector.value}`, `refs/tags/${selector.value}`].includes(identity(image, scheme, 'ref') ?? '');
+    case 'version':
+      return identity(image, scheme, 'version') === selector.value;
+    default:
+      return false;
+  }
+}
+
+function whatThereIs(usable: readonly Image[], scheme: TagScheme): string {
+  if (usable.length === 0) return ', which has none here';
+  const shown = usable.slice(0, 3).map(image => `${image.id} (commit ${identity(image, scheme, 'commit')?.slice(0, 7) ?? 'unknown'})`);
+  return `. It has ${usable.length}, newest first: ${shown.join(', ')}`;
+}
+
+/**
+ * The newest commit that has a passed image, out of commits in first-parent order, newest first. Says which one was taken,
+ * so that "not the newest" is never silent.
+ */
+export function lastKnownGood(images: readonly Image[], commits: readonly string[], choice: Choice): Picked {
+  for (const [back, commit] of commits.entries()) {
+    const passed = images.filter(image => verdictOf(image, choice.scheme).result === 'passed');
+    const picked = pickImage(passed, { kind: 'commit', value: commit }, choice);
+    if (picked.image === undefined) continue;
+    const how = back === 0 ? 'its own image has passed' : `${back} first parents back, the newest commit with a passed image`;
+    return { image: picked.image, because: `commit ${commit.slice(0, 7)}: ${how}` };
+  }
+  return { image: undefined, because: `none of the newest ${commits.length} commits has a passed image of family "${choice.family}"` };
+}
+
+/** The image that is the same one elsewhere: same family, commit and fingerprint, whatever its ID. */
+export function sameIdentity(images: readonly Image[], wanted: Image, choice: Choice): Picked {
+  const itself = images.find(({ id }) => id === wanted.id);
+  if (itself !== undefined) return { image: itself, because: `${wanted.id} itself` };
+  const same = (key: 'commit' | 'fingerprint') => (image: Image) => identity(image, choice.scheme, key) === identity(wanted, choice.scheme, key);
+  const twins = images.filter(image => image.architecture === wanted.architecture && deadBecause(image) === undefined).filter(same('commit')).filter(same('fingerprint'));
+  const [twin] = twins;
+  if (twin !== undefined && twins.length === 1) return { image: twin, because: `${twin.id} has the identity of ${wanted.id}` };
+  const why = twins.length === 0 ? 'no image here has the identity' : `${twins.length} images here have the identity`;
+  return { image: undefined, because: `${why} of ${wanted.id} (commit ${identity(wanted, choice.scheme, 'commit')?.slice(0, 7) ?? 'unknown'})` };
+}

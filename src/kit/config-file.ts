@@ -1,0 +1,47 @@
+import { closest } from 'fastest-levenshtein';
+import { parse } from 'yaml';
+import { quote, type Raw, type Source } from './settings.ts';
+
+/** What the repository's file says for one environment: its section first, then the top of the file. */
+export interface FromFile {
+  readonly sources: readonly Source[];
+  readonly problems: readonly string[];
+}
+
+/** The words of `environments:` are names, not settings; everything else at the top is a setting. */
+const SECTIONS = 'environments';
+
+export function readConfigFile(path: string, content: string, environment: string | undefined): FromFile {
+  const top = parseMap(path, content);
+  if (typeof top === 'string') return { sources: [], problems: [top] };
+  const { [SECTIONS]: sections = {}, ...settings } = top;
+  const source = (name: string, values: Readonly<Record<string, Raw>>): Source => ({ name, fromFile: true, values });
+  const topSource = source(path, settings);
+  if (!isMap(sections)) {
+    return { sources: [topSource], problems: [`"${SECTIONS}" (${path}) must be a map from an environment to its settings, got ${quote(sections)}`] };
+  }
+  const names = Object.keys(sections);
+  if (environment === undefined || names.length === 0) return { sources: [topSource], problems: [] };
+  const section = Object.hasOwn(sections, environment) ? sections[environment] : undefined;
+  if (section === undefined) {
+    const nearest = closest(environment, names);
+    return { sources: [topSource], problems: [`"environment" is not one of ${names.join(', ')} (${path}), did you mean "${nearest}"? Got ${quote(environment)}`] };
+  }
+  if (section !== '' && !isMap(section)) {
+    return { sources: [topSource], problems: [`"${SECTIONS}.${environment}" (${path}) must be a map of settings, got ${quote(section)}`] };
+  }
+  return { sources: [source(`${path}, ${SECTIONS}.${environment}`, section === '' ? {} : section), topSource], problems: [] };
+}
+
+/** Every scalar stays the text that was written: the failsafe schema makes no numbers, dates or booleans of them. https://yaml.org/spec/1.2.2/#101-failsafe-schema */
+function parseMap(path: string, content: string): Readonly<Record<string, Raw>> | string {
+  try {
+    const parsed = parse(content, { schema: 'failsafe' }) as Raw | null;
+    if (parsed === null || parsed === '') return {};
+    return isMap(parsed) ? parsed : `${path} must be a map of settings, one "key: value" a line, got ${quote(parsed)}`;
+  } catch (cause) {
+    return `${path} is not YAML: ${(cause as Error).message.split('\n')[0]}`;
+  }
+}
+
+const isMap = (raw: Raw): raw is Readonly<Record<string, Raw>> => typeof raw === 'object' && raw !== null && !Array.isArray(raw);

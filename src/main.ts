@@ -1,0 +1,143 @@
+import { closest } from 'fastest-levenshtein';
+import { explain, failureCard } from './kit/failure.ts';
+import { readConfigFile } from './kit/config-file.ts';
+import { AccessError, Expected, UsageError, type Outcome } from './kit/errors.ts';
+import { kebab, quote, readSettings, type Raw, type Settings, type Source, type Values } from './kit/settings.ts';
+import { common } from './modes/shared.ts';
+import * as build from './modes/build.ts';
+import * as deletion from './modes/delete.ts';
+import * as list from './modes/list.ts';
+import * as promote from './modes/promote.ts';
+import * as prune from './modes/prune.ts';
+import * as resolve from './modes/resolve.ts';
+import * as rollback from './modes/rollback.ts';
+import * as validate from './modes/validate.ts';
+import type { World } from './world.ts';
+
+/** How a mode ended well, and what it tells the next step. Every other ending is an error (kit/errors.ts). */
+export interface Ended<O extends string> {
+  readonly outcome: Extract<Outcome, 'done' | 'unchanged' | 'planned'>;
+  readonly outputs: Readonly<Partial<Record<O, unknown>>>;
+}
+
+interface Mode<S extends Settings, O extends string> {
+  readonly settings: S;
+  readonly outputs: Readonly<Record<O, string>>;
+  run(wanted: Values<S>, world: World): Promise<Ended<O>>;
+}
+
+export interface AnyMode {
+  readonly settings: Settings;
+  readonly outputs: Readonly<Record<string, string>>;
+  run(wanted: unknown, world: World): Promise<Ended<string>>;
+}
+
+const mode = <S extends Settings, O extends string>({ settings, outputs, run }: Mode<S, O>): AnyMode => ({
+  settings,
+  outputs,
+  run: (wanted, world) => run(wanted as Values<S>, world),
+});
+
+/** The whole public face. action.yml, the README's tables and the file's JSON Schema are generated from this. */
+export const modes: Readonly<Record<string, AnyMode>> = {
+  build: mode(build),
+  validate: mode(validate),
+  promote: mode(promote),
+  rollback: mode(rollback),
+  prune: mode(prune),
+  resolve: mode(resolve),
+  list: mode(list),
+  delete: mode(deletion),
+};
+
+/** Where the file is looked for, unless `config` says otherwise. */
+export const CONFIG_FILE = '.github/ami.yml';
+
+/** The place the action runs in: a runner, or a test. */
+export interface Host {
+  /** What stands under `with:`. */
+  given(): Readonly<Record<string, Raw>>;
+  /** Content of a file of the repository; undefined when there is none. */
+  file(path: string): string | undefined;
+  environmentRegion(): string | undefined;
+  output(name: string, value: string): void;
+  fail(message: string): void;
+  debug(message: string): void;
+}
+
+export interface OpenWorld {
+  readonly world: World;
+  /** Writes what must be written at the end, whatever the end was. */
+  close(): Promise<void>;
+}
+
+export async function main(host: Host, open: (common: Values<typeof common>) => Promise<OpenWorld>): Promise<void> {
+  try {
+    const { name, mode: chosen, wanted } = readRun(host);
+    const opened = await open(wanted);
+    try {
+      await guardAccount(wanted, opened.world);
+      const ended = await chosen.run(wanted, opened.world);
+      write(host, { ...ended.outputs, outcome: ended.outcome });
+    } catch (failure) {
+      opened.world.report.summary(failureCard(name, failure));
+      throw failure;
+    } finally {
+      await opened.close();
+    }
+  } catch (failure) {
+    write(host, failure instanceof Expected ? { ...failure.outputs, outcome: failure.outcome } : { outcome: 'bug' });
+    if (failure instanceof Error && failure.cause instanceof Error) host.debug(failure.cause.stack ?? failure.cause.message);
+    host.fail(explain(failure));
+  }
+}
+
+/** Which mode, with which settings. Everything that is wrong about them is said at once. */
+function readRun(host: Host): { name: string; mode: AnyMode; wanted: Values<typeof common> } {
+  const given = host.given();
+  const name = typeof given['mode'] === 'string' ? given['mode'].trim() : '';
+  const chosen = Object.hasOwn(modes, name) ? modes[name] : undefined;
+  const { sources, problems } = readSources(host, given);
+  if (chosen !== undefined) {
+    const wanted = readSettings(chosen.settings, sources, knownSettings(), problems);
+    return { name, mode: chosen, wanted: wanted as Values<typeof common> };
+  }
+  const names = Object.keys(modes);
+  const nearest = name === '' ? '' : `, did you mean "${closest(name, names)}"?`;
+  throw new UsageError([`"mode" must be one of ${names.join(', ')}${nearest} Got ${quote(name)}`, ...problems]);
+}
+
+function readSources(host: Host, { mode: _, config, ...given }: Readonly<Record<string, Raw>>): { sources: readonly Source[]; problems: readonly string[] } {
+  const path = typeof config === 'string' && config.trim() !== '' ? config.trim() : CONFIG_FILE;
+  const content = host.file(path);
+  const environment = typeof given['environment'] === 'string' && given['environment'].trim() !== '' ? given['environment'].trim() : undefined;
+  const missing = content === undefined && path !== CONFIG_FILE ? [`"config" names a file that is not there, got ${quote(path)}`] : [];
+  const file = content === undefined ? { sources: [], problems: missing } : readConfigFile(path, content, environment);
+  const region = host.environmentRegion();
+  return {
+    sources: [
+      { name: 'with', fromFile: false, values: given },
+      ...file.sources,
+      ...(region === undefined ? [] : [{ name: 'AWS_REGION', fromFile: true, values: { region } }]),
+    ],
+    problems: file.problems,
+  };
+}
+
+export const knownSettings = (): ReadonlySet<string> => new Set(Object.values(modes).flatMap(({ settings }) => Object.keys(settings).map(kebab)));
+
+/** Before the first write: a wrong account is the most expensive typo there is. */
+async function guardAccount({ region, allowedAccountIds }: Values<typeof common>, world: World): Promise<void> {
+  if (allowedAccountIds === undefined || allowedAccountIds.length === 0) return;
+  const account = await world.at({ region }).account.id();
+  if (allowedAccountIds.includes(account)) return;
+  throw new AccessError(`These credentials belong to account ${account}, and "allowed-account-ids" allows ${allowedAccountIds.join(', ')}. Nothing was touched.`, {
+    next: 'Check role-to-assume, or the credentials of this job.',
+  });
+}
+
+function write(host: Host, outputs: Readonly<Record<string, unknown>>): void {
+  for (const [key, value] of Object.entries(outputs)) {
+    if (value !== undefined) host.output(kebab(key), typeof value === 'string' ? value : JSON.stringify(value));
+  }
+}
