@@ -62,7 +62,11 @@ export async function runAction(order: Order): Promise<Ran> {
   }
   const files = { output: join(home, 'output'), summary: join(home, 'summary'), state: join(home, 'state') };
   for (const file of Object.values(files)) writeFileSync(file, '');
-  const child = spawn(NODE, [BUNDLE], { cwd: workspace, env: environment(order, workspace, home, files), stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(NODE, [BUNDLE], {
+    cwd: workspace,
+    env: environment(order, workspace, home, files),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   order.onStart?.(child);
   const log = await logOf(child, order.onLine);
   const { code, signal } = await ended(child);
@@ -79,10 +83,19 @@ export async function runAction(order: Order): Promise<Ran> {
   };
 }
 
-function environment(order: Order, workspace: string, home: string, files: { output: string; summary: string; state: string }): Record<string, string> {
+function environment(
+  order: Order,
+  workspace: string,
+  home: string,
+  files: { output: string; summary: string; state: string },
+): Record<string, string> {
   const keep = ['PATH', 'HOME', 'XDG_CACHE_HOME', 'LANG', 'PACKER_PLUGIN_PATH', 'GOFLAGS', 'GOPROXY', 'GOMODCACHE', 'GOCACHE'];
-  const inherited = Object.fromEntries(keep.flatMap(name => (process.env[name] === undefined ? [] : [[name, process.env[name] as string]])));
-  const inputs = Object.fromEntries(Object.entries({ mode: order.mode, ...order.with }).map(([name, value]) => [`INPUT_${name.toUpperCase()}`, value]));
+  const inherited = Object.fromEntries(
+    keep.flatMap(name => (process.env[name] === undefined ? [] : [[name, process.env[name] as string]])),
+  );
+  const inputs = Object.fromEntries(
+    Object.entries({ mode: order.mode, ...order.with }).map(([name, value]) => [`INPUT_${name.toUpperCase()}`, value]),
+  );
   const state = Object.fromEntries(Object.entries(order.postOf?.state ?? {}).map(([name, value]) => [`STATE_${name}`, value]));
   return {
     ...inherited,
@@ -131,7 +144,8 @@ async function logOf(child: ChildProcess, onLine: ((line: string) => void) | und
 /** The heredoc form that @actions/core writes: name<<delimiter, value, delimiter. */
 function fileCommands(path: string): Record<string, string> {
   const found: Record<string, string> = {};
-  for (const [, name = '', , value = ''] of readFileSync(path, 'utf8').matchAll(/^(.+?)<<(ghadelimiter_\S+)\n([\s\S]*?)\n\2$/gm)) found[name] = value;
+  for (const [, name = '', , value = ''] of readFileSync(path, 'utf8').matchAll(/^(.+?)<<(ghadelimiter_\S+)\n([\s\S]*?)\n\2$/gm))
+    found[name] = value;
   return found;
 }
 

@@ -22,7 +22,8 @@ function everySetting(modes: Modes): Declared[] {
     for (const [key, setting] of Object.entries(settings)) {
       const name = kebab(key);
       const known = all.get(name);
-      if (known !== undefined && known.setting.doc !== setting.doc) throw new Error(`"${name}" means one thing in ${known.modes[0]} and another in ${mode}`);
+      if (known !== undefined && known.setting.doc !== setting.doc)
+        throw new Error(`"${name}" means one thing in ${known.modes[0]} and another in ${mode}`);
       all.set(name, { name, setting, modes: [...(known?.modes ?? []), mode] });
     }
   }
@@ -33,16 +34,27 @@ const plain = (markdown: string) => markdown.replace(/`/g, '');
 
 export function actionYaml(modes: Modes): string {
   const names = Object.keys(modes);
-  const input = (name: string, description: string, required = false) => [`  ${name}:`, `    description: ${JSON.stringify(description)}`, `    required: ${required}`];
-  const outputs = new Map(Object.values(modes).flatMap(mode => Object.entries(mode.outputs).map(([key, doc]) => [kebab(key), doc] as const)));
+  const input = (name: string, description: string, required = false) => [
+    `  ${name}:`,
+    `    description: ${JSON.stringify(description)}`,
+    `    required: ${required}`,
+  ];
+  const outputs = new Map(
+    Object.values(modes).flatMap(mode => Object.entries(mode.outputs).map(([key, doc]) => [kebab(key), doc] as const)),
+  );
   return [
     // No defaults here: the runner would hand them over as if the user had said them, and the file could never win.
     'inputs:',
     ...input('mode', `What to do: ${names.join(', ')}.`, true),
     ...input('config', `File with settings, in the repository; ${CONFIG_FILE} unless said otherwise.`),
-    ...everySetting(modes).flatMap(({ name, setting, modes: of }) => input(name, `${plain(setting.doc)} (${of.length === names.length ? 'every mode' : of.join(', ')})`)),
+    ...everySetting(modes).flatMap(({ name, setting, modes: of }) =>
+      input(name, `${plain(setting.doc)} (${of.length === names.length ? 'every mode' : of.join(', ')})`),
+    ),
     'outputs:',
-    ...[['outcome', OUTCOME] as const, ...[...outputs].sort()].flatMap(([name, doc]) => [`  ${name}:`, `    description: ${JSON.stringify(plain(doc))}`]),
+    ...[['outcome', OUTCOME] as const, ...[...outputs].sort()].flatMap(([name, doc]) => [
+      `  ${name}:`,
+      `    description: ${JSON.stringify(plain(doc))}`,
+    ]),
   ].join('\n');
 }
 
@@ -51,7 +63,11 @@ const OUTCOME = 'How the run ended: done, unchanged, planned, usage, access, rej
 const cell = (text: string) => text.replace(/\|/g, '\\|').replace(/\s*\n\s*/g, ' ');
 
 const row = (name: string, setting: Setting<unknown>) => {
-  const fallback = setting.required ? '_required_' : setting.fallback === undefined || setting.fallback === '' ? '' : `\`${cell(setting.fallback)}\``;
+  const fallback = setting.required
+    ? '_required_'
+    : setting.fallback === undefined || setting.fallback === ''
+      ? ''
+      : `\`${cell(setting.fallback)}\``;
   const needed = setting.neededBy === undefined ? '' : ` _For ${cell(setting.neededBy)}._`;
   return `| \`${name}\` | ${fallback} | ${cell(setting.doc)}${setting.withOnly ? ' Only under `with:`.' : ''}${needed} |`;
 };
@@ -61,10 +77,19 @@ export function tables({ settings, outputs }: AnyMode): string {
   const all = Object.entries(settings).map(([key, setting]) => [kebab(key), setting] as const);
   const first = all.filter(([, setting]) => setting.neededBy === undefined);
   const further = all.filter(([, setting]) => setting.neededBy !== undefined);
-  if (first.length > FIRST) throw new Error(`${first.length} settings are shown first, at most ${FIRST} may be: say who needs ${first.slice(FIRST).map(([name]) => name)}`);
-  const table = (rows: typeof all) => ['| Setting | Default | Meaning |', '| --- | --- | --- |', ...rows.map(([name, setting]) => row(name, setting))].join('\n');
-  const more = further.length === 0 ? [] : [`<details><summary>${further.length} more settings</summary>\n\n${table(further)}\n\n</details>`];
-  const out = ['| Output | Meaning |', '| --- | --- |', ...Object.entries(outputs).map(([key, doc]) => `| \`${kebab(key)}\` | ${cell(doc)} |`)].join('\n');
+  if (first.length > FIRST)
+    throw new Error(
+      `${first.length} settings are shown first, at most ${FIRST} may be: say who needs ${first.slice(FIRST).map(([name]) => name)}`,
+    );
+  const table = (rows: typeof all) =>
+    ['| Setting | Default | Meaning |', '| --- | --- | --- |', ...rows.map(([name, setting]) => row(name, setting))].join('\n');
+  const more =
+    further.length === 0 ? [] : [`<details><summary>${further.length} more settings</summary>\n\n${table(further)}\n\n</details>`];
+  const out = [
+    '| Output | Meaning |',
+    '| --- | --- |',
+    ...Object.entries(outputs).map(([key, doc]) => `| \`${kebab(key)}\` | ${cell(doc)} |`),
+  ].join('\n');
   return [table(first), ...more, out].join('\n\n');
 }
 

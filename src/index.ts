@@ -1,7 +1,7 @@
-import { runnerReporter } from './adapters/reporter.ts';
 import { systemClock } from './adapters/clock.ts';
 import { githubHost, runFacts } from './adapters/github.ts';
 import { savedEntries, stateJournal } from './adapters/journal.ts';
+import { runnerReporter } from './adapters/reporter.ts';
 import { main } from './main.ts';
 
 /** Builds the real world and hands it to main. The only file that knows the adapters. */
@@ -22,6 +22,11 @@ await main(githubHost, async common => {
   const { awsPlaces } = await import('./adapters/aws/places.ts');
   const { packer } = await import('./adapters/packer/packer.ts');
   const at = awsPlaces({ ...common, clock, run, report });
-  return { world: { clock, report, run, journal, at, packer: packer({ clock, report, run, journal }) }, close: () => report.flush() };
+  const { githubCommits } = await import('./adapters/commits.ts');
+  const commits = githubCommits(process.env['GITHUB_API_URL']);
+  return {
+    world: { clock, report, run, journal, at, commits, packer: packer({ clock, report, run, journal }) },
+    close: () => report.flush(),
+  };
 });
 void savedEntries;

@@ -1,17 +1,10 @@
 import { closest } from 'fastest-levenshtein';
-import { explain, failureCard } from './kit/failure.ts';
 import { readConfigFile } from './kit/config-file.ts';
-import { AccessError, Expected, UsageError, type Outcome } from './kit/errors.ts';
-import { kebab, quote, readSettings, type Raw, type Settings, type Source, type Values } from './kit/settings.ts';
-import { common } from './modes/shared.ts';
-import * as build from './modes/build.ts';
-import * as deletion from './modes/delete.ts';
-import * as list from './modes/list.ts';
-import * as promote from './modes/promote.ts';
-import * as prune from './modes/prune.ts';
+import { AccessError, Expected, type Outcome, UsageError } from './kit/errors.ts';
+import { explain, failureCard } from './kit/failure.ts';
+import { kebab, quote, type Raw, readSettings, type Settings, type Source, type Values } from './kit/settings.ts';
 import * as resolve from './modes/resolve.ts';
-import * as rollback from './modes/rollback.ts';
-import * as validate from './modes/validate.ts';
+import type { common } from './modes/shared.ts';
 import type { World } from './world.ts';
 
 /** How a mode ended well, and what it tells the next step. Every other ending is an error (kit/errors.ts). */
@@ -40,14 +33,7 @@ const mode = <S extends Settings, O extends string>({ settings, outputs, run }: 
 
 /** The whole public face. action.yml, the README's tables and the file's JSON Schema are generated from this. */
 export const modes: Readonly<Record<string, AnyMode>> = {
-  build: mode(build),
-  validate: mode(validate),
-  promote: mode(promote),
-  rollback: mode(rollback),
-  prune: mode(prune),
   resolve: mode(resolve),
-  list: mode(list),
-  delete: mode(deletion),
 };
 
 /** Where the file is looked for, unless `config` says otherwise. */
@@ -71,7 +57,7 @@ export interface OpenWorld {
   close(): Promise<void>;
 }
 
-export async function main(host: Host, open: (common: Values<typeof common>) => Promise<OpenWorld>): Promise<void> {
+export async function main(host: Host, open: (wanted: Values<typeof common>) => Promise<OpenWorld>): Promise<void> {
   try {
     const { name, mode: chosen, wanted } = readRun(host);
     const opened = await open(wanted);
@@ -107,10 +93,14 @@ function readRun(host: Host): { name: string; mode: AnyMode; wanted: Values<type
   throw new UsageError([`"mode" must be one of ${names.join(', ')}${nearest} Got ${quote(name)}`, ...problems]);
 }
 
-function readSources(host: Host, { mode: _, config, ...given }: Readonly<Record<string, Raw>>): { sources: readonly Source[]; problems: readonly string[] } {
+function readSources(
+  host: Host,
+  { mode: _, config, ...given }: Readonly<Record<string, Raw>>,
+): { sources: readonly Source[]; problems: readonly string[] } {
   const path = typeof config === 'string' && config.trim() !== '' ? config.trim() : CONFIG_FILE;
   const content = host.file(path);
-  const environment = typeof given['environment'] === 'string' && given['environment'].trim() !== '' ? given['environment'].trim() : undefined;
+  const environment =
+    typeof given['environment'] === 'string' && given['environment'].trim() !== '' ? given['environment'].trim() : undefined;
   const missing = content === undefined && path !== CONFIG_FILE ? [`"config" names a file that is not there, got ${quote(path)}`] : [];
   const file = content === undefined ? { sources: [], problems: missing } : readConfigFile(path, content, environment);
   const region = host.environmentRegion();
@@ -124,16 +114,20 @@ function readSources(host: Host, { mode: _, config, ...given }: Readonly<Record<
   };
 }
 
-export const knownSettings = (): ReadonlySet<string> => new Set(Object.values(modes).flatMap(({ settings }) => Object.keys(settings).map(kebab)));
+export const knownSettings = (): ReadonlySet<string> =>
+  new Set(Object.values(modes).flatMap(({ settings }) => Object.keys(settings).map(kebab)));
 
 /** Before the first write: a wrong account is the most expensive typo there is. */
 async function guardAccount({ region, allowedAccountIds }: Values<typeof common>, world: World): Promise<void> {
   if (allowedAccountIds === undefined || allowedAccountIds.length === 0) return;
   const account = await world.at({ region }).account.id();
   if (allowedAccountIds.includes(account)) return;
-  throw new AccessError(`These credentials belong to account ${account}, and "allowed-account-ids" allows ${allowedAccountIds.join(', ')}. Nothing was touched.`, {
-    next: 'Check role-to-assume, or the credentials of this job.',
-  });
+  throw new AccessError(
+    `These credentials belong to account ${account}, and "allowed-account-ids" allows ${allowedAccountIds.join(', ')}. Nothing was touched.`,
+    {
+      next: 'Check role-to-assume, or the credentials of this job.',
+    },
+  );
 }
 
 function write(host: Host, outputs: Readonly<Record<string, unknown>>): void {

@@ -7,6 +7,7 @@ export interface World<P extends keyof Place = keyof Place> {
   readonly run: Run;
   readonly journal: Journal;
   readonly packer: Packer;
+  readonly commits: Commits;
   /** The ports of one account and region. Cheap; clients are made when first used, and shared. */
   at(where: Where): Pick<Place, P>;
 }
@@ -80,6 +81,14 @@ export type JournalEntry =
 
 export interface Account {
   id(): Promise<string>;
+  /** Credentials for a child process, as its environment; empty where it finds them by itself. */
+  environment(): Promise<Readonly<Record<string, string>>>;
+}
+
+/** The history of a repository on GitHub. */
+export interface Commits {
+  /** A branch, tag or commit and its first parents, newest first: at most that many. */
+  firstParents(of: { repository: string; ref: string; atMost: number; token: string | undefined }): Promise<readonly string[]>;
 }
 
 export interface ImageQuery {

@@ -71,6 +71,9 @@ const timeline = (phases: readonly Phase[]): string =>
 function cut(markdown: string): string {
   const bytes = Buffer.from(markdown);
   if (bytes.length <= MOST_BYTES) return markdown;
-  const kept = bytes.subarray(0, MOST_BYTES).toString().replace(/\n[^\n]*$/, '');
+  const kept = bytes
+    .subarray(0, MOST_BYTES)
+    .toString()
+    .replace(/\n[^\n]*$/, '');
   return `${kept}\n\n**Cut here:** GitHub takes at most 1 MiB. The whole of it is in the log.`;
 }

@@ -41,14 +41,21 @@ export function pickImage(images: readonly Image[], selector: Selector, choice: 
   const fitting = usable.filter(image => fits(image, selector, choice.scheme));
   const where = `family "${choice.family}"${choice.architecture === undefined ? '' : ` (${choice.architecture})`}`;
   const [newest] = fitting;
-  if (newest === undefined) return { image: undefined, because: `${saySelector(selector)} fits no image of ${where}${whatThereIs(usable, choice.scheme)}` };
+  if (newest === undefined)
+    return { image: undefined, because: `${saySelector(selector)} fits no image of ${where}${whatThereIs(usable, choice.scheme)}` };
   const architectures = [...new Set(fitting.map(image => image.architecture))].sort();
   if (architectures.length > 1) {
-    return { image: undefined, because: `${saySelector(selector)} fits images for ${architectures.join(' and ')}: say which with "architecture"` };
+    return {
+      image: undefined,
+      because: `${saySelector(selector)} fits images for ${architectures.join(' and ')}: say which with "architecture"`,
+    };
   }
   // "latest" and "ref" mean the newest; a commit or a version means one image.
   if (fitting.length > 1 && selector.kind !== 'latest' && selector.kind !== 'ref') {
-    return { image: undefined, because: `${saySelector(selector)} fits ${fitting.length} images of ${where}: ${fitting.map(({ id }) => id).join(', ')}. Name one by its ID` };
+    return {
+      image: undefined,
+      because: `${saySelector(selector)} fits ${fitting.length} images of ${where}: ${fitting.map(({ id }) => id).join(', ')}. Name one by its ID`,
+    };
   }
   const said = selector.kind === 'latest' || selector.kind === 'ref' ? `newest of ${fitting.length}` : 'the only one';
   return { image: newest, because: `${saySelector(selector)}: ${said} in ${where}` };
@@ -96,10 +103,17 @@ export function lastKnownGood(images: readonly Image[], commits: readonly string
 export function sameIdentity(images: readonly Image[], wanted: Image, choice: Choice): Picked {
   const itself = images.find(({ id }) => id === wanted.id);
   if (itself !== undefined) return { image: itself, because: `${wanted.id} itself` };
-  const same = (key: 'commit' | 'fingerprint') => (image: Image) => identity(image, choice.scheme, key) === identity(wanted, choice.scheme, key);
-  const twins = images.filter(image => image.architecture === wanted.architecture && deadBecause(image) === undefined).filter(same('commit')).filter(same('fingerprint'));
+  const same = (key: 'commit' | 'fingerprint') => (image: Image) =>
+    identity(image, choice.scheme, key) === identity(wanted, choice.scheme, key);
+  const twins = images
+    .filter(image => image.architecture === wanted.architecture && deadBecause(image) === undefined)
+    .filter(same('commit'))
+    .filter(same('fingerprint'));
   const [twin] = twins;
   if (twin !== undefined && twins.length === 1) return { image: twin, because: `${twin.id} has the identity of ${wanted.id}` };
   const why = twins.length === 0 ? 'no image here has the identity' : `${twins.length} images here have the identity`;
-  return { image: undefined, because: `${why} of ${wanted.id} (commit ${identity(wanted, choice.scheme, 'commit')?.slice(0, 7) ?? 'unknown'})` };
+  return {
+    image: undefined,
+    because: `${why} of ${wanted.id} (commit ${identity(wanted, choice.scheme, 'commit')?.slice(0, 7) ?? 'unknown'})`,
+  };
 }

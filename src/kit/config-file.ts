@@ -18,14 +18,20 @@ export function readConfigFile(path: string, content: string, environment: strin
   const source = (name: string, values: Readonly<Record<string, Raw>>): Source => ({ name, fromFile: true, values });
   const topSource = source(path, settings);
   if (!isMap(sections)) {
-    return { sources: [topSource], problems: [`"${SECTIONS}" (${path}) must be a map from an environment to its settings, got ${quote(sections)}`] };
+    return {
+      sources: [topSource],
+      problems: [`"${SECTIONS}" (${path}) must be a map from an environment to its settings, got ${quote(sections)}`],
+    };
   }
   const names = Object.keys(sections);
   if (environment === undefined || names.length === 0) return { sources: [topSource], problems: [] };
   const section = Object.hasOwn(sections, environment) ? sections[environment] : undefined;
   if (section === undefined) {
     const nearest = closest(environment, names);
-    return { sources: [topSource], problems: [`"environment" is not one of ${names.join(', ')} (${path}), did you mean "${nearest}"? Got ${quote(environment)}`] };
+    return {
+      sources: [topSource],
+      problems: [`"environment" is not one of ${names.join(', ')} (${path}), did you mean "${nearest}"? Got ${quote(environment)}`],
+    };
   }
   if (section !== '' && !isMap(section)) {
     return { sources: [topSource], problems: [`"${SECTIONS}.${environment}" (${path}) must be a map of settings, got ${quote(section)}`] };

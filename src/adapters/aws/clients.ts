@@ -3,7 +3,7 @@ import { EC2Client } from '@aws-sdk/client-ec2';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { STSClient } from '@aws-sdk/client-sts';
 import type { Where } from '../../world.ts';
-import { credentials } from './credentials.ts';
+import { credentials, type Provider } from './credentials.ts';
 import type { Access } from './places.ts';
 
 export interface Clients {
@@ -11,6 +11,8 @@ export interface Clients {
   readonly ssm: SSMClient;
   readonly sts: STSClient;
   readonly autoScaling: AutoScalingClient;
+  /** Where the credentials come from, if not from the SDK's own chain. */
+  readonly provider: Provider | undefined;
 }
 
 /**
@@ -18,18 +20,20 @@ export interface Clients {
  * reads in its own way, does not change us; the SDK's default of 3 gives up on throttling after three seconds.
  */
 export function awsClients({ region, role }: Where, access: Access): Clients {
+  const own = credentials({ region, role }, access);
   const settings = {
     region,
     maxAttempts: 8,
     retryMode: 'standard',
     customUserAgent: [['ami-action', '1']] as [string, string][],
     requestHandler: { connectionTimeout: 5_000, requestTimeout: 60_000 },
-    ...credentials({ region, role }, access),
+    ...own,
   };
   return {
     ec2: new EC2Client(settings),
     ssm: new SSMClient(settings),
     sts: new STSClient(settings),
     autoScaling: new AutoScalingClient(settings),
+    provider: own.credentials,
   };
 }

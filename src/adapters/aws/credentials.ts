@@ -63,11 +63,19 @@ async function chainedRole(region: string, role: string, access: Access, from: P
     });
   }
   const sts = new STSClient({ region, maxAttempts: 8, ...(from === undefined ? {} : { credentials: from }) });
-  const answer = await sts.send(new AssumeRoleCommand({ RoleArn: role, RoleSessionName: sessionName(access) })).catch(refused(role, access));
+  const answer = await sts
+    .send(new AssumeRoleCommand({ RoleArn: role, RoleSessionName: sessionName(access) }))
+    .catch(refused(role, access));
   return identity(answer.Credentials);
 }
 
-const OWN = ['AWS_ACCESS_KEY_ID', 'AWS_PROFILE', 'AWS_WEB_IDENTITY_TOKEN_FILE', 'AWS_CONTAINER_CREDENTIALS_FULL_URI', 'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI'];
+const OWN = [
+  'AWS_ACCESS_KEY_ID',
+  'AWS_PROFILE',
+  'AWS_WEB_IDENTITY_TOKEN_FILE',
+  'AWS_CONTAINER_CREDENTIALS_FULL_URI',
+  'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
+];
 const hasOwnCredentials = () => OWN.some(name => (process.env[name] ?? '') !== '');
 
 const refused =

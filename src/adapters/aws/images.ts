@@ -1,4 +1,11 @@
-import { CreateTagsCommand, DeleteTagsCommand, DescribeImagesCommand, type EC2Client, type Image as Ec2Image, type Filter } from '@aws-sdk/client-ec2';
+import {
+  CreateTagsCommand,
+  DeleteTagsCommand,
+  DescribeImagesCommand,
+  type EC2Client,
+  type Image as Ec2Image,
+  type Filter,
+} from '@aws-sdk/client-ec2';
 import type { Architecture, Image, ImageState } from '../../domain/image.ts';
 import type { ImageQuery, Images } from '../../world.ts';
 import { asExpected, isCode } from './errors.ts';
@@ -11,7 +18,9 @@ export const ec2Images = (ec2: EC2Client): Images => ({
   async get(id) {
     try {
       // Without an owner: an image that others share with us is asked for by its ID.
-      const { Images: found = [] } = await ec2.send(new DescribeImagesCommand({ ImageIds: [id], IncludeDeprecated: true, IncludeDisabled: true }));
+      const { Images: found = [] } = await ec2.send(
+        new DescribeImagesCommand({ ImageIds: [id], IncludeDeprecated: true, IncludeDisabled: true }),
+      );
       return found.map(fromEc2)[0];
     } catch (cause) {
       if (isCode(cause, 'InvalidAMIID.NotFound', 'InvalidAMIID.Unavailable', 'InvalidAMIID.Malformed')) return undefined;
@@ -24,11 +33,13 @@ export const ec2Images = (ec2: EC2Client): Images => ({
   },
   async tag(ids, tags) {
     const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
-    for (const Resources of chunks(ids)) await ec2.send(new CreateTagsCommand({ Resources, Tags })).catch(asExpected(`tag ${ids.join(', ')} (ec2:CreateTags)`));
+    for (const Resources of chunks(ids))
+      await ec2.send(new CreateTagsCommand({ Resources, Tags })).catch(asExpected(`tag ${ids.join(', ')} (ec2:CreateTags)`));
   },
   async untag(ids, keys) {
     const Tags = keys.map(Key => ({ Key }));
-    for (const Resources of chunks(ids)) await ec2.send(new DeleteTagsCommand({ Resources, Tags })).catch(asExpected(`remove tags of ${ids.join(', ')} (ec2:DeleteTags)`));
+    for (const Resources of chunks(ids))
+      await ec2.send(new DeleteTagsCommand({ Resources, Tags })).catch(asExpected(`remove tags of ${ids.join(', ')} (ec2:DeleteTags)`));
   },
 });
 
@@ -52,15 +63,20 @@ const literally = (value: string) => value.replace(/[\\*?]/g, '\\$&');
 
 const pages = (ec2: EC2Client, listing: Listing) =>
   allPages(async NextToken => {
-    const page = await ec2.send(new DescribeImagesCommand({ ...listing, MaxResults: 1000, NextToken })).catch(asExpected('list images (ec2:DescribeImages)'));
+    const page = await ec2
+      .send(new DescribeImagesCommand({ ...listing, MaxResults: 1000, NextToken }))
+      .catch(asExpected('list images (ec2:DescribeImages)'));
     return { items: page.Images?.map(fromEc2), next: page.NextToken };
   });
 
 const chunks = (ids: readonly string[]): string[][] =>
-  Array.from({ length: Math.ceil(ids.length / MOST_RESOURCES_PER_CALL) }, (_, i) => ids.slice(i * MOST_RESOURCES_PER_CALL, (i + 1) * MOST_RESOURCES_PER_CALL));
+  Array.from({ length: Math.ceil(ids.length / MOST_RESOURCES_PER_CALL) }, (_, i) =>
+    ids.slice(i * MOST_RESOURCES_PER_CALL, (i + 1) * MOST_RESOURCES_PER_CALL),
+  );
 
-export const tagsFromEc2 = (tags: readonly { Key?: string | undefined; Value?: string | undefined }[] | undefined): Record<string, string> =>
-  Object.fromEntries((tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value]));
+export const tagsFromEc2 = (
+  tags: readonly { Key?: string | undefined; Value?: string | undefined }[] | undefined,
+): Record<string, string> => Object.fromEntries((tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value]));
 
 const dated = (iso: string | undefined): Date | undefined => (iso === undefined || iso === '' ? undefined : new Date(iso));
 

@@ -26,8 +26,8 @@ export function awsPlaces(access: Access): (where: Where) => Place {
   };
 }
 
-const place = ({ ec2, ssm, sts }: Clients): Place => ({
-  account: stsAccount(sts),
+const place = ({ ec2, ssm, sts, provider }: Clients): Place => ({
+  account: stsAccount(sts, provider),
   images: ec2Images(ec2),
   machines: ec2Machines(ec2),
   commands: ssmCommands(ssm),

@@ -1,0 +1,20 @@
+/** Works on every item, at most `atOnce` at a time; answers in the order of the items. After a failure nothing further is started. */
+export async function concurrently<T, R>(items: readonly T[], atOnce: number, work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = new Array(items.length);
+  const queue = [...items.entries()].reverse();
+  const worker = async () => {
+    for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+      const [place, item] = next;
+      results[place] = await work(item);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
+  } finally {
+    queue.length = 0;
+  }
+  return results;
+}
+
+export const inBatches = <T>(items: readonly T[], size: number): T[][] =>
+  Array.from({ length: Math.ceil(items.length / size) }, (_, batch) => items.slice(batch * size, (batch + 1) * size));

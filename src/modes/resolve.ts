@@ -1,0 +1,61 @@
+import { identity } from '../domain/image.ts';
+import { verdictOf } from '../domain/verdict.ts';
+import { optional, text as textSetting } from '../kit/fields.ts';
+import { code, table, text } from '../kit/markdown.ts';
+import type { Values } from '../kit/settings.ts';
+import { schemeOf, selectImage, selection } from '../steps/select.ts';
+import type { Powers } from '../world.ts';
+import { common, family } from './shared.ts';
+
+// Needs a selector.
+// Leaves behind the image ID as an output, so that Terraform or a script can use it; it changes nothing.
+
+export const settings = {
+  family,
+  ...selection('latest'),
+  baseImage: optional(
+    textSetting(
+      'What to answer when nothing fits: an image ID, or `ssm:` and the name of a public parameter. A first deployment has no image yet.',
+      {
+        pattern: /^(ami-[0-9a-f]{8,17}|ssm:\/[\w./-]+)$/,
+        says: 'must be an image ID or ssm:/path/of/a/parameter',
+      },
+    ),
+  ),
+  ...common,
+};
+
+export const outputs = {
+  amiId: 'The image.',
+  from: 'Where it came from: `selector`, or `base-image` when nothing fitted.',
+  because: 'Why this one, as a sentence.',
+  commit: 'The commit it was built from, if it says so.',
+  version: 'Its version, if it says so.',
+  verdict: 'passed, failed, none or foreign.',
+};
+
+export async function run(wanted: Values<typeof settings>, world: Powers<'images' | 'parameters', 'commits'>) {
+  const { report } = world;
+  const scheme = schemeOf(wanted);
+  const picked = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, world, { orElse: wanted.baseImage }));
+  const { image, because, from } = picked;
+  const verdict = verdictOf(image, scheme);
+  report.info(`${image.id}: ${because}`);
+  report.summary(
+    [
+      `### ${text(wanted.family)}: ${code(image.id)}`,
+      table(['Selector', 'Image', 'Why', 'Verdict'], [[code(wanted.image), code(image.id), text(because), text(verdict.because)]]),
+    ].join('\n\n'),
+  );
+  return {
+    outcome: 'done' as const,
+    outputs: {
+      amiId: image.id,
+      from,
+      because,
+      commit: identity(image, scheme, 'commit'),
+      version: identity(image, scheme, 'version'),
+      verdict: verdict.result,
+    },
+  };
+}

@@ -1,0 +1,157 @@
+import { type Architecture, type Image, identity, type TagScheme } from '../domain/image.ts';
+import { DEFAULT_POINTER, pointerName, previousImageId } from '../domain/pointer.ts';
+import { lastKnownGood, type Picked, parseSelector, pickImage, SELECTOR_GRAMMAR, type Selector, sameIdentity } from '../domain/selector.ts';
+import { RejectedError, UsageError } from '../kit/errors.ts';
+import { count, oneOf, optional, text } from '../kit/fields.ts';
+import type { Place, Powers } from '../world.ts';
+
+/** From what a user says ("commit:1a2b3c4") to one image. Every mode that asks for an image does it this way. */
+
+/** The settings of a mode that asks for an image. */
+export const selection = (fallbackImage: string | undefined) => ({
+  image: text(`Which image: \`${SELECTOR_GRAMMAR.replaceAll(', ', '`, `').replace(' or ', '` or `')}\`.`, {
+    ...(fallbackImage === undefined ? {} : { fallback: fallbackImage }),
+    pattern: /^(ami-([0-9a-f]{8}|[0-9a-f]{17})|latest|previous|commit:[0-9a-f]{7,64}|(ref|version|environment):\S+)$/,
+    says: `must be ${SELECTOR_GRAMMAR}`,
+  }),
+  environment: optional(
+    text('stage, prod, ...: who runs the image.', {
+      pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+      says: 'must be 1 to 63 letters, digits, "-", "_" or ".", starting with a letter or digit',
+    }),
+  ),
+  pointer,
+  architecture: optional(
+    oneOf('Only images of this one; needed where a family has several.', ['x86_64', 'arm64'], {
+      neededBy: 'families with several architectures',
+    }),
+  ),
+  fallback: oneOf(
+    'What to take when a commit or branch has no passed image: `none` refuses, `last-known-good` walks back its first parents to the newest that has one.',
+    ['none', 'last-known-good'],
+    { fallback: 'none' },
+  ),
+  repository: optional(
+    text('Repository whose history `last-known-good` walks. Default: the one of this workflow.', {
+      pattern: /^[\w.-]+\/[\w.-]+$/,
+      says: 'must be owner/name',
+      neededBy: 'teams that follow the image of another repository',
+    }),
+  ),
+  walk: count('How many first parents `last-known-good` looks at.', {
+    min: 1,
+    max: 1000,
+    fallback: 50,
+    neededBy: 'repositories where most commits build no image',
+  }),
+  githubToken: optional(
+    text('Reads the history for `last-known-good`. Default: `GITHUB_TOKEN` of the environment.', {
+      withOnly: true,
+      neededBy: 'users of `last-known-good` and of deployments',
+    }),
+  ),
+});
+
+export const pointer = text('Name of the SSM parameter that holds the current image of an environment.', {
+  fallback: DEFAULT_POINTER,
+  pattern: /^\/[\w.{}/-]{1,500}$/,
+  says: 'must be a parameter name that starts with "/", with {family}, {environment} and {architecture} where they belong',
+});
+
+export interface Selection {
+  readonly image: string;
+  readonly family: string;
+  readonly environment?: string | undefined;
+  readonly pointer: string;
+  readonly architecture?: Architecture | undefined;
+  readonly fallback: 'none' | 'last-known-good';
+  readonly repository?: string | undefined;
+  readonly walk: number;
+  readonly githubToken?: string | undefined;
+  readonly region: string;
+  readonly tagPrefix: string;
+  readonly commitTag: string;
+}
+
+export interface Selected {
+  readonly image: Image;
+  readonly because: string;
+  readonly from: 'selector' | 'base-image';
+}
+
+type SelectPowers = Powers<'images' | 'parameters', 'commits'>;
+type Ports = Pick<Place, 'images' | 'parameters'>;
+
+export const schemeOf = ({ tagPrefix, commitTag }: { tagPrefix: string; commitTag: string }): TagScheme => ({
+  prefix: tagPrefix,
+  commitKey: commitTag,
+});
+
+/** Exactly one image, or an error that says what there is instead. */
+export async function selectImage(
+  wanted: Selection,
+  world: SelectPowers,
+  { orElse }: { orElse?: string | undefined } = {},
+): Promise<Selected> {
+  const selector = parseSelector(wanted.image);
+  if (selector === undefined) throw new UsageError([`"image" must be ${SELECTOR_GRAMMAR}, got "${wanted.image}"`]);
+  const here = world.at({ region: wanted.region });
+  const picked = await pick(selector, wanted, world, here);
+  if (picked.image !== undefined) return { image: picked.image, because: picked.because, from: 'selector' };
+  if (orElse !== undefined) return baseImage(orElse, picked.because, here);
+  throw new RejectedError(`No image: ${picked.because}.`, { next: 'Run mode "list" to see what there is.' });
+}
+
+async function pick(selector: Selector, wanted: Selection, world: SelectPowers, here: Ports): Promise<Picked> {
+  if (selector.kind === 'id') return byId(selector.id, here);
+  if (selector.kind === 'environment') return fromPointer(selector.value, wanted, here);
+  if (selector.kind === 'previous') return previous(wanted, here);
+  const scheme = schemeOf(wanted);
+  const choice = { scheme, family: wanted.family, architecture: wanted.architecture };
+  const images = await familyImages(wanted, here);
+  if (wanted.fallback === 'none' || !(selector.kind === 'commit' || selector.kind === 'ref')) return pickImage(images, selector, choice);
+  const repository = wanted.repository ?? world.run.repository;
+  const commits = await world.commits.firstParents({ repository, ref: selector.value, atMost: wanted.walk, token: wanted.githubToken });
+  return lastKnownGood(images, commits, choice);
+}
+
+/** Owned ones, and ones that others share with this account and that carry our tags here. */
+const familyImages = ({ family, tagPrefix }: Selection, here: Ports) =>
+  here.images.find({ tags: { [`${tagPrefix}family`]: family }, shared: true });
+
+async function byId(id: string, here: Ports): Promise<Picked> {
+  const image = await here.images.get(id);
+  return image === undefined
+    ? { image, because: `${id} does not exist in this account and region, or is not shared with it` }
+    : { image, because: 'named by its ID' };
+}
+
+async function fromPointer(environment: string, wanted: Selection, here: Ports): Promise<Picked> {
+  const name = pointerName(wanted.pointer, { ...wanted, environment });
+  const current = await here.parameters.read(name);
+  if (current === undefined) return { image: undefined, because: `environment "${environment}" has no pointer ${name} yet` };
+  const image = await here.images.get(current.value);
+  if (image === undefined) return { image, because: `${name} names ${current.value}, which does not exist here` };
+  const twin = sameIdentity([image], image, { scheme: schemeOf(wanted), family: wanted.family });
+  return twin.image === undefined ? twin : { image: twin.image, because: `${name} names it, version ${current.version}` };
+}
+
+async function previous(wanted: Selection, here: Ports): Promise<Picked> {
+  if (wanted.environment === undefined)
+    throw new UsageError(['"environment" is missing: "previous" means what an environment ran before its current image']);
+  const name = pointerName(wanted.pointer, { ...wanted, environment: wanted.environment });
+  const id = previousImageId(await here.parameters.history(name));
+  if (id === undefined)
+    return { image: undefined, because: `environment "${wanted.environment}" (${name}) has run no image before its current one` };
+  const found = await byId(id, here);
+  return found.image === undefined ? found : { image: found.image, because: `what "${wanted.environment}" ran before its current image` };
+}
+
+async function baseImage(base: string, because: string, here: Ports): Promise<Selected> {
+  const id = base.startsWith('ssm:') ? (await here.parameters.read(base.slice('ssm:'.length)))?.value : base;
+  const image = id === undefined ? undefined : await here.images.get(id);
+  if (image === undefined) throw new RejectedError(`No image: ${because}; and the base image ${base} does not exist here.`);
+  return { image, because: `${because}; so the base image`, from: 'base-image' };
+}
+
+export const sayCommit = (image: Image, scheme: TagScheme): string => identity(image, scheme, 'commit')?.slice(0, 7) ?? 'unknown';
