@@ -1,12 +1,19 @@
-import type { LabClock } from './clock.ts';
-import type { Place } from './place.ts';
-import type { Timings } from './timings.ts';
+import type { AddressInfo } from 'node:net';
+import { releaseAddresses } from './addresses.ts';
+import { type CallLog, callBook } from './calls.ts';
+import { type LabClock, labClock } from './clock.ts';
+import { type Faults, faultBook } from './faults.ts';
+import type { Hypervisor } from './machines/hypervisor.ts';
+import type { Core, Place } from './place.ts';
+import { accessKeyOf } from './sts-sessions.ts';
+import { TIMINGS, type Timings } from './timings.ts';
+import { serve } from './wire/server.ts';
 
 export interface LabOptions {
   /** Lab seconds per real second; default 60. */
   readonly speed?: number;
   /** `sandbox` runs real processes; `paper` runs none and answers at once. Default sandbox. */
-  readonly machines?: 'sandbox' | 'paper';
+  readonly machines?: 'sandbox' | 'paper' | Hypervisor;
   readonly timings?: Partial<Timings>;
   /** Default: any free port of 127.0.0.1. */
   readonly port?: number;
@@ -15,9 +22,73 @@ export interface LabOptions {
 export interface Lab {
   readonly url: string;
   readonly clock: LabClock;
+  readonly core: Core;
+  readonly calls: CallLog;
+  readonly faults: Faults;
   /** State of an account in a region, for tests to look into. Defaults: account 111122223333, region eu-central-1. */
   place(account?: string, region?: string): Place;
   /** What a client must have in its environment to talk to the lab as that account. */
   environment(who?: { account?: string; region?: string }): Record<string, string>;
   close(): Promise<void>;
 }
+
+export const ACCOUNT = '111122223333';
+export const REGION = 'eu-central-1';
+
+export async function startLab(options: LabOptions = {}): Promise<Lab> {
+  const clock = labClock(options.speed ?? 60);
+  const core = makeCore(clock, { ...TIMINGS, ...options.timings }, await hypervisorOf(options.machines ?? 'sandbox'));
+  const [calls, faults] = [callBook(), faultBook(clock)];
+  const server = serve({ core, calls, faults, defaultRegion: REGION });
+  await new Promise<void>((listening, failed) => {
+    server.once('error', failed).listen(options.port ?? 0, '127.0.0.1', listening);
+  });
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    ...{ url, clock, core, calls, faults },
+    place: (account = ACCOUNT, region = REGION) => core.place(account, region),
+    environment: ({ account = ACCOUNT, region = REGION } = {}) => environment(url, clock.speed, account, region),
+    close: async () => {
+      clock.stop();
+      server.closeAllConnections();
+      await new Promise(closed => server.close(closed));
+      await core.hypervisor.close();
+      releaseAddresses(core);
+    },
+  };
+}
+
+function makeCore(clock: LabClock, timings: Timings, hypervisor: Hypervisor): Core {
+  const places = new Map<string, Place>();
+  const core: Core = {
+    ...{ clock, timings, hypervisor },
+    place: (account, region) => {
+      const key = `${account} ${region}`;
+      const place = places.get(key) ?? { account, region, core };
+      places.set(key, place);
+      return place;
+    },
+    places: () => [...places.values()],
+  };
+  return core;
+}
+
+async function hypervisorOf(machines: 'sandbox' | 'paper' | Hypervisor): Promise<Hypervisor> {
+  if (typeof machines === 'object') return machines;
+  if (machines === 'paper') return (await import('./machines/paper.ts')).paperHypervisor();
+  return (await import('./machines/sandbox.ts')).sandboxHypervisor();
+}
+
+const environment = (url: string, speed: number, account: string, region: string): Record<string, string> => ({
+  AWS_ENDPOINT_URL: url,
+  AWS_ACCESS_KEY_ID: accessKeyOf(account),
+  AWS_SECRET_ACCESS_KEY: 'of-the-lab',
+  AWS_REGION: region,
+  AWS_DEFAULT_REGION: region,
+  // The product's waits and deadlines run as fast as the lab.
+  AMI_ACTION_CLOCK_SPEED: String(speed),
+  AWS_EC2_METADATA_DISABLED: 'true',
+  // Packer: https://developer.hashicorp.com/packer/integrations/hashicorp/amazon , and no phoning home.
+  AWS_POLL_DELAY_SECONDS: '1',
+  CHECKPOINT_DISABLE: '1',
+});

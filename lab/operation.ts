@@ -6,6 +6,7 @@ export interface Call {
   readonly accessKeyId: string;
   /** As GetCallerIdentity says it. */
   readonly arn: string;
+  readonly userId: string;
 }
 
 /** One operation of AWS: typed input to typed output, over plain state. What it refuses it throws, as AwsError. */

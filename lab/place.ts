@@ -31,3 +31,15 @@ export function slice<T>(make: (place: Place) => T): (place: Place) => T {
     return made;
   };
 }
+
+/** State that belongs to no region: roles, sessions, organizations, addresses. */
+export function shared<T>(make: (core: Core) => T): (core: Core) => T {
+  const all = new WeakMap<Core, T>();
+  return core => {
+    const known = all.get(core);
+    if (known !== undefined) return known;
+    const made = make(core);
+    all.set(core, made);
+    return made;
+  };
+}

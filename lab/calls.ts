@@ -1,0 +1,67 @@
+/** One call, as the log keeps it. */
+export interface CallRecord {
+  /** From 1, in the order of arrival. */
+  readonly number: number;
+  readonly service: string;
+  readonly operation: string;
+  readonly account: string;
+  readonly region: string;
+  /** Who called, as GetCallerIdentity says it. */
+  readonly arn: string;
+  /** Lab time, milliseconds since 1970. */
+  readonly at: number;
+  readonly input: Readonly<Record<string, unknown>>;
+  /** `ok`, the code of the error, or `reset`; `...` while it is under way. */
+  outcome: string;
+}
+
+export interface CallLog {
+  all(): readonly CallRecord[];
+  /** A place in the log, for `since`. */
+  mark(): number;
+  since(mark: number): readonly CallRecord[];
+  /** Calls of an operation, `ec2:RunInstances` or only `RunInstances`; all when none is named. */
+  count(operation?: string, since?: number): number;
+  /** `ec2:RunInstances` -> how often. */
+  byOperation(since?: number): Readonly<Record<string, number>>;
+  /** Every call when it ends. The returned function stops it. */
+  onCall(listen: (record: CallRecord) => void): () => void;
+}
+
+/** The side of the log that the wire writes. */
+export interface CallBook extends CallLog {
+  open(call: Omit<CallRecord, 'number' | 'outcome'>): CallRecord;
+  close(record: CallRecord, outcome: string): void;
+}
+
+export function callBook(): CallBook {
+  const records: CallRecord[] = [];
+  const listeners = new Set<(record: CallRecord) => void>();
+  const since = (mark: number) => records.slice(mark);
+  const fullName = (record: CallRecord) => `${record.service}:${record.operation}`;
+  return {
+    all: () => records,
+    mark: () => records.length,
+    since,
+    count: (operation, mark = 0) =>
+      since(mark).filter(record => operation === undefined || operation === record.operation || operation === fullName(record)).length,
+    byOperation: (mark = 0) => {
+      const counts: Record<string, number> = {};
+      for (const record of since(mark)) counts[fullName(record)] = (counts[fullName(record)] ?? 0) + 1;
+      return counts;
+    },
+    onCall: listen => {
+      listeners.add(listen);
+      return () => void listeners.delete(listen);
+    },
+    open: call => {
+      const record: CallRecord = { ...call, number: records.length + 1, outcome: '...' };
+      records.push(record);
+      return record;
+    },
+    close: (record, outcome) => {
+      record.outcome = outcome;
+      for (const listen of listeners) listen(record);
+    },
+  };
+}

@@ -1,0 +1,159 @@
+import type { CallRecord } from './calls.ts';
+import type { LabClock } from './clock.ts';
+import { AwsError } from './operation.ts';
+import type { Protocol } from './services.ts';
+import { type Refusal, refusal } from './wire/refusals.ts';
+
+/** Which calls go wrong, and how. What is not said matches everything. */
+export interface FaultRule {
+  readonly service?: string;
+  /** `RunInstances`, `Describe*`. */
+  readonly operation?: string;
+  readonly account?: string;
+  readonly region?: string;
+  readonly when?: (call: CallRecord) => boolean;
+  /** The first matching call that is struck, from 1. */
+  readonly nth?: number;
+  /** How many are struck from there on. Default: one if `nth` is said, else all. */
+  readonly times?: number;
+  readonly deed: Deed;
+}
+
+export type Deed =
+  | { readonly error: string; readonly message?: string; readonly status?: number }
+  /** In the service's own words: RequestLimitExceeded, Throttling, ThrottlingException ... */
+  | { readonly refuse: Refusal }
+  /** The connection breaks: `after` means that the deed is done and the caller does not know. */
+  | { readonly reset: 'before' | 'after' }
+  /** Lab seconds, before it is done. */
+  | { readonly delaySeconds: number }
+  /** Eventual consistency: an ID made after the rule is NotFound for so many calls that name it. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html */
+  | { readonly hideNewIds: number }
+  /** The same question gets its first answer again and again. */
+  | { readonly stale: true }
+  | { readonly run: (call: CallRecord) => void | Promise<void>; readonly at: 'before' | 'after' }
+  /** SIGKILL for a process: for rules that come over HTTP. */
+  | { readonly kill: number; readonly at: 'before' | 'after' };
+
+export interface Faults {
+  /** The returned function takes the rule back. */
+  add(rule: FaultRule): () => void;
+  /** `kill` runs at the nth call from now on, of whatever kind, before it is done or after. */
+  killAtCall(n: number, kill: () => void | Promise<void>, at?: 'before' | 'after'): () => void;
+  clear(): void;
+  rules(): readonly FaultRule[];
+}
+
+/** Thrown to break the connection instead of an answer. */
+export class ConnectionReset extends Error {}
+
+/** The side of the rules that the wire asks, once per call. */
+export interface FaultBook extends Faults {
+  strike(call: CallRecord, protocol: Protocol, work: () => Promise<object>): Promise<object>;
+}
+
+interface Armed {
+  readonly rule: FaultRule;
+  seen: number;
+  /** IDs made since, and how often each was named; undefined: older than the rule. */
+  readonly newIds: Map<string, number>;
+  readonly answers: Map<string, object>;
+}
+
+export function faultBook(clock: LabClock): FaultBook {
+  let armed: readonly Armed[] = [];
+  const add = (rule: FaultRule) => {
+    const entry: Armed = { rule, seen: 0, newIds: new Map(), answers: new Map() };
+    armed = [...armed, entry];
+    return () => {
+      armed = armed.filter(other => other !== entry);
+    };
+  };
+  return {
+    add,
+    killAtCall: (n, kill, at = 'before') => add({ nth: n, deed: { run: kill, at } }),
+    clear: () => {
+      armed = [];
+    },
+    rules: () => armed.map(({ rule }) => rule),
+    strike: async (call, protocol, work) => {
+      const struck = armed.filter(entry => strikes(entry, call));
+      for (const entry of struck) await before(entry, call, protocol, clock);
+      const output = await answer(struck, call, work);
+      for (const entry of armed) for (const id of idsMade(call, output)) entry.newIds.set(id, 0);
+      for (const { rule } of struck) await after(rule.deed, call);
+      return output;
+    },
+  };
+}
+
+function strikes(entry: Armed, call: CallRecord): boolean {
+  const { rule } = entry;
+  const same = (wanted: string | undefined, is: string) => wanted === undefined || wanted === is;
+  const named = rule.operation === undefined || glob(rule.operation).test(call.operation);
+  if (!named || !same(rule.service, call.service) || !same(rule.account, call.account) || !same(rule.region, call.region)) return false;
+  if (rule.when !== undefined && !rule.when(call)) return false;
+  entry.seen += 1;
+  const first = rule.nth ?? 1;
+  const times = rule.times ?? (rule.nth === undefined ? Number.POSITIVE_INFINITY : 1);
+  return entry.seen >= first && entry.seen < first + times;
+}
+
+async function before(entry: Armed, call: CallRecord, protocol: Protocol, clock: LabClock): Promise<void> {
+  const { deed } = entry.rule;
+  if ('error' in deed) throw new AwsError(deed.error, deed.message ?? 'A fault of the lab.', deed.status ?? 400);
+  if ('refuse' in deed) throw refusal(deed.refuse, protocol);
+  if ('reset' in deed && deed.reset === 'before') throw new ConnectionReset();
+  if ('delaySeconds' in deed) await clock.sleep(deed.delaySeconds);
+  if ('hideNewIds' in deed) hide(entry, call, deed.hideNewIds);
+  if ('run' in deed && deed.at === 'before') await deed.run(call);
+  if ('kill' in deed && deed.at === 'before') process.kill(deed.kill, 'SIGKILL');
+}
+
+async function after(deed: Deed, call: CallRecord): Promise<void> {
+  if ('reset' in deed && deed.reset === 'after') throw new ConnectionReset();
+  if ('run' in deed && deed.at === 'after') await deed.run(call);
+  if ('kill' in deed && deed.at === 'after') process.kill(deed.kill, 'SIGKILL');
+}
+
+async function answer(struck: readonly Armed[], call: CallRecord, work: () => Promise<object>): Promise<object> {
+  const stale = struck.find(({ rule }) => 'stale' in rule.deed);
+  if (stale === undefined) return work();
+  const question = JSON.stringify([call.service, call.operation, call.account, call.region, call.input]);
+  const known = stale.answers.get(question) ?? (await work());
+  stale.answers.set(question, known);
+  return known;
+}
+
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+const NOT_FOUND: Readonly<Record<string, readonly [code: string, message: (id: string) => string]>> = {
+  i: ['InvalidInstanceID.NotFound', id => `The instance ID '${id}' does not exist`],
+  ami: ['InvalidAMIID.NotFound', id => `The image id '[${id}]' does not exist`],
+  snap: ['InvalidSnapshot.NotFound', id => `The snapshot '${id}' does not exist.`],
+  sg: ['InvalidGroup.NotFound', id => `The security group '${id}' does not exist`],
+  vol: ['InvalidVolume.NotFound', id => `The volume '${id}' does not exist.`],
+  lt: ['InvalidLaunchTemplateId.NotFound', id => `The launch template ID '${id}' does not exist`],
+};
+
+const ID = /^(i|ami|snap|sg|vol|lt)-[0-9a-f]{17}$/;
+
+function hide(entry: Armed, call: CallRecord, calls: number): void {
+  for (const id of idsIn(call.input)) {
+    const named = entry.newIds.get(id);
+    if (named === undefined || named >= calls) continue;
+    entry.newIds.set(id, named + 1);
+    const [code, message] = NOT_FOUND[id.slice(0, id.indexOf('-'))] ?? ['InvalidID', () => id];
+    throw new AwsError(code, message(id));
+  }
+}
+
+const idsMade = (call: CallRecord, output: object): readonly string[] =>
+  /^(Run|Create|Copy|Register|Import)/.test(call.operation) ? idsIn(output).filter(id => !idsIn(call.input).includes(id)) : [];
+
+function idsIn(value: unknown): readonly string[] {
+  if (typeof value === 'string') return ID.test(value) ? [value] : [];
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return [];
+  return Object.values(value).flatMap(idsIn);
+}
+
+const glob = (pattern: string): RegExp => new RegExp(`^${pattern.replace(/[^\w*]/g, '\\$&').replaceAll('*', '.*')}$`);

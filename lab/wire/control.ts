@@ -1,0 +1,44 @@
+import type { IncomingMessage } from 'node:http';
+import type { FaultRule } from '../faults.ts';
+import type { Answer } from './protocols.ts';
+import type { Desk } from './server.ts';
+
+/** For other processes: the same rules and the same log over HTTP.
+ *
+ *  GET    /_lab                   what runs here, and how fast
+ *  GET    /_lab/calls[?since=n]   the call log
+ *  GET    /_lab/faults            the rules
+ *  POST   /_lab/faults            adds a rule (faults.ts); functions cannot travel, `kill: <pid>` can
+ *  DELETE /_lab/faults            removes all rules
+ */
+export function answerControl({ core, calls, faults }: Desk, request: IncomingMessage, body: string): Answer {
+  const url = new URL(request.url ?? '/', 'http://lab');
+  switch (`${request.method} ${url.pathname}`) {
+    case 'GET /_lab':
+      return json({ speed: core.clock.speed, now: core.clock.date(), machines: core.hypervisor.kind, calls: calls.mark() });
+    case 'GET /_lab/calls':
+      return json(calls.since(Number(url.searchParams.get('since') ?? 0)));
+    case 'GET /_lab/faults':
+      return json(faults.rules());
+    case 'POST /_lab/faults':
+      return addRule(body, rule => faults.add(rule));
+    case 'DELETE /_lab/faults':
+      faults.clear();
+      return json({});
+    default:
+      return json({ error: `Nothing at ${request.method} ${url.pathname}` }, 404);
+  }
+}
+
+function addRule(body: string, add: (rule: FaultRule) => void): Answer {
+  try {
+    const rule = JSON.parse(body) as FaultRule;
+    if (typeof rule.deed !== 'object') return json({ error: 'A rule needs a deed.' }, 400);
+    add(rule);
+    return json({});
+  } catch (cause) {
+    return json({ error: String(cause) }, 400);
+  }
+}
+
+const json = (value: unknown, status = 200): Answer => ({ status, type: 'application/json', body: JSON.stringify(value) });

@@ -1,0 +1,82 @@
+import { AwsError } from '../operation.ts';
+import type { Protocol } from '../services.ts';
+import { readJson, writeJson } from './json.ts';
+import { readQuery } from './query.ts';
+import type { Shapes } from './schemas.ts';
+import { element, escape, writeMembers } from './xml.ts';
+
+/** What was asked, before it is understood. */
+export interface Question {
+  readonly operation: string;
+  readonly namespace: string;
+  readonly body: string;
+  readonly requestId: string;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+export interface Speech {
+  input(shapes: Shapes, question: Question): object;
+  output(shapes: Shapes, output: object, question: Question): Answer;
+  error(error: AwsError, question: Question): Answer;
+}
+
+const xml = (body: string, status = 200): Answer => ({
+  status,
+  type: 'text/xml;charset=UTF-8',
+  body: `<?xml version="1.0" encoding="UTF-8"?>\n${body}`,
+});
+
+const ec2: Speech = {
+  input: ({ input }, { body }) => readQuery(input, new URLSearchParams(body), 'ec2'),
+  output: ({ output: schema }, output, { operation, namespace, requestId }) => {
+    const members = schema.isStructSchema() ? writeMembers(schema, output) : element('return', 'true');
+    return xml(`<${operation}Response xmlns="${namespace}">${element('requestId', requestId)}${members}</${operation}Response>`);
+  },
+  error: ({ code, message, status }, { requestId }) =>
+    xml(element('Response', element('Errors', element('Error', codeAndMessage(code, message))) + element('RequestID', requestId)), status),
+};
+
+const query: Speech = {
+  input: ({ input }, { body }) => readQuery(input, new URLSearchParams(body), 'query'),
+  output: ({ output: schema }, output, { operation, namespace, requestId }) => {
+    const result = schema.isStructSchema() ? element(`${operation}Result`, writeMembers(schema, output)) : '';
+    const metadata = element('ResponseMetadata', element('RequestId', requestId));
+    return xml(`<${operation}Response xmlns="${namespace}">${result}${metadata}</${operation}Response>`);
+  },
+  error: ({ code, message, status }, { namespace, requestId }) => {
+    const error = element('Error', element('Type', status < 500 ? 'Sender' : 'Receiver') + codeAndMessage(code, message));
+    return xml(`<ErrorResponse xmlns="${namespace}">${error}${element('RequestId', requestId)}</ErrorResponse>`, status);
+  },
+};
+
+const json: Speech = {
+  input: ({ input }, { body }) => (readJson(input, parse(body)) ?? {}) as object,
+  output: ({ output: schema }, output) => ({
+    status: 200,
+    type: 'application/x-amz-json-1.1',
+    body: JSON.stringify(writeJson(schema, output) ?? {}),
+  }),
+  // Some shapes of SSM spell it `Message`: whoever reads takes what it knows.
+  error: ({ code, message, status }) => ({
+    status,
+    type: 'application/x-amz-json-1.1',
+    body: JSON.stringify({ __type: code, message, Message: message }),
+  }),
+};
+
+export const SPEECHES: Readonly<Record<Protocol, Speech>> = { ec2, query, json };
+
+const codeAndMessage = (code: string, message: string): string => element('Code', escape(code)) + element('Message', escape(message));
+
+function parse(body: string): unknown {
+  try {
+    return JSON.parse(body === '' ? '{}' : body);
+  } catch {
+    throw new AwsError('SerializationException', 'The request body is no JSON.');
+  }
+}

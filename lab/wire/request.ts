@@ -1,0 +1,49 @@
+import type { IncomingMessage } from 'node:http';
+import type { Service } from '../services.ts';
+import { SERVICES } from '../services.ts';
+
+/** An HTTP request, as far as it can be read without knowing the operation. */
+export interface Wish {
+  readonly serviceName: string;
+  readonly service: Service | undefined;
+  readonly operation: string;
+  readonly region: string;
+  /** Undefined: the request is not signed. */
+  readonly accessKeyId: string | undefined;
+  readonly token: string | undefined;
+  readonly body: string;
+}
+
+export async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+// The credential scope tells service and region: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+const SCOPE = /Credential=([^/,\s]+)\/\d{8}\/([^/]+)\/([^/]+)\/aws4_request/;
+
+const STS_VERSION = '2011-06-15';
+
+export function wishOf(request: IncomingMessage, body: string, defaultRegion: string): Wish {
+  const [, accessKeyId, region, signedFor] = SCOPE.exec(header(request, 'authorization') ?? '') ?? [];
+  const parameters = request.method === 'GET' ? (request.url ?? '').split('?')[1] ?? '' : body;
+  const target = header(request, 'x-amz-target')?.split('.');
+  const query = new URLSearchParams(target === undefined ? parameters : '');
+  // AssumeRoleWithWebIdentity is not signed; its API version names the service.
+  const serviceName = signedFor ?? (query.get('Version') === STS_VERSION ? 'sts' : 'unknown');
+  return {
+    serviceName,
+    service: SERVICES[serviceName],
+    operation: target?.[1] ?? query.get('Action') ?? '',
+    region: region ?? defaultRegion,
+    accessKeyId,
+    token: header(request, 'x-amz-security-token'),
+    body: target === undefined ? parameters : body,
+  };
+}
+
+function header(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}
