@@ -1,0 +1,28 @@
+/** The name of an image: unique in account and region, and never to be changed. */
+
+export const PLACEHOLDERS = ['family', 'version', 'timestamp', 'environment', 'commit', 'architecture'] as const;
+export type Placeholder = (typeof PLACEHOLDERS)[number];
+export type NameFacts = Readonly<Record<Placeholder, string | undefined>>;
+
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateImage.html
+const ALLOWED = /^[A-Za-z0-9()[\] ./\-'@_]+$/;
+
+export type Named = { readonly name: string } | { readonly problem: string };
+
+/** Fills the template in; a fact that is not known, or a name that AWS would refuse, is a problem said before anything starts. */
+export function imageName(template: string, facts: NameFacts): Named {
+  const used = [...template.matchAll(/\{([^{}]*)\}/g)].map(([, key]) => key ?? '');
+  const strange = used.find(key => !isPlaceholder(key));
+  if (strange !== undefined) return { problem: `"name" has no {${strange}}: it knows ${PLACEHOLDERS.map(key => `{${key}}`).join(', ')}` };
+  const missing = used.filter(isPlaceholder).find(key => (facts[key] ?? '') === '');
+  if (missing !== undefined) return { problem: `"name" uses {${missing}}, which this run does not know: set "${missing}", or take it out of "name"` };
+  const name = template.replace(/\{([^{}]*)\}/g, (_, key: Placeholder) => facts[key] ?? '');
+  return ALLOWED.test(name) && name.length >= 3 && name.length <= 128
+    ? { name }
+    : { problem: `"name" becomes ${JSON.stringify(name)}, which AWS refuses: 3 to 128 letters, digits and ( ) [ ] . / - ' @ _ or spaces` };
+}
+
+const isPlaceholder = (key: string): key is Placeholder => (PLACEHOLDERS as readonly string[]).includes(key);
+
+/** 20260131235959, UTC: sorts as text. */
+export const timestamp = (now: number): string => new Date(now).toISOString().replace(/\D/g, '').slice(0, 14);

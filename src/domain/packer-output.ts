@@ -1,0 +1,64 @@
+/** What Packer says with `-machine-readable`: a line is `<unix seconds>,<target>,<type>,<argument>,...`. https://developer.hashicorp.com/packer/docs/commands#machine-readable-output */
+
+export interface PackerLine {
+  readonly seconds: number;
+  /** The source that speaks, such as "amazon-ebs.web"; empty for Packer itself. */
+  readonly target: string;
+  readonly type: string;
+  readonly values: readonly string[];
+}
+
+/** Undefined for a line that is no such thing: a crash of Packer, a warning of the shell. */
+export function parseLine(line: string): PackerLine | undefined {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colour codes are control characters
+  const [seconds = '', target = '', type, ...values] = line.replace(/\u001b\[[0-9;]*m/g, '').split(',');
+  if (type === undefined || !/^\d{1,12}$/.test(seconds)) return undefined;
+  return { seconds: Number(seconds), target, type, values: values.map(decode) };
+}
+
+// Packer does not escape the backslash itself, so a literal "\n" in a text reads as a line break: harmless in a log.
+const decode = (value: string): string => value.replaceAll('%!(PACKER_COMMA)', ',').replaceAll('\\r', '\r').replaceAll('\\n', '\n');
+
+/** What a person reads: the lines of a `ui` message; nothing for the lines that are meant for machines. */
+export function humanLines(line: PackerLine): readonly string[] {
+  if (line.type !== 'ui') return [];
+  return line.values.slice(1).join(',').split(/\r\n|\r|\n/).filter(text => text.trim() !== '');
+}
+
+/** One image that Packer says it made. */
+export interface Artifact {
+  readonly source: string;
+  readonly region: string;
+  readonly id: string;
+}
+
+const AMIS = /^[a-z]{2}(?:-[a-z]+)+-\d:ami-[0-9a-f]{8,17}(?:,[a-z]{2}(?:-[a-z]+)+-\d:ami-[0-9a-f]{8,17})*$/;
+
+/** Post-processors repeat the ID of the artifact that they were given, and others make files: an image counts once per source. */
+export function artifacts(lines: readonly PackerLine[]): readonly Artifact[] {
+  const found = lines
+    .filter(({ type, values }) => type === 'artifact' && values[1] === 'id' && AMIS.test(values[2] ?? ''))
+    .flatMap(({ target, values }) =>
+      (values[2] ?? '').split(',').map((pair): Artifact => {
+        const [region = '', id = ''] = pair.split(':');
+        return { source: target, region, id };
+      }),
+    );
+  return [...new Map(found.map(artifact => [`${artifact.source} ${artifact.region} ${artifact.id}`, artifact])).values()];
+}
+
+/** What went wrong, by source; the text is Packer's own and untrusted. */
+export interface Complaint {
+  readonly source: string;
+  readonly message: string;
+}
+
+/** Packer prints every failure twice, once for machines; a template that does not parse only as a `ui` error. */
+export function complaints(lines: readonly PackerLine[]): readonly Complaint[] {
+  const perSource = lines.filter(({ type }) => type === 'error').map(({ target, values }) => ({ source: target, message: values.join(',').trim() }));
+  if (perSource.length > 0) return perSource;
+  return lines
+    .filter(({ type, values }) => type === 'ui' && values[0] === 'error')
+    .map(line => ({ source: '', message: humanLines(line).join('\n').trim() }))
+    .filter(({ message }) => message !== '');
+}
