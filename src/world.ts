@@ -1,4 +1,8 @@
+import type { Group, Launch, Refresh, TemplateUse } from './domain/group.ts';
 import type { Architecture, Image, Tags } from './domain/image.ts';
+import type { PointerNames, UserFacts } from './domain/references.ts';
+import type { RefreshPreferences } from './domain/preferences.ts';
+import type { TemplateVersion } from './domain/template.ts';
 
 /** Everything outside this process that a mode may touch. A mode names the part it needs: `run(wanted, world: Powers<'images'>)`. */
 export interface World<P extends keyof Place = keyof Place> {
@@ -27,6 +31,10 @@ export interface Place {
   readonly machines: Machines;
   readonly commands: Commands;
   readonly parameters: Parameters;
+  readonly groups: Groups;
+  readonly launchTemplates: LaunchTemplates;
+  readonly imageUsers: ImageUsers;
+  readonly removal: Removal;
 }
 
 export interface Clock {
@@ -110,6 +118,38 @@ export interface Images {
   /** On images, snapshots, instances alike. */
   tag(ids: readonly string[], tags: Tags): Promise<void>;
   untag(ids: readonly string[], keys: readonly string[]): Promise<void>;
+}
+
+export interface UserScope {
+  /** Their history is read too. */
+  readonly pointers: PointerNames;
+  /** Parameters that begin so hold no image ID, somebody says: they are not read. Pointers are all the same. */
+  readonly ignoredParameters: readonly string[];
+  /** A second look just before these images go: only what may have come to use them in the meantime. */
+  readonly again?: readonly string[];
+}
+
+export interface ImageUsers {
+  /** Everything in this account and region that may launch an image. Rejects rather than answering in part. */
+  read(scope: UserScope): Promise<UserFacts>;
+}
+
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSnapshotReturnCode.html */
+export interface SnapshotResult {
+  readonly snapshotId: string;
+  readonly code: 'success' | 'skipped' | 'missing-permissions' | 'internal-error' | 'client-error';
+}
+
+/** `gone`: it was no longer there, which is as good. `protected`: AWS does not let it go yet. */
+export type Removed =
+  | { readonly result: 'removed'; readonly snapshots: readonly SnapshotResult[] }
+  | { readonly result: 'gone' }
+  | { readonly result: 'protected'; readonly because: string };
+
+export interface Removal {
+  deregister(imageId: string, options: { keepSnapshots: boolean }): Promise<Removed>;
+  /** Accounts, organizations and units that may launch it, as AWS names them; `all` for everybody. */
+  sharedWith(imageId: string): Promise<readonly string[]>;
 }
 
 export interface MachineSpec {
@@ -202,6 +242,39 @@ export interface Parameters {
   /** Newest first; AWS keeps 100. Empty where there is no such parameter. */
   history(name: string): Promise<readonly ParameterVersion[]>;
   remove(name: string): Promise<void>;
+}
+
+export interface Groups {
+  /** All pages. Those of these names (a name that is not there is missing in the answer), or with all these tags, or all there are. */
+  find(query: { readonly names?: readonly string[]; readonly tags?: Tags }): Promise<readonly Group[]>;
+  /** What each instance was launched from; an instance that EC2 does not know (yet) is missing in the answer. */
+  imagesOf(instanceIds: readonly string[]): Promise<ReadonlyMap<string, string>>;
+  /** The newest twenty, newest first. */
+  refreshes(group: string): Promise<readonly Refresh[]>;
+  refresh(group: string, id: string): Promise<Refresh | undefined>;
+  /** The ID; undefined when one is running already, which may be ours: the call has no client token. */
+  start(order: { readonly group: string; readonly launch: Launch | undefined; readonly preferences: RefreshPreferences }): Promise<string | undefined>;
+  /** `over`: nothing runs any more. `impossible`: AWS cannot roll this one back. */
+  rollBack(group: string): Promise<'started' | 'over' | 'impossible'>;
+  /** Stops where it stands; rolls nothing back. */
+  cancel(group: string): Promise<void>;
+  /** Changes what the group launches from now on; no instance is touched. */
+  setLaunch(group: string, launch: Launch): Promise<void>;
+}
+
+export interface LaunchTemplates {
+  /** What `$Latest`, `$Default` or a number means now. */
+  version(use: Pick<TemplateUse, 'templateId' | 'version'>): Promise<TemplateVersion | undefined>;
+  /** All versions that name this image. */
+  withImage(templateId: string, imageId: string): Promise<readonly TemplateVersion[]>;
+  /** The source with another image. Warnings mean that AWS made it, and doubts that it launches. */
+  create(order: {
+    readonly source: TemplateVersion;
+    readonly imageId: string;
+    readonly description: string;
+    readonly token: string;
+  }): Promise<{ readonly version: TemplateVersion; readonly warnings: readonly string[] }>;
+  remove(version: TemplateVersion): Promise<void>;
 }
 
 export interface PackerBuild {
