@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { kebab, type Setting, type Settings } from '../src/kit/settings.ts';
+import { kebab, type Setting } from '../src/kit/settings.ts';
 import { type AnyMode, CONFIG_FILE } from '../src/main.ts';
 
 /** The texts that are generated from the modes' declarations. */

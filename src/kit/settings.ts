@@ -55,7 +55,7 @@ export function readSettings<S extends Settings>(
     }
     const parsed = setting.schema.safeParse(raw);
     if (parsed.success) values[key] = parsed.data;
-    else problems.push(...parsed.error.issues.map(issue => complaint(name, raw, issue, source)));
+    else problems.push(...firstOfEach(parsed.error.issues).map(issue => complaint(name, raw, issue, source)));
   }
   if (problems.length > 0) throw new UsageError(problems);
   return values as Values<S>;
@@ -77,14 +77,19 @@ function strangers(source: Source, settings: Settings, known: ReadonlySet<string
   });
 }
 
+/** One complaint for each thing that was said; what else is wrong with it shows once that is mended. */
+const firstOfEach = (issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] =>
+  [...new Map([...issues].reverse().map(issue => [issue.path.join('.'), issue])).values()].reverse();
+
 function complaint(name: string, raw: Raw | undefined, issue: z.core.$ZodIssue, source: Source | undefined): string {
   const where = source === undefined || source.name === 'with' ? '' : ` (${source.name})`;
   const path = issue.path.map(step => (typeof step === 'number' ? `[${step + 1}]` : `.${String(step)}`)).join('');
   return `"${name}${path}" ${issue.message}, got ${quote(at(raw, issue.path))}${where}`;
 }
 
+// A list that was written as one text has no inside to show.
 const at = (raw: unknown, path: readonly PropertyKey[]): unknown =>
-  path.reduce<unknown>((inner, step) => (inner as Record<PropertyKey, unknown> | undefined)?.[step], raw);
+  typeof raw === 'string' ? raw : path.reduce<unknown>((inner, step) => (inner as Record<PropertyKey, unknown> | undefined)?.[step], raw);
 
 /** What was written, cut short and with every invisible character shown. */
 export function quote(raw: unknown): string {
