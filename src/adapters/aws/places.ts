@@ -2,7 +2,9 @@ import type { Clock, Place, Reporter, Run, Where } from '../../world.ts';
 import { stsAccount } from './account.ts';
 import { awsClients, type Clients } from './clients.ts';
 import { ssmCommands } from './commands.ts';
+import { autoScalingGroups } from './groups.ts';
 import { ec2Images } from './images.ts';
+import { ec2LaunchTemplates } from './launch-templates.ts';
 import { ec2Machines } from './machines.ts';
 import { ssmParameters } from './parameters.ts';
 
@@ -26,10 +28,12 @@ export function awsPlaces(access: Access): (where: Where) => Place {
   };
 }
 
-const place = ({ ec2, ssm, sts, provider }: Clients): Place => ({
+const place = ({ ec2, ssm, sts, autoScaling, provider }: Clients): Place => ({
   account: stsAccount(sts, provider),
   images: ec2Images(ec2),
   machines: ec2Machines(ec2),
   commands: ssmCommands(ssm),
   parameters: ssmParameters(ssm),
+  groups: autoScalingGroups(autoScaling, ec2),
+  launchTemplates: ec2LaunchTemplates(ec2),
 });

@@ -1,0 +1,117 @@
+import type {
+  AutoScalingGroup,
+  DesiredConfiguration,
+  Instance as GroupInstance,
+  InstanceRefresh,
+  LaunchTemplateSpecification,
+  MixedInstancesPolicy,
+  RefreshPreferences as SdkPreferences,
+} from '@aws-sdk/client-auto-scaling';
+import type { Group, Launch, Member, Refresh, RefreshStatus, TemplateUse } from '../../domain/group.ts';
+import type { RefreshPreferences } from '../../domain/preferences.ts';
+
+/** Groups and refreshes as Auto Scaling says them, and as we do. */
+
+const useFrom = ({ LaunchTemplateId = '', LaunchTemplateName = '', Version }: LaunchTemplateSpecification): TemplateUse => ({
+  templateId: LaunchTemplateId,
+  templateName: LaunchTemplateName,
+  // A group or a desired configuration that names no version means the default one.
+  // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_LaunchTemplateSpecification.html
+  version: Version ?? '$Default',
+});
+
+// AWS wants the ID or the name, and answers with both.
+const useTo = ({ templateId, version }: TemplateUse): LaunchTemplateSpecification => ({ LaunchTemplateId: templateId, Version: version });
+
+const maybe = <T, U>(value: T | undefined, as: (value: T) => U): U | undefined => (value === undefined ? undefined : as(value));
+
+export function launchFrom({
+  LaunchTemplate,
+  MixedInstancesPolicy: policy,
+  LaunchConfigurationName = '',
+}: Partial<AutoScalingGroup>): Launch {
+  const inner = policy?.LaunchTemplate;
+  if (policy !== undefined && inner?.LaunchTemplateSpecification !== undefined) {
+    const overrides = (inner.Overrides ?? []).map(override => ({
+      instanceType: override.InstanceType,
+      template: maybe(override.LaunchTemplateSpecification, useFrom),
+      imageId: override.ImageId,
+    }));
+    return { kind: 'mixed', template: useFrom(inner.LaunchTemplateSpecification), overrides, policy: { ...policy } };
+  }
+  return LaunchTemplate === undefined
+    ? { kind: 'configuration', name: LaunchConfigurationName }
+    : { kind: 'template', template: useFrom(LaunchTemplate) };
+}
+
+/** Everything goes back as it came, but for the versions. */
+export function launchTo(launch: Launch): DesiredConfiguration {
+  if (launch.kind === 'configuration') throw new TypeError('A launch configuration cannot be asked for.');
+  if (launch.kind === 'template') return { LaunchTemplate: useTo(launch.template) };
+  const policy: MixedInstancesPolicy = launch.policy;
+  const overrides = policy.LaunchTemplate?.Overrides?.map((override, i) => {
+    const template = launch.overrides[i]?.template;
+    return template === undefined ? override : { ...override, LaunchTemplateSpecification: useTo(template) };
+  });
+  return {
+    MixedInstancesPolicy: {
+      ...policy,
+      LaunchTemplate: {
+        ...policy.LaunchTemplate,
+        LaunchTemplateSpecification: useTo(launch.template),
+        ...(overrides === undefined ? {} : { Overrides: overrides }),
+      },
+    },
+  };
+}
+
+const memberFrom = (instance: GroupInstance): Member => ({
+  id: instance.InstanceId ?? '',
+  state: instance.LifecycleState ?? '',
+  healthy: instance.HealthStatus === 'Healthy',
+  protected: instance.ProtectedFromScaleIn ?? false,
+  template: maybe(instance.LaunchTemplate, useFrom),
+});
+
+const atLeastZero = (seconds: number | undefined): number | undefined => (seconds === undefined || seconds < 0 ? undefined : seconds);
+
+export const groupFrom = (group: AutoScalingGroup): Group => ({
+  name: group.AutoScalingGroupName ?? '',
+  launch: launchFrom(group),
+  desired: group.DesiredCapacity ?? 0,
+  healthCheck: group.HealthCheckType ?? 'EC2',
+  // -1 stands for "not set". https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_UpdateAutoScalingGroup.html
+  warmUpSeconds: atLeastZero(group.DefaultInstanceWarmup) ?? group.HealthCheckGracePeriod ?? 0,
+  suspended: (group.SuspendedProcesses ?? []).flatMap(({ ProcessName }) => (ProcessName === undefined ? [] : [ProcessName])),
+  beingDeleted: group.Status !== undefined && group.Status !== '',
+  members: (group.Instances ?? []).map(memberFrom),
+});
+
+export const refreshFrom = (refresh: InstanceRefresh): Refresh => ({
+  id: refresh.InstanceRefreshId ?? '',
+  group: refresh.AutoScalingGroupName ?? '',
+  status: (refresh.Status ?? 'Pending') as RefreshStatus,
+  reason: [refresh.StatusReason, refresh.RollbackDetails?.RollbackReason].filter(said => said !== undefined && said !== '').join(' '),
+  percent: refresh.PercentageComplete ?? 0,
+  toUpdate: refresh.InstancesToUpdate,
+  startedAt: refresh.StartTime,
+  desired: maybe(refresh.DesiredConfiguration, launchFrom),
+});
+
+const PROTECTED = { refresh: 'Refresh', ignore: 'Ignore', wait: 'Wait' } as const;
+const STANDBY = { terminate: 'Terminate', ignore: 'Ignore', wait: 'Wait' } as const;
+
+export const preferencesTo = (wanted: RefreshPreferences): SdkPreferences => ({
+  MinHealthyPercentage: wanted.minHealthy,
+  MaxHealthyPercentage: wanted.maxHealthy,
+  InstanceWarmup: wanted.warmUpSeconds,
+  ...(wanted.checkpoints.length === 0
+    ? {}
+    : { CheckpointPercentages: [...wanted.checkpoints], CheckpointDelay: wanted.checkpointDelaySeconds }),
+  BakeTime: wanted.bakeSeconds,
+  SkipMatching: wanted.skipMatching,
+  AutoRollback: wanted.autoRollback,
+  ScaleInProtectedInstances: PROTECTED[wanted.protectedInstances],
+  StandbyInstances: STANDBY[wanted.standbyInstances],
+  ...(wanted.alarms.length === 0 ? {} : { AlarmSpecification: { Alarms: [...wanted.alarms] } }),
+});

@@ -1,0 +1,130 @@
+import {
+  type AutoScalingClient,
+  type AutoScalingGroupNamesType,
+  CancelInstanceRefreshCommand,
+  DescribeAutoScalingGroupsCommand,
+  DescribeInstanceRefreshesCommand,
+  RollbackInstanceRefreshCommand,
+  StartInstanceRefreshCommand,
+  UpdateAutoScalingGroupCommand,
+} from '@aws-sdk/client-auto-scaling';
+import { DescribeInstancesCommand, type EC2Client } from '@aws-sdk/client-ec2';
+import type { Group, Refresh } from '../../domain/group.ts';
+import { TimeoutError } from '../../kit/errors.ts';
+import type { Groups } from '../../world.ts';
+import { asExpected, codeOf, isCode } from './errors.ts';
+import { groupFrom, launchTo, preferencesTo, refreshFrom } from './group-shapes.ts';
+import { allPages } from './pages.ts';
+
+// https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html
+const MOST_GROUPS_PER_CALL = 100;
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Filter.html
+const MOST_VALUES_PER_FILTER = 200;
+
+export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client): Groups => ({
+  async find({ names, tags = {} }) {
+    const Filters = Object.entries(tags).map(([key, value]) => ({ Name: `tag:${key}`, Values: [value] }));
+    if (names === undefined) return listed(client, Filters.length === 0 ? {} : { Filters });
+    const found = await Promise.all(
+      chunks(names, MOST_GROUPS_PER_CALL).map(AutoScalingGroupNames => listed(client, { AutoScalingGroupNames })),
+    );
+    return found.flat();
+  },
+
+  async imagesOf(instanceIds) {
+    const found = await Promise.all(chunks(instanceIds, MOST_VALUES_PER_FILTER).map(Values => imagesOf(ec2, Values)));
+    return new Map(found.flat());
+  },
+
+  async refreshes(group) {
+    // Newest first; one page is six weeks of a busy group, and only the newest can be active.
+    const { InstanceRefreshes = [] } = await client
+      .send(new DescribeInstanceRefreshesCommand({ AutoScalingGroupName: group, MaxRecords: 20 }))
+      .catch(orBusy(`read the instance refreshes of ${group} (autoscaling:DescribeInstanceRefreshes)`));
+    return InstanceRefreshes.map(refreshFrom);
+  },
+
+  async refresh(group, id) {
+    const { InstanceRefreshes = [] } = await client
+      .send(new DescribeInstanceRefreshesCommand({ AutoScalingGroupName: group, InstanceRefreshIds: [id] }))
+      .catch(orBusy(`look at instance refresh ${id} of ${group} (autoscaling:DescribeInstanceRefreshes)`));
+    return InstanceRefreshes.map(refreshFrom).find((refresh: Refresh) => refresh.id === id);
+  },
+
+  async start({ group, launch, preferences }) {
+    const started = await client
+      .send(
+        new StartInstanceRefreshCommand({
+          AutoScalingGroupName: group,
+          Strategy: 'Rolling',
+          ...(launch === undefined ? {} : { DesiredConfiguration: launchTo(launch) }),
+          Preferences: preferencesTo(preferences),
+        }),
+      )
+      .catch(orUndefined('InstanceRefreshInProgress'))
+      .catch(orBusy(`start an instance refresh of ${group} (autoscaling:StartInstanceRefresh)`));
+    return started?.InstanceRefreshId;
+  },
+
+  async rollBack(group) {
+    try {
+      await client.send(new RollbackInstanceRefreshCommand({ AutoScalingGroupName: group }));
+      return 'started';
+    } catch (cause) {
+      if (isCode(cause, 'ActiveInstanceRefreshNotFound')) return 'over';
+      if (isCode(cause, 'IrreversibleInstanceRefresh')) return 'impossible';
+      return orBusy(`roll ${group} back (autoscaling:RollbackInstanceRefresh)`)(cause);
+    }
+  },
+
+  async cancel(group) {
+    await client
+      .send(new CancelInstanceRefreshCommand({ AutoScalingGroupName: group }))
+      .catch(orUndefined('ActiveInstanceRefreshNotFound'))
+      .catch(orBusy(`cancel the instance refresh of ${group} (autoscaling:CancelInstanceRefresh)`));
+  },
+
+  async setLaunch(group, launch) {
+    await client
+      .send(new UpdateAutoScalingGroupCommand({ AutoScalingGroupName: group, ...launchTo(launch) }))
+      .catch(orBusy(`change the launch template of ${group} (autoscaling:UpdateAutoScalingGroup)`));
+  },
+});
+
+const listed = (client: AutoScalingClient, query: AutoScalingGroupNamesType): Promise<Group[]> =>
+  allPages(async NextToken => {
+    const page = await client
+      .send(new DescribeAutoScalingGroupsCommand({ ...query, MaxRecords: MOST_GROUPS_PER_CALL, NextToken }))
+      .catch(orBusy('read Auto Scaling groups (autoscaling:DescribeAutoScalingGroups)'));
+    return { items: page.AutoScalingGroups?.map(groupFrom), next: page.NextToken };
+  });
+
+// Asked for by filter, not by ID: one instance that is already forgotten would fail the whole call.
+const imagesOf = (ec2: EC2Client, Values: string[]): Promise<(readonly [string, string])[]> =>
+  allPages(async NextToken => {
+    const page = await ec2
+      .send(new DescribeInstancesCommand({ Filters: [{ Name: 'instance-id', Values }], MaxResults: 1000, NextToken }))
+      .catch(asExpected('read the instances of the group (ec2:DescribeInstances)'));
+    const instances = (page.Reservations ?? []).flatMap(({ Instances = [] }) => Instances);
+    return { items: instances.map(({ InstanceId = '', ImageId = '' }) => [InstanceId, ImageId] as const), next: page.NextToken };
+  });
+
+const chunks = <T>(all: readonly T[], size: number): T[][] =>
+  Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size));
+
+const orUndefined =
+  (code: string) =>
+  (cause: unknown): undefined => {
+    if (!isCode(cause, code)) throw cause;
+  };
+
+// Contention is nobody's fault and passes; the SDK does not retry all of its names.
+// https://docs.aws.amazon.com/autoscaling/ec2/APIReference/CommonErrors.html
+const orBusy =
+  (doing: string) =>
+  (cause: unknown): never => {
+    if (/^(ResourceContention|LimitExceeded|ScalingActivityInProgress)(Fault)?$/.test(codeOf(cause))) {
+      throw new TimeoutError(`Auto Scaling was too busy to ${doing}: ${codeOf(cause)}.`, { cause, next: 'Run the job again.' });
+    }
+    return asExpected(doing)(cause);
+  };

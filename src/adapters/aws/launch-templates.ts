@@ -1,0 +1,119 @@
+import {
+  CreateLaunchTemplateVersionCommand,
+  DeleteLaunchTemplateVersionsCommand,
+  DescribeLaunchTemplateVersionsCommand,
+  type DescribeLaunchTemplateVersionsRequest,
+  type EC2Client,
+  type LaunchTemplateVersion,
+  type ResponseLaunchTemplateData,
+} from '@aws-sdk/client-ec2';
+import type { TemplateVersion } from '../../domain/template.ts';
+import { RejectedError } from '../../kit/errors.ts';
+import type { LaunchTemplates } from '../../world.ts';
+import { asExpected, codeOf, isCode } from './errors.ts';
+import { allPages } from './pages.ts';
+
+export const ec2LaunchTemplates = (ec2: EC2Client): LaunchTemplates => ({
+  async version({ templateId, version }) {
+    const [found] = await versions(ec2, { LaunchTemplateId: templateId, Versions: [version] });
+    return found;
+  },
+
+  withImage: (templateId, imageId) =>
+    versions(ec2, { LaunchTemplateId: templateId, Filters: [{ Name: 'image-id', Values: [imageId] }] }).then(all =>
+      all.filter(version => version.imageId === imageId),
+    ),
+
+  async create({ source, imageId, description, token }) {
+    const doing = `make a version of launch template ${source.templateName} (ec2:CreateLaunchTemplateVersion)`;
+    const made = await ec2
+      .send(
+        new CreateLaunchTemplateVersionCommand({
+          LaunchTemplateId: source.templateId,
+          SourceVersion: String(source.number),
+          VersionDescription: description.slice(0, 255),
+          LaunchTemplateData: { ImageId: imageId },
+          ClientToken: token,
+        }),
+      )
+      .catch(orFull(source.templateName))
+      .catch(asExpected(doing));
+    const warnings = (made.Warning?.Errors ?? []).map(({ Code = '', Message = '' }) => `${Code}: ${Message}`);
+    return { version: fromEc2(made.LaunchTemplateVersion ?? {}), warnings };
+  },
+
+  async remove({ templateId, templateName, number }) {
+    const doing = `remove version ${number} of launch template ${templateName} (ec2:DeleteLaunchTemplateVersions)`;
+    const gone = await ec2
+      .send(new DeleteLaunchTemplateVersionsCommand({ LaunchTemplateId: templateId, Versions: [String(number)] }))
+      .catch(asExpected(doing));
+    // It answers 200 and says in the body what it did not do.
+    // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteLaunchTemplateVersions.html
+    const refused = gone.UnsuccessfullyDeletedLaunchTemplateVersions?.[0]?.ResponseError;
+    if (refused !== undefined && refused.Code !== 'launchTemplateVersionDoesNotExist') {
+      throw new RejectedError(`AWS refused to ${doing}: ${refused.Code}: ${refused.Message}`);
+    }
+  },
+});
+
+const versions = (ec2: EC2Client, query: DescribeLaunchTemplateVersionsRequest): Promise<TemplateVersion[]> =>
+  allPages(async NextToken => {
+    const page = await ec2
+      .send(
+        new DescribeLaunchTemplateVersionsCommand({ ...query, ...(query.Versions === undefined ? { MaxResults: 200 } : {}), NextToken }),
+      )
+      .catch(orGone)
+      .catch(asExpected(`read launch template ${query.LaunchTemplateId} (ec2:DescribeLaunchTemplateVersions)`));
+    return { items: page?.LaunchTemplateVersions?.map(fromEc2), next: page?.NextToken };
+  });
+
+function fromEc2(version: LaunchTemplateVersion): TemplateVersion {
+  const { ImageId = '', ...data } = version.LaunchTemplateData ?? {};
+  const volumes = data.BlockDeviceMappings ?? [];
+  return {
+    templateId: version.LaunchTemplateId ?? '',
+    templateName: version.LaunchTemplateName ?? '',
+    number: version.VersionNumber ?? 0,
+    imageId: ImageId,
+    instanceType: data.InstanceType,
+    content: canonical(withoutSnapshots(data)),
+    snapshotIds: volumes.flatMap(({ Ebs }) => (Ebs?.SnapshotId === undefined ? [] : [Ebs.SnapshotId])),
+    isDefault: version.DefaultVersion ?? false,
+    description: version.VersionDescription ?? '',
+  };
+}
+
+// A version that is made from another does not inherit snapshots: with them it would never equal its source.
+const withoutSnapshots = (data: ResponseLaunchTemplateData): ResponseLaunchTemplateData =>
+  data.BlockDeviceMappings === undefined
+    ? data
+    : {
+        ...data,
+        BlockDeviceMappings: data.BlockDeviceMappings.map(volume =>
+          volume.Ebs === undefined ? volume : { ...volume, Ebs: { ...volume.Ebs, SnapshotId: undefined } },
+        ),
+      };
+
+/** One text for one content: keys in order, nothing said that is empty. */
+const canonical = (value: unknown): string =>
+  JSON.stringify(value, (_, inner: unknown) => {
+    if (typeof inner !== 'object' || inner === null || Array.isArray(inner) || inner instanceof Date) return inner;
+    const said = Object.entries(inner).filter(([, part]) => part !== undefined && !(Array.isArray(part) && part.length === 0));
+    return Object.fromEntries(said.sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+
+const orGone = (cause: unknown): undefined => {
+  if (isCode(cause, 'InvalidLaunchTemplateId.NotFound', 'InvalidLaunchTemplateId.VersionNotFound')) return undefined;
+  throw cause;
+};
+
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/launch-template-restrictions.html
+const orFull =
+  (name: string) =>
+  (cause: unknown): never => {
+    if (!/VersionLimitExceeded/.test(codeOf(cause))) throw cause;
+    throw new RejectedError(`Launch template ${name} is full: AWS takes no further version (the quota is 10,000).`, {
+      cause,
+      next: `Remove versions that nothing launches from: aws ec2 delete-launch-template-versions --launch-template-name ${name} --versions ...`,
+    });
+  };
