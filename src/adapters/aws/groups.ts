@@ -1,20 +1,16 @@
 import {
   type AutoScalingClient,
   type AutoScalingGroupNamesType,
-  CancelInstanceRefreshCommand,
   DescribeAutoScalingGroupsCommand,
-  DescribeInstanceRefreshesCommand,
-  RollbackInstanceRefreshCommand,
-  StartInstanceRefreshCommand,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { DescribeInstancesCommand, type EC2Client } from '@aws-sdk/client-ec2';
-import type { Group, Refresh } from '../../domain/group.ts';
-import { TimeoutError } from '../../kit/errors.ts';
+import type { Group } from '../../domain/group.ts';
 import type { Groups } from '../../world.ts';
-import { asExpected, codeOf, isCode } from './errors.ts';
-import { groupFrom, launchTo, preferencesTo, refreshFrom } from './group-shapes.ts';
+import { asExpected } from './errors.ts';
+import { groupFrom, launchTo } from './group-shapes.ts';
 import { allPages } from './pages.ts';
+import { orBusy, refreshes } from './refreshes.ts';
 
 // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html
 const MOST_GROUPS_PER_CALL = 100;
@@ -22,6 +18,8 @@ const MOST_GROUPS_PER_CALL = 100;
 const MOST_VALUES_PER_FILTER = 200;
 
 export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client): Groups => ({
+  ...refreshes(client),
+
   async find({ names, tags = {} }) {
     const Filters = Object.entries(tags).map(([key, value]) => ({ Name: `tag:${key}`, Values: [value] }));
     if (names === undefined) return listed(client, Filters.length === 0 ? {} : { Filters });
@@ -34,54 +32,6 @@ export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client): Gr
   async imagesOf(instanceIds) {
     const found = await Promise.all(chunks(instanceIds, MOST_VALUES_PER_FILTER).map(Values => imagesOf(ec2, Values)));
     return new Map(found.flat());
-  },
-
-  async refreshes(group) {
-    // Newest first; one page is six weeks of a busy group, and only the newest can be active.
-    const { InstanceRefreshes = [] } = await client
-      .send(new DescribeInstanceRefreshesCommand({ AutoScalingGroupName: group, MaxRecords: 20 }))
-      .catch(orBusy(`read the instance refreshes of ${group} (autoscaling:DescribeInstanceRefreshes)`));
-    return InstanceRefreshes.map(refreshFrom);
-  },
-
-  async refresh(group, id) {
-    const { InstanceRefreshes = [] } = await client
-      .send(new DescribeInstanceRefreshesCommand({ AutoScalingGroupName: group, InstanceRefreshIds: [id] }))
-      .catch(orBusy(`look at instance refresh ${id} of ${group} (autoscaling:DescribeInstanceRefreshes)`));
-    return InstanceRefreshes.map(refreshFrom).find((refresh: Refresh) => refresh.id === id);
-  },
-
-  async start({ group, launch, preferences }) {
-    const started = await client
-      .send(
-        new StartInstanceRefreshCommand({
-          AutoScalingGroupName: group,
-          Strategy: 'Rolling',
-          ...(launch === undefined ? {} : { DesiredConfiguration: launchTo(launch) }),
-          Preferences: preferencesTo(preferences),
-        }),
-      )
-      .catch(orUndefined('InstanceRefreshInProgress'))
-      .catch(orBusy(`start an instance refresh of ${group} (autoscaling:StartInstanceRefresh)`));
-    return started?.InstanceRefreshId;
-  },
-
-  async rollBack(group) {
-    try {
-      await client.send(new RollbackInstanceRefreshCommand({ AutoScalingGroupName: group }));
-      return 'started';
-    } catch (cause) {
-      if (isCode(cause, 'ActiveInstanceRefreshNotFound')) return 'over';
-      if (isCode(cause, 'IrreversibleInstanceRefresh')) return 'impossible';
-      return orBusy(`roll ${group} back (autoscaling:RollbackInstanceRefresh)`)(cause);
-    }
-  },
-
-  async cancel(group) {
-    await client
-      .send(new CancelInstanceRefreshCommand({ AutoScalingGroupName: group }))
-      .catch(orUndefined('ActiveInstanceRefreshNotFound'))
-      .catch(orBusy(`cancel the instance refresh of ${group} (autoscaling:CancelInstanceRefresh)`));
   },
 
   async setLaunch(group, launch) {
@@ -111,20 +61,3 @@ const imagesOf = (ec2: EC2Client, Values: string[]): Promise<(readonly [string, 
 
 const chunks = <T>(all: readonly T[], size: number): T[][] =>
   Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size));
-
-const orUndefined =
-  (code: string) =>
-  (cause: unknown): undefined => {
-    if (!isCode(cause, code)) throw cause;
-  };
-
-// Contention is nobody's fault and passes; the SDK does not retry all of its names.
-// https://docs.aws.amazon.com/autoscaling/ec2/APIReference/CommonErrors.html
-const orBusy =
-  (doing: string) =>
-  (cause: unknown): never => {
-    if (/^(ResourceContention|LimitExceeded|ScalingActivityInProgress)(Fault)?$/.test(codeOf(cause))) {
-      throw new TimeoutError(`Auto Scaling was too busy to ${doing}: ${codeOf(cause)}.`, { cause, next: 'Run the job again.' });
-    }
-    return asExpected(doing)(cause);
-  };

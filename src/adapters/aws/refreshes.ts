@@ -1,0 +1,79 @@
+import {
+  type AutoScalingClient,
+  CancelInstanceRefreshCommand,
+  DescribeInstanceRefreshesCommand,
+  RollbackInstanceRefreshCommand,
+  StartInstanceRefreshCommand,
+} from '@aws-sdk/client-auto-scaling';
+import type { Refresh } from '../../domain/group.ts';
+import { TimeoutError } from '../../kit/errors.ts';
+import type { Groups } from '../../world.ts';
+import { asExpected, codeOf, isCode } from './errors.ts';
+import { launchTo, preferencesTo, refreshFrom } from './group-shapes.ts';
+
+export const refreshes = (client: AutoScalingClient): Pick<Groups, 'refreshes' | 'refresh' | 'start' | 'rollBack' | 'cancel'> => ({
+  async refreshes(group) {
+    // Newest first; one page is six weeks of a busy group, and only the newest can be active.
+    const { InstanceRefreshes = [] } = await client
+      .send(new DescribeInstanceRefreshesCommand({ AutoScalingGroupName: group, MaxRecords: 20 }))
+      .catch(orBusy(`read the instance refreshes of ${group} (autoscaling:DescribeInstanceRefreshes)`));
+    return InstanceRefreshes.map(refreshFrom);
+  },
+
+  async refresh(group, id) {
+    const { InstanceRefreshes = [] } = await client
+      .send(new DescribeInstanceRefreshesCommand({ AutoScalingGroupName: group, InstanceRefreshIds: [id] }))
+      .catch(orBusy(`look at instance refresh ${id} of ${group} (autoscaling:DescribeInstanceRefreshes)`));
+    return InstanceRefreshes.map(refreshFrom).find((refresh: Refresh) => refresh.id === id);
+  },
+
+  async start({ group, launch, preferences }) {
+    const started = await client
+      .send(
+        new StartInstanceRefreshCommand({
+          AutoScalingGroupName: group,
+          Strategy: 'Rolling',
+          ...(launch === undefined ? {} : { DesiredConfiguration: launchTo(launch) }),
+          Preferences: preferencesTo(preferences),
+        }),
+      )
+      .catch(orUndefined('InstanceRefreshInProgress'))
+      .catch(orBusy(`start an instance refresh of ${group} (autoscaling:StartInstanceRefresh)`));
+    return started?.InstanceRefreshId;
+  },
+
+  async rollBack(group) {
+    try {
+      await client.send(new RollbackInstanceRefreshCommand({ AutoScalingGroupName: group }));
+      return 'started';
+    } catch (cause) {
+      if (isCode(cause, 'ActiveInstanceRefreshNotFound')) return 'over';
+      if (isCode(cause, 'IrreversibleInstanceRefresh')) return 'impossible';
+      return orBusy(`roll ${group} back (autoscaling:RollbackInstanceRefresh)`)(cause);
+    }
+  },
+
+  async cancel(group) {
+    await client
+      .send(new CancelInstanceRefreshCommand({ AutoScalingGroupName: group }))
+      .catch(orUndefined('ActiveInstanceRefreshNotFound'))
+      .catch(orBusy(`cancel the instance refresh of ${group} (autoscaling:CancelInstanceRefresh)`));
+  },
+});
+
+const orUndefined =
+  (code: string) =>
+  (cause: unknown): undefined => {
+    if (!isCode(cause, code)) throw cause;
+  };
+
+// Contention is nobody's fault and passes; the SDK does not retry all of its names.
+// https://docs.aws.amazon.com/autoscaling/ec2/APIReference/CommonErrors.html
+export const orBusy =
+  (doing: string) =>
+  (cause: unknown): never => {
+    if (/^(ResourceContention|LimitExceeded|ScalingActivityInProgress)(Fault)?$/.test(codeOf(cause))) {
+      throw new TimeoutError(`Auto Scaling was too busy to ${doing}: ${codeOf(cause)}.`, { cause, next: 'Run the job again.' });
+    }
+    return asExpected(doing)(cause);
+  };
