@@ -46,7 +46,7 @@ function parseMap(path: string, content: string): Readonly<Record<string, Raw>> 
     if (parsed === null || parsed === '') return {};
     return isMap(parsed) ? parsed : `${path} must be a map of settings, one "key: value" a line, got ${quote(parsed)}`;
   } catch (cause) {
-    return `${path} is not YAML: ${(cause as Error).message.split('\n')[0]}`;
+    return `${path} is not YAML: ${(cause as Error).message.split('\n')[0]?.replace(/:$/, '')}`;
   }
 }
 

@@ -59,8 +59,8 @@ export const duration = (
   const schema = trimmed('must be a duration such as 90s, 45m, 1h30m or 2d').transform((raw, context) => {
     const seconds = parseDuration(raw);
     if (seconds !== undefined && seconds >= minSeconds && seconds <= maxSeconds) return seconds;
-    const range = seconds === undefined ? '' : ` from ${minSeconds} s to ${maxSeconds} s`;
-    context.addIssue({ code: 'custom', message: `must be a duration${range}, such as 90s, 45m, 1h30m or 2d` });
+    const range = seconds === undefined ? '' : ` from ${minSeconds} s to ${maxSeconds} s,`;
+    context.addIssue({ code: 'custom', message: `must be a duration${range} such as 90s, 45m, 1h30m or 2d` });
     return z.NEVER;
   });
   return setting(doc, schema.meta({ type: 'string', pattern: '^([0-9]+[smhd])+$' }), rest, fallback);
@@ -91,7 +91,11 @@ function readYaml(raw: unknown, context: z.core.$RefinementCtx): unknown {
   try {
     return parseYaml(raw, { schema: 'failsafe' });
   } catch (cause) {
-    context.issues.push({ code: 'custom', input: raw, message: `must be YAML: ${(cause as Error).message.split('\n')[0]}` });
+    context.issues.push({
+      code: 'custom',
+      input: raw,
+      message: `must be YAML: ${(cause as Error).message.split('\n')[0]?.replace(/:$/, '')}`,
+    });
     return z.NEVER;
   }
 }

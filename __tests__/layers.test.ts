@@ -1,0 +1,56 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { expect, test } from '@jest/globals';
+
+/** Who may import whom. The direction is what keeps a mode readable from its own file, and decisions testable without a cloud. */
+const MAY: Record<string, readonly string[]> = {
+  domain: ['domain', 'kit'],
+  kit: ['kit'],
+  steps: ['steps', 'domain', 'kit', 'world', 'place'],
+  modes: ['modes', 'steps', 'domain', 'kit', 'world', 'place'],
+  adapters: ['adapters', 'domain', 'kit', 'world', 'place', 'main'],
+  main: ['modes', 'kit', 'world'],
+  world: ['domain', 'kit', 'place'],
+  place: ['domain', 'kit'],
+  index: ['adapters', 'main', 'post', 'world'],
+  post: ['adapters', 'steps', 'kit', 'world'],
+};
+
+const NOT_FOR_US = /^(@actions\/|@aws-sdk\/|@smithy\/|node:(child_process|fs|net|http|https|os)$)/;
+
+const src = join(import.meta.dirname, '..', 'src');
+const files = (readdirSync(src, { recursive: true }) as string[]).filter(file => file.endsWith('.ts'));
+const room = (file: string) => file.split(/[/.]/)[0] ?? '';
+const imports = (file: string) => {
+  const content = readFileSync(join(src, file), 'utf8');
+  return [...content.matchAll(/(?:from|import\()\s*'([^']+)'/g)].map(([, from = '']) => from);
+};
+
+test.each(files)('%s imports only what its room may', file => {
+  const allowed = MAY[room(file)];
+  expect(allowed).toBeDefined();
+  const own = imports(file)
+    .filter(from => from.startsWith('.'))
+    .map(from => room(relative(src, join(src, dirname(file), from))));
+  expect(own.filter(target => !allowed?.includes(target))).toEqual([]);
+});
+
+test.each(files.filter(file => ['modes', 'domain', 'kit', 'steps'].includes(room(file))))('%s knows neither runner nor cloud', file => {
+  expect(imports(file).filter(from => NOT_FOR_US.test(from))).toEqual([]);
+});
+
+test('a file is at most 200 lines, and the median is a page', () => {
+  const lengths = files.map(file => ({ file, lines: readFileSync(join(src, file), 'utf8').split('\n').length - 1 }));
+  expect(lengths.filter(({ lines }) => lines > 200)).toEqual([]);
+  const sorted = lengths.map(({ lines }) => lines).sort((a, b) => a - b);
+  expect(sorted[Math.floor(sorted.length / 2)]).toBeLessThanOrEqual(80);
+});
+
+test('a mode is understood from its own file, the shared steps, and few domain files', () => {
+  const modes = files.filter(file => room(file) === 'modes' && file !== 'modes/shared.ts');
+  const domain = modes.map(file => ({
+    file,
+    domain: imports(file).filter(from => from.includes('/domain/') && !from.endsWith('/image.ts')),
+  }));
+  expect(domain.filter(({ domain: of }) => of.length > 2)).toEqual([]);
+});

@@ -1,0 +1,155 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Runs the bundle as GitHub's runner does: `dist/index.js`, settings in INPUT_*, results in files. For tests and the demo. */
+
+export interface Order {
+  readonly mode: string;
+  readonly with?: Readonly<Record<string, string>>;
+  /** A lab, or nothing for runs that must not get that far. `environment()` of lab/lab.ts fits. */
+  readonly lab?: { environment(who?: { account?: string; region?: string }): Record<string, string> };
+  readonly as?: { account?: string; region?: string };
+  readonly env?: Readonly<Record<string, string>>;
+  /** Files of the repository: path -> content. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** An existing workspace instead of an empty one. */
+  readonly workspace?: string;
+  /** Called with the process as soon as it runs: to signal or kill it. */
+  readonly onStart?: (child: ChildProcess) => void;
+  /** State of an earlier step: runs `post:` of it. */
+  readonly postOf?: Ran;
+  readonly onLine?: (line: string) => void;
+}
+
+export interface Ran {
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** Log as the runner sees it, workflow commands included. */
+  readonly log: string;
+  readonly outputs: Readonly<Record<string, string>>;
+  readonly summary: string;
+  readonly state: Readonly<Record<string, string>>;
+  /** Texts of error annotations. */
+  readonly errors: readonly string[];
+  readonly warnings: readonly string[];
+  readonly workspace: string;
+}
+
+/** The bundle that is tested; another one can be tried without committing it. */
+const BUNDLE = process.env['AMI_ACTION_BUNDLE'] ?? join(import.meta.dirname, '..', 'dist', 'index.js');
+
+/** A Node that is not the one of the tests, to prove that the bundle runs there too. */
+const NODE = process.env['AMI_ACTION_NODE'] ?? process.execPath;
+
+const made: string[] = [];
+
+/** For afterAll: removes every workspace that runs made. */
+export const removeWorkspaces = (): void => {
+  for (const folder of made.splice(0)) rmSync(folder, { recursive: true, force: true });
+};
+
+export async function runAction(order: Order): Promise<Ran> {
+  const home = mkdtempSync(join(tmpdir(), 'ami-action-test-'));
+  made.push(home);
+  const workspace = order.workspace ?? join(home, 'workspace');
+  mkdirSync(join(home, 'temp'), { recursive: true });
+  mkdirSync(workspace, { recursive: true });
+  for (const [path, content] of Object.entries(order.files ?? {})) {
+    mkdirSync(join(workspace, path, '..'), { recursive: true });
+    writeFileSync(join(workspace, path), content);
+  }
+  const files = { output: join(home, 'output'), summary: join(home, 'summary'), state: join(home, 'state') };
+  for (const file of Object.values(files)) writeFileSync(file, '');
+  const child = spawn(NODE, [BUNDLE], {
+    cwd: workspace,
+    env: environment(order, workspace, home, files),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  order.onStart?.(child);
+  const log = await logOf(child, order.onLine);
+  const { code, signal } = await ended(child);
+  return {
+    exitCode: code,
+    signal,
+    log: log.text,
+    outputs: fileCommands(files.output),
+    summary: existsSync(files.summary) ? readFileSync(files.summary, 'utf8') : '',
+    state: fileCommands(files.state),
+    errors: annotations(log.text, 'error'),
+    warnings: annotations(log.text, 'warning'),
+    workspace,
+  };
+}
+
+function environment(
+  order: Order,
+  workspace: string,
+  home: string,
+  files: { output: string; summary: string; state: string },
+): Record<string, string> {
+  const keep = ['PATH', 'HOME', 'XDG_CACHE_HOME', 'LANG', 'PACKER_PLUGIN_PATH', 'GOFLAGS', 'GOPROXY', 'GOMODCACHE', 'GOCACHE'];
+  const inherited = Object.fromEntries(
+    keep.flatMap(name => (process.env[name] === undefined ? [] : [[name, process.env[name] as string]])),
+  );
+  const inputs = Object.fromEntries(
+    Object.entries({ mode: order.mode, ...order.with }).map(([name, value]) => [`INPUT_${name.toUpperCase()}`, value]),
+  );
+  const state = Object.fromEntries(Object.entries(order.postOf?.state ?? {}).map(([name, value]) => [`STATE_${name}`, value]));
+  return {
+    ...inherited,
+    GITHUB_ACTIONS: 'true',
+    GITHUB_WORKSPACE: workspace,
+    GITHUB_REPOSITORY: 'acme/web',
+    GITHUB_SERVER_URL: 'https://github.com',
+    GITHUB_SHA: '1111111111111111111111111111111111111111',
+    GITHUB_REF: 'refs/heads/main',
+    GITHUB_RUN_ID: '1001',
+    GITHUB_RUN_ATTEMPT: '1',
+    GITHUB_JOB: 'test',
+    GITHUB_ACTOR: 'octocat',
+    RUNNER_TEMP: join(home, 'temp'),
+    RUNNER_TOOL_CACHE: join(home, 'tools'),
+    GITHUB_OUTPUT: files.output,
+    GITHUB_STEP_SUMMARY: files.summary,
+    GITHUB_STATE: files.state,
+    ...(order.lab?.environment(order.as) ?? {}),
+    ...inputs,
+    ...state,
+    ...order.env,
+  };
+}
+
+const ended = (child: ChildProcess) =>
+  new Promise<{ code: number | null; signal: NodeJS.Signals | null }>(done => {
+    if (child.exitCode !== null || child.signalCode !== null) done({ code: child.exitCode, signal: child.signalCode });
+    else child.once('exit', (code, signal) => done({ code, signal }));
+  });
+
+async function logOf(child: ChildProcess, onLine: ((line: string) => void) | undefined): Promise<{ text: string }> {
+  const log = { text: '' };
+  const take = (chunk: Buffer) => {
+    log.text += chunk;
+    for (const line of String(chunk).split('\n')) if (line !== '') onLine?.(line);
+  };
+  child.stdout?.on('data', take);
+  child.stderr?.on('data', take);
+  // Not 'close': a grandchild that we leave running on purpose may hold the pipes open.
+  await ended(child);
+  await new Promise(done => setTimeout(done, 20));
+  return log;
+}
+
+/** The heredoc form that @actions/core writes: name<<delimiter, value, delimiter. */
+function fileCommands(path: string): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const [, name = '', , value = ''] of readFileSync(path, 'utf8').matchAll(/^(.+?)<<(ghadelimiter_\S+)\n([\s\S]*?)\n\2$/gm))
+    found[name] = value;
+  return found;
+}
+
+const annotations = (log: string, kind: 'error' | 'warning'): string[] =>
+  [...log.matchAll(new RegExp(`^::${kind}(?: [^:]*)?::(.*)$`, 'gm'))].map(([, said = '']) =>
+    said.replace(/%0D/g, '\r').replace(/%0A/g, '\n').replace(/%25/g, '%'),
+  );
