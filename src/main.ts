@@ -81,7 +81,7 @@ export async function main(host: Host, open: (wanted: Values<typeof common>) => 
 /** Which mode, with which settings. Everything that is wrong about them is said at once. */
 function readRun(host: Host): { name: string; mode: AnyMode; wanted: Values<typeof common> } {
   const given = host.given();
-  const name = typeof given['mode'] === 'string' ? given['mode'].trim() : '';
+  const name = typeof given.mode === 'string' ? given.mode.trim() : '';
   const chosen = Object.hasOwn(modes, name) ? modes[name] : undefined;
   const { sources, problems } = readSources(host, given);
   if (chosen !== undefined) {
@@ -99,8 +99,7 @@ function readSources(
 ): { sources: readonly Source[]; problems: readonly string[] } {
   const path = typeof config === 'string' && config.trim() !== '' ? config.trim() : CONFIG_FILE;
   const content = host.file(path);
-  const environment =
-    typeof given['environment'] === 'string' && given['environment'].trim() !== '' ? given['environment'].trim() : undefined;
+  const environment = typeof given.environment === 'string' && given.environment.trim() !== '' ? given.environment.trim() : undefined;
   const missing = content === undefined && path !== CONFIG_FILE ? [`"config" names a file that is not there, got ${quote(path)}`] : [];
   const file = content === undefined ? { sources: [], problems: missing } : readConfigFile(path, content, environment);
   const region = host.environmentRegion();

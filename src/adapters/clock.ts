@@ -5,7 +5,7 @@ import type { Clock } from '../world.ts';
  * The time. AMI_ACTION_CLOCK_SPEED=60 lets one real second count as sixty: the laboratory runs that much faster than
  * AWS, and whoever waits for it must live in the same time.
  */
-export function systemClock(cancelled: AbortSignal, speed = Number(process.env['AMI_ACTION_CLOCK_SPEED'] ?? 1)): Clock {
+export function systemClock(cancelled: AbortSignal, speed = Number(process.env.AMI_ACTION_CLOCK_SPEED ?? 1)): Clock {
   const startedAt = Date.now();
   return {
     now: () => startedAt + (Date.now() - startedAt) * speed,

@@ -8,7 +8,7 @@ const PER_PAGE = 100;
 export const githubCommits = (baseUrl: string | undefined): Commits => ({
   async firstParents({ repository, ref, atMost, token }) {
     const [owner = '', repo = ''] = repository.split('/');
-    const given = token ?? process.env['GITHUB_TOKEN'] ?? '';
+    const given = token ?? process.env.GITHUB_TOKEN ?? '';
     if (given === '')
       throw new UsageError([
         '"github-token" is missing: the history of a repository is read with it. Use `github-token: ${{ github.token }}`',

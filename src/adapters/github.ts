@@ -10,10 +10,10 @@ import type { Run } from '../world.ts';
 export const githubHost: Host = {
   given: () => withInputs(process.env),
   file: path => {
-    const absolute = join(process.env['GITHUB_WORKSPACE'] ?? process.cwd(), path);
+    const absolute = join(process.env.GITHUB_WORKSPACE ?? process.cwd(), path);
     return existsSync(absolute) ? readFileSync(absolute, 'utf8') : undefined;
   },
-  environmentRegion: () => process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'],
+  environmentRegion: () => process.env.AWS_REGION ?? process.env.AWS_DEFAULT_REGION,
   output: (name, value) => core.setOutput(name, value),
   fail: message => core.setFailed(message),
   debug: message => core.debug(message),

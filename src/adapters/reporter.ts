@@ -52,7 +52,7 @@ export function runnerReporter(clock: Clock): RunnerReporter {
     mask: secret => core.setSecret(secret),
     async flush() {
       const whole = [...parts, timeline(phases)].filter(part => part !== '').join('\n\n');
-      if (whole === '' || process.env['GITHUB_STEP_SUMMARY'] === undefined) return;
+      if (whole === '' || process.env.GITHUB_STEP_SUMMARY === undefined) return;
       await core.summary.addRaw(cut(whole), true).write();
     },
   };
