@@ -1,0 +1,93 @@
+import type { ResponseLaunchTemplateData, ValidationError } from '@aws-sdk/client-ec2';
+import { AwsError } from '../operation.ts';
+import { type Place, slice } from '../place.ts';
+
+export interface LabTemplate {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: Date;
+  readonly createdBy: string;
+  defaultVersion: number;
+  /** The highest number ever given: no number is used again, also after a deletion. */
+  lastNumber: number;
+  readonly versions: Map<number, LabTemplateVersion>;
+}
+
+export interface LabTemplateVersion {
+  readonly number: number;
+  readonly description: string | undefined;
+  readonly createdAt: Date;
+  readonly createdBy: string;
+  readonly data: ResponseLaunchTemplateData;
+}
+
+/** What `$Latest` means now. */
+export const latestVersion = ({ versions }: LabTemplate): number => Math.max(...versions.keys());
+
+/** By ID. */
+export const templates = slice(() => new Map<string, LabTemplate>());
+
+/** Quotas, which tests lower. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/launch-template-restrictions.html */
+export const templateLimits = slice(() => ({ templates: 5000, versions: 10_000, pageSize: 200 }));
+
+/** What the next CreateLaunchTemplate or CreateLaunchTemplateVersion warns of, whatever it is given. For tests. */
+export const nextDoubts = slice((): ValidationError[] => []);
+
+/** Answers that a client token was given: the same request gets them again. https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html */
+const answers = slice(() => new Map<string, { readonly request: string; readonly answer: unknown }>());
+
+export function onceByToken<Input extends { ClientToken?: string | undefined }, Output>(
+  place: Place,
+  operation: string,
+  input: Input,
+  work: () => Output,
+): Output {
+  const { ClientToken: token, ...rest } = input;
+  if (token === undefined) return work();
+  const request = JSON.stringify(rest);
+  const known = answers(place).get(`${operation}\n${token}`);
+  if (known !== undefined && known.request !== request)
+    throw new AwsError('IdempotentParameterMismatch', 'The client token has already been used with different parameters.');
+  if (known !== undefined) return known.answer as Output;
+  const answer = work();
+  answers(place).set(`${operation}\n${token}`, { request, answer });
+  return answer;
+}
+
+export interface TemplateNamed {
+  readonly LaunchTemplateId?: string | undefined;
+  readonly LaunchTemplateName?: string | undefined;
+}
+
+/** Codes: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html */
+export function templateOf(place: Place, { LaunchTemplateId: id, LaunchTemplateName: name }: TemplateNamed): LabTemplate {
+  if ((id === undefined) === (name === undefined))
+    throw new AwsError('MissingParameter', 'Either the launch template ID or the launch template name must be specified, but not both.');
+  return id === undefined ? templateByName(place, name ?? '') : templateById(place, id);
+}
+
+function templateById(place: Place, id: string): LabTemplate {
+  if (!/^lt-[0-9a-f]{8,17}$/.test(id)) throw new AwsError('InvalidLaunchTemplateId.Malformed', `Invalid id: "${id}" (expecting "lt-...")`);
+  const found = templates(place).get(id);
+  if (found !== undefined) return found;
+  throw new AwsError('InvalidLaunchTemplateId.NotFound', `The specified launch template, with template ID ${id}, does not exist.`);
+}
+
+function templateByName(place: Place, name: string): LabTemplate {
+  const found = [...templates(place).values()].find(template => template.name === name);
+  if (found !== undefined) return found;
+  throw new AwsError(
+    'InvalidLaunchTemplateName.NotFoundException',
+    `The specified launch template, with template name ${name}, does not exist.`,
+  );
+}
+
+/** A number, `$Latest` or `$Default`. */
+export function versionOf(template: LabTemplate, wanted: string | undefined): LabTemplateVersion {
+  const number = wanted === '$Latest' ? latestVersion(template) : wanted === '$Default' ? template.defaultVersion : Number(wanted);
+  if (!Number.isInteger(number) || number < 1) throw new AwsError('InvalidParameterValue', `Invalid launch template version: ${wanted}`);
+  const found = template.versions.get(number);
+  if (found !== undefined) return found;
+  const message = `Could not find the specified version ${wanted} for the launch template with ID ${template.id}.`;
+  throw new AwsError('InvalidLaunchTemplateId.VersionNotFound', message);
+}
