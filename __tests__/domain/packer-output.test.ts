@@ -21,7 +21,12 @@ describe('a line of Packer', () => {
     const value = fc.string({ unit: 'grapheme', maxLength: 200 }).filter(text => !/\\[nr]|PACKER_COMMA|\u001b/.test(text));
     fc.assert(
       fc.property(fc.array(value, { minLength: 1, maxLength: 5 }), values => {
-        expect(parseLine(encode('amazon-ebs.web', 'ui', values))).toEqual({ seconds: 1795251575, target: 'amazon-ebs.web', type: 'ui', values });
+        expect(parseLine(encode('amazon-ebs.web', 'ui', values))).toEqual({
+          seconds: 1795251575,
+          target: 'amazon-ebs.web',
+          type: 'ui',
+          values,
+        });
       }),
     );
   });

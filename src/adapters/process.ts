@@ -11,6 +11,7 @@ export interface Order {
   /** Output goes to `<log>.out` and `<log>.err`. */
   readonly log: string;
   onLine(line: string): void;
+  onErrorLine(line: string): void;
   /** Called at once, before the process can have done anything that must be undone. */
   onStart?(pid: number): void;
   /** When it fires, the process gets SIGTERM and time to clean up. */
@@ -40,7 +41,7 @@ export async function follow(order: Order): Promise<Ended> {
   closeSync(out);
   closeSync(err);
   if (child.pid !== undefined) order.onStart?.(child.pid);
-  const followers = [followFile(`${order.log}.out`, order.onLine), followFile(`${order.log}.err`, order.onLine)];
+  const followers = [followFile(`${order.log}.out`, order.onLine), followFile(`${order.log}.err`, order.onErrorLine)];
   const stopping = stopWhen(order, child.pid);
   try {
     // "exit", not "close": a grandchild that holds the output open must not keep us.

@@ -25,7 +25,9 @@ export function identityTags(origin: Origin, name: string, own: Tags, scheme: Ta
     ['base-ami', origin.baseAmi],
     ['created-at', origin.createdAt.toISOString()],
   ];
-  const identity = ours.flatMap(([key, value]) => (value === undefined || value === '' ? [] : [[tagKey(scheme, key), fit(value)] as const]));
+  const identity = ours.flatMap(([key, value]) =>
+    value === undefined || value === '' ? [] : [[tagKey(scheme, key), fit(value)] as const],
+  );
   return { Name: name, ...own, ManagedBy: 'ami-action', ...Object.fromEntries(identity) };
 }
 

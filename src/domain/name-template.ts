@@ -15,7 +15,8 @@ export function imageName(template: string, facts: NameFacts): Named {
   const strange = used.find(key => !isPlaceholder(key));
   if (strange !== undefined) return { problem: `"name" has no {${strange}}: it knows ${PLACEHOLDERS.map(key => `{${key}}`).join(', ')}` };
   const missing = used.filter(isPlaceholder).find(key => (facts[key] ?? '') === '');
-  if (missing !== undefined) return { problem: `"name" uses {${missing}}, which this run does not know: set "${missing}", or take it out of "name"` };
+  if (missing !== undefined)
+    return { problem: `"name" uses {${missing}}, which this run does not know: set "${missing}", or take it out of "name"` };
   const name = template.replace(/\{([^{}]*)\}/g, (_, key: Placeholder) => facts[key] ?? '');
   return ALLOWED.test(name) && name.length >= 3 && name.length <= 128
     ? { name }

@@ -22,7 +22,11 @@ const decode = (value: string): string => value.replaceAll('%!(PACKER_COMMA)', '
 /** What a person reads: the lines of a `ui` message; nothing for the lines that are meant for machines. */
 export function humanLines(line: PackerLine): readonly string[] {
   if (line.type !== 'ui') return [];
-  return line.values.slice(1).join(',').split(/\r\n|\r|\n/).filter(text => text.trim() !== '');
+  return line.values
+    .slice(1)
+    .join(',')
+    .split(/\r\n|\r|\n/)
+    .filter(text => text.trim() !== '');
 }
 
 /** One image that Packer says it made. */
@@ -55,7 +59,9 @@ export interface Complaint {
 
 /** Packer prints every failure twice, once for machines; a template that does not parse only as a `ui` error. */
 export function complaints(lines: readonly PackerLine[]): readonly Complaint[] {
-  const perSource = lines.filter(({ type }) => type === 'error').map(({ target, values }) => ({ source: target, message: values.join(',').trim() }));
+  const perSource = lines
+    .filter(({ type }) => type === 'error')
+    .map(({ target, values }) => ({ source: target, message: values.join(',').trim() }));
   if (perSource.length > 0) return perSource;
   return lines
     .filter(({ type, values }) => type === 'ui' && values[0] === 'error')

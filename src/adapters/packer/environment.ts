@@ -1,0 +1,25 @@
+/** What of our environment Packer and its plugins may see: AWS and Packer settings, not what the runner gave to us alone. */
+
+// Whoever holds these speaks to GitHub as this job; a template's shell-local provisioner is not us.
+const OURS_ALONE = /^(INPUT_|STATE_|ACTIONS_RUNTIME_|ACTIONS_ID_TOKEN_|ACTIONS_CACHE_|ACTIONS_RESULTS_)/;
+
+export function packerEnvironment(own: NodeJS.ProcessEnv): Record<string, string> {
+  const passed = Object.entries(own).filter((pair): pair is [string, string] => pair[1] !== undefined && isForPacker(pair[0], pair[1]));
+  return { ...Object.fromEntries(passed), CHECKPOINT_DISABLE: '1', PACKER_NO_COLOR: '1' };
+}
+
+const isForPacker = (name: string, value: string): boolean =>
+  !OURS_ALONE.test(name) && (name !== 'AWS_MAX_ATTEMPTS' || /^\d+$/.test(value));
+
+/**
+ * AWS_MAX_ATTEMPTS means two things: how often an SDK repeats a call, and how often Packer looks at an image that is being made,
+ * every 2 seconds unless AWS_POLL_DELAY_SECONDS is set. A value that is right for the first lets every build time out.
+ * https://developer.hashicorp.com/packer/integrations/hashicorp/amazon/latest/components/builder/ebs#resource-not-ready-error
+ */
+export function pollingWarning({ AWS_MAX_ATTEMPTS: attempts, AWS_POLL_DELAY_SECONDS: delay }: NodeJS.ProcessEnv): string | undefined {
+  if (attempts === undefined || attempts === '') return undefined;
+  if (!/^\d+$/.test(attempts)) return `AWS_MAX_ATTEMPTS is ${JSON.stringify(attempts)}, which is no number: Packer does not get it.`;
+  if (delay !== undefined && delay !== '') return undefined;
+  const seconds = Number(attempts) * 2;
+  return `AWS_MAX_ATTEMPTS=${attempts} makes Packer wait at most ${seconds} s for an image (it looks every 2 s). Set AWS_POLL_DELAY_SECONDS as well, or aws_polling in the template.`;
+}

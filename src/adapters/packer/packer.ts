@@ -1,0 +1,109 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { RejectedError } from '../../kit/errors.ts';
+import type { Journal, JournalEntry, Packer, PackerBuild, PackerEnded, Reporter, Run } from '../../world.ts';
+import { capture } from '../capture.ts';
+import { follow } from '../process.ts';
+import { declaredVariables } from './declared.ts';
+import { packerEnvironment, pollingWarning } from './environment.ts';
+import { installedPacker } from './install.ts';
+
+export interface PackerHost {
+  readonly run: Run;
+  readonly journal: Journal;
+  readonly report: Reporter;
+  readonly environment?: NodeJS.ProcessEnv;
+  /** Where the action lies; default: the folder above the script that runs, dist/index.js. */
+  readonly root?: string;
+}
+
+const QUIET = ['-machine-readable'];
+
+export function packer(host: PackerHost): Packer {
+  const { run, report, environment = process.env, root = dirname(dirname(resolve(process.argv[1] ?? '.'))) } = host;
+  return {
+    locate(path) {
+      const absolute = resolve(run.workspace, path);
+      return existsSync(absolute) ? absolute : undefined;
+    },
+    async ensure(wish) {
+      const warning = pollingWarning(environment);
+      if (warning !== undefined) report.warn(warning);
+      return await installedPacker(wish, { ...run, environment, root, say: report.info });
+    },
+    async declared(binary, template) {
+      const { exitCode, stdout } = await capture(binary, ['inspect', ...QUIET, template], {
+        timeoutSeconds: 60,
+        environment: packerEnvironment(environment),
+        folder: run.workspace,
+      });
+      if (exitCode === 0) return declaredVariables(stdout);
+      throw new RejectedError(`Packer cannot read ${template}: ${stdout.trim().split('\n').slice(-3).join(' ')}`);
+    },
+    init: (build, onLine) => spawned(host, build, ['init', ...QUIET, build.template], onLine),
+    validate: (build, onLine) => withVariables(host, build, args => spawned(host, build, ['validate', ...QUIET, ...args], onLine)),
+    build: (build, onLine) =>
+      withVariables(host, build, args => spawned(host, build, ['build', ...QUIET, '-color=false', '-on-error=cleanup', ...args], onLine)),
+  };
+}
+
+/** Our own variables travel in a file that ends with the command: an argument would be seen by everybody on the machine. */
+async function withVariables(
+  host: PackerHost,
+  build: PackerBuild,
+  run: (args: readonly string[]) => Promise<PackerEnded>,
+): Promise<PackerEnded> {
+  const path = join(temporary(host.run), `ami-action-${randomUUID()}.pkrvars.json`);
+  const entry: JournalEntry = { kind: 'file', path };
+  host.journal.remember(entry);
+  writeFileSync(path, JSON.stringify(build.given), { mode: 0o600 });
+  try {
+    return await run([
+      // The first one yields to those that follow: what the user says wins.
+      `-var-file=${path}`,
+      ...build.varFiles.map(file => `-var-file=${file}`),
+      // "=" joined: a value that starts with "-" is a value still.
+      ...Object.entries(build.variables).map(([name, value]) => `-var=${name}=${value}`),
+      ...(build.only.length === 0 ? [] : [`-only=${build.only.join(',')}`]),
+      ...(build.except.length === 0 ? [] : [`-except=${build.except.join(',')}`]),
+      build.template,
+    ]);
+  } finally {
+    rmSync(path, { force: true });
+    host.journal.forget(entry);
+  }
+}
+
+async function spawned(
+  { run, journal, report, environment = process.env }: PackerHost,
+  build: PackerBuild,
+  args: readonly string[],
+  onLine: (line: string) => void,
+): Promise<PackerEnded> {
+  const log = join(temporary(run), `ami-action-${randomUUID()}`);
+  let entry: JournalEntry | undefined;
+  const ended = await follow({
+    command: build.binary,
+    args,
+    folder: run.workspace,
+    environment: { ...packerEnvironment(environment), ...build.environment },
+    log,
+    onLine,
+    // Never parsed: only what Packer says for machines may tell what it made.
+    onErrorLine: report.foreign,
+    onStart(pid) {
+      entry = { kind: 'process', pid, log };
+      journal.remember(entry);
+    },
+    stop: run.cancelled,
+  });
+  if (entry !== undefined) journal.forget(entry);
+  for (const suffix of ['.out', '.err']) rmSync(`${log}${suffix}`, { force: true });
+  return ended;
+}
+
+function temporary({ temp }: Run): string {
+  mkdirSync(temp, { recursive: true });
+  return temp;
+}
