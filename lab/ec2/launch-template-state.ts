@@ -28,31 +28,10 @@ export const latestVersion = ({ versions }: LabTemplate): number => Math.max(...
 export const templates = slice(() => new Map<string, LabTemplate>());
 
 /** Quotas, which tests lower. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/launch-template-restrictions.html */
-export const templateLimits = slice(() => ({ templates: 5000, versions: 10_000, pageSize: 200 }));
+export const templateLimits = slice(() => ({ templates: 5000, versions: 10_000 }));
 
 /** What the next CreateLaunchTemplate or CreateLaunchTemplateVersion warns of, whatever it is given. For tests. */
 export const nextDoubts = slice((): ValidationError[] => []);
-
-/** Answers that a client token was given: the same request gets them again. https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html */
-const answers = slice(() => new Map<string, { readonly request: string; readonly answer: unknown }>());
-
-export function onceByToken<Input extends { ClientToken?: string | undefined }, Output>(
-  place: Place,
-  operation: string,
-  input: Input,
-  work: () => Output,
-): Output {
-  const { ClientToken: token, ...rest } = input;
-  if (token === undefined) return work();
-  const request = JSON.stringify(rest);
-  const known = answers(place).get(`${operation}\n${token}`);
-  if (known !== undefined && known.request !== request)
-    throw new AwsError('IdempotentParameterMismatch', 'The client token has already been used with different parameters.');
-  if (known !== undefined) return known.answer as Output;
-  const answer = work();
-  answers(place).set(`${operation}\n${token}`, { request, answer });
-  return answer;
-}
 
 export interface TemplateNamed {
   readonly LaunchTemplateId?: string | undefined;

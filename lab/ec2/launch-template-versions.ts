@@ -11,23 +11,24 @@ import type {
 } from '@aws-sdk/client-ec2';
 import { AwsError, type Call, type Operation } from '../operation.ts';
 import type { Place } from '../place.ts';
-import { ordinal, page } from '../ssm/pages.ts';
+import { once } from './client-tokens.ts';
+import { type Fields, select } from './filters.ts';
 import { doubts, inherit } from './launch-template-data.ts';
 import { resolvedImage } from './launch-template-spec.ts';
 import {
   type LabTemplate,
   type LabTemplateVersion,
   nextDoubts,
-  onceByToken,
   templateLimits,
   templateOf,
   templates,
   versionOf,
 } from './launch-template-state.ts';
+import { checkPageSize, pageOf } from './paging.ts';
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplateVersion.html */
 export const createVersion: Operation<CreateLaunchTemplateVersionCommandInput, CreateLaunchTemplateVersionCommandOutput> = (input, call) =>
-  onceByToken(call.place, 'CreateLaunchTemplateVersion', input, () => {
+  once(call.place, 'CreateLaunchTemplateVersion', input.ClientToken, input, () => {
     const template = templateOf(call.place, input);
     const source = input.SourceVersion === undefined ? {} : versionOf(template, input.SourceVersion).data;
     const made = addVersion(call, template, inherit(source, input.LaunchTemplateData ?? {}), input.VersionDescription);
@@ -76,21 +77,33 @@ function describedVersion(place: Place, template: LabTemplate, version: LabTempl
   };
 }
 
-type Found = readonly [LabTemplate, LabTemplateVersion];
+interface Found {
+  readonly template: LabTemplate;
+  readonly version: LabTemplateVersion;
+}
+
+const FIELDS: Fields<Found> = {
+  'create-time': ({ version }) => version.createdAt.toISOString(),
+  'http-tokens': ({ version }) => version.data.MetadataOptions?.HttpTokens,
+  'iam-instance-profile': ({ version }) => version.data.IamInstanceProfile?.Arn,
+  'image-id': ({ version }) => version.data.ImageId,
+  'instance-type': ({ version }) => version.data.InstanceType,
+  'is-default-version': ({ template, version }) => version.number === template.defaultVersion,
+};
+
+/** Newest first within a template. */
+const order = ({ template, version }: Found): string => `${template.id}/${10 ** 12 - version.number}`;
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeLaunchTemplateVersions.html */
 export const describeVersions: Operation<DescribeLaunchTemplateVersionsCommandInput, DescribeLaunchTemplateVersionsCommandOutput> = (
   input,
   { place },
 ) => {
-  const found = asked(place, input)
-    .filter(([template, version]) => (input.Filters ?? []).every(({ Name, Values }) => Values?.includes(fieldOf(Name, template, version))))
-    // Newest first within a template.
-    .map(([template, version]) => ({ template, version, key: `${template.id}/${ordinal(10 ** 12 - version.number)}` }))
-    .sort((a, b) => (a.key < b.key ? -1 : 1));
-  const { items, NextToken } = page(found, ({ key }) => key, input, templateLimits(place).pageSize);
+  checkPageSize(input, 1, 200);
+  const found = select(asked(place, input), input.Filters, FIELDS, () => ({}));
+  const { page, NextToken } = pageOf(place, found, order, { MaxResults: 200, ...input });
   return {
-    LaunchTemplateVersions: items.map(({ template, version }) => describedVersion(place, template, version, input.ResolveAlias)),
+    LaunchTemplateVersions: page.map(({ template, version }) => describedVersion(place, template, version, input.ResolveAlias)),
     NextToken,
   };
 };
@@ -106,28 +119,11 @@ function asked(place: Place, input: DescribeLaunchTemplateVersionsCommandInput):
   if (wanted.length > 0) return distinct(template, wanted);
   const least = Number(input.MinVersion ?? 1);
   const most = Number(input.MaxVersion ?? template.lastNumber);
-  return [...template.versions.values()].filter(({ number }) => number >= least && number <= most).map(version => [template, version]);
+  return [...template.versions.values()].filter(({ number }) => number >= least && number <= most).map(version => ({ template, version }));
 }
 
 const distinct = (template: LabTemplate, wanted: readonly string[]): readonly Found[] =>
-  [...new Set(wanted.map(version => versionOf(template, version)))].map(version => [template, version]);
-
-function fieldOf(name: string | undefined, template: LabTemplate, { number, data }: LabTemplateVersion): string {
-  switch (name) {
-    case 'image-id':
-      return data.ImageId ?? '';
-    case 'instance-type':
-      return data.InstanceType ?? '';
-    case 'is-default-version':
-      return String(number === template.defaultVersion);
-    case 'iam-instance-profile':
-      return data.IamInstanceProfile?.Arn ?? '';
-    case 'http-tokens':
-      return data.MetadataOptions?.HttpTokens ?? '';
-    default:
-      throw new AwsError('InvalidParameterValue', `The filter '${name}' is invalid`);
-  }
-}
+  [...new Set(wanted.map(version => versionOf(template, version)))].map(version => ({ template, version }));
 
 /** 200 with a verdict per version. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteLaunchTemplateVersions.html */
 export const deleteVersions: Operation<DeleteLaunchTemplateVersionsCommandInput, DeleteLaunchTemplateVersionsCommandOutput> = (

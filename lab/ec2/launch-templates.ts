@@ -5,7 +5,6 @@ import type {
   DeleteLaunchTemplateCommandOutput,
   DescribeLaunchTemplatesCommandInput,
   DescribeLaunchTemplatesCommandOutput,
-  Filter,
   LaunchTemplate,
   ModifyLaunchTemplateCommandInput,
   ModifyLaunchTemplateCommandOutput,
@@ -13,15 +12,17 @@ import type {
 import { newId } from '../ids.ts';
 import { AwsError, type Operation, type Operations } from '../operation.ts';
 import type { Place } from '../place.ts';
-import { page } from '../ssm/pages.ts';
+import { once } from './client-tokens.ts';
+import { type Fields, select, tagList, tagsFor } from './filters.ts';
 import { storable } from './launch-template-data.ts';
-import { type LabTemplate, latestVersion, onceByToken, templateLimits, templateOf, templates, versionOf } from './launch-template-state.ts';
+import { type LabTemplate, latestVersion, templateLimits, templateOf, templates, versionOf } from './launch-template-state.ts';
 import { addVersion, createVersion, deleteVersions, describeVersions, warning } from './launch-template-versions.ts';
+import { checkPageSize, pageOf } from './paging.ts';
 import { dropTags, setTags, tagsOf } from './state.ts';
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplate.html */
 const createLaunchTemplate: Operation<CreateLaunchTemplateCommandInput, CreateLaunchTemplateCommandOutput> = (input, call) =>
-  onceByToken(call.place, 'CreateLaunchTemplate', input, () => {
+  once(call.place, 'CreateLaunchTemplate', input.ClientToken, input, () => {
     const { place } = call;
     const name = input.LaunchTemplateName ?? '';
     if (!/^[\w().\-/]{3,128}$/.test(name))
@@ -34,9 +35,7 @@ const createLaunchTemplate: Operation<CreateLaunchTemplateCommandInput, CreateLa
     const template: LabTemplate = { id: newId('lt'), name, ...at, defaultVersion: 1, lastNumber: 0, versions: new Map() };
     const first = addVersion(call, template, storable(input.LaunchTemplateData ?? {}), input.VersionDescription);
     templates(place).set(template.id, template);
-    for (const { ResourceType, Tags } of input.TagSpecifications ?? [])
-      if (ResourceType === 'launch-template')
-        setTags(place, template.id, Object.fromEntries((Tags ?? []).map(({ Key, Value }) => [Key, Value ?? ''])));
+    setTags(place, template.id, tagsFor(input.TagSpecifications, 'launch-template'));
     return { LaunchTemplate: described(place, template), Warning: warning(place, first) };
   });
 
@@ -47,35 +46,32 @@ const described = (place: Place, template: LabTemplate): LaunchTemplate => ({
   CreatedBy: template.createdBy,
   DefaultVersionNumber: template.defaultVersion,
   LatestVersionNumber: latestVersion(template),
-  Tags: Object.entries(tagsOf(place, template.id)).map(([Key, Value]) => ({ Key, Value })),
+  Tags: tagList(tagsOf(place, template.id)),
 });
+
+const FIELDS: Fields<LabTemplate> = {
+  'create-time': ({ createdAt }) => createdAt.toISOString(),
+  'launch-template-name': ({ name }) => name,
+};
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeLaunchTemplates.html */
 const describeLaunchTemplates: Operation<DescribeLaunchTemplatesCommandInput, DescribeLaunchTemplatesCommandOutput> = (
   input,
   { place },
 ) => {
+  checkPageSize(input, 1, 200);
   const byId = (input.LaunchTemplateIds ?? []).map(LaunchTemplateId => templateOf(place, { LaunchTemplateId }));
   const byName = (input.LaunchTemplateNames ?? []).map(LaunchTemplateName => templateOf(place, { LaunchTemplateName }));
   const named = [...new Set([...byId, ...byName])];
-  const found = (named.length > 0 ? named : [...templates(place).values()])
-    .filter(template => (input.Filters ?? []).every(filter => fits(place, template, filter)))
-    .sort((a, b) => (a.id < b.id ? -1 : 1));
-  const { items, NextToken } = page(found, ({ id }) => id, input, templateLimits(place).pageSize);
-  return { LaunchTemplates: items.map(template => described(place, template)), NextToken };
+  const all = named.length > 0 ? named : [...templates(place).values()];
+  const found = select(all, input.Filters, FIELDS, ({ id }) => tagsOf(place, id));
+  const { page, NextToken } = pageOf(place, found, ({ id }) => id, { MaxResults: 200, ...input });
+  return { LaunchTemplates: page.map(template => described(place, template)), NextToken };
 };
-
-function fits(place: Place, template: LabTemplate, { Name = '', Values = [] }: Filter): boolean {
-  const tags = tagsOf(place, template.id);
-  if (Name === 'launch-template-name') return Values.includes(template.name);
-  if (Name === 'tag-key') return Values.some(key => key in tags);
-  if (Name.startsWith('tag:')) return Values.includes(tags[Name.slice(4)] ?? '\0');
-  throw new AwsError('InvalidParameterValue', `The filter '${Name}' is invalid`);
-}
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyLaunchTemplate.html */
 const modifyLaunchTemplate: Operation<ModifyLaunchTemplateCommandInput, ModifyLaunchTemplateCommandOutput> = (input, { place }) =>
-  onceByToken(place, 'ModifyLaunchTemplate', input, () => {
+  once(place, 'ModifyLaunchTemplate', input.ClientToken, input, () => {
     const template = templateOf(place, input);
     if (input.DefaultVersion !== undefined) template.defaultVersion = versionOf(template, input.DefaultVersion).number;
     return { LaunchTemplate: described(place, template) };
