@@ -8,6 +8,8 @@ export interface Timings {
   readonly agent: number;
   /** shutting-down -> terminated, stopping -> stopped. */
   readonly shutdown: number;
+  /** terminated -> not described any more. */
+  readonly forget: number;
   /** CreateImage -> available. */
   readonly image: number;
   /** CopyImage -> available. */
@@ -25,6 +27,7 @@ export const TIMINGS: Timings = {
   statusChecks: 20,
   agent: 10,
   shutdown: 5,
+  forget: 1800,
   image: 15,
   copy: 30,
   parameterCheck: 2,

@@ -131,7 +131,6 @@ export interface LabKeyPair {
   readonly createdAt: Date;
 }
 
-export const snapshots = slice(() => new Map<string, LabSnapshot>());
 export const volumes = slice(() => new Map<string, LabVolume>());
 export const instances = slice(() => new Map<string, LabInstance>());
 /** By name. */

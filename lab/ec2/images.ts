@@ -1,0 +1,56 @@
+import { type Core, type Place, shared, slice } from '../place.ts';
+import { AMAZON, baseImages, baseSnapshots, DEBIAN } from './base-images.ts';
+import type { LabImage, LabSnapshot } from './state.ts';
+
+/** Own images, by ID. Deregistered ones stay for a while: instances may still run them. */
+export const images = slice((place): Map<string, LabImage> => new Map(baseImages(place).map(image => [image.id, image])));
+
+export const snapshots = slice((place): Map<string, LabSnapshot> => new Map(baseSnapshots(place).map(found => [found.id, found])));
+
+/** Accounts by the ARN of the organization or unit they are in, so that images may be shared with all of them at once. */
+export const organizations = shared((): Map<string, Set<string>> => new Map());
+
+/** Every account of this region, those with the public images among them. */
+export function neighbours({ core, region }: Place): readonly Place[] {
+  for (const owner of [AMAZON, DEBIAN]) core.place(owner, region);
+  return core.places().filter(place => place.region === region);
+}
+
+/** https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/sharing-amis.html */
+export function mayLaunch(image: LabImage, { account, core }: Place): boolean {
+  if (image.place.account === account) return true;
+  if (image.state === 'disabled' || image.state === 'deregistered') return false;
+  return image.launchers.has('all') || image.launchers.has(account) || inOrganization(core, image.launchers, account);
+}
+
+const inOrganization = (core: Core, launchers: ReadonlySet<string>, account: string): boolean =>
+  [...launchers].some(arn => organizations(core).get(arn)?.has(account) === true);
+
+/** The image as this account sees it in this region: its own, shared with it, or public. Deregistered ones are not seen. */
+export function imageFor(place: Place, id: string): LabImage | undefined {
+  const image = imageEver(place, id);
+  return image !== undefined && image.state !== 'deregistered' && mayLaunch(image, place) ? image : undefined;
+}
+
+/** Also one that is not there any more, or of an account that does not share it. */
+export function imageEver(place: Place, id: string): LabImage | undefined {
+  for (const owner of neighbours(place)) {
+    const image = images(owner).get(id);
+    if (image !== undefined) return image;
+  }
+  return undefined;
+}
+
+export const snapshotEver = (place: Place, id: string): LabSnapshot | undefined => {
+  for (const owner of neighbours(place)) {
+    const snapshot = snapshots(owner).get(id);
+    if (snapshot !== undefined) return snapshot;
+  }
+  return undefined;
+};
+
+export const rootSnapshot = (image: LabImage): LabSnapshot | undefined => {
+  const id = image.devices.find(({ device }) => device === image.rootDevice)?.snapshotId;
+  return id === undefined ? undefined : snapshotEver(image.place, id);
+};
+
