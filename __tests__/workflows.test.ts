@@ -1,0 +1,96 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { parse } from 'yaml';
+import { kebab } from '../src/kit/settings.ts';
+import { modes } from '../src/main.ts';
+import { goTool } from '../scripts/go-tools.ts';
+
+interface Step {
+  readonly uses?: string;
+  readonly run?: string;
+  readonly id?: string;
+  readonly with?: Readonly<Record<string, string>>;
+}
+interface Job {
+  readonly uses?: string;
+  readonly permissions?: Readonly<Record<string, string>>;
+  readonly 'timeout-minutes'?: number;
+  readonly concurrency?: { readonly 'cancel-in-progress'?: boolean };
+  readonly outputs?: Readonly<Record<string, string>>;
+  readonly with?: Readonly<Record<string, string>>;
+  readonly steps?: readonly Step[];
+}
+interface Workflow {
+  readonly permissions?: unknown;
+  readonly on: { readonly workflow_call?: { readonly inputs: Readonly<Record<string, { type: string; default?: string; description?: string }>> } };
+  readonly jobs: Readonly<Record<string, Job>>;
+}
+
+const root = join(import.meta.dirname, '..');
+const PIPELINE = '.github/workflows/ami-pipeline.yml';
+const callers = readdirSync(join(root, 'examples', 'workflows')).map(file => `examples/workflows/${file}`);
+const read = (path: string) => parse(readFileSync(join(root, path), 'utf8')) as Workflow;
+const OURS = 'org/ami-action@v1';
+
+describe.each([PIPELINE, ...callers])('%s', path => {
+  const workflow = read(path);
+  const jobs = Object.entries(workflow.jobs);
+  const steps = jobs.flatMap(([, job]) => (job.steps ?? []).map(step => ({ job, step })));
+
+  test('grants nothing on top, and each job what it needs', () => {
+    expect(workflow.permissions).toEqual({});
+    for (const [, job] of jobs) {
+      expect(job.permissions).toMatchObject({ contents: 'read', 'id-token': 'write' });
+      expect(Object.values(job.permissions ?? {}).filter(level => level === 'write').length).toBeLessThanOrEqual(2);
+    }
+  });
+
+  test('every job that runs has a time limit', () => {
+    for (const [, job] of jobs) expect(job.uses !== undefined || (job['timeout-minutes'] ?? 0) > 0).toBe(true);
+  });
+
+  test('holds no bash', () => {
+    expect(steps.filter(({ step }) => step.run !== undefined)).toEqual([]);
+  });
+
+  test('what others wrote is pinned by commit', () => {
+    const foreign = steps.map(({ step }) => step.uses ?? '').filter(uses => uses !== OURS);
+    expect(foreign.filter(uses => !/^[\w.-]+\/[\w./-]+@[0-9a-f]{40}$/.test(uses))).toEqual([]);
+  });
+
+  test('a waiting run is never cancelled by a newer one', () => {
+    for (const [, job] of jobs) if (job.concurrency !== undefined) expect(job.concurrency['cancel-in-progress']).toBe(false);
+  });
+
+  test('every setting it gives is one of the mode, and every output it reads is written', () => {
+    for (const { job, step } of steps.filter(({ step: { uses } }) => uses === OURS)) {
+      const mode = modes[step.with?.['mode'] ?? ''];
+      expect(mode).toBeDefined();
+      const known = ['mode', ...Object.keys(mode?.settings ?? {}).map(kebab)];
+      expect(Object.keys(step.with ?? {}).filter(key => !known.includes(key))).toEqual([]);
+      const outputs = ['outcome', ...Object.keys(mode?.outputs ?? {}).map(kebab)];
+      const used = Object.values(job.outputs ?? {}).map(value => /outputs\.([\w-]+)/.exec(value)?.[1] ?? '');
+      expect(used.filter(output => !outputs.includes(output))).toEqual([]);
+    }
+  });
+});
+
+test('the reusable workflow takes text with empty defaults only, so that the file can say it instead', () => {
+  const inputs = Object.values(read(PIPELINE).on.workflow_call?.inputs ?? {});
+  expect(inputs.length).toBeGreaterThan(5);
+  expect(inputs.filter(({ type, default: fallback, description = '' }) => type !== 'string' || fallback !== '' || description === '')).toEqual([]);
+});
+
+test('callers give the reusable workflow only what it takes', () => {
+  const known = Object.keys(read(PIPELINE).on.workflow_call?.inputs ?? {});
+  const given = callers.flatMap(path => Object.values(read(path).jobs).flatMap(job => Object.keys(job.with ?? {})));
+  expect(given.filter(key => !known.includes(key))).toEqual([]);
+});
+
+test('actionlint finds nothing', async () => {
+  const actionlint = await goTool('actionlint');
+  const all = [...readdirSync(join(root, '.github', 'workflows')).map(file => `.github/workflows/${file}`), ...callers];
+  expect(execFileSync(actionlint, ['-no-color', ...all], { cwd: root, encoding: 'utf8' })).toBe('');
+});
