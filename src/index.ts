@@ -1,10 +1,14 @@
+import { rm } from 'node:fs/promises';
 import { systemClock } from './adapters/clock.ts';
 import { githubHost, runFacts } from './adapters/github.ts';
-import { savedEntries, stateJournal } from './adapters/journal.ts';
+import { isPost, savedEntries, stateJournal } from './adapters/journal.ts';
+import { endProcess } from './adapters/process.ts';
 import { runnerReporter } from './adapters/reporter.ts';
-import { main } from './main.ts';
+import { explain } from './kit/failure.ts';
+import { main, readCommon } from './main.ts';
+import { post } from './post.ts';
 
-/** Builds the real world and hands it to main. The only file that knows the adapters. */
+/** Builds the real world and hands it to main, or to post. The only file that knows the adapters. */
 
 // The runner sends SIGINT, 7.5 s later SIGTERM, 2.5 s later it kills.
 // https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-cancellation
@@ -15,18 +19,35 @@ process.on('SIGTERM', () => cancel.abort());
 const clock = systemClock(cancel.signal);
 const report = runnerReporter(clock);
 const run = runFacts(cancel.signal);
-const journal = stateJournal();
 
-await main(githubHost, async common => {
-  // Loaded late: bad settings are told before any AWS client is.
+// Loaded late: bad settings are told before any AWS client is.
+const places = async (wanted: { roleToAssume: string | undefined }) => {
   const { awsPlaces } = await import('./adapters/aws/places.ts');
-  const { packer } = await import('./adapters/packer/packer.ts');
-  const at = awsPlaces({ ...common, clock, run, report });
-  const { githubCommits } = await import('./adapters/commits.ts');
-  const commits = githubCommits(process.env['GITHUB_API_URL']);
-  return {
-    world: { clock, report, run, journal, at, commits, packer: packer({ clock, report, run, journal }) },
-    close: () => report.flush(),
-  };
-});
-void savedEntries;
+  return awsPlaces({ roleToAssume: wanted.roleToAssume, clock, run, report });
+};
+
+if (isPost()) await runPost();
+else await runMain();
+
+async function runMain(): Promise<void> {
+  const journal = stateJournal();
+  await main(githubHost, async wanted => {
+    const at = await places(wanted);
+    const { packer } = await import('./adapters/packer/packer.ts');
+    const { githubCommits } = await import('./adapters/commits.ts');
+    const commits = githubCommits(process.env['GITHUB_API_URL']);
+    return { world: { clock, report, run, journal, at, commits, packer: packer({ run, journal, report }) }, close: () => report.flush() };
+  });
+}
+
+async function runPost(): Promise<void> {
+  const entries = savedEntries();
+  if (entries.length === 0) return;
+  try {
+    const at = await places(readCommon(githubHost));
+    const left = await post(entries, { report, at, endProcess, removeFile: path => rm(path, { force: true, recursive: true }) });
+    for (const line of left) githubHost.fail(`Left behind: ${line}`);
+  } catch (failure) {
+    githubHost.fail(explain(failure));
+  }
+}

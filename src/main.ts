@@ -93,6 +93,9 @@ function readRun(host: Host): { name: string; mode: AnyMode; wanted: Values<type
   throw new UsageError([`"mode" must be one of ${names.join(', ')}${nearest} Got ${quote(name)}`, ...problems]);
 }
 
+/** What `post:` needs to know of the settings. They were good when the main step ran. */
+export const readCommon = (host: Host): Values<typeof common> => readRun(host).wanted;
+
 function readSources(
   host: Host,
   { mode: _, config, ...given }: Readonly<Record<string, Raw>>,

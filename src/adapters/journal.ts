@@ -7,6 +7,7 @@ const KEY = 'journal';
 export function stateJournal(): Journal {
   const entries = new Map<string, JournalEntry>();
   const save = () => core.saveState(KEY, JSON.stringify([...entries.values()]));
+  save();
   return {
     remember(entry) {
       entries.set(JSON.stringify(entry), entry);
@@ -17,6 +18,9 @@ export function stateJournal(): Journal {
     },
   };
 }
+
+/** The main step saves a journal before it does anything, so that whoever finds one is `post:`. */
+export const isPost = (): boolean => core.getState(KEY) !== '';
 
 /** What the main step of this job left for `post:`. */
 export const savedEntries = (): readonly JournalEntry[] => JSON.parse(core.getState(KEY) || '[]') as JournalEntry[];

@@ -1,0 +1,53 @@
+import { explain } from './kit/failure.ts';
+import type { JournalEntry, Place, Reporter, Where } from './world.ts';
+
+/** The `post:` step: ends what the main step remembered and did not get to. It runs after a cancel too, within GitHub's five minutes. */
+
+export interface PostWorld {
+  readonly report: Pick<Reporter, 'info' | 'warn' | 'step'>;
+  at(where: Where): Pick<Place, 'machines'>;
+  endProcess(pid: number, log: string): Promise<'gone' | 'ended' | 'killed'>;
+  removeFile(path: string): Promise<void>;
+}
+
+// A process first: it may still be ending its own instance. Files last: it may still read them.
+const ORDER: readonly JournalEntry['kind'][] = ['process', 'instance', 'file'];
+
+/** Goes through all of them, whatever fails; returns what could not be ended. */
+export async function post(entries: readonly JournalEntry[], world: PostWorld): Promise<readonly string[]> {
+  const left: string[] = [];
+  for (const kind of ORDER) {
+    for (const entry of entries.filter(candidate => candidate.kind === kind)) {
+      await world.report
+        .step(`End what was left: ${say(entry)}`, () => end(entry, world))
+        .catch(failure => {
+          left.push(`${say(entry)}: ${explain(failure)}`);
+        });
+    }
+  }
+  return left;
+}
+
+const say = (entry: JournalEntry): string => {
+  if (entry.kind === 'process') return `process ${entry.pid}`;
+  return entry.kind === 'file' ? `file ${entry.path}` : `instance with token ${entry.token} in ${entry.region}`;
+};
+
+async function end(entry: JournalEntry, { report, at, endProcess, removeFile }: PostWorld): Promise<void> {
+  if (entry.kind === 'file') return removeFile(entry.path);
+  if (entry.kind === 'process') {
+    const how = await endProcess(entry.pid, entry.log);
+    if (how === 'killed') report.warn(`Process ${entry.pid} did not end when asked and was killed: what it made may be left, the next run sweeps it.`);
+    else report.info(how === 'gone' ? 'It had ended already.' : 'It has ended.');
+    return undefined;
+  }
+  const { machines } = at({ region: entry.region });
+  const machine = await machines.withToken(entry.token);
+  if (machine === undefined || machine.state === 'terminated' || machine.state === 'shutting-down') {
+    report.info('It was never launched, or is gone.');
+    return undefined;
+  }
+  await machines.terminate([machine.id]);
+  report.info(`${machine.id} is being terminated.`);
+  return undefined;
+}
