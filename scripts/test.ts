@@ -1,0 +1,25 @@
+// npm test: sets the machine up, then everything that can be red. A part that this machine cannot run is skipped loudly;
+// with AMI_ACTION_REQUIRE_ALL=1, as CI sets it, that is a failure.
+import { spawnSync } from 'node:child_process';
+import { setUp } from './setup.ts';
+
+const requireAll = process.env['AMI_ACTION_REQUIRE_ALL'] === '1';
+const { environment, missing } = await setUp({ only: ['node', 'sandbox', 'packer', 'go-tools'] });
+for (const line of missing) console.error(`\n!!! Skipped on this machine: ${line}\n`);
+if (missing.length > 0 && requireAll) process.exit(1);
+
+const jest = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js'];
+const steps: readonly (readonly [name: string, command: string, args: readonly string[]])[] = [
+  ['format and lint', 'node_modules/.bin/biome', ['ci', '.']],
+  ['types', 'node_modules/.bin/tsc', ['-p', 'tsconfig.all.json']],
+  ['generated files', process.execPath, ['scripts/contract.ts', '--check']],
+  ['tests', process.execPath, [...jest, ...process.argv.slice(2)]],
+];
+
+for (const [name, command, args] of steps) {
+  console.log(`\n=== ${name}`);
+  const { status } = spawnSync(command, args, { stdio: 'inherit', env: { ...process.env, ...environment, NO_COLOR: '1' } });
+  if (status === 0) continue;
+  console.error(`\n${name}: failed`);
+  process.exit(status ?? 1);
+}
