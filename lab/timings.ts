@@ -6,6 +6,10 @@ export interface Timings {
   readonly statusChecks: number;
   /** running -> the agent answers, where the image has one. */
   readonly agent: number;
+  /** The agent is silent -> ConnectionLost. */
+  readonly agentSilence: number;
+  /** SendCommand -> the agent has it, and GetCommandInvocation knows of it. */
+  readonly delivery: number;
   /** shutting-down -> terminated, stopping -> stopped. */
   readonly shutdown: number;
   /** terminated -> not described any more. */
@@ -26,6 +30,8 @@ export const TIMINGS: Timings = {
   boot: 8,
   statusChecks: 20,
   agent: 10,
+  agentSilence: 60,
+  delivery: 1,
   shutdown: 5,
   forget: 1800,
   image: 15,

@@ -1,0 +1,65 @@
+import type { PingStatus } from '@aws-sdk/client-ssm';
+import { guestOf, instances, type LabInstance } from '../ec2/state.ts';
+import { type Place, slice } from '../place.ts';
+
+/** An SSM agent that has registered once: a managed node. */
+export interface Agent {
+  readonly instance: LabInstance;
+  readonly registeredAt: Date;
+  /** Lab time of its last sign of life, milliseconds since 1970. */
+  seenAt: number;
+  /** Since when it is known to be silent. */
+  silentSince: number | undefined;
+}
+
+const agents = slice(() => new Map<string, Agent>());
+
+/**
+ * Whether instances without a profile are managed too. On AWS it is off until somebody turns it on; in the lab it is on.
+ * https://docs.aws.amazon.com/systems-manager/latest/userguide/managed-instances-default-host-management.html
+ */
+export const defaultHostManagement = slice(() => ({ enabled: true }));
+
+/** Looks how the agents are, of the named instances or of all, and remembers it. */
+export async function observe(place: Place, ids?: readonly string[]): Promise<void> {
+  const known = instances(place);
+  const wanted = ids === undefined ? [...known.values()] : ids.flatMap(id => known.get(id) ?? []);
+  await Promise.all(wanted.map(instance => look(place, instance)));
+}
+
+async function look(place: Place, instance: LabInstance): Promise<void> {
+  const now = place.core.clock.now();
+  const known = agents(place).get(instance.id);
+  if (await answers(place, instance)) {
+    const agent = known ?? { instance, registeredAt: new Date(now), seenAt: now, silentSince: undefined };
+    Object.assign(agent, { seenAt: now, silentSince: undefined });
+    agents(place).set(instance.id, agent);
+  } else if (known !== undefined) {
+    known.silentSince ??= now;
+  }
+}
+
+/** Its process lives, it had time to come up, and it may talk to Systems Manager. */
+export async function answers(place: Place, instance: LabInstance): Promise<boolean> {
+  const { clock, timings } = place.core;
+  const guest = guestOf(instance);
+  const mayTalk = instance.profileArn !== undefined || defaultHostManagement(place).enabled;
+  const isUp = clock.now() >= instance.changedAt.getTime() + timings.agent * 1000;
+  return guest !== undefined && mayTalk && isUp && (await guest.agentAlive());
+}
+
+/** Nodes that are neither stopped nor terminated. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeInstanceInformation.html */
+export const managedNodes = (place: Place): readonly Agent[] =>
+  [...agents(place).values()].filter(({ instance }) => instance.state !== 'stopped' && instance.state !== 'terminated');
+
+/** Of a running instance whose agent has registered; anything else cannot be sent a command. */
+export const nodeFor = (place: Place, id: string): Agent | undefined => {
+  const agent = agents(place).get(id);
+  return agent?.instance.state === 'running' ? agent : undefined;
+};
+
+/** An agent that has just died still looks online: the service notices by its silence. */
+export function pingOf({ core }: Place, { silentSince }: Agent): PingStatus {
+  const isSilent = silentSince !== undefined && core.clock.now() - silentSince >= core.timings.agentSilence * 1000;
+  return isSilent ? 'ConnectionLost' : 'Online';
+}
