@@ -1,0 +1,58 @@
+import { randomBytes } from 'node:crypto';
+import type { TargetGroup, TargetHealth } from '@aws-sdk/client-elastic-load-balancing-v2';
+import { AwsError } from '../operation.ts';
+import { type Place, slice } from '../place.ts';
+
+export interface LabTargetGroup {
+  readonly arn: string;
+  readonly name: string;
+  readonly place: Place;
+  /** Settings as DescribeTargetGroups says them. */
+  readonly settings: TargetGroup;
+  readonly attributes: Map<string, string>;
+  /** By `id:port`. */
+  readonly targets: Map<string, Target>;
+}
+
+export interface Target {
+  readonly id: string;
+  readonly port: number;
+  health: TargetHealth;
+  /** Consecutive checks with the present result. */
+  streak: number;
+  passing: boolean;
+  /** Calls off the next check, or the end of draining. */
+  stop: () => void;
+}
+
+export interface Listener {
+  readonly arn: string;
+  readonly balancerArn: string;
+  readonly port: number;
+  readonly protocol: string;
+  readonly targetGroupArns: readonly string[];
+}
+
+/** By ARN. */
+export const targetGroups = slice(() => new Map<string, LabTargetGroup>());
+export const listeners = slice(() => new Map<string, Listener>());
+
+/** Image IDs, or `*`, whose instances fail every health check, whatever they answer: for machines of paper, which serve nothing. */
+export const sickImages = slice(() => new Set<string>());
+
+export function targetGroup(place: Place, arn: string | undefined): LabTargetGroup {
+  const found = targetGroups(place).get(arn ?? '');
+  if (found === undefined) throw new AwsError('TargetGroupNotFound', `Target groups '${arn}' not found`);
+  return found;
+}
+
+export const balancersOf = (place: Place, targetGroupArn: string): readonly string[] => [
+  ...new Set(
+    [...listeners(place).values()]
+      .filter(({ targetGroupArns }) => targetGroupArns.includes(targetGroupArn))
+      .map(({ balancerArn }) => balancerArn),
+  ),
+];
+
+export const arnOf = ({ region, account }: Place, rest: string): string =>
+  `arn:aws:elasticloadbalancing:${region}:${account}:${rest}/${randomBytes(8).toString('hex')}`;
