@@ -194,10 +194,8 @@ export interface Machines {
   launch(spec: MachineSpec): Promise<Machine | NoCapacity>;
   /** Undefined where EC2 does not know it (yet): it is eventually consistent. */
   get(id: string): Promise<Machine | undefined>;
-  /** The one that was launched with this token, whatever became of it. */
+  /** The one that was launched with this token, whatever became of it: the answer of a launch may get lost. */
   withToken(token: string): Promise<Machine | undefined>;
-  /** What a launch with this token made, if its answer got lost. */
-  launchedWith(token: string): Promise<Machine | undefined>;
   /** Undefined until there is something to say. */
   health(id: string): Promise<MachineHealth | undefined>;
   reboot(id: string): Promise<void>;

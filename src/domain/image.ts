@@ -14,10 +14,14 @@ export interface Image {
   readonly stateReason: string;
   readonly architecture: Architecture;
   readonly ownerId: string;
+  /** `aws-backup-vault` for what AWS Backup keeps in our account: it alone may remove it. */
+  readonly ownerAlias?: string | undefined;
   readonly createdAt: Date;
   readonly public: boolean;
   readonly tags: Tags;
   readonly snapshotIds: readonly string[];
+  /** Names of its EBS volumes, as a launch calls them: /dev/xvda. */
+  readonly devices?: readonly string[];
   readonly sizeGiB: number;
   /** True only if every volume of it is. */
   readonly encrypted: boolean;
@@ -47,6 +51,7 @@ export type IdentityKey =
   | 'created-at'
   | 'verdict'
   | 'expires-at'
+  | 'build'
   | 'purpose'
   | 'vetoed-in';
 

@@ -1,0 +1,53 @@
+import { DescribeInstanceInformationCommand, GetCommandInvocationCommand, SendCommandCommand, type SSMClient } from '@aws-sdk/client-ssm';
+import type { Commands } from '../../world.ts';
+import { asExpected, isCode } from './errors.ts';
+
+// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_SendCommand.html
+const MOST_COMMENT_CHARACTERS = 100;
+const LEAST_DELIVERY_SECONDS = 30;
+
+const DOCUMENTS = { sh: 'AWS-RunShellScript', powershell: 'AWS-RunPowerShellScript' } as const;
+
+export const ssmCommands = (ssm: SSMClient): Commands => ({
+  async agent(instanceId) {
+    const Filters = [{ Key: 'InstanceIds', Values: [instanceId] }];
+    const doing = asExpected(`look for the agent of ${instanceId} (ssm:DescribeInstanceInformation)`);
+    const { InstanceInformationList: [seen] = [] } = await ssm.send(new DescribeInstanceInformationCommand({ Filters })).catch(doing);
+    return seen?.PingStatus;
+  },
+  async send({ instanceId, script, timeoutSeconds, comment, shell }) {
+    try {
+      const { Command } = await ssm.send(
+        new SendCommandCommand({
+          DocumentName: DOCUMENTS[shell],
+          InstanceIds: [instanceId],
+          Comment: comment.slice(0, MOST_COMMENT_CHARACTERS),
+          // How long the agent may take to begin; how long it may run is a parameter of the document.
+          TimeoutSeconds: Math.max(LEAST_DELIVERY_SECONDS, Math.min(timeoutSeconds, 600)),
+          Parameters: { commands: [...script], executionTimeout: [String(timeoutSeconds)] },
+        }),
+      );
+      return Command?.CommandId ?? '';
+    } catch (cause) {
+      // Not registered yet, or no longer: the machine's state tells which.
+      if (isCode(cause, 'InvalidInstanceId')) return undefined;
+      return asExpected(`send a command to ${instanceId} (ssm:SendCommand on the instance and on document/${DOCUMENTS[shell]})`)(cause);
+    }
+  },
+  async result(commandId, instanceId) {
+    try {
+      const seen = await ssm.send(new GetCommandInvocationCommand({ CommandId: commandId, InstanceId: instanceId }));
+      return {
+        status: seen.Status ?? 'Pending',
+        detail: seen.StatusDetails ?? '',
+        exitCode: seen.ResponseCode ?? -1,
+        output: seen.StandardOutputContent ?? '',
+        errors: seen.StandardErrorContent ?? '',
+      };
+    } catch (cause) {
+      // Both mean "not yet": https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetCommandInvocation.html
+      if (isCode(cause, 'InvocationDoesNotExist', 'InvalidPluginName')) return undefined;
+      return asExpected(`read the result of command ${commandId} (ssm:GetCommandInvocation)`)(cause);
+    }
+  },
+});
