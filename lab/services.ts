@@ -4,6 +4,8 @@ import * as elb from '@aws-sdk/client-elastic-load-balancing-v2';
 import * as ssm from '@aws-sdk/client-ssm';
 import * as sts from '@aws-sdk/client-sts';
 import type { Operations } from './operation.ts';
+import { commandOperations } from './ssm/commands.ts';
+import { parameterOperations } from './ssm/parameters.ts';
 
 /** How a service speaks on the wire: https://smithy.io/2.0/aws/protocols/index.html */
 export type Protocol = 'ec2' | 'query' | 'json';
@@ -42,7 +44,7 @@ export const SERVICES: Readonly<Record<string, Service>> = {
     protocol: 'json',
     namespace: 'AmazonSSM',
     schemas: ssm,
-    operations: {},
+    operations: { ...parameterOperations, ...commandOperations },
   },
   sts: {
     protocol: 'query',
