@@ -3,10 +3,12 @@ import { stsAccount } from './account.ts';
 import { awsClients, type Clients } from './clients.ts';
 import { ssmCommands } from './commands.ts';
 import { autoScalingGroups } from './groups.ts';
+import { awsImageUsers } from './image-users/all.ts';
 import { ec2Images } from './images.ts';
 import { ec2LaunchTemplates } from './launch-templates.ts';
 import { ec2Machines } from './machines.ts';
 import { ssmParameters } from './parameters.ts';
+import { ec2Removal } from './removal.ts';
 
 export interface Access {
   readonly roleToAssume: string | undefined;
@@ -36,4 +38,6 @@ const place = ({ ec2, ssm, sts, autoScaling, provider }: Clients): Place => ({
   parameters: ssmParameters(ssm),
   groups: autoScalingGroups(autoScaling, ec2),
   launchTemplates: ec2LaunchTemplates(ec2),
+  imageUsers: awsImageUsers({ ec2, ssm, autoScaling }),
+  removal: ec2Removal(ec2),
 });

@@ -1,0 +1,44 @@
+import type { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import type { EC2Client } from '@aws-sdk/client-ec2';
+import type { SSMClient } from '@aws-sdk/client-ssm';
+import { aliasesIn, numberedVersions, type UserFacts } from '../../../domain/references.ts';
+import type { ImageUsers } from '../../../world.ts';
+import { instanceFacts } from './instances.ts';
+import { configurationLaunchers, groupLaunchers, refreshLaunchers } from './launchers.ts';
+import { parameterFacts, resolveAliases } from './parameters.ts';
+import { currentVersions, numberedVersionReader } from './template-versions.ts';
+
+interface Clients {
+  readonly ec2: EC2Client;
+  readonly ssm: SSMClient;
+  readonly autoScaling: AutoScalingClient;
+}
+
+/** The dangerous adapter: a page that is missed here is an image that is gone tomorrow. Whatever cannot be read rejects the whole. */
+export function awsImageUsers({ ec2, ssm, autoScaling }: Clients): ImageUsers {
+  const numbered = numberedVersionReader(ec2);
+  return {
+    async read(scope): Promise<UserFacts> {
+      const [groups, configurations, instances, parameters] = await Promise.all([
+        groupLaunchers(autoScaling),
+        configurationLaunchers(autoScaling),
+        instanceFacts(ec2, scope.again),
+        parameterFacts(ssm, scope),
+      ]);
+      const names = groups.map(({ name }) => name);
+      const refreshes = scope.again === undefined ? await refreshLaunchers(autoScaling, names) : [];
+      const launchers = [...groups.map(({ launcher }) => launcher), ...configurations, ...refreshes];
+      // After the launchers, never before: a template that is younger than the listing would look as if it did not exist.
+      const [current, pinned] = await Promise.all([currentVersions(ec2), numbered(numberedVersions(launchers))]);
+      const versions = [...current, ...pinned];
+      return {
+        instances,
+        launchers,
+        versions,
+        parameters,
+        aliases: await resolveAliases(ssm, aliasesIn(launchers, versions)),
+        evidence: [],
+      };
+    },
+  };
+}

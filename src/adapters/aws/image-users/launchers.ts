@@ -1,0 +1,84 @@
+import {
+  type AutoScalingClient,
+  type AutoScalingGroup,
+  DescribeAutoScalingGroupsCommand,
+  DescribeInstanceRefreshesCommand,
+  DescribeLaunchConfigurationsCommand,
+  type InstanceRefresh,
+  type LaunchTemplateSpecification,
+  type MixedInstancesPolicy,
+} from '@aws-sdk/client-auto-scaling';
+import { isOver, type RefreshStatus } from '../../../domain/group.ts';
+import type { Launcher, LaunchSource } from '../../../domain/references.ts';
+import { concurrently } from '../../../kit/concurrently.ts';
+import { asExpected, isCode } from '../errors.ts';
+import { allPages } from '../pages.ts';
+
+const REFRESHES_AT_ONCE = 6;
+
+/** What every group would launch next: by its template, its mixed policy with all overrides, or its launch configuration (told apart below). */
+export const groupLaunchers = (autoScaling: AutoScalingClient): Promise<{ name: string; launcher: Launcher }[]> =>
+  allPages(async NextToken => {
+    const page = await autoScaling
+      .send(new DescribeAutoScalingGroupsCommand({ MaxRecords: 100, NextToken }))
+      .catch(asExpected('describe Auto Scaling groups (autoscaling:DescribeAutoScalingGroups)'));
+    return { items: page.AutoScalingGroups?.map(fromGroup), next: page.NextToken };
+  });
+
+function fromGroup({ AutoScalingGroupName: name = '', LaunchTemplate, MixedInstancesPolicy }: AutoScalingGroup) {
+  return { name, launcher: { user: `group ${name}`, launches: [...ofTemplate(LaunchTemplate), ...ofPolicy(MixedInstancesPolicy)] } };
+}
+
+/** Whether a group uses them or not: nothing else keeps a launch configuration from being used tomorrow. */
+export const configurationLaunchers = (autoScaling: AutoScalingClient): Promise<Launcher[]> =>
+  allPages(async NextToken => {
+    const page = await autoScaling
+      .send(new DescribeLaunchConfigurationsCommand({ MaxRecords: 100, NextToken }))
+      .catch(asExpected('describe launch configurations (autoscaling:DescribeLaunchConfigurations)'));
+    return {
+      items: page.LaunchConfigurations?.map(({ LaunchConfigurationName = '', ImageId = '' }) => ({
+        user: `launch configuration ${LaunchConfigurationName}`,
+        launches: [{ imageId: ImageId }],
+      })),
+      next: page.NextToken,
+    };
+  });
+
+/** What running refreshes bring. What they would go back to is what the group itself says: it is not updated before they end well. */
+export async function refreshLaunchers(autoScaling: AutoScalingClient, groups: readonly string[]): Promise<Launcher[]> {
+  const found = await concurrently(groups, REFRESHES_AT_ONCE, group => refreshesOf(autoScaling, group));
+  return found.flat().flatMap(refresh => {
+    if (isOver({ status: refresh.Status as RefreshStatus })) return [];
+    const { LaunchTemplate, MixedInstancesPolicy } = refresh.DesiredConfiguration ?? {};
+    const user = `refresh ${refresh.InstanceRefreshId} of group ${refresh.AutoScalingGroupName} (${refresh.Status})`;
+    return [{ user, launches: [...ofTemplate(LaunchTemplate), ...ofPolicy(MixedInstancesPolicy)] }];
+  });
+}
+
+const refreshesOf = (autoScaling: AutoScalingClient, group: string): Promise<InstanceRefresh[]> =>
+  allPages(async NextToken => {
+    const page = await autoScaling
+      .send(new DescribeInstanceRefreshesCommand({ AutoScalingGroupName: group, MaxRecords: 100, NextToken }))
+      .catch(orGroupIsGone)
+      .catch(asExpected(`describe the instance refreshes of ${group} (autoscaling:DescribeInstanceRefreshes)`));
+    return { items: page?.InstanceRefreshes, next: page?.NextToken };
+  });
+
+// It was listed a moment ago; a group that was deleted since has no refresh.
+const orGroupIsGone = (cause: unknown): undefined => {
+  if (isCode(cause, 'ValidationError') && /not found/i.test((cause as Error).message)) return undefined;
+  throw cause;
+};
+
+function ofTemplate(said: LaunchTemplateSpecification | undefined): LaunchSource[] {
+  const template = said?.LaunchTemplateId ?? said?.LaunchTemplateName;
+  return template === undefined ? [] : [{ template, version: said?.Version ?? '$Default' }];
+}
+
+const ofPolicy = (policy: MixedInstancesPolicy | undefined): LaunchSource[] => [
+  ...ofTemplate(policy?.LaunchTemplate?.LaunchTemplateSpecification),
+  ...(policy?.LaunchTemplate?.Overrides ?? []).flatMap(override => [
+    ...ofTemplate(override.LaunchTemplateSpecification),
+    ...(override.ImageId === undefined ? [] : [{ imageId: override.ImageId }]),
+  ]),
+];

@@ -1,0 +1,99 @@
+import {
+  DescribeParametersCommand,
+  GetParameterHistoryCommand,
+  GetParametersCommand,
+  type ParameterMetadata,
+  type SSMClient,
+} from '@aws-sdk/client-ssm';
+import type { ParameterFact } from '../../../domain/references.ts';
+import { concurrently, inBatches } from '../../../kit/concurrently.ts';
+import { AccessError } from '../../../kit/errors.ts';
+import type { UserScope } from '../../../world.ts';
+import { asExpected, isCode } from '../errors.ts';
+import { allPages } from '../pages.ts';
+
+// Parameter Store answers 40 calls a second by default, for everybody in the account.
+const CALLS_AT_ONCE = 4;
+const NAMES_PER_CALL = 10;
+
+/** Values of every parameter that may hold an image ID, and what pointers held before. */
+export async function parameterFacts(ssm: SSMClient, { pointers, ignoredParameters, again }: UserScope): Promise<ParameterFact[]> {
+  const listed = await metadata(ssm, again === undefined ? undefined : pointers.prefix);
+  const names = listed.filter(mayHoldImage).map(({ Name = '' }) => Name);
+  const isPointer = (name: string) => pointers.pattern.test(name);
+  const values = await valuesOf(
+    ssm,
+    names.filter(name => isPointer(name) || !ignoredParameters.some(prefix => name.startsWith(prefix))),
+  );
+  // A candidate's past is nothing to go back to; and what a pointer held before was looked at already when we look again.
+  const isOneItself = (name: string) => isPointer(name) && pointers.pattern.exec(name)?.groups?.['below'] === undefined;
+  const withHistory = again === undefined ? [...values.keys()].filter(isOneItself) : [];
+  const histories = new Map(await concurrently(withHistory, CALLS_AT_ONCE, async name => [name, await historyOf(ssm, name)] as const));
+  return [...values].map(([name, value]) => ({ name, value, history: histories.get(name) ?? [] }));
+}
+
+// EC2 does not launch from a SecureString, and what is in there is none of our business.
+const mayHoldImage = ({ Type }: ParameterMetadata) => Type !== 'SecureString';
+
+const metadata = (ssm: SSMClient, prefix: string | undefined): Promise<ParameterMetadata[]> =>
+  allPages(async NextToken => {
+    const ParameterFilters = prefix === undefined || prefix === '' ? [] : [{ Key: 'Name', Option: 'BeginsWith', Values: [prefix] }];
+    const page = await ssm
+      .send(new DescribeParametersCommand({ ParameterFilters, MaxResults: 50, NextToken }))
+      .catch(asExpected('list parameters (ssm:DescribeParameters)'));
+    return { items: page.Parameters, next: page.NextToken };
+  });
+
+async function valuesOf(ssm: SSMClient, names: readonly string[]): Promise<Map<string, string>> {
+  const answers = await concurrently(inBatches(names, NAMES_PER_CALL), CALLS_AT_ONCE, async Names => {
+    const doing = `read the parameters ${Names.join(', ')} (ssm:GetParameters)`;
+    // Names that are gone since they were listed come back as invalid: they hold nothing any more.
+    const { Parameters = [] } = await ssm.send(new GetParametersCommand({ Names })).catch(asExpected(doing));
+    return Parameters.map(({ Name = '', Value = '' }) => [Name, Value] as const);
+  });
+  return new Map(answers.flat());
+}
+
+async function historyOf(ssm: SSMClient, name: string): Promise<ParameterFact['history']> {
+  const all = await allPages(async NextToken => {
+    const page = await ssm
+      .send(new GetParameterHistoryCommand({ Name: name, MaxResults: 50, NextToken }))
+      .catch(orGone)
+      .catch(asExpected(`read the history of ${name} (ssm:GetParameterHistory)`));
+    return { items: page?.Parameters, next: page?.NextToken };
+  });
+  return all
+    .map(({ Version = 0, Value = '', Description = '' }) => ({ version: Version, value: Value, description: Description }))
+    .sort((a, b) => b.version - a.version);
+}
+
+const orGone = (cause: unknown): undefined => {
+  if (isCode(cause, 'ParameterNotFound')) return undefined;
+  throw cause;
+};
+
+/** What each `resolve:ssm:` means: name, `name:version`, `name:label`, or the ARN of a parameter that another account shares. */
+export async function resolveAliases(ssm: SSMClient, aliases: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const resolved = await concurrently(aliases, CALLS_AT_ONCE, async alias => {
+    const name = alias.slice('resolve:ssm:'.length);
+    const doing = `read the parameter ${name}, which a launch template uses (ssm:GetParameters)`;
+    const answer = await ssm
+      .send(new GetParametersCommand({ Names: [name] }))
+      .catch(orUnknownVersion)
+      .catch(asExpected(doing));
+    const value = answer?.Parameters?.[0]?.Value;
+    // Our own that does not exist launches nothing; whether another account's exists, we cannot tell.
+    if (value === undefined && name.startsWith('arn:')) {
+      throw new AccessError(`Cannot see the parameter ${name}, which a launch template uses.`, {
+        next: 'Share it with this account, or remove the template.',
+      });
+    }
+    return [alias, value ?? ''] as const;
+  });
+  return new Map(resolved);
+}
+
+const orUnknownVersion = (cause: unknown): undefined => {
+  if (isCode(cause, 'ParameterVersionNotFound', 'ParameterNotFound')) return undefined;
+  throw cause;
+};

@@ -1,0 +1,80 @@
+import {
+  DescribeLaunchTemplateVersionsCommand,
+  type DescribeLaunchTemplateVersionsCommandInput,
+  type EC2Client,
+  type LaunchTemplateVersion,
+} from '@aws-sdk/client-ec2';
+import type { VersionFact } from '../../../domain/references.ts';
+import { concurrently, inBatches } from '../../../kit/concurrently.ts';
+import { asExpected, isCode } from '../errors.ts';
+import { allPages } from '../pages.ts';
+
+const TEMPLATES_AT_ONCE = 6;
+const NUMBERS_PER_CALL = 200;
+
+/** The default and the newest version of every template of the account, two a template: without a template's name the API takes just these two words. */
+export async function currentVersions(ec2: EC2Client): Promise<VersionFact[]> {
+  const said = await pages(ec2, { Versions: ['$Latest', '$Default'] });
+  const newest = new Map<string, number>();
+  for (const { LaunchTemplateId = '', VersionNumber = 0 } of said)
+    newest.set(LaunchTemplateId, Math.max(VersionNumber, newest.get(LaunchTemplateId) ?? 0));
+  return said.map(version => fact(version, version.VersionNumber === newest.get(version.LaunchTemplateId ?? '')));
+}
+
+/** Reads versions by number. A version never changes, so each is read once, however often it is asked for. */
+export function numberedVersionReader(ec2: EC2Client): (wanted: ReadonlyMap<string, readonly string[]>) => Promise<VersionFact[]> {
+  const known = new Map<string, readonly VersionFact[]>();
+  const key = (template: string, version: string) => `${template} ${version}`;
+  return async wanted => {
+    const missing = [...wanted].map(([template, versions]) => ({
+      template,
+      versions: versions.filter(version => !known.has(key(template, version))),
+    }));
+    await concurrently(
+      missing.filter(({ versions }) => versions.length > 0),
+      TEMPLATES_AT_ONCE,
+      async ({ template, versions }) => {
+        const found = (await Promise.all(inBatches(versions, NUMBERS_PER_CALL).map(batch => someVersions(ec2, template, batch)))).flat();
+        for (const version of versions)
+          known.set(
+            key(template, version),
+            found.filter(fact => String(fact.version) === version),
+          );
+      },
+    );
+    return [...wanted].flatMap(([template, versions]) => versions.flatMap(version => known.get(key(template, version)) ?? []));
+  };
+}
+
+async function someVersions(ec2: EC2Client, template: string, versions: readonly string[]): Promise<VersionFact[]> {
+  const named = template.startsWith('lt-') ? { LaunchTemplateId: template } : { LaunchTemplateName: template };
+  try {
+    return (await pages(ec2, { ...named, Versions: [...versions] })).map(version => fact(version, false));
+  } catch (cause) {
+    // The template is gone: whoever names it launches nothing.
+    if (isCode(causeOf(cause), 'InvalidLaunchTemplateId.NotFound', 'InvalidLaunchTemplateName.NotFoundException')) return [];
+    if (!isCode(causeOf(cause), 'InvalidLaunchTemplateId.VersionNotFound')) throw cause;
+    // One that was deleted makes AWS refuse them all.
+    if (versions.length === 1) return [];
+    return (await concurrently(versions, TEMPLATES_AT_ONCE, version => someVersions(ec2, template, [version]))).flat();
+  }
+}
+
+const causeOf = (failure: unknown): unknown => (failure instanceof Error ? failure.cause : undefined) ?? failure;
+
+const pages = (ec2: EC2Client, input: DescribeLaunchTemplateVersionsCommandInput): Promise<LaunchTemplateVersion[]> =>
+  allPages(async NextToken => {
+    const page = await ec2
+      .send(new DescribeLaunchTemplateVersionsCommand({ ...input, MaxResults: 200, NextToken }))
+      .catch(asExpected('describe launch template versions (ec2:DescribeLaunchTemplateVersions)'));
+    return { items: page.LaunchTemplateVersions, next: page.NextToken };
+  });
+
+const fact = (version: LaunchTemplateVersion, isLatest: boolean): VersionFact => ({
+  templateId: version.LaunchTemplateId ?? '',
+  templateName: version.LaunchTemplateName ?? '',
+  version: version.VersionNumber ?? 0,
+  isDefault: version.DefaultVersion ?? false,
+  isLatest,
+  imageId: version.LaunchTemplateData?.ImageId ?? '',
+});

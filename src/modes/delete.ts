@@ -1,0 +1,74 @@
+import { IDENTITY_HEAD, identityCells, sayAge } from '../domain/inventory.ts';
+import { type Decision, guard, NO_WISHES } from '../domain/retention.ts';
+import { RejectedError } from '../kit/errors.ts';
+import { flag } from '../kit/fields.ts';
+import { table, text } from '../kit/markdown.ts';
+import type { Values } from '../kit/settings.ts';
+import { findUsersOrStop, planKnowingShares, users as userSettings } from '../steps/image-users.ts';
+import { removeAll, throwIfLeft } from '../steps/removal.ts';
+import { schemeOf, selectImage, selection } from '../steps/select.ts';
+import type { Powers } from '../world.ts';
+import { common, dryRun, family } from './shared.ts';
+
+// Needs one image.
+// Leaves behind neither the image nor its snapshots, unless something may still launch it.
+
+export const settings = {
+  family,
+  ...selection(undefined),
+  keepSnapshots: flag('Leave the snapshots of the image where they are.', false),
+  dryRun: dryRun(false),
+  ...userSettings,
+  ...common,
+};
+
+export const outputs = {
+  amiId: 'The image.',
+  removed: 'Whether it was removed now; false when it was gone already, and in a dry run.',
+  because: 'Why it may go, or that it is gone already.',
+};
+
+export async function run(
+  wanted: Values<typeof settings>,
+  world: Powers<'account' | 'images' | 'parameters' | 'imageUsers' | 'removal', 'commits'>,
+) {
+  const { report, clock } = world;
+  const place = world.at({ region: wanted.region });
+  const scheme = schemeOf(wanted);
+
+  // Run again after it was killed: what is gone by its ID is as it should be.
+  if (wanted.image.startsWith('ami-') && (await place.images.get(wanted.image)) === undefined) {
+    const because = `${wanted.image} does not exist in ${wanted.region}: nothing to do`;
+    report.warn(because);
+    return { outcome: 'unchanged' as const, outputs: { amiId: wanted.image, removed: false, because } };
+  }
+  const { image } = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, world));
+
+  // If one who may launch an image cannot be seen, this rejects and nothing is removed.
+  const users = await report.step('Find what may still launch it', () => findUsersOrStop(wanted, place, report));
+  const policy = { ...NO_WISHES, scheme, family: wanted.family, accountId: await place.account.id() };
+  const candidate = { image, region: wanted.region, users: users.all.get(image.id) ?? [] };
+  const [decision] = await planKnowingShares([candidate], policy, clock.now(), place);
+  if (decision === undefined || decision.action === 'keep')
+    throw refusal(decision ?? { ...candidate, because: guard(candidate, policy) ?? '' });
+
+  const fate = wanted.dryRun ? 'would be removed' : 'to be removed';
+  const cells = [...identityCells(image, scheme), sayAge(image, clock.now()), `${fate}: ${text(decision.because)}`];
+  report.summary(['### Delete', table([...IDENTITY_HEAD, 'Age', ''], [cells])].join('\n\n'));
+  const told = { amiId: image.id, removed: !wanted.dryRun, because: decision.because };
+  if (wanted.dryRun) return { outcome: 'planned' as const, outputs: told };
+
+  const ended = await report.step(`Remove ${image.id}`, () =>
+    removeAll([decision], policy, wanted.keepSnapshots, { ...world, place, users }),
+  );
+  const [end] = ended;
+  if (end?.result === 'kept') throw refusal({ ...decision, because: end.because });
+  throwIfLeft(ended, { ...told, removed: end?.result === 'removed' });
+  return { outcome: 'done' as const, outputs: told };
+}
+
+const refusal = ({ image, because }: Pick<Decision, 'image' | 'because'>) =>
+  new RejectedError(`${image.id} stays: ${because}.`, {
+    next: 'Take it out of use first; mode "list" shows where each image is used.',
+    outputs: { amiId: image.id, removed: false, because },
+  });

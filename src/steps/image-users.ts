@@ -1,0 +1,96 @@
+import { type PointerNames, pointerNames, whoUses } from '../domain/references.ts';
+import { type Candidate, type Decision, type Policy, planPrune } from '../domain/retention.ts';
+import { concurrently } from '../kit/concurrently.ts';
+import { count, list, optional, text } from '../kit/fields.ts';
+import type { Place, Reporter } from '../world.ts';
+
+/** Who may still launch the images of a family. Every mode that removes one asks this way, and whoever cannot answer forbids it. */
+
+export const users = {
+  rollbackDepth: count('How many earlier images of each environment stay, so that it can be rolled back.', {
+    min: 0,
+    max: 99,
+    fallback: 3,
+  }),
+  ignoreParameters: optional(
+    list(
+      'Parameters whose name begins so hold no image ID: they are not read. All others are, and one that cannot be read stops everything.',
+      {
+        pattern: /^\/?[\w.-][\w./-]*$/,
+        says: 'must be the beginning of a parameter name',
+        neededBy: 'accounts with parameters that the role may not read',
+      },
+    ),
+  ),
+};
+
+export const price = text('What a GiB of snapshots costs a month, in dollars.', {
+  fallback: '0.05',
+  pattern: /^\d{1,4}(\.\d{1,6})?$/,
+  says: 'must be a price such as 0.05',
+  neededBy: 'regions and contracts with other prices',
+});
+
+interface Asked {
+  readonly family: string;
+  readonly pointer: string;
+  readonly rollbackDepth: number;
+  readonly ignoreParameters?: readonly string[] | undefined;
+}
+
+export interface Users {
+  /** Image ID -> who may launch it. */
+  readonly all: ReadonlyMap<string, readonly string[]>;
+  /** Looks again, just before these go. */
+  again(imageIds: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>;
+}
+
+/** Reads every source completely, or rejects. */
+export async function findUsers(asked: Asked, place: Pick<Place, 'imageUsers'>, report: Reporter): Promise<Users> {
+  const pointers: PointerNames = pointerNames(asked.pointer, asked.family);
+  const scope = { pointers, ignoredParameters: asked.ignoreParameters ?? [] };
+  const facts = await place.imageUsers.read(scope);
+  report.info(
+    `${facts.instances.length} instances, ${facts.launchers.length} groups, refreshes and launch configurations, ` +
+      `${facts.versions.length} launch template versions and ${facts.parameters.length} parameters were read.`,
+  );
+  return {
+    all: whoUses(facts, asked.rollbackDepth),
+    again: async imageIds => whoUses(await place.imageUsers.read({ ...scope, again: imageIds }), asked.rollbackDepth),
+  };
+}
+
+/** The same for whoever is about to remove something. */
+export async function findUsersOrStop(asked: Asked, place: Pick<Place, 'imageUsers'>, report: Reporter): Promise<Users> {
+  try {
+    return await findUsers(asked, place, report);
+  } catch (failure) {
+    report.warn('Nothing was removed: what cannot be read counts as in use.');
+    throw failure;
+  }
+}
+
+const ASKED_AT_ONCE = 8;
+
+/** The plan, with the launch permissions of every image in it that would go: another account may launch what nobody launches here. */
+export async function planKnowingShares(
+  candidates: readonly Candidate[],
+  policy: Policy,
+  now: number,
+  { removal }: Pick<Place, 'removal'>,
+): Promise<readonly Decision[]> {
+  const shares = new Map<string, readonly string[]>();
+  for (;;) {
+    const known = candidates.map(candidate => ({ ...candidate, users: [...candidate.users, ...(shares.get(candidate.image.id) ?? [])] }));
+    const plan = planPrune(known, policy, now);
+    const unasked = plan.filter(({ action, image }) => action === 'remove' && !shares.has(image.id));
+    if (unasked.length === 0) return plan;
+    await concurrently(unasked, ASKED_AT_ONCE, async ({ image }) => {
+      const sharedWith = await removal.sharedWith(image.id);
+      shares.set(
+        image.id,
+        sharedWith.map(who => `${who}, which it is shared with and which cannot be looked into`),
+      );
+    });
+  }
+}
