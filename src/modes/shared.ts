@@ -39,11 +39,13 @@ export const common = {
   ),
   tagPrefix: text("Prefix of the tags that carry an image's identity.", {
     fallback: 'ami-action:',
+    neededBy: 'teams that have a tag scheme already',
     pattern: /^(?!aws:)[\w.:/=+@-]{0,60}$/,
     says: 'must be a prefix of at most 60 letters, digits and . : / = + - @ _, and not start with "aws:"',
   }),
   commitTag: text('Tag that holds the commit, for teams that have one already. Default: `ami-action:commit`.', {
     fallback: 'ami-action:commit',
+    neededBy: 'teams that have a tag scheme already',
     pattern: /^(?!aws:)[\w .:/=+@-]{1,128}$/,
     says: 'must be a tag key, and not start with "aws:"',
   }),
