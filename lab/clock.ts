@@ -13,8 +13,10 @@ export interface LabClock {
 export function labClock(speed: number): LabClock {
   const startedAt = Date.now();
   const timers = new Set<NodeJS.Timeout>();
+  let stopped = false;
   const now = () => startedAt + (Date.now() - startedAt) * speed;
   const after = (seconds: number, deed: () => void) => {
+    if (stopped) return () => undefined;
     const timer = setTimeout(
       () => {
         timers.delete(timer);
@@ -35,6 +37,7 @@ export function labClock(speed: number): LabClock {
     sleep: seconds => new Promise(done => void after(seconds, done)),
     after,
     stop: () => {
+      stopped = true;
       for (const timer of timers) clearTimeout(timer);
       timers.clear();
     },

@@ -24,6 +24,10 @@ export interface Timings {
   readonly targetHealth: number;
   /** How often a group looks at its instances. */
   readonly groupTick: number;
+  /** After a launch that failed, until a group tries again. */
+  readonly launchRetry: number;
+  /** How long an instance refresh bears that nothing gets better before it fails: AWS's hour. */
+  readonly refreshPatience: number;
 }
 
 export const TIMINGS: Timings = {
@@ -39,4 +43,6 @@ export const TIMINGS: Timings = {
   parameterCheck: 2,
   targetHealth: 5,
   groupTick: 2,
+  launchRetry: 15,
+  refreshPatience: 3600,
 };
