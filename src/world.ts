@@ -329,11 +329,15 @@ export interface PackerBuild {
   readonly except: readonly string[];
   /** On top of our own, without what is meant for us alone. */
   readonly environment: Readonly<Record<string, string>>;
+  /** After this it is stopped as by a cancel. */
+  readonly atMostSeconds: number;
 }
 
 export interface PackerEnded {
   readonly exitCode: number | undefined;
   readonly signal: string | undefined;
+  /** Why we stopped it, if we did. */
+  readonly stopped?: 'cancelled' | 'timeout' | undefined;
 }
 
 export interface Packer {

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 
 /** Where heavy things are kept between runs: the runner's tool cache, or the user's own. */
 export const cacheFolder = (environment: NodeJS.ProcessEnv): string =>
-  environment['RUNNER_TOOL_CACHE'] || join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ami-action');
+  environment.RUNNER_TOOL_CACHE || join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'ami-action');
 
 export async function sha256Of(path: string): Promise<string> {
   const hash = createHash('sha256');

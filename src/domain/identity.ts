@@ -26,13 +26,13 @@ export function identityTags(origin: Origin, name: string, own: Tags, scheme: Ta
     ['created-at', origin.createdAt.toISOString()],
   ];
   const identity = ours.flatMap(([key, value]) =>
-    value === undefined || value === '' ? [] : [[tagKey(scheme, key), fit(value)] as const],
+    value === undefined || value === '' ? [] : [[tagKey(scheme, key), shortened(value)] as const],
   );
   return { Name: name, ...own, ManagedBy: 'ami-action', ...Object.fromEntries(identity) };
 }
 
 /** A tag's value ends at 256 characters. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html */
-const fit = (value: string): string => value.slice(0, 256);
+const shortened = (value: string): string => value.slice(0, 256);
 
 /** Our keys are about fifteen of the fifty that AWS allows. */
 const MOST_OWN_TAGS = 35;

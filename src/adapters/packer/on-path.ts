@@ -21,7 +21,7 @@ export interface Search {
 export async function packerOnPath(range: string, workspace: string, environment: NodeJS.ProcessEnv): Promise<Search> {
   const refused: string[] = [];
   const inside = await realpath(workspace).catch(() => workspace);
-  for (const folder of (environment['PATH'] ?? '').split(delimiter)) {
+  for (const folder of (environment.PATH ?? '').split(delimiter)) {
     const candidate = join(folder, process.platform === 'win32' ? 'packer.exe' : 'packer');
     const real = await executable(candidate);
     if (real === undefined) continue;

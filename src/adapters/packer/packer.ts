@@ -83,6 +83,7 @@ async function spawned(
 ): Promise<PackerEnded> {
   const log = join(temporary(run), `ami-action-${randomUUID()}`);
   let entry: JournalEntry | undefined;
+  const timeout = AbortSignal.timeout(build.atMostSeconds * 1000);
   const ended = await follow({
     command: build.binary,
     args,
@@ -96,11 +97,12 @@ async function spawned(
       entry = { kind: 'process', pid, log };
       journal.remember(entry);
     },
-    stop: run.cancelled,
+    stop: AbortSignal.any([run.cancelled, timeout]),
   });
   if (entry !== undefined) journal.forget(entry);
   for (const suffix of ['.out', '.err']) rmSync(`${log}${suffix}`, { force: true });
-  return ended;
+  const stopped = run.cancelled.aborted ? 'cancelled' : timeout.aborted ? 'timeout' : undefined;
+  return { ...ended, stopped };
 }
 
 function temporary({ temp }: Run): string {
