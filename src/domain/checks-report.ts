@@ -1,6 +1,6 @@
 import type { Look } from '../kit/wait.ts';
-import type { CommandResult } from '../world.ts';
 import type { Check } from './checks.ts';
+import { TOO_EARLY } from './checks-script.ts';
 
 /** What became of one check on one machine. */
 export interface CheckResult {
@@ -23,30 +23,44 @@ export interface Judgement {
   readonly checks: readonly CheckResult[];
   /** False where the report was cut: results may be missing, the judgement is not. */
   readonly complete: boolean;
-  /** The kernel's name for this boot: another after a reboot. */
+  /** The name of this boot: another after a reboot. */
   readonly boot: string | undefined;
+  /** The machine has not rebooted yet: nothing was checked. */
+  readonly tooEarly: boolean;
 }
 
 interface Report extends Pick<Judgement, 'checks' | 'complete' | 'boot'> {
   readonly begun: boolean;
 }
 
+/** What Run Command says, whatever the API calls it. */
+export interface CommandSeen {
+  readonly status: string;
+  readonly detail: string;
+  readonly exitCode: number;
+  readonly output: string;
+  readonly errors: string;
+}
+
 // https://docs.aws.amazon.com/systems-manager/latest/userguide/monitor-commands.html
-const MOVING: ReadonlySet<CommandResult['status']> = new Set(['Pending', 'InProgress', 'Delayed', 'Cancelling']);
+const MOVING: ReadonlySet<string> = new Set(['Pending', 'InProgress', 'Delayed', 'Cancelling']);
 
 /** Of our own script: it found no room to work in. */
 const COULD_NOT_START = 90;
 
 /** Status and response code decide; the report only tells which checks it was. */
-export function judgeChecks(seen: CommandResult | undefined, checks: readonly Check[], nonce: string): Look<Judgement> {
+export function judgeChecks(seen: CommandSeen | undefined, checks: readonly Check[], nonce: string): Look<Judgement> {
   if (seen === undefined) return { state: 'waiting', note: 'Systems Manager does not know the command yet' };
   if (MOVING.has(seen.status)) return { state: 'waiting', note: sayStatus(seen) };
   const report = parseReport(seen.output, checks, nonce);
   const { result, because } = conclude(seen, report);
-  return { state: 'done', value: { result, because, checks: report.checks, complete: report.complete, boot: report.boot } };
+  return {
+    state: 'done',
+    value: { result, because, checks: report.checks, complete: report.complete, boot: report.boot, tooEarly: seen.exitCode === TOO_EARLY },
+  };
 }
 
-function conclude(seen: CommandResult, report: Report): Pick<Judgement, 'result' | 'because'> {
+function conclude(seen: CommandSeen, report: Report): Pick<Judgement, 'result' | 'because'> {
   const failed = report.checks.filter(({ ending }) => ending === 'failed').map(({ name }) => name);
   const names = failed.length > 0 ? `${failed.length} of ${report.checks.length} checks failed: ${failed.join(', ')}` : undefined;
   if (seen.status === 'TimedOut' || seen.status === 'Cancelled') {
@@ -75,9 +89,9 @@ function conclude(seen: CommandResult, report: Report): Pick<Judgement, 'result'
   };
 }
 
-const because = ({ errors }: CommandResult): string => (lastLine(errors) === '' ? '' : `: ${lastLine(errors)}`);
+const because = ({ errors }: CommandSeen): string => (lastLine(errors) === '' ? '' : `: ${lastLine(errors)}`);
 const lastLine = (text: string): string => text.trim().split('\n').at(-1)?.slice(0, 300) ?? '';
-const sayStatus = ({ status, detail }: CommandResult): string =>
+const sayStatus = ({ status, detail }: CommandSeen): string =>
   detail === '' || detail.replaceAll(' ', '') === status ? status : `${status} (${detail})`;
 
 const RECORD = /^(\d+) (ok|code|time|expect|forbid|skipped) (-?\d+) (\d+) (\d+) (\d+) ([A-Za-z0-9+/]+=*|-)$/;
@@ -94,7 +108,7 @@ function parseReport(output: string, checks: readonly Check[], nonce: string): R
   return {
     begun: boot !== undefined,
     complete: records.size === checks.length && lines.some(line => /^end \d+$/.test(line)),
-    boot: boot === '-' ? undefined : boot,
+    boot,
     checks: checks.map((check, index) => asResult(check, records.get(index))),
   };
 }

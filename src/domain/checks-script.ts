@@ -18,6 +18,8 @@ export interface ScriptPlan {
   readonly nonce: string;
   /** The script ends by itself before this, so that what was found so far is told. */
   readonly withinSeconds: number;
+  /** The boot that must be over: the script does nothing before. */
+  readonly since?: string | undefined;
 }
 
 /** Run Command answers with the first 24,000 characters. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetCommandInvocation.html */
@@ -41,8 +43,11 @@ export function checksScript(plan: ScriptPlan): string {
 
 const base64 = (content: string | Uint8Array): string => Buffer.from(content).toString('base64');
 
-const preamble = ({ nonce, withinSeconds, checks }: ScriptPlan): string =>
-  `#!/bin/sh\nnonce=${nonce} within=${withinSeconds} count=${checks.length} budget=${REPORT_CHARACTERS}`;
+/** Exit code of a script that was sent to another boot than the one it is for. */
+export const TOO_EARLY = 92;
+
+const preamble = ({ nonce, withinSeconds, checks, since }: ScriptPlan): string =>
+  `#!/bin/sh\nnonce=${nonce} within=${withinSeconds} count=${checks.length} budget=${REPORT_CHARACTERS} since=${shellWord(since ?? '')}`;
 
 /** For what does not fit otherwise. */
 const packed = (script: string): string => `#!/bin/sh
@@ -70,6 +75,10 @@ const RUNNER = `
 PATH="$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" HOME="\${HOME:-/root}"
 export PATH HOME
 umask 077
+# The kernel's name for this boot, and when process 1 began: together another one after every reboot.
+stat1=$(cat /proc/1/stat); set -- \${stat1##*) }; shift 19
+boot="$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)-$1"
+[ "$boot" != "$since" ] || exit 92
 dir=
 for place in /tmp /dev/shm /run; do
   # A full disk still makes a directory, but no file that holds anything.
@@ -141,7 +150,7 @@ share() { # characters parts most
 room=$((budget - count * 64))
 tail_bad=$(share "$room" "$bad" 3000)
 tail_good=$(share $((room - bad * tail_bad * 4 / 3)) "$good" 200)
-echo "$nonce begin $count $(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo -)"
+echo "$nonce begin $count $boot"
 while read -r index result rest; do
   most=$tail_bad; [ "$result" != ok ] || most=$tail_good
   excerpt=$(tail -c "$most" "$dir/$index.out" | base64 | tr -d '\\n')
