@@ -1,0 +1,157 @@
+# A place to start from. The action gives the first block of variables their values; the rest is yours.
+# By hand: packer init packer && packer build packer
+
+packer {
+  required_plugins {
+    amazon = {
+      source = "github.com/hashicorp/amazon"
+      # Before 1.8.1 a new image or snapshot that is not visible yet ends the build.
+      version = ">= 1.8.1"
+    }
+  }
+}
+
+variable "ami_name" {
+  type        = string
+  default     = ""
+  description = "Name of the image. Empty: web and the time."
+}
+
+variable "ami_tags" {
+  type        = map(string)
+  default     = {}
+  description = "Tags of the image and its snapshots."
+}
+
+variable "run_tags" {
+  type        = map(string)
+  default     = {}
+  description = "Tags of everything temporary. By these the action finds what a build that died has left."
+}
+
+variable "source_ami" {
+  type        = string
+  default     = ""
+  description = "Image to build on. Empty: the newest Debian 12."
+}
+
+variable "instance_type" {
+  type        = string
+  default     = "t3.small"
+  description = "Where it is built, not where it will run."
+}
+
+variable "region" {
+  type    = string
+  default = null
+}
+
+variable "ami_regions" {
+  type        = list(string)
+  default     = []
+  description = "Regions that get a copy."
+}
+
+variable "app_version" {
+  type        = string
+  default     = "dev"
+  description = "What the service says it is, in /opt/web/version."
+}
+
+variable "ssh_username" {
+  type        = string
+  default     = "admin"
+  description = "admin for Debian, ec2-user for Amazon Linux, ubuntu for Ubuntu."
+}
+
+variable "ssh_port" {
+  type    = number
+  default = 22
+}
+
+variable "subnet_id" {
+  type        = string
+  default     = null
+  description = "Where the build instance stands. Empty: a subnet of the default VPC."
+}
+
+variable "kms_key_id" {
+  type        = string
+  default     = ""
+  description = "Encrypts the root volume. Take a key of your own: what the AWS-managed key encrypts cannot be shared with other accounts."
+}
+
+locals {
+  name = var.ami_name != "" ? var.ami_name : "web-${formatdate("YYYYMMDDhhmmss", timestamp())}"
+}
+
+source "amazon-ebs" "web" {
+  ami_name        = local.name
+  ami_description = "web ${var.app_version}"
+  ami_regions     = var.ami_regions
+  instance_type   = var.instance_type
+  region          = var.region
+  source_ami      = var.source_ami
+  subnet_id       = var.subnet_id
+
+  dynamic "source_ami_filter" {
+    for_each = var.source_ami == "" ? ["debian-12-amd64-*"] : []
+    content {
+      owners      = ["136693071363"] # https://wiki.debian.org/Cloud/AmazonEC2Image
+      most_recent = true
+      filters = {
+        name                = source_ami_filter.value
+        architecture        = "x86_64"
+        virtualization-type = "hvm"
+      }
+    }
+  }
+
+  dynamic "launch_block_device_mappings" {
+    for_each = var.kms_key_id == "" ? [] : [var.kms_key_id]
+    content {
+      device_name           = "/dev/xvda"
+      volume_type           = "gp3"
+      encrypted             = true
+      kms_key_id            = launch_block_device_mappings.value
+      delete_on_termination = true
+    }
+  }
+
+  # IMDSv2 only, for the build and for every instance of the image.
+  imds_support = "v2.0"
+  metadata_options {
+    http_endpoint               = "enabled"
+    http_tokens                 = "required"
+    http_put_response_hop_limit = 1
+  }
+
+  communicator            = "ssh"
+  ssh_username            = var.ssh_username
+  ssh_port                = var.ssh_port
+  temporary_key_pair_type = "ed25519"
+
+  tags            = var.ami_tags
+  snapshot_tags   = var.ami_tags
+  run_tags        = var.run_tags
+  run_volume_tags = var.run_tags
+}
+
+build {
+  sources = ["source.amazon-ebs.web"]
+
+  provisioner "file" {
+    source      = "${path.root}/app"
+    destination = "/tmp"
+  }
+
+  provisioner "shell" {
+    execute_command  = "chmod +x '{{ .Path }}'; sudo env {{ .Vars }} '{{ .Path }}'"
+    environment_vars = ["APP_VERSION=${var.app_version}"]
+    scripts = [
+      "${path.root}/scripts/install.sh",
+      "${path.root}/scripts/harden.sh",
+      "${path.root}/scripts/clean.sh",
+    ]
+  }
+}

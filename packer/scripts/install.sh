@@ -1,0 +1,25 @@
+#!/bin/sh
+# Installs the service from /tmp/app, where Packer has put it.
+set -eu
+
+if ! command -v python3 >/dev/null; then
+  if command -v dnf >/dev/null; then
+    dnf install --assumeyes python3
+  else
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update
+    apt-get install --yes --no-install-recommends python3
+  fi
+fi
+
+id web >/dev/null 2>&1 || useradd --system --home-dir /opt/web --no-create-home --shell /usr/sbin/nologin web
+
+install -d -m 0755 /opt/web
+install -m 0644 /tmp/app/server.py /opt/web/server.py
+install -m 0644 /tmp/app/web.service /etc/systemd/system/web.service
+echo "$APP_VERSION" >/opt/web/version
+chmod 0644 /opt/web/version
+
+systemctl daemon-reload
+systemctl enable web.service
+rm -rf /tmp/app
