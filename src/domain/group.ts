@@ -1,3 +1,5 @@
+import type { Tags } from './image.ts';
+
 /** What an Auto Scaling group launches, and what one sees of it while it is rolled. */
 
 /** A launch template version, as a group names it. */
@@ -45,6 +47,7 @@ export interface Group {
   readonly suspended: readonly string[];
   readonly beingDeleted: boolean;
   readonly members: readonly Member[];
+  readonly tags: Tags;
 }
 
 /** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRefresh.html */

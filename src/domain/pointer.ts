@@ -14,9 +14,28 @@ export const pointerName = (template: string, { family, environment, architectur
 
 export type Deed = 'promote' | 'rollback';
 
-/** What a write of the pointer says about itself: its description, as AWS keeps it with every version. At most 1024 characters. */
-export const pointerDescription = (deed: Deed, { commit, run }: { commit: string | undefined; run: string }): string =>
-  `ami-action ${deed}: commit ${commit ?? 'unknown'}, run ${run}`.slice(0, 1024);
+/** Written and read back before anything is rolled: proves permission and visibility, and keeps `prune` away from the image. */
+export const candidateName = (pointer: string): string => `${pointer}/candidate`;
+
+/** What a write of pointer or candidate says about itself: its description, as AWS keeps it with every version. At most 1024 characters. */
+export const pointerDescription = (deed: Deed, said: { was: string | undefined; commit: string | undefined; run: string }): string =>
+  `ami-action ${deed}: was ${said.was ?? 'nothing'}, commit ${said.commit ?? 'unknown'}, run ${said.run}`.slice(0, 1024);
+
+/** What we once said in a description; undefined for one that somebody else wrote. */
+export function saidIn(description: string): { readonly deed: Deed; readonly was: string | undefined } | undefined {
+  const [, deed, was] = /^ami-action (promote|rollback): was (\S+),/.exec(description) ?? [];
+  return deed === undefined ? undefined : { deed: deed as Deed, was: was === 'nothing' ? undefined : was };
+}
+
+/** Why AWS will refuse one more version; undefined when it will not. https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html */
+export function fullBecause(history: readonly { readonly version: number; readonly labels: readonly string[] }[]): string | undefined {
+  const oldest = history.reduce<(typeof history)[number] | undefined>(
+    (a, b) => (a === undefined || b.version < a.version ? b : a),
+    undefined,
+  );
+  if (history.length < 100 || oldest === undefined || oldest.labels.length === 0) return undefined;
+  return `it has 100 versions, and the oldest, ${oldest.version}, carries the label ${oldest.labels.join(', ')}, so AWS takes no further one`;
+}
 
 /**
  * The images that an environment ran, the current one last. A rollback does not add one, it takes the newest off: after A, B, C and

@@ -85,6 +85,7 @@ export const groupFrom = (group: AutoScalingGroup): Group => ({
   suspended: (group.SuspendedProcesses ?? []).flatMap(({ ProcessName }) => (ProcessName === undefined ? [] : [ProcessName])),
   beingDeleted: group.Status !== undefined && group.Status !== '',
   members: (group.Instances ?? []).map(memberFrom),
+  tags: Object.fromEntries((group.Tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value])),
 });
 
 export const refreshFrom = (refresh: InstanceRefresh): Refresh => ({

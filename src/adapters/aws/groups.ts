@@ -6,6 +6,7 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import { DescribeInstancesCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import type { Group } from '../../domain/group.ts';
+import { inBatches } from '../../kit/concurrently.ts';
 import type { Groups } from '../../world.ts';
 import { asExpected } from './errors.ts';
 import { groupFrom, launchTo } from './group-shapes.ts';
@@ -24,13 +25,13 @@ export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client): Gr
     const Filters = Object.entries(tags).map(([key, value]) => ({ Name: `tag:${key}`, Values: [value] }));
     if (names === undefined) return listed(client, Filters.length === 0 ? {} : { Filters });
     const found = await Promise.all(
-      chunks(names, MOST_GROUPS_PER_CALL).map(AutoScalingGroupNames => listed(client, { AutoScalingGroupNames })),
+      inBatches(names, MOST_GROUPS_PER_CALL).map(AutoScalingGroupNames => listed(client, { AutoScalingGroupNames })),
     );
     return found.flat();
   },
 
   async imagesOf(instanceIds) {
-    const found = await Promise.all(chunks(instanceIds, MOST_VALUES_PER_FILTER).map(Values => imagesOf(ec2, Values)));
+    const found = await Promise.all(inBatches(instanceIds, MOST_VALUES_PER_FILTER).map(Values => imagesOf(ec2, Values)));
     return new Map(found.flat());
   },
 
@@ -58,6 +59,3 @@ const imagesOf = (ec2: EC2Client, Values: string[]): Promise<(readonly [string, 
     const instances = (page.Reservations ?? []).flatMap(({ Instances = [] }) => Instances);
     return { items: instances.map(({ InstanceId = '', ImageId = '' }) => [InstanceId, ImageId] as const), next: page.NextToken };
   });
-
-const chunks = <T>(all: readonly T[], size: number): T[][] =>
-  Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size));
