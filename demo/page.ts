@@ -1,0 +1,62 @@
+import { marked } from 'marked';
+
+/** What a job of the story left: shown as GitHub shows the summary of a job. */
+export interface Chapter {
+  readonly title: string;
+  readonly told: string;
+  readonly jobs: readonly {
+    readonly name: string;
+    readonly green: boolean;
+    readonly expected: boolean;
+    readonly summary: string;
+    readonly seconds: number;
+  }[];
+  /** What the instances themselves answered. */
+  readonly proof?: string;
+}
+
+const STYLE = `
+body { margin: 0; background: #f6f8fa; color: #1f2328; font: 14px/1.5 -apple-system, "Segoe UI", "Noto Sans", Helvetica, Arial, sans-serif }
+main { max-width: 980px; margin: 0 auto; padding: 32px 16px 64px }
+h1 { font-size: 26px; margin: 0 0 4px } h2 { font-size: 20px; margin: 40px 0 4px } .told { color: #59636e; margin: 0 0 12px }
+.job { background: #fff; border: 1px solid #d1d9e0; border-radius: 6px; margin: 12px 0 }
+.job > header { display: flex; gap: 8px; align-items: center; padding: 10px 16px; border-bottom: 1px solid #d1d9e0; font-weight: 600 }
+.job > header small { margin-left: auto; color: #59636e; font-weight: 400 }
+.job > div { padding: 4px 16px 12px; overflow-x: auto }
+.mark { width: 16px; height: 16px; border-radius: 50%; color: #fff; font-size: 11px; line-height: 16px; text-align: center }
+.ok { background: #1a7f37 } .bad { background: #d1242f }
+table { border-collapse: collapse; margin: 12px 0; display: block; overflow-x: auto } th, td { border: 1px solid #d1d9e0; padding: 6px 13px; text-align: left } th { background: #f6f8fa }
+code { background: #818b981f; border-radius: 6px; padding: .2em .4em; font: 85% ui-monospace, SFMono-Regular, Menlo, monospace }
+pre { background: #f6f8fa; border-radius: 6px; padding: 12px; overflow: auto } pre code { background: none; padding: 0 }
+h3 { font-size: 18px; margin: 16px 0 8px } details { margin: 8px 0 } summary { cursor: pointer; color: #59636e }
+nav { margin: 16px 0 } nav a { display: block; color: #0969da; text-decoration: none } .proof pre { background: #ddf4ff }
+`;
+
+/** One self-contained page. Summaries come from instances' output too, so it allows no script at all. */
+export async function page(chapters: readonly Chapter[], figures: string): Promise<string> {
+  const parts = await Promise.all(chapters.map(chapterHtml));
+  const contents = chapters.map(({ title }, i) => `<a href="#c${i}">${i + 1}. ${escape(title)}</a>`).join('');
+  return [
+    '<!doctype html><html lang="en"><meta charset="utf-8">',
+    `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">`,
+    '<meta name="viewport" content="width=device-width"><title>ami-action: the demo</title>',
+    `<style>${STYLE}</style><main><h1>The road of an image</h1><p class="told">${escape(figures)}</p><nav>${contents}</nav>${parts.join('')}</main></html>\n`,
+  ].join('\n');
+}
+
+async function chapterHtml({ title, told, jobs, proof }: Chapter, index: number): Promise<string> {
+  const shown = await Promise.all(
+    jobs.map(async ({ name, green, expected, summary, seconds }) => {
+      const body = await marked.parse(summary, { gfm: true });
+      const meant = green === expected ? '' : ' (not what the story says!)';
+      return `<section class="job"><header><span class="mark ${green ? 'ok' : 'bad'}">${green ? '✓' : '✕'}</span>${escape(name)}${meant}<small>${seconds.toFixed(1)} s</small></header><div>${body}</div></section>`;
+    }),
+  );
+  const asked =
+    proof === undefined
+      ? ''
+      : `<section class="job proof"><header>What the instances say themselves, over Run Command</header><div><pre>${escape(proof)}</pre></div></section>`;
+  return `<h2 id="c${index}">${index + 1}. ${escape(title)}</h2><p class="told">${escape(told)}</p>${shown.join('')}${asked}`;
+}
+
+const escape = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;');

@@ -1,0 +1,50 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** The repository of a team that ships its image with the action: the example template unchanged, an app, a file with settings. */
+export interface Repository {
+  readonly path: string;
+  /** Writes, commits, and returns the commit's SHA. */
+  commit(message: string, version: string, server: (original: string) => string): string;
+}
+
+const SETTINGS = (version: string) => `family: web
+version: ${version}
+var: { app_version: ${version} }
+checks:
+  - service: web
+  - http: { port: 8080, path: / }
+  - no-failed-units
+  - path: /opt/web/version
+keep-newest: 1
+minimum-age: 0s
+warm-up: 10s
+bake: 30s
+environments:
+  stage: { groups: [web-stage] }
+  prod: { groups: [web-prod] }
+`;
+
+export function makeRepository(path: string): Repository {
+  const git = (...args: string[]) =>
+    execFileSync('git', ['-c', 'user.name=Ada', '-c', 'user.email=ada@example.com', '-c', 'commit.gpgsign=false', ...args], {
+      cwd: path,
+      encoding: 'utf8',
+    }).trim();
+  mkdirSync(join(path, '.github'), { recursive: true });
+  cpSync(join(import.meta.dirname, '..', 'packer'), join(path, 'packer'), { recursive: true });
+  git('init', '--quiet', '--initial-branch=main');
+  const app = join(path, 'packer', 'app', 'server.py');
+  const original = readFileSync(app, 'utf8');
+  return {
+    path,
+    commit(message, version, server) {
+      writeFileSync(app, server(original));
+      writeFileSync(join(path, '.github', 'ami.yml'), SETTINGS(version));
+      git('add', '--all');
+      git('commit', '--quiet', '--message', message);
+      return git('rev-parse', 'HEAD');
+    },
+  };
+}

@@ -1,0 +1,116 @@
+import type { Lab } from '../lab/lab.ts';
+import { type Ran, runAction } from '../lab/runner.ts';
+import { askGroup, type Cloud, pointerValue } from './fleet.ts';
+import type { Chapter } from './page.ts';
+import type { Repository } from './repository.ts';
+
+/** What a chapter can do, and what it leaves for the page. */
+export interface Scene {
+  readonly lab: Lab;
+  readonly cloud: Cloud;
+  readonly repository: Repository;
+  /** A job of the pipeline, on the newest commit. `ends`: how the story says that it ends. */
+  job(name: string, mode: string, settings?: Readonly<Record<string, string>>, ends?: 'green' | 'red'): Promise<Ran>;
+  commit(message: string, version: string, server?: (original: string) => string): void;
+  say(line: string): void;
+  /** Asks the instances of the groups, and stops the story when one does not say what it should. */
+  proof(groups: Readonly<Record<string, string>>): Promise<void>;
+  pointer(environment: string): Promise<string>;
+  insist(truth: boolean, otherwise: string): void;
+}
+
+export interface Play {
+  readonly title: string;
+  readonly told: string;
+  play(scene: Scene): Promise<void>;
+}
+
+interface Props {
+  readonly lab: Lab;
+  readonly cloud: Cloud;
+  readonly repository: Repository;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+type Open = { -readonly [K in keyof Chapter]: Chapter[K] } & { jobs: Chapter['jobs'][number][] };
+
+export function stage(props: Props) {
+  const played: Open[] = [];
+  let wrong = false;
+  let runs = 0;
+  const head = { sha: '' };
+  const insist = (truth: boolean, otherwise: string) => {
+    if (truth) return;
+    wrong = true;
+    console.log(`   !! ${otherwise}`);
+  };
+  const scene = (chapter: Open): Scene => ({
+    ...props,
+    insist,
+    say: line => console.log(`   ${line}`),
+    commit(message, version, server = original => original) {
+      head.sha = props.repository.commit(message, version, server);
+      console.log(`   commit ${head.sha.slice(0, 7)} ${message}`);
+    },
+    async job(name, mode, settings = {}, ends = 'green') {
+      runs += 1;
+      const startedAt = Date.now();
+      console.log(`   ┌ ${name}`);
+      const ran = await runAction(orderOf(props, mode, settings, { sha: head.sha, run: runs }));
+      const green = ran.exitCode === 0;
+      chapter.jobs.push({ name, green, expected: ends === 'green', summary: ran.summary, seconds: (Date.now() - startedAt) / 1000 });
+      for (const error of ran.errors) for (const line of error.split('\n')) console.log(`   │   ${line}`);
+      console.log(`   └ ${green ? '✓' : '✕'} ${ran.outputs['outcome'] ?? 'no outcome'}`);
+      insist(green === (ends === 'green'), `${name} should have ended ${ends}:\n${ran.log}`);
+      return ran;
+    },
+    async proof(groups) {
+      const answers = await Promise.all(Object.keys(groups).map(group => askGroup(props.cloud, props.lab, group)));
+      chapter.proof = [chapter.proof, ...answers].filter(part => part !== undefined).join('\n');
+      for (const line of answers.join('\n').split('\n')) console.log(`   ${line}`);
+      for (const [i, version] of Object.values(groups).entries()) {
+        const lines = (answers[i] ?? '').split('\n').slice(1);
+        insist(
+          lines.length > 0 && lines.every(line => line.endsWith(`web is active, version ${version}`)),
+          `every instance should run ${version}`,
+        );
+      }
+    },
+    pointer: environment => pointerValue(props.cloud, `/ami/web/${environment}`),
+  });
+  return {
+    async play({ title, told, play }: Play): Promise<void> {
+      console.log(`\n${played.length + 1}. ${title}\n   ${told}`);
+      const chapter: Open = { title, told, jobs: [] };
+      played.push(chapter);
+      await play(scene(chapter));
+    },
+    chapters: (): readonly Chapter[] => played,
+    jobs: () => runs,
+    wentWrong: () => wrong,
+  };
+}
+
+const orderOf = (
+  { lab, repository, environment }: Props,
+  mode: string,
+  settings: Readonly<Record<string, string>>,
+  { sha, run }: { sha: string; run: number },
+) => ({
+  mode,
+  with: settings,
+  lab,
+  workspace: repository.path,
+  env: { ...environment, GITHUB_SHA: sha, GITHUB_RUN_ID: String(1000 + run), GITHUB_JOB: mode },
+  onLine: (line: string) => {
+    const shown = progress(line);
+    if (shown !== undefined) console.log(`   │ ${shown.slice(0, 150)}`);
+  },
+});
+
+/** The log of a job without the runner's own language. */
+function progress(line: string): string | undefined {
+  if (line.startsWith('::group::')) return `▸ ${line.slice('::group::'.length)}`;
+  if (line.startsWith('::warning')) return `! ${line.slice(line.indexOf('::', 2) + 2)}`;
+  return line.startsWith('::') || line.trim() === '' ? undefined : `  ${line}`;
+}

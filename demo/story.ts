@@ -1,0 +1,40 @@
+// The story that `npm run demo` tells: every job is the committed bundle, run as a runner would, against the lab.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { startLab } from '../lab/lab.ts';
+import { packerTools } from '../scripts/packer-tools.ts';
+import { chapters } from './chapters.ts';
+import { connect } from './fleet.ts';
+import { page } from './page.ts';
+import { makeRepository } from './repository.ts';
+import { stage } from './stage.ts';
+
+// The other end is held by demo/main.ts. When it goes, so do we, and with us everything in this process namespace.
+process.stdin.on('end', () => process.exit(130)).resume();
+
+const startedAt = Date.now();
+const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ami-action');
+const out = join(cache, 'demo');
+mkdirSync(out, { recursive: true });
+
+const { path, pluginPath } = await packerTools();
+const environment = { PATH: `${path}:${process.env['PATH'] ?? ''}`, PACKER_PLUGIN_PATH: pluginPath, PKR_VAR_ssh_port: '2322' };
+const lab = await startLab({ speed: 60 });
+const folder = mkdtempSync(join(cache, 'demo-'));
+
+let red = false;
+try {
+  const theatre = stage({ lab, cloud: connect(lab), repository: makeRepository(join(folder, 'web')), environment });
+  for (const chapter of chapters) await theatre.play(chapter);
+  red = theatre.wentWrong();
+  const seconds = Math.round((Date.now() - startedAt) / 1000);
+  const figures = `${theatre.chapters().length} chapters, ${theatre.jobs()} jobs and ${lab.calls.count()} calls of the AWS API in ${seconds} seconds, on one machine and without an AWS account.`;
+  const file = join(out, 'index.html');
+  writeFileSync(file, await page(theatre.chapters(), figures));
+  console.log(`\n${red ? 'The story did not go as it should.' : figures}\n\nThe summaries, as GitHub would show them:\n  file://${file}\n`);
+} finally {
+  await lab.close();
+  rmSync(folder, { recursive: true, force: true });
+}
+process.exit(red ? 1 : 0);
