@@ -37,7 +37,7 @@ export const REGION = 'eu-central-1';
 
 export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const clock = labClock(options.speed ?? 60);
-  const core = makeCore(clock, { ...TIMINGS, ...options.timings }, await hypervisorOf(options.machines ?? 'sandbox'));
+  const core = makeCore(clock, { ...TIMINGS, ...options.timings }, await hypervisorOf(options.machines ?? 'sandbox', clock));
   const [calls, faults] = [callBook(), faultBook(clock)];
   const server = serve({ core, calls, faults, defaultRegion: REGION });
   await new Promise<void>((listening, failed) => {
@@ -73,10 +73,10 @@ function makeCore(clock: LabClock, timings: Timings, hypervisor: Hypervisor): Co
   return core;
 }
 
-async function hypervisorOf(machines: 'sandbox' | 'paper' | Hypervisor): Promise<Hypervisor> {
+async function hypervisorOf(machines: 'sandbox' | 'paper' | Hypervisor, clock: LabClock): Promise<Hypervisor> {
   if (typeof machines === 'object') return machines;
   if (machines === 'paper') return (await import('./machines/paper.ts')).paperHypervisor();
-  return (await import('./machines/sandbox.ts')).sandboxHypervisor();
+  return (await import('./machines/sandbox.ts')).sandboxHypervisor({ clock });
 }
 
 const environment = (url: string, speed: number, account: string, region: string): Record<string, string> => ({

@@ -3,9 +3,12 @@ import * as ec2 from '@aws-sdk/client-ec2';
 import * as elb from '@aws-sdk/client-elastic-load-balancing-v2';
 import * as ssm from '@aws-sdk/client-ssm';
 import * as sts from '@aws-sdk/client-sts';
+import { launchTemplateOperations } from './ec2/launch-templates.ts';
+import { ec2Operations } from './ec2/operations.ts';
 import type { Operations } from './operation.ts';
 import { commandOperations } from './ssm/commands.ts';
 import { parameterOperations } from './ssm/parameters.ts';
+import { stsOperations } from './sts.ts';
 
 /** How a service speaks on the wire: https://smithy.io/2.0/aws/protocols/index.html */
 export type Protocol = 'ec2' | 'query' | 'json';
@@ -26,7 +29,7 @@ export const SERVICES: Readonly<Record<string, Service>> = {
     protocol: 'ec2',
     namespace: 'http://ec2.amazonaws.com/doc/2016-11-15/',
     schemas: ec2,
-    operations: {},
+    operations: { ...ec2Operations, ...launchTemplateOperations },
   },
   autoscaling: {
     protocol: 'query',
@@ -50,6 +53,6 @@ export const SERVICES: Readonly<Record<string, Service>> = {
     protocol: 'query',
     namespace: 'https://sts.amazonaws.com/doc/2011-06-15/',
     schemas: sts,
-    operations: {},
+    operations: stsOperations,
   },
 };

@@ -18,6 +18,8 @@ export interface Timings {
   readonly image: number;
   /** CopyImage -> available. */
   readonly copy: number;
+  /** CreateImageUsageReport -> available. */
+  readonly usageReport: number;
   /** PutParameter with aws:ec2:image -> the value is there. */
   readonly parameterCheck: number;
   /** Register with a target group -> healthy. */
@@ -40,6 +42,7 @@ export const TIMINGS: Timings = {
   forget: 1800,
   image: 15,
   copy: 30,
+  usageReport: 20,
   parameterCheck: 2,
   targetHealth: 5,
   groupTick: 2,

@@ -4,6 +4,7 @@ import { AwsError } from '../operation.ts';
 import type { Place } from '../place.ts';
 import { snapshotEver } from './images.ts';
 import { notFound } from './resource-ids.ts';
+import { keyFor } from './snapshot-state.ts';
 import { type ImageDevice, type LabImage, setTags, volumes } from './state.ts';
 
 /** A volume to be made. */
@@ -58,7 +59,7 @@ export const makeVolumes = (
   devices.map(({ device, sizeGiB, volumeType, snapshotId, deleteOnTermination, encrypted, kmsKeyId }) => {
     const id = newId('vol');
     volumes(place).set(id, {
-      ...{ id, place, sizeGiB, zone, snapshotId, encrypted, kmsKeyId },
+      ...{ id, place, sizeGiB, zone, snapshotId, encrypted, kmsKeyId: keyFor(place, encrypted, kmsKeyId) },
       type: volumeType,
       createdAt: place.core.clock.date(),
       attached: { instanceId, device, deleteOnTermination },

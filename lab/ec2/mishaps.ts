@@ -12,6 +12,8 @@ export interface Mishaps {
   readonly imageFails: Map<string, string>;
   /** Snapshot ID -> what DeregisterImage says of deleting it, instead of doing so. */
   readonly snapshotDeletion: Map<string, 'missing-permissions' | 'internal-error' | 'client-error'>;
+  /** Usage reports end in `error`. */
+  usageReportsFail: boolean;
   /** An answer never has more than so many items. Undefined: as many as the caller asks for. */
   pageSize: number | undefined;
 }
@@ -23,6 +25,7 @@ export const mishaps = slice(
     impaired: new Set(),
     imageFails: new Map(),
     snapshotDeletion: new Map(),
+    usageReportsFail: false,
     pageSize: undefined,
   }),
 );

@@ -1,0 +1,38 @@
+import type { DeleteSnapshotReturnCode, DeregisterImageCommandInput, DeregisterImageCommandOutput, SnapshotReturnCodes } from '@aws-sdk/client-ec2';
+import { AwsError, type Operation } from '../operation.ts';
+import type { Place } from '../place.ts';
+import { ownImage } from './image-choice.ts';
+import { snapshots } from './images.ts';
+import { mishaps } from './mishaps.ts';
+import { imagesOf, removeSnapshot } from './snapshot-state.ts';
+import { dropTags, type LabImage } from './state.ts';
+
+/** 200 says that the image is gone, not that its snapshots are. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeregisterImage.html */
+export const deregisterImage: Operation<DeregisterImageCommandInput, DeregisterImageCommandOutput> = (input, { place }) => {
+  const image = ownImage(place, input.ImageId);
+  refuseProtected(image);
+  image.state = 'deregistered';
+  image.launchers.clear();
+  dropTags(place, image.id, 'all');
+  if (input.DeleteAssociatedSnapshots !== true) return { Return: true };
+  const ids = image.devices.map(({ snapshotId }) => snapshotId).filter(id => id !== undefined);
+  return { Return: true, DeleteSnapshotResults: ids.map(id => deleteOne(place, id)) };
+};
+
+function refuseProtected({ id, protection: { enabled, until }, place }: LabImage): void {
+  const cooling = until !== undefined && until.getTime() > place.core.clock.now();
+  if (!enabled && !cooling) return;
+  const why = enabled ? 'is enabled' : `was disabled, but its cooldown lasts until ${until?.toISOString()}`;
+  throw new AwsError('OperationNotPermitted', `The image '${id}' cannot be deregistered: deregistration protection ${why}.`);
+}
+
+function deleteOne(place: Place, SnapshotId: string): DeleteSnapshotReturnCode {
+  const code = (ReturnCode: SnapshotReturnCodes) => ({ SnapshotId, ReturnCode });
+  const snapshot = snapshots(place).get(SnapshotId);
+  const misfortune = mishaps(place).snapshotDeletion.get(SnapshotId);
+  if (misfortune !== undefined) return code(misfortune);
+  if (snapshot === undefined) return code('client-error');
+  if (imagesOf(snapshot).length > 0) return code('skipped');
+  removeSnapshot(snapshot);
+  return code('success');
+}

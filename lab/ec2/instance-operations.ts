@@ -1,0 +1,82 @@
+import type {
+  InstanceStateChange,
+  RebootInstancesCommandInput,
+  RebootInstancesCommandOutput,
+  StartInstancesCommandInput,
+  StartInstancesCommandOutput,
+  StopInstancesCommandInput,
+  StopInstancesCommandOutput,
+  TerminateInstancesCommandInput,
+  TerminateInstancesCommandOutput,
+} from '@aws-sdk/client-ec2';
+import { AwsError, type Operation } from '../operation.ts';
+import type { Place } from '../place.ts';
+import { findInstances } from './describe-instances.ts';
+import { stateOf } from './instance-shape.ts';
+import { start, stop, terminate, whileOff } from './lifecycle.ts';
+import type { LabInstance } from './state.ts';
+
+export const startInstances: Operation<StartInstancesCommandInput, StartInstancesCommandOutput> = ({ InstanceIds = [] }, { place }) => ({
+  StartingInstances: change(place, InstanceIds, ['pending', 'running', 'stopped'], 'started', instance => {
+    if (instance.state === 'stopped') start(instance);
+  }),
+});
+
+export const stopInstances: Operation<StopInstancesCommandInput, StopInstancesCommandOutput> = ({ InstanceIds = [] }, { place }) => ({
+  StoppingInstances: change(place, InstanceIds, ['pending', 'running', 'stopping', 'stopped'], 'stopped', instance => {
+    if (instance.state === 'running' || instance.state === 'pending') stop(instance);
+  }),
+});
+
+/** State stays `running`: the machine goes down and comes up again. */
+export const rebootInstances: Operation<RebootInstancesCommandInput, RebootInstancesCommandOutput> = ({ InstanceIds = [] }, { place }) => {
+  change(place, InstanceIds, ['running'], 'rebooted', instance => void whileOff(instance, async () => undefined));
+  return {};
+};
+
+/** Idempotent; all or none, if one of them is protected. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_TerminateInstances.html */
+export const terminateInstances: Operation<TerminateInstancesCommandInput, TerminateInstancesCommandOutput> = (
+  { InstanceIds = [] },
+  { place },
+) => ({ TerminatingInstances: terminateAll(place, InstanceIds) });
+
+/** For other rooms; protection from termination is for callers of the API, not for them. */
+export function terminateInstance(place: Place, id: string): void {
+  for (const instance of findInstances(place, [id])) if (!isEnding(instance)) terminate(instance);
+}
+
+const isEnding = ({ state }: LabInstance) => state === 'shutting-down' || state === 'terminated';
+
+function terminateAll(place: Place, ids: readonly string[]): InstanceStateChange[] {
+  const found = findInstances(place, ids);
+  for (const { id, terminationProtected } of found) {
+    if (!terminationProtected) continue;
+    const message = `The instance '${id}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.`;
+    throw new AwsError('OperationNotPermitted', message);
+  }
+  return found.map(instance => {
+    const PreviousState = stateOf(instance);
+    if (!isEnding(instance)) terminate(instance);
+    return { InstanceId: instance.id, PreviousState, CurrentState: stateOf(instance) };
+  });
+}
+
+function change(
+  place: Place,
+  ids: readonly string[],
+  from: readonly LabInstance['state'][],
+  verb: string,
+  deed: (instance: LabInstance) => void,
+): InstanceStateChange[] {
+  if (ids.length === 0) throw new AwsError('MissingParameter', 'The request must contain the parameter InstanceId');
+  const found = findInstances(place, ids);
+  const wrong = found.find(({ state }) => !from.includes(state));
+  if (wrong !== undefined) {
+    throw new AwsError('IncorrectInstanceState', `The instance '${wrong.id}' is not in a state from which it can be ${verb}.`);
+  }
+  return found.map(instance => {
+    const PreviousState = stateOf(instance);
+    deed(instance);
+    return { InstanceId: instance.id, PreviousState, CurrentState: stateOf(instance) };
+  });
+}

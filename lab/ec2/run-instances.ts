@@ -1,0 +1,59 @@
+import type { RunInstancesCommandInput, RunInstancesCommandOutput } from '@aws-sdk/client-ec2';
+import { AwsError, type Operation } from '../operation.ts';
+import type { Place } from '../place.ts';
+import { once } from './client-tokens.ts';
+import { instanceShape } from './instance-shape.ts';
+import { type LaunchRequest, launchInstance, newBatch } from './launch.ts';
+import { resolveTemplate } from './launch-template-spec.ts';
+import { terminate } from './lifecycle.ts';
+import { type LabInstance, setTags } from './state.ts';
+
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html */
+export const runInstances: Operation<RunInstancesCommandInput, RunInstancesCommandOutput> = async (input, { place }) => {
+  const { MinCount, MaxCount, ...rest } = input;
+  checkCounts(MinCount, MaxCount);
+  const launched = await once(place, 'RunInstances', input.ClientToken, input, () => launchAll(place, rest, MinCount ?? 1, MaxCount ?? 1));
+  return {
+    ReservationId: launched[0]?.reservationId,
+    OwnerId: place.account,
+    Groups: [],
+    Instances: launched.map(instanceShape),
+  };
+};
+
+function checkCounts(least = 1, most = 1): void {
+  if (least >= 1 && most >= least) return;
+  throw new AwsError('InvalidParameterValue', `Value (${least}) for parameter minCount is invalid. It must be between 1 and maxCount (${most}).`);
+}
+
+type Wanted = Omit<RunInstancesCommandInput, 'MinCount' | 'MaxCount'>;
+
+/** As many as there is room for; fewer than `least` is none. */
+async function launchAll(place: Place, wanted: Wanted, least: number, most: number): Promise<readonly LabInstance[]> {
+  const { request, tags } = withTemplate(place, wanted);
+  const { reservationId } = newBatch();
+  const launched: LabInstance[] = [];
+  for (let launchIndex = 0; launchIndex < most; launchIndex += 1) {
+    try {
+      launched.push(await launchInstance(place, request, { reservationId, launchIndex }));
+    } catch (cause) {
+      if (launched.length >= least) break;
+      for (const instance of launched) terminate(instance);
+      throw cause;
+    }
+  }
+  for (const { id } of launched) setTags(place, id, tags);
+  return launched;
+}
+
+/** What the request says replaces what the template says, field by field; tags of both count. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-launch-templates.html */
+function withTemplate(place: Place, { LaunchTemplate, ...said }: Wanted): { request: LaunchRequest; tags: Record<string, string> } {
+  if (LaunchTemplate === undefined) return { request: said, tags: {} };
+  const { id, version, data } = resolveTemplate(place, LaunchTemplate);
+  const given = Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
+  const TagSpecifications = [...(data.TagSpecifications ?? []), ...(said.TagSpecifications ?? [])];
+  return {
+    request: { ...(data as LaunchRequest), ...given, TagSpecifications },
+    tags: { 'aws:ec2launchtemplate:id': id, 'aws:ec2launchtemplate:version': String(version) },
+  };
+}
