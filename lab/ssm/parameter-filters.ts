@@ -1,10 +1,12 @@
 import type { ParameterStringFilter } from '@aws-sdk/client-ssm';
 import { AwsError } from '../operation.ts';
 import { type LabParameter, latest } from './parameter-state.ts';
+import { check, like } from './validation.ts';
 
 /** Which keys which operation takes, with which options. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_ParameterStringFilter.html */
 export const DESCRIBE_KEYS = /^(tag:.+|Name|Type|KeyId|Path|Tier|DataType)$/;
 export const PATH_KEYS = /^(Type|KeyId|Label)$/;
+const ANY_KEY = /^(tag:.+|Name|Type|KeyId|Path|Label|Tier|DataType)$/;
 
 const OPTIONS: Readonly<Record<string, readonly string[]>> = {
   Name: ['Equals', 'BeginsWith', 'Contains'],
@@ -13,6 +15,7 @@ const OPTIONS: Readonly<Record<string, readonly string[]>> = {
 };
 
 export function refuseFilters(filters: readonly ParameterStringFilter[], allowed: RegExp): void {
+  check(...filters.map(({ Key }) => like('parameterFilters.member.key', Key, ANY_KEY)));
   for (const { Key = '', Option, Values } of filters) {
     if (!allowed.test(Key)) {
       throw new AwsError(
