@@ -240,7 +240,7 @@ describe('what is refused, with the remedy', () => {
   test('scenario 63: waiting an hour is said to be that', () => {
     const shielded = facts({ group: group({ members: [member('i-1', { protected: true }), member('i-2', { state: 'Standby' })] }) });
     const { warnings } = planGroup(shielded, { ...wanted, protectedInstances: 'wait', standbyInstances: 'wait' });
-    expect(warnings.join('\n')).toMatch(/protected instances: AWS waits one hour[^]*in standby: AWS waits one hour/);
+    expect(warnings.join('\n')).toMatch(/protected instances: AWS waits one hour[\s\S]*in standby: AWS waits one hour/);
   });
 });
 

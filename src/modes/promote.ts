@@ -1,7 +1,7 @@
 import { flag } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { environmentPointer, readPointer, withdraw } from '../steps/point.ts';
-import { carryOut, isThere, type Promotion, type PromotionPorts, planPromotion, throwIfRefused } from '../steps/promotion.ts';
+import { carryOut, isThere, type Promotion, planPromotion, throwIfRefused } from '../steps/promotion.ts';
 import { rollSettings, throwIfUnfit } from '../steps/roll-settings.ts';
 import { tellEnd, tellPlan } from '../steps/roll-summary.ts';
 import { schemeOf, selectImage, selection } from '../steps/select.ts';
