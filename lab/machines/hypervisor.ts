@@ -29,6 +29,8 @@ export interface GuestSpec {
   readonly userData: string | undefined;
   readonly firstBoot: boolean;
   readonly tags: Readonly<Record<string, string>>;
+  /** Size of the root volume as the guest's df tells it; default 8. */
+  readonly volumeGib?: number;
   /** The guest shut itself down (`shutdown -h`, a dead-man timer) or died. Not called for stop() and kill(). */
   onEnd(): void;
 }

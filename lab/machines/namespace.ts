@@ -1,0 +1,93 @@
+import { spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Pipes } from './pipes.ts';
+import { isRoot } from './requirements.ts';
+
+/** The running half of a guest: its namespaces, held by its init. */
+export interface Namespace {
+  /** Its PID 1, as this machine counts. */
+  readonly pid: number;
+  /** Code of init: 0 power off, 64 reboot; undefined when it was killed. */
+  readonly ended: Promise<number | undefined>;
+  kill(): void;
+}
+
+export interface Hold {
+  readonly root: string;
+  readonly hostname: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly onConsole: (chunk: Buffer) => void;
+}
+
+/**
+ * `--die-with-parent`: the kernel kills bwrap when we die, however we die; with it goes PID 1 of the guest, with that every process of the guest,
+ * with those its mounts. Detached, so that a Ctrl-C at the lab's terminal reaches the lab alone, which can then end its guests in order.
+ */
+export async function holdNamespace(pipes: Pipes, { root, hostname, environment, onConsole }: Hold): Promise<Namespace> {
+  const [console, info, ready] = await Promise.all([pipes.output(), pipes.output(), pipes.output()]);
+  const stdio = ['ignore', console.childEnd, console.childEnd, info.childEnd, ready.childEnd] as const;
+  const child = spawn('bwrap', await bubbles(root, hostname), { env: environment, detached: true, stdio: [...stdio] });
+  for (const end of [console, info, ready]) closeSync(end.childEnd);
+  console.ours.on('data', onConsole);
+  const ended = new Promise<number | undefined>(settle => {
+    child.once('exit', code => settle(code ?? undefined)).once('error', () => settle(undefined));
+  });
+  const [described] = await Promise.all([gather(info.ours), gather(ready.ours)]);
+  const pid = /"child-pid": (\d+)/.exec(described)?.[1];
+  const kill = () => void child.kill('SIGKILL');
+  if (pid === undefined) {
+    kill();
+    throw new Error(`bwrap could not start a guest, code ${await ended}`);
+  }
+  return { pid: Number(pid), ended, kill };
+}
+
+async function gather(source: AsyncIterable<Buffer>): Promise<string> {
+  let text = '';
+  for await (const chunk of source) text += chunk.toString();
+  return text;
+}
+
+/** The disk is the root; beneath it the host's /usr, read-only, with the guest's own /usr/local. */
+async function bubbles(root: string, hostname: string): Promise<string[]> {
+  return [
+    ...['--bind', root, '/', '--ro-bind', '/usr', '/usr', '--bind', join(root, 'usr/local'), '/usr/local'],
+    // Links such as /usr/bin/awk go through here.
+    ...['--ro-bind-try', '/etc/alternatives', '/etc/alternatives'],
+    ...(await shadows(root)).flatMap(([tool, target]) => ['--ro-bind', tool, target]),
+    ...['--proc', '/proc', '--dev', '/dev', '--symlink', '/proc/1/fd/1', '/dev/console', '--tmpfs', '/run'],
+    ...['--unshare-pid', '--unshare-net', '--unshare-uts', '--unshare-ipc', '--hostname', hostname],
+    ...(isRoot() ? [] : ['--unshare-user', '--uid', '0', '--gid', '0', '--cap-add', 'ALL']),
+    ...['--die-with-parent', '--chdir', '/', '--info-fd', '3', '--', '/bin/sh', '/usr/local/lib/lab/init'],
+  ];
+}
+
+/** The guest's tools also where scripts call them by full path. A link (shutdown -> systemctl) needs no cover: systemctl looks how it is called. */
+async function shadows(root: string): Promise<readonly (readonly [string, string])[]> {
+  const own = join(root, 'usr/local/bin');
+  const tools = new Set(await readdir(own).catch(() => []));
+  return (await hostTools()).filter(([name]) => tools.has(name)).map(([name, target]) => [join(own, name), target] as const);
+}
+
+const COVERED = ['systemctl', 'systemd-run', 'journalctl', 'cloud-init', 'logger', 'sudo', 'shutdown', 'poweroff', 'reboot', 'halt', 'df'];
+
+let covered: Promise<readonly (readonly [string, string])[]> | undefined;
+function hostTools(): Promise<readonly (readonly [string, string])[]> {
+  covered ??= findHostTools();
+  return covered;
+}
+
+async function findHostTools(): Promise<readonly (readonly [string, string])[]> {
+  const places = COVERED.flatMap(name => [[name, `/usr/bin/${name}`] as const, [name, `/usr/sbin/${name}`] as const]);
+  const isFile = await Promise.all(
+    places.map(([, path]) =>
+      lstat(path).then(
+        found => found.isFile(),
+        () => false,
+      ),
+    ),
+  );
+  return places.filter((_, index) => isFile[index]);
+}

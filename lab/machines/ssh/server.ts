@@ -1,0 +1,68 @@
+import ssh2, { type Connection } from 'ssh2';
+import type { GuestSpec } from '../hypervisor.ts';
+import type { Pipes } from '../pipes.ts';
+import { readIn } from '../rooted.ts';
+import { authorize } from './authorize.ts';
+import { serveSession } from './session.ts';
+
+/** Where one guest answers SSH. */
+export interface SshDoor {
+  /** Ends all connections; new ones are welcome. */
+  hangUp(): void;
+  close(): Promise<void>;
+}
+
+export interface Doorway {
+  readonly spec: GuestSpec;
+  readonly pipes: Pipes;
+  readonly port: number;
+  /** PID 1 of the guest as it runs now; waits for a reboot. */
+  pid(): Promise<number>;
+}
+
+/** A server per guest, on the guest's own address and with the host keys of its disk. Resolves once it accepts: Packer waits 5 s after a refused dial. */
+export async function listenForSsh(doorway: Doorway): Promise<SshDoor> {
+  const { address, disk } = doorway.spec;
+  const clients = new Set<Connection>();
+  const server = new ssh2.Server({ hostKeys: await hostKeys(disk.path), ident: 'OpenSSH_9.2p1 Debian-2+deb12u7' }, client => {
+    clients.add(client);
+    welcome(doorway, client);
+    client.on('close', () => clients.delete(client));
+  });
+  await new Promise<void>((listening, failed) => {
+    server.once('error', failed);
+    server.listen(doorway.port, address, () => listening());
+  });
+  const hangUp = () => {
+    for (const client of clients) client.end();
+  };
+  return {
+    hangUp,
+    close: () =>
+      new Promise(closed => {
+        server.close(() => closed());
+        hangUp();
+      }),
+  };
+}
+
+function welcome(doorway: Doorway, client: Connection): void {
+  let user = 'root';
+  client.on('authentication', context => {
+    user = context.username;
+    authorize(doorway.spec.disk.path, context).then(
+      allowed => (allowed ? context.accept() : context.reject(['publickey'])),
+      () => context.reject(['publickey']),
+    );
+  });
+  client.on('session', accept => serveSession(doorway, user, accept()));
+  // A client that hangs up in mid-word is no news.
+  client.on('error', () => {});
+}
+
+async function hostKeys(root: string): Promise<string[]> {
+  const files = ['ed25519', 'ecdsa', 'rsa'].map(type => readIn(root, `/etc/ssh/ssh_host_${type}_key`));
+  const keys = (await Promise.all(files)).filter(key => key !== undefined && !(ssh2.utils.parseKey(key) instanceof Error));
+  // An image may have lost them after the first boot; sshd would not start, but nobody could then see why.
+  return keys.length > 0 ? (keys as string[]) : [ssh2.utils.generateKeyPairSync('ed25519').private];
+}
