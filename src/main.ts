@@ -3,6 +3,7 @@ import { readConfigFile } from './kit/config-file.ts';
 import { AccessError, Expected, type Outcome, UsageError } from './kit/errors.ts';
 import { explain, failureCard } from './kit/failure.ts';
 import { kebab, quote, type Raw, readSettings, type Settings, type Source, type Values } from './kit/settings.ts';
+import * as build from './modes/build.ts';
 import * as resolve from './modes/resolve.ts';
 import type { common } from './modes/shared.ts';
 import type { World } from './world.ts';
@@ -33,6 +34,7 @@ const mode = <S extends Settings, O extends string>({ settings, outputs, run }: 
 
 /** The whole public face. action.yml, the README's tables and the file's JSON Schema are generated from this. */
 export const modes: Readonly<Record<string, AnyMode>> = {
+  build: mode(build),
   resolve: mode(resolve),
 };
 
