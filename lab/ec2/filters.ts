@@ -27,7 +27,7 @@ function reader<T>(name: string, fields: Fields<T>, tags: (item: T) => Tags): (i
 
 /** A backslash makes a wildcard literal. */
 function like(pattern: string): RegExp {
-  const source = pattern.replace(/\\[*?\\]|[*?]|[.+^${}()|[\]\\/-]/g, found => {
+  const source = pattern.replace(/\\[*?\\]|[*?]|[.+^${}()|[\]\\/]/g, found => {
     if (found === '*') return '[^]*';
     if (found === '?') return '[^]';
     return found.length === 2 ? found : `\\${found}`;
