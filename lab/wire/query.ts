@@ -13,17 +13,19 @@ type Dialect = 'ec2' | 'query';
 
 /** Query string -> typed input. https://smithy.io/2.0/aws/protocols/aws-ec2-query-protocol.html , .../aws-query-protocol.html */
 export function readQuery(schema: NormalizedSchema, parameters: URLSearchParams, dialect: Dialect): object {
-  const root = grow(parameters);
+  const root = grow(parameters, dialect);
   const input = schema.isStructSchema() ? (read(schema, root, dialect) as object) : {};
   const stray = unread(root, '');
   if (stray !== undefined) throw new AwsError('UnknownParameter', `The parameter ${stray} is not recognized`);
   return input;
 }
 
-function grow(parameters: URLSearchParams): Node {
+function grow(parameters: URLSearchParams, dialect: Dialect): Node {
   const root: Node = { children: new Map() };
   for (const [key, value] of parameters) {
     if (key === 'Action' || key === 'Version') continue;
+    // EC2 takes what is empty for what was not said: Packer sends VpcId= and SubnetId= when it has none.
+    if (dialect === 'ec2' && value === '') continue;
     let node = root;
     for (const part of key.split('.')) {
       const child: Node = node.children.get(part) ?? { children: new Map() };
