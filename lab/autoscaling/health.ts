@@ -1,0 +1,107 @@
+import { checks } from '../ec2/describe-instances.ts';
+import { terminateInstance } from '../ec2/instance-operations.ts';
+import { instances, type LabInstance } from '../ec2/state.ts';
+import { deregisterFrom, healthIn, registered, registerIn } from '../elb/target-health.ts';
+import { began, ended } from './activities.ts';
+import { type Group, isSuspended, type Member } from './group.ts';
+
+/** Looks at every instance of the group, and moves it along its lifecycle. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html */
+export function observe(group: Group): void {
+  for (const member of [...group.members.values()]) {
+    const instance = instances(group.place).get(member.id);
+    if (member.state === 'Terminating') observeLeaving(group, member, instance);
+    else if (member.state === 'Pending') observePending(group, member, instance);
+    else if (member.state === 'InService' && !isSuspended(group, 'HealthCheck')) examine(group, member, instance);
+    else if (member.state === 'Standby' && isDead(instance)) group.members.delete(member.id);
+  }
+}
+
+const isDead = (instance: LabInstance | undefined): boolean =>
+  instance === undefined || instance.state === 'terminated' || instance.state === 'shutting-down';
+
+function observeLeaving(group: Group, member: Member, instance: LabInstance | undefined): void {
+  if (instance === undefined || instance.state === 'terminated') {
+    group.members.delete(member.id);
+    ended(group, member.activity, 'Successful');
+  } else if (instance.state !== 'shutting-down' && !drains(group, member)) {
+    terminateInstance(group.place, member.id);
+  }
+}
+
+/** Connection draining: https://docs.aws.amazon.com/autoscaling/ec2/userguide/attach-load-balancer-asg.html */
+const drains = (group: Group, { id }: Member): boolean => targetGroupArns(group).some(arn => registered(group.place, arn, id));
+
+export const targetGroupArns = ({ sources }: Group): readonly string[] =>
+  sources.flatMap(({ Identifier = '', Type = 'elbv2' }) => (Type === 'elbv2' ? [Identifier] : []));
+
+function observePending(group: Group, member: Member, instance: LabInstance | undefined): void {
+  if (instance?.state === 'running') enterService(group, member);
+  if (!isDead(instance)) return;
+  group.members.delete(member.id);
+  const why = instance?.stateReason?.message ?? 'Instance was terminated';
+  const reason = `Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: ${why}`;
+  ended(group, member.activity, 'Cancelled', reason);
+  group.launchTrouble = { message: reason, at: group.place.core.clock.now() };
+}
+
+export function enterService(group: Group, member: Member): void {
+  member.state = 'InService';
+  member.health = 'Healthy';
+  member.inServiceAt = group.place.core.clock.now();
+  ended(group, member.activity, 'Successful');
+  member.activity = undefined;
+  if (!isSuspended(group, 'AddToLoadBalancer')) for (const arn of targetGroupArns(group)) registerIn(group.place, arn, member.id);
+}
+
+function examine(group: Group, member: Member, instance: LabInstance | undefined): void {
+  const because = sickness(group, member, instance);
+  if (because === undefined) return;
+  member.health = 'Unhealthy';
+  member.sickBecause = `an instance was taken out of service in response to ${because}.`;
+}
+
+/** The words are AWS's: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-healthchecks.html */
+function sickness(group: Group, member: Member, instance: LabInstance | undefined): string | undefined {
+  // Not running counts at once, also within the grace period: https://docs.aws.amazon.com/autoscaling/ec2/userguide/health-check-grace-period.html
+  if (instance?.state !== 'running') return 'an EC2 health check indicating it has been terminated or stopped';
+  if (inGrace(group, member)) return undefined;
+  if (checks(instance) === 'impaired') return 'an EC2 instance status check failure';
+  if (!group.healthTypes.includes('ELB')) return undefined;
+  const states = targetGroupArns(group).map(arn => healthIn(group.place, arn, member.id)?.State);
+  return states.includes('unhealthy') ? 'an ELB system health check failure' : undefined;
+}
+
+export const inGrace = (group: Group, { inServiceAt = 0 }: Member): boolean =>
+  group.place.core.clock.now() < inServiceAt + group.graceSeconds * 1000;
+
+/** Out of the load balancers, then, when it has drained, out of the world. */
+export function retire(group: Group, member: Member, cause: string): void {
+  if (member.state === 'Terminating') return;
+  ended(group, member.activity, 'Cancelled');
+  member.state = 'Terminating';
+  member.activity = began(group, `Terminating EC2 instance: ${member.id}`, cause, { zone: member.zone, subnetId: '' });
+  for (const arn of targetGroupArns(group)) deregisterFrom(group.place, arn, member.id);
+}
+
+/** https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html */
+export function replaceUnhealthy(group: Group): void {
+  if (isSuspended(group, 'ReplaceUnhealthy') || isSuspended(group, 'Terminate')) return;
+  for (const member of [...group.members.values()])
+    if (member.health === 'Unhealthy' && member.state === 'InService') retire(group, member, member.sickBecause);
+}
+
+/** Why an instance does not count as updated yet; undefined when it does: every health check passed, and warm. */
+export function notReady(group: Group, member: Member, warmupSeconds: number): string | undefined {
+  const { place } = group;
+  const instance = instances(place).get(member.id);
+  if (member.health === 'Unhealthy') return 'is unhealthy.';
+  if (member.state !== 'InService') return `is in the lifecycle state ${member.state}.`;
+  if (instance !== undefined && checks(instance) === 'impaired') return 'fails its Amazon EC2 status checks.';
+  if (instance === undefined || checks(instance) !== 'ok') return 'has insufficient data to evaluate its health with Amazon EC2.';
+  const states = group.healthTypes.includes('ELB') ? targetGroupArns(group).map(arn => healthIn(place, arn, member.id)) : [];
+  const bad = states.find(health => health?.State !== 'healthy' && health?.Reason !== 'Target.NotInUse');
+  if (bad !== undefined) return `is not healthy in Elastic Load Balancing: ${bad.Description}`;
+  if (states.includes(undefined)) return 'is not registered with Elastic Load Balancing.';
+  const warmAt = (member.inServiceAt ?? 0) + warmupSeconds * 1000;
+  return place.core.clock.now() < warmAt ? 'is warming up.' : undefined;
+}

@@ -1,0 +1,113 @@
+import type { LaunchTemplateOverrides } from '@aws-sdk/client-auto-scaling';
+import { type LaunchRequest, launchInstance } from '../ec2/launch.ts';
+import { type ResolvedTemplate, resolvedImage, resolveTemplate } from '../ec2/launch-template-spec.ts';
+import type { LabInstance } from '../ec2/state.ts';
+import type { Place } from '../place.ts';
+import { type Group, invalid, type Member, type Recipe, type Spot } from './group.ts';
+import { launchConfiguration } from './launch-configurations.ts';
+
+/** What one launch is made of, everything looked up as it is now. */
+export interface Ingredients {
+  readonly template: ResolvedTemplate | undefined;
+  readonly configurationName: string | undefined;
+  readonly override: LaunchTemplateOverrides | undefined;
+  readonly request: LaunchRequest;
+}
+
+/**
+ * Overrides take turns (AWS goes by price or priority, which a lab has not). An override may bring its own template and its own image.
+ * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_LaunchTemplateOverrides.html
+ */
+export function ingredients(place: Place, recipe: Recipe, turn: number): Ingredients {
+  if (recipe.LaunchConfigurationName !== undefined) return fromConfiguration(place, recipe.LaunchConfigurationName);
+  const policy = recipe.MixedInstancesPolicy?.LaunchTemplate;
+  const overrides = policy?.Overrides ?? [];
+  const override = overrides[turn % Math.max(overrides.length, 1)];
+  const wanted = override?.LaunchTemplateSpecification ?? policy?.LaunchTemplateSpecification ?? recipe.LaunchTemplate;
+  if (wanted === undefined) throw invalid('You must use a valid fully-formed launch template.');
+  const template = resolveTemplate(place, wanted);
+  const request = {
+    ...template.data,
+    ...(override?.InstanceType === undefined ? {} : { InstanceType: override.InstanceType }),
+  } as LaunchRequest;
+  const ImageId = resolvedImage(place, override?.ImageId ?? template.data.ImageId);
+  return { template, configurationName: undefined, override, request: { ...request, ImageId } };
+}
+
+function fromConfiguration(place: Place, name: string): Ingredients {
+  const { ImageId, InstanceType, KeyName, SecurityGroups, UserData, IamInstanceProfile } = launchConfiguration(place, name);
+  const profile = IamInstanceProfile?.startsWith('arn:') ? { Arn: IamInstanceProfile } : { Name: IamInstanceProfile };
+  const request = {
+    ...{ ImageId, InstanceType, KeyName, UserData, SecurityGroupIds: SecurityGroups },
+    IamInstanceProfile: IamInstanceProfile === undefined ? undefined : profile,
+  };
+  return { template: undefined, configurationName: name, override: undefined, request: request as LaunchRequest };
+}
+
+/** Launches one instance of the group into a subnet. What EC2 refuses is thrown. */
+export async function launchMember(group: Group, recipe: Recipe, { subnetId, zone }: Spot): Promise<Member> {
+  const { place } = group;
+  const { template, configurationName, override, request } = ingredients(place, recipe, group.launches++);
+  const { Placement, ...fields } = request;
+  const instance = await launchInstance(place, {
+    ...fields,
+    ...(request.NetworkInterfaces === undefined ? { SubnetId: subnetId } : {}),
+    NetworkInterfaces: request.NetworkInterfaces?.map(card => ({ ...card, SubnetId: subnetId })),
+    TagSpecifications: withTags(group, request, template),
+  });
+  return newMember(group, instance, zone, { template, configurationName, override });
+}
+
+const newMember = (group: Group, instance: LabInstance, zone: string, made: Omit<Ingredients, 'request'>): Member => ({
+  id: instance.id,
+  zone,
+  instanceType: instance.type,
+  template: made.template && { id: made.template.id, name: made.template.name, version: made.template.version },
+  configurationName: made.configurationName,
+  override: made.override,
+  imageId: instance.imageId,
+  launchedAt: group.place.core.clock.now(),
+  state: 'Pending',
+  health: 'Healthy',
+  sickBecause: '',
+  protected: group.protectNew,
+  inServiceAt: undefined,
+  activity: undefined,
+});
+
+/** The group's tags win over the template's. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-tagging.html */
+function withTags(
+  group: Group,
+  { TagSpecifications = [] }: LaunchRequest,
+  template: ResolvedTemplate | undefined,
+): LaunchRequest['TagSpecifications'] {
+  const fromGroup = group.tags.filter(({ PropagateAtLaunch }) => PropagateAtLaunch).map(({ Key, Value }) => ({ Key, Value: Value ?? '' }));
+  const fromAws = [
+    { Key: 'aws:autoscaling:groupName', Value: group.name },
+    ...(template === undefined
+      ? []
+      : [
+          { Key: 'aws:ec2launchtemplate:id', Value: template.id },
+          { Key: 'aws:ec2launchtemplate:version', Value: String(template.version) },
+        ]),
+  ];
+  return [...TagSpecifications, { ResourceType: 'instance', Tags: [...fromGroup, ...fromAws] }];
+}
+
+/** Whether an instance is what the recipe would launch now. Instance types are compared as a set, versions as numbers. */
+export function matches(place: Place, member: Member, recipe: Recipe): boolean {
+  const overrides = recipe.MixedInstancesPolicy?.LaunchTemplate?.Overrides ?? [];
+  const turns = [...overrides.keys()].filter(
+    turn => overrides[turn]?.InstanceType === undefined || overrides[turn]?.InstanceType === member.instanceType,
+  );
+  return (overrides.length === 0 ? [0] : turns).some(turn => {
+    const { template, configurationName, override, request } = ingredients(place, recipe, turn);
+    const sameSource = template?.id === member.template?.id && template?.version === member.template?.version;
+    return (
+      sameSource &&
+      configurationName === member.configurationName &&
+      (request.InstanceType ?? 'm1.small') === member.instanceType &&
+      override?.ImageId === member.override?.ImageId
+    );
+  });
+}

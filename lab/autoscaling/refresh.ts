@@ -1,0 +1,143 @@
+import type {
+  DesiredConfiguration,
+  InstanceRefresh,
+  InstanceRefreshStatus,
+  InstanceRefreshWarmPoolProgress,
+  RefreshPreferences,
+  RollbackDetails,
+} from '@aws-sdk/client-auto-scaling';
+import type { Group, Recipe } from './group.ts';
+
+/** An instance refresh of the strategy Rolling. https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html */
+export interface Refresh {
+  readonly id: string;
+  status: InstanceRefreshStatus;
+  reason: string | undefined;
+  readonly startedAt: Date;
+  endedAt: Date | undefined;
+  readonly rules: Rules;
+  readonly desired: DesiredConfiguration | undefined;
+  /** Instances that still have to go: the old ones; during a rollback the new ones. */
+  readonly stale: Set<string>;
+  /** Instances that may stay because they match. */
+  readonly spared: Set<string>;
+  /** Whatever was there at the start: what is not in here was launched by or during the refresh. */
+  readonly known: ReadonlySet<string>;
+  /** How many instances more than desired there may be, so that new ones come before old ones go. */
+  surplus: number;
+  /** The last checkpoint that was waited for, in percent. */
+  checkpoint: number;
+  /** End of the checkpoint's delay or of the bake, in milliseconds. */
+  waitUntil: number | undefined;
+  /** When the last replacement became ready: the hour of patience runs from here. */
+  movedAt: number;
+  /** The most that was ready at once. */
+  best: number;
+  percentage: number;
+  toUpdate: number;
+  rollback: (RollbackDetails & { readonly total: number }) | undefined;
+  waitForTransitions: boolean;
+}
+
+/** Preferences with their defaults filled in. */
+export interface Rules {
+  readonly minHealthy: number;
+  /** Undefined when nobody said it: then old instances go before new ones are there. */
+  readonly maxHealthy: number | undefined;
+  readonly warmupSeconds: number;
+  readonly checkpoints: readonly number[];
+  readonly checkpointSeconds: number;
+  readonly bakeSeconds: number;
+  readonly skipMatching: boolean;
+  readonly autoRollback: boolean;
+  readonly alarms: readonly string[];
+  readonly protectedOnes: 'Refresh' | 'Ignore' | 'Wait';
+  readonly standby: 'Terminate' | 'Ignore' | 'Wait';
+}
+
+const ENDED: ReadonlySet<InstanceRefreshStatus> = new Set(['Successful', 'Failed', 'Cancelled', 'RollbackFailed', 'RollbackSuccessful']);
+
+export const activeRefresh = (group: Pick<Group, 'refreshes'>): Refresh | undefined =>
+  group.refreshes.find(({ status }) => !ENDED.has(status));
+
+const ROLLING_OUT: ReadonlySet<InstanceRefreshStatus> = new Set(['Pending', 'InProgress', 'Baking']);
+
+export const rollsOut = ({ status }: Refresh): boolean => ROLLING_OUT.has(status);
+
+/**
+ * What the group launches from now. While a refresh with a desired configuration rolls out, scale-outs and replacements of unhealthy
+ * instances use that configuration; otherwise, and during rollback and cancellation, what is saved on the group.
+ * https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html (Desired configuration)
+ */
+export function recipeNow(group: Pick<Group, 'recipe' | 'refreshes'>): Recipe {
+  const refresh = activeRefresh(group);
+  return refresh?.desired !== undefined && rollsOut(refresh) ? refresh.desired : group.recipe;
+}
+
+/**
+ * How many must stay ready, and how many there may be. Where the percentages leave no room, one at a time: launched first if the
+ * maximum was said or nothing may go (100/100), terminated first otherwise.
+ * https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html (Minimum and maximum healthy percentage)
+ */
+export function pace(
+  desired: number,
+  { minHealthy, maxHealthy }: Pick<Rules, 'minHealthy' | 'maxHealthy'>,
+): { atLeast: number; atMost: number } {
+  const atLeast = Math.ceil((desired * minHealthy) / 100);
+  const atMost = Math.floor((desired * (maxHealthy ?? 100)) / 100);
+  if (atLeast < desired || atMost > desired) return { atLeast, atMost };
+  return maxHealthy !== undefined || minHealthy === 100 ? { atLeast, atMost: desired + 1 } : { atLeast: desired - 1, atMost };
+}
+
+/** Up to how many of `total` may be replaced before the next stop. */
+export const quota = (total: number, { checkpoints }: Pick<Rules, 'checkpoints'>, passed: number): number =>
+  Math.ceil((total * (checkpoints.find(percent => percent > passed) ?? 100)) / 100);
+
+/** The highest checkpoint that `done` of `total` has reached and that was not waited for yet. The last one is the end, not a stop. */
+export function reached(total: number, done: number, { checkpoints }: Pick<Rules, 'checkpoints'>, passed: number): number | undefined {
+  return checkpoints.slice(0, -1).findLast(percent => percent > passed && (done * 100) / total >= percent);
+}
+
+/** How much of the group a refresh replaces: the last checkpoint may be less than all. */
+export const goal = (total: number, { checkpoints }: Pick<Rules, 'checkpoints'>): number =>
+  Math.ceil((total * (checkpoints.at(-1) ?? 100)) / 100);
+
+export const preferences = (rules: Rules): RefreshPreferences => ({
+  MinHealthyPercentage: rules.minHealthy,
+  MaxHealthyPercentage: rules.maxHealthy,
+  InstanceWarmup: rules.warmupSeconds,
+  CheckpointPercentages: rules.checkpoints.length === 0 ? undefined : [...rules.checkpoints],
+  CheckpointDelay: rules.checkpoints.length === 0 ? undefined : rules.checkpointSeconds,
+  BakeTime: rules.bakeSeconds === 0 ? undefined : rules.bakeSeconds,
+  SkipMatching: rules.skipMatching,
+  AutoRollback: rules.autoRollback,
+  ScaleInProtectedInstances: rules.protectedOnes,
+  StandbyInstances: rules.standby,
+  AlarmSpecification: rules.alarms.length === 0 ? undefined : { Alarms: [...rules.alarms] },
+});
+
+/** Only groups with a warm pool tell its progress. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRefresh.html */
+export function describedRefresh(
+  { name }: Pick<Group, 'name'>,
+  refresh: Refresh,
+  WarmPoolProgress: InstanceRefreshWarmPoolProgress | undefined,
+): InstanceRefresh {
+  const { percentage, toUpdate, rollback } = refresh;
+  const LivePoolProgress = { PercentageComplete: percentage, InstancesToUpdate: toUpdate };
+  const { total: _, ...RollbackDetails } = rollback ?? { total: 0 };
+  return {
+    InstanceRefreshId: refresh.id,
+    AutoScalingGroupName: name,
+    Status: refresh.status,
+    StatusReason: refresh.reason?.slice(0, 1023),
+    StartTime: refresh.startedAt,
+    EndTime: refresh.endedAt,
+    PercentageComplete: percentage,
+    InstancesToUpdate: toUpdate,
+    ProgressDetails: WarmPoolProgress && { LivePoolProgress, WarmPoolProgress },
+    Preferences: preferences(refresh.rules),
+    DesiredConfiguration: refresh.desired,
+    RollbackDetails: rollback === undefined ? undefined : RollbackDetails,
+    Strategy: 'Rolling',
+  };
+}

@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto';
+import type {
+  CancelInstanceRefreshCommandInput,
+  CancelInstanceRefreshCommandOutput,
+  DescribeInstanceRefreshesCommandInput,
+  DescribeInstanceRefreshesCommandOutput,
+  RollbackInstanceRefreshCommandInput,
+  RollbackInstanceRefreshCommandOutput,
+  StartInstanceRefreshCommandInput,
+  StartInstanceRefreshCommandOutput,
+} from '@aws-sdk/client-auto-scaling';
+import { AwsError, type Operation, type Operations } from '../operation.ts';
+import { type Group, groupNamed, invalid, isLeaving, type Recipe } from './group.ts';
+import { checkRecipe, completeRecipe } from './group-settings.ts';
+import { matches } from './launch.ts';
+import { records } from './records.ts';
+import { activeRefresh, describedRefresh, type Refresh, rollsOut } from './refresh.ts';
+import { noWayBack, startRollback } from './refresh-end.ts';
+import { checkStart, choosesByRequirements, rulesOf } from './refresh-rules.ts';
+import { poolProgress } from './warm-pool.ts';
+
+/** No client token: a second call is refused, also if the first was the same. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_StartInstanceRefresh.html */
+const startInstanceRefresh: Operation<StartInstanceRefreshCommandInput, StartInstanceRefreshCommandOutput> = (input, { place }) => {
+  const group = groupNamed(place, input.AutoScalingGroupName);
+  checkStart(input);
+  const rules = rulesOf(group, input.Preferences ?? {});
+  const desired = input.DesiredConfiguration && completeRecipe(place, input.DesiredConfiguration);
+  if (desired !== undefined) checkRecipe(place, desired);
+  checkAgainstGroup(group, desired, rules);
+  if (activeRefresh(group) !== undefined)
+    throw new AwsError(
+      'InstanceRefreshInProgress',
+      'An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.',
+    );
+  const present = [...group.members.values()].filter(member => !isLeaving(member));
+  const spared = present.filter(member => rules.skipMatching && matches(place, member, desired ?? group.recipe)).map(({ id }) => id);
+  const known = new Set(present.map(({ id }) => id));
+  const refresh: Refresh = {
+    ...{ id: randomUUID(), status: 'Pending', reason: undefined, startedAt: place.core.clock.date(), endedAt: undefined, rules, desired },
+    ...{ stale: new Set([...known].filter(id => !spared.includes(id))), spared: new Set(spared), known },
+    ...{ surplus: 0, checkpoint: 0, waitUntil: undefined, movedAt: place.core.clock.now(), best: 0 },
+    ...{ percentage: 0, toUpdate: Math.max(0, group.desired - spared.length), rollback: undefined, waitForTransitions: true },
+  };
+  group.refreshes.unshift(refresh);
+  return { InstanceRefreshId: refresh.id };
+};
+
+function checkAgainstGroup(group: Group, desired: Recipe | undefined, { skipMatching, autoRollback }: Refresh['rules']): void {
+  const why = autoRollback ? noWayBack(group.place, group.recipe) : undefined;
+  // That it is refused is documented, the words are not.
+  if (why !== undefined) throw invalid(`The request isn't valid. The AutoRollback parameter cannot be set to true because ${why}.`);
+  if (skipMatching && desired === undefined && group.recipe.LaunchConfigurationName !== undefined)
+    throw invalid('Skip matching is not supported for a launch configuration. Specify a launch template in the desired configuration.');
+  if ((desired !== undefined || skipMatching) && choosesByRequirements(desired ?? group.recipe))
+    throw invalid('DesiredConfiguration and SkipMatching are not supported for groups with instance requirements.');
+}
+
+function noneActive(name: string): AwsError {
+  return new AwsError('ActiveInstanceRefreshNotFound', `No in progress or pending Instance Refresh found for Auto Scaling group ${name}`);
+}
+
+/** Also of a rollback; what was replaced stays replaced. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CancelInstanceRefresh.html */
+const cancelInstanceRefresh: Operation<CancelInstanceRefreshCommandInput, CancelInstanceRefreshCommandOutput> = (input, { place }) => {
+  const group = groupNamed(place, input.AutoScalingGroupName);
+  const refresh = activeRefresh(group);
+  if (refresh === undefined || refresh.status === 'Cancelling') throw noneActive(group.name);
+  refresh.status = 'Cancelling';
+  refresh.reason = 'Replacing instances before cancelling.';
+  refresh.waitForTransitions = input.WaitForTransitioningInstances ?? true;
+  return { InstanceRefreshId: refresh.id };
+};
+
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_RollbackInstanceRefresh.html */
+const rollbackInstanceRefresh: Operation<RollbackInstanceRefreshCommandInput, RollbackInstanceRefreshCommandOutput> = (
+  input,
+  { place },
+) => {
+  const group = groupNamed(place, input.AutoScalingGroupName);
+  const refresh = activeRefresh(group);
+  if (refresh === undefined || !rollsOut(refresh)) throw noneActive(group.name);
+  const why = refresh.desired === undefined ? 'no desired configuration was specified' : noWayBack(place, group.recipe);
+  if (why !== undefined) throw new AwsError('IrreversibleInstanceRefresh', `The instance refresh can't be rolled back because ${why}.`);
+  startRollback(group, refresh, 'A manual rollback was initiated by a user request.');
+  return { InstanceRefreshId: refresh.id };
+};
+
+const SIX_WEEKS = 42 * 24 * 60 * 60 * 1000;
+
+/** Newest first, of the last six weeks. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeInstanceRefreshes.html */
+const describeInstanceRefreshes: Operation<DescribeInstanceRefreshesCommandInput, DescribeInstanceRefreshesCommandOutput> = (
+  input,
+  { place },
+) => {
+  const group = groupNamed(place, input.AutoScalingGroupName);
+  const { InstanceRefreshIds: ids = [] } = input;
+  const found = group.refreshes
+    .map((refresh, index) => ({ refresh, age: String(index).padStart(9, '0') }))
+    .filter(({ refresh: { id } }) => ids.length === 0 || ids.includes(id))
+    .filter(({ refresh: { startedAt } }) => place.core.clock.now() - startedAt.getTime() < SIX_WEEKS);
+  const { items, NextToken } = records(place, found, ({ age }) => age, input);
+  const warm = (refresh: Refresh) => (group.warmPool === undefined ? undefined : poolProgress(group, refresh));
+  return { InstanceRefreshes: items.map(({ refresh }) => describedRefresh(group, refresh, warm(refresh))), NextToken };
+};
+
+export const refreshOperations: Operations = {
+  CancelInstanceRefresh: cancelInstanceRefresh,
+  DescribeInstanceRefreshes: describeInstanceRefreshes,
+  RollbackInstanceRefresh: rollbackInstanceRefresh,
+  StartInstanceRefresh: startInstanceRefresh,
+};
