@@ -1,10 +1,15 @@
 import * as autoScaling from '@aws-sdk/client-auto-scaling';
+import * as cloudWatch from '@aws-sdk/client-cloudwatch';
 import * as ec2 from '@aws-sdk/client-ec2';
 import * as elb from '@aws-sdk/client-elastic-load-balancing-v2';
 import * as ssm from '@aws-sdk/client-ssm';
 import * as sts from '@aws-sdk/client-sts';
+import { autoScalingOperations } from './autoscaling/operations.ts';
+import { alarmOperations } from './cloudwatch/alarms.ts';
 import { launchTemplateOperations } from './ec2/launch-templates.ts';
 import { ec2Operations } from './ec2/operations.ts';
+import { loadBalancerOperations } from './elb/load-balancers.ts';
+import { targetGroupOperations } from './elb/target-groups.ts';
 import type { Operations } from './operation.ts';
 import { commandOperations } from './ssm/commands.ts';
 import { parameterOperations } from './ssm/parameters.ts';
@@ -35,13 +40,19 @@ export const SERVICES: Readonly<Record<string, Service>> = {
     protocol: 'query',
     namespace: 'http://autoscaling.amazonaws.com/doc/2011-01-01/',
     schemas: autoScaling,
-    operations: {},
+    operations: autoScalingOperations,
   },
   elasticloadbalancing: {
     protocol: 'query',
     namespace: 'http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/',
     schemas: elb,
-    operations: {},
+    operations: { ...loadBalancerOperations, ...targetGroupOperations },
+  },
+  monitoring: {
+    protocol: 'json',
+    namespace: 'GraniteServiceVersion20100801',
+    schemas: cloudWatch,
+    operations: alarmOperations,
   },
   ssm: {
     protocol: 'json',
