@@ -45,9 +45,13 @@ export const modifyImageAttribute: Operation<ModifyImageAttributeCommandInput, M
   const image = ownImage(place, input.ImageId);
   const description = input.Description?.Value ?? (input.Attribute === 'description' ? input.Value : undefined);
   if (description !== undefined) image.description = description;
+  const imds = input.ImdsSupport?.Value ?? (input.Attribute === 'imdsSupport' ? input.Value : undefined);
+  if (imds === 'v2.0') image.imdsV2 = true;
   const { add, remove } = permissionChanges(input);
   if (add.length + remove.length === 0) {
-    if (description === undefined) throw new AwsError('InvalidParameterCombination', 'The lab changes the description or launch permissions of an image.');
+    if (description === undefined && imds === undefined) {
+      throw new AwsError('InvalidParameterCombination', 'The lab changes the description, IMDS support or launch permissions of an image.');
+    }
     return {};
   }
   if (image.state !== 'available') throw unavailable(`The image ID '${image.id}' is in state '${image.state}' and cannot be shared`);

@@ -17,7 +17,7 @@ export interface LabImage {
   readonly rootDevice: string;
   readonly devices: readonly ImageDevice[];
   readonly source: { readonly imageId: string; readonly region: string; readonly instanceId: string };
-  readonly imdsV2: boolean;
+  imdsV2: boolean;
   deprecateAt: Date | undefined;
   /** `until` is set by disabling a protection with cooldown. */
   protection: { enabled: boolean; cooldown: boolean; until: Date | undefined };
