@@ -4,7 +4,13 @@ import { AccessError, Expected, type Outcome, UsageError } from './kit/errors.ts
 import { explain, failureCard } from './kit/failure.ts';
 import { kebab, quote, type Raw, readSettings, type Settings, type Source, type Values } from './kit/settings.ts';
 import * as build from './modes/build.ts';
+import * as deletion from './modes/delete.ts';
+import * as list from './modes/list.ts';
+import * as promote from './modes/promote.ts';
+import * as prune from './modes/prune.ts';
 import * as resolve from './modes/resolve.ts';
+import * as rollback from './modes/rollback.ts';
+import * as validate from './modes/validate.ts';
 import type { common } from './modes/shared.ts';
 import type { World } from './world.ts';
 
@@ -35,7 +41,13 @@ const mode = <S extends Settings, O extends string>({ settings, outputs, run }: 
 /** The whole public face. action.yml, the README's tables and the file's JSON Schema are generated from this. */
 export const modes: Readonly<Record<string, AnyMode>> = {
   build: mode(build),
+  validate: mode(validate),
+  promote: mode(promote),
+  rollback: mode(rollback),
+  prune: mode(prune),
   resolve: mode(resolve),
+  list: mode(list),
+  delete: mode(deletion),
 };
 
 /** Where the file is looked for, unless `config` says otherwise. */
