@@ -10,6 +10,7 @@ export interface World<P extends keyof Place = keyof Place> {
   readonly report: Reporter;
   readonly run: Run;
   readonly journal: Journal;
+  readonly files: Files;
   readonly packer: Packer;
   readonly commits: Commits;
   /** The ports of one account and region. Cheap; clients are made when first used, and shared. */
@@ -74,6 +75,19 @@ export interface Run {
   readonly temp: string;
   /** Fires when the workflow is cancelled. */
   readonly cancelled: AbortSignal;
+}
+
+/** Files of the repository: relative to the workspace, and never outside it. */
+export interface Files {
+  /** One file, or all files of a directory; undefined when there is neither. */
+  read(path: string): Promise<readonly RepositoryFile[] | undefined>;
+  write(path: string, content: string): Promise<void>;
+}
+
+export interface RepositoryFile {
+  readonly path: string;
+  readonly content: Uint8Array;
+  readonly executable: boolean;
 }
 
 /** What `post:` must end if we do not get to it ourselves. Written before the thing exists. */

@@ -41,7 +41,7 @@ const map = <T extends z.ZodRawShape>(shape: T) => {
 const shortFor = <S extends z.ZodType>(key: string, schema: S) =>
   z.preprocess(said => (typeof said === 'string' ? { [key]: said } : said), schema);
 /** Bare, or with a word that says what is expected anyway: `cloud-init: done`. */
-const nothing = (expected: string) => z.union([z.literal(expected), map({})], { error: `takes nothing but "${expected}"` });
+const nothing = (expected: string) => z.union([z.literal([expected, 'true']), map({})], { error: `takes nothing but "${expected}"` });
 
 export const readyMade: Readonly<Record<string, ReadyMade>> = {
   service: ready(
@@ -98,7 +98,7 @@ export const readyMade: Readonly<Record<string, ReadyMade>> = {
     command: shell.cloudInit,
     timeLimitSeconds: 300,
   })),
-  'failed-units': ready('No systemd unit has failed, but for those under `except`.', exceptions('units'), except => ({
+  'no-failed-units': ready('No systemd unit has failed, but for those under `except`.', exceptions('units'), except => ({
     name: 'no failed units',
     command: shell.failedUnits(except),
   })),
@@ -107,7 +107,7 @@ export const readyMade: Readonly<Record<string, ReadyMade>> = {
     map({ path: absolute.default('/'), free: share.default(10), inodes: share.default(10) }),
     want => ({ name: `disk ${want.path} has head-room`, command: shell.disk(want) }),
   ),
-  leftovers: ready(
+  'no-leftovers': ready(
     'Nothing of the builder stayed behind: SSH host keys and authorized_keys from before this boot, shell history, private keys, AWS credentials; but for paths under `except`. ' +
       'https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/building-shared-amis.html',
     exceptions('paths'),
@@ -122,8 +122,8 @@ export const readyMade: Readonly<Record<string, ReadyMade>> = {
 function exceptions(what: string): z.ZodType<readonly string[]> {
   const shape = map({ except: z.array(word(`must be a list of ${what}`), { error: `must be a list of ${what}` }).default([]) });
   return z
-    .union([z.literal('none').transform(() => ({ except: [] as string[] })), shape], {
-      error: `takes "none", or except: a list of ${what}`,
+    .union([z.literal('true').transform(() => ({ except: [] as string[] })), shape], {
+      error: `takes "true", or except: a list of ${what}`,
     })
     .transform(({ except }) => except) as z.ZodType<readonly string[]>;
 }

@@ -2,6 +2,7 @@ import { closest } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { parseDuration } from '../kit/duration.ts';
 import { type ReadyMade, readyMade } from './checks-ready.ts';
+import type { Delivered } from './checks-script.ts';
 import { shortHash } from './verdict.ts';
 
 /** One thing that an image must do on a machine made of it. */
@@ -128,8 +129,10 @@ function compiles(text: string): boolean {
  * What a verdict is about: every declared check and the contents of delivered files, in order; not what a check is called. Ready-made checks count by what
  * was declared, so that a better shell line of ours does not change the hash.
  */
-export const checksHash = (checks: readonly Check[], contents: readonly string[], also: unknown): string =>
-  shortHash(canonical({ checks: checks.map(({ declared }) => declared), contents: contents.map(shortHash), also }));
+export const checksHash = (checks: readonly Check[], deliveries: readonly (readonly Delivered[])[], also: unknown = {}): string => {
+  const contents = deliveries.flat().map(({ path, content }) => [path, shortHash(Buffer.from(content).toString('base64'))]);
+  return shortHash(canonical({ checks: checks.map(({ declared }) => declared), contents, also }));
+};
 
 const canonical = (value: unknown): string => {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;

@@ -13,6 +13,11 @@ export interface Errand {
   readonly leg: string;
 }
 
+export const errandOf = (run: { repository: string; id: string; attempt: string; job: string }, region: string, leg: string): Errand => ({
+  ...{ repository: run.repository, runId: run.id, attempt: run.attempt, job: run.job },
+  ...{ region, leg },
+});
+
 export interface Attempt {
   readonly imageId: string;
   readonly instanceType: string;

@@ -1,11 +1,15 @@
+import { randomUUID } from 'node:crypto';
 import type { Image, TagScheme, Tags } from '../domain/image.ts';
-import { type Attempt, type Errand, launchToken, PURPOSE, strayBecause, trialTags, withDeadMan } from '../domain/trial.ts';
+import { type Attempt, type Errand, errandOf, launchToken, PURPOSE, strayBecause, trialTags, withDeadMan } from '../domain/trial.ts';
 import { CancelledError, Expected, RejectedError } from '../kit/errors.ts';
-import type { JournalEntry, Machine, Place, Powers } from '../world.ts';
+import type { JournalEntry, Machine, Place, Powers, Run } from '../world.ts';
 
 /** The machine that tries an image: made once, ended always. */
 
 export type TrialWorld = Powers<'machines' | 'commands', 'journal'>;
+
+/** Unlike any other process: two legs of a matrix look the same from inside. */
+export const newErrand = (run: Run, region: string): Errand => errandOf(run, region, randomUUID());
 
 export interface MachineOrder {
   readonly image: Image;

@@ -1,7 +1,8 @@
 import type { Check } from '../domain/checks.ts';
-import { type CheckResult, type Judgement, judgeChecks } from '../domain/checks-report.ts';
+import { type Judgement, judgeChecks } from '../domain/checks-report.ts';
 import { checksScript, type Delivered } from '../domain/checks-script.ts';
 import { blamesImage, judgeBoot, judgeMachine, likelyCauses, signs, tailOf } from '../domain/trial-states.ts';
+import type { Phase, Trial } from '../domain/validation.ts';
 import { sayDuration } from '../kit/duration.ts';
 import { CancelledError, Expected } from '../kit/errors.ts';
 import { type Look, type Wait, waitFor } from '../kit/wait.ts';
@@ -25,30 +26,6 @@ export interface TrialOrder extends MachineOrder {
   readonly keepSeconds: number;
 }
 
-export interface Phase {
-  readonly name: string;
-  readonly seconds: number;
-}
-
-/** What became of it. Never thrown: the other machines of a matrix have a story too. */
-export interface Trial {
-  readonly instanceType: string;
-  readonly instanceId: string | undefined;
-  readonly result: Judgement['result'];
-  readonly because: string;
-  readonly checks: readonly CheckResult[];
-  readonly complete: boolean;
-  readonly timeline: readonly Phase[];
-  /** Untrusted: the end of its console. */
-  readonly console: string | undefined;
-  /** Why it went no further, where it was not the checks. */
-  readonly failure: unknown;
-  /** A line each: what still runs, whether by accident or on purpose. */
-  readonly left: readonly string[];
-  /** Left by accident: the job must be red. */
-  readonly leaked: boolean;
-}
-
 /** Filled while the story goes on, so that it is known however it ends. */
 interface Notes {
   readonly timeline: Phase[];
@@ -61,6 +38,7 @@ type Ending = Pick<Trial, 'result' | 'because' | 'checks' | 'complete' | 'consol
 
 const NOTHING = { checks: [], complete: true, console: undefined, failure: undefined } as const;
 
+/** Never rejects: the other machines of a matrix have a story too. */
 export async function tryOn(order: TrialOrder, world: TrialWorld): Promise<Trial> {
   const notes: Notes = { timeline: [], left: [], leaked: false, machine: undefined };
   const leak = (what: string) => {
