@@ -54,10 +54,13 @@ async function makeMachineId(root: string): Promise<void> {
 /** /var/lib/cloud/instances/<id>, and the link `instance` to it. https://cloudinit.readthedocs.io/en/latest/reference/base_config_reference.html */
 async function placeUserData(root: string, instanceId: string, text: string): Promise<void> {
   const directory = `/var/lib/cloud/instances/${instanceId}`;
-  const { scripts, unhandled } = readUserData(text);
+  const { scripts, boothooks, unhandled } = readUserData(text);
   await writeIn(root, `${directory}/user-data.txt`, text, 0o600);
   for (const [index, script] of scripts.entries()) {
     await writeIn(root, `${directory}/scripts/part-${String(index + 1).padStart(3, '0')}`, script, 0o700);
+  }
+  for (const [index, hook] of boothooks.entries()) {
+    await writeIn(root, `${directory}/boothooks/part-${String(index + 1).padStart(3, '0')}`, hook, 0o700);
   }
   if (unhandled.length > 0) await writeIn(root, `${directory}/unhandled`, unhandled.join('; '));
   await writeIn(root, '/var/lib/cloud/data/instance-id', `${instanceId}\n`);

@@ -1,6 +1,8 @@
-/** What user data asks for, as far as the lab goes: scripts. https://cloudinit.readthedocs.io/en/latest/explanation/format.html */
+/** What user data asks for, as far as the lab goes: scripts and boothooks. https://cloudinit.readthedocs.io/en/latest/explanation/format.html */
 export interface UserData {
   readonly scripts: readonly string[];
+  /** Run at every boot, before anything else. */
+  readonly boothooks: readonly string[];
   /** Parts that are no scripts; cloud-init's words for what it does not run. */
   readonly unhandled: readonly string[];
 }
@@ -13,8 +15,9 @@ interface Part {
 export function readUserData(text: string): UserData {
   const parts = partsOf(text);
   const scripts = parts.filter(isScript).map(({ body }) => body);
-  const unhandled = parts.filter(part => !isScript(part) && part.body.trim() !== '').map(complaintAbout);
-  return { scripts, unhandled };
+  const boothooks = parts.filter(isBoothook).map(({ body }) => body.replace(/^#cloud-boothook\n/, ''));
+  const others = parts.filter(part => !isScript(part) && !isBoothook(part) && part.body.trim() !== '');
+  return { scripts, boothooks, unhandled: others.map(complaintAbout) };
 }
 
 function partsOf(text: string): readonly Part[] {
@@ -52,7 +55,9 @@ function splitHeaders(text: string): { headers: ReadonlyMap<string, string>; bod
 const isScript = ({ type, body }: Part): boolean =>
   type === 'text/x-shellscript' || ((type === 'text/plain' || type === '') && body.startsWith('#!'));
 
+const isBoothook = ({ type, body }: Part): boolean => type === 'text/cloud-boothook' || body.startsWith('#cloud-boothook');
+
 const complaintAbout = ({ type, body }: Part): string => {
   const kind = body.startsWith('#cloud-config') ? 'text/cloud-config' : type;
-  return `Unhandled user data (${kind}): the lab's cloud-init runs scripts only`;
+  return `Unhandled user data (${kind}): the lab's cloud-init runs scripts and boothooks only`;
 };

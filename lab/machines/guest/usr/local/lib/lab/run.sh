@@ -1,0 +1,70 @@
+# Running the Exec lines of a unit that unit_load has read. `step` is what each line of an exec_* function calls.
+
+as_service() {
+  set -f
+  [ -z "$U_EnvironmentFile" ] || for source in $U_EnvironmentFile; do
+    case $source in
+      -*) [ ! -r "${source#-}" ] || environment_file "${source#-}" ;;
+      *) environment_file "$source" || exit 200 ;;
+    esac
+  done
+  eval "set -- $U_Environment"
+  for pair in "$@"; do export "$pair"; done
+  cd "${U_WorkingDirectory:-/}" || exit 200
+}
+
+environment_file() {
+  while IFS= read -r pair || [ -n "$pair" ]; do
+    case $pair in
+      '' | '#'* | ';'*) continue ;;
+      *=\"*\") pair=${pair%%=*}=$(echo "${pair#*=}" | sed 's/^"//; s/"$//') ;;
+      *=\'*\') pair=${pair%%=*}=$(echo "${pair#*=}" | sed "s/^'//; s/'\$//") ;;
+    esac
+    case $pair in
+      [A-Za-z_]*=*) export "$pair" ;;
+    esac
+  done <"$1"
+}
+
+# Replaces this shell by the command, as the service's user, in a process group of its own.
+become() {
+  command -v "$1" >/dev/null || {
+    echo "Failed to locate executable $1: No such file or directory"
+    exit 203
+  }
+  if [ -n "$U_User" ] && [ "$U_User" != root ]; then
+    user=$(getent passwd "$U_User") || exit 217
+    IFS=:
+    set -- $user -- "$@"
+    IFS=' '
+    uid=$3 gid=$4 home=$6
+    while [ "$1" != -- ]; do shift; done
+    shift
+    export HOME="$home" USER="$U_User" LOGNAME="$U_User"
+    exec setsid setpriv --reuid "$uid" --regid "$gid" --clear-groups -- "$@"
+  fi
+  exec setsid "$@"
+}
+
+# step <may-fail> <words>: what one Exec line becomes. With `main` set, the line takes the place of the shell.
+step() {
+  may_fail=$1
+  shift
+  [ -z "$main" ] || become "$@"
+  (become "$@")
+  status=$?
+  [ "$status" = 0 ] || [ "$may_fail" = 1 ] || return "$status"
+}
+
+# steps <Key>: all lines of one Exec key, in order; `status` is that of the one that failed.
+steps() {
+  status=0
+  eval "[ -n \"\$U_$1\" ]" || return 0
+  (
+    as_service
+    main=
+    exec_"$1"
+  ) >>"$journal/$loaded.log" 2>&1
+  status=$?
+  return "$status"
+}
