@@ -9,8 +9,9 @@ import { checkId, notFound } from './resource-ids.ts';
 import { instances, type LabImage, tagsOf } from './state.ts';
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html */
-export const describeImages: Operation<DescribeImagesCommandInput, DescribeImagesCommandOutput> = (input, { place }) => {
+export const describeImages: Operation<DescribeImagesCommandInput, DescribeImagesCommandOutput> = async (input, { place }) => {
   checkPageSize(input, 1, 1000);
+  await almostThere(input, place);
   const named = input.ImageIds === undefined || input.ImageIds.length === 0 ? everyImage(place) : byId(place, input.ImageIds);
   const wanted = named
     .filter(image => image.state !== 'deregistered' && mayLaunch(image, place))
@@ -21,6 +22,16 @@ export const describeImages: Operation<DescribeImagesCommandInput, DescribeImage
   const { page, NextToken } = pageOf(place, found, ({ id }) => id, input);
   return { Images: page.map(image => imageShape(place, image)), NextToken };
 };
+
+/**
+ * Packer looks at a new image once and then every 15 seconds of ours, whatever the environment says (packer-plugin-amazon 1.8.2 leaves the delay out
+ * where it is set). In the lab's time that is a quarter of an hour, so its first look is answered when the image is there, or 1.5 seconds later.
+ */
+async function almostThere({ ImageIds = [], ...rest }: DescribeImagesCommandInput, place: Place): Promise<void> {
+  const isPackers = ImageIds.length === 1 && Object.values(rest).every(value => value === undefined);
+  const isPending = () => imageEver(place, ImageIds[0] ?? '')?.state === 'pending';
+  for (let looks = 0; looks < 30 && isPackers && isPending(); looks += 1) await new Promise(done => setTimeout(done, 50));
+}
 
 const everyImage = (place: Place): readonly LabImage[] => neighbours(place).flatMap(owner => [...images(owner).values()]);
 
