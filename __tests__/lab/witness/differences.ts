@@ -12,9 +12,9 @@ export interface Difference {
 
 /** A difference that we know of, and the AWS document that decides it. */
 export interface KnownDifference {
-  /** `*` for any step, or its beginning and `*`. */
+  /** `*` stands for any text. */
   readonly step: string;
-  /** As above; `*` at the end for everything below. */
+  /** As above, `*` for any text. */
   readonly paths: readonly string[];
   /** What each says there, as JSON; `absent`; left out when any value will do. */
   readonly lab?: string;
@@ -53,7 +53,7 @@ export function explains(known: KnownDifference, { step, path, lab, moto }: Diff
 }
 
 const like = (pattern: string, text: string): boolean =>
-  pattern.endsWith('*') ? text.startsWith(pattern.slice(0, -1)) : text === pattern;
+  new RegExp(`^${pattern.replace(/[^\w*]/g, '\\$&').replaceAll('*', '.*')}$`, 's').test(text);
 
 export interface Judgement {
   /** What no document has decided. */

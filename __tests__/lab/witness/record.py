@@ -7,6 +7,7 @@ import time
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
 
 # Whatever differs between any two runs, and says nothing.
 VOLATILE = [
@@ -45,6 +46,9 @@ class Recorder:
             answer = self.ask(service, operation, region=region, **given)
         except ClientError as error:
             answer = {"Error": error.response["Error"]["Code"]}
+        except ResponseParserError:
+            # A page of HTML: the server itself has failed.
+            answer = {"Error": "500"}
         self.steps[step] = (f"{service}:{operation}", answer)
         return answer
 
