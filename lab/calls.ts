@@ -8,6 +8,8 @@ export interface CallRecord {
   readonly region: string;
   /** Who called, as GetCallerIdentity says it. */
   readonly arn: string;
+  /** Its User-Agent. */
+  readonly client: string;
   /** Lab time, milliseconds since 1970. */
   readonly at: number;
   readonly input: Readonly<Record<string, unknown>>;

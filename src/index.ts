@@ -24,7 +24,7 @@ const run = runFacts(cancel.signal);
 // Loaded late: bad settings are told before any AWS client is.
 const places = async (wanted: { roleToAssume: string | undefined }) => {
   const { awsPlaces } = await import('./adapters/aws/places.ts');
-  return awsPlaces({ roleToAssume: wanted.roleToAssume, clock, run, report });
+  return awsPlaces({ roleToAssume: wanted.roleToAssume, mode: process.env['INPUT_MODE'] ?? '', clock, run, report });
 };
 
 if (isPost()) await runPost();

@@ -11,6 +11,8 @@ export interface Wish {
   /** Undefined: the request is not signed. */
   readonly accessKeyId: string | undefined;
   readonly token: string | undefined;
+  /** Its User-Agent. */
+  readonly client: string;
   readonly body: string;
 }
 
@@ -39,6 +41,7 @@ export function wishOf(request: IncomingMessage, body: string, defaultRegion: st
     region: region ?? defaultRegion,
     accessKeyId,
     token: header(request, 'x-amz-security-token'),
+    client: header(request, 'user-agent') ?? '',
     body: target === undefined ? parameters : body,
   };
 }

@@ -70,6 +70,7 @@ async function perform(desk: Desk, wish: Wish, service: Service, question: Quest
   const { serviceName, operation } = wish;
   const record = calls.open({
     ...{ service: serviceName, operation, account, region, arn: call.arn, at: core.clock.now() },
+    client: wish.client,
     input: input as CallRecord['input'],
   });
   try {

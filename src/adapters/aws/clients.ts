@@ -25,7 +25,11 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
     region,
     maxAttempts: 8,
     retryMode: 'standard',
-    customUserAgent: [['ami-action', '1']] as [string, string][],
+    // In CloudTrail one sees which mode made a call.
+    customUserAgent: [
+      ['ami-action', '1'],
+      ['mode', access.mode],
+    ] as [string, string][],
     requestHandler: { connectionTimeout: 5_000, requestTimeout: 60_000 },
     ...own,
   };

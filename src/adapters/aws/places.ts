@@ -11,6 +11,7 @@ import { ssmParameters } from './parameters.ts';
 import { ec2Removal } from './removal.ts';
 
 export interface Access {
+  readonly mode: string;
   readonly roleToAssume: string | undefined;
   readonly clock: Clock;
   readonly run: Run;
