@@ -35,12 +35,12 @@ nav { margin: 16px 0 } nav a { display: block; color: #0969da; text-decoration: 
 /** One self-contained page. Summaries come from instances' output too, so it allows no script at all. */
 export async function page(chapters: readonly Chapter[], figures: string): Promise<string> {
   const parts = await Promise.all(chapters.map(chapterHtml));
-  const contents = chapters.map(({ title }, i) => `<a href="#c${i}">${i + 1}. ${escape(title)}</a>`).join('');
+  const contents = chapters.map(({ title }, i) => `<a href="#c${i}">${i + 1}. ${escaped(title)}</a>`).join('');
   return [
     '<!doctype html><html lang="en"><meta charset="utf-8">',
     `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">`,
     '<meta name="viewport" content="width=device-width"><title>ami-action: the demo</title>',
-    `<style>${STYLE}</style><main><h1>The road of an image</h1><p class="told">${escape(figures)}</p><nav>${contents}</nav>${parts.join('')}</main></html>\n`,
+    `<style>${STYLE}</style><main><h1>The road of an image</h1><p class="told">${escaped(figures)}</p><nav>${contents}</nav>${parts.join('')}</main></html>\n`,
   ].join('\n');
 }
 
@@ -49,14 +49,14 @@ async function chapterHtml({ title, told, jobs, proof }: Chapter, index: number)
     jobs.map(async ({ name, green, expected, summary, seconds }) => {
       const body = await marked.parse(summary, { gfm: true });
       const meant = green === expected ? '' : ' (not what the story says!)';
-      return `<section class="job"><header><span class="mark ${green ? 'ok' : 'bad'}">${green ? '✓' : '✕'}</span>${escape(name)}${meant}<small>${seconds.toFixed(1)} s</small></header><div>${body}</div></section>`;
+      return `<section class="job"><header><span class="mark ${green ? 'ok' : 'bad'}">${green ? '✓' : '✕'}</span>${escaped(name)}${meant}<small>${seconds.toFixed(1)} s</small></header><div>${body}</div></section>`;
     }),
   );
   const asked =
     proof === undefined
       ? ''
-      : `<section class="job proof"><header>What the instances say themselves, over Run Command</header><div><pre>${escape(proof)}</pre></div></section>`;
-  return `<h2 id="c${index}">${index + 1}. ${escape(title)}</h2><p class="told">${escape(told)}</p>${shown.join('')}${asked}`;
+      : `<section class="job proof"><header>What the instances say themselves, over Run Command</header><div><pre>${escaped(proof)}</pre></div></section>`;
+  return `<h2 id="c${index}">${index + 1}. ${escaped(title)}</h2><p class="told">${escaped(told)}</p>${shown.join('')}${asked}`;
 }
 
-const escape = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;');
+const escaped = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;');

@@ -36,27 +36,39 @@ type Open = { -readonly [K in keyof Chapter]: Chapter[K] } & { jobs: Chapter['jo
 
 export function stage(props: Props) {
   const played: Open[] = [];
-  let wrong = false;
-  let runs = 0;
-  const head = { sha: '' };
+  const state = { wrong: false, runs: 0, sha: '' };
+  return {
+    async play({ title, told, play }: Play): Promise<void> {
+      console.log(`\n${played.length + 1}. ${title}\n   ${told}`);
+      const chapter: Open = { title, told, jobs: [] };
+      played.push(chapter);
+      await play(scene(props, chapter, state));
+    },
+    chapters: (): readonly Chapter[] => played,
+    jobs: () => state.runs,
+    wentWrong: () => state.wrong,
+  };
+}
+
+function scene(props: Props, chapter: Open, state: { wrong: boolean; runs: number; sha: string }): Scene {
   const insist = (truth: boolean, otherwise: string) => {
     if (truth) return;
-    wrong = true;
+    state.wrong = true;
     console.log(`   !! ${otherwise}`);
   };
-  const scene = (chapter: Open): Scene => ({
+  return {
     ...props,
     insist,
     say: line => console.log(`   ${line}`),
     commit(message, version, server = original => original) {
-      head.sha = props.repository.commit(message, version, server);
-      console.log(`   commit ${head.sha.slice(0, 7)} ${message}`);
+      state.sha = props.repository.commit(message, version, server);
+      console.log(`   commit ${state.sha.slice(0, 7)} ${message}`);
     },
     async job(name, mode, settings = {}, ends = 'green') {
-      runs += 1;
+      state.runs += 1;
       const startedAt = Date.now();
       console.log(`   ┌ ${name}`);
-      const ran = await runAction(orderOf(props, mode, settings, { sha: head.sha, run: runs }));
+      const ran = await runAction(orderOf(props, mode, settings, state));
       const green = ran.exitCode === 0;
       chapter.jobs.push({ name, green, expected: ends === 'green', summary: ran.summary, seconds: (Date.now() - startedAt) / 1000 });
       for (const error of ran.errors) for (const line of error.split('\n')) console.log(`   │   ${line}`);
@@ -64,44 +76,40 @@ export function stage(props: Props) {
       insist(green === (ends === 'green'), `${name} should have ended ${ends}:\n${ran.log}`);
       return ran;
     },
-    async proof(groups) {
-      const answers = await Promise.all(Object.keys(groups).map(group => askGroup(props.cloud, props.lab, group)));
-      chapter.proof = [chapter.proof, ...answers].filter(part => part !== undefined).join('\n');
-      for (const line of answers.join('\n').split('\n')) console.log(`   ${line}`);
-      for (const [i, version] of Object.values(groups).entries()) {
-        const lines = (answers[i] ?? '').split('\n').slice(1);
-        insist(
-          lines.length > 0 && lines.every(line => line.endsWith(`web is active, version ${version}`)),
-          `every instance should run ${version}`,
-        );
-      }
-    },
+    proof: groups => prove(groups, props, chapter, insist),
     pointer: environment => pointerValue(props.cloud, `/ami/web/${environment}`),
-  });
-  return {
-    async play({ title, told, play }: Play): Promise<void> {
-      console.log(`\n${played.length + 1}. ${title}\n   ${told}`);
-      const chapter: Open = { title, told, jobs: [] };
-      played.push(chapter);
-      await play(scene(chapter));
-    },
-    chapters: (): readonly Chapter[] => played,
-    jobs: () => runs,
-    wentWrong: () => wrong,
   };
+}
+
+async function prove(
+  groups: Readonly<Record<string, string>>,
+  { cloud, lab }: Props,
+  chapter: Open,
+  insist: Scene['insist'],
+): Promise<void> {
+  const answers = await Promise.all(Object.keys(groups).map(group => askGroup(cloud, lab, group)));
+  chapter.proof = [chapter.proof, ...answers].filter(part => part !== undefined).join('\n');
+  for (const line of answers.join('\n').split('\n')) console.log(`   ${line}`);
+  for (const [i, version] of Object.values(groups).entries()) {
+    const lines = (answers[i] ?? '').split('\n').slice(1);
+    insist(
+      lines.length > 0 && lines.every(line => line.endsWith(`web is active, version ${version}`)),
+      `every instance should run ${version}`,
+    );
+  }
 }
 
 const orderOf = (
   { lab, repository, environment }: Props,
   mode: string,
   settings: Readonly<Record<string, string>>,
-  { sha, run }: { sha: string; run: number },
+  { sha, runs }: { sha: string; runs: number },
 ) => ({
   mode,
   with: settings,
   lab,
   workspace: repository.path,
-  env: { ...environment, GITHUB_SHA: sha, GITHUB_RUN_ID: String(1000 + run), GITHUB_JOB: mode },
+  env: { ...environment, GITHUB_SHA: sha, GITHUB_RUN_ID: String(1000 + runs), GITHUB_JOB: mode },
   onLine: (line: string) => {
     const shown = progress(line);
     if (shown !== undefined) console.log(`   │ ${shown.slice(0, 150)}`);

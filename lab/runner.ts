@@ -2,6 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Lab } from './lab.ts';
+import { insistOnPermissions } from './permissions.ts';
 
 /** Runs the bundle as GitHub's runner does: `dist/index.js`, settings in INPUT_*, results in files. For tests and the demo. */
 
@@ -9,7 +11,7 @@ export interface Order {
   readonly mode: string;
   readonly with?: Readonly<Record<string, string>>;
   /** A lab, or nothing for runs that must not get that far. `environment()` of lab/lab.ts fits. */
-  readonly lab?: { environment(who?: { account?: string; region?: string }): Record<string, string> };
+  readonly lab?: Pick<Lab, 'environment' | 'calls'>;
   readonly as?: { account?: string; region?: string };
   readonly env?: Readonly<Record<string, string>>;
   /** Files of the repository: path -> content. */
@@ -62,6 +64,7 @@ export async function runAction(order: Order): Promise<Ran> {
   }
   const files = { output: join(home, 'output'), summary: join(home, 'summary'), state: join(home, 'state') };
   for (const file of Object.values(files)) writeFileSync(file, '');
+  const mark = order.lab?.calls.mark() ?? 0;
   const child = spawn(NODE, [BUNDLE], {
     cwd: workspace,
     env: environment(order, workspace, home, files),
@@ -70,6 +73,7 @@ export async function runAction(order: Order): Promise<Ran> {
   order.onStart?.(child);
   const log = await logOf(child, order.onLine);
   const { code, signal } = await ended(child);
+  if (order.lab !== undefined) insistOnPermissions(order.lab.calls.since(mark));
   return {
     exitCode: code,
     signal,

@@ -17,7 +17,11 @@ export function goTool(name: GoTool): Promise<string> {
   const folder = join(import.meta.dirname, '..', 'tools', name);
   const pins = ['go.mod', 'go.sum'].map(file => readFileSync(join(folder, file)));
   const key = createHash('sha256').update(Buffer.concat(pins)).digest('hex').slice(0, 16);
-  const path = join(cacheFolder({ ...process.env, RUNNER_TOOL_CACHE: undefined }), `${name}-${process.platform}-${process.arch}-${key}`, name);
+  const path = join(
+    cacheFolder({ ...process.env, RUNNER_TOOL_CACHE: undefined }),
+    `${name}-${process.platform}-${process.arch}-${key}`,
+    name,
+  );
   return cachedFile(path, async target => {
     console.log(`Building ${name} from source, once ...`);
     const build = ['build', '-trimpath', '-buildvcs=false', '-ldflags=-s -w', '-o', target, PACKAGES[name]];

@@ -41,7 +41,8 @@ export async function setUp({ only }: { only: readonly Part[] }): Promise<Ready>
 /** The lab and the scripts are TypeScript, which Node runs by itself from 22.18 on. npm scripts find the one of node_modules first. */
 function checkNode(): void {
   const [major = 0] = process.versions.node.split('.').map(Number);
-  if (major < 24) throw new Error(`this wants Node 24, which "npm ci" brings; it runs on ${process.version}. Start it by npm, not by node.`);
+  if (major < 24)
+    throw new Error(`this wants Node 24, which "npm ci" brings; it runs on ${process.version}. Start it by npm, not by node.`);
 }
 
 /** Instances of the lab are sandboxes of bubblewrap: https://github.com/containers/bubblewrap */
@@ -50,7 +51,8 @@ function installSandbox(): void {
   const root = process.getuid?.() === 0;
   if (!HAS('apt-get') || !(root || HAS('sudo'))) throw new Error('install bubblewrap and util-linux: the instances of the lab run in them');
   console.log('Installing bubblewrap, once ...');
-  const apt = (args: readonly string[]) => execFileSync(root ? 'apt-get' : 'sudo', [...(root ? [] : ['apt-get']), ...args], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const apt = (args: readonly string[]) =>
+    execFileSync(root ? 'apt-get' : 'sudo', [...(root ? [] : ['apt-get']), ...args], { stdio: ['ignore', 'ignore', 'inherit'] });
   const install = ['install', '-y', '-qq', '--no-install-recommends', 'bubblewrap', 'util-linux'];
   try {
     apt(install);

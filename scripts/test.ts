@@ -9,14 +9,16 @@ for (const line of missing) console.error(`\n!!! Skipped on this machine: ${line
 if (missing.length > 0 && requireAll) process.exit(1);
 
 const jest = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js'];
-const steps: readonly (readonly [name: string, command: string, args: readonly string[]])[] = [
+const onlyTests = process.argv.includes('--only-tests');
+const wanted = process.argv.slice(2).filter(argument => argument !== '--only-tests');
+const all: readonly (readonly [name: string, command: string, args: readonly string[]])[] = [
   ['format and lint', 'node_modules/.bin/biome', ['ci', '.']],
   ['types', 'node_modules/.bin/tsc', ['-p', 'tsconfig.all.json']],
   ['generated files', process.execPath, ['scripts/contract.ts', '--check']],
-  ['tests', process.execPath, [...jest, ...process.argv.slice(2)]],
+  ['tests', process.execPath, [...jest, ...wanted]],
 ];
 
-for (const [name, command, args] of steps) {
+for (const [name, command, args] of onlyTests ? all.slice(-1) : all) {
   console.log(`\n=== ${name}`);
   const { status } = spawnSync(command, args, { stdio: 'inherit', env: { ...process.env, ...environment, NO_COLOR: '1' } });
   if (status === 0) continue;

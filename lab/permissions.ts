@@ -1,0 +1,45 @@
+import { appendFileSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { CallRecord } from './calls.ts';
+
+/**
+ * Every call of the action is on a list, from which the README's IAM policies are made. A run that makes another one is told so.
+ * AMI_ACTION_RECORD_CALLS=<file> collects what is missing instead; `npm run permissions` puts it on the list.
+ */
+
+const LIST = join(import.meta.dirname, '..', 'permissions.json');
+
+/** Mode -> IAM actions, such as `ec2:DescribeImages`. */
+export type Permissions = Readonly<Record<string, readonly string[]>>;
+
+export const readPermissions = (): Permissions => JSON.parse(readFileSync(LIST, 'utf8')) as Permissions;
+
+/** Which mode made a call: our clients say it in their User-Agent; what Packer calls, `build` needs. */
+export function modeOf({ client }: Pick<CallRecord, 'client'>): string | undefined {
+  const [, mode] = /\bami-action\/1\b.*\bmode\/([a-z]+)/.exec(client) ?? [];
+  return mode ?? (/packer/i.test(client) ? 'build' : undefined);
+}
+
+// Some actions have another name than the operation, or no permission at all.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+const FREE = new Set(['sts:GetCallerIdentity', 'sts:AssumeRoleWithWebIdentity']);
+
+const actionOf = ({ service, operation }: Pick<CallRecord, 'service' | 'operation'>) => `${service}:${operation}`;
+
+/** The calls that no list has, as `mode service:Operation`. */
+export function unlisted(calls: readonly CallRecord[], permissions: Permissions): readonly string[] {
+  const made = calls.flatMap(call => {
+    const mode = modeOf(call);
+    const action = actionOf(call);
+    return mode === undefined || FREE.has(action) || permissions[mode]?.includes(action) ? [] : [`${mode} ${action}`];
+  });
+  return [...new Set(made)].sort();
+}
+
+export function insistOnPermissions(calls: readonly CallRecord[]): void {
+  const missing = unlisted(calls, readPermissions());
+  if (missing.length === 0) return;
+  const file = process.env['AMI_ACTION_RECORD_CALLS'];
+  if (file === undefined) throw new Error(`permissions.json does not have ${missing.join(', ')}: run "npm run permissions".`);
+  appendFileSync(file, missing.map(line => `${line}\n`).join(''));
+}
