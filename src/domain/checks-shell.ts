@@ -133,7 +133,8 @@ export const leftovers = (except: readonly string[]): string => `
 read -r up _ < /proc/uptime
 stat1=$(cat /proc/1/stat); set -- \${stat1##*) }
 shift 19
-booted=$(( $(date +%s) - \${up%.*} + $1 / $(getconf CLK_TCK 2>/dev/null || echo 100) ))
+# Two seconds for rounding; a builder ends long before its image is made.
+booted=$(( $(date +%s) - \${up%.*} + $1 / $(getconf CLK_TCK 2>/dev/null || echo 100) - 2 ))
 found=
 suspect() {
   case "$1" in ${except.map(shellWord).join(' | ') || "''"}) return 0 ;; esac

@@ -1,14 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { checksHash, checksSchema } from '../domain/checks.ts';
 import { conclude, type Validation } from '../domain/validation.ts';
-import { duration, list, map, optional, text, yaml } from '../kit/fields.ts';
+import { duration, flag, list, map, optional, text, yaml } from '../kit/fields.ts';
 import { code, text as plain, table } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
-import { readDeliveries } from '../steps/deliveries.ts';
-import { chooseTypes, waitAvailable } from '../steps/preflight.ts';
+import { readDeliveries, readUserData } from '../steps/deliveries.ts';
+import { checkGates, chooseTypes, GATE, GATES, waitAvailable } from '../steps/preflight.ts';
 import { schemeOf, selectImage, selection } from '../steps/select.ts';
-import { type TrialOrder, tryOn } from '../steps/trial.ts';
-import { newErrand, sweepStrays } from '../steps/trial-machine.ts';
+import { type TrialOrder, tryAll } from '../steps/trial.ts';
 import { refusal, tellValidation, validationOutputs } from '../steps/validation-end.ts';
 import { storeVerdict } from '../steps/verdict.ts';
 import type { Powers } from '../world.ts';
@@ -52,6 +51,29 @@ export const settings = {
     says: 'must be a security group ID',
     neededBy: 'accounts whose default group lets nothing out',
   }),
+  reboot: flag('Check, reboot, check again.', false, { neededBy: 'images that live longer than one boot' }),
+  maxBootTime: optional(
+    duration('From launch to the SSM agent at most; longer is a failure.', { minSeconds: 1, neededBy: 'groups that must scale out fast' }),
+  ),
+  require: list('What the image itself must be, without a machine: `private`, `encrypted`, `imds-v2`, `ena`.', {
+    fallback: 'private',
+    pattern: GATE,
+    says: `must be one of ${GATES.join(', ')}`,
+    neededBy: 'teams with rules for all images',
+  }),
+  baseMaxAge: optional(
+    duration('How old the base image may be that it was built from (tag `ami-action:base-ami`).', {
+      neededBy: 'teams with rules for all images',
+    }),
+  ),
+  keepOnFailure: duration('How long a machine on which something failed stays, for a look; it still ends itself.', {
+    fallback: '0s',
+    maxSeconds: 86_400,
+    neededBy: 'whoever has to find out why',
+  }),
+  userData: optional(
+    text('File with user data for the machine, in the workspace.', { neededBy: 'images that need their user data to come up' }),
+  ),
   tags: map('Tags of your own on the machine and its volumes.', { fallback: '{}', neededBy: 'accounts that demand cost tags' }),
   bootTimeout: duration('From launch to running.', { fallback: '10m', minSeconds: 10, maxSeconds: 7200, neededBy: 'large images' }),
   agentTimeout: duration('From running to the SSM agent.', {
@@ -84,27 +106,22 @@ export async function run(wanted: Wanted, world: World) {
   const scheme = schemeOf(wanted);
 
   const deliveries = await readDeliveries(wanted.checks, files);
-  const checks = checksHash(wanted.checks, deliveries);
+  const userData = await readUserData(wanted.userData, files);
+  const checks = checksHash(wanted.checks, deliveries, demandsOf(wanted));
   const selected = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, world));
   const image = await report.step(`Look at ${selected.image.id}`, () => waitAvailable(selected.image, wanted.bootTimeout, place, world));
+  const broken = await report.step('Check what needs no machine', () => checkGates(image, wanted, scheme, place, clock.now()));
   const legs = await report.step('Choose machines', () => chooseTypes(wanted.instanceType, image, place));
   report.info(`${wanted.checks.length} checks (${checks}) of ${image.id} on ${legs.map(types => types.join(' or ')).join(', ')}.`);
   if (wanted.dryRun) {
-    report.summary(planPage(wanted, image.id, legs));
+    report.summary(planPage(wanted, image.id, legs, broken));
     return { outcome: 'planned' as const, outputs: { amiId: image.id, checks } };
   }
 
-  const errand = newErrand(world.run, wanted.region);
-  await report.step('Sweep machines of earlier runs', () => sweepStrays(errand, scheme, world));
-  const order = { ...orderOf(wanted, clock.now()), image, scheme, errand, deliveries };
-  // All at once, and each to its end: a machine that failed does not leave the others without one.
-  const trials = await report.step(`Try ${image.id}`, () =>
-    Promise.all(
-      legs.map((instanceTypes, leg) => tryOn({ ...order, instanceTypes, errand: { ...errand, leg: `${errand.leg}/${leg}` } }, world)),
-    ),
-  );
-
-  const validation: Validation = { imageId: image.id, family: wanted.family, checks, trials, ...conclude(trials) };
+  const order = { ...orderOf(wanted, clock.now()), image, scheme, deliveries, userData };
+  const trials = broken.length > 0 ? [] : await tryAll(legs, order, wanted.region, world);
+  const found = broken.length > 0 ? { result: 'failed' as const, because: broken.join('; ') } : conclude(trials);
+  const validation: Validation = { imageId: image.id, family: wanted.family, checks, trials, ...found };
   await tellValidation(validation, { junit: wanted.junit, json: wanted.json }, world);
   const { result } = validation;
   if (result !== 'inconclusive') {
@@ -118,9 +135,21 @@ export async function run(wanted: Wanted, world: World) {
 
 const SPARE_SECONDS = 15 * 60;
 
+/** Part of what the verdict is about, beside the checks; what is not asked for does not change the hash. */
+const demandsOf = ({ reboot, maxBootTime, require, baseMaxAge }: Wanted) => ({
+  reboot: reboot || undefined,
+  maxBootTime,
+  require: [...require].sort(),
+  baseMaxAge,
+});
+
 /** What all machines have in common. */
-function orderOf(wanted: Wanted, now: number): Omit<TrialOrder, 'image' | 'scheme' | 'errand' | 'deliveries' | 'instanceTypes'> {
-  const seconds = wanted.bootTimeout + wanted.agentTimeout + wanted.checksTimeout + SPARE_SECONDS;
+function orderOf(
+  wanted: Wanted,
+  now: number,
+): Omit<TrialOrder, 'image' | 'scheme' | 'errand' | 'deliveries' | 'instanceTypes' | 'userData'> {
+  const passes = wanted.reboot ? 2 : 1;
+  const seconds = passes * (wanted.bootTimeout + wanted.agentTimeout + wanted.checksTimeout) + wanted.keepOnFailure + SPARE_SECONDS;
   return {
     family: wanted.family,
     checks: wanted.checks,
@@ -128,23 +157,28 @@ function orderOf(wanted: Wanted, now: number): Omit<TrialOrder, 'image' | 'schem
     subnets: wanted.subnet,
     securityGroupIds: wanted.securityGroups,
     instanceProfile: wanted.instanceProfile,
-    userData: undefined,
     tags: wanted.tags,
     bootSeconds: wanted.bootTimeout,
     agentSeconds: wanted.agentTimeout,
     checksSeconds: wanted.checksTimeout,
-    maxBootSeconds: undefined,
-    reboot: false,
-    keepSeconds: 0,
+    maxBootSeconds: wanted.maxBootTime,
+    reboot: wanted.reboot,
+    keepSeconds: wanted.keepOnFailure,
     endsAt: new Date(now + seconds * 1000),
   };
 }
 
-const planPage = ({ checks, family: name }: Wanted, imageId: string, legs: readonly (readonly string[])[]): string =>
+const planPage = (
+  { checks, family: name }: Wanted,
+  imageId: string,
+  legs: readonly (readonly string[])[],
+  broken: readonly string[],
+): string =>
   [
     `### Would validate ${plain(name)} ${code(imageId)} on ${legs.map(types => code(types.join(' | '))).join(', ')}`,
+    ...broken.map(why => `❌ It would fail before a machine is launched: ${plain(why)}`),
     table(
       ['Check', 'If it fails'],
-      checks.map(check => [plain(check.name), check.severity === 'warn' ? 'warning' : 'not passed']),
+      checks.map(check => [plain(check.name), check.severity === 'warn' ? 'a warning' : 'not passed']),
     ),
   ].join('\n\n');

@@ -1,5 +1,6 @@
 import type { Check } from '../domain/checks.ts';
 import { checksScript, type Delivered, MOST_SCRIPT_CHARACTERS } from '../domain/checks-script.ts';
+import { userDataProblem } from '../domain/trial.ts';
 import { UsageError } from '../kit/errors.ts';
 import type { Files } from '../world.ts';
 
@@ -36,4 +37,14 @@ function tooLong(checks: readonly Check[], deliveries: readonly (readonly Delive
   return [
     `"checks" make a command of ${length} characters, packed, and Run Command takes about ${MOST_SCRIPT_CHARACTERS}: bake large suites into the image, or let the check fetch them`,
   ];
+}
+
+export async function readUserData(path: string | undefined, files: Files): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  const [file] = (await files.read(path)) ?? [];
+  if (file === undefined) throw new UsageError([`"user-data" names ${path}, which is not in the repository`]);
+  const own = Buffer.from(file.content).toString('utf8');
+  const problem = userDataProblem(own);
+  if (problem !== undefined) throw new UsageError([problem]);
+  return own;
 }

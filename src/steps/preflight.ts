@@ -1,4 +1,4 @@
-import { brokenGates, type Gates } from '../domain/gates.ts';
+import { brokenGates, GATES, type Gate } from '../domain/gates.ts';
 import { deadBecause, type Image, identity, type TagScheme } from '../domain/image.ts';
 import { UsageError } from '../kit/errors.ts';
 import { type Look, waitFor } from '../kit/wait.ts';
@@ -19,13 +19,22 @@ export function judgeImage(image: Image | undefined): Look<Image> {
   return image.state === 'available' ? { state: 'done', value: image } : { state: 'waiting', note: image.state };
 }
 
+export { GATES };
+export const GATE = new RegExp(`^(${GATES.join('|')})$`);
+
+interface Wishes {
+  readonly require: readonly string[];
+  readonly baseMaxAge?: number | undefined;
+}
+
 export async function checkGates(
   image: Image,
-  gates: Gates,
+  wishes: Wishes,
   scheme: TagScheme,
   place: Pick<Place, 'images'>,
   now: number,
 ): Promise<readonly string[]> {
+  const gates = { require: wishes.require as readonly Gate[], baseMaxAgeSeconds: wishes.baseMaxAge };
   const baseId = identity(image, scheme, 'base-ami');
   const base = gates.baseMaxAgeSeconds === undefined || baseId === undefined ? undefined : await place.images.get(baseId);
   return brokenGates(image, gates, base, now);

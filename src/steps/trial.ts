@@ -6,7 +6,7 @@ import type { Phase, Trial } from '../domain/validation.ts';
 import { sayDuration } from '../kit/duration.ts';
 import { CancelledError, Expected } from '../kit/errors.ts';
 import { type Look, type Wait, waitFor } from '../kit/wait.ts';
-import { launchMachine, type MachineOrder, type TrialMachine, type TrialWorld } from './trial-machine.ts';
+import { launchMachine, type MachineOrder, newErrand, sweepStrays, type TrialMachine, type TrialWorld } from './trial-machine.ts';
 
 /** One machine's story: launch, boot, agent, checks, end. */
 
@@ -38,8 +38,26 @@ type Ending = Pick<Trial, 'result' | 'because' | 'checks' | 'complete' | 'consol
 
 const NOTHING = { checks: [], complete: true, console: undefined, failure: undefined } as const;
 
+type Common = Omit<TrialOrder, 'instanceTypes' | 'errand'>;
+
+/** On every machine of the matrix at once, and each to its end: one that fails does not leave the others without theirs. */
+export async function tryAll(
+  legs: readonly (readonly string[])[],
+  common: Common,
+  region: string,
+  world: TrialWorld,
+): Promise<readonly Trial[]> {
+  const errand = newErrand(world.run, region);
+  await world.report.step('Sweep test machines of earlier runs', () => sweepStrays(errand, common.scheme, world));
+  const orders = legs.map((instanceTypes, leg) => ({ ...common, instanceTypes, errand: { ...errand, leg: `${errand.leg}/${leg}` } }));
+  const trials = await world.report.step(`Try ${common.image.id}`, () => Promise.all(orders.map(order => tryOn(order, world))));
+  const bug = trials.find(({ failure }) => failure !== undefined && !(failure instanceof Expected));
+  if (bug !== undefined) throw bug.failure;
+  return trials;
+}
+
 /** Never rejects: the other machines of a matrix have a story too. */
-export async function tryOn(order: TrialOrder, world: TrialWorld): Promise<Trial> {
+async function tryOn(order: TrialOrder, world: TrialWorld): Promise<Trial> {
   const notes: Notes = { timeline: [], left: [], leaked: false, machine: undefined };
   const leak = (what: string) => {
     notes.left.push(what);
