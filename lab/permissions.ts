@@ -37,9 +37,11 @@ export function unlisted(calls: readonly CallRecord[], permissions: Permissions)
 }
 
 export function insistOnPermissions(calls: readonly CallRecord[]): void {
-  const missing = unlisted(calls, readPermissions());
-  if (missing.length === 0) return;
+  const permissions = readPermissions();
+  const missing = unlisted(calls, permissions);
   const file = process.env['AMI_ACTION_RECORD_CALLS'];
+  // A mode that is being written has no list yet; that every mode has one in the end, the contract checks.
+  if (missing.length === 0 || (file === undefined && Object.keys(permissions).length === 0)) return;
   if (file === undefined) throw new Error(`permissions.json does not have ${missing.join(', ')}: run "npm run permissions".`);
   appendFileSync(file, missing.map(line => `${line}\n`).join(''));
 }
