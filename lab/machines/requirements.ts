@@ -23,13 +23,13 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   mkfifo: 'coreutils',
 };
 
-/** Empty when guests can run here. */
-export async function missingRequirements(): Promise<readonly Missing[]> {
+/** Empty when guests can run here. Looked for in the host's /usr, which is the guests' as well. */
+export async function missingRequirements(path = '/usr/bin:/usr/sbin'): Promise<readonly Missing[]> {
   if (process.platform !== 'linux') {
     return [{ what: 'Linux (guests are namespaces)', fix: 'start the lab with `machines: paper`, or in a Linux machine or container' }];
   }
   const programs = await Promise.all(
-    Object.entries(PROGRAMS).map(async ([name, parcel]) => ((await whereIs(name)) === undefined ? { name, parcel } : undefined)),
+    Object.entries(PROGRAMS).map(async ([name, parcel]) => ((await isOn(path, name)) ? undefined : { name, parcel })),
   );
   const absent = programs.filter(program => program !== undefined);
   const packages = [...new Set(absent.map(({ parcel }) => parcel))].sort();
@@ -58,20 +58,12 @@ async function namespaces(): Promise<readonly Missing[]> {
 
 export const isRoot = (): boolean => process.getuid?.() === 0;
 
-/** Full path of a program, as PATH and the places that only root's PATH names have it. */
-export async function whereIs(program: string): Promise<string | undefined> {
-  const directories = [...(process.env.PATH ?? '').split(':'), '/usr/bin', '/usr/sbin'].filter(directory => directory.startsWith('/'));
-  for (const directory of directories) {
-    const path = join(directory, program);
-    if (
-      await access(path, constants.X_OK).then(
-        () => true,
-        () => false,
-      )
-    )
-      return path;
-  }
-  return undefined;
+async function isOn(path: string, program: string): Promise<boolean> {
+  const found = path.split(':').map(directory => access(join(directory, program), constants.X_OK));
+  return Promise.any(found).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** What is missing and what to do, as a sentence each. */

@@ -1,4 +1,4 @@
-import { lstat, mkdir, readlink, rename, rmdir, stat, symlink, unlink } from 'node:fs/promises';
+import { lstat, mkdir, readlink, rename, rmdir, stat, unlink } from 'node:fs/promises';
 import { posix } from 'node:path';
 import ssh2, { type Attributes, type SFTPWrapper } from 'ssh2';
 import { resolveIn } from '../rooted.ts';
@@ -39,12 +39,19 @@ export function serveSftp(sftp: SFTPWrapper, guestRoot: () => Promise<string>, h
   serveContents(transfer);
   serveDirectories(transfer);
   serveNames(transfer);
-  // Unended, the channel stays open and a client waits for ever.
+  // Unended, the channel stays open and a client waits for ever; without a status, scp takes it for a failure.
   sftp.on('end', () => {
-    void transfer.handles.closeAll();
+    void line.then(transfer.handles.closeAll);
+    farewell(sftp);
     sftp.end();
   });
   sftp.on('error', () => {});
+}
+
+/** ssh2 has `exit` for a channel, and for an SFTP session only what is underneath. */
+function farewell(sftp: SFTPWrapper): void {
+  const session = sftp as unknown as { _protocol: { exitStatus(channel: number, status: number): void }; outgoing: { id: number } };
+  session._protocol.exitStatus(session.outgoing.id, 0);
 }
 
 function serveContents({ sftp, answer, carryOut, at, handles }: Transfer): void {
@@ -89,7 +96,6 @@ function serveNames({ sftp, answer, carryOut, at, absolute }: Transfer): void {
   sftp.on('SETSTAT', (id, path, asked: Partial<Attributes>) => carryOut(id, async () => await setAttributes(await at(path), asked)));
   sftp.on('REALPATH', (id, path) => answer(id, async () => named(id, absolute(path))));
   sftp.on('READLINK', (id, path) => answer(id, async () => named(id, await readlink(await at(path, true)))));
-  sftp.on('SYMLINK', (id, target, path) => carryOut(id, async () => await symlink(target, await at(path, true))));
   sftp.on('REMOVE', (id, path) => carryOut(id, async () => await unlink(await at(path, true))));
   // SFTP 3 does not overwrite.
   sftp.on('RENAME', (id, from, to) =>

@@ -11,6 +11,9 @@ unit_start() (
     *.service) ;;
     *) exit 0 ;;
   esac
+  # Two that require each other.
+  case " $underway " in *" $name "*) exit 0 ;; esac
+  underway="$underway $name"
   state_read "$name"
   [ "$SubState" != auto-restart ] || {
     end_pause
@@ -46,6 +49,7 @@ unit_start() (
 )
 
 conditions_met() {
+  met=yes
   for path in $U_ConditionPathExists; do
     case $path in
       '!'*) [ ! -e "${path#!}" ] || met=no ;;
@@ -67,6 +71,10 @@ start_needed() {
   done
   for other in $U_Wants; do
     (unit_file "$other") && unit_start "$other"
+  done
+  # Order counts among what boot starts anyhow.
+  for other in $U_After; do
+    case " $booting " in *" $other "*) unit_start "$other" ;; esac
   done
   return 0
 }
