@@ -66,7 +66,8 @@ function choose(everybody: readonly Group[], { groups = [], groupTags = {} }: Wh
     );
   }
   if (problems.length > 0) throw new UsageError(problems);
-  return everybody.filter(group => groups.includes(group.name) || tagged.includes(group));
+  const named = groups.flatMap(name => everybody.filter(group => group.name === name));
+  return [...new Set([...named, ...tagged])];
 }
 
 async function readVersions(uses: readonly TemplateUse[], { launchTemplates }: FactPorts): Promise<ReadonlyMap<string, TemplateVersion>> {

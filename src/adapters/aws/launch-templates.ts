@@ -111,7 +111,7 @@ const orGone = (cause: unknown): undefined => {
 const orFull =
   (name: string) =>
   (cause: unknown): never => {
-    if (!/VersionLimitExceeded/.test(codeOf(cause))) throw cause;
+    if (!/^(ResourceLimitExceeded|.*VersionLimitExceeded)$/.test(codeOf(cause))) throw cause;
     throw new RejectedError(`Launch template ${name} is full: AWS takes no further version (the quota is 10,000).`, {
       cause,
       next: `Remove versions that nothing launches from: aws ec2 delete-launch-template-versions --launch-template-name ${name} --versions ...`,

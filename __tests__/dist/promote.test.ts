@@ -1,0 +1,391 @@
+import { CancelInstanceRefreshCommand, StartInstanceRefreshCommand, SuspendProcessesCommand } from '@aws-sdk/client-auto-scaling';
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { groups } from '../../lab/autoscaling/group.ts';
+import { images } from '../../lab/ec2/images.ts';
+import { nextDoubts, templateLimits, templates } from '../../lab/ec2/launch-template-state.ts';
+import { parameters } from '../../lab/ssm/parameter-state.ts';
+import { removeWorkspaces } from '../harness.ts';
+import { POINTER, type RollLab, rollLab } from './roll-lab.ts';
+
+let l: RollLab;
+afterEach(() => l.lab.close());
+afterAll(removeWorkspaces);
+
+/** A group of two that runs image a, and the pointer that says so; b waits. */
+async function stage(options: Parameters<typeof rollLab>[0] = {}) {
+  l = await rollLab(options);
+  const [a, b] = [l.image('web-a'), l.image('web-b')];
+  const template = await l.template('web', { ImageId: a });
+  await l.group('web', { LaunchTemplateId: template, Version: '1' });
+  await l.pointerTo(a);
+  return { a, b, template };
+}
+
+const promote = (image: string, wanted: Record<string, string> = {}, more: Parameters<RollLab['act']>[2] = {}) =>
+  l.act('promote', { image, groups: 'web', ...wanted }, more);
+
+const WRITES = /^(?!Describe|Get|List)/;
+const writes = (since: number) =>
+  l.lab.calls
+    .since(since)
+    .map(({ operation }) => operation)
+    .filter(operation => WRITES.test(operation));
+
+/** Everything as before the promotion. */
+function expectUntouched(a: string, { versions = [1] } = {}) {
+  expect(l.runs('web')).toEqual([a, a]);
+  expect([l.pointer(), l.candidate(), l.versions('web')]).toEqual([a, false, versions]);
+  expect(l.launches('web')?.LaunchTemplate?.Version).toBe('1');
+}
+
+describe('a good image', () => {
+  test('reaches every kind of group, then the pointer', async () => {
+    l = await rollLab();
+    const [a, b] = [l.image('web-a'), l.image('web-b')];
+    const [one, two] = [await l.template('web', { ImageId: a }), await l.template('web-small', { ImageId: a, InstanceType: 't3.small' })];
+    const policy = {
+      LaunchTemplate: {
+        LaunchTemplateSpecification: { LaunchTemplateId: one, Version: '1' },
+        Overrides: [
+          { InstanceType: 't3.micro', WeightedCapacity: '1' },
+          { InstanceType: 't3.small', LaunchTemplateSpecification: { LaunchTemplateId: two, Version: '1' } },
+        ],
+      },
+      InstancesDistribution: {
+        OnDemandBaseCapacity: 1,
+        OnDemandPercentageAboveBaseCapacity: 50,
+        SpotAllocationStrategy: 'price-capacity-optimized',
+      },
+    };
+    await l.group('web', { LaunchTemplateId: one, Version: '1' });
+    await l.group('latest', { LaunchTemplateId: one, Version: '$Latest' });
+    await l.group('mixed', {}, { MixedInstancesPolicy: policy });
+    await l.group('empty', { LaunchTemplateId: one, Version: '1' }, { DesiredCapacity: 0 });
+    await l.pointerTo(a);
+    const ran = await l.act('promote', { image: b, groups: 'web, latest, mixed, empty' });
+    expect(ran).toMatchObject({
+      exitCode: 0,
+      outputs: { outcome: 'done', 'ami-id': b, 'previous-ami-id': a, 'pointer-version': '2', changed: 'true' },
+    });
+    for (const group of ['web', 'latest', 'mixed']) expect(l.runs(group)).toEqual([b, b]);
+    expect([l.pointer(), l.candidate(), l.versions('web'), l.versions('web-small')]).toEqual([b, false, [1, 2], [1, 2]]);
+    expect(['web', 'latest', 'empty'].map(group => l.launches(group)?.LaunchTemplate?.Version)).toEqual(['2', '2', '2']);
+    // scenario 54: nothing of the policy is lost.
+    expect(l.launches('mixed')?.MixedInstancesPolicy).toMatchObject({
+      InstancesDistribution: policy.InstancesDistribution,
+      LaunchTemplate: {
+        LaunchTemplateSpecification: { Version: '2' },
+        Overrides: [
+          { InstanceType: 't3.micro', WeightedCapacity: '1' },
+          { InstanceType: 't3.small', LaunchTemplateSpecification: { Version: '2' } },
+        ],
+      },
+    });
+    expect(ran.summary).toContain('| `web` | `web:1` | `web:2` | Successful |');
+  });
+
+  test('scenario 42: what is there already is promoted without a single write', async () => {
+    const { a } = await stage();
+    const mark = l.lab.calls.mark();
+    expect(await promote(a)).toMatchObject({ exitCode: 0, outputs: { outcome: 'unchanged', changed: 'false', 'pointer-version': '1' } });
+    expect(writes(mark)).toEqual([]);
+    expect(l.pointerVersions()).toBe(1);
+  });
+
+  test('a dry run shows the plan of the real one and writes nothing', async () => {
+    const { b } = await stage();
+    const mark = l.lab.calls.mark();
+    const planned = await promote(b, { 'dry-run': 'true' });
+    expect([planned.exitCode, planned.outputs['outcome'], writes(mark)]).toEqual([0, 'planned', []]);
+    const done = await promote(b);
+    const plan = planned.summary.split('<details>')[0]?.trim() ?? '?';
+    expect(done.summary.startsWith(plan)).toBe(true);
+  });
+
+  test('is promoted again after a rollback of the group by hand: the template version is used again', async () => {
+    const { b } = await stage();
+    await promote(b, { strategy: 'none' });
+    await promote(b);
+    expect([l.versions('web'), l.runs('web')]).toEqual([
+      [1, 2],
+      [b, b],
+    ]);
+  });
+});
+
+describe('refused before the first write', () => {
+  test('scenario 43: an image that did not pass, of another family, with a copied verdict, or of a stranger', async () => {
+    const { a, b } = await stage();
+    const cases = [
+      [l.image('untested', { 'ami-action:verdict': '' }), /no passed verdict here \(never validated\)/],
+      [l.image('other', { 'ami-action:family': 'api' }), /belongs to family "api"/],
+      [l.image('copied', { 'ami-action:verdict': l.tags(b)['ami-action:verdict'] ?? '' }), /its verdict tag belongs to another image/],
+      ['ami-00000000000000000', /does not exist in this account and region/],
+    ] as const;
+    const mark = l.lab.calls.mark();
+    for (const [image, says] of cases) {
+      const ran = await promote(image);
+      expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
+      expect(ran.errors.join('\n')).toMatch(says);
+    }
+    expect(writes(mark)).toEqual([]);
+    expectUntouched(a);
+  });
+
+  test('scenario 53: a template that reads a parameter, and a group that others share $Latest with', async () => {
+    const { a, b, template } = await stage();
+    const reads = await l.template('reads', { ImageId: `resolve:ssm:${POINTER}` });
+    await l.group('reads', { LaunchTemplateId: reads, Version: '1' });
+    await l.group('stranger', { LaunchTemplateId: template, Version: '$Latest' });
+    const mark = l.lab.calls.mark();
+    const ran = await promote(b, { groups: 'web, reads' });
+    expect(ran.errors.join('\n')).toMatch(
+      /2 reasons:[\s\S]*web: stranger launches from \$Latest of the same launch template[\s\S]*reads: reads:1 reads its image from a parameter/,
+    );
+    expect(writes(mark)).toEqual([]);
+    expectUntouched(a);
+  });
+
+  test('scenario 62: preferences that cannot be', async () => {
+    const { a, b } = await stage();
+    const mark = l.lab.calls.mark();
+    const ran = await promote(b, {
+      'max-healthy': '110',
+      checkpoints: '50, 20',
+      'checkpoint-delay': '1m',
+      alarms: Array.from({ length: 11 }, (_, i) => `alarm-${i}`).join(','),
+    });
+    expect(ran.outputs['outcome']).toBe('usage');
+    expect(ran.errors.join('\n')).toMatch(
+      /"max-healthy" needs "min-healthy"[\s\S]*must rise, each once, got 50, 20[\s\S]*must end with 100[\s\S]*at most 10, got 11/,
+    );
+    expect(l.lab.calls.count(undefined, mark)).toBe(0);
+    expectUntouched(a);
+  });
+
+  test('scenario 63: suspended processes and protected instances are told before the start', async () => {
+    const { a, b } = await stage();
+    await l.cloud.autoScaling.send(new SuspendProcessesCommand({ AutoScalingGroupName: 'web', ScalingProcesses: ['Terminate'] }));
+    for (const member of groups(l.place).get('web')?.members.values() ?? []) Object.assign(member, { protected: true });
+    const mark = l.lab.calls.mark();
+    const ran = await promote(b);
+    expect(ran.errors.join('\n')).toMatch(/Terminate suspended[\s\S]*protected from scale-in; by itself AWS waits an hour/);
+    expect(writes(mark)).toEqual([]);
+    expectUntouched(a);
+  });
+
+  test('scenario 39: a pointer whose oldest of 100 versions is labelled', async () => {
+    const { a, b } = await stage();
+    const held = parameters(l.place).get(POINTER)?.versions ?? [];
+    const [first] = held;
+    if (first !== undefined)
+      held.splice(
+        0,
+        1,
+        ...Array.from({ length: 100 }, (_, i) => ({ ...first, version: i + 1, labels: new Set(i === 0 ? ['golden'] : []) })),
+      );
+    const mark = l.lab.calls.mark();
+    const ran = await promote(b);
+    expect(ran.errors.join('\n')).toMatch(
+      /it has 100 versions, and the oldest, 1, carries the label golden.*unlabel-parameter-version --name \/ami\/web\/stage --parameter-version 1 --labels golden/,
+    );
+    expect(writes(mark)).toEqual([]);
+    expectUntouched(a);
+  });
+});
+
+describe('the template version', () => {
+  test('scenario 51: made, and the answer lost: there is one', async () => {
+    const { b } = await stage();
+    l.lab.faults.add({ operation: 'CreateLaunchTemplateVersion', nth: 1, deed: { reset: 'after' } });
+    expect((await promote(b)).exitCode).toBe(0);
+    expect([l.versions('web'), l.runs('web')]).toEqual([
+      [1, 2],
+      [b, b],
+    ]);
+  });
+
+  test('scenario 51: a full template is told, and nothing is left', async () => {
+    const { a, b } = await stage();
+    templateLimits(l.place).versions = 1;
+    const ran = await promote(b);
+    expect(ran.errors.join('\n')).toMatch(/Launch template web is full[\s\S]*delete-launch-template-versions --launch-template-name web/);
+    expectUntouched(a);
+  });
+
+  test('scenario 52: AWS warns of it: it is removed, and nothing starts', async () => {
+    const { a, b } = await stage();
+    nextDoubts(l.place).push({ Code: 'InvalidSubnet', Message: 'is gone' });
+    const ran = await promote(b);
+    expect(ran.errors.join('\n')).toMatch(/AWS made web:2 from version 1 and doubts that it launches: InvalidSubnet: is gone/);
+    expect(l.refreshes('web')).toEqual([]);
+    expectUntouched(a);
+  });
+});
+
+describe('the refresh', () => {
+  test('scenario 55: started, and the answer lost: it is known again and adopted', async () => {
+    const { b } = await stage();
+    l.lab.faults.add({ operation: 'StartInstanceRefresh', nth: 1, deed: { reset: 'after' } });
+    const ran = await promote(b);
+    expect([ran.exitCode, l.refreshes('web'), l.runs('web')]).toEqual([0, ['Successful'], [b, b]]);
+  });
+
+  test('scenario 55: that of somebody else is not touched, and named', async () => {
+    const { a, b } = await stage();
+    await l.cloud.autoScaling.send(new StartInstanceRefreshCommand({ AutoScalingGroupName: 'web', Preferences: { InstanceWarmup: 600 } }));
+    const mark = l.lab.calls.mark();
+    const ran = await promote(b);
+    expect(ran.errors.join('\n')).toMatch(/refresh \S+, which is not ours, is (Pending|InProgress)/);
+    expect([writes(mark), l.pointer(), l.versions('web')]).toEqual([[], a, [1]]);
+    expect(l.refreshes('web').some(status => status === 'Cancelled')).toBe(false);
+  });
+
+  test('scenario 56: an image whose service dies is rolled back by AWS: red, and everything as before', async () => {
+    const { a, b } = await stage();
+    l.sick.add(b);
+    const ran = await promote(b);
+    expect([ran.exitCode, ran.outputs['outcome'], l.refreshes('web')]).toEqual([1, 'rejected', ['RollbackSuccessful']]);
+    expect(ran.errors.join('\n')).toMatch(
+      /AWS rolled it back, the old image runs again[\s\S]*nothing: every group launches and runs what it did before/,
+    );
+    expectUntouched(a);
+  });
+
+  test('scenario 56: cancelled by a person half way: said with what runs where', async () => {
+    const { a, b } = await stage();
+    const ran = await promote(
+      b,
+      {},
+      {
+        onLine: line => {
+          if (line.includes('50 %'))
+            void l.cloud.autoScaling.send(new CancelInstanceRefreshCommand({ AutoScalingGroupName: 'web' })).catch(() => {});
+        },
+      },
+    );
+    expect(ran.errors.join('\n')).toMatch(
+      new RegExp(`somebody cancelled the refresh half way[\\s\\S]*web: \\d of 2 instances run ${b}; the group launches web:1`),
+    );
+    expect([ran.exitCode, l.pointer(), l.candidate(), l.launches('web')?.LaunchTemplate?.Version]).toEqual([1, a, false, '1']);
+  });
+
+  test('scenario 56: gone from the answers of AWS', async () => {
+    const { a, b } = await stage();
+    l.lab.faults.add({
+      operation: 'DescribeInstanceRefreshes',
+      nth: 4,
+      times: 1,
+      deed: { run: () => void groups(l.place).get('web')?.refreshes.splice(0), at: 'before' },
+    });
+    const ran = await promote(b);
+    expect(ran.errors.join('\n')).toMatch(/AWS no longer shows the refresh, so how it ended is unknown/);
+    expect([ran.exitCode, l.pointer(), l.candidate()]).toEqual([1, a, false]);
+  });
+
+  test('scenario 58: one that never moves is left at the deadline, and said to go on', async () => {
+    const { a, b } = await stage({ timings: { refreshPatience: 36_000 } });
+    l.sick.add(b);
+    const ran = await promote(b, { timeout: '5m' });
+    expect([ran.exitCode, ran.outputs['outcome'], l.pointer(), l.candidate()]).toEqual([1, 'timeout', a, true]);
+    expect(ran.errors.join('\n')).toMatch(
+      /gave up after 300 s[\s\S]*goes on by itself[\s\S]*candidate keeps the image from being pruned[\s\S]*Run the job again with the same settings/,
+    );
+  });
+
+  test('scenario 59: the workflow is cancelled: the refresh goes on, and the next run finishes it', async () => {
+    const { a, b } = await stage();
+    const ran = await promote(b, {}, { onStart: child => setTimeout(() => child.kill('SIGINT'), 900) });
+    expect([ran.exitCode, ran.outputs['outcome'], l.pointer(), l.candidate()]).toEqual([1, 'cancelled', a, true]);
+    expect(ran.errors.join('\n')).toMatch(/refresh \S+ of web goes on by itself/);
+    const again = await promote(b);
+    expect([again.exitCode, l.refreshes('web'), l.pointer(), l.candidate()]).toEqual([0, ['Successful'], b, false]);
+  });
+
+  test.each(['Throttling', 'ResourceContention', 'LimitExceeded'])('scenario 60: %s for five minutes is no failure', async code => {
+    const { b } = await stage();
+    const started = () => l.refreshes('web').length > 0;
+    let until = 0;
+    const during = () => {
+      if (!started()) return false;
+      if (until === 0) until = l.lab.clock.now() + 300_000;
+      return l.lab.clock.now() < until;
+    };
+    l.lab.faults.add({
+      operation: 'DescribeInstanceRefreshes',
+      when: during,
+      deed: { error: code, status: code === 'ResourceContention' ? 500 : 400 },
+    });
+    const ran = await promote(b);
+    expect([ran.exitCode, l.refreshes('web'), l.pointer()]).toEqual([0, ['Successful'], b]);
+  });
+});
+
+describe('the pointer', () => {
+  test('scenario 38: taken by AWS and never stored: found before anything is rolled', async () => {
+    const { a, b } = await stage();
+    l.lab.faults.add({
+      operation: 'PutParameter',
+      nth: 1,
+      deed: { run: () => void Object.assign(images(l.place).get(b) ?? {}, { state: 'deregistered' }), at: 'after' },
+    });
+    const ran = await promote(b);
+    expect(ran.errors.join('\n')).toMatch(/AWS took the write of \/ami\/web\/stage\/candidate and never stored it/);
+    expect(l.refreshes('web')).toEqual([]);
+    expectUntouched(a);
+  });
+
+  test('scenario 41: moved by somebody else while the groups were rolled: the loser stops and says so', async () => {
+    const { b } = await stage();
+    const c = l.image('web-c');
+    const ran = await promote(b, {}, { onLine: line => void (line.includes('Baking') && l.pointerTo(c)) });
+    expect([ran.exitCode, ran.outputs['outcome'], l.pointer()]).toEqual([1, 'rejected', c]);
+    expect(ran.errors.join('\n')).toMatch(new RegExp(`was moved by somebody else while we worked: it holds ${c} \\(version 2\\)`));
+  });
+
+  test('scenario 41: moved by somebody else in the same moment: the version tells', async () => {
+    const { b } = await stage();
+    const c = l.image('web-c');
+    const forPointer = {
+      operation: 'PutParameter',
+      when: ({ input }: { input: Readonly<Record<string, unknown>> }) => input['Name'] === POINTER,
+      nth: 1,
+    };
+    l.lab.faults.add({ ...forPointer, deed: { run: () => l.pointerTo(c).then(() => {}), at: 'before' } });
+    const ran = await promote(b, { strategy: 'none', groups: '' });
+    expect([ran.exitCode, l.pointer()]).toEqual([1, b]);
+    expect(ran.errors.join('\n')).toMatch(/got version 2 from somebody else at the same time; version 3 is ours/);
+  });
+});
+
+/** Killed at call after call, then run again with the same settings. */
+describe('killed at any call and run again', () => {
+  test('promote converges: one image everywhere, one new version, no two refreshes, nothing left', async () => {
+    const { a, b } = await stage({ speed: 600 });
+    const ends: string[] = [];
+    for (let call = 1, over = false; !over; call += 1) {
+      const [from, to] = l.runs('web')[0] === a ? [a, b] : [b, a];
+      let killed = false;
+      const alive = { kill: () => {} };
+      const disarm = l.lab.faults.killAtCall(
+        call,
+        () => {
+          killed = true;
+          alive.kill();
+        },
+        call % 2 === 0 ? 'before' : 'after',
+      );
+      await promote(to, { bake: '5m' }, { onStart: child => Object.assign(alive, { kill: () => child.kill('SIGKILL') }) });
+      disarm();
+      over = !killed;
+      const again = killed ? await promote(to, { bake: '5m' }) : { exitCode: 0 };
+      ends.push(
+        `${call}: ${again.exitCode} ${l.runs('web')} ${l.pointer()} ${l.candidate()} ${l.versions('web')} ${l.refreshes('web').filter(status => status !== 'Successful')}`,
+      );
+      expect(ends.at(-1)).toBe(`${call}: 0 ${to},${to} ${to} false 1,2 `);
+      expect(from).not.toBe(to);
+    }
+    expect(ends.length).toBeGreaterThan(20);
+    expect([...templates(l.place).values()]).toHaveLength(1);
+  });
+});
