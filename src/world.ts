@@ -1,6 +1,6 @@
 import type { Group, Launch, Refresh, TemplateUse } from './domain/group.ts';
 import type { Architecture, Image, Tags } from './domain/image.ts';
-import type { PointerNames, UserFacts } from './domain/references.ts';
+import type { Edge, PointerNames, UserFacts } from './domain/references.ts';
 import type { RefreshPreferences } from './domain/preferences.ts';
 import type { TemplateVersion } from './domain/template.ts';
 
@@ -146,6 +146,8 @@ export interface UserScope {
 export interface ImageUsers {
   /** Everything in this account and region that may launch an image. Rejects rather than answering in part. */
   read(scope: UserScope): Promise<UserFacts>;
+  /** What AWS itself knows of this account's references, Image Builder's recipes among them. A reason to keep, never one to remove. */
+  references(imageIds: readonly string[]): Promise<readonly Edge[]>;
 }
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSnapshotReturnCode.html */
@@ -164,6 +166,9 @@ export interface Removal {
   deregister(imageId: string, options: { keepSnapshots: boolean }): Promise<Removed>;
   /** Accounts, organizations and units that may launch it, as AWS names them; `all` for everybody. */
   sharedWith(imageId: string): Promise<readonly string[]>;
+  /** Hides it from everybody else; whoever knows its ID may still launch it. */
+  deprecate(imageId: string, at: Date): Promise<void>;
+  undeprecate(imageId: string): Promise<void>;
 }
 
 export interface MachineSpec {

@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Image } from '../../src/domain/image.ts';
-import { type Candidate, guard, NO_WISHES, type Policy, planPrune } from '../../src/domain/retention.ts';
+import { NO_WISHES, planPrune } from '../../src/domain/retention.ts';
+import { classesSchema } from '../../src/domain/retention-classes.ts';
+import { type Candidate, guard, type Policy } from '../../src/domain/retention-rules.ts';
 import { verdictValue } from '../../src/domain/verdict.ts';
 
 const NOW = Date.parse('2026-10-01T00:00:00Z');
@@ -12,9 +14,9 @@ const policy: Policy = {
   scheme,
   family: 'web',
   accountId: '111122223333',
-  keepNewest: 1,
-  keepPassed: 0,
-  minimumAgeSeconds: 0,
+  keep: { newest: 1, passed: 0, youngerThanSeconds: 0, launchedWithinSeconds: undefined },
+  classes: [],
+  graceSeconds: 0,
   maxRemovals: 1000,
   maxShare: 100,
 };
@@ -47,6 +49,7 @@ const candidate = (n: number, change: Partial<Image> = {}, users: readonly strin
 });
 const passed = (n: number) => candidate(n, { tags: { 'ami-action:family': 'web', 'ami-action:verdict': verdict(n) } });
 const verdict = (n: number) => verdictValue(id(n), { result: 'passed', checks: 'a'.repeat(32), at: new Date('2026-09-01T00:00:00Z') });
+const keeping = (change: Partial<Policy['keep']>) => ({ keep: { ...policy.keep, ...change } });
 const fates = (candidates: readonly Candidate[], change: Partial<Policy> = {}) =>
   planPrune(candidates, { ...policy, ...change }, NOW).map(({ image: { createdAt }, action, because }) => [
     (NOW - createdAt.getTime()) / DAY,
@@ -55,7 +58,7 @@ const fates = (candidates: readonly Candidate[], change: Partial<Policy> = {}) =
   ]);
 
 test('the newest stay, the rest goes, and the order in which AWS lists them does not matter', () => {
-  expect(fates([candidate(3), candidate(1), candidate(2)], { keepNewest: 2 })).toEqual([
+  expect(fates([candidate(3), candidate(1), candidate(2)], keeping({ newest: 2 }))).toEqual([
     [1, 'keep', 'one of the newest 2'],
     [2, 'keep', 'one of the newest 2'],
     [3, 'remove', 'nothing uses it'],
@@ -80,7 +83,7 @@ test.each(['failed', 'error', 'invalid', 'disabled'] as const)('an image that is
 });
 
 test('an image that is young stays, to the second', () => {
-  expect(fates([candidate(1), candidate(7), candidate(8)], { minimumAgeSeconds: (7 * DAY) / 1000 + 1 })).toEqual([
+  expect(fates([candidate(1), candidate(7), candidate(8)], keeping({ youngerThanSeconds: (7 * DAY) / 1000 + 1 }))).toEqual([
     [1, 'keep', 'one of the newest 1'],
     [7, 'keep', 'younger than minimum-age'],
     [8, 'remove', 'nothing uses it'],
@@ -88,7 +91,7 @@ test('an image that is young stays, to the second', () => {
 });
 
 test('the newest that passed stay, however many came after them', () => {
-  expect(fates([candidate(1), candidate(2), passed(3), passed(4)], { keepPassed: 1 })).toEqual([
+  expect(fates([candidate(1), candidate(2), passed(3), passed(4)], keeping({ passed: 1 }))).toEqual([
     [1, 'keep', 'one of the newest 1'],
     [2, 'remove', 'nothing uses it'],
     [3, 'keep', 'one of the newest 1 that passed validation'],
@@ -98,7 +101,7 @@ test('the newest that passed stay, however many came after them', () => {
 
 test('a verdict that was copied from another image is none', () => {
   const copied = candidate(2, { tags: { 'ami-action:family': 'web', 'ami-action:verdict': verdict(3) } });
-  expect(fates([candidate(1), copied], { keepPassed: 1 })[1]).toEqual([2, 'remove', 'nothing uses it']);
+  expect(fates([candidate(1), copied], keeping({ passed: 1 }))[1]).toEqual([2, 'remove', 'nothing uses it']);
 });
 
 test('the oldest go first when there are more than one run may remove', () => {
@@ -150,5 +153,148 @@ describe('whatever the policy says, it stays if it is', () => {
 
   test('and the tag can be taken back without removing it', () => {
     expect(guard(candidate(9, { tags: { 'ami-action:family': 'web', 'ami-action:keep': 'false' } }), policy)).toBeUndefined();
+  });
+});
+
+describe('with a grace', () => {
+  const week = { graceSeconds: (7 * DAY) / 1000 };
+  const marked = (daysAgo: number, deprecated = true): Partial<Image> => ({
+    tags: { 'ami-action:family': 'web', 'ami-action:marked-at': new Date(NOW - daysAgo * DAY).toISOString() },
+    deprecatedAt: deprecated ? new Date(NOW - daysAgo * DAY) : undefined,
+  });
+
+  test('what nothing uses is marked first, waits, and goes', () => {
+    expect(fates([candidate(1), candidate(2), candidate(3, marked(2)), candidate(4, marked(7))], week)).toEqual([
+      [1, 'keep', 'one of the newest 1'],
+      [2, 'mark', 'nothing uses it: goes after 7d'],
+      [3, 'keep', 'nothing uses it: goes in 5d'],
+      [4, 'remove', 'nothing has used it since it was marked 7d ago'],
+    ]);
+  });
+
+  test('what comes into use again is unmarked, however long ago it was marked', () => {
+    expect(fates([candidate(1), candidate(4, marked(70), ['group web'])], week)[1]).toEqual([4, 'unmark', 'used by group web']);
+  });
+
+  test('a mark that was not followed by its deprecation is made whole', () => {
+    expect(fates([candidate(1), candidate(4, marked(2, false))], week)[1]).toEqual([4, 'mark', 'nothing uses it: goes in 5d']);
+  });
+
+  test('a mark that cannot be read begins anew', () => {
+    const odd = candidate(4, { tags: { 'ami-action:family': 'web', 'ami-action:marked-at': 'yesterday' } });
+    expect(fates([candidate(1), odd], week)[1]).toEqual([4, 'mark', 'nothing uses it: goes after 7d']);
+  });
+
+  test('a mark on what is not ours is left alone', () => {
+    const foreign = candidate(4, { ...marked(9), ownerId: '999999999999' });
+    expect(fates([candidate(1), foreign], week)[1]).toEqual([4, 'keep', 'owned by 999999999999']);
+  });
+});
+
+describe('scenario 69: what AWS tells of launches is a reason to keep, never one to remove', () => {
+  const within = keeping({ launchedWithinSeconds: (30 * DAY) / 1000 });
+  test.each<[string, Date | undefined, string, string]>([
+    ['launched lately', new Date(NOW - 3 * DAY), 'keep', 'last launched 2026-09-28, within last-launched-within'],
+    [
+      'launched within the day that AWS is late',
+      new Date(NOW - 30.5 * DAY),
+      'keep',
+      'last launched 2026-08-31, within last-launched-within',
+    ],
+    ['launched long ago', new Date(NOW - 32 * DAY), 'remove', 'nothing uses it'],
+    ['launched at an unknown time', undefined, 'keep', 'AWS does not tell when it was last launched'],
+  ])('%s', (_, lastLaunchedAt, action, because) => {
+    expect(fates([candidate(1), candidate(90, { lastLaunchedAt })], within)[1]).toEqual([90, action, because]);
+  });
+});
+
+describe('classes', () => {
+  const classes = classesSchema.parse([
+    { name: 'pull request', tags: { 'ami-action:ref': 'refs/pull/*' }, 'keep-newest': '0', 'minimum-age': '2d' },
+    { name: 'prod', tags: { stage: 'prod' }, 'keep-newest': '2' },
+  ]);
+  const tagged = (n: number, tags: Record<string, string>) => candidate(n, { tags: { 'ami-action:family': 'web', ...tags } });
+
+  test('each keeps its own newest, and the rest follows the policy', () => {
+    const all = [
+      tagged(1, { 'ami-action:ref': 'refs/pull/7/merge' }),
+      tagged(2, { 'ami-action:ref': 'refs/heads/main' }),
+      tagged(3, { 'ami-action:ref': 'refs/pull/6/merge' }),
+      tagged(4, { 'ami-action:ref': 'refs/heads/main' }),
+      tagged(5, { stage: 'prod' }),
+      tagged(6, { stage: 'prod' }),
+      tagged(7, { stage: 'prod' }),
+    ];
+    expect(fates(all, { classes })).toEqual([
+      [1, 'keep', 'younger than minimum-age'],
+      [2, 'keep', 'one of the newest 1'],
+      [3, 'remove', 'nothing uses it'],
+      [4, 'remove', 'nothing uses it'],
+      [5, 'keep', 'one of the newest 2'],
+      [6, 'keep', 'one of the newest 2'],
+      [7, 'remove', 'nothing uses it'],
+    ]);
+  });
+
+  test.each<[string, unknown, string]>([
+    ['no list', { name: 'x' }, 'must be a list of classes'],
+    ['a key that does not exist', [{ name: 'x', tags: { a: 'b' }, 'keep-latest': '1' }], 'says "keep-latest", did you mean "keep-newest"?'],
+    ['tags that everything fits', [{ name: 'x', tags: { a: '*' } }], 'must name at least one tag with a value that not everything fits'],
+    ['no tags', [{ name: 'x', tags: {} }], 'must name at least one tag with a value that not everything fits'],
+    ['a number that is none', [{ name: 'x', tags: { a: 'b' }, 'keep-newest': '-1' }], 'must be a whole number'],
+    ['an age that is none', [{ name: 'x', tags: { a: 'b' }, 'minimum-age': '7' }], 'must be a duration such as 12h or 30d'],
+  ])('refuses %s', (_, raw, message) => {
+    const parsed = classesSchema.safeParse(raw);
+    expect(parsed.error?.issues.map(issue => issue.message)).toEqual([message]);
+  });
+});
+
+describe('copies in several regions', () => {
+  const tags = { 'ami-action:family': 'web', 'ami-action:commit': 'c1', 'ami-action:fingerprint': 'f1' };
+  const copy = (n: number, region: string, change: Partial<Image> = {}, users: readonly string[] = []): Candidate => ({
+    ...candidate(n, { tags, ...change }, users),
+    region,
+  });
+  const newest = [candidate(1), { ...candidate(1.5), region: 'us-east-1' }];
+
+  test('each region has its own newest', () => {
+    expect(fates(newest).map(([, action]) => action)).toEqual(['keep', 'keep']);
+  });
+
+  test('one that is used spares all', () => {
+    expect(fates([...newest, copy(8, 'eu-central-1', {}, ['group web']), copy(9, 'us-east-1')]).slice(2)).toEqual([
+      [8, 'keep', 'used by group web'],
+      [9, 'keep', `its copy ${id(8)} in eu-central-1 stays: used by group web`],
+    ]);
+  });
+
+  test('unused, they go together, also where only half of them fits into one run', () => {
+    const pair = [copy(8, 'eu-central-1'), copy(9, 'us-east-1')];
+    expect(
+      fates([...newest, ...pair])
+        .slice(2)
+        .map(([, action]) => action),
+    ).toEqual(['remove', 'remove']);
+    const older = { ...candidate(10), region: 'us-east-1' };
+    const limited = fates([...newest, ...pair, older], { maxRemovals: 2 }).slice(2);
+    expect(limited.map(([, action]) => action)).toEqual(['keep', 'keep', 'remove']);
+    expect(limited[0]).toEqual([8, 'keep', 'nothing uses it, but max-removals (2) is reached: next run']);
+  });
+
+  test('another build of the same commit is another image', () => {
+    const other = copy(9, 'us-east-1', { tags: { ...tags, 'ami-action:fingerprint': 'f2' } });
+    expect(fates([...newest, copy(8, 'eu-central-1', {}, ['group web']), other])[3]).toEqual([9, 'remove', 'nothing uses it']);
+  });
+
+  test('they wait for the one whose grace ends last', () => {
+    const since = (days: number) => ({
+      tags: { ...tags, 'ami-action:marked-at': new Date(NOW - days * DAY).toISOString() },
+      deprecatedAt: new Date(NOW - days * DAY),
+    });
+    const week = { graceSeconds: (7 * DAY) / 1000 };
+    expect(fates([...newest, copy(8, 'eu-central-1', since(9)), copy(9, 'us-east-1', since(5))], week).slice(2)).toEqual([
+      [8, 'keep', `goes together with its copy ${id(9)} in us-east-1`],
+      [9, 'keep', 'nothing uses it: goes in 2d'],
+    ]);
   });
 });

@@ -53,7 +53,11 @@ export type IdentityKey =
   | 'expires-at'
   | 'build'
   | 'purpose'
-  | 'vetoed-in';
+  | 'vetoed-in'
+  /** A person asks that it stays. */
+  | 'keep'
+  /** Found unused by prune, which removes it after its grace. */
+  | 'marked-at';
 
 export const tagKey = (scheme: TagScheme, key: IdentityKey): string => (key === 'commit' ? scheme.commitKey : `${scheme.prefix}${key}`);
 

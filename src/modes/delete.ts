@@ -1,10 +1,11 @@
 import { IDENTITY_HEAD, identityCells, sayAge } from '../domain/inventory.ts';
-import { type Decision, guard, NO_WISHES } from '../domain/retention.ts';
+import { type Decision, NO_WISHES } from '../domain/retention.ts';
 import { RejectedError } from '../kit/errors.ts';
 import { flag } from '../kit/fields.ts';
 import { table, text } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
-import { findUsersOrStop, planKnowingShares, users as userSettings } from '../steps/image-users.ts';
+import { planWithEvidence } from '../steps/evidence.ts';
+import { findUsersOrStop, users as userSettings } from '../steps/image-users.ts';
 import { removeAll, throwIfLeft } from '../steps/removal.ts';
 import { schemeOf, selectImage, selection } from '../steps/select.ts';
 import type { Powers } from '../world.ts';
@@ -48,9 +49,8 @@ export async function run(
   const users = await report.step('Find what may still launch it', () => findUsersOrStop(wanted, place, report));
   const policy = { ...NO_WISHES, scheme, family: wanted.family, accountId: await place.account.id() };
   const candidate = { image, region: wanted.region, users: users.all.get(image.id) ?? [] };
-  const [decision] = await planKnowingShares([candidate], policy, clock.now(), place);
-  if (decision === undefined || decision.action === 'keep')
-    throw refusal(decision ?? { ...candidate, because: guard(candidate, policy) ?? '' });
+  const [decision] = await planWithEvidence([candidate], policy, clock.now(), () => place);
+  if (decision?.action !== 'remove') throw refusal(decision ?? { image, because: 'no decision' });
 
   const fate = wanted.dryRun ? 'would be removed' : 'to be removed';
   const cells = [...identityCells(image, scheme), sayAge(image, clock.now()), `${fate}: ${text(decision.because)}`];

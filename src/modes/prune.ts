@@ -1,12 +1,14 @@
 import type { TagScheme } from '../domain/image.ts';
 import { IDENTITY_HEAD, identityCells, sayAge, sayDollars, sizeOf } from '../domain/inventory.ts';
-import type { Decision, Policy } from '../domain/retention.ts';
-import { UsageError } from '../kit/errors.ts';
-import { count, duration } from '../kit/fields.ts';
+import type { Decision } from '../domain/retention.ts';
+import { RejectedError, UsageError } from '../kit/errors.ts';
 import { table, text } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
-import { findUsersOrStop, planKnowingShares, price, users as userSettings } from '../steps/image-users.ts';
+import { planWithEvidence } from '../steps/evidence.ts';
+import { findUsersOrStop, price, users as userSettings } from '../steps/image-users.ts';
+import { mark, unmark } from '../steps/marks.ts';
 import { type Ended, removeAll, throwIfLeft } from '../steps/removal.ts';
+import { furtherRetention, policyOf, retention } from '../steps/retention-settings.ts';
 import { pointer, schemeOf } from '../steps/select.ts';
 import type { Powers } from '../world.ts';
 import { common, dryRun, family } from './shared.ts';
@@ -16,23 +18,11 @@ import { common, dryRun, family } from './shared.ts';
 
 export const settings = {
   family,
-  keepNewest: count('How many of the newest images stay, used or not; for each architecture.', { min: 1, max: 10_000, fallback: 3 }),
-  minimumAge: duration('Images younger than this stay.', { fallback: '7d' }),
-  keepPassed: count('How many of the newest images that passed validation stay, used or not; for each architecture.', {
-    min: 0,
-    max: 10_000,
-    fallback: 1,
-  }),
-  maxRemovals: count('The most that one run removes, the oldest first.', { min: 1, max: 100_000, fallback: 25 }),
+  ...retention,
   dryRun: dryRun(true),
   pointer,
   ...userSettings,
-  maxShare: count('The most that one run removes, in percent of the images of the family.', {
-    min: 1,
-    max: 100,
-    fallback: 80,
-    neededBy: 'teams that clean up for the first time',
-  }),
+  ...furtherRetention,
   pricePerGib: price,
   ...common,
 };
@@ -40,92 +30,93 @@ export const settings = {
 export const outputs = {
   removed: 'How many images were removed; in a dry run, would be.',
   kept: 'How many images stay.',
-  plan: 'JSON list: `id`, `region`, `action` (`keep` or `remove`) and `because` of every image of the family, newest first.',
+  plan: 'JSON list: `id`, `region`, `action` (`keep`, `mark`, `unmark` or `remove`) and `because` of every image of the family, newest first.',
   freedGib: 'GiB of snapshots that this frees, at most: snapshots share blocks.',
   freedPerMonth: 'What that costs a month, in dollars.',
 };
 
 type Wanted = Values<typeof settings>;
+type World = Powers<'account' | 'images' | 'imageUsers' | 'removal'>;
 
-export async function run(wanted: Wanted, world: Powers<'account' | 'images' | 'imageUsers' | 'removal'>) {
+export async function run(wanted: Wanted, world: World) {
   const { report, clock } = world;
   const { region } = wanted;
   const place = world.at({ region });
   const scheme = schemeOf(wanted);
+  const policy = policyOf(wanted, scheme, await place.account.id());
 
   const images = await report.step(`List the images of ${wanted.family}`, () =>
     place.images.find({ tags: { [`${scheme.prefix}family`]: wanted.family }, includeDisabled: true }),
   );
-  if (images.length === 0) {
-    throw new UsageError([`"family": no image in ${region} is tagged ${scheme.prefix}family=${wanted.family}`], {
-      next: 'Run mode "list" to see what there is.',
-    });
-  }
+  if (images.length === 0) throw new UsageError([`"family": no image in ${region} is tagged ${scheme.prefix}family=${wanted.family}`]);
 
   // If one who may launch an image cannot be seen, this rejects and nothing is removed.
   const users = await report.step('Find what may still launch them', () => findUsersOrStop(wanted, place, report));
-
   const now = clock.now();
-  const policy = policyOf(wanted, scheme, await place.account.id());
   const candidates = images.map(image => ({ image, region, users: users.all.get(image.id) ?? [] }));
-  const plan = await report.step('Plan', () => planKnowingShares(candidates, policy, now, place));
-  const doomed = plan.filter(({ action }) => action === 'remove');
+  const plan = await report.step('Plan', () => planWithEvidence(candidates, policy, now, () => place));
   show(plan, wanted, scheme, world, now);
-  if (wanted.dryRun || doomed.length === 0) {
-    return { outcome: wanted.dryRun ? ('planned' as const) : ('unchanged' as const), outputs: tell(plan, doomed, wanted) };
-  }
+  stopIfImplausible(plan, wanted);
 
-  const ended = await report.step(`Remove ${doomed.length} images`, () => removeAll(doomed, policy, false, { ...world, place, users }));
+  const of = (action: Decision['action']) => plan.filter(decision => decision.action === action);
+  const doomed = of('remove');
+  if (wanted.dryRun) return { outcome: 'planned' as const, outputs: tell(plan, doomed, wanted) };
+  if (plan.every(({ action }) => action === 'keep')) return { outcome: 'unchanged' as const, outputs: tell(plan, [], wanted) };
+
+  const here = { ...world, place, users };
+  await report.step('Mark and unmark', async () => {
+    await unmark(of('unmark'), policy, here);
+    await mark(of('mark'), policy, here);
+  });
+  const ended = await report.step(`Remove ${doomed.length} images`, () => removeAll(doomed, policy, false, here));
   const told = tell(plan, removedOf(ended), wanted);
   throwIfLeft(ended, told);
   return { outcome: 'done' as const, outputs: told };
 }
 
-const policyOf = (wanted: Wanted, scheme: TagScheme, accountId: string): Policy => ({
-  scheme,
-  family: wanted.family,
-  accountId,
-  keepNewest: wanted.keepNewest,
-  keepPassed: wanted.keepPassed,
-  minimumAgeSeconds: wanted.minimumAge,
-  maxRemovals: wanted.maxRemovals,
-  maxShare: wanted.maxShare,
-});
+/** Whoever sees nothing in use probably looks with the wrong eyes: another account, a pointer that is spelt differently. */
+function stopIfImplausible(plan: readonly Decision[], { minInUse, retireFamily, family: name, pointer: template }: Wanted): void {
+  const inUse = plan.filter(({ users }) => users.length > 0).length;
+  if (retireFamily || inUse >= minInUse) return;
+  throw new RejectedError(
+    `Only ${inUse} of ${plan.length} images of ${name} are in use, and "min-in-use" expects ${minInUse}. Nothing was removed.`,
+    {
+      next: `Check account, region and "pointer" (${template}); if it is true, say "min-in-use: ${inUse}".`,
+    },
+  );
+}
 
 const removedOf = (ended: readonly Ended[]): Decision[] =>
   ended.filter(({ result }) => result === 'removed').map(({ decision }) => decision);
 
+const SAID = { keep: 'keep', mark: '🏷️ mark', unmark: '↩️ unmark', remove: '🗑️ remove' } as const;
+
 /** The same plan in a dry run and in a real one, in the log and in the summary. */
-function show(plan: readonly Decision[], wanted: Wanted, scheme: TagScheme, { report }: Pick<Powers<never>, 'report'>, now: number): void {
-  const doomed = plan.filter(({ action }) => action === 'remove');
-  const { gib, perMonth } = sizeOf(
-    doomed.map(({ image }) => image),
-    Number(wanted.pricePerGib),
-  );
+function show(plan: readonly Decision[], wanted: Wanted, scheme: TagScheme, { report }: Pick<World, 'report'>, now: number): void {
+  const doomed = plan.filter(({ action }) => action === 'remove').map(({ image }) => image);
+  const { gib, perMonth } = sizeOf(doomed, Number(wanted.pricePerGib));
   const verb = wanted.dryRun ? 'would be removed' : 'to be removed';
   const total = `${doomed.length} of ${plan.length} images ${verb}: at most ${gib} GiB, ${sayDollars(perMonth)} a month.`;
   for (const { image, action, because } of plan) report.foreign(`${action.padEnd(6)} ${image.id} (${sayAge(image, now)} old): ${because}`);
   report.info(total);
+  const rows = plan.map(({ image, action, because }) => [
+    ...identityCells(image, scheme),
+    sayAge(image, now),
+    String(image.sizeGiB),
+    SAID[action],
+    text(because),
+  ]);
   report.summary(
     [
       `### Prune ${text(wanted.family)}`,
       total + (wanted.dryRun ? ' This was a dry run: `dry-run: false` removes them.' : ''),
-      table(
-        [...IDENTITY_HEAD, 'Age', 'GiB', '', 'Why'],
-        plan.map(({ image, action, because }) => [
-          ...identityCells(image, scheme),
-          sayAge(image, now),
-          String(image.sizeGiB),
-          action === 'remove' ? '🗑️ remove' : 'keep',
-          text(because),
-        ]),
-      ),
+      table([...IDENTITY_HEAD, 'Age', 'GiB', '', 'Why'], rows),
     ].join('\n\n'),
   );
 }
 
 function tell(plan: readonly Decision[], removed: readonly Decision[], wanted: Wanted) {
-  const { gib, perMonth } = sizeOf(
+  const freed = sizeOf(
     removed.map(({ image }) => image),
     Number(wanted.pricePerGib),
   );
@@ -133,7 +124,7 @@ function tell(plan: readonly Decision[], removed: readonly Decision[], wanted: W
     removed: removed.length,
     kept: plan.length - removed.length,
     plan: plan.map(({ image, region, action, because }) => ({ id: image.id, region, action, because })),
-    freedGib: gib,
-    freedPerMonth: perMonth,
+    freedGib: freed.gib,
+    freedPerMonth: freed.perMonth,
   };
 }

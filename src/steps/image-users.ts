@@ -1,6 +1,4 @@
 import { type PointerNames, pointerNames, whoUses } from '../domain/references.ts';
-import { type Candidate, type Decision, type Policy, planPrune } from '../domain/retention.ts';
-import { concurrently } from '../kit/concurrently.ts';
 import { count, list, optional, text } from '../kit/fields.ts';
 import type { Place, Reporter } from '../world.ts';
 
@@ -67,30 +65,5 @@ export async function findUsersOrStop(asked: Asked, place: Pick<Place, 'imageUse
   } catch (failure) {
     report.warn('Nothing was removed: what cannot be read counts as in use.');
     throw failure;
-  }
-}
-
-const ASKED_AT_ONCE = 8;
-
-/** The plan, with the launch permissions of every image in it that would go: another account may launch what nobody launches here. */
-export async function planKnowingShares(
-  candidates: readonly Candidate[],
-  policy: Policy,
-  now: number,
-  { removal }: Pick<Place, 'removal'>,
-): Promise<readonly Decision[]> {
-  const shares = new Map<string, readonly string[]>();
-  for (;;) {
-    const known = candidates.map(candidate => ({ ...candidate, users: [...candidate.users, ...(shares.get(candidate.image.id) ?? [])] }));
-    const plan = planPrune(known, policy, now);
-    const unasked = plan.filter(({ action, image }) => action === 'remove' && !shares.has(image.id));
-    if (unasked.length === 0) return plan;
-    await concurrently(unasked, ASKED_AT_ONCE, async ({ image }) => {
-      const sharedWith = await removal.sharedWith(image.id);
-      shares.set(
-        image.id,
-        sharedWith.map(who => `${who}, which it is shared with and which cannot be looked into`),
-      );
-    });
   }
 }

@@ -1,4 +1,5 @@
-import { type Decision, guard, type Policy } from '../domain/retention.ts';
+import type { Decision } from '../domain/retention.ts';
+import { guard, type Policy } from '../domain/retention-rules.ts';
 import { concurrently, inBatches } from '../kit/concurrently.ts';
 import { AccessError, CancelledError, Expected, RejectedError } from '../kit/errors.ts';
 import { waitFor } from '../kit/wait.ts';

@@ -1,4 +1,10 @@
-import { DeregisterImageCommand, DescribeImageAttributeCommand, type EC2Client } from '@aws-sdk/client-ec2';
+import {
+  DeregisterImageCommand,
+  DescribeImageAttributeCommand,
+  DisableImageDeprecationCommand,
+  type EC2Client,
+  EnableImageDeprecationCommand,
+} from '@aws-sdk/client-ec2';
 import type { Removal, Removed, SnapshotResult } from '../../world.ts';
 import { asExpected, isCode } from './errors.ts';
 
@@ -30,6 +36,16 @@ export const ec2Removal = (ec2: EC2Client): Removal => ({
       ({ UserId, Group, OrganizationArn, OrganizationalUnitArn }) =>
         UserId ?? OrganizationArn ?? OrganizationalUnitArn ?? Group ?? 'somebody',
     );
+  },
+
+  async deprecate(imageId, at) {
+    const doing = `deprecate ${imageId} (ec2:EnableImageDeprecation)`;
+    await ec2.send(new EnableImageDeprecationCommand({ ImageId: imageId, DeprecateAt: at })).catch(asExpected(doing));
+  },
+
+  async undeprecate(imageId) {
+    const doing = `take back the deprecation of ${imageId} (ec2:DisableImageDeprecation)`;
+    await ec2.send(new DisableImageDeprecationCommand({ ImageId: imageId })).catch(asExpected(doing));
   },
 });
 

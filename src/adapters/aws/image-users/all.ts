@@ -6,6 +6,7 @@ import type { ImageUsers } from '../../../world.ts';
 import { instanceFacts } from './instances.ts';
 import { configurationLaunchers, groupLaunchers, refreshLaunchers } from './launchers.ts';
 import { parameterFacts, resolveAliases } from './parameters.ts';
+import { references } from './references.ts';
 import { currentVersions, numberedVersionReader } from './template-versions.ts';
 
 interface Clients {
@@ -18,6 +19,7 @@ interface Clients {
 export function awsImageUsers({ ec2, ssm, autoScaling }: Clients): ImageUsers {
   const numbered = numberedVersionReader(ec2);
   return {
+    references: imageIds => references(ec2, imageIds),
     async read(scope): Promise<UserFacts> {
       const [groups, configurations, instances, parameters] = await Promise.all([
         groupLaunchers(autoScaling),
