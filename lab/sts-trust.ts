@@ -30,7 +30,8 @@ export const trustOf = (core: Core, roleArn: string): Trust => roles(core).get(r
 /** Claims of a token. Its signature is not checked: the lab knows no provider's keys. */
 export function readToken(token: string): Claims {
   const claims = parse(token.split('.')[1] ?? '');
-  if (typeof claims.iss !== 'string' || typeof claims.sub !== 'string') throw refused('InvalidIdentityToken', 'The ID Token provided is not a valid JWT.');
+  if (typeof claims.iss !== 'string' || typeof claims.sub !== 'string')
+    throw refused('InvalidIdentityToken', 'The ID Token provided is not a valid JWT.');
   // Tokens come from outside, where time runs at its own pace: the real clock decides, not the lab's.
   if (typeof claims.exp === 'number' && claims.exp * 1000 < Date.now()) throw refused('ExpiredTokenException', 'Token expired');
   return { iss: claims.iss, sub: claims.sub, aud: String(Array.isArray(claims.aud) ? claims.aud[0] : (claims.aud ?? '')) };
@@ -51,7 +52,12 @@ export function trusts(trust: Trust, claims: Claims): boolean {
 
 // StringLike, as trust policies for GitHub use it: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html
 const like = (pattern: string, text: string): boolean =>
-  new RegExp(`^${pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.')}$`).test(text);
+  new RegExp(
+    `^${pattern
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replaceAll('*', '.*')
+      .replaceAll('?', '.')}$`,
+  ).test(text);
 
 const refused = (code: string, message: string) => new AwsError(code, message);
 

@@ -72,11 +72,16 @@ function roleOf(arn = ''): { arn: string; account: string; name: string } {
 
 function sessionName(name = ''): string {
   if (/^[\w+=,.@-]{2,64}$/.test(name)) return name;
-  throw invalid(`Value '${name}' at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]*`);
+  throw invalid(
+    `Value '${name}' at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]*`,
+  );
 }
 
 function checkDuration(seconds: number, { maxSessionSeconds = 3600 }: Trust): void {
-  if (seconds < 900) throw invalid(`Value '${seconds}' at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to 900`);
+  if (seconds < 900)
+    throw invalid(
+      `Value '${seconds}' at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to 900`,
+    );
   if (seconds > maxSessionSeconds) throw invalid('The requested DurationSeconds exceeds the MaxSessionDuration set for this role.');
 }
 

@@ -12,7 +12,13 @@ const kept = slice(() => new Map<string, Kept>());
  * The same token and the same request: the same result, made once. The same token and another request: refused. Tokens are per Region and action.
  * https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html
  */
-export async function once<T>(place: Place, action: string, token: string | undefined, request: object, make: () => T | Promise<T>): Promise<T> {
+export async function once<T>(
+  place: Place,
+  action: string,
+  token: string | undefined,
+  request: object,
+  make: () => T | Promise<T>,
+): Promise<T> {
   if (token === undefined || token === '') return make();
   const key = `${action} ${token}`;
   const asked = JSON.stringify(request);

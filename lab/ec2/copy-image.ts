@@ -24,7 +24,12 @@ function copy(place: Place, input: CopyImageCommandInput): string {
   const copied = source.devices.map(device => copySnapshot(place, { source, id }, device, input));
   const snapshots = copied.map(({ snapshot }) => snapshot).filter(snapshot => snapshot !== undefined);
   const image = addImage(place, {
-    ...{ id, name, description: input.Description ?? `[Copied ${source.id} from ${from.region}] ${source.name}`, architecture: source.architecture },
+    ...{
+      id,
+      name,
+      description: input.Description ?? `[Copied ${source.id} from ${from.region}] ${source.name}`,
+      architecture: source.architecture,
+    },
     ...{ rootDevice: source.rootDevice, imdsV2: source.imdsV2 },
     devices: copied.map(({ device }) => device),
     source: { imageId: source.id, region: from.region, instanceId: '' },
@@ -35,7 +40,8 @@ function copy(place: Place, input: CopyImageCommandInput): string {
 }
 
 /** Those of the caller only: what the owner of a shared image has put on it is not copied. */
-const userTags = (from: Place, id: string) => Object.fromEntries(Object.entries(tagsOf(from, id)).filter(([key]) => !key.startsWith('aws:')));
+const userTags = (from: Place, id: string) =>
+  Object.fromEntries(Object.entries(tagsOf(from, id)).filter(([key]) => !key.startsWith('aws:')));
 
 function sourceOf(from: Place, id: string): LabImage {
   checkId('image', id);

@@ -57,7 +57,11 @@ interface Taken {
 }
 
 /** One per attached volume, as the request wants them. Volumes that the request adds are empty. */
-function takeSnapshots(instance: LabInstance, input: CreateImageCommandInput, image: { id: string; disk: () => Promise<Disk> }): readonly Taken[] {
+function takeSnapshots(
+  instance: LabInstance,
+  input: CreateImageCommandInput,
+  image: { id: string; disk: () => Promise<Disk> },
+): readonly Taken[] {
   const wanted = new Map((input.BlockDeviceMappings ?? []).map(mapping => [mapping.DeviceName ?? '', mapping]));
   const tags = tagsFor(input.TagSpecifications, 'snapshot');
   return volumesOf(instance)
@@ -92,10 +96,15 @@ export const registerImage: Operation<RegisterImageCommandInput, RegisterImageCo
   }
   const devices = BlockDeviceMappings.map(({ DeviceName = '', Ebs = {} }): ImageDevice => {
     const snapshot = Ebs.SnapshotId === undefined ? undefined : snapshotEver(place, Ebs.SnapshotId);
-    if (Ebs.SnapshotId !== undefined && (snapshot === undefined || !mayRead(snapshot, place.account))) throw notFound('snapshot', Ebs.SnapshotId);
+    if (Ebs.SnapshotId !== undefined && (snapshot === undefined || !mayRead(snapshot, place.account)))
+      throw notFound('snapshot', Ebs.SnapshotId);
     return {
       ...{ device: DeviceName, snapshotId: snapshot?.id, sizeGiB: Ebs.VolumeSize ?? snapshot?.sizeGiB ?? 8 },
-      ...{ volumeType: Ebs.VolumeType ?? 'gp3', deleteOnTermination: Ebs.DeleteOnTermination ?? true, encrypted: snapshot?.encrypted ?? false },
+      ...{
+        volumeType: Ebs.VolumeType ?? 'gp3',
+        deleteOnTermination: Ebs.DeleteOnTermination ?? true,
+        encrypted: snapshot?.encrypted ?? false,
+      },
     };
   });
   const image: LabImage = addImage(place, {

@@ -1,4 +1,9 @@
-import type { DeleteSnapshotReturnCode, DeregisterImageCommandInput, DeregisterImageCommandOutput, SnapshotReturnCodes } from '@aws-sdk/client-ec2';
+import type {
+  DeleteSnapshotReturnCode,
+  DeregisterImageCommandInput,
+  DeregisterImageCommandOutput,
+  SnapshotReturnCodes,
+} from '@aws-sdk/client-ec2';
 import { AwsError, type Operation } from '../operation.ts';
 import type { Place } from '../place.ts';
 import { ownImage } from './image-choice.ts';

@@ -48,7 +48,8 @@ function byId(place: Place, ids: readonly string[]): readonly LabImage[] {
   });
 }
 
-const isRun = (place: Place, id: string) => [...instances(place).values()].some(({ imageId, state }) => imageId === id && state !== 'terminated');
+const isRun = (place: Place, id: string) =>
+  [...instances(place).values()].some(({ imageId, state }) => imageId === id && state !== 'terminated');
 
 /** The owner sees deprecated images always, disabled ones only on demand. */
 function isShown(image: LabImage, { account, core }: Place, { IncludeDeprecated, IncludeDisabled }: DescribeImagesCommandInput): boolean {

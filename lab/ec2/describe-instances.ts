@@ -72,7 +72,10 @@ const FIELDS: Fields<LabInstance> = {
 };
 
 /** Only running ones, unless asked for all. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceStatus.html */
-export const describeInstanceStatus: Operation<DescribeInstanceStatusCommandInput, DescribeInstanceStatusCommandOutput> = (input, { place }) => {
+export const describeInstanceStatus: Operation<DescribeInstanceStatusCommandInput, DescribeInstanceStatusCommandOutput> = (
+  input,
+  { place },
+) => {
   checkPageSize(input, 5, 1000);
   refuseIdsWithPages(input.InstanceIds, input, 'instancesSet');
   const seen = named(place, input.InstanceIds).filter(({ state }) => input.IncludeAllInstances === true || state === 'running');
@@ -89,7 +92,12 @@ const STATUS_FIELDS: Fields<LabInstance> = {
   'system-status.status': ({ state }) => (state === 'running' ? 'ok' : 'not-applicable'),
 };
 
-export function checks({ state, impaired, changedAt, place: { core } }: LabInstance): 'ok' | 'initializing' | 'impaired' | 'not-applicable' {
+export function checks({
+  state,
+  impaired,
+  changedAt,
+  place: { core },
+}: LabInstance): 'ok' | 'initializing' | 'impaired' | 'not-applicable' {
   if (state !== 'running') return 'not-applicable';
   if (core.clock.now() < changedAt.getTime() + core.timings.statusChecks * 1000) return 'initializing';
   return impaired ? 'impaired' : 'ok';
@@ -114,7 +122,10 @@ function status(instance: LabInstance): InstanceStatus {
 const CONSOLE_BYTES = 64 * 1024;
 
 /** The last 64 KiB. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetConsoleOutput.html */
-export const getConsoleOutput: Operation<GetConsoleOutputCommandInput, GetConsoleOutputCommandOutput> = ({ InstanceId = '' }, { place }) => {
+export const getConsoleOutput: Operation<GetConsoleOutputCommandInput, GetConsoleOutputCommandOutput> = (
+  { InstanceId = '' },
+  { place },
+) => {
   const [instance] = findInstances(place, [InstanceId]);
   const bytes = instance === undefined ? Buffer.alloc(0) : Buffer.from(consoleOf(instance));
   const Output = bytes.length === 0 ? undefined : bytes.subarray(-CONSOLE_BYTES).toString('base64');

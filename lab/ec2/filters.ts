@@ -8,7 +8,12 @@ type Tags = Readonly<Record<string, string>>;
 export type Fields<T> = Readonly<Record<string, (item: T) => Value | readonly Value[]>>;
 
 /** All filters must match, each with any of its values; `*` and `?` are wildcards. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html */
-export function select<T>(items: readonly T[], filters: readonly Filter[] | undefined, fields: Fields<T>, tags: (item: T) => Tags): readonly T[] {
+export function select<T>(
+  items: readonly T[],
+  filters: readonly Filter[] | undefined,
+  fields: Fields<T>,
+  tags: (item: T) => Tags,
+): readonly T[] {
   const tests = (filters ?? []).map(({ Name = '', Values = [] }) => {
     const read = reader(Name, fields, tags);
     const patterns = Values.map(like);
@@ -32,7 +37,7 @@ function like(pattern: string): RegExp {
     if (found === '?') return '[^]';
     return found.length === 2 ? found : `\\${found}`;
   });
-  return new RegExp(`^${source}$`, 'u');
+  return new RegExp(`^${source}$`);
 }
 
 export const tagList = (tags: Tags): Tag[] => Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
@@ -44,4 +49,5 @@ export const tagRecord = (tags: readonly Tag[] | undefined): Record<string, stri
 export const tagsFor = (
   specifications: readonly { ResourceType?: string | undefined; Tags?: Tag[] | undefined }[] | undefined,
   kind: string,
-): Record<string, string> => tagRecord((specifications ?? []).filter(({ ResourceType }) => ResourceType === kind).flatMap(({ Tags = [] }) => Tags));
+): Record<string, string> =>
+  tagRecord((specifications ?? []).filter(({ ResourceType }) => ResourceType === kind).flatMap(({ Tags = [] }) => Tags));

@@ -28,7 +28,8 @@ export const enableImageDeprecation: Operation<EnableImageDeprecationCommandInpu
   // The caller's clock may be far behind the lab's; only what is past for everybody is past.
   if (DeprecateAt.getTime() < Date.now()) throw badTime('cannot be in the past');
   const years = isPublic(image) ? 2 : 10;
-  if (DeprecateAt.getTime() > place.core.clock.now() + years * 365.25 * DAY_MS) throw badTime(`cannot be more than ${years} years in the future`);
+  if (DeprecateAt.getTime() > place.core.clock.now() + years * 365.25 * DAY_MS)
+    throw badTime(`cannot be more than ${years} years in the future`);
   image.deprecateAt = new Date(Math.round(DeprecateAt.getTime() / 60_000) * 60_000);
   return { Return: true };
 };
@@ -46,7 +47,8 @@ export const disableImageDeprecation: Operation<DisableImageDeprecationCommandIn
 /** Takes all launch permissions away; enabling does not bring them back. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/disable-an-ami.html */
 export const disableImage: Operation<DisableImageCommandInput, DisableImageCommandOutput> = ({ ImageId }, { place }) => {
   const image = ownImage(place, ImageId);
-  if (image.state !== 'available' && image.state !== 'disabled') throw unavailable(`The image ID '${image.id}' is in state '${image.state}'`);
+  if (image.state !== 'available' && image.state !== 'disabled')
+    throw unavailable(`The image ID '${image.id}' is in state '${image.state}'`);
   image.state = 'disabled';
   image.launchers.clear();
   return { Return: true };
@@ -54,7 +56,8 @@ export const disableImage: Operation<DisableImageCommandInput, DisableImageComma
 
 export const enableImage: Operation<EnableImageCommandInput, EnableImageCommandOutput> = ({ ImageId }, { place }) => {
   const image = ownImage(place, ImageId);
-  if (image.state !== 'available' && image.state !== 'disabled') throw unavailable(`The image ID '${image.id}' is in state '${image.state}'`);
+  if (image.state !== 'available' && image.state !== 'disabled')
+    throw unavailable(`The image ID '${image.id}' is in state '${image.state}'`);
   image.state = 'available';
   return { Return: true };
 };

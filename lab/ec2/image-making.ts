@@ -34,7 +34,12 @@ export function addImage(place: Place, plan: Plan): LabImage {
  * Available when its content is there and its time has come; failed where a test wants it, or where the content cannot be had. The call that
  * asked for it succeeded long ago.
  */
-export async function finish(image: LabImage, snapshots: readonly LabSnapshot[], seconds: number, content: Promise<unknown>): Promise<void> {
+export async function finish(
+  image: LabImage,
+  snapshots: readonly LabSnapshot[],
+  seconds: number,
+  content: Promise<unknown>,
+): Promise<void> {
   const { imageFails } = mishaps(image.place);
   const misfortune = imageFails.get(image.name) ?? imageFails.get('*');
   try {

@@ -26,7 +26,8 @@ const FINDERS: Readonly<Partial<Record<ImageReferenceResourceType, Finder>>> = {
       .map(({ id }) => `arn:aws:ec2:${place.region}:${place.account}:instance/${id}`),
   'ec2:LaunchTemplate': (place, imageId, options) => {
     const depth = Number(options.get('version-depth')?.[0] ?? 10);
-    const names = (versions: readonly { data: { ImageId?: string | undefined } }[]) => versions.some(({ data }) => data.ImageId === imageId);
+    const names = (versions: readonly { data: { ImageId?: string | undefined } }[]) =>
+      versions.some(({ data }) => data.ImageId === imageId);
     return [...templates(place).values()]
       .filter(({ versions }) => names([...versions.values()].sort((a, b) => b.number - a.number).slice(0, depth)))
       .map(({ id }) => `arn:aws:ec2:${place.region}:${place.account}:launch-template/${id}`);
@@ -37,7 +38,9 @@ const FINDERS: Readonly<Partial<Record<ImageReferenceResourceType, Finder>>> = {
       .map(({ arn }) => arn),
 };
 
-const EVERYTHING: readonly ResourceTypeRequest[] = (Object.keys(FINDERS) as ImageReferenceResourceType[]).map(ResourceType => ({ ResourceType }));
+const EVERYTHING: readonly ResourceTypeRequest[] = (Object.keys(FINDERS) as ImageReferenceResourceType[]).map(ResourceType => ({
+  ResourceType,
+}));
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImageReferences.html */
 export const describeImageReferences: Operation<DescribeImageReferencesCommandInput, DescribeImageReferencesCommandOutput> = (
@@ -46,20 +49,28 @@ export const describeImageReferences: Operation<DescribeImageReferencesCommandIn
 ) => {
   checkPageSize(input, 5, 1000);
   const { ImageIds = [], IncludeAllResourceTypes = false, ResourceTypes = [] } = input;
-  if (ImageIds.length < 1 || ImageIds.length > 10) throw new AwsError('InvalidParameterValue', 'The number of image IDs must be between 1 and 10.');
+  if (ImageIds.length < 1 || ImageIds.length > 10)
+    throw new AwsError('InvalidParameterValue', 'The number of image IDs must be between 1 and 10.');
   if (!IncludeAllResourceTypes && ResourceTypes.length === 0) {
     throw new AwsError('MissingParameter', 'Either IncludeAllResourceTypes or ResourceTypes must be specified.');
   }
   for (const id of ImageIds) checkId('image', id);
   // What is said of a type overrides its defaults.
   const said = ResourceTypes.map(({ ResourceType }) => ResourceType);
-  const wanted = [...ResourceTypes, ...(IncludeAllResourceTypes ? EVERYTHING.filter(({ ResourceType }) => !said.includes(ResourceType)) : [])];
+  const wanted = [
+    ...ResourceTypes,
+    ...(IncludeAllResourceTypes ? EVERYTHING.filter(({ ResourceType }) => !said.includes(ResourceType)) : []),
+  ];
   const found = ImageIds.flatMap(id => wanted.flatMap(request => references(place, id, request)));
   const { page, NextToken } = pageOf(place, found, ({ ImageId, Arn }) => `${ImageId} ${Arn}`, input);
   return { ImageReferences: [...page], NextToken };
 };
 
-export function references(place: Place, ImageId: string, { ResourceType, ResourceTypeOptions = [] }: ResourceTypeRequest): readonly ImageReference[] {
+export function references(
+  place: Place,
+  ImageId: string,
+  { ResourceType, ResourceTypeOptions = [] }: ResourceTypeRequest,
+): readonly ImageReference[] {
   if (ResourceType === undefined) return [];
   const options = new Map(ResourceTypeOptions.map(({ OptionName = '', OptionValues = [] }) => [OptionName as string, OptionValues]));
   return (FINDERS[ResourceType]?.(place, ImageId, options) ?? []).map(Arn => ({ ImageId, ResourceType, Arn }));

@@ -53,7 +53,13 @@ export const mappings = ({ devices, place }: LabImage): BlockDeviceMapping[] =>
   devices.map(({ device, snapshotId, sizeGiB, volumeType, deleteOnTermination, encrypted }) => ({
     DeviceName: device,
     Ebs: {
-      ...{ SnapshotId: snapshotId, VolumeSize: sizeGiB, VolumeType: volumeType, DeleteOnTermination: deleteOnTermination, Encrypted: encrypted },
+      ...{
+        SnapshotId: snapshotId,
+        VolumeSize: sizeGiB,
+        VolumeType: volumeType,
+        DeleteOnTermination: deleteOnTermination,
+        Encrypted: encrypted,
+      },
       ...(snapshotId === undefined ? {} : kms(place, snapshotId)),
     },
   }));

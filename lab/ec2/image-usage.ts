@@ -70,10 +70,15 @@ function count(place: Place, { imageId, types, accounts }: Report): Report['entr
   );
 }
 
-function wanted(place: Place, { ReportIds, ImageIds }: { ReportIds?: string[] | undefined; ImageIds?: string[] | undefined }): readonly Report[] {
+function wanted(
+  place: Place,
+  { ReportIds, ImageIds }: { ReportIds?: string[] | undefined; ImageIds?: string[] | undefined },
+): readonly Report[] {
   const unknown = ReportIds?.find(id => !reports(place).has(id));
   if (unknown !== undefined) throw new AwsError('InvalidImageUsageReportId.NotFound', `The report '${unknown}' does not exist`);
-  return [...reports(place).values()].filter(({ id, imageId }) => (ReportIds?.includes(id) ?? true) && (ImageIds?.includes(imageId) ?? true));
+  return [...reports(place).values()].filter(
+    ({ id, imageId }) => (ReportIds?.includes(id) ?? true) && (ImageIds?.includes(imageId) ?? true),
+  );
 }
 
 export const describeImageUsageReports: Operation<DescribeImageUsageReportsCommandInput, DescribeImageUsageReportsCommandOutput> = (

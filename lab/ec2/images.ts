@@ -53,4 +53,3 @@ export const rootSnapshot = (image: LabImage): LabSnapshot | undefined => {
   const id = image.devices.find(({ device }) => device === image.rootDevice)?.snapshotId;
   return id === undefined ? undefined : snapshotEver(image.place, id);
 };
-

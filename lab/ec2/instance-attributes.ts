@@ -50,7 +50,8 @@ export const modifyInstanceAttribute: Operation<ModifyInstanceAttributeCommandIn
     if (DisableApiTermination?.Value !== undefined) instance.terminationProtected = DisableApiTermination.Value;
     const behavior = InstanceInitiatedShutdownBehavior?.Value;
     if (behavior === 'stop' || behavior === 'terminate') instance.shutdownBehavior = behavior;
-    else if (behavior !== undefined) throw new AwsError('InvalidParameterValue', `Invalid value '${behavior}' for instanceInitiatedShutdownBehavior`);
+    else if (behavior !== undefined)
+      throw new AwsError('InvalidParameterValue', `Invalid value '${behavior}' for instanceInitiatedShutdownBehavior`);
     if (Groups !== undefined) instance.groupIds = groupsFor(place, Groups, []).map(({ id }) => id);
     for (const { DeviceName, Ebs } of wanted.BlockDeviceMappings ?? []) {
       const volume = volumesOf(instance).find(({ attached }) => attached?.device === DeviceName);

@@ -20,7 +20,15 @@ export interface LabType {
   readonly hypervisor: 'nitro' | 'xen';
 }
 
-const SIZES = { nano: [2, 512], micro: [2, 1024], small: [2, 2048], medium: [2, 4096], large: [2, 8192], xlarge: [4, 16384], '2xlarge': [8, 32768] } as const;
+const SIZES = {
+  nano: [2, 512],
+  micro: [2, 1024],
+  small: [2, 2048],
+  medium: [2, 4096],
+  large: [2, 8192],
+  xlarge: [4, 16384],
+  '2xlarge': [8, 32768],
+} as const;
 
 type Size = keyof typeof SIZES;
 
@@ -69,7 +77,10 @@ const describe = ({ name, architecture, cpus, memoryMiB, hypervisor }: LabType):
   SupportedBootModes: architecture === 'arm64' ? ['uefi'] : ['legacy-bios', 'uefi'],
 });
 
-export const describeInstanceTypes: Operation<DescribeInstanceTypesCommandInput, DescribeInstanceTypesCommandOutput> = (input, { place }) => {
+export const describeInstanceTypes: Operation<DescribeInstanceTypesCommandInput, DescribeInstanceTypesCommandOutput> = (
+  input,
+  { place },
+) => {
   checkPageSize(input, 5, 100);
   refuseIdsWithPages(input.InstanceTypes, input, 'instanceTypesSet');
   const unknown = (input.InstanceTypes ?? []).filter(name => !TYPES.some(type => type.name === name));
@@ -93,13 +104,15 @@ const FIELDS = {
 };
 
 /** Every type is offered everywhere: what is missing is missing capacity, not an offering. */
-export const describeInstanceTypeOfferings: Operation<DescribeInstanceTypeOfferingsCommandInput, DescribeInstanceTypeOfferingsCommandOutput> = (
-  input,
-  { place },
-) => {
+export const describeInstanceTypeOfferings: Operation<
+  DescribeInstanceTypeOfferingsCommandInput,
+  DescribeInstanceTypeOfferingsCommandOutput
+> = (input, { place }) => {
   checkPageSize(input, 5, 1000);
   const LocationType = input.LocationType ?? 'region';
-  const offerings = TYPES.flatMap(({ name }) => locations(place, LocationType).map(Location => ({ InstanceType: name, LocationType, Location })));
+  const offerings = TYPES.flatMap(({ name }) =>
+    locations(place, LocationType).map(Location => ({ InstanceType: name, LocationType, Location })),
+  );
   const fields = { 'instance-type': (offer: Offer) => offer.InstanceType, location: (offer: Offer) => offer.Location };
   const found = select(offerings, input.Filters, fields, () => ({}));
   const { page, NextToken } = pageOf(place, found, offer => `${offer.InstanceType} ${offer.Location}`, input);

@@ -81,7 +81,9 @@ export const describeKeyPairs: Operation<DescribeKeyPairsCommandInput, DescribeK
   if (missing !== undefined) throw new AwsError('InvalidKeyPair.NotFound', `The key pair '${missing}' does not exist`);
   const unknown = input.KeyPairIds?.find(id => !all.some(pair => pair.id === id));
   if (unknown !== undefined) throw new AwsError('InvalidKeyPair.NotFound', `The key pair ID '${unknown}' does not exist`);
-  const named = all.filter(pair => (input.KeyNames ?? [pair.name]).includes(pair.name) && (input.KeyPairIds ?? [pair.id]).includes(pair.id));
+  const named = all.filter(
+    pair => (input.KeyNames ?? [pair.name]).includes(pair.name) && (input.KeyPairIds ?? [pair.id]).includes(pair.id),
+  );
   const found = select(named, input.Filters, FIELDS, ({ id }) => tagsOf(place, id));
   return {
     KeyPairs: found.map(pair => ({

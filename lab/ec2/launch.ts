@@ -75,7 +75,11 @@ function freeSubnet(place: Place, type: LabType, request: LaunchRequest): LabSub
   if (found !== undefined && free(found)) return found;
   const other = wanted.find(free);
   if (other !== undefined) return other;
-  throw noCapacity(type, wanted.map(subnet => subnet.zone), all.filter(free).map(subnet => subnet.zone));
+  throw noCapacity(
+    type,
+    wanted.map(subnet => subnet.zone),
+    all.filter(free).map(subnet => subnet.zone),
+  );
 }
 
 /** A 500: SDKs retry it on their own. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html#api-error-codes-table-server */

@@ -1,6 +1,6 @@
+import { stableId } from '../ids.ts';
 import { AwsError } from '../operation.ts';
 import { type Place, slice } from '../place.ts';
-import { stableId } from '../ids.ts';
 import type { LabGroup } from './state.ts';
 
 /** The default VPC that every account has in every region. https://docs.aws.amazon.com/vpc/latest/userguide/default-vpc-components.html */

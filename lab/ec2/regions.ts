@@ -50,7 +50,12 @@ export const describeAvailabilityZones: Operation<DescribeAvailabilityZonesComma
 ) => {
   const zones = zonesOf(region).map((ZoneName, index) => ({
     ...{ ZoneName, ZoneId: `${region}-az${index + 1}`, RegionName: region, State: 'available' as const },
-    ...{ ZoneType: 'availability-zone', OptInStatus: 'opt-in-not-required' as const, GroupName: `${region}-zg-1`, NetworkBorderGroup: region },
+    ...{
+      ZoneType: 'availability-zone',
+      OptInStatus: 'opt-in-not-required' as const,
+      GroupName: `${region}-zg-1`,
+      NetworkBorderGroup: region,
+    },
   }));
   const fields = {
     'zone-name': (zone: { ZoneName: string }) => zone.ZoneName,

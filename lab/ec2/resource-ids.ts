@@ -17,7 +17,8 @@ export function checkId(family: Family, id: string): void {
   throw new AwsError(`${malformed}.Malformed`, `Invalid id: "${id}" (expecting "${prefix}-...")`);
 }
 
-export const notFound = (family: Family, id: string): AwsError => new AwsError(`${FAMILIES[family].code}.NotFound`, FAMILIES[family].missing(id));
+export const notFound = (family: Family, id: string): AwsError =>
+  new AwsError(`${FAMILIES[family].code}.NotFound`, FAMILIES[family].missing(id));
 
 /** Every ID or none: one that is missing refuses the whole request. */
 export function pick<T>(family: Family, ids: readonly string[], find: (id: string) => T | undefined): readonly T[] {

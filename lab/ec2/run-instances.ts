@@ -23,7 +23,10 @@ export const runInstances: Operation<RunInstancesCommandInput, RunInstancesComma
 
 function checkCounts(least = 1, most = 1): void {
   if (least >= 1 && most >= least) return;
-  throw new AwsError('InvalidParameterValue', `Value (${least}) for parameter minCount is invalid. It must be between 1 and maxCount (${most}).`);
+  throw new AwsError(
+    'InvalidParameterValue',
+    `Value (${least}) for parameter minCount is invalid. It must be between 1 and maxCount (${most}).`,
+  );
 }
 
 type Wanted = Omit<RunInstancesCommandInput, 'MinCount' | 'MaxCount'>;

@@ -25,7 +25,8 @@ export const createSecurityGroup: Operation<CreateSecurityGroupCommandInput, Cre
   if (input.VpcId !== undefined && input.VpcId !== vpcId) {
     throw new AwsError('InvalidVpcID.NotFound', `The vpc ID '${input.VpcId}' does not exist`);
   }
-  if (name.startsWith('sg-')) throw new AwsError('InvalidParameterValue', `Invalid value '${name}' for groupName. Cannot begin with 'sg-'.`);
+  if (name.startsWith('sg-'))
+    throw new AwsError('InvalidParameterValue', `Invalid value '${name}' for groupName. Cannot begin with 'sg-'.`);
   if ([...groups.values()].some(group => group.name === name)) {
     throw new AwsError('InvalidGroup.Duplicate', `The security group '${name}' already exists for VPC '${vpcId}'`);
   }
@@ -50,7 +51,9 @@ export const authorizeSecurityGroupIngress: Operation<
   const group = theGroup(place, input);
   const rules = rulesOf(input);
   for (const rule of rules) {
-    const same = group.ingress.find(known => ['protocol', 'fromPort', 'toPort', 'source'].every(key => known[key as 'source'] === rule[key as 'source']));
+    const same = group.ingress.find(known =>
+      ['protocol', 'fromPort', 'toPort', 'source'].every(key => known[key as 'source'] === rule[key as 'source']),
+    );
     if (same !== undefined) {
       const words = `peer: ${rule.source}, ${rule.protocol.toUpperCase()}, from port: ${rule.fromPort}, to port: ${rule.toPort}, ALLOW`;
       throw new AwsError('InvalidPermission.Duplicate', `the specified rule "${words}" already exists`);
@@ -74,7 +77,9 @@ export const describeSecurityGroups: Operation<DescribeSecurityGroupsCommandInpu
     ...{ GroupId: group.id, GroupName: group.name, Description: group.description, VpcId: group.vpcId, OwnerId: place.account },
     SecurityGroupArn: arnOf(place, group.id),
     IpPermissions: permissionsOf(place, group.ingress),
-    IpPermissionsEgress: [{ IpProtocol: '-1', IpRanges: [{ CidrIp: '0.0.0.0/0' }], Ipv6Ranges: [], PrefixListIds: [], UserIdGroupPairs: [] }],
+    IpPermissionsEgress: [
+      { IpProtocol: '-1', IpRanges: [{ CidrIp: '0.0.0.0/0' }], Ipv6Ranges: [], PrefixListIds: [], UserIdGroupPairs: [] },
+    ],
     Tags: tagList(tagsOf(place, group.id)),
   }));
   return { SecurityGroups, NextToken };

@@ -16,7 +16,11 @@ export function rulesOf(input: AuthorizeSecurityGroupIngressRequest): readonly R
   });
 }
 
-function sources({ IpRanges = [], Ipv6Ranges = [], UserIdGroupPairs = [] }: IpPermission): readonly (readonly [string, string | undefined])[] {
+function sources({
+  IpRanges = [],
+  Ipv6Ranges = [],
+  UserIdGroupPairs = [],
+}: IpPermission): readonly (readonly [string, string | undefined])[] {
   const cidrs = IpRanges.map(range => [range.CidrIp ?? '', range.Description] as const);
   const bad = cidrs.find(([cidr]) => !/^(\d{1,3}\.){3}\d{1,3}\/\d{1,2}$/.test(cidr));
   if (bad !== undefined) throw new AwsError('InvalidParameterValue', `CIDR block ${bad[0]} is malformed`);
@@ -44,8 +48,12 @@ export const permissionsOf = ({ account }: Place, rules: readonly Rule[]): IpPer
   [...Map.groupBy(rules, ({ protocol, fromPort, toPort }) => `${protocol} ${fromPort} ${toPort}`).values()].map(same => ({
     IpProtocol: same[0]?.protocol,
     ...(same[0]?.protocol === '-1' ? {} : { FromPort: same[0]?.fromPort, ToPort: same[0]?.toPort }),
-    IpRanges: same.filter(({ source }) => !isGroup(source) && !isV6(source)).map(rule => ({ CidrIp: rule.source, Description: rule.description })),
+    IpRanges: same
+      .filter(({ source }) => !isGroup(source) && !isV6(source))
+      .map(rule => ({ CidrIp: rule.source, Description: rule.description })),
     Ipv6Ranges: same.filter(({ source }) => isV6(source)).map(rule => ({ CidrIpv6: rule.source, Description: rule.description })),
-    UserIdGroupPairs: same.filter(({ source }) => isGroup(source)).map(rule => ({ GroupId: rule.source, UserId: account, Description: rule.description })),
+    UserIdGroupPairs: same
+      .filter(({ source }) => isGroup(source))
+      .map(rule => ({ GroupId: rule.source, UserId: account, Description: rule.description })),
     PrefixListIds: [],
   }));

@@ -5,7 +5,10 @@ import { images, neighbours, snapshotEver, snapshots } from './images.ts';
 import { dropTags, type LabImage, type LabSnapshot } from './state.ts';
 
 /** A snapshot in the making: `pending` until somebody says otherwise. */
-export function addSnapshot(place: Place, made: Omit<LabSnapshot, 'place' | 'startedAt' | 'state' | 'stateMessage' | 'readers'>): LabSnapshot {
+export function addSnapshot(
+  place: Place,
+  made: Omit<LabSnapshot, 'place' | 'startedAt' | 'state' | 'stateMessage' | 'readers'>,
+): LabSnapshot {
   const snapshot: LabSnapshot = {
     ...made,
     ...{ place, startedAt: place.core.clock.date(), state: 'pending', stateMessage: '', readers: new Set<string>() },
@@ -30,7 +33,8 @@ export const mayRead = ({ place, readers }: LabSnapshot, account: string): boole
   place.account === account || readers.has('all') || readers.has(account);
 
 /** The key of AWS, `aws/ebs`: what it encrypts cannot be shared. https://docs.aws.amazon.com/ebs/latest/userguide/share-kms-key.html */
-export const defaultKey = ({ account, region }: Place): string => `arn:aws:kms:${region}:${account}:key/00000000-aaaa-4000-8000-0000000000eb`;
+export const defaultKey = ({ account, region }: Place): string =>
+  `arn:aws:kms:${region}:${account}:key/00000000-aaaa-4000-8000-0000000000eb`;
 
 export const keyFor = (place: Place, encrypted: boolean, wanted: string | undefined): string | undefined => {
   if (!encrypted) return undefined;

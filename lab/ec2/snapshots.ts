@@ -27,7 +27,8 @@ export const describeSnapshots: Operation<DescribeSnapshotsCommandInput, Describ
     const snapshot = snapshotEver(place, id);
     return snapshot !== undefined && mayRead(snapshot, place.account) ? snapshot : undefined;
   };
-  const named = input.SnapshotIds === undefined || input.SnapshotIds.length === 0 ? visible(place) : pick('snapshot', input.SnapshotIds, readable);
+  const named =
+    input.SnapshotIds === undefined || input.SnapshotIds.length === 0 ? visible(place) : pick('snapshot', input.SnapshotIds, readable);
   const wanted = named
     .filter(snapshot => ownedBy(snapshot, place, input.OwnerIds))
     .filter(({ readers }) => input.RestorableByUserIds?.some(who => readers.has(who === 'self' ? place.account : who)) ?? true);
@@ -95,7 +96,8 @@ export const modifySnapshotAttribute: Operation<ModifySnapshotAttributeCommandIn
   ];
   for (const snapshot of own(place, input.SnapshotId)) {
     if (whom('Add').length > 0) refuseSharingOfDefaultKey([snapshot.id], place);
-    if (whom('Add').includes('all') && snapshot.encrypted) throw new AwsError('OperationNotPermitted', 'Encrypted snapshots cannot be public.');
+    if (whom('Add').includes('all') && snapshot.encrypted)
+      throw new AwsError('OperationNotPermitted', 'Encrypted snapshots cannot be public.');
     for (const who of whom('Add')) snapshot.readers.add(who);
     for (const who of whom('Remove')) snapshot.readers.delete(who);
   }
@@ -106,7 +108,8 @@ export const describeSnapshotAttribute: Operation<DescribeSnapshotAttributeComma
   { SnapshotId, Attribute },
   { place },
 ) => {
-  if (Attribute !== 'createVolumePermission') throw new AwsError('InvalidParameterValue', `The lab does not know the attribute ${Attribute}.`);
+  if (Attribute !== 'createVolumePermission')
+    throw new AwsError('InvalidParameterValue', `The lab does not know the attribute ${Attribute}.`);
   const permissions = own(place, SnapshotId).flatMap(({ readers }) => [...readers]);
   return { SnapshotId, CreateVolumePermissions: permissions.map(who => (who === 'all' ? { Group: 'all' } : { UserId: who })) };
 };

@@ -15,7 +15,8 @@ export const describeVolumes: Operation<DescribeVolumesCommandInput, DescribeVol
   checkPageSize(input, 5, 1000);
   refuseIdsWithPages(input.VolumeIds, input, 'volumeSet');
   const all = volumes(place);
-  const named = input.VolumeIds === undefined || input.VolumeIds.length === 0 ? [...all.values()] : pick('volume', input.VolumeIds, id => all.get(id));
+  const named =
+    input.VolumeIds === undefined || input.VolumeIds.length === 0 ? [...all.values()] : pick('volume', input.VolumeIds, id => all.get(id));
   const found = select(named, input.Filters, FIELDS, ({ id }) => tagsOf(place, id));
   const { page, NextToken } = pageOf(place, found, ({ id }) => id, input);
   return { Volumes: page.map(shape), NextToken };

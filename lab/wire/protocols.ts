@@ -3,7 +3,7 @@ import type { Protocol } from '../services.ts';
 import { readJson, writeJson } from './json.ts';
 import { readQuery } from './query.ts';
 import type { Shapes } from './schemas.ts';
-import { element, escape, writeMembers } from './xml.ts';
+import { element, escaped, writeMembers } from './xml.ts';
 
 /** What was asked, before it is understood. */
 export interface Question {
@@ -71,7 +71,7 @@ const json: Speech = {
 
 export const SPEECHES: Readonly<Record<Protocol, Speech>> = { ec2, query, json };
 
-const codeAndMessage = (code: string, message: string): string => element('Code', escape(code)) + element('Message', escape(message));
+const codeAndMessage = (code: string, message: string): string => element('Code', escaped(code)) + element('Message', escaped(message));
 
 function parse(body: string): unknown {
   try {

@@ -29,7 +29,7 @@ const STS_VERSION = '2011-06-15';
 
 export function wishOf(request: IncomingMessage, body: string, defaultRegion: string): Wish {
   const [, accessKeyId, region, signedFor] = SCOPE.exec(header(request, 'authorization') ?? '') ?? [];
-  const parameters = request.method === 'GET' ? (request.url ?? '').split('?')[1] ?? '' : body;
+  const parameters = request.method === 'GET' ? ((request.url ?? '').split('?')[1] ?? '') : body;
   const target = header(request, 'x-amz-target')?.split('.');
   const query = new URLSearchParams(target === undefined ? parameters : '');
   // AssumeRoleWithWebIdentity is not signed; its API version names the service.

@@ -11,7 +11,7 @@ import { answerControl } from './control.ts';
 import { type Answer, type Question, SPEECHES } from './protocols.ts';
 import { refusal } from './refusals.ts';
 import { readBody, type Wish, wishOf } from './request.ts';
-import { shapesOf } from './schemas.ts';
+import { type Shapes, shapesOf } from './schemas.ts';
 
 export interface Desk {
   readonly core: Core;
@@ -64,8 +64,8 @@ function bug(cause: unknown): AwsError {
 async function perform(desk: Desk, wish: Wish, service: Service, question: Question) {
   const { core, calls, faults } = desk;
   const shapes = shapesOf(service.schemas, wish.operation);
-  const input = shapes === undefined ? {} : SPEECHES[service.protocol].input(shapes, question);
-  const { call, problem } = identify(core, wish, service, input);
+  const { input, misread } = understand(service, shapes, question);
+  const { call, problem = misread } = identify(core, wish, service, input);
   const { account, region } = call.place;
   const { serviceName, operation } = wish;
   const record = calls.open({
@@ -85,6 +85,16 @@ async function perform(desk: Desk, wish: Wish, service: Service, question: Quest
     return { shapes, output };
   } catch (cause) {
     calls.close(record, outcomeOf(cause));
+    throw cause;
+  }
+}
+
+/** What cannot be read is refused, but not before it stands in the log. */
+function understand(service: Service, shapes: Shapes | undefined, question: Question): { input: object; misread?: AwsError } {
+  try {
+    return { input: shapes === undefined ? {} : SPEECHES[service.protocol].input(shapes, question) };
+  } catch (cause) {
+    if (cause instanceof AwsError) return { input: {}, misread: cause };
     throw cause;
   }
 }
@@ -110,7 +120,10 @@ function identify(core: Core, wish: Wish, service: Service, input: object): { ca
 const NOBODY: Caller = { account: '000000000000', accessKeyId: '', arn: 'anonymous', userId: 'anonymous' };
 
 const notHere = (service: string, operation: string) =>
-  new AwsError('InvalidAction', `The action ${operation} is not valid for this web service. (The lab does not know ${service}:${operation}.)`);
+  new AwsError(
+    'InvalidAction',
+    `The action ${operation} is not valid for this web service. (The lab does not know ${service}:${operation}.)`,
+  );
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/CommonParameters.html */
 function refuseDryRun(service: Service, input: object): void {

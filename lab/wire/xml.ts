@@ -13,7 +13,7 @@ function write(schema: NormalizedSchema, tag: string, value: unknown): string {
   if (schema.isStructSchema()) return element(tag, writeMembers(schema, value as object));
   if (schema.isListSchema()) return writeList(schema, tag, value as readonly unknown[]);
   if (schema.isMapSchema()) return writeMap(schema, tag, value as object);
-  return element(tag, escape(scalar(value)));
+  return element(tag, escaped(scalar(value)));
 }
 
 function writeList(schema: NormalizedSchema, tag: string, values: readonly unknown[]): string {
@@ -26,7 +26,7 @@ const writeMap = (schema: NormalizedSchema, tag: string, values: object): string
   element(
     tag,
     Object.entries(values)
-      .map(([key, value]) => element('entry', element('key', escape(key)) + write(schema.getValueSchema(), 'value', value)))
+      .map(([key, value]) => element('entry', element('key', escaped(key)) + write(schema.getValueSchema(), 'value', value)))
       .join(''),
   );
 
@@ -41,6 +41,6 @@ export const element = (tag: string, content: string): string => `<${tag}>${cont
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', '\r': '&#xD;' };
 
 /** What XML 1.0 cannot hold at all is left out: one stray byte of a console would make the whole answer unreadable. */
-export const escape = (text: string): string =>
+export const escaped = (text: string): string =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters meant
   text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '').replace(/[&<>"\r]/g, found => ENTITIES[found] ?? found);
