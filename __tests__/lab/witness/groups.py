@@ -43,7 +43,6 @@ def group(r, template):
     subnet = sorted(subnets, key=lambda one: one["AvailabilityZone"])[0]["SubnetId"]
     r.name("subnet", subnet)
     r.call("group", "autoscaling", "create_auto_scaling_group", **GROUP, **wanted, VPCZoneIdentifier=subnet, Tags=tags)
-    r.call("the same group", "autoscaling", "create_auto_scaling_group", **GROUP, **wanted, VPCZoneIdentifier=subnet)
     settled(r, 2)
     r.call("describe", "autoscaling", "describe_auto_scaling_groups", AutoScalingGroupNames=["web"])
     r.call("its instances", "autoscaling", "describe_auto_scaling_instances")
@@ -81,5 +80,6 @@ def refusals(r, template):
     r.call("update nothing", "autoscaling", "update_auto_scaling_group", AutoScalingGroupName="nobody", MinSize=1)
     r.call("group of nothing", "autoscaling", "create_auto_scaling_group", AutoScalingGroupName="empty", MinSize=0, MaxSize=1)
     r.call("group without a network", "autoscaling", "create_auto_scaling_group", AutoScalingGroupName="empty", MinSize=0, MaxSize=1, **launch)
+    r.call("the same group", "autoscaling", "create_auto_scaling_group", **GROUP, MinSize=0, MaxSize=1, AvailabilityZones=["eu-central-1a"], **launch)
     r.call("delete a group with machines", "autoscaling", "delete_auto_scaling_group", **GROUP)
     r.call("delete nothing", "autoscaling", "delete_auto_scaling_group", AutoScalingGroupName="nobody")

@@ -48,6 +48,7 @@ def launch(r, base, subnet):
     r.call("describe", "ec2", "describe_instances", InstanceIds=[instance])
     r.call("describe by tag", "ec2", "describe_instances", Filters=[{"Name": "tag:team", "Values": ["web"]}])
     r.call("describe by state", "ec2", "describe_instances", Filters=[{"Name": "instance-state-name", "Values": ["stopped"]}])
+    r.wait(lambda: checks(r, instance), lambda seen: seen == ["ok"])
     r.call("status", "ec2", "describe_instance_status", InstanceIds=[instance])
     r.call("volumes", "ec2", "describe_volumes", Filters=[{"Name": "attachment.instance-id", "Values": [instance]}])
     r.call("tag", "ec2", "create_tags", Resources=[instance], Tags=[{"Key": "team", "Value": "app"}])
@@ -64,6 +65,10 @@ def until(r, instance, state):
         return r.ask("ec2", "describe_instances", InstanceIds=[instance])["Reservations"][0]["Instances"][0]["State"]["Name"]
 
     r.wait(look, lambda seen: seen == state)
+
+
+def checks(r, instance):
+    return [one["InstanceStatus"]["Status"] for one in r.ask("ec2", "describe_instance_status", InstanceIds=[instance])["InstanceStatuses"]]
 
 
 def bake(r, instance):

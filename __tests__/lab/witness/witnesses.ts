@@ -1,0 +1,103 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { createHash, randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Told } from './differences.ts';
+
+const run = promisify(execFile);
+const HERE = import.meta.dirname;
+const REQUIREMENTS = join(HERE, '..', '..', '..', 'lab', 'witness-requirements.txt');
+
+/** A Python that has boto3 and moto, of pinned versions and hashes; or why there is none on this machine. */
+export type Witnesses = { readonly python: string } | { readonly missing: string };
+
+/** Made once and kept in the user's cache, beside Packer and the lab's disks. */
+export async function findWitnesses(): Promise<Witnesses> {
+  try {
+    const { stdout: version } = await run('python3', ['--version']);
+    const hash = createHash('sha256')
+      .update(version)
+      .update(await readFile(REQUIREMENTS))
+      .digest('hex')
+      .slice(0, 16);
+    const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'ami-action', `witnesses-${hash}`);
+    if (!existsSync(folder)) await install(folder);
+    return { python: join(folder, 'bin', 'python') };
+  } catch (cause) {
+    const { stderr, message } = cause as Error & { stderr?: string };
+    return { missing: `no Python with boto3 and moto: ${stderr?.trim() || message}` };
+  }
+}
+
+// Made beside and moved: what is there is whole, also when two make it at once.
+async function install(folder: string): Promise<void> {
+  const unfinished = `${folder}.${randomUUID()}`;
+  await mkdir(unfinished, { recursive: true });
+  try {
+    await run('python3', ['-m', 'venv', unfinished]);
+    const options = ['--quiet', '--disable-pip-version-check', '--require-hashes', '--only-binary', ':all:'];
+    await run(join(unfinished, 'bin', 'python'), ['-m', 'pip', 'install', ...options, '--requirement', REQUIREMENTS]);
+    await rename(unfinished, folder).catch(cause => {
+      if (!existsSync(folder)) throw cause;
+    });
+  } finally {
+    await rm(unfinished, { recursive: true, force: true });
+  }
+}
+
+/** What the endpoint answers to boto3, call by call. */
+export async function tell(python: string, story: string, environment: Readonly<Record<string, string>>): Promise<Told> {
+  const endpoint = environment.AWS_ENDPOINT_URL ?? '';
+  const { stdout } = await run(python, ['-B', join(HERE, 'tell.py'), endpoint, story], {
+    env: { ...environment, PATH: process.env.PATH, HOME: '/nonexistent' },
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  return JSON.parse(stdout);
+}
+
+export interface Moto extends AsyncDisposable {
+  readonly url: string;
+}
+
+/** https://docs.getmoto.org/en/latest/docs/server_mode.html */
+export async function startMoto(python: string): Promise<Moto> {
+  const port = await freePort();
+  const child = spawn(python, ['-B', '-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const url = `http://127.0.0.1:${port}`;
+  await answering(child, url);
+  const gone = new Promise<void>(settle => child.once('exit', () => settle()));
+  return {
+    url,
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await gone;
+    },
+  };
+}
+
+async function answering(child: ChildProcess, url: string): Promise<void> {
+  let said = '';
+  child.stderr?.on('data', chunk => {
+    said += chunk;
+  });
+  for (let tries = 0; tries < 600; tries += 1) {
+    if (child.exitCode !== null) throw new Error(`moto ended: ${said}`);
+    const answer = await fetch(`${url}/moto-api/data.json`).catch(() => undefined);
+    if (answer?.ok) return;
+    await new Promise(wake => setTimeout(wake, 100));
+  }
+  throw new Error(`moto never answered: ${said}`);
+}
+
+const freePort = (): Promise<number> =>
+  new Promise((settle, fail) => {
+    const server = createServer();
+    server.once('error', fail).listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => (typeof address === 'object' && address !== null ? settle(address.port) : fail(new Error('no port'))));
+    });
+  });
