@@ -20,10 +20,21 @@ type Settings = Omit<
   'AutoScalingGroupName' | 'MinSize' | 'MaxSize'
 >;
 
-/** Both names of every template, and the version that AWS assumes where none is said. */
+/** ID and name of a template, and the version that AWS assumes where none is said: Describe tells both, a request may say one only. */
 function complete(place: Place, spec: LaunchTemplateSpecification): LaunchTemplateSpecification {
-  const { id, name } = templateOf(place, spec);
+  if ((spec.LaunchTemplateId === undefined) === (spec.LaunchTemplateName === undefined))
+    throw invalid('Valid requests must contain either launchTemplateId or LaunchTemplateName');
+  const { id, name } = existing(place, spec);
   return { LaunchTemplateId: id, LaunchTemplateName: name, Version: spec.Version ?? '$Default' };
+}
+
+/** https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-launch-template.html */
+function existing(place: Place, spec: LaunchTemplateSpecification) {
+  try {
+    return templateOf(place, spec);
+  } catch (trouble) {
+    throw trouble instanceof AwsError ? invalid(`You must use a valid fully-formed launch template. ${trouble.message}`) : trouble;
+  }
 }
 
 /** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstancesDistribution.html */

@@ -1,4 +1,4 @@
-import type { LaunchTemplateOverrides } from '@aws-sdk/client-auto-scaling';
+import type { LaunchTemplateOverrides, LaunchTemplateSpecification } from '@aws-sdk/client-auto-scaling';
 import { type LaunchRequest, launchInstance } from '../ec2/launch.ts';
 import { type ResolvedTemplate, resolvedImage, resolveTemplate } from '../ec2/launch-template-spec.ts';
 import type { LabInstance } from '../ec2/state.ts';
@@ -25,7 +25,7 @@ export function ingredients(place: Place, recipe: Recipe, turn: number): Ingredi
   const override = overrides[turn % Math.max(overrides.length, 1)];
   const wanted = override?.LaunchTemplateSpecification ?? policy?.LaunchTemplateSpecification ?? recipe.LaunchTemplate;
   if (wanted === undefined) throw invalid('You must use a valid fully-formed launch template.');
-  const template = resolveTemplate(place, wanted);
+  const template = resolveTemplate(place, byId(wanted));
   const request = {
     ...template.data,
     ...(override?.InstanceType === undefined ? {} : { InstanceType: override.InstanceType }),
@@ -33,6 +33,12 @@ export function ingredients(place: Place, recipe: Recipe, turn: number): Ingredi
   const ImageId = resolvedImage(place, override?.ImageId ?? template.data.ImageId);
   return { template, configurationName: undefined, override, request: { ...request, ImageId } };
 }
+
+/** What a group has saved tells ID and name. */
+export const byId = ({ LaunchTemplateId, Version }: LaunchTemplateSpecification): LaunchTemplateSpecification => ({
+  LaunchTemplateId,
+  Version,
+});
 
 function fromConfiguration(place: Place, name: string): Ingredients {
   const { ImageId, InstanceType, KeyName, SecurityGroups, UserData, IamInstanceProfile } = launchConfiguration(place, name);

@@ -4,6 +4,7 @@ import { resolveTemplate } from '../ec2/launch-template-spec.ts';
 import { AwsError } from '../operation.ts';
 import type { Place } from '../place.ts';
 import { counted, type Group, type Recipe } from './group.ts';
+import { byId } from './launch.ts';
 import type { Refresh } from './refresh.ts';
 
 export function endRefresh(group: Group, refresh: Refresh, status: InstanceRefreshStatus, reason: string | undefined): void {
@@ -56,7 +57,7 @@ export function noWayBack(place: Place, saved: Recipe): string | undefined {
 
 function imageIdOf(place: Place, spec: NonNullable<Recipe['LaunchTemplate']>): string | undefined {
   try {
-    return resolveTemplate(place, spec).data.ImageId;
+    return resolveTemplate(place, byId(spec)).data.ImageId;
   } catch (gone) {
     // The template was deleted meanwhile: a rollback to it is accepted, and fails.
     if (gone instanceof AwsError) return undefined;

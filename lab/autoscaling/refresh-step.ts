@@ -46,7 +46,7 @@ function note(refresh: Refresh, { total, done, unready, replaceable, blocked }: 
   const { rollback } = refresh;
   const undone = rollback === undefined ? 0 : Math.max(0, rollback.total - replaceable.length - blocked.length - unready.length);
   const moved = rollback === undefined ? done : undone;
-  if (moved > refresh.best) Object.assign(refresh, { best: moved, movedAt: now });
+  if (moved > refresh.best) Object.assign(refresh, { best: moved, movedAt: Math.max(refresh.movedAt, now) });
   if (rollback === undefined) {
     refresh.percentage = total === 0 ? 100 : Math.floor((done * 100) / total);
     refresh.toUpdate = total - done;
