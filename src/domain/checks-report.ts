@@ -78,7 +78,7 @@ function conclude(seen: CommandSeen, report: Report): Pick<Judgement, 'result' |
         because: 'Run Command says Success, but nothing of our report came back: something else than the checks ran',
       };
     if (!report.complete) return { result: 'passed', because: 'exit code 0; the report was cut, so not every check is listed' };
-    return { result: 'passed', because: `all ${report.checks.length} checks passed` };
+    return { result: 'passed', because: allPassed(report.checks) };
   }
   if (report.begun && seen.exitCode === 1)
     return { result: 'failed', because: 'exit code 1; the report was cut, so the failed check may not be listed' };
@@ -88,26 +88,35 @@ function conclude(seen: CommandSeen, report: Report): Pick<Judgement, 'result' |
   };
 }
 
+function allPassed(checks: readonly CheckResult[]): string {
+  const warned = checks.filter(({ ending }) => ending === 'warned').length;
+  return warned === 0
+    ? `all ${checks.length} checks passed`
+    : `${checks.length - warned} of ${checks.length} checks passed, the others only warn`;
+}
+
 const because = ({ errors }: CommandSeen): string => (lastLine(errors) === '' ? '' : `: ${lastLine(errors)}`);
 const lastLine = (text: string): string => text.trim().split('\n').at(-1)?.slice(0, 300) ?? '';
 const sayStatus = ({ status, detail }: CommandSeen): string =>
   detail === '' || detail.replaceAll(' ', '') === status ? status : `${status} (${detail})`;
 
+const BEGIN = /^begin \d+ ([0-9a-f-]+)$/;
 const RECORD = /^(\d+) (ok|code|time|expect|forbid|skipped) (-?\d+) (\d+) (\d+) (\d+) ([A-Za-z0-9+/]+=*|-)$/;
 
-/** Reads only lines that begin with the nonce, and of each check only the first. */
+/** Reads only lines that begin with the nonce, from the last beginning on: ours is written when every check has ended. Of each check the first record counts. */
 function parseReport(output: string, checks: readonly Check[], nonce: string): Report {
-  const lines = output.split('\n').flatMap(line => (line.startsWith(`${nonce} `) ? [line.slice(nonce.length + 1)] : []));
-  const boot = lines.map(line => /^begin \d+ ([0-9a-f-]+)$/.exec(line)?.[1]).find(found => found !== undefined);
+  const all = output.split('\n').flatMap(line => (line.startsWith(`${nonce} `) ? [line.slice(nonce.length + 1)] : []));
+  const beginning = all.findLastIndex(line => BEGIN.test(line));
+  const lines = beginning < 0 ? [] : all.slice(beginning);
   const records = new Map<number, RegExpExecArray>();
   for (const line of lines) {
     const record = RECORD.exec(line);
     if (record !== null && !records.has(Number(record[1]))) records.set(Number(record[1]), record);
   }
   return {
-    begun: boot !== undefined,
+    begun: beginning >= 0,
     complete: records.size === checks.length && lines.some(line => /^end \d+$/.test(line)),
-    boot,
+    boot: BEGIN.exec(lines[0] ?? '')?.[1],
     checks: checks.map((check, index) => asResult(check, records.get(index))),
   };
 }
