@@ -141,6 +141,12 @@ describe('a guest', () => {
     expect(await said(again, 'cat /opt/kept')).toBe('yes');
   });
 
+  test('that cannot boot says why', async () => {
+    const disk = await hypervisor.clone(await hypervisor.baseDisk());
+    rmSync(join(disk.path, 'usr/local/lib/lab/init'));
+    await expect(boot({ disk })).rejects.toThrow(/did not boot\n.*cannot open .*init/);
+  });
+
   test('fills its volume: df counts its own files, a MB for a GiB', async () => {
     const { guest } = await boot({ volumeGib: 4 });
     const used = async () => Number.parseInt((await said(guest, 'df --output=pcent / | tail -1')).trim(), 10);
@@ -527,8 +533,9 @@ describe('SSH', () => {
     expect(await said(guest, 'cat /home/admin/note')).toBe('relative');
     expect(String(await read('/opt/name'))).toBe(await said(guest, 'cat /etc/hostname; echo').then(name => `${name}\n`));
     expect(String(await read('/opt/etc/../../../../etc/hostname'))).toBe(String(await read('/etc/hostname')));
-    const list = promisify(sftp.readdir.bind(sftp)) as (path: string) => Promise<readonly ssh2.FileEntry[]>;
-    const names = await list('/opt');
+    const names = await new Promise<readonly ssh2.FileEntry[]>((settle, fail) => {
+      sftp.readdir('/opt', (failure, entries) => (failure ? fail(failure) : settle(entries)));
+    });
     expect(names.map(({ filename }) => filename).sort()).toEqual(['etc', 'name']);
     await expect(read('/opt/none')).rejects.toThrow('no such file');
     client.end();
@@ -568,7 +575,7 @@ describe('SSH', () => {
   test('ends connections with the guest, and welcomes new ones after a reboot', async () => {
     const { spec, ends } = await boot();
     const client = await connect(spec.address);
-    const closed = new Promise(settle => client.once('close', settle));
+    const closed = new Promise<void>(settle => client.once('close', () => settle()));
     client.on('error', () => {});
     void run(client, 'reboot; sleep 30').catch(() => undefined);
     await closed;

@@ -39,7 +39,7 @@ export async function bootGuest(place: Place, spec: GuestSpec): Promise<SandboxG
   const door = await listenForSsh({ spec, pipes: place.pipes, port: place.sshPort, pid: async () => (await current()).pid });
   await current().catch(async (cause: unknown) => {
     await door.close();
-    throw cause;
+    throw new Error(`${spec.instanceId}: ${(cause as Error).message}\n${log.read().slice(-1000)}`, { cause });
   });
   const over = lives(door, power, {
     current,

@@ -1,13 +1,13 @@
 /** What runs the lab's instances. Two keep this promise: `sandbox` (real processes in a real root) and `paper` (none; for tests of scale). */
 export interface Hypervisor {
   readonly kind: 'sandbox' | 'paper';
-  /** The disk of a base image: a small Linux with a service manager and an SSM agent. Made once, kept in the cache. */
+  /** The disk of a base image: a small Linux with a service manager and an SSM agent. Made once, and never discarded. */
   baseDisk(): Promise<Disk>;
   clone(disk: Disk): Promise<Disk>;
   discard(disk: Disk): Promise<void>;
   /** Resolves when its processes run and its address accepts connections. The disk is the instance's own from now on. */
   boot(spec: GuestSpec): Promise<Guest>;
-  /** Ends every guest and removes every disk that is not in the cache. */
+  /** Ends every guest at once and removes every disk. */
   close(): Promise<void>;
 }
 

@@ -34,12 +34,12 @@ export async function holdNamespace(pipes: Pipes, { root, hostname, environment,
   const ended = new Promise<number | undefined>(settle => {
     child.once('exit', code => settle(code ?? undefined)).once('error', () => settle(undefined));
   });
-  const [described] = await Promise.all([gather(info.ours), gather(ready.ours)]);
+  const [described, up] = await Promise.all([gather(info.ours), gather(ready.ours)]);
   const pid = /"child-pid": (\d+)/.exec(described)?.[1];
   const kill = () => void child.kill('SIGKILL');
-  if (pid === undefined) {
+  if (pid === undefined || up === '') {
     kill();
-    throw new Error(`bwrap could not start a guest, code ${await ended}`);
+    throw new Error('the guest did not boot');
   }
   return { pid: Number(pid), ended, kill };
 }

@@ -32,7 +32,9 @@ become() {
     echo "Failed to locate executable $1: No such file or directory"
     exit 203
   }
-  if [ -n "$U_User" ] && [ "$U_User" != root ]; then
+  # A guest of somebody who is not root here has one user id and no more: everything is root's.
+  read -r _ _ ids </proc/self/uid_map
+  if [ -n "$U_User" ] && [ "$U_User" != root ] && [ "$ids" != 1 ]; then
     user=$(getent passwd "$U_User") || exit 217
     IFS=:
     set -- $user -- "$@"
