@@ -68,3 +68,25 @@ export function complaints(lines: readonly PackerLine[]): readonly Complaint[] {
     .map(line => ({ source: '', message: humanLines(line).join('\n').trim() }))
     .filter(({ message }) => message !== '');
 }
+
+/** What one source said, without its name before every line. */
+const saidBy = (lines: readonly PackerLine[], source: string): readonly string[] =>
+  lines.flatMap(humanLines).flatMap(text => {
+    const [, speaker, said = ''] = /^(?:==> | {4})(\S+): (.*)$/.exec(text) ?? [];
+    return speaker === source ? [said] : [];
+  });
+
+/** What a source was built from, where it says so. */
+export const baseOf = (lines: readonly PackerLine[], source: string): string | undefined =>
+  saidBy(lines, source)
+    .map(said => /^Found Image ID: (ami-[0-9a-f]{8,17})$/.exec(said)?.[1])
+    .find(id => id !== undefined);
+
+/** The end of what the provisioner said that failed, before the clean-up has its say. */
+export function lastWords(lines: readonly PackerLine[], source: string, count = 15): readonly string[] {
+  const said = saidBy(lines, source);
+  const end = said.findIndex(text => text.startsWith('Provisioning step had errors'));
+  const before = end === -1 ? said : said.slice(0, end);
+  const start = before.findLastIndex(text => /^(Provisioning with|Executing) /.test(text));
+  return before.slice(start + 1).slice(-count);
+}

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Artifact, artifacts } from '../domain/packer-output.ts';
+import { type Artifact, artifacts, baseOf } from '../domain/packer-output.ts';
 import { CancelledError, type Expected, RejectedError, TimeoutError, UsageError } from '../kit/errors.ts';
 import { duration, list, map, oneOf, optional, text } from '../kit/fields.ts';
 import { code, table, text as plain } from '../kit/markdown.ts';
@@ -68,28 +68,35 @@ export const outputs = {
 };
 
 type Wanted = Values<typeof settings>;
-type World = Powers<'images', 'packer'>;
+type World = Powers<'account' | 'images', 'packer'>;
 
 export async function run(wanted: Wanted, world: World) {
   const { report, packer, clock } = world;
-  for (const secret of Object.values(wanted.secretVar)) report.mask(secret);
+  const secrets = Object.values(wanted.secretVar);
+  for (const secret of secrets) report.mask(secret);
   const plan = planBuild(wanted, world.run, packer, { now: clock.now(), id: randomUUID() });
   await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, world));
   if (wanted.dryRun) return { outcome: 'planned' as const, outputs: { built: false, imageName: plan.name } };
 
   const tool = await report.step('Find Packer', () => findPacker(wanted, world));
   const order = await report.step('Read the template', () => packerOrder(wanted, plan, tool, world));
-  const init = await packerPhase('packer init', onLine => packer.init(order, onLine), report);
+  const init = await packerPhase('packer init', onLine => packer.init(order, onLine), { report, secrets });
   if (init.exitCode !== 0) throw failure('packer init', init, wanted);
-  const validated = await packerPhase('packer validate', onLine => packer.validate(order, onLine), report);
+  const validated = await packerPhase('packer validate', onLine => packer.validate(order, onLine), { report, secrets });
   if (validated.exitCode !== 0) throw failure('packer validate', validated, wanted);
 
-  const end = await packerPhase('packer build', onLine => packer.build(order, onLine), report);
+  const end = await packerPhase('packer build', onLine => packer.build(order, onLine), { report, secrets });
   const made = artifacts(end.lines);
   if (end.exitCode !== 0) throw failure('packer build', end, wanted, made);
   if (made.length === 0) throw new RejectedError('No AMI was produced: Packer ended well, and made no image.', { next: NO_IMAGE });
 
-  const images = await report.step('Tag the images', () => adopt(made, plan, world));
+  const images = await report.step('Tag the images', () =>
+    adopt(
+      made.map(image => ({ ...image, baseAmi: baseOf(end.lines, image.source) })),
+      plan,
+      world,
+    ),
+  );
   tell(images, plan, world);
   return { outcome: 'done' as const, outputs: { ...outputsOf(images), built: true, imageName: plan.name } };
 }
@@ -117,7 +124,13 @@ function failure(what: string, end: PhaseEnd, wanted: Wanted, made: readonly Art
   if (end.stopped === 'cancelled') return new CancelledError('Cancelled while Packer ran. It cleaned up after itself.', { left, outputs });
   if (end.stopped === 'timeout')
     return new TimeoutError(`Packer was stopped after ${wanted.timeout} s.`, { left, outputs, next: 'Give it more with "timeout".' });
-  return packerFailure({ what, end, secrets: Object.values(wanted.secretVar), left, outputs });
+  return packerFailure({
+    what,
+    end,
+    otherwise: what === 'packer build' ? 'rejected' : 'usage',
+    left,
+    outputs,
+  });
 }
 
 function outputsOf(images: readonly BuiltImage[]) {

@@ -46,7 +46,7 @@ export interface PackerChoice {
   readonly timeout: number;
 }
 
-type World = Powers<never, 'packer'>;
+type World = Powers<'account', 'packer'>;
 
 export async function findPacker(wanted: PackerChoice, { packer, report }: World): Promise<PackerTool> {
   const tool = await packer.ensure({ version: wanted.packerVersion, sha256: wanted.packerSha256, mirror: wanted.packerMirror });
@@ -56,7 +56,7 @@ export async function findPacker(wanted: PackerChoice, { packer, report }: World
 }
 
 /** What Packer is asked: the template gets of our variables those that it declares, and nothing else. */
-export async function packerOrder(wanted: PackerChoice, plan: BuildPlan, tool: PackerTool, { packer, report }: World): Promise<PackerBuild> {
+export async function packerOrder(wanted: PackerChoice, plan: BuildPlan, tool: PackerTool, { at, packer, report }: World): Promise<PackerBuild> {
   const declared = await packer.declared(tool.binary, plan.template);
   for (const [name, value] of Object.entries(wanted.var)) if (declared.get(name) === 'sensitive') report.mask(value);
   const ours = {
@@ -79,7 +79,7 @@ export async function packerOrder(wanted: PackerChoice, plan: BuildPlan, tool: P
     only: wanted.only,
     except: wanted.except,
     // For templates that say no region themselves.
-    environment: { AWS_REGION: wanted.region, AWS_DEFAULT_REGION: wanted.region },
+    environment: { AWS_REGION: wanted.region, AWS_DEFAULT_REGION: wanted.region, ...(await at({ region: wanted.region }).account.environment()) },
     atMostSeconds: wanted.timeout,
   };
 }

@@ -1,0 +1,78 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { images, snapshots } from '../../lab/ec2/images.ts';
+import { network } from '../../lab/ec2/network.ts';
+import { instances, keyPairs, type LabImage, tagsOf, volumes } from '../../lab/ec2/state.ts';
+import type { Lab } from '../../lab/lab.ts';
+import { type Order, type Ran, runAction } from '../../lab/runner.ts';
+import { packerTools } from '../../scripts/packer-tools.ts';
+
+/** Builds with real Packer in a lab: what the tests of mode build share. */
+
+const ROOT = join(import.meta.dirname, '..', '..');
+
+/** The example template as files of a repository. */
+export const template = (): Record<string, string> =>
+  Object.fromEntries(
+    readdirSync(join(ROOT, 'packer'), { recursive: true, withFileTypes: true })
+      .filter(entry => entry.isFile())
+      .map(entry => join(entry.parentPath, entry.name))
+      .map(path => [path.slice(ROOT.length + 1), readFileSync(path, 'utf8')]),
+  );
+
+const TEMPLATE = 'packer/image.pkr.hcl';
+
+/** The example template, changed: each pair is a text that it holds and what stands there instead. */
+export function changed(...changes: readonly (readonly [from: string, to: string])[]): Record<string, string> {
+  const files = template();
+  for (const [from, to] of changes) {
+    if (!files[TEMPLATE]?.includes(from)) throw new Error(`The template does not hold ${from}`);
+    files[TEMPLATE] = files[TEMPLATE].replace(from, to);
+  }
+  return files;
+}
+
+/** With a second source, `amazon-ebs.second`. */
+export function twoSources(): Record<string, string> {
+  const files = changed(['sources = ["source.amazon-ebs.web"]', 'sources = ["source.amazon-ebs.web", "source.amazon-ebs.second"]']);
+  const source = /source "amazon-ebs" "web" \{[\s\S]*?\n\}\n/.exec(files[TEMPLATE] ?? '')?.[0] ?? '';
+  files['packer/second.pkr.hcl'] = source.replace('"web"', '"second"').replace('= local.name', '= "${local.name}-second"');
+  return files;
+}
+
+let tools: Promise<Record<string, string>> | undefined;
+
+/** Environment in which Packer and its plugin are found. */
+export const packerHere = (): Promise<Record<string, string>> => {
+  tools ??= packerTools().then(({ path, pluginPath }) => ({ PATH: `${path}:${process.env['PATH']}`, PACKER_PLUGIN_PATH: pluginPath }));
+  return tools;
+};
+
+/** One run of mode build: the example template, unless `files` or `workspace` say otherwise. */
+export async function build(lab: Lab, order: Omit<Order, 'mode' | 'lab'>): Promise<Ran> {
+  const { files = order.workspace === undefined ? template() : {}, with: wanted = {}, env = {}, ...rest } = order;
+  return runAction({
+    ...rest,
+    mode: 'build',
+    lab,
+    files,
+    with: { var: 'ssh_port: 2322', ...wanted },
+    env: { ...(await packerHere()), ...env },
+  });
+}
+
+export const madeImages = (lab: Lab, region?: string): readonly LabImage[] =>
+  [...images(lab.place(undefined, region)).values()].filter(({ state }) => state !== 'deregistered');
+
+export const tagsIn = (lab: Lab, id: string, region?: string): Readonly<Record<string, string>> => tagsOf(lab.place(undefined, region), id);
+
+/** Everything that only a build under way may have: it is to be empty whenever none is. */
+export function leftovers(lab: Lab, region?: string): readonly string[] {
+  const place = lab.place(undefined, region);
+  const alive = [...instances(place).values()].filter(({ state }) => state !== 'terminated' && state !== 'shutting-down');
+  const groups = [...network(place).groups.values()].filter(({ name }) => name !== 'default');
+  const loose = [...volumes(place).values()].filter(({ attached }) => attached === undefined);
+  const ofImages = new Set(madeImages(lab, region).flatMap(({ devices }) => devices.map(({ snapshotId }) => snapshotId)));
+  const orphans = [...snapshots(place).values()].filter(({ id, state }) => !ofImages.has(id) && state !== 'error');
+  return [...alive, ...groups, ...[...keyPairs(place).values()], ...loose, ...orphans].map(({ id }) => id);
+}
