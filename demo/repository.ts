@@ -20,7 +20,7 @@ checks:
 keep-newest: 1
 minimum-age: 0s
 warm-up: 10s
-bake: 30s
+bake: 60s
 environments:
   stage: { groups: [web-stage] }
   prod: { groups: [web-prod] }

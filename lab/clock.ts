@@ -1,6 +1,8 @@
 /** The lab's time. `speed` real-time factor: 60 means that one real second counts as sixty. Seconds below are lab seconds. */
 export interface LabClock {
   readonly speed: number;
+  /** When the lab's time was the real one, milliseconds since 1970. */
+  readonly since: number;
   /** Milliseconds since 1970. */
   now(): number;
   date(): Date;
@@ -32,6 +34,7 @@ export function labClock(speed: number): LabClock {
   };
   return {
     speed,
+    since: startedAt,
     now,
     date: () => new Date(now()),
     sleep: seconds => new Promise(done => void after(seconds, done)),

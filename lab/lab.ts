@@ -47,7 +47,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   return {
     ...{ url, clock, core, calls, faults },
     place: (account = ACCOUNT, region = REGION) => core.place(account, region),
-    environment: ({ account = ACCOUNT, region = REGION } = {}) => environment(url, clock.speed, account, region),
+    environment: ({ account = ACCOUNT, region = REGION } = {}) => environment(url, clock, account, region),
     close: async () => {
       clock.stop();
       server.closeAllConnections();
@@ -79,7 +79,7 @@ async function hypervisorOf(machines: 'sandbox' | 'paper' | Hypervisor, clock: L
   return (await import('./machines/sandbox.ts')).sandboxHypervisor({ clock });
 }
 
-const environment = (url: string, speed: number, account: string, region: string): Record<string, string> => ({
+const environment = (url: string, { speed, since }: LabClock, account: string, region: string): Record<string, string> => ({
   AWS_ENDPOINT_URL: url,
   AWS_ACCESS_KEY_ID: accessKeyOf(account),
   AWS_SECRET_ACCESS_KEY: 'of-the-lab',
@@ -87,6 +87,7 @@ const environment = (url: string, speed: number, account: string, region: string
   AWS_DEFAULT_REGION: region,
   // The product's waits and deadlines run as fast as the lab.
   AMI_ACTION_CLOCK_SPEED: String(speed),
+  AMI_ACTION_CLOCK_SINCE: String(since),
   AWS_EC2_METADATA_DISABLED: 'true',
   // Packer: https://developer.hashicorp.com/packer/integrations/hashicorp/amazon , and no phoning home.
   AWS_POLL_DELAY_SECONDS: '1',

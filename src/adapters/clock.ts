@@ -2,13 +2,14 @@ import { CancelledError } from '../kit/errors.ts';
 import type { Clock } from '../world.ts';
 
 /**
- * The time. AMI_ACTION_CLOCK_SPEED=60 lets one real second count as sixty: the laboratory runs that much faster than
- * AWS, and whoever waits for it must live in the same time.
+ * The time. AMI_ACTION_CLOCK_SPEED=60 lets one real second count as sixty, from AMI_ACTION_CLOCK_SINCE (milliseconds since 1970)
+ * on: the laboratory runs that much faster than AWS, and whoever waits for it must live in the same time.
  */
-export function systemClock(cancelled: AbortSignal, speed = Number(process.env.AMI_ACTION_CLOCK_SPEED ?? 1)): Clock {
-  const startedAt = Date.now();
+export function systemClock(cancelled: AbortSignal, environment: NodeJS.ProcessEnv = process.env): Clock {
+  const speed = Number(environment['AMI_ACTION_CLOCK_SPEED'] ?? 1);
+  const since = Number(environment['AMI_ACTION_CLOCK_SINCE'] ?? Date.now());
   return {
-    now: () => startedAt + (Date.now() - startedAt) * speed,
+    now: () => since + (Date.now() - since) * speed,
     sleep: ms =>
       new Promise((done, failed) => {
         if (cancelled.aborted) return failed(new CancelledError());
