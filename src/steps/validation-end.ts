@@ -54,19 +54,28 @@ export const validationOutputs = (validation: Validation) => ({
 const MOST_LISTED = 20;
 
 /** Undefined where all is well: passed, and no machine left. */
-export function refusal(validation: Validation, cause?: unknown): Expected | undefined {
+export function refusal(validation: Validation, fate?: string, unstored?: Expected): Expected | undefined {
   const { imageId, result, trials } = validation;
-  const left = trials.flatMap(trial => trial.left);
-  const details = { left, outputs: validationOutputs(validation), cause };
+  const older = unstored === undefined ? [] : [`an older verdict of ${imageId} may still stand: ${unstored.message}`];
+  const left = [...trials.flatMap(trial => trial.left), ...older];
+  const details = { left, outputs: validationOutputs(validation) };
   const cancelled = trials.find(({ failure }) => failure instanceof CancelledError);
   if (cancelled !== undefined) return new CancelledError(`Cancelled while ${imageId} was being validated; it has no new verdict.`, details);
+  if (result === 'passed' && unstored !== undefined)
+    return sameKind(unstored, `${imageId} passed, but its verdict could not be stored, so nobody else knows: ${unstored.message}`, details);
   if (result === 'passed') {
     if (!trials.some(({ leaked }) => leaked)) return undefined;
     const next = 'Allow ec2:TerminateInstances on what the action tags, and take termination protection off.';
     return new AccessError(`${imageId} passed validation, but its test machine could not be ended.`, { ...details, next });
   }
   if (result === 'failed')
-    return new RejectedError(`${imageId} failed validation: ${validation.because}.${listed(trials)}`, { ...details, next: LOOK });
+    return new RejectedError(
+      `${imageId} failed validation: ${validation.because}.${listed(trials)}${fate === undefined ? '' : `\n${fate}`}`,
+      {
+        ...details,
+        next: LOOK,
+      },
+    );
   return inconclusive(validation, details);
 }
 
@@ -74,12 +83,16 @@ const LOOK = 'The job summary has what each check printed. To look at the machin
 
 function inconclusive({ imageId, because, trials }: Validation, details: Details): Expected {
   const failure = trials.map(trial => trial.failure).find(known => known !== undefined);
-  const message = `${imageId} could not be validated, so it has not passed: ${because}`;
   const next = (failure instanceof Expected ? failure.next : undefined) ?? LOOK;
-  if (failure instanceof AccessError) return new AccessError(message, { ...details, next });
-  if (failure instanceof UnknownError) return new UnknownError(message, { ...details, next });
-  if (failure instanceof TimeoutError) return new TimeoutError(message, { ...details, next });
-  return new RejectedError(message, { ...details, next });
+  return sameKind(failure, `${imageId} could not be validated, so it has not passed: ${because}`, { ...details, next });
+}
+
+/** Who must act is whoever had to act for what went wrong first. */
+function sameKind(failure: unknown, message: string, details: Details): Expected {
+  if (failure instanceof AccessError) return new AccessError(message, details);
+  if (failure instanceof UnknownError) return new UnknownError(message, details);
+  if (failure instanceof TimeoutError) return new TimeoutError(message, details);
+  return new RejectedError(message, details);
 }
 
 function listed(trials: readonly Trial[]): string {
