@@ -1,3 +1,4 @@
+import { EC2Client, RunInstancesCommand } from '@aws-sdk/client-ec2';
 import {
   AddTagsToResourceCommand,
   CancelCommandCommand,
@@ -20,11 +21,11 @@ import {
   type SSMClient,
   UnlabelParameterVersionCommand,
 } from '@aws-sdk/client-ssm';
-import { describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { AMAZON } from '../../lab/ec2/base-images.ts';
 import { images } from '../../lab/ec2/images.ts';
 import { setTags } from '../../lab/ec2/state.ts';
-import type { Lab } from '../../lab/lab.ts';
+import { type Lab, startLab } from '../../lab/lab.ts';
 import type { Executed } from '../../lab/machines/hypervisor.ts';
 import { defaultHostManagement } from '../../lab/ssm/agents.ts';
 import { pluginOutput, standardOutput } from '../../lab/ssm/command-output.ts';
@@ -611,5 +612,91 @@ describe('What Run Command makes of many', () => {
       expect(pluginOutput('o'.repeat(stdout), 'e'.repeat(stderr)).length).toBeLessThanOrEqual(2500);
     }
     expect(pluginOutput('o'.repeat(9000), 'bad')).toMatch(/Output truncated---\n----------ERROR-------\nbad$/);
+  });
+});
+
+describe('Run Command in a machine that is really there', () => {
+  let lab: Lab;
+  let ssm: SSMClient;
+  let ec2: EC2Client;
+
+  beforeAll(async () => {
+    lab = await startLab();
+    ssm = clientFor(lab);
+    ec2 = new EC2Client({ endpoint: lab.url, region: 'eu-central-1', credentials: await ssm.config.credentials() });
+  });
+
+  afterAll(async () => {
+    ssm.destroy();
+    ec2.destroy();
+    await lab.close();
+  });
+
+  const machine = async (UserData?: string): Promise<string> => {
+    const wanted = {
+      ImageId: 'resolve:ssm:/aws/service/debian/release/12/latest/amd64',
+      InstanceType: 't3.micro' as const,
+      MinCount: 1,
+      MaxCount: 1,
+    };
+    const { Instances } = await ec2.send(
+      new RunInstancesCommand({ ...wanted, ...(UserData && { UserData: Buffer.from(UserData).toString('base64') }) }),
+    );
+    const id = Instances?.[0]?.InstanceId ?? '';
+    await until(
+      () => ssm.send(new DescribeInstanceInformationCommand({ Filters: [{ Key: 'InstanceIds', Values: [id] }] })),
+      ({ InstanceInformationList }) => InstanceInformationList?.[0]?.PingStatus === 'Online',
+    );
+    return id;
+  };
+
+  const result = async (id: string, commands: string[], more: Record<string, string[]> = {}, TimeoutSeconds = 60) =>
+    ended(ssm, await sent(ssm, id, { Parameters: { commands, ...more }, TimeoutSeconds }), id);
+
+  test('starts the script as the agent does, with nothing to read, in /usr/bin, without a home', async () => {
+    const id = await machine();
+    const seen = await result(id, ['pwd', 'cat', 'echo "${HOME-none} $AWS_SSM_INSTANCE_ID"', 'exit 5'], { workingDirectory: [''] });
+    expect(seen).toMatchObject({ Status: 'Failed', ResponseCode: 5, StandardOutputContent: `/usr/bin\nnone ${id}\n` });
+    expect(await result(id, ['pwd'], { workingDirectory: ['/etc'] })).toMatchObject({ StandardOutputContent: '/etc\n' });
+    const long = await result(id, ['yes ok | head -c 30000', 'yes no | head -c 9000 >&2']);
+    expect(long.StandardOutputContent).toHaveLength(24_000);
+    expect(long.StandardErrorContent).toHaveLength(8_000);
+    expect(long.StandardOutputContent).toMatch(/--output truncated--$/);
+  });
+
+  test('kills everything that the script had started when time is up or somebody cancels', async () => {
+    const id = await machine();
+    const sleeping = ['sleep 7654 & sleep 7654'];
+    expect(await result(id, sleeping, { executionTimeout: ['60'] })).toMatchObject({
+      StatusDetails: 'ExecutionTimedOut',
+      ResponseCode: 137,
+    });
+    const command = await sent(ssm, id, { Parameters: { commands: sleeping } });
+    await until(
+      () => look(ssm, command, id),
+      ({ Status }) => Status === 'InProgress',
+    );
+    await ssm.send(new CancelCommandCommand({ CommandId: command }));
+    expect(await ended(ssm, command, id)).toMatchObject({ Status: 'Cancelled' });
+    expect(await result(id, ['grep -lz "^7654$" /proc/[0-9]*/cmdline || echo none'])).toMatchObject({ StandardOutputContent: 'none\n' });
+  });
+
+  test('never hears of a script that ends its agent or its machine', async () => {
+    const timeouts = { executionTimeout: ['60'] };
+    const [agentless, off] = await Promise.all([machine(), machine()]);
+    const [silent, dead] = await Promise.all([
+      result(agentless, ['systemctl stop amazon-ssm-agent', 'echo PASSED'], timeouts),
+      result(off, ['echo PASSED', 'shutdown -h now', 'sleep 60'], timeouts),
+    ]);
+    for (const seen of [silent, dead]) {
+      expect(seen).toMatchObject({ Status: 'TimedOut', StatusDetails: 'DeliveryTimedOut', ResponseCode: -1, StandardOutputContent: '' });
+    }
+    expect(await code(sent(ssm, off))).toBe('InvalidInstanceId');
+  });
+
+  test('reboots and starts again after exit code 194', async () => {
+    const id = await machine();
+    const commands = ['[ -e /var/been ] && echo "after $(cat /var/been)" && exit 0', 'echo before', 'echo it > /var/been', 'exit 194'];
+    expect(await result(id, commands, {}, 600)).toMatchObject({ Status: 'Success', StandardOutputContent: 'before\nafter it\n' });
   });
 });

@@ -1,8 +1,8 @@
 import { guestOf, instances, type LabInstance } from '../ec2/state.ts';
-import type { Executed, Guest } from '../machines/hypervisor.ts';
+import type { Guest } from '../machines/hypervisor.ts';
 import { answers, nodeFor, observe, pingOf } from './agents.ts';
+import { runScript } from './command-run.ts';
 import { type Ending, finish, hasEnded, type Invocation, type LabCommand } from './command-state.ts';
-import { canRun, scriptFor, startLine } from './script.ts';
 
 /** How often the service and an agent that did not answer try each other again, lab seconds. */
 const RETRY_SECONDS = 5;
@@ -13,7 +13,7 @@ export async function carryOut(command: LabCommand, invocation: Invocation): Pro
   if (instance === undefined) return finish(invocation, UNDELIVERABLE, command.place.core.clock.date());
   const guest = await deliver(command, invocation, instance);
   if (guest === undefined) return;
-  const ending = await execute(command, invocation, guest);
+  const ending = await runScript(command, invocation, guest);
   await answer(command, invocation, { instance, guest }, ending);
 }
 
@@ -35,6 +35,8 @@ async function deliver(command: LabCommand, invocation: Invocation, instance: La
 
 const UNDELIVERABLE: Ending = { status: 'Failed', details: 'Undeliverable' };
 const DELIVERY_TIMED_OUT: Ending = { status: 'TimedOut', details: 'DeliveryTimedOut' };
+// In the agent's words: https://github.com/aws/amazon-ssm-agent (outofproc/master.go)
+const CUT_SHORT: Ending = { status: 'Failed', details: 'Failed', responseCode: 1, stderr: 'document process failed unexpectedly' };
 
 async function undelivered({ place, expiresAt }: LabCommand, instance: LabInstance, isLate: boolean): Promise<Ending | undefined> {
   if (instance.state === 'shutting-down' || instance.state === 'terminated') return UNDELIVERABLE;
@@ -45,35 +47,9 @@ async function undelivered({ place, expiresAt }: LabCommand, instance: LabInstan
   return place.core.clock.now() >= expiresAt.getTime() ? DELIVERY_TIMED_OUT : undefined;
 }
 
-async function execute(command: LabCommand, invocation: Invocation, guest: Guest): Promise<Ending> {
-  const { clock } = command.place.core;
-  if (!(await canRun(guest, command.document))) return { status: 'Failed', details: 'InvalidPlatform' };
-  Object.assign(invocation, { status: 'InProgress', details: 'InProgress', startedAt: clock.date() });
-  const tooLong = new AbortController();
-  const callOff = clock.after(command.executionSeconds, () => tooLong.abort());
-  const signal = AbortSignal.any([tooLong.signal, invocation.cancel.signal]);
-  const executed = await guest
-    .exec(startLine(command, invocation), { input: scriptFor(command), signal })
-    .catch((cause: Error): Executed => ({ exitCode: -1, stdout: '', stderr: cause.message }));
-  callOff();
-  return judge(executed, { cancelled: invocation.cancel.signal.aborted, tooLong: tooLong.signal.aborted });
-}
-
-/** Exit code of what the agent killed with SIGKILL. */
-const KILLED = 137;
-
-function judge({ exitCode, stdout, stderr }: Executed, ended: { cancelled: boolean; tooLong: boolean }): Ending {
-  if (ended.cancelled) return { status: 'Cancelled', details: 'Cancelled', responseCode: KILLED, stdout, stderr };
-  if (ended.tooLong) return { status: 'TimedOut', details: 'ExecutionTimedOut', responseCode: KILLED, stdout, stderr };
-  if (exitCode === 0) return { status: 'Success', details: 'Success', responseCode: 0, stdout, stderr };
-  // The agent adds this line: https://github.com/aws/amazon-ssm-agent (runscript.go)
-  const why = `failed to run commands: exit status ${exitCode}`;
-  return { status: 'Failed', details: 'Failed', responseCode: exitCode, stdout, stderr: stderr + why };
-}
-
 /**
  * Only an agent that lives can say how it ended; "if the agent isn't running or available on the node, the command status remains at In Progress
- * until the agent is available again", or until everything has expired. What ran in a guest that is gone, nobody will ever tell.
+ * until the agent is available again", or until everything has expired. An agent of another life of the machine knows only that it was cut short.
  */
 async function answer(
   command: LabCommand,
@@ -83,7 +59,7 @@ async function answer(
 ): Promise<void> {
   const { clock } = command.place.core;
   while (!hasEnded(invocation)) {
-    if (guestOf(instance) === guest && (await answers(command.place, instance))) finish(invocation, ending, clock.date());
+    if (await answers(command.place, instance)) finish(invocation, guestOf(instance) === guest ? ending : CUT_SHORT, clock.date());
     else if (clock.now() >= command.expiresAt.getTime()) finish(invocation, DELIVERY_TIMED_OUT, clock.date());
     else await clock.sleep(RETRY_SECONDS);
   }

@@ -14,7 +14,7 @@ const START = `
 dir="$1"; file="$1/$2"; where="$3"; shift 3
 mkdir -p "$dir" && cat > "$file" && chmod 700 "$file" || exit 1
 cd "$where" 2>/dev/null || cd /usr/bin || cd /
-unset HOME
+unset HOME USER LOGNAME
 exec "$@" "$file" </dev/null
 `;
 
