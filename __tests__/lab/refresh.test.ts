@@ -1,6 +1,7 @@
 import {
   CancelInstanceRefreshCommand,
   DescribeAutoScalingInstancesCommand,
+  EnterStandbyCommand,
   PutWarmPoolCommand,
   type RefreshPreferences,
   ResumeProcessesCommand,
@@ -171,6 +172,30 @@ describe('a refresh that succeeds', () => {
     await start(on, 'pointed');
     await ended(on, 'pointed');
     expect(await running(on, 'pointed')).toEqual([better, better]);
+  });
+
+  test('keeps a mixed policy whole, and skips the instances that match already', async () => {
+    const [plain, own] = [await aTemplate(on, 'mixed-plain', { ImageId: good }), await aTemplate(on, 'mixed-own', { ImageId: good })];
+    const policy = (plainVersion: string, ownVersion: string) => ({
+      LaunchTemplate: {
+        LaunchTemplateSpecification: { LaunchTemplateId: plain, Version: plainVersion },
+        Overrides: [
+          { InstanceType: 't3.small' },
+          { InstanceType: 't3.medium', LaunchTemplateSpecification: { LaunchTemplateId: own, Version: ownVersion } },
+        ],
+      },
+      InstancesDistribution: { OnDemandBaseCapacity: 1 },
+    });
+    await aGroup(on, 'mixed', { MixedInstancesPolicy: policy('1', '1'), DesiredCapacity: 2 });
+    const [small] = (await theGroup(on, 'mixed'))?.Instances?.filter(({ InstanceType }) => InstanceType === 't3.small') ?? [];
+    await aVersion(on, own, '1', { ImageId: better });
+    await start(on, 'mixed', { DesiredConfiguration: { MixedInstancesPolicy: policy('1', '2') }, Preferences: { SkipMatching: true } });
+    expect(await theRefresh(on, 'mixed')).toMatchObject({ InstancesToUpdate: 1 });
+    expect((await ended(on, 'mixed')).Status).toBe('Successful');
+    expect(await idsOf('mixed')).toContain(small?.InstanceId);
+    const saved = (await theGroup(on, 'mixed'))?.MixedInstancesPolicy;
+    expect(saved?.LaunchTemplate?.Overrides?.[1]?.LaunchTemplateSpecification?.Version).toBe('2');
+    expect(saved?.InstancesDistribution?.OnDemandBaseCapacity).toBe(1);
   });
 
   test('launches a scale-out in the middle from the desired configuration', async () => {
@@ -402,6 +427,22 @@ describe('a refresh whose patience ends', () => {
     const done = await ended(on, name);
     expect(done.Status).toBe(status);
     if (status === 'Failed') expect(done.StatusReason).toContain(`${first} is protected. Remove instance scale-in protection to continue.`);
+    expect((await running(on, name)).filter(id => id === good)).toHaveLength(left);
+  });
+
+  test.each([
+    ['waits for an instance in standby, then fails', 'resting', {}, 'Failed', 1],
+    ['ignores one in standby when told to', 'asleep', { StandbyInstances: 'Ignore' }, 'Successful', 1],
+    ['terminates one in standby when told to', 'ousted', { StandbyInstances: 'Terminate' }, 'Successful', 0],
+  ] as const)('%s', async (_, name, Preferences, status, left) => {
+    const { DesiredConfiguration } = await onTheEve(name, better);
+    const [first = ''] = await idsOf(name);
+    const standby = { AutoScalingGroupName: name, InstanceIds: [first], ShouldDecrementDesiredCapacity: true };
+    await on.asg.send(new EnterStandbyCommand(standby));
+    await start(on, name, { DesiredConfiguration, Preferences });
+    const done = await ended(on, name);
+    expect(done.Status).toBe(status);
+    if (status === 'Failed') expect(done.StatusReason).toContain(`${first} is in standby.`);
     expect((await running(on, name)).filter(id => id === good)).toHaveLength(left);
   });
 });

@@ -24,6 +24,7 @@ export interface Recipe {
 export interface Member {
   readonly id: string;
   readonly zone: string;
+  readonly subnetId: string;
   readonly instanceType: string;
   /** What it was made of, with `$Latest` and `$Default` resolved: this is what skip matching compares. */
   readonly template: { readonly id: string; readonly name: string; readonly version: number } | undefined;

@@ -79,7 +79,7 @@ export function retire(group: Group, member: Member, cause: string): void {
   if (member.state === 'Terminating') return;
   ended(group, member.activity, 'Cancelled');
   member.state = 'Terminating';
-  member.activity = began(group, `Terminating EC2 instance: ${member.id}`, cause, { zone: member.zone, subnetId: '' });
+  member.activity = began(group, `Terminating EC2 instance: ${member.id}`, cause, member);
   for (const arn of targetGroupArns(group)) deregisterFrom(group.place, arn, member.id);
 }
 

@@ -51,7 +51,7 @@ function fromConfiguration(place: Place, name: string): Ingredients {
 }
 
 /** Launches one instance of the group into a subnet. What EC2 refuses is thrown. */
-export async function launchMember(group: Group, recipe: Recipe, { subnetId, zone }: Spot): Promise<Member> {
+export async function launchMember(group: Group, recipe: Recipe, { subnetId }: Spot): Promise<Member> {
   const { place } = group;
   const { template, configurationName, override, request } = ingredients(place, recipe, group.launches++);
   const { Placement, ...fields } = request;
@@ -61,12 +61,13 @@ export async function launchMember(group: Group, recipe: Recipe, { subnetId, zon
     NetworkInterfaces: request.NetworkInterfaces?.map(card => ({ ...card, SubnetId: subnetId })),
     TagSpecifications: withTags(group, request, template),
   });
-  return newMember(group, instance, zone, { template, configurationName, override });
+  return newMember(group, instance, { template, configurationName, override });
 }
 
-const newMember = (group: Group, instance: LabInstance, zone: string, made: Omit<Ingredients, 'request'>): Member => ({
+const newMember = (group: Group, instance: LabInstance, made: Omit<Ingredients, 'request'>): Member => ({
   id: instance.id,
-  zone,
+  zone: instance.zone,
+  subnetId: instance.subnetId,
   instanceType: instance.type,
   template: made.template && { id: made.template.id, name: made.template.name, version: made.template.version },
   configurationName: made.configurationName,

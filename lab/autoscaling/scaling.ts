@@ -23,7 +23,7 @@ async function launchOne(group: Group, goal: number): Promise<boolean> {
   const cause = `an instance was started in response to ${why(group)}, increasing the capacity from ${have} to ${goal}.`;
   try {
     const member = await launchSomewhere(group, spots(group));
-    member.activity = began(group, `Launching a new EC2 instance: ${member.id}`, cause, { zone: member.zone, subnetId: '' });
+    member.activity = began(group, `Launching a new EC2 instance: ${member.id}`, cause, member);
     group.members.set(member.id, member);
     group.launchTrouble = undefined;
     return true;
