@@ -11,6 +11,7 @@ export interface World<P extends keyof Place = keyof Place> {
   readonly run: Run;
   readonly journal: Journal;
   readonly files: Files;
+  readonly content: Content;
   readonly packer: Packer;
   readonly commits: Commits;
   /** The ports of one account and region. Cheap; clients are made when first used, and shared. */
@@ -90,6 +91,20 @@ export interface RepositoryFile {
   readonly executable: boolean;
 }
 
+/** What an image may be made of. */
+export interface Content {
+  /** The tree of the commit with what was changed since; or what the globs match, and `always` with it. Empty: they match nothing. */
+  files(globs: readonly string[], always: readonly string[]): Promise<readonly ContentFile[]>;
+}
+
+export interface ContentFile {
+  readonly path: string;
+  /** As git writes it: 100644, 100755, 120000, 160000. */
+  readonly mode: string;
+  /** The hash that git gives the content. */
+  readonly blob: string;
+}
+
 /** What `post:` must end if we do not get to it ourselves. Written before the thing exists. */
 export interface Journal {
   remember(entry: JournalEntry): void;
@@ -164,7 +179,7 @@ export type Removed =
 
 export interface Removal {
   deregister(imageId: string, options: { keepSnapshots: boolean }): Promise<Removed>;
-  /** Accounts, organizations and units that may launch it, as AWS names them; `all` for everybody. */
+  /** Who else may launch it: `account 111122223333`, ARNs of organizations and units, `all` for everybody. */
   sharedWith(imageId: string): Promise<readonly string[]>;
   /** Hides it from everybody else; whoever knows its ID may still launch it. */
   deprecate(imageId: string, at: Date): Promise<void>;
@@ -362,6 +377,8 @@ export interface PackerEnded {
 export interface Packer {
   /** Absolute path of a template or var file in the workspace; undefined where there is nothing. */
   locate(path: string): string | undefined;
+  /** Variables that the environment gives to every template: PKR_VAR_... */
+  ambient(): Readonly<Record<string, string>>;
   /** From PATH if the version fits, else the vendor's archive, else built from source. */
   ensure(wish: PackerWish): Promise<PackerTool>;
   /** The variables that a template declares. */

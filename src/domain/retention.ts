@@ -2,7 +2,7 @@ import { sayDuration } from '../kit/duration.ts';
 import { isOurs, newestFirst, tagKey } from './image.ts';
 import { capped, together } from './retention-copies.ts';
 import { type Candidate, className, guard, keepOf, type Policy, wish } from './retention-rules.ts';
-import { verdictOf } from './verdict.ts';
+import { shortHash, verdictOf } from './verdict.ts';
 
 /** `mark`: found unused, goes when its grace is over; `unmark`: needed again. */
 export interface Decision extends Candidate {
@@ -91,3 +91,13 @@ function afterGrace(candidate: Candidate, policy: Policy, now: number): Decision
   if (age < policy.graceSeconds) return decided(candidate.image.deprecatedAt === undefined ? 'mark' : 'keep', rest);
   return decided('remove', `nothing has used it since it was marked ${sayDuration(age)} ago`);
 }
+
+/** What a plan does, and nothing of what it leaves alone: who approved one plan has not approved another. */
+export const planHash = (plan: readonly Decision[]): string =>
+  shortHash(
+    plan
+      .filter(({ action }) => action !== 'keep')
+      .map(({ region, image, action }) => `${action} ${region} ${image.id}`)
+      .sort()
+      .join('\n'),
+  );

@@ -5,7 +5,7 @@ import { flag } from '../kit/fields.ts';
 import { table, text } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
 import { planWithEvidence } from '../steps/evidence.ts';
-import { findUsersOrStop, users as userSettings } from '../steps/image-users.ts';
+import { failClosed, findUsers, users as userSettings } from '../steps/image-users.ts';
 import { removeAll, throwIfLeft } from '../steps/removal.ts';
 import { schemeOf, selectImage, selection } from '../steps/select.ts';
 import type { Powers } from '../world.ts';
@@ -45,11 +45,14 @@ export async function run(
   }
   const { image } = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, world));
 
-  // If one who may launch an image cannot be seen, this rejects and nothing is removed.
-  const users = await report.step('Find what may still launch it', () => findUsersOrStop(wanted, place, report));
+  // If one who may launch it cannot be seen, this rejects and nothing is removed.
   const policy = { ...NO_WISHES, scheme, family: wanted.family, accountId: await place.account.id() };
-  const candidate = { image, region: wanted.region, users: users.all.get(image.id) ?? [] };
-  const [decision] = await planWithEvidence([candidate], policy, clock.now(), () => place);
+  const { users, decision } = await failClosed(report, async () => {
+    const found = await report.step('Find what may still launch it', () => findUsers(wanted, place, report));
+    const candidate = { image, region: wanted.region, users: found.all.get(image.id) ?? [] };
+    const [decided] = await planWithEvidence([candidate], policy, clock.now(), () => place);
+    return { users: found, decision: decided };
+  });
   if (decision?.action !== 'remove') throw refusal(decision ?? { image, because: 'no decision' });
 
   const fate = wanted.dryRun ? 'would be removed' : 'to be removed';

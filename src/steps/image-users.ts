@@ -58,12 +58,15 @@ export async function findUsers(asked: Asked, place: Pick<Place, 'imageUsers'>, 
   };
 }
 
-/** The same for whoever is about to remove something. */
-export async function findUsersOrStop(asked: Asked, place: Pick<Place, 'imageUsers'>, report: Reporter): Promise<Users> {
+/** For whoever is about to remove something: what cannot be read forbids it. */
+export async function failClosed<T>(report: Reporter, work: () => Promise<T>): Promise<T> {
   try {
-    return await findUsers(asked, place, report);
+    return await work();
   } catch (failure) {
     report.warn('Nothing was removed: what cannot be read counts as in use.');
     throw failure;
   }
 }
+
+export const findUsersOrStop = (asked: Asked, place: Pick<Place, 'imageUsers'>, report: Reporter): Promise<Users> =>
+  failClosed(report, () => findUsers(asked, place, report));

@@ -32,9 +32,8 @@ export const ec2Removal = (ec2: EC2Client): Removal => ({
           ? { LaunchPermissions: [] }
           : asExpected(`see who ${imageId} is shared with (ec2:DescribeImageAttribute)`)(cause),
       );
-    return LaunchPermissions.map(
-      ({ UserId, Group, OrganizationArn, OrganizationalUnitArn }) =>
-        UserId ?? OrganizationArn ?? OrganizationalUnitArn ?? Group ?? 'somebody',
+    return LaunchPermissions.map(({ UserId, Group, OrganizationArn, OrganizationalUnitArn }) =>
+      UserId === undefined ? (OrganizationArn ?? OrganizationalUnitArn ?? Group ?? 'somebody') : `account ${UserId}`,
     );
   },
 
