@@ -46,6 +46,7 @@ export async function rollLab({ speed = 240, timings = {} }: { speed?: number; t
     balancing: new ElasticLoadBalancingV2Client(settings),
     ssm: new SSMClient(settings),
   };
+  let made = 0;
   return {
     lab,
     place,
@@ -61,7 +62,10 @@ export async function rollLab({ speed = 240, timings = {} }: { speed?: number; t
       if (base === undefined) throw new Error('no base image');
       const id = newId('ami');
       const verdict = verdictValue(id, { result: 'passed', checks: '0'.repeat(32), at: new Date() });
-      addImage(place, { ...base, id, name, description: name, tags: {} }).state = 'available';
+      // A second apart, so that "latest" means the last one.
+      made += 1;
+      const createdAt = new Date(lab.clock.now() + made * 1000);
+      Object.assign(addImage(place, { ...base, id, name, description: name, tags: {} }), { state: 'available', createdAt });
       setTags(place, id, { 'ami-action:family': 'web', 'ami-action:commit': 'c'.repeat(40), 'ami-action:verdict': verdict, ...tags });
       return id;
     },

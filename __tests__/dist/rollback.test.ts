@@ -1,0 +1,125 @@
+import { afterAll, afterEach, expect, test } from '@jest/globals';
+import { images } from '../../lab/ec2/images.ts';
+import { removeWorkspaces } from '../harness.ts';
+import { POINTER, type RollLab, rollLab } from './roll-lab.ts';
+
+let l: RollLab;
+afterEach(() => l.lab.close());
+afterAll(removeWorkspaces);
+
+const quick = { bake: '1m', 'min-healthy': '0', 'warm-up': '0s', groups: 'web' };
+const back = (wanted: Record<string, string> = {}, more: Parameters<RollLab['act']>[2] = {}) =>
+  l.act('rollback', { ...quick, ...wanted }, more);
+const promote = (image: string, wanted: Record<string, string> = {}) => l.act('promote', { ...quick, image, ...wanted });
+const vetoed = (image: string) => l.tags(image)['ami-action:vetoed-in'];
+const stateNow = () => ({ runs: [...new Set(l.runs('web'))], pointer: l.pointer(), candidate: l.candidate() });
+
+/** A group that ran a, then b, then c. */
+async function afterThree(wanted: Record<string, string> = {}) {
+  l = await rollLab({ speed: 400, timings: { boot: 1, statusChecks: 1, targetHealth: 1, shutdown: 1 } });
+  const [a, b, c] = [l.image('web-a'), l.image('web-b'), l.image('web-c')];
+  const template = await l.template('web', { ImageId: a });
+  await l.group('web', { LaunchTemplateId: template, Version: '1' });
+  await l.pointerTo(a);
+  for (const image of [b, c]) expect((await promote(image, wanted)).exitCode).toBe(0);
+  return { a, b, c };
+}
+
+test('after success, twice: c, then b, then a; the third time it is refused with what there is', async () => {
+  const { a, b, c } = await afterThree();
+  const first = await back();
+  expect(first).toMatchObject({ exitCode: 0, outputs: { outcome: 'done', 'ami-id': b, 'replaced-ami-id': c } });
+  expect(stateNow()).toEqual({ runs: [b], pointer: b, candidate: false });
+  expect((await back()).outputs['ami-id']).toBe(a);
+  expect(stateNow()).toEqual({ runs: [a], pointer: a, candidate: false });
+  expect([vetoed(a), vetoed(b), vetoed(c)]).toEqual([undefined, 'stage', 'stage']);
+  // The versions of then are used again: no rollback made one.
+  expect(l.versions('web')).toEqual([1, 2, 3]);
+  const third = await back();
+  expect([third.exitCode, third.outputs['outcome']]).toEqual([1, 'rejected']);
+  expect(third.errors.join('\n')).toContain(`Nothing to go back to: stage runs ${a}, and ran nothing before it.`);
+  expect(third.errors.join('\n')).toContain(`${POINTER} also named ${b}, ${c}`);
+});
+
+test('the next push does not bring back what was rolled back', async () => {
+  const { b, c } = await afterThree();
+  await back();
+  const pushed = await l.act('promote', { ...quick, image: 'latest' });
+  expect(pushed.errors.join('\n')).toMatch(
+    /was rolled back in stage and is vetoed there: fix it and build a new one, or set "lift-veto: true"/,
+  );
+  expect(stateNow()).toEqual({ runs: [b], pointer: b, candidate: false });
+  expect((await promote(c, { 'lift-veto': 'true' })).exitCode).toBe(0);
+  expect([stateNow().pointer, vetoed(c)]).toEqual([c, undefined]);
+});
+
+test('the previous image has died since: the group goes back to the current one, which is not vetoed', async () => {
+  const { b, c } = await afterThree();
+  l.sick.add(b);
+  const ran = await back();
+  expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
+  expect(ran.errors.join('\n')).toMatch(/AWS rolled it back/);
+  expect([stateNow(), vetoed(c)]).toEqual([{ runs: [c], pointer: c, candidate: false }, undefined]);
+});
+
+test('the previous image is gone: nothing is touched, and the others are named', async () => {
+  const { a, b, c } = await afterThree();
+  Object.assign(images(l.place).get(b) ?? {}, { state: 'deregistered' });
+  const ran = await back();
+  expect(ran.errors.join('\n')).toMatch(
+    new RegExp(`${b}, which the environment ran before, does not exist here any more[\\s\\S]*also named ${b}, ${a}`),
+  );
+  expect([stateNow(), vetoed(c)]).toEqual([{ runs: [c], pointer: c, candidate: false }, undefined]);
+  expect((await back({ image: a })).exitCode).toBe(0);
+  expect([stateNow().runs, vetoed(c)]).toEqual([[a], 'stage']);
+});
+
+test('a dry run shows where it leads and changes nothing', async () => {
+  const { b, c } = await afterThree();
+  const ran = await back({ 'dry-run': 'true' });
+  expect(ran).toMatchObject({ exitCode: 0, outputs: { outcome: 'planned', 'ami-id': b } });
+  expect([stateNow(), vetoed(c)]).toEqual([{ runs: [c], pointer: c, candidate: false }, undefined]);
+});
+
+test('lost in the middle of the roll, it is finished by the next run', async () => {
+  const { b, c } = await afterThree();
+  const ran = await back(
+    {},
+    {
+      onLine: line => void line,
+      onStart: child =>
+        void l.lab.faults.add({ operation: 'StartInstanceRefresh', nth: 1, deed: { run: () => void child.kill('SIGKILL'), at: 'after' } }),
+    },
+  );
+  expect([ran.signal, l.candidate(), vetoed(c)]).toEqual(['SIGKILL', true, 'stage']);
+  expect((await back()).exitCode).toBe(0);
+  expect([stateNow(), l.refreshes('web')]).toEqual([
+    { runs: [b], pointer: b, candidate: false },
+    ['Successful', 'Successful', 'Successful'],
+  ]);
+});
+
+test('killed at any call and run again it goes back once, and not twice', async () => {
+  const { b, c } = await afterThree();
+  const alone = { strategy: 'none', groups: '' };
+  let calls = Number.POSITIVE_INFINITY;
+  for (let call = 1; call <= calls; call += 1) {
+    const alive = { kill: () => {} };
+    const disarm = l.lab.faults.killAtCall(call, () => alive.kill(), 'after');
+    const mark = l.lab.calls.mark();
+    const ran = await back(alone, { onStart: child => Object.assign(alive, { kill: () => child.kill('SIGKILL') }) });
+    disarm();
+    if (ran.signal === null) calls = Math.min(calls, l.lab.calls.count(undefined, mark));
+    // The very last call is the end: after it there is nothing to finish, and once more would be the second time.
+    const again = ran.signal === null || (l.pointer() === b && !l.candidate()) ? ran : await back(alone);
+    expect({ call, ended: again.exitCode ?? 0, pointer: l.pointer(), candidate: l.candidate(), vetoed: [vetoed(b), vetoed(c)] }).toEqual({
+      call,
+      ended: 0,
+      pointer: b,
+      candidate: false,
+      vetoed: [undefined, 'stage'],
+    });
+    await promote(c, { ...alone, 'lift-veto': 'true' });
+  }
+  expect(calls).toBeGreaterThan(10);
+}, 300_000);
