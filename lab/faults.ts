@@ -32,13 +32,16 @@ export type Deed =
   /** The same question gets its first answer again and again. */
   | { readonly stale: true }
   | { readonly run: (call: CallRecord) => void | Promise<void>; readonly at: 'before' | 'after' }
-  /** SIGKILL for a process: for rules that come over HTTP. */
-  | { readonly kill: number; readonly at: 'before' | 'after' };
+  /** The caller dies: `before` and nothing is done, or `after` and it never knows. A process ID gets SIGKILL. */
+  | { readonly kill: number | (() => void | Promise<void>); readonly at: 'before' | 'after' };
+
+/** For rules that come over HTTP. */
+export const DEEDS: readonly string[] = ['error', 'refuse', 'reset', 'delaySeconds', 'hideNewIds', 'stale', 'kill'];
 
 export interface Faults {
   /** The returned function takes the rule back. */
   add(rule: FaultRule): () => void;
-  /** `kill` runs at the nth call from now on, of whatever kind, before it is done or after. */
+  /** `kill` runs at the nth call from now on, of whatever kind: before, which is then not done, or after. */
   killAtCall(n: number, kill: () => void | Promise<void>, at?: 'before' | 'after'): () => void;
   clear(): void;
   rules(): readonly FaultRule[];
@@ -71,7 +74,7 @@ export function faultBook(clock: LabClock): FaultBook {
   };
   return {
     add,
-    killAtCall: (n, kill, at = 'before') => add({ nth: n, deed: { run: kill, at } }),
+    killAtCall: (n, kill, at = 'before') => add({ nth: n, deed: { kill, at } }),
     clear: () => {
       armed = [];
     },
@@ -107,14 +110,22 @@ async function before(entry: Armed, call: CallRecord, protocol: Protocol, clock:
   if ('delaySeconds' in deed) await clock.sleep(deed.delaySeconds);
   if ('hideNewIds' in deed) hide(entry, call, deed.hideNewIds);
   if ('run' in deed && deed.at === 'before') await deed.run(call);
-  if ('kill' in deed && deed.at === 'before') process.kill(deed.kill, 'SIGKILL');
+  if ('kill' in deed && deed.at === 'before') {
+    await end(deed.kill);
+    throw new ConnectionReset();
+  }
 }
 
 async function after(deed: Deed, call: CallRecord): Promise<void> {
   if ('reset' in deed && deed.reset === 'after') throw new ConnectionReset();
   if ('run' in deed && deed.at === 'after') await deed.run(call);
-  if ('kill' in deed && deed.at === 'after') process.kill(deed.kill, 'SIGKILL');
+  if ('kill' in deed && deed.at === 'after') await end(deed.kill);
 }
+
+const end = async (victim: number | (() => void | Promise<void>)) => {
+  if (typeof victim === 'function') await victim();
+  else process.kill(victim, 'SIGKILL');
+};
 
 async function answer(struck: readonly Armed[], call: CallRecord, work: () => Promise<object>): Promise<object> {
   const stale = struck.find(({ rule }) => 'stale' in rule.deed);

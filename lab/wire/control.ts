@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { FaultRule } from '../faults.ts';
+import { DEEDS, type FaultRule } from '../faults.ts';
 import type { Answer } from './protocols.ts';
 import type { Desk } from './server.ts';
 
@@ -33,7 +33,8 @@ export function answerControl({ core, calls, faults }: Desk, request: IncomingMe
 function addRule(body: string, add: (rule: FaultRule) => void): Answer {
   try {
     const rule = JSON.parse(body) as FaultRule;
-    if (typeof rule.deed !== 'object') return json({ error: 'A rule needs a deed.' }, 400);
+    const [deed] = Object.keys(rule.deed ?? {});
+    if (deed === undefined || !DEEDS.includes(deed)) return json({ error: `A rule needs a deed: ${DEEDS.join(', ')}.` }, 400);
     add(rule);
     return json({});
   } catch (cause) {
