@@ -66,6 +66,7 @@ describe('declared checks', () => {
     ['- {name: x}', '0: must be one check: a name of service, port,'],
     ['- {prot: 8080}', '0: says "prot", did you mean "port"?'],
     ['- {command: x, tme-limit: 5s}', '0: says "tme-limit", did you mean "time-limit"?'],
+    ['- {path: /x, type: file}', '0: says "type" beside "path", it belongs beneath: path: { path, type, owner, mode }'],
     ['- {service: web, port: 80}', '0: says service and port: one check does one thing'],
     ['- port: 80800', '0.port: must be a port from 1 to 65535'],
     ['- port: http', '0.port: must be a port from 1 to 65535'],

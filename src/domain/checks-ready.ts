@@ -5,6 +5,8 @@ import * as shell from './checks-shell.ts';
 export interface ReadyMade {
   /** For the table of the README. */
   readonly doc: string;
+  /** What stands beneath it. */
+  readonly keys: readonly string[];
   readonly schema: z.ZodType;
   make(said: unknown): Made;
 }
@@ -18,9 +20,13 @@ export interface Made {
 
 const ready = <S extends z.ZodType>(doc: string, schema: S, make: (said: z.infer<S>) => Made): ReadyMade => ({
   doc,
+  keys: KEYS.get(schema) ?? [],
   schema,
   make: said => make(said as z.infer<S>),
 });
+
+/** Of every map below, by its schema. */
+const KEYS = new WeakMap<z.ZodType, readonly string[]>();
 
 const word = (says: string, shape = /^[^\s-]\S*$/) => z.string({ error: says }).trim().regex(shape, says);
 const port = word('must be a port from 1 to 65535', /^[1-9]\d{0,4}$/).refine(
@@ -33,13 +39,18 @@ const yesNo = z.enum(['true', 'false'], { error: 'must be true or false' });
 
 const map = <T extends z.ZodRawShape>(shape: T) => {
   const says = `takes ${Object.keys(shape).join(', ')}`;
-  return z.strictObject(shape, {
+  const schema = z.strictObject(shape, {
     error: issue => (issue.code === 'unrecognized_keys' ? `says ${issue.keys.join(', ')}, but ${says}` : says),
   });
+  KEYS.set(schema, Object.keys(shape));
+  return schema;
 };
 /** `service: web` is short for `service: { name: web }`. */
-const shortFor = <S extends z.ZodType>(key: string, schema: S) =>
-  z.preprocess(said => (typeof said === 'string' ? { [key]: said } : said), schema);
+const shortFor = <S extends z.ZodType>(key: string, inner: S) => {
+  const schema = z.preprocess(said => (typeof said === 'string' ? { [key]: said } : said), inner);
+  KEYS.set(schema, KEYS.get(inner) ?? []);
+  return schema;
+};
 /** Bare, or with a word that says what is expected anyway: `cloud-init: done`. */
 const nothing = (expected: string) => z.union([z.literal([expected, 'true']), map({})], { error: `takes nothing but "${expected}"` });
 

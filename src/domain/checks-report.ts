@@ -90,6 +90,7 @@ function conclude(seen: CommandSeen, report: Report): Pick<Judgement, 'result' |
 
 function allPassed(checks: readonly CheckResult[]): string {
   const warned = checks.filter(({ ending }) => ending === 'warned').length;
+  if (checks.length === 1 && warned === 0) return 'the check passed';
   return warned === 0
     ? `all ${checks.length} checks passed`
     : `${checks.length - warned} of ${checks.length} checks passed, the others only warn`;

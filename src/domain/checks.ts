@@ -60,10 +60,18 @@ const KINDS = {
 
 const WHAT = `must be one check: a name of ${Object.keys(readyMade).join(', ')}, or a map with "command", "script" or one of these`;
 
-const strangers = (keys: readonly string[]) =>
-  keys.map(key => `says "${key}", did you mean "${closest(key, [...Object.keys(KINDS), ...Object.keys(COMMON)])}"?`).join(' ');
-
 const kindsOf = (raw: unknown): string[] => (typeof raw === 'object' && raw !== null ? Object.keys(raw).filter(key => key in KINDS) : []);
+
+// `{ path: /x, type: file }` is the mistake that everybody makes once.
+const strangers = (keys: readonly string[], raw: unknown) =>
+  keys
+    .map(key => {
+      const [kind = ''] = kindsOf(raw);
+      if (readyMade[kind]?.keys.includes(key))
+        return `says "${key}" beside "${kind}", it belongs beneath: ${kind}: { ${readyMade[kind].keys.join(', ')} }`;
+      return `says "${key}", did you mean "${closest(key, [...Object.keys(KINDS), ...Object.keys(COMMON)])}"?`;
+    })
+    .join(' ');
 
 // `- cloud-init` is short for a ready-made check that needs nothing else.
 const spelledOut = (item: unknown): unknown => (typeof item === 'string' && item in readyMade ? { [item]: {} } : item);
@@ -71,7 +79,10 @@ const spelledOut = (item: unknown): unknown => (typeof item === 'string' && item
 const item = z.preprocess(
   spelledOut,
   z
-    .strictObject({ ...COMMON, ...KINDS }, { error: issue => (issue.code === 'unrecognized_keys' ? strangers(issue.keys) : WHAT) })
+    .strictObject(
+      { ...COMMON, ...KINDS },
+      { error: issue => (issue.code === 'unrecognized_keys' ? strangers(issue.keys, issue.input) : WHAT) },
+    )
     .refine(raw => kindsOf(raw).length === 1, { error: ({ input }) => tooManyKinds(kindsOf(input)), when: onlyKindsMissing })
     .transform(raw => asCheck(raw as Written)),
 );
