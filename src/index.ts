@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { systemClock } from './adapters/clock.ts';
+import { workspaceContent } from './adapters/content.ts';
 import { workspaceFiles } from './adapters/files.ts';
 import { githubHost, runFacts } from './adapters/github.ts';
 import { isPost, savedEntries, stateJournal } from './adapters/journal.ts';
@@ -37,7 +38,7 @@ async function runMain(): Promise<void> {
     const { packer } = await import('./adapters/packer/packer.ts');
     const { githubCommits } = await import('./adapters/commits.ts');
     const commits = githubCommits(process.env['GITHUB_API_URL']);
-    return { world: { clock, report, run, journal, files: workspaceFiles(run.workspace), at, commits, packer: packer({ run, journal, report }) }, close: () => report.flush() };
+    return { world: { clock, report, run, journal, files: workspaceFiles(run.workspace), content: workspaceContent(run.workspace), at, commits, packer: packer({ run, journal, report }) }, close: () => report.flush() };
   });
 }
 

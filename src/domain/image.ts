@@ -52,6 +52,10 @@ export type IdentityKey =
   | 'verdict'
   | 'expires-at'
   | 'build'
+  | 'inputs'
+  | 'source'
+  | 'siblings'
+  | 'same-commits'
   | 'purpose'
   | 'vetoed-in'
   /** A person asks that it stays. */

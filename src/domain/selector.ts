@@ -1,4 +1,5 @@
 import { type Architecture, deadBecause, type Image, identity, newestFirst, type TagScheme } from './image.ts';
+import { servesCommit } from './reuse.ts';
 import { verdictOf } from './verdict.ts';
 
 /** How a user says which image. One small grammar, wherever an image is asked for. */
@@ -38,7 +39,10 @@ export interface Choice {
 /** Picks by commit, ref, version or "latest" among the images of a family. What fits several is refused, not guessed. */
 export function pickImage(images: readonly Image[], selector: Selector, choice: Choice): Picked {
   const usable = images.filter(image => deadBecause(image) === undefined && fitsArchitecture(image, choice)).sort(newestFirst);
-  const fitting = usable.filter(image => fits(image, selector, choice.scheme));
+  const own = usable.filter(image => fits(image, selector, choice.scheme));
+  // A commit that changed nothing has no image of its own: it has the one that was there already.
+  const borrows = own.length === 0 && selector.kind === 'commit';
+  const fitting = borrows ? usable.filter(image => servesCommit(image, selector.value, choice.scheme)) : own;
   const where = `family "${choice.family}"${choice.architecture === undefined ? '' : ` (${choice.architecture})`}`;
   const [newest] = fitting;
   if (newest === undefined)

@@ -5,9 +5,11 @@ import { duration, list, map, oneOf, optional, text } from '../kit/fields.ts';
 import { code, table, text as plain } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
 import { adopt, type BuiltImage } from '../steps/adopt.ts';
-import { type BuildPlan, planBuild } from '../steps/build-plan.ts';
+import { baseImage, resolveBase } from '../steps/base-image.ts';
+import { type BuildPlan, planBuild, withInputs } from '../steps/build-plan.ts';
 import { type PhaseEnd, packerFailure, packerPhase } from '../steps/packer-phase.ts';
 import { findPacker, packerOrder, packerSettings } from '../steps/packer-tool.ts';
+import { decide, fingerprintOf, rebuildProblem, reuse, reuseSettings } from '../steps/unchanged.ts';
 import type { Powers } from '../world.ts';
 import { common, dryRun, environment, family } from './shared.ts';
 
@@ -32,12 +34,14 @@ export const settings = {
     fallback: '{family}-{version}-{timestamp}',
   }),
   tags: map("Tags of your own for image and snapshots, beside the action's.", { fallback: '{}' }),
+  baseImage,
   instanceType: optional(
     text('Type of the build instance, for a template that declares `instance_type`.', {
       pattern: /^[a-z0-9-]+\.[a-z0-9-]+$/,
       says: 'must be an instance type such as t3.small',
     }),
   ),
+  rebuild: reuseSettings.rebuild,
   environment: optional(environment),
   ...common,
   dryRun: dryRun(false),
@@ -55,6 +59,7 @@ export const settings = {
     maxSeconds: 86_400,
     neededBy: 'builds that take hours',
   }),
+  content: reuseSettings.content,
   ...packerSettings,
 };
 
@@ -63,20 +68,38 @@ export const outputs = {
   amiIds: 'JSON: region -> ID, for every region with exactly one image.',
   images: 'JSON list: `source`, `architecture`, `region`, `id` and `name` of every image.',
   built: 'Whether an image was built: true or false.',
+  because: 'Why it was built, or not, as a sentence.',
+  fingerprint: 'SHA-256 over everything that determines the content of the image.',
   imageName: 'Name of the image.',
   partial: 'JSON list: `source`, `region` and `id` of what was finished although the build failed.',
 };
 
 type Wanted = Values<typeof settings>;
-type World = Powers<'account' | 'images', 'packer'>;
+type World = Powers<'account' | 'images' | 'parameters', 'content' | 'packer'>;
 
 export async function run(wanted: Wanted, world: World) {
   const { report, packer, clock } = world;
   const secrets = Object.values(wanted.secretVar);
   for (const secret of secrets) report.mask(secret);
-  const plan = planBuild(wanted, world.run, packer, { now: clock.now(), id: randomUUID() });
+  const started = { now: clock.now(), id: randomUUID(), problem: rebuildProblem(wanted) };
+  const intent = planBuild(wanted, world.run, packer, started);
+  const base = await report.step('Resolve the base image', () => resolveBase(wanted, intent.scheme, world));
+  const print = await report.step('Take the fingerprint', () => fingerprintOf(wanted, intent, base, world));
+  const plan = withInputs(intent, { fingerprint: print, base: base?.id });
+
+  const { reuse: same, because } = await report.step('Look for an image of the same', () => decide(wanted, plan, print, world));
+  report.info(same === undefined ? `To be built: ${because}.` : `Nothing to build: ${because}.`);
+  if (same !== undefined) {
+    const images = wanted.dryRun ? [] : await reuse(same, world.run.commit, plan, world);
+    tell('Unchanged', images, because, report);
+    return {
+      outcome: wanted.dryRun ? ('planned' as const) : ('unchanged' as const),
+      outputs: { ...outputsOf(images), built: false, because, fingerprint: print.value },
+    };
+  }
   await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, world));
-  if (wanted.dryRun) return { outcome: 'planned' as const, outputs: { built: false, imageName: plan.name } };
+  if (wanted.dryRun)
+    return { outcome: 'planned' as const, outputs: { built: false, because, fingerprint: print.value, imageName: plan.name } };
 
   const tool = await report.step('Find Packer', () => findPacker(wanted, world));
   const order = await report.step('Read the template', () => packerOrder(wanted, plan, tool, world));
@@ -97,8 +120,8 @@ export async function run(wanted: Wanted, world: World) {
       world,
     ),
   );
-  tell(images, plan, world);
-  return { outcome: 'done' as const, outputs: { ...outputsOf(images), built: true, imageName: plan.name } };
+  tell('Built', images, because, report);
+  return { outcome: 'done' as const, outputs: { ...outputsOf(images), built: true, because, fingerprint: print.value } };
 }
 
 const NO_IMAGE = 'Look for skip_create_ami in the template, and at what "only" and "except" leave of it.';
@@ -136,10 +159,10 @@ function failure(what: string, end: PhaseEnd, wanted: Wanted, made: readonly Art
 function outputsOf(images: readonly BuiltImage[]) {
   const only = images.filter(image => !images.some(other => other !== image && other.region === image.region));
   const amiIds = Object.fromEntries(only.map(({ region, id }) => [region, id]));
-  return { amiId: images.length === 1 ? images[0]?.id : undefined, amiIds, images };
+  return { amiId: images.length === 1 ? images[0]?.id : undefined, amiIds, images, imageName: images[0]?.name };
 }
 
-function tell(images: readonly BuiltImage[], plan: BuildPlan, { report }: World): void {
+function tell(what: string, images: readonly BuiltImage[], because: string, report: World['report']): void {
   const rows = images.map(({ id, region, architecture, source, name }) => [
     code(id),
     code(region),
@@ -147,5 +170,5 @@ function tell(images: readonly BuiltImage[], plan: BuildPlan, { report }: World)
     code(source),
     code(name),
   ]);
-  report.summary(`### Built ${plain(plan.name)}\n\n${table(['Image', 'Region', 'Architecture', 'Source', 'Name'], rows)}`);
+  report.summary(`### ${what}: ${plain(because)}\n\n${table(['Image', 'Region', 'Architecture', 'Source', 'Name'], rows)}`);
 }

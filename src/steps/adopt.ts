@@ -1,5 +1,5 @@
 import { missingTags } from '../domain/identity.ts';
-import { deadBecause, type Image, type Tags, tagKey } from '../domain/image.ts';
+import { deadBecause, type IdentityKey, type Image, type Tags, tagKey } from '../domain/image.ts';
 import type { Artifact } from '../domain/packer-output.ts';
 import { waitFor } from '../kit/wait.ts';
 import type { Powers } from '../world.ts';
@@ -24,23 +24,46 @@ export interface Made extends Artifact {
  * The template may not have tagged it at all, and its copies in other regions lose their snapshots' tags.
  */
 export const adopt = (made: readonly Made[], plan: BuildPlan, world: Powers<'images'>): Promise<readonly BuiltImage[]> =>
-  Promise.all(made.map(artifact => adoptOne(artifact, plan, world)));
+  Promise.all(made.map(artifact => adoptOne(artifact, made.filter(({ region }) => region === artifact.region).length, plan, world)));
 
 const LOOK_SECONDS = 5;
 const AVAILABLE_SECONDS = 30 * 60;
 // Tags are eventually consistent, by seconds. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 const TAGGED_SECONDS = 120;
 
-async function adoptOne({ source, region, id, baseAmi }: Made, plan: BuildPlan, world: Powers<'images'>): Promise<BuiltImage> {
+async function adoptOne(
+  { source, region, id, baseAmi }: Made,
+  siblings: number,
+  plan: BuildPlan,
+  world: Powers<'images'>,
+): Promise<BuiltImage> {
   const { images } = world.at({ region });
-  const image = await waitFor({ what: `${id} in ${region}`, everySeconds: LOOK_SECONDS, atMostSeconds: AVAILABLE_SECONDS, look: async () => judge(await images.get(id)) }, world);
-  const tags: Tags = { ...plan.tags, Name: plan.named(image.name), ...(baseAmi === undefined ? {} : { [tagKey(plan.scheme, 'base-ami')]: baseAmi }) };
+  const image = await waitFor(
+    {
+      what: `${id} in ${region}`,
+      everySeconds: LOOK_SECONDS,
+      atMostSeconds: AVAILABLE_SECONDS,
+      look: async () => judge(await images.get(id)),
+    },
+    world,
+  );
+  const of = (key: IdentityKey, value: string | undefined) => (value === undefined ? {} : { [tagKey(plan.scheme, key)]: value });
+  const tags: Tags = {
+    ...of('base-ami', baseAmi),
+    ...plan.tags,
+    Name: plan.named(image.name),
+    ...of('source', source),
+    ...of('siblings', String(siblings)),
+  };
   const resources = [id, ...image.snapshotIds];
   await images.tag(resources, tags);
   const shed = temporaryKeys(plan.scheme).filter(key => key in image.tags);
   if (shed.length > 0) await images.untag(resources, shed);
   const what = `Tags of ${id}`;
-  await waitFor({ what, everySeconds: LOOK_SECONDS, atMostSeconds: TAGGED_SECONDS, look: async () => judgeTags(tags, await images.get(id)) }, world);
+  await waitFor(
+    { what, everySeconds: LOOK_SECONDS, atMostSeconds: TAGGED_SECONDS, look: async () => judgeTags(tags, await images.get(id)) },
+    world,
+  );
   world.report.info(`${region}: ${id} (${image.architecture}) is ${image.name}`);
   return { source, architecture: image.architecture, region, id, name: image.name };
 }
@@ -54,5 +77,7 @@ function judge(image: Image | undefined) {
 
 function judgeTags(wanted: Tags, image: Image | undefined) {
   const missing = missingTags(wanted, image?.tags ?? {});
-  return missing.length === 0 ? ({ state: 'done', value: undefined } as const) : ({ state: 'waiting', note: `${missing.join(', ')} cannot be read back yet` } as const);
+  return missing.length === 0
+    ? ({ state: 'done', value: undefined } as const)
+    : ({ state: 'waiting', note: `${missing.join(', ')} cannot be read back yet` } as const);
 }

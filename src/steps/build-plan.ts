@@ -1,4 +1,5 @@
 import { type Origin, identityTags, tagProblems } from '../domain/identity.ts';
+import type { Fingerprint } from '../domain/fingerprint.ts';
 import { type TagScheme, type Tags, tagKey } from '../domain/image.ts';
 import { imageName, timestamp } from '../domain/name-template.ts';
 import { UsageError } from '../kit/errors.ts';
@@ -19,6 +20,15 @@ export interface BuildPlan {
   readonly regions: readonly string[];
   readonly template: string;
   readonly varFiles: readonly string[];
+  /** What it is built on, where the action has resolved it. */
+  readonly base: string | undefined;
+}
+
+/** What is known of the build only after looking around: its fingerprint and its base. */
+export function withInputs(plan: BuildPlan, { fingerprint, base }: { fingerprint: Fingerprint; base: string | undefined }): BuildPlan {
+  const ancestry = base === undefined ? {} : { [tagKey(plan.scheme, 'base-ami')]: base };
+  const late = { [tagKey(plan.scheme, 'fingerprint')]: fingerprint.value, [tagKey(plan.scheme, 'inputs')]: fingerprint.inputs };
+  return { ...plan, base, tags: { ...plan.tags, ...ancestry, ...late }, earlyTags: { ...plan.earlyTags, ...ancestry } };
 }
 
 export interface BuildWish {
@@ -42,26 +52,42 @@ export interface BuildWish {
 /** Ends long after the build itself must have: what bears it in the past belongs to nobody who lives. */
 const EXPIRY_MARGIN_SECONDS = 30 * 60;
 
-const OURS = ['ami_name', 'ami_tags', 'run_tags', 'ami_regions'];
+const OURS = ['ami_name', 'ami_tags', 'run_tags', 'ami_regions', 'source_ami'];
 
-export function planBuild(wish: BuildWish, run: Run, packer: Pick<Packer, 'locate'>, { now, id }: { now: number; id: string }): BuildPlan {
+export function planBuild(
+  wish: BuildWish,
+  run: Run,
+  packer: Pick<Packer, 'locate'>,
+  { now, id, problem }: { now: number; id: string; problem: string | undefined },
+): BuildPlan {
   const scheme = { prefix: wish.tagPrefix, commitKey: wish.commitTag };
   const origin = originOf(wish, run, now);
-  const named = imageName(wish.name, { ...origin, environment: wish.environment, architecture: wish.architecture, timestamp: timestamp(now) });
-  const problems = ['problem' in named ? [named.problem] : [], tagProblems(wish.tags, scheme), variableProblems(wish), fileProblems(wish, packer)].flat();
+  const named = imageName(wish.name, {
+    ...origin,
+    environment: wish.environment,
+    architecture: wish.architecture,
+    timestamp: timestamp(now),
+  });
+  const problems = [
+    problem ?? [],
+    'problem' in named ? [named.problem] : [],
+    tagProblems(wish.tags, scheme),
+    variableProblems(wish),
+    fileProblems(wish, packer),
+  ].flat();
   if (problems.length > 0 || 'problem' in named) throw new UsageError(problems);
   const tags = identityTags(origin, named.name, wish.tags, scheme);
-  const late = new Set([tagKey(scheme, 'family'), tagKey(scheme, 'fingerprint')]);
   return {
     name: named.name,
     scheme,
     tags,
     named: imageName => wish.tags.Name ?? imageName,
-    earlyTags: Object.fromEntries(Object.entries(tags).filter(([key]) => !late.has(key))),
+    earlyTags: Object.fromEntries(Object.entries(tags).filter(([key]) => key !== tagKey(scheme, 'family'))),
     runTags: runTags(scheme, origin, { id, expiresAt: now + (wish.timeout + EXPIRY_MARGIN_SECONDS) * 1000 }),
     regions: [...new Set([wish.region, ...wish.regions])],
     template: packer.locate(wish.template) ?? wish.template,
     varFiles: wish.varFiles.map(file => packer.locate(file) ?? file),
+    base: undefined,
   };
 }
 
@@ -86,18 +112,23 @@ const runTags = (scheme: TagScheme, origin: Origin, { id, expiresAt }: { id: str
 });
 
 /** What a finished image sheds: it is no leftover any more. */
-export const temporaryKeys = (scheme: TagScheme): readonly string[] => (['purpose', 'build', 'expires-at'] as const).map(key => tagKey(scheme, key));
+export const temporaryKeys = (scheme: TagScheme): readonly string[] =>
+  (['purpose', 'build', 'expires-at'] as const).map(key => tagKey(scheme, key));
 
 function variableProblems({ var: plain, secretVar }: BuildWish): readonly string[] {
   const names = [...Object.keys(plain), ...Object.keys(secretVar)];
   return names.flatMap(name => {
     if (!/^[A-Za-z_][\w-]*$/.test(name)) return [`"var.${name}" is no name of a variable`];
-    if (OURS.includes(name)) return [`"var.${name}" is set by the action itself: use "name", "tags" or "regions"`];
+    if (OURS.includes(name)) return [`"var.${name}" is set by the action itself: use "name", "tags", "regions" or "base-image"`];
     return name in plain && name in secretVar ? [`"var.${name}" stands under "secret-var" as well: say it once`] : [];
   });
 }
 
 const fileProblems = ({ template, varFiles }: BuildWish, packer: Pick<Packer, 'locate'>): readonly string[] => [
-  ...(packer.locate(template) === undefined ? [`"template" names ${JSON.stringify(template)}, which is not in the workspace: is there an actions/checkout step before?`] : []),
-  ...varFiles.filter(file => packer.locate(file) === undefined).map(file => `"var-files" names ${JSON.stringify(file)}, which is not in the workspace`),
+  ...(packer.locate(template) === undefined
+    ? [`"template" names ${JSON.stringify(template)}, which is not in the workspace: is there an actions/checkout step before?`]
+    : []),
+  ...varFiles
+    .filter(file => packer.locate(file) === undefined)
+    .map(file => `"var-files" names ${JSON.stringify(file)}, which is not in the workspace`),
 ];

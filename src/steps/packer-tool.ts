@@ -1,3 +1,4 @@
+import { UsageError } from '../kit/errors.ts';
 import { list, map, optional, text } from '../kit/fields.ts';
 import type { PackerBuild, PackerTool, Powers } from '../world.ts';
 import type { BuildPlan } from './build-plan.ts';
@@ -56,19 +57,32 @@ export async function findPacker(wanted: PackerChoice, { packer, report }: World
 }
 
 /** What Packer is asked: the template gets of our variables those that it declares, and nothing else. */
-export async function packerOrder(wanted: PackerChoice, plan: BuildPlan, tool: PackerTool, { at, packer, report }: World): Promise<PackerBuild> {
+export async function packerOrder(
+  wanted: PackerChoice,
+  plan: BuildPlan,
+  tool: PackerTool,
+  { at, packer, report }: World,
+): Promise<PackerBuild> {
   const declared = await packer.declared(tool.binary, plan.template);
   for (const [name, value] of Object.entries(wanted.var)) if (declared.get(name) === 'sensitive') report.mask(value);
   const ours = {
     ami_name: plan.name,
     ami_tags: plan.earlyTags,
     run_tags: plan.runTags,
+    source_ami: plan.base,
     region: wanted.region,
     instance_type: wanted.instanceType,
     ami_regions: plan.regions.length > 1 ? plan.regions.slice(1) : undefined,
   };
+  const ignored = Object.entries(NEEDED_BY).filter(([name]) => ours[name as keyof typeof ours] !== undefined && !declared.has(name));
+  if (ignored.length > 0)
+    throw new UsageError(
+      ignored.map(([name, setting]) => `"${setting}" is set, and the template declares no variable "${name}" that could take it`),
+    );
   const given = Object.entries(ours).filter(([name, value]) => value !== undefined && declared.has(name));
-  report.info(given.length === 0 ? 'The template declares none of our variables.' : `The template takes ${given.map(([name]) => name).join(', ')}.`);
+  report.info(
+    given.length === 0 ? 'The template declares none of our variables.' : `The template takes ${given.map(([name]) => name).join(', ')}.`,
+  );
   if (!declared.has('run_tags')) report.warn(unswept);
   return {
     binary: tool.binary,
@@ -79,10 +93,17 @@ export async function packerOrder(wanted: PackerChoice, plan: BuildPlan, tool: P
     only: wanted.only,
     except: wanted.except,
     // For templates that say no region themselves.
-    environment: { AWS_REGION: wanted.region, AWS_DEFAULT_REGION: wanted.region, ...(await at({ region: wanted.region }).account.environment()) },
+    environment: {
+      AWS_REGION: wanted.region,
+      AWS_DEFAULT_REGION: wanted.region,
+      ...(await at({ region: wanted.region }).account.environment()),
+    },
     atMostSeconds: wanted.timeout,
   };
 }
+
+/** Settings that would silently do nothing. */
+const NEEDED_BY = { source_ami: 'base-image', instance_type: 'instance-type', ami_regions: 'regions' } as const;
 
 const unswept =
   'The template declares no variable "run_tags". If this job dies, the instance, key pair and security group that Packer made cannot be told from others, and stay. Declare it as map(string) and use it as run_tags of the source.';

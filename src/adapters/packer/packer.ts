@@ -27,6 +27,7 @@ export function packer(host: PackerHost): Packer {
       const absolute = resolve(run.workspace, path);
       return existsSync(absolute) ? absolute : undefined;
     },
+    ambient: () => Object.fromEntries(Object.entries(packerEnvironment(environment)).filter(([name]) => name.startsWith('PKR_VAR_'))),
     async ensure(wish) {
       const warning = pollingWarning(environment);
       if (warning !== undefined) report.warn(warning);

@@ -1,0 +1,80 @@
+import { createHash } from 'node:crypto';
+import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
+import { isAbsolute, join, relative, sep } from 'node:path';
+import { concurrently } from '../kit/concurrently.ts';
+import type { Content, ContentFile } from '../world.ts';
+import { capture } from './capture.ts';
+
+/** Files by the hash that git gives their content, so that what is committed need not be read at all. */
+export const workspaceContent = (workspace: string, environment: NodeJS.ProcessEnv = process.env): Content => ({
+  async files(globs, always) {
+    if (globs.length === 0) return (await committed(workspace, environment)) ?? (await onDisk(workspace, [workspace]));
+    const { create } = await import('@actions/glob');
+    const patterns = globs.map(glob => (glob.startsWith('!') ? `!${join(workspace, glob.slice(1))}` : join(workspace, glob)));
+    const globber = await create(patterns.join('\n'), { followSymbolicLinks: false, matchDirectories: false });
+    const matched = await globber.glob();
+    return matched.length === 0
+      ? []
+      : await onDisk(workspace, [...matched, ...always.map(path => join(workspace, relative(workspace, path)))]);
+  },
+});
+
+/** The tree of the commit, with what was changed, added or removed since. Undefined where there is no git repository, or no git. */
+async function committed(workspace: string, environment: NodeJS.ProcessEnv): Promise<readonly ContentFile[] | undefined> {
+  const git = async (...args: string[]) => {
+    // The runner's user is not always the one that checked out; and a repository's own settings must not start programs.
+    const settings = ['-c', `safe.directory=${workspace}`, '-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=/dev/null'];
+    const said = await capture('git', [...settings, ...args], { timeoutSeconds: 120, environment, folder: workspace }).catch(
+      () => undefined,
+    );
+    return said?.exitCode === 0 ? said.stdout : undefined;
+  };
+  const top = await git('rev-parse', '--show-cdup');
+  if (top?.trim() !== '') return undefined; // not the root of a repository
+  const [tree, status] = await Promise.all([
+    git('ls-tree', '-r', '-z', '--full-tree', 'HEAD'),
+    git('status', '--porcelain=v1', '-z', '--untracked-files=all', '--no-renames'),
+  ]);
+  if (tree === undefined || status === undefined) return undefined;
+  const touched = status.split('\0').flatMap(entry => (entry === '' ? [] : [entry.slice(3).replace(/\/$/, '')]));
+  const stale = new Set(touched);
+  const kept = tree.split('\0').flatMap(line => {
+    const [, mode = '', blob = '', path = ''] = /^(\d+) \w+ ([0-9a-f]+)\t([\s\S]*)$/.exec(line) ?? [];
+    return path === '' || stale.has(path) ? [] : [{ path, mode, blob }];
+  });
+  const changed = await onDisk(
+    workspace,
+    touched.map(path => join(workspace, path)),
+  );
+  return [...kept, ...changed];
+}
+
+// Open files are few on some machines.
+const AT_ONCE = 32;
+
+/** Files and folders as they lie on the disk; what is not there is left out. */
+async function onDisk(workspace: string, paths: readonly string[]): Promise<readonly ContentFile[]> {
+  const found = await concurrently([...new Set(paths)], AT_ONCE, filesUnder);
+  return concurrently([...new Set(found.flat())], AT_ONCE, path => hashed(workspace, path));
+}
+
+async function filesUnder(path: string): Promise<readonly string[]> {
+  const stat = await lstat(path).catch(() => undefined);
+  if (stat === undefined) return [];
+  if (!stat.isDirectory()) return [path];
+  const entries = await readdir(path, { withFileTypes: true });
+  const inner = entries
+    .filter(({ name }) => name !== '.git' && name !== '.ami-action-temp')
+    .map(({ name }) => filesUnder(join(path, name)));
+  return (await Promise.all(inner)).flat();
+}
+
+async function hashed(workspace: string, path: string): Promise<ContentFile> {
+  const stat = await lstat(path);
+  const content = stat.isSymbolicLink() ? Buffer.from(await readlink(path)) : await readFile(path);
+  const mode = stat.isSymbolicLink() ? '120000' : (stat.mode & 0o100) !== 0 ? '100755' : '100644';
+  // As `git hash-object` does it.
+  const blob = createHash('sha1').update(`blob ${content.length}\0`).update(content).digest('hex');
+  const way = relative(workspace, path);
+  return { path: (isAbsolute(way) ? path : way).split(sep).join('/'), mode, blob };
+}
