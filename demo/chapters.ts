@@ -23,10 +23,10 @@ const DYING = (server: string) =>
 export const chapters: readonly Play[] = [
   {
     title: 'An account with two groups',
-    told: 'web-stage and web-prod run a plain Debian, each behind a target group. That is all there is.',
+    told: 'web-stage and web-prod run a plain Debian with something started by hand, each behind a target group. That is all there is.',
     async play({ lab, cloud, say }) {
       const imageId = await baseImage(cloud);
-      for (const name of ['web-stage', 'web-prod']) await makeGroup(cloud, { name, imageId, size: SIZE, grace: 3600 });
+      for (const name of ['web-stage', 'web-prod']) await makeGroup(cloud, { name, imageId, size: SIZE });
       for (let looks = 0; looks < 600; looks += 1) {
         const up = await Promise.all(['web-stage', 'web-prod'].map(name => inService(cloud, name)));
         if (up.every(instances => instances.length === SIZE)) break;

@@ -1,6 +1,12 @@
 import { AutoScalingClient, CreateAutoScalingGroupCommand, DescribeAutoScalingGroupsCommand } from '@aws-sdk/client-auto-scaling';
-import { CreateLaunchTemplateCommand, DescribeImagesCommand, DescribeSubnetsCommand, EC2Client } from '@aws-sdk/client-ec2';
-import { CreateTargetGroupCommand, ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
+import { CreateLaunchTemplateCommand, DescribeImagesCommand, DescribeSubnetsCommand, EC2Client, type Subnet } from '@aws-sdk/client-ec2';
+import {
+  CreateListenerCommand,
+  CreateLoadBalancerCommand,
+  CreateTargetGroupCommand,
+  ElasticLoadBalancingV2Client,
+  ModifyTargetGroupAttributesCommand,
+} from '@aws-sdk/client-elastic-load-balancing-v2';
 import { GetCommandInvocationCommand, GetParameterCommand, SendCommandCommand, SSMClient } from '@aws-sdk/client-ssm';
 import type { Lab } from '../lab/lab.ts';
 
@@ -37,24 +43,22 @@ export async function baseImage({ ec2 }: Cloud): Promise<string> {
   return image.ImageId;
 }
 
+/** What runs before there is an image: a plain system that starts something by its user data, as it was always done. */
+const BY_HAND = `#!/bin/sh
+[ -d /opt/web ] && exit 0
+mkdir -p /srv/old && echo ok > /srv/old/health && cd /srv/old
+setsid python3 -m http.server 8080 >/dev/null 2>&1 &
+`;
+
 /** A group behind a target group that asks for a page: an instance whose service is dead is replaced. */
-export async function makeGroup(
-  cloud: Cloud,
-  { name, imageId, size, grace }: { name: string; imageId: string; size: number; grace: number },
-): Promise<void> {
+export async function makeGroup(cloud: Cloud, { name, imageId, size }: { name: string; imageId: string; size: number }): Promise<void> {
   const { Subnets = [] } = await cloud.ec2.send(new DescribeSubnetsCommand({}));
-  const { TargetGroups: [target] = [] } = await cloud.balancing.send(
-    new CreateTargetGroupCommand({
-      Name: name,
-      Protocol: 'HTTP',
-      Port: 8080,
-      VpcId: Subnets[0]?.VpcId ?? '',
-      HealthCheckPath: '/health',
-      HealthCheckIntervalSeconds: 5,
-    }),
-  );
+  const target = await makeTargetGroup(cloud, name, Subnets);
   const { LaunchTemplate } = await cloud.ec2.send(
-    new CreateLaunchTemplateCommand({ LaunchTemplateName: name, LaunchTemplateData: { ImageId: imageId, InstanceType: 't3.micro' } }),
+    new CreateLaunchTemplateCommand({
+      LaunchTemplateName: name,
+      LaunchTemplateData: { ImageId: imageId, InstanceType: 't3.micro', UserData: Buffer.from(BY_HAND).toString('base64') },
+    }),
   );
   await cloud.autoScaling.send(
     new CreateAutoScalingGroupCommand({
@@ -64,11 +68,39 @@ export async function makeGroup(
       DesiredCapacity: size,
       LaunchTemplate: { LaunchTemplateId: LaunchTemplate?.LaunchTemplateId ?? '', Version: '1' },
       VPCZoneIdentifier: Subnets.map(({ SubnetId }) => SubnetId).join(','),
-      TargetGroupARNs: [target?.TargetGroupArn ?? ''],
+      TargetGroupARNs: [target],
       HealthCheckType: 'ELB',
-      HealthCheckGracePeriod: grace,
+      HealthCheckGracePeriod: 10,
     }),
   );
+}
+
+/** Behind a balancer: a target group that nobody listens to asks nobody how they are. */
+async function makeTargetGroup({ balancing }: Cloud, name: string, subnets: readonly Subnet[]): Promise<string> {
+  const { TargetGroups: [target] = [] } = await balancing.send(
+    new CreateTargetGroupCommand({
+      Name: name,
+      Protocol: 'HTTP',
+      Port: 8080,
+      VpcId: subnets[0]?.VpcId ?? '',
+      HealthCheckPath: '/health',
+      HealthCheckIntervalSeconds: 5,
+    }),
+  );
+  const arn = target?.TargetGroupArn ?? '';
+  const quick = { Key: 'deregistration_delay.timeout_seconds', Value: '10' };
+  await balancing.send(new ModifyTargetGroupAttributesCommand({ TargetGroupArn: arn, Attributes: [quick] }));
+  const ids = subnets.map(({ SubnetId = '' }) => SubnetId);
+  const { LoadBalancers: [balancer] = [] } = await balancing.send(new CreateLoadBalancerCommand({ Name: name, Subnets: ids }));
+  await balancing.send(
+    new CreateListenerCommand({
+      LoadBalancerArn: balancer?.LoadBalancerArn ?? '',
+      Protocol: 'HTTP',
+      Port: 80,
+      DefaultActions: [{ Type: 'forward', TargetGroupArn: arn }],
+    }),
+  );
+  return arn;
 }
 
 export async function inService({ autoScaling }: Cloud, group: string): Promise<readonly { id: string; template: string }[]> {

@@ -19,7 +19,7 @@ checks:
   - path: /opt/web/version
 keep-newest: 1
 minimum-age: 0s
-warm-up: 10s
+warm-up: 60s
 bake: 60s
 environments:
   stage: { groups: [web-stage] }

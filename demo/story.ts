@@ -20,7 +20,8 @@ mkdirSync(out, { recursive: true });
 
 const { path, pluginPath } = await packerTools();
 const environment = { PATH: `${path}:${process.env['PATH'] ?? ''}`, PACKER_PLUGIN_PATH: pluginPath, PKR_VAR_ssh_port: '2322' };
-const lab = await startLab({ speed: 60 });
+// AWS gives a refresh that gets nowhere an hour before it gives up; here it is five minutes, so that one need not wait.
+const lab = await startLab({ speed: 60, timings: { refreshPatience: 300 } });
 const folder = mkdtempSync(join(cache, 'demo-'));
 
 let red = false;
