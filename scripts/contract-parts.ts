@@ -120,3 +120,28 @@ function inFile(setting: Setting<unknown>): object {
   const { $schema: _, ...rest } = z.toJSONSchema(setting.schema, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown>;
   return setting.fallback === undefined ? rest : { ...rest, default: setting.fallback };
 }
+
+/**
+ * What AWS asks of a caller besides the call itself: to use a launch template one must be allowed to launch from it, and to hand a
+ * role to an instance one must be allowed to pass it.
+ * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
+ */
+const BESIDES: Readonly<Record<string, readonly string[]>> = {
+  build: ['ec2:CreateTags'],
+  validate: ['ec2:CreateTags', 'iam:PassRole'],
+  promote: ['ec2:CreateTags', 'ec2:RunInstances', 'iam:PassRole'],
+  rollback: ['ec2:CreateTags', 'ec2:RunInstances', 'iam:PassRole'],
+};
+
+/** The IAM policy of each mode, from the calls that it really makes (permissions.json). */
+export function policies(modes: Modes, permissions: Readonly<Record<string, readonly string[]>>): string {
+  return Object.keys(modes)
+    .map(mode => {
+      const calls = permissions[mode];
+      if (calls === undefined) throw new Error(`permissions.json has no list for ${mode}: run "npm run permissions"`);
+      const Action = [...new Set([...calls, ...(BESIDES[mode] ?? [])])].sort();
+      const policy = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action, Resource: '*' }] };
+      return `<details><summary>${mode}</summary>\n\n\`\`\`json\n${JSON.stringify(policy, null, 2)}\n\`\`\`\n\n</details>`;
+    })
+    .join('\n');
+}

@@ -2,10 +2,10 @@
 // script writes it down.
 //   npm run contract            writes what is stale
 //   npm run contract -- --check fails when something is
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { modes } from '../src/main.ts';
-import { actionYaml, schema, tables } from './contract-parts.ts';
+import { actionYaml, policies, schema, tables } from './contract-parts.ts';
 
 const root = new URL('..', import.meta.url);
 const check = process.argv.includes('--check');
@@ -13,7 +13,7 @@ let stale = 0;
 
 function write(path: string, after: string): void {
   const file = fileURLToPath(new URL(path, root));
-  const before = readFileSync(file, 'utf8');
+  const before = existsSync(file) ? readFileSync(file, 'utf8') : '';
   if (before === after) return;
   stale += 1;
   if (check) console.error(`${path} is stale: run "npm run contract"`);
@@ -37,6 +37,7 @@ let readme = read('README.md');
 for (const [name, mode] of Object.entries(modes)) {
   readme = between(readme, `<!-- <${name}> -->`, `<!-- </${name}> -->`, tables(mode));
 }
+readme = between(readme, '<!-- <permissions> -->', '<!-- </permissions> -->', policies(modes, JSON.parse(read('permissions.json'))));
 write('README.md', readme);
 
 if (check && stale > 0) process.exitCode = 1;
