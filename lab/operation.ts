@@ -7,6 +7,8 @@ export interface Call {
   /** As GetCallerIdentity says it. */
   readonly arn: string;
   readonly userId: string;
+  /** Its User-Agent. */
+  readonly client: string;
 }
 
 /** One operation of AWS: typed input to typed output, over plain state. What it refuses it throws, as AwsError. */

@@ -27,10 +27,9 @@ export const describeImages: Operation<DescribeImagesCommandInput, DescribeImage
  * Packer looks at a new image once and then every 15 seconds of ours, whatever the environment says (packer-plugin-amazon 1.8.2 leaves the delay out
  * where it is set). In the lab's time that is a quarter of an hour, so its first look is answered when the image is there, or 1.5 seconds later.
  */
-async function almostThere({ ImageIds = [], ...rest }: DescribeImagesCommandInput, place: Place): Promise<void> {
-  const isPackers = ImageIds.length === 1 && Object.values(rest).every(value => value === undefined);
+async function almostThere({ ImageIds = [] }: DescribeImagesCommandInput, place: Place): Promise<void> {
   const isPending = () => imageEver(place, ImageIds[0] ?? '')?.state === 'pending';
-  for (let looks = 0; looks < 30 && isPackers && isPending(); looks += 1) await new Promise(done => setTimeout(done, 50));
+  for (let looks = 0; looks < 30 && isPending(); looks += 1) await new Promise(done => setTimeout(done, 50));
 }
 
 const everyImage = (place: Place): readonly LabImage[] => neighbours(place).flatMap(owner => [...images(owner).values()]);

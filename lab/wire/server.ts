@@ -106,7 +106,7 @@ function outcomeOf(cause: unknown): string {
 
 /** Whoever is refused still stands in the log: as the account that the key or the role names, else as nobody. */
 function identify(core: Core, wish: Wish, service: Service, input: object): { call: Call; problem?: AwsError } {
-  const at = ({ account, ...who }: Caller): Call => ({ ...who, place: core.place(account, wish.region) });
+  const at = ({ account, ...who }: Caller): Call => ({ ...who, client: wish.client, place: core.place(account, wish.region) });
   try {
     if (wish.accessKeyId !== undefined) return { call: at(callerOf(core, service.protocol, wish.accessKeyId, wish.token)) };
     if (wish.operation !== 'AssumeRoleWithWebIdentity') throw refusal('unsigned', service.protocol);
