@@ -2,6 +2,7 @@ import * as autoScaling from '@aws-sdk/client-auto-scaling';
 import * as cloudWatch from '@aws-sdk/client-cloudwatch';
 import * as ec2 from '@aws-sdk/client-ec2';
 import * as elb from '@aws-sdk/client-elastic-load-balancing-v2';
+import * as kms from '@aws-sdk/client-kms';
 import * as ssm from '@aws-sdk/client-ssm';
 import * as sts from '@aws-sdk/client-sts';
 import { autoScalingOperations } from './autoscaling/operations.ts';
@@ -10,6 +11,7 @@ import { launchTemplateOperations } from './ec2/launch-templates.ts';
 import { ec2Operations } from './ec2/operations.ts';
 import { loadBalancerOperations } from './elb/load-balancers.ts';
 import { targetGroupOperations } from './elb/target-groups.ts';
+import { keyOperations } from './kms/keys.ts';
 import type { Operations } from './operation.ts';
 import { commandOperations } from './ssm/commands.ts';
 import { parameterOperations } from './ssm/parameters.ts';
@@ -53,6 +55,12 @@ export const SERVICES: Readonly<Record<string, Service>> = {
     namespace: 'GraniteServiceVersion20100801',
     schemas: cloudWatch,
     operations: alarmOperations,
+  },
+  kms: {
+    protocol: 'json',
+    namespace: 'TrentService',
+    schemas: kms,
+    operations: keyOperations,
   },
   ssm: {
     protocol: 'json',

@@ -1,5 +1,6 @@
 import type { BlockDeviceMapping, Image } from '@aws-sdk/client-ec2';
 import type { Place } from '../place.ts';
+import { allowedImages, isAllowed } from './allowed-images.ts';
 import { AMAZON } from './base-images.ts';
 import { tagList } from './filters.ts';
 import { snapshotEver } from './images.ts';
@@ -20,6 +21,8 @@ export function imageShape(viewer: Place, image: LabImage): Image {
     Architecture: image.architecture,
     CreationDate: image.createdAt.toISOString(),
     Public: isPublic(image),
+    // Only where the account has switched it on, or watches.
+    ImageAllowed: allowedImages(viewer).state === 'disabled' ? undefined : isAllowed(image, viewer),
     DeprecationTime: image.deprecateAt?.toISOString(),
     // The owner's affair: nobody else is told.
     DeregistrationProtection: own ? protectionOf(image) : undefined,

@@ -1,4 +1,5 @@
 import { type Core, type Place, shared, slice } from '../place.ts';
+import { isHidden } from './allowed-images.ts';
 import { AMAZON, baseImages, baseSnapshots, DEBIAN } from './base-images.ts';
 import type { LabImage, LabSnapshot } from './state.ts';
 
@@ -17,9 +18,10 @@ export function neighbours({ core, region }: Place): readonly Place[] {
 }
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/sharing-amis.html */
-export function mayLaunch(image: LabImage, { account, core }: Place): boolean {
+export function mayLaunch(image: LabImage, place: Place): boolean {
+  const { account, core } = place;
   if (image.place.account === account) return true;
-  if (image.state === 'disabled' || image.state === 'deregistered') return false;
+  if (image.state === 'disabled' || image.state === 'deregistered' || isHidden(image, place)) return false;
   return image.launchers.has('all') || image.launchers.has(account) || inOrganization(core, image.launchers, account);
 }
 

@@ -1,4 +1,5 @@
 import type { Operations } from '../operation.ts';
+import { enableAllowedImagesSettings, getAllowedImagesSettings, replaceImageCriteria } from './allowed-images.ts';
 import { copyImage } from './copy-image.ts';
 import { createImage, registerImage } from './create-image.ts';
 import { deregisterImage } from './deregister-image.ts';
@@ -61,6 +62,9 @@ export const ec2Operations: Operations = {
   CopyImage: copyImage,
   DescribeImages: describeImages,
   DescribeImageAttribute: describeImageAttribute,
+  GetAllowedImagesSettings: getAllowedImagesSettings,
+  EnableAllowedImagesSettings: enableAllowedImagesSettings,
+  ReplaceImageCriteriaInAllowedImagesSettings: replaceImageCriteria,
   ModifyImageAttribute: modifyImageAttribute,
   ResetImageAttribute: resetImageAttribute,
   EnableImageDeprecation: enableImageDeprecation,
