@@ -52,6 +52,10 @@ export function conclude(trials: readonly Trial[]): Pick<Validation, 'result' | 
   };
 }
 
+/** IDs of the machines that are on their way out: not kept, not left. */
+export const machinesEnded = (trials: readonly Trial[]): readonly string[] =>
+  trials.flatMap(({ instanceId, left }) => (instanceId === undefined || left.length > 0 ? [] : [instanceId]));
+
 export const countOf = (trials: readonly Trial[], ending: CheckResult['ending']): number =>
   trials.flatMap(({ checks }) => checks).filter(check => check.ending === ending).length;
 

@@ -1,5 +1,5 @@
 import { checksHash, checksSchema } from '../domain/checks.ts';
-import { conclude, type Validation } from '../domain/validation.ts';
+import { conclude, machinesEnded, type Validation } from '../domain/validation.ts';
 import { duration, list, oneOf, optional, text, yaml } from '../kit/fields.ts';
 import { code, text as plain, table } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
@@ -94,7 +94,7 @@ export async function run(wanted: Wanted, world: World) {
     if (result === 'inconclusive') return undefined;
     return storeVerdict(image, { result, checks, at: new Date(clock.now()) }, { scheme, family: wanted.family }, place, world);
   });
-  const fate = result === 'failed' ? await disposeOfFailed(image, wanted, scheme, place, world) : undefined;
+  const fate = result === 'failed' ? await disposeOfFailed(image, machinesEnded(trials), wanted, scheme, place, world) : undefined;
   const refused = refusal(validation, fate, unstored);
   if (refused !== undefined) throw refused;
   return { outcome: 'done' as const, outputs: validationOutputs(validation) };

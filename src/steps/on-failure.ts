@@ -1,7 +1,8 @@
 import { type Image, isOurs, type TagScheme } from '../domain/image.ts';
 import { NO_WISHES } from '../domain/retention.ts';
 import { CancelledError, Expected } from '../kit/errors.ts';
-import type { Place, Powers } from '../world.ts';
+import { type Look, waitFor } from '../kit/wait.ts';
+import type { Machine, Place, Powers } from '../world.ts';
 import { planWithEvidence } from './evidence.ts';
 import { findUsersOrStop } from './image-users.ts';
 import { removeAll } from './removal.ts';
@@ -18,7 +19,7 @@ interface Wish {
   readonly ignoreParameters?: readonly string[] | undefined;
 }
 
-type DisposalPlace = Pick<Place, 'account' | 'images' | 'imageUsers' | 'removal'>;
+type DisposalPlace = Pick<Place, 'account' | 'images' | 'machines' | 'imageUsers' | 'removal'>;
 
 /**
  * A sentence about what became of it. Never rejects for a reason of AWS: the image has failed, and that is what must be told. What would forbid a removal by
@@ -26,6 +27,7 @@ type DisposalPlace = Pick<Place, 'account' | 'images' | 'imageUsers' | 'removal'
  */
 export async function disposeOfFailed(
   image: Image,
+  triedOn: readonly string[],
   wish: Wish,
   scheme: TagScheme,
   place: DisposalPlace,
@@ -34,7 +36,7 @@ export async function disposeOfFailed(
   if (wish.onFailure === 'keep') return undefined;
   if (!isOurs(image, scheme, wish.family)) return `It stays: it is not one of the family ${wish.family}.`;
   try {
-    return wish.onFailure === 'deprecate' ? await deprecate(image, place, world) : await remove(image, wish, scheme, place, world);
+    return wish.onFailure === 'deprecate' ? await deprecate(image, place, world) : await remove(image, triedOn, wish, scheme, place, world);
   } catch (failure) {
     if (!(failure instanceof Expected) || failure instanceof CancelledError) throw failure;
     return `It could not be ${wish.onFailure === 'delete' ? 'deleted' : 'deprecated'}: ${failure.message}`;
@@ -52,7 +54,21 @@ async function deprecate({ id }: Image, { removal }: DisposalPlace, { clock }: P
 /** As many as an environment may be rolled back to. */
 const ROLLBACK_DEPTH = 3;
 
-async function remove(image: Image, wish: Wish, scheme: TagScheme, place: DisposalPlace, world: Powers<never>): Promise<string> {
+const ENDED_SECONDS = 600;
+
+async function remove(
+  image: Image,
+  triedOn: readonly string[],
+  wish: Wish,
+  scheme: TagScheme,
+  place: DisposalPlace,
+  world: Powers<never>,
+): Promise<string> {
+  // Our own machines use the image until they are gone.
+  for (const id of triedOn) {
+    const look = async () => judgeGone(await place.machines.get(id));
+    await waitFor({ what: `Test machine ${id}`, everySeconds: 10, atMostSeconds: ENDED_SECONDS, look }, world);
+  }
   const users = await findUsersOrStop({ ...wish, rollbackDepth: ROLLBACK_DEPTH }, place, world.report);
   const policy = { ...NO_WISHES, scheme, family: wish.family, accountId: await place.account.id() };
   const candidate = { image, region: wish.region, users: users.all.get(image.id) ?? [] };
@@ -63,3 +79,8 @@ async function remove(image: Image, wish: Wish, scheme: TagScheme, place: Dispos
   const left = end?.left.map(({ what }) => what) ?? [];
   return left.length > 0 ? `It was to be deleted; left are: ${left.join(', ')}.` : 'It and its snapshots are deleted.';
 }
+
+const judgeGone = (machine: Machine | undefined): Look<undefined> =>
+  machine === undefined || machine.state === 'terminated'
+    ? { state: 'done', value: undefined }
+    : { state: 'waiting', note: `${machine.state}; the image can go when it is terminated` };

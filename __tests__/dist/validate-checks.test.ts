@@ -1,0 +1,126 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { marked } from 'marked';
+import { verdictOf } from '../../src/domain/verdict.ts';
+import { removeWorkspaces } from '../harness.ts';
+import { reportOf, type ValidateLab, validateLab } from './validate-lab.ts';
+
+let l: ValidateLab;
+let good: string;
+
+beforeAll(async () => {
+  l = await validateLab();
+  good = await l.bake('good');
+});
+afterEach(() => {
+  l.lab.faults.clear();
+});
+afterAll(async () => {
+  await l.lab.close();
+  removeWorkspaces();
+});
+
+const verdict = (image: string) => verdictOf({ id: image, tags: l.tagsOf(image) }, { prefix: 'ami-action:', commitKey: '' }).result;
+
+describe('the checks', () => {
+  test('scenario 30: more output than Run Command returns changes no verdict, and is told to be cut', async () => {
+    const loud = "head -c 100000 /dev/zero | tr '\\\\0' x";
+    const ran = await l.validate(good, {
+      checks: `- {name: loud, command: "${loud}"}\n- {name: louder, severity: warn, command: "${loud}; exit 1"}`,
+    });
+    expect(ran.outputs['verdict']).toBe('passed');
+    expect(ran.log).toMatch(/output, truncated: the last \d+ of 100000 bytes/);
+  });
+
+  test('scenario 31: a check that prints that all is well, our report and workflow commands, and exits 1, has failed', async () => {
+    const lines = ['PASSED', '::set-output name=verdict::passed', '::add-mask::ami', '##[endgroup]', '| ✅ | all | passed |'];
+    const ran = await l.validate(good, {
+      checks: `- name: liar\n  command: |\n${lines.map(line => `    echo '${line}'`).join('\n')}\n    exit 1`,
+    });
+    expect(ran.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
+    expect(verdict(good)).toBe('failed');
+    // What it printed stands between marks that stop the runner from reading it.
+    const printed = ran.log.indexOf('::add-mask::ami');
+    expect(ran.log.slice(0, printed)).toMatch(/::stop-commands::[0-9a-f-]{36}\n[\s\S]*$/);
+    // On the page it is text in a block, no row of a table.
+    const page = await marked(ran.summary);
+    expect(page).toContain('<td>liar</td>');
+    expect(page).not.toMatch(/<td>all<\/td>/);
+  });
+
+  test('fifty checks cost one command', async () => {
+    const mark = l.lab.calls.mark();
+    const checks = Array.from({ length: 50 }, (_, i) => `- {name: c${i}, command: "test ${i} -ge 0"}`).join('\n');
+    const ran = await l.validate(good, { checks });
+    expect(ran.outputs).toMatchObject({ verdict: 'passed', passed: '50' });
+    expect(l.lab.calls.count('SendCommand', mark)).toBe(1);
+  });
+
+  test('a suite of the repository runs unchanged, with what stands beside it; files come out for other tools', async () => {
+    const files = {
+      'tests/suite.sh': '#!/bin/sh\n. ./lib/goss.sh\ngoss /etc/os-release\ngoss /no/such\n',
+      'tests/lib/goss.sh': 'goss() { test -e "$1" && echo "ok $1" || { echo "not ok $1"; exit 3; }; }\n',
+    };
+    const ran = await l.validate(
+      good,
+      { checks: '- {name: suite, script: tests/suite.sh, files: [tests/lib]}', junit: 'out/junit.xml', json: 'out/report.json' },
+      { files },
+    );
+    expect(ran.errors.join()).toContain('- suite: ended with exit code 3: not ok /no/such');
+    expect(readFileSync(`${ran.workspace}/out/junit.xml`, 'utf8')).toContain(
+      '<failure message="ended with exit code 3">ok /etc/os-release\nnot ok /no/such\n</failure>',
+    );
+    expect(JSON.parse(readFileSync(`${ran.workspace}/out/report.json`, 'utf8')).machines[0].checks[0].output).toContain('not ok /no/such');
+  });
+
+  test('a file that is not there is told before anything is launched', async () => {
+    const mark = l.lab.calls.mark();
+    const ran = await l.validate(good, { checks: '- script: tests/none.sh\n- {script: a.sh, files: [b]}' });
+    expect(ran.outputs['outcome']).toBe('usage');
+    expect(ran.errors.join()).toMatch(/"checks\[1\]" names tests\/none.sh[\s\S]*"checks\[2\]" names a.sh[\s\S]*"checks\[2\]" names b/);
+    expect(l.lab.calls.count(undefined, mark)).toBe(0);
+  });
+
+  test('several types are tried at once, and one that fails fails the image', async () => {
+    const checks = '- {name: has two gigabytes, command: "test -e /etc/os-release"}';
+    const ran = await l.validate(good, { checks, 'instance-type': 't3.micro\nt3.small' });
+    expect(reportOf(ran).machines.map(({ instanceType, result }) => [instanceType, result])).toEqual([
+      ['t3.micro', 'passed'],
+      ['t3.small', 'passed'],
+    ]);
+    l.lab.faults.add({ operation: 'SendCommand', nth: 1, deed: { error: 'AccessDeniedException' } });
+    const half = await l.validate(good, { checks, 'instance-type': 't3.micro\nt3.small' });
+    expect(
+      reportOf(half)
+        .machines.map(({ result }) => result)
+        .sort(),
+    ).toEqual(['inconclusive', 'passed']);
+    expect(half.outputs['verdict']).toBe('inconclusive');
+    expect(l.alive()).toEqual([]);
+  });
+
+  test('after a reboot they run again, in another boot', async () => {
+    const before = l.lab.calls.mark();
+    const checks =
+      '- {name: survives, command: "test ! -e /run/once && touch /run/once"}\n- {name: fails later, command: "test ! -e /var/once; touch /var/once"}';
+    const ran = await l.validate(good, { checks, reboot: 'true' });
+    expect(ran.outputs['verdict']).toBe('failed');
+    expect(ran.errors.join()).toMatch(/after a reboot, 1 of 2 checks failed.\n- fails later: ended with exit code 1/);
+    expect(l.lab.calls.count('RebootInstances', before)).toBe(1);
+  });
+
+  test('a boot that takes longer than it may fails the image', async () => {
+    const ran = await l.validate(good, { 'max-boot-time': '2s' });
+    expect(ran.outputs['verdict']).toBe('failed');
+    expect(ran.errors.join()).toMatch(/it took \d+s from launch to agent, and "max-boot-time" is 2s/);
+  });
+
+  test('what needs no machine is refused without one', async () => {
+    const mark = l.lab.calls.mark();
+    const ran = await l.validate(good, { require: 'encrypted, private', 'base-max-age': '30d' });
+    expect(ran.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
+    expect(ran.errors.join()).toContain('not all of its volumes are encrypted; the age of its base image cannot be told');
+    expect(l.lab.calls.count('RunInstances', mark)).toBe(0);
+    expect(verdict(good)).toBe('failed');
+  });
+});

@@ -1,0 +1,109 @@
+import { RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { verdictOf } from '../../src/domain/verdict.ts';
+import { removeWorkspaces } from '../harness.ts';
+import { until, type ValidateLab, validateLab } from './validate-lab.ts';
+
+let l: ValidateLab;
+let good: string;
+
+beforeAll(async () => {
+  l = await validateLab();
+  good = await l.bake('good');
+});
+afterEach(() => {
+  l.lab.faults.clear();
+});
+afterAll(async () => {
+  await l.lab.close();
+  removeWorkspaces();
+});
+
+const verdict = (image: string) => verdictOf({ id: image, tags: l.tagsOf(image) }, { prefix: 'ami-action:', commitKey: '' }).result;
+
+describe('the end', () => {
+  test('scenario 34: a machine that cannot be ended makes the job red, with its ID; post: ends it when it may', async () => {
+    l.lab.faults.add({
+      operation: 'TerminateInstances',
+      deed: { error: 'UnauthorizedOperation', message: 'You are not authorized to perform this operation.', status: 403 },
+    });
+    const ran = await l.validate(good);
+    const id = ran.outputs['instance-id'] ?? '';
+    expect(ran.exitCode).toBe(1);
+    expect(ran.outputs).toMatchObject({ verdict: 'passed', outcome: 'access' });
+    expect(ran.errors.join()).toMatch(
+      new RegExp(
+        `passed validation, but its test machine could not be ended.\\nLeft behind:\\n- instance ${id} was not seen to end: Not allowed to terminate ${id}`,
+      ),
+    );
+    expect(l.alive().map(machine => machine.id)).toEqual([id]);
+    l.lab.faults.clear();
+    const after = await l.validate(good, {}, { postOf: ran });
+    expect(after.errors).toEqual([]);
+    expect(l.alive()).toEqual([]);
+  });
+
+  test('scenario 34: termination protection is told as that', async () => {
+    const denied = {
+      error: 'OperationNotPermitted',
+      message: "The instance may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.",
+    };
+    const rule = l.lab.faults.add({ operation: 'TerminateInstances', deed: denied });
+    const ran = await l.validate(good, { checks: '- command: exit 1' });
+    expect(ran.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
+    expect(ran.errors.join()).toContain('disableApiTermination');
+    rule();
+    await l.validate(good, {}, { postOf: ran });
+    expect(l.alive()).toEqual([]);
+  });
+
+  test('cancelled while it runs, it ends its machine and writes no verdict', async () => {
+    const fresh = await l.bake('cancelled');
+    const ran = await l.validate(
+      fresh,
+      { checks: '- command: sleep 20' },
+      {
+        onStart: child =>
+          void until(
+            () => l.lab.calls.all().findLast(({ operation }) => operation === 'SendCommand')?.outcome === 'ok' && l.alive().length > 0,
+          ).then(() => child.kill('SIGINT')),
+      },
+    );
+    expect(ran.exitCode).toBe(1);
+    expect(ran.outputs['outcome']).toBe('cancelled');
+    expect(verdict(fresh)).toBe('none');
+    expect(ran.state['journal']).toBe('[]');
+    expect(l.alive()).toEqual([]);
+  });
+
+  test('kept for a look: it stays, says how to get in, and until when', async () => {
+    const ran = await l.validate(good, { checks: '- command: exit 1', 'keep-on-failure': '1h' });
+    const id = ran.outputs['instance-id'] ?? '';
+    expect(ran.errors.join()).toMatch(
+      new RegExp(`instance ${id} was kept for a look and ends itself at 20[^:]+:.*: aws ssm start-session --target ${id}`),
+    );
+    expect(l.alive().map(machine => machine.id)).toEqual([id]);
+    expect(ran.state['journal']).toBe('[]');
+    const passed = await l.validate(good, { 'keep-on-failure': '1h' });
+    expect(passed.outputs['verdict']).toBe('passed');
+    expect(l.alive().map(machine => machine.id)).toEqual([id]);
+    await l.ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }));
+  });
+
+  test('a failed image is deprecated or deleted as asked, but not while something uses it', async () => {
+    const [first, second] = await Promise.all([l.bake('first'), l.bake('second')]);
+    const failing = { checks: '- command: exit 1' };
+    const deprecated = await l.validate(first, { ...failing, 'on-failure': 'deprecate' });
+    expect(deprecated.errors.join()).toContain('It is deprecated.');
+    expect(l.imageOf(first)?.deprecateAt).toBeDefined();
+    const deleted = await l.validate(second, { ...failing, 'on-failure': 'delete' });
+    expect(deleted.errors.join()).toContain('It and its snapshots are deleted.');
+    expect(l.imageOf(second)?.state ?? 'deregistered').toBe('deregistered');
+    const third = await l.bake('third');
+    await l.ec2.send(new RunInstancesCommand({ ImageId: third, InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 }));
+    const spared = await l.validate(third, { ...failing, 'on-failure': 'delete' });
+    expect(spared.errors.join()).toMatch(/It stays: used by instance i-/);
+    expect(l.imageOf(third)?.state).toBe('available');
+    await l.ec2.send(new TerminateInstancesCommand({ InstanceIds: l.alive().map(({ id }) => id) }));
+  });
+});

@@ -1,0 +1,191 @@
+import { DisableImageCommand } from '@aws-sdk/client-ec2';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { verdictOf } from '../../src/domain/verdict.ts';
+import { removeWorkspaces } from '../harness.ts';
+import { reportOf, type ValidateLab, validateLab } from './validate-lab.ts';
+
+const SCHEME = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
+
+let l: ValidateLab;
+let good: string;
+
+beforeAll(async () => {
+  l = await validateLab();
+  good = await l.bake('good');
+});
+afterEach(() => {
+  l.lab.faults.clear();
+  l.mishaps.noCapacity.clear();
+  l.mishaps.launchFails.clear();
+  l.mishaps.impaired.clear();
+});
+afterAll(async () => {
+  await l.lab.close();
+  removeWorkspaces();
+});
+
+const verdict = (image: string) => verdictOf({ id: image, tags: l.tagsOf(image) }, SCHEME);
+const machines = (mark: number) =>
+  l.lab.calls.since(mark).filter(({ operation, outcome }) => operation === 'RunInstances' && outcome === 'ok').length;
+
+describe('validate', () => {
+  test('a good image passes: verdict on image and snapshot, one command, no machine left', async () => {
+    const mark = l.lab.calls.mark();
+    const checks =
+      '- disk\n- cloud-init\n- no-failed-units\n- ssm-agent\n- no-leftovers\n- path: {path: /etc/os-release, type: file, owner: root}';
+    const ran = await l.validate(good, { checks });
+    expect(ran.errors).toEqual([]);
+    expect(ran.exitCode).toBe(0);
+    expect(ran.outputs).toMatchObject({ verdict: 'passed', 'ami-id': good, passed: '6', failed: '0', outcome: 'done' });
+    expect(verdict(good)).toMatchObject({ result: 'passed', verdict: { checks: ran.outputs['checks'] } });
+    expect(l.tagsOf(l.snapshotOf(good))['ami-action:verdict']).toBe(l.tagsOf(good)['ami-action:verdict']);
+    expect(l.alive()).toEqual([]);
+    expect(l.lab.calls.count('SendCommand', mark)).toBe(1);
+    expect(ran.state['journal']).toBe('[]');
+  });
+
+  test('its machine asks for IMDSv2, has encrypted disks and no key, ends by shutdown, and says whose it is', async () => {
+    await l.validate(good, { tags: 'cost: ci' });
+    const call = l.lab.calls.all().findLast(({ operation }) => operation === 'RunInstances')?.input as Record<string, unknown>;
+    expect(call).toMatchObject({
+      MetadataOptions: { HttpTokens: 'required' },
+      InstanceInitiatedShutdownBehavior: 'terminate',
+      BlockDeviceMappings: [{ DeviceName: '/dev/xvda', Ebs: { Encrypted: true, DeleteOnTermination: true } }],
+    });
+    expect(call['KeyName']).toBeUndefined();
+    const machine = l.all().at(-1);
+    expect(l.tagsOf(machine?.id ?? '')).toMatchObject({
+      cost: 'ci',
+      'ami-action:purpose': 'validate',
+      'ami-action:family': 'web',
+      'ami-action:run': '1001/1',
+      'ami-action:expires-at': expect.stringMatching(/^20\d\d-.*Z$/),
+    });
+  });
+
+  test('a failed check fails the image, with its name, what it printed and who must act', async () => {
+    const checks =
+      '- {name: config, command: "echo cannot read /etc/web.conf >&2; exit 4"}\n- {name: nice, command: exit 1, severity: warn}\n- path: /etc';
+    const ran = await l.validate(good, { checks });
+    expect(ran.exitCode).toBe(1);
+    expect(ran.outputs).toMatchObject({ verdict: 'failed', passed: '1', failed: '1', outcome: 'rejected' });
+    expect(ran.errors.join()).toContain(
+      `${good} failed validation: 1 of 3 checks failed.\n- config: ended with exit code 4: cannot read /etc/web.conf`,
+    );
+    expect(ran.warnings).toEqual(['nice ended with exit code 1']);
+    expect(ran.summary).toContain('| ❌ | config |');
+    expect(verdict(good).result).toBe('failed');
+    expect(l.alive()).toEqual([]);
+  });
+
+  test('validated again, the newest verdict counts', async () => {
+    await l.validate(good, { checks: '- command: exit 1' });
+    expect(verdict(good).result).toBe('failed');
+    await l.validate(good);
+    expect(verdict(good).result).toBe('passed');
+  });
+
+  test('a dry run says the plan, and launches and writes nothing', async () => {
+    const mark = l.lab.calls.mark();
+    const ran = await l.validate(good, { 'dry-run': 'true' });
+    expect(ran.outputs).toMatchObject({ outcome: 'planned', 'ami-id': good });
+    expect(l.lab.calls.count('RunInstances', mark) + l.lab.calls.count('CreateTags', mark)).toBe(0);
+  });
+
+  test('an image that is not of the family is told about, and not written on', async () => {
+    const other = await l.bake('other', 'true', { 'ami-action:family': 'api' });
+    const ran = await l.validate(other);
+    expect(ran.outputs['verdict']).toBe('passed');
+    expect(l.tagsOf(other)).toEqual({ 'ami-action:family': 'api' });
+    expect(ran.warnings.join()).toContain('is not tagged ami-action:family=web');
+  });
+});
+
+describe('launch', () => {
+  test('scenario 20: a machine that EC2 does not show yet is waited for', async () => {
+    l.lab.faults.add({ operation: 'DescribeInstances', deed: { hideNewIds: 3 } });
+    const ran = await l.validate(good);
+    expect(ran.outputs['verdict']).toBe('passed');
+    expect(l.alive()).toEqual([]);
+  });
+
+  test('scenario 20: one that EC2 never shows fails at the deadline, and is ended all the same', async () => {
+    l.lab.faults.add({ operation: 'DescribeInstances', deed: { hideNewIds: 1_000_000 } });
+    const ran = await l.validate(good, { 'boot-timeout': '30s' });
+    expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'timeout' });
+    expect(ran.errors.join()).toMatch(/gave up after 30 s. Last seen: EC2 does not show it yet/);
+    expect(ran.errors.join()).toMatch(/Left behind:\n- instance i-\w+ was not seen to end: EC2 does not show it. It ends itself at 20/);
+    expect(l.alive()).toEqual([]);
+  });
+
+  test('scenario 21: an answer that got lost is asked for again, and makes no second machine', async () => {
+    const before = l.all().length;
+    l.lab.faults.add({ operation: 'RunInstances', nth: 1, deed: { reset: 'after' } });
+    const ran = await l.validate(good);
+    expect(ran.outputs['verdict']).toBe('passed');
+    expect(l.all().length - before).toBe(1);
+    expect(l.alive()).toEqual([]);
+  });
+
+  test('scenario 22: a second attempt with other parameters, and a second leg with the same, each get a machine of their own', async () => {
+    const mark = l.lab.calls.mark();
+    await l.validate(good, { 'instance-type': 't3.micro' });
+    const again = await l.validate(good, { 'instance-type': 't3.small' }, { env: { GITHUB_RUN_ATTEMPT: '2' } });
+    expect(again.errors).toEqual([]);
+    const legs = await Promise.all([l.validate(good), l.validate(good)]);
+    expect(legs.map(({ outputs }) => outputs['verdict'])).toEqual(['passed', 'passed']);
+    expect(machines(mark)).toBe(4);
+    expect(new Set(l.lab.calls.since(mark).flatMap(({ input }) => input['ClientToken'] ?? [])).size).toBe(4);
+  });
+
+  test('scenario 23: without capacity the next subnet and the next type are tried', async () => {
+    l.mishaps.noCapacity.add('t3.micro');
+    const ran = await l.validate(good, { 'instance-type': 't3.micro | t3a.micro' });
+    expect(reportOf(ran).machines.map(({ instanceType }) => instanceType)).toEqual(['t3a.micro']);
+    expect(ran.outputs['verdict']).toBe('passed');
+  });
+
+  test('scenario 23: with none left it fails clearly, and nothing is left', async () => {
+    l.mishaps.noCapacity.add('t3.micro');
+    const ran = await l.validate(good);
+    expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'rejected' });
+    expect(ran.errors.join()).toContain(
+      'AWS has no room for a test machine: t3.micro: We currently do not have sufficient t3.micro capacity',
+    );
+    expect(ran.errors.join()).toContain('Next: Run the job again later, or name more than one');
+    expect(l.alive()).toEqual([]);
+  });
+
+  test('scenario 24: one that ends at once fails fast, with the reason and the hint at the key', async () => {
+    l.mishaps.launchFails.set(good, { code: 'Client.InternalError', message: 'Client error on launch' });
+    const ran = await l.validate(good);
+    expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'rejected' });
+    expect(ran.errors.join()).toMatch(
+      /terminated: Client.InternalError.*Client error on launch.*the KMS key of its volumes: the role needs kms:CreateGrant/,
+    );
+    expect(l.alive()).toEqual([]);
+  });
+
+  test('scenario 35: a type of another architecture is refused before anything is launched', async () => {
+    const mark = l.lab.calls.mark();
+    const arm = l.base('arm64');
+    const ran = await l.validate(arm, { 'instance-type': 't3.micro' });
+    expect(ran.outputs['outcome']).toBe('usage');
+    expect(ran.errors.join()).toContain(`"instance-type": t3.micro runs x86_64, and image ${arm} is arm64`);
+    expect(l.lab.calls.count('RunInstances', mark)).toBe(0);
+  });
+
+  test('scenario 36: an image that will never be available fails at once, with the reason of AWS', async () => {
+    const disabled = await l.bake('disabled');
+    await l.ec2.send(new DisableImageCommand({ ImageId: disabled }));
+    l.mishaps.imageFails.set('broken', 'Client.InternalError: Client error on creation of the snapshot');
+    const failed = await l.bake('broken');
+    const mark = l.lab.calls.mark();
+    const off = await l.validate(disabled);
+    expect(off.errors.join()).toContain(`Image ${disabled}: disabled`);
+    const ran = await l.validate(failed);
+    expect(ran.errors.join()).toMatch(new RegExp(`Image ${failed}: failed: .*Client error on creation of the snapshot`));
+    expect([off, ran].map(({ outputs }) => outputs['outcome'])).toEqual(['rejected', 'rejected']);
+    expect(l.lab.calls.count('RunInstances', mark)).toBe(0);
+  });
+});
