@@ -40,8 +40,12 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const core = makeCore(clock, { ...TIMINGS, ...options.timings }, await hypervisorOf(options.machines ?? 'sandbox', clock));
   const [calls, faults] = [callBook(), faultBook(clock)];
   const server = serve({ core, calls, faults, defaultRegion: REGION });
-  await new Promise<void>((listening, failed) => {
-    server.once('error', failed).listen(options.port ?? 0, '127.0.0.1', listening);
+  const listening = new Promise<void>((done, failed) => {
+    server.once('error', failed).listen(options.port ?? 0, '127.0.0.1', done);
+  });
+  await listening.catch(async (cause: unknown) => {
+    await core.hypervisor.close();
+    throw cause;
   });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {

@@ -35,7 +35,11 @@ function asNumber(name: string): number | undefined {
 const port = asNumber('port');
 const speed = asNumber('speed');
 const machines = option('machines') === 'paper' ? 'paper' : 'sandbox';
-const lab = await startLab({ machines, ...(port === undefined ? {} : { port }), ...(speed === undefined ? {} : { speed }) });
+const options = { machines, ...(port === undefined ? {} : { port }), ...(speed === undefined ? {} : { speed }) } as const;
+const lab = await startLab(options).catch((cause: unknown) => {
+  console.error(cause instanceof Error ? cause.message : cause);
+  return process.exit(1);
+});
 greet(lab);
 lab.calls.onCall(show);
 
