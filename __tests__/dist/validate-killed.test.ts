@@ -1,0 +1,76 @@
+import { RebootInstancesCommand } from '@aws-sdk/client-ec2';
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { removeWorkspaces } from '../harness.ts';
+import { until, type ValidateLab, validateLab } from './validate-lab.ts';
+
+let l: ValidateLab;
+afterEach(() => l.lab.close());
+afterAll(removeWorkspaces);
+
+/** One run that is killed at its nth call; true when it got so far. */
+async function killedAt(n: number, image: string, attempt: number, at: 'before' | 'after' = 'before'): Promise<boolean> {
+  let kill = () => {};
+  const disarm = l.lab.faults.killAtCall(n, () => kill(), at);
+  const ran = await l.validate(
+    image,
+    {},
+    {
+      env: { GITHUB_RUN_ATTEMPT: String(attempt) },
+      onStart: child => {
+        kill = () => void child.kill('SIGKILL');
+      },
+    },
+  );
+  disarm();
+  return ran.signal === 'SIGKILL';
+}
+
+describe('killed', () => {
+  test('at any call whatever, it leaves no machine that the next attempt does not end', async () => {
+    l = await validateLab({ speed: 120 });
+    const good = await l.bake('good');
+    let calls = 0;
+    // Each attempt is killed one call later, and sweeps what the one before has left.
+    while (await killedAt(calls + 1, good, calls + 1)) calls += 1;
+    expect(calls).toBeGreaterThan(15);
+    expect(l.alive()).toEqual([]);
+    const last = await l.validate(good, {}, { env: { GITHUB_RUN_ATTEMPT: String(calls + 2) } });
+    expect(last.outputs['verdict']).toBe('passed');
+    expect(l.alive()).toEqual([]);
+  });
+
+  test('right after its launch, with nobody to come after it: the machine ends itself, a reboot does not stop that', async () => {
+    l = await validateLab({ speed: 600 });
+    const good = await l.bake('good');
+    const mark = l.lab.calls.mark();
+    let kill = () => {};
+    l.lab.faults.add({ operation: 'RunInstances', deed: { run: () => kill(), at: 'after' } });
+    const short = { 'boot-timeout': '10s', 'agent-timeout': '10s', 'checks-timeout': '10s' };
+    const ran = await l.validate(good, short, {
+      onStart: child => {
+        kill = () => void child.kill('SIGKILL');
+      },
+    });
+    expect(ran.signal).toBe('SIGKILL');
+    await until(() => l.alive().some(({ state }) => state === 'running'));
+    const id = l.alive()[0]?.id ?? '';
+    await l.ec2.send(new RebootInstancesCommand({ InstanceIds: [id] }));
+    await until(() => l.alive().length === 0, 60);
+    expect(l.lab.calls.count('TerminateInstances', mark)).toBe(0);
+  });
+
+  test('the sweep of a later run ends what has expired, and nothing else', async () => {
+    l = await validateLab();
+    const good = await l.bake('good');
+    const kept = await l.validate(good, { checks: '- command: exit 1', 'keep-on-failure': '1h' }, { env: { GITHUB_RUN_ID: '900' } });
+    const id = kept.outputs['instance-id'] ?? '';
+    const meanwhile = await l.validate(good);
+    expect(meanwhile.outputs['verdict']).toBe('passed');
+    expect(l.alive().map(machine => machine.id)).toEqual([id]);
+    const { setTags } = await import('../../lab/ec2/state.ts');
+    setTags(l.home, id, { 'ami-action:expires-at': new Date(l.lab.clock.now() - 1000).toISOString() });
+    const later = await l.validate(good);
+    expect(later.warnings.join()).toContain(`Ended test machine ${id} of an earlier run: it was needed until`);
+    expect(l.alive()).toEqual([]);
+  });
+});
