@@ -83,13 +83,13 @@ describe('the checks', () => {
 
   test('several types are tried at once, and one that fails fails the image', async () => {
     const checks = '- {name: has two gigabytes, command: "test -e /etc/os-release"}';
-    const ran = await l.validate(good, { checks, 'instance-type': 't3.micro\nt3.small' });
+    const ran = await l.validate(good, { checks, 'test-instance-types': 't3.micro\nt3.small' });
     expect(reportOf(ran).machines.map(({ instanceType, result }) => [instanceType, result])).toEqual([
       ['t3.micro', 'passed'],
       ['t3.small', 'passed'],
     ]);
     l.lab.faults.add({ operation: 'SendCommand', nth: 1, deed: { error: 'AccessDeniedException' } });
-    const half = await l.validate(good, { checks, 'instance-type': 't3.micro\nt3.small' });
+    const half = await l.validate(good, { checks, 'test-instance-types': 't3.micro\nt3.small' });
     expect(
       reportOf(half)
         .machines.map(({ result }) => result)

@@ -129,8 +129,8 @@ describe('launch', () => {
 
   test('scenario 22: a second attempt with other parameters, and a second leg with the same, each get a machine of their own', async () => {
     const mark = l.lab.calls.mark();
-    await l.validate(good, { 'instance-type': 't3.micro' });
-    const again = await l.validate(good, { 'instance-type': 't3.small' }, { env: { GITHUB_RUN_ATTEMPT: '2' } });
+    await l.validate(good, { 'test-instance-types': 't3.micro' });
+    const again = await l.validate(good, { 'test-instance-types': 't3.small' }, { env: { GITHUB_RUN_ATTEMPT: '2' } });
     expect(again.errors).toEqual([]);
     const legs = await Promise.all([l.validate(good), l.validate(good)]);
     expect(legs.map(({ outputs }) => outputs['verdict'])).toEqual(['passed', 'passed']);
@@ -140,7 +140,7 @@ describe('launch', () => {
 
   test('scenario 23: without capacity the next subnet and the next type are tried', async () => {
     l.mishaps.noCapacity.add('t3.micro');
-    const ran = await l.validate(good, { 'instance-type': 't3.micro | t3a.micro' });
+    const ran = await l.validate(good, { 'test-instance-types': 't3.micro | t3a.micro' });
     expect(reportOf(ran).machines.map(({ instanceType }) => instanceType)).toEqual(['t3a.micro']);
     expect(ran.outputs['verdict']).toBe('passed');
   });
@@ -169,9 +169,9 @@ describe('launch', () => {
   test('scenario 35: a type of another architecture is refused before anything is launched', async () => {
     const mark = l.lab.calls.mark();
     const arm = l.base('arm64');
-    const ran = await l.validate(arm, { 'instance-type': 't3.micro' });
+    const ran = await l.validate(arm, { 'test-instance-types': 't3.micro' });
     expect(ran.outputs['outcome']).toBe('usage');
-    expect(ran.errors.join()).toContain(`"instance-type": t3.micro runs x86_64, and image ${arm} is arm64`);
+    expect(ran.errors.join()).toContain(`"test-instance-types": t3.micro runs x86_64, and image ${arm} is arm64`);
     expect(l.lab.calls.count('RunInstances', mark)).toBe(0);
   });
 

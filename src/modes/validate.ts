@@ -24,7 +24,7 @@ export const settings = {
     'What the image must do on a machine made of it: a YAML list of ready-made checks by name, `command` or `script`.',
     checksSchema,
   ),
-  instanceType: machine.instanceType,
+  testInstanceTypes: machine.testInstanceTypes,
   instanceProfile: machine.instanceProfile,
   ...selection(undefined),
   ...common,
@@ -77,7 +77,7 @@ export async function run(wanted: Wanted, world: World) {
   const selected = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, world));
   const image = await report.step(`Look at ${selected.image.id}`, () => waitAvailable(selected.image, wanted.bootTimeout, place, world));
   const broken = await report.step('Check what needs no machine', () => checkGates(image, wanted, scheme, place, clock.now()));
-  const legs = await report.step('Choose machines', () => chooseTypes(wanted.instanceType, image, place));
+  const legs = await report.step('Choose machines', () => chooseTypes(wanted.testInstanceTypes, image, place));
   report.info(`${wanted.checks.length} checks (${checks}) of ${image.id} on ${legs.map(types => types.join(' or ')).join(', ')}.`);
   if (wanted.dryRun) {
     report.summary(planPage(wanted, image.id, legs, broken));

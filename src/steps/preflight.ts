@@ -53,17 +53,17 @@ export async function chooseTypes(
 ): Promise<readonly (readonly string[])[]> {
   const usual = DEFAULT_TYPES[image.architecture];
   if (wanted.length === 0 && usual === undefined)
-    throw new UsageError([`"instance-type" is missing: there is no usual one for ${image.architecture}`]);
+    throw new UsageError([`"test-instance-types" is missing: there is no usual one for ${image.architecture}`]);
   const legs = wanted.length === 0 ? [[usual as string]] : wanted.map(leg => leg.split('|').map(type => type.trim()));
   const types = [...new Set(legs.flat())];
   const problems = await Promise.all(types.map(async type => mismatch(type, image, await place.machines.architectures(type))));
   const found = problems.filter(problem => problem !== undefined);
-  if (found.length > 0) throw new UsageError(found, { next: 'Nothing was launched. Leave "instance-type" out, or name one that fits.' });
+  if (found.length > 0) throw new UsageError(found, { next: 'Nothing was launched. Leave "test-instance-types" out, or name one that fits.' });
   return legs;
 }
 
 function mismatch(type: string, image: Image, architectures: readonly Image['architecture'][] | undefined): string | undefined {
-  if (architectures === undefined) return `"instance-type": there is no ${type} in this region`;
+  if (architectures === undefined) return `"test-instance-types": there is no ${type} in this region`;
   if (architectures.includes(image.architecture)) return undefined;
-  return `"instance-type": ${type} runs ${architectures.join(' and ')}, and image ${image.id} is ${image.architecture}`;
+  return `"test-instance-types": ${type} runs ${architectures.join(' and ')}, and image ${image.id} is ${image.architecture}`;
 }

@@ -61,7 +61,7 @@ export async function launchMachine(order: MachineOrder, world: TrialWorld, onLe
     world.report.info(`No capacity for ${sayAttempt(attempt)}.`);
   }
   throw new RejectedError(`AWS has no room for a test machine: ${full.join('; ')}`, {
-    next: 'Run the job again later, or name more than one: instance-type "t3.micro | t3a.micro", several subnets.',
+    next: 'Run the job again later, or name more than one: test-instance-types "t3.micro | t3a.micro", several subnets.',
   });
 }
 

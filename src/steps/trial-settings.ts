@@ -7,7 +7,7 @@ import type { TrialOrder } from './trial.ts';
 /** How a user says on which machines, and for how long. */
 
 export const machine = {
-  instanceType: list(
+  testInstanceTypes: list(
     'Machines to try it on, one a line, in parallel; `t3.micro | t3a.micro` is one machine with a stand-in. Default: t3.micro, or t4g.micro for arm64.',
     {
       fallback: '',
