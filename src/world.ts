@@ -1,7 +1,10 @@
 import type { Group, Launch, Refresh, TemplateUse } from './domain/group.ts';
 import type { Architecture, Image, Tags } from './domain/image.ts';
+import type { Snapshot } from './domain/orphans.ts';
 import type { Edge, PointerNames, UserFacts } from './domain/references.ts';
 import type { RefreshPreferences } from './domain/preferences.ts';
+import type { AllowedImages } from './domain/share-allowed.ts';
+import type { ImageKey } from './domain/share-key.ts';
 import type { TemplateVersion } from './domain/template.ts';
 
 /** Everything outside this process that a mode may touch. A mode names the part it needs: `run(wanted, world: Powers<'images'>)`. */
@@ -37,6 +40,7 @@ export interface Place {
   readonly launchTemplates: LaunchTemplates;
   readonly imageUsers: ImageUsers;
   readonly removal: Removal;
+  readonly sharing: Sharing;
 }
 
 export interface Clock {
@@ -163,6 +167,15 @@ export interface ImageUsers {
   read(scope: UserScope): Promise<UserFacts>;
   /** What AWS itself knows of this account's references, Image Builder's recipes among them. A reason to keep, never one to remove. */
   references(imageIds: readonly string[]): Promise<readonly Edge[]>;
+  /** Starts a report of who in any account uses an image; the same token is the same report. */
+  startUsageReport(imageId: string, token: string): Promise<string>;
+  usage(reportId: string): Promise<UsageReport>;
+}
+
+/** https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/your-ec2-ami-usage.html */
+export interface UsageReport {
+  readonly state: 'pending' | 'available' | 'error';
+  readonly entries: readonly { readonly account: string; readonly resourceType: string; readonly count: number }[];
 }
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSnapshotReturnCode.html */
@@ -177,13 +190,54 @@ export type Removed =
   | { readonly result: 'gone' }
   | { readonly result: 'protected'; readonly because: string };
 
+/** A launch permission. */
+export interface Share {
+  /** An account ID, the ARN of an organization or a unit, or `all`. */
+  readonly who: string;
+  /** Undefined where it is more than one account. */
+  readonly account: string | undefined;
+}
+
 export interface Removal {
   deregister(imageId: string, options: { keepSnapshots: boolean }): Promise<Removed>;
-  /** Who else may launch it: `account 111122223333`, ARNs of organizations and units, `all` for everybody. */
-  sharedWith(imageId: string): Promise<readonly string[]>;
+  sharedWith(imageId: string): Promise<readonly Share[]>;
   /** Hides it from everybody else; whoever knows its ID may still launch it. */
   deprecate(imageId: string, at: Date): Promise<void>;
   undeprecate(imageId: string): Promise<void>;
+  /** Own ones; every pair must match. All pages. */
+  snapshots(tags: Tags): Promise<readonly Snapshot[]>;
+  /** `gone`: it was no longer there; `in-use`: an image or somebody else holds it. */
+  deleteSnapshot(snapshotId: string): Promise<'deleted' | 'gone' | 'in-use'>;
+}
+
+export interface CopyOrder {
+  readonly from: { readonly region: string; readonly imageId: string };
+  readonly name: string;
+  readonly description: string;
+  /** On the copy and its snapshots, from the moment they exist. */
+  readonly tags: Tags;
+  /** Key, alias or ARN in the region of the copy; undefined: as the source, with the region's default key where it is encrypted. */
+  readonly kmsKey: string | undefined;
+  readonly token: string;
+}
+
+/** What the owner of an image gives to others. Who: account IDs, ARNs of organizations and units, or `all`. */
+export interface Sharing {
+  launchers(imageId: string): Promise<readonly string[]>;
+  /** Adding who is there already changes nothing, and so does removing who is not. */
+  allowLaunch(imageId: string, who: readonly string[]): Promise<void>;
+  forbidLaunch(imageId: string, who: readonly string[]): Promise<void>;
+  /** Who may read the content; needed to copy, not to launch. */
+  readers(snapshotId: string): Promise<readonly string[]>;
+  allowReading(snapshotId: string, accounts: readonly string[]): Promise<void>;
+  forbidReading(snapshotId: string, accounts: readonly string[]): Promise<void>;
+  /** Into this region and account. The ID, long before there is content; undefined when the name is taken. */
+  copy(order: CopyOrder): Promise<string | undefined>;
+  /** ARNs of the keys that encrypt these snapshots. */
+  keysOf(snapshotIds: readonly string[]): Promise<readonly string[]>;
+  key(arn: string): Promise<ImageKey>;
+  /** Which images of others this account lets in; undefined where it may not be asked. */
+  allowed(): Promise<AllowedImages | undefined>;
 }
 
 export interface MachineSpec {
@@ -322,6 +376,8 @@ export interface Groups {
 export interface LaunchTemplates {
   /** What `$Latest`, `$Default` or a number means now. */
   version(use: Pick<TemplateUse, 'templateId' | 'version'>): Promise<TemplateVersion | undefined>;
+  /** The image that a version which reads a parameter would launch now. */
+  resolved(version: TemplateVersion): Promise<string | undefined>;
   /** All versions that name this image. */
   withImage(templateId: string, imageId: string): Promise<readonly TemplateVersion[]>;
   /** The source with another image. Warnings mean that AWS made it, and doubts that it launches. */

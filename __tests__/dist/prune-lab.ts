@@ -30,12 +30,12 @@ export async function pruneLab({ pageSize = 2 as number | undefined, speed = 600
   const lab = await startLab({ machines: paperHypervisor(), speed });
   const home = lab.place();
   mishaps(home).pageSize = pageSize;
-  const settings = {
-    endpoint: lab.url,
-    region: home.region,
-    credentials: { accessKeyId: lab.environment()['AWS_ACCESS_KEY_ID'] ?? '', secretAccessKey: 'x' },
+  const cloudOf = (account: string) => {
+    const credentials = { accessKeyId: lab.environment({ account })['AWS_ACCESS_KEY_ID'] ?? '', secretAccessKey: 'x' };
+    const settings = { endpoint: lab.url, region: home.region, credentials };
+    return { ec2: new EC2Client(settings), autoScaling: new AutoScalingClient(settings), ssm: new SSMClient(settings) };
   };
-  const cloud = { ec2: new EC2Client(settings), autoScaling: new AutoScalingClient(settings), ssm: new SSMClient(settings) };
+  const cloud = cloudOf(home.account);
   const ids = new Map<string, string>();
   const id = (name: string): string => ids.get(name) ?? `ami-of-${name}-does-not-exist`;
   const nameOf = (of: string): string => [...ids].find(([, known]) => known === of)?.[0] ?? of;
@@ -44,6 +44,7 @@ export async function pruneLab({ pageSize = 2 as number | undefined, speed = 600
     lab,
     home,
     cloud,
+    cloudOf,
     id,
     /** What a text says, with names instead of IDs. */
     named: (text: string): string => text.replace(/ami-[0-9a-f]{17}/g, nameOf),

@@ -11,11 +11,12 @@ import {
   RunInstancesCommand,
   StopInstancesCommand,
 } from '@aws-sdk/client-ec2';
-import { LabelParameterVersionCommand } from '@aws-sdk/client-ssm';
+import { LabelParameterVersionCommand, PutParameterCommand } from '@aws-sdk/client-ssm';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { images } from '../../lab/ec2/images.ts';
 import { mishaps } from '../../lab/ec2/mishaps.ts';
 import { instances, setTags } from '../../lab/ec2/state.ts';
+import { parameters } from '../../lab/ssm/parameter-state.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { type PruneLab, planOf, pruneLab } from './prune-lab.ts';
 
@@ -355,7 +356,7 @@ describe('scenario 74: a policy that would take too much is refused', () => {
         { classes: '- {name: all, tags: {ami-action:family: "*"}, keep-newest: 0}' },
         'must name at least one tag with a value that not everything fits',
       ],
-      [{ family: 'wbe' }, '"family": no image in eu-central-1 is tagged ami-action:family=wbe. Families here: web'],
+      [{ family: 'wbe' }, '"family": no image in eu-central-1 is tagged ami-action:family=wbe. Families there: web.'],
     ] as const;
     for (const [wrong, says] of cases) {
       const ran = await l.act('prune', { ...REAL, ...wrong });
@@ -500,5 +501,143 @@ describe('with a grace', () => {
     const ran = await l.act('prune', GRACE);
     expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d40', 'd30', 'd20', 'd10']]);
     expect([l.labImage('d30').deprecateAt, 'ami-action:marked-at' in l.tags('d30')]).toEqual([undefined, false]);
+  });
+});
+
+describe('in several regions', () => {
+  const BOTH = { ...REAL, regions: 'eu-central-1, us-east-1' };
+  const build = (name: string) => ({ 'ami-action:commit': `${name}-commit`, 'ami-action:fingerprint': `${name}-print` });
+
+  test('each keeps its newest, and the copies of one image go together or not at all', async () => {
+    l = await pruneLab();
+    const there = l.lab.place(undefined, 'us-east-1');
+    for (const daysOld of [10, 20, 30, 40]) {
+      l.image(`eu${daysOld}`, { daysOld, tags: build(`${daysOld}`) });
+      l.image(`us${daysOld}`, { daysOld: daysOld - 1, region: 'us-east-1', tags: build(`${daysOld}`) });
+    }
+    await l.parameter('/ami/web/prod', l.id('eu40'));
+    const ran = await l.act('prune', BOTH);
+    expect(ran).toMatchObject({ exitCode: 0, outputs: { outcome: 'done', removed: '2', kept: '6' } });
+    expect([l.there(), l.there(there)]).toEqual([
+      ['eu40', 'eu20', 'eu10'],
+      ['us40', 'us20', 'us10'],
+    ]);
+    expect([l.orphans(), l.orphans(there)]).toEqual([[], []]);
+    expect(planOf(l, ran)['us40']).toBe('keep: its copy eu40 in eu-central-1 stays: used by parameter /ami/web/prod');
+  });
+
+  test('one region that cannot be read saves the images of all', async () => {
+    l = await pruneLab();
+    for (const daysOld of [10, 20, 30]) {
+      l.image(`eu${daysOld}`, { daysOld });
+      l.image(`us${daysOld}`, { daysOld, region: 'us-east-1' });
+    }
+    await l.parameter('/ami/web/prod', l.id('eu30'));
+    l.lab.faults.add({ operation: 'DescribeLaunchConfigurations', region: 'us-east-1', deed: { error: 'AccessDenied', status: 403 } });
+    const ran = await l.act('prune', { ...BOTH, 'keep-newest': '1' });
+    expect([ran.exitCode, ran.outputs['outcome'], l.there().length]).toEqual([1, 'access', 3]);
+  });
+});
+
+describe('an image that is shared with another account', () => {
+  const CONSUMER = '222222222222';
+  const SHARED = { ...REAL, 'target-role': 'ami-consumer' };
+  const consumer = () => l.lab.place(CONSUMER);
+
+  /** Both old images are shared; the other account boots one of them. */
+  async function stageShared() {
+    await stage();
+    for (const name of ['d30', 'd50']) l.labImage(name).launchers.add(CONSUMER);
+    const theirs = l.cloudOf(CONSUMER);
+    await theirs.ssm.send(new PutParameterCommand({ Name: '/ami/web/prod', Value: l.id('d30'), Type: 'String' }));
+  }
+
+  test('stays while that account uses it, and goes when it does not', async () => {
+    await stageShared();
+    const ran = await l.act('prune', SHARED);
+    expect([ran.exitCode, l.there()]).toEqual([0, ['d40', 'd30', 'd20', 'd10']]);
+    expect(planOf(l, ran)).toMatchObject({
+      d30: `keep: used by parameter /ami/web/prod in account ${CONSUMER}`,
+      d50: 'remove: nothing uses it',
+    });
+    parameters(consumer()).clear();
+    await l.act('prune', SHARED);
+    expect(l.there()).toEqual(['d40', 'd20', 'd10']);
+  });
+
+  test('scenario 67: stays when that account cannot be read, wholly or in part', async () => {
+    await stageShared();
+    parameters(consumer()).clear();
+    const denied = { deed: { error: 'AccessDenied', message: 'no', status: 403 } } as const;
+    for (const rule of [
+      { ...denied, operation: 'AssumeRole' },
+      { ...denied, operation: 'DescribeAutoScalingGroups', account: CONSUMER },
+    ]) {
+      const lift = l.lab.faults.add(rule);
+      const ran = await l.act('prune', SHARED);
+      lift();
+      expect([ran.exitCode, l.there().length]).toEqual([0, 5]);
+      expect(planOf(l, ran)['d30']).toContain(
+        `keep: used by account ${CONSUMER}, which it is shared with and which cannot be looked into: Not allowed to `,
+      );
+    }
+  });
+
+  test('stays when that account comes to use it after the plan was made', async () => {
+    await stageShared();
+    parameters(consumer()).clear();
+    const use = async () => {
+      await l.cloudOf(CONSUMER).ssm.send(new PutParameterCommand({ Name: '/ami/web/prod/candidate', Value: l.id('d50'), Type: 'String' }));
+    };
+    // The last call of the plan; the next are those of the second look.
+    l.lab.faults.add({ operation: 'DescribeLaunchTemplateVersions', account: CONSUMER, nth: 1, deed: { run: use, at: 'after' } });
+    const ran = await l.act('prune', SHARED);
+    expect([ran.exitCode, l.there()]).toEqual([0, ['d50', 'd40', 'd20', 'd10']]);
+    expect(l.named(ran.log)).toContain(
+      `d50 stays, since the plan was made: used by parameter /ami/web/prod/candidate in account ${CONSUMER}`,
+    );
+  });
+});
+
+describe('scenario 68: the usage report', () => {
+  const WITH_REPORTS = { ...REAL, 'usage-reports': 'true' };
+
+  test('that names another account keeps the image', async () => {
+    await stage();
+    // Shared once, launched there, and no longer shared: nothing else can see that.
+    l.labImage('d50').launchers.add('333333333333');
+    await l
+      .cloudOf('333333333333')
+      .ec2.send(new RunInstancesCommand({ ImageId: l.id('d50'), InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 }));
+    l.labImage('d50').launchers.clear();
+    const ran = await l.act('prune', WITH_REPORTS);
+    expect([ran.exitCode, l.there()]).toEqual([0, ['d50', 'd40', 'd20', 'd10']]);
+    expect(planOf(l, ran)['d50']).toBe('keep: used by 1 ec2:Instance in account 333333333333, as AWS reports');
+  });
+
+  test('that ends in an error, or never comes, keeps the image', async () => {
+    await stage();
+    mishaps(l.home).usageReportsFail = true;
+    const failed = await l.act('prune', WITH_REPORTS);
+    expect(planOf(l, failed)['d50']).toBe('keep: used by somebody, perhaps: its usage report ended in an error');
+    l.lab.faults.add({ operation: 'DescribeImageUsageReports', deed: { stale: true } });
+    const late = await l.act('prune', { ...WITH_REPORTS, 'keep-newest': '3' });
+    expect(planOf(l, late)['d50']).toMatch(/^keep: used by somebody, perhaps: its usage report (did not come|ended in an error)$/);
+    expect(l.there()).toHaveLength(5);
+  });
+});
+
+describe('snapshots of the family that no image has', () => {
+  test('go, unless they are young, kept by somebody, or of an image that is there', async () => {
+    await stage();
+    for (const name of ['lost', 'wanted', 'fresh']) l.image(name, { daysOld: name === 'fresh' ? 0.5 : 90 });
+    const snapshotOf = (name: string) => `snap-${l.id(name).slice('ami-'.length)}`;
+    for (const name of ['lost', 'wanted', 'fresh']) images(l.home).delete(l.id(name));
+    setTags(l.home, snapshotOf('wanted'), { 'ami-action:keep': 'true' });
+    const planned = await l.act('prune', { ...REAL, 'dry-run': 'true' });
+    expect([planned.outputs['orphan-snapshots'], l.orphans().length]).toEqual(['1', 3]);
+    const ran = await l.act('prune', REAL);
+    expect([ran.exitCode, ran.outputs['orphan-snapshots'], ran.outputs['freed-gib']]).toEqual([0, '1', '24']);
+    expect(l.orphans()).toEqual([snapshotOf('wanted'), snapshotOf('fresh')]);
   });
 });

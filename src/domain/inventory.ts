@@ -17,7 +17,10 @@ export const ageSeconds = (image: Image, now: number): number => Math.max(0, (no
 export const sayAge = (image: Image, now: number): string => sayDuration(ageSeconds(image, now));
 
 /** What images cost while they lie there. Snapshots are incremental, so it is the most that they may cost, not the bill. */
-export const sizeOf = (images: readonly Image[], pricePerGib: number): { readonly gib: number; readonly perMonth: number } => {
+export const sizeOf = (
+  images: readonly { readonly sizeGiB: number }[],
+  pricePerGib: number,
+): { readonly gib: number; readonly perMonth: number } => {
   const gib = images.reduce((sum, { sizeGiB }) => sum + sizeGiB, 0);
   return { gib, perMonth: Math.round(gib * pricePerGib * 100) / 100 };
 };

@@ -93,11 +93,7 @@ function afterGrace(candidate: Candidate, policy: Policy, now: number): Decision
 }
 
 /** What a plan does, and nothing of what it leaves alone: who approved one plan has not approved another. */
-export const planHash = (plan: readonly Decision[]): string =>
-  shortHash(
-    plan
-      .filter(({ action }) => action !== 'keep')
-      .map(({ region, image, action }) => `${action} ${region} ${image.id}`)
-      .sort()
-      .join('\n'),
-  );
+export const planHash = (plan: readonly Decision[], snapshotIds: readonly string[]): string => {
+  const deeds = plan.filter(({ action }) => action !== 'keep').map(({ region, image, action }) => `${action} ${region} ${image.id}`);
+  return shortHash([...deeds, ...snapshotIds].sort().join('\n'));
+};

@@ -1,3 +1,4 @@
+import { tagKey } from '../domain/image.ts';
 import { IDENTITY_HEAD, identityCells, sayAge } from '../domain/inventory.ts';
 import { type Decision, NO_WISHES } from '../domain/retention.ts';
 import { RejectedError } from '../kit/errors.ts';
@@ -61,6 +62,10 @@ export async function run(
   const told = { amiId: image.id, removed: !wanted.dryRun, because: decision.because };
   if (wanted.dryRun) return { outcome: 'planned' as const, outputs: told };
 
+  if (wanted.keepSnapshots && image.snapshotIds.length > 0) {
+    // Or the next prune would find snapshots of the family that no image has.
+    await place.images.tag(image.snapshotIds, { [tagKey(scheme, 'keep')]: `snapshot of ${image.id}, which was deleted without it` });
+  }
   const ended = await report.step(`Remove ${image.id}`, () =>
     removeAll([decision], policy, wanted.keepSnapshots, { ...world, place, users }),
   );

@@ -46,7 +46,10 @@ export async function run(wanted: Wanted, world: Powers<'images' | 'imageUsers'>
   const rows = images.map(image => describe(image, users?.get(image.id) ?? (users && []), scheme, wanted));
   for (const row of rows)
     report.foreign(
-      `${row.id}  ${row.state}  ${row.version ?? '-'}  ${row.commit?.slice(0, 7) ?? '-'}  ${row.verdict}  ${row['used-by']?.join(', ') ?? ''}`,
+      `${row.id}  ${row.state}  ${row.version ?? '-'}  ${row.commit?.slice(0, 7) ?? '-'}  ${row.verdict}  ${row['used-by']?.join(', ') ?? ''}`.replace(
+        /\s+/g,
+        ' ',
+      ),
     );
   report.summary(asTable(images, users, scheme, wanted, clock.now()));
   return { outcome: 'unchanged' as const, outputs: { images: rows, count: rows.length } };

@@ -1,17 +1,18 @@
-import type { TagScheme } from '../domain/image.ts';
-import { IDENTITY_HEAD, identityCells, sayAge, sayDollars, sizeOf } from '../domain/inventory.ts';
-import { type Decision, planHash } from '../domain/retention.ts';
-import { RejectedError, UsageError } from '../kit/errors.ts';
-import { optional, text as textSetting } from '../kit/fields.ts';
-import { table, text } from '../kit/markdown.ts';
+import { orphans } from '../domain/orphans.ts';
+import { RejectedError } from '../kit/errors.ts';
+import { flag, optional, text as textSetting } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
+import { carryOut, type Done } from '../steps/carry-out.ts';
+import { consumers, targetRole } from '../steps/consumers.ts';
 import { planWithEvidence } from '../steps/evidence.ts';
-import { failClosed, findUsers, price, users as userSettings } from '../steps/image-users.ts';
-import { mark, unmark } from '../steps/marks.ts';
-import { type Ended, removeAll, throwIfLeft } from '../steps/removal.ts';
+import { failClosed, price, users as userSettings } from '../steps/image-users.ts';
+import { hashOf, isIdle, type Plan, show, tell } from '../steps/prune-report.ts';
+import { throwIfLeft } from '../steps/removal.ts';
 import { furtherRetention, policyOf, retention } from '../steps/retention-settings.ts';
 import { pointer, schemeOf } from '../steps/select.ts';
-import type { Place, Powers } from '../world.ts';
+import { candidates, regions, surveyAll } from '../steps/survey.ts';
+import { usageElsewhere } from '../steps/usage-reports.ts';
+import type { Powers } from '../world.ts';
 import { common, dryRun, family } from './shared.ts';
 
 // Needs a family and what to keep of it.
@@ -23,7 +24,15 @@ export const settings = {
   dryRun: dryRun(true),
   pointer,
   ...userSettings,
+  regions,
+  targetRole,
   ...furtherRetention,
+  orphanSnapshots: flag('Remove snapshots of the family that no image has any more, a day old at least.', true, {
+    neededBy: 'teams that keep snapshots of their own under our tags',
+  }),
+  usageReports: flag('Also ask AWS who uses an image in any account; takes minutes, and adds reasons to keep only.', false, {
+    neededBy: 'teams that share images with accounts that the role cannot enter',
+  }),
   planHash: optional(
     textSetting('Carries out only the plan that has this hash: the output of the dry run that somebody approved.', {
       pattern: /^[0-9a-f]{32}$/,
@@ -39,6 +48,7 @@ export const settings = {
 export const outputs = {
   removed: 'How many images were removed; in a dry run, would be.',
   kept: 'How many images stay.',
+  orphanSnapshots: 'How many snapshots that no image had were removed; in a dry run, would be.',
   plan: 'JSON list: `id`, `region`, `action` (`keep`, `mark`, `unmark` or `remove`) and `because` of every image of the family, newest first.',
   planHash: 'Hash of what the plan would change, for `plan-hash` of the run that carries it out.',
   freedGib: 'GiB of snapshots that this frees, at most: snapshots share blocks.',
@@ -49,111 +59,56 @@ type Wanted = Values<typeof settings>;
 type World = Powers<'account' | 'images' | 'imageUsers' | 'removal'>;
 
 export async function run(wanted: Wanted, world: World) {
-  const { report, clock } = world;
-  const { region } = wanted;
-  const place = world.at({ region });
+  const { report } = world;
   const scheme = schemeOf(wanted);
-  const policy = policyOf(wanted, scheme, await place.account.id());
-
-  const images = await report.step(`List the images of ${wanted.family}`, () =>
-    place.images.find({ tags: { [`${scheme.prefix}family`]: wanted.family }, includeDisabled: true }),
-  );
-  if (images.length === 0) throw await noSuchFamily(wanted, scheme, place);
+  const accountId = await world.at({ region: wanted.region }).account.id();
+  const policy = policyOf(wanted, scheme, accountId);
+  const now = world.clock.now();
 
   // If one who may launch an image cannot be seen, this rejects and nothing is removed.
-  const now = clock.now();
-  const { users, plan } = await failClosed(report, async () => {
-    const found = await report.step('Find what may still launch them', () => findUsers(wanted, place, report));
-    const candidates = images.map(image => ({ image, region, users: found.all.get(image.id) ?? [] }));
-    return { users: found, plan: await report.step('Plan', () => planWithEvidence(candidates, policy, now, () => place)) };
+  const abroad = consumers(wanted, world);
+  const { surveys, plan } = await failClosed(report, async () => {
+    const found = await surveyAll(wanted, scheme, world);
+    const usage = (ids: readonly string[], region: string) => usageElsewhere(ids, accountId, world.at({ region }), world);
+    const inquiry = { consumers: abroad, ...(wanted.usageReports ? { usage } : {}) };
+    const images = await report.step('Plan', () =>
+      planWithEvidence(candidates(found), policy, now, region => world.at({ region }), inquiry),
+    );
+    const strays = new Map(found.map(survey => [survey, orphans(survey.snapshots, survey.owned, policy, now)]));
+    return { surveys: found, plan: { images, strays } };
   });
   show(plan, wanted, scheme, world, now);
   stopIfImplausible(plan, wanted);
+  if (wanted.dryRun) return { outcome: 'planned' as const, outputs: tell(plan, wanted) };
 
-  const of = (action: Decision['action']) => plan.filter(decision => decision.action === action);
-  const doomed = of('remove');
-  if (wanted.planHash !== undefined && wanted.planHash !== planHash(plan)) {
-    throw new RejectedError('The plan is no longer the one that was approved. Nothing was removed.', {
-      next: 'Look at the plan above, and approve it anew.',
-      outputs: tell(plan, [], wanted),
-    });
+  const done: Done[] = [];
+  for (const survey of surveys) {
+    const strays = plan.strays.get(survey) ?? [];
+    done.push(await report.step(`Remove in ${survey.region}`, () => carryOut(plan.images, strays, survey, policy, abroad, world)));
   }
-  if (wanted.dryRun) return { outcome: 'planned' as const, outputs: tell(plan, doomed, wanted) };
-  if (plan.every(({ action }) => action === 'keep')) return { outcome: 'unchanged' as const, outputs: tell(plan, [], wanted) };
-
-  const here = { ...world, place, users };
-  await report.step('Mark and unmark', async () => {
-    await unmark(of('unmark'), policy, here);
-    await mark(of('mark'), policy, here);
-  });
-  const ended = await report.step(`Remove ${doomed.length} images`, () => removeAll(doomed, policy, false, here));
-  const told = tell(plan, removedOf(ended), wanted);
-  throwIfLeft(ended, told);
-  return { outcome: 'done' as const, outputs: told };
-}
-
-async function noSuchFamily(
-  { family: name, region }: Wanted,
-  { prefix }: TagScheme,
-  { images }: Pick<Place, 'images'>,
-): Promise<UsageError> {
-  const families = (await images.find({ includeDisabled: true })).flatMap(({ tags }) => tags[`${prefix}family`] ?? []);
-  const there = families.length === 0 ? 'No image here has a family' : `Families here: ${[...new Set(families)].sort().join(', ')}`;
-  return new UsageError([`"family": no image in ${region} is tagged ${prefix}family=${name}. ${there}`]);
+  const told = tell(plan, wanted, done);
+  throwIfLeft(
+    done.flatMap(({ ended }) => ended),
+    told,
+    done.flatMap(({ left }) => left),
+  );
+  return { outcome: isIdle(plan) ? ('unchanged' as const) : ('done' as const), outputs: told };
 }
 
 /** Whoever sees nothing in use probably looks with the wrong eyes: another account, a pointer that is spelt differently. */
-function stopIfImplausible(plan: readonly Decision[], { minInUse, retireFamily, family: name, pointer: template }: Wanted): void {
-  const inUse = plan.filter(({ users }) => users.length > 0).length;
-  if (retireFamily || inUse >= minInUse) return;
-  throw new RejectedError(
-    `Only ${inUse} of ${plan.length} images of ${name} are in use, and "min-in-use" expects ${minInUse}. Nothing was removed.`,
-    {
-      next: `Check account, region and "pointer" (${template}); if it is true, say "min-in-use: ${inUse}".`,
-    },
-  );
-}
-
-const removedOf = (ended: readonly Ended[]): Decision[] =>
-  ended.filter(({ result }) => result === 'removed').map(({ decision }) => decision);
-
-const SAID = { keep: 'keep', mark: '🏷️ mark', unmark: '↩️ unmark', remove: '🗑️ remove' } as const;
-
-/** The same plan in a dry run and in a real one, in the log and in the summary. */
-function show(plan: readonly Decision[], wanted: Wanted, scheme: TagScheme, { report }: Pick<World, 'report'>, now: number): void {
-  const doomed = plan.filter(({ action }) => action === 'remove').map(({ image }) => image);
-  const { gib, perMonth } = sizeOf(doomed, Number(wanted.pricePerGib));
-  const verb = wanted.dryRun ? 'would be removed' : 'to be removed';
-  const total = `${doomed.length} of ${plan.length} images ${verb}: at most ${gib} GiB, ${sayDollars(perMonth)} a month.`;
-  for (const { image, action, because } of plan) report.foreign(`${action.padEnd(6)} ${image.id} (${sayAge(image, now)} old): ${because}`);
-  report.info(total);
-  const rows = plan.map(({ image, action, because }) => [
-    ...identityCells(image, scheme),
-    sayAge(image, now),
-    String(image.sizeGiB),
-    SAID[action],
-    text(because),
-  ]);
-  report.summary(
-    [
-      `### Prune ${text(wanted.family)}`,
-      total + (wanted.dryRun ? ' This was a dry run: `dry-run: false` removes them.' : ''),
-      table([...IDENTITY_HEAD, 'Age', 'GiB', '', 'Why'], rows),
-    ].join('\n\n'),
-  );
-}
-
-function tell(plan: readonly Decision[], removed: readonly Decision[], wanted: Wanted) {
-  const freed = sizeOf(
-    removed.map(({ image }) => image),
-    Number(wanted.pricePerGib),
-  );
-  return {
-    removed: removed.length,
-    kept: plan.length - removed.length,
-    plan: plan.map(({ image, region, action, because }) => ({ id: image.id, region, action, because })),
-    planHash: planHash(plan),
-    freedGib: freed.gib,
-    freedPerMonth: freed.perMonth,
-  };
+function stopIfImplausible(plan: Plan, wanted: Wanted): void {
+  const { images } = plan;
+  if (wanted.planHash !== undefined && wanted.planHash !== hashOf(plan)) {
+    throw new RejectedError('The plan is no longer the one that was approved. Nothing was removed.', {
+      next: 'Look at the plan above, and approve it anew.',
+      outputs: tell(plan, wanted, []),
+    });
+  }
+  const inUse = images.filter(({ users }) => users.length > 0).length;
+  if (wanted.retireFamily || images.length === 0 || inUse >= wanted.minInUse) return;
+  const message = `Only ${inUse} of ${images.length} images of ${wanted.family} are in use, and "min-in-use" expects ${wanted.minInUse}. Nothing was removed.`;
+  throw new RejectedError(message, {
+    next: `Check account, region and "pointer" (${wanted.pointer}); if it is true, say "min-in-use: ${inUse}".`,
+    outputs: tell(plan, wanted, []),
+  });
 }

@@ -1,4 +1,5 @@
 import { type PointerNames, pointerNames, whoUses } from '../domain/references.ts';
+import { UsageError } from '../kit/errors.ts';
 import { count, list, optional, text } from '../kit/fields.ts';
 import type { Place, Reporter } from '../world.ts';
 
@@ -29,7 +30,7 @@ export const price = text('What a GiB of snapshots costs a month, in dollars.', 
   neededBy: 'regions and contracts with other prices',
 });
 
-interface Asked {
+export interface Asked {
   readonly family: string;
   readonly pointer: string;
   readonly rollbackDepth: number;
@@ -63,7 +64,7 @@ export async function failClosed<T>(report: Reporter, work: () => Promise<T>): P
   try {
     return await work();
   } catch (failure) {
-    report.warn('Nothing was removed: what cannot be read counts as in use.');
+    if (!(failure instanceof UsageError)) report.warn('Nothing was removed: what cannot be read counts as in use.');
     throw failure;
   }
 }

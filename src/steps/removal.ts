@@ -19,7 +19,7 @@ export type Ended = { readonly decision: Decision; readonly left: readonly Left[
   | { readonly result: 'kept'; readonly because: string }
 );
 
-interface Left {
+export interface Left {
   readonly what: string;
   readonly failure?: unknown;
   readonly next?: string;
@@ -130,8 +130,8 @@ async function proveGone(imageIds: readonly string[], { place, report, clock }: 
 }
 
 /** Throws if anything is left that should not be. The first failure decides who must act. */
-export function throwIfLeft(ended: readonly Ended[], outputs: Readonly<Record<string, unknown>>): void {
-  const left = ended.flatMap(({ left: all }) => all);
+export function throwIfLeft(ended: readonly Ended[], outputs: Readonly<Record<string, unknown>>, more: readonly Left[] = []): void {
+  const left = [...ended.flatMap(({ left: all }) => all), ...more];
   if (left.length === 0) return;
   const first = left.find(({ failure }) => failure !== undefined)?.failure;
   const removed = ended.filter(({ result }) => result === 'removed').length;

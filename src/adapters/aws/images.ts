@@ -59,7 +59,7 @@ const filters = ({ tags = {}, names = [], ids = [] }: ImageQuery): Filter[] => [
 ];
 
 // In a filter's value * and ? stand for anything. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html
-const literally = (value: string) => value.replace(/[\\*?]/g, '\\$&');
+export const literally = (value: string) => value.replace(/[\\*?]/g, '\\$&');
 
 const pages = (ec2: EC2Client, listing: Listing) =>
   allPages(async NextToken => {
@@ -94,7 +94,9 @@ function fromEc2(image: Ec2Image): Image {
     public: image.Public ?? false,
     tags: tagsFromEc2(image.Tags),
     snapshotIds: volumes.flatMap(({ SnapshotId }) => (SnapshotId === undefined ? [] : [SnapshotId])),
-    devices: (image.BlockDeviceMappings ?? []).flatMap(({ Ebs, DeviceName }) => (Ebs === undefined || DeviceName === undefined ? [] : [DeviceName])),
+    devices: (image.BlockDeviceMappings ?? []).flatMap(({ Ebs, DeviceName }) =>
+      Ebs === undefined || DeviceName === undefined ? [] : [DeviceName],
+    ),
     sizeGiB: volumes.reduce((sum, { VolumeSize = 0 }) => sum + VolumeSize, 0),
     encrypted: volumes.length > 0 && volumes.every(({ Encrypted }) => Encrypted === true),
     imdsV2: image.ImdsSupport === 'v2.0',

@@ -1,12 +1,18 @@
 import {
+  DeleteSnapshotCommand,
   DeregisterImageCommand,
   DescribeImageAttributeCommand,
+  DescribeSnapshotsCommand,
   DisableImageDeprecationCommand,
   type EC2Client,
+  type Snapshot as Ec2Snapshot,
   EnableImageDeprecationCommand,
 } from '@aws-sdk/client-ec2';
+import type { Snapshot } from '../../domain/orphans.ts';
 import type { Removal, Removed, SnapshotResult } from '../../world.ts';
 import { asExpected, isCode } from './errors.ts';
+import { literally, tagsFromEc2 } from './images.ts';
+import { allPages } from './pages.ts';
 
 const GONE = ['InvalidAMIID.NotFound', 'InvalidAMIID.Unavailable'] as const;
 
@@ -32,9 +38,10 @@ export const ec2Removal = (ec2: EC2Client): Removal => ({
           ? { LaunchPermissions: [] }
           : asExpected(`see who ${imageId} is shared with (ec2:DescribeImageAttribute)`)(cause),
       );
-    return LaunchPermissions.map(({ UserId, Group, OrganizationArn, OrganizationalUnitArn }) =>
-      UserId === undefined ? (OrganizationArn ?? OrganizationalUnitArn ?? Group ?? 'somebody') : `account ${UserId}`,
-    );
+    return LaunchPermissions.map(({ UserId, Group, OrganizationArn, OrganizationalUnitArn }) => ({
+      who: UserId ?? OrganizationArn ?? OrganizationalUnitArn ?? Group ?? 'somebody',
+      account: UserId,
+    }));
   },
 
   async deprecate(imageId, at) {
@@ -46,10 +53,38 @@ export const ec2Removal = (ec2: EC2Client): Removal => ({
     const doing = `take back the deprecation of ${imageId} (ec2:DisableImageDeprecation)`;
     await ec2.send(new DisableImageDeprecationCommand({ ImageId: imageId })).catch(asExpected(doing));
   },
+
+  snapshots: tags =>
+    allPages(async NextToken => {
+      const Filters = Object.entries(tags).map(([key, value]) => ({ Name: `tag:${key}`, Values: [literally(value)] }));
+      const page = await ec2
+        .send(new DescribeSnapshotsCommand({ OwnerIds: ['self'], Filters, MaxResults: 1000, NextToken }))
+        .catch(asExpected('list snapshots (ec2:DescribeSnapshots)'));
+      return { items: page.Snapshots?.map(snapshotFromEc2), next: page.NextToken };
+    }),
+
+  async deleteSnapshot(snapshotId) {
+    try {
+      await ec2.send(new DeleteSnapshotCommand({ SnapshotId: snapshotId }));
+      return 'deleted';
+    } catch (cause) {
+      if (isCode(cause, 'InvalidSnapshot.NotFound')) return 'gone';
+      if (isCode(cause, 'InvalidSnapshot.InUse')) return 'in-use';
+      return asExpected(`delete ${snapshotId} (ec2:DeleteSnapshot)`)(cause);
+    }
+  },
 });
 
 // HTTP 200 says nothing about the snapshots: a code that is missing is a failure too.
 const fromEc2 = ({ SnapshotId, ReturnCode }: { SnapshotId?: string | undefined; ReturnCode?: string | undefined }): SnapshotResult => ({
   snapshotId: SnapshotId ?? 'unknown snapshot',
   code: (ReturnCode ?? 'internal-error') as SnapshotResult['code'],
+});
+
+const snapshotFromEc2 = (said: Ec2Snapshot): Snapshot => ({
+  id: said.SnapshotId ?? '',
+  description: said.Description ?? '',
+  startedAt: said.StartTime ?? new Date(),
+  sizeGiB: said.VolumeSize ?? 0,
+  tags: tagsFromEc2(said.Tags),
 });

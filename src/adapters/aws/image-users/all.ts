@@ -8,6 +8,7 @@ import { configurationLaunchers, groupLaunchers, refreshLaunchers } from './laun
 import { parameterFacts, resolveAliases } from './parameters.ts';
 import { references } from './references.ts';
 import { currentVersions, numberedVersionReader } from './template-versions.ts';
+import { startUsageReport, usage } from './usage.ts';
 
 interface Clients {
   readonly ec2: EC2Client;
@@ -20,6 +21,8 @@ export function awsImageUsers({ ec2, ssm, autoScaling }: Clients): ImageUsers {
   const numbered = numberedVersionReader(ec2);
   return {
     references: imageIds => references(ec2, imageIds),
+    startUsageReport: (imageId, token) => startUsageReport(ec2, imageId, token),
+    usage: reportId => usage(ec2, reportId),
     async read(scope): Promise<UserFacts> {
       const [groups, configurations, instances, parameters] = await Promise.all([
         groupLaunchers(autoScaling),

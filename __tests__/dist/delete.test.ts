@@ -1,0 +1,102 @@
+import { RunInstancesCommand } from '@aws-sdk/client-ec2';
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { snapshots } from '../../lab/ec2/images.ts';
+import { mishaps } from '../../lab/ec2/mishaps.ts';
+import { removeWorkspaces } from '../harness.ts';
+import { type PruneLab, pruneLab } from './prune-lab.ts';
+
+let l: PruneLab;
+afterEach(() => l.lab.close());
+afterAll(removeWorkspaces);
+
+async function stage() {
+  l = await pruneLab();
+  l.image('old', { daysOld: 20, tags: { 'ami-action:version': '1.0' } });
+  l.image('new', { daysOld: 1, tags: { 'ami-action:version': '2.0' } });
+  await l.parameter('/ami/web/prod', l.id('new'));
+}
+
+describe('an image that nothing uses', () => {
+  test.each(['ID', 'selector'])('goes with its snapshots, named by its %s', async how => {
+    await stage();
+    const ran = await l.act('delete', { image: how === 'ID' ? l.id('old') : 'version:1.0' });
+    expect(ran).toMatchObject({
+      exitCode: 0,
+      outputs: { outcome: 'done', 'ami-id': l.id('old'), removed: 'true', because: 'nothing uses it' },
+    });
+    expect([l.there(), l.orphans()]).toEqual([['new'], []]);
+  });
+
+  test('leaves its snapshots where that is wished, and marks them so that prune leaves them too', async () => {
+    await stage();
+    const ran = await l.act('delete', { image: l.id('old'), 'keep-snapshots': 'true' });
+    expect([ran.exitCode, l.there(), l.orphans().length]).toEqual([0, ['new'], 1]);
+    const pruned = await l.act('prune', { 'keep-newest': '1', 'minimum-age': '0s', 'dry-run': 'false' });
+    expect([pruned.exitCode, l.orphans().length]).toEqual([0, 1]);
+  });
+
+  test('stays in a dry run', async () => {
+    await stage();
+    const ran = await l.act('delete', { image: l.id('old'), 'dry-run': 'true' });
+    expect(ran).toMatchObject({ exitCode: 0, outputs: { outcome: 'planned', removed: 'false' } });
+    expect(l.there()).toEqual(['old', 'new']);
+  });
+
+  test('scenario 77: is deleted once, and the second time there is nothing to do', async () => {
+    await stage();
+    const wanted = { image: l.id('old') };
+    await l.act('delete', wanted);
+    const again = await l.act('delete', wanted);
+    expect(again).toMatchObject({ exitCode: 0, outputs: { outcome: 'unchanged', removed: 'false' } });
+    expect(again.warnings[0]).toBe(`${l.id('old')} does not exist in eu-central-1: nothing to do`);
+  });
+
+  test('is reported when its snapshot does not go', async () => {
+    await stage();
+    const [snapshotId = ''] = [...snapshots(l.home).keys()].filter(one => one.endsWith(l.id('old').slice('ami-'.length)));
+    mishaps(l.home).snapshotDeletion.set(snapshotId, 'internal-error');
+    const ran = await l.act('delete', { image: l.id('old') });
+    expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], l.orphans()]).toEqual([1, 'rejected', 'true', [snapshotId]]);
+    expect(ran.errors[0]).toContain(`- snapshot ${snapshotId} of ${l.id('old')} (internal-error)`);
+  });
+});
+
+describe('refused, and nothing is touched', () => {
+  test.each<[string, () => unknown, RegExp]>([
+    ['in use', () => l.parameter('/ami/web/stage', l.id('old')), /old stays: used by parameter \/ami\/web\/stage\./],
+    [
+      'to be kept for a rollback',
+      () => l.parameter('/ami/web/prod', l.id('old'), l.id('new')),
+      /old stays: used by parameter \/ami\/web\/prod, to roll back to\./,
+    ],
+    ['running', () => launch(), /old stays: used by instance i-\w+/],
+    [
+      'protected',
+      () => Object.assign(l.labImage('old'), { protection: { enabled: true, cooldown: false, until: undefined } }),
+      /old stays: protected from deregistration\./,
+    ],
+    ['public', () => l.labImage('old').launchers.add('all'), /old stays: public: anybody may use it\./],
+    ['shared', () => l.labImage('old').launchers.add('999999999999'), /old stays: used by account 999999999999, which it is shared with/],
+  ])('an image that is %s', async (_, make, says) => {
+    await stage();
+    await make();
+    const ran = await l.act('delete', { image: l.id('old') });
+    expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], l.there()]).toEqual([1, 'rejected', 'false', ['old', 'new']]);
+    expect(l.named(ran.errors[0] ?? '')).toMatch(says);
+  });
+
+  test('an image of another family, and one whose users cannot be seen', async () => {
+    await stage();
+    l.image('api', { daysOld: 5, tags: { 'ami-action:family': 'api' } });
+    const foreign = await l.act('delete', { image: l.id('api') });
+    expect(l.named(foreign.errors[0] ?? '')).toContain('api stays: not ours: no tag says family "web".');
+    l.lab.faults.add({ operation: 'DescribeLaunchConfigurations', deed: { error: 'AccessDenied', status: 403 } });
+    const blind = await l.act('delete', { image: l.id('old') });
+    expect([blind.exitCode, blind.outputs['outcome']]).toEqual([1, 'access']);
+    expect(blind.warnings).toContain('Nothing was removed: what cannot be read counts as in use.');
+    expect(l.there()).toEqual(['old', 'api', 'new']);
+  });
+});
+
+const launch = () =>
+  l.cloud.ec2.send(new RunInstancesCommand({ ImageId: l.id('old'), InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 }));

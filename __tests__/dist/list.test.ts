@@ -1,0 +1,66 @@
+import { afterAll, afterEach, expect, test } from '@jest/globals';
+import { removeWorkspaces } from '../harness.ts';
+import { type PruneLab, pruneLab } from './prune-lab.ts';
+
+let l: PruneLab;
+afterEach(() => l.lab.close());
+afterAll(removeWorkspaces);
+
+async function stage() {
+  l = await pruneLab();
+  l.image('old', { daysOld: 20, passed: true, tags: { 'ami-action:version': '1.0', 'ami-action:commit': 'abcdef1234567890' } });
+  l.image('new', { daysOld: 1, tags: { 'ami-action:version': '2.0' } });
+  l.image('off', { daysOld: 30, change: { state: 'disabled' } });
+  await l.parameter('/ami/web/prod', l.id('old'));
+}
+
+test('tells of every image what it is, where it is used and what it costs, and changes nothing', async () => {
+  await stage();
+  const mark = l.lab.calls.mark();
+  const ran = await l.act('list');
+  expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['count']]).toEqual([0, 'unchanged', '3']);
+  expect(l.lab.calls.since(mark).filter(({ operation }) => !/^(Describe|Get|List)/.test(operation))).toEqual([]);
+  const images = JSON.parse(ran.outputs['images'] ?? '[]') as Record<string, unknown>[];
+  expect(images.map(({ name }) => name)).toEqual(['new', 'old', 'off']);
+  expect(images[1]).toEqual({
+    ...{ id: l.id('old'), name: 'old', region: 'eu-central-1', architecture: 'x86_64', version: '1.0', commit: 'abcdef1234567890' },
+    ...{ state: 'available', 'created-at': l.labImage('old').createdAt.toISOString(), verdict: 'passed' },
+    ...{ 'used-by': ['parameter /ami/web/prod'], 'size-gib': 8 },
+  });
+  expect(images[2]).toMatchObject({ state: 'disabled', verdict: 'none', 'used-by': [] });
+  const row = ran.summary.split('\n').find(line => line.includes(l.id('old'))) ?? '';
+  expect(row).toContain('| 1.0 | `abcdef1` | x86_64 | available | 20d | passed | parameter /ami/web/prod | 8 | $0.40 |');
+});
+
+test('hostile tags stay text', async () => {
+  await stage();
+  const version = '|x| <img src=x onerror=alert(1)> [a](http://evil) @octocat';
+  l.image('evil', { daysOld: 2, tags: { 'ami-action:version': version, 'ami-action:commit': '`|::error::pwned' } });
+  l.image('lines', { daysOld: 3, tags: { 'ami-action:version': '1\n::error::pwned\n::set-output name=x::y' } });
+  const ran = await l.act('list');
+  expect(ran).toMatchObject({ exitCode: 0, errors: [] });
+  expect(ran.summary).not.toMatch(/<img|(?<!\\)\]\(http|@octocat/);
+  expect(
+    ran.summary
+      .split('\n')
+      .filter(line => line.startsWith('| `ami-'))
+      .map(line => line.replace(/\\\|/g, '').split('|').length),
+  ).toEqual([12, 12, 12, 12, 12]);
+  const images = JSON.parse(ran.outputs['images'] ?? '[]') as { version?: string }[];
+  expect(images.map(image => image.version)).toContain(version);
+});
+
+test('where the powers for it are missing, where-used is unknown and the list is whole', async () => {
+  await stage();
+  l.lab.faults.add({ operation: 'DescribeAutoScalingGroups', deed: { error: 'AccessDenied', message: 'no', status: 403 } });
+  const ran = await l.act('list');
+  expect([ran.exitCode, ran.outputs['count']]).toEqual([0, '3']);
+  expect(ran.warnings[0]).toContain('Where the images are used is unknown: Not allowed to describe Auto Scaling groups');
+  expect((JSON.parse(ran.outputs['images'] ?? '[]') as object[])[0]).not.toHaveProperty('used-by');
+});
+
+test('a family without images is an empty list', async () => {
+  await stage();
+  const ran = await l.act('list', { family: 'none' });
+  expect([ran.exitCode, ran.outputs['images'], ran.outputs['count']]).toEqual([0, '[]', '0']);
+});
