@@ -4,6 +4,7 @@ import { isAbsolute, join, relative, sep } from 'node:path';
 import { concurrently } from '../kit/concurrently.ts';
 import type { Content, ContentFile } from '../world.ts';
 import { capture } from './capture.ts';
+import { onPath } from './on-path.ts';
 
 /** Files by the hash that git gives their content, so that what is committed need not be read at all. */
 export const workspaceContent = (workspace: string, environment: NodeJS.ProcessEnv = process.env): Content => ({
@@ -21,10 +22,12 @@ export const workspaceContent = (workspace: string, environment: NodeJS.ProcessE
 
 /** The tree of the commit, with what was changed, added or removed since. Undefined where there is no git repository, or no git. */
 async function committed(workspace: string, environment: NodeJS.ProcessEnv): Promise<readonly ContentFile[] | undefined> {
+  const program = await onPath('git', environment);
   const git = async (...args: string[]) => {
+    if (program === undefined) return undefined;
     // The runner's user is not always the one that checked out; and a repository's own settings must not start programs.
     const settings = ['-c', `safe.directory=${workspace}`, '-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=/dev/null'];
-    const said = await capture('git', [...settings, ...args], { timeoutSeconds: 120, environment, folder: workspace }).catch(
+    const said = await capture(program, [...settings, ...args], { timeoutSeconds: 120, environment, folder: workspace }).catch(
       () => undefined,
     );
     return said?.exitCode === 0 ? said.stdout : undefined;

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { delimiter, isAbsolute, join } from 'node:path';
-import { access, constants } from 'node:fs/promises';
+import { join } from 'node:path';
 import { cachedFile } from '../cached-file.ts';
 import { capture } from '../capture.ts';
+import { onPath } from '../on-path.ts';
 
 /** A tool of the vendor that is built from its published source: each has a go.mod here that pins it and all it depends on. */
 export interface GoTool {
@@ -48,17 +48,4 @@ export async function builtFromSource(
     if (exitCode !== 0) throw new Error(`go build of ${tool.name} ${version} failed: ${stderr.trim().split('\n').slice(-3).join(' / ')}`);
   });
   return { binary, version };
-}
-
-/** The first executable of that name in an absolute folder of PATH. */
-export async function onPath(name: string, { PATH = '' }: NodeJS.ProcessEnv): Promise<string | undefined> {
-  for (const folder of PATH.split(delimiter).filter(isAbsolute)) {
-    const candidate = join(folder, process.platform === 'win32' ? `${name}.exe` : name);
-    const usable = await access(candidate, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (usable) return candidate;
-  }
-  return undefined;
 }

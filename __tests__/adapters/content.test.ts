@@ -1,0 +1,106 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { workspaceContent } from '../../src/adapters/content.ts';
+
+const home = mkdtempSync(join(tmpdir(), 'content-test-'));
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+const write = (folder: string, files: Record<string, string>) => {
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(join(folder, path, '..'), { recursive: true });
+    writeFileSync(join(folder, path), content);
+  }
+};
+const git = (folder: string, ...args: string[]) =>
+  execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args], { cwd: folder, encoding: 'utf8' });
+let count = 0;
+const FILES = { 'app/server.py': 'print()\n', 'packer/image.pkr.hcl': 'source {}\n', 'README.md': 'hello\n', '.gitignore': 'ignored/\n' };
+const folder = (files: Record<string, string> = FILES) => {
+  count += 1;
+  const path = join(home, `work-${count}`);
+  mkdirSync(path);
+  write(path, files);
+  return path;
+};
+const repository = () => {
+  const path = folder();
+  chmodSync(join(path, 'app/server.py'), 0o755);
+  symlinkSync('README.md', join(path, 'link'));
+  git(path, 'init', '-q');
+  git(path, 'add', '-A');
+  git(path, 'commit', '-qm', 'one');
+  return path;
+};
+const listed = async (path: string, globs: string[] = [], always: string[] = []) =>
+  Object.fromEntries((await workspaceContent(path).files(globs, always)).map(file => [file.path, `${file.mode} ${file.blob}`]));
+
+describe('the files of a workspace', () => {
+  test('of a clean checkout are the tree of the commit', async () => {
+    const path = repository();
+    const tree = git(path, 'ls-tree', '-r', 'HEAD')
+      .trim()
+      .split('\n')
+      .map(line => /^(\d+) blob (\w+)\t(.*)$/.exec(line) ?? []);
+    expect(await listed(path)).toEqual(Object.fromEntries(tree.map(([, mode, blob, file]) => [file, `${mode} ${blob}`])));
+    expect((await listed(path))['app/server.py']).toMatch(/^100755 /);
+    expect((await listed(path))['link']).toMatch(/^120000 /);
+  });
+
+  test('hash the same from git and from the disk', async () => {
+    const path = repository();
+    const fromGit = await listed(path);
+    rmSync(join(path, '.git'), { recursive: true });
+    expect(await listed(path)).toEqual(fromGit);
+  });
+
+  test('count as they lie there: changed, added, removed, renamed', async () => {
+    const path = repository();
+    const clean = await listed(path);
+    write(path, { 'app/server.py': 'print(2)\n', 'app/new file.py': '' });
+    rmSync(join(path, 'README.md'));
+    const dirty = await listed(path);
+    expect(dirty['app/server.py']).not.toBe(clean['app/server.py']);
+    expect(dirty['app/new file.py']).toBeDefined();
+    expect(dirty['README.md']).toBeUndefined();
+    git(path, 'add', '-A');
+    expect(await listed(path)).toEqual(dirty);
+    // What is committed later has the fingerprint that it had before.
+    git(path, 'commit', '-qm', 'two');
+    expect(await listed(path)).toEqual(dirty);
+  });
+
+  test('that git ignores do not count', async () => {
+    const path = repository();
+    const clean = await listed(path);
+    write(path, { 'ignored/build.log': 'x' });
+    expect(await listed(path)).toEqual(clean);
+  });
+
+  test('narrowed by globs are what they match, and template and var files always', async () => {
+    const path = repository();
+    write(path, { 'ignored/app.jar': 'x' });
+    expect(Object.keys(await listed(path, ['app/**', 'ignored/*.jar'], [join(path, 'packer')])).sort()).toEqual([
+      'app/server.py',
+      'ignored/app.jar',
+      'packer/image.pkr.hcl',
+    ]);
+    expect(Object.keys(await listed(path, ['**', '!README.md', '!.git/**', '!ignored/**']))).not.toContain('README.md');
+    expect(await listed(path, ['nothing/**'], [join(path, 'packer')])).toEqual({});
+  });
+
+  test('are read though another user checked out, and no program of the repository is run', async () => {
+    const path = repository();
+    const clean = await listed(path);
+    const mark = join(home, 'was-run');
+    const evil = join(path, '.git', 'evil');
+    writeFileSync(evil, `#!/bin/sh\ntouch ${mark}\n`);
+    chmodSync(evil, 0o755);
+    git(path, 'config', 'core.fsmonitor', evil);
+    execFileSync('chown', ['-R', '12345', path]);
+    expect(await listed(path)).toEqual(clean);
+    expect(() => execFileSync('test', ['-e', mark])).toThrow();
+  });
+});
