@@ -47,6 +47,13 @@ export async function rollLab({ speed = 240, timings = {} }: { speed?: number; t
     ssm: new SSMClient(settings),
   };
   let made = 0;
+  /** Groups in which every image but the first one dies. */
+  const fails = new Set<string>();
+  const made1st = () => [...images(place).values()].find(({ name }) => name === 'web-a')?.id;
+  const groupOf = (instanceId: string) => [...groups(place).values()].find(({ members }) => members.has(instanceId))?.name ?? '';
+  const http = (_port: number, _path: string, { instanceId }: { instanceId: string }) =>
+    fails.has(groupOf(instanceId)) && instances(place).get(instanceId)?.imageId !== made1st() ? 500 : 200;
+  Object.assign(paper.answers, { http });
   return {
     lab,
     place,
@@ -54,6 +61,7 @@ export async function rollLab({ speed = 240, timings = {} }: { speed?: number; t
     /** Images whose service dies after boot. */
     sick: sickImages(place),
     paper,
+    fails,
     /** One that passed, unless the tags say otherwise. */
     image(name: string, tags: Record<string, string> = {}): string {
       const base = neighbours(place)
@@ -126,7 +134,7 @@ export async function rollLab({ speed = 240, timings = {} }: { speed?: number; t
       wanted: Record<string, string>,
       more: Partial<Parameters<typeof runAction>[0]> = {},
     ): Promise<Ran> =>
-      runAction({ mode, with: { family: 'web', environment: 'stage', bake: '2m', timeout: '1h', ...wanted }, lab, ...more }),
+      runAction({ mode, with: { family: 'web', environment: 'stage', bake: '2m', 'roll-timeout': '1h', ...wanted }, lab, ...more }),
   };
 }
 

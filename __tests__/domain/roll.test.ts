@@ -10,8 +10,8 @@ import {
   useKey,
 } from '../../src/domain/group.ts';
 import type { Image } from '../../src/domain/image.ts';
-import { batchSize, preferenceProblems, preferencesOf } from '../../src/domain/preferences.ts';
-import { afterwards, contentKey, type GroupFacts, planGroup } from '../../src/domain/roll-plan.ts';
+import { preferenceProblems, preferencesOf, replacedAtATime } from '../../src/domain/preferences.ts';
+import { afterwards, contentKey, type GroupFacts, planGroup, type RollWanted } from '../../src/domain/roll-plan.ts';
 import { judge, proofOf, type Sight } from '../../src/domain/rollout.ts';
 import type { TemplateVersion } from '../../src/domain/template.ts';
 
@@ -63,6 +63,7 @@ const refresh = (change: Partial<Refresh> = {}): Refresh => ({
 const facts = (change: Partial<GroupFacts> = {}): GroupFacts => ({
   group: group(),
   active: undefined,
+  activeIsOurs: false,
   versions: new Map([[useKey(use('3')), version(3)]]),
   ready: new Map(),
   images: new Map([
@@ -74,7 +75,17 @@ const facts = (change: Partial<GroupFacts> = {}): GroupFacts => ({
   imageSnapshots: new Set(),
   ...change,
 });
-const wanted = { image, bake: 300, timeout: 7200 };
+const wanted: RollWanted = {
+  image,
+  bake: 300,
+  rollTimeout: 7200,
+  deed: 'promote',
+  pointer: { name: '/ami/web/stage', value: 'ami-old' },
+  foreignRefresh: 'refuse',
+  parameterTemplates: 'refuse',
+};
+
+const NONE = { minHealthy: undefined, maxHealthy: undefined };
 
 const mixed = (policy: Readonly<Record<string, unknown>> = {}): Launch => ({
   kind: 'mixed',
@@ -154,10 +165,10 @@ describe('what is done to a group', () => {
   test('batches and duration are told', () => {
     expect(planGroup(facts(), { ...wanted, minHealthy: 50 })).toMatchObject({ replaces: 2, atATime: 1, aboutSeconds: 2 * 120 + 300 });
     expect([
-      batchSize(10, {}),
-      batchSize(10, { minHealthy: 50 }),
-      batchSize(2, {}),
-      batchSize(4, { minHealthy: 100, maxHealthy: 200 }),
+      replacedAtATime(10, NONE),
+      replacedAtATime(10, { ...NONE, minHealthy: 50 }),
+      replacedAtATime(2, NONE),
+      replacedAtATime(4, { minHealthy: 100, maxHealthy: 200 }),
     ]).toEqual([1, 5, 1, 4]);
   });
 });
@@ -380,26 +391,26 @@ describe('how a refresh is judged', () => {
 
 describe('scenario 62: preferences that AWS would refuse', () => {
   test.each<[string, Parameters<typeof preferenceProblems>[0], RegExp | undefined]>([
-    ['max without min', { bake: 60, timeout: 7200, maxHealthy: 110 }, /"max-healthy" needs "min-healthy"/],
+    ['max without min', { bake: 60, rollTimeout: 7200, maxHealthy: 110 }, /"max-healthy" needs "min-healthy"/],
     [
       'more than 100 apart',
-      { bake: 60, timeout: 7200, minHealthy: 50, maxHealthy: 200 },
+      { bake: 60, rollTimeout: 7200, minHealthy: 50, maxHealthy: 200 },
       /at most 100 above "min-healthy", got 200 and 50/,
     ],
     [
       'falling checkpoints',
-      { bake: 60, timeout: 7200, checkpoints: [50, 20, 100], checkpointDelay: 60 },
+      { bake: 60, rollTimeout: 7200, checkpoints: [50, 20, 100], checkpointDelay: 60 },
       /must rise, each once, got 50, 20, 100/,
     ],
-    ['the same checkpoint twice', { bake: 60, timeout: 7200, checkpoints: [20, 20, 100], checkpointDelay: 60 }, /must rise, each once/],
-    ['checkpoints that end before 100', { bake: 60, timeout: 7200, checkpoints: [20, 50], checkpointDelay: 60 }, /must end with 100/],
-    ['checkpoints without a delay', { bake: 60, timeout: 7200, checkpoints: [100] }, /AWS would wait an hour/],
-    ['a delay without checkpoints', { bake: 60, timeout: 7200, checkpointDelay: 60 }, /does nothing without "checkpoints"/],
-    ['eleven alarms', { bake: 60, timeout: 7200, alarms: Array.from({ length: 11 }, (_, i) => `a${i}`) }, /at most 10, got 11/],
-    ['a timeout shorter than the bake', { bake: 7200, timeout: 3600 }, /"timeout" \(1h\) must be longer than "bake"/],
+    ['the same checkpoint twice', { bake: 60, rollTimeout: 7200, checkpoints: [20, 20, 100], checkpointDelay: 60 }, /must rise, each once/],
+    ['checkpoints that end before 100', { bake: 60, rollTimeout: 7200, checkpoints: [20, 50], checkpointDelay: 60 }, /must end with 100/],
+    ['checkpoints without a delay', { bake: 60, rollTimeout: 7200, checkpoints: [100] }, /AWS would wait an hour/],
+    ['a delay without checkpoints', { bake: 60, rollTimeout: 7200, checkpointDelay: 60 }, /does nothing without "checkpoints"/],
+    ['eleven alarms', { bake: 60, rollTimeout: 7200, alarms: Array.from({ length: 11 }, (_, i) => `a${i}`) }, /at most 10, got 11/],
+    ['a timeout shorter than the bake', { bake: 7200, rollTimeout: 3600 }, /"roll-timeout" \(1h\) must be longer than "bake"/],
     [
       'what is right',
-      { bake: 60, timeout: 7200, minHealthy: 100, maxHealthy: 200, checkpoints: [20, 100], checkpointDelay: 60 },
+      { bake: 60, rollTimeout: 7200, minHealthy: 100, maxHealthy: 200, checkpoints: [20, 100], checkpointDelay: 60 },
       undefined,
     ],
   ])('%s', (_, preferences, says) => {
@@ -409,7 +420,7 @@ describe('scenario 62: preferences that AWS would refuse', () => {
   });
 
   test('AWS is never left to wait an hour unasked, always rolls back, and replaces nothing twice', () => {
-    expect(preferencesOf({ bake: 60, timeout: 7200 })).toMatchObject({
+    expect(preferencesOf({ bake: 60, rollTimeout: 7200 }, 2)).toMatchObject({
       protectedInstances: 'ignore',
       standbyInstances: 'ignore',
       autoRollback: true,

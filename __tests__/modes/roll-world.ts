@@ -180,7 +180,13 @@ export const settings = {
   alarms: undefined,
   protectedInstances: undefined,
   standbyInstances: undefined,
-  timeout: 7200,
+  rollTimeout: 7200,
+  batchSize: undefined,
+  order: 'parallel' as const,
+  undo: 'all' as const,
+  foreignRefresh: 'refuse' as const,
+  parameterTemplates: 'refuse' as const,
+  wait: true,
   liftVeto: false,
   dryRun: false,
   region: REGION,
@@ -236,6 +242,7 @@ const templatePort = (state: State, deed: Deed): Pick<Place, 'launchTemplates'> 
       const own = state.versions.filter(each => each.templateId === templateId);
       return asked === '$Latest' ? own.at(-1) : own.find(({ number }) => String(number) === asked);
     },
+    resolved: async ({ imageId }) => (imageId.startsWith('resolve:') ? state.parameters.get(POINTER)?.[0]?.value : imageId),
     withImage: async (templateId, imageId) => state.versions.filter(each => each.templateId === templateId && each.imageId === imageId),
     create: async ({ source, imageId, description }) => {
       const number = Math.max(...state.versions.filter(({ templateId }) => templateId === source.templateId).map(each => each.number)) + 1;

@@ -27,12 +27,14 @@ export interface WantedPreferences {
   readonly alarms?: readonly string[] | undefined;
   readonly protectedInstances?: RefreshPreferences['protectedInstances'] | undefined;
   readonly standbyInstances?: RefreshPreferences['standbyInstances'] | undefined;
-  readonly timeout: number;
+  readonly rollTimeout: number;
+  /** Instances at a time, instead of percentages. */
+  readonly batchSize?: number | undefined;
 }
 
 /** Everything that AWS would refuse only after the first write, and everything that could never finish. */
 export function preferenceProblems(wanted: WantedPreferences): readonly string[] {
-  const { minHealthy, maxHealthy, checkpoints = [], checkpointDelay, alarms = [], bake, timeout } = wanted;
+  const { minHealthy, maxHealthy, checkpoints = [], checkpointDelay, alarms = [], bake, rollTimeout, batchSize } = wanted;
   const pauses = checkpoints.filter(percent => percent < 100).length * (checkpointDelay ?? 0);
   return [
     maxHealthy !== undefined && minHealthy === undefined && '"max-healthy" needs "min-healthy": AWS takes both or only the minimum',
@@ -50,8 +52,11 @@ export function preferenceProblems(wanted: WantedPreferences): readonly string[]
       checkpointDelay === undefined &&
       '"checkpoint-delay" is missing: AWS would wait an hour at each of the "checkpoints"',
     alarms.length > 10 && `"alarms" may name at most 10, got ${alarms.length}`,
-    bake + pauses >= timeout &&
-      `"timeout" (${sayDuration(timeout)}) must be longer than "bake" and the pauses at "checkpoints" together (${sayDuration(bake + pauses)})`,
+    batchSize !== undefined &&
+      (minHealthy !== undefined || maxHealthy !== undefined) &&
+      '"batch-size" says the same as "min-healthy" and "max-healthy": use one or the other',
+    bake + pauses >= rollTimeout &&
+      `"roll-timeout" (${sayDuration(rollTimeout)}) must be longer than "bake" and the pauses at "checkpoints" together (${sayDuration(bake + pauses)})`,
   ].filter(problem => problem !== false);
 }
 
@@ -60,8 +65,8 @@ export function preferenceProblems(wanted: WantedPreferences): readonly string[]
  * needs no replacement. Where a group of instances must not be touched and nobody said what to do, they are left alone,
  * and the proof finds them; AWS's own default would wait an hour for a person and then fail.
  */
-export const preferencesOf = (wanted: WantedPreferences): RefreshPreferences => ({
-  minHealthy: wanted.minHealthy,
+export const preferencesOf = (wanted: WantedPreferences, desired: number): RefreshPreferences => ({
+  minHealthy: wanted.batchSize === undefined ? wanted.minHealthy : percentFor(wanted.batchSize, desired),
   maxHealthy: wanted.maxHealthy,
   warmUpSeconds: wanted.warmUp,
   checkpoints: wanted.checkpoints ?? [],
@@ -74,8 +79,15 @@ export const preferencesOf = (wanted: WantedPreferences): RefreshPreferences => 
   standbyInstances: wanted.standbyInstances ?? 'ignore',
 });
 
+/** The share that stays in service while so many are replaced: AWS rounds what must be healthy up, so the percentage is rounded down. */
+const percentFor = (batchSize: number, desired: number): number =>
+  desired === 0 ? 0 : Math.max(0, Math.floor(((desired - batchSize) * 100) / desired));
+
 /** How many instances AWS replaces at a time. https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html */
-export function batchSize(desired: number, { minHealthy = 90, maxHealthy }: Pick<WantedPreferences, 'minHealthy' | 'maxHealthy'>): number {
+export function replacedAtATime(
+  desired: number,
+  { minHealthy = 90, maxHealthy }: Pick<RefreshPreferences, 'minHealthy' | 'maxHealthy'>,
+): number {
   const floor = Math.ceil((desired * minHealthy) / 100);
   const ceiling = Math.floor((desired * Math.max(maxHealthy ?? 100, 100)) / 100);
   return Math.max(1, ceiling - floor);

@@ -1,13 +1,16 @@
-import { isOver, type Launch, readsParameter, sayUse, type TemplateUse, useKey, usesOf } from './group.ts';
+import { isOver, readsParameter, sayUse, type TemplateUse, useKey, usesOf } from './group.ts';
 import type { Architecture, Image } from './image.ts';
-import type { GroupFacts, RollDeed } from './roll-plan.ts';
+import { type Obstacle, type RollDeed, reads } from './roll-deed.ts';
+import type { GroupFacts } from './roll-plan.ts';
 
 /** Why a group is not rolled, each with the remedy. All are told at once, before the first write. */
 
 export interface RefusalWanted {
   readonly image: Image;
   readonly deed: RollDeed;
-  readonly before: Launch;
+  readonly by: 'version' | 'pointer';
+  readonly pointer: { readonly name: string };
+  readonly obstacle: Obstacle | undefined;
   /** IDs of the launch templates that get a new version. */
   readonly makes: ReadonlySet<string>;
   readonly protectedInstances?: 'refresh' | 'ignore' | 'wait' | undefined;
@@ -36,7 +39,8 @@ const configuration = (group: string, name: string) =>
   'Make a launch template from it and set the group to a numbered version: ' +
   'https://docs.aws.amazon.com/autoscaling/ec2/userguide/migrate-to-launch-templates.html';
 
-function templateRefusals({ group, versions, imageSnapshots }: GroupFacts, { deed }: RefusalWanted): string[] {
+function templateRefusals({ group, versions, imageSnapshots }: GroupFacts, { deed, by, obstacle, pointer }: RefusalWanted): string[] {
+  const readable = by === 'pointer' || obstacle?.kind === 'parameter';
   const uses = usesOf(group.launch).map(use => ({ use, version: versions.get(useKey(use)) }));
   const overrides = group.launch.kind === 'mixed' ? group.launch.overrides : [];
   return [
@@ -44,8 +48,8 @@ function templateRefusals({ group, versions, imageSnapshots }: GroupFacts, { dee
       .filter(({ version }) => version === undefined)
       .map(({ use }) => `launch template version ${sayUse(use)} does not exist: nothing new can be launched at all`),
     ...uses
-      .filter(({ version }) => readsParameter(version?.imageId ?? ''))
-      .map(({ use, version }) => parameterRefusal(use, version?.imageId ?? '')),
+      .filter(({ version }) => !readable && readsParameter(version?.imageId ?? ''))
+      .map(({ use, version }) => parameterRefusal(use, version?.imageId ?? '', pointer.name)),
     ...uses
       .filter(({ version }) => version?.imageId === '')
       .map(({ use }) => `${sayUse(use)} names no image: put one into the launch template`),
@@ -63,9 +67,11 @@ function templateRefusals({ group, versions, imageSnapshots }: GroupFacts, { dee
 }
 
 // https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-rollback.html
-const parameterRefusal = (use: TemplateUse, imageId: string) =>
+const parameterRefusal = (use: TemplateUse, imageId: string, pointer: string) =>
   `${sayUse(use)} reads its image from a parameter (${imageId}), and AWS rolls back no group whose template does. ` +
-  'Put an image ID into the launch template, or promote with "strategy: none", which moves the pointer and rolls nothing';
+  'Say "parameter-templates: pin" (the group gets a version with the image that this means now, and is rolled like any other)' +
+  (reads(imageId, pointer) ? ' or "follow" (the pointer moves first, and we lead the way back ourselves)' : '') +
+  '; or promote with "strategy: none", which moves the pointer and rolls nothing';
 
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplateVersion.html (SourceVersion)
 const snapshotRefusal = (id: string) =>
@@ -99,7 +105,8 @@ function instanceRefusals({ group, active }: GroupFacts, wanted: RefusalWanted):
   const suspended = group.suspended.filter(process => NEEDED_PROCESSES.includes(process));
   const shielded = group.members.filter(member => member.protected).map(({ id }) => id);
   const standby = group.members.filter(({ state }) => state === 'Standby').map(({ id }) => id);
-  const foreign = wanted.deed !== 'watch' && active !== undefined && !isOver(active) ? active : undefined;
+  const foreign =
+    wanted.deed !== 'watch' && wanted.obstacle?.kind !== 'refresh' && active !== undefined && !isOver(active) ? active : undefined;
   return [
     suspended.length > 0 &&
       `${suspended.join(' and ')} suspended, so a refresh would wait for ever or miss a bad instance: aws autoscaling resume-processes --auto-scaling-group-name ${group.name}`,
@@ -110,7 +117,7 @@ function instanceRefusals({ group, active }: GroupFacts, wanted: RefusalWanted):
       standby.length > 0 &&
       `${standby.join(', ')} in standby; by itself AWS waits an hour for them and then fails. Say "standby-instances": terminate, ignore (they keep their image) or wait`,
     foreign !== undefined &&
-      `refresh ${foreign.id}, which is not ours, is ${foreign.status} (${foreign.percent} %, to ${foreign.desired === undefined ? 'what the group launches' : usesOf(foreign.desired).map(sayUse).join(', ')}): wait for it, or end it with aws autoscaling rollback-instance-refresh --auto-scaling-group-name ${group.name}`,
+      `refresh ${foreign.id}, which is not ours, is ${foreign.status} (${foreign.percent} %, to ${foreign.desired === undefined ? 'what the group launches' : usesOf(foreign.desired).map(sayUse).join(', ')}): wait for it, or say "foreign-refresh": wait or supersede`,
   ].filter(refusal => refusal !== false);
 }
 

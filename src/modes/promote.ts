@@ -1,7 +1,9 @@
+import { previousImageId } from '../domain/pointer.ts';
 import { flag } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
+import { deliver } from '../steps/deliver.ts';
 import { environmentPointer, readPointer, withdraw } from '../steps/point.ts';
-import { carryOut, isThere, type Promotion, planPromotion, throwIfRefused } from '../steps/promotion.ts';
+import { isThere, type Promotion, planPromotion, throwIfRefused } from '../steps/promotion.ts';
 import { rollSettings, throwIfUnfit } from '../steps/roll-settings.ts';
 import { tellEnd, tellPlan } from '../steps/roll-summary.ts';
 import { schemeOf, selectImage, selection } from '../steps/select.ts';
@@ -45,7 +47,9 @@ export async function run(wanted: Wanted, world: Powers<'images' | 'parameters' 
   const { image, because } = await report.step(`Find ${wanted.image}`, () => selectImage(wanted, world));
   const promotion = await report.step('Plan', async () => {
     const pointer = await readPointer(environmentPointer({ ...wanted, architecture: image.architecture }), place);
-    return planPromotion({ ...wanted, deed: 'promote', image, because, was: pointer.current?.value, pointer, scheme, roll: wanted }, place);
+    // A pointer that names it already was moved by a run that did not come to its end.
+    const was = pointer.current?.value === image.id ? previousImageId(pointer.history) : pointer.current?.value;
+    return planPromotion({ ...wanted, deed: 'promote', image, because, was, pointer, scheme, roll: wanted }, place);
   });
   tellPlan(promotion, report);
   throwIfRefused(promotion);
@@ -63,12 +67,10 @@ export async function run(wanted: Wanted, world: Powers<'images' | 'parameters' 
     };
   }
 
-  const carried = await carryOut(promotion, world, place, { before: nothing, undo: nothing, after: forget });
-  tellEnd(promotion, carried, report);
-  return {
-    outcome: 'done' as const,
-    outputs: outputsOf(promotion, { changed: true, version: carried.moved.version, refreshes: carried.rolled }),
-  };
+  const { rolled, moved } = await deliver(promotion, world, place, { before: nothing, undo: nothing, after: forget });
+  tellEnd(promotion, { rolled, moved }, report);
+  const outputs = outputsOf(promotion, { changed: true, version: moved?.version, refreshes: rolled });
+  return { outcome: moved === undefined ? ('unknown' as const) : ('done' as const), outputs };
 }
 
 const nothing = async (): Promise<void> => {};

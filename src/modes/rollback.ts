@@ -1,8 +1,9 @@
 import { type WayBack, wayBack } from '../domain/way-back.ts';
 import { RejectedError } from '../kit/errors.ts';
 import type { Values } from '../kit/settings.ts';
+import { deliver } from '../steps/deliver.ts';
 import { environmentPointer, type PointerNow, readPointer } from '../steps/point.ts';
-import { carryOut, type Promotion, planPromotion, throwIfRefused } from '../steps/promotion.ts';
+import { type Promotion, planPromotion, throwIfRefused } from '../steps/promotion.ts';
 import { rollSettings, throwIfUnfit } from '../steps/roll-settings.ts';
 import { tellEnd, tellPlan } from '../steps/roll-summary.ts';
 import { pointer, schemeOf, selectImage, selection } from '../steps/select.ts';
@@ -58,16 +59,16 @@ export async function run(wanted: Wanted, world: Powers<keyof Ports, 'commits'>)
   if (wanted.dryRun) return { outcome: 'planned' as const, outputs: outputsOf(promotion) };
 
   const replaced = { ...promotion, imageId: promotion.was };
-  const carried = await carryOut(promotion, world, place, {
+  const { rolled, moved } = await deliver(promotion, world, place, {
     // Before the roll, so that a push that comes in between does not bring the image back.
     before: () => veto(replaced, report, place),
     // It failed, so the image stays current.
     undo: () => liftVeto(replaced, place),
     after: async () => {},
   });
-  tellEnd(promotion, carried, report);
-  const { version } = carried.moved;
-  return { outcome: 'done' as const, outputs: { ...outputsOf(promotion), pointerVersion: version, refreshes: carried.rolled } };
+  tellEnd(promotion, { rolled, moved }, report);
+  const outputs = { ...outputsOf(promotion), pointerVersion: moved?.version, refreshes: rolled };
+  return { outcome: moved === undefined ? ('unknown' as const) : ('done' as const), outputs };
 }
 
 /** An image that the user names instead of the previous one. */

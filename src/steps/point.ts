@@ -86,6 +86,21 @@ export async function movePointer(move: Move, world: PointWorld, place: PointPor
   return { version, changed: true };
 }
 
+/** The way back for groups that read the pointer: what they launch from now on is what it was. Tells what is left. */
+export async function putBack(move: Move, world: PointWorld, place: PointPorts): Promise<readonly string[]> {
+  const { name } = move.pointer;
+  const now = await place.parameters.read(name);
+  if (now === undefined || now.value !== move.image.id) return [];
+  if (move.was === undefined) {
+    await place.parameters.remove(name);
+    return [];
+  }
+  const description = pointerDescription('rollback', { was: move.image.id, commit: undefined, run: world.run.url });
+  const version = await place.parameters.write({ name, value: move.was, description, existing: now });
+  await readBack({ name, value: move.was, version }, world, place);
+  return [];
+}
+
 const crossed = ({ pointer, deed }: Move, what: string): RejectedError =>
   new RejectedError(
     `${pointer.name} was moved by somebody else while we worked: it ${what}. When the plan was made it held ${pointer.current?.value ?? 'nothing'}.`,

@@ -38,7 +38,8 @@ export async function readGroups(which: Which, imageId: string, place: FactPorts
     );
     return {
       group,
-      active: active[i],
+      active: active[i]?.active,
+      activeIsOurs: active[i]?.ours ?? false,
       versions: own,
       ready,
       images,
@@ -75,8 +76,15 @@ async function readVersions(uses: readonly TemplateUse[], { launchTemplates }: F
   return new Map(found.flatMap(([key, version]) => (version === undefined ? [] : [[key, version]])));
 }
 
-const readActive = (groups: readonly Group[], place: FactPorts) =>
-  concurrently(groups, AT_ONCE, async ({ name }) => (await place.groups.refreshes(name)).find(refresh => !isOver(refresh)));
+/** Ours is one that rolls out versions that we made: they say so. */
+const readActive = (groups: readonly Group[], { groups: port, launchTemplates }: FactPorts) =>
+  concurrently(groups, AT_ONCE, async ({ name }) => {
+    const active = (await port.refreshes(name)).find(refresh => !isOver(refresh));
+    const made = await concurrently(active?.desired === undefined ? [] : usesOf(active.desired), AT_ONCE, use =>
+      launchTemplates.version(use),
+    );
+    return { active, ours: made.length > 0 && made.every(version => version?.description.startsWith('ami-action ')) };
+  });
 
 /** By template and content. Of several that are equal, the newest. */
 async function readReady(

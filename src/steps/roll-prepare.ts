@@ -56,7 +56,7 @@ async function makeVersion(
   world: RollWorld,
   { launchTemplates }: RollPorts,
 ): Promise<TemplateVersion> {
-  const token = tokenOf(from, order, world);
+  const token = tokenOf(from, order.image.id, world);
   const { version, warnings } = await launchTemplates.create({ source: from, imageId: order.image.id, description: order.saidAs, token });
   deeds.versions.push(version);
   const name = `${from.templateName}:${version.number}`;
@@ -77,7 +77,7 @@ async function makeVersion(
  * The same for every retry of this one call. A later run finds the version by its content, and must not use the token again: AWS would
  * answer with the version of then, even if we have removed it since.
  */
-const tokenOf = ({ templateId, number }: TemplateVersion, { image }: RollOrder, { run, clock }: RollWorld): string =>
+export const tokenOf = ({ templateId, number }: TemplateVersion, imageId: string, { run, clock }: RollWorld): string =>
   createHash('sha256')
-    .update(JSON.stringify(['launch-template-version', run.id, run.attempt, run.job, templateId, number, image.id, clock.now()]))
+    .update(JSON.stringify(['launch-template-version', run.id, run.attempt, run.job, templateId, number, imageId, clock.now()]))
     .digest('hex');

@@ -1,6 +1,6 @@
 import { preferenceProblems } from '../domain/preferences.ts';
 import { UsageError } from '../kit/errors.ts';
-import { count, duration, list, map, oneOf, optional } from '../kit/fields.ts';
+import { count, duration, flag, list, map, oneOf, optional } from '../kit/fields.ts';
 import type { Setting, Values } from '../kit/settings.ts';
 
 /** How groups are rolled: the settings of promote and rollback. */
@@ -76,9 +76,37 @@ export const rollSettings = {
       neededBy: 'groups with instances in standby',
     }),
   ),
-  timeout: duration('How long the roll is watched. It goes on without us; run the job again to watch on.', {
+  batchSize: optional(
+    count('Instances replaced at a time, instead of percentages.', { min: 1, max: 10_000, neededBy: 'teams that think in instances' }),
+  ),
+  order: oneOf('Several groups: all at once, or one after another in the order named.', ['parallel', 'one-by-one'], {
+    fallback: 'parallel',
+    neededBy: 'environments of several groups',
+  }),
+  undo: oneOf('When one group fails: put all of them back, or only the failed one.', ['all', 'failed'], {
+    fallback: 'all',
+    neededBy: 'environments of several groups that need not run the same image',
+  }),
+  foreignRefresh: oneOf(
+    'A refresh of somebody else runs already: refuse, wait for its end, or roll it back.',
+    ['refuse', 'wait', 'supersede'],
+    {
+      fallback: 'refuse',
+      neededBy: 'groups that others roll too',
+    },
+  ),
+  parameterTemplates: oneOf(
+    'A launch template reads its image from a parameter, so AWS cannot roll back: refuse, `pin` the group to a version that names the image, or `follow`: move the pointer first and lead the way back ourselves.',
+    ['refuse', 'pin', 'follow'],
+    { fallback: 'refuse', neededBy: 'launch templates with `resolve:ssm:`' },
+  ),
+  wait: flag('`false` ends when the roll has begun; the same settings later watch it and finish.', true, {
+    neededBy: 'rolls that outlive a job',
+  }),
+  rollTimeout: duration('How long the roll is watched. It goes on without us; run the job again to watch on.', {
     fallback: '2h',
     minSeconds: 60,
+    neededBy: 'large groups',
   }),
 };
 
@@ -89,6 +117,9 @@ export function throwIfUnfit(wanted: RollWanted): void {
   const named = (wanted.groups?.length ?? 0) + Object.keys(wanted.groupTags ?? {}).length;
   const problems = [
     ...preferenceProblems(wanted),
+    ...(!wanted.wait && wanted.order === 'one-by-one'
+      ? ['"wait: false" begins all groups at once, so "order: one-by-one" does not go with it']
+      : []),
     ...(wanted.strategy === 'rolling' && named === 0
       ? ['"groups" is missing: name the groups that run the image, or say "strategy: none" to move the pointer only']
       : []),

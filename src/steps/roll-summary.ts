@@ -3,7 +3,8 @@ import { type GroupPlan, sayNow } from '../domain/roll-plan.ts';
 import { sayDuration } from '../kit/duration.ts';
 import { code, table, text } from '../kit/markdown.ts';
 import type { Reporter } from '../world.ts';
-import type { Carried, Promotion } from './promotion.ts';
+import type { Delivered } from './deliver.ts';
+import type { Promotion } from './promotion.ts';
 
 /** The plan and the end of a promotion, for the log and for the job summary. A dry run tells exactly the plan of a real one. */
 
@@ -62,7 +63,7 @@ const planRow = (group: GroupPlan): string[] => [
   group.aboutSeconds === 0 ? '' : sayDuration(group.aboutSeconds),
 ];
 
-export function tellEnd({ pointer, was, image }: Promotion, { rolled, moved }: Carried, { summary }: Reporter): void {
+export function tellEnd({ pointer, was, image }: Promotion, { rolled, moved }: Delivered, { summary }: Reporter): void {
   const rows = rolled.map(({ group, from, to, status, refresh }) => [
     code(group),
     code(from),
@@ -72,9 +73,11 @@ export function tellEnd({ pointer, was, image }: Promotion, { rolled, moved }: C
   ]);
   summary(
     [
-      `### ✅ ${code(image.id)}`,
+      `### ${moved === undefined ? '⏳' : '✅'} ${code(image.id)}`,
       rows.length === 0 ? '' : table(['Group', 'Before', 'After', 'Ended', 'Refresh'], rows),
-      `${code(pointer.name)} names ${code(image.id)} (version ${moved.version})${was === undefined ? '' : `; it replaces ${code(was)}`}.`,
+      moved === undefined
+        ? `The roll goes on by itself. Run this again with the same settings: it watches, proves and moves ${code(pointer.name)}.`
+        : `${code(pointer.name)} names ${code(image.id)} (version ${moved.version})${was === undefined ? '' : `; it replaces ${code(was)}`}.`,
     ]
       .filter(part => part !== '')
       .join('\n\n'),

@@ -28,7 +28,7 @@ export async function aftermath(failure: unknown, failed: Failed): Promise<unkno
 }
 
 /** Best effort, each part by itself: what could not be put back is told. */
-async function undo(failed: Failed): Promise<string[]> {
+export async function undo(failed: Failed): Promise<readonly string[]> {
   const { deeds, place, order } = failed;
   const left: string[] = [];
   const attempt = async (work: () => Promise<readonly string[]>, otherwise: string) => {
@@ -38,12 +38,15 @@ async function undo(failed: Failed): Promise<string[]> {
       left.push(`${otherwise}: ${cause instanceof Error ? cause.message : String(cause)}`);
     }
   };
+  await attempt(() => order.restore(), 'the pointer could not be put back');
   for (const { facts, before } of deeds.templated) {
     const name = facts.group.name;
     await attempt(() => place.groups.setLaunch(name, before).then(() => []), `${name} still launches the new template version`);
   }
   const moving = order.plans.filter(({ facts }) => deeds.refreshes.has(facts.group.name));
-  await Promise.all(moving.map(plan => attempt(() => goBack(plan, failed), `${plan.facts.group.name} could not be rolled back`)));
+  const back = moving.filter(({ facts }) => order.undo === 'all' || deeds.failed.size === 0 || deeds.failed.has(facts.group.name));
+  left.push(...moving.filter(plan => !back.includes(plan)).map(({ facts }) => `${facts.group.name} runs ${order.image.id}`));
+  await Promise.all(back.map(plan => attempt(() => goBack(plan, failed), `${plan.facts.group.name} could not be rolled back`)));
   for (const version of uniqueVersions(deeds.versions)) {
     await attempt(() => removeVersion(version, failed), `template version ${version.templateName}:${version.number}`);
   }
@@ -59,6 +62,11 @@ async function goBack(plan: GroupPlan, failed: Failed): Promise<readonly string[
   const { groups } = failed.place;
   const id = failed.deeds.refreshes.get(name) ?? '';
   const refresh = await groups.refresh(name, id);
+  if (refresh !== undefined && !isOver(refresh) && plan.by === 'pointer') {
+    await groups.cancel(name);
+    await untilOver(name, id, failed);
+    return lead(plan, failed);
+  }
   if (refresh !== undefined && !isOver(refresh)) {
     const said = refresh.status === 'RollbackInProgress' || refresh.status === 'Cancelling' ? 'started' : await groups.rollBack(name);
     if (said === 'impossible') return [`${name}: AWS refuses to roll refresh ${id} back, it goes on`];
@@ -70,17 +78,19 @@ async function goBack(plan: GroupPlan, failed: Failed): Promise<readonly string[
 
 /** A refresh that is over cannot be rolled back: where it succeeded, a new one leads the other way. */
 async function ended(refresh: Refresh | undefined, plan: GroupPlan, failed: Failed): Promise<readonly string[]> {
-  const { name } = plan.facts.group;
   if (refresh?.status === 'RollbackSuccessful') return [];
-  if (refresh?.status === 'Successful') {
-    const preferences = { ...failed.order.preferences, bakeSeconds: 0, checkpoints: [], alarms: [], autoRollback: false };
-    const back = await failed.place.groups.start({ group: name, launch: plan.before, preferences });
-    if (back === undefined) return [`${name} runs the new image, and another refresh is in the way`];
-    failed.world.report.info(`${name}: refresh ${back} leads back to ${sayLaunch(plan.before)}`);
-    const over = await untilOver(name, back, failed);
-    return over?.status === 'Successful' ? [] : [`${name}: the refresh back (${back}) is ${over?.status ?? 'gone'}`];
-  }
-  return [await census(plan, failed)];
+  return refresh?.status === 'Successful' || plan.by === 'pointer' ? lead(plan, failed) : [await census(plan, failed)];
+}
+
+/** A refresh of its own that leads back. */
+async function lead(plan: GroupPlan, failed: Failed): Promise<readonly string[]> {
+  const { name } = plan.facts.group;
+  const preferences = { ...plan.preferences, bakeSeconds: 0, checkpoints: [], alarms: [], autoRollback: false };
+  const back = await failed.place.groups.start({ group: name, launch: plan.by === 'pointer' ? undefined : plan.before, preferences });
+  if (back === undefined) return [`${name} runs the new image, and another refresh is in the way`];
+  failed.world.report.info(`${name}: refresh ${back} leads back to ${sayLaunch(plan.before)}`);
+  const over = await untilOver(name, back, failed);
+  return over?.status === 'Successful' ? [] : [`${name}: the refresh back (${back}) is ${over?.status ?? 'gone'}`];
 }
 
 /** What a group runs that was left half way. */

@@ -9,29 +9,31 @@ import type { Deeds, RollOrder, RollPorts, RollWorld } from './roll.ts';
 const AT_ONCE = 5;
 
 /** Starts what does not run yet. The call has no client token, so "one is running" may mean the one that we just started. */
-export async function startRefreshes(order: RollOrder, deeds: Deeds, { report }: RollWorld, place: RollPorts): Promise<void> {
-  const moving = order.plans.filter(({ deed }) => deed === 'refresh' || deed === 'watch');
-  await concurrently(moving, AT_ONCE, async plan => {
+export async function startRefreshes(plans: readonly GroupPlan[], deeds: Deeds, { report }: RollWorld, place: RollPorts): Promise<void> {
+  await concurrently(plans, AT_ONCE, async plan => {
     const { name } = plan.facts.group;
     const known = plan.deed === 'watch' ? plan.facts.active?.id : undefined;
-    const id = known ?? (await startRefresh(name, deeds.targets.get(name), order, place));
+    const id = known ?? (await startRefresh(plan, deeds.targets.get(name), place));
     deeds.refreshes.set(name, id);
     report.info(`${name}: refresh ${id} ${known === undefined ? 'started' : 'was started by an earlier run'}`);
   });
 }
 
-async function startRefresh(group: string, launch: Launch | undefined, { preferences }: RollOrder, { groups }: RollPorts): Promise<string> {
+async function startRefresh({ facts, by, preferences }: GroupPlan, target: Launch | undefined, { groups }: RollPorts): Promise<string> {
+  const group = facts.group.name;
+  const launch = by === 'pointer' ? undefined : target;
   const id = await groups.start({ group, launch, preferences });
   if (id !== undefined) return id;
   const active = (await groups.refreshes(group)).find(refresh => !isOver(refresh));
-  if (active !== undefined && sameLaunch(active.desired, launch)) return active.id;
+  const same = by === 'pointer' ? active?.desired === undefined : sameLaunch(active?.desired, launch);
+  if (active !== undefined && same) return active.id;
   throw new RejectedError(`${group}: somebody else started a refresh meanwhile (${active?.id ?? 'already over'}).`, {
     next: 'Run the job again when it is over.',
   });
 }
 
 interface Watched {
-  readonly plan: GroupPlan;
+  readonly name: string;
   readonly refresh: string;
   readonly target: Launch | undefined;
   doubts: number;
@@ -39,57 +41,64 @@ interface Watched {
   ended: Judgement | undefined;
 }
 
-/** Looks at all groups until every one has proven itself, or one has failed. */
-export async function watch(order: RollOrder, deeds: Deeds, world: RollWorld, place: RollPorts): Promise<void> {
-  const all = order.plans.flatMap((plan): Watched[] => {
-    const refresh = deeds.refreshes.get(plan.facts.group.name);
-    const target = deeds.targets.get(plan.facts.group.name);
-    return refresh === undefined ? [] : [{ plan, refresh, target, doubts: 0, note: '', ended: undefined }];
+export interface Watching {
+  readonly order: RollOrder;
+  readonly deeds: Deeds;
+  readonly world: RollWorld;
+  readonly place: RollPorts;
+  readonly deadline: number;
+}
+
+interface Looking extends Watching {
+  readonly all: readonly Watched[];
+  /** What instances were launched from: it never changes, so it is asked for once. */
+  readonly images: Map<string, string>;
+}
+
+/** Looks at the groups until every one has proven itself, or one has failed. */
+export async function watch(plans: readonly GroupPlan[], watching: Watching): Promise<void> {
+  const { deeds, world, deadline } = watching;
+  const all = plans.flatMap(({ facts: { group } }): Watched[] => {
+    const refresh = deeds.refreshes.get(group.name);
+    return refresh === undefined
+      ? []
+      : [{ name: group.name, refresh, target: deeds.targets.get(group.name), doubts: 0, note: '', ended: undefined }];
   });
   if (all.length === 0) return;
-  const images = new Map(order.plans.flatMap(({ facts }) => [...facts.images]));
+  const looking = { ...watching, all, images: new Map(plans.flatMap(({ facts }) => [...facts.images])) };
   await waitFor(
     {
-      what: all.length === 1 ? `${all[0]?.plan.facts.group.name}` : `Roll of ${all.length} groups`,
+      what: all.length === 1 ? `${all[0]?.name}` : `Roll of ${all.length} groups`,
       // AWS does not tell anybody, so we ask; with many groups more slowly, to stay within the account's rate.
       everySeconds: Math.max(10, all.length / 2),
-      atMostSeconds: order.timeoutSeconds,
-      look: () => lookAtAll(all, { order, images, world, place }).catch(busy),
+      atMostSeconds: Math.max(0, Math.round((deadline - world.clock.now()) / 1000)),
+      look: () => lookAtAll(looking).catch(busy),
     },
     world,
   );
 }
 
-interface Looking {
-  readonly order: RollOrder;
-  /** What instances were launched from: it never changes, so it is asked for once. */
-  readonly images: Map<string, string>;
-  readonly world: RollWorld;
-  readonly place: RollPorts;
-}
-
-async function lookAtAll(all: readonly Watched[], looking: Looking): Promise<Look<void>> {
+async function lookAtAll(looking: Looking): Promise<Look<void>> {
+  const { all, images, place, world, order, deeds } = looking;
   const open = all.filter(({ ended }) => ended === undefined);
-  const groups = await looking.place.groups.find({ names: open.map(({ plan }) => plan.facts.group.name) });
-  const strange = groups.flatMap(({ members }) => members.map(({ id }) => id)).filter(id => !looking.images.has(id));
-  if (strange.length > 0) for (const [id, image] of await looking.place.groups.imagesOf(strange)) looking.images.set(id, image);
+  const groups = await place.groups.find({ names: open.map(({ name }) => name) });
+  const strange = groups.flatMap(({ members }) => members.map(({ id }) => id)).filter(id => !images.has(id));
+  if (strange.length > 0) for (const [id, image] of await place.groups.imagesOf(strange)) images.set(id, image);
   await concurrently(open, AT_ONCE, async watched => {
-    const { name } = watched.plan.facts.group;
-    note(
+    const judged = await lookAt(
       watched,
-      await lookAt(
-        watched,
-        groups.find(group => group.name === name),
-        looking,
-      ),
-      all.length,
-      looking.world,
+      groups.find(group => group.name === watched.name),
+      looking,
     );
+    note(watched, judged, all.length, world);
+    if (judged.state === 'failed') deeds.failed.add(watched.name);
   });
-  const failed = all.flatMap(({ plan, ended }) => (ended?.state === 'failed' ? [[plan.facts.group.name, ended.why] as const] : []));
-  if (failed.length > 0)
-    return { state: 'failed', why: failed.map(([name, why]) => (all.length === 1 ? why : `${name}: ${why}`)).join('; ') };
   const done = all.filter(({ ended }) => ended !== undefined).length;
+  const failed = all.flatMap(({ name, ended }) =>
+    ended?.state === 'failed' ? [all.length === 1 ? ended.why : `${name}: ${ended.why}`] : [],
+  );
+  // Where only the failed one is put back, the others may come to their end.
+  if (failed.length > 0 && (order.undo === 'all' || done === all.length)) return { state: 'failed', why: failed.join('; ') };
   if (done === all.length) return { state: 'done', value: undefined };
   return { state: 'waiting', note: all.length === 1 ? `${all[0]?.note}` : `${done} of ${all.length} groups done` };
 }
@@ -108,11 +117,11 @@ async function lookAt(
 function note(watched: Watched, judged: Judgement, of: number, { report }: RollWorld): void {
   if (judged.state !== 'waiting') {
     watched.ended = judged;
-    if (judged.state === 'done') report.info(`${watched.plan.facts.group.name}: Successful, every instance in service runs the image`);
+    if (judged.state === 'done') report.info(`${watched.name}: Successful, every instance in service runs the image`);
     return;
   }
   watched.doubts = judged.doubtful ? watched.doubts + 1 : 0;
-  if (of > 1 && judged.note !== watched.note) report.info(`${watched.plan.facts.group.name}: ${judged.note}`);
+  if (of > 1 && judged.note !== watched.note) report.info(`${watched.name}: ${judged.note}`);
   watched.note = judged.note;
 }
 

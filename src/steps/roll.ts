@@ -1,11 +1,10 @@
 import { type Launch, sayUse, usesOf } from '../domain/group.ts';
 import type { Image } from '../domain/image.ts';
-import type { RefreshPreferences } from '../domain/preferences.ts';
 import type { GroupPlan } from '../domain/roll-plan.ts';
 import type { TemplateVersion } from '../domain/template.ts';
 import type { Place, Powers } from '../world.ts';
 import { prepare } from './roll-prepare.ts';
-import { aftermath } from './roll-undo.ts';
+import { aftermath, undo } from './roll-undo.ts';
 import { startRefreshes, watch } from './roll-watch.ts';
 
 /** Brings groups to an image and proves it, or puts everything back and says why. Promote and rollback are the same roll. */
@@ -13,12 +12,17 @@ import { startRefreshes, watch } from './roll-watch.ts';
 export interface RollOrder {
   readonly image: Image;
   readonly plans: readonly GroupPlan[];
-  readonly preferences: RefreshPreferences;
   readonly timeoutSeconds: number;
   /** Protected instances keep their image, because the user said so. */
   readonly spared: boolean;
+  readonly oneByOne: boolean;
+  readonly undo: 'all' | 'failed';
+  /** false: the roll has begun, and that is all. */
+  readonly wait: boolean;
   /** What a template version that is made says about itself. */
   readonly saidAs: string;
+  /** Before groups are led back: what they read when they launch must be what it was. */
+  restore(): Promise<readonly string[]>;
 }
 
 export type RollPorts = Pick<Place, 'groups' | 'launchTemplates'>;
@@ -34,9 +38,18 @@ export interface Deeds {
   readonly refreshes: Map<string, string>;
   /** Groups without instances, whose template was changed directly. */
   readonly templated: GroupPlan[];
+  readonly failed: Set<string>;
 }
 
 export interface Rolled {
+  readonly groups: readonly RolledGroup[];
+  /** true: refreshes were started, and nobody has waited for them. */
+  readonly moving: boolean;
+  /** Leads the groups back although all went well: something after the roll did not. Tells what is left. */
+  undo(): Promise<readonly string[]>;
+}
+
+export interface RolledGroup {
   readonly group: string;
   readonly refresh: string | undefined;
   readonly status: string;
@@ -44,21 +57,28 @@ export interface Rolled {
   readonly to: string;
 }
 
-export async function roll(order: RollOrder, world: RollWorld, place: RollPorts): Promise<readonly Rolled[]> {
-  const deeds: Deeds = { targets: new Map(), versions: [], refreshes: new Map(), templated: [] };
+export async function roll(order: RollOrder, world: RollWorld, place: RollPorts): Promise<Rolled> {
+  const deeds: Deeds = { targets: new Map(), versions: [], refreshes: new Map(), templated: [], failed: new Set() };
   const concerned = order.plans.filter(({ deed }) => deed !== 'nothing');
-  if (concerned.length === 0) return rolled(order, deeds);
+  const done = (moving = false) => ({ groups: rolled(order, deeds, moving), moving, undo: () => undo({ order, deeds, world, place }) });
+  if (concerned.length === 0) return done();
   try {
     await world.report.step('Prepare the launch templates', () => prepare(order, deeds, world, place));
-    await world.report.step(`Roll to ${order.image.id}`, async () => {
-      await startRefreshes(order, deeds, world, place);
-      await watch(order, deeds, world, place);
-      await changeTemplates(order, deeds, place);
-    });
+    await world.report.step(`Roll to ${order.image.id}`, () => replaceAll(order, deeds, world, place));
   } catch (failure) {
     throw await aftermath(failure, { order, deeds, world, place });
   }
-  return rolled(order, deeds);
+  return done(!order.wait && deeds.refreshes.size > 0);
+}
+
+async function replaceAll(order: RollOrder, deeds: Deeds, world: RollWorld, place: RollPorts): Promise<void> {
+  const moving = order.plans.filter(({ deed }) => deed === 'refresh' || deed === 'watch');
+  const deadline = world.clock.now() + order.timeoutSeconds * 1000;
+  for (const wave of order.oneByOne ? moving.map(plan => [plan]) : [moving]) {
+    await startRefreshes(wave, deeds, world, place);
+    if (order.wait) await watch(wave, { order, deeds, world, place, deadline });
+  }
+  if (order.wait || moving.length === 0) await changeTemplates(order, deeds, place);
 }
 
 /** Last, when the image has proven itself elsewhere: nothing proves it in a group without instances. */
@@ -72,11 +92,11 @@ async function changeTemplates({ plans }: RollOrder, deeds: Deeds, { groups }: R
   }
 }
 
-const rolled = ({ plans }: RollOrder, deeds: Deeds): readonly Rolled[] =>
+const rolled = ({ plans }: RollOrder, deeds: Deeds, moving: boolean): readonly RolledGroup[] =>
   plans.map(({ facts: { group }, deed, before }) => ({
     group: group.name,
     refresh: deeds.refreshes.get(group.name),
-    status: deed === 'refresh' || deed === 'watch' ? 'Successful' : deed,
+    status: deed === 'refresh' || deed === 'watch' ? (moving ? 'InProgress' : 'Successful') : deed,
     from: sayLaunch(before),
     to: sayLaunch(deeds.targets.get(group.name) ?? group.launch),
   }));

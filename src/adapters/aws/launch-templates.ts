@@ -19,6 +19,11 @@ export const ec2LaunchTemplates = (ec2: EC2Client): LaunchTemplates => ({
     return found;
   },
 
+  async resolved({ templateId, number }) {
+    const [found] = await versions(ec2, { LaunchTemplateId: templateId, Versions: [String(number)], ResolveAlias: true });
+    return found?.imageId;
+  },
+
   withImage: (templateId, imageId) =>
     versions(ec2, { LaunchTemplateId: templateId, Filters: [{ Name: 'image-id', Values: [imageId] }] }).then(all =>
       all.filter(version => version.imageId === imageId),
