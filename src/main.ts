@@ -16,7 +16,8 @@ import type { World } from './world.ts';
 
 /** How a mode ended well, and what it tells the next step. Every other ending is an error (kit/errors.ts). */
 export interface Ended<O extends string> {
-  readonly outcome: Extract<Outcome, 'done' | 'unchanged' | 'planned'>;
+  /** `unknown`: what was begun goes on, because nobody was to wait for it. */
+  readonly outcome: Extract<Outcome, 'done' | 'unchanged' | 'planned' | 'unknown'>;
   readonly outputs: Readonly<Partial<Record<O, unknown>>>;
 }
 
