@@ -3,18 +3,20 @@
 /** Any text as one word of shell. */
 export const shellWord = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** A unit that is still starting gets half a minute; one that has failed is told at once. */
+/** A unit that is still starting gets half a minute; one that has failed is told at once; one that dies and is restarted looks active now and then. */
 export const service = (name: string, enabled: boolean): string => `
 unit=${shellWord(name)}
 state() { systemctl "$1" "$unit" 2>/dev/null || true; }
 moments=0
 while [ "$(state is-active)" = activating ] && [ "$moments" -lt 30 ]; do moments=$((moments + 1)); sleep 1; done
+wrong() { systemctl status --no-pager --full --lines=20 "$unit" 2>&1 || true; echo "$unit $1"; exit 1; }
 now=$(state is-active)
-if [ "$now" != active ]; then
-  systemctl status --no-pager --full --lines=20 "$unit" 2>&1 || true
-  echo "$unit is \${now:-unknown}, not active"
-  exit 1
-fi
+[ "$now" = active ] || wrong "is \${now:-unknown}, not active"
+life() { systemctl show --property=MainPID,NRestarts "$unit" 2>/dev/null || true; }
+before=$(life)
+sleep 2
+now=$(state is-active)
+[ "$now" = active ] && [ "$(life)" = "$before" ] || wrong "is \${now:-unknown} now and was active before: it dies and is restarted"
 ${enabled ? isEnabled : ''}`;
 
 const isEnabled = `

@@ -4,7 +4,7 @@ import { checksScript, type Delivered } from '../domain/checks-script.ts';
 import { blamesImage, judgeBoot, judgeMachine, likelyCauses, signs, tailOf } from '../domain/trial-states.ts';
 import type { Phase, Trial } from '../domain/validation.ts';
 import { sayDuration } from '../kit/duration.ts';
-import { CancelledError, Expected } from '../kit/errors.ts';
+import { CancelledError, Expected, TimeoutError } from '../kit/errors.ts';
 import { type Look, type Wait, waitFor } from '../kit/wait.ts';
 import { launchMachine, type MachineOrder, newErrand, sweepStrays, type TrialMachine, type TrialWorld } from './trial-machine.ts';
 
@@ -166,6 +166,8 @@ function checked(machine: TrialMachine, order: TrialOrder, world: TrialWorld, si
   return { what: `Checks on ${machine.id}`, everySeconds: 3, atMostSeconds, look };
 }
 
+const LOST_AGENT = 'the SSM agent, or the network of the machine, died while the checks ran, or a check made it hang';
+
 /** Why it went no further than that, with what the machine itself says about it. */
 async function explained(failure: unknown, machine: TrialMachine, order: TrialOrder, world: TrialWorld, notes: Notes): Promise<Ending> {
   if (!(failure instanceof Expected) || failure instanceof CancelledError) throw failure;
@@ -175,8 +177,10 @@ async function explained(failure: unknown, machine: TrialMachine, order: TrialOr
     machines.get(machine.id).catch(() => undefined),
     machines.health(machine.id).catch(() => undefined),
   ]);
-  const noAgent = notes.timeline.at(-1)?.name === AGENT && seen?.state === 'running';
-  const causes = noAgent ? likelyCauses(console, { ...order, subnetId: machine.subnetId }) : signs(console);
+  const stage = seen?.state === 'running' ? notes.timeline.at(-1)?.name : undefined;
+  // The script ends by itself long before we give up.
+  const lost = failure instanceof TimeoutError && stage !== undefined && stage !== BOOT && stage !== AGENT ? [LOST_AGENT] : [];
+  const causes = stage === AGENT ? likelyCauses(console, { ...order, subnetId: machine.subnetId }) : [...lost, ...signs(console)];
   const likely = causes.length === 0 ? '' : ` Likely causes: ${causes.map((cause, index) => `(${index + 1}) ${cause}`).join('; ')}.`;
   const result = blamesImage(seen, health) ? 'failed' : 'inconclusive';
   return { ...NOTHING, result, because: `${failure.message}${likely}`, console: console === '' ? undefined : tailOf(console, 60), failure };
