@@ -1,4 +1,4 @@
-import { flag, list, optional, text } from '../kit/fields.ts';
+import { flag, list, map, oneOf, optional, text } from '../kit/fields.ts';
 
 /** Settings that several modes have. One key has one meaning in all of them. */
 
@@ -52,3 +52,35 @@ export const common = {
 };
 
 export const dryRun = (fallback: boolean) => flag('Print the plan of a real run and change nothing.', fallback, { withOnly: true });
+
+const REGION = { pattern: /^[a-z]{2}(-[a-z]+)+-\d$/, says: 'must be a region such as eu-west-1' };
+
+/** Beside `region`, never instead of it. */
+export const regions = list('Further regions, beside `region`: where `build` and `share` copy the image to, and where `prune` looks too.', {
+  fallback: '',
+  ...REGION,
+});
+
+export const architecture = optional(
+  oneOf('Which image is meant, where a family has one for each; and what `{architecture}` in a name stands for.', ['x86_64', 'arm64'], {
+    neededBy: 'families with several architectures',
+  }),
+);
+
+export const targetRole = optional(
+  text(
+    'Role in the other accounts that have the image, as an ARN with `{account}`: `share` writes tags and verdict with it, `prune` sees with it what they use.',
+    {
+      pattern: /^arn:aws[a-z-]*:iam::(\d{12}|\{account\}):role\/[\w+=,.@/{}-]+$/,
+      says: 'must be the ARN of a role, such as arn:aws:iam::{account}:role/ami-delivery',
+      neededBy: 'teams that share images with other accounts',
+    },
+  ),
+);
+
+export const tags = map(
+  'Tags of your own, beside those of the action: on image and snapshots (`build`), on the test machine (`validate`).',
+  {
+    fallback: '{}',
+  },
+);

@@ -1,18 +1,9 @@
 import { Expected } from '../kit/errors.ts';
-import { optional, text } from '../kit/fields.ts';
 import type { Place, Powers, Share } from '../world.ts';
 import { unknowable } from './evidence.ts';
 import { type Asked, findUsers, type Users } from './image-users.ts';
 
 /** Other accounts that an image is shared with. One that cannot be read keeps its images: nobody here knows what it boots tomorrow. */
-
-export const targetRole = optional(
-  text('Role to assume in every account that an image is shared with, to see what is used there: its name, or an ARN with `{account}`.', {
-    pattern: /^([\w+=,.@-]{1,64}|arn:aws[a-z-]*:iam::\{account\}:role\/[\w+=,.@/-]+)$/,
-    says: 'must be the name of a role, or an ARN such as arn:aws:iam::{account}:role/ami-consumer',
-    neededBy: 'teams that share images with other accounts',
-  }),
-);
 
 export interface Consumers {
   /** Who may launch the image in the accounts that it is shared with. Never rejects: what cannot be read is a user. */
@@ -32,14 +23,16 @@ export function consumers(wanted: Wanted, { at, report }: Powers<'imageUsers'>):
     const key = `${account} ${region}`;
     const known = read.get(key);
     if (known !== undefined) return known;
-    const started = findUsers(wanted, at({ region, role: roleIn(account, role) }) as Pick<Place, 'imageUsers'>, report);
+    const started = findUsers(wanted, at({ region, role }) as Pick<Place, 'imageUsers'>, report);
     read.set(key, started);
     return started;
   };
   const ask = async (imageId: string, region: string, { account, who }: Share, again: boolean): Promise<readonly string[]> => {
-    if (account === undefined || wanted.targetRole === undefined) return [unknowable({ account, who })];
+    const role = account === undefined ? undefined : wanted.targetRole?.replaceAll('{account}', account);
+    // A role that is spelt out belongs to one account; what it sees says nothing of the others.
+    if (account === undefined || role === undefined || !role.includes(`:${account}:`)) return [unknowable({ account, who })];
     try {
-      const users = await usersIn(account, region, wanted.targetRole);
+      const users = await usersIn(account, region, role);
       const found = (again ? await users.again([imageId]) : users.all).get(imageId) ?? [];
       return found.map(user => `${user} in account ${account}`);
     } catch (failure) {
@@ -60,6 +53,3 @@ export function consumers(wanted: Wanted, { at, report }: Powers<'imageUsers'>):
     },
   };
 }
-
-const roleIn = (account: string, role: string): string =>
-  role.startsWith('arn:') ? role.replaceAll('{account}', account) : `arn:aws:iam::${account}:role/${role}`;

@@ -2,7 +2,6 @@ import type { Image, TagScheme } from '../domain/image.ts';
 import type { Snapshot } from '../domain/orphans.ts';
 import type { Candidate } from '../domain/retention-rules.ts';
 import { UsageError } from '../kit/errors.ts';
-import { list, optional } from '../kit/fields.ts';
 import type { Place, Powers } from '../world.ts';
 import { type Asked, findUsers, type Users } from './image-users.ts';
 
@@ -19,22 +18,15 @@ export interface Survey {
 
 export type SurveyPorts = Pick<Place, 'images' | 'imageUsers' | 'removal'>;
 
-export const regions = optional(
-  list('Regions to look into. Default: `region` alone.', {
-    pattern: /^[a-z]{2}(-[a-z]+)+-\d$/,
-    says: 'must be a region such as eu-central-1',
-    neededBy: 'teams with copies in several regions',
-  }),
-);
-
 interface Wanted extends Asked {
   readonly region: string;
   readonly regions?: readonly string[] | undefined;
   readonly orphanSnapshots: boolean;
 }
 
-export const regionsOf = ({ region, regions: several = [] }: Pick<Wanted, 'region' | 'regions'>): readonly string[] =>
-  several.length === 0 ? [region] : [...new Set(several)];
+export const regionsOf = ({ region, regions: several = [] }: Pick<Wanted, 'region' | 'regions'>): readonly string[] => [
+  ...new Set([region, ...several]),
+];
 
 /** Reads everything of every region, or rejects. */
 export async function surveyAll(
