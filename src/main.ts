@@ -10,6 +10,7 @@ import * as promote from './modes/promote.ts';
 import * as prune from './modes/prune.ts';
 import * as resolve from './modes/resolve.ts';
 import * as rollback from './modes/rollback.ts';
+import * as share from './modes/share.ts';
 import * as validate from './modes/validate.ts';
 import type { common } from './modes/shared.ts';
 import type { World } from './world.ts';
@@ -43,6 +44,7 @@ const mode = <S extends Settings, O extends string>({ settings, outputs, run }: 
 export const modes: Readonly<Record<string, AnyMode>> = {
   build: mode(build),
   validate: mode(validate),
+  share: mode(share),
   promote: mode(promote),
   rollback: mode(rollback),
   prune: mode(prune),

@@ -40,6 +40,7 @@ export interface Place {
   readonly launchTemplates: LaunchTemplates;
   readonly imageUsers: ImageUsers;
   readonly removal: Removal;
+  readonly leftovers: Leftovers;
   readonly sharing: Sharing;
 }
 
@@ -118,7 +119,9 @@ export interface Journal {
 export type JournalEntry =
   | { readonly kind: 'instance'; readonly region: string; readonly token: string }
   | { readonly kind: 'process'; readonly pid: number; readonly log: string }
-  | { readonly kind: 'file'; readonly path: string };
+  | { readonly kind: 'file'; readonly path: string }
+  /** Everything in these regions that bears all of these tags, or this name. */
+  | { readonly kind: 'build'; readonly regions: readonly string[]; readonly tags: Tags; readonly name: string; readonly familyKey: string; readonly since: number };
 
 export interface Account {
   id(): Promise<string>;
@@ -238,6 +241,22 @@ export interface Sharing {
   key(arn: string): Promise<ImageKey>;
   /** Which images of others this account lets in; undefined where it may not be asked. */
   allowed(): Promise<AllowedImages | undefined>;
+}
+
+/** What a build makes beside its image, or leaves when it dies. */
+export interface Leftovers {
+  /** Everything that has this tag with this value, or with any; what has ended for good is not there any more. */
+  tagged(key: string, value?: string): Promise<readonly Leftover[]>;
+  /** `busy`: something that is ending still uses it, ask again. */
+  remove(leftover: Pick<Leftover, 'kind' | 'id'>): Promise<'asked' | 'gone' | 'busy'>;
+}
+
+export interface Leftover {
+  readonly kind: 'instance' | 'image' | 'snapshot' | 'volume' | 'security-group' | 'key-pair';
+  readonly id: string;
+  readonly tags: Tags;
+  /** On its way out; it may still keep others from going. */
+  readonly ending: boolean;
 }
 
 export interface MachineSpec {

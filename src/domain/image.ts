@@ -54,6 +54,8 @@ export type IdentityKey =
   | 'build'
   | 'inputs'
   | 'source'
+  /** Of a copy: the image that it has its content from. */
+  | 'copied-from'
   | 'siblings'
   | 'same-commits'
   | 'purpose'

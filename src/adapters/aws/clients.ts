@@ -1,5 +1,6 @@
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { EC2Client } from '@aws-sdk/client-ec2';
+import { KMSClient } from '@aws-sdk/client-kms';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { STSClient } from '@aws-sdk/client-sts';
 import type { Where } from '../../world.ts';
@@ -11,6 +12,7 @@ export interface Clients {
   readonly ssm: SSMClient;
   readonly sts: STSClient;
   readonly autoScaling: AutoScalingClient;
+  readonly kms: KMSClient;
   /** Where the credentials come from, if not from the SDK's own chain. */
   readonly provider: Provider | undefined;
 }
@@ -38,6 +40,7 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
     ssm: new SSMClient(settings),
     sts: new STSClient(settings),
     autoScaling: new AutoScalingClient(settings),
+    kms: new KMSClient(settings),
     provider: own.credentials,
   };
 }

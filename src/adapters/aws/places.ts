@@ -6,9 +6,11 @@ import { autoScalingGroups } from './groups.ts';
 import { awsImageUsers } from './image-users/all.ts';
 import { ec2Images } from './images.ts';
 import { ec2LaunchTemplates } from './launch-templates.ts';
+import { ec2Leftovers } from './leftovers.ts';
 import { ec2Machines } from './machines.ts';
 import { ssmParameters } from './parameters.ts';
 import { ec2Removal } from './removal.ts';
+import { awsSharing } from './sharing.ts';
 
 export interface Access {
   readonly mode: string;
@@ -31,7 +33,7 @@ export function awsPlaces(access: Access): (where: Where) => Place {
   };
 }
 
-const place = ({ ec2, ssm, sts, autoScaling, provider }: Clients): Place => ({
+const place = ({ ec2, ssm, sts, autoScaling, kms, provider }: Clients): Place => ({
   account: stsAccount(sts, provider),
   images: ec2Images(ec2),
   machines: ec2Machines(ec2),
@@ -41,4 +43,6 @@ const place = ({ ec2, ssm, sts, autoScaling, provider }: Clients): Place => ({
   launchTemplates: ec2LaunchTemplates(ec2),
   imageUsers: awsImageUsers({ ec2, ssm, autoScaling }),
   removal: ec2Removal(ec2),
+  leftovers: ec2Leftovers(ec2),
+  sharing: awsSharing(ec2, kms),
 });
