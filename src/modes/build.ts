@@ -1,17 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { type Artifact, artifacts, baseOf } from '../domain/packer-output.ts';
 import { CancelledError, type Expected, RejectedError, TimeoutError, UsageError } from '../kit/errors.ts';
-import { duration, list, map, oneOf, optional, text } from '../kit/fields.ts';
-import { code, table, text as plain } from '../kit/markdown.ts';
+import { duration, flag, list, map, optional, text } from '../kit/fields.ts';
+import { code, text as plain, table } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
 import { adopt, type BuiltImage } from '../steps/adopt.ts';
 import { baseImage, resolveBase } from '../steps/base-image.ts';
 import { type BuildPlan, planBuild, withInputs } from '../steps/build-plan.ts';
 import { type PhaseEnd, packerFailure, packerPhase } from '../steps/packer-phase.ts';
 import { findPacker, packerOrder, packerSettings } from '../steps/packer-tool.ts';
+import { sweepBuild, sweepDead, sweepQuietly } from '../steps/sweep.ts';
 import { decide, fingerprintOf, rebuildProblem, reuse, reuseSettings } from '../steps/unchanged.ts';
 import type { Powers } from '../world.ts';
-import { common, dryRun, environment, family } from './shared.ts';
+import { architecture, common, dryRun, environment, family, regions, tags } from './shared.ts';
 
 // Needs a Packer template.
 // Leaves behind an image per region and source, tagged as one of the family, image and snapshots alike; it moves no pointer.
@@ -33,7 +34,7 @@ export const settings = {
   name: text('Name of the image, from `{family}`, `{version}`, `{timestamp}`, `{environment}`, `{commit}` and `{architecture}`.', {
     fallback: '{family}-{version}-{timestamp}',
   }),
-  tags: map("Tags of your own for image and snapshots, beside the action's.", { fallback: '{}' }),
+  tags,
   baseImage,
   instanceType: optional(
     text('Type of the build instance, for a template that declares `instance_type`.', {
@@ -45,19 +46,16 @@ export const settings = {
   environment: optional(environment),
   ...common,
   dryRun: dryRun(false),
-  regions: list('Further regions that the template copies the image to, for one that declares `ami_regions`.', {
-    fallback: '',
-    pattern: /^[a-z]{2}(-[a-z]+)+-\d$/,
-    says: 'must be a region such as eu-west-1',
-  }),
-  architecture: optional(
-    oneOf('What `{architecture}` in `name` stands for.', ['x86_64', 'arm64'], { neededBy: 'families with several architectures' }),
-  ),
-  timeout: duration('After this, Packer is told to stop and to clean up.', {
+  regions,
+  architecture,
+  timeout: duration('After this the mode gives up: Packer is told to stop and to clean up, a copy is no longer waited for.', {
     fallback: '2h',
     minSeconds: 60,
     maxSeconds: 86_400,
     neededBy: 'builds that take hours',
+  }),
+  cleanupOnFailure: flag('Remove also those images that were finished when another source failed.', false, {
+    neededBy: 'templates with several sources',
   }),
   content: reuseSettings.content,
   ...packerSettings,
@@ -75,53 +73,57 @@ export const outputs = {
 };
 
 type Wanted = Values<typeof settings>;
-type World = Powers<'account' | 'images' | 'parameters', 'content' | 'packer'>;
+type World = Powers<'account' | 'images' | 'leftovers' | 'parameters', 'content' | 'journal' | 'packer'>;
 
 export async function run(wanted: Wanted, world: World) {
   const { report, packer, clock } = world;
-  const secrets = Object.values(wanted.secretVar);
-  for (const secret of secrets) report.mask(secret);
+  for (const secret of Object.values(wanted.secretVar)) report.mask(secret);
   const started = { now: clock.now(), id: randomUUID(), problem: rebuildProblem(wanted) };
   const intent = planBuild(wanted, world.run, packer, started);
   const base = await report.step('Resolve the base image', () => resolveBase(wanted, intent.scheme, world));
   const print = await report.step('Take the fingerprint', () => fingerprintOf(wanted, intent, base, world));
   const plan = withInputs(intent, { fingerprint: print, base: base?.id });
 
+  if (!wanted.dryRun) await sweepDeadBuilds(plan, world);
   const { reuse: same, because } = await report.step('Look for an image of the same', () => decide(wanted, plan, print, world));
   report.info(same === undefined ? `To be built: ${because}.` : `Nothing to build: ${because}.`);
-  if (same !== undefined) {
-    const images = wanted.dryRun ? [] : await reuse(same, world.run.commit, plan, world);
-    tell('Unchanged', images, because, report);
-    return {
-      outcome: wanted.dryRun ? ('planned' as const) : ('unchanged' as const),
-      outputs: { ...outputsOf(images), built: false, because, fingerprint: print.value },
-    };
-  }
-  await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, world));
-  if (wanted.dryRun)
-    return { outcome: 'planned' as const, outputs: { built: false, because, fingerprint: print.value, imageName: plan.name } };
+  const told = { because, fingerprint: print.value };
+  if (same === undefined) await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, world));
+  if (wanted.dryRun) return { outcome: 'planned' as const, outputs: { ...told, built: false, imageName: plan.name } };
+  const images = same === undefined ? await buildAnew(wanted, plan, world) : await reuse(same, world.run.commit, plan, world);
+  tell(same === undefined ? 'Built' : 'Unchanged', images, because, report);
+  const built = same === undefined;
+  return { outcome: built ? ('done' as const) : ('unchanged' as const), outputs: { ...outputsOf(images), ...told, built } };
+}
 
+/** Packer, from where it comes from to images of the family; and nothing else is left, however it ends. */
+async function buildAnew(wanted: Wanted, plan: BuildPlan, world: World): Promise<readonly BuiltImage[]> {
+  const { report, packer, journal } = world;
+  const phase = { report, secrets: Object.values(wanted.secretVar) };
   const tool = await report.step('Find Packer', () => findPacker(wanted, world));
   const order = await report.step('Read the template', () => packerOrder(wanted, plan, tool, world));
-  const init = await packerPhase('packer init', onLine => packer.init(order, onLine), { report, secrets });
+  const init = await packerPhase('packer init', onLine => packer.init(order, onLine), phase);
   if (init.exitCode !== 0) throw failure('packer init', init, wanted);
-  const validated = await packerPhase('packer validate', onLine => packer.validate(order, onLine), { report, secrets });
+  const validated = await packerPhase('packer validate', onLine => packer.validate(order, onLine), phase);
   if (validated.exitCode !== 0) throw failure('packer validate', validated, wanted);
 
-  const end = await packerPhase('packer build', onLine => packer.build(order, onLine), { report, secrets });
-  const made = artifacts(end.lines);
-  if (end.exitCode !== 0) throw failure('packer build', end, wanted, made);
-  if (made.length === 0) throw new RejectedError('No AMI was produced: Packer ended well, and made no image.', { next: NO_IMAGE });
+  journal.remember(plan.entry);
+  const end = await packerPhase('packer build', onLine => packer.build(order, onLine), phase);
+  const made = artifacts(end.lines).map(image => ({ ...image, baseAmi: baseOf(end.lines, image.source) }));
+  const isWhole = end.exitCode === 0 && made.length > 0;
+  const images = isWhole ? await report.step('Tag the images', () => adopt(made, plan, world)) : [];
+  const spared = isWhole || wanted.cleanupOnFailure ? [] : made.map(({ id }) => id);
+  const left = await report.step('See that nothing is left', () => sweepQuietly(() => sweepBuild(plan.entry, world, spared), world));
+  if (left.length === 0) journal.forget(plan.entry);
+  if (!isWhole) throw failure('packer build', end, wanted, made, left);
+  for (const line of left) report.warn(line);
+  return images;
+}
 
-  const images = await report.step('Tag the images', () =>
-    adopt(
-      made.map(image => ({ ...image, baseAmi: baseOf(end.lines, image.source) })),
-      plan,
-      world,
-    ),
-  );
-  tell('Built', images, because, report);
-  return { outcome: 'done' as const, outputs: { ...outputsOf(images), built: true, because, fingerprint: print.value } };
+async function sweepDeadBuilds({ regions, scheme }: BuildPlan, world: World): Promise<void> {
+  const sweep = () => sweepDead(regions, scheme, world.run.repository, world);
+  const left = await world.report.step('Sweep what dead builds left', () => sweepQuietly(sweep, world));
+  for (const line of left) world.report.warn(`Leftovers of an earlier run: ${line}`);
 }
 
 const NO_IMAGE = 'Look for skip_create_ami in the template, and at what "only" and "except" leave of it.';
@@ -141,19 +143,16 @@ async function refuseTakenName({ name, regions }: BuildPlan, { at }: World): Pro
 }
 
 /** An image that was finished although the build failed is told, not tagged as one of the family: nothing can pick it up. */
-function failure(what: string, end: PhaseEnd, wanted: Wanted, made: readonly Artifact[] = []): Expected {
-  const left = made.map(({ source, region, id }) => `${id} in ${region} (${source}) was finished; it is not one of the family`);
-  const outputs = made.length === 0 ? {} : { partial: made, built: false };
-  if (end.stopped === 'cancelled') return new CancelledError('Cancelled while Packer ran. It cleaned up after itself.', { left, outputs });
-  if (end.stopped === 'timeout')
+function failure(what: string, end: PhaseEnd, wanted: Wanted, made: readonly Artifact[] = [], unswept: readonly string[] = []): Expected {
+  const fate = wanted.cleanupOnFailure ? 'and is removed again' : 'and stays, outside the family, until a later run finds it expired';
+  const left = [...made.map(({ source, region, id }) => `${id} in ${region} (${source}) was finished ${fate}`), ...unswept];
+  const outputs = made.length === 0 ? {} : { partial: made.map(({ source, region, id }) => ({ source, region, id })), built: false };
+  if (end.stopped === 'cancelled') return new CancelledError('Cancelled while Packer ran.', { left, outputs });
+  if (end.stopped === 'timeout') {
     return new TimeoutError(`Packer was stopped after ${wanted.timeout} s.`, { left, outputs, next: 'Give it more with "timeout".' });
-  return packerFailure({
-    what,
-    end,
-    otherwise: what === 'packer build' ? 'rejected' : 'usage',
-    left,
-    outputs,
-  });
+  }
+  if (end.exitCode === 0) return new RejectedError('No AMI was produced: Packer ended well, and made no image.', { left, next: NO_IMAGE });
+  return packerFailure({ what, end, otherwise: what === 'packer build' ? 'rejected' : 'usage', left, outputs });
 }
 
 function outputsOf(images: readonly BuiltImage[]) {

@@ -1,8 +1,8 @@
 import { identity } from '../domain/image.ts';
 import { verdictOf } from '../domain/verdict.ts';
-import { optional, text as textSetting } from '../kit/fields.ts';
 import { code, table, text } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
+import { baseImage } from '../steps/base-image.ts';
 import { schemeOf, selectImage, selection } from '../steps/select.ts';
 import type { Powers } from '../world.ts';
 import { common, family } from './shared.ts';
@@ -13,15 +13,7 @@ import { common, family } from './shared.ts';
 export const settings = {
   family,
   ...selection('latest'),
-  baseImage: optional(
-    textSetting(
-      'What to answer when nothing fits: an image ID, or `ssm:` and the name of a public parameter. A first deployment has no image yet.',
-      {
-        pattern: /^(ami-[0-9a-f]{8,17}|ssm:\/[\w./-]+)$/,
-        says: 'must be an image ID or ssm:/path/of/a/parameter',
-      },
-    ),
-  ),
+  baseImage,
   ...common,
 };
 

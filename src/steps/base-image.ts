@@ -11,7 +11,7 @@ const ENTRY =
 
 export const baseImage = optional(
   list(
-    'What to build on: `ami-...`, `ssm:/aws/service/...`, `name:<owner>/<pattern>` (the newest), `family:<name>` (our newest that did not fail). Of several, the first that there is. For a template that declares `source_ami`.',
+    'What `build` builds on (for a template that declares `source_ami`), and what `resolve` answers when nothing fits: `ami-...`, `ssm:/aws/service/...`, `name:<owner>/<pattern>` (the newest), `family:<name>` (our newest that did not fail). Of several, the first that there is.',
     { pattern: ENTRY, says: 'must be ami-..., ssm:/path/of/a/parameter, name:<owner>/<pattern> or family:<name>' },
   ),
 );

@@ -3,7 +3,9 @@ import { DEFAULT_POINTER, pointerName, previousImageId } from '../domain/pointer
 import { lastKnownGood, type Picked, parseSelector, pickImage, SELECTOR_GRAMMAR, type Selector, sameIdentity } from '../domain/selector.ts';
 import { RejectedError, UsageError } from '../kit/errors.ts';
 import { count, oneOf, optional, text } from '../kit/fields.ts';
+import { architecture } from '../modes/shared.ts';
 import type { Place, Powers } from '../world.ts';
+import { resolveBase } from './base-image.ts';
 
 /** From what a user says ("commit:1a2b3c4") to one image. Every mode that asks for an image does it this way. */
 
@@ -21,11 +23,7 @@ export const selection = (fallbackImage: string | undefined) => ({
     }),
   ),
   pointer,
-  architecture: optional(
-    oneOf('Only images of this one; needed where a family has several.', ['x86_64', 'arm64'], {
-      neededBy: 'families with several architectures',
-    }),
-  ),
+  architecture,
   fallback: oneOf(
     'What to take when a commit or branch has no passed image: `none` refuses, `last-known-good` walks back its first parents to the newest that has one.',
     ['none', 'last-known-good'],
@@ -91,14 +89,14 @@ export const schemeOf = ({ tagPrefix, commitTag }: { tagPrefix: string; commitTa
 export async function selectImage(
   wanted: Selection,
   world: SelectPowers,
-  { orElse }: { orElse?: string | undefined } = {},
+  { orElse }: { orElse?: readonly string[] | undefined } = {},
 ): Promise<Selected> {
   const selector = parseSelector(wanted.image);
   if (selector === undefined) throw new UsageError([`"image" must be ${SELECTOR_GRAMMAR}, got "${wanted.image}"`]);
   const here = world.at({ region: wanted.region });
   const picked = await pick(selector, wanted, world, here);
   if (picked.image !== undefined) return { image: picked.image, because: picked.because, from: 'selector' };
-  if (orElse !== undefined) return baseImage(orElse, picked.because, here);
+  if (orElse !== undefined && orElse.length > 0) return fromBase(orElse, picked.because, wanted, world);
   throw new RejectedError(`No image: ${picked.because}.`, { next: 'Run mode "list" to see what there is.' });
 }
 
@@ -147,11 +145,11 @@ async function previous(wanted: Selection, here: Ports): Promise<Picked> {
   return found.image === undefined ? found : { image: found.image, because: `what "${wanted.environment}" ran before its current image` };
 }
 
-async function baseImage(base: string, because: string, here: Ports): Promise<Selected> {
-  const id = base.startsWith('ssm:') ? (await here.parameters.read(base.slice('ssm:'.length)))?.value : base;
-  const image = id === undefined ? undefined : await here.images.get(id);
-  if (image === undefined) throw new RejectedError(`No image: ${because}; and the base image ${base} does not exist here.`);
-  return { image, because: `${because}; so the base image`, from: 'base-image' };
+async function fromBase(entries: readonly string[], because: string, wanted: Selection, world: SelectPowers): Promise<Selected> {
+  const base = await resolveBase({ ...wanted, baseImage: entries }, schemeOf(wanted), world);
+  const image = base === undefined ? undefined : await world.at({ region: wanted.region }).images.get(base.id);
+  if (image === undefined) throw new RejectedError(`No image: ${because}; and base image ${base?.id} does not exist here.`);
+  return { image, because: `${because}; so the base image ${base?.because}`, from: 'base-image' };
 }
 
 export const sayCommit = (image: Image, scheme: TagScheme): string => identity(image, scheme, 'commit')?.slice(0, 7) ?? 'unknown';

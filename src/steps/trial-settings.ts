@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Check } from '../domain/checks.ts';
-import { duration, flag, list, map, optional, text } from '../kit/fields.ts';
+import { duration, flag, list, optional, text } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
+import { tags } from '../modes/shared.ts';
 import type { TrialOrder } from './trial.ts';
 
 /** How a user says on which machines, and for how long. */
@@ -48,7 +49,7 @@ export const furtherMachine = {
   userData: optional(
     text('File with user data for the machine, in the workspace.', { neededBy: 'images that need their user data to come up' }),
   ),
-  tags: map('Tags of your own on the machine and its volumes.', { fallback: '{}', neededBy: 'accounts that demand cost tags' }),
+  tags,
   bootTimeout: duration('From launch to running.', { fallback: '10m', minSeconds: 10, maxSeconds: 7200, neededBy: 'large images' }),
   agentTimeout: duration('From running to the SSM agent.', {
     fallback: '10m',
