@@ -35,6 +35,7 @@ export const common = {
       pattern: /^\d{12}$/,
       says: 'must be a 12-digit account ID',
       withOnly: true,
+      neededBy: 'teams with several accounts, who fear the wrong one',
     }),
   ),
   tagPrefix: text("Prefix of the tags that carry an image's identity.", {
@@ -59,6 +60,7 @@ const REGION = { pattern: /^[a-z]{2}(-[a-z]+)+-\d$/, says: 'must be a region suc
 export const regions = list('Further regions, beside `region`: where `build` and `share` copy the image to, and where `prune` looks too.', {
   fallback: '',
   ...REGION,
+  neededBy: 'fleets in several regions',
 });
 
 export const architecture = optional(
