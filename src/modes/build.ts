@@ -30,7 +30,11 @@ export const settings = {
     }),
   ),
   var: map('Variables of the template. They become arguments of Packer, which everybody on the machine can see.', { fallback: '{}' }),
-  varFiles: list('Files with variables, relative to the workspace.', { fallback: '', neededBy: 'templates with many variables' }),
+  varFiles: list('Files with variables, relative to the workspace.', {
+    fallback: '',
+    neededBy: 'templates with many variables',
+    neededBy: 'templates with many variables',
+  }),
   name: text('Name of the image, from `{family}`, `{version}`, `{timestamp}`, `{environment}`, `{commit}` and `{architecture}`.', {
     fallback: '{family}-{version}-{timestamp}',
   }),
