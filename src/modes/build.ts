@@ -33,7 +33,6 @@ export const settings = {
   varFiles: list('Files with variables, relative to the workspace.', {
     fallback: '',
     neededBy: 'templates with many variables',
-    neededBy: 'templates with many variables',
   }),
   name: text('Name of the image, from `{family}`, `{version}`, `{timestamp}`, `{environment}`, `{commit}` and `{architecture}`.', {
     fallback: '{family}-{version}-{timestamp}',
@@ -44,6 +43,7 @@ export const settings = {
     text('Type of the build instance, for a template that declares `instance_type`.', {
       pattern: /^[a-z0-9-]+\.[a-z0-9-]+$/,
       says: 'must be an instance type such as t3.small',
+      neededBy: 'builds that want a bigger machine',
     }),
   ),
   rebuild: reuseSettings.rebuild,
