@@ -7,6 +7,7 @@ import { keys } from '../../lab/kms/keys.ts';
 import { startLab } from '../../lab/lab.ts';
 import { paperHypervisor } from '../../lab/machines/paper.ts';
 import type { Place } from '../../lab/place.ts';
+import type { Timings } from '../../lab/timings.ts';
 import { verdictValue } from '../../src/domain/verdict.ts';
 import { type Order, type Ran, runAction } from '../harness.ts';
 
@@ -22,8 +23,8 @@ export const FURTHER = ['eu-west-1', 'us-east-1'] as const;
 
 const WRITES = /^(?!Describe|Get|List|Assume)/;
 
-export async function shareLab({ speed = 600 } = {}) {
-  const lab = await startLab({ machines: paperHypervisor(), speed });
+export async function shareLab({ speed = 600, timings = {} }: { speed?: number; timings?: Partial<Timings> } = {}) {
+  const lab = await startLab({ machines: paperHypervisor(), speed, timings });
   const home = lab.place();
   mishaps(home).pageSize = 2;
   return {

@@ -30,7 +30,8 @@ function find(core: Core, place: Place, id = ''): { arn: string; key: LabKey | u
     throw new AwsError('NotFoundException', `Key '${id}' does not exist`);
   }
   // A key that belongs to somebody else is described to whom its policy lets; the lab's tests ask as the owner.
-  if (account !== place.account) throw new AwsError('AccessDeniedException', `The ciphertext refers to a customer master key of ${account}`);
+  if (account !== place.account)
+    throw new AwsError('AccessDeniedException', `The ciphertext refers to a customer master key of ${account}`);
   return { arn: id, key: known, account, region };
 }
 

@@ -50,7 +50,7 @@ export interface Copies {
 
 /** A copy names its source in a tag; one that Packer made of the same build has the identity. */
 export function copiesOf(home: Image, found: readonly Image[], scheme: TagScheme): Copies {
-  const others = found.filter(({ id }) => id !== home.id);
+  const others = [...new Map(found.map(image => [image.id, image])).values()].filter(({ id }) => id !== home.id);
   const ours = others.filter(image => identity(image, scheme, 'copied-from') === home.id);
   const alive = (images: readonly Image[]) => images.filter(image => deadBecause(image) === undefined).sort(newestFirst)[0];
   return {

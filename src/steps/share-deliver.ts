@@ -41,7 +41,8 @@ export async function deliver(plan: SharePlan, timeoutSeconds: number, world: Sh
   const work = (lines: readonly Planned[]) =>
     concurrently(lines, AT_ONCE, async line => {
       const { value, failure } = await attempt(() => end(line, way));
-      return { line, imageId: value?.id ?? line.there?.id, failure };
+      const there = value ?? line.there ?? (line.target.kind === 'launch' ? (await ours.get(line.target.region))?.value : undefined);
+      return { line, imageId: there?.id, failure };
     });
   // What is taken away comes last, when everybody else has what they need.
   const given = await work(plan.lines.filter(line => !leaves(line)));

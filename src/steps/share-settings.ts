@@ -2,12 +2,10 @@ import type { TagScheme } from '../domain/image.ts';
 import type { Wish } from '../domain/share-plan.ts';
 import { type Sharing, settingProblems } from '../domain/share-refusals.ts';
 import { UsageError } from '../kit/errors.ts';
-import { duration, flag, list, map, optional, text } from '../kit/fields.ts';
+import { duration, flag, list, map } from '../kit/fields.ts';
 import { regions, targetRole } from '../modes/shared.ts';
 
 /** With whom an image is shared, as settings say it. */
-
-const REGION = /^[a-z]{2}(-[a-z]+)+-\d$/;
 
 export const targets = {
   accounts: list('Accounts that may launch the image: 12-digit IDs. `all` makes it public, and needs `allow-public`.', {

@@ -1,0 +1,436 @@
+import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { allowedImages } from '../../lab/ec2/allowed-images.ts';
+import { images, organizations, snapshots } from '../../lab/ec2/images.ts';
+import { mishaps } from '../../lab/ec2/mishaps.ts';
+import { setTags } from '../../lab/ec2/state.ts';
+import { keys } from '../../lab/kms/keys.ts';
+import { parameters } from '../../lab/ssm/parameter-state.ts';
+import { verdictOf, verdictValue } from '../../src/domain/verdict.ts';
+import { removeWorkspaces } from '../harness.ts';
+import { BUILD, COMMIT, FURTHER, HOME, PROD, ROLE, type ShareLab, STAGE, shareLab } from './share-lab.ts';
+
+const SCHEME = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
+
+let l: ShareLab;
+beforeEach(async () => {
+  l = await shareLab();
+});
+afterEach(() => l.lab.close());
+afterAll(removeWorkspaces);
+
+const share = (image: string, wanted: Record<string, string>) => l.act('share', { image, 'target-role': ROLE, ...wanted });
+const roleIn = (account: string) => ROLE.replace('{account}', account);
+const snapshotOf = (id: string) => snapshots(l.home).get(`snap-${id.slice('ami-'.length)}`);
+
+describe('the tested image in every account and region', () => {
+  test('three accounts, three regions: built in one, shared, found by commit with own credentials only, promoted there', async () => {
+    const id = l.image('web-1');
+    const settings = { accounts: STAGE, copy: PROD, regions: FURTHER.join(',') };
+    const mark = l.lab.calls.mark();
+    const ran = await share(id, settings);
+    expect(ran).toMatchObject({ exitCode: 0, errors: [], outputs: { outcome: 'done', 'ami-id': id, changed: 'true' } });
+    const ours = JSON.parse(ran.outputs['ami-ids'] ?? '{}') as Record<string, string>;
+    expect(Object.keys(ours)).toEqual([HOME, ...FURTHER]);
+    const second = l.lab.calls.mark();
+    expect(await share(id, settings)).toMatchObject({ exitCode: 0, outputs: { outcome: 'unchanged', changed: 'false' } });
+    expect(l.writes(second)).toEqual([]);
+    expect(l.writes(mark).filter(call => call.startsWith('CopyImage'))).toHaveLength(5);
+    for (const region of [HOME, ...FURTHER]) {
+      for (const account of [STAGE, PROD]) {
+        const found = await l.act('resolve', { image: `commit:${COMMIT}` }, { as: { account, region } });
+        expect(found).toMatchObject({ exitCode: 0, outputs: { verdict: 'passed', version: '1.2.0', commit: COMMIT } });
+        const there = found.outputs['ami-id'] ?? '';
+        expect(there === ours[region]).toBe(account === STAGE);
+        expect(l.tags(there, account, region)).toMatchObject({
+          'ami-action:family': 'web',
+          'ami-action:fingerprint': 'f'.repeat(64),
+          team: 'web',
+        });
+        expect(verdictOf({ id: there, tags: l.tags(there, account, region) }, SCHEME).result).toBe('passed');
+      }
+    }
+    const promoted = await l.act(
+      'promote',
+      { image: `commit:${COMMIT}`, environment: 'prod', strategy: 'none' },
+      { as: { account: PROD, region: 'us-east-1' } },
+    );
+    expect(promoted).toMatchObject({ exitCode: 0, outputs: { outcome: 'done' } });
+    expect(parameters(l.lab.place(PROD, 'us-east-1')).get('/ami/web/prod')?.versions.at(-1)?.value).toBe(promoted.outputs['ami-id']);
+    expect(l.owned(PROD, 'us-east-1').map(image => image.id)).toEqual([promoted.outputs['ami-id']]);
+  });
+
+  test('an organization is one permission; its accounts find the image without a tag of ours', async () => {
+    const id = l.image('web-1');
+    const unit = 'arn:aws:organizations::111122223333:ou/o-abcdefghij/ou-abcd-12345678';
+    organizations(l.lab.core).set(unit, new Set([STAGE]));
+    const ran = await share(id, { organizations: unit });
+    expect(ran).toMatchObject({ exitCode: 0, outputs: { outcome: 'done' } });
+    expect([...l.labImage(id).launchers]).toEqual([unit]);
+    expect((await l.act('resolve', { image: id }, { as: { account: STAGE } })).outputs['ami-id']).toBe(id);
+  });
+
+  test('a dry run tells the plan of the real run, and writes nothing', async () => {
+    const id = l.image('web-1');
+    const mark = l.lab.calls.mark();
+    const planned = await share(id, { accounts: STAGE, regions: 'eu-west-1', 'dry-run': 'true' });
+    expect([planned.exitCode, planned.outputs['outcome'], l.writes(mark)]).toEqual([0, 'planned', []]);
+    const done = await share(id, { accounts: STAGE, regions: 'eu-west-1' });
+    const plan = planned.summary.split('<details>')[0]?.trim() ?? '?';
+    expect(plan).toContain('| `444455556666` | `eu-west-1` | share, tag | not shared yet, no tags yet |');
+    expect(done.summary.startsWith(plan)).toBe(true);
+  });
+
+  test('who left the list keeps the image until "unshare" says otherwise; then it is planned, and taken', async () => {
+    const id = l.image('web-1');
+    await share(id, { accounts: `${STAGE},${PROD}` });
+    const mark = l.lab.calls.mark();
+    expect((await share(id, { accounts: STAGE })).outputs['outcome']).toBe('unchanged');
+    const planned = await share(id, { accounts: STAGE, unshare: 'true', 'dry-run': 'true' });
+    expect(planned.summary).toContain('| `777788889999` | `eu-central-1` | unshare | on no list any more |');
+    expect([l.writes(mark), [...l.labImage(id).launchers]]).toEqual([[], [STAGE, PROD]]);
+    expect((await share(id, { accounts: STAGE, unshare: 'true' })).outputs['outcome']).toBe('done');
+    expect([...l.labImage(id).launchers]).toEqual([STAGE]);
+    expect((await l.act('resolve', { image: 'latest' }, { as: { account: PROD } })).exitCode).toBe(1);
+  });
+
+  test("a consumer's own failed validation is not papered over with the verdict of the source", async () => {
+    const id = l.image('web-1');
+    await share(id, { accounts: STAGE });
+    const failed = verdictValue(id, { result: 'failed', checks: 'b'.repeat(32), at: new Date(l.lab.clock.now()) });
+    setTags(l.lab.place(STAGE), id, { 'ami-action:verdict': failed });
+    const ran = await share(id, { accounts: STAGE });
+    expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
+    expect(ran.errors.join('\n')).toContain(`- 444455556666 in eu-central-1: ${id} failed its own validation there`);
+    expect(l.tags(id, STAGE)['ami-action:verdict']).toBe(failed);
+  });
+});
+
+describe('refused before the first write', () => {
+  const refused = async (id: string, wanted: Record<string, string>, outcome: string, says: string | RegExp) => {
+    const mark = l.lab.calls.mark();
+    const ran = await share(id, wanted);
+    expect([ran.exitCode, ran.outputs['outcome'], l.writes(mark)]).toEqual([1, outcome, []]);
+    if (typeof says === 'string') expect(ran.errors.join('\n')).toContain(says);
+    else expect(ran.errors.join('\n')).toMatch(says);
+    expect([...(images(l.home).get(id)?.launchers ?? [])]).toEqual([]);
+  };
+
+  test('scenario 44: encrypted with the key of AWS, and everybody', async () => {
+    const locked = l.image('locked', { key: l.defaultKey() });
+    await refused(
+      locked,
+      { accounts: STAGE },
+      'rejected',
+      `Refused to share ${locked}: ${locked} is encrypted with the key that AWS manages (aws/ebs, ${l.defaultKey()}), and what that encrypts cannot be shared: build it with a key of your own (kms_key_id in the template), and let the other accounts use that key`,
+    );
+    const open = l.image('open');
+    await refused(
+      open,
+      { accounts: 'all' },
+      'usage',
+      '"accounts" says "all", which is everybody: set "allow-public: true" if that is meant',
+    );
+    const own = l.image('own', { key: l.key([]) });
+    await refused(
+      own,
+      { accounts: 'all', 'allow-public': 'true' },
+      'rejected',
+      `${own} is encrypted, and an encrypted image cannot be public`,
+    );
+    expect(await share(open, { accounts: 'all', 'allow-public': 'true' })).toMatchObject({ exitCode: 0, outputs: { outcome: 'done' } });
+    expect([...l.labImage(open).launchers]).toEqual(['all']);
+  });
+
+  test('no verdict, a failed one, a strange family, an image of others', async () => {
+    const untested = l.image('untested', { tags: { 'ami-action:verdict': '' } });
+    await refused(
+      untested,
+      { accounts: STAGE },
+      'rejected',
+      `${untested} has no passed verdict (never validated): run "validate" on it first`,
+    );
+    const strange = l.image('strange', { tags: { 'ami-action:family': 'api' } });
+    await refused(strange, { accounts: STAGE }, 'rejected', `${strange} carries no tag that makes it one of family "web"`);
+    const theirs = l.image('theirs', {}, l.lab.place(STAGE));
+    l.labImage(theirs, l.lab.place(STAGE)).launchers.add(BUILD);
+    const ran = await share(theirs, { accounts: PROD });
+    expect(ran.errors.join('\n')).toContain(
+      `${theirs} belongs to account ${STAGE}, and only its owner can share it: run this with a role there`,
+    );
+  });
+
+  test('settings that cannot be are told all at once', async () => {
+    const ran = await l.act('share', { image: 'latest', copy: PROD, 'kms-key': 'ap-south-1: alias/ami', accounts: 'all' });
+    expect(ran.errors.join('\n')).toMatch(
+      /3 settings need attention:[\s\S]*"accounts" says "all"[\s\S]*"target-role" is missing: a copy in account 777788889999[\s\S]*"kms-key" names ap-south-1/,
+    );
+    expect((await l.act('share', {})).errors.join('\n')).toContain('must say with whom it is shared: all are empty');
+  });
+
+  test('more entities than AWS allows', async () => {
+    const id = l.image('web-1');
+    const many = Array.from({ length: 1001 }, (_, index) => String(200000000000 + index));
+    const ran = await l.act('share', { image: id, accounts: many.join(',') });
+    expect(ran.errors.join('\n')).toContain(
+      'in eu-central-1 it would be shared with 1001 accounts and organizations, and AWS allows 1000: share it with an organization or a unit of it instead',
+    );
+    expect(l.labImage(id).launchers.size).toBe(0);
+  });
+
+  test('scenario 84: a role that leads elsewhere, or to an account that is not allowed', async () => {
+    const id = l.image('web-1');
+    await refused(
+      id,
+      { accounts: STAGE, 'allowed-account-ids': BUILD },
+      'usage',
+      '"allowed-account-ids" does not list 444455556666',
+    );
+    await refused(
+      id,
+      { accounts: STAGE, 'allowed-account-ids': STAGE },
+      'access',
+      `These credentials belong to account ${BUILD}, and "allowed-account-ids" allows ${STAGE}. Nothing was touched.`,
+    );
+    const mark = l.lab.calls.mark();
+    const ran = await share(id, { accounts: STAGE, 'target-role': roleIn(PROD) });
+    expect(ran.errors.join('\n')).toContain(`${roleIn(PROD)} leads to account ${PROD}, not to ${STAGE}`);
+    expect([ran.outputs['outcome'], l.writes(mark)]).toEqual(['access', []]);
+  });
+});
+
+describe("a customer's key", () => {
+  test('that does not name the account leaves that account out, and nobody else', async () => {
+    const id = l.image('web-1', { key: l.key([STAGE]) });
+    const ran = await share(id, { accounts: `${STAGE},${PROD}` });
+    expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
+    expect(ran.errors.join('\n')).toMatch(
+      /1 of 2 targets failed, the others have it:\n- 777788889999 in eu-central-1: the policy of arn:aws:kms:\S+ does not let account 777788889999 decrypt: add arn:aws:iam::777788889999:root to it/,
+    );
+    expect([...l.labImage(id).launchers]).toEqual([STAGE]);
+    expect(l.tags(id, PROD)).toEqual({});
+  });
+
+  test('that Auto Scaling cannot use there is warned of, with the command', async () => {
+    const id = l.image('web-1', { key: l.key([STAGE]) });
+    const ran = await share(id, { accounts: STAGE });
+    expect(ran.warnings.join('\n')).toMatch(
+      /Auto Scaling in account 444455556666 may not be able to use .*"Client.InternalError: Client error on launch"\. There: aws kms create-grant --key-id \S+ --grantee-principal \S+AWSServiceRoleForAutoScaling/,
+    );
+    const granted = l.key([STAGE], {
+      grants: [
+        'arn:aws:iam::1:role/x',
+        'arn:aws:iam::2:role/y',
+        `arn:aws:iam::${STAGE}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling`,
+      ],
+    });
+    expect(keys(l.lab.core).get(granted)?.grants).toHaveLength(3);
+    expect((await share(id, { accounts: STAGE })).warnings).toEqual([]);
+  });
+
+  test('whose policy may not be read is said to be unchecked; one that is off is refused', async () => {
+    const arn = l.key([STAGE]);
+    const id = l.image('web-1', { key: arn });
+    l.lab.faults.add({ service: 'kms', operation: 'GetKeyPolicy', deed: { error: 'AccessDeniedException', message: 'no' } });
+    const ran = await share(id, { accounts: STAGE });
+    expect(ran.exitCode).toBe(0);
+    expect(ran.warnings).toEqual([
+      `Whether account ${STAGE} may use the key was not checked: the policy of ${arn} may not be read (kms:GetKeyPolicy).`,
+    ]);
+    keys(l.lab.core).set(arn, { policy: {}, enabled: false });
+    expect((await share(id, { accounts: PROD })).errors.join('\n')).toContain(
+      `the key ${arn} that encrypts ${id} is not enabled: enable it`,
+    );
+  });
+
+  test('copies are encrypted with the key of their region; without one they could not be shared', async () => {
+    const id = l.image('web-1', { key: l.key([STAGE, PROD]) });
+    const ran = await share(id, { accounts: STAGE, regions: 'eu-west-1' });
+    expect(ran.errors.join('\n')).toContain(
+      'the copy in eu-west-1 would be encrypted with the key that AWS manages there, and could not be shared: say the key with "kms-key: { eu-west-1: ... }"',
+    );
+    expect(l.owned(BUILD, 'eu-west-1')).toEqual([]);
+    const theirs = 'arn:aws:kms:eu-west-1:{account}:alias/ami';
+    const key = l.key([STAGE], { region: 'eu-west-1' });
+    await share(id, { accounts: STAGE, regions: 'eu-west-1', 'kms-key': `eu-west-1: ${key}` });
+    const keyIn = (account: string) =>
+      l
+        .owned(account, 'eu-west-1')
+        .flatMap(({ devices, place }) => devices.map(({ snapshotId }) => snapshots(place).get(snapshotId ?? '')?.kmsKeyId));
+    expect(keyIn(BUILD)).toEqual([key]);
+    await share(id, { copy: PROD, regions: 'eu-west-1', 'kms-key': `eu-west-1: ${theirs}` });
+    expect(keyIn(PROD)).toEqual([theirs.replace('{account}', PROD)]);
+  });
+});
+
+describe('what goes wrong on the way', () => {
+  test('scenario 46: one of five accounts denies the tags, the others are complete, and the next run does only that one', async () => {
+    const id = l.image('web-1');
+    const five = ['200000000001', '200000000002', '200000000003', '200000000004', '200000000005'];
+    const denied = '200000000003';
+    const heal = l.lab.faults.add({ account: denied, operation: 'CreateTags', deed: { refuse: 'denied' } });
+    const ran = await share(id, { accounts: five.join(',') });
+    expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'access']);
+    expect(ran.errors.join('\n')).toContain(
+      `1 of 5 targets failed, the others have it:\n- ${denied} in eu-central-1: Not allowed to tag ${id} (ec2:CreateTags)`,
+    );
+    expect(ran.errors.join('\n')).toContain('Then run the job again: it does only what is missing.');
+    for (const account of five) {
+      expect(verdictOf({ id, tags: l.tags(id, account) }, SCHEME).result).toBe(account === denied ? 'none' : 'passed');
+      expect(ran.summary).toMatch(
+        new RegExp(`\\| \`${account}\` \\| \`eu-central-1\` \\| \`${id}\` \\| ${account === denied ? '❌ access' : '✅ share, tag'} \\|`),
+      );
+    }
+    heal();
+    const mark = l.lab.calls.mark();
+    expect((await share(id, { accounts: five.join(',') })).outputs['outcome']).toBe('done');
+    expect(l.writes(mark)).toEqual([`CreateTags ${denied} eu-central-1`]);
+    expect(verdictOf({ id, tags: l.tags(id, denied) }, SCHEME).result).toBe('passed');
+  });
+
+  test('an account that AWS does not take does not stand in the way of the others', async () => {
+    const id = l.image('web-1');
+    const wrong = '999999999999';
+    const names = (input: unknown) => JSON.stringify(input).includes(wrong);
+    l.lab.faults.add({
+      operation: 'ModifyImageAttribute',
+      when: ({ input }) => names(input),
+      deed: { error: 'InvalidAMIAttributeItemValue', message: `Invalid attribute item value "${wrong}" for userId item type.` },
+    });
+    const ran = await share(id, { accounts: `${wrong},${STAGE},${PROD}` });
+    expect(ran.errors.join('\n')).toMatch(
+      /1 of 3 targets failed[\s\S]*- 999999999999 in eu-central-1: AWS refused to share .*: InvalidAMIAttributeItemValue/,
+    );
+    expect([...l.labImage(id).launchers]).toEqual([STAGE, PROD]);
+  });
+
+  test('scenario 47: a copy that AWS takes and gives up later is told with its reason, nothing else is half-moved, and the next run makes it again', async () => {
+    const id = l.image('web-1');
+    const reason = 'Given key ID is not accessible';
+    mishaps(l.lab.place(BUILD, 'eu-west-1')).imageFails.set('web-1', reason);
+    const settings = { accounts: STAGE, regions: 'eu-west-1,us-east-1' };
+    const ran = await share(id, settings);
+    expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
+    expect(ran.errors.join('\n')).toMatch(
+      new RegExp(
+        `2 of 5 targets failed, the others have it:\\n- 111122223333 in eu-west-1: ami-\\S+ in account 111122223333, eu-west-1: AWS took the copy and gave it up, it is failed: ${reason}\\. Its key may not be usable`,
+      ),
+    );
+    expect(
+      l.owned(BUILD, 'eu-west-1').map(({ id: copy, state }) => [state, 'ami-action:family' in l.tags(copy, BUILD, 'eu-west-1')]),
+    ).toEqual([['failed', false]]);
+    expect(l.owned(BUILD, 'us-east-1').map(({ launchers }) => [...launchers])).toEqual([[STAGE]]);
+    expect((await l.act('resolve', { image: 'latest' }, { as: { account: STAGE, region: 'eu-west-1' } })).exitCode).toBe(1);
+    mishaps(l.lab.place(BUILD, 'eu-west-1')).imageFails.clear();
+    const mark = l.lab.calls.mark();
+    expect((await share(id, settings)).outputs['outcome']).toBe('done');
+    expect(l.writes(mark).map(call => call.split(' ')[0])).toEqual([
+      'DeregisterImage',
+      'CopyImage',
+      'CreateTags',
+      'ModifyImageAttribute',
+      'CreateTags',
+    ]);
+    expect(l.owned(BUILD, 'eu-west-1').map(({ state }) => state)).toEqual(['available']);
+  });
+
+  test('scenario 48: the answer of CopyImage is lost, and there is one copy', async () => {
+    const id = l.image('web-1');
+    l.lab.faults.add({ operation: 'CopyImage', times: 1, deed: { reset: 'after' } });
+    const mark = l.lab.calls.mark();
+    expect((await share(id, { copy: PROD })).exitCode).toBe(0);
+    const calls = l.lab.calls.since(mark).filter(({ operation }) => operation === 'CopyImage');
+    expect(calls).toHaveLength(2);
+    expect(new Set(calls.map(({ input }) => input['ClientToken'])).size).toBe(1);
+    expect(l.owned(PROD)).toHaveLength(1);
+  });
+
+  test('killed right after CopyImage: the next run finds the copy and goes on from there', async () => {
+    const id = l.image('web-1');
+    let pid = 0;
+    const stop = l.lab.faults.add({ operation: 'CopyImage', deed: { run: () => void process.kill(pid, 'SIGKILL'), at: 'after' } });
+    const killed = await l.act(
+      'share',
+      { image: id, copy: PROD, 'target-role': ROLE },
+      {
+        onStart: child => {
+          pid = child.pid ?? 0;
+        },
+      },
+    );
+    expect([killed.signal, l.owned(PROD).length]).toEqual(['SIGKILL', 1]);
+    stop();
+    const mark = l.lab.calls.mark();
+    expect((await share(id, { copy: PROD })).outputs['outcome']).toBe('done');
+    expect(l.writes(mark)).toEqual([`CreateTags ${PROD} ${HOME}`]);
+    expect(l.owned(PROD)).toHaveLength(1);
+  });
+
+  test('a name that somebody else has there is told, and left alone', async () => {
+    const id = l.image('web-1');
+    const theirs = l.image('web-1', { tags: { 'ami-action:created-at': '2020-01-01T00:00:00.000Z' } }, l.lab.place(PROD));
+    const ran = await share(id, { copy: PROD });
+    expect(ran.errors.join('\n')).toContain(
+      `${theirs} in account ${PROD}, eu-central-1 is called "web-1" already, and is no copy of ${id}`,
+    );
+    expect(l.owned(PROD).map(image => image.id)).toEqual([theirs]);
+  });
+
+  test('scenario 50: Allowed AMIs of the account keep it out; audit mode does not', async () => {
+    const id = l.image('web-1');
+    const settings = allowedImages(l.lab.place(STAGE));
+    Object.assign(settings, { state: 'enabled', criteria: [{ ImageProviders: ['amazon'] }] });
+    const ran = await share(id, { accounts: `${STAGE},${PROD}` });
+    expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'access']);
+    expect(ran.errors.join('\n')).toContain(
+      `1 of 2 targets failed, the others have it:\n- ${STAGE} in eu-central-1: Account ${STAGE} lets no such image in, in eu-central-1: its Allowed AMIs do not list account ${BUILD}. It could not be launched there.`,
+    );
+    expect(ran.errors.join('\n')).toContain(`Next: In account ${STAGE}: add ${BUILD} to the image providers of its Allowed AMIs`);
+    expect([[...l.labImage(id).launchers], l.tags(id, STAGE)]).toEqual([[PROD], {}]);
+    settings.state = 'audit-mode';
+    expect((await share(id, { accounts: STAGE })).exitCode).toBe(0);
+    Object.assign(settings, { state: 'enabled', criteria: [{ ImageProviders: [BUILD] }] });
+    expect((await share(id, { accounts: STAGE })).exitCode).toBe(0);
+  });
+
+  test('a region that cannot be used is one line, and the others get it', async () => {
+    const id = l.image('web-1');
+    l.lab.faults.add({
+      region: 'us-east-1',
+      service: 'ec2',
+      deed: { error: 'OptInRequired', message: 'You are not subscribed to this service.', status: 401 },
+    });
+    const ran = await share(id, { accounts: STAGE, regions: 'us-east-1,eu-west-1' });
+    expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'access']);
+    expect(ran.errors.join('\n')).toMatch(
+      /2 of 5 targets failed[\s\S]*- 111122223333 in us-east-1: Not allowed to list images \(ec2:DescribeImages\): OptInRequired/,
+    );
+    expect(l.owned(BUILD, 'eu-west-1').map(({ launchers }) => [...launchers])).toEqual([[STAGE]]);
+    expect(l.owned(BUILD, 'us-east-1')).toEqual([]);
+  });
+
+  test('a copy that takes too long ends as a time-out, and the next run waits on', async () => {
+    await l.lab.close();
+    l = await shareLab({ speed: 240, timings: { copy: 600 } });
+    const id = l.image('web-1');
+    const ran = await share(id, { copy: PROD, timeout: '1m' });
+    expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'timeout']);
+    expect(ran.errors.join('\n')).toMatch(/gave up after 60 s\. Last seen: copy is pending[\s\S]*it finds ami-\S+ and goes on from there/);
+    expect((await share(id, { copy: PROD })).outputs['outcome']).toBe('done');
+    expect(l.owned(PROD)).toHaveLength(1);
+  });
+
+  test('the snapshot is opened to those who copy, and to nobody else', async () => {
+    const id = l.image('web-1');
+    await share(id, { accounts: STAGE, copy: PROD });
+    expect([...(snapshotOf(id)?.readers ?? [])]).toEqual([PROD]);
+  });
+
+  test('scenario 81: no output holds an account ID, which the runner would drop where it is masked', async () => {
+    const id = l.image('web-1');
+    const ran = await share(id, { accounts: STAGE, copy: PROD, regions: 'eu-west-1' });
+    const found = await l.act('resolve', { image: `commit:${COMMIT}` }, { as: { account: PROD } });
+    const values = [...Object.values(ran.outputs), ...Object.values(found.outputs)].join('\n');
+    expect(values).toContain(id);
+    expect([BUILD, STAGE, PROD].filter(account => values.includes(account))).toEqual([]);
+  });
+});
