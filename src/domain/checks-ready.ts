@@ -29,13 +29,16 @@ const ready = <S extends z.ZodType>(doc: string, schema: S, make: (said: z.infer
 const KEYS = new WeakMap<z.ZodType, readonly string[]>();
 
 const word = (says: string, shape = /^[^\s-]\S*$/) => z.string({ error: says }).trim().regex(shape, says);
-const port = word('must be a port from 1 to 65535', /^[1-9]\d{0,4}$/).refine(
-  text => Number(text) <= 65_535,
-  'must be a port from 1 to 65535',
-);
+// For editors: all YAML scalars arrive as text here, but a person writes 8080 and true. https://json-schema.org/understanding-json-schema/reference/type
+const NUMBER = { type: ['integer', 'string'] } as const;
+const BOOLEAN = { type: ['boolean', 'string'], enum: [true, false, 'true', 'false'] };
+
+const port = word('must be a port from 1 to 65535', /^[1-9]\d{0,4}$/)
+  .refine(text => Number(text) <= 65_535, 'must be a port from 1 to 65535')
+  .meta({ ...NUMBER, minimum: 1, maximum: 65_535 });
 const share = word('must be a share such as 10%', /^\d{1,2}%$/).transform(text => Number(text.slice(0, -1)));
 const absolute = word('must be an absolute path', /^\/[^\0\n]*$/);
-const yesNo = z.enum(['true', 'false'], { error: 'must be true or false' });
+const yesNo = z.enum(['true', 'false'], { error: 'must be true or false' }).meta(BOOLEAN);
 
 const map = <T extends z.ZodRawShape>(shape: T) => {
   const says = `takes ${Object.keys(shape).join(', ')}`;
@@ -47,12 +50,13 @@ const map = <T extends z.ZodRawShape>(shape: T) => {
 };
 /** `service: web` is short for `service: { name: web }`. */
 const shortFor = <S extends z.ZodType>(key: string, inner: S) => {
-  const schema = z.preprocess(said => (typeof said === 'string' ? { [key]: said } : said), inner);
+  const schema = z.preprocess(said => (typeof said === 'string' ? { [key]: said } : said), inner).meta({ type: ['object', 'string'] });
   KEYS.set(schema, KEYS.get(inner) ?? []);
   return schema;
 };
 /** Bare, or with a word that says what is expected anyway: `cloud-init: done`. */
-const nothing = (expected: string) => z.union([z.literal([expected, 'true']), map({})], { error: `takes nothing but "${expected}"` });
+const nothing = (expected: string) =>
+  z.union([z.literal([expected, 'true']).meta({ enum: [expected, true, 'true'] }), map({})], { error: `takes nothing but "${expected}"` });
 
 export const readyMade: Readonly<Record<string, ReadyMade>> = {
   service: ready(
@@ -73,7 +77,9 @@ export const readyMade: Readonly<Record<string, ReadyMade>> = {
     map({
       port: port.default('80'),
       path: word('must be a path', /^\/\S*$/).default('/'),
-      status: word('must be an HTTP status', /^[1-5]\d\d$/).default('200'),
+      status: word('must be an HTTP status', /^[1-5]\d\d$/)
+        .meta(NUMBER)
+        .default('200'),
       host: word('must be a host name').default('localhost'),
       tls: yesNo.default('false'),
     }),
@@ -133,8 +139,17 @@ export const readyMade: Readonly<Record<string, ReadyMade>> = {
 function exceptions(what: string): z.ZodType<readonly string[]> {
   const shape = map({ except: z.array(word(`must be a list of ${what}`), { error: `must be a list of ${what}` }).default([]) });
   return z
-    .union([z.literal('true').transform(() => ({ except: [] as string[] })), shape], {
-      error: `takes "true", or except: a list of ${what}`,
-    })
+    .union(
+      [
+        z
+          .literal('true')
+          .meta(BOOLEAN)
+          .transform(() => ({ except: [] as string[] })),
+        shape,
+      ],
+      {
+        error: `takes "true", or except: a list of ${what}`,
+      },
+    )
     .transform(({ except }) => except) as z.ZodType<readonly string[]>;
 }

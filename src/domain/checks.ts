@@ -29,23 +29,25 @@ export interface Check {
 const MOST_CHECKS = 200;
 
 const said = (says: string) => z.string({ error: says }).trim().min(1, says);
-const seconds = said('must be a duration such as 30s or 5m').transform((raw, context) => {
-  const parsed = parseDuration(raw);
-  if (parsed !== undefined && parsed > 0) return parsed;
-  context.addIssue({ code: 'custom', message: 'must be a duration such as 30s or 5m' });
-  return z.NEVER;
-});
+const seconds = (least: number) =>
+  said('must be a duration such as 30s or 5m').transform((raw, context) => {
+    const parsed = parseDuration(raw);
+    if (parsed !== undefined && parsed >= least) return parsed;
+    context.addIssue({ code: 'custom', message: 'must be a duration such as 30s or 5m' });
+    return z.NEVER;
+  });
 const pattern = said('must be an extended regular expression').refine(compiles, 'must be an extended regular expression');
 
 const COMMON = {
   name: said('must be text').max(100, 'must be at most 100 characters').optional(),
   severity: z.enum(['fail', 'warn'], { error: 'must be fail or warn' }).optional(),
-  'time-limit': seconds.optional(),
-  'retry-for': seconds.optional(),
+  'time-limit': seconds(1).optional(),
+  'retry-for': seconds(0).optional(),
   'exit-code': said('must be 0 to 255')
     .regex(/^\d{1,3}$/, 'must be 0 to 255')
     .transform(Number)
     .refine(code => code <= 255, 'must be 0 to 255')
+    .meta({ type: ['integer', 'string'], minimum: 0, maximum: 255 })
     .optional(),
   expect: pattern.optional(),
   forbid: pattern.optional(),
@@ -76,16 +78,18 @@ const strangers = (keys: readonly string[], raw: unknown) =>
 // `- cloud-init` is short for a ready-made check that needs nothing else.
 const spelledOut = (item: unknown): unknown => (typeof item === 'string' && item in readyMade ? { [item]: {} } : item);
 
-const item = z.preprocess(
-  spelledOut,
-  z
-    .strictObject(
-      { ...COMMON, ...KINDS },
-      { error: issue => (issue.code === 'unrecognized_keys' ? strangers(issue.keys, issue.input) : WHAT) },
-    )
-    .refine(raw => kindsOf(raw).length === 1, { error: ({ input }) => tooManyKinds(kindsOf(input)), when: onlyKindsMissing })
-    .transform(raw => asCheck(raw as Written)),
-);
+const item = z
+  .preprocess(
+    spelledOut,
+    z
+      .strictObject(
+        { ...COMMON, ...KINDS },
+        { error: issue => (issue.code === 'unrecognized_keys' ? strangers(issue.keys, issue.input) : WHAT) },
+      )
+      .refine(raw => kindsOf(raw).length === 1, { error: ({ input }) => tooManyKinds(kindsOf(input)), when: onlyKindsMissing })
+      .transform(raw => asCheck(raw as Written)),
+  )
+  .meta({ type: ['object', 'string'] });
 
 const tooManyKinds = (kinds: readonly string[]): string =>
   kinds.length === 0 ? WHAT : `says ${kinds.join(' and ')}: one check does one thing`;

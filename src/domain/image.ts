@@ -20,6 +20,8 @@ export interface Image {
   readonly public: boolean;
   readonly tags: Tags;
   readonly snapshotIds: readonly string[];
+  /** Undefined is Linux, or anything that AWS does not bill as something else. */
+  readonly platform?: 'windows' | undefined;
   /** Names of its EBS volumes, as a launch calls them: /dev/xvda. */
   readonly devices?: readonly string[];
   readonly sizeGiB: number;

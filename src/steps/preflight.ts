@@ -51,6 +51,8 @@ export async function chooseTypes(
   image: Image,
   place: Pick<Place, 'machines'>,
 ): Promise<readonly (readonly string[])[]> {
+  if (image.platform === 'windows')
+    throw new UsageError([`"image" is ${image.id}, which is for Windows: checks are shell, and run on Linux only`]);
   const usual = DEFAULT_TYPES[image.architecture];
   if (wanted.length === 0 && usual === undefined)
     throw new UsageError([`"test-instance-types" is missing: there is no usual one for ${image.architecture}`]);
@@ -58,7 +60,8 @@ export async function chooseTypes(
   const types = [...new Set(legs.flat())];
   const problems = await Promise.all(types.map(async type => mismatch(type, image, await place.machines.architectures(type))));
   const found = problems.filter(problem => problem !== undefined);
-  if (found.length > 0) throw new UsageError(found, { next: 'Nothing was launched. Leave "test-instance-types" out, or name one that fits.' });
+  if (found.length > 0)
+    throw new UsageError(found, { next: 'Nothing was launched. Leave "test-instance-types" out, or name one that fits.' });
   return legs;
 }
 

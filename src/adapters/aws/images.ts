@@ -94,6 +94,7 @@ function fromEc2(image: Ec2Image): Image {
     public: image.Public ?? false,
     tags: tagsFromEc2(image.Tags),
     snapshotIds: volumes.flatMap(({ SnapshotId }) => (SnapshotId === undefined ? [] : [SnapshotId])),
+    platform: image.Platform === 'Windows' ? 'windows' : undefined,
     devices: (image.BlockDeviceMappings ?? []).flatMap(({ Ebs, DeviceName }) =>
       Ebs === undefined || DeviceName === undefined ? [] : [DeviceName],
     ),
