@@ -1,4 +1,7 @@
+import { CreateAutoScalingGroupCommand, UpdateAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling';
+import { CreateLaunchTemplateCommand, CreateLaunchTemplateVersionCommand, DescribeSubnetsCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, expect, test } from '@jest/globals';
+import { instances } from '../../lab/ec2/state.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { type PruneLab, pruneLab } from './prune-lab.ts';
 
@@ -29,7 +32,7 @@ test('tells of every image what it is, where it is used and what it costs, and c
   });
   expect(images[2]).toMatchObject({ state: 'disabled', verdict: 'none', 'used-by': [] });
   const row = ran.summary.split('\n').find(line => line.includes(l.id('old'))) ?? '';
-  expect(row).toContain('| 1.0 | `abcdef1` | x86_64 | available | 20d | passed | parameter /ami/web/prod | 8 | $0.40 |');
+  expect(row).toContain('| 1.0 | `abcdef1` | x86_64 | eu-central-1 | available | 20d | passed | parameter /ami/web/prod | 8 | $0.40 |');
 });
 
 test('hostile tags stay text', async () => {
@@ -45,7 +48,7 @@ test('hostile tags stay text', async () => {
       .split('\n')
       .filter(line => line.startsWith('| `ami-'))
       .map(line => line.replace(/\\\|/g, '').split('|').length),
-  ).toEqual([12, 12, 12, 12, 12]);
+  ).toEqual([13, 13, 13, 13, 13]);
   const images = JSON.parse(ran.outputs['images'] ?? '[]') as { version?: string }[];
   expect(images.map(image => image.version)).toContain(version);
 });
@@ -55,7 +58,7 @@ test('where the powers for it are missing, where-used is unknown and the list is
   l.lab.faults.add({ operation: 'DescribeAutoScalingGroups', deed: { error: 'AccessDenied', message: 'no', status: 403 } });
   const ran = await l.act('list');
   expect([ran.exitCode, ran.outputs['count']]).toEqual([0, '3']);
-  expect(ran.warnings[0]).toContain('Where the images are used is unknown: Not allowed to describe Auto Scaling groups');
+  expect(ran.warnings[0]).toContain('Where the images in eu-central-1 are used is unknown: Not allowed to describe Auto Scaling groups');
   expect((JSON.parse(ran.outputs['images'] ?? '[]') as object[])[0]).not.toHaveProperty('used-by');
 });
 
@@ -63,4 +66,40 @@ test('a family without images is an empty list', async () => {
   await stage();
   const ran = await l.act('list', { family: 'none' });
   expect([ran.exitCode, ran.outputs['images'], ran.outputs['count']]).toEqual([0, '[]', '0']);
+});
+
+test('shows where pointer, groups and newest passed image are no longer the same, in every region', async () => {
+  await stage();
+  l.image('newer', { daysOld: 2, passed: true });
+  l.image('us', { daysOld: 3, region: 'us-east-1' });
+  const { Subnets = [] } = await l.cloud.ec2.send(new DescribeSubnetsCommand({}));
+  const template = { LaunchTemplateName: 'web', LaunchTemplateData: { ImageId: l.id('new'), InstanceType: 't3.micro' as const } };
+  await l.cloud.ec2.send(new CreateLaunchTemplateCommand(template));
+  await l.cloud.autoScaling.send(
+    new CreateAutoScalingGroupCommand({
+      ...{ AutoScalingGroupName: 'web', MinSize: 1, MaxSize: 1, VPCZoneIdentifier: Subnets[0]?.SubnetId },
+      LaunchTemplate: { LaunchTemplateName: 'web', Version: '1' },
+    }),
+  );
+  for (let waited = 0; instances(l.home).size === 0 && waited < 3600; waited += 30) await l.lab.clock.sleep(30);
+  await l.cloud.ec2.send(
+    new CreateLaunchTemplateVersionCommand({
+      LaunchTemplateName: 'web',
+      SourceVersion: '1',
+      LaunchTemplateData: { ImageId: l.id('newer') },
+    }),
+  );
+  await l.cloud.autoScaling.send(
+    new UpdateAutoScalingGroupCommand({ AutoScalingGroupName: 'web', LaunchTemplate: { LaunchTemplateName: 'web', Version: '2' } }),
+  );
+  const ran = await l.act('list', { regions: 'us-east-1' });
+  expect([ran.exitCode, ran.outputs['count']]).toEqual([0, '5']);
+  const drift = JSON.parse(l.named(ran.outputs['drift'] ?? '[]')) as { who: string; says: string }[];
+  expect(drift.map(({ who, says }) => `${who.replace(/i-0\w+/, 'i-?')} ${says}`)).toEqual([
+    '/ami/web/prod names old; 1 newer image has passed, the newest newer',
+    'group web launches newer, which no environment names',
+    'instance i-? runs new, but its group web launches newer',
+  ]);
+  expect(ran.summary).toContain('| us-east-1 | available |');
+  expect(ran.summary).toContain('| group web | launches');
 });

@@ -20,12 +20,16 @@ export interface InstanceFact {
   readonly id: string;
   readonly state: string;
   readonly imageId: string;
+  /** The Auto Scaling group that it belongs to. */
+  readonly group?: string | undefined;
 }
 
 /** Something that starts instances whenever it likes: a group, a refresh, a fleet, a launch configuration. */
 export interface Launcher {
   /** As the subject of a sentence: "group web". */
   readonly user: string;
+  /** Its name, where it is an Auto Scaling group. */
+  readonly group?: string | undefined;
   readonly launches: readonly LaunchSource[];
 }
 
@@ -87,7 +91,7 @@ export function whoUses(facts: UserFacts, rollbackDepth: number): ReadonlyMap<st
 const ofInstance = ({ id, state, imageId }: InstanceFact): Edge[] =>
   state === 'terminated' ? [] : [{ imageId, user: `instance ${id}${state === 'running' ? '' : ` (${state})`}` }];
 
-function ofLauncher({ user, launches }: Launcher, facts: UserFacts): Edge[] {
+export function ofLauncher({ user, launches }: Launcher, facts: UserFacts): Edge[] {
   return launches.flatMap((launch): Edge[] => {
     if ('imageId' in launch) return images(launch.imageId, facts).map(imageId => ({ imageId, user }));
     const version = facts.versions.find(known => isMeant(known, launch));

@@ -1,23 +1,29 @@
-import { type Image, identity, newestFirst, type TagScheme } from '../domain/image.ts';
-import { IDENTITY_HEAD, identityCells, sayAge, sayDollars, sizeOf } from '../domain/inventory.ts';
-import { verdictOf } from '../domain/verdict.ts';
+import { type Drift, driftOf } from '../domain/drift.ts';
+import { newestFirst } from '../domain/image.ts';
+import { sayDollars, sizeOf } from '../domain/inventory.ts';
 import { AccessError } from '../kit/errors.ts';
 import { flag } from '../kit/fields.ts';
-import { table, text } from '../kit/markdown.ts';
+import { text } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
-import { findUsers, price, users as userSettings } from '../steps/image-users.ts';
+import { findUsers, pointersOf, price, type Users, users as userSettings } from '../steps/image-users.ts';
+import { asLine, asOutput, asTable, driftTable, type Row } from '../steps/inventory-table.ts';
 import { pointer, schemeOf } from '../steps/select.ts';
-import type { Place, Powers } from '../world.ts';
-import { common, family } from './shared.ts';
+import { regionsOf } from '../steps/survey.ts';
+import type { Powers } from '../world.ts';
+import { common, family, regions } from './shared.ts';
 
 // Needs a family.
-// Leaves behind a table of its images: what they are, where they are used, what they cost. It changes nothing.
+// Leaves behind a table of its images: what they are, where they are used, what they cost, and what has drifted. It changes nothing.
 
 export const settings = {
   family,
-  whereUsed: flag('Show who may still launch each image; reads instances, groups, launch templates and parameters.', true),
+  whereUsed: flag(
+    'Show who may still launch each image, and what has drifted; reads instances, groups, launch templates and parameters.',
+    true,
+  ),
   pointer,
   ...userSettings,
+  regions,
   pricePerGib: price,
   ...common,
 };
@@ -26,78 +32,57 @@ export const outputs = {
   images:
     'JSON list: `id`, `name`, `region`, `architecture`, `version`, `commit`, `state`, `created-at`, `verdict`, `used-by` and `size-gib` of every image, newest first.',
   count: 'How many images there are.',
+  drift: 'JSON list: `who` (a pointer, a group, an instance) and what it `says` that differs from what it should.',
 };
 
 type Wanted = Values<typeof settings>;
+type World = Powers<'images' | 'imageUsers'>;
 
-export async function run(wanted: Wanted, world: Powers<'images' | 'imageUsers'>) {
+export async function run(wanted: Wanted, world: World) {
   const { report, clock } = world;
-  const place = world.at({ region: wanted.region });
   const scheme = schemeOf(wanted);
-  const found = await report.step(`List the images of ${wanted.family}`, () =>
+  const seen = await Promise.all(regionsOf(wanted).map(region => look(region, wanted, world)));
+  const rows = seen.flatMap(({ rows: of }) => of).sort((a, b) => newestFirst(a.image, b.image));
+  const drift = seen.flatMap(({ drift: of }) => of);
+
+  for (const row of rows) report.foreign(asLine(row, scheme));
+  for (const { who, says } of drift) report.foreign(`drift: ${who} ${says}`);
+  const pricePerGib = Number(wanted.pricePerGib);
+  const all = rows.map(({ image }) => image);
+  const { gib, perMonth } = sizeOf(all, pricePerGib);
+  report.summary(
+    [
+      `### ${text(wanted.family)}`,
+      `${rows.length} images in ${regionsOf(wanted).join(', ')}: at most ${gib} GiB, ${sayDollars(perMonth)} a month.`,
+      ...(rows.length === 0 ? [] : [asTable(rows, scheme, pricePerGib, clock.now())]),
+      ...(drift.length === 0 ? [] : [driftTable(drift)]),
+    ].join('\n\n'),
+  );
+  return { outcome: 'unchanged' as const, outputs: { images: rows.map(row => asOutput(row, scheme)), count: rows.length, drift } };
+}
+
+async function look(region: string, wanted: Wanted, world: World): Promise<{ rows: readonly Row[]; drift: readonly Drift[] }> {
+  const { report, at } = world;
+  const place = at({ region });
+  const scheme = schemeOf(wanted);
+  const images = await report.step(`List the images of ${wanted.family} in ${region}`, () =>
     place.images.find({ tags: { [`${scheme.prefix}family`]: wanted.family }, shared: true, includeDisabled: true }),
   );
-  const images = [...found].sort(newestFirst);
-  const users =
-    wanted.whereUsed && images.length > 0
-      ? await report.step('Find where they are used', () => whereUsed(wanted, place, world))
-      : undefined;
-
-  const rows = images.map(image => describe(image, users?.get(image.id) ?? (users && []), scheme, wanted));
-  for (const row of rows)
-    report.foreign(
-      `${row.id}  ${row.state}  ${row.version ?? '-'}  ${row.commit?.slice(0, 7) ?? '-'}  ${row.verdict}  ${row['used-by']?.join(', ') ?? ''}`.replace(
-        /\s+/g,
-        ' ',
-      ),
-    );
-  report.summary(asTable(images, users, scheme, wanted, clock.now()));
-  return { outcome: 'unchanged' as const, outputs: { images: rows, count: rows.length } };
+  const wish = wanted.whereUsed && images.length > 0;
+  const users = wish ? await report.step(`Find where they are used in ${region}`, () => whereUsed(wanted, region, world)) : undefined;
+  return {
+    rows: images.map(image => ({ image, region, users: users && (users.all.get(image.id) ?? []) })),
+    drift: users === undefined ? [] : driftOf(images, users.facts, pointersOf(wanted), scheme),
+  };
 }
 
 /** A list is not worth a failure: where the powers are missing it says so. */
-async function whereUsed(wanted: Wanted, place: Pick<Place, 'imageUsers'>, { report }: Pick<Powers<never>, 'report'>) {
+async function whereUsed(wanted: Wanted, region: string, { report, at }: World): Promise<Users | undefined> {
   try {
-    return (await findUsers(wanted, place, report)).all;
+    return await findUsers(wanted, at({ region }), report);
   } catch (failure) {
     if (!(failure instanceof AccessError)) throw failure;
-    report.warn(`Where the images are used is unknown: ${failure.message}`);
+    report.warn(`Where the images in ${region} are used is unknown: ${failure.message}`);
     return undefined;
   }
-}
-
-const describe = (image: Image, usedBy: readonly string[] | undefined, scheme: TagScheme, { region }: Wanted) => ({
-  id: image.id,
-  name: image.name,
-  region,
-  architecture: image.architecture,
-  version: identity(image, scheme, 'version'),
-  commit: identity(image, scheme, 'commit'),
-  state: image.state,
-  'created-at': image.createdAt.toISOString(),
-  verdict: verdictOf(image, scheme).result,
-  'used-by': usedBy,
-  'size-gib': image.sizeGiB,
-});
-
-function asTable(
-  images: readonly Image[],
-  users: ReadonlyMap<string, readonly string[]> | undefined,
-  scheme: TagScheme,
-  wanted: Wanted,
-  now: number,
-): string {
-  const { gib, perMonth } = sizeOf(images, Number(wanted.pricePerGib));
-  const rows = images.map(image => [
-    ...identityCells(image, scheme),
-    image.state + (image.deprecatedAt !== undefined && image.deprecatedAt.getTime() <= now ? ', deprecated' : ''),
-    sayAge(image, now),
-    text(verdictOf(image, scheme).result),
-    users === undefined ? '?' : text(users.get(image.id)?.join(', ') ?? ''),
-    String(image.sizeGiB),
-    sayDollars(sizeOf([image], Number(wanted.pricePerGib)).perMonth),
-  ]);
-  const head = [...IDENTITY_HEAD, 'State', 'Age', 'Verdict', 'Used by', 'GiB', 'A month'];
-  const total = `${images.length} images in ${wanted.region}: at most ${gib} GiB, ${sayDollars(perMonth)} a month.`;
-  return [`### ${text(wanted.family)}`, total, ...(rows.length === 0 ? [] : [table(head, rows)])].join('\n\n');
 }

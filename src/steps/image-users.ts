@@ -1,4 +1,4 @@
-import { type PointerNames, pointerNames, whoUses } from '../domain/references.ts';
+import { type PointerNames, pointerNames, type UserFacts, whoUses } from '../domain/references.ts';
 import { UsageError } from '../kit/errors.ts';
 import { count, list, optional, text } from '../kit/fields.ts';
 import type { Place, Reporter } from '../world.ts';
@@ -38,22 +38,25 @@ export interface Asked {
 }
 
 export interface Users {
+  readonly facts: UserFacts;
   /** Image ID -> who may launch it. */
   readonly all: ReadonlyMap<string, readonly string[]>;
   /** Looks again, just before these go. */
   again(imageIds: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>;
 }
 
+export const pointersOf = (asked: Pick<Asked, 'pointer' | 'family'>): PointerNames => pointerNames(asked.pointer, asked.family);
+
 /** Reads every source completely, or rejects. */
 export async function findUsers(asked: Asked, place: Pick<Place, 'imageUsers'>, report: Reporter): Promise<Users> {
-  const pointers: PointerNames = pointerNames(asked.pointer, asked.family);
-  const scope = { pointers, ignoredParameters: asked.ignoreParameters ?? [] };
+  const scope = { pointers: pointersOf(asked), ignoredParameters: asked.ignoreParameters ?? [] };
   const facts = await place.imageUsers.read(scope);
   report.info(
     `${facts.instances.length} instances, ${facts.launchers.length} groups, refreshes and launch configurations, ` +
       `${facts.versions.length} launch template versions and ${facts.parameters.length} parameters were read.`,
   );
   return {
+    facts,
     all: whoUses(facts, asked.rollbackDepth),
     again: async imageIds => whoUses(await place.imageUsers.read({ ...scope, again: imageIds }), asked.rollbackDepth),
   };

@@ -4,7 +4,7 @@ import type { SSMClient } from '@aws-sdk/client-ssm';
 import { aliasesIn, numberedVersions, type UserFacts } from '../../../domain/references.ts';
 import type { ImageUsers } from '../../../world.ts';
 import { instanceFacts } from './instances.ts';
-import { configurationLaunchers, groupLaunchers, refreshLaunchers } from './launchers.ts';
+import { groupLaunchers, refreshLaunchers } from './launchers.ts';
 import { parameterFacts, resolveAliases } from './parameters.ts';
 import { references } from './references.ts';
 import { currentVersions, numberedVersionReader } from './template-versions.ts';
@@ -24,15 +24,13 @@ export function awsImageUsers({ ec2, ssm, autoScaling }: Clients): ImageUsers {
     startUsageReport: (imageId, token) => startUsageReport(ec2, imageId, token),
     usage: reportId => usage(ec2, reportId),
     async read(scope): Promise<UserFacts> {
-      const [groups, configurations, instances, parameters] = await Promise.all([
+      const [standing, instances, parameters] = await Promise.all([
         groupLaunchers(autoScaling),
-        configurationLaunchers(autoScaling),
         instanceFacts(ec2, scope.again),
         parameterFacts(ssm, scope),
       ]);
-      const names = groups.map(({ name }) => name);
-      const refreshes = scope.again === undefined ? await refreshLaunchers(autoScaling, names) : [];
-      const launchers = [...groups.map(({ launcher }) => launcher), ...configurations, ...refreshes];
+      const groups = standing.flatMap(({ group }) => group ?? []);
+      const launchers = scope.again === undefined ? [...standing, ...(await refreshLaunchers(autoScaling, groups))] : standing;
       // After the launchers, never before: a template that is younger than the listing would look as if it did not exist.
       const [current, pinned] = await Promise.all([currentVersions(ec2), numbered(numberedVersions(launchers))]);
       const versions = [...current, ...pinned];

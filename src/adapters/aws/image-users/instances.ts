@@ -12,10 +12,11 @@ export const instanceFacts = (ec2: EC2Client, imageIds: readonly string[] | unde
       .catch(asExpected('describe instances (ec2:DescribeInstances)'));
     const instances = (page.Reservations ?? []).flatMap(({ Instances = [] }) => Instances);
     return {
-      items: instances.map(({ InstanceId = '', ImageId = '', State }) => ({
+      items: instances.map(({ InstanceId = '', ImageId = '', State, Tags }) => ({
         id: InstanceId,
         imageId: ImageId,
         state: State?.Name ?? 'unknown',
+        group: Tags?.find(({ Key }) => Key === 'aws:autoscaling:groupName')?.Value,
       })),
       next: page.NextToken,
     };

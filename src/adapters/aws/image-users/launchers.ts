@@ -16,21 +16,32 @@ import { allPages } from '../pages.ts';
 
 const REFRESHES_AT_ONCE = 6;
 
-/** What every group would launch next: by its template, its mixed policy with all overrides, or its launch configuration (told apart below). */
-export const groupLaunchers = (autoScaling: AutoScalingClient): Promise<{ name: string; launcher: Launcher }[]> =>
+/** What every group would launch next: by its template, its mixed policy with all overrides, or its launch configuration. */
+export async function groupLaunchers(autoScaling: AutoScalingClient): Promise<Launcher[]> {
+  const [groups, configurations] = await Promise.all([allGroups(autoScaling), configurationLaunchers(autoScaling)]);
+  const named = new Map(configurations.map(configuration => [configuration.user, configuration.launches]));
+  const launchers = groups.map(({ AutoScalingGroupName: group = '', LaunchTemplate, MixedInstancesPolicy, LaunchConfigurationName }) => ({
+    user: `group ${group}`,
+    group,
+    launches: [
+      ...ofTemplate(LaunchTemplate),
+      ...ofPolicy(MixedInstancesPolicy),
+      ...(named.get(`launch configuration ${LaunchConfigurationName}`) ?? []),
+    ],
+  }));
+  return [...launchers, ...configurations];
+}
+
+const allGroups = (autoScaling: AutoScalingClient): Promise<AutoScalingGroup[]> =>
   allPages(async NextToken => {
     const page = await autoScaling
       .send(new DescribeAutoScalingGroupsCommand({ MaxRecords: 100, NextToken }))
       .catch(asExpected('describe Auto Scaling groups (autoscaling:DescribeAutoScalingGroups)'));
-    return { items: page.AutoScalingGroups?.map(fromGroup), next: page.NextToken };
+    return { items: page.AutoScalingGroups, next: page.NextToken };
   });
 
-function fromGroup({ AutoScalingGroupName: name = '', LaunchTemplate, MixedInstancesPolicy }: AutoScalingGroup) {
-  return { name, launcher: { user: `group ${name}`, launches: [...ofTemplate(LaunchTemplate), ...ofPolicy(MixedInstancesPolicy)] } };
-}
-
 /** Whether a group uses them or not: nothing else keeps a launch configuration from being used tomorrow. */
-export const configurationLaunchers = (autoScaling: AutoScalingClient): Promise<Launcher[]> =>
+const configurationLaunchers = (autoScaling: AutoScalingClient): Promise<Launcher[]> =>
   allPages(async NextToken => {
     const page = await autoScaling
       .send(new DescribeLaunchConfigurationsCommand({ MaxRecords: 100, NextToken }))
