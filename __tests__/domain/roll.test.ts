@@ -12,7 +12,7 @@ import {
 import type { Image } from '../../src/domain/image.ts';
 import { preferenceProblems, preferencesOf, replacedAtATime } from '../../src/domain/preferences.ts';
 import { afterwards, contentKey, type GroupFacts, planGroup, type RollWanted } from '../../src/domain/roll-plan.ts';
-import { judge, proofOf, type Sight } from '../../src/domain/rollout.ts';
+import { checksAreDue, judge, proofOf, type Sight, suspectIn } from '../../src/domain/rollout.ts';
 import type { TemplateVersion } from '../../src/domain/template.ts';
 
 const image = { id: 'ami-new', architecture: 'x86_64', tags: {} } as Image;
@@ -46,6 +46,7 @@ const group = (change: Partial<Group> = {}): Group => ({
   suspended: [],
   beingDeleted: false,
   members: [member('i-1'), member('i-2')],
+  targetGroups: [],
   tags: {},
   ...change,
 });
@@ -386,6 +387,111 @@ describe('how a refresh is judged', () => {
       wrong: [],
       unknown: ['i-4'],
     });
+  });
+});
+
+describe('who is looked at closer', () => {
+  const images = new Map([
+    ['i-1', 'ami-old'],
+    ['i-2', 'ami-new'],
+    ['i-3', 'ami-new'],
+  ]);
+  const with3 = (change: Partial<Member>) => group({ members: [member('i-1', { healthy: false }), member('i-2'), member('i-3', change)] });
+  test('a new instance that the group or the reason of the refresh calls sick, never an old one', () => {
+    expect(suspectIn(with3({ healthy: false }), refresh(), images, 'ami-new')).toBe('i-3');
+    expect(suspectIn(with3({}), refresh({ reason: 'For example: i-2 is not healthy in Elastic Load Balancing' }), images, 'ami-new')).toBe(
+      'i-2',
+    );
+    expect(suspectIn(with3({}), refresh({ reason: 'For example: i-2 is warming up' }), images, 'ami-new')).toBeUndefined();
+  });
+
+  test('checks are due at a checkpoint, while it bakes, and before it counts as done', () => {
+    const due = (change: Partial<Refresh>, checkpoints: number[]) => checksAreDue(refresh(change), checkpoints);
+    expect([due({ percent: 49 }, [50, 100]), due({ percent: 50 }, [50, 100]), due({ percent: 99 }, [])]).toEqual([false, true, false]);
+    expect([
+      due({ status: 'Baking' }, []),
+      due({ status: 'Successful' }, []),
+      due({ status: 'RollbackInProgress', percent: 60 }, [50]),
+    ]).toEqual([true, true, false]);
+  });
+});
+
+describe('a template that reads a parameter', () => {
+  const reading = (imageId: string, change: Partial<GroupFacts> = {}) =>
+    facts({ versions: new Map([[useKey(use('3')), version(3, { imageId })]]), ...change });
+  const follow = { ...wanted, parameterTemplates: 'follow' as const };
+  const ours = 'resolve:ssm:/ami/web/stage';
+  const runs = new Map([
+    ['i-1', 'ami-new'],
+    ['i-2', 'ami-new'],
+  ]);
+  test.each<[string, GroupFacts, RollWanted, object]>([
+    ['is followed when it reads the pointer', reading(ours), follow, { by: 'pointer', deed: 'refresh', refusals: [], changes: [] }],
+    [
+      'by its ARN too',
+      reading('resolve:ssm:arn:aws:ssm:eu-central-1:111122223333:parameter/ami/web/stage'),
+      follow,
+      { by: 'pointer', refusals: [] },
+    ],
+    [
+      'is refused when it reads another',
+      reading('resolve:ssm:/ami/web/prod'),
+      follow,
+      { by: 'version', refusals: [expect.stringMatching(/reads its image from a parameter \(resolve:ssm:\/ami\/web\/prod\)/)] },
+    ],
+    [
+      'is refused when it reads one version of it',
+      reading(`${ours}:3`),
+      follow,
+      { by: 'version', refusals: [expect.stringMatching(/parameter/)] },
+    ],
+    [
+      'is pinned first',
+      reading(ours),
+      { ...wanted, parameterTemplates: 'pin' },
+      { by: 'version', obstacle: { kind: 'parameter' }, refusals: [] },
+    ],
+    [
+      'is done when everything runs the image',
+      reading(ours, { images: runs }),
+      { ...follow, pointer: { ...wanted.pointer, value: 'ami-new' } },
+      { deed: 'nothing' },
+    ],
+    ['waits for the pointer only when everything runs the image', reading(ours, { images: runs }), follow, { deed: 'nothing' }],
+    [
+      'takes a refresh of like with like for its own once the pointer has moved',
+      reading(ours, { active: refresh({ desired: undefined }) }),
+      { ...follow, pointer: { ...wanted.pointer, value: 'ami-new' } },
+      { deed: 'watch' },
+    ],
+    [
+      "and before that for somebody else's",
+      reading(ours, { active: refresh({ desired: undefined }) }),
+      follow,
+      { deed: 'refresh', refusals: [expect.stringMatching(/which is not ours/)] },
+    ],
+  ])('%s', (_, of, how, plan) => {
+    expect(planGroup(of, how)).toMatchObject(plan);
+  });
+
+  test('followed, AWS can neither skip nor roll back', () => {
+    expect(planGroup(reading(ours), follow).preferences).toMatchObject({ skipMatching: false, autoRollback: false });
+  });
+});
+
+describe('scenario 55: what is done about the refresh of somebody else', () => {
+  const active = refresh({ desired: { kind: 'template', template: use('9') } });
+  test.each<[string, Partial<GroupFacts>, Partial<RollWanted>, unknown]>([
+    ['refused unless the user says otherwise', { active }, {}, undefined],
+    ['waited for', { active }, { foreignRefresh: 'wait' }, 'wait'],
+    ['superseded', { active }, { foreignRefresh: 'supersede' }, 'supersede'],
+    ['superseded by a rollback where it is our own promotion', { active, activeIsOurs: true }, { deed: 'rollback' }, 'supersede'],
+    ['refused by a rollback where it is not', { active }, { deed: 'rollback' }, undefined],
+    ['refused by a promotion though it is ours', { active, activeIsOurs: true }, {}, undefined],
+  ])('%s', (_, change, how, done) => {
+    const plan = planGroup(facts(change), { ...wanted, ...how });
+    expect(plan.obstacle?.kind === 'refresh' ? plan.obstacle.how : undefined).toBe(done);
+    expect(plan.refusals.length).toBe(done === undefined ? 1 : 0);
   });
 });
 

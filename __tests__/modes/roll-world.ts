@@ -44,6 +44,7 @@ export const group = (name: string, change: Partial<Group> = {}): Group => ({
   suspended: [],
   beingDeleted: false,
   members: ['a', 'b'].map(end => ({ id: `i-${name}-${end}`, state: 'InService', healthy: true, protected: false, template: use('1') })),
+  targetGroups: [],
   tags: {},
   ...change,
 });
@@ -186,11 +187,20 @@ export const settings = {
   undo: 'all' as const,
   foreignRefresh: 'refuse' as const,
   parameterTemplates: 'refuse' as const,
+  onCancel: 'leave' as const,
+  deployment: false,
+  requireChecks: undefined,
+  allowedRefs: undefined,
+  soakEnvironment: undefined,
+  soakTime: undefined,
+  pin: undefined,
+  checks: undefined,
+  checksTimeout: 240,
   wait: true,
   liftVeto: false,
   dryRun: false,
   region: REGION,
-  roleToAssume: undefined,
+  roleToAssume: undefined, roleDuration: 3600, roleChaining: false, allowInstanceRole: false, fromRole: undefined, fromRegion: undefined,
   allowedAccountIds: undefined,
   tagPrefix: 'ami-action:',
   commitTag: 'ami-action:commit',
@@ -291,6 +301,7 @@ const groupPort = (state: State, deed: Deed): Pick<Place, 'groups'> => ({
       if (running !== undefined) running.refresh = { ...running.refresh, status: 'RollbackInProgress' };
       return 'started';
     },
+    targetHealth: async () => [],
     cancel: async name => deed(`cancel ${name}`),
     setLaunch: async (name, launch) => {
       deed(

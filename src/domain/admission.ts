@@ -1,3 +1,4 @@
+import { type Guards, guardRefusals } from './guards.ts';
 import { deadBecause, type Image, identity, isOurs, type TagScheme } from './image.ts';
 import { fullBecause } from './pointer.ts';
 import { mayPass } from './verdict.ts';
@@ -10,13 +11,20 @@ export interface Admission {
   readonly family: string;
   readonly environment: string;
   readonly liftVeto: boolean;
+  /** Hash of the checks that the verdict must be about. */
+  readonly requireChecks?: string | undefined;
+  readonly guards?: Guards;
+  readonly now?: number;
 }
 
-export function imageRefusals(image: Image, { scheme, family, environment, liftVeto }: Admission): string[] {
+export function imageRefusals(
+  image: Image,
+  { scheme, family, environment, liftVeto, requireChecks, guards = {}, now = 0 }: Admission,
+): string[] {
   const dead = deadBecause(image);
   if (dead !== undefined) return [`${image.id} cannot be launched, it is ${dead}: choose another image`];
   if (!isOurs(image, scheme, family)) return [strange(image, scheme, family)];
-  const passed = mayPass(image, scheme);
+  const passed = mayPass(image, scheme, requireChecks);
   return [
     image.state !== 'available' && `${image.id} is still ${image.state}: wait until it is available`,
     !passed.ok &&
@@ -24,6 +32,7 @@ export function imageRefusals(image: Image, { scheme, family, environment, liftV
     isVetoed(image, scheme, environment) &&
       !liftVeto &&
       `${image.id} was rolled back in ${environment} and is vetoed there: fix it and build a new one, or set "lift-veto: true" if it was not to blame`,
+    ...guardRefusals(image, guards, scheme, now),
   ].filter(refusal => refusal !== false);
 }
 

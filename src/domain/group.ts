@@ -47,6 +47,8 @@ export interface Group {
   readonly suspended: readonly string[];
   readonly beingDeleted: boolean;
   readonly members: readonly Member[];
+  /** ARNs of the load balancers' target groups that its instances are in. */
+  readonly targetGroups: readonly string[];
   readonly tags: Tags;
 }
 

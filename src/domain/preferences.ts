@@ -30,11 +30,23 @@ export interface WantedPreferences {
   readonly rollTimeout: number;
   /** Instances at a time, instead of percentages. */
   readonly batchSize?: number | undefined;
+  /** How long the checks on an instance may take; undefined without checks. */
+  readonly checksSeconds?: number | undefined;
 }
 
 /** Everything that AWS would refuse only after the first write, and everything that could never finish. */
 export function preferenceProblems(wanted: WantedPreferences): readonly string[] {
-  const { minHealthy, maxHealthy, checkpoints = [], checkpointDelay, alarms = [], bake, rollTimeout, batchSize } = wanted;
+  const {
+    minHealthy,
+    maxHealthy,
+    checkpoints = [],
+    checkpointDelay,
+    alarms = [],
+    bake,
+    rollTimeout,
+    batchSize,
+    checksSeconds = 0,
+  } = wanted;
   const pauses = checkpoints.filter(percent => percent < 100).length * (checkpointDelay ?? 0);
   return [
     maxHealthy !== undefined && minHealthy === undefined && '"max-healthy" needs "min-healthy": AWS takes both or only the minimum',
@@ -51,6 +63,11 @@ export function preferenceProblems(wanted: WantedPreferences): readonly string[]
     checkpoints.length > 0 &&
       checkpointDelay === undefined &&
       '"checkpoint-delay" is missing: AWS would wait an hour at each of the "checkpoints"',
+    checksSeconds >= bake &&
+      `"bake" (${sayDuration(bake)}) must be longer than "checks-timeout" (${sayDuration(checksSeconds)}): after it AWS can no longer roll back`,
+    checkpointDelay !== undefined &&
+      checksSeconds >= checkpointDelay &&
+      `"checkpoint-delay" (${sayDuration(checkpointDelay)}) must be longer than "checks-timeout" (${sayDuration(checksSeconds)}): AWS goes on by itself`,
     alarms.length > 10 && `"alarms" may name at most 10, got ${alarms.length}`,
     batchSize !== undefined &&
       (minHealthy !== undefined || maxHealthy !== undefined) &&

@@ -74,6 +74,24 @@ const ENDED_BADLY = {
 
 const because = ({ reason }: Refresh): string => (reason === '' ? '' : `. AWS says: ${reason}`);
 
+/** New instances are complete and warm at a checkpoint and when it bakes; what was missed there is asked for before it counts as done. */
+export const checksAreDue = ({ status, percent }: Refresh, checkpoints: readonly number[]): boolean =>
+  status === 'Baking' || status === 'Successful' || (status === 'InProgress' && checkpoints.some(checkpoint => percent >= checkpoint));
+
+/** A new instance that is not well: the group says so, or the reason of the refresh names it. */
+export function suspectIn(
+  { members }: Group,
+  { reason }: Refresh,
+  images: ReadonlyMap<string, string>,
+  imageId: string,
+): string | undefined {
+  const fresh = members.filter(({ id }) => images.get(id) === imageId);
+  return (
+    fresh.find(({ healthy }) => !healthy) ??
+    fresh.find(({ id }) => reason.includes(`${id} is not healthy`) || reason.includes(`${id} fails`))
+  )?.id;
+}
+
 /** What is wrong with the group although AWS finds it healthy; undefined when nothing is. */
 export function unprovenBecause({ proof, group }: Pick<Sight, 'proof' | 'group'>): string | undefined {
   if (proof.wrong.length > 0) return `${said(proof.wrong)} of ${proof.inService} in service run another image`;

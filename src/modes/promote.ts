@@ -1,7 +1,12 @@
+import type { Image } from '../domain/image.ts';
 import { previousImageId } from '../domain/pointer.ts';
-import { flag } from '../kit/fields.ts';
+import { flag, optional } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { deliver } from '../steps/deliver.ts';
+import { readDeliveries } from '../steps/deliveries.ts';
+import { deploymentSettings, recorded } from '../steps/deployment.ts';
+import { guardSettings, readGuards } from '../steps/guards.ts';
+import { failsChecks } from '../steps/instance-checks.ts';
 import { environmentPointer, readPointer, withdraw } from '../steps/point.ts';
 import { isThere, type Promotion, planPromotion, throwIfRefused } from '../steps/promotion.ts';
 import { rollSettings, throwIfUnfit } from '../steps/roll-settings.ts';
@@ -10,6 +15,7 @@ import { schemeOf, selectImage, selection } from '../steps/select.ts';
 import { liftVeto } from '../steps/veto.ts';
 import type { Powers } from '../world.ts';
 import { common, dryRun, environment, family } from './shared.ts';
+import { settings as validation } from './validate.ts';
 
 // Needs an image that passed validation, and an environment.
 // Leaves behind the groups rolled and proven, then the pointer moved and proven; or everything as it was, and a red job.
@@ -19,10 +25,17 @@ export const settings = {
   ...selection('latest'),
   environment,
   ...rollSettings,
+  ...guardSettings,
+  checks: {
+    ...optional(validation.checks),
+    neededBy: 'teams that also want to see new instances do their work in the group, at each of the `checkpoints` and while it bakes',
+  },
+  checksTimeout: { ...validation.checksTimeout, fallback: '4m' },
   liftVeto: flag('Promote an image that was rolled back here, and forget that it was.', false, {
     withOnly: true,
     neededBy: 'teams that rolled back an image which was not to blame',
   }),
+  ...deploymentSettings,
   dryRun: dryRun(false),
   ...common,
 };
@@ -37,20 +50,16 @@ export const outputs = {
 };
 
 type Wanted = Values<typeof settings>;
+type World = Powers<'images' | 'parameters' | 'groups' | 'launchTemplates' | 'machines' | 'commands', 'commits' | 'deployments' | 'files'>;
 
-export async function run(wanted: Wanted, world: Powers<'images' | 'parameters' | 'groups' | 'launchTemplates' | 'machines', 'commits'>) {
-  throwIfUnfit(wanted);
+export async function run(wanted: Wanted, world: World) {
+  throwIfUnfit({ ...wanted, checksSeconds: wanted.checks === undefined ? undefined : wanted.checksTimeout });
   const { report } = world;
   const place = world.at({ region: wanted.region });
-  const scheme = schemeOf(wanted);
+  const check = await checker(wanted, world);
 
   const { image, because } = await report.step(`Find ${wanted.image}`, () => selectImage(wanted, world));
-  const promotion = await report.step('Plan', async () => {
-    const pointer = await readPointer(environmentPointer({ ...wanted, architecture: image.architecture }), place);
-    // A pointer that names it already was moved by a run that did not come to its end.
-    const was = pointer.current?.value === image.id ? previousImageId(pointer.history) : pointer.current?.value;
-    return planPromotion({ ...wanted, deed: 'promote', image, because, was, pointer, scheme, roll: wanted }, place);
-  });
+  const promotion = await report.step('Plan', () => plan(wanted, image, because, world));
   tellPlan(promotion, report);
   throwIfRefused(promotion);
   if (wanted.dryRun) return { outcome: 'planned' as const, outputs: outputsOf(promotion, { changed: false }) };
@@ -67,13 +76,34 @@ export async function run(wanted: Wanted, world: Powers<'images' | 'parameters' 
     };
   }
 
-  const { rolled, moved } = await deliver(promotion, world, place, { before: nothing, undo: nothing, after: forget });
+  const { rolled, moved } = await recorded(
+    { ...wanted, image, scheme: promotion.scheme, says: `promote ${image.id}` },
+    world,
+    () => deliver(promotion, world, place, { before: nothing, undo: nothing, after: forget, check }),
+    ended => (ended.moved === undefined ? 'moving' : 'success'),
+  );
   tellEnd(promotion, { rolled, moved }, report);
-  const outputs = outputsOf(promotion, { changed: true, version: moved?.version, refreshes: rolled });
-  return { outcome: moved === undefined ? ('unknown' as const) : ('done' as const), outputs };
+  const told = outputsOf(promotion, { changed: true, version: moved?.version, refreshes: rolled });
+  return { outcome: moved === undefined ? ('unknown' as const) : ('done' as const), outputs: told };
+}
+
+async function plan(wanted: Wanted, image: Image, because: string, world: World): Promise<Promotion> {
+  const place = world.at({ region: wanted.region });
+  const of = { ...wanted, architecture: image.architecture };
+  const [pointer, guards] = await Promise.all([readPointer(environmentPointer(of), place), readGuards(of, place)]);
+  // A pointer that names it already was moved by a run that did not come to its end.
+  const was = pointer.current?.value === image.id ? previousImageId(pointer.history) : pointer.current?.value;
+  const facts = { image, because, was, pointer, guards, scheme: schemeOf(wanted), now: world.clock.now() };
+  return planPromotion({ ...wanted, ...facts, deed: 'promote', roll: wanted }, place);
 }
 
 const nothing = async (): Promise<void> => {};
+
+async function checker({ checks, checksTimeout: seconds, region }: Wanted, world: World) {
+  if (checks === undefined || checks.length === 0) return undefined;
+  const deliveries = await readDeliveries(checks, world.files);
+  return (instanceId: string) => failsChecks(instanceId, { checks, deliveries, seconds }, world, world.at({ region }));
+}
 
 const outputsOf = ({ image, was, pointer }: Promotion, told: { changed: boolean; version?: number | undefined; refreshes?: unknown }) => ({
   amiId: image.id,

@@ -2,6 +2,7 @@ import { type WayBack, wayBack } from '../domain/way-back.ts';
 import { RejectedError } from '../kit/errors.ts';
 import type { Values } from '../kit/settings.ts';
 import { deliver } from '../steps/deliver.ts';
+import { deploymentSettings, recorded } from '../steps/deployment.ts';
 import { environmentPointer, type PointerNow, readPointer } from '../steps/point.ts';
 import { type Promotion, planPromotion, throwIfRefused } from '../steps/promotion.ts';
 import { rollSettings, throwIfUnfit } from '../steps/roll-settings.ts';
@@ -14,9 +15,20 @@ import { common, dryRun, environment, family } from './shared.ts';
 // Needs an environment that ran another image before.
 // Leaves behind that image current again, without a rebuild; the one it replaced is vetoed there, so that the next push does not bring it back.
 
-const { image, architecture } = selection('previous');
+const { image, architecture, githubToken } = selection('previous');
 
-export const settings = { family, environment, image, pointer, architecture, ...rollSettings, dryRun: dryRun(false), ...common };
+export const settings = {
+  family,
+  environment,
+  image,
+  pointer,
+  architecture,
+  ...rollSettings,
+  githubToken,
+  ...deploymentSettings,
+  dryRun: dryRun(false),
+  ...common,
+};
 
 export const outputs = {
   amiId: 'The image that the environment runs again.',
@@ -29,7 +41,7 @@ export const outputs = {
 type Wanted = Values<typeof settings>;
 type Ports = Pick<Place, 'images' | 'parameters' | 'groups' | 'launchTemplates' | 'machines'>;
 
-export async function run(wanted: Wanted, world: Powers<keyof Ports, 'commits'>) {
+export async function run(wanted: Wanted, world: Powers<keyof Ports, 'commits' | 'deployments'>) {
   throwIfUnfit(wanted);
   const { report } = world;
   const place = world.at({ region: wanted.region });
@@ -59,13 +71,19 @@ export async function run(wanted: Wanted, world: Powers<keyof Ports, 'commits'>)
   if (wanted.dryRun) return { outcome: 'planned' as const, outputs: outputsOf(promotion) };
 
   const replaced = { ...promotion, imageId: promotion.was };
-  const { rolled, moved } = await deliver(promotion, world, place, {
+  const around = {
     // Before the roll, so that a push that comes in between does not bring the image back.
     before: () => veto(replaced, report, place),
     // It failed, so the image stays current.
     undo: () => liftVeto(replaced, place),
     after: async () => {},
-  });
+  };
+  const { rolled, moved } = await recorded(
+    { ...wanted, image: promotion.image, scheme, says: `roll back to ${promotion.image.id}` },
+    world,
+    () => deliver(promotion, world, place, around),
+    ended => (ended.moved === undefined ? 'moving' : 'success'),
+  );
   tellEnd(promotion, { rolled, moved }, report);
   const outputs = { ...outputsOf(promotion), pointerVersion: moved?.version, refreshes: rolled };
   return { outcome: moved === undefined ? ('unknown' as const) : ('done' as const), outputs };

@@ -23,6 +23,8 @@ export interface Around {
   before(): Promise<void>;
   undo(): Promise<void>;
   after(): Promise<void>;
+  /** Why an instance of a group does not do what it must. Undefined: there are no checks. */
+  readonly check?: RollOrder['check'];
 }
 
 export async function deliver(planned: Promotion, world: DeliverWorld, place: PromotionPorts, around: Around): Promise<Delivered> {
@@ -32,7 +34,7 @@ export async function deliver(planned: Promotion, world: DeliverWorld, place: Pr
   try {
     await report.step(`Announce ${image.id} in ${candidateName(pointer.name)}`, () => announce(planned, world, place));
     await around.before();
-    rolled = await rollAll(await cleared(planned, world, place), world, place);
+    rolled = await rollAll(await cleared(planned, world, place), world, place, around.check);
   } catch (failure) {
     throw await takeBack(failure, planned, place, around);
   }
@@ -62,15 +64,15 @@ interface Rolls {
 }
 
 /** Groups that name a version come first: until they have proven the image, no group that reads the pointer sees it. */
-async function rollAll(promotion: Promotion, world: DeliverWorld, place: PromotionPorts): Promise<Rolls> {
-  const named = await roll(orderFor(promotion, 'version', world, nothing), world, place);
+async function rollAll(promotion: Promotion, world: DeliverWorld, place: PromotionPorts, check: RollOrder['check']): Promise<Rolls> {
+  const named = await roll(orderFor(promotion, 'version', { world, restore: nothing, check }), world, place);
   const readers = promotion.groups.filter(({ by, deed }) => by === 'pointer' && deed !== 'nothing');
   if (named.moving || readers.length === 0) return { ...named, moved: undefined };
   let moved: Moved;
   try {
     moved = await world.report.step(`Move ${promotion.pointer.name}, which groups read`, () => movePointer(promotion, world, place));
     const restore = () => world.report.step(`Put ${promotion.pointer.name} back`, () => putBack(promotion, world, place));
-    const read = await roll(orderFor(promotion, 'pointer', world, restore), world, place);
+    const read = await roll(orderFor(promotion, 'pointer', { world, restore, check }), world, place);
     return { groups: [...named.groups, ...read.groups], moving: read.moving, moved };
   } catch (failure) {
     if (isStillMoving(failure)) throw failure;
@@ -80,7 +82,11 @@ async function rollAll(promotion: Promotion, world: DeliverWorld, place: Promoti
 
 const nothing = async (): Promise<readonly string[]> => [];
 
-const orderFor = (promotion: Promotion, by: GroupPlan['by'], world: DeliverWorld, restore: RollOrder['restore']): RollOrder => ({
+const orderFor = (
+  promotion: Promotion,
+  by: GroupPlan['by'],
+  { world, restore, check }: { world: DeliverWorld } & Pick<RollOrder, 'restore' | 'check'>,
+): RollOrder => ({
   image: promotion.image,
   plans: promotion.groups.filter(plan => plan.by === by),
   timeoutSeconds: promotion.roll.rollTimeout,
@@ -90,6 +96,8 @@ const orderFor = (promotion: Promotion, by: GroupPlan['by'], world: DeliverWorld
   wait: promotion.roll.wait,
   saidAs: saidAs(promotion, world),
   restore,
+  check,
+  onCancel: promotion.roll.onCancel,
 });
 
 const saidAs = ({ deed, image, scheme }: Promotion, { run }: DeliverWorld): string =>

@@ -100,6 +100,14 @@ export const rollSettings = {
     ['refuse', 'pin', 'follow'],
     { fallback: 'refuse', neededBy: 'launch templates with `resolve:ssm:`' },
   ),
+  onCancel: oneOf(
+    'The workflow is cancelled while groups are rolled: leave the roll to AWS, or tell AWS to roll back.',
+    ['leave', 'rollback'],
+    {
+      fallback: 'leave',
+      neededBy: 'teams whose cancel means stop',
+    },
+  ),
   wait: flag('`false` ends when the roll has begun; the same settings later watch it and finish.', true, {
     neededBy: 'rolls that outlive a job',
   }),
@@ -113,7 +121,7 @@ export const rollSettings = {
 export type RollWanted = Values<typeof rollSettings>;
 
 /** What no single setting can tell. Before anything is read. */
-export function throwIfUnfit(wanted: RollWanted): void {
+export function throwIfUnfit(wanted: RollWanted & { readonly checksSeconds?: number | undefined }): void {
   const named = (wanted.groups?.length ?? 0) + Object.keys(wanted.groupTags ?? {}).length;
   const problems = [
     ...preferenceProblems(wanted),

@@ -19,12 +19,30 @@ export const isStillMoving = (failure: unknown): boolean =>
 /** Puts back what the roll had done so far, and tells the failure with what is left. */
 export async function aftermath(failure: unknown, failed: Failed): Promise<unknown> {
   const { deeds, world } = failed;
+  if (failure instanceof CancelledError && failed.order.onCancel === 'rollback' && deeds.refreshes.size > 0) {
+    return retold(failure, { left: await rollBackAndGo(failed), next: 'Nothing: AWS brings the old image back by itself.' });
+  }
   if (isStillMoving(failure) && deeds.refreshes.size > 0) {
     const left = [...deeds.refreshes].map(([group, id]) => `refresh ${id} of ${group} goes on by itself`);
     return retold(failure, { left, next: 'Run the job again with the same settings: it finds the refresh, watches it and finishes.' });
   }
   const left = await world.report.step('Put everything back', () => undo(failed));
   return retold(failure, { left: left.length === 0 ? ['nothing: every group launches and runs what it did before'] : left });
+}
+
+/** A cancelled job has seconds: each refresh is asked once to go back, and nobody waits. */
+async function rollBackAndGo({ deeds, place }: Failed): Promise<readonly string[]> {
+  const said = {
+    started: 'is being rolled back by AWS',
+    over: 'had ended before it could be rolled back',
+    impossible: 'cannot be rolled back by AWS, and goes on',
+  };
+  return Promise.all(
+    [...deeds.refreshes].map(async ([group, id]) => {
+      const how = await place.groups.rollBack(group).catch((cause: unknown) => cause);
+      return `refresh ${id} of ${group} ${typeof how === 'string' ? said[how as keyof typeof said] : `goes on: ${how instanceof Error ? how.message : how}`}`;
+    }),
+  );
 }
 
 /** Best effort, each part by itself: what could not be put back is told. */

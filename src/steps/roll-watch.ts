@@ -1,10 +1,12 @@
-import { type Group, isOver, type Launch, sameLaunch } from '../domain/group.ts';
+import { isOver, type Launch, sameLaunch } from '../domain/group.ts';
 import type { GroupPlan } from '../domain/roll-plan.ts';
-import { type Judgement, judge, proofOf } from '../domain/rollout.ts';
+import type { Judgement } from '../domain/rollout.ts';
 import { concurrently } from '../kit/concurrently.ts';
 import { RejectedError, TimeoutError } from '../kit/errors.ts';
 import { type Look, waitFor } from '../kit/wait.ts';
 import type { Deeds, RollOrder, RollPorts, RollWorld } from './roll.ts';
+import { tellEvidence } from './roll-evidence.ts';
+import { type Looking, lookAt, type Watched } from './roll-look.ts';
 
 const AT_ONCE = 5;
 
@@ -32,15 +34,6 @@ async function startRefresh({ facts, by, preferences }: GroupPlan, target: Launc
   });
 }
 
-interface Watched {
-  readonly name: string;
-  readonly refresh: string;
-  readonly target: Launch | undefined;
-  doubts: number;
-  note: string;
-  ended: Judgement | undefined;
-}
-
 export interface Watching {
   readonly order: RollOrder;
   readonly deeds: Deeds;
@@ -49,37 +42,42 @@ export interface Watching {
   readonly deadline: number;
 }
 
-interface Looking extends Watching {
-  readonly all: readonly Watched[];
-  /** What instances were launched from: it never changes, so it is asked for once. */
-  readonly images: Map<string, string>;
-}
-
 /** Looks at the groups until every one has proven itself, or one has failed. */
 export async function watch(plans: readonly GroupPlan[], watching: Watching): Promise<void> {
   const { deeds, world, deadline } = watching;
-  const all = plans.flatMap(({ facts: { group } }): Watched[] => {
+  const all = plans.flatMap(({ facts: { group }, preferences: { checkpoints } }): Watched[] => {
     const refresh = deeds.refreshes.get(group.name);
     return refresh === undefined
       ? []
-      : [{ name: group.name, refresh, target: deeds.targets.get(group.name), doubts: 0, note: '', ended: undefined }];
+      : [
+          {
+            name: group.name,
+            refresh,
+            target: deeds.targets.get(group.name),
+            checkpoints,
+            doubts: 0,
+            note: '',
+            ended: undefined,
+            evidence: undefined,
+          },
+        ];
   });
   if (all.length === 0) return;
-  const looking = { ...watching, all, images: new Map(plans.flatMap(({ facts }) => [...facts.images])) };
+  const looking = { ...watching, images: new Map(plans.flatMap(({ facts }) => [...facts.images])), checked: new Set<string>() };
   await waitFor(
     {
       what: all.length === 1 ? `${all[0]?.name}` : `Roll of ${all.length} groups`,
       // AWS does not tell anybody, so we ask; with many groups more slowly, to stay within the account's rate.
       everySeconds: Math.max(10, all.length / 2),
       atMostSeconds: Math.max(0, Math.round((deadline - world.clock.now()) / 1000)),
-      look: () => lookAtAll(looking).catch(busy),
+      look: () => lookAtAll(all, looking).catch(busy),
     },
     world,
   );
 }
 
-async function lookAtAll(looking: Looking): Promise<Look<void>> {
-  const { all, images, place, world, order, deeds } = looking;
+async function lookAtAll(all: readonly Watched[], looking: Looking): Promise<Look<void>> {
+  const { images, place, world, order, deeds } = looking;
   const open = all.filter(({ ended }) => ended === undefined);
   const groups = await place.groups.find({ names: open.map(({ name }) => name) });
   const strange = groups.flatMap(({ members }) => members.map(({ id }) => id)).filter(id => !images.has(id));
@@ -91,7 +89,9 @@ async function lookAtAll(looking: Looking): Promise<Look<void>> {
       looking,
     );
     note(watched, judged, all.length, world);
-    if (judged.state === 'failed') deeds.failed.add(watched.name);
+    if (judged.state !== 'failed') return;
+    deeds.failed.add(watched.name);
+    if (watched.evidence !== undefined) tellEvidence(watched.evidence, world.report);
   });
   const done = all.filter(({ ended }) => ended !== undefined).length;
   const failed = all.flatMap(({ name, ended }) =>
@@ -101,17 +101,6 @@ async function lookAtAll(looking: Looking): Promise<Look<void>> {
   if (failed.length > 0 && (order.undo === 'all' || done === all.length)) return { state: 'failed', why: failed.join('; ') };
   if (done === all.length) return { state: 'done', value: undefined };
   return { state: 'waiting', note: all.length === 1 ? `${all[0]?.note}` : `${done} of ${all.length} groups done` };
-}
-
-async function lookAt(
-  { refresh: id, target, doubts }: Watched,
-  group: Group | undefined,
-  { order, images, place }: Looking,
-): Promise<Judgement> {
-  if (group === undefined) return { state: 'failed', why: 'the group is gone' };
-  const refresh = await place.groups.refresh(group.name, id);
-  const proof = proofOf(group, images, order.image.id, order);
-  return judge({ refresh, group, proof, saved: sameLaunch(group.launch, target), doubts });
 }
 
 function note(watched: Watched, judged: Judgement, of: number, { report }: RollWorld): void {

@@ -23,9 +23,12 @@ export interface RollOrder {
   readonly saidAs: string;
   /** Before groups are led back: what they read when they launch must be what it was. */
   restore(): Promise<readonly string[]>;
+  /** Why an instance does not do what it must. Undefined: there are no checks. */
+  readonly check: ((instanceId: string) => Promise<string | undefined>) | undefined;
+  readonly onCancel: 'leave' | 'rollback';
 }
 
-export type RollPorts = Pick<Place, 'groups' | 'launchTemplates'>;
+export type RollPorts = Pick<Place, 'groups' | 'launchTemplates' | 'machines'>;
 export type RollWorld = Pick<Powers<never>, 'clock' | 'report' | 'run'>;
 
 /** What was done so far, for the case that it must be undone. */

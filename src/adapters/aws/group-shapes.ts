@@ -85,6 +85,12 @@ export const groupFrom = (group: AutoScalingGroup): Group => ({
   suspended: (group.SuspendedProcesses ?? []).flatMap(({ ProcessName }) => (ProcessName === undefined ? [] : [ProcessName])),
   beingDeleted: group.Status !== undefined && group.Status !== '',
   members: (group.Instances ?? []).map(memberFrom),
+  targetGroups: [
+    ...new Set([
+      ...(group.TargetGroupARNs ?? []),
+      ...(group.TrafficSources ?? []).flatMap(({ Identifier = '', Type }) => (Type === 'elbv2' ? [Identifier] : [])),
+    ]),
+  ],
   tags: Object.fromEntries((group.Tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value])),
 });
 

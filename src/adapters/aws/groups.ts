@@ -5,6 +5,7 @@ import {
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { DescribeInstancesCommand, type EC2Client } from '@aws-sdk/client-ec2';
+import { DescribeTargetHealthCommand, type ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { Group } from '../../domain/group.ts';
 import { inBatches } from '../../kit/concurrently.ts';
 import type { Groups } from '../../world.ts';
@@ -18,7 +19,7 @@ const MOST_GROUPS_PER_CALL = 100;
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Filter.html
 const MOST_VALUES_PER_FILTER = 200;
 
-export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client): Groups => ({
+export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, balancing: ElasticLoadBalancingV2Client): Groups => ({
   ...refreshes(client),
 
   async find({ names, tags = {} }) {
@@ -35,6 +36,12 @@ export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client): Gr
     return new Map(found.flat());
   },
 
+  async targetHealth(group, instanceId) {
+    const [found] = await listed(client, { AutoScalingGroupNames: [group] });
+    const said = await Promise.all((found?.targetGroups ?? []).map(arn => healthOf(balancing, arn, instanceId)));
+    return said.flat();
+  },
+
   async setLaunch(group, launch) {
     await client
       .send(new UpdateAutoScalingGroupCommand({ AutoScalingGroupName: group, ...launchTo(launch) }))
@@ -49,6 +56,15 @@ const listed = (client: AutoScalingClient, query: AutoScalingGroupNamesType): Pr
       .catch(orBusy('read Auto Scaling groups (autoscaling:DescribeAutoScalingGroups)'));
     return { items: page.AutoScalingGroups?.map(groupFrom), next: page.NextToken };
   });
+
+async function healthOf(balancing: ElasticLoadBalancingV2Client, TargetGroupArn: string, instanceId: string): Promise<string[]> {
+  const { TargetHealthDescriptions = [] } = await balancing
+    .send(new DescribeTargetHealthCommand({ TargetGroupArn }))
+    .catch(asExpected('read the health of targets (elasticloadbalancing:DescribeTargetHealth)'));
+  return TargetHealthDescriptions.filter(({ Target }) => Target?.Id === instanceId).map(({ TargetHealth }) =>
+    [TargetHealth?.State, TargetHealth?.Reason, TargetHealth?.Description].filter(part => part !== undefined).join(', '),
+  );
+}
 
 // Asked for by filter, not by ID: one instance that is already forgotten would fail the whole call.
 const imagesOf = (ec2: EC2Client, Values: string[]): Promise<(readonly [string, string])[]> =>

@@ -1,0 +1,96 @@
+import { getOctokit } from '@actions/github';
+import { AccessError, RejectedError } from '../kit/errors.ts';
+import type { Deployments } from '../world.ts';
+
+type Octokit = ReturnType<typeof getOctokit>;
+
+/** Tells our deployments from those that others record for the same environment. */
+const TASK = 'deploy:ami';
+
+/** https://docs.github.com/en/rest/deployments/deployments */
+export const githubDeployments = (baseUrl: string | undefined): Deployments => ({
+  async begin({ repository, token, environment, commit, imageId, description, logUrl }) {
+    const where = { ...split(repository), octokit: open(token, baseUrl) };
+    const known = await underWay(where, environment, imageId);
+    const id = known ?? (await create(where, { environment, commit, imageId, description }));
+    await state(where, id, 'in_progress', { logUrl, description });
+    return id;
+  },
+
+  async end({ repository, token, id, ended, description, logUrl, environmentUrl }) {
+    await state({ ...split(repository), octokit: open(token, baseUrl) }, id, ended, { logUrl, description, environmentUrl });
+  },
+});
+
+interface Repository {
+  readonly owner: string;
+  readonly repo: string;
+  readonly octokit: Octokit;
+}
+
+const split = (repository: string) => {
+  const [owner = '', repo = ''] = repository.split('/');
+  return { owner, repo };
+};
+
+const open = (token: string, baseUrl: string | undefined) => getOctokit(token, baseUrl === undefined ? {} : { baseUrl });
+
+/** One that a run before this one began and did not end. */
+async function underWay({ owner, repo, octokit }: Repository, environment: string, imageId: string): Promise<number | undefined> {
+  const { data } = await octokit.rest.repos.listDeployments({ owner, repo, environment, task: TASK, per_page: 1 }).catch(refused);
+  const [newest] = data;
+  if (newest === undefined || imageIn(newest.payload) !== imageId) return undefined;
+  const { data: statuses } = await octokit.rest.repos
+    .listDeploymentStatuses({ owner, repo, deployment_id: newest.id, per_page: 1 })
+    .catch(refused);
+  return statuses[0] === undefined || statuses[0].state === 'in_progress' ? newest.id : undefined;
+}
+
+/** GitHub answers with what was sent: an object, or the text of one. */
+function imageIn(payload: unknown): unknown {
+  if (typeof payload !== 'string') return (payload as { image?: unknown } | null)?.image;
+  try {
+    return (JSON.parse(payload) as { image?: unknown } | null)?.image;
+  } catch {
+    return undefined;
+  }
+}
+
+async function create(
+  { owner, repo, octokit }: Repository,
+  { environment, commit, imageId, description }: { environment: string; commit: string; imageId: string; description: string },
+): Promise<number> {
+  const { data } = await octokit.rest.repos
+    .createDeployment({
+      ...{ owner, repo, ref: commit, task: TASK, environment, description: description.slice(0, 140), payload: { image: imageId } },
+      // The image is built and has passed; what stands on the branch now says nothing about it.
+      ...{ auto_merge: false, required_contexts: [] },
+      production_environment: /^prod/i.test(environment),
+    })
+    .catch(refused);
+  if ('id' in data) return data.id;
+  throw new RejectedError(`GitHub made no deployment: ${data.message ?? 'it did not say why'}`);
+}
+
+async function state(
+  { owner, repo, octokit }: Repository,
+  id: number,
+  to: 'in_progress' | 'success' | 'failure' | 'inactive',
+  said: { logUrl: string; description: string; environmentUrl?: string },
+): Promise<void> {
+  await octokit.rest.repos
+    .createDeploymentStatus({
+      ...{ owner, repo, deployment_id: id, state: to, log_url: said.logUrl, description: said.description.slice(0, 140) },
+      ...(said.environmentUrl === undefined ? {} : { environment_url: said.environmentUrl }),
+    })
+    .catch(refused);
+}
+
+const refused = (cause: unknown): never => {
+  const { status, message } = cause as { status?: number; message?: string };
+  if (status === undefined) throw cause;
+  throw new AccessError(`GitHub refused the deployment: ${status} ${message}`, {
+    cause,
+    next: 'Give the job "permissions: deployments: write".',
+  });
+};
