@@ -17,6 +17,7 @@ export interface World<P extends keyof Place = keyof Place> {
   readonly content: Content;
   readonly packer: Packer;
   readonly commits: Commits;
+  readonly deployments: Deployments;
   /** The ports of one account and region. Cheap; clients are made when first used, and shared. */
   at(where: Where): Pick<Place, P>;
 }
@@ -133,6 +134,28 @@ export interface Account {
 export interface Commits {
   /** A branch, tag or commit and its first parents, newest first: at most that many. */
   firstParents(of: { repository: string; ref: string; atMost: number; token: string | undefined }): Promise<readonly string[]>;
+}
+
+export interface Deployments {
+  /** In progress from now on. The ID; of an earlier one for the same image that never came to its end, if there is one. */
+  begin(of: {
+    readonly repository: string;
+    readonly token: string;
+    readonly environment: string;
+    readonly commit: string;
+    readonly imageId: string;
+    readonly description: string;
+    readonly logUrl: string;
+  }): Promise<number>;
+  end(of: {
+    readonly repository: string;
+    readonly token: string;
+    readonly id: number;
+    readonly ended: 'success' | 'failure';
+    readonly description: string;
+    readonly logUrl: string;
+    readonly environmentUrl: string;
+  }): Promise<void>;
 }
 
 export interface ImageQuery {
@@ -379,6 +402,8 @@ export interface Groups {
   find(query: { readonly names?: readonly string[]; readonly tags?: Tags }): Promise<readonly Group[]>;
   /** What each instance was launched from; an instance that EC2 does not know (yet) is missing in the answer. */
   imagesOf(instanceIds: readonly string[]): Promise<ReadonlyMap<string, string>>;
+  /** What the load balancers of the group say about an instance, a line each; empty where none looks. */
+  targetHealth(group: string, instanceId: string): Promise<readonly string[]>;
   /** The newest twenty, newest first. */
   refreshes(group: string): Promise<readonly Refresh[]>;
   refresh(group: string, id: string): Promise<Refresh | undefined>;
