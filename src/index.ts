@@ -38,7 +38,9 @@ async function runMain(): Promise<void> {
     const { packer } = await import('./adapters/packer/packer.ts');
     const { githubCommits } = await import('./adapters/commits.ts');
     const commits = githubCommits(process.env['GITHUB_API_URL']);
-    return { world: { clock, report, run, journal, files: workspaceFiles(run.workspace), content: workspaceContent(run.workspace), at, commits, packer: packer({ run, journal, report }) }, close: () => report.flush() };
+    const { githubDeployments } = await import('./adapters/deployments.ts');
+    const deployments = githubDeployments(process.env['GITHUB_API_URL']);
+    return { world: { clock, report, run, journal, files: workspaceFiles(run.workspace), content: workspaceContent(run.workspace), at, commits, deployments, packer: packer({ run, journal, report }) }, close: () => report.flush() };
   });
 }
 

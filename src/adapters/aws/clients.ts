@@ -1,5 +1,6 @@
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { EC2Client } from '@aws-sdk/client-ec2';
+import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { KMSClient } from '@aws-sdk/client-kms';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { STSClient } from '@aws-sdk/client-sts';
@@ -13,6 +14,7 @@ export interface Clients {
   readonly sts: STSClient;
   readonly autoScaling: AutoScalingClient;
   readonly kms: KMSClient;
+  readonly balancing: ElasticLoadBalancingV2Client;
   /** Where the credentials come from, if not from the SDK's own chain. */
   readonly provider: Provider | undefined;
 }
@@ -41,6 +43,7 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
     sts: new STSClient(settings),
     autoScaling: new AutoScalingClient(settings),
     kms: new KMSClient(settings),
+    balancing: new ElasticLoadBalancingV2Client(settings),
     provider: own.credentials,
   };
 }

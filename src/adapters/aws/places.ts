@@ -33,13 +33,13 @@ export function awsPlaces(access: Access): (where: Where) => Place {
   };
 }
 
-const place = ({ ec2, ssm, sts, autoScaling, kms, provider }: Clients): Place => ({
+const place = ({ ec2, ssm, sts, autoScaling, kms, balancing, provider }: Clients): Place => ({
   account: stsAccount(sts, provider),
   images: ec2Images(ec2),
   machines: ec2Machines(ec2),
   commands: ssmCommands(ssm),
   parameters: ssmParameters(ssm),
-  groups: autoScalingGroups(autoScaling, ec2),
+  groups: autoScalingGroups(autoScaling, ec2, balancing),
   launchTemplates: ec2LaunchTemplates(ec2),
   imageUsers: awsImageUsers({ ec2, ssm, autoScaling }),
   removal: ec2Removal(ec2),
