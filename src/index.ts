@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import type { Access } from './adapters/aws/places.ts';
 import { systemClock } from './adapters/clock.ts';
 import { workspaceContent } from './adapters/content.ts';
 import { workspaceFiles } from './adapters/files.ts';
@@ -23,9 +24,19 @@ const report = runnerReporter(clock);
 const run = runFacts(cancel.signal);
 
 // Loaded late: bad settings are told before any AWS client is.
-const places = async (wanted: { roleToAssume: string | undefined }) => {
+const places = async (wanted: Pick<Access, 'roleToAssume' | 'roleDuration' | 'roleChaining' | 'allowInstanceRole'>) => {
   const { awsPlaces } = await import('./adapters/aws/places.ts');
-  return awsPlaces({ roleToAssume: wanted.roleToAssume, mode: process.env['INPUT_MODE'] ?? '', clock, run, report });
+  const { roleToAssume, roleDuration, roleChaining, allowInstanceRole } = wanted;
+  return awsPlaces({
+    roleToAssume,
+    roleDuration,
+    roleChaining,
+    allowInstanceRole,
+    mode: process.env['INPUT_MODE'] ?? '',
+    clock,
+    run,
+    report,
+  });
 };
 
 if (isPost()) await runPost();
@@ -40,7 +51,21 @@ async function runMain(): Promise<void> {
     const commits = githubCommits(process.env['GITHUB_API_URL']);
     const { githubDeployments } = await import('./adapters/deployments.ts');
     const deployments = githubDeployments(process.env['GITHUB_API_URL']);
-    return { world: { clock, report, run, journal, files: workspaceFiles(run.workspace), content: workspaceContent(run.workspace), at, commits, deployments, packer: packer({ run, journal, report }) }, close: () => report.flush() };
+    return {
+      world: {
+        clock,
+        report,
+        run,
+        journal,
+        files: workspaceFiles(run.workspace),
+        content: workspaceContent(run.workspace),
+        at,
+        commits,
+        deployments,
+        packer: packer({ run, journal, report }),
+      },
+      close: () => report.flush(),
+    };
   });
 }
 
@@ -49,7 +74,7 @@ async function runPost(): Promise<void> {
   if (entries.length === 0) return;
   try {
     const at = await places(readCommon(githubHost));
-    const left = await post(entries, { report, at, endProcess, removeFile: path => rm(path, { force: true, recursive: true }) });
+    const left = await post(entries, { report, clock, at, endProcess, removeFile: path => rm(path, { force: true, recursive: true }) });
     for (const line of left) githubHost.fail(`Left behind: ${line}`);
   } catch (failure) {
     githubHost.fail(explain(failure));

@@ -1,17 +1,19 @@
 import { explain } from './kit/failure.ts';
-import type { JournalEntry, Place, Reporter, Where } from './world.ts';
+import { sweepBuild } from './steps/sweep.ts';
+import type { Clock, JournalEntry, Place, Reporter, Where } from './world.ts';
 
 /** The `post:` step: ends what the main step remembered and did not get to. It runs after a cancel too, within GitHub's five minutes. */
 
 export interface PostWorld {
-  readonly report: Pick<Reporter, 'info' | 'warn' | 'step'>;
-  at(where: Where): Pick<Place, 'machines'>;
+  readonly report: Reporter;
+  readonly clock: Clock;
+  at(where: Where): Pick<Place, 'machines' | 'images' | 'leftovers'>;
   endProcess(pid: number, log: string): Promise<'gone' | 'ended' | 'killed'>;
   removeFile(path: string): Promise<void>;
 }
 
-// A process first: it may still be ending its own instance. Files last: it may still read them.
-const ORDER: readonly JournalEntry['kind'][] = ['process', 'instance', 'file'];
+// A process first: it may still be ending its own instance, so what it leaves is looked for after it. Files last: it may still read them.
+const ORDER: readonly JournalEntry['kind'][] = ['process', 'instance', 'build', 'file'];
 
 /** Goes through all of them, whatever fails; returns what could not be ended. */
 export async function post(entries: readonly JournalEntry[], world: PostWorld): Promise<readonly string[]> {
@@ -30,14 +32,23 @@ export async function post(entries: readonly JournalEntry[], world: PostWorld): 
 
 const say = (entry: JournalEntry): string => {
   if (entry.kind === 'process') return `process ${entry.pid}`;
+  if (entry.kind === 'build') return `what the build of ${entry.name} made in ${entry.regions.join(', ')}`;
   return entry.kind === 'file' ? `file ${entry.path}` : `instance with token ${entry.token} in ${entry.region}`;
 };
 
-async function end(entry: JournalEntry, { report, at, endProcess, removeFile }: PostWorld): Promise<void> {
+async function end(entry: JournalEntry, world: PostWorld): Promise<void> {
+  const { report, at, endProcess, removeFile } = world;
+  if (entry.kind === 'build') {
+    const swept = await sweepBuild(entry, world);
+    for (const { region, kind, id } of swept) report.info(`Removed ${kind} ${id} in ${region}.`);
+    if (swept.length === 0) report.info('Packer left nothing.');
+    return undefined;
+  }
   if (entry.kind === 'file') return removeFile(entry.path);
   if (entry.kind === 'process') {
     const how = await endProcess(entry.pid, entry.log);
-    if (how === 'killed') report.warn(`Process ${entry.pid} did not end when asked and was killed: what it made may be left, the next run sweeps it.`);
+    if (how === 'killed')
+      report.warn(`Process ${entry.pid} did not end when asked and was killed: what it made may be left, the next run sweeps it.`);
     else report.info(how === 'gone' ? 'It had ended already.' : 'It has ended.');
     return undefined;
   }

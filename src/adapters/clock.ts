@@ -1,12 +1,15 @@
 import { CancelledError } from '../kit/errors.ts';
 import type { Clock } from '../world.ts';
 
+/** Seconds of the laboratory in a real one. */
+export const clockSpeed = (environment: NodeJS.ProcessEnv = process.env): number => Number(environment['AMI_ACTION_CLOCK_SPEED'] ?? 1);
+
 /**
  * The time. AMI_ACTION_CLOCK_SPEED=60 lets one real second count as sixty, from AMI_ACTION_CLOCK_SINCE (milliseconds since 1970)
  * on: the laboratory runs that much faster than AWS, and whoever waits for it must live in the same time.
  */
 export function systemClock(cancelled: AbortSignal, environment: NodeJS.ProcessEnv = process.env): Clock {
-  const speed = Number(environment['AMI_ACTION_CLOCK_SPEED'] ?? 1);
+  const speed = clockSpeed(environment);
   const since = Number(environment['AMI_ACTION_CLOCK_SINCE'] ?? Date.now());
   return {
     now: () => since + (Date.now() - since) * speed,

@@ -55,8 +55,8 @@ export async function follow(order: Order): Promise<Ended> {
   }
 }
 
-/** Packer needs about a minute to end its instance; only one that ignores us for longer is killed, with all its children. */
-const GRACE_SECONDS = 240;
+/** Packer needs about a minute to end its instance; only one that ignores us for longer is killed, with all its children. Tests wait less. */
+const GRACE_SECONDS = Number(process.env['AMI_ACTION_GRACE_SECONDS'] ?? 240);
 
 function stopWhen({ stop, graceSeconds = GRACE_SECONDS }: Order, pid: number | undefined): { done(): void } {
   let lastResort: NodeJS.Timeout | undefined;

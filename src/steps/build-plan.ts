@@ -1,9 +1,9 @@
-import { type Origin, identityTags, tagProblems } from '../domain/identity.ts';
 import type { Fingerprint } from '../domain/fingerprint.ts';
+import { identityTags, type Origin, tagProblems } from '../domain/identity.ts';
 import { type TagScheme, type Tags, tagKey } from '../domain/image.ts';
 import { imageName, timestamp } from '../domain/name-template.ts';
 import { UsageError } from '../kit/errors.ts';
-import type { Packer, Run } from '../world.ts';
+import type { JournalEntry, Packer, Run } from '../world.ts';
 
 /** Everything about a build that can be said, and be wrong, before anything is touched. */
 export interface BuildPlan {
@@ -17,6 +17,8 @@ export interface BuildPlan {
   readonly earlyTags: Tags;
   /** On everything that is temporary, so that it is found again. */
   readonly runTags: Tags;
+  /** How post finds it, if we do not live to do it. */
+  readonly entry: Extract<JournalEntry, { kind: 'build' }>;
   readonly regions: readonly string[];
   readonly template: string;
   readonly varFiles: readonly string[];
@@ -52,6 +54,9 @@ export interface BuildWish {
 /** Ends long after the build itself must have: what bears it in the past belongs to nobody who lives. */
 const EXPIRY_MARGIN_SECONDS = 30 * 60;
 
+// Whose clock is right is not known; the name is the build's alone anyway.
+const CLOCK_SKEW_MS = 10 * 60_000;
+
 const OURS = ['ami_name', 'ami_tags', 'run_tags', 'ami_regions', 'source_ami'];
 
 export function planBuild(
@@ -77,6 +82,7 @@ export function planBuild(
   ].flat();
   if (problems.length > 0 || 'problem' in named) throw new UsageError(problems);
   const tags = identityTags(origin, named.name, wish.tags, scheme);
+  const regions = [...new Set([wish.region, ...wish.regions])];
   return {
     name: named.name,
     scheme,
@@ -84,7 +90,11 @@ export function planBuild(
     named: imageName => wish.tags.Name ?? imageName,
     earlyTags: Object.fromEntries(Object.entries(tags).filter(([key]) => key !== tagKey(scheme, 'family'))),
     runTags: runTags(scheme, origin, { id, expiresAt: now + (wish.timeout + EXPIRY_MARGIN_SECONDS) * 1000 }),
-    regions: [...new Set([wish.region, ...wish.regions])],
+    entry: {
+      ...{ kind: 'build', regions, name: named.name, since: now - CLOCK_SKEW_MS },
+      ...{ tags: { [tagKey(scheme, 'build')]: id }, familyKey: tagKey(scheme, 'family') },
+    },
+    regions,
     template: packer.locate(wish.template) ?? wish.template,
     varFiles: wish.varFiles.map(file => packer.locate(file) ?? file),
     base: undefined,

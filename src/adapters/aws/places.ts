@@ -15,6 +15,11 @@ import { awsSharing } from './sharing.ts';
 export interface Access {
   readonly mode: string;
   readonly roleToAssume: string | undefined;
+  /** Of a session, in seconds. */
+  readonly roleDuration: number;
+  /** Assume it from the credentials of the environment, although there is an OIDC token. */
+  readonly roleChaining: boolean;
+  readonly allowInstanceRole: boolean;
   readonly clock: Clock;
   readonly run: Run;
   readonly report: Reporter;
@@ -27,14 +32,14 @@ export function awsPlaces(access: Access): (where: Where) => Place {
     const key = `${where.region} ${where.role ?? ''}`;
     const known = places.get(key);
     if (known !== undefined) return known;
-    const made = place(awsClients(where, access));
+    const made = place(awsClients(where, access), access.clock);
     places.set(key, made);
     return made;
   };
 }
 
-const place = ({ ec2, ssm, sts, autoScaling, kms, balancing, provider }: Clients): Place => ({
-  account: stsAccount(sts, provider),
+const place = ({ ec2, ssm, sts, autoScaling, kms, balancing, provider }: Clients, clock: Clock): Place => ({
+  account: stsAccount(sts, provider, clock),
   images: ec2Images(ec2),
   machines: ec2Machines(ec2),
   commands: ssmCommands(ssm),

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { RejectedError } from '../../kit/errors.ts';
 import type { Journal, JournalEntry, Packer, PackerBuild, PackerEnded, Reporter, Run } from '../../world.ts';
 import { capture } from '../capture.ts';
+import { clockSpeed } from '../clock.ts';
 import { follow } from '../process.ts';
 import { declaredVariables } from './declared.ts';
 import { packerEnvironment, pollingWarning } from './environment.ts';
@@ -84,12 +85,13 @@ async function spawned(
 ): Promise<PackerEnded> {
   const log = join(temporary(run), `ami-action-${randomUUID()}`);
   let entry: JournalEntry | undefined;
-  const timeout = AbortSignal.timeout(build.atMostSeconds * 1000);
+  const timeout = AbortSignal.timeout((build.atMostSeconds * 1000) / clockSpeed(environment));
   const ended = await follow({
     command: build.binary,
     args,
     folder: run.workspace,
-    environment: { ...packerEnvironment(environment), ...build.environment },
+    // Empty: not there. What stands here twice would be looked at first.
+    environment: Object.fromEntries(Object.entries({ ...packerEnvironment(environment), ...build.environment }).filter(([, value]) => value !== '')),
     log,
     onLine,
     // Never parsed: only what Packer says for machines may tell what it made.

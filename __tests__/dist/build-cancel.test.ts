@@ -1,0 +1,204 @@
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { setTags } from '../../lab/ec2/state.ts';
+import { type Lab, startLab } from '../../lab/lab.ts';
+import { type Ran, removeWorkspaces, runAction } from '../../lab/runner.ts';
+import { build, changed, leftovers, madeImages, packerHere, tagsIn, template } from './build-lab.ts';
+
+let lab: Lab;
+beforeAll(async () => {
+  lab = await startLab();
+});
+afterAll(async () => {
+  await lab.close();
+  removeWorkspaces();
+});
+
+/** What the runner does to a step that is cancelled: SIGINT, 7.5 s, SIGTERM, 2.5 s, SIGKILL; to our process alone. */
+const likeTheRunner = (child: ChildProcess) => {
+  child.kill('SIGINT');
+  const term = setTimeout(() => child.kill('SIGTERM'), 7_500);
+  const kill = setTimeout(() => child.kill('SIGKILL'), 10_000);
+  child.once('exit', () => {
+    clearTimeout(term);
+    clearTimeout(kill);
+  });
+};
+const outright = (child: ChildProcess) => void child.kill('SIGKILL');
+
+/** A build that is struck when its log says something. */
+async function struck(when: RegExp, strike: (child: ChildProcess) => void, order: Parameters<typeof build>[1] = {}): Promise<Ran> {
+  let child: ChildProcess | undefined;
+  let done = false;
+  return build(lab, {
+    ...order,
+    with: { family: 'cancel', ...order.with },
+    onStart: started => {
+      child = started;
+    },
+    onLine: line => {
+      if (done || child === undefined || !when.test(line)) return;
+      done = true;
+      strike(child);
+    },
+  });
+}
+
+const post = async (of: Ran, env: Record<string, string> = {}) =>
+  runAction({ mode: 'build', lab, postOf: of, with: { family: 'cancel' }, env: { ...(await packerHere()), ...env } });
+
+/** Images that no family has. */
+const strays = () =>
+  madeImages(lab)
+    .map(({ id }) => id)
+    .filter(id => tagsIn(lab, id)['ami-action:family'] === undefined);
+
+const pidsOf = (ran: Ran): number[] =>
+  (JSON.parse(ran.state['journal'] ?? '[]') as { kind: string; pid: number }[])
+    .filter(({ kind }) => kind === 'process')
+    .map(({ pid }) => pid);
+
+/** A zombie is as dead as anything: only nobody has asked how it ended. */
+const alive = (pid: number): boolean => existsSync(`/proc/${pid}/stat`) && !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+
+const until = async (holds: () => boolean) => {
+  for (let tries = 0; !holds() && tries < 600; tries += 1) await new Promise(done => setTimeout(done, 50));
+  expect(holds()).toBe(true);
+};
+
+const nothingIsLeft = () => {
+  expect(leftovers(lab)).toEqual([]);
+  expect(strays()).toEqual([]);
+};
+
+// From the first thing that Packer does to the last that we do.
+const POINTS: readonly RegExp[] = [
+  /::group::packer init/,
+  /::group::packer validate/,
+  /Prevalidating AMI Name/,
+  /Creating temporary keypair/,
+  /Creating temporary security group/,
+  /Instance ID: i-/,
+  /Connected to SSH/,
+  /Provisioning with shell script: .*harden/,
+  /Stopping the source instance/,
+  /Creating AMI/,
+  /Waiting for AMI to become ready/,
+  /Adding tags to AMI/,
+  /Terminating the source AWS instance/,
+  /::group::Tag the images/,
+];
+
+describe('scenario 1: a build that is cancelled', () => {
+  test.each(POINTS)('at %s ends as cancelled or done, and leaves nothing after post', async point => {
+    const ran = await struck(point, likeTheRunner);
+    expect(['cancelled', 'done']).toContain(ran.outputs['outcome']);
+    const ended = await post(ran);
+    expect(ended.errors).toEqual([]);
+    for (const pid of pidsOf(ran)) expect(alive(pid)).toBe(false);
+    nothingIsLeft();
+  });
+});
+
+describe('scenario 2: a build whose action is killed', () => {
+  const slow = () => ({ ...template(), 'packer/scripts/install.sh': '#!/bin/sh\nsleep 2\n' });
+
+  test.each([/Creating temporary security group/, /Connected to SSH/, /Waiting for AMI to become ready/])(
+    'at %s leaves Packer alive, and post waits for it and sweeps',
+    async point => {
+      const ran = await struck(point, outright, { files: slow() });
+      expect(ran.signal).toBe('SIGKILL');
+      const [pid = 0] = pidsOf(ran);
+      expect(alive(pid)).toBe(true);
+      const ended = await post(ran);
+      expect(ended.exitCode).toBe(0);
+      expect(alive(pid)).toBe(false);
+      nothingIsLeft();
+    },
+  );
+
+  test('scenario 3: and whose Packer ignores everybody is killed in the end, and what it made is swept and told', async () => {
+    const ran = await struck(/Connected to SSH/, outright, {
+      files: { ...template(), 'packer/scripts/install.sh': '#!/bin/sh\nsleep 600\n' },
+    });
+    const [pid = 0] = pidsOf(ran);
+    // Stopped, it hears no SIGTERM.
+    process.kill(pid, 'SIGSTOP');
+    process.kill(-pid, 'SIGSTOP');
+    const ended = await post(ran, { AMI_ACTION_GRACE_SECONDS: '1' });
+    expect(alive(pid)).toBe(false);
+    expect(ended.log).toMatch(/Removed instance i-/);
+    expect(ended.log).toMatch(/Removed key-pair key-/);
+    expect(ended.log).toMatch(/Removed security-group sg-/);
+    nothingIsLeft();
+  });
+});
+
+describe('scenario 4: a build whose runner dies, so that there is no post step', () => {
+  test.each([/Connected to SSH/, /Waiting for AMI to become ready/])(
+    'at %s is swept by the next run, when it has expired and not before',
+    async point => {
+      const ran = await struck(point, outright);
+      const [pid = 0] = pidsOf(ran);
+      if (point.source.includes('SSH'))
+        process.kill(-pid, 'SIGKILL'); // the machine is gone, and Packer with it
+      else await until(() => !alive(pid));
+      const left = [...leftovers(lab), ...strays()];
+      expect(left.length).toBeGreaterThan(0);
+
+      const early = await build(lab, { with: { family: 'next', 'dry-run': 'false', rebuild: 'always' } });
+      expect(early.outputs['outcome']).toBe('done');
+      expect([...leftovers(lab), ...strays()].sort()).toEqual([...left].sort());
+
+      expire();
+      const late = await build(lab, { with: { family: 'next', rebuild: 'always' } });
+      expect(late.outputs['outcome']).toBe('done');
+      for (const id of left) expect(late.log).toContain(id);
+      nothingIsLeft();
+    },
+  );
+
+  const expire = () => {
+    for (const id of [...leftovers(lab), ...strays()]) setTags(lab.place(), id, { 'ami-action:expires-at': '2020-01-01T00:00:00.000Z' });
+  };
+});
+
+describe('scenario 11: a copy to another region that fails', () => {
+  test('leaves no copy behind in the regions where it went well', async () => {
+    const forget = lab.faults.add({
+      operation: 'CopyImage',
+      region: 'eu-west-1',
+      deed: { error: 'InternalError', message: 'no capacity to copy', status: 400 },
+    });
+    const ran = await build(lab, { with: { family: 'copies', regions: 'eu-north-1, eu-west-1' } });
+    forget();
+    expect(ran.outputs['outcome']).toBe('rejected');
+    expect(ran.errors.join()).toContain('no capacity to copy');
+    for (const region of ['eu-central-1', 'eu-north-1', 'eu-west-1']) {
+      expect(leftovers(lab, region)).toEqual([]);
+      expect(madeImages(lab, region).filter(({ name }) => name.startsWith('copies'))).toEqual([]);
+    }
+  });
+
+  test('when all go well, each region has its image, tagged', async () => {
+    const ran = await build(lab, { with: { family: 'copied', regions: 'eu-north-1' } });
+    expect(ran.errors).toEqual([]);
+    const ids = JSON.parse(ran.outputs['ami-ids'] ?? '{}');
+    expect(Object.keys(ids).sort()).toEqual(['eu-central-1', 'eu-north-1']);
+    expect(tagsIn(lab, ids['eu-north-1'], 'eu-north-1')).toMatchObject({
+      'ami-action:family': 'copied',
+      'ami-action:commit': '1'.repeat(40),
+    });
+    expect(ran.outputs['ami-id']).toBeUndefined();
+  });
+});
+
+describe('a build that takes too long', () => {
+  test('is stopped by its own deadline, and cleaned up', async () => {
+    const files = { ...changed(), 'packer/scripts/install.sh': '#!/bin/sh\nsleep 600\n' };
+    const ran = await build(lab, { files, with: { family: 'late', timeout: '60s' }, env: { AMI_ACTION_CLOCK_SPEED: '60' } });
+    expect(ran.outputs['outcome']).toBe('timeout');
+    nothingIsLeft();
+  });
+});

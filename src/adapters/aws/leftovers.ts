@@ -1,0 +1,117 @@
+import {
+  DeleteKeyPairCommand,
+  DeleteSecurityGroupCommand,
+  DeleteSnapshotCommand,
+  DeleteVolumeCommand,
+  DeregisterImageCommand,
+  DescribeInstancesCommand,
+  DescribeTagsCommand,
+  type EC2Client,
+  type Filter,
+  TerminateInstancesCommand,
+} from '@aws-sdk/client-ec2';
+import type { Tags } from '../../domain/image.ts';
+import type { Leftover, Leftovers } from '../../world.ts';
+import { asExpected, isCode } from './errors.ts';
+import { allPages } from './pages.ts';
+
+type Kind = Leftover['kind'];
+
+const KINDS: ReadonlySet<string> = new Set<Kind>(['instance', 'image', 'snapshot', 'volume', 'security-group', 'key-pair']);
+
+export const ec2Leftovers = (ec2: EC2Client): Leftovers => ({
+  async tagged(key, value) {
+    const filters = [{ Name: 'key', Values: [key] }, ...(value === undefined ? [] : [{ Name: 'value', Values: [value] }])];
+    const marked = (await tagLines(ec2, filters)).filter(({ kind }) => KINDS.has(kind));
+    if (marked.length === 0) return [];
+    const ids = marked.map(({ id }) => id);
+    const [tags, states] = await Promise.all([tagsOf(ec2, ids), instanceStates(ec2, marked)]);
+    return marked
+      .map(({ id, kind }) => ({ kind: kind as Kind, id, tags: tags.get(id) ?? {}, ending: states.get(id) === 'shutting-down' }))
+      .filter(({ kind, id }) => kind !== 'instance' || (states.get(id) ?? 'terminated') !== 'terminated');
+  },
+  async remove({ kind, id }) {
+    try {
+      await REMOVE[kind](ec2, id);
+      return 'asked';
+    } catch (cause) {
+      if (isCode(cause, ...GONE)) return 'gone';
+      if (isCode(cause, ...BUSY)) return 'busy';
+      return asExpected(`remove ${kind} ${id}`)(cause);
+    }
+  },
+});
+
+const REMOVE: Readonly<Record<Kind, (ec2: EC2Client, id: string) => Promise<unknown>>> = {
+  instance: (ec2, id) => ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] })),
+  // Its snapshots in the same call: killed between two, they would be left with nothing that tells whose they are.
+  image: (ec2, id) => ec2.send(new DeregisterImageCommand({ ImageId: id, DeleteAssociatedSnapshots: true })),
+  snapshot: (ec2, id) => ec2.send(new DeleteSnapshotCommand({ SnapshotId: id })),
+  volume: (ec2, id) => ec2.send(new DeleteVolumeCommand({ VolumeId: id })),
+  'security-group': (ec2, id) => ec2.send(new DeleteSecurityGroupCommand({ GroupId: id })),
+  'key-pair': (ec2, id) => ec2.send(new DeleteKeyPairCommand({ KeyPairId: id })),
+};
+
+// https://docs.aws.amazon.com/ec2/latest/devguide/errors-overview.html
+const GONE = [
+  'InvalidInstanceID.NotFound',
+  'InvalidAMIID.NotFound',
+  'InvalidAMIID.Unavailable',
+  'InvalidSnapshot.NotFound',
+  'InvalidVolume.NotFound',
+  'InvalidGroup.NotFound',
+  'InvalidKeyPair.NotFound',
+] as const;
+const BUSY = ['DependencyViolation', 'VolumeInUse', 'InvalidSnapshot.InUse', 'IncorrectState', 'IncorrectInstanceState'] as const;
+
+interface TagLine {
+  readonly id: string;
+  readonly kind: string;
+  readonly key: string;
+  readonly value: string;
+}
+
+const tagLines = (ec2: EC2Client, Filters: Filter[]): Promise<TagLine[]> =>
+  allPages(async NextToken => {
+    const page = await ec2
+      .send(new DescribeTagsCommand({ Filters, MaxResults: 1000, NextToken }))
+      .catch(asExpected('list tags (ec2:DescribeTags)'));
+    const items = page.Tags?.map(({ ResourceId = '', ResourceType = '', Key = '', Value = '' }) => ({
+      id: ResourceId,
+      kind: ResourceType as string,
+      key: Key,
+      value: Value,
+    }));
+    return { items, next: page.NextToken };
+  });
+
+// A filter takes 200 values. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeTags.html
+const MOST_VALUES = 200;
+
+async function tagsOf(ec2: EC2Client, ids: readonly string[]): Promise<ReadonlyMap<string, Tags>> {
+  const found = new Map<string, Record<string, string>>();
+  for (let from = 0; from < ids.length; from += MOST_VALUES) {
+    const lines = await tagLines(ec2, [{ Name: 'resource-id', Values: ids.slice(from, from + MOST_VALUES) }]);
+    for (const { id, key, value } of lines) found.set(id, { ...found.get(id), [key]: value });
+  }
+  return found;
+}
+
+async function instanceStates(ec2: EC2Client, marked: readonly TagLine[]): Promise<ReadonlyMap<string, string>> {
+  const ids = marked.filter(({ kind }) => kind === 'instance').map(({ id }) => id);
+  if (ids.length === 0) return new Map();
+  // By filter, not by ID: one that is gone must not hide the others.
+  const instances = await allPages(async NextToken => {
+    const page = await ec2
+      .send(
+        new DescribeInstancesCommand({
+          Filters: [{ Name: 'instance-id', Values: ids.slice(0, MOST_VALUES) }],
+          MaxResults: 1000,
+          NextToken,
+        }),
+      )
+      .catch(asExpected('look at instances (ec2:DescribeInstances)'));
+    return { items: page.Reservations?.flatMap(({ Instances = [] }) => Instances), next: page.NextToken };
+  });
+  return new Map(instances.map(({ InstanceId = '', State }) => [InstanceId, State?.Name ?? '']));
+}
