@@ -1,4 +1,4 @@
-import { flag, list, map, oneOf, optional, text } from '../kit/fields.ts';
+import { duration, flag, list, map, oneOf, optional, text } from '../kit/fields.ts';
 
 /** Settings that several modes have. One key has one meaning in all of them. */
 
@@ -30,6 +30,19 @@ export const common = {
       },
     ),
   ),
+  roleDuration: duration('How long one session of a role lasts; the action renews it in time, so an hour is enough.', {
+    fallback: '1h',
+    minSeconds: 900,
+    maxSeconds: 43_200,
+    neededBy: 'admins who want short sessions',
+  }),
+  roleChaining: flag('Assume the role from the credentials of the environment, although the job could get an OIDC token.', false, {
+    neededBy: 'jobs that have both',
+  }),
+  allowInstanceRole: flag('Use the role of the machine that the runner is, where there are no other credentials.', false, {
+    withOnly: true,
+    neededBy: 'self-hosted runners on EC2',
+  }),
   allowedAccountIds: optional(
     list('Accounts that this may write to; checked before the first write.', {
       pattern: /^\d{12}$/,

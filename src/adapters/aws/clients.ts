@@ -5,7 +5,7 @@ import { KMSClient } from '@aws-sdk/client-kms';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { STSClient } from '@aws-sdk/client-sts';
 import type { Where } from '../../world.ts';
-import { credentials, type Provider } from './credentials.ts';
+import { credentials, type Provider, userAgent } from './credentials.ts';
 import type { Access } from './places.ts';
 
 export interface Clients {
@@ -29,11 +29,7 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
     region,
     maxAttempts: 8,
     retryMode: 'standard',
-    // In CloudTrail one sees which mode made a call.
-    customUserAgent: [
-      ['ami-action', '1'],
-      ['mode', access.mode],
-    ] as [string, string][],
+    customUserAgent: userAgent(access),
     requestHandler: { connectionTimeout: 5_000, requestTimeout: 60_000 },
     ...own,
   };

@@ -1,71 +1,103 @@
 import * as core from '@actions/core';
-import { AssumeRoleCommand, AssumeRoleWithWebIdentityCommand, type Credentials, STSClient } from '@aws-sdk/client-sts';
-import { AccessError } from '../../kit/errors.ts';
-import type { Clock, Where } from '../../world.ts';
+import { AssumeRoleCommand, type Credentials, STSClient } from '@aws-sdk/client-sts';
+import { AccessError, UnknownError } from '../../kit/errors.ts';
+import { explain } from '../../kit/failure.ts';
+import type { Where } from '../../world.ts';
 import { asExpected, codeOf } from './errors.ts';
 import type { Access } from './places.ts';
+import { hasToken, tokenMissing, tooLong, webIdentity } from './web-identity.ts';
 
-interface Identity {
+export interface Identity {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken: string;
   readonly expiration: Date;
 }
-export type Provider = () => Promise<Identity>;
 
-// Renewed long before they end: a call that was signed just before and retried for a minute must still be valid.
-const RENEW_BEFORE_MS = 10 * 60_000;
+export interface Provider {
+  (): Promise<Identity>;
+  /** With the moment at which they really end: for others, who renew by their own clock. */
+  readonly held: () => Promise<Identity>;
+}
+
+const LONGEST_MARGIN_MS = 20 * 60_000;
+const TRY_AGAIN_MS = 60_000;
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
+const CHAINED_SECONDS = 3600;
 
 /**
  * How clients get their credentials. Without a role: the SDK's own chain. With `role-to-assume`: the runner's OIDC token,
  * or the credentials of the environment, exchanged for a session and renewed. A role of `where` is assumed on top of that.
  */
 export function credentials({ region, role }: Where, access: Access): { credentials?: Provider } {
-  const { roleToAssume } = access;
-  const own = roleToAssume === undefined ? undefined : renewing(() => firstRole(region, roleToAssume, access), access.clock);
+  // The role of a self-hosted runner is somebody else's until it is said to be meant.
+  if (!access.allowInstanceRole) process.env['AWS_EC2_METADATA_DISABLED'] ??= 'true';
+  const own = ownProvider(region, access);
   if (role === undefined) return own === undefined ? {} : { credentials: own };
-  return { credentials: renewing(() => chainedRole(region, role, access, own), access.clock) };
+  return { credentials: renewing(role, () => chainedRole(region, role, access, own), access) };
 }
 
-function renewing(fetch: () => Promise<Identity>, clock: Clock): Provider {
-  let known: Promise<Identity> | undefined;
-  let goodUntil = 0;
-  return async () => {
-    if (known === undefined || clock.now() >= goodUntil - RENEW_BEFORE_MS) {
-      known = fetch();
-      known.catch(() => {
-        known = undefined;
-      });
-      goodUntil = (await known).expiration.getTime();
-    }
-    // The SDK keeps what it thinks is valid by the system's clock. Ours decides, so to the SDK it has always just expired.
-    return { ...(await known), expiration: new Date() };
+const owners = new WeakMap<Access, Provider>();
+
+/** One session for all regions and accounts. */
+function ownProvider(region: string, access: Access): Provider | undefined {
+  const { roleToAssume } = access;
+  if (roleToAssume === undefined) return undefined;
+  const known = owners.get(access) ?? renewing(roleToAssume, () => firstRole(region, roleToAssume, access), access);
+  owners.set(access, known);
+  return known;
+}
+
+/**
+ * Renewed long before they end, so that whoever was handed them (Packer, which may outlive us) still has time. What cannot be renewed is
+ * used until it ends; after that nobody knows how things stand.
+ */
+function renewing(role: string, fetch: () => Promise<Identity>, { clock, report }: Pick<Access, 'clock' | 'report'>): Provider {
+  let held: (Identity & { readonly renewAt: number }) | undefined;
+  let underWay: Promise<Identity> | undefined;
+  const renew = async (): Promise<Identity> => {
+    underWay ??= fetch().finally(() => {
+      underWay = undefined;
+    });
+    const fresh = await underWay;
+    const lasts = fresh.expiration.getTime() - clock.now();
+    held = { ...fresh, renewAt: fresh.expiration.getTime() - Math.min(LONGEST_MARGIN_MS, lasts / 2) };
+    return held;
   };
+  const current = async (): Promise<Identity> => {
+    if (held !== undefined && clock.now() < held.renewAt) return held;
+    try {
+      return await renew();
+    } catch (failure) {
+      if (held === undefined) throw failure;
+      if (clock.now() >= held.expiration.getTime()) throw ended(role, held.expiration, failure);
+      held = { ...held, renewAt: clock.now() + TRY_AGAIN_MS };
+      report.warn(`The credentials of ${role} end at ${held.expiration.toISOString()} and could not be renewed yet: ${explain(failure)}`);
+      return held;
+    }
+  };
+  // The SDK keeps what it thinks is valid by the system's clock. Ours decides, so to the SDK it has always just expired.
+  return Object.assign(async () => ({ ...(await current()), expiration: new Date() }), { held: current });
 }
 
-const firstRole = (region: string, role: string, access: Access): Promise<Identity> =>
-  process.env['ACTIONS_ID_TOKEN_REQUEST_URL'] ? webIdentity(region, role, access) : chainedRole(region, role, access, undefined);
+const ended = (role: string, at: Date, cause: unknown): UnknownError =>
+  new UnknownError(
+    `The credentials of ${role} ended at ${at.toISOString()} and could not be renewed. What was started goes on without us. ${explain(cause).split('\n')[0]}`,
+    { cause, next: 'Run the job again: it finds what it started.' },
+  );
 
-async function webIdentity(region: string, role: string, access: Access): Promise<Identity> {
-  const token = await core.getIDToken('sts.amazonaws.com');
-  // Unsigned: the token is the proof. https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
-  const sts = new STSClient({ region, maxAttempts: 8 });
-  const answer = await sts
-    .send(new AssumeRoleWithWebIdentityCommand({ RoleArn: role, RoleSessionName: sessionName(access), WebIdentityToken: token }))
-    .catch(refused(role, access));
-  return identity(answer.Credentials);
-}
+const firstRole = (region: string, role: string, access: Access): Promise<Identity> => {
+  if (hasToken() && !access.roleChaining) return webIdentity(region, role, access);
+  if (!hasOwnCredentials() && !access.allowInstanceRole) throw tokenMissing(role);
+  return chainedRole(region, role, access, undefined);
+};
 
 async function chainedRole(region: string, role: string, access: Access, from: Provider | undefined): Promise<Identity> {
-  if (from === undefined && access.roleToAssume === role && !hasOwnCredentials()) {
-    throw new AccessError(`Cannot assume ${role}: the job has no OIDC token, and no credentials of its own.`, {
-      next: 'Give the job "permissions: id-token: write" (and "contents: read", once permissions are set at all).',
-    });
-  }
-  const sts = new STSClient({ region, maxAttempts: 8, ...(from === undefined ? {} : { credentials: from }) });
+  const sts = new STSClient({ ...stsSettings(region, access), ...(from === undefined ? {} : { credentials: from }) });
+  const DurationSeconds = Math.min(access.roleDuration, CHAINED_SECONDS);
   const answer = await sts
-    .send(new AssumeRoleCommand({ RoleArn: role, RoleSessionName: sessionName(access) }))
-    .catch(refused(role, access));
+    .send(new AssumeRoleCommand({ RoleArn: role, RoleSessionName: sessionName(access), DurationSeconds }))
+    .catch(refused(role, DurationSeconds));
   return identity(answer.Credentials);
 }
 
@@ -79,23 +111,32 @@ const OWN = [
 const hasOwnCredentials = () => OWN.some(name => (process.env[name] ?? '') !== '');
 
 const refused =
-  (role: string, { run }: Access) =>
+  (role: string, seconds: number) =>
   (cause: unknown): never => {
+    const said = cause instanceof Error ? cause.message : String(cause);
     if (codeOf(cause).startsWith('AccessDenied')) {
-      // Repositories made after July 2026 have a subject with immutable IDs.
-      // https://docs.github.com/en/actions/reference/security/oidc
-      throw new AccessError(`Not allowed to assume ${role}: its trust policy does not fit this job (${run.repository}, ${run.ref}).`, {
+      throw new AccessError(`Not allowed to assume ${role}: ${said}`, {
         cause,
-        next: 'Compare the trust policy\'s "sub" with the token\'s: repo:OWNER/REPO:... for older repositories, repo:OWNER@ID/REPO@ID:... for newer ones; with an environment it ends in environment:NAME.',
+        next: 'Let the trust policy of that role name who asks, and grant sts:AssumeRole to who asks.',
       });
     }
+    if (/MaxSessionDuration/i.test(said)) throw tooLong(role, seconds, cause);
     return asExpected(`assume ${role} (sts:AssumeRole)`)(cause);
   };
 
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html: 2 to 64 of these characters
-const sessionName = ({ run }: Access) => `ami-action-${run.id || 'local'}-${run.attempt}`.replace(/[^\w+=,.@-]/g, '-').slice(0, 64);
+export const sessionName = ({ run }: Access): string =>
+  `ami-action-${run.id || 'local'}-${run.attempt}`.replace(/[^\w+=,.@-]/g, '-').slice(0, 64);
 
-function identity(answer: Credentials | undefined): Identity {
+/** In CloudTrail one sees which mode made a call. */
+export const userAgent = ({ mode }: Access): [string, string][] => [
+  ['ami-action', '1'],
+  ['mode', mode],
+];
+
+export const stsSettings = (region: string, access: Access) => ({ region, maxAttempts: 8, customUserAgent: userAgent(access) });
+
+export function identity(answer: Credentials | undefined): Identity {
   if (answer?.AccessKeyId === undefined || answer.SecretAccessKey === undefined || answer.SessionToken === undefined) {
     throw new Error('STS answered without credentials.');
   }
