@@ -1,4 +1,4 @@
-import { type Architecture, deadBecause, type Image, identity, newestFirst, type TagScheme } from './image.ts';
+import { type Architecture, deadBecause, type IdentityKey, type Image, identity, newestFirst, type TagScheme } from './image.ts';
 import { servesCommit } from './reuse.ts';
 import { verdictOf } from './verdict.ts';
 
@@ -27,7 +27,10 @@ export const saySelector = (selector: Selector): string => {
 };
 
 /** What was picked and why, or why nothing was. */
-export type Picked = { readonly image: Image; readonly because: string } | { readonly image: undefined; readonly because: string };
+export type Picked =
+  | { readonly image: Image; readonly because: string; readonly stuck?: undefined }
+  /** `stuck`: there is something, and it is not clear or not usable, so nothing else may be taken in its place. */
+  | { readonly image: undefined; readonly because: string; readonly stuck?: true };
 
 export interface Choice {
   readonly scheme: TagScheme;
@@ -51,6 +54,7 @@ export function pickImage(images: readonly Image[], selector: Selector, choice: 
   if (architectures.length > 1) {
     return {
       image: undefined,
+      stuck: true,
       because: `${saySelector(selector)} fits images for ${architectures.join(' and ')}: say which with "architecture"`,
     };
   }
@@ -58,6 +62,7 @@ export function pickImage(images: readonly Image[], selector: Selector, choice: 
   if (fitting.length > 1 && selector.kind !== 'latest' && selector.kind !== 'ref') {
     return {
       image: undefined,
+      stuck: true,
       because: `${saySelector(selector)} fits ${fitting.length} images of ${where}: ${fitting.map(({ id }) => id).join(', ')}. Name one by its ID`,
     };
   }
@@ -104,20 +109,29 @@ export function lastKnownGood(images: readonly Image[], commits: readonly string
 }
 
 /** The image that is the same one elsewhere: same family, commit and fingerprint, whatever its ID. */
-export function sameIdentity(images: readonly Image[], wanted: Image, choice: Choice): Picked {
+export function sameIdentity(images: readonly Image[], wanted: Image, { scheme }: Choice): Picked {
   const itself = images.find(({ id }) => id === wanted.id);
-  if (itself !== undefined) return { image: itself, because: `${wanted.id} itself` };
-  const same = (key: 'commit' | 'fingerprint') => (image: Image) =>
-    identity(image, choice.scheme, key) === identity(wanted, choice.scheme, key);
+  if (itself !== undefined) return { image: itself, because: 'it is here too' };
+  const said = `${wanted.id} (commit ${identity(wanted, scheme, 'commit')?.slice(0, 7) ?? 'unknown'})`;
+  const same = (key: IdentityKey) => (image: Image) => identity(image, scheme, key) === identity(wanted, scheme, key);
+  if (identity(wanted, scheme, 'commit') === undefined && identity(wanted, scheme, 'fingerprint') === undefined)
+    return {
+      image: undefined,
+      stuck: true,
+      because: `${said} carries no identity there by which it could be found here: share it with its tags`,
+    };
   const twins = images
     .filter(image => image.architecture === wanted.architecture && deadBecause(image) === undefined)
+    .filter(same('family'))
     .filter(same('commit'))
     .filter(same('fingerprint'));
-  const [twin] = twins;
-  if (twin !== undefined && twins.length === 1) return { image: twin, because: `${twin.id} has the identity of ${wanted.id}` };
+  // What was built twice from one commit, with nothing changed, differs in the moment of the build.
+  const [twin, ...others] = twins.length > 1 ? twins.filter(same('created-at')) : twins;
+  if (twin !== undefined && others.length === 0) return { image: twin, because: `${twin.id} has its identity here` };
   const why = twins.length === 0 ? 'no image here has the identity' : `${twins.length} images here have the identity`;
   return {
     image: undefined,
-    because: `${why} of ${wanted.id} (commit ${identity(wanted, choice.scheme, 'commit')?.slice(0, 7) ?? 'unknown'})`,
+    stuck: true,
+    because: `${why} of ${said}${twins.length === 0 ? ': share it with this account and region' : ''}`,
   };
 }

@@ -9,6 +9,45 @@ import { resolveBase } from './base-image.ts';
 
 /** From what a user says ("commit:1a2b3c4") to one image. Every mode that asks for an image does it this way. */
 
+const history = {
+  repository: optional(
+    text('Repository whose history `last-known-good` walks. Default: the one of this workflow.', {
+      pattern: /^[\w.-]+\/[\w.-]+$/,
+      says: 'must be owner/name',
+      neededBy: 'teams that follow the image of another repository',
+    }),
+  ),
+  walk: count('How many first parents `last-known-good` looks at.', {
+    min: 1,
+    max: 1000,
+    fallback: 50,
+    neededBy: 'repositories where most commits build no image',
+  }),
+  githubToken: optional(
+    text('Reads the history for `last-known-good`. Default: `GITHUB_TOKEN` of the environment.', {
+      withOnly: true,
+      neededBy: 'users of `last-known-good` and of deployments',
+    }),
+  ),
+};
+
+const elsewhere = {
+  fromRole: optional(
+    text('Role that reads the pointer of `environment:<name>`, where that environment lives in another account.', {
+      pattern: /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/,
+      says: 'must be the ARN of a role, such as arn:aws:iam::444455556666:role/ami-reader',
+      neededBy: 'teams whose stage and prod are two accounts',
+    }),
+  ),
+  fromRegion: optional(
+    text('Region of the pointer of `environment:<name>`. Default: `region`.', {
+      pattern: /^[a-z]{2}(-[a-z]+)+-\d$/,
+      says: 'must be a region such as eu-west-1',
+      neededBy: 'teams whose stage and prod are in two regions',
+    }),
+  ),
+};
+
 /** The settings of a mode that asks for an image. */
 export const selection = (fallbackImage: string | undefined) => ({
   image: text(`Which image: \`${SELECTOR_GRAMMAR.replaceAll(', ', '`, `').replace(' or ', '` or `')}\`.`, {
@@ -29,25 +68,8 @@ export const selection = (fallbackImage: string | undefined) => ({
     ['none', 'last-known-good'],
     { fallback: 'none' },
   ),
-  repository: optional(
-    text('Repository whose history `last-known-good` walks. Default: the one of this workflow.', {
-      pattern: /^[\w.-]+\/[\w.-]+$/,
-      says: 'must be owner/name',
-      neededBy: 'teams that follow the image of another repository',
-    }),
-  ),
-  walk: count('How many first parents `last-known-good` looks at.', {
-    min: 1,
-    max: 1000,
-    fallback: 50,
-    neededBy: 'repositories where most commits build no image',
-  }),
-  githubToken: optional(
-    text('Reads the history for `last-known-good`. Default: `GITHUB_TOKEN` of the environment.', {
-      withOnly: true,
-      neededBy: 'users of `last-known-good` and of deployments',
-    }),
-  ),
+  ...history,
+  ...elsewhere,
 });
 
 export const pointer = text('Name of the SSM parameter that holds the current image of an environment.', {
@@ -66,6 +88,8 @@ export interface Selection {
   readonly repository?: string | undefined;
   readonly walk: number;
   readonly githubToken?: string | undefined;
+  readonly fromRole?: string | undefined;
+  readonly fromRegion?: string | undefined;
   readonly region: string;
   readonly tagPrefix: string;
   readonly commitTag: string;
@@ -96,13 +120,13 @@ export async function selectImage(
   const here = world.at({ region: wanted.region });
   const picked = await pick(selector, wanted, world, here);
   if (picked.image !== undefined) return { image: picked.image, because: picked.because, from: 'selector' };
-  if (orElse !== undefined && orElse.length > 0) return fromBase(orElse, picked.because, wanted, world);
+  if (orElse !== undefined && orElse.length > 0 && picked.stuck !== true) return fromBase(orElse, picked.because, wanted, world);
   throw new RejectedError(`No image: ${picked.because}.`, { next: 'Run mode "list" to see what there is.' });
 }
 
 async function pick(selector: Selector, wanted: Selection, world: SelectPowers, here: Ports): Promise<Picked> {
   if (selector.kind === 'id') return byId(selector.id, here);
-  if (selector.kind === 'environment') return fromPointer(selector.value, wanted, here);
+  if (selector.kind === 'environment') return fromPointer(selector.value, wanted, world, here);
   if (selector.kind === 'previous') return previous(wanted, here);
   const scheme = schemeOf(wanted);
   const choice = { scheme, family: wanted.family, architecture: wanted.architecture };
@@ -120,18 +144,30 @@ const familyImages = ({ family, tagPrefix }: Selection, here: Ports) =>
 async function byId(id: string, here: Ports): Promise<Picked> {
   const image = await here.images.get(id);
   return image === undefined
-    ? { image, because: `${id} does not exist in this account and region, or is not shared with it` }
+    ? { image, stuck: true, because: `${id} does not exist in this account and region, or is not shared with it` }
     : { image, because: 'named by its ID' };
 }
 
-async function fromPointer(environment: string, wanted: Selection, here: Ports): Promise<Picked> {
+/** Read where the environment lives; what it means here is the image with that identity. */
+async function fromPointer(environment: string, wanted: Selection, world: SelectPowers, here: Ports): Promise<Picked> {
+  const there = world.at({ region: wanted.fromRegion ?? wanted.region, role: wanted.fromRole });
   const name = pointerName(wanted.pointer, { ...wanted, environment });
-  const current = await here.parameters.read(name);
+  const current = await there.parameters.read(name);
   if (current === undefined) return { image: undefined, because: `environment "${environment}" has no pointer ${name} yet` };
-  const image = await here.images.get(current.value);
-  if (image === undefined) return { image, because: `${name} names ${current.value}, which does not exist here` };
-  const twin = sameIdentity([image], image, { scheme: schemeOf(wanted), family: wanted.family });
-  return twin.image === undefined ? twin : { image: twin.image, because: `${name} names it, version ${current.version}` };
+  const meant = await there.images.get(current.value);
+  if (meant === undefined)
+    return {
+      image: meant,
+      stuck: true,
+      because: `${name} names ${current.value}, which does not exist ${there === here ? 'here' : 'there'}`,
+    };
+  if (there === here) return { image: meant, because: `${name} names it, version ${current.version}` };
+  const [family, itself] = await Promise.all([familyImages(wanted, here), here.images.get(meant.id)]);
+  const twin = sameIdentity(itself === undefined ? family : [...family, itself], meant, {
+    scheme: schemeOf(wanted),
+    family: wanted.family,
+  });
+  return { ...twin, because: `${name} names ${meant.id}, version ${current.version}, and ${twin.because}` };
 }
 
 async function previous(wanted: Selection, here: Ports): Promise<Picked> {

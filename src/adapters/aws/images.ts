@@ -2,11 +2,13 @@ import {
   CreateTagsCommand,
   DeleteTagsCommand,
   DescribeImagesCommand,
+  DescribeTagsCommand,
   type EC2Client,
   type Image as Ec2Image,
   type Filter,
 } from '@aws-sdk/client-ec2';
 import type { Architecture, Image, ImageState } from '../../domain/image.ts';
+import { inBatches } from '../../kit/concurrently.ts';
 import type { ImageQuery, Images } from '../../world.ts';
 import { asExpected, isCode } from './errors.ts';
 import { allPages } from './pages.ts';
@@ -28,8 +30,15 @@ export const ec2Images = (ec2: EC2Client): Images => ({
     }
   },
   async find(query) {
-    const all = await Promise.all(listings(query).map(listing => pages(ec2, listing)));
-    return [...new Map(all.flat().map(image => [image.id, image])).values()];
+    const base: Listing = { IncludeDeprecated: true, IncludeDisabled: query.includeDisabled ?? false, Filters: filters(query) };
+    const owned = await pages(ec2, { ...base, Owners: [...(query.owners ?? ['self'])] });
+    if (!query.shared) return owned;
+    const known = new Set(owned.map(({ id }) => id));
+    const others = (await taggedImages(ec2, query)).filter(id => !known.has(id));
+    const found = inBatches(others, MOST_FILTER_VALUES).map(ids =>
+      pages(ec2, { ...base, Filters: [...filters(query), { Name: 'image-id', Values: ids }] }),
+    );
+    return [...owned, ...(await Promise.all(found)).flat()];
   },
   async tag(ids, tags) {
     const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
@@ -45,12 +54,28 @@ export const ec2Images = (ec2: EC2Client): Images => ({
 
 type Listing = ConstructorParameters<typeof DescribeImagesCommand>[0];
 
-// Owner and executable-by narrow each other: an image that is shared with us is not our own, so it takes a second listing.
-const listings = (query: ImageQuery): Listing[] => {
-  const base: Listing = { IncludeDeprecated: true, IncludeDisabled: query.includeDisabled ?? false, Filters: filters(query) };
-  const owned: Listing = { ...base, Owners: [...(query.owners ?? ['self'])] };
-  return query.shared ? [owned, { ...base, ExecutableUsers: ['self'] }] : [owned];
-};
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html
+const MOST_FILTER_VALUES = 200;
+
+/**
+ * What others share with us is found by the tags that it has in this account. "Executable by self" would tell only what is shared with the account
+ * itself, and not what is shared with its organization.
+ */
+async function taggedImages(ec2: EC2Client, { tags = {} }: ImageQuery): Promise<readonly string[]> {
+  const [first] = Object.entries(tags);
+  if (first === undefined) return [];
+  const Filters = [
+    { Name: 'resource-type', Values: ['image'] },
+    { Name: 'key', Values: [literally(first[0])] },
+    { Name: 'value', Values: [literally(first[1])] },
+  ];
+  return allPages(async NextToken => {
+    const page = await ec2
+      .send(new DescribeTagsCommand({ Filters, MaxResults: 1000, NextToken }))
+      .catch(asExpected('list the tags of images (ec2:DescribeTags)'));
+    return { items: page.Tags?.map(({ ResourceId = '' }) => ResourceId), next: page.NextToken };
+  });
+}
 
 const filters = ({ tags = {}, names = [], ids = [] }: ImageQuery): Filter[] => [
   ...Object.entries(tags).map(([key, value]) => ({ Name: `tag:${key}`, Values: [literally(value)] })),
