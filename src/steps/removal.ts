@@ -25,9 +25,9 @@ export interface Left {
   readonly next?: string;
 }
 
-// A second look costs about ten calls, whether for one image or for ten.
-const LOOKED_AT_TOGETHER = 10;
-const REMOVED_AT_ONCE = 3;
+// A second look costs about ten calls, whether for one image or for twenty-five.
+const LOOKED_AT_TOGETHER = 25;
+const REMOVED_AT_ONCE = 5;
 
 export async function removeAll(
   doomed: readonly Decision[],
