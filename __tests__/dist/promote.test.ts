@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { CancelInstanceRefreshCommand, StartInstanceRefreshCommand, SuspendProcessesCommand } from '@aws-sdk/client-auto-scaling';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { groups } from '../../lab/autoscaling/group.ts';
@@ -295,7 +296,17 @@ describe('the refresh', () => {
 
   test('scenario 59: the workflow is cancelled: the refresh goes on, and the next run finishes it', async () => {
     const { a, b } = await stage();
-    const ran = await promote(b, {}, { onStart: child => setTimeout(() => child.kill('SIGINT'), 900) });
+    let child: ChildProcess | undefined;
+    const ran = await promote(
+      b,
+      {},
+      {
+        onStart: started => {
+          child = started;
+        },
+        onLine: line => void (/refresh \S+ started/.test(line) && child?.kill('SIGINT')),
+      },
+    );
     expect([ran.exitCode, ran.outputs['outcome'], l.pointer(), l.candidate()]).toEqual([1, 'cancelled', a, true]);
     expect(ran.errors.join('\n')).toMatch(/refresh \S+ of web goes on by itself/);
     const again = await promote(b);
