@@ -24,14 +24,20 @@ export function modeOf({ client }: Pick<CallRecord, 'client'>): string | undefin
 // https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 const FREE = new Set(['sts:GetCallerIdentity', 'sts:AssumeRoleWithWebIdentity']);
 
-const actionOf = ({ service, operation }: Pick<CallRecord, 'service' | 'operation'>) => `${service}:${operation}`;
+/** What a call needs beside its own name. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeregisterImage.html */
+const actionsOf = ({ service, operation, input }: CallRecord): readonly string[] => [
+  `${service}:${operation}`,
+  ...(operation === 'DeregisterImage' && input['DeleteAssociatedSnapshots'] === true ? ['ec2:DeleteSnapshot'] : []),
+];
 
 /** The calls that no list has, as `mode service:Operation`. */
 export function unlisted(calls: readonly CallRecord[], permissions: Permissions): readonly string[] {
   const made = calls.flatMap(call => {
     const mode = modeOf(call);
-    const action = actionOf(call);
-    return mode === undefined || FREE.has(action) || permissions[mode]?.includes(action) ? [] : [`${mode} ${action}`];
+    if (mode === undefined) return [];
+    return actionsOf(call)
+      .filter(action => !FREE.has(action) && permissions[mode]?.includes(action) !== true)
+      .map(action => `${mode} ${action}`);
   });
   return [...new Set(made)].sort();
 }

@@ -14,6 +14,7 @@ async function stage() {
   l.image('old', { daysOld: 20, tags: { 'ami-action:version': '1.0' } });
   l.image('new', { daysOld: 1, tags: { 'ami-action:version': '2.0' } });
   await l.parameter('/ami/web/prod', l.id('new'));
+  await l.group('web', l.id('new'));
 }
 
 describe('an image that nothing uses', () => {

@@ -1,5 +1,5 @@
-import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
-import { EC2Client } from '@aws-sdk/client-ec2';
+import { AutoScalingClient, CreateAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling';
+import { CreateLaunchTemplateCommand, DescribeSubnetsCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { images, neighbours, snapshots } from '../../lab/ec2/images.ts';
 import { mishaps } from '../../lab/ec2/mishaps.ts';
@@ -92,6 +92,18 @@ export async function pruneLab({ pageSize = 2 as number | undefined, speed = 600
       for (const Value of values) {
         await cloud.ssm.send(new PutParameterCommand({ Name: name, Value, Type: 'String', Overwrite: true }));
       }
+    },
+    /** Launches nothing yet, from version 1 of a template of its name. */
+    async group(name: string, imageId: string): Promise<void> {
+      const { Subnets = [] } = await cloud.ec2.send(new DescribeSubnetsCommand({}));
+      const LaunchTemplateData = { ImageId: imageId, InstanceType: 't3.micro' as const };
+      await cloud.ec2.send(new CreateLaunchTemplateCommand({ LaunchTemplateName: name, LaunchTemplateData }));
+      await cloud.autoScaling.send(
+        new CreateAutoScalingGroupCommand({
+          ...{ AutoScalingGroupName: name, MinSize: 0, MaxSize: 1, VPCZoneIdentifier: Subnets[0]?.SubnetId },
+          LaunchTemplate: { LaunchTemplateName: name, Version: '1' },
+        }),
+      );
     },
     act: (mode: 'prune' | 'delete' | 'list', wanted: Readonly<Record<string, string>> = {}, more: Partial<Order> = {}): Promise<Ran> =>
       runAction({ mode, with: { family: 'web', ...wanted }, lab, ...more }),
