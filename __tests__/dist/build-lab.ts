@@ -76,3 +76,11 @@ export function leftovers(lab: Lab, region?: string): readonly string[] {
   const orphans = [...snapshots(place).values()].filter(({ id, state }) => !ofImages.has(id) && state !== 'error');
   return [...alive, ...groups, ...[...keyPairs(place).values()], ...loose, ...orphans].map(({ id }) => id);
 }
+
+/** Where the content of an image lies. */
+export async function diskOf(lab: Lab, imageId: string): Promise<string> {
+  const image = madeImages(lab).find(({ id }) => id === imageId);
+  const disk = await snapshots(lab.place()).get(image?.devices[0]?.snapshotId ?? '')?.disk?.();
+  if (disk === undefined) throw new Error(`${imageId} has no content`);
+  return disk.path;
+}

@@ -1,7 +1,10 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { removeWorkspaces } from '../../lab/runner.ts';
-import { build, changed, leftovers, madeImages, tagsIn, template, twoSources } from './build-lab.ts';
+import { build, changed, diskOf, leftovers, madeImages, tagsIn, template, twoSources } from './build-lab.ts';
 
 let lab: Lab;
 beforeAll(async () => {
@@ -31,7 +34,7 @@ describe('build, with real Packer', () => {
     expect(JSON.parse(ran.outputs['images'] ?? '')).toEqual([
       { source: 'amazon-ebs.web', architecture: 'x86_64', region: 'eu-central-1', id: image?.id, name: image?.name },
     ]);
-    expect(ran.summary).toContain(image?.id);
+    expect(ran.summary).toContain(image?.id ?? 'none');
     expect(leftovers(lab)).toEqual([]);
   });
 
@@ -57,10 +60,16 @@ describe('build, with real Packer', () => {
     expect(tagsIn(lab, snapshot)).toEqual(tags);
   });
 
-  test('bakes what the template says: the service is in the image', async () => {
+  test('bakes what the template says, and nothing that belongs to the machine it was built on', async () => {
     const ran = await build(lab, { with: { family: 'baked', var: 'ssh_port: 2322\napp_version: 4.5.6' } });
-    expect(ran.log).toContain('Provisioning with shell script');
-    expect(ran.exitCode).toBe(0);
+    const root = await diskOf(lab, ran.outputs['ami-id'] ?? '');
+    const content = (path: string) => readFileSync(join(root, path), 'utf8');
+    expect(content('opt/web/version')).toBe('4.5.6\n');
+    expect(content('etc/systemd/system/web.service')).toContain('ExecStart=/usr/bin/python3 /opt/web/server.py');
+    expect(content('etc/ssh/sshd_config.d/10-hardening.conf')).toContain('PermitRootLogin no');
+    expect(content('etc/machine-id')).toBe('');
+    expect(existsSync(join(root, 'home/admin/.ssh/authorized_keys'))).toBe(false);
+    expect(existsSync(join(root, 'tmp/app'))).toBe(false);
   });
 
   test('a template that knows none of our variables works too, and is told what cannot be swept', async () => {
@@ -168,5 +177,122 @@ describe('build that fails', () => {
     expect(ran.log).toContain('::add-mask::hunter2-and-more');
     expect(ran.log.replaceAll('::add-mask::hunter2-and-more', '')).not.toContain('hunter2');
     expect(ran.summary).not.toContain('hunter2');
+  });
+});
+
+describe('what Packer says it made', () => {
+  test('scenario 9: is what this run made, whatever older entries a manifest of the workspace has', async () => {
+    const files = changed([
+      '  provisioner "file" {',
+      '  post-processor "manifest" {\n    output = "manifest.json"\n  }\n\n  provisioner "file" {',
+    ]);
+    const older = { name: 'web', builder_type: 'amazon-ebs', artifact_id: 'eu-central-1:ami-0000000000000dead', packer_run_uuid: 'older' };
+    files['manifest.json'] = JSON.stringify({ builds: [older], last_run_uuid: 'older' });
+    const ran = await build(lab, { files, with: { family: 'manifest' } });
+    expect(ran.errors).toEqual([]);
+    // Once, though the post-processor repeats it.
+    expect(JSON.parse(ran.outputs['images'] ?? '[]')).toEqual([expect.objectContaining({ id: ran.outputs['ami-id'] })]);
+    expect(ran.outputs['ami-id']).not.toContain('dead');
+  });
+
+  test('scenario 8: of two sources is an image each', async () => {
+    const ran = await build(lab, { files: twoSources(), with: { family: 'two', 'base-image': 'name:136693071363/debian-12-amd64-*' } });
+    const images = JSON.parse(ran.outputs['images'] ?? '[]') as { source: string; id: string }[];
+    expect(images.map(({ source }) => source).sort()).toEqual(['amazon-ebs.second', 'amazon-ebs.web']);
+    expect(new Set(images.map(({ id }) => id)).size).toBe(2);
+    expect(ran.outputs).toMatchObject({ outcome: 'done', 'ami-ids': '{}' });
+    expect(ran.outputs['ami-id']).toBeUndefined();
+    // The next push finds both again.
+    const again = await build(lab, { files: twoSources(), with: { family: 'two', 'base-image': 'name:136693071363/debian-12-amd64-*' } });
+    expect(again.outputs).toMatchObject({ built: 'false', outcome: 'unchanged' });
+    expect(
+      JSON.parse(again.outputs['images'] ?? '[]')
+        .map(({ id }: { id: string }) => id)
+        .sort(),
+    ).toEqual(images.map(({ id }) => id).sort());
+  });
+
+  test('scenario 5: is removed with "cleanup-on-failure", when another source failed', async () => {
+    const files = twoSources();
+    files['packer/scripts/clean.sh'] = '#!/bin/sh\n[ "$PACKER_BUILD_NAME" != second ] || exit 9\n';
+    const ran = await build(lab, { files, with: { family: 'swept', 'cleanup-on-failure': 'true' } });
+    expect(ran.exitCode).toBe(1);
+    const [partial] = JSON.parse(ran.outputs['partial'] ?? '[]');
+    expect(partial).toMatchObject({ source: 'amazon-ebs.web' });
+    expect(madeImages(lab).map(({ id }) => id)).not.toContain(partial.id);
+    expect(leftovers(lab)).toEqual([]);
+  });
+});
+
+describe('the environment of Packer', () => {
+  test.each(['abc', '40'])('scenario 15: AWS_MAX_ATTEMPTS=%s disturbs neither us nor the build, and is told', async attempts => {
+    const ran = await build(lab, {
+      with: { family: `attempts-${attempts}` },
+      env: { AWS_MAX_ATTEMPTS: attempts, AWS_POLL_DELAY_SECONDS: attempts === '40' ? '' : '1' },
+    });
+    expect(ran.errors).toEqual([]);
+    expect(ran.warnings.join()).toContain(`AWS_MAX_ATTEMPTS`);
+  });
+
+  test('scenario 17: variables reach the template as they were written', async () => {
+    const nasty = 'a "b" \'c\' ; rm -rf $(id) `id` ${HOME} -x=y\n  second line';
+    const files = changed(
+      ['variable "app_version"', 'variable "note" {\n  type = string\n}\n\nvariable "app_version"'],
+      ['"APP_VERSION=${var.app_version}"', '"APP_VERSION=${base64encode(var.note)}"'],
+    );
+    files['packer/scripts/install.sh'] = '#!/bin/sh\necho "note: $APP_VERSION"\nexit 0\n';
+    const ran = await build(lab, { files, with: { family: 'nasty', var: JSON.stringify({ ssh_port: '2322', note: nasty }) } });
+    expect(ran.errors).toEqual([]);
+    const [, said = ''] = /note: (\S+)/.exec(ran.log) ?? [];
+    expect(Buffer.from(said, 'base64').toString()).toBe(nasty);
+  });
+});
+
+describe('packer init', () => {
+  const fake = (init: string) => {
+    const bin = mkdtempSync(join(tmpdir(), 'fake-packer-'));
+    fakes.push(bin);
+    const script = `#!/bin/sh\ncase "$1" in\nversion) echo "Packer v1.16.0" ;;\ninspect) echo "1,,ui,say,ok" ;;\ninit) echo x >>"$0.inits"; ${init} ;;\n*) echo "1,,ui,error,reached $1"; exit 1 ;;\nesac\n`;
+    writeFileSync(join(bin, 'packer'), script, { mode: 0o755 });
+    return { PATH: `${bin}:/usr/bin:/bin`, inits: () => readFileSync(join(bin, 'packer.inits'), 'utf8').split('x').length - 1 };
+  };
+  const fakes: string[] = [];
+  afterAll(() => {
+    for (const bin of fakes) rmSync(bin, { recursive: true, force: true });
+  });
+  const LIMITED = 'echo "1,,ui,error,Failed getting the plugin: Plugin host rate limited the plugin getter. Try again in 20m."; exit 1';
+
+  test('scenario 13: that is rate limited is tried again, then named with its fix', async () => {
+    const { PATH, inits } = fake(LIMITED);
+    const ran = await build(lab, { with: { family: 'limited' }, env: { PATH } });
+    expect(ran.outputs['outcome']).toBe('usage');
+    expect(ran.errors.join()).toContain('PACKER_GITHUB_API_TOKEN');
+    expect(inits()).toBe(3);
+  });
+
+  test('scenario 13: that succeeds the second time goes on', async () => {
+    const { PATH, inits } = fake(`[ "$(wc -l <"$0.inits")" -gt 1 ] || { ${LIMITED}; }`);
+    const ran = await build(lab, { with: { family: 'limited' }, env: { PATH } });
+    expect(ran.errors.join()).toContain('reached validate');
+    expect(inits()).toBe(2);
+  });
+
+  test('scenario 19: of a file in the workspace is never run', async () => {
+    const files = { ...template(), packer: '', 'tool/packer': '#!/bin/sh\ntouch "$0.ran"\necho "Packer v1.16.0"\n' };
+    const { packer: _, ...kept } = files;
+    const workspace = mkdtempSync(join(tmpdir(), 'fake-workspace-'));
+    fakes.push(workspace);
+    for (const [path, content] of Object.entries(kept)) {
+      mkdirSync(join(workspace, path, '..'), { recursive: true });
+      writeFileSync(join(workspace, path), content, { mode: 0o755 });
+    }
+    const ran = await build(lab, {
+      workspace,
+      with: { family: 'evil', 'packer-version': '9.9.9' },
+      env: { PATH: `tool:${workspace}/tool:/usr/bin:/bin` },
+    });
+    expect(ran.outputs['outcome']).toBe('rejected');
+    expect(ran.log).toContain('lies inside the workspace');
+    expect(existsSync(join(workspace, 'tool/packer.ran'))).toBe(false);
   });
 });

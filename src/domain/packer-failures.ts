@@ -58,7 +58,7 @@ const KNOWN: readonly Known[] = [
     says: /UnauthorizedOperation|AccessDenied|not authorized to perform/,
     who: 'access',
     cause: 'The role may not do what Packer asks for.',
-    next: 'The policy that build needs is in the README; Packer\'s own list: https://developer.hashicorp.com/packer/integrations/hashicorp/amazon#iam-task-or-instance-role',
+    next: "The policy that build needs is in the README; Packer's own list: https://developer.hashicorp.com/packer/integrations/hashicorp/amazon#iam-task-or-instance-role",
   },
   {
     says: /rate limit/i,
@@ -103,3 +103,9 @@ export function explainFailure(text: string): Explained | undefined {
   const known = KNOWN.find(({ says }) => says.test(text));
   return known && { who: known.who, cause: known.cause, next: known.next };
 }
+
+/** Failures of a download that another try may not meet. */
+export const mayPass = (text: string): boolean =>
+  /rate limit|i\/o timeout|TLS handshake timeout|connection reset|unexpected EOF|Temporary failure in name resolution|\b50[0234]\b/i.test(
+    text,
+  );

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { type Artifact, artifacts, baseOf } from '../domain/packer-output.ts';
 import { CancelledError, type Expected, RejectedError, TimeoutError, UsageError } from '../kit/errors.ts';
 import { duration, flag, list, map, optional, text } from '../kit/fields.ts';
-import { code, text as plain, table } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
 import { adopt, type BuiltImage } from '../steps/adopt.ts';
 import { baseImage, resolveBase } from '../steps/base-image.ts';
 import { type BuildPlan, planBuild, withInputs } from '../steps/build-plan.ts';
-import { type PhaseEnd, packerFailure, packerPhase } from '../steps/packer-phase.ts';
+import { tellImages, tellPhases } from '../steps/build-summary.ts';
+import { type PhaseEnd, packerFailure, packerInit, packerPhase } from '../steps/packer-phase.ts';
 import { findPacker, packerOrder, packerSettings } from '../steps/packer-tool.ts';
 import { sweepBuild, sweepDead, sweepQuietly } from '../steps/sweep.ts';
 import { decide, fingerprintOf, rebuildProblem, reuse, reuseSettings } from '../steps/unchanged.ts';
@@ -95,7 +95,7 @@ export async function run(wanted: Wanted, world: World) {
   if (same === undefined) await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, world));
   if (wanted.dryRun) return { outcome: 'planned' as const, outputs: { ...told, built: false, imageName: plan.name } };
   const images = same === undefined ? await buildAnew(wanted, plan, world) : await reuse(same, world.run.commit, plan, world);
-  tell(same === undefined ? 'Built' : 'Unchanged', images, because, report);
+  tellImages(same === undefined ? `Built ${plan.name}` : 'Nothing to build', images, because, report);
   const built = same === undefined;
   return { outcome: built ? ('done' as const) : ('unchanged' as const), outputs: { ...outputsOf(images), ...told, built } };
 }
@@ -106,13 +106,14 @@ async function buildAnew(wanted: Wanted, plan: BuildPlan, world: World): Promise
   const phase = { report, secrets: Object.values(wanted.secretVar) };
   const tool = await report.step('Find Packer', () => findPacker(wanted, world));
   const order = await report.step('Read the template', () => packerOrder(wanted, plan, tool, world));
-  const init = await packerPhase('packer init', onLine => packer.init(order, onLine), phase);
+  const init = await packerInit(order, phase, world);
   if (init.exitCode !== 0) throw failure('packer init', init, wanted);
   const validated = await packerPhase('packer validate', onLine => packer.validate(order, onLine), phase);
   if (validated.exitCode !== 0) throw failure('packer validate', validated, wanted);
 
   journal.remember(plan.entry);
   const end = await packerPhase('packer build', onLine => packer.build(order, onLine), phase);
+  tellPhases(end.lines, report);
   const made = artifacts(end.lines).map(image => ({ ...image, baseAmi: baseOf(end.lines, image.source) }));
   const isWhole = end.exitCode === 0 && made.length > 0;
   const images = isWhole ? await report.step('Tag the images', () => adopt(made, plan, world)) : [];
@@ -162,16 +163,6 @@ function failure(what: string, end: PhaseEnd, wanted: Wanted, made: readonly Art
 function outputsOf(images: readonly BuiltImage[]) {
   const only = images.filter(image => !images.some(other => other !== image && other.region === image.region));
   const amiIds = Object.fromEntries(only.map(({ region, id }) => [region, id]));
-  return { amiId: images.length === 1 ? images[0]?.id : undefined, amiIds, images, imageName: images[0]?.name };
-}
-
-function tell(what: string, images: readonly BuiltImage[], because: string, report: World['report']): void {
-  const rows = images.map(({ id, region, architecture, source, name }) => [
-    code(id),
-    code(region),
-    code(architecture),
-    code(source),
-    code(name),
-  ]);
-  report.summary(`### ${what}: ${plain(because)}\n\n${table(['Image', 'Region', 'Architecture', 'Source', 'Name'], rows)}`);
+  const listed = images.map(({ sizeGiB: _, ...image }) => image);
+  return { amiId: images.length === 1 ? images[0]?.id : undefined, amiIds, images: listed, imageName: images[0]?.name };
 }

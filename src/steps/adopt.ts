@@ -5,13 +5,14 @@ import { waitFor } from '../kit/wait.ts';
 import type { Powers } from '../world.ts';
 import { type BuildPlan, temporaryKeys } from './build-plan.ts';
 
-/** One entry of the output `images`. */
+/** One entry of the output `images`, and its size for the summary. */
 export interface BuiltImage {
   readonly source: string;
   readonly architecture: string;
   readonly region: string;
   readonly id: string;
   readonly name: string;
+  readonly sizeGiB: number;
 }
 
 export interface Made extends Artifact {
@@ -65,7 +66,7 @@ async function adoptOne(
     world,
   );
   world.report.info(`${region}: ${id} (${image.architecture}) is ${image.name}`);
-  return { source, architecture: image.architecture, region, id, name: image.name };
+  return { source, architecture: image.architecture, region, id, name: image.name, sizeGiB: image.sizeGiB };
 }
 
 function judge(image: Image | undefined) {

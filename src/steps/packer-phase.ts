@@ -1,7 +1,7 @@
+import { type Explained, explainFailure, mayPass } from '../domain/packer-failures.ts';
 import { complaints, humanLines, lastWords, type PackerLine, parseLine } from '../domain/packer-output.ts';
-import { type Explained, explainFailure } from '../domain/packer-failures.ts';
 import { AccessError, type Expected, RejectedError, UsageError } from '../kit/errors.ts';
-import type { PackerEnded, Reporter } from '../world.ts';
+import type { PackerBuild, PackerEnded, Powers, Reporter } from '../world.ts';
 
 export interface PhaseEnd extends PackerEnded {
   /** Everything for machines; the first and the newest of what is for people. */
@@ -12,11 +12,16 @@ export interface PhaseEnd extends PackerEnded {
 const FIRST_LINES = 500;
 const NEWEST_LINES = 2000;
 
+export interface Telling {
+  readonly report: Reporter;
+  readonly secrets: readonly string[];
+}
+
 /** One command of Packer as a group of the log: people see what is for people, we keep what is for us. */
 export function packerPhase(
   title: string,
   run: (onLine: (line: string) => void) => Promise<PackerEnded>,
-  { report, secrets }: { report: Reporter; secrets: readonly string[] },
+  { report, secrets }: Telling,
 ): Promise<PhaseEnd> {
   return report.step(title, async () => {
     const machine: PackerLine[] = [];
@@ -32,6 +37,27 @@ export function packerPhase(
     });
     return { ...ended, lines: [...machine, ...first, ...newest] };
   });
+}
+
+// A rate limit of GitHub is counted by the hour, one of an address in between by the minute.
+const INIT_PAUSES_SECONDS = [15, 60];
+
+/** Downloads plugins: the one step that hangs on somebody else's servers, so what may pass is tried again. */
+export async function packerInit(order: PackerBuild, telling: Telling, { packer, clock }: Powers<never, 'packer'>): Promise<PhaseEnd> {
+  for (const [turn, pauseSeconds] of [...INIT_PAUSES_SECONDS, undefined].entries()) {
+    const end = await packerPhase(
+      turn === 0 ? 'packer init' : `packer init, attempt ${turn + 1}`,
+      onLine => packer.init(order, onLine),
+      telling,
+    );
+    const said = complaints(end.lines)
+      .map(({ message }) => message)
+      .join('\n');
+    if (end.exitCode === 0 || pauseSeconds === undefined || end.stopped !== undefined || !mayPass(said)) return end;
+    telling.report.info(`That may pass: once more in ${pauseSeconds} s.`);
+    await clock.sleep(pauseSeconds * 1000);
+  }
+  throw new Error('every turn has returned');
 }
 
 /** The runner masks them too; but what it never gets cannot slip through. */

@@ -114,6 +114,7 @@ export async function reuse(found: readonly Found[], commit: string, plan: Build
         region,
         id: image.id,
         name: image.name,
+        sizeGiB: image.sizeGiB,
       };
     }),
   );
