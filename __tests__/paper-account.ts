@@ -92,6 +92,9 @@ export function paperClients(account: PaperAccount, pageSize: number) {
         const Instances = items.map(({ id, state, image }) => ({ InstanceId: id, ImageId: image, State: { Name: state } }));
         return { Reservations: [{ Instances }], NextToken: next };
       },
+      DescribeFleets: () => ({}),
+      DescribeSpotFleetRequests: () => ({}),
+      DescribeSpotInstanceRequests: () => ({}),
       DescribeLaunchTemplateVersions: input => templateVersions(account, input, pageSize),
     }),
     autoScaling: client<AutoScalingClient>({

@@ -184,6 +184,8 @@ export interface UserScope {
   readonly pointers: PointerNames;
   /** Parameters that begin so hold no image ID, somebody says: they are not read. Pointers are all the same. */
   readonly ignoredParameters: readonly string[];
+  /** How many of the newest versions of every launch template count as current; default 1, besides the default version. */
+  readonly templateDepth?: number;
   /** A second look just before these images go: only what may have come to use them in the meantime. */
   readonly again?: readonly string[];
 }

@@ -13,6 +13,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import { LabelParameterVersionCommand, PutParameterCommand } from '@aws-sdk/client-ssm';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { fleets, spotFleets, spotRequests } from '../../lab/ec2/fleets.ts';
 import { images } from '../../lab/ec2/images.ts';
 import { mishaps } from '../../lab/ec2/mishaps.ts';
 import { instances, setTags } from '../../lab/ec2/state.ts';
@@ -101,7 +102,23 @@ async function everyKindOfUser() {
   l = await pruneLab();
   const names = [
     ...['stopped', 'warm', 'pinned', 'override-template', 'override-image', 'configuration', 'by-name', 'by-version', 'by-label', 'by-arn'],
-    ...['before', 'longer-ago', 'candidate', 'note', 'desired', 'previous', 'default', 'latest', 'unused-1', 'unused-2', 'too-long-ago'],
+    ...[
+      'before',
+      'longer-ago',
+      'candidate',
+      'note',
+      'desired',
+      'previous',
+      'default',
+      'latest',
+      'fleet',
+      'fleet-override',
+      'spot-fleet',
+      'spot-request',
+      'unused-1',
+      'unused-2',
+      'too-long-ago',
+    ],
   ];
   for (const [n, name] of names.entries()) l.image(name, { daysOld: 30 + n });
   const { ec2, autoScaling, ssm } = l.cloud;
@@ -167,9 +184,33 @@ async function everyKindOfUser() {
       Preferences: { BakeTime: 172_800, SkipMatching: false },
     }),
   );
+  const fleet = await template('fleet', other, l.id('fleet'), other);
+  const config = (ImageId: string) => [
+    { LaunchTemplateSpecification: { LaunchTemplateId: fleet, Version: '2' }, Overrides: [{ ImageId }] },
+  ];
+  fleets(l.home).push(
+    { FleetId: 'fleet-1', FleetState: 'active', Type: 'maintain', LaunchTemplateConfigs: config(l.id('fleet-override')) },
+    { FleetId: 'fleet-2', FleetState: 'deleted', Type: 'maintain', LaunchTemplateConfigs: config(l.id('unused-1')) },
+  );
+  const spotFleet = { IamFleetRole: 'role', TargetCapacity: 1, LaunchSpecifications: [{ ImageId: l.id('spot-fleet') }] };
+  spotFleets(l.home).push({ SpotFleetRequestId: 'sfr-1', SpotFleetRequestState: 'active', SpotFleetRequestConfig: spotFleet });
+  spotRequests(l.home).push({ SpotInstanceRequestId: 'sir-1', State: 'open', LaunchSpecification: { ImageId: l.id('spot-request') } });
   await template('current', l.id('default'), other, l.id('latest'));
   await until(() => states('stopped').includes('stopped') && states('warm').includes('stopped'));
 }
+
+test('older launch template versions count as far back as is said', async () => {
+  l = await pruneLab();
+  for (const [n, name] of ['newest', 'v3', 'v2', 'v1'].entries()) l.image(name, { daysOld: 10 + n });
+  const data = (name: string) => ({ LaunchTemplateData: { ImageId: l.id(name), InstanceType: 't3.micro' as const } });
+  await l.cloud.ec2.send(new CreateLaunchTemplateCommand({ LaunchTemplateName: 'web', ...data('newest') }));
+  for (const name of ['v1', 'v2', 'v3', 'newest']) {
+    await l.cloud.ec2.send(new CreateLaunchTemplateVersionCommand({ LaunchTemplateName: 'web', ...data(name) }));
+  }
+  const ran = await l.act('prune', { ...REAL, 'keep-newest': '1', 'template-depth': '3' });
+  expect([ran.exitCode, l.there()]).toEqual([0, ['v2', 'v3', 'newest']]);
+  expect(planOf(l, ran)['v2']).toBe('keep: used by launch template web version 3 (recent)');
+});
 
 test('scenario 67: an image stays that only one of these can launch, and what none can launch goes', async () => {
   await everyKindOfUser();
@@ -201,6 +242,10 @@ test('scenario 67: an image stays that only one of these can launch, and what no
     note: 'keep: used by parameter /notes/images',
     desired: expect.stringMatching(/refresh \? of group rolling \((InProgress|Baking)\), by version 3 of launch template rolling/),
     previous: expect.stringContaining('group rolling, by version 2 of launch template rolling'),
+    fleet: 'keep: used by fleet fleet-1, by version 2 of launch template fleet',
+    'fleet-override': 'keep: used by fleet fleet-1',
+    'spot-fleet': 'keep: used by Spot fleet sfr-1',
+    'spot-request': 'keep: used by Spot request sir-1',
     default: 'keep: used by launch template current version 1 (default)',
     latest: 'keep: used by launch template current version 3 (latest)',
   });
@@ -217,6 +262,9 @@ describe('scenario 66: what cannot be read counts as in use', () => {
     ],
     ['ec2', 'DescribeImageReferences', 'UnauthorizedOperation', 'describe the references of images (ec2:DescribeImageReferences)'],
     ['ec2', 'DescribeImageAttribute', 'UnauthorizedOperation', /see who ami-\w+ is shared with \(ec2:DescribeImageAttribute\)/],
+    ['ec2', 'DescribeFleets', 'UnauthorizedOperation', 'describe fleets (ec2:DescribeFleets)'],
+    ['ec2', 'DescribeSpotFleetRequests', 'UnauthorizedOperation', 'describe Spot fleets (ec2:DescribeSpotFleetRequests)'],
+    ['ec2', 'DescribeSpotInstanceRequests', 'UnauthorizedOperation', 'describe Spot requests (ec2:DescribeSpotInstanceRequests)'],
     ['autoscaling', 'DescribeAutoScalingGroups', 'AccessDenied', 'describe Auto Scaling groups (autoscaling:DescribeAutoScalingGroups)'],
     [
       'autoscaling',

@@ -5,6 +5,7 @@ import { createImage, registerImage } from './create-image.ts';
 import { deregisterImage } from './deregister-image.ts';
 import { describeImages } from './describe-images.ts';
 import { describeInstanceStatus, describeInstances, getConsoleOutput } from './describe-instances.ts';
+import { fleetOperations } from './fleets.ts';
 import { describeImageAttribute, modifyImageAttribute, resetImageAttribute } from './image-attributes.ts';
 import {
   disableImage,
@@ -30,6 +31,7 @@ import { describeSubnets, describeVpcs } from './vpcs.ts';
 
 /** Everything of EC2 but launch templates. */
 export const ec2Operations: Operations = {
+  ...fleetOperations,
   DescribeRegions: describeRegions,
   DescribeAvailabilityZones: describeAvailabilityZones,
   DescribeVpcs: describeVpcs,

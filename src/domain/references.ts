@@ -44,6 +44,8 @@ export interface VersionFact {
   readonly version: number;
   readonly isDefault: boolean;
   readonly isLatest: boolean;
+  /** One of the newest that somebody wants kept. */
+  readonly isRecent?: boolean;
   /** Empty: the template leaves the image to whoever uses it. */
   readonly imageId: string;
 }
@@ -108,7 +110,7 @@ function isMeant(known: VersionFact, { template, version }: { template: string; 
 }
 
 function ofVersion(fact: VersionFact, facts: UserFacts): Edge[] {
-  const roles = [...(fact.isDefault ? ['default'] : []), ...(fact.isLatest ? ['latest'] : [])];
+  const roles = [...(fact.isDefault ? ['default'] : []), ...(fact.isLatest ? ['latest'] : []), ...(fact.isRecent ? ['recent'] : [])];
   if (roles.length === 0) return [];
   const user = `launch template ${fact.templateName} version ${fact.version} (${roles.join(' and ')})`;
   return images(fact.imageId, facts).map(imageId => ({ imageId, user }));

@@ -11,6 +11,12 @@ export const users = {
     max: 99,
     fallback: 3,
   }),
+  templateDepth: count('How many of the newest versions of every launch template count as used, besides its default version.', {
+    min: 1,
+    max: 10_000,
+    fallback: 1,
+    neededBy: 'teams that go back to older launch template versions by hand',
+  }),
   ignoreParameters: optional(
     list(
       'Parameters whose name begins so hold no image ID: they are not read. All others are, and one that cannot be read stops everything.',
@@ -34,6 +40,7 @@ export interface Asked {
   readonly family: string;
   readonly pointer: string;
   readonly rollbackDepth: number;
+  readonly templateDepth?: number;
   readonly ignoreParameters?: readonly string[] | undefined;
 }
 
@@ -49,7 +56,7 @@ export const pointersOf = (asked: Pick<Asked, 'pointer' | 'family'>): PointerNam
 
 /** Reads every source completely, or rejects. */
 export async function findUsers(asked: Asked, place: Pick<Place, 'imageUsers'>, report: Reporter): Promise<Users> {
-  const scope = { pointers: pointersOf(asked), ignoredParameters: asked.ignoreParameters ?? [] };
+  const scope = { pointers: pointersOf(asked), ignoredParameters: asked.ignoreParameters ?? [], templateDepth: asked.templateDepth ?? 1 };
   const facts = await place.imageUsers.read(scope);
   report.info(
     `${facts.instances.length} instances, ${facts.launchers.length} groups, refreshes and launch configurations, ` +

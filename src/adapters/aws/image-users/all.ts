@@ -3,6 +3,7 @@ import type { EC2Client } from '@aws-sdk/client-ec2';
 import type { SSMClient } from '@aws-sdk/client-ssm';
 import { aliasesIn, numberedVersions, type UserFacts } from '../../../domain/references.ts';
 import type { ImageUsers } from '../../../world.ts';
+import { fleetLaunchers } from './fleets.ts';
 import { instanceFacts } from './instances.ts';
 import { groupLaunchers, refreshLaunchers } from './launchers.ts';
 import { parameterFacts, resolveAliases } from './parameters.ts';
@@ -24,15 +25,17 @@ export function awsImageUsers({ ec2, ssm, autoScaling }: Clients): ImageUsers {
     startUsageReport: (imageId, token) => startUsageReport(ec2, imageId, token),
     usage: reportId => usage(ec2, reportId),
     async read(scope): Promise<UserFacts> {
-      const [standing, instances, parameters] = await Promise.all([
+      const [standing, fleets, instances, parameters] = await Promise.all([
         groupLaunchers(autoScaling),
+        scope.again === undefined ? fleetLaunchers(ec2) : [],
         instanceFacts(ec2, scope.again),
         parameterFacts(ssm, scope),
       ]);
       const groups = standing.flatMap(({ group }) => group ?? []);
-      const launchers = scope.again === undefined ? [...standing, ...(await refreshLaunchers(autoScaling, groups))] : standing;
+      const refreshes = scope.again === undefined ? await refreshLaunchers(autoScaling, groups) : [];
+      const launchers = [...standing, ...fleets, ...refreshes];
       // After the launchers, never before: a template that is younger than the listing would look as if it did not exist.
-      const [current, pinned] = await Promise.all([currentVersions(ec2), numbered(numberedVersions(launchers))]);
+      const [current, pinned] = await Promise.all([currentVersions(ec2, scope.templateDepth ?? 1), numbered(numberedVersions(launchers))]);
       const versions = [...current, ...pinned];
       return {
         instances,

@@ -13,12 +13,16 @@ const TEMPLATES_AT_ONCE = 6;
 const NUMBERS_PER_CALL = 200;
 
 /** The default and the newest version of every template of the account, two a template: without a template's name the API takes just these two words. */
-export async function currentVersions(ec2: EC2Client): Promise<VersionFact[]> {
+export async function currentVersions(ec2: EC2Client, depth: number): Promise<VersionFact[]> {
   const said = await pages(ec2, { Versions: ['$Latest', '$Default'] });
   const newest = new Map<string, number>();
-  for (const { LaunchTemplateId = '', VersionNumber = 0 } of said)
-    newest.set(LaunchTemplateId, Math.max(VersionNumber, newest.get(LaunchTemplateId) ?? 0));
-  return said.map(version => fact(version, version.VersionNumber === newest.get(version.LaunchTemplateId ?? '')));
+  for (const { LaunchTemplateId: id = '', VersionNumber = 0 } of said) newest.set(id, Math.max(VersionNumber, newest.get(id) ?? 0));
+  const current = said.map(version => fact(version, version.VersionNumber === newest.get(version.LaunchTemplateId ?? '')));
+  if (depth <= 1) return current;
+  const deeper = await concurrently([...newest], TEMPLATES_AT_ONCE, ([LaunchTemplateId, number]) =>
+    pages(ec2, { LaunchTemplateId, MinVersion: String(Math.max(1, number - depth + 1)), MaxVersion: String(Math.max(1, number - 1)) }),
+  );
+  return [...current, ...deeper.flat().map(version => ({ ...fact(version, false), isRecent: true }))];
 }
 
 /** Reads versions by number. A version never changes, so each is read once, however often it is asked for. */

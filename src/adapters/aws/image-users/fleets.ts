@@ -1,0 +1,79 @@
+import {
+  DescribeFleetsCommand,
+  DescribeSpotFleetRequestsCommand,
+  DescribeSpotInstanceRequestsCommand,
+  type EC2Client,
+  type FleetLaunchTemplateSpecification,
+} from '@aws-sdk/client-ec2';
+import type { Launcher, LaunchSource } from '../../../domain/references.ts';
+import { asExpected } from '../errors.ts';
+import { allPages } from '../pages.ts';
+
+/** What launches by itself without a group: EC2 fleets, Spot fleets, and Spot requests that last. Fleets of type `instant` launched once and never again. */
+export const fleetLaunchers = async (ec2: EC2Client): Promise<Launcher[]> =>
+  (await Promise.all([fleets(ec2), spotFleets(ec2), spotRequests(ec2)])).flat();
+
+const FLEET_IS_OVER: ReadonlySet<string> = new Set(['deleted', 'failed', 'deleted_terminating']);
+const SPOT_FLEET_IS_OVER: ReadonlySet<string> = new Set(['cancelled', 'failed', 'cancelled_terminating']);
+const REQUEST_IS_OVER: ReadonlySet<string> = new Set(['closed', 'cancelled', 'failed']);
+
+const fleets = (ec2: EC2Client): Promise<Launcher[]> =>
+  allPages(async NextToken => {
+    const page = await ec2
+      .send(new DescribeFleetsCommand({ MaxResults: 200, NextToken }))
+      .catch(asExpected('describe fleets (ec2:DescribeFleets)'));
+    const live = (page.Fleets ?? []).filter(({ FleetState = '' }) => !FLEET_IS_OVER.has(FleetState));
+    return {
+      items: live.map(({ FleetId, LaunchTemplateConfigs }) => ({
+        user: `fleet ${FleetId}`,
+        launches: (LaunchTemplateConfigs ?? []).flatMap(ofConfig),
+      })),
+      next: page.NextToken,
+    };
+  });
+
+const spotFleets = (ec2: EC2Client): Promise<Launcher[]> =>
+  allPages(async NextToken => {
+    const page = await ec2
+      .send(new DescribeSpotFleetRequestsCommand({ MaxResults: 200, NextToken }))
+      .catch(asExpected('describe Spot fleets (ec2:DescribeSpotFleetRequests)'));
+    const live = (page.SpotFleetRequestConfigs ?? []).filter(
+      ({ SpotFleetRequestState = '' }) => !SPOT_FLEET_IS_OVER.has(SpotFleetRequestState),
+    );
+    return {
+      items: live.map(({ SpotFleetRequestId, SpotFleetRequestConfig: config }) => ({
+        user: `Spot fleet ${SpotFleetRequestId}`,
+        launches: [...(config?.LaunchSpecifications ?? []).flatMap(ofImage), ...(config?.LaunchTemplateConfigs ?? []).flatMap(ofConfig)],
+      })),
+      next: page.NextToken,
+    };
+  });
+
+const spotRequests = (ec2: EC2Client): Promise<Launcher[]> =>
+  allPages(async NextToken => {
+    const page = await ec2
+      .send(new DescribeSpotInstanceRequestsCommand({ MaxResults: 1000, NextToken }))
+      .catch(asExpected('describe Spot requests (ec2:DescribeSpotInstanceRequests)'));
+    const live = (page.SpotInstanceRequests ?? []).filter(({ State = '' }) => !REQUEST_IS_OVER.has(State));
+    return {
+      items: live.map(({ SpotInstanceRequestId, LaunchSpecification = {} }) => ({
+        user: `Spot request ${SpotInstanceRequestId}`,
+        launches: ofImage(LaunchSpecification),
+      })),
+      next: page.NextToken,
+    };
+  });
+
+const ofImage = ({ ImageId }: { readonly ImageId?: string | undefined }): LaunchSource[] =>
+  ImageId === undefined ? [] : [{ imageId: ImageId }];
+
+interface Config {
+  readonly LaunchTemplateSpecification?: FleetLaunchTemplateSpecification | undefined;
+  // Those of Spot fleets have no image of their own.
+  readonly Overrides?: readonly object[] | undefined;
+}
+
+function ofConfig({ LaunchTemplateSpecification: said, Overrides = [] }: Config): LaunchSource[] {
+  const template = said?.LaunchTemplateId ?? said?.LaunchTemplateName;
+  return [...(template === undefined ? [] : [{ template, version: said?.Version ?? '$Default' }]), ...Overrides.flatMap(ofImage)];
+}
