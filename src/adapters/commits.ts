@@ -1,5 +1,5 @@
 import { getOctokit } from '@actions/github';
-import { AccessError, UsageError } from '../kit/errors.ts';
+import { AccessError, TimeoutError, UsageError } from '../kit/errors.ts';
 import type { Commits } from '../world.ts';
 
 const PER_PAGE = 100;
@@ -33,17 +33,33 @@ export const githubCommits = (baseUrl: string | undefined): Commits => ({
   },
 });
 
+interface ApiFailure {
+  readonly status?: number;
+  readonly message?: string;
+  readonly response?: { readonly headers?: Readonly<Record<string, string | undefined>> };
+}
+
 const refused =
   (repository: string, ref: string) =>
   (cause: unknown): never => {
-    const { status, message } = cause as { status?: number; message?: string };
-    if (status === 404 || status === 409)
-      throw new UsageError([`${repository} has no commit or branch "${ref}", or the token may not read it`], { cause });
+    const { status = 0, message, response } = cause as ApiFailure;
+    // 422 is what GitHub says to something that looks like a commit and is none; 409 to an empty repository.
+    if ([404, 409, 422].includes(status))
+      throw new UsageError([`${repository} has no commit or branch "${ref}", or the token may not read it`], {
+        cause,
+        next: 'Give the job "permissions: contents: read"; for another repository, "github-token" of an app that may read it.',
+      });
+    // https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
+    if (status === 429 || (status === 403 && response?.headers?.['x-ratelimit-remaining'] === '0'))
+      throw new TimeoutError(`GitHub lets us ask no more for now: ${message}`, { cause, next: 'Run the job again in an hour.' });
     if (status === 401 || status === 403) {
       throw new AccessError(`GitHub refused to list the commits of ${repository}: ${message}`, {
         cause,
         next: 'Give the job "permissions: contents: read".',
       });
     }
-    throw cause;
+    throw new TimeoutError(`GitHub did not answer what the commits of ${repository} are: ${message}`, {
+      cause,
+      next: 'Run the job again.',
+    });
   };
