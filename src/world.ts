@@ -42,6 +42,7 @@ export interface Place {
   readonly imageUsers: ImageUsers;
   readonly removal: Removal;
   readonly leftovers: Leftovers;
+  readonly capture: Capture;
   readonly sharing: Sharing;
 }
 
@@ -266,6 +267,12 @@ export interface Sharing {
   key(arn: string): Promise<ImageKey>;
   /** Which images of others this account lets in; undefined where it may not be asked. */
   allowed(): Promise<AllowedImages | undefined>;
+}
+
+/** An image of a machine as it is. */
+export interface Capture {
+  /** Undefined where the name is taken: by somebody else, or by a call of ours whose answer got lost. */
+  image(order: { instanceId: string; name: string; noReboot: boolean; tags: Tags }): Promise<string | undefined>;
 }
 
 /** What a build makes beside its image, or leaves when it dies. */

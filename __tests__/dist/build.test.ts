@@ -1,7 +1,9 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DescribeImagesCommand, EC2Client, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { instances } from '../../lab/ec2/state.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { removeWorkspaces } from '../../lab/runner.ts';
 import { build, changed, diskOf, leftovers, madeImages, tagsIn, template, twoSources } from './build-lab.ts';
@@ -294,5 +296,84 @@ describe('packer init', () => {
     expect(ran.outputs['outcome']).toBe('rejected');
     expect(ran.log).toContain('lies inside the workspace');
     expect(existsSync(join(workspace, 'tool/packer.ran'))).toBe(false);
+  });
+});
+
+describe('build from a running instance', () => {
+  let ec2: EC2Client;
+  let instance = '';
+  beforeAll(async () => {
+    const { AWS_REGION: region = '', AWS_ENDPOINT_URL: endpoint = '', AWS_ACCESS_KEY_ID: accessKeyId = '' } = lab.environment();
+    ec2 = new EC2Client({ region, endpoint, credentials: { accessKeyId, secretAccessKey: 'x' } });
+    const { Images = [] } = await ec2.send(
+      new DescribeImagesCommand({ Owners: ['136693071363'], Filters: [{ Name: 'architecture', Values: ['x86_64'] }] }),
+    );
+    const { Instances = [] } = await ec2.send(
+      new RunInstancesCommand({ ImageId: Images[0]?.ImageId, InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 }),
+    );
+    instance = Instances[0]?.InstanceId ?? '';
+    await lab.clock.sleep(60);
+  });
+  afterAll(async () => {
+    await ec2.send(new TerminateInstancesCommand({ InstanceIds: [instance] }));
+    ec2.destroy();
+  });
+
+  const save = (wanted: Record<string, string> = {}, commit = 'a') =>
+    build(lab, {
+      files: {},
+      with: { family: 'saved', 'from-instance': instance, var: '', ...wanted },
+      env: { PATH: '/usr/bin:/bin', GITHUB_SHA: commit.repeat(40) },
+    });
+  const state = () => instances(lab.place()).get(instance)?.state;
+
+  test('makes its image without a restart and without Packer, tagged as ours', async () => {
+    const ran = await save();
+    expect(ran.errors).toEqual([]);
+    expect(ran.outputs).toMatchObject({ built: 'true', outcome: 'done' });
+    const tags = tagsIn(lab, ran.outputs['ami-id'] ?? '');
+    expect(tags).toMatchObject({
+      'ami-action:family': 'saved',
+      'ami-action:from-instance': instance,
+      'ami-action:base-ami': expect.stringMatching(/^ami-/),
+    });
+    expect(lab.calls.all().findLast(({ operation }) => operation === 'CreateImage')?.input['NoReboot']).toBe(true);
+    expect(state()).toBe('running');
+  });
+
+  test('done twice for one commit makes one image', async () => {
+    const made = lab.calls.count('CreateImage');
+    const [one, two] = [await save({}, 'b'), await save({}, 'b')];
+    expect(two.outputs).toMatchObject({ built: 'false', outcome: 'unchanged', 'ami-id': one.outputs['ami-id'] });
+    expect(lab.calls.count('CreateImage')).toBe(made + 1);
+  });
+
+  test('need not be waited for: a later run adopts the image', async () => {
+    const first = await save({ wait: 'false' }, 'c');
+    expect(first.outputs).toMatchObject({ built: 'true', outcome: 'done' });
+    const id = first.outputs['ami-id'] ?? '';
+    expect(tagsIn(lab, id)['ami-action:family']).toBeUndefined();
+    const second = await save({}, 'c');
+    expect(second.outputs).toMatchObject({ built: 'false', 'ami-id': id });
+    expect(tagsIn(lab, id)['ami-action:family']).toBe('saved');
+  });
+
+  test('whose answer got lost is made once', async () => {
+    const heal = lab.faults.add({ operation: 'CreateImage', times: 1, deed: { reset: 'after' } });
+    const ran = await save({ name: 'lost-answer' }, 'd');
+    heal();
+    expect(ran.errors).toEqual([]);
+    expect(
+      madeImages(lab)
+        .filter(({ name }) => name === 'lost-answer')
+        .map(({ id }) => id),
+    ).toEqual([ran.outputs['ami-id']]);
+  });
+
+  test('that is not there, or with settings of a template, is refused', async () => {
+    const gone = await save({ 'from-instance': 'i-0123456789abcdef0' }, 'e');
+    expect(gone.errors.join()).toContain('does not exist here');
+    const mixed = await save({ var: 'a: b', 'base-image': 'family:x' }, 'e');
+    expect(mixed.errors.join()).toContain('take out "base-image", "var"');
   });
 });

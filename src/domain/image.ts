@@ -60,6 +60,7 @@ export type IdentityKey =
   | 'copied-from'
   | 'siblings'
   | 'same-commits'
+  | 'from-instance'
   | 'purpose'
   | 'vetoed-in'
   /** A person asks that it stays. */

@@ -7,6 +7,7 @@ import { adopt, type BuiltImage } from '../steps/adopt.ts';
 import { baseImage, resolveBase } from '../steps/base-image.ts';
 import { type BuildPlan, planBuild, withInputs } from '../steps/build-plan.ts';
 import { tellImages, tellPhases } from '../steps/build-summary.ts';
+import { captureInstance, instanceProblem, instanceSettings } from '../steps/from-instance.ts';
 import { type PhaseEnd, packerFailure, packerInit, packerPhase } from '../steps/packer-phase.ts';
 import { findPacker, packerOrder, packerSettings } from '../steps/packer-tool.ts';
 import { sweepBuild, sweepDead, sweepQuietly } from '../steps/sweep.ts';
@@ -14,7 +15,7 @@ import { decide, fingerprintOf, rebuildProblem, reuse, reuseSettings } from '../
 import type { Powers } from '../world.ts';
 import { architecture, common, dryRun, environment, family, regions, tags } from './shared.ts';
 
-// Needs a Packer template.
+// Needs a Packer template, or a running instance.
 // Leaves behind an image per region and source, tagged as one of the family, image and snapshots alike; it moves no pointer.
 
 export const settings = {
@@ -63,6 +64,7 @@ export const settings = {
   }),
   content: reuseSettings.content,
   ...packerSettings,
+  ...instanceSettings,
 };
 
 export const outputs = {
@@ -77,13 +79,18 @@ export const outputs = {
 };
 
 type Wanted = Values<typeof settings>;
-type World = Powers<'account' | 'images' | 'leftovers' | 'parameters', 'content' | 'journal' | 'packer'>;
+type World = Powers<'account' | 'capture' | 'images' | 'leftovers' | 'machines' | 'parameters', 'content' | 'journal' | 'packer'>;
 
 export async function run(wanted: Wanted, world: World) {
   const { report, packer, clock } = world;
   for (const secret of Object.values(wanted.secretVar)) report.mask(secret);
-  const started = { now: clock.now(), id: randomUUID(), problem: rebuildProblem(wanted) };
+  const started = {
+    now: clock.now(),
+    id: randomUUID(),
+    problem: instanceProblem(wanted) ?? (wanted.fromInstance === undefined ? rebuildProblem(wanted) : undefined),
+  };
   const intent = planBuild(wanted, world.run, packer, started);
+  if (wanted.fromInstance !== undefined) return saveInstance(wanted.fromInstance, wanted, intent, world);
   const base = await report.step('Resolve the base image', () => resolveBase(wanted, intent.scheme, world));
   const print = await report.step('Take the fingerprint', () => fingerprintOf(wanted, intent, base, world));
   const plan = withInputs(intent, { fingerprint: print, base: base?.id });
@@ -98,6 +105,17 @@ export async function run(wanted: Wanted, world: World) {
   tellImages(same === undefined ? `Built ${plan.name}` : 'Nothing to build', images, because, report);
   const built = same === undefined;
   return { outcome: built ? ('done' as const) : ('unchanged' as const), outputs: { ...outputsOf(images), ...told, built } };
+}
+
+async function saveInstance(instanceId: string, wanted: Wanted, plan: BuildPlan, world: World) {
+  const { report } = world;
+  await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, world));
+  const because = `"from-instance" is ${instanceId}`;
+  if (wanted.dryRun) return { outcome: 'planned' as const, outputs: { built: false, because, imageName: plan.name } };
+  const saved = await report.step(`Make an image of ${instanceId}`, () => captureInstance(instanceId, wanted, plan, world));
+  tellImages(saved.built ? `Saved ${instanceId}` : 'Nothing to save', saved.images, saved.because, report);
+  const told = { ...outputsOf(saved.images), built: saved.built, because: saved.because };
+  return { outcome: saved.built ? ('done' as const) : ('unchanged' as const), outputs: told };
 }
 
 /** Packer, from where it comes from to images of the family; and nothing else is left, however it ends. */

@@ -49,6 +49,7 @@ export interface BuildWish {
   readonly var: Readonly<Record<string, string>>;
   readonly secretVar: Readonly<Record<string, string>>;
   readonly timeout: number;
+  readonly fromInstance?: string | undefined;
 }
 
 /** Ends long after the build itself must have: what bears it in the past belongs to nobody who lives. */
@@ -134,8 +135,8 @@ function variableProblems({ var: plain, secretVar }: BuildWish): readonly string
   });
 }
 
-const fileProblems = ({ template, varFiles }: BuildWish, packer: Pick<Packer, 'locate'>): readonly string[] => [
-  ...(packer.locate(template) === undefined
+const fileProblems = ({ template, varFiles, fromInstance }: BuildWish, packer: Pick<Packer, 'locate'>): readonly string[] => [
+  ...(fromInstance === undefined && packer.locate(template) === undefined
     ? [`"template" names ${JSON.stringify(template)}, which is not in the workspace: is there an actions/checkout step before?`]
     : []),
   ...varFiles

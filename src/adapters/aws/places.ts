@@ -1,5 +1,6 @@
 import type { Clock, Place, Reporter, Run, Where } from '../../world.ts';
 import { stsAccount } from './account.ts';
+import { ec2Capture } from './capture.ts';
 import { awsClients, type Clients } from './clients.ts';
 import { ssmCommands } from './commands.ts';
 import { autoScalingGroups } from './groups.ts';
@@ -49,5 +50,6 @@ const place = ({ ec2, ssm, sts, autoScaling, kms, balancing, provider }: Clients
   imageUsers: awsImageUsers({ ec2, ssm, autoScaling }),
   removal: ec2Removal(ec2),
   leftovers: ec2Leftovers(ec2),
+  capture: ec2Capture(ec2),
   sharing: awsSharing(ec2, kms),
 });
