@@ -127,6 +127,15 @@ describe('launch', () => {
     expect(l.alive()).toEqual([]);
   });
 
+  test('scenario 21: where every answer gets lost, the machine is found by its token and ended', async () => {
+    const before = l.all().length;
+    l.lab.faults.add({ operation: 'RunInstances', deed: { reset: 'after' } });
+    const ran = await l.validate(good);
+    expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'access' });
+    expect(l.all().length - before).toBe(1);
+    expect(l.alive()).toEqual([]);
+  });
+
   test('scenario 22: a second attempt with other parameters, and a second leg with the same, each get a machine of their own', async () => {
     const mark = l.lab.calls.mark();
     await l.validate(good, { 'test-instance-types': 't3.micro' });
