@@ -31,9 +31,20 @@ import { type Ran, runAction } from '../harness.ts';
 
 export const POINTER = '/ami/web/stage';
 
-export async function rollLab({ speed = 240, timings = {} }: { speed?: number; timings?: Partial<Timings> } = {}) {
+export interface RollLabOptions {
+  readonly speed?: number;
+  readonly timings?: Partial<Timings>;
+  /** Real processes: for what instances really do. */
+  readonly sandbox?: boolean;
+}
+
+export async function rollLab({ speed = 240, timings = {}, sandbox = false }: RollLabOptions = {}) {
   const paper = paperHypervisor();
-  const lab = await startLab({ machines: paper, speed, timings: { statusChecks: 5, refreshPatience: 120, ...timings } });
+  const lab = await startLab({
+    machines: sandbox ? 'sandbox' : paper,
+    speed,
+    timings: { statusChecks: 5, refreshPatience: 120, ...timings },
+  });
   const place = lab.place();
   const settings = {
     endpoint: lab.url,
@@ -129,6 +140,7 @@ export async function rollLab({ speed = 240, timings = {} }: { speed?: number; t
     ],
     refreshes: (name: string): string[] => (groups(place).get(name)?.refreshes ?? []).map(({ status }) => status),
     tags: (id: string) => tagsOf(place, id),
+    retag: (id: string, tags: Record<string, string>) => setTags(place, id, tags),
     act: (
       mode: 'promote' | 'rollback',
       wanted: Record<string, string>,
