@@ -433,6 +433,8 @@ export interface LaunchTemplates {
   resolved(version: TemplateVersion): Promise<string | undefined>;
   /** All versions that name this image. */
   withImage(templateId: string, imageId: string): Promise<readonly TemplateVersion[]>;
+  /** All versions that name one of these. */
+  withImages(templateId: string, imageIds: readonly string[]): Promise<readonly TemplateVersion[]>;
   /** The source with another image. Warnings mean that AWS made it, and doubts that it launches. */
   create(order: {
     readonly source: TemplateVersion;

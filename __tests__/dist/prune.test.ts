@@ -15,6 +15,7 @@ import { LabelParameterVersionCommand, PutParameterCommand } from '@aws-sdk/clie
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { fleets, spotFleets, spotRequests } from '../../lab/ec2/fleets.ts';
 import { images } from '../../lab/ec2/images.ts';
+import { templates } from '../../lab/ec2/launch-template-state.ts';
 import { mishaps } from '../../lab/ec2/mishaps.ts';
 import { instances, setTags } from '../../lab/ec2/state.ts';
 import { parameters } from '../../lab/ssm/parameter-state.ts';
@@ -198,6 +199,20 @@ async function everyKindOfUser() {
   await template('current', l.id('default'), other, l.id('latest'));
   await until(() => states('stopped').includes('stopped') && states('warm').includes('stopped'));
 }
+
+test('launch template versions that name a removed image go when that is wished, and no other', async () => {
+  await stage();
+  const data = (name: string) => ({ LaunchTemplateData: { ImageId: l.id(name), InstanceType: 't3.micro' as const } });
+  await l.cloud.ec2.send(new CreateLaunchTemplateCommand({ LaunchTemplateName: 'web', ...data('d10') }));
+  for (const name of ['d50', 'd40', 'd30', 'd10']) {
+    await l.cloud.ec2.send(new CreateLaunchTemplateVersionCommand({ LaunchTemplateName: 'web', ...data(name) }));
+  }
+  const versions = () => [...templates(l.home).values()].map(template => [...template.versions.keys()]);
+  await l.act('prune', { ...REAL, 'template-versions': 'true', 'dry-run': 'true' });
+  expect(versions()).toEqual([[1, 2, 3, 4, 5]]);
+  const ran = await l.act('prune', { ...REAL, 'template-versions': 'true' });
+  expect([ran.exitCode, l.there(), versions()]).toEqual([0, ['d40', 'd20', 'd10'], [[1, 3, 5]]]);
+});
 
 test('older launch template versions count as far back as is said', async () => {
   l = await pruneLab();

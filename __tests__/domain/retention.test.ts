@@ -249,6 +249,26 @@ describe('classes', () => {
   });
 });
 
+describe('ancestors', () => {
+  const from = (n: number, parent: number) => candidate(n, { tags: { 'ami-action:family': 'web', 'ami-action:base-ami': id(parent) } });
+
+  test('what kept images were built from stays when that is wished, all the way up', () => {
+    const all = [from(1, 5), candidate(2), from(5, 7), candidate(7), from(8, 2)];
+    expect(fates(all).map(([, action]) => action)).toEqual(['keep', 'remove', 'remove', 'remove', 'remove']);
+    expect(fates(all, { keepAncestors: true })).toEqual([
+      [1, 'keep', 'one of the newest 1'],
+      [2, 'remove', 'nothing uses it'],
+      [5, 'keep', `${id(1)} was built from it`],
+      [7, 'keep', `${id(5)} was built from it`],
+      [8, 'remove', 'nothing uses it'],
+    ]);
+  });
+
+  test('images that say they were built from each other do no harm', () => {
+    expect(fates([from(1, 2), from(2, 1)], { keepAncestors: true }).map(([, action]) => action)).toEqual(['keep', 'keep']);
+  });
+});
+
 describe('copies in several regions', () => {
   const tags = { 'ami-action:family': 'web', 'ami-action:commit': 'c1', 'ami-action:fingerprint': 'f1' };
   const copy = (n: number, region: string, change: Partial<Image> = {}, users: readonly string[] = []): Candidate => ({

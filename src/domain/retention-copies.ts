@@ -5,17 +5,26 @@ import type { Decision } from './retention.ts';
 
 /** Images of one build have it in common, wherever they lie; an image that does not say where it comes from is alone. */
 export function buildOf({ image }: Pick<Decision, 'image'>, scheme: TagScheme): string {
-  const said = (['commit', 'fingerprint', 'version', 'created-at'] as const).map(key => identity(image, scheme, key) ?? '');
-  return said.every(value => value === '') ? image.id : [...said, image.architecture].join('\n');
+  const [commit, fingerprint, ...more] = (['commit', 'fingerprint', 'version', 'created-at'] as const).map(key =>
+    identity(image, scheme, key),
+  );
+  if (commit === undefined && fingerprint === undefined) return image.id;
+  return [commit, fingerprint, ...more, image.architecture].join('\n');
 }
 
-export function builds(decisions: readonly Decision[], scheme: TagScheme): ReadonlyMap<string, readonly Decision[]> {
-  const all = new Map<string, Decision[]>();
+interface Build {
+  readonly copies: Decision[];
+  readonly regions: Set<string>;
+}
+
+function builds(decisions: readonly Decision[], scheme: TagScheme): ReadonlyMap<string, Build> {
+  const all = new Map<string, Build>();
   for (const decision of decisions) {
-    const build = buildOf(decision, scheme);
-    const known = all.get(build);
-    if (known === undefined) all.set(build, [decision]);
-    else known.push(decision);
+    const name = buildOf(decision, scheme);
+    const build = all.get(name) ?? { copies: [], regions: new Set() };
+    build.copies.push(decision);
+    build.regions.add(decision.region);
+    all.set(name, build);
   }
   return all;
 }
@@ -24,17 +33,17 @@ export function builds(decisions: readonly Decision[], scheme: TagScheme): Reado
 export function together(decisions: readonly Decision[], scheme: TagScheme): readonly Decision[] {
   const all = builds(decisions, scheme);
   return decisions.map(decision => {
-    const build = all.get(buildOf(decision, scheme)) ?? [];
+    const { copies = [], regions = new Set() } = all.get(buildOf(decision, scheme)) ?? {};
     // Two builds of one commit in one region are no copies of each other.
-    const elsewhere = build.some(({ region }) => region !== decision.region) ? build.filter(other => other !== decision) : [];
-    const kept = elsewhere.find(({ action, waits }) => (action === 'keep' && !waits) || action === 'unmark');
-    if (decision.action === 'keep' || decision.action === 'unmark')
-      return kept === undefined || !decision.waits ? decision : spared(decision, kept);
+    if (regions.size < 2) return decision;
+    const others = copies.filter(other => other !== decision);
+    const kept = others.find(({ action, waits }) => (action === 'keep' && !waits) || action === 'unmark');
+    const stays = (decision.action === 'keep' && !decision.waits) || decision.action === 'unmark';
+    if (stays) return decision;
     if (kept !== undefined) return spared(decision, kept);
-    const late = decision.action === 'remove' ? elsewhere.find(({ action }) => action !== 'remove') : undefined;
-    return late === undefined
-      ? decision
-      : { ...decision, action: 'keep', waits: true, because: `goes together with its copy ${late.image.id} in ${late.region}` };
+    const late = decision.action === 'remove' ? others.find(({ action }) => action !== 'remove') : undefined;
+    if (late === undefined) return decision;
+    return { ...decision, action: 'keep', waits: true, because: `goes together with its copy ${late.image.id} in ${late.region}` };
   });
 }
 
@@ -47,12 +56,8 @@ const spared = (decision: Decision, kept: Decision): Decision => ({
 
 /** The oldest builds go first, each with all its copies; the rest waits for the next run. */
 export function capped(decisions: readonly Decision[], scheme: TagScheme, most: number, limit: string): readonly Decision[] {
-  const going = [
-    ...builds(
-      decisions.filter(({ action }) => action === 'remove'),
-      scheme,
-    ).values(),
-  ].sort((a, b) => youngest(a) - youngest(b));
+  const doomed = decisions.filter(({ action }) => action === 'remove');
+  const going = [...builds(doomed, scheme).values()].map(({ copies }) => copies).sort((a, b) => youngest(a) - youngest(b));
   const goes = new Set<Decision>();
   for (const copies of going) {
     // One build is always allowed, or one with many copies would stay for ever.

@@ -10,6 +10,8 @@ export interface Policy {
   readonly classes: readonly RetentionClass[];
   /** How long an image stays after it was found unused; 0 removes at once. */
   readonly graceSeconds: number;
+  /** Also what kept images were built from. */
+  readonly keepAncestors?: boolean;
   readonly maxRemovals: number;
   /** Of the family's images, in percent. */
   readonly maxShare: number;

@@ -1,5 +1,6 @@
 import { sayDuration } from '../kit/duration.ts';
 import { isOurs, newestFirst, tagKey } from './image.ts';
+import { withAncestors } from './retention-ancestors.ts';
 import { capped, together } from './retention-copies.ts';
 import { type Candidate, className, guard, keepOf, type Policy, wish } from './retention-rules.ts';
 import { shortHash, verdictOf } from './verdict.ts';
@@ -40,7 +41,8 @@ export function planPrune(candidates: readonly Candidate[], policy: Policy, now:
   const { maxRemovals, maxShare, scheme } = policy;
   const most = Math.min(maxRemovals, Math.ceil((decided.length * maxShare) / 100));
   const limit = most === maxRemovals ? `max-removals (${maxRemovals})` : `max-share (${maxShare} % of ${decided.length} images)`;
-  return capped(together(decided, scheme), scheme, most, limit);
+  const spared = policy.keepAncestors ? withAncestors(decided, scheme) : decided;
+  return capped(together(spared, scheme), scheme, most, limit);
 }
 
 function placesAmong(

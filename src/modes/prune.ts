@@ -30,6 +30,9 @@ export const settings = {
   orphanSnapshots: flag('Remove snapshots of the family that no image has any more, a day old at least.', true, {
     neededBy: 'teams that keep snapshots of their own under our tags',
   }),
+  templateVersions: flag('Also remove launch template versions that name a removed image; never a default, newest or used one.', false, {
+    neededBy: 'teams whose launch templates fill up',
+  }),
   usageReports: flag('Also ask AWS who uses an image in any account; takes minutes, and adds reasons to keep only.', false, {
     neededBy: 'teams that share images with accounts that the role cannot enter',
   }),
@@ -56,7 +59,7 @@ export const outputs = {
 };
 
 type Wanted = Values<typeof settings>;
-type World = Powers<'account' | 'images' | 'imageUsers' | 'removal'>;
+type World = Powers<'account' | 'images' | 'imageUsers' | 'removal' | 'launchTemplates'>;
 
 export async function run(wanted: Wanted, world: World) {
   const { report } = world;
@@ -84,7 +87,7 @@ export async function run(wanted: Wanted, world: World) {
   const done: Done[] = [];
   for (const survey of surveys) {
     const strays = plan.strays.get(survey) ?? [];
-    done.push(await report.step(`Remove in ${survey.region}`, () => carryOut(plan.images, strays, survey, policy, abroad, world)));
+    done.push(await report.step(`Remove in ${survey.region}`, () => carryOut(plan.images, strays, survey, policy, abroad, wanted, world)));
   }
   const told = tell(plan, wanted, done);
   throwIfLeft(

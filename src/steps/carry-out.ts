@@ -7,6 +7,7 @@ import type { Consumers } from './consumers.ts';
 import { mark, unmark } from './marks.ts';
 import { type Ended, type Left, removeAll } from './removal.ts';
 import type { Survey } from './survey.ts';
+import { dropVersions } from './template-versions.ts';
 
 /** Does in one region what the plan says, in the order in which least is lost if it is killed: unmark, mark, remove, sweep. */
 
@@ -22,7 +23,8 @@ export async function carryOut(
   { region, place, users }: Survey,
   policy: Policy,
   consumers: Consumers,
-  world: Powers<never>,
+  wish: { readonly templateVersions: boolean },
+  world: Powers<'launchTemplates'>,
 ): Promise<Done> {
   const of = (action: Decision['action']) => plan.filter(decision => decision.region === region && decision.action === action);
   const again = async (imageIds: readonly string[]) => {
@@ -32,6 +34,7 @@ export async function carryOut(
   const around = { ...world, place, users: { ...users, again } };
   await unmark(of('unmark'), policy, around);
   await mark(of('mark'), policy, around);
+  if (wish.templateVersions) await dropVersions(of('remove'), users, world.at({ region }), world);
   const ended = await removeAll(of('remove'), policy, false, around);
   // Once more against what is there now: somebody may have made an image of one of them.
   const images = strays.length === 0 ? [] : await place.images.find({ includeDisabled: true });

@@ -34,6 +34,7 @@ export const furtherRetention = {
     classesSchema,
     { fallback: '[]', neededBy: 'teams that keep pull requests, stage and prod differently' },
   ),
+  keepAncestors: flag('Images that kept ones were built from stay, too.', false, { neededBy: 'teams that build images upon images' }),
   maxShare: count('The most that one run removes, in percent of the images of the family.', {
     min: 1,
     max: 100,
@@ -72,6 +73,7 @@ export function policyOf(wanted: Wanted, scheme: TagScheme, accountId: string): 
     },
     classes: wanted.classes,
     graceSeconds: wanted.grace,
+    keepAncestors: wanted.keepAncestors,
     maxRemovals: wanted.maxRemovals,
     maxShare: wanted.maxShare,
   };

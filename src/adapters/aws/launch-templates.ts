@@ -8,6 +8,7 @@ import {
   type ResponseLaunchTemplateData,
 } from '@aws-sdk/client-ec2';
 import type { TemplateVersion } from '../../domain/template.ts';
+import { inBatches } from '../../kit/concurrently.ts';
 import { RejectedError } from '../../kit/errors.ts';
 import type { LaunchTemplates } from '../../world.ts';
 import { asExpected, codeOf, isCode } from './errors.ts';
@@ -28,6 +29,13 @@ export const ec2LaunchTemplates = (ec2: EC2Client): LaunchTemplates => ({
     versions(ec2, { LaunchTemplateId: templateId, Filters: [{ Name: 'image-id', Values: [imageId] }] }).then(all =>
       all.filter(version => version.imageId === imageId),
     ),
+
+  async withImages(templateId, imageIds) {
+    const all = await Promise.all(
+      inBatches(imageIds, 200).map(Values => versions(ec2, { LaunchTemplateId: templateId, Filters: [{ Name: 'image-id', Values }] })),
+    );
+    return all.flat().filter(({ imageId }) => imageIds.includes(imageId));
+  },
 
   async create({ source, imageId, description, token }) {
     const doing = `make a version of launch template ${source.templateName} (ec2:CreateLaunchTemplateVersion)`;

@@ -66,10 +66,13 @@ async function someVersions(ec2: EC2Client, template: string, versions: readonly
 
 const causeOf = (failure: unknown): unknown => (failure instanceof Error ? failure.cause : undefined) ?? failure;
 
+// Where versions are named, AWS documents no page size; it pages by itself.
 const pages = (ec2: EC2Client, input: DescribeLaunchTemplateVersionsCommandInput): Promise<LaunchTemplateVersion[]> =>
   allPages(async NextToken => {
     const page = await ec2
-      .send(new DescribeLaunchTemplateVersionsCommand({ ...input, MaxResults: 200, NextToken }))
+      .send(
+        new DescribeLaunchTemplateVersionsCommand({ ...input, ...(input.Versions === undefined ? { MaxResults: 200 } : {}), NextToken }),
+      )
       .catch(asExpected('describe launch template versions (ec2:DescribeLaunchTemplateVersions)'));
     return { items: page.LaunchTemplateVersions, next: page.NextToken };
   });
