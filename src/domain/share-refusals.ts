@@ -31,6 +31,9 @@ export function settingProblems({ wish, allowPublic, allowedAccountIds, kmsKey }
     ...copy
       .filter(who => wish.roleOf(who) === undefined)
       .map(who => `"target-role" is missing: a copy in account ${who} is made by a role of that account`),
+    ...copy
+      .filter(who => accounts.includes(who))
+      .map(who => `"accounts" and "copy" both name ${who}: it would have two images of one commit, and no selector could choose`),
     strangers.length > 0 &&
       `"allowed-account-ids" does not list ${[...new Set(strangers)].join(', ')}, where "target-role" would write: add what is missing`,
     ...keyless.map(region => `"kms-key" names ${region}, which is neither "region" nor in "regions"`),

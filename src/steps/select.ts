@@ -162,12 +162,12 @@ async function fromPointer(environment: string, wanted: Selection, world: Select
       because: `${name} names ${current.value}, which does not exist ${there === here ? 'here' : 'there'}`,
     };
   if (there === here) return { image: meant, because: `${name} names it, version ${current.version}` };
-  const [family, itself] = await Promise.all([familyImages(wanted, here), here.images.get(meant.id)]);
-  const twin = sameIdentity(itself === undefined ? family : [...family, itself], meant, {
-    scheme: schemeOf(wanted),
-    family: wanted.family,
-  });
-  return { ...twin, because: `${name} names ${meant.id}, version ${current.version}, and ${twin.because}` };
+  const choice = { scheme: schemeOf(wanted), family: wanted.family };
+  const twin = sameIdentity(await familyImages(wanted, here), meant, choice);
+  // Seen here without our tags: whoever asks may still say what is missing to it.
+  const itself = twin.image === undefined ? await here.images.get(meant.id) : undefined;
+  const found = itself === undefined ? twin : { image: itself, because: 'it is here too' };
+  return { ...found, because: `${name} names ${meant.id}, version ${current.version}, and ${found.because}` };
 }
 
 async function previous(wanted: Selection, here: Ports): Promise<Picked> {
