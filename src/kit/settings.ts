@@ -1,4 +1,5 @@
 import { closest } from 'fastest-levenshtein';
+import { parse } from 'yaml';
 import type { z } from 'zod';
 import { UsageError } from './errors.ts';
 
@@ -87,9 +88,19 @@ function complaint(name: string, raw: Raw | undefined, issue: z.core.$ZodIssue, 
   return `"${name}${path}" ${issue.message}, got ${quote(at(raw, issue.path))}${where}`;
 }
 
-// A list that was written as one text has no inside to show.
 const at = (raw: unknown, path: readonly PropertyKey[]): unknown =>
-  typeof raw === 'string' ? raw : path.reduce<unknown>((inner, step) => (inner as Record<PropertyKey, unknown> | undefined)?.[step], raw);
+  path.reduce<unknown>((inner, step) => (inner as Record<PropertyKey, unknown> | undefined)?.[step], opened(raw, path));
+
+/** Under `with:` a list or a map is one text of YAML. One that was written in another way has no inside to show. */
+function opened(raw: unknown, path: readonly PropertyKey[]): unknown {
+  if (typeof raw !== 'string' || path.length === 0) return raw;
+  try {
+    const inside: unknown = parse(raw, { schema: 'failsafe' });
+    return typeof inside === 'object' ? inside : Object.fromEntries(path.slice(0, 1).map(step => [step, raw]));
+  } catch {
+    return Object.fromEntries(path.slice(0, 1).map(step => [step, raw]));
+  }
+}
 
 /** What was written, cut short and with every invisible character shown. */
 export function quote(raw: unknown): string {
