@@ -200,7 +200,12 @@ export const settings = {
   liftVeto: false,
   dryRun: false,
   region: REGION,
-  roleToAssume: undefined, roleDuration: 3600, roleChaining: false, allowInstanceRole: false, fromRole: undefined, fromRegion: undefined,
+  roleToAssume: undefined,
+  roleDuration: 3600,
+  roleChaining: false,
+  allowInstanceRole: false,
+  fromRole: undefined,
+  fromRegion: undefined,
   allowedAccountIds: undefined,
   tagPrefix: 'ami-action:',
   commitTag: 'ami-action:commit',
@@ -254,6 +259,8 @@ const templatePort = (state: State, deed: Deed): Pick<Place, 'launchTemplates'> 
     },
     resolved: async ({ imageId }) => (imageId.startsWith('resolve:') ? state.parameters.get(POINTER)?.[0]?.value : imageId),
     withImage: async (templateId, imageId) => state.versions.filter(each => each.templateId === templateId && each.imageId === imageId),
+    withImages: async (templateId, imageIds) =>
+      state.versions.filter(each => each.templateId === templateId && imageIds.includes(each.imageId)),
     create: async ({ source, imageId, description }) => {
       const number = Math.max(...state.versions.filter(({ templateId }) => templateId === source.templateId).map(each => each.number)) + 1;
       deed(`create ${source.templateId}:${number} from ${source.number} with ${imageId}`);
