@@ -4,6 +4,7 @@ import { flag, optional, text } from '../kit/fields.ts';
 import type { Machine, Powers } from '../world.ts';
 import { adopt, type BuiltImage } from './adopt.ts';
 import type { BuildPlan } from './build-plan.ts';
+import { wait } from './wait-setting.ts';
 
 /** An image of a running instance instead of one from a template: what a machine that was set up by other means has become. */
 
@@ -18,9 +19,7 @@ export const instanceSettings = {
   noReboot: flag('Leave the instance running meanwhile. Its disk is then as after a power cut; false restarts the instance.', true, {
     neededBy: 'users of `from-instance`',
   }),
-  wait: flag('Wait until the image is there and make it one of the family; false leaves that to a later run of the same commit.', true, {
-    neededBy: 'users of `from-instance` whose instance waits for this job',
-  }),
+  wait,
 };
 
 export interface InstanceWish {

@@ -1,7 +1,8 @@
 import { preferenceProblems } from '../domain/preferences.ts';
 import { UsageError } from '../kit/errors.ts';
-import { count, duration, flag, list, map, oneOf, optional } from '../kit/fields.ts';
+import { count, duration, list, map, oneOf, optional } from '../kit/fields.ts';
 import type { Setting, Values } from '../kit/settings.ts';
+import { wait } from './wait-setting.ts';
 
 /** How groups are rolled: the settings of promote and rollback. */
 
@@ -108,9 +109,7 @@ export const rollSettings = {
       neededBy: 'teams whose cancel means stop',
     },
   ),
-  wait: flag('`false` ends when the roll has begun; the same settings later watch it and finish.', true, {
-    neededBy: 'rolls that outlive a job',
-  }),
+  wait,
   rollTimeout: duration('How long the roll is watched. It goes on without us; run the job again to watch on.', {
     fallback: '2h',
     minSeconds: 60,
