@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import {
   CreateAutoScalingGroupCommand,
   CreateLaunchConfigurationCommand,
@@ -523,6 +524,28 @@ describe('between the plan and the deed', () => {
     expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], l.there().length]).toEqual([1, 'access', '0', 5]);
     expect(l.named(ran.errors[0] ?? '')).toContain('- image d50: Not allowed to describe instances (ec2:DescribeInstances)');
   });
+});
+
+test('cancelled in the middle, it ends what it has begun, and says what is left', async () => {
+  l = await pruneLab();
+  for (let n = 0; n < 20; n++) l.image(`d${n}`, { daysOld: 10 + n });
+  await l.parameter('/ami/web/prod', l.id('d0'));
+  let child: ChildProcess | undefined;
+  const cancel = async () => {
+    child?.kill('SIGINT');
+    await new Promise(done => setTimeout(done, 200));
+  };
+  l.lab.faults.add({ operation: 'DeregisterImage', nth: 3, deed: { run: cancel, at: 'before' } });
+  const onStart = (started: ChildProcess) => {
+    child = started;
+  };
+  const ran = await l.act('prune', REAL, { onStart });
+  const removed = Number(ran.outputs['removed']);
+  expect([ran.exitCode, ran.outputs['outcome'], l.there().length]).toEqual([1, 'cancelled', 20 - removed]);
+  expect([removed >= 3, removed < 16, l.orphans()]).toEqual([true, true, []]);
+  expect(ran.errors[0]?.split('\n').filter(line => line.startsWith('- image ')).length).toBe(16 - removed);
+  await l.act('prune', REAL);
+  expect(l.there()).toHaveLength(2);
 });
 
 test('one that cannot be removed does not stop the others, and the job is red', async () => {

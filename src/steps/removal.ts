@@ -52,10 +52,8 @@ export async function removeAll(
       ];
     }
   }
-  await proveGone(
-    ended.flatMap(({ result, decision }) => (result === 'removed' ? [decision.image.id] : [])),
-    world,
-  );
+  const removed = ended.flatMap(({ result, decision }) => (result === 'removed' ? [decision.image.id] : []));
+  if (!world.run.cancelled.aborted) await proveGone(removed, world);
   return ended;
 }
 
@@ -80,11 +78,12 @@ async function removeOne(
   decision: Decision,
   reprieve: string | undefined,
   keepSnapshots: boolean,
-  { place, report }: RemovalWorld,
+  { place, report, run }: RemovalWorld,
 ): Promise<Ended> {
   const { id } = decision.image;
   if (reprieve !== undefined) return kept(decision, `since the plan was made: ${reprieve}`, report);
   try {
+    if (run.cancelled.aborted) throw new CancelledError();
     const done = await place.removal.deregister(id, { keepSnapshots });
     if (done.result === 'protected') return kept(decision, done.because, report);
     report.info(done.result === 'gone' ? `${id} was gone already.` : `${id} is removed${keepSnapshots ? ', its snapshots stay' : ''}.`);
