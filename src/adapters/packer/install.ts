@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import maxSatisfying from 'semver/ranges/max-satisfying.js';
 import satisfies from 'semver/functions/satisfies.js';
+import maxSatisfying from 'semver/ranges/max-satisfying.js';
 import { Expected, RejectedError, UsageError } from '../../kit/errors.ts';
 import type { PackerTool, PackerWish } from '../../world.ts';
 import { cacheFolder } from '../cached-file.ts';

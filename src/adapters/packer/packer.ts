@@ -3,12 +3,14 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { RejectedError } from '../../kit/errors.ts';
 import type { Journal, JournalEntry, Packer, PackerBuild, PackerEnded, Reporter, Run } from '../../world.ts';
+import { cacheFolder } from '../cached-file.ts';
 import { capture } from '../capture.ts';
 import { clockSpeed } from '../clock.ts';
 import { follow } from '../process.ts';
 import { declaredVariables } from './declared.ts';
 import { packerEnvironment, pollingWarning } from './environment.ts';
 import { installedPacker } from './install.ts';
+import { cachedPlugins, pluginFolder } from './plugin-cache.ts';
 
 export interface PackerHost {
   readonly run: Run;
@@ -23,6 +25,9 @@ const QUIET = ['-machine-readable'];
 
 export function packer(host: PackerHost): Packer {
   const { run, report, environment = process.env, root = dirname(dirname(resolve(process.argv[1] ?? '.'))) } = host;
+  // Where init has put the plugins, if it is our own place: validate and build must look there too.
+  let plugged: Readonly<Record<string, string>> = {};
+  const withPlugins = (build: PackerBuild): PackerBuild => ({ ...build, environment: { ...build.environment, ...plugged } });
   return {
     locate(path) {
       const absolute = resolve(run.workspace, path);
@@ -43,10 +48,20 @@ export function packer(host: PackerHost): Packer {
       if (exitCode === 0) return declaredVariables(stdout);
       throw new RejectedError(`Packer cannot read ${template}: ${stdout.trim().split('\n').slice(-3).join(' ')}`);
     },
-    init: (build, onLine) => spawned(host, build, ['init', ...QUIET, build.template], onLine),
-    validate: (build, onLine) => withVariables(host, build, args => spawned(host, build, ['validate', ...QUIET, ...args], onLine)),
+    async init(build, onLine) {
+      const plugins = { environment, folder: join(cacheFolder(environment), 'packer-plugins'), say: report.info };
+      const folder = await pluginFolder(build.template, plugins);
+      const args = ['init', ...QUIET, build.template];
+      if (folder === undefined) return spawned(host, build, args, onLine);
+      plugged = { PACKER_PLUGIN_PATH: folder };
+      return cachedPlugins(build.template, plugins, () => spawned(host, withPlugins(build), args, onLine));
+    },
+    validate: (build, onLine) =>
+      withVariables(host, build, args => spawned(host, withPlugins(build), ['validate', ...QUIET, ...args], onLine)),
     build: (build, onLine) =>
-      withVariables(host, build, args => spawned(host, build, ['build', ...QUIET, '-color=false', '-on-error=cleanup', ...args], onLine)),
+      withVariables(host, build, args =>
+        spawned(host, withPlugins(build), ['build', ...QUIET, '-color=false', '-on-error=cleanup', ...args], onLine),
+      ),
   };
 }
 
@@ -91,7 +106,9 @@ async function spawned(
     args,
     folder: run.workspace,
     // Empty: not there. What stands here twice would be looked at first.
-    environment: Object.fromEntries(Object.entries({ ...packerEnvironment(environment), ...build.environment }).filter(([, value]) => value !== '')),
+    environment: Object.fromEntries(
+      Object.entries({ ...packerEnvironment(environment), ...build.environment }).filter(([, value]) => value !== ''),
+    ),
     log,
     onLine,
     // Never parsed: only what Packer says for machines may tell what it made.
