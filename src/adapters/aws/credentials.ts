@@ -22,6 +22,7 @@ export interface Provider {
 
 const LONGEST_MARGIN_MS = 20 * 60_000;
 const TRY_AGAIN_MS = 60_000;
+const LAST_CALLS_MS = 60_000;
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
 const CHAINED_SECONDS = 3600;
 
@@ -31,7 +32,7 @@ const CHAINED_SECONDS = 3600;
  */
 export function credentials({ region, role }: Where, access: Access): { credentials?: Provider } {
   // The role of a self-hosted runner is somebody else's until it is said to be meant.
-  if (!access.allowInstanceRole) process.env['AWS_EC2_METADATA_DISABLED'] ??= 'true';
+  if (!access.allowInstanceRole) process.env['AWS_EC2_METADATA_DISABLED'] ||= 'true';
   const own = ownProvider(region, access);
   if (role === undefined) return own === undefined ? {} : { credentials: own };
   return { credentials: renewing(role, () => chainedRole(region, role, access, own), access) };
@@ -70,7 +71,8 @@ function renewing(role: string, fetch: () => Promise<Identity>, { clock, report 
       return await renew();
     } catch (failure) {
       if (held === undefined) throw failure;
-      if (clock.now() >= held.expiration.getTime()) throw ended(role, held.expiration, failure);
+      // A call must still arrive before AWS says that they have ended.
+      if (clock.now() >= held.expiration.getTime() - LAST_CALLS_MS) throw ended(role, held.expiration, failure);
       held = { ...held, renewAt: clock.now() + TRY_AGAIN_MS };
       report.warn(`The credentials of ${role} end at ${held.expiration.toISOString()} and could not be renewed yet: ${explain(failure)}`);
       return held;

@@ -1,4 +1,5 @@
 import { AccessError, CancelledError, Expected, RejectedError, TimeoutError, UnknownError } from '../../kit/errors.ts';
+import { FORK_HINT, isFork } from './fork.ts';
 
 /** The code of an AWS error, in whichever of the SDK's places it stands; '' for anything else. */
 export const codeOf = (cause: unknown): string => {
@@ -41,9 +42,9 @@ export const asExpected =
       });
     }
     if (NO_CREDENTIALS.test(code)) {
-      throw new AccessError(`No AWS credentials: ${said}`, {
+      throw new AccessError(`No AWS credentials: ${isFork() ? FORK_HINT : said}`, {
         cause,
-        next: 'Set role-to-assume, or run aws-actions/configure-aws-credentials before this step.',
+        next: 'Set role-to-assume, or run aws-actions/configure-aws-credentials before this step. If the role of the machine is meant that the runner is, set "allow-instance-role: true".',
       });
     }
     if (THROTTLED.test(code))
