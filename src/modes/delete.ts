@@ -1,5 +1,5 @@
 import { tagKey } from '../domain/image.ts';
-import { IDENTITY_HEAD, identityCells, sayAge } from '../domain/inventory.ts';
+import { IDENTITY_HEAD, identityCells, sayAge, shortAccounts } from '../domain/inventory.ts';
 import { type Decision, NO_WISHES } from '../domain/retention.ts';
 import { RejectedError } from '../kit/errors.ts';
 import { flag } from '../kit/fields.ts';
@@ -78,5 +78,5 @@ export async function run(
 const refusal = ({ image, because }: Pick<Decision, 'image' | 'because'>) =>
   new RejectedError(`${image.id} stays: ${because}.`, {
     next: 'Take it out of use first; mode "list" shows where each image is used.',
-    outputs: { amiId: image.id, removed: false, because },
+    outputs: { amiId: image.id, removed: false, because: shortAccounts(because) },
   });

@@ -1,6 +1,6 @@
 import { type Drift, driftOf } from '../domain/drift.ts';
 import { newestFirst } from '../domain/image.ts';
-import { sayDollars, sizeOf } from '../domain/inventory.ts';
+import { sayDollars, shortAccounts, sizeOf } from '../domain/inventory.ts';
 import { AccessError } from '../kit/errors.ts';
 import { flag } from '../kit/fields.ts';
 import { text } from '../kit/markdown.ts';
@@ -58,7 +58,14 @@ export async function run(wanted: Wanted, world: World) {
       ...(drift.length === 0 ? [] : [driftTable(drift)]),
     ].join('\n\n'),
   );
-  return { outcome: 'unchanged' as const, outputs: { images: rows.map(row => asOutput(row, scheme)), count: rows.length, drift } };
+  return {
+    outcome: 'unchanged' as const,
+    outputs: {
+      images: rows.map(row => asOutput(row, scheme)),
+      count: rows.length,
+      drift: drift.map(({ who, says }) => ({ who, says: shortAccounts(says) })),
+    },
+  };
 }
 
 async function look(region: string, wanted: Wanted, world: World): Promise<{ rows: readonly Row[]; drift: readonly Drift[] }> {

@@ -1,6 +1,6 @@
 import type { Drift } from '../domain/drift.ts';
 import { type Image, identity, type TagScheme } from '../domain/image.ts';
-import { IDENTITY_HEAD, identityCells, sayAge, sayDollars, sizeOf } from '../domain/inventory.ts';
+import { IDENTITY_HEAD, identityCells, sayAge, sayDollars, shortAccounts, sizeOf } from '../domain/inventory.ts';
 import { verdictOf } from '../domain/verdict.ts';
 import { table, text } from '../kit/markdown.ts';
 
@@ -23,7 +23,7 @@ export const asOutput = ({ image, region, users }: Row, scheme: TagScheme) => ({
   state: image.state,
   'created-at': image.createdAt.toISOString(),
   verdict: verdictOf(image, scheme).result,
-  'used-by': users,
+  'used-by': users?.map(shortAccounts),
   'size-gib': image.sizeGiB,
 });
 

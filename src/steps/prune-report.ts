@@ -1,5 +1,5 @@
 import type { TagScheme } from '../domain/image.ts';
-import { IDENTITY_HEAD, identityCells, sayAge, sayDollars, sizeOf } from '../domain/inventory.ts';
+import { IDENTITY_HEAD, identityCells, sayAge, sayDollars, shortAccounts, sizeOf } from '../domain/inventory.ts';
 import { type Decision, planHash } from '../domain/retention.ts';
 import { code, table, text } from '../kit/markdown.ts';
 import type { Powers } from '../world.ts';
@@ -69,7 +69,7 @@ export function tell(plan: Plan, wanted: Wanted, done?: readonly Done[]) {
     removed: gone,
     kept: plan.images.length - gone,
     orphanSnapshots: swept?.length ?? straysOf(plan).length,
-    plan: plan.images.map(({ image, region, action, because }) => ({ id: image.id, region, action, because })),
+    plan: plan.images.map(({ image, region, action, because }) => ({ id: image.id, region, action, because: shortAccounts(because) })),
     planHash: hashOf(plan),
     freedGib: freed.gib,
     freedPerMonth: freed.perMonth,
