@@ -3,9 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
+import { goTool } from '../scripts/go-tools.ts';
 import { kebab } from '../src/kit/settings.ts';
 import { modes } from '../src/main.ts';
-import { goTool } from '../scripts/go-tools.ts';
 
 interface Step {
   readonly uses?: string;
@@ -24,7 +24,9 @@ interface Job {
 }
 interface Workflow {
   readonly permissions?: unknown;
-  readonly on: { readonly workflow_call?: { readonly inputs: Readonly<Record<string, { type: string; default?: string; description?: string }>> } };
+  readonly on: {
+    readonly workflow_call?: { readonly inputs: Readonly<Record<string, { type: string; default?: string; description?: string }>> };
+  };
   readonly jobs: Readonly<Record<string, Job>>;
 }
 
@@ -80,7 +82,9 @@ describe.each([PIPELINE, ...callers])('%s', path => {
 test('the reusable workflow takes text with empty defaults only, so that the file can say it instead', () => {
   const inputs = Object.values(read(PIPELINE).on.workflow_call?.inputs ?? {});
   expect(inputs.length).toBeGreaterThan(5);
-  expect(inputs.filter(({ type, default: fallback, description = '' }) => type !== 'string' || fallback !== '' || description === '')).toEqual([]);
+  expect(
+    inputs.filter(({ type, default: fallback, description = '' }) => type !== 'string' || fallback !== '' || description === ''),
+  ).toEqual([]);
 });
 
 test('callers give the reusable workflow only what it takes', () => {

@@ -12,7 +12,7 @@ import * as resolve from './modes/resolve.ts';
 import * as rollback from './modes/rollback.ts';
 import * as share from './modes/share.ts';
 import * as validate from './modes/validate.ts';
-import type { common } from './modes/shared.ts';
+import type { common } from './steps/settings.ts';
 import type { World } from './world.ts';
 
 /** How a mode ended well, and what it tells the next step. Every other ending is an error (kit/errors.ts). */

@@ -1,8 +1,8 @@
-import { afterAll, describe, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll, describe, expect, test } from '@jest/globals';
 import { followFile } from '../../src/adapters/follow-file.ts';
 import { endProcess, follow } from '../../src/adapters/process.ts';
 

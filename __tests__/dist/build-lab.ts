@@ -80,7 +80,9 @@ export function leftovers(lab: Lab, region?: string): readonly string[] {
 /** Where the content of an image lies. */
 export async function diskOf(lab: Lab, imageId: string): Promise<string> {
   const image = madeImages(lab).find(({ id }) => id === imageId);
-  const disk = await snapshots(lab.place()).get(image?.devices[0]?.snapshotId ?? '')?.disk?.();
+  const disk = await snapshots(lab.place())
+    .get(image?.devices[0]?.snapshotId ?? '')
+    ?.disk?.();
   if (disk === undefined) throw new Error(`${imageId} has no content`);
   return disk.path;
 }

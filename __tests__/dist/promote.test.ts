@@ -206,6 +206,28 @@ describe('the template version', () => {
     ]);
   });
 
+  test('scenario 51: made, and the run killed: the next one uses it', async () => {
+    const { b } = await stage();
+    const ran = await promote(
+      b,
+      {},
+      {
+        onStart: child =>
+          void l.lab.faults.add({
+            operation: 'CreateLaunchTemplateVersion',
+            nth: 1,
+            deed: { run: () => void child.kill('SIGKILL'), at: 'after' },
+          }),
+      },
+    );
+    expect([ran.signal, l.versions('web')]).toEqual(['SIGKILL', [1, 2]]);
+    expect((await promote(b)).exitCode).toBe(0);
+    expect([l.versions('web'), l.runs('web')]).toEqual([
+      [1, 2],
+      [b, b],
+    ]);
+  });
+
   test('scenario 51: a full template is told, and nothing is left', async () => {
     const { a, b } = await stage();
     templateLimits(l.place).versions = 1;

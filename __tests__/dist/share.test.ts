@@ -179,12 +179,7 @@ describe('refused before the first write', () => {
 
   test('scenario 84: a role that leads elsewhere, or to an account that is not allowed', async () => {
     const id = l.image('web-1');
-    await refused(
-      id,
-      { accounts: STAGE, 'allowed-account-ids': BUILD },
-      'usage',
-      '"allowed-account-ids" does not list 444455556666',
-    );
+    await refused(id, { accounts: STAGE, 'allowed-account-ids': BUILD }, 'usage', '"allowed-account-ids" does not list 444455556666');
     await refused(
       id,
       { accounts: STAGE, 'allowed-account-ids': STAGE },

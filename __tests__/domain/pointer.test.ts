@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
-import { imageRefusals, pointerRefusals } from '../../src/domain/admission.ts';
 import type { Image } from '../../src/domain/image.ts';
 import { candidateName, fullBecause, imagesInTurn, pointerDescription, pointerName, saidIn } from '../../src/domain/pointer.ts';
+import { imageRefusals, pointerRefusals } from '../../src/domain/roll/admission.ts';
+import { wayBack } from '../../src/domain/roll/way-back.ts';
 import { verdictValue } from '../../src/domain/verdict.ts';
 import { isVetoed, liftedTags, vetoTags } from '../../src/domain/veto.ts';
-import { wayBack } from '../../src/domain/way-back.ts';
 
 const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
 const [A, B, C] = ['ami-aaaaaaaa', 'ami-bbbbbbbb', 'ami-cccccccc'] as const;

@@ -1,8 +1,9 @@
-import { type Group, type Launch, type Refresh, type RefreshStatus, type TemplateUse, usesOf } from '../../src/domain/group.ts';
 import type { Image } from '../../src/domain/image.ts';
-import type { TemplateVersion } from '../../src/domain/template.ts';
+import { type Group, type Launch, type Refresh, type RefreshStatus, type TemplateUse, usesOf } from '../../src/domain/roll/group.ts';
+import type { TemplateVersion } from '../../src/domain/roll/template.ts';
 import { verdictValue } from '../../src/domain/verdict.ts';
-import type { ParameterVersion, Place, World } from '../../src/world.ts';
+import type { ParameterVersion } from '../../src/world/fleet.ts';
+import type { Place, World } from '../../src/world.ts';
 
 /** An account in memory that writes every deed down in order. Refreshes play a script; what it replaces is what the desired version names. */
 

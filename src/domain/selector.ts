@@ -1,5 +1,5 @@
+import { servesCommit } from './build/reuse.ts';
 import { type Architecture, deadBecause, type IdentityKey, type Image, identity, newestFirst, type TagScheme } from './image.ts';
-import { servesCommit } from './reuse.ts';
 import { verdictOf } from './verdict.ts';
 
 /** How a user says which image. One small grammar, wherever an image is asked for. */

@@ -1,19 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { type Artifact, artifacts, baseOf } from '../domain/packer-output.ts';
+import { type Artifact, artifacts, baseOf } from '../domain/build/packer-output.ts';
 import { CancelledError, type Expected, RejectedError, TimeoutError, UsageError } from '../kit/errors.ts';
 import { duration, flag, list, map, optional, text } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
-import { adopt, type BuiltImage } from '../steps/adopt.ts';
 import { baseImage, resolveBase } from '../steps/base-image.ts';
-import { type BuildPlan, planBuild, withInputs } from '../steps/build-plan.ts';
-import { tellImages, tellPhases } from '../steps/build-summary.ts';
-import { captureInstance, instanceProblem, instanceSettings } from '../steps/from-instance.ts';
-import { type PhaseEnd, packerFailure, packerInit, packerPhase } from '../steps/packer-phase.ts';
-import { findPacker, packerOrder, packerSettings } from '../steps/packer-tool.ts';
-import { sweepBuild, sweepDead, sweepQuietly } from '../steps/sweep.ts';
-import { decide, fingerprintOf, rebuildProblem, reuse, reuseSettings } from '../steps/unchanged.ts';
+import { adopt, type BuiltImage } from '../steps/build/adopt.ts';
+import { captureInstance, instanceProblem, instanceSettings } from '../steps/build/from-instance.ts';
+import { type PhaseEnd, packerFailure, packerInit, packerPhase } from '../steps/build/packer-phase.ts';
+import { findPacker, packerOrder, packerSettings } from '../steps/build/packer-tool.ts';
+import { type BuildPlan, planBuild, withInputs } from '../steps/build/plan.ts';
+import { tellImages, tellPhases } from '../steps/build/summary.ts';
+import { sweepBuild, sweepDead, sweepQuietly } from '../steps/build/sweep.ts';
+import { decide, fingerprintOf, rebuildProblem, reuse, reuseSettings } from '../steps/build/unchanged.ts';
+import { architecture, common, dryRun, environment, family, regions, tags } from '../steps/settings.ts';
 import type { Powers } from '../world.ts';
-import { architecture, common, dryRun, environment, family, regions, tags } from './shared.ts';
 
 // Needs a Packer template, or a running instance.
 // Leaves behind an image per region and source, tagged as one of the family, image and snapshots alike; it moves no pointer.

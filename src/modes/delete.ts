@@ -1,16 +1,16 @@
 import { tagKey } from '../domain/image.ts';
-import { IDENTITY_HEAD, identityCells, sayAge, shortAccounts } from '../domain/inventory.ts';
-import { type Decision, NO_WISHES } from '../domain/retention.ts';
+import { IDENTITY_HEAD, identityCells, sayAge, shortAccounts } from '../domain/retention/inventory.ts';
+import { type Decision, NO_WISHES } from '../domain/retention/retention.ts';
 import { RejectedError } from '../kit/errors.ts';
 import { flag } from '../kit/fields.ts';
 import { table, text } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
-import { planWithEvidence } from '../steps/evidence.ts';
-import { failClosed, findUsers, users as userSettings } from '../steps/image-users.ts';
-import { removeAll, throwIfLeft } from '../steps/removal.ts';
+import { planWithEvidence } from '../steps/retention/evidence.ts';
+import { failClosed, findUsers, users as userSettings } from '../steps/retention/image-users.ts';
+import { removeAll, throwIfLeft } from '../steps/retention/removal.ts';
 import { schemeOf, selectImage, selection } from '../steps/select.ts';
+import { common, dryRun, family } from '../steps/settings.ts';
 import type { Powers } from '../world.ts';
-import { common, dryRun, family } from './shared.ts';
 
 // Needs one image.
 // Leaves behind neither the image nor its snapshots, unless something may still launch it.

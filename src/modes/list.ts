@@ -1,16 +1,16 @@
-import { type Drift, driftOf } from '../domain/drift.ts';
 import { newestFirst } from '../domain/image.ts';
-import { sayDollars, shortAccounts, sizeOf } from '../domain/inventory.ts';
+import { type Drift, driftOf } from '../domain/retention/drift.ts';
+import { sayDollars, shortAccounts, sizeOf } from '../domain/retention/inventory.ts';
 import { AccessError } from '../kit/errors.ts';
 import { flag } from '../kit/fields.ts';
 import { text } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
-import { findUsers, pointersOf, price, type Users, users as userSettings } from '../steps/image-users.ts';
-import { asLine, asOutput, asTable, driftTable, type Row } from '../steps/inventory-table.ts';
+import { findUsers, pointersOf, price, type Users, users as userSettings } from '../steps/retention/image-users.ts';
+import { asLine, asOutput, asTable, driftTable, type Row } from '../steps/retention/inventory-table.ts';
+import { regionsOf } from '../steps/retention/survey.ts';
 import { pointer, schemeOf } from '../steps/select.ts';
-import { regionsOf } from '../steps/survey.ts';
+import { common, family, regions } from '../steps/settings.ts';
 import type { Powers } from '../world.ts';
-import { common, family, regions } from './shared.ts';
 
 // Needs a family.
 // Leaves behind a table of its images: what they are, where they are used, what they cost, and what has drifted. It changes nothing.

@@ -1,19 +1,19 @@
-import { orphans } from '../domain/orphans.ts';
+import { orphans } from '../domain/retention/orphans.ts';
 import { RejectedError } from '../kit/errors.ts';
 import { flag, optional, text as textSetting } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
-import { carryOut, type Done } from '../steps/carry-out.ts';
-import { consumers } from '../steps/consumers.ts';
-import { planWithEvidence } from '../steps/evidence.ts';
-import { failClosed, price, users as userSettings } from '../steps/image-users.ts';
-import { hashOf, isIdle, type Plan, show, tell } from '../steps/prune-report.ts';
-import { throwIfLeft } from '../steps/removal.ts';
-import { furtherRetention, policyOf, retention } from '../steps/retention-settings.ts';
+import { carryOut, type Done } from '../steps/retention/carry-out.ts';
+import { consumers } from '../steps/retention/consumers.ts';
+import { planWithEvidence } from '../steps/retention/evidence.ts';
+import { failClosed, price, users as userSettings } from '../steps/retention/image-users.ts';
+import { throwIfLeft } from '../steps/retention/removal.ts';
+import { hashOf, isIdle, type Plan, show, tell } from '../steps/retention/report.ts';
+import { furtherRetention, policyOf, retention } from '../steps/retention/settings.ts';
+import { candidates, surveyAll } from '../steps/retention/survey.ts';
+import { usageElsewhere } from '../steps/retention/usage-reports.ts';
 import { pointer, schemeOf } from '../steps/select.ts';
-import { candidates, surveyAll } from '../steps/survey.ts';
-import { usageElsewhere } from '../steps/usage-reports.ts';
+import { common, dryRun, family, regions, targetRole } from '../steps/settings.ts';
 import type { Powers } from '../world.ts';
-import { common, dryRun, family, regions, targetRole } from './shared.ts';
 
 // Needs a family and what to keep of it.
 // Leaves behind only images that something may still launch or that the policy keeps, and a plan with a reason for each.

@@ -4,8 +4,8 @@ import { code, table, text } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
 import { baseImage } from '../steps/base-image.ts';
 import { schemeOf, selectImage, selection } from '../steps/select.ts';
+import { common, family } from '../steps/settings.ts';
 import type { Powers } from '../world.ts';
-import { common, family } from './shared.ts';
 
 // Needs a selector.
 // Leaves behind the image ID as an output, so that Terraform or a script can use it; it changes nothing.

@@ -1,16 +1,16 @@
-import { type WayBack, wayBack } from '../domain/way-back.ts';
+import { type WayBack, wayBack } from '../domain/roll/way-back.ts';
 import { RejectedError } from '../kit/errors.ts';
 import type { Values } from '../kit/settings.ts';
-import { deliver } from '../steps/deliver.ts';
-import { deploymentSettings, recorded } from '../steps/deployment.ts';
-import { environmentPointer, type PointerNow, readPointer } from '../steps/point.ts';
-import { type Promotion, planPromotion, throwIfRefused } from '../steps/promotion.ts';
-import { rollSettings, throwIfUnfit } from '../steps/roll-settings.ts';
-import { tellEnd, tellPlan } from '../steps/roll-summary.ts';
+import { deliver } from '../steps/roll/deliver.ts';
+import { deploymentSettings, recorded } from '../steps/roll/deployment.ts';
+import { environmentPointer, type PointerNow, readPointer } from '../steps/roll/point.ts';
+import { type Promotion, planPromotion, throwIfRefused } from '../steps/roll/promotion.ts';
+import { rollSettings, throwIfUnfit } from '../steps/roll/settings.ts';
+import { tellEnd, tellPlan } from '../steps/roll/summary.ts';
+import { liftVeto, veto } from '../steps/roll/veto.ts';
 import { pointer, schemeOf, selectImage, selection } from '../steps/select.ts';
-import { liftVeto, veto } from '../steps/veto.ts';
+import { common, dryRun, environment, family } from '../steps/settings.ts';
 import type { Place, Powers } from '../world.ts';
-import { common, dryRun, environment, family } from './shared.ts';
 
 // Needs an environment that ran another image before.
 // Leaves behind that image current again, without a rebuild; the one it replaced is vetoed there, so that the next push does not bring it back.

@@ -1,11 +1,11 @@
 import type { Values } from '../kit/settings.ts';
 import { schemeOf, selectImage, selection } from '../steps/select.ts';
-import { type Delivered, deliver } from '../steps/share-deliver.ts';
-import { planSharing, type SharePlan, type SharePorts } from '../steps/share-facts.ts';
-import { furtherTargets, sharingOf, targets } from '../steps/share-settings.ts';
-import { failureOf, tellPlan, tellResults } from '../steps/share-tell.ts';
+import { common, dryRun, family } from '../steps/settings.ts';
+import { type Delivered, deliver } from '../steps/share/deliver.ts';
+import { planSharing, type SharePlan, type SharePorts } from '../steps/share/facts.ts';
+import { furtherTargets, sharingOf, targets } from '../steps/share/settings.ts';
+import { failureOf, tellPlan, tellResults } from '../steps/share/tell.ts';
 import type { Powers } from '../world.ts';
-import { common, dryRun, family } from './shared.ts';
 
 // Needs an image that passed validation, and accounts, organizations or regions that are to have it.
 // Leaves behind launch permission, copies, and tags and verdict that can be read in every target; what was so before is not touched.

@@ -1,19 +1,19 @@
-import { checksHash, checksSchema } from '../domain/checks.ts';
-import { conclude, machinesEnded, type Validation } from '../domain/validation.ts';
+import { checksHash, checksSchema } from '../domain/validation/checks.ts';
+import { conclude, machinesEnded, type Validation } from '../domain/validation/validation.ts';
 import { duration, list, oneOf, optional, text, yaml } from '../kit/fields.ts';
 import { code, text as plain, table } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
-import { readDeliveries, readUserData } from '../steps/deliveries.ts';
-import { users } from '../steps/image-users.ts';
-import { disposeOfFailed, FATES } from '../steps/on-failure.ts';
-import { checkGates, chooseTypes, GATE, GATES, waitAvailable } from '../steps/preflight.ts';
+import { users } from '../steps/retention/image-users.ts';
 import { schemeOf, selectImage, selection } from '../steps/select.ts';
-import { tryAll } from '../steps/trial.ts';
-import { furtherMachine, machine, orderOf } from '../steps/trial-settings.ts';
-import { refusal, tellValidation, validationOutputs } from '../steps/validation-end.ts';
-import { storeVerdict } from '../steps/verdict.ts';
+import { common, dryRun, family } from '../steps/settings.ts';
+import { readDeliveries, readUserData } from '../steps/validation/deliveries.ts';
+import { refusal, tellValidation, validationOutputs } from '../steps/validation/end.ts';
+import { disposeOfFailed, FATES } from '../steps/validation/on-failure.ts';
+import { checkGates, chooseTypes, GATE, GATES, waitAvailable } from '../steps/validation/preflight.ts';
+import { tryAll } from '../steps/validation/trial.ts';
+import { furtherMachine, machine, orderOf } from '../steps/validation/trial-settings.ts';
+import { storeVerdict } from '../steps/validation/verdict.ts';
 import type { Powers } from '../world.ts';
-import { common, dryRun, family } from './shared.ts';
 
 // Needs an image and declared checks.
 // Leaves behind a verdict on the image, a report, and no instance.

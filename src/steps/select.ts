@@ -3,9 +3,9 @@ import { DEFAULT_POINTER, pointerName, previousImageId } from '../domain/pointer
 import { lastKnownGood, type Picked, parseSelector, pickImage, SELECTOR_GRAMMAR, type Selector, sameIdentity } from '../domain/selector.ts';
 import { RejectedError, UsageError } from '../kit/errors.ts';
 import { count, oneOf, optional, text } from '../kit/fields.ts';
-import { architecture } from '../modes/shared.ts';
 import type { Place, Powers } from '../world.ts';
 import { resolveBase } from './base-image.ts';
+import { architecture } from './settings.ts';
 
 /** From what a user says ("commit:1a2b3c4") to one image. Every mode that asks for an image does it this way. */
 

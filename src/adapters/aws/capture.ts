@@ -1,5 +1,5 @@
 import { CreateImageCommand, type EC2Client } from '@aws-sdk/client-ec2';
-import type { Capture } from '../../world.ts';
+import type { Capture } from '../../world/images.ts';
 import { asExpected, isCode } from './errors.ts';
 
 export const ec2Capture = (ec2: EC2Client): Capture => ({

@@ -1,5 +1,5 @@
 import { DescribeInstanceInformationCommand, GetCommandInvocationCommand, SendCommandCommand, type SSMClient } from '@aws-sdk/client-ssm';
-import type { Commands } from '../../world.ts';
+import type { Commands } from '../../world/machines.ts';
 import { asExpected, isCode } from './errors.ts';
 
 // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_SendCommand.html

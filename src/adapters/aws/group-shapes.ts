@@ -7,8 +7,8 @@ import type {
   MixedInstancesPolicy,
   RefreshPreferences as SdkPreferences,
 } from '@aws-sdk/client-auto-scaling';
-import type { Group, Launch, Member, Refresh, RefreshStatus, TemplateUse } from '../../domain/group.ts';
-import type { RefreshPreferences } from '../../domain/preferences.ts';
+import type { Group, Launch, Member, Refresh, RefreshStatus, TemplateUse } from '../../domain/roll/group.ts';
+import type { RefreshPreferences } from '../../domain/roll/preferences.ts';
 
 /** Groups and refreshes as Auto Scaling says them, and as we do. */
 

@@ -6,9 +6,9 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import { DescribeInstancesCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { DescribeTargetHealthCommand, type ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
-import type { Group } from '../../domain/group.ts';
+import type { Group } from '../../domain/roll/group.ts';
 import { inBatches } from '../../kit/concurrently.ts';
-import type { Groups } from '../../world.ts';
+import type { Groups } from '../../world/fleet.ts';
 import { asExpected } from './errors.ts';
 import { groupFrom, launchTo } from './group-shapes.ts';
 import { allPages } from './pages.ts';

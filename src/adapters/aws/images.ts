@@ -9,7 +9,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import type { Architecture, Image, ImageState } from '../../domain/image.ts';
 import { inBatches } from '../../kit/concurrently.ts';
-import type { ImageQuery, Images } from '../../world.ts';
+import type { ImageQuery, Images } from '../../world/images.ts';
 import { asExpected, isCode } from './errors.ts';
 import { allPages } from './pages.ts';
 

@@ -1,5 +1,5 @@
 import { DescribeKeyCommand, GetKeyPolicyCommand, type KMSClient, ListGrantsCommand } from '@aws-sdk/client-kms';
-import type { ImageKey } from '../../domain/share-key.ts';
+import type { ImageKey } from '../../domain/share/key.ts';
 import { AccessError } from '../../kit/errors.ts';
 import { asExpected } from './errors.ts';
 import { allPages } from './pages.ts';

@@ -11,7 +11,7 @@ import {
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import type { Tags } from '../../domain/image.ts';
-import type { Leftover, Leftovers } from '../../world.ts';
+import type { Leftover, Leftovers } from '../../world/images.ts';
 import { asExpected, isCode } from './errors.ts';
 import { allPages } from './pages.ts';
 

@@ -14,7 +14,7 @@ import {
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import type { Architecture, Tags } from '../../domain/image.ts';
-import type { Machine, MachineSpec, Machines } from '../../world.ts';
+import type { Machine, MachineSpec, Machines } from '../../world/machines.ts';
 import { asExpected, isCode } from './errors.ts';
 import { tagsFromEc2 } from './images.ts';
 import { allPages } from './pages.ts';

@@ -5,11 +5,11 @@ import {
   type ParameterHistory,
   PutParameterCommand,
   type PutParameterCommandInput,
-  type Parameter as SsmParameter,
   type SSMClient,
+  type Parameter as SsmParameter,
 } from '@aws-sdk/client-ssm';
 import { RejectedError } from '../../kit/errors.ts';
-import type { Parameter, Parameters, ParameterWrite } from '../../world.ts';
+import type { Parameter, Parameters, ParameterWrite } from '../../world/fleet.ts';
 import { asExpected, isCode } from './errors.ts';
 import { allPages } from './pages.ts';
 

@@ -8,8 +8,8 @@ import {
   type Snapshot as Ec2Snapshot,
   EnableImageDeprecationCommand,
 } from '@aws-sdk/client-ec2';
-import type { Snapshot } from '../../domain/orphans.ts';
-import type { Removal, Removed, SnapshotResult } from '../../world.ts';
+import type { Snapshot } from '../../domain/retention/orphans.ts';
+import type { Removal, Removed, SnapshotResult } from '../../world/images.ts';
 import { asExpected, isCode } from './errors.ts';
 import { literally, tagsFromEc2 } from './images.ts';
 import { allPages } from './pages.ts';

@@ -13,7 +13,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import type { KMSClient } from '@aws-sdk/client-kms';
 import { AccessError } from '../../kit/errors.ts';
-import type { CopyOrder, Sharing } from '../../world.ts';
+import type { CopyOrder, Sharing } from '../../world/images.ts';
 import { asExpected, isCode } from './errors.ts';
 import { kmsKey } from './keys.ts';
 

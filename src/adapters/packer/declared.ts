@@ -1,4 +1,4 @@
-import { humanLines, parseLine } from '../../domain/packer-output.ts';
+import { humanLines, parseLine } from '../../domain/build/packer-output.ts';
 
 /**
  * The variables in the answer of `packer inspect -machine-readable`: a line of text each for HCL2, lines for machines for JSON templates.

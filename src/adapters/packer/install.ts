@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import satisfies from 'semver/functions/satisfies.js';
 import maxSatisfying from 'semver/ranges/max-satisfying.js';
 import { Expected, RejectedError, UsageError } from '../../kit/errors.ts';
-import type { PackerTool, PackerWish } from '../../world.ts';
+import type { PackerTool, PackerWish } from '../../world/packer.ts';
 import { cacheFolder } from '../cached-file.ts';
 import { type Archive, pinnedArchive, thisPlatform, unpackedArchive } from './archive.ts';
 import { builtFromSource, pinnedVersion } from './from-source.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { PackerEnded } from '../../world.ts';
+import type { PackerEnded } from '../../world/packer.ts';
 
 export interface PluginHost {
   readonly environment: NodeJS.ProcessEnv;

@@ -8,8 +8,8 @@ import {
   type LaunchTemplateSpecification,
   type MixedInstancesPolicy,
 } from '@aws-sdk/client-auto-scaling';
-import { isOver, type RefreshStatus } from '../../../domain/group.ts';
-import type { Launcher, LaunchSource } from '../../../domain/references.ts';
+import type { Launcher, LaunchSource } from '../../../domain/retention/references.ts';
+import { isOver, type RefreshStatus } from '../../../domain/roll/group.ts';
 import { concurrently } from '../../../kit/concurrently.ts';
 import { asExpected, isCode } from '../errors.ts';
 import { allPages } from '../pages.ts';

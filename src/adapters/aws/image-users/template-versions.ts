@@ -4,7 +4,7 @@ import {
   type EC2Client,
   type LaunchTemplateVersion,
 } from '@aws-sdk/client-ec2';
-import type { VersionFact } from '../../../domain/references.ts';
+import type { VersionFact } from '../../../domain/retention/references.ts';
 import { concurrently, inBatches } from '../../../kit/concurrently.ts';
 import { asExpected, isCode } from '../errors.ts';
 import { allPages } from '../pages.ts';

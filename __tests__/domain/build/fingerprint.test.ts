@@ -1,0 +1,72 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { type BuildInputs, changedInputs, fingerprint } from '../../../src/domain/build/fingerprint.ts';
+
+const INPUTS: BuildInputs = {
+  family: 'web',
+  files: [
+    { path: 'app/server.py', mode: '100644', blob: 'a'.repeat(40) },
+    { path: 'packer/image.pkr.hcl', mode: '100644', blob: 'b'.repeat(40) },
+  ],
+  variables: { app_version: '1', colour: 'red' },
+  secrets: {},
+  base: 'ami-0123456789abcdef0',
+  packerVersion: '>=1.11.0',
+  targets: { regions: ['eu-central-1'], architecture: undefined, sources: ['', ''] },
+};
+const before = fingerprint(INPUTS);
+const [server, template] = INPUTS.files as [BuildInputs['files'][number], BuildInputs['files'][number]];
+
+describe('a fingerprint', () => {
+  test('does not depend on the order of files, variables and regions', () => {
+    const same = fingerprint({ ...INPUTS, files: [template, server], variables: { colour: 'red', app_version: '1' } });
+    expect(same).toEqual(before);
+    const regions = (...names: string[]) => fingerprint({ ...INPUTS, targets: { ...INPUTS.targets, regions: names } }).value;
+    expect(regions('eu-west-1', 'eu-central-1')).toBe(regions('eu-central-1', 'eu-west-1'));
+  });
+
+  const changes: readonly (readonly [string, Partial<BuildInputs>, string])[] = [
+    ['a file with another content', { files: [{ ...server, blob: 'c'.repeat(40) }, template] }, 'files'],
+    ['a file with another name', { files: [{ ...server, path: 'app/serve.py' }, template] }, 'files'],
+    ['a file that became executable', { files: [{ ...server, mode: '100755' }, template] }, 'files'],
+    ['a file more', { files: [...INPUTS.files, { ...server, path: 'b' }] }, 'files'],
+    ['a variable with another value', { variables: { ...INPUTS.variables, colour: 'blue' } }, 'variables'],
+    ['a value that moved to another variable', { variables: { app_version: 'red', colour: '1' } }, 'variables'],
+    ['a secret', { secrets: { token: 'x' } }, 'variables'],
+    ['another base image', { base: 'ami-0fedcba9876543210' }, 'base image'],
+    ['no base image', { base: undefined }, 'base image'],
+    ['another Packer', { packerVersion: '1.16.0' }, 'packer-version'],
+    ['another region', { targets: { ...INPUTS.targets, regions: ['eu-west-1'] } }, 'regions, architecture or sources'],
+    ['another architecture', { targets: { ...INPUTS.targets, architecture: 'arm64' } }, 'regions, architecture or sources'],
+    ['other sources', { targets: { ...INPUTS.targets, sources: ['amazon-ebs.web', ''] } }, 'regions, architecture or sources'],
+  ];
+
+  test.each(changes)('changes with %s, and says so', (_, change, says) => {
+    const now = fingerprint({ ...INPUTS, ...change });
+    expect(now.value).not.toBe(before.value);
+    expect(changedInputs(now, before.inputs)).toEqual([says]);
+  });
+
+  test('fits into a tag, value and inputs alike', () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), fc.string()), fc.array(fc.string()), (variables, regions) => {
+        const print = fingerprint({ ...INPUTS, variables, targets: { ...INPUTS.targets, regions } });
+        expect(print.value).toMatch(/^[0-9a-f]{64}$/);
+        expect(print.inputs.length).toBeLessThanOrEqual(256);
+      }),
+    );
+  });
+
+  test('keeps a secret to itself: no plain hash of it is in there', () => {
+    const now = fingerprint({ ...INPUTS, secrets: { token: 'hunter2' } });
+    expect(JSON.stringify(now)).not.toContain('hunter2');
+    expect(fingerprint({ ...INPUTS, secrets: { token: 'hunter2' } })).toEqual(now);
+    // Salted by the family: the same secret is another one elsewhere.
+    expect(fingerprint({ ...INPUTS, family: 'api', secrets: { token: 'hunter2' } }).value).not.toBe(now.value);
+  });
+
+  test('of an image that tells no inputs cannot be compared', () => {
+    expect(changedInputs(before, undefined)).toBeUndefined();
+    expect(changedInputs(before, 'something else')).toBeUndefined();
+  });
+});

@@ -1,0 +1,101 @@
+import { sayDuration } from '../../kit/duration.ts';
+import { isOurs, newestFirst, tagKey } from '../image.ts';
+import { shortHash, verdictOf } from '../verdict.ts';
+import { withAncestors } from './ancestors.ts';
+import { capped, together } from './copies.ts';
+import { type Candidate, className, guard, keepOf, type Policy, wish } from './rules.ts';
+
+/** `mark`: found unused, goes when its grace is over; `unmark`: needed again. */
+export interface Decision extends Candidate {
+  readonly action: 'keep' | 'mark' | 'unmark' | 'remove';
+  readonly because: string;
+  /** Nothing speaks for keeping it; it only goes later. */
+  readonly waits: boolean;
+  readonly marked: boolean;
+}
+
+/** For an image that somebody asks to remove by name: nothing but the guards speaks. */
+export const NO_WISHES = {
+  keep: { newest: 0, passed: 0, youngerThanSeconds: 0, launchedWithinSeconds: undefined },
+  classes: [],
+  graceSeconds: 0,
+  maxRemovals: 1,
+  maxShare: 100,
+} as const;
+
+/** Every image of the family with a deed and its reason, newest first. The same in a dry run and in a real one. */
+export function planPrune(candidates: readonly Candidate[], policy: Policy, now: number): readonly Decision[] {
+  const sorted = [...candidates].sort((a, b) => newestFirst(a.image, b.image) || a.region.localeCompare(b.region));
+  const places = placesAmong(sorted, policy, ({ image }) => image.state === 'available');
+  const passed = placesAmong(
+    sorted,
+    policy,
+    ({ image }) => image.state === 'available' && verdictOf(image, policy.scheme).result === 'passed',
+  );
+  const decided = sorted.map((candidate): Decision => {
+    const { image } = candidate;
+    const standing = { image, now, keep: keepOf(image, policy), place: places.get(candidate), passedPlace: passed.get(candidate) };
+    const because = guard(candidate, policy) ?? wish(standing);
+    return because === undefined ? afterGrace(candidate, policy, now) : stays(candidate, because, policy);
+  });
+  const { maxRemovals, maxShare, scheme } = policy;
+  const most = Math.min(maxRemovals, Math.ceil((decided.length * maxShare) / 100));
+  const limit = most === maxRemovals ? `max-removals (${maxRemovals})` : `max-share (${maxShare} % of ${decided.length} images)`;
+  const spared = policy.keepAncestors ? withAncestors(decided, scheme) : decided;
+  return capped(together(spared, scheme), scheme, most, limit);
+}
+
+function placesAmong(
+  sorted: readonly Candidate[],
+  policy: Policy,
+  counts: (candidate: Candidate) => boolean,
+): ReadonlyMap<Candidate, number> {
+  const next = new Map<string, number>();
+  const places = new Map<Candidate, number>();
+  for (const candidate of sorted.filter(counts)) {
+    const kind = [className(candidate.image, policy), candidate.region, candidate.image.architecture].join('\n');
+    const place = (next.get(kind) ?? 0) + 1;
+    next.set(kind, place);
+    places.set(candidate, place);
+  }
+  return places;
+}
+
+/** When it was marked, if it was. A date that cannot be read is no mark: the grace begins again. */
+export const markedAt = ({ image }: Pick<Candidate, 'image'>, { scheme }: Pick<Policy, 'scheme'>): number | undefined => {
+  const at = Date.parse((image.tags[tagKey(scheme, 'marked-at')] ?? '').split(' ')[0] ?? '');
+  return Number.isNaN(at) ? undefined : at;
+};
+
+// A mark on what is not ours is not ours to take away.
+function stays(candidate: Candidate, because: string, policy: Policy): Decision {
+  const { image } = candidate;
+  const marked =
+    markedAt(candidate, policy) !== undefined && isOurs(image, policy.scheme, policy.family) && image.ownerId === policy.accountId;
+  return { ...candidate, action: marked ? 'unmark' : 'keep', because, waits: false, marked };
+}
+
+function afterGrace(candidate: Candidate, policy: Policy, now: number): Decision {
+  const since = markedAt(candidate, policy);
+  const marked = since !== undefined;
+  const decided = (action: Decision['action'], because: string): Decision => ({
+    ...candidate,
+    action,
+    because,
+    marked,
+    waits: action === 'keep',
+  });
+  if (policy.graceSeconds === 0) return decided('remove', 'nothing uses it');
+  if (since === undefined) return decided('mark', `nothing uses it: goes after ${sayDuration(policy.graceSeconds)}`);
+  const age = (now - since) / 1000;
+  // Killed between mark and deprecation, it is done again.
+  const rest = `nothing uses it: goes in ${sayDuration(policy.graceSeconds - age)}`;
+  if (age < policy.graceSeconds) return decided(candidate.image.deprecatedAt === undefined ? 'mark' : 'keep', rest);
+  return decided('remove', `nothing has used it since it was marked ${sayDuration(age)} ago`);
+}
+
+/** What a plan does, and nothing of what it leaves alone: who approved one plan has not approved another. */
+export const planHash = (plan: readonly Decision[], snapshotIds: readonly string[]): string => {
+  const deeds = plan.filter(({ action }) => action !== 'keep').map(({ region, image, action }) => `${action} ${region} ${image.id}`);
+  return shortHash([...deeds, ...snapshotIds].sort().join('\n'));
+};

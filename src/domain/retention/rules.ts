@@ -1,0 +1,87 @@
+import { type Image, isOurs, type TagScheme, tagKey } from '../image.ts';
+import { classOf, type Keep, type RetentionClass } from './classes.ts';
+
+/** What a team wants to keep beyond what is in use. */
+export interface Policy {
+  readonly scheme: TagScheme;
+  readonly family: string;
+  readonly accountId: string;
+  readonly keep: Keep;
+  readonly classes: readonly RetentionClass[];
+  /** How long an image stays after it was found unused; 0 removes at once. */
+  readonly graceSeconds: number;
+  /** Also what kept images were built from. */
+  readonly keepAncestors?: boolean;
+  readonly maxRemovals: number;
+  /** Of the family's images, in percent. */
+  readonly maxShare: number;
+}
+
+/** An image, and who may still launch it (domain/references.ts). */
+export interface Candidate {
+  readonly image: Image;
+  readonly region: string;
+  readonly users: readonly string[];
+}
+
+/** What forbids the removal of an image, whatever anybody wishes. Ordered: the first that speaks gives the reason. */
+const GUARDS: readonly ((candidate: Candidate, policy: Policy) => string | false)[] = [
+  ({ image }, { scheme, family }) => !isOurs(image, scheme, family) && `not ours: no tag says family "${family}"`,
+  ({ image }, { accountId }) => image.ownerId !== accountId && `owned by ${image.ownerId}`,
+  ({ image }) => image.public && 'public: anybody may use it',
+  ({ image }) => isBackup(image) && 'belongs to AWS Backup',
+  ({ image }) => (image.state === 'pending' || image.state === 'transient') && `still ${image.state}`,
+  ({ users }) => users.length > 0 && `used by ${sayUsers(users)}`,
+  ({ image }) => image.protected && 'protected from deregistration',
+  ({ image }, { scheme }) => isToKeep(image, scheme) && `tagged ${tagKey(scheme, 'keep')}`,
+];
+
+/** Undefined: nothing speaks against removing it. */
+export const guard = (candidate: Candidate, policy: Policy): string | undefined =>
+  GUARDS.map(forbids => forbids(candidate, policy)).find(reason => reason !== false);
+
+// Backup alone may remove these: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/deregister-ami.html
+const isBackup = ({ name, tags, ownerAlias }: Image) =>
+  ownerAlias === 'aws-backup-vault' || name.startsWith('AwsBackup_') || 'aws:backup:source-resource' in tags;
+
+export const isToKeep = ({ tags }: Pick<Image, 'tags'>, scheme: TagScheme): boolean =>
+  !['false', undefined].includes(tags[tagKey(scheme, 'keep')]);
+
+const sayUsers = (users: readonly string[]): string =>
+  users.length <= 3 ? users.join(', ') : `${users.slice(0, 3).join(', ')} and ${users.length - 3} more`;
+
+/** Where an image stands among those that could take its place. */
+export interface Standing {
+  readonly image: Image;
+  readonly keep: Keep;
+  readonly now: number;
+  /** 1 is the newest of its class, region and architecture. Images that cannot boot have no place. */
+  readonly place: number | undefined;
+  readonly passedPlace: number | undefined;
+}
+
+// AWS tells launches a day late, so whoever wants a week must wait for eight days.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-last-launched-time.html
+const LAUNCHES_ARE_TOLD_AFTER = 86_400;
+
+/** What the team wishes to keep. */
+const WISHES: readonly ((standing: Standing) => string | false)[] = [
+  ({ place = Infinity, keep }) => place <= keep.newest && `one of the newest ${keep.newest}`,
+  ({ passedPlace = Infinity, keep }) => passedPlace <= keep.passed && `one of the newest ${keep.passed} that passed validation`,
+  ({ image, keep, now }) => now - image.createdAt.getTime() < keep.youngerThanSeconds * 1000 && 'younger than minimum-age',
+  ({ image, keep, now }) => launchedLately(image.lastLaunchedAt, keep.launchedWithinSeconds, now),
+];
+
+export const wish = (standing: Standing): string | undefined => WISHES.map(wants => wants(standing)).find(reason => reason !== false);
+
+function launchedLately(last: Date | undefined, withinSeconds: number | undefined, now: number): string | false {
+  if (withinSeconds === undefined) return false;
+  // No time is not "never".
+  if (last === undefined) return 'AWS does not tell when it was last launched';
+  const lately = now - last.getTime() < (withinSeconds + LAUNCHES_ARE_TOLD_AFTER) * 1000;
+  return lately && `last launched ${last.toISOString().slice(0, 10)}, within last-launched-within`;
+}
+
+export const keepOf = (image: Image, { keep, classes }: Policy): Keep => ({ ...keep, ...classOf(image, classes)?.keep });
+
+export const className = (image: Image, { classes }: Policy): string => classOf(image, classes)?.name ?? '';

@@ -1,0 +1,82 @@
+import type { Image } from '../image.ts';
+import { isOver, type Launch, type Refresh, readsParameter, sameLaunch, useKey, usesOf } from './group.ts';
+import type { GroupFacts, RollWanted } from './plan.ts';
+import type { WantedPreferences } from './preferences.ts';
+import { inService } from './rollout.ts';
+
+/** What is done to a group. refresh: replace instances. watch: a refresh of ours runs already. template: no instance to replace. nothing: it is there. */
+export type RollDeed = 'refresh' | 'watch' | 'template' | 'nothing';
+
+/** What stands in the way and is cleared away first, because the user said so. */
+export type Obstacle =
+  | { readonly kind: 'refresh'; readonly refresh: Refresh; readonly how: 'wait' | 'supersede' }
+  /** The template reads a parameter; the group gets a version with the image that this means now. */
+  | { readonly kind: 'parameter' };
+
+interface Deciding {
+  readonly image: Image;
+  readonly by: 'version' | 'pointer';
+  readonly before: Launch;
+  /** Undefined: a template version must be made first. */
+  readonly after: Launch | undefined;
+  readonly pointer: RollWanted['pointer'];
+  readonly protectedInstances?: WantedPreferences['protectedInstances'];
+}
+
+export function decide(facts: GroupFacts, wanted: Deciding): { deed: RollDeed; because: string } {
+  const { group, images } = facts;
+  const { image, before, after, by } = wanted;
+  const active = runningIn(facts);
+  if (active !== undefined && isThisRoll(active, wanted)) {
+    return { deed: 'watch', because: `refresh ${active.id} to this image runs already (${active.status}, ${active.percent} %)` };
+  }
+  const spared = (id: string) =>
+    wanted.protectedInstances === 'ignore' && (group.members.find(member => member.id === id)?.protected ?? false);
+  const serving = group.members.filter(inService);
+  const old = serving.filter(({ id }) => images.get(id) !== image.id && !spared(id));
+  const launchesIt = by === 'pointer' ? wanted.pointer.value === image.id : sameLaunch(group.launch, after);
+  const isThere = active === undefined && old.length === 0;
+  if (isThere && launchesIt) return { deed: 'nothing', because: `launches ${image.id} and runs nothing else` };
+  if (isThere && by === 'pointer') return { deed: 'nothing', because: 'runs nothing else, and reads the pointer when it launches' };
+  if (group.desired === 0 && group.members.length === 0)
+    return { deed: 'template', because: 'has no instances, so it only gets the template version' };
+  if (isThere && sameLaunch(before, after)) {
+    return { deed: 'template', because: `runs ${image.id} already, so it is only pinned to the version that it launches` };
+  }
+  const although = launchesIt ? ', though it launches the image' : '';
+  return { deed: 'refresh', because: `${old.length} of ${serving.length} instances in service run something else${although}` };
+}
+
+const runningIn = ({ active }: GroupFacts): Refresh | undefined => (active === undefined || isOver(active) ? undefined : active);
+
+/** A refresh carries no name: it is known by what it leads to. One that replaces like with like leads to what the pointer names. */
+const isThisRoll = (active: Refresh, { by, after, pointer, image }: Deciding): boolean =>
+  by === 'pointer' ? active.desired === undefined && pointer.value === image.id : sameLaunch(active.desired, after);
+
+/** Every template of the group reads exactly this pointer, and the user wants it to. */
+export function followsPointer(
+  { group, versions }: GroupFacts,
+  { parameterTemplates, pointer }: Pick<RollWanted, 'parameterTemplates' | 'pointer'>,
+): boolean {
+  const uses = usesOf(group.launch);
+  return (
+    parameterTemplates === 'follow' && uses.length > 0 && uses.every(use => reads(versions.get(useKey(use))?.imageId ?? '', pointer.name))
+  );
+}
+
+/** By name or by ARN, but not a version or label of it: that would not move with it. */
+export const reads = (imageId: string, pointer: string): boolean =>
+  imageId === `resolve:ssm:${pointer}` || (imageId.startsWith('resolve:ssm:arn:') && imageId.endsWith(`:parameter${pointer}`));
+
+export function obstacleOf(
+  facts: GroupFacts,
+  { deed, foreignRefresh, parameterTemplates }: RollWanted,
+  doing: RollDeed,
+): Obstacle | undefined {
+  const foreign = doing === 'watch' ? undefined : runningIn(facts);
+  // Who rolls back wants to be rid of what our own promotion is bringing just now.
+  const how = deed === 'rollback' && facts.activeIsOurs ? 'supersede' : foreignRefresh;
+  if (foreign !== undefined && how !== 'refuse') return { kind: 'refresh', refresh: foreign, how };
+  const some = [...facts.versions.values()].some(({ imageId }) => readsParameter(imageId));
+  return some && parameterTemplates === 'pin' ? { kind: 'parameter' } : undefined;
+}

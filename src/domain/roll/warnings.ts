@@ -1,0 +1,42 @@
+import { type Group, isNumbered, sayUse, usesOf } from './group.ts';
+import type { GroupFacts, RollWanted } from './plan.ts';
+import type { RefreshPreferences } from './preferences.ts';
+
+/** What a person should know before it starts, though nothing forbids it. */
+export function warningsOf(
+  { group, versions, imageSnapshots }: GroupFacts,
+  { protectedInstances, standbyInstances }: RollWanted,
+  by: 'version' | 'pointer',
+): string[] {
+  const shielded = group.members.filter(member => member.protected);
+  const standby = group.members.filter(({ state }) => state === 'Standby');
+  const dropped = [...versions.values()].flatMap(({ snapshotIds }) => snapshotIds).filter(id => imageSnapshots.has(id));
+  return [
+    shielded.length > 0 && protectedInstances === 'ignore' && `${shielded.length} protected instances keep the image they run`,
+    shielded.length > 0 &&
+      protectedInstances === 'wait' &&
+      `${shielded.length} protected instances: AWS waits one hour for somebody to lift the protection, then the refresh fails`,
+    standby.length > 0 &&
+      standbyInstances === 'wait' &&
+      `${standby.length} instances in standby: AWS waits one hour for somebody to put them back into service, then the refresh fails`,
+    standby.length > 0 && standbyInstances === 'ignore' && `${standby.length} instances in standby keep the image they run`,
+    dropped.length > 0 &&
+      `the template names snapshots of the old image (${dropped.join(', ')}); the new version leaves them to the new image`,
+    by === 'pointer' &&
+      'its template reads the pointer: the pointer moves before it is rolled, and AWS cannot roll it back; if it fails, we move the pointer back and replace its instances again',
+    by === 'version' &&
+      !usesOf(group.launch).every(isNumbered) &&
+      `launches from ${usesOf(group.launch)
+        .filter(use => !isNumbered(use))
+        .map(sayUse)
+        .join(', ')}, which is pinned to the number it means now, and stays so: AWS cannot roll back otherwise`,
+  ].filter(warning => warning !== false);
+}
+
+// Boot, registration and health checks of one batch, besides the warm-up. Only for the plan's "about".
+const BATCH_SECONDS = 90;
+
+export function estimate(replaces: number, atATime: number, wanted: RefreshPreferences, group: Group): number {
+  const pauses = wanted.checkpoints.filter(percent => percent < 100).length * (wanted.checkpointDelaySeconds ?? 0);
+  return Math.ceil(replaces / atATime) * (BATCH_SECONDS + (wanted.warmUpSeconds ?? group.warmUpSeconds)) + pauses + wanted.bakeSeconds;
+}

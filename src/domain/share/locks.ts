@@ -1,0 +1,27 @@
+import { type ImageKey, keyUse } from './key.ts';
+import { isAccount, type Target } from './plan.ts';
+
+/** Who would get an image and could not open it. */
+
+export function lockedOut({ kind, who }: Target, keys: readonly ImageKey[]): string | undefined {
+  if (kind === 'region' || !isAccount(who)) return undefined;
+  for (const key of keys) {
+    const use = keyUse(key, who);
+    if (use.use === 'no') return use.because;
+  }
+  return undefined;
+}
+
+/** What may go wrong at the first launch, and what could not be checked. */
+export function doubtsOf(targets: readonly Target[], keys: readonly ImageKey[]): readonly string[] {
+  const launching = new Set(targets.filter(({ kind }) => kind === 'launch').map(({ who }) => who));
+  const doubts = keys.flatMap(key => [...launching].map(who => doubtOf(key, who)));
+  return [...new Set(doubts.filter(doubt => doubt !== undefined))];
+}
+
+function doubtOf(key: ImageKey, who: string): string | undefined {
+  if (!isAccount(who)) return `Whether the accounts of ${who} may use ${key.arn} was not checked.`;
+  const use = keyUse(key, who);
+  if (use.use === 'unknown') return `Whether account ${who} may use the key was not checked: ${use.because}.`;
+  return use.use === 'yes' ? use.doubt : undefined;
+}

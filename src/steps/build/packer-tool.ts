@@ -1,0 +1,110 @@
+import { UsageError } from '../../kit/errors.ts';
+import { list, map, optional, text } from '../../kit/fields.ts';
+import type { PackerBuild, PackerTool } from '../../world/packer.ts';
+import type { Powers } from '../../world.ts';
+import type { BuildPlan } from './plan.ts';
+
+/** Which Packer runs, and what it is asked. */
+
+export const packerSettings = {
+  only: list('Build only these sources of the template.', { fallback: '', neededBy: 'templates with several sources' }),
+  except: list('Build all sources but these.', { fallback: '', neededBy: 'templates with several sources' }),
+  secretVar: map('Variables that nobody may see: they travel in a file for this user alone, and are masked everywhere.', {
+    fallback: '{}',
+    withOnly: true,
+    neededBy: 'templates that need a token',
+  }),
+  packerVersion: text('Version of Packer, or a range as npm writes them.', {
+    fallback: '>=1.11.0',
+    pattern: /^[\d.x*<>=~^ |-]+$/,
+    says: 'must be a version or a range, such as 1.16.0 or >=1.14.0',
+    neededBy: 'teams that pin their tools',
+  }),
+  packerSha256: optional(
+    text("SHA-256 of the vendor's archive, for a version that the action does not know.", {
+      pattern: /^[0-9a-f]{64}$/,
+      says: 'must be 64 hexadecimal digits',
+      neededBy: 'teams whose Packer is newer than their ami-action',
+    }),
+  ),
+  packerMirror: text('Where the archive comes from, if Packer is not on PATH.', {
+    fallback: 'https://releases.hashicorp.com',
+    pattern: /^https?:\/\/[^\s/]\S*$/,
+    says: 'must be an address such as https://mirror.example.com/hashicorp',
+    neededBy: 'runners that reach the internet through a mirror',
+  }),
+};
+
+export interface PackerChoice {
+  readonly only: readonly string[];
+  readonly except: readonly string[];
+  readonly var: Readonly<Record<string, string>>;
+  readonly secretVar: Readonly<Record<string, string>>;
+  readonly packerVersion: string;
+  readonly packerSha256?: string | undefined;
+  readonly packerMirror: string;
+  readonly instanceType?: string | undefined;
+  readonly region: string;
+  readonly timeout: number;
+}
+
+type World = Powers<'account', 'packer'>;
+
+export async function findPacker(wanted: PackerChoice, { packer, report }: World): Promise<PackerTool> {
+  const tool = await packer.ensure({ version: wanted.packerVersion, sha256: wanted.packerSha256, mirror: wanted.packerMirror });
+  const origin = { path: 'from PATH', archive: "from the vendor's archive, hash checked", source: 'built from source' }[tool.from];
+  report.info(`Packer ${tool.version}, ${origin}: ${tool.binary}`);
+  return tool;
+}
+
+/** What Packer is asked: the template gets of our variables those that it declares, and nothing else. */
+export async function packerOrder(
+  wanted: PackerChoice,
+  plan: BuildPlan,
+  tool: PackerTool,
+  { at, packer, report }: World,
+): Promise<PackerBuild> {
+  const declared = await packer.declared(tool.binary, plan.template);
+  for (const [name, value] of Object.entries(wanted.var)) if (declared.get(name) === 'sensitive') report.mask(value);
+  const ours = {
+    ami_name: plan.name,
+    ami_tags: plan.earlyTags,
+    run_tags: plan.runTags,
+    source_ami: plan.base,
+    region: wanted.region,
+    instance_type: wanted.instanceType,
+    ami_regions: plan.regions.length > 1 ? plan.regions.slice(1) : undefined,
+  };
+  const ignored = Object.entries(NEEDED_BY).filter(([name]) => ours[name as keyof typeof ours] !== undefined && !declared.has(name));
+  if (ignored.length > 0)
+    throw new UsageError(
+      ignored.map(([name, setting]) => `"${setting}" is set, and the template declares no variable "${name}" that could take it`),
+    );
+  const given = Object.entries(ours).filter(([name, value]) => value !== undefined && declared.has(name));
+  report.info(
+    given.length === 0 ? 'The template declares none of our variables.' : `The template takes ${given.map(([name]) => name).join(', ')}.`,
+  );
+  if (!declared.has('run_tags')) report.warn(unswept);
+  return {
+    binary: tool.binary,
+    template: plan.template,
+    given: { ...Object.fromEntries(given), ...wanted.secretVar },
+    variables: wanted.var,
+    varFiles: plan.varFiles,
+    only: wanted.only,
+    except: wanted.except,
+    // For templates that say no region themselves.
+    environment: {
+      AWS_REGION: wanted.region,
+      AWS_DEFAULT_REGION: wanted.region,
+      ...(await at({ region: wanted.region }).account.environment()),
+    },
+    atMostSeconds: wanted.timeout,
+  };
+}
+
+/** Settings that would silently do nothing. */
+const NEEDED_BY = { source_ami: 'base-image', instance_type: 'instance-type', ami_regions: 'regions' } as const;
+
+const unswept =
+  'The template declares no variable "run_tags". If this job dies, the instance, key pair and security group that Packer made cannot be told from others, and stay. Declare it as map(string) and use it as run_tags of the source.';

@@ -1,0 +1,104 @@
+import { isExpired, mayGo } from '../../domain/build/leftovers.ts';
+import { type TagScheme, tagKey } from '../../domain/image.ts';
+import { CancelledError, Expected } from '../../kit/errors.ts';
+import { waitFor } from '../../kit/wait.ts';
+import type { Leftover } from '../../world/images.ts';
+import type { JournalEntry, Place, Powers } from '../../world.ts';
+
+/** Removes what builds leave: of one build when it has ended, and of builds whose runner died. */
+
+export type BuildEntry = Extract<JournalEntry, { kind: 'build' }>;
+
+export interface Swept {
+  readonly region: string;
+  readonly kind: Leftover['kind'];
+  readonly id: string;
+}
+
+type Ports = Pick<Place, 'images' | 'leftovers'>;
+type World = Pick<Powers<'images' | 'leftovers'>, 'at' | 'clock' | 'report'>;
+
+const LOOK_SECONDS = 5;
+// An instance takes about a minute to go, and its security group cannot go before.
+const AT_MOST_SECONDS = 180;
+
+/** After Packer has ended, in whatever way. What it removed itself is not there any more; an image of the family is no leftover. */
+export async function sweepBuild(entry: BuildEntry, world: World, spared: readonly string[] = []): Promise<readonly Swept[]> {
+  const found = await Promise.all(
+    entry.regions.map(async region => {
+      const place = world.at({ region });
+      const kept = spared.length === 0 ? [] : await place.images.find({ ids: spared, includeDisabled: true });
+      const keep = new Set(kept.flatMap(({ id, snapshotIds }) => [id, ...snapshotIds]));
+      return sweepRegion(region, place, async () => (await leftOf(entry, place)).filter(({ id }) => !keep.has(id)), world);
+    }),
+  );
+  return found.flat();
+}
+
+/** By tag; and by name, which is the build's alone: a copy in another region, and an image of a template without run_tags, bear no tag yet. */
+async function leftOf({ tags, name, familyKey, since }: BuildEntry, { images, leftovers }: Ports): Promise<readonly Leftover[]> {
+  const [tag] = Object.entries(tags);
+  const byTag = tag === undefined ? [] : (await leftovers.tagged(...tag)).filter(leftover => mayGo(leftover, familyKey));
+  const byName = (await images.find({ names: [name], includeDisabled: true }))
+    .filter(image => image.createdAt.getTime() >= since && !(familyKey in image.tags))
+    .map((image): Leftover => ({ kind: 'image', id: image.id, tags: image.tags, ending: false }));
+  return [...byTag, ...byName.filter(image => !byTag.some(({ id }) => id === image.id))];
+}
+
+/** Of runs that died without a post step: told by an expiry that lies long after the end of their build, never by age. */
+export async function sweepDead(
+  regions: readonly string[],
+  scheme: TagScheme,
+  repository: string,
+  world: World,
+): Promise<readonly Swept[]> {
+  const key = (name: 'expires-at' | 'purpose' | 'repository' | 'family') => tagKey(scheme, name);
+  const isDead = ({ tags }: Leftover) =>
+    tags[key('purpose')] === 'build' && tags[key('repository')] === repository && isExpired(tags[key('expires-at')], world.clock.now());
+  const found = await Promise.all(
+    regions.map(async region => {
+      const place = world.at({ region });
+      const dead = async () =>
+        (await place.leftovers.tagged(key('expires-at'))).filter(leftover => isDead(leftover) && mayGo(leftover, key('family')));
+      return sweepRegion(region, place, dead, world);
+    }),
+  );
+  return found.flat();
+}
+
+// An image before its snapshots, which go with it.
+const ORDER: readonly Leftover['kind'][] = ['instance', 'image', 'snapshot', 'volume', 'security-group', 'key-pair'];
+const inOrder = (left: readonly Leftover[]) => ORDER.flatMap(kind => left.filter(leftover => leftover.kind === kind));
+
+async function sweepRegion(
+  region: string,
+  place: Ports,
+  look: () => Promise<readonly Leftover[]>,
+  world: World,
+): Promise<readonly Swept[]> {
+  const seen = new Map<string, Swept>();
+  const turn = async () => {
+    const left = await look();
+    for (const { kind, id } of left) if (!seen.has(id)) seen.set(id, { region, kind, id });
+    for (const leftover of inOrder(left).filter(({ ending }) => !ending)) await place.leftovers.remove(leftover);
+    return left.length === 0
+      ? ({ state: 'done', value: undefined } as const)
+      : ({ state: 'waiting', note: left.map(({ kind, id }) => `${kind} ${id}`).join(', ') } as const);
+  };
+  await waitFor(
+    { what: `Removing what is left in ${region}`, everySeconds: LOOK_SECONDS, atMostSeconds: AT_MOST_SECONDS, look: turn },
+    world,
+  );
+  return [...seen.values()];
+}
+
+/** A sweep must not hide how the build ended: what it could not do is told, and left to post and to the next run. */
+export async function sweepQuietly(sweep: () => Promise<readonly Swept[]>, { report }: World): Promise<readonly string[]> {
+  try {
+    for (const { region, kind, id } of await sweep()) report.info(`Removed ${kind} ${id} in ${region}, which a build had left.`);
+    return [];
+  } catch (failure) {
+    if (!(failure instanceof Expected)) throw failure;
+    return [failure instanceof CancelledError ? 'what Packer had no time to remove: the post step goes on with it' : failure.message];
+  }
+}

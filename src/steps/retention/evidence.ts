@@ -1,0 +1,59 @@
+import { type Decision, planPrune } from '../../domain/retention/retention.ts';
+import type { Candidate, Policy } from '../../domain/retention/rules.ts';
+import { concurrently } from '../../kit/concurrently.ts';
+import type { Share } from '../../world/images.ts';
+import type { Place } from '../../world.ts';
+import type { Consumers } from './consumers.ts';
+
+/** What is asked only of images that would go, since it takes calls for each: launch permissions, and the references that AWS knows. */
+
+export type Ports = Pick<Place, 'imageUsers' | 'removal'>;
+
+/** Image ID -> who may launch it. */
+type UsersByImage = ReadonlyMap<string, readonly string[]>;
+
+export interface Inquiry {
+  /** Without it, everybody that an image is shared with counts as a user. */
+  readonly consumers?: Pick<Consumers, 'users'>;
+  readonly usage?: (imageIds: readonly string[], region: string) => Promise<UsersByImage>;
+}
+
+const ASKED_AT_ONCE = 8;
+
+/** Plans, asks about what would go, and plans again, until nothing would go that was not asked about. */
+export async function planWithEvidence(
+  candidates: readonly Candidate[],
+  policy: Policy,
+  now: number,
+  at: (region: string) => Ports,
+  inquiry: Inquiry = {},
+): Promise<readonly Decision[]> {
+  const known = new Map<string, readonly string[]>();
+  for (;;) {
+    const informed = candidates.map(candidate => ({ ...candidate, users: [...candidate.users, ...(known.get(candidate.image.id) ?? [])] }));
+    const plan = planPrune(informed, policy, now);
+    const unasked = plan.filter(({ action, image }) => (action === 'remove' || action === 'mark') && !known.has(image.id));
+    if (unasked.length === 0) return plan;
+    for (const region of new Set(unasked.map(decision => decision.region))) {
+      const ids = unasked.filter(decision => decision.region === region).map(({ image }) => image.id);
+      for (const [id, users] of await ask(ids, region, at(region), inquiry)) known.set(id, users);
+    }
+  }
+}
+
+async function ask(imageIds: readonly string[], region: string, { imageUsers, removal }: Ports, inquiry: Inquiry): Promise<UsersByImage> {
+  const abroad = async (id: string) => {
+    const shares = await removal.sharedWith(id);
+    return inquiry.consumers === undefined ? shares.map(unknowable) : inquiry.consumers.users(region, id, shares);
+  };
+  const [edges, shared, usage] = await Promise.all([
+    imageUsers.references(imageIds),
+    concurrently(imageIds, ASKED_AT_ONCE, async id => [id, await abroad(id)] as const),
+    inquiry.usage?.(imageIds, region),
+  ]);
+  const references = (id: string) => edges.filter(({ imageId }) => imageId === id).map(({ user }) => user);
+  return new Map(shared.map(([id, users]) => [id, [...references(id), ...users, ...(usage?.get(id) ?? [])]]));
+}
+
+export const unknowable = ({ account, who }: Share): string =>
+  `${account === undefined ? who : `account ${account}`}, which it is shared with and which cannot be looked into`;

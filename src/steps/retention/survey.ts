@@ -1,0 +1,59 @@
+import type { Image, TagScheme } from '../../domain/image.ts';
+import type { Snapshot } from '../../domain/retention/orphans.ts';
+import type { Candidate } from '../../domain/retention/rules.ts';
+import { UsageError } from '../../kit/errors.ts';
+import type { Place, Powers } from '../../world.ts';
+import { type Asked, findUsers, type Users } from './image-users.ts';
+
+/** A family in one region: its images, who may launch them, and the snapshots that carry its name. */
+export interface Survey {
+  readonly region: string;
+  readonly place: SurveyPorts;
+  /** Of whatever family: what this account owns here. */
+  readonly owned: readonly Image[];
+  readonly family: readonly Image[];
+  readonly users: Users;
+  readonly snapshots: readonly Snapshot[];
+}
+
+export type SurveyPorts = Pick<Place, 'images' | 'imageUsers' | 'removal'>;
+
+interface Wanted extends Asked {
+  readonly region: string;
+  readonly regions?: readonly string[] | undefined;
+  readonly orphanSnapshots: boolean;
+}
+
+export const regionsOf = ({ region, regions: several = [] }: Pick<Wanted, 'region' | 'regions'>): readonly string[] => [
+  ...new Set([region, ...several]),
+];
+
+/** Reads everything of every region, or rejects. */
+export async function surveyAll(
+  wanted: Wanted,
+  scheme: TagScheme,
+  world: Powers<'images' | 'imageUsers' | 'removal'>,
+): Promise<readonly Survey[]> {
+  const key = `${scheme.prefix}family`;
+  const all: Survey[] = [];
+  for (const region of regionsOf(wanted)) {
+    const place = world.at({ region });
+    const owned = await world.report.step(`List the images in ${region}`, () => place.images.find({ includeDisabled: true }));
+    const family = owned.filter(({ tags }) => tags[key] === wanted.family);
+    const users = await world.report.step(`Find what may launch them in ${region}`, () => findUsers(wanted, place, world.report));
+    const snapshots = wanted.orphanSnapshots ? await place.removal.snapshots({ [key]: wanted.family }) : [];
+    all.push({ region, place, owned, family, users, snapshots });
+  }
+  if (all.every(({ family, snapshots }) => family.length === 0 && snapshots.length === 0)) throw noSuchFamily(wanted, key, all);
+  return all;
+}
+
+/** A name that is misspelt matches nothing, which is no reason to be green. */
+function noSuchFamily(wanted: Wanted, key: string, all: readonly Survey[]): UsageError {
+  const known = [...new Set(all.flatMap(({ owned }) => owned.flatMap(({ tags }) => tags[key] ?? [])))].sort();
+  const there = known.length === 0 ? 'No image there has a family.' : `Families there: ${known.join(', ')}.`;
+  return new UsageError([`"family": no image in ${regionsOf(wanted).join(', ')} is tagged ${key}=${wanted.family}. ${there}`]);
+}
+
+export const candidates = (surveys: readonly Survey[]): Candidate[] =>
+  surveys.flatMap(({ region, family, users }) => family.map(image => ({ image, region, users: users.all.get(image.id) ?? [] })));

@@ -1,0 +1,36 @@
+import { block, code, details, text } from '../../kit/markdown.ts';
+import type { Reporter } from '../../world.ts';
+import type { RollPorts } from './roll.ts';
+
+/** What the last sick instance of a group said before it was ended: by the time the roll has failed it is gone. */
+export interface Evidence {
+  readonly group: string;
+  readonly instanceId: string;
+  readonly at: number;
+  /** Why the load balancer sends it nothing. */
+  readonly health: readonly string[];
+  readonly console: string;
+}
+
+export async function gather(group: string, instanceId: string, at: number, { groups, machines }: RollPorts): Promise<Evidence> {
+  const [health, console] = await Promise.all([
+    groups.targetHealth(group, instanceId).catch(() => []),
+    machines.console(instanceId).catch(() => ''),
+  ]);
+  return { group, instanceId, at, health, console };
+}
+
+const CONSOLE_LINES = 60;
+
+export function tellEvidence(evidence: Evidence, { info, foreign, summary }: Reporter): void {
+  const { group, instanceId, at, health, console } = evidence;
+  const lines = console.trimEnd().split('\n').slice(-CONSOLE_LINES);
+  const said = `${instanceId} of ${group} at ${new Date(at).toISOString()}: ${health.length === 0 ? 'the load balancer says nothing' : health.join('; ')}`;
+  info(`The last sick instance, ${said}. The end of its console:`);
+  for (const line of lines) foreign(line);
+  const shown =
+    lines.join('\n').trim() === ''
+      ? 'Its console was empty.'
+      : details(`The last ${lines.length} lines of its console`, block(lines.join('\n')));
+  summary(`### ${code(instanceId)} of ${code(group)}\n\n${text(said)}.\n\n${shown}`);
+}

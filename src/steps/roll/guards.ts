@@ -1,0 +1,60 @@
+import type { Guards } from '../../domain/roll/guards.ts';
+import { UsageError } from '../../kit/errors.ts';
+import { duration, list, optional, text } from '../../kit/fields.ts';
+import type { Values } from '../../kit/settings.ts';
+import type { Place } from '../../world.ts';
+import { environmentPointer, type PointerOfEnvironment } from './point.ts';
+
+/** What may reach an environment. */
+
+const withOnly = { withOnly: true } as const;
+
+export const guardSettings = {
+  requireChecks: optional(
+    text('Hash of the checks that the image must have passed: the output `checks` of validate.', {
+      ...withOnly,
+      pattern: /^[0-9a-f]{32}$/,
+      says: 'must be the output "checks" of validate',
+      neededBy: 'teams whose checks get stricter',
+    }),
+  ),
+  allowedRefs: optional(
+    list('Refs that an image must be built from, such as `main` or `refs/tags/v*`.', {
+      ...withOnly,
+      neededBy: 'environments that take no feature branches',
+    }),
+  ),
+  soakEnvironment: optional(
+    text('The environment that must have run the image before this one.', {
+      ...withOnly,
+      pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+      says: 'must be the name of an environment',
+      neededBy: 'environments that take only what has proven itself elsewhere',
+    }),
+  ),
+  soakTime: optional(
+    duration('How long `soak-environment` must have run it without a break.', { ...withOnly, neededBy: 'users of `soak-environment`' }),
+  ),
+  pin: optional(
+    text('The only image that may be promoted: holds an environment where it is.', {
+      ...withOnly,
+      pattern: /^ami-([0-9a-f]{8}|[0-9a-f]{17})$/,
+      says: 'must be an image ID',
+      neededBy: 'environments that must not change for a while',
+    }),
+  ),
+};
+
+type Wanted = Values<typeof guardSettings> & PointerOfEnvironment;
+
+export async function readGuards(wanted: Wanted, { parameters }: Pick<Place, 'parameters'>): Promise<Guards> {
+  const { soakEnvironment, soakTime, allowedRefs, pin } = wanted;
+  if ((soakEnvironment === undefined) !== (soakTime === undefined)) {
+    throw new UsageError([
+      `"${soakTime === undefined ? 'soak-time' : 'soak-environment'}" is missing: the other one does nothing without it`,
+    ]);
+  }
+  if (soakEnvironment === undefined || soakTime === undefined) return { allowedRefs, pin };
+  const history = await parameters.history(environmentPointer({ ...wanted, environment: soakEnvironment }));
+  return { allowedRefs, pin, soak: { environment: soakEnvironment, seconds: soakTime, history } };
+}

@@ -1,0 +1,70 @@
+import type { Obstacle } from '../../domain/roll/deed.ts';
+import { atVersions, isOver } from '../../domain/roll/group.ts';
+import { contentKey, type GroupPlan } from '../../domain/roll/plan.ts';
+import { RejectedError } from '../../kit/errors.ts';
+import { type Look, waitFor } from '../../kit/wait.ts';
+import { tokenOf } from './prepare.ts';
+import { type RollPorts, type RollWorld, sayLaunch } from './roll.ts';
+
+/** Clears away what stands in the way of a roll, where the user said that it may be; the plan is made again afterwards. */
+
+export interface Way {
+  readonly world: RollWorld;
+  readonly place: RollPorts;
+  readonly timeoutSeconds: number;
+  readonly saidAs: string;
+}
+
+export async function makeWay(plans: readonly GroupPlan[], way: Way): Promise<void> {
+  for (const plan of plans) {
+    const { obstacle } = plan;
+    if (obstacle?.kind === 'refresh') await endOf(plan, obstacle, way);
+    if (obstacle?.kind === 'parameter') await pinParameters(plan, way);
+  }
+}
+
+async function endOf(
+  { facts }: GroupPlan,
+  { refresh, how }: Extract<Obstacle, { kind: 'refresh' }>,
+  { world, place, timeoutSeconds }: Way,
+): Promise<void> {
+  const { name } = facts.group;
+  const ending = refresh.status === 'RollbackInProgress' || refresh.status === 'Cancelling';
+  if (how === 'supersede' && !ending) {
+    // Rolled back where AWS can; else stopped where it stands: our own roll replaces what it left.
+    const said = await place.groups.rollBack(name);
+    if (said === 'impossible') await place.groups.cancel(name);
+    world.report.info(`${name}: refresh ${refresh.id} is ${said === 'impossible' ? 'cancelled' : 'rolled back'} to make way`);
+  }
+  const look = async (): Promise<Look<void>> => {
+    const seen = await place.groups.refresh(name, refresh.id);
+    if (seen === undefined || isOver(seen)) return { state: 'done', value: undefined };
+    return { state: 'waiting', note: `${seen.status}, ${seen.percent} %` };
+  };
+  await waitFor({ what: `${name}: the refresh ${refresh.id} before ours`, everySeconds: 15, atMostSeconds: timeoutSeconds, look }, world);
+}
+
+/** AWS rolls back no group whose template reads a parameter. So the group first gets a number that means what the parameter means now. */
+async function pinParameters({ facts }: GroupPlan, way: Way): Promise<void> {
+  const { world, place } = way;
+  const { group, versions } = facts;
+  const numbers = new Map<string, number>();
+  for (const [key, version] of versions) {
+    const imageId = version.imageId.startsWith('resolve:ssm:') ? await place.launchTemplates.resolved(version) : version.imageId;
+    if (imageId === undefined)
+      throw new RejectedError(`${group.name}: ${version.imageId} cannot be resolved, so nothing can be launched at all.`);
+    const known = (await place.launchTemplates.withImage(version.templateId, imageId)).find(
+      other => contentKey(other) === contentKey(version),
+    );
+    const pinned =
+      known ??
+      (await place.launchTemplates.create({ source: version, imageId, description: way.saidAs, token: tokenOf(version, imageId, world) }))
+        .version;
+    numbers.set(key, pinned.number);
+  }
+  const launch = atVersions(group.launch, numbers);
+  await place.groups.setLaunch(group.name, launch);
+  world.report.info(
+    `${group.name}: pinned from ${sayLaunch(group.launch)}, which reads a parameter, to ${sayLaunch(launch)}, which names what it means now`,
+  );
+}

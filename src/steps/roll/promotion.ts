@@ -1,0 +1,56 @@
+import type { Image } from '../../domain/image.ts';
+import type { Deed } from '../../domain/pointer.ts';
+import { type Admission, imageRefusals, pointerRefusals } from '../../domain/roll/admission.ts';
+import { type GroupPlan, planGroup } from '../../domain/roll/plan.ts';
+import { RejectedError } from '../../kit/errors.ts';
+import type { Place } from '../../world.ts';
+import { type FactPorts, readGroups } from './facts.ts';
+import type { PointerNow } from './point.ts';
+import type { RollWanted } from './settings.ts';
+
+/** What a promotion would do, read and decided before the first write. */
+
+export type PromotionPorts = FactPorts & Pick<Place, 'parameters'>;
+
+export interface PromotionOrder extends Admission {
+  readonly deed: Deed;
+  readonly image: Image;
+  /** Why this image. */
+  readonly because: string;
+  /** What the environment ran until now. */
+  readonly was: string | undefined;
+  readonly pointer: PointerNow;
+  readonly roll: RollWanted;
+}
+
+export interface Promotion extends PromotionOrder {
+  readonly groups: readonly GroupPlan[];
+  readonly refusals: readonly string[];
+}
+
+export async function planPromotion(order: PromotionOrder, place: PromotionPorts): Promise<Promotion> {
+  const { image, pointer, deed, roll: wanted } = order;
+  const facts = wanted.strategy === 'none' ? [] : await readGroups(wanted, image.id, place);
+  const pointerNow = { name: pointer.name, value: pointer.current?.value };
+  const groups = facts.map(fact => planGroup(fact, { ...wanted, image, deed, pointer: pointerNow }));
+  const moves = pointerNow.value !== image.id;
+  const refusals = [
+    ...imageRefusals(image, order),
+    ...(moves ? pointerRefusals(pointer.name, pointer.current, pointer.history) : []),
+    ...groups.flatMap(group => group.refusals),
+  ];
+  return { ...order, groups, refusals };
+}
+
+export function throwIfRefused({ refusals, deed, image, environment }: Promotion): void {
+  const [first, ...rest] = refusals;
+  if (first === undefined) return;
+  const said = rest.length === 0 ? first : `${refusals.length} reasons:\n- ${refusals.join('\n- ')}`;
+  throw new RejectedError(`Refused to ${deed === 'promote' ? 'promote' : 'roll back to'} ${image.id} in ${environment}: ${said}`, {
+    left: ['nothing was touched'],
+  });
+}
+
+/** Everything is there already: the pointer names the image, and every group runs it. */
+export const isThere = ({ groups, pointer, image }: Promotion): boolean =>
+  pointer.current?.value === image.id && groups.every(({ deed }) => deed === 'nothing');

@@ -1,0 +1,107 @@
+import type { Image } from '../../domain/image.ts';
+import { type Launch, sayUse, usesOf } from '../../domain/roll/group.ts';
+import type { GroupPlan } from '../../domain/roll/plan.ts';
+import type { TemplateVersion } from '../../domain/roll/template.ts';
+import type { Place, Powers } from '../../world.ts';
+import { prepare } from './prepare.ts';
+import { aftermath, undo } from './undo.ts';
+import { startRefreshes, watch } from './watch.ts';
+
+/** Brings groups to an image and proves it, or puts everything back and says why. Promote and rollback are the same roll. */
+
+export interface RollOrder {
+  readonly image: Image;
+  readonly plans: readonly GroupPlan[];
+  readonly timeoutSeconds: number;
+  /** Protected instances keep their image, because the user said so. */
+  readonly spared: boolean;
+  readonly oneByOne: boolean;
+  readonly undo: 'all' | 'failed';
+  /** false: the roll has begun, and that is all. */
+  readonly wait: boolean;
+  /** What a template version that is made says about itself. */
+  readonly saidAs: string;
+  /** Before groups are led back: what they read when they launch must be what it was. */
+  restore(): Promise<readonly string[]>;
+  /** Why an instance does not do what it must. Undefined: there are no checks. */
+  readonly check: ((instanceId: string) => Promise<string | undefined>) | undefined;
+  readonly onCancel: 'leave' | 'rollback';
+}
+
+export type RollPorts = Pick<Place, 'groups' | 'launchTemplates' | 'machines'>;
+export type RollWorld = Pick<Powers<never>, 'clock' | 'report' | 'run'>;
+
+/** What was done so far, for the case that it must be undone. */
+export interface Deeds {
+  /** What each group that we touch launches when all is well. */
+  readonly targets: Map<string, Launch>;
+  /** Template versions that the targets name. */
+  readonly versions: TemplateVersion[];
+  /** Refresh by group: started by us, now or by a run before. */
+  readonly refreshes: Map<string, string>;
+  /** Groups without instances, whose template was changed directly. */
+  readonly templated: GroupPlan[];
+  readonly failed: Set<string>;
+}
+
+export interface Rolled {
+  readonly groups: readonly RolledGroup[];
+  /** true: refreshes were started, and nobody has waited for them. */
+  readonly moving: boolean;
+  /** Leads the groups back although all went well: something after the roll did not. Tells what is left. */
+  undo(): Promise<readonly string[]>;
+}
+
+export interface RolledGroup {
+  readonly group: string;
+  readonly refresh: string | undefined;
+  readonly status: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+export async function roll(order: RollOrder, world: RollWorld, place: RollPorts): Promise<Rolled> {
+  const deeds: Deeds = { targets: new Map(), versions: [], refreshes: new Map(), templated: [], failed: new Set() };
+  const concerned = order.plans.filter(({ deed }) => deed !== 'nothing');
+  const done = (moving = false) => ({ groups: rolled(order, deeds, moving), moving, undo: () => undo({ order, deeds, world, place }) });
+  if (concerned.length === 0) return done();
+  try {
+    await world.report.step('Prepare the launch templates', () => prepare(order, deeds, world, place));
+    await world.report.step(`Roll to ${order.image.id}`, () => replaceAll(order, deeds, world, place));
+  } catch (failure) {
+    throw await aftermath(failure, { order, deeds, world, place });
+  }
+  return done(!order.wait && deeds.refreshes.size > 0);
+}
+
+async function replaceAll(order: RollOrder, deeds: Deeds, world: RollWorld, place: RollPorts): Promise<void> {
+  const moving = order.plans.filter(({ deed }) => deed === 'refresh' || deed === 'watch');
+  const deadline = world.clock.now() + order.timeoutSeconds * 1000;
+  for (const wave of order.oneByOne ? moving.map(plan => [plan]) : [moving]) {
+    await startRefreshes(wave, deeds, world, place);
+    if (order.wait) await watch(wave, { order, deeds, world, place, deadline });
+  }
+  if (order.wait || moving.length === 0) await changeTemplates(order, deeds, place);
+}
+
+/** Last, when the image has proven itself elsewhere: nothing proves it in a group without instances. */
+async function changeTemplates({ plans }: RollOrder, deeds: Deeds, { groups }: RollPorts): Promise<void> {
+  for (const plan of plans.filter(({ deed }) => deed === 'template')) {
+    const { name } = plan.facts.group;
+    const target = deeds.targets.get(name);
+    if (target === undefined) continue;
+    deeds.templated.push(plan);
+    await groups.setLaunch(name, target);
+  }
+}
+
+const rolled = ({ plans }: RollOrder, deeds: Deeds, moving: boolean): readonly RolledGroup[] =>
+  plans.map(({ facts: { group }, deed, before }) => ({
+    group: group.name,
+    refresh: deeds.refreshes.get(group.name),
+    status: deed === 'refresh' || deed === 'watch' ? (moving ? 'InProgress' : 'Successful') : deed,
+    from: sayLaunch(before),
+    to: sayLaunch(deeds.targets.get(group.name) ?? group.launch),
+  }));
+
+export const sayLaunch = (launch: Launch): string => usesOf(launch).map(sayUse).join(', ');

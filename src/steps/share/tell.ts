@@ -1,0 +1,74 @@
+import type { Line, Target } from '../../domain/share/plan.ts';
+import {
+  AccessError,
+  CancelledError,
+  type Details,
+  type Expected,
+  RejectedError,
+  TimeoutError,
+  UnknownError,
+  UsageError,
+} from '../../kit/errors.ts';
+import { code, table, text } from '../../kit/markdown.ts';
+import type { Reporter } from '../../world.ts';
+import type { Delivered } from './deliver.ts';
+import type { SharePlan } from './facts.ts';
+
+/** One table for all accounts and regions, and one ending for what became of them. */
+
+const DEEDS = { copy: 'copy', permit: 'share', tag: 'tag', withdraw: 'unshare' } as const;
+
+const sayDeeds = ({ deeds }: Line): string => (deeds.length === 0 ? 'nothing' : deeds.map(deed => DEEDS[deed]).join(', '));
+
+const sayWho = ({ who, kind }: Target): string => (kind === 'region' ? `${who} (ours)` : who);
+
+export function tellPlan({ home, lines, doubts }: SharePlan, report: Reporter): void {
+  const rows = lines.map(line => [
+    code(sayWho(line.target)),
+    code(line.target.region),
+    line.failure === undefined ? sayDeeds(line) : '❌ left out',
+    text(line.because),
+  ]);
+  report.summary(`### Share ${code(home.id)}\n\n${table(['Account', 'Region', 'Plan', 'Because'], rows)}`);
+  for (const line of lines)
+    report.info(
+      `${line.target.who} in ${line.target.region}: ${line.failure === undefined ? sayDeeds(line) : 'left out'} (${line.because})`,
+    );
+  for (const doubt of doubts) report.warn(doubt);
+  const untagged = [
+    ...new Set(lines.filter(({ target }) => target.kind === 'launch' && target.role === undefined).map(({ target }) => target.who)),
+  ];
+  if (untagged.length > 0) report.info(`No tags for ${untagged.join(', ')}: without "target-role" the image has no identity there.`);
+}
+
+export function tellResults(results: readonly Delivered[], report: Reporter): void {
+  const rows = results.map(({ line, imageId, failure }) => [
+    code(sayWho(line.target)),
+    code(line.target.region),
+    code(imageId ?? ''),
+    failure === undefined ? (line.deeds.length === 0 ? 'unchanged' : `✅ ${sayDeeds(line)}`) : `❌ ${failure.outcome}`,
+    text(failure?.message ?? line.because),
+  ]);
+  report.summary(table(['Account', 'Region', 'Image', 'Outcome', 'Because'], rows));
+}
+
+/** Who must act first, of several. What stops us all comes before what stops one. */
+const WORST: readonly (readonly [Expected['outcome'], (message: string, details: Details) => Expected])[] = [
+  ['cancelled', (message, details) => new CancelledError(message, details)],
+  ['unknown', (message, details) => new UnknownError(message, details)],
+  ['access', (message, details) => new AccessError(message, details)],
+  ['usage', (message, details) => new UsageError([message], details)],
+  ['rejected', (message, details) => new RejectedError(message, details)],
+  ['timeout', (message, details) => new TimeoutError(message, details)],
+];
+
+/** One failure for all that failed; undefined where nothing did. */
+export function failureOf(results: readonly Delivered[], outputs: Readonly<Record<string, unknown>>): Expected | undefined {
+  const failed = results.flatMap(({ line, failure }) => (failure === undefined ? [] : [{ line, failure }]));
+  const make = WORST.find(([outcome]) => failed.some(({ failure }) => failure.outcome === outcome))?.[1];
+  if (make === undefined) return undefined;
+  const said = failed.map(({ line, failure }) => `- ${line.target.who} in ${line.target.region}: ${failure.message}`);
+  const steps = [...new Set(failed.map(({ failure }) => failure.next).filter(next => next !== undefined))];
+  const next = [...steps, 'Then run the job again: it does only what is missing.'].join(' ');
+  return make(`${failed.length} of ${results.length} targets failed, the others have it:\n${said.join('\n')}`, { next, outputs });
+}

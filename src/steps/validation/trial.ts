@@ -1,0 +1,187 @@
+import type { Check } from '../../domain/validation/checks.ts';
+import { type Judgement, judgeChecks } from '../../domain/validation/checks-report.ts';
+import { checksScript, type Delivered } from '../../domain/validation/checks-script.ts';
+import { blamesImage, judgeBoot, judgeMachine, likelyCauses, signs, tailOf } from '../../domain/validation/trial-states.ts';
+import type { Phase, Trial } from '../../domain/validation/validation.ts';
+import { sayDuration } from '../../kit/duration.ts';
+import { CancelledError, Expected, TimeoutError } from '../../kit/errors.ts';
+import { type Look, type Wait, waitFor } from '../../kit/wait.ts';
+import { launchMachine, type MachineOrder, newErrand, sweepStrays, type TrialMachine, type TrialWorld } from './trial-machine.ts';
+
+/** One machine's story: launch, boot, agent, checks, end. */
+
+export interface TrialOrder extends MachineOrder {
+  readonly checks: readonly Check[];
+  readonly deliveries: readonly (readonly Delivered[])[];
+  /** Marks our lines in the output; secret to the checks. */
+  readonly nonce: string;
+  readonly bootSeconds: number;
+  readonly agentSeconds: number;
+  readonly checksSeconds: number;
+  /** From launch to agent; longer is a failure of the image. */
+  readonly maxBootSeconds: number | undefined;
+  /** Check, reboot, check again. */
+  readonly reboot: boolean;
+  /** A machine on which something failed stays for so long. 0: none does. */
+  readonly keepSeconds: number;
+}
+
+/** Filled while the story goes on, so that it is known however it ends. */
+interface Notes {
+  readonly timeline: Phase[];
+  readonly left: string[];
+  leaked: boolean;
+  machine: TrialMachine | undefined;
+}
+
+type Ending = Pick<Trial, 'result' | 'because' | 'checks' | 'complete' | 'console' | 'failure'>;
+
+const NOTHING = { checks: [], complete: true, console: undefined, failure: undefined } as const;
+
+type Common = Omit<TrialOrder, 'instanceTypes' | 'errand'>;
+
+/** On every machine of the matrix at once, and each to its end: one that fails does not leave the others without theirs. */
+export async function tryAll(
+  legs: readonly (readonly string[])[],
+  common: Common,
+  region: string,
+  world: TrialWorld,
+): Promise<readonly Trial[]> {
+  const errand = newErrand(world.run, region);
+  await world.report.step('Sweep test machines of earlier runs', () => sweepStrays(errand, common.scheme, world));
+  const orders = legs.map((instanceTypes, leg) => ({ ...common, instanceTypes, errand: { ...errand, leg: `${errand.leg}/${leg}` } }));
+  const trials = await world.report.step(`Try ${common.image.id}`, () => Promise.all(orders.map(order => tryOn(order, world))));
+  const bug = trials.find(({ failure }) => failure !== undefined && !(failure instanceof Expected));
+  if (bug !== undefined) throw bug.failure;
+  return trials;
+}
+
+/** Never rejects: the other machines of a matrix have a story too. */
+async function tryOn(order: TrialOrder, world: TrialWorld): Promise<Trial> {
+  const notes: Notes = { timeline: [], left: [], leaked: false, machine: undefined };
+  const leak = (what: string) => {
+    notes.left.push(what);
+    notes.leaked = true;
+  };
+  const ending = await story(order, world, notes, leak).catch(asEnding);
+  const { timeline, left, leaked, machine } = notes;
+  return {
+    ...ending,
+    instanceType: machine?.instanceType ?? order.instanceTypes.join(' | '),
+    instanceId: machine?.id,
+    timeline,
+    left,
+    leaked,
+  };
+}
+
+const asEnding = (failure: unknown): Ending => {
+  const because = failure instanceof Error ? failure.message : String(failure);
+  return { ...NOTHING, result: 'inconclusive', because, failure };
+};
+
+async function story(order: TrialOrder, world: TrialWorld, notes: Notes, leak: (what: string) => void): Promise<Ending> {
+  const phase = measured(notes, world);
+  await using machine = await phase('launch', () => launchMachine(order, world, leak));
+  notes.machine = machine;
+  const ending = await examine(machine, order, world, notes).catch(failure => explained(failure, machine, order, world, notes));
+  if (ending.result !== 'passed' && order.keepSeconds > 0 && !(ending.failure instanceof CancelledError)) {
+    machine.keep();
+    notes.left.push(
+      `instance ${machine.id} was kept for a look and ends itself at ${order.endsAt.toISOString()}: aws ssm start-session --target ${machine.id} --region ${order.errand.region}`,
+    );
+  }
+  return ending;
+}
+
+const measured =
+  (notes: Notes, { clock, report }: TrialWorld) =>
+  async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    const startedAt = clock.now();
+    try {
+      return await report.step(`${notes.machine?.id ?? 'Test machine'}: ${name}`, work);
+    } finally {
+      notes.timeline.push({ name, seconds: (clock.now() - startedAt) / 1000 });
+    }
+  };
+
+const BOOT = 'running';
+const AGENT = 'agent online';
+
+async function examine(machine: TrialMachine, order: TrialOrder, world: TrialWorld, notes: Notes): Promise<Ending> {
+  const phase = measured(notes, world);
+  await phase(BOOT, () => waitFor(running(machine, order, world), world));
+  await phase(AGENT, () => waitFor(agentOnline(machine, order, world), world));
+  const seconds = notes.timeline.reduce((sum, { seconds }) => sum + seconds, 0);
+  if (order.maxBootSeconds !== undefined && seconds > order.maxBootSeconds) {
+    const because = `it took ${sayDuration(seconds)} from launch to agent, and "max-boot-time" is ${sayDuration(order.maxBootSeconds)}`;
+    return { ...NOTHING, result: 'failed', because };
+  }
+  const first = await phase('checks', () => waitFor(checked(machine, order, world), world));
+  if (!order.reboot || first.result !== 'passed') return { ...NOTHING, ...first };
+  const { machines } = world.at({ region: order.errand.region });
+  await machines.reboot(machine.id);
+  const second = await phase('reboot and checks', () => waitFor(checked(machine, order, world, first.boot ?? '-'), world));
+  return { ...NOTHING, ...second, because: `after a reboot, ${second.because}` };
+}
+
+const running = (machine: TrialMachine, order: TrialOrder, world: TrialWorld) => {
+  const { machines } = world.at({ region: order.errand.region });
+  const look = async () => judgeMachine(await machines.get(machine.id));
+  return { what: `Instance ${machine.id}`, everySeconds: 5, atMostSeconds: order.bootSeconds, look };
+};
+
+const agentOnline = (machine: TrialMachine, order: TrialOrder, world: TrialWorld) => {
+  const { machines, commands } = world.at({ region: order.errand.region });
+  const look = async () => {
+    const ping = await commands.agent(machine.id);
+    if (ping === 'Online') return judgeBoot(ping, undefined, undefined);
+    return judgeBoot(ping, await machines.get(machine.id), await machines.health(machine.id));
+  };
+  return { what: `SSM agent of ${machine.id}`, everySeconds: 5, atMostSeconds: order.agentSeconds, look };
+};
+
+/** For the agent to take the command and to tell its end, beyond what the checks may take. */
+const COMMAND_SECONDS = 150;
+
+/** All checks in one command; with `since`, in another boot than that one. */
+function checked(machine: TrialMachine, order: TrialOrder, world: TrialWorld, since?: string): Wait<Judgement> {
+  const { machines, commands } = world.at({ region: order.errand.region });
+  const script = checksScript({ ...order, withinSeconds: order.checksSeconds, since }).split('\n');
+  const comment = `ami-action: ${order.checks.length} checks of ${order.image.id}`;
+  // The script ends by itself in time; the agent's limit is for a script that does not.
+  const timeoutSeconds = order.checksSeconds + 30;
+  const send = () => commands.send({ instanceId: machine.id, script, timeoutSeconds, comment, shell: 'sh' });
+  let command: string | undefined;
+  const look = async (): Promise<Look<Judgement>> => {
+    const seen = command === undefined ? undefined : judgeChecks(await commands.result(command, machine.id), order.checks, order.nonce);
+    if (seen?.state === 'done' && !seen.value.tooEarly) return seen;
+    const alive = judgeMachine(await machines.get(machine.id));
+    if (alive.state === 'failed') return alive;
+    if (seen?.state === 'waiting') return seen;
+    command = await send();
+    return { state: 'waiting', note: command === undefined ? 'the agent takes no command yet' : 'sent' };
+  };
+  const atMostSeconds = order.checksSeconds + COMMAND_SECONDS + (since === undefined ? 0 : order.bootSeconds + order.agentSeconds);
+  return { what: `Checks on ${machine.id}`, everySeconds: 3, atMostSeconds, look };
+}
+
+const LOST_AGENT = 'the SSM agent, or the network of the machine, died while the checks ran, or a check made it hang';
+
+/** Why it went no further than that, with what the machine itself says about it. */
+async function explained(failure: unknown, machine: TrialMachine, order: TrialOrder, world: TrialWorld, notes: Notes): Promise<Ending> {
+  if (!(failure instanceof Expected) || failure instanceof CancelledError) throw failure;
+  const { machines } = world.at({ region: order.errand.region });
+  const [console, seen, health] = await Promise.all([
+    machines.console(machine.id).catch(() => ''),
+    machines.get(machine.id).catch(() => undefined),
+    machines.health(machine.id).catch(() => undefined),
+  ]);
+  const stage = seen?.state === 'running' ? notes.timeline.at(-1)?.name : undefined;
+  // The script ends by itself long before we give up.
+  const lost = failure instanceof TimeoutError && stage !== undefined && stage !== BOOT && stage !== AGENT ? [LOST_AGENT] : [];
+  const causes = stage === AGENT ? likelyCauses(console, { ...order, subnetId: machine.subnetId }) : [...lost, ...signs(console)];
+  const likely = causes.length === 0 ? '' : ` Likely causes: ${causes.map((cause, index) => `(${index + 1}) ${cause}`).join('; ')}.`;
+  const result = blamesImage(seen, health) ? 'failed' : 'inconclusive';
+  return { ...NOTHING, result, because: `${failure.message}${likely}`, console: console === '' ? undefined : tailOf(console, 60), failure };
+}

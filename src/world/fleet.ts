@@ -1,0 +1,81 @@
+import type { Tags } from '../domain/image.ts';
+import type { Group, Launch, Refresh, TemplateUse } from '../domain/roll/group.ts';
+import type { RefreshPreferences } from '../domain/roll/preferences.ts';
+import type { TemplateVersion } from '../domain/roll/template.ts';
+
+/** The ports to what an environment is made of: its pointer, its groups and their launch templates. */
+
+export interface Parameter {
+  readonly name: string;
+  readonly value: string;
+  readonly version: number;
+  readonly type: string;
+  readonly dataType: string;
+  readonly writtenAt: Date;
+}
+
+/** Only the history tells what was said about a version. */
+export interface ParameterVersion extends Parameter {
+  readonly description: string;
+  readonly labels: readonly string[];
+}
+
+export interface ParameterWrite {
+  readonly name: string;
+  readonly value: string;
+  readonly description: string;
+  /** What is there now; undefined makes the parameter, and fails if somebody else just did. */
+  readonly existing: Parameter | undefined;
+}
+
+export interface Parameters {
+  read(name: string): Promise<Parameter | undefined>;
+  /** Returns the version it became. 200 does not mean stored: `aws:ec2:image` is checked later, so read it back. */
+  write(parameter: ParameterWrite): Promise<number>;
+  /** Newest first; AWS keeps 100. Empty where there is no such parameter. */
+  history(name: string): Promise<readonly ParameterVersion[]>;
+  remove(name: string): Promise<void>;
+}
+
+export interface Groups {
+  /** All pages. Those of these names (a name that is not there is missing in the answer), or with all these tags, or all there are. */
+  find(query: { readonly names?: readonly string[]; readonly tags?: Tags }): Promise<readonly Group[]>;
+  /** What each instance was launched from; an instance that EC2 does not know (yet) is missing in the answer. */
+  imagesOf(instanceIds: readonly string[]): Promise<ReadonlyMap<string, string>>;
+  /** What the load balancers of the group say about an instance, a line each; empty where none looks. */
+  targetHealth(group: string, instanceId: string): Promise<readonly string[]>;
+  /** The newest twenty, newest first. */
+  refreshes(group: string): Promise<readonly Refresh[]>;
+  refresh(group: string, id: string): Promise<Refresh | undefined>;
+  /** The ID; undefined when one is running already, which may be ours: the call has no client token. */
+  start(order: {
+    readonly group: string;
+    readonly launch: Launch | undefined;
+    readonly preferences: RefreshPreferences;
+  }): Promise<string | undefined>;
+  /** `over`: nothing runs any more. `impossible`: AWS cannot roll this one back. */
+  rollBack(group: string): Promise<'started' | 'over' | 'impossible'>;
+  /** Stops where it stands; rolls nothing back. */
+  cancel(group: string): Promise<void>;
+  /** Changes what the group launches from now on; no instance is touched. */
+  setLaunch(group: string, launch: Launch): Promise<void>;
+}
+
+export interface LaunchTemplates {
+  /** What `$Latest`, `$Default` or a number means now. */
+  version(use: Pick<TemplateUse, 'templateId' | 'version'>): Promise<TemplateVersion | undefined>;
+  /** The image that a version which reads a parameter would launch now. */
+  resolved(version: TemplateVersion): Promise<string | undefined>;
+  /** All versions that name this image. */
+  withImage(templateId: string, imageId: string): Promise<readonly TemplateVersion[]>;
+  /** All versions that name one of these. */
+  withImages(templateId: string, imageIds: readonly string[]): Promise<readonly TemplateVersion[]>;
+  /** The source with another image. Warnings mean that AWS made it, and doubts that it launches. */
+  create(order: {
+    readonly source: TemplateVersion;
+    readonly imageId: string;
+    readonly description: string;
+    readonly token: string;
+  }): Promise<{ readonly version: TemplateVersion; readonly warnings: readonly string[] }>;
+  remove(version: TemplateVersion): Promise<void>;
+}

@@ -1,0 +1,56 @@
+/** The port to Packer. */
+
+export interface PackerWish {
+  /** A range as npm writes them: 1.16.0, 1.15.x, >=1.14.0. */
+  readonly version: string;
+  /** Of the archive; for a version that is not pinned here. */
+  readonly sha256: string | undefined;
+  /** Where archives come from. */
+  readonly mirror: string;
+}
+
+export interface PackerTool {
+  /** Absolute path of a Packer that was verified. */
+  readonly binary: string;
+  readonly version: string;
+  readonly from: 'path' | 'archive' | 'source';
+}
+
+export interface PackerBuild {
+  readonly binary: string;
+  /** Directory or file, absolute. */
+  readonly template: string;
+  /** Variables of the action itself, of any type; through a file that only we can read. */
+  readonly given: Readonly<Record<string, unknown>>;
+  /** The user's, passed on as they are. */
+  readonly variables: Readonly<Record<string, string>>;
+  readonly varFiles: readonly string[];
+  readonly only: readonly string[];
+  readonly except: readonly string[];
+  /** On top of our own, without what is meant for us alone. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** After this it is stopped as by a cancel. */
+  readonly atMostSeconds: number;
+}
+
+export interface PackerEnded {
+  readonly exitCode: number | undefined;
+  readonly signal: string | undefined;
+  /** Why we stopped it, if we did. */
+  readonly stopped?: 'cancelled' | 'timeout' | undefined;
+}
+
+export interface Packer {
+  /** Absolute path of a template or var file in the workspace; undefined where there is nothing. */
+  locate(path: string): string | undefined;
+  /** Variables that the environment gives to every template: PKR_VAR_... */
+  ambient(): Readonly<Record<string, string>>;
+  /** From PATH if the version fits, else the vendor's archive, else built from source. */
+  ensure(wish: PackerWish): Promise<PackerTool>;
+  /** The variables that a template declares. */
+  declared(binary: string, template: string): Promise<ReadonlyMap<string, 'plain' | 'sensitive'>>;
+  init(build: PackerBuild, onLine: (line: string) => void): Promise<PackerEnded>;
+  validate(build: PackerBuild, onLine: (line: string) => void): Promise<PackerEnded>;
+  /** Lines of `-machine-readable`. Survives our death; SIGTERM on cancel. */
+  build(build: PackerBuild, onLine: (line: string) => void): Promise<PackerEnded>;
+}
