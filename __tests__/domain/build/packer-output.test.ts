@@ -18,7 +18,9 @@ const artifact = (target: string, index: number, id: string) => [
 
 describe('a line of Packer', () => {
   test('scenario 7: comes back as it was encoded, whatever it holds', () => {
-    const value = fc.string({ unit: 'grapheme', maxLength: 200 }).filter(text => !/\\[nr]|PACKER_COMMA/.test(text) && !text.includes('\u001b'));
+    const value = fc
+      .string({ unit: 'grapheme', maxLength: 200 })
+      .filter(text => !/\\[nr]|PACKER_COMMA/.test(text) && !text.includes('\u001b'));
     fc.assert(
       fc.property(fc.array(value, { minLength: 1, maxLength: 5 }), values => {
         expect(parseLine(encode('amazon-ebs.web', 'ui', values))).toEqual({
