@@ -72,7 +72,8 @@ const nothingIsLeft = () => {
   expect(strays()).toEqual([]);
 };
 
-// From the first thing that Packer does to the last that we do.
+// From the first thing that Packer does to the last that we do. After the last of these it may have ended before it hears of the cancel.
+const CERTAIN = 10;
 const POINTS: readonly RegExp[] = [
   /::group::packer init/,
   /::group::packer validate/,
@@ -91,9 +92,9 @@ const POINTS: readonly RegExp[] = [
 ];
 
 describe('scenario 1: a build that is cancelled', () => {
-  test.each(POINTS)('at %s ends as cancelled or done, and leaves nothing after post', async point => {
+  test.each(POINTS)('at %s ends as cancelled, and leaves nothing after post', async point => {
     const ran = await struck(point, likeTheRunner);
-    expect(['cancelled', 'done']).toContain(ran.outputs['outcome']);
+    expect(POINTS.indexOf(point) < CERTAIN ? ['cancelled'] : ['cancelled', 'done']).toContain(ran.outputs['outcome']);
     const ended = await post(ran);
     expect(ended.errors).toEqual([]);
     for (const pid of pidsOf(ran)) expect(alive(pid)).toBe(false);
@@ -165,13 +166,13 @@ describe('scenario 4: a build whose runner dies, so that there is no post step',
 });
 
 describe('scenario 11: a copy to another region that fails', () => {
-  test('leaves no copy behind in the regions where it went well', async () => {
-    const forget = lab.faults.add({
-      operation: 'CopyImage',
-      region: 'eu-west-1',
-      deed: { error: 'InternalError', message: 'no capacity to copy', status: 400 },
-    });
-    const ran = await build(lab, { with: { family: 'copies', regions: 'eu-north-1, eu-west-1' } });
+  test.each<[string, Record<string, string>]>([
+    ['by its tags', template()],
+    ['by its name alone, where the template tags nothing', changed(['  run_tags        = var.run_tags\n', ''])],
+  ])('leaves no copy behind in the regions where it went well, found %s', async (_, files) => {
+    const deed = { error: 'InternalError', message: 'no capacity to copy', status: 400 };
+    const forget = lab.faults.add({ operation: 'CopyImage', region: 'eu-west-1', deed });
+    const ran = await build(lab, { files, with: { family: 'copies', regions: 'eu-north-1, eu-west-1' } });
     forget();
     expect(ran.outputs['outcome']).toBe('rejected');
     expect(ran.errors.join()).toContain('no capacity to copy');
@@ -196,7 +197,7 @@ describe('scenario 11: a copy to another region that fails', () => {
 
 describe('a build that takes too long', () => {
   test('is stopped by its own deadline, and cleaned up', async () => {
-    const files = { ...changed(), 'packer/scripts/install.sh': '#!/bin/sh\nsleep 600\n' };
+    const files = { ...template(), 'packer/scripts/install.sh': '#!/bin/sh\nsleep 600\n' };
     const ran = await build(lab, { files, with: { family: 'late', timeout: '60s' }, env: { AMI_ACTION_CLOCK_SPEED: '60' } });
     expect(ran.outputs['outcome']).toBe('timeout');
     nothingIsLeft();
