@@ -62,14 +62,15 @@ const OUTCOME = 'How the run ended: done, unchanged, planned, usage, access, rej
 
 const cell = (text: string) => text.replace(/\|/g, '\\|').replace(/\s*\n\s*/g, ' ');
 
+const byDefault = ({ required, fallback, fallbackFrom }: Setting<unknown>): string => {
+  if (fallbackFrom !== undefined) return `the environment's \`${fallbackFrom}\``;
+  if (required) return '_required_';
+  return fallback === undefined || ['', '{}'].includes(fallback) ? '' : `\`${cell(fallback)}\``;
+};
+
 const row = (name: string, setting: Setting<unknown>) => {
-  const fallback = setting.required
-    ? '_required_'
-    : setting.fallback === undefined || setting.fallback === ''
-      ? ''
-      : `\`${cell(setting.fallback)}\``;
   const needed = setting.neededBy === undefined ? '' : ` _For ${cell(setting.neededBy)}._`;
-  return `| \`${name}\` | ${fallback} | ${cell(setting.doc)}${setting.withOnly ? ' Only under `with:`.' : ''}${needed} |`;
+  return `| \`${name}\` | ${byDefault(setting)} | ${cell(setting.doc)}${setting.withOnly ? ' Only under `with:`.' : ''}${needed} |`;
 };
 
 /** Settings and outputs of one mode, for the README. */

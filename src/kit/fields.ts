@@ -5,7 +5,7 @@ import type { Setting } from './settings.ts';
 
 /** The makers of settings. A message says what would be right, as the end of the sentence `"name" ...`. */
 
-type Extra = Partial<Pick<Setting<unknown>, 'withOnly' | 'neededBy'>>;
+type Extra = Partial<Pick<Setting<unknown>, 'withOnly' | 'neededBy' | 'fallbackFrom'>>;
 
 const setting = <T>(doc: string, schema: z.ZodType<T>, extra: Extra, fallback?: string): Setting<T> => ({
   doc,

@@ -15,6 +15,8 @@ export interface Setting<T> {
   /** Written as a person would write it. Absent: the setting is required, or `schema` accepts undefined. */
   readonly fallback?: string | undefined;
   readonly required: boolean;
+  /** Where a required one comes from when it is not said: a variable of the environment. */
+  readonly fallbackFrom?: string;
   /** Never read from the repository's file: a dispatched branch could rewrite its own guard. */
   readonly withOnly?: boolean;
   /** For a setting beyond the first twelve of a mode: the user who needs it. */

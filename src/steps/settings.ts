@@ -17,7 +17,8 @@ export const environment = text('stage, prod, ...: who runs the image.', {
 
 /** Every mode has these. */
 export const common = {
-  region: text('AWS region. Default: what the environment says (`AWS_REGION`).', {
+  region: text('AWS region.', {
+    fallbackFrom: 'AWS_REGION',
     pattern: /^[a-z]{2}(-[a-z]+)+-\d$/,
     says: 'must be a region such as eu-central-1',
   }),
