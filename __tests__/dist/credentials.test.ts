@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { createServer, request as forward } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -216,6 +217,31 @@ describe('errors that name who must act', () => {
     }
     expect([...of.labImage(id).launchers]).toEqual([]);
   }, 60_000);
+
+  test('scenario 85: a proxy is used where the environment names one', async () => {
+    const of = await lab();
+    const id = of.image('web-1');
+    const through: string[] = [];
+    const proxy = createServer((request, response) => {
+      const { pathname, search, host } = new URL(request.url ?? '');
+      through.push(host);
+      const onward = forward(
+        { host: '127.0.0.1', port: new URL(of.lab.url).port, method: request.method, headers: request.headers, path: pathname + search },
+        answer => {
+          response.writeHead(answer.statusCode ?? 502, answer.headers);
+          answer.pipe(response);
+        },
+      );
+      request.pipe(onward);
+    }).listen(0, '127.0.0.1');
+    await new Promise(done => proxy.once('listening', done));
+    const env = { AWS_ENDPOINT_URL: 'http://aws.invalid', http_proxy: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}` };
+    const ran = await of.act('share', { image: id, accounts: STAGE }, { env });
+    proxy.closeAllConnections();
+    proxy.close();
+    expect([ran.errors, [...of.labImage(id).launchers]]).toEqual([[], [STAGE]]);
+    expect(new Set(through)).toEqual(new Set(['aws.invalid']));
+  });
 
   test("scenario 85: the role of the runner's machine is not taken silently", async () => {
     const of = await lab();

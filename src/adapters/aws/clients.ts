@@ -6,6 +6,7 @@ import { SSMClient } from '@aws-sdk/client-ssm';
 import { STSClient } from '@aws-sdk/client-sts';
 import type { Where } from '../../world.ts';
 import { credentials, type Provider, userAgent } from './credentials.ts';
+import { requestHandler } from './network.ts';
 import type { Access } from './places.ts';
 
 export interface Clients {
@@ -30,7 +31,7 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
     maxAttempts: 8,
     retryMode: 'standard',
     customUserAgent: userAgent(access),
-    requestHandler: { connectionTimeout: 5_000, requestTimeout: 60_000 },
+    requestHandler,
     ...own,
   };
   return {

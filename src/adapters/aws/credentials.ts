@@ -4,6 +4,7 @@ import { AccessError, UnknownError } from '../../kit/errors.ts';
 import { explain } from '../../kit/failure.ts';
 import type { Where } from '../../world.ts';
 import { asExpected, codeOf } from './errors.ts';
+import { requestHandler } from './network.ts';
 import type { Access } from './places.ts';
 import { hasToken, tokenMissing, tooLong, webIdentity } from './web-identity.ts';
 
@@ -136,7 +137,12 @@ export const userAgent = ({ mode }: Access): [string, string][] => [
   ['mode', mode],
 ];
 
-export const stsSettings = (region: string, access: Access) => ({ region, maxAttempts: 8, customUserAgent: userAgent(access) });
+export const stsSettings = (region: string, access: Access) => ({
+  region,
+  maxAttempts: 8,
+  customUserAgent: userAgent(access),
+  requestHandler,
+});
 
 export function identity(answer: Credentials | undefined): Identity {
   if (answer?.AccessKeyId === undefined || answer.SecretAccessKey === undefined || answer.SessionToken === undefined) {
