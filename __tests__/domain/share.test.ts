@@ -46,7 +46,9 @@ describe('who may use a key', () => {
     expect(keyUse(key(allow({ AWS: ROOT })), ACCOUNT)).toMatchObject({
       doubt: expect.stringContaining('neither its policy nor a grant names it'),
     });
-    expect(keyUse(key(allow({ AWS: ROOT }), undefined), ACCOUNT)).toMatchObject({ doubt: expect.stringContaining('kms:ListGrants') });
+    expect(keyUse({ ...key(allow({ AWS: ROOT })), grantees: undefined }, ACCOUNT)).toMatchObject({
+      doubt: expect.stringContaining('kms:ListGrants'),
+    });
   });
 });
 
