@@ -7,6 +7,11 @@ const requireAll = process.env['AMI_ACTION_REQUIRE_ALL'] === '1';
 const { environment, missing } = await setUp({ only: ['node', 'sandbox', 'packer', 'go-tools'] });
 for (const line of missing) console.error(`\n!!! Skipped on this machine: ${line}\n`);
 if (missing.length > 0 && requireAll) process.exit(1);
+if (!process.env['AMI_ACTION_TERRAFORM_PLUGINS']) {
+  console.log(
+    'Terraform examples: not tried. AMI_ACTION_TERRAFORM_PLUGINS=<folder with the AWS provider> tries them with the terraform on PATH.',
+  );
+}
 
 const jest = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js'];
 const onlyTests = process.argv.includes('--only-tests');
