@@ -1,0 +1,94 @@
+import { type SpawnOptions, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build, packerHere, template } from '../__tests__/dist/build-lab.ts';
+import { type Lab, startLab } from '../lab/lab.ts';
+import { removeWorkspaces } from '../lab/runner.ts';
+
+/**
+ * What the action adds to Packer, and what it saves: bare `packer init` and `packer build`, the action's build of the same template, a push that changes
+ * nothing. Same lab, same template, whose provisioner sleeps so that a build takes a while. `node scripts/benchmark-build.ts [seconds] [times]`
+ */
+
+const sleeps = process.argv[2] ?? '30';
+const times = Number(process.argv[3] ?? 3);
+const BASE = 'name:136693071363/debian-12-amd64-*';
+
+interface Cost {
+  readonly wall: number;
+  /** Of all children, in seconds; the lab itself is none. */
+  readonly cpu: number;
+  readonly calls: number;
+}
+
+const files = { ...template(), 'packer/scripts/clean.sh': `#!/bin/sh\nsleep ${sleeps}\n` };
+const lab = await startLab();
+try {
+  const [bare, ours, unchanged]: [Cost[], Cost[], Cost[]] = [[], [], []];
+  for (let turn = 0; turn < times; turn += 1) {
+    const family = `bench-${turn}`;
+    bare.push(await measured(() => packerAlone(lab, turn)));
+    ours.push(await measured(() => action(family)));
+    unchanged.push(await measured(() => action(family)));
+  }
+  const [packer, whole, nothing] = [median(bare), median(ours), median(unchanged)];
+  tell('packer init, packer build', packer);
+  tell('ami-action build', whole);
+  tell('ami-action, unchanged push', nothing);
+  console.log(
+    `action over Packer: ${(whole.wall / packer.wall).toFixed(3)} of the time, ${(whole.cpu - packer.cpu).toFixed(2)} s CPU extra`,
+  );
+  console.log(`unchanged push over full build: ${(nothing.wall / whole.wall).toFixed(3)} of the time`);
+} finally {
+  await lab.close();
+  removeWorkspaces();
+}
+
+async function measured(work: () => Promise<void>): Promise<Cost> {
+  const [mark, startedAt, cpu] = [lab.calls.mark(), performance.now(), cpuOfChildren()];
+  await work();
+  return { wall: (performance.now() - startedAt) / 1000, cpu: cpuOfChildren() - cpu, calls: lab.calls.since(mark).length };
+}
+
+function median(costs: readonly Cost[]): Cost {
+  return costs.toSorted((a, b) => a.wall - b.wall)[Math.floor(costs.length / 2)] as Cost;
+}
+
+function tell(way: string, { wall, cpu, calls }: Cost): void {
+  console.log(`${way.padEnd(27)} ${wall.toFixed(2).padStart(7)} s ${cpu.toFixed(2).padStart(6)} s CPU ${String(calls).padStart(4)} calls`);
+}
+
+/** User and system time of children that have ended, and of theirs: fields 16 and 17 of proc(5), in hundredths. */
+function cpuOfChildren(): number {
+  const [, fields = ''] = readFileSync('/proc/self/stat', 'utf8').split(/\) /);
+  const [user = 0, system = 0] = fields.split(' ').slice(13, 15).map(Number);
+  return (user + system) / 100;
+}
+
+async function action(family: string): Promise<void> {
+  const ran = await build(lab, { files, with: { family, 'base-image': BASE } });
+  if (ran.exitCode !== 0) throw new Error(ran.log);
+}
+
+async function packerAlone({ environment }: Lab, turn: number): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'benchmark-build-'));
+  try {
+    for (const [path, content] of Object.entries(files)) {
+      mkdirSync(join(folder, path, '..'), { recursive: true });
+      writeFileSync(join(folder, path), content);
+    }
+    const options = { cwd: folder, env: { ...process.env, ...environment(), ...(await packerHere()) } };
+    await command('packer', ['init', 'packer'], options);
+    await command('packer', ['build', '-var=ssh_port=2322', `-var=ami_name=bare-${turn}`, '-var=region=eu-central-1', 'packer'], options);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function command(name: string, args: readonly string[], options: SpawnOptions): Promise<void> {
+  return new Promise((done, failed) => {
+    const child = spawn(name, args, { ...options, stdio: ['ignore', 'ignore', 'inherit'] });
+    child.once('error', failed).once('exit', code => (code === 0 ? done() : failed(new Error(`${name} ${args[0]} ended with ${code}`))));
+  });
+}
