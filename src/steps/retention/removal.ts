@@ -67,9 +67,9 @@ async function lookAgain(
   const ids = batch.map(({ image }) => image.id);
   const [now, again] = await Promise.all([place.images.find({ ids, includeDisabled: true }), users.again(ids)]);
   const reasons = batch.flatMap(decision => {
-    const image = now.find(({ id }) => id === decision.image.id);
-    // What is no longer there need not be spared.
-    const because = image && guard({ ...decision, image, users: again.get(image.id) ?? [] }, policy);
+    // One that this listing lacks may be there all the same: listings are not consistent. Then what was seen of it before must do.
+    const image = now.find(({ id }) => id === decision.image.id) ?? decision.image;
+    const because = guard({ ...decision, image, users: again.get(image.id) ?? [] }, policy);
     return because === undefined ? [] : [[decision, because] as const];
   });
   return new Map(reasons);

@@ -1,0 +1,43 @@
+import { RunInstancesCommand } from '@aws-sdk/client-ec2';
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { images } from '../../lab/ec2/images.ts';
+import { removeWorkspaces } from '../harness.ts';
+import { type PruneLab, pruneLab } from './prune-lab.ts';
+
+let l: PruneLab;
+afterEach(() => l.lab.close());
+afterAll(removeWorkspaces);
+
+const POLICY = { 'keep-newest': '2', 'keep-passed': '0' };
+const REAL = { ...POLICY, 'dry-run': 'false' };
+
+/** Five images, 10 to 50 days old; prod runs the oldest but one. */
+async function stage() {
+  l = await pruneLab();
+  for (const daysOld of [10, 20, 30, 40, 50]) l.image(`d${daysOld}`, { daysOld });
+  await l.parameter('/ami/web/prod', l.id('d40'));
+  return l;
+}
+
+/** Something happens when the plan is made, just before the second look: d30 and d50 would go. */
+const afterThePlan = (run: () => Promise<unknown>) =>
+  l.lab.faults.add({ operation: 'DescribeImageAttribute', nth: 2, deed: { run: async () => void (await run()), at: 'after' } });
+
+const isSecondLook = (call: unknown) => JSON.stringify(call).includes('image-id');
+
+describe('between the plan and the removal', () => {
+  test('an image that the second listing lacks stays all the same when somebody has launched it', async () => {
+    await stage();
+    afterThePlan(() =>
+      l.cloud.ec2.send(new RunInstancesCommand({ ImageId: l.id('d50'), InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 })),
+    );
+    const image = l.labImage('d50');
+    const hide = () => void images(l.home).delete(image.id);
+    const show = () => void images(l.home).set(image.id, image);
+    l.lab.faults.add({ operation: 'DescribeImages', when: isSecondLook, nth: 1, deed: { run: hide, at: 'before' } });
+    l.lab.faults.add({ operation: 'DescribeImages', when: isSecondLook, nth: 1, deed: { run: show, at: 'after' } });
+    const ran = await l.act('prune', REAL);
+    expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d50', 'd40', 'd20', 'd10']]);
+    expect(l.named(ran.log)).toMatch(/d50 stays, since the plan was made: used by instance/);
+  });
+});
