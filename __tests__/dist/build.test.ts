@@ -82,6 +82,7 @@ describe('build, with real Packer', () => {
         instance_type = "t3.micro"
         ssh_username = "admin"
         ssh_port = var.ssh_port
+        force_deregister = true
         source_ami_filter {
           owners = ["136693071363"]
           most_recent = true
@@ -97,6 +98,7 @@ describe('build, with real Packer', () => {
     const id = ran.outputs['ami-id'] ?? '';
     expect(tagsIn(lab, id)).toMatchObject({ 'ami-action:family': 'plain', Name: expect.stringMatching(/^by-hand-/) });
     expect(ran.warnings.join()).toContain('declares no variable "run_tags"');
+    expect(ran.warnings.join()).toContain('force_deregister');
     expect(leftovers(lab)).toEqual([]);
   });
 });
@@ -212,6 +214,21 @@ describe('what Packer says it made', () => {
         .map(({ id }: { id: string }) => id)
         .sort(),
     ).toEqual(images.map(({ id }) => id).sort());
+  });
+
+  test('may be for two processors in one run', async () => {
+    const files = twoSources();
+    files['packer/second.pkr.hcl'] = (files['packer/second.pkr.hcl'] ?? '')
+      .replaceAll('amd64', 'arm64')
+      .replace('"x86_64"', '"arm64"')
+      .replace('= var.instance_type', '= "t4g.small"');
+    const ran = await build(lab, { files, with: { family: 'processors' } });
+    expect(ran.errors).toEqual([]);
+    const images = JSON.parse(ran.outputs['images'] ?? '[]') as { source: string; architecture: string }[];
+    expect(Object.fromEntries(images.map(({ source, architecture }) => [source, architecture]))).toEqual({
+      'amazon-ebs.web': 'x86_64',
+      'amazon-ebs.second': 'arm64',
+    });
   });
 
   test('scenario 5: is removed with "cleanup-on-failure", when another source failed', async () => {

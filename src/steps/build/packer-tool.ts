@@ -1,7 +1,7 @@
 import { UsageError } from '../../kit/errors.ts';
 import { list, map, optional, text } from '../../kit/fields.ts';
 import type { PackerBuild, PackerTool } from '../../world/packer.ts';
-import type { Powers } from '../../world.ts';
+import type { Files, Powers } from '../../world.ts';
 import type { BuildPlan } from './plan.ts';
 
 /** Which Packer runs, and what it is asked. */
@@ -48,7 +48,7 @@ export interface PackerChoice {
   readonly timeout: number;
 }
 
-type World = Powers<'account', 'packer'>;
+type World = Powers<'account', 'files' | 'packer'>;
 
 export async function findPacker(wanted: PackerChoice, { packer, report }: World): Promise<PackerTool> {
   const tool = await packer.ensure({ version: wanted.packerVersion, sha256: wanted.packerSha256, mirror: wanted.packerMirror });
@@ -62,7 +62,7 @@ export async function packerOrder(
   wanted: PackerChoice,
   plan: BuildPlan,
   tool: PackerTool,
-  { at, packer, report }: World,
+  { at, files, packer, report }: World,
 ): Promise<PackerBuild> {
   const declared = await packer.declared(tool.binary, plan.template);
   for (const [name, value] of Object.entries(wanted.var)) if (declared.get(name) === 'sensitive') report.mask(value);
@@ -84,7 +84,8 @@ export async function packerOrder(
   report.info(
     given.length === 0 ? 'The template declares none of our variables.' : `The template takes ${given.map(([name]) => name).join(', ')}.`,
   );
-  if (!declared.has('run_tags')) report.warn(unswept);
+  if (!declared.has('run_tags')) report.warn(UNSWEPT);
+  if (await removesFirst(plan.template, files)) report.warn(REMOVES_FIRST);
   return {
     binary: tool.binary,
     template: plan.template,
@@ -106,5 +107,16 @@ export async function packerOrder(
 /** Settings that would silently do nothing. */
 const NEEDED_BY = { source_ami: 'base-image', instance_type: 'instance-type', ami_regions: 'regions' } as const;
 
-const unswept =
+const UNSWEPT =
   'The template declares no variable "run_tags". If this job dies, the instance, key pair and security group that Packer made cannot be told from others, and stay. Declare it as map(string) and use it as run_tags of the source.';
+
+const REMOVES_FIRST =
+  'The template sets force_deregister or force_delete_snapshot: Packer removes the old image of that name before the new one exists, let alone is proven. Take it out; mode prune removes what nobody needs any more.';
+
+/** A template outside the workspace is not looked into. */
+async function removesFirst(template: string, files: Files): Promise<boolean> {
+  const found = (await files.read(template).catch(() => undefined)) ?? [];
+  return found.some(({ path, content }) => /\.(hcl|json)$/.test(path) && FORCE.test(Buffer.from(content).toString()));
+}
+
+const FORCE = /^\s*"?force_de(register|lete_snapshot)"?\s*[=:]\s*"?true/m;
