@@ -1,5 +1,6 @@
 import { closest } from 'fastest-levenshtein';
-import { readConfigFile } from './kit/config-file.ts';
+import { DEFAULT_POINTER } from './domain/pointer.ts';
+import { everyValue, readConfigFile } from './kit/config-file.ts';
 import { AccessError, Expected, type Outcome, UsageError } from './kit/errors.ts';
 import { explain, failureCard } from './kit/failure.ts';
 import { kebab, quote, type Raw, readSettings, type Settings, type Source, type Values } from './kit/settings.ts';
@@ -22,10 +23,16 @@ export interface Ended<O extends string> {
   readonly outputs: Readonly<Partial<Record<O, unknown>>>;
 }
 
+/** Beside its own settings a mode may ask for what the file says for all environments. */
+interface Elsewhere {
+  /** Every value of `pointer` in the file. */
+  readonly pointers: readonly string[];
+}
+
 interface Mode<S extends Settings, O extends string> {
   readonly settings: S;
   readonly outputs: Readonly<Record<O, string>>;
-  run(wanted: Values<S>, world: World): Promise<Ended<O>>;
+  run(wanted: Values<S> & Elsewhere, world: World): Promise<Ended<O>>;
 }
 
 export interface AnyMode {
@@ -37,7 +44,7 @@ export interface AnyMode {
 const mode = <S extends Settings, O extends string>({ settings, outputs, run }: Mode<S, O>): AnyMode => ({
   settings,
   outputs,
-  run: (wanted, world) => run(wanted as Values<S>, world),
+  run: (wanted, world) => run(wanted as Values<S> & Elsewhere, world),
 });
 
 /** The whole public face. action.yml, the README's tables and the file's JSON Schema are generated from this. */
@@ -96,14 +103,14 @@ export async function main(host: Host, open: (wanted: Values<typeof common>) => 
 }
 
 /** Which mode, with which settings. Everything that is wrong about them is said at once. */
-function readRun(host: Host): { name: string; mode: AnyMode; wanted: Values<typeof common> } {
+function readRun(host: Host): { name: string; mode: AnyMode; wanted: Values<typeof common> & Elsewhere } {
   const given = host.given();
   const name = typeof given.mode === 'string' ? given.mode.trim() : '';
   const chosen = Object.hasOwn(modes, name) ? modes[name] : undefined;
-  const { sources, problems } = readSources(host, given);
+  const { sources, problems, pointers } = readSources(host, given);
   if (chosen !== undefined) {
     const wanted = readSettings(chosen.settings, sources, knownSettings(), problems);
-    return { name, mode: chosen, wanted: wanted as Values<typeof common> };
+    return { name, mode: chosen, wanted: { ...(wanted as Values<typeof common>), pointers } };
   }
   const names = Object.keys(modes);
   const nearest = name === '' ? '' : `, did you mean "${closest(name, names)}"?`;
@@ -116,7 +123,7 @@ export const readCommon = (host: Host): Values<typeof common> => readRun(host).w
 function readSources(
   host: Host,
   { mode: _, config, ...given }: Readonly<Record<string, Raw>>,
-): { sources: readonly Source[]; problems: readonly string[] } {
+): { sources: readonly Source[]; problems: readonly string[]; pointers: readonly string[] } {
   const path = typeof config === 'string' && config.trim() !== '' ? config.trim() : CONFIG_FILE;
   const content = host.file(path);
   const environment = typeof given.environment === 'string' && given.environment.trim() !== '' ? given.environment.trim() : undefined;
@@ -130,6 +137,7 @@ function readSources(
       ...(region === undefined ? [] : [{ name: 'AWS_REGION', fromFile: true, values: { region } }]),
     ],
     problems: file.problems,
+    pointers: content === undefined ? [] : everyValue(path, content, 'pointer', DEFAULT_POINTER),
   };
 }
 

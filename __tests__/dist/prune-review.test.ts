@@ -2,7 +2,7 @@ import { RunInstancesCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { images } from '../../lab/ec2/images.ts';
 import { removeWorkspaces } from '../harness.ts';
-import { type PruneLab, pruneLab } from './prune-lab.ts';
+import { type PruneLab, planOf, pruneLab } from './prune-lab.ts';
 
 let l: PruneLab;
 afterEach(() => l.lab.close());
@@ -22,6 +22,31 @@ async function stage() {
 /** Something happens when the plan is made, just before the second look: d30 and d50 would go. */
 const afterThePlan = (run: () => Promise<unknown>) =>
   l.lab.faults.add({ operation: 'DescribeImageAttribute', nth: 2, deed: { run: async () => void (await run()), at: 'after' } });
+
+/** The environment's pointer stands in its own section, and nowhere else. */
+const FILES = { '.github/ami.yml': 'environments:\n  prod:\n    pointer: /prod/{family}/ami\n' };
+
+describe('a pointer that only the section of its environment names', () => {
+  test('keeps what prod may be rolled back to, and is shown in a list', async () => {
+    await stage();
+    await l.parameter('/prod/web/ami', l.id('d50'), l.id('d40'));
+    const ran = await l.act('prune', REAL, { files: FILES });
+    expect([ran.exitCode, l.there()]).toEqual([0, ['d50', 'd40', 'd20', 'd10']]);
+    expect(planOf(l, ran)['d50']).toBe('keep: used by parameter /prod/web/ami, to roll back to');
+    const listed = await l.act('list', {}, { files: FILES });
+    expect(l.named(listed.outputs['images'] ?? '')).toContain('parameter /prod/web/ami, to roll back to');
+    const refused = await l.act('delete', { image: l.id('d50') }, { files: FILES });
+    expect([refused.exitCode, refused.outputs['outcome'], l.there().includes('d50')]).toEqual([1, 'rejected', true]);
+  });
+
+  test('keeps the candidate that a promotion to prod writes while prune runs', async () => {
+    await stage();
+    await l.parameter('/prod/web/ami', l.id('d40'));
+    afterThePlan(() => l.parameter('/prod/web/ami/candidate', l.id('d30')));
+    const ran = await l.act('prune', REAL, { files: FILES });
+    expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d40', 'd30', 'd20', 'd10']]);
+  });
+});
 
 const isSecondLook = (call: unknown) => JSON.stringify(call).includes('image-id');
 

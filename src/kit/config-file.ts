@@ -39,6 +39,18 @@ export function readConfigFile(path: string, content: string, environment: strin
   return { sources: [source(`${path}, ${SECTIONS}.${environment}`, section === '' ? {} : section), topSource], problems: [] };
 }
 
+/** What a setting is without an environment, and in each of the file: whoever removes what all of them use must know every value. */
+export function everyValue(path: string, content: string, name: string, fallback: string): readonly string[] {
+  const top = parseMap(path, content);
+  if (typeof top === 'string') return [];
+  const { [SECTIONS]: sections = {}, ...settings } = top;
+  const inSections = isMap(sections) ? Object.values(sections).flatMap(section => (isMap(section) ? (section[name] ?? []) : [])) : [];
+  const said = [settings[name] ?? fallback, ...inSections].flatMap(raw =>
+    typeof raw === 'string' && raw.trim() !== '' ? [raw.trim()] : [],
+  );
+  return [...new Set(said)];
+}
+
 /** Every scalar stays the text that was written: the failsafe schema makes no numbers, dates or booleans of them. https://yaml.org/spec/1.2.2/#101-failsafe-schema */
 function parseMap(path: string, content: string): Readonly<Record<string, Raw>> | string {
   try {

@@ -6,7 +6,7 @@ import { flag } from '../kit/fields.ts';
 import { table, text } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
 import { planWithEvidence } from '../steps/retention/evidence.ts';
-import { failClosed, findUsers, users as userSettings } from '../steps/retention/image-users.ts';
+import { type Asked, failClosed, findUsers, users as userSettings } from '../steps/retention/image-users.ts';
 import { removeAll, throwIfLeft } from '../steps/retention/removal.ts';
 import { schemeOf, selectImage, selection } from '../steps/select.ts';
 import { common, dryRun, family } from '../steps/settings.ts';
@@ -31,7 +31,7 @@ export const outputs = {
 };
 
 export async function run(
-  wanted: Values<typeof settings>,
+  wanted: Values<typeof settings> & Pick<Asked, 'pointers'>,
   world: Powers<'account' | 'images' | 'parameters' | 'imageUsers' | 'removal', 'commits'>,
 ) {
   const { report, clock } = world;

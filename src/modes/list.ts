@@ -5,7 +5,7 @@ import { AccessError } from '../kit/errors.ts';
 import { flag } from '../kit/fields.ts';
 import { text } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
-import { findUsers, pointersOf, price, type Users, users as userSettings } from '../steps/retention/image-users.ts';
+import { type Asked, findUsers, pointersOf, price, type Users, users as userSettings } from '../steps/retention/image-users.ts';
 import { asLine, asOutput, asTable, driftTable, type Row } from '../steps/retention/inventory-table.ts';
 import { regionsOf } from '../steps/retention/survey.ts';
 import { pointer, schemeOf } from '../steps/select.ts';
@@ -35,7 +35,7 @@ export const outputs = {
   drift: 'JSON list: `who` (a pointer, a group, an instance) and what it `says` that differs from what it should.',
 };
 
-type Wanted = Values<typeof settings>;
+type Wanted = Values<typeof settings> & Pick<Asked, 'pointers'>;
 type World = Powers<'images' | 'imageUsers'>;
 
 export async function run(wanted: Wanted, world: World) {

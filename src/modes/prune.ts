@@ -5,7 +5,7 @@ import type { Values } from '../kit/settings.ts';
 import { carryOut, type Done } from '../steps/retention/carry-out.ts';
 import { consumers } from '../steps/retention/consumers.ts';
 import { planWithEvidence } from '../steps/retention/evidence.ts';
-import { failClosed, price, users as userSettings } from '../steps/retention/image-users.ts';
+import { type Asked, failClosed, price, users as userSettings } from '../steps/retention/image-users.ts';
 import { throwIfLeft } from '../steps/retention/removal.ts';
 import { hashOf, isIdle, type Plan, show, tell } from '../steps/retention/report.ts';
 import { furtherRetention, policyOf, retention } from '../steps/retention/settings.ts';
@@ -58,7 +58,7 @@ export const outputs = {
   freedPerMonth: 'What that costs a month, in dollars.',
 };
 
-type Wanted = Values<typeof settings>;
+type Wanted = Values<typeof settings> & Pick<Asked, 'pointers'>;
 type World = Powers<'account' | 'images' | 'imageUsers' | 'removal' | 'launchTemplates'>;
 
 export async function run(wanted: Wanted, world: World) {

@@ -64,7 +64,8 @@ type World = Powers<
   'account' | 'images' | 'machines' | 'commands' | 'parameters' | 'imageUsers' | 'removal',
   'journal' | 'files' | 'commits'
 >;
-type Wanted = Values<typeof settings>;
+/** `pointers`: those that the file says of other environments. */
+type Wanted = Values<typeof settings> & { readonly pointers: readonly string[] };
 
 export async function run(wanted: Wanted, world: World) {
   const { report, clock, files } = world;

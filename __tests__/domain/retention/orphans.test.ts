@@ -56,7 +56,7 @@ describe('a snapshot that no image has', () => {
 
 describe('drift', () => {
   const nobody: UserFacts = { instances: [], launchers: [], versions: [], parameters: [], aliases: new Map(), evidence: [] };
-  const pointers = pointerNames('/ami/{family}/{environment}', 'web');
+  const pointers = pointerNames(['/ami/{family}/{environment}'], 'web');
   const points = (value: string, name = '/ami/web/prod') => ({ name, value, history: [] });
   const says = (images: readonly Image[], facts: Partial<UserFacts>) =>
     driftOf(images, { ...nobody, ...facts }, pointers, scheme).map(drift => `${drift.who} ${drift.says}`);

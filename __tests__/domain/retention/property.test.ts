@@ -221,7 +221,7 @@ const accountOf = ({ lives, parameters, ...rest }: World): PaperAccount => ({
 async function plans(drawn: World): Promise<readonly [readonly Decision[], readonly Decision[]]> {
   const account = accountOf(drawn);
   const facts = await awsImageUsers(paperClients(account, drawn.pageSize)).read({
-    pointers: pointerNames('/ami/{family}/{environment}', 'web'),
+    pointers: pointerNames(['/ami/{family}/{environment}'], 'web'),
     ignoredParameters: [],
   });
   const users = whoUses(facts, drawn.rollbackDepth);

@@ -156,28 +156,27 @@ describe('parameters', () => {
 
 describe('the names of pointers', () => {
   test.each([
-    [
-      '/ami/{family}/{environment}',
-      '/ami/web/',
-      ['/ami/web/prod', '/ami/web/prod/candidate'],
-      ['/ami/web2/prod', '/ami/web', '/ami/other/prod'],
-    ],
+    ['/ami/{family}/{environment}', ['/ami/web/prod', '/ami/web/prod/candidate'], ['/ami/web2/prod', '/ami/web', '/ami/other/prod']],
     [
       '/deploy/{environment}/{family}/latest_ami',
-      '/deploy/',
       ['/deploy/stage/web/latest_ami'],
       ['/deploy/stage/webx/latest_ami', '/deploy/a/b/web/latest_ami'],
     ],
-    ['/a/{family}/{environment}-{architecture}', '/a/web/', ['/a/web/prod-arm64'], ['/a/web/prod']],
-    ['/fixed/{family}', '/fixed/web', ['/fixed/web', '/fixed/web/candidate'], ['/fixed/website']],
-  ])('%s', (template, prefix, fits, doesNot) => {
-    const names = pointerNames(template, 'web');
-    expect(names.prefix).toBe(prefix);
+    ['/a/{family}/{environment}-{architecture}', ['/a/web/prod-arm64'], ['/a/web/prod']],
+    ['/fixed/{family}', ['/fixed/web', '/fixed/web/candidate'], ['/fixed/website']],
+  ])('%s', (template, fits, doesNot) => {
+    const names = pointerNames([template], 'web');
     expect(fits.map(name => names.pattern.test(name))).toEqual(fits.map(() => true));
     expect(doesNot.map(name => names.pattern.test(name))).toEqual(doesNot.map(() => false));
   });
 
+  test('what one template calls a pointer is not something below that of another', () => {
+    const { pattern } = pointerNames(['/ami/{family}', '/ami/{family}/{environment}'], 'web');
+    const below = (name: string) => pattern.exec(name)?.groups?.['below'];
+    expect(['/ami/web', '/ami/web/prod', '/ami/web/prod/candidate'].map(below)).toEqual([undefined, undefined, '/prod/candidate']);
+  });
+
   test('a dot in a family is a dot', () => {
-    expect(pointerNames('/ami/{family}/{environment}', 'web.v1').pattern.test('/ami/webxv1/prod')).toBe(false);
+    expect(pointerNames(['/ami/{family}/{environment}'], 'web.v1').pattern.test('/ami/webxv1/prod')).toBe(false);
   });
 });

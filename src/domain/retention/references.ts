@@ -67,8 +67,6 @@ export interface Edge {
 export interface PointerNames {
   /** Fits the pointer of every environment, and what stands below it: its candidate. The group `below` tells the two apart. */
   readonly pattern: RegExp;
-  /** Every such name begins so. */
-  readonly prefix: string;
 }
 
 const IMAGE_ID = /\bami-(?:[0-9a-f]{17}|[0-9a-f]{8})\b/g;
@@ -153,9 +151,11 @@ export function numberedVersions(launchers: readonly Launcher[]): ReadonlyMap<st
   return new Map([...numbers].map(([template, versions]) => [template, [...versions]]));
 }
 
-/** `/ami/{family}/{environment}` as the names that it may stand for. */
-export function pointerNames(template: string, family: string): PointerNames {
-  const [prefix = '', ...rest] = template.replaceAll('{family}', family).split(/\{(?:environment|architecture)\}/);
-  const escaped = [prefix, ...rest].map(part => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
-  return { prefix, pattern: new RegExp(`^${escaped.join('[^/]+')}(?<below>/.+)?$`) };
+/** `/ami/{family}/{environment}` and its like as the names that they may stand for. What may be a pointer itself is not something below another. */
+export function pointerNames(templates: readonly string[], family: string): PointerNames {
+  const one = templates
+    .map(template => template.replaceAll('{family}', family).split(/\{(?:environment|architecture)\}/))
+    .map(parts => parts.map(part => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('[^/]+'))
+    .join('|');
+  return { pattern: new RegExp(`^(?:(?:${one})|(?:${one})(?<below>/.+))$`) };
 }

@@ -39,6 +39,8 @@ export const price = text('What a GiB of snapshots costs a month, in dollars.', 
 export interface Asked {
   readonly family: string;
   readonly pointer: string;
+  /** Those of other environments, where they are called otherwise. */
+  readonly pointers: readonly string[];
   readonly rollbackDepth: number;
   readonly templateDepth?: number;
   readonly ignoreParameters?: readonly string[] | undefined;
@@ -52,7 +54,8 @@ export interface Users {
   again(imageIds: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>;
 }
 
-export const pointersOf = (asked: Pick<Asked, 'pointer' | 'family'>): PointerNames => pointerNames(asked.pointer, asked.family);
+export const pointersOf = ({ pointer, pointers, family }: Pick<Asked, 'pointer' | 'pointers' | 'family'>): PointerNames =>
+  pointerNames([...new Set([pointer, ...pointers])], family);
 
 /** Reads every source completely, or rejects. */
 export async function findUsers(asked: Asked, place: Pick<Place, 'imageUsers'>, report: Reporter): Promise<Users> {

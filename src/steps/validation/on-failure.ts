@@ -16,6 +16,7 @@ interface Wish {
   readonly onFailure: (typeof FATES)[number];
   readonly family: string;
   readonly pointer: string;
+  readonly pointers: readonly string[];
   readonly region: string;
   readonly ignoreParameters?: readonly string[] | undefined;
 }

@@ -17,17 +17,17 @@ const CALLS_AT_ONCE = 4;
 const NAMES_PER_CALL = 10;
 
 /** Values of every parameter that may hold an image ID, and what pointers held before. */
-export async function parameterFacts(ssm: SSMClient, { pointers, ignoredParameters, again }: UserScope): Promise<ParameterFact[]> {
-  const listed = await metadata(ssm, again === undefined ? undefined : pointers.prefix);
+export async function parameterFacts(ssm: SSMClient, { pointers, ignoredParameters }: UserScope): Promise<ParameterFact[]> {
+  const listed = await metadata(ssm);
   const names = listed.filter(mayHoldImage).map(({ Name = '' }) => Name);
   const isPointer = (name: string) => pointers.pattern.test(name);
   const values = await valuesOf(
     ssm,
     names.filter(name => isPointer(name) || !ignoredParameters.some(prefix => name.startsWith(prefix))),
   );
-  // A candidate's past is nothing to go back to; and what a pointer held before was looked at already when we look again.
+  // A candidate's past is nothing to go back to.
   const isOneItself = (name: string) => isPointer(name) && pointers.pattern.exec(name)?.groups?.['below'] === undefined;
-  const withHistory = again === undefined ? [...values.keys()].filter(isOneItself) : [];
+  const withHistory = [...values.keys()].filter(isOneItself);
   const histories = new Map(await concurrently(withHistory, CALLS_AT_ONCE, async name => [name, await historyOf(ssm, name)] as const));
   return [...values].map(([name, value]) => ({ name, value, history: histories.get(name) ?? [] }));
 }
@@ -35,11 +35,10 @@ export async function parameterFacts(ssm: SSMClient, { pointers, ignoredParamete
 // EC2 does not launch from a SecureString, and what is in there is none of our business.
 const mayHoldImage = ({ Type }: ParameterMetadata) => Type !== 'SecureString';
 
-const metadata = (ssm: SSMClient, prefix: string | undefined): Promise<ParameterMetadata[]> =>
+const metadata = (ssm: SSMClient): Promise<ParameterMetadata[]> =>
   allPages(async NextToken => {
-    const ParameterFilters = prefix === undefined || prefix === '' ? [] : [{ Key: 'Name', Option: 'BeginsWith', Values: [prefix] }];
     const page = await ssm
-      .send(new DescribeParametersCommand({ ParameterFilters, MaxResults: 50, NextToken }))
+      .send(new DescribeParametersCommand({ MaxResults: 50, NextToken }))
       .catch(asExpected('list parameters (ssm:DescribeParameters)'));
     return { items: page.Parameters, next: page.NextToken };
   });
