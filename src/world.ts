@@ -119,7 +119,7 @@ export type JournalEntry =
   | { readonly kind: 'instance'; readonly region: string; readonly token: string }
   | { readonly kind: 'process'; readonly pid: number; readonly log: string }
   | { readonly kind: 'file'; readonly path: string }
-  /** Everything in these regions that bears all of these tags, or this name. */
+  /** Everything in these regions that bears all of these tags; or this name, and was demonstrably made by this build. */
   | {
       readonly kind: 'build';
       readonly regions: readonly string[];
@@ -127,6 +127,8 @@ export type JournalEntry =
       readonly name: string;
       readonly familyKey: string;
       readonly since: number;
+      /** IDs of instances and images that Packer said it made. */
+      readonly made?: readonly string[];
     };
 
 export interface Account {

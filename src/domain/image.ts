@@ -24,6 +24,9 @@ export interface Image {
   readonly platform?: 'windows' | undefined;
   /** Names of its EBS volumes, as a launch calls them: /dev/xvda. */
   readonly devices?: readonly string[];
+  /** The instance it was made of, the image it was copied of: where AWS tells. */
+  readonly sourceInstanceId?: string | undefined;
+  readonly sourceImageId?: string | undefined;
   readonly sizeGiB: number;
   /** True only if every volume of it is. */
   readonly encrypted: boolean;

@@ -1,16 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { type Artifact, artifacts, baseOf } from '../domain/build/packer-output.ts';
+import { type Artifact, artifacts, baseOf, complaints } from '../domain/build/packer-output.ts';
 import { CancelledError, type Expected, RejectedError, TimeoutError, UsageError } from '../kit/errors.ts';
 import { duration, flag, list, map, optional, text } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { baseImage, resolveBase } from '../steps/base-image.ts';
 import { adopt, type BuiltImage } from '../steps/build/adopt.ts';
 import { captureInstance, instanceProblem, instanceSettings } from '../steps/build/from-instance.ts';
+import { witness } from '../steps/build/made.ts';
 import { type PhaseEnd, packerFailure, packerInit, packerPhase } from '../steps/build/packer-phase.ts';
 import { findPacker, packerOrder, packerSettings } from '../steps/build/packer-tool.ts';
 import { type BuildPlan, planBuild, withInputs } from '../steps/build/plan.ts';
 import { tellImages, tellPhases } from '../steps/build/summary.ts';
-import { sweepBuild, sweepDead, sweepQuietly } from '../steps/build/sweep.ts';
+import { type BuildEntry, sweepBuild, sweepDead, sweepQuietly } from '../steps/build/sweep.ts';
 import { decide, fingerprintOf, rebuildProblem, reuse, reuseSettings } from '../steps/build/unchanged.ts';
 import { architecture, common, dryRun, environment, family, regions, tags } from '../steps/settings.ts';
 import type { Powers } from '../world.ts';
@@ -129,19 +130,31 @@ async function buildAnew(wanted: Wanted, plan: BuildPlan, world: World): Promise
   const validated = await packerPhase('packer validate', onLine => packer.validate(order, onLine), phase);
   if (validated.exitCode !== 0) throw failure('packer validate', validated, wanted);
 
-  journal.remember(plan.entry);
-  const end = await packerPhase('packer build', onLine => packer.build(order, onLine), phase);
+  const seen = witness(plan.entry, journal);
+  const end = await packerPhase('packer build', onLine => packer.build(order, both(seen.see, onLine)), phase);
   tellPhases(end.lines, report);
   const made = artifacts(end.lines).map(image => ({ ...image, baseAmi: baseOf(end.lines, image.source) }));
   const isWhole = end.exitCode === 0 && made.length > 0;
   const images = isWhole ? await report.step('Tag the images', () => adopt(made, plan, world)) : [];
-  const spared = isWhole || wanted.cleanupOnFailure ? [] : made.map(({ id }) => id);
-  const left = await report.step('See that nothing is left', () => sweepQuietly(() => sweepBuild(plan.entry, world, spared), world));
-  if (left.length === 0) journal.forget(plan.entry);
+  // What was adopted stays even where nobody can see its family tag yet.
+  const spared = isWhole || !wanted.cleanupOnFailure ? made.map(({ id }) => id) : [];
+  const left = await report.step('See that nothing is left', () =>
+    sweepQuietly(() => sweepBuild(ofItsOwn(seen.entry(), end), world, spared), world),
+  );
+  if (left.length === 0) seen.forget();
   if (!isWhole) throw failure('packer build', end, wanted, made, left);
   for (const line of left) report.warn(line);
   return images;
 }
+
+const both = (first: (line: string) => void, second: (line: string) => void) => (line: string) => {
+  first(line);
+  second(line);
+};
+
+/** Where the name was taken, an image of that name is somebody else's: only tags tell what is ours. */
+const ofItsOwn = (entry: BuildEntry, { lines }: PhaseEnd): BuildEntry =>
+  complaints(lines).some(({ message }) => message.includes('InvalidAMIName.Duplicate')) ? { ...entry, made: [] } : entry;
 
 async function sweepDeadBuilds({ regions, scheme }: BuildPlan, world: World): Promise<void> {
   const sweep = () => sweepDead(regions, scheme, world.run.repository, world);

@@ -123,6 +123,8 @@ function fromEc2(image: Ec2Image): Image {
     devices: (image.BlockDeviceMappings ?? []).flatMap(({ Ebs, DeviceName }) =>
       Ebs === undefined || DeviceName === undefined ? [] : [DeviceName],
     ),
+    sourceInstanceId: image.SourceInstanceId,
+    sourceImageId: image.SourceImageId,
     sizeGiB: volumes.reduce((sum, { VolumeSize = 0 }) => sum + VolumeSize, 0),
     encrypted: volumes.length > 0 && volumes.every(({ Encrypted }) => Encrypted === true),
     imdsV2: image.ImdsSupport === 'v2.0',

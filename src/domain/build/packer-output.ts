@@ -82,6 +82,12 @@ export const baseOf = (lines: readonly PackerLine[], source: string): string | u
     .map(said => /^Found Image ID: (ami-[0-9a-f]{8,17})$/.exec(said)?.[1])
     .find(id => id !== undefined);
 
+/** The instance and the image that Packer says it has just made. */
+export const createdIds = (line: PackerLine): readonly string[] =>
+  humanLines(line)
+    .flatMap(text => /^(?:==> | {4})\S+: (?:Instance ID: (i-[0-9a-f]{8,17})|AMI: (ami-[0-9a-f]{8,17}))$/.exec(text)?.slice(1) ?? [])
+    .filter(id => id !== undefined);
+
 /** The end of what the provisioner said that failed, before the clean-up has its say. */
 export function lastWords(lines: readonly PackerLine[], source: string, count = 15): readonly string[] {
   const said = saidBy(lines, source);

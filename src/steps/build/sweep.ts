@@ -1,5 +1,5 @@
 import { isExpired, mayGo } from '../../domain/build/leftovers.ts';
-import { type TagScheme, tagKey } from '../../domain/image.ts';
+import { type Image, type TagScheme, tagKey } from '../../domain/image.ts';
 import { CancelledError, Expected } from '../../kit/errors.ts';
 import { waitFor } from '../../kit/wait.ts';
 import type { Leftover } from '../../world/images.ts';
@@ -24,23 +24,38 @@ const AT_MOST_SECONDS = 180;
 
 /** After Packer has ended, in whatever way. What it removed itself is not there any more; an image of the family is no leftover. */
 export async function sweepBuild(entry: BuildEntry, world: World, spared: readonly string[] = []): Promise<readonly Swept[]> {
+  const proof = await proofOf(entry, world);
   const found = await Promise.all(
     entry.regions.map(async region => {
       const place = world.at({ region });
       const kept = spared.length === 0 ? [] : await place.images.find({ ids: spared, includeDisabled: true });
       const keep = new Set(kept.flatMap(({ id, snapshotIds }) => [id, ...snapshotIds]));
-      return sweepRegion(region, place, async () => (await leftOf(entry, place)).filter(({ id }) => !keep.has(id)), world);
+      return sweepRegion(region, place, async () => (await leftOf(entry, proof, place)).filter(({ id }) => !keep.has(id)), world);
     }),
   );
   return found.flat();
 }
 
-/** By tag; and by name, which is the build's alone: a copy in another region, and an image of a template without run_tags, bear no tag yet. */
-async function leftOf({ tags, name, familyKey, since }: BuildEntry, { images, leftovers }: Ports): Promise<readonly Leftover[]> {
+/** What is known to be of this build: what Packer said it made, and the images of that instance, whose copies elsewhere are told by them. */
+async function proofOf(entry: BuildEntry, world: World): Promise<ReadonlySet<string>> {
+  const made = new Set(entry.made ?? []);
+  if (made.size === 0) return made;
+  const perRegion = await Promise.all(entry.regions.map(region => named(entry, world.at({ region }))));
+  return new Set([...made, ...perRegion.flat().flatMap(({ id, sourceInstanceId = '' }) => (made.has(sourceInstanceId) ? [id] : []))]);
+}
+
+const named = ({ name }: BuildEntry, { images }: Ports) => images.find({ names: [name], includeDisabled: true });
+
+/** By tag; and by name where something proves it: a copy in another region, and an image of a template without run_tags, bear no tag yet. */
+async function leftOf(entry: BuildEntry, proof: ReadonlySet<string>, place: Ports): Promise<readonly Leftover[]> {
+  const { tags, familyKey, since } = entry;
   const [tag] = Object.entries(tags);
-  const byTag = tag === undefined ? [] : (await leftovers.tagged(...tag)).filter(leftover => mayGo(leftover, familyKey));
-  const byName = (await images.find({ names: [name], includeDisabled: true }))
-    .filter(image => image.createdAt.getTime() >= since && !(familyKey in image.tags))
+  const byTag = tag === undefined ? [] : (await place.leftovers.tagged(...tag)).filter(leftover => mayGo(leftover, familyKey));
+  const isOurs = ({ id, sourceInstanceId = '', sourceImageId = '', tags: held }: Image) =>
+    [id, sourceInstanceId, sourceImageId].some(known => proof.has(known)) &&
+    (tag === undefined || [undefined, tag[1]].includes(held[tag[0]]));
+  const byName = (proof.size === 0 ? [] : await named(entry, place))
+    .filter(image => image.createdAt.getTime() >= since && !(familyKey in image.tags) && isOurs(image))
     .map((image): Leftover => ({ kind: 'image', id: image.id, tags: image.tags, ending: false }));
   return [...byTag, ...byName.filter(image => !byTag.some(({ id }) => id === image.id))];
 }

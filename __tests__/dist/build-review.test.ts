@@ -1,0 +1,42 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { type Lab, startLab } from '../../lab/lab.ts';
+import { removeWorkspaces } from '../../lab/runner.ts';
+import { build, changed, madeImages } from './build-lab.ts';
+
+let lab: Lab;
+beforeAll(async () => {
+  // Longer than a second build needs to run into the name of the first.
+  lab = await startLab({ timings: { image: 600 } });
+});
+afterAll(async () => {
+  await lab.close();
+  removeWorkspaces();
+});
+
+const untagged = () => changed(['  run_tags        = var.run_tags\n', '']);
+
+test.each([
+  ['tagged', undefined],
+  ['untagged', untagged()],
+])('two builds with one name: the second leaves the %s image of the first alone', async (kind, files) => {
+  const name = `same-name-${kind}`;
+  const wanted = { ...(files === undefined ? {} : { files }), with: { family: `same-${kind}`, name, rebuild: 'always' } };
+  let second: ReturnType<typeof build> | undefined;
+  const first = await build(lab, {
+    ...wanted,
+    onLine: line => {
+      // Both have found the name free before either makes its image.
+      if (second === undefined && /packer validate/.test(line)) second = build(lab, wanted);
+    },
+  });
+  const other = await second;
+  const ended = [first, other];
+  expect(ended.map(ran => ran?.exitCode).sort()).toEqual([0, 1]);
+  const won = ended.find(ran => ran?.exitCode === 0);
+  expect(ended.find(ran => ran?.exitCode === 1)?.errors.join()).toContain('InvalidAMIName.Duplicate');
+  expect(
+    madeImages(lab)
+      .filter(image => image.name === name)
+      .map(({ id, state }) => [id, state]),
+  ).toEqual([[won?.outputs['ami-id'], 'available']]);
+});

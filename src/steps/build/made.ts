@@ -1,0 +1,31 @@
+import { createdIds, type PackerLine, parseLine } from '../../domain/build/packer-output.ts';
+import type { Journal, JournalEntry } from '../../world.ts';
+
+type BuildEntry = Extract<JournalEntry, { kind: 'build' }>;
+
+export interface Witness {
+  /** Takes a line of Packer, and remembers for post what it tells to have made. */
+  see(line: string): void;
+  /** The entry as the journal has it now. */
+  entry(): BuildEntry;
+  forget(): void;
+}
+
+/** What Packer says it made proves of an image without tags that it is ours: a name proves nothing, two jobs may have the same. */
+export function witness(first: BuildEntry, journal: Journal): Witness {
+  let entry = first;
+  journal.remember(entry);
+  return {
+    see(text) {
+      const line: PackerLine | undefined = parseLine(text);
+      const fresh = line === undefined ? [] : createdIds(line).filter(id => !(entry.made ?? []).includes(id));
+      if (fresh.length === 0) return;
+      const before = entry;
+      entry = { ...entry, made: [...(entry.made ?? []), ...fresh] };
+      journal.remember(entry);
+      journal.forget(before);
+    },
+    entry: () => entry,
+    forget: () => journal.forget(entry),
+  };
+}
