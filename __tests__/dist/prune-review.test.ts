@@ -1,4 +1,10 @@
-import { RunInstancesCommand } from '@aws-sdk/client-ec2';
+import { StartInstanceRefreshCommand, UpdateAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling';
+import {
+  CreateLaunchTemplateVersionCommand,
+  ModifyImageAttributeCommand,
+  ModifyLaunchTemplateCommand,
+  RunInstancesCommand,
+} from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { images } from '../../lab/ec2/images.ts';
 import { removeWorkspaces } from '../harness.ts';
@@ -45,6 +51,40 @@ describe('a pointer that only the section of its environment names', () => {
     afterThePlan(() => l.parameter('/prod/web/ami/candidate', l.id('d30')));
     const ran = await l.act('prune', REAL, { files: FILES });
     expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d40', 'd30', 'd20', 'd10']]);
+  });
+});
+
+describe('the second look', () => {
+  test('sees that an image was shared since the plan was made', async () => {
+    await stage();
+    const LaunchPermission = { Add: [{ UserId: '444455556666' }] };
+    afterThePlan(() => l.cloud.ec2.send(new ModifyImageAttributeCommand({ ImageId: l.id('d50'), LaunchPermission })));
+    const ran = await l.act('prune', REAL);
+    expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d50', 'd40', 'd20', 'd10']]);
+    expect(l.named(ran.log)).toContain('d50 stays, since the plan was made: used by account 444455556666');
+  });
+
+  test('sees a parameter of any name, and a refresh back to an older version, that began since the plan was made', async () => {
+    await stage();
+    const { ec2, autoScaling } = l.cloud;
+    await l.group('www', l.id('d30'));
+    const LaunchTemplateName = 'www';
+    const LaunchTemplateData = { ImageId: l.id('d40'), InstanceType: 't3.micro' as const };
+    await ec2.send(new CreateLaunchTemplateVersionCommand({ LaunchTemplateName, LaunchTemplateData }));
+    await ec2.send(new ModifyLaunchTemplateCommand({ LaunchTemplateName, DefaultVersion: '2' }));
+    const size = { MinSize: 1, MaxSize: 4, DesiredCapacity: 1 };
+    const AutoScalingGroupName = 'www';
+    await autoScaling.send(
+      new UpdateAutoScalingGroupCommand({ AutoScalingGroupName, LaunchTemplate: { LaunchTemplateName, Version: '2' }, ...size }),
+    );
+    const LaunchTemplate = { LaunchTemplateName, Version: '1' };
+    afterThePlan(async () => {
+      await l.parameter('/golden/web', l.id('d50'));
+      await autoScaling.send(new StartInstanceRefreshCommand({ AutoScalingGroupName, DesiredConfiguration: { LaunchTemplate } }));
+    });
+    const ran = await l.act('prune', REAL);
+    expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '0', ['d50', 'd40', 'd30', 'd20', 'd10']]);
+    expect(l.named(ran.log)).toMatch(/d30 stays, since the plan was made: .*refresh \S+ of group www/);
   });
 });
 

@@ -34,7 +34,7 @@ export interface UserScope {
   readonly ignoredParameters: readonly string[];
   /** How many of the newest versions of every launch template count as current; default 1, besides the default version. */
   readonly templateDepth?: number;
-  /** A second look just before these images go: only what may have come to use them in the meantime. */
+  /** A second look just before these images go: of instances only those of these images, everything else anew. */
   readonly again?: readonly string[];
 }
 

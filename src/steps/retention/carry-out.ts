@@ -27,11 +27,7 @@ export async function carryOut(
   world: Powers<'launchTemplates'>,
 ): Promise<Done> {
   const of = (action: Decision['action']) => plan.filter(decision => decision.region === region && decision.action === action);
-  const again = async (imageIds: readonly string[]) => {
-    const [here, abroad] = await Promise.all([users.again(imageIds), consumers.again(region, imageIds)]);
-    return new Map(imageIds.map(id => [id, [...(here.get(id) ?? []), ...(abroad.get(id) ?? [])]]));
-  };
-  const around = { ...world, place, users: { ...users, again } };
+  const around = { ...world, place, users, consumers };
   await unmark(of('unmark'), policy, around);
   await mark(of('mark'), policy, around);
   if (wish.templateVersions) await dropVersions(of('remove'), users, world.at({ region }), world);

@@ -55,5 +55,25 @@ async function ask(imageIds: readonly string[], region: string, { imageUsers, re
   return new Map(shared.map(([id, users]) => [id, [...references(id), ...users, ...(usage?.get(id) ?? [])]]));
 }
 
+/** The same once more, just before they go: what was shared or came to refer to them since. Usage reports are later than that. */
+export async function askAgain(
+  imageIds: readonly string[],
+  region: string,
+  { imageUsers, removal }: Ports,
+  consumers: Pick<Consumers, 'again'> | undefined,
+): Promise<UsersByImage> {
+  const [edges, shared] = await Promise.all([
+    imageUsers.references(imageIds),
+    concurrently(imageIds, ASKED_AT_ONCE, async id => [id, await removal.sharedWith(id)] as const),
+  ]);
+  const abroad = await consumers?.again(region, new Map(shared));
+  return new Map(
+    shared.map(([id, shares]) => [
+      id,
+      [...edges.filter(({ imageId }) => imageId === id).map(({ user }) => user), ...(abroad?.get(id) ?? shares.map(unknowable))],
+    ]),
+  );
+}
+
 export const unknowable = ({ account, who }: Share): string =>
   `${account === undefined ? who : `account ${account}`}, which it is shared with and which cannot be looked into`;

@@ -5,13 +5,17 @@ import { AccessError, CancelledError, Expected, RejectedError } from '../../kit/
 import { waitFor } from '../../kit/wait.ts';
 import type { SnapshotResult } from '../../world/images.ts';
 import type { Place, Powers } from '../../world.ts';
+import type { Consumers } from './consumers.ts';
+import { askAgain, type Ports } from './evidence.ts';
 import type { Users } from './image-users.ts';
 
 /** Removes images for good. Each is looked at again just before it goes; what fails does not stop the others. */
 
 export interface RemovalWorld extends Pick<Powers<never>, 'report' | 'run' | 'clock'> {
-  readonly place: Pick<Place, 'images' | 'removal'>;
+  readonly place: Pick<Place, 'images'> & Ports;
   readonly users: Users;
+  /** Without it, everybody that an image is shared with counts as a user. */
+  readonly consumers?: Pick<Consumers, 'again'>;
 }
 
 /** How it ended for one image. `kept`: somebody came to use it, or AWS protects it: as good as if the plan had said so. */
@@ -62,14 +66,18 @@ export async function removeAll(
 async function lookAgain(
   batch: readonly Decision[],
   policy: Policy,
-  { place, users }: RemovalWorld,
+  { place, users, consumers }: RemovalWorld,
 ): Promise<ReadonlyMap<Decision, string>> {
   const ids = batch.map(({ image }) => image.id);
-  const [now, again] = await Promise.all([place.images.find({ ids, includeDisabled: true }), users.again(ids)]);
+  const [now, again, told] = await Promise.all([
+    place.images.find({ ids, includeDisabled: true }),
+    users.again(ids),
+    askAgain(ids, batch[0]?.region ?? '', place, consumers),
+  ]);
   const reasons = batch.flatMap(decision => {
     // One that this listing lacks may be there all the same: listings are not consistent. Then what was seen of it before must do.
     const image = now.find(({ id }) => id === decision.image.id) ?? decision.image;
-    const because = guard({ ...decision, image, users: again.get(image.id) ?? [] }, policy);
+    const because = guard({ ...decision, image, users: [...(again.get(image.id) ?? []), ...(told.get(image.id) ?? [])] }, policy);
     return because === undefined ? [] : [[decision, because] as const];
   });
   return new Map(reasons);

@@ -27,12 +27,12 @@ export function awsImageUsers({ ec2, ssm, autoScaling }: Clients): ImageUsers {
     async read(scope): Promise<UserFacts> {
       const [standing, fleets, instances, parameters] = await Promise.all([
         groupLaunchers(autoScaling),
-        scope.again === undefined ? fleetLaunchers(ec2) : [],
+        fleetLaunchers(ec2),
         instanceFacts(ec2, scope.again),
         parameterFacts(ssm, scope),
       ]);
       const groups = standing.flatMap(({ group }) => group ?? []);
-      const refreshes = scope.again === undefined ? await refreshLaunchers(autoScaling, groups) : [];
+      const refreshes = await refreshLaunchers(autoScaling, groups);
       const launchers = [...standing, ...fleets, ...refreshes];
       // After the launchers, never before: a template that is younger than the listing would look as if it did not exist.
       const [current, pinned] = await Promise.all([currentVersions(ec2, scope.templateDepth ?? 1), numbered(numberedVersions(launchers))]);
