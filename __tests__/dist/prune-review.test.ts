@@ -7,6 +7,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { images } from '../../lab/ec2/images.ts';
+import { templates } from '../../lab/ec2/launch-template-state.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { type PruneLab, planOf, pruneLab } from './prune-lab.ts';
 
@@ -85,6 +86,31 @@ describe('the second look', () => {
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '0', ['d50', 'd40', 'd30', 'd20', 'd10']]);
     expect(l.named(ran.log)).toMatch(/d30 stays, since the plan was made: .*refresh \S+ of group www/);
+  });
+});
+
+/** What launch templates there are, with the numbers of their versions. */
+const versionsThere = () => Object.fromEntries([...templates(l.home).values()].map(({ name, versions }) => [name, [...versions.keys()]]));
+
+describe('launch template versions', () => {
+  test('a version that a promotion made and uses since the plan was made stays, as its image does', async () => {
+    await stage();
+    const { ec2, autoScaling } = l.cloud;
+    await l.group('web', l.id('d40'));
+    const LaunchTemplateName = 'web';
+    const next = (ImageId: string) =>
+      ec2.send(new CreateLaunchTemplateVersionCommand({ LaunchTemplateName, LaunchTemplateData: { ImageId, InstanceType: 't3.micro' } }));
+    for (const name of ['d30', 'd50', 'd40']) await next(l.id(name));
+    const launchFrom = (Version: string) =>
+      new UpdateAutoScalingGroupCommand({ AutoScalingGroupName: 'web', LaunchTemplate: { LaunchTemplateName, Version } });
+    afterThePlan(async () => {
+      await next(l.id('d50'));
+      await autoScaling.send(launchFrom('5'));
+    });
+    const ran = await l.act('prune', { ...REAL, 'template-versions': 'true' });
+    expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d50', 'd40', 'd20', 'd10']]);
+    // Version 2 named d30; version 3 names d50, which stays.
+    expect(versionsThere()).toEqual({ web: [1, 3, 4, 5] });
   });
 });
 

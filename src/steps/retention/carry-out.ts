@@ -30,8 +30,9 @@ export async function carryOut(
   const around = { ...world, place, users, consumers };
   await unmark(of('unmark'), policy, around);
   await mark(of('mark'), policy, around);
-  if (wish.templateVersions) await dropVersions(of('remove'), users, world.at({ region }), world);
   const ended = await removeAll(of('remove'), policy, false, around);
+  const gone = ended.flatMap(({ result, decision }) => (result === 'removed' ? [decision.image.id] : []));
+  if (wish.templateVersions && !world.run.cancelled.aborted) await dropVersions(gone, users, world.at({ region }), world);
   // Once more against what is there now: somebody may have made an image of one of them.
   const images = strays.length === 0 ? [] : await place.images.find({ includeDisabled: true });
   return { ended, ...(await sweep(orphans(strays, images, policy, world.clock.now()), place.removal, world)) };

@@ -1,4 +1,4 @@
-import type { Decision } from '../../domain/retention/retention.ts';
+import type { TemplateVersion } from '../../domain/roll/template.ts';
 import { concurrently } from '../../kit/concurrently.ts';
 import { Expected } from '../../kit/errors.ts';
 import type { Place, Powers } from '../../world.ts';
@@ -7,30 +7,43 @@ import type { Users } from './image-users.ts';
 const TEMPLATES_AT_ONCE = 6;
 
 /**
- * Removes the launch template versions that name images which are about to go. No default, newest or used version is among them, or its image would stay; should
- * one have become that since, AWS or the second look at the image says so. Before the images: killed in between, the next run finds the images again.
+ * Removes the launch template versions that name images which are gone now. What somebody came to use meanwhile stays, and so does a version that is newer than
+ * the survey: a promotion may be about to launch from it.
  */
 export async function dropVersions(
-  doomed: readonly Decision[],
-  { facts }: Users,
+  gone: readonly string[],
+  { facts, again }: Users,
   { launchTemplates }: Pick<Place, 'launchTemplates'>,
   { report }: Pick<Powers<never>, 'report'>,
 ): Promise<void> {
-  const imageIds = doomed.map(({ image }) => image.id);
-  if (imageIds.length === 0) return;
-  const current = new Set(facts.versions.filter(({ isDefault, isLatest }) => isDefault || isLatest).map(nameOf));
-  const templates = [...new Set(facts.versions.map(({ templateId }) => templateId))];
-  const found = await concurrently(templates, TEMPLATES_AT_ONCE, id => launchTemplates.withImages(id, imageIds));
-  for (const version of found.flat()) {
-    if (version.isDefault || current.has(nameOf({ ...version, version: version.number }))) continue;
-    try {
-      await launchTemplates.remove(version);
-      report.info(`version ${version.number} of launch template ${version.templateName} is removed: it named ${version.imageId}.`);
-    } catch (failure) {
-      if (!(failure instanceof Expected)) throw failure;
-      report.warn(failure.message);
-    }
+  if (gone.length === 0) return;
+  try {
+    const used = await again(gone);
+    const imageIds = gone.filter(id => (used.get(id) ?? []).length === 0);
+    const newest = newestVersions(facts);
+    const found = await concurrently([...newest.keys()], TEMPLATES_AT_ONCE, id => launchTemplates.withImages(id, imageIds));
+    // The newest version of the survey may be `$Latest` still, and AWS would remove it.
+    const old = found.flat().filter(({ templateId, number, isDefault }) => !isDefault && number < (newest.get(templateId) ?? 0));
+    for (const version of old) await drop(version, launchTemplates, report);
+  } catch (failure) {
+    if (!(failure instanceof Expected)) throw failure;
+    report.warn(`Launch template versions that name removed images stay: ${failure.message}`);
   }
 }
 
-const nameOf = ({ templateId, version }: { templateId: string; version: number }): string => `${templateId} ${version}`;
+async function drop(version: TemplateVersion, launchTemplates: Place['launchTemplates'], report: Powers<never>['report']): Promise<void> {
+  try {
+    await launchTemplates.remove(version);
+    report.info(`version ${version.number} of launch template ${version.templateName} is removed: it named ${version.imageId}.`);
+  } catch (failure) {
+    if (!(failure instanceof Expected)) throw failure;
+    report.warn(failure.message);
+  }
+}
+
+/** Template ID -> the number of its newest version. */
+function newestVersions({ versions }: Users['facts']): ReadonlyMap<string, number> {
+  const newest = new Map<string, number>();
+  for (const { templateId, version } of versions) newest.set(templateId, Math.max(version, newest.get(templateId) ?? 0));
+  return newest;
+}
