@@ -1,36 +1,46 @@
-// npm run demo. Everything that the story starts (instances, Packer, the lab) lives in a process namespace of its own and dies
-// with it, however this ends: the kernel kills a namespace whose first process is gone.
+// npm run demo. Everything that the story starts (the compiler, instances, Packer, the lab) lives in a process namespace of its own and
+// dies with it, however this ends: the kernel kills a namespace whose first process is gone. Every file lies in the cache.
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setUp } from '../scripts/setup.ts';
-
-await setUp({ only: ['node', 'sandbox', 'packer'] });
-
-const asRoot = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
-const story = spawn(
-  'unshare',
-  [
-    ...asRoot,
-    '--pid',
-    '--fork',
-    '--kill-child=KILL',
-    '--mount-proc',
-    process.execPath,
-    join(import.meta.dirname, 'story.ts'),
-    ...process.argv.slice(2),
-  ],
-  // The story ends when its standard input does: that is how it learns that this process was killed.
-  { stdio: ['pipe', 'inherit', 'inherit'] },
-);
-story.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 130)));
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => story.stdin?.end());
+import { cacheFolder } from '../src/adapters/cached-file.ts';
 
 // npm killed outright does not tell its children; then nobody waits for us any more.
 const ancestors = [process.ppid, parentOf(process.ppid)];
+const isAlone = () => process.ppid !== ancestors[0] || parentOf(process.ppid) !== ancestors[1];
+
+const { missing } = await setUp({ only: ['node', 'sandbox'] });
+for (const line of missing) console.error(line);
+if (missing.length > 0) process.exit(1);
+
+const demo = join(cacheFolder({ ...process.env, RUNNER_TOOL_CACHE: undefined }), 'demo');
+const temporary = join(demo, `temporary-${process.pid}`);
+mkdirSync(demo, { recursive: true });
+sweep();
+mkdirSync(temporary);
+process.on('exit', () => rmSync(temporary, { recursive: true, force: true }));
+
+const asRoot = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
+const namespace = [...asRoot, '--pid', '--fork', '--kill-child=KILL', '--mount-proc'];
+const story = spawn('unshare', [...namespace, process.execPath, join(import.meta.dirname, 'story.ts'), ...process.argv.slice(2)], {
+  // The story ends when its standard input does: that is how it learns that this process was killed.
+  stdio: ['pipe', 'inherit', 'inherit'],
+  env: { ...process.env, TMPDIR: temporary },
+});
+story.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 130)));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => story.stdin?.end());
 setInterval(() => {
-  if (process.ppid !== ancestors[0] || parentOf(process.ppid) !== ancestors[1]) story.stdin?.end();
+  if (isAlone()) story.stdin?.end();
 }, 500).unref();
+
+/** What runs left that were killed before they could tidy up. */
+function sweep(): void {
+  for (const name of readdirSync(demo)) {
+    const [, pid] = /^temporary-(\d+)$/.exec(name) ?? [];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) rmSync(join(demo, name), { recursive: true, force: true });
+  }
+}
 
 function parentOf(pid: number): number {
   try {

@@ -20,7 +20,8 @@ checks:
 keep-newest: 1
 minimum-age: 0s
 warm-up: 60s
-bake: 60s
+checks-timeout: 5m
+bake: 6m
 environments:
   stage: { groups: [web-stage] }
   prod: { groups: [web-prod] }

@@ -1,9 +1,10 @@
 // The story that `npm run demo` tells: every job is the committed bundle, run as a runner would, against the lab.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startLab } from '../lab/lab.ts';
-import { packerTools } from '../scripts/packer-tools.ts';
+import { setUp } from '../scripts/setup.ts';
+import { cacheFolder } from '../src/adapters/cached-file.ts';
 import { chapters } from './chapters.ts';
 import { connect } from './fleet.ts';
 import { page } from './page.ts';
@@ -13,20 +14,21 @@ import { stage } from './stage.ts';
 // The other end is held by demo/main.ts. When it goes, so do we, and with us everything in this process namespace.
 process.stdin.on('end', () => process.exit(130)).resume();
 
-const startedAt = Date.now();
-const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ami-action');
-const out = join(cache, 'demo');
-mkdirSync(out, { recursive: true });
+const { environment: tools, missing } = await setUp({ only: ['packer'] });
+for (const line of missing) console.error(line);
+if (missing.length > 0) process.exit(1);
 
-const { path, pluginPath } = await packerTools();
-const environment = { PATH: `${path}:${process.env['PATH'] ?? ''}`, PACKER_PLUGIN_PATH: pluginPath, PKR_VAR_ssh_port: '2322' };
+const out = join(cacheFolder({ ...process.env, RUNNER_TOOL_CACHE: undefined }), 'demo');
+mkdirSync(out, { recursive: true });
+const startedAt = Date.now();
+const environment = { ...tools, TMPDIR: tmpdir(), PKR_VAR_ssh_port: '2322' };
 // AWS gives a refresh that gets nowhere an hour before it gives up; here it is five minutes, so that one need not wait.
 const lab = await startLab({ speed: 60, timings: { refreshPatience: 300 } });
-const folder = mkdtempSync(join(cache, 'demo-'));
+const repository = makeRepository(join(mkdtempSync(join(tmpdir(), 'repository-')), 'web'));
 
 let red = false;
 try {
-  const theatre = stage({ lab, cloud: connect(lab), repository: makeRepository(join(folder, 'web')), environment });
+  const theatre = stage({ lab, cloud: connect(lab), repository, environment });
   for (const chapter of chapters) await theatre.play(chapter);
   red = theatre.wentWrong();
   const seconds = Math.round((Date.now() - startedAt) / 1000);
@@ -36,6 +38,5 @@ try {
   console.log(`\n${red ? 'The story did not go as it should.' : figures}\n\nThe summaries, as GitHub would show them:\n  file://${file}\n`);
 } finally {
   await lab.close();
-  rmSync(folder, { recursive: true, force: true });
 }
 process.exit(red ? 1 : 0);

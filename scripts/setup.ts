@@ -19,10 +19,14 @@ export async function setUp({ only }: { only: readonly Part[] }): Promise<Ready>
   let environment: Record<string, string> = {};
   const part = async (name: Part, work: () => Promise<void> | void) => {
     if (!only.includes(name)) return;
+    const begun = Date.now();
+    const patience = setInterval(() => console.log(`... for ${Math.round((Date.now() - begun) / 60_000)} min`), 60_000);
     try {
       await work();
     } catch (failure) {
       missing.push(`${name}: ${(failure as Error).message}`);
+    } finally {
+      clearInterval(patience);
     }
   };
   await part('node', checkNode);
