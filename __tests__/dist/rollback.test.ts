@@ -99,27 +99,26 @@ test('lost in the middle of the roll, it is finished by the next run', async () 
   ]);
 });
 
-test('killed at any call and run again it goes back once, and not twice', async () => {
+/** A call that only reads leaves the account as the write before it did; promote's own loop kills at those too. */
+const isWrite = ({ operation }: { operation: string }) => !/^(Describe|Get|List)/.test(operation);
+
+test('killed at any write and run again it goes back once, and not twice', async () => {
   const { b, c } = await afterThree();
-  const alone = { strategy: 'none', groups: '' };
-  let calls = Number.POSITIVE_INFINITY;
-  for (let call = 1; call <= calls; call += 1) {
+  let writes = Number.POSITIVE_INFINITY;
+  for (let write = 1; write <= writes; write += 1) {
     const alive = { kill: () => {} };
-    const disarm = l.lab.faults.killAtCall(call, () => alive.kill(), 'after');
+    const disarm = l.lab.faults.add({ when: isWrite, nth: write, deed: { run: () => alive.kill(), at: 'after' } });
     const mark = l.lab.calls.mark();
-    const ran = await back(alone, { onStart: child => Object.assign(alive, { kill: () => child.kill('SIGKILL') }) });
+    const ran = await back({}, { onStart: child => Object.assign(alive, { kill: () => child.kill('SIGKILL') }) });
     disarm();
-    if (ran.signal === null) calls = Math.min(calls, l.lab.calls.count(undefined, mark));
-    // The very last call is the end: after it there is nothing to finish, and once more would be the second time.
-    const again = ran.signal === null || (l.pointer() === b && !l.candidate()) ? ran : await back(alone);
-    expect({ call, ended: again.exitCode ?? 0, pointer: l.pointer(), candidate: l.candidate(), vetoed: [vetoed(b), vetoed(c)] }).toEqual({
-      call,
-      ended: 0,
-      pointer: b,
-      candidate: false,
-      vetoed: [undefined, 'stage'],
+    if (ran.signal === null) writes = Math.min(writes, l.lab.calls.since(mark).filter(isWrite).length);
+    // The very last write is the end: after it there is nothing to finish, and once more would be the second time.
+    const again = ran.signal === null || (l.pointer() === b && !l.candidate()) ? ran : await back();
+    expect({ write, ended: again.exitCode ?? 0, ...stateNow(), vetoed: [vetoed(b), vetoed(c)] }).toEqual({
+      ...{ write, ended: 0, runs: [b], pointer: b, candidate: false, vetoed: [undefined, 'stage'] },
     });
-    await promote(c, { ...alone, 'lift-veto': 'true' });
+    await promote(c, { 'lift-veto': 'true' });
   }
-  expect(calls).toBeGreaterThan(10);
+  expect(writes).toBe(5);
+  expect(l.versions('web')).toEqual([1, 2, 3]);
 }, 300_000);

@@ -39,6 +39,8 @@ export const use = (version: string, templateId = 'lt-1'): TemplateUse => ({ tem
 export const group = (name: string, change: Partial<Group> = {}): Group => ({
   name,
   launch: { kind: 'template', template: use('1') },
+  min: 0,
+  max: 4,
   desired: 2,
   healthCheck: 'EC2',
   warmUpSeconds: 0,
@@ -189,6 +191,7 @@ export const settings = {
   foreignRefresh: 'refuse' as const,
   parameterTemplates: 'refuse' as const,
   onCancel: 'leave' as const,
+  hold: false,
   deployment: false,
   requireChecks: undefined,
   allowedRefs: undefined,
@@ -310,6 +313,13 @@ const groupPort = (state: State, deed: Deed): Pick<Place, 'groups'> => ({
       return 'started';
     },
     targetHealth: async () => [],
+    waitingSources: async () => [],
+    cannotCopy: async () => [],
+    copy: async ({ from, as }) => deed(`copy ${from} as ${as}`),
+    resize: async name => deed(`resize ${name}`),
+    remove: async name => deed(`remove ${name}`),
+    tag: async name => deed(`tag ${name}`),
+    untag: async name => deed(`untag ${name}`),
     cancel: async name => deed(`cancel ${name}`),
     setLaunch: async (name, launch) => {
       deed(

@@ -1,5 +1,6 @@
 import type { Operations } from '../operation.ts';
 import { describeScalingActivities } from './activities.ts';
+import { attachmentOperations } from './attachments.ts';
 import { groupOperations } from './groups.ts';
 import { instanceOperations } from './instances.ts';
 import { launchConfigurationOperations } from './launch-configurations.ts';
@@ -10,6 +11,7 @@ import { trafficOperations } from './traffic.ts';
 import { warmPoolOperations } from './warm-pool.ts';
 
 export const autoScalingOperations: Operations = {
+  ...attachmentOperations,
   ...groupOperations,
   ...instanceOperations,
   ...launchConfigurationOperations,

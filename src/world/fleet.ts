@@ -1,5 +1,6 @@
 import type { Tags } from '../domain/image.ts';
 import type { Group, Launch, Refresh, TemplateUse } from '../domain/roll/group.ts';
+import type { Target } from '../domain/roll/pair.ts';
 import type { RefreshPreferences } from '../domain/roll/preferences.ts';
 import type { TemplateVersion } from '../domain/roll/template.ts';
 
@@ -37,13 +38,28 @@ export interface Parameters {
   remove(name: string): Promise<void>;
 }
 
-export interface Groups {
+/** How a second group comes into the world, and how one leaves it. */
+export interface GroupCopies {
+  /** What hangs on the group and would be missing on a copy, a sentence each. */
+  cannotCopy(group: string): Promise<readonly string[]>;
+  /** A group of the same shape, behind the same load balancers, that launches something else; with hooks, schedules, policies and notifications. Repeating it finishes it. */
+  copy(order: { readonly from: string; readonly as: string; readonly launch: Launch; readonly tags: Tags }): Promise<void>;
+  resize(group: string, size: { readonly min?: number; readonly max?: number; readonly desired: number }): Promise<void>;
+  /** With every instance that is left in it. */
+  remove(group: string): Promise<void>;
+  tag(group: string, tags: Tags): Promise<void>;
+  untag(group: string, keys: readonly string[]): Promise<void>;
+}
+
+export interface Groups extends GroupCopies {
   /** All pages. Those of these names (a name that is not there is missing in the answer), or with all these tags, or all there are. */
   find(query: { readonly names?: readonly string[]; readonly tags?: Tags }): Promise<readonly Group[]>;
   /** What each instance was launched from; an instance that EC2 does not know (yet) is missing in the answer. */
   imagesOf(instanceIds: readonly string[]): Promise<ReadonlyMap<string, string>>;
-  /** What the load balancers of the group say about an instance, a line each; empty where none looks. */
-  targetHealth(group: string, instanceId: string): Promise<readonly string[]>;
+  /** What the target groups of the group say about its instances; empty where none looks. */
+  targetHealth(group: string): Promise<readonly Target[]>;
+  /** Load balancers of any kind that see no healthy instance of the group yet. */
+  waitingSources(group: string): Promise<readonly string[]>;
   /** The newest twenty, newest first. */
   refreshes(group: string): Promise<readonly Refresh[]>;
   refresh(group: string, id: string): Promise<Refresh | undefined>;

@@ -40,6 +40,8 @@ const member = (id: string, change: Partial<Member> = {}): Member => ({
 const group = (change: Partial<Group> = {}): Group => ({
   name: 'web',
   launch: { kind: 'template', template: use('3') },
+  min: 0,
+  max: 4,
   desired: 2,
   healthCheck: 'ELB',
   warmUpSeconds: 30,
@@ -65,6 +67,8 @@ const facts = (change: Partial<GroupFacts> = {}): GroupFacts => ({
   group: group(),
   active: undefined,
   activeIsOurs: false,
+  successor: undefined,
+  cannotCopy: [],
   versions: new Map([[useKey(use('3')), version(3)]]),
   ready: new Map(),
   images: new Map([
@@ -81,6 +85,7 @@ const wanted: RollWanted = {
   bake: 300,
   rollTimeout: 7200,
   deed: 'promote',
+  strategy: 'rolling',
   pointer: { name: '/ami/web/stage', value: 'ami-old' },
   foreignRefresh: 'refuse',
   parameterTemplates: 'refuse',

@@ -78,6 +78,8 @@ const atLeastZero = (seconds: number | undefined): number | undefined => (second
 export const groupFrom = (group: AutoScalingGroup): Group => ({
   name: group.AutoScalingGroupName ?? '',
   launch: launchFrom(group),
+  min: group.MinSize ?? 0,
+  max: group.MaxSize ?? 0,
   desired: group.DesiredCapacity ?? 0,
   healthCheck: group.HealthCheckType ?? 'EC2',
   // -1 stands for "not set". https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_UpdateAutoScalingGroup.html

@@ -2,14 +2,17 @@ import {
   type AutoScalingClient,
   type AutoScalingGroupNamesType,
   DescribeAutoScalingGroupsCommand,
+  DescribeTrafficSourcesCommand,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { DescribeInstancesCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { DescribeTargetHealthCommand, type ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { Group } from '../../domain/roll/group.ts';
+import type { Target } from '../../domain/roll/pair.ts';
 import { inBatches } from '../../kit/concurrently.ts';
 import type { Groups } from '../../world/fleet.ts';
 import { asExpected } from './errors.ts';
+import { groupCopies } from './group-copy.ts';
 import { groupFrom, launchTo } from './group-shapes.ts';
 import { allPages } from './pages.ts';
 import { orBusy, refreshes } from './refreshes.ts';
@@ -21,6 +24,7 @@ const MOST_VALUES_PER_FILTER = 200;
 
 export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, balancing: ElasticLoadBalancingV2Client): Groups => ({
   ...refreshes(client),
+  ...groupCopies(client),
 
   async find({ names, tags = {} }) {
     const Filters = Object.entries(tags).map(([key, value]) => ({ Name: `tag:${key}`, Values: [value] }));
@@ -36,10 +40,20 @@ export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, bal
     return new Map(found.flat());
   },
 
-  async targetHealth(group, instanceId) {
+  async targetHealth(group) {
     const [found] = await listed(client, { AutoScalingGroupNames: [group] });
-    const said = await Promise.all((found?.targetGroups ?? []).map(arn => healthOf(balancing, arn, instanceId)));
-    return said.flat();
+    const ids = new Set(found?.members.map(({ id }) => id));
+    const said = await Promise.all((found?.targetGroups ?? []).map(arn => healthOf(balancing, arn)));
+    return said.flat().filter(({ instanceId }) => ids.has(instanceId));
+  },
+
+  async waitingSources(group) {
+    const { TrafficSources = [] } = await client
+      .send(new DescribeTrafficSourcesCommand({ AutoScalingGroupName: group }))
+      .catch(orBusy(`read what sends traffic to ${group} (autoscaling:DescribeTrafficSources)`));
+    // InService: at least one instance passes the health checks; Added: nobody checks.
+    // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_TrafficSourceState.html
+    return TrafficSources.filter(({ State }) => State !== 'InService' && State !== 'Added').map(({ Identifier = '' }) => Identifier);
   },
 
   async setLaunch(group, launch) {
@@ -57,13 +71,15 @@ const listed = (client: AutoScalingClient, query: AutoScalingGroupNamesType): Pr
     return { items: page.AutoScalingGroups?.map(groupFrom), next: page.NextToken };
   });
 
-async function healthOf(balancing: ElasticLoadBalancingV2Client, TargetGroupArn: string, instanceId: string): Promise<string[]> {
+async function healthOf(balancing: ElasticLoadBalancingV2Client, TargetGroupArn: string): Promise<Target[]> {
   const { TargetHealthDescriptions = [] } = await balancing
     .send(new DescribeTargetHealthCommand({ TargetGroupArn }))
     .catch(asExpected('read the health of targets (elasticloadbalancing:DescribeTargetHealth)'));
-  return TargetHealthDescriptions.filter(({ Target }) => Target?.Id === instanceId).map(({ TargetHealth }) =>
-    [TargetHealth?.State, TargetHealth?.Reason, TargetHealth?.Description].filter(part => part !== undefined).join(', '),
-  );
+  return TargetHealthDescriptions.map(({ Target: { Id = '' } = {}, TargetHealth: { State = '', Reason, Description } = {} }) => ({
+    instanceId: Id,
+    state: State,
+    said: [State, Reason, Description].filter(part => part !== undefined).join(', '),
+  }));
 }
 
 // Asked for by filter, not by ID: one instance that is already forgotten would fail the whole call.

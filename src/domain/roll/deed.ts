@@ -4,14 +4,16 @@ import type { GroupFacts, RollWanted } from './plan.ts';
 import type { WantedPreferences } from './preferences.ts';
 import { inService } from './rollout.ts';
 
-/** What is done to a group. refresh: replace instances. watch: a refresh of ours runs already. template: no instance to replace. nothing: it is there. */
-export type RollDeed = 'refresh' | 'watch' | 'template' | 'nothing';
+/** What is done to a group. refresh: replace instances. watch: a refresh of ours runs already. template: no instance to replace. nothing: it is there. swap: a second group takes over. */
+export type RollDeed = 'refresh' | 'watch' | 'template' | 'nothing' | 'swap';
 
 /** What stands in the way and is cleared away first, because the user said so. */
 export type Obstacle =
   | { readonly kind: 'refresh'; readonly refresh: Refresh; readonly how: 'wait' | 'supersede' }
   /** The template reads a parameter; the group gets a version with the image that this means now. */
-  | { readonly kind: 'parameter' };
+  | { readonly kind: 'parameter' }
+  /** A second group with another image, of a promotion that did not come to its end. */
+  | { readonly kind: 'successor'; readonly successor: string };
 
 interface Deciding {
   readonly image: Image;
@@ -21,9 +23,18 @@ interface Deciding {
   readonly after: Launch | undefined;
   readonly pointer: RollWanted['pointer'];
   readonly protectedInstances?: WantedPreferences['protectedInstances'];
+  readonly strategy: RollWanted['strategy'];
 }
 
 export function decide(facts: GroupFacts, wanted: Deciding): { deed: RollDeed; because: string } {
+  const decided = decideRolling(facts, wanted);
+  const { successor } = facts;
+  if (wanted.strategy !== 'blue-green') return decided;
+  if (successor?.imageId === wanted.image.id) return { deed: 'swap', because: `${successor.group.name} is there already, with this image` };
+  return decided.deed === 'refresh' ? { ...decided, deed: 'swap' } : decided;
+}
+
+function decideRolling(facts: GroupFacts, wanted: Deciding): { deed: RollDeed; because: string } {
   const { group, images } = facts;
   const { image, before, after, by } = wanted;
   const active = runningIn(facts);
@@ -70,12 +81,16 @@ export const reads = (imageId: string, pointer: string): boolean =>
 
 export function obstacleOf(
   facts: GroupFacts,
-  { deed, foreignRefresh, parameterTemplates }: RollWanted,
+  { deed, image, foreignRefresh, parameterTemplates }: RollWanted,
   doing: RollDeed,
 ): Obstacle | undefined {
   const foreign = doing === 'watch' ? undefined : runningIn(facts);
   // Who rolls back wants to be rid of what our own promotion is bringing just now.
   const how = deed === 'rollback' && facts.activeIsOurs ? 'supersede' : foreignRefresh;
+  const { successor } = facts;
+  if (successor !== undefined && successor.imageId !== image.id && (deed === 'rollback' || foreignRefresh === 'supersede')) {
+    return { kind: 'successor', successor: successor.group.name };
+  }
   if (foreign !== undefined && how !== 'refuse') return { kind: 'refresh', refresh: foreign, how };
   const some = [...facts.versions.values()].some(({ imageId }) => readsParameter(imageId));
   return some && parameterTemplates === 'pin' ? { kind: 'parameter' } : undefined;

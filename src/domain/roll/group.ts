@@ -40,6 +40,8 @@ export interface Member {
 export interface Group {
   readonly name: string;
   readonly launch: Launch;
+  readonly min: number;
+  readonly max: number;
   readonly desired: number;
   readonly healthCheck: string;
   /** What AWS waits after InService before it counts an instance, unless a refresh says otherwise. */

@@ -23,6 +23,10 @@ export interface GroupFacts {
   /** By instance type; undefined for a type that does not exist here. */
   readonly architectures: ReadonlyMap<string, readonly Architecture[] | undefined>;
   /** Groups that we do not roll and that launch from `$Latest` of the same template, by template ID. */
+  /** Blue-green: the group that is to take over, and the image that it launches. */
+  readonly successor: { readonly group: Group; readonly imageId: string | undefined } | undefined;
+  /** Blue-green: why no second group of the same shape can be made. */
+  readonly cannotCopy: readonly string[];
   readonly strangers: ReadonlyMap<string, readonly string[]>;
   /** Snapshots of the images that the template versions name now. */
   readonly imageSnapshots: ReadonlySet<string>;
@@ -31,6 +35,7 @@ export interface GroupFacts {
 export interface RollWanted extends WantedPreferences {
   readonly image: Image;
   readonly deed: Deed;
+  readonly strategy: 'rolling' | 'blue-green' | 'none';
   readonly pointer: { readonly name: string; readonly value: string | undefined };
   /** What to do with a refresh of somebody else. */
   readonly foreignRefresh: 'refuse' | 'wait' | 'supersede';
@@ -75,14 +80,16 @@ export function planGroup(facts: GroupFacts, wanted: RollWanted): GroupPlan {
   const { deed, because } = decide(facts, { ...wanted, by, before, after: afterwards(before, changes) });
   const obstacle = obstacleOf(facts, wanted, deed);
   const preferences = preferencesFor(wanted, by, group);
-  const replaces = deed === 'refresh' ? group.members.filter(member => facts.images.get(member.id) !== wanted.image.id).length : 0;
+  const replaces =
+    deed === 'refresh' || deed === 'swap' ? group.members.filter(member => facts.images.get(member.id) !== wanted.image.id).length : 0;
   const atATime = replacedAtATime(group.desired, preferences);
   return {
     ...{ facts, deed, because, by, obstacle, before, changes, preferences, replaces, atATime },
-    mustPin: by === 'version' && (deed === 'refresh' || deed === 'template') && !sameLaunch(group.launch, before),
-    refusals: deed === 'nothing' ? [] : refusalsOf(facts, { ...wanted, deed, by, obstacle, makes }),
+    mustPin: by === 'version' && (deed === 'refresh' || deed === 'template' || deed === 'swap') && !sameLaunch(group.launch, before),
+    refusals: deed === 'nothing' && facts.successor === undefined ? [] : refusalsOf(facts, { ...wanted, deed, by, obstacle, makes }),
     warnings: deed === 'nothing' ? [] : warningsOf(facts, wanted, by),
-    aboutSeconds: deed === 'refresh' ? estimate(replaces, atATime, preferences, group) : 0,
+    aboutSeconds:
+      deed === 'refresh' ? estimate(replaces, atATime, preferences, group) : deed === 'swap' ? estimate(1, 1, preferences, group) : 0,
   };
 }
 

@@ -11,6 +11,7 @@ export interface RefusalWanted {
   readonly by: 'version' | 'pointer';
   readonly pointer: { readonly name: string };
   readonly obstacle: Obstacle | undefined;
+  readonly strategy: 'rolling' | 'blue-green' | 'none';
   /** IDs of the launch templates that get a new version. */
   readonly makes: ReadonlySet<string>;
   readonly protectedInstances?: 'refresh' | 'ignore' | 'wait' | undefined;
@@ -28,6 +29,7 @@ export function refusalsOf(facts: GroupFacts, wanted: RefusalWanted): string[] {
   const problems = [
     ...templateRefusals(facts, wanted),
     ...architectureRefusals(facts, wanted.image),
+    ...pairRefusals(facts, wanted),
     ...(wanted.deed === 'template' ? [] : instanceRefusals(facts, wanted)),
     ...strangerRefusals(facts, wanted.makes),
   ];
@@ -38,6 +40,23 @@ const configuration = (group: string, name: string) =>
   `${group} launches from the launch configuration "${name}", whose image cannot be changed, and AWS has stopped taking new ones. ` +
   'Make a launch template from it and set the group to a numbered version: ' +
   'https://docs.aws.amazon.com/autoscaling/ec2/userguide/migrate-to-launch-templates.html';
+
+/** Two groups side by side: by whom, and could there be two at all. */
+function pairRefusals({ group, successor, cannotCopy }: GroupFacts, { deed, image, obstacle, strategy, by }: RefusalWanted): string[] {
+  const stranger =
+    successor !== undefined && obstacle?.kind !== 'successor' && (successor.imageId !== image.id || strategy !== 'blue-green');
+  return [
+    ...(stranger
+      ? [
+          `${successor.group.name} stands beside it with ${successor.imageId ?? 'an unknown image'}: promote that one with "strategy: blue-green" to finish, or run "rollback" to drop it`,
+        ]
+      : []),
+    ...(deed === 'swap' && by === 'pointer'
+      ? ['its template reads the pointer, so both groups would launch the same: say "parameter-templates: pin"']
+      : []),
+    ...(deed === 'swap' ? cannotCopy.map(why => `${why}, so a second ${group.name} would not be the same: say "strategy: rolling"`) : []),
+  ];
+}
 
 function templateRefusals({ group, versions, imageSnapshots }: GroupFacts, { deed, by, obstacle, pointer }: RefusalWanted): string[] {
   const readable = by === 'pointer' || obstacle?.kind === 'parameter';
@@ -103,8 +122,9 @@ export function typesOf({ group: { launch }, versions }: Pick<GroupFacts, 'group
 
 function instanceRefusals({ group, active }: GroupFacts, wanted: RefusalWanted): string[] {
   const suspended = group.suspended.filter(process => NEEDED_PROCESSES.includes(process));
-  const shielded = group.members.filter(member => member.protected).map(({ id }) => id);
-  const standby = group.members.filter(({ state }) => state === 'Standby').map(({ id }) => id);
+  const swaps = wanted.deed === 'swap';
+  const shielded = swaps ? [] : group.members.filter(member => member.protected).map(({ id }) => id);
+  const standby = swaps ? [] : group.members.filter(({ state }) => state === 'Standby').map(({ id }) => id);
   const foreign =
     wanted.deed !== 'watch' && wanted.obstacle?.kind !== 'refresh' && active !== undefined && !isOver(active) ? active : undefined;
   return [

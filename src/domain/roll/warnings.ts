@@ -5,11 +5,12 @@ import type { RefreshPreferences } from './preferences.ts';
 /** What a person should know before it starts, though nothing forbids it. */
 export function warningsOf(
   { group, versions, imageSnapshots }: GroupFacts,
-  { protectedInstances, standbyInstances }: RollWanted,
+  { protectedInstances, standbyInstances, strategy }: RollWanted,
   by: 'version' | 'pointer',
 ): string[] {
-  const shielded = group.members.filter(member => member.protected);
-  const standby = group.members.filter(({ state }) => state === 'Standby');
+  const swaps = strategy === 'blue-green';
+  const shielded = swaps ? [] : group.members.filter(member => member.protected);
+  const standby = swaps ? [] : group.members.filter(({ state }) => state === 'Standby');
   const dropped = [...versions.values()].flatMap(({ snapshotIds }) => snapshotIds).filter(id => imageSnapshots.has(id));
   return [
     shielded.length > 0 && protectedInstances === 'ignore' && `${shielded.length} protected instances keep the image they run`,

@@ -41,6 +41,7 @@ export async function deliver(planned: Promotion, world: DeliverWorld, place: Pr
   if (rolled.moving) return { rolled: rolled.groups, moved: undefined };
   // From here on only forward: what fails last converges on the next run.
   const moved = rolled.moved ?? (await report.step(`Move ${pointer.name}`, () => movePointer(planned, world, place)));
+  await report.step('Finish', rolled.finish);
   await around.after();
   await withdraw(pointer, place);
   return { rolled: rolled.groups, moved };
@@ -61,6 +62,7 @@ interface Rolls {
   readonly moving: boolean;
   /** Moved already, because groups read it. */
   readonly moved: Moved | undefined;
+  finish(): Promise<void>;
 }
 
 /** Groups that name a version come first: until they have proven the image, no group that reads the pointer sees it. */
@@ -73,7 +75,7 @@ async function rollAll(promotion: Promotion, world: DeliverWorld, place: Promoti
     moved = await world.report.step(`Move ${promotion.pointer.name}, which groups read`, () => movePointer(promotion, world, place));
     const restore = () => world.report.step(`Put ${promotion.pointer.name} back`, () => putBack(promotion, world, place));
     const read = await roll(orderFor(promotion, 'pointer', { world, restore, check }), world, place);
-    return { groups: [...named.groups, ...read.groups], moving: read.moving, moved };
+    return { groups: [...named.groups, ...read.groups], moving: read.moving, moved, finish: named.finish };
   } catch (failure) {
     if (isStillMoving(failure)) throw failure;
     throw promotion.roll.undo === 'all' ? retold(failure, { left: await named.undo() }) : failure;
@@ -92,6 +94,8 @@ const orderFor = (
   timeoutSeconds: promotion.roll.rollTimeout,
   spared: promotion.roll.protectedInstances === 'ignore',
   oneByOne: promotion.roll.order === 'one-by-one',
+  hold: promotion.roll.hold,
+  bakeSeconds: promotion.roll.bake,
   undo: promotion.roll.undo,
   wait: promotion.roll.wait,
   saidAs: saidAs(promotion, world),

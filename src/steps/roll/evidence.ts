@@ -13,10 +13,8 @@ export interface Evidence {
 }
 
 export async function gather(group: string, instanceId: string, at: number, { groups, machines }: RollPorts): Promise<Evidence> {
-  const [health, console] = await Promise.all([
-    groups.targetHealth(group, instanceId).catch(() => []),
-    machines.console(instanceId).catch(() => ''),
-  ]);
+  const [targets, console] = await Promise.all([groups.targetHealth(group).catch(() => []), machines.console(instanceId).catch(() => '')]);
+  const health = targets.filter(target => target.instanceId === instanceId).map(({ said }) => said);
   return { group, instanceId, at, health, console };
 }
 

@@ -1,6 +1,7 @@
 import { closest } from 'fastest-levenshtein';
 import type { Architecture } from '../../domain/image.ts';
 import { type Group, isOver, type TemplateUse, useKey, usesOf } from '../../domain/roll/group.ts';
+import { inCharge, SUCCESSOR_OF, successorOf } from '../../domain/roll/pair.ts';
 import { contentKey, type GroupFacts } from '../../domain/roll/plan.ts';
 import { typesOf } from '../../domain/roll/refusals.ts';
 import type { TemplateVersion } from '../../domain/roll/template.ts';
@@ -18,6 +19,7 @@ const AT_ONCE = 5;
 export interface Which {
   readonly groups?: readonly string[] | undefined;
   readonly groupTags?: Readonly<Record<string, string>> | undefined;
+  readonly strategy: 'rolling' | 'blue-green' | 'none';
 }
 
 export async function readGroups(which: Which, imageId: string, place: FactPorts): Promise<readonly GroupFacts[]> {
@@ -26,8 +28,9 @@ export async function readGroups(which: Which, imageId: string, place: FactPorts
   const chosen = choose(everybody, which);
   const uses = new Map(chosen.flatMap(({ launch }) => usesOf(launch)).map(use => [useKey(use), use]));
   const versions = await readVersions([...uses.values()], place);
-  const [active, ready, images, snapshots] = await Promise.all([
+  const [active, pairs, ready, images, snapshots] = await Promise.all([
     readActive(chosen, place),
+    readPairs(chosen, everybody, which, place),
     readReady([...versions.values()], imageId, place),
     place.groups.imagesOf(chosen.flatMap(({ members }) => members.map(({ id }) => id))),
     readSnapshots([...versions.values()], place),
@@ -40,6 +43,8 @@ export async function readGroups(which: Which, imageId: string, place: FactPorts
       group,
       active: active[i]?.active,
       activeIsOurs: active[i]?.ours ?? false,
+      successor: pairs[i]?.successor,
+      cannotCopy: pairs[i]?.cannotCopy ?? [],
       versions: own,
       ready,
       images,
@@ -54,20 +59,23 @@ export async function readGroups(which: Which, imageId: string, place: FactPorts
 function choose(everybody: readonly Group[], { groups = [], groupTags = {} }: Which): readonly Group[] {
   const names = everybody.map(({ name }) => name);
   const problems = groups
-    .filter(name => !names.includes(name))
+    .filter(name => inCharge(everybody, name) === undefined)
     .map(
       name =>
         `"groups" names "${name}", which is no Auto Scaling group of this account and region${names.length === 0 ? '' : `, did you mean "${closest(name, names)}"?`}`,
     );
   const tags = Object.entries(groupTags);
-  const tagged = tags.length === 0 ? [] : everybody.filter(group => tags.every(([key, value]) => group.tags[key] === value));
+  // A copy carries the tags of the first; it is not in charge yet.
+  const comes = (group: Group) => everybody.some(other => other.name === group.tags[SUCCESSOR_OF] && !other.beingDeleted);
+  const tagged =
+    tags.length === 0 ? [] : everybody.filter(group => !comes(group) && tags.every(([key, value]) => group.tags[key] === value));
   if (tags.length > 0 && tagged.length === 0) {
     problems.push(
       `"group-tags" fits no Auto Scaling group of this account and region: ${tags.map(([key, value]) => `${key}=${value}`).join(', ')}`,
     );
   }
   if (problems.length > 0) throw new UsageError(problems);
-  const named = groups.flatMap(name => everybody.filter(group => group.name === name));
+  const named = groups.flatMap(name => inCharge(everybody, name) ?? []);
   return [...new Set([...named, ...tagged])];
 }
 
@@ -84,6 +92,16 @@ const readActive = (groups: readonly Group[], { groups: port, launchTemplates }:
       launchTemplates.version(use),
     );
     return { active, ours: made.length > 0 && made.every(version => version?.description.startsWith('ami-action ')) };
+  });
+
+/** What stands beside each group, and, where a second one is to be made, whether that can be. */
+const readPairs = (chosen: readonly Group[], everybody: readonly Group[], { strategy }: Which, { groups, launchTemplates }: FactPorts) =>
+  concurrently(chosen, AT_ONCE, async group => {
+    const beside = successorOf(everybody, group);
+    const [use] = beside === undefined ? [] : usesOf(beside.launch);
+    const version = use === undefined ? undefined : await launchTemplates.version(use);
+    const cannotCopy = strategy === 'blue-green' && beside === undefined ? await groups.cannotCopy(group.name) : [];
+    return { successor: beside === undefined ? undefined : { group: beside, imageId: version?.imageId }, cannotCopy };
   });
 
 /** By template and content. Of several that are equal, the newest. */
@@ -114,7 +132,7 @@ async function readArchitectures(
 
 function strangersOf(group: Group, everybody: readonly Group[], chosen: readonly Group[]): ReadonlyMap<string, readonly string[]> {
   const templates = new Set(usesOf(group.launch).map(({ templateId }) => templateId));
-  const others = everybody.filter(other => !chosen.includes(other));
+  const others = everybody.filter(other => !chosen.includes(other) && !chosen.some(({ name }) => name === other.tags[SUCCESSOR_OF]));
   const latest = (other: Group) =>
     usesOf(other.launch)
       .filter(({ version }) => version === '$Latest')

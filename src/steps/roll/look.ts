@@ -43,7 +43,10 @@ export async function lookAt(watched: Watched, group: Group | undefined, looking
 }
 
 /** Of every instance that is new since the last time. */
-async function firstThatFails(group: Group, { order, images, checked }: Looking): Promise<string | undefined> {
+export async function firstThatFails(
+  group: Group,
+  { order, images, checked }: Pick<Looking, 'order' | 'images' | 'checked'>,
+): Promise<string | undefined> {
   const { check } = order;
   if (check === undefined) return undefined;
   const fresh = group.members.filter(member => inService(member) && images.get(member.id) === order.image.id && !checked.has(member.id));

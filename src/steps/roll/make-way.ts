@@ -3,6 +3,7 @@ import { atVersions, isOver } from '../../domain/roll/group.ts';
 import { contentKey, type GroupPlan } from '../../domain/roll/plan.ts';
 import { RejectedError } from '../../kit/errors.ts';
 import { type Look, waitFor } from '../../kit/wait.ts';
+import { drop } from './blue-green.ts';
 import { tokenOf } from './prepare.ts';
 import { type RollPorts, type RollWorld, sayLaunch } from './roll.ts';
 
@@ -19,6 +20,7 @@ export async function makeWay(plans: readonly GroupPlan[], way: Way): Promise<vo
   for (const plan of plans) {
     const { obstacle } = plan;
     if (obstacle?.kind === 'refresh') await endOf(plan, obstacle, way);
+    if (obstacle?.kind === 'successor') await drop(obstacle.successor, way);
     if (obstacle?.kind === 'parameter') await pinParameters(plan, way);
   }
 }

@@ -53,4 +53,4 @@ export function throwIfRefused({ refusals, deed, image, environment }: Promotion
 
 /** Everything is there already: the pointer names the image, and every group runs it. */
 export const isThere = ({ groups, pointer, image }: Promotion): boolean =>
-  pointer.current?.value === image.id && groups.every(({ deed }) => deed === 'nothing');
+  pointer.current?.value === image.id && groups.every(({ deed, obstacle }) => deed === 'nothing' && obstacle === undefined);

@@ -1,8 +1,10 @@
 import type { Image } from '../../domain/image.ts';
+import type { RollDeed } from '../../domain/roll/deed.ts';
 import { type Launch, sayUse, usesOf } from '../../domain/roll/group.ts';
 import type { GroupPlan } from '../../domain/roll/plan.ts';
 import type { TemplateVersion } from '../../domain/roll/template.ts';
 import type { Place, Powers } from '../../world.ts';
+import { bringUp, takeOver } from './blue-green.ts';
 import { prepare } from './prepare.ts';
 import { aftermath, undo } from './undo.ts';
 import { startRefreshes, watch } from './watch.ts';
@@ -16,6 +18,9 @@ export interface RollOrder {
   /** Protected instances keep their image, because the user said so. */
   readonly spared: boolean;
   readonly oneByOne: boolean;
+  /** Blue-green: stop when the new group has proven itself. */
+  readonly hold: boolean;
+  readonly bakeSeconds: number;
   readonly undo: 'all' | 'failed';
   /** false: the roll has begun, and that is all. */
   readonly wait: boolean;
@@ -42,6 +47,8 @@ export interface Deeds {
   /** Groups without instances, whose template was changed directly. */
   readonly templated: GroupPlan[];
   readonly failed: Set<string>;
+  /** Blue-green: the new group by the old one's name. */
+  readonly successors: Map<string, string>;
 }
 
 export interface Rolled {
@@ -50,6 +57,8 @@ export interface Rolled {
   readonly moving: boolean;
   /** Leads the groups back although all went well: something after the roll did not. Tells what is left. */
   undo(): Promise<readonly string[]>;
+  /** What is done when the pointer has moved: from there on only forward. */
+  finish(): Promise<void>;
 }
 
 export interface RolledGroup {
@@ -61,27 +70,37 @@ export interface RolledGroup {
 }
 
 export async function roll(order: RollOrder, world: RollWorld, place: RollPorts): Promise<Rolled> {
-  const deeds: Deeds = { targets: new Map(), versions: [], refreshes: new Map(), templated: [], failed: new Set() };
+  const deeds: Deeds = { targets: new Map(), versions: [], refreshes: new Map(), templated: [], failed: new Set(), successors: new Map() };
   const concerned = order.plans.filter(({ deed }) => deed !== 'nothing');
-  const done = (moving = false) => ({ groups: rolled(order, deeds, moving), moving, undo: () => undo({ order, deeds, world, place }) });
+  const done = (moving = false) => ({
+    groups: rolled(order, deeds, moving),
+    moving,
+    undo: () => undo({ order, deeds, world, place }),
+    finish: () => takeOver(deeds.successors, { world, place }),
+  });
   if (concerned.length === 0) return done();
+  let held: boolean;
   try {
     await world.report.step('Prepare the launch templates', () => prepare(order, deeds, world, place));
-    await world.report.step(`Roll to ${order.image.id}`, () => replaceAll(order, deeds, world, place));
+    held = await world.report.step(`Roll to ${order.image.id}`, () => replaceAll(order, deeds, world, place));
   } catch (failure) {
     throw await aftermath(failure, { order, deeds, world, place });
   }
-  return done(!order.wait && deeds.refreshes.size > 0);
+  return done(held || (!order.wait && deeds.refreshes.size > 0));
 }
 
-async function replaceAll(order: RollOrder, deeds: Deeds, world: RollWorld, place: RollPorts): Promise<void> {
+/** Answers whether it stops here, with two groups side by side. */
+async function replaceAll(order: RollOrder, deeds: Deeds, world: RollWorld, place: RollPorts): Promise<boolean> {
   const moving = order.plans.filter(({ deed }) => deed === 'refresh' || deed === 'watch');
   const deadline = world.clock.now() + order.timeoutSeconds * 1000;
   for (const wave of order.oneByOne ? moving.map(plan => [plan]) : [moving]) {
     await startRefreshes(wave, deeds, world, place);
     if (order.wait) await watch(wave, { order, deeds, world, place, deadline });
   }
-  if (order.wait || moving.length === 0) await changeTemplates(order, deeds, place);
+  const swaps = order.plans.filter(({ deed }) => deed === 'swap');
+  const held = swaps.length > 0 && (await bringUp(swaps, { order, deeds, world, place, deadline }));
+  if (!held && (order.wait || moving.length === 0)) await changeTemplates(order, deeds, place);
+  return held;
 }
 
 /** Last, when the image has proven itself elsewhere: nothing proves it in a group without instances. */
@@ -99,9 +118,14 @@ const rolled = ({ plans }: RollOrder, deeds: Deeds, moving: boolean): readonly R
   plans.map(({ facts: { group }, deed, before }) => ({
     group: group.name,
     refresh: deeds.refreshes.get(group.name),
-    status: deed === 'refresh' || deed === 'watch' ? (moving ? 'InProgress' : 'Successful') : deed,
+    status: statusOf(deed, moving, deeds.successors.get(group.name)),
     from: sayLaunch(before),
     to: sayLaunch(deeds.targets.get(group.name) ?? group.launch),
   }));
+
+function statusOf(deed: RollDeed, moving: boolean, successor: string | undefined): string {
+  if (successor !== undefined) return moving ? `beside ${successor}` : `replaced by ${successor}`;
+  return deed === 'refresh' || deed === 'watch' ? (moving ? 'InProgress' : 'Successful') : deed;
+}
 
 export const sayLaunch = (launch: Launch): string => usesOf(launch).map(sayUse).join(', ');

@@ -1,6 +1,6 @@
 import { preferenceProblems } from '../../domain/roll/preferences.ts';
 import { UsageError } from '../../kit/errors.ts';
-import { count, duration, list, map, oneOf, optional } from '../../kit/fields.ts';
+import { count, duration, flag, list, map, oneOf, optional } from '../../kit/fields.ts';
 import type { Setting, Values } from '../../kit/settings.ts';
 import { wait } from '../wait-setting.ts';
 
@@ -20,9 +20,18 @@ export const rollSettings = {
       neededBy: 'teams whose groups come and go, or have generated names',
     }),
   ),
-  strategy: oneOf('`rolling` replaces instances a few at a time; `none` moves the pointer only.', ['rolling', 'none'], {
-    fallback: 'rolling',
-  }),
+  strategy: oneOf(
+    '`rolling` replaces instances a few at a time; `blue-green` makes a second group behind the same load balancers (`web` and `web-green` take turns) and removes the old one when the new one has proven itself; `none` moves the pointer only.',
+    ['rolling', 'blue-green', 'none'],
+    { fallback: 'rolling' },
+  ),
+  hold: flag(
+    'Blue-green: both groups stay when the new one has proven itself. The same settings again finish it, a rollback drops the new one.',
+    false,
+    {
+      neededBy: 'teams that look at both side by side before they decide',
+    },
+  ),
   minHealthy: optional(
     count('Percent of a group that must stay in service. Default: the maintenance policy of the group, or 90.', { min: 0, max: 100 }),
   ),
@@ -124,10 +133,11 @@ export function throwIfUnfit(wanted: RollWanted & { readonly checksSeconds?: num
   const named = (wanted.groups?.length ?? 0) + Object.keys(wanted.groupTags ?? {}).length;
   const problems = [
     ...preferenceProblems(wanted),
+    ...(wanted.hold && wanted.strategy !== 'blue-green' ? ['"hold" does nothing without "strategy: blue-green"'] : []),
     ...(!wanted.wait && wanted.order === 'one-by-one'
       ? ['"wait: false" begins all groups at once, so "order: one-by-one" does not go with it']
       : []),
-    ...(wanted.strategy === 'rolling' && named === 0
+    ...(wanted.strategy !== 'none' && named === 0
       ? ['"groups" is missing: name the groups that run the image, or say "strategy: none" to move the pointer only']
       : []),
   ];

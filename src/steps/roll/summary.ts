@@ -1,4 +1,5 @@
 import { usesOf } from '../../domain/roll/group.ts';
+import { twinName } from '../../domain/roll/pair.ts';
 import { type GroupPlan, sayNow } from '../../domain/roll/plan.ts';
 import { sayDuration } from '../../kit/duration.ts';
 import { code, table, text } from '../../kit/markdown.ts';
@@ -38,7 +39,8 @@ const sayNowAll = ({ facts }: GroupPlan): string =>
         .map(use => sayNow(use, facts.versions))
         .join(', ');
 
-function sayDeed({ deed, changes, replaces, atATime, mustPin }: GroupPlan): string {
+function sayDeed({ deed, changes, replaces, atATime, mustPin, facts }: GroupPlan): string {
+  const { name, desired } = facts.group;
   if (deed === 'nothing') return 'nothing to do';
   if (deed === 'watch') return 'watch the refresh that runs';
   const makes = changes
@@ -48,10 +50,13 @@ function sayDeed({ deed, changes, replaces, atATime, mustPin }: GroupPlan): stri
     to === undefined || to.number === from.number ? [] : [`${to.templateName}:${to.number} is used again`],
   );
   const batches = Math.ceil(replaces / atATime);
+  const swap = `${twinName(name)} comes beside it with ${desired} instances, and takes over when it has proven itself`;
   const roll =
-    deed === 'template'
-      ? 'gets the version, replaces nothing'
-      : `replaces ${replaces} instances, ${atATime} at a time, ${batches} ${batches === 1 ? 'batch' : 'batches'}`;
+    deed === 'swap'
+      ? swap
+      : deed === 'template'
+        ? 'gets the version, replaces nothing'
+        : `replaces ${replaces} instances, ${atATime} at a time, ${batches} ${batches === 1 ? 'batch' : 'batches'}`;
   return [mustPin ? 'is pinned' : '', ...makes, ...reuses, roll].filter(part => part !== '').join(', ');
 }
 

@@ -3,6 +3,7 @@ import type { GroupPlan } from '../../domain/roll/plan.ts';
 import type { TemplateVersion } from '../../domain/roll/template.ts';
 import { AccessError, CancelledError, type Details, Expected, RejectedError, TimeoutError, UnknownError } from '../../kit/errors.ts';
 import { type Look, waitFor } from '../../kit/wait.ts';
+import { drop } from './blue-green.ts';
 import { type Deeds, type RollOrder, type RollPorts, type RollWorld, sayLaunch } from './roll.ts';
 
 export interface Failed {
@@ -19,12 +20,16 @@ export const isStillMoving = (failure: unknown): boolean =>
 /** Puts back what the roll had done so far, and tells the failure with what is left. */
 export async function aftermath(failure: unknown, failed: Failed): Promise<unknown> {
   const { deeds, world } = failed;
-  if (failure instanceof CancelledError && failed.order.onCancel === 'rollback' && deeds.refreshes.size > 0) {
+  const [begun, beside] = [deeds.refreshes.size > 0, [...deeds.successors]];
+  if (failure instanceof CancelledError && failed.order.onCancel === 'rollback' && (begun || beside.length > 0)) {
     return retold(failure, { left: await rollBackAndGo(failed), next: 'Nothing: AWS brings the old image back by itself.' });
   }
-  if (isStillMoving(failure) && deeds.refreshes.size > 0) {
-    const left = [...deeds.refreshes].map(([group, id]) => `refresh ${id} of ${group} goes on by itself`);
-    return retold(failure, { left, next: 'Run the job again with the same settings: it finds the refresh, watches it and finishes.' });
+  if (isStillMoving(failure) && (begun || beside.length > 0)) {
+    const left = [
+      ...[...deeds.refreshes].map(([group, id]) => `refresh ${id} of ${group} goes on by itself`),
+      ...beside.map(([old, successor]) => `${successor} stays beside ${old}, which still serves`),
+    ];
+    return retold(failure, { left, next: 'Run the job again with the same settings: it finds what was begun, watches it and finishes.' });
   }
   const left = await world.report.step('Put everything back', () => undo(failed));
   return retold(failure, { left: left.length === 0 ? ['nothing: every group launches and runs what it did before'] : left });
@@ -37,12 +42,17 @@ async function rollBackAndGo({ deeds, place }: Failed): Promise<readonly string[
     over: 'had ended before it could be rolled back',
     impossible: 'cannot be rolled back by AWS, and goes on',
   };
-  return Promise.all(
-    [...deeds.refreshes].map(async ([group, id]) => {
+  const gone = [...deeds.successors.values()].map(async successor => {
+    const how = await place.groups.remove(successor).catch((cause: unknown) => cause);
+    return `${successor} ${how === undefined ? 'is being removed' : `stays: ${how instanceof Error ? how.message : how}`}`;
+  });
+  return Promise.all([
+    ...gone,
+    ...[...deeds.refreshes].map(async ([group, id]) => {
       const how = await place.groups.rollBack(group).catch((cause: unknown) => cause);
       return `refresh ${id} of ${group} ${typeof how === 'string' ? said[how as keyof typeof said] : `goes on: ${how instanceof Error ? how.message : how}`}`;
     }),
-  );
+  ]);
 }
 
 /** Best effort, each part by itself: what could not be put back is told. */
@@ -57,6 +67,15 @@ export async function undo(failed: Failed): Promise<readonly string[]> {
     }
   };
   await attempt(() => order.restore(), 'the pointer could not be put back');
+  for (const [old, successor] of deeds.successors) {
+    await attempt(
+      () =>
+        drop(successor, failed)
+          .then(() => void deeds.successors.delete(old))
+          .then(() => []),
+      `${successor} stays beside ${old}`,
+    );
+  }
   for (const { facts, before } of deeds.templated) {
     const name = facts.group.name;
     await attempt(() => place.groups.setLaunch(name, before).then(() => []), `${name} still launches the new template version`);

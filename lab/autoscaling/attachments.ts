@@ -1,0 +1,134 @@
+import type {
+  DescribeLifecycleHooksCommandInput,
+  DescribeLifecycleHooksCommandOutput,
+  DescribeNotificationConfigurationsCommandInput,
+  DescribeNotificationConfigurationsCommandOutput,
+  DescribePoliciesCommandInput,
+  DescribePoliciesCommandOutput,
+  DescribeScheduledActionsCommandInput,
+  DescribeScheduledActionsCommandOutput,
+  EnableMetricsCollectionCommandInput,
+  EnableMetricsCollectionCommandOutput,
+  LifecycleHook,
+  NotificationConfiguration,
+  PutLifecycleHookCommandInput,
+  PutLifecycleHookCommandOutput,
+  PutNotificationConfigurationCommandInput,
+  PutNotificationConfigurationCommandOutput,
+  PutScalingPolicyCommandInput,
+  PutScalingPolicyCommandOutput,
+  PutScheduledUpdateGroupActionCommandInput,
+  PutScheduledUpdateGroupActionCommandOutput,
+  ScalingPolicy,
+  ScheduledUpdateGroupAction,
+} from '@aws-sdk/client-auto-scaling';
+import type { Operation, Operations } from '../operation.ts';
+import type { Place } from '../place.ts';
+import { type Group, groupNamed, groups } from './group.ts';
+import { arn, records } from './records.ts';
+
+/** What hangs on a group: kept and told, nothing more. No policy of the lab scales, no hook waits, no action fires, no notification goes out. */
+interface Attachments {
+  readonly hooks: Map<string, LifecycleHook>;
+  readonly policies: Map<string, ScalingPolicy>;
+  readonly actions: Map<string, ScheduledUpdateGroupAction>;
+  readonly topics: Map<string, readonly string[]>;
+}
+
+/** They go with their group. */
+const all = new WeakMap<Group, Attachments>();
+
+function attachments(place: Place, name: string | undefined): Attachments {
+  const group = groupNamed(place, name);
+  const known = all.get(group) ?? { hooks: new Map(), policies: new Map(), actions: new Map(), topics: new Map() };
+  all.set(group, known);
+  return known;
+}
+
+const putLifecycleHook: Operation<PutLifecycleHookCommandInput, PutLifecycleHookCommandOutput> = (input, { place }) => {
+  const { LifecycleHookName: name = '' } = input;
+  const { hooks } = attachments(place, input.AutoScalingGroupName);
+  // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutLifecycleHook.html: a name that is there is updated.
+  hooks.set(name, { HeartbeatTimeout: 3600, DefaultResult: 'ABANDON', GlobalTimeout: 172_800, ...hooks.get(name), ...input });
+  return {};
+};
+
+const describeLifecycleHooks: Operation<DescribeLifecycleHooksCommandInput, DescribeLifecycleHooksCommandOutput> = (input, { place }) => ({
+  LifecycleHooks: [...attachments(place, input.AutoScalingGroupName).hooks.values()],
+});
+
+const putScalingPolicy: Operation<PutScalingPolicyCommandInput, PutScalingPolicyCommandOutput> = (input, { place }) => {
+  const { PolicyName: name = '', AutoScalingGroupName: group } = input;
+  const { policies } = attachments(place, group);
+  const PolicyARN = policies.get(name)?.PolicyARN ?? arn(place, 'scalingPolicy', `autoScalingGroupName/${group}:policyName/${name}`);
+  policies.set(name, { PolicyType: 'SimpleScaling', Enabled: true, ...input, PolicyARN });
+  return { PolicyARN };
+};
+
+const describePolicies: Operation<DescribePoliciesCommandInput, DescribePoliciesCommandOutput> = (input, { place }) => {
+  const { policies } = attachments(place, input.AutoScalingGroupName);
+  const { items, NextToken } = records(place, [...policies.values()], ({ PolicyName = '' }) => PolicyName, input);
+  return { ScalingPolicies: [...items], NextToken };
+};
+
+const putScheduledUpdateGroupAction: Operation<PutScheduledUpdateGroupActionCommandInput, PutScheduledUpdateGroupActionCommandOutput> = (
+  { Time: _, ...input },
+  { place },
+) => {
+  attachments(place, input.AutoScalingGroupName).actions.set(input.ScheduledActionName ?? '', input);
+  return {};
+};
+
+const describeScheduledActions: Operation<DescribeScheduledActionsCommandInput, DescribeScheduledActionsCommandOutput> = (
+  input,
+  { place },
+) => {
+  const { actions } = attachments(place, input.AutoScalingGroupName);
+  const { items, NextToken } = records(place, [...actions.values()], ({ ScheduledActionName = '' }) => ScheduledActionName, input);
+  return { ScheduledUpdateGroupActions: [...items], NextToken };
+};
+
+/** It replaces the types of a topic that is there. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutNotificationConfiguration.html */
+const putNotificationConfiguration: Operation<PutNotificationConfigurationCommandInput, PutNotificationConfigurationCommandOutput> = (
+  { AutoScalingGroupName, TopicARN = '', NotificationTypes = [] },
+  { place },
+) => {
+  attachments(place, AutoScalingGroupName).topics.set(TopicARN, NotificationTypes);
+  return {};
+};
+
+const describeNotificationConfigurations: Operation<
+  DescribeNotificationConfigurationsCommandInput,
+  DescribeNotificationConfigurationsCommandOutput
+> = ({ AutoScalingGroupNames = [] }, { place }) => {
+  const names =
+    AutoScalingGroupNames.length === 0 ? [...groups(place).keys()] : AutoScalingGroupNames.filter(name => groups(place).has(name));
+  const NotificationConfigurations = names.flatMap(name =>
+    [...attachments(place, name).topics].flatMap(([TopicARN, types]) =>
+      types.map((NotificationType): NotificationConfiguration => ({ AutoScalingGroupName: name, TopicARN, NotificationType })),
+    ),
+  );
+  return { NotificationConfigurations };
+};
+
+const enableMetricsCollection: Operation<EnableMetricsCollectionCommandInput, EnableMetricsCollectionCommandOutput> = (
+  input,
+  { place },
+) => {
+  const group = groupNamed(place, input.AutoScalingGroupName);
+  const { Granularity, Metrics = [] } = input;
+  group.described = { ...group.described, EnabledMetrics: Metrics.map(Metric => ({ Metric, Granularity })) };
+  return {};
+};
+
+export const attachmentOperations: Operations = {
+  DescribeLifecycleHooks: describeLifecycleHooks,
+  DescribeNotificationConfigurations: describeNotificationConfigurations,
+  DescribePolicies: describePolicies,
+  DescribeScheduledActions: describeScheduledActions,
+  EnableMetricsCollection: enableMetricsCollection,
+  PutLifecycleHook: putLifecycleHook,
+  PutNotificationConfiguration: putNotificationConfiguration,
+  PutScalingPolicy: putScalingPolicy,
+  PutScheduledUpdateGroupAction: putScheduledUpdateGroupAction,
+};

@@ -1,0 +1,75 @@
+import { sayDuration } from '../../kit/duration.ts';
+import type { Group } from './group.ts';
+import { inService, proofOf, unprovenBecause } from './rollout.ts';
+
+/** Blue-green: two names, of which one group is in charge and the other one comes, proves itself, and takes over. */
+
+const GREEN = '-green';
+
+/** A group and its successor take turns with two names: web, web-green, web ... */
+export const twinName = (name: string): string => (name.endsWith(GREEN) ? name.slice(0, -GREEN.length) : `${name}${GREEN}`);
+
+/** On the group that comes: the name of the one that it is to replace. */
+export const SUCCESSOR_OF = 'ami-action:successor-of';
+
+/** On the group that comes: the image that all its instances have proven. From here on it may take over. */
+export const PROVEN = 'ami-action:proven';
+
+/** The group that comes in the place of this one, while both are there. */
+export const successorOf = (everybody: readonly Group[], group: Group): Group | undefined =>
+  everybody.find(other => other.tags[SUCCESSOR_OF] === group.name && !other.beingDeleted);
+
+/** Which of the two names is in charge now; undefined when there is neither. */
+export function inCharge(everybody: readonly Group[], name: string): Group | undefined {
+  const both = everybody.filter(group => (group.name === name || group.name === twinName(name)) && !group.beingDeleted);
+  return both.find(group => !both.some(other => group.tags[SUCCESSOR_OF] === other.name)) ?? everybody.find(group => group.name === name);
+}
+
+export interface Target {
+  readonly instanceId: string;
+  /** https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html#target-health-states */
+  readonly state: string;
+  /** State, reason and description in one line. */
+  readonly said: string;
+}
+
+export interface PairSight {
+  readonly successor: Group | undefined;
+  /** Undefined: somebody removed it. It may have grown since we copied it. */
+  readonly old: Group | undefined;
+  readonly images: ReadonlyMap<string, string>;
+  readonly imageId: string;
+  readonly targets: readonly Target[];
+  /** Sources of traffic that see no healthy instance yet. */
+  readonly waitingSources: readonly string[];
+  /** How long everything has been well. */
+  readonly wellForSeconds: number | undefined;
+  readonly bakeSeconds: number;
+}
+
+export type PairJudgement =
+  | { readonly state: 'waiting'; readonly note: string; readonly well: boolean }
+  | { readonly state: 'done' }
+  | { readonly state: 'failed'; readonly why: string };
+
+/** May the successor take over? Strict: one sick instance is enough to say no, because the old group still serves. */
+export function judgePair(sight: PairSight): PairJudgement {
+  const { successor, old, targets, waitingSources } = sight;
+  if (successor === undefined) return { state: 'failed', why: 'the new group is gone' };
+  const sick = successor.members.find(member => !member.healthy);
+  if (sick !== undefined) return { state: 'failed', why: `${sick.id} of the new group became unhealthy` };
+  const serving = successor.members.filter(inService).length;
+  const needed = Math.max(successor.desired, old?.desired ?? 0);
+  if (serving < needed) return { state: 'waiting', note: `${serving} of ${needed} new instances in service`, well: false };
+  const proof = proofOf(successor, sight.images, sight.imageId, { spared: false });
+  const unproven = unprovenBecause({ proof, group: successor });
+  if (proof.wrong.length > 0) return { state: 'failed', why: `in the new group, ${unproven}` };
+  if (unproven !== undefined) return { state: 'waiting', note: unproven, well: false };
+  const notYet = targets.filter(({ state, said }) => state !== 'healthy' && !said.includes('Target.NotInUse'));
+  const [first] = notYet;
+  if (first !== undefined)
+    return { state: 'waiting', note: `${notYet.length} new instances get no traffic yet: ${first.said}`, well: false };
+  if (waitingSources.length > 0) return { state: 'waiting', note: `${waitingSources.join(', ')} sees no new instance yet`, well: false };
+  if ((sight.wellForSeconds ?? 0) >= sight.bakeSeconds) return { state: 'done' };
+  return { state: 'waiting', note: `all ${serving} new instances are well, watched for ${sayDuration(sight.bakeSeconds)}`, well: true };
+}
