@@ -78,7 +78,7 @@ async function packerAlone({ environment }: Lab, turn: number): Promise<void> {
       mkdirSync(join(folder, path, '..'), { recursive: true });
       writeFileSync(join(folder, path), content);
     }
-    const options = { cwd: folder, env: { ...process.env, ...environment(), ...(await packerHere()) } };
+    const options = { cwd: folder, env: { ...process.env, ...environment(), ...packerHere() } };
     await command('packer', ['init', 'packer'], options);
     await command('packer', ['build', '-var=ssh_port=2322', `-var=ami_name=bare-${turn}`, '-var=region=eu-central-1', 'packer'], options);
   } finally {

@@ -1,10 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { setTags } from '../../lab/ec2/state.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { type Ran, removeWorkspaces, runAction } from '../../lab/runner.ts';
-import { build, changed, leftovers, madeImages, packerHere, tagsIn, template } from './build-lab.ts';
+import { build, changed, describeWithPacker as describe, leftovers, madeImages, packerHere, tagsIn, template } from './build-lab.ts';
 
 let lab: Lab;
 beforeAll(async () => {
@@ -46,7 +46,7 @@ async function struck(when: RegExp, strike: (child: ChildProcess) => void, order
 }
 
 const post = async (of: Ran, env: Record<string, string> = {}) =>
-  runAction({ mode: 'build', lab, postOf: of, with: { family: 'cancel' }, env: { ...(await packerHere()), ...env } });
+  runAction({ mode: 'build', lab, postOf: of, with: { family: 'cancel' }, env: { ...packerHere(), ...env } });
 
 /** Images that no family has. */
 const strays = () =>

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { describe } from '@jest/globals';
 import { images, snapshots } from '../../lab/ec2/images.ts';
 import { network } from '../../lab/ec2/network.ts';
 import { instances, keyPairs, type LabImage, tagsOf, volumes } from '../../lab/ec2/state.ts';
@@ -40,13 +41,19 @@ export function twoSources(): Record<string, string> {
   return files;
 }
 
-let tools: Promise<Record<string, string>> | undefined;
+const tools = await packerTools().catch((cause: Error) => cause);
+const missing = tools instanceof Error ? tools : undefined;
+if (missing !== undefined && process.env['AMI_ACTION_REQUIRE_ALL'] === '1') throw missing;
+if (missing !== undefined) console.error(`\n!!! Skipped, because Packer cannot be had here: ${missing.message}\n`);
+
+/** As `describe`; skipped, loudly, on a machine where Packer cannot be had. In CI that is a failure. */
+export const describeWithPacker = missing === undefined ? describe : describe.skip;
 
 /** Environment in which Packer and its plugin are found. */
-export const packerHere = (): Promise<Record<string, string>> => {
-  tools ??= packerTools().then(({ path, pluginPath }) => ({ PATH: `${path}:${process.env['PATH']}`, PACKER_PLUGIN_PATH: pluginPath }));
-  return tools;
-};
+export function packerHere(): Record<string, string> {
+  if (tools instanceof Error) throw tools;
+  return { PATH: `${tools.path}:${process.env['PATH']}`, PACKER_PLUGIN_PATH: tools.pluginPath };
+}
 
 /** One run of mode build: the example template, unless `files` or `workspace` say otherwise. */
 export async function build(lab: Lab, order: Omit<Order, 'mode' | 'lab'>): Promise<Ran> {
@@ -57,7 +64,7 @@ export async function build(lab: Lab, order: Omit<Order, 'mode' | 'lab'>): Promi
     lab,
     files,
     with: { var: 'ssh_port: 2322', ...wanted },
-    env: { ...(await packerHere()), ...env },
+    env: { ...packerHere(), ...env },
   });
 }
 

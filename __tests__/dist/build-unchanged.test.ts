@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { setTags } from '../../lab/ec2/state.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { type Ran, removeWorkspaces, runAction } from '../../lab/runner.ts';
-import { build, leftovers, madeImages, tagsIn, template } from './build-lab.ts';
+import { build, describeWithPacker as describe, leftovers, madeImages, tagsIn, template } from './build-lab.ts';
 
 const BASE = 'name:136693071363/debian-12-amd64-*';
 

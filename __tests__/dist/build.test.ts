@@ -2,11 +2,21 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DescribeImagesCommand, EC2Client, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { instances } from '../../lab/ec2/state.ts';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { instances, setTags } from '../../lab/ec2/state.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { removeWorkspaces } from '../../lab/runner.ts';
-import { build, changed, diskOf, leftovers, madeImages, tagsIn, template, twoSources } from './build-lab.ts';
+import {
+  build,
+  changed,
+  describeWithPacker as describe,
+  diskOf,
+  leftovers,
+  madeImages,
+  tagsIn,
+  template,
+  twoSources,
+} from './build-lab.ts';
 
 let lab: Lab;
 beforeAll(async () => {
@@ -368,6 +378,14 @@ describe('build from a running instance', () => {
     const [one, two] = [await save({}, 'b'), await save({}, 'b')];
     expect(two.outputs).toMatchObject({ built: 'false', outcome: 'unchanged', 'ami-id': one.outputs['ami-id'] });
     expect(lab.calls.count('CreateImage')).toBe(made + 1);
+  });
+
+  test('is made anew for a commit whose image failed or was rolled back', async () => {
+    const one = await save({}, '9');
+    setTags(lab.place(), one.outputs['ami-id'] ?? '', { 'ami-action:vetoed-in': 'prod' });
+    const two = await save({}, '9');
+    expect(two.outputs).toMatchObject({ built: 'true', outcome: 'done' });
+    expect(two.outputs['ami-id']).not.toBe(one.outputs['ami-id']);
   });
 
   test('need not be waited for: a later run adopts the image', async () => {
