@@ -79,6 +79,20 @@ describe('the files of a workspace', () => {
     expect(await listed(path)).toEqual(clean);
   });
 
+  test('that git ignores count where Packer reads them: the template, its variables and the var files', async () => {
+    const path = repository();
+    write(path, { '.gitignore': 'ignored/\n*.pkrvars.hcl\nmanifest.json\n' });
+    const always = [join(path, 'packer'), 'ignored/prod.pkrvars.hcl'];
+    write(path, { 'packer/x.auto.pkrvars.hcl': 'a = 1', 'packer/manifest.json': '{}', 'ignored/prod.pkrvars.hcl': 'b = 1' });
+    const before = await listed(path, [], always);
+    expect(before).toMatchObject({ 'packer/x.auto.pkrvars.hcl': expect.any(String), 'ignored/prod.pkrvars.hcl': expect.any(String) });
+    expect(before['packer/manifest.json']).toBeUndefined();
+    write(path, { 'packer/x.auto.pkrvars.hcl': 'a = 2', 'ignored/prod.pkrvars.hcl': 'b = 2' });
+    const after = await listed(path, [], always);
+    expect(after['packer/x.auto.pkrvars.hcl']).not.toBe(before['packer/x.auto.pkrvars.hcl']);
+    expect(after['ignored/prod.pkrvars.hcl']).not.toBe(before['ignored/prod.pkrvars.hcl']);
+  });
+
   test('narrowed by globs are what they match, and template and var files always', async () => {
     const path = repository();
     write(path, { 'ignored/app.jar': 'x' });

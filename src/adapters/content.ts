@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
-import { isAbsolute, join, relative, sep } from 'node:path';
+import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { concurrently } from '../kit/concurrently.ts';
 import type { Content, ContentFile } from '../world.ts';
 import { capture } from './capture.ts';
@@ -9,16 +9,30 @@ import { onPath } from './on-path.ts';
 /** Files by the hash that git gives their content, so that what is committed need not be read at all. */
 export const workspaceContent = (workspace: string, environment: NodeJS.ProcessEnv = process.env): Content => ({
   async files(globs, always) {
-    if (globs.length === 0) return (await committed(workspace, environment)) ?? (await onDisk(workspace, [workspace]));
+    const counted = always.map(path => resolve(workspace, path));
+    if (globs.length === 0) {
+      const known = await committed(workspace, environment);
+      if (known === undefined) return onDisk(workspace, [workspace, ...counted]);
+      // Git is silent about what it ignores, and Packer reads it all the same.
+      const read = await onDisk(workspace, (await Promise.all(counted.map(readByPacker))).flat());
+      return [...new Map([...known, ...read].map(file => [file.path, file])).values()];
+    }
     const { create } = await import('@actions/glob');
     const patterns = globs.map(glob => (glob.startsWith('!') ? `!${join(workspace, glob.slice(1))}` : join(workspace, glob)));
     const globber = await create(patterns.join('\n'), { followSymbolicLinks: false, matchDirectories: false });
     const matched = await globber.glob();
-    return matched.length === 0
-      ? []
-      : await onDisk(workspace, [...matched, ...always.map(path => join(workspace, relative(workspace, path)))]);
+    return matched.length === 0 ? [] : await onDisk(workspace, [...matched, ...counted]);
   },
 });
+
+// https://developer.hashicorp.com/packer/docs/templates/hcl_templates#file-extension
+const OF_A_TEMPLATE = /\.(pkr\.(hcl|json)|auto\.pkrvars\.(hcl|json))$/;
+
+/** Of a directory only what Packer takes from there by itself: what else is ignored there, such as a manifest, is often made by the build. */
+async function readByPacker(path: string): Promise<readonly string[]> {
+  const entries = await readdir(path).catch(() => undefined);
+  return entries === undefined ? [path] : entries.filter(name => OF_A_TEMPLATE.test(name)).map(name => join(path, name));
+}
 
 /** The tree of the commit, with what was changed, added or removed since. Undefined where there is no git repository, or no git. */
 async function committed(workspace: string, environment: NodeJS.ProcessEnv): Promise<readonly ContentFile[] | undefined> {
