@@ -41,12 +41,18 @@ export function reusable(family: readonly Found[], policy: ReusePolicy): Reuse {
 
 const newestOf = (build: readonly Found[]): Image => build.map(({ image }) => image).sort(newestFirst)[0] as Image;
 
+/** What speaks against an image, whatever it was made from: nobody gets it a second time. */
+export function provenBad(image: Image, scheme: TagScheme): string | undefined {
+  if (verdictOf(image, scheme).result === 'failed') return 'failed its validation';
+  const vetoes = vetoedIn(image, scheme);
+  return vetoes.length > 0 ? `was rolled back in ${vetoes.join(', ')}` : undefined;
+}
+
 function whyNot(build: readonly Found[], { scheme, regions, maxAgeSeconds, now }: ReusePolicy): string | undefined {
   for (const { image } of build) {
     if (image.state !== 'available') return `${image.id} has the same fingerprint and is ${image.state}`;
-    if (verdictOf(image, scheme).result === 'failed') return `${image.id} has the same fingerprint and failed its validation`;
-    const vetoes = vetoedIn(image, scheme);
-    if (vetoes.length > 0) return `${image.id} has the same fingerprint and was rolled back in ${vetoes.join(', ')}`;
+    const proven = provenBad(image, scheme);
+    if (proven !== undefined) return `${image.id} has the same fingerprint and ${proven}`;
     const age = (now - image.createdAt.getTime()) / 1000;
     if (maxAgeSeconds !== undefined && age > maxAgeSeconds)
       return `${image.id} has the same fingerprint and is older than "rebuild" allows`;

@@ -1,3 +1,4 @@
+import { provenBad } from '../../domain/build/reuse.ts';
 import { deadBecause, type Image, identity, newestFirst, type Tags, tagKey } from '../../domain/image.ts';
 import { RejectedError, UsageError } from '../../kit/errors.ts';
 import { flag, optional, text } from '../../kit/fields.ts';
@@ -91,7 +92,10 @@ async function startedBefore(instanceId: string, plan: BuildPlan, { at }: World,
   const found = await at({ region }).images.find({ tags });
   const mine = plan.tags[tagKey(plan.scheme, 'family')];
   const usable = found.filter(
-    image => deadBecause(image) === undefined && [undefined, mine].includes(identity(image, plan.scheme, 'family')),
+    image =>
+      deadBecause(image) === undefined &&
+      provenBad(image, plan.scheme) === undefined &&
+      [undefined, mine].includes(identity(image, plan.scheme, 'family')),
   );
   return usable.sort(newestFirst)[0];
 }
