@@ -97,7 +97,7 @@ export interface RepositoryFile {
 
 /** What an image may be made of. */
 export interface Content {
-  /** The tree of the commit with what was changed since; or what the globs match, and `always` with it. Empty: they match nothing. */
+  /** The tree of the commit with what was changed since, or what the globs match; and `always` with it, as it lies there. Empty: they match nothing. */
   files(globs: readonly string[], always: readonly string[]): Promise<readonly ContentFile[]>;
 }
 

@@ -6,7 +6,7 @@ import { build, changed, madeImages } from './build-lab.ts';
 let lab: Lab;
 beforeAll(async () => {
   // Longer than a second build needs to run into the name of the first.
-  lab = await startLab({ timings: { image: 600 } });
+  lab = await startLab({ timings: { image: 300 } });
 });
 afterAll(async () => {
   await lab.close();

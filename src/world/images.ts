@@ -126,8 +126,8 @@ export interface Capture {
 export interface Leftovers {
   /** Everything that has this tag with this value, or with any; what has ended for good is not there any more. */
   tagged(key: string, value?: string): Promise<readonly Leftover[]>;
-  /** `busy`: something that is ending still uses it, ask again. */
-  remove(leftover: Pick<Leftover, 'kind' | 'id'>): Promise<'asked' | 'gone' | 'busy'>;
+  /** `busy`: something that is ending still uses it, ask again. `held`: it is gone, and these snapshots of it are not. */
+  remove(leftover: Pick<Leftover, 'kind' | 'id'>): Promise<'asked' | 'gone' | 'busy' | { readonly held: readonly string[] }>;
 }
 
 export interface Leftover {

@@ -2,6 +2,7 @@ import {
   DeleteKeyPairCommand,
   DeleteSecurityGroupCommand,
   DeleteSnapshotCommand,
+  type DeleteSnapshotReturnCode,
   DeleteVolumeCommand,
   DeregisterImageCommand,
   DescribeInstancesCommand,
@@ -11,8 +12,9 @@ import {
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import type { Tags } from '../../domain/image.ts';
+import { inBatches } from '../../kit/concurrently.ts';
 import type { Leftover, Leftovers } from '../../world/images.ts';
-import { asExpected, isCode } from './errors.ts';
+import { asExpected, codeOf, isCode } from './errors.ts';
 import { allPages } from './pages.ts';
 
 type Kind = Leftover['kind'];
@@ -32,8 +34,8 @@ export const ec2Leftovers = (ec2: EC2Client): Leftovers => ({
   },
   async remove({ kind, id }) {
     try {
-      await REMOVE[kind](ec2, id);
-      return 'asked';
+      const held = await REMOVE[kind](ec2, id);
+      return Array.isArray(held) && held.length > 0 ? { held } : 'asked';
     } catch (cause) {
       if (isCode(cause, ...GONE)) return 'gone';
       if (isCode(cause, ...BUSY)) return 'busy';
@@ -45,12 +47,32 @@ export const ec2Leftovers = (ec2: EC2Client): Leftovers => ({
 const REMOVE: Readonly<Record<Kind, (ec2: EC2Client, id: string) => Promise<unknown>>> = {
   instance: (ec2, id) => ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] })),
   // Its snapshots in the same call: killed between two, they would be left with nothing that tells whose they are.
-  image: (ec2, id) => ec2.send(new DeregisterImageCommand({ ImageId: id, DeleteAssociatedSnapshots: true })),
+  image: async (ec2, id) => {
+    const answer = await ec2.send(new DeregisterImageCommand({ ImageId: id, DeleteAssociatedSnapshots: true }));
+    return heldSnapshots(ec2, answer.DeleteSnapshotResults ?? []);
+  },
   snapshot: (ec2, id) => ec2.send(new DeleteSnapshotCommand({ SnapshotId: id })),
   volume: (ec2, id) => ec2.send(new DeleteVolumeCommand({ VolumeId: id })),
   'security-group': (ec2, id) => ec2.send(new DeleteSecurityGroupCommand({ GroupId: id })),
   'key-pair': (ec2, id) => ec2.send(new DeleteKeyPairCommand({ KeyPairId: id })),
 };
+
+/**
+ * Without their image nothing tells whose they are, and HTTP 200 says nothing about them: what may pass is tried once more, the rest is named.
+ * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSnapshotReturnCode.html
+ */
+async function heldSnapshots(ec2: EC2Client, results: readonly DeleteSnapshotReturnCode[]): Promise<string[]> {
+  const kept = results.filter(({ ReturnCode }) => ReturnCode !== 'success' && ReturnCode !== 'skipped');
+  const tried = kept.map(async ({ SnapshotId = '', ReturnCode = 'no return code' }) => {
+    try {
+      await ec2.send(new DeleteSnapshotCommand({ SnapshotId }));
+      return [];
+    } catch (cause) {
+      return isCode(cause, ...GONE) ? [] : [`${SnapshotId} (${ReturnCode}; ${codeOf(cause)})`];
+    }
+  });
+  return (await Promise.all(tried)).flat();
+}
 
 // https://docs.aws.amazon.com/ec2/latest/devguide/errors-overview.html
 const GONE = [
@@ -100,18 +122,15 @@ async function tagsOf(ec2: EC2Client, ids: readonly string[]): Promise<ReadonlyM
 async function instanceStates(ec2: EC2Client, marked: readonly TagLine[]): Promise<ReadonlyMap<string, string>> {
   const ids = marked.filter(({ kind }) => kind === 'instance').map(({ id }) => id);
   if (ids.length === 0) return new Map();
-  // By filter, not by ID: one that is gone must not hide the others.
-  const instances = await allPages(async NextToken => {
+  const perBatch = await Promise.all(inBatches(ids, MOST_VALUES).map(batch => instancesOf(ec2, batch)));
+  return new Map(perBatch.flat().map(({ InstanceId = '', State }) => [InstanceId, State?.Name ?? '']));
+}
+
+// By filter, not by ID: one that is gone must not hide the others.
+const instancesOf = (ec2: EC2Client, ids: readonly string[]) =>
+  allPages(async NextToken => {
     const page = await ec2
-      .send(
-        new DescribeInstancesCommand({
-          Filters: [{ Name: 'instance-id', Values: ids.slice(0, MOST_VALUES) }],
-          MaxResults: 1000,
-          NextToken,
-        }),
-      )
+      .send(new DescribeInstancesCommand({ Filters: [{ Name: 'instance-id', Values: [...ids] }], MaxResults: 1000, NextToken }))
       .catch(asExpected('look at instances (ec2:DescribeInstances)'));
     return { items: page.Reservations?.flatMap(({ Instances = [] }) => Instances), next: page.NextToken };
   });
-  return new Map(instances.map(({ InstanceId = '', State }) => [InstanceId, State?.Name ?? '']));
-}

@@ -1,6 +1,6 @@
 import { isExpired, mayGo } from '../../domain/build/leftovers.ts';
 import { type Image, type TagScheme, tagKey } from '../../domain/image.ts';
-import { CancelledError, Expected } from '../../kit/errors.ts';
+import { CancelledError, Expected, RejectedError } from '../../kit/errors.ts';
 import { waitFor } from '../../kit/wait.ts';
 import type { Leftover } from '../../world/images.ts';
 import type { JournalEntry, Place, Powers } from '../../world.ts';
@@ -92,10 +92,14 @@ async function sweepRegion(
   world: World,
 ): Promise<readonly Swept[]> {
   const seen = new Map<string, Swept>();
+  const held: string[] = [];
   const turn = async () => {
     const left = await look();
     for (const { kind, id } of left) if (!seen.has(id)) seen.set(id, { region, kind, id });
-    for (const leftover of inOrder(left).filter(({ ending }) => !ending)) await place.leftovers.remove(leftover);
+    for (const leftover of inOrder(left).filter(({ ending }) => !ending)) {
+      const removed = await place.leftovers.remove(leftover);
+      if (typeof removed === 'object') held.push(...removed.held);
+    }
     return left.length === 0
       ? ({ state: 'done', value: undefined } as const)
       : ({ state: 'waiting', note: left.map(({ kind, id }) => `${kind} ${id}`).join(', ') } as const);
@@ -104,6 +108,10 @@ async function sweepRegion(
     { what: `Removing what is left in ${region}`, everySeconds: LOOK_SECONDS, atMostSeconds: AT_MOST_SECONDS, look: turn },
     world,
   );
+  if (held.length > 0)
+    throw new RejectedError(`The snapshots ${held.join(', ')} in ${region} stayed behind when their image was removed.`, {
+      next: 'Allow ec2:DeleteSnapshot, and delete them: nothing marks them as ours any more.',
+    });
   return [...seen.values()];
 }
 

@@ -1,0 +1,58 @@
+import {
+  DeleteSnapshotCommand,
+  DeregisterImageCommand,
+  DescribeInstancesCommand,
+  DescribeTagsCommand,
+  type EC2Client,
+} from '@aws-sdk/client-ec2';
+import { describe, expect, test } from '@jest/globals';
+import { ec2Leftovers } from '../../src/adapters/aws/leftovers.ts';
+
+const client = (answer: (command: unknown) => unknown): EC2Client =>
+  ({ send: async (command: unknown) => answer(command) }) as unknown as EC2Client;
+
+describe('an image that is removed', () => {
+  const removing = (code: string, onDelete: () => unknown) =>
+    ec2Leftovers(
+      client(command => {
+        if (command instanceof DeregisterImageCommand) return { DeleteSnapshotResults: [{ SnapshotId: 'snap-1', ReturnCode: code }] };
+        if (command instanceof DeleteSnapshotCommand) return onDelete();
+        throw new Error('asked for something else');
+      }),
+    ).remove({ kind: 'image', id: 'ami-1' });
+
+  test('names the snapshots that AWS did not delete with it', async () => {
+    const denied = () => {
+      throw Object.assign(new Error('no'), { name: 'UnauthorizedOperation' });
+    };
+    expect(await removing('missing-permissions', denied)).toEqual({ held: ['snap-1 (missing-permissions; UnauthorizedOperation)'] });
+  });
+
+  test('deletes itself what AWS failed to delete', async () => {
+    let deleted = 0;
+    const answer = await removing('internal-error', () => {
+      deleted += 1;
+      return {};
+    });
+    expect([answer, deleted]).toEqual(['asked', 1]);
+  });
+
+  test('leaves alone what another image uses', async () => {
+    expect(await removing('skipped', () => expect('asked').toBe('never'))).toBe('asked');
+  });
+});
+
+test('instances are told alive or gone beyond the first two hundred', async () => {
+  const ids = Array.from({ length: 450 }, (_, at) => `i-${at}`);
+  const found = await ec2Leftovers(
+    client(command => {
+      if (command instanceof DescribeTagsCommand)
+        return { Tags: ids.map(ResourceId => ({ ResourceId, ResourceType: 'instance', Key: 'k', Value: 'v' })) };
+      if (!(command instanceof DescribeInstancesCommand)) throw new Error('asked for something else');
+      const asked = command.input.Filters?.[0]?.Values ?? [];
+      if (asked.length > 200) throw new Error('a filter takes 200 values');
+      return { Reservations: [{ Instances: asked.map(InstanceId => ({ InstanceId, State: { Name: 'running' } })) }] };
+    }),
+  ).tagged('k');
+  expect(found).toHaveLength(450);
+});
