@@ -1,5 +1,6 @@
-import { StartInstanceRefreshCommand, UpdateAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling';
+import { CreateLaunchConfigurationCommand, StartInstanceRefreshCommand, UpdateAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling';
 import {
+  CreateLaunchTemplateCommand,
   CreateLaunchTemplateVersionCommand,
   ModifyImageAttributeCommand,
   ModifyLaunchTemplateCommand,
@@ -111,6 +112,24 @@ describe('launch template versions', () => {
     expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d50', 'd40', 'd20', 'd10']]);
     // Version 2 named d30; version 3 names d50, which stays.
     expect(versionsThere()).toEqual({ web: [1, 3, 4, 5] });
+  });
+});
+
+describe('a snapshot that volumes are made from at launch', () => {
+  test('keeps its image, and stays itself when it has none, whether a launch template or a launch configuration names it', async () => {
+    await stage();
+    l.image('d60', { daysOld: 60 });
+    const mapped = (name: string) => [{ DeviceName: '/dev/sdb', Ebs: { SnapshotId: `snap-${l.id(name).slice('ami-'.length)}` } }];
+    const InstanceType = 't3.micro' as const;
+    const LaunchTemplateData = { ImageId: l.id('d40'), InstanceType, BlockDeviceMappings: mapped('d50') };
+    await l.cloud.ec2.send(new CreateLaunchTemplateCommand({ LaunchTemplateName: 'data', LaunchTemplateData }));
+    const configuration = { LaunchConfigurationName: 'old', ImageId: l.id('d40'), InstanceType, BlockDeviceMappings: mapped('d60') };
+    await l.cloud.autoScaling.send(new CreateLaunchConfigurationCommand(configuration));
+    images(l.home).delete(l.id('d60'));
+    const ran = await l.act('prune', REAL);
+    expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d50', 'd40', 'd20', 'd10']]);
+    expect(planOf(l, ran)['d50']).toMatch(/^keep: used by launch template data version 1, for a volume from snap-/);
+    expect([ran.outputs['orphan-snapshots'], l.orphans()]).toEqual(['0', [`snap-${l.id('d60').slice('ami-'.length)}`]]);
   });
 });
 

@@ -1,5 +1,6 @@
 import { tagKey } from '../domain/image.ts';
 import { IDENTITY_HEAD, identityCells, sayAge, shortAccounts } from '../domain/retention/inventory.ts';
+import { usersOf } from '../domain/retention/references.ts';
 import { type Decision, NO_WISHES } from '../domain/retention/retention.ts';
 import { RejectedError } from '../kit/errors.ts';
 import { flag } from '../kit/fields.ts';
@@ -50,7 +51,7 @@ export async function run(
   const policy = { ...NO_WISHES, scheme, family: wanted.family, accountId: await place.account.id() };
   const { users, decision } = await failClosed(report, async () => {
     const found = await report.step('Find what may still launch it', () => findUsers(wanted, place, report));
-    const candidate = { image, region: wanted.region, users: found.all.get(image.id) ?? [] };
+    const candidate = { image, region: wanted.region, users: usersOf(found.all, image) };
     const [decided] = await planWithEvidence([candidate], policy, clock.now(), () => place);
     return { users: found, decision: decided };
   });

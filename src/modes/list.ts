@@ -1,6 +1,7 @@
 import { newestFirst } from '../domain/image.ts';
 import { type Drift, driftOf } from '../domain/retention/drift.ts';
 import { sayDollars, shortAccounts, sizeOf } from '../domain/retention/inventory.ts';
+import { usersOf } from '../domain/retention/references.ts';
 import { AccessError } from '../kit/errors.ts';
 import { flag } from '../kit/fields.ts';
 import { text } from '../kit/markdown.ts';
@@ -78,7 +79,7 @@ async function look(region: string, wanted: Wanted, world: World): Promise<{ row
   const wish = wanted.whereUsed && images.length > 0;
   const users = wish ? await report.step(`Find where they are used in ${region}`, () => whereUsed(wanted, region, world)) : undefined;
   return {
-    rows: images.map(image => ({ image, region, users: users && (users.all.get(image.id) ?? []) })),
+    rows: images.map(image => ({ image, region, users: users && usersOf(users.all, image) })),
     drift: users === undefined ? [] : driftOf(images, users.facts, pointersOf(wanted), scheme),
   };
 }

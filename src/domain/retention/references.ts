@@ -31,6 +31,8 @@ export interface Launcher {
   /** Its name, where it is an Auto Scaling group. */
   readonly group?: string | undefined;
   readonly launches: readonly LaunchSource[];
+  /** What it makes volumes from, beside those of its image. */
+  readonly snapshotIds?: readonly string[];
 }
 
 export type LaunchSource =
@@ -48,6 +50,7 @@ export interface VersionFact {
   readonly isRecent?: boolean;
   /** Empty: the template leaves the image to whoever uses it. */
   readonly imageId: string;
+  readonly snapshotIds?: readonly string[];
 }
 
 export interface ParameterFact {
@@ -59,6 +62,7 @@ export interface ParameterFact {
 
 /** One reason why an image may still be launched. */
 export interface Edge {
+  /** Or the ID of a snapshot that volumes are made from at launch. */
   readonly imageId: string;
   readonly user: string;
 }
@@ -77,8 +81,8 @@ export const imageIdsIn = (text: string): string[] => [...new Set(text.match(IMA
 export function whoUses(facts: UserFacts, rollbackDepth: number): ReadonlyMap<string, readonly string[]> {
   const edges = [
     ...facts.instances.flatMap(ofInstance),
-    ...facts.launchers.flatMap(launcher => ofLauncher(launcher, facts)),
-    ...facts.versions.flatMap(version => ofVersion(version, facts)),
+    ...facts.launchers.flatMap(launcher => [...ofLauncher(launcher, facts), ...ofVolumes(launcher.user, launcher)]),
+    ...facts.versions.flatMap(version => [...ofVersion(version, facts), ...ofVolumes(sayVersion(version), version)]),
     ...facts.parameters.flatMap(parameter => ofParameter(parameter, rollbackDepth)),
     ...facts.evidence,
   ];
@@ -86,6 +90,17 @@ export function whoUses(facts: UserFacts, rollbackDepth: number): ReadonlyMap<st
   for (const { imageId, user } of edges) users.set(imageId, (users.get(imageId) ?? new Set()).add(user));
   return new Map([...users].map(([imageId, all]) => [imageId, [...all]]));
 }
+
+/** An image is used where it is launched, and where volumes are made from one of its snapshots: removing it takes these along. */
+export const usersOf = (
+  all: ReadonlyMap<string, readonly string[]>,
+  { id, snapshotIds }: { readonly id: string; readonly snapshotIds: readonly string[] },
+): readonly string[] => [...new Set([id, ...snapshotIds].flatMap(one => all.get(one) ?? []))];
+
+const ofVolumes = (user: string, { snapshotIds = [] }: { readonly snapshotIds?: readonly string[] }): Edge[] =>
+  snapshotIds.map(snapshotId => ({ imageId: snapshotId, user: `${user}, for a volume from ${snapshotId}` }));
+
+const sayVersion = ({ templateName, version }: VersionFact): string => `launch template ${templateName} version ${version}`;
 
 // A stopped instance starts again; a terminated one, which AWS still lists for an hour, never does.
 const ofInstance = ({ id, state, imageId }: InstanceFact): Edge[] =>
@@ -110,7 +125,7 @@ function isMeant(known: VersionFact, { template, version }: { template: string; 
 function ofVersion(fact: VersionFact, facts: UserFacts): Edge[] {
   const roles = [...(fact.isDefault ? ['default'] : []), ...(fact.isLatest ? ['latest'] : []), ...(fact.isRecent ? ['recent'] : [])];
   if (roles.length === 0) return [];
-  const user = `launch template ${fact.templateName} version ${fact.version} (${roles.join(' and ')})`;
+  const user = `${sayVersion(fact)} (${roles.join(' and ')})`;
   return images(fact.imageId, facts).map(imageId => ({ imageId, user }));
 }
 

@@ -34,8 +34,10 @@ export async function carryOut(
   const gone = ended.flatMap(({ result, decision }) => (result === 'removed' ? [decision.image.id] : []));
   if (wish.templateVersions && !world.run.cancelled.aborted) await dropVersions(gone, users, world.at({ region }), world);
   // Once more against what is there now: somebody may have made an image of one of them.
-  const images = strays.length === 0 ? [] : await place.images.find({ includeDisabled: true });
-  return { ended, ...(await sweep(orphans(strays, images, policy, world.clock.now()), place.removal, world)) };
+  const [images, used] =
+    strays.length === 0 ? [[], new Map()] : await Promise.all([place.images.find({ includeDisabled: true }), users.again([])]);
+  const unused = strays.filter(({ id }) => !used.has(id));
+  return { ended, ...(await sweep(orphans(unused, images, policy, world.clock.now()), place.removal, world)) };
 }
 
 async function sweep(

@@ -1,3 +1,4 @@
+import { usersOf } from '../../domain/retention/references.ts';
 import type { Decision } from '../../domain/retention/retention.ts';
 import { guard, type Policy } from '../../domain/retention/rules.ts';
 import { concurrently, inBatches } from '../../kit/concurrently.ts';
@@ -77,7 +78,7 @@ async function lookAgain(
   const reasons = batch.flatMap(decision => {
     // One that this listing lacks may be there all the same: listings are not consistent. Then what was seen of it before must do.
     const image = now.find(({ id }) => id === decision.image.id) ?? decision.image;
-    const because = guard({ ...decision, image, users: [...(again.get(image.id) ?? []), ...(told.get(image.id) ?? [])] }, policy);
+    const because = guard({ ...decision, image, users: [...usersOf(again, image), ...(told.get(image.id) ?? [])] }, policy);
     return because === undefined ? [] : [[decision, because] as const];
   });
   return new Map(reasons);

@@ -1,5 +1,6 @@
 import type { Image, TagScheme } from '../../domain/image.ts';
 import type { Snapshot } from '../../domain/retention/orphans.ts';
+import { usersOf } from '../../domain/retention/references.ts';
 import type { Candidate } from '../../domain/retention/rules.ts';
 import { UsageError } from '../../kit/errors.ts';
 import type { Place, Powers } from '../../world.ts';
@@ -41,7 +42,8 @@ export async function surveyAll(
     const owned = await world.report.step(`List the images in ${region}`, () => place.images.find({ includeDisabled: true }));
     const family = owned.filter(({ tags }) => tags[key] === wanted.family);
     const users = await world.report.step(`Find what may launch them in ${region}`, () => findUsers(wanted, place, world.report));
-    const snapshots = wanted.orphanSnapshots ? await place.removal.snapshots({ [key]: wanted.family }) : [];
+    const tagged = wanted.orphanSnapshots ? await place.removal.snapshots({ [key]: wanted.family }) : [];
+    const snapshots = tagged.filter(({ id }) => !users.all.has(id));
     all.push({ region, place, owned, family, users, snapshots });
   }
   if (all.every(({ family, snapshots }) => family.length === 0 && snapshots.length === 0)) throw noSuchFamily(wanted, key, all);
@@ -56,4 +58,4 @@ function noSuchFamily(wanted: Wanted, key: string, all: readonly Survey[]): Usag
 }
 
 export const candidates = (surveys: readonly Survey[]): Candidate[] =>
-  surveys.flatMap(({ region, family, users }) => family.map(image => ({ image, region, users: users.all.get(image.id) ?? [] })));
+  surveys.flatMap(({ region, family, users }) => family.map(image => ({ image, region, users: usersOf(users.all, image) })));

@@ -1,4 +1,5 @@
 import { type Image, isOurs, type TagScheme } from '../../domain/image.ts';
+import { usersOf } from '../../domain/retention/references.ts';
 import { NO_WISHES } from '../../domain/retention/retention.ts';
 import { CancelledError, Expected } from '../../kit/errors.ts';
 import { type Look, waitFor } from '../../kit/wait.ts';
@@ -73,7 +74,7 @@ async function remove(
   }
   const users = await findUsersOrStop({ ...wish, rollbackDepth: ROLLBACK_DEPTH }, place, world.report);
   const policy = { ...NO_WISHES, scheme, family: wish.family, accountId: await place.account.id() };
-  const candidate = { image, region: wish.region, users: users.all.get(image.id) ?? [] };
+  const candidate = { image, region: wish.region, users: usersOf(users.all, image) };
   const [decision] = await planWithEvidence([candidate], policy, world.clock.now(), () => place);
   if (decision?.action !== 'remove') return `It stays: ${decision?.because ?? 'no decision'}.`;
   const [end] = await removeAll([decision], policy, false, { ...world, place, users });

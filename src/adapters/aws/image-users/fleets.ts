@@ -8,6 +8,7 @@ import {
 import type { Launcher, LaunchSource } from '../../../domain/retention/references.ts';
 import { asExpected } from '../errors.ts';
 import { allPages } from '../pages.ts';
+import { snapshotsIn } from './mappings.ts';
 
 /** What launches by itself without a group: EC2 fleets, Spot fleets, and Spot requests that last. Fleets of type `instant` launched once and never again. */
 export const fleetLaunchers = async (ec2: EC2Client): Promise<Launcher[]> =>
@@ -27,6 +28,7 @@ const fleets = (ec2: EC2Client): Promise<Launcher[]> =>
       items: live.map(({ FleetId, LaunchTemplateConfigs }) => ({
         user: `fleet ${FleetId}`,
         launches: (LaunchTemplateConfigs ?? []).flatMap(ofConfig),
+        snapshotIds: (LaunchTemplateConfigs ?? []).flatMap(({ Overrides = [] }) => Overrides.flatMap(snapshotsIn)),
       })),
       next: page.NextToken,
     };
@@ -44,6 +46,7 @@ const spotFleets = (ec2: EC2Client): Promise<Launcher[]> =>
       items: live.map(({ SpotFleetRequestId, SpotFleetRequestConfig: config }) => ({
         user: `Spot fleet ${SpotFleetRequestId}`,
         launches: [...(config?.LaunchSpecifications ?? []).flatMap(ofImage), ...(config?.LaunchTemplateConfigs ?? []).flatMap(ofConfig)],
+        snapshotIds: (config?.LaunchSpecifications ?? []).flatMap(snapshotsIn),
       })),
       next: page.NextToken,
     };
@@ -59,6 +62,7 @@ const spotRequests = (ec2: EC2Client): Promise<Launcher[]> =>
       items: live.map(({ SpotInstanceRequestId, LaunchSpecification = {} }) => ({
         user: `Spot request ${SpotInstanceRequestId}`,
         launches: ofImage(LaunchSpecification),
+        snapshotIds: snapshotsIn(LaunchSpecification),
       })),
       next: page.NextToken,
     };

@@ -13,6 +13,7 @@ import { isOver, type RefreshStatus } from '../../../domain/roll/group.ts';
 import { concurrently } from '../../../kit/concurrently.ts';
 import { asExpected, isCode } from '../errors.ts';
 import { allPages } from '../pages.ts';
+import { snapshotsIn } from './mappings.ts';
 
 const REFRESHES_AT_ONCE = 6;
 
@@ -47,9 +48,10 @@ const configurationLaunchers = (autoScaling: AutoScalingClient): Promise<Launche
       .send(new DescribeLaunchConfigurationsCommand({ MaxRecords: 100, NextToken }))
       .catch(asExpected('describe launch configurations (autoscaling:DescribeLaunchConfigurations)'));
     return {
-      items: page.LaunchConfigurations?.map(({ LaunchConfigurationName = '', ImageId = '' }) => ({
+      items: page.LaunchConfigurations?.map(({ LaunchConfigurationName = '', ImageId = '', BlockDeviceMappings }) => ({
         user: `launch configuration ${LaunchConfigurationName}`,
         launches: [{ imageId: ImageId }],
+        snapshotIds: snapshotsIn({ BlockDeviceMappings }),
       })),
       next: page.NextToken,
     };

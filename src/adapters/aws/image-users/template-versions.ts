@@ -8,6 +8,7 @@ import type { VersionFact } from '../../../domain/retention/references.ts';
 import { concurrently, inBatches } from '../../../kit/concurrently.ts';
 import { asExpected, isCode } from '../errors.ts';
 import { allPages } from '../pages.ts';
+import { snapshotsIn } from './mappings.ts';
 
 const TEMPLATES_AT_ONCE = 6;
 const NUMBERS_PER_CALL = 200;
@@ -84,4 +85,5 @@ const fact = (version: LaunchTemplateVersion, isLatest: boolean): VersionFact =>
   isDefault: version.DefaultVersion ?? false,
   isLatest,
   imageId: version.LaunchTemplateData?.ImageId ?? '',
+  snapshotIds: snapshotsIn(version.LaunchTemplateData ?? {}),
 });
