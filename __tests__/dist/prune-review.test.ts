@@ -133,6 +133,18 @@ describe('a snapshot that volumes are made from at launch', () => {
   });
 });
 
+describe('scenario 74: a wrong account is told by nothing in use', () => {
+  test('though an image is shared with an account that cannot be looked into', async () => {
+    l = await pruneLab();
+    for (const daysOld of [10, 20, 30, 40, 50]) l.image(`d${daysOld}`, { daysOld });
+    const LaunchPermission = { Add: [{ UserId: '444455556666' }] };
+    await l.cloud.ec2.send(new ModifyImageAttributeCommand({ ImageId: l.id('d30'), LaunchPermission }));
+    const ran = await l.act('prune', REAL);
+    expect([ran.exitCode, ran.outputs['outcome'], l.there()]).toEqual([1, 'rejected', ['d50', 'd40', 'd30', 'd20', 'd10']]);
+    expect(ran.errors.join()).toContain('Only 0 of 5 images of web are in use');
+  });
+});
+
 const isSecondLook = (call: unknown) => JSON.stringify(call).includes('image-id');
 
 describe('between the plan and the removal', () => {

@@ -4,7 +4,7 @@ import { flag, optional, text as textSetting } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { carryOut, type Done } from '../steps/retention/carry-out.ts';
 import { consumers } from '../steps/retention/consumers.ts';
-import { planWithEvidence } from '../steps/retention/evidence.ts';
+import { isSeen, planWithEvidence } from '../steps/retention/evidence.ts';
 import { type Asked, failClosed, price, users as userSettings } from '../steps/retention/image-users.ts';
 import { throwIfLeft } from '../steps/retention/removal.ts';
 import { hashOf, isIdle, type Plan, show, tell } from '../steps/retention/report.ts';
@@ -107,7 +107,7 @@ function stopIfImplausible(plan: Plan, wanted: Wanted): void {
       outputs: tell(plan, wanted, []),
     });
   }
-  const inUse = images.filter(({ users }) => users.length > 0).length;
+  const inUse = images.filter(({ users }) => users.some(isSeen)).length;
   if (wanted.retireFamily || images.length === 0 || inUse >= wanted.minInUse) return;
   const message = `Only ${inUse} of ${images.length} images of ${wanted.family} are in use, and "min-in-use" expects ${wanted.minInUse}. Nothing was removed.`;
   throw new RejectedError(message, {

@@ -4,6 +4,7 @@ import { concurrently } from '../../kit/concurrently.ts';
 import type { Share } from '../../world/images.ts';
 import type { Place } from '../../world.ts';
 import type { Consumers } from './consumers.ts';
+import { PERHAPS } from './usage-reports.ts';
 
 /** What is asked only of images that would go, since it takes calls for each: launch permissions, and the references that AWS knows. */
 
@@ -75,5 +76,10 @@ export async function askAgain(
   );
 }
 
+const UNKNOWN = 'and which cannot be looked into';
+
 export const unknowable = ({ account, who }: Share): string =>
-  `${account === undefined ? who : `account ${account}`}, which it is shared with and which cannot be looked into`;
+  `${account === undefined ? who : `account ${account}`}, which it is shared with ${UNKNOWN}`;
+
+/** Who cannot be seen forbids a removal, and proves no use. */
+export const isSeen = (user: string): boolean => !user.includes(UNKNOWN) && !user.startsWith(PERHAPS);

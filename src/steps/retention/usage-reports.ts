@@ -8,6 +8,9 @@ import type { Place, Powers } from '../../world.ts';
 const REPORTS_AT_ONCE = 5;
 const AT_MOST_SECONDS = 15 * 60;
 
+/** So begins a user whom nobody has seen. */
+export const PERHAPS = 'somebody, perhaps';
+
 type World = Pick<Powers<never>, 'clock' | 'report'>;
 
 /** Image ID -> who uses it in other accounts. A report that does not come, or comes as an error, counts as use. */
@@ -47,12 +50,12 @@ async function usersIn(
       },
       world,
     );
-    if (entries === undefined) return ['somebody, perhaps: its usage report ended in an error'];
+    if (entries === undefined) return [`${PERHAPS}: its usage report ended in an error`];
     return entries
       .filter(({ account }) => account !== own)
       .map(({ account, resourceType, count }) => `${count} ${resourceType} in account ${account}, as AWS reports`);
   } catch (failure) {
     if (!(failure instanceof TimeoutError)) throw failure;
-    return ['somebody, perhaps: its usage report did not come'];
+    return [`${PERHAPS}: its usage report did not come`];
   }
 }
