@@ -173,6 +173,19 @@ test('what cannot be copied is refused before the first write', async () => {
   expect([l.lab.calls.since(mark).filter(({ operation }) => !/^(Describe|Get)/.test(operation)), alive()]).toEqual([[], { web: [a] }]);
 });
 
+test('lost while the old group went, and lost again at the next promotion: there is always one in charge', async () => {
+  const { b, c } = await stage();
+  const killedAt = (operation: string) => ({
+    onStart: (child: { kill(signal: 'SIGKILL'): unknown }) =>
+      void l.lab.faults.add({ operation, nth: 1, deed: { run: () => void child.kill('SIGKILL'), at: 'after' } }),
+  });
+  expect((await promote(b, {}, killedAt('DeleteAutoScalingGroup'))).signal).toBe('SIGKILL');
+  expect((await promote(b)).exitCode).toBe(0);
+  expect((await promote(c, {}, killedAt('CreateAutoScalingGroup'))).signal).toBe('SIGKILL');
+  expect((await promote(c)).exitCode).toBe(0);
+  expect(stateNow()).toEqual({ alive: { web: [c] }, pointer: c, candidate: false });
+});
+
 /** A call that only reads leaves the account as the write before it did; promote's own loop kills at those too. */
 const isWrite = ({ operation }: { operation: string }) => !/^(Describe|Get|List)/.test(operation);
 
