@@ -27,8 +27,9 @@ const passed = (n: number) =>
 
 describe('a snapshot that no image has', () => {
   const policy = { ...NO_WISHES, scheme, family: 'web', accountId: '1', maxRemovals: 10 };
+  const MADE = `Created by CreateImage(i-1) for ${id(9)}`;
   const snapshot = (change: Partial<Snapshot> = {}): Snapshot => ({
-    ...{ id: 'snap-9', description: '', startedAt: new Date(NOW - 30 * DAY), sizeGiB: 8, tags: { 'ami-action:family': 'web' } },
+    ...{ id: 'snap-9', description: MADE, startedAt: new Date(NOW - 30 * DAY), sizeGiB: 8, tags: { 'ami-action:family': 'web' } },
     ...change,
   });
 
@@ -41,6 +42,10 @@ describe('a snapshot that no image has', () => {
     ['stays when it is nobody’s', { tags: {} }, false],
     ['stays when somebody keeps it', { tags: { 'ami-action:family': 'web', 'ami-action:keep': 'true' } }, false],
     ['stays when it is a backup', { tags: { 'ami-action:family': 'web', 'aws:backup:source-resource': 'x' } }, false],
+    ['goes when it was copied for an image', { description: `Copied for DestinationAmi ${id(9)} from SourceAmi ${id(8)}` }, true],
+    ['stays when nothing proves that it was an image’s', { description: 'before the migration' }, false],
+    ['stays when a lifecycle policy made it', { tags: { 'ami-action:family': 'web', 'aws:dlm:lifecycle-policy-id': 'policy-1' } }, false],
+    ['stays when any backup vault has it', { tags: { 'ami-action:family': 'web', 'aws:backup:any': 'x' } }, false],
     ['stays for its first day, for a build may not have said yet whose it is', { startedAt: new Date(NOW - DAY + 1) }, false],
   ])('%s', (_, change, goes) => {
     expect(orphans([snapshot(change)], [image(1)], policy, NOW)).toHaveLength(goes ? 1 : 0);

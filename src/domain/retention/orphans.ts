@@ -15,6 +15,12 @@ export interface Snapshot {
 // A build makes its snapshots before its image says which they are.
 const YOUNGEST_SECONDS = 86_400;
 
+// EC2 describes so what it makes for an image. One that was made by hand or by a schedule was never an image's, whatever tags it took over from its volume.
+const wasOfImage = ({ description }: Snapshot): boolean => /^(Created by CreateImage|Copied for DestinationAmi)\b/.test(description);
+
+// AWS Backup and Data Lifecycle Manager remove their own.
+const isKeptByOthers = ({ tags }: Snapshot): boolean => Object.keys(tags).some(key => /^aws:(backup|dlm):/.test(key));
+
 /** Snapshots of ours that no image has any more: what a removal left behind that went wrong halfway. `images`: all of the account, of whatever family. */
 export function orphans(snapshots: readonly Snapshot[], images: readonly Image[], policy: Policy, now: number): readonly Snapshot[] {
   const held = new Set(images.flatMap(({ snapshotIds }) => snapshotIds));
@@ -23,7 +29,7 @@ export function orphans(snapshots: readonly Snapshot[], images: readonly Image[]
   return snapshots
     .filter(snapshot => identity(snapshot, policy.scheme, 'family') === policy.family)
     .filter(({ id, description }) => !held.has(id) && !imageIdsIn(description).some(image => there.has(image)))
-    .filter(snapshot => !isToKeep(snapshot, policy.scheme) && !('aws:backup:source-resource' in snapshot.tags))
+    .filter(snapshot => !isToKeep(snapshot, policy.scheme) && !isKeptByOthers(snapshot) && wasOfImage(snapshot))
     .filter(({ startedAt }) => now - startedAt.getTime() >= youngest * 1000)
     .sort((a, b) => a.startedAt.getTime() - b.startedAt.getTime() || (a.id < b.id ? -1 : 1))
     .slice(0, policy.maxRemovals);
