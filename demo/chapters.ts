@@ -4,10 +4,12 @@ import type { Play } from './stage.ts';
 const SIZE = 2;
 
 /** The road from commit to stage, as the reusable workflow strings it together. */
-const toStage = async ({ job }: Parameters<Play['play']>[0], ends: { validate?: 'red'; promote?: 'red' } = {}) => {
+const toStage = async ({ job, insist }: Parameters<Play['play']>[0], ends: { validate?: 'red'; promote?: 'red' } = {}) => {
   const built = await job('Build', 'build');
   const image = built.outputs['ami-id'] ?? '';
   const validated = await job('Validate', 'validate', { image }, ends.validate);
+  const verdict = ends.validate === undefined ? 'passed' : 'failed';
+  insist(validated.outputs['verdict'] === verdict, `the verdict should be ${verdict}`);
   if (validated.exitCode !== 0) return image;
   await job('Promote to stage', 'promote', { environment: 'stage', image }, ends.promote);
   return image;

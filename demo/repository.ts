@@ -20,11 +20,9 @@ checks:
 keep-newest: 1
 minimum-age: 0s
 warm-up: 60s
-checks-timeout: 5m
-bake: 6m
 environments:
-  stage: { groups: [web-stage] }
-  prod: { groups: [web-prod] }
+  stage: { groups: [web-stage], checks-timeout: 5m, bake: 6m }
+  prod: { groups: [web-prod], checks-timeout: 5m, bake: 6m }
 `;
 
 export function makeRepository(path: string): Repository {

@@ -104,21 +104,36 @@ const orderOf = (
   mode: string,
   settings: Readonly<Record<string, string>>,
   { sha, runs }: { sha: string; runs: number },
-) => ({
-  mode,
-  with: settings,
-  lab,
-  workspace: repository.path,
-  env: { ...environment, GITHUB_SHA: sha, GITHUB_RUN_ID: String(1000 + runs), GITHUB_JOB: mode },
-  onLine: (line: string) => {
-    const shown = progress(line);
-    if (shown !== undefined) console.log(`   │ ${shown.slice(0, 150)}`);
-  },
-});
+) => {
+  const said = new Set<string>();
+  return {
+    mode,
+    with: settings,
+    lab,
+    workspace: repository.path,
+    env: { ...environment, GITHUB_SHA: sha, GITHUB_RUN_ID: String(1000 + runs), GITHUB_JOB: mode },
+    onLine: (line: string) => {
+      const shown = progress(line, repository.path);
+      if (shown === undefined || said.has(shown)) return;
+      said.add(shown);
+      console.log(`   │ ${shown.length > WIDTH ? `${shown.slice(0, WIDTH)} …` : shown}`);
+    },
+  };
+};
 
-/** The log of a job without the runner's own language. */
-function progress(line: string): string | undefined {
+const WIDTH = 150;
+
+// Of what Packer says, what changes something; everything stands in the log of a real job.
+const SMALL_PRINT =
+  /Adding tag|Creating \w+ tags$|skipping$|Skipping|Prevalidating|Modifying|Tagging|Attaching|Waiting for|Cleaning up|Deleting temporary|Stopping instance$|^==> (?!amazon)|^-->/;
+
+/** The log of a job without the runner's own language, and without what only somebody who looks for a fault wants to read. */
+function progress(line: string, workspace: string): string | undefined {
   if (line.startsWith('::group::')) return `▸ ${line.slice('::group::'.length)}`;
   if (line.startsWith('::warning')) return `! ${line.slice(line.indexOf('::', 2) + 2)}`;
-  return line.startsWith('::') || line.trim() === '' ? undefined : `  ${line}`;
+  if (line.startsWith('::') || line.trim() === '') return undefined;
+  if (/^(==>|-->) /.test(line) && SMALL_PRINT.test(line)) return undefined;
+  // A roll says how far it is; AWS names another example at every look.
+  const plain = line.replace(/^==> amazon-ebs\.\w+: /, 'Packer: ').replace(/\.? AWS says: Waiting for remaining .*/, '');
+  return `  ${plain.replaceAll(`${workspace}/`, '')}`;
 }
