@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe } from '@jest/globals';
+import type { describe as Describe } from '@jest/globals';
 import { images, snapshots } from '../../lab/ec2/images.ts';
 import { network } from '../../lab/ec2/network.ts';
 import { instances, keyPairs, type LabImage, tagsOf, volumes } from '../../lab/ec2/state.ts';
@@ -46,6 +46,8 @@ const missing = tools instanceof Error ? tools : undefined;
 if (missing !== undefined && process.env['AMI_ACTION_REQUIRE_ALL'] === '1') throw missing;
 if (missing !== undefined) console.error(`\n!!! Skipped, because Packer cannot be had here: ${missing.message}\n`);
 
+// Not imported: a benchmark builds without jest.
+const { describe } = globalThis as unknown as { describe: typeof Describe };
 /** As `describe`; skipped, loudly, on a machine where Packer cannot be had. In CI that is a failure. */
 export const describeWithPacker = missing === undefined ? describe : describe.skip;
 
