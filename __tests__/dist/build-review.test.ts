@@ -40,3 +40,17 @@ test.each([
       .map(({ id, state }) => [id, state]),
   ).toEqual([[won?.outputs['ami-id'], 'available']]);
 });
+
+test('what a template reads of the environment, and the instance type, change the fingerprint', async () => {
+  const files = changed([
+    'variable "app_version"',
+    'variable "flavour" {\n  type    = string\n  default = env("FLAVOUR")\n}\n\nvariable "app_version"',
+  ]);
+  const print = async (FLAVOUR: string, more: Record<string, string> = {}) =>
+    (await build(lab, { files, with: { family: 'env', 'dry-run': 'true', ...more }, env: { FLAVOUR } })).outputs['fingerprint'];
+  const sweet = await print('sweet');
+  expect(sweet).toMatch(/^[0-9a-f]{64}$/);
+  expect(await print('sweet')).toBe(sweet);
+  expect(await print('sour')).not.toBe(sweet);
+  expect(await print('sweet', { 'instance-type': 't3.large' })).not.toBe(sweet);
+});

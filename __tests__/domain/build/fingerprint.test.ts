@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type BuildInputs, changedInputs, fingerprint } from '../../../src/domain/build/fingerprint.ts';
+import { type BuildInputs, changedInputs, environmentNames, fingerprint } from '../../../src/domain/build/fingerprint.ts';
 
 const INPUTS: BuildInputs = {
   family: 'web',
@@ -36,9 +36,9 @@ describe('a fingerprint', () => {
     ['another base image', { base: 'ami-0fedcba9876543210' }, 'base image'],
     ['no base image', { base: undefined }, 'base image'],
     ['another Packer', { packerVersion: '1.16.0' }, 'packer-version'],
-    ['another region', { targets: { ...INPUTS.targets, regions: ['eu-west-1'] } }, 'regions, architecture or sources'],
-    ['another architecture', { targets: { ...INPUTS.targets, architecture: 'arm64' } }, 'regions, architecture or sources'],
-    ['other sources', { targets: { ...INPUTS.targets, sources: ['amazon-ebs.web', ''] } }, 'regions, architecture or sources'],
+    ['another region', { targets: { ...INPUTS.targets, regions: ['eu-west-1'] } }, 'regions, architecture, instance type or sources'],
+    ['another architecture', { targets: { ...INPUTS.targets, architecture: 'arm64' } }, 'regions, architecture, instance type or sources'],
+    ['other sources', { targets: { ...INPUTS.targets, sources: ['amazon-ebs.web', ''] } }, 'regions, architecture, instance type or sources'],
   ];
 
   test.each(changes)('changes with %s, and says so', (_, change, says) => {
@@ -69,4 +69,10 @@ describe('a fingerprint', () => {
     expect(changedInputs(before, undefined)).toBeUndefined();
     expect(changedInputs(before, 'something else')).toBeUndefined();
   });
+});
+
+test('a template names the variables of the environment that it reads, and the instance type counts', () => {
+  expect(environmentNames('default = env("APP_VERSION")\nother = env( "B" )\nenvironment = "x"')).toEqual(['APP_VERSION', 'B']);
+  const typed = (instanceType: string) => fingerprint({ ...INPUTS, targets: { ...INPUTS.targets, instanceType } }).value;
+  expect(new Set([typed('t3.small'), typed('t3.large'), before.value]).size).toBe(3);
 });

@@ -34,7 +34,10 @@ export function packer(host: PackerHost): Packer {
       const absolute = resolve(run.workspace, path);
       return existsSync(absolute) ? absolute : undefined;
     },
-    ambient: () => Object.fromEntries(Object.entries(packerEnvironment(environment)).filter(([name]) => name.startsWith('PKR_VAR_'))),
+    ambient: names =>
+      Object.fromEntries(
+        Object.entries(packerEnvironment(environment)).filter(([name]) => name.startsWith('PKR_VAR_') || names.includes(name)),
+      ),
     async ensure(wish) {
       const warning = pollingWarning(environment);
       if (warning !== undefined) report.warn(warning);

@@ -10,7 +10,12 @@ export interface BuildInputs {
   /** The image it is built on, where the action resolves it. */
   readonly base: string | undefined;
   readonly packerVersion: string;
-  readonly targets: { readonly regions: readonly string[]; readonly architecture: string | undefined; readonly sources: readonly string[] };
+  readonly targets: {
+    readonly regions: readonly string[];
+    readonly architecture: string | undefined;
+    readonly sources: readonly string[];
+    readonly instanceType?: string | undefined;
+  };
 }
 
 /** In the words of the summary. */
@@ -19,7 +24,7 @@ const PARTS = {
   variables: 'variables',
   base: 'base image',
   tools: 'packer-version',
-  targets: 'regions, architecture or sources',
+  targets: 'regions, architecture, instance type or sources',
 } as const;
 type Part = keyof typeof PARTS;
 
@@ -39,7 +44,12 @@ export function fingerprint(inputs: BuildInputs): Fingerprint {
     variables: hash([sorted(inputs.variables), salted(inputs.secrets, inputs.family)]),
     base: hash(inputs.base ?? ''),
     tools: hash(inputs.packerVersion),
-    targets: hash([[...inputs.targets.regions].sort(), inputs.targets.architecture ?? '', inputs.targets.sources]),
+    targets: hash([
+      [...inputs.targets.regions].sort(),
+      inputs.targets.architecture ?? '',
+      inputs.targets.sources,
+      ...[inputs.targets.instanceType ?? []].flat(),
+    ]),
   };
   return {
     value: hash([FORMAT, parts]),
@@ -55,6 +65,10 @@ export function changedInputs(now: Fingerprint, before: string | undefined): rea
   const [mine, theirs] = [now.inputs.split(' '), new Set(before.split(' '))];
   return mine.filter(entry => !theirs.has(entry)).map(entry => PARTS[entry.split(':')[0] as Part]);
 }
+
+/** The variables of the environment that a template asks for: Packer gets them all. */
+export const environmentNames = (template: string): readonly string[] =>
+  [...template.matchAll(/\benv\s*\(?\s*["`]([A-Za-z_]\w*)["`]/g)].flatMap(([, name]) => name ?? []);
 
 const hash = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex');
 

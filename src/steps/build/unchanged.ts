@@ -1,4 +1,4 @@
-import { changedInputs, type Fingerprint, fingerprint } from '../../domain/build/fingerprint.ts';
+import { changedInputs, environmentNames, type Fingerprint, fingerprint } from '../../domain/build/fingerprint.ts';
 import { type Found, type Reuse, reusable, serveCommit } from '../../domain/build/reuse.ts';
 import { identity, newestFirst, tagKey } from '../../domain/image.ts';
 import { parseDuration } from '../../kit/duration.ts';
@@ -36,11 +36,12 @@ export interface ReuseWish {
   readonly secretVar: Readonly<Record<string, string>>;
   readonly packerVersion: string;
   readonly architecture?: string | undefined;
+  readonly instanceType?: string | undefined;
   readonly only: readonly string[];
   readonly except: readonly string[];
 }
 
-type World = Powers<'images', 'content' | 'packer'>;
+type World = Powers<'images', 'content' | 'files' | 'packer'>;
 
 /** "changed" without a base that we know would never see a security update. */
 export function rebuildProblem({ rebuild, baseImage }: ReuseWish): string | undefined {
@@ -54,18 +55,28 @@ export async function fingerprintOf(
   wish: ReuseWish,
   plan: BuildPlan,
   base: Base | undefined,
-  { content, packer }: World,
+  { content, files: reader, packer }: World,
 ): Promise<Fingerprint> {
   const files = await content.files(wish.content, [plan.template, ...plan.varFiles]);
   if (files.length === 0) throw new UsageError([`"content" matches no file: ${wish.content.join(', ')}`]);
+  // A template outside the workspace is not looked into.
+  const template = (await reader.read(plan.template).catch(() => undefined)) ?? [];
+  const asked = template
+    .filter(({ path }) => /\.(hcl|json)$/.test(path))
+    .flatMap(file => environmentNames(Buffer.from(file.content).toString()));
   return fingerprint({
     family: wish.family,
     files,
     variables: wish.var,
-    secrets: { ...packer.ambient(), ...wish.secretVar },
+    secrets: { ...packer.ambient(asked), ...wish.secretVar },
     base: base?.id,
     packerVersion: wish.packerVersion,
-    targets: { regions: plan.regions, architecture: wish.architecture, sources: [wish.only, wish.except].map(String) },
+    targets: {
+      regions: plan.regions,
+      architecture: wish.architecture,
+      sources: [wish.only, wish.except].map(String),
+      instanceType: wish.instanceType,
+    },
   });
 }
 
