@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { workspaceContent } from '../../src/adapters/content.ts';
+import { onPath } from '../../src/adapters/on-path.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'content-test-'));
 afterAll(() => rmSync(home, { recursive: true, force: true }));
@@ -117,4 +118,14 @@ describe('the files of a workspace', () => {
     expect(await listed(path)).toEqual(clean);
     expect(() => execFileSync('test', ['-e', mark])).toThrow();
   });
+});
+
+test('a program inside the workspace is not taken, not through a link from outside either', async () => {
+  const path = folder({ 'bin/git': '#!/bin/sh\n' });
+  chmodSync(join(path, 'bin/git'), 0o755);
+  const outside = folder({});
+  symlinkSync(join(path, 'bin/git'), join(outside, 'git'));
+  const PATH = `${join(path, 'bin')}:${outside}`;
+  expect(await onPath('git', { PATH })).toBe(join(path, 'bin/git'));
+  expect(await onPath('git', { PATH, GITHUB_WORKSPACE: path })).toBeUndefined();
 });

@@ -36,7 +36,7 @@ async function readByPacker(path: string): Promise<readonly string[]> {
 
 /** The tree of the commit, with what was changed, added or removed since. Undefined where there is no git repository, or no git. */
 async function committed(workspace: string, environment: NodeJS.ProcessEnv): Promise<readonly ContentFile[] | undefined> {
-  const program = await onPath('git', environment);
+  const program = await onPath('git', environment, workspace);
   const git = async (...args: string[]) => {
     if (program === undefined) return undefined;
     // The runner's user is not always the one that checked out; and a repository's own settings must not start programs.

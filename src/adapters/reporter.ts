@@ -25,6 +25,9 @@ export function runnerReporter(clock: Clock): RunnerReporter {
   const phases: Phase[] = [];
   // Groups of the log do not nest: an inner step is a line.
   let depth = 0;
+  const secrets = new Set<string>();
+  // The runner masks them too; but what it never gets cannot slip through.
+  const hide = (line: string) => [...secrets].reduce((shown, secret) => shown.replaceAll(secret, '***'), line);
   return {
     async step(title, work) {
       const startedAt = clock.now();
@@ -47,9 +50,12 @@ export function runnerReporter(clock: Clock): RunnerReporter {
     info: message => core.info(message),
     warn: message => core.warning(message),
     debug: message => core.debug(message),
-    foreign: line => printForeign(line.split(/\r?\n|\r/)),
+    foreign: line => printForeign(hide(line).split(/\r?\n|\r/)),
     summary: markdown => void parts.push(markdown),
-    mask: secret => core.setSecret(secret),
+    mask(secret) {
+      core.setSecret(secret);
+      for (const part of [secret, ...secret.split('\n')]) if (part.trim() !== '') secrets.add(part);
+    },
     async flush() {
       const whole = [...parts, timeline(phases)].filter(part => part !== '').join('\n\n');
       if (whole === '' || process.env.GITHUB_STEP_SUMMARY === undefined) return;

@@ -41,7 +41,7 @@ const elsewhere = {
   ),
   fromRegion: optional(
     text('Region of the pointer of `environment:<name>`. Default: `region`.', {
-      pattern: /^[a-z]{2}(-[a-z]+)+-\d$/,
+      pattern: /^[a-z]{2,4}(-[a-z]+)+-\d$/,
       says: 'must be a region such as eu-west-1',
       neededBy: 'teams whose stage and prod are in two regions',
     }),

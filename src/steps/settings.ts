@@ -19,7 +19,7 @@ export const environment = text('stage, prod, ...: who runs the image.', {
 export const common = {
   region: text('AWS region.', {
     fallbackFrom: 'AWS_REGION',
-    pattern: /^[a-z]{2}(-[a-z]+)+-\d$/,
+    pattern: /^[a-z]{2,4}(-[a-z]+)+-\d$/,
     says: 'must be a region such as eu-central-1',
   }),
   roleToAssume: optional(
@@ -68,7 +68,7 @@ export const common = {
 
 export const dryRun = (fallback: boolean) => flag('Print the plan of a real run and change nothing.', fallback, { withOnly: true });
 
-const REGION = { pattern: /^[a-z]{2}(-[a-z]+)+-\d$/, says: 'must be a region such as eu-west-1' };
+const REGION = { pattern: /^[a-z]{2,4}(-[a-z]+)+-\d$/, says: 'must be a region such as eu-west-1' };
 
 /** Beside `region`, never instead of it. */
 export const regions = list('Further regions, beside `region`: where `build` and `share` copy the image to, and where `prune` looks too.', {

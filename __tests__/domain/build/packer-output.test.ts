@@ -102,3 +102,10 @@ describe('complaints', () => {
     ]);
   });
 });
+
+test('an image in a region of the European sovereign cloud is an image', () => {
+  const line = parseLine('1,amazon-ebs.web,artifact,0,id,eusc-de-east-1:ami-0123456789abcdef0');
+  expect(artifacts(line === undefined ? [] : [line])).toEqual([
+    { source: 'amazon-ebs.web', region: 'eusc-de-east-1', id: 'ami-0123456789abcdef0' },
+  ]);
+});

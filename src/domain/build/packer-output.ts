@@ -36,7 +36,7 @@ export interface Artifact {
   readonly id: string;
 }
 
-const AMIS = /^[a-z]{2}(?:-[a-z]+)+-\d:ami-[0-9a-f]{8,17}(?:,[a-z]{2}(?:-[a-z]+)+-\d:ami-[0-9a-f]{8,17})*$/;
+const AMIS = /^[a-z]{2,4}(?:-[a-z]+)+-\d:ami-[0-9a-f]{8,17}(?:,[a-z]{2,4}(?:-[a-z]+)+-\d:ami-[0-9a-f]{8,17})*$/;
 
 /** Post-processors repeat the ID of the artifact that they were given, and others make files: an image counts once per source. */
 export function artifacts(lines: readonly PackerLine[]): readonly Artifact[] {
