@@ -1,18 +1,23 @@
-/** Works on every item, at most `atOnce` at a time; answers in the order of the items. After a failure nothing further is started. */
+/**
+ * Works on every item, at most `atOnce` at a time; answers in the order of the items. After a failure nothing further is started,
+ * and what is under way is waited for: whoever undoes must know all that was done.
+ */
 export async function concurrently<T, R>(items: readonly T[], atOnce: number, work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = new Array(items.length);
   const queue = [...items.entries()].reverse();
   const worker = async () => {
     for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
       const [place, item] = next;
-      results[place] = await work(item);
+      try {
+        results[place] = await work(item);
+      } catch (failure) {
+        queue.length = 0;
+        throw failure;
+      }
     }
   };
-  try {
-    await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
-  } finally {
-    queue.length = 0;
-  }
+  const ends = await Promise.allSettled(Array.from({ length: Math.min(atOnce, items.length) }, worker));
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
   return results;
 }
 

@@ -6,5 +6,8 @@ import { Agent as HttpsAgent } from 'node:https';
 const options = { keepAlive: true, maxSockets: 50, proxyEnv: process.env };
 const [httpAgent, httpsAgent] = [new HttpAgent(options), new HttpsAgent(options)];
 
-/** For every client alike; connections are shared. Without a time of its own a connection that hangs would outlive an OIDC token. */
-export const requestHandler = { connectionTimeout: 5_000, requestTimeout: 60_000, httpAgent, httpsAgent };
+/**
+ * For every client alike; connections are shared. Without a time of its own a connection that hangs would outlive an OIDC token, and
+ * unless it is told to throw, the SDK only warns when that time is up.
+ */
+export const requestHandler = { connectionTimeout: 5_000, requestTimeout: 60_000, throwOnRequestTimeout: true, httpAgent, httpsAgent };
