@@ -38,7 +38,11 @@ describe('a fingerprint', () => {
     ['another Packer', { packerVersion: '1.16.0' }, 'packer-version'],
     ['another region', { targets: { ...INPUTS.targets, regions: ['eu-west-1'] } }, 'regions, architecture, instance type or sources'],
     ['another architecture', { targets: { ...INPUTS.targets, architecture: 'arm64' } }, 'regions, architecture, instance type or sources'],
-    ['other sources', { targets: { ...INPUTS.targets, sources: ['amazon-ebs.web', ''] } }, 'regions, architecture, instance type or sources'],
+    [
+      'other sources',
+      { targets: { ...INPUTS.targets, sources: ['amazon-ebs.web', ''] } },
+      'regions, architecture, instance type or sources',
+    ],
   ];
 
   test.each(changes)('changes with %s, and says so', (_, change, says) => {
