@@ -17,7 +17,7 @@ export interface Chapter {
 
 const STYLE = `
 body { margin: 0; background: #f6f8fa; color: #1f2328; font: 14px/1.5 -apple-system, "Segoe UI", "Noto Sans", Helvetica, Arial, sans-serif }
-main { max-width: 980px; margin: 0 auto; padding: 32px 16px 64px }
+main { max-width: 1180px; margin: 0 auto; padding: 32px 16px 64px }
 h1 { font-size: 26px; margin: 0 0 4px } h2 { font-size: 20px; margin: 40px 0 4px } .told { color: #59636e; margin: 0 0 12px }
 .job { background: #fff; border: 1px solid #d1d9e0; border-radius: 6px; margin: 12px 0 }
 .job > header { display: flex; gap: 8px; align-items: center; padding: 10px 16px; border-bottom: 1px solid #d1d9e0; font-weight: 600 }
@@ -25,9 +25,10 @@ h1 { font-size: 26px; margin: 0 0 4px } h2 { font-size: 20px; margin: 40px 0 4px
 .job > div { padding: 4px 16px 12px; overflow-x: auto }
 .mark { width: 16px; height: 16px; border-radius: 50%; color: #fff; font-size: 11px; line-height: 16px; text-align: center }
 .ok { background: #1a7f37 } .bad { background: #d1242f }
-table { border-collapse: collapse; margin: 12px 0; display: block; overflow-x: auto } th, td { border: 1px solid #d1d9e0; padding: 6px 13px; text-align: left } th { background: #f6f8fa }
+table { border-collapse: collapse; margin: 12px 0; display: block; overflow-x: auto } th, td { border: 1px solid #d1d9e0; padding: 6px 13px; text-align: left } th { background: #f6f8fa } th, td code { white-space: nowrap }
+td { vertical-align: top }
 code { background: #818b981f; border-radius: 6px; padding: .2em .4em; font: 85% ui-monospace, SFMono-Regular, Menlo, monospace }
-pre { background: #f6f8fa; border-radius: 6px; padding: 12px; overflow: auto } pre code { background: none; padding: 0 }
+pre { background: #f6f8fa; border-radius: 6px; padding: 12px; white-space: pre-wrap } pre code { background: none; padding: 0 }
 h3 { font-size: 18px; margin: 16px 0 8px } details { margin: 8px 0 } summary { cursor: pointer; color: #59636e }
 nav { margin: 16px 0 } nav a { display: block; color: #0969da; text-decoration: none } .proof pre { background: #ddf4ff }
 `;

@@ -29,7 +29,7 @@ export async function sweepBuild(entry: BuildEntry, world: World, spared: readon
     entry.regions.map(async region => {
       const place = world.at({ region });
       const kept = spared.length === 0 ? [] : await place.images.find({ ids: spared, includeDisabled: true });
-      const keep = new Set(kept.flatMap(({ id, snapshotIds }) => [id, ...snapshotIds]));
+      const keep = new Set([...spared, ...kept.flatMap(({ snapshotIds }) => snapshotIds)]);
       return sweepRegion(region, place, async () => (await leftOf(entry, proof, place)).filter(({ id }) => !keep.has(id)), world);
     }),
   );

@@ -4,7 +4,7 @@ import type { GroupPlan } from '../../domain/roll/plan.ts';
 import { inService } from '../../domain/roll/rollout.ts';
 import { RejectedError, TimeoutError } from '../../kit/errors.ts';
 import { type Look, waitFor } from '../../kit/wait.ts';
-import { type Evidence, gather, tellEvidence } from './evidence.ts';
+import { better, type Evidence, gather, tellEvidence } from './evidence.ts';
 import { firstThatFails } from './look.ts';
 import { sayLaunch } from './roll.ts';
 import type { Watching } from './watch.ts';
@@ -110,7 +110,7 @@ async function lookCloser(
   const sick =
     targets.find(({ state }) => state === 'unhealthy')?.instanceId ??
     (pair.evidence === undefined ? successor?.members.find(({ healthy }) => !healthy)?.id : undefined);
-  if (sick !== undefined) pair.evidence = await gather(pair.successor, sick, world.clock.now(), place);
+  if (sick !== undefined) pair.evidence = better(pair.evidence, await gather(pair.successor, sick, world.clock.now(), place));
   if (judged.state === 'failed' && pair.evidence !== undefined) tellEvidence(pair.evidence, world.report);
 }
 

@@ -18,6 +18,12 @@ export async function gather(group: string, instanceId: string, at: number, { gr
   return { group, instanceId, at, health, console };
 }
 
+/** What a load balancer called unhealthy says more than what it has already let go. */
+export const better = (known: Evidence | undefined, fresh: Evidence): Evidence =>
+  known !== undefined && tellsWhy(known) && !tellsWhy(fresh) ? known : fresh;
+
+const tellsWhy = ({ health }: Evidence): boolean => health.some(said => said.startsWith('unhealthy'));
+
 const CONSOLE_LINES = 60;
 
 export function tellEvidence(evidence: Evidence, { info, foreign, summary }: Reporter): void {

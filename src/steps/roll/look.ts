@@ -1,7 +1,7 @@
 import { type Group, type Launch, type Refresh, sameLaunch } from '../../domain/roll/group.ts';
 import { checksAreDue, inService, type Judgement, judge, proofOf, suspectIn } from '../../domain/roll/rollout.ts';
 import { concurrently } from '../../kit/concurrently.ts';
-import { type Evidence, gather } from './evidence.ts';
+import { better, type Evidence, gather } from './evidence.ts';
 import type { Deeds, RollOrder, RollPorts, RollWorld } from './roll.ts';
 
 /** One look at one group: what AWS says, what its instances run, what they do, and what a sick one says about itself. */
@@ -63,5 +63,8 @@ async function lookCloser(watched: Watched, group: Group, refresh: Refresh | und
   const { images, order, place, world } = looking;
   const suspect = refresh === undefined ? undefined : suspectIn(group, refresh, images, order.image.id);
   if (suspect === undefined) return;
-  watched.evidence = await gather(group.name, suspect, world.clock.now(), place).catch(() => watched.evidence);
+  watched.evidence = await gather(group.name, suspect, world.clock.now(), place).then(
+    fresh => better(watched.evidence, fresh),
+    () => watched.evidence,
+  );
 }

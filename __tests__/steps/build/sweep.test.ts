@@ -1,0 +1,30 @@
+import { expect, test } from '@jest/globals';
+import { sweepBuild } from '../../../src/steps/build/sweep.ts';
+
+test('what was just made survives the sweep though no listing shows it, or its family, yet', async () => {
+  const removed: string[] = [];
+  const marked = ['ami-made', 'ami-stray'].map(id => ({ kind: 'image' as const, id, tags: { 'x:build': 'b1' }, ending: false }));
+  const ports = {
+    images: { find: async () => [] },
+    leftovers: {
+      tagged: async () => marked.filter(({ id }) => !removed.includes(id)),
+      remove: async ({ id }: { id: string }) => (removed.push(id), 'asked' as const),
+    },
+  };
+  let now = 0;
+  const world = {
+    at: () => ports,
+    clock: { now: () => now, sleep: async (ms: number) => void (now += ms) },
+    report: { info: () => undefined, warn: () => undefined, debug: () => undefined },
+  } as unknown as Parameters<typeof sweepBuild>[1];
+  const entry = {
+    kind: 'build' as const,
+    regions: ['eu-central-1'],
+    tags: { 'x:build': 'b1' },
+    name: 'web-1',
+    familyKey: 'x:family',
+    since: 0,
+  };
+  await sweepBuild(entry, world, ['ami-made']);
+  expect(removed).toEqual(['ami-stray']);
+});
