@@ -10,7 +10,7 @@ const MAY: Record<string, readonly string[]> = {
   steps: ['steps', 'domain', 'kit', 'world'],
   modes: ['modes', 'steps', 'domain', 'kit', 'world'],
   adapters: ['adapters', 'domain', 'kit', 'world', 'main'],
-  main: ['modes', 'steps', 'kit', 'world'],
+  main: ['modes', 'steps', 'domain', 'kit', 'world'],
   post: ['steps', 'kit', 'world'],
   index: ['adapters', 'main', 'post', 'kit', 'world'],
 };

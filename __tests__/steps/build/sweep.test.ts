@@ -8,13 +8,21 @@ test('what was just made survives the sweep though no listing shows it, or its f
     images: { find: async () => [] },
     leftovers: {
       tagged: async () => marked.filter(({ id }) => !removed.includes(id)),
-      remove: async ({ id }: { id: string }) => (removed.push(id), 'asked' as const),
+      remove: async ({ id }: { id: string }) => {
+        removed.push(id);
+        return 'asked' as const;
+      },
     },
   };
   let now = 0;
   const world = {
     at: () => ports,
-    clock: { now: () => now, sleep: async (ms: number) => void (now += ms) },
+    clock: {
+      now: () => now,
+      sleep: async (ms: number) => {
+        now += ms;
+      },
+    },
     report: { info: () => undefined, warn: () => undefined, debug: () => undefined },
   } as unknown as Parameters<typeof sweepBuild>[1];
   const entry = {
