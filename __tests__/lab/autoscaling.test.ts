@@ -362,7 +362,7 @@ describe('reading', () => {
   });
 
   test('an operation that the lab has not is refused loudly', async () => {
-    const { DescribeNotificationConfigurationsCommand } = await import('@aws-sdk/client-auto-scaling');
-    await expect(on.asg.send(new DescribeNotificationConfigurationsCommand({}))).rejects.toMatchObject({ name: 'InvalidAction' });
+    const { DescribeTerminationPolicyTypesCommand } = await import('@aws-sdk/client-auto-scaling');
+    await expect(on.asg.send(new DescribeTerminationPolicyTypesCommand({}))).rejects.toMatchObject({ name: 'InvalidAction' });
   });
 });
