@@ -21,9 +21,23 @@ export function explain(failure: unknown): string {
   return [failure.message, ...left, ...next].join('\n');
 }
 
-/** The same for the job summary. */
+/** The same for the job summary: lines that wrap, because nobody scrolls sideways to learn why. */
 export function failureCard(mode: string, failure: unknown): string {
-  const outcome = failure instanceof Expected ? failure.outcome : 'bug';
-  const who = WHO[outcome] ?? 'us: please report it';
-  return `### ❌ ${text(mode)}: ${outcome}\n\n${block(explain(failure))}\n\nWho must act: ${who}.`;
+  if (!(failure instanceof Expected)) return card(mode, 'bug', [block(explain(failure))], 'us: please report it');
+  const { message, left, next, outcome } = failure;
+  const told = [paragraphs(message), ...(left.length === 0 ? [] : [`**Left behind**\n\n${list(left)}`])];
+  return card(mode, outcome, next === undefined ? told : [...told, `**Next:** ${text(next)}`], WHO[outcome] ?? 'us: please report it');
 }
+
+const card = (mode: string, outcome: Outcome, told: readonly string[], who: string): string =>
+  [`### ❌ ${text(mode)}: ${outcome}`, ...told, `Who must act: ${who}.`].join('\n\n');
+
+const list = (items: readonly string[]): string => items.map(item => `- ${text(item)}`).join('\n');
+
+/** A message's own lines: items stay items, the others stand below each other. */
+const paragraphs = (message: string): string =>
+  message
+    .split('\n')
+    .map(line => (line.startsWith('- ') ? list([line.slice(2)]) : `${text(line)}  `))
+    .join('\n')
+    .trimEnd();

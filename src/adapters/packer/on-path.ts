@@ -47,8 +47,10 @@ const executable = (path: string): Promise<string | undefined> =>
     .catch(() => undefined);
 
 /** Undefined for a program that only has the name. */
-export async function versionOf(binary: string, { PATH, HOME, TMPDIR }: NodeJS.ProcessEnv): Promise<string | undefined> {
-  const environment = { PATH, HOME, TMPDIR, CHECKPOINT_DISABLE: '1' };
+export async function versionOf(binary: string, own: NodeJS.ProcessEnv): Promise<string | undefined> {
+  const { PATH, HOME, TMPDIR, XDG_CACHE_HOME, PACKER_CACHE_DIR } = own;
+  // Packer makes its cache folder even to say its version: it must know where ours is, or it makes one in the home of whoever runs it.
+  const environment = { PATH, HOME, TMPDIR, XDG_CACHE_HOME, PACKER_CACHE_DIR, CHECKPOINT_DISABLE: '1' };
   const said = await capture(binary, ['version'], { timeoutSeconds: 20, environment }).catch(() => undefined);
   return /^Packer v(\d+\.\d+\.\d+(?:-[\w.]+)?)$/m.exec(said?.stdout ?? '')?.[1];
 }

@@ -29,7 +29,7 @@ const CONSOLE_LINES = 60;
 export function tellEvidence(evidence: Evidence, { info, foreign, summary }: Reporter): void {
   const { group, instanceId, at, health, console } = evidence;
   const lines = console.trimEnd().split('\n').slice(-CONSOLE_LINES);
-  const said = `${instanceId} of ${group} at ${new Date(at).toISOString()}: ${health.length === 0 ? 'the load balancer says nothing' : health.join('; ')}`;
+  const said = `${instanceId} of ${group} at ${new Date(at).toISOString()}: ${health.length === 0 ? 'no load balancer knows it' : health.join('; ')}`;
   info(`The last sick instance, ${said}. The end of its console:`);
   for (const line of lines) foreign(line);
   const shown =

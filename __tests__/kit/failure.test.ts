@@ -1,0 +1,32 @@
+import { expect, test } from '@jest/globals';
+import { RejectedError, UsageError } from '../../src/kit/errors.ts';
+import { explain, failureCard } from '../../src/kit/failure.ts';
+
+test('a card says what happened, what is left, what is next and who must act, in lines that wrap', () => {
+  const failure = new RejectedError('web-prod: dead.\nThe old image runs again.', { left: ['i-1 runs until 14:05'], next: 'run rollback' });
+  expect(failureCard('promote', failure)).toBe(
+    [
+      '### ❌ promote: rejected',
+      'web-prod: dead.  \nThe old image runs again.',
+      '**Left behind**',
+      '- i-1 runs until 14:05',
+      '**Next:** run rollback',
+      'Who must act: the owner of the image.',
+    ].join('\n\n'),
+  );
+});
+
+test('every complaint about the settings is an item of its own', () => {
+  const card = failureCard('prune', new UsageError(['"keep" is no number', '"regoin" is no setting']));
+  expect(card).toContain('2 settings need attention:  \n- "keep" is no number\n- "regoin" is no setting\n\nWho must act: the author');
+});
+
+test('what comes from outside stays text', () => {
+  const card = failureCard('build', new RejectedError('<img src=x> **green** [all well](https://evil.example)\n- | a | @team'));
+  expect(card).not.toMatch(/<img|\*\*green|[^\\]\]\(|@team|- \|/);
+});
+
+test('a failure that nobody foresaw keeps its stack, in a block, and asks for a report', () => {
+  const failure = new TypeError('x is undefined');
+  expect(failureCard('list', failure)).toContain(`\`\`\`text\n${explain(failure)}\n\`\`\`\n\nWho must act: us: please report it.`);
+});
