@@ -106,4 +106,29 @@ describe('the end', () => {
     expect(l.imageOf(third)?.state).toBe('available');
     await l.ec2.send(new TerminateInstancesCommand({ InstanceIds: l.alive().map(({ id }) => id) }));
   });
+
+  test('revalidate: changed: what has passed exactly this is not tried again; anything else is', async () => {
+    const image = await l.bake('again');
+    const calls = async (wanted: Readonly<Record<string, string>>, files: Readonly<Record<string, string>> = {}) => {
+      const since = l.lab.calls.mark();
+      const ran = await l.validate(image, { revalidate: 'changed', ...wanted }, { files });
+      const launched = l.lab.calls.since(since).filter(({ operation }) => operation === 'RunInstances').length;
+      return { ran, launched };
+    };
+    const first = await calls({});
+    expect(first).toMatchObject({ launched: 1, ran: { outputs: { verdict: 'passed', outcome: 'done' } } });
+
+    const again = await calls({});
+    expect(again.launched).toBe(0);
+    const { checks = '' } = first.ran.outputs;
+    expect(again.ran.outputs).toEqual({ verdict: 'passed', 'ami-id': image, checks, outcome: 'unchanged' });
+    expect(again.ran.log).toMatch(new RegExp(`${image}: passed validation at 20\\S+Z. "revalidate: always" tries it again.`));
+
+    expect((await calls({ revalidate: 'always' })).launched).toBe(1);
+    expect((await calls({ 'test-instance-types': 't3.small' })).launched).toBe(1);
+    expect((await calls({ 'user-data': 'setup.sh' }, { 'setup.sh': '#!/bin/sh\ntrue\n' })).launched).toBe(1);
+    expect((await calls({ checks: '- command: exit 1' })).ran.outputs['verdict']).toBe('failed');
+    // A verdict that says "failed" spares nobody the second try.
+    expect((await calls({ checks: '- command: exit 1' })).launched).toBe(1);
+  });
 });

@@ -12,7 +12,7 @@ import { disposeOfFailed, FATES } from '../steps/validation/on-failure.ts';
 import { checkGates, chooseTypes, GATE, GATES, waitAvailable } from '../steps/validation/preflight.ts';
 import { tryAll } from '../steps/validation/trial.ts';
 import { furtherMachine, machine, orderOf } from '../steps/validation/trial-settings.ts';
-import { storeVerdict } from '../steps/validation/verdict.ts';
+import { passedAlready, storeVerdict } from '../steps/validation/verdict.ts';
 import type { Powers } from '../world.ts';
 
 // Needs an image and declared checks.
@@ -44,6 +44,10 @@ export const settings = {
     fallback: 'keep',
     neededBy: 'teams that keep no failed images',
   }),
+  revalidate: oneOf('`changed`: an image that has passed exactly this already is not tried again.', ['always', 'changed'], {
+    fallback: 'always',
+    neededBy: 'teams whose pushes often change nothing in the image',
+  }),
   ignoreParameters: users.ignoreParameters,
   junit: optional(text('File for the results as JUnit XML, in the workspace.', { neededBy: 'workflows with a test reporter' })),
   json: optional(text('File for the results as JSON, with what the checks printed.', { neededBy: 'scripts that read the results' })),
@@ -74,10 +78,16 @@ export async function run(wanted: Wanted, world: World) {
 
   const deliveries = await readDeliveries(wanted.checks, files);
   const userData = await readUserData(wanted.userData, files);
-  const checks = checksHash(wanted.checks, deliveries, demandsOf(wanted));
+  const checks = checksHash(wanted.checks, deliveries, demandsOf(wanted, userData));
   const selected = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, world));
   const image = await report.step(`Look at ${selected.image.id}`, () => waitAvailable(selected.image, wanted.bootTimeout, place, world));
   const broken = await report.step('Check what needs no machine', () => checkGates(image, wanted, scheme, place, clock.now()));
+  const passed = wanted.revalidate === 'changed' && broken.length === 0 ? passedAlready(image, checks, scheme) : undefined;
+  if (passed !== undefined) {
+    report.info(`${image.id}: ${passed}. "revalidate: always" tries it again.`);
+    report.summary(`### ✅ ${plain(wanted.family)} ${code(image.id)} needs no validation\n\nIt has passed exactly this: ${plain(passed)}.`);
+    return { outcome: 'unchanged' as const, outputs: { verdict: 'passed', amiId: image.id, checks } };
+  }
   const legs = await report.step('Choose machines', () => chooseTypes(wanted.testInstanceTypes, image, place));
   report.info(`${wanted.checks.length} checks (${checks}) of ${image.id} on ${legs.map(types => types.join(' or ')).join(', ')}.`);
   if (wanted.dryRun) {
@@ -102,11 +112,13 @@ export async function run(wanted: Wanted, world: World) {
 }
 
 /** Part of what the verdict is about, beside the checks; what is not asked for does not change the hash. */
-const demandsOf = ({ reboot, maxBootTime, require, baseMaxAge }: Wanted) => ({
+const demandsOf = ({ reboot, maxBootTime, require, baseMaxAge, testInstanceTypes: types }: Wanted, userData: string | undefined) => ({
   reboot: reboot || undefined,
   maxBootTime,
   require: [...require].sort(),
   baseMaxAge,
+  testInstanceTypes: types.length === 0 ? undefined : types,
+  userData,
 });
 
 const planPage = (

@@ -1,5 +1,5 @@
 import { type Image, isOurs, type TagScheme, tagKey } from '../../domain/image.ts';
-import { type Verdict, verdictValue } from '../../domain/verdict.ts';
+import { mayPass, type Verdict, verdictValue } from '../../domain/verdict.ts';
 import { Expected } from '../../kit/errors.ts';
 import { waitFor } from '../../kit/wait.ts';
 import type { Place, Powers } from '../../world.ts';
@@ -13,6 +13,12 @@ interface Whose {
 }
 
 type VerdictPlace = Pick<Place, 'account' | 'images'>;
+
+/** Why an image need not be tried again: it has passed exactly what is asked. Undefined: it must be. */
+export function passedAlready(image: Image, checks: string, scheme: TagScheme): string | undefined {
+  const { ok, because } = mayPass(image, scheme, checks);
+  return ok ? because : undefined;
+}
 
 /**
  * Writes what was found on the image and its snapshots, and reads it back. Returns why that could not be done: what was found is to be told all the same.
