@@ -51,5 +51,5 @@ test('a mode is understood from its own file, the shared steps, and few domain f
     file,
     domain: imports(file).filter(from => from.includes('/domain/') && !from.endsWith('/image.ts')),
   }));
-  expect(domain.filter(({ domain: of }) => of.length > 3)).toEqual([]);
+  expect(domain.filter(({ domain: of }) => of.length > 2)).toEqual([]);
 });

@@ -32,7 +32,8 @@ test('tells of every image what it is, where it is used and what it costs, and c
   });
   expect(images[2]).toMatchObject({ state: 'disabled', verdict: 'none', 'used-by': [] });
   const row = ran.summary.split('\n').find(line => line.includes(l.id('old'))) ?? '';
-  expect(row).toContain('| 1.0 | `abcdef1` | x86_64 | eu-central-1 | available | 20d | passed | parameter /ami/web/prod | 8 | $0.40 |');
+  expect(row).toBe(`| \`${l.id('old')}\` | 1.0 | \`abcdef1\` | available | 20d | ✅ passed | parameter /ami/web/prod | 8 | $0.40 |`);
+  expect(ran.summary).toContain('**3 images** in eu-central-1, 2 of them unused: at most 24 GiB, $1.20 a month.');
 });
 
 test('hostile tags stay text', async () => {
@@ -48,7 +49,7 @@ test('hostile tags stay text', async () => {
       .split('\n')
       .filter(line => line.startsWith('| `ami-'))
       .map(line => line.replace(/\\\|/g, '').split('|').length),
-  ).toEqual([13, 13, 13, 13, 13]);
+  ).toEqual([11, 11, 11, 11, 11]);
   const images = JSON.parse(ran.outputs['images'] ?? '[]') as { version?: string }[];
   expect(images.map(image => image.version)).toContain(version);
 });
@@ -60,6 +61,14 @@ test('where the powers for it are missing, where-used is unknown and the list is
   expect([ran.exitCode, ran.outputs['count']]).toEqual([0, '3']);
   expect(ran.warnings[0]).toContain('Where the images in eu-central-1 are used is unknown: Not allowed to describe Auto Scaling groups');
   expect((JSON.parse(ran.outputs['images'] ?? '[]') as object[])[0]).not.toHaveProperty('used-by');
+});
+
+test('an image that many use is told with four of them, a line each', async () => {
+  await stage();
+  for (const n of [1, 2, 3, 4]) await l.parameter(`/notes/${n}`, l.id('old'));
+  const ran = await l.act('list');
+  const row = ran.summary.split('\n').find(line => line.includes(l.id('old'))) ?? '';
+  expect(row).toMatch(/\| (parameter [\w/]+<br>){4}and 1 more \|/);
 });
 
 test('a family without images is an empty list', async () => {
@@ -101,5 +110,8 @@ test('shows where pointer, groups and newest passed image are no longer the same
     'instance i-? runs new, but its group web launches newer',
   ]);
   expect(ran.summary).toContain('| us-east-1 | available |');
-  expect(ran.summary).toContain('| group web | launches');
+  expect(l.named(ran.summary)).toContain('| group web | eu-central-1 | launches newer, which no environment names |');
+  // What is wrong stands above what there is.
+  expect(ran.summary.indexOf('| ⚠️ Drift | Region |')).toBeLessThan(ran.summary.indexOf('| Image | Version |'));
+  expect(l.named(ran.log)).toContain('drift in eu-central-1: group web launches newer, which no environment names');
 });

@@ -378,7 +378,7 @@ describe('snapshots', () => {
         '2',
       ]);
       expect([l.there(), l.orphans()]).toEqual([['d40', 'd20', 'd10'], [snapshotId]]);
-      expect(ran.errors[0]).toContain(`2 of 2 images were removed, 1 things that should be gone are left.`);
+      expect(ran.errors[0]).toContain(`2 of 2 images were removed; one thing is left undone.`);
       expect(ran.errors[0]).toContain(`- snapshot ${snapshotId} of ${l.id('d50')} (${code})`);
       expect(ran.errors[0]).toContain(`Next: aws ec2 delete-snapshot --snapshot-id ${snapshotId}`);
     },
@@ -563,7 +563,7 @@ test('one that cannot be removed does not stop the others, and the job is red', 
     ['d40', 'd30', 'd20', 'd10'],
   ]);
   expect(l.named(ran.errors[0] ?? '')).toContain(
-    '1 of 2 images were removed, 1 things that should be gone are left.\nLeft behind:\n- image d30: Not allowed to deregister d30',
+    '1 of 2 images were removed; one thing is left undone.\nLeft behind:\n- image d30: Not allowed to deregister d30',
   );
 });
 

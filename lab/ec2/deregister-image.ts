@@ -9,8 +9,9 @@ import type { Place } from '../place.ts';
 import { ownImage } from './image-choice.ts';
 import { snapshots } from './images.ts';
 import { mishaps } from './mishaps.ts';
-import { imagesOf, removeSnapshot } from './snapshot-state.ts';
-import { dropTags, type LabImage } from './state.ts';
+import { discardImage, discardSnapshot } from './recycle-bin.ts';
+import { imagesOf } from './snapshot-state.ts';
+import type { LabImage } from './state.ts';
 
 /** 200 says that the image is gone, not that its snapshots are. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeregisterImage.html */
 export const deregisterImage: Operation<DeregisterImageCommandInput, DeregisterImageCommandOutput> = (input, { place }) => {
@@ -18,7 +19,7 @@ export const deregisterImage: Operation<DeregisterImageCommandInput, DeregisterI
   refuseProtected(image);
   image.state = 'deregistered';
   image.launchers.clear();
-  dropTags(place, image.id, 'all');
+  discardImage(image);
   if (input.DeleteAssociatedSnapshots !== true) return { Return: true };
   const ids = image.devices.map(({ snapshotId }) => snapshotId).filter(id => id !== undefined);
   return { Return: true, DeleteSnapshotResults: ids.map(id => deleteOne(place, id)) };
@@ -38,6 +39,6 @@ function deleteOne(place: Place, SnapshotId: string): DeleteSnapshotReturnCode {
   if (misfortune !== undefined) return code(misfortune);
   if (snapshot === undefined) return code('client-error');
   if (imagesOf(snapshot).length > 0) return code('skipped');
-  removeSnapshot(snapshot);
+  discardSnapshot(snapshot);
   return code('success');
 }

@@ -21,6 +21,7 @@ import { describeInstanceAttribute, modifyInstanceAttribute } from './instance-a
 import { rebootInstances, startInstances, stopInstances, terminateInstances } from './instance-operations.ts';
 import { describeInstanceTypeOfferings, describeInstanceTypes } from './instance-types.ts';
 import { createKeyPair, deleteKeyPair, describeKeyPairs, importKeyPair } from './key-pairs.ts';
+import { recycleBinOperations } from './recycle-bin.ts';
 import { describeAvailabilityZones, describeRegions } from './regions.ts';
 import { runInstances } from './run-instances.ts';
 import { authorizeSecurityGroupIngress, createSecurityGroup, deleteSecurityGroup, describeSecurityGroups } from './security-groups.ts';
@@ -32,6 +33,7 @@ import { describeSubnets, describeVpcs } from './vpcs.ts';
 /** Everything of EC2 but launch templates. */
 export const ec2Operations: Operations = {
   ...fleetOperations,
+  ...recycleBinOperations,
   DescribeRegions: describeRegions,
   DescribeAvailabilityZones: describeAvailabilityZones,
   DescribeVpcs: describeVpcs,

@@ -15,8 +15,9 @@ import { AMAZON } from './base-images.ts';
 import { type Fields, select, tagList } from './filters.ts';
 import { neighbours, snapshotEver, snapshots } from './images.ts';
 import { checkPageSize, pageOf, refuseIdsWithPages } from './paging.ts';
+import { discardSnapshot } from './recycle-bin.ts';
 import { pick } from './resource-ids.ts';
-import { imagesOf, mayRead, refuseSharingOfDefaultKey, removeSnapshot } from './snapshot-state.ts';
+import { imagesOf, mayRead, refuseSharingOfDefaultKey } from './snapshot-state.ts';
 import { type LabSnapshot, tagsOf } from './state.ts';
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSnapshots.html */
@@ -79,7 +80,7 @@ export const deleteSnapshot: Operation<DeleteSnapshotCommandInput, DeleteSnapsho
   for (const snapshot of own(place, SnapshotId)) {
     const [user] = imagesOf(snapshot);
     if (user !== undefined) throw new AwsError('InvalidSnapshot.InUse', `The snapshot ${snapshot.id} is currently in use by ${user.id}`);
-    removeSnapshot(snapshot);
+    discardSnapshot(snapshot);
   }
   return {};
 };

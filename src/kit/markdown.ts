@@ -33,4 +33,16 @@ export const block = (raw: string): string => {
 export const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |`).join('\n');
 
+/** A table by its columns; `shown: false` leaves one out that would tell nothing. */
+export function columns<T>(
+  rows: readonly T[],
+  all: readonly (readonly [head: string, cell: (row: T) => string, shown?: boolean])[],
+): string {
+  const shown = all.filter(([, , isShown = true]) => isShown);
+  return table(
+    shown.map(([head]) => head),
+    rows.map(row => shown.map(([, cell]) => cell(row))),
+  );
+}
+
 export const details = (summary: string, body: string): string => `<details><summary>${text(summary)}</summary>\n\n${body}\n\n</details>`;

@@ -157,7 +157,7 @@ const ofItsOwn = (entry: BuildEntry, { lines }: PhaseEnd): BuildEntry =>
   complaints(lines).some(({ message }) => message.includes('InvalidAMIName.Duplicate')) ? { ...entry, made: [] } : entry;
 
 async function sweepDeadBuilds({ regions, scheme }: BuildPlan, world: World): Promise<void> {
-  const sweep = () => sweepDead(regions, scheme, world.run.repository, world);
+  const sweep = () => sweepDead(regions, { scheme, repository: world.run.repository }, world);
   const left = await world.report.step('Sweep what dead builds left', () => sweepQuietly(sweep, world));
   for (const line of left) world.report.warn(`Leftovers of an earlier run: ${line}`);
 }

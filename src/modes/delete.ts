@@ -1,14 +1,13 @@
 import { tagKey } from '../domain/image.ts';
 import { IDENTITY_HEAD, identityCells, sayAge, shortAccounts } from '../domain/retention/inventory.ts';
-import { usersOf } from '../domain/retention/references.ts';
-import { type Decision, NO_WISHES } from '../domain/retention/retention.ts';
 import { RejectedError } from '../kit/errors.ts';
 import { flag } from '../kit/fields.ts';
 import { table, text } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
-import { planWithEvidence } from '../steps/retention/evidence.ts';
-import { type Asked, failClosed, findUsers, users as userSettings } from '../steps/retention/image-users.ts';
-import { removeAll, throwIfLeft } from '../steps/retention/removal.ts';
+import { type Asked, users as userSettings } from '../steps/retention/image-users.ts';
+import { type Judged, judgeOne, removeOne } from '../steps/retention/one-image.ts';
+import { heldOf, sayHeld } from '../steps/retention/recycle-bin.ts';
+import { throwIfLeft } from '../steps/retention/removal.ts';
 import { schemeOf, selectImage, selection } from '../steps/select.ts';
 import { common, dryRun, family } from '../steps/settings.ts';
 import type { Powers } from '../world.ts';
@@ -47,15 +46,9 @@ export async function run(
   }
   const { image } = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, world));
 
-  // If one who may launch it cannot be seen, this rejects and nothing is removed.
-  const policy = { ...NO_WISHES, scheme, family: wanted.family, accountId: await place.account.id() };
-  const { users, decision } = await failClosed(report, async () => {
-    const found = await report.step('Find what may still launch it', () => findUsers(wanted, place, report));
-    const candidate = { image, region: wanted.region, users: usersOf(found.all, image) };
-    const [decided] = await planWithEvidence([candidate], policy, clock.now(), () => place);
-    return { users: found, decision: decided };
-  });
-  if (decision?.action !== 'remove') throw refusal(decision ?? { image, because: 'no decision' });
+  const judged = await judgeOne(image, wanted, scheme, place, world);
+  const { decision } = judged;
+  if (decision.action !== 'remove') throw refusal(decision);
 
   const fate = wanted.dryRun ? 'would be removed' : 'to be removed';
   const cells = [...identityCells(image, scheme), sayAge(image, clock.now()), `${fate}: ${text(decision.because)}`];
@@ -67,16 +60,15 @@ export async function run(
     // Or the next prune would find snapshots of the family that no image has.
     await place.images.tag(image.snapshotIds, { [tagKey(scheme, 'keep')]: `snapshot of ${image.id}, which was deleted without it` });
   }
-  const ended = await report.step(`Remove ${image.id}`, () =>
-    removeAll([decision], policy, wanted.keepSnapshots, { ...world, place, users }),
-  );
-  const [end] = ended;
-  if (end?.result === 'kept') throw refusal({ ...decision, because: end.because });
-  throwIfLeft(ended, { ...told, removed: end?.result === 'removed' });
+  const end = await report.step(`Remove ${image.id}`, () => removeOne(judged, wanted.keepSnapshots, place, world));
+  if (end.result === 'kept') throw refusal({ image, because: end.because });
+  const held = sayHeld(end.result === 'removed' ? await heldOf([image], [], place, report) : []);
+  if (held !== undefined) report.summary(held);
+  throwIfLeft([end], { ...told, removed: end.result === 'removed' });
   return { outcome: 'done' as const, outputs: told };
 }
 
-const refusal = ({ image, because }: Pick<Decision, 'image' | 'because'>) =>
+const refusal = ({ image, because }: Pick<Judged['decision'], 'image' | 'because'>) =>
   new RejectedError(`${image.id} stays: ${because}.`, {
     next: 'Take it out of use first; mode "list" shows where each image is used.',
     outputs: { amiId: image.id, removed: false, because: shortAccounts(because) },

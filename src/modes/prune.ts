@@ -1,16 +1,15 @@
-import { orphans } from '../domain/retention/orphans.ts';
 import { RejectedError } from '../kit/errors.ts';
 import { flag, optional, text as textSetting } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { carryOut, type Done } from '../steps/retention/carry-out.ts';
 import { consumers } from '../steps/retention/consumers.ts';
-import { isSeen, planWithEvidence } from '../steps/retention/evidence.ts';
+import { isSeen } from '../steps/retention/evidence.ts';
 import { type Asked, failClosed, price, users as userSettings } from '../steps/retention/image-users.ts';
+import { hashOf, isIdle, makePlan, type Plan, sweeperOf } from '../steps/retention/plan.ts';
 import { throwIfLeft } from '../steps/retention/removal.ts';
-import { hashOf, isIdle, type Plan, show, tell } from '../steps/retention/report.ts';
+import { show, showDone, tell } from '../steps/retention/report.ts';
 import { furtherRetention, policyOf, retention } from '../steps/retention/settings.ts';
-import { candidates, surveyAll } from '../steps/retention/survey.ts';
-import { usageElsewhere } from '../steps/retention/usage-reports.ts';
+import { type SurveyPorts, surveyAll } from '../steps/retention/survey.ts';
 import { pointer, schemeOf } from '../steps/select.ts';
 import { common, dryRun, family, regions, targetRole } from '../steps/settings.ts';
 import type { Powers } from '../world.ts';
@@ -29,6 +28,9 @@ export const settings = {
   ...furtherRetention,
   orphanSnapshots: flag('Remove snapshots of the family that no image has any more, a day old at least.', true, {
     neededBy: 'teams that keep snapshots of their own under our tags',
+  }),
+  leftovers: flag('Remove what dead builds and validations left, told by the expiry that it bears.', true, {
+    neededBy: 'roles that may remove nothing but images',
   }),
   templateVersions: flag('Also remove launch template versions that name a removed image; never a default, newest or used one.', false, {
     neededBy: 'teams whose launch templates fill up',
@@ -52,43 +54,40 @@ export const outputs = {
   removed: 'How many images were removed; in a dry run, would be.',
   kept: 'How many images stay.',
   orphanSnapshots: 'How many snapshots that no image had were removed; in a dry run, would be.',
+  templateVersions: 'How many launch template versions that name a removed image were removed; in a dry run, would be.',
+  leftovers: 'How many things that dead builds and validations left were removed; in a dry run, would be.',
+  recycleBin:
+    'JSON list: `id` and `until` of every removed image and snapshot that the Recycle Bin still holds, and that is paid for until then.',
   plan: 'JSON list: `id`, `region`, `action` (`keep`, `mark`, `unmark` or `remove`) and `because` of every image of the family, newest first.',
   planHash: 'Hash of what the plan would change, for `plan-hash` of the run that carries it out.',
-  freedGib: 'GiB of snapshots that this frees, at most: snapshots share blocks.',
+  freedGib: 'GiB of snapshots that this frees, at most: snapshots share blocks. What the Recycle Bin holds is not free yet.',
   freedPerMonth: 'What that costs a month, in dollars.',
 };
 
 type Wanted = Values<typeof settings> & Pick<Asked, 'pointers'>;
-type World = Powers<'account' | 'images' | 'imageUsers' | 'removal' | 'launchTemplates'>;
+type World = Powers<'account' | keyof SurveyPorts>;
 
 export async function run(wanted: Wanted, world: World) {
   const { report } = world;
   const scheme = schemeOf(wanted);
   const accountId = await world.at({ region: wanted.region }).account.id();
   const policy = policyOf(wanted, scheme, accountId);
-  const now = world.clock.now();
 
   // If one who may launch an image cannot be seen, this rejects and nothing is removed.
   const abroad = consumers(wanted, world);
-  const { surveys, plan } = await failClosed(report, async () => {
-    const found = await surveyAll(wanted, scheme, world);
-    const usage = (ids: readonly string[], region: string) => usageElsewhere(ids, accountId, world.at({ region }), world);
-    const inquiry = { consumers: abroad, ...(wanted.usageReports ? { usage } : {}) };
-    const images = await report.step('Plan', () =>
-      planWithEvidence(candidates(found), policy, now, region => world.at({ region }), inquiry),
-    );
-    const strays = new Map(found.map(survey => [survey, orphans(survey.snapshots, survey.owned, policy, now)]));
-    return { surveys: found, plan: { images, strays } };
+  const plan = await failClosed(report, async () => {
+    const surveys = await surveyAll(wanted, sweeperOf(policy, world), world);
+    return report.step('Plan', () => makePlan(surveys, policy, wanted, abroad, world));
   });
-  show(plan, wanted, scheme, world, now);
+  show(plan, wanted, scheme, world, world.clock.now());
   stopIfImplausible(plan, wanted);
   if (wanted.dryRun) return { outcome: 'planned' as const, outputs: tell(plan, wanted) };
 
   const done: Done[] = [];
-  for (const survey of surveys) {
-    const strays = plan.strays.get(survey) ?? [];
-    done.push(await report.step(`Remove in ${survey.region}`, () => carryOut(plan.images, strays, survey, policy, abroad, wanted, world)));
+  for (const part of plan.regions) {
+    done.push(await report.step(`Remove in ${part.survey.region}`, () => carryOut(plan.images, part, policy, abroad, world)));
   }
+  showDone(plan, wanted, done, world);
   const told = tell(plan, wanted, done);
   throwIfLeft(
     done.flatMap(({ ended }) => ended),

@@ -74,12 +74,24 @@ export interface Share {
   readonly account: string | undefined;
 }
 
+/** Something that was deleted, and that a retention rule keeps for a while. https://docs.aws.amazon.com/ebs/latest/userguide/recycle-bin.html */
+export interface Recycled {
+  readonly id: string;
+  /** Then it is gone for good. */
+  readonly until: Date | undefined;
+}
+
 export interface Removal {
   deregister(imageId: string, options: { keepSnapshots: boolean }): Promise<Removed>;
   sharedWith(imageId: string): Promise<readonly Share[]>;
   /** Hides it from everybody else; whoever knows its ID may still launch it. */
   deprecate(imageId: string, at: Date): Promise<void>;
   undeprecate(imageId: string): Promise<void>;
+  /** Nobody can launch it, not even its owner; and nobody it was shared with gets it back when it is enabled. */
+  disable(imageId: string): Promise<void>;
+  enable(imageId: string): Promise<void>;
+  /** What the Recycle Bin holds. All pages. */
+  recycled(kind: 'image' | 'snapshot'): Promise<readonly Recycled[]>;
   /** Own ones; every pair must match. All pages. */
   snapshots(tags: Tags): Promise<readonly Snapshot[]>;
   /** `gone`: it was no longer there; `in-use`: an image or somebody else holds it. */

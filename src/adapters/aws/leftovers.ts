@@ -21,6 +21,10 @@ type Kind = Leftover['kind'];
 
 const KINDS: ReadonlySet<string> = new Set<Kind>(['instance', 'image', 'snapshot', 'volume', 'security-group', 'key-pair']);
 
+// Deleted, and kept for a while by a retention rule: it still has its tags, and nobody can delete it.
+// https://docs.aws.amazon.com/ebs/latest/userguide/recycle-bin-concepts.html
+const IN_BIN = 'aws:recycle-bin:resource-in-bin';
+
 export const ec2Leftovers = (ec2: EC2Client): Leftovers => ({
   async tagged(key, value) {
     const filters = [{ Name: 'key', Values: [key] }, ...(value === undefined ? [] : [{ Name: 'value', Values: [value] }])];
@@ -30,7 +34,8 @@ export const ec2Leftovers = (ec2: EC2Client): Leftovers => ({
     const [tags, states] = await Promise.all([tagsOf(ec2, ids), instanceStates(ec2, marked)]);
     return marked
       .map(({ id, kind }) => ({ kind: kind as Kind, id, tags: tags.get(id) ?? {}, ending: states.get(id) === 'shutting-down' }))
-      .filter(({ kind, id }) => kind !== 'instance' || (states.get(id) ?? 'terminated') !== 'terminated');
+      .filter(({ kind, id }) => kind !== 'instance' || (states.get(id) ?? 'terminated') !== 'terminated')
+      .filter(({ tags: held }) => !(IN_BIN in held));
   },
   async remove({ kind, id }) {
     try {

@@ -3,13 +3,18 @@ import {
   DeregisterImageCommand,
   DescribeImageAttributeCommand,
   DescribeSnapshotsCommand,
+  DisableImageCommand,
   DisableImageDeprecationCommand,
   type EC2Client,
   type Snapshot as Ec2Snapshot,
+  EnableImageCommand,
   EnableImageDeprecationCommand,
+  ListImagesInRecycleBinCommand,
+  ListSnapshotsInRecycleBinCommand,
 } from '@aws-sdk/client-ec2';
+import type { Tags } from '../../domain/image.ts';
 import type { Snapshot } from '../../domain/retention/orphans.ts';
-import type { Removal, Removed, SnapshotResult } from '../../world/images.ts';
+import type { Recycled, Removal, Removed, SnapshotResult } from '../../world/images.ts';
 import { asExpected, isCode } from './errors.ts';
 import { literally, tagsFromEc2 } from './images.ts';
 import { allPages } from './pages.ts';
@@ -54,14 +59,17 @@ export const ec2Removal = (ec2: EC2Client): Removal => ({
     await ec2.send(new DisableImageDeprecationCommand({ ImageId: imageId })).catch(asExpected(doing));
   },
 
-  snapshots: tags =>
-    allPages(async NextToken => {
-      const Filters = Object.entries(tags).map(([key, value]) => ({ Name: `tag:${key}`, Values: [literally(value)] }));
-      const page = await ec2
-        .send(new DescribeSnapshotsCommand({ OwnerIds: ['self'], Filters, MaxResults: 1000, NextToken }))
-        .catch(asExpected('list snapshots (ec2:DescribeSnapshots)'));
-      return { items: page.Snapshots?.map(snapshotFromEc2), next: page.NextToken };
-    }),
+  async disable(imageId) {
+    await ec2.send(new DisableImageCommand({ ImageId: imageId })).catch(asExpected(`disable ${imageId} (ec2:DisableImage)`));
+  },
+
+  async enable(imageId) {
+    await ec2.send(new EnableImageCommand({ ImageId: imageId })).catch(asExpected(`enable ${imageId} (ec2:EnableImage)`));
+  },
+
+  recycled: kind => (kind === 'image' ? imagesInBin(ec2) : snapshotsInBin(ec2)),
+
+  snapshots: tags => ownSnapshots(ec2, tags),
 
   async deleteSnapshot(snapshotId) {
     try {
@@ -74,6 +82,37 @@ export const ec2Removal = (ec2: EC2Client): Removal => ({
     }
   },
 });
+
+const ownSnapshots = (ec2: EC2Client, tags: Tags): Promise<Snapshot[]> =>
+  allPages(async NextToken => {
+    const Filters = Object.entries(tags).map(([key, value]) => ({ Name: `tag:${key}`, Values: [literally(value)] }));
+    const page = await ec2
+      .send(new DescribeSnapshotsCommand({ OwnerIds: ['self'], Filters, MaxResults: 1000, NextToken }))
+      .catch(asExpected('list snapshots (ec2:DescribeSnapshots)'));
+    return { items: page.Snapshots?.map(snapshotFromEc2), next: page.NextToken };
+  });
+
+const imagesInBin = (ec2: EC2Client): Promise<Recycled[]> =>
+  allPages(async NextToken => {
+    const page = await ec2
+      .send(new ListImagesInRecycleBinCommand({ MaxResults: 1000, NextToken }))
+      .catch(asExpected('see which images the Recycle Bin holds (ec2:ListImagesInRecycleBin)'));
+    return {
+      items: page.Images?.map(({ ImageId, RecycleBinExitTime }) => ({ id: ImageId ?? '', until: RecycleBinExitTime })),
+      next: page.NextToken,
+    };
+  });
+
+const snapshotsInBin = (ec2: EC2Client): Promise<Recycled[]> =>
+  allPages(async NextToken => {
+    const page = await ec2
+      .send(new ListSnapshotsInRecycleBinCommand({ MaxResults: 1000, NextToken }))
+      .catch(asExpected('see which snapshots the Recycle Bin holds (ec2:ListSnapshotsInRecycleBin)'));
+    return {
+      items: page.Snapshots?.map(({ SnapshotId, RecycleBinExitTime }) => ({ id: SnapshotId ?? '', until: RecycleBinExitTime })),
+      next: page.NextToken,
+    };
+  });
 
 // HTTP 200 says nothing about the snapshots: a code that is missing is a failure too.
 const fromEc2 = ({ SnapshotId, ReturnCode }: { SnapshotId?: string | undefined; ReturnCode?: string | undefined }): SnapshotResult => ({

@@ -21,10 +21,19 @@ const wasOfImage = ({ description }: Snapshot): boolean => /^(Created by CreateI
 // AWS Backup and Data Lifecycle Manager remove their own.
 const isKeptByOthers = ({ tags }: Snapshot): boolean => Object.keys(tags).some(key => /^aws:(backup|dlm):/.test(key));
 
-/** Snapshots of ours that no image has any more: what a removal left behind that went wrong halfway. `images`: all of the account, of whatever family. */
-export function orphans(snapshots: readonly Snapshot[], images: readonly Image[], policy: Policy, now: number): readonly Snapshot[] {
+/**
+ * Snapshots of ours that no image has any more: what a removal left behind that went wrong halfway. `images`: all of the account, of whatever family. `recycled`:
+ * images in the Recycle Bin, which cannot be restored without their snapshots.
+ */
+export function orphans(
+  snapshots: readonly Snapshot[],
+  images: readonly Image[],
+  policy: Policy,
+  now: number,
+  recycled: ReadonlySet<string> = new Set(),
+): readonly Snapshot[] {
   const held = new Set(images.flatMap(({ snapshotIds }) => snapshotIds));
-  const there = new Set(images.map(({ id }) => id));
+  const there = new Set([...images.map(({ id }) => id), ...recycled]);
   const youngest = Math.max(policy.keep.youngerThanSeconds, YOUNGEST_SECONDS);
   return snapshots
     .filter(snapshot => identity(snapshot, policy.scheme, 'family') === policy.family)

@@ -1,8 +1,9 @@
 import { sayDuration } from '../../kit/duration.ts';
-import { isOurs, newestFirst, tagKey } from '../image.ts';
+import { isOurs, newestFirst } from '../image.ts';
 import { shortHash, verdictOf } from '../verdict.ts';
 import { withAncestors } from './ancestors.ts';
 import { capped, together } from './copies.ts';
+import { boots, markOf } from './marks.ts';
 import { type Candidate, className, guard, keepOf, type Policy, wish } from './rules.ts';
 
 /** `mark`: found unused, goes when its grace is over; `unmark`: needed again. */
@@ -12,6 +13,8 @@ export interface Decision extends Candidate {
   /** Nothing speaks for keeping it; it only goes later. */
   readonly waits: boolean;
   readonly marked: boolean;
+  /** Of a mark: it is disabled as well. */
+  readonly disables?: boolean;
 }
 
 /** For an image that somebody asks to remove by name: nothing but the guards speaks. */
@@ -26,11 +29,11 @@ export const NO_WISHES = {
 /** Every image of the family with a deed and its reason, newest first. The same in a dry run and in a real one. */
 export function planPrune(candidates: readonly Candidate[], policy: Policy, now: number): readonly Decision[] {
   const sorted = [...candidates].sort((a, b) => newestFirst(a.image, b.image) || a.region.localeCompare(b.region));
-  const places = placesAmong(sorted, policy, ({ image }) => image.state === 'available');
+  const places = placesAmong(sorted, policy, ({ image }) => boots(image, policy.scheme));
   const passed = placesAmong(
     sorted,
     policy,
-    ({ image }) => image.state === 'available' && verdictOf(image, policy.scheme).result === 'passed',
+    ({ image }) => boots(image, policy.scheme) && verdictOf(image, policy.scheme).result === 'passed',
   );
   const decided = sorted.map((candidate): Decision => {
     const { image } = candidate;
@@ -61,41 +64,45 @@ function placesAmong(
   return places;
 }
 
-/** When it was marked, if it was. A date that cannot be read is no mark: the grace begins again. */
-export const markedAt = ({ image }: Pick<Candidate, 'image'>, { scheme }: Pick<Policy, 'scheme'>): number | undefined => {
-  const at = Date.parse((image.tags[tagKey(scheme, 'marked-at')] ?? '').split(' ')[0] ?? '');
-  return Number.isNaN(at) ? undefined : at;
-};
-
 // A mark on what is not ours is not ours to take away.
 function stays(candidate: Candidate, because: string, policy: Policy): Decision {
   const { image } = candidate;
   const marked =
-    markedAt(candidate, policy) !== undefined && isOurs(image, policy.scheme, policy.family) && image.ownerId === policy.accountId;
+    markOf(image, policy.scheme) !== undefined && isOurs(image, policy.scheme, policy.family) && image.ownerId === policy.accountId;
   return { ...candidate, action: marked ? 'unmark' : 'keep', because, waits: false, marked };
 }
 
 function afterGrace(candidate: Candidate, policy: Policy, now: number): Decision {
-  const since = markedAt(candidate, policy);
-  const marked = since !== undefined;
+  const { image } = candidate;
+  const mark = markOf(image, policy.scheme);
+  const marked = mark !== undefined;
+  const disables = policy.disable === true && image.state === 'available';
+  const disabled = disables ? `, and is disabled until then${unshared(candidate)}` : '';
   const decided = (action: Decision['action'], because: string): Decision => ({
     ...candidate,
     action,
     because,
     marked,
     waits: action === 'keep',
+    disables: disables && action === 'mark',
   });
   if (policy.graceSeconds === 0) return decided('remove', 'nothing uses it');
-  if (since === undefined) return decided('mark', `nothing uses it: goes after ${sayDuration(policy.graceSeconds)}`);
-  const age = (now - since) / 1000;
-  // Killed between mark and deprecation, it is done again.
+  if (mark === undefined) return decided('mark', `nothing uses it: goes after ${sayDuration(policy.graceSeconds)}${disabled}`);
+  const age = (now - mark.since) / 1000;
   const rest = `nothing uses it: goes in ${sayDuration(policy.graceSeconds - age)}`;
-  if (age < policy.graceSeconds) return decided(candidate.image.deprecatedAt === undefined ? 'mark' : 'keep', rest);
+  // Killed between mark and deprecation, it is done again.
+  const unfinished = image.deprecatedAt === undefined || disables;
+  if (age < policy.graceSeconds) return decided(unfinished ? 'mark' : 'keep', rest + disabled);
   return decided('remove', `nothing has used it since it was marked ${sayDuration(age)} ago`);
 }
 
-/** What a plan does, and nothing of what it leaves alone: who approved one plan has not approved another. */
-export const planHash = (plan: readonly Decision[], snapshotIds: readonly string[]): string => {
-  const deeds = plan.filter(({ action }) => action !== 'keep').map(({ region, image, action }) => `${action} ${region} ${image.id}`);
-  return shortHash([...deeds, ...snapshotIds].sort().join('\n'));
+const unshared = ({ sharedWith = [] }: Candidate): string =>
+  sharedWith.length === 0 ? '' : `, which takes it from ${sharedWith.join(', ')} for good`;
+
+/** What a plan does, and nothing of what it leaves alone: who approved one plan has not approved another. `others`: what goes beside images. */
+export const planHash = (plan: readonly Decision[], others: readonly string[]): string => {
+  const deeds = plan
+    .filter(({ action }) => action !== 'keep')
+    .map(({ region, image, action, disables }) => `${action}${action === 'mark' && disables ? ' and disable' : ''} ${region} ${image.id}`);
+  return shortHash([...deeds, ...others].sort().join('\n'));
 };

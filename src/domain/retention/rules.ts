@@ -10,6 +10,8 @@ export interface Policy {
   readonly classes: readonly RetentionClass[];
   /** How long an image stays after it was found unused; 0 removes at once. */
   readonly graceSeconds: number;
+  /** Whether it cannot be launched while it waits for its end. */
+  readonly disable?: boolean;
   /** Also what kept images were built from. */
   readonly keepAncestors?: boolean;
   readonly maxRemovals: number;
@@ -22,6 +24,8 @@ export interface Candidate {
   readonly image: Image;
   readonly region: string;
   readonly users: readonly string[];
+  /** Whom its owner allows to launch it, as far as anybody asked. */
+  readonly sharedWith?: readonly string[];
 }
 
 /** What forbids the removal of an image, whatever anybody wishes. Ordered: the first that speaks gives the reason. */

@@ -1,5 +1,5 @@
-import { isExpired, mayGo } from '../../domain/build/leftovers.ts';
-import { type Image, type TagScheme, tagKey } from '../../domain/image.ts';
+import { deadBecause, mayGo, type Sweeper } from '../../domain/build/leftovers.ts';
+import { type Image, tagKey } from '../../domain/image.ts';
 import { CancelledError, Expected, RejectedError } from '../../kit/errors.ts';
 import { waitFor } from '../../kit/wait.ts';
 import type { Leftover } from '../../world/images.ts';
@@ -60,22 +60,31 @@ async function leftOf(entry: BuildEntry, proof: ReadonlySet<string>, place: Port
   return [...byTag, ...byName.filter(image => !byTag.some(({ id }) => id === image.id))];
 }
 
-/** Of runs that died without a post step: told by an expiry that lies long after the end of their build, never by age. */
+export interface Dead extends Leftover {
+  readonly because: string;
+}
+
+/** Of runs that died without a post step. */
+export async function findDead({ leftovers }: Pick<Place, 'leftovers'>, sweeper: Sweeper, now: number): Promise<readonly Dead[]> {
+  const marked = await leftovers.tagged(tagKey(sweeper.scheme, 'expires-at'));
+  return marked.flatMap(leftover => {
+    const because = deadBecause(leftover, sweeper, now);
+    return because === undefined ? [] : [{ ...leftover, because }];
+  });
+}
+
+/** `only`: these and no others, as somebody planned it. */
 export async function sweepDead(
   regions: readonly string[],
-  scheme: TagScheme,
-  repository: string,
+  sweeper: Sweeper,
   world: World,
+  only?: ReadonlySet<string>,
 ): Promise<readonly Swept[]> {
-  const key = (name: 'expires-at' | 'purpose' | 'repository' | 'family') => tagKey(scheme, name);
-  const isDead = ({ tags }: Leftover) =>
-    tags[key('purpose')] === 'build' && tags[key('repository')] === repository && isExpired(tags[key('expires-at')], world.clock.now());
   const found = await Promise.all(
-    regions.map(async region => {
+    regions.map(region => {
       const place = world.at({ region });
-      const dead = async () =>
-        (await place.leftovers.tagged(key('expires-at'))).filter(leftover => isDead(leftover) && mayGo(leftover, key('family')));
-      return sweepRegion(region, place, dead, world);
+      const look = async () => (await findDead(place, sweeper, world.clock.now())).filter(({ id }) => only?.has(id) ?? true);
+      return sweepRegion(region, place, look, world);
     }),
   );
   return found.flat();

@@ -3,8 +3,12 @@ import type { Decision } from '../../domain/retention/retention.ts';
 import type { Policy } from '../../domain/retention/rules.ts';
 import { CancelledError, Expected } from '../../kit/errors.ts';
 import type { Powers } from '../../world.ts';
+import type { Swept } from '../build/sweep.ts';
 import type { Consumers } from './consumers.ts';
+import { removeDead } from './dead-runs.ts';
 import { mark, unmark } from './marks.ts';
+import { type RegionPlan, sweeperOf } from './plan.ts';
+import { type Held, heldOf } from './recycle-bin.ts';
 import { type Ended, type Left, removeAll } from './removal.ts';
 import type { Survey } from './survey.ts';
 import { dropVersions } from './template-versions.ts';
@@ -13,38 +17,54 @@ import { dropVersions } from './template-versions.ts';
 
 export interface Done {
   readonly ended: readonly Ended[];
-  readonly swept: readonly Snapshot[];
+  readonly versions: number;
+  readonly strays: readonly Snapshot[];
+  readonly swept: readonly Swept[];
+  readonly held: readonly Held[];
   readonly left: readonly Left[];
 }
 
 export async function carryOut(
   plan: readonly Decision[],
-  strays: readonly Snapshot[],
-  { region, place, users }: Survey,
+  { survey, strays, versions, dead }: RegionPlan,
   policy: Policy,
   consumers: Consumers,
-  wish: { readonly templateVersions: boolean },
-  world: Powers<'launchTemplates'>,
+  world: Powers<'images' | 'leftovers'>,
 ): Promise<Done> {
+  const { region, place, users } = survey;
   const of = (action: Decision['action']) => plan.filter(decision => decision.region === region && decision.action === action);
   const around = { ...world, place, users, consumers };
-  await unmark(of('unmark'), policy, around);
-  await mark(of('mark'), policy, around);
-  const ended = await removeAll(of('remove'), policy, false, around);
-  const gone = ended.flatMap(({ result, decision }) => (result === 'removed' ? [decision.image.id] : []));
-  if (wish.templateVersions && !world.run.cancelled.aborted) await dropVersions(gone, users, world.at({ region }), world);
-  // Once more against what is there now: somebody may have made an image of one of them.
-  const [images, used] =
-    strays.length === 0 ? [[], new Map()] : await Promise.all([place.images.find({ includeDisabled: true }), users.again([])]);
+  const unmarked = await unmark(of('unmark'), policy, around);
+  const marked = await mark(of('mark'), policy, around);
+  const dropped = dropVersions(versions, place, world.report);
+  const ended = await removeAll(of('remove'), policy, { keepSnapshots: false, before: dropped.of }, around);
+  const stray = await sweep(await stillStray(strays, survey, policy, world), place.removal, world);
+  const leftovers = await removeDead(dead, region, survey, sweeperOf(policy, world), world);
+  const removed = ended.flatMap(({ result, decision }) => (result === 'removed' ? [decision.image] : []));
+  const ids = [...stray.swept, ...leftovers.swept].map(({ id }) => id);
+  return {
+    ended,
+    versions: dropped.count(),
+    strays: stray.swept,
+    swept: leftovers.swept,
+    held: await heldOf(removed, ids, place, world.report),
+    left: [...unmarked, ...marked, ...stray.left, ...leftovers.left],
+  };
+}
+
+/** Against what is there now: somebody may have made an image of one of them. */
+async function stillStray(strays: readonly Snapshot[], { place, users, recycled }: Survey, policy: Policy, { clock }: Powers<never>) {
+  if (strays.length === 0) return [];
+  const [images, used] = await Promise.all([place.images.find({ includeDisabled: true }), users.again([])]);
   const unused = strays.filter(({ id }) => !used.has(id));
-  return { ended, ...(await sweep(orphans(unused, images, policy, world.clock.now()), place.removal, world)) };
+  return orphans(unused, images, policy, clock.now(), recycled);
 }
 
 async function sweep(
   snapshots: readonly Snapshot[],
   removal: Survey['place']['removal'],
   { report, run }: Pick<Powers<never>, 'report' | 'run'>,
-): Promise<Pick<Done, 'swept' | 'left'>> {
+): Promise<{ readonly swept: readonly Snapshot[]; readonly left: readonly Left[] }> {
   const swept: Snapshot[] = [];
   const left: Left[] = [];
   for (const snapshot of snapshots) {

@@ -29,31 +29,44 @@ export async function planWithEvidence(
   at: (region: string) => Ports,
   inquiry: Inquiry = {},
 ): Promise<readonly Decision[]> {
-  const known = new Map<string, readonly string[]>();
+  const known = new Map<string, Found>();
   for (;;) {
-    const informed = candidates.map(candidate => ({ ...candidate, users: [...candidate.users, ...(known.get(candidate.image.id) ?? [])] }));
+    const informed = candidates.map(candidate => {
+      const found = known.get(candidate.image.id);
+      return found === undefined ? candidate : { ...candidate, ...found, users: [...candidate.users, ...found.users] };
+    });
     const plan = planPrune(informed, policy, now);
     const unasked = plan.filter(({ action, image }) => (action === 'remove' || action === 'mark') && !known.has(image.id));
     if (unasked.length === 0) return plan;
     for (const region of new Set(unasked.map(decision => decision.region))) {
       const ids = unasked.filter(decision => decision.region === region).map(({ image }) => image.id);
-      for (const [id, users] of await ask(ids, region, at(region), inquiry)) known.set(id, users);
+      for (const [id, found] of await ask(ids, region, at(region), inquiry)) known.set(id, found);
     }
   }
 }
 
-async function ask(imageIds: readonly string[], region: string, { imageUsers, removal }: Ports, inquiry: Inquiry): Promise<UsersByImage> {
+type Found = Required<Pick<Candidate, 'users' | 'sharedWith'>>;
+
+async function ask(
+  imageIds: readonly string[],
+  region: string,
+  { imageUsers, removal }: Ports,
+  { consumers, usage }: Inquiry,
+): Promise<ReadonlyMap<string, Found>> {
   const abroad = async (id: string) => {
     const shares = await removal.sharedWith(id);
-    return inquiry.consumers === undefined ? shares.map(unknowable) : inquiry.consumers.users(region, id, shares);
+    const users = consumers === undefined ? shares.map(unknowable) : await consumers.users(region, id, shares);
+    return { id, users, sharedWith: shares.map(({ account, who }) => (account === undefined ? who : `account ${account}`)) };
   };
-  const [edges, shared, usage] = await Promise.all([
+  const [edges, shared, elsewhere] = await Promise.all([
     imageUsers.references(imageIds),
-    concurrently(imageIds, ASKED_AT_ONCE, async id => [id, await abroad(id)] as const),
-    inquiry.usage?.(imageIds, region),
+    concurrently(imageIds, ASKED_AT_ONCE, abroad),
+    usage?.(imageIds, region),
   ]);
   const references = (id: string) => edges.filter(({ imageId }) => imageId === id).map(({ user }) => user);
-  return new Map(shared.map(([id, users]) => [id, [...references(id), ...users, ...(usage?.get(id) ?? [])]]));
+  return new Map(
+    shared.map(({ id, users, sharedWith }) => [id, { sharedWith, users: [...references(id), ...users, ...(elsewhere?.get(id) ?? [])] }]),
+  );
 }
 
 /** The same once more, just before they go: what was shared or came to refer to them since. Usage reports are later than that. */

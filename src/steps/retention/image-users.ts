@@ -81,6 +81,3 @@ export async function failClosed<T>(report: Reporter, work: () => Promise<T>): P
     throw failure;
   }
 }
-
-export const findUsersOrStop = (asked: Asked, place: Pick<Place, 'imageUsers'>, report: Reporter): Promise<Users> =>
-  failClosed(report, () => findUsers(asked, place, report));

@@ -1,19 +1,21 @@
-import { type Image, identity, type TagScheme } from '../../domain/image.ts';
-import type { Drift } from '../../domain/retention/drift.ts';
-import { IDENTITY_HEAD, identityCells, sayAge, sayDollars, shortAccounts, sizeOf } from '../../domain/retention/inventory.ts';
+import { identity, type TagScheme } from '../../domain/image.ts';
+import { sayAge, sayDollars, shortAccounts, sizeOf } from '../../domain/retention/inventory.ts';
 import { verdictOf } from '../../domain/verdict.ts';
-import { table, text } from '../../kit/markdown.ts';
+import { code, columns, text } from '../../kit/markdown.ts';
+import type { Listed, Listing } from './listing.ts';
 
 /** How a list of images reads. Everything in it comes from tags and names, so everything is escaped. */
 
-export interface Row {
-  readonly image: Image;
-  readonly region: string;
-  /** Undefined: it cannot be known. */
-  readonly users: readonly string[] | undefined;
+export interface Look {
+  readonly family: string;
+  readonly regions: readonly string[];
+  readonly whereUsed: boolean;
+  readonly scheme: TagScheme;
+  readonly pricePerGib: number;
+  readonly now: number;
 }
 
-export const asOutput = ({ image, region, users }: Row, scheme: TagScheme) => ({
+export const asOutput = ({ image, region, users }: Listed, scheme: TagScheme) => ({
   id: image.id,
   name: image.name,
   region,
@@ -27,27 +29,70 @@ export const asOutput = ({ image, region, users }: Row, scheme: TagScheme) => ({
   'size-gib': image.sizeGiB,
 });
 
-export function asLine(row: Row, scheme: TagScheme): string {
-  const { id, state, version = '-', commit = '-', verdict, 'used-by': users = [] } = asOutput(row, scheme);
-  return [id, row.region, state, version, commit.slice(0, 7), verdict, users.join(', ')].join('  ').replace(/[\r\n]+/g, ' ');
+/** For the log: as aligned as a list of unknown texts can be. */
+export function asLines(rows: readonly Listed[], { scheme, now }: Look): readonly string[] {
+  const cells = rows.map(row => {
+    const { id, region, state, version = '-', commit = '-', verdict, 'used-by': users } = asOutput(row, scheme);
+    return [id, region, sayAge(row.image, now), state, version, commit.slice(0, 7), verdict, sayUsers(users)].map(oneLine);
+  });
+  const width = (column: number) => Math.min(40, Math.max(...cells.map(of => of[column]?.length ?? 0)));
+  return cells.map(of => of.map((cell, column) => (column === of.length - 1 ? cell : cell.padEnd(width(column)))).join('  '));
 }
 
-export function asTable(rows: readonly Row[], scheme: TagScheme, pricePerGib: number, now: number): string {
-  const cells = rows.map(({ image, region, users }) => [
-    ...identityCells(image, scheme),
-    region,
-    image.state + (image.deprecatedAt !== undefined && image.deprecatedAt.getTime() <= now ? ', deprecated' : ''),
-    sayAge(image, now),
-    text(verdictOf(image, scheme).result),
-    users === undefined ? '?' : text(users.join(', ')),
-    String(image.sizeGiB),
-    sayDollars(sizeOf([image], pricePerGib).perMonth),
-  ]);
-  return table([...IDENTITY_HEAD, 'Region', 'State', 'Age', 'Verdict', 'Used by', 'GiB', 'A month'], cells);
-}
+const oneLine = (said: string) => said.replace(/[\r\n]+/g, ' ');
 
-export const driftTable = (drift: readonly Drift[]): string =>
-  table(
-    ['Drift', ''],
-    drift.map(({ who, says }) => [text(who), text(says)]),
+const sayUsers = (users: readonly string[] | undefined): string => (users === undefined ? '?' : users.join(', ') || 'unused');
+
+const MOST_USERS = 4;
+
+const linesOf = (users: readonly string[]): string => {
+  const more = users.length - MOST_USERS;
+  return [...users.slice(0, MOST_USERS).map(text), ...(more > 0 ? [`and ${more} more`] : [])].join('<br>');
+};
+
+const VERDICTS: Readonly<Record<string, string>> = { passed: '✅ passed', failed: '❌ failed', none: '' };
+
+/** For the summary: what there is, what it costs, and first of all what is not as it should be. */
+export function asPage({ rows, drift }: Listing, look: Look): string {
+  const { gib, perMonth } = sizeOf(
+    rows.map(({ image }) => image),
+    look.pricePerGib,
   );
+  const unused = rows.filter(({ users }) => users?.length === 0).length;
+  const idle = look.whereUsed && rows.every(({ users }) => users !== undefined) ? `, ${unused} of them unused` : '';
+  const count = `${rows.length} ${rows.length === 1 ? 'image' : 'images'}`;
+  return [
+    `### ${text(look.family)}`,
+    `**${count}** in ${look.regions.join(', ')}${idle}: at most ${gib} GiB, ${sayDollars(perMonth)} a month.`,
+    ...(drift.length === 0 ? [] : [driftTable(drift, look)]),
+    ...(rows.length === 0 ? [] : [imageTable(rows, look)]),
+  ].join('\n\n');
+}
+
+function imageTable(rows: readonly Listed[], look: Look): string {
+  const { scheme, now } = look;
+  // A column in which every cell is the same tells nothing.
+  const several = (of: (row: Listed) => string) => new Set(rows.map(of)).size > 1;
+  return columns<Listed>(rows, [
+    ['Image', ({ image }) => code(image.id)],
+    ['Version', ({ image }) => text(identity(image, scheme, 'version') ?? '')],
+    ['Commit', ({ image }) => code(identity(image, scheme, 'commit')?.slice(0, 7) ?? '')],
+    ['Architecture', ({ image }) => image.architecture, several(({ image }) => image.architecture)],
+    ['Region', ({ region }) => region, look.regions.length > 1],
+    ['State', ({ image }) => image.state + (isDeprecated(image.deprecatedAt, now) ? ', deprecated' : '')],
+    ['Age', ({ image }) => sayAge(image, now)],
+    ['Verdict', ({ image }) => VERDICTS[verdictOf(image, scheme).result] ?? text(verdictOf(image, scheme).result)],
+    ['Used by', ({ users }) => (users?.length ? linesOf(users) : text(sayUsers(users))), look.whereUsed],
+    ['GiB', ({ image }) => String(image.sizeGiB)],
+    ['A month', ({ image }) => sayDollars(sizeOf([image], look.pricePerGib).perMonth)],
+  ]);
+}
+
+const isDeprecated = (at: Date | undefined, now: number): boolean => at !== undefined && at.getTime() <= now;
+
+const driftTable = (drift: Listing['drift'], { regions }: Look): string =>
+  columns(drift, [
+    ['⚠️ Drift', ({ who }) => text(who)],
+    ['Region', ({ region }) => region, regions.length > 1],
+    ['', ({ says }) => text(says)],
+  ]);

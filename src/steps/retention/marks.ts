@@ -1,38 +1,74 @@
 import { tagKey } from '../../domain/image.ts';
+import { type Mark, markOf, markValue } from '../../domain/retention/marks.ts';
 import type { Decision } from '../../domain/retention/retention.ts';
 import type { Policy } from '../../domain/retention/rules.ts';
-import type { Place, Powers } from '../../world.ts';
+import { inBatches } from '../../kit/concurrently.ts';
+import { Expected } from '../../kit/errors.ts';
+import type { Left } from './removal.ts';
+import { LOOKED_AT_TOGETHER, lookAgain, type RemovalWorld } from './second-look.ts';
 
 /** The soft landing: an image that nothing uses is marked and deprecated first, and unmarked when somebody needs it again. */
-
-interface MarkWorld extends Pick<Powers<never>, 'report' | 'clock'> {
-  readonly place: Pick<Place, 'images' | 'removal'>;
-}
 
 // AWS takes no time in the past, and rounds to the minute. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableImageDeprecation.html
 const SOON_SECONDS = 90;
 
-// Who had deprecated it before us keeps his deprecation.
-const THEIRS = ' deprecated before';
-
-export async function mark(decisions: readonly Decision[], { scheme }: Policy, { place, report, clock }: MarkWorld): Promise<void> {
-  for (const { image, marked } of decisions) {
-    const theirs = image.deprecatedAt !== undefined;
-    // The mark first: killed in between, it is what tells the next run that the deprecation is ours to take back.
-    if (!marked) {
-      const since = new Date(clock.now()).toISOString();
-      await place.images.tag([image.id], { [tagKey(scheme, 'marked-at')]: since + (theirs ? THEIRS : '') });
+export async function mark(decisions: readonly Decision[], policy: Policy, world: RemovalWorld): Promise<readonly Left[]> {
+  const left: Left[] = [];
+  for (const batch of inBatches(decisions, LOOKED_AT_TOGETHER)) {
+    // A deprecated image launches as before; one that is disabled would be missed at once by whoever came to use it since.
+    const reprieved = batch.some(({ disables }) => disables) ? await lookAgain(batch, policy, world) : new Map<Decision, string>();
+    for (const decision of batch) {
+      const because = reprieved.get(decision);
+      if (because === undefined) left.push(...(await orLeft(`mark on ${decision.image.id}`, () => markOne(decision, policy, world))));
+      else world.report.info(`${decision.image.id} is not marked, since the plan was made: ${because}`);
     }
-    if (!theirs) await place.removal.deprecate(image.id, new Date(clock.now() + SOON_SECONDS * 1000));
-    report.info(`${image.id} is marked.`);
   }
+  return left;
 }
 
-export async function unmark(decisions: readonly Decision[], { scheme }: Policy, { place, report }: MarkWorld): Promise<void> {
+async function markOne({ image, disables = false }: Decision, { scheme }: Policy, { place, report, clock }: RemovalWorld): Promise<void> {
+  const known = markOf(image, scheme);
+  const wanted: Mark = {
+    since: known?.since ?? clock.now(),
+    deprecatedBefore: known?.deprecatedBefore ?? image.deprecatedAt !== undefined,
+    disabled: disables || known?.disabled === true,
+  };
+  // The mark first: killed in between, it is what tells the next run what is ours to take back.
+  if (known === undefined || known.disabled !== wanted.disabled)
+    await place.images.tag([image.id], { [tagKey(scheme, 'marked-at')]: markValue(wanted) });
+  if (image.deprecatedAt === undefined) await place.removal.deprecate(image.id, new Date(clock.now() + SOON_SECONDS * 1000));
+  if (disables) await place.removal.disable(image.id);
+  report.info(`${image.id} is marked${disables ? ' and disabled' : ''}.`);
+}
+
+export async function unmark(
+  decisions: readonly Decision[],
+  { scheme }: Policy,
+  { place, report }: RemovalWorld,
+): Promise<readonly Left[]> {
+  const left: Left[] = [];
   for (const { image } of decisions) {
-    const key = tagKey(scheme, 'marked-at');
-    if (!image.tags[key]?.endsWith(THEIRS)) await place.removal.undeprecate(image.id);
-    await place.images.untag([image.id], [key]);
-    report.info(`${image.id} is unmarked.`);
+    const known = markOf(image, scheme);
+    const undo = async () => {
+      // What somebody waits for comes first.
+      const toEnable = known?.disabled === true && image.state === 'disabled';
+      if (toEnable) await place.removal.enable(image.id);
+      if (known?.deprecatedBefore !== true) await place.removal.undeprecate(image.id);
+      await place.images.untag([image.id], [tagKey(scheme, 'marked-at')]);
+      report.info(`${image.id} is unmarked${toEnable ? ' and enabled; whom it was shared with, nobody knows any more' : ''}.`);
+    };
+    left.push(...(await orLeft(`mark on ${image.id}, which is in use again`, undo)));
+  }
+  return left;
+}
+
+/** One that fails does not stop the others. */
+async function orLeft(what: string, work: () => Promise<void>): Promise<readonly Left[]> {
+  try {
+    await work();
+    return [];
+  } catch (failure) {
+    if (!(failure instanceof Expected)) throw failure;
+    return [{ what, failure }];
   }
 }

@@ -1,23 +1,12 @@
-import { usersOf } from '../../domain/retention/references.ts';
 import type { Decision } from '../../domain/retention/retention.ts';
-import { guard, type Policy } from '../../domain/retention/rules.ts';
+import type { Policy } from '../../domain/retention/rules.ts';
 import { concurrently, inBatches } from '../../kit/concurrently.ts';
 import { AccessError, CancelledError, Expected, RejectedError } from '../../kit/errors.ts';
 import { waitFor } from '../../kit/wait.ts';
 import type { SnapshotResult } from '../../world/images.ts';
-import type { Place, Powers } from '../../world.ts';
-import type { Consumers } from './consumers.ts';
-import { askAgain, type Ports } from './evidence.ts';
-import type { Users } from './image-users.ts';
+import { LOOKED_AT_TOGETHER, lookAgain, type RemovalWorld } from './second-look.ts';
 
 /** Removes images for good. Each is looked at again just before it goes; what fails does not stop the others. */
-
-export interface RemovalWorld extends Pick<Powers<never>, 'report' | 'run' | 'clock'> {
-  readonly place: Pick<Place, 'images'> & Ports;
-  readonly users: Users;
-  /** Without it, everybody that an image is shared with counts as a user. */
-  readonly consumers?: Pick<Consumers, 'again'>;
-}
 
 /** How it ended for one image. `kept`: somebody came to use it, or AWS protects it: as good as if the plan had said so. */
 export type Ended = { readonly decision: Decision; readonly left: readonly Left[] } & (
@@ -31,24 +20,21 @@ export interface Left {
   readonly next?: string;
 }
 
-// A second look costs about ten calls, whether for one image or for twenty-five.
-const LOOKED_AT_TOGETHER = 25;
 const REMOVED_AT_ONCE = 5;
 
-export async function removeAll(
-  doomed: readonly Decision[],
-  policy: Policy,
-  keepSnapshots: boolean,
-  world: RemovalWorld,
-): Promise<readonly Ended[]> {
+interface Wish {
+  readonly keepSnapshots: boolean;
+  /** What must go before the image: killed in between, only the image tells the next run of it. If it fails, the image stays. */
+  readonly before?: (imageId: string) => Promise<void>;
+}
+
+export async function removeAll(doomed: readonly Decision[], policy: Policy, wish: Wish, world: RemovalWorld): Promise<readonly Ended[]> {
   const ended: Ended[] = [];
   for (const batch of inBatches(doomed, LOOKED_AT_TOGETHER)) {
     try {
       if (world.run.cancelled.aborted) throw new CancelledError();
       const reprieved = await lookAgain(batch, policy, world);
-      ended.push(
-        ...(await concurrently(batch, REMOVED_AT_ONCE, decision => removeOne(decision, reprieved.get(decision), keepSnapshots, world))),
-      );
+      ended.push(...(await concurrently(batch, REMOVED_AT_ONCE, decision => removeOne(decision, reprieved.get(decision), wish, world))));
     } catch (failure) {
       if (!(failure instanceof Expected)) throw failure;
       const undone = doomed.slice(ended.length);
@@ -63,37 +49,17 @@ export async function removeAll(
   return ended;
 }
 
-/** Why some of them stay after all. */
-async function lookAgain(
-  batch: readonly Decision[],
-  policy: Policy,
-  { place, users, consumers }: RemovalWorld,
-): Promise<ReadonlyMap<Decision, string>> {
-  const ids = batch.map(({ image }) => image.id);
-  const [now, again, told] = await Promise.all([
-    place.images.find({ ids, includeDisabled: true }),
-    users.again(ids),
-    askAgain(ids, batch[0]?.region ?? '', place, consumers),
-  ]);
-  const reasons = batch.flatMap(decision => {
-    // One that this listing lacks may be there all the same: listings are not consistent. Then what was seen of it before must do.
-    const image = now.find(({ id }) => id === decision.image.id) ?? decision.image;
-    const because = guard({ ...decision, image, users: [...usersOf(again, image), ...(told.get(image.id) ?? [])] }, policy);
-    return because === undefined ? [] : [[decision, because] as const];
-  });
-  return new Map(reasons);
-}
-
 async function removeOne(
   decision: Decision,
   reprieve: string | undefined,
-  keepSnapshots: boolean,
+  { keepSnapshots, before }: Wish,
   { place, report, run }: RemovalWorld,
 ): Promise<Ended> {
   const { id } = decision.image;
   if (reprieve !== undefined) return kept(decision, `since the plan was made: ${reprieve}`, report);
   try {
     if (run.cancelled.aborted) throw new CancelledError();
+    await before?.(id);
     const done = await place.removal.deregister(id, { keepSnapshots });
     if (done.result === 'protected') return kept(decision, done.because, report);
     report.info(done.result === 'gone' ? `${id} was gone already.` : `${id} is removed${keepSnapshots ? ', its snapshots stay' : ''}.`);
@@ -144,7 +110,7 @@ export function throwIfLeft(ended: readonly Ended[], outputs: Readonly<Record<st
   if (left.length === 0) return;
   const first = left.find(({ failure }) => failure !== undefined)?.failure;
   const removed = ended.filter(({ result }) => result === 'removed').length;
-  const message = `${removed} of ${ended.length} images were removed, ${left.length} things that should be gone are left.`;
+  const message = `${removed} of ${ended.length} images were removed; ${left.length === 1 ? 'one thing is' : `${left.length} things are`} left undone.`;
   const details = {
     left: left.map(({ what, failure }) => (failure instanceof Error ? `${what}: ${failure.message}` : what)),
     next: left.find(({ next }) => next !== undefined)?.next ?? 'Run the job again: it removes what is left.',

@@ -1,17 +1,13 @@
-import type { TagScheme } from '../../domain/image.ts';
-import { IDENTITY_HEAD, identityCells, sayAge, sayDollars, shortAccounts, sizeOf } from '../../domain/retention/inventory.ts';
-import { type Decision, planHash } from '../../domain/retention/retention.ts';
-import { code, table, text } from '../../kit/markdown.ts';
+import { identity, type TagScheme } from '../../domain/image.ts';
+import { sayAge, sayDollars, shortAccounts, sizeOf } from '../../domain/retention/inventory.ts';
+import type { Decision } from '../../domain/retention/retention.ts';
+import { code, columns, text } from '../../kit/markdown.ts';
 import type { Powers } from '../../world.ts';
 import type { Done } from './carry-out.ts';
-import type { Survey } from './survey.ts';
+import { besides, doomedOf, hashOf, type Plan, straysOf } from './plan.ts';
+import { sayHeld } from './recycle-bin.ts';
 
 /** What prune means to do, and what it did: the same words in a dry run and in a real one. */
-
-export interface Plan {
-  readonly images: readonly Decision[];
-  readonly strays: ReadonlyMap<Survey, Survey['snapshots']>;
-}
 
 interface Wanted {
   readonly family: string;
@@ -19,59 +15,127 @@ interface Wanted {
   readonly pricePerGib: string;
 }
 
-const straysOf = ({ strays }: Plan) => [...strays.values()].flat();
+const SAID = { keep: 'keep', mark: '🏷️ mark', unmark: '↩️ unmark', remove: '🗑️ **remove**' } as const;
 
-export const isIdle = (plan: Plan): boolean => plan.images.every(({ action }) => action === 'keep') && straysOf(plan).length === 0;
+const said = ({ action, disables }: Decision) => (action === 'mark' && disables === true ? '🏷️ mark, disable' : SAID[action]);
 
-export const hashOf = (plan: Plan): string =>
-  planHash(
-    plan.images,
-    straysOf(plan).map(({ id }) => id),
-  );
-
-const SAID = { keep: 'keep', mark: '🏷️ mark', unmark: '↩️ unmark', remove: '🗑️ remove' } as const;
-
-const doomedOf = (plan: Plan) => [...plan.images.filter(({ action }) => action === 'remove').map(({ image }) => image), ...straysOf(plan)];
+const some = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`;
 
 /** The same plan in a dry run and in a real one, in the log and in the summary. */
 export function show(plan: Plan, wanted: Wanted, scheme: TagScheme, { report }: Pick<Powers<never>, 'report'>, now: number): void {
-  const { gib, perMonth } = sizeOf(doomedOf(plan), Number(wanted.pricePerGib));
-  const verb = wanted.dryRun ? 'would be removed' : 'to be removed';
-  const strays = straysOf(plan);
-  const removals = plan.images.filter(({ action }) => action === 'remove').length;
-  const also = strays.length === 0 ? '' : ` and ${strays.length} snapshots that no image has`;
-  const total = `${removals} of ${plan.images.length} images${also} ${verb}: at most ${gib} GiB, ${sayDollars(perMonth)} a month.`;
   for (const { image, action, because } of plan.images) {
     report.foreign(`${action.padEnd(6)} ${image.id} (${sayAge(image, now)} old): ${because}`);
   }
+  for (const { what, region, because } of besides(plan)) report.foreign(`remove ${what} in ${region}: ${because}`);
+  const total = totalOf(plan, wanted);
   report.info(total);
-  const rows = plan.images.map(({ image, region, action, because }) => [
-    ...identityCells(image, scheme),
-    region,
-    ...[sayAge(image, now), String(image.sizeGiB), SAID[action], text(because)],
-  ]);
+  const taken = plan.images.filter(({ action, disables, sharedWith = [] }) => action === 'mark' && disables && sharedWith.length > 0);
+  for (const { image, sharedWith = [] } of taken) {
+    report.warn(`To disable ${image.id} takes it from ${sharedWith.join(', ')}, for good: enabling it again does not share it again.`);
+  }
   const lines = [
     `### Prune ${text(wanted.family)}`,
-    total + (wanted.dryRun ? ' This was a dry run: `dry-run: false` removes them.' : ''),
-    table([...IDENTITY_HEAD, 'Region', 'Age', 'GiB', '', 'Why'], rows),
-    ...(strays.length === 0 ? [] : [`Snapshots that no image has: ${strays.map(({ id }) => code(id)).join(', ')}`]),
+    total + (wanted.dryRun ? ' This was a dry run: `dry-run: false` does it.' : ''),
+    ...(plan.images.length === 0 ? [] : [imageTable(plan.images, plan.regions.length > 1, scheme, now)]),
+    ...(besides(plan).length === 0 ? [] : [besidesTable(plan)]),
   ];
   report.summary(lines.join('\n\n'));
 }
 
+function totalOf(plan: Plan, wanted: Wanted): string {
+  const doomed = doomedOf(plan);
+  const of = (action: Decision['action']) => plan.images.filter(decision => decision.action === action).length;
+  const count = { marks: of('mark'), unmarks: of('unmark'), besides: besides(plan).length };
+  const { gib, perMonth } = sizeOf([...doomed.map(({ image }) => image), ...straysOf(plan)], Number(wanted.pricePerGib));
+  const verb = wanted.dryRun ? 'would be removed' : 'to be removed';
+  const also = [
+    ...(count.marks === 0 ? [] : [`${count.marks} marked`]),
+    ...(count.unmarks === 0 ? [] : [`${count.unmarks} unmarked`]),
+    ...(count.besides === 0 ? [] : [`${some(count.besides, 'thing')} removed beside them`]),
+  ].join(', ');
+  const more = also === '' ? '' : ` (${also})`;
+  return `${doomed.length} of ${some(plan.images.length, 'image')} ${verb}${more}: at most ${gib} GiB, ${sayDollars(perMonth)} a month.`;
+}
+
+function imageTable(images: readonly Decision[], severalRegions: boolean, scheme: TagScheme, now: number): string {
+  const severalArchitectures = new Set(images.map(({ image }) => image.architecture)).size > 1;
+  return columns<Decision>(images, [
+    ['', said],
+    ['Image', ({ image }) => code(image.id)],
+    ['Version', ({ image }) => text(identity(image, scheme, 'version') ?? '')],
+    ['Commit', ({ image }) => code(identity(image, scheme, 'commit')?.slice(0, 7) ?? '')],
+    ['Architecture', ({ image }) => image.architecture, severalArchitectures],
+    ['Region', ({ region }) => region, severalRegions],
+    ['Age', ({ image }) => sayAge(image, now)],
+    ['GiB', ({ image }) => String(image.sizeGiB)],
+    ['Why', ({ because }) => text(because)],
+  ]);
+}
+
+const besidesTable = (plan: Plan): string =>
+  columns(besides(plan), [
+    ['', () => SAID.remove],
+    ['Beside images', ({ what }) => text(what)],
+    ['Region', ({ region }) => region, plan.regions.length > 1],
+    ['Why', ({ because }) => text(because)],
+  ]);
+
+/** After a real run: what came of the plan. */
+export function showDone(plan: Plan, wanted: Wanted, done: readonly Done[], { report }: Pick<Powers<never>, 'report'>): void {
+  const { gib, perMonth } = freed(done, wanted);
+  const removed = removedOf(done).length;
+  const besides = done.reduce((sum, { strays, versions, swept }) => sum + strays.length + versions + swept.length, 0);
+  const kept = done.flatMap(({ ended }) =>
+    ended.flatMap(end => (end.result === 'kept' ? [[end.decision.image.id, end.because] as const] : [])),
+  );
+  const held = sayHeld(done.flatMap(({ held: of }) => of));
+  const also = besides === 0 ? '' : ` and ${some(besides, 'thing')} beside them`;
+  const lines = [
+    `✅ ${some(removed, 'image')}${also} removed of ${doomedOf(plan).length} planned: ${gib} GiB freed at most, ${sayDollars(perMonth)} a month.`,
+    ...kept.map(([id, because]) => `↩️ ${code(id)} stays, ${text(because)}.`),
+    ...(held === undefined ? [] : [held]),
+  ];
+  if (held !== undefined) report.info(held.replaceAll('`', ''));
+  report.summary(lines.join('\n\n'));
+}
+
+const removedOf = (done: readonly Done[]) =>
+  done.flatMap(({ ended }) => ended.filter(({ result }) => result === 'removed').map(({ decision }) => decision.image));
+
+/** What the Recycle Bin holds is paid for as before. */
+function freed(done: readonly Done[], { pricePerGib }: Wanted) {
+  const held = new Set(done.flatMap(({ held: of }) => of.map(({ id }) => id)));
+  const images = removedOf(done).filter(({ snapshotIds }) => !snapshotIds.some(id => held.has(id)));
+  const strays = done.flatMap(({ strays: of }) => of.filter(({ id }) => !held.has(id)));
+  return sizeOf([...images, ...strays], Number(pricePerGib));
+}
+
 /** What was done; in a dry run, what would be. */
 export function tell(plan: Plan, wanted: Wanted, done?: readonly Done[]) {
-  const removed = done?.flatMap(({ ended }) => ended.filter(({ result }) => result === 'removed').map(({ decision }) => decision.image));
-  const swept = done?.flatMap(some => some.swept);
-  const freed = sizeOf(removed === undefined || swept === undefined ? doomedOf(plan) : [...removed, ...swept], Number(wanted.pricePerGib));
-  const gone = removed?.length ?? plan.images.filter(({ action }) => action === 'remove').length;
+  const count = (of: (some: Done) => number, planned: number) => done?.reduce((sum, some) => sum + of(some), 0) ?? planned;
+  const planned = (of: (region: Plan['regions'][number]) => readonly unknown[]) => plan.regions.flatMap(of).length;
+  const doomed = doomedOf(plan).map(({ image }) => image);
+  const gone = done === undefined ? doomed.length : removedOf(done).length;
+  const size = done === undefined ? sizeOf([...doomed, ...straysOf(plan)], Number(wanted.pricePerGib)) : freed(done, wanted);
   return {
     removed: gone,
     kept: plan.images.length - gone,
-    orphanSnapshots: swept?.length ?? straysOf(plan).length,
+    orphanSnapshots: count(
+      ({ strays }) => strays.length,
+      planned(({ strays }) => strays),
+    ),
+    templateVersions: count(
+      ({ versions }) => versions,
+      planned(({ versions }) => versions),
+    ),
+    leftovers: count(
+      ({ swept }) => swept.length,
+      planned(({ dead }) => dead),
+    ),
+    recycleBin: (done ?? []).flatMap(({ held }) => held.map(({ id, until }) => ({ id, until: until?.toISOString() }))),
     plan: plan.images.map(({ image, region, action, because }) => ({ id: image.id, region, action, because: shortAccounts(because) })),
     planHash: hashOf(plan),
-    freedGib: freed.gib,
-    freedPerMonth: freed.perMonth,
+    freedGib: size.gib,
+    freedPerMonth: size.perMonth,
   };
 }

@@ -35,6 +35,11 @@ export const furtherRetention = {
     { fallback: '[]', neededBy: 'teams that keep pull requests, stage and prod differently' },
   ),
   keepAncestors: flag('Images that kept ones were built from stay, too.', false, { neededBy: 'teams that build images upon images' }),
+  disable: flag(
+    'Marked images are disabled until their grace is over: nobody can launch them, so whoever misses one speaks up. AWS takes them for good from those that they are shared with.',
+    false,
+    { withOnly: true, neededBy: 'teams that want a last trial before an image goes' },
+  ),
   maxShare: count('The most that one run removes, in percent of the images of the family.', {
     min: 1,
     max: 100,
@@ -61,6 +66,11 @@ export function policyOf(wanted: Wanted, scheme: TagScheme, accountId: string): 
       next: 'If the application is gone for good, say "retire-family: true".',
     });
   }
+  if (wanted.disable && wanted.grace === 0) {
+    throw new UsageError(['"disable" needs a "grace", which is how long images stay disabled before they go'], {
+      next: 'Say "grace: 7d".',
+    });
+  }
   return {
     scheme,
     family: wanted.family,
@@ -73,6 +83,7 @@ export function policyOf(wanted: Wanted, scheme: TagScheme, accountId: string): 
     },
     classes: wanted.classes,
     graceSeconds: wanted.grace,
+    disable: wanted.disable,
     keepAncestors: wanted.keepAncestors,
     maxRemovals: wanted.maxRemovals,
     maxShare: wanted.maxShare,

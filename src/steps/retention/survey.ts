@@ -1,9 +1,11 @@
-import type { Image, TagScheme } from '../../domain/image.ts';
+import type { Sweeper } from '../../domain/build/leftovers.ts';
+import { type Image, tagKey } from '../../domain/image.ts';
 import type { Snapshot } from '../../domain/retention/orphans.ts';
 import { usersOf } from '../../domain/retention/references.ts';
 import type { Candidate } from '../../domain/retention/rules.ts';
 import { UsageError } from '../../kit/errors.ts';
 import type { Place, Powers } from '../../world.ts';
+import { type Dead, findDead } from '../build/sweep.ts';
 import { type Asked, findUsers, type Users } from './image-users.ts';
 
 /** A family in one region: its images, who may launch them, and the snapshots that carry its name. */
@@ -15,14 +17,18 @@ export interface Survey {
   readonly family: readonly Image[];
   readonly users: Users;
   readonly snapshots: readonly Snapshot[];
+  /** Images that the Recycle Bin still holds: nobody lists them, and they come back with their snapshots only. */
+  readonly recycled: ReadonlySet<string>;
+  readonly dead: readonly Dead[];
 }
 
-export type SurveyPorts = Pick<Place, 'images' | 'imageUsers' | 'removal'>;
+export type SurveyPorts = Pick<Place, 'images' | 'imageUsers' | 'removal' | 'leftovers' | 'launchTemplates'>;
 
 interface Wanted extends Asked {
   readonly region: string;
   readonly regions?: readonly string[] | undefined;
   readonly orphanSnapshots: boolean;
+  readonly leftovers: boolean;
 }
 
 export const regionsOf = ({ region, regions: several = [] }: Pick<Wanted, 'region' | 'regions'>): readonly string[] => [
@@ -30,24 +36,31 @@ export const regionsOf = ({ region, regions: several = [] }: Pick<Wanted, 'regio
 ];
 
 /** Reads everything of every region, or rejects. */
-export async function surveyAll(
-  wanted: Wanted,
-  scheme: TagScheme,
-  world: Powers<'images' | 'imageUsers' | 'removal'>,
-): Promise<readonly Survey[]> {
-  const key = `${scheme.prefix}family`;
+export async function surveyAll(wanted: Wanted, sweeper: Sweeper, world: Powers<keyof SurveyPorts>): Promise<readonly Survey[]> {
+  const key = tagKey(sweeper.scheme, 'family');
   const all: Survey[] = [];
   for (const region of regionsOf(wanted)) {
-    const place = world.at({ region });
+    const place: SurveyPorts = world.at({ region });
     const owned = await world.report.step(`List the images in ${region}`, () => place.images.find({ includeDisabled: true }));
     const family = owned.filter(({ tags }) => tags[key] === wanted.family);
     const users = await world.report.step(`Find what may launch them in ${region}`, () => findUsers(wanted, place, world.report));
-    const tagged = wanted.orphanSnapshots ? await place.removal.snapshots({ [key]: wanted.family }) : [];
-    const snapshots = tagged.filter(({ id }) => !users.all.has(id));
-    all.push({ region, place, owned, family, users, snapshots });
+    const beside = await world.report.step(`List what is left of builds and images in ${region}`, () =>
+      besideImages(wanted, sweeper, place, world),
+    );
+    const snapshots = beside.snapshots.filter(({ id }) => !users.all.has(id));
+    all.push({ ...beside, region, place, owned, family, users, snapshots });
   }
   if (all.every(({ family, snapshots }) => family.length === 0 && snapshots.length === 0)) throw noSuchFamily(wanted, key, all);
   return all;
+}
+
+async function besideImages(wanted: Wanted, sweeper: Sweeper, place: SurveyPorts, { clock }: Pick<Powers<never>, 'clock'>) {
+  const [snapshots, recycled, dead] = await Promise.all([
+    wanted.orphanSnapshots ? place.removal.snapshots({ [tagKey(sweeper.scheme, 'family')]: wanted.family }) : [],
+    wanted.orphanSnapshots ? place.removal.recycled('image') : [],
+    wanted.leftovers ? findDead(place, sweeper, clock.now()) : [],
+  ]);
+  return { snapshots, recycled: new Set(recycled.map(({ id }) => id)), dead };
 }
 
 /** A name that is misspelt matches nothing, which is no reason to be green. */

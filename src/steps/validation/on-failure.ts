@@ -1,13 +1,9 @@
 import { type Image, isOurs, type TagScheme } from '../../domain/image.ts';
-import { usersOf } from '../../domain/retention/references.ts';
-import { NO_WISHES } from '../../domain/retention/retention.ts';
 import { CancelledError, Expected } from '../../kit/errors.ts';
 import { type Look, waitFor } from '../../kit/wait.ts';
 import type { Machine } from '../../world/machines.ts';
 import type { Place, Powers } from '../../world.ts';
-import { planWithEvidence } from '../retention/evidence.ts';
-import { findUsersOrStop } from '../retention/image-users.ts';
-import { removeAll } from '../retention/removal.ts';
+import { judgeOne, removeOne } from '../retention/one-image.ts';
 
 /** What becomes of an image that failed validation. */
 
@@ -72,14 +68,11 @@ async function remove(
     const look = async () => judgeGone(await place.machines.get(id));
     await waitFor({ what: `Test machine ${id}`, everySeconds: 10, atMostSeconds: ENDED_SECONDS, look }, world);
   }
-  const users = await findUsersOrStop({ ...wish, rollbackDepth: ROLLBACK_DEPTH }, place, world.report);
-  const policy = { ...NO_WISHES, scheme, family: wish.family, accountId: await place.account.id() };
-  const candidate = { image, region: wish.region, users: usersOf(users.all, image) };
-  const [decision] = await planWithEvidence([candidate], policy, world.clock.now(), () => place);
-  if (decision?.action !== 'remove') return `It stays: ${decision?.because ?? 'no decision'}.`;
-  const [end] = await removeAll([decision], policy, false, { ...world, place, users });
-  if (end?.result === 'kept') return `It stays: ${end.because}.`;
-  const left = end?.left.map(({ what }) => what) ?? [];
+  const judged = await judgeOne(image, { ...wish, rollbackDepth: ROLLBACK_DEPTH }, scheme, place, world);
+  if (judged.decision.action !== 'remove') return `It stays: ${judged.decision.because}.`;
+  const end = await removeOne(judged, false, place, world);
+  if (end.result === 'kept') return `It stays: ${end.because}.`;
+  const left = end.left.map(({ what }) => what);
   return left.length > 0 ? `It was to be deleted; left are: ${left.join(', ')}.` : 'It and its snapshots are deleted.';
 }
 

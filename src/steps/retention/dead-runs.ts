@@ -1,0 +1,43 @@
+import type { Sweeper } from '../../domain/build/leftovers.ts';
+import type { Image } from '../../domain/image.ts';
+import { usersOf } from '../../domain/retention/references.ts';
+import { CancelledError, Expected } from '../../kit/errors.ts';
+import type { Powers } from '../../world.ts';
+import { type Dead, type Swept, sweepDead } from '../build/sweep.ts';
+import type { Users } from './image-users.ts';
+import type { Left } from './removal.ts';
+
+/** What dead builds and validations left. Somebody may have made use of an image or a snapshot of theirs all the same: that one stays. */
+export function unusedOf(dead: readonly Dead[], users: ReadonlyMap<string, readonly string[]>, owned: readonly Image[]): readonly Dead[] {
+  const going = new Set(dead.map(({ id }) => id));
+  const held = new Set(owned.filter(({ id }) => !going.has(id)).flatMap(({ snapshotIds }) => snapshotIds));
+  return dead.filter(({ kind, id, ending }) => {
+    if (ending) return false;
+    const snapshotIds = kind === 'image' ? (owned.find(image => image.id === id)?.snapshotIds ?? []) : [];
+    return usersOf(users, { id, snapshotIds }).length === 0 && !held.has(id);
+  });
+}
+
+type World = Powers<'images' | 'leftovers'>;
+
+/** As planned, unless somebody came to use one meanwhile. */
+export async function removeDead(
+  planned: readonly Dead[],
+  region: string,
+  { users, owned }: { readonly users: Users; readonly owned: readonly Image[] },
+  sweeper: Sweeper,
+  world: World,
+): Promise<{ readonly swept: readonly Swept[]; readonly left: readonly Left[] }> {
+  if (planned.length === 0) return { swept: [], left: [] };
+  try {
+    if (world.run.cancelled.aborted) throw new CancelledError();
+    const now = await users.again(planned.filter(({ kind }) => kind === 'image').map(({ id }) => id));
+    const going = new Set(unusedOf(planned, now, owned).map(({ id }) => id));
+    const swept = await sweepDead([region], sweeper, world, going);
+    for (const { kind, id } of swept) world.report.info(`${kind} ${id}, which a dead run had left, is removed.`);
+    return { swept, left: [] };
+  } catch (failure) {
+    if (!(failure instanceof Expected)) throw failure;
+    return { swept: [], left: [{ what: `what dead runs left in ${region}`, failure }] };
+  }
+}

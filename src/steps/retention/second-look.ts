@@ -1,0 +1,40 @@
+import { usersOf } from '../../domain/retention/references.ts';
+import type { Decision } from '../../domain/retention/retention.ts';
+import { guard, type Policy } from '../../domain/retention/rules.ts';
+import type { Place, Powers } from '../../world.ts';
+import type { Consumers } from './consumers.ts';
+import { askAgain, type Ports } from './evidence.ts';
+import type { Users } from './image-users.ts';
+
+/** Between the plan and the deed somebody may have come to use an image: whatever cannot be undone looks again first. */
+
+export interface RemovalWorld extends Pick<Powers<never>, 'report' | 'run' | 'clock'> {
+  readonly place: Pick<Place, 'images'> & Ports;
+  readonly users: Users;
+  /** Without it, everybody that an image is shared with counts as a user. */
+  readonly consumers?: Pick<Consumers, 'again'>;
+}
+
+// A second look costs about ten calls, whether for one image or for twenty-five.
+export const LOOKED_AT_TOGETHER = 25;
+
+/** Why some of them stay after all. */
+export async function lookAgain(
+  batch: readonly Decision[],
+  policy: Policy,
+  { place, users, consumers }: RemovalWorld,
+): Promise<ReadonlyMap<Decision, string>> {
+  const ids = batch.map(({ image }) => image.id);
+  const [now, again, told] = await Promise.all([
+    place.images.find({ ids, includeDisabled: true }),
+    users.again(ids),
+    askAgain(ids, batch[0]?.region ?? '', place, consumers),
+  ]);
+  const reasons = batch.flatMap(decision => {
+    // One that this listing lacks may be there all the same: listings are not consistent. Then what was seen of it before must do.
+    const image = now.find(({ id }) => id === decision.image.id) ?? decision.image;
+    const because = guard({ ...decision, image, users: [...usersOf(again, image), ...(told.get(image.id) ?? [])] }, policy);
+    return because === undefined ? [] : [[decision, because] as const];
+  });
+  return new Map(reasons);
+}
