@@ -5,8 +5,10 @@ import {
   ModifyImageAttributeCommand,
   ModifyLaunchTemplateCommand,
   RunInstancesCommand,
+  type SpotFleetRequestConfigData,
 } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { fleets, spotFleets, spotRequests } from '../../lab/ec2/fleets.ts';
 import { images } from '../../lab/ec2/images.ts';
 import { templates } from '../../lab/ec2/launch-template-state.ts';
 import { removeWorkspaces } from '../harness.ts';
@@ -28,7 +30,7 @@ async function stage() {
 }
 
 /** Something happens when the plan is made, just before the second look: d30 and d50 would go. */
-const afterThePlan = (run: () => Promise<unknown>) =>
+const afterThePlan = (run: () => unknown) =>
   l.lab.faults.add({ operation: 'DescribeImageAttribute', nth: 2, deed: { run: async () => void (await run()), at: 'after' } });
 
 /** The environment's pointer stands in its own section, and nowhere else. */
@@ -82,7 +84,11 @@ describe('the second look', () => {
     const LaunchTemplate = { LaunchTemplateName, Version: '1' };
     afterThePlan(async () => {
       await l.parameter('/golden/web', l.id('d50'));
-      await autoScaling.send(new StartInstanceRefreshCommand({ AutoScalingGroupName, DesiredConfiguration: { LaunchTemplate } }));
+      // Long enough to be there at the second look, however slow this machine is.
+      const Preferences = { BakeTime: 172_800 };
+      await autoScaling.send(
+        new StartInstanceRefreshCommand({ AutoScalingGroupName, DesiredConfiguration: { LaunchTemplate }, Preferences }),
+      );
     });
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '0', ['d50', 'd40', 'd30', 'd20', 'd10']]);
@@ -112,6 +118,73 @@ describe('launch template versions', () => {
     expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d50', 'd40', 'd20', 'd10']]);
     // Version 2 named d30; version 3 names d50, which stays.
     expect(versionsThere()).toEqual({ web: [1, 3, 4, 5] });
+  });
+});
+
+describe('the second look sees what launches without a group, and came since the plan was made', () => {
+  const data = () => ({ LaunchTemplateData: { ImageId: l.id('d40'), InstanceType: 't3.micro' as const } });
+  /** Version 2 of 3 names the image: neither the default nor the newest, so only the fleet that says 2 can launch it. */
+  const template = async (name: string) => {
+    const { ec2 } = l.cloud;
+    await ec2.send(new CreateLaunchTemplateCommand({ LaunchTemplateName: name, ...data() }));
+    const named = { ImageId: l.id('d50'), InstanceType: 't3.micro' as const };
+    await ec2.send(new CreateLaunchTemplateVersionCommand({ LaunchTemplateName: name, LaunchTemplateData: named }));
+    await ec2.send(new CreateLaunchTemplateVersionCommand({ LaunchTemplateName: name, ...data() }));
+    return { LaunchTemplateSpecification: { LaunchTemplateName: name, Version: '2' } };
+  };
+  const mapped = () => [{ DeviceName: '/dev/sdb', Ebs: { SnapshotId: `snap-${l.id('d50').slice('ami-'.length)}` } }];
+
+  test.each<[string, () => Promise<unknown> | unknown, string]>([
+    [
+      'a fleet, by a version that it names',
+      async () => fleets(l.home).push({ FleetId: 'fleet-1', FleetState: 'active', LaunchTemplateConfigs: [await template('fleet')] }),
+      'used by fleet fleet-1, by version 2 of launch template fleet',
+    ],
+    [
+      'a fleet, by an override',
+      () =>
+        fleets(l.home).push({
+          ...{ FleetId: 'fleet-1', FleetState: 'modifying' },
+          LaunchTemplateConfigs: [{ Overrides: [{ ImageId: l.id('d50') }] }],
+        }),
+      'used by fleet fleet-1',
+    ],
+    [
+      'a Spot fleet',
+      async () => spotFleets(l.home).push(spotFleet({ LaunchTemplateConfigs: [await template('spot')] })),
+      'used by Spot fleet sfr-1, by version 2 of launch template spot',
+    ],
+    [
+      'a Spot fleet with launch specifications, and a volume from its snapshot',
+      () => spotFleets(l.home).push(spotFleet({ LaunchSpecifications: [{ ImageId: l.id('d40'), BlockDeviceMappings: mapped() }] })),
+      'used by Spot fleet sfr-1, for a volume from snap-',
+    ],
+    [
+      'a Spot request that lasts',
+      () => spotRequests(l.home).push({ SpotInstanceRequestId: 'sir-1', State: 'open', LaunchSpecification: { ImageId: l.id('d50') } }),
+      'used by Spot request sir-1',
+    ],
+  ])('%s', async (_, come, says) => {
+    await stage();
+    afterThePlan(async () => come());
+    const ran = await l.act('prune', REAL);
+    expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d50', 'd40', 'd20', 'd10']]);
+    expect(l.named(ran.log)).toContain(`d50 stays, since the plan was made: ${says}`);
+  });
+
+  test('and one that is over already is no user', async () => {
+    await stage();
+    spotRequests(l.home).push({ SpotInstanceRequestId: 'sir-1', State: 'open', LaunchSpecification: { ImageId: l.id('d20') } });
+    afterThePlan(() =>
+      spotRequests(l.home).push({ SpotInstanceRequestId: 'sir-2', State: 'cancelled', LaunchSpecification: { ImageId: l.id('d50') } }),
+    );
+    const ran = await l.act('prune', REAL);
+    expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '2', ['d40', 'd20', 'd10']]);
+  });
+
+  const spotFleet = (config: Partial<SpotFleetRequestConfigData>) => ({
+    ...{ SpotFleetRequestId: 'sfr-1', SpotFleetRequestState: 'active' as const },
+    SpotFleetRequestConfig: { IamFleetRole: 'role', TargetCapacity: 1, ...config },
   });
 });
 
