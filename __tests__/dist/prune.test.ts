@@ -16,7 +16,6 @@ import { LabelParameterVersionCommand, PutParameterCommand } from '@aws-sdk/clie
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { fleets, spotFleets, spotRequests } from '../../lab/ec2/fleets.ts';
 import { images } from '../../lab/ec2/images.ts';
-import { templates } from '../../lab/ec2/launch-template-state.ts';
 import { mishaps } from '../../lab/ec2/mishaps.ts';
 import { instances, setTags } from '../../lab/ec2/state.ts';
 import { parameters } from '../../lab/ssm/parameter-state.ts';
@@ -200,20 +199,6 @@ async function everyKindOfUser() {
   await template('current', l.id('default'), other, l.id('latest'));
   await until(() => states('stopped').includes('stopped') && states('warm').includes('stopped'));
 }
-
-test('launch template versions that name a removed image go when that is wished, and no other', async () => {
-  await stage();
-  const data = (name: string) => ({ LaunchTemplateData: { ImageId: l.id(name), InstanceType: 't3.micro' as const } });
-  await l.cloud.ec2.send(new CreateLaunchTemplateCommand({ LaunchTemplateName: 'web', ...data('d10') }));
-  for (const name of ['d50', 'd40', 'd30', 'd10']) {
-    await l.cloud.ec2.send(new CreateLaunchTemplateVersionCommand({ LaunchTemplateName: 'web', ...data(name) }));
-  }
-  const versions = () => [...templates(l.home).values()].map(template => [...template.versions.keys()]);
-  await l.act('prune', { ...REAL, 'template-versions': 'true', 'dry-run': 'true' });
-  expect(versions()).toEqual([[1, 2, 3, 4, 5]]);
-  const ran = await l.act('prune', { ...REAL, 'template-versions': 'true' });
-  expect([ran.exitCode, l.there(), versions()]).toEqual([0, ['d40', 'd20', 'd10'], [[1, 3, 5]]]);
-});
 
 test('older launch template versions count as far back as is said', async () => {
   l = await pruneLab();
@@ -567,29 +552,6 @@ test('one that cannot be removed does not stop the others, and the job is red', 
   );
 });
 
-describe('with a grace', () => {
-  const GRACE = { ...REAL, grace: '7d' };
-
-  test('images are marked and deprecated, unmarked when they are used again, and removed when the grace is over', async () => {
-    await stage();
-    expect((await l.act('prune', GRACE)).outputs).toMatchObject({ outcome: 'done', removed: '0' });
-    expect(l.there()).toHaveLength(5);
-    expect(
-      ['d10', 'd30', 'd40', 'd50'].map(name => [l.labImage(name).deprecateAt !== undefined, 'ami-action:marked-at' in l.tags(name)]),
-    ).toEqual([
-      [false, false],
-      [true, true],
-      [false, false],
-      [true, true],
-    ]);
-    await l.parameter('/ami/web/stage', l.id('d30'));
-    setTags(l.home, l.id('d50'), { 'ami-action:marked-at': new Date(l.lab.clock.now() - 8 * 86_400_000).toISOString() });
-    const ran = await l.act('prune', GRACE);
-    expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d40', 'd30', 'd20', 'd10']]);
-    expect([l.labImage('d30').deprecateAt, 'ami-action:marked-at' in l.tags('d30')]).toEqual([undefined, false]);
-  });
-});
-
 describe('in several regions', () => {
   const BOTH = { ...REAL, regions: 'us-east-1' };
   const build = (name: string) => ({ 'ami-action:commit': `${name}-commit`, 'ami-action:fingerprint': `${name}-print` });
@@ -717,20 +679,5 @@ describe('scenario 68: the usage report', () => {
     const late = await l.act('prune', { ...WITH_REPORTS, 'keep-newest': '3' });
     expect(planOf(l, late)['d50']).toMatch(/^keep: used by somebody, perhaps: its usage report (did not come|ended in an error)$/);
     expect(l.there()).toHaveLength(5);
-  });
-});
-
-describe('snapshots of the family that no image has', () => {
-  test('go, unless they are young, kept by somebody, or of an image that is there', async () => {
-    await stage();
-    for (const name of ['lost', 'wanted', 'fresh']) l.image(name, { daysOld: name === 'fresh' ? 0.5 : 90 });
-    const snapshotOf = (name: string) => `snap-${l.id(name).slice('ami-'.length)}`;
-    for (const name of ['lost', 'wanted', 'fresh']) images(l.home).delete(l.id(name));
-    setTags(l.home, snapshotOf('wanted'), { 'ami-action:keep': 'true' });
-    const planned = await l.act('prune', { ...REAL, 'dry-run': 'true' });
-    expect([planned.outputs['orphan-snapshots'], l.orphans().length]).toEqual(['1', 3]);
-    const ran = await l.act('prune', REAL);
-    expect([ran.exitCode, ran.outputs['orphan-snapshots'], ran.outputs['freed-gib']]).toEqual([0, '1', '24']);
-    expect(l.orphans()).toEqual([snapshotOf('wanted'), snapshotOf('fresh')]);
   });
 });

@@ -9,13 +9,12 @@ import type { Left } from './removal.ts';
 
 /** What dead builds and validations left. Somebody may have made use of an image or a snapshot of theirs all the same: that one stays. */
 export function unusedOf(dead: readonly Dead[], users: ReadonlyMap<string, readonly string[]>, owned: readonly Image[]): readonly Dead[] {
-  const going = new Set(dead.map(({ id }) => id));
+  const snapshotsOf = (id: string) => owned.find(image => image.id === id)?.snapshotIds ?? [];
+  const goes = ({ id, ending }: Dead) => !ending && usersOf(users, { id, snapshotIds: snapshotsOf(id) }).length === 0;
+  const going = new Set(dead.filter(goes).map(({ id }) => id));
+  // Of an image that stays, the snapshots stay.
   const held = new Set(owned.filter(({ id }) => !going.has(id)).flatMap(({ snapshotIds }) => snapshotIds));
-  return dead.filter(({ kind, id, ending }) => {
-    if (ending) return false;
-    const snapshotIds = kind === 'image' ? (owned.find(image => image.id === id)?.snapshotIds ?? []) : [];
-    return usersOf(users, { id, snapshotIds }).length === 0 && !held.has(id);
-  });
+  return dead.filter(({ id }) => going.has(id) && !held.has(id));
 }
 
 type World = Powers<'images' | 'leftovers'>;

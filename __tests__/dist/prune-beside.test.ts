@@ -1,0 +1,288 @@
+import {
+  CreateLaunchTemplateCommand,
+  CreateLaunchTemplateVersionCommand,
+  CreateSecurityGroupCommand,
+  DeleteTagsCommand,
+  ImportKeyPairCommand,
+  RestoreImageFromRecycleBinCommand,
+  RestoreSnapshotFromRecycleBinCommand,
+  RunInstancesCommand,
+} from '@aws-sdk/client-ec2';
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { images, snapshots } from '../../lab/ec2/images.ts';
+import { templates } from '../../lab/ec2/launch-template-state.ts';
+import { network } from '../../lab/ec2/network.ts';
+import { retentionRules } from '../../lab/ec2/recycle-bin.ts';
+import { instances, keyPairs, setTags, volumes } from '../../lab/ec2/state.ts';
+import { removeWorkspaces } from '../harness.ts';
+import { type PruneLab, planOf, pruneLab } from './prune-lab.ts';
+
+/** What goes beside images: launch template versions, snapshots that no image has, leftovers; and what the Recycle Bin keeps of it all. */
+
+let l: PruneLab;
+afterEach(() => l.lab.close());
+afterAll(removeWorkspaces);
+
+const REAL = { 'keep-newest': '2', 'keep-passed': '0', 'dry-run': 'false' };
+const DRY = { ...REAL, 'dry-run': 'true' };
+
+/** Five images, 10 to 50 days old; prod runs the oldest but one. */
+async function stage() {
+  l = await pruneLab();
+  for (const daysOld of [10, 20, 30, 40, 50]) l.image(`d${daysOld}`, { daysOld });
+  await l.parameter('/ami/web/prod', l.id('d40'));
+  return l;
+}
+
+const snapshotOf = (name: string) => `snap-${l.id(name).slice('ami-'.length)}`;
+
+describe('launch template versions that name a removed image', () => {
+  const VERSIONS = { ...REAL, 'template-versions': 'true' };
+  const versions = () => [...templates(l.home).values()].map(template => [...template.versions.keys()]);
+
+  async function stageVersions() {
+    await stage();
+    const data = (name: string) => ({ LaunchTemplateData: { ImageId: l.id(name), InstanceType: 't3.micro' as const } });
+    await l.cloud.ec2.send(new CreateLaunchTemplateCommand({ LaunchTemplateName: 'web', ...data('d10') }));
+    for (const name of ['d50', 'd40', 'd30', 'd10']) {
+      await l.cloud.ec2.send(new CreateLaunchTemplateVersionCommand({ LaunchTemplateName: 'web', ...data(name) }));
+    }
+  }
+
+  test('go when that is wished, and no other; the plan tells them', async () => {
+    await stageVersions();
+    const planned = await l.act('prune', { ...VERSIONS, 'dry-run': 'true' });
+    expect([planned.outputs['template-versions'], versions()]).toEqual(['2', [[1, 2, 3, 4, 5]]]);
+    expect(l.named(planned.summary)).toContain('version 2 of launch template web | names d50, and nothing launches from it |');
+    const unasked = await l.act('prune', DRY);
+    expect([unasked.outputs['template-versions'], unasked.outputs['plan-hash'] === planned.outputs['plan-hash']]).toEqual(['0', false]);
+    const ran = await l.act('prune', { ...VERSIONS, 'plan-hash': planned.outputs['plan-hash'] ?? '' });
+    expect([ran.exitCode, ran.outputs['template-versions'], l.there(), versions()]).toEqual([0, '2', ['d40', 'd20', 'd10'], [[1, 3, 5]]]);
+  });
+
+  test('keep their image when they cannot go, so that the next run still knows which they are', async () => {
+    await stageVersions();
+    const denied = { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 };
+    const lift = l.lab.faults.add({ operation: 'DeleteLaunchTemplateVersions', deed: denied });
+    const ran = await l.act('prune', VERSIONS);
+    lift();
+    expect([ran.exitCode, ran.outputs['outcome'], l.there(), versions()]).toEqual([
+      ...[1, 'access', ['d50', 'd40', 'd30', 'd20', 'd10'], [[1, 2, 3, 4, 5]]],
+    ]);
+    expect(l.named(ran.errors[0] ?? '')).toContain(
+      '- image d50: Not allowed to remove version 2 of launch template web (ec2:DeleteLaunchTemplateVersions)',
+    );
+    await l.act('prune', VERSIONS);
+    expect([l.there(), versions()]).toEqual([['d40', 'd20', 'd10'], [[1, 3, 5]]]);
+  });
+});
+
+describe('snapshots of the family that no image has', () => {
+  test('go, unless they are young, kept by somebody, or of an image that is there', async () => {
+    await stage();
+    for (const name of ['lost', 'wanted', 'fresh']) l.image(name, { daysOld: name === 'fresh' ? 0.5 : 90 });
+    for (const name of ['lost', 'wanted', 'fresh']) images(l.home).delete(l.id(name));
+    setTags(l.home, snapshotOf('wanted'), { 'ami-action:keep': 'true' });
+    const planned = await l.act('prune', DRY);
+    expect([planned.outputs['orphan-snapshots'], l.orphans().length]).toEqual(['1', 3]);
+    const ran = await l.act('prune', REAL);
+    expect([ran.exitCode, ran.outputs['orphan-snapshots'], ran.outputs['freed-gib']]).toEqual([0, '1', '24']);
+    expect(l.orphans()).toEqual([snapshotOf('wanted'), snapshotOf('fresh')]);
+  });
+
+  test('stay while the Recycle Bin holds their image: without them it could not be restored', async () => {
+    await stage();
+    l.image('binned', { daysOld: 90 });
+    retentionRules(l.home).imageDays = 7;
+    await l.act('delete', { image: l.id('binned'), 'keep-snapshots': 'true' });
+    await l.cloud.ec2.send(new DeleteTagsCommand({ Resources: [snapshotOf('binned')], Tags: [{ Key: 'ami-action:keep' }] }));
+    const ran = await l.act('prune', { ...REAL, 'keep-newest': '5' });
+    expect([ran.exitCode, ran.outputs['orphan-snapshots'], l.orphans()]).toEqual([0, '0', [snapshotOf('binned')]]);
+    await l.cloud.ec2.send(new RestoreImageFromRecycleBinCommand({ ImageId: l.id('binned') }));
+    expect(l.there()).toContain('binned');
+  });
+});
+
+describe('the Recycle Bin', () => {
+  test('is told of, with what it still costs and how to have it back', async () => {
+    await stage();
+    l.image('lost', { daysOld: 90 });
+    images(l.home).delete(l.id('lost'));
+    Object.assign(retentionRules(l.home), { imageDays: 14, snapshotDays: 14 });
+    const ran = await l.act('prune', REAL);
+    expect(ran).toMatchObject({ exitCode: 0, outputs: { outcome: 'done', removed: '2', 'freed-gib': '0', 'freed-per-month': '0' } });
+    const held = JSON.parse(ran.outputs['recycle-bin'] ?? '[]') as { id: string; until: string }[];
+    expect(held.map(({ id }) => id).sort()).toEqual(
+      ['d30', 'd50']
+        .flatMap(name => [l.id(name), snapshotOf(name)])
+        .concat(snapshotOf('lost'))
+        .sort(),
+    );
+    const until = new Date(l.lab.clock.now() + 14 * 86_400_000).getTime();
+    expect(Math.abs(Date.parse(held[0]?.until ?? '') - until)).toBeLessThan(86_400_000);
+    expect(ran.summary).toMatch(
+      /♻️ The Recycle Bin holds 2 images and 3 snapshots of them until 20\d\d-\d\d-\d\d: snapshots in it are paid for as before\. To have one back: `aws ec2 restore-snapshot-from-recycle-bin --snapshot-id snap-\w+`, then `aws ec2 restore-image-from-recycle-bin --image-id ami-\w+`\./,
+    );
+    // And so it can be had back.
+    const ImageId = l.id('d30');
+    await expect(l.cloud.ec2.send(new RestoreImageFromRecycleBinCommand({ ImageId }))).rejects.toMatchObject({
+      name: 'InvalidSnapshot.NotFound',
+    });
+    await l.cloud.ec2.send(new RestoreSnapshotFromRecycleBinCommand({ SnapshotId: snapshotOf('d30') }));
+    await l.cloud.ec2.send(new RestoreImageFromRecycleBinCommand({ ImageId }));
+    expect(l.there()).toEqual(['d40', 'd30', 'd20', 'd10']);
+    const again = await l.act('prune', { ...REAL, 'keep-newest': '3' });
+    expect([again.exitCode, again.outputs['outcome'], again.outputs['recycle-bin']]).toEqual([0, 'unchanged', '[]']);
+  });
+
+  test('that cannot be looked into stops everything: it may hold the image of a snapshot', async () => {
+    await stage();
+    l.lab.faults.add({
+      operation: 'ListImagesInRecycleBin',
+      deed: { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 },
+    });
+    const ran = await l.act('prune', REAL);
+    expect([ran.exitCode, ran.outputs['outcome'], l.there().length]).toEqual([1, 'access', 5]);
+    expect(ran.errors[0]).toContain('Not allowed to see which images the Recycle Bin holds (ec2:ListImagesInRecycleBin)');
+    expect((await l.act('prune', { ...REAL, 'orphan-snapshots': 'false' })).outputs['removed']).toBe('2');
+  });
+
+  test('is told of by delete, too', async () => {
+    await stage();
+    retentionRules(l.home).snapshotDays = 3;
+    const ran = await l.act('delete', { image: l.id('d50') });
+    expect([ran.exitCode, ran.outputs['removed']]).toEqual([0, 'true']);
+    expect(ran.summary).toContain(`♻️ The Recycle Bin holds 0 images and 1 snapshot of them until`);
+    expect(ran.summary).toContain(`restore-snapshot-from-recycle-bin --snapshot-id ${snapshotOf('d50')}`);
+  });
+});
+
+describe('what dead builds and validations left', () => {
+  const PAST = '2020-01-01T00:00:00.000Z';
+  const build = (change = {}) => ({
+    ...{ 'ami-action:purpose': 'build', 'ami-action:repository': 'acme/web', 'ami-action:run': '99', 'ami-action:expires-at': PAST },
+    ...change,
+  });
+  const validation = (change = {}) => ({ ...build({ 'ami-action:purpose': 'validate', 'ami-action:family': 'web' }), ...change });
+  const FUTURE = () => new Date(l.lab.clock.now() + 86_400_000).toISOString();
+
+  const machine = async (imageId: string, tags: Record<string, string>) => {
+    const { Instances = [] } = await l.cloud.ec2.send(
+      new RunInstancesCommand({ ImageId: imageId, InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 }),
+    );
+    const id = Instances[0]?.InstanceId ?? '';
+    setTags(l.home, id, tags);
+    for (const volume of volumes(l.home).values()) if (volume.attached?.instanceId === id) setTags(l.home, volume.id, tags);
+    return id;
+  };
+  const loose = (name: string, tags: Record<string, string>, daysOld = 1) => {
+    l.image(name, { daysOld, tags: { 'ami-action:family': 'none' } });
+    for (const id of [l.id(name), snapshotOf(name)]) {
+      setTags(l.home, id, tags);
+    }
+    return l.cloud.ec2.send(new DeleteTagsCommand({ Resources: [l.id(name), snapshotOf(name)], Tags: [{ Key: 'ami-action:family' }] }));
+  };
+  const running = () =>
+    [...instances(l.home).values()].filter(({ state }) => !['terminated', 'shutting-down'].includes(state)).map(({ id }) => id);
+
+  /** One of everything that a build leaves, a test machine; and what looks like it and is somebody's. */
+  async function stageLeftovers() {
+    await stage();
+    const { ec2 } = l.cloud;
+    await loose('half', build());
+    await loose('launched', build());
+    await loose('young', build({ 'ami-action:expires-at': FUTURE() }));
+    await loose('theirs', build({ 'ami-action:repository': 'acme/api' }));
+    await loose('wanted', build({ 'ami-action:keep': 'for a look' }));
+    const { GroupId = '' } = await ec2.send(new CreateSecurityGroupCommand({ GroupName: 'packer', Description: 'packer' }));
+    const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHZ4Jx0Jd2l0aCBhIGtleSB0aGF0IGlzIG5vbmUgYXQgYWxs';
+    const { KeyPairId = '' } = await ec2.send(new ImportKeyPairCommand({ KeyName: 'packer', PublicKeyMaterial: Buffer.from(key) }));
+    for (const id of [GroupId, KeyPairId]) setTags(l.home, id, build());
+    const dead = [await machine(l.id('d40'), build()), await machine(l.id('d40'), validation())];
+    const alive = [
+      await machine(l.id('launched'), {}),
+      await machine(l.id('d40'), validation({ 'ami-action:expires-at': FUTURE() })),
+      await machine(l.id('d40'), validation({ 'ami-action:family': 'api' })),
+      await machine(l.id('d40'), build({ 'ami-action:expires-at': 'some day' })),
+    ];
+    // Volumes come with the boot, and belong to the plan.
+    const booting = () => [...instances(l.home).values()].some(({ state }) => state === 'pending');
+    for (let waited = 0; booting() && waited < 3600; waited += 30) await l.lab.clock.sleep(30);
+    return { dead, alive, GroupId, KeyPairId };
+  }
+  const things = () => ({
+    images: l
+      .there()
+      .filter(name => !/^d\d\d$/.test(name))
+      .sort(),
+    groups: [...network(l.home).groups.values()].filter(({ name }) => name === 'packer').length,
+    keys: [...keyPairs(l.home).keys()],
+  });
+
+  test('is in the plan with its reason, goes, and nothing that may be somebody’s', async () => {
+    const { dead, alive, GroupId, KeyPairId } = await stageLeftovers();
+    const planned = await l.act('prune', { ...DRY, 'keep-newest': '5' });
+    const told = l
+      .named(planned.log)
+      .split('\n')
+      .filter(line => line.startsWith('remove '));
+    const because = `in eu-central-1: left by the build of run 99, which needed it until ${PAST}`;
+    expect(told.filter(line => !line.includes('volume '))).toEqual(
+      expect.arrayContaining([
+        `remove image half ${because}`,
+        `remove security-group ${GroupId} ${because}`,
+        `remove key-pair ${KeyPairId} ${because}`,
+        `remove instance ${dead[0]} ${because}`,
+        `remove instance ${dead[1]} in eu-central-1: left by the validation of run 99, which needed it until ${PAST}`,
+      ]),
+    );
+    expect([running().sort(), planned.outputs['removed']]).toEqual([[...dead, ...alive].sort(), '0']);
+    const ran = await l.act('prune', { ...REAL, 'keep-newest': '5', 'plan-hash': planned.outputs['plan-hash'] ?? '' });
+    expect(ran.errors).toEqual([]);
+    expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['leftovers']]).toEqual([0, 'done', planned.outputs['leftovers']]);
+    expect([running().sort(), things()]).toEqual([
+      alive.sort(),
+      { images: ['launched', 'theirs', 'wanted', 'young'], groups: 0, keys: [] },
+    ]);
+    expect([...snapshots(l.home).keys()].filter(id => id === snapshotOf('half'))).toEqual([]);
+    const again = await l.act('prune', { ...REAL, 'keep-newest': '5' });
+    expect([again.exitCode, again.outputs['outcome'], again.outputs['leftovers']]).toEqual([0, 'unchanged', '0']);
+  });
+
+  test('stays where that is said', async () => {
+    const { dead, alive } = await stageLeftovers();
+    const mark = l.lab.calls.mark();
+    const ran = await l.act('prune', { ...REAL, leftovers: 'false' });
+    expect([ran.exitCode, ran.outputs['leftovers'], running().sort()]).toEqual([0, '0', [...dead, ...alive].sort()]);
+    expect(l.lab.calls.since(mark).some(({ operation }) => operation === 'DescribeTags')).toBe(false);
+  });
+
+  test('that somebody launched since the plan was made stays', async () => {
+    await stage();
+    await loose('half', build());
+    const launch = () => machine(l.id('half'), {});
+    l.lab.faults.add({ operation: 'DeregisterImage', nth: 1, deed: { run: async () => void (await launch()), at: 'after' } });
+    const ran = await l.act('prune', REAL);
+    expect([ran.exitCode, ran.outputs['removed'], ran.outputs['leftovers'], l.there().includes('half')]).toEqual([0, '2', '0', true]);
+  });
+
+  test('that cannot be removed is told, and the rest goes', async () => {
+    await stage();
+    const id = await machine(l.id('d40'), validation());
+    l.lab.faults.add({ operation: 'TerminateInstances', deed: { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 } });
+    const ran = await l.act('prune', REAL);
+    expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], l.there()]).toEqual([1, 'access', '2', ['d40', 'd20', 'd10']]);
+    expect(ran.errors[0]).toContain(`2 of 2 images were removed; one thing is left undone.`);
+    expect(ran.errors[0]).toContain(`- what dead runs left in eu-central-1: Not allowed to remove instance ${id}`);
+  });
+
+  test('is not waited for when the Recycle Bin keeps it', async () => {
+    await stage();
+    await loose('half', build());
+    Object.assign(retentionRules(l.home), { imageDays: 7, snapshotDays: 7 });
+    const ran = await l.act('prune', REAL);
+    expect([ran.exitCode, ran.outputs['leftovers'] !== '0', l.there().includes('half')]).toEqual([0, true, false]);
+    const again = await l.act('prune', REAL);
+    expect([again.exitCode, again.outputs['leftovers'], planOf(l, again)['half']]).toEqual([0, '0', undefined]);
+  });
+});
