@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { verdictOf } from '../../src/domain/verdict.ts';
+import { setTags } from '../../lab/ec2/state.ts';
+import { defaultHostManagement } from '../../lab/ssm/agents.ts';
+import { verdictOf, verdictValue } from '../../src/domain/verdict.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { type ValidateLab, validateLab } from './validate-lab.ts';
 
@@ -15,6 +17,8 @@ beforeAll(async () => {
 afterEach(() => {
   l.lab.faults.clear();
   l.mishaps.impaired.clear();
+  defaultHostManagement(l.home).enabled = true;
+  setTags(l.home, good, { 'ami-action:verdict': '' });
 });
 afterAll(async () => {
   await l.lab.close();
@@ -22,6 +26,11 @@ afterAll(async () => {
 });
 
 const verdict = (image: string) => verdictOf({ id: image, tags: l.tagsOf(image) }, { prefix: 'ami-action:', commitKey: '' }).result;
+
+const hasPassed = (image: string) =>
+  setTags(l.home, image, { 'ami-action:verdict': verdictValue(image, { result: 'passed', checks: 'a'.repeat(32), at: new Date() }) });
+const launches = (mark: number) =>
+  l.lab.calls.since(mark).filter(({ operation, outcome }) => operation === 'RunInstances' && outcome === 'ok');
 
 describe('the agent', () => {
   test('scenario 25: a machine that does not boot fails fast, with the end of its console', async () => {
@@ -43,7 +52,55 @@ describe('the agent', () => {
     expect(error).toContain('the instance profile ssm-machines lacks AmazonSSMManagedInstanceCore');
     expect(error).toContain('has no route to the SSM endpoints (ssm, ssmmessages, ec2messages)');
     expect(error).toContain('the image has no SSM agent, or it is not enabled');
+    expect(error).toContain('Whether it is the image or the account cannot be told: no other image of the family has passed yet');
     expect(verdict(quiet)).toBe('none');
+    expect(l.alive()).toEqual([]);
+  });
+
+  test('scenario 26: where an image that passed gets its agent on a second machine in the same place, the image has failed', async () => {
+    hasPassed(good);
+    const mark = l.lab.calls.mark();
+    const wanted = { 'agent-timeout': '90s', 'instance-profile': 'ssm-machines', 'test-instance-types': 't3.small' };
+    const ran = await l.validate(mute, wanted);
+    expect(ran.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
+    expect(ran.errors.join()).toMatch(
+      new RegExp(
+        `gave up after 90 s\\..* It is the image: on a second machine, with the same type, subnet and profile, the agent of ${good} was online \\S+ after launch\\. Likely causes: \\(1\\) the image has no SSM agent, or it is not enabled\\.`,
+      ),
+    );
+    const same = { InstanceType: 't3.small', IamInstanceProfile: { Name: 'ssm-machines' }, InstanceInitiatedShutdownBehavior: 'terminate' };
+    expect(launches(mark).map(({ input }) => input)).toMatchObject([
+      { ...same, ImageId: mute },
+      { ...same, ImageId: good },
+    ]);
+    expect(verdict(mute)).toBe('failed');
+    expect([l.alive(), ran.state['journal']]).toEqual([[], '[]']);
+  });
+
+  test('scenario 26: where that one gets no agent either, it is no verdict on the image, and the account is to be looked at', async () => {
+    const silent = await l.bake('silent', 'systemctl disable amazon-ssm-agent');
+    hasPassed(good);
+    defaultHostManagement(l.home).enabled = false;
+    const ran = await l.validate(silent, { 'agent-timeout': '60s' });
+    expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'timeout' });
+    expect(ran.errors.join()).toMatch(
+      new RegExp(
+        `It may not be the image: on a second machine ${good} did not get there either \\(SSM agent of i-\\w+: gave up after 60 s`,
+      ),
+    );
+    expect(ran.errors.join()).toContain('Likely causes: (1) no instance-profile is set and Default Host Management is not on');
+    expect(verdict(silent)).toBe('none');
+    expect(l.alive()).toEqual([]);
+  });
+
+  test('the first image of a family is compared with the one that it was built from', async () => {
+    const first = await l.bake('first', 'systemctl disable amazon-ssm-agent', {
+      'ami-action:family': 'web',
+      'ami-action:base-ami': l.base('x86_64'),
+    });
+    const ran = await l.validate(first, { 'agent-timeout': '60s' });
+    expect(ran.outputs['verdict']).toBe('failed');
+    expect(ran.errors.join()).toContain(`the agent of ${l.base('x86_64')} was online`);
     expect(l.alive()).toEqual([]);
   });
 
@@ -75,14 +132,20 @@ describe('the agent', () => {
     expect(l.alive()).toEqual([]);
   });
 
-  test('scenario 27: an agent that dies during the checks is no success', async () => {
+  test('scenario 27: an agent that dies during the checks is no success; with an image that passed to compare, it is a failure', async () => {
     const fresh = await l.bake('dies');
     const checks = '- {command: "(sleep 0.3; systemctl stop amazon-ssm-agent) > /dev/null 2>&1 & sleep 1"}';
     const ran = await l.validate(fresh, { checks, 'checks-timeout': '30s' });
-    expect(ran.outputs['verdict']).toBe('inconclusive');
-    expect(ran.outputs['outcome']).toMatch(/timeout|rejected/);
-    expect(ran.errors.join()).toMatch(/could not be validated, so it has not passed: (Checks on i-\w+: gave up|Run Command says)/);
+    expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'timeout' });
+    expect(ran.errors.join()).toMatch(
+      /could not be validated, so it has not passed: Checks on i-\w+: (gave up|Run Command says)[\s\S]*\(1\) Systems Manager, or the way to it, failed meanwhile; \(2\) the SSM agent, or the network of the machine, died/,
+    );
     expect(verdict(fresh)).toBe('none');
+    hasPassed(good);
+    const compared = await l.validate(fresh, { checks, 'checks-timeout': '30s' });
+    expect(compared.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
+    expect(compared.errors.join()).toMatch(/It is the image: .* Likely causes: \(1\) the SSM agent, or the network of the machine, died/);
+    expect(verdict(fresh)).toBe('failed');
     expect(l.alive()).toEqual([]);
   });
 

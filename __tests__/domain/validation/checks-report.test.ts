@@ -44,10 +44,22 @@ describe('what Run Command says', () => {
     ['Failed', -1, '', 'inconclusive', 'did not run to their end'],
     ['TimedOut', -1, '', 'inconclusive', 'the machine or its agent was lost'],
     ['TimedOut', 0, report('ok', 'ok'), 'inconclusive', 'the machine or its agent was lost'],
-    ['Cancelled', 0, report('ok', 'ok'), 'inconclusive', 'the machine or its agent was lost'],
+    ['Cancelled', 0, report('ok', 'ok'), 'inconclusive', 'somebody cancelled the command'],
   ])('%s with exit code %i and %j is %s', (status, exitCode, output, result, because) => {
     const look = judgeChecks(seen(status, exitCode, output), checks, NONCE);
     expect(look).toMatchObject({ state: 'done', value: { result, because: expect.stringContaining(because) } });
+  });
+
+  test.each([
+    ['TimedOut', 'DeliveryTimedOut', 'inconclusive', true],
+    ['TimedOut', 'Delivery Timed Out', 'inconclusive', true],
+    ['Failed', 'Undeliverable', 'inconclusive', true],
+    ['TimedOut', 'ExecutionTimedOut', 'failed', false],
+    ['TimedOut', 'Execution Timed Out', 'failed', false],
+    ['Cancelled', 'Cancelled', 'inconclusive', false],
+    ['Failed', 'Failed', 'inconclusive', false],
+  ])('%s (%s) is %s; whether the machine was lost: %s', (status, detail, result, lost) => {
+    expect(judgeChecks(seen(status, 137, '', detail), checks, NONCE)).toMatchObject({ state: 'done', value: { result, lost } });
   });
 
   test('a full disk is told as what it is', () => {

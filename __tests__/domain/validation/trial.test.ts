@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { readUserData } from '../../../lab/machines/user-data.ts';
 import { type Errand, launchToken, strayBecause, trialTags, userDataProblem, withDeadMan } from '../../../src/domain/validation/trial.ts';
-import { blamesImage, judgeBoot, judgeMachine, likelyCauses, signs } from '../../../src/domain/validation/trial-states.ts';
+import { judgeBoot, judgeMachine } from '../../../src/domain/validation/trial-states.ts';
 
 const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
 const errand: Errand = { repository: 'acme/web', runId: '7', attempt: '2', job: 'validate', region: 'eu-central-1', leg: 'a' };
@@ -162,22 +162,5 @@ describe('what a state means', () => {
       state: 'failed',
       why: expect.stringContaining("AWS's side"),
     });
-  });
-
-  test('the image is blamed only for what is its own', () => {
-    expect(blamesImage({ state: 'running', stateReason: '' }, { system: 'ok', instance: 'impaired' })).toBe(true);
-    expect(blamesImage({ state: 'running', stateReason: '' }, { system: 'impaired', instance: 'impaired' })).toBe(false);
-    expect(blamesImage({ state: 'terminated', stateReason: 'Client.InstanceInitiatedShutdown: x' }, undefined)).toBe(true);
-    expect(blamesImage({ state: 'terminated', stateReason: 'Client.InternalError: x' }, undefined)).toBe(false);
-  });
-
-  test.each([
-    ['[    1.2] Kernel panic - not syncing: VFS', 'the kernel panicked'],
-    ['You are in emergency mode. After logging in', '/etc/fstab'],
-    ['cloud-init[812]: Traceback (most recent call last)', 'cloud-init failed'],
-    ['write error: No space left on device', 'its disk is full'],
-  ])('a console that says %j tells the cause first', (console, cause) => {
-    expect(signs(console)[0]).toContain(cause);
-    expect(likelyCauses(console, { instanceProfile: undefined, subnetId: 'subnet-1' })[0]).toContain(cause);
   });
 });

@@ -27,6 +27,8 @@ export interface Judgement {
   readonly boot: string | undefined;
   /** The machine has not rebooted yet: nothing was checked. */
   readonly tooEarly: boolean;
+  /** The machine or its agent went away: nobody knows what the checks would have said. */
+  readonly lost: boolean;
 }
 
 interface Report extends Pick<Judgement, 'checks' | 'complete' | 'boot'> {
@@ -45,6 +47,9 @@ export interface CommandSeen {
 // https://docs.aws.amazon.com/systems-manager/latest/userguide/monitor-commands.html
 const MOVING: ReadonlySet<string> = new Set(['Pending', 'InProgress', 'Delayed', 'Cancelling']);
 
+// No answer came, or nobody was there to take the command.
+const LOST: ReadonlySet<string> = new Set(['DeliveryTimedOut', 'Undeliverable']);
+
 /** Of our own script: it found no room to work in. */
 const COULD_NOT_START = 90;
 
@@ -53,16 +58,22 @@ export function judgeChecks(seen: CommandSeen | undefined, checks: readonly Chec
   if (seen === undefined) return { state: 'waiting', note: 'Systems Manager does not know the command yet' };
   if (MOVING.has(seen.status)) return { state: 'waiting', note: sayStatus(seen) };
   const report = parseReport(seen.output, checks, nonce);
+  const { checks: results, complete, boot } = report;
   const { result, because } = conclude(seen, report);
-  return {
-    state: 'done',
-    value: { result, because, checks: report.checks, complete: report.complete, boot: report.boot, tooEarly: seen.exitCode === TOO_EARLY },
-  };
+  const lost = LOST.has(detailOf(seen));
+  return { state: 'done', value: { result, because, checks: results, complete, boot, tooEarly: seen.exitCode === TOO_EARLY, lost } };
 }
 
 function conclude(seen: CommandSeen, report: Report): Pick<Judgement, 'result' | 'because'> {
   const failed = report.checks.filter(({ ending }) => ending === 'failed').length;
-  if (seen.status === 'TimedOut' || seen.status === 'Cancelled') {
+  if (seen.status === 'Cancelled')
+    return { result: 'inconclusive', because: `Run Command says ${sayStatus(seen)}: somebody cancelled the command while the checks ran` };
+  if (detailOf(seen) === 'ExecutionTimedOut') {
+    const because =
+      'the checks did not end in time, and the agent killed them: one of them cannot be ended, or the machine is far too slow';
+    return { result: 'failed', because };
+  }
+  if (seen.status === 'TimedOut' || LOST.has(detailOf(seen))) {
     return {
       result: 'inconclusive',
       because: `Run Command says ${sayStatus(seen)}: the machine or its agent was lost before the checks ended`,
@@ -98,6 +109,8 @@ function allPassed(checks: readonly CheckResult[]): string {
 
 const because = ({ errors }: CommandSeen): string => (lastLine(errors) === '' ? '' : `: ${lastLine(errors)}`);
 const lastLine = (text: string): string => text.trim().split('\n').at(-1)?.slice(0, 300) ?? '';
+/** Written with and without spaces, by page and API. */
+const detailOf = ({ detail }: CommandSeen): string => detail.replaceAll(' ', '');
 const sayStatus = ({ status, detail }: CommandSeen): string =>
   detail === '' || detail.replaceAll(' ', '') === status ? status : `${status} (${detail})`;
 

@@ -15,7 +15,7 @@ export async function tellValidation(validation: Validation, to: ReportFiles, wo
   const { report, files } = world;
   await report.step(`Report of ${validation.imageId}`, async () => {
     for (const trial of validation.trials) tellTrial(trial, world);
-    report.info(`${validation.imageId}: ${validation.because}.`);
+    report.info(`${validation.imageId}: ${sentence(validation.because)}`);
     await writeFiles(validation, to, files);
   });
   report.summary(validationPage(validation));
@@ -70,7 +70,7 @@ export function refusal(validation: Validation, fate?: string, unstored?: Expect
   }
   if (result === 'failed')
     return new RejectedError(
-      `${imageId} failed validation: ${validation.because}.${listed(trials)}${fate === undefined ? '' : `\n${fate}`}`,
+      `${imageId} failed validation: ${sentence(validation.because)}${listed(trials)}${fate === undefined ? '' : `\n${fate}`}`,
       {
         ...details,
         next: LOOK,
@@ -84,7 +84,7 @@ const LOOK = 'The job summary has what each check printed. To look at the machin
 function inconclusive({ imageId, because, trials }: Validation, details: Details): Expected {
   const failure = trials.map(trial => trial.failure).find(known => known !== undefined);
   const next = (failure instanceof Expected ? failure.next : undefined) ?? LOOK;
-  return sameKind(failure, `${imageId} could not be validated, so it has not passed: ${because}`, { ...details, next });
+  return sameKind(failure, `${imageId} could not be validated, so it has not passed: ${sentence(because)}`, { ...details, next });
 }
 
 /** Who must act is whoever had to act for what went wrong first. */
@@ -106,5 +106,7 @@ const lastWords = (output: string): string => {
   const line = oneLine(output.trim().split('\n').at(-1) ?? '');
   return line === '' ? '' : `: ${line.length > 300 ? `${line.slice(0, 297)}...` : line}`;
 };
+
+const sentence = (text: string): string => (text.endsWith('.') ? text : `${text}.`);
 
 const oneLine = (raw: string): string => raw.replace(/\p{C}+/gu, ' ').trim();

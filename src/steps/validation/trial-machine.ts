@@ -16,7 +16,7 @@ import type { JournalEntry, Place, Powers, Run } from '../../world.ts';
 
 /** The machine that tries an image: made once, ended always. */
 
-export type TrialWorld = Powers<'machines' | 'commands', 'journal'>;
+export type TrialWorld = Powers<'images' | 'machines' | 'commands', 'journal'>;
 
 /** Unlike any other process: two legs of a matrix look the same from inside. */
 export const newErrand = (run: Run, region: string): Errand => errandOf(run, region, randomUUID());

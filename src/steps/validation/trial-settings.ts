@@ -67,13 +67,15 @@ interface Wanted extends Values<typeof machine>, Values<typeof furtherMachine> {
 
 const SPARE_SECONDS = 15 * 60;
 
+/** What a machine may last: beside its own story it waits for a second one, where somebody wants to look at it. */
+const lifeSeconds = ({ reboot, bootTimeout, agentTimeout, checksTimeout, keepOnFailure }: Wanted): number =>
+  (reboot ? 2 : 1) * (bootTimeout + agentTimeout + checksTimeout) + bootTimeout + agentTimeout + keepOnFailure + SPARE_SECONDS;
+
 /** What all machines have in common. */
 export function orderOf(
   wanted: Wanted,
   now: number,
 ): Omit<TrialOrder, 'image' | 'scheme' | 'errand' | 'deliveries' | 'instanceTypes' | 'userData'> {
-  const passes = wanted.reboot ? 2 : 1;
-  const seconds = passes * (wanted.bootTimeout + wanted.agentTimeout + wanted.checksTimeout) + wanted.keepOnFailure + SPARE_SECONDS;
   return {
     family: wanted.family,
     checks: wanted.checks,
@@ -88,6 +90,6 @@ export function orderOf(
     maxBootSeconds: wanted.maxBootTime,
     reboot: wanted.reboot,
     keepSeconds: wanted.keepOnFailure,
-    endsAt: new Date(now + seconds * 1000),
+    endsAt: new Date(now + lifeSeconds(wanted) * 1000),
   };
 }

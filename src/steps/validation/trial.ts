@@ -1,22 +1,23 @@
+import type { Seen } from '../../domain/validation/blame.ts';
 import type { Check } from '../../domain/validation/checks.ts';
 import { type Judgement, judgeChecks } from '../../domain/validation/checks-report.ts';
 import { checksScript, type Delivered } from '../../domain/validation/checks-script.ts';
-import { blamesImage, judgeBoot, judgeMachine, likelyCauses, signs, tailOf } from '../../domain/validation/trial-states.ts';
+import { judgeMachine } from '../../domain/validation/trial-states.ts';
 import type { Phase, Trial } from '../../domain/validation/validation.ts';
 import { sayDuration } from '../../kit/duration.ts';
 import { CancelledError, Expected, TimeoutError } from '../../kit/errors.ts';
 import { type Look, type Wait, waitFor } from '../../kit/wait.ts';
-import { launchMachine, type MachineOrder, newErrand, sweepStrays, type TrialMachine, type TrialWorld } from './trial-machine.ts';
+import { agentOnline, type BootOrder, running } from './boot.ts';
+import { explained } from './explain.ts';
+import { launchMachine, newErrand, sweepStrays, type TrialMachine, type TrialWorld } from './trial-machine.ts';
 
 /** One machine's story: launch, boot, agent, checks, end. */
 
-export interface TrialOrder extends MachineOrder {
+export interface TrialOrder extends BootOrder {
   readonly checks: readonly Check[];
   readonly deliveries: readonly (readonly Delivered[])[];
   /** Marks our lines in the output; secret to the checks. */
   readonly nonce: string;
-  readonly bootSeconds: number;
-  readonly agentSeconds: number;
   readonly checksSeconds: number;
   /** From launch to agent; longer is a failure of the image. */
   readonly maxBootSeconds: number | undefined;
@@ -59,11 +60,7 @@ export async function tryAll(
 /** Never rejects: the other machines of a matrix have a story too. */
 async function tryOn(order: TrialOrder, world: TrialWorld): Promise<Trial> {
   const notes: Notes = { timeline: [], left: [], leaked: false, machine: undefined };
-  const leak = (what: string) => {
-    notes.left.push(what);
-    notes.leaked = true;
-  };
-  const ending = await story(order, world, notes, leak).catch(asEnding);
+  const ending = await story(order, world, notes).catch(asEnding);
   const { timeline, left, leaked, machine } = notes;
   return {
     ...ending,
@@ -80,11 +77,19 @@ const asEnding = (failure: unknown): Ending => {
   return { ...NOTHING, result: 'inconclusive', because, failure };
 };
 
-async function story(order: TrialOrder, world: TrialWorld, notes: Notes, leak: (what: string) => void): Promise<Ending> {
+async function story(order: TrialOrder, world: TrialWorld, notes: Notes): Promise<Ending> {
   const phase = measured(notes, world);
+  const leak = (what: string) => {
+    notes.left.push(what);
+    notes.leaked = true;
+  };
   await using machine = await phase('launch', () => launchMachine(order, world, leak));
   notes.machine = machine;
-  const ending = await examine(machine, order, world, notes).catch(failure => explained(failure, machine, order, world, notes));
+  const ending = await examine(machine, order, world, notes).catch(async (failure: unknown): Promise<Ending> => {
+    if (!(failure instanceof Expected) || failure instanceof CancelledError) throw failure;
+    const during = SILENT[notes.timeline.at(-1)?.name ?? ''];
+    return { ...NOTHING, ...(await explained(failure, during, machine, order, world, leak)) };
+  });
   if (ending.result !== 'passed' && order.keepSeconds > 0 && !(ending.failure instanceof CancelledError)) {
     machine.keep();
     notes.left.push(
@@ -107,6 +112,15 @@ const measured =
 
 const BOOT = 'running';
 const AGENT = 'agent online';
+const CHECKS = 'checks';
+const REBOOT = 'reboot and checks';
+
+/** By the phase that it did not get through. */
+const SILENT: Readonly<Record<string, Seen['silent']>> = {
+  [AGENT]: 'at boot',
+  [CHECKS]: 'during the checks',
+  [REBOOT]: 'after the reboot',
+};
 
 async function examine(machine: TrialMachine, order: TrialOrder, world: TrialWorld, notes: Notes): Promise<Ending> {
   const phase = measured(notes, world);
@@ -117,29 +131,13 @@ async function examine(machine: TrialMachine, order: TrialOrder, world: TrialWor
     const because = `it took ${sayDuration(seconds)} from launch to agent, and "max-boot-time" is ${sayDuration(order.maxBootSeconds)}`;
     return { ...NOTHING, result: 'failed', because };
   }
-  const first = await phase('checks', () => waitFor(checked(machine, order, world), world));
+  const first = await phase(CHECKS, () => waitFor(checked(machine, order, world), world));
   if (!order.reboot || first.result !== 'passed') return { ...NOTHING, ...first };
   const { machines } = world.at({ region: order.errand.region });
   await machines.reboot(machine.id);
-  const second = await phase('reboot and checks', () => waitFor(checked(machine, order, world, first.boot ?? '-'), world));
+  const second = await phase(REBOOT, () => waitFor(checked(machine, order, world, first.boot ?? '-'), world));
   return { ...NOTHING, ...second, because: `after a reboot, ${second.because}` };
 }
-
-const running = (machine: TrialMachine, order: TrialOrder, world: TrialWorld) => {
-  const { machines } = world.at({ region: order.errand.region });
-  const look = async () => judgeMachine(await machines.get(machine.id));
-  return { what: `Instance ${machine.id}`, everySeconds: 5, atMostSeconds: order.bootSeconds, look };
-};
-
-const agentOnline = (machine: TrialMachine, order: TrialOrder, world: TrialWorld) => {
-  const { machines, commands } = world.at({ region: order.errand.region });
-  const look = async () => {
-    const ping = await commands.agent(machine.id);
-    if (ping === 'Online') return judgeBoot(ping, undefined, undefined);
-    return judgeBoot(ping, await machines.get(machine.id), await machines.health(machine.id));
-  };
-  return { what: `SSM agent of ${machine.id}`, everySeconds: 5, atMostSeconds: order.agentSeconds, look };
-};
 
 /** For the agent to take the command and to tell its end, beyond what the checks may take. */
 const COMMAND_SECONDS = 150;
@@ -155,6 +153,7 @@ function checked(machine: TrialMachine, order: TrialOrder, world: TrialWorld, si
   let command: string | undefined;
   const look = async (): Promise<Look<Judgement>> => {
     const seen = command === undefined ? undefined : judgeChecks(await commands.result(command, machine.id), order.checks, order.nonce);
+    if (seen?.state === 'done' && seen.value.lost) throw new TimeoutError(`Checks on ${machine.id}: ${seen.value.because}.`);
     if (seen?.state === 'done' && !seen.value.tooEarly) return seen;
     const alive = judgeMachine(await machines.get(machine.id));
     if (alive.state === 'failed') return alive;
@@ -164,24 +163,4 @@ function checked(machine: TrialMachine, order: TrialOrder, world: TrialWorld, si
   };
   const atMostSeconds = order.checksSeconds + COMMAND_SECONDS + (since === undefined ? 0 : order.bootSeconds + order.agentSeconds);
   return { what: `Checks on ${machine.id}`, everySeconds: 3, atMostSeconds, look };
-}
-
-const LOST_AGENT = 'the SSM agent, or the network of the machine, died while the checks ran, or a check made it hang';
-
-/** Why it went no further than that, with what the machine itself says about it. */
-async function explained(failure: unknown, machine: TrialMachine, order: TrialOrder, world: TrialWorld, notes: Notes): Promise<Ending> {
-  if (!(failure instanceof Expected) || failure instanceof CancelledError) throw failure;
-  const { machines } = world.at({ region: order.errand.region });
-  const [console, seen, health] = await Promise.all([
-    machines.console(machine.id).catch(() => ''),
-    machines.get(machine.id).catch(() => undefined),
-    machines.health(machine.id).catch(() => undefined),
-  ]);
-  const stage = seen?.state === 'running' ? notes.timeline.at(-1)?.name : undefined;
-  // The script ends by itself long before we give up.
-  const lost = failure instanceof TimeoutError && stage !== undefined && stage !== BOOT && stage !== AGENT ? [LOST_AGENT] : [];
-  const causes = stage === AGENT ? likelyCauses(console, { ...order, subnetId: machine.subnetId }) : [...lost, ...signs(console)];
-  const likely = causes.length === 0 ? '' : ` Likely causes: ${causes.map((cause, index) => `(${index + 1}) ${cause}`).join('; ')}.`;
-  const result = blamesImage(seen, health) ? 'failed' : 'inconclusive';
-  return { ...NOTHING, result, because: `${failure.message}${likely}`, console: console === '' ? undefined : tailOf(console, 60), failure };
 }

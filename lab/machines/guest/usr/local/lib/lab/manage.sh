@@ -85,9 +85,20 @@ start_failed() {
   exit 1
 }
 
+# Boot waits for it, and says so on the console once that takes long.
+say_waiting() {
+  nap 5000
+  read -r phase <"$lab/phase"
+  [ "$phase" != starting ] || console "[ ***  ] A start job is running for $name${U_Description:+ - $U_Description} (5s / no limit)"
+}
+
 start_oneshot() {
   state_write "$name" activating start success 0 0 0
-  if steps ExecStartPre && steps ExecStart && steps ExecStartPost; then
+  say_waiting &
+  waiting=$!
+  steps ExecStartPre && steps ExecStart && steps ExecStartPost && done=yes || done=
+  kill "$waiting" 2>/dev/null
+  if [ "$done" = yes ]; then
     unit_log "$name" "Finished $name - ${U_Description:-$name}."
     console "[  OK  ] Finished $name - ${U_Description:-$name}."
     case $U_RemainAfterExit in

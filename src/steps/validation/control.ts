@@ -1,0 +1,43 @@
+import type { Image } from '../../domain/image.ts';
+import { tagKey } from '../../domain/image.ts';
+import { baseOf, type Control, controlImage } from '../../domain/validation/blame.ts';
+import { CancelledError, Expected } from '../../kit/errors.ts';
+import { waitFor } from '../../kit/wait.ts';
+import { agentOnline, type BootOrder, running } from './boot.ts';
+import { launchMachine, type TrialMachine, type TrialWorld } from './trial-machine.ts';
+
+/**
+ * A machine whose agent does not come tells nothing about whose fault that is: a profile that lacks a policy and a subnet without a route look just like an image
+ * without an agent. So another image, which is known to work, gets a machine in the same place. It is launched only then, and ended like the first.
+ */
+export async function askControl(
+  silent: TrialMachine,
+  order: BootOrder,
+  world: TrialWorld,
+  onLeft: (what: string) => void,
+): Promise<Control | undefined> {
+  const image = await controlFor(order, world);
+  if (image === undefined) return undefined;
+  const { clock, report } = world;
+  const startedAt = clock.now();
+  report.info(`${silent.id} does not say whether the image or the account is at fault: ${image.id} gets a machine in the same place.`);
+  const same = { ...order, image, instanceTypes: [silent.instanceType], subnets: [silent.subnetId] };
+  try {
+    await using machine = await launchMachine({ ...same, errand: { ...order.errand, leg: `${order.errand.leg}/control` } }, world, onLeft);
+    await waitFor(running(machine, order, world), world);
+    await waitFor(agentOnline(machine, order, world), world);
+    return { imageId: image.id, seconds: (clock.now() - startedAt) / 1000, because: '' };
+  } catch (failure) {
+    if (!(failure instanceof Expected) || failure instanceof CancelledError) throw failure;
+    return { imageId: image.id, seconds: undefined, because: failure.message };
+  }
+}
+
+async function controlFor({ image, family, scheme, errand }: BootOrder, world: TrialWorld): Promise<Image | undefined> {
+  const { images } = world.at({ region: errand.region });
+  const passed = controlImage(image, await images.find({ tags: { [tagKey(scheme, 'family')]: family } }), scheme);
+  if (passed !== undefined) return passed;
+  const base = baseOf(image, scheme);
+  const seen = base === undefined ? undefined : await images.get(base);
+  return seen?.state === 'available' ? seen : undefined;
+}

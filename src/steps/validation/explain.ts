@@ -1,0 +1,35 @@
+import { explainSilence, faultOf, likely, type Seen } from '../../domain/validation/blame.ts';
+import { signs, tailOf } from '../../domain/validation/console.ts';
+import type { Trial } from '../../domain/validation/validation.ts';
+import { type Expected, TimeoutError } from '../../kit/errors.ts';
+import type { BootOrder } from './boot.ts';
+import { askControl } from './control.ts';
+import type { TrialMachine, TrialWorld } from './trial-machine.ts';
+
+const CONSOLE_LINES = 60;
+
+/** Why a machine went no further, with what it says about that itself, and whose fault it is. `during`: the last thing that it was waited for. */
+export async function explained(
+  failure: Expected,
+  during: NonNullable<Seen['silent']> | undefined,
+  machine: TrialMachine,
+  order: BootOrder,
+  world: TrialWorld,
+  onLeft: (what: string) => void,
+): Promise<Pick<Trial, 'result' | 'because' | 'console' | 'failure'>> {
+  const { machines } = world.at({ region: order.errand.region });
+  const [console, now, health] = await Promise.all([
+    machines.console(machine.id).catch(() => ''),
+    machines.get(machine.id).catch(() => undefined),
+    machines.health(machine.id).catch(() => undefined),
+  ]);
+  // What is not allowed, or ended at once, is no silence.
+  const seen: Seen = { machine: now, health, console, silent: failure instanceof TimeoutError ? during : undefined };
+  const fault = faultOf(seen);
+  const { result, because } =
+    fault === 'open'
+      ? explainSilence(seen, { ...order, subnetId: machine.subnetId }, await askControl(machine, order, world, onLeft))
+      : { result: fault === 'image' ? ('failed' as const) : ('inconclusive' as const), because: likely(signs(console)) };
+  const said = because === '' ? '' : ` ${because}`;
+  return { result, because: `${failure.message}${said}`, console: console === '' ? undefined : tailOf(console, CONSOLE_LINES), failure };
+}
