@@ -1,7 +1,7 @@
 import { images, snapshots } from '../../lab/ec2/images.ts';
 import { mishaps } from '../../lab/ec2/mishaps.ts';
 import { defaultKey } from '../../lab/ec2/snapshot-state.ts';
-import { type LabImage, setTags, tagsOf } from '../../lab/ec2/state.ts';
+import { type LabImage, type LabSnapshot, setTags, tagsOf } from '../../lab/ec2/state.ts';
 import { newId } from '../../lab/ids.ts';
 import { keys } from '../../lab/kms/keys.ts';
 import { startLab } from '../../lab/lab.ts';
@@ -55,6 +55,12 @@ export async function shareLab({ speed = 600, timings = {} }: { speed?: number; 
       };
       setTags(place, id, { Name: name, ManagedBy: 'ami-action', team: 'web', ...ours, ...verdict, ...tags });
       return id;
+    },
+    snapshot: (id: string, place: Place = home): LabSnapshot => snapshots(place).get(id) as LabSnapshot,
+    async until(isSo: () => boolean | Promise<boolean>, seconds = 20): Promise<void> {
+      for (const end = Date.now() + seconds * 1000; Date.now() < end; await new Promise(done => setTimeout(done, 20)))
+        if (await isSo()) return;
+      throw new Error('it did not come to that in time');
     },
     labImage: (id: string, place: Place = home): LabImage => images(place).get(id) as LabImage,
     /** Own images of an account, all regions alike. */

@@ -3,7 +3,7 @@ import { allowedImages } from '../../lab/ec2/allowed-images.ts';
 import { images, organizations, snapshots } from '../../lab/ec2/images.ts';
 import { mishaps } from '../../lab/ec2/mishaps.ts';
 import { setTags } from '../../lab/ec2/state.ts';
-import { keys } from '../../lab/kms/keys.ts';
+import { keys, type LabKey } from '../../lab/kms/keys.ts';
 import { parameters } from '../../lab/ssm/parameter-state.ts';
 import { verdictOf, verdictValue } from '../../src/domain/verdict.ts';
 import { removeWorkspaces } from '../harness.ts';
@@ -205,6 +205,31 @@ describe("a customer's key", () => {
     expect(l.tags(id, PROD)).toEqual({});
   });
 
+  test('that denies the account leaves it out, although another statement lets it in', async () => {
+    const arn = l.key([STAGE, PROD]);
+    const { Statement } = (keys(l.lab.core).get(arn) as LabKey).policy as { Statement: object[] };
+    const Condition = { StringNotEquals: { 'kms:CallerAccount': [BUILD, STAGE] } };
+    Statement.push({ Sid: 'OnlyStage', Effect: 'Deny', Principal: '*', Action: 'kms:*', Resource: '*', Condition });
+    const id = l.image('web-1', { key: arn });
+    const ran = await share(id, { accounts: `${STAGE},${PROD}` });
+    expect([ran.exitCode, ran.outputs['outcome'], [...l.labImage(id).launchers]]).toEqual([1, 'rejected', [STAGE]]);
+    expect(ran.errors.join('\n')).toContain(
+      `- ${PROD} in eu-central-1: the policy of ${arn} denies kms:Decrypt to account ${PROD} (statement OnlyStage): except it there`,
+    );
+  });
+
+  test('that KMS refuses only while the copy is made, ends in one line with its reason', async () => {
+    const arn = l.key([STAGE]);
+    const id = l.image('web-1', { key: arn });
+    l.lab.faults.add({ service: 'kms', operation: 'GetKeyPolicy', deed: { error: 'AccessDeniedException', message: 'no' } });
+    const ran = await share(id, { copy: `${STAGE},${PROD}` });
+    expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
+    expect(ran.errors.join('\n')).toMatch(
+      /1 of 2 targets failed, the others have it:\n- 777788889999 in eu-central-1: ami-\S+ in account 777788889999, eu-central-1: AWS took the copy and gave it up, it is failed: .*Given key ID is not accessible\. Its key may not be usable/,
+    );
+    expect([l.owned(STAGE).map(({ state }) => state), l.owned(PROD).map(({ state }) => state)]).toEqual([['available'], ['failed']]);
+  });
+
   test('that Auto Scaling cannot use there is warned of, with the command', async () => {
     const id = l.image('web-1', { key: l.key([STAGE]) });
     const ran = await share(id, { accounts: STAGE });
@@ -379,12 +404,25 @@ describe('what goes wrong on the way', () => {
     expect(ran.errors.join('\n')).toContain(
       `1 of 2 targets failed, the others have it:\n- ${STAGE} in eu-central-1: Account ${STAGE} lets no such image in, in eu-central-1: its Allowed AMIs do not list account ${BUILD}. It could not be launched there.`,
     );
-    expect(ran.errors.join('\n')).toContain(`Next: In account ${STAGE}: add ${BUILD} to the image providers of its Allowed AMIs`);
+    expect(ran.errors.join('\n')).toContain(`Next: In account ${STAGE}: widen its Allowed AMIs, with ${BUILD} among the image providers`);
     expect([[...l.labImage(id).launchers], l.tags(id, STAGE)]).toEqual([[PROD], {}]);
     settings.state = 'audit-mode';
     expect((await share(id, { accounts: STAGE })).exitCode).toBe(0);
     Object.assign(settings, { state: 'enabled', criteria: [{ ImageProviders: [BUILD] }] });
-    expect((await share(id, { accounts: STAGE })).exitCode).toBe(0);
+    expect(await share(id, { accounts: STAGE })).toMatchObject({ exitCode: 0, warnings: [] });
+    Object.assign(settings, { criteria: [{ ImageProviders: [BUILD], ImageNames: ['golden-*'] }] });
+    const named = await share(id, { accounts: STAGE });
+    expect(named.errors.join('\n')).toContain(`lets no such image in, in eu-central-1: its Allowed AMIs want other names than "web-1"`);
+  });
+
+  test('scenario 50: what Allowed AMIs ask for and cannot be told from here is said', async () => {
+    const id = l.image('web-1');
+    const settings = allowedImages(l.lab.place(STAGE));
+    const criteria = [{ ImageProviders: [BUILD], ScanResultCondition: { MaxDaysSinceLastFindingScan: 7 } }];
+    Object.assign(settings, { state: 'enabled', criteria });
+    expect((await share(id, { accounts: STAGE })).warnings).toEqual([
+      `Whether the Allowed AMIs of account ${STAGE} let it in, in eu-central-1, was not checked: they ask for ScanResultCondition.`,
+    ]);
   });
 
   test('a region that cannot be used is one line, and the others get it', async () => {

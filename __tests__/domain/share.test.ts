@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { keptOutBecause } from '../../src/domain/share/allowed.ts';
-import { type ImageKey, keyUse } from '../../src/domain/share/key.ts';
+import { type Criterion, entryOf } from '../../src/domain/share/allowed.ts';
+import { type ImageKey, keyUse, organizationDoubt } from '../../src/domain/share/key.ts';
 import { subjectHint } from '../../src/domain/subject.ts';
 
 const ACCOUNT = '444455556666';
@@ -27,7 +27,6 @@ describe('who may use a key', () => {
 
   test.each([
     ['is not named', allow({ AWS: 'arn:aws:iam::111122223333:root' })],
-    ['is denied', { ...allow({ AWS: ROOT }), Effect: 'Deny' }],
     ['may only look', allow({ AWS: ROOT }, 'kms:DescribeKey')],
     ['has a longer ID', allow({ AWS: `arn:aws:iam::${ACCOUNT}7:root` })],
   ])('an account that %s may not', (_, statement) => {
@@ -40,29 +39,133 @@ describe('who may use a key', () => {
     expect(keyUse({ ...key([]), policy: '{"Statement":7}' }, ACCOUNT).use).toBe('unknown');
   });
 
-  test('Auto Scaling is named by policy or grant, or it is doubted', () => {
-    expect(keyUse(key(allow({ AWS: [ROOT, SCALING] })), ACCOUNT)).toEqual({ use: 'yes' });
+  test('Auto Scaling has a grant, or it is doubted: across accounts the policy alone does not do for a service-linked role', () => {
     expect(keyUse(key(allow({ AWS: ROOT }), [SCALING]), ACCOUNT)).toEqual({ use: 'yes' });
-    expect(keyUse(key(allow({ AWS: ROOT })), ACCOUNT)).toMatchObject({
-      doubt: expect.stringContaining('neither its policy nor a grant names it'),
-    });
+    expect(keyUse(key(allow({ AWS: [ROOT, SCALING] })), ACCOUNT)).toMatchObject({ doubt: expect.stringContaining('no grant names it') });
     expect(keyUse({ ...key(allow({ AWS: ROOT })), grantees: undefined }, ACCOUNT)).toMatchObject({
       doubt: expect.stringContaining('kms:ListGrants'),
     });
+    expect(keyUse(key(allow({ AWS: ROOT }, 'kms:Decrypt')), ACCOUNT)).toMatchObject({
+      use: 'yes',
+      doubt: expect.stringContaining('does not let that account use kms:CreateGrant'),
+    });
+  });
+
+  const when = (statement: object, Condition: unknown) => ({ ...statement, Condition });
+  const deny = (principal: unknown, action: unknown = 'kms:*') => ({ ...allow(principal, action), Effect: 'Deny', Sid: 'No' });
+  const open = allow({ AWS: ROOT });
+
+  test.each<[string, unknown, 'yes' | 'no' | 'unknown']>([
+    ['the account by name', [open, deny({ AWS: ROOT })], 'no'],
+    ['everybody', [open, deny('*', 'kms:Decrypt')], 'no'],
+    ['everybody the handing on', [open, deny('*', ['kms:CreateGrant'])], 'no'],
+    ['Auto Scaling by name', [open, deny({ AWS: SCALING })], 'no'],
+    [
+      'everybody who is not of the owner',
+      [open, { Effect: 'Deny', NotPrincipal: { AWS: 'arn:aws:iam::111122223333:root' }, Action: 'kms:*' }],
+      'no',
+    ],
+    ['all but what is listed', [open, { Effect: 'Deny', Principal: '*', NotAction: 'kms:DescribeKey' }], 'no'],
+    ['all but what it takes', [open, { Effect: 'Deny', Principal: '*', NotAction: ['kms:Decrypt', 'kms:CreateGrant'] }], 'yes'],
+    ['another account', [open, deny({ AWS: 'arn:aws:iam::999999999999:root' })], 'yes'],
+    ['one role of the account', [open, deny({ AWS: `arn:aws:iam::${ACCOUNT}:role/x` })], 'yes'],
+    [
+      'somebody, with an exception in the account',
+      [open, { Effect: 'Deny', NotPrincipal: { AWS: `arn:aws:iam::${ACCOUNT}:role/x` }, Action: 'kms:*' }],
+      'no',
+    ],
+    ['other accounts', [open, when(deny('*'), { StringNotEquals: { 'kms:CallerAccount': ['111122223333', ACCOUNT] } })], 'yes'],
+    ['all other accounts', [open, when(deny('*'), { StringNotEquals: { 'kms:CallerAccount': '111122223333' } })], 'no'],
+    ['everything but EC2', [open, when(deny('*'), { StringNotEquals: { 'kms:ViaService': 'ec2.eu-central-1.amazonaws.com' } })], 'yes'],
+    ['EC2', [open, when(deny('*'), { StringLike: { 'kms:ViaService': 'ec2.*.amazonaws.com' } })], 'no'],
+    ['calls without TLS', [open, when(deny('*'), { Bool: { 'aws:SecureTransport': false } })], 'yes'],
+    ['grants that are not for AWS', [open, when(deny('*', 'kms:CreateGrant'), { Bool: { 'kms:GrantIsForAWSResource': 'false' } })], 'yes'],
+    ['other organizations', [open, when(deny('*'), { StringNotEquals: { 'aws:PrincipalOrgID': 'o-1' } })], 'unknown'],
+    ['by an operator that we do not know', [open, when(deny('*'), { IpAddress: { 'aws:SourceIp': '10.0.0.0/8' } })], 'unknown'],
+    ['all but Auto Scaling', [open, when(deny('*'), { ArnNotLike: { 'aws:PrincipalArn': '*AWSServiceRoleForAutoScaling' } })], 'unknown'],
+  ])('a Deny of %s', (_, statement, use) => {
+    expect(keyUse(key(statement, [SCALING]), ACCOUNT)).toMatchObject(
+      use === 'unknown' ? { use, because: expect.stringMatching(/depends on aws:/) } : { use },
+    );
+  });
+
+  test('says which statement denies', () => {
+    expect(keyUse(key([open, deny({ AWS: SCALING })]), ACCOUNT)).toEqual({
+      use: 'no',
+      because: `the policy of ${ARN} denies kms:Decrypt to Auto Scaling in account ${ACCOUNT} (statement No): except it there`,
+    });
+  });
+
+  test.each<[string, unknown, 'yes' | 'no' | 'unknown']>([
+    ['through EC2', { StringEquals: { 'kms:ViaService': ['rds.x', 'ec2.eu-central-1.amazonaws.com'] } }, 'yes'],
+    ['through another service', { StringEquals: { 'kms:ViaService': 'rds.eu-central-1.amazonaws.com' } }, 'no'],
+    ['of this account', { StringEquals: { 'kms:CallerAccount': ACCOUNT } }, 'yes'],
+    ['of another account', { StringEquals: { 'kms:CallerAccount': '999999999999' } }, 'no'],
+    ['for AWS', { Bool: { 'kms:GrantIsForAWSResource': 'true' } }, 'yes'],
+    ['of an organization', { StringEquals: { 'aws:PrincipalOrgID': 'o-1' } }, 'unknown'],
+    ['two at once, one of which fails', { StringEquals: { 'aws:PrincipalOrgID': 'o-1', 'kms:CallerAccount': '1' } }, 'no'],
+  ])('an Allow %s', (_, condition, use) => {
+    expect(keyUse(key(when(allow('*'), condition), []), ACCOUNT).use).toBe(use);
+  });
+
+  test('a whole organization is let in by its ID', () => {
+    const unit = 'arn:aws:organizations::111122223333:ou/o-abcdefghij/ou-abcd-12345678';
+    const ofOrganization = (id: string) => key(when(allow('*'), { StringEquals: { 'aws:PrincipalOrgID': id } }));
+    expect(organizationDoubt(ofOrganization('o-abcdefghij'), unit)).toBeUndefined();
+    expect(organizationDoubt(ofOrganization('o-other'), unit)).toContain('does not let the accounts of');
+    expect(organizationDoubt(key(open), unit)).toContain('those that it does not name cannot launch the image');
+    const paths = { 'ForAnyValue:StringLike': { 'aws:PrincipalOrgPaths': 'o-abcdefghij/r-1/ou-abcd-12345678/*' } };
+    expect(organizationDoubt(key(when(allow('*'), paths)), unit)).toContain('was not checked: its policy depends on aws:PrincipalOrgPaths');
+    expect(organizationDoubt({ ...key(open), policy: undefined }, unit)).toContain('was not checked');
   });
 });
 
-test('Allowed AMIs keep out by owner; of names and dates AWS judges itself', () => {
-  const image = { ownerId: '111122223333' };
-  const said = (state: 'enabled' | 'audit-mode' | 'disabled', ...criteria: readonly string[][]) =>
-    keptOutBecause({ state, criteria: criteria.map(providers => ({ providers })) }, image);
-  expect(said('enabled', ['amazon'])).toContain('do not list account 111122223333');
-  expect([said('enabled', ['amazon'], ['111122223333']), said('enabled', []), said('disabled', ['amazon'])]).toEqual([
-    undefined,
-    undefined,
-    undefined,
-  ]);
-  expect(keptOutBecause(undefined, image)).toBeUndefined();
+describe('Allowed AMIs', () => {
+  const day = (n: number) => Date.parse('2026-05-01') + n * 86_400_000;
+  const image = { ownerId: '111122223333', name: 'web-1', createdAt: new Date(day(0)), deprecatedAt: undefined };
+  const nothing: Criterion = { providers: [], names: [], daysSinceCreated: undefined, daysSinceDeprecated: undefined, further: [] };
+  const own = { providers: ['111122223333'] };
+  const enters = (criteria: readonly Partial<Criterion>[], state: 'enabled' | 'audit-mode' | 'disabled' = 'enabled', of = image) =>
+    entryOf({ state, criteria: criteria.map(criterion => ({ ...nothing, ...criterion })) }, of, day(10));
+
+  test.each<[string, readonly Partial<Criterion>[]]>([
+    ['its account', [own]],
+    ['its account, in the second', [{ providers: ['amazon'] }, own]],
+    ['its name', [{ names: ['api-*', 'web-?'] }]],
+    ['its age', [{ ...own, daysSinceCreated: 10 }]],
+    ['images that are not deprecated', [{ daysSinceDeprecated: 0 }]],
+    ['it in one, and something of which we know nothing in another', [{ further: ['MarketplaceProductCodes'] }, own]],
+  ])('by %s they let it in', (_, criteria) => {
+    expect(enters(criteria)).toEqual({ lets: 'in' });
+  });
+
+  test.each<[readonly Partial<Criterion>[], string]>([
+    [[{ providers: ['amazon'] }, { providers: ['aws-marketplace'] }], 'its Allowed AMIs do not list account 111122223333'],
+    [[{ providers: ['none'] }], 'its Allowed AMIs do not list account 111122223333'],
+    [[{ ...own, names: ['web', 'web.1'] }], 'its Allowed AMIs want other names than "web-1"'],
+    [[{ ...own, daysSinceCreated: 9 }], 'its Allowed AMIs want images of at most 9 days, and it is 10 days old'],
+    [[{ providers: ['amazon'] }, { names: ['api'] }], 'its Allowed AMIs do not list account 111122223333; want other names than "web-1"'],
+    [[{ providers: ['amazon'], further: ['ScanResultCondition'] }], 'its Allowed AMIs do not list account 111122223333'],
+    [[], 'its Allowed AMIs let nothing in'],
+  ])('%j keep it out', (criteria, because) => {
+    expect(enters(criteria)).toEqual({ lets: 'out', because });
+    expect(enters(criteria, 'audit-mode')).toEqual({ lets: 'in' });
+    expect(enters(criteria, 'disabled')).toEqual({ lets: 'in' });
+  });
+
+  test('one that is deprecated for long is kept out where they say so', () => {
+    const old = { ...image, deprecatedAt: new Date(day(5)) as Date | undefined } as typeof image;
+    expect(enters([{ daysSinceDeprecated: 4 }], 'enabled', old)).toMatchObject({ lets: 'out' });
+    expect(enters([{ daysSinceDeprecated: 5 }], 'enabled', old)).toMatchObject({ lets: 'in' });
+  });
+
+  test('what cannot be told is said, and neither let in nor kept out', () => {
+    expect(enters([{ ...own, further: ['MarketplaceProductCodes', 'ScanResultCondition'] }])).toEqual({
+      lets: 'unknown',
+      because: 'they ask for MarketplaceProductCodes, ScanResultCondition',
+    });
+    expect(entryOf(undefined, image, day(10))).toEqual({ lets: 'unknown', because: 'they may not be read (ec2:GetAllowedImagesSettings)' });
+  });
 });
 
 test('a subject is told in the form that it does not have', () => {

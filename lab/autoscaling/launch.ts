@@ -1,7 +1,8 @@
 import type { LaunchTemplateOverrides, LaunchTemplateSpecification } from '@aws-sdk/client-auto-scaling';
-import { type LaunchRequest, launchInstance } from '../ec2/launch.ts';
+import { type LaunchRequest, launchInstance, newBatch } from '../ec2/launch.ts';
 import { type ResolvedTemplate, resolvedImage, resolveTemplate } from '../ec2/launch-template-spec.ts';
 import type { LabInstance } from '../ec2/state.ts';
+import { scalingRole } from '../kms/use.ts';
 import type { Place } from '../place.ts';
 import { type Group, invalid, type Member, type Recipe, type Spot } from './group.ts';
 import { launchConfiguration } from './launch-configurations.ts';
@@ -55,12 +56,14 @@ export async function launchMember(group: Group, recipe: Recipe, { subnetId }: S
   const { place } = group;
   const { template, configurationName, override, request } = ingredients(place, recipe, group.launches++);
   const { Placement, ...fields } = request;
-  const instance = await launchInstance(place, {
+  const wanted = {
     ...fields,
     ...(request.NetworkInterfaces === undefined ? { SubnetId: subnetId } : {}),
     NetworkInterfaces: request.NetworkInterfaces?.map(card => ({ ...card, SubnetId: subnetId })),
     TagSpecifications: withTags(group, request, template),
-  });
+  };
+  const by = { account: place.account, serviceRole: scalingRole(place.account) };
+  const instance = await launchInstance(place, wanted, newBatch(), by);
   return newMember(group, instance, { template, configurationName, override });
 }
 

@@ -10,6 +10,7 @@ import type {
 import type { Operation } from '../operation.ts';
 import { type Place, slice } from '../place.ts';
 import { AMAZON } from './base-images.ts';
+import { type Fields, select } from './filters.ts';
 import type { LabImage } from './state.ts';
 
 interface Allowed {
@@ -20,12 +21,24 @@ interface Allowed {
 /** Of one account in one Region. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-allowed-amis.html */
 export const allowedImages = slice((): Allowed => ({ state: 'disabled', criteria: [] }));
 
-/** One criterion is enough; one's own images need none. The lab knows the owner of an image, as account or alias. */
+/** One criterion is enough, of which everything must fit; one's own images need none. */
 export function isAllowed(image: LabImage, place: Place): boolean {
-  if (image.place.account === place.account) return true;
-  const alias = image.place.account === AMAZON ? 'amazon' : undefined;
-  return allowedImages(place).criteria.some(
-    ({ ImageProviders = [] }) => ImageProviders.includes(image.place.account) || (alias !== undefined && ImageProviders.includes(alias)),
+  return image.place.account === place.account || allowedImages(place).criteria.some(criterion => meets(image, criterion));
+}
+
+const NAME: Fields<LabImage> = { name: ({ name }) => name };
+
+function meets(image: LabImage, criterion: ImageCriterionRequest): boolean {
+  const { ImageProviders = [], ImageNames = [], MarketplaceProductCodes = [], CreationDateCondition, DeprecationTimeCondition } = criterion;
+  const { clock } = image.place.core;
+  const alias = image.place.account === AMAZON ? 'amazon' : image.place.account;
+  const days = (since: Date | undefined) => (since === undefined ? 0 : (clock.now() - since.getTime()) / 86_400_000);
+  return (
+    (ImageProviders.length === 0 || ImageProviders.includes(image.place.account) || ImageProviders.includes(alias)) &&
+    (ImageNames.length === 0 || select([image], [{ Name: 'name', Values: ImageNames }], NAME, () => ({})).length > 0) &&
+    MarketplaceProductCodes.length === 0 &&
+    days(image.createdAt) <= (CreationDateCondition?.MaximumDaysSinceCreated ?? Number.POSITIVE_INFINITY) &&
+    days(image.deprecateAt) <= (DeprecationTimeCondition?.MaximumDaysSinceDeprecated ?? Number.POSITIVE_INFINITY)
   );
 }
 
@@ -37,7 +50,7 @@ export const getAllowedImagesSettings: Operation<GetAllowedImagesSettingsCommand
   { place },
 ) => ({
   State: allowedImages(place).state,
-  ImageCriteria: allowedImages(place).criteria.map(({ ImageProviders }) => ({ ImageProviders })),
+  ImageCriteria: [...allowedImages(place).criteria],
   ManagedBy: 'account',
 });
 

@@ -1,5 +1,6 @@
 import type { CopyImageCommandInput, CopyImageCommandOutput } from '@aws-sdk/client-ec2';
 import { newId } from '../ids.ts';
+import { mayDecrypt } from '../kms/use.ts';
 import { AwsError, type Operation } from '../operation.ts';
 import type { Place } from '../place.ts';
 import { once } from './client-tokens.ts';
@@ -35,9 +36,20 @@ function copy(place: Place, input: CopyImageCommandInput): string {
     source: { imageId: source.id, region: from.region, instanceId: '' },
     tags: { ...(input.CopyImageTags === true ? userTags(from, source.id) : {}), ...tagsFor(input.TagSpecifications, 'image') },
   });
-  void finish(image, snapshots, place.core.timings.copy, Promise.all(snapshots.map(({ disk }) => disk?.())));
+  const content = isReadable(place, source, snapshots)
+    ? Promise.all(snapshots.map(({ disk }) => disk?.()))
+    : Promise.reject(new Error(NO_KEY));
+  void finish(image, snapshots, place.core.timings.copy, content);
   return image.id;
 }
+
+const NO_KEY = 'Given key ID is not accessible';
+
+/** Only while the copy is made KMS is asked, for the key of the source and for that of the copy. */
+const isReadable = (place: Place, source: LabImage, copies: readonly LabSnapshot[]): boolean => {
+  const originals = source.devices.map(({ snapshotId }) => (snapshotId === undefined ? undefined : snapshotEver(source.place, snapshotId)));
+  return [...originals, ...copies].every(snapshot => mayDecrypt(snapshot?.place ?? place, snapshot?.kmsKeyId, { account: place.account }));
+};
 
 /** Those of the caller only: what the owner of a shared image has put on it is not copied. */
 const userTags = (from: Place, id: string) =>

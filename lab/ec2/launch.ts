@@ -1,6 +1,7 @@
 import type { RunInstancesRequest } from '@aws-sdk/client-ec2';
 import { takeAddress } from '../addresses.ts';
 import { newId } from '../ids.ts';
+import type { Principal } from '../kms/use.ts';
 import { AwsError } from '../operation.ts';
 import type { Place } from '../place.ts';
 import { blockDevices, makeVolumes } from './block-devices.ts';
@@ -21,7 +22,12 @@ export interface Batch {
 }
 
 /** One instance, in state pending; the machine boots on its own. What RunInstances would refuse is refused here. */
-export async function launchInstance(place: Place, request: LaunchRequest, batch: Batch = newBatch()): Promise<LabInstance> {
+export async function launchInstance(
+  place: Place,
+  request: LaunchRequest,
+  batch: Batch = newBatch(),
+  by: Principal = { account: place.account },
+): Promise<LabInstance> {
   const image = launchableImage(place, request.ImageId);
   const type = instanceType(request.InstanceType ?? 'm1.small');
   checkArchitecture(image, type);
@@ -50,7 +56,7 @@ export async function launchInstance(place: Place, request: LaunchRequest, batch
   instances(place).set(id, instance);
   setTags(place, id, tagsFor(request.TagSpecifications, 'instance'));
   noteLaunch(image);
-  bootFirst(instance, image);
+  bootFirst(instance, image, by);
   return instance;
 }
 

@@ -1,6 +1,8 @@
 import { giveAddress } from '../addresses.ts';
+import { mayDecrypt, type Principal } from '../kms/use.ts';
 import type { Disk, Guest } from '../machines/hypervisor.ts';
-import { rootSnapshot } from './images.ts';
+import type { Place } from '../place.ts';
+import { rootSnapshot, snapshotEver } from './images.ts';
 import { mishaps } from './mishaps.ts';
 import { dropTags, instances, keyPairs, type LabImage, type LabInstance, tagsOf, volumes } from './state.ts';
 
@@ -15,10 +17,11 @@ function inLine(instance: LabInstance, deed: () => Promise<void>): Promise<void>
   return next;
 }
 
-export function bootFirst(instance: LabInstance, image: LabImage): void {
+export function bootFirst(instance: LabInstance, image: LabImage, by: Principal): void {
   const { core } = instance.place;
   void inLine(instance, async () => {
-    const misfortune = mishaps(instance.place).launchFails.get(image.id) ?? mishaps(instance.place).launchFails.get('*');
+    const { launchFails } = mishaps(instance.place);
+    const misfortune = launchFails.get(image.id) ?? launchFails.get('*') ?? lockedOut(instance.place, image, by);
     if (misfortune !== undefined) {
       await core.clock.sleep(core.timings.boot);
       return gone(instance, misfortune);
@@ -26,6 +29,15 @@ export function bootFirst(instance: LabInstance, image: LabImage): void {
     instance.disk = await cloneOf(instance, image);
     await boot(instance, true);
   });
+}
+
+/** RunInstances answers; the instance ends before it runs. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/troubleshooting-launch.html */
+function lockedOut(place: Place, image: LabImage, by: Principal): { code: string; message: string } | undefined {
+  const keys = image.devices.map(({ snapshotId }) =>
+    snapshotId === undefined ? undefined : snapshotEver(image.place, snapshotId)?.kmsKeyId,
+  );
+  if (keys.every(key => mayDecrypt(place, key, by))) return undefined;
+  return { code: 'Client.InternalError', message: 'Client.InternalError: Client error on launch' };
 }
 
 async function cloneOf({ place }: LabInstance, image: LabImage): Promise<Disk> {

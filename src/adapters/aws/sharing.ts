@@ -6,12 +6,14 @@ import {
   DescribeSnapshotsCommand,
   type EC2Client,
   GetAllowedImagesSettingsCommand,
+  type ImageCriterion,
   type LaunchPermission,
   type LaunchPermissionModifications,
   ModifyImageAttributeCommand,
   ModifySnapshotAttributeCommand,
 } from '@aws-sdk/client-ec2';
 import type { KMSClient } from '@aws-sdk/client-kms';
+import type { Criterion } from '../../domain/share/allowed.ts';
 import { AccessError } from '../../kit/errors.ts';
 import type { CopyOrder, Sharing } from '../../world/images.ts';
 import { asExpected, isCode } from './errors.ts';
@@ -53,12 +55,28 @@ export const awsSharing = (ec2: EC2Client, kms: KMSClient): Sharing => ({
         .send(new GetAllowedImagesSettingsCommand({}))
         .catch(asExpected('see which images this account lets in (ec2:GetAllowedImagesSettings)'));
       const state = (settings.State ?? 'disabled') as 'enabled' | 'audit-mode' | 'disabled';
-      return { state, criteria: (settings.ImageCriteria ?? []).map(({ ImageProviders = [] }) => ({ providers: ImageProviders })) };
+      return { state, criteria: (settings.ImageCriteria ?? []).map(criterion) };
     } catch (failure) {
       if (failure instanceof AccessError) return undefined;
       throw failure;
     }
   },
+});
+
+const criterion = ({
+  ImageProviders,
+  ImageNames,
+  CreationDateCondition,
+  DeprecationTimeCondition,
+  ...further
+}: ImageCriterion): Criterion => ({
+  providers: ImageProviders ?? [],
+  names: ImageNames ?? [],
+  daysSinceCreated: CreationDateCondition?.MaximumDaysSinceCreated,
+  daysSinceDeprecated: DeprecationTimeCondition?.MaximumDaysSinceDeprecated,
+  further: Object.entries(further).flatMap(([name, value]) =>
+    value === undefined || (Array.isArray(value) && value.length === 0) ? [] : [name],
+  ),
 });
 
 async function changeLaunch(

@@ -1,4 +1,4 @@
-import { type ImageKey, keyUse } from './key.ts';
+import { type ImageKey, keyUse, organizationDoubt } from './key.ts';
 import { isAccount, type Target } from './plan.ts';
 
 /** Who would get an image and could not open it. */
@@ -20,7 +20,7 @@ export function doubtsOf(targets: readonly Target[], keys: readonly ImageKey[]):
 }
 
 function doubtOf(key: ImageKey, who: string): string | undefined {
-  if (!isAccount(who)) return `Whether the accounts of ${who} may use ${key.arn} was not checked.`;
+  if (!isAccount(who)) return organizationDoubt(key, who);
   const use = keyUse(key, who);
   if (use.use === 'unknown') return `Whether account ${who} may use the key was not checked: ${use.because}.`;
   return use.use === 'yes' ? use.doubt : undefined;

@@ -57,6 +57,8 @@ export interface Seen {
   readonly there: Image | undefined;
   /** Copies that failed and hold the name. */
   readonly dead: readonly Image[];
+  /** What could not be checked there. */
+  readonly doubt?: string | undefined;
 }
 
 export type Deed = 'copy' | 'permit' | 'tag' | 'withdraw';

@@ -1,6 +1,6 @@
 import type { Image } from '../../domain/image.ts';
 import { tagKey } from '../../domain/image.ts';
-import { type AllowedImages, keptOutBecause } from '../../domain/share/allowed.ts';
+import { entryOf } from '../../domain/share/allowed.ts';
 import { copiesOf } from '../../domain/share/identity.ts';
 import type { ImageKey } from '../../domain/share/key.ts';
 import { doubtsOf, lockedOut } from '../../domain/share/locks.ts';
@@ -64,7 +64,8 @@ export async function planSharing(home: Image, wanted: Omit<Sharing, 'own'>, wor
     const locked = line.refusal ?? lockedOut(target, keys);
     return locked === undefined ? line : { ...line, deeds: [], because: locked, failure: new RejectedError(locked) };
   });
-  return { home, sharing, origins, lines: [...lines, ...leaving(origins, sharing)], doubts: doubtsOf(targets, keys) };
+  const doubts = [...doubtsOf(targets, keys), ...others.flatMap(([, { value }]) => value?.doubt ?? [])];
+  return { home, sharing, origins, lines: [...lines, ...leaving(origins, sharing)], doubts };
 }
 
 const lookAll = (
@@ -110,9 +111,10 @@ async function look(target: Target, home: Image, ours: Image | undefined, sharin
     return { target, there: alive, dead };
   }
   if (target.role === undefined) return { target, there: undefined, dead: [] };
-  const allowed = await place.sharing.allowed();
-  throwIfKeptOut(target, allowed, home);
-  return { target, there: ours === undefined ? undefined : await place.images.get(ours.id), dead: [] };
+  const now = world.clock.now();
+  // A copy that is still to be made is new.
+  const doubt = await checkEntry(target, place, ours ?? { ...home, createdAt: new Date(now), deprecatedAt: undefined }, now);
+  return { target, there: ours === undefined ? undefined : await place.images.get(ours.id), dead: [], doubt };
 }
 
 async function checkAccount({ who, role }: Target, place: SharePorts): Promise<void> {
@@ -121,11 +123,14 @@ async function checkAccount({ who, role }: Target, place: SharePorts): Promise<v
   throw new AccessError(`${role} leads to account ${account}, not to ${who}`, { next: 'Put {account} into "target-role".' });
 }
 
-function throwIfKeptOut({ who, region }: Target, allowed: AllowedImages | undefined, home: Image): void {
-  const because = keptOutBecause(allowed, home);
-  if (because === undefined || allowed?.state !== 'enabled') return;
-  throw new AccessError(`Account ${who} lets no such image in, in ${region}: ${because}. It could not be launched there.`, {
-    next: `In account ${who}: add ${home.ownerId} to the image providers of its Allowed AMIs (ec2:ReplaceImageCriteriaInAllowedImagesSettings).`,
+/** What could not be told of its Allowed AMIs; throws where they surely keep the image out. */
+async function checkEntry({ who, region }: Target, place: SharePorts, image: Image, now: number): Promise<string | undefined> {
+  const entry = entryOf(await place.sharing.allowed(), image, now);
+  if (entry.lets === 'in') return undefined;
+  if (entry.lets === 'unknown')
+    return `Whether the Allowed AMIs of account ${who} let it in, in ${region}, was not checked: ${entry.because}.`;
+  throw new AccessError(`Account ${who} lets no such image in, in ${region}: ${entry.because}. It could not be launched there.`, {
+    next: `In account ${who}: widen its Allowed AMIs, with ${image.ownerId} among the image providers (ec2:ReplaceImageCriteriaInAllowedImagesSettings).`,
   });
 }
 

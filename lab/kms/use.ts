@@ -1,0 +1,84 @@
+import { defaultKey } from '../ec2/snapshot-state.ts';
+import { AwsError } from '../operation.ts';
+import type { Place } from '../place.ts';
+import { keys, type LabKey } from './keys.ts';
+
+/** Who may use a key, as KMS decides it. Written apart from what the action thinks of policies, so that one can be wrong without the other. */
+
+export interface Principal {
+  readonly account: string;
+  /** A service-linked role: what no policy of its own account lets it do, it may only by a grant. */
+  readonly serviceRole?: string;
+}
+
+export const scalingRole = (account: string): string =>
+  `arn:aws:iam::${account}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling`;
+
+type Text = string | readonly string[];
+interface Statement {
+  readonly Effect: 'Allow' | 'Deny';
+  readonly Principal: '*' | { readonly AWS?: Text };
+  readonly Action: Text;
+  readonly Condition?: Readonly<Record<string, Readonly<Record<string, Text>>>>;
+}
+
+const listOf = (text: Text | undefined): readonly string[] => (text === undefined ? [] : [text].flat());
+
+/**
+ * Whether EC2 gets at what this key encrypts, on behalf of somebody. Keys that the lab was not told of are open to everybody, but for the one of AWS, which
+ * is its own account's. https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
+ */
+export function mayDecrypt(place: Place, arn: string | undefined, who: Principal): boolean {
+  if (arn === undefined) return true;
+  const key = keys(place.core).get(arn);
+  const owner = arn.split(':')[4] ?? '';
+  if (key === undefined) return who.account === owner || arn !== defaultKey(place.core.place(owner, arn.split(':')[3] ?? ''));
+  if (key.enabled === false) return false;
+  return ['kms:Decrypt', 'kms:CreateGrant'].every(action => may(key, action, who, { owner, region: place.region }));
+}
+
+function may(key: LabKey, action: string, who: Principal, at: { owner: string; region: string }): boolean {
+  const { Statement = [] } = key.policy as { Statement?: readonly Statement[] };
+  const said = Statement.filter(statement =>
+    listOf(statement.Action).some(pattern => new RegExp(`^${pattern.replaceAll('*', '.*')}$`).test(action)),
+  )
+    .filter(statement => isMeant(statement, who))
+    .filter(({ Condition = {} }) => holds(Condition, who, at));
+  if (said.some(({ Effect }) => Effect === 'Deny')) return false;
+  const grantee = who.serviceRole ?? who.account;
+  const granted = (key.grants ?? []).some(
+    grant => grant.grantee === grantee || (who.serviceRole === undefined && accountOf(grant.grantee) === who.account),
+  );
+  if (granted) return true;
+  const allowed = said.filter(({ Effect }) => Effect === 'Allow');
+  if (who.serviceRole === undefined) return allowed.length > 0;
+  // The policy of the account that owns both key and role is enough if it names the role.
+  return at.owner === who.account && allowed.some(({ Principal }) => Principal !== '*' && listOf(Principal.AWS).includes(grantee));
+}
+
+const accountOf = (arn: string): string => arn.split(':')[4] ?? '';
+
+function isMeant({ Effect, Principal }: Statement, { account, serviceRole }: Principal): boolean {
+  if (Principal === '*') return true;
+  return listOf(Principal.AWS).some(name => {
+    if (name === '*' || name === account || name === `arn:aws:iam::${account}:root` || name === serviceRole) return true;
+    // The lab's callers have no names: whoever of the account is let in, they are.
+    return Effect === 'Allow' && serviceRole === undefined && accountOf(name) === account;
+  });
+}
+
+function holds(condition: NonNullable<Statement['Condition']>, { account }: Principal, { region }: { region: string }): boolean {
+  const values: Readonly<Record<string, string>> = {
+    'kms:CallerAccount': account,
+    'kms:ViaService': `ec2.${region}.amazonaws.com`,
+    'kms:GrantIsForAWSResource': 'true',
+  };
+  return Object.entries(condition).every(([operator, wanted]) =>
+    Object.entries(wanted).every(([name, list]) => {
+      const value = values[name];
+      if (value === undefined || !['StringEquals', 'StringNotEquals', 'Bool'].includes(operator))
+        throw new AwsError('InternalFailure', `The lab does not know the condition ${operator} ${name}.`);
+      return listOf(list).includes(value) !== (operator === 'StringNotEquals');
+    }),
+  );
+}
