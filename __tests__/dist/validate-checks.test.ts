@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { CancelCommandCommand } from '@aws-sdk/client-ssm';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { marked } from 'marked';
+import { commands, hasEnded, type LabCommand } from '../../lab/ssm/command-state.ts';
 import { verdictOf } from '../../src/domain/verdict.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { reportOf, type ValidateLab, validateLab } from './validate-lab.ts';
@@ -20,6 +22,7 @@ afterAll(async () => {
   removeWorkspaces();
 });
 
+const theCommand = () => [...commands(l.home).values()].at(-1) as LabCommand;
 const verdict = (image: string) => verdictOf({ id: image, tags: l.tagsOf(image) }, { prefix: 'ami-action:', commitKey: '' }).result;
 
 describe('the checks', () => {
@@ -46,6 +49,43 @@ describe('the checks', () => {
     const page = await marked(ran.summary);
     expect(page).toContain('<td>liar</td>');
     expect(page).not.toMatch(/<td>all<\/td>/);
+  });
+
+  test('scenario 32: a command that is being cancelled is waited for: it may still end well', async () => {
+    const seen: string[] = [];
+    const cancelling = () => {
+      for (const invocation of theCommand().invocations) {
+        // Cancelled too late: the script goes on to its end.
+        if (invocation.startedAt !== undefined && !hasEnded(invocation))
+          Object.assign(invocation, { status: 'Cancelling', details: 'Cancelling' });
+        seen.push(invocation.status);
+      }
+    };
+    l.lab.faults.add({ operation: 'GetCommandInvocation', deed: { run: cancelling, at: 'before' } });
+    const ran = await l.validate(good, { checks: '- command: sleep 0.5' });
+    expect(ran).toMatchObject({ exitCode: 0, outputs: { verdict: 'passed' } });
+    expect(seen.filter(status => status === 'Cancelling').length).toBeGreaterThan(1);
+    expect(seen.at(-1)).toBe('Success');
+    expect(verdict(good)).toBe('passed');
+    expect(l.alive()).toEqual([]);
+  });
+
+  test('scenario 32: one that somebody cancels is no verdict, and says so', async () => {
+    const fresh = await l.bake('cancelled');
+    const stop = l.lab.faults.add({
+      operation: 'GetCommandInvocation',
+      when: () => theCommand().invocations.every(({ startedAt }) => startedAt !== undefined),
+      nth: 1,
+      deed: { run: async () => void (await l.ssm.send(new CancelCommandCommand({ CommandId: theCommand().id }))), at: 'after' },
+    });
+    const ran = await l.validate(fresh, { checks: '- command: sleep 20' });
+    stop();
+    expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'rejected' });
+    expect(ran.errors.join()).toContain(
+      'could not be validated, so it has not passed: Run Command says Cancelled: somebody cancelled the command while the checks ran.',
+    );
+    expect(verdict(fresh)).toBe('none');
+    expect(l.alive()).toEqual([]);
   });
 
   test('fifty checks cost one command', async () => {

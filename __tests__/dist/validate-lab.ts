@@ -1,4 +1,5 @@
 import { CreateImageCommand, EC2Client, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
+import { SSMClient } from '@aws-sdk/client-ssm';
 import { images, neighbours } from '../../lab/ec2/images.ts';
 import { mishaps } from '../../lab/ec2/mishaps.ts';
 import { instances, type LabInstance, setTags, tagsOf } from '../../lab/ec2/state.ts';
@@ -12,12 +13,14 @@ export async function validateLab({ speed = 60 } = {}) {
   const home = lab.place();
   const credentials = { accessKeyId: lab.environment()['AWS_ACCESS_KEY_ID'] ?? '', secretAccessKey: 'x' };
   const ec2 = new EC2Client({ endpoint: lab.url, region: home.region, credentials });
+  const ssm = new SSMClient({ endpoint: lab.url, region: home.region, credentials });
   const all = () => [...instances(home).values()];
   const imageOf = (id: string) => images(home).get(id);
   return {
     lab,
     home,
     ec2,
+    ssm,
     mishaps: mishaps(home),
     all,
     /** Machines that cost money. */
