@@ -11,3 +11,15 @@ test('what others say is printed without what was masked, every line of it', () 
   spy.mockRestore();
   expect(said.join('')).toContain('token is ***, then ***');
 });
+
+test('no line that carries what others say is a command to the runner', () => {
+  const said: string[] = [];
+  const spy = jest.spyOn(process.stdout, 'write').mockImplementation(text => said.push(String(text)) > 0);
+  const report = runnerReporter({ now: () => 0, sleep: async () => undefined });
+  report.info('web: AWS says: Waiting.\r\n::add-mask::a\r ##[error]b');
+  report.info('plain');
+  spy.mockRestore();
+  const [stop, first, second, third, go, plain] = said.join('').split(/\r?\n/);
+  const [, token] = /^::stop-commands::([0-9a-f-]{36})$/.exec(stop ?? '') ?? [];
+  expect([first, second, third, go, plain]).toEqual(['web: AWS says: Waiting.', '::add-mask::a', ' ##[error]b', `::${token}::`, 'plain']);
+});

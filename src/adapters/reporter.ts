@@ -33,7 +33,7 @@ export function runnerReporter(clock: Clock): RunnerReporter {
       const startedAt = clock.now();
       const ended = (how: Phase['ended']) => phases.push({ title, seconds: (clock.now() - startedAt) / 1000, ended: how });
       if (depth === 0) core.startGroup(title);
-      else core.info(title);
+      else printForeign([title]);
       depth += 1;
       try {
         const value = await work();
@@ -47,7 +47,8 @@ export function runnerReporter(clock: Clock): RunnerReporter {
         if (depth === 0) core.endGroup();
       }
     },
-    info: message => core.info(message),
+    // It may carry what others say, such as a reason of AWS or a tag: no line of it is a command.
+    info: message => printForeign(message.split(/\r?\n|\r/)),
     warn: message => core.warning(message),
     debug: message => core.debug(message),
     foreign: line => printForeign(hide(line).split(/\r?\n|\r/)),
