@@ -47,6 +47,8 @@ describe('what an environment ran', () => {
     ['rolled back twice', history(['promote', A], ['promote', B], ['promote', C], ['rollback', B], ['rollback', A]), [A]],
     ['promoted again after a rollback', history(['promote', A], ['promote', B], ['rollback', A], ['promote', C]), [A, C]],
     ['promoted back to an older one', history(['promote', A], ['promote', B], ['promote', A]), [A, B, A]],
+    ['rolled back to one that it never ran', history(['promote', A], ['promote', B], ['rollback', C]), [A, C]],
+    ['rolled back to one that it never ran, told twice', history(['promote', A], ['promote', B], ['rollback', C], ['rollback', C]), [A, C]],
     ['written by hand', history(['by hand', A], ['by hand', A], ['by hand', B]), [A, B]],
     ['nothing', [], []],
   ])('%s', (_, versions, turns) => {

@@ -38,17 +38,19 @@ export function fullBecause(history: readonly { readonly version: number; readon
 }
 
 /**
- * The images that an environment ran, the current one last. A rollback does not add one, it takes the newest off: after A, B, C and
- * a rollback to B the one before is A, so that a second rollback goes one further back.
+ * The images that an environment ran, the current one last. A rollback takes the newest off: after A, B, C and a rollback to B the one
+ * before is A, so that a second rollback goes one further back. One to an image that was never there puts that in the place of C.
  */
 export function imagesInTurn(
   history: readonly { readonly value: string; readonly version: number; readonly description: string }[],
 ): readonly string[] {
   const turns: string[] = [];
   for (const { value, description } of [...history].sort((a, b) => a.version - b.version)) {
-    const earlier = turns.lastIndexOf(value);
-    if (description.startsWith('ami-action rollback') && earlier >= 0) turns.splice(earlier + 1);
-    else if (turns.at(-1) !== value) turns.push(value);
+    if (description.startsWith('ami-action rollback')) {
+      const earlier = turns.lastIndexOf(value);
+      turns.splice(earlier < 0 ? -1 : earlier + 1);
+    }
+    if (turns.at(-1) !== value) turns.push(value);
   }
   return turns;
 }

@@ -1,5 +1,5 @@
 import { deadBecause, type Image, identity, isOurs, type TagScheme } from '../image.ts';
-import { fullBecause } from '../pointer.ts';
+import { type Deed, fullBecause } from '../pointer.ts';
 import { mayPass } from '../verdict.ts';
 import { isVetoed } from '../veto.ts';
 import { type Guards, guardRefusals } from './guards.ts';
@@ -7,6 +7,7 @@ import { type Guards, guardRefusals } from './guards.ts';
 /** Whether an image may become the current one of an environment. Everything that forbids it, each with the remedy. */
 
 export interface Admission {
+  readonly deed?: Deed;
   readonly scheme: TagScheme;
   readonly family: string;
   readonly environment: string;
@@ -19,7 +20,7 @@ export interface Admission {
 
 export function imageRefusals(
   image: Image,
-  { scheme, family, environment, liftVeto, requireChecks, guards = {}, now = 0 }: Admission,
+  { deed = 'promote', scheme, family, environment, liftVeto, requireChecks, guards = {}, now = 0 }: Admission,
 ): string[] {
   const dead = deadBecause(image);
   if (dead !== undefined) return [`${image.id} cannot be launched, it is ${dead}: choose another image`];
@@ -31,10 +32,15 @@ export function imageRefusals(
       `${image.id} has no passed verdict here (${passed.because}): run "validate" on it, or "share" if it was validated in another account`,
     isVetoed(image, scheme, environment) &&
       !liftVeto &&
-      `${image.id} was rolled back in ${environment} and is vetoed there: fix it and build a new one, or set "lift-veto: true" if it was not to blame`,
+      `${image.id} was rolled back in ${environment} and is vetoed there: ${ANOTHER_WAY[deed]} if it was not to blame`,
     ...guardRefusals(image, guards, scheme, now),
   ].filter(refusal => refusal !== false);
 }
+
+const ANOTHER_WAY: Record<Deed, string> = {
+  promote: 'fix it and build a new one, or set "lift-veto: true"',
+  rollback: 'name another one with "image", or promote it with "lift-veto: true"',
+};
 
 function strange(image: Image, scheme: TagScheme, family: string): string {
   const its = identity(image, scheme, 'family');
