@@ -107,7 +107,7 @@ function readRun(host: Host): { name: string; mode: AnyMode; wanted: Values<type
   const given = host.given();
   const name = typeof given.mode === 'string' ? given.mode.trim() : '';
   const chosen = Object.hasOwn(modes, name) ? modes[name] : undefined;
-  const { sources, problems, pointers } = readSources(host, given);
+  const { sources, problems, pointers } = readSources(host, given, chosen);
   if (chosen !== undefined) {
     const wanted = readSettings(chosen.settings, sources, knownSettings(), problems);
     return { name, mode: chosen, wanted: { ...(wanted as Values<typeof common>), pointers } };
@@ -123,12 +123,14 @@ export const readCommon = (host: Host): Values<typeof common> => readRun(host).w
 function readSources(
   host: Host,
   { mode: _, config, ...given }: Readonly<Record<string, Raw>>,
+  chosen: AnyMode | undefined,
 ): { sources: readonly Source[]; problems: readonly string[]; pointers: readonly string[] } {
   const path = typeof config === 'string' && config.trim() !== '' ? config.trim() : CONFIG_FILE;
   const content = host.file(path);
   const environment = typeof given.environment === 'string' && given.environment.trim() !== '' ? given.environment.trim() : undefined;
+  const orTop = chosen !== undefined && Object.hasOwn(chosen.settings, 'environment');
   const missing = content === undefined && path !== CONFIG_FILE ? [`"config" names a file that is not there, got ${quote(path)}`] : [];
-  const file = content === undefined ? { sources: [], problems: missing } : readConfigFile(path, content, environment);
+  const file = content === undefined ? { sources: [], problems: missing } : readConfigFile(path, content, environment, { orTop });
   const region = host.environmentRegion();
   return {
     sources: [

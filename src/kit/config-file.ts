@@ -11,10 +11,13 @@ export interface FromFile {
 /** The words of `environments:` are names, not settings; everything else at the top is a setting. */
 const SECTIONS = 'environments';
 
-export function readConfigFile(path: string, content: string, environment: string | undefined): FromFile {
+/** `asked`: what `with:` says. `orTop`: where it says nothing, the `environment` at the top of the file chooses, as for a mode that has the setting. */
+export function readConfigFile(path: string, content: string, asked: string | undefined, { orTop = false } = {}): FromFile {
   const top = parseMap(path, content);
   if (typeof top === 'string') return { sources: [], problems: [top] };
   const { [SECTIONS]: sections = {}, ...settings } = top;
+  const chosen = orTop && typeof settings.environment === 'string' ? settings.environment.trim() : '';
+  const environment = asked ?? (chosen === '' ? undefined : chosen);
   const source = (name: string, values: Readonly<Record<string, Raw>>): Source => ({ name, fromFile: true, values });
   const topSource = source(path, settings);
   if (!isMap(sections)) {
