@@ -158,7 +158,8 @@ export interface Deployments {
     readonly repository: string;
     readonly token: string;
     readonly id: number;
-    readonly ended: 'success' | 'failure';
+    /** in_progress: nobody knows yet. error: it was called off. https://docs.github.com/en/rest/deployments/statuses */
+    readonly ended: 'success' | 'failure' | 'error' | 'in_progress';
     readonly description: string;
     readonly logUrl: string;
     readonly environmentUrl: string;

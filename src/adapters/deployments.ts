@@ -75,7 +75,7 @@ async function create(
 async function state(
   { owner, repo, octokit }: Repository,
   id: number,
-  to: 'in_progress' | 'success' | 'failure' | 'inactive',
+  to: Parameters<Deployments['end']>[0]['ended'],
   said: { logUrl: string; description: string; environmentUrl?: string },
 ): Promise<void> {
   await octokit.rest.repos

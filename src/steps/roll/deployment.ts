@@ -1,6 +1,8 @@
 import { type Image, identity, type TagScheme } from '../../domain/image.ts';
+import { CancelledError } from '../../kit/errors.ts';
 import { flag } from '../../kit/fields.ts';
-import type { Powers } from '../../world.ts';
+import type { Deployments, Powers } from '../../world.ts';
+import { isStillMoving } from './undo.ts';
 
 /** The deployment that GitHub shows for an environment. It is a record: what it cannot say never fails a promotion. */
 
@@ -23,6 +25,7 @@ export interface DeploymentOrder {
   readonly scheme: TagScheme;
   /** What is done, for people: "promote ami-1". */
   readonly says: string;
+  readonly onCancel: 'leave' | 'rollback';
 }
 
 type World = Pick<Powers<never, 'deployments'>, 'deployments' | 'report' | 'run'>;
@@ -41,7 +44,7 @@ export async function recorded<T>(
     deed.catch((cause: unknown) => void report.warn(`No deployment on GitHub: ${cause instanceof Error ? cause.message : String(cause)}`));
   const id = await quietly(deployments.begin({ ...base, environment, commit: commitOf(order, run), imageId: image.id, description: says }));
   if (id === undefined) return work();
-  const end = (how: 'success' | 'failure', description: string) =>
+  const end = (how: Ending, description: string) =>
     quietly(deployments.end({ ...base, id, ended: how, description, environmentUrl: consoleUrl(order) }));
   try {
     const value = await work();
@@ -49,9 +52,19 @@ export async function recorded<T>(
     if (ended(value) === 'success') await end('success', says);
     return value;
   } catch (failure) {
-    await end('failure', failure instanceof Error ? (failure.message.split('\n')[0] ?? says) : says);
+    await end(...endingOf(failure, order));
     throw failure;
   }
+}
+
+type Ending = Parameters<Deployments['end']>[0]['ended'];
+
+/** `failure` only where it has failed. What we stopped watching goes on: the next run with the same settings finds the deployment and ends it. */
+function endingOf(failure: unknown, { says, onCancel }: DeploymentOrder): [Ending, string] {
+  const why = failure instanceof Error ? (failure.message.split('\n')[0] ?? says) : says;
+  if (!isStillMoving(failure)) return ['failure', why];
+  if (failure instanceof CancelledError && onCancel === 'rollback') return ['error', 'Cancelled: AWS brings the old image back'];
+  return ['in_progress', `Nobody watches it now: run the job again with the same settings, and it goes on. ${why}`];
 }
 
 /** An image of another repository has no commit here: then it is the commit of this run. */
