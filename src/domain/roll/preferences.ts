@@ -96,9 +96,15 @@ export const preferencesOf = (wanted: WantedPreferences, desired: number): Refre
   standbyInstances: wanted.standbyInstances ?? 'ignore',
 });
 
-/** The share that stays in service while so many are replaced: AWS rounds what must be healthy up, so the percentage is rounded down. */
-const percentFor = (batchSize: number, desired: number): number =>
-  desired === 0 ? 0 : Math.max(0, Math.floor(((desired - batchSize) * 100) / desired));
+/**
+ * The share that stays in service while so many are replaced. AWS takes whole percents and rounds what must be healthy up, so a large
+ * group cannot be told every number: then fewer are replaced at a time than was said, never more. 100 percent is one at a time.
+ */
+function percentFor(batchSize: number, desired: number): number {
+  if (desired <= batchSize) return 0;
+  const most = Math.floor(((desired - batchSize) * 100) / desired);
+  return replacedAtATime(desired, { minHealthy: most, maxHealthy: undefined }) > batchSize ? most + 1 : most;
+}
 
 /** How many instances AWS replaces at a time. https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html */
 export function replacedAtATime(
