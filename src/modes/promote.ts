@@ -90,7 +90,7 @@ export async function run(wanted: Wanted, world: World) {
 async function plan(wanted: Wanted, image: Image, because: string, world: World): Promise<Promotion> {
   const place = world.at({ region: wanted.region });
   const of = { ...wanted, architecture: image.architecture };
-  const [pointer, guards] = await Promise.all([readPointer(environmentPointer(of), place), readGuards(of, place)]);
+  const [pointer, guards] = await Promise.all([readPointer(environmentPointer(of), place), readGuards(of, image, world)]);
   // A pointer that names it already was moved by a run that did not come to its end.
   const was = pointer.current?.value === image.id ? previousImageId(pointer.history) : pointer.current?.value;
   const facts = { image, because, was, pointer, guards, scheme: schemeOf(wanted), now: world.clock.now() };

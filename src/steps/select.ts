@@ -1,10 +1,11 @@
 import { type Architecture, type Image, identity, type TagScheme } from '../domain/image.ts';
-import { DEFAULT_POINTER, pointerName, previousImageId } from '../domain/pointer.ts';
+import { DEFAULT_POINTER, previousImageId } from '../domain/pointer.ts';
 import { lastKnownGood, type Picked, parseSelector, pickImage, SELECTOR_GRAMMAR, type Selector, sameIdentity } from '../domain/selector.ts';
 import { RejectedError, UsageError } from '../kit/errors.ts';
 import { count, oneOf, optional, text } from '../kit/fields.ts';
 import type { Place, Powers } from '../world.ts';
 import { resolveBase } from './base-image.ts';
+import { environmentPointer } from './roll/point.ts';
 import { architecture } from './settings.ts';
 
 /** From what a user says ("commit:1a2b3c4") to one image. Every mode that asks for an image does it this way. */
@@ -138,7 +139,7 @@ async function pick(selector: Selector, wanted: Selection, world: SelectPowers, 
 }
 
 /** Owned ones, and ones that others share with this account and that carry our tags here. */
-const familyImages = ({ family, tagPrefix }: Selection, here: Ports) =>
+export const familyImages = ({ family, tagPrefix }: Pick<Selection, 'family' | 'tagPrefix'>, here: Pick<Place, 'images'>) =>
   here.images.find({ tags: { [`${tagPrefix}family`]: family }, shared: true });
 
 async function byId(id: string, here: Ports): Promise<Picked> {
@@ -151,7 +152,7 @@ async function byId(id: string, here: Ports): Promise<Picked> {
 /** Read where the environment lives; what it means here is the image with that identity. */
 async function fromPointer(environment: string, wanted: Selection, world: SelectPowers, here: Ports): Promise<Picked> {
   const there = world.at({ region: wanted.fromRegion ?? wanted.region, role: wanted.fromRole });
-  const name = pointerName(wanted.pointer, { ...wanted, environment });
+  const name = environmentPointer({ ...wanted, environment });
   const current = await there.parameters.read(name);
   if (current === undefined) return { image: undefined, because: `environment "${environment}" has no pointer ${name} yet` };
   const meant = await there.images.get(current.value);
@@ -173,7 +174,7 @@ async function fromPointer(environment: string, wanted: Selection, world: Select
 async function previous(wanted: Selection, here: Ports): Promise<Picked> {
   if (wanted.environment === undefined)
     throw new UsageError(['"environment" is missing: "previous" means what an environment ran before its current image']);
-  const name = pointerName(wanted.pointer, { ...wanted, environment: wanted.environment });
+  const name = environmentPointer({ ...wanted, environment: wanted.environment });
   const id = previousImageId(await here.parameters.history(name));
   if (id === undefined)
     return { image: undefined, because: `environment "${wanted.environment}" (${name}) has run no image before its current one` };

@@ -3,7 +3,7 @@ import { type Image, identity, type TagScheme } from '../image.ts';
 
 /** What an environment demands of an image beside that it passed. A dispatched branch cannot change these: they stand under `with:` only. */
 export interface Guards {
-  /** Refs that the image may be built from; `*` stands for anything. */
+  /** Refs that the image may be built from: a bare name is a branch, everything else is written whole; `*` stands for anything. */
   readonly allowedRefs?: readonly string[] | undefined;
   /** The only image that may be promoted now. */
   readonly pin?: string | undefined;
@@ -13,28 +13,32 @@ export interface Guards {
 export interface Soak {
   readonly environment: string;
   readonly seconds: number;
+  /** The image as it is known there: another account or region may have it under another ID. Undefined: it is not there at all. */
+  readonly image: { readonly id: string; readonly vetoed: boolean } | undefined;
   /** Of the earlier environment's pointer. */
   readonly history: readonly { readonly value: string; readonly version: number; readonly writtenAt: Date }[];
 }
 
 export function guardRefusals(image: Image, { allowedRefs, pin, soak }: Guards, scheme: TagScheme, now: number): string[] {
   const ref = identity(image, scheme, 'ref') ?? '';
-  const ran = soak === undefined ? 0 : secondsIn(soak, image.id, now);
+  const ran = soak?.image === undefined ? 0 : secondsIn(soak, soak.image.id, now);
   return [
     pin !== undefined && pin !== image.id && `"pin" keeps this environment on ${pin}: take it out, or promote that one`,
     allowedRefs !== undefined &&
       !allowedRefs.some(pattern => fits(pattern, ref)) &&
       `${image.id} was built from ${ref === '' ? 'an unknown ref' : ref}, and "allowed-refs" allows ${allowedRefs.join(', ')}`,
+    soak?.image?.vetoed === true &&
+      `${image.id} was rolled back in ${soak.environment} and is vetoed there: fix it and build a new one, or promote it there with "lift-veto: true" if it was not to blame`,
     soak !== undefined &&
       ran < soak.seconds &&
       `${image.id} has run ${ran === 0 ? 'never' : `only ${sayDuration(ran)}`} in ${soak.environment}, and "soak-time" demands ${sayDuration(soak.seconds)}`,
   ].filter(refusal => refusal !== false);
 }
 
-/** Both refs/heads/main and main name the branch. */
+/** Whoever may push a tag may call it like a branch: a bare name means the branch, and only that. */
 function fits(pattern: string, ref: string): boolean {
-  const expression = new RegExp(`^${pattern.split('*').map(literally).join('.*')}$`);
-  return expression.test(ref) || expression.test(ref.replace(/^refs\/(heads|tags)\//, ''));
+  const whole = pattern.startsWith('refs/') ? pattern : `refs/heads/${pattern}`;
+  return new RegExp(`^${whole.split('*').map(literally).join('.*')}$`).test(ref);
 }
 
 const literally = (text: string): string => text.replace(/[.+?^${}()|[\]\\]/g, '\\$&');

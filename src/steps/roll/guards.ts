@@ -1,8 +1,12 @@
+import type { Image } from '../../domain/image.ts';
 import type { Guards } from '../../domain/roll/guards.ts';
+import { sameIdentity } from '../../domain/selector.ts';
+import { isVetoed } from '../../domain/veto.ts';
 import { UsageError } from '../../kit/errors.ts';
 import { duration, list, optional, text } from '../../kit/fields.ts';
 import type { Values } from '../../kit/settings.ts';
-import type { Place } from '../../world.ts';
+import type { Place, Powers } from '../../world.ts';
+import { familyImages, type Selection, schemeOf } from '../select.ts';
 import { environmentPointer, type PointerOfEnvironment } from './point.ts';
 
 /** What may reach an environment. */
@@ -19,18 +23,21 @@ export const guardSettings = {
     }),
   ),
   allowedRefs: optional(
-    list('Refs that an image must be built from, such as `main` or `refs/tags/v*`.', {
+    list('Refs that an image must be built from: `main` or `release/*` are branches, tags are written whole, such as `refs/tags/v*`.', {
       ...withOnly,
       neededBy: 'environments that take no feature branches',
     }),
   ),
   soakEnvironment: optional(
-    text('The environment that must have run the image before this one.', {
-      ...withOnly,
-      pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
-      says: 'must be the name of an environment',
-      neededBy: 'environments that take only what has proven itself elsewhere',
-    }),
+    text(
+      'The environment that must have run the image before this one; read with `from-role` and `from-region` where it lives elsewhere.',
+      {
+        ...withOnly,
+        pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+        says: 'must be the name of an environment',
+        neededBy: 'environments that take only what has proven itself elsewhere',
+      },
+    ),
   ),
   soakTime: optional(
     duration('How long `soak-environment` must have run it without a break.', { ...withOnly, neededBy: 'users of `soak-environment`' }),
@@ -45,9 +52,12 @@ export const guardSettings = {
   ),
 };
 
-type Wanted = Values<typeof guardSettings> & PointerOfEnvironment;
+type Wanted = Values<typeof guardSettings> &
+  PointerOfEnvironment &
+  Pick<Selection, 'region' | 'fromRegion' | 'fromRole' | 'tagPrefix' | 'commitTag'>;
+type World = Pick<Powers<'images' | 'parameters'>, 'at'>;
 
-export async function readGuards(wanted: Wanted, { parameters }: Pick<Place, 'parameters'>): Promise<Guards> {
+export async function readGuards(wanted: Wanted, image: Image, world: World): Promise<Guards> {
   const { soakEnvironment, soakTime, allowedRefs, pin } = wanted;
   if ((soakEnvironment === undefined) !== (soakTime === undefined)) {
     throw new UsageError([
@@ -55,6 +65,18 @@ export async function readGuards(wanted: Wanted, { parameters }: Pick<Place, 'pa
     ]);
   }
   if (soakEnvironment === undefined || soakTime === undefined) return { allowedRefs, pin };
-  const history = await parameters.history(environmentPointer({ ...wanted, environment: soakEnvironment }));
-  return { allowedRefs, pin, soak: { environment: soakEnvironment, seconds: soakTime, history } };
+  const there = world.at({ region: wanted.fromRegion ?? wanted.region, role: wanted.fromRole });
+  const [history, twin] = await Promise.all([
+    there.parameters.history(environmentPointer({ ...wanted, environment: soakEnvironment })),
+    twinOf(image, wanted, there, world),
+  ]);
+  const known = twin && { id: twin.id, vetoed: [image, twin].some(each => isVetoed(each, schemeOf(wanted), soakEnvironment)) };
+  return { allowedRefs, pin, soak: { environment: soakEnvironment, seconds: soakTime, image: known, history } };
+}
+
+/** The same image where the earlier environment lives. */
+async function twinOf(image: Image, wanted: Wanted, there: Pick<Place, 'images'>, world: World): Promise<Image | undefined> {
+  if (there === world.at({ region: wanted.region })) return image;
+  const twin = sameIdentity(await familyImages(wanted, there), image, { scheme: schemeOf(wanted), family: wanted.family }).image;
+  return twin ?? (await there.images.get(image.id));
 }
