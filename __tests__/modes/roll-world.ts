@@ -313,6 +313,7 @@ const groupPort = (state: State, deed: Deed): Pick<Place, 'groups'> => ({
       return 'started';
     },
     targetHealth: async () => [],
+    warmPool: async () => [],
     waitingSources: async () => [],
     cannotCopy: async () => [],
     copy: async ({ from, as }) => deed(`copy ${from} as ${as}`),

@@ -9,6 +9,7 @@ import { failsChecks } from '../steps/roll/instance-checks.ts';
 import { environmentPointer, readPointer, withdraw } from '../steps/roll/point.ts';
 import { isThere, type Promotion, planPromotion, throwIfRefused } from '../steps/roll/promotion.ts';
 import { rollSettings, throwIfUnfit } from '../steps/roll/settings.ts';
+import { proveStanding } from '../steps/roll/standing.ts';
 import { tellEnd, tellPlan } from '../steps/roll/summary.ts';
 import { liftVeto } from '../steps/roll/veto.ts';
 import { schemeOf, selectImage, selection } from '../steps/select.ts';
@@ -69,7 +70,10 @@ export async function run(wanted: Wanted, world: World) {
   if (isThere(promotion)) {
     report.info(`${wanted.environment} runs ${image.id} already: nothing to do.`);
     await forget();
-    if (promotion.pointer.candidate !== undefined) await withdraw(promotion.pointer, place);
+    if (promotion.pointer.candidate !== undefined) {
+      await proveStanding(promotion, check, world, place);
+      await withdraw(promotion.pointer, place);
+    }
     return {
       outcome: 'unchanged' as const,
       outputs: outputsOf(promotion, { changed: false, version: promotion.pointer.current?.version }),

@@ -1,8 +1,8 @@
 import type { Tags } from '../domain/image.ts';
 import type { Group, Launch, Refresh, TemplateUse } from '../domain/roll/group.ts';
-import type { Target } from '../domain/roll/pair.ts';
 import type { RefreshPreferences } from '../domain/roll/preferences.ts';
 import type { TemplateVersion } from '../domain/roll/template.ts';
+import type { Target } from '../domain/roll/traffic.ts';
 
 /** The ports to what an environment is made of: its pointer, its groups and their launch templates. */
 
@@ -56,8 +56,10 @@ export interface Groups extends GroupCopies {
   find(query: { readonly names?: readonly string[]; readonly tags?: Tags }): Promise<readonly Group[]>;
   /** What each instance was launched from; an instance that EC2 does not know (yet) is missing in the answer. */
   imagesOf(instanceIds: readonly string[]): Promise<ReadonlyMap<string, string>>;
-  /** What the target groups of the group say about its instances; empty where none looks. */
-  targetHealth(group: string): Promise<readonly Target[]>;
+  /** Instances that wait in the group's warm pool and will be in service one day. */
+  warmPool(group: string): Promise<readonly string[]>;
+  /** What the target groups of the group say about its members; empty where none looks. */
+  targetHealth(group: Pick<Group, 'members' | 'targetGroups'>): Promise<readonly Target[]>;
   /** Load balancers of any kind that see no healthy instance of the group yet. */
   waitingSources(group: string): Promise<readonly string[]>;
   /** The newest twenty, newest first. */

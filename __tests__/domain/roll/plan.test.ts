@@ -1,95 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Image } from '../../../src/domain/image.ts';
-import {
-  atVersions,
-  type Group,
-  type Launch,
-  type Member,
-  type Refresh,
-  sameLaunch,
-  type TemplateUse,
-  useKey,
-} from '../../../src/domain/roll/group.ts';
+import { atVersions, type Launch, sameLaunch, useKey } from '../../../src/domain/roll/group.ts';
 import { afterwards, contentKey, type GroupFacts, planGroup, type RollWanted } from '../../../src/domain/roll/plan.ts';
-import { preferenceProblems, preferencesOf, replacedAtATime } from '../../../src/domain/roll/preferences.ts';
-import { checksAreDue, judge, proofOf, type Sight, suspectIn } from '../../../src/domain/roll/rollout.ts';
+import { replacedAtATime } from '../../../src/domain/roll/preferences.ts';
 import type { TemplateVersion } from '../../../src/domain/roll/template.ts';
-
-const image = { id: 'ami-new', architecture: 'x86_64', tags: {} } as Image;
-const use = (version: string, templateId = 'lt-1'): TemplateUse => ({ templateId, templateName: 'web', version });
-const version = (number: number, change: Partial<TemplateVersion> = {}): TemplateVersion => ({
-  templateId: 'lt-1',
-  templateName: 'web',
-  number,
-  imageId: 'ami-old',
-  instanceType: 't3.micro',
-  content: '{"InstanceType":"t3.micro"}',
-  snapshotIds: [],
-  isDefault: false,
-  description: '',
-  ...change,
-});
-const member = (id: string, change: Partial<Member> = {}): Member => ({
-  id,
-  state: 'InService',
-  healthy: true,
-  protected: false,
-  template: use('3'),
-  ...change,
-});
-const group = (change: Partial<Group> = {}): Group => ({
-  name: 'web',
-  launch: { kind: 'template', template: use('3') },
-  min: 0,
-  max: 4,
-  desired: 2,
-  healthCheck: 'ELB',
-  warmUpSeconds: 30,
-  suspended: [],
-  beingDeleted: false,
-  members: [member('i-1'), member('i-2')],
-  targetGroups: [],
-  tags: {},
-  ...change,
-});
-const refresh = (change: Partial<Refresh> = {}): Refresh => ({
-  id: 'r-1',
-  group: 'web',
-  status: 'InProgress',
-  reason: '',
-  percent: 50,
-  toUpdate: 1,
-  startedAt: undefined,
-  desired: { kind: 'template', template: use('4') },
-  ...change,
-});
-const facts = (change: Partial<GroupFacts> = {}): GroupFacts => ({
-  group: group(),
-  active: undefined,
-  activeIsOurs: false,
-  successor: undefined,
-  cannotCopy: [],
-  versions: new Map([[useKey(use('3')), version(3)]]),
-  ready: new Map(),
-  images: new Map([
-    ['i-1', 'ami-old'],
-    ['i-2', 'ami-old'],
-  ]),
-  architectures: new Map([['t3.micro', ['x86_64', 'i386']]]),
-  strangers: new Map(),
-  imageSnapshots: new Set(),
-  ...change,
-});
-const wanted: RollWanted = {
-  image,
-  bake: 300,
-  rollTimeout: 7200,
-  deed: 'promote',
-  strategy: 'rolling',
-  pointer: { name: '/ami/web/stage', value: 'ami-old' },
-  foreignRefresh: 'refuse',
-  parameterTemplates: 'refuse',
-};
+import { facts, group, member, refresh, use, version, wanted } from './fixtures.ts';
 
 const NONE = { minHealthy: undefined, maxHealthy: undefined };
 
@@ -137,6 +51,36 @@ describe('what is done to a group', () => {
       'has no instances, so it only gets the template version',
     ],
     [
+      'has only instances that leave',
+      { group: group({ desired: 0, members: [member('i-1', { state: 'Terminating:Wait' })] }) },
+      'template',
+      'has no instances, so it only gets the template version',
+    ],
+    [
+      'launches it, and has nothing in service though it should',
+      { ...on4, group: { ...on4.group, members: [member('i-1', { state: 'Pending' })] }, images: runs },
+      'refresh',
+      'none of its 2 instances is in service',
+    ],
+    [
+      'runs it, and would take another image out of its warm pool',
+      { ...on4, images: new Map([...runs, ['i-9', 'ami-old']]), warmPool: ['i-9'] },
+      'refresh',
+      '1 of its warm pool run something else',
+    ],
+    [
+      'has no instances, but a warm pool with another image',
+      { group: group({ desired: 0, members: [] }), warmPool: ['i-9'] },
+      'refresh',
+      '1 of its warm pool run something else',
+    ],
+    [
+      'runs it, in its warm pool too',
+      { ...on4, images: new Map([...runs, ['i-9', 'ami-new']]), warmPool: ['i-9'] },
+      'nothing',
+      'launches ami-new and runs nothing else',
+    ],
+    [
       'runs it from $Latest',
       {
         group: group({ launch: { kind: 'template', template: use('$Latest') } }),
@@ -166,6 +110,23 @@ describe('what is done to a group', () => {
     expect(plan.warnings).toEqual([
       'launches from web:$Latest, which is pinned to the number it means now, and stays so: AWS cannot roll back otherwise',
     ]);
+  });
+
+  test('a batch size that AWS cannot be told is said with what it will be', () => {
+    const members = Array.from({ length: 300 }, (_, i) => member(`i-${i}`));
+    const plan = (batchSize: number) => planGroup(facts({ group: group({ desired: 300, members }) }), { ...wanted, batchSize });
+    expect(plan(3)).toMatchObject({ atATime: 3, warnings: [] });
+    expect(plan(4)).toMatchObject({
+      atATime: 3,
+      warnings: ['AWS takes whole percents only, so of its 300 instances not 4 are replaced at a time, but 3'],
+    });
+    expect(planGroup(facts(), { ...wanted, batchSize: 5 })).toMatchObject({ atATime: 2, warnings: [] });
+  });
+
+  test('the instances of a warm pool are told, and only where something is replaced', () => {
+    const images = new Map([...facts().images, ['i-8', 'ami-new'], ['i-9', 'ami-old']]);
+    expect(planGroup(facts({ warmPool: ['i-8', 'i-9'], images }), wanted).replacesPool).toEqual(['i-9']);
+    expect(planGroup(facts({ ready, warmPool: ['i-9'], active: refresh() }), wanted)).toMatchObject({ deed: 'watch', replacesPool: [] });
   });
 
   test('batches and duration are told', () => {
@@ -215,6 +176,16 @@ describe('what is refused, with the remedy', () => {
       /^web: Launch and HealthCheck suspended.*resume-processes/,
     ],
     [
+      'scenario 63: new instances would get no traffic',
+      { group: group({ suspended: ['AddToLoadBalancer'], targetGroups: ['arn:tg'] }) },
+      /^web: AddToLoadBalancer suspended, so a refresh would .* leave new ones without traffic/,
+    ],
+    [
+      'scenario 63: new instances would get no traffic of a classic balancer',
+      { group: group({ suspended: ['AddToLoadBalancer'], healthCheck: 'EC2,ELB' }) },
+      /AddToLoadBalancer suspended/,
+    ],
+    [
       'scenario 63: a protected instance',
       { group: group({ members: [member('i-1', { protected: true })] }) },
       /i-1 protected from scale-in; by itself AWS waits an hour/,
@@ -247,11 +218,22 @@ describe('what is refused, with the remedy', () => {
   test('nothing, where nothing is in the way', () => {
     expect(planGroup(facts(), wanted)).toMatchObject({ refusals: [], warnings: [] });
     expect(planGroup(facts({ strangers: new Map([['lt-2', ['batch']]]) }), wanted).refusals).toEqual([]);
+    const unbalanced = facts({ group: group({ suspended: ['AddToLoadBalancer', 'AZRebalance'], healthCheck: 'EC2' }) });
+    expect(planGroup(unbalanced, wanted).refusals).toEqual([]);
     const shielded = facts({ group: group({ members: [member('i-1', { protected: true }), member('i-2', { state: 'Standby' })] }) });
     expect(planGroup(shielded, { ...wanted, protectedInstances: 'refresh', standbyInstances: 'terminate' })).toMatchObject({
       refusals: [],
       warnings: [],
     });
+  });
+
+  test('that AWS does not ask the load balancer is said', () => {
+    const unasked = (healthCheck: string, targetGroups: string[]) =>
+      planGroup(facts({ group: group({ healthCheck, targetGroups }) }), wanted).warnings;
+    expect(unasked('EC2', ['arn:tg'])).toEqual([
+      expect.stringMatching(/^its health check is EC2, so AWS replaces on though new instances get no traffic/),
+    ]);
+    expect([unasked('EC2,ELB', ['arn:tg']), unasked('EC2', [])]).toEqual([[], []]);
   });
 
   test('scenario 63: waiting an hour is said to be that', () => {
@@ -302,122 +284,6 @@ describe('scenario 54: a mixed policy', () => {
     expect(sameLaunch(mixed(), mixed())).toBe(true);
     expect(sameLaunch(mixed(), atVersions(mixed(), new Map([[useKey(use('7', 'lt-2')), 8]])))).toBe(false);
     expect(sameLaunch(mixed(), { kind: 'template', template: use('3') })).toBe(false);
-  });
-});
-
-const proven = { inService: 2, onImage: 2, wrong: [], unknown: [] };
-const half = { inService: 2, onImage: 1, wrong: ['i-2'], unknown: [] };
-const sight = (change: Partial<Sight>): Sight => ({
-  refresh: refresh(),
-  group: group(),
-  proof: proven,
-  saved: false,
-  doubts: 0,
-  ...change,
-});
-const ended = (status: Refresh['status'], change: Partial<Sight> = {}) =>
-  judge(sight({ refresh: refresh({ status, reason: 'because' }), ...change }));
-
-describe('how a refresh is judged', () => {
-  test.each([
-    ['RollbackSuccessful', 'AWS rolled it back, the old image runs again. AWS says: because'],
-    ['RollbackFailed', 'AWS tried to roll it back and could not, old and new instances run side by side. AWS says: because'],
-    ['Cancelled', 'somebody cancelled the refresh half way, old and new instances may run side by side. AWS says: because'],
-    ['Failed', 'the refresh failed and was not rolled back, old and new instances may run side by side. AWS says: because'],
-  ] as const)('scenario 56: %s is a failure of its own', (status, why) => {
-    expect(ended(status)).toEqual({ state: 'failed', why });
-  });
-
-  test('scenario 56: a refresh that disappears is a failure, but one empty answer is not', () => {
-    const gone = (doubts: number) => judge(sight({ refresh: undefined, doubts }));
-    expect([gone(0), gone(1)]).toMatchObject([
-      { state: 'waiting', doubtful: true },
-      { state: 'waiting', doubtful: true },
-    ]);
-    expect(gone(2)).toEqual({ state: 'failed', why: 'AWS no longer shows the refresh, so how it ended is unknown' });
-  });
-
-  test.each(['Pending', 'InProgress', 'Cancelling', 'RollbackInProgress'] as const)('%s is waited for, with numbers', status => {
-    expect(ended(status, { proof: half })).toEqual({
-      state: 'waiting',
-      note: `${status}, 50 %, 1 of 2 in service run the image. AWS says: because`,
-      doubtful: false,
-    });
-  });
-
-  test('Successful is green only where every instance in service runs the image and the group launches it', () => {
-    expect(ended('Successful', { saved: true })).toEqual({ state: 'done' });
-    expect(ended('Successful', { saved: true, proof: half, doubts: 5 })).toEqual({
-      state: 'failed',
-      why: 'AWS calls it successful, but i-2 of 2 in service run another image',
-    });
-    expect(ended('Successful', { saved: false, doubts: 5 })).toEqual({
-      state: 'failed',
-      why: 'AWS calls it successful, but the group does not launch from the new template version',
-    });
-    expect(ended('Successful', { saved: true, proof: { ...proven, inService: 0 }, doubts: 5 })).toMatchObject({
-      why: 'AWS calls it successful, but no instance is in service',
-    });
-    expect(ended('Successful', { saved: true, proof: { ...proven, unknown: ['i-9'] }, doubts: 5 })).toMatchObject({
-      why: 'AWS calls it successful, but EC2 does not say what i-9 run',
-    });
-    expect(ended('Successful', { saved: false, doubts: 4 })).toMatchObject({ state: 'waiting', doubtful: true });
-  });
-
-  test('while it bakes, an instance with another image ends it at the second look', () => {
-    expect(ended('Baking')).toMatchObject({ state: 'waiting', doubtful: false });
-    expect(ended('Baking', { proof: half })).toMatchObject({ state: 'waiting', doubtful: true });
-    expect(ended('Baking', { proof: half, doubts: 1 })).toEqual({
-      state: 'failed',
-      why: 'replaced, but while it baked i-2 of 2 in service run another image',
-    });
-  });
-
-  test('only instances in service count, and protected ones may be spared', () => {
-    const members = [member('i-1'), member('i-2', { protected: true }), member('i-3', { state: 'Terminating' }), member('i-4')];
-    const images = new Map([
-      ['i-1', 'ami-new'],
-      ['i-2', 'ami-old'],
-      ['i-3', 'ami-old'],
-    ]);
-    expect(proofOf(group({ members }), images, 'ami-new', { spared: false })).toEqual({
-      inService: 3,
-      onImage: 1,
-      wrong: ['i-2'],
-      unknown: ['i-4'],
-    });
-    expect(proofOf(group({ members }), images, 'ami-new', { spared: true })).toEqual({
-      inService: 2,
-      onImage: 1,
-      wrong: [],
-      unknown: ['i-4'],
-    });
-  });
-});
-
-describe('who is looked at closer', () => {
-  const images = new Map([
-    ['i-1', 'ami-old'],
-    ['i-2', 'ami-new'],
-    ['i-3', 'ami-new'],
-  ]);
-  const with3 = (change: Partial<Member>) => group({ members: [member('i-1', { healthy: false }), member('i-2'), member('i-3', change)] });
-  test('a new instance that the group or the reason of the refresh calls sick, never an old one', () => {
-    expect(suspectIn(with3({ healthy: false }), refresh(), images, 'ami-new')).toBe('i-3');
-    expect(suspectIn(with3({}), refresh({ reason: 'For example: i-2 is not healthy in Elastic Load Balancing' }), images, 'ami-new')).toBe(
-      'i-2',
-    );
-    expect(suspectIn(with3({}), refresh({ reason: 'For example: i-2 is warming up' }), images, 'ami-new')).toBeUndefined();
-  });
-
-  test('checks are due at a checkpoint, while it bakes, and before it counts as done', () => {
-    const due = (change: Partial<Refresh>, checkpoints: number[]) => checksAreDue(refresh(change), checkpoints);
-    expect([due({ percent: 49 }, [50, 100]), due({ percent: 50 }, [50, 100]), due({ percent: 99 }, [])]).toEqual([false, true, false]);
-    expect([
-      due({ status: 'Baking' }, []),
-      due({ status: 'Successful' }, []),
-      due({ status: 'RollbackInProgress', percent: 60 }, [50]),
-    ]).toEqual([true, true, false]);
   });
 });
 
@@ -497,46 +363,5 @@ describe('scenario 55: what is done about the refresh of somebody else', () => {
     const plan = planGroup(facts(change), { ...wanted, ...how });
     expect(plan.obstacle?.kind === 'refresh' ? plan.obstacle.how : undefined).toBe(done);
     expect(plan.refusals.length).toBe(done === undefined ? 1 : 0);
-  });
-});
-
-describe('scenario 62: preferences that AWS would refuse', () => {
-  test.each<[string, Parameters<typeof preferenceProblems>[0], RegExp | undefined]>([
-    ['max without min', { bake: 60, rollTimeout: 7200, maxHealthy: 110 }, /"max-healthy" needs "min-healthy"/],
-    [
-      'more than 100 apart',
-      { bake: 60, rollTimeout: 7200, minHealthy: 50, maxHealthy: 200 },
-      /at most 100 above "min-healthy", got 200 and 50/,
-    ],
-    [
-      'falling checkpoints',
-      { bake: 60, rollTimeout: 7200, checkpoints: [50, 20, 100], checkpointDelay: 60 },
-      /must rise, each once, got 50, 20, 100/,
-    ],
-    ['the same checkpoint twice', { bake: 60, rollTimeout: 7200, checkpoints: [20, 20, 100], checkpointDelay: 60 }, /must rise, each once/],
-    ['checkpoints that end before 100', { bake: 60, rollTimeout: 7200, checkpoints: [20, 50], checkpointDelay: 60 }, /must end with 100/],
-    ['checkpoints without a delay', { bake: 60, rollTimeout: 7200, checkpoints: [100] }, /AWS would wait an hour/],
-    ['a delay without checkpoints', { bake: 60, rollTimeout: 7200, checkpointDelay: 60 }, /does nothing without "checkpoints"/],
-    ['eleven alarms', { bake: 60, rollTimeout: 7200, alarms: Array.from({ length: 11 }, (_, i) => `a${i}`) }, /at most 10, got 11/],
-    ['a timeout shorter than the bake', { bake: 7200, rollTimeout: 3600 }, /"roll-timeout" \(1h\) must be longer than "bake"/],
-    [
-      'what is right',
-      { bake: 60, rollTimeout: 7200, minHealthy: 100, maxHealthy: 200, checkpoints: [20, 100], checkpointDelay: 60 },
-      undefined,
-    ],
-  ])('%s', (_, preferences, says) => {
-    const problems = preferenceProblems(preferences);
-    if (says === undefined) expect(problems).toEqual([]);
-    else expect(problems).toEqual([expect.stringMatching(says)]);
-  });
-
-  test('AWS is never left to wait an hour unasked, always rolls back, and replaces nothing twice', () => {
-    expect(preferencesOf({ bake: 60, rollTimeout: 7200 }, 2)).toMatchObject({
-      protectedInstances: 'ignore',
-      standbyInstances: 'ignore',
-      autoRollback: true,
-      skipMatching: true,
-      bakeSeconds: 60,
-    });
   });
 });

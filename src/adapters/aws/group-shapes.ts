@@ -93,6 +93,7 @@ export const groupFrom = (group: AutoScalingGroup): Group => ({
       ...(group.TrafficSources ?? []).flatMap(({ Identifier = '', Type }) => (Type === 'elbv2' ? [Identifier] : [])),
     ]),
   ],
+  warmPool: group.WarmPoolConfiguration !== undefined && group.WarmPoolConfiguration.Status !== 'PendingDelete',
   tags: Object.fromEntries((group.Tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value])),
 });
 

@@ -3,12 +3,13 @@ import {
   type AutoScalingGroupNamesType,
   DescribeAutoScalingGroupsCommand,
   DescribeTrafficSourcesCommand,
+  DescribeWarmPoolCommand,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { DescribeInstancesCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { DescribeTargetHealthCommand, type ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { Group } from '../../domain/roll/group.ts';
-import type { Target } from '../../domain/roll/pair.ts';
+import type { Target } from '../../domain/roll/traffic.ts';
 import { inBatches } from '../../kit/concurrently.ts';
 import type { Groups } from '../../world/fleet.ts';
 import { asExpected } from './errors.ts';
@@ -40,10 +41,21 @@ export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, bal
     return new Map(found.flat());
   },
 
-  async targetHealth(group) {
-    const [found] = await listed(client, { AutoScalingGroupNames: [group] });
-    const ids = new Set(found?.members.map(({ id }) => id));
-    const said = await Promise.all((found?.targetGroups ?? []).map(arn => healthOf(balancing, arn)));
+  async warmPool(group) {
+    const waiting = await allPages(async NextToken => {
+      const page = await client
+        .send(new DescribeWarmPoolCommand({ AutoScalingGroupName: group, NextToken }))
+        .catch(orBusy(`read the warm pool of ${group} (autoscaling:DescribeWarmPool)`));
+      return { items: page.Instances, next: page.NextToken };
+    });
+    return waiting.flatMap(({ InstanceId, LifecycleState }) =>
+      InstanceId === undefined || LifecycleState?.includes('Terminat') ? [] : [InstanceId],
+    );
+  },
+
+  async targetHealth({ members, targetGroups }) {
+    const ids = new Set(members.map(({ id }) => id));
+    const said = await Promise.all(targetGroups.map(arn => healthOf(balancing, arn)));
     return said.flat().filter(({ instanceId }) => ids.has(instanceId));
   },
 

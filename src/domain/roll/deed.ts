@@ -2,7 +2,7 @@ import type { Image } from '../image.ts';
 import { isOver, type Launch, type Refresh, readsParameter, sameLaunch, useKey, usesOf } from './group.ts';
 import type { GroupFacts, RollWanted } from './plan.ts';
 import type { WantedPreferences } from './preferences.ts';
-import { inService } from './rollout.ts';
+import { inService, staleOf } from './proof.ts';
 
 /** What is done to a group. refresh: replace instances. watch: a refresh of ours runs already. template: no instance to replace. nothing: it is there. swap: a second group takes over. */
 export type RollDeed = 'refresh' | 'watch' | 'template' | 'nothing' | 'swap';
@@ -46,14 +46,18 @@ function decideRolling(facts: GroupFacts, wanted: Deciding): { deed: RollDeed; b
   const serving = group.members.filter(inService);
   const old = serving.filter(({ id }) => images.get(id) !== image.id && !spared(id));
   const launchesIt = by === 'pointer' ? wanted.pointer.value === image.id : sameLaunch(group.launch, after);
-  const isThere = active === undefined && old.length === 0;
+  const oldPool = staleOf(facts.warmPool, images, image.id);
+  const isServed = group.desired === 0 || serving.length > 0;
+  const isThere = active === undefined && old.length === 0 && isServed && oldPool.length === 0;
   if (isThere && launchesIt) return { deed: 'nothing', because: `launches ${image.id} and runs nothing else` };
   if (isThere && by === 'pointer') return { deed: 'nothing', because: 'runs nothing else, and reads the pointer when it launches' };
-  if (group.desired === 0 && group.members.length === 0)
+  if (oldPool.length === 0 && group.desired === 0 && group.members.every(({ state }) => state.startsWith('Terminating')))
     return { deed: 'template', because: 'has no instances, so it only gets the template version' };
   if (isThere && sameLaunch(before, after)) {
     return { deed: 'template', because: `runs ${image.id} already, so it is only pinned to the version that it launches` };
   }
+  if (!isServed) return { deed: 'refresh', because: `none of its ${group.desired} instances is in service` };
+  if (old.length === 0 && oldPool.length > 0) return { deed: 'refresh', because: `${oldPool.length} of its warm pool run something else` };
   const although = launchesIt ? ', though it launches the image' : '';
   return { deed: 'refresh', because: `${old.length} of ${serving.length} instances in service run something else${although}` };
 }

@@ -51,6 +51,8 @@ export interface Group {
   readonly members: readonly Member[];
   /** ARNs of the load balancers' target groups that its instances are in. */
   readonly targetGroups: readonly string[];
+  /** Instances wait beside it, to be in service sooner. */
+  readonly warmPool?: boolean;
   readonly tags: Tags;
 }
 

@@ -1,6 +1,7 @@
 import { sayDuration } from '../../kit/duration.ts';
 import type { Group } from './group.ts';
-import { inService, proofOf, unprovenBecause } from './rollout.ts';
+import { inService, proofOf, unprovenBecause } from './proof.ts';
+import { type Target, trafficOf } from './traffic.ts';
 
 /** Blue-green: two names, of which one group is in charge and the other one comes, proves itself, and takes over. */
 
@@ -23,14 +24,6 @@ export const successorOf = (everybody: readonly Group[], group: Group): Group | 
 export function inCharge(everybody: readonly Group[], name: string): Group | undefined {
   const both = everybody.filter(group => (group.name === name || group.name === twinName(name)) && !group.beingDeleted);
   return both.find(group => !both.some(other => group.tags[SUCCESSOR_OF] === other.name)) ?? everybody.find(group => group.name === name);
-}
-
-export interface Target {
-  readonly instanceId: string;
-  /** https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html#target-health-states */
-  readonly state: string;
-  /** State, reason and description in one line. */
-  readonly said: string;
 }
 
 export interface PairSight {
@@ -65,10 +58,13 @@ export function judgePair(sight: PairSight): PairJudgement {
   const unproven = unprovenBecause({ proof, group: successor });
   if (proof.wrong.length > 0) return { state: 'failed', why: `in the new group, ${unproven}` };
   if (unproven !== undefined) return { state: 'waiting', note: unproven, well: false };
-  const notYet = targets.filter(({ state, said }) => state !== 'healthy' && !said.includes('Target.NotInUse'));
-  const [first] = notYet;
-  if (first !== undefined)
-    return { state: 'waiting', note: `${notYet.length} new instances get no traffic yet: ${first.said}`, well: false };
+  const ids = successor.members.filter(inService).map(({ id }) => id);
+  const { without, coming } = trafficOf(ids, targets, successor.targetGroups);
+  const [first] = [...without, ...coming];
+  if (first !== undefined) {
+    const note = `${without.length + coming.length} new instances get no traffic yet: ${first.because}`;
+    return { state: 'waiting', note, well: false };
+  }
   if (waitingSources.length > 0) return { state: 'waiting', note: `${waitingSources.join(', ')} sees no new instance yet`, well: false };
   if ((sight.wellForSeconds ?? 0) >= sight.bakeSeconds) return { state: 'done' };
   return { state: 'waiting', note: `all ${serving} new instances are well, watched for ${sayDuration(sight.bakeSeconds)}`, well: true };

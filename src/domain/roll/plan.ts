@@ -3,6 +3,7 @@ import type { Deed } from '../pointer.ts';
 import { decide, followsPointer, type Obstacle, obstacleOf, type RollDeed } from './deed.ts';
 import { atVersions, type Group, isNumbered, type Launch, type Refresh, sameLaunch, sayUse, type TemplateUse, useKey } from './group.ts';
 import { preferencesOf, type RefreshPreferences, replacedAtATime, type WantedPreferences } from './preferences.ts';
+import { staleOf } from './proof.ts';
 import { refusalsOf } from './refusals.ts';
 import type { TemplateVersion } from './template.ts';
 import { estimate, warningsOf } from './warnings.ts';
@@ -18,15 +19,17 @@ export interface GroupFacts {
   readonly versions: ReadonlyMap<string, TemplateVersion>;
   /** Versions that differ from those in nothing but the image, and name the wanted one; by template ID and content. */
   readonly ready: ReadonlyMap<string, TemplateVersion>;
-  /** What each member was launched from. */
+  /** Instances of its warm pool. */
+  readonly warmPool: readonly string[];
+  /** What each member, and each instance of the warm pool, was launched from. */
   readonly images: ReadonlyMap<string, string>;
   /** By instance type; undefined for a type that does not exist here. */
   readonly architectures: ReadonlyMap<string, readonly Architecture[] | undefined>;
-  /** Groups that we do not roll and that launch from `$Latest` of the same template, by template ID. */
   /** Blue-green: the group that is to take over, and the image that it launches. */
   readonly successor: { readonly group: Group; readonly imageId: string | undefined } | undefined;
   /** Blue-green: why no second group of the same shape can be made. */
   readonly cannotCopy: readonly string[];
+  /** Groups that we do not roll and that launch from `$Latest` of the same template, by template ID. */
   readonly strangers: ReadonlyMap<string, readonly string[]>;
   /** Snapshots of the images that the template versions name now. */
   readonly imageSnapshots: ReadonlySet<string>;
@@ -65,6 +68,8 @@ export interface GroupPlan {
   readonly refusals: readonly string[];
   readonly warnings: readonly string[];
   readonly replaces: number;
+  /** Of the warm pool. */
+  readonly replacesPool: readonly string[];
   readonly atATime: number;
   readonly aboutSeconds: number;
 }
@@ -85,9 +90,10 @@ export function planGroup(facts: GroupFacts, wanted: RollWanted): GroupPlan {
   const atATime = replacedAtATime(group.desired, preferences);
   return {
     ...{ facts, deed, because, by, obstacle, before, changes, preferences, replaces, atATime },
+    replacesPool: deed === 'refresh' ? staleOf(facts.warmPool, facts.images, wanted.image.id) : [],
     mustPin: by === 'version' && (deed === 'refresh' || deed === 'template' || deed === 'swap') && !sameLaunch(group.launch, before),
     refusals: deed === 'nothing' && facts.successor === undefined ? [] : refusalsOf(facts, { ...wanted, deed, by, obstacle, makes }),
-    warnings: deed === 'nothing' ? [] : warningsOf(facts, wanted, by),
+    warnings: deed === 'nothing' ? [] : warningsOf(facts, wanted, { by, deed, atATime }),
     aboutSeconds:
       deed === 'refresh' ? estimate(replaces, atATime, preferences, group) : deed === 'swap' ? estimate(1, 1, preferences, group) : 0,
   };

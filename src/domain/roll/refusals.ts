@@ -1,6 +1,6 @@
 import type { Architecture, Image } from '../image.ts';
 import { type Obstacle, type RollDeed, reads } from './deed.ts';
-import { isOver, readsParameter, sayUse, type TemplateUse, useKey, usesOf } from './group.ts';
+import { type Group, isOver, readsParameter, sayUse, type TemplateUse, useKey, usesOf } from './group.ts';
 import type { GroupFacts } from './plan.ts';
 
 /** Why a group is not rolled, each with the remedy. All are told at once, before the first write. */
@@ -18,9 +18,12 @@ export interface RefusalWanted {
   readonly standbyInstances?: 'terminate' | 'ignore' | 'wait' | undefined;
 }
 
-// A refresh cannot replace without the first two, and cannot see a bad instance without the others.
+// A refresh cannot replace without the first two, and cannot see a bad instance without the others; without the last one
+// behind a load balancer, what it launches gets no traffic.
 // https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html
 const NEEDED_PROCESSES = ['Launch', 'Terminate', 'HealthCheck', 'ReplaceUnhealthy'];
+const isNeeded = (process: string, { targetGroups, healthCheck }: Group): boolean =>
+  NEEDED_PROCESSES.includes(process) || (process === 'AddToLoadBalancer' && (targetGroups.length > 0 || healthCheck.includes('ELB')));
 
 export function refusalsOf(facts: GroupFacts, wanted: RefusalWanted): string[] {
   const { group } = facts;
@@ -90,7 +93,7 @@ const parameterRefusal = (use: TemplateUse, imageId: string, pointer: string) =>
   `${sayUse(use)} reads its image from a parameter (${imageId}), and AWS rolls back no group whose template does. ` +
   'Say "parameter-templates: pin" (the group gets a version with the image that this means now, and is rolled like any other)' +
   (reads(imageId, pointer) ? ' or "follow" (the pointer moves first, and we lead the way back ourselves)' : '') +
-  '; or promote with "strategy: none", which moves the pointer and rolls nothing';
+  '; or promote with "strategy: none" and without "groups", which moves the pointer and rolls nothing';
 
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplateVersion.html (SourceVersion)
 const snapshotRefusal = (id: string) =>
@@ -121,7 +124,7 @@ export function typesOf({ group: { launch }, versions }: Pick<GroupFacts, 'group
 }
 
 function instanceRefusals({ group, active }: GroupFacts, wanted: RefusalWanted): string[] {
-  const suspended = group.suspended.filter(process => NEEDED_PROCESSES.includes(process));
+  const suspended = group.suspended.filter(process => isNeeded(process, group));
   const swaps = wanted.deed === 'swap';
   const shielded = swaps ? [] : group.members.filter(member => member.protected).map(({ id }) => id);
   const standby = swaps ? [] : group.members.filter(({ state }) => state === 'Standby').map(({ id }) => id);
@@ -129,7 +132,7 @@ function instanceRefusals({ group, active }: GroupFacts, wanted: RefusalWanted):
     wanted.deed !== 'watch' && wanted.obstacle?.kind !== 'refresh' && active !== undefined && !isOver(active) ? active : undefined;
   return [
     suspended.length > 0 &&
-      `${suspended.join(' and ')} suspended, so a refresh would wait for ever or miss a bad instance: aws autoscaling resume-processes --auto-scaling-group-name ${group.name}`,
+      `${suspended.join(' and ')} suspended, so a refresh would wait for ever, miss a bad instance or leave new ones without traffic: aws autoscaling resume-processes --auto-scaling-group-name ${group.name}`,
     wanted.protectedInstances === undefined &&
       shielded.length > 0 &&
       `${shielded.join(', ')} protected from scale-in; by itself AWS waits an hour for them and then fails. Say "protected-instances": refresh (replace them), ignore (they keep their image) or wait`,

@@ -1,33 +1,9 @@
-import type { Group, Member, Refresh } from './group.ts';
+import type { Group, Refresh } from './group.ts';
+import { notYet, type Proof, type Standing, stalePoolBecause, unprovenBecause, unservedBecause } from './proof.ts';
 
-/** What the instances in service really run, whatever Auto Scaling says about the refresh. */
-export interface Proof {
-  readonly inService: number;
-  readonly onImage: number;
-  /** Run something else, and should not. */
-  readonly wrong: readonly string[];
-  /** EC2 does not know them (yet). */
-  readonly unknown: readonly string[];
-}
-
-export const inService = ({ state }: Pick<Member, 'state'>): boolean => state === 'InService';
-
-/** `spared`: protected instances that keep their image because the user said so. */
-export function proofOf(group: Group, images: ReadonlyMap<string, string>, imageId: string, { spared }: { spared: boolean }): Proof {
-  const judged = group.members.filter(member => inService(member) && !(spared && member.protected && images.get(member.id) !== imageId));
-  return {
-    inService: judged.length,
-    onImage: judged.filter(({ id }) => images.get(id) === imageId).length,
-    wrong: judged.filter(({ id }) => images.has(id) && images.get(id) !== imageId).map(({ id }) => id),
-    unknown: judged.filter(({ id }) => !images.has(id)).map(({ id }) => id),
-  };
-}
-
-export interface Sight {
+export interface Sight extends Standing {
   /** Undefined: AWS does not show it. */
   readonly refresh: Refresh | undefined;
-  readonly group: Group;
-  readonly proof: Proof;
   /** The group launches from our version from now on: AWS writes that only when a refresh succeeded. */
   readonly saved: boolean;
   /** How many looks in a row, just before this one, showed what should not be. */
@@ -41,7 +17,7 @@ export type Judgement =
   | { readonly state: 'failed'; readonly why: string };
 
 // AWS's answers may be seconds old: https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
-const LOOKS_BEFORE_BELIEVED = { Baking: 2, Successful: 6, gone: 3 } as const;
+const LOOKS_BEFORE_BELIEVED = { Baking: 2, Successful: 6, gone: 3, traffic: 6 } as const;
 
 /** Only a refresh that succeeded, on a group where every instance in service runs the image, is a success. */
 export function judge(sight: Sight): Judgement {
@@ -92,36 +68,39 @@ export function suspectIn(
   )?.id;
 }
 
-/** What is wrong with the group although AWS finds it healthy; undefined when nothing is. */
-export function unprovenBecause({ proof, group }: Pick<Sight, 'proof' | 'group'>): string | undefined {
-  if (proof.wrong.length > 0) return `${said(proof.wrong)} of ${proof.inService} in service run another image`;
-  if (proof.unknown.length > 0) return `EC2 does not say what ${said(proof.unknown)} run`;
-  if (proof.inService === 0 && group.desired > 0) return 'no instance is in service';
-  return undefined;
-}
-
 function judgeBaking(sight: Sight, refresh: Refresh): Judgement {
-  const unproven = unprovenBecause(sight);
-  if (unproven === undefined)
-    return { state: 'waiting', note: `Baking, all ${sight.proof.inService} instances run the image`, doubtful: false };
-  const sure = sight.proof.wrong.length > 0 && believed(sight, 'Baking');
-  return sure ? { state: 'failed', why: `replaced, but while it baked ${unproven}` } : doubt(progress(refresh, sight.proof));
+  const [unproven, unserved] = [unprovenBecause(sight), unservedBecause(sight)];
+  const sure = (sight.proof.wrong.length > 0 && believed(sight, 'Baking')) || (unserved !== undefined && believed(sight, 'traffic'));
+  const wrong = unproven ?? unserved;
+  if (wrong !== undefined && sure) return { state: 'failed', why: `replaced, but while it baked ${wrong}` };
+  if (unproven !== undefined) return doubt(progress(refresh, sight.proof));
+  if (unserved !== undefined) return doubt(`Baking, but ${unserved}`);
+  const yet = notYet(sight);
+  const note = yet === undefined ? `Baking, all ${sight.proof.inService} instances run the image` : `Baking, ${yet}`;
+  return { state: 'waiting', note, doubtful: false };
 }
 
 function judgeSuccess(sight: Sight): Judgement {
-  const unproven = unprovenBecause(sight) ?? (sight.saved ? undefined : 'the group does not launch from the new template version');
-  if (unproven === undefined) return { state: 'done' };
-  return believed(sight, 'Successful')
-    ? { state: 'failed', why: `AWS calls it successful, but ${unproven}` }
-    : doubt(`Successful, but ${unproven}`);
+  return judgeEnd(sight, 'AWS calls it successful, but ', 'Successful', sight.saved ? undefined : UNSAVED);
+}
+
+const UNSAVED = 'the group does not launch from the new template version';
+
+/** A group that nothing was rolled in now: it must be as if we had. */
+export const judgeStanding = (sight: Sight): Judgement => judgeEnd(sight, '', 'There', undefined);
+
+function judgeEnd(sight: Sight, but: string, there: string, unsaved: string | undefined): Judgement {
+  const wrong = unprovenBecause(sight) ?? stalePoolBecause(sight) ?? unsaved ?? unservedBecause(sight);
+  if (wrong !== undefined) {
+    return believed(sight, 'Successful') ? { state: 'failed', why: `${but}${wrong}` } : doubt(`${there}, but ${wrong}`);
+  }
+  const yet = notYet(sight);
+  return yet === undefined ? { state: 'done' } : { state: 'waiting', note: `${there}, ${yet}`, doubtful: false };
 }
 
 const believed = ({ doubts }: Sight, what: keyof typeof LOOKS_BEFORE_BELIEVED): boolean => doubts + 1 >= LOOKS_BEFORE_BELIEVED[what];
 
 const doubt = (note: string): Judgement => ({ state: 'waiting', note, doubtful: true });
-
-const said = (ids: readonly string[]): string =>
-  ids.length <= 3 ? ids.join(', ') : `${ids.slice(0, 3).join(', ')} and ${ids.length - 3} more`;
 
 const progress = (refresh: Refresh, proof: Proof): string =>
   `${refresh.status}, ${refresh.percent} %, ${proof.onImage} of ${proof.inService} in service run the image${refresh.reason === '' ? '' : `. AWS says: ${refresh.reason}`}`;

@@ -1,12 +1,12 @@
 import { type Group, isNumbered, sayUse, usesOf } from './group.ts';
-import type { GroupFacts, RollWanted } from './plan.ts';
+import type { GroupFacts, GroupPlan, RollWanted } from './plan.ts';
 import type { RefreshPreferences } from './preferences.ts';
 
 /** What a person should know before it starts, though nothing forbids it. */
 export function warningsOf(
   { group, versions, imageSnapshots }: GroupFacts,
-  { protectedInstances, standbyInstances, strategy }: RollWanted,
-  by: 'version' | 'pointer',
+  { protectedInstances, standbyInstances, strategy, batchSize }: RollWanted,
+  { by, deed, atATime }: Pick<GroupPlan, 'by' | 'deed' | 'atATime'>,
 ): string[] {
   const swaps = strategy === 'blue-green';
   const shielded = swaps ? [] : group.members.filter(member => member.protected);
@@ -23,6 +23,14 @@ export function warningsOf(
     standby.length > 0 && standbyInstances === 'ignore' && `${standby.length} instances in standby keep the image they run`,
     dropped.length > 0 &&
       `the template names snapshots of the old image (${dropped.join(', ')}); the new version leaves them to the new image`,
+    deed === 'refresh' &&
+      batchSize !== undefined &&
+      atATime < Math.min(batchSize, group.desired) &&
+      `AWS takes whole percents only, so of its ${group.desired} instances not ${batchSize} are replaced at a time, but ${atATime}`,
+    deed === 'refresh' &&
+      group.targetGroups.length > 0 &&
+      !group.healthCheck.includes('ELB') &&
+      'its health check is EC2, so AWS replaces on though new instances get no traffic; we see that only when all are replaced, and roll back then. Set its HealthCheckType to ELB',
     by === 'pointer' &&
       'its template reads the pointer: the pointer moves before it is rolled, and AWS cannot roll it back; if it fails, we move the pointer back and replace its instances again',
     by === 'version' &&

@@ -1,11 +1,12 @@
 import type { Group } from '../../domain/roll/group.ts';
-import { judgePair, type PairJudgement, PROVEN, SUCCESSOR_OF, type Target, twinName } from '../../domain/roll/pair.ts';
+import { judgePair, type PairJudgement, PROVEN, SUCCESSOR_OF, twinName } from '../../domain/roll/pair.ts';
 import type { GroupPlan } from '../../domain/roll/plan.ts';
-import { inService } from '../../domain/roll/rollout.ts';
+import { inService } from '../../domain/roll/proof.ts';
+import type { Target } from '../../domain/roll/traffic.ts';
 import { RejectedError, TimeoutError } from '../../kit/errors.ts';
 import { type Look, waitFor } from '../../kit/wait.ts';
 import { better, type Evidence, gather, tellEvidence } from './evidence.ts';
-import { firstThatFails } from './look.ts';
+import { firstThatFails, newOnes } from './in-service.ts';
 import { sayLaunch } from './roll.ts';
 import type { Watching } from './watch.ts';
 
@@ -87,7 +88,7 @@ async function lookAtPair(pair: Pair, groups: readonly Group[], looking: Looking
   if (successor !== undefined && old !== undefined && successor.desired < old.desired) await place.groups.resize(successor.name, old);
   const complete = successor !== undefined && successor.members.filter(inService).length >= Math.max(successor.desired, old?.desired ?? 0);
   const [targets, waitingSources] = complete
-    ? await Promise.all([place.groups.targetHealth(pair.successor), place.groups.waitingSources(pair.successor)])
+    ? await Promise.all([place.groups.targetHealth(successor), place.groups.waitingSources(pair.successor)])
     : [[], []];
   const wellForSeconds = pair.wellSince === undefined ? undefined : (now - pair.wellSince) / 1000;
   const bakeSeconds = pair.proven ? 0 : order.bakeSeconds;
@@ -95,7 +96,8 @@ async function lookAtPair(pair: Pair, groups: readonly Group[], looking: Looking
   await lookCloser(pair, judged, successor, targets, looking);
   if (judged.state !== 'waiting') return judged;
   pair.wellSince = judged.well ? (pair.wellSince ?? now) : undefined;
-  const why = judged.well && successor !== undefined ? await firstThatFails(successor, looking) : undefined;
+  const why =
+    judged.well && successor !== undefined ? await firstThatFails(newOnes(successor, images, order.image.id), looking) : undefined;
   return why === undefined ? judged : { state: 'failed', why };
 }
 
@@ -110,7 +112,9 @@ async function lookCloser(
   const sick =
     targets.find(({ state }) => state === 'unhealthy')?.instanceId ??
     (pair.evidence === undefined ? successor?.members.find(({ healthy }) => !healthy)?.id : undefined);
-  if (sick !== undefined) pair.evidence = better(pair.evidence, await gather(pair.successor, sick, world.clock.now(), place));
+  if (sick !== undefined && successor !== undefined) {
+    pair.evidence = better(pair.evidence, await gather(successor, sick, world.clock.now(), place));
+  }
   if (judged.state === 'failed' && pair.evidence !== undefined) tellEvidence(pair.evidence, world.report);
 }
 

@@ -6,6 +6,7 @@ import { makeWay } from './make-way.ts';
 import { announce, type Moved, movePointer, putBack, withdraw } from './point.ts';
 import { type Promotion, type PromotionPorts, planPromotion, throwIfRefused } from './promotion.ts';
 import { type RolledGroup, type RollOrder, roll } from './roll.ts';
+import { proveStanding } from './standing.ts';
 import { isStillMoving, retold } from './undo.ts';
 
 /** Does what was planned: announce, roll, prove, move the pointer; or everything as it was. */
@@ -39,6 +40,8 @@ export async function deliver(planned: Promotion, world: DeliverWorld, place: Pr
     throw await takeBack(failure, planned, place, around);
   }
   if (rolled.moving) return { rolled: rolled.groups, moved: undefined };
+  // If this fails the candidate stays: it tells a rollback where the way back leads.
+  await proveStanding(planned, around.check, world, place);
   // From here on only forward: what fails last converges on the next run.
   const moved = rolled.moved ?? (await report.step(`Move ${pointer.name}`, () => movePointer(planned, world, place)));
   await report.step('Finish', rolled.finish);

@@ -1,3 +1,4 @@
+import type { Group } from '../../domain/roll/group.ts';
 import { block, code, details, text } from '../../kit/markdown.ts';
 import type { Reporter } from '../../world.ts';
 import type { RollPorts } from './roll.ts';
@@ -12,10 +13,10 @@ export interface Evidence {
   readonly console: string;
 }
 
-export async function gather(group: string, instanceId: string, at: number, { groups, machines }: RollPorts): Promise<Evidence> {
+export async function gather(group: Group, instanceId: string, at: number, { groups, machines }: RollPorts): Promise<Evidence> {
   const [targets, console] = await Promise.all([groups.targetHealth(group).catch(() => []), machines.console(instanceId).catch(() => '')]);
   const health = targets.filter(target => target.instanceId === instanceId).map(({ said }) => said);
-  return { group, instanceId, at, health, console };
+  return { group: group.name, instanceId, at, health, console };
 }
 
 /** What a load balancer called unhealthy says more than what it has already let go. */

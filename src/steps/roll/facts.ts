@@ -28,11 +28,12 @@ export async function readGroups(which: Which, imageId: string, place: FactPorts
   const chosen = choose(everybody, which);
   const uses = new Map(chosen.flatMap(({ launch }) => usesOf(launch)).map(use => [useKey(use), use]));
   const versions = await readVersions([...uses.values()], place);
+  const warmPools = await readWarmPools(chosen, place);
   const [active, pairs, ready, images, snapshots] = await Promise.all([
     readActive(chosen, place),
     readPairs(chosen, everybody, which, place),
     readReady([...versions.values()], imageId, place),
-    place.groups.imagesOf(chosen.flatMap(({ members }) => members.map(({ id }) => id))),
+    place.groups.imagesOf([...chosen.flatMap(({ members }) => members.map(({ id }) => id)), ...warmPools.flat()]),
     readSnapshots([...versions.values()], place),
   ]);
   const facts = chosen.map((group, i) => {
@@ -45,6 +46,7 @@ export async function readGroups(which: Which, imageId: string, place: FactPorts
       activeIsOurs: active[i]?.ours ?? false,
       successor: pairs[i]?.successor,
       cannotCopy: pairs[i]?.cannotCopy ?? [],
+      warmPool: warmPools[i] ?? [],
       versions: own,
       ready,
       images,
@@ -83,6 +85,9 @@ async function readVersions(uses: readonly TemplateUse[], { launchTemplates }: F
   const found = await concurrently(uses, AT_ONCE, async use => [useKey(use), await launchTemplates.version(use)] as const);
   return new Map(found.flatMap(([key, version]) => (version === undefined ? [] : [[key, version]])));
 }
+
+const readWarmPools = (groups: readonly Group[], { groups: port }: FactPorts) =>
+  concurrently(groups, AT_ONCE, async ({ name, warmPool }) => (warmPool ? port.warmPool(name) : []));
 
 /** Ours is one that rolls out versions that we made: they say so. */
 const readActive = (groups: readonly Group[], { groups: port, launchTemplates }: FactPorts) =>

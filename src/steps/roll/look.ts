@@ -1,7 +1,8 @@
 import { type Group, type Launch, type Refresh, sameLaunch } from '../../domain/roll/group.ts';
-import { checksAreDue, inService, type Judgement, judge, proofOf, suspectIn } from '../../domain/roll/rollout.ts';
-import { concurrently } from '../../kit/concurrently.ts';
+import { proofOf } from '../../domain/roll/proof.ts';
+import { checksAreDue, type Judgement, judge, suspectIn } from '../../domain/roll/rollout.ts';
 import { better, type Evidence, gather } from './evidence.ts';
+import { firstThatFails, NOT_ASKED, newOnes, stalePoolOf, trafficTo } from './in-service.ts';
 import type { Deeds, RollOrder, RollPorts, RollWorld } from './roll.ts';
 
 /** One look at one group: what AWS says, what its instances run, what they do, and what a sick one says about itself. */
@@ -11,6 +12,9 @@ export interface Watched {
   readonly refresh: string;
   readonly target: Launch | undefined;
   readonly checkpoints: readonly number[];
+  readonly warmUpSeconds: number;
+  /** AWS has said that everything is replaced, healthy and warm. */
+  replaced: boolean;
   doubts: number;
   note: string;
   ended: Judgement | undefined;
@@ -24,11 +28,11 @@ export interface Looking {
   readonly place: RollPorts;
   /** What instances were launched from: it never changes, so it is asked for once. */
   readonly images: Map<string, string>;
+  /** When each new instance was first seen in service: AWS does not tell. */
+  readonly since: Map<string, number>;
   /** Instances that did what the checks ask for. */
   readonly checked: Set<string>;
 }
-
-const AT_ONCE = 5;
 
 export async function lookAt(watched: Watched, group: Group | undefined, looking: Looking): Promise<Judgement> {
   if (group === undefined) return { state: 'failed', why: 'the group is gone' };
@@ -36,26 +40,31 @@ export async function lookAt(watched: Watched, group: Group | undefined, looking
   const refresh = await place.groups.refresh(group.name, watched.refresh);
   await lookCloser(watched, group, refresh, looking);
   const proof = proofOf(group, images, order.image.id, order);
-  const judged = judge({ refresh, group, proof, saved: sameLaunch(group.launch, watched.target), doubts: watched.doubts });
+  const settled = settledOnes(watched, group, refresh, looking);
+  const traffic = refresh !== undefined && isReplaced(refresh) ? await trafficTo(settled, group, place) : NOT_ASKED;
+  const stalePool = refresh?.status === 'Successful' ? await stalePoolOf(group, order.image.id, place) : [];
+  const saved = sameLaunch(group.launch, watched.target);
+  const judged = judge({ refresh, group, proof, traffic, settled: settled.length, stalePool, saved, doubts: watched.doubts });
   if (judged.state === 'failed' || refresh === undefined || !checksAreDue(refresh, watched.checkpoints)) return judged;
-  const why = await firstThatFails(group, looking);
+  const why = await firstThatFails(settled, looking);
   return why === undefined ? judged : { state: 'failed', why };
 }
 
-/** Of every instance that is new since the last time. */
-export async function firstThatFails(
+const isReplaced = ({ status }: Refresh): boolean => status === 'Baking' || status === 'Successful';
+
+/** New ones that have been in service for as long as they take to be ready. When AWS begins to bake, all are; who comes later must warm up first. */
+function settledOnes(
+  watched: Watched,
   group: Group,
-  { order, images, checked }: Pick<Looking, 'order' | 'images' | 'checked'>,
-): Promise<string | undefined> {
-  const { check } = order;
-  if (check === undefined) return undefined;
-  const fresh = group.members.filter(member => inService(member) && images.get(member.id) === order.image.id && !checked.has(member.id));
-  const failed = await concurrently(fresh, AT_ONCE, async ({ id }) => {
-    const why = await check(id);
-    if (why === undefined) checked.add(id);
-    return why === undefined ? [] : [`checks on ${id}: ${why}`];
-  });
-  return failed.flat()[0];
+  refresh: Refresh | undefined,
+  { since, images, order, world }: Looking,
+): readonly string[] {
+  const now = world.clock.now();
+  const allAre = !watched.replaced && refresh !== undefined && isReplaced(refresh);
+  if (allAre) watched.replaced = true;
+  const fresh = newOnes(group, images, order.image.id);
+  for (const id of fresh) since.set(id, allAre ? Number.NEGATIVE_INFINITY : (since.get(id) ?? now));
+  return fresh.filter(id => now - (since.get(id) ?? now) >= watched.warmUpSeconds * 1000);
 }
 
 /** A sick instance is ended soon, and its console with it. */
@@ -63,7 +72,7 @@ async function lookCloser(watched: Watched, group: Group, refresh: Refresh | und
   const { images, order, place, world } = looking;
   const suspect = refresh === undefined ? undefined : suspectIn(group, refresh, images, order.image.id);
   if (suspect === undefined) return;
-  watched.evidence = await gather(group.name, suspect, world.clock.now(), place).then(
+  watched.evidence = await gather(group, suspect, world.clock.now(), place).then(
     fresh => better(watched.evidence, fresh),
     () => watched.evidence,
   );

@@ -137,6 +137,11 @@ export function throwIfUnfit(wanted: RollWanted & { readonly checksSeconds?: num
     ...(!wanted.wait && wanted.order === 'one-by-one'
       ? ['"wait: false" begins all groups at once, so "order: one-by-one" does not go with it']
       : []),
+    ...(wanted.strategy === 'none' && named > 0
+      ? [
+          '"strategy: none" moves the pointer only, and "groups" or "group-tags" name groups to roll: leave them out (under "with:", "groups: []" beats the file), or say "strategy: rolling"',
+        ]
+      : []),
     ...(wanted.strategy !== 'none' && named === 0
       ? ['"groups" is missing: name the groups that run the image, or say "strategy: none" to move the pointer only']
       : []),

@@ -39,7 +39,7 @@ const sayNowAll = ({ facts }: GroupPlan): string =>
         .map(use => sayNow(use, facts.versions))
         .join(', ');
 
-function sayDeed({ deed, changes, replaces, atATime, mustPin, facts }: GroupPlan): string {
+function sayDeed({ deed, changes, replaces, replacesPool, atATime, mustPin, facts }: GroupPlan): string {
   const { name, desired } = facts.group;
   if (deed === 'nothing') return 'nothing to do';
   if (deed === 'watch') return 'watch the refresh that runs';
@@ -57,7 +57,8 @@ function sayDeed({ deed, changes, replaces, atATime, mustPin, facts }: GroupPlan
       : deed === 'template'
         ? 'gets the version, replaces nothing'
         : `replaces ${replaces} instances, ${atATime} at a time, ${batches} ${batches === 1 ? 'batch' : 'batches'}`;
-  return [mustPin ? 'is pinned' : '', ...makes, ...reuses, roll].filter(part => part !== '').join(', ');
+  const pool = replacesPool.length === 0 ? '' : `then ${replacesPool.join(', ')} of its warm pool`;
+  return [mustPin ? 'is pinned' : '', ...makes, ...reuses, roll, pool].filter(part => part !== '').join(', ');
 }
 
 const planRow = (group: GroupPlan): string[] => [

@@ -45,7 +45,7 @@ export interface Watching {
 /** Looks at the groups until every one has proven itself, or one has failed. */
 export async function watch(plans: readonly GroupPlan[], watching: Watching): Promise<void> {
   const { deeds, world, deadline } = watching;
-  const all = plans.flatMap(({ facts: { group }, preferences: { checkpoints } }): Watched[] => {
+  const all = plans.flatMap(({ facts: { group }, preferences: { checkpoints, warmUpSeconds } }): Watched[] => {
     const refresh = deeds.refreshes.get(group.name);
     return refresh === undefined
       ? []
@@ -55,6 +55,8 @@ export async function watch(plans: readonly GroupPlan[], watching: Watching): Pr
             refresh,
             target: deeds.targets.get(group.name),
             checkpoints,
+            warmUpSeconds: warmUpSeconds ?? group.warmUpSeconds,
+            replaced: false,
             doubts: 0,
             note: '',
             ended: undefined,
@@ -63,7 +65,8 @@ export async function watch(plans: readonly GroupPlan[], watching: Watching): Pr
         ];
   });
   if (all.length === 0) return;
-  const looking = { ...watching, images: new Map(plans.flatMap(({ facts }) => [...facts.images])), checked: new Set<string>() };
+  const images = new Map(plans.flatMap(({ facts }) => [...facts.images]));
+  const looking = { ...watching, images, since: new Map<string, number>(), checked: new Set<string>() };
   await waitFor(
     {
       what: all.length === 1 ? `${all[0]?.name}` : `Roll of ${all.length} groups`,
