@@ -259,6 +259,7 @@ const templatePort = (state: State, deed: Deed): Pick<Place, 'launchTemplates'> 
   launchTemplates: {
     version: async ({ templateId, version: asked }) => {
       const own = state.versions.filter(each => each.templateId === templateId);
+      if (asked === '$Default') return own.find(({ isDefault }) => isDefault);
       return asked === '$Latest' ? own.at(-1) : own.find(({ number }) => String(number) === asked);
     },
     resolved: async ({ imageId }) => (imageId.startsWith('resolve:') ? state.parameters.get(POINTER)?.[0]?.value : imageId),

@@ -44,6 +44,9 @@ export class AccessError extends Expected {
   readonly outcome = 'access';
 }
 
+/** Nobody answered. Before anything was begun somebody must mend the network; afterwards it says nothing about what was begun. */
+export class UnreachableError extends AccessError {}
+
 /** The image or the roll was refused. The tool worked; the answer is no. */
 export class RejectedError extends Expected {
   readonly outcome = 'rejected';

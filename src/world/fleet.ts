@@ -25,14 +25,17 @@ export interface ParameterWrite {
   readonly name: string;
   readonly value: string;
   readonly description: string;
-  /** What is there now; undefined makes the parameter, and fails if somebody else just did. */
+  /** What is there now; undefined makes the parameter. */
   readonly existing: Parameter | undefined;
 }
 
 export interface Parameters {
   read(name: string): Promise<Parameter | undefined>;
-  /** Returns the version it became. 200 does not mean stored: `aws:ec2:image` is checked later, so read it back. */
-  write(parameter: ParameterWrite): Promise<number>;
+  /**
+   * Returns the version it became. 200 does not mean stored: `aws:ec2:image` is checked later, so read it back. Undefined: somebody made it
+   * meanwhile, or writes it right now, which may be us: the answer of a call may get lost.
+   */
+  write(parameter: ParameterWrite): Promise<number | undefined>;
   /** Newest first; AWS keeps 100. Empty where there is no such parameter. */
   history(name: string): Promise<readonly ParameterVersion[]>;
   remove(name: string): Promise<void>;

@@ -1,4 +1,4 @@
-import { AccessError, CancelledError, Expected, RejectedError, TimeoutError, UnknownError } from '../../kit/errors.ts';
+import { AccessError, CancelledError, Expected, RejectedError, TimeoutError, UnknownError, UnreachableError } from '../../kit/errors.ts';
 import { FORK_HINT, isFork } from './fork.ts';
 
 /** The code of an AWS error, in whichever of the SDK's places it stands; '' for anything else. */
@@ -53,7 +53,7 @@ export const asExpected =
         next: 'Run the job again.',
       });
     if (UNREACHABLE.test(code))
-      throw new AccessError(`Cannot reach AWS (${doing}): ${code}: ${said}`, {
+      throw new UnreachableError(`Cannot reach AWS (${doing}): ${code}: ${said}`, {
         cause,
         next: 'Check region, network, proxy and certificates of the runner.',
       });

@@ -25,9 +25,10 @@ export const ssmParameters = (client: SSMClient): Parameters => ({
   async write(parameter) {
     const written = await client
       .send(new PutParameterCommand(putInput(parameter)))
+      .catch(orContested)
       .catch(orExplained(parameter.name))
       .catch(asExpected(`write the parameter ${parameter.name}`));
-    return written.Version ?? 0;
+    return written?.Version;
   },
 
   async history(name) {
@@ -77,6 +78,11 @@ const orMissing = (cause: unknown): undefined => {
 };
 
 // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html#API_PutParameter_Errors
+const orContested = (cause: unknown): undefined => {
+  if (isCode(cause, 'ParameterAlreadyExists', 'TooManyUpdates')) return undefined;
+  throw cause;
+};
+
 const orExplained =
   (name: string) =>
   (cause: unknown): never => {
@@ -85,9 +91,6 @@ const orExplained =
         cause,
         next: `Move the label to a newer version: aws ssm label-parameter-version --name ${name} --labels <label>`,
       });
-    }
-    if (isCode(cause, 'ParameterAlreadyExists')) {
-      throw new RejectedError(`Somebody else just made the parameter ${name}.`, { cause, next: 'Run the job again.' });
     }
     throw cause;
   };

@@ -7,6 +7,7 @@ import { RejectedError, TimeoutError } from '../../kit/errors.ts';
 import { type Look, waitFor } from '../../kit/wait.ts';
 import { better, type Evidence, gather, tellEvidence } from './evidence.ts';
 import { firstThatFails, newOnes } from './in-service.ts';
+import { patiently } from './patience.ts';
 import { sayLaunch } from './roll.ts';
 import type { Watching } from './watch.ts';
 
@@ -58,7 +59,8 @@ async function untilProven(pairs: readonly Pair[], watching: Watching): Promise<
   const what = pairs.map(({ successor }) => successor).join(', ');
   const atMostSeconds = Math.max(0, Math.round((deadline - world.clock.now()) / 1000));
   try {
-    await waitFor({ what, everySeconds: 10, atMostSeconds, look: () => lookAtPairs(pairs, { ...watching, images, checked }) }, world);
+    const look = patiently(() => lookAtPairs(pairs, { ...watching, images, checked }), world);
+    await waitFor({ what, everySeconds: 10, atMostSeconds, look }, world);
   } catch (cause) {
     // Unlike a refresh it does not go on by itself: what is not well by now is not going to be.
     throw cause instanceof TimeoutError ? new RejectedError(cause.message, { cause }) : cause;
@@ -126,11 +128,12 @@ export async function takeOver(
   successors: ReadonlyMap<string, string>,
   { world, place }: Pick<Watching, 'world' | 'place'>,
 ): Promise<void> {
-  const look = (name: string, isOver: (group: Group) => boolean) => async (): Promise<Look<void>> => {
-    const [group] = await place.groups.find({ names: [name] });
-    if (group === undefined || isOver(group)) return { state: 'done', value: undefined };
-    return { state: 'waiting', note: `${group.members.length} instances left` };
-  };
+  const look = (name: string, isOver: (group: Group) => boolean) =>
+    patiently<void>(async () => {
+      const [group] = await place.groups.find({ names: [name] });
+      if (group === undefined || isOver(group)) return { state: 'done', value: undefined };
+      return { state: 'waiting', note: `${group.members.length} instances left` };
+    }, world);
   const wait = { everySeconds: 10, atMostSeconds: DRAIN_SECONDS };
   for (const [old, successor] of successors) {
     const [there] = await place.groups.find({ names: [old] });
@@ -154,9 +157,9 @@ export async function drop(successor: string, { world, place }: Pick<Watching, '
   const [there] = await place.groups.find({ names: [successor] });
   if (there === undefined) return;
   if (!there.beingDeleted) await place.groups.remove(successor);
-  const look = async (): Promise<Look<void>> => {
+  const look = patiently<void>(async () => {
     const [group] = await place.groups.find({ names: [successor] });
     return group === undefined ? { state: 'done', value: undefined } : { state: 'waiting', note: `${group.members.length} instances left` };
-  };
+  }, world);
   await waitFor({ what: `${successor} goes`, everySeconds: 10, atMostSeconds: DRAIN_SECONDS, look }, world);
 }

@@ -2,8 +2,9 @@ import type { Obstacle } from '../../domain/roll/deed.ts';
 import { atVersions, isOver } from '../../domain/roll/group.ts';
 import { contentKey, type GroupPlan } from '../../domain/roll/plan.ts';
 import { RejectedError } from '../../kit/errors.ts';
-import { type Look, waitFor } from '../../kit/wait.ts';
+import { waitFor } from '../../kit/wait.ts';
 import { drop } from './blue-green.ts';
+import { patiently } from './patience.ts';
 import { tokenOf } from './prepare.ts';
 import { type RollPorts, type RollWorld, sayLaunch } from './roll.ts';
 
@@ -14,21 +15,28 @@ export interface Way {
   readonly place: RollPorts;
   readonly timeoutSeconds: number;
   readonly saidAs: string;
+  /** What was done to clear it, a sentence each: it is not taken back when the roll fails. */
+  readonly cleared: string[];
 }
 
 export async function makeWay(plans: readonly GroupPlan[], way: Way): Promise<void> {
   for (const plan of plans) {
     const { obstacle } = plan;
     if (obstacle?.kind === 'refresh') await endOf(plan, obstacle, way);
-    if (obstacle?.kind === 'successor') await drop(obstacle.successor, way);
+    if (obstacle?.kind === 'successor') await dropped(obstacle.successor, way);
     if (obstacle?.kind === 'parameter') await pinParameters(plan, way);
   }
+}
+
+async function dropped(successor: string, way: Way): Promise<void> {
+  way.cleared.push(`${successor} was removed to make way`);
+  await drop(successor, way);
 }
 
 async function endOf(
   { facts }: GroupPlan,
   { refresh, how }: Extract<Obstacle, { kind: 'refresh' }>,
-  { world, place, timeoutSeconds }: Way,
+  { world, place, timeoutSeconds, cleared }: Way,
 ): Promise<void> {
   const { name } = facts.group;
   const ending = refresh.status === 'RollbackInProgress' || refresh.status === 'Cancelling';
@@ -36,13 +44,15 @@ async function endOf(
     // Rolled back where AWS can; else stopped where it stands: our own roll replaces what it left.
     const said = await place.groups.rollBack(name);
     if (said === 'impossible') await place.groups.cancel(name);
-    world.report.info(`${name}: refresh ${refresh.id} is ${said === 'impossible' ? 'cancelled' : 'rolled back'} to make way`);
+    const ends = said === 'impossible' ? 'cancelled' : 'rolled back';
+    if (said !== 'over') cleared.push(`refresh ${refresh.id} of ${name} was ${ends} to make way`);
+    world.report.info(`${name}: refresh ${refresh.id} is ${ends} to make way`);
   }
-  const look = async (): Promise<Look<void>> => {
+  const look = patiently<void>(async () => {
     const seen = await place.groups.refresh(name, refresh.id);
     if (seen === undefined || isOver(seen)) return { state: 'done', value: undefined };
     return { state: 'waiting', note: `${seen.status}, ${seen.percent} %` };
-  };
+  }, world);
   await waitFor({ what: `${name}: the refresh ${refresh.id} before ours`, everySeconds: 15, atMostSeconds: timeoutSeconds, look }, world);
 }
 
@@ -65,6 +75,9 @@ async function pinParameters({ facts }: GroupPlan, way: Way): Promise<void> {
     numbers.set(key, pinned.number);
   }
   const launch = atVersions(group.launch, numbers);
+  way.cleared.push(
+    `${group.name} stays pinned to ${sayLaunch(launch)}, which names the image that ${sayLaunch(group.launch)} read from its parameter`,
+  );
   await place.groups.setLaunch(group.name, launch);
   world.report.info(
     `${group.name}: pinned from ${sayLaunch(group.launch)}, which reads a parameter, to ${sayLaunch(launch)}, which names what it means now`,

@@ -1,11 +1,11 @@
 import { type Image, identity, type TagScheme } from '../../domain/image.ts';
-import { candidateName, type Deed, pointerDescription, pointerName, saidIn } from '../../domain/pointer.ts';
-import { RejectedError, TimeoutError, UsageError } from '../../kit/errors.ts';
-import { type Look, waitFor } from '../../kit/wait.ts';
+import { candidateName, type Deed, pointerDescription, pointerName } from '../../domain/pointer.ts';
+import { RejectedError, UsageError } from '../../kit/errors.ts';
 import type { Parameter, ParameterVersion } from '../../world/fleet.ts';
 import type { Place, Powers } from '../../world.ts';
+import { readBack, store } from './written.ts';
 
-/** The pointer of an environment: read whole, announced by a candidate, moved last, read back. */
+/** The pointer of an environment: read whole, moved last, read back. */
 
 export type PointPorts = Pick<Place, 'parameters'>;
 export type PointWorld = Pick<Powers<never>, 'clock' | 'report' | 'run'>;
@@ -49,21 +49,6 @@ export async function readPointer(name: string, { parameters }: PointPorts): Pro
   return { name, current, history, candidate: candidates[0] };
 }
 
-/**
- * Says what is coming. Proves, before anything is rolled, that we may write here and that the image is visible here; keeps the image from
- * being pruned; and tells a later run what this one was about, should it be lost.
- */
-export async function announce(move: Move, world: PointWorld, place: PointPorts): Promise<void> {
-  const { candidate, name } = move.pointer;
-  const said = candidate === undefined ? undefined : saidIn(candidate.description);
-  const announced = candidate?.value === move.image.id && said?.deed === move.deed && said.was === move.was;
-  const version = announced ? candidate.version : await write(candidateName(name), move, candidate, place, world);
-  await readBack({ name: candidateName(name), value: move.image.id, version }, world, place);
-}
-
-/** The last deed, and only one: gone, it says that all is done. A parameter that is made again at once may be refused for 30 seconds, which no promotion is. */
-export const withdraw = (pointer: PointerNow, { parameters }: PointPorts): Promise<void> => parameters.remove(candidateName(pointer.name));
-
 export interface Moved {
   readonly version: number;
   readonly changed: boolean;
@@ -75,7 +60,7 @@ export async function movePointer(move: Move, world: PointWorld, place: PointPor
   const now = await place.parameters.read(name);
   if (now?.value === move.image.id) return { version: now.version, changed: false };
   if (now?.version !== planned?.version) throw crossed(move, `holds ${now?.value ?? 'nothing'} (version ${now?.version ?? 0})`);
-  const version = await write(name, move, now, place, world);
+  const version = await write(name, move, now, world, place);
   await readBack({ name, value: move.image.id, version }, world, place);
   const expected = (planned?.version ?? 0) + 1;
   if (version !== expected && !(await wroteAll(move, expected, world, place))) {
@@ -97,16 +82,15 @@ export async function putBack(move: Move, world: PointWorld, place: PointPorts):
     return [];
   }
   const description = pointerDescription('rollback', { was: move.image.id, commit: undefined, run: world.run.url });
-  const version = await place.parameters.write({ name, value: move.was, description, existing: now });
+  const version = await store({ name, value: move.was, description, existing: now }, world, place);
   await readBack({ name, value: move.was, version }, world, place);
   return [];
 }
 
-const crossed = ({ pointer, deed }: Move, what: string): RejectedError =>
+const crossed = ({ pointer }: Move, what: string): RejectedError =>
   new RejectedError(
     `${pointer.name} was moved by somebody else while we worked: it ${what}. When the plan was made it held ${pointer.current?.value ?? 'nothing'}.`,
     {
-      left: [`the groups are where this ${deed} brought them`],
       next: 'Decide which image it shall be, and promote that one.',
     },
   );
@@ -124,34 +108,5 @@ const describe = (move: Move, { run }: PointWorld): string =>
     run: run.url === '' ? 'outside GitHub' : `${run.url} attempt ${run.attempt}`,
   });
 
-const write = (name: string, move: Move, existing: Parameter | undefined, { parameters }: PointPorts, world: PointWorld) =>
-  parameters.write({ name, value: move.image.id, description: describe(move, world), existing });
-
-/** 200 does not mean stored. https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-ec2-aliases.html */
-async function readBack(
-  wanted: { name: string; value: string; version: number },
-  world: PointWorld,
-  { parameters }: PointPorts,
-): Promise<void> {
-  const look = async (): Promise<Look<void>> => {
-    const seen = await parameters.read(wanted.name);
-    if (seen !== undefined && seen.version > wanted.version && seen.value !== wanted.value) {
-      return { state: 'failed', why: `somebody else wrote ${seen.value} (version ${seen.version}) right after us` };
-    }
-    return seen?.value === wanted.value && seen.version >= wanted.version
-      ? { state: 'done', value: undefined }
-      : { state: 'waiting', note: `holds ${seen?.value ?? 'nothing'} (version ${seen?.version ?? 0}), not ${wanted.value} yet` };
-  };
-  try {
-    await waitFor({ what: wanted.name, everySeconds: 2, atMostSeconds: 120, look }, world);
-  } catch (cause) {
-    if (!(cause instanceof TimeoutError)) throw cause;
-    throw new RejectedError(
-      `AWS took the write of ${wanted.name} and never stored it: is ${wanted.value} visible in this account and region? ${cause.message}`,
-      {
-        cause,
-        next: 'Share the image with this account (mode "share"), or copy it to this region.',
-      },
-    );
-  }
-}
+export const write = (name: string, move: Move, existing: Parameter | undefined, world: PointWorld, place: PointPorts): Promise<number> =>
+  store({ name, value: move.image.id, description: describe(move, world), existing }, world, place);

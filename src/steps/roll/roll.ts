@@ -26,6 +26,10 @@ export interface RollOrder {
   readonly wait: boolean;
   /** What a template version that is made says about itself. */
   readonly saidAs: string;
+  /** A run before this one had begun the same and was lost. `was`: the image that the environment ran before both. */
+  readonly resumes: { readonly was: string | undefined } | undefined;
+  /** What could not be put back when it failed: while there is any, what the run announced must stay. */
+  readonly remains: string[];
   /** Before groups are led back: what they read when they launch must be what it was. */
   restore(): Promise<readonly string[]>;
   /** Why an instance does not do what it must. Undefined: there are no checks. */
@@ -42,14 +46,18 @@ export interface Deeds {
   readonly targets: Map<string, Launch>;
   /** Template versions that the targets name. */
   readonly versions: TemplateVersion[];
-  /** Refresh by group: started by us, now or by a run before. */
-  readonly refreshes: Map<string, string>;
+  /** Refresh by group: started by us, now or by a run before. Undefined: asked for, and the answer never came. */
+  readonly refreshes: Map<string, string | undefined>;
   /** Groups without instances, whose template was changed directly. */
   readonly templated: GroupPlan[];
   readonly failed: Set<string>;
   /** Blue-green: the new group by the old one's name. */
   readonly successors: Map<string, string>;
 }
+
+export const noDeeds = (): Deeds => ({
+  ...{ targets: new Map(), versions: [], refreshes: new Map(), templated: [], failed: new Set(), successors: new Map() },
+});
 
 export interface Rolled {
   readonly groups: readonly RolledGroup[];
@@ -70,7 +78,7 @@ export interface RolledGroup {
 }
 
 export async function roll(order: RollOrder, world: RollWorld, place: RollPorts): Promise<Rolled> {
-  const deeds: Deeds = { targets: new Map(), versions: [], refreshes: new Map(), templated: [], failed: new Set(), successors: new Map() };
+  const deeds = noDeeds();
   const concerned = order.plans.filter(({ deed }) => deed !== 'nothing');
   const done = (moving = false) => ({
     groups: rolled(order, deeds, moving),

@@ -4,9 +4,9 @@ import { type Judgement, judgeStanding } from '../../domain/roll/rollout.ts';
 import { RejectedError } from '../../kit/errors.ts';
 import { type Look, waitFor } from '../../kit/wait.ts';
 import { firstThatFails, newOnes, stalePoolOf, trafficTo } from './in-service.ts';
+import { retold } from './left-behind.ts';
 import type { Promotion } from './promotion.ts';
 import type { RollOrder, RollPorts, RollWorld } from './roll.ts';
-import { retold } from './undo.ts';
 
 /** Groups that run the image already. Whoever brought them there may have been lost before it was proven, so it is proven now. */
 

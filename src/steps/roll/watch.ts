@@ -1,12 +1,13 @@
-import { isOver, type Launch, sameLaunch } from '../../domain/roll/group.ts';
 import type { GroupPlan } from '../../domain/roll/plan.ts';
 import type { Judgement } from '../../domain/roll/rollout.ts';
 import { concurrently } from '../../kit/concurrently.ts';
-import { RejectedError, TimeoutError } from '../../kit/errors.ts';
+import { RejectedError } from '../../kit/errors.ts';
 import { type Look, waitFor } from '../../kit/wait.ts';
 import { tellEvidence } from './evidence.ts';
 import { type Looking, lookAt, type Watched } from './look.ts';
+import { patiently } from './patience.ts';
 import type { Deeds, RollOrder, RollPorts, RollWorld } from './roll.ts';
+import { startOrAdopt } from './start.ts';
 
 const AT_ONCE = 5;
 
@@ -15,24 +16,17 @@ export async function startRefreshes(plans: readonly GroupPlan[], deeds: Deeds, 
   await concurrently(plans, AT_ONCE, async plan => {
     const { name } = plan.facts.group;
     const known = plan.deed === 'watch' ? plan.facts.active?.id : undefined;
-    const id = known ?? (await startRefresh(plan, deeds.targets.get(name), place));
+    // Before it is asked for: should the answer get lost, whoever undoes must know that there may be one.
+    deeds.refreshes.set(name, known);
+    const id = known ?? (await startOrAdopt(plan, deeds.targets.get(name), place));
+    if (id === undefined) throw inTheWay(name);
     deeds.refreshes.set(name, id);
     report.info(`${name}: refresh ${id} ${known === undefined ? 'started' : 'was started by an earlier run'}`);
   });
 }
 
-async function startRefresh({ facts, by, preferences }: GroupPlan, target: Launch | undefined, { groups }: RollPorts): Promise<string> {
-  const group = facts.group.name;
-  const launch = by === 'pointer' ? undefined : target;
-  const id = await groups.start({ group, launch, preferences });
-  if (id !== undefined) return id;
-  const active = (await groups.refreshes(group)).find(refresh => !isOver(refresh));
-  const same = by === 'pointer' ? active?.desired === undefined : sameLaunch(active?.desired, launch);
-  if (active !== undefined && same) return active.id;
-  throw new RejectedError(`${group}: somebody else started a refresh meanwhile (${active?.id ?? 'already over'}).`, {
-    next: 'Run the job again when it is over.',
-  });
-}
+const inTheWay = (group: string): RejectedError =>
+  new RejectedError(`${group}: somebody else started a refresh meanwhile.`, { next: 'Run the job again when it is over.' });
 
 export interface Watching {
   readonly order: RollOrder;
@@ -73,7 +67,7 @@ export async function watch(plans: readonly GroupPlan[], watching: Watching): Pr
       // AWS does not tell anybody, so we ask; with many groups more slowly, to stay within the account's rate.
       everySeconds: Math.max(10, all.length / 2),
       atMostSeconds: Math.max(0, Math.round((deadline - world.clock.now()) / 1000)),
-      look: () => lookAtAll(all, looking).catch(busy),
+      look: patiently(() => lookAtAll(all, looking), world),
     },
     world,
   );
@@ -116,9 +110,3 @@ function note(watched: Watched, judged: Judgement, of: number, { report }: RollW
   if (of > 1 && judged.note !== watched.note) report.info(`${watched.name}: ${judged.note}`);
   watched.note = judged.note;
 }
-
-/** Throttling says nothing about the roll. The deadline still holds. */
-const busy = (cause: unknown): Look<void> => {
-  if (cause instanceof TimeoutError) return { state: 'waiting', note: `AWS does not answer in time: ${cause.message}` };
-  throw cause;
-};

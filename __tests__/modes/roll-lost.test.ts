@@ -1,0 +1,451 @@
+import { describe, expect, test } from '@jest/globals';
+import { isVetoed } from '../../src/domain/veto.ts';
+import { AccessError, type Expected, RejectedError, TimeoutError, UnknownError, UnreachableError } from '../../src/kit/errors.ts';
+import { run as promote } from '../../src/modes/promote.ts';
+import { run as rollback } from '../../src/modes/rollback.ts';
+import type { ParameterWrite } from '../../src/world/fleet.ts';
+import { A, B, C, group, image, parameter, rollWorld, type Start, settings, use, version } from './roll-world.ts';
+
+/** What is left when AWS stops answering, a run is lost, or the way back fails: nothing that is not told, and nothing that the next run cannot find. */
+
+const POINTER = '/ami/web/stage';
+const CANDIDATE = `${POINTER}/candidate`;
+const gone = new UnreachableError('Cannot reach AWS (look): ENOTFOUND', {
+  next: 'Check region, network, proxy and certificates of the runner.',
+});
+const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
+
+function stage(start: Start = {}) {
+  const made = rollWorld(start);
+  const { groups, launchTemplates, parameters } = made.world.at({ region: '' });
+  const original = { ...groups };
+  return { ...made, groups, launchTemplates, parameters, mend: () => void Object.assign(groups, original) };
+}
+
+const failureOf = (work: Promise<unknown>): Promise<Expected> =>
+  work.then(
+    () => Promise.reject(new Error('it did not fail')),
+    cause => cause,
+  );
+const both = { ...settings, groups: ['web', 'api'] };
+
+describe('the network is gone while a healthy roll is watched', () => {
+  const lost = () => {
+    const made = stage({ script: ['InProgress'] });
+    const { find } = made.groups;
+    Object.assign(made.groups, {
+      find: async (query: { names?: string[] }) => (query.names === undefined ? find(query) : Promise.reject(gone)),
+    });
+    return made;
+  };
+
+  test('for good: how it ends is unknown, nothing is undone or withdrawn, and the next run finishes it', async () => {
+    const { world, deeds, candidate, pointerNow, state, mend } = lost();
+    const failure = await failureOf(promote(settings, world));
+    expect(failure).toBeInstanceOf(UnknownError);
+    expect(failure.left).toEqual(['refresh r-1 of web goes on by itself', `${CANDIDATE} keeps the image from being pruned until then`]);
+    expect(failure.next).toMatch(/^Run the job again with the same settings: it finds what was begun.*Check region, network/);
+    expect(deeds().slice(2)).toEqual(['start r-1 of web to lt-1:2']);
+    expect([candidate(), pointerNow()]).toEqual([B, A]);
+    mend();
+    state.script = ['Baking', 'Successful'];
+    expect((await promote(settings, world)).outcome).toBe('done');
+    expect([candidate(), pointerNow(), state.refreshes.length]).toEqual([undefined, B, 1]);
+  });
+
+  test('for some minutes: it is waited out', async () => {
+    const { world, state, groups, pointerNow } = stage();
+    const { find } = groups;
+    const until = { at: 0 };
+    Object.assign(groups, {
+      find: async (query: { names?: string[] }) => {
+        if (query.names !== undefined && until.at === 0) until.at = state.now + 500_000;
+        return state.now < until.at ? Promise.reject(gone) : find(query);
+      },
+    });
+    expect((await promote(settings, world)).outcome).toBe('done');
+    expect(pointerNow()).toBe(B);
+  });
+
+  test('a rollback that is lost so keeps its veto, and the next one does not go one further', async () => {
+    const { world, state, groups, mend, pointerNow } = stage({ pointer: [A, C, B], groups: [group('web')] });
+    const { find } = groups;
+    Object.assign(groups, {
+      find: async (query: { names?: string[] }) => (query.names === undefined ? find(query) : Promise.reject(gone)),
+    });
+    const back = { ...settings, image: 'previous' };
+    for (const { id } of state.groups.get('web')?.members ?? []) state.runs.set(id, B);
+    expect((await failureOf(rollback(back, world))).outcome).toBe('unknown');
+    expect(isVetoed(state.images.get(B) ?? image(B), scheme, 'stage')).toBe(true);
+    mend();
+    expect(await rollback(back, world)).toMatchObject({ outputs: { amiId: C, replacedAmiId: B } });
+    expect([pointerNow(), ...state.runs.values()]).toEqual([C, C, C]);
+  });
+});
+
+describe('the way back fails', () => {
+  /** Bakes with an instance that runs something else; and then nobody can be told to go back. */
+  const stuck = () => {
+    const made = stage({ script: ['InProgress', 'Baking'], pointer: [C, A] });
+    const { imagesOf } = made.groups;
+    Object.assign(made.groups, {
+      imagesOf: async (ids: readonly string[]) =>
+        new Map([...(await imagesOf(ids))].map(([id, runs]) => [id, id === 'i-web-b2' ? A : runs])),
+      rollBack: async () => Promise.reject(gone),
+    });
+    return made;
+  };
+
+  test('of a promotion: what it announced stays, so a rollback leads to where it started and not one further', async () => {
+    const { world, candidate, pointerNow, mend, state } = stuck();
+    const failure = await failureOf(promote(settings, world));
+    expect(failure).toBeInstanceOf(RejectedError);
+    expect(failure.left).toEqual([
+      'web could not be rolled back: Cannot reach AWS (look): ENOTFOUND',
+      'lt-1:2 stays, web use it',
+      `${CANDIDATE} stays, so that the next run knows where this one started`,
+    ]);
+    expect(failure.next).toMatch(/^Run mode "rollback" with the same groups: it brings back what is left\./);
+    expect([candidate(), pointerNow()]).toEqual([B, A]);
+    mend();
+    state.script = ['Successful'];
+    for (const each of state.refreshes) each.refresh = { ...each.refresh, status: 'Failed' };
+    expect(await rollback({ ...settings, image: 'previous' }, world)).toMatchObject({ outputs: { amiId: A, replacedAmiId: B } });
+    expect([candidate(), pointerNow(), ...new Set(state.runs.values())]).toEqual([undefined, A, A]);
+  });
+
+  test('of a rollback: the veto stays with it', async () => {
+    const { world, candidate, state } = stage({ script: ['Failed'], pointer: [A, B] });
+    for (const { id } of state.groups.get('web')?.members ?? []) state.runs.set(id, B);
+    state.meanwhile = deed => {
+      if (deed.startsWith('start')) state.runs.set('i-web-a', A);
+    };
+    const failure = await failureOf(rollback({ ...settings, image: 'previous' }, world));
+    expect(failure.left[0]).toBe(`web: 1 of 2 instances run ${A}; the group launches lt-1:1`);
+    expect(failure.next).toBe('Mend what failed, and run the job again: it goes on with this rollback.');
+    expect([candidate(), isVetoed(state.images.get(B) ?? image(B), scheme, 'stage')]).toEqual([A, true]);
+  });
+
+  test('one that was asked for and never answered is adopted, and so is one that AWS says is running', async () => {
+    for (const unanswered of [true, false]) {
+      const { world, groups, state, candidate, log } = stage({ groups: [group('web'), group('api')] });
+      const { start, refresh } = groups;
+      Object.assign(groups, {
+        start: async (order: { launch: { template: { version: string } } }) => {
+          const id = await start(order as never);
+          if (order.launch.template.version !== '1') return id;
+          return unanswered ? Promise.reject(gone) : undefined;
+        },
+        refresh: async (name: string, id: string) => {
+          state.script =
+            id === 'r-2' ? [state.refreshes[0]?.refresh.status === 'Successful' ? 'RollbackSuccessful' : 'InProgress'] : ['Successful'];
+          return refresh(name, id);
+        },
+      });
+      const failure = await failureOf(promote(both, world));
+      expect(failure.left).toEqual(['nothing: every group launches and runs what it did before']);
+      expect(log.filter(line => line.startsWith('start r-'))).toHaveLength(3);
+      expect([candidate(), ...state.runs.values()]).toEqual([undefined, A, A, A, A]);
+    }
+  });
+
+  test('a refresh whose start nobody answered is found and taken back', async () => {
+    const { world, groups, state, deeds, candidate } = stage({ groups: [group('web'), group('api')], script: ['InProgress'] });
+    const { start, refreshes } = groups;
+    let blind = false;
+    Object.assign(groups, {
+      start: async (order: { group: string }) => {
+        const id = await start(order as never);
+        if (order.group === 'web') return id;
+        blind = true;
+        throw new RejectedError('AWS refused to start an instance refresh of api: ValidationError');
+      },
+      refreshes: async (name: string) => (blind ? refreshes(name) : []),
+    });
+    const failure = await failureOf(promote(both, world));
+    expect(failure.left).toEqual(['nothing: every group launches and runs what it did before']);
+    expect(
+      deeds()
+        .filter(deed => deed.startsWith('roll back'))
+        .sort(),
+    ).toEqual(['roll back api', 'roll back web']);
+    expect([candidate(), ...new Set(state.runs.values())]).toEqual([undefined, A]);
+  });
+});
+
+describe('run again after a run that was lost, and now another group fails', () => {
+  /** web is through, api is under way, and we cannot look any more. Afterwards api is rolled back. */
+  const lostThenFailed = async (change: (made: ReturnType<typeof stage>) => void = () => {}) => {
+    const api = group('api', { launch: { kind: 'template', template: use('1', 'lt-2') } });
+    const made = stage({ groups: [group('web'), api] });
+    const { groups, state } = made;
+    const { refresh } = groups;
+    let again = false;
+    Object.assign(groups, {
+      refresh: async (name: string, id: string) => {
+        if (!again && name === 'api' && state.refreshes[0]?.refresh.status === 'Successful') throw gone;
+        state.script = name === 'api' ? [again ? 'RollbackSuccessful' : 'InProgress'] : ['Successful'];
+        return refresh(name, id);
+      },
+    });
+    expect((await failureOf(promote(both, made.world))).outcome).toBe('unknown');
+    const runs = (name: string) => state.groups.get(name)?.members.map(({ id }) => state.runs.get(id));
+    expect([runs('web'), runs('api')]).toEqual([
+      [B, B],
+      [A, A],
+    ]);
+    again = true;
+    change(made);
+    return { ...made, runs };
+  };
+
+  test('the one that was through goes back too', async () => {
+    const { world, runs, candidate, deeds } = await lostThenFailed();
+    const failure = await failureOf(promote(both, world));
+    expect(failure.message).toContain('api: AWS rolled it back');
+    expect(failure.left).toEqual(['nothing: every group launches and runs what it did before']);
+    expect(deeds().slice(-4)).toEqual([
+      'start r-3 of web to lt-1:1 without rollback',
+      'remove lt-2:2',
+      'remove lt-1:2',
+      `remove ${CANDIDATE}`,
+    ]);
+    expect([runs('web'), runs('api'), candidate()]).toEqual([[A, A], [A, A], undefined]);
+  });
+
+  test('where nothing says what it launched, it is told, and a rollback ends it', async () => {
+    const { world, state, candidate } = await lostThenFailed(made => {
+      const [first = version(1, A)] = made.state.versions;
+      made.state.versions[0] = { ...first, content: '{"InstanceType":"c9"}' };
+    });
+    const failure = await failureOf(promote(both, world));
+    expect(failure.left[0]).toBe(`web runs ${B} since an earlier run, and lt-1:2 has no sibling with ${A} to go back to`);
+    expect(failure.next).toMatch(/^Run mode "rollback" with the same groups/);
+    expect([candidate(), state.parameters.get(POINTER)?.[0]?.value]).toEqual([B, A]);
+    await rollback({ ...both, image: 'previous' }, world).catch(() => {});
+    expect(state.refreshes.some(({ refresh }) => refresh.group === 'web' && refresh.id !== 'r-1')).toBe(true);
+  });
+
+  test('by setting only the failed one goes back, and the other is told', async () => {
+    const { world, runs, candidate } = await lostThenFailed();
+    const failure = await failureOf(promote({ ...both, undo: 'failed' }, world));
+    expect(failure.left[0]).toBe(`web runs ${B}`);
+    expect([runs('web'), runs('api'), candidate()]).toEqual([[B, B], [A, A], B]);
+  });
+
+  test('a group that ran the image before anybody promoted it is left alone', async () => {
+    const { world, state, candidate } = stage({
+      groups: [group('web', { launch: { kind: 'template', template: use('2') } }), group('api')],
+    });
+    state.versions.push(version(2, B, 'lt-1', 'by hand'));
+    for (const end of ['a', 'b']) state.runs.set(`i-web-${end}`, B);
+    state.script = ['RollbackSuccessful'];
+    const failure = await failureOf(promote(both, world));
+    expect(failure.left).toEqual(['nothing: every group launches and runs what it did before']);
+    expect([state.runs.get('i-web-a'), candidate(), state.refreshes.length]).toEqual([B, undefined, 1]);
+  });
+});
+
+describe('a template version that was made in vain', () => {
+  const failing = (start: Start = {}) => stage({ script: ['RollbackSuccessful'], ...start });
+  const other = (change: Partial<ReturnType<typeof group>>) => group('other', { members: [], desired: 0, ...change });
+  const at = (name: string) => ({ kind: 'template' as const, template: use(name) });
+
+  test('is removed', async () => {
+    const { world, deeds } = failing({ groups: [group('web'), other({})] });
+    await failureOf(promote(settings, world));
+    expect(deeds()).toContain('remove lt-1:2');
+  });
+
+  test.each([
+    ['a group launches it by number', other({ launch: at('2') })],
+    ['a group launches $Latest, which it is', other({ launch: at('$Latest') })],
+    [
+      'an instance came from it',
+      other({ launch: at('1'), members: [{ id: 'i-x', state: 'InService', healthy: true, protected: false, template: use('2') }] }),
+    ],
+  ])('stays where %s', async (_, comes) => {
+    const { world, deeds, state } = failing();
+    // Meanwhile: at the time of the plan nobody did.
+    state.meanwhile = deed => void (deed.startsWith('start') && state.groups.set('other', comes));
+    const failure = await failureOf(promote(settings, world));
+    expect(failure.left).toEqual(['lt-1:2 stays, other use it']);
+    expect(deeds()).not.toContain('remove lt-1:2');
+  });
+
+  test('stays where a refresh is bringing it to a group', async () => {
+    const { world, deeds, state } = failing({ groups: [group('web'), other({})] });
+    const desired = at('2');
+    const active = {
+      id: 'r-x',
+      group: 'other',
+      status: 'InProgress' as const,
+      reason: '',
+      percent: 0,
+      toUpdate: 1,
+      startedAt: undefined,
+      desired,
+    };
+    state.meanwhile = deed => void (deed.startsWith('start') && state.refreshes.unshift({ refresh: active, looks: 0, before: at('1') }));
+    expect((await failureOf(promote(settings, world))).left).toEqual(['lt-1:2 stays, other use it']);
+    expect(deeds()).not.toContain('remove lt-1:2');
+  });
+
+  test('stays where somebody made it the default', async () => {
+    const { world, deeds, state } = failing();
+    state.meanwhile = deed => {
+      if (deed.startsWith('start')) state.versions = state.versions.map(each => ({ ...each, isDefault: each.number === 2 }));
+    };
+    expect((await failureOf(promote(settings, world))).left).toEqual(['lt-1:2 stays, those who launch the default version use it']);
+    expect(deeds()).not.toContain('remove lt-1:2');
+  });
+
+  test('stays where we did not make it', async () => {
+    const { world, deeds, state } = failing();
+    state.versions.push(version(2, B, 'lt-1', 'by hand'));
+    await failureOf(promote(settings, world));
+    expect(deeds().filter(deed => deed.startsWith('remove'))).toEqual([`remove ${CANDIDATE}`]);
+  });
+
+  test('stays where it cannot be read who uses it', async () => {
+    const { world, deeds, groups } = failing();
+    const { refreshes } = groups;
+    let asked = 0;
+    Object.assign(groups, { refreshes: async (name: string) => (++asked > 1 ? Promise.reject(gone) : refreshes(name)) });
+    expect((await failureOf(promote(settings, world))).left).toEqual([
+      'template versions that were made stay: Cannot reach AWS (look): ENOTFOUND',
+    ]);
+    expect(deeds()).not.toContain('remove lt-1:2');
+  });
+});
+
+describe('the pointer', () => {
+  type Write = ReturnType<typeof stage>['parameters']['write'];
+  const writes = (made: ReturnType<typeof stage>, of: (write: Write, order: ParameterWrite) => ReturnType<Write>) => {
+    const { write } = made.parameters;
+    Object.assign(made.parameters, { write: (order: ParameterWrite) => of(write, order) });
+  };
+  const ofPointer = ({ name }: ParameterWrite) => name === POINTER;
+
+  test('written, and nobody answers when it is read back: unknown, with the way to look', async () => {
+    const made = stage();
+    const { read } = made.parameters;
+    Object.assign(made.parameters, {
+      read: async (name: string) =>
+        made.state.parameters.get(name)?.[0]?.value === B ? Promise.reject(new TimeoutError('AWS kept throttling us')) : read(name),
+    });
+    const failure = await failureOf(promote({ ...settings, groups: undefined, strategy: 'none' }, made.world));
+    expect(failure).toBeInstanceOf(UnknownError);
+    expect(failure.message).toBe(`${CANDIDATE} was written with ${B} (version 1), and could not be read back: AWS kept throttling us`);
+    expect(failure.next).toBe(`Look at it (aws ssm get-parameter --name ${CANDIDATE}), then run the job again with the same settings.`);
+  });
+
+  test('throttled for a minute while it is read back is no failure', async () => {
+    const made = stage();
+    const { read } = made.parameters;
+    const throttled = () => made.state.now < 60_000;
+    Object.assign(made.parameters, {
+      read: async (name: string) => (name === CANDIDATE && throttled() ? Promise.reject(new TimeoutError('Throttling')) : read(name)),
+    });
+    expect((await promote(settings, made.world)).outcome).toBe('done');
+    expect(throttled()).toBe(false);
+  });
+
+  test('written twice by one call: both are ours, and nobody was crossed', async () => {
+    const made = stage();
+    writes(made, async (write, order) => {
+      if (ofPointer(order)) await write(order);
+      return write(order);
+    });
+    expect(await promote(settings, made.world)).toMatchObject({ outcome: 'done', outputs: { pointerVersion: 3 } });
+  });
+
+  test.each([
+    [
+      'forbidden',
+      new AccessError('Not allowed to write', { next: 'Grant it to the role.' }),
+      'access',
+      `${POINTER} still names ${A}`,
+      /^Grant it to the role\. Run the job again with the same settings/,
+    ],
+    ['out of reach', gone, 'unknown', `${POINTER} may still name ${A}`, /^Run the job again with the same settings.*Check region/],
+    [
+      'too late',
+      new UnknownError('The credentials expired.', { next: 'Run the job again: it finds what it started.' }),
+      'unknown',
+      `${POINTER} may still name ${A}`,
+      /^Run the job again: it finds/,
+    ],
+  ])('last of all, and %s: what is proven and what is left, and the next run moves it', async (_, cause, outcome, says, next) => {
+    const made = stage();
+    let forbidden = true;
+    writes(made, (write, order) => (ofPointer(order) && forbidden ? Promise.reject(cause) : write(order)));
+    const failure = await failureOf(promote(settings, made.world));
+    expect([failure.outcome, failure.left]).toEqual([
+      outcome,
+      ['web launch and run ami-bbbbbbbb, proven', says, `${CANDIDATE} stays until all is done`],
+    ]);
+    expect(failure.next).toMatch(next);
+    forbidden = false;
+    expect((await promote(settings, made.world)).outcome).toBe('done');
+    expect([made.pointerNow(), made.candidate(), made.state.refreshes.length]).toEqual([B, undefined, 1]);
+  });
+});
+
+describe('the announcement', () => {
+  /** "It exists already": the answer to `times` writes of the candidate. */
+  const contested = (made: ReturnType<typeof stage>, times: number, doing: (order: ParameterWrite) => void = () => {}) => {
+    const { write } = made.parameters;
+    let asked = 0;
+    Object.assign(made.parameters, {
+      write: async (order: ParameterWrite) => {
+        if (order.name !== CANDIDATE || ++asked > times) return write(order);
+        doing(order);
+        return undefined;
+      },
+    });
+  };
+  const hold = (made: ReturnType<typeof stage>, value: string, description: string) =>
+    made.state.parameters.set(CANDIDATE, [parameter(CANDIDATE, value, 1, description)]);
+
+  test('was ours, and its answer got lost', async () => {
+    const made = stage();
+    contested(made, 1, ({ value, description }) => hold(made, value, description));
+    expect((await promote(settings, made.world)).outcome).toBe('done');
+    expect(made.deeds()).not.toContain(`write ${CANDIDATE} = ${B}`);
+  });
+
+  test('of another run that is about the same is as good as ours', async () => {
+    const made = stage();
+    contested(made, 1, () => hold(made, B, `ami-action promote: was ${A}, commit x, run z`));
+    expect((await promote(settings, made.world)).outcome).toBe('done');
+  });
+
+  test('of another run that is about something else stops us, and it is not ours to remove', async () => {
+    const made = stage();
+    contested(made, 1, () => hold(made, C, `ami-action promote: was ${A}, commit x, run z`));
+    const failure = await failureOf(promote(settings, made.world));
+    expect(failure.message).toBe(
+      `Somebody else wrote ${CANDIDATE} just now: it names ${C}, and says "ami-action promote: was ${A}, commit x, run z".`,
+    );
+    expect([failure.outcome, failure.next, made.candidate()]).toEqual(['rejected', 'Run the job again when that is over.', C]);
+  });
+
+  test('has a name that was deleted a moment ago: it is free again after half a minute', async () => {
+    const made = stage();
+    contested(made, 6);
+    expect((await promote(settings, made.world)).outcome).toBe('done');
+    const blocked = stage();
+    contested(blocked, 100);
+    const failure = await failureOf(promote(settings, blocked.world));
+    expect([failure.outcome, failure.next]).toEqual(['timeout', 'Run the job again in a minute.']);
+    expect(blocked.state.refreshes).toEqual([]);
+  });
+
+  test('says meanwhile what another run is about: it stays', async () => {
+    const made = stage();
+    made.state.meanwhile = deed => void (deed.startsWith('start') && hold(made, C, `ami-action promote: was ${A}, commit x, run z`));
+    expect((await promote(settings, made.world)).outcome).toBe('done');
+    expect([made.pointerNow(), made.candidate()]).toEqual([B, C]);
+  });
+});
