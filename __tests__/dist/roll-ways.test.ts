@@ -199,6 +199,7 @@ describe('a template that reads the pointer', () => {
       { runs: [a], version: '2' },
       a,
     ]);
+    expect(failed.errors.join('\n')).toContain('- web stays pinned to web:2, which names the image that web:1 read from its parameter');
     l.sick.clear();
     expect((await promote(b)).exitCode).toBe(0);
     expect([stateOf('web').runs, l.pointer()]).toEqual([[b], b]);
