@@ -201,6 +201,14 @@ describe('the deployment on GitHub', () => {
     expect(deployments.map(({ statuses }) => statuses[0])).toEqual(['success']);
   });
 
+  test('stays in progress when we only stop looking, and is ended by the run that finishes', async () => {
+    const { b } = await stage();
+    const ran = await promote(b, { 'github-token': 'secret', bake: '30m', 'roll-timeout': '31m' }, withGithub());
+    expect([ran.outputs['outcome'], deployments[0]?.statuses]).toEqual(['timeout', ['in_progress']]);
+    await promote(b, { 'github-token': 'secret', bake: '30m' }, withGithub());
+    expect(deployments.map(({ statuses }) => statuses[0])).toEqual(['success']);
+  });
+
   test('refused by GitHub, it is a warning: the promotion goes on', async () => {
     const { b } = await stage();
     refuse = 403;

@@ -126,6 +126,31 @@ describe('the way back fails', () => {
     expect([candidate(), isVetoed(state.images.get(B) ?? image(B), scheme, 'stage')]).toEqual([A, true]);
   });
 
+  test('of a rollback from a promotion that was lost half way: the next rollback still leads to where that one started', async () => {
+    const { world, state, mend, groups, candidate } = stage({ pointer: [C, A], script: ['Failed'] });
+    state.meanwhile = deed => {
+      if (deed.startsWith('start')) state.runs.set('i-web-a', B);
+    };
+    const { refresh } = groups;
+    Object.assign(groups, { refresh: async () => Promise.reject(new UnknownError('The credentials expired.')) });
+    expect((await failureOf(promote(settings, world))).outcome).toBe('unknown');
+    Object.assign(groups, { refresh });
+    await refresh('web', 'r-1');
+    const back = { ...settings, image: 'previous' };
+    state.meanwhile = () => {};
+    Object.assign(groups, { start: async () => Promise.reject(new RejectedError('AWS refused to start an instance refresh')) });
+    const failure = await failureOf(rollback(back, world));
+    expect(failure.left).toEqual([
+      'nothing: every group launches and runs what it did before',
+      `what an earlier run had begun with ${B} and did not finish`,
+      `${CANDIDATE} stays, so that the next run knows where this one started`,
+    ]);
+    expect(candidate()).toBe(A);
+    mend();
+    state.script = ['Successful'];
+    expect(await rollback(back, world)).toMatchObject({ outputs: { amiId: A, replacedAmiId: B } });
+  });
+
   test('one that was asked for and never answered is adopted, and so is one that AWS says is running', async () => {
     for (const unanswered of [true, false]) {
       const { world, groups, state, candidate, log } = stage({ groups: [group('web'), group('api')] });

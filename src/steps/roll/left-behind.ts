@@ -9,6 +9,7 @@ import {
   UnknownError,
   UnreachableError,
 } from '../../kit/errors.ts';
+import { isAnnounced } from './announce.ts';
 import type { Aside } from './deliver.ts';
 import type { Promotion } from './promotion.ts';
 import type { RolledGroup } from './roll.ts';
@@ -36,18 +37,19 @@ export const nextOf = (failure: unknown): string | undefined => (failure instanc
 /** The announcement goes when everything is as it was, and not before: it tells the next run, and a rollback, what this one was about. */
 export async function takeBack(
   failure: unknown,
-  { pointer, deed }: Promotion,
+  promotion: Promotion,
   { cleared, remains }: Aside,
   undoing: () => Promise<void>,
 ): Promise<unknown> {
-  const candidate = candidateName(pointer.name);
+  const candidate = candidateName(promotion.pointer.name);
   if (isStillMoving(failure)) return retold(failure, { left: [...cleared, `${candidate} keeps the image from being pruned until then`] });
-  if (remains.length > 0) {
+  const begun = begunBefore(promotion);
+  if (remains.length > 0 || begun.length > 0) {
     const next =
-      deed === 'promote'
+      promotion.deed === 'promote'
         ? 'Run mode "rollback" with the same groups: it brings back what is left. Or mend what failed, and run the job again.'
         : 'Mend what failed, and run the job again: it goes on with this rollback.';
-    const left = [...cleared, `${candidate} stays, so that the next run knows where this one started`];
+    const left = [...cleared, ...begun, `${candidate} stays, so that the next run knows where this one started`];
     return retold(failure, { left, next: nextOf(failure) ?? next });
   }
   const kept = await undoing().then(
@@ -55,6 +57,13 @@ export async function takeBack(
     cause => [`${candidate} stays, and the next run withdraws it: ${cause instanceof Error ? cause.message : String(cause)}`],
   );
   return cleared.length + kept.length === 0 ? failure : retold(failure, { left: [...cleared, ...kept] });
+}
+
+/** Another deed that was lost half way before this one, so that "as it was" is not what the pointer says. */
+function begunBefore(promotion: Promotion): readonly string[] {
+  const { candidate, current } = promotion.pointer;
+  if (candidate === undefined || candidate.value === current?.value || isAnnounced(promotion)) return [];
+  return [`what an earlier run had begun with ${candidate.value} and did not finish`];
 }
 
 /** All is proven, and only the rest did not come to its end. */

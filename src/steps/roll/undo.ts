@@ -1,4 +1,4 @@
-import { CancelledError } from '../../kit/errors.ts';
+import { CancelledError, Expected } from '../../kit/errors.ts';
 import { drop } from './blue-green.ts';
 import { earlierGroups, leadEarlierBack } from './earlier.ts';
 import { goBack } from './lead-back.ts';
@@ -28,6 +28,8 @@ export async function aftermath(failure: unknown, failed: Failed): Promise<unkno
     return outOfSight(failure, left, GO_ON);
   }
   const left = await world.report.step('Put everything back', () => undo(failed));
+  // A bug tells of itself only.
+  if (!(failure instanceof Expected)) for (const line of left) world.report.warn(`Left behind: ${line}`);
   return retold(failure, { left: left.length === 0 ? ['nothing: every group launches and runs what it did before'] : left });
 }
 
