@@ -2,6 +2,7 @@ import type { Image } from '../../src/domain/image.ts';
 import { type Group, type Launch, type Refresh, type RefreshStatus, type TemplateUse, usesOf } from '../../src/domain/roll/group.ts';
 import type { TemplateVersion } from '../../src/domain/roll/template.ts';
 import { verdictValue } from '../../src/domain/verdict.ts';
+import { type Expected, UnreachableError } from '../../src/kit/errors.ts';
 import type { ParameterVersion } from '../../src/world/fleet.ts';
 import type { Place, World } from '../../src/world.ts';
 
@@ -367,3 +368,21 @@ function replace(state: State, name: string, launch: Launch): void {
   for (const { id } of members) state.runs.set(id, made.imageId);
   state.groups.set(name, { ...current, members });
 }
+
+/** A world whose ports a test replaces, and mends again. */
+export function stage(start: Start = {}) {
+  const made = rollWorld(start);
+  const { groups: port, launchTemplates, parameters } = made.world.at({ region: '' });
+  const original = { ...port };
+  return { ...made, groups: port, launchTemplates, parameters, mend: () => void Object.assign(port, original) };
+}
+
+export const failureOf = (work: Promise<unknown>): Promise<Expected> =>
+  work.then(
+    () => Promise.reject(new Error('it did not fail')),
+    cause => cause,
+  );
+
+export const gone = new UnreachableError('Cannot reach AWS (look): ENOTFOUND', {
+  next: 'Check region, network, proxy and certificates of the runner.',
+});
