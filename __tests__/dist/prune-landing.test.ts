@@ -1,0 +1,156 @@
+import { RunInstancesCommand } from '@aws-sdk/client-ec2';
+import { PutParameterCommand } from '@aws-sdk/client-ssm';
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { setTags } from '../../lab/ec2/state.ts';
+import { removeWorkspaces } from '../harness.ts';
+import { type PruneLab, planOf, pruneLab } from './prune-lab.ts';
+
+/** The soft landing: what becomes of an image between the day on which nothing uses it and the day on which it goes. */
+
+let l: PruneLab;
+afterEach(() => l.lab.close());
+afterAll(removeWorkspaces);
+
+const GRACE = { 'keep-newest': '2', 'keep-passed': '0', 'dry-run': 'false', grace: '7d' };
+const DISABLE = { ...GRACE, disable: 'true' };
+const DAY_MS = 86_400_000;
+
+/** Five images, 10 to 50 days old; prod runs the oldest but one. */
+async function stage() {
+  l = await pruneLab();
+  for (const daysOld of [10, 20, 30, 40, 50]) l.image(`d${daysOld}`, { daysOld });
+  await l.parameter('/ami/web/prod', l.id('d40'));
+  return l;
+}
+
+const states = (...names: readonly string[]) =>
+  names.map(name => [
+    l.labImage(name).state,
+    l.labImage(name).deprecateAt !== undefined,
+    l.tags(name)['ami-action:marked-at']?.split('Z')[1],
+  ]);
+const UNTOUCHED = ['available', false, undefined];
+const marked = (name: string, daysAgo: number, how = '') =>
+  setTags(l.home, l.id(name), { 'ami-action:marked-at': `${new Date(l.lab.clock.now() - daysAgo * DAY_MS).toISOString()}${how}` });
+
+describe('with a grace', () => {
+  test('images are marked and deprecated, unmarked when they are used again, and removed when the grace is over', async () => {
+    await stage();
+    expect((await l.act('prune', GRACE)).outputs).toMatchObject({ outcome: 'done', removed: '0' });
+    expect(l.there()).toHaveLength(5);
+    expect(states('d10', 'd30', 'd40', 'd50')).toEqual([UNTOUCHED, ['available', true, ''], UNTOUCHED, ['available', true, '']]);
+    await l.parameter('/ami/web/stage', l.id('d30'));
+    marked('d50', 8);
+    const ran = await l.act('prune', GRACE);
+    expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d40', 'd30', 'd20', 'd10']]);
+    expect(states('d30')).toEqual([UNTOUCHED]);
+  });
+
+  test('one that cannot be marked does not stop the others, and the job is red', async () => {
+    await stage();
+    marked('d50', 8);
+    l.lab.faults.add({
+      operation: 'EnableImageDeprecation',
+      deed: { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 },
+    });
+    const ran = await l.act('prune', GRACE);
+    expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], l.there()]).toEqual([
+      1,
+      'access',
+      '1',
+      ['d40', 'd30', 'd20', 'd10'],
+    ]);
+    expect(l.named(ran.errors[0] ?? '')).toContain(
+      '1 of 1 images were removed; one thing is left undone.\nLeft behind:\n- mark on d30: Not allowed to deprecate d30 (ec2:EnableImageDeprecation)',
+    );
+  });
+});
+
+describe('disabled while they wait, where that is asked for', () => {
+  const CONSUMER = '222222222222';
+  const WITH_CONSUMER = { ...DISABLE, 'target-role': 'arn:aws:iam::{account}:role/ami-consumer' };
+
+  test('nobody can launch them; who needs one again finds it enabled after the next run', async () => {
+    await stage();
+    expect((await l.act('prune', DISABLE)).outputs).toMatchObject({ outcome: 'done', removed: '0' });
+    expect(states('d10', 'd30', 'd40', 'd50')).toEqual([
+      UNTOUCHED,
+      ['disabled', true, ' disabled'],
+      UNTOUCHED,
+      ['disabled', true, ' disabled'],
+    ]);
+    await l.parameter('/ami/web/stage', l.id('d30'));
+    marked('d50', 8, ' disabled');
+    const ran = await l.act('prune', DISABLE);
+    expect([ran.exitCode, ran.outputs['removed'], l.there(), l.orphans()]).toEqual([0, '1', ['d40', 'd30', 'd20', 'd10'], []]);
+    expect(states('d30')).toEqual([UNTOUCHED]);
+    expect(l.named(ran.log)).toContain('d30 is unmarked and enabled');
+  });
+
+  test('a dry run says so, and whom it takes the image from; the plan of a run that only marks is another', async () => {
+    await stage();
+    l.labImage('d50').launchers.add(CONSUMER);
+    const planned = await l.act('prune', { ...WITH_CONSUMER, 'dry-run': 'true' });
+    expect(planOf(l, planned)).toMatchObject({
+      d30: 'mark: nothing uses it: goes after 7d, and is disabled until then',
+      d50: 'mark: nothing uses it: goes after 7d, and is disabled until then, which takes it from account …2222 for good',
+    });
+    expect(planned.summary).toContain('🏷️ mark, disable');
+    expect(planned.warnings.map(l.named)).toEqual([
+      `To disable d50 takes it from account ${CONSUMER}, for good: enabling it again does not share it again.`,
+    ]);
+    expect(states('d50')).toEqual([UNTOUCHED]);
+    const marks = await l.act('prune', { ...WITH_CONSUMER, disable: 'false', 'dry-run': 'true' });
+    expect([marks.warnings, marks.outputs['plan-hash'] === planned.outputs['plan-hash']]).toEqual([[], false]);
+    const ran = await l.act('prune', { ...WITH_CONSUMER, 'plan-hash': planned.outputs['plan-hash'] ?? '' });
+    expect([ran.exitCode, l.labImage('d50').state, [...l.labImage('d50').launchers]]).toEqual([0, 'disabled', []]);
+  });
+
+  test('one that is shared with an account which cannot be seen is left alone', async () => {
+    await stage();
+    l.labImage('d50').launchers.add(CONSUMER);
+    await l.act('prune', DISABLE);
+    expect([states('d50'), [...l.labImage('d50').launchers]]).toEqual([[UNTOUCHED], [CONSUMER]]);
+  });
+
+  test('one that somebody came to use since the plan was made is neither disabled nor marked', async () => {
+    await stage();
+    l.labImage('d30').launchers.add(CONSUMER);
+    const use = async () => {
+      const { ec2 } = l.cloud;
+      await ec2.send(new RunInstancesCommand({ ImageId: l.id('d50'), InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 }));
+      await l.cloudOf(CONSUMER).ssm.send(new PutParameterCommand({ Name: '/ami/web/prod', Value: l.id('d30'), Type: 'String' }));
+    };
+    // The last call of the plan; the next are those of the second look.
+    l.lab.faults.add({ operation: 'DescribeLaunchTemplateVersions', account: CONSUMER, nth: 1, deed: { run: use, at: 'after' } });
+    const ran = await l.act('prune', WITH_CONSUMER);
+    expect([ran.exitCode, states('d30', 'd50')]).toEqual([0, [UNTOUCHED, UNTOUCHED]]);
+    expect(l.named(ran.log)).toMatch(/d50 is not marked, since the plan was made: used by instance i-/);
+    expect(l.named(ran.log)).toContain(
+      `d30 is not marked, since the plan was made: used by parameter /ami/web/prod in account ${CONSUMER}`,
+    );
+  });
+
+  test('one that was disabled by somebody else stays so, and one that we disabled counts among the newest again', async () => {
+    await stage();
+    for (const name of ['d20', 'd30']) {
+      l.labImage(name).state = 'disabled';
+      l.labImage(name).deprecateAt = new Date(l.lab.clock.now() - DAY_MS);
+    }
+    marked('d20', 1, ' disabled');
+    marked('d30', 1);
+    await l.parameter('/ami/web/stage', l.id('d30'));
+    const ran = await l.act('prune', GRACE);
+    expect([ran.exitCode, states('d20', 'd30')]).toEqual([0, [UNTOUCHED, ['disabled', false, undefined]]]);
+    expect(planOf(l, ran)['d20']).toBe('unmark: one of the newest 2');
+  });
+
+  test('not without a grace, nor from the file', async () => {
+    await stage();
+    const ran = await l.act('prune', { ...DISABLE, grace: '0s' });
+    expect([ran.exitCode, ran.outputs['outcome'], l.there().length]).toEqual([1, 'usage', 5]);
+    expect(ran.errors[0]).toContain('"disable" needs a "grace", which is how long images stay disabled before they go');
+    const filed = await l.act('prune', GRACE, { files: { '.github/ami.yml': 'disable: true\n' } });
+    expect([filed.exitCode, filed.outputs['outcome'], states('d50')]).toEqual([1, 'usage', [UNTOUCHED]]);
+  });
+});
