@@ -14,6 +14,7 @@ import { complaint, missingRequirements } from '../../lab/machines/requirements.
 import { resolveIn } from '../../lab/machines/rooted.ts';
 import { sandboxHypervisor } from '../../lab/machines/sandbox.ts';
 import { readUserData } from '../../lab/machines/user-data.ts';
+import { service as serviceCheck } from '../../src/domain/validation/checks-shell.ts';
 
 const SPEED = 60;
 const keys = ssh2.utils.generateKeyPairSync('ed25519');
@@ -300,6 +301,24 @@ describe('services', () => {
     await eventually(
       async () => (await said(guest, 'systemctl show mended -p NRestarts,ActiveState')) === 'NRestarts=1\nActiveState=active',
     );
+  });
+
+  // Not the lab's own, but only here is a systemctl that restarts anything.
+  test("that die and are restarted do not pass the action's check, however alive they look", async () => {
+    const { guest } = await boot();
+    const dies = (after: string) =>
+      `Restart=always\nRestartSec=100ms\nStartLimitIntervalSec=0\nExecStart=/bin/sh -c 'n=$(cat /run/%n || echo 0); echo $((n + 1)) > /run/%n; [ $n != 0 ] || exit 1; sleep ${after}; exit 1'`;
+    await put(guest, ...unit('loops', dies('4')));
+    await put(guest, ...unit('steady', 'ExecStart=/bin/sleep 305'));
+    await sh(guest, 'systemctl enable --now loops steady');
+    await eventually(
+      async () => (await said(guest, 'systemctl show loops -p NRestarts,ActiveState')) === 'NRestarts=1\nActiveState=active',
+    );
+    const checked = (name: string) => guest.exec(['bash', '-eo', 'pipefail'], { input: serviceCheck(name, true) });
+    // Two looks, two seconds apart, would see the same process twice.
+    const [loops, steady] = await Promise.all([checked('loops'), checked('steady')]);
+    expect([steady.exitCode, loops.exitCode]).toEqual([0, 1]);
+    expect(loops.stdout).toMatch(/loops is \w+ now and was active before: it dies and is restarted\n$/);
   });
 
   test('say no when their preparation fails, their program is missing or nobody knows them', async () => {
