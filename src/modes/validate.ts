@@ -21,7 +21,7 @@ import type { Powers } from '../world.ts';
 export const settings = {
   family,
   checks: yaml(
-    'What the image must do on a machine made of it: a YAML list of ready-made checks by name, `command` or `script`.',
+    'What the image must do on a machine made of it: a YAML list of ready-made checks by name, `command` or `script`. Shell, on Linux; Windows images are refused.',
     checksSchema,
   ),
   testInstanceTypes: machine.testInstanceTypes,

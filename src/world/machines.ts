@@ -73,14 +73,8 @@ export interface CommandResult {
 export interface Commands {
   /** The agent's ping status; undefined until it has registered. */
   agent(instanceId: string): Promise<'Online' | 'ConnectionLost' | 'Inactive' | undefined>;
-  /** The command's ID; undefined when the agent takes none (yet). */
-  send(order: {
-    instanceId: string;
-    script: readonly string[];
-    timeoutSeconds: number;
-    comment: string;
-    shell: 'sh' | 'powershell';
-  }): Promise<string | undefined>;
+  /** A shell script. The command's ID; undefined when the agent takes none (yet). */
+  send(order: { instanceId: string; script: readonly string[]; timeoutSeconds: number; comment: string }): Promise<string | undefined>;
   /** Undefined while the API does not know the command yet: it is eventually consistent. */
   result(commandId: string, instanceId: string): Promise<CommandResult | undefined>;
 }

@@ -6,7 +6,7 @@ import { asExpected, isCode } from './errors.ts';
 const MOST_COMMENT_CHARACTERS = 100;
 const LEAST_DELIVERY_SECONDS = 30;
 
-const DOCUMENTS = { sh: 'AWS-RunShellScript', powershell: 'AWS-RunPowerShellScript' } as const;
+const DOCUMENT = 'AWS-RunShellScript';
 
 export const ssmCommands = (ssm: SSMClient): Commands => ({
   async agent(instanceId) {
@@ -15,11 +15,11 @@ export const ssmCommands = (ssm: SSMClient): Commands => ({
     const { InstanceInformationList: [seen] = [] } = await ssm.send(new DescribeInstanceInformationCommand({ Filters })).catch(doing);
     return seen?.PingStatus;
   },
-  async send({ instanceId, script, timeoutSeconds, comment, shell }) {
+  async send({ instanceId, script, timeoutSeconds, comment }) {
     try {
       const { Command } = await ssm.send(
         new SendCommandCommand({
-          DocumentName: DOCUMENTS[shell],
+          DocumentName: DOCUMENT,
           InstanceIds: [instanceId],
           Comment: comment.slice(0, MOST_COMMENT_CHARACTERS),
           // How long the agent may take to begin; how long it may run is a parameter of the document.
@@ -31,7 +31,7 @@ export const ssmCommands = (ssm: SSMClient): Commands => ({
     } catch (cause) {
       // Not registered yet, or no longer: the machine's state tells which.
       if (isCode(cause, 'InvalidInstanceId')) return undefined;
-      return asExpected(`send a command to ${instanceId} (ssm:SendCommand on the instance and on document/${DOCUMENTS[shell]})`)(cause);
+      return asExpected(`send a command to ${instanceId} (ssm:SendCommand on the instance and on document/${DOCUMENT})`)(cause);
     }
   },
   async result(commandId, instanceId) {

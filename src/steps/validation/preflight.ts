@@ -52,7 +52,9 @@ export async function chooseTypes(
   place: Pick<Place, 'machines'>,
 ): Promise<readonly (readonly string[])[]> {
   if (image.platform === 'windows')
-    throw new UsageError([`"image" is ${image.id}, which is for Windows: checks are shell, and run on Linux only`]);
+    throw new UsageError([`"image" is ${image.id}, which is for Windows: checks are shell, and run on Linux only`], {
+      next: 'Nothing was launched. There is no PowerShell here: this version cannot validate Windows images, and so not promote them either.',
+    });
   const usual = DEFAULT_TYPES[image.architecture];
   if (wanted.length === 0 && usual === undefined)
     throw new UsageError([`"test-instance-types" is missing: there is no usual one for ${image.architecture}`]);

@@ -149,7 +149,7 @@ function checked(machine: TrialMachine, order: TrialOrder, world: TrialWorld, si
   const comment = `ami-action: ${order.checks.length} checks of ${order.image.id}`;
   // The script ends by itself in time; the agent's limit is for a script that does not.
   const timeoutSeconds = order.checksSeconds + 30;
-  const send = () => commands.send({ instanceId: machine.id, script, timeoutSeconds, comment, shell: 'sh' });
+  const send = () => commands.send({ instanceId: machine.id, script, timeoutSeconds, comment });
   let command: string | undefined;
   const look = async (): Promise<Look<Judgement>> => {
     const seen = command === undefined ? undefined : judgeChecks(await commands.result(command, machine.id), order.checks, order.nonce);
