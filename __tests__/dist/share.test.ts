@@ -93,6 +93,34 @@ describe('the tested image in every account and region', () => {
     expect((await l.act('resolve', { image: 'latest' }, { as: { account: PROD } })).exitCode).toBe(1);
   });
 
+  test('"unshare" takes the permission, and names the copies that it cannot take, with the command', async () => {
+    const id = l.image('web-1');
+    await share(id, { accounts: STAGE, copy: PROD, regions: 'eu-west-1' });
+    const copies = [HOME, 'eu-west-1'].map(region => ({ region, copy: l.owned(PROD, region)[0]?.id ?? '' }));
+    const mark = l.lab.calls.mark();
+    const planned = await share(id, { accounts: STAGE, regions: 'eu-west-1', unshare: 'true', 'dry-run': 'true' });
+    expect([planned.summary.includes('| `777788889999` | `eu-central-1` | unshare |'), l.writes(mark)]).toEqual([true, []]);
+    const ran = await share(id, { accounts: STAGE, regions: 'eu-west-1', unshare: 'true' });
+    expect(ran).toMatchObject({ exitCode: 0, outputs: { outcome: 'done' } });
+    expect(ran.warnings).toEqual([
+      `Account ${PROD} keeps what it has copied: ${copies.map(({ copy, region }) => `${copy} in ${region}`).join(', ')}. It is its own, and can still be launched. To remove it, there: ${copies
+        .map(({ copy, region }) => `aws ec2 deregister-image --region ${region} --image-id ${copy} --delete-associated-snapshots`)
+        .join('; ')}`,
+    ]);
+    expect(ran.summary).toContain(`keeps what it has copied`);
+    expect([[...l.labImage(id).launchers], [...(snapshotOf(id)?.readers ?? [])]]).toEqual([[STAGE], []]);
+    for (const { copy, region } of copies) expect(l.owned(PROD, region).map(image => image.id)).toEqual([copy]);
+  });
+
+  test('"unshare" says where it could not look for copies', async () => {
+    const id = l.image('web-1');
+    await share(id, { accounts: `${STAGE},${PROD}` });
+    const ran = await l.act('share', { image: id, accounts: STAGE, unshare: 'true' });
+    expect(ran).toMatchObject({ exitCode: 0, outputs: { outcome: 'done' } });
+    expect(ran.warnings).toEqual([`Copies that account ${PROD} made of ${id} stay, and were not looked for: that takes "target-role".`]);
+    expect([...l.labImage(id).launchers]).toEqual([STAGE]);
+  });
+
   test("a consumer's own failed validation is not papered over with the verdict of the source", async () => {
     const id = l.image('web-1');
     await share(id, { accounts: STAGE });

@@ -69,6 +69,8 @@ export interface Line {
   readonly because: string;
   readonly there: Image | undefined;
   readonly dead: readonly Image[];
+  /** What could not be checked there, or stays behind. */
+  readonly doubt?: string | undefined;
   /** Why nothing can be done there; the other targets go on. */
   readonly refusal?: string | undefined;
 }

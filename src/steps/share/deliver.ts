@@ -2,8 +2,9 @@ import type { Image } from '../../domain/image.ts';
 import { isAccount } from '../../domain/share/plan.ts';
 import { concurrently } from '../../kit/concurrently.ts';
 import type { Expected } from '../../kit/errors.ts';
+import { type Attempt, attempt } from './attempt.ts';
 import { identified, madeCopy, seen } from './copy.ts';
-import { type Attempt, attempt, type Planned, type SharePlan, type ShareWorld } from './facts.ts';
+import type { Planned, SharePlan, ShareWorld } from './facts.ts';
 
 /** Does what the plan says: all targets side by side, each to its own end. */
 

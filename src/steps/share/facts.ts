@@ -4,11 +4,13 @@ import { entryOf } from '../../domain/share/allowed.ts';
 import { copiesOf } from '../../domain/share/identity.ts';
 import type { ImageKey } from '../../domain/share/key.ts';
 import { doubtsOf, lockedOut } from '../../domain/share/locks.ts';
-import { type Line, leftovers, type Origin, planTarget, type Seen, type Target, targetsOf } from '../../domain/share/plan.ts';
+import { type Line, type Origin, planTarget, type Seen, type Target, targetsOf } from '../../domain/share/plan.ts';
 import { imageRefusals, type Sharing, sharingRefusals } from '../../domain/share/refusals.ts';
 import { concurrently } from '../../kit/concurrently.ts';
-import { AccessError, Expected, RejectedError } from '../../kit/errors.ts';
+import { AccessError, type Expected, RejectedError } from '../../kit/errors.ts';
 import type { Place, Powers } from '../../world.ts';
+import { type Attempt, attempt } from './attempt.ts';
+import { leaving } from './leaving.ts';
 
 /** Everything that is read before anything is shared. What cannot be read in one target forbids only that one. */
 
@@ -64,8 +66,8 @@ export async function planSharing(home: Image, wanted: Omit<Sharing, 'own'>, wor
     const locked = line.refusal ?? lockedOut(target, keys);
     return locked === undefined ? line : { ...line, deeds: [], because: locked, failure: new RejectedError(locked) };
   });
-  const doubts = [...doubtsOf(targets, keys), ...others.flatMap(([, { value }]) => value?.doubt ?? [])];
-  return { home, sharing, origins, lines: [...lines, ...leaving(origins, sharing)], doubts };
+  const all = [...lines, ...(await leaving(home, origins, sharing, world))];
+  return { home, sharing, origins, lines: all, doubts: [...doubtsOf(targets, keys), ...all.flatMap(({ doubt }) => doubt ?? [])] };
 }
 
 const lookAll = (
@@ -155,32 +157,4 @@ async function readOrigins(
     }),
   );
   return new Map(origins);
-}
-
-const leaving = (origins: ReadonlyMap<string, Origin>, { wish }: Sharing): readonly Planned[] =>
-  !wish.unshare
-    ? []
-    : [...origins.values()].flatMap(origin =>
-        leftovers(wish, origin).map(who => ({
-          target: { kind: 'launch' as const, who, region: origin.region, role: undefined },
-          deeds: ['withdraw' as const],
-          because: 'on no list any more',
-          there: origin.image,
-          dead: [],
-        })),
-      );
-
-export interface Attempt<T> {
-  readonly value?: T;
-  readonly failure?: Expected;
-}
-
-/** A failure that we foresee is one target's; a bug is ours, and ends the run. */
-export async function attempt<T>(work: () => Promise<T>): Promise<Attempt<T>> {
-  try {
-    return { value: await work() };
-  } catch (failure) {
-    if (failure instanceof Expected) return { failure };
-    throw failure;
-  }
 }

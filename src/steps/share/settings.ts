@@ -33,10 +33,14 @@ export const furtherTargets = {
     neededBy: 'teams that encrypt their images',
   }),
   allowPublic: flag('Let `accounts: all` make the image public.', false, { withOnly: true, neededBy: 'publishers of public images' }),
-  unshare: flag('Take launch permission from everybody who is on no list any more. Copies stay.', false, {
-    withOnly: true,
-    neededBy: 'teams whose list of accounts shrinks',
-  }),
+  unshare: flag(
+    'Take launch permission, in the listed regions, from everybody who is on no list any more. Copies of their own stay theirs; with `target-role` they are named.',
+    false,
+    {
+      withOnly: true,
+      neededBy: 'teams whose list of accounts shrinks',
+    },
+  ),
   timeout: duration('After this the mode gives up: Packer is told to stop and to clean up, a copy is no longer waited for.', {
     fallback: '1h',
     minSeconds: 60,

@@ -29,7 +29,8 @@ export function tellPlan({ home, lines, doubts }: SharePlan, report: Reporter): 
     line.failure === undefined ? sayDeeds(line) : '❌ left out',
     text(line.because),
   ]);
-  report.summary(`### Share ${code(home.id)}\n\n${table(['Account', 'Region', 'Plan', 'Because'], rows)}`);
+  const notes = doubts.map(doubt => `> ⚠️ ${text(doubt)}`);
+  report.summary([`### Share ${code(home.id)}`, table(['Account', 'Region', 'Plan', 'Because'], rows), ...notes].join('\n\n'));
   for (const line of lines)
     report.info(
       `${line.target.who} in ${line.target.region}: ${line.failure === undefined ? sayDeeds(line) : 'left out'} (${line.because})`,
