@@ -11,6 +11,7 @@ import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { fleets, spotFleets, spotRequests } from '../../lab/ec2/fleets.ts';
 import { images } from '../../lab/ec2/images.ts';
 import { templates } from '../../lab/ec2/launch-template-state.ts';
+import { setTags } from '../../lab/ec2/state.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { type PruneLab, planOf, pruneLab } from './prune-lab.ts';
 
@@ -66,6 +67,18 @@ describe('the second look', () => {
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d50', 'd40', 'd20', 'd10']]);
     expect(l.named(ran.log)).toContain('d50 stays, since the plan was made: used by account 444455556666');
+  });
+
+  test('sees that a push which changed nothing has taken an image again since the plan was made', async () => {
+    await stage();
+    const taken = { 'ami-action:reused-at': new Date(l.lab.clock.now()).toISOString() };
+    afterThePlan(async () => setTags(l.home, l.id('d50'), taken));
+    const ran = await l.act('prune', REAL);
+    expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d50', 'd40', 'd20', 'd10']]);
+    expect(l.named(ran.log)).toContain('d50 stays, since the plan was made: a push has taken it again');
+    // And so does the plan of the next.
+    const next = await l.act('prune', REAL);
+    expect([next.outputs['removed'], planOf(l, next)['d50']]).toEqual(['0', 'keep: a push that changed nothing has taken it again lately']);
   });
 
   test('sees a parameter of any name, and a refresh back to an older version, that began since the plan was made', async () => {

@@ -66,6 +66,10 @@ export type IdentityKey =
   | 'from-instance'
   | 'purpose'
   | 'vetoed-in'
+  /** Of an image that is not one of the family yet: which it is meant for. */
+  | 'for-family'
+  /** When a push that changed nothing last took it. */
+  | 'reused-at'
   /** A person asks that it stays. */
   | 'keep'
   /** Found unused by prune, which removes it after its grace. */

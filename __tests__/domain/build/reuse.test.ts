@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { type Found, reusable, serveCommit, servesCommit } from '../../../src/domain/build/reuse.ts';
+import { type Found, reusable, serveCommit, servesCommit, takenAgain } from '../../../src/domain/build/reuse.ts';
 import type { Image } from '../../../src/domain/image.ts';
 import { verdictValue } from '../../../src/domain/verdict.ts';
 
@@ -95,6 +95,23 @@ describe('a commit that changed nothing', () => {
     expect(serveCommit(image('ami-1', own), commit('a'), scheme)).toEqual({});
     const tags = { ...own, ...serveCommit(image('ami-1', own), commit('b'), scheme) };
     expect(serveCommit({ tags }, commit('b'), scheme)).toEqual({});
+  });
+
+  test('is told with the time, at most once an hour unless the commit is another one', () => {
+    const at = (hours: number) => NOW + hours * 3_600_000;
+    const old = image('ami-1', own);
+    const first = takenAgain(old, commit('a'), scheme, at(0));
+    expect(first).toEqual({ 'ami-action:reused-at': new Date(NOW).toISOString() });
+    const taken = { ...old, tags: { ...own, ...first } };
+    expect(takenAgain(taken, commit('a'), scheme, at(0.9))).toEqual({});
+    expect(takenAgain(taken, commit('a'), scheme, at(1.1))).toEqual({ 'ami-action:reused-at': new Date(at(1.1)).toISOString() });
+    expect(takenAgain(taken, commit('b'), scheme, at(0.9))).toMatchObject({
+      'ami-action:reused-at': new Date(at(0.9)).toISOString(),
+      'ami-action:same-commits': 'b'.repeat(12),
+    });
+    expect(takenAgain({ ...taken, tags: { ...own, 'ami-action:reused-at': 'soon' } }, commit('a'), scheme, at(0.1))).not.toEqual({});
+    // What was built just now is told by its own age.
+    expect(takenAgain(image('ami-2', own, { createdAt: new Date(NOW) }), commit('a'), scheme, at(0.5))).toEqual({});
   });
 
   test('is one of the newest nineteen: the tag never outgrows what AWS takes', () => {

@@ -74,6 +74,25 @@ test('each architecture has its own newest', () => {
   ]);
 });
 
+const taken = (n: number, hoursAgo: number) =>
+  candidate(n, { tags: { 'ami-action:family': 'web', 'ami-action:reused-at': new Date(NOW - hoursAgo * 3_600_000).toISOString() } });
+
+test('an old image that a push has just taken again stays a day, or as long as a new one would', () => {
+  const lately = 'a push that changed nothing has taken it again lately';
+  expect(fates([candidate(1), taken(2, 23), taken(3, 25)])).toEqual([
+    [1, 'keep', 'one of the newest 1'],
+    [2, 'keep', lately],
+    [3, 'remove', 'nothing uses it'],
+  ]);
+  expect(fates([candidate(10), taken(20, 47), taken(30, 49)], keeping({ youngerThanSeconds: 2 * 86_400 }))).toEqual([
+    [10, 'keep', 'one of the newest 1'],
+    [20, 'keep', lately],
+    [30, 'remove', 'nothing uses it'],
+  ]);
+  // A person who asks for one image to go is not told that a push has taken it.
+  expect(fates([taken(2, 1)], NO_WISHES)).toEqual([[2, 'remove', 'nothing uses it']]);
+});
+
 test.each(['failed', 'error', 'invalid', 'disabled'] as const)('an image that is %s takes no place among the newest', state => {
   expect(fates([candidate(1, { state }), candidate(2), candidate(3)])).toEqual([
     [1, 'remove', 'nothing uses it'],

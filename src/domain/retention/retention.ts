@@ -37,7 +37,14 @@ export function planPrune(candidates: readonly Candidate[], policy: Policy, now:
   );
   const decided = sorted.map((candidate): Decision => {
     const { image } = candidate;
-    const standing = { image, now, keep: keepOf(image, policy), place: places.get(candidate), passedPlace: passed.get(candidate) };
+    const standing = {
+      image,
+      now,
+      scheme: policy.scheme,
+      keep: keepOf(image, policy),
+      place: places.get(candidate),
+      passedPlace: passed.get(candidate),
+    };
     const because = guard(candidate, policy) ?? wish(standing);
     return because === undefined ? afterGrace(candidate, policy, now) : stays(candidate, because, policy);
   });

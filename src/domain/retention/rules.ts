@@ -1,4 +1,4 @@
-import { type Image, isOurs, type TagScheme, tagKey } from '../image.ts';
+import { type Image, identity, isOurs, type TagScheme, tagKey } from '../image.ts';
 import { classOf, type Keep, type RetentionClass } from './classes.ts';
 
 /** What a team wants to keep beyond what is in use. */
@@ -57,6 +57,7 @@ const sayUsers = (users: readonly string[]): string =>
 /** Where an image stands among those that could take its place. */
 export interface Standing {
   readonly image: Image;
+  readonly scheme: TagScheme;
   readonly keep: Keep;
   readonly now: number;
   /** 1 is the newest of its class, region and architecture. Images that cannot boot have no place. */
@@ -68,15 +69,29 @@ export interface Standing {
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-last-launched-time.html
 const LAUNCHES_ARE_TOLD_AFTER = 86_400;
 
+// Between a push that takes an image once more and what the push does with it lie a validation and perhaps a night.
+const TAKEN_STAYS_SECONDS = 86_400;
+
 /** What the team wishes to keep. */
 const WISHES: readonly ((standing: Standing) => string | false)[] = [
   ({ place = Infinity, keep }) => place <= keep.newest && `one of the newest ${keep.newest}`,
   ({ passedPlace = Infinity, keep }) => passedPlace <= keep.passed && `one of the newest ${keep.passed} that passed validation`,
   ({ image, keep, now }) => now - image.createdAt.getTime() < keep.youngerThanSeconds * 1000 && 'younger than minimum-age',
+  ({ image, keep, now, scheme }) =>
+    // Whoever keeps none wants none, taken or not.
+    keep.newest > 0 &&
+    now - (takenAgainAt(image, scheme) ?? 0) < Math.max(keep.youngerThanSeconds, TAKEN_STAYS_SECONDS) * 1000 &&
+    'a push that changed nothing has taken it again lately',
   ({ image, keep, now }) => launchedLately(image.lastLaunchedAt, keep.launchedWithinSeconds, now),
 ];
 
 export const wish = (standing: Standing): string | undefined => WISHES.map(wants => wants(standing)).find(reason => reason !== false);
+
+/** When a build found this image to be what it would make. */
+export function takenAgainAt(image: Pick<Image, 'tags'>, scheme: TagScheme): number | undefined {
+  const at = Date.parse(identity(image, scheme, 'reused-at') ?? '');
+  return Number.isNaN(at) ? undefined : at;
+}
 
 function launchedLately(last: Date | undefined, withinSeconds: number | undefined, now: number): string | false {
   if (withinSeconds === undefined) return false;

@@ -1,6 +1,6 @@
 import { usersOf } from '../../domain/retention/references.ts';
 import type { Decision } from '../../domain/retention/retention.ts';
-import { guard, type Policy } from '../../domain/retention/rules.ts';
+import { guard, type Policy, takenAgainAt } from '../../domain/retention/rules.ts';
 import type { Place, Powers } from '../../world.ts';
 import type { Consumers } from './consumers.ts';
 import { askAgain, type Ports } from './evidence.ts';
@@ -33,7 +33,10 @@ export async function lookAgain(
   const reasons = batch.flatMap(decision => {
     // One that this listing lacks may be there all the same: listings are not consistent. Then what was seen of it before must do.
     const image = now.find(({ id }) => id === decision.image.id) ?? decision.image;
-    const because = guard({ ...decision, image, users: [...usersOf(again, image), ...(told.get(image.id) ?? [])] }, policy);
+    const isTaken = takenAgainAt(image, policy.scheme) !== takenAgainAt(decision.image, policy.scheme);
+    const because =
+      guard({ ...decision, image, users: [...usersOf(again, image), ...(told.get(image.id) ?? [])] }, policy) ??
+      (isTaken ? 'a push has taken it again' : undefined);
     return because === undefined ? [] : [[decision, because] as const];
   });
   return new Map(reasons);
