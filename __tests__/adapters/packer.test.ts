@@ -339,7 +339,7 @@ describe('a command of Packer', () => {
       '1,,ui,say,> input-variables:\\n\\nvar.ami_name: "<unknown>"\\nvar.note: "a%!(PACKER_COMMA) b"\\nvar.token: "<sensitive>"\\n\\n> local-variables:\\n\\nlocal.x: "1"',
     ];
     const binary = program(folder(), `cat <<'END'\n${said.join('\n')}\nEND`);
-    expect([...(await packer.declared(binary, '/template'))]).toEqual([
+    expect([...(await packer.inspect(binary, '/template')).variables]).toEqual([
       ['ami_name', 'plain'],
       ['note', 'plain'],
       ['token', 'sensitive'],
@@ -349,9 +349,26 @@ describe('a command of Packer', () => {
   test('tells the variables of a JSON template too', async () => {
     const { packer } = opened();
     const binary = program(folder(), "echo '1,,template-variable,ami_name,,1'; echo '1,,template-variable,token,<sensitive>,0'");
-    expect([...(await packer.declared(binary, '/template.json'))]).toEqual([
+    const { variables, soleSource } = await packer.inspect(binary, '/template.json');
+    expect([...variables]).toEqual([
       ['ami_name', 'plain'],
       ['token', 'sensitive'],
     ]);
+    expect(soleSource).toBeUndefined();
+  });
+
+  const inspected = (builds: string) => `1,,ui,say,> input-variables:\\n\\n\n1,,ui,say,> builds:\\n\\n${builds}`;
+  const named = (name: string, sources: string, after = '<no post-processor>') =>
+    `  > ${name}:\\n\\n    sources:\\n\\n${sources}\\n\\n    provisioners:\\n\\n      shell\\n\\n    post-processors:\\n\\n      ${after}\\n`;
+  test.each<[string, string, string | undefined]>([
+    ['one source', named('<unnamed build 0>', '      amazon-ebs.web'), 'amazon-ebs.web'],
+    ['one source of a build with a name', named('nightly', '      amazon-ebs.web'), 'nightly.amazon-ebs.web'],
+    ['two sources', named('<unnamed build 0>', '      amazon-ebs.web\\n\\n      amazon-ebs.db'), undefined],
+    ['two builds', named('a', '      amazon-ebs.web') + named('b', '      amazon-ebs.web'), undefined],
+    ['a post-processor', named('<unnamed build 0>', '      amazon-ebs.web', '0:\\n        shell-local'), undefined],
+    ['no build', '', undefined],
+  ])('tells of a template with %s which is its only one', async (_, builds, sole) => {
+    const binary = program(folder(), `cat <<'END'\n${inspected(builds)}\nEND`);
+    expect((await opened().packer.inspect(binary, '/template')).soleSource).toBe(sole);
   });
 });

@@ -23,6 +23,13 @@ export const template = (): Record<string, string> =>
 
 const TEMPLATE = 'packer/image.pkr.hcl';
 
+/** The example template with nothing to do on the machine: a build takes as long as Packer needs. */
+export const idle = (): Record<string, string> => {
+  const files = template();
+  const scripts = Object.keys(files).filter(path => path.startsWith('packer/scripts/'));
+  return { ...files, ...Object.fromEntries(scripts.map(path => [path, '#!/bin/sh\n'])) };
+};
+
 /** The example template, changed: each pair is a text that it holds and what stands there instead. */
 export function changed(...changes: readonly (readonly [from: string, to: string])[]): Record<string, string> {
   const files = template();
@@ -70,18 +77,19 @@ export async function build(lab: Lab, order: Omit<Order, 'mode' | 'lab'>): Promi
   });
 }
 
-export const madeImages = (lab: Lab, region?: string): readonly LabImage[] =>
-  [...images(lab.place(undefined, region)).values()].filter(({ state }) => state !== 'deregistered');
+export const madeImages = (lab: Lab, region?: string, account?: string): readonly LabImage[] =>
+  [...images(lab.place(account, region)).values()].filter(({ state }) => state !== 'deregistered');
 
-export const tagsIn = (lab: Lab, id: string, region?: string): Readonly<Record<string, string>> => tagsOf(lab.place(undefined, region), id);
+export const tagsIn = (lab: Lab, id: string, region?: string, account?: string): Readonly<Record<string, string>> =>
+  tagsOf(lab.place(account, region), id);
 
 /** Everything that only a build under way may have: it is to be empty whenever none is. */
-export function leftovers(lab: Lab, region?: string): readonly string[] {
-  const place = lab.place(undefined, region);
+export function leftovers(lab: Lab, region?: string, account?: string): readonly string[] {
+  const place = lab.place(account, region);
   const alive = [...instances(place).values()].filter(({ state }) => state !== 'terminated' && state !== 'shutting-down');
   const groups = [...network(place).groups.values()].filter(({ name }) => name !== 'default');
   const loose = [...volumes(place).values()].filter(({ attached }) => attached === undefined);
-  const ofImages = new Set(madeImages(lab, region).flatMap(({ devices }) => devices.map(({ snapshotId }) => snapshotId)));
+  const ofImages = new Set(madeImages(lab, region, account).flatMap(({ devices }) => devices.map(({ snapshotId }) => snapshotId)));
   const orphans = [...snapshots(place).values()].filter(({ id, state }) => !ofImages.has(id) && state !== 'error');
   return [...alive, ...groups, ...[...keyPairs(place).values()], ...loose, ...orphans].map(({ id }) => id);
 }

@@ -58,6 +58,8 @@ describe('a push', () => {
     expect(calls.length).toBeLessThanOrEqual(6);
     expect(ran.log).not.toContain('Packer 1.');
     expect(ran.summary).toContain('same fingerprint');
+    // So that prune sees that it is wanted again.
+    expect(tagsIn(lab, first.outputs['ami-id'] ?? '')['ami-action:reused-at']).toMatch(/^20\d\d-/);
   });
 
   test('that changed nothing has the image by its own commit', async () => {

@@ -176,7 +176,9 @@ describe('build that fails', () => {
     expect(ran.exitCode).toBe(1);
     const partial = JSON.parse(ran.outputs['partial'] ?? '[]');
     expect(partial).toEqual([{ source: 'amazon-ebs.web', region: 'eu-central-1', id: expect.stringMatching(/^ami-/) }]);
-    expect(tagsIn(lab, partial[0].id)['ami-action:family']).toBeUndefined();
+    const tags = tagsIn(lab, partial[0].id);
+    // Nor could a later run take it for the whole build.
+    for (const key of ['family', 'fingerprint', 'siblings']) expect(tags[`ami-action:${key}`]).toBeUndefined();
     expect(ran.errors.join()).toContain('amazon-ebs.second');
   });
 
@@ -280,6 +282,18 @@ describe('the environment of Packer', () => {
     const [, said = ''] = /note: (\S+)/.exec(ran.log) ?? [];
     expect(Buffer.from(said, 'base64').toString()).toBe(nasty);
   });
+});
+
+test('the name of a branch and a tag are text to Packer, whatever they say: they are no templates', async () => {
+  const GITHUB_REF = 'refs/heads/a{{`b`|upper}}{{{{';
+  const mark = lab.calls.mark();
+  const ran = await build(lab, { with: { family: 'braces', tags: 'team: "{{ nobody }}"' }, env: { GITHUB_REF } });
+  expect(ran.errors).toEqual([]);
+  const wrote = lab.calls.since(mark).filter(({ operation, client }) => operation === 'CreateTags' && !client.includes('ami-action'));
+  const tags = wrote.flatMap(({ input }) => input['Tags'] as { Key: string; Value: string }[]);
+  expect(tags.map(({ Key }) => Key)).toContain('ami-action:commit');
+  expect(tags.filter(({ Key }) => ['team', 'ami-action:ref'].includes(Key))).toEqual([]);
+  expect(tagsIn(lab, ran.outputs['ami-id'] ?? '')).toMatchObject({ 'ami-action:ref': GITHUB_REF, team: '{{ nobody }}' });
 });
 
 describe('packer init', () => {

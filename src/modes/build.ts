@@ -1,20 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { type Artifact, artifacts, baseOf, complaints } from '../domain/build/packer-output.ts';
-import { CancelledError, type Expected, RejectedError, TimeoutError, UsageError } from '../kit/errors.ts';
+import type { Found } from '../domain/build/reuse.ts';
+import { UsageError } from '../kit/errors.ts';
 import { duration, flag, list, map, optional, text } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { baseImage, resolveBase } from '../steps/base-image.ts';
-import { adopt, type BuiltImage } from '../steps/build/adopt.ts';
+import type { BuiltImage } from '../steps/build/adopt.ts';
+import { type Built, buildAnew } from '../steps/build/build-anew.ts';
 import { captureInstance, instanceProblem, instanceSettings } from '../steps/build/from-instance.ts';
-import { witness } from '../steps/build/made.ts';
-import { type PhaseEnd, packerFailure, packerInit, packerPhase } from '../steps/build/packer-phase.ts';
-import { findPacker, packerOrder, packerSettings } from '../steps/build/packer-tool.ts';
+import { packerSettings } from '../steps/build/packer-tool.ts';
 import { type BuildPlan, planBuild, withInputs } from '../steps/build/plan.ts';
-import { tellImages, tellPhases } from '../steps/build/summary.ts';
-import { type BuildEntry, sweepBuild, sweepDead, sweepQuietly } from '../steps/build/sweep.ts';
+import { tellImages } from '../steps/build/summary.ts';
+import { sweepDead, sweepQuietly } from '../steps/build/sweep.ts';
 import { decide, fingerprintOf, rebuildProblem, reuse, reuseSettings } from '../steps/build/unchanged.ts';
 import { architecture, common, dryRun, environment, family, regions, tags } from '../steps/settings.ts';
-import type { Powers } from '../world.ts';
+import type { Powers, Reporter } from '../world.ts';
 
 // Needs a Packer template, or a running instance.
 // Leaves behind an image per region and source, tagged as one of the family, image and snapshots alike; it moves no pointer.
@@ -96,16 +95,18 @@ export async function run(wanted: Wanted, world: World) {
   const print = await report.step('Take the fingerprint', () => fingerprintOf(wanted, intent, base, world));
   const plan = withInputs(intent, { fingerprint: print, base: base?.id });
 
-  if (!wanted.dryRun) await sweepDeadBuilds(plan, world);
-  const { reuse: same, because } = await report.step('Look for an image of the same', () => decide(wanted, plan, print, world));
+  const inputs = { wish: wanted, plan, print };
+  const { reuse: same, because } = await report.step('Look for an image of the same', () => decide(inputs, world));
+  if (!wanted.dryRun) await sweepDeadBuilds(plan, same ?? [], world);
   report.info(same === undefined ? `To be built: ${because}.` : `Nothing to build: ${because}.`);
-  const told = { because, fingerprint: print.value };
   if (same === undefined) await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, world));
-  if (wanted.dryRun) return { outcome: 'planned' as const, outputs: { ...told, built: false, imageName: plan.name } };
-  const images = same === undefined ? await buildAnew(wanted, plan, world) : await reuse(same, world.run.commit, plan, world);
-  tellImages(same === undefined ? `Built ${plan.name}` : 'Nothing to build', images, because, report);
-  const built = same === undefined;
-  return { outcome: built ? ('done' as const) : ('unchanged' as const), outputs: { ...outputsOf(images), ...told, built } };
+  if (wanted.dryRun)
+    return { outcome: 'planned' as const, outputs: { because, fingerprint: print.value, built: false, imageName: plan.name } };
+  const ended =
+    same === undefined
+      ? await buildAnew(wanted, because, inputs, world)
+      : { images: await reuse(same, world.run.commit, plan, world), built: false, because };
+  return tell(ended, ended.built ? `Built ${plan.name}` : 'Nothing to build', { fingerprint: print.value }, report);
 }
 
 async function saveInstance(instanceId: string, wanted: Wanted, plan: BuildPlan, world: World) {
@@ -114,55 +115,20 @@ async function saveInstance(instanceId: string, wanted: Wanted, plan: BuildPlan,
   const because = `"from-instance" is ${instanceId}`;
   if (wanted.dryRun) return { outcome: 'planned' as const, outputs: { built: false, because, imageName: plan.name } };
   const saved = await report.step(`Make an image of ${instanceId}`, () => captureInstance(instanceId, wanted, plan, world));
-  tellImages(saved.built ? `Saved ${instanceId}` : 'Nothing to save', saved.images, saved.because, report);
-  const told = { ...outputsOf(saved.images), built: saved.built, because: saved.because };
-  return { outcome: saved.built ? ('done' as const) : ('unchanged' as const), outputs: told };
+  return tell(saved, saved.built ? `Saved ${instanceId}` : 'Nothing to save', {}, report);
 }
 
-/** Packer, from where it comes from to images of the family; and nothing else is left, however it ends. */
-async function buildAnew(wanted: Wanted, plan: BuildPlan, world: World): Promise<readonly BuiltImage[]> {
-  const { report, packer, journal } = world;
-  const phase = { report, secrets: Object.values(wanted.secretVar) };
-  const tool = await report.step('Find Packer', () => findPacker(wanted, world));
-  const order = await report.step('Read the template', () => packerOrder(wanted, plan, tool, world));
-  const init = await packerInit(order, phase, world);
-  if (init.exitCode !== 0) throw failure('packer init', init, wanted);
-  const validated = await packerPhase('packer validate', onLine => packer.validate(order, onLine), phase);
-  if (validated.exitCode !== 0) throw failure('packer validate', validated, wanted);
-
-  const seen = witness(plan.entry, journal);
-  const end = await packerPhase('packer build', onLine => packer.build(order, both(seen.see, onLine)), phase);
-  tellPhases(end.lines, report);
-  const made = artifacts(end.lines).map(image => ({ ...image, baseAmi: baseOf(end.lines, image.source) }));
-  const isWhole = end.exitCode === 0 && made.length > 0;
-  const images = isWhole ? await report.step('Tag the images', () => adopt(made, plan, world)) : [];
-  // What was adopted stays even where nobody can see its family tag yet.
-  const spared = isWhole || !wanted.cleanupOnFailure ? made.map(({ id }) => id) : [];
-  const left = await report.step('See that nothing is left', () =>
-    sweepQuietly(() => sweepBuild(ofItsOwn(seen.entry(), end), world, spared), world),
-  );
-  if (left.length === 0) seen.forget();
-  if (!isWhole) throw failure('packer build', end, wanted, made, left);
-  for (const line of left) report.warn(line);
-  return images;
+function tell({ images, built, because }: Built, title: string, more: { readonly fingerprint?: string }, report: Reporter) {
+  tellImages(title, images, because, report);
+  return { outcome: built ? ('done' as const) : ('unchanged' as const), outputs: { ...outputsOf(images), ...more, built, because } };
 }
 
-const both = (first: (line: string) => void, second: (line: string) => void) => (line: string) => {
-  first(line);
-  second(line);
-};
-
-/** Where the name was taken, an image of that name is somebody else's: only tags tell what is ours. */
-const ofItsOwn = (entry: BuildEntry, { lines }: PhaseEnd): BuildEntry =>
-  complaints(lines).some(({ message }) => message.includes('InvalidAMIName.Duplicate')) ? { ...entry, made: [] } : entry;
-
-async function sweepDeadBuilds({ regions, scheme }: BuildPlan, world: World): Promise<void> {
-  const sweep = () => sweepDead(regions, { scheme, repository: world.run.repository }, world);
+async function sweepDeadBuilds({ regions, scheme }: BuildPlan, same: readonly Found[], world: World): Promise<void> {
+  const spared = new Set(same.flatMap(({ image }) => [image.id, ...image.snapshotIds]));
+  const sweep = () => sweepDead(regions, { scheme, repository: world.run.repository }, world, ({ id }) => !spared.has(id));
   const left = await world.report.step('Sweep what dead builds left', () => sweepQuietly(sweep, world));
   for (const line of left) world.report.warn(`Leftovers of an earlier run: ${line}`);
 }
-
-const NO_IMAGE = 'Look for skip_create_ami in the template, and at what "only" and "except" leave of it.';
 
 /** Before anything is launched; AWS would say it only when the image is made, at the end of the build. */
 async function refuseTakenName({ name, regions }: BuildPlan, { at }: World): Promise<void> {
@@ -176,19 +142,6 @@ async function refuseTakenName({ name, regions }: BuildPlan, { at }: World): Pro
   throw new UsageError([`"name" becomes ${JSON.stringify(name)}, and ${taken.join(' and ')} is called so already`], {
     next: 'Put {timestamp} or {commit} into "name". Nothing was launched.',
   });
-}
-
-/** An image that was finished although the build failed is told, not tagged as one of the family: nothing can pick it up. */
-function failure(what: string, end: PhaseEnd, wanted: Wanted, made: readonly Artifact[] = [], unswept: readonly string[] = []): Expected {
-  const fate = wanted.cleanupOnFailure ? 'and is removed again' : 'and stays, outside the family, until a later run finds it expired';
-  const left = [...made.map(({ source, region, id }) => `${id} in ${region} (${source}) was finished ${fate}`), ...unswept];
-  const outputs = made.length === 0 ? {} : { partial: made.map(({ source, region, id }) => ({ source, region, id })), built: false };
-  if (end.stopped === 'cancelled') return new CancelledError('Cancelled while Packer ran.', { left, outputs });
-  if (end.stopped === 'timeout') {
-    return new TimeoutError(`Packer was stopped after ${wanted.timeout} s.`, { left, outputs, next: 'Give it more with "timeout".' });
-  }
-  if (end.exitCode === 0) return new RejectedError('No AMI was produced: Packer ended well, and made no image.', { left, next: NO_IMAGE });
-  return packerFailure({ what, end, otherwise: what === 'packer build' ? 'rejected' : 'usage', left, outputs });
 }
 
 function outputsOf(images: readonly BuiltImage[]) {

@@ -16,6 +16,13 @@ export interface PackerTool {
   readonly from: 'path' | 'archive' | 'source';
 }
 
+/** What a template says of itself. */
+export interface PackerTemplate {
+  readonly variables: ReadonlyMap<string, 'plain' | 'sensitive'>;
+  /** Its source, if it has one only, and makes nothing of the image after that: then an image that bears our tags is the whole result. */
+  readonly soleSource: string | undefined;
+}
+
 export interface PackerBuild {
   readonly binary: string;
   /** Directory or file, absolute. */
@@ -47,8 +54,7 @@ export interface Packer {
   ambient(names: readonly string[]): Readonly<Record<string, string>>;
   /** From PATH if the version fits, else the vendor's archive, else built from source. */
   ensure(wish: PackerWish): Promise<PackerTool>;
-  /** The variables that a template declares. */
-  declared(binary: string, template: string): Promise<ReadonlyMap<string, 'plain' | 'sensitive'>>;
+  inspect(binary: string, template: string): Promise<PackerTemplate>;
   init(build: PackerBuild, onLine: (line: string) => void): Promise<PackerEnded>;
   validate(build: PackerBuild, onLine: (line: string) => void): Promise<PackerEnded>;
   /** Lines of `-machine-readable`. Survives our death; SIGTERM on cancel. */

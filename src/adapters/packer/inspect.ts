@@ -1,19 +1,31 @@
 import { humanLines, parseLine } from '../../domain/build/packer-output.ts';
+import type { PackerTemplate } from '../../world/packer.ts';
 
 /**
- * The variables in the answer of `packer inspect -machine-readable`: a line of text each for HCL2, lines for machines for JSON templates.
+ * The answer of `packer inspect -machine-readable`: text for people for HCL2, lines for machines for JSON templates.
  * It needs no plugins and no values, so it can be asked before anything is installed.
  */
-export function declaredVariables(answer: string): ReadonlyMap<string, 'plain' | 'sensitive'> {
+export function describedTemplate(answer: string): PackerTemplate {
   const lines = answer.split('\n').flatMap(line => parseLine(line) ?? []);
+  const text = lines.flatMap(humanLines);
   const fromJson = lines
     .filter(({ type }) => type === 'template-variable')
     .map(({ values: [name = '', value] }) => [name, kindOf(value ?? '')] as const);
-  const fromHcl = lines.flatMap(humanLines).flatMap(text => {
-    const [, name, value] = /^var\.([A-Za-z_][\w-]*): "(.*)"$/.exec(text) ?? [];
+  const fromHcl = text.flatMap(said => {
+    const [, name, value] = /^var\.([A-Za-z_][\w-]*): "(.*)"$/.exec(said) ?? [];
     return name === undefined ? [] : [[name, kindOf(value ?? '')] as const];
   });
-  return new Map([...fromJson, ...fromHcl]);
+  return { variables: new Map([...fromJson, ...fromHcl]), soleSource: soleSource(text) };
 }
 
 const kindOf = (value: string) => (value === '<sensitive>' ? 'sensitive' : 'plain');
+
+/** Of a JSON template nothing is told of its post-processors. */
+function soleSource(text: readonly string[]): string | undefined {
+  const builds = text.slice(text.indexOf('> builds:') + 1);
+  const named = builds.flatMap(said => /^ {2}> (.+):$/.exec(said)?.[1] ?? []);
+  const sources = builds.slice(builds.indexOf('    sources:') + 1, builds.indexOf('    provisioners:'));
+  if (named.length !== 1 || sources.length !== 1 || !builds.includes('      <no post-processor>')) return undefined;
+  const source = sources[0]?.trim() ?? '';
+  return named[0]?.startsWith('<unnamed') ? source : `${named[0]}.${source}`;
+}

@@ -8,8 +8,8 @@ import { cacheFolder } from '../cached-file.ts';
 import { capture } from '../capture.ts';
 import { clockSpeed } from '../clock.ts';
 import { follow } from '../process.ts';
-import { declaredVariables } from './declared.ts';
 import { packerEnvironment, pollingWarning } from './environment.ts';
+import { describedTemplate } from './inspect.ts';
 import { installedPacker } from './install.ts';
 import { cachedPlugins, pluginFolder } from './plugin-cache.ts';
 
@@ -43,13 +43,13 @@ export function packer(host: PackerHost): Packer {
       if (warning !== undefined) report.warn(warning);
       return await installedPacker(wish, { ...run, environment, root, say: report.info });
     },
-    async declared(binary, template) {
+    async inspect(binary, template) {
       const { exitCode, stdout } = await capture(binary, ['inspect', ...QUIET, template], {
         timeoutSeconds: 60,
         environment: packerEnvironment(environment),
         folder: run.workspace,
       });
-      if (exitCode === 0) return declaredVariables(stdout);
+      if (exitCode === 0) return describedTemplate(stdout);
       throw new RejectedError(`Packer cannot read ${template}: ${stdout.trim().split('\n').slice(-3).join(' ')}`);
     },
     async init(build, onLine) {

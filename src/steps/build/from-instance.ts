@@ -95,7 +95,7 @@ async function startedBefore(instanceId: string, plan: BuildPlan, { at }: World,
     image =>
       deadBecause(image) === undefined &&
       provenBad(image, plan.scheme) === undefined &&
-      [undefined, mine].includes(identity(image, plan.scheme, 'family')),
+      (['family', 'for-family'] as const).every(key => [undefined, mine].includes(identity(image, plan.scheme, key))),
   );
   return usable.sort(newestFirst)[0];
 }

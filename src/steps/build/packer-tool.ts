@@ -1,8 +1,9 @@
+import type { Tags } from '../../domain/image.ts';
 import { UsageError } from '../../kit/errors.ts';
 import { list, map, optional, text } from '../../kit/fields.ts';
 import type { PackerBuild, PackerTool } from '../../world/packer.ts';
 import type { Files, Powers } from '../../world.ts';
-import type { BuildPlan } from './plan.ts';
+import { type BuildPlan, recognisableTags } from './plan.ts';
 
 /** Which Packer runs, and what it is asked. */
 
@@ -64,12 +65,13 @@ export async function packerOrder(
   tool: PackerTool,
   { at, files, packer, report }: World,
 ): Promise<PackerBuild> {
-  const declared = await packer.declared(tool.binary, plan.template);
+  const { variables: declared, soleSource } = await packer.inspect(tool.binary, plan.template);
+  const isOne = soleSource !== undefined && wanted.only.length === 0 && wanted.except.length === 0;
   for (const [name, value] of Object.entries(wanted.var)) if (declared.get(name) === 'sensitive') report.mask(value);
   const ours = {
     ami_name: plan.name,
-    ami_tags: plan.earlyTags,
-    run_tags: plan.runTags,
+    ami_tags: plain(isOne ? recognisableTags(plan, soleSource) : plan.earlyTags),
+    run_tags: plain(plan.runTags),
     source_ami: plan.base,
     region: wanted.region,
     instance_type: wanted.instanceType,
@@ -103,6 +105,10 @@ export async function packerOrder(
     atMostSeconds: wanted.timeout,
   };
 }
+
+// Packer reads tags as templates, with functions that fetch secrets, and again until nothing is left to read: so there is no way to quote, and a branch
+// may be called anything. What looks so is written by us alone, at the end. https://developer.hashicorp.com/packer/docs/templates/legacy_json_templates/engine
+const plain = (tags: Tags): Tags => Object.fromEntries(Object.entries(tags).filter(pair => !pair.some(text => text.includes('{{'))));
 
 /** Settings that would silently do nothing. */
 const NEEDED_BY = { source_ami: 'base-image', instance_type: 'instance-type', ami_regions: 'regions' } as const;

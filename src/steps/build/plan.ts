@@ -14,7 +14,7 @@ export interface BuildPlan {
   readonly tags: Tags;
   /** Its tag `Name`: the user's own, or its name. */
   named(imageName: string): string;
-  /** What the template may write itself: all but what makes the image one of the family. That comes last, when it is proven. */
+  /** What the template may write itself: all but what makes the image one of the family, which it only says it is meant for. That comes last, when it is proven. */
   readonly earlyTags: Tags;
   /** On everything that is temporary, so that it is found again. */
   readonly runTags: Tags;
@@ -33,6 +33,20 @@ export function withInputs(plan: BuildPlan, { fingerprint, base }: { fingerprint
   const late = { [tagKey(plan.scheme, 'fingerprint')]: fingerprint.value, [tagKey(plan.scheme, 'inputs')]: fingerprint.inputs };
   return { ...plan, base, tags: { ...plan.tags, ...ancestry, ...late }, earlyTags: { ...plan.earlyTags, ...ancestry } };
 }
+
+/**
+ * The early tags of a build whose image can be told to be whole when we do not live to see it: Packer tags last, so whoever finds all of these on the
+ * image of a template's sole source, in every region, has the result of the build, and a later run adopts it.
+ */
+export const recognisableTags = ({ earlyTags, tags, scheme }: BuildPlan, soleSource: string): Tags => {
+  const inputs = (['fingerprint', 'inputs'] as const).map(key => tagKey(scheme, key)).filter(key => key in tags);
+  return {
+    ...earlyTags,
+    ...Object.fromEntries(inputs.map(key => [key, tags[key] ?? ''])),
+    [tagKey(scheme, 'source')]: soleSource,
+    [tagKey(scheme, 'siblings')]: '1',
+  };
+};
 
 export interface BuildWish {
   readonly family: string;
@@ -90,7 +104,10 @@ export function planBuild(
     scheme,
     tags,
     named: imageName => wish.tags.Name ?? imageName,
-    earlyTags: Object.fromEntries(Object.entries(tags).filter(([key]) => key !== tagKey(scheme, 'family'))),
+    earlyTags: {
+      ...Object.fromEntries(Object.entries(tags).filter(([key]) => key !== tagKey(scheme, 'family'))),
+      [tagKey(scheme, 'for-family')]: wish.family,
+    },
     runTags: runTags(scheme, origin, { id, expiresAt: now + (wish.timeout + EXPIRY_MARGIN_SECONDS) * 1000 }),
     entry: {
       ...{ kind: 'build', regions, name: named.name, since: now - CLOCK_SKEW_MS },
@@ -125,7 +142,7 @@ const runTags = (scheme: TagScheme, origin: Origin, { id, expiresAt }: { id: str
 
 /** What a finished image sheds: it is no leftover any more. */
 export const temporaryKeys = (scheme: TagScheme): readonly string[] =>
-  (['purpose', 'build', 'expires-at'] as const).map(key => tagKey(scheme, key));
+  (['purpose', 'build', 'expires-at', 'for-family'] as const).map(key => tagKey(scheme, key));
 
 function variableProblems({ var: plain, secretVar }: BuildWish): readonly string[] {
   const names = [...Object.keys(plain), ...Object.keys(secretVar)];

@@ -36,6 +36,12 @@ export async function sweepBuild(entry: BuildEntry, world: World, spared: readon
   return found.flat();
 }
 
+/** Of a build that is not needed after all, and that nobody can have taken: they never were of the family. */
+export async function removeImages(images: readonly { region: string; id: string }[], world: World): Promise<readonly Swept[]> {
+  for (const { region, id } of images) await world.at({ region }).leftovers.remove({ kind: 'image', id });
+  return images.map(({ region, id }) => ({ region, kind: 'image', id }));
+}
+
 /** What is known to be of this build: what Packer said it made, and the images of that instance, whose copies elsewhere are told by them. */
 async function proofOf(entry: BuildEntry, world: World): Promise<ReadonlySet<string>> {
   const made = new Set(entry.made ?? []);
@@ -73,17 +79,17 @@ export async function findDead({ leftovers }: Pick<Place, 'leftovers'>, sweeper:
   });
 }
 
-/** `only`: these and no others, as somebody planned it. */
+/** `pick`: of these only. */
 export async function sweepDead(
   regions: readonly string[],
   sweeper: Sweeper,
   world: World,
-  only?: ReadonlySet<string>,
+  pick: (leftover: Dead) => boolean = () => true,
 ): Promise<readonly Swept[]> {
   const found = await Promise.all(
     regions.map(region => {
       const place = world.at({ region });
-      const look = async () => (await findDead(place, sweeper, world.clock.now())).filter(({ id }) => only?.has(id) ?? true);
+      const look = async () => (await findDead(place, sweeper, world.clock.now())).filter(pick);
       return sweepRegion(region, place, look, world);
     }),
   );

@@ -1,5 +1,5 @@
 import { changedInputs, environmentNames, type Fingerprint, fingerprint } from '../../domain/build/fingerprint.ts';
-import { type Found, type Reuse, reusable, serveCommit } from '../../domain/build/reuse.ts';
+import { type Found, type Reuse, type ReusePolicy, reusable, takenAgain } from '../../domain/build/reuse.ts';
 import { identity, newestFirst, tagKey } from '../../domain/image.ts';
 import { parseDuration } from '../../kit/duration.ts';
 import { UsageError } from '../../kit/errors.ts';
@@ -7,6 +7,7 @@ import { list, optional, text } from '../../kit/fields.ts';
 import type { Powers } from '../../world.ts';
 import type { Base } from '../base-image.ts';
 import type { BuiltImage } from './adopt.ts';
+import { adoptFinished, findFinished } from './finished.ts';
 import { type BuildPlan, temporaryKeys } from './plan.ts';
 
 /** Whether there is anything to build at all. */
@@ -41,7 +42,7 @@ export interface ReuseWish {
   readonly except: readonly string[];
 }
 
-type World = Powers<'images', 'content' | 'files' | 'packer'>;
+type World = Powers<'images' | 'leftovers', 'content' | 'files' | 'packer'>;
 
 /** "changed" without a base that we know would never see a security update. */
 export function rebuildProblem({ rebuild, baseImage }: ReuseWish): string | undefined {
@@ -80,26 +81,55 @@ export async function fingerprintOf(
   });
 }
 
+/** What is to be built, and of what. */
+export interface Inputs {
+  readonly wish: ReuseWish;
+  readonly plan: BuildPlan;
+  readonly print: Fingerprint;
+}
+
 export interface Decision {
   readonly reuse: readonly Found[] | undefined;
   readonly because: string;
 }
 
-/** Looks through the family for an image that is already what this build would make; if there is none, says what has changed. */
-export async function decide(wish: ReuseWish, plan: BuildPlan, print: Fingerprint, { at, clock }: World): Promise<Decision> {
-  const mode = wish.rebuild ?? (rebuildProblem({ ...wish, rebuild: 'changed' }) === undefined ? 'changed' : 'always');
-  if (mode === 'always')
+/** Looks for an image that is already what this build would make, in the family and beside it; if there is none, says what has changed. */
+export async function decide(inputs: Inputs, world: World): Promise<Decision> {
+  const { wish, plan, print } = inputs;
+  const policy = policyOf(inputs, world);
+  if (policy === undefined)
     return { reuse: undefined, because: wish.rebuild === undefined ? 'without "base-image" every push is built' : '"rebuild" is always' };
-  const tags = { [tagKey(plan.scheme, 'family')]: wish.family };
-  const perRegion = await Promise.all(
-    plan.regions.map(async region => (await at({ region }).images.find({ tags })).map((image): Found => ({ region, image }))),
-  );
-  const family = perRegion.flat();
-  const maxAgeSeconds = mode === 'changed' ? undefined : parseDuration(mode.slice('max-age:'.length));
-  const found = reusable(family, { scheme: plan.scheme, fingerprint: print.value, regions: plan.regions, maxAgeSeconds, now: clock.now() });
-  return found.images === undefined
+  const family = await familyOf(inputs, world);
+  const found = reusable(family, policy);
+  if (found.images !== undefined) return { reuse: found.images, because: found.because };
+  const finished = await findFinished(wish.family, plan, policy, world);
+  return finished === undefined
     ? { reuse: undefined, because: whyBuild(found, family, plan, print) }
-    : { reuse: found.images, because: found.because };
+    : { reuse: finished, because: `${sayIds(finished)} has the same fingerprint: an earlier run did not live to see it finished` };
+}
+
+/** While Packer was busy another run may have built the same: what everybody would take now, unless it is ours. */
+export async function builtMeanwhile(mine: readonly string[], inputs: Inputs, world: World): Promise<readonly Found[] | undefined> {
+  const policy = policyOf(inputs, world);
+  const { images } = policy === undefined ? { images: undefined } : reusable(await familyOf(inputs, world), policy);
+  return images?.some(({ image }) => mine.includes(image.id)) ? undefined : images;
+}
+
+export const sayIds = (found: readonly Found[]): string => found.map(({ image }) => image.id).join(', ');
+
+/** Undefined where every push is built, whatever there is. */
+function policyOf({ wish, plan, print }: Inputs, { clock }: World): ReusePolicy | undefined {
+  const { scheme, regions } = plan;
+  const mode = wish.rebuild ?? (rebuildProblem({ ...wish, rebuild: 'changed' }) === undefined ? 'changed' : 'always');
+  if (mode === 'always') return undefined;
+  const maxAgeSeconds = mode === 'changed' ? undefined : parseDuration(mode.slice('max-age:'.length));
+  return { scheme, fingerprint: print.value, regions, maxAgeSeconds, now: clock.now() };
+}
+
+async function familyOf({ wish: { family }, plan: { scheme, regions } }: Inputs, { at }: World): Promise<readonly Found[]> {
+  const tags = { [tagKey(scheme, 'family')]: family };
+  const perRegion = regions.map(async region => (await at({ region }).images.find({ tags })).map((image): Found => ({ region, image })));
+  return (await Promise.all(perRegion)).flat();
 }
 
 function whyBuild(found: Reuse, family: readonly Found[], plan: BuildPlan, print: Fingerprint): string {
@@ -110,12 +140,14 @@ function whyBuild(found: Reuse, family: readonly Found[], plan: BuildPlan, print
   return `changed since ${newest.id}: ${changed.join(', ')}`;
 }
 
-/** Makes the images found by the commit that changed nothing, and completes an adoption that was cut short. */
-export async function reuse(found: readonly Found[], commit: string, plan: BuildPlan, { at }: World): Promise<readonly BuiltImage[]> {
+/** Makes the images found by the commit that changed nothing, and completes an adoption that was cut short, or never begun. */
+export async function reuse(found: readonly Found[], commit: string, plan: BuildPlan, world: World): Promise<readonly BuiltImage[]> {
+  const family = tagKey(plan.scheme, 'family');
   return Promise.all(
     found.map(async ({ region, image }): Promise<BuiltImage> => {
-      const { images } = at({ region });
-      const tags = serveCommit(image, commit, plan.scheme);
+      const { images } = world.at({ region });
+      const tags = takenAgain(image, commit, plan.scheme, world.clock.now());
+      if (!(family in image.tags)) return adoptFinished({ region, image }, tags, plan, world);
       if (Object.keys(tags).length > 0) await images.tag([image.id], tags);
       const shed = temporaryKeys(plan.scheme).filter(key => key in image.tags);
       if (shed.length > 0) await images.untag([image.id, ...image.snapshotIds], shed);

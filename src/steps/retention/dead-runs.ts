@@ -32,7 +32,7 @@ export async function removeDead(
     if (world.run.cancelled.aborted) throw new CancelledError();
     const now = await users.again(planned.filter(({ kind }) => kind === 'image').map(({ id }) => id));
     const going = new Set(unusedOf(planned, now, owned).map(({ id }) => id));
-    const swept = await sweepDead([region], sweeper, world, going);
+    const swept = await sweepDead([region], sweeper, world, ({ id }) => going.has(id));
     for (const { kind, id } of swept) world.report.info(`${kind} ${id}, which a dead run had left, is removed.`);
     return { swept, left: [] };
   } catch (failure) {

@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { CallRecord } from '../../lab/calls.ts';
+import { type Lab, startLab } from '../../lab/lab.ts';
+import { type Ran, removeWorkspaces } from '../../lab/runner.ts';
+import { build, describeWithPacker, idle, leftovers, madeImages, tagsIn } from './build-lab.ts';
+
+let lab: Lab;
+beforeAll(async () => {
+  lab = await startLab();
+});
+afterAll(async () => {
+  await lab.close();
+  removeWorkspaces();
+});
+
+const BASE = 'name:136693071363/debian-12-amd64-*';
+
+/** A push and its re-run: the second starts when the first has looked whether there is anything to build. */
+async function both(family: string): Promise<readonly Ran[]> {
+  const wanted = { files: idle(), with: { family, 'base-image': BASE } };
+  let second: Promise<Ran> | undefined;
+  const first = await build(lab, {
+    ...wanted,
+    onLine: line => {
+      if (second === undefined && /packer validate/.test(line)) second = build(lab, { ...wanted, env: { GITHUB_SHA: '2'.repeat(40) } });
+    },
+  });
+  return [first, (await second) as Ran];
+}
+
+const available = (family: string) => madeImages(lab).filter(({ name, state }) => name.startsWith(family) && state === 'available');
+
+describeWithPacker('two builds of the same at once', () => {
+  test('end with the image of the one that was first; the other goes, and nobody fails', async () => {
+    const lift = lab.faults.add({ operation: 'CreateImage', nth: 2, deed: { delaySeconds: 300 } });
+    const [first, second] = await both('twins');
+    lift();
+    expect([first?.errors, second?.errors]).toEqual([[], []]);
+    expect(first?.outputs).toMatchObject({ built: 'true', outcome: 'done' });
+    expect(second?.outputs).toMatchObject({ built: 'false', outcome: 'unchanged', 'ami-id': first?.outputs['ami-id'] });
+    expect(second?.outputs['because']).toMatch(/^another run built the same meanwhile, and ami-\w+ is what all take: ami-\w+ is removed$/);
+    expect(available('twins').map(({ id }) => id)).toEqual([first?.outputs['ami-id']]);
+    expect(tagsIn(lab, first?.outputs['ami-id'] ?? '')['ami-action:same-commits']).toBe('2'.repeat(12));
+    expect(leftovers(lab)).toEqual([]);
+  });
+
+  test('and tagged in the same moment end with the newer one, which every later push takes too', async () => {
+    let arrived = 0;
+    const isAdoption = ({ client, input }: CallRecord) =>
+      client.includes('ami-action') && JSON.stringify(input).includes('ami-action:family');
+    const meet = async () => {
+      arrived += 1;
+      while (arrived < 2) await new Promise(done => setTimeout(done, 20));
+    };
+    const lift = lab.faults.add({ operation: 'CreateTags', when: isAdoption, times: 2, deed: { run: meet, at: 'before' } });
+    const ended = await both('rivals');
+    lift();
+    expect(ended.map(({ errors }) => errors)).toEqual([[], []]);
+    expect(ended.map(({ outputs }) => outputs['outcome']).sort()).toEqual(['done', 'unchanged']);
+    const [newest] = [...available('rivals')].sort((a, b) => b.createdAt.getTime() - a.createdAt.getTime());
+    expect(ended.map(({ outputs }) => outputs['ami-id'])).toEqual([newest?.id, newest?.id]);
+    expect(available('rivals')).toHaveLength(2);
+    const next = await build(lab, { files: idle(), with: { family: 'rivals', 'base-image': BASE } });
+    expect(next.outputs).toMatchObject({ built: 'false', 'ami-id': newest?.id });
+    expect(leftovers(lab)).toEqual([]);
+  });
+});

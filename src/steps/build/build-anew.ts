@@ -1,0 +1,103 @@
+import { type Artifact, artifacts, baseOf, complaints } from '../../domain/build/packer-output.ts';
+import { CancelledError, type Expected, RejectedError, TimeoutError } from '../../kit/errors.ts';
+import type { Powers } from '../../world.ts';
+import { adopt, type BuiltImage, type Made } from './adopt.ts';
+import { witness } from './made.ts';
+import { type PhaseEnd, packerFailure, packerInit, packerPhase } from './packer-phase.ts';
+import { findPacker, type PackerChoice, packerOrder } from './packer-tool.ts';
+import { tellPhases } from './summary.ts';
+import { type BuildEntry, removeImages, sweepBuild, sweepQuietly } from './sweep.ts';
+import { builtMeanwhile, type Inputs, reuse, sayIds } from './unchanged.ts';
+
+export type BuildOrder = PackerChoice & { readonly cleanupOnFailure: boolean };
+type World = Powers<'account' | 'images' | 'leftovers', 'content' | 'files' | 'journal' | 'packer'>;
+
+export interface Built {
+  readonly images: readonly BuiltImage[];
+  readonly built: boolean;
+  readonly because: string;
+}
+
+/** Packer, from where it comes from to images of the family; and nothing else is left, however it ends. */
+export async function buildAnew(wanted: BuildOrder, because: string, inputs: Inputs, world: World): Promise<Built> {
+  const { report, packer, journal } = world;
+  const { plan } = inputs;
+  const phase = { report, secrets: Object.values(wanted.secretVar) };
+  const tool = await report.step('Find Packer', () => findPacker(wanted, world));
+  const order = await report.step('Read the template', () => packerOrder(wanted, plan, tool, world));
+  const init = await packerInit(order, phase, world);
+  if (init.exitCode !== 0) throw failure('packer init', init, wanted);
+  const validated = await packerPhase('packer validate', onLine => packer.validate(order, onLine), phase);
+  if (validated.exitCode !== 0) throw failure('packer validate', validated, wanted);
+
+  const seen = witness(plan.entry, journal);
+  const end = await packerPhase('packer build', onLine => packer.build(order, both(seen.see, onLine)), phase);
+  tellPhases(end.lines, report);
+  const made = artifacts(end.lines).map(image => ({ ...image, baseAmi: baseOf(end.lines, image.source) }));
+  const isWhole = end.exitCode === 0 && made.length > 0;
+  const result = isWhole ? await report.step('Tag the images', () => settle(made, because, inputs, world)) : undefined;
+  // What was adopted stays even where nobody can see its family tag yet.
+  const spared = result?.kept ?? (wanted.cleanupOnFailure ? [] : made.map(({ id }) => id));
+  const left = await report.step('See that nothing is left', () =>
+    sweepQuietly(() => sweepBuild(ofItsOwn(seen.entry(), end), world, spared), world),
+  );
+  if (left.length === 0) seen.forget();
+  if (result === undefined) throw failure('packer build', end, wanted, made, left);
+  for (const line of left) report.warn(line);
+  return result;
+}
+
+type Settled = Built & { readonly kept: readonly string[] };
+
+/**
+ * One of the family, unless another run built the same meanwhile and was first: then all take that one. Asked again when ours is in the family too, since
+ * two may be tagged in the same moment; both then see both, and take the newest, as every later push does.
+ */
+async function settle(made: readonly Made[], because: string, inputs: Inputs, world: World): Promise<Settled> {
+  const { plan } = inputs;
+  const mine = made.map(({ id }) => id);
+  const theirs = async (fate: string, kept: readonly string[]): Promise<Settled | undefined> => {
+    const found = await builtMeanwhile(mine, inputs, world);
+    if (found === undefined) return undefined;
+    const why = `another run built the same meanwhile, and ${sayIds(found)} is what all take: ${mine.join(', ')} ${fate}`;
+    world.report.info(`${why}.`);
+    return { images: await reuse(found, world.run.commit, plan, world), built: false, because: why, kept };
+  };
+  const first = await theirs('is removed', []);
+  if (first !== undefined) {
+    for (const line of await sweepQuietly(() => removeImages(made, world), world)) world.report.warn(line);
+    return first;
+  }
+  const images = await adopt(made, plan, world);
+  return (await theirs('stays in the family until prune removes it', mine)) ?? { images, built: true, because, kept: mine };
+}
+
+const both = (first: (line: string) => void, second: (line: string) => void) => (line: string) => {
+  first(line);
+  second(line);
+};
+
+/** Where the name was taken, an image of that name is somebody else's: only tags tell what is ours. */
+const ofItsOwn = (entry: BuildEntry, { lines }: PhaseEnd): BuildEntry =>
+  complaints(lines).some(({ message }) => message.includes('InvalidAMIName.Duplicate')) ? { ...entry, made: [] } : entry;
+
+const NO_IMAGE = 'Look for skip_create_ami in the template, and at what "only" and "except" leave of it.';
+
+/** An image that was finished although the build failed is told, not tagged as one of the family: nothing can pick it up. */
+function failure(
+  what: string,
+  end: PhaseEnd,
+  wanted: BuildOrder,
+  made: readonly Artifact[] = [],
+  unswept: readonly string[] = [],
+): Expected {
+  const fate = wanted.cleanupOnFailure ? 'and is removed again' : 'and stays, outside the family, until a later run finds it expired';
+  const left = [...made.map(({ source, region, id }) => `${id} in ${region} (${source}) was finished ${fate}`), ...unswept];
+  const outputs = made.length === 0 ? {} : { partial: made.map(({ source, region, id }) => ({ source, region, id })), built: false };
+  if (end.stopped === 'cancelled') return new CancelledError('Cancelled while Packer ran.', { left, outputs });
+  if (end.stopped === 'timeout') {
+    return new TimeoutError(`Packer was stopped after ${wanted.timeout} s.`, { left, outputs, next: 'Give it more with "timeout".' });
+  }
+  if (end.exitCode === 0) return new RejectedError('No AMI was produced: Packer ended well, and made no image.', { left, next: NO_IMAGE });
+  return packerFailure({ what, end, otherwise: what === 'packer build' ? 'rejected' : 'usage', left, outputs });
+}
