@@ -202,10 +202,12 @@ describe('the deployment on GitHub', () => {
   });
 
   test('stays in progress when we only stop looking, and is ended by the run that finishes', async () => {
-    const { b } = await stage();
-    const ran = await promote(b, { 'github-token': 'secret', bake: '30m', 'roll-timeout': '31m' }, withGithub());
+    const { b } = await stage({ timings: { boot: 1, statusChecks: 1, targetHealth: 1, shutdown: 1, refreshPatience: 36_000 } });
+    l.sick.add(b);
+    const ran = await promote(b, { 'github-token': 'secret', 'roll-timeout': '5m' }, withGithub());
     expect([ran.outputs['outcome'], deployments[0]?.statuses]).toEqual(['timeout', ['in_progress']]);
-    await promote(b, { 'github-token': 'secret', bake: '30m' }, withGithub());
+    l.sick.clear();
+    await promote(b, { 'github-token': 'secret' }, withGithub());
     expect(deployments.map(({ statuses }) => statuses[0])).toEqual(['success']);
   });
 
