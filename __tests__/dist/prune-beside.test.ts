@@ -27,8 +27,8 @@ const REAL = { 'keep-newest': '2', 'keep-passed': '0', 'dry-run': 'false' };
 const DRY = { ...REAL, 'dry-run': 'true' };
 
 /** Five images, 10 to 50 days old; prod runs the oldest but one. */
-async function stage() {
-  l = await pruneLab();
+async function stage(speed = 600) {
+  l = await pruneLab({ speed });
   for (const daysOld of [10, 20, 30, 40, 50]) l.image(`d${daysOld}`, { daysOld });
   await l.parameter('/ami/web/prod', l.id('d40'));
   return l;
@@ -158,6 +158,8 @@ describe('the Recycle Bin', () => {
 });
 
 describe('what dead builds and validations left', () => {
+  // A sweep gives up after three minutes, which must be enough for a busy machine.
+  const SLOWLY = 100;
   const PAST = '2020-01-01T00:00:00.000Z';
   const build = (change = {}) => ({
     ...{ 'ami-action:purpose': 'build', 'ami-action:repository': 'acme/web', 'ami-action:run': '99', 'ami-action:expires-at': PAST },
@@ -187,7 +189,7 @@ describe('what dead builds and validations left', () => {
 
   /** One of everything that a build leaves, a test machine; and what looks like it and is somebody's. */
   async function stageLeftovers() {
-    await stage();
+    await stage(SLOWLY);
     const { ec2 } = l.cloud;
     await loose('half', build());
     await loose('launched', build());
@@ -258,7 +260,7 @@ describe('what dead builds and validations left', () => {
   });
 
   test('that somebody launched since the plan was made stays', async () => {
-    await stage();
+    await stage(SLOWLY);
     await loose('half', build());
     const launch = () => machine(l.id('half'), {});
     l.lab.faults.add({ operation: 'DeregisterImage', nth: 1, deed: { run: async () => void (await launch()), at: 'after' } });
@@ -267,7 +269,7 @@ describe('what dead builds and validations left', () => {
   });
 
   test('that cannot be removed is told, and the rest goes', async () => {
-    await stage();
+    await stage(SLOWLY);
     const id = await machine(l.id('d40'), validation());
     l.lab.faults.add({ operation: 'TerminateInstances', deed: { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 } });
     const ran = await l.act('prune', REAL);
@@ -277,7 +279,7 @@ describe('what dead builds and validations left', () => {
   });
 
   test('is not waited for when the Recycle Bin keeps it', async () => {
-    await stage();
+    await stage(SLOWLY);
     await loose('half', build());
     Object.assign(retentionRules(l.home), { imageDays: 7, snapshotDays: 7 });
     const ran = await l.act('prune', REAL);

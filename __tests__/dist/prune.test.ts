@@ -15,6 +15,7 @@ import {
 import { LabelParameterVersionCommand, PutParameterCommand } from '@aws-sdk/client-ssm';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { fleets, spotFleets, spotRequests } from '../../lab/ec2/fleets.ts';
+import { recipes } from '../../lab/ec2/image-references.ts';
 import { images } from '../../lab/ec2/images.ts';
 import { mishaps } from '../../lab/ec2/mishaps.ts';
 import { instances, setTags } from '../../lab/ec2/state.ts';
@@ -252,6 +253,44 @@ test('scenario 67: an image stays that only one of these can launch, and what no
   });
 });
 
+test('scenario 67: an image stays that only a recipe of Image Builder builds upon', async () => {
+  await stage();
+  const arn = `arn:aws:imagebuilder:${l.home.region}:${l.home.account}:image-recipe/web/1.0.0`;
+  recipes(l.home).set(arn, l.id('d50'));
+  const ran = await l.act('prune', REAL);
+  expect([ran.exitCode, l.there()]).toEqual([0, ['d50', 'd40', 'd20', 'd10']]);
+  expect(planOf(l, ran)['d50']).toBe(`keep: used by ${arn.replace(/\d{8}(\d{4})/, '…$1')}, as AWS says`);
+});
+
+test('classes of the repository’s file decide before the policy, and ancestors of kept images stay when that is said', async () => {
+  l = await pruneLab();
+  const pull = { 'ami-action:ref': 'refs/pull/7/merge' };
+  l.image('main1', { daysOld: 10 });
+  l.image('base', { daysOld: 90 });
+  l.image('main2', { daysOld: 20, tags: { 'ami-action:base-ami': l.id('base') } });
+  l.image('main3', { daysOld: 30 });
+  l.image('pull1', { daysOld: 1, tags: pull });
+  l.image('pull2', { daysOld: 3, tags: pull });
+  await l.parameter('/ami/web/prod', l.id('main1'));
+  const classes = [
+    'classes:',
+    '  - name: pull request',
+    '    tags: { ami-action:ref: refs/pull/* }',
+    '    keep-newest: 0',
+    '    minimum-age: 2d',
+  ];
+  const files = { '.github/ami.yml': classes.join('\n') };
+  const ran = await l.act('prune', { ...REAL, 'keep-ancestors': 'true' }, { files });
+  expect([ran.exitCode, l.there()]).toEqual([0, ['base', 'main2', 'main1', 'pull1']]);
+  expect(planOf(l, ran)).toMatchObject({
+    pull1: 'keep: younger than minimum-age',
+    pull2: 'remove: nothing uses it',
+    main2: 'keep: one of the newest 2',
+    main3: 'remove: nothing uses it',
+    base: 'keep: main2 was built from it',
+  });
+});
+
 describe('scenario 66: what cannot be read counts as in use', () => {
   const SOURCES = [
     ['ec2', 'DescribeInstances', 'UnauthorizedOperation', 'describe instances (ec2:DescribeInstances)'],
@@ -318,6 +357,7 @@ describe('scenario 66: what cannot be read counts as in use', () => {
       { error: 'InternalError', message: 'An internal error has occurred', status: 500 },
       'timeout',
     ],
+    ['throttling that does not end', 'DescribeInstances', { refuse: 'throttled' }, 'timeout'],
     ['a region without the API', 'DescribeImageReferences', { error: 'InvalidAction', message: 'not valid here', status: 400 }, 'rejected'],
   ] as const)('%s stops everything too', async (_, operation, deed, outcome) => {
     await stage();

@@ -6,12 +6,15 @@ import type {
   ResourceTypeRequest,
 } from '@aws-sdk/client-ec2';
 import { AwsError, type Operation } from '../operation.ts';
-import type { Place } from '../place.ts';
+import { type Place, slice } from '../place.ts';
 import { latest, parameters } from '../ssm/parameter-state.ts';
 import { templates } from './launch-template-state.ts';
 import { checkPageSize, pageOf } from './paging.ts';
 import { checkId } from './resource-ids.ts';
 import { instances } from './state.ts';
+
+/** Image Builder's recipes that tests put here: ARN -> the image that it builds upon. */
+export const recipes = slice((): Map<string, string> => new Map());
 
 type Finder = (place: Place, imageId: string, options: ReadonlyMap<string, readonly string[]>) => readonly string[];
 
@@ -36,6 +39,7 @@ const FINDERS: Readonly<Partial<Record<ImageReferenceResourceType, Finder>>> = {
     [...parameters(place).values()]
       .filter(parameter => latest(parameter).dataType === 'aws:ec2:image' && latest(parameter).value === imageId)
       .map(({ arn }) => arn),
+  'imagebuilder:ImageRecipe': (place, imageId) => [...recipes(place)].filter(([, parent]) => parent === imageId).map(([arn]) => arn),
 };
 
 const EVERYTHING: readonly ResourceTypeRequest[] = (Object.keys(FINDERS) as ImageReferenceResourceType[]).map(ResourceType => ({

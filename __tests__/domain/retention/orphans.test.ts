@@ -60,7 +60,7 @@ describe('a snapshot that no image has', () => {
 });
 
 describe('drift', () => {
-  const nobody: UserFacts = { instances: [], launchers: [], versions: [], parameters: [], aliases: new Map(), evidence: [] };
+  const nobody: UserFacts = { instances: [], launchers: [], versions: [], parameters: [], aliases: new Map() };
   const pointers = pointerNames(['/ami/{family}/{environment}'], 'web');
   const points = (value: string, name = '/ami/web/prod') => ({ name, value, history: [] });
   const says = (images: readonly Image[], facts: Partial<UserFacts>) =>

@@ -14,7 +14,7 @@ const B = 'ami-0000000000000000b';
 const C = 'ami-0000000000000000c';
 const D = 'ami-0000000000000000d';
 
-const nobody: UserFacts = { instances: [], launchers: [], versions: [], parameters: [], aliases: new Map(), evidence: [] };
+const nobody: UserFacts = { instances: [], launchers: [], versions: [], parameters: [], aliases: new Map() };
 const users = (facts: Partial<UserFacts>, rollbackDepth = 3) => Object.fromEntries(whoUses({ ...nobody, ...facts }, rollbackDepth));
 const group = (...launches: LaunchSource[]) => ({ user: 'group web', launches });
 const version = (number: number, imageId: string, current: 'default' | 'latest' | 'both' | 'neither' = 'neither') => ({

@@ -12,8 +12,6 @@ export interface UserFacts {
   readonly parameters: readonly ParameterFact[];
   /** What each `resolve:ssm:...` that stands in place of an image means now. One that means nothing launches nothing. */
   readonly aliases: ReadonlyMap<string, string>;
-  /** References that AWS itself found: a reason to keep, never a reason to remove. */
-  readonly evidence: readonly Edge[];
 }
 
 export interface InstanceFact {
@@ -84,7 +82,6 @@ export function whoUses(facts: UserFacts, rollbackDepth: number): ReadonlyMap<st
     ...facts.launchers.flatMap(launcher => [...ofLauncher(launcher, facts), ...ofVolumes(launcher.user, launcher)]),
     ...facts.versions.flatMap(version => [...ofVersion(version, facts), ...ofVolumes(sayVersion(version), version)]),
     ...facts.parameters.flatMap(parameter => ofParameter(parameter, rollbackDepth)),
-    ...facts.evidence,
   ];
   const users = new Map<string, Set<string>>();
   for (const { imageId, user } of edges) users.set(imageId, (users.get(imageId) ?? new Set()).add(user));

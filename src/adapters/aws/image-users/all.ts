@@ -43,7 +43,6 @@ export function awsImageUsers({ ec2, ssm, autoScaling }: Clients): ImageUsers {
         versions,
         parameters,
         aliases: await resolveAliases(ssm, aliasesIn(launchers, versions)),
-        evidence: [],
       };
     },
   };
