@@ -205,7 +205,8 @@ describe('the deployment on GitHub', () => {
     const { b } = await stage({ timings: { boot: 1, statusChecks: 1, targetHealth: 1, shutdown: 1, refreshPatience: 36_000 } });
     l.sick.add(b);
     const ran = await promote(b, { 'github-token': 'secret', 'roll-timeout': '5m' }, withGithub());
-    expect([ran.outputs['outcome'], deployments[0]?.statuses]).toEqual(['timeout', ['in_progress']]);
+    expect([ran.outputs['outcome'], deployments[0]?.statuses]).toEqual(['timeout', ['in_progress', 'in_progress']]);
+    expect(asked.at(-1)?.body['description']).toMatch(/^Nobody watches it now: run the job again with the same settings/);
     l.sick.clear();
     await promote(b, { 'github-token': 'secret' }, withGithub());
     expect(deployments.map(({ statuses }) => statuses[0])).toEqual(['success']);
