@@ -60,6 +60,8 @@ export interface Start {
   /** Statuses that a refresh shows, look after look; the last one stays. */
   readonly script?: readonly RefreshStatus[];
   readonly images?: readonly Image[];
+  /** What runs at first. */
+  readonly was?: string;
 }
 
 const POINTER = '/ami/web/stage';
@@ -69,6 +71,7 @@ export function rollWorld({
   pointer = [A],
   script = ['InProgress', 'Baking', 'Baking', 'Successful'],
   images = [image(A), image(B), image(C)],
+  was = A,
 }: Start = {}) {
   const log: string[] = [];
   const state = {
@@ -77,8 +80,8 @@ export function rollWorld({
     groups: new Map(groups.map(each => [each.name, each])),
     images: new Map(images.map(each => [each.id, each])),
     /** Instance -> image. */
-    runs: new Map<string, string>(groups.flatMap(({ members }) => members.map(({ id }) => [id, A] as const))),
-    versions: [{ ...version(1, A) }, { ...version(1, A, 'lt-2') }] as TemplateVersion[],
+    runs: new Map<string, string>(groups.flatMap(({ members }) => members.map(({ id }) => [id, was] as const))),
+    versions: [{ ...version(1, was) }, { ...version(1, was, 'lt-2') }] as TemplateVersion[],
     refreshes: [] as { refresh: Refresh; looks: number; before: Launch }[],
     parameters: new Map<string, ParameterVersion[]>(
       pointer.length === 0
@@ -205,6 +208,7 @@ export const settings = {
   liftVeto: false,
   dryRun: false,
   region: REGION,
+  regions: [] as readonly string[],
   roleToAssume: undefined,
   roleDuration: 3600,
   roleChaining: false,

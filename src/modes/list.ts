@@ -4,9 +4,8 @@ import type { Values } from '../kit/settings.ts';
 import { type Asked, price, users as userSettings } from '../steps/retention/image-users.ts';
 import { asLines, asOutput, asPage } from '../steps/retention/inventory-table.ts';
 import { listFamily } from '../steps/retention/listing.ts';
-import { regionsOf } from '../steps/retention/survey.ts';
 import { pointer, schemeOf } from '../steps/select.ts';
-import { common, family, regions } from '../steps/settings.ts';
+import { common, family, regions, regionsOf } from '../steps/settings.ts';
 import type { Powers } from '../world.ts';
 
 // Needs a family.

@@ -3,18 +3,20 @@ import { previousImageId } from '../domain/pointer.ts';
 import { flag, optional } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { withdraw } from '../steps/roll/announce.ts';
-import { deliver } from '../steps/roll/deliver.ts';
+import { type Delivered, deliver, isMoving, refreshesOf } from '../steps/roll/deliver.ts';
 import { deploymentSettings, recorded } from '../steps/roll/deployment.ts';
+import type { Check } from '../steps/roll/everywhere.ts';
 import { guardSettings, readGuards } from '../steps/roll/guards.ts';
 import { failsChecks } from '../steps/roll/instance-checks.ts';
+import { amiIdsOf, type Here, inTurn, type Part, planParts } from '../steps/roll/parts.ts';
 import { environmentPointer, readPointer } from '../steps/roll/point.ts';
-import { isThere, type Promotion, planPromotion, throwIfRefused } from '../steps/roll/promotion.ts';
+import { isThere, type PromotionOrder, throwIfRefused } from '../steps/roll/promotion.ts';
 import { rollSettings, throwIfUnfit } from '../steps/roll/settings.ts';
 import { proveStanding } from '../steps/roll/standing.ts';
 import { tellEnd, tellPlan } from '../steps/roll/summary.ts';
 import { liftVeto } from '../steps/roll/veto.ts';
 import { schemeOf, selectImage, selection } from '../steps/select.ts';
-import { common, dryRun, environment, family } from '../steps/settings.ts';
+import { common, dryRun, environment, family, regions } from '../steps/settings.ts';
 import { readDeliveries } from '../steps/validation/deliveries.ts';
 import type { Powers } from '../world.ts';
 import { settings as validation } from './validate.ts';
@@ -27,6 +29,7 @@ export const settings = {
   ...selection('latest'),
   environment,
   ...rollSettings,
+  regions,
   ...guardSettings,
   checks: {
     ...optional(validation.checks),
@@ -44,10 +47,11 @@ export const settings = {
 
 export const outputs = {
   amiId: 'The image that the environment runs now.',
+  amiIds: 'JSON: the image by region. It is one image under several IDs.',
   previousAmiId: 'The image that it ran before.',
   pointer: 'Name of the parameter that names it.',
   pointerVersion: 'Version of the parameter.',
-  refreshes: 'JSON list: `group`, `refresh`, `status`, `from` and `to` (launch template versions) of every group.',
+  refreshes: 'JSON list: `region`, `group`, `refresh`, `status`, `from` and `to` (launch template versions) of every group.',
   changed: 'false when the environment ran exactly this already.',
 };
 
@@ -57,64 +61,77 @@ type World = Powers<'images' | 'parameters' | 'groups' | 'launchTemplates' | 'ma
 export async function run(wanted: Wanted, world: World) {
   throwIfUnfit({ ...wanted, checksSeconds: wanted.checks === undefined ? undefined : wanted.checksTimeout });
   const { report } = world;
-  const place = world.at({ region: wanted.region });
   const check = await checker(wanted, world);
 
   const { image, because } = await report.step(`Find ${wanted.image}`, () => selectImage(wanted, world));
-  const promotion = await report.step('Plan', () => plan(wanted, image, because, world));
-  tellPlan(promotion, report);
-  throwIfRefused(promotion);
-  if (wanted.dryRun) return { outcome: 'planned' as const, outputs: outputsOf(promotion, { changed: false }) };
+  const orderIn = orderOf(wanted, image, because, world);
+  const parts = await report.step('Plan', () => planParts(wanted, image, world, orderIn));
+  tellPlan(parts);
+  throwIfRefused(parts);
+  if (wanted.dryRun) return { outcome: 'planned' as const, outputs: outputsOf(parts, { changed: false }) };
 
   // Only once the image runs: lifted for a promotion that then failed, it would be gone for the next push.
-  const forget = () => (wanted.liftVeto ? liftVeto({ ...promotion, imageId: image.id }, place) : nothing());
-  if (isThere(promotion)) {
+  const forget = () => (wanted.liftVeto ? liftVetoes(parts) : nothing());
+  if (parts.every(({ promotion }) => isThere(promotion))) {
     report.info(`${wanted.environment} runs ${image.id} already: nothing to do.`);
     await forget();
-    if (promotion.pointer.candidate !== undefined) {
-      await proveStanding(promotion, check, world, place);
-      await withdraw(promotion.pointer, place);
-    }
-    return {
-      outcome: 'unchanged' as const,
-      outputs: outputsOf(promotion, { changed: false, version: promotion.pointer.current?.version }),
-    };
+    await finishAnnounced(parts, check);
+    return { outcome: 'unchanged' as const, outputs: outputsOf(parts, { changed: false }) };
   }
 
-  const { rolled, moved } = await recorded(
-    { ...wanted, image, scheme: promotion.scheme, says: `promote ${image.id}` },
+  const ended = await recorded(
+    { ...wanted, image, scheme: schemeOf(wanted), says: `promote ${image.id}` },
     world,
-    () => deliver(promotion, world, place, { before: nothing, undo: nothing, after: forget, check }),
-    ended => (ended.moved === undefined ? 'moving' : 'success'),
+    () => deliver(parts, world, { before: nothing, undo: nothing, after: forget, check }),
+    ended => (isMoving(ended) ? 'moving' : 'success'),
   );
-  tellEnd(promotion, { rolled, moved }, report);
-  const told = outputsOf(promotion, { changed: true, version: moved?.version, refreshes: rolled });
-  return { outcome: moved === undefined ? ('unknown' as const) : ('done' as const), outputs: told };
+  tellEnd(parts, ended);
+  return { outcome: isMoving(ended) ? ('unknown' as const) : ('done' as const), outputs: outputsOf(parts, { changed: true, ended }) };
 }
 
-async function plan(wanted: Wanted, image: Image, because: string, world: World): Promise<Promotion> {
-  const place = world.at({ region: wanted.region });
-  const of = { ...wanted, architecture: image.architecture };
-  const [pointer, guards] = await Promise.all([readPointer(environmentPointer(of), place), readGuards(of, image, world)]);
-  // A pointer that names it already was moved by a run that did not come to its end.
-  const was = pointer.current?.value === image.id ? previousImageId(pointer.history) : pointer.current?.value;
-  const facts = { image, because, was, pointer, guards, scheme: schemeOf(wanted), now: world.clock.now() };
-  return planPromotion({ ...wanted, ...facts, deed: 'promote', roll: wanted }, place);
+const orderOf =
+  (wanted: Wanted, home: Image, because: string, world: World) =>
+  async (image: Image, { region, place }: Here): Promise<PromotionOrder> => {
+    const of = { ...wanted, architecture: image.architecture };
+    // Where it came from and what it was proven by is asked once, at home.
+    const guarding = image === home ? readGuards(of, image, world) : {};
+    const [pointer, guards] = await Promise.all([readPointer(environmentPointer(of), place), guarding]);
+    // A pointer that names it already was moved by a run that did not come to its end.
+    const was = pointer.current?.value === image.id ? previousImageId(pointer.history) : pointer.current?.value;
+    const why = image === home ? because : `what ${home.id} is in ${region}`;
+    const facts = { image, because: why, was, pointer, guards, scheme: schemeOf(wanted), now: world.clock.now() };
+    return { ...wanted, ...facts, deed: 'promote', roll: wanted };
+  };
+
+/** By a run that was lost after it had moved the pointers, and before it could say that all is done. */
+async function finishAnnounced(parts: readonly Part[], check: Check | undefined): Promise<void> {
+  const open = parts.filter(({ promotion }) => promotion.pointer.candidate !== undefined);
+  await inTurn(open, async ({ promotion, region, world, place }) => {
+    await proveStanding(promotion, check?.(region), world, place);
+    await withdraw(promotion.pointer, place);
+  });
 }
 
 const nothing = async (): Promise<void> => {};
 
-async function checker({ checks, checksTimeout: seconds, region }: Wanted, world: World) {
+const liftVetoes = async (parts: readonly Part[]) =>
+  void (await inTurn(parts, ({ promotion, place }) => liftVeto({ ...promotion, imageId: promotion.image.id }, place)));
+
+async function checker({ checks, checksTimeout: seconds }: Wanted, world: World): Promise<Check | undefined> {
   if (checks === undefined || checks.length === 0) return undefined;
   const deliveries = await readDeliveries(checks, world.files);
-  return (instanceId: string) => failsChecks(instanceId, { checks, deliveries, seconds }, world, world.at({ region }));
+  return region => instanceId => failsChecks(instanceId, { checks, deliveries, seconds }, world, world.at({ region }));
 }
 
-const outputsOf = ({ image, was, pointer }: Promotion, told: { changed: boolean; version?: number | undefined; refreshes?: unknown }) => ({
-  amiId: image.id,
-  previousAmiId: was ?? '',
-  pointer: pointer.name,
-  pointerVersion: told.version,
-  refreshes: told.refreshes ?? [],
-  changed: told.changed,
-});
+function outputsOf(parts: readonly Part[], { changed, ended = [] }: { changed: boolean; ended?: readonly Delivered[] }) {
+  const [home] = parts.map(({ promotion }) => promotion);
+  return {
+    amiId: home?.image.id,
+    amiIds: amiIdsOf(parts),
+    previousAmiId: home?.was ?? '',
+    pointer: home?.pointer.name,
+    pointerVersion: changed ? ended[0]?.moved?.version : home?.pointer.current?.version,
+    refreshes: refreshesOf(ended),
+    changed,
+  };
+}

@@ -1,15 +1,17 @@
+import type { Image } from '../domain/image.ts';
 import { type WayBack, wayBack } from '../domain/roll/way-back.ts';
 import { RejectedError } from '../kit/errors.ts';
 import type { Values } from '../kit/settings.ts';
-import { deliver } from '../steps/roll/deliver.ts';
+import { type Delivered, deliver, isMoving, refreshesOf } from '../steps/roll/deliver.ts';
 import { deploymentSettings, recorded } from '../steps/roll/deployment.ts';
+import { amiIdsOf, type Here, inTurn, type Part, planParts } from '../steps/roll/parts.ts';
 import { environmentPointer, type PointerNow, readPointer } from '../steps/roll/point.ts';
-import { type Promotion, planPromotion, throwIfRefused } from '../steps/roll/promotion.ts';
+import { type Promotion, type PromotionOrder, throwIfRefused } from '../steps/roll/promotion.ts';
 import { rollSettings, throwIfUnfit } from '../steps/roll/settings.ts';
 import { tellEnd, tellPlan } from '../steps/roll/summary.ts';
 import { liftVeto, veto } from '../steps/roll/veto.ts';
-import { pointer, schemeOf, selectImage, selection } from '../steps/select.ts';
-import { common, dryRun, environment, family } from '../steps/settings.ts';
+import { pointer, schemeOf, selectImage, selection, twinOf } from '../steps/select.ts';
+import { common, dryRun, environment, family, regions } from '../steps/settings.ts';
 import type { Place, Powers } from '../world.ts';
 
 // Needs an environment that ran another image before.
@@ -24,6 +26,7 @@ export const settings = {
   pointer,
   architecture,
   ...rollSettings,
+  regions,
   githubToken,
   ...deploymentSettings,
   dryRun: dryRun(false),
@@ -32,65 +35,85 @@ export const settings = {
 
 export const outputs = {
   amiId: 'The image that the environment runs again.',
+  amiIds: 'JSON: the image by region. It is one image under several IDs.',
   replacedAmiId: 'The image that it ran, now vetoed there.',
   pointer: 'Name of the parameter that names it.',
   pointerVersion: 'Version of the parameter.',
-  refreshes: 'JSON list: `group`, `refresh`, `status`, `from` and `to` (launch template versions) of every group.',
+  refreshes: 'JSON list: `region`, `group`, `refresh`, `status`, `from` and `to` (launch template versions) of every group.',
 };
 
 type Wanted = Values<typeof settings>;
-type Ports = Pick<Place, 'images' | 'parameters' | 'groups' | 'launchTemplates' | 'machines'>;
+type World = Powers<'images' | 'parameters' | 'groups' | 'launchTemplates' | 'machines', 'commits' | 'deployments'>;
+type Back = Extract<WayBack, { to: string }>;
 
-export async function run(wanted: Wanted, world: Powers<keyof Ports, 'commits' | 'deployments'>) {
+export async function run(wanted: Wanted, world: World) {
   throwIfUnfit(wanted);
   const { report } = world;
-  const place = world.at({ region: wanted.region });
-  const scheme = schemeOf(wanted);
 
-  const promotion = await report.step('Plan', async () => {
-    const now = await readPointer(environmentPointer(wanted), place);
-    const back = wayBack(now, wanted.environment);
-    const { to, replaces, because } = throwIfNone(wanted.image === 'previous' ? back : await named(wanted, world, now), now);
-    const target = await world.at({ region: wanted.region }).images.get(to);
-    if (target === undefined) throw gone(to, now);
-    const order = {
-      ...wanted,
-      deed: 'rollback' as const,
-      image: target,
-      because,
-      was: replaces,
-      pointer: now,
-      scheme,
-      liftVeto: false,
-      roll: wanted,
-    };
-    return planPromotion(order, place);
+  const parts = await report.step('Plan', async () => {
+    const { image, back } = await target(wanted, world);
+    return planParts(wanted, image, world, orderOf(wanted, image, back, world));
   });
-  tellPlan(promotion, report);
-  throwIfRefused(promotion);
-  if (wanted.dryRun) return { outcome: 'planned' as const, outputs: outputsOf(promotion) };
+  tellPlan(parts);
+  throwIfRefused(parts);
+  if (wanted.dryRun) return { outcome: 'planned' as const, outputs: outputsOf(parts) };
 
-  const replaced = { ...promotion, imageId: promotion.was };
   const around = {
     // Before the roll, so that a push that comes in between does not bring the image back.
-    before: () => veto(replaced, report, place),
+    before: async () => void (await inTurn(parts, ({ promotion, world: { report }, place }) => veto(replacedBy(promotion), report, place))),
     // It failed, so the image stays current.
-    undo: () => liftVeto(replaced, place),
+    undo: async () => void (await inTurn(parts, ({ promotion, place }) => liftVeto(replacedBy(promotion), place))),
     after: async () => {},
   };
-  const { rolled, moved } = await recorded(
-    { ...wanted, image: promotion.image, scheme, says: `roll back to ${promotion.image.id}` },
+  const [home] = parts.map(({ promotion }) => promotion.image);
+  const ended = await recorded(
+    { ...wanted, image: home as Image, scheme: schemeOf(wanted), says: `roll back to ${home?.id}` },
     world,
-    () => deliver(promotion, world, place, around),
-    ended => (ended.moved === undefined ? 'moving' : 'success'),
+    () => deliver(parts, world, around),
+    ended => (isMoving(ended) ? 'moving' : 'success'),
   );
-  tellEnd(promotion, { rolled, moved }, report);
-  const outputs = { ...outputsOf(promotion), pointerVersion: moved?.version, refreshes: rolled };
-  return { outcome: moved === undefined ? ('unknown' as const) : ('done' as const), outputs };
+  tellEnd(parts, ended);
+  return { outcome: isMoving(ended) ? ('unknown' as const) : ('done' as const), outputs: outputsOf(parts, ended) };
 }
 
+/** Decided at home; elsewhere it is the same image. */
+async function target(wanted: Wanted, world: World) {
+  const place = world.at({ region: wanted.region });
+  const now = await readPointer(environmentPointer(wanted), place);
+  const previous = wayBack(now, wanted.environment);
+  const back = throwIfNone(wanted.image === 'previous' ? previous : await named(wanted, world, now), now);
+  const image = await place.images.get(back.to);
+  if (image === undefined) throw gone(back.to, now);
+  return { image, back };
+}
+
+const orderOf =
+  (wanted: Wanted, home: Image, back: Back, world: World) =>
+  async (image: Image, { region, place }: Here): Promise<PromotionOrder> => {
+    const pointer = await readPointer(environmentPointer(wanted), place);
+    const decided =
+      image === home ? back : await elsewhere(image, back, pointer, { wanted, home: world.at({ region: wanted.region }), place });
+    const because = image === home ? back.because : `what ${home.id} is in ${region}`;
+    const facts = { deed: 'rollback' as const, image, because, was: decided.replaces, pointer, scheme: schemeOf(wanted) };
+    return { ...wanted, ...facts, liftVeto: false, roll: wanted };
+  };
+
+/** What the image replaces in another region: by what stands there, and where it stands already, what it has replaced at home. */
+async function elsewhere(
+  image: Image,
+  { replaces }: Back,
+  pointer: PointerNow,
+  { wanted, home, place }: { wanted: Wanted; home: Pick<Place, 'images'>; place: Pick<Place, 'images'> },
+): Promise<{ readonly replaces: string | undefined }> {
+  if (pointer.current?.value !== image.id) return { replaces: pointer.current?.value };
+  const replaced = await home.images.get(replaces);
+  return { replaces: replaced && (await twinOf(replaced, wanted, place)).image?.id };
+}
+
+const replacedBy = (promotion: Promotion) => ({ ...promotion, imageId: promotion.was });
+
 /** An image that the user names instead of the previous one. */
-async function named(wanted: Wanted, world: Powers<'images' | 'parameters', 'commits'>, now: PointerNow): Promise<WayBack> {
+async function named(wanted: Wanted, world: World, now: PointerNow): Promise<WayBack> {
   const selected = await selectImage({ ...wanted, fallback: 'none', walk: 1 }, world);
   if (now.current === undefined)
     return { to: undefined, because: `${wanted.environment} has no pointer, so there is nothing to go back from` };
@@ -98,7 +121,7 @@ async function named(wanted: Wanted, world: Powers<'images' | 'parameters', 'com
   return { to: selected.image.id, replaces: now.current.value, because: selected.because };
 }
 
-function throwIfNone(back: WayBack, now: PointerNow): Extract<WayBack, { to: string }> {
+function throwIfNone(back: WayBack, now: PointerNow): Back {
   if (back.to !== undefined) return back;
   throw new RejectedError(`Nothing to go back to: ${back.because}.`, { left: ['nothing was touched'], next: whatThereIs(now) });
 }
@@ -119,4 +142,14 @@ function whatThereIs({ name, history, current }: PointerNow): string {
   return `${known} Mode "list" shows every image of the family.`;
 }
 
-const outputsOf = ({ image: { id }, was, pointer: { name } }: Promotion) => ({ amiId: id, replacedAmiId: was ?? '', pointer: name });
+function outputsOf(parts: readonly Part[], ended: readonly Delivered[] = []) {
+  const [home] = parts.map(({ promotion }) => promotion);
+  return {
+    amiId: home?.image.id,
+    amiIds: amiIdsOf(parts),
+    replacedAmiId: home?.was ?? '',
+    pointer: home?.pointer.name,
+    pointerVersion: ended[0]?.moved?.version,
+    refreshes: ended.length === 0 ? undefined : refreshesOf(ended),
+  };
+}

@@ -163,12 +163,17 @@ async function fromPointer(environment: string, wanted: Selection, world: Select
       because: `${name} names ${current.value}, which does not exist ${there === here ? 'here' : 'there'}`,
     };
   if (there === here) return { image: meant, because: `${name} names it, version ${current.version}` };
-  const choice = { scheme: schemeOf(wanted), family: wanted.family };
-  const twin = sameIdentity(await familyImages(wanted, here), meant, choice);
-  // Seen here without our tags: whoever asks may still say what is missing to it.
-  const itself = twin.image === undefined ? await here.images.get(meant.id) : undefined;
-  const found = itself === undefined ? twin : { image: itself, because: 'it is here too' };
+  const found = await twinOf(meant, wanted, here);
   return { ...found, because: `${name} names ${meant.id}, version ${current.version}, and ${found.because}` };
+}
+
+export type TwinOf = Pick<Selection, 'family' | 'tagPrefix' | 'commitTag'>;
+
+/** The same image in another account or region. One that is seen there without our tags is it too: whoever asks may say what is missing to it. */
+export async function twinOf(image: Image, wanted: TwinOf, there: Pick<Place, 'images'>): Promise<Picked> {
+  const twin = sameIdentity(await familyImages(wanted, there), image, { scheme: schemeOf(wanted), family: wanted.family });
+  const itself = twin.image === undefined ? await there.images.get(image.id) : undefined;
+  return itself === undefined ? twin : { image: itself, because: 'it is here too' };
 }
 
 async function previous(wanted: Selection, here: Ports): Promise<Picked> {

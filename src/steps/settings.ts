@@ -71,11 +71,23 @@ export const dryRun = (fallback: boolean) => flag('Print the plan of a real run 
 const REGION = { pattern: /^[a-z]{2,4}(-[a-z]+)+-\d$/, says: 'must be a region such as eu-west-1' };
 
 /** Beside `region`, never instead of it. */
-export const regions = list('Further regions, beside `region`: where `build` and `share` copy the image to, and where `prune` looks too.', {
-  fallback: '',
-  ...REGION,
-  neededBy: 'fleets in several regions',
-});
+export const regions = list(
+  'Further regions, beside `region`: where `build` and `share` copy the image to, where `promote` and `rollback` move its pointer and roll its groups too, and where `prune` and `list` look too.',
+  {
+    fallback: '',
+    ...REGION,
+    neededBy: 'fleets in several regions',
+  },
+);
+
+/** Home first. */
+export const regionsOf = ({
+  region,
+  regions: further = [],
+}: {
+  readonly region: string;
+  readonly regions?: readonly string[] | undefined;
+}) => [...new Set([region, ...further])];
 
 export const architecture = optional(
   oneOf('Which image is meant, where a family has one for each; and what `{architecture}` in a name stands for.', ['x86_64', 'arm64'], {

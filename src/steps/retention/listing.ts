@@ -4,8 +4,8 @@ import { usersOf } from '../../domain/retention/references.ts';
 import { AccessError } from '../../kit/errors.ts';
 import type { Powers } from '../../world.ts';
 import { schemeOf } from '../select.ts';
+import { regionsOf } from '../settings.ts';
 import { type Asked, findUsers, pointersOf, type Users } from './image-users.ts';
-import { regionsOf } from './survey.ts';
 
 /** A family as far as it can be seen: for looking at it, never for removing any of it. */
 

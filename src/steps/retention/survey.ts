@@ -6,6 +6,7 @@ import type { Candidate } from '../../domain/retention/rules.ts';
 import { UsageError } from '../../kit/errors.ts';
 import type { Place, Powers } from '../../world.ts';
 import { type Dead, findDead } from '../build/sweep.ts';
+import { regionsOf } from '../settings.ts';
 import { type Asked, findUsers, type Users } from './image-users.ts';
 
 /** A family in one region: its images, who may launch them, and the snapshots that carry its name. */
@@ -30,10 +31,6 @@ interface Wanted extends Asked {
   readonly orphanSnapshots: boolean;
   readonly leftovers: boolean;
 }
-
-export const regionsOf = ({ region, regions: several = [] }: Pick<Wanted, 'region' | 'regions'>): readonly string[] => [
-  ...new Set([region, ...several]),
-];
 
 /** Reads everything of every region, or rejects. */
 export async function surveyAll(wanted: Wanted, sweeper: Sweeper, world: Powers<keyof SurveyPorts>): Promise<readonly Survey[]> {

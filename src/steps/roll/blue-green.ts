@@ -70,7 +70,9 @@ async function untilProven(pairs: readonly Pair[], watching: Watching): Promise<
 type Looking = Watching & { readonly images: Map<string, string>; readonly checked: Set<string> };
 
 async function lookAtPairs(pairs: readonly Pair[], looking: Looking): Promise<Look<void>> {
-  const { place, images } = looking;
+  const { place, images, order } = looking;
+  const halted = order.halted();
+  if (halted !== undefined) return { state: 'failed', why: halted };
   const groups = await place.groups.find({ names: pairs.flatMap(({ old, successor }) => [old, successor]) });
   const strange = groups.flatMap(({ members }) => members.map(({ id }) => id)).filter(id => !images.has(id));
   if (strange.length > 0) for (const [id, image] of await place.groups.imagesOf(strange)) images.set(id, image);

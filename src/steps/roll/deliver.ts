@@ -1,19 +1,24 @@
 import { candidateName } from '../../domain/pointer.ts';
 import type { Powers } from '../../world.ts';
 import { announce, withdrawOwn } from './announce.ts';
+import { type Check, rollEverywhere } from './everywhere.ts';
 import { stopped, takeBack } from './left-behind.ts';
 import { makeWay } from './make-way.ts';
-import { type Moved, movePointer } from './point.ts';
-import { type Promotion, type PromotionPorts, planPromotion, throwIfRefused } from './promotion.ts';
-import type { RolledGroup, RollOrder } from './roll.ts';
+import { moveAll } from './move.ts';
+import { inTurn, type Part } from './parts.ts';
+import type { Moved } from './point.ts';
+import { planPromotion, throwIfRefused } from './promotion.ts';
+import type { RolledGroup } from './roll.ts';
 import { proveStanding } from './standing.ts';
-import { type Rolls, rollAll, saidAs } from './turns.ts';
+import { type Rolls, saidAs } from './turns.ts';
 
 /** Does what was planned: announce, roll, prove, move the pointer; or everything as it was. */
 
 export type DeliverWorld = Pick<Powers<never>, 'clock' | 'report' | 'run'>;
 
+/** What became of one region. */
 export interface Delivered {
+  readonly region: string;
   readonly rolled: readonly RolledGroup[];
   /** Undefined: the roll has begun, and nobody waits for it. */
   readonly moved: Moved | undefined;
@@ -25,7 +30,7 @@ export interface Around {
   undo(): Promise<void>;
   after(): Promise<void>;
   /** Why an instance of a group does not do what it must. Undefined: there are no checks. */
-  readonly check?: RollOrder['check'];
+  readonly check?: Check | undefined;
 }
 
 /** What a failure must tell, wherever it comes from. */
@@ -36,42 +41,72 @@ export interface Aside {
   readonly remains: string[];
 }
 
-export async function deliver(planned: Promotion, world: DeliverWorld, place: PromotionPorts, around: Around): Promise<Delivered> {
-  const { report } = world;
-  const { pointer, image } = planned;
+export async function deliver(parts: readonly Part[], world: DeliverWorld, around: Around): Promise<readonly Delivered[]> {
   const aside: Aside = { cleared: [], remains: [] };
-  let rolled: Rolls;
+  let rolled: readonly Rolls[];
   try {
-    await report.step(`Announce ${image.id} in ${candidateName(pointer.name)}`, () => announce(planned, world, place));
+    await inTurn(parts, announced);
     await around.before();
-    const promotion = await cleared(planned, aside, world, place);
-    rolled = await rollAll(promotion, { aside, world, place, check: around.check });
+    const ready = await inTurn(parts, part => cleared(part, aside));
+    rolled = await rollEverywhere(ready, { world, aside, check: around.check });
   } catch (failure) {
-    const undoing = () => around.undo().then(() => withdrawOwn(planned, world, place));
-    throw await takeBack(failure, planned, aside, undoing);
+    const undoing = async () => {
+      await around.undo();
+      await withdrawn(parts);
+    };
+    const promotions = parts.map(({ promotion }) => promotion);
+    throw await takeBack(failure, promotions, aside, undoing);
   }
-  if (rolled.moving) return { rolled: rolled.groups, moved: undefined };
+  const ended = parts.map((part, i) => ({ ...part, rolls: rolled[i] as Rolls, moved: rolled[i]?.moved }));
+  const told = () => ended.map(({ region, rolls, moved }) => ({ region, rolled: rolls.groups, moved }));
+  if (rolled.some(({ moving }) => moving)) return told().map(each => ({ ...each, moved: undefined }));
   // If this fails the candidate stays: it tells a rollback where the way back leads.
-  await proveStanding(planned, around.check, world, place);
-  // From here on only forward: what fails last converges on the next run.
-  let { moved } = rolled;
-  try {
-    moved ??= await report.step(`Move ${pointer.name}`, () => movePointer(planned, world, place));
-    await report.step('Finish', rolled.finish);
-    await around.after();
-    await withdrawOwn(planned, world, place);
-  } catch (failure) {
-    throw stopped(failure, planned, rolled.groups, moved !== undefined);
-  }
-  return { rolled: rolled.groups, moved };
+  await inTurn(parts, part => proveStanding(part.promotion, around.check?.(part.region), part.world, part.place));
+  await settle(ended, around);
+  return told();
 }
 
+/** Nobody has waited for it everywhere. */
+export const isMoving = (ended: readonly Delivered[]): boolean => ended.some(({ moved }) => moved === undefined);
+
+/** As outputs tell it. */
+export const refreshesOf = (ended: readonly Delivered[]) =>
+  ended.flatMap(({ region, rolled }) => rolled.map(group => ({ region, ...group })));
+
+export interface RolledPart extends Part {
+  readonly rolls: Rolls;
+  moved: Moved | undefined;
+}
+
+/** From here on only forward: what fails last converges on the next run. */
+async function settle(parts: readonly RolledPart[], around: Around): Promise<void> {
+  try {
+    await moveAll(parts);
+    await inTurn(parts, ({ rolls, world }) => world.report.step('Finish', rolls.finish));
+    await around.after();
+    await withdrawn(parts);
+  } catch (failure) {
+    throw stopped(
+      failure,
+      parts.map(part => ({ ...part, groups: part.rolls.groups, moved: part.moved !== undefined })),
+    );
+  }
+}
+
+const announced = ({ promotion, world, place }: Part): Promise<void> =>
+  world.report.step(`Announce ${promotion.image.id} in ${candidateName(promotion.pointer.name)}`, () => announce(promotion, world, place));
+
+/** Home last: what it announced decides where a rollback goes on that was lost half way. */
+const withdrawn = (parts: readonly Part[]) =>
+  inTurn([...parts].reverse(), ({ promotion, world, place }) => withdrawOwn(promotion, world, place));
+
 /** With what stood in the way cleared away, the plan is made again: it may have changed what a group runs. */
-async function cleared(planned: Promotion, aside: Aside, world: DeliverWorld, place: PromotionPorts): Promise<Promotion> {
-  if (planned.groups.every(({ obstacle }) => obstacle === undefined)) return planned;
-  const way = { world, place, timeoutSeconds: planned.roll.rollTimeout, saidAs: saidAs(planned, world), cleared: aside.cleared };
-  await world.report.step('Make way', () => makeWay(planned.groups, way));
-  const again = await planPromotion(planned, place);
-  throwIfRefused(again);
+async function cleared<P extends Part>(part: P, aside: Aside): Promise<P> {
+  const { promotion, world, place } = part;
+  if (promotion.groups.every(({ obstacle }) => obstacle === undefined)) return part;
+  const way = { world, place, timeoutSeconds: promotion.roll.rollTimeout, saidAs: saidAs(promotion, world), cleared: aside.cleared };
+  await world.report.step('Make way', () => makeWay(promotion.groups, way));
+  const again = { ...part, promotion: await planPromotion(promotion, place) };
+  throwIfRefused([again]);
   return again;
 }

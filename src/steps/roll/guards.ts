@@ -1,12 +1,11 @@
 import type { Image } from '../../domain/image.ts';
 import type { Guards } from '../../domain/roll/guards.ts';
-import { sameIdentity } from '../../domain/selector.ts';
 import { isVetoed } from '../../domain/veto.ts';
 import { UsageError } from '../../kit/errors.ts';
 import { duration, list, optional, text } from '../../kit/fields.ts';
 import type { Values } from '../../kit/settings.ts';
-import type { Place, Powers } from '../../world.ts';
-import { familyImages, type Selection, schemeOf } from '../select.ts';
+import type { Powers } from '../../world.ts';
+import { type Selection, schemeOf, twinOf } from '../select.ts';
 import { environmentPointer, type PointerOfEnvironment } from './point.ts';
 
 /** What may reach an environment. */
@@ -68,15 +67,8 @@ export async function readGuards(wanted: Wanted, image: Image, world: World): Pr
   const there = world.at({ region: wanted.fromRegion ?? wanted.region, role: wanted.fromRole });
   const [history, twin] = await Promise.all([
     there.parameters.history(environmentPointer({ ...wanted, environment: soakEnvironment })),
-    twinOf(image, wanted, there, world),
+    there === world.at({ region: wanted.region }) ? image : twinOf(image, wanted, there).then(twin => twin.image),
   ]);
   const known = twin && { id: twin.id, vetoed: [image, twin].some(each => isVetoed(each, schemeOf(wanted), soakEnvironment)) };
   return { allowedRefs, pin, soak: { environment: soakEnvironment, seconds: soakTime, image: known, history } };
-}
-
-/** The same image where the earlier environment lives. */
-async function twinOf(image: Image, wanted: Wanted, there: Pick<Place, 'images'>, world: World): Promise<Image | undefined> {
-  if (there === world.at({ region: wanted.region })) return image;
-  const twin = sameIdentity(await familyImages(wanted, there), image, { scheme: schemeOf(wanted), family: wanted.family }).image;
-  return twin ?? (await there.images.get(image.id));
 }

@@ -37,13 +37,15 @@ export const nextOf = (failure: unknown): string | undefined => (failure instanc
 /** The announcement goes when everything is as it was, and not before: it tells the next run, and a rollback, what this one was about. */
 export async function takeBack(
   failure: unknown,
-  promotion: Promotion,
+  promotions: readonly Promotion[],
   { cleared, remains }: Aside,
   undoing: () => Promise<void>,
 ): Promise<unknown> {
+  const [promotion] = promotions;
+  if (promotion === undefined) return failure;
   const candidate = candidateName(promotion.pointer.name);
   if (isStillMoving(failure)) return retold(failure, { left: [...cleared, `${candidate} keeps the image from being pruned until then`] });
-  const begun = begunBefore(promotion);
+  const begun = [...new Set(promotions.flatMap(begunBefore))];
   if (remains.length > 0 || begun.length > 0) {
     const next =
       promotion.deed === 'promote'
@@ -66,19 +68,40 @@ function begunBefore(promotion: Promotion): readonly string[] {
   return [`what an earlier run had begun with ${candidate.value} and did not finish`];
 }
 
+/** What became of one region. */
+export interface Ended {
+  readonly region: string;
+  readonly several: boolean;
+  readonly promotion: Promotion;
+  readonly groups: readonly RolledGroup[];
+  readonly moved: boolean;
+  /** What the pointer names is in the failure: somebody else, or the image, has crossed us. */
+  readonly crossed: boolean;
+}
+
 /** All is proven, and only the rest did not come to its end. */
-export function stopped(failure: unknown, { pointer, image }: Promotion, groups: readonly RolledGroup[], moved: boolean): unknown {
+export function stopped(failure: unknown, ends: readonly Ended[]): unknown {
   const forbidden = failure instanceof AccessError && !(failure instanceof UnreachableError);
-  const old = `${forbidden ? 'still names' : 'may still name'} ${pointer.current?.value ?? 'nothing'}`;
-  // Who was crossed by somebody else, or by the image, has been told what the pointer names.
-  const names = moved ? `names ${image.id}` : failure instanceof RejectedError ? undefined : old;
-  const left = [
-    ...(groups.length === 0 ? [] : [`${groups.map(({ group }) => group).join(', ')} launch and run ${image.id}, proven`]),
-    ...(names === undefined ? [] : [`${pointer.name} ${names}`]),
-    `${candidateName(pointer.name)} stays until all is done`,
-  ];
+  const known = forbidden || failure instanceof RejectedError;
+  const candidates = [...new Set(ends.map(({ promotion }) => candidateName(promotion.pointer.name)))];
+  const left = [...ends.flatMap(end => standsAs(end, known)), ...candidates.map(name => `${name} stays until all is done`)];
   return forbidden ? retold(failure, { left, next: `${failure.next ?? 'Mend that.'} ${GO_ON}` }) : outOfSight(failure, left, GO_ON);
 }
+
+function standsAs({ region, several, promotion: { pointer, image }, groups, moved, crossed }: Ended, known: boolean): readonly string[] {
+  const old = `${known ? 'still names' : 'may still name'} ${pointer.current?.value ?? 'nothing'}`;
+  const lines = [
+    ...(groups.length === 0 ? [] : [`${groups.map(({ group }) => group).join(', ')} launch and run ${image.id}, proven`]),
+    ...(crossed ? [] : [`${pointer.name} ${moved ? `names ${image.id}` : old}`]),
+  ];
+  return several ? lines.map(line => `${region}: ${line}`) : lines;
+}
+
+/** The same failure, where it may have been in one of several regions. */
+export const inRegion = (failure: unknown, region: string): unknown =>
+  failure instanceof Expected
+    ? remade(failure, `${region}: ${failure.message}`, { ...failure, left: failure.left.map(line => `${region}: ${line}`) })
+    : failure;
 
 /** The same kind of failure, with more to tell. A bug stays what it is. */
 export function retold(failure: unknown, more: Details): unknown {
@@ -87,10 +110,13 @@ export function retold(failure: unknown, more: Details): unknown {
     left: [...failure.left, ...(more.left ?? [])],
     next: more.next ?? failure.next,
     outputs: { ...failure.outputs, ...more.outputs },
-    cause: failure,
   };
-  const Kind =
-    [UnreachableError, AccessError, RejectedError, TimeoutError, CancelledError, UnknownError].find(kind => failure instanceof kind) ??
-    RejectedError;
-  return new Kind(failure.message, details);
+  return remade(failure, failure.message, details);
+}
+
+const KINDS = [UnreachableError, AccessError, RejectedError, TimeoutError, CancelledError, UnknownError] as const;
+
+function remade(failure: Expected, message: string, details: Details): Expected {
+  const Kind = KINDS.find(kind => failure instanceof kind) ?? RejectedError;
+  return new Kind(message, { ...details, cause: failure });
 }

@@ -59,7 +59,7 @@ export async function movePointer(move: Move, world: PointWorld, place: PointPor
   const { name, current: planned } = move.pointer;
   const now = await place.parameters.read(name);
   if (now?.value === move.image.id) return { version: now.version, changed: false };
-  if (now?.version !== planned?.version) throw crossed(move, `holds ${now?.value ?? 'nothing'} (version ${now?.version ?? 0})`);
+  throwIfCrossed(move, now);
   const version = await write(name, move, now, world, place);
   await readBack({ name, value: move.image.id, version }, world, place);
   const expected = (planned?.version ?? 0) + 1;
@@ -70,6 +70,11 @@ export async function movePointer(move: Move, world: PointWorld, place: PointPor
     );
   }
   return { version, changed: true };
+}
+
+export function throwIfCrossed(move: Move, now: Parameter | undefined): void {
+  if (now?.value === move.image.id || now?.version === move.pointer.current?.version) return;
+  throw crossed(move, `holds ${now?.value ?? 'nothing'} (version ${now?.version ?? 0})`);
 }
 
 /** The way back for groups that read the pointer: what they launch from now on is what it was. Tells what is left. */

@@ -42,9 +42,20 @@ export async function planPromotion(order: PromotionOrder, place: PromotionPorts
   return { ...order, groups, refusals };
 }
 
-export function throwIfRefused({ refusals, deed, image, environment }: Promotion): void {
+interface Planned {
+  readonly region?: string;
+  readonly promotion: Promotion;
+}
+
+/** What is refused in one region is refused in all. */
+export function throwIfRefused(parts: readonly Planned[]): void {
+  const [home] = parts;
+  const refusals = parts.flatMap(({ region, promotion }) =>
+    promotion.refusals.map(refusal => (parts.length > 1 ? `${region}: ${refusal}` : refusal)),
+  );
   const [first, ...rest] = refusals;
-  if (first === undefined) return;
+  if (home === undefined || first === undefined) return;
+  const { deed, image, environment } = home.promotion;
   const said = rest.length === 0 ? first : `${refusals.length} reasons:\n- ${refusals.join('\n- ')}`;
   throw new RejectedError(`Refused to ${deed === 'promote' ? 'promote' : 'roll back to'} ${image.id} in ${environment}: ${said}`, {
     left: ['nothing was touched'],

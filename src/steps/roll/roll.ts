@@ -34,6 +34,8 @@ export interface RollOrder {
   restore(): Promise<readonly string[]>;
   /** Why an instance does not do what it must. Undefined: there are no checks. */
   readonly check: ((instanceId: string) => Promise<string | undefined>) | undefined;
+  /** Why it shall not go on although nothing has failed here. */
+  halted(): string | undefined;
   readonly onCancel: 'leave' | 'rollback';
 }
 

@@ -3,15 +3,17 @@ import { twinName } from '../../domain/roll/pair.ts';
 import { type GroupPlan, sayNow } from '../../domain/roll/plan.ts';
 import { sayDuration } from '../../kit/duration.ts';
 import { code, table, text } from '../../kit/markdown.ts';
-import type { Reporter } from '../../world.ts';
 import type { Delivered } from './deliver.ts';
-import type { Promotion } from './promotion.ts';
+import type { Part } from './parts.ts';
 
 /** The plan and the end of a promotion, for the log and for the job summary. A dry run tells exactly the plan of a real one. */
 
-export function tellPlan(promotion: Promotion, { info, warn, summary }: Reporter): void {
+export const tellPlan = (parts: readonly Part[]): void => parts.forEach(tellPart);
+
+function tellPart({ promotion, region, several, world }: Part): void {
+  const { info, warn, summary } = world.report;
   const { image, because, environment, groups, refusals, pointer, deed, was } = promotion;
-  const title = `${deed === 'promote' ? 'Promote' : 'Roll back to'} ${image.id} in ${environment}`;
+  const title = `${deed === 'promote' ? 'Promote' : 'Roll back to'} ${image.id} in ${environment}${several ? ` (${region})` : ''}`;
   const moves =
     pointer.current?.value === image.id ? 'names it already' : `moves from ${pointer.current?.value ?? 'nothing'} when all is proven`;
   info(`${title}: ${because}; replaces ${was ?? 'nothing'}`);
@@ -69,7 +71,14 @@ const planRow = (group: GroupPlan): string[] => [
   group.aboutSeconds === 0 ? '' : sayDuration(group.aboutSeconds),
 ];
 
-export function tellEnd({ pointer, was, image }: Promotion, { rolled, moved }: Delivered, { summary }: Reporter): void {
+export const tellEnd = (parts: readonly Part[], ended: readonly Delivered[]): void =>
+  parts.forEach((part, i) => {
+    if (ended[i] !== undefined) tellEndOf(part, ended[i]);
+  });
+
+function tellEndOf({ promotion, region, several, world }: Part, { rolled, moved }: Delivered): void {
+  const { pointer, was, image, environment } = promotion;
+  const where = `${text(environment)}${several ? ` (${region})` : ''}`;
   const rows = rolled.map(({ group, from, to, status, refresh }) => [
     code(group),
     code(from),
@@ -77,9 +86,9 @@ export function tellEnd({ pointer, was, image }: Promotion, { rolled, moved }: D
     text(status),
     refresh === undefined ? '' : code(refresh),
   ]);
-  summary(
+  world.report.summary(
     [
-      `### ${moved === undefined ? '⏳' : '✅'} ${code(image.id)}`,
+      moved === undefined ? `### ⏳ ${code(image.id)} is on its way to ${where}` : `### ✅ ${where} runs ${code(image.id)}`,
       rows.length === 0 ? '' : table(['Group', 'Before', 'After', 'Ended', 'Refresh'], rows),
       moved === undefined
         ? `The roll goes on by itself. Run this again with the same settings: it watches, proves and moves ${code(pointer.name)}.`

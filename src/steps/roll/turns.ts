@@ -16,9 +16,14 @@ export interface Rolls {
   /** Moved already, because groups read it. */
   readonly moved: Moved | undefined;
   finish(): Promise<void>;
+  /** Takes all of it back although it went well, because another region did not. Tells what is left. */
+  undo(): Promise<readonly string[]>;
 }
 
 export interface Rolling {
+  /** Other regions take part: what failed there takes this one back too, also where an earlier run had come to its end. */
+  readonly several: boolean;
+  readonly halted: RollOrder['halted'];
   readonly aside: Aside;
   readonly world: DeliverWorld;
   readonly place: PromotionPorts;
@@ -32,7 +37,11 @@ export async function rollAll(promotion: Promotion, rolling: Rolling): Promise<R
   const named = await roll(forNamed, world, place).catch(async failure => {
     throw movedEarly(promotion, forReaders) && !isStillMoving(failure) ? await readersBack(failure, forReaders, rolling) : failure;
   });
-  if (named.moving || forReaders.plans.every(({ deed }) => deed === 'nothing')) return { ...named, moved: undefined };
+  const readersStand = forReaders.plans.every(({ deed }) => deed === 'nothing');
+  if (named.moving || readersStand) {
+    const readers = movedEarly(promotion, forReaders) ? undoing(forReaders, rolling) : nothing;
+    return { ...named, moved: undefined, undo: () => back(named, readers) };
+  }
   const move = () => movePointer(promotion, world, place);
   const moved = await world.report.step(`Move ${promotion.pointer.name}, which groups read`, move).catch(async failure => {
     if (isStillMoving(failure)) throw outOfSight(failure, unproven(promotion, named), GO_ON);
@@ -47,8 +56,20 @@ export async function rollAll(promotion: Promotion, rolling: Rolling): Promise<R
     rolling.aside.remains.push(...stay);
     throw retold(failure, { left: stay });
   });
-  return { groups: [...named.groups, ...read.groups], moving: read.moving, moved, finish: named.finish };
+  const groups = [...named.groups, ...read.groups];
+  return { groups, moving: read.moving, moved, finish: named.finish, undo: () => back(named, read.undo) };
 }
+
+/** First what groups read when they launch, and those who read it. */
+const back = async (named: Pick<Rolls, 'undo'>, readers: Rolls['undo']): Promise<readonly string[]> => [
+  ...(await readers()),
+  ...(await named.undo()),
+];
+
+const undoing =
+  (order: RollOrder, { world, place }: Rolling): Rolls['undo'] =>
+  () =>
+    undo({ order, deeds: noDeeds(), world, place });
 
 const unproven = ({ pointer, image }: Promotion, { groups }: Pick<Rolls, 'groups'>): readonly string[] => [
   `${pointer.name} may name ${image.id}, which the groups that read it have not proven`,
@@ -59,15 +80,17 @@ const unproven = ({ pointer, image }: Promotion, { groups }: Pick<Rolls, 'groups
 const movedEarly = ({ pointer, image }: Promotion, { resumes, plans }: RollOrder): boolean =>
   resumes !== undefined && plans.length > 0 && pointer.current?.value === image.id;
 
-async function readersBack(failure: unknown, order: RollOrder, { world, place }: Rolling): Promise<unknown> {
+async function readersBack(failure: unknown, order: RollOrder, rolling: Rolling): Promise<unknown> {
   const begun = order.plans
     .filter(({ deed }) => deed !== 'nothing')
     .map(({ facts }) => `${facts.group.name} may run ${order.image.id} here and there`);
   order.remains.push(...begun);
-  return retold(failure, { left: [...begun, ...(await undo({ order, deeds: noDeeds(), world, place }))] });
+  return retold(failure, { left: [...begun, ...(await undoing(order, rolling)())] });
 }
 
-const orderFor = (promotion: Promotion, by: GroupPlan['by'], { world, place, aside, check }: Rolling): RollOrder => ({
+const nothing = async (): Promise<readonly string[]> => [];
+
+const orderFor = (promotion: Promotion, by: GroupPlan['by'], { world, place, aside, check, several, halted }: Rolling): RollOrder => ({
   image: promotion.image,
   plans: promotion.groups.filter(plan => plan.by === by),
   timeoutSeconds: promotion.roll.rollTimeout,
@@ -78,18 +101,21 @@ const orderFor = (promotion: Promotion, by: GroupPlan['by'], { world, place, asi
   undo: promotion.roll.undo,
   wait: promotion.roll.wait,
   saidAs: saidAs(promotion, world),
-  resumes: wasBegun(promotion) ? { was: promotion.was } : undefined,
+  resumes: wasBegun(promotion, several) ? { was: promotion.was } : undefined,
   remains: aside.remains,
   restore: async () =>
-    by === 'version' ? [] : world.report.step(`Put ${promotion.pointer.name} back`, () => putBack(promotion, world, place)),
+    by === 'version' && !(several && wasBegun(promotion, several))
+      ? []
+      : world.report.step(`Put ${promotion.pointer.name} back`, () => putBack(promotion, world, place)),
   check,
+  halted,
   onCancel: promotion.roll.onCancel,
 });
 
-/** Announced, and not proven: a pointer that moves last says that it was. */
-const wasBegun = (promotion: Promotion): boolean =>
+/** Announced, and not proven: a pointer that moves last says that it was; in this region. */
+const wasBegun = (promotion: Promotion, several: boolean): boolean =>
   isAnnounced(promotion) &&
-  (promotion.pointer.current?.value !== promotion.image.id || promotion.groups.some(({ by }) => by === 'pointer'));
+  (several || promotion.pointer.current?.value !== promotion.image.id || promotion.groups.some(({ by }) => by === 'pointer'));
 
 export const saidAs = ({ deed, image, scheme }: Promotion, { run }: DeliverWorld): string =>
   `ami-action ${deed} ${image.id}: commit ${identity(image, scheme, 'commit') ?? 'unknown'}, run ${run.url}`;

@@ -75,6 +75,8 @@ export async function watch(plans: readonly GroupPlan[], watching: Watching): Pr
 
 async function lookAtAll(all: readonly Watched[], looking: Looking): Promise<Look<void>> {
   const { images, place, world, order, deeds } = looking;
+  const halted = order.halted();
+  if (halted !== undefined) return { state: 'failed', why: halted };
   const open = all.filter(({ ended }) => ended === undefined);
   const groups = await place.groups.find({ names: open.map(({ name }) => name) });
   const strange = groups.flatMap(({ members }) => members.map(({ id }) => id)).filter(id => !images.has(id));

@@ -1,0 +1,122 @@
+import type { Image } from '../../domain/image.ts';
+import { inCharge } from '../../domain/roll/pair.ts';
+import { RejectedError, UsageError } from '../../kit/errors.ts';
+import type { Reporter } from '../../world.ts';
+import { type TwinOf, twinOf } from '../select.ts';
+import { regionsOf } from '../settings.ts';
+import type { DeliverWorld } from './deliver.ts';
+import { inRegion } from './left-behind.ts';
+import { type Promotion, type PromotionOrder, type PromotionPorts, planPromotion } from './promotion.ts';
+import type { RollWanted } from './settings.ts';
+
+/** An environment may live in several regions. Each has its own pointer, its own groups, and its own copy of the image. */
+
+/** What one region does of a promotion. */
+export interface Part extends Here {
+  /** Others do the same elsewhere, so every line says where. */
+  readonly several: boolean;
+  readonly world: DeliverWorld;
+  readonly promotion: Promotion;
+  /** Somebody else moved its pointer while we worked. */
+  crossed: boolean;
+}
+
+export interface Here {
+  readonly region: string;
+  readonly place: PromotionPorts;
+}
+
+type Wanted = TwinOf & RollWanted & { readonly region: string; readonly regions: readonly string[] };
+
+interface PartsWorld extends DeliverWorld {
+  at(where: { region: string }): PromotionPorts;
+}
+
+/** Home first. The image is looked for everywhere before anything else is asked. */
+export async function planParts(
+  wanted: Wanted,
+  image: Image,
+  world: PartsWorld,
+  orderIn: (image: Image, here: Here) => Promise<PromotionOrder>,
+): Promise<readonly Part[]> {
+  const everywhere = regionsOf(wanted).map(region => ({ region, place: world.at({ region }) }));
+  const several = everywhere.length > 1;
+  const images = await sameEverywhere(image, everywhere, wanted);
+  const rolls = several ? await allotted(wanted, everywhere) : [wanted];
+  const planning = everywhere.map(async (here, i) => {
+    const order = await orderIn(images[i] ?? image, here);
+    const promotion = await planPromotion({ ...order, roll: rolls[i] ?? wanted }, here.place);
+    const own = several ? { ...world, report: reportOf(here.region, world.report) } : world;
+    return { ...here, several, world: own, promotion, crossed: false };
+  });
+  return Promise.all(planning);
+}
+
+/** The same image under the IDs that it has there. */
+async function sameEverywhere(image: Image, [, ...further]: readonly Here[], wanted: TwinOf): Promise<readonly Image[]> {
+  const found = await Promise.all(further.map(async ({ region, place }) => ({ region, ...(await twinOf(image, wanted, place)) })));
+  const missing = found.flatMap(({ region, image: twin, because }) => (twin === undefined ? [`${region}: ${because}`] : []));
+  if (missing.length > 0) {
+    throw new RejectedError(`Not in every region: ${missing.join('; ')}.`, {
+      left: ['nothing was touched'],
+      next: 'Copy it there with mode "share" and "regions", or leave the region out: "regions: []" under "with:" beats the file.',
+    });
+  }
+  return [image, ...found.flatMap(({ image: twin }) => (twin === undefined ? [] : [twin]))];
+}
+
+/** A group may be in one region and not in the other; but none may be nowhere, and no region without any. */
+async function allotted(wanted: Wanted, everywhere: readonly Here[]): Promise<readonly Wanted[]> {
+  const { groups, strategy } = wanted;
+  if (strategy === 'none' || groups === undefined || groups.length === 0) return everywhere.map(() => wanted);
+  const own = await Promise.all(
+    everywhere.map(async ({ place }) => {
+      const everybody = await place.groups.find({});
+      return groups.filter(name => inCharge(everybody, name) !== undefined);
+    }),
+  );
+  const regions = everywhere.map(({ region }) => region);
+  const tagged = Object.keys(wanted.groupTags ?? {}).length > 0;
+  const problems = [
+    ...groups
+      .filter(name => !own.some(names => names.includes(name)))
+      .map(name => `"groups" names "${name}", which is no Auto Scaling group of ${regions.join(' or ')}`),
+    ...regions
+      .filter((_, i) => own[i]?.length === 0 && !tagged)
+      .map(
+        region =>
+          `"regions" names ${region}, where none of "groups" is: name its groups too, or leave it out ("regions: []" under "with:" beats the file)`,
+      ),
+  ];
+  if (problems.length > 0) throw new UsageError(problems);
+  return own.map(names => ({ ...wanted, groups: names }));
+}
+
+/** Groups in two regions may bear one name, so every line says which region it is about. Regions are rolled side by side: a step of one is a line. */
+const reportOf = (region: string, report: Reporter): Reporter => ({
+  ...report,
+  step: (title, work) => {
+    report.info(`${region}: ${title}`);
+    return work();
+  },
+  info: message => report.info(`${region}: ${message}`),
+  warn: message => report.warn(`${region}: ${message}`),
+});
+
+/** What fails says where, if it may have been elsewhere. */
+export async function within<T>({ region, several }: Pick<Part, 'region' | 'several'>, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (failure) {
+    throw several ? inRegion(failure, region) : failure;
+  }
+}
+
+export async function inTurn<P extends Part, T>(parts: readonly P[], work: (part: P) => Promise<T>): Promise<readonly T[]> {
+  const all: T[] = [];
+  for (const part of parts) all.push(await within(part, () => work(part)));
+  return all;
+}
+
+/** As outputs tell it: one image under several IDs. */
+export const amiIdsOf = (parts: readonly Part[]) => Object.fromEntries(parts.map(({ region, promotion }) => [region, promotion.image.id]));
