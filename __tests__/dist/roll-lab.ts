@@ -20,7 +20,7 @@ import { templates } from '../../lab/ec2/launch-template-state.ts';
 import { instances, setTags, tagsOf } from '../../lab/ec2/state.ts';
 import { sickImages } from '../../lab/elb/target-state.ts';
 import { newId } from '../../lab/ids.ts';
-import { startLab } from '../../lab/lab.ts';
+import { type Lab, startLab } from '../../lab/lab.ts';
 import { paperHypervisor } from '../../lab/machines/paper.ts';
 import { latest, parameters } from '../../lab/ssm/parameter-state.ts';
 import type { Timings } from '../../lab/timings.ts';
@@ -45,7 +45,22 @@ export async function rollLab({ speed = 240, timings = {}, sandbox = false }: Ro
     speed,
     timings: { statusChecks: 5, refreshPatience: 120, ...timings },
   });
-  const place = lab.place();
+  return {
+    ...stageIn(lab, paper),
+    paper,
+    /** The same stage in another region: other groups, other images. */
+    inRegion: (region: string) => stageIn(lab, paper, region),
+    act: (
+      mode: 'promote' | 'rollback',
+      wanted: Record<string, string>,
+      more: Partial<Parameters<typeof runAction>[0]> = {},
+    ): Promise<Ran> =>
+      runAction({ mode, with: { family: 'web', environment: 'stage', bake: '2m', 'roll-timeout': '1h', ...wanted }, lab, ...more }),
+  };
+}
+
+function stageIn(lab: Lab, paper: ReturnType<typeof paperHypervisor>, region?: string) {
+  const place = region === undefined ? lab.place() : lab.place(undefined, region);
   const settings = {
     endpoint: lab.url,
     region: place.region,
@@ -62,8 +77,12 @@ export async function rollLab({ speed = 240, timings = {}, sandbox = false }: Ro
   const fails = new Set<string>();
   const made1st = () => [...images(place).values()].find(({ name }) => name === 'web-a')?.id;
   const groupOf = (instanceId: string) => [...groups(place).values()].find(({ members }) => members.has(instanceId))?.name ?? '';
-  const http = (_port: number, _path: string, { instanceId }: { instanceId: string }) =>
-    fails.has(groupOf(instanceId)) && instances(place).get(instanceId)?.imageId !== made1st() ? 500 : 200;
+  const elsewhere = paper.answers.http;
+  const http: typeof elsewhere = (port, path, who) => {
+    const { instanceId } = who;
+    if (!instances(place).has(instanceId)) return elsewhere(port, path, who);
+    return fails.has(groupOf(instanceId)) && instances(place).get(instanceId)?.imageId !== made1st() ? 500 : 200;
+  };
   Object.assign(paper.answers, { http });
   return {
     lab,
@@ -71,7 +90,6 @@ export async function rollLab({ speed = 240, timings = {}, sandbox = false }: Ro
     cloud,
     /** Images whose service dies after boot. */
     sick: sickImages(place),
-    paper,
     fails,
     /** One that passed, unless the tags say otherwise. */
     image(name: string, tags: Record<string, string> = {}): string {
@@ -141,12 +159,6 @@ export async function rollLab({ speed = 240, timings = {}, sandbox = false }: Ro
     refreshes: (name: string): string[] => (groups(place).get(name)?.refreshes ?? []).map(({ status }) => status),
     tags: (id: string) => tagsOf(place, id),
     retag: (id: string, tags: Record<string, string>) => setTags(place, id, tags),
-    act: (
-      mode: 'promote' | 'rollback',
-      wanted: Record<string, string>,
-      more: Partial<Parameters<typeof runAction>[0]> = {},
-    ): Promise<Ran> =>
-      runAction({ mode, with: { family: 'web', environment: 'stage', bake: '2m', 'roll-timeout': '1h', ...wanted }, lab, ...more }),
   };
 }
 
