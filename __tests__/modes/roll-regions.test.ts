@@ -102,7 +102,7 @@ describe('promote in several regions', () => {
     expect(l.log).toEqual([]);
     for (const region of [HOME, WEST] as const) {
       const plan = l.said.filter(line => line.startsWith(`${region}: `)).join('\n');
-      expect(plan).toContain(`Promote ${B[region]} in stage (${region})`);
+      expect(plan).toContain(`Promote ${B[region]} in stage: `);
       expect(plan).toContain('lt-1 gets a version made from 1');
       expect(plan).toContain(`${POINTER}: moves from ${A[region]} when all is proven`);
     }
@@ -232,7 +232,7 @@ describe('what is refused before the first write', () => {
       `Not in every region: ${WEST}: no image here has the identity of ${B[HOME]} (commit 1111111): share it with this account and region.`,
     );
     expect(failure.next).toBe(
-      'Copy it there with mode "share" and "regions", or leave the region out: "regions: []" under "with:" beats the file.',
+      'Copy it there with mode "share" and "regions", or leave the region out: "regions: []" under "with:", or in the section of the environment, beats the top of the file.',
     );
     expect(l.log).toEqual([]);
   });
@@ -243,7 +243,7 @@ describe('what is refused before the first write', () => {
     expect(failure).toBeInstanceOf(UsageError);
     expect((failure as UsageError).problems).toEqual([
       `"groups" names "wbe", which is no Auto Scaling group of ${HOME} or ${WEST}`,
-      `"regions" names ${WEST}, where none of "groups" is: name its groups too, or leave it out ("regions: []" under "with:" beats the file)`,
+      `"regions" names ${WEST}, where none of "groups" is: name its groups too, or leave the region out: "regions: []" under "with:", or in the section of the environment, beats the top of the file`,
     ]);
     expect(l.log).toEqual([]);
   });

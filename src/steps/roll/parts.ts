@@ -52,6 +52,8 @@ export async function planParts(
   return Promise.all(planning);
 }
 
+const LEAVE_OUT = 'leave the region out: "regions: []" under "with:", or in the section of the environment, beats the top of the file';
+
 /** The same image under the IDs that it has there. */
 async function sameEverywhere(image: Image, [, ...further]: readonly Here[], wanted: TwinOf): Promise<readonly Image[]> {
   const found = await Promise.all(further.map(async ({ region, place }) => ({ region, ...(await twinOf(image, wanted, place)) })));
@@ -59,7 +61,7 @@ async function sameEverywhere(image: Image, [, ...further]: readonly Here[], wan
   if (missing.length > 0) {
     throw new RejectedError(`Not in every region: ${missing.join('; ')}.`, {
       left: ['nothing was touched'],
-      next: 'Copy it there with mode "share" and "regions", or leave the region out: "regions: []" under "with:" beats the file.',
+      next: `Copy it there with mode "share" and "regions", or ${LEAVE_OUT}.`,
     });
   }
   return [image, ...found.flatMap(({ image: twin }) => (twin === undefined ? [] : [twin]))];
@@ -83,22 +85,16 @@ async function allotted(wanted: Wanted, everywhere: readonly Here[]): Promise<re
       .map(name => `"groups" names "${name}", which is no Auto Scaling group of ${regions.join(' or ')}`),
     ...regions
       .filter((_, i) => own[i]?.length === 0 && !tagged)
-      .map(
-        region =>
-          `"regions" names ${region}, where none of "groups" is: name its groups too, or leave it out ("regions: []" under "with:" beats the file)`,
-      ),
+      .map(region => `"regions" names ${region}, where none of "groups" is: name its groups too, or ${LEAVE_OUT}`),
   ];
   if (problems.length > 0) throw new UsageError(problems);
   return own.map(names => ({ ...wanted, groups: names }));
 }
 
-/** Groups in two regions may bear one name, so every line says which region it is about. Regions are rolled side by side: a step of one is a line. */
+/** Groups in two regions may bear one name, so every line says which region it is about. */
 const reportOf = (region: string, report: Reporter): Reporter => ({
   ...report,
-  step: (title, work) => {
-    report.info(`${region}: ${title}`);
-    return work();
-  },
+  step: (title, work) => report.step(`${region}: ${title}`, work),
   info: message => report.info(`${region}: ${message}`),
   warn: message => report.warn(`${region}: ${message}`),
 });

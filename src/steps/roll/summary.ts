@@ -13,7 +13,7 @@ export const tellPlan = (parts: readonly Part[]): void => parts.forEach(tellPart
 function tellPart({ promotion, region, several, world }: Part): void {
   const { info, warn, summary } = world.report;
   const { image, because, environment, groups, refusals, pointer, deed, was } = promotion;
-  const title = `${deed === 'promote' ? 'Promote' : 'Roll back to'} ${image.id} in ${environment}${several ? ` (${region})` : ''}`;
+  const title = `${deed === 'promote' ? 'Promote' : 'Roll back to'} ${image.id} in ${environment}`;
   const moves =
     pointer.current?.value === image.id ? 'names it already' : `moves from ${pointer.current?.value ?? 'nothing'} when all is proven`;
   info(`${title}: ${because}; replaces ${was ?? 'nothing'}`);
@@ -22,7 +22,7 @@ function tellPart({ promotion, region, several, world }: Part): void {
   for (const group of groups) for (const warning of group.warnings) warn(`${group.facts.group.name}: ${warning}`);
   summary(
     [
-      `### ${text(title)}`,
+      `### ${text(title)}${several ? ` (${region})` : ''}`,
       `${code(image.id)}: ${text(because)}. Replaces ${was === undefined ? 'nothing' : code(was)}.`,
       groups.length === 0 ? '' : table(['Group', 'Now', 'Will', 'Why', 'About'], groups.map(planRow)),
       `${code(pointer.name)}: ${text(moves)}.`,
