@@ -3,6 +3,7 @@ import {
   CreateAutoScalingGroupCommand,
   type CreateAutoScalingGroupCommandInput,
   type LaunchTemplateSpecification,
+  UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { CreateLaunchTemplateCommand, DescribeSubnetsCommand, EC2Client, type RequestLaunchTemplateData } from '@aws-sdk/client-ec2';
 import {
@@ -137,6 +138,11 @@ function stageIn(lab: Lab, paper: ReturnType<typeof paperHypervisor>, region?: s
       );
       for (let waited = 0; this.runs(name).length < size && waited < 600; waited += 2) await lab.clock.sleep(2);
     },
+    /** Somebody makes the group launch another version from now on. */
+    relaunch: (name: string, Version: string) =>
+      cloud.autoScaling.send(
+        new UpdateAutoScalingGroupCommand({ AutoScalingGroupName: name, LaunchTemplate: { LaunchTemplateName: name, Version } }),
+      ),
     pointerTo: (value: string, name = POINTER) =>
       cloud.ssm
         .send(new PutParameterCommand({ Name: name, Value: value, Type: 'String', DataType: 'aws:ec2:image', Overwrite: true }))
