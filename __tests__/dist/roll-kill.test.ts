@@ -1,11 +1,10 @@
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
-import { groups } from '../../lab/autoscaling/group.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { POINTER, type RollLab, rollLab } from './roll-lab.ts';
 
 /**
  * Killed after every call that changes anything, and run again with the same settings. Between two such calls it only looks, so the death
- * there leaves what the death after the earlier one leaves; promote.test.ts dies at the looks too.
+ * there leaves what the death after the earlier one leaves; promote.test.ts dies at the looks too, roll-blue-green.test.ts with two groups.
  */
 
 let l: RollLab;
@@ -76,7 +75,7 @@ describe('killed after every change, and run again', () => {
         // One that no version names yet, and a group that is pinned first.
         to = l.image(`web-${nth}`);
         await l.relaunch('api', '$Latest');
-        return { mode: 'promote', wanted: { ...rolling, image: to } };
+        return { mode: 'promote', wanted: { ...rolling, bake: '15m', image: to } };
       },
       nth => {
         const versions = ['web', 'api', 'reads'].map(name => l.versions(name).length);
@@ -101,26 +100,6 @@ describe('killed after every change, and run again', () => {
       nth => expect([nth, runs(l, 'web', 'api', 'reads'), l.pointer(), l.candidate(), fights()]).toEqual([nth, [b, b, b], b, false, []]),
     );
     expect(deaths).toBeGreaterThan(6);
-  }, 600_000);
-
-  test('blue-green: one group is left, and it runs the image', async () => {
-    const { a, b } = await stage();
-    await l.group('web', { LaunchTemplateId: await l.template('web', { ImageId: a }), Version: '1' }, { DesiredCapacity: 1 });
-    let to = a;
-    const deaths = await killedAtEveryChange(
-      async () => {
-        to = to === a ? b : a;
-        return { mode: 'promote', wanted: { ...quick, groups: 'web', strategy: 'blue-green', image: to } };
-      },
-      nth => {
-        const alive = [...groups(l.place).keys()];
-        expect([nth, alive.length, runs(l, ...alive), l.pointer(), l.candidate(), l.versions('web')]).toEqual([
-          ...[nth, 1, [to], to, false],
-          [1, 2],
-        ]);
-      },
-    );
-    expect(deaths).toBeGreaterThan(7);
   }, 600_000);
 
   test('two regions: both run the same image, and both pointers name it', async () => {
