@@ -86,6 +86,26 @@ describe('refused, and nothing is touched', () => {
     expect(l.named(ran.errors[0] ?? '')).toMatch(says);
   });
 
+  test.each([
+    ['latest', {}],
+    ['ref:main', {}],
+    // It has no image of its own: a push that changed nothing took this one.
+    ['commit:2222222', {}],
+    ['environment:stage', {}],
+  ])('one that %s means only until it is gone: the same run again would remove one more', async selector => {
+    await stage();
+    const tags = { 'ami-action:ref': 'refs/heads/main', 'ami-action:commit': '1111111111', 'ami-action:same-commits': '2222222222' };
+    l.image('newest', { daysOld: 0, tags });
+    await l.parameter('/ami/web/stage', l.id('newest'));
+    const ran = await l.act('delete', { image: selector });
+    expect([ran.exitCode, ran.outputs['outcome'], l.there()]).toEqual([1, 'usage', ['old', 'new', 'newest']]);
+    expect(l.named(ran.errors[0] ?? '')).toBe(
+      `"image: ${selector}" means another image once this one is gone, so the same run again would remove one more\nNext: Say "image: newest", if this is the one; a dry run shows it.`,
+    );
+    const shown = await l.act('delete', { image: selector, 'dry-run': 'true' });
+    expect(l.named(shown.outputs['ami-id'] ?? '')).toBe('newest');
+  });
+
   test('an image of another family, and one whose users cannot be seen', async () => {
     await stage();
     l.image('api', { daysOld: 5, tags: { 'ami-action:family': 'api' } });

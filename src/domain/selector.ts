@@ -70,6 +70,13 @@ export function pickImage(images: readonly Image[], selector: Selector, choice: 
   return { image: newest, because: `${saySelector(selector)}: ${said} in ${where}` };
 }
 
+/** Whether it means this image and no other, also when this one is gone: whoever removes by it may be killed, and run again. */
+export function meansOnly(selector: Selector, image: Image, scheme: TagScheme): boolean {
+  if (selector.kind === 'latest' || selector.kind === 'ref' || selector.kind === 'environment') return false;
+  // Not one that it borrows, nor one that was walked back to.
+  return selector.kind !== 'commit' || fits(image, selector, scheme);
+}
+
 const fitsArchitecture = (image: Image, { architecture }: Choice) => architecture === undefined || image.architecture === architecture;
 
 function fits(image: Image, selector: Selector, scheme: TagScheme): boolean {

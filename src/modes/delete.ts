@@ -1,6 +1,7 @@
-import { tagKey } from '../domain/image.ts';
+import { type Image, type TagScheme, tagKey } from '../domain/image.ts';
 import { IDENTITY_HEAD, identityCells, sayAge, shortAccounts } from '../domain/retention/inventory.ts';
-import { RejectedError } from '../kit/errors.ts';
+import { meansOnly, parseSelector } from '../domain/selector.ts';
+import { RejectedError, UsageError } from '../kit/errors.ts';
 import { flag } from '../kit/fields.ts';
 import { table, text } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
@@ -45,6 +46,7 @@ export async function run(
     return { outcome: 'unchanged' as const, outputs: { amiId: wanted.image, removed: false, because } };
   }
   const { image } = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, world));
+  if (!wanted.dryRun) insistOnOne(wanted.image, image, scheme);
 
   const judged = await judgeOne(image, wanted, scheme, place, world);
   const { decision } = judged;
@@ -66,6 +68,16 @@ export async function run(
   if (held !== undefined) report.summary(held);
   throwIfLeft([end], { ...told, removed: end.result === 'removed' });
   return { outcome: 'done' as const, outputs: told };
+}
+
+/** A run that is repeated must not remove one more. */
+function insistOnOne(said: string, image: Image, scheme: TagScheme): void {
+  const selector = parseSelector(said);
+  if (selector === undefined || meansOnly(selector, image, scheme)) return;
+  throw new UsageError([`"image: ${said}" means another image once this one is gone, so the same run again would remove one more`], {
+    next: `Say "image: ${image.id}", if this is the one; a dry run shows it.`,
+    outputs: { amiId: image.id, removed: false },
+  });
 }
 
 const refusal = ({ image, because }: Pick<Judged['decision'], 'image' | 'because'>) =>
