@@ -1,7 +1,7 @@
 import { CreateAutoScalingGroupCommand, UpdateAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling';
 import { CreateLaunchTemplateCommand, CreateLaunchTemplateVersionCommand, DescribeSubnetsCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, expect, test } from '@jest/globals';
-import { instances } from '../../lab/ec2/state.ts';
+import { instances, setTags } from '../../lab/ec2/state.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { type PruneLab, pruneLab } from './prune-lab.ts';
 
@@ -34,6 +34,21 @@ test('tells of every image what it is, where it is used and what it costs, and c
   const row = ran.summary.split('\n').find(line => line.includes(l.id('old'))) ?? '';
   expect(row).toBe(`| \`${l.id('old')}\` | 1.0 | \`abcdef1\` | available | 20d | ✅ passed | parameter /ami/web/prod | 8 | $0.40 |`);
   expect(ran.summary).toContain('**3 images** in eu-central-1, 2 of them unused: at most 24 GiB, $1.20 a month.');
+});
+
+test('what other accounts share is listed, and they pay for it', async () => {
+  await stage();
+  const theirs = { daysOld: 3, account: '999999999999', change: { launchers: new Set([l.home.account]) } };
+  l.image('theirs', theirs);
+  setTags(l.home, l.id('theirs'), { 'ami-action:family': 'web', 'ami-action:version': '3.0' });
+  const ran = await l.act('list');
+  expect([ran.exitCode, ran.outputs['count']]).toEqual([0, '4']);
+  expect(ran.summary).toContain(
+    '**4 images** in eu-central-1, 3 of them unused: at most 24 GiB, $1.20 a month. Other accounts own 1 of them, and pay for that.',
+  );
+  const row = ran.summary.split('\n').find(line => line.includes(l.id('theirs'))) ?? '';
+  expect(row).toMatch(/\| unused \| 8 \| {2}\|$/);
+  expect(ran.summary).toContain('✅ No drift: pointers, groups and instances agree.');
 });
 
 test('hostile tags stay text', async () => {

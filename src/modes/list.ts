@@ -32,7 +32,7 @@ export const outputs = {
 };
 
 type Wanted = Values<typeof settings> & Pick<Asked, 'pointers'>;
-type World = Powers<'images' | 'imageUsers'>;
+type World = Powers<'account' | 'images' | 'imageUsers'>;
 
 export async function run(wanted: Wanted, world: World) {
   const { report, clock } = world;

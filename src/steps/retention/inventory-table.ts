@@ -54,17 +54,21 @@ const VERDICTS: Readonly<Record<string, string>> = { passed: '✅ passed', faile
 
 /** For the summary: what there is, what it costs, and first of all what is not as it should be. */
 export function asPage({ rows, drift }: Listing, look: Look): string {
-  const { gib, perMonth } = sizeOf(
-    rows.map(({ image }) => image),
-    look.pricePerGib,
-  );
+  const own = rows.filter(({ foreign }) => !foreign).map(({ image }) => image);
+  const { gib, perMonth } = sizeOf(own, look.pricePerGib);
+  const shared = rows.length - own.length;
+  const others = shared === 0 ? '' : ` Other accounts own ${shared} of them, and pay for that.`;
   const unused = rows.filter(({ users }) => users?.length === 0).length;
   const idle = look.whereUsed && rows.every(({ users }) => users !== undefined) ? `, ${unused} of them unused` : '';
   const count = `${rows.length} ${rows.length === 1 ? 'image' : 'images'}`;
   return [
     `### ${text(look.family)}`,
-    `**${count}** in ${look.regions.join(', ')}${idle}: at most ${gib} GiB, ${sayDollars(perMonth)} a month.`,
-    ...(drift.length === 0 ? [] : [driftTable(drift, look)]),
+    `**${count}** in ${look.regions.join(', ')}${idle}: at most ${gib} GiB, ${sayDollars(perMonth)} a month.${others}`,
+    ...(drift.length > 0
+      ? [driftTable(drift, look)]
+      : idle === '' || rows.length === 0
+        ? []
+        : ['✅ No drift: pointers, groups and instances agree.']),
     ...(rows.length === 0 ? [] : [imageTable(rows, look)]),
   ].join('\n\n');
 }
@@ -84,7 +88,7 @@ function imageTable(rows: readonly Listed[], look: Look): string {
     ['Verdict', ({ image }) => VERDICTS[verdictOf(image, scheme).result] ?? text(verdictOf(image, scheme).result)],
     ['Used by', ({ users }) => (users?.length ? linesOf(users) : text(sayUsers(users))), look.whereUsed],
     ['GiB', ({ image }) => String(image.sizeGiB)],
-    ['A month', ({ image }) => sayDollars(sizeOf([image], look.pricePerGib).perMonth)],
+    ['A month', ({ image, foreign }) => (foreign ? '' : sayDollars(sizeOf([image], look.pricePerGib).perMonth))],
   ]);
 }
 

@@ -14,6 +14,8 @@ export interface Listed {
   readonly region: string;
   /** Undefined: it cannot be known, or nobody asked. */
   readonly users: readonly string[] | undefined;
+  /** Another account owns it, and pays for it. */
+  readonly foreign: boolean;
 }
 
 export interface Listing {
@@ -29,7 +31,7 @@ interface Wanted extends Asked {
   readonly whereUsed: boolean;
 }
 
-type World = Powers<'images' | 'imageUsers'>;
+type World = Powers<'account' | 'images' | 'imageUsers'>;
 
 /** Newest first, so that the copies of one build stand together. */
 export async function listFamily(wanted: Wanted, world: World): Promise<Listing> {
@@ -39,14 +41,15 @@ export async function listFamily(wanted: Wanted, world: World): Promise<Listing>
 }
 
 async function listRegion(region: string, wanted: Wanted, world: World): Promise<Listing> {
-  const { images: port } = world.at({ region });
+  const { account, images: port } = world.at({ region });
   const scheme = schemeOf(wanted);
   const images = await world.report.step(`List the images of ${wanted.family} in ${region}`, () =>
     port.find({ tags: { [`${scheme.prefix}family`]: wanted.family }, shared: true, includeDisabled: true }),
   );
+  const own = await account.id();
   const users = wanted.whereUsed && images.length > 0 ? await whereUsed(region, wanted, world) : undefined;
   return {
-    rows: images.map(image => ({ image, region, users: users && usersOf(users.all, image) })),
+    rows: images.map(image => ({ image, region, users: users && usersOf(users.all, image), foreign: image.ownerId !== own })),
     drift: users === undefined ? [] : driftOf(images, users.facts, pointersOf(wanted), scheme).map(one => ({ ...one, region })),
   };
 }
