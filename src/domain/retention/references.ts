@@ -77,11 +77,12 @@ export const imageIdsIn = (text: string): string[] => [...new Set(text.match(IMA
 
 /** Every edge, grouped by image. `rollbackDepth`: how many earlier images of each pointer stay, for a rollback to go back to. */
 export function whoUses(facts: UserFacts, rollbackDepth: number): ReadonlyMap<string, readonly string[]> {
+  // What tells most comes first, since a table shows only the first few: the environment, then its group.
   const edges = [
-    ...facts.instances.flatMap(ofInstance),
-    ...facts.launchers.flatMap(launcher => [...ofLauncher(launcher, facts), ...ofVolumes(launcher.user, launcher)]),
-    ...facts.versions.flatMap(version => [...ofVersion(version, facts), ...ofVolumes(sayVersion(version), version)]),
     ...facts.parameters.flatMap(parameter => ofParameter(parameter, rollbackDepth)),
+    ...facts.launchers.flatMap(launcher => [...ofLauncher(launcher, facts), ...ofVolumes(launcher.user, launcher)]),
+    ...facts.instances.flatMap(ofInstance),
+    ...facts.versions.flatMap(version => [...ofVersion(version, facts), ...ofVolumes(sayVersion(version), version)]),
   ];
   const users = new Map<string, Set<string>>();
   for (const { imageId, user } of edges) users.set(imageId, (users.get(imageId) ?? new Set()).add(user));

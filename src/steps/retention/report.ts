@@ -35,8 +35,8 @@ export function show(plan: Plan, wanted: Wanted, scheme: TagScheme, { report }: 
   }
   const lines = [
     `### Prune ${text(wanted.family)}`,
-    total + (wanted.dryRun ? ' This was a dry run: `dry-run: false` does it.' : ''),
-    ...(plan.images.length === 0 ? [] : [imageTable(plan.images, plan.regions.length > 1, scheme, now)]),
+    `**${total}**${wanted.dryRun ? ' This was a dry run: `dry-run: false` does it.' : ''}`,
+    ...(plan.images.length === 0 ? [] : [imageTable(plan, wanted, scheme, now)]),
     ...(besides(plan).length === 0 ? [] : [besidesTable(plan)]),
   ];
   report.summary(lines.join('\n\n'));
@@ -54,22 +54,30 @@ function totalOf(plan: Plan, wanted: Wanted): string {
     ...(count.besides === 0 ? [] : [`${some(count.besides, 'thing')} removed beside them`]),
   ].join(', ');
   const more = also === '' ? '' : ` (${also})`;
-  return `${doomed.length} of ${some(plan.images.length, 'image')} ${verb}${more}: at most ${gib} GiB, ${sayDollars(perMonth)} a month.`;
+  return `${doomed.length} of ${some(plan.images.length, 'image')} ${verb}${more}, which saves at most ${gib} GiB, ${sayDollars(perMonth)} a month.`;
 }
 
-function imageTable(images: readonly Decision[], severalRegions: boolean, scheme: TagScheme, now: number): string {
+// What is done about an image comes first, and nobody reads ten thousand rows: the summary has room for the result below them.
+const FIRST: readonly Decision['action'][] = ['remove', 'mark', 'unmark', 'keep'];
+const MOST_ROWS = 500;
+
+function imageTable({ images, regions }: Plan, { pricePerGib }: Wanted, scheme: TagScheme, now: number): string {
   const severalArchitectures = new Set(images.map(({ image }) => image.architecture)).size > 1;
-  return columns<Decision>(images, [
+  const rows = FIRST.flatMap(action => images.filter(decision => decision.action === action));
+  const shown = columns<Decision>(rows.slice(0, MOST_ROWS), [
     ['', said],
     ['Image', ({ image }) => code(image.id)],
     ['Version', ({ image }) => text(identity(image, scheme, 'version') ?? '')],
     ['Commit', ({ image }) => code(identity(image, scheme, 'commit')?.slice(0, 7) ?? '')],
     ['Architecture', ({ image }) => image.architecture, severalArchitectures],
-    ['Region', ({ region }) => region, severalRegions],
+    ['Region', ({ region }) => region, regions.length > 1],
     ['Age', ({ image }) => sayAge(image, now)],
     ['GiB', ({ image }) => String(image.sizeGiB)],
+    ['A month', ({ image }) => sayDollars(sizeOf([image], Number(pricePerGib)).perMonth)],
     ['Why', ({ because }) => text(because)],
   ]);
+  const more = rows.length - MOST_ROWS;
+  return more > 0 ? `${shown}\n\nAnd ${some(more, 'more image')}: the log names each, with its reason.` : shown;
 }
 
 const besidesTable = (plan: Plan): string =>
@@ -89,9 +97,10 @@ export function showDone(plan: Plan, wanted: Wanted, done: readonly Done[], { re
     ended.flatMap(end => (end.result === 'kept' ? [[end.decision.image.id, end.because] as const] : [])),
   );
   const held = sayHeld(done.flatMap(({ held: of }) => of));
-  const also = besides === 0 ? '' : ` and ${some(besides, 'thing')} beside them`;
+  const also = besides === 0 ? '' : `, and ${some(besides, 'thing')} beside them`;
+  const isWhole = done.every(({ left, ended }) => left.length === 0 && ended.every(end => end.left.length === 0));
   const lines = [
-    `✅ ${some(removed, 'image')}${also} removed of ${doomedOf(plan).length} planned: ${gib} GiB freed at most, ${sayDollars(perMonth)} a month.`,
+    `${isWhole ? '✅' : '⚠️'} **${removed} of ${some(doomedOf(plan).length, 'planned image')} removed${also}**, which saves at most ${gib} GiB, ${sayDollars(perMonth)} a month.`,
     ...kept.map(([id, because]) => `↩️ ${code(id)} stays, ${text(because)}.`),
     ...(held === undefined ? [] : [held]),
   ];
