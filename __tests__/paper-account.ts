@@ -10,7 +10,7 @@ export interface PaperAccount {
   readonly instances: readonly { readonly id: string; readonly state: string; readonly image: string }[];
   readonly templates: readonly PaperTemplate[];
   readonly groups: readonly PaperGroup[];
-  readonly configurations: readonly { readonly name: string; readonly image: string }[];
+  readonly configurations: readonly { readonly name: string; readonly image: string; readonly volume?: string | undefined }[];
   readonly parameters: readonly PaperParameter[];
 }
 
@@ -18,7 +18,8 @@ export interface PaperTemplate {
   readonly id: string;
   readonly name: string;
   readonly defaultVersion: number;
-  readonly versions: readonly { readonly number: number; readonly image: string }[];
+  /** `volume`: a snapshot that it makes a further volume from. */
+  readonly versions: readonly { readonly number: number; readonly image: string; readonly volume?: string | undefined }[];
 }
 
 export interface PaperUse {
@@ -110,7 +111,9 @@ export function paperClients(account: PaperAccount, pageSize: number) {
       DescribeLaunchConfigurations: input => {
         const { items, next } = paged(account.configurations, input, pageSize);
         return {
-          LaunchConfigurations: items.map(({ name, image }) => ({ LaunchConfigurationName: name, ImageId: image })),
+          LaunchConfigurations: items.map(({ name, image, volume }) => ({
+            ...{ LaunchConfigurationName: name, ImageId: image, BlockDeviceMappings: mappings(volume) },
+          })),
           NextToken: next,
         };
       },
@@ -141,13 +144,13 @@ export function paperClients(account: PaperAccount, pageSize: number) {
 }
 
 function templateVersions({ templates }: PaperAccount, input: Record<string, unknown>, pageSize: number): object {
-  const wanted = input['Versions'] as string[];
+  const wanted = input['Versions'] as string[] | undefined;
   const tell = (template: PaperTemplate, version: PaperTemplate['versions'][number]) => ({
     LaunchTemplateId: template.id,
     LaunchTemplateName: template.name,
     VersionNumber: version.number,
     DefaultVersion: version.number === template.defaultVersion,
-    LaunchTemplateData: { ImageId: version.image === '' ? undefined : version.image },
+    LaunchTemplateData: { ImageId: version.image === '' ? undefined : version.image, BlockDeviceMappings: mappings(version.volume) },
   });
   if (input['LaunchTemplateId'] === undefined && input['LaunchTemplateName'] === undefined) {
     const both = templates.flatMap(template => {
@@ -162,12 +165,31 @@ function templateVersions({ templates }: PaperAccount, input: Record<string, unk
   const template =
     templates.find(({ id, name }) => id === input['LaunchTemplateId'] || name === input['LaunchTemplateName']) ??
     refuse('InvalidLaunchTemplateId.NotFound');
-  const found = wanted.map(
-    said => template.versions.find(({ number }) => String(number) === said) ?? refuse('InvalidLaunchTemplateId.VersionNotFound'),
-  );
+  const found =
+    wanted === undefined
+      ? template.versions.filter(version => isWithin(version, input))
+      : wanted.map(
+          said => template.versions.find(({ number }) => String(number) === said) ?? refuse('InvalidLaunchTemplateId.VersionNotFound'),
+        );
   const { items, next } = paged(found, input, pageSize);
   return { LaunchTemplateVersions: items.map(version => tell(template, version)), NextToken: next };
 }
+
+/** Of no version by name: between two, and of certain images. */
+function isWithin({ number, image }: PaperTemplate['versions'][number], input: Record<string, unknown>): boolean {
+  const {
+    MinVersion: least = 1,
+    MaxVersion: most = Number.POSITIVE_INFINITY,
+    Filters: [filter] = [],
+  } = input as {
+    MinVersion?: string;
+    MaxVersion?: string;
+    Filters?: { Values: string[] }[];
+  };
+  return number >= Number(least) && number <= Number(most) && (filter?.Values.includes(image) ?? true);
+}
+
+const mappings = (volume: string | undefined) => (volume === undefined ? [] : [{ DeviceName: '/dev/sdb', Ebs: { SnapshotId: volume } }]);
 
 /** `name`, `name:3`, `name:label`; and the same as an ARN. */
 function parameterMeant({ parameters }: PaperAccount, said: string) {

@@ -7,10 +7,10 @@ import {
 } from '@aws-sdk/client-ec2';
 import { PutParameterCommand } from '@aws-sdk/client-ssm';
 import { afterAll, expect, test } from '@jest/globals';
-import { images } from '../../lab/ec2/images.ts';
+import { images, snapshots } from '../../lab/ec2/images.ts';
 import { templates } from '../../lab/ec2/launch-template-state.ts';
 import { retentionRules } from '../../lab/ec2/recycle-bin.ts';
-import { instances, setTags } from '../../lab/ec2/state.ts';
+import { instances, setTags, tagsOf } from '../../lab/ec2/state.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { type PruneLab, pruneLab } from './prune-lab.ts';
 
@@ -23,7 +23,8 @@ const CONSUMER = '222222222222';
 const snapshotOf = (l: PruneLab, name: string) => `snap-${l.id(name).slice('ami-'.length)}`;
 
 interface Road {
-  readonly wanted: Readonly<Record<string, string>>;
+  readonly mode: 'prune' | 'delete';
+  wanted(l: PruneLab): Readonly<Record<string, string>>;
   stage(): Promise<PruneLab>;
   state(l: PruneLab): unknown;
   /** What a killed run may have left undone. */
@@ -33,7 +34,8 @@ interface Road {
 
 /** A newest, one to mark, one to unmark since prod uses it, two whose grace is over, and one that a stranger owns. */
 const marks: Road = {
-  wanted: { 'keep-newest': '1', 'keep-passed': '0', grace: '7d', disable: 'true', 'dry-run': 'false' },
+  mode: 'prune',
+  wanted: () => ({ 'keep-newest': '1', 'keep-passed': '0', grace: '7d', disable: 'true', 'dry-run': 'false' }),
   doomed: ['d40', 'd50'],
   async stage() {
     const l = await pruneLab({ pageSize: undefined });
@@ -62,7 +64,8 @@ const abroad = (l: PruneLab) => l.lab.place(undefined, 'us-east-1');
 
 /** Two builds in two regions, named by old launch template versions: one goes, one stays since it runs in one of them. */
 const copies: Road = {
-  wanted: { 'keep-newest': '1', 'keep-passed': '0', 'template-versions': 'true', regions: 'us-east-1', 'dry-run': 'false' },
+  mode: 'prune',
+  wanted: () => ({ 'keep-newest': '1', 'keep-passed': '0', 'template-versions': 'true', regions: 'us-east-1', 'dry-run': 'false' }),
   doomed: ['eu30', 'us30'],
   async stage() {
     const l = await pruneLab({ pageSize: undefined });
@@ -95,7 +98,8 @@ const running = (l: PruneLab) =>
 
 /** Images that another account may launch and does or does not; a snapshot that lost its image; an image and a machine of dead runs; and a Recycle Bin. */
 const shares: Road = {
-  wanted: { 'keep-newest': '1', 'keep-passed': '0', 'target-role': 'arn:aws:iam::{account}:role/ami-consumer', 'dry-run': 'false' },
+  mode: 'prune',
+  wanted: () => ({ 'keep-newest': '1', 'keep-passed': '0', 'target-role': 'arn:aws:iam::{account}:role/ami-consumer', 'dry-run': 'false' }),
   doomed: ['d30', 'd50', 'half'],
   async stage() {
     const l = await pruneLab({ pageSize: undefined, speed: 100 });
@@ -120,19 +124,47 @@ const shares: Road = {
   whole: { there: ['d40', 'd20', 'd10'], orphans: [], running: [], shared: [CONSUMER] },
 };
 
+/** One image of three by its ID; a snapshot that it has in common with another stays. */
+const deleted: Road = {
+  mode: 'delete',
+  wanted: l => ({ image: l.id('d30') }),
+  doomed: ['d30'],
+  async stage() {
+    const l = await pruneLab({ pageSize: undefined });
+    for (const daysOld of [10, 20, 30]) l.image(`d${daysOld}`, { daysOld });
+    const common = l.labImage('d20').devices.map(one => ({ ...one, device: '/dev/sdb' }));
+    Object.assign(l.labImage('d30'), { devices: [...l.labImage('d30').devices, ...common] });
+    await l.parameter('/ami/web/prod', l.id('d10'));
+    return l;
+  },
+  state: l => ({
+    there: l.there(),
+    common: snapshots(l.home).has(snapshotOf(l, 'd20')),
+    orphans: l.orphans().map(id => [id === snapshotOf(l, 'd30'), 'ami-action:keep' in tagsOf(l.home, id)]),
+  }),
+  whole: { there: ['d20', 'd10'], common: true, orphans: [] },
+};
+const deletedAlone: Road = {
+  ...deleted,
+  wanted: l => ({ ...deleted.wanted(l), 'keep-snapshots': 'true' }),
+  whole: { there: ['d20', 'd10'], common: true, orphans: [[true, true]] },
+};
+
 test.each([
   ['marking, unmarking and removing', marks],
   ['copies in two regions and launch template versions', copies],
   ['shared images, stray snapshots, leftovers and the Recycle Bin', shares],
+  ['one image that is deleted by its ID', deleted],
+  ['one image that is deleted without its snapshots', deletedAlone],
 ])(
   'killed at any call: %s',
-  async (_, { wanted, stage, state, doomed, whole }) => {
+  async (_, { mode, wanted, stage, state, doomed, whole }) => {
     const once = await stage();
     const before = once.lab.calls.mark();
-    expect((await once.act('prune', wanted)).exitCode).toBe(0);
+    expect((await once.act(mode, wanted(once))).exitCode).toBe(0);
     const calls = once.lab.calls.since(before).length;
     expect(state(once)).toEqual(whole);
-    expect((await once.act('prune', wanted)).outputs['outcome']).toBe('unchanged');
+    expect((await once.act(mode, wanted(once))).outputs['outcome']).toBe('unchanged');
     await once.lab.close();
 
     const stays = (l: PruneLab) => [...l.there(), ...l.there(abroad(l))].filter(name => !doomed.includes(name));
@@ -144,11 +176,11 @@ test.each([
       const onStart = (started: ChildProcess) => {
         child = started;
       };
-      const killed = await l.act('prune', wanted, { onStart });
+      const killed = await l.act(mode, wanted(l), { onStart });
       lift();
       expect([nth, killed.signal]).toEqual([nth, 'SIGKILL']);
       expect([nth, stays(l)]).toEqual([nth, safe]);
-      const next = await l.act('prune', wanted);
+      const next = await l.act(mode, wanted(l));
       expect([nth, next.errors, state(l)]).toEqual([nth, [], whole]);
       await l.lab.close();
     }

@@ -14,6 +14,7 @@ afterAll(removeWorkspaces);
 const GRACE = { 'keep-newest': '2', 'keep-passed': '0', 'dry-run': 'false', grace: '7d' };
 const DISABLE = { ...GRACE, disable: 'true' };
 const DAY_MS = 86_400_000;
+const CONSUMER = '222222222222';
 
 /** Five images, 10 to 50 days old; prod runs the oldest but one. */
 async function stage() {
@@ -46,6 +47,16 @@ describe('with a grace', () => {
     expect(states('d30')).toEqual([UNTOUCHED]);
   });
 
+  test('one that another account came to use while it waited is unmarked long before its grace is over', async () => {
+    await stage();
+    l.labImage('d50').launchers.add(CONSUMER);
+    marked('d50', 1);
+    await l.cloudOf(CONSUMER).ssm.send(new PutParameterCommand({ Name: '/ami/web/prod', Value: l.id('d50'), Type: 'String' }));
+    const ran = await l.act('prune', { ...GRACE, 'target-role': 'arn:aws:iam::{account}:role/ami-consumer' });
+    expect([ran.exitCode, states('d50')]).toEqual([0, [UNTOUCHED]]);
+    expect(planOf(l, ran)['d50']).toBe('unmark: used by parameter /ami/web/prod in account …2222');
+  });
+
   test('one that cannot be marked does not stop the others, and the job is red', async () => {
     await stage();
     marked('d50', 8);
@@ -67,7 +78,6 @@ describe('with a grace', () => {
 });
 
 describe('disabled while they wait, where that is asked for', () => {
-  const CONSUMER = '222222222222';
   const WITH_CONSUMER = { ...DISABLE, 'target-role': 'arn:aws:iam::{account}:role/ami-consumer' };
 
   test('nobody can launch them; who needs one again finds it enabled after the next run', async () => {

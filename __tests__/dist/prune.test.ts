@@ -291,6 +291,29 @@ test('classes of the repository’s file decide before the policy, and ancestors
   });
 });
 
+test('what images of other families were built from stays, too, where ancestors are to stay', async () => {
+  await stage();
+  const api = { 'ami-action:family': 'api', 'ami-action:base-ami': l.id('d50') };
+  l.image('api', { daysOld: 1, tags: api });
+  const ran = await l.act('prune', { ...REAL, 'keep-ancestors': 'true' });
+  expect([ran.exitCode, l.there()]).toEqual([0, ['d50', 'd40', 'd20', 'd10', 'api']]);
+  expect(planOf(l, ran)['d50']).toBe('keep: used by api, which was built from it');
+});
+
+test('the summary shows first what is done, at most 500 images, and the result below them', async () => {
+  l = await pruneLab({ pageSize: undefined });
+  for (let n = 0; n < 502; n++) l.image(`d${n}`, { daysOld: 10 + n });
+  await l.parameter('/ami/web/prod', l.id('d500'));
+  const ran = await l.act('prune', { ...REAL, 'max-removals': '1', 'keep-newest': '1' });
+  expect([ran.exitCode, ran.outputs['removed'], ran.outputs['kept']]).toEqual([0, '1', '501']);
+  const rows = ran.summary.split('\n').filter(line => line.includes('`ami-'));
+  expect([rows.length, l.named(rows[0] ?? '').includes('🗑️ **remove** | `d501` |')]).toEqual([500, true]);
+  expect(rows[0]).toMatch(/ \| 8 \| \$0\.40 \| nothing uses it \|$/);
+  const below = ran.summary.slice(ran.summary.indexOf(rows[499] ?? '?'));
+  expect(below).toContain('And 2 more images: the log names each, with its reason.');
+  expect(below).toContain('✅ **1 of 1 planned image removed**, which saves at most 8 GiB, $0.40 a month.');
+});
+
 describe('scenario 66: what cannot be read counts as in use', () => {
   const SOURCES = [
     ['ec2', 'DescribeInstances', 'UnauthorizedOperation', 'describe instances (ec2:DescribeInstances)'],

@@ -320,6 +320,19 @@ describe('copies in several regions', () => {
     expect(limited[0]).toEqual([8, 'keep', 'nothing uses it, but max-removals (2) is reached: next run']);
   });
 
+  test('one that is spared for its copy spares what it was built from, and the copies of that', () => {
+    const base = { ...tags, 'ami-action:fingerprint': 'base' };
+    const bases = [copy(12, 'eu-central-1', { tags: base }), copy(13, 'us-east-1', { tags: base })];
+    const built = { ...tags, 'ami-action:base-ami': id(12) };
+    const pair = [copy(8, 'eu-central-1', { tags: built }), copy(9, 'us-east-1', { tags: tags }, ['group web'])];
+    expect(fates([...newest, ...pair, ...bases], { keepAncestors: true }).slice(2)).toEqual([
+      [8, 'keep', `its copy ${id(9)} in us-east-1 stays: used by group web`],
+      [9, 'keep', 'used by group web'],
+      [12, 'keep', `${id(8)} was built from it`],
+      [13, 'keep', `its copy ${id(12)} in eu-central-1 stays: ${id(8)} was built from it`],
+    ]);
+  });
+
   test('another build of the same commit is another image', () => {
     const other = copy(9, 'us-east-1', { tags: { ...tags, 'ami-action:fingerprint': 'f2' } });
     expect(fates([...newest, copy(8, 'eu-central-1', {}, ['group web']), other])[3]).toEqual([9, 'remove', 'nothing uses it']);

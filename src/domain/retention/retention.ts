@@ -1,5 +1,5 @@
 import { sayDuration } from '../../kit/duration.ts';
-import { isOurs, newestFirst } from '../image.ts';
+import { isOurs, newestFirst, type TagScheme } from '../image.ts';
 import { shortHash, verdictOf } from '../verdict.ts';
 import { withAncestors } from './ancestors.ts';
 import { capped, together } from './copies.ts';
@@ -51,8 +51,15 @@ export function planPrune(candidates: readonly Candidate[], policy: Policy, now:
   const { maxRemovals, maxShare, scheme } = policy;
   const most = Math.min(maxRemovals, Math.ceil((decided.length * maxShare) / 100));
   const limit = most === maxRemovals ? `max-removals (${maxRemovals})` : `max-share (${maxShare} % of ${decided.length} images)`;
-  const spared = policy.keepAncestors ? withAncestors(decided, scheme) : decided;
-  return capped(together(spared, scheme), scheme, most, limit);
+  return capped(policy.keepAncestors ? familiesSpared(decided, scheme) : together(decided, scheme), scheme, most, limit);
+}
+
+/** A copy that is spared has ancestors, and an ancestor has copies. */
+function familiesSpared(decided: readonly Decision[], scheme: TagScheme): readonly Decision[] {
+  const next = together(withAncestors(decided, scheme), scheme);
+  return next.every(({ action, waits }, n) => action === decided[n]?.action && waits === decided[n]?.waits)
+    ? next
+    : familiesSpared(next, scheme);
 }
 
 function placesAmong(

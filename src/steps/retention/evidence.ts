@@ -6,7 +6,7 @@ import type { Place } from '../../world.ts';
 import type { Consumers } from './consumers.ts';
 import { PERHAPS } from './usage-reports.ts';
 
-/** What is asked only of images that would go, since it takes calls for each: launch permissions, and the references that AWS knows. */
+/** What is asked only of images that would go, now or after their grace, since it takes calls for each: launch permissions, and the references that AWS knows. */
 
 export type Ports = Pick<Place, 'imageUsers' | 'removal'>;
 
@@ -36,7 +36,7 @@ export async function planWithEvidence(
       return found === undefined ? candidate : { ...candidate, ...found, users: [...candidate.users, ...found.users] };
     });
     const plan = planPrune(informed, policy, now);
-    const unasked = plan.filter(({ action, image }) => (action === 'remove' || action === 'mark') && !known.has(image.id));
+    const unasked = plan.filter(decision => isAtStake(decision, policy) && !known.has(decision.image.id));
     if (unasked.length === 0) return plan;
     for (const region of new Set(unasked.map(decision => decision.region))) {
       const ids = unasked.filter(decision => decision.region === region).map(({ image }) => image.id);
@@ -44,6 +44,10 @@ export async function planWithEvidence(
     }
   }
 }
+
+// One that waits may have come into use where only asking shows it: then its mark goes, and what it was built from stays.
+const isAtStake = ({ action, marked, waits }: Decision, { keepAncestors = false }: Policy) =>
+  action === 'remove' || action === 'mark' || (waits && (marked || keepAncestors));
 
 type Found = Required<Pick<Candidate, 'users' | 'sharedWith'>>;
 

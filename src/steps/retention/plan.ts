@@ -43,7 +43,7 @@ export async function makePlan(
   const now = world.clock.now();
   const usage = (ids: readonly string[], region: string) => usageElsewhere(ids, policy.accountId, world.at({ region }), world);
   const inquiry = { consumers, ...(wish.usageReports ? { usage } : {}) };
-  const images = await planWithEvidence(candidates(surveys), policy, now, region => world.at({ region }), inquiry);
+  const images = await planWithEvidence(candidates(surveys, policy), policy, now, region => world.at({ region }), inquiry);
   const regions = surveys.map(async survey => {
     const { region, place, snapshots, owned, recycled, users, dead } = survey;
     const going = images.filter(decision => decision.region === region && decision.action === 'remove').map(({ image }) => image.id);

@@ -1,8 +1,8 @@
 import type { Sweeper } from '../../domain/build/leftovers.ts';
-import { type Image, tagKey } from '../../domain/image.ts';
+import { type Image, identity, isOurs, newestFirst, tagKey } from '../../domain/image.ts';
 import type { Snapshot } from '../../domain/retention/orphans.ts';
 import { usersOf } from '../../domain/retention/references.ts';
-import type { Candidate } from '../../domain/retention/rules.ts';
+import type { Candidate, Policy } from '../../domain/retention/rules.ts';
 import { UsageError } from '../../kit/errors.ts';
 import type { Place, Powers } from '../../world.ts';
 import { type Dead, findDead } from '../build/sweep.ts';
@@ -67,5 +67,15 @@ function noSuchFamily(wanted: Wanted, key: string, all: readonly Survey[]): Usag
   return new UsageError([`"family": no image in ${regionsOf(wanted).join(', ')} is tagged ${key}=${wanted.family}. ${there}`]);
 }
 
-export const candidates = (surveys: readonly Survey[]): Candidate[] =>
-  surveys.flatMap(({ region, family, users }) => family.map(image => ({ image, region, users: usersOf(users.all, image) })));
+/** Images of other families are kept by whoever prunes this one, and so is, where that is asked for, what they were built from. */
+export function candidates(surveys: readonly Survey[], policy: Policy): Candidate[] {
+  const children = new Map<string, string[]>();
+  for (const image of policy.keepAncestors ? surveys.flatMap(({ owned }) => owned).sort(newestFirst) : []) {
+    const parent = identity(image, policy.scheme, 'base-ami') ?? '';
+    if (!isOurs(image, policy.scheme, policy.family))
+      children.set(parent, [...(children.get(parent) ?? []), `${image.id}, which was built from it`]);
+  }
+  return surveys.flatMap(({ region, family, users }) =>
+    family.map(image => ({ image, region, users: [...usersOf(users.all, image), ...(children.get(image.id) ?? [])] })),
+  );
+}
