@@ -66,6 +66,11 @@ describe.each([PIPELINE, ...callers])('%s', path => {
     for (const [, job] of jobs) if (job.concurrency !== undefined) expect(job.concurrency['cancel-in-progress']).toBe(false);
   });
 
+  test('a job that may write deployments hands over the token that writes them', () => {
+    const may = steps.filter(({ job, step }) => step.uses === OURS && job.permissions?.['deployments'] === 'write');
+    expect(may.filter(({ step }) => step.with?.['github-token'] !== '${{ github.token }}')).toEqual([]);
+  });
+
   test('every setting it gives is one of the mode, and every output it reads is written', () => {
     for (const { job, step } of steps.filter(({ step: { uses } }) => uses === OURS)) {
       const mode = modes[step.with?.['mode'] ?? ''];

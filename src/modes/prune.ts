@@ -61,7 +61,7 @@ export const outputs = {
   plan: 'JSON list: `id`, `region`, `action` (`keep`, `mark`, `unmark` or `remove`) and `because` of every image of the family, newest first.',
   planHash: 'Hash of what the plan would change, for `plan-hash` of the run that carries it out.',
   freedGib: 'GiB of snapshots that this frees, at most: snapshots share blocks. What the Recycle Bin holds is not free yet.',
-  freedPerMonth: 'What that costs a month, in dollars.',
+  freedPerMonth: 'What that saves a month, in dollars, at most.',
 };
 
 type Wanted = Values<typeof settings> & Pick<Asked, 'pointers'>;

@@ -25,7 +25,7 @@ const history = {
     neededBy: 'repositories where most commits build no image',
   }),
   githubToken: optional(
-    text('Reads the history for `last-known-good`. Default: `GITHUB_TOKEN` of the environment.', {
+    text('Records deployments, and reads the history for `last-known-good`, where `GITHUB_TOKEN` of the environment will do.', {
       withOnly: true,
       neededBy: 'users of `last-known-good` and of deployments',
     }),
