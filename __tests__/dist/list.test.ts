@@ -120,7 +120,7 @@ test('shows where pointer, groups and newest passed image are no longer the same
   expect([ran.exitCode, ran.outputs['count']]).toEqual([0, '5']);
   const drift = JSON.parse(l.named(ran.outputs['drift'] ?? '[]')) as { who: string; says: string }[];
   expect(drift.map(({ who, says }) => `${who.replace(/i-0\w+/, 'i-?')} ${says}`)).toEqual([
-    '/ami/web/prod names old; 1 newer image has passed, the newest newer',
+    '/ami/web/prod names old (1.0); 1 newer image has passed, the newest newer',
     'group web launches newer, which no environment names',
     'instance i-? runs new, but its group web launches newer',
   ]);

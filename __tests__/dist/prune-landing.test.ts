@@ -57,6 +57,17 @@ describe('with a grace', () => {
     expect(planOf(l, ran)['d50']).toBe('unmark: used by parameter /ami/web/prod in account …2222');
   });
 
+  test('one that somebody had deprecated before stays deprecated when it is unmarked', async () => {
+    await stage();
+    const before = new Date(l.lab.clock.now() - 30 * DAY_MS);
+    l.labImage('d50').deprecateAt = before;
+    await l.act('prune', GRACE);
+    expect(states('d50')).toEqual([['available', true, ' deprecated before']]);
+    await l.parameter('/ami/web/stage', l.id('d50'));
+    const ran = await l.act('prune', GRACE);
+    expect([ran.exitCode, states('d50'), l.labImage('d50').deprecateAt]).toEqual([0, [['available', true, undefined]], before]);
+  });
+
   test('one that cannot be marked does not stop the others, and the job is red', async () => {
     await stage();
     marked('d50', 8);
@@ -119,8 +130,9 @@ describe('disabled while they wait, where that is asked for', () => {
   test('one that is shared with an account which cannot be seen is left alone', async () => {
     await stage();
     l.labImage('d50').launchers.add(CONSUMER);
-    await l.act('prune', DISABLE);
+    const ran = await l.act('prune', DISABLE);
     expect([states('d50'), [...l.labImage('d50').launchers]]).toEqual([[UNTOUCHED], [CONSUMER]]);
+    expect(planOf(l, ran)['d50']).toBe('keep: used by account …2222, which it is shared with and which cannot be looked into');
   });
 
   test('one that somebody came to use since the plan was made is neither disabled nor marked', async () => {

@@ -67,9 +67,9 @@ test('the newest stay, the rest goes, and the order in which AWS lists them does
 
 test('each architecture has its own newest', () => {
   expect(fates([candidate(1), candidate(2), candidate(3, { architecture: 'arm64' }), candidate(4, { architecture: 'arm64' })])).toEqual([
-    [1, 'keep', 'one of the newest 1'],
+    [1, 'keep', 'the newest'],
     [2, 'remove', 'nothing uses it'],
-    [3, 'keep', 'one of the newest 1'],
+    [3, 'keep', 'the newest'],
     [4, 'remove', 'nothing uses it'],
   ]);
 });
@@ -80,12 +80,12 @@ const taken = (n: number, hoursAgo: number) =>
 test('an old image that a push has just taken again stays a day, or as long as a new one would', () => {
   const lately = 'a push that changed nothing has taken it again lately';
   expect(fates([candidate(1), taken(2, 23), taken(3, 25)])).toEqual([
-    [1, 'keep', 'one of the newest 1'],
+    [1, 'keep', 'the newest'],
     [2, 'keep', lately],
     [3, 'remove', 'nothing uses it'],
   ]);
   expect(fates([candidate(10), taken(20, 47), taken(30, 49)], keeping({ youngerThanSeconds: 2 * 86_400 }))).toEqual([
-    [10, 'keep', 'one of the newest 1'],
+    [10, 'keep', 'the newest'],
     [20, 'keep', lately],
     [30, 'remove', 'nothing uses it'],
   ]);
@@ -96,14 +96,14 @@ test('an old image that a push has just taken again stays a day, or as long as a
 test.each(['failed', 'error', 'invalid', 'disabled'] as const)('an image that is %s takes no place among the newest', state => {
   expect(fates([candidate(1, { state }), candidate(2), candidate(3)])).toEqual([
     [1, 'remove', 'nothing uses it'],
-    [2, 'keep', 'one of the newest 1'],
+    [2, 'keep', 'the newest'],
     [3, 'remove', 'nothing uses it'],
   ]);
 });
 
 test('an image that is young stays, to the second', () => {
   expect(fates([candidate(1), candidate(7), candidate(8)], keeping({ youngerThanSeconds: (7 * DAY) / 1000 + 1 }))).toEqual([
-    [1, 'keep', 'one of the newest 1'],
+    [1, 'keep', 'the newest'],
     [7, 'keep', 'younger than minimum-age'],
     [8, 'remove', 'nothing uses it'],
   ]);
@@ -111,9 +111,9 @@ test('an image that is young stays, to the second', () => {
 
 test('the newest that passed stay, however many came after them', () => {
   expect(fates([candidate(1), candidate(2), passed(3), passed(4)], keeping({ passed: 1 }))).toEqual([
-    [1, 'keep', 'one of the newest 1'],
+    [1, 'keep', 'the newest'],
     [2, 'remove', 'nothing uses it'],
-    [3, 'keep', 'one of the newest 1 that passed validation'],
+    [3, 'keep', 'the newest that passed validation'],
     [4, 'remove', 'nothing uses it'],
   ]);
 });
@@ -130,7 +130,7 @@ test('the oldest go first when there are more than one run may remove', () => {
       { maxRemovals: 2 },
     ),
   ).toEqual([
-    [1, 'keep', 'one of the newest 1'],
+    [1, 'keep', 'the newest'],
     [2, 'keep', 'nothing uses it, but max-removals (2) is reached: next run'],
     [3, 'remove', 'nothing uses it'],
     [4, 'remove', 'nothing uses it'],
@@ -184,7 +184,7 @@ describe('with a grace', () => {
 
   test('what nothing uses is marked first, waits, and goes', () => {
     expect(fates([candidate(1), candidate(2), candidate(3, marked(2)), candidate(4, marked(7))], week)).toEqual([
-      [1, 'keep', 'one of the newest 1'],
+      [1, 'keep', 'the newest'],
       [2, 'mark', 'nothing uses it: goes after 7d'],
       [3, 'keep', 'nothing uses it: goes in 5d'],
       [4, 'remove', 'nothing has used it since it was marked 7d ago'],
@@ -246,7 +246,7 @@ describe('classes', () => {
     ];
     expect(fates(all, { classes })).toEqual([
       [1, 'keep', 'younger than minimum-age'],
-      [2, 'keep', 'one of the newest 1'],
+      [2, 'keep', 'the newest'],
       [3, 'remove', 'nothing uses it'],
       [4, 'remove', 'nothing uses it'],
       [5, 'keep', 'one of the newest 2'],
@@ -275,7 +275,7 @@ describe('ancestors', () => {
     const all = [from(1, 5), candidate(2), from(5, 7), candidate(7), from(8, 2)];
     expect(fates(all).map(([, action]) => action)).toEqual(['keep', 'remove', 'remove', 'remove', 'remove']);
     expect(fates(all, { keepAncestors: true })).toEqual([
-      [1, 'keep', 'one of the newest 1'],
+      [1, 'keep', 'the newest'],
       [2, 'remove', 'nothing uses it'],
       [5, 'keep', `${id(1)} was built from it`],
       [7, 'keep', `${id(5)} was built from it`],

@@ -1,4 +1,4 @@
-import { type Image, newestFirst, type TagScheme } from '../image.ts';
+import { type Image, identity, newestFirst, type TagScheme } from '../image.ts';
 import { verdictOf } from '../verdict.ts';
 import { imageIdsIn, ofLauncher, type PointerNames, type UserFacts } from './references.ts';
 
@@ -34,10 +34,15 @@ function behind({ name, imageId }: { name: string; imageId: string }, family: re
   return [
     {
       who: name,
-      says: `names ${imageId}; ${newer.length} newer ${newer.length === 1 ? 'image has' : 'images have'} passed, the newest ${newest.id}`,
+      says: `names ${sayImage(image, scheme)}; ${newer.length} newer ${newer.length === 1 ? 'image has' : 'images have'} passed, the newest ${sayImage(newest, scheme)}`,
     },
   ];
 }
+
+const sayImage = (image: Image, scheme: TagScheme): string => {
+  const version = identity(image, scheme, 'version');
+  return version === undefined ? image.id : `${image.id} (${version})`;
+};
 
 /** A group that would launch what no environment names, and instances that are not what their group would launch. */
 function groups(facts: UserFacts, ours: ReadonlySet<string>, current: ReadonlySet<string>): Drift[] {

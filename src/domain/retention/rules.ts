@@ -74,8 +74,8 @@ const TAKEN_STAYS_SECONDS = 86_400;
 
 /** What the team wishes to keep. */
 const WISHES: readonly ((standing: Standing) => string | false)[] = [
-  ({ place = Infinity, keep }) => place <= keep.newest && `one of the newest ${keep.newest}`,
-  ({ passedPlace = Infinity, keep }) => passedPlace <= keep.passed && `one of the newest ${keep.passed} that passed validation`,
+  ({ place = Infinity, keep }) => place <= keep.newest && newestOf(keep.newest),
+  ({ passedPlace = Infinity, keep }) => passedPlace <= keep.passed && `${newestOf(keep.passed)} that passed validation`,
   ({ image, keep, now }) => now - image.createdAt.getTime() < keep.youngerThanSeconds * 1000 && 'younger than minimum-age',
   ({ image, keep, now, scheme }) =>
     // Whoever keeps none wants none, taken or not.
@@ -84,6 +84,8 @@ const WISHES: readonly ((standing: Standing) => string | false)[] = [
     'a push that changed nothing has taken it again lately',
   ({ image, keep, now }) => launchedLately(image.lastLaunchedAt, keep.launchedWithinSeconds, now),
 ];
+
+const newestOf = (count: number): string => (count === 1 ? 'the newest' : `one of the newest ${count}`);
 
 export const wish = (standing: Standing): string | undefined => WISHES.map(wants => wants(standing)).find(reason => reason !== false);
 

@@ -1,7 +1,7 @@
 import type { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import type { EC2Client } from '@aws-sdk/client-ec2';
 import type { SSMClient } from '@aws-sdk/client-ssm';
-import { aliasesIn, numberedVersions, type UserFacts } from '../../../domain/retention/references.ts';
+import { aliasesIn, numberedVersions, type UserFacts, type VersionFact } from '../../../domain/retention/references.ts';
 import type { ImageUsers } from '../../../world/images.ts';
 import { fleetLaunchers } from './fleets.ts';
 import { instanceFacts } from './instances.ts';
@@ -36,7 +36,8 @@ export function awsImageUsers({ ec2, ssm, autoScaling }: Clients): ImageUsers {
       const launchers = [...standing, ...fleets, ...refreshes];
       // After the launchers, never before: a template that is younger than the listing would look as if it did not exist.
       const [current, pinned] = await Promise.all([currentVersions(ec2, scope.templateDepth ?? 1), numbered(numberedVersions(launchers))]);
-      const versions = [...current, ...pinned];
+      // One that is named by number may be the default or the newest as well.
+      const versions = withoutRepeats([...current, ...pinned]);
       return {
         instances,
         launchers,
@@ -46,4 +47,13 @@ export function awsImageUsers({ ec2, ssm, autoScaling }: Clients): ImageUsers {
       };
     },
   };
+}
+
+function withoutRepeats(versions: readonly VersionFact[]): VersionFact[] {
+  const known = new Map<string, VersionFact>();
+  for (const version of versions) {
+    const name = `${version.templateId} ${version.version}`;
+    if (!known.has(name)) known.set(name, version);
+  }
+  return [...known.values()];
 }
