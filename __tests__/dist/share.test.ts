@@ -453,6 +453,29 @@ describe('what goes wrong on the way', () => {
     ]);
   });
 
+  test('scenario 50: Allowed AMIs that keep the image out keep an account from copying it, which is said before it may read it; a copy that is there stands', async () => {
+    const id = l.image('web-1');
+    const settings = allowedImages(l.lab.place(PROD));
+    Object.assign(settings, { state: 'enabled', criteria: [{ ImageProviders: ['amazon'] }] });
+    const wanted = { accounts: STAGE, copy: PROD, regions: 'eu-west-1' };
+    const ran = await share(id, wanted);
+    expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'access']);
+    for (const region of [HOME, 'eu-west-1'])
+      expect(ran.errors.join('\n')).toContain(
+        `- ${PROD} in ${region}: Account ${PROD} lets no such image in, in ${HOME}: its Allowed AMIs do not list account ${BUILD}. It could not be copied from there.`,
+      );
+    expect([[...l.labImage(id).launchers], [...(snapshotOf(id)?.readers ?? [])], l.owned(PROD), l.owned(PROD, 'eu-west-1')]).toEqual([
+      [STAGE],
+      [],
+      [],
+      [],
+    ]);
+    settings.state = 'disabled';
+    expect(await share(id, wanted)).toMatchObject({ exitCode: 0, warnings: [], outputs: { outcome: 'done' } });
+    settings.state = 'enabled';
+    expect(await share(id, wanted)).toMatchObject({ exitCode: 0, warnings: [], outputs: { outcome: 'unchanged' } });
+  });
+
   test('a region that cannot be used is one line, and the others get it', async () => {
     const id = l.image('web-1');
     l.lab.faults.add({

@@ -67,7 +67,13 @@ export async function planSharing(home: Image, wanted: Omit<Sharing, 'own'>, wor
     return locked === undefined ? line : { ...line, deeds: [], because: locked, failure: new RejectedError(locked) };
   });
   const all = [...lines, ...(await leaving(home, origins, sharing, world))];
-  return { home, sharing, origins, lines: all, doubts: [...doubtsOf(targets, keys), ...all.flatMap(({ doubt }) => doubt ?? [])] };
+  return {
+    home,
+    sharing,
+    origins,
+    lines: all,
+    doubts: [...new Set([...doubtsOf(targets, keys), ...all.flatMap(({ doubt }) => doubt ?? [])])],
+  };
 }
 
 const lookAll = (
@@ -110,13 +116,21 @@ async function look(target: Target, home: Image, ours: Image | undefined, sharin
       place.images.find({ tags: { [tagKey(scheme, 'copied-from')]: home.id } }),
     ]);
     const { alive, dead } = copiesOf(home, [...copied, ...named], scheme);
-    return { target, there: alive, dead };
+    const doubt = target.kind === 'copy' && alive === undefined ? await checkSource(target, home, sharing, world) : undefined;
+    return { target, there: alive, dead, doubt };
   }
   if (target.role === undefined) return { target, there: undefined, dead: [] };
   const now = world.clock.now();
   // A copy that is still to be made is new.
-  const doubt = await checkEntry(target, place, ours ?? { ...home, createdAt: new Date(now), deprecatedAt: undefined }, now);
+  const image = ours ?? { ...home, createdAt: new Date(now), deprecatedAt: undefined };
+  const doubt = await checkEntry(target, place, image, now, 'launched there');
   return { target, there: ours === undefined ? undefined : await place.images.get(ours.id), dead: [], doubt };
+}
+
+/** A copy is its own, which an account always lets in; but what it does not see it cannot copy, so the image must be let in where it is. */
+function checkSource({ who, role }: Target, home: Image, { wish }: Sharing, world: ShareWorld): Promise<string | undefined> {
+  const source = { who, role, region: wish.regions[0] ?? '' };
+  return checkEntry(source, world.at(source), home, world.clock.now(), 'copied from there');
 }
 
 async function checkAccount({ who, role }: Target, place: SharePorts): Promise<void> {
@@ -126,12 +140,18 @@ async function checkAccount({ who, role }: Target, place: SharePorts): Promise<v
 }
 
 /** What could not be told of its Allowed AMIs; throws where they surely keep the image out. */
-async function checkEntry({ who, region }: Target, place: SharePorts, image: Image, now: number): Promise<string | undefined> {
-  const entry = entryOf(await place.sharing.allowed(), image, now);
+async function checkEntry(
+  { who, region }: Pick<Target, 'who' | 'region'>,
+  { sharing }: SharePorts,
+  image: Image,
+  now: number,
+  what: string,
+): Promise<string | undefined> {
+  const entry = entryOf(await sharing.allowed(), image, now);
   if (entry.lets === 'in') return undefined;
   if (entry.lets === 'unknown')
     return `Whether the Allowed AMIs of account ${who} let it in, in ${region}, was not checked: ${entry.because}.`;
-  throw new AccessError(`Account ${who} lets no such image in, in ${region}: ${entry.because}. It could not be launched there.`, {
+  throw new AccessError(`Account ${who} lets no such image in, in ${region}: ${entry.because}. It could not be ${what}.`, {
     next: `In account ${who}: widen its Allowed AMIs, with ${image.ownerId} among the image providers (ec2:ReplaceImageCriteriaInAllowedImagesSettings).`,
   });
 }
