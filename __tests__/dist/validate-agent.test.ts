@@ -3,7 +3,7 @@ import { setTags } from '../../lab/ec2/state.ts';
 import { defaultHostManagement } from '../../lab/ssm/agents.ts';
 import { verdictOf, verdictValue } from '../../src/domain/verdict.ts';
 import { removeWorkspaces } from '../harness.ts';
-import { type ValidateLab, validateLab } from './validate-lab.ts';
+import { reportOf, type ValidateLab, validateLab } from './validate-lab.ts';
 
 let l: ValidateLab;
 let good: string;
@@ -65,7 +65,7 @@ describe('the agent', () => {
     expect(ran.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
     expect(ran.errors.join()).toMatch(
       new RegExp(
-        `gave up after 90 s\\..* It is the image: on a second machine, with the same type, subnet and profile, the agent of ${good} was online \\S+ after launch\\. Likely causes: \\(1\\) the image has no SSM agent, or it is not enabled\\.`,
+        `gave up after 90 s\\..* It is the image: on a second machine \\(t3\\.small\\), in the same subnet and with the same profile, the agent of ${good} was online \\S+ after launch\\. Likely causes: \\(1\\) the image has no SSM agent, or it is not enabled\\.`,
       ),
     );
     const same = { InstanceType: 't3.small', IamInstanceProfile: { Name: 'ssm-machines' }, InstanceInitiatedShutdownBehavior: 'terminate' };
@@ -74,6 +74,20 @@ describe('the agent', () => {
       { ...same, ImageId: good },
     ]);
     expect(verdict(mute)).toBe('failed');
+    expect([l.alive(), ran.state['journal']]).toEqual([[], '[]']);
+  });
+
+  test('a matrix has one second machine for all that are silent in the same place', async () => {
+    hasPassed(good);
+    const mark = l.lab.calls.mark();
+    const ran = await l.validate(mute, { 'agent-timeout': '60s', 'test-instance-types': 't3.micro, t3.small' });
+    expect(ran.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
+    const images = launches(mark).map(({ input }) => input['ImageId']);
+    expect([images.filter(id => id === mute).length, images.filter(id => id === good).length]).toEqual([2, 1]);
+    expect(reportOf(ran).machines.map(({ result, because }) => [result, because.includes(`the agent of ${good} was online`)])).toEqual([
+      ['failed', true],
+      ['failed', true],
+    ]);
     expect([l.alive(), ran.state['journal']]).toEqual([[], '[]']);
   });
 

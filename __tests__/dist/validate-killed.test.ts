@@ -1,5 +1,7 @@
 import { RebootInstancesCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { setTags } from '../../lab/ec2/state.ts';
+import { verdictValue } from '../../src/domain/verdict.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { until, type ValidateLab, validateLab } from './validate-lab.ts';
 
@@ -25,6 +27,26 @@ async function killedAt(n: number, image: string, attempt: number, at: 'before' 
   return ran.signal === 'SIGKILL';
 }
 
+/** Killed after the nth call, counted from the launch of the second machine; true when it got so far. */
+async function killedWithControlAt(n: number, mute: string, attempt: number): Promise<boolean> {
+  let kill = () => {};
+  const arm = () => void l.lab.faults.killAtCall(n - 1, () => kill(), 'after');
+  const second = { operation: 'RunInstances', nth: 2 };
+  l.lab.faults.add({ ...second, deed: n === 1 ? { kill: () => kill(), at: 'after' } : { run: arm, at: 'before' } });
+  const ran = await l.validate(
+    mute,
+    { 'agent-timeout': '10s' },
+    {
+      env: { GITHUB_RUN_ATTEMPT: String(attempt) },
+      onStart: child => {
+        kill = () => void child.kill('SIGKILL');
+      },
+    },
+  );
+  l.lab.faults.clear();
+  return ran.signal === 'SIGKILL';
+}
+
 describe('killed', () => {
   test('at any call whatever, it leaves no machine that the next attempt does not end', async () => {
     l = await validateLab({ speed: 120 });
@@ -37,6 +59,26 @@ describe('killed', () => {
     const last = await l.validate(good, {}, { env: { GITHUB_RUN_ATTEMPT: String(calls + 2) } });
     expect(last.outputs['verdict']).toBe('passed');
     expect(l.alive()).toEqual([]);
+  });
+
+  test('at any call while a second machine tells image from account, neither of the two outlives the next attempt', async () => {
+    l = await validateLab({ speed: 120 });
+    const [good, mute] = await Promise.all([l.bake('good'), l.bake('mute', 'systemctl disable amazon-ssm-agent')]);
+    const verdict = { result: 'passed', checks: 'a'.repeat(32), at: new Date() } as const;
+    setTags(l.home, good, { 'ami-action:verdict': verdictValue(good, verdict) });
+    // Until it is killed so late that the second machine has ended: from there on it is like a run with one.
+    let killed = 0;
+    for (let both = true; both; ) {
+      killed += 1;
+      expect(await killedWithControlAt(killed, mute, killed)).toBe(true);
+      const left = l.alive().map(({ id, imageId }) => ({ imageId, run: l.tagsOf(id)['ami-action:run'] }));
+      // What the attempts before this one had left is gone.
+      expect(left.map(({ run }) => run)).toEqual(left.map(() => `1001/${killed}`));
+      both = left.some(({ imageId }) => imageId === good);
+    }
+    expect(killed).toBeGreaterThan(8);
+    const last = await l.validate(mute, { 'agent-timeout': '10s' }, { env: { GITHUB_RUN_ATTEMPT: String(killed + 1) } });
+    expect([last.outputs['verdict'], l.alive()]).toEqual(['failed', []]);
   });
 
   test('right after its launch, with nobody to come after it: the machine ends itself, a reboot does not stop that', async () => {
@@ -67,7 +109,6 @@ describe('killed', () => {
     const meanwhile = await l.validate(good);
     expect(meanwhile.outputs['verdict']).toBe('passed');
     expect(l.alive().map(machine => machine.id)).toEqual([id]);
-    const { setTags } = await import('../../lab/ec2/state.ts');
     setTags(l.home, id, { 'ami-action:expires-at': new Date(l.lab.clock.now() - 1000).toISOString() });
     const later = await l.validate(good);
     expect(later.warnings.join()).toContain(`Ended test machine ${id} of an earlier run: it was needed until`);

@@ -35,14 +35,14 @@ describe('whose fault it is', () => {
 
 describe('what a second machine proves', () => {
   const launched = { instanceProfile: 'ssm-machines', subnetId: 'subnet-1' };
-  const came: Control = { imageId: 'ami-good', seconds: 31, because: '' };
-  const silent: Control = { imageId: 'ami-good', seconds: undefined, because: 'gave up after 600 s' };
+  const came: Control = { imageId: 'ami-good', instanceType: 't3.micro', seconds: 31, because: '' };
+  const silent: Control = { imageId: 'ami-good', instanceType: 't3.micro', seconds: undefined, because: 'gave up after 600 s' };
 
   test('its agent came: it is the image, and neither profile nor route', () => {
     const { result, because } = explainSilence(seen(), launched, came);
     expect(result).toBe('failed');
     expect(because).toBe(
-      'It is the image: on a second machine, with the same type, subnet and profile, the agent of ami-good was online 31s after launch. Likely causes: (1) the image has no SSM agent, or it is not enabled.',
+      'It is the image: on a second machine (t3.micro), in the same subnet and with the same profile, the agent of ami-good was online 31s after launch. Likely causes: (1) the image has no SSM agent, or it is not enabled.',
     );
   });
 

@@ -23,9 +23,10 @@ export function faultOf({ machine, health, console, silent }: Seen): 'image' | '
   return saysDead(console) ? 'image' : 'open';
 }
 
-/** A second machine in the same place, with the same type, profile and user data, of an image that is known to work; and how far it got. */
+/** A second machine in the same place, with the same profile and user data, of an image that is known to work; and how far it got. */
 export interface Control {
   readonly imageId: string;
+  readonly instanceType: string;
   /** From launch to agent; undefined: it got no agent either. */
   readonly seconds: number | undefined;
   readonly because: string;
@@ -58,7 +59,7 @@ export function explainSilence(
     return { result: 'inconclusive', because: `${open} ${likely([...signs(console), ...ofAccount, ofImage])}` };
   }
   if (control.seconds !== undefined) {
-    const proof = `It is the image: on a second machine, with the same type, subnet and profile, the agent of ${control.imageId} was online ${sayDuration(control.seconds)} after launch.`;
+    const proof = `It is the image: on a second machine (${control.instanceType}), in the same subnet and with the same profile, the agent of ${control.imageId} was online ${sayDuration(control.seconds)} after launch.`;
     return { result: 'failed', because: `${proof} ${likely([...signs(console), ofImage])}` };
   }
   const same = `It may not be the image: on a second machine ${control.imageId} did not get there either (${control.because}).`;

@@ -10,7 +10,20 @@ import { launchMachine, type TrialMachine, type TrialWorld } from './trial-machi
  * A machine whose agent does not come tells nothing about whose fault that is: a profile that lacks a policy and a subnet without a route look just like an image
  * without an agent. So another image, which is known to work, gets a machine in the same place. It is launched only then, and ended like the first.
  */
-export async function askControl(
+export type AskControl = (silent: TrialMachine, order: BootOrder, onLeft: (what: string) => void) => Promise<Control | undefined>;
+
+/** One for all machines of a matrix that are silent in the same subnet: it is about the place, and the profile is the same everywhere. */
+export function controls(world: TrialWorld): AskControl {
+  const asked = new Map<string, Promise<Control | undefined>>();
+  return (silent, order, onLeft) => {
+    const where = silent.subnetId ?? 'the default';
+    const answer = asked.get(where) ?? askControl(silent, order, world, onLeft);
+    asked.set(where, answer);
+    return answer;
+  };
+}
+
+async function askControl(
   silent: TrialMachine,
   order: BootOrder,
   world: TrialWorld,
@@ -21,15 +34,16 @@ export async function askControl(
   const { clock, report } = world;
   const startedAt = clock.now();
   report.info(`${silent.id} does not say whether the image or the account is at fault: ${image.id} gets a machine in the same place.`);
-  const same = { ...order, image, instanceTypes: [silent.instanceType], subnets: [silent.subnetId] };
+  const { instanceType } = silent;
+  const same = { ...order, image, instanceTypes: [instanceType], subnets: [silent.subnetId] };
   try {
     await using machine = await launchMachine({ ...same, errand: { ...order.errand, leg: `${order.errand.leg}/control` } }, world, onLeft);
     await waitFor(running(machine, order, world), world);
     await waitFor(agentOnline(machine, order, world), world);
-    return { imageId: image.id, seconds: (clock.now() - startedAt) / 1000, because: '' };
+    return { imageId: image.id, instanceType, seconds: (clock.now() - startedAt) / 1000, because: '' };
   } catch (failure) {
     if (!(failure instanceof Expected) || failure instanceof CancelledError) throw failure;
-    return { imageId: image.id, seconds: undefined, because: failure.message };
+    return { imageId: image.id, instanceType, seconds: undefined, because: failure.message };
   }
 }
 

@@ -3,7 +3,7 @@ import { signs, tailOf } from '../../domain/validation/console.ts';
 import type { Trial } from '../../domain/validation/validation.ts';
 import { type Expected, TimeoutError } from '../../kit/errors.ts';
 import type { BootOrder } from './boot.ts';
-import { askControl } from './control.ts';
+import type { AskControl } from './control.ts';
 import type { TrialMachine, TrialWorld } from './trial-machine.ts';
 
 const CONSOLE_LINES = 60;
@@ -13,7 +13,7 @@ export async function explained(
   failure: Expected,
   during: NonNullable<Seen['silent']> | undefined,
   machine: TrialMachine,
-  order: BootOrder,
+  order: BootOrder & { readonly askControl: AskControl },
   world: TrialWorld,
   onLeft: (what: string) => void,
 ): Promise<Pick<Trial, 'result' | 'because' | 'console' | 'failure'>> {
@@ -28,7 +28,7 @@ export async function explained(
   const fault = faultOf(seen);
   const { result, because } =
     fault === 'open'
-      ? explainSilence(seen, { ...order, subnetId: machine.subnetId }, await askControl(machine, order, world, onLeft))
+      ? explainSilence(seen, { ...order, subnetId: machine.subnetId }, await order.askControl(machine, order, onLeft))
       : { result: fault === 'image' ? ('failed' as const) : ('inconclusive' as const), because: likely(signs(console)) };
   const said = because === '' ? '' : ` ${because}`;
   return { result, because: `${failure.message}${said}`, console: console === '' ? undefined : tailOf(console, CONSOLE_LINES), failure };

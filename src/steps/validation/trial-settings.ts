@@ -75,7 +75,7 @@ const lifeSeconds = ({ reboot, bootTimeout, agentTimeout, checksTimeout, keepOnF
 export function orderOf(
   wanted: Wanted,
   now: number,
-): Omit<TrialOrder, 'image' | 'scheme' | 'errand' | 'deliveries' | 'instanceTypes' | 'userData'> {
+): Omit<TrialOrder, 'image' | 'scheme' | 'errand' | 'deliveries' | 'instanceTypes' | 'userData' | 'askControl'> {
   return {
     family: wanted.family,
     checks: wanted.checks,

@@ -8,6 +8,7 @@ import { sayDuration } from '../../kit/duration.ts';
 import { CancelledError, Expected, TimeoutError } from '../../kit/errors.ts';
 import { type Look, type Wait, waitFor } from '../../kit/wait.ts';
 import { agentOnline, type BootOrder, running } from './boot.ts';
+import { type AskControl, controls } from './control.ts';
 import { explained } from './explain.ts';
 import { launchMachine, newErrand, sweepStrays, type TrialMachine, type TrialWorld } from './trial-machine.ts';
 
@@ -25,6 +26,7 @@ export interface TrialOrder extends BootOrder {
   readonly reboot: boolean;
   /** A machine on which something failed stays for so long. 0: none does. */
   readonly keepSeconds: number;
+  readonly askControl: AskControl;
 }
 
 /** Filled while the story goes on, so that it is known however it ends. */
@@ -39,7 +41,7 @@ type Ending = Pick<Trial, 'result' | 'because' | 'checks' | 'complete' | 'consol
 
 const NOTHING = { checks: [], complete: true, console: undefined, failure: undefined } as const;
 
-type Common = Omit<TrialOrder, 'instanceTypes' | 'errand'>;
+type Common = Omit<TrialOrder, 'instanceTypes' | 'errand' | 'askControl'>;
 
 /** On every machine of the matrix at once, and each to its end: one that fails does not leave the others without theirs. */
 export async function tryAll(
@@ -50,7 +52,8 @@ export async function tryAll(
 ): Promise<readonly Trial[]> {
   const errand = newErrand(world.run, region);
   await world.report.step('Sweep test machines of earlier runs', () => sweepStrays(errand, common.scheme, world));
-  const orders = legs.map((instanceTypes, leg) => ({ ...common, instanceTypes, errand: { ...errand, leg: `${errand.leg}/${leg}` } }));
+  const all = { ...common, askControl: controls(world) };
+  const orders = legs.map((instanceTypes, leg) => ({ ...all, instanceTypes, errand: { ...errand, leg: `${errand.leg}/${leg}` } }));
   const trials = await world.report.step(`Try ${common.image.id}`, () => Promise.all(orders.map(order => tryOn(order, world))));
   const bug = trials.find(({ failure }) => failure !== undefined && !(failure instanceof Expected));
   if (bug !== undefined) throw bug.failure;
