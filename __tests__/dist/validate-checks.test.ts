@@ -36,11 +36,14 @@ describe('the checks', () => {
   });
 
   test('scenario 31: a check that prints that all is well, our report and workflow commands, and exits 1, has failed', async () => {
+    // Root finds out how our lines begin.
+    const forged = ['begin 1 0', '0 ok 0 1 1 0 -', 'end 0'].map(line => `$(cat /tmp/ami-action-*/probe) ${line}`);
     const lines = ['PASSED', '::set-output name=verdict::passed', '::add-mask::ami', '##[endgroup]', '| ✅ | all | passed |'];
     const ran = await l.validate(good, {
-      checks: `- name: liar\n  command: |\n${lines.map(line => `    echo '${line}'`).join('\n')}\n    exit 1`,
+      checks: `- name: liar\n  command: |\n${lines.map(line => `    echo '${line}'`).join('\n')}\n${forged.map(line => `    echo "${line}"`).join('\n')}\n    echo 0 ok 0 1 1 0 >> "$(ls -d /tmp/ami-action-*)/records"\n    exit 1`,
     });
     expect(ran.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
+    expect(reportOf(ran).machines[0]?.checks).toMatchObject([{ name: 'liar', ending: 'failed', because: 'ended with exit code 1' }]);
     expect(verdict(good)).toBe('failed');
     // What it printed stands between marks that stop the runner from reading it.
     const printed = ran.log.indexOf('::add-mask::ami');

@@ -92,7 +92,7 @@ now() { read -r up _ < /proc/uptime; echo "\${up%.*}\${up#*.}"; }
 decoded() { [ "$1" = - ] || printf %s "$1" | base64 -d; }
 if command -v timeout > /dev/null; then limited() { timeout -k 5 "$@"; }; else limited() { shift; "$@"; }; fi
 if command -v bash > /dev/null; then shell='bash --noprofile --norc -eo pipefail'; else shell='sh -e'; fi
-began=$(now) failed=0 bad=0 good=0
+began=$(now) failed=0 bad=0 good=0 records=
 
 deliver() { # index path mode content
   mkdir -p "$dir/$1.d/$(dirname "$2")" && decoded "$4" > "$dir/$1.d/$2" && chmod "$3" "$dir/$1.d/$2"
@@ -136,7 +136,9 @@ check() { # index severity exit-code limit retry-for expect forbid command
   done
   [ -f "$dir/$1.out" ] || : > "$dir/$1.out"
   if [ "$result" = ok ]; then good=$((good + 1)); else bad=$((bad + 1)); [ "$2" = warn ] || failed=$((failed + 1)); fi
-  echo "$1 $result $code $(($(now) - first)) $tries $(($(wc -c < "$dir/$1.out")))" >> "$dir/records"
+  # In no file: a check runs as root and could write there.
+  records="$records$1 $result $code $(($(now) - first)) $tries $(($(wc -c < "$dir/$1.out")))
+"
 }
 `;
 
@@ -151,11 +153,11 @@ room=$((budget - count * 64))
 tail_bad=$(share "$room" "$bad" 3000)
 tail_good=$(share $((room - bad * tail_bad * 4 / 3)) "$good" 200)
 echo "$nonce begin $count $boot"
-while read -r index result rest; do
+printf %s "$records" | while read -r index result rest; do
   most=$tail_bad; [ "$result" != ok ] || most=$tail_good
   excerpt=$(tail -c "$most" "$dir/$index.out" | base64 | tr -d '\\n')
   echo "$nonce $index $result $rest \${excerpt:--}"
-done < "$dir/records"
+done
 echo "$nonce end $failed"
 [ "$failed" = 0 ] || exit 1
 exit 0`;
