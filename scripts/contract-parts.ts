@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ReadyMade } from '../src/domain/validation/checks-ready.ts';
 import { kebab, type Setting } from '../src/kit/settings.ts';
 import { type AnyMode, CONFIG_FILE } from '../src/main.ts';
 
@@ -93,6 +94,14 @@ export function tables({ settings, outputs }: AnyMode): string {
   ].join('\n');
   return [table(first), ...more, out].join('\n\n');
 }
+
+/** The checks that have a name, for the README. */
+export const checkTable = (ready: Readonly<Record<string, ReadyMade>>): string =>
+  [
+    '| Check | Passes when | Keys |',
+    '| --- | --- | --- |',
+    ...Object.entries(ready).map(([name, { doc, keys }]) => `| \`${name}\` | ${cell(doc)} | ${keys.map(key => `\`${key}\``).join(' ')} |`),
+  ].join('\n');
 
 /** JSON Schema of the repository's file: editors complete and check it. */
 export function schema(modes: Modes): object {

@@ -4,8 +4,9 @@
 //   npm run contract -- --check fails when something is
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { readyMade } from '../src/domain/validation/checks-ready.ts';
 import { modes } from '../src/main.ts';
-import { actionYaml, policies, schema, tables } from './contract-parts.ts';
+import { actionYaml, checkTable, policies, schema, tables } from './contract-parts.ts';
 
 const root = new URL('..', import.meta.url);
 const check = process.argv.includes('--check');
@@ -37,6 +38,7 @@ let readme = read('README.md');
 for (const [name, mode] of Object.entries(modes)) {
   readme = between(readme, `<!-- <${name}> -->`, `<!-- </${name}> -->`, tables(mode));
 }
+readme = between(readme, '<!-- <checks> -->', '<!-- </checks> -->', checkTable(readyMade));
 readme = between(readme, '<!-- <permissions> -->', '<!-- </permissions> -->', policies(modes, JSON.parse(read('permissions.json'))));
 write('README.md', readme);
 

@@ -184,6 +184,19 @@ describe('launch', () => {
     expect(l.lab.calls.count('RunInstances', mark)).toBe(0);
   });
 
+  test('an image for Windows is refused before anything is launched, also in a dry run', async () => {
+    const windows = await l.bake('windows');
+    Object.assign(l.imageOf(windows) ?? {}, { platform: 'windows' });
+    const mark = l.lab.calls.mark();
+    for (const dry of ['true', 'false']) {
+      const ran = await l.validate(windows, { 'dry-run': dry });
+      expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'usage']);
+      expect(ran.errors.join()).toContain(`"image" is ${windows}, which is for Windows: checks are shell, and run on Linux only`);
+      expect(ran.errors.join()).toContain('Next: Leave validate, share and promote out for this family');
+    }
+    expect([l.lab.calls.count('RunInstances', mark), l.lab.calls.count('CreateTags', mark)]).toEqual([0, 0]);
+  });
+
   test('scenario 36: an image that will never be available fails at once, with the reason of AWS', async () => {
     const disabled = await l.bake('disabled');
     await l.ec2.send(new DisableImageCommand({ ImageId: disabled }));

@@ -95,7 +95,7 @@ const FIELDS: Fields<LabImage> = {
   hypervisor: () => 'xen',
   'ena-support': () => true,
   'image-allowed': () => true,
-  platform: () => undefined,
+  platform: ({ platform }) => platform,
   'product-code': () => undefined,
   'block-device-mapping.device-name': ({ devices }) => devices.map(({ device }) => device),
   'block-device-mapping.snapshot-id': ({ devices }) => devices.map(({ snapshotId }) => snapshotId),

@@ -1,4 +1,4 @@
-import type { BlockDeviceMapping, Image } from '@aws-sdk/client-ec2';
+import type { BlockDeviceMapping, Image, PlatformValues } from '@aws-sdk/client-ec2';
 import type { Place } from '../place.ts';
 import { allowedImages, isAllowed } from './allowed-images.ts';
 import { AMAZON } from './base-images.ts';
@@ -29,7 +29,8 @@ export function imageShape(viewer: Place, image: LabImage): Image {
     LastLaunchedTime: own ? image.lastLaunchedAt?.toISOString() : undefined,
     BlockDeviceMappings: mappings(image),
     ...{ RootDeviceName: image.rootDevice, RootDeviceType: 'ebs', ImageType: 'machine', VirtualizationType: 'hvm', Hypervisor: 'xen' },
-    ...{ EnaSupport: true, SriovNetSupport: 'simple', PlatformDetails: 'Linux/UNIX', UsageOperation: 'RunInstances' },
+    ...{ EnaSupport: true, SriovNetSupport: 'simple' },
+    ...(image.platform === undefined ? LINUX : WINDOWS),
     BootMode: image.architecture === 'arm64' ? 'uefi' : 'uefi-preferred',
     ImdsSupport: image.imdsV2 ? 'v2.0' : undefined,
     SourceInstanceId: nonEmpty(image.source.instanceId),
@@ -38,6 +39,11 @@ export function imageShape(viewer: Place, image: LabImage): Image {
     Tags: tagList(tagsOf(viewer, image.id)),
   };
 }
+
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/billing-info-fields.html
+const LINUX = { PlatformDetails: 'Linux/UNIX', UsageOperation: 'RunInstances' };
+// In small letters, whatever the reference lists. https://docs.aws.amazon.com/cli/latest/reference/ec2/describe-images.html#examples
+const WINDOWS = { Platform: 'windows' as PlatformValues, PlatformDetails: 'Windows', UsageOperation: 'RunInstances:0002' };
 
 const nonEmpty = (text: string): string | undefined => (text === '' ? undefined : text);
 

@@ -11,6 +11,8 @@ export interface LabImage {
   readonly name: string;
   description: string;
   readonly architecture: 'x86_64' | 'arm64';
+  /** Only told: no machine of the lab runs Windows. */
+  platform?: 'windows';
   readonly createdAt: Date;
   state: ImageState;
   stateReason: { code: string; message: string } | undefined;

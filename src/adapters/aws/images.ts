@@ -119,7 +119,8 @@ function fromEc2(image: Ec2Image): Image {
     public: image.Public ?? false,
     tags: tagsFromEc2(image.Tags),
     snapshotIds: volumes.flatMap(({ SnapshotId }) => (SnapshotId === undefined ? [] : [SnapshotId])),
-    platform: image.Platform === 'Windows' ? 'windows' : undefined,
+    // The reference says "Windows", DescribeImages "windows".
+    platform: /^windows/i.test(image.Platform ?? image.PlatformDetails ?? '') ? 'windows' : undefined,
     devices: (image.BlockDeviceMappings ?? []).flatMap(({ Ebs, DeviceName }) =>
       Ebs === undefined || DeviceName === undefined ? [] : [DeviceName],
     ),

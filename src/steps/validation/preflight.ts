@@ -53,7 +53,8 @@ export async function chooseTypes(
 ): Promise<readonly (readonly string[])[]> {
   if (image.platform === 'windows')
     throw new UsageError([`"image" is ${image.id}, which is for Windows: checks are shell, and run on Linux only`], {
-      next: 'Nothing was launched. There is no PowerShell here: this version cannot validate Windows images, and so not promote them either.',
+      left: ['nothing was launched'],
+      next: 'Leave validate, share and promote out for this family: they take Linux images only, for now. build, list, resolve, prune and delete take images for Windows, too.',
     });
   const usual = DEFAULT_TYPES[image.architecture];
   if (wanted.length === 0 && usual === undefined)
