@@ -65,7 +65,7 @@ describe('the agent', () => {
     expect(ran.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
     expect(ran.errors.join()).toMatch(
       new RegExp(
-        `gave up after 90 s\\..* It is the image: on a second machine \\(t3\\.small\\), in the same subnet and with the same profile, the agent of ${good} was online \\S+ after launch\\. Likely causes: \\(1\\) the image has no SSM agent, or it is not enabled\\.`,
+        `gave up after 90 s\\..* It is the image: on a second machine \\(t3\\.small\\), in the same subnet and with the same profile, the agent of ${good} was online [\\w ]+ after launch\\. Likely causes: \\(1\\) the image has no SSM agent, or it is not enabled\\.`,
       ),
     );
     const same = { InstanceType: 't3.small', IamInstanceProfile: { Name: 'ssm-machines' }, InstanceInitiatedShutdownBehavior: 'terminate' };
@@ -121,6 +121,19 @@ describe('the agent', () => {
   test('without a profile it says that, too', async () => {
     const ran = await l.validate(mute, { 'agent-timeout': '30s' });
     expect(ran.errors.join()).toContain('no instance-profile is set and Default Host Management is not on');
+  });
+
+  test('without a profile one is warned where Default Host Management is off, before a machine is launched; not where it is on, or may not be looked at', async () => {
+    const warned = async (wanted: Readonly<Record<string, string>> = {}) =>
+      (await l.validate(good, { 'dry-run': 'true', ...wanted })).warnings;
+    expect(await warned()).toEqual([]);
+    defaultHostManagement(l.home).enabled = false;
+    expect(await warned()).toEqual([
+      'No "instance-profile" is set, and Default Host Management is not on in eu-central-1: the SSM agent will hardly come. Set a profile with AmazonSSMManagedInstanceCore.',
+    ]);
+    expect(await warned({ 'instance-profile': 'ssm-machines' })).toEqual([]);
+    l.lab.faults.add({ operation: 'GetServiceSetting', deed: { refuse: 'denied' } });
+    expect(await warned()).toEqual([]);
   });
 
   test('scenario 28: an agent that takes no command yet is asked again', async () => {

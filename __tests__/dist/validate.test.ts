@@ -1,4 +1,4 @@
-import { DisableImageCommand } from '@aws-sdk/client-ec2';
+import { DescribeSubnetsCommand, DisableImageCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { verdictOf } from '../../src/domain/verdict.ts';
 import { removeWorkspaces } from '../harness.ts';
@@ -152,6 +152,11 @@ describe('launch', () => {
     const ran = await l.validate(good, { 'test-instance-types': 't3.micro | t3a.micro' });
     expect(reportOf(ran).machines.map(({ instanceType }) => instanceType)).toEqual(['t3a.micro']);
     expect(ran.outputs['verdict']).toBe('passed');
+    const [full = '', free = ''] = (await l.ec2.send(new DescribeSubnetsCommand({}))).Subnets?.map(({ SubnetId }) => SubnetId) ?? [];
+    const deed = { error: 'InsufficientInstanceCapacity', message: 'We currently do not have sufficient capacity', status: 500 };
+    l.lab.faults.add({ operation: 'RunInstances', when: ({ input }) => input['SubnetId'] === full, deed });
+    const next = await l.validate(good, { 'test-instance-types': 't3.small', subnet: `${full}, ${free}` });
+    expect([next.outputs['verdict'], l.all().at(-1)?.subnetId, l.alive()]).toEqual(['passed', free, []]);
   });
 
   test('scenario 23: with none left it fails clearly, and nothing is left', async () => {

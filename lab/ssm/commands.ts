@@ -2,6 +2,7 @@ import type { Operations } from '../operation.ts';
 import { getCommandInvocation, listCommandInvocations, listCommands } from './command-read.ts';
 import { cancelCommand, sendCommand } from './command-send.ts';
 import { describeInstanceInformation } from './instance-information.ts';
+import { getServiceSetting } from './service-settings.ts';
 
 export const commandOperations: Operations = {
   SendCommand: sendCommand,
@@ -10,4 +11,5 @@ export const commandOperations: Operations = {
   ListCommandInvocations: listCommandInvocations,
   CancelCommand: cancelCommand,
   DescribeInstanceInformation: describeInstanceInformation,
+  GetServiceSetting: getServiceSetting,
 };

@@ -9,7 +9,7 @@ import { common, dryRun, family } from '../steps/settings.ts';
 import { readDeliveries, readUserData } from '../steps/validation/deliveries.ts';
 import { refusal, tellValidation, validationOutputs } from '../steps/validation/end.ts';
 import { disposeOfFailed, FATES } from '../steps/validation/on-failure.ts';
-import { checkGates, chooseTypes, GATE, GATES, waitAvailable } from '../steps/validation/preflight.ts';
+import { checkGates, chooseTypes, GATE, GATES, waitAvailable, warnOfProfile } from '../steps/validation/preflight.ts';
 import { tryAll } from '../steps/validation/trial.ts';
 import { furtherMachine, machine, orderOf } from '../steps/validation/trial-settings.ts';
 import { passedAlready, storeVerdict } from '../steps/validation/verdict.ts';
@@ -89,6 +89,7 @@ export async function run(wanted: Wanted, world: World) {
     return { outcome: 'unchanged' as const, outputs: { verdict: 'passed', amiId: image.id, checks } };
   }
   const legs = await report.step('Choose machines', () => chooseTypes(wanted.testInstanceTypes, image, place));
+  await warnOfProfile(wanted.instanceProfile, wanted.region, place, world);
   report.info(`${wanted.checks.length} checks (${checks}) of ${image.id} on ${legs.map(types => types.join(' or ')).join(', ')}.`);
   if (wanted.dryRun) {
     report.summary(planPage(wanted, image.id, legs, broken));

@@ -71,6 +71,8 @@ export interface CommandResult {
 }
 
 export interface Commands {
+  /** Whether instances without a profile get an agent, too: Default Host Management. Undefined: it may not be asked. */
+  managesHosts(): Promise<boolean | undefined>;
   /** The agent's ping status; undefined until it has registered. */
   agent(instanceId: string): Promise<'Online' | 'ConnectionLost' | 'Inactive' | undefined>;
   /** A shell script. The command's ID; undefined when the agent takes none (yet). */

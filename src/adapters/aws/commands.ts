@@ -1,4 +1,11 @@
-import { DescribeInstanceInformationCommand, GetCommandInvocationCommand, SendCommandCommand, type SSMClient } from '@aws-sdk/client-ssm';
+import {
+  DescribeInstanceInformationCommand,
+  GetCommandInvocationCommand,
+  GetServiceSettingCommand,
+  SendCommandCommand,
+  type SSMClient,
+} from '@aws-sdk/client-ssm';
+import { AccessError } from '../../kit/errors.ts';
 import type { Commands } from '../../world/machines.ts';
 import { asExpected, isCode } from './errors.ts';
 
@@ -8,7 +15,20 @@ const LEAST_DELIVERY_SECONDS = 30;
 
 const DOCUMENT = 'AWS-RunShellScript';
 
+// https://docs.aws.amazon.com/systems-manager/latest/userguide/managed-instances-default-host-management.html
+const HOST_MANAGEMENT = '/ssm/managed-instance/default-ec2-instance-management-role';
+
 export const ssmCommands = (ssm: SSMClient): Commands => ({
+  async managesHosts() {
+    try {
+      const asked = ssm.send(new GetServiceSettingCommand({ SettingId: HOST_MANAGEMENT }));
+      const { ServiceSetting } = await asked.catch(asExpected('read whether Default Host Management is on (ssm:GetServiceSetting)'));
+      return (ServiceSetting?.SettingValue ?? '$None') !== '$None';
+    } catch (failure) {
+      if (failure instanceof AccessError) return undefined;
+      throw failure;
+    }
+  },
   async agent(instanceId) {
     const Filters = [{ Key: 'InstanceIds', Values: [instanceId] }];
     const doing = asExpected(`look for the agent of ${instanceId} (ssm:DescribeInstanceInformation)`);

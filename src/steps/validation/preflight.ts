@@ -40,6 +40,19 @@ export async function checkGates(
   return brokenGates(image, gates, base, now);
 }
 
+/** No more than a warning: the image may hold credentials of its own. */
+export async function warnOfProfile(
+  profile: string | undefined,
+  region: string,
+  { commands }: Pick<Place, 'commands'>,
+  { report }: Powers<never>,
+) {
+  if (profile !== undefined || (await commands.managesHosts()) !== false) return;
+  report.warn(
+    `No "instance-profile" is set, and Default Host Management is not on in ${region}: the SSM agent will hardly come. Set a profile with AmazonSSMManagedInstanceCore.`,
+  );
+}
+
 const DEFAULT_TYPES: Readonly<Partial<Record<Image['architecture'], string>>> = { x86_64: 't3.micro', arm64: 't4g.micro' };
 
 /**
