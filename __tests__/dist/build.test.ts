@@ -1,5 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DescribeImagesCommand, EC2Client, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -294,55 +293,6 @@ test('the name of a branch and a tag are text to Packer, whatever they say: they
   expect(tags.map(({ Key }) => Key)).toContain('ami-action:commit');
   expect(tags.filter(({ Key }) => ['team', 'ami-action:ref'].includes(Key))).toEqual([]);
   expect(tagsIn(lab, ran.outputs['ami-id'] ?? '')).toMatchObject({ 'ami-action:ref': GITHUB_REF, team: '{{ nobody }}' });
-});
-
-describe('packer init', () => {
-  const fake = (init: string) => {
-    const bin = mkdtempSync(join(tmpdir(), 'fake-packer-'));
-    fakes.push(bin);
-    const script = `#!/bin/sh\ncase "$1" in\nversion) echo "Packer v1.16.0" ;;\ninspect) echo "1,,ui,say,ok" ;;\ninit) echo x >>"$0.inits"; ${init} ;;\n*) echo "1,,ui,error,reached $1"; exit 1 ;;\nesac\n`;
-    writeFileSync(join(bin, 'packer'), script, { mode: 0o755 });
-    return { PATH: `${bin}:/usr/bin:/bin`, inits: () => readFileSync(join(bin, 'packer.inits'), 'utf8').split('x').length - 1 };
-  };
-  const fakes: string[] = [];
-  afterAll(() => {
-    for (const bin of fakes) rmSync(bin, { recursive: true, force: true });
-  });
-  const LIMITED = 'echo "1,,ui,error,Failed getting the plugin: Plugin host rate limited the plugin getter. Try again in 20m."; exit 1';
-
-  test('scenario 13: that is rate limited is tried again, then named with its fix', async () => {
-    const { PATH, inits } = fake(LIMITED);
-    const ran = await build(lab, { with: { family: 'limited' }, env: { PATH } });
-    expect(ran.outputs['outcome']).toBe('usage');
-    expect(ran.errors.join()).toContain('PACKER_GITHUB_API_TOKEN');
-    expect(inits()).toBe(3);
-  });
-
-  test('scenario 13: that succeeds the second time goes on', async () => {
-    const { PATH, inits } = fake(`[ "$(wc -l <"$0.inits")" -gt 1 ] || { ${LIMITED}; }`);
-    const ran = await build(lab, { with: { family: 'limited' }, env: { PATH } });
-    expect(ran.errors.join()).toContain('reached validate');
-    expect(inits()).toBe(2);
-  });
-
-  test('scenario 19: of a file in the workspace is never run', async () => {
-    const files = { ...template(), packer: '', 'tool/packer': '#!/bin/sh\ntouch "$0.ran"\necho "Packer v1.16.0"\n' };
-    const { packer: _, ...kept } = files;
-    const workspace = mkdtempSync(join(tmpdir(), 'fake-workspace-'));
-    fakes.push(workspace);
-    for (const [path, content] of Object.entries(kept)) {
-      mkdirSync(join(workspace, path, '..'), { recursive: true });
-      writeFileSync(join(workspace, path), content, { mode: 0o755 });
-    }
-    const ran = await build(lab, {
-      workspace,
-      with: { family: 'evil', 'packer-version': '9.9.9' },
-      env: { PATH: `tool:${workspace}/tool:/usr/bin:/bin` },
-    });
-    expect(ran.outputs['outcome']).toBe('rejected');
-    expect(ran.log).toContain('lies inside the workspace');
-    expect(existsSync(join(workspace, 'tool/packer.ran'))).toBe(false);
-  });
 });
 
 describe('build from a running instance', () => {
