@@ -39,9 +39,13 @@ const say = (entry: JournalEntry): string => {
 async function end(entry: JournalEntry, world: PostWorld): Promise<void> {
   const { report, at, endProcess, removeFile } = world;
   if (entry.kind === 'build') {
-    const swept = await sweepBuild(entry, world);
+    const { finished = [] } = entry;
+    const swept = await sweepBuild(entry, world, finished);
     for (const { region, kind, id } of swept) report.info(`Removed ${kind} ${id} in ${region}.`);
     if (swept.length === 0) report.info('Packer left nothing.');
+    if (finished.length > 0)
+      report.info(`${finished.join(', ')} ${finished.length === 1 ? 'is finished and stays' : 'are finished and stay'} for a later run.`);
+    report.info(`${finished.join(', ')} ${finished.length === 1 ? 'is' : 'are'} finished and stays for a later run.`);
     return undefined;
   }
   if (entry.kind === 'file') return removeFile(entry.path);

@@ -129,6 +129,8 @@ export type JournalEntry =
       readonly since: number;
       /** IDs of instances and images that Packer said it made. */
       readonly made?: readonly string[];
+      /** Images that are finished: only the family is missing, and a later run may adopt them. */
+      readonly finished?: readonly string[];
     };
 
 export interface Account {

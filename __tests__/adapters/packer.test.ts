@@ -272,8 +272,11 @@ describe('a command of Packer', () => {
     varFiles: [],
     only: [],
     except: [],
+    secrets: {},
+    hidden: [],
     environment: {},
     atMostSeconds: 60,
+    isSingle: false,
     ...more,
   });
 
@@ -349,26 +352,26 @@ describe('a command of Packer', () => {
   test('tells the variables of a JSON template too', async () => {
     const { packer } = opened();
     const binary = program(folder(), "echo '1,,template-variable,ami_name,,1'; echo '1,,template-variable,token,<sensitive>,0'");
-    const { variables, soleSource } = await packer.inspect(binary, '/template.json');
+    const { variables, soleSource, isSingle } = await packer.inspect(binary, '/template.json');
     expect([...variables]).toEqual([
       ['ami_name', 'plain'],
       ['token', 'sensitive'],
     ]);
-    expect(soleSource).toBeUndefined();
+    expect([soleSource, isSingle]).toEqual([undefined, false]);
   });
 
   const inspected = (builds: string) => `1,,ui,say,> input-variables:\\n\\n\n1,,ui,say,> builds:\\n\\n${builds}`;
   const named = (name: string, sources: string, after = '<no post-processor>') =>
     `  > ${name}:\\n\\n    sources:\\n\\n${sources}\\n\\n    provisioners:\\n\\n      shell\\n\\n    post-processors:\\n\\n      ${after}\\n`;
-  test.each<[string, string, string | undefined]>([
-    ['one source', named('<unnamed build 0>', '      amazon-ebs.web'), 'amazon-ebs.web'],
-    ['one source of a build with a name', named('nightly', '      amazon-ebs.web'), 'nightly.amazon-ebs.web'],
-    ['two sources', named('<unnamed build 0>', '      amazon-ebs.web\\n\\n      amazon-ebs.db'), undefined],
-    ['two builds', named('a', '      amazon-ebs.web') + named('b', '      amazon-ebs.web'), undefined],
-    ['a post-processor', named('<unnamed build 0>', '      amazon-ebs.web', '0:\\n        shell-local'), undefined],
-    ['no build', '', undefined],
-  ])('tells of a template with %s which is its only one', async (_, builds, sole) => {
+  test.each<[string, string, string | undefined, boolean]>([
+    ['one source', named('<unnamed build 0>', '      amazon-ebs.web'), 'amazon-ebs.web', true],
+    ['one source of a build with a name', named('nightly', '      amazon-ebs.web'), 'nightly.amazon-ebs.web', true],
+    ['two sources', named('<unnamed build 0>', '      amazon-ebs.web\\n\\n      amazon-ebs.db'), undefined, false],
+    ['two builds', named('a', '      amazon-ebs.web') + named('b', '      amazon-ebs.web'), undefined, false],
+    ['a post-processor', named('<unnamed build 0>', '      amazon-ebs.web', '0:\\n        shell-local'), undefined, true],
+    ['no build', '', undefined, false],
+  ])('tells of a template with %s which is its only one', async (_, builds, sole, isSingle) => {
     const binary = program(folder(), `cat <<'END'\n${inspected(builds)}\nEND`);
-    expect((await opened().packer.inspect(binary, '/template')).soleSource).toBe(sole);
+    expect(await opened().packer.inspect(binary, '/template')).toMatchObject({ soleSource: sole, isSingle });
   });
 });

@@ -76,7 +76,7 @@ const nothingIsLeft = () => {
 const CERTAIN = 10;
 const POINTS: readonly RegExp[] = [
   /::group::packer init/,
-  /::group::packer validate/,
+  /::group::packer build/,
   /Prevalidating AMI Name/,
   /Creating temporary keypair/,
   /Creating temporary security group/,

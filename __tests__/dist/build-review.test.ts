@@ -26,7 +26,7 @@ test.each([
     ...wanted,
     onLine: line => {
       // Both have found the name free before either makes its image.
-      if (second === undefined && /packer validate/.test(line)) second = build(lab, wanted);
+      if (second === undefined && /packer init/.test(line)) second = build(lab, wanted);
     },
   });
   const other = await second;

@@ -22,7 +22,7 @@ async function both(family: string): Promise<readonly Ran[]> {
   const first = await build(lab, {
     ...wanted,
     onLine: line => {
-      if (second === undefined && /packer validate/.test(line)) second = build(lab, { ...wanted, env: { GITHUB_SHA: '2'.repeat(40) } });
+      if (second === undefined && /packer init/.test(line)) second = build(lab, { ...wanted, env: { GITHUB_SHA: '2'.repeat(40) } });
     },
   });
   return [first, (await second) as Ran];

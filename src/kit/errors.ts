@@ -25,6 +25,11 @@ export abstract class Expected extends Error {
     this.next = details.next;
     this.outputs = details.outputs ?? {};
   }
+
+  /** The same failure, with more known about it. */
+  with({ left = [], outputs = {} }: Pick<Details, 'left' | 'outputs'>): this {
+    return Object.create(this, { left: { value: [...this.left, ...left] }, outputs: { value: { ...this.outputs, ...outputs } } });
+  }
 }
 
 /** The workflow's author must change something. Carries every problem at once. */

@@ -9,8 +9,10 @@ import { type Built, buildAnew } from '../steps/build/build-anew.ts';
 import { captureInstance, instanceProblem, instanceSettings } from '../steps/build/from-instance.ts';
 import { packerSettings } from '../steps/build/packer-tool.ts';
 import { type BuildPlan, planBuild, withInputs } from '../steps/build/plan.ts';
+import { rehearse } from '../steps/build/rehearsal.ts';
 import { tellImages } from '../steps/build/summary.ts';
 import { sweepDead, sweepQuietly } from '../steps/build/sweep.ts';
+import { readTemplate } from '../steps/build/template.ts';
 import { decide, fingerprintOf, rebuildProblem, reuse, reuseSettings } from '../steps/build/unchanged.ts';
 import { architecture, common, dryRun, environment, family, regions, tags } from '../steps/settings.ts';
 import type { Powers, Reporter } from '../world.ts';
@@ -92,16 +94,20 @@ export async function run(wanted: Wanted, world: World) {
   const intent = planBuild(wanted, world.run, packer, started);
   if (wanted.fromInstance !== undefined) return saveInstance(wanted.fromInstance, wanted, intent, world);
   const base = await report.step('Resolve the base image', () => resolveBase(wanted, intent.scheme, world));
-  const print = await report.step('Take the fingerprint', () => fingerprintOf(wanted, intent, base, world));
+  const template = await readTemplate(intent.template, wanted, world);
+  const print = await report.step('Take the fingerprint', () => fingerprintOf(wanted, intent, base, template, world));
   const plan = withInputs(intent, { fingerprint: print, base: base?.id });
 
-  const inputs = { wish: wanted, plan, print };
+  const inputs = { wish: wanted, plan, print, template };
   const { reuse: same, because } = await report.step('Look for an image of the same', () => decide(inputs, world));
   if (!wanted.dryRun) await sweepDeadBuilds(plan, same ?? [], world);
   report.info(same === undefined ? `To be built: ${because}.` : `Nothing to build: ${because}.`);
   if (same === undefined) await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, world));
-  if (wanted.dryRun)
+  if (wanted.dryRun) {
+    if (same === undefined) await report.step('See what Packer would be asked', () => rehearse(wanted, because, inputs, world));
+    else tellImages('Nothing to build', [], because, report);
     return { outcome: 'planned' as const, outputs: { because, fingerprint: print.value, built: false, imageName: plan.name } };
+  }
   const ended =
     same === undefined
       ? await buildAnew(wanted, because, inputs, world)
@@ -113,7 +119,10 @@ async function saveInstance(instanceId: string, wanted: Wanted, plan: BuildPlan,
   const { report } = world;
   await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, world));
   const because = `"from-instance" is ${instanceId}`;
-  if (wanted.dryRun) return { outcome: 'planned' as const, outputs: { built: false, because, imageName: plan.name } };
+  if (wanted.dryRun) {
+    tellImages(`Would save ${instanceId} as ${plan.name}`, [], because, report);
+    return { outcome: 'planned' as const, outputs: { built: false, because, imageName: plan.name } };
+  }
   const saved = await report.step(`Make an image of ${instanceId}`, () => captureInstance(instanceId, wanted, plan, world));
   return tell(saved, saved.built ? `Saved ${instanceId}` : 'Nothing to save', {}, report);
 }

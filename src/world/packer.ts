@@ -21,6 +21,8 @@ export interface PackerTemplate {
   readonly variables: ReadonlyMap<string, 'plain' | 'sensitive'>;
   /** Its source, if it has one only, and makes nothing of the image after that: then an image that bears our tags is the whole result. */
   readonly soleSource: string | undefined;
+  /** One build of one source. `packer build` makes what it can of several, and of one it finds everything that is wrong before it begins. */
+  readonly isSingle: boolean;
 }
 
 export interface PackerBuild {
@@ -32,12 +34,18 @@ export interface PackerBuild {
   /** The user's, passed on as they are. */
   readonly variables: Readonly<Record<string, string>>;
   readonly varFiles: readonly string[];
+  /** The user's too; through a file that only we can read, and that wins over theirs. */
+  readonly secrets: Readonly<Record<string, string>>;
+  /** Values that nobody may see, wherever Packer says them. */
+  readonly hidden: readonly string[];
   readonly only: readonly string[];
   readonly except: readonly string[];
   /** On top of our own, without what is meant for us alone. */
   readonly environment: Readonly<Record<string, string>>;
   /** After this it is stopped as by a cancel. */
   readonly atMostSeconds: number;
+  /** There is one source alone, so `build` finds everything that is wrong before it begins. */
+  readonly isSingle: boolean;
 }
 
 export interface PackerEnded {

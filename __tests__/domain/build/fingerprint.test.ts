@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type BuildInputs, changedInputs, environmentNames, fingerprint } from '../../../src/domain/build/fingerprint.ts';
+import { type BuildInputs, changedInputs, fingerprint } from '../../../src/domain/build/fingerprint.ts';
+import { environmentNames, removesFirst, sensitiveNames } from '../../../src/domain/build/template-text.ts';
 
 const INPUTS: BuildInputs = {
   family: 'web',
@@ -79,4 +80,32 @@ test('a template names the variables of the environment that it reads, and the i
   expect(environmentNames('default = env("APP_VERSION")\nother = env( "B" )\nenvironment = "x"')).toEqual(['APP_VERSION', 'B']);
   const typed = (instanceType: string) => fingerprint({ ...INPUTS, targets: { ...INPUTS.targets, instanceType } }).value;
   expect(new Set([typed('t3.small'), typed('t3.large'), before.value]).size).toBe(3);
+});
+
+test.each<[string, string, readonly string[]]>([
+  ['a block', 'variable "token" {\n  type      = string\n  sensitive = true\n}\nvariable "b" {\n  default = "sensitive"\n}', ['token']],
+  ['one line', 'variable "token" { sensitive = true }\nvariable "b" { type = string }', ['token']],
+  [
+    'a block with a block in it, further in',
+    '  variable "a" {\n    validation {\n      condition = true\n    }\n    sensitive = true\n  }\n  variable "b" {\n  }',
+    ['a'],
+  ],
+  [
+    'one that says false, and one that says it of something else',
+    'variable "a" {\n  sensitive = false\n}\nlocal "b" {\n  sensitive = true\n}',
+    [],
+  ],
+  ['JSON', '{"variables": {"a": "", "b": ""}, "sensitive-variables": ["b"]}', ['b']],
+  ['HCL as JSON', '{"variable": {"a": {"sensitive": true}, "b": [{"sensitive": true}], "c": {"type": "string"}}}', ['a', 'b']],
+])('which variables are sensitive is read from %s', (_, template, names) => {
+  expect(sensitiveNames(template)).toEqual(names);
+});
+
+test.each([
+  ['  force_deregister = true', true],
+  ['"force_delete_snapshot": "true"', true],
+  ['  # force_deregister = true', false],
+  ['  force_deregister = false', false],
+])('%s removes the old image first: %s', (template, removes) => {
+  expect(removesFirst(template)).toBe(removes);
 });

@@ -1,4 +1,4 @@
-import { humanLines, parseLine } from '../../domain/build/packer-output.ts';
+import { complaints, humanLines, parseLine } from '../../domain/build/packer-output.ts';
 import type { PackerTemplate } from '../../world/packer.ts';
 
 /**
@@ -15,17 +15,28 @@ export function describedTemplate(answer: string): PackerTemplate {
     const [, name, value] = /^var\.([A-Za-z_][\w-]*): "(.*)"$/.exec(said) ?? [];
     return name === undefined ? [] : [[name, kindOf(value ?? '')] as const];
   });
-  return { variables: new Map([...fromJson, ...fromHcl]), soleSource: soleSource(text) };
+  const builds = text.slice(text.indexOf('> builds:') + 1);
+  const sole = onlySource(builds);
+  return {
+    variables: new Map([...fromJson, ...fromHcl]),
+    isSingle: sole !== undefined,
+    // Of a JSON template nothing is told of its post-processors.
+    soleSource: builds.includes('      <no post-processor>') ? sole : undefined,
+  };
 }
+
+/** The first of its complaints: those that follow are often of the same mistake. */
+export const complaintOf = (answer: string): string =>
+  complaints(answer.split('\n').flatMap(line => parseLine(line) ?? []))
+    .map(({ message }) => message.split(/\n(?=Error: )/)[0] ?? '')
+    .join('\n') || 'it does not say why';
 
 const kindOf = (value: string) => (value === '<sensitive>' ? 'sensitive' : 'plain');
 
-/** Of a JSON template nothing is told of its post-processors. */
-function soleSource(text: readonly string[]): string | undefined {
-  const builds = text.slice(text.indexOf('> builds:') + 1);
+function onlySource(builds: readonly string[]): string | undefined {
   const named = builds.flatMap(said => /^ {2}> (.+):$/.exec(said)?.[1] ?? []);
   const sources = builds.slice(builds.indexOf('    sources:') + 1, builds.indexOf('    provisioners:'));
-  if (named.length !== 1 || sources.length !== 1 || !builds.includes('      <no post-processor>')) return undefined;
+  if (named.length !== 1 || sources.length !== 1) return undefined;
   const source = sources[0]?.trim() ?? '';
   return named[0]?.startsWith('<unnamed') ? source : `${named[0]}.${source}`;
 }

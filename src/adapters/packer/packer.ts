@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { RejectedError } from '../../kit/errors.ts';
+import { UsageError } from '../../kit/errors.ts';
 import type { Packer, PackerBuild, PackerEnded } from '../../world/packer.ts';
 import type { Journal, JournalEntry, Reporter, Run } from '../../world.ts';
 import { cacheFolder } from '../cached-file.ts';
@@ -9,7 +9,7 @@ import { capture } from '../capture.ts';
 import { clockSpeed } from '../clock.ts';
 import { follow } from '../process.ts';
 import { packerEnvironment, pollingWarning } from './environment.ts';
-import { describedTemplate } from './inspect.ts';
+import { complaintOf, describedTemplate } from './inspect.ts';
 import { installedPacker } from './install.ts';
 import { cachedPlugins, pluginFolder } from './plugin-cache.ts';
 
@@ -23,6 +23,9 @@ export interface PackerHost {
 }
 
 const QUIET = ['-machine-readable'];
+const BUILD = ['-color=false', '-on-error=cleanup'];
+/** Of what `validate` says and `build` does not: a misspelt name in a file of variables. */
+const WARN_TOO = ['-warn-on-undeclared-var'];
 
 export function packer(host: PackerHost): Packer {
   const { run, report, environment = process.env, root = dirname(dirname(resolve(process.argv[1] ?? '.'))) } = host;
@@ -50,7 +53,9 @@ export function packer(host: PackerHost): Packer {
         folder: run.workspace,
       });
       if (exitCode === 0) return describedTemplate(stdout);
-      throw new RejectedError(`Packer cannot read ${template}: ${stdout.trim().split('\n').slice(-3).join(' ')}`);
+      throw new UsageError([`Packer cannot read the template: ${complaintOf(stdout)}`], {
+        next: 'Mend the template. Nothing was launched.',
+      });
     },
     async init(build, onLine) {
       const plugins = { environment, folder: join(cacheFolder(environment), 'packer-plugins'), say: report.info };
@@ -64,7 +69,7 @@ export function packer(host: PackerHost): Packer {
       withVariables(host, build, args => spawned(host, withPlugins(build), ['validate', ...QUIET, ...args], onLine)),
     build: (build, onLine) =>
       withVariables(host, build, args =>
-        spawned(host, withPlugins(build), ['build', ...QUIET, '-color=false', '-on-error=cleanup', ...args], onLine),
+        spawned(host, withPlugins(build), ['build', ...QUIET, ...BUILD, ...(build.isSingle ? WARN_TOO : []), ...args], onLine),
       ),
   };
 }
@@ -75,15 +80,13 @@ async function withVariables(
   build: PackerBuild,
   run: (args: readonly string[]) => Promise<PackerEnded>,
 ): Promise<PackerEnded> {
-  const path = join(temporary(host.run), `ami-action-${randomUUID()}.pkrvars.json`);
-  const entry: JournalEntry = { kind: 'file', path };
-  host.journal.remember(entry);
-  writeFileSync(path, JSON.stringify(build.given), { mode: 0o600 });
+  const ours = privateFile(host, build.given);
+  const secrets = Object.keys(build.secrets).length === 0 ? [] : [privateFile(host, build.secrets)];
+  // Each yields to those that follow: what the user says wins, and what is secret over what lies in the repository.
+  const files = [ours.path, ...build.varFiles, ...secrets.map(({ path }) => path)];
   try {
     return await run([
-      // The first one yields to those that follow: what the user says wins.
-      `-var-file=${path}`,
-      ...build.varFiles.map(file => `-var-file=${file}`),
+      ...files.map(file => `-var-file=${file}`),
       // "=" joined: a value that starts with "-" is a value still.
       ...Object.entries(build.variables).map(([name, value]) => `-var=${name}=${value}`),
       ...(build.only.length === 0 ? [] : [`-only=${build.only.join(',')}`]),
@@ -91,9 +94,22 @@ async function withVariables(
       build.template,
     ]);
   } finally {
-    rmSync(path, { force: true });
-    host.journal.forget(entry);
+    for (const file of [ours, ...secrets]) file.remove();
   }
+}
+
+function privateFile({ run, journal }: PackerHost, variables: Readonly<Record<string, unknown>>): { path: string; remove(): void } {
+  const path = join(temporary(run), `ami-action-${randomUUID()}.pkrvars.json`);
+  const entry: JournalEntry = { kind: 'file', path };
+  journal.remember(entry);
+  writeFileSync(path, JSON.stringify(variables), { mode: 0o600 });
+  return {
+    path,
+    remove() {
+      rmSync(path, { force: true });
+      journal.forget(entry);
+    },
+  };
 }
 
 async function spawned(

@@ -66,10 +66,6 @@ export function changedInputs(now: Fingerprint, before: string | undefined): rea
   return mine.filter(entry => !theirs.has(entry)).map(entry => PARTS[entry.split(':')[0] as Part]);
 }
 
-/** The variables of the environment that a template asks for: Packer gets them all. */
-export const environmentNames = (template: string): readonly string[] =>
-  [...template.matchAll(/\benv\s*\(?\s*["`]([A-Za-z_]\w*)["`]/g)].flatMap(([, name]) => name ?? []);
-
 const hash = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex');
 
 const sorted = (record: Readonly<Record<string, string>>) => Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));

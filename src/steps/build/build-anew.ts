@@ -1,16 +1,18 @@
 import { type Artifact, artifacts, baseOf, complaints } from '../../domain/build/packer-output.ts';
 import { CancelledError, type Expected, RejectedError, TimeoutError } from '../../kit/errors.ts';
+import type { PackerBuild } from '../../world/packer.ts';
 import type { Powers } from '../../world.ts';
 import { adopt, type BuiltImage, type Made } from './adopt.ts';
 import { witness } from './made.ts';
-import { type PhaseEnd, packerFailure, packerInit, packerPhase } from './packer-phase.ts';
+import { type PhaseEnd, packerFailure, packerInit, packerPhase, type Telling } from './packer-phase.ts';
 import { findPacker, type PackerChoice, packerOrder } from './packer-tool.ts';
 import { tellPhases } from './summary.ts';
 import { type BuildEntry, removeImages, sweepBuild, sweepQuietly } from './sweep.ts';
 import { builtMeanwhile, type Inputs, reuse, sayIds } from './unchanged.ts';
+import { unsettled } from './unsettled.ts';
 
 export type BuildOrder = PackerChoice & { readonly cleanupOnFailure: boolean };
-type World = Powers<'account' | 'images' | 'leftovers', 'content' | 'files' | 'journal' | 'packer'>;
+type World = Powers<'account' | 'images' | 'leftovers', 'content' | 'journal' | 'packer'>;
 
 export interface Built {
   readonly images: readonly BuiltImage[];
@@ -22,20 +24,21 @@ export interface Built {
 export async function buildAnew(wanted: BuildOrder, because: string, inputs: Inputs, world: World): Promise<Built> {
   const { report, packer, journal } = world;
   const { plan } = inputs;
-  const phase = { report, secrets: Object.values(wanted.secretVar) };
   const tool = await report.step('Find Packer', () => findPacker(wanted, world));
-  const order = await report.step('Read the template', () => packerOrder(wanted, plan, tool, world));
+  const order = await report.step('Read the template', () => packerOrder(wanted, inputs, tool, world));
+  const phase = { report, secrets: order.hidden };
   const init = await packerInit(order, phase, world);
   if (init.exitCode !== 0) throw failure('packer init', init, wanted);
-  const validated = await packerPhase('packer validate', onLine => packer.validate(order, onLine), phase);
-  if (validated.exitCode !== 0) throw failure('packer validate', validated, wanted);
+  if (!order.isSingle) await validate(order, wanted, phase, world);
 
   const seen = witness(plan.entry, journal);
   const end = await packerPhase('packer build', onLine => packer.build(order, both(seen.see, onLine)), phase);
   tellPhases(end.lines, report);
   const made = artifacts(end.lines).map(image => ({ ...image, baseAmi: baseOf(end.lines, image.source) }));
   const isWhole = end.exitCode === 0 && made.length > 0;
-  const result = isWhole ? await report.step('Tag the images', () => settle(made, because, inputs, world)) : undefined;
+  if (isWhole) seen.spare(made.map(({ id }) => id));
+  const settled = () => report.step('Tag the images', () => settle(made, because, inputs, world));
+  const result = isWhole ? await settled().catch(unsettled(made, order, inputs, seen)) : undefined;
   // What was adopted stays even where nobody can see its family tag yet.
   const spared = result?.kept ?? (wanted.cleanupOnFailure ? [] : made.map(({ id }) => id));
   const left = await report.step('See that nothing is left', () =>
@@ -72,6 +75,12 @@ async function settle(made: readonly Made[], because: string, inputs: Inputs, wo
   return (await theirs('stays in the family until prune removes it', mine)) ?? { images, built: true, because, kept: mine };
 }
 
+/** Of several sources `packer build` builds those that are right, and launches machines for them; one alone it checks as thoroughly as this does. */
+async function validate(order: PackerBuild, wanted: BuildOrder, phase: Telling, { packer }: World): Promise<void> {
+  const end = await packerPhase('packer validate', onLine => packer.validate(order, onLine), phase);
+  if (end.exitCode !== 0) throw failure('packer validate', end, wanted);
+}
+
 const both = (first: (line: string) => void, second: (line: string) => void) => (line: string) => {
   first(line);
   second(line);
@@ -80,6 +89,12 @@ const both = (first: (line: string) => void, second: (line: string) => void) => 
 /** Where the name was taken, an image of that name is somebody else's: only tags tell what is ours. */
 const ofItsOwn = (entry: BuildEntry, { lines }: PhaseEnd): BuildEntry =>
   complaints(lines).some(({ message }) => message.includes('InvalidAMIName.Duplicate')) ? { ...entry, made: [] } : entry;
+
+/** A complaint that no source makes is about the template: nothing was launched. */
+const hasBegun = (what: string, { lines }: PhaseEnd): boolean => {
+  const said = complaints(lines);
+  return what === 'packer build' && (said.length === 0 || said.some(({ source }) => source !== ''));
+};
 
 const NO_IMAGE = 'Look for skip_create_ami in the template, and at what "only" and "except" leave of it.';
 
@@ -99,5 +114,5 @@ function failure(
     return new TimeoutError(`Packer was stopped after ${wanted.timeout} s.`, { left, outputs, next: 'Give it more with "timeout".' });
   }
   if (end.exitCode === 0) return new RejectedError('No AMI was produced: Packer ended well, and made no image.', { left, next: NO_IMAGE });
-  return packerFailure({ what, end, otherwise: what === 'packer build' ? 'rejected' : 'usage', left, outputs });
+  return packerFailure({ what, end, otherwise: hasBegun(what, end) ? 'rejected' : 'usage', left, outputs });
 }

@@ -62,7 +62,7 @@ export async function packerInit(order: PackerBuild, telling: Telling, { packer,
 }
 
 /** The runner masks them too; but what it never gets cannot slip through. */
-const hide = (text: string, secrets: readonly string[]): string =>
+export const hide = (text: string, secrets: readonly string[]): string =>
   secrets
     .flatMap(secret => [secret, ...secret.split('\n')])
     .filter(secret => secret.trim() !== '')

@@ -1,9 +1,11 @@
+import { removesFirst } from '../../domain/build/template-text.ts';
 import type { Tags } from '../../domain/image.ts';
 import { UsageError } from '../../kit/errors.ts';
 import { list, map, optional, text } from '../../kit/fields.ts';
 import type { PackerBuild, PackerTool } from '../../world/packer.ts';
-import type { Files, Powers } from '../../world.ts';
-import { type BuildPlan, recognisableTags } from './plan.ts';
+import type { Powers } from '../../world.ts';
+import { recognisableTags } from './plan.ts';
+import type { Inputs } from './unchanged.ts';
 
 /** Which Packer runs, and what it is asked. */
 
@@ -49,7 +51,7 @@ export interface PackerChoice {
   readonly timeout: number;
 }
 
-type World = Powers<'account', 'files' | 'packer'>;
+type World = Powers<'account', 'packer'>;
 
 export async function findPacker(wanted: PackerChoice, { packer, report }: World): Promise<PackerTool> {
   const tool = await packer.ensure({ version: wanted.packerVersion, sha256: wanted.packerSha256, mirror: wanted.packerMirror });
@@ -61,13 +63,15 @@ export async function findPacker(wanted: PackerChoice, { packer, report }: World
 /** What Packer is asked: the template gets of our variables those that it declares, and nothing else. */
 export async function packerOrder(
   wanted: PackerChoice,
-  plan: BuildPlan,
+  { plan, template }: Pick<Inputs, 'plan' | 'template'>,
   tool: PackerTool,
-  { at, files, packer, report }: World,
+  { at, packer, report }: World,
 ): Promise<PackerBuild> {
-  const { variables: declared, soleSource } = await packer.inspect(tool.binary, plan.template);
+  const { variables: declared, soleSource, isSingle } = await packer.inspect(tool.binary, plan.template);
   const isOne = soleSource !== undefined && wanted.only.length === 0 && wanted.except.length === 0;
-  for (const [name, value] of Object.entries(wanted.var)) if (declared.get(name) === 'sensitive') report.mask(value);
+  const seen = Object.entries(wanted.var).filter(([name]) => declared.get(name) === 'sensitive' || name in template.secrets);
+  for (const [, value] of seen) report.mask(value);
+  if (seen.length > 0) report.warn(sayOpen(seen.map(([name]) => name)));
   const ours = {
     ami_name: plan.name,
     ami_tags: plain(isOne ? recognisableTags(plan, soleSource) : plan.earlyTags),
@@ -87,13 +91,15 @@ export async function packerOrder(
     given.length === 0 ? 'The template declares none of our variables.' : `The template takes ${given.map(([name]) => name).join(', ')}.`,
   );
   if (!declared.has('run_tags')) report.warn(UNSWEPT);
-  if (await removesFirst(plan.template, files)) report.warn(REMOVES_FIRST);
+  if (template.texts.some(removesFirst)) report.warn(REMOVES_FIRST);
   return {
     binary: tool.binary,
     template: plan.template,
-    given: { ...Object.fromEntries(given), ...wanted.secretVar },
+    given: Object.fromEntries(given),
     variables: wanted.var,
     varFiles: plan.varFiles,
+    secrets: wanted.secretVar,
+    hidden: [...Object.values(template.secrets), ...seen.map(([, value]) => value)],
     only: wanted.only,
     except: wanted.except,
     // For templates that say no region themselves.
@@ -103,6 +109,7 @@ export async function packerOrder(
       ...(await at({ region: wanted.region }).account.environment()),
     },
     atMostSeconds: wanted.timeout,
+    isSingle,
   };
 }
 
@@ -113,16 +120,11 @@ const plain = (tags: Tags): Tags => Object.fromEntries(Object.entries(tags).filt
 /** Settings that would silently do nothing. */
 const NEEDED_BY = { source_ami: 'base-image', instance_type: 'instance-type', ami_regions: 'regions' } as const;
 
+const sayOpen = (names: readonly string[]): string =>
+  `The template calls ${names.join(', ')} sensitive. Say it under "secret-var": "var" becomes arguments of Packer, which everybody on the machine can see.`;
+
 const UNSWEPT =
   'The template declares no variable "run_tags". If this job dies, the instance, key pair and security group that Packer made cannot be told from others, and stay. Declare it as map(string) and use it as run_tags of the source.';
 
 const REMOVES_FIRST =
   'The template sets force_deregister or force_delete_snapshot: Packer removes the old image of that name before the new one exists, let alone is proven. Take it out; mode prune removes what nobody needs any more.';
-
-/** A template outside the workspace is not looked into. */
-async function removesFirst(template: string, files: Files): Promise<boolean> {
-  const found = (await files.read(template).catch(() => undefined)) ?? [];
-  return found.some(({ path, content }) => /\.(hcl|json)$/.test(path) && FORCE.test(Buffer.from(content).toString()));
-}
-
-const FORCE = /^\s*"?force_de(register|lete_snapshot)"?\s*[=:]\s*"?true/m;

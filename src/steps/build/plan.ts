@@ -48,6 +48,9 @@ export const recognisableTags = ({ earlyTags, tags, scheme }: BuildPlan, soleSou
   };
 };
 
+export const isRecognisable = (tags: unknown, scheme: TagScheme): boolean =>
+  tagKey(scheme, 'fingerprint') in ((tags as Tags | undefined) ?? {});
+
 export interface BuildWish {
   readonly family: string;
   readonly version: string | undefined;

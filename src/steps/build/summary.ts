@@ -15,7 +15,7 @@ export function tellImages(what: string, images: readonly BuiltImage[], because:
     `${sizeGiB} GiB, at most ${sayDollars(sizeGiB * PER_GIB)} a month`,
   ]);
   const listed = rows.length === 0 ? '' : `\n\n${table(['Image', 'Region', 'Architecture', 'Source', 'Name', 'Snapshots'], rows)}`;
-  report.summary(`### ${what}\n\n${text(because)}${listed}`);
+  report.summary(`### ${text(what)}\n\n${text(because)}${listed}`);
 }
 
 /** Where Packer's time went; for a failed build too, which is when one wants to know. */

@@ -1,5 +1,6 @@
-import { changedInputs, environmentNames, type Fingerprint, fingerprint } from '../../domain/build/fingerprint.ts';
+import { changedInputs, type Fingerprint, fingerprint } from '../../domain/build/fingerprint.ts';
 import { type Found, type Reuse, type ReusePolicy, reusable, takenAgain } from '../../domain/build/reuse.ts';
+import { environmentNames } from '../../domain/build/template-text.ts';
 import { identity, newestFirst, tagKey } from '../../domain/image.ts';
 import { parseDuration } from '../../kit/duration.ts';
 import { UsageError } from '../../kit/errors.ts';
@@ -9,6 +10,7 @@ import type { Base } from '../base-image.ts';
 import type { BuiltImage } from './adopt.ts';
 import { adoptFinished, findFinished } from './finished.ts';
 import { type BuildPlan, temporaryKeys } from './plan.ts';
+import type { Template } from './template.ts';
 
 /** Whether there is anything to build at all. */
 
@@ -42,7 +44,7 @@ export interface ReuseWish {
   readonly except: readonly string[];
 }
 
-type World = Powers<'images' | 'leftovers', 'content' | 'files' | 'packer'>;
+type World = Powers<'images' | 'leftovers', 'content' | 'packer'>;
 
 /** "changed" without a base that we know would never see a security update. */
 export function rebuildProblem({ rebuild, baseImage }: ReuseWish): string | undefined {
@@ -56,20 +58,16 @@ export async function fingerprintOf(
   wish: ReuseWish,
   plan: BuildPlan,
   base: Base | undefined,
-  { content, files: reader, packer }: World,
+  { texts, secrets }: Template,
+  { content, packer }: World,
 ): Promise<Fingerprint> {
   const files = await content.files(wish.content, [plan.template, ...plan.varFiles]);
   if (files.length === 0) throw new UsageError([`"content" matches no file: ${wish.content.join(', ')}`]);
-  // A template outside the workspace is not looked into.
-  const template = (await reader.read(plan.template).catch(() => undefined)) ?? [];
-  const asked = template
-    .filter(({ path }) => /\.(hcl|json)$/.test(path))
-    .flatMap(file => environmentNames(Buffer.from(file.content).toString()));
   return fingerprint({
     family: wish.family,
     files,
-    variables: wish.var,
-    secrets: { ...packer.ambient(asked), ...wish.secretVar },
+    variables: Object.fromEntries(Object.entries(wish.var).filter(([name]) => !(name in secrets))),
+    secrets: { ...packer.ambient(texts.flatMap(environmentNames)), ...secrets },
     base: base?.id,
     packerVersion: wish.packerVersion,
     targets: {
@@ -86,6 +84,7 @@ export interface Inputs {
   readonly wish: ReuseWish;
   readonly plan: BuildPlan;
   readonly print: Fingerprint;
+  readonly template: Template;
 }
 
 export interface Decision {
@@ -117,10 +116,15 @@ export async function builtMeanwhile(mine: readonly string[], inputs: Inputs, wo
 
 export const sayIds = (found: readonly Found[]): string => found.map(({ image }) => image.id).join(', ');
 
-/** Undefined where every push is built, whatever there is. */
+const rebuildMode = (wish: ReuseWish): string =>
+  wish.rebuild ?? (rebuildProblem({ ...wish, rebuild: 'changed' }) === undefined ? 'changed' : 'always');
+
+/** Every push is built, whatever there is. */
+export const buildsAlways = (wish: ReuseWish): boolean => rebuildMode(wish) === 'always';
+
 function policyOf({ wish, plan, print }: Inputs, { clock }: World): ReusePolicy | undefined {
   const { scheme, regions } = plan;
-  const mode = wish.rebuild ?? (rebuildProblem({ ...wish, rebuild: 'changed' }) === undefined ? 'changed' : 'always');
+  const mode = rebuildMode(wish);
   if (mode === 'always') return undefined;
   const maxAgeSeconds = mode === 'changed' ? undefined : parseDuration(mode.slice('max-age:'.length));
   return { scheme, fingerprint: print.value, regions, maxAgeSeconds, now: clock.now() };

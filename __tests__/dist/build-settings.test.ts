@@ -1,0 +1,224 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { type Lab, startLab } from '../../lab/lab.ts';
+import { removeWorkspaces } from '../../lab/runner.ts';
+import { build, changed, describeWithPacker as describe, idle, leftovers, madeImages, tagsIn, twoSources } from './build-lab.ts';
+
+/** What the settings of build do, each seen in what Packer made or was asked. */
+
+let lab: Lab;
+beforeAll(async () => {
+  lab = await startLab();
+});
+afterAll(async () => {
+  await lab.close();
+  removeWorkspaces();
+});
+
+const BASE = 'name:136693071363/debian-12-amd64-*';
+const launched = () => lab.calls.count('RunInstances');
+
+/** Two sources with nothing to do on the machine. */
+const pair = () => ({ ...idle(), ...pick(twoSources(), /hcl$/) });
+const pick = (files: Record<string, string>, names: RegExp) =>
+  Object.fromEntries(Object.entries(files).filter(([path]) => names.test(path)));
+
+const sourcesOf = (images: string | undefined) => (JSON.parse(images ?? '[]') as { source: string }[]).map(({ source }) => source);
+
+describe('which sources are built', () => {
+  test.each<[string, Record<string, string>]>([
+    ['only', { only: 'amazon-ebs.second' }],
+    ['except', { except: 'amazon-ebs.web' }],
+  ])('is said by "%s", and what is left is found again by the next push', async (which, wanted) => {
+    const before = launched();
+    const order = { files: pair(), with: { family: which, 'base-image': BASE, ...wanted } };
+    const ran = await build(lab, order);
+    expect(ran.errors).toEqual([]);
+    expect(sourcesOf(ran.outputs['images'])).toEqual(['amazon-ebs.second']);
+    expect(launched()).toBe(before + 1);
+    expect((await build(lab, order)).outputs).toMatchObject({ built: 'false', 'ami-id': ran.outputs['ami-id'] });
+    const all = await build(lab, { ...order, with: { family: which, 'base-image': BASE, 'dry-run': 'true' } });
+    expect(all.outputs['because']).toContain('regions, architecture, instance type or sources');
+  });
+
+  test('is nothing when "only" names none: said before anything is launched', async () => {
+    const before = launched();
+    const ran = await build(lab, { files: idle(), with: { family: 'none', only: 'amazon-ebs.nobody' } });
+    expect(ran.outputs['outcome']).toBe('usage');
+    expect(ran.errors.join()).toContain('No builds to run');
+    expect(launched()).toBe(before);
+  });
+
+  test('is none when one of several is wrong: Packer alone would build the others', async () => {
+    const files = pair();
+    files['packer/second.pkr.hcl'] = (files['packer/second.pkr.hcl'] ?? '').replace(/ssh_username\s+=.*/, '');
+    const before = launched();
+    const ran = await build(lab, { files, with: { family: 'onewrong' } });
+    expect(ran.outputs['outcome']).toBe('usage');
+    expect(ran.errors.join()).toContain('ssh_username');
+    expect(launched()).toBe(before);
+  });
+});
+
+describe('a template that is wrong is told before anything is launched', () => {
+  test.each<[string, Record<string, string>, Record<string, string>, string]>([
+    ['does not parse', changed(['variable "app_version"', 'variable app version']), {}, 'Packer cannot read the template: Error: '],
+    [
+      'lacks what the source needs',
+      changed(['  ssh_username            = var.ssh_username\n', '']),
+      {},
+      'An ssh_username must be specified',
+    ],
+    [
+      'has a variable without a value',
+      changed(['variable "app_version" {', 'variable "must" {\n  type = string\n}\nvariable "app_version" {']),
+      {},
+      'without a value',
+    ],
+    [
+      'does not know a variable',
+      idle(),
+      { var: 'ssh_port: 2322\nnobody: knows' },
+      '"var" names a variable that the template does not declare',
+    ],
+  ])('%s', async (_, files, wanted, says) => {
+    const before = launched();
+    const ran = await build(lab, { files, with: { family: 'wrong', ...wanted } });
+    expect(ran.outputs['outcome']).toBe('usage');
+    expect(ran.errors.join()).toContain(says);
+    expect(ran.errors.join()).not.toMatch(/,,ui,|%!\(PACKER_COMMA\)/);
+    expect(launched()).toBe(before);
+  });
+});
+
+describe('variables', () => {
+  const echo = (...names: string[]) => {
+    const [first = '', ...rest] = names;
+    const files = changed(
+      ...rest.map(
+        name =>
+          ['variable "app_version"', `variable "${name}" {\n  type = string\n  default = "none"\n}\n\nvariable "app_version"`] as const,
+      ),
+      ['"APP_VERSION=${var.app_version}"', `"APP_VERSION=${[first, ...rest].map(name => `${name}:\${var.${name}}`).join(' ')}"`],
+    );
+    files['packer/scripts/install.sh'] = '#!/bin/sh\necho "said $APP_VERSION"\n';
+    return files;
+  };
+
+  test('come from "var-files", in their order; "var" wins over them, and "secret-var" too', async () => {
+    const files = echo('app_version', 'colour', 'size', 'token');
+    files['one.pkrvars.hcl'] = 'app_version = "one"\ncolour = "one"\nsize = "one"\ntoken = "one"\n';
+    files['more/two.pkrvars.json'] = JSON.stringify({ colour: 'two', size: 'two' });
+    files['packer/scripts/install.sh'] += '[ "${APP_VERSION##*token:}" = s3cret-token ] && echo "token is ours"\n';
+    const ran = await build(lab, {
+      files,
+      with: {
+        family: 'vars',
+        'var-files': 'one.pkrvars.hcl\nmore/two.pkrvars.json',
+        var: 'ssh_port: 2322\nsize: three',
+        'secret-var': 'token: s3cret-token',
+      },
+    });
+    expect(ran.errors).toEqual([]);
+    expect(ran.log).toContain('said app_version:one colour:two size:three token:***');
+    expect(ran.log).toContain('token is ours');
+  });
+
+  test('a name in a file that the template does not declare is warned of', async () => {
+    const files = { ...idle(), 'one.pkrvars.hcl': 'app_verison = "typo"\n' };
+    const ran = await build(lab, { files, with: { family: 'typo', 'var-files': 'one.pkrvars.hcl' } });
+    expect(ran.errors).toEqual([]);
+    expect(ran.log).toContain('app_verison');
+  });
+});
+
+describe('"name"', () => {
+  const KNOWN = {
+    family: 'web',
+    version: '1.2.3',
+    environment: 'stage',
+    architecture: 'arm64',
+  };
+
+  test('is made of everything that it may hold', async () => {
+    const name = '{family}-{version}-{environment}-{architecture}-{commit}-{timestamp}';
+    const ran = await build(lab, { with: { ...KNOWN, name, 'dry-run': 'true' }, env: { GITHUB_SHA: 'c'.repeat(40) } });
+    expect(ran.outputs['image-name']).toMatch(new RegExp(`^web-1\\.2\\.3-stage-arm64-${'c'.repeat(40)}-20\\d{12}$`));
+    const made = await build(lab, { files: idle(), with: { family: 'named', name: 'exact {family} (v1) [x]' } });
+    expect(madeImages(lab).map(image => image.name)).toContain(made.outputs['image-name']);
+    expect(made.outputs['image-name']).toBe('exact named (v1) [x]');
+  });
+
+  test.each(['environment', 'architecture'])('with {%s}, which nobody said, is refused with the way out', async fact => {
+    const before = lab.calls.count();
+    const ran = await build(lab, { with: { family: 'web', name: `{family}-{${fact}}` } });
+    expect(ran.errors.join()).toContain(`"name" uses {${fact}}, which this run does not know: set "${fact}", or take it out of "name"`);
+    expect(lab.calls.count()).toBe(before);
+  });
+});
+
+test('"packer-version" that PATH does not meet is told with what there is, before anything is launched', async () => {
+  const before = launched();
+  const ran = await build(lab, { with: { family: 'newer', 'packer-version': '>=99.0.0' } });
+  expect(ran.outputs['outcome']).toBe('rejected');
+  expect(ran.errors.join()).toContain('There is no Packer >=99.0.0 to be had');
+  expect(ran.errors.join()).toMatch(/packer is \d+\.\d+\.\d+, "packer-version" asks for >=99\.0\.0/);
+  expect(launched()).toBe(before);
+});
+
+describe('a variable that the template calls sensitive', () => {
+  const SECRET = 'hunter2, "quoted" & more';
+  const files = () => ({
+    ...changed(
+      ['variable "app_version"', 'variable "token" {\n  type      = string\n  sensitive = true\n}\n\nvariable "app_version"'],
+      ['"APP_VERSION=${var.app_version}"', '"APP_VERSION=${var.app_version}", "TOKEN=${base64encode(var.token)}"'],
+    ),
+    'packer/scripts/install.sh': '#!/bin/sh\necho "token is $(echo "$TOKEN" | base64 -d)" >&2\nexit "$(cat /tmp/app/ends)"\n',
+  });
+  const run = (ends: number, wanted: Record<string, string> = {}) =>
+    build(lab, {
+      files: { ...files(), 'packer/app/ends': String(ends) },
+      with: { family: 'hush', 'base-image': BASE, var: JSON.stringify({ ssh_port: '2322', token: SECRET }), ...wanted },
+      env: { RUNNER_DEBUG: '1' },
+    });
+  const unseen = (ran: Awaited<ReturnType<typeof run>>) => {
+    const log = ran.log.replaceAll(/^::add-mask::.*$/gm, '');
+    for (const shown of [log, ran.summary, JSON.stringify(ran.outputs), JSON.stringify(ran.state)]) expect(shown).not.toContain('hunter2');
+  };
+
+  test('is shown nowhere by a dry run, which tells all else that Packer would be asked', async () => {
+    const ran = await run(0, { 'dry-run': 'true', 'secret-var': 'ssh_username: admin', regions: 'eu-west-1', tags: 'team: web' });
+    expect(ran.errors).toEqual([]);
+    unseen(ran);
+    const rows = ran.summary.split('\n').map(line => line.replace(/^\| | \|$/g, '').split(' | '));
+    const said = Object.fromEntries(rows);
+    expect(said['Fingerprint']).toBe(`\`${ran.outputs['fingerprint']}\``);
+    expect(said['Base image']).toMatch(/^`ami-/);
+    expect(rows).toContainEqual(['`token`', '`***`', '"var"']);
+    expect(rows).toContainEqual(['`ssh_username`', '`***`', '"secret-var"']);
+    expect(rows).toContainEqual(['`ssh_port`', '`2322`', '"var"']);
+    expect(rows).toContainEqual(['`ami_name`', `\`${ran.outputs['image-name']}\``, 'ami-action']);
+    expect(rows).toContainEqual(['`ami_regions`', '`["eu-west-1"]`', 'ami-action']);
+    expect(ran.warnings.join()).toContain('The template calls token sensitive. Say it under "secret-var"');
+  });
+
+  test('is shown nowhere by a build that fails over it', async () => {
+    const ran = await run(3);
+    expect(ran.outputs['outcome']).toBe('rejected');
+    expect(ran.summary).toContain('token is');
+    unseen(ran);
+    expect(ran.errors.join()).not.toContain('hunter2');
+  });
+
+  test('is in no tag, and salted in the fingerprint: another family has another for the same', async () => {
+    const ran = await run(0);
+    expect(ran.errors).toEqual([]);
+    unseen(ran);
+    const id = ran.outputs['ami-id'] ?? '';
+    expect(JSON.stringify(tagsIn(lab, id))).not.toContain('hunter2');
+    const print = async (family: string, wanted: Record<string, string> = {}) =>
+      (await run(0, { family, 'dry-run': 'true', ...wanted })).outputs['fingerprint'];
+    expect(await print('hush-a')).not.toBe(await print('hush-b'));
+    expect(await print('hush-a', { var: 'app_version: 1' })).toBe(await print('hush-b', { var: 'app_version: 1' }));
+    expect(leftovers(lab)).toEqual([]);
+  });
+});
