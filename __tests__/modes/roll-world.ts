@@ -320,7 +320,7 @@ const groupPort = (state: State, deed: Deed): Pick<Place, 'groups'> => ({
     },
     targetHealth: async () => [],
     warmPool: async () => [],
-    waitingSources: async () => [],
+    sources: async () => [],
     cannotCopy: async () => [],
     copy: async ({ from, as }) => deed(`copy ${from} as ${as}`),
     resize: async name => deed(`resize ${name}`),

@@ -44,8 +44,10 @@ export const describedGroup = (group: Group): AutoScalingGroup => ({
   InstanceMaintenancePolicy: group.maintenance,
   NewInstancesProtectedFromScaleIn: group.protectNew,
   Tags: [...group.tags],
-  TargetGroupARNs: group.sources.flatMap(({ Identifier, Type }) => (Type === 'elbv2' && Identifier !== undefined ? [Identifier] : [])),
-  TrafficSources: [...group.sources],
+  // All three tell the same, however it was attached.
+  LoadBalancerNames: group.sources.filter(({ type }) => type === 'elb').map(({ id }) => id),
+  TargetGroupARNs: group.sources.filter(({ type }) => type === 'elbv2').map(({ id }) => id),
+  TrafficSources: group.sources.map(({ id, type }) => ({ Identifier: id, Type: type })),
   SuspendedProcesses: [...group.suspended].map(([ProcessName, SuspensionReason]) => ({ ProcessName, SuspensionReason })),
   Instances: [...group.members.values()].map(describedMember),
   WarmPoolConfiguration: group.warmPool?.configuration,

@@ -6,7 +6,6 @@ import type {
   LaunchTemplateOverrides,
   LifecycleState,
   TagDescription,
-  TrafficSourceIdentifier,
 } from '@aws-sdk/client-auto-scaling';
 import { AwsError } from '../operation.ts';
 import { type Place, slice } from '../place.ts';
@@ -63,7 +62,7 @@ export interface Group {
   maintenance: InstanceMaintenancePolicy | undefined;
   protectNew: boolean;
   tags: readonly TagDescription[];
-  sources: readonly TrafficSourceIdentifier[];
+  sources: readonly Source[];
   readonly members: Map<string, Member>;
   readonly activities: Activity[];
   /** Process -> why. */
@@ -77,6 +76,15 @@ export interface Group {
   launchTrouble: { readonly message: string; readonly at: number } | undefined;
   /** How many were launched so far: spreads zones and overrides. */
   launches: number;
+}
+
+/** What sends traffic to a group. */
+export interface Source {
+  /** ARN of a target group, or name of a classic load balancer. */
+  readonly id: string;
+  readonly type: 'elb' | 'elbv2';
+  /** https://docs.aws.amazon.com/autoscaling/ec2/userguide/load-balancer-status.html */
+  state: 'Adding' | 'Added' | 'InService';
 }
 
 export interface Spot {

@@ -18,7 +18,7 @@ import { apply, recipeIn, setRecipe, spotsIn } from './group-settings.ts';
 import { watch } from './loop.ts';
 import { arn, records } from './records.ts';
 import { matchesTagFilters, tagDescription } from './tags.ts';
-import { identifiers, setSources } from './traffic.ts';
+import { addSources, identifiers } from './traffic.ts';
 
 /** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html */
 const createAutoScalingGroup: Operation<CreateAutoScalingGroupCommandInput, CreateAutoScalingGroupCommandOutput> = (input, { place }) => {
@@ -38,7 +38,7 @@ const createAutoScalingGroup: Operation<CreateAutoScalingGroupCommandInput, Crea
   const group = newGroup(place, name, recipe, spots, { min: MinSize, max: MaxSize, desired: DesiredCapacity });
   apply(group, input);
   group.tags = (input.Tags ?? []).map(tag => tagDescription(name, tag));
-  setSources(group, identifiers(input.TargetGroupARNs, input.TrafficSources));
+  addSources(group, identifiers(input), 'InService');
   groups(place).set(name, group);
   watch(group);
   return {};

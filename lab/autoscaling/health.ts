@@ -29,10 +29,9 @@ function observeLeaving(group: Group, member: Member, instance: LabInstance | un
 }
 
 /** Connection draining: https://docs.aws.amazon.com/autoscaling/ec2/userguide/attach-load-balancer-asg.html */
-const drains = (group: Group, { id }: Member): boolean => targetGroupArns(group).some(arn => registered(group.place, arn, id));
+const drains = (group: Group, { id }: Member): boolean => sourceIds(group).some(source => registered(group.place, source, id));
 
-export const targetGroupArns = ({ sources }: Group): readonly string[] =>
-  sources.flatMap(({ Identifier = '', Type = 'elbv2' }) => (Type === 'elbv2' ? [Identifier] : []));
+export const sourceIds = ({ sources }: Group): readonly string[] => sources.map(({ id }) => id);
 
 function observePending(group: Group, member: Member, instance: LabInstance | undefined): void {
   if (instance?.state === 'running') enterService(group, member);
@@ -50,7 +49,7 @@ export function enterService(group: Group, member: Member): void {
   member.inServiceAt = group.place.core.clock.now();
   ended(group, member.activity, 'Successful');
   member.activity = undefined;
-  if (!isSuspended(group, 'AddToLoadBalancer')) for (const arn of targetGroupArns(group)) registerIn(group.place, arn, member.id);
+  if (!isSuspended(group, 'AddToLoadBalancer')) for (const source of sourceIds(group)) registerIn(group.place, source, member.id);
 }
 
 function examine(group: Group, member: Member, instance: LabInstance | undefined): void {
@@ -67,7 +66,9 @@ function sickness(group: Group, member: Member, instance: LabInstance | undefine
   if (inGrace(group, member)) return undefined;
   if (checks(instance) === 'impaired') return 'an EC2 instance status check failure';
   if (!group.healthTypes.includes('ELB')) return undefined;
-  const states = targetGroupArns(group).map(arn => healthIn(group.place, arn, member.id)?.State);
+  // What a balancer says counts once it has called one instance of the group healthy: https://docs.aws.amazon.com/autoscaling/ec2/userguide/load-balancer-status.html
+  const heard = group.sources.filter(({ state }) => state === 'InService');
+  const states = heard.map(({ id }) => healthIn(group.place, id, member.id)?.State);
   return states.includes('unhealthy') ? 'an ELB system health check failure' : undefined;
 }
 
@@ -80,7 +81,7 @@ export function retire(group: Group, member: Member, cause: string): void {
   ended(group, member.activity, 'Cancelled');
   member.state = 'Terminating';
   member.activity = began(group, `Terminating EC2 instance: ${member.id}`, cause, member);
-  for (const arn of targetGroupArns(group)) deregisterFrom(group.place, arn, member.id);
+  for (const source of sourceIds(group)) deregisterFrom(group.place, source, member.id);
 }
 
 /** https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html */
@@ -98,7 +99,7 @@ export function notReady(group: Group, member: Member, warmupSeconds: number): s
   if (member.state !== 'InService') return `is in the lifecycle state ${member.state}.`;
   if (instance !== undefined && checks(instance) === 'impaired') return 'fails its Amazon EC2 status checks.';
   if (instance === undefined || checks(instance) !== 'ok') return 'has insufficient data to evaluate its health with Amazon EC2.';
-  const states = group.healthTypes.includes('ELB') ? targetGroupArns(group).map(arn => healthIn(place, arn, member.id)) : [];
+  const states = group.healthTypes.includes('ELB') ? sourceIds(group).map(source => healthIn(place, source, member.id)) : [];
   const bad = states.find(health => health?.State !== 'healthy' && health?.Reason !== 'Target.NotInUse');
   if (bad !== undefined) return `is not healthy in Elastic Load Balancing: ${bad.Description}`;
   if (states.includes(undefined)) return 'is not registered with Elastic Load Balancing.';

@@ -18,7 +18,7 @@ import type { Operation, Operations } from '../operation.ts';
 import { began, ended } from './activities.ts';
 import { describedDetails } from './described.ts';
 import { type Group, groupNamed, groups, invalid, type Member, memberWithId } from './group.ts';
-import { enterService, inGrace, retire, targetGroupArns } from './health.ts';
+import { enterService, inGrace, retire, sourceIds } from './health.ts';
 import { records } from './records.ts';
 
 /** With those of warm pools; IDs that are no group's are left out. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingInstances.html */
@@ -92,7 +92,7 @@ const enterStandby: Operation<EnterStandbyCommandInput, EnterStandbyCommandOutpu
   }
   const Activities = leaving.map(member => {
     member.state = 'Standby';
-    for (const arn of targetGroupArns(group)) deregisterFrom(place, arn, member.id);
+    for (const source of sourceIds(group)) deregisterFrom(place, source, member.id);
     return done(
       group,
       `Moving EC2 instance to Standby: ${member.id}`,

@@ -4,6 +4,7 @@ import { type Group, groups } from './group.ts';
 import { observe, replaceUnhealthy, retire } from './health.ts';
 import { stepRefresh } from './refresh-step.ts';
 import { balance } from './scaling.ts';
+import { noteSources } from './traffic.ts';
 import { keepWarm } from './warm-pool.ts';
 
 /** Looks at the group again and again, until it is gone. */
@@ -17,6 +18,7 @@ export function watch(group: Group): void {
 }
 
 async function tick(group: Group): Promise<void> {
+  noteSources(group);
   observe(group);
   if (group.deleting) return dissolve(group);
   replaceUnhealthy(group);

@@ -1,96 +1,93 @@
 import type {
-  AttachLoadBalancerTargetGroupsCommandInput,
-  AttachLoadBalancerTargetGroupsCommandOutput,
-  AttachTrafficSourcesCommandInput,
-  AttachTrafficSourcesCommandOutput,
+  DescribeLoadBalancersCommandInput,
+  DescribeLoadBalancersCommandOutput,
   DescribeLoadBalancerTargetGroupsCommandInput,
   DescribeLoadBalancerTargetGroupsCommandOutput,
   DescribeTrafficSourcesCommandInput,
   DescribeTrafficSourcesCommandOutput,
-  DetachLoadBalancerTargetGroupsCommandInput,
-  DetachLoadBalancerTargetGroupsCommandOutput,
-  DetachTrafficSourcesCommandInput,
-  DetachTrafficSourcesCommandOutput,
   TrafficSourceIdentifier,
 } from '@aws-sdk/client-auto-scaling';
 import { deregisterFrom, healthIn, registered, registerIn } from '../elb/target-health.ts';
-import { targetGroups } from '../elb/target-state.ts';
+import { classicBalancers, targetGroups } from '../elb/target-state.ts';
 import type { Operation, Operations } from '../operation.ts';
-import { type Group, groupNamed, inService, invalid } from './group.ts';
+import type { Place } from '../place.ts';
+import { type Group, groupNamed, inService, invalid, type Source } from './group.ts';
 import { records } from './records.ts';
 
-/** Target groups by ARN and traffic sources are two ways to say the same. */
-export const identifiers = (
-  arns: readonly string[] = [],
-  sources: readonly TrafficSourceIdentifier[] = [],
-): readonly TrafficSourceIdentifier[] => [
-  ...arns.map(Identifier => ({ Identifier, Type: 'elbv2' })),
-  ...sources.map(({ Identifier, Type = 'elbv2' }) => ({ Identifier, Type })),
+interface Said {
+  readonly TargetGroupARNs?: readonly string[] | undefined;
+  readonly LoadBalancerNames?: readonly string[] | undefined;
+  readonly TrafficSources?: readonly TrafficSourceIdentifier[] | undefined;
+}
+
+type Identifier = Pick<Source, 'id'> & { readonly type: string };
+
+/** Target groups by ARN, classic load balancers by name, and traffic sources are three ways to say the same. */
+export const identifiers = ({ TargetGroupARNs = [], LoadBalancerNames = [], TrafficSources = [] }: Said): readonly Identifier[] => [
+  ...TargetGroupARNs.map(id => ({ id, type: 'elbv2' })),
+  ...LoadBalancerNames.map(id => ({ id, type: 'elb' })),
+  ...TrafficSources.map(({ Identifier: id = '', Type: type = 'elbv2' }) => ({ id, type })),
 ];
 
-export function setSources(group: Group, added: readonly TrafficSourceIdentifier[]): void {
-  for (const { Identifier = '', Type } of added) {
-    if (Type !== 'elbv2') throw invalid(`This lab has target groups only, no traffic source of type ${Type}.`);
-    if (!targetGroups(group.place).has(Identifier))
-      throw invalid('Provided Target Groups may not be valid. Please ensure they exist and try again.');
+/** Of a group that is just made they are InService at once; others come there. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_LoadBalancerState.html */
+export function addSources(group: Group, added: readonly Identifier[], state: Source['state'] = 'Adding'): void {
+  const known = new Set(group.sources.map(({ id }) => id));
+  const fresh = added.map(identifier => existing(group.place, identifier)).filter(({ id }) => !known.has(id));
+  group.sources = [...group.sources, ...fresh.map(source => ({ ...source, state }))];
+  for (const source of fresh) for (const { id } of inService(group)) registerIn(group.place, source.id, id);
+}
+
+function existing(place: Place, { id, type }: Identifier): Pick<Source, 'id' | 'type'> {
+  if (type !== 'elb' && type !== 'elbv2') {
+    throw invalid(
+      `Setting ${type} as traffic sources is currently not supported. Supported sources are [elb, elbv2]: this lab has no VPC Lattice.`,
+    );
   }
-  const known = new Set(group.sources.map(({ Identifier }) => Identifier));
-  const fresh = added.filter(({ Identifier }) => !known.has(Identifier));
-  group.sources = [...group.sources, ...fresh];
-  for (const { Identifier = '' } of fresh) for (const { id } of inService(group)) registerIn(group.place, Identifier, id);
+  const there = type === 'elb' ? classicBalancers(place) : targetGroups(place);
+  const what = type === 'elb' ? 'Load Balancers' : 'Target Groups';
+  if (!there.has(id)) throw invalid(`Provided ${what} may not be valid. Please ensure they exist and try again.`);
+  return { id, type };
 }
 
 /** The instances go on running. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DetachTrafficSources.html */
-function dropSources(group: Group, dropped: readonly TrafficSourceIdentifier[]): void {
-  const gone = new Set(dropped.map(({ Identifier }) => Identifier));
-  group.sources = group.sources.filter(({ Identifier }) => !gone.has(Identifier));
-  for (const arn of gone) for (const id of group.members.keys()) deregisterFrom(group.place, arn ?? '', id);
+function dropSources(group: Group, dropped: readonly Identifier[]): void {
+  const gone = new Set(dropped.map(({ id }) => id));
+  group.sources = group.sources.filter(({ id }) => !gone.has(id));
+  for (const source of gone) for (const id of group.members.keys()) deregisterFrom(group.place, source, id);
 }
 
-const attachTrafficSources: Operation<AttachTrafficSourcesCommandInput, AttachTrafficSourcesCommandOutput> = (input, { place }) => {
-  setSources(groupNamed(place, input.AutoScalingGroupName), identifiers([], input.TrafficSources));
-  return {};
-};
-
-const detachTrafficSources: Operation<DetachTrafficSourcesCommandInput, DetachTrafficSourcesCommandOutput> = (input, { place }) => {
-  dropSources(groupNamed(place, input.AutoScalingGroupName), identifiers([], input.TrafficSources));
-  return {};
-};
-
-const attachTargetGroups: Operation<AttachLoadBalancerTargetGroupsCommandInput, AttachLoadBalancerTargetGroupsCommandOutput> = (
-  input,
-  { place },
-) => {
-  setSources(groupNamed(place, input.AutoScalingGroupName), identifiers(input.TargetGroupARNs));
-  return {};
-};
-
-const detachTargetGroups: Operation<DetachLoadBalancerTargetGroupsCommandInput, DetachLoadBalancerTargetGroupsCommandOutput> = (
-  input,
-  { place },
-) => {
-  dropSources(groupNamed(place, input.AutoScalingGroupName), identifiers(input.TargetGroupARNs));
-  return {};
-};
-
-/** InService as soon as one instance of the group is healthy there. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_TrafficSourceState.html */
-function stateOf(group: Group, arn: string): string {
+/**
+ * AWS does not say whether a state ever goes back. Here it does not, which is the worse for who trusts it: InService means that one
+ * instance was healthy once, or that the group was made with it. https://docs.aws.amazon.com/autoscaling/ec2/userguide/load-balancer-status.html
+ */
+export function noteSources(group: Group): void {
   const ids = inService(group).map(({ id }) => id);
-  if (group.healthTypes.includes('ELB') && ids.some(id => healthIn(group.place, arn, id)?.State === 'healthy')) return 'InService';
-  return ids.every(id => registered(group.place, arn, id)) ? 'Added' : 'Adding';
+  for (const source of group.sources) {
+    if (source.state === 'Adding' && ids.every(id => registered(group.place, source.id, id))) source.state = 'Added';
+    const isHealthy = (id: string) => healthIn(group.place, source.id, id)?.State === 'healthy';
+    if (source.state === 'Added' && group.healthTypes.includes('ELB') && ids.some(isHealthy)) source.state = 'InService';
+  }
 }
+
+/** Attach- and Detach-TrafficSources, -LoadBalancers and -LoadBalancerTargetGroups differ in what they call it. */
+type Move = Operation<Said & { readonly AutoScalingGroupName: string | undefined }, object>;
+
+const attach: Move = (input, { place }) => {
+  addSources(groupNamed(place, input.AutoScalingGroupName), identifiers(input));
+  return {};
+};
+
+const detach: Move = (input, { place }) => {
+  dropSources(groupNamed(place, input.AutoScalingGroupName), identifiers(input));
+  return {};
+};
 
 const describeTrafficSources: Operation<DescribeTrafficSourcesCommandInput, DescribeTrafficSourcesCommandOutput> = (input, { place }) => {
   const group = groupNamed(place, input.AutoScalingGroupName);
-  const found = group.sources.filter(({ Type }) => input.TrafficSourceType === undefined || input.TrafficSourceType === Type);
-  const { items, NextToken } = records(place, found, ({ Identifier = '' }) => Identifier, input, 50, 50);
+  const found = group.sources.filter(({ type }) => input.TrafficSourceType === undefined || input.TrafficSourceType === type);
+  const { items, NextToken } = records(place, found, ({ id }) => id, input, 50, 50);
   return {
-    TrafficSources: items.map(({ Identifier = '', Type }) => ({
-      TrafficSource: Identifier,
-      Identifier,
-      Type,
-      State: stateOf(group, Identifier),
-    })),
+    TrafficSources: items.map(({ id, type, state }) => ({ TrafficSource: id, Identifier: id, Type: type, State: state })),
     NextToken,
   };
 };
@@ -99,22 +96,25 @@ const describeTargetGroups: Operation<DescribeLoadBalancerTargetGroupsCommandInp
   input,
   { place },
 ) => {
-  const group = groupNamed(place, input.AutoScalingGroupName);
-  const { items, NextToken } = records(place, group.sources, ({ Identifier = '' }) => Identifier, input, 100);
-  return {
-    LoadBalancerTargetGroups: items.map(({ Identifier = '' }) => ({
-      LoadBalancerTargetGroupARN: Identifier,
-      State: stateOf(group, Identifier),
-    })),
-    NextToken,
-  };
+  const found = groupNamed(place, input.AutoScalingGroupName).sources.filter(({ type }) => type === 'elbv2');
+  const { items, NextToken } = records(place, found, ({ id }) => id, input, 100);
+  return { LoadBalancerTargetGroups: items.map(({ id, state }) => ({ LoadBalancerTargetGroupARN: id, State: state })), NextToken };
+};
+
+const describeLoadBalancers: Operation<DescribeLoadBalancersCommandInput, DescribeLoadBalancersCommandOutput> = (input, { place }) => {
+  const found = groupNamed(place, input.AutoScalingGroupName).sources.filter(({ type }) => type === 'elb');
+  const { items, NextToken } = records(place, found, ({ id }) => id, input, 100);
+  return { LoadBalancers: items.map(({ id, state }) => ({ LoadBalancerName: id, State: state })), NextToken };
 };
 
 export const trafficOperations: Operations = {
-  AttachLoadBalancerTargetGroups: attachTargetGroups,
-  AttachTrafficSources: attachTrafficSources,
+  AttachLoadBalancerTargetGroups: attach,
+  AttachLoadBalancers: attach,
+  AttachTrafficSources: attach,
+  DescribeLoadBalancers: describeLoadBalancers,
   DescribeLoadBalancerTargetGroups: describeTargetGroups,
   DescribeTrafficSources: describeTrafficSources,
-  DetachLoadBalancerTargetGroups: detachTargetGroups,
-  DetachTrafficSources: detachTrafficSources,
+  DetachLoadBalancerTargetGroups: detach,
+  DetachLoadBalancers: detach,
+  DetachTrafficSources: detach,
 };

@@ -2,7 +2,7 @@ import type { TargetHealth } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { guestOf, instances } from '../ec2/state.ts';
 import { AwsError } from '../operation.ts';
 import type { Place } from '../place.ts';
-import { balancersOf, type LabTargetGroup, sickImages, type Target, targetGroup, targetGroups } from './target-state.ts';
+import { balancersOf, type LabTargetGroup, receiver, sickImages, type Target } from './target-state.ts';
 
 // States and reasons: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetHealth.html
 // Rules of health: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
@@ -56,8 +56,8 @@ export function deregister(group: LabTargetGroup, id: string): void {
 }
 
 /** What a group of instances must know about one of its instances. Undefined: it is not there. */
-export function healthIn(place: Place, targetGroupArn: string, id: string): TargetHealth | undefined {
-  const group = targetGroups(place).get(targetGroupArn);
+export function healthIn(place: Place, source: string, id: string): TargetHealth | undefined {
+  const group = receiver(place, source);
   const target = [...(group?.targets.values() ?? [])].find(target => target.id === id);
   return group === undefined || target === undefined ? undefined : shown(group, target);
 }
@@ -124,11 +124,14 @@ function judge({ settings }: LabTargetGroup, target: Target, trouble: Seen): voi
   else if (isNew) target.health = CHECKING;
 }
 
-export const registered = (place: Place, arn: string, id: string): boolean => healthIn(place, arn, id) !== undefined;
+export const registered = (place: Place, source: string, id: string): boolean => healthIn(place, source, id) !== undefined;
 
-export const registerIn = (place: Place, arn: string, id: string): void => register(targetGroup(place, arn), id);
+export function registerIn(place: Place, source: string, id: string): void {
+  const group = receiver(place, source);
+  if (group !== undefined) register(group, id);
+}
 
-export function deregisterFrom(place: Place, arn: string, id: string): void {
-  const group = targetGroups(place).get(arn);
+export function deregisterFrom(place: Place, source: string, id: string): void {
+  const group = receiver(place, source);
   if (group !== undefined) deregister(group, id);
 }

@@ -37,6 +37,13 @@ export interface Listener {
 export const targetGroups = slice(() => new Map<string, LabTargetGroup>());
 export const listeners = slice(() => new Map<string, Listener>());
 
+/** A classic load balancer is its own target group: whoever is registered with it is asked in the same way. By name, see classic.ts. */
+export const classicBalancers = slice(() => new Map<string, LabTargetGroup>());
+
+/** What instances can be registered with: a target group by its ARN, a classic load balancer by its name. */
+export const receiver = (place: Place, id: string): LabTargetGroup | undefined =>
+  targetGroups(place).get(id) ?? classicBalancers(place).get(id);
+
 /** Image IDs, or `*`, whose instances fail every health check, whatever they answer: for machines of paper, which serve nothing. */
 export const sickImages = slice(() => new Set<string>());
 
@@ -47,6 +54,7 @@ export function targetGroup(place: Place, arn: string | undefined): LabTargetGro
 }
 
 export const balancersOf = (place: Place, targetGroupArn: string): readonly string[] => [
+  ...(classicBalancers(place).has(targetGroupArn) ? [targetGroupArn] : []),
   ...new Set(
     [...listeners(place).values()]
       .filter(({ targetGroupArns }) => targetGroupArns.includes(targetGroupArn))

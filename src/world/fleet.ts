@@ -2,7 +2,7 @@ import type { Tags } from '../domain/image.ts';
 import type { Group, Launch, Refresh, TemplateUse } from '../domain/roll/group.ts';
 import type { RefreshPreferences } from '../domain/roll/preferences.ts';
 import type { TemplateVersion } from '../domain/roll/template.ts';
-import type { Target } from '../domain/roll/traffic.ts';
+import type { Source, Target } from '../domain/roll/traffic.ts';
 
 /** The ports to what an environment is made of: its pointer, its groups and their launch templates. */
 
@@ -63,8 +63,8 @@ export interface Groups extends GroupCopies {
   warmPool(group: string): Promise<readonly string[]>;
   /** What the target groups of the group say about its members; empty where none looks. */
   targetHealth(group: Pick<Group, 'members' | 'targetGroups'>): Promise<readonly Target[]>;
-  /** Load balancers of any kind that see no healthy instance of the group yet. */
-  waitingSources(group: string): Promise<readonly string[]>;
+  /** Load balancers of any kind, and how far the group is with them. */
+  sources(group: string): Promise<readonly Source[]>;
   /** The newest twenty, newest first. */
   refreshes(group: string): Promise<readonly Refresh[]>;
   refresh(group: string, id: string): Promise<Refresh | undefined>;

@@ -66,7 +66,7 @@ describe('whether the new group may take over', () => {
       { instanceId: 'i-1', state: 'healthy', said: 'healthy' },
       { instanceId: 'i-2', state: 'unused', said: 'unused, Target.NotInUse' },
     ],
-    waitingSources: [],
+    sources: [],
     wellForSeconds: 60,
     bakeSeconds: 60,
   };
@@ -112,8 +112,20 @@ describe('whether the new group may take over', () => {
     ],
     [
       'not yet, while a classic balancer sees none',
-      { waitingSources: ['classic'] },
-      { note: 'classic sees no new instance yet', well: false },
+      {
+        successor: comes('web-green', 'web', { balancers: ['classic'] }),
+        sources: [{ name: 'classic', type: 'elb', state: 'Added' }],
+      },
+      {
+        note: '2 new instances get no traffic yet: classic has seen no healthy instance of its group',
+        suspect: 'i-1',
+        well: false,
+      },
+    ],
+    [
+      'not yet, while AWS does not show that the new one is behind the classic balancer of the old one',
+      { old: group('web', { balancers: ['classic'] }) },
+      { note: '2 new instances get no traffic yet: classic does not know all of its group yet', well: false },
     ],
     ['also when somebody removed the old one', { old: undefined }, { state: 'done' }],
   ])('%s', (_, change, judged) => {

@@ -182,6 +182,11 @@ describe('what is refused, with the remedy', () => {
     ],
     [
       'scenario 63: new instances would get no traffic of a classic balancer',
+      { group: group({ suspended: ['AddToLoadBalancer'], healthCheck: 'EC2', balancers: ['old-elb'] }) },
+      /AddToLoadBalancer suspended/,
+    ],
+    [
+      'scenario 63: new instances would get no traffic of whatever the health check asks',
       { group: group({ suspended: ['AddToLoadBalancer'], healthCheck: 'EC2,ELB' }) },
       /AddToLoadBalancer suspended/,
     ],
@@ -234,6 +239,15 @@ describe('what is refused, with the remedy', () => {
       expect.stringMatching(/^its health check is EC2, so AWS replaces on though new instances get no traffic/),
     ]);
     expect([unasked('EC2,ELB', ['arn:tg']), unasked('EC2', [])]).toEqual([[], []]);
+  });
+
+  test('that nobody can ask a classic balancer is said, for both strategies', () => {
+    const unasked = (healthCheck: string, strategy: 'rolling' | 'blue-green') =>
+      planGroup(facts({ group: group({ healthCheck, balancers: ['old-elb'] }) }), { ...wanted, strategy }).warnings;
+    const says =
+      'its health check is EC2, so neither AWS nor we learn whether old-elb finds the new instances healthy. Set its HealthCheckType to ELB';
+    expect([unasked('EC2', 'rolling'), unasked('EC2', 'blue-green')]).toEqual([[says], [says]]);
+    expect([unasked('ELB', 'rolling'), unasked('ELB', 'blue-green')]).toEqual([[], []]);
   });
 
   test('scenario 63: waiting an hour is said to be that', () => {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Member, Refresh } from '../../../src/domain/roll/group.ts';
+import type { Group, Member, Refresh } from '../../../src/domain/roll/group.ts';
 import { proofOf } from '../../../src/domain/roll/proof.ts';
 import { checksAreDue, judge, judgeStanding, type Sight, suspectIn } from '../../../src/domain/roll/rollout.ts';
-import { type Target, trafficOf } from '../../../src/domain/roll/traffic.ts';
+import { type Source, silentSeconds, type Target, type Traffic, trafficOf } from '../../../src/domain/roll/traffic.ts';
 import { group, member, refresh } from './fixtures.ts';
 
 const proven = { inService: 2, onImage: 2, wrong: [], unknown: [] };
@@ -124,6 +124,8 @@ describe('who is looked at closer', () => {
   });
 });
 
+const NOBODY: Traffic = { without: [], coming: [] };
+
 describe('what load balancers say', () => {
   const target = (instanceId: string, state: string, said = state): Target => ({ instanceId, state, said });
   const healthy = [target('i-1', 'healthy'), target('i-2', 'healthy')];
@@ -156,7 +158,44 @@ describe('what load balancers say', () => {
     ],
   ])('%s', (name, targets, wanted) => {
     const groups = name.includes('target groups of two') || targets.length > 2 ? ['arn:1', 'arn:2'] : ['arn:1'];
-    expect(trafficOf(['i-1', 'i-2'], targets, groups)).toEqual(wanted);
+    expect(trafficOf(['i-1', 'i-2'], group({ targetGroups: groups }), targets, [])).toEqual(wanted);
+  });
+
+  const elb = (state: string): Source => ({ name: 'old-elb', type: 'elb', state });
+  const all = (because: string) => [
+    { id: 'i-1', because },
+    { id: 'i-2', because },
+  ];
+  test.each<[string, Partial<Group>, Source[], Traffic]>([
+    ['has seen one that is healthy', {}, [elb('InService')], NOBODY],
+    ['has seen none, and is asked', {}, [elb('Added')], { without: all('old-elb has seen no healthy instance of its group'), coming: [] }],
+    ['has seen none, because it is not asked', { healthCheck: 'EC2' }, [elb('Added')], NOBODY],
+    [
+      'is told of them',
+      { healthCheck: 'EC2' },
+      [elb('Adding')],
+      { without: [], coming: all('old-elb does not know all of its group yet') },
+    ],
+    ['is not shown yet', {}, [], { without: [], coming: all('old-elb does not know all of its group yet') }],
+    [
+      'finds one sick',
+      { members: [member('i-1', { healthy: false }), member('i-2')] },
+      [elb('InService')],
+      { without: [{ id: 'i-1', because: 'its group calls it unhealthy' }], coming: [] },
+    ],
+    [
+      'is VPC Lattice, which another health check asks',
+      { balancers: ['arn:lattice'] },
+      [{ name: 'arn:lattice', type: 'vpc-lattice', state: 'Added' }],
+      NOBODY,
+    ],
+  ])('a load balancer without target groups %s', (_, change, sources, wanted) => {
+    expect(trafficOf(['i-1', 'i-2'], group({ balancers: ['old-elb'], ...change }), [], sources)).toEqual(wanted);
+  });
+
+  test('what a group does not say in the grace period means something only without such a balancer', () => {
+    const seconds = (balancers: string[], healthCheck = 'ELB') => silentSeconds(group({ balancers, healthCheck, graceSeconds: 300 }));
+    expect([seconds([]), seconds(['old-elb']), seconds(['old-elb'], 'EC2')]).toEqual([0, 360, 0]);
   });
 
   const sick = {

@@ -1,4 +1,5 @@
 import {
+  AttachTrafficSourcesCommand,
   type AutoScalingClient,
   type AutoScalingGroup,
   CreateAutoScalingGroupCommand,
@@ -7,23 +8,15 @@ import {
   DeleteAutoScalingGroupCommand,
   DeleteTagsCommand,
   DescribeAutoScalingGroupsCommand,
-  DescribeLifecycleHooksCommand,
-  DescribeNotificationConfigurationsCommand,
-  DescribePoliciesCommand,
-  DescribeScheduledActionsCommand,
-  EnableMetricsCollectionCommand,
-  PutLifecycleHookCommand,
-  PutNotificationConfigurationCommand,
-  PutScalingPolicyCommand,
-  PutScheduledUpdateGroupActionCommand,
-  type ScalingPolicy,
+  type TrafficSourceIdentifier,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
+import { inBatches } from '../../kit/concurrently.ts';
 import { RejectedError } from '../../kit/errors.ts';
 import type { GroupCopies } from '../../world/fleet.ts';
 import { isCode } from './errors.ts';
+import { hooksOf, policiesOf, putAll, specified } from './group-attachments.ts';
 import { launchTo } from './group-shapes.ts';
-import { allPages } from './pages.ts';
 import { orBusy } from './refreshes.ts';
 
 /** A second group of the same shape. What hangs on a group is not part of it for AWS, so it is read and put one by one. */
@@ -56,6 +49,7 @@ export const groupCopies = (client: AutoScalingClient): GroupCopies => ({
       .catch(unlessThere)
       .catch(orBusy(`make the group ${as} (autoscaling:CreateAutoScalingGroup)`));
     // Each of these puts the same again when it is repeated: a run that was lost here is finished by the next.
+    await attach(client, as, sourcesOf(group).later);
     await putAll(client, from, as, group).catch(orBusy(`give ${as} what hangs on ${from}`));
   },
 
@@ -100,15 +94,14 @@ const shapeOf = (group: AutoScalingGroup, tags: Readonly<Record<string, string>>
     group;
   const { DesiredCapacityType, ServiceLinkedRoleARN, InstanceLifecyclePolicy } = group;
   const own = (group.Tags ?? []).filter(({ Key = '' }) => !Key.startsWith('aws:') && !Key.startsWith('ami-action:'));
-  const sources = group.TrafficSources ?? (group.TargetGroupARNs ?? []).map(Identifier => ({ Identifier, Type: 'elbv2' }));
+  const { atOnce } = sourcesOf(group);
   return {
     ...{ AutoScalingGroupName: undefined, MinSize, MaxSize, DesiredCapacity, DefaultCooldown, HealthCheckType, HealthCheckGracePeriod },
     ...{ TerminationPolicies, NewInstancesProtectedFromScaleIn, CapacityRebalance, MaxInstanceLifetime, DefaultInstanceWarmup },
     ...{ InstanceMaintenancePolicy, AvailabilityZoneDistribution, AvailabilityZoneImpairmentPolicy, CapacityReservationSpecification },
     ...{ DesiredCapacityType, ServiceLinkedRoleARN, InstanceLifecyclePolicy, PlacementGroup },
     ...(group.VPCZoneIdentifier ? { VPCZoneIdentifier: group.VPCZoneIdentifier } : { AvailabilityZones: group.AvailabilityZones }),
-    ...(sources.length === 0 ? {} : { TrafficSources: sources }),
-    ...((group.LoadBalancerNames?.length ?? 0) === 0 || sources.length > 0 ? {} : { LoadBalancerNames: group.LoadBalancerNames }),
+    ...(atOnce.length === 0 ? {} : { TrafficSources: [...atOnce] }),
     Tags: [
       ...own.map(({ Key, Value, PropagateAtLaunch }) => ({ Key, Value, PropagateAtLaunch })),
       ...Object.entries(tags).map(([Key, Value]) => ({ Key, Value, PropagateAtLaunch: false })),
@@ -116,71 +109,33 @@ const shapeOf = (group: AutoScalingGroup, tags: Readonly<Record<string, string>>
   };
 };
 
+/**
+ * A source that a group is made with is InService at once, whatever it thinks of the instances. Target groups tell that for each of
+ * them; what a classic load balancer thinks shows only when it is attached afterwards.
+ * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_LoadBalancerState.html
+ */
+function sourcesOf({ TrafficSources = [], TargetGroupARNs = [], LoadBalancerNames = [] }: AutoScalingGroup) {
+  const all = [
+    ...TrafficSources,
+    ...TargetGroupARNs.map(Identifier => ({ Identifier, Type: 'elbv2' })),
+    ...LoadBalancerNames.map(Identifier => ({ Identifier, Type: 'elb' })),
+  ];
+  const distinct = [...new Map(all.map(source => [source.Identifier, source])).values()];
+  return { atOnce: distinct.filter(({ Type }) => Type === 'elbv2'), later: distinct.filter(({ Type }) => Type !== 'elbv2') };
+}
+
+// https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_AttachTrafficSources.html
+const MOST_SOURCES_PER_CALL = 10;
+
+/** What is attached already stays as it is. */
+async function attach(client: AutoScalingClient, group: string, sources: readonly TrafficSourceIdentifier[]): Promise<void> {
+  for (const TrafficSources of inBatches(sources, MOST_SOURCES_PER_CALL)) {
+    await client
+      .send(new AttachTrafficSourcesCommand({ AutoScalingGroupName: group, TrafficSources }))
+      .catch(orBusy(`attach load balancers to ${group} (autoscaling:AttachTrafficSources)`));
+  }
+}
+
 const unlessThere = (cause: unknown): undefined => {
   if (!isCode(cause, 'AlreadyExists', 'AlreadyExistsFault')) throw cause;
 };
-
-const policiesOf = (client: AutoScalingClient, name: string): Promise<ScalingPolicy[]> =>
-  allPages(async NextToken => {
-    const page = await client
-      .send(new DescribePoliciesCommand({ AutoScalingGroupName: name, NextToken }))
-      .catch(orBusy(`read the scaling policies of ${name} (autoscaling:DescribePolicies)`));
-    return { items: page.ScalingPolicies, next: page.NextToken };
-  });
-
-const hooksOf = async (client: AutoScalingClient, name: string) => {
-  const { LifecycleHooks = [] } = await client
-    .send(new DescribeLifecycleHooksCommand({ AutoScalingGroupName: name }))
-    .catch(orBusy(`read the lifecycle hooks of ${name} (autoscaling:DescribeLifecycleHooks)`));
-  return LifecycleHooks;
-};
-
-type Hook = Awaited<ReturnType<typeof hooksOf>>[number];
-
-const specified = ({ AutoScalingGroupName: _, GlobalTimeout: __, LifecycleTransition, ...hook }: Hook) => ({
-  ...hook,
-  LifecycleHookName: hook.LifecycleHookName,
-  LifecycleTransition,
-});
-
-async function putAll(client: AutoScalingClient, from: string, as: string, { EnabledMetrics = [] }: AutoScalingGroup): Promise<void> {
-  const AutoScalingGroupName = as;
-  for (const hook of await hooksOf(client, from))
-    await client.send(new PutLifecycleHookCommand({ ...specified(hook), AutoScalingGroupName }));
-  for (const { PolicyName, PolicyType, EstimatedInstanceWarmup, TargetTrackingConfiguration, Enabled } of await policiesOf(client, from)) {
-    await client.send(
-      new PutScalingPolicyCommand({
-        AutoScalingGroupName,
-        PolicyName,
-        PolicyType,
-        EstimatedInstanceWarmup,
-        TargetTrackingConfiguration,
-        Enabled,
-      }),
-    );
-  }
-  const scheduled = await allPages(async NextToken => {
-    const page = await client.send(new DescribeScheduledActionsCommand({ AutoScalingGroupName: from, NextToken }));
-    return { items: page.ScheduledUpdateGroupActions, next: page.NextToken };
-  });
-  for (const { ScheduledActionName, StartTime, EndTime, Recurrence, TimeZone, MinSize, MaxSize, DesiredCapacity } of scheduled) {
-    // AWS shows the next time of a recurring one as its start, and takes no start in the past.
-    const when = Recurrence === undefined ? { StartTime } : { Recurrence, TimeZone, EndTime };
-    await client.send(
-      new PutScheduledUpdateGroupActionCommand({ AutoScalingGroupName, ScheduledActionName, ...when, MinSize, MaxSize, DesiredCapacity }),
-    );
-  }
-  const { NotificationConfigurations = [] } = await client.send(
-    new DescribeNotificationConfigurationsCommand({ AutoScalingGroupNames: [from] }),
-  );
-  for (const TopicARN of new Set(NotificationConfigurations.map(({ TopicARN: topic }) => topic))) {
-    const NotificationTypes = NotificationConfigurations.flatMap(({ TopicARN: topic, NotificationType }) =>
-      topic === TopicARN && NotificationType !== undefined ? [NotificationType] : [],
-    );
-    await client.send(new PutNotificationConfigurationCommand({ AutoScalingGroupName, TopicARN, NotificationTypes }));
-  }
-  const [first] = EnabledMetrics;
-  if (first === undefined) return;
-  const Metrics = EnabledMetrics.flatMap(({ Metric }) => (Metric === undefined ? [] : [Metric]));
-  await client.send(new EnableMetricsCollectionCommand({ AutoScalingGroupName, Granularity: first.Granularity ?? '1Minute', Metrics }));
-}

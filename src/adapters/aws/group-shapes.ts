@@ -93,6 +93,13 @@ export const groupFrom = (group: AutoScalingGroup): Group => ({
       ...(group.TrafficSources ?? []).flatMap(({ Identifier = '', Type }) => (Type === 'elbv2' ? [Identifier] : [])),
     ]),
   ],
+  balancers: [
+    ...new Set([
+      ...(group.LoadBalancerNames ?? []),
+      ...(group.TrafficSources ?? []).flatMap(({ Identifier = '', Type }) => (Type === 'elbv2' ? [] : [Identifier])),
+    ]),
+  ],
+  graceSeconds: group.HealthCheckGracePeriod ?? 0,
   warmPool: group.WarmPoolConfiguration !== undefined && group.WarmPoolConfiguration.Status !== 'PendingDelete',
   tags: Object.fromEntries((group.Tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value])),
 });

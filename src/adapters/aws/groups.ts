@@ -9,7 +9,7 @@ import {
 import { DescribeInstancesCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { DescribeTargetHealthCommand, type ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { Group } from '../../domain/roll/group.ts';
-import type { Target } from '../../domain/roll/traffic.ts';
+import type { Source, Target } from '../../domain/roll/traffic.ts';
 import { inBatches } from '../../kit/concurrently.ts';
 import type { Groups } from '../../world/fleet.ts';
 import { asExpected } from './errors.ts';
@@ -59,14 +59,7 @@ export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, bal
     return said.flat().filter(({ instanceId }) => ids.has(instanceId));
   },
 
-  async waitingSources(group) {
-    const { TrafficSources = [] } = await client
-      .send(new DescribeTrafficSourcesCommand({ AutoScalingGroupName: group }))
-      .catch(orBusy(`read what sends traffic to ${group} (autoscaling:DescribeTrafficSources)`));
-    // InService: at least one instance passes the health checks; Added: nobody checks.
-    // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_TrafficSourceState.html
-    return TrafficSources.filter(({ State }) => State !== 'InService' && State !== 'Added').map(({ Identifier = '' }) => Identifier);
-  },
+  sources: group => sourcesOf(client, group),
 
   async setLaunch(group, launch) {
     await client
@@ -81,6 +74,16 @@ const listed = (client: AutoScalingClient, query: AutoScalingGroupNamesType): Pr
       .send(new DescribeAutoScalingGroupsCommand({ ...query, MaxRecords: MOST_GROUPS_PER_CALL, NextToken }))
       .catch(orBusy('read Auto Scaling groups (autoscaling:DescribeAutoScalingGroups)'));
     return { items: page.AutoScalingGroups?.map(groupFrom), next: page.NextToken };
+  });
+
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeTrafficSources.html */
+const sourcesOf = (client: AutoScalingClient, AutoScalingGroupName: string): Promise<Source[]> =>
+  allPages(async NextToken => {
+    const page = await client
+      .send(new DescribeTrafficSourcesCommand({ AutoScalingGroupName, NextToken }))
+      .catch(orBusy(`read what sends traffic to ${AutoScalingGroupName} (autoscaling:DescribeTrafficSources)`));
+    const items = page.TrafficSources?.map(({ Identifier: name = '', Type: type = '', State: state = '' }) => ({ name, type, state }));
+    return { items, next: page.NextToken };
   });
 
 async function healthOf(balancing: ElasticLoadBalancingV2Client, TargetGroupArn: string): Promise<Target[]> {

@@ -51,6 +51,10 @@ export interface Group {
   readonly members: readonly Member[];
   /** ARNs of the load balancers' target groups that its instances are in. */
   readonly targetGroups: readonly string[];
+  /** What else sends them traffic: classic load balancers by name, VPC Lattice by ARN. What these think of one instance only Auto Scaling is told. */
+  readonly balancers?: readonly string[];
+  /** For so long Auto Scaling does not listen to what load balancers say of a new instance. */
+  readonly graceSeconds?: number;
   /** Instances wait beside it, to be in service sooner. */
   readonly warmPool?: boolean;
   readonly tags: Tags;

@@ -1,7 +1,7 @@
 import { sayDuration } from '../../kit/duration.ts';
 import type { Group } from './group.ts';
 import { inService, proofOf, unprovenBecause } from './proof.ts';
-import { type Target, trafficOf } from './traffic.ts';
+import { type Source, type Target, trafficOf } from './traffic.ts';
 
 /** Blue-green: two names, of which one group is in charge and the other one comes, proves itself, and takes over. */
 
@@ -33,21 +33,26 @@ export interface PairSight {
   readonly images: ReadonlyMap<string, string>;
   readonly imageId: string;
   readonly targets: readonly Target[];
-  /** Sources of traffic that see no healthy instance yet. */
-  readonly waitingSources: readonly string[];
+  readonly sources: readonly Source[];
   /** How long everything has been well. */
   readonly wellForSeconds: number | undefined;
   readonly bakeSeconds: number;
 }
 
 export type PairJudgement =
-  | { readonly state: 'waiting'; readonly note: string; readonly well: boolean }
+  | {
+      readonly state: 'waiting';
+      readonly note: string;
+      readonly well: boolean;
+      /** An instance that may tell why. */
+      readonly suspect?: string | undefined;
+    }
   | { readonly state: 'done' }
   | { readonly state: 'failed'; readonly why: string };
 
 /** May the successor take over? Strict: one sick instance is enough to say no, because the old group still serves. */
 export function judgePair(sight: PairSight): PairJudgement {
-  const { successor, old, targets, waitingSources } = sight;
+  const { successor, old, targets, sources } = sight;
   if (successor === undefined) return { state: 'failed', why: 'the new group is gone' };
   const sick = successor.members.find(member => !member.healthy);
   if (sick !== undefined) return { state: 'failed', why: `${sick.id} of the new group became unhealthy` };
@@ -59,13 +64,14 @@ export function judgePair(sight: PairSight): PairJudgement {
   if (proof.wrong.length > 0) return { state: 'failed', why: `in the new group, ${unproven}` };
   if (unproven !== undefined) return { state: 'waiting', note: unproven, well: false };
   const ids = successor.members.filter(inService).map(({ id }) => id);
-  const { without, coming } = trafficOf(ids, targets, successor.targetGroups);
+  // What AWS says of the new group may be older than what we attached to it.
+  const balancers = [...new Set([...(old?.balancers ?? []), ...(successor.balancers ?? [])])];
+  const { without, coming } = trafficOf(ids, { ...successor, balancers }, targets, sources);
   const [first] = [...without, ...coming];
   if (first !== undefined) {
     const note = `${without.length + coming.length} new instances get no traffic yet: ${first.because}`;
-    return { state: 'waiting', note, well: false };
+    return { state: 'waiting', note, well: false, suspect: without[0]?.id };
   }
-  if (waitingSources.length > 0) return { state: 'waiting', note: `${waitingSources.join(', ')} sees no new instance yet`, well: false };
   if ((sight.wellForSeconds ?? 0) >= sight.bakeSeconds) return { state: 'done' };
   return { state: 'waiting', note: `all ${serving} new instances are well, watched for ${sayDuration(sight.bakeSeconds)}`, well: true };
 }

@@ -22,8 +22,9 @@ export interface RefusalWanted {
 // behind a load balancer, what it launches gets no traffic.
 // https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html
 const NEEDED_PROCESSES = ['Launch', 'Terminate', 'HealthCheck', 'ReplaceUnhealthy'];
-const isNeeded = (process: string, { targetGroups, healthCheck }: Group): boolean =>
-  NEEDED_PROCESSES.includes(process) || (process === 'AddToLoadBalancer' && (targetGroups.length > 0 || healthCheck.includes('ELB')));
+const isNeeded = (process: string, { targetGroups, balancers = [], healthCheck }: Group): boolean =>
+  NEEDED_PROCESSES.includes(process) ||
+  (process === 'AddToLoadBalancer' && (targetGroups.length + balancers.length > 0 || healthCheck.includes('ELB')));
 
 export function refusalsOf(facts: GroupFacts, wanted: RefusalWanted): string[] {
   const { group } = facts;

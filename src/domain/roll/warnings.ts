@@ -11,6 +11,7 @@ export function warningsOf(
   const swaps = strategy === 'blue-green';
   const shielded = swaps ? [] : group.members.filter(member => member.protected);
   const standby = swaps ? [] : group.members.filter(({ state }) => state === 'Standby');
+  const { balancers = [] } = group;
   const dropped = [...versions.values()].flatMap(({ snapshotIds }) => snapshotIds).filter(id => imageSnapshots.has(id));
   return [
     shielded.length > 0 && protectedInstances === 'ignore' && `${shielded.length} protected instances keep the image they run`,
@@ -31,6 +32,10 @@ export function warningsOf(
       group.targetGroups.length > 0 &&
       !group.healthCheck.includes('ELB') &&
       'its health check is EC2, so AWS replaces on though new instances get no traffic; we see that only when all are replaced, and roll back then. Set its HealthCheckType to ELB',
+    (deed === 'refresh' || deed === 'swap') &&
+      balancers.length > 0 &&
+      group.healthCheck === 'EC2' &&
+      `its health check is EC2, so neither AWS nor we learn whether ${balancers.join(', ')} finds the new instances healthy. Set its HealthCheckType to ELB`,
     by === 'pointer' &&
       'its template reads the pointer: the pointer moves before it is rolled, and AWS cannot roll it back; if it fails, we move the pointer back and replace its instances again',
     by === 'version' &&

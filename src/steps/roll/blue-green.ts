@@ -2,7 +2,7 @@ import type { Group } from '../../domain/roll/group.ts';
 import { judgePair, type PairJudgement, PROVEN, SUCCESSOR_OF, twinName } from '../../domain/roll/pair.ts';
 import type { GroupPlan } from '../../domain/roll/plan.ts';
 import { inService } from '../../domain/roll/proof.ts';
-import type { Target } from '../../domain/roll/traffic.ts';
+import { silentSeconds, type Target } from '../../domain/roll/traffic.ts';
 import { RejectedError, TimeoutError } from '../../kit/errors.ts';
 import { type Look, waitFor } from '../../kit/wait.ts';
 import { better, type Evidence, gather, tellEvidence } from './evidence.ts';
@@ -62,6 +62,7 @@ async function untilProven(pairs: readonly Pair[], watching: Watching): Promise<
     const look = patiently(() => lookAtPairs(pairs, { ...watching, images, checked }), world);
     await waitFor({ what, everySeconds: 10, atMostSeconds, look }, world);
   } catch (cause) {
+    if (cause instanceof TimeoutError) for (const { evidence } of pairs) if (evidence !== undefined) tellEvidence(evidence, world.report);
     // Unlike a refresh it does not go on by itself: what is not well by now is not going to be.
     throw cause instanceof TimeoutError ? new RejectedError(cause.message, { cause }) : cause;
   }
@@ -91,12 +92,12 @@ async function lookAtPair(pair: Pair, groups: readonly Group[], looking: Looking
   const [successor, old] = [pair.successor, pair.old].map(name => groups.find(group => group.name === name));
   if (successor !== undefined && old !== undefined && successor.desired < old.desired) await place.groups.resize(successor.name, old);
   const complete = successor !== undefined && successor.members.filter(inService).length >= Math.max(successor.desired, old?.desired ?? 0);
-  const [targets, waitingSources] = complete
-    ? await Promise.all([place.groups.targetHealth(successor), place.groups.waitingSources(pair.successor)])
+  const [targets, sources] = complete
+    ? await Promise.all([place.groups.targetHealth(successor), place.groups.sources(pair.successor)])
     : [[], []];
   const wellForSeconds = pair.wellSince === undefined ? undefined : (now - pair.wellSince) / 1000;
-  const bakeSeconds = pair.proven ? 0 : order.bakeSeconds;
-  const judged = judgePair({ successor, old, images, imageId: order.image.id, targets, waitingSources, wellForSeconds, bakeSeconds });
+  const bakeSeconds = pair.proven || successor === undefined ? 0 : Math.max(order.bakeSeconds, silentSeconds(successor));
+  const judged = judgePair({ successor, old, images, imageId: order.image.id, targets, sources, wellForSeconds, bakeSeconds });
   await lookCloser(pair, judged, successor, targets, looking);
   if (judged.state !== 'waiting') return judged;
   pair.wellSince = judged.well ? (pair.wellSince ?? now) : undefined;
@@ -114,6 +115,7 @@ async function lookCloser(
   { place, world }: Looking,
 ): Promise<void> {
   const sick =
+    (judged.state === 'waiting' ? judged.suspect : undefined) ??
     targets.find(({ state }) => state === 'unhealthy')?.instanceId ??
     (pair.evidence === undefined ? successor?.members.find(({ healthy }) => !healthy)?.id : undefined);
   if (sick !== undefined && successor !== undefined) {

@@ -15,9 +15,15 @@ export interface Evidence {
 
 export async function gather(group: Group, instanceId: string, at: number, { groups, machines }: RollPorts): Promise<Evidence> {
   const [targets, console] = await Promise.all([groups.targetHealth(group).catch(() => []), machines.console(instanceId).catch(() => '')]);
-  const health = targets.filter(target => target.instanceId === instanceId).map(({ said }) => said);
+  const asked = targets.filter(target => target.instanceId === instanceId).map(({ said }) => said);
+  const health = [...asked, ...(group.balancers ?? []).filter(isClassic).map(sayAsk)];
   return { group: group.name, instanceId, at, health, console };
 }
+
+const isClassic = (balancer: string): boolean => !balancer.startsWith('arn:');
+
+const sayAsk = (name: string): string =>
+  `as long as it lives, "aws elb describe-instance-health --load-balancer-name ${name}" tells what ${name} thinks of it`;
 
 /** What a load balancer called unhealthy says more than what it has already let go. */
 export const better = (known: Evidence | undefined, fresh: Evidence): Evidence =>

@@ -14,8 +14,13 @@ export const newOnes = (group: Group, images: ReadonlyMap<string, string>, image
 export const NOT_ASKED: Traffic = { without: [], coming: [] };
 
 /** AWS asks the load balancers itself only where the group says so, and never again after it has succeeded. */
-export const trafficTo = async (ids: readonly string[], group: Group, { groups }: Pick<RollPorts, 'groups'>): Promise<Traffic> =>
-  group.targetGroups.length === 0 ? NOT_ASKED : trafficOf(ids, await groups.targetHealth(group), group.targetGroups);
+export async function trafficTo(ids: readonly string[], group: Group, { groups }: Pick<RollPorts, 'groups'>): Promise<Traffic> {
+  const [targets, sources] = await Promise.all([
+    group.targetGroups.length === 0 ? [] : groups.targetHealth(group),
+    (group.balancers ?? []).length === 0 ? [] : groups.sources(group.name),
+  ]);
+  return trafficOf(ids, group, targets, sources);
+}
 
 /** AWS replaces them when those in service are done. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-warm-pools.html#update-warm-pool */
 export async function stalePoolOf(group: Group, imageId: string, { groups }: Pick<RollPorts, 'groups'>): Promise<readonly string[]> {

@@ -1,0 +1,234 @@
+import { AttachLoadBalancersCommand, DescribeAutoScalingGroupsCommand, SuspendProcessesCommand } from '@aws-sdk/client-auto-scaling';
+import { CreateImageCommand, DescribeImagesCommand, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { groups } from '../../lab/autoscaling/group.ts';
+import { guestOf, instances } from '../../lab/ec2/state.ts';
+import { addClassicBalancer, classicHealth } from '../../lab/elb/classic.ts';
+import { verdictValue } from '../../src/domain/verdict.ts';
+import { removeWorkspaces } from '../harness.ts';
+import { type RollLab, rollLab } from './roll-lab.ts';
+
+/** Behind a classic load balancer (ELB v1): Auto Scaling tells of it only whether it has ever seen one healthy instance of a group. */
+
+let l: RollLab;
+afterEach(() => l.lab.close());
+afterAll(removeWorkspaces);
+
+const ELB = 'web-elb';
+const quick = { bake: '1m', 'min-healthy': '0', 'warm-up': '0s', groups: 'web' };
+const promote = (image: string, wanted: Record<string, string> = {}, more: Parameters<RollLab['act']>[2] = {}) =>
+  l.act('promote', { ...quick, image, ...wanted }, more);
+const blueGreen = (image: string, wanted: Record<string, string> = {}, more: Parameters<RollLab['act']>[2] = {}) =>
+  promote(image, { strategy: 'blue-green', ...wanted }, more);
+
+type Change = Parameters<RollLab['group']>[2];
+const BEHIND: Change = { TargetGroupARNs: [], LoadBalancerNames: [ELB] };
+
+async function stage(change: Change = {}) {
+  l = await rollLab({ timings: { boot: 1, statusChecks: 1, targetHealth: 1, shutdown: 1 } });
+  addClassicBalancer(l.place, ELB, { target: 'HTTP:8080/', healthyThreshold: 2, drainSeconds: 30 });
+  const [a, b] = [l.image('web-a'), l.image('web-b')];
+  await l.pointerTo(a);
+  await l.group('web', { LaunchTemplateId: await l.template('web', { ImageId: a }), Version: '1' }, { ...BEHIND, ...change });
+  return { a, b };
+}
+
+/** Image and state of everybody that the balancer knows. */
+const balanced = () =>
+  [...classicHealth(l.place, ELB)].map(([id, state]) => `${instances(l.place).get(id)?.imageId ?? 'gone'} ${state}`).sort();
+const alive = () => Object.fromEntries([...groups(l.place).keys()].map(name => [name, [...new Set(l.runs(name))]]));
+const stateNow = () => ({ alive: alive(), pointer: l.pointer(), candidate: l.candidate(), balanced: balanced() });
+const two = (image: string) => [`${image} InService`, `${image} InService`];
+const until = async (isSo: () => boolean) => {
+  for (let waited = 0; !isSo() && waited < 1800; waited += 2) await l.lab.clock.sleep(2);
+};
+
+describe('blue-green', () => {
+  test.each<[string, Change]>([
+    ['a load balancer', {}],
+    ['a traffic source', { LoadBalancerNames: [], TrafficSources: [{ Identifier: ELB, Type: 'elb' }] }],
+  ])('the new group takes over when the balancer, known as %s, has seen it', async (_, change) => {
+    const { b } = await stage(change);
+    const ran = await blueGreen(b);
+    expect([ran.exitCode, ran.warnings]).toEqual([0, []]);
+    expect(stateNow()).toEqual({ alive: { 'web-green': [b] }, pointer: b, candidate: false, balanced: two(b) });
+    const { AutoScalingGroups: [green] = [] } = await l.cloud.autoScaling.send(new DescribeAutoScalingGroupsCommand({}));
+    expect(green?.LoadBalancerNames).toEqual([ELB]);
+  });
+
+  test('a dead service: nobody is seen, the new group goes, the old one was never touched', async () => {
+    // With so long a grace period the group itself says nothing all the time.
+    const { a, b } = await stage({ HealthCheckGracePeriod: 3600 });
+    const before = [...(groups(l.place).get('web')?.members.keys() ?? [])];
+    l.sick.add(b);
+    const ran = await blueGreen(b, { 'roll-timeout': '20m' });
+    expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
+    expect(ran.errors.join('\n')).toMatch(
+      /web-green: gave up after 1\d+ s\. Last seen: 2 new instances get no traffic yet: web-elb has seen no healthy instance of its group\.[\s\S]*nothing: every group launches and runs what it did before/,
+    );
+    expect(stateNow()).toEqual({ alive: { web: [a] }, pointer: a, candidate: false, balanced: two(a) });
+    expect([[...(groups(l.place).get('web')?.members.keys() ?? [])], l.versions('web')]).toEqual([before, [1]]);
+    expect(ran.summary).toMatch(
+      /of `web-green`[\s\S]*aws elb describe-instance-health --load-balancer-name web-elb[\s\S]*paper machine i-/,
+    );
+  });
+
+  test('one that is dead of two: what the group keeps to itself in the grace period is waited for', async () => {
+    const { a, b } = await stage({ HealthCheckGracePeriod: 300 });
+    const fresh: string[] = [];
+    const http = (_port: number, _path: string, { instanceId }: { instanceId: string }) => {
+      if (instances(l.place).get(instanceId)?.imageId === b && !fresh.includes(instanceId)) fresh.push(instanceId);
+      return fresh.indexOf(instanceId) > 0 ? 500 : 200;
+    };
+    Object.assign(l.paper.answers, { http });
+    const ran = await blueGreen(b, { 'roll-timeout': '30m' });
+    expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
+    expect(ran.errors.join('\n')).toContain(`web-green: ${fresh[1]} of the new group became unhealthy`);
+    expect(stateNow()).toEqual({ alive: { web: [a] }, pointer: a, candidate: false, balanced: two(a) });
+  });
+
+  test('killed when the new group was just made: the next run puts it behind the balancer', async () => {
+    const { b } = await stage();
+    const onStart = (child: { kill(signal: 'SIGKILL'): unknown }) =>
+      void l.lab.faults.add({ operation: 'CreateAutoScalingGroup', nth: 1, deed: { run: () => void child.kill('SIGKILL'), at: 'after' } });
+    expect((await blueGreen(b, {}, { onStart })).signal).toBe('SIGKILL');
+    expect((await blueGreen(b)).exitCode).toBe(0);
+    expect(stateNow()).toEqual({ alive: { 'web-green': [b] }, pointer: b, candidate: false, balanced: two(b) });
+  });
+
+  test('held, both are behind it; a rollback leaves the old one there alone', async () => {
+    const { a, b } = await stage();
+    await blueGreen(b, { hold: 'true' });
+    expect(balanced()).toEqual([...two(a), ...two(b)].sort());
+    expect((await l.act('rollback', { ...quick, strategy: 'blue-green' })).exitCode).toBe(0);
+    expect(stateNow()).toEqual({ alive: { web: [a] }, pointer: a, candidate: false, balanced: two(a) });
+  });
+});
+
+describe('rolling', () => {
+  test('a good image is green; a dead one is rolled back, and the balancer has what it had', async () => {
+    const { a, b } = await stage();
+    expect((await promote(b)).exitCode).toBe(0);
+    expect(stateNow()).toEqual({ alive: { web: [b] }, pointer: b, candidate: false, balanced: two(b) });
+    l.sick.add(a);
+    const ran = await promote(a);
+    expect([ran.exitCode, ran.outputs['outcome'], l.refreshes('web')[0]]).toEqual([1, 'rejected', 'RollbackSuccessful']);
+    expect(ran.errors.join('\n')).toMatch(/web: AWS rolled it back, the old image runs again/);
+    await until(() => balanced().join() === two(b).join());
+    expect(stateNow()).toEqual({ alive: { web: [b] }, pointer: b, candidate: false, balanced: two(b) });
+  });
+
+  test.each(['rolling', 'blue-green'])('%s: where nobody asks the balancer, the plan says so', async strategy => {
+    const { b } = await stage({ HealthCheckType: 'EC2' });
+    const ran = await promote(b, { strategy });
+    expect([ran.exitCode, l.pointer(), balanced()]).toEqual([0, b, two(b)]);
+    expect(ran.warnings.join('\n')).toContain(
+      'web: its health check is EC2, so neither AWS nor we learn whether web-elb finds the new instances healthy. Set its HealthCheckType to ELB',
+    );
+  });
+
+  describe('that nobody watched is asked for before the pointer moves', () => {
+    const rolled = async (change: Change = {}) => {
+      const { a, b } = await stage(change);
+      await promote(b, { wait: 'false' });
+      await until(() => l.refreshes('web')[0] === 'Successful');
+      l.sick.add(b);
+      return { a, b };
+    };
+
+    test('and is not green behind a balancer that has seen nobody healthy', async () => {
+      const { a, b } = await rolled({ LoadBalancerNames: [], HealthCheckGracePeriod: 3600 });
+      await l.cloud.autoScaling.send(new AttachLoadBalancersCommand({ AutoScalingGroupName: 'web', LoadBalancerNames: [ELB] }));
+      const ran = await promote(b);
+      expect([ran.exitCode, ran.outputs['outcome'], l.pointer(), l.candidate()]).toEqual([1, 'rejected', a, true]);
+      expect(ran.errors.join('\n')).toMatch(
+        /web: the load balancer sends nothing to i-[0-9a-f]+ and 1 more \(web-elb has seen no healthy instance of its group\)/,
+      );
+    });
+
+    test('nor when the group itself calls its instances unhealthy', async () => {
+      const { a, b } = await rolled();
+      await l.cloud.autoScaling.send(new SuspendProcessesCommand({ AutoScalingGroupName: 'web', ScalingProcesses: ['ReplaceUnhealthy'] }));
+      await until(() => [...(groups(l.place).get('web')?.members.values() ?? [])].every(({ health }) => health === 'Unhealthy'));
+      const ran = await promote(b);
+      expect([ran.exitCode, ran.outputs['outcome'], l.pointer()]).toEqual([1, 'rejected', a]);
+      expect(ran.errors.join('\n')).toMatch(/sends nothing to i-[0-9a-f]+ and 1 more \(its group calls it unhealthy\)/);
+    });
+  });
+});
+
+describe('with real machines', () => {
+  const installing = (version: string, command: string) => `#!/bin/sh
+mkdir -p /opt/app
+echo ${version} >/opt/app/version
+cat >/etc/systemd/system/web.service <<'UNIT'
+[Unit]
+Description=web
+[Service]
+ExecStart=${command} /usr/bin/python3 -m http.server 8080 --directory /opt/app
+[Install]
+WantedBy=multi-user.target
+UNIT
+systemctl enable web
+`;
+
+  /** As a build does it: a machine is set up, and its disk becomes the image. */
+  async function bake(base: string, version: string, command = ''): Promise<string> {
+    const { ec2 } = l.cloud;
+    const UserData = Buffer.from(installing(version, command)).toString('base64');
+    const { Instances } = await ec2.send(
+      new RunInstancesCommand({ ImageId: base, InstanceType: 't3.micro', MinCount: 1, MaxCount: 1, UserData }),
+    );
+    const InstanceId = Instances?.[0]?.InstanceId ?? '';
+    for (let exitCode: number | undefined = 1; exitCode !== 0; await l.lab.clock.sleep(2)) {
+      const machine = instances(l.place).get(InstanceId);
+      const ran = machine === undefined ? undefined : await guestOf(machine)?.exec(['systemctl', 'is-enabled', 'web']);
+      exitCode = ran?.exitCode;
+    }
+    const { ImageId = '' } = await ec2.send(new CreateImageCommand({ InstanceId, Name: `web-${version}` }));
+    const stateOf = async () => (await ec2.send(new DescribeImagesCommand({ ImageIds: [ImageId] }))).Images?.[0]?.State;
+    while ((await stateOf()) !== 'available') await l.lab.clock.sleep(2);
+    await ec2.send(new TerminateInstancesCommand({ InstanceIds: [InstanceId] }));
+    const passed = verdictValue(ImageId, { result: 'passed', checks: '0'.repeat(32), at: new Date() });
+    l.retag(ImageId, { 'ami-action:family': 'web', 'ami-action:commit': 'c'.repeat(40), 'ami-action:verdict': passed });
+    return ImageId;
+  }
+
+  /** What the machines of all groups say that they serve. */
+  async function served(): Promise<readonly string[]> {
+    const ids = [...groups(l.place).values()].flatMap(({ members }) => [...members.keys()]);
+    const said = ids.map(async id => {
+      const machine = instances(l.place).get(id);
+      const ran = machine === undefined ? undefined : await guestOf(machine)?.exec(['cat', '/opt/app/version']);
+      return ran?.stdout.trim() ?? 'nothing';
+    });
+    return (await Promise.all(said)).sort();
+  }
+
+  // Longer than the service lives.
+  const slow = { 'warm-up': '90s', bake: '5m', 'roll-timeout': '30m' };
+  test.each([
+    ['blue-green', /web: i-[0-9a-f]+ of the new group became unhealthy/],
+    ['rolling', /web: AWS rolled it back, the old image runs again/],
+  ])('%s: a good image serves; a service that dies after the boot leaves all as it was', async (strategy, says) => {
+    l = await rollLab({ sandbox: true, speed: 60, timings: { statusChecks: 1, shutdown: 1, refreshPatience: 240 } });
+    addClassicBalancer(l.place, ELB, { target: 'HTTP:8080/version', healthyThreshold: 2, drainSeconds: 30 });
+    const base = l.image('base');
+    const [one, two, dying] = await Promise.all([bake(base, '1'), bake(base, '2'), bake(base, '3', '/usr/bin/timeout 1')]);
+    await l.pointerTo(one);
+    await l.group('web', { LaunchTemplateId: await l.template('web', { ImageId: one }), Version: '1' }, BEHIND);
+    await until(() => balanced().join() === [`${one} InService`, `${one} InService`].join());
+
+    expect((await promote(two, { ...slow, strategy })).exitCode).toBe(0);
+    expect([await served(), l.pointer(), balanced()]).toEqual([['2', '2'], two, [`${two} InService`, `${two} InService`]]);
+
+    const ran = await promote(dying, { ...slow, strategy });
+    expect([ran.exitCode, ran.outputs['outcome'], ran.errors.join('\n').split('\n')[0]]).toEqual([
+      1,
+      'rejected',
+      expect.stringMatching(says),
+    ]);
+    await until(() => balanced().length === 2);
+    expect([await served(), l.pointer(), balanced()]).toEqual([['2', '2'], two, [`${two} InService`, `${two} InService`]]);
+  });
+});

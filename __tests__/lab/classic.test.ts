@@ -1,0 +1,138 @@
+import {
+  AttachLoadBalancersCommand,
+  AttachTrafficSourcesCommand,
+  DescribeLoadBalancersCommand,
+  DescribeTrafficSourcesCommand,
+  DetachLoadBalancersCommand,
+  SetDesiredCapacityCommand,
+  UpdateAutoScalingGroupCommand,
+} from '@aws-sdk/client-auto-scaling';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { addClassicBalancer, classicHealth } from '../../lab/elb/classic.ts';
+import { sickImages } from '../../lab/elb/target-state.ts';
+import { activities, aGroup, anImage, aTemplate, running, type Stage, settled, stage, theGroup, until } from './group-stage.ts';
+
+/** Classic load balancers (ELB v1), as Auto Scaling shows them: by name, and with a state for all instances of a group together. */
+
+let on: Stage;
+let good: string;
+let mute: string;
+
+beforeAll(async () => {
+  on = await stage();
+  good = await anImage(on, 'good');
+  mute = await anImage(on, 'mute');
+  sickImages(on.lab.place()).add(mute);
+});
+afterAll(() => on.close());
+
+async function behind(name: string, image: string, wish: Parameters<typeof aGroup>[2] = {}, drainSeconds = 0): Promise<void> {
+  addClassicBalancer(on.lab.place(), name, { target: 'HTTP:8080/health', healthyThreshold: 2, drainSeconds });
+  const LaunchTemplateId = await aTemplate(on, name, { ImageId: image });
+  await aGroup(on, name, { LaunchTemplate: { LaunchTemplateId }, DesiredCapacity: 1, HealthCheckType: 'ELB', ...wish });
+}
+const attach = (name: string) =>
+  on.asg.send(new AttachLoadBalancersCommand({ AutoScalingGroupName: name, LoadBalancerNames: [name] })).then(() => undefined);
+const stateOf = async (name: string) => {
+  const { TrafficSources = [] } = await on.asg.send(new DescribeTrafficSourcesCommand({ AutoScalingGroupName: name }));
+  return TrafficSources.map(({ Identifier, Type, State }) => [Identifier, Type, State]);
+};
+const health = (name: string) => [...classicHealth(on.lab.place(), name).values()];
+const looks = (seconds: number) => on.lab.clock.sleep(seconds);
+const endings = async (name: string) =>
+  (await activities(on, name)).filter(({ Description = '' }) => Description.startsWith('Terminating')).map(({ Cause }) => Cause);
+
+describe('the state of a balancer', () => {
+  test('is InService at once where a group is made with it, and then says nothing', async () => {
+    await behind('made', mute, { LoadBalancerNames: ['made'], HealthCheckGracePeriod: 3600 });
+    await until(
+      async () => health('made'),
+      ([seen]) => seen === 'OutOfService',
+    );
+    expect(await stateOf('made')).toEqual([['made', 'elb', 'InService']]);
+    const group = await theGroup(on, 'made');
+    expect([group?.LoadBalancerNames, group?.TargetGroupARNs, group?.TrafficSources]).toEqual([
+      ['made'],
+      [],
+      [{ Identifier: 'made', Type: 'elb' }],
+    ]);
+  });
+
+  test('is Added where it was attached later, until it has seen one healthy instance', async () => {
+    await behind('later', mute);
+    await attach('later');
+    await looks(60);
+    expect([await stateOf('later'), health('later')]).toEqual([[['later', 'elb', 'Added']], ['OutOfService']]);
+    // Nor is an instance replaced: the balancer may be the one that is wrong.
+    expect(await endings('later')).toEqual([]);
+    sickImages(on.lab.place()).delete(mute);
+    await until(
+      () => stateOf('later'),
+      ([source]) => source?.[2] === 'InService',
+    );
+    sickImages(on.lab.place()).add(mute);
+    await until(
+      () => endings('later'),
+      causes => causes.some(cause => cause?.includes('an ELB system health check failure')),
+    );
+    // AWS does not say that it goes back; here it does not.
+    expect(await stateOf('later')).toEqual([['later', 'elb', 'InService']]);
+  });
+
+  test('stays Added where the group does not ask', async () => {
+    await behind('unasked', good, { HealthCheckType: 'EC2' });
+    await on.asg.send(
+      new AttachTrafficSourcesCommand({ AutoScalingGroupName: 'unasked', TrafficSources: [{ Identifier: 'unasked', Type: 'elb' }] }),
+    );
+    await until(
+      async () => health('unasked'),
+      ([seen]) => seen === 'InService',
+    );
+    await looks(30);
+    const { LoadBalancers } = await on.asg.send(new DescribeLoadBalancersCommand({ AutoScalingGroupName: 'unasked' }));
+    expect(LoadBalancers).toEqual([{ LoadBalancerName: 'unasked', State: 'Added' }]);
+    await on.asg.send(new UpdateAutoScalingGroupCommand({ AutoScalingGroupName: 'unasked', HealthCheckType: 'ELB' }));
+    await until(
+      () => stateOf('unasked'),
+      ([source]) => source?.[2] === 'InService',
+    );
+  });
+});
+
+test('what it calls out of service is replaced after the grace period', async () => {
+  await behind('dying', mute, { LoadBalancerNames: ['dying'], HealthCheckGracePeriod: 60 });
+  await until(
+    () => endings('dying'),
+    causes => causes.some(cause => cause?.includes('an ELB system health check failure')),
+  );
+});
+
+test('an instance drains before it ends; detached, the group goes on without', async () => {
+  await behind('drains', good, { LoadBalancerNames: ['drains'] }, 60);
+  await on.asg.send(new SetDesiredCapacityCommand({ AutoScalingGroupName: 'drains', DesiredCapacity: 0 }));
+  await until(
+    async () => (await theGroup(on, 'drains'))?.Instances ?? [],
+    ([leaving]) => leaving?.LifecycleState === 'Terminating',
+  );
+  expect([await running(on, 'drains'), health('drains')]).toEqual([[good], ['OutOfService']]);
+  await settled(on, 'drains', 0);
+  expect(health('drains')).toEqual([]);
+  await on.asg.send(new SetDesiredCapacityCommand({ AutoScalingGroupName: 'drains', DesiredCapacity: 1 }));
+  await settled(on, 'drains', 1);
+  await on.asg.send(new DetachLoadBalancersCommand({ AutoScalingGroupName: 'drains', LoadBalancerNames: ['drains'] }));
+  expect([await stateOf('drains'), await running(on, 'drains')]).toEqual([[], [good]]);
+});
+
+test('one that is not there is refused, and its own API is not here', async () => {
+  const refused = behind('nowhere', good, { LoadBalancerNames: ['elsewhere'] });
+  await expect(refused).rejects.toThrow('Provided Load Balancers may not be valid. Please ensure they exist and try again.');
+  const lattice = on.asg.send(
+    new AttachTrafficSourcesCommand({ AutoScalingGroupName: 'made', TrafficSources: [{ Identifier: 'arn:x', Type: 'vpc-lattice' }] }),
+  );
+  await expect(lattice).rejects.toThrow('this lab has no VPC Lattice');
+  const body = 'Action=DescribeInstanceHealth&Version=2012-06-01&LoadBalancerName=made';
+  const credential = `Credential=${on.lab.environment()['AWS_ACCESS_KEY_ID']}/20260101/eu-central-1/elasticloadbalancing/aws4_request`;
+  const headers = { 'content-type': 'application/x-www-form-urlencoded', authorization: `AWS4-HMAC-SHA256 ${credential}` };
+  const answer = await fetch(on.lab.url, { method: 'POST', body, headers });
+  expect([answer.status, await answer.text()]).toEqual([400, expect.stringContaining('InvalidAction')]);
+});
