@@ -48,6 +48,24 @@ describe('how a refresh is judged', () => {
     });
   });
 
+  const waits = 'Waiting for remaining instances to be available.';
+  const said = (reason: string) => judge(sight({ refresh: refresh({ status: 'InProgress', reason }) }));
+  test('an example of AWS, another one at every look, is not progress', () => {
+    const steady = { state: 'waiting', note: `InProgress, 50 %, 2 of 2 in service run the image. AWS says: ${waits}` };
+    expect([
+      said(waits),
+      said(`${waits} For example: i-0a1 has insufficient data to evaluate its health with Amazon EC2.`),
+      said(`${waits} For example: i-0b2 is in the lifecycle state Pending`),
+    ]).toMatchObject([steady, steady, steady]);
+    expect(said('For example: i-0a1 is warming up.')).toMatchObject({ note: 'InProgress, 50 %, 2 of 2 in service run the image' });
+    expect(said(`${waits} For example: i-0a1 is warming up. 3 more wait.`)).toMatchObject({ note: `${steady.note} 3 more wait.` });
+  });
+
+  test('but that a person must do something is', () => {
+    const stuck = `${waits} For example: i-0a1 is protected. Remove instance scale-in protection to continue.`;
+    expect(said(stuck)).toMatchObject({ note: expect.stringContaining(stuck) });
+  });
+
   test('Successful is green only where every instance in service runs the image and the group launches it', () => {
     expect(ended('Successful', { saved: true })).toEqual({ state: 'done' });
     expect(ended('Successful', { saved: true, proof: half, doubts: 5 })).toEqual({

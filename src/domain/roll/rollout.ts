@@ -103,4 +103,8 @@ const believed = ({ doubts }: Sight, what: keyof typeof LOOKS_BEFORE_BELIEVED): 
 const doubt = (note: string): Judgement => ({ state: 'waiting', note, doubtful: true });
 
 const progress = (refresh: Refresh, proof: Proof): string =>
-  `${refresh.status}, ${refresh.percent} %, ${proof.onImage} of ${proof.inService} in service run the image${refresh.reason === '' ? '' : `. AWS says: ${refresh.reason}`}`;
+  `${refresh.status}, ${refresh.percent} %, ${proof.onImage} of ${proof.inService} in service run the image${because({ ...refresh, reason: steady(refresh.reason) })}`;
+
+/** The example is another instance at every look, and would make a new line of progress each time. Unless a person must do something about it. */
+const steady = (reason: string): string =>
+  /protect|standby/i.test(reason) ? reason : reason.replace(/ *For example: i-\w+ .*?(\.(?= |$)|$)/gs, '');
