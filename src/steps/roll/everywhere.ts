@@ -1,9 +1,9 @@
 import { concurrently } from '../../kit/concurrently.ts';
-import { Expected } from '../../kit/errors.ts';
+import { CancelledError, Expected, UnreachableError } from '../../kit/errors.ts';
 import type { Aside, DeliverWorld } from './deliver.ts';
-import { GO_ON, inRegion, isStillMoving, retold } from './left-behind.ts';
+import { BRING_BACK, GO_ON, inRegion, isStillMoving, outOfSight, retold } from './left-behind.ts';
 import type { Part } from './parts.ts';
-import type { RollOrder } from './roll.ts';
+import type { RolledGroup, RollOrder } from './roll.ts';
 import { type Rolls, rollAll } from './turns.ts';
 import { trying } from './undo.ts';
 
@@ -23,7 +23,7 @@ export async function rollEverywhere(parts: readonly Part[], rolling: Rolling): 
   const [home] = parts;
   if (home === undefined || parts.length === 1) return Promise.all(parts.map(part => rollPart(part, rolling, never)));
   const { undo, order } = home.promotion.roll;
-  const halt: Halt = { by: undefined };
+  const halt: Halt = { by: undefined, last: false };
   const ends = await rolling.world.report.step(`Roll in ${regions.join(', ')}`, () =>
     concurrently(parts, order === 'one-by-one' ? 1 : parts.length, part => tryPart(part, rolling, halt)),
   );
@@ -32,9 +32,11 @@ export async function rollEverywhere(parts: readonly Part[], rolling: Rolling): 
   throw halt.by === undefined || undo === 'failed' ? stay(ends, rolling.aside) : await allBack(ends, rolling.aside);
 }
 
-/** The region that has failed first, for good. */
 interface Halt {
+  /** The region that has failed first, for good. */
   by: string | undefined;
+  /** Nothing further is begun: one after another, a region that nobody saw come to its end is the last one. */
+  last: boolean;
 }
 
 interface End {
@@ -52,7 +54,7 @@ const rollPart = ({ promotion, world, place, region, several }: Part, { aside, c
 
 async function tryPart(part: Part, rolling: Rolling, halt: Halt): Promise<End> {
   const { undo, order } = part.promotion.roll;
-  if (halt.by !== undefined && order === 'one-by-one') return { part };
+  if (halt.last) return { part };
   let halted = false;
   const because = () => {
     if (halt.by === undefined || undo === 'failed') return undefined;
@@ -63,14 +65,15 @@ async function tryPart(part: Part, rolling: Rolling, halt: Halt): Promise<End> {
     return { part, rolls: await rollPart(part, rolling, because) };
   } catch (failure) {
     if (!isStillMoving(failure)) halt.by ??= part.region;
+    halt.last = order === 'one-by-one';
     return { part, failure: inRegion(failure, part.region), halted };
   }
 }
 
 async function allBack(ends: readonly End[], aside: Aside): Promise<unknown> {
   const left: string[] = [];
-  for (const { part, rolls, failure } of ends) {
-    if (failure !== undefined && isStillMoving(failure)) aside.remains.push(...leftOf(failure));
+  aside.remains.push(...outThere(ends));
+  for (const { part, rolls } of ends) {
     if (rolls === undefined) continue;
     const undoing = () => part.world.report.step('Put everything back', rolls.undo);
     left.push(...(await trying(undoing, 'it could not be put back')).map(line => `${part.region}: ${line}`));
@@ -81,11 +84,21 @@ async function allBack(ends: readonly End[], aside: Aside): Promise<unknown> {
 /** Nothing is taken back: what goes on is found by the next run, and what has come to its end is as good as it was. */
 function stay(ends: readonly End[], aside: Aside): unknown {
   const lines = ends.flatMap(({ part: { promotion, region }, rolls }) =>
-    (rolls?.groups ?? []).map(({ group }) => `${region}: ${group} runs ${promotion.image.id}`),
+    (rolls?.groups ?? []).map(group => `${region}: ${standsAt(group, promotion.image.id)}`),
   );
   const over = ends.some(({ failure }) => failure !== undefined && !isStillMoving(failure));
-  if (over) aside.remains.push(...lines);
+  if (over) aside.remains.push(...lines, ...outThere(ends));
   return joined(ends, lines);
+}
+
+/** Of regions that nobody looks at any more. */
+const outThere = (ends: readonly End[]): readonly string[] =>
+  ends.flatMap(({ failure }) => (isStillMoving(failure) ? leftOf(failure) : []));
+
+function standsAt({ group, refresh, status }: RolledGroup, imageId: string): string {
+  const [, successor] = /^(?:beside|replaced by) (\S+)$/.exec(status) ?? [];
+  if (successor !== undefined) return `${successor} stays beside ${group}, which still serves`;
+  return status === 'InProgress' ? `refresh ${refresh} of ${group} goes on by itself` : `${group} runs ${imageId}`;
 }
 
 /** The failure that decides, and what the others have to tell. */
@@ -94,14 +107,19 @@ function joined(ends: readonly End[], left: readonly string[]): unknown {
   const first = failed.find(({ failure, halted }) => !halted && !isStillMoving(failure)) ?? failed[0];
   const others = failed.filter(end => end !== first);
   const more = others.flatMap(({ failure, halted }) => [
-    ...(halted || !(failure instanceof Expected) ? [] : [failure.message]),
+    ...(halted || !(failure instanceof Expected) || failure instanceof CancelledError ? [] : [failure.message]),
     ...leftOf(failure),
   ]);
   const idle = ends.filter(({ rolls, failure }) => rolls === undefined && failure === undefined);
-  return retold(first?.failure, {
-    left: [...more, ...left, ...idle.map(({ part }) => `${part.region}: nothing was begun`)],
-    ...(isStillMoving(first?.failure) ? { next: GO_ON } : {}),
-  });
+  const all = [...more, ...left, ...idle.map(({ part }) => `${part.region}: nothing was begun`)];
+  if (!isStillMoving(first?.failure)) return retold(first?.failure, { left: all });
+  const done = ends.some(({ rolls }) => rolls !== undefined);
+  // AWS rolls back what is under way, and a region that is done is not.
+  if (done && first?.failure instanceof CancelledError && first.part.promotion.roll.onCancel === 'rollback')
+    return retold(first.failure, { left: all, next: BRING_BACK });
+  // Where nobody was reached at all, nothing goes on anywhere.
+  const none = !done && failed.every(({ failure }) => failure instanceof UnreachableError);
+  return none ? retold(first?.failure, { left: all }) : outOfSight(first?.failure, all, GO_ON);
 }
 
 const leftOf = (failure: unknown): readonly string[] => (failure instanceof Expected ? failure.left : []);

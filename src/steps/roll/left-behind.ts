@@ -17,6 +17,7 @@ import type { RolledGroup } from './roll.ts';
 /** How a failed promotion reads: what is left, and the next command. */
 
 export const GO_ON = 'Run the job again with the same settings: it finds what was begun, watches it and finishes.';
+export const BRING_BACK = 'Run mode "rollback" with the same groups: it brings back what is left.';
 
 /** We stopped looking, but what we started goes on: nothing is undone, the next run with the same settings finds it. */
 export const isStillMoving = (failure: unknown): boolean =>
@@ -49,7 +50,7 @@ export async function takeBack(
   if (remains.length > 0 || begun.length > 0) {
     const next =
       promotion.deed === 'promote'
-        ? 'Run mode "rollback" with the same groups: it brings back what is left. Or mend what failed, and run the job again.'
+        ? `${BRING_BACK} Or mend what failed, and run the job again.`
         : 'Mend what failed, and run the job again: it goes on with this rollback.';
     const left = [...cleared, ...begun, `${candidate} stays, so that the next run knows where this one started`];
     return retold(failure, { left, next: nextOf(failure) ?? next });
