@@ -20,6 +20,9 @@ export const PROVEN = 'ami-action:proven';
 export const successorOf = (everybody: readonly Group[], group: Group): Group | undefined =>
   everybody.find(other => other.tags[SUCCESSOR_OF] === group.name && !other.beingDeleted);
 
+/** For its successor, which serves alone from here on: it must not be dropped any more. */
+export const isEmptied = ({ max }: Group): boolean => max === 0;
+
 /** Which of the two names is in charge now; undefined when there is neither. */
 export function inCharge(everybody: readonly Group[], name: string): Group | undefined {
   const both = everybody.filter(group => (group.name === name || group.name === twinName(name)) && !group.beingDeleted);

@@ -97,7 +97,7 @@ const outThere = (ends: readonly End[]): readonly string[] =>
 
 function standsAt({ group, refresh, status }: RolledGroup, imageId: string): string {
   const [, successor] = /^(?:beside|replaced by) (\S+)$/.exec(status) ?? [];
-  if (successor !== undefined) return `${successor} stays beside ${group}, which still serves`;
+  if (successor !== undefined) return `${successor} stays beside ${group}`;
   return status === 'InProgress' ? `refresh ${refresh} of ${group} goes on by itself` : `${group} runs ${imageId}`;
 }
 

@@ -1,9 +1,10 @@
 import type { Obstacle } from '../../domain/roll/deed.ts';
 import { atVersions, isOver } from '../../domain/roll/group.ts';
+import { isEmptied } from '../../domain/roll/pair.ts';
 import { contentKey, type GroupPlan } from '../../domain/roll/plan.ts';
 import { RejectedError } from '../../kit/errors.ts';
 import { waitFor } from '../../kit/wait.ts';
-import { drop } from './blue-green.ts';
+import { drop, takeOver } from './blue-green.ts';
 import { patiently } from './patience.ts';
 import { tokenOf } from './prepare.ts';
 import { type RollPorts, type RollWorld, sayLaunch } from './roll.ts';
@@ -23,12 +24,17 @@ export async function makeWay(plans: readonly GroupPlan[], way: Way): Promise<vo
   for (const plan of plans) {
     const { obstacle } = plan;
     if (obstacle?.kind === 'refresh') await endOf(plan, obstacle, way);
-    if (obstacle?.kind === 'successor') await dropped(obstacle.successor, way);
+    if (obstacle?.kind === 'successor') await successorGone(plan, obstacle.successor, way);
     if (obstacle?.kind === 'parameter') await pinParameters(plan, way);
   }
 }
 
-async function dropped(successor: string, way: Way): Promise<void> {
+async function successorGone({ facts: { group } }: GroupPlan, successor: string, way: Way): Promise<void> {
+  if (isEmptied(group)) {
+    way.cleared.push(`${successor} has taken over from ${group.name}, which was emptied for it already`);
+    await takeOver(new Map([[group.name, successor]]), way);
+    return;
+  }
   way.cleared.push(`${successor} was removed to make way`);
   await drop(successor, way);
 }

@@ -1,3 +1,4 @@
+import { isEmptied } from '../../domain/roll/pair.ts';
 import { CancelledError, Expected } from '../../kit/errors.ts';
 import { drop } from './blue-green.ts';
 import { earlierGroups, leadEarlierBack } from './earlier.ts';
@@ -23,7 +24,7 @@ export async function aftermath(failure: unknown, failed: Failed): Promise<unkno
   if (isStillMoving(failure) && (begun || beside.length > 0)) {
     const left = [
       ...[...deeds.refreshes].map(goesOn),
-      ...beside.map(([old, successor]) => `${successor} stays beside ${old}, which still serves`),
+      ...beside.map(pair => alone(pair, order) ?? `${pair[1]} stays beside ${pair[0]}, which still serves`),
     ];
     return outOfSight(failure, left, GO_ON);
   }
@@ -38,14 +39,23 @@ const goesOn = ([group, id]: readonly [string, string | undefined]): string =>
     ? `a refresh of ${group} was asked for and nobody answered: it may go on by itself`
     : `refresh ${id} of ${group} goes on by itself`;
 
+/** Its old group was emptied by a run before this one: without it nothing would serve. */
+const alone = ([old, successor]: readonly [string, string], { plans }: RollOrder): string | undefined =>
+  plans.some(({ facts: { group } }) => group.name === old && isEmptied(group))
+    ? `${successor} stays: ${old} was emptied for it already`
+    : undefined;
+
 /** A cancelled job has seconds: each refresh is asked once to go back, and nobody waits. */
-async function rollBackAndGo({ deeds, place }: Failed): Promise<readonly string[]> {
+async function rollBackAndGo({ order, deeds, place }: Failed): Promise<readonly string[]> {
   const said = {
     started: 'is being rolled back by AWS',
     over: 'had ended before it could be rolled back',
     impossible: 'cannot be rolled back by AWS, and goes on',
   };
-  const gone = [...deeds.successors.values()].map(async successor => {
+  const gone = [...deeds.successors].map(async pair => {
+    const [, successor] = pair;
+    const stays = alone(pair, order);
+    if (stays !== undefined) return stays;
     const how = await place.groups.remove(successor).catch((cause: unknown) => cause);
     return `${successor} ${how === undefined ? 'is being removed' : `stays: ${how instanceof Error ? how.message : how}`}`;
   });
@@ -62,7 +72,13 @@ async function rollBackAndGo({ deeds, place }: Failed): Promise<readonly string[
 export async function undo(failed: Failed): Promise<readonly string[]> {
   const { deeds, place, order } = failed;
   const remains = [...(await trying(() => order.restore(), 'the pointer could not be put back'))];
-  for (const [old, successor] of deeds.successors) {
+  for (const pair of deeds.successors) {
+    const [old, successor] = pair;
+    const stays = alone(pair, order);
+    if (stays !== undefined) {
+      remains.push(stays);
+      continue;
+    }
     const away = () => drop(successor, failed).then(() => void deeds.successors.delete(old));
     remains.push(...(await trying(() => away().then(nothing), `${successor} stays beside ${old}`)));
   }
