@@ -49,6 +49,12 @@ describe('what an environment ran', () => {
     ['promoted back to an older one', history(['promote', A], ['promote', B], ['promote', A]), [A, B, A]],
     ['rolled back to one that it never ran', history(['promote', A], ['promote', B], ['rollback', C]), [A, C]],
     ['rolled back to one that it never ran, told twice', history(['promote', A], ['promote', B], ['rollback', C], ['rollback', C]), [A, C]],
+    ['rolled back in vain', history(['promote', A], ['promote', B], ['promote', C], ['rollback', B], ['rollback', C]), [A, B, C]],
+    [
+      'rolled back in vain, and then not',
+      history(['promote', A], ['promote', B], ['promote', C], ['rollback', B], ['rollback', C], ['rollback', B]),
+      [A, B],
+    ],
     ['written by hand', history(['by hand', A], ['by hand', A], ['by hand', B]), [A, B]],
     ['nothing', [], []],
   ])('%s', (_, versions, turns) => {

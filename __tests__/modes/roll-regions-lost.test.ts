@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { CancelledError, RejectedError, TimeoutError, UnknownError } from '../../src/kit/errors.ts';
 import { run as promote } from '../../src/modes/promote.ts';
 import { run as rollback } from '../../src/modes/rollback.ts';
-import { A, B, both, HOME, NONE, POINTER, type Region, settings, twoRegions, WEST } from './regions-world.ts';
+import { A, B, both, C, dieAt, HOME, NONE, POINTER, type Region, settings, twoRegions, WEST } from './regions-world.ts';
 import { failureOf, gone } from './roll-world.ts';
 
 /** What one region leaves that nobody sees come to its end, while another one is done or fails. */
@@ -126,4 +126,28 @@ describe('one region is out of reach', () => {
       expect([l.pointers(), l.candidates(), l.runs()[0]]).toEqual([both(A), NONE, [A[HOME]]]);
     },
   );
+});
+
+describe('lost, and what the other region runs by then falls', () => {
+  /** What an instance runs there changed behind our back, and no refresh comes to its end. */
+  const falls = (l: Two, region: Region, to: string) => {
+    l.hooks.before = () => {};
+    const { runs, script } = l.made[region].state;
+    for (const id of runs.keys()) runs.set(id, to);
+    script.splice(0, 9, 'Failed');
+  };
+
+  test('a rollback that is taken back so is not counted: the next one leads to the same image', async () => {
+    const l = twoRegions();
+    await promote(settings, l.world);
+    await promote({ ...settings, image: C[HOME] }, l.world);
+    dieAt(l, 8);
+    await rollback(back, l.world).catch(() => {});
+    expect(l.pointers()).toEqual([B[HOME], C[WEST]]);
+    falls(l, WEST, C[WEST]);
+    await failureOf(rollback(back, l.world));
+    expect([l.pointers(), l.candidates(), l.runs()[0]]).toEqual([both(C), NONE, [C[HOME]]]);
+    l.made[WEST].state.script.splice(0, 1, 'Baking', 'Successful');
+    expect(await rollback(back, l.world)).toMatchObject({ outputs: { amiIds: B, replacedAmiId: C[HOME] } });
+  });
 });

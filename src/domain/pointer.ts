@@ -39,20 +39,28 @@ export function fullBecause(history: readonly { readonly version: number; readon
 
 /**
  * The images that an environment ran, the current one last. A rollback takes the newest off: after A, B, C and a rollback to B the one
- * before is A, so that a second rollback goes one further back. One to an image that was never there puts that in the place of C.
+ * before is A, so that a second rollback goes one further back. One to an image that was never there puts that in the place of C. What
+ * was put back right away, because it failed, never was.
  */
 export function imagesInTurn(
   history: readonly { readonly value: string; readonly version: number; readonly description: string }[],
 ): readonly string[] {
-  const turns: string[] = [];
+  let turns: readonly string[] = [];
+  let last: { readonly value: string; readonly was: string | undefined; readonly before: readonly string[] } | undefined;
   for (const { value, description } of [...history].sort((a, b) => a.version - b.version)) {
-    if (description.startsWith('ami-action rollback')) {
-      const earlier = turns.lastIndexOf(value);
-      turns.splice(earlier < 0 ? -1 : earlier + 1);
-    }
-    if (turns.at(-1) !== value) turns.push(value);
+    const said = saidIn(description);
+    const putBack = said?.deed === 'rollback' && said.was === last?.value && last?.was === value;
+    const next = (putBack ? last?.before : undefined) ?? turnsWith(turns, value, description);
+    last = { value, was: said?.was, before: turns };
+    turns = next;
   }
   return turns;
+}
+
+function turnsWith(turns: readonly string[], value: string, description: string): readonly string[] {
+  const earlier = turns.lastIndexOf(value);
+  const kept = description.startsWith('ami-action rollback') ? turns.slice(0, earlier < 0 ? -1 : earlier + 1) : turns;
+  return kept.at(-1) === value ? kept : [...kept, value];
 }
 
 /** What the environment ran before the current image was promoted; undefined when there was nothing before. */
