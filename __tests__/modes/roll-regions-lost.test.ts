@@ -137,6 +137,26 @@ describe('lost, and what the other region runs by then falls', () => {
     script.splice(0, 9, 'Failed');
   };
 
+  test.each([2, 3, 4])('a region that ran the image long before keeps it, killed at deed %i', async nth => {
+    const l = twoRegions({ [WEST]: { script: ['Failed'] } });
+    await promote({ ...settings, regions: [] }, l.world);
+    dieAt(l, nth);
+    await promote(settings, l.world).catch(() => {});
+    l.hooks.before = () => {};
+    await failureOf(promote(settings, l.world));
+    expect([l.pointers(), l.candidates(), l.runs()[0]]).toEqual([[B[HOME], A[WEST]], NONE, [B[HOME]]]);
+  });
+
+  test('where every pointer had moved the image was proven, so they stay', async () => {
+    const l = twoRegions();
+    dieAt(l, 10);
+    await promote(settings, l.world).catch(() => {});
+    expect([l.pointers(), l.candidates()]).toEqual([both(B), [B[HOME], undefined]]);
+    falls(l, WEST, A[WEST]);
+    await failureOf(promote(settings, l.world));
+    expect([l.pointers(), l.candidates(), l.runs()[0]]).toEqual([both(B), NONE, [B[HOME]]]);
+  });
+
   test('a rollback that is taken back so is not counted: the next one leads to the same image', async () => {
     const l = twoRegions();
     await promote(settings, l.world);

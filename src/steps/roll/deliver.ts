@@ -7,7 +7,7 @@ import { makeWay } from './make-way.ts';
 import { moveAll } from './move.ts';
 import { inTurn, type Part } from './parts.ts';
 import type { Moved } from './point.ts';
-import { planPromotion, throwIfRefused } from './promotion.ts';
+import { isThere, planPromotion, throwIfRefused } from './promotion.ts';
 import type { RolledGroup } from './roll.ts';
 import { proveStanding } from './standing.ts';
 import { type Rolls, saidAs } from './turns.ts';
@@ -45,7 +45,7 @@ export async function deliver(parts: readonly Part[], world: DeliverWorld, aroun
   const aside: Aside = { cleared: [], remains: [] };
   let rolled: readonly Rolls[];
   try {
-    await inTurn(parts, announced);
+    await inTurn(parts.filter(takesPart), announced);
     await around.before();
     const ready = await inTurn(parts, part => cleared(part, aside));
     rolled = await rollEverywhere(ready, { world, aside, check: around.check });
@@ -93,12 +93,15 @@ async function settle(parts: readonly RolledPart[], around: Around): Promise<voi
   }
 }
 
+/** One that runs the image since long is not begun by this: it must not look so to the next run, which would take it back. */
+const takesPart = ({ several, promotion }: Part): boolean => !several || promotion.pointer.candidate !== undefined || !isThere(promotion);
+
 const announced = ({ promotion, world, place }: Part): Promise<void> =>
   world.report.step(`Announce ${promotion.image.id} in ${candidateName(promotion.pointer.name)}`, () => announce(promotion, world, place));
 
 /** Home last: what it announced decides where a rollback goes on that was lost half way. */
 const withdrawn = (parts: readonly Part[]) =>
-  inTurn([...parts].reverse(), ({ promotion, world, place }) => withdrawOwn(promotion, world, place));
+  inTurn(parts.filter(takesPart).reverse(), ({ promotion, world, place }) => withdrawOwn(promotion, world, place));
 
 /** With what stood in the way cleared away, the plan is made again: it may have changed what a group runs. */
 async function cleared<P extends Part>(part: P, aside: Aside): Promise<P> {

@@ -12,15 +12,22 @@ import { trying } from './undo.ts';
 /** What asks the instances of one region. */
 export type Check = (region: string) => RollOrder['check'];
 
-interface Rolling {
+interface Wanted {
   readonly world: DeliverWorld;
   readonly aside: Aside;
   readonly check: Check | undefined;
 }
 
-export async function rollEverywhere(parts: readonly Part[], rolling: Rolling): Promise<readonly Rolls[]> {
+interface Rolling extends Wanted {
+  readonly open: boolean;
+}
+
+export async function rollEverywhere(parts: readonly Part[], wanted: Wanted): Promise<readonly Rolls[]> {
   const regions = parts.map(({ region }) => region);
   const [home] = parts;
+  // Pointers move when every region has proven the image: where all have, there is nothing left to take back.
+  const open = parts.length > 1 && parts.some(({ promotion: { pointer, image } }) => pointer.current?.value !== image.id);
+  const rolling = { ...wanted, open };
   if (home === undefined || parts.length === 1) return Promise.all(parts.map(part => rollPart(part, rolling, never)));
   const { undo, order } = home.promotion.roll;
   const halt: Halt = { by: undefined, last: false };
@@ -49,8 +56,8 @@ interface End {
 
 const never = (): undefined => undefined;
 
-const rollPart = ({ promotion, world, place, region, several }: Part, { aside, check }: Rolling, halted: RollOrder['halted']) =>
-  rollAll(promotion, { aside, world, place, check: check?.(region), several, halted });
+const rollPart = ({ promotion, world, place, region }: Part, { aside, check, open }: Rolling, halted: RollOrder['halted']) =>
+  rollAll(promotion, { aside, world, place, check: check?.(region), open, halted });
 
 async function tryPart(part: Part, rolling: Rolling, halt: Halt): Promise<End> {
   const { undo, order } = part.promotion.roll;

@@ -21,8 +21,8 @@ export interface Rolls {
 }
 
 export interface Rolling {
-  /** Other regions take part: what failed there takes this one back too, also where an earlier run had come to its end. */
-  readonly several: boolean;
+  /** Other regions take part, and not every pointer has moved: what fails there takes this one back too, also where an earlier run had come to its end. */
+  readonly open: boolean;
   readonly halted: RollOrder['halted'];
   readonly aside: Aside;
   readonly world: DeliverWorld;
@@ -90,7 +90,7 @@ async function readersBack(failure: unknown, order: RollOrder, rolling: Rolling)
 
 const nothing = async (): Promise<readonly string[]> => [];
 
-const orderFor = (promotion: Promotion, by: GroupPlan['by'], { world, place, aside, check, several, halted }: Rolling): RollOrder => ({
+const orderFor = (promotion: Promotion, by: GroupPlan['by'], { world, place, aside, check, open, halted }: Rolling): RollOrder => ({
   image: promotion.image,
   plans: promotion.groups.filter(plan => plan.by === by),
   timeoutSeconds: promotion.roll.rollTimeout,
@@ -101,10 +101,10 @@ const orderFor = (promotion: Promotion, by: GroupPlan['by'], { world, place, asi
   undo: promotion.roll.undo,
   wait: promotion.roll.wait,
   saidAs: saidAs(promotion, world),
-  resumes: wasBegun(promotion, several) ? { was: promotion.was } : undefined,
+  resumes: wasBegun(promotion, open) ? { was: promotion.was } : undefined,
   remains: aside.remains,
   restore: async () =>
-    by === 'version' && !(several && wasBegun(promotion, several))
+    by === 'version' && !(open && wasBegun(promotion, open))
       ? []
       : world.report.step(`Put ${promotion.pointer.name} back`, () => putBack(promotion, world, place)),
   check,
@@ -113,9 +113,9 @@ const orderFor = (promotion: Promotion, by: GroupPlan['by'], { world, place, asi
 });
 
 /** Announced, and not proven: a pointer that moves last says that it was; in this region. */
-const wasBegun = (promotion: Promotion, several: boolean): boolean =>
+const wasBegun = (promotion: Promotion, open: boolean): boolean =>
   isAnnounced(promotion) &&
-  (several || promotion.pointer.current?.value !== promotion.image.id || promotion.groups.some(({ by }) => by === 'pointer'));
+  (open || promotion.pointer.current?.value !== promotion.image.id || promotion.groups.some(({ by }) => by === 'pointer'));
 
 export const saidAs = ({ deed, image, scheme }: Promotion, { run }: DeliverWorld): string =>
   `ami-action ${deed} ${image.id}: commit ${identity(image, scheme, 'commit') ?? 'unknown'}, run ${run.url}`;
