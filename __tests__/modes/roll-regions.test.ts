@@ -212,6 +212,48 @@ describe('what is refused before the first write', () => {
   });
 });
 
+describe('what fails says where', () => {
+  const denied = new AccessError('Not allowed to read /ami/web/stage (ssm:GetParameter)', { next: 'Allow it.' });
+
+  test('while it is planned', async () => {
+    const l = twoRegions();
+    Object.assign(l.place(WEST).parameters, { read: async () => Promise.reject(denied) });
+    const failure = await failureOf(promote(settings, l.world));
+    expect(failure).toBeInstanceOf(AccessError);
+    expect([failure.message, failure.next]).toEqual([`${WEST}: ${denied.message}`, 'Allow it.']);
+  });
+
+  test('while its groups and images are looked for', async () => {
+    for (const port of ['images', 'groups'] as const) {
+      const l = twoRegions();
+      Object.assign(l.place(WEST)[port], { find: async () => Promise.reject(denied) });
+      expect((await failureOf(promote(settings, l.world))).message).toBe(`${WEST}: ${denied.message}`);
+    }
+  });
+
+  test('tags that fit no group there', async () => {
+    const tagged = group('web', { tags: { app: 'web' } });
+    const l = twoRegions({ [HOME]: { groups: [tagged] } });
+    const failure = await failureOf(promote({ ...settings, groups: [], groupTags: { app: 'web' } as never }, l.world));
+    expect(failure).toBeInstanceOf(UsageError);
+    expect((failure as UsageError).problems).toEqual([
+      `${WEST}: "group-tags" fits no Auto Scaling group of this account and region: app=web`,
+    ]);
+    expect(l.log).toEqual([]);
+  });
+
+  test('what was cleared away for it', async () => {
+    const l = twoRegions({ [HOME]: { script: ['InProgress'] }, [WEST]: { script: ['InProgress'] } });
+    await promote({ ...settings, wait: false }, l.world);
+    l.hooks.before = deed => {
+      if (deed.startsWith(`${WEST}: create`)) throw denied;
+    };
+    const failure = await failureOf(promote({ ...settings, image: C[HOME], foreignRefresh: 'supersede' }, l.world));
+    expect(failure.left).toContain(`${HOME}: refresh r-1 of web was rolled back to make way`);
+    expect(failure.left).toContain(`${WEST}: refresh r-1 of web was rolled back to make way`);
+  });
+});
+
 describe('rollback in several regions', () => {
   const back = { ...settings, image: 'previous' };
 

@@ -105,10 +105,13 @@ const withdrawn = (parts: readonly Part[]) =>
 
 /** With what stood in the way cleared away, the plan is made again: it may have changed what a group runs. */
 async function cleared<P extends Part>(part: P, aside: Aside): Promise<P> {
-  const { promotion, world, place } = part;
+  const { promotion, world, place, region, several } = part;
   if (promotion.groups.every(({ obstacle }) => obstacle === undefined)) return part;
-  const way = { world, place, timeoutSeconds: promotion.roll.rollTimeout, saidAs: saidAs(promotion, world), cleared: aside.cleared };
-  await world.report.step('Make way', () => makeWay(promotion.groups, way));
+  const own: string[] = [];
+  const way = { world, place, timeoutSeconds: promotion.roll.rollTimeout, saidAs: saidAs(promotion, world), cleared: own };
+  await world.report
+    .step('Make way', () => makeWay(promotion.groups, way))
+    .finally(() => aside.cleared.push(...own.map(line => (several ? `${region}: ${line}` : line))));
   const again = { ...part, promotion: await planPromotion(promotion, place) };
   throwIfRefused([again]);
   return again;

@@ -8,6 +8,7 @@ import {
   TimeoutError,
   UnknownError,
   UnreachableError,
+  UsageError,
 } from '../../kit/errors.ts';
 import { isAnnounced } from './announce.ts';
 import type { Aside } from './deliver.ts';
@@ -99,10 +100,14 @@ function standsAs({ region, several, promotion: { pointer, image }, groups, move
 }
 
 /** The same failure, where it may have been in one of several regions. */
-export const inRegion = (failure: unknown, region: string): unknown =>
-  failure instanceof Expected
-    ? remade(failure, `${region}: ${failure.message}`, { ...failure, left: failure.left.map(line => `${region}: ${line}`) })
+export function inRegion(failure: unknown, region: string): unknown {
+  const there = (lines: readonly string[]) => lines.map(line => `${region}: ${line}`);
+  if (failure instanceof UsageError)
+    return new UsageError(there(failure.problems), { ...failure, left: there(failure.left), cause: failure });
+  return failure instanceof Expected
+    ? remade(failure, `${region}: ${failure.message}`, { ...failure, left: there(failure.left) })
     : failure;
+}
 
 /** The same kind of failure, with more to tell. A bug stays what it is. */
 export function retold(failure: unknown, more: Details): unknown {

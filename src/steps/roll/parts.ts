@@ -43,20 +43,25 @@ export async function planParts(
   const several = everywhere.length > 1;
   const images = await sameEverywhere(image, everywhere, wanted);
   const rolls = several ? await allotted(wanted, everywhere) : [wanted];
-  const planning = everywhere.map(async (here, i) => {
+  const plan = async (here: Here, i: number) => {
     const order = await orderIn(images[i] ?? image, here);
     const promotion = await planPromotion({ ...order, roll: rolls[i] ?? wanted }, here.place);
     const own = several ? { ...world, report: reportOf(here.region, world.report) } : world;
     return { ...here, several, world: own, promotion, crossed: false };
-  });
-  return Promise.all(planning);
+  };
+  return Promise.all(everywhere.map((here, i) => within({ ...here, several }, () => plan(here, i))));
 }
 
 const LEAVE_OUT = 'leave the region out: "regions: []" under "with:", or in the section of the environment, beats the top of the file';
 
 /** The same image under the IDs that it has there. */
 async function sameEverywhere(image: Image, [, ...further]: readonly Here[], wanted: TwinOf): Promise<readonly Image[]> {
-  const found = await Promise.all(further.map(async ({ region, place }) => ({ region, ...(await twinOf(image, wanted, place)) })));
+  const found = await Promise.all(
+    further.map(async ({ region, place }) => ({
+      region,
+      ...(await within({ region, several: true }, () => twinOf(image, wanted, place))),
+    })),
+  );
   const missing = found.flatMap(({ region, image: twin, because }) => (twin === undefined ? [`${region}: ${because}`] : []));
   if (missing.length > 0) {
     throw new RejectedError(`Not in every region: ${missing.join('; ')}.`, {
@@ -72,8 +77,8 @@ async function allotted(wanted: Wanted, everywhere: readonly Here[]): Promise<re
   const { groups, strategy } = wanted;
   if (strategy === 'none' || groups === undefined || groups.length === 0) return everywhere.map(() => wanted);
   const own = await Promise.all(
-    everywhere.map(async ({ place }) => {
-      const everybody = await place.groups.find({});
+    everywhere.map(async ({ region, place }) => {
+      const everybody = await within({ region, several: true }, () => place.groups.find({}));
       return groups.filter(name => inCharge(everybody, name) !== undefined);
     }),
   );
