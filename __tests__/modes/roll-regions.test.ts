@@ -65,6 +65,38 @@ describe('promote in several regions', () => {
     expect(failure.left).toContain(`${HOME}: nothing: every group launches and runs what it did before`);
   });
 
+  test('the others are told at once, and not when the one that failed is back', async () => {
+    const slow = Array.from({ length: 12 }, () => 'InProgress' as const);
+    const l = twoRegions({ [HOME]: { script: [...slow, 'Successful'] }, [WEST]: { script: ['InProgress', 'Failed'] } });
+    const { launchTemplates } = l.place(WEST);
+    const { remove } = launchTemplates;
+    const takesLong = async (version: Parameters<typeof remove>[0]) => {
+      for (const _ of slow) for (const __ of slow) await l.world.clock.sleep(1000);
+      return remove(version);
+    };
+    Object.assign(launchTemplates, { remove: takesLong });
+    await failureOf(promote(settings, l.world));
+    expect(l.log).toContain(`${HOME}: roll back web`);
+    expect([l.pointers(), l.candidates(), l.runs()[0]]).toEqual([both(A), NONE, [A[HOME]]]);
+  });
+
+  test('where it fails before it is begun, the others are not begun either', async () => {
+    const l = twoRegions();
+    const { launchTemplates } = l.place(HOME);
+    const { create } = launchTemplates;
+    const takesLonger = async (order: Parameters<typeof create>[0]) => {
+      for (const _ of 'a while') await l.world.clock.sleep(1000);
+      return create(order);
+    };
+    Object.assign(launchTemplates, { create: takesLonger });
+    l.hooks.before = deed => {
+      if (deed.startsWith(`${WEST}: create`)) throw new AccessError('Not allowed (ec2:CreateLaunchTemplateVersion)', { next: 'Allow it.' });
+    };
+    await failureOf(promote(settings, l.world));
+    expect(l.log.filter(line => line.includes('start'))).toEqual([]);
+    expect([l.candidates(), l.versions()]).toEqual([NONE, [2, 2]]);
+  });
+
   test('one after another: the second fails, and the first, long done, goes back', async () => {
     const l = twoRegions({ [WEST]: { script: ['Failed'] } });
     const failure = await failureOf(promote({ ...settings, order: 'one-by-one' }, l.world));

@@ -28,7 +28,7 @@ export async function rollEverywhere(parts: readonly Part[], wanted: Wanted): Pr
   // Pointers move when every region has proven the image: where all have, there is nothing left to take back.
   const open = parts.length > 1 && parts.some(({ promotion: { pointer, image } }) => pointer.current?.value !== image.id);
   const rolling = { ...wanted, open };
-  if (home === undefined || parts.length === 1) return Promise.all(parts.map(part => rollPart(part, rolling, never)));
+  if (home === undefined || parts.length === 1) return Promise.all(parts.map(part => rollPart(part, rolling, ALONE)));
   const { undo, order } = home.promotion.roll;
   const halt: Halt = { by: undefined, last: false };
   const ends = await rolling.world.report.step(`Roll in ${regions.join(', ')}`, () =>
@@ -54,10 +54,12 @@ interface End {
   readonly halted?: boolean;
 }
 
-const never = (): undefined => undefined;
+type Others = Pick<RollOrder, 'halted' | 'failed'>;
 
-const rollPart = ({ promotion, world, place, region }: Part, { aside, check, open }: Rolling, halted: RollOrder['halted']) =>
-  rollAll(promotion, { aside, world, place, check: check?.(region), open, halted });
+const ALONE: Others = { halted: () => undefined, failed: () => {} };
+
+const rollPart = ({ promotion, world, place, region }: Part, { aside, check, open }: Rolling, others: Others) =>
+  rollAll(promotion, { aside, world, place, check: check?.(region), open, ...others });
 
 async function tryPart(part: Part, rolling: Rolling, halt: Halt): Promise<End> {
   const { undo, order } = part.promotion.roll;
@@ -68,10 +70,13 @@ async function tryPart(part: Part, rolling: Rolling, halt: Halt): Promise<End> {
     halted = true;
     return `${halt.by} has failed, so this region goes back too`;
   };
-  try {
-    return { part, rolls: await rollPart(part, rolling, because) };
-  } catch (failure) {
+  const failed = (failure: unknown) => {
     if (!isStillMoving(failure)) halt.by ??= part.region;
+  };
+  try {
+    return { part, rolls: await rollPart(part, rolling, { halted: because, failed }) };
+  } catch (failure) {
+    failed(failure);
     halt.last = order === 'one-by-one';
     return { part, failure: inRegion(failure, part.region), halted };
   }

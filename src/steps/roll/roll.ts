@@ -3,6 +3,7 @@ import type { RollDeed } from '../../domain/roll/deed.ts';
 import { type Launch, sayUse, usesOf } from '../../domain/roll/group.ts';
 import type { GroupPlan } from '../../domain/roll/plan.ts';
 import type { TemplateVersion } from '../../domain/roll/template.ts';
+import { RejectedError } from '../../kit/errors.ts';
 import type { Place, Powers } from '../../world.ts';
 import { bringUp, takeOver } from './blue-green.ts';
 import { prepare } from './prepare.ts';
@@ -36,6 +37,8 @@ export interface RollOrder {
   readonly check: ((instanceId: string) => Promise<string | undefined>) | undefined;
   /** Why it shall not go on although nothing has failed here. */
   halted(): string | undefined;
+  /** Told before anything is put back: who rolls elsewhere need not wait for that. */
+  failed(failure: unknown): void;
   readonly onCancel: 'leave' | 'rollback';
 }
 
@@ -94,6 +97,7 @@ export async function roll(order: RollOrder, world: RollWorld, place: RollPorts)
     await world.report.step('Prepare the launch templates', () => prepare(order, deeds, world, place));
     held = await world.report.step(`Roll to ${order.image.id}`, () => replaceAll(order, deeds, world, place));
   } catch (failure) {
+    order.failed(failure);
     throw await aftermath(failure, { order, deeds, world, place });
   }
   return done(held || (!order.wait && deeds.refreshes.size > 0));
@@ -101,6 +105,8 @@ export async function roll(order: RollOrder, world: RollWorld, place: RollPorts)
 
 /** Answers whether it stops here, with two groups side by side. */
 async function replaceAll(order: RollOrder, deeds: Deeds, world: RollWorld, place: RollPorts): Promise<boolean> {
+  const halted = order.halted();
+  if (halted !== undefined) throw new RejectedError(halted);
   const moving = order.plans.filter(({ deed }) => deed === 'refresh' || deed === 'watch');
   const deadline = world.clock.now() + order.timeoutSeconds * 1000;
   for (const wave of order.oneByOne ? moving.map(plan => [plan]) : [moving]) {

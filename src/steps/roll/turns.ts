@@ -23,7 +23,9 @@ export interface Rolls {
 export interface Rolling {
   /** Other regions take part, and not every pointer has moved: what fails there takes this one back too, also where an earlier run had come to its end. */
   readonly open: boolean;
+  /** By other regions, and to them. */
   readonly halted: RollOrder['halted'];
+  readonly failed: RollOrder['failed'];
   readonly aside: Aside;
   readonly world: DeliverWorld;
   readonly place: PromotionPorts;
@@ -45,6 +47,7 @@ export async function rollAll(promotion: Promotion, rolling: Rolling): Promise<R
   const move = () => movePointer(promotion, world, place);
   const moved = await world.report.step(`Move ${promotion.pointer.name}, which groups read`, move).catch(async failure => {
     if (isStillMoving(failure)) throw outOfSight(failure, unproven(promotion, named), GO_ON);
+    rolling.failed(failure);
     const left = await trying(forReaders.restore, 'the pointer could not be put back');
     rolling.aside.remains.push(...left);
     throw retold(failure, { left: [...left, ...(await named.undo())] });
@@ -90,7 +93,7 @@ async function readersBack(failure: unknown, order: RollOrder, rolling: Rolling)
 
 const nothing = async (): Promise<readonly string[]> => [];
 
-const orderFor = (promotion: Promotion, by: GroupPlan['by'], { world, place, aside, check, open, halted }: Rolling): RollOrder => ({
+const orderFor = (promotion: Promotion, by: GroupPlan['by'], { world, place, aside, check, open, halted, failed }: Rolling): RollOrder => ({
   image: promotion.image,
   plans: promotion.groups.filter(plan => plan.by === by),
   timeoutSeconds: promotion.roll.rollTimeout,
@@ -109,6 +112,7 @@ const orderFor = (promotion: Promotion, by: GroupPlan['by'], { world, place, asi
       : world.report.step(`Put ${promotion.pointer.name} back`, () => putBack(promotion, world, place)),
   check,
   halted,
+  failed,
   onCancel: promotion.roll.onCancel,
 });
 
