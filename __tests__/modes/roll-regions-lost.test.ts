@@ -128,6 +128,22 @@ describe('one region is out of reach', () => {
   );
 });
 
+test('what ran the image before is sick in one region: what the other one runs by now is told', async () => {
+  const l = twoRegions();
+  await promote({ ...settings, region: WEST, regions: [], image: B[WEST] }, l.world);
+  const { groups } = l.place(WEST);
+  const { find } = groups;
+  const sick = async (query: Parameters<typeof find>[0]) =>
+    (await find(query)).map(group => (query.names === undefined ? group : { ...group, members: [] }));
+  Object.assign(groups, { find: sick });
+  const failure = await failureOf(promote(settings, l.world));
+  expect(failure.message).toBe(`${WEST}: What runs ${B[WEST]} already: web: no instance is in service`);
+  expect(failure.left).toEqual([`${WEST}: the groups run ${B[WEST]}, and ${POINTER} names ${B[WEST]}`, `${HOME}: web runs ${B[HOME]}`]);
+  Object.assign(groups, { find });
+  expect(await rollback(back, l.world)).toMatchObject({ outcome: 'done' });
+  expect([l.pointers(), l.candidates(), l.runs().flat()]).toEqual([both(A), NONE, both(A)]);
+});
+
 describe('lost, and what the other region runs by then falls', () => {
   /** What an instance runs there changed behind our back, and no refresh comes to its end. */
   const falls = (l: Two, region: Region, to: string) => {

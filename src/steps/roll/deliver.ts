@@ -1,8 +1,8 @@
 import { candidateName } from '../../domain/pointer.ts';
 import type { Powers } from '../../world.ts';
 import { announce, withdrawOwn } from './announce.ts';
-import { type Check, rollEverywhere } from './everywhere.ts';
-import { stopped, takeBack } from './left-behind.ts';
+import { type Check, rollEverywhere, standing } from './everywhere.ts';
+import { retold, stopped, takeBack } from './left-behind.ts';
 import { makeWay } from './make-way.ts';
 import { moveAll } from './move.ts';
 import { inTurn, type Part } from './parts.ts';
@@ -61,7 +61,7 @@ export async function deliver(parts: readonly Part[], world: DeliverWorld, aroun
   const told = () => ended.map(({ region, rolls, moved }) => ({ region, rolled: rolls.groups, moved }));
   if (rolled.some(({ moving }) => moving)) return told().map(each => ({ ...each, moved: undefined }));
   // If this fails the candidate stays: it tells a rollback where the way back leads.
-  await inTurn(parts, part => proveStanding(part.promotion, around.check?.(part.region), part.world, part.place));
+  await proveAll(ended, around);
   await settle(ended, around);
   return told();
 }
@@ -76,6 +76,16 @@ export const refreshesOf = (ended: readonly Delivered[]) =>
 export interface RolledPart extends Part {
   readonly rolls: Rolls;
   moved: Moved | undefined;
+}
+
+async function proveAll(parts: readonly RolledPart[], { check }: Around): Promise<void> {
+  try {
+    await inTurn(parts, ({ promotion, region, world, place }) => proveStanding(promotion, check?.(region), world, place));
+  } catch (failure) {
+    if (parts.length === 1) throw failure;
+    const rolled = parts.map(part => ({ part, groups: part.rolls.groups.filter(({ status }) => status !== 'nothing') }));
+    throw retold(failure, { left: standing(rolled) });
+  }
 }
 
 /** From here on only forward: what fails last converges on the next run. */

@@ -95,13 +95,19 @@ async function allBack(ends: readonly End[], aside: Aside): Promise<unknown> {
 
 /** Nothing is taken back: what goes on is found by the next run, and what has come to its end is as good as it was. */
 function stay(ends: readonly End[], aside: Aside): unknown {
-  const lines = ends.flatMap(({ part: { promotion, region }, rolls }) =>
-    (rolls?.groups ?? []).map(group => `${region}: ${standsAt(group, promotion.image.id)}`),
-  );
+  const lines = standing(ends.map(({ part, rolls }) => ({ part, groups: rolls?.groups ?? [] })));
   const over = ends.some(({ failure }) => failure !== undefined && !isStillMoving(failure));
   if (over) aside.remains.push(...lines, ...outThere(ends));
   return joined(ends, lines);
 }
+
+interface Standing {
+  readonly part: Part;
+  readonly groups: readonly RolledGroup[];
+}
+
+export const standing = (all: readonly Standing[]): readonly string[] =>
+  all.flatMap(({ part: { promotion, region }, groups }) => groups.map(group => `${region}: ${standsAt(group, promotion.image.id)}`));
 
 /** Of regions that nobody looks at any more. */
 const outThere = (ends: readonly End[]): readonly string[] =>
