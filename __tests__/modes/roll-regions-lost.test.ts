@@ -67,6 +67,15 @@ describe('cancelled, with "on-cancel: rollback"', () => {
     expect(failure.next).toBe('Nothing: AWS brings the old image back by itself.');
   });
 
+  test.each([[[WEST]], [[]]])('one that AWS cannot roll back goes on, so there is something to do (beside: %j)', async regions => {
+    const l = twoRegions({ [HOME]: { script: ['InProgress'] }, [WEST]: { script: ['InProgress'] } });
+    Object.assign(l.place(regions[0] ?? HOME).groups, { rollBack: async () => 'impossible' });
+    cancelAt(l, 4);
+    const failure = await failureOf(promote({ ...cancelled, regions }, l.world));
+    expect(failure.left.join()).toContain('refresh r-1 of web cannot be rolled back by AWS, and goes on');
+    expect(failure.next).toBe(BACK);
+  });
+
   test('one that was done already is not, so that is told', async () => {
     const l = twoRegions({ [WEST]: { script: ['InProgress'] } });
     const go = cancelAt(l, 20);

@@ -1,7 +1,7 @@
 import { concurrently } from '../../kit/concurrently.ts';
 import { CancelledError, Expected, UnreachableError } from '../../kit/errors.ts';
 import type { Aside, DeliverWorld } from './deliver.ts';
-import { BRING_BACK, GO_ON, inRegion, isStillMoving, outOfSight, retold } from './left-behind.ts';
+import { BRING_BACK, GO_ON, inRegion, isStillMoving, nextOf, outOfSight, retold } from './left-behind.ts';
 import type { Part } from './parts.ts';
 import type { RolledGroup, RollOrder } from './roll.ts';
 import { type Rolls, rollAll } from './turns.ts';
@@ -133,8 +133,10 @@ function joined(ends: readonly End[], left: readonly string[]): unknown {
   if (!isStillMoving(first?.failure)) return retold(first?.failure, { left: all });
   const done = ends.some(({ rolls }) => rolls !== undefined);
   // AWS rolls back what is under way, and a region that is done is not.
-  if (done && first?.failure instanceof CancelledError && first.part.promotion.roll.onCancel === 'rollback')
-    return retold(first.failure, { left: all, next: BRING_BACK });
+  if (first?.failure instanceof CancelledError && first.part.promotion.roll.onCancel === 'rollback') {
+    const same = !done && failed.every(({ failure }) => nextOf(failure) === nextOf(first.failure));
+    return retold(first.failure, { left: all, next: same ? nextOf(first.failure) : BRING_BACK });
+  }
   // Where nobody was reached at all, nothing goes on anywhere.
   const none = !done && failed.every(({ failure }) => failure instanceof UnreachableError);
   return none ? retold(first?.failure, { left: all }) : outOfSight(first?.failure, all, GO_ON);

@@ -1,9 +1,9 @@
 import { isEmptied } from '../../domain/roll/pair.ts';
-import { CancelledError, Expected } from '../../kit/errors.ts';
+import { CancelledError, type Details, Expected } from '../../kit/errors.ts';
 import { drop } from './blue-green.ts';
 import { earlierGroups, leadEarlierBack } from './earlier.ts';
 import { goBack } from './lead-back.ts';
-import { GO_ON, isStillMoving, outOfSight, retold } from './left-behind.ts';
+import { BRING_BACK, GO_ON, isStillMoving, outOfSight, retold } from './left-behind.ts';
 import { type Deeds, type RollOrder, type RollPorts, type RollWorld, sayLaunch } from './roll.ts';
 import { removeVersions } from './vain-versions.ts';
 
@@ -19,7 +19,7 @@ export async function aftermath(failure: unknown, failed: Failed): Promise<unkno
   const { deeds, world, order } = failed;
   const [begun, beside] = [deeds.refreshes.size > 0, [...deeds.successors]];
   if (failure instanceof CancelledError && order.onCancel === 'rollback' && (begun || beside.length > 0)) {
-    return retold(failure, { left: await rollBackAndGo(failed), next: 'Nothing: AWS brings the old image back by itself.' });
+    return retold(failure, await rollBackAndGo(failed));
   }
   if (isStillMoving(failure) && (begun || beside.length > 0)) {
     const left = [
@@ -46,26 +46,31 @@ const alone = ([old, successor]: readonly [string, string], { plans }: RollOrder
     : undefined;
 
 /** A cancelled job has seconds: each refresh is asked once to go back, and nobody waits. */
-async function rollBackAndGo({ order, deeds, place }: Failed): Promise<readonly string[]> {
+async function rollBackAndGo({ order, deeds, place }: Failed): Promise<Details> {
   const said = {
     started: 'is being rolled back by AWS',
     over: 'had ended before it could be rolled back',
     impossible: 'cannot be rolled back by AWS, and goes on',
   };
-  const gone = [...deeds.successors].map(async pair => {
-    const [, successor] = pair;
-    const stays = alone(pair, order);
-    if (stays !== undefined) return stays;
-    const how = await place.groups.remove(successor).catch((cause: unknown) => cause);
-    return `${successor} ${how === undefined ? 'is being removed' : `stays: ${how instanceof Error ? how.message : how}`}`;
+  const why = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));
+  const gone = [...deeds.successors].map(async ([old, successor]) => {
+    const stays = alone([old, successor], order);
+    if (stays !== undefined) return { ok: false, line: stays };
+    return place.groups.remove(successor).then(
+      () => ({ ok: true, line: `${successor} is being removed` }),
+      cause => ({ ok: false, line: `${successor} stays: ${why(cause)}` }),
+    );
   });
-  return Promise.all([
-    ...gone,
-    ...[...deeds.refreshes].map(async ([group, id]) => {
-      const how = await place.groups.rollBack(group).catch((cause: unknown) => cause);
-      return `refresh ${id ?? 'that was asked for'} of ${group} ${typeof how === 'string' ? said[how as keyof typeof said] : `goes on: ${how instanceof Error ? how.message : how}`}`;
-    }),
-  ]);
+  const back = [...deeds.refreshes].map(async ([group, id]) => {
+    const refresh = `refresh ${id ?? 'that was asked for'} of ${group}`;
+    return place.groups.rollBack(group).then(
+      how => ({ ok: how === 'started', line: `${refresh} ${said[how]}` }),
+      cause => ({ ok: false, line: `${refresh} goes on: ${why(cause)}` }),
+    );
+  });
+  const ends = await Promise.all([...gone, ...back]);
+  const next = ends.every(({ ok }) => ok) ? 'Nothing: AWS brings the old image back by itself.' : BRING_BACK;
+  return { left: ends.map(({ line }) => line), next };
 }
 
 /** Best effort, each part by itself: what could not be put back is told, and noted in the order. */
