@@ -77,7 +77,7 @@ describe('the order of a promotion', () => {
 
   test('a dry run tells the plan and writes nothing', async () => {
     const { world, deeds, log } = rollWorld();
-    expect(await run({ ...settings, dryRun: true }, world)).toMatchObject({ outcome: 'planned' });
+    expect(await run({ ...settings, dryRun: true }, world)).toMatchObject({ outcome: 'planned', outputs: { pointerVersion: undefined } });
     expect(deeds()).toEqual([]);
     expect(log.join('\n')).toContain(
       'web (lt-1:1): lt-1 gets a version made from 1, replaces 2 instances, 1 at a time, 2 batches; 2 of 2 instances in service run something else',

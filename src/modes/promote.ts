@@ -68,7 +68,7 @@ export async function run(wanted: Wanted, world: World) {
   const parts = await report.step('Plan', () => planParts(wanted, image, world, orderIn));
   tellPlan(parts);
   throwIfRefused(parts);
-  if (wanted.dryRun) return { outcome: 'planned' as const, outputs: outputsOf(parts, { changed: false }) };
+  if (wanted.dryRun) return { outcome: 'planned' as const, outputs: plannedOf(parts) };
 
   // Only once the image runs: lifted for a promotion that then failed, it would be gone for the next push.
   const forget = () => (wanted.liftVeto ? liftVetoes(parts) : nothing());
@@ -122,6 +122,9 @@ async function checker({ checks, checksTimeout: seconds }: Wanted, world: World)
   const deliveries = await readDeliveries(checks, world.files);
   return region => instanceId => failsChecks(instanceId, { checks, deliveries, seconds }, world, world.at({ region }));
 }
+
+/** No version: the one that there is names another image than `amiId`. */
+const plannedOf = (parts: readonly Part[]) => ({ ...outputsOf(parts, { changed: false }), pointerVersion: undefined });
 
 function outputsOf(parts: readonly Part[], { changed, ended = [] }: { changed: boolean; ended?: readonly Delivered[] }) {
   const [home] = parts.map(({ promotion }) => promotion);
