@@ -1,3 +1,4 @@
+import { UpdateAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling';
 import {
   CreateLaunchTemplateCommand,
   CreateLaunchTemplateVersionCommand,
@@ -15,7 +16,7 @@ import { network } from '../../lab/ec2/network.ts';
 import { retentionRules } from '../../lab/ec2/recycle-bin.ts';
 import { instances, keyPairs, setTags, volumes } from '../../lab/ec2/state.ts';
 import { removeWorkspaces } from '../harness.ts';
-import { type PruneLab, planOf, pruneLab } from './prune-lab.ts';
+import { afterThePlan, familyOfFive, POLICY, type PruneLab, planOf, REAL } from './prune-lab.ts';
 
 /** What goes beside images: launch template versions, snapshots that no image has, leftovers; and what the Recycle Bin keeps of it all. */
 
@@ -23,16 +24,11 @@ let l: PruneLab;
 afterEach(() => l.lab.close());
 afterAll(removeWorkspaces);
 
-const REAL = { 'keep-newest': '2', 'keep-passed': '0', 'dry-run': 'false' };
-const DRY = { ...REAL, 'dry-run': 'true' };
+const DRY = POLICY;
 
-/** Five images, 10 to 50 days old; prod runs the oldest but one. */
-async function stage(speed = 600) {
-  l = await pruneLab({ speed });
-  for (const daysOld of [10, 20, 30, 40, 50]) l.image(`d${daysOld}`, { daysOld });
-  await l.parameter('/ami/web/prod', l.id('d40'));
-  return l;
-}
+const stage = async (speed?: number): Promise<void> => {
+  l = await familyOfFive(speed === undefined ? {} : { speed });
+};
 
 const snapshotOf = (name: string) => `snap-${l.id(name).slice('ami-'.length)}`;
 
@@ -74,6 +70,26 @@ describe('launch template versions that name a removed image', () => {
     );
     await l.act('prune', VERSIONS);
     expect([l.there(), versions()]).toEqual([['d40', 'd20', 'd10'], [[1, 3, 5]]]);
+  });
+
+  test('a version that a promotion made and uses since the plan was made stays, as its image does', async () => {
+    await stage();
+    const { ec2, autoScaling } = l.cloud;
+    await l.group('web', l.id('d40'));
+    const LaunchTemplateName = 'web';
+    const next = (ImageId: string) =>
+      ec2.send(new CreateLaunchTemplateVersionCommand({ LaunchTemplateName, LaunchTemplateData: { ImageId, InstanceType: 't3.micro' } }));
+    for (const name of ['d30', 'd50', 'd40']) await next(l.id(name));
+    const launchFrom = (Version: string) =>
+      new UpdateAutoScalingGroupCommand({ AutoScalingGroupName: 'web', LaunchTemplate: { LaunchTemplateName, Version } });
+    afterThePlan(l, async () => {
+      await next(l.id('d50'));
+      await autoScaling.send(launchFrom('5'));
+    });
+    const ran = await l.act('prune', { ...REAL, 'template-versions': 'true' });
+    expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d50', 'd40', 'd20', 'd10']]);
+    // Version 2 named d30; version 3 names d50, which stays.
+    expect(versions()).toEqual([[1, 3, 4, 5]]);
   });
 });
 

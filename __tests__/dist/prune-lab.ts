@@ -129,6 +129,21 @@ const device = (snapshotId: string): LabImage['devices'][number] => ({
   encrypted: false,
 });
 
+export const POLICY = { 'keep-newest': '2', 'keep-passed': '0' };
+export const REAL = { ...POLICY, 'dry-run': 'false' };
+
+/** Five images, 10 to 50 days old; prod runs the oldest but one. By `POLICY` d30 and d50 go. */
+export async function familyOfFive({ speed = 600 } = {}): Promise<PruneLab> {
+  const l = await pruneLab({ speed });
+  for (const daysOld of [10, 20, 30, 40, 50]) l.image(`d${daysOld}`, { daysOld });
+  await l.parameter('/ami/web/prod', l.id('d40'));
+  return l;
+}
+
+/** Something happens when the plan for the family of five is made, just before the second look. */
+export const afterThePlan = (l: PruneLab, run: () => unknown) =>
+  l.lab.faults.add({ operation: 'DescribeImageAttribute', nth: 2, deed: { run: async () => void (await run()), at: 'after' } });
+
 /** The plan that a run tells: name -> what, and why, with names instead of IDs. */
 export const planOf = (l: PruneLab, ran: Ran): Record<string, string> =>
   Object.fromEntries(

@@ -3,7 +3,7 @@ import { PutParameterCommand } from '@aws-sdk/client-ssm';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { setTags } from '../../lab/ec2/state.ts';
 import { removeWorkspaces } from '../harness.ts';
-import { type PruneLab, planOf, pruneLab } from './prune-lab.ts';
+import { familyOfFive, type PruneLab, planOf, REAL } from './prune-lab.ts';
 
 /** The soft landing: what becomes of an image between the day on which nothing uses it and the day on which it goes. */
 
@@ -11,18 +11,14 @@ let l: PruneLab;
 afterEach(() => l.lab.close());
 afterAll(removeWorkspaces);
 
-const GRACE = { 'keep-newest': '2', 'keep-passed': '0', 'dry-run': 'false', grace: '7d' };
+const GRACE = { ...REAL, grace: '7d' };
 const DISABLE = { ...GRACE, disable: 'true' };
 const DAY_MS = 86_400_000;
 const CONSUMER = '222222222222';
 
-/** Five images, 10 to 50 days old; prod runs the oldest but one. */
-async function stage() {
-  l = await pruneLab();
-  for (const daysOld of [10, 20, 30, 40, 50]) l.image(`d${daysOld}`, { daysOld });
-  await l.parameter('/ami/web/prod', l.id('d40'));
-  return l;
-}
+const stage = async (): Promise<void> => {
+  l = await familyOfFive();
+};
 
 const states = (...names: readonly string[]) =>
   names.map(name => [
