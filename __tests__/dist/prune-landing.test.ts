@@ -149,6 +149,23 @@ describe('disabled while they wait, where that is asked for', () => {
     );
   });
 
+  test('a second look that is refused disables nothing, says so of each, and lets go what was marked long ago', async () => {
+    await stage();
+    marked('d50', 8, ' disabled');
+    Object.assign(l.labImage('d50'), { state: 'disabled', deprecateAt: new Date(l.lab.clock.now() - 8 * DAY_MS) });
+    l.lab.faults.add({
+      operation: 'DescribeInstances',
+      nth: 2,
+      deed: { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 },
+    });
+    const ran = await l.act('prune', DISABLE);
+    expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], states('d30')]).toEqual([1, 'access', '1', [UNTOUCHED]]);
+    expect(l.there()).toEqual(['d40', 'd30', 'd20', 'd10']);
+    expect(l.named(ran.errors[0] ?? '')).toContain(
+      '1 of 1 images were removed; one thing is left undone.\nLeft behind:\n- mark on d30: Not allowed to describe instances (ec2:DescribeInstances)',
+    );
+  });
+
   test('one that was disabled by somebody else stays so, and one that we disabled counts among the newest again', async () => {
     await stage();
     for (const name of ['d20', 'd30']) {

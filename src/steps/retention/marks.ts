@@ -2,8 +2,8 @@ import { tagKey } from '../../domain/image.ts';
 import { type Mark, markOf, markValue } from '../../domain/retention/marks.ts';
 import type { Decision } from '../../domain/retention/retention.ts';
 import type { Policy } from '../../domain/retention/rules.ts';
-import { inBatches } from '../../kit/concurrently.ts';
-import { Expected } from '../../kit/errors.ts';
+import { concurrently, inBatches } from '../../kit/concurrently.ts';
+import { CancelledError, Expected } from '../../kit/errors.ts';
 import type { Left } from './removal.ts';
 import { LOOKED_AT_TOGETHER, lookAgain, type RemovalWorld } from './second-look.ts';
 
@@ -11,19 +11,30 @@ import { LOOKED_AT_TOGETHER, lookAgain, type RemovalWorld } from './second-look.
 
 // AWS takes no time in the past, and rounds to the minute. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableImageDeprecation.html
 const SOON_SECONDS = 90;
+const MARKED_AT_ONCE = 5;
 
 export async function mark(decisions: readonly Decision[], policy: Policy, world: RemovalWorld): Promise<readonly Left[]> {
   const left: Left[] = [];
-  for (const batch of inBatches(decisions, LOOKED_AT_TOGETHER)) {
+  for (const batch of inBatches(decisions, LOOKED_AT_TOGETHER)) left.push(...(await markBatch(batch, policy, world)));
+  return left;
+}
+
+async function markBatch(batch: readonly Decision[], policy: Policy, world: RemovalWorld): Promise<readonly Left[]> {
+  try {
+    if (world.run.cancelled.aborted) throw new CancelledError();
     // A deprecated image launches as before; one that is disabled would be missed at once by whoever came to use it since.
     const reprieved = batch.some(({ disables }) => disables) ? await lookAgain(batch, policy, world) : new Map<Decision, string>();
-    for (const decision of batch) {
+    const told = await concurrently(batch, MARKED_AT_ONCE, async decision => {
       const because = reprieved.get(decision);
-      if (because === undefined) left.push(...(await orLeft(`mark on ${decision.image.id}`, () => markOne(decision, policy, world))));
-      else world.report.info(`${decision.image.id} is not marked, since the plan was made: ${because}`);
-    }
+      if (because === undefined) return orLeft(`mark on ${decision.image.id}`, () => markOne(decision, policy, world));
+      world.report.info(`${decision.image.id} is not marked, since the plan was made: ${because}`);
+      return [];
+    });
+    return told.flat();
+  } catch (failure) {
+    if (!(failure instanceof Expected)) throw failure;
+    return batch.map(({ image }) => ({ what: `mark on ${image.id}`, failure }));
   }
-  return left;
 }
 
 async function markOne({ image, disables = false }: Decision, { scheme }: Policy, { place, report, clock }: RemovalWorld): Promise<void> {
@@ -46,20 +57,18 @@ export async function unmark(
   { scheme }: Policy,
   { place, report }: RemovalWorld,
 ): Promise<readonly Left[]> {
-  const left: Left[] = [];
-  for (const { image } of decisions) {
-    const known = markOf(image, scheme);
-    const undo = async () => {
+  const told = await concurrently(decisions, MARKED_AT_ONCE, ({ image }) =>
+    orLeft(`mark on ${image.id}, which is in use again`, async () => {
+      const known = markOf(image, scheme);
       // What somebody waits for comes first.
       const toEnable = known?.disabled === true && image.state === 'disabled';
       if (toEnable) await place.removal.enable(image.id);
       if (known?.deprecatedBefore !== true) await place.removal.undeprecate(image.id);
       await place.images.untag([image.id], [tagKey(scheme, 'marked-at')]);
       report.info(`${image.id} is unmarked${toEnable ? ' and enabled; whom it was shared with, nobody knows any more' : ''}.`);
-    };
-    left.push(...(await orLeft(`mark on ${image.id}, which is in use again`, undo)));
-  }
-  return left;
+    }),
+  );
+  return told.flat();
 }
 
 /** One that fails does not stop the others. */
