@@ -106,6 +106,17 @@ describe('refused, and nothing is touched', () => {
     expect(l.named(shown.outputs['ami-id'] ?? '')).toBe('newest');
   });
 
+  test('one that somebody came to share since it was judged', async () => {
+    await stage();
+    const share = () => void l.labImage('old').launchers.add('999999999999');
+    l.lab.faults.add({ operation: 'DescribeImageAttribute', nth: 1, deed: { run: share, at: 'after' } });
+    const ran = await l.act('delete', { image: l.id('old') });
+    expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], l.there()]).toEqual([1, 'rejected', 'false', ['old', 'new']]);
+    expect(l.named(ran.errors[0] ?? '')).toContain(
+      'old stays: since the plan was made: used by account 999999999999, which it is shared with',
+    );
+  });
+
   test('an image of another family, and one whose users cannot be seen', async () => {
     await stage();
     l.image('api', { daysOld: 5, tags: { 'ami-action:family': 'api' } });

@@ -191,6 +191,18 @@ describe('with a grace', () => {
     ]);
   });
 
+  test('no more are disabled in one run than it may remove; the grace of the others begins all the same', () => {
+    const off = (change: Partial<Image> = {}) => ({ state: 'disabled' as const, ...marked(2), ...change });
+    const disabling = { ...week, disable: true, maxRemovals: 1 };
+    const plan = planPrune([candidate(1), candidate(2), candidate(3), candidate(4, off())], { ...policy, ...disabling }, NOW);
+    expect(plan.map(({ action, disables = false, because }) => [action, disables, because])).toEqual([
+      ['keep', false, 'the newest'],
+      ['mark', false, 'nothing uses it: goes after 7d, and is disabled until then, but max-removals (1) is reached: next run'],
+      ['mark', true, 'nothing uses it: goes after 7d, and is disabled until then'],
+      ['keep', false, 'nothing uses it: goes in 5d'],
+    ]);
+  });
+
   test('what comes into use again is unmarked, however long ago it was marked', () => {
     expect(fates([candidate(1), candidate(4, marked(70), ['group web'])], week)[1]).toEqual([4, 'unmark', 'used by group web']);
   });

@@ -126,11 +126,12 @@ function unneeded(one: Image, drawn: RandomAccount, elsewhere: boolean): boolean
   );
 }
 
+/** What was built from one commit for one architecture is one build. */
+export const buildOf = (one: Image): string => (tag(one, 'commit') === undefined ? one.id : `${tag(one, 'commit')} ${one.architecture}`);
+
 /** Itself and, if its build lies in both regions, all images of that build. */
 export function withCopies(one: Image, drawn: RandomAccount): readonly Image[] {
-  const sameBuild = inFamily(drawn).filter(
-    other => tag(one, 'commit') !== undefined && tag(other, 'commit') === tag(one, 'commit') && other.architecture === one.architecture,
-  );
+  const sameBuild = inFamily(drawn).filter(other => buildOf(other) === buildOf(one));
   return new Set(sameBuild.map(other => regionOf(other, drawn))).size > 1 ? sameBuild : [one];
 }
 

@@ -115,19 +115,26 @@ function insistOnImages(plan: Plan, drawn: RandomAccount): void {
   const most = Math.min(policy.maxRemovals, Math.ceil((family.length * policy.maxShare) / 100));
   expect(ids(chosen('remove')).filter(id => !ids(ripe).includes(id))).toEqual([]);
   // Who uses them elsewhere is asked of as many as may go: one that proves to be in use may leave a place empty until the next run.
-  const seemRipe = areRipe(oracle.forgotten(drawn, { elsewhere: false }));
-  if (seemRipe.length <= most) expect(ids(chosen('remove'))).toEqual(ids(ripe));
+  const seemForgotten = oracle.forgotten(drawn, { elsewhere: false });
+  const seemRipe = areRipe(seemForgotten);
+  const toDisable = policy.disable ? seemForgotten.filter(one => one.state === 'available' && !oracle.graceIsOver(one, drawn)) : [];
+  const isRoomForAll = seemRipe.length + toDisable.length <= most;
+  if (isRoomForAll) expect(ids(chosen('remove'))).toEqual(ids(ripe));
   // All copies of a removed one go as well, so a run may remove more than `most` only for the sake of one build.
   const copies = chosen('remove').flatMap(one => oracle.withCopies(one, drawn));
   expect(ids(copies.filter(copy => !chosen('remove').includes(copy)))).toEqual([]);
-  if (ripe.length > 0) expect(chosen('remove').length).toBeGreaterThan(0);
 
   const toMark = forgotten.filter(one => !oracle.isMarked(one) || (!oracle.graceIsOver(one, drawn) && oracle.isHalfMarked(one, drawn)));
   expect(ids(chosen('mark'))).toEqual(policy.graceDays === 0 ? [] : ids(toMark));
   const disabled = plan.images.filter(({ action, disables }) => action === 'mark' && disables).map(({ image }) => image);
-  expect(ids(disabled)).toEqual(ids(chosen('mark').filter(({ state }) => policy.disable && state === 'available')));
+  expect(disabled.filter(one => !policy.disable || one.state !== 'available')).toEqual([]);
+  if (isRoomForAll) expect(ids(disabled)).toEqual(ids(chosen('mark').filter(({ state }) => policy.disable && state === 'available')));
+  // To disable takes an image away as a removal does; one build is always allowed, or one with many copies would stay for ever.
+  const builds = new Set([...chosen('remove'), ...disabled].map(oracle.buildOf));
+  if (chosen('remove').length + disabled.length > most) expect(builds.size).toBe(1);
+  if (ripe.length > 0) expect(chosen('remove').length + disabled.length).toBeGreaterThan(0);
   const toUnmark = family.filter(one => oracle.isMarked(one) && one.ownerId === OWN && !forgotten.includes(one));
-  if (seemRipe.length <= most) expect(ids(chosen('unmark'))).toEqual(ids(toUnmark));
+  if (isRoomForAll) expect(ids(chosen('unmark'))).toEqual(ids(toUnmark));
   expect(chosen('unmark').filter(one => !toUnmark.includes(one))).toEqual([]);
   expect(ids(toUnmark.filter(one => !chosen('unmark').includes(one) && !seemRipe.includes(one)))).toEqual([]);
 }

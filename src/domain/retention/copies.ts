@@ -54,9 +54,12 @@ const spared = (decision: Decision, kept: Decision): Decision => ({
   because: `its copy ${kept.image.id} in ${kept.region} stays: ${kept.because}`,
 });
 
-/** The oldest builds go first, each with all its copies; the rest waits for the next run. */
+/** Nobody can launch it any more: as bad as a removal, if somebody needs it. */
+const isTaken = ({ action, disables }: Decision): boolean => action === 'remove' || (action === 'mark' && disables === true);
+
+/** The oldest builds go first, or are disabled, each with all its copies; the rest waits for the next run. */
 export function capped(decisions: readonly Decision[], scheme: TagScheme, most: number, limit: string): readonly Decision[] {
-  const doomed = decisions.filter(({ action }) => action === 'remove');
+  const doomed = decisions.filter(isTaken);
   const going = [...builds(doomed, scheme).values()].map(({ copies }) => copies).sort((a, b) => youngest(a) - youngest(b));
   const goes = new Set<Decision>();
   for (const copies of going) {
@@ -65,8 +68,10 @@ export function capped(decisions: readonly Decision[], scheme: TagScheme, most: 
     for (const copy of copies) goes.add(copy);
   }
   return decisions.map(decision => {
-    if (decision.action !== 'remove' || goes.has(decision)) return decision;
-    return { ...decision, action: 'keep', waits: true, because: `${decision.because}, but ${limit} is reached: next run` };
+    if (!isTaken(decision) || goes.has(decision)) return decision;
+    const because = `${decision.because}, but ${limit} is reached: next run`;
+    // Its grace begins all the same.
+    return decision.action === 'mark' ? { ...decision, because, disables: false } : { ...decision, because, action: 'keep', waits: true };
   });
 }
 

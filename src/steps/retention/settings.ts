@@ -19,7 +19,7 @@ export const retention = {
     'How long an unused image stays, marked and deprecated, before it goes; one that comes into use is unmarked. `0s` removes at once.',
     { fallback: '0s' },
   ),
-  maxRemovals: count('The most that one run removes, the oldest first.', { min: 1, max: 100_000, fallback: 25 }),
+  maxRemovals: count('The most that one run removes or disables, the oldest first.', { min: 1, max: 100_000, fallback: 25 }),
 };
 
 /** For the end of the table. */
@@ -40,7 +40,7 @@ export const furtherRetention = {
     false,
     { withOnly: true, neededBy: 'teams that want a last trial before an image goes' },
   ),
-  maxShare: count('The most that one run removes, in percent of the images of the family.', {
+  maxShare: count('The most that one run removes or disables, in percent of the images of the family.', {
     min: 1,
     max: 100,
     fallback: 80,
