@@ -52,11 +52,11 @@ const marks: Road = {
   state: l => ({
     there: l.there(),
     orphans: l.orphans(),
-    marked: l.there().filter(name => 'ami-action:marked-at' in l.tags(name)),
+    marked: l.there().flatMap(name => l.tags(name)['ami-action:marked-at']?.replace(/^.*Z/, name) ?? []),
     deprecated: l.there().filter(name => l.labImage(name).deprecateAt !== undefined),
     disabled: l.there().filter(name => l.labImage(name).state === 'disabled'),
   }),
-  whole: { there: ['api', 'd30', 'd20', 'd10'], orphans: [], marked: ['d20'], deprecated: ['d20'], disabled: ['d20'] },
+  whole: { there: ['api', 'd30', 'd20', 'd10'], orphans: [], marked: ['d20 disabled'], deprecated: ['d20'], disabled: ['d20'] },
 };
 
 const versionsThere = (l: PruneLab) => [...templates(l.home).values()].flatMap(({ versions }) => [...versions.keys()]);
