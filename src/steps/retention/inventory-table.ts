@@ -59,16 +59,14 @@ export function asPage({ rows, drift }: Listing, look: Look): string {
   const shared = rows.length - own.length;
   const others = shared === 0 ? '' : ` Other accounts own ${shared} of them, and pay for that.`;
   const unused = rows.filter(({ users }) => users?.length === 0).length;
-  const idle = look.whereUsed && rows.every(({ users }) => users !== undefined) ? `, ${unused} of them unused` : '';
+  const isKnown = look.whereUsed && rows.length > 0 && rows.every(({ users }) => users !== undefined);
+  const idle = isKnown ? `, ${unused} of them unused` : '';
+  const agreement = isKnown && drift.length === 0 ? ['✅ No drift: pointers, groups and instances agree.'] : [];
   const count = `${rows.length} ${rows.length === 1 ? 'image' : 'images'}`;
   return [
     `### ${text(look.family)}`,
     `**${count}** in ${look.regions.join(', ')}${idle}: at most ${gib} GiB, ${sayDollars(perMonth)} a month.${others}`,
-    ...(drift.length > 0
-      ? [driftTable(drift, look)]
-      : idle === '' || rows.length === 0
-        ? []
-        : ['✅ No drift: pointers, groups and instances agree.']),
+    ...(drift.length === 0 ? agreement : [driftTable(drift, look)]),
     ...(rows.length === 0 ? [] : [imageTable(rows, look)]),
   ].join('\n\n');
 }
