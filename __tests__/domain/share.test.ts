@@ -33,6 +33,15 @@ describe('who may use a key', () => {
     expect(keyUse(key(statement), ACCOUNT)).toMatchObject({ use: 'no', because: expect.stringContaining(`add ${ROOT} to it`) });
   });
 
+  test('the same in another partition', () => {
+    const there = { ...key([]), arn: ARN.replace('arn:aws:', 'arn:aws-us-gov:') };
+    const root = ROOT.replace('arn:aws:', 'arn:aws-us-gov:');
+    const named = JSON.stringify({ Statement: allow({ AWS: root }) });
+    const role = SCALING.replace('arn:aws:', 'arn:aws-us-gov:');
+    expect(keyUse({ ...there, policy: named, grantees: [role] }, ACCOUNT)).toEqual({ use: 'yes' });
+    expect(keyUse(there, ACCOUNT)).toMatchObject({ use: 'no', because: expect.stringContaining(`add ${root} to it`) });
+  });
+
   test('what cannot be read is unknown, not allowed and not refused', () => {
     expect(keyUse({ ...key([]), policy: undefined }, ACCOUNT).use).toBe('unknown');
     expect(keyUse({ ...key([]), policy: 'not JSON' }, ACCOUNT).use).toBe('unknown');

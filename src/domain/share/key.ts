@@ -1,4 +1,4 @@
-import { type Answer, ask, type Caller, type Statement, statementsOf } from './policy.ts';
+import { type Answer, ask, type Caller, isOf, type Statement, statementsOf } from './policy.ts';
 
 /** Whether others can use what a key encrypts. Decided from the key's policy and grants, as its owner sees them. */
 export interface ImageKey {
@@ -16,8 +16,11 @@ const READS = 'kms:Decrypt';
 const HANDS_ON = 'kms:CreateGrant';
 
 /** The role that Auto Scaling launches with. https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html */
-const scalingRole = (account: string): string =>
-  `arn:aws:iam::${account}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling`;
+const scalingRole = ({ arn }: ImageKey, account: string): string =>
+  `arn:${partitionOf(arn)}:iam::${account}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling`;
+
+/** aws, aws-cn, aws-us-gov ... */
+const partitionOf = (arn: string): string => arn.split(':')[1] ?? 'aws';
 
 export type KeyUse =
   | { readonly use: 'yes'; readonly doubt?: string | undefined }
@@ -50,7 +53,7 @@ const callerOf = ({ arn }: ImageKey, account: string, role?: string): Caller => 
 });
 
 function refusal(key: ImageKey, statements: readonly Statement[], account: string): Exclude<KeyUse, { use: 'yes' }> | undefined {
-  const [role, anybody] = [scalingRole(account), callerOf(key, account)];
+  const [role, anybody] = [scalingRole(key, account), callerOf(key, account)];
   const asks = [
     { who: `account ${account}`, action: READS, answer: ask(statements, READS, anybody) },
     { who: `account ${account}`, action: HANDS_ON, answer: ask(statements, HANDS_ON, anybody) },
@@ -60,10 +63,10 @@ function refusal(key: ImageKey, statements: readonly Statement[], account: strin
     if (answer.says !== 'denied') continue;
     return { use: 'no', because: `the policy of ${key.arn} denies ${action} to ${who} (statement ${answer.statement}): except it there` };
   }
-  const granted = (key.grantees ?? []).some(who => who === account || who.startsWith(`arn:aws:iam::${account}:`));
+  const granted = (key.grantees ?? []).some(who => who === account || isOf(account, who));
   const reads = asks[0]?.answer as Answer;
   if (reads.says === 'silent' && !granted) {
-    const root = `arn:aws:iam::${account}:root`;
+    const root = `arn:${partitionOf(key.arn)}:iam::${account}:root`;
     return { use: 'no', because: `the policy of ${key.arn} does not let account ${account} decrypt: add ${root} to it` };
   }
   const unsure = asks.flatMap(({ answer }) => (answer.says === 'unknown' ? answer.keys : []));
@@ -73,7 +76,7 @@ function refusal(key: ImageKey, statements: readonly Statement[], account: strin
 
 /** Across accounts the policy is not enough for a service-linked role: it takes a grant. */
 function doubtOf(key: ImageKey, statements: readonly Statement[], account: string): string | undefined {
-  const role = scalingRole(account);
+  const role = scalingRole(key, account);
   if (key.grantees?.includes(role)) return undefined;
   if (ask(statements, HANDS_ON, callerOf(key, account)).says === 'silent')
     return `Account ${account} may not be able to launch what ${key.arn} encrypts: its policy does not let that account use ${HANDS_ON}, which EC2 needs to attach the volumes.`;

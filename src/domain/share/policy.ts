@@ -82,18 +82,20 @@ function matches(statement: Statement, action: string, caller: Caller): 'no' | {
   return { unsure };
 }
 
-const rootOf = (account: string) => `arn:aws:iam::${account}:root`;
+/** Of whatever partition: one account is in one only. */
+export const isOf = (account: string, arn: string): boolean => new RegExp(`^arn:[a-z-]+:iam::${account}:`).test(arn);
+const isRoot = (account: string, arn: string): boolean => isOf(account, arn) && arn.endsWith(':root');
 
 /** A whole account is named by its ID or its root. An Allow for anybody of it is one for the account; a Deny for one of its roles is not. */
 function named(principal: readonly string[], effect: Statement['Effect'], { account, arn }: Caller): boolean {
-  const whole = principal.some(who => who === '*' || who === account || who === rootOf(account) || who === arn);
-  return whole || (effect === 'Allow' && arn === undefined && principal.some(who => who.startsWith(`arn:aws:iam::${account}:`)));
+  const whole = principal.some(who => who === '*' || who === account || isRoot(account, who) || who === arn);
+  return whole || (effect === 'Allow' && arn === undefined && principal.some(who => isOf(account, who)));
 }
 
 /** Undefined: an exception is made for some of the account. */
 function notNamed(except: readonly string[] | undefined, { account, arn }: Caller): boolean | undefined {
   if (except === undefined) return false;
-  if (!except.some(who => who === account || who.startsWith(`arn:aws:iam::${account}:`))) return true;
+  if (!except.some(who => who === account || isOf(account, who))) return true;
   return arn !== undefined && !except.includes(arn) ? true : undefined;
 }
 
