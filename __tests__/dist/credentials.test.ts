@@ -322,10 +322,12 @@ describe('scenario 61: a promotion of ninety minutes on sessions of one hour', (
       operation: 'AssumeRoleWithWebIdentity',
       nth: 2,
       times: 1,
-      deed: { error: 'IDPCommunicationError', message: 'try later' },
+      // Nothing that the SDK tries again by itself.
+      deed: { error: 'AccessDenied', message: 'not now', status: 403 },
     });
     const ran = await of.act('promote', { image: b, groups: 'web', ...long }, { env: { ...NO_KEYS, ...github.env } });
     expect(ran).toMatchObject({ exitCode: 0, outputs: { outcome: 'done' } });
+    expect(ran.warnings.join('\n')).toMatch(/^The credentials of \S+ end at \S+ and could not be renewed yet: Not allowed to assume/m);
     expect(of.pointer()).toBe(b);
   }, 120_000);
 });

@@ -395,27 +395,6 @@ describe('what goes wrong on the way', () => {
     expect(l.owned(PROD)).toHaveLength(1);
   });
 
-  test('killed right after CopyImage: the next run finds the copy and goes on from there', async () => {
-    const id = l.image('web-1');
-    let pid = 0;
-    const stop = l.lab.faults.add({ operation: 'CopyImage', deed: { run: () => void process.kill(pid, 'SIGKILL'), at: 'after' } });
-    const killed = await l.act(
-      'share',
-      { image: id, copy: PROD, 'target-role': ROLE },
-      {
-        onStart: child => {
-          pid = child.pid ?? 0;
-        },
-      },
-    );
-    expect([killed.signal, l.owned(PROD).length]).toEqual(['SIGKILL', 1]);
-    stop();
-    const mark = l.lab.calls.mark();
-    expect((await share(id, { copy: PROD })).outputs['outcome']).toBe('done');
-    expect(l.writes(mark)).toEqual([`CreateTags ${PROD} ${HOME}`]);
-    expect(l.owned(PROD)).toHaveLength(1);
-  });
-
   test('a name that somebody else has there is told, and left alone', async () => {
     const id = l.image('web-1');
     const theirs = l.image('web-1', { tags: { 'ami-action:created-at': '2020-01-01T00:00:00.000Z' } }, l.lab.place(PROD));

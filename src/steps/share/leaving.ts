@@ -20,14 +20,13 @@ export async function leaving(
       [...new Set(gone.map(({ who }) => who))].map(async who => [who, await sayCopies(who, home, sharing, world)] as const),
     ),
   );
-  return gone.map(({ who, origin }, index) => ({
+  return gone.map(({ who, origin }) => ({
     target: { kind: 'launch', who, region: origin.region, role: undefined },
     deeds: ['withdraw'],
     because: 'on no list any more',
     there: origin.image,
     dead: [],
-    // Once for each of them, not for each region.
-    doubt: gone.findIndex(other => other.who === who) === index ? copies.get(who) : undefined,
+    doubt: copies.get(who),
   }));
 }
 
