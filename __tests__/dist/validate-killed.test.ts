@@ -9,6 +9,9 @@ let l: ValidateLab;
 afterEach(() => l.lab.close());
 afterAll(removeWorkspaces);
 
+const hasPassed = (image: string) =>
+  setTags(l.home, image, { 'ami-action:verdict': verdictValue(image, { result: 'passed', checks: 'a'.repeat(32), at: new Date() }) });
+
 /** One run that is killed at its nth call; true when it got so far. */
 async function killedAt(n: number, image: string, attempt: number, at: 'before' | 'after' = 'before'): Promise<boolean> {
   let kill = () => {};
@@ -64,8 +67,7 @@ describe('killed', () => {
   test('at any call while a second machine tells image from account, neither of the two outlives the next attempt', async () => {
     l = await validateLab({ speed: 120 });
     const [good, mute] = await Promise.all([l.bake('good'), l.bake('mute', 'systemctl disable amazon-ssm-agent')]);
-    const verdict = { result: 'passed', checks: 'a'.repeat(32), at: new Date() } as const;
-    setTags(l.home, good, { 'ami-action:verdict': verdictValue(good, verdict) });
+    hasPassed(good);
     // Until it is killed so late that the second machine has ended: from there on it is like a run with one.
     let killed = 0;
     for (let both = true; both; ) {
@@ -81,25 +83,32 @@ describe('killed', () => {
     expect([last.outputs['verdict'], l.alive()]).toEqual(['failed', []]);
   });
 
-  test('right after its launch, with nobody to come after it: the machine ends itself, a reboot does not stop that', async () => {
-    l = await validateLab({ speed: 600 });
-    const good = await l.bake('good');
-    const mark = l.lab.calls.mark();
-    let kill = () => {};
-    l.lab.faults.add({ operation: 'RunInstances', deed: { run: () => kill(), at: 'after' } });
-    const short = { 'boot-timeout': '10s', 'agent-timeout': '10s', 'checks-timeout': '10s' };
-    const ran = await l.validate(good, short, {
-      onStart: child => {
-        kill = () => void child.kill('SIGKILL');
-      },
-    });
-    expect(ran.signal).toBe('SIGKILL');
-    await until(() => l.alive().some(({ state }) => state === 'running'));
-    const id = l.alive()[0]?.id ?? '';
-    await l.ec2.send(new RebootInstancesCommand({ InstanceIds: [id] }));
-    await until(() => l.alive().length === 0, 60);
-    expect(l.lab.calls.count('TerminateInstances', mark)).toBe(0);
-  });
+  test.each([
+    ['its launch', 'good', 1, 600],
+    ['the launch of a second machine', 'mute', 2, 240],
+  ] as const)(
+    'right after %s, with nobody to come after it: all end themselves, a reboot does not stop that',
+    async (_, tried, nth, speed) => {
+      l = await validateLab({ speed });
+      const baked = { good: await l.bake('good'), mute: await l.bake('mute', 'systemctl disable amazon-ssm-agent') };
+      hasPassed(baked.good);
+      const mark = l.lab.calls.mark();
+      let kill = () => {};
+      l.lab.faults.add({ operation: 'RunInstances', nth, deed: { run: () => kill(), at: 'after' } });
+      const short = { 'boot-timeout': nth === 1 ? '10s' : '5m', 'agent-timeout': '10s', 'checks-timeout': '10s' };
+      const ran = await l.validate(baked[tried], short, {
+        onStart: child => {
+          kill = () => void child.kill('SIGKILL');
+        },
+      });
+      expect(ran.signal).toBe('SIGKILL');
+      const last = () => l.alive().find(({ imageId }) => imageId === baked.good);
+      await until(() => last()?.state === 'running');
+      await l.ec2.send(new RebootInstancesCommand({ InstanceIds: [last()?.id ?? ''] }));
+      await until(() => l.alive().length === 0, 60);
+      expect(l.lab.calls.count('TerminateInstances', mark)).toBe(0);
+    },
+  );
 
   test('the sweep of a later run ends what has expired, and nothing else', async () => {
     l = await validateLab();

@@ -19,6 +19,7 @@ describe('who may use a key', () => {
     ['by its account ID', allow({ AWS: ACCOUNT })],
     ['by its root, among others', [allow({ AWS: ['arn:aws:iam::1:root', ROOT] }, ['kms:DescribeKey', 'kms:Decrypt'])]],
     ['as everybody', allow('*')],
+    ['by an action in other letters', allow({ AWS: ROOT }, 'KMS:decrypt')],
     ['by a wildcard in the action', allow({ AWS: ROOT }, 'kms:Dec*')],
     ['beside a service', [allow({ Service: 'ec2.amazonaws.com' }), allow({ AWS: ROOT, Service: 'x' })]],
   ])('an account is named %s', (_, statement) => {
@@ -46,6 +47,12 @@ describe('who may use a key', () => {
     expect(keyUse({ ...key([]), policy: undefined }, ACCOUNT).use).toBe('unknown');
     expect(keyUse({ ...key([]), policy: 'not JSON' }, ACCOUNT).use).toBe('unknown');
     expect(keyUse({ ...key([]), policy: '{"Statement":7}' }, ACCOUNT).use).toBe('unknown');
+  });
+
+  test('a grant does where the policy is silent', () => {
+    const strangers = allow({ AWS: 'arn:aws:iam::111122223333:root' });
+    expect(keyUse(key(strangers, [`arn:aws:iam::${ACCOUNT}:role/x`]), ACCOUNT).use).toBe('yes');
+    expect(keyUse(key(strangers, [`arn:aws:iam::${ACCOUNT}7:role/x`]), ACCOUNT).use).toBe('no');
   });
 
   test('Auto Scaling has a grant, or it is doubted: across accounts the policy alone does not do for a service-linked role', () => {
@@ -90,6 +97,11 @@ describe('who may use a key', () => {
     ['calls without TLS', [open, when(deny('*'), { Bool: { 'aws:SecureTransport': false } })], 'yes'],
     ['grants that are not for AWS', [open, when(deny('*', 'kms:CreateGrant'), { Bool: { 'kms:GrantIsForAWSResource': 'false' } })], 'yes'],
     ['other organizations', [open, when(deny('*'), { StringNotEquals: { 'aws:PrincipalOrgID': 'o-1' } })], 'unknown'],
+    [
+      'by an operator that we do not know, of what we know',
+      [open, when(deny('*'), { NumericEquals: { 'aws:PrincipalAccount': '1' } })],
+      'unknown',
+    ],
     ['by an operator that we do not know', [open, when(deny('*'), { IpAddress: { 'aws:SourceIp': '10.0.0.0/8' } })], 'unknown'],
     ['all but Auto Scaling', [open, when(deny('*'), { ArnNotLike: { 'aws:PrincipalArn': '*AWSServiceRoleForAutoScaling' } })], 'unknown'],
   ])('a Deny of %s', (_, statement, use) => {
@@ -125,6 +137,8 @@ describe('who may use a key', () => {
     expect(organizationDoubt(key(open), unit)).toContain('those that it does not name cannot launch the image');
     const paths = { 'ForAnyValue:StringLike': { 'aws:PrincipalOrgPaths': 'o-abcdefghij/r-1/ou-abcd-12345678/*' } };
     expect(organizationDoubt(key(when(allow('*'), paths)), unit)).toContain('was not checked: its policy depends on aws:PrincipalOrgPaths');
+    const ofOne = key(when(allow('*'), { StringEquals: { 'kms:CallerAccount': ACCOUNT } }));
+    expect(organizationDoubt(ofOne, unit)).toContain('was not checked: its policy depends on kms:CallerAccount');
     expect(organizationDoubt({ ...key(open), policy: undefined }, unit)).toContain('was not checked');
   });
 });

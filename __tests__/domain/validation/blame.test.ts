@@ -119,6 +119,7 @@ describe('a console', () => {
   test('what took long and has ended since is no cause; what is waited for is a short name', () => {
     const waits = '[ ***  ] A start job is running for a-wait.service (5s / no limit)';
     expect(signs(`${waits}\n[  OK  ] Finished a-wait.service.`)).toEqual([]);
+    expect(signs(`${waits}\nA start job is running for b-wait.service (9s / no limit)`)[0]).toContain('its boot hangs at b-wait.service');
     expect(signs(`A start job is running for ${'x'.repeat(200)} (5s / no limit)`)).toEqual([]);
     expect(signs('A start job is running for <script> (5s / no limit)')).toEqual([]);
   });
