@@ -1,7 +1,8 @@
 import { DescribeSubnetsCommand, DisableImageCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { parameters } from '../../lab/ssm/parameter-state.ts';
 import { verdictOf } from '../../src/domain/verdict.ts';
-import { removeWorkspaces } from '../harness.ts';
+import { removeWorkspaces, runAction } from '../harness.ts';
 import { reportOf, type ValidateLab, validateLab } from './validate-lab.ts';
 
 const SCHEME = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
@@ -83,6 +84,30 @@ describe('validate', () => {
     expect(verdict(good).result).toBe('failed');
     await l.validate(good);
     expect(verdict(good).result).toBe('passed');
+  });
+
+  test('one that could not be validated again keeps the verdict that it had, which is said', async () => {
+    await l.validate(good);
+    l.lab.faults.add({ operation: 'SendCommand', deed: { error: 'AccessDeniedException', message: 'no' } });
+    const ran = await l.validate(good);
+    expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'access' });
+    expect(ran.errors.join()).toMatch(new RegExp(`Left behind:\n- the verdict that ${good} had before: passed validation at 20\\S+Z`));
+    expect(verdict(good).result).toBe('passed');
+  });
+
+  test('a verdict over other checks does not pass a promotion that requires these', async () => {
+    const { checks = '' } = (await l.validate(good)).outputs;
+    const promote = (required: string) =>
+      runAction({
+        mode: 'promote',
+        with: { family: 'web', image: good, environment: 'stage', strategy: 'none', 'require-checks': required },
+        lab: l.lab,
+      });
+    const other = await promote('0'.repeat(32));
+    expect([other.exitCode, other.outputs['outcome'], parameters(l.home).has('/ami/web/stage')]).toEqual([1, 'rejected', false]);
+    expect(other.errors.join()).toContain(`, but over other checks (${checks}) than are required (${'0'.repeat(32)})`);
+    expect(await promote(checks)).toMatchObject({ exitCode: 0, outputs: { outcome: 'done' } });
+    expect(parameters(l.home).get('/ami/web/stage')?.versions.at(-1)?.value).toBe(good);
   });
 
   test('a dry run says the plan, and launches and writes nothing', async () => {

@@ -12,7 +12,7 @@ import { disposeOfFailed, FATES } from '../steps/validation/on-failure.ts';
 import { checkGates, chooseTypes, GATE, GATES, waitAvailable, warnOfProfile } from '../steps/validation/preflight.ts';
 import { tryAll } from '../steps/validation/trial.ts';
 import { furtherMachine, machine, orderOf } from '../steps/validation/trial-settings.ts';
-import { passedAlready, storeVerdict } from '../steps/validation/verdict.ts';
+import { earlierVerdict, passedAlready, storeVerdict } from '../steps/validation/verdict.ts';
 import type { Powers } from '../world.ts';
 
 // Needs an image and declared checks.
@@ -107,7 +107,7 @@ export async function run(wanted: Wanted, world: World) {
     return storeVerdict(image, { result, checks, at: new Date(clock.now()) }, { scheme, family: wanted.family }, place, world);
   });
   const fate = result === 'failed' ? await disposeOfFailed(image, machinesEnded(trials), wanted, scheme, place, world) : undefined;
-  const refused = refusal(validation, fate, unstored);
+  const refused = refusal(validation, earlierVerdict(image, scheme), fate, unstored);
   if (refused !== undefined) throw refused;
   return { outcome: 'done' as const, outputs: validationOutputs(validation) };
 }

@@ -1,6 +1,7 @@
 import type { CheckResult } from '../../domain/validation/checks-report.ts';
 import { sayCut, validationPage } from '../../domain/validation/page.ts';
 import { asData, asJUnit, countOf, type Trial, type Validation } from '../../domain/validation/validation.ts';
+import type { Judged } from '../../domain/verdict.ts';
 import { AccessError, CancelledError, type Details, Expected, RejectedError, TimeoutError, UnknownError } from '../../kit/errors.ts';
 import type { Files, Powers } from '../../world.ts';
 
@@ -53,11 +54,10 @@ export const validationOutputs = (validation: Validation) => ({
 
 const MOST_LISTED = 20;
 
-/** Undefined where all is well: passed, and no machine left. */
-export function refusal(validation: Validation, fate?: string, unstored?: Expected): Expected | undefined {
+/** Undefined where all is well: passed, and no machine left. `earlier`: what the image's tags said before. */
+export function refusal(validation: Validation, earlier: Judged, fate?: string, unstored?: Expected): Expected | undefined {
   const { imageId, result, trials } = validation;
-  const older = unstored === undefined ? [] : [`an older verdict of ${imageId} may still stand: ${unstored.message}`];
-  const left = [...trials.flatMap(trial => trial.left), ...older];
+  const left = [...trials.flatMap(trial => trial.left), ...standing(validation, earlier, unstored)];
   const details = { left, outputs: validationOutputs(validation) };
   const cancelled = trials.find(({ failure }) => failure instanceof CancelledError);
   if (cancelled !== undefined) return new CancelledError(`Cancelled while ${imageId} was being validated; it has no new verdict.`, details);
@@ -77,6 +77,13 @@ export function refusal(validation: Validation, fate?: string, unstored?: Expect
       },
     );
   return inconclusive(validation, details);
+}
+
+/** Without a new verdict the one before counts on, which may surprise. */
+function standing({ imageId, result }: Validation, earlier: Judged, unstored: Expected | undefined): readonly string[] {
+  if (unstored !== undefined) return [`an older verdict of ${imageId} may still stand: ${unstored.message}`];
+  if (result !== 'inconclusive' || earlier.verdict === undefined) return [];
+  return [`the verdict that ${imageId} had before: ${earlier.because}`];
 }
 
 const LOOK = 'The job summary has what each check printed. To look at the machine itself, set keep-on-failure: 1h and run the job again.';

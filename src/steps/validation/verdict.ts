@@ -1,5 +1,5 @@
 import { type Image, isOurs, type TagScheme, tagKey } from '../../domain/image.ts';
-import { mayPass, type Verdict, verdictValue } from '../../domain/verdict.ts';
+import { type Judged, mayPass, type Verdict, verdictOf, verdictValue } from '../../domain/verdict.ts';
 import { Expected } from '../../kit/errors.ts';
 import { waitFor } from '../../kit/wait.ts';
 import type { Place, Powers } from '../../world.ts';
@@ -19,6 +19,9 @@ export function passedAlready(image: Image, checks: string, scheme: TagScheme): 
   const { ok, because } = mayPass(image, scheme, checks);
   return ok ? because : undefined;
 }
+
+/** What its tags said before this validation. */
+export const earlierVerdict = (image: Image, scheme: TagScheme): Judged => verdictOf(image, scheme);
 
 /**
  * Writes what was found on the image and its snapshots, and reads it back. Returns why that could not be done: what was found is to be told all the same.
