@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { removeWorkspaces } from '../../lab/runner.ts';
-import { build, changed, madeImages } from './build-lab.ts';
+import { build, changed, leftovers, madeImages, tagsIn } from './build-lab.ts';
 
 let lab: Lab;
 beforeAll(async () => {
@@ -33,12 +33,18 @@ test.each([
   const ended = [first, other];
   expect(ended.map(ran => ran?.exitCode).sort()).toEqual([0, 1]);
   const won = ended.find(ran => ran?.exitCode === 0);
-  expect(ended.find(ran => ran?.exitCode === 1)?.errors.join()).toContain('InvalidAMIName.Duplicate');
+  const lost = ended.find(ran => ran?.exitCode === 1);
+  expect(lost?.outputs).toMatchObject({ outcome: 'usage' });
+  expect(lost?.errors.join()).toContain('InvalidAMIName.Duplicate');
+  expect(lost?.errors.join()).toContain('An image with this name exists already.');
+  expect(lost?.errors.join()).toContain('Next: Put {timestamp} or {commit} into "name".');
   expect(
     madeImages(lab)
       .filter(image => image.name === name)
       .map(({ id, state }) => [id, state]),
   ).toEqual([[won?.outputs['ami-id'], 'available']]);
+  expect(tagsIn(lab, won?.outputs['ami-id'] ?? '')['ami-action:family']).toBe(`same-${kind}`);
+  expect(leftovers(lab)).toEqual([]);
 });
 
 test('what a template reads of the environment, and the instance type, change the fingerprint', async () => {
