@@ -10,7 +10,7 @@ import { captureInstance, instanceProblem, instanceSettings } from '../steps/bui
 import { packerSettings } from '../steps/build/packer-tool.ts';
 import { type BuildPlan, planBuild, withInputs } from '../steps/build/plan.ts';
 import { rehearse } from '../steps/build/rehearsal.ts';
-import { tellImages } from '../steps/build/summary.ts';
+import { tellImages, tellPhases } from '../steps/build/summary.ts';
 import { sweepDead, sweepQuietly } from '../steps/build/sweep.ts';
 import { readTemplate } from '../steps/build/template.ts';
 import { decide, fingerprintOf, rebuildProblem, reuse, reuseSettings } from '../steps/build/unchanged.ts';
@@ -99,7 +99,7 @@ export async function run(wanted: Wanted, world: World) {
   const plan = withInputs(intent, { fingerprint: print, base: base?.id });
 
   const inputs = { wish: wanted, plan, print, template };
-  const { reuse: same, because } = await report.step('Look for an image of the same', () => decide(inputs, world));
+  const { reuse: same, because } = await report.step('Look for an image that is the same', () => decide(inputs, world));
   if (!wanted.dryRun) await sweepDeadBuilds(plan, same ?? [], world);
   report.info(same === undefined ? `To be built: ${because}.` : `Nothing to build: ${because}.`);
   if (same === undefined) await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, world));
@@ -127,8 +127,9 @@ async function saveInstance(instanceId: string, wanted: Wanted, plan: BuildPlan,
   return tell(saved, saved.built ? `Saved ${instanceId}` : 'Nothing to save', {}, report);
 }
 
-function tell({ images, built, because }: Built, title: string, more: { readonly fingerprint?: string }, report: Reporter) {
+function tell({ images, built, because, lines = [] }: Built, title: string, more: { readonly fingerprint?: string }, report: Reporter) {
   tellImages(title, images, because, report);
+  tellPhases(lines, report);
   return { outcome: built ? ('done' as const) : ('unchanged' as const), outputs: { ...outputsOf(images), ...more, built, because } };
 }
 

@@ -1,4 +1,5 @@
-import { type Artifact, artifacts, baseOf, complaints } from '../../domain/build/packer-output.ts';
+import { type Artifact, artifacts, baseOf, complaints, type PackerLine } from '../../domain/build/packer-output.ts';
+import { sayDuration } from '../../kit/duration.ts';
 import { CancelledError, type Expected, RejectedError, TimeoutError } from '../../kit/errors.ts';
 import type { PackerBuild } from '../../world/packer.ts';
 import type { Powers } from '../../world.ts';
@@ -18,6 +19,8 @@ export interface Built {
   readonly images: readonly BuiltImage[];
   readonly built: boolean;
   readonly because: string;
+  /** What Packer said. */
+  readonly lines?: readonly PackerLine[];
 }
 
 /** Packer, from where it comes from to images of the family; and nothing else is left, however it ends. */
@@ -33,12 +36,12 @@ export async function buildAnew(wanted: BuildOrder, because: string, inputs: Inp
 
   const seen = witness(plan.entry, journal);
   const end = await packerPhase('packer build', onLine => packer.build(order, both(seen.see, onLine)), phase);
-  tellPhases(end.lines, report);
   const made = artifacts(end.lines).map(image => ({ ...image, baseAmi: baseOf(end.lines, image.source) }));
   const isWhole = end.exitCode === 0 && made.length > 0;
   if (isWhole) seen.spare(made.map(({ id }) => id));
   const settled = () => report.step('Tag the images', () => settle(made, because, inputs, world));
   const result = isWhole ? await settled().catch(unsettled(made, order, inputs, seen)) : undefined;
+  if (result === undefined) tellPhases(end.lines, report);
   // What was adopted stays even where nobody can see its family tag yet.
   const spared = result?.kept ?? (wanted.cleanupOnFailure ? [] : made.map(({ id }) => id));
   const left = await report.step('See that nothing is left', () =>
@@ -47,7 +50,7 @@ export async function buildAnew(wanted: BuildOrder, because: string, inputs: Inp
   if (left.length === 0) seen.forget();
   if (result === undefined) throw failure('packer build', end, wanted, made, left);
   for (const line of left) report.warn(line);
-  return result;
+  return { ...result, lines: end.lines };
 }
 
 type Settled = Built & { readonly kept: readonly string[] };
@@ -111,7 +114,11 @@ function failure(
   const outputs = made.length === 0 ? {} : { partial: made.map(({ source, region, id }) => ({ source, region, id })), built: false };
   if (end.stopped === 'cancelled') return new CancelledError('Cancelled while Packer ran.', { left, outputs });
   if (end.stopped === 'timeout') {
-    return new TimeoutError(`Packer was stopped after ${wanted.timeout} s.`, { left, outputs, next: 'Give it more with "timeout".' });
+    return new TimeoutError(`Packer was stopped after ${sayDuration(wanted.timeout)}.`, {
+      left,
+      outputs,
+      next: 'Give it more with "timeout".',
+    });
   }
   if (end.exitCode === 0) return new RejectedError('No AMI was produced: Packer ended well, and made no image.', { left, next: NO_IMAGE });
   return packerFailure({ what, end, otherwise: hasBegun(what, end) ? 'rejected' : 'usage', left, outputs });

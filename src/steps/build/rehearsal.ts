@@ -2,12 +2,14 @@ import { code, table, text } from '../../kit/markdown.ts';
 import type { Powers } from '../../world.ts';
 import { hide } from './packer-phase.ts';
 import { findPacker, type PackerChoice, packerOrder } from './packer-tool.ts';
+import { sentence } from './summary.ts';
 import type { Inputs } from './unchanged.ts';
 
+type Rehearsed = PackerChoice & { readonly template: string; readonly varFiles: readonly string[] };
 type World = Powers<'account', 'packer'>;
 
 /** Of a dry run: what Packer would be asked, except what nobody may see. What the template cannot take is refused here as in the real run. */
-export async function rehearse(wanted: PackerChoice, because: string, inputs: Inputs, world: World): Promise<void> {
+export async function rehearse(wanted: Rehearsed, because: string, inputs: Inputs, world: World): Promise<void> {
   const { report } = world;
   const { plan, print, template } = inputs;
   const tool = await findPacker(wanted, world);
@@ -19,11 +21,11 @@ export async function rehearse(wanted: PackerChoice, because: string, inputs: In
   const variables = [...setBy(order.given, 'ami-action'), ...setBy(order.variables, '"var"'), ...setBy(order.secrets, '"secret-var"')];
   const facts: readonly (readonly [what: string, is: string])[] = [
     ['Packer', tool.version],
-    ['Template', order.template],
+    ['Template', wanted.template],
     ['Regions', plan.regions.join(', ')],
     ['Base image', plan.base ?? 'whatever the template finds'],
     ['Fingerprint', print.value],
-    ['Files with variables', order.varFiles.join(', ')],
+    ['Files with variables', wanted.varFiles.join(', ')],
     ['Only', order.only.join(', ')],
     ['All but', order.except.join(', ')],
   ];
@@ -40,5 +42,5 @@ export async function rehearse(wanted: PackerChoice, because: string, inputs: In
       variables.map(([name, value, who]) => [code(name), code(value), text(who)]),
     ),
   ];
-  report.summary([`### Would build ${text(plan.name)}`, text(because), ...tables].join('\n\n'));
+  report.summary([`### Would build ${text(plan.name)}`, text(sentence(because)), ...tables].join('\n\n'));
 }

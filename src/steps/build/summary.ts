@@ -15,8 +15,11 @@ export function tellImages(what: string, images: readonly BuiltImage[], because:
     `${sizeGiB} GiB, at most ${sayDollars(sizeGiB * PER_GIB)} a month`,
   ]);
   const listed = rows.length === 0 ? '' : `\n\n${table(['Image', 'Region', 'Architecture', 'Source', 'Name', 'Snapshots'], rows)}`;
-  report.summary(`### ${text(what)}\n\n${text(because)}${listed}`);
+  report.summary(`### ${text(what)}\n\n${text(sentence(because))}${listed}`);
 }
+
+/** A reason stands within a sentence elsewhere. */
+export const sentence = (reason: string): string => `${/^ami-/.test(reason) ? reason : reason.charAt(0).toUpperCase() + reason.slice(1)}.`;
 
 /** Where Packer's time went; for a failed build too, which is when one wants to know. */
 export function tellPhases(lines: readonly PackerLine[], report: Pick<Reporter, 'summary'>): void {

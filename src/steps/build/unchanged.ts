@@ -59,11 +59,11 @@ export async function fingerprintOf(
   plan: BuildPlan,
   base: Base | undefined,
   { texts, secrets }: Template,
-  { content, packer }: World,
+  { content, packer, report }: World,
 ): Promise<Fingerprint> {
   const files = await content.files(wish.content, [plan.template, ...plan.varFiles]);
   if (files.length === 0) throw new UsageError([`"content" matches no file: ${wish.content.join(', ')}`]);
-  return fingerprint({
+  const print = fingerprint({
     family: wish.family,
     files,
     variables: Object.fromEntries(Object.entries(wish.var).filter(([name]) => !(name in secrets))),
@@ -77,6 +77,8 @@ export async function fingerprintOf(
       instanceType: wish.instanceType,
     },
   });
+  report.info(`${print.value}, over ${files.length} ${files.length === 1 ? 'file' : 'files'} and the settings`);
+  return print;
 }
 
 /** What is to be built, and of what. */
@@ -96,8 +98,7 @@ export interface Decision {
 export async function decide(inputs: Inputs, world: World): Promise<Decision> {
   const { wish, plan, print } = inputs;
   const policy = policyOf(inputs, world);
-  if (policy === undefined)
-    return { reuse: undefined, because: wish.rebuild === undefined ? 'without "base-image" every push is built' : '"rebuild" is always' };
+  if (policy === undefined) return { reuse: undefined, because: wish.rebuild === undefined ? NO_BASE : '"rebuild" is always' };
   const family = await familyOf(inputs, world);
   const found = reusable(family, policy);
   if (found.images !== undefined) return { reuse: found.images, because: found.because };
@@ -106,6 +107,9 @@ export async function decide(inputs: Inputs, world: World): Promise<Decision> {
     ? { reuse: undefined, because: whyBuild(found, family, plan, print) }
     : { reuse: finished, because: `${sayIds(finished)} has the same fingerprint: an earlier run did not live to see it finished` };
 }
+
+const NO_BASE =
+  'without "base-image" nobody sees whether the base has changed, so every push is built; set it, or say how old an image may get with "rebuild: max-age:7d"';
 
 /** While Packer was busy another run may have built the same: what everybody would take now, unless it is ours. */
 export async function builtMeanwhile(mine: readonly string[], inputs: Inputs, world: World): Promise<readonly Found[] | undefined> {
