@@ -94,7 +94,7 @@ export async function run(wanted: Wanted, world: World) {
   const intent = planBuild(wanted, world.run, packer, started);
   if (wanted.fromInstance !== undefined) return saveInstance(wanted.fromInstance, wanted, intent, world);
   const base = await report.step('Resolve the base image', () => resolveBase(wanted, intent.scheme, world));
-  const template = await readTemplate(intent.template, wanted, world);
+  const template = await readTemplate(intent, wanted, world);
   const print = await report.step('Take the fingerprint', () => fingerprintOf(wanted, intent, base, template, world));
   const plan = withInputs(intent, { fingerprint: print, base: base?.id });
 

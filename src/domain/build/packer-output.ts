@@ -38,6 +38,10 @@ export interface Artifact {
 
 const AMIS = /^[a-z]{2,4}(?:-[a-z]+)+-\d:ami-[0-9a-f]{8,17}(?:,[a-z]{2,4}(?:-[a-z]+)+-\d:ami-[0-9a-f]{8,17})*$/;
 
+/** Packer replaces the value of a sensitive variable wherever it stands: of "1" or "central" no ID and no region would be left to read. */
+export const spoilsOutput = (secret: string, regions: readonly string[]): boolean =>
+  secret !== '' && (secret.length < 4 || regions.some(region => region.includes(secret)));
+
 /** Post-processors repeat the ID of the artifact that they were given, and others make files: an image counts once per source. */
 export function artifacts(lines: readonly PackerLine[]): readonly Artifact[] {
   const found = lines

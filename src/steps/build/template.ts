@@ -1,5 +1,8 @@
+import { spoilsOutput } from '../../domain/build/packer-output.ts';
 import { sensitiveNames } from '../../domain/build/template-text.ts';
+import { UsageError } from '../../kit/errors.ts';
 import type { Powers } from '../../world.ts';
+import type { BuildPlan } from './plan.ts';
 
 /** What is read of the template before anybody asks for Packer. */
 export interface Template {
@@ -15,14 +18,20 @@ interface Variables {
 }
 
 export async function readTemplate(
-  path: string,
+  { template, regions }: BuildPlan,
   { var: plain, secretVar }: Variables,
   { files, report }: Powers<never, 'files'>,
 ): Promise<Template> {
-  const found = (await files.read(path).catch(() => undefined)) ?? [];
+  const found = (await files.read(template).catch(() => undefined)) ?? [];
   const texts = found.filter(file => /\.(hcl|json)$/.test(file.path)).map(({ content }) => Buffer.from(content).toString());
-  const sensitive = new Set(texts.flatMap(sensitiveNames));
-  const secrets = { ...Object.fromEntries(Object.entries(plain).filter(([name]) => sensitive.has(name))), ...secretVar };
+  const names = new Set(texts.flatMap(sensitiveNames));
+  const sensitive = Object.entries({ ...plain, ...secretVar }).filter(([name]) => names.has(name));
+  const secrets = { ...Object.fromEntries(sensitive), ...secretVar };
   for (const secret of Object.values(secrets)) report.mask(secret);
+  const spoiling = sensitive.filter(([, value]) => spoilsOutput(value, regions));
+  if (spoiling.length > 0) throw new UsageError(spoiling.map(([name]) => sayShort(name)));
   return { texts, secrets };
 }
+
+const sayShort = (name: string): string =>
+  `The template calls ${name} sensitive, and its value is so short, or so common, that Packer would hide half of what it says, the IDs of images too. Take a longer value, or "sensitive" out of the template`;
