@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { groups } from '../../lab/autoscaling/group.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { type RollLab, rollLab } from './roll-lab.ts';
 
@@ -100,13 +101,63 @@ describe('scenario 59: cancelled while groups are rolled, with "on-cancel: rollb
     };
   };
 
+  const ended = async (status: string) => {
+    for (let waited = 0; l.refreshes('web')[0] !== status && waited < 600; waited += 5) await l.lab.clock.sleep(5);
+  };
+
   test('AWS is told once to go back, and it is said', async () => {
     const { a, b } = await stage();
     const ran = await promote(b, { 'on-cancel': 'rollback', bake: '30m', 'roll-timeout': '2h' }, cancelAt('Baking'));
     expect([ran.exitCode, ran.outputs['outcome'], l.lab.calls.count('RollbackInstanceRefresh')]).toEqual([1, 'cancelled', 1]);
     expect(ran.errors.join('\n')).toMatch(/refresh \S+ of web is being rolled back by AWS/);
-    for (let waited = 0; l.refreshes('web')[0] !== 'RollbackSuccessful' && waited < 600; waited += 5) await l.lab.clock.sleep(5);
+    await ended('RollbackSuccessful');
     expect(stateOf('web')).toEqual({ runs: [a], version: '1', pointer: a });
+  });
+
+  /** `boot`: how long the old image takes to come back, in seconds of the lab. */
+  const cancelled = async (boot = 1) => {
+    const { a, b } = await stage({ timings: { boot: 1, statusChecks: 1, targetHealth: 1, shutdown: 1, refreshPatience: 36_000 } });
+    const { onStart, onLine } = cancelAt('Baking');
+    const slowly = (line: string) => {
+      if (line.includes('Baking')) Object.assign(l.lab.core.timings, { boot });
+      onLine(line);
+    };
+    await promote(b, { 'on-cancel': 'rollback', bake: '30m', 'roll-timeout': '2h' }, { onStart, onLine: slowly });
+    expect(l.candidate()).toBe(true);
+    const comes = () => [...(groups(l.place).get('web')?.members.values() ?? [])].filter(({ imageId }) => imageId === a).length;
+    for (let waited = 0; comes() < 2 && waited < 600; waited += 2) await l.lab.clock.sleep(2);
+    Object.assign(l.lab.core.timings, { boot: 1 });
+    return { a, b, c: l.image('web-c') };
+  };
+
+  test.each(['b', 'c'] as const)(
+    'when AWS has gone back, the next run, with %s, does its work and takes the announcement away',
+    async which => {
+      const { [which]: image } = await cancelled();
+      await ended('RollbackSuccessful');
+      const ran = await promote(image);
+      expect([ran.exitCode, stateOf('web').runs, l.pointer(), l.candidate()]).toEqual([0, [image], image, false]);
+    },
+  );
+
+  describe('while AWS still goes back, the next run', () => {
+    test('with another image waits for that, and does its work', async () => {
+      const { c } = await cancelled(1500);
+      expect(l.refreshes('web')).toEqual(['RollbackInProgress']);
+      const ran = await promote(c);
+      expect([ran.exitCode, stateOf('web').runs, l.pointer(), l.candidate()]).toEqual([0, [c], c, false]);
+      expect(l.refreshes('web')).toEqual(['Successful', 'RollbackSuccessful']);
+    });
+
+    test('with the same image sees it end: all is as it was, and nothing keeps the one after from promoting it', async () => {
+      const { a, b } = await cancelled(1500);
+      expect(l.refreshes('web')).toEqual(['RollbackInProgress']);
+      const ran = await promote(b);
+      expect([ran.exitCode, ran.outputs['outcome'], l.candidate()]).toEqual([1, 'rejected', false]);
+      expect(stateOf('web')).toEqual({ runs: [a], version: '1', pointer: a });
+      expect(ran.errors.join('\n')).toMatch(/^web: AWS rolled it back, the old image runs again[\s\S]*nothing: every group launches/);
+      expect([(await promote(b)).exitCode, stateOf('web').runs, l.pointer(), l.candidate()]).toEqual([0, [b], b, false]);
+    });
   });
 
   test.each([

@@ -366,6 +366,7 @@ describe('a template that reads a parameter', () => {
 
 describe('scenario 55: what is done about the refresh of somebody else', () => {
   const active = refresh({ desired: { kind: 'template', template: use('9') } });
+  const goesBack = { ...active, status: 'RollbackInProgress' as const };
   test.each<[string, Partial<GroupFacts>, Partial<RollWanted>, unknown]>([
     ['refused unless the user says otherwise', { active }, {}, undefined],
     ['waited for', { active }, { foreignRefresh: 'wait' }, 'wait'],
@@ -373,6 +374,8 @@ describe('scenario 55: what is done about the refresh of somebody else', () => {
     ['superseded by a rollback where it is our own promotion', { active, activeIsOurs: true }, { deed: 'rollback' }, 'supersede'],
     ['refused by a rollback where it is not', { active }, { deed: 'rollback' }, undefined],
     ['refused by a promotion though it is ours', { active, activeIsOurs: true }, {}, undefined],
+    ['waited for by a promotion, where ours goes back already', { active: goesBack, activeIsOurs: true }, {}, 'wait'],
+    ["refused by a promotion, where somebody else's goes back", { active: goesBack }, {}, undefined],
   ])('%s', (_, change, how, done) => {
     const plan = planGroup(facts(change), { ...wanted, ...how });
     expect(plan.obstacle?.kind === 'refresh' ? plan.obstacle.how : undefined).toBe(done);

@@ -83,14 +83,24 @@ export function followsPointer(
 export const reads = (imageId: string, pointer: string): boolean =>
   imageId === `resolve:ssm:${pointer}` || (imageId.startsWith('resolve:ssm:arn:') && imageId.endsWith(`:parameter${pointer}`));
 
+/** Who rolls back wants to be rid of what our own promotion is bringing just now; one of ours that goes back already only needs time. */
+function howToMeet(
+  { activeIsOurs }: GroupFacts,
+  { deed, foreignRefresh }: Pick<RollWanted, 'deed' | 'foreignRefresh'>,
+  foreign: Refresh | undefined,
+): RollWanted['foreignRefresh'] {
+  if (!activeIsOurs) return foreignRefresh;
+  if (deed === 'rollback') return 'supersede';
+  return foreign?.status === 'RollbackInProgress' ? 'wait' : foreignRefresh;
+}
+
 export function obstacleOf(
   facts: GroupFacts,
   { deed, image, foreignRefresh, parameterTemplates }: RollWanted,
   doing: RollDeed,
 ): Obstacle | undefined {
   const foreign = doing === 'watch' ? undefined : runningIn(facts);
-  // Who rolls back wants to be rid of what our own promotion is bringing just now.
-  const how = deed === 'rollback' && facts.activeIsOurs ? 'supersede' : foreignRefresh;
+  const how = howToMeet(facts, { deed, foreignRefresh }, foreign);
   const { successor } = facts;
   if (successor !== undefined && successor.imageId !== image.id && (deed === 'rollback' || foreignRefresh === 'supersede')) {
     return { kind: 'successor', successor: successor.group.name };
