@@ -2,19 +2,19 @@ import type { Image } from '../domain/image.ts';
 import { previousImageId } from '../domain/pointer.ts';
 import { flag, optional } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
-import { withdraw } from '../steps/roll/announce.ts';
-import { type Delivered, deliver, isMoving, refreshesOf } from '../steps/roll/deliver.ts';
-import { deploymentSettings, recorded } from '../steps/roll/deployment.ts';
-import type { Check } from '../steps/roll/everywhere.ts';
-import { guardSettings, readGuards } from '../steps/roll/guards.ts';
+import { withdraw } from '../steps/promotion/announce.ts';
+import { type Delivered, deliver, isMoving, refreshesOf } from '../steps/promotion/deliver.ts';
+import { deploymentSettings, recorded } from '../steps/promotion/deployment.ts';
+import type { Check } from '../steps/promotion/everywhere.ts';
+import { guardSettings, readGuards } from '../steps/promotion/guards.ts';
+import { amiIdsOf, type Here, inTurn, type Part, planParts } from '../steps/promotion/parts.ts';
+import { environmentPointer, readPointer } from '../steps/promotion/point.ts';
+import { isThere, type PromotionOrder, throwIfRefused } from '../steps/promotion/promotion.ts';
+import { proveStanding } from '../steps/promotion/standing.ts';
+import { tellEnd, tellPlan } from '../steps/promotion/summary.ts';
+import { liftVeto } from '../steps/promotion/veto.ts';
 import { failsChecks } from '../steps/roll/instance-checks.ts';
-import { amiIdsOf, type Here, inTurn, type Part, planParts } from '../steps/roll/parts.ts';
-import { environmentPointer, readPointer } from '../steps/roll/point.ts';
-import { isThere, type PromotionOrder, throwIfRefused } from '../steps/roll/promotion.ts';
 import { rollSettings, throwIfUnfit } from '../steps/roll/settings.ts';
-import { proveStanding } from '../steps/roll/standing.ts';
-import { tellEnd, tellPlan } from '../steps/roll/summary.ts';
-import { liftVeto } from '../steps/roll/veto.ts';
 import { schemeOf, selectImage, selection } from '../steps/select.ts';
 import { common, dryRun, environment, family, regions } from '../steps/settings.ts';
 import { readDeliveries } from '../steps/validation/deliveries.ts';
@@ -51,7 +51,8 @@ export const outputs = {
   previousAmiId: 'The image that it ran before.',
   pointer: 'Name of the parameter that names it.',
   pointerVersion: 'Version of the parameter.',
-  refreshes: 'JSON list: `region`, `group`, `refresh`, `status`, `from` and `to` (launch template versions) of every group.',
+  refreshes:
+    'JSON list: `region`, `group`, `refresh`, `status`, `from` and `to` (launch template versions) of every group, and its `successor` (blue-green).',
   changed: 'false when the environment ran exactly this already.',
 };
 

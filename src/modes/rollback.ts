@@ -2,14 +2,14 @@ import type { Image } from '../domain/image.ts';
 import { type WayBack, wayBack } from '../domain/roll/way-back.ts';
 import { RejectedError } from '../kit/errors.ts';
 import type { Values } from '../kit/settings.ts';
-import { type Delivered, deliver, isMoving, refreshesOf } from '../steps/roll/deliver.ts';
-import { deploymentSettings, recorded } from '../steps/roll/deployment.ts';
-import { amiIdsOf, type Here, inTurn, type Part, planParts } from '../steps/roll/parts.ts';
-import { environmentPointer, type PointerNow, readPointer } from '../steps/roll/point.ts';
-import { type Promotion, type PromotionOrder, throwIfRefused } from '../steps/roll/promotion.ts';
+import { type Delivered, deliver, isMoving, refreshesOf } from '../steps/promotion/deliver.ts';
+import { deploymentSettings, recorded } from '../steps/promotion/deployment.ts';
+import { amiIdsOf, type Here, inTurn, type Part, planParts } from '../steps/promotion/parts.ts';
+import { environmentPointer, type PointerNow, readPointer } from '../steps/promotion/point.ts';
+import { type Promotion, type PromotionOrder, throwIfRefused } from '../steps/promotion/promotion.ts';
+import { tellEnd, tellPlan } from '../steps/promotion/summary.ts';
+import { liftVeto, veto } from '../steps/promotion/veto.ts';
 import { rollSettings, throwIfUnfit } from '../steps/roll/settings.ts';
-import { tellEnd, tellPlan } from '../steps/roll/summary.ts';
-import { liftVeto, veto } from '../steps/roll/veto.ts';
 import { pointer, schemeOf, selectImage, selection, twinOf } from '../steps/select.ts';
 import { common, dryRun, environment, family, regions } from '../steps/settings.ts';
 import type { Place, Powers } from '../world.ts';
@@ -39,7 +39,8 @@ export const outputs = {
   replacedAmiId: 'The image that it ran, now vetoed there.',
   pointer: 'Name of the parameter that names it.',
   pointerVersion: 'Version of the parameter.',
-  refreshes: 'JSON list: `region`, `group`, `refresh`, `status`, `from` and `to` (launch template versions) of every group.',
+  refreshes:
+    'JSON list: `region`, `group`, `refresh`, `status`, `from` and `to` (launch template versions) of every group, and its `successor` (blue-green).',
 };
 
 type Wanted = Values<typeof settings>;

@@ -5,7 +5,7 @@ import { RejectedError, UsageError } from '../kit/errors.ts';
 import { count, oneOf, optional, text } from '../kit/fields.ts';
 import type { Place, Powers } from '../world.ts';
 import { resolveBase } from './base-image.ts';
-import { environmentPointer } from './roll/point.ts';
+import { environmentPointer } from './promotion/point.ts';
 import { architecture } from './settings.ts';
 
 /** From what a user says ("commit:1a2b3c4") to one image. Every mode that asks for an image does it this way. */

@@ -76,6 +76,8 @@ export interface Rolled {
 
 export interface RolledGroup {
   readonly group: string;
+  /** Blue-green: the group that comes in its place. */
+  readonly successor: string | undefined;
   readonly refresh: string | undefined;
   readonly status: string;
   readonly from: string;
@@ -135,6 +137,7 @@ const rolled = ({ plans }: RollOrder, deeds: Deeds, moving: boolean): readonly R
     group: group.name,
     refresh: deeds.refreshes.get(group.name),
     status: statusOf(deed, moving, deeds.successors.get(group.name)),
+    successor: deeds.successors.get(group.name),
     from: sayLaunch(before),
     to: sayLaunch(deeds.targets.get(group.name) ?? group.launch),
   }));

@@ -3,7 +3,7 @@ import { CancelledError, type Details, Expected } from '../../kit/errors.ts';
 import { drop } from './blue-green.ts';
 import { earlierGroups, leadEarlierBack } from './earlier.ts';
 import { goBack } from './lead-back.ts';
-import { BRING_BACK, GO_ON, isStillMoving, outOfSight, retold } from './left-behind.ts';
+import { BRING_BACK, GO_ON, isStillMoving, outOfSight, retold } from './retold.ts';
 import { type Deeds, type RollOrder, type RollPorts, type RollWorld, sayLaunch } from './roll.ts';
 import { removeVersions } from './vain-versions.ts';
 

@@ -4,9 +4,9 @@ import { type Admission, imageRefusals, pointerRefusals } from '../../domain/rol
 import { type GroupPlan, planGroup } from '../../domain/roll/plan.ts';
 import { RejectedError } from '../../kit/errors.ts';
 import type { Place } from '../../world.ts';
-import { type FactPorts, readGroups } from './facts.ts';
+import { type FactPorts, readGroups } from '../roll/facts.ts';
+import type { RollWanted } from '../roll/settings.ts';
 import type { PointerNow } from './point.ts';
-import type { RollWanted } from './settings.ts';
 
 /** What a promotion would do, read and decided before the first write. */
 

@@ -2,12 +2,12 @@ import type { Image } from '../../domain/image.ts';
 import { inCharge } from '../../domain/roll/pair.ts';
 import { RejectedError, UsageError } from '../../kit/errors.ts';
 import type { Reporter } from '../../world.ts';
+import { inRegion } from '../roll/retold.ts';
+import type { RollWanted } from '../roll/settings.ts';
 import { type TwinOf, twinOf } from '../select.ts';
 import { regionsOf } from '../settings.ts';
 import type { DeliverWorld } from './deliver.ts';
-import { inRegion } from './left-behind.ts';
 import { type Promotion, type PromotionOrder, type PromotionPorts, planPromotion } from './promotion.ts';
-import type { RollWanted } from './settings.ts';
 
 /** An environment may live in several regions. Each has its own pointer, its own groups, and its own copy of the image. */
 

@@ -1,11 +1,11 @@
 import { concurrently } from '../../kit/concurrently.ts';
 import { CancelledError, Expected, UnreachableError } from '../../kit/errors.ts';
+import { BRING_BACK, GO_ON, inRegion, isStillMoving, nextOf, outOfSight, retold } from '../roll/retold.ts';
+import type { RolledGroup, RollOrder } from '../roll/roll.ts';
+import { trying } from '../roll/undo.ts';
 import type { Aside, DeliverWorld } from './deliver.ts';
-import { BRING_BACK, GO_ON, inRegion, isStillMoving, nextOf, outOfSight, retold } from './left-behind.ts';
 import type { Part } from './parts.ts';
-import type { RolledGroup, RollOrder } from './roll.ts';
 import { type Rolls, rollAll } from './turns.ts';
-import { trying } from './undo.ts';
 
 /** Rolls in every region. One that fails takes the others with it: an environment runs one image, wherever it is. */
 
@@ -113,8 +113,7 @@ export const standing = (all: readonly Standing[]): readonly string[] =>
 const outThere = (ends: readonly End[]): readonly string[] =>
   ends.flatMap(({ failure }) => (isStillMoving(failure) ? leftOf(failure) : []));
 
-function standsAt({ group, refresh, status }: RolledGroup, imageId: string): string {
-  const [, successor] = /^(?:beside|replaced by) (\S+)$/.exec(status) ?? [];
+function standsAt({ group, successor, refresh, status }: RolledGroup, imageId: string): string {
   if (successor !== undefined) return `${successor} stays beside ${group}`;
   return status === 'InProgress' ? `refresh ${refresh} of ${group} goes on by itself` : `${group} runs ${imageId}`;
 }

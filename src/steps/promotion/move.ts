@@ -1,9 +1,9 @@
 import { Expected, RejectedError } from '../../kit/errors.ts';
+import { isStillMoving, retold } from '../roll/retold.ts';
+import { trying } from '../roll/undo.ts';
 import type { RolledPart } from './deliver.ts';
-import { isStillMoving, retold } from './left-behind.ts';
 import { within } from './parts.ts';
 import { movePointer, putBack, throwIfCrossed } from './point.ts';
-import { trying } from './undo.ts';
 
 /** The pointers of all regions, or none: every one is looked at before the first is moved, and one that then cannot be moved takes the others back. */
 export async function moveAll(parts: readonly RolledPart[]): Promise<void> {

@@ -1,12 +1,12 @@
 import { identity } from '../../domain/image.ts';
 import type { GroupPlan } from '../../domain/roll/plan.ts';
+import { GO_ON, isStillMoving, outOfSight, retold } from '../roll/retold.ts';
+import { noDeeds, type RolledGroup, type RollOrder, roll } from '../roll/roll.ts';
+import { trying, undo } from '../roll/undo.ts';
 import { isAnnounced } from './announce.ts';
 import type { Aside, DeliverWorld } from './deliver.ts';
-import { GO_ON, isStillMoving, outOfSight, retold } from './left-behind.ts';
 import { type Moved, movePointer, putBack } from './point.ts';
 import type { Promotion, PromotionPorts } from './promotion.ts';
-import { noDeeds, type RolledGroup, type RollOrder, roll } from './roll.ts';
-import { trying, undo } from './undo.ts';
 
 /** Groups in two turns: those that name a template version, then those that read the pointer. */
 

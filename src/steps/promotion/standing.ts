@@ -3,10 +3,10 @@ import { proofOf } from '../../domain/roll/proof.ts';
 import { type Judgement, judgeStanding } from '../../domain/roll/rollout.ts';
 import { RejectedError } from '../../kit/errors.ts';
 import { type Look, waitFor } from '../../kit/wait.ts';
-import { firstThatFails, newOnes, stalePoolOf, trafficTo } from './in-service.ts';
-import { retold } from './left-behind.ts';
+import { firstThatFails, newOnes, stalePoolOf, trafficTo } from '../roll/in-service.ts';
+import { retold } from '../roll/retold.ts';
+import type { RollOrder, RollPorts, RollWorld } from '../roll/roll.ts';
 import type { Promotion } from './promotion.ts';
-import type { RollOrder, RollPorts, RollWorld } from './roll.ts';
 
 /** Groups that run the image already. Whoever brought them there may have been lost before it was proven, so it is proven now. */
 

@@ -1,14 +1,15 @@
 import { candidateName } from '../../domain/pointer.ts';
 import type { Powers } from '../../world.ts';
+import { makeWay } from '../roll/make-way.ts';
+import { retold } from '../roll/retold.ts';
+import type { RolledGroup } from '../roll/roll.ts';
 import { announce, withdrawOwn } from './announce.ts';
 import { type Check, rollEverywhere, standing } from './everywhere.ts';
-import { retold, stopped, takeBack } from './left-behind.ts';
-import { makeWay } from './make-way.ts';
+import { stopped, takeBack } from './left-behind.ts';
 import { moveAll } from './move.ts';
 import { inTurn, type Part } from './parts.ts';
 import type { Moved } from './point.ts';
 import { isThere, planPromotion, throwIfRefused } from './promotion.ts';
-import type { RolledGroup } from './roll.ts';
 import { proveStanding } from './standing.ts';
 import { type Rolls, saidAs } from './turns.ts';
 
