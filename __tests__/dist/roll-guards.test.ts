@@ -61,25 +61,30 @@ describe('guards', () => {
   });
 });
 
-test('stage in another account, where the image has another ID: its time there counts, and its veto', async () => {
-  const s = await shareLab();
-  const reader = ROLE.replace('{account}', STAGE);
-  const id = s.image('web-1');
-  await s.act('share', { image: id, accounts: STAGE, copy: PROD, 'target-role': ROLE });
-  const soak = { 'soak-environment': 'stage', 'soak-time': '1s', 'from-role': reader };
-  const promote = () =>
-    s.act('promote', { image: 'latest', environment: 'prod', ...none, ...soak }, { as: { account: PROD, region: HOME } });
-  expect((await promote()).errors.join('\n')).toMatch(/has run never in stage/);
-  const { AWS_ACCESS_KEY_ID = '' } = s.lab.environment({ account: STAGE });
-  const ssm = new SSMClient({ endpoint: s.lab.url, region: HOME, credentials: { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: 'x' } });
-  await ssm.send(new PutParameterCommand({ Name: '/ami/web/stage', Value: id, Type: 'String' }));
-  await s.lab.clock.sleep(2);
-  setTags(s.lab.place(STAGE), id, { 'ami-action:vetoed-in': 'stage' });
-  const [copy] = s.owned(PROD);
-  expect((await promote()).errors.join('\n')).toContain(`${copy?.id} was rolled back in stage and is vetoed there`);
-  setTags(s.lab.place(STAGE), id, { 'ami-action:vetoed-in': '' });
-  expect((await promote()).outputs).toMatchObject({ outcome: 'done', 'ami-id': copy?.id });
-  await s.lab.close();
+describe('stage in another account', () => {
+  let s: Awaited<ReturnType<typeof shareLab>>;
+  // Also after a failure: what listens keeps the whole run from ending.
+  afterEach(() => s.lab.close());
+
+  test('where the image has another ID: its time there counts, and its veto', async () => {
+    s = await shareLab();
+    const reader = ROLE.replace('{account}', STAGE);
+    const id = s.image('web-1');
+    await s.act('share', { image: id, accounts: STAGE, copy: PROD, 'target-role': ROLE });
+    const soak = { 'soak-environment': 'stage', 'soak-time': '1s', 'from-role': reader };
+    const promote = () =>
+      s.act('promote', { image: 'latest', environment: 'prod', ...none, ...soak }, { as: { account: PROD, region: HOME } });
+    expect((await promote()).errors.join('\n')).toMatch(/has run never in stage/);
+    const { AWS_ACCESS_KEY_ID = '' } = s.lab.environment({ account: STAGE });
+    const ssm = new SSMClient({ endpoint: s.lab.url, region: HOME, credentials: { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: 'x' } });
+    await ssm.send(new PutParameterCommand({ Name: '/ami/web/stage', Value: id, Type: 'String' }));
+    await s.lab.clock.sleep(2);
+    setTags(s.lab.place(STAGE), id, { 'ami-action:vetoed-in': 'stage' });
+    const [copy] = s.owned(PROD);
+    expect((await promote()).errors.join('\n')).toContain(`${copy?.id} was rolled back in stage and is vetoed there`);
+    setTags(s.lab.place(STAGE), id, { 'ami-action:vetoed-in': '' });
+    expect((await promote()).outputs).toMatchObject({ outcome: 'done', 'ami-id': copy?.id });
+  });
 });
 
 describe('settings', () => {

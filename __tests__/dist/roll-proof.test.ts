@@ -155,7 +155,7 @@ describe('a warm pool', () => {
     for (let waited = 0; pool().length < MinSize && waited < 300; waited += 2) await l.lab.clock.sleep(2);
   };
 
-  test('is in the plan, is renewed, and is looked into before the pointer moves', async () => {
+  test('is in the plan, and is renewed', async () => {
     const { a, b } = await stage();
     await withPool(2);
     const planned = await promote(b, { 'dry-run': 'true' });
@@ -163,6 +163,19 @@ describe('a warm pool', () => {
     expect(pool()).toEqual([a, a]);
     expect([(await promote(b)).exitCode, pool(), stateOf().pointer]).toEqual([0, [b, b], b]);
     expect((await promote(b)).outputs['outcome']).toBe('unchanged');
+  });
+
+  test('is looked into before the pointer moves: AWS may call a refresh successful that left one behind', async () => {
+    const { a, b } = await stage();
+    await withPool(1);
+    const leave = (line: string) => {
+      const [waiting] = line.includes('Baking') ? (groups(l.place).get('web')?.warmPool?.members.keys() ?? []) : [];
+      Object.assign(instances(l.place).get(waiting ?? '') ?? {}, { imageId: a });
+    };
+    const ran = await l.act('promote', { ...quick, image: b }, { onLine: leave });
+    expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
+    expect(ran.errors.join('\n')).toMatch(/web: AWS calls it successful, but i-[0-9a-f]+ of its warm pool run another image/);
+    expect([stateOf(), pool()]).toEqual([{ runs: [a], version: '1', pointer: a, candidate: false }, [a]]);
   });
 
   test('of a group without instances is renewed, too: the next scale-out takes from it', async () => {
