@@ -374,6 +374,34 @@ describe('build from a running instance', () => {
     ).toEqual([ran.outputs['ami-id']]);
   });
 
+  test('in a dry run is only told', async () => {
+    const mark = lab.calls.mark();
+    const ran = await save({ name: 'would-be', 'dry-run': 'true' }, 'f');
+    expect(ran.outputs).toMatchObject({ outcome: 'planned', built: 'false', 'image-name': 'would-be' });
+    expect(ran.summary).toContain(`Would save ${instance} as would-be`);
+    expect(lab.calls.since(mark).filter(({ operation }) => !/^(Describe|Get)/.test(operation))).toEqual([]);
+  });
+
+  test('by two runs with one name is one image; the other is told whose name it is, and by which name to go on', async () => {
+    let arrived = 0;
+    const meet = async () => {
+      arrived += 1;
+      while (arrived < 2) await new Promise(done => setTimeout(done, 20));
+    };
+    // Both have found the name free.
+    const lift = lab.faults.add({ operation: 'CreateImage', times: 2, deed: { run: meet, at: 'before' } });
+    const ended = await Promise.all([save({ name: 'one-name' }, '7'), save({ name: 'one-name' }, '8')]);
+    lift();
+    const made = madeImages(lab).filter(({ name }) => name === 'one-name');
+    expect(made).toHaveLength(1);
+    expect(ended.map(({ outputs }) => outputs['outcome']).sort()).toEqual(['done', 'usage']);
+    expect(ended.find(({ outputs }) => outputs['outcome'] === 'done')?.outputs['ami-id']).toBe(made[0]?.id);
+    const lost = ended.find(({ outputs }) => outputs['outcome'] === 'usage');
+    expect(lost?.errors).toEqual([
+      `"name" becomes "one-name", and ${made[0]?.id} is called so already\nNext: Put {timestamp} into "name".`,
+    ]);
+  });
+
   test('that is not there, or with settings of a template, is refused', async () => {
     const gone = await save({ 'from-instance': 'i-0123456789abcdef0' }, 'e');
     expect(gone.errors.join()).toContain('does not exist here');

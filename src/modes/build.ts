@@ -32,7 +32,10 @@ export const settings = {
       says: 'must be 1 to 64 letters, digits and . _ + -',
     }),
   ),
-  var: map('Variables of the template. They become arguments of Packer, which everybody on the machine can see.', { fallback: '{}' }),
+  var: map(
+    'Variables of the template. They become arguments of Packer, which everybody on the machine can see: a secret belongs under "secret-var".',
+    { fallback: '{}' },
+  ),
   varFiles: list('Files with variables, relative to the workspace.', {
     fallback: '',
     neededBy: 'templates with many variables',
