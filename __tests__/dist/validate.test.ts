@@ -240,4 +240,21 @@ describe('launch', () => {
     expect([off, ran].map(({ outputs }) => outputs['outcome'])).toEqual(['rejected', 'rejected']);
     expect(l.lab.calls.count('RunInstances', mark)).toBe(0);
   });
+
+  test('scenario 36: one that is still being made is waited for, until it is available or AWS gives it up', async () => {
+    const slow = await l.bake('slow');
+    const becomes = (state: string, stateReason: object | undefined) => {
+      Object.assign(l.imageOf(slow) ?? {}, { state: 'pending' });
+      const run = () => void Object.assign(l.imageOf(slow) ?? {}, { state, stateReason });
+      l.lab.faults.add({ operation: 'DescribeImages', nth: 3, deed: { run, at: 'before' } });
+      return l.validate(slow);
+    };
+    expect(await becomes('available', undefined)).toMatchObject({ exitCode: 0, outputs: { verdict: 'passed' } });
+    l.lab.faults.clear();
+    const mark = l.lab.calls.mark();
+    const ran = await becomes('failed', { code: 'Client.InternalError', message: 'Client error on creation of the snapshot' });
+    expect([ran.exitCode, ran.outputs['outcome'], l.lab.calls.count('RunInstances', mark)]).toEqual([1, 'rejected', 0]);
+    expect(ran.errors.join()).toContain(`Image ${slow}: failed: Client error on creation of the snapshot`);
+    expect(l.lab.calls.count('DescribeImages', mark)).toBe(3);
+  });
 });
