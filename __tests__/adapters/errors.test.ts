@@ -88,6 +88,22 @@ describe('an answer of AWS', () => {
     ['of a region', 'OptInRequired', 'You are not subscribed to this service.', 'access', /OptInRequired/, /^Enable that region/],
     ['of an account that is held back', 'PendingVerification', 'Your account is being verified.', 'access', /PendingV/, /AWS Support/],
     ['of a policy above the account', 'UnauthorizedOperation', SCP, 'access', /explicit deny/, /does not help: a service control policy/],
+    [
+      'of a policy that lacks it, of the role',
+      'AccessDeniedException',
+      'User: x is not authorized to perform: ssm:PutParameter because no identity-based policy allows the ssm:PutParameter action',
+      'access',
+      /because no identity-based/,
+      /^Grant it to the role/,
+    ],
+    [
+      'of a policy that lacks it, of the key',
+      'AccessDeniedException',
+      'User: x is not authorized to perform: kms:Decrypt on this resource because no resource-based policy allows the kms:Decrypt action',
+      'access',
+      /because no resource-based/,
+      /^Granting it to the role is not enough: the resource-based policy must allow it, too\.$/,
+    ],
     ['of a quota', 'ResourceLimitExceeded', 'Too many.', 'rejected', /^AWS refused to launch/, /^$/],
   ])('%s', (_, code, message, outcome, text, next) => {
     const failure = told(code, message);

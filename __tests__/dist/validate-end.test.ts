@@ -1,6 +1,7 @@
 import { RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { verdictOf } from '../../src/domain/verdict.ts';
+import { setTags } from '../../lab/ec2/state.ts';
+import { verdictOf, verdictValue } from '../../src/domain/verdict.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { until, type ValidateLab, validateLab } from './validate-lab.ts';
 
@@ -74,6 +75,23 @@ describe('the end', () => {
     expect(verdict(fresh)).toBe('none');
     expect(ran.state['journal']).toBe('[]');
     expect(l.alive()).toEqual([]);
+  });
+
+  test('cancelled or killed while a second machine is up, it or post: ends both, and writes no verdict', async () => {
+    const mute = await l.bake('mute', 'systemctl disable amazon-ssm-agent');
+    setTags(l.home, good, { 'ami-action:verdict': verdictValue(good, { result: 'passed', checks: 'a'.repeat(32), at: new Date() }) });
+    const stopped = (signal: 'SIGINT' | 'SIGKILL') =>
+      l.validate(
+        mute,
+        { 'agent-timeout': '30s' },
+        { onStart: child => void until(() => l.alive().some(({ imageId }) => imageId === good)).then(() => child.kill(signal)) },
+      );
+    const cancelled = await stopped('SIGINT');
+    expect([cancelled.outputs['outcome'], cancelled.state['journal'], l.alive()]).toEqual(['cancelled', '[]', []]);
+    const killed = await stopped('SIGKILL');
+    expect(l.alive().map(({ imageId }) => imageId)).toEqual([mute, good]);
+    await l.validate(mute, {}, { postOf: killed });
+    expect([verdict(mute), l.alive()]).toEqual(['none', []]);
   });
 
   test('kept for a look: it stays, says how to get in, and until when', async () => {

@@ -47,7 +47,7 @@ export function denial(failure: Failure): Expected | undefined {
 
 const ENCODED = /\s*Encoded authorization failure message: *(\S+)/;
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-const EXPLICIT = /explicit deny in an? ([a-z -]+? policy|permissions boundary)/;
+const WHICH = /(explicit deny in an?|because no) ([a-z -]+? policy|permissions boundary)/i;
 
 function remedy({ code, said }: Failure, notShared: string | undefined): string {
   if (notShared !== undefined)
@@ -55,12 +55,18 @@ function remedy({ code, said }: Failure, notShared: string | undefined): string 
   if (code === 'OptInRequired' && /marketplace/i.test(said)) return 'Accept the terms of that product in AWS Marketplace, in this account.';
   if (code === 'OptInRequired') return 'Enable that region, or that service, for the account; or take the region out of the settings.';
   if (code === 'PendingVerification' || code === 'Blocked') return 'AWS holds the account back, not us: ask AWS Support.';
-  const [, policy] = EXPLICIT.exec(said) ?? [];
-  const grant =
-    policy === undefined
-      ? 'Grant it to the role; the policy of each mode is in the README.'
-      : `Granting it to the role does not help: a ${policy} denies it. Whoever owns that must let the role through.`;
+  const grant = grantFor(said);
   const [, encoded] = ENCODED.exec(said) ?? [];
   if (encoded === undefined) return grant;
   return `${grant} Which statement it was, AWS tells who may ask: aws sts decode-authorization-message --query DecodedMessage --output text --encoded-message ${encoded}`;
+}
+
+/** Where AWS says which policy it was: the one of the role is not the only one that can say no. */
+function grantFor(said: string): string {
+  const [, how, policy] = WHICH.exec(said) ?? [];
+  if (policy === undefined || (how === 'because no' && policy === 'identity-based policy'))
+    return 'Grant it to the role; the policy of each mode is in the README.';
+  return how === 'because no'
+    ? `Granting it to the role is not enough: the ${policy} must allow it, too.`
+    : `Granting it to the role does not help: a ${policy} denies it. Whoever owns that must let the role through.`;
 }
