@@ -1,5 +1,7 @@
+import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import type { Architecture, Image, ImageState } from '../../../src/domain/image.ts';
+import { readUserData } from '../../../src/steps/validation/deliveries.ts';
 import { chooseTypes, judgeImage } from '../../../src/steps/validation/preflight.ts';
 
 const image = (over: Partial<Image> = {}) =>
@@ -32,6 +34,26 @@ describe('which machines an image is tried on', () => {
     [[], { platform: 'windows' }, '"image" is ami-1, which is for Windows: checks are shell, and run on Linux only'],
   ] as const)('%j of %j is refused before anything is launched', async (wanted, over, says) => {
     await expect(choose(wanted, over)).rejects.toThrow(says);
+  });
+});
+
+describe('user data', () => {
+  const read = (content: Uint8Array | undefined) =>
+    readUserData('setup.sh', {
+      read: async path => (content === undefined ? undefined : [{ path, content, executable: false }]),
+      write: async () => undefined,
+    });
+
+  test.each([
+    ['is not there', undefined, '"user-data" names setup.sh, which is not in the repository'],
+    ['is compressed', gzipSync('#!/bin/sh'), '"user-data" names setup.sh, which is compressed: give it as text'],
+    ['is too long', Buffer.alloc(17_000, 'x'), '"user-data" is too long: '],
+  ])('that %s is told before a launch', async (_, content, says) => {
+    await expect(read(content)).rejects.toThrow(says);
+  });
+
+  test('comes as it is', async () => {
+    expect(await read(Buffer.from('#!/bin/sh\necho ä\n'))).toBe('#!/bin/sh\necho ä\n');
   });
 });
 

@@ -43,6 +43,11 @@ export async function readUserData(path: string | undefined, files: Files): Prom
   if (path === undefined) return undefined;
   const [file] = (await files.read(path)) ?? [];
   if (file === undefined) throw new UsageError([`"user-data" names ${path}, which is not in the repository`]);
+  // As text it would be broken, and no part of a message in parts is unpacked for it.
+  if (file.content[0] === 0x1f && file.content[1] === 0x8b)
+    throw new UsageError([
+      `"user-data" names ${path}, which is compressed: give it as text, it goes along with the timer that ends the machine`,
+    ]);
   const own = Buffer.from(file.content).toString('utf8');
   const problem = userDataProblem(own);
   if (problem !== undefined) throw new UsageError([problem]);
