@@ -50,6 +50,12 @@ describe('launch template versions that name a removed image', () => {
     const planned = await l.act('prune', { ...VERSIONS, 'dry-run': 'true' });
     expect([planned.outputs['template-versions'], versions()]).toEqual(['2', [[1, 2, 3, 4, 5]]]);
     expect(l.named(planned.summary)).toContain('version 2 of launch template web | names d50, and nothing launches from it |');
+    const told = JSON.parse(l.named(planned.outputs['besides'] ?? '')) as { what: string }[];
+    expect(told.find(({ what }) => what.startsWith('version 2'))).toEqual({
+      what: 'version 2 of launch template web',
+      region: 'eu-central-1',
+      because: 'names d50, and nothing launches from it',
+    });
     const unasked = await l.act('prune', DRY);
     expect([unasked.outputs['template-versions'], unasked.outputs['plan-hash'] === planned.outputs['plan-hash']]).toEqual(['0', false]);
     const ran = await l.act('prune', { ...VERSIONS, 'plan-hash': planned.outputs['plan-hash'] ?? '' });

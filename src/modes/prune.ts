@@ -59,6 +59,8 @@ export const outputs = {
   recycleBin:
     'JSON list: `id` and `until` of every removed image and snapshot that the Recycle Bin still holds, and that is paid for until then.',
   plan: 'JSON list: `id`, `region`, `action` (`keep`, `mark`, `unmark` or `remove`) and `because` of every image of the family, newest first.',
+  besides:
+    'JSON list: `what` (`snapshot snap-...`, a launch template version, a leftover), `region` and `because` of everything beside images that the plan removes.',
   planHash: 'Hash of what the plan would change, for `plan-hash` of the run that carries it out.',
   freedGib: 'GiB of snapshots that this frees, at most: snapshots share blocks. What the Recycle Bin holds is not free yet.',
   freedPerMonth: 'What that saves a month, in dollars, at most.',

@@ -143,6 +143,7 @@ export function tell(plan: Plan, wanted: Wanted, done?: readonly Done[]) {
     ),
     recycleBin: (done ?? []).flatMap(({ held }) => held.map(({ id, until }) => ({ id, until: until?.toISOString() }))),
     plan: plan.images.map(({ image, region, action, because }) => ({ id: image.id, region, action, because: shortAccounts(because) })),
+    besides: besides(plan),
     planHash: hashOf(plan),
     freedGib: size.gib,
     freedPerMonth: size.perMonth,
