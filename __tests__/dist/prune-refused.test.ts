@@ -108,6 +108,7 @@ test('scenario 76: public, shared, foreign and backup images are never touched, 
   expect([ran.exitCode, ran.outputs['removed']]).toEqual([0, '2']);
   expect(l.there()).toEqual(['kept', 'api', 'backup', 'organization', 'shared', 'public', 'd40', 'd20', 'd10']);
   expect(l.there(l.lab.place(other))).toEqual(['theirs']);
+  expect(Object.keys(planOf(l, ran)).filter(name => ['api', 'theirs'].includes(name))).toEqual([]);
   expect(planOf(l, ran)).toMatchObject({
     public: 'keep: public: anybody may use it',
     shared: `keep: used by account …9999, which it is shared with and which cannot be looked into`,
