@@ -1,7 +1,7 @@
 import type { Architecture, Image } from '../image.ts';
 import type { Deed } from '../pointer.ts';
 import { decide, followsPointer, type Obstacle, obstacleOf, type RollDeed } from './deed.ts';
-import { atVersions, type Group, isNumbered, type Launch, type Refresh, sameLaunch, sayUse, type TemplateUse, useKey } from './group.ts';
+import { atVersions, type Group, type Launch, type Refresh, sameLaunch, useKey } from './group.ts';
 import { preferencesOf, type RefreshPreferences, replacedAtATime, type WantedPreferences } from './preferences.ts';
 import { staleOf } from './proof.ts';
 import { refusalsOf } from './refusals.ts';
@@ -121,9 +121,3 @@ function changesOf({ versions, ready }: GroupFacts, imageId: string): readonly C
   const distinct = new Map([...versions.values()].map(version => [versionKey(version), version]));
   return [...distinct.values()].map(from => ({ from, to: from.imageId === imageId ? from : ready.get(contentKey(from)) }));
 }
-
-/** A use as the plan shows it: `web:3`, or `web:$Latest (3)`. */
-export const sayNow = (use: TemplateUse, versions: GroupFacts['versions']): string => {
-  const now = versions.get(useKey(use));
-  return isNumbered(use) || now === undefined ? sayUse(use) : `${sayUse(use)} (${now.number})`;
-};

@@ -1,8 +1,8 @@
-import { usesOf } from '../../domain/roll/group.ts';
-import { twinName } from '../../domain/roll/pair.ts';
-import { type GroupPlan, sayNow } from '../../domain/roll/plan.ts';
+import type { GroupPlan } from '../../domain/roll/plan.ts';
+import { sayDeed, sayLaunches, sayState, sayWayBack } from '../../domain/roll/words.ts';
 import { sayDuration } from '../../kit/duration.ts';
 import { code, table, text } from '../../kit/markdown.ts';
+import type { Reporter } from '../../world.ts';
 import type { Delivered } from './deliver.ts';
 import type { Part } from './parts.ts';
 
@@ -17,14 +17,14 @@ function tellPart({ promotion, region, several, world }: Part): void {
   const moves =
     pointer.current?.value === image.id ? 'names it already' : `moves from ${pointer.current?.value ?? 'nothing'} when all is proven`;
   info(`${title}: ${because}; replaces ${was ?? 'nothing'}`);
-  for (const group of groups) info(`${group.facts.group.name} (${sayNowAll(group)}): ${sayDeed(group)}; ${group.because}`);
+  for (const group of groups) tellGroup(group, info);
   info(`${pointer.name}: ${moves}`);
   for (const group of groups) for (const warning of group.warnings) warn(`${group.facts.group.name}: ${warning}`);
   summary(
     [
       `### ${text(title)}${several ? ` (${region})` : ''}`,
       `${code(image.id)}: ${text(because)}. Replaces ${was === undefined ? 'nothing' : code(was)}.`,
-      groups.length === 0 ? '' : table(['Group', 'Now', 'Will', 'Why', 'About'], groups.map(planRow)),
+      groups.length === 0 ? '' : table(['Group', 'Now', 'Will', 'Why', 'If it fails', 'About'], groups.map(planRow)),
       `${code(pointer.name)}: ${text(moves)}.`,
       ...groups.flatMap(({ facts, warnings }) => warnings.map(warning => `- ⚠️ ${code(facts.group.name)}: ${text(warning)}`)),
       ...refusals.map(refusal => `- ❌ ${text(refusal)}`),
@@ -34,40 +34,19 @@ function tellPart({ promotion, region, several, world }: Part): void {
   );
 }
 
-const sayNowAll = ({ facts }: GroupPlan): string =>
-  facts.group.launch.kind === 'configuration'
-    ? `launch configuration ${facts.group.launch.name}`
-    : usesOf(facts.group.launch)
-        .map(use => sayNow(use, facts.versions))
-        .join(', ');
-
-function sayDeed({ deed, changes, replaces, replacesPool, atATime, mustPin, facts }: GroupPlan): string {
-  const { name, desired } = facts.group;
-  if (deed === 'nothing') return 'nothing to do';
-  if (deed === 'watch') return 'watch the refresh that runs';
-  const makes = changes
-    .filter(({ to }) => to === undefined)
-    .map(({ from }) => `${from.templateName} gets a version made from ${from.number}`);
-  const reuses = changes.flatMap(({ from, to }) =>
-    to === undefined || to.number === from.number ? [] : [`${to.templateName}:${to.number} is used again`],
-  );
-  const batches = Math.ceil(replaces / atATime);
-  const swap = `${twinName(name)} comes beside it with ${desired} instances, and takes over when it has proven itself`;
-  const roll =
-    deed === 'swap'
-      ? swap
-      : deed === 'template'
-        ? 'gets the version, replaces nothing'
-        : `replaces ${replaces} instances, ${atATime} at a time, ${batches} ${batches === 1 ? 'batch' : 'batches'}`;
-  const pool = replacesPool.length === 0 ? '' : `then ${replacesPool.join(', ')} of its warm pool`;
-  return [mustPin ? 'is pinned' : '', ...makes, ...reuses, roll, pool].filter(part => part !== '').join(', ');
+function tellGroup(plan: GroupPlan, info: Reporter['info']): void {
+  const { name } = plan.facts.group;
+  const back = sayWayBack(plan);
+  info(`${name} (${sayLaunches(plan.facts)}): ${sayDeed(plan)}; ${plan.because}`);
+  info(`${name} has ${sayState(plan.facts)}${back === '' ? '' : `; if it fails, ${back}`}`);
 }
 
 const planRow = (group: GroupPlan): string[] => [
   code(group.facts.group.name),
-  code(sayNowAll(group)),
+  `${code(sayLaunches(group.facts))} ${text(sayState(group.facts))}`,
   text(sayDeed(group)),
   text(group.because),
+  text(sayWayBack(group)),
   group.aboutSeconds === 0 ? '' : sayDuration(group.aboutSeconds),
 ];
 
