@@ -223,6 +223,9 @@ test('a batch size is a share of the group', async () => {
   await promote(b, { 'min-healthy': '', 'batch-size': '3' });
   const [started] = l.lab.calls.all().filter(({ operation }) => operation === 'StartInstanceRefresh');
   expect(started?.input['Preferences']).toMatchObject({ MinHealthyPercentage: 57, AutoRollback: true, SkipMatching: true, BakeTime: 60 });
+  await promote(l.image('web-fresh'), { 'skip-matching': 'false' });
+  const [, again] = l.lab.calls.all().filter(({ operation }) => operation === 'StartInstanceRefresh');
+  expect(again?.input['Preferences']).toMatchObject({ SkipMatching: false, AutoRollback: true });
 });
 
 test('scenario 63: a group without instances gets the template and no refresh; it launches the image when it grows', async () => {

@@ -189,6 +189,7 @@ export const settings = {
   protectedInstances: undefined,
   standbyInstances: undefined,
   rollTimeout: 7200,
+  skipMatching: true,
   batchSize: undefined,
   order: 'parallel' as const,
   undo: 'all' as const,

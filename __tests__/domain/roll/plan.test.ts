@@ -362,6 +362,15 @@ describe('a template that reads a parameter', () => {
   test('followed, AWS can neither skip nor roll back', () => {
     expect(planGroup(reading(ours), follow).preferences).toMatchObject({ skipMatching: false, autoRollback: false });
   });
+
+  test('the plan counts what AWS will replace: with nothing to skip by that is every instance', () => {
+    const half = reading(ours, { images: new Map([['i-1', 'ami-new'], ...[...facts().images].slice(1)]) });
+    const all = half.group.members.length;
+    const named = { ...half, versions: new Map([...half.versions].map(([key, version]) => [key, { ...version, imageId: 'ami-old' }])) };
+    expect(planGroup(half, follow).replaces).toBe(all);
+    expect(planGroup(named, { ...wanted }).replaces).toBe(all - 1);
+    expect(planGroup(named, { ...wanted, skipMatching: false })).toMatchObject({ replaces: all, preferences: { skipMatching: false } });
+  });
 });
 
 describe('scenario 55: what is done about the refresh of somebody else', () => {

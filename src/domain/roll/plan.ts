@@ -86,7 +86,9 @@ export function planGroup(facts: GroupFacts, wanted: RollWanted): GroupPlan {
   const obstacle = obstacleOf(facts, wanted, deed);
   const preferences = preferencesFor(wanted, by, group);
   const replaces =
-    deed === 'refresh' || deed === 'swap' ? group.members.filter(member => facts.images.get(member.id) !== wanted.image.id).length : 0;
+    deed === 'refresh' || deed === 'swap'
+      ? group.members.filter(({ id }) => !preferences.skipMatching || facts.images.get(id) !== wanted.image.id).length
+      : 0;
   const atATime = replacedAtATime(group.desired, preferences);
   return {
     ...{ facts, deed, because, by, obstacle, before, changes, preferences, replaces, atATime },

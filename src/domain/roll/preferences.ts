@@ -27,6 +27,7 @@ export interface WantedPreferences {
   readonly alarms?: readonly string[] | undefined;
   readonly protectedInstances?: RefreshPreferences['protectedInstances'] | undefined;
   readonly standbyInstances?: RefreshPreferences['standbyInstances'] | undefined;
+  readonly skipMatching?: boolean | undefined;
   readonly rollTimeout: number;
   /** Instances at a time, instead of percentages. */
   readonly batchSize?: number | undefined;
@@ -79,7 +80,7 @@ export function preferenceProblems(wanted: WantedPreferences): readonly string[]
 
 /**
  * Skip matching is right here because every version that we roll to has a number: an instance that was launched from it
- * needs no replacement. Where a group of instances must not be touched and nobody said what to do, they are left alone,
+ * needs no replacement, unless somebody wants every one fresh. Where a group of instances must not be touched and nobody said what to do, they are left alone,
  * and the proof finds them; AWS's own default would wait an hour for a person and then fail.
  */
 export const preferencesOf = (wanted: WantedPreferences, desired: number): RefreshPreferences => ({
@@ -90,7 +91,7 @@ export const preferencesOf = (wanted: WantedPreferences, desired: number): Refre
   checkpointDelaySeconds: wanted.checkpointDelay,
   bakeSeconds: wanted.bake,
   alarms: wanted.alarms ?? [],
-  skipMatching: true,
+  skipMatching: wanted.skipMatching ?? true,
   autoRollback: true,
   protectedInstances: wanted.protectedInstances ?? 'ignore',
   standbyInstances: wanted.standbyInstances ?? 'ignore',

@@ -86,6 +86,9 @@ export const rollSettings = {
       neededBy: 'groups with instances in standby',
     }),
   ),
+  skipMatching: flag('Leave the instances of a group alone that run what it is brought to. false: every instance is replaced.', true, {
+    neededBy: 'teams that want every instance of a group that is rolled to be a fresh one',
+  }),
   batchSize: optional(
     count('Instances replaced at a time, instead of percentages.', { min: 1, max: 10_000, neededBy: 'teams that think in instances' }),
   ),
