@@ -76,6 +76,23 @@ describe('a group whose health check is EC2, behind a target group', () => {
   });
 });
 
+test('a service that dies while it bakes is rolled back, though at each look the group has replaced who died', async () => {
+  const { a, b } = await stage({ HealthCheckGracePeriod: 10 }, { timings: { ...FAST, shutdown: 120 } });
+  const asked = new Map<string, number>();
+  const http = (_port: number, _path: string, { instanceId }: { instanceId: string }) => {
+    if (instances(l.place).get(instanceId)?.imageId !== b) return 200;
+    asked.set(instanceId, asked.get(instanceId) ?? l.lab.clock.now());
+    // The first two live for a minute, those that come for them are well.
+    const dies = [...asked.keys()].indexOf(instanceId) < 2;
+    return dies && l.lab.clock.now() - (asked.get(instanceId) ?? 0) > 60_000 ? 500 : 200;
+  };
+  Object.assign(l.paper.answers, { http });
+  const ran = await promote(b, { bake: '10m' });
+  expect([ran.exitCode, ran.outputs['outcome'], l.refreshes('web')]).toEqual([1, 'rejected', ['RollbackSuccessful']]);
+  expect(ran.errors.join('\n')).toContain('web: replaced, but while it baked 2 new instances became unhealthy');
+  expect(stateOf()).toEqual({ runs: [a], version: '1', pointer: a, candidate: false });
+});
+
 describe('what was never in service', () => {
   test('scenario 63: new instances would not be registered, so nothing is begun', async () => {
     const { a, b } = await stage();

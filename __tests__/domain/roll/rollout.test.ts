@@ -264,6 +264,22 @@ describe('what load balancers say', () => {
     ]);
   });
 
+  test('where new instances die one after another all may be well at each look, and it is no success', () => {
+    const [two, eight] = [group(), group({ desired: 9 })];
+    const states = (died: number, of: Group) =>
+      (['Baking', 'Successful'] as const).map(s => ended(s, { saved: true, died, group: of }).state);
+    expect([states(1, two), states(2, two), states(2, eight), states(3, eight)]).toEqual([
+      ['waiting', 'done'],
+      ['failed', 'failed'],
+      ['waiting', 'done'],
+      ['failed', 'failed'],
+    ]);
+    expect(ended('Baking', { died: 2 })).toEqual({ state: 'failed', why: 'replaced, but while it baked 2 new instances became unhealthy' });
+    expect(ended('Successful', { saved: true, died: 2 })).toMatchObject({
+      why: 'AWS calls it successful, but 2 new instances became unhealthy',
+    });
+  });
+
   test('a group that was not rolled must be as if it had been', () => {
     const standing = (change: Partial<Sight>) => judgeStanding(sight({ refresh: undefined, saved: true, doubts: 5, ...change }));
     expect([

@@ -6,6 +6,8 @@ export interface Sight extends Standing {
   readonly refresh: Refresh | undefined;
   /** The group launches from our version from now on: AWS writes that only when a refresh succeeded. */
   readonly saved: boolean;
+  /** How many new instances the group called unhealthy, of those that AWS had called replaced. */
+  readonly died?: number;
   /** How many looks in a row, just before this one, showed what should not be. */
   readonly doubts: number;
 }
@@ -68,7 +70,15 @@ export function suspectIn(
   )?.id;
 }
 
+// One instance may die of its own accord, as spot instances do; where more do, it is the image.
+const MOST_DEAD = 1 / 4;
+
+const diedBecause = ({ died = 0, group: { desired } }: Sight): string | undefined =>
+  died >= Math.max(2, desired * MOST_DEAD) ? `${died} new instances became unhealthy` : undefined;
+
 function judgeBaking(sight: Sight, refresh: Refresh): Judgement {
+  const dead = diedBecause(sight);
+  if (dead !== undefined) return { state: 'failed', why: `replaced, but while it baked ${dead}` };
   const [unproven, unserved] = [unprovenBecause(sight), unservedBecause(sight)];
   const sure = (sight.proof.wrong.length > 0 && believed(sight, 'Baking')) || (unserved !== undefined && believed(sight, 'traffic'));
   const wrong = unproven ?? unserved;
@@ -81,6 +91,8 @@ function judgeBaking(sight: Sight, refresh: Refresh): Judgement {
 }
 
 function judgeSuccess(sight: Sight): Judgement {
+  const dead = diedBecause(sight);
+  if (dead !== undefined) return { state: 'failed', why: `AWS calls it successful, but ${dead}` };
   return judgeEnd(sight, 'AWS calls it successful, but ', 'Successful', sight.saved ? undefined : UNSAVED);
 }
 

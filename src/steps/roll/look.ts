@@ -15,6 +15,8 @@ export interface Watched {
   readonly warmUpSeconds: number;
   /** AWS has said that everything is replaced, healthy and warm. */
   replaced: boolean;
+  /** New instances that the group called unhealthy after that. */
+  readonly died: Set<string>;
   doubts: number;
   note: string;
   ended: Judgement | undefined;
@@ -44,13 +46,21 @@ export async function lookAt(watched: Watched, group: Group | undefined, looking
   const traffic = refresh !== undefined && isReplaced(refresh) ? await trafficTo(settled, group, place) : NOT_ASKED;
   const stalePool = refresh?.status === 'Successful' ? await stalePoolOf(group, order.image.id, place) : [];
   const saved = sameLaunch(group.launch, watched.target);
-  const judged = judge({ refresh, group, proof, traffic, settled: settled.length, stalePool, saved, doubts: watched.doubts });
+  const [died, doubts] = [diedOf(watched, group, refresh, looking), watched.doubts];
+  const judged = judge({ refresh, group, proof, traffic, settled: settled.length, died, stalePool, saved, doubts });
   if (judged.state === 'failed' || refresh === undefined || !checksAreDue(refresh, watched.checkpoints)) return judged;
   const why = await firstThatFails(settled, looking);
   return why === undefined ? judged : { state: 'failed', why };
 }
 
 const isReplaced = ({ status }: Refresh): boolean => status === 'Baking' || status === 'Successful';
+
+/** The group replaces who dies, so at every single look all may be well. */
+function diedOf({ died }: Watched, { members }: Group, refresh: Refresh | undefined, { images, order }: Looking): number {
+  if (refresh === undefined || !isReplaced(refresh)) return 0;
+  for (const { id, healthy } of members) if (!healthy && images.get(id) === order.image.id) died.add(id);
+  return died.size;
+}
 
 /** New ones that have been in service for as long as they take to be ready. When AWS begins to bake, all are; who comes later must warm up first. */
 function settledOnes(

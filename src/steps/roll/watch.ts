@@ -51,6 +51,7 @@ export async function watch(plans: readonly GroupPlan[], watching: Watching): Pr
             checkpoints,
             warmUpSeconds: warmUpSeconds ?? group.warmUpSeconds,
             replaced: false,
+            died: new Set(),
             doubts: 0,
             note: '',
             ended: undefined,
