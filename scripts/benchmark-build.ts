@@ -23,8 +23,10 @@ interface Cost {
 }
 
 const files = { ...template(), 'packer/scripts/clean.sh': `#!/bin/sh\nsleep ${sleeps}\n` };
+const workspace = mkdtempSync(join(tmpdir(), 'benchmark-build-'));
 const lab = await startLab();
 try {
+  await checkout();
   const [bare, ours, unchanged]: [Cost[], Cost[], Cost[]] = [[], [], []];
   for (let turn = 0; turn < times; turn += 1) {
     const family = `bench-${turn}`;
@@ -43,6 +45,19 @@ try {
 } finally {
   await lab.close();
   removeWorkspaces();
+  rmSync(workspace, { recursive: true });
+}
+
+/** As actions/checkout leaves it: the action asks git for the tree. Bare Packer runs in the same. */
+async function checkout(): Promise<void> {
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(join(workspace, path, '..'), { recursive: true });
+    writeFileSync(join(workspace, path), content);
+  }
+  const options = { cwd: workspace, env: process.env };
+  await command('git', ['init', '--quiet'], options);
+  await command('git', ['add', '.'], options);
+  await command('git', ['-c', 'user.name=b', '-c', 'user.email=b@example.com', 'commit', '--quiet', '--message=all'], options);
 }
 
 async function measured(work: () => Promise<void>): Promise<Cost> {
@@ -69,23 +84,14 @@ function cpuOfChildren(): number {
 }
 
 async function action(family: string): Promise<void> {
-  const ran = await build(lab, { files, with: { family, 'base-image': BASE } });
+  const ran = await build(lab, { workspace, with: { family, 'base-image': BASE } });
   if (ran.exitCode !== 0) throw new Error(ran.log);
 }
 
 async function packerAlone({ environment }: Lab, turn: number): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'benchmark-build-'));
-  try {
-    for (const [path, content] of Object.entries(files)) {
-      mkdirSync(join(folder, path, '..'), { recursive: true });
-      writeFileSync(join(folder, path), content);
-    }
-    const options = { cwd: folder, env: { ...process.env, ...environment(), ...packerHere() } };
-    await command('packer', ['init', 'packer'], options);
-    await command('packer', ['build', '-var=ssh_port=2322', `-var=ami_name=bare-${turn}`, '-var=region=eu-central-1', 'packer'], options);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const options = { cwd: workspace, env: { ...process.env, ...environment(), ...packerHere() } };
+  await command('packer', ['init', 'packer'], options);
+  await command('packer', ['build', '-var=ssh_port=2322', `-var=ami_name=bare-${turn}`, '-var=region=eu-central-1', 'packer'], options);
 }
 
 function command(name: string, args: readonly string[], options: SpawnOptions): Promise<void> {

@@ -166,7 +166,8 @@ test('"packer-version" that PATH does not meet is told with what there is, befor
 });
 
 describe('a variable that the template calls sensitive', () => {
-  const SECRET = 'hunter2, "quoted" & more';
+  // Packer hides the whole of it alone, not one line.
+  const SECRET = 'hunter2, "quoted" & more\nhunter2 on a second line';
   const files = () => ({
     ...changed(
       [

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DescribeImagesCommand, EC2Client, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { images as labImages } from '../../lab/ec2/images.ts';
 import { instances, setTags } from '../../lab/ec2/state.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { removeWorkspaces } from '../../lab/runner.ts';
@@ -225,6 +226,13 @@ describe('what Packer says it made', () => {
         .map(({ id }: { id: string }) => id)
         .sort(),
     ).toEqual(images.map(({ id }) => id).sort());
+    // With one of them gone it is half a build.
+    labImages(lab.place()).delete(images[0]?.id ?? '');
+    const half = await build(lab, {
+      files: twoSources(),
+      with: { family: 'two', 'base-image': 'name:136693071363/debian-12-amd64-*', 'dry-run': 'true' },
+    });
+    expect(half.outputs['because']).toBe('the build with the same fingerprint has 1 of 2 images in eu-central-1');
   });
 
   test('may be for two processors in one run', async () => {
