@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { CallRecord } from '../../lab/calls.ts';
 import type { Deed } from '../../lab/faults.ts';
@@ -73,6 +74,29 @@ describe('an image that cannot be tagged', () => {
     expect(ran.errors.join()).toContain('the next run builds another, and this one goes when it has expired');
     expect(post.log).toContain('are finished and stay for a later run');
     expect(imagesOf('both').map(({ id }) => id)).toEqual(ids);
+  });
+
+  test('because the run is cancelled meanwhile goes with all the rest', async () => {
+    const deed: Deed = { error: 'InvalidAMIID.NotFound', status: 400 };
+    let child: ChildProcess | undefined;
+    const heal = lab.faults.add({ operation: 'DescribeImages', when: call => isOurs(call) && 'ImageIds' in call.input, deed });
+    const ran = await build(lab, {
+      files: idle(),
+      with: { family: 'called-off', 'base-image': BASE },
+      onStart: started => {
+        child = started;
+      },
+      onLine: line => {
+        if (/EC2 does not know it yet/.test(line)) child?.kill('SIGINT');
+      },
+    });
+    heal();
+    expect(ran.outputs['outcome']).toBe('cancelled');
+    expect(imagesOf('called-off')).toHaveLength(1);
+    const post = await runAction({ mode: 'build', lab, postOf: ran, with: { family: 'any' }, env: packerHere() });
+    expect(post.errors).toEqual([]);
+    expect(imagesOf('called-off')).toEqual([]);
+    expect(leftovers(lab)).toEqual([]);
   });
 
   test('of its temporary tags bears the family already: post leaves it, and the next run takes them off', async () => {
