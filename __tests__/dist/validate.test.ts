@@ -208,6 +208,21 @@ describe('launch', () => {
     expect(l.alive()).toEqual([]);
   });
 
+  test.each([
+    ['VPCIdNotSpecified', 'No default VPC for this user', 'usage', '"subnet" is missing: there is no default VPC in this region'],
+    ['AuthFailure', 'Not authorized for images: [ami-0123]', 'access', 'ami-0123 is not shared with this account, or not there any more'],
+  ])('a launch that is refused with %s says who must act', async (error, message, outcome, says) => {
+    l.lab.faults.add({ operation: 'RunInstances', deed: { error, message } });
+    const ran = await l.validate(good);
+    expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['verdict'], ran.state['journal']]).toEqual([
+      1,
+      outcome,
+      'inconclusive',
+      '[]',
+    ]);
+    expect(ran.errors.join()).toContain(says);
+  });
+
   test('scenario 35: a type of another architecture is refused before anything is launched', async () => {
     const mark = l.lab.calls.mark();
     const arm = l.base('arm64');

@@ -17,6 +17,7 @@ import type { Architecture, Tags } from '../../domain/image.ts';
 import type { Machine, MachineSpec, Machines } from '../../world/machines.ts';
 import { asExpected, isCode } from './errors.ts';
 import { tagsFromEc2 } from './images.ts';
+import { settingRefused } from './launch-refusals.ts';
 import { allPages } from './pages.ts';
 
 const unlessUnknown =
@@ -43,6 +44,8 @@ export const ec2Machines = (ec2: EC2Client): Machines => ({
       return Instances.map(fromEc2)[0] as Machine;
     } catch (cause) {
       if (isCode(cause, ...NO_CAPACITY)) return { noCapacity: (cause as Error).message };
+      const refused = settingRefused(cause);
+      if (refused !== undefined) throw refused;
       return asExpected(`launch an instance of ${spec.imageId} (ec2:RunInstances, iam:PassRole for an instance profile)`)(cause);
     }
   },

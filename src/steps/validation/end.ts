@@ -2,7 +2,16 @@ import type { CheckResult } from '../../domain/validation/checks-report.ts';
 import { sayCut, validationPage } from '../../domain/validation/page.ts';
 import { asData, asJUnit, countOf, type Trial, type Validation } from '../../domain/validation/validation.ts';
 import type { Judged } from '../../domain/verdict.ts';
-import { AccessError, CancelledError, type Details, Expected, RejectedError, TimeoutError, UnknownError } from '../../kit/errors.ts';
+import {
+  AccessError,
+  CancelledError,
+  type Details,
+  Expected,
+  RejectedError,
+  TimeoutError,
+  UnknownError,
+  UsageError,
+} from '../../kit/errors.ts';
 import type { Files, Powers } from '../../world.ts';
 
 /** How a validation is told: log, page, files, outputs, and the error that makes the job red. */
@@ -99,6 +108,7 @@ function sameKind(failure: unknown, message: string, details: Details): Expected
   if (failure instanceof AccessError) return new AccessError(message, details);
   if (failure instanceof UnknownError) return new UnknownError(message, details);
   if (failure instanceof TimeoutError) return new TimeoutError(message, details);
+  if (failure instanceof UsageError) return new UsageError([message], details);
   return new RejectedError(message, details);
 }
 
