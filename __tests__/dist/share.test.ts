@@ -112,13 +112,14 @@ describe('the tested image in every account and region', () => {
     for (const { copy, region } of copies) expect(l.owned(PROD, region).map(image => image.id)).toEqual([copy]);
   });
 
-  test('"unshare" says where it could not look for copies', async () => {
+  test('"unshare" says where it could not look for copies, once for all regions', async () => {
     const id = l.image('web-1');
-    await share(id, { accounts: `${STAGE},${PROD}` });
-    const ran = await l.act('share', { image: id, accounts: STAGE, unshare: 'true' });
+    await share(id, { accounts: `${STAGE},${PROD}`, regions: 'eu-west-1' });
+    const ran = await l.act('share', { image: id, accounts: STAGE, regions: 'eu-west-1', unshare: 'true' });
     expect(ran).toMatchObject({ exitCode: 0, outputs: { outcome: 'done' } });
     expect(ran.warnings).toEqual([`Copies that account ${PROD} made of ${id} stay, and were not looked for: that takes "target-role".`]);
-    expect([...l.labImage(id).launchers]).toEqual([STAGE]);
+    const launchers = [...l.owned(BUILD), ...l.owned(BUILD, 'eu-west-1')].map(image => [...image.launchers]);
+    expect(launchers).toEqual([[STAGE], [STAGE]]);
   });
 
   test("a consumer's own failed validation is not papered over with the verdict of the source", async () => {
