@@ -5,6 +5,14 @@ import { explainFailure, mayPass } from '../../../src/domain/build/packer-failur
 test.each<[string, string, RegExp]>([
   ['Error launching source instance: api error VPCIdNotSpecified: No default VPC for this user', 'usage', /subnet_id/],
   ['No default VPC found', 'usage', /subnet_id/],
+  ["api error MissingInput: No subnets found for the default VPC 'vpc-1'. Please specify a subnet.", 'usage', /subnet_id/],
+  ['api error AuthFailure: Not authorized for images: [ami-0123456789abcdef0]', 'access', /mode: share/],
+  [
+    'api error OptInRequired: In order to use this AWS Marketplace product you need to accept terms and subscribe.',
+    'access',
+    /Marketplace/,
+  ],
+  ['Error: Datasource.Execute failed: No AMI was found matching filters: {...}', 'usage', /source_ami_filter/],
   ['Timeout waiting for SSH.', 'rejected', /ssh_username/],
   [
     'api error VcpuLimitExceeded: You have requested more vCPU capacity than your current vCPU limit of 32 allows',

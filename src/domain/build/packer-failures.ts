@@ -25,7 +25,7 @@ const KNOWN: readonly Known[] = [
     next: 'Put {timestamp} or {commit} into "name". force_deregister would remove the old image before the new one is proven.',
   },
   {
-    says: /No default VPC|VPCIdNotSpecified|subnet_id or subnet_filter must be provided/,
+    says: /No default VPC|VPCIdNotSpecified|No subnets found for the default VPC|subnet_id or subnet_filter must be provided/,
     who: 'usage',
     cause: 'The region has no default VPC, and the template names no subnet.',
     next: 'Set subnet_id, or subnet_filter, in the template.',
@@ -53,6 +53,24 @@ const KNOWN: readonly Known[] = [
     who: 'access',
     cause: 'A volume or snapshot is encrypted with a key that this role may not use.',
     next: 'Grant the role kms:CreateGrant, kms:Decrypt, kms:DescribeKey, kms:GenerateDataKeyWithoutPlaintext and kms:ReEncrypt* on the key. AWS says so only as Client.InternalError.',
+  },
+  {
+    says: /Not authorized for images?\b/,
+    who: 'access',
+    cause: 'The base image is not shared with this account, or not there any more.',
+    next: 'Check source_ami and its region; its owner can share it ("mode: share"). If that is done: do the Allowed AMIs of this account let it in?',
+  },
+  {
+    says: /OptInRequired/,
+    who: 'access',
+    cause: 'The account has not subscribed to the base image, or has not enabled the region.',
+    next: 'Accept the terms of the product in AWS Marketplace, in this account; or enable the region.',
+  },
+  {
+    says: /No AMI was found matching filters/,
+    who: 'usage',
+    cause: 'There is no such base image in this region.',
+    next: 'Check owners, name and architecture in source_ami_filter; images have other IDs in every region.',
   },
   {
     says: /UnauthorizedOperation|AccessDenied|not authorized to perform/,
