@@ -150,6 +150,16 @@ const deletedAlone: Road = {
   whole: { there: ['d20', 'd10'], common: true, orphans: [[true, true]] },
 };
 
+/** A laboratory that stays open keeps the tests from ending. */
+async function onStage(stage: Road['stage'], work: (l: PruneLab) => Promise<void>): Promise<void> {
+  const l = await stage();
+  try {
+    await work(l);
+  } finally {
+    await l.lab.close();
+  }
+}
+
 test.each([
   ['marking, unmarking and removing', marks],
   ['copies in two regions and launch template versions', copies],
@@ -159,30 +169,31 @@ test.each([
 ])(
   'killed at any call: %s',
   async (_, { mode, wanted, stage, state, doomed, whole }) => {
-    const once = await stage();
-    const before = once.lab.calls.mark();
-    expect((await once.act(mode, wanted(once))).exitCode).toBe(0);
-    const calls = once.lab.calls.since(before).length;
-    expect(state(once)).toEqual(whole);
-    expect((await once.act(mode, wanted(once))).outputs['outcome']).toBe('unchanged');
-    await once.lab.close();
+    let calls = 0;
+    await onStage(stage, async l => {
+      const before = l.lab.calls.mark();
+      expect((await l.act(mode, wanted(l))).exitCode).toBe(0);
+      calls = l.lab.calls.since(before).length;
+      expect(state(l)).toEqual(whole);
+      expect((await l.act(mode, wanted(l))).outputs['outcome']).toBe('unchanged');
+    });
 
     const stays = (l: PruneLab) => [...l.there(), ...l.there(abroad(l))].filter(name => !doomed.includes(name));
     for (let nth = 1; nth <= calls; nth++) {
-      const l = await stage();
-      const safe = stays(l);
-      let child: ChildProcess | undefined;
-      const lift = l.lab.faults.killAtCall(nth, () => void child?.kill('SIGKILL'));
-      const onStart = (started: ChildProcess) => {
-        child = started;
-      };
-      const killed = await l.act(mode, wanted(l), { onStart });
-      lift();
-      expect([nth, killed.signal]).toEqual([nth, 'SIGKILL']);
-      expect([nth, stays(l)]).toEqual([nth, safe]);
-      const next = await l.act(mode, wanted(l));
-      expect([nth, next.errors, state(l)]).toEqual([nth, [], whole]);
-      await l.lab.close();
+      await onStage(stage, async l => {
+        const safe = stays(l);
+        let child: ChildProcess | undefined;
+        const lift = l.lab.faults.killAtCall(nth, () => void child?.kill('SIGKILL'));
+        const onStart = (started: ChildProcess) => {
+          child = started;
+        };
+        const killed = await l.act(mode, wanted(l), { onStart });
+        lift();
+        expect([nth, killed.signal]).toEqual([nth, 'SIGKILL']);
+        expect([nth, stays(l)]).toEqual([nth, safe]);
+        const next = await l.act(mode, wanted(l));
+        expect([nth, next.errors, state(l)]).toEqual([nth, [], whole]);
+      });
     }
   },
   900_000,
