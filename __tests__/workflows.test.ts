@@ -17,6 +17,7 @@ interface Job {
   readonly uses?: string;
   readonly permissions?: Readonly<Record<string, string>>;
   readonly 'timeout-minutes'?: number;
+  readonly environment?: { readonly deployment?: boolean };
   readonly concurrency?: { readonly 'cancel-in-progress'?: boolean };
   readonly outputs?: Readonly<Record<string, string>>;
   readonly with?: Readonly<Record<string, string>>;
@@ -69,6 +70,12 @@ describe.each([PIPELINE, ...callers])('%s', path => {
   test('a job that may write deployments hands over the token that writes them', () => {
     const may = steps.filter(({ job, step }) => step.uses === OURS && job.permissions?.['deployments'] === 'write');
     expect(may.filter(({ step }) => step.with?.['github-token'] !== '${{ github.token }}')).toEqual([]);
+  });
+
+  // GitHub would record one of its own beside ours, with the commit of the workflow and not of the image.
+  test('a job in an environment leaves the deployment to the action', () => {
+    const inside = jobs.filter(([, job]) => job.environment !== undefined);
+    expect(inside.filter(([, job]) => job.environment?.deployment !== false || job.permissions?.['deployments'] !== 'write')).toEqual([]);
   });
 
   test('every setting it gives is one of the mode, and every output it reads is written', () => {
