@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { AccessError, TimeoutError, UnknownError } from '../../src/kit/errors.ts';
+import type { Group } from '../../src/domain/roll/group.ts';
+import { AccessError, RejectedError, TimeoutError, UnknownError } from '../../src/kit/errors.ts';
 import { run as promote } from '../../src/modes/promote.ts';
 import type { ParameterWrite } from '../../src/world/fleet.ts';
 import { A, B, C, failureOf, gone, group, parameter, type Start, settings, stage, use, version } from './roll-world.ts';
@@ -101,6 +102,38 @@ describe('the pointer', () => {
     expect(failure).toBeInstanceOf(UnknownError);
     expect(failure.message).toBe(`${CANDIDATE} was written with ${B} (version 1), and could not be read back: AWS kept throttling us`);
     expect(failure.next).toBe(`Look at it (aws ssm get-parameter --name ${CANDIDATE}), then run the job again with the same settings.`);
+  });
+
+  describe('found standing behind a classic load balancer, which is heard only after the grace period', () => {
+    const behind = group('web', { balancers: ['shop'], healthCheck: 'ELB', graceSeconds: 300 });
+    const standing = async () => {
+      const made = stage({ groups: [behind] });
+      Object.assign(made.groups, { sources: async () => [{ name: 'shop', type: 'elb', state: 'InService' }] });
+      made.state.meanwhile = deed => {
+        if (deed === `write ${POINTER} = ${B}`) throw new Error('killed');
+      };
+      await promote(settings, made.world).catch(() => {});
+      made.state.meanwhile = () => {};
+      return { ...made, since: made.state.now };
+    };
+
+    test('it is watched for so long', async () => {
+      const made = await standing();
+      expect(await promote(settings, made.world)).toMatchObject({ outcome: 'done' });
+      expect(made.state.now - made.since).toBeGreaterThanOrEqual(360_000);
+    });
+
+    test('what dies meanwhile is not called proven', async () => {
+      const made = await standing();
+      const { find } = made.groups;
+      const isSick = () => made.state.now - made.since > 200_000;
+      const sick = (each: Group): Group =>
+        isSick() ? { ...each, members: each.members.map(member => ({ ...member, healthy: false })) } : each;
+      Object.assign(made.groups, { find: async (query: Parameters<typeof find>[0]) => (await find(query)).map(sick) });
+      const failure = await failureOf(promote(settings, made.world));
+      expect(failure).toBeInstanceOf(RejectedError);
+      expect([made.pointerNow(), made.candidate()]).toEqual([A, B]);
+    });
   });
 
   test('throttled for a minute while it is read back is no failure', async () => {

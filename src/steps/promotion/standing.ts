@@ -1,6 +1,8 @@
 import type { GroupPlan } from '../../domain/roll/plan.ts';
 import { proofOf } from '../../domain/roll/proof.ts';
 import { type Judgement, judgeStanding } from '../../domain/roll/rollout.ts';
+import { silentSeconds } from '../../domain/roll/traffic.ts';
+import { sayDuration } from '../../kit/duration.ts';
 import { RejectedError } from '../../kit/errors.ts';
 import { type Look, waitFor } from '../../kit/wait.ts';
 import { firstThatFails, newOnes, stalePoolOf, trafficTo } from '../roll/in-service.ts';
@@ -14,6 +16,8 @@ interface Standing {
   readonly plan: GroupPlan;
   doubts: number;
   proven: boolean;
+  /** Since when nobody has had anything to say against it, without a break. */
+  wellSince: number | undefined;
 }
 
 export async function proveStanding(
@@ -25,9 +29,10 @@ export async function proveStanding(
   const { groups, image, pointer, roll } = promotion;
   const all = groups
     .filter(({ deed, facts }) => (deed === 'nothing' || deed === 'template') && facts.group.desired > 0)
-    .map(plan => ({ plan, doubts: 0, proven: false }));
+    .map(plan => ({ plan, doubts: 0, proven: false, wellSince: undefined }));
   if (all.length === 0) return;
-  const looking = { imageId: image.id, order: { check }, checked: new Set<string>(), place, spared: roll.protectedInstances === 'ignore' };
+  const spared = roll.protectedInstances === 'ignore';
+  const looking = { imageId: image.id, order: { check }, checked: new Set<string>(), place, spared, now: world.clock.now };
   const look = () => lookAtAll(all, looking);
   const what = `What runs ${image.id} already`;
   try {
@@ -47,6 +52,7 @@ interface Looking {
   readonly checked: Set<string>;
   readonly place: Pick<RollPorts, 'groups'>;
   readonly spared: boolean;
+  now(): number;
 }
 
 async function lookAtAll(all: readonly Standing[], looking: Looking): Promise<Look<void>> {
@@ -62,7 +68,8 @@ async function lookAtAll(all: readonly Standing[], looking: Looking): Promise<Lo
   return notes.length === 0 ? { state: 'done', value: undefined } : { state: 'waiting', note: notes.join('; ') };
 }
 
-async function lookAt({ plan, doubts }: Standing, { imageId, order, checked, place, spared }: Looking): Promise<Judgement> {
+async function lookAt(standing: Standing, { imageId, order, checked, place, spared, now }: Looking): Promise<Judgement> {
+  const { plan, doubts } = standing;
   const [group] = await place.groups.find({ names: [plan.facts.group.name] });
   if (group === undefined) return { state: 'failed', why: 'the group is gone' };
   const images = await place.groups.imagesOf(group.members.map(({ id }) => id));
@@ -71,7 +78,12 @@ async function lookAt({ plan, doubts }: Standing, { imageId, order, checked, pla
   const traffic = await trafficTo(ids, group, place);
   const stalePool = await stalePoolOf(group, imageId, place);
   const judged = judgeStanding({ refresh: undefined, group, proof, traffic, settled: ids.length, stalePool, saved: true, doubts });
+  standing.wellSince = judged.state === 'done' ? (standing.wellSince ?? now()) : undefined;
   if (judged.state !== 'done') return judged;
   const why = await firstThatFails(ids, { order, checked });
-  return why === undefined ? judged : { state: 'failed', why };
+  if (why !== undefined) return { state: 'failed', why };
+  const silent = silentSeconds(group);
+  if (now() - (standing.wellSince ?? now()) >= silent * 1000) return judged;
+  const note = `all ${ids.length} instances are well, watched for ${sayDuration(silent)}, because a classic load balancer is heard that late`;
+  return { state: 'waiting', note, doubtful: false };
 }
