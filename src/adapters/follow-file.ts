@@ -21,6 +21,8 @@ export function followFile(path: string, onLine: (line: string) => void): { fini
   };
   const timer = setInterval(readOn, EVERY_MS);
   const watcher = watching(path, readOn);
+  // What was written before anybody watched is told by nothing.
+  readOn();
   return {
     finish() {
       clearInterval(timer);
