@@ -58,7 +58,7 @@ export const outputs = {
   leftovers: 'How many things that dead builds and validations left were removed; in a dry run, would be.',
   recycleBin:
     'JSON list: `id` and `until` of every removed image and snapshot that the Recycle Bin still holds, and that is paid for until then.',
-  plan: 'JSON list: `id`, `region`, `action` (`keep`, `mark`, `unmark` or `remove`) and `because` of every image of the family, newest first.',
+  plan: 'JSON list: `id`, `region`, `action` (`keep`, `mark`, `unmark` or `remove`) and `because` of every image of the family, newest first. Without what is kept where all of it is more than a job can hand on.',
   besides:
     'JSON list: `what` (`snapshot snap-...`, a launch template version, a leftover), `region` and `because` of everything beside images that the plan removes.',
   planHash: 'Hash of what the plan would change, for `plan-hash` of the run that carries it out.',

@@ -142,10 +142,22 @@ export function tell(plan: Plan, wanted: Wanted, done?: readonly Done[]) {
       planned(({ dead }) => dead),
     ),
     recycleBin: (done ?? []).flatMap(({ held }) => held.map(({ id, until }) => ({ id, until: until?.toISOString() }))),
-    plan: plan.images.map(({ image, region, action, because }) => ({ id: image.id, region, action, because: shortAccounts(because) })),
+    plan: fitting(
+      plan.images.map(({ image, region, action, because }) => ({ id: image.id, region, action, because: shortAccounts(because) })),
+    ),
     besides: besides(plan),
     planHash: hashOf(plan),
     freedGib: size.gib,
     freedPerMonth: size.perMonth,
   };
+}
+
+// A job hands on outputs of at most 1 MB, and GitHub may count two bytes for a character.
+// https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idoutputs
+const MOST_CHARACTERS = 400_000;
+
+/** Of a family of thousands the output tells only what the plan does: what is kept stands in the log and in the summary. */
+export function fitting<T extends { readonly action: string }>(lines: readonly T[]): readonly T[] {
+  const isFitting = JSON.stringify(lines).length <= MOST_CHARACTERS;
+  return isFitting ? lines : lines.filter(({ action }) => action !== 'keep');
 }
