@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DescribeImagesCommand, EC2Client, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { images as labImages } from '../../lab/ec2/images.ts';
+import { images as labImages, snapshots } from '../../lab/ec2/images.ts';
 import { instances, setTags } from '../../lab/ec2/state.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { removeWorkspaces } from '../../lab/runner.ts';
@@ -227,7 +227,9 @@ describe('what Packer says it made', () => {
         .sort(),
     ).toEqual(images.map(({ id }) => id).sort());
     // With one of them gone it is half a build.
-    labImages(lab.place()).delete(images[0]?.id ?? '');
+    const [one] = madeImages(lab).filter(({ id }) => id === images[0]?.id);
+    labImages(lab.place()).delete(one?.id ?? '');
+    snapshots(lab.place()).delete(one?.devices[0]?.snapshotId ?? '');
     const half = await build(lab, {
       files: twoSources(),
       with: { family: 'two', 'base-image': 'name:136693071363/debian-12-amd64-*', 'dry-run': 'true' },
