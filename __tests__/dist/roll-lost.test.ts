@@ -94,7 +94,7 @@ describe('lost, and run again', () => {
     l.fails.add('api');
     const ran = await promote(b, wanted);
     expect(ran.errors.join('\n')).toMatch(
-      /api: (AWS rolled it back|replaced, but while it baked the load balancer)[\s\S]*nothing: every group launches and runs what it did before/,
+      /api: (AWS rolled it back|replaced, but while it baked (the load balancer|\d new instances became unhealthy))[\s\S]*nothing: every group launches and runs what it did before/,
     );
     expect([runs('web'), runs('api'), l.versions('web'), l.versions('api')]).toEqual([[a], [a], [1], [1]]);
     expect([l.launches('web')?.LaunchTemplate?.Version, l.pointer(), l.candidate()]).toEqual(['1', a, false]);
