@@ -1,12 +1,11 @@
 import { AttachLoadBalancersCommand, DescribeAutoScalingGroupsCommand, SuspendProcessesCommand } from '@aws-sdk/client-auto-scaling';
-import { CreateImageCommand, DescribeImagesCommand, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { groups } from '../../lab/autoscaling/group.ts';
-import { guestOf, instances } from '../../lab/ec2/state.ts';
+import { instances } from '../../lab/ec2/state.ts';
 import { addClassicBalancer, classicHealth } from '../../lab/elb/classic.ts';
-import { verdictValue } from '../../src/domain/verdict.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { type RollLab, rollLab } from './roll-lab.ts';
+import { bake, served } from './roll-machines.ts';
 
 /** Behind a classic load balancer (ELB v1): Auto Scaling tells of it only whether it has ever seen one healthy instance of a group. */
 
@@ -158,53 +157,6 @@ describe('rolling', () => {
 });
 
 describe('with real machines', () => {
-  const installing = (version: string, command: string) => `#!/bin/sh
-mkdir -p /opt/app
-echo ${version} >/opt/app/version
-cat >/etc/systemd/system/web.service <<'UNIT'
-[Unit]
-Description=web
-[Service]
-ExecStart=${command} /usr/bin/python3 -m http.server 8080 --directory /opt/app
-[Install]
-WantedBy=multi-user.target
-UNIT
-systemctl enable web
-`;
-
-  /** As a build does it: a machine is set up, and its disk becomes the image. */
-  async function bake(base: string, version: string, command = ''): Promise<string> {
-    const { ec2 } = l.cloud;
-    const UserData = Buffer.from(installing(version, command)).toString('base64');
-    const { Instances } = await ec2.send(
-      new RunInstancesCommand({ ImageId: base, InstanceType: 't3.micro', MinCount: 1, MaxCount: 1, UserData }),
-    );
-    const InstanceId = Instances?.[0]?.InstanceId ?? '';
-    for (let exitCode: number | undefined = 1; exitCode !== 0; await l.lab.clock.sleep(2)) {
-      const machine = instances(l.place).get(InstanceId);
-      const ran = machine === undefined ? undefined : await guestOf(machine)?.exec(['systemctl', 'is-enabled', 'web']);
-      exitCode = ran?.exitCode;
-    }
-    const { ImageId = '' } = await ec2.send(new CreateImageCommand({ InstanceId, Name: `web-${version}` }));
-    const stateOf = async () => (await ec2.send(new DescribeImagesCommand({ ImageIds: [ImageId] }))).Images?.[0]?.State;
-    while ((await stateOf()) !== 'available') await l.lab.clock.sleep(2);
-    await ec2.send(new TerminateInstancesCommand({ InstanceIds: [InstanceId] }));
-    const passed = verdictValue(ImageId, { result: 'passed', checks: '0'.repeat(32), at: new Date() });
-    l.retag(ImageId, { 'ami-action:family': 'web', 'ami-action:commit': 'c'.repeat(40), 'ami-action:verdict': passed });
-    return ImageId;
-  }
-
-  /** What the machines of all groups say that they serve. */
-  async function served(): Promise<readonly string[]> {
-    const ids = [...groups(l.place).values()].flatMap(({ members }) => [...members.keys()]);
-    const said = ids.map(async id => {
-      const machine = instances(l.place).get(id);
-      const ran = machine === undefined ? undefined : await guestOf(machine)?.exec(['cat', '/opt/app/version']);
-      return ran?.stdout.trim() ?? 'nothing';
-    });
-    return (await Promise.all(said)).sort();
-  }
-
   // Longer than the service lives.
   const slow = { 'warm-up': '90s', bake: '5m', 'roll-timeout': '30m' };
   test.each([
@@ -214,13 +166,13 @@ systemctl enable web
     l = await rollLab({ sandbox: true, speed: 60, timings: { statusChecks: 1, shutdown: 1, refreshPatience: 240 } });
     addClassicBalancer(l.place, ELB, { target: 'HTTP:8080/version', healthyThreshold: 2, drainSeconds: 30 });
     const base = l.image('base');
-    const [one, two, dying] = await Promise.all([bake(base, '1'), bake(base, '2'), bake(base, '3', '/usr/bin/timeout 1')]);
+    const [one, two, dying] = await Promise.all([bake(l, base, '1'), bake(l, base, '2'), bake(l, base, '3', '/usr/bin/timeout 1')]);
     await l.pointerTo(one);
     await l.group('web', { LaunchTemplateId: await l.template('web', { ImageId: one }), Version: '1' }, BEHIND);
     await until(() => balanced().join() === [`${one} InService`, `${one} InService`].join());
 
     expect((await promote(two, { ...slow, strategy })).exitCode).toBe(0);
-    expect([await served(), l.pointer(), balanced()]).toEqual([['2', '2'], two, [`${two} InService`, `${two} InService`]]);
+    expect([await served(l), l.pointer(), balanced()]).toEqual([['2', '2'], two, [`${two} InService`, `${two} InService`]]);
 
     const ran = await promote(dying, { ...slow, strategy });
     expect([ran.exitCode, ran.outputs['outcome'], ran.errors.join('\n').split('\n')[0]]).toEqual([
@@ -229,6 +181,6 @@ systemctl enable web
       expect.stringMatching(says),
     ]);
     await until(() => balanced().length === 2);
-    expect([await served(), l.pointer(), balanced()]).toEqual([['2', '2'], two, [`${two} InService`, `${two} InService`]]);
+    expect([await served(l), l.pointer(), balanced()]).toEqual([['2', '2'], two, [`${two} InService`, `${two} InService`]]);
   });
 });
