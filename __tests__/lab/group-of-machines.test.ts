@@ -1,7 +1,7 @@
-import { CreateImageCommand, DescribeImagesCommand, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 import { DescribeTargetHealthCommand } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { guestOf, instances } from '../../lab/ec2/state.ts';
+import { bakeImage } from './baked-image.ts';
 import {
   activities,
   aGroup,
@@ -27,43 +27,6 @@ beforeAll(async () => {
 
 afterAll(() => on.close());
 
-/** Serves /health on 8080; `command` is what runs the server. */
-const installing = (version: string, command: string) => `#!/bin/sh
-mkdir -p /opt/app
-echo ok >/opt/app/health
-echo ${version} >/opt/app/version
-cat >/etc/systemd/system/web.service <<'UNIT'
-[Unit]
-Description=web
-[Service]
-ExecStart=${command} /usr/bin/python3 -m http.server 8080 --directory /opt/app
-[Install]
-WantedBy=multi-user.target
-UNIT
-systemctl enable web
-`;
-
-/** As a build does it: a machine is set up, and its disk becomes the image. */
-async function bake(base: string, version: string, command = ''): Promise<string> {
-  const UserData = Buffer.from(installing(version, command)).toString('base64');
-  const { Instances } = await on.ec2.send(
-    new RunInstancesCommand({ ImageId: base, InstanceType: 't3.micro', MinCount: 1, MaxCount: 1, UserData }),
-  );
-  const InstanceId = Instances?.[0]?.InstanceId ?? '';
-  const enabled = ['sh', '-c', 'test -e /opt/app/version && systemctl is-enabled web'];
-  await until(
-    async () => guestOf(machine(InstanceId))?.exec(enabled),
-    ran => ran?.exitCode === 0,
-  );
-  const { ImageId = '' } = await on.ec2.send(new CreateImageCommand({ InstanceId, Name: `web-${version}` }));
-  await until(
-    () => on.ec2.send(new DescribeImagesCommand({ ImageIds: [ImageId] })),
-    ({ Images }) => Images?.[0]?.State === 'available',
-  );
-  await on.ec2.send(new TerminateInstancesCommand({ InstanceIds: [InstanceId] }));
-  return ImageId;
-}
-
 function machine(id: string) {
   const found = instances(on.lab.place()).get(id);
   if (found === undefined) throw new Error(`there is no ${id}`);
@@ -80,7 +43,11 @@ async function versions(group: string): Promise<readonly string[]> {
 
 test('a service that answers is rolled out; one that dies after the boot is rolled back, and the machines run what they ran', async () => {
   const base = await anImage(on, 'base');
-  const [one, two, dying] = await Promise.all([bake(base, '1'), bake(base, '2'), bake(base, '3', '/usr/bin/timeout 1')]);
+  const [one, two, dying] = await Promise.all([
+    bakeImage(on, base, '1'),
+    bakeImage(on, base, '2'),
+    bakeImage(on, base, '3', '/usr/bin/timeout 1'),
+  ]);
   const LaunchTemplateId = await aTemplate(on, 'web', { ImageId: one });
   const TargetGroupArn = await aTargetGroup(on, 'web');
   await aGroup(on, 'web', {

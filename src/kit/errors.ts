@@ -25,11 +25,6 @@ export abstract class Expected extends Error {
     this.next = details.next;
     this.outputs = details.outputs ?? {};
   }
-
-  /** The same failure, with more known about it. */
-  with({ left = [], outputs = {} }: Pick<Details, 'left' | 'outputs'>): this {
-    return Object.create(this, { left: { value: [...this.left, ...left] }, outputs: { value: { ...this.outputs, ...outputs } } });
-  }
 }
 
 /** The workflow's author must change something. Carries every problem at once. */
@@ -74,4 +69,23 @@ export class CancelledError extends Expected {
 /** We can no longer look. Neither success nor failure: the next run with the same settings finds out. */
 export class UnknownError extends Expected {
   readonly outcome = 'unknown';
+}
+
+const KINDS = [UnreachableError, AccessError, RejectedError, TimeoutError, CancelledError, UnknownError] as const;
+
+/** Another failure by which the same one must act. */
+export function sameKind(failure: unknown, message: string, details: Details): Expected {
+  const Kind = KINDS.find(kind => failure instanceof kind) ?? RejectedError;
+  return new Kind(message, details);
+}
+
+/** The same failure, with more to tell. A bug stays what it is. */
+export function retold(failure: unknown, { left = [], next, outputs = {} }: Details): unknown {
+  if (!(failure instanceof Expected)) return failure;
+  return sameKind(failure, failure.message, {
+    left: [...failure.left, ...left],
+    next: next ?? failure.next,
+    outputs: { ...failure.outputs, ...outputs },
+    cause: failure,
+  });
 }

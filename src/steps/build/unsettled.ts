@@ -1,4 +1,4 @@
-import { CancelledError, Expected } from '../../kit/errors.ts';
+import { CancelledError, retold } from '../../kit/errors.ts';
 import type { PackerBuild } from '../../world/packer.ts';
 import type { Made } from './adopt.ts';
 import type { Witness } from './made.ts';
@@ -9,11 +9,13 @@ import { buildsAlways, type Inputs } from './unchanged.ts';
 export const unsettled =
   (made: readonly Made[], order: PackerBuild, { wish, plan }: Inputs, seen: Pick<Witness, 'spare'>) =>
   (failure: unknown): never => {
-    if (failure instanceof CancelledError) seen.spare([]);
-    if (failure instanceof CancelledError || !(failure instanceof Expected)) throw failure;
+    if (failure instanceof CancelledError) {
+      seen.spare([]);
+      throw failure;
+    }
     const fate = isRecognisable(order.given['ami_tags'], plan.scheme) && !buildsAlways(wish) ? ADOPTED : whenLost(order);
     const left = made.map(({ source, region, id }) => `${id} in ${region} (${source}) is finished, but not one of the family yet: ${fate}`);
-    throw failure.with({ left, outputs: { partial: made.map(({ source, region, id }) => ({ source, region, id })), built: false } });
+    throw retold(failure, { left, outputs: { partial: made.map(({ source, region, id }) => ({ source, region, id })), built: false } });
   };
 
 const ADOPTED = 'the next run with the same inputs adopts it, and builds nothing';

@@ -1,7 +1,7 @@
 import { candidateName } from '../../domain/pointer.ts';
+import { retold } from '../../kit/errors.ts';
 import type { Powers } from '../../world.ts';
 import { makeWay } from '../roll/make-way.ts';
-import { retold } from '../roll/retold.ts';
 import type { RolledGroup } from '../roll/roll.ts';
 import { announce, withdrawOwn } from './announce.ts';
 import { type Check, rollEverywhere, standing } from './everywhere.ts';
@@ -58,7 +58,7 @@ export async function deliver(parts: readonly Part[], world: DeliverWorld, aroun
     const promotions = parts.map(({ promotion }) => promotion);
     throw await takeBack(failure, promotions, aside, undoing);
   }
-  const ended = parts.map((part, i) => ({ ...part, rolls: rolled[i] as Rolls, moved: rolled[i]?.moved }));
+  const ended = parts.map((part, i) => ({ ...part, rolls: rolled[i] as Rolls, moved: rolled[i]?.moved, crossed: false }));
   const told = () => ended.map(({ region, rolls, moved }) => ({ region, rolled: rolls.groups, moved }));
   if (rolled.some(({ moving }) => moving)) return told().map(each => ({ ...each, moved: undefined }));
   // If this fails the candidate stays: it tells a rollback where the way back leads.
@@ -77,6 +77,8 @@ export const refreshesOf = (ended: readonly Delivered[]) =>
 export interface RolledPart extends Part {
   readonly rolls: Rolls;
   moved: Moved | undefined;
+  /** Somebody else moved its pointer while we worked. */
+  crossed: boolean;
 }
 
 async function proveAll(parts: readonly RolledPart[], { check }: Around): Promise<void> {

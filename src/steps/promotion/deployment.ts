@@ -2,7 +2,7 @@ import { type Image, identity, type TagScheme } from '../../domain/image.ts';
 import { CancelledError } from '../../kit/errors.ts';
 import { flag } from '../../kit/fields.ts';
 import type { Deployments, Powers } from '../../world.ts';
-import { isStillMoving } from '../roll/retold.ts';
+import { isStillMoving } from '../roll/out-of-sight.ts';
 
 /** The deployment that GitHub shows for an environment. It is a record: what it cannot say never fails a promotion. */
 

@@ -1,6 +1,6 @@
 import { concurrently } from '../../kit/concurrently.ts';
-import { CancelledError, Expected, UnreachableError } from '../../kit/errors.ts';
-import { BRING_BACK, GO_ON, inRegion, isStillMoving, nextOf, outOfSight, retold } from '../roll/retold.ts';
+import { CancelledError, Expected, retold, UnreachableError } from '../../kit/errors.ts';
+import { BRING_BACK, GO_ON, inRegion, isStillMoving, nextOf, outOfSight } from '../roll/out-of-sight.ts';
 import type { RolledGroup, RollOrder } from '../roll/roll.ts';
 import { trying } from '../roll/undo.ts';
 import type { Aside, DeliverWorld } from './deliver.ts';

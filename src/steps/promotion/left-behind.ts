@@ -1,6 +1,6 @@
 import { candidateName } from '../../domain/pointer.ts';
-import { AccessError, RejectedError, UnreachableError } from '../../kit/errors.ts';
-import { BRING_BACK, GO_ON, isStillMoving, nextOf, outOfSight, retold } from '../roll/retold.ts';
+import { AccessError, RejectedError, retold, UnreachableError } from '../../kit/errors.ts';
+import { BRING_BACK, GO_ON, isStillMoving, nextOf, outOfSight } from '../roll/out-of-sight.ts';
 import type { RolledGroup } from '../roll/roll.ts';
 import { isAnnounced } from './announce.ts';
 import type { Aside } from './deliver.ts';

@@ -1,5 +1,5 @@
-import { Expected, RejectedError } from '../../kit/errors.ts';
-import { isStillMoving, retold } from '../roll/retold.ts';
+import { RejectedError, retold } from '../../kit/errors.ts';
+import { isStillMoving } from '../roll/out-of-sight.ts';
 import { trying } from '../roll/undo.ts';
 import type { RolledPart } from './deliver.ts';
 import { within } from './parts.ts';
@@ -43,5 +43,5 @@ async function takenBack(failure: unknown, parts: readonly RolledPart[]): Promis
     if (said.length === 0) part.moved = undefined;
     left.push(...said);
   }
-  return failure instanceof Expected ? retold(failure, { left }) : failure;
+  return retold(failure, { left });
 }

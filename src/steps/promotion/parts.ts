@@ -2,7 +2,7 @@ import type { Image } from '../../domain/image.ts';
 import { inCharge } from '../../domain/roll/pair.ts';
 import { RejectedError, UsageError } from '../../kit/errors.ts';
 import type { Reporter } from '../../world.ts';
-import { inRegion } from '../roll/retold.ts';
+import { inRegion } from '../roll/out-of-sight.ts';
 import type { RollWanted } from '../roll/settings.ts';
 import { type TwinOf, twinOf } from '../select.ts';
 import { regionsOf } from '../settings.ts';
@@ -17,8 +17,6 @@ export interface Part extends Here {
   readonly several: boolean;
   readonly world: DeliverWorld;
   readonly promotion: Promotion;
-  /** Somebody else moved its pointer while we worked. */
-  crossed: boolean;
 }
 
 export interface Here {
@@ -47,7 +45,7 @@ export async function planParts(
     const order = await orderIn(images[i] ?? image, here);
     const promotion = await planPromotion({ ...order, roll: rolls[i] ?? wanted }, here.place);
     const own = several ? { ...world, report: reportOf(here.region, world.report) } : world;
-    return { ...here, several, world: own, promotion, crossed: false };
+    return { ...here, several, world: own, promotion };
   };
   return Promise.all(everywhere.map((here, i) => within({ ...here, several }, () => plan(here, i))));
 }

@@ -3,10 +3,9 @@ import { proofOf } from '../../domain/roll/proof.ts';
 import { type Judgement, judgeStanding } from '../../domain/roll/rollout.ts';
 import { silentSeconds } from '../../domain/roll/traffic.ts';
 import { sayDuration } from '../../kit/duration.ts';
-import { RejectedError } from '../../kit/errors.ts';
+import { RejectedError, retold } from '../../kit/errors.ts';
 import { type Look, waitFor } from '../../kit/wait.ts';
 import { firstThatFails, newOnes, stalePoolOf, trafficTo } from '../roll/in-service.ts';
-import { retold } from '../roll/retold.ts';
 import type { RollOrder, RollPorts, RollWorld } from '../roll/roll.ts';
 import type { Promotion } from './promotion.ts';
 

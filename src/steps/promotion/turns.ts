@@ -1,6 +1,7 @@
 import { identity } from '../../domain/image.ts';
 import type { GroupPlan } from '../../domain/roll/plan.ts';
-import { GO_ON, isStillMoving, outOfSight, retold } from '../roll/retold.ts';
+import { retold } from '../../kit/errors.ts';
+import { GO_ON, isStillMoving, outOfSight } from '../roll/out-of-sight.ts';
 import { noDeeds, type RolledGroup, type RollOrder, roll } from '../roll/roll.ts';
 import { trying, undo } from '../roll/undo.ts';
 import { isAnnounced } from './announce.ts';
@@ -107,7 +108,7 @@ const orderFor = (promotion: Promotion, by: GroupPlan['by'], { world, place, asi
   resumes: wasBegun(promotion, open) ? { was: promotion.was } : undefined,
   remains: aside.remains,
   restore: async () =>
-    by === 'version' && !(open && wasBegun(promotion, open))
+    by === 'version' && !(open && isAnnounced(promotion))
       ? []
       : world.report.step(`Put ${promotion.pointer.name} back`, () => putBack(promotion, world, place)),
   check,

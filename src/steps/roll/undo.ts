@@ -1,9 +1,9 @@
 import { isEmptied } from '../../domain/roll/pair.ts';
-import { CancelledError, type Details, Expected } from '../../kit/errors.ts';
+import { CancelledError, type Details, Expected, retold } from '../../kit/errors.ts';
 import { drop } from './blue-green.ts';
 import { earlierGroups, leadEarlierBack } from './earlier.ts';
 import { goBack } from './lead-back.ts';
-import { BRING_BACK, GO_ON, isStillMoving, outOfSight, retold } from './retold.ts';
+import { BRING_BACK, GO_ON, isStillMoving, outOfSight } from './out-of-sight.ts';
 import { type Deeds, type RollOrder, type RollPorts, type RollWorld, sayLaunch } from './roll.ts';
 import { removeVersions } from './vain-versions.ts';
 

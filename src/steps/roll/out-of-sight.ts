@@ -1,16 +1,6 @@
-import {
-  AccessError,
-  CancelledError,
-  type Details,
-  Expected,
-  RejectedError,
-  TimeoutError,
-  UnknownError,
-  UnreachableError,
-  UsageError,
-} from '../../kit/errors.ts';
+import { CancelledError, Expected, retold, sameKind, TimeoutError, UnknownError, UnreachableError, UsageError } from '../../kit/errors.ts';
 
-/** A failure, told again by those who know more: what goes on, what is left, and the next command. */
+/** Failures after which something goes on that we do not look at any more, or in another region: how they are told. */
 
 export const GO_ON = 'Run the job again with the same settings: it finds what was begun, watches it and finishes.';
 export const BRING_BACK = 'Run mode "rollback" with the same groups: it brings back what is left.';
@@ -37,24 +27,6 @@ export function inRegion(failure: unknown, region: string): unknown {
   if (failure instanceof UsageError)
     return new UsageError(there(failure.problems), { ...failure, left: there(failure.left), cause: failure });
   return failure instanceof Expected
-    ? remade(failure, `${region}: ${failure.message}`, { ...failure, left: there(failure.left) })
+    ? sameKind(failure, `${region}: ${failure.message}`, { ...failure, left: there(failure.left), cause: failure })
     : failure;
-}
-
-/** The same kind of failure, with more to tell. A bug stays what it is. */
-export function retold(failure: unknown, more: Details): unknown {
-  if (!(failure instanceof Expected)) return failure;
-  const details: Details = {
-    left: [...failure.left, ...(more.left ?? [])],
-    next: more.next ?? failure.next,
-    outputs: { ...failure.outputs, ...more.outputs },
-  };
-  return remade(failure, failure.message, details);
-}
-
-const KINDS = [UnreachableError, AccessError, RejectedError, TimeoutError, CancelledError, UnknownError] as const;
-
-function remade(failure: Expected, message: string, details: Details): Expected {
-  const Kind = KINDS.find(kind => failure instanceof kind) ?? RejectedError;
-  return new Kind(message, { ...details, cause: failure });
 }
