@@ -127,7 +127,7 @@ export function schema(modes: Modes): object {
 }
 
 function inFile(setting: Setting<unknown>): object {
-  const { $schema: _, ...rest } = z.toJSONSchema(setting.schema, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown>;
+  const { $schema: _, ...rest } = z.toJSONSchema(setting.schema(), { io: 'input', unrepresentable: 'any' }) as Record<string, unknown>;
   return setting.fallback === undefined ? rest : { ...rest, default: setting.fallback };
 }
 

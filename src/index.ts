@@ -1,7 +1,9 @@
 import { rm } from 'node:fs/promises';
 import type { Access } from './adapters/aws/places.ts';
 import { systemClock } from './adapters/clock.ts';
+import { githubCommits } from './adapters/commits.ts';
 import { workspaceContent } from './adapters/content.ts';
+import { githubDeployments } from './adapters/deployments.ts';
 import { workspaceFiles } from './adapters/files.ts';
 import { githubHost, runFacts } from './adapters/github.ts';
 import { isPost, savedEntries, stateJournal } from './adapters/journal.ts';
@@ -47,10 +49,6 @@ async function runMain(): Promise<void> {
   await main(githubHost, async wanted => {
     const at = await places(wanted);
     const { packer } = await import('./adapters/packer/packer.ts');
-    const { githubCommits } = await import('./adapters/commits.ts');
-    const commits = githubCommits(process.env['GITHUB_API_URL']);
-    const { githubDeployments } = await import('./adapters/deployments.ts');
-    const deployments = githubDeployments(process.env['GITHUB_API_URL']);
     return {
       world: {
         clock,
@@ -60,8 +58,8 @@ async function runMain(): Promise<void> {
         files: workspaceFiles(run.workspace),
         content: workspaceContent(run.workspace),
         at,
-        commits,
-        deployments,
+        commits: githubCommits(process.env['GITHUB_API_URL']),
+        deployments: githubDeployments(process.env['GITHUB_API_URL']),
         packer: packer({ run, journal, report }),
       },
       close: () => report.flush(),

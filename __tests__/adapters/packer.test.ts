@@ -17,11 +17,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { strToU8, zipSync } from 'fflate';
-import { thisPlatform } from '../../src/adapters/packer/archive.ts';
 import { packerEnvironment, pollingWarning } from '../../src/adapters/packer/environment.ts';
 import { chosenArchive, installedPacker } from '../../src/adapters/packer/install.ts';
 import { packerOnPath } from '../../src/adapters/packer/on-path.ts';
 import { packer } from '../../src/adapters/packer/packer.ts';
+import { thisPlatform } from '../../src/adapters/packer/pins.ts';
 import type { PackerBuild } from '../../src/world/packer.ts';
 import type { JournalEntry, Reporter, Run } from '../../src/world.ts';
 

@@ -8,8 +8,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { strToU8, zipSync } from 'fflate';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { removeWorkspaces, runAction } from '../../lab/runner.ts';
-import { thisPlatform } from '../../src/adapters/packer/archive.ts';
-import { PINS } from '../../src/adapters/packer/pins.ts';
+import { PINS, thisPlatform } from '../../src/adapters/packer/pins.ts';
 import { build, describeWithPacker as describe, template } from './build-lab.ts';
 
 /** Where Packer comes from, and what it must be before anything of it is run. */

@@ -1,4 +1,3 @@
-import { getOctokit } from '@actions/github';
 import { AccessError, TimeoutError, UsageError } from '../kit/errors.ts';
 import type { Commits } from '../world.ts';
 
@@ -13,6 +12,7 @@ export const githubCommits = (baseUrl: string | undefined): Commits => ({
       throw new UsageError([
         '"github-token" is missing: the history of a repository is read with it. Use `github-token: ${{ github.token }}`',
       ]);
+    const { getOctokit } = await import('@actions/github');
     const octokit = getOctokit(given, baseUrl === undefined ? {} : { baseUrl });
     const parentOf = new Map<string, string | undefined>();
     const list: string[] = [];

@@ -1,4 +1,4 @@
-import { getOctokit } from '@actions/github';
+import type { getOctokit } from '@actions/github';
 import { AccessError, RejectedError } from '../kit/errors.ts';
 import type { Deployments } from '../world.ts';
 
@@ -10,7 +10,7 @@ const TASK = 'deploy:ami';
 /** https://docs.github.com/en/rest/deployments/deployments */
 export const githubDeployments = (baseUrl: string | undefined): Deployments => ({
   async begin({ repository, token, environment, commit, imageId, description, logUrl }) {
-    const where = { ...split(repository), octokit: open(token, baseUrl) };
+    const where = { ...split(repository), octokit: await open(token, baseUrl) };
     const known = await underWay(where, environment, imageId);
     const id = known ?? (await create(where, { environment, commit, imageId, description }));
     await state(where, id, 'in_progress', { logUrl, description });
@@ -18,7 +18,7 @@ export const githubDeployments = (baseUrl: string | undefined): Deployments => (
   },
 
   async end({ repository, token, id, ended, description, logUrl, environmentUrl }) {
-    await state({ ...split(repository), octokit: open(token, baseUrl) }, id, ended, { logUrl, description, environmentUrl });
+    await state({ ...split(repository), octokit: await open(token, baseUrl) }, id, ended, { logUrl, description, environmentUrl });
   },
 });
 
@@ -33,7 +33,10 @@ const split = (repository: string) => {
   return { owner, repo };
 };
 
-const open = (token: string, baseUrl: string | undefined) => getOctokit(token, baseUrl === undefined ? {} : { baseUrl });
+const open = async (token: string, baseUrl: string | undefined): Promise<Octokit> => {
+  const { getOctokit } = await import('@actions/github');
+  return getOctokit(token, baseUrl === undefined ? {} : { baseUrl });
+};
 
 /** One that a run before this one began and did not end. */
 async function underWay({ owner, repo, octokit }: Repository, environment: string, imageId: string): Promise<number | undefined> {

@@ -7,7 +7,7 @@ import type { Setting } from './settings.ts';
 
 type Extra = Partial<Pick<Setting<unknown>, 'withOnly' | 'neededBy' | 'fallbackFrom'>>;
 
-const setting = <T>(doc: string, schema: z.ZodType<T>, extra: Extra, fallback?: string): Setting<T> => ({
+const setting = <T>(doc: string, schema: Setting<T>['schema'], extra: Extra, fallback?: string): Setting<T> => ({
   doc,
   schema,
   required: fallback === undefined,
@@ -16,7 +16,11 @@ const setting = <T>(doc: string, schema: z.ZodType<T>, extra: Extra, fallback?: 
 });
 
 /** The same setting, but it need not be said. */
-export const optional = <T>(inner: Setting<T>): Setting<T | undefined> => ({ ...inner, required: false, schema: inner.schema.optional() });
+export const optional = <T>(inner: Setting<T>): Setting<T | undefined> => ({
+  ...inner,
+  required: false,
+  schema: () => inner.schema().optional(),
+});
 
 // Pasted text brings spaces that nobody sees; inside a value they are a mistake, around it they are nothing.
 const trimmed = (says: string) =>
@@ -28,26 +32,30 @@ const trimmed = (says: string) =>
 
 export const text = (doc: string, extra: Extra & { fallback?: string; pattern?: RegExp; says?: string } = {}): Setting<string> => {
   const { fallback, pattern, says = 'must be text', ...rest } = extra;
-  const schema = trimmed(says);
-  return setting(doc, pattern === undefined ? schema : schema.regex(pattern, says), rest, fallback);
+  const schema = () => (pattern === undefined ? trimmed(says) : trimmed(says).regex(pattern, says));
+  return setting(doc, schema, rest, fallback);
 };
 
 export const count = (doc: string, range: { min: number; max: number; fallback?: number } & Extra): Setting<number> => {
   const { min, max, fallback, ...rest } = range;
   const says = `must be a whole number from ${min} to ${max}`;
-  const schema = trimmed(says)
-    .regex(/^\d{1,15}$/, says)
-    .transform(Number)
-    .refine(value => value >= min && value <= max, says);
-  return setting(doc, schema.meta({ type: ['integer', 'string'], minimum: min, maximum: max }), rest, fallback?.toString());
+  const schema = () =>
+    trimmed(says)
+      .regex(/^\d{1,15}$/, says)
+      .transform(Number)
+      .refine(value => value >= min && value <= max, says)
+      .meta({ type: ['integer', 'string'], minimum: min, maximum: max });
+  return setting(doc, schema, rest, fallback?.toString());
 };
 
 export const flag = (doc: string, fallback: boolean, extra: Extra = {}): Setting<boolean> => {
   const says = 'must be true or false';
-  const schema = trimmed(says)
-    .regex(/^(true|false)$/, says)
-    .transform(value => value === 'true');
-  return setting(doc, schema.meta({ type: 'boolean' }), extra, String(fallback));
+  const schema = () =>
+    trimmed(says)
+      .regex(/^(true|false)$/, says)
+      .transform(value => value === 'true')
+      .meta({ type: 'boolean' });
+  return setting(doc, schema, extra, String(fallback));
 };
 
 /** In seconds, whatever the unit it was written in. */
@@ -56,14 +64,16 @@ export const duration = (
   extra: { fallback?: string; minSeconds?: number; maxSeconds?: number } & Extra = {},
 ): Setting<number> => {
   const { fallback, minSeconds = 0, maxSeconds = Number.MAX_SAFE_INTEGER, ...rest } = extra;
-  const schema = trimmed('must be a duration such as 90s, 45m, 1h30m or 2d').transform((raw, context) => {
+  const inSeconds = (raw: string, context: z.core.$RefinementCtx): number => {
     const seconds = parseDuration(raw);
     if (seconds !== undefined && seconds >= minSeconds && seconds <= maxSeconds) return seconds;
     const range = seconds === undefined ? '' : ` from ${minSeconds} s to ${maxSeconds} s,`;
     context.addIssue({ code: 'custom', message: `must be a duration${range} such as 90s, 45m, 1h30m or 2d` });
     return z.NEVER;
-  });
-  return setting(doc, schema.meta({ type: 'string', pattern: '^([0-9]+[smhd])+$' }), rest, fallback);
+  };
+  const text = () => trimmed('must be a duration such as 90s, 45m, 1h30m or 2d');
+  const schema = () => text().transform(inSeconds).meta({ type: 'string', pattern: '^([0-9]+[smhd])+$' });
+  return setting(doc, schema, rest, fallback);
 };
 
 export const oneOf = <const C extends readonly [string, ...string[]]>(
@@ -72,18 +82,14 @@ export const oneOf = <const C extends readonly [string, ...string[]]>(
   extra: { fallback?: C[number] } & Extra = {},
 ): Setting<C[number]> => {
   const { fallback, ...rest } = extra;
-  return setting<C[number]>(
-    doc,
-    z.enum(choices, { error: `must be one of ${choices.join(', ')}` }) as unknown as z.ZodType<C[number]>,
-    rest,
-    fallback,
-  );
+  const schema = () => z.enum(choices, { error: `must be one of ${choices.join(', ')}` }) as unknown as z.ZodType<C[number]>;
+  return setting<C[number]>(doc, schema, rest, fallback);
 };
 
 /** Lists and maps are YAML, under `with:` as in the file. Every scalar stays the text that was written: 012345678901 is an account, not a number. */
-export const yaml = <T>(doc: string, schema: z.ZodType<T>, extra: { fallback?: string } & Extra = {}): Setting<T> => {
+export const yaml = <T>(doc: string, inner: Setting<T>['schema'], extra: { fallback?: string } & Extra = {}): Setting<T> => {
   const { fallback, ...rest } = extra;
-  return setting(doc, z.preprocess(readYaml, schema) as z.ZodType<T>, rest, fallback);
+  return setting(doc, () => z.preprocess(readYaml, inner()) as z.ZodType<T>, rest, fallback);
 };
 
 function readYaml(raw: unknown, context: z.core.$RefinementCtx): unknown {
@@ -106,12 +112,10 @@ export const list = (
   extra: { fallback?: string; pattern?: RegExp; says?: string } & Extra = {},
 ): Setting<readonly string[]> => {
   const { fallback, pattern, says = 'must be text', ...rest } = extra;
-  const item = pattern === undefined ? trimmed(says).min(1, says) : trimmed(says).regex(pattern, says);
-  const split = z.preprocess(
-    (raw, context) => (typeof raw === 'string' ? asList(raw, context) : raw),
-    z.array(item, { error: 'must be a list' }),
-  );
-  const schema = split.meta({ type: ['array', 'string'], items: { type: 'string' } }) as z.ZodType<readonly string[]>;
+  const item = () => (pattern === undefined ? trimmed(says).min(1, says) : trimmed(says).regex(pattern, says));
+  const split = (raw: unknown, context: z.core.$RefinementCtx) => (typeof raw === 'string' ? asList(raw, context) : raw);
+  const items = () => z.preprocess(split, z.array(item(), { error: 'must be a list' }));
+  const schema = () => items().meta({ type: ['array', 'string'], items: { type: 'string' } }) as z.ZodType<readonly string[]>;
   return setting(doc, schema, rest, fallback);
 };
 
@@ -125,4 +129,4 @@ const asList = (raw: string, context: z.core.$RefinementCtx): unknown => {
 
 /** A map from text to text. */
 export const map = (doc: string, extra: { fallback?: string } & Extra = {}): Setting<Readonly<Record<string, string>>> =>
-  yaml(doc, z.record(z.string(), z.string({ error: 'must be text' }), { error: 'must be a map, one "key: value" a line' }), extra);
+  yaml(doc, () => z.record(z.string(), z.string({ error: 'must be text' }), { error: 'must be a map, one "key: value" a line' }), extra);

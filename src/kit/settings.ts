@@ -10,8 +10,11 @@ export type Raw = string | readonly Raw[] | { readonly [key: string]: Raw };
 export interface Setting<T> {
   /** One or two sentences for a person who reads the table; markdown. */
   readonly doc: string;
-  /** Parses what was written. Its messages say what would be right; the reader adds the value that was given. */
-  readonly schema: z.ZodType<T>;
+  /**
+   * Parses what was written. Its messages say what would be right; the reader adds the value that was given.
+   * Made when it is asked for: a run declares the settings of every mode and reads those of one.
+   */
+  schema(): z.ZodType<T>;
   /** Written as a person would write it. Absent: the setting is required, or `schema` accepts undefined. */
   readonly fallback?: string | undefined;
   readonly required: boolean;
@@ -56,7 +59,7 @@ export function readSettings<S extends Settings>(
       problems.push(`"${name}" is missing: ${setting.doc}`);
       continue;
     }
-    const parsed = setting.schema.safeParse(raw);
+    const parsed = setting.schema().safeParse(raw);
     if (parsed.success) values[key] = parsed.data;
     else problems.push(...firstOfEach(parsed.error.issues).map(issue => complaint(name, raw, issue, source)));
   }

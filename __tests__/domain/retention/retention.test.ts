@@ -240,7 +240,7 @@ describe('scenario 69: what AWS tells of launches is a reason to keep, never one
 });
 
 describe('classes', () => {
-  const classes = classesSchema.parse([
+  const classes = classesSchema().parse([
     { name: 'pull request', tags: { 'ami-action:ref': 'refs/pull/*' }, 'keep-newest': '0', 'minimum-age': '2d' },
     { name: 'prod', tags: { stage: 'prod' }, 'keep-newest': '2' },
   ]);
@@ -275,7 +275,7 @@ describe('classes', () => {
     ['a number that is none', [{ name: 'x', tags: { a: 'b' }, 'keep-newest': '-1' }], 'must be a whole number'],
     ['an age that is none', [{ name: 'x', tags: { a: 'b' }, 'minimum-age': '7' }], 'must be a duration such as 12h or 30d'],
   ])('refuses %s', (_, raw, message) => {
-    const parsed = classesSchema.safeParse(raw);
+    const parsed = classesSchema().safeParse(raw);
     expect(parsed.error?.issues.map(issue => issue.message)).toEqual([message]);
   });
 });

@@ -4,7 +4,7 @@ import { type Check, checksSchema } from '../../../src/domain/validation/checks.
 import { type CommandSeen, judgeChecks } from '../../../src/domain/validation/checks-report.ts';
 
 const NONCE = 'c0ffee00c0ffee00';
-const checksOf = (text: string): readonly Check[] => checksSchema.parse(parse(text, { schema: 'failsafe' }));
+const checksOf = (text: string): readonly Check[] => checksSchema().parse(parse(text, { schema: 'failsafe' }));
 
 describe('what Run Command says', () => {
   const checks = checksOf('- {name: a, command: x}\n- {name: b, command: y, severity: warn}');

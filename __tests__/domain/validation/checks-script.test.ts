@@ -11,7 +11,7 @@ import { checksScript, type Delivered } from '../../../src/domain/validation/che
 import { shellWord } from '../../../src/domain/validation/checks-shell.ts';
 
 const NONCE = 'c0ffee00c0ffee00';
-const checksOf = (text: string): readonly Check[] => checksSchema.parse(parse(text, { schema: 'failsafe' }));
+const checksOf = (text: string): readonly Check[] => checksSchema().parse(parse(text, { schema: 'failsafe' }));
 
 const scratch = mkdtempSync(join(tmpdir(), 'ami-action-checks-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));

@@ -5,7 +5,7 @@ import { type Check, checksHash, checksSchema } from '../../../src/domain/valida
 import { readyMade } from '../../../src/domain/validation/checks-ready.ts';
 import type { Delivered } from '../../../src/domain/validation/checks-script.ts';
 
-const yaml = (text: string) => checksSchema.safeParse(parse(text, { schema: 'failsafe' }));
+const yaml = (text: string) => checksSchema().safeParse(parse(text, { schema: 'failsafe' }));
 const checksOf = (text: string): readonly Check[] => yaml(text).data ?? [];
 const problems = (text: string) => yaml(text).error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`) ?? [];
 

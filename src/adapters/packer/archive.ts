@@ -1,27 +1,10 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { downloadTool } from '@actions/tool-cache';
 import { unzipSync } from 'fflate';
 import { RejectedError } from '../../kit/errors.ts';
 import { cachedFile, sha256Of } from '../cached-file.ts';
-import { PINS } from './pins.ts';
-
-/** The vendor's archive for one version and platform, and the hash that it must have. */
-export interface Archive {
-  readonly version: string;
-  readonly platform: string;
-  readonly sha256: string;
-}
-
-const SYSTEMS: Readonly<Record<string, string>> = { linux: 'linux', darwin: 'darwin', win32: 'windows' };
-const PROCESSORS: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
-
-/** As the vendor names this machine. */
-export const thisPlatform = (): string => `${SYSTEMS[process.platform] ?? process.platform}_${PROCESSORS[process.arch] ?? process.arch}`;
-
-export const pinnedArchive = (version: string, platform: string): Archive | undefined => {
-  const sha256 = PINS[version]?.[platform];
-  return sha256 === undefined ? undefined : { version, platform, sha256 };
-};
+import type { Archive } from './pins.ts';
 
 /** Packer's executable out of the archive: downloaded once, compared with its hash before it is opened. */
 export function unpackedArchive(
@@ -32,7 +15,6 @@ export function unpackedArchive(
   const path = join(cache, `packer-${version}-${platform}-${sha256.slice(0, 16)}`, 'packer');
   return cachedFile(path, async target => {
     const zip = join(temp, `${sha256.slice(0, 16)}-${Date.now()}-${file}`);
-    const { downloadTool } = await import('@actions/tool-cache');
     await downloadTool(`${mirror.replace(/\/+$/, '')}/packer/${version}/${file}`, zip);
     try {
       await assertHash(zip, sha256, file);

@@ -8,6 +8,12 @@ export function packerEnvironment(own: NodeJS.ProcessEnv): Record<string, string
   return { ...Object.fromEntries(passed), CHECKPOINT_DISABLE: '1', PACKER_NO_COLOR: '1' };
 }
 
+/**
+ * For a question that is answered at once. Packer starts itself a second time, so that one may write down how the other crashed; whoever watches it himself
+ * says so with this, and saves half of what the question costs. https://github.com/hashicorp/packer/blob/v1.16.0/main.go
+ */
+export const WATCHED = { PACKER_WRAP_COOKIE: '49C22B1A-3A93-4C98-97FA-E07D18C787B5' } as const;
+
 const isForPacker = (name: string, value: string): boolean =>
   !OURS_ALONE.test(name) && (name !== 'AWS_MAX_ATTEMPTS' || /^\d+$/.test(value));
 

@@ -4,10 +4,9 @@ import maxSatisfying from 'semver/ranges/max-satisfying.js';
 import { Expected, RejectedError, UsageError } from '../../kit/errors.ts';
 import type { PackerTool, PackerWish } from '../../world/packer.ts';
 import { cacheFolder } from '../cached-file.ts';
-import { type Archive, pinnedArchive, thisPlatform, unpackedArchive } from './archive.ts';
 import { builtFromSource, pinnedVersion } from './from-source.ts';
 import { packerOnPath } from './on-path.ts';
-import { PINS } from './pins.ts';
+import { type Archive, PINS, pinnedArchive, thisPlatform } from './pins.ts';
 
 export interface Installer {
   readonly workspace: string;
@@ -40,6 +39,8 @@ async function fromArchive(wish: PackerWish, { environment, temp }: Installer): 
   const archive = chosenArchive(wish);
   if ('why' in archive) return archive;
   try {
+    // Loaded late: most runners have Packer on PATH.
+    const { unpackedArchive } = await import('./archive.ts');
     const binary = await unpackedArchive(archive, { mirror: wish.mirror, cache: cacheFolder(environment), temp });
     return { tool: { binary, version: archive.version, from: 'archive' } };
   } catch (failure) {

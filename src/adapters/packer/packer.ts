@@ -8,7 +8,7 @@ import { cacheFolder } from '../cached-file.ts';
 import { capture } from '../capture.ts';
 import { clockSpeed } from '../clock.ts';
 import { follow } from '../process.ts';
-import { packerEnvironment, pollingWarning } from './environment.ts';
+import { packerEnvironment, pollingWarning, WATCHED } from './environment.ts';
 import { complaintOf, describedTemplate } from './inspect.ts';
 import { installedPacker } from './install.ts';
 import { cachedPlugins, pluginFolder } from './plugin-cache.ts';
@@ -49,7 +49,7 @@ export function packer(host: PackerHost): Packer {
     async inspect(binary, template) {
       const { exitCode, stdout } = await capture(binary, ['inspect', ...QUIET, template], {
         timeoutSeconds: 60,
-        environment: packerEnvironment(environment),
+        environment: { ...packerEnvironment(environment), ...WATCHED },
         folder: run.workspace,
       });
       if (exitCode === 0) return describedTemplate(stdout);

@@ -1,3 +1,21 @@
+/** The vendor's archive for one version and platform, and the hash that it must have. */
+export interface Archive {
+  readonly version: string;
+  readonly platform: string;
+  readonly sha256: string;
+}
+
+const SYSTEMS: Readonly<Record<string, string>> = { linux: 'linux', darwin: 'darwin', win32: 'windows' };
+const PROCESSORS: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
+
+/** As the vendor names this machine. */
+export const thisPlatform = (): string => `${SYSTEMS[process.platform] ?? process.platform}_${PROCESSORS[process.arch] ?? process.arch}`;
+
+export const pinnedArchive = (version: string, platform: string): Archive | undefined => {
+  const sha256 = PINS[version]?.[platform];
+  return sha256 === undefined ? undefined : { version, platform, sha256 };
+};
+
 /**
  * SHA-256 of the vendor's archives, as https://releases.hashicorp.com/packer/<version>/packer_<version>_SHA256SUMS says it
  * and as hashicorp/homebrew-tap and cashapp/hermit-packages repeat it. A version that is not here needs "packer-sha256".

@@ -21,18 +21,20 @@ export interface RetentionClass {
   readonly keep: Partial<Keep>;
 }
 
-const whole = z
-  .string({ error: 'must be a whole number' })
-  .regex(/^\d{1,5}$/, 'must be a whole number')
-  .transform(Number);
-const duration = z.string({ error: 'must be a duration such as 12h or 30d' }).transform((raw, context) => {
-  const seconds = parseDuration(raw);
-  if (seconds !== undefined) return seconds;
-  context.addIssue({ code: 'custom', message: 'must be a duration such as 12h or 30d' });
-  return z.NEVER;
-});
+const whole = () =>
+  z
+    .string({ error: 'must be a whole number' })
+    .regex(/^\d{1,5}$/, 'must be a whole number')
+    .transform(Number);
+const duration = () =>
+  z.string({ error: 'must be a duration such as 12h or 30d' }).transform((raw, context) => {
+    const seconds = parseDuration(raw);
+    if (seconds !== undefined) return seconds;
+    context.addIssue({ code: 'custom', message: 'must be a duration such as 12h or 30d' });
+    return z.NEVER;
+  });
 
-const KEYS = {
+const keys = () => ({
   name: z.string({ error: 'must be text' }).min(1, 'must be text').max(60, 'must be at most 60 characters'),
   // A class that every image is in would be the policy itself, written in the wrong place.
   tags: z
@@ -41,25 +43,28 @@ const KEYS = {
       tags => Object.values(tags).some(value => /[^*?]/.test(value)),
       'must name at least one tag with a value that not everything fits',
     ),
-  'keep-newest': whole.optional(),
-  'keep-passed': whole.optional(),
-  'minimum-age': duration.optional(),
-  'last-launched-within': duration.optional(),
-};
-
-const strangers = (keys: readonly string[]) =>
-  keys.map(key => `says "${key}", did you mean "${closest(key, Object.keys(KEYS))}"?`).join(' ');
-
-const item = z.strictObject(KEYS, {
-  error: issue => (issue.code === 'unrecognized_keys' ? strangers(issue.keys) : 'must be a map with name, tags and what to keep'),
+  'keep-newest': whole().optional(),
+  'keep-passed': whole().optional(),
+  'minimum-age': duration().optional(),
+  'last-launched-within': duration().optional(),
 });
 
-export const classesSchema: z.ZodType<readonly RetentionClass[]> = z
-  .array(item, { error: 'must be a list of classes' })
-  .max(20, 'must be at most 20 classes')
-  .transform(items => items.map(asClass)) as never;
+const strangers = (said: readonly string[], known: readonly string[]) =>
+  said.map(key => `says "${key}", did you mean "${closest(key, known)}"?`).join(' ');
 
-const asClass = ({ name, tags, ...said }: z.output<typeof item>): RetentionClass => ({
+const item = (known = keys()) =>
+  z.strictObject(known, {
+    error: issue =>
+      issue.code === 'unrecognized_keys' ? strangers(issue.keys, Object.keys(known)) : 'must be a map with name, tags and what to keep',
+  });
+
+export const classesSchema = (): z.ZodType<readonly RetentionClass[]> =>
+  z
+    .array(item(), { error: 'must be a list of classes' })
+    .max(20, 'must be at most 20 classes')
+    .transform(items => items.map(asClass)) as never;
+
+const asClass = ({ name, tags, ...said }: z.output<ReturnType<typeof item>>): RetentionClass => ({
   name,
   tags,
   keep: Object.fromEntries(

@@ -6,29 +6,32 @@ import { z } from 'zod';
  */
 
 const many = <T extends z.ZodType>(one: T) => z.union([one.transform(value => [value]), z.array(one)]);
-const strings = many(z.string());
-const principals = z.union([z.literal('*').transform(() => ['*']), z.object({ AWS: strings.optional() }).transform(({ AWS = [] }) => AWS)]);
+const strings = () => many(z.string());
+const principals = () =>
+  z.union([z.literal('*').transform(() => ['*']), z.object({ AWS: strings().optional() }).transform(({ AWS = [] }) => AWS)]);
 
-const policySchema = z.object({
-  Statement: many(
-    z.object({
-      Sid: z.string().optional(),
-      Effect: z.enum(['Allow', 'Deny']),
-      Principal: principals.optional(),
-      NotPrincipal: principals.optional(),
-      Action: strings.optional(),
-      NotAction: strings.optional(),
-      Condition: z.record(z.string(), z.record(z.string(), many(z.union([z.string(), z.boolean()]).transform(String)))).optional(),
-    }),
-  ),
-});
+// Made when a policy is read: most runs read none.
+const policySchema = () =>
+  z.object({
+    Statement: many(
+      z.object({
+        Sid: z.string().optional(),
+        Effect: z.enum(['Allow', 'Deny']),
+        Principal: principals().optional(),
+        NotPrincipal: principals().optional(),
+        Action: strings().optional(),
+        NotAction: strings().optional(),
+        Condition: z.record(z.string(), z.record(z.string(), many(z.union([z.string(), z.boolean()]).transform(String)))).optional(),
+      }),
+    ),
+  });
 
-export type Statement = z.infer<typeof policySchema>['Statement'][number];
+export type Statement = z.infer<ReturnType<typeof policySchema>>['Statement'][number];
 
 /** Undefined where it is written in a way that we do not understand. */
 export function statementsOf(policy: string): readonly Statement[] | undefined {
   try {
-    const parsed = policySchema.safeParse(JSON.parse(policy));
+    const parsed = policySchema().safeParse(JSON.parse(policy));
     return parsed.success ? parsed.data.Statement : undefined;
   } catch {
     return undefined;

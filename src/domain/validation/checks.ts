@@ -36,9 +36,9 @@ const seconds = (least: number) =>
     context.addIssue({ code: 'custom', message: 'must be a duration such as 30s or 5m' });
     return z.NEVER;
   });
-const pattern = said('must be an extended regular expression').refine(compiles, 'must be an extended regular expression');
+const pattern = () => said('must be an extended regular expression').refine(compiles, 'must be an extended regular expression');
 
-const COMMON = {
+const common = () => ({
   name: said('must be text').max(100, 'must be at most 100 characters').optional(),
   severity: z.enum(['fail', 'warn'], { error: 'must be fail or warn' }).optional(),
   'time-limit': seconds(1).optional(),
@@ -49,47 +49,49 @@ const COMMON = {
     .refine(code => code <= 255, 'must be 0 to 255')
     .meta({ type: ['integer', 'string'], minimum: 0, maximum: 255 })
     .optional(),
-  expect: pattern.optional(),
-  forbid: pattern.optional(),
+  expect: pattern().optional(),
+  forbid: pattern().optional(),
   files: z.array(said('must be a path in the repository'), { error: 'must be a list of paths in the repository' }).optional(),
-};
+});
 
-const KINDS = {
+const kinds = (): Record<string, z.ZodType> => ({
   command: said('must be shell text').optional(),
   script: said('must be the path of a file in the repository').optional(),
-  ...Object.fromEntries(Object.entries(readyMade).map(([kind, { schema }]) => [kind, schema.optional()])),
-} as Record<string, z.ZodType>;
+  ...Object.fromEntries(Object.entries(readyMade).map(([kind, { schema }]) => [kind, schema().optional()])),
+});
+const KINDS: readonly string[] = ['command', 'script', ...Object.keys(readyMade)];
 
 const WHAT = `must be one check: a name of ${Object.keys(readyMade).join(', ')}, or a map with "command", "script" or one of these`;
 
-const kindsOf = (raw: unknown): string[] => (typeof raw === 'object' && raw !== null ? Object.keys(raw).filter(key => key in KINDS) : []);
+const kindsOf = (raw: unknown): string[] =>
+  typeof raw === 'object' && raw !== null ? Object.keys(raw).filter(key => KINDS.includes(key)) : [];
 
 // `{ path: /x, type: file }` is the mistake that everybody makes once.
-const strangers = (keys: readonly string[], raw: unknown) =>
+const strangers = (keys: readonly string[], raw: unknown, known: readonly string[]) =>
   keys
     .map(key => {
       const [kind = ''] = kindsOf(raw);
       if (readyMade[kind]?.keys.includes(key))
         return `says "${key}" beside "${kind}", it belongs beneath: ${kind}: { ${readyMade[kind].keys.join(', ')} }`;
-      return `says "${key}", did you mean "${closest(key, [...Object.keys(KINDS), ...Object.keys(COMMON)])}"?`;
+      return `says "${key}", did you mean "${closest(key, known)}"?`;
     })
     .join(' ');
 
 // `- cloud-init` is short for a ready-made check that needs nothing else.
 const spelledOut = (item: unknown): unknown => (typeof item === 'string' && item in readyMade ? { [item]: {} } : item);
 
-const item = z
-  .preprocess(
-    spelledOut,
-    z
-      .strictObject(
-        { ...COMMON, ...KINDS },
-        { error: issue => (issue.code === 'unrecognized_keys' ? strangers(issue.keys, issue.input) : WHAT) },
-      )
-      .refine(raw => kindsOf(raw).length === 1, { error: ({ input }) => tooManyKinds(kindsOf(input)), when: onlyKindsMissing })
-      .transform(raw => asCheck(raw as Written)),
-  )
-  .meta({ type: ['object', 'string'] });
+const item = (keys = { ...common(), ...kinds() }) =>
+  z
+    .preprocess(
+      spelledOut,
+      z
+        .strictObject(keys, {
+          error: issue => (issue.code === 'unrecognized_keys' ? strangers(issue.keys, issue.input, Object.keys(keys)) : WHAT),
+        })
+        .refine(raw => kindsOf(raw).length === 1, { error: ({ input }) => tooManyKinds(kindsOf(input)), when: onlyKindsMissing })
+        .transform(raw => asCheck(raw as Written)),
+    )
+    .meta({ type: ['object', 'string'] });
 
 const tooManyKinds = (kinds: readonly string[]): string =>
   kinds.length === 0 ? WHAT : `says ${kinds.join(' and ')}: one check does one thing`;
@@ -100,15 +102,16 @@ function onlyKindsMissing({ value, issues }: { value: unknown; issues: readonly 
 }
 
 /** `checks:` as it stands in a workflow or in the file. */
-export const checksSchema = z
-  .array(item, { error: 'must be a list of checks, each beginning with "- "' })
-  .min(1, 'must hold at least one check: an image that nobody looked into is not validated')
-  .max(MOST_CHECKS, `must hold at most ${MOST_CHECKS} checks; "script" runs a whole suite as one`) as z.ZodType<readonly Check[]>;
+export const checksSchema = () =>
+  z
+    .array(item(), { error: 'must be a list of checks, each beginning with "- "' })
+    .min(1, 'must hold at least one check: an image that nobody looked into is not validated')
+    .max(MOST_CHECKS, `must hold at most ${MOST_CHECKS} checks; "script" runs a whole suite as one`) as z.ZodType<readonly Check[]>;
 
-type Written = z.infer<z.ZodObject<typeof COMMON>> & Readonly<Record<string, unknown>>;
+type Written = z.infer<z.ZodObject<ReturnType<typeof common>>> & Readonly<Record<string, unknown>>;
 
 function asCheck(raw: Written): Check {
-  const kind = Object.keys(raw).find(key => key in KINDS) ?? 'command';
+  const kind = Object.keys(raw).find(key => KINDS.includes(key)) ?? 'command';
   const said = raw[kind];
   const made = kind in readyMade ? (readyMade[kind] as ReadyMade).make(said) : undefined;
   const { name, ...declared } = raw;

@@ -8,7 +8,7 @@ import { wait } from '../wait-setting.ts';
 
 const numbers = (inner: Setting<readonly string[]>): Setting<readonly number[]> => ({
   ...inner,
-  schema: inner.schema.transform(items => items.map(Number)),
+  schema: () => inner.schema().transform(items => items.map(Number)),
 });
 
 export const rollSettings = {
