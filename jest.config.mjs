@@ -13,4 +13,6 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/lib/'],
   // The whole-process tests wait for real processes on a machine that may be busy; none asserts a time.
   testTimeout: 120_000,
+  // They wait more than they work: one for each core, not one less as is jest's default.
+  maxWorkers: '100%',
 };
