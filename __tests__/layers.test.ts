@@ -34,6 +34,22 @@ test.each(files)('%s imports only what its room may', file => {
   expect(own.filter(target => !allowed?.includes(target))).toEqual([]);
 });
 
+test('nothing is understood only from what is understood from it: imports make no circle, of types neither', () => {
+  const reach = (file: string, way: readonly string[]): readonly string[] => {
+    const next = imports(file)
+      .filter(from => from.startsWith('.'))
+      .map(from => join(dirname(file), from));
+    return next.flatMap(to => {
+      if (way.includes(to)) return [[...way.slice(way.indexOf(to)), to].join(' -> ')];
+      if (seen.has(to)) return [];
+      seen.add(to);
+      return reach(to, [...way, to]);
+    });
+  };
+  const seen = new Set<string>();
+  expect(files.flatMap(file => (seen.has(file) ? [] : reach(file, [file])))).toEqual([]);
+});
+
 test.each(files.filter(file => ['modes', 'domain', 'kit', 'steps'].includes(room(file))))('%s knows neither runner nor cloud', file => {
   expect(imports(file).filter(from => NOT_FOR_US.test(from))).toEqual([]);
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
+import type { GroupFacts, RollWanted } from '../../../src/domain/roll/facts.ts';
 import { atVersions, type Launch, sameLaunch, useKey } from '../../../src/domain/roll/group.ts';
-import { afterwards, contentKey, type GroupFacts, planGroup, type RollWanted } from '../../../src/domain/roll/plan.ts';
+import { afterwards, contentKey, planGroup } from '../../../src/domain/roll/plan.ts';
 import { replacedAtATime } from '../../../src/domain/roll/preferences.ts';
 import type { TemplateVersion } from '../../../src/domain/roll/template.ts';
 import { facts, group, member, refresh, use, version, wanted } from './fixtures.ts';

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { parse } from 'yaml';
-import { type Check, checksSchema } from '../../../src/domain/validation/checks.ts';
+import { type Check, checksSchema, type Delivered } from '../../../src/domain/validation/checks.ts';
 import { type CommandSeen, judgeChecks } from '../../../src/domain/validation/checks-report.ts';
-import { checksScript, type Delivered } from '../../../src/domain/validation/checks-script.ts';
+import { checksScript } from '../../../src/domain/validation/checks-script.ts';
 import { shellWord } from '../../../src/domain/validation/checks-shell.ts';
 
 const NONCE = 'c0ffee00c0ffee00';

@@ -1,9 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
-import { type Check, checksHash, checksSchema } from '../../../src/domain/validation/checks.ts';
+import { type Check, checksHash, checksSchema, type Delivered } from '../../../src/domain/validation/checks.ts';
 import { readyMade } from '../../../src/domain/validation/checks-ready.ts';
-import type { Delivered } from '../../../src/domain/validation/checks-script.ts';
 
 const yaml = (text: string) => checksSchema().safeParse(parse(text, { schema: 'failsafe' }));
 const checksOf = (text: string): readonly Check[] => yaml(text).data ?? [];

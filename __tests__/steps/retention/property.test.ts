@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { awsImageUsers } from '../../../src/adapters/aws/image-users/all.ts';
 import { ec2LaunchTemplates } from '../../../src/adapters/aws/launch-templates.ts';
 import type { Image } from '../../../src/domain/image.ts';
-import type { Decision } from '../../../src/domain/retention/retention.ts';
-import type { Policy } from '../../../src/domain/retention/rules.ts';
+
+import type { Decision, Policy } from '../../../src/domain/retention/rules.ts';
 import { AccessError, UsageError } from '../../../src/kit/errors.ts';
 import { consumers } from '../../../src/steps/retention/consumers.ts';
 import { besides, hashOf, makePlan, type Plan, sweeperOf } from '../../../src/steps/retention/plan.ts';

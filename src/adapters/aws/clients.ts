@@ -5,9 +5,9 @@ import { KMSClient } from '@aws-sdk/client-kms';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { STSClient } from '@aws-sdk/client-sts';
 import type { Where } from '../../world.ts';
-import { credentials, type Provider, userAgent } from './credentials.ts';
+import { credentials, type Provider } from './credentials.ts';
 import { requestHandler } from './network.ts';
-import type { Access } from './places.ts';
+import { type Access, userAgent } from './session.ts';
 
 export interface Clients {
   readonly ec2: EC2Client;

@@ -1,19 +1,10 @@
-import * as core from '@actions/core';
-import { AssumeRoleCommand, type Credentials, STSClient } from '@aws-sdk/client-sts';
+import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
 import { AccessError, UnknownError } from '../../kit/errors.ts';
 import { explain } from '../../kit/failure.ts';
 import type { Where } from '../../world.ts';
 import { asExpected, codeOf } from './errors.ts';
-import { requestHandler } from './network.ts';
-import type { Access } from './places.ts';
+import { type Access, type Identity, identity, sessionName, stsSettings } from './session.ts';
 import { hasToken, tokenMissing, tooLong, webIdentity } from './web-identity.ts';
-
-export interface Identity {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken: string;
-  readonly expiration: Date;
-}
 
 export interface Provider {
   (): Promise<Identity>;
@@ -126,34 +117,3 @@ const refused =
     if (/MaxSessionDuration/i.test(said)) throw tooLong(role, seconds, cause);
     return asExpected(`assume ${role} (sts:AssumeRole)`)(cause);
   };
-
-// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html: 2 to 64 of these characters
-export const sessionName = ({ run }: Access): string =>
-  `ami-action-${run.id || 'local'}-${run.attempt}`.replace(/[^\w+=,.@-]/g, '-').slice(0, 64);
-
-/** In CloudTrail one sees which mode made a call. */
-export const userAgent = ({ mode }: Access): [string, string][] => [
-  ['ami-action', '1'],
-  ['mode', mode],
-];
-
-export const stsSettings = (region: string, access: Access) => ({
-  region,
-  maxAttempts: 8,
-  customUserAgent: userAgent(access),
-  requestHandler,
-});
-
-export function identity(answer: Credentials | undefined): Identity {
-  if (answer?.AccessKeyId === undefined || answer.SecretAccessKey === undefined || answer.SessionToken === undefined) {
-    throw new Error('STS answered without credentials.');
-  }
-  core.setSecret(answer.SecretAccessKey);
-  core.setSecret(answer.SessionToken);
-  return {
-    accessKeyId: answer.AccessKeyId,
-    secretAccessKey: answer.SecretAccessKey,
-    sessionToken: answer.SessionToken,
-    expiration: answer.Expiration ?? new Date(0),
-  };
-}

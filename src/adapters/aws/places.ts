@@ -1,4 +1,4 @@
-import type { Clock, Place, Reporter, Run, Where } from '../../world.ts';
+import type { Clock, Place, Where } from '../../world.ts';
 import { stsAccount } from './account.ts';
 import { ec2Capture } from './capture.ts';
 import { awsClients, type Clients } from './clients.ts';
@@ -11,20 +11,8 @@ import { ec2Leftovers } from './leftovers.ts';
 import { ec2Machines } from './machines.ts';
 import { ssmParameters } from './parameters.ts';
 import { ec2Removal } from './removal.ts';
+import type { Access } from './session.ts';
 import { awsSharing } from './sharing.ts';
-
-export interface Access {
-  readonly mode: string;
-  readonly roleToAssume: string | undefined;
-  /** Of a session, in seconds. */
-  readonly roleDuration: number;
-  /** Assume it from the credentials of the environment, although there is an OIDC token. */
-  readonly roleChaining: boolean;
-  readonly allowInstanceRole: boolean;
-  readonly clock: Clock;
-  readonly run: Run;
-  readonly report: Reporter;
-}
 
 /** The ports of every account and region that a mode asks for; asked twice, the same. */
 export function awsPlaces(access: Access): (where: Where) => Place {

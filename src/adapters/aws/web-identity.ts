@@ -2,10 +2,9 @@ import * as core from '@actions/core';
 import { AssumeRoleWithWebIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { claimsOf, subjectHint } from '../../domain/subject.ts';
 import { AccessError, TimeoutError, UsageError } from '../../kit/errors.ts';
-import { type Identity, identity, sessionName, stsSettings } from './credentials.ts';
 import { asExpected, codeOf } from './errors.ts';
 import { FORK_HINT, isFork } from './fork.ts';
-import type { Access } from './places.ts';
+import { type Access, type Identity, identity, sessionName, stsSettings } from './session.ts';
 
 /** The job's OIDC token for a session of a role. https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-in-aws */
 

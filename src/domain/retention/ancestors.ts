@@ -1,5 +1,5 @@
 import { identity, type TagScheme } from '../image.ts';
-import type { Decision } from './retention.ts';
+import type { Decision } from './rules.ts';
 
 /** Spares what a kept image was built from, and what that was built from, as far as our tags tell. */
 export function withAncestors(decisions: readonly Decision[], scheme: TagScheme): readonly Decision[] {

@@ -1,5 +1,5 @@
 import { identity, type TagScheme } from '../image.ts';
-import type { Decision } from './retention.ts';
+import type { Decision } from './rules.ts';
 
 /** The copies of one image in several regions go together or not at all: a region that lost its copy could not be rolled back. */
 

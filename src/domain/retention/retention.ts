@@ -4,18 +4,7 @@ import { shortHash, verdictOf } from '../verdict.ts';
 import { withAncestors } from './ancestors.ts';
 import { capped, together } from './copies.ts';
 import { boots, markOf } from './marks.ts';
-import { type Candidate, className, guard, keepOf, type Policy, wish } from './rules.ts';
-
-/** `mark`: found unused, goes when its grace is over; `unmark`: needed again. */
-export interface Decision extends Candidate {
-  readonly action: 'keep' | 'mark' | 'unmark' | 'remove';
-  readonly because: string;
-  /** Nothing speaks for keeping it; it only goes later. */
-  readonly waits: boolean;
-  readonly marked: boolean;
-  /** Of a mark: it is disabled as well. */
-  readonly disables?: boolean;
-}
+import { type Candidate, className, type Decision, guard, keepOf, type Policy, wish } from './rules.ts';
 
 /** For an image that somebody asks to remove by name: nothing but the guards speaks. */
 export const NO_WISHES = {

@@ -28,6 +28,17 @@ export interface Candidate {
   readonly sharedWith?: readonly string[];
 }
 
+/** `mark`: found unused, goes when its grace is over; `unmark`: needed again. */
+export interface Decision extends Candidate {
+  readonly action: 'keep' | 'mark' | 'unmark' | 'remove';
+  readonly because: string;
+  /** Nothing speaks for keeping it; it only goes later. */
+  readonly waits: boolean;
+  readonly marked: boolean;
+  /** Of a mark: it is disabled as well. */
+  readonly disables?: boolean;
+}
+
 /** What forbids the removal of an image, whatever anybody wishes. Ordered: the first that speaks gives the reason. */
 const GUARDS: readonly ((candidate: Candidate, policy: Policy) => string | false)[] = [
   ({ image }, { scheme, family }) => !isOurs(image, scheme, family) && `not ours: no tag says family "${family}"`,

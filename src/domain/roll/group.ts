@@ -127,5 +127,7 @@ export const sameLaunch = (a: Launch | undefined, b: Launch | undefined): boolea
 export const sayUse = ({ templateName, templateId, version }: TemplateUse): string =>
   `${templateName === '' ? templateId : templateName}:${version}`;
 
+export const sayLaunch = (launch: Launch): string => usesOf(launch).map(sayUse).join(', ');
+
 /** `resolve:ssm:...` instead of an ID. https://docs.aws.amazon.com/autoscaling/ec2/userguide/using-systems-manager-parameters.html */
 export const readsParameter = (imageId: string): boolean => imageId.startsWith('resolve:ssm:');

@@ -1,50 +1,11 @@
-import type { Architecture, Image } from '../image.ts';
-import type { Deed } from '../pointer.ts';
 import { decide, followsPointer, type Obstacle, obstacleOf, type RollDeed } from './deed.ts';
-import { atVersions, type Group, type Launch, type Refresh, sameLaunch, useKey } from './group.ts';
-import { preferencesOf, type RefreshPreferences, replacedAtATime, type WantedPreferences } from './preferences.ts';
+import type { GroupFacts, RollWanted } from './facts.ts';
+import { atVersions, type Group, type Launch, sameLaunch, useKey } from './group.ts';
+import { preferencesOf, type RefreshPreferences, replacedAtATime } from './preferences.ts';
 import { staleOf } from './proof.ts';
 import { refusalsOf } from './refusals.ts';
 import type { TemplateVersion } from './template.ts';
 import { estimate, warningsOf } from './warnings.ts';
-
-/** Everything about a group that decides how it is rolled, read before the first write. */
-export interface GroupFacts {
-  readonly group: Group;
-  /** The refresh that runs now. */
-  readonly active: Refresh | undefined;
-  /** It rolls out a template version that we made, for whatever image. */
-  readonly activeIsOurs: boolean;
-  /** What each template version that the group uses means now, by `useKey`. */
-  readonly versions: ReadonlyMap<string, TemplateVersion>;
-  /** Versions that differ from those in nothing but the image, and name the wanted one; by template ID and content. */
-  readonly ready: ReadonlyMap<string, TemplateVersion>;
-  /** Instances of its warm pool. */
-  readonly warmPool: readonly string[];
-  /** What each member, and each instance of the warm pool, was launched from. */
-  readonly images: ReadonlyMap<string, string>;
-  /** By instance type; undefined for a type that does not exist here. */
-  readonly architectures: ReadonlyMap<string, readonly Architecture[] | undefined>;
-  /** Blue-green: the group that is to take over, and the image that it launches. */
-  readonly successor: { readonly group: Group; readonly imageId: string | undefined } | undefined;
-  /** Blue-green: why no second group of the same shape can be made. */
-  readonly cannotCopy: readonly string[];
-  /** Groups that we do not roll and that launch from `$Latest` of the same template, by template ID. */
-  readonly strangers: ReadonlyMap<string, readonly string[]>;
-  /** Snapshots of the images that the template versions name now. */
-  readonly imageSnapshots: ReadonlySet<string>;
-}
-
-export interface RollWanted extends WantedPreferences {
-  readonly image: Image;
-  readonly deed: Deed;
-  readonly strategy: 'rolling' | 'blue-green' | 'none';
-  readonly pointer: { readonly name: string; readonly value: string | undefined };
-  /** What to do with a refresh of somebody else. */
-  readonly foreignRefresh: 'refuse' | 'wait' | 'supersede';
-  /** What to do with a template that reads its image from the pointer. */
-  readonly parameterTemplates: 'refuse' | 'follow' | 'pin';
-}
 
 /** One template version that must exist for the roll. `to` undefined: it must be made. */
 export interface Change {

@@ -1,7 +1,7 @@
 import type { Architecture, Image } from '../image.ts';
 import { type Obstacle, type RollDeed, reads } from './deed.ts';
+import type { GroupFacts } from './facts.ts';
 import { type Group, isOver, readsParameter, sayUse, type TemplateUse, useKey, usesOf } from './group.ts';
-import type { GroupFacts } from './plan.ts';
 
 /** Why a group is not rolled, each with the remedy. All are told at once, before the first write. */
 

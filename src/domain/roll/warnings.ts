@@ -1,12 +1,13 @@
+import type { RollDeed } from './deed.ts';
+import type { GroupFacts, RollWanted } from './facts.ts';
 import { type Group, isNumbered, sayUse, usesOf } from './group.ts';
-import type { GroupFacts, GroupPlan, RollWanted } from './plan.ts';
 import type { RefreshPreferences } from './preferences.ts';
 
 /** What a person should know before it starts, though nothing forbids it. */
 export function warningsOf(
   { group, versions, imageSnapshots }: GroupFacts,
   { protectedInstances, standbyInstances, strategy, batchSize }: RollWanted,
-  { by, deed, atATime }: Pick<GroupPlan, 'by' | 'deed' | 'atATime'>,
+  { by, deed, atATime }: { by: 'version' | 'pointer'; deed: RollDeed; atATime: number },
 ): string[] {
   const swaps = strategy === 'blue-green';
   const shielded = swaps ? [] : group.members.filter(member => member.protected);

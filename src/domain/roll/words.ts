@@ -1,6 +1,7 @@
+import type { GroupFacts } from './facts.ts';
 import { isNumbered, sayUse, type TemplateUse, useKey, usesOf } from './group.ts';
 import { twinName } from './pair.ts';
-import type { GroupFacts, GroupPlan } from './plan.ts';
+import type { GroupPlan } from './plan.ts';
 
 /** A group and what is planned for it, in words. */
 

@@ -1,14 +1,7 @@
 import { posix as pathOf } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import type { Check } from './checks.ts';
+import type { Check, Delivered } from './checks.ts';
 import { shellWord } from './checks-shell.ts';
-
-/** A file of the repository that goes along with a check. */
-export interface Delivered {
-  readonly path: string;
-  readonly content: Uint8Array;
-  readonly executable: boolean;
-}
 
 export interface ScriptPlan {
   readonly checks: readonly Check[];

@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { parseDuration } from '../../kit/duration.ts';
 import { shortHash } from '../verdict.ts';
 import { type ReadyMade, readyMade } from './checks-ready.ts';
-import type { Delivered } from './checks-script.ts';
 
 /** One thing that an image must do on a machine made of it. */
 export interface Check {
@@ -24,6 +23,13 @@ export interface Check {
   readonly retryForSeconds: number;
   /** What the author wrote, without what it is called: what the hash is made of. */
   readonly declared: unknown;
+}
+
+/** A file of the repository that goes along with a check. */
+export interface Delivered {
+  readonly path: string;
+  readonly content: Uint8Array;
+  readonly executable: boolean;
 }
 
 const MOST_CHECKS = 200;

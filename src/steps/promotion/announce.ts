@@ -1,6 +1,6 @@
 import { candidateName, saidIn } from '../../domain/pointer.ts';
-import { type Move, type PointerNow, type PointPorts, type PointWorld, write } from './point.ts';
-import { readBack } from './written.ts';
+import { type Move, type PointerNow, write } from './point.ts';
+import { type PointPorts, type PointWorld, readBack } from './written.ts';
 
 /** Whether a run that did not come to its end was about exactly this. */
 export function isAnnounced({ pointer: { candidate }, image, deed, was }: Move): boolean {

@@ -1,12 +1,12 @@
 import { candidateName } from '../../domain/pointer.ts';
 import { retold } from '../../kit/errors.ts';
-import type { Powers } from '../../world.ts';
 import { makeWay } from '../roll/make-way.ts';
+import type { RollWorld } from '../roll/order.ts';
 import type { RolledGroup } from '../roll/roll.ts';
 import { announce, withdrawOwn } from './announce.ts';
 import { type Check, rollEverywhere, standing } from './everywhere.ts';
-import { stopped, takeBack } from './left-behind.ts';
-import { moveAll } from './move.ts';
+import { type Aside, stopped, takeBack } from './left-behind.ts';
+import { moveAll, type RolledPart } from './move.ts';
 import { inTurn, type Part } from './parts.ts';
 import type { Moved } from './point.ts';
 import { isThere, planPromotion, throwIfRefused } from './promotion.ts';
@@ -14,8 +14,6 @@ import { proveStanding } from './standing.ts';
 import { type Rolls, saidAs } from './turns.ts';
 
 /** Does what was planned: announce, roll, prove, move the pointer; or everything as it was. */
-
-export type DeliverWorld = Pick<Powers<never>, 'clock' | 'report' | 'run'>;
 
 /** What became of one region. */
 export interface Delivered {
@@ -34,15 +32,7 @@ export interface Around {
   readonly check?: Check | undefined;
 }
 
-/** What a failure must tell, wherever it comes from. */
-export interface Aside {
-  /** What was cleared away for the roll, and stays so. */
-  readonly cleared: string[];
-  /** What could not be put back. */
-  readonly remains: string[];
-}
-
-export async function deliver(parts: readonly Part[], world: DeliverWorld, around: Around): Promise<readonly Delivered[]> {
+export async function deliver(parts: readonly Part[], world: RollWorld, around: Around): Promise<readonly Delivered[]> {
   const aside: Aside = { cleared: [], remains: [] };
   let rolled: readonly Rolls[];
   try {
@@ -73,13 +63,6 @@ export const isMoving = (ended: readonly Delivered[]): boolean => ended.some(({ 
 /** As outputs tell it. */
 export const refreshesOf = (ended: readonly Delivered[]) =>
   ended.flatMap(({ region, rolled }) => rolled.map(group => ({ region, ...group })));
-
-export interface RolledPart extends Part {
-  readonly rolls: Rolls;
-  moved: Moved | undefined;
-  /** Somebody else moved its pointer while we worked. */
-  crossed: boolean;
-}
 
 async function proveAll(parts: readonly RolledPart[], { check }: Around): Promise<void> {
   try {

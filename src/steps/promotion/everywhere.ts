@@ -1,9 +1,11 @@
 import { concurrently } from '../../kit/concurrently.ts';
 import { CancelledError, Expected, retold, UnreachableError } from '../../kit/errors.ts';
+import type { RollOrder, RollWorld } from '../roll/order.ts';
 import { BRING_BACK, GO_ON, inRegion, isStillMoving, nextOf, outOfSight } from '../roll/out-of-sight.ts';
-import type { RolledGroup, RollOrder } from '../roll/roll.ts';
+import type { RolledGroup } from '../roll/roll.ts';
 import { trying } from '../roll/undo.ts';
-import type { Aside, DeliverWorld } from './deliver.ts';
+import type { Aside } from './left-behind.ts';
+
 import type { Part } from './parts.ts';
 import { type Rolls, rollAll } from './turns.ts';
 
@@ -13,7 +15,7 @@ import { type Rolls, rollAll } from './turns.ts';
 export type Check = (region: string) => RollOrder['check'];
 
 interface Wanted {
-  readonly world: DeliverWorld;
+  readonly world: RollWorld;
   readonly aside: Aside;
   readonly check: Check | undefined;
 }

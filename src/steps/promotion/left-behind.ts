@@ -3,10 +3,18 @@ import { AccessError, RejectedError, retold, UnreachableError } from '../../kit/
 import { BRING_BACK, GO_ON, isStillMoving, nextOf, outOfSight } from '../roll/out-of-sight.ts';
 import type { RolledGroup } from '../roll/roll.ts';
 import { isAnnounced } from './announce.ts';
-import type { Aside } from './deliver.ts';
+
 import type { Promotion } from './promotion.ts';
 
 /** How a failed promotion reads: what is left, and the next command. */
+
+/** What a failure must tell, wherever it comes from. */
+export interface Aside {
+  /** What was cleared away for the roll, and stays so. */
+  readonly cleared: string[];
+  /** What could not be put back. */
+  readonly remains: string[];
+}
 
 /** The announcement goes when everything is as it was, and not before: it tells the next run, and a rollback, what this one was about. */
 export async function takeBack(

@@ -1,9 +1,17 @@
 import { RejectedError, retold } from '../../kit/errors.ts';
 import { isStillMoving } from '../roll/out-of-sight.ts';
 import { trying } from '../roll/undo.ts';
-import type { RolledPart } from './deliver.ts';
-import { within } from './parts.ts';
-import { movePointer, putBack, throwIfCrossed } from './point.ts';
+
+import { type Part, within } from './parts.ts';
+import { type Moved, movePointer, putBack, throwIfCrossed } from './point.ts';
+import type { Rolls } from './turns.ts';
+
+export interface RolledPart extends Part {
+  readonly rolls: Rolls;
+  moved: Moved | undefined;
+  /** Somebody else moved its pointer while we worked. */
+  crossed: boolean;
+}
 
 /** The pointers of all regions, or none: every one is looked at before the first is moved, and one that then cannot be moved takes the others back. */
 export async function moveAll(parts: readonly RolledPart[]): Promise<void> {

@@ -2,11 +2,12 @@ import type { Image } from '../../domain/image.ts';
 import { inCharge } from '../../domain/roll/pair.ts';
 import { RejectedError, UsageError } from '../../kit/errors.ts';
 import type { Reporter } from '../../world.ts';
+import type { RollWorld } from '../roll/order.ts';
 import { inRegion } from '../roll/out-of-sight.ts';
 import type { RollWanted } from '../roll/settings.ts';
 import { type TwinOf, twinOf } from '../select.ts';
 import { regionsOf } from '../settings.ts';
-import type { DeliverWorld } from './deliver.ts';
+
 import { type Promotion, type PromotionOrder, type PromotionPorts, planPromotion } from './promotion.ts';
 
 /** An environment may live in several regions. Each has its own pointer, its own groups, and its own copy of the image. */
@@ -15,7 +16,7 @@ import { type Promotion, type PromotionOrder, type PromotionPorts, planPromotion
 export interface Part extends Here {
   /** Others do the same elsewhere, so every line says where. */
   readonly several: boolean;
-  readonly world: DeliverWorld;
+  readonly world: RollWorld;
   readonly promotion: Promotion;
 }
 
@@ -26,7 +27,7 @@ export interface Here {
 
 type Wanted = TwinOf & RollWanted & { readonly region: string; readonly regions: readonly string[] };
 
-interface PartsWorld extends DeliverWorld {
+interface PartsWorld extends RollWorld {
   at(where: { region: string }): PromotionPorts;
 }
 

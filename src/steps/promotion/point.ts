@@ -2,13 +2,9 @@ import { type Image, identity, type TagScheme } from '../../domain/image.ts';
 import { candidateName, type Deed, pointerDescription, pointerName } from '../../domain/pointer.ts';
 import { RejectedError, UsageError } from '../../kit/errors.ts';
 import type { Parameter, ParameterVersion } from '../../world/fleet.ts';
-import type { Place, Powers } from '../../world.ts';
-import { readBack, store } from './written.ts';
+import { type PointPorts, type PointWorld, readBack, store } from './written.ts';
 
 /** The pointer of an environment: read whole, moved last, read back. */
-
-export type PointPorts = Pick<Place, 'parameters'>;
-export type PointWorld = Pick<Powers<never>, 'clock' | 'report' | 'run'>;
 
 export interface PointerNow {
   readonly name: string;

@@ -1,11 +1,13 @@
 import { identity } from '../../domain/image.ts';
 import type { GroupPlan } from '../../domain/roll/plan.ts';
 import { retold } from '../../kit/errors.ts';
+import { noDeeds, type RollOrder, type RollWorld } from '../roll/order.ts';
 import { GO_ON, isStillMoving, outOfSight } from '../roll/out-of-sight.ts';
-import { noDeeds, type RolledGroup, type RollOrder, roll } from '../roll/roll.ts';
+import { type RolledGroup, roll } from '../roll/roll.ts';
 import { trying, undo } from '../roll/undo.ts';
 import { isAnnounced } from './announce.ts';
-import type { Aside, DeliverWorld } from './deliver.ts';
+import type { Aside } from './left-behind.ts';
+
 import { type Moved, movePointer, putBack } from './point.ts';
 import type { Promotion, PromotionPorts } from './promotion.ts';
 
@@ -28,7 +30,7 @@ export interface Rolling {
   readonly halted: RollOrder['halted'];
   readonly failed: RollOrder['failed'];
   readonly aside: Aside;
-  readonly world: DeliverWorld;
+  readonly world: RollWorld;
   readonly place: PromotionPorts;
   readonly check: RollOrder['check'];
 }
@@ -122,5 +124,5 @@ const wasBegun = (promotion: Promotion, open: boolean): boolean =>
   isAnnounced(promotion) &&
   (open || promotion.pointer.current?.value !== promotion.image.id || promotion.groups.some(({ by }) => by === 'pointer'));
 
-export const saidAs = ({ deed, image, scheme }: Promotion, { run }: DeliverWorld): string =>
+export const saidAs = ({ deed, image, scheme }: Promotion, { run }: RollWorld): string =>
   `ami-action ${deed} ${image.id}: commit ${identity(image, scheme, 'commit') ?? 'unknown'}, run ${run.url}`;

@@ -2,9 +2,12 @@ import { saidIn } from '../../domain/pointer.ts';
 import { RejectedError, TimeoutError, UnknownError, UnreachableError } from '../../kit/errors.ts';
 import { type Look, waitFor } from '../../kit/wait.ts';
 import type { ParameterVersion, ParameterWrite } from '../../world/fleet.ts';
-import type { PointPorts, PointWorld } from './point.ts';
+import type { Place, Powers } from '../../world.ts';
 
 /** A parameter, written so that one knows it: the answer of a call may get lost, and one that comes promises nothing. */
+
+export type PointPorts = Pick<Place, 'parameters'>;
+export type PointWorld = Pick<Powers<never>, 'clock' | 'report' | 'run'>;
 
 /**
  * The version that it became. Where AWS says that it exists already, or that somebody writes it right now, that may be our own call, whose

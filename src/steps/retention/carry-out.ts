@@ -1,6 +1,6 @@
 import { orphans, type Snapshot } from '../../domain/retention/orphans.ts';
-import type { Decision } from '../../domain/retention/retention.ts';
-import type { Policy } from '../../domain/retention/rules.ts';
+
+import type { Decision, Policy } from '../../domain/retention/rules.ts';
 import { CancelledError, Expected } from '../../kit/errors.ts';
 import type { Powers } from '../../world.ts';
 import type { Swept } from '../build/sweep.ts';

@@ -1,8 +1,8 @@
 import { Expected } from '../../kit/errors.ts';
 import type { Share } from '../../world/images.ts';
 import type { Place, Powers } from '../../world.ts';
-import { unknowable } from './evidence.ts';
 import { type Asked, findUsers, type Users } from './image-users.ts';
+import { PERHAPS } from './usage-reports.ts';
 
 /** Other accounts that an image is shared with. One that cannot be read keeps its images: nobody here knows what it boots tomorrow. */
 
@@ -57,3 +57,11 @@ export function consumers(wanted: Wanted, { at, report }: Powers<'imageUsers'>):
     },
   };
 }
+
+const UNKNOWN = 'and which cannot be looked into';
+
+export const unknowable = ({ account, who }: Share): string =>
+  `${account === undefined ? who : `account ${account}`}, which it is shared with ${UNKNOWN}`;
+
+/** Who cannot be seen forbids a removal, and proves no use. */
+export const isSeen = (user: string): boolean => !user.includes(UNKNOWN) && !user.startsWith(PERHAPS);

@@ -1,10 +1,8 @@
-import { type Decision, planPrune } from '../../domain/retention/retention.ts';
-import type { Candidate, Policy } from '../../domain/retention/rules.ts';
+import { planPrune } from '../../domain/retention/retention.ts';
+import type { Candidate, Decision, Policy } from '../../domain/retention/rules.ts';
 import { concurrently } from '../../kit/concurrently.ts';
-import type { Share } from '../../world/images.ts';
 import type { Place } from '../../world.ts';
-import type { Consumers } from './consumers.ts';
-import { PERHAPS } from './usage-reports.ts';
+import { type Consumers, unknowable } from './consumers.ts';
 
 /** What is asked only of images that would go, now or after their grace, since it takes calls for each: launch permissions, and the references that AWS knows. */
 
@@ -92,11 +90,3 @@ export async function askAgain(
     ]),
   );
 }
-
-const UNKNOWN = 'and which cannot be looked into';
-
-export const unknowable = ({ account, who }: Share): string =>
-  `${account === undefined ? who : `account ${account}`}, which it is shared with ${UNKNOWN}`;
-
-/** Who cannot be seen forbids a removal, and proves no use. */
-export const isSeen = (user: string): boolean => !user.includes(UNKNOWN) && !user.startsWith(PERHAPS);

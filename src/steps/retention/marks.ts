@@ -1,7 +1,7 @@
 import { tagKey } from '../../domain/image.ts';
 import { type Mark, markOf, markValue } from '../../domain/retention/marks.ts';
-import type { Decision } from '../../domain/retention/retention.ts';
-import type { Policy } from '../../domain/retention/rules.ts';
+
+import type { Decision, Policy } from '../../domain/retention/rules.ts';
 import { concurrently, inBatches } from '../../kit/concurrently.ts';
 import { CancelledError, Expected } from '../../kit/errors.ts';
 import type { Left } from './removal.ts';

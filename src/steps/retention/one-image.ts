@@ -1,7 +1,7 @@
 import type { Image, TagScheme } from '../../domain/image.ts';
 import { usersOf } from '../../domain/retention/references.ts';
-import { type Decision, NO_WISHES } from '../../domain/retention/retention.ts';
-import type { Policy } from '../../domain/retention/rules.ts';
+import { NO_WISHES } from '../../domain/retention/retention.ts';
+import type { Decision, Policy } from '../../domain/retention/rules.ts';
 import type { Place, Powers } from '../../world.ts';
 import { planWithEvidence } from './evidence.ts';
 import { type Asked, failClosed, findUsers, type Users } from './image-users.ts';

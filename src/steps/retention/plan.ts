@@ -1,7 +1,7 @@
 import type { Sweeper } from '../../domain/build/leftovers.ts';
 import { orphans, type Snapshot } from '../../domain/retention/orphans.ts';
-import { type Decision, planHash } from '../../domain/retention/retention.ts';
-import type { Policy } from '../../domain/retention/rules.ts';
+import { planHash } from '../../domain/retention/retention.ts';
+import type { Decision, Policy } from '../../domain/retention/rules.ts';
 import type { TemplateVersion } from '../../domain/roll/template.ts';
 import type { Powers } from '../../world.ts';
 import type { Dead } from '../build/sweep.ts';

@@ -1,5 +1,4 @@
-import type { Decision } from '../../domain/retention/retention.ts';
-import type { Policy } from '../../domain/retention/rules.ts';
+import type { Decision, Policy } from '../../domain/retention/rules.ts';
 import { concurrently, inBatches } from '../../kit/concurrently.ts';
 import { AccessError, CancelledError, Expected, RejectedError } from '../../kit/errors.ts';
 import { waitFor } from '../../kit/wait.ts';

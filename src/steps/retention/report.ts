@@ -1,6 +1,7 @@
 import { identity, type TagScheme } from '../../domain/image.ts';
 import { sayAge, sayDollars, shortAccounts, sizeOf } from '../../domain/retention/inventory.ts';
-import type { Decision } from '../../domain/retention/retention.ts';
+import type { Decision } from '../../domain/retention/rules.ts';
+
 import { code, columns, text } from '../../kit/markdown.ts';
 import type { Powers } from '../../world.ts';
 import type { Done } from './carry-out.ts';

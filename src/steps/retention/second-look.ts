@@ -1,6 +1,6 @@
 import { usersOf } from '../../domain/retention/references.ts';
-import type { Decision } from '../../domain/retention/retention.ts';
-import { guard, type Policy, takenAgainAt } from '../../domain/retention/rules.ts';
+
+import { type Decision, guard, type Policy, takenAgainAt } from '../../domain/retention/rules.ts';
 import type { Place, Powers } from '../../world.ts';
 import type { Consumers } from './consumers.ts';
 import { askAgain, type Ports } from './evidence.ts';

@@ -1,4 +1,4 @@
-import type { Group } from '../../domain/roll/group.ts';
+import { type Group, sayLaunch } from '../../domain/roll/group.ts';
 import { judgePair, type PairJudgement, PROVEN, SUCCESSOR_OF, twinName } from '../../domain/roll/pair.ts';
 import type { GroupPlan } from '../../domain/roll/plan.ts';
 import { inService } from '../../domain/roll/proof.ts';
@@ -8,7 +8,7 @@ import { type Look, waitFor } from '../../kit/wait.ts';
 import { better, type Evidence, gather, tellEvidence } from './evidence.ts';
 import { firstThatFails, newOnes } from './in-service.ts';
 import { patiently } from './patience.ts';
-import { sayLaunch } from './roll.ts';
+
 import type { Watching } from './watch.ts';
 
 /** A second group beside the first, behind the same load balancers; it takes over when it has proven itself, or goes and nobody has seen it. */

@@ -1,7 +1,7 @@
 import { atVersions, sayUse } from '../../domain/roll/group.ts';
 import { contentKey, type GroupPlan } from '../../domain/roll/plan.ts';
 import { lead } from './lead-back.ts';
-import type { Failed } from './undo.ts';
+import type { Failed } from './order.ts';
 
 /**
  * Groups that an earlier run of the same deed had brought to the image, before it was lost: this run found nothing to do there, but when it

@@ -1,7 +1,7 @@
 import type { Group } from '../../domain/roll/group.ts';
 import { block, code, details, text } from '../../kit/markdown.ts';
 import type { Reporter } from '../../world.ts';
-import type { RollPorts } from './roll.ts';
+import type { RollPorts } from './order.ts';
 
 /** What the last sick instance of a group said before it was ended: by the time the roll has failed it is gone. */
 export interface Evidence {

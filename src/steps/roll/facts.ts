@@ -1,8 +1,9 @@
 import { closest } from 'fastest-levenshtein';
 import type { Architecture } from '../../domain/image.ts';
+import type { GroupFacts } from '../../domain/roll/facts.ts';
 import { type Group, isOver, type TemplateUse, useKey, usesOf } from '../../domain/roll/group.ts';
 import { inCharge, SUCCESSOR_OF, successorOf } from '../../domain/roll/pair.ts';
-import { contentKey, type GroupFacts } from '../../domain/roll/plan.ts';
+import { contentKey } from '../../domain/roll/plan.ts';
 import { typesOf } from '../../domain/roll/refusals.ts';
 import type { TemplateVersion } from '../../domain/roll/template.ts';
 import { concurrently } from '../../kit/concurrently.ts';

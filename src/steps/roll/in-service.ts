@@ -2,7 +2,7 @@ import type { Group } from '../../domain/roll/group.ts';
 import { inService, staleOf } from '../../domain/roll/proof.ts';
 import { type Traffic, trafficOf } from '../../domain/roll/traffic.ts';
 import { concurrently } from '../../kit/concurrently.ts';
-import type { RollOrder, RollPorts } from './roll.ts';
+import type { RollOrder, RollPorts } from './order.ts';
 
 /** What the instances of a group do, which the refresh does not tell. */
 

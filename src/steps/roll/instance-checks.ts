@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import type { Check } from '../../domain/validation/checks.ts';
+import type { Check, Delivered } from '../../domain/validation/checks.ts';
 import { type Judgement, judgeChecks } from '../../domain/validation/checks-report.ts';
-import { checksScript, type Delivered } from '../../domain/validation/checks-script.ts';
+import { checksScript } from '../../domain/validation/checks-script.ts';
 import { Expected } from '../../kit/errors.ts';
 import { type Look, waitFor } from '../../kit/wait.ts';
 import type { Place, Powers } from '../../world.ts';

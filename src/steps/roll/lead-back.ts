@@ -1,10 +1,10 @@
-import { isOver, type Refresh } from '../../domain/roll/group.ts';
+import { isOver, type Refresh, sayLaunch } from '../../domain/roll/group.ts';
 import type { GroupPlan } from '../../domain/roll/plan.ts';
 import { waitFor } from '../../kit/wait.ts';
+import type { Failed } from './order.ts';
 import { patiently } from './patience.ts';
-import { sayLaunch } from './roll.ts';
+
 import { ourRefresh, startOrAdopt } from './start.ts';
-import type { Failed } from './undo.ts';
 
 /** One group back to what it launched before; each tells what could not be. */
 

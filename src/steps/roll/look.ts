@@ -3,7 +3,7 @@ import { proofOf } from '../../domain/roll/proof.ts';
 import { checksAreDue, type Judgement, judge, suspectIn } from '../../domain/roll/rollout.ts';
 import { better, type Evidence, gather } from './evidence.ts';
 import { firstThatFails, NOT_ASKED, newOnes, stalePoolOf, trafficTo } from './in-service.ts';
-import type { Deeds, RollOrder, RollPorts, RollWorld } from './roll.ts';
+import type { Deeds, RollOrder, RollPorts, RollWorld } from './order.ts';
 
 /** One look at one group: what AWS says, what its instances run, what they do, and what a sick one says about itself. */
 

@@ -1,13 +1,13 @@
 import type { Obstacle } from '../../domain/roll/deed.ts';
-import { atVersions, isOver } from '../../domain/roll/group.ts';
+import { atVersions, isOver, sayLaunch } from '../../domain/roll/group.ts';
 import { isEmptied } from '../../domain/roll/pair.ts';
 import { contentKey, type GroupPlan } from '../../domain/roll/plan.ts';
 import { RejectedError } from '../../kit/errors.ts';
 import { waitFor } from '../../kit/wait.ts';
 import { drop, takeOver } from './blue-green.ts';
+import type { RollPorts, RollWorld } from './order.ts';
 import { patiently } from './patience.ts';
 import { tokenOf } from './prepare.ts';
-import { type RollPorts, type RollWorld, sayLaunch } from './roll.ts';
 
 /** Clears away what stands in the way of a roll, where the user said that it may be; the plan is made again afterwards. */
 

@@ -1,6 +1,6 @@
 import { TimeoutError, UnreachableError } from '../../kit/errors.ts';
 import type { Look } from '../../kit/wait.ts';
-import type { RollWorld } from './roll.ts';
+import type { RollWorld } from './order.ts';
 
 // Longer than a router that restarts, shorter than what anybody wants to pay a runner for that sees nothing.
 const SILENCE_SECONDS = 600;

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
+import { sayLaunch } from '../../domain/roll/group.ts';
 import { afterwards, type Change, contentKey } from '../../domain/roll/plan.ts';
 import type { TemplateVersion } from '../../domain/roll/template.ts';
 import { RejectedError } from '../../kit/errors.ts';
-import { type Deeds, type RollOrder, type RollPorts, type RollWorld, sayLaunch } from './roll.ts';
+import type { Deeds, RollOrder, RollPorts, RollWorld } from './order.ts';
 
 /** Leaves behind a numbered template version with the image for every group, and changes what no group launches. */
 export async function prepare(order: RollOrder, deeds: Deeds, world: RollWorld, place: RollPorts): Promise<void> {

@@ -1,7 +1,7 @@
 import { isOver, type Launch, type Refresh, sameLaunch } from '../../domain/roll/group.ts';
 import type { GroupPlan } from '../../domain/roll/plan.ts';
 import { TimeoutError, UnknownError, UnreachableError } from '../../kit/errors.ts';
-import type { RollPorts } from './roll.ts';
+import type { RollPorts } from './order.ts';
 
 /** Starting a refresh has no client token: both "one is running" and no answer at all may mean the one that we just started. */
 

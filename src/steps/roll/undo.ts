@@ -1,18 +1,13 @@
+import { sayLaunch } from '../../domain/roll/group.ts';
 import { isEmptied } from '../../domain/roll/pair.ts';
 import { CancelledError, type Details, Expected, retold } from '../../kit/errors.ts';
 import { drop } from './blue-green.ts';
 import { earlierGroups, leadEarlierBack } from './earlier.ts';
 import { goBack } from './lead-back.ts';
+import type { Failed, RollOrder } from './order.ts';
 import { BRING_BACK, GO_ON, isStillMoving, outOfSight } from './out-of-sight.ts';
-import { type Deeds, type RollOrder, type RollPorts, type RollWorld, sayLaunch } from './roll.ts';
-import { removeVersions } from './vain-versions.ts';
 
-export interface Failed {
-  readonly order: RollOrder;
-  readonly deeds: Deeds;
-  readonly world: RollWorld;
-  readonly place: RollPorts;
-}
+import { removeVersions } from './vain-versions.ts';
 
 /** Puts back what the roll had done so far, and tells the failure with what is left. */
 export async function aftermath(failure: unknown, failed: Failed): Promise<unknown> {

@@ -1,8 +1,7 @@
 import { type Group, isOver, type Launch, useKey, usesOf } from '../../domain/roll/group.ts';
 import type { TemplateVersion } from '../../domain/roll/template.ts';
 import { concurrently } from '../../kit/concurrently.ts';
-import type { RollPorts } from './roll.ts';
-import type { Failed } from './undo.ts';
+import type { Failed, RollPorts } from './order.ts';
 
 /** Removes template versions that were made in vain. Only those that we made, and that nobody uses: from one that is gone nothing can be launched. */
 export async function removeVersions({ deeds, place }: Failed): Promise<readonly string[]> {

@@ -5,8 +5,9 @@ import { RejectedError } from '../../kit/errors.ts';
 import { type Look, waitFor } from '../../kit/wait.ts';
 import { tellEvidence } from './evidence.ts';
 import { type Looking, lookAt, type Watched } from './look.ts';
+import type { Deeds, RollOrder, RollPorts, RollWorld } from './order.ts';
 import { patiently } from './patience.ts';
-import type { Deeds, RollOrder, RollPorts, RollWorld } from './roll.ts';
+
 import { startOrAdopt } from './start.ts';
 
 const AT_ONCE = 5;

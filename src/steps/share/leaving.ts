@@ -1,17 +1,17 @@
 import { type Image, tagKey } from '../../domain/image.ts';
 import { copiesOf } from '../../domain/share/identity.ts';
-import { isAccount, leftovers, type Origin } from '../../domain/share/plan.ts';
+import { isAccount, type Line, leftovers, type Origin } from '../../domain/share/plan.ts';
 import type { Sharing } from '../../domain/share/refusals.ts';
+import type { Powers } from '../../world.ts';
 import { attempt } from './attempt.ts';
-import type { Planned, ShareWorld } from './facts.ts';
 
 /** Who has the image and is on no list any more, with `unshare`. What they have copied is their own: it is named, with the command, and not touched. */
 export async function leaving(
   home: Image,
   origins: ReadonlyMap<string, Origin>,
   sharing: Sharing,
-  world: ShareWorld,
-): Promise<readonly Planned[]> {
+  world: Powers<'images'>,
+): Promise<readonly Line[]> {
   const { wish } = sharing;
   if (!wish.unshare) return [];
   const gone = [...origins.values()].flatMap(origin => leftovers(wish, origin).map(who => ({ who, origin })));
@@ -31,7 +31,7 @@ export async function leaving(
 }
 
 /** Undefined where it has none. */
-async function sayCopies(who: string, home: Image, { wish, scheme }: Sharing, world: ShareWorld): Promise<string | undefined> {
+async function sayCopies(who: string, home: Image, { wish, scheme }: Sharing, world: Powers<'images'>): Promise<string | undefined> {
   if (who === 'all') return undefined;
   const unknown = `Copies that ${isAccount(who) ? `account ${who}` : who} made of ${home.id} stay, and were not looked for`;
   const role = isAccount(who) ? wish.roleOf(who) : undefined;

@@ -1,5 +1,5 @@
-import type { Check } from '../../domain/validation/checks.ts';
-import { checksScript, type Delivered, MOST_SCRIPT_CHARACTERS } from '../../domain/validation/checks-script.ts';
+import type { Check, Delivered } from '../../domain/validation/checks.ts';
+import { checksScript, MOST_SCRIPT_CHARACTERS } from '../../domain/validation/checks-script.ts';
 import { userDataProblem } from '../../domain/validation/trial.ts';
 import { UsageError } from '../../kit/errors.ts';
 import type { Files } from '../../world.ts';

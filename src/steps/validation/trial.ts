@@ -1,7 +1,7 @@
 import type { Seen } from '../../domain/validation/blame.ts';
-import type { Check } from '../../domain/validation/checks.ts';
+import type { Check, Delivered } from '../../domain/validation/checks.ts';
 import { type Judgement, judgeChecks } from '../../domain/validation/checks-report.ts';
-import { checksScript, type Delivered } from '../../domain/validation/checks-script.ts';
+import { checksScript } from '../../domain/validation/checks-script.ts';
 import { judgeMachine } from '../../domain/validation/trial-states.ts';
 import type { Phase, Trial } from '../../domain/validation/validation.ts';
 import { sayDuration } from '../../kit/duration.ts';
