@@ -8,7 +8,7 @@ import { removeWorkspaces } from '../lab/runner.ts';
 
 /**
  * What the action adds to Packer, and what it saves: bare `packer init` and `packer build`, the action's build of the same template, a push that changes
- * nothing. Same lab, same template, whose provisioner sleeps so that a build takes a while. `node scripts/benchmark-build.ts [seconds] [times]`
+ * nothing. Same lab, same template, whose provisioner sleeps so that a build takes a while. `npm run benchmark:build -- [seconds] [times]`
  */
 
 const sleeps = process.argv[2] ?? '30';

@@ -1,7 +1,7 @@
 import { type RollLab, rollLab } from '../__tests__/dist/roll-lab.ts';
 import { removeWorkspaces } from '../lab/runner.ts';
 
-/** What a promotion of many groups costs beside that of one: calls for each group, and how much longer it takes. `node scripts/benchmark-promote.ts [how many groups]` */
+/** What a promotion of many groups costs beside that of one: calls for each group, and how much longer it takes. `npm run benchmark:promote -- [how many groups]` */
 
 const many = Number(process.argv[2] ?? 50);
 // Slow enough that the machine of the benchmark, which also plays AWS, is not what is measured.

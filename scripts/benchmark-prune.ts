@@ -1,4 +1,4 @@
-// node scripts/benchmark-prune.ts [images to remove]: prune at scale on a laboratory, beside the clean-up that a shell script does: list, then
+// npm run benchmark:prune -- [images to remove]: prune at scale on a laboratory, beside the clean-up that a shell script does: list, then
 // describe, deregister and delete one by one. Prints calls, seconds, and what was removed although something uses it.
 
 import type { ChildProcess } from 'node:child_process';

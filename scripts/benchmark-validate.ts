@@ -12,7 +12,7 @@ import { removeWorkspaces, runAction } from '../lab/runner.ts';
 
 /**
  * What validation costs, calls and seconds: all checks in one command, beside the usual script that sends one command per check. Same lab, same image, same
- * checks. `node scripts/benchmark-validate.ts [how many checks]`
+ * checks. `npm run benchmark:validate -- [how many checks]`
  */
 
 const count = Number(process.argv[2] ?? 50);
