@@ -1,7 +1,7 @@
 import type { CallRecord } from './calls.ts';
 import type { LabClock } from './clock.ts';
-import { AwsError } from './operation.ts';
-import type { Protocol } from './services.ts';
+import { AwsError, type Protocol } from './operation.ts';
+
 import { type Refusal, refusal } from './wire/refusals.ts';
 
 /** Which calls go wrong, and how. What is not said matches everything. */

@@ -17,6 +17,9 @@ export type Operation<Input, Output> = (input: Input, call: Call) => Omit<Output
 // biome-ignore lint/suspicious/noExplicitAny: a table of operations holds every input and output
 export type Operations = Readonly<Record<string, Operation<any, any>>>;
 
+/** How a service speaks on the wire: https://smithy.io/2.0/aws/protocols/index.html */
+export type Protocol = 'ec2' | 'query' | 'json';
+
 /** An error as AWS would answer it. */
 export class AwsError extends Error {
   readonly code: string;

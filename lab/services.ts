@@ -12,13 +12,10 @@ import { ec2Operations } from './ec2/operations.ts';
 import { loadBalancerOperations } from './elb/load-balancers.ts';
 import { targetGroupOperations } from './elb/target-groups.ts';
 import { keyOperations } from './kms/keys.ts';
-import type { Operations } from './operation.ts';
+import type { Operations, Protocol } from './operation.ts';
 import { commandOperations } from './ssm/commands.ts';
 import { parameterOperations } from './ssm/parameters.ts';
 import { stsOperations } from './sts.ts';
-
-/** How a service speaks on the wire: https://smithy.io/2.0/aws/protocols/index.html */
-export type Protocol = 'ec2' | 'query' | 'json';
 
 export interface Service {
   readonly protocol: Protocol;

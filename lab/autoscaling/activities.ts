@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import type { Activity, DescribeScalingActivitiesCommandInput, DescribeScalingActivitiesCommandOutput } from '@aws-sdk/client-auto-scaling';
 import type { Operation } from '../operation.ts';
 import { slice } from '../place.ts';
-import { type Group, groups, type Spot } from './group.ts';
+import { groups } from './group.ts';
 import { records } from './records.ts';
+import type { Group, Spot } from './state.ts';
 
 /** Activities of groups that are gone. */
 export const pastActivities = slice((): Activity[] => []);

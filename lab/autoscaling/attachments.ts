@@ -24,8 +24,9 @@ import type {
 } from '@aws-sdk/client-auto-scaling';
 import type { Operation, Operations } from '../operation.ts';
 import type { Place } from '../place.ts';
-import { type Group, groupNamed, groups } from './group.ts';
+import { groupNamed, groups } from './group.ts';
 import { arn, records } from './records.ts';
+import type { Group } from './state.ts';
 
 /** What hangs on a group: kept and told, nothing more. No policy of the lab scales, no hook waits, no action fires, no notification goes out. */
 interface Attachments {

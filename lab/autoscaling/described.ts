@@ -1,5 +1,5 @@
 import type { AutoScalingGroup, AutoScalingInstanceDetails, Instance } from '@aws-sdk/client-auto-scaling';
-import type { Group, Member } from './group.ts';
+import type { Group, Member } from './state.ts';
 
 /** What Describe says of an instance of a group. */
 export const describedMember = (member: Member): Instance => ({

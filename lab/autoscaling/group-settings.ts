@@ -11,9 +11,10 @@ import { templateOf } from '../ec2/launch-template-state.ts';
 import { subnetFor } from '../ec2/network.ts';
 import { AwsError } from '../operation.ts';
 import type { Place } from '../place.ts';
-import { type Group, invalid, type Recipe, type Spot } from './group.ts';
+import { invalid } from './group.ts';
 import { ingredients } from './launch.ts';
 import { activeRefresh } from './refresh.ts';
+import type { Group, Recipe, Spot } from './state.ts';
 
 type Settings = Omit<
   CreateAutoScalingGroupCommandInput & UpdateAutoScalingGroupCommandInput,

@@ -13,10 +13,11 @@ import type {
 import { AwsError, type Operation, type Operations } from '../operation.ts';
 import type { Place } from '../place.ts';
 import { describedGroup } from './described.ts';
-import { type Group, groupNamed, groups, invalid, type Recipe, type Spot } from './group.ts';
+import { groupNamed, groups, invalid } from './group.ts';
 import { apply, recipeIn, setRecipe, spotsIn } from './group-settings.ts';
 import { watch } from './loop.ts';
 import { arn, records } from './records.ts';
+import type { Group, Recipe, Spot } from './state.ts';
 import { matchesTagFilters, tagDescription } from './tags.ts';
 import { addSources, identifiers } from './traffic.ts';
 

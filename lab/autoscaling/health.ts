@@ -3,7 +3,8 @@ import { terminateInstance } from '../ec2/instance-operations.ts';
 import { instances, type LabInstance } from '../ec2/state.ts';
 import { deregisterFrom, healthIn, registered, registerIn } from '../elb/target-health.ts';
 import { began, ended } from './activities.ts';
-import { type Group, isSuspended, type Member } from './group.ts';
+import { isSuspended } from './group.ts';
+import type { Group, Member } from './state.ts';
 
 /** Looks at every instance of the group, and moves it along its lifecycle. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html */
 export function observe(group: Group): void {

@@ -17,9 +17,10 @@ import { deregisterFrom } from '../elb/target-health.ts';
 import type { Operation, Operations } from '../operation.ts';
 import { began, ended } from './activities.ts';
 import { describedDetails } from './described.ts';
-import { type Group, groupNamed, groups, invalid, type Member, memberWithId } from './group.ts';
+import { groupNamed, groups, invalid, memberWithId } from './group.ts';
 import { enterService, inGrace, retire, sourceIds } from './health.ts';
 import { records } from './records.ts';
+import type { Group, Member } from './state.ts';
 
 /** With those of warm pools; IDs that are no group's are left out. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingInstances.html */
 const describeAutoScalingInstances: Operation<DescribeAutoScalingInstancesCommandInput, DescribeAutoScalingInstancesCommandOutput> = (

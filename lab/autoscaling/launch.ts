@@ -4,8 +4,9 @@ import { type ResolvedTemplate, resolvedImage, resolveTemplate } from '../ec2/la
 import type { LabInstance } from '../ec2/state.ts';
 import { scalingRole } from '../kms/use.ts';
 import type { Place } from '../place.ts';
-import { type Group, invalid, type Member, type Recipe, type Spot } from './group.ts';
+import { invalid } from './group.ts';
 import { launchConfiguration } from './launch-configurations.ts';
+import type { Group, Member, Recipe, Spot } from './state.ts';
 
 /** What one launch is made of, everything looked up as it is now. */
 export interface Ingredients {

@@ -1,9 +1,10 @@
 import { terminateInstance } from '../ec2/instance-operations.ts';
 import { pastActivities } from './activities.ts';
-import { type Group, groups } from './group.ts';
+import { groups } from './group.ts';
 import { observe, replaceUnhealthy, retire } from './health.ts';
 import { stepRefresh } from './refresh-step.ts';
 import { balance } from './scaling.ts';
+import type { Group } from './state.ts';
 import { noteSources } from './traffic.ts';
 import { keepWarm } from './warm-pool.ts';
 

@@ -3,9 +3,9 @@ import { isAlias } from '../ec2/launch-template-data.ts';
 import { resolveTemplate } from '../ec2/launch-template-spec.ts';
 import { AwsError } from '../operation.ts';
 import type { Place } from '../place.ts';
-import { counted, type Group, type Recipe } from './group.ts';
+import { counted } from './group.ts';
 import { byId } from './launch.ts';
-import type { Refresh } from './refresh.ts';
+import type { Group, Recipe, Refresh } from './state.ts';
 
 export function endRefresh(group: Group, refresh: Refresh, status: InstanceRefreshStatus, reason: string | undefined): void {
   Object.assign(refresh, { status, reason, endedAt: group.place.core.clock.date(), surplus: 0 });

@@ -1,6 +1,6 @@
 import type { RefreshPreferences, StartInstanceRefreshCommandInput } from '@aws-sdk/client-auto-scaling';
-import { type Group, invalid, type Recipe } from './group.ts';
-import type { Rules } from './refresh.ts';
+import { invalid } from './group.ts';
+import type { Group, Recipe, Rules } from './state.ts';
 
 type Range = readonly [name: keyof RefreshPreferences, least: number, most: number];
 

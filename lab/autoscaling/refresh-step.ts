@@ -1,9 +1,10 @@
 import { alarmState } from '../cloudwatch/alarms.ts';
-import { type Group, isSuspended, type Recipe } from './group.ts';
+import { isSuspended } from './group.ts';
 import { retire } from './health.ts';
-import { activeRefresh, pace, quota, type Refresh, reached, rollsOut } from './refresh.ts';
+import { activeRefresh, pace, quota, reached, rollsOut } from './refresh.ts';
 import { endRefresh, failRefresh } from './refresh-end.ts';
 import { type Survey, survey, waitingFor } from './refresh-survey.ts';
+import type { Group, Recipe, Refresh } from './state.ts';
 import { poolIsRenewed, renewPool } from './warm-pool.ts';
 
 /** One step of the group's refresh, if it has one: what has happened is noted, and the next instances are sent away. */

@@ -1,6 +1,7 @@
-import { counted, type Group, inService, type Member } from './group.ts';
+import { counted, inService } from './group.ts';
 import { notReady } from './health.ts';
-import { goal, type Refresh } from './refresh.ts';
+import { goal } from './refresh.ts';
+import type { Group, Member, Refresh } from './state.ts';
 
 /** What one look at a group tells about its refresh. Nothing is changed here. */
 export interface Survey {

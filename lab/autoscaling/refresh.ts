@@ -1,59 +1,10 @@
 import type {
-  DesiredConfiguration,
   InstanceRefresh,
   InstanceRefreshStatus,
   InstanceRefreshWarmPoolProgress,
   RefreshPreferences,
-  RollbackDetails,
 } from '@aws-sdk/client-auto-scaling';
-import type { Group, Recipe } from './group.ts';
-
-/** An instance refresh of the strategy Rolling. https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html */
-export interface Refresh {
-  readonly id: string;
-  status: InstanceRefreshStatus;
-  reason: string | undefined;
-  readonly startedAt: Date;
-  endedAt: Date | undefined;
-  readonly rules: Rules;
-  readonly desired: DesiredConfiguration | undefined;
-  /** Instances that still have to go: the old ones; during a rollback the new ones. */
-  readonly stale: Set<string>;
-  /** Instances that may stay because they match. */
-  readonly spared: Set<string>;
-  /** Whatever was there at the start: what is not in here was launched by or during the refresh. */
-  readonly known: ReadonlySet<string>;
-  /** How many instances more than desired there may be, so that new ones come before old ones go. */
-  surplus: number;
-  /** The last checkpoint that was waited for, in percent. */
-  checkpoint: number;
-  /** End of the checkpoint's delay or of the bake, in milliseconds. */
-  waitUntil: number | undefined;
-  /** When the last replacement became ready: the hour of patience runs from here. */
-  movedAt: number;
-  /** The most that was ready at once. */
-  best: number;
-  percentage: number;
-  toUpdate: number;
-  rollback: (RollbackDetails & { readonly total: number }) | undefined;
-  waitForTransitions: boolean;
-}
-
-/** Preferences with their defaults filled in. */
-export interface Rules {
-  readonly minHealthy: number;
-  /** Undefined when nobody said it: then old instances go before new ones are there. */
-  readonly maxHealthy: number | undefined;
-  readonly warmupSeconds: number;
-  readonly checkpoints: readonly number[];
-  readonly checkpointSeconds: number;
-  readonly bakeSeconds: number;
-  readonly skipMatching: boolean;
-  readonly autoRollback: boolean;
-  readonly alarms: readonly string[];
-  readonly protectedOnes: 'Refresh' | 'Ignore' | 'Wait';
-  readonly standby: 'Terminate' | 'Ignore' | 'Wait';
-}
+import type { Group, Recipe, Refresh, Rules } from './state.ts';
 
 const ENDED: ReadonlySet<InstanceRefreshStatus> = new Set(['Successful', 'Failed', 'Cancelled', 'RollbackFailed', 'RollbackSuccessful']);
 

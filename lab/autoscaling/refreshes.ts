@@ -10,13 +10,14 @@ import type {
   StartInstanceRefreshCommandOutput,
 } from '@aws-sdk/client-auto-scaling';
 import { AwsError, type Operation, type Operations } from '../operation.ts';
-import { type Group, groupNamed, invalid, isLeaving, type Recipe } from './group.ts';
+import { groupNamed, invalid, isLeaving } from './group.ts';
 import { checkRecipe, completeRecipe } from './group-settings.ts';
 import { matches } from './launch.ts';
 import { records } from './records.ts';
-import { activeRefresh, describedRefresh, type Refresh, rollsOut } from './refresh.ts';
+import { activeRefresh, describedRefresh, rollsOut } from './refresh.ts';
 import { noWayBack, startRollback } from './refresh-end.ts';
 import { checkStart, choosesByRequirements, rulesOf } from './refresh-rules.ts';
+import type { Group, Recipe, Refresh } from './state.ts';
 import { poolProgress } from './warm-pool.ts';
 
 /** No client token: a second call is refused, also if the first was the same. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_StartInstanceRefresh.html */

@@ -1,10 +1,11 @@
 import { instances } from '../ec2/state.ts';
 import { AwsError } from '../operation.ts';
 import { began, ended } from './activities.ts';
-import { counted, type Group, isSuspended, type Member, type Spot } from './group.ts';
+import { counted, isSuspended } from './group.ts';
 import { retire } from './health.ts';
 import { launchMember } from './launch.ts';
 import { activeRefresh, recipeNow } from './refresh.ts';
+import type { Group, Member, Spot } from './state.ts';
 
 /** Launches or terminates until the group has as many instances as it should. */
 export async function balance(group: Group): Promise<void> {

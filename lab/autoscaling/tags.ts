@@ -10,8 +10,9 @@ import type {
   TagDescription,
 } from '@aws-sdk/client-auto-scaling';
 import type { Operation, Operations } from '../operation.ts';
-import { type Group, groupNamed, groups, invalid } from './group.ts';
+import { groupNamed, groups, invalid } from './group.ts';
 import { records } from './records.ts';
+import type { Group } from './state.ts';
 
 export const tagDescription = (name: string, { Key, Value, PropagateAtLaunch }: Tag): TagDescription => ({
   ...{ ResourceId: name, ResourceType: 'auto-scaling-group', Key, Value: Value ?? '' },

@@ -11,8 +11,9 @@ import { deregisterFrom, healthIn, registered, registerIn } from '../elb/target-
 import { classicBalancers, targetGroups } from '../elb/target-state.ts';
 import type { Operation, Operations } from '../operation.ts';
 import type { Place } from '../place.ts';
-import { type Group, groupNamed, inService, invalid, type Source } from './group.ts';
+import { groupNamed, inService, invalid } from './group.ts';
 import { records } from './records.ts';
+import type { Group, Source } from './state.ts';
 
 interface Said {
   readonly TargetGroupARNs?: readonly string[] | undefined;

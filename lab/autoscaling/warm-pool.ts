@@ -5,23 +5,17 @@ import type {
   DescribeWarmPoolCommandOutput,
   PutWarmPoolCommandInput,
   PutWarmPoolCommandOutput,
-  WarmPoolConfiguration,
 } from '@aws-sdk/client-auto-scaling';
 import { terminateInstance } from '../ec2/instance-operations.ts';
 import { stop } from '../ec2/lifecycle.ts';
 import { instances } from '../ec2/state.ts';
 import { AwsError, type Operation, type Operations } from '../operation.ts';
 import { describedMember } from './described.ts';
-import { type Group, groupNamed, invalid, isSuspended, type Member } from './group.ts';
+import { groupNamed, invalid, isSuspended } from './group.ts';
 import { launchMember, matches } from './launch.ts';
 import { records } from './records.ts';
-import { type Refresh, recipeNow } from './refresh.ts';
-
-/** Instances that wait, stopped as a rule, to be launched faster. In the lab they wait for ever: a scale-out does not draw from the pool. */
-export interface WarmPool {
-  configuration: WarmPoolConfiguration;
-  readonly members: Map<string, Member>;
-}
+import { recipeNow } from './refresh.ts';
+import type { Group, Member, Refresh, WarmPool } from './state.ts';
 
 /** https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-warm-pools.html */
 export async function keepWarm(group: Group): Promise<void> {

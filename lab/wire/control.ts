@@ -1,7 +1,15 @@
 import type { IncomingMessage } from 'node:http';
-import { DEEDS, type FaultRule } from '../faults.ts';
+import type { CallBook } from '../calls.ts';
+import { DEEDS, type FaultBook, type FaultRule } from '../faults.ts';
+import type { Core } from '../place.ts';
 import type { Answer } from './protocols.ts';
-import type { Desk } from './server.ts';
+
+export interface Desk {
+  readonly core: Core;
+  readonly calls: CallBook;
+  readonly faults: FaultBook;
+  readonly defaultRegion: string;
+}
 
 /** For other processes: the same rules and the same log over HTTP.
  *

@@ -1,5 +1,5 @@
-import { AwsError } from '../operation.ts';
-import type { Protocol } from '../services.ts';
+import { AwsError, type Protocol } from '../operation.ts';
+
 import { readJson, writeJson } from './json.ts';
 import { readQuery } from './query.ts';
 import type { Shapes } from './schemas.ts';

@@ -1,5 +1,4 @@
-import { AwsError } from '../operation.ts';
-import type { Protocol } from '../services.ts';
+import { AwsError, type Protocol } from '../operation.ts';
 
 /** What any operation of any service may answer, each service in its own words. */
 export type Refusal = 'throttled' | 'internal' | 'denied' | 'expired' | 'unknownKey' | 'unsigned';

@@ -1,24 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { CallBook, CallRecord } from '../calls.ts';
-import { ConnectionReset, type FaultBook } from '../faults.ts';
+import type { CallRecord } from '../calls.ts';
+import { ConnectionReset } from '../faults.ts';
 import { AwsError, type Call } from '../operation.ts';
 import type { Core } from '../place.ts';
 import type { Service } from '../services.ts';
 import { accountOfRole } from '../sts.ts';
 import { type Caller, callerOf } from '../sts-sessions.ts';
-import { answerControl } from './control.ts';
+import { answerControl, type Desk } from './control.ts';
 import { type Answer, type Question, SPEECHES } from './protocols.ts';
 import { refusal } from './refusals.ts';
 import { readBody, type Wish, wishOf } from './request.ts';
 import { type Shapes, shapesOf } from './schemas.ts';
-
-export interface Desk {
-  readonly core: Core;
-  readonly calls: CallBook;
-  readonly faults: FaultBook;
-  readonly defaultRegion: string;
-}
 
 /** One endpoint for every service, account and region. */
 export function serve(desk: Desk): Server {

@@ -1,24 +1,14 @@
 import { createServer, type Socket } from 'node:net';
 import ssh2, { type Connection } from 'ssh2';
-import type { GuestSpec } from '../hypervisor.ts';
-import type { Pipes } from '../pipes.ts';
 import { readIn } from '../rooted.ts';
 import { authorize } from './authorize.ts';
-import { serveSession } from './session.ts';
+import { type Doorway, serveSession } from './session.ts';
 
 /** Where one guest answers SSH. */
 export interface SshDoor {
   /** Ends all connections; new ones are welcome. */
   hangUp(): void;
   close(): Promise<void>;
-}
-
-export interface Doorway {
-  readonly spec: GuestSpec;
-  readonly pipes: Pipes;
-  readonly port: number;
-  /** PID 1 of the guest as it runs now; waits for a reboot. */
-  pid(): Promise<number>;
 }
 
 /** A server per guest, on the guest's own address and with the host keys of its disk. Resolves once it accepts: Packer waits 5 s after a refused dial. */

@@ -1,8 +1,17 @@
 import type { ServerChannel, Session } from 'ssh2';
 import { enter, exitCode, type Inside } from '../enter.ts';
+import type { GuestSpec } from '../hypervisor.ts';
+import type { Pipes } from '../pipes.ts';
 import { accountOf } from './authorize.ts';
-import type { Doorway } from './server.ts';
 import { serveSftp } from './sftp.ts';
+
+export interface Doorway {
+  readonly spec: GuestSpec;
+  readonly pipes: Pipes;
+  readonly port: number;
+  /** PID 1 of the guest as it runs now; waits for a reboot. */
+  pid(): Promise<number>;
+}
 
 interface Wishes {
   readonly user: string;
