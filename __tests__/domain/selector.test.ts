@@ -123,9 +123,13 @@ describe('the same image elsewhere', () => {
   test('two builds of one commit are told apart by their moment, and two copies of one build are refused', () => {
     const again = image('ami-again', { ...identity, 'created-at': '2026-05-02T00:00:00.000Z' });
     expect(sameIdentity([again, image('ami-prod', identity)], wanted, choice).image?.id).toBe('ami-prod');
-    expect(sameIdentity([image('ami-1', identity), image('ami-2', identity)], wanted, choice).because).toContain(
-      '2 images here have the identity',
-    );
+    expect(sameIdentity([image('ami-1', identity), image('ami-2', identity), again], wanted, choice)).toMatchObject({
+      image: undefined,
+      stuck: true,
+      oneOf: ['ami-1', 'ami-2'],
+      because: 'ami-1 and ami-2 have the identity of ami-stage (commit ccccccc) here: leave one of them, mode "delete" removes the others',
+    });
+    expect(sameIdentity([again, { ...again, id: 'ami-third' }], wanted, choice)).toMatchObject({ oneOf: ['ami-again', 'ami-third'] });
   });
 
   test('an image without identity is never matched with others that have none', () => {

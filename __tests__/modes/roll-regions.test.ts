@@ -207,12 +207,24 @@ describe('what is refused before the first write', () => {
     const l = twoRegions({ [WEST]: { images: [image(A[WEST], { 'ami-action:commit': '0'.repeat(40) })] } });
     const failure = await failureOf(promote(settings, l.world));
     expect(failure.message).toBe(
-      `Not in every region: ${WEST}: no image here has the identity of ${B[HOME]} (commit 1111111): share it with this account and region.`,
+      `Not exactly once in every region: ${WEST}: no image here has the identity of ${B[HOME]} (commit 1111111): share it with this account and region.`,
     );
     expect(failure.next).toBe(
-      'Copy it there with mode "share" and "regions", or leave the region out: "regions: []" under "with:", or in the section of the environment, beats the top of the file.',
+      'Copy it there with mode "share" and "regions". Or leave the region out: "regions: []" under "with:", or in the section of the environment, beats the top of the file.',
     );
     expect(l.log).toEqual([]);
+  });
+
+  test('an image that is twice in a region: which two, and how to be rid of one', async () => {
+    const twice = [B[WEST], C[WEST]].map(id => image(id, { 'ami-action:commit': '1'.repeat(40) }));
+    const l = twoRegions({ [WEST]: { images: [image(A[WEST], { 'ami-action:commit': '0'.repeat(40) }), ...twice] } });
+    const failure = await failureOf(promote(settings, l.world));
+    expect([failure.outcome, failure.message, failure.next, l.log]).toEqual([
+      'rejected',
+      `Not exactly once in every region: ${WEST}: ${B[WEST]} and ${C[WEST]} have the identity of ${B[HOME]} (commit 1111111) here: leave one of them, mode "delete" removes the others.`,
+      `Leave one of ${B[WEST]} and ${C[WEST]}: mode "delete" with "region: ${WEST}" and "image: ${C[WEST]}" removes that one, unless something uses it. Or leave the region out: "regions: []" under "with:", or in the section of the environment, beats the top of the file.`,
+      [],
+    ]);
   });
 
   test('a group that is nowhere, and a region without any', async () => {

@@ -28,9 +28,9 @@ export const saySelector = (selector: Selector): string => {
 
 /** What was picked and why, or why nothing was. */
 export type Picked =
-  | { readonly image: Image; readonly because: string; readonly stuck?: undefined }
-  /** `stuck`: there is something, and it is not clear or not usable, so nothing else may be taken in its place. */
-  | { readonly image: undefined; readonly because: string; readonly stuck?: true };
+  | { readonly image: Image; readonly because: string; readonly stuck?: undefined; readonly oneOf?: undefined }
+  /** `stuck`: there is something, and it is not clear or not usable, so nothing else may be taken in its place. `oneOf`: each of these would do. */
+  | { readonly image: undefined; readonly because: string; readonly stuck?: true; readonly oneOf?: readonly string[] };
 
 export interface Choice {
   readonly scheme: TagScheme;
@@ -133,12 +133,12 @@ export function sameIdentity(images: readonly Image[], wanted: Image, { scheme }
     .filter(same('commit'))
     .filter(same('fingerprint'));
   // What was built twice from one commit, with nothing changed, differs in the moment of the build.
-  const [twin, ...others] = twins.length > 1 ? twins.filter(same('created-at')) : twins;
+  const exact = twins.length > 1 ? twins.filter(same('created-at')) : twins;
+  const [twin, ...others] = exact;
   if (twin !== undefined && others.length === 0) return { image: twin, because: `${twin.id} has its identity here` };
-  const why = twins.length === 0 ? 'no image here has the identity' : `${twins.length} images here have the identity`;
-  return {
-    image: undefined,
-    stuck: true,
-    because: `${why} of ${said}${twins.length === 0 ? ': share it with this account and region' : ''}`,
-  };
+  if (twins.length === 0)
+    return { image: undefined, stuck: true, because: `no image here has the identity of ${said}: share it with this account and region` };
+  const oneOf = (twin === undefined ? twins : exact).map(({ id }) => id);
+  const because = `${oneOf.join(' and ')} have the identity of ${said} here: leave one of them, mode "delete" removes the others`;
+  return { image: undefined, stuck: true, because, oneOf };
 }

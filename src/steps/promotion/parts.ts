@@ -61,15 +61,22 @@ async function sameEverywhere(image: Image, [, ...further]: readonly Here[], wan
       ...(await within({ region, several: true }, () => twinOf(image, wanted, place))),
     })),
   );
-  const missing = found.flatMap(({ region, image: twin, because }) => (twin === undefined ? [`${region}: ${because}`] : []));
-  if (missing.length > 0) {
-    throw new RejectedError(`Not in every region: ${missing.join('; ')}.`, {
+  const unfound = found.flatMap(({ region, image: twin, because, oneOf }) => (twin === undefined ? [{ region, because, oneOf }] : []));
+  if (unfound.length > 0) {
+    const said = unfound.map(({ region, because }) => `${region}: ${because}`).join('; ');
+    const next = [...new Set(unfound.map(({ region, oneOf }) => remedy(region, oneOf)))].join(' ');
+    throw new RejectedError(`Not exactly once in every region: ${said}.`, {
       left: ['nothing was touched'],
-      next: `Copy it there with mode "share" and "regions", or ${LEAVE_OUT}.`,
+      next: `${next} Or ${LEAVE_OUT}.`,
     });
   }
   return [image, ...found.flatMap(({ image: twin }) => (twin === undefined ? [] : [twin]))];
 }
+
+const remedy = (region: string, oneOf: readonly string[] | undefined): string =>
+  oneOf === undefined
+    ? 'Copy it there with mode "share" and "regions".'
+    : `Leave one of ${oneOf.join(' and ')}: mode "delete" with "region: ${region}" and "image: ${oneOf.at(-1)}" removes that one, unless something uses it.`;
 
 /** A group may be in one region and not in the other; but none may be nowhere, and no region without any. */
 async function allotted(wanted: Wanted, everywhere: readonly Here[]): Promise<readonly Wanted[]> {
