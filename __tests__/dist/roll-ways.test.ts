@@ -189,6 +189,26 @@ describe('a template that reads the pointer', () => {
     expect([ran.exitCode, stateOf('web').runs, l.pointer()]).toEqual([0, [a], a]);
   });
 
+  test('followed, and nobody watches any more: a rollback ends the refresh that is bringing the image, and needs no setting for that', async () => {
+    const { a, b } = await reading();
+    const follow = { 'parameter-templates': 'follow' };
+    const begun = await promote(b, { ...follow, wait: 'false', bake: '10m', 'warm-up': '10m' });
+    expect([begun.outputs['outcome'], l.pointer(), l.candidate(), l.refreshes('web')]).toEqual([
+      'unknown',
+      b,
+      true,
+      [expect.stringMatching(/^(Pending|InProgress)$/)],
+    ]);
+    const ran = await l.act('rollback', { ...quick, ...follow });
+    expect([ran.errors, ran.outputs['ami-id'], ran.outputs['replaced-ami-id']]).toEqual([[], a, b]);
+    expect([stateOf('web').runs, l.pointer(), l.candidate(), [...l.refreshes('web')].sort()]).toEqual([
+      [a],
+      a,
+      false,
+      ['Cancelled', 'Successful'],
+    ]);
+  });
+
   test('pinned: to what it means now, and then rolled like any other', async () => {
     const { a, b } = await reading();
     l.sick.add(b);

@@ -391,4 +391,33 @@ describe('scenario 55: what is done about the refresh of somebody else', () => {
     expect(plan.obstacle?.kind === 'refresh' ? plan.obstacle.how : undefined).toBe(done);
     expect(plan.refusals.length).toBe(done === undefined ? 1 : 0);
   });
+
+  // It carries no template version that would say so.
+  const pointer = '/ami/web/stage';
+  const movedAt = new Date('2026-05-01T12:00:05.300Z');
+  const at = (time: string) => refresh({ desired: undefined, startedAt: new Date(`2026-05-01T12:00:${time}Z`) });
+  const reader = (imageId = `resolve:ssm:${pointer}`) => ({ versions: new Map([[useKey(use('3')), version(3, { imageId })]]) });
+  const undoes = { deed: 'rollback', parameterTemplates: 'follow', pointer: { name: pointer, value: 'ami-bad', movedAt } } as const;
+  test.each<[string, Partial<GroupFacts>, Partial<RollWanted>, unknown]>([
+    ['began after we moved it', { active: at('09') }, {}, 'supersede'],
+    ['began in the same second', { active: at('05') }, {}, 'supersede'],
+    ['has not begun yet', { active: refresh({ desired: undefined }) }, {}, 'supersede'],
+    ['began before', { active: at('04') }, {}, undefined],
+    ['leads elsewhere', { active: { ...at('09'), desired: { kind: 'template', template: use('9') } } }, {}, undefined],
+    ['runs after a promotion that came to its end', { active: at('09') }, { pointer: { name: pointer, value: 'ami-bad' } }, undefined],
+    ['is met by another promotion', { active: at('09') }, { deed: 'promote' }, undefined],
+  ])('where the template reads the pointer, one that %s: %#', (_, change, how, done) => {
+    const plan = planGroup(facts({ ...reader(), ...change }), { ...wanted, ...undoes, ...how });
+    expect(plan.obstacle?.kind === 'refresh' ? plan.obstacle.how : undefined).toBe(done);
+    expect(plan.refusals.length).toBe(done === undefined ? 1 : 0);
+  });
+
+  test('of a group whose template reads another parameter it is not ours', () => {
+    const plan = planGroup(facts({ ...reader('resolve:ssm:/else'), active: at('09') }), {
+      ...wanted,
+      ...undoes,
+      parameterTemplates: 'pin',
+    });
+    expect([plan.obstacle?.kind, plan.refusals.length]).toEqual(['parameter', 1]);
+  });
 });

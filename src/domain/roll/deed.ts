@@ -70,38 +70,46 @@ const isThisRoll = (active: Refresh, { by, after, pointer, image }: Deciding): b
   by === 'pointer' ? active.desired === undefined && pointer.value === image.id : sameLaunch(active.desired, after);
 
 /** Every template of the group reads exactly this pointer, and the user wants it to. */
-export function followsPointer(
-  { group, versions }: GroupFacts,
-  { parameterTemplates, pointer }: Pick<RollWanted, 'parameterTemplates' | 'pointer'>,
-): boolean {
+export const followsPointer = (facts: GroupFacts, { parameterTemplates, pointer }: Pick<RollWanted, 'parameterTemplates' | 'pointer'>) =>
+  parameterTemplates === 'follow' && readsIt(facts, pointer.name);
+
+function readsIt({ group, versions }: GroupFacts, pointer: string): boolean {
   const uses = usesOf(group.launch);
-  return (
-    parameterTemplates === 'follow' && uses.length > 0 && uses.every(use => reads(versions.get(useKey(use))?.imageId ?? '', pointer.name))
-  );
+  return uses.length > 0 && uses.every(use => reads(versions.get(useKey(use))?.imageId ?? '', pointer));
 }
 
 /** By name or by ARN, but not a version or label of it: that would not move with it. */
 export const reads = (imageId: string, pointer: string): boolean =>
   imageId === `resolve:ssm:${pointer}` || (imageId.startsWith('resolve:ssm:arn:') && imageId.endsWith(`:parameter${pointer}`));
 
+/** By what it rolls out. One that replaces like with like brings what the pointer means, if it began when an unfinished run of ours had moved that. */
+function isOurs(facts: GroupFacts, { name, movedAt }: RollWanted['pointer']): boolean {
+  const { active, activeIsOurs } = facts;
+  if (activeIsOurs || active === undefined || active.desired !== undefined || movedAt === undefined) return activeIsOurs;
+  return secondsOf(active.startedAt ?? movedAt) >= secondsOf(movedAt) && readsIt(facts, name);
+}
+
+// Auto Scaling tells whole seconds, Parameter Store parts of them.
+const secondsOf = (time: Date): number => Math.floor(time.getTime() / 1000);
+
 /** Who rolls back wants to be rid of what our own promotion is bringing just now; one of ours that goes back already only needs time. */
 function howToMeet(
-  { activeIsOurs }: GroupFacts,
-  { deed, foreignRefresh }: Pick<RollWanted, 'deed' | 'foreignRefresh'>,
+  facts: GroupFacts,
+  { deed, foreignRefresh, pointer }: Pick<RollWanted, 'deed' | 'foreignRefresh' | 'pointer'>,
   foreign: Refresh | undefined,
 ): RollWanted['foreignRefresh'] {
-  if (!activeIsOurs) return foreignRefresh;
+  if (!isOurs(facts, pointer)) return foreignRefresh;
   if (deed === 'rollback') return 'supersede';
   return foreign?.status === 'RollbackInProgress' ? 'wait' : foreignRefresh;
 }
 
 export function obstacleOf(
   facts: GroupFacts,
-  { deed, image, foreignRefresh, parameterTemplates }: RollWanted,
+  { deed, image, foreignRefresh, parameterTemplates, pointer }: RollWanted,
   doing: RollDeed,
 ): Obstacle | undefined {
   const foreign = doing === 'watch' ? undefined : runningIn(facts);
-  const how = howToMeet(facts, { deed, foreignRefresh }, foreign);
+  const how = howToMeet(facts, { deed, foreignRefresh, pointer }, foreign);
   const { successor } = facts;
   if (successor !== undefined && successor.imageId !== image.id && (deed === 'rollback' || foreignRefresh === 'supersede')) {
     return { kind: 'successor', successor: successor.group.name };

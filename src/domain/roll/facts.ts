@@ -35,7 +35,8 @@ export interface RollWanted extends WantedPreferences {
   readonly image: Image;
   readonly deed: Deed;
   readonly strategy: 'rolling' | 'blue-green' | 'none';
-  readonly pointer: { readonly name: string; readonly value: string | undefined };
+  /** `movedAt`: by a run that moved it and then did not come to its end. */
+  readonly pointer: { readonly name: string; readonly value: string | undefined; readonly movedAt?: Date | undefined };
   /** What to do with a refresh of somebody else. */
   readonly foreignRefresh: 'refuse' | 'wait' | 'supersede';
   /** What to do with a template that reads its image from the pointer. */

@@ -31,7 +31,7 @@ export interface Promotion extends PromotionOrder {
 export async function planPromotion(order: PromotionOrder, place: PromotionPorts): Promise<Promotion> {
   const { image, pointer, deed, roll: wanted } = order;
   const facts = wanted.strategy === 'none' ? [] : await readGroups(wanted, image.id, place);
-  const pointerNow = { name: pointer.name, value: pointer.current?.value };
+  const pointerNow = { name: pointer.name, value: pointer.current?.value, movedAt: movedEarly(pointer) };
   const groups = facts.map(fact => planGroup(fact, { ...wanted, image, deed, pointer: pointerNow }));
   const moves = pointerNow.value !== image.id;
   const refusals = [
@@ -41,6 +41,12 @@ export async function planPromotion(order: PromotionOrder, place: PromotionPorts
   ];
   return { ...order, groups, refusals };
 }
+
+/** When a run moved it whose groups had not proven the image yet: what it announced is still there. */
+const movedEarly = ({ current, history, candidate }: PointerNow): Date | undefined =>
+  current !== undefined && candidate?.value === current.value
+    ? history.find(({ version }) => version === current.version)?.writtenAt
+    : undefined;
 
 interface Planned {
   readonly region?: string;
