@@ -52,6 +52,20 @@ describe('an image that nothing uses', () => {
     expect(again.warnings[0]).toBe(`${l.id('old')} does not exist in eu-central-1: nothing to do`);
   });
 
+  test('by its version it is deleted once; the second time it looks like a misspelt one, and the message says so', async () => {
+    await stage();
+    const wanted = { image: 'version:1.0' };
+    await l.act('delete', wanted);
+    const again = await l.act('delete', wanted);
+    expect([again.exitCode, again.outputs['outcome'], l.there()]).toEqual([1, 'rejected', ['new']]);
+    expect(l.named(again.errors[0] ?? '')).toMatch(
+      /^No image: version:1\.0 fits no image of family "web"\. It has 1, newest first: new .*\nNext: Run mode "list" to see what there is\. If this is a second run, the first may have removed it: then nothing is left to do\. With "image: ami-\.\.\." a second run can tell, and is green\.$/,
+    );
+    l.image('twin', { daysOld: 1, tags: { 'ami-action:version': '2.0' } });
+    const unclear = await l.act('delete', { image: 'version:2.0' });
+    expect(unclear.errors[0]).toMatch(/version:2\.0 fits 2 images[^\n]*\nNext: Run mode "list" to see what there is\.$/);
+  });
+
   test('is reported when its snapshot does not go', async () => {
     await stage();
     const [snapshotId = ''] = [...snapshots(l.home).keys()].filter(one => one.endsWith(l.id('old').slice('ami-'.length)));

@@ -45,7 +45,7 @@ export async function run(
     report.warn(because);
     return { outcome: 'unchanged' as const, outputs: { amiId: wanted.image, removed: false, because } };
   }
-  const { image } = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, world));
+  const { image } = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, world, { ifNone: [GONE] }));
   if (!wanted.dryRun) insistOnOne(wanted.image, image, scheme);
 
   const judged = await judgeOne(image, wanted, scheme, place, world);
@@ -69,6 +69,10 @@ export async function run(
   throwIfLeft([end], { ...told, removed: end.result === 'removed' });
   return { outcome: 'done' as const, outputs: told };
 }
+
+// Nothing in AWS remembers what an image was that is gone, so a misspelt version looks just the same.
+const GONE =
+  'If this is a second run, the first may have removed it: then nothing is left to do. With "image: ami-..." a second run can tell, and is green.';
 
 /** A run that is repeated must not remove one more. */
 function insistOnOne(said: string, image: Image, scheme: TagScheme): void {

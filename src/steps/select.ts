@@ -110,11 +110,11 @@ export const schemeOf = ({ tagPrefix, commitTag }: { tagPrefix: string; commitTa
   commitKey: commitTag,
 });
 
-/** Exactly one image, or an error that says what there is instead. */
+/** Exactly one image, or an error that says what there is instead. `ifNone`: what else to say where there is none at all. */
 export async function selectImage(
   wanted: Selection,
   world: SelectPowers,
-  { orElse }: { orElse?: readonly string[] | undefined } = {},
+  { orElse, ifNone = [] }: { orElse?: readonly string[] | undefined; ifNone?: readonly string[] } = {},
 ): Promise<Selected> {
   const selector = parseSelector(wanted.image);
   if (selector === undefined) throw new UsageError([`"image" must be ${SELECTOR_GRAMMAR}, got "${wanted.image}"`]);
@@ -122,7 +122,8 @@ export async function selectImage(
   const picked = await pick(selector, wanted, world, here);
   if (picked.image !== undefined) return { image: picked.image, because: picked.because, from: 'selector' };
   if (orElse !== undefined && orElse.length > 0 && picked.stuck !== true) return fromBase(orElse, picked.because, wanted, world);
-  throw new RejectedError(`No image: ${picked.because}.`, { next: 'Run mode "list" to see what there is.' });
+  const next = ['Run mode "list" to see what there is.', ...(picked.stuck === true ? [] : ifNone)].join(' ');
+  throw new RejectedError(`No image: ${picked.because}.`, { next });
 }
 
 async function pick(selector: Selector, wanted: Selection, world: SelectPowers, here: Ports): Promise<Picked> {
