@@ -60,6 +60,14 @@ describe('one environment in two regions', () => {
     expect([l.tags(b[0])['ami-action:vetoed-in'], west.tags(b[1])['ami-action:vetoed-in']]).toEqual(['stage', 'stage']);
   });
 
+  test('a plan lists the groups of each region once', async () => {
+    const [, b] = await stage();
+    const since = l.lab.calls.mark();
+    const ran = await l.act('promote', { ...quick, image: b[0], 'dry-run': 'true' });
+    const lists = l.lab.calls.since(since).filter(({ operation }) => operation === 'DescribeAutoScalingGroups');
+    expect([ran.errors, lists.map(({ region }) => region).sort()]).toEqual([[], ['eu-central-1', WEST]]);
+  });
+
   test('it dies in one of them: the other one, which was well, goes back with it', async () => {
     const [a, b] = await stage();
     west.fails.add('web');

@@ -1,4 +1,5 @@
 import type { Image } from '../../domain/image.ts';
+import type { Group } from '../../domain/roll/group.ts';
 import { inCharge } from '../../domain/roll/pair.ts';
 import { RejectedError, UsageError } from '../../kit/errors.ts';
 import type { Reporter } from '../../world.ts';
@@ -41,10 +42,10 @@ export async function planParts(
   const everywhere = regionsOf(wanted).map(region => ({ region, place: world.at({ region }) }));
   const several = everywhere.length > 1;
   const images = await sameEverywhere(image, everywhere, wanted);
-  const rolls = several ? await allotted(wanted, everywhere) : [wanted];
+  const rolls = several ? await allotted(wanted, everywhere) : [];
   const plan = async (here: Here, i: number) => {
     const order = await orderIn(images[i] ?? image, here);
-    const promotion = await planPromotion({ ...order, roll: rolls[i] ?? wanted }, here.place);
+    const promotion = await planPromotion({ ...order, roll: rolls[i]?.wanted ?? wanted }, here.place, rolls[i]?.listed);
     const own = several ? { ...world, report: reportOf(here.region, world.report) } : world;
     return { ...here, several, world: own, promotion };
   };
@@ -79,27 +80,27 @@ const remedy = (region: string, oneOf: readonly string[] | undefined): string =>
     : `Leave one of ${oneOf.join(' and ')}: mode "delete" with "region: ${region}" and "image: ${oneOf.at(-1)}" removes that one, unless something uses it.`;
 
 /** A group may be in one region and not in the other; but none may be nowhere, and no region without any. */
-async function allotted(wanted: Wanted, everywhere: readonly Here[]): Promise<readonly Wanted[]> {
+async function allotted(wanted: Wanted, everywhere: readonly Here[]): Promise<readonly { wanted: Wanted; listed: readonly Group[] }[]> {
   const { groups, strategy } = wanted;
-  if (strategy === 'none' || groups === undefined || groups.length === 0) return everywhere.map(() => wanted);
+  if (strategy === 'none' || groups === undefined || groups.length === 0) return [];
   const own = await Promise.all(
     everywhere.map(async ({ region, place }) => {
-      const everybody = await within({ region, several: true }, () => place.groups.find({}));
-      return groups.filter(name => inCharge(everybody, name) !== undefined);
+      const listed = await within({ region, several: true }, () => place.groups.find({}));
+      return { names: groups.filter(name => inCharge(listed, name) !== undefined), listed };
     }),
   );
   const regions = everywhere.map(({ region }) => region);
   const tagged = Object.keys(wanted.groupTags ?? {}).length > 0;
   const problems = [
     ...groups
-      .filter(name => !own.some(names => names.includes(name)))
+      .filter(name => !own.some(({ names }) => names.includes(name)))
       .map(name => `"groups" names "${name}", which is no Auto Scaling group of ${regions.join(' or ')}`),
     ...regions
-      .filter((_, i) => own[i]?.length === 0 && !tagged)
+      .filter((_, i) => own[i]?.names.length === 0 && !tagged)
       .map(region => `"regions" names ${region}, where none of "groups" is: name its groups too, or ${LEAVE_OUT}`),
   ];
   if (problems.length > 0) throw new UsageError(problems);
-  return own.map(names => ({ ...wanted, groups: names }));
+  return own.map(({ names, listed }) => ({ wanted: { ...wanted, groups: names }, listed }));
 }
 
 /** Groups in two regions may bear one name, so every line says which region it is about. */

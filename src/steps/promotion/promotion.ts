@@ -1,6 +1,7 @@
 import type { Image } from '../../domain/image.ts';
 import type { Deed } from '../../domain/pointer.ts';
 import { type Admission, imageRefusals, pointerRefusals } from '../../domain/roll/admission.ts';
+import type { Group } from '../../domain/roll/group.ts';
 import { type GroupPlan, planGroup } from '../../domain/roll/plan.ts';
 import { RejectedError } from '../../kit/errors.ts';
 import type { Place } from '../../world.ts';
@@ -28,9 +29,10 @@ export interface Promotion extends PromotionOrder {
   readonly refusals: readonly string[];
 }
 
-export async function planPromotion(order: PromotionOrder, place: PromotionPorts): Promise<Promotion> {
+/** `listed`: every group there is, where somebody has asked just now. */
+export async function planPromotion(order: PromotionOrder, place: PromotionPorts, listed?: readonly Group[]): Promise<Promotion> {
   const { image, pointer, deed, roll: wanted } = order;
-  const facts = wanted.strategy === 'none' ? [] : await readGroups(wanted, image.id, place);
+  const facts = wanted.strategy === 'none' ? [] : await readGroups(wanted, image.id, place, listed);
   const pointerNow = { name: pointer.name, value: pointer.current?.value, movedAt: movedEarly(pointer) };
   const groups = facts.map(fact => planGroup(fact, { ...wanted, image, deed, pointer: pointerNow }));
   const moves = pointerNow.value !== image.id;

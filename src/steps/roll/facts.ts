@@ -23,9 +23,15 @@ export interface Which {
   readonly strategy: 'rolling' | 'blue-green' | 'none';
 }
 
-export async function readGroups(which: Which, imageId: string, place: FactPorts): Promise<readonly GroupFacts[]> {
+/** `listed`: every group there is, where somebody has asked just now. */
+export async function readGroups(
+  which: Which,
+  imageId: string,
+  place: FactPorts,
+  listed?: readonly Group[],
+): Promise<readonly GroupFacts[]> {
   // One listing of all: it also shows who else launches from the same templates.
-  const everybody = await place.groups.find({});
+  const everybody = listed ?? (await place.groups.find({}));
   const chosen = choose(everybody, which);
   const uses = new Map(chosen.flatMap(({ launch }) => usesOf(launch)).map(use => [useKey(use), use]));
   const versions = await readVersions([...uses.values()], place);
