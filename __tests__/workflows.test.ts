@@ -21,12 +21,16 @@ interface Job {
   readonly concurrency?: { readonly 'cancel-in-progress'?: boolean };
   readonly outputs?: Readonly<Record<string, string>>;
   readonly with?: Readonly<Record<string, string>>;
+  readonly secrets?: Readonly<Record<string, string>>;
   readonly steps?: readonly Step[];
 }
 interface Workflow {
   readonly permissions?: unknown;
   readonly on: {
-    readonly workflow_call?: { readonly inputs: Readonly<Record<string, { type: string; default?: string; description?: string }>> };
+    readonly workflow_call?: {
+      readonly inputs: Readonly<Record<string, { type: string; default?: string; description?: string }>>;
+      readonly secrets?: Readonly<Record<string, { required: boolean }>>;
+    };
   };
   readonly jobs: Readonly<Record<string, Job>>;
 }
@@ -69,7 +73,9 @@ describe.each([PIPELINE, ...callers])('%s', path => {
 
   test('a job that may write deployments hands over the token that writes them', () => {
     const may = steps.filter(({ job, step }) => step.uses === OURS && job.permissions?.['deployments'] === 'write');
-    expect(may.filter(({ step }) => step.with?.['github-token'] !== '${{ github.token }}')).toEqual([]);
+    expect(
+      may.filter(({ step }) => !/^\$\{\{ (secrets\.repository-token \|\| )?github\.token \}\}$/.test(step.with?.['github-token'] ?? '')),
+    ).toEqual([]);
   });
 
   // GitHub would record one of its own beside ours, with the commit of the workflow and not of the image.
@@ -103,6 +109,19 @@ test('callers give the reusable workflow only what it takes', () => {
   const known = Object.keys(read(PIPELINE).on.workflow_call?.inputs ?? {});
   const given = callers.flatMap(path => Object.values(read(path).jobs).flatMap(job => Object.keys(job.with ?? {})));
   expect(given.filter(key => !known.includes(key))).toEqual([]);
+});
+
+test('who follows a private repository is told where the token goes, and it goes there', () => {
+  const follow = 'examples/workflows/ami-follow.yml';
+  const said = readFileSync(join(root, follow), 'utf8').replace(/^( *)# (secrets:| {2}[\w-]+: \$)/gm, '$1$2');
+  const { secrets = {} } = (parse(said) as Workflow).jobs['follow'] ?? {};
+  const known = read(PIPELINE).on.workflow_call?.secrets ?? {};
+  const [given = ''] = Object.keys(secrets);
+  expect([given, Object.keys(known)]).toEqual(['repository-token', ['repository-token']]);
+  const takes = Object.values(read(PIPELINE).jobs).flatMap(({ steps = [] }) =>
+    steps.filter(({ with: to }) => to?.['repository'] !== undefined),
+  );
+  expect(takes.map(({ with: to }) => to?.['github-token'])).toEqual(['${{ secrets.repository-token || github.token }}']);
 });
 
 test('actionlint finds nothing', async () => {

@@ -186,6 +186,13 @@ describe('last known good, through the API of GitHub', () => {
 
   test.each([
     ['a branch that is not there', 404, {}, 'usage', 'acme/web has no commit or branch "main", or the token may not read it'],
+    [
+      'a private repository of others',
+      404,
+      {},
+      'usage',
+      'Another repository that is private needs a "github-token" that may read its contents',
+    ],
     ['a token without permission', 403, {}, 'access', 'GitHub refused to list the commits of acme/web'],
     ['too many requests', 403, { 'x-ratelimit-remaining': '0' }, 'timeout', 'GitHub lets us ask no more for now'],
     ['an outage', 502, {}, 'timeout', 'GitHub did not answer what the commits of acme/web are'],

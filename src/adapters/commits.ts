@@ -47,7 +47,7 @@ const refused =
     if ([404, 409, 422].includes(status))
       throw new UsageError([`${repository} has no commit or branch "${ref}", or the token may not read it`], {
         cause,
-        next: 'Give the job "permissions: contents: read"; for another repository, "github-token" of an app that may read it.',
+        next: 'Give the job "permissions: contents: read". Another repository that is private needs a "github-token" that may read its contents: `github.token` reads its own repository only. To ami-pipeline.yml hand it as the secret "repository-token".',
       });
     // https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
     if (status === 429 || (status === 403 && response?.headers?.['x-ratelimit-remaining'] === '0'))

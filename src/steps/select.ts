@@ -12,7 +12,7 @@ import { architecture } from './settings.ts';
 
 const history = {
   repository: optional(
-    text('Repository whose history `last-known-good` walks. Default: the one of this workflow.', {
+    text('Repository whose history `last-known-good` walks; a private one needs a `github-token` for it. Default: this one.', {
       pattern: /^[\w.-]+\/[\w.-]+$/,
       says: 'must be owner/name',
       neededBy: 'teams that follow the image of another repository',
