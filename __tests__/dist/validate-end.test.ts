@@ -1,5 +1,6 @@
 import { RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import type { CallRecord } from '../../lab/calls.ts';
 import { setTags } from '../../lab/ec2/state.ts';
 import { verdictOf, verdictValue } from '../../src/domain/verdict.ts';
 import { removeWorkspaces } from '../harness.ts';
@@ -93,6 +94,35 @@ describe('the end', () => {
     await l.validate(mute, {}, { postOf: killed });
     expect([verdict(mute), l.alive()]).toEqual(['none', []]);
   });
+
+  test.each([
+    ['passed', '"true"'],
+    ['failed', 'exit 1'],
+  ])(
+    'cancelled while it is being stored that it has %s: cancelled, with what was found; nothing further is done to the image',
+    async (found, command) => {
+      const fresh = await l.bake(`stored-${found}`);
+      const ran = await l.validate(
+        fresh,
+        { checks: `- command: ${command}`, 'on-failure': 'delete' },
+        {
+          onStart: child => {
+            const cancel = async () => {
+              child.kill('SIGINT');
+              await new Promise(done => setTimeout(done, 500));
+            };
+            const stores = ({ input }: CallRecord) => JSON.stringify(input).includes('ami-action:verdict');
+            l.lab.faults.add({ operation: 'DescribeImages', deed: { stale: true } });
+          l.lab.faults.add({ operation: 'CreateTags', when: stores, nth: 1, deed: { run: cancel, at: 'before' } });
+          },
+        },
+      );
+      expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['verdict']]).toEqual([1, 'cancelled', found]);
+      expect(ran.errors.join()).toContain(`Cancelled while it was being stored on ${fresh} that it has ${found}: others may not know.`);
+      expect(ran.errors.join()).toContain(`an older verdict of ${fresh} may still stand: Cancelled.`);
+      expect([l.imageOf(fresh)?.state, l.alive()]).toEqual(['available', []]);
+    },
+  );
 
   test('kept for a look: it stays, says how to get in, and until when', async () => {
     const ran = await l.validate(good, { checks: '- command: exit 1', 'keep-on-failure': '1h' });

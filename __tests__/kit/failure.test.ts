@@ -1,5 +1,14 @@
 import { expect, test } from '@jest/globals';
-import { RejectedError, UsageError } from '../../src/kit/errors.ts';
+import {
+  AccessError,
+  CancelledError,
+  RejectedError,
+  retold,
+  TimeoutError,
+  UnknownError,
+  UnreachableError,
+  UsageError,
+} from '../../src/kit/errors.ts';
 import { explain, failureCard } from '../../src/kit/failure.ts';
 
 test('a card says what happened, what is left, what is next and who must act, in lines that wrap', () => {
@@ -29,4 +38,17 @@ test('what comes from outside stays text', () => {
 test('a failure that nobody foresaw keeps its stack, in a block, and asks for a report', () => {
   const failure = new TypeError('x is undefined');
   expect(failureCard('list', failure)).toContain(`\`\`\`text\n${explain(failure)}\n\`\`\`\n\nWho must act: us: please report it.`);
+});
+
+test.each([
+  new UsageError(['"regoin" is no setting']),
+  new UnreachableError('ENOTFOUND'),
+  new AccessError('Not allowed'),
+  new RejectedError('No'),
+  new TimeoutError('Too slow'),
+  new CancelledError(),
+  new UnknownError('Nobody knows'),
+])('told again with more to it, a $name stays what it is', failure => {
+  const again = retold(failure, { left: ['i-1'] });
+  expect(again).toMatchObject({ name: failure.name, outcome: failure.outcome, message: failure.message, left: ['i-1'] });
 });

@@ -75,6 +75,7 @@ const KINDS = [UnreachableError, AccessError, RejectedError, TimeoutError, Cance
 
 /** Another failure by which the same one must act. */
 export function sameKind(failure: unknown, message: string, details: Details): Expected {
+  if (failure instanceof UsageError) return new UsageError([message], details);
   const Kind = KINDS.find(kind => failure instanceof kind) ?? RejectedError;
   return new Kind(message, details);
 }

@@ -1,14 +1,5 @@
 import type { Line, Target } from '../../domain/share/plan.ts';
-import {
-  AccessError,
-  CancelledError,
-  type Details,
-  type Expected,
-  RejectedError,
-  TimeoutError,
-  UnknownError,
-  UsageError,
-} from '../../kit/errors.ts';
+import { type Expected, sameKind } from '../../kit/errors.ts';
 import { code, table, text } from '../../kit/markdown.ts';
 import type { Reporter } from '../../world.ts';
 import type { Delivered } from './deliver.ts';
@@ -54,22 +45,16 @@ export function tellResults(results: readonly Delivered[], report: Reporter): vo
 }
 
 /** Who must act first, of several. What stops us all comes before what stops one. */
-const WORST: readonly (readonly [Expected['outcome'], (message: string, details: Details) => Expected])[] = [
-  ['cancelled', (message, details) => new CancelledError(message, details)],
-  ['unknown', (message, details) => new UnknownError(message, details)],
-  ['access', (message, details) => new AccessError(message, details)],
-  ['usage', (message, details) => new UsageError([message], details)],
-  ['rejected', (message, details) => new RejectedError(message, details)],
-  ['timeout', (message, details) => new TimeoutError(message, details)],
-];
+const WORST: readonly Expected['outcome'][] = ['cancelled', 'unknown', 'access', 'usage', 'rejected', 'timeout'];
 
 /** One failure for all that failed; undefined where nothing did. */
 export function failureOf(results: readonly Delivered[], outputs: Readonly<Record<string, unknown>>): Expected | undefined {
   const failed = results.flatMap(({ line, failure }) => (failure === undefined ? [] : [{ line, failure }]));
-  const make = WORST.find(([outcome]) => failed.some(({ failure }) => failure.outcome === outcome))?.[1];
-  if (make === undefined) return undefined;
+  const worst = WORST.flatMap(outcome => failed.find(({ failure }) => failure.outcome === outcome) ?? [])[0];
+  if (worst === undefined) return undefined;
   const said = failed.map(({ line, failure }) => `- ${line.target.who} in ${line.target.region}: ${failure.message}`);
   const steps = [...new Set(failed.map(({ failure }) => failure.next).filter(next => next !== undefined))];
   const next = [...steps, 'Then run the job again: it does only what is missing.'].join(' ');
-  return make(`${failed.length} of ${results.length} targets failed, the others have it:\n${said.join('\n')}`, { next, outputs });
+  const message = `${failed.length} of ${results.length} targets failed, the others have it:\n${said.join('\n')}`;
+  return sameKind(worst.failure, message, { next, outputs });
 }

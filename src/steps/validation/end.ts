@@ -2,16 +2,7 @@ import type { CheckResult } from '../../domain/validation/checks-report.ts';
 import { sayCut, validationPage } from '../../domain/validation/page.ts';
 import { asData, asJUnit, countOf, type Trial, type Validation } from '../../domain/validation/validation.ts';
 import type { Judged } from '../../domain/verdict.ts';
-import {
-  AccessError,
-  CancelledError,
-  type Details,
-  Expected,
-  RejectedError,
-  TimeoutError,
-  UnknownError,
-  UsageError,
-} from '../../kit/errors.ts';
+import { AccessError, CancelledError, type Details, Expected, RejectedError, sameKind } from '../../kit/errors.ts';
 import type { Files, Powers } from '../../world.ts';
 
 /** How a validation is told: log, page, files, outputs, and the error that makes the job red. */
@@ -70,6 +61,8 @@ export function refusal(validation: Validation, earlier: Judged, fate?: string, 
   const details = { left, outputs: validationOutputs(validation) };
   const cancelled = trials.find(({ failure }) => failure instanceof CancelledError);
   if (cancelled !== undefined) return new CancelledError(`Cancelled while ${imageId} was being validated; it has no new verdict.`, details);
+  if (unstored instanceof CancelledError)
+    return sameKind(unstored, `Cancelled while it was being stored on ${imageId} that it has ${result}: others may not know.`, details);
   if (result === 'passed' && unstored !== undefined)
     return sameKind(unstored, `${imageId} passed, but its verdict could not be stored, so nobody else knows: ${unstored.message}`, details);
   if (result === 'passed') {
@@ -100,16 +93,8 @@ const LOOK = 'The job summary has what each check printed. To look at the machin
 function inconclusive({ imageId, because, trials }: Validation, details: Details): Expected {
   const failure = trials.map(trial => trial.failure).find(known => known !== undefined);
   const next = (failure instanceof Expected ? failure.next : undefined) ?? LOOK;
+  // Who must act is whoever had to act for what went wrong first.
   return sameKind(failure, `${imageId} could not be validated, so it has not passed: ${sentence(because)}`, { ...details, next });
-}
-
-/** Who must act is whoever had to act for what went wrong first. */
-function sameKind(failure: unknown, message: string, details: Details): Expected {
-  if (failure instanceof AccessError) return new AccessError(message, details);
-  if (failure instanceof UnknownError) return new UnknownError(message, details);
-  if (failure instanceof TimeoutError) return new TimeoutError(message, details);
-  if (failure instanceof UsageError) return new UsageError([message], details);
-  return new RejectedError(message, details);
 }
 
 function listed(trials: readonly Trial[]): string {
