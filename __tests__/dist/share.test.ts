@@ -436,6 +436,17 @@ describe('what goes wrong on the way', () => {
     ]);
   });
 
+  test('scenario 50: where there is no role to look with, that nobody looked is said once for all', async () => {
+    const id = l.image('web-1');
+    const note = `Nobody looked into ${STAGE}, ${PROD}: "target-role" names a role for accounts, and there is none for these. The image has no tags there, and whether their Allowed AMIs let it in was not checked.`;
+    const wanted = { accounts: `${STAGE},${PROD}`, regions: 'eu-west-1' };
+    for (const more of [{ 'dry-run': 'true' }, {}]) {
+      const ran = await share(id, { ...wanted, 'target-role': '', ...more });
+      expect([ran.exitCode, ran.warnings, ran.summary.split(`> ${note}`).length, ran.log.split(note).length]).toEqual([0, [], 2, 2]);
+    }
+    expect((await share(id, wanted)).log).not.toContain('Nobody looked into');
+  });
+
   test('scenario 50: Allowed AMIs that keep the image out keep an account from copying it, which is said before it may read it; a copy that is there stands', async () => {
     const id = l.image('web-1');
     const settings = allowedImages(l.lab.place(PROD));

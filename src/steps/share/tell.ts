@@ -20,17 +20,27 @@ export function tellPlan({ home, lines, doubts }: SharePlan, report: Reporter): 
     line.failure === undefined ? sayDeeds(line) : '❌ left out',
     text(line.because),
   ]);
-  const notes = doubts.map(doubt => `> ⚠️ ${text(doubt)}`);
+  const outside = sayOutside(lines);
+  const notes = [...doubts.map(doubt => `> ⚠️ ${text(doubt)}`), ...outside.map(note => `> ${text(note)}`)];
   report.summary([`### Share ${code(home.id)}`, table(['Account', 'Region', 'Plan', 'Because'], rows), ...notes].join('\n\n'));
   for (const line of lines)
     report.info(
       `${line.target.who} in ${line.target.region}: ${line.failure === undefined ? sayDeeds(line) : 'left out'} (${line.because})`,
     );
   for (const doubt of doubts) report.warn(doubt);
-  const untagged = [
-    ...new Set(lines.filter(({ target }) => target.kind === 'launch' && target.role === undefined).map(({ target }) => target.who)),
+  for (const note of outside) report.info(note);
+}
+
+/** Who may launch ours, and where nobody looks: what they see of it is said once, and is no fault. */
+function sayOutside(lines: SharePlan['lines']): readonly string[] {
+  const unseen = lines.filter(
+    ({ target: { kind, role }, deeds }) => kind === 'launch' && role === undefined && !deeds.includes('withdraw'),
+  );
+  const who = [...new Set(unseen.map(({ target }) => target.who))];
+  if (who.length === 0) return [];
+  return [
+    `Nobody looked into ${who.join(', ')}: "target-role" names a role for accounts, and there is none for these. The image has no tags there, and whether their Allowed AMIs let it in was not checked.`,
   ];
-  if (untagged.length > 0) report.info(`No tags for ${untagged.join(', ')}: without "target-role" the image has no identity there.`);
 }
 
 export function tellResults(results: readonly Delivered[], report: Reporter): void {
