@@ -104,7 +104,7 @@ describe('the end', () => {
       const fresh = await l.bake(`stored-${found}`);
       const ran = await l.validate(
         fresh,
-        { checks: `- command: ${command}`, 'on-failure': 'delete' },
+        { checks: `- command: ${command}`, 'on-failure': 'deprecate' },
         {
           onStart: child => {
             const cancel = async () => {
@@ -120,7 +120,7 @@ describe('the end', () => {
       expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['verdict']]).toEqual([1, 'cancelled', found]);
       expect(ran.errors.join()).toContain(`Cancelled while it was being stored on ${fresh} that it has ${found}: others may not know.`);
       expect(ran.errors.join()).toContain(`an older verdict of ${fresh} may still stand: Cancelled.`);
-      expect([l.imageOf(fresh)?.state, l.alive()]).toEqual(['available', []]);
+      expect([l.imageOf(fresh)?.deprecateAt, l.alive()]).toEqual([undefined, []]);
     },
   );
 
