@@ -25,12 +25,12 @@ async function stage(names: readonly string[] = ['web'], imageId?: string) {
 const versionOf = (group: string) => l.launches(group)?.LaunchTemplate?.Version;
 const stateOf = (group: string) => ({ runs: [...new Set(l.runs(group))], version: versionOf(group) });
 
-describe('scenario 55: a refresh of somebody else', () => {
-  const strange = (InstanceWarmup: number) =>
-    l.cloud.autoScaling.send(
-      new StartInstanceRefreshCommand({ AutoScalingGroupName: 'web', Preferences: { MinHealthyPercentage: 0, InstanceWarmup } }),
-    );
+const strange = (InstanceWarmup: number) =>
+  l.cloud.autoScaling.send(
+    new StartInstanceRefreshCommand({ AutoScalingGroupName: 'web', Preferences: { MinHealthyPercentage: 0, InstanceWarmup } }),
+  );
 
+describe('scenario 55: a refresh of somebody else', () => {
   test('is waited for', async () => {
     const { b } = await stage();
     await strange(300);
@@ -207,6 +207,16 @@ describe('a template that reads the pointer', () => {
       false,
       ['Cancelled', 'Successful'],
     ]);
+  });
+
+  test('followed to the end: a refresh that somebody starts then is theirs, and a rollback does not end it unasked', async () => {
+    const { b } = await reading();
+    const follow = { 'parameter-templates': 'follow' };
+    expect((await promote(b, follow)).exitCode).toBe(0);
+    await strange(3600);
+    const ran = await l.act('rollback', { ...quick, ...follow });
+    expect([ran.outputs['outcome'], l.pointer(), l.refreshes('web').filter(status => status === 'Cancelled')]).toEqual(['rejected', b, []]);
+    expect(ran.errors.join('\n')).toMatch(/web: refresh \S+, which is not ours, is (Pending|InProgress)/);
   });
 
   test('pinned: to what it means now, and then rolled like any other', async () => {

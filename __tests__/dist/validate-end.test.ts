@@ -113,7 +113,7 @@ describe('the end', () => {
             };
             const stores = ({ input }: CallRecord) => JSON.stringify(input).includes('ami-action:verdict');
             l.lab.faults.add({ operation: 'DescribeImages', deed: { stale: true } });
-          l.lab.faults.add({ operation: 'CreateTags', when: stores, nth: 1, deed: { run: cancel, at: 'before' } });
+            l.lab.faults.add({ operation: 'CreateTags', when: stores, nth: 1, deed: { run: cancel, at: 'before' } });
           },
         },
       );

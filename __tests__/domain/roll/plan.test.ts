@@ -406,7 +406,7 @@ describe('scenario 55: what is done about the refresh of somebody else', () => {
     ['leads elsewhere', { active: { ...at('09'), desired: { kind: 'template', template: use('9') } } }, {}, undefined],
     ['runs after a promotion that came to its end', { active: at('09') }, { pointer: { name: pointer, value: 'ami-bad' } }, undefined],
     ['is met by another promotion', { active: at('09') }, { deed: 'promote' }, undefined],
-  ])('where the template reads the pointer, one that %s: %#', (_, change, how, done) => {
+  ])('where the template reads the pointer, one that %s', (_, change, how, done) => {
     const plan = planGroup(facts({ ...reader(), ...change }), { ...wanted, ...undoes, ...how });
     expect(plan.obstacle?.kind === 'refresh' ? plan.obstacle.how : undefined).toBe(done);
     expect(plan.refusals.length).toBe(done === undefined ? 1 : 0);
