@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/g
 import { organizations } from '../../lab/ec2/images.ts';
 import { setTags } from '../../lab/ec2/state.ts';
 import { setTrust } from '../../lab/sts-trust.ts';
+import { modes } from '../../src/main.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { type Commit, history, type Served, serve } from './github.ts';
 import { BUILD, COMMIT, HOME, PROD, ROLE, type ShareLab, STAGE, shareLab } from './share-lab.ts';
@@ -31,6 +32,25 @@ async function pointTo(value: string, account: string, region = HOME, name = '/a
 
 const share = (image: string, wanted: Record<string, string>) => l.act('share', { image, 'target-role': ROLE, ...wanted });
 const READER = ROLE.replace('{account}', STAGE);
+
+// Each selector asks AWS something else, and every mode needs the permission for all of them.
+describe.each(Object.keys(modes).filter(mode => 'image' in (modes[mode]?.settings ?? {})))('mode %s', mode => {
+  const needs: Record<string, Record<string, string>> = {
+    validate: { checks: '- command: "true"' },
+    share: { accounts: STAGE },
+    promote: { strategy: 'none' },
+    rollback: { strategy: 'none' },
+  };
+
+  test.each(['environment:prod', 'previous'])('takes image: %s', async image => {
+    const [before, now] = [l.image('web-1'), l.image('web-2', { tags: { 'ami-action:commit': 'd'.repeat(40) } })];
+    await pointTo(before, BUILD, HOME, '/ami/web/prod');
+    for (const id of [before, now]) await pointTo(id, BUILD);
+    const dry = mode === 'resolve' ? {} : { 'dry-run': 'true' };
+    const ran = await l.act(mode, { image, environment: 'stage', ...needs[mode], ...dry });
+    expect([ran.outputs['ami-id'], ran.errors.filter(said => !said.includes('stays: used by parameter'))]).toEqual([before, []]);
+  });
+});
 
 describe("stage's image, from the account of prod", () => {
   test('is the shared image itself, or the copy with its identity', async () => {
