@@ -1,6 +1,7 @@
 import * as autoScaling from '@aws-sdk/client-auto-scaling';
 import * as cloudWatch from '@aws-sdk/client-cloudwatch';
 import * as ec2 from '@aws-sdk/client-ec2';
+import { DescribeInstanceHealth$ } from '@aws-sdk/client-elastic-load-balancing';
 import * as elb from '@aws-sdk/client-elastic-load-balancing-v2';
 import * as kms from '@aws-sdk/client-kms';
 import * as ssm from '@aws-sdk/client-ssm';
@@ -9,6 +10,7 @@ import { autoScalingOperations } from './autoscaling/operations.ts';
 import { alarmOperations } from './cloudwatch/alarms.ts';
 import { launchTemplateOperations } from './ec2/launch-templates.ts';
 import { ec2Operations } from './ec2/operations.ts';
+import { classicOperations } from './elb/classic.ts';
 import { loadBalancerOperations } from './elb/load-balancers.ts';
 import { targetGroupOperations } from './elb/target-groups.ts';
 import { keyOperations } from './kms/keys.ts';
@@ -44,8 +46,9 @@ export const SERVICES: Readonly<Record<string, Service>> = {
   elasticloadbalancing: {
     protocol: 'query',
     namespace: 'http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/',
-    schemas: elb,
-    operations: { ...loadBalancerOperations, ...targetGroupOperations },
+    // The classic API bears the same name, and is another version of it.
+    schemas: { ...elb, DescribeInstanceHealth$ },
+    operations: { ...loadBalancerOperations, ...targetGroupOperations, ...classicOperations },
   },
   monitoring: {
     protocol: 'json',

@@ -7,7 +7,7 @@ import { removeWorkspaces } from '../harness.ts';
 import { type RollLab, rollLab } from './roll-lab.ts';
 import { bake, served } from './roll-machines.ts';
 
-/** Behind a classic load balancer (ELB v1): Auto Scaling tells of it only whether it has ever seen one healthy instance of a group. */
+/** Behind a classic load balancer (ELB v1): Auto Scaling tells of it only whether it has ever seen one healthy instance of a group, so it is asked itself. */
 
 let l: RollLab;
 afterEach(() => l.lab.close());
@@ -63,13 +63,11 @@ describe('blue-green', () => {
     const ran = await blueGreen(b, { 'roll-timeout': '20m' });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
     expect(ran.errors.join('\n')).toMatch(
-      /web-green: gave up after 1\d+ s\. Last seen: 2 new instances get no traffic yet: web-elb has seen no healthy instance of its group\.[\s\S]*nothing: every group launches and runs what it did before/,
+      /web-green: gave up after 1\d+ s\. Last seen: 2 new instances get no traffic yet: web-elb says OutOfService, Instance has failed [^\n]*\.[\s\S]*nothing: every group launches and runs what it did before/,
     );
     expect(stateNow()).toEqual({ alive: { web: [a] }, pointer: a, candidate: false, balanced: two(a) });
     expect([[...(groups(l.place).get('web')?.members.keys() ?? [])], l.versions('web')]).toEqual([before, [1]]);
-    expect(ran.summary).toMatch(
-      /of `web-green`[\s\S]*aws elb describe-instance-health --load-balancer-name web-elb[\s\S]*paper machine i-/,
-    );
+    expect(ran.summary).toMatch(/of `web-green`[\s\S]*web-elb says OutOfService, Instance has failed[\s\S]*paper machine i-/);
   });
 
   test('one that is dead of two: what the group keeps to itself in the grace period is waited for', async () => {
@@ -117,13 +115,25 @@ describe('rolling', () => {
     expect(stateNow()).toEqual({ alive: { web: [b] }, pointer: b, candidate: false, balanced: two(b) });
   });
 
-  test.each(['rolling', 'blue-green'])('%s: where nobody asks the balancer, the plan says so', async strategy => {
-    const { b } = await stage({ HealthCheckType: 'EC2' });
-    const ran = await promote(b, { strategy });
-    expect([ran.exitCode, l.pointer(), balanced()]).toEqual([0, b, two(b)]);
-    expect(ran.warnings.join('\n')).toContain(
-      'web: its health check is EC2, so neither AWS nor we learn whether web-elb finds the new instances healthy. Set its HealthCheckType to ELB',
-    );
+  describe.each(['rolling', 'blue-green'])('%s, and the group does not ask the balancer', strategy => {
+    test('a good image is green', async () => {
+      const { b } = await stage({ HealthCheckType: 'EC2' });
+      const ran = await promote(b, { strategy });
+      expect([ran.exitCode, ran.errors, l.pointer(), balanced()]).toEqual([0, [], b, two(b)]);
+      expect(ran.warnings.length).toBe(strategy === 'rolling' ? 1 : 0);
+    });
+
+    test('a dead service is not: we ask', async () => {
+      const { a, b } = await stage({ HealthCheckType: 'EC2' });
+      l.sick.add(b);
+      const ran = await promote(b, { strategy, 'roll-timeout': '20m', bake: '5m' });
+      expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
+      expect(ran.errors.join('\n')).toMatch(
+        /web-elb says OutOfService, Instance has failed at least the UnhealthyThreshold number of health checks consecutively/,
+      );
+      await until(() => balanced().join() === two(a).join());
+      expect(stateNow()).toEqual({ alive: { web: [a] }, pointer: a, candidate: false, balanced: two(a) });
+    });
   });
 
   describe('that nobody watched is asked for before the pointer moves', () => {
@@ -141,7 +151,7 @@ describe('rolling', () => {
       const ran = await promote(b);
       expect([ran.exitCode, ran.outputs['outcome'], l.pointer(), l.candidate()]).toEqual([1, 'rejected', a, true]);
       expect(ran.errors.join('\n')).toMatch(
-        /web: the load balancer sends nothing to i-[0-9a-f]+ and 1 more \(web-elb has seen no healthy instance of its group\)/,
+        /web: the load balancer sends nothing to i-[0-9a-f]+ and 1 more \(web-elb says OutOfService, Instance has failed [^\n]*\)/,
       );
     });
 
@@ -151,7 +161,7 @@ describe('rolling', () => {
       await until(() => [...(groups(l.place).get('web')?.members.values() ?? [])].every(({ health }) => health === 'Unhealthy'));
       const ran = await promote(b);
       expect([ran.exitCode, ran.outputs['outcome'], l.pointer()]).toEqual([1, 'rejected', a]);
-      expect(ran.errors.join('\n')).toMatch(/sends nothing to i-[0-9a-f]+ and 1 more \(its group calls it unhealthy\)/);
+      expect(ran.errors.join('\n')).toMatch(/sends nothing to i-[0-9a-f]+ and 1 more \(web-elb says OutOfService, Instance has failed/);
     });
   });
 });

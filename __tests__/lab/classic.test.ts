@@ -7,6 +7,11 @@ import {
   SetDesiredCapacityCommand,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
+import {
+  DeleteLoadBalancerCommand,
+  DescribeInstanceHealthCommand,
+  ElasticLoadBalancingClient,
+} from '@aws-sdk/client-elastic-load-balancing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { addClassicBalancer, classicHealth } from '../../lab/elb/classic.ts';
 import { sickImages } from '../../lab/elb/target-state.ts';
@@ -31,6 +36,11 @@ async function behind(name: string, image: string, wish: Parameters<typeof aGrou
   const LaunchTemplateId = await aTemplate(on, name, { ImageId: image });
   await aGroup(on, name, { LaunchTemplate: { LaunchTemplateId }, DesiredCapacity: 1, HealthCheckType: 'ELB', ...wish });
 }
+const classicClient = ({ lab }: Stage) =>
+  new ElasticLoadBalancingClient({
+    ...{ endpoint: lab.url, region: 'eu-central-1', maxAttempts: 1 },
+    credentials: { accessKeyId: lab.environment()['AWS_ACCESS_KEY_ID'] ?? '', secretAccessKey: 'x' },
+  });
 const attach = (name: string) =>
   on.asg.send(new AttachLoadBalancersCommand({ AutoScalingGroupName: name, LoadBalancerNames: [name] })).then(() => undefined);
 const stateOf = async (name: string) => {
@@ -123,16 +133,31 @@ test('an instance drains before it ends; detached, the group goes on without', a
   expect([await stateOf('drains'), await running(on, 'drains')]).toEqual([[], [good]]);
 });
 
-test('one that is not there is refused, and its own API is not here', async () => {
+test('one that is not there is refused, and of its own API only the health of instances is here', async () => {
   const refused = behind('nowhere', good, { LoadBalancerNames: ['elsewhere'] });
   await expect(refused).rejects.toThrow('Provided Load Balancers may not be valid. Please ensure they exist and try again.');
   const lattice = on.asg.send(
     new AttachTrafficSourcesCommand({ AutoScalingGroupName: 'made', TrafficSources: [{ Identifier: 'arn:x', Type: 'vpc-lattice' }] }),
   );
   await expect(lattice).rejects.toThrow('this lab has no VPC Lattice');
-  const body = 'Action=DescribeInstanceHealth&Version=2012-06-01&LoadBalancerName=made';
-  const credential = `Credential=${on.lab.environment()['AWS_ACCESS_KEY_ID']}/20260101/eu-central-1/elasticloadbalancing/aws4_request`;
-  const headers = { 'content-type': 'application/x-www-form-urlencoded', authorization: `AWS4-HMAC-SHA256 ${credential}` };
-  const answer = await fetch(on.lab.url, { method: 'POST', body, headers });
-  expect([answer.status, await answer.text()]).toEqual([400, expect.stringContaining('InvalidAction')]);
+  const own = classicClient(on);
+  await expect(own.send(new DescribeInstanceHealthCommand({ LoadBalancerName: 'elsewhere' }))).rejects.toThrow(
+    "There is no ACTIVE Load Balancer named 'elsewhere'",
+  );
+  await expect(own.send(new DeleteLoadBalancerCommand({ LoadBalancerName: 'made' }))).rejects.toThrow();
+});
+
+test('what it thinks of each instance', async () => {
+  await behind('thinks', good, { LoadBalancerNames: ['thinks'], HealthCheckType: 'EC2' });
+  const states = async () => {
+    const { InstanceStates = [] } = await classicClient(on).send(new DescribeInstanceHealthCommand({ LoadBalancerName: 'thinks' }));
+    return InstanceStates.map(({ State, ReasonCode, Description }) => [State, ReasonCode, Description]);
+  };
+  await until(states, ([first]) => first?.[0] === 'InService');
+  expect(await states()).toEqual([['InService', 'N/A', 'N/A']]);
+  sickImages(on.lab.place()).add(good);
+  await until(states, ([first]) => first?.[0] === 'OutOfService');
+  sickImages(on.lab.place()).delete(good);
+  const failed = 'Instance has failed at least the UnhealthyThreshold number of health checks consecutively.';
+  expect(await states()).toEqual([['OutOfService', 'Instance', failed]]);
 });

@@ -1,8 +1,15 @@
+import type {
+  DescribeInstanceHealthCommandInput,
+  DescribeInstanceHealthCommandOutput,
+  InstanceState,
+} from '@aws-sdk/client-elastic-load-balancing';
+import { AwsError, type Operation, type Operations } from '../operation.ts';
 import type { Place } from '../place.ts';
-import { classicBalancers } from './target-state.ts';
+import { shown } from './target-health.ts';
+import { classicBalancers, type LabTargetGroup, type Target } from './target-state.ts';
 
-// Classic load balancers (ELB v1) have an API of their own, whose client nothing here needs: on the wire it is InvalidAction, and
-// whoever wants one makes it by hand. Auto Scaling knows them by name.
+// Classic load balancers (ELB v1) have an API of their own, of which only the health of instances is here: whoever wants a balancer
+// makes it by hand. Auto Scaling knows them by name.
 
 export interface ClassicWish {
   /** `HTTP:8080/health` or `TCP:22`. https://docs.aws.amazon.com/elasticloadbalancing/latest/classic/elb-healthchecks.html */
@@ -33,3 +40,30 @@ export const classicHealth = (place: Place, name: string): ReadonlyMap<string, '
       health.State === 'healthy' ? 'InService' : 'OutOfService',
     ]),
   );
+
+const describeInstanceHealth: Operation<DescribeInstanceHealthCommandInput, DescribeInstanceHealthCommandOutput> = (input, { place }) => {
+  const name = input.LoadBalancerName ?? '';
+  const balancer = classicBalancers(place).get(name);
+  if (balancer === undefined) throw new AwsError('LoadBalancerNotFound', `There is no ACTIVE Load Balancer named '${name}'`);
+  const asked = input.Instances?.map(({ InstanceId }) => InstanceId);
+  const known = [...balancer.targets.values()];
+  const unknown = asked?.find(id => !known.some(target => target.id === id));
+  if (unknown !== undefined) throw new AwsError('InvalidInstance', `Could not find EC2 instance ${unknown}.`);
+  return { InstanceStates: known.filter(({ id }) => asked?.includes(id) ?? true).map(target => stateOf(balancer, target)) };
+};
+
+const OUT = {
+  initial: ['ELB', 'Instance registration is still in progress.'],
+  unhealthy: ['Instance', 'Instance has failed at least the UnhealthyThreshold number of health checks consecutively.'],
+  unused: ['Instance', 'Instance is in stopped state.'],
+} as const;
+
+function stateOf(balancer: LabTargetGroup, target: Target): InstanceState {
+  const { State = 'initial' } = shown(balancer, target);
+  const [ReasonCode, Description] = OUT[State as keyof typeof OUT] ?? ['N/A', State === 'draining' ? DRAINS : 'N/A'];
+  return { InstanceId: target.id, State: State in OUT ? 'OutOfService' : 'InService', ReasonCode, Description };
+}
+
+const DRAINS = 'Instance deregistration currently in progress.';
+
+export const classicOperations: Operations = { DescribeInstanceHealth: describeInstanceHealth };

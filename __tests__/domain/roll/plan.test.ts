@@ -242,13 +242,16 @@ describe('what is refused, with the remedy', () => {
     expect([unasked('EC2,ELB', ['arn:tg']), unasked('EC2', [])]).toEqual([[], []]);
   });
 
-  test('that nobody can ask a classic balancer is said, for both strategies', () => {
-    const unasked = (healthCheck: string, strategy: 'rolling' | 'blue-green') =>
-      planGroup(facts({ group: group({ healthCheck, balancers: ['old-elb'] }) }), { ...wanted, strategy }).warnings;
-    const says =
-      'its health check is EC2, so neither AWS nor we learn whether old-elb finds the new instances healthy. Set its HealthCheckType to ELB';
-    expect([unasked('EC2', 'rolling'), unasked('EC2', 'blue-green')]).toEqual([[says], [says]]);
-    expect([unasked('ELB', 'rolling'), unasked('ELB', 'blue-green')]).toEqual([[], []]);
+  test('behind a classic balancer, whom we ask, it is the same; that nobody can ask VPC Lattice is said for both strategies', () => {
+    const unasked = (balancer: string, healthCheck: string) =>
+      (['rolling', 'blue-green'] as const).map(
+        strategy => planGroup(facts({ group: group({ healthCheck, balancers: [balancer] }) }), { ...wanted, strategy }).warnings,
+      );
+    expect(unasked('old-elb', 'EC2')).toEqual([[expect.stringMatching(/^its health check is EC2, so AWS replaces on/)], []]);
+    const lattice = 'arn:aws:vpc-lattice:eu-central-1:111122223333:targetgroup/tg-1';
+    const says = `its health check is EC2, so neither AWS nor we learn whether ${lattice} finds the new instances healthy. Set its HealthCheckType to VPC_LATTICE`;
+    expect(unasked(lattice, 'EC2')).toEqual([[says], [says]]);
+    expect([...unasked('old-elb', 'ELB'), ...unasked(lattice, 'VPC_LATTICE')]).toEqual([[], [], [], []]);
   });
 
   test('scenario 63: waiting an hour is said to be that', () => {

@@ -201,6 +201,25 @@ describe('what load balancers say', () => {
       [elb('InService')],
       { without: [{ id: 'i-1', because: 'its group calls it unhealthy' }], coming: [] },
     ],
+    ['says of each that it is well', { healthCheck: 'EC2' }, [{ ...elb('Added'), targets: healthy }], NOBODY],
+    [
+      'says that one is sick, though nobody else asks it',
+      { healthCheck: 'EC2' },
+      [{ ...elb('Added'), targets: [target('i-1', 'healthy'), target('i-2', 'unhealthy', 'old-elb says OutOfService')] }],
+      { without: [{ id: 'i-2', because: 'old-elb says OutOfService' }], coming: [] },
+    ],
+    [
+      'asks one for the first time, and has not heard of the other',
+      {},
+      [{ ...elb('Added'), targets: [target('i-1', 'initial', 'old-elb says OutOfService, in progress')] }],
+      {
+        without: [],
+        coming: [
+          { id: 'i-1', because: 'old-elb says OutOfService, in progress' },
+          { id: 'i-2', because: 'old-elb does not know it yet' },
+        ],
+      },
+    ],
     [
       'is VPC Lattice, which another health check asks',
       { balancers: ['arn:lattice'] },

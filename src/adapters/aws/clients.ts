@@ -1,5 +1,6 @@
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { EC2Client } from '@aws-sdk/client-ec2';
+import { ElasticLoadBalancingClient } from '@aws-sdk/client-elastic-load-balancing';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { KMSClient } from '@aws-sdk/client-kms';
 import { SSMClient } from '@aws-sdk/client-ssm';
@@ -16,6 +17,8 @@ export interface Clients {
   readonly autoScaling: AutoScalingClient;
   readonly kms: KMSClient;
   readonly balancing: ElasticLoadBalancingV2Client;
+  /** Of classic load balancers: an API of its own. */
+  readonly classic: ElasticLoadBalancingClient;
   /** Where the credentials come from, if not from the SDK's own chain. */
   readonly provider: Provider | undefined;
 }
@@ -41,6 +44,7 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
     autoScaling: new AutoScalingClient(settings),
     kms: new KMSClient(settings),
     balancing: new ElasticLoadBalancingV2Client(settings),
+    classic: new ElasticLoadBalancingClient(settings),
     provider: own.credentials,
   };
 }

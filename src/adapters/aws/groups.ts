@@ -12,6 +12,8 @@ import type { Group } from '../../domain/roll/group.ts';
 import type { Source, Target } from '../../domain/roll/traffic.ts';
 import { inBatches } from '../../kit/concurrently.ts';
 import type { Groups } from '../../world/fleet.ts';
+import { classicHealth } from './classic-balancers.ts';
+import type { Clients } from './clients.ts';
 import { asExpected } from './errors.ts';
 import { groupCopies } from './group-copy.ts';
 import { groupFrom, launchTo } from './group-shapes.ts';
@@ -23,7 +25,9 @@ const MOST_GROUPS_PER_CALL = 100;
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Filter.html
 const MOST_VALUES_PER_FILTER = 200;
 
-export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, balancing: ElasticLoadBalancingV2Client): Groups => ({
+type Balancers = Pick<Clients, 'balancing' | 'classic'>;
+
+export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, { balancing, classic }: Balancers): Groups => ({
   ...refreshes(client),
   ...groupCopies(client),
 
@@ -59,7 +63,12 @@ export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, bal
     return said.flat().filter(({ instanceId }) => ids.has(instanceId));
   },
 
-  sources: group => sourcesOf(client, group),
+  async sources(group) {
+    const sources = await sourcesOf(client, group);
+    return Promise.all(
+      sources.map(async source => (source.type === 'elb' ? { ...source, targets: await classicHealth(classic, source.name) } : source)),
+    );
+  },
 
   async setLaunch(group, launch) {
     await client

@@ -27,13 +27,13 @@ export function awsPlaces(access: Access): (where: Where) => Place {
   };
 }
 
-const place = ({ ec2, ssm, sts, autoScaling, kms, balancing, provider }: Clients, clock: Clock): Place => ({
+const place = ({ ec2, ssm, sts, autoScaling, kms, balancing, classic, provider }: Clients, clock: Clock): Place => ({
   account: stsAccount(sts, provider, clock),
   images: ec2Images(ec2),
   machines: ec2Machines(ec2),
   commands: ssmCommands(ssm),
   parameters: ssmParameters(ssm),
-  groups: autoScalingGroups(autoScaling, ec2, balancing),
+  groups: autoScalingGroups(autoScaling, ec2, { balancing, classic }),
   launchTemplates: ec2LaunchTemplates(ec2),
   imageUsers: awsImageUsers({ ec2, ssm, autoScaling }),
   removal: ec2Removal(ec2),

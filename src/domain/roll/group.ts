@@ -51,7 +51,7 @@ export interface Group {
   readonly members: readonly Member[];
   /** ARNs of the load balancers' target groups that its instances are in. */
   readonly targetGroups: readonly string[];
-  /** What else sends them traffic: classic load balancers by name, VPC Lattice by ARN. What these think of one instance only Auto Scaling is told. */
+  /** What else sends them traffic: classic load balancers by name, VPC Lattice by ARN. What the latter think of one instance only Auto Scaling is told. */
   readonly balancers?: readonly string[];
   /** For so long Auto Scaling does not listen to what load balancers say of a new instance. */
   readonly graceSeconds?: number;
@@ -59,6 +59,8 @@ export interface Group {
   readonly warmPool?: boolean;
   readonly tags: Tags;
 }
+
+export const isClassic = (balancer: string): boolean => !balancer.startsWith('arn:');
 
 /** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRefresh.html */
 export type RefreshStatus =

@@ -18,6 +18,8 @@ export interface Source {
   readonly type: string;
   /** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_TrafficSourceState.html */
   readonly state: string;
+  /** What it says of each instance that it knows. Undefined: it says nothing, or says it by its target groups. */
+  readonly targets?: readonly Target[];
 }
 
 export interface Unserved {
@@ -42,7 +44,8 @@ interface Bad {
 /** Each instance must be well in every target group: one of them may be the only one that customers come by. */
 export function trafficOf(ids: readonly string[], group: Served, targets: readonly Target[], sources: readonly Source[]): Traffic {
   const blind = blindOf(group, sources);
-  const seen = ids.map(id => ({ id, bad: badly(id, targets, group.targetGroups.length) ?? calledSick(id, group) ?? blind }));
+  const badOf = (id: string) => badly(id, targets, group.targetGroups.length) ?? toldOf(id, sources) ?? calledSick(id, group) ?? blind;
+  const seen = ids.map(id => ({ id, bad: badOf(id) }));
   const as = (coming: boolean) =>
     seen.flatMap(({ id, bad }) => (bad !== undefined && bad.coming === coming ? [{ id, because: bad.because }] : []));
   return { without: as(false), coming: as(true) };
@@ -58,6 +61,18 @@ function badly(id: string, targets: readonly Target[], targetGroups: number): Ba
   return worst && { coming: worst.state === 'initial', because: worst.said };
 }
 
+/** A classic load balancer is asked, whether the group asks it too or not. */
+function toldOf(id: string, sources: readonly Source[]): Bad | undefined {
+  const bad = sources.flatMap(({ name, targets }): Bad[] => {
+    const its = targets?.find(({ instanceId }) => instanceId === id);
+    if (targets === undefined || its?.state === 'healthy') return [];
+    return its === undefined
+      ? [{ coming: true, because: `${name} does not know it yet` }]
+      : [{ coming: its.state === 'initial', because: its.said }];
+  });
+  return bad.find(({ coming }) => !coming) ?? bad[0];
+}
+
 /** Of other load balancers the group only says that one of them finds an instance sick, and only where its health check asks them. */
 const calledSick = (id: string, { members, balancers = [], healthCheck }: Served): Bad | undefined =>
   balancers.length > 0 && healthCheck !== 'EC2' && members.some(member => member.id === id && !member.healthy)
@@ -68,6 +83,7 @@ const calledSick = (id: string, { members, balancers = [], healthCheck }: Served
 function blindOf({ balancers = [], healthCheck }: Served, sources: readonly Source[]): Bad | undefined {
   const blind = balancers.flatMap((name): Bad[] => {
     const source = sources.find(each => each.name === name);
+    if (source?.targets !== undefined) return [];
     if (source?.state === 'InService' || (source?.state === 'Added' && !isAsked(source, healthCheck))) return [];
     if (source?.state !== 'Added') return [{ coming: true, because: `${name} does not know all of its group yet` }];
     return [{ coming: false, because: `${name} has seen no healthy instance of its group` }];

@@ -1,6 +1,6 @@
 import type { RollDeed } from './deed.ts';
 import type { GroupFacts, RollWanted } from './facts.ts';
-import { type Group, isNumbered, sayUse, usesOf } from './group.ts';
+import { type Group, isClassic, isNumbered, sayUse, usesOf } from './group.ts';
 import type { RefreshPreferences } from './preferences.ts';
 
 /** What a person should know before it starts, though nothing forbids it. */
@@ -13,6 +13,7 @@ export function warningsOf(
   const shielded = swaps ? [] : group.members.filter(member => member.protected);
   const standby = swaps ? [] : group.members.filter(({ state }) => state === 'Standby');
   const { balancers = [] } = group;
+  const silent = balancers.filter(balancer => !isClassic(balancer));
   const dropped = [...versions.values()].flatMap(({ snapshotIds }) => snapshotIds).filter(id => imageSnapshots.has(id));
   return [
     shielded.length > 0 && protectedInstances === 'ignore' && `${shielded.length} protected instances keep the image they run`,
@@ -30,13 +31,13 @@ export function warningsOf(
       atATime < Math.min(batchSize, group.desired) &&
       `AWS takes whole percents only, so of its ${group.desired} instances not ${batchSize} are replaced at a time, but ${atATime}`,
     deed === 'refresh' &&
-      group.targetGroups.length > 0 &&
+      group.targetGroups.length + balancers.length > silent.length &&
       !group.healthCheck.includes('ELB') &&
       'its health check is EC2, so AWS replaces on though new instances get no traffic; we see that only when all are replaced, and roll back then. Set its HealthCheckType to ELB',
     (deed === 'refresh' || deed === 'swap') &&
-      balancers.length > 0 &&
+      silent.length > 0 &&
       group.healthCheck === 'EC2' &&
-      `its health check is EC2, so neither AWS nor we learn whether ${balancers.join(', ')} finds the new instances healthy. Set its HealthCheckType to ELB`,
+      `its health check is EC2, so neither AWS nor we learn whether ${silent.join(', ')} finds the new instances healthy. Set its HealthCheckType to VPC_LATTICE`,
     by === 'pointer' &&
       'its template reads the pointer: the pointer moves before it is rolled, and AWS cannot roll it back; if it fails, we move the pointer back and replace its instances again',
     by === 'version' &&

@@ -1,4 +1,5 @@
 import type { Group } from '../../domain/roll/group.ts';
+import type { Target } from '../../domain/roll/traffic.ts';
 import { block, code, details, text } from '../../kit/markdown.ts';
 import type { Reporter } from '../../world.ts';
 import type { RollPorts } from './order.ts';
@@ -9,34 +10,33 @@ export interface Evidence {
   readonly instanceId: string;
   readonly at: number;
   /** Why the load balancer sends it nothing. */
-  readonly health: readonly string[];
+  readonly health: readonly Target[];
   readonly console: string;
 }
 
 export async function gather(group: Group, instanceId: string, at: number, { groups, machines }: RollPorts): Promise<Evidence> {
-  const [targets, console] = await Promise.all([groups.targetHealth(group).catch(() => []), machines.console(instanceId).catch(() => '')]);
-  const asked = targets.filter(target => target.instanceId === instanceId).map(({ said }) => said);
-  const health = [...asked, ...(group.balancers ?? []).filter(isClassic).map(sayAsk)];
+  const [targets, sources, console] = await Promise.all([
+    groups.targetHealth(group).catch(() => []),
+    (group.balancers ?? []).length === 0 ? [] : groups.sources(group.name).catch(() => []),
+    machines.console(instanceId).catch(() => ''),
+  ]);
+  const all = [...targets, ...sources.flatMap(source => source.targets ?? [])];
+  const health = all.filter(target => target.instanceId === instanceId);
   return { group: group.name, instanceId, at, health, console };
 }
-
-const isClassic = (balancer: string): boolean => !balancer.startsWith('arn:');
-
-const sayAsk = (name: string): string =>
-  `as long as it lives, "aws elb describe-instance-health --load-balancer-name ${name}" tells what ${name} thinks of it`;
 
 /** What a load balancer called unhealthy says more than what it has already let go. */
 export const better = (known: Evidence | undefined, fresh: Evidence): Evidence =>
   known !== undefined && tellsWhy(known) && !tellsWhy(fresh) ? known : fresh;
 
-const tellsWhy = ({ health }: Evidence): boolean => health.some(said => said.startsWith('unhealthy'));
+const tellsWhy = ({ health }: Evidence): boolean => health.some(({ state }) => state === 'unhealthy');
 
 const CONSOLE_LINES = 60;
 
 export function tellEvidence(evidence: Evidence, { info, foreign, summary }: Reporter): void {
   const { group, instanceId, at, health, console } = evidence;
   const lines = console.trimEnd().split('\n').slice(-CONSOLE_LINES);
-  const said = `${instanceId} of ${group} at ${new Date(at).toISOString()}: ${health.length === 0 ? 'no load balancer knows it' : health.join('; ')}`;
+  const said = `${instanceId} of ${group} at ${new Date(at).toISOString()}: ${health.length === 0 ? 'no load balancer knows it' : health.map(each => each.said).join('; ')}`;
   info(`The last sick instance, ${said}. The end of its console:`);
   for (const line of lines) foreign(line);
   const shown =
