@@ -70,7 +70,7 @@ describe('blue-green', () => {
     expect(ran.summary).toMatch(/of `web-green`[\s\S]*web-elb says OutOfService, Instance has failed[\s\S]*paper machine i-/);
   });
 
-  test('one that is dead of two: what the group keeps to itself in the grace period is waited for', async () => {
+  test('one that is dead of two is seen, though the group keeps it to itself in the grace period', async () => {
     const { a, b } = await stage({ HealthCheckGracePeriod: 300 });
     const fresh: string[] = [];
     const http = (_port: number, _path: string, { instanceId }: { instanceId: string }) => {

@@ -104,11 +104,12 @@ describe('the pointer', () => {
     expect(failure.next).toBe(`Look at it (aws ssm get-parameter --name ${CANDIDATE}), then run the job again with the same settings.`);
   });
 
-  describe('found standing behind a classic load balancer, which is heard only after the grace period', () => {
-    const behind = group('web', { balancers: ['shop'], healthCheck: 'ELB', graceSeconds: 300 });
+  describe('found standing behind VPC Lattice, which is heard only after the grace period', () => {
+    const lattice = 'arn:aws:vpc-lattice:eu-central-1:111122223333:targetgroup/tg-1';
+    const behind = group('web', { balancers: [lattice], healthCheck: 'ELB', graceSeconds: 300 });
     const standing = async () => {
       const made = stage({ groups: [behind] });
-      Object.assign(made.groups, { sources: async () => [{ name: 'shop', type: 'elb', state: 'InService' }] });
+      Object.assign(made.groups, { sources: async () => [{ name: lattice, type: 'vpc-lattice', state: 'InService' }] });
       made.state.meanwhile = deed => {
         if (deed === `write ${POINTER} = ${B}`) throw new Error('killed');
       };

@@ -230,9 +230,10 @@ describe('what load balancers say', () => {
     expect(trafficOf(['i-1', 'i-2'], group({ balancers: ['old-elb'], ...change }), [], sources)).toEqual(wanted);
   });
 
-  test('what a group does not say in the grace period means something only without such a balancer', () => {
+  test('what a group does not say in the grace period means something only where we can ask ourselves', () => {
     const seconds = (balancers: string[], healthCheck = 'ELB') => silentSeconds(group({ balancers, healthCheck, graceSeconds: 300 }));
-    expect([seconds([]), seconds(['old-elb']), seconds(['old-elb'], 'EC2')]).toEqual([0, 360, 0]);
+    const lattice = 'arn:aws:vpc-lattice:eu-central-1:111122223333:targetgroup/tg-1';
+    expect([seconds([]), seconds(['old-elb']), seconds(['old-elb', lattice]), seconds([lattice], 'EC2')]).toEqual([0, 0, 360, 0]);
   });
 
   const sick = {

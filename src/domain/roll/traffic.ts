@@ -1,4 +1,4 @@
-import type { Group } from './group.ts';
+import { type Group, isClassic } from './group.ts';
 
 /** What the load balancers of a group say about its instances. */
 
@@ -98,9 +98,9 @@ const isAsked = ({ type }: Source, healthCheck: string): boolean =>
 // How often a group listens is not documented; about so often is what one sees.
 const LISTENS_EVERY_SECONDS = 60;
 
-/** How long the silence of a group about its instances says nothing: until then it does not listen to its load balancers. */
+/** How long the silence of a group about its instances says nothing: until then it does not listen to those whom only it can ask. */
 export const silentSeconds = ({ balancers = [], graceSeconds = 0, healthCheck }: Served & Pick<Group, 'graceSeconds'>): number =>
-  balancers.length > 0 && healthCheck !== 'EC2' ? graceSeconds + LISTENS_EVERY_SECONDS : 0;
+  healthCheck !== 'EC2' && !balancers.every(isClassic) ? graceSeconds + LISTENS_EVERY_SECONDS : 0;
 
 export const sayUnserved = (unserved: readonly Unserved[]): string => {
   const [first] = unserved;

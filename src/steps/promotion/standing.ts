@@ -84,6 +84,6 @@ async function lookAt(standing: Standing, { imageId, order, checked, place, spar
   if (why !== undefined) return { state: 'failed', why };
   const silent = silentSeconds(group);
   if (now() - (standing.wellSince ?? now()) >= silent * 1000) return judged;
-  const note = `all ${ids.length} instances are well, watched for ${sayDuration(silent)}, because a classic load balancer is heard that late`;
+  const note = `all ${ids.length} instances are well, watched for ${sayDuration(silent)}, because VPC Lattice is heard that late`;
   return { state: 'waiting', note, doubtful: false };
 }
