@@ -1,7 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { parse } from 'yaml';
+import { labClock } from '../lab/clock.ts';
+import { sandboxHypervisor } from '../lab/machines/sandbox.ts';
 import { readConfigFile } from '../src/kit/config-file.ts';
 import { kebab, type Raw, readSettings } from '../src/kit/settings.ts';
 import { knownSettings, modes } from '../src/main.ts';
@@ -50,6 +53,49 @@ test.each(steps.map(({ with: given }) => [String(given['mode']), given] as const
     expect(understood(mode, '', undefined, given)).toEqual([]);
   },
 );
+
+test.each([
+  ['examples/ami.yml', example],
+  ['the README', inReadme],
+])('what %s asks of the example image over HTTP, that image answers', (_, content) => {
+  const { checks } = parse(content, { schema: 'failsafe' }) as { checks: readonly { http?: { path: string } }[] };
+  const asked = checks.flatMap(({ http }) => (http === undefined ? [] : [http.path]));
+  expect(asked).not.toEqual([]);
+  const [, answered = ''] = /self\.path in \(([^)]*)\)/.exec(readFileSync(join(root, 'packer', 'app', 'server.py'), 'utf8')) ?? [];
+  for (const path of asked) expect(answered).toContain(`"${path}"`);
+});
+
+/** Packer's machine as Debian ships it, with tools that only tell what was asked of them. */
+test.each([
+  ['where there is none', 'rm /usr/local/bin/amazon-ssm-agent', true],
+  ['not where there is one', 'true', false],
+])('the example image gets an SSM agent %s', async (_, before, installs) => {
+  const cacheDirectory = mkdtempSync(join(tmpdir(), 'examples-'));
+  const machines = await sandboxHypervisor({ clock: labClock(60), cacheDirectory });
+  try {
+    const disk = await machines.clone(await machines.baseDisk());
+    const address = `127.13.${process.pid % 250}.1`;
+    const guest = await machines.boot({
+      ...{ instanceId: 'i-00000000000000001', disk, address, authorizedKeys: [], userData: undefined, firstBoot: true, tags: {} },
+      onEnd: () => {},
+    });
+    const sh = (script: string, input = '') => guest.exec(['sh', '-euc', script], { input });
+    const tools =
+      'for t in dpkg python3; do printf \'#!/bin/sh\\necho "%s $*" >>/asked; echo arm64\\n\' $t >/fake/$t; chmod +x /fake/$t; done';
+    await sh(`${before}; mkdir -p /fake /tmp/app; touch /tmp/app/server.py /tmp/app/web.service /asked; ${tools}`);
+    const ran = await sh(
+      `export PATH="/fake:$PATH" APP_VERSION=1; cat >/install.sh; sh /install.sh; cat /asked`,
+      readFileSync(join(root, 'packer', 'scripts', 'install.sh'), 'utf8'),
+    );
+    expect(ran).toMatchObject({ exitCode: 0 });
+    const url = 'https://s3.amazonaws.com/ec2-downloads-windows/SSMAgent/latest/debian_arm64/amazon-ssm-agent.deb';
+    expect(ran.stdout.includes(` ${url} /tmp/amazon-ssm-agent.deb`)).toBe(installs);
+    expect(ran.stdout.includes('dpkg --install /tmp/amazon-ssm-agent.deb')).toBe(installs);
+  } finally {
+    await machines.close();
+    rmSync(cacheDirectory, { recursive: true });
+  }
+});
 
 test('the README has a step for every mode', () => {
   expect(steps.map(step => step.with['mode']).sort()).toEqual(Object.keys(modes).sort());

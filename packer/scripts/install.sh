@@ -12,6 +12,15 @@ if ! command -v python3 >/dev/null; then
   fi
 fi
 
+# Amazon Linux and Ubuntu have the agent, Debian has not. Without it nothing can be checked on a machine of this image.
+# https://docs.aws.amazon.com/systems-manager/latest/userguide/agent-install-deb.html
+if ! command -v amazon-ssm-agent >/dev/null && [ ! -d /snap/amazon-ssm-agent ] && command -v dpkg >/dev/null; then
+  deb="https://s3.amazonaws.com/ec2-downloads-windows/SSMAgent/latest/debian_$(dpkg --print-architecture)/amazon-ssm-agent.deb"
+  python3 -c 'import sys, urllib.request; urllib.request.urlretrieve(*sys.argv[1:])' "$deb" /tmp/amazon-ssm-agent.deb
+  dpkg --install /tmp/amazon-ssm-agent.deb
+  systemctl enable amazon-ssm-agent.service
+fi
+
 id web >/dev/null 2>&1 || useradd --system --home-dir /opt/web --no-create-home --shell /usr/sbin/nologin web
 
 install -d -m 0755 /opt/web
