@@ -97,6 +97,31 @@ test.each([
   }
 });
 
+type Policy = { Statement: readonly { Action: string | readonly string[]; Condition?: { StringLike?: Record<string, string> } }[] };
+
+test('no policy lets a job become any role there is', () => {
+  for (const mode of Object.keys(modes)) {
+    const { Statement } = JSON.parse(readFileSync(join(root, 'examples', 'policies', `${mode}.json`), 'utf8')) as Policy;
+    expect(Statement.flatMap(({ Action }) => Action)).not.toContain('sts:AssumeRole');
+    const pass = Statement.filter(({ Action }) => Action.includes('iam:PassRole'));
+    expect(pass.every(({ Condition }) => Condition?.StringLike?.['iam:PassedToService'] === 'ec2.amazonaws.com*')).toBe(true);
+  }
+});
+
+test('the role of examples/delivery-role.yml may what the modes may, and fits into a role', () => {
+  const document = parse(readFileSync(join(root, 'examples', 'delivery-role.yml'), 'utf8'), { logLevel: 'error' }) as {
+    Resources: { Delivery: { Properties: { Policies: { PolicyDocument: Policy }[] } } };
+  };
+  const [granted] = document.Resources.Delivery.Properties.Policies[0]?.PolicyDocument.Statement ?? [];
+  const wanted = Object.keys(modes).flatMap(mode => {
+    const { Statement } = JSON.parse(readFileSync(join(root, 'examples', 'policies', `${mode}.json`), 'utf8')) as Policy;
+    return Statement[0]?.Action ?? [];
+  });
+  expect(granted?.Action).toEqual([...new Set(wanted)].sort());
+  // All inline policies of a role together. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+  expect(JSON.stringify(granted).length).toBeLessThan(10_240 - 2000);
+});
+
 test('the README has a step for every mode', () => {
   expect(steps.map(step => step.with['mode']).sort()).toEqual(Object.keys(modes).sort());
 });

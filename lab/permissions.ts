@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { CallRecord } from './calls.ts';
 
 /**
- * Every call of the action is on a list, from which the README's IAM policies are made. A run that makes another one is told so.
+ * Every call of the action is on a list, from which the IAM policies in examples/ are made. A run that makes another one is told so.
  * AMI_ACTION_RECORD_CALLS=<file> collects what is missing instead; `npm run permissions` puts it on the list.
  */
 

@@ -143,15 +143,34 @@ const BESIDES: Readonly<Record<string, readonly string[]>> = {
   rollback: ['ec2:CreateTags', 'ec2:RunInstances', 'iam:PassRole'],
 };
 
-/** The IAM policy of each mode, from the calls that it really makes (permissions.json). */
-export function policies(modes: Modes, permissions: Readonly<Record<string, readonly string[]>>): string {
-  return Object.keys(modes)
-    .map(mode => {
-      const calls = permissions[mode];
-      if (calls === undefined) throw new Error(`permissions.json has no list for ${mode}: run "npm run permissions"`);
-      const Action = [...new Set([...calls, ...(BESIDES[mode] ?? [])])].sort();
-      const policy = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action, Resource: '*' }] };
-      return `<details><summary>${mode}</summary>\n\n\`\`\`json\n${JSON.stringify(policy, null, 2)}\n\`\`\`\n\n</details>`;
-    })
-    .join('\n');
+type Permissions = Readonly<Record<string, readonly string[]>>;
+
+/** Rights that make somebody else of whoever has them for every role: they are granted for roles by name. */
+const BY_NAME = ['iam:PassRole', 'sts:AssumeRole'];
+
+function actionsOf(mode: string, permissions: Permissions): readonly string[] {
+  const calls = permissions[mode];
+  if (calls === undefined) throw new Error(`permissions.json has no list for ${mode}: run "npm run permissions"`);
+  return [...new Set([...calls, ...(BESIDES[mode] ?? [])])].sort();
+}
+
+/** The IAM policy of a mode, from the calls that it really makes (permissions.json). */
+export function policy(mode: string, permissions: Permissions): object {
+  const all = actionsOf(mode, permissions);
+  const Action = all.filter(action => !BY_NAME.includes(action));
+  const pass = {
+    Effect: 'Allow',
+    Action: 'iam:PassRole',
+    Resource: '*',
+    Condition: { StringLike: { 'iam:PassedToService': 'ec2.amazonaws.com*' } },
+  };
+  const Statement = [{ Effect: 'Allow', Action, Resource: '*' }, ...(all.includes('iam:PassRole') ? [pass] : [])];
+  return { Version: '2012-10-17', Statement };
+}
+
+/** What all modes together call, as lines of examples/delivery-role.yml. */
+export function everyAction(modes: Modes, permissions: Permissions): string {
+  const all = new Set(Object.keys(modes).flatMap(mode => actionsOf(mode, permissions)));
+  const lines = [...all].filter(action => !BY_NAME.includes(action)).sort();
+  return lines.map(action => `${' '.repeat(18)}- ${action}`).join('\n');
 }

@@ -6,7 +6,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { readyMade } from '../src/domain/validation/checks-ready.ts';
 import { modes } from '../src/main.ts';
-import { actionYaml, checkTable, policies, schema, tables } from './contract-parts.ts';
+import { actionYaml, checkTable, everyAction, policy, schema, tables } from './contract-parts.ts';
 
 const root = new URL('..', import.meta.url);
 const check = process.argv.includes('--check');
@@ -39,7 +39,11 @@ for (const [name, mode] of Object.entries(modes)) {
   readme = between(readme, `<!-- <${name}> -->`, `<!-- </${name}> -->`, tables(mode));
 }
 readme = between(readme, '<!-- <checks> -->', '<!-- </checks> -->', checkTable(readyMade));
-readme = between(readme, '<!-- <permissions> -->', '<!-- </permissions> -->', policies(modes, JSON.parse(read('permissions.json'))));
 write('README.md', readme);
+
+const permissions = JSON.parse(read('permissions.json'));
+for (const mode of Object.keys(modes)) write(`examples/policies/${mode}.json`, `${JSON.stringify(policy(mode, permissions), null, 2)}\n`);
+const role = 'examples/delivery-role.yml';
+write(role, between(read(role), '# <generated>', `${' '.repeat(18)}# </generated>`, everyAction(modes, permissions)));
 
 if (check && stale > 0) process.exitCode = 1;

@@ -65,7 +65,7 @@ function remedy({ code, said }: Failure, notShared: string | undefined): string 
 function grantFor(said: string): string {
   const [, how, policy] = WHICH.exec(said) ?? [];
   if (policy === undefined || (how === 'because no' && policy === 'identity-based policy'))
-    return 'Grant it to the role; the policy of each mode is in the README.';
+    return 'Grant it to the role; the policy of each mode is in examples/policies of ami-action.';
   return how === 'because no'
     ? `Granting it to the role is not enough: the ${policy} must allow it, too.`
     : `Granting it to the role does not help: a ${policy} denies it. Whoever owns that must let the role through.`;

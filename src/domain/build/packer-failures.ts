@@ -76,7 +76,7 @@ const KNOWN: readonly Known[] = [
     says: /UnauthorizedOperation|AccessDenied|not authorized to perform/,
     who: 'access',
     cause: 'The role may not do what Packer asks for.',
-    next: "The policy that build needs is in the README; Packer's own list: https://developer.hashicorp.com/packer/integrations/hashicorp/amazon#iam-task-or-instance-role",
+    next: "The policy that build needs is examples/policies/build.json of ami-action; Packer's own list: https://developer.hashicorp.com/packer/integrations/hashicorp/amazon#iam-task-or-instance-role",
   },
   {
     says: /rate limit/i,
