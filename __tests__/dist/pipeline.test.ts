@@ -107,6 +107,17 @@ test('a person promotes to prod what stage runs, and nothing is built', async ()
   expect(await askGroup(cloud, lab, 'web-prod')).toMatch(/web is active, version 1\.0\.0$/);
 });
 
+test('a rehearsal plans the promotion and the pruning, and changes nothing', async () => {
+  const workflows = join(repository.path, '.github', 'workflows');
+  const prod = readFileSync(join(workflows, 'ami-prod.yml'), 'utf8');
+  writeFileSync(join(workflows, 'rehearsal.yml'), `${prod}      prune: 'true'\n`);
+  const mark = lab.calls.mark();
+  const ran = await act('workflow_dispatch', 'rehearsal.yml', { image: 'environment:stage', 'dry-run': 'true' });
+  expect(ran).toMatchObject({ exitCode: 0, failed: [], succeeded: ['Promote to prod', 'Prune'] });
+  expect(ran.log.match(/outcome=\w+/g)).toEqual(['outcome=planned', 'outcome=planned']);
+  expect(Object.keys(lab.calls.byOperation(mark)).filter(call => !/:(Describe|Get|List)/.test(call))).toEqual([]);
+});
+
 test('a broken image ends red at Validate, with the cause, and reaches nobody', async () => {
   const before = await pointerValue(cloud, '/ami/web/stage');
   repository.commit('It does not start', '1.1.0', server => `import turbo\n${server}`);
