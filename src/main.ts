@@ -107,14 +107,14 @@ function readRun(host: Host): { name: string; mode: AnyMode; wanted: Values<type
   const given = host.given();
   const name = typeof given.mode === 'string' ? given.mode.trim() : '';
   const chosen = Object.hasOwn(modes, name) ? modes[name] : undefined;
-  const { sources, problems, pointers } = readSources(host, given, chosen);
+  const { sources, problems, pointers, whenMissing } = readSources(host, given, chosen);
   if (chosen !== undefined) {
-    const wanted = readSettings(chosen.settings, sources, knownSettings(), problems);
+    const wanted = readSettings(chosen.settings, sources, knownSettings(), problems, whenMissing);
     return { name, mode: chosen, wanted: { ...(wanted as Values<typeof common>), pointers } };
   }
   const names = Object.keys(modes);
-  const nearest = name === '' ? '' : `, did you mean "${closest(name, names)}"?`;
-  throw new UsageError([`"mode" must be one of ${names.join(', ')}${nearest} Got ${quote(name)}`, ...problems]);
+  const nearest = name === '' ? ', and is missing' : `, did you mean "${closest(name, names)}"? Got ${quote(name)}`;
+  throw new UsageError([`"mode" must be one of ${names.join(', ')}${nearest}`, ...problems]);
 }
 
 /** What `post:` needs to know of the settings. They were good when the main step ran. */
@@ -124,7 +124,7 @@ function readSources(
   host: Host,
   { mode: _, config, ...given }: Readonly<Record<string, Raw>>,
   chosen: AnyMode | undefined,
-): { sources: readonly Source[]; problems: readonly string[]; pointers: readonly string[] } {
+): { sources: readonly Source[]; problems: readonly string[]; pointers: readonly string[]; whenMissing: string | undefined } {
   const path = typeof config === 'string' && config.trim() !== '' ? config.trim() : CONFIG_FILE;
   const content = host.file(path);
   const environment = typeof given.environment === 'string' && given.environment.trim() !== '' ? given.environment.trim() : undefined;
@@ -140,6 +140,10 @@ function readSources(
     ],
     problems: file.problems,
     pointers: content === undefined ? [] : everyValue(path, content, 'pointer', DEFAULT_POINTER),
+    whenMissing:
+      content === undefined
+        ? `There is no ${path} in the workspace. If the repository has one: is there an actions/checkout step before?`
+        : undefined,
   };
 }
 

@@ -45,7 +45,10 @@ const WITH: Readonly<Record<string, readonly [given: string, says: string]>> = {
     'deploy',
     '"role-to-assume" must be the ARN of a role, such as arn:aws:iam::111122223333:role/ami-delivery, got "deploy"',
   ],
-  'allowed-account-ids': ['11112222333', '"allowed-account-ids[1]" must be a 12-digit account ID, got "11112222333"'],
+  'allowed-account-ids': [
+    '11112222333',
+    '"allowed-account-ids[1]" must be a 12-digit account ID, in quotes where it begins with 0, got "11112222333"',
+  ],
   'tag-prefix': ['our\u00a0team:', '"tag-prefix" holds an invisible character: type it again, got "our\\u00a0team:"'],
   'commit-tag': ['c'.repeat(100_000), `"commit-tag" is too long: at most 4096 characters, got "${'c'.repeat(77)}... (100000 characters)"`],
 };
@@ -143,7 +146,26 @@ describe('scenario 79: the mode itself', () => {
     const ran = await run({ mode: '', files: { '.github/ami.yml': '- family\n' } });
     expect(ran.errors[0]).toContain('"mode" must be one of build, validate, share, promote, rollback, prune, resolve, list, delete');
     expect(ran.errors[0]).not.toContain('did you mean');
+    expect(ran.errors[0]).toContain('list, delete, and is missing');
     expect(complaints(ran)).toHaveLength(2);
+  });
+});
+
+describe('who pastes a step alone', () => {
+  test('and has a file in the repository, is told that nobody checked it out', async () => {
+    const ran = await runAction({ mode: 'list', lab });
+    expect(ran.errors).toEqual([
+      [
+        '"family" is missing: The images of one application: the value of their tag `ami-action:family`.',
+        'Next: There is no .github/ami.yml in the workspace. If the repository has one: is there an actions/checkout step before?',
+      ].join('\n'),
+    ]);
+    expect((await runAction({ mode: 'list', lab, files: { '.github/ami.yml': 'keep-newest: 1\n' } })).errors[0]).not.toContain('checkout');
+  });
+
+  test('and says no region, is told where it may stand', async () => {
+    const ran = await runAction({ mode: 'list', with: { family: 'web' }, lab, env: { AWS_REGION: '', AWS_DEFAULT_REGION: '' } });
+    expect(ran.errors[0]).toContain('"region" is missing: AWS region. Say it, or set AWS_REGION in the environment of the job.');
   });
 });
 

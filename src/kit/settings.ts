@@ -41,13 +41,14 @@ export const kebab = (key: string): string => key.replace(/[A-Z]/g, letter => `-
 
 /**
  * Reads all settings of a mode from its sources, then complains once about everything that is wrong: `found` are the
- * problems that somebody saw before.
+ * problems that somebody saw before, `whenMissing` what to do when something is not said at all.
  */
 export function readSettings<S extends Settings>(
   settings: S,
   sources: readonly Source[],
   known: ReadonlySet<string>,
   found: readonly string[] = [],
+  whenMissing?: string,
 ): Values<S> {
   const problems = [...found, ...sources.flatMap(source => strangers(source, settings, known))];
   const values: Record<string, unknown> = {};
@@ -56,14 +57,16 @@ export function readSettings<S extends Settings>(
     const source = sources.find(({ values: given }) => isGiven(given[name]));
     const raw = source?.values[name] ?? setting.fallback;
     if (raw === undefined && setting.required) {
-      problems.push(`"${name}" is missing: ${setting.doc}`);
+      const or = setting.fallbackFrom === undefined ? '' : ` Say it, or set ${setting.fallbackFrom} in the environment of the job.`;
+      problems.push(`"${name}" is missing: ${setting.doc}${or}`);
       continue;
     }
     const parsed = setting.schema().safeParse(raw);
     if (parsed.success) values[key] = parsed.data;
     else problems.push(...firstOfEach(parsed.error.issues).map(issue => complaint(name, raw, issue, source)));
   }
-  if (problems.length > 0) throw new UsageError(problems);
+  const isMissing = problems.some(problem => problem.includes('" is missing: '));
+  if (problems.length > 0) throw new UsageError(problems, { next: isMissing ? whenMissing : undefined });
   return values as Values<S>;
 }
 
@@ -90,7 +93,7 @@ const firstOfEach = (issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] =>
 function complaint(name: string, raw: Raw | undefined, issue: z.core.$ZodIssue, source: Source | undefined): string {
   const where = source === undefined || source.name === 'with' ? '' : ` (${source.name})`;
   const path = issue.path.map(step => (typeof step === 'number' ? `[${step + 1}]` : `.${String(step)}`)).join('');
-  return `"${name}${path}" ${issue.message}, got ${quote(at(raw, issue.path))}${where}`;
+  return `"${name}${path}" ${issue.message}${issue.message.endsWith('?') ? ' Got' : ', got'} ${quote(at(raw, issue.path))}${where}`;
 }
 
 const at = (raw: unknown, path: readonly PropertyKey[]): unknown =>

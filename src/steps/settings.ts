@@ -47,7 +47,7 @@ export const common = {
   allowedAccountIds: optional(
     list('Accounts that this may write to; checked before the first write.', {
       pattern: /^\d{12}$/,
-      says: 'must be a 12-digit account ID',
+      says: 'must be a 12-digit account ID, in quotes where it begins with 0',
       withOnly: true,
       neededBy: 'teams with several accounts, who fear the wrong one',
     }),
