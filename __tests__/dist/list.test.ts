@@ -86,10 +86,12 @@ test('an image that many use is told with four of them, a line each', async () =
   expect(row).toMatch(/\| (parameter [\w/]+<br>){4}and 1 more \|/);
 });
 
-test('a family without images is an empty list', async () => {
+test('a family without images is an empty list, and a warning that names those that there are', async () => {
   await stage();
-  const ran = await l.act('list', { family: 'none' });
+  const ran = await l.act('list', { family: 'wbe' });
   expect([ran.exitCode, ran.outputs['images'], ran.outputs['count']]).toEqual([0, '[]', '0']);
+  expect(ran.warnings).toEqual(['"family": no image in eu-central-1 is tagged ami-action:family=wbe. Families there: web.']);
+  expect(ran.summary).toContain('### wbe\n\n**No image** in eu-central-1 is of this family.\n\n');
 });
 
 test('shows where pointer, groups and newest passed image are no longer the same, in every region', async () => {

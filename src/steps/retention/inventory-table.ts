@@ -54,12 +54,13 @@ const VERDICTS: Readonly<Record<string, string>> = { passed: '✅ passed', faile
 
 /** For the summary: what there is, what it costs, and first of all what is not as it should be. */
 export function asPage({ rows, drift }: Listing, look: Look): string {
+  if (rows.length === 0) return `### ${text(look.family)}\n\n**No image** in ${look.regions.join(', ')} is of this family.`;
   const own = rows.filter(({ foreign }) => !foreign).map(({ image }) => image);
   const { gib, perMonth } = sizeOf(own, look.pricePerGib);
   const shared = rows.length - own.length;
   const others = shared === 0 ? '' : ` Other accounts own ${shared} of them, and pay for that.`;
   const unused = rows.filter(({ users }) => users?.length === 0).length;
-  const isKnown = look.whereUsed && rows.length > 0 && rows.every(({ users }) => users !== undefined);
+  const isKnown = look.whereUsed && rows.every(({ users }) => users !== undefined);
   const idle = isKnown ? `, ${unused} of them unused` : '';
   const agreement = isKnown && drift.length === 0 ? ['✅ No drift: pointers, groups and instances agree.'] : [];
   const count = `${rows.length} ${rows.length === 1 ? 'image' : 'images'}`;
@@ -67,7 +68,7 @@ export function asPage({ rows, drift }: Listing, look: Look): string {
     `### ${text(look.family)}`,
     `**${count}** in ${look.regions.join(', ')}${idle}: at most ${gib} GiB, ${sayDollars(perMonth)} a month.${others}`,
     ...(drift.length === 0 ? agreement : [driftTable(drift, look)]),
-    ...(rows.length === 0 ? [] : [imageTable(rows, look)]),
+    imageTable(rows, look),
   ].join('\n\n');
 }
 

@@ -1,4 +1,4 @@
-import { type Image, newestFirst } from '../../domain/image.ts';
+import { type Image, newestFirst, tagKey } from '../../domain/image.ts';
 import { type Drift, driftOf } from '../../domain/retention/drift.ts';
 import { usersOf } from '../../domain/retention/references.ts';
 import { AccessError } from '../../kit/errors.ts';
@@ -6,6 +6,7 @@ import type { Powers } from '../../world.ts';
 import { schemeOf } from '../select.ts';
 import { regionsOf } from '../settings.ts';
 import { type Asked, findUsers, pointersOf, type Users } from './image-users.ts';
+import { sayNoFamily } from './survey.ts';
 
 /** A family as far as it can be seen: for looking at it, never for removing any of it. */
 
@@ -37,7 +38,14 @@ type World = Powers<'account' | 'images' | 'imageUsers'>;
 export async function listFamily(wanted: Wanted, world: World): Promise<Listing> {
   const seen = await Promise.all(regionsOf(wanted).map(region => listRegion(region, wanted, world)));
   const rows = seen.flatMap(({ rows: of }) => of).sort((a, b) => newestFirst(a.image, b.image));
+  if (rows.length === 0) await warnOfFamily(wanted, world);
   return { rows, drift: seen.flatMap(({ drift }) => drift) };
+}
+
+/** A name that is misspelt matches nothing, and an empty table does not say so. */
+async function warnOfFamily(wanted: Wanted, { report, at }: World): Promise<void> {
+  const owned = await Promise.all(regionsOf(wanted).map(region => at({ region }).images.find({})));
+  report.warn(sayNoFamily(wanted, tagKey(schemeOf(wanted), 'family'), owned.flat()));
 }
 
 async function listRegion(region: string, wanted: Wanted, world: World): Promise<Listing> {

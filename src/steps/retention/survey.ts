@@ -61,10 +61,19 @@ async function besideImages(wanted: Wanted, sweeper: Sweeper, place: SurveyPorts
 }
 
 /** A name that is misspelt matches nothing, which is no reason to be green. */
-function noSuchFamily(wanted: Wanted, key: string, all: readonly Survey[]): UsageError {
-  const known = [...new Set(all.flatMap(({ owned }) => owned.flatMap(({ tags }) => tags[key] ?? [])))].sort();
+const noSuchFamily = (wanted: Wanted, key: string, all: readonly Survey[]): UsageError =>
+  new UsageError([
+    sayNoFamily(
+      wanted,
+      key,
+      all.flatMap(({ owned }) => owned),
+    ),
+  ]);
+
+export function sayNoFamily(wanted: Pick<Wanted, 'family' | 'region' | 'regions'>, key: string, owned: readonly Image[]): string {
+  const known = [...new Set(owned.flatMap(({ tags }) => tags[key] ?? []))].sort();
   const there = known.length === 0 ? 'No image there has a family.' : `Families there: ${known.join(', ')}.`;
-  return new UsageError([`"family": no image in ${regionsOf(wanted).join(', ')} is tagged ${key}=${wanted.family}. ${there}`]);
+  return `"family": no image in ${regionsOf(wanted).join(', ')} is tagged ${key}=${wanted.family}. ${there}`;
 }
 
 /** Images of other families are kept by whoever prunes this one, and so is, where that is asked for, what they were built from. */
