@@ -134,7 +134,7 @@ describe('errors that name who must act', () => {
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'access']);
     expect(ran.errors[0]).toBe(
       [
-        `Not allowed to assume ${CI_ROLE}: its trust policy does not fit this job. The token says sub "repo:acme@123456/web@456789:environment:prod" and aud "sts.amazonaws.com".`,
+        `Not allowed to assume ${CI_ROLE}: there is no such role, or its trust policy does not fit this job. The token says sub "repo:acme@123456/web@456789:environment:prod" and aud "sts.amazonaws.com".`,
         `Next: Let "token.actions.githubusercontent.com:sub" in the role's trust policy fit that. This repository has a subject with immutable IDs: a policy that was written for the older form, "repo:acme/web:environment:prod", does not fit it.`,
       ].join('\n'),
     );

@@ -122,8 +122,8 @@ export async function selectImage(
   const picked = await pick(selector, wanted, world, here);
   if (picked.image !== undefined) return { image: picked.image, because: picked.because, from: 'selector' };
   if (orElse !== undefined && orElse.length > 0 && picked.stuck !== true) return fromBase(orElse, picked.because, wanted, world);
-  const next = ['Run mode "list" to see what there is.', ...(picked.stuck === true ? [] : ifNone)].join(' ');
-  throw new RejectedError(`No image: ${picked.because}.`, { next });
+  const list = `Mode "list" shows what family "${wanted.family}" has in ${wanted.region}.`;
+  throw new RejectedError(`No image: ${picked.because}.`, { next: [list, ...(picked.stuck === true ? [] : ifNone)].join(' ') });
 }
 
 async function pick(selector: Selector, wanted: Selection, world: SelectPowers, here: Ports): Promise<Picked> {
@@ -155,7 +155,8 @@ async function fromPointer(environment: string, wanted: Selection, world: Select
   const there = world.at({ region: wanted.fromRegion ?? wanted.region, role: wanted.fromRole });
   const name = environmentPointer({ ...wanted, environment });
   const current = await there.parameters.read(name);
-  if (current === undefined) return { image: undefined, because: `environment "${environment}" has no pointer ${name} yet` };
+  if (current === undefined)
+    return { image: undefined, because: `environment "${environment}" has no pointer ${name} yet: nothing was promoted to it` };
   const meant = await there.images.get(current.value);
   if (meant === undefined)
     return {

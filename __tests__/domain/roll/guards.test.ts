@@ -27,7 +27,7 @@ describe('what an environment demands', () => {
     [
       'another ref',
       { allowedRefs: ['main', 'refs/tags/v*'] },
-      [`${B} was built from refs/heads/release/1.2, and "allowed-refs" allows main, refs/tags/v*`],
+      [`${B} was built from refs/heads/release/1.2, and "allowed-refs" allows main, refs/tags/v*: build it from one of these`],
     ],
     ['a dot is a dot', { allowedRefs: ['release/1x2', 'release.1.2'] }, [expect.stringMatching(/allowed-refs/)]],
     ['another image', { pin: A }, [`"pin" keeps this environment on ${A}: take it out, or promote that one`]],

@@ -62,6 +62,7 @@ describe('declared checks', () => {
     ['[]', ': must hold at least one check: an image that nobody looked into is not validated'],
     ['hello', ': must be a list of checks, each beginning with "- "'],
     ['- hello', '0: must be one check: a name of service, port,'],
+    ['- systemctl is-active web', '0: is text, and a command is written "command: systemctl is-active web"'],
     ['- {name: x}', '0: must be one check: a name of service, port,'],
     ['- {prot: 8080}', '0: says "prot", did you mean "port"?'],
     ['- {command: x, tme-limit: 5s}', '0: says "tme-limit", did you mean "time-limit"?'],

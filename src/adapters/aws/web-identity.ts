@@ -41,7 +41,7 @@ const refused =
     if (code.startsWith('AccessDenied')) {
       const ids = { owner: process.env['GITHUB_REPOSITORY_OWNER_ID'] ?? '', repository: process.env['GITHUB_REPOSITORY_ID'] ?? '' };
       throw new AccessError(
-        `Not allowed to assume ${role}: its trust policy does not fit this job. The token says sub "${sub}" and aud "${aud}".`,
+        `Not allowed to assume ${role}: there is no such role, or its trust policy does not fit this job. The token says sub "${sub}" and aud "${aud}".`,
         { cause, next: `Let "token.actions.githubusercontent.com:sub" in the role's trust policy fit that. ${subjectHint(sub, ids)}` },
       );
     }

@@ -26,7 +26,7 @@ export function guardRefusals(image: Image, { allowedRefs, pin, soak }: Guards, 
     pin !== undefined && pin !== image.id && `"pin" keeps this environment on ${pin}: take it out, or promote that one`,
     allowedRefs !== undefined &&
       !allowedRefs.some(pattern => fits(pattern, ref)) &&
-      `${image.id} was built from ${ref === '' ? 'an unknown ref' : ref}, and "allowed-refs" allows ${allowedRefs.join(', ')}`,
+      `${image.id} was built from ${ref === '' ? 'an unknown ref' : ref}, and "allowed-refs" allows ${allowedRefs.join(', ')}: build it from one of these`,
     soak?.image?.vetoed === true &&
       `${image.id} was rolled back in ${soak.environment} and is vetoed there: fix it and build a new one, or promote it there with "lift-veto: true" if it was not to blame`,
     soak !== undefined &&

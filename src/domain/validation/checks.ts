@@ -92,12 +92,20 @@ const item = (keys = { ...common(), ...kinds() }) =>
       spelledOut,
       z
         .strictObject(keys, {
-          error: issue => (issue.code === 'unrecognized_keys' ? strangers(issue.keys, issue.input, Object.keys(keys)) : WHAT),
+          error: issue =>
+            issue.code === 'unrecognized_keys'
+              ? strangers(issue.keys, issue.input, Object.keys(keys))
+              : typeof issue.input === 'string'
+                ? loose(issue.input)
+                : WHAT,
         })
         .refine(raw => kindsOf(raw).length === 1, { error: ({ input }) => tooManyKinds(kindsOf(input)), when: onlyKindsMissing })
         .transform(raw => asCheck(raw as Written)),
     )
     .meta({ type: ['object', 'string'] });
+
+// `- systemctl is-active web` is what everybody tries first.
+const loose = (raw: string) => (/\s/.test(raw) ? `is text, and a command is written "command: ${raw.trim()}"` : WHAT);
 
 const tooManyKinds = (kinds: readonly string[]): string =>
   kinds.length === 0 ? WHAT : `says ${kinds.join(' and ')}: one check does one thing`;
