@@ -59,11 +59,11 @@ describe('an image that nothing uses', () => {
     const again = await l.act('delete', wanted);
     expect([again.exitCode, again.outputs['outcome'], l.there()]).toEqual([1, 'rejected', ['new']]);
     expect(l.named(again.errors[0] ?? '')).toMatch(
-      /^No image: version:1\.0 fits no image of family "web"\. It has 1, newest first: new .*\nNext: Run mode "list" to see what there is\. If this is a second run, the first may have removed it: then nothing is left to do\. With "image: ami-\.\.\." a second run can tell, and is green\.$/,
+      /^No image: version:1\.0 fits no image of family "web"\. It has 1, newest first: new .*\nNext: Mode "list" shows what family "web" has in eu-central-1\. If this is a second run, the first may have removed it: then nothing is left to do\. With "image: ami-\.\.\." a second run can tell, and is green\.$/,
     );
     l.image('twin', { daysOld: 1, tags: { 'ami-action:version': '2.0' } });
     const unclear = await l.act('delete', { image: 'version:2.0' });
-    expect(unclear.errors[0]).toMatch(/version:2\.0 fits 2 images[^\n]*\nNext: Run mode "list" to see what there is\.$/);
+    expect(unclear.errors[0]).toMatch(/version:2\.0 fits 2 images[^\n]*\nNext: Mode "list" shows what family "web" has in eu-central-1\.$/);
   });
 
   test('is reported when its snapshot does not go', async () => {
