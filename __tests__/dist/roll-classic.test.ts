@@ -23,8 +23,8 @@ const blueGreen = (image: string, wanted: Record<string, string> = {}, more: Par
 type Change = Parameters<RollLab['group']>[2];
 const BEHIND: Change = { TargetGroupARNs: [], LoadBalancerNames: [ELB] };
 
-async function stage(change: Change = {}) {
-  l = await rollLab({ timings: { boot: 1, statusChecks: 1, targetHealth: 1, shutdown: 1 } });
+async function stage(change: Change = {}, targetHealth = 1) {
+  l = await rollLab({ timings: { boot: 1, statusChecks: 1, targetHealth, shutdown: 1 } });
   addClassicBalancer(l.place, ELB, { target: 'HTTP:8080/', healthyThreshold: 2, drainSeconds: 30 });
   const [a, b] = [l.image('web-a'), l.image('web-b')];
   await l.pointerTo(a);
@@ -121,6 +121,13 @@ describe('rolling', () => {
       const ran = await promote(b, { strategy });
       expect([ran.exitCode, ran.errors, l.pointer(), balanced()]).toEqual([0, [], b, two(b)]);
       expect(ran.warnings.length).toBe(strategy === 'rolling' ? 1 : 0);
+    });
+
+    test('a balancer that takes its time with new instances is waited for', async () => {
+      const { b } = await stage({ HealthCheckType: 'EC2' }, 240);
+      const ran = await promote(b, { strategy });
+      expect([ran.errors, l.pointer(), balanced()]).toEqual([[], b, two(b)]);
+      expect(ran.log).toContain('web-elb says OutOfService, Instance registration is still in progress');
     });
 
     test('a dead service is not: we ask', async () => {
