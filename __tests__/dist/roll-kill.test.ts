@@ -102,6 +102,20 @@ describe('killed after every change, and run again', () => {
     expect(deaths).toBeGreaterThan(6);
   }, 600_000);
 
+  test('and rolled back instead: all run what they ran before, also where nobody could have said whose refresh it was', async () => {
+    const { a } = await threeGroups();
+    let deaths = 0;
+    for (let died = true, nth = 1; died; nth += 1) {
+      // So slow that the refresh of the one that reads still runs.
+      died = await dies({ mode: 'promote', wanted: { ...rolling, 'warm-up': '15m', image: l.image(`web-${nth}`) } }, nth);
+      const back = await l.act('rollback', rolling);
+      expect({ nth, errors: back.errors }).toEqual({ nth, errors: [] });
+      expect([nth, runs(l, 'web', 'api', 'reads'), l.pointer(), l.candidate()]).toEqual([nth, [a, a, a], a, false]);
+      deaths += died ? 1 : 0;
+    }
+    expect(deaths).toBeGreaterThanOrEqual(8);
+  }, 600_000);
+
   test('two regions: both run the same image, and both pointers name it', async () => {
     const { a, b } = await stage();
     const west = l.inRegion(WEST);
