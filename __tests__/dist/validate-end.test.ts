@@ -124,6 +124,26 @@ describe('the end', () => {
     },
   );
 
+  test('cancelled while a failed image is removed: cancelled, with the verdict that was stored', async () => {
+    const fresh = await l.bake('half-removed');
+    const ran = await l.validate(
+      fresh,
+      { checks: '- command: exit 1', 'on-failure': 'delete' },
+      {
+        onStart: child => {
+          const cancel = async () => {
+            child.kill('SIGINT');
+            await new Promise(done => setTimeout(done, 500));
+          };
+          l.lab.faults.add({ operation: 'DescribeLaunchConfigurations', nth: 1, deed: { run: cancel, at: 'before' } });
+        },
+      },
+    );
+    expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['verdict'], verdict(fresh)]).toEqual([1, 'cancelled', 'failed', 'failed']);
+    expect(ran.errors.join()).toContain(`Left behind:\n- image ${fresh}, which failed validation`);
+    expect([l.imageOf(fresh)?.state, l.alive()]).toEqual(['available', []]);
+  });
+
   test('kept for a look: it stays, says how to get in, and until when', async () => {
     const ran = await l.validate(good, { checks: '- command: exit 1', 'keep-on-failure': '1h' });
     const id = ran.outputs['instance-id'] ?? '';

@@ -1,6 +1,6 @@
 import { checksHash, checksSchema } from '../domain/validation/checks.ts';
 import { conclude, machinesEnded, type Validation } from '../domain/validation/validation.ts';
-import { CancelledError } from '../kit/errors.ts';
+import { CancelledError, retold } from '../kit/errors.ts';
 import { duration, list, oneOf, optional, text, yaml } from '../kit/fields.ts';
 import { code, text as plain, table } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
@@ -107,13 +107,18 @@ export async function run(wanted: Wanted, world: World) {
     if (result === 'inconclusive') return undefined;
     return storeVerdict(image, { result, checks, at: new Date(clock.now()) }, { scheme, family: wanted.family }, place, world);
   });
-  const cancelled = unstored instanceof CancelledError;
-  const fate =
-    result === 'failed' && !cancelled ? await disposeOfFailed(image, machinesEnded(trials), wanted, scheme, place, world) : undefined;
+  const dispose = () => disposeOfFailed(image, machinesEnded(trials), wanted, scheme, place, world);
+  const fate = result === 'failed' && !(unstored instanceof CancelledError) ? await dispose().catch(unfinished(validation)) : undefined;
   const refused = refusal(validation, earlierVerdict(image, scheme), fate, unstored);
   if (refused !== undefined) throw refused;
   return { outcome: 'done' as const, outputs: validationOutputs(validation) };
 }
+
+const unfinished =
+  (validation: Validation) =>
+  (failure: unknown): never => {
+    throw retold(failure, { left: [`image ${validation.imageId}, which failed validation`], outputs: validationOutputs(validation) });
+  };
 
 /** Part of what the verdict is about, beside the checks; what is not asked for does not change the hash. */
 const demandsOf = ({ reboot, maxBootTime, require, baseMaxAge, testInstanceTypes: types }: Wanted, userData: string | undefined) => ({

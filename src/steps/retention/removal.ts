@@ -1,6 +1,6 @@
 import type { Decision, Policy } from '../../domain/retention/rules.ts';
 import { concurrently, inBatches } from '../../kit/concurrently.ts';
-import { AccessError, CancelledError, Expected, RejectedError } from '../../kit/errors.ts';
+import { AccessError, CancelledError, Expected, sameKind } from '../../kit/errors.ts';
 import { waitFor } from '../../kit/wait.ts';
 import type { SnapshotResult } from '../../world/images.ts';
 import { LOOKED_AT_TOGETHER, lookAgain, type RemovalWorld } from './second-look.ts';
@@ -116,6 +116,5 @@ export function throwIfLeft(ended: readonly Ended[], outputs: Readonly<Record<st
     outputs,
     cause: first,
   };
-  if (first instanceof CancelledError) throw new CancelledError(`Cancelled: ${message}`, details);
-  throw first instanceof AccessError ? new AccessError(message, details) : new RejectedError(message, details);
+  throw sameKind(first, first instanceof CancelledError ? `Cancelled: ${message}` : message, details);
 }

@@ -72,6 +72,8 @@ async function remove(
   if (judged.decision.action !== 'remove') return `It stays: ${judged.decision.because}.`;
   const end = await removeOne(judged, false, place, world);
   if (end.result === 'kept') return `It stays: ${end.because}.`;
+  const stopped = end.left.find(({ failure }) => failure instanceof CancelledError)?.failure;
+  if (stopped !== undefined) throw stopped;
   const left = end.left.map(({ what }) => what);
   return left.length > 0 ? `It was to be deleted; left are: ${left.join(', ')}.` : 'It and its snapshots are deleted.';
 }
