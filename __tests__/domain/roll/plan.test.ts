@@ -395,6 +395,14 @@ describe('scenario 55: what is done about the refresh of somebody else', () => {
     expect(plan.refusals.length).toBe(done === undefined ? 1 : 0);
   });
 
+  test('whose it is, the refusal says', () => {
+    const said = (activeIsOurs: boolean) => planGroup(facts({ active, activeIsOurs }), wanted).refusals;
+    expect([said(true), said(false)]).toEqual([
+      [expect.stringMatching(/^web: refresh r-1, which an earlier run of ours began, is InProgress \(50 %, to web:9\): wait for it/)],
+      [expect.stringMatching(/^web: refresh r-1, which is not ours, is InProgress/)],
+    ]);
+  });
+
   // It carries no template version that would say so.
   const pointer = '/ami/web/stage';
   const movedAt = new Date('2026-05-01T12:00:05.300Z');

@@ -83,7 +83,7 @@ export const reads = (imageId: string, pointer: string): boolean =>
   imageId === `resolve:ssm:${pointer}` || (imageId.startsWith('resolve:ssm:arn:') && imageId.endsWith(`:parameter${pointer}`));
 
 /** By what it rolls out. One that replaces like with like brings what the pointer means, if it began when an unfinished run of ours had moved that. */
-function isOurs(facts: GroupFacts, { name, movedAt }: RollWanted['pointer']): boolean {
+export function isOurs(facts: GroupFacts, { name, movedAt }: RollWanted['pointer']): boolean {
   const { active, activeIsOurs } = facts;
   if (activeIsOurs || active === undefined || active.desired !== undefined || movedAt === undefined) return activeIsOurs;
   return secondsOf(active.startedAt ?? movedAt) >= secondsOf(movedAt) && readsIt(facts, name);

@@ -1,6 +1,6 @@
 import type { Architecture, Image } from '../image.ts';
-import { type Obstacle, type RollDeed, reads } from './deed.ts';
-import type { GroupFacts } from './facts.ts';
+import { isOurs, type Obstacle, type RollDeed, reads } from './deed.ts';
+import type { GroupFacts, RollWanted } from './facts.ts';
 import { type Group, isOver, readsParameter, sayUse, type TemplateUse, useKey, usesOf } from './group.ts';
 
 /** Why a group is not rolled, each with the remedy. All are told at once, before the first write. */
@@ -9,7 +9,7 @@ export interface RefusalWanted {
   readonly image: Image;
   readonly deed: RollDeed;
   readonly by: 'version' | 'pointer';
-  readonly pointer: { readonly name: string };
+  readonly pointer: RollWanted['pointer'];
   readonly obstacle: Obstacle | undefined;
   readonly strategy: 'rolling' | 'blue-green' | 'none';
   /** IDs of the launch templates that get a new version. */
@@ -124,7 +124,9 @@ export function typesOf({ group: { launch }, versions }: Pick<GroupFacts, 'group
   return [...new Set(types.filter(type => type !== undefined))];
 }
 
-function instanceRefusals({ group, active }: GroupFacts, wanted: RefusalWanted): string[] {
+function instanceRefusals(facts: GroupFacts, wanted: RefusalWanted): string[] {
+  const { group, active } = facts;
+  const whose = isOurs(facts, wanted.pointer) ? 'which an earlier run of ours began' : 'which is not ours';
   const suspended = group.suspended.filter(process => isNeeded(process, group));
   const swaps = wanted.deed === 'swap';
   const shielded = swaps ? [] : group.members.filter(member => member.protected).map(({ id }) => id);
@@ -141,7 +143,7 @@ function instanceRefusals({ group, active }: GroupFacts, wanted: RefusalWanted):
       standby.length > 0 &&
       `${standby.join(', ')} in standby; by itself AWS waits an hour for them and then fails. Say "standby-instances": terminate, ignore (they keep their image) or wait`,
     foreign !== undefined &&
-      `refresh ${foreign.id}, which is not ours, is ${foreign.status} (${foreign.percent} %, to ${foreign.desired === undefined ? 'what the group launches' : usesOf(foreign.desired).map(sayUse).join(', ')}): wait for it, or say "foreign-refresh": wait or supersede`,
+      `refresh ${foreign.id}, ${whose}, is ${foreign.status} (${foreign.percent} %, to ${foreign.desired === undefined ? 'what the group launches' : usesOf(foreign.desired).map(sayUse).join(', ')}): wait for it, or say "foreign-refresh": wait or supersede`,
   ].filter(refusal => refusal !== false);
 }
 
