@@ -90,7 +90,7 @@ export async function main(host: Host, open: (wanted: Values<typeof common>) => 
       const ended = await chosen.run(wanted, opened.world);
       write(host, { ...ended.outputs, outcome: ended.outcome });
     } catch (failure) {
-      opened.world.report.summary(failureCard(name, failure));
+      opened.world.report.summary(failureCard(name, failure), 'above');
       throw failure;
     } finally {
       await opened.close();

@@ -58,8 +58,8 @@ export interface Reporter {
   debug(message: string): void;
   /** Untrusted output, a line of it: never interpreted, whatever it says. */
   foreign(line: string): void;
-  /** Markdown for the job summary; everything from outside must be escaped (kit/markdown.ts). */
-  summary(markdown: string): void;
+  /** Markdown for the job summary; everything from outside must be escaped (kit/markdown.ts). How it ended stands above what was planned. */
+  summary(markdown: string, where?: 'above'): void;
   /** From now on never shown. */
   mask(secret: string): void;
 }

@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { expect, jest, test } from '@jest/globals';
 import { runnerReporter } from '../../src/adapters/reporter.ts';
 
@@ -22,4 +25,25 @@ test('no line that carries what others say is a command to the runner', () => {
   const [stop, first, second, third, go, plain] = said.join('').split(/\r?\n/);
   const [, token] = /^::stop-commands::([0-9a-f-]{36})$/.exec(stop ?? '') ?? [];
   expect([first, second, third, go, plain]).toEqual(['web: AWS says: Waiting.', '::add-mask::a', ' ##[error]b', `::${token}::`, 'plain']);
+});
+
+test('how it ended stands above what was planned, and the timeline below both', async () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'reporter-')), 'summary');
+  writeFileSync(file, '');
+  const spy = jest.spyOn(process.stdout, 'write').mockImplementation(() => true);
+  const before = process.env['GITHUB_STEP_SUMMARY'];
+  process.env['GITHUB_STEP_SUMMARY'] = file;
+  try {
+    const report = runnerReporter({ now: () => 0, sleep: async () => undefined });
+    await report.step('Look', async () => report.summary('### Plan'));
+    report.summary('### ✅ Done', 'above');
+    await report.flush();
+  } finally {
+    if (before === undefined) delete process.env['GITHUB_STEP_SUMMARY'];
+    else process.env['GITHUB_STEP_SUMMARY'] = before;
+    spy.mockRestore();
+  }
+  const written = readFileSync(file, 'utf8');
+  expect(written).toMatch(/^### ✅ Done\n\n### Plan\n\n<details><summary>Timeline<\/summary>\n\n\| Step \| Took \|\n/);
+  rmSync(dirname(file), { recursive: true });
 });

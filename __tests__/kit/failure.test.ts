@@ -20,14 +20,25 @@ test('a card says what happened, what is left, what is next and who must act, in
       '**Left behind**',
       '- i-1 runs until 14:05',
       '**Next:** run rollback',
-      'Who must act: the owner of the image.',
+      '**Who must act:** the owner of the image.',
     ].join('\n\n'),
   );
 });
 
+test('a card does not cry where nothing has failed, and says simply that nothing was touched', () => {
+  const cancelled = failureCard('promote', new CancelledError('Cancelled.', { left: ['nothing was touched'] }));
+  expect(cancelled.split('\n\n')).toEqual([
+    '### 🚫 promote: cancelled',
+    'Cancelled.',
+    'Nothing was touched.',
+    '**Who must act:** nobody: somebody cancelled it.',
+  ]);
+  expect(failureCard('promote', new UnknownError('Expired.'))).toMatch(/^### ❔ promote: unknown/);
+});
+
 test('every complaint about the settings is an item of its own', () => {
   const card = failureCard('prune', new UsageError(['"keep" is no number', '"regoin" is no setting']));
-  expect(card).toContain('2 settings need attention:  \n- "keep" is no number\n- "regoin" is no setting\n\nWho must act: the author');
+  expect(card).toContain('2 settings need attention:  \n- "keep" is no number\n- "regoin" is no setting\n\n**Who must act:** the author');
 });
 
 test('what comes from outside stays text', () => {
@@ -37,7 +48,7 @@ test('what comes from outside stays text', () => {
 
 test('a failure that nobody foresaw keeps its stack, in a block, and asks for a report', () => {
   const failure = new TypeError('x is undefined');
-  expect(failureCard('list', failure)).toContain(`\`\`\`text\n${explain(failure)}\n\`\`\`\n\nWho must act: us: please report it.`);
+  expect(failureCard('list', failure)).toContain(`\`\`\`text\n${explain(failure)}\n\`\`\`\n\n**Who must act:** us: please report it.`);
 });
 
 test.each([

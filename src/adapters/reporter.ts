@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
 import { sayDuration } from '../kit/duration.ts';
-import { text } from '../kit/markdown.ts';
+import { table, text } from '../kit/markdown.ts';
 import type { Clock, Reporter } from '../world.ts';
 import { printForeign } from './github.ts';
 
@@ -52,7 +52,7 @@ export function runnerReporter(clock: Clock): RunnerReporter {
     warn: message => core.warning(message),
     debug: message => core.debug(message),
     foreign: line => printForeign(hide(line).split(/\r?\n|\r/)),
-    summary: markdown => void parts.push(markdown),
+    summary: (markdown, where) => void (where === 'above' ? parts.unshift(markdown) : parts.push(markdown)),
     mask(secret) {
       core.setSecret(secret);
       for (const part of [secret, ...secret.split('\n')]) if (part.trim() !== '') secrets.add(part);
@@ -70,8 +70,10 @@ const timeline = (phases: readonly Phase[]): string =>
     ? ''
     : [
         '<details><summary>Timeline</summary>\n',
-        '| Step | Took | |\n| --- | ---: | --- |',
-        ...phases.map(({ title, seconds, ended }) => `| ${text(title)} | ${sayDuration(seconds)} | ${ended === 'ok' ? '' : '❌'} |`),
+        table(
+          ['Step', 'Took', ''],
+          phases.map(({ title, seconds, ended }) => [text(title), sayDuration(seconds), ended === 'ok' ? '' : '❌']),
+        ),
         '\n</details>',
       ].join('\n');
 

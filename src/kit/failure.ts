@@ -10,6 +10,11 @@ const WHO: Partial<Record<Outcome, string>> = {
   unknown: 'nobody yet: run the job again, it finds what it started',
 };
 
+/** Endings by which nothing has failed yet. */
+const MARK: Partial<Record<Outcome, string>> = { timeout: '⏱️', cancelled: '🚫', unknown: '❔' };
+
+const NOTHING = 'nothing was touched';
+
 /** The one place that decides how a failure reads in the log and as an annotation. */
 export function explain(failure: unknown): string {
   if (!(failure instanceof Expected)) {
@@ -25,12 +30,15 @@ export function explain(failure: unknown): string {
 export function failureCard(mode: string, failure: unknown): string {
   if (!(failure instanceof Expected)) return card(mode, 'bug', [block(explain(failure))], 'us: please report it');
   const { message, left, next, outcome } = failure;
-  const told = [paragraphs(message), ...(left.length === 0 ? [] : [`**Left behind**\n\n${list(left)}`])];
+  const told = [
+    paragraphs(message),
+    ...(left.length === 0 ? [] : [left.join() === NOTHING ? 'Nothing was touched.' : `**Left behind**\n\n${list(left)}`]),
+  ];
   return card(mode, outcome, next === undefined ? told : [...told, `**Next:** ${text(next)}`], WHO[outcome] ?? 'us: please report it');
 }
 
 const card = (mode: string, outcome: Outcome, told: readonly string[], who: string): string =>
-  [`### ❌ ${text(mode)}: ${outcome}`, ...told, `Who must act: ${who}.`].join('\n\n');
+  [`### ${MARK[outcome] ?? '❌'} ${text(mode)}: ${outcome}`, ...told, `**Who must act:** ${who}.`].join('\n\n');
 
 const list = (items: readonly string[]): string => items.map(item => `- ${text(item)}`).join('\n');
 

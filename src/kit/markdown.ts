@@ -29,9 +29,14 @@ export const block = (raw: string): string => {
   return `${fence}text\n${raw.replace(INVISIBLE_IN_BLOCK, '')}\n${fence}`;
 };
 
-/** Cells are markdown already: escape what comes from outside. */
-export const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |`).join('\n');
+/** Cells are markdown already: escape what comes from outside. A column in which every cell is empty tells nothing, and is left out. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const told = head.map((_, column) => rows.length === 0 || rows.some(cells => cells[column] !== ''));
+  return [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.filter((_, column) => told[column]).join(' | ')} |`).join('\n');
+}
+
+/** Words that stand in one line, also in a narrow column. */
+export const together = (words: string): string => words.replaceAll(' ', '\u00a0');
 
 /** A table by its columns; `shown: false` leaves one out that would tell nothing. */
 export function columns<T>(
