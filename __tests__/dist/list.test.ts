@@ -32,7 +32,7 @@ test('tells of every image what it is, where it is used and what it costs, and c
   });
   expect(images[2]).toMatchObject({ state: 'disabled', verdict: 'none', 'used-by': [] });
   const row = ran.summary.split('\n').find(line => line.includes(l.id('old'))) ?? '';
-  expect(row).toBe(`| \`${l.id('old')}\` | 1.0 | \`abcdef1\` | available | 20d | ✅ passed | parameter /ami/web/prod | 8 | $0.40 |`);
+  expect(row).toBe(`| \`${l.id('old')}\` | 1.0 | \`abcdef1\` | available | 20d | ✅\u00a0passed | parameter /ami/web/prod | 8 | $0.40 |`);
   expect(ran.summary).toContain('**3 images** in eu-central-1, 2 of them unused: at most 24 GiB, $1.20 a month.');
 });
 
@@ -91,7 +91,7 @@ test('a family without images is an empty list, and a warning that names those t
   const ran = await l.act('list', { family: 'wbe' });
   expect([ran.exitCode, ran.outputs['images'], ran.outputs['count']]).toEqual([0, '[]', '0']);
   expect(ran.warnings).toEqual(['"family": no image in eu-central-1 is tagged ami-action:family=wbe. Families there: web.']);
-  expect(ran.summary).toContain('### wbe\n\n**No image** in eu-central-1 is of this family.\n\n');
+  expect(ran.summary).toContain('### Images of wbe\n\n**No image** in eu-central-1 is of this family.\n\n');
 });
 
 test('shows where pointer, groups and newest passed image are no longer the same, in every region', async () => {

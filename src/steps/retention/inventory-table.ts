@@ -1,7 +1,7 @@
 import { identity, type TagScheme } from '../../domain/image.ts';
 import { sayAge, sayDollars, shortAccounts, sizeOf } from '../../domain/retention/inventory.ts';
 import { verdictOf } from '../../domain/verdict.ts';
-import { code, columns, text } from '../../kit/markdown.ts';
+import { code, columns, text, together } from '../../kit/markdown.ts';
 import type { Listed, Listing } from './listing.ts';
 
 /** How a list of images reads. Everything in it comes from tags and names, so everything is escaped. */
@@ -50,11 +50,11 @@ const linesOf = (users: readonly string[]): string => {
   return [...users.slice(0, MOST_USERS).map(text), ...(more > 0 ? [`and ${more} more`] : [])].join('<br>');
 };
 
-const VERDICTS: Readonly<Record<string, string>> = { passed: '✅ passed', failed: '❌ failed', none: '' };
+const VERDICTS: Readonly<Record<string, string>> = { passed: together('✅ passed'), failed: together('❌ failed'), none: '' };
 
 /** For the summary: what there is, what it costs, and first of all what is not as it should be. */
 export function asPage({ rows, drift }: Listing, look: Look): string {
-  if (rows.length === 0) return `### ${text(look.family)}\n\n**No image** in ${look.regions.join(', ')} is of this family.`;
+  if (rows.length === 0) return `### Images of ${text(look.family)}\n\n**No image** in ${look.regions.join(', ')} is of this family.`;
   const own = rows.filter(({ foreign }) => !foreign).map(({ image }) => image);
   const { gib, perMonth } = sizeOf(own, look.pricePerGib);
   const shared = rows.length - own.length;
@@ -65,7 +65,7 @@ export function asPage({ rows, drift }: Listing, look: Look): string {
   const agreement = isKnown && drift.length === 0 ? ['✅ No drift: pointers, groups and instances agree.'] : [];
   const count = `${rows.length} ${rows.length === 1 ? 'image' : 'images'}`;
   return [
-    `### ${text(look.family)}`,
+    `### Images of ${text(look.family)}`,
     `**${count}** in ${look.regions.join(', ')}${idle}: at most ${gib} GiB, ${sayDollars(perMonth)} a month.${others}`,
     ...(drift.length === 0 ? agreement : [driftTable(drift, look)]),
     imageTable(rows, look),
@@ -82,14 +82,19 @@ function imageTable(rows: readonly Listed[], look: Look): string {
     ['Commit', ({ image }) => code(identity(image, scheme, 'commit')?.slice(0, 7) ?? '')],
     ['Architecture', ({ image }) => image.architecture, several(({ image }) => image.architecture)],
     ['Region', ({ region }) => region, look.regions.length > 1],
-    ['State', ({ image }) => image.state + (isDeprecated(image.deprecatedAt, now) ? ', deprecated' : '')],
+    ['State', stateAt(now), rows.some(row => stateAt(now)(row) !== 'available')],
     ['Age', ({ image }) => sayAge(image, now)],
     ['Verdict', ({ image }) => VERDICTS[verdictOf(image, scheme).result] ?? text(verdictOf(image, scheme).result)],
     ['Used by', ({ users }) => (users?.length ? linesOf(users) : text(sayUsers(users))), look.whereUsed],
     ['GiB', ({ image }) => String(image.sizeGiB)],
-    ['A month', ({ image, foreign }) => (foreign ? '' : sayDollars(sizeOf([image], look.pricePerGib).perMonth))],
+    [together('A month'), ({ image, foreign }) => (foreign ? '' : sayDollars(sizeOf([image], look.pricePerGib).perMonth))],
   ]);
 }
+
+const stateAt =
+  (now: number) =>
+  ({ image }: Listed): string =>
+    image.state + (isDeprecated(image.deprecatedAt, now) ? ', deprecated' : '');
 
 const isDeprecated = (at: Date | undefined, now: number): boolean => at !== undefined && at.getTime() <= now;
 
