@@ -103,18 +103,21 @@ test('what images of other families were built from stays, too, where ancestors 
   expect(planOf(l, ran)['d50']).toBe('keep: used by api, which was built from it');
 });
 
-test('the summary shows first what is done, at most 500 images, and the result below them', async () => {
+test('the summary shows first how it ended, then what is done, then at most 500 images in all', async () => {
   l = await pruneLab({ pageSize: undefined });
   for (let n = 0; n < 502; n++) l.image(`d${n}`, { daysOld: 10 + n });
   await l.parameter('/ami/web/prod', l.id('d500'));
   const ran = await l.act('prune', { ...REAL, 'max-removals': '1', 'keep-newest': '1' });
   expect([ran.exitCode, ran.outputs['removed'], ran.outputs['kept']]).toEqual([0, '1', '501']);
   const rows = ran.summary.split('\n').filter(line => line.includes('`ami-'));
-  expect([rows.length, l.named(rows[0] ?? '').includes('🗑️ **remove** | `d501` |')]).toEqual([500, true]);
+  expect([rows.length, l.named(rows[0] ?? '').includes('🗑️\u00a0**remove** | `d501` |')]).toEqual([500, true]);
   expect(rows[0]).toMatch(/ \| 8 \| \$0\.40 \| nothing uses it \|$/);
   const below = ran.summary.slice(ran.summary.indexOf(rows[499] ?? '?'));
   expect(below).toContain('And 2 more images: the log names each, with its reason.');
-  expect(below).toContain('✅ **1 of 1 planned image removed**, which saves at most 8 GiB, $0.40 a month.');
+  expect(ran.summary.startsWith('### ✅ 1 of 1 planned image removed\n\nThat saves at most 8 GiB, $0.40 a month.\n\n### Prune web')).toBe(
+    true,
+  );
+  expect(ran.summary).toContain('<details><summary>501 images kept, and why</summary>');
 });
 
 describe('in several regions', () => {

@@ -112,7 +112,9 @@ export function throwIfLeft(ended: readonly Ended[], outputs: Readonly<Record<st
   const message = `${removed} of ${ended.length} images were removed; ${left.length === 1 ? 'one thing is' : `${left.length} things are`} left undone.`;
   const details = {
     left: left.map(({ what, failure }) => (failure instanceof Error ? `${what}: ${failure.message}` : what)),
-    next: left.find(({ next }) => next !== undefined)?.next ?? 'Run the job again: it removes what is left.',
+    next:
+      left.find(({ next }) => next !== undefined)?.next ??
+      `${first instanceof AccessError && first.next !== undefined ? `${first.next} Then run` : 'Run'} the job again: it removes what is left.`,
     outputs,
     cause: first,
   };

@@ -1,8 +1,7 @@
 import { identity, type TagScheme } from '../../domain/image.ts';
 import { sayAge, sayDollars, shortAccounts, sizeOf } from '../../domain/retention/inventory.ts';
 import type { Decision } from '../../domain/retention/rules.ts';
-
-import { code, columns, text } from '../../kit/markdown.ts';
+import { code, columns, details, text, together } from '../../kit/markdown.ts';
 import type { Powers } from '../../world.ts';
 import type { Done } from './carry-out.ts';
 import { besides, doomedOf, hashOf, type Plan, straysOf } from './plan.ts';
@@ -16,7 +15,7 @@ interface Wanted {
   readonly pricePerGib: string;
 }
 
-const SAID = { keep: 'keep', mark: '🏷️ mark', unmark: '↩️ unmark', remove: '🗑️ **remove**' } as const;
+const SAID = { keep: '', mark: together('🏷️ mark'), unmark: together('↩️ unmark'), remove: together('🗑️ **remove**') } as const;
 
 const said = ({ action, disables }: Decision) => (action === 'mark' && disables === true ? '🏷️ mark, disable' : SAID[action]);
 
@@ -37,8 +36,8 @@ export function show(plan: Plan, wanted: Wanted, scheme: TagScheme, { report }: 
   const lines = [
     `### Prune ${text(wanted.family)}`,
     `**${total}**${wanted.dryRun ? ' This was a dry run: `dry-run: false` does it.' : ''}`,
-    ...(plan.images.length === 0 ? [] : [imageTable(plan, wanted, scheme, now)]),
     ...(besides(plan).length === 0 ? [] : [besidesTable(plan)]),
+    ...imageTables(plan, wanted, scheme, now),
   ];
   report.summary(lines.join('\n\n'));
 }
@@ -49,6 +48,8 @@ function totalOf(plan: Plan, wanted: Wanted): string {
   const count = { marks: of('mark'), unmarks: of('unmark'), besides: besides(plan).length };
   const { gib, perMonth } = sizeOf([...doomed.map(({ image }) => image), ...straysOf(plan)], Number(wanted.pricePerGib));
   const verb = wanted.dryRun ? 'would be removed' : 'to be removed';
+  const stays = plan.images.length === 1 ? 'the only image stays' : `all ${plan.images.length} images stay`;
+  if (doomed.length + count.marks + count.unmarks + count.besides === 0) return `Nothing to remove: ${stays}.`;
   const also = [
     ...(count.marks === 0 ? [] : [`${count.marks} marked`]),
     ...(count.unmarks === 0 ? [] : [`${count.unmarks} unmarked`]),
@@ -58,26 +59,44 @@ function totalOf(plan: Plan, wanted: Wanted): string {
   return `${doomed.length} of ${some(plan.images.length, 'image')} ${verb}${more}, which saves at most ${gib} GiB, ${sayDollars(perMonth)} a month.`;
 }
 
-// What is done about an image comes first, and nobody reads ten thousand rows: the summary has room for the result below them.
-const FIRST: readonly Decision['action'][] = ['remove', 'mark', 'unmark', 'keep'];
+// What is done about an image comes first, and nobody reads ten thousand rows.
+const FIRST: readonly Decision['action'][] = ['remove', 'mark', 'unmark'];
 const MOST_ROWS = 500;
 
-function imageTable({ images, regions }: Plan, { pricePerGib }: Wanted, scheme: TagScheme, now: number): string {
-  const severalArchitectures = new Set(images.map(({ image }) => image.architecture)).size > 1;
-  const rows = FIRST.flatMap(action => images.filter(decision => decision.action === action));
-  const shown = columns<Decision>(rows.slice(0, MOST_ROWS), [
+interface Look {
+  readonly pricePerGib: number;
+  readonly severalRegions: boolean;
+  readonly scheme: TagScheme;
+  readonly now: number;
+}
+
+function imageTables({ images, regions }: Plan, wanted: Wanted, scheme: TagScheme, now: number): readonly string[] {
+  const of = (action: Decision['action']) => images.filter(decision => decision.action === action);
+  const changed = FIRST.flatMap(of);
+  const kept = of('keep');
+  const look = { pricePerGib: Number(wanted.pricePerGib), severalRegions: regions.length > 1, scheme, now };
+  const room = Math.max(0, MOST_ROWS - changed.length);
+  return [
+    ...(changed.length === 0 ? [] : [imageTable(changed, MOST_ROWS, look)]),
+    ...(kept.length === 0 ? [] : [details(`${some(kept.length, 'image')} kept, and why`, imageTable(kept, room, look))]),
+  ];
+}
+
+function imageTable(rows: readonly Decision[], most: number, { pricePerGib, severalRegions, scheme, now }: Look): string {
+  const severalArchitectures = new Set(rows.map(({ image }) => image.architecture)).size > 1;
+  const shown = columns<Decision>(rows.slice(0, most), [
     ['', said],
     ['Image', ({ image }) => code(image.id)],
     ['Version', ({ image }) => text(identity(image, scheme, 'version') ?? '')],
     ['Commit', ({ image }) => code(identity(image, scheme, 'commit')?.slice(0, 7) ?? '')],
     ['Architecture', ({ image }) => image.architecture, severalArchitectures],
-    ['Region', ({ region }) => region, regions.length > 1],
+    ['Region', ({ region }) => region, severalRegions],
     ['Age', ({ image }) => sayAge(image, now)],
     ['GiB', ({ image }) => String(image.sizeGiB)],
-    ['A month', ({ image }) => sayDollars(sizeOf([image], Number(pricePerGib)).perMonth)],
+    [together('A month'), ({ image }) => sayDollars(sizeOf([image], pricePerGib).perMonth)],
     ['Why', ({ because }) => text(because)],
   ]);
-  const more = rows.length - MOST_ROWS;
+  const more = rows.length - most;
   return more > 0 ? `${shown}\n\nAnd ${some(more, 'more image')}: the log names each, with its reason.` : shown;
 }
 
@@ -93,20 +112,21 @@ const besidesTable = (plan: Plan): string =>
 export function showDone(plan: Plan, wanted: Wanted, done: readonly Done[], { report }: Pick<Powers<never>, 'report'>): void {
   const { gib, perMonth } = freed(done, wanted);
   const removed = removedOf(done).length;
-  const besides = done.reduce((sum, { strays, versions, swept }) => sum + strays.length + versions + swept.length, 0);
+  const besidesDone = done.reduce((sum, { strays, versions, swept }) => sum + strays.length + versions + swept.length, 0);
   const kept = done.flatMap(({ ended }) =>
     ended.flatMap(end => (end.result === 'kept' ? [[end.decision.image.id, end.because] as const] : [])),
   );
   const held = sayHeld(done.flatMap(({ held: of }) => of));
-  const also = besides === 0 ? '' : `, and ${some(besides, 'thing')} beside them`;
+  const also = besidesDone === 0 ? '' : `, and ${some(besidesDone, 'thing')} beside them`;
   const isWhole = done.every(({ left, ended }) => left.length === 0 && ended.every(end => end.left.length === 0));
   const lines = [
-    `${isWhole ? '✅' : '⚠️'} **${removed} of ${some(doomedOf(plan).length, 'planned image')} removed${also}**, which saves at most ${gib} GiB, ${sayDollars(perMonth)} a month.`,
+    `### ${isWhole ? '✅' : '⚠️'} ${removed} of ${some(doomedOf(plan).length, 'planned image')} removed${also}`,
+    `That saves at most ${gib} GiB, ${sayDollars(perMonth)} a month.`,
     ...kept.map(([id, because]) => `↩️ ${code(id)} stays, ${text(because)}.`),
     ...(held === undefined ? [] : [held]),
   ];
   if (held !== undefined) report.info(held.replaceAll('`', ''));
-  report.summary(lines.join('\n\n'));
+  report.summary(lines.join('\n\n'), 'above');
 }
 
 const removedOf = (done: readonly Done[]) =>
