@@ -26,6 +26,7 @@ describe('an image that nothing uses', () => {
       outputs: { outcome: 'done', 'ami-id': l.id('old'), removed: 'true', because: 'nothing uses it' },
     });
     expect([l.there(), l.orphans()]).toEqual([['new'], []]);
+    expect(ran.summary.startsWith(`### ✅ \`${l.id('old')}\` is removed\n`)).toBe(true);
   });
 
   test('leaves its snapshots where that is wished, and marks them so that prune leaves them too', async () => {

@@ -3,7 +3,7 @@ import { IDENTITY_HEAD, identityCells, sayAge, shortAccounts } from '../domain/r
 import { meansOnly, parseSelector } from '../domain/selector.ts';
 import { RejectedError, UsageError } from '../kit/errors.ts';
 import { flag } from '../kit/fields.ts';
-import { table, text } from '../kit/markdown.ts';
+import { code, table, text } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
 import { type Asked, users as userSettings } from '../steps/retention/image-users.ts';
 import { type Judged, judgeOne, removeOne } from '../steps/retention/one-image.ts';
@@ -54,7 +54,7 @@ export async function run(
 
   const fate = wanted.dryRun ? 'would be removed' : 'to be removed';
   const cells = [...identityCells(image, scheme), sayAge(image, clock.now()), `${fate}: ${text(decision.because)}`];
-  report.summary(['### Delete', table([...IDENTITY_HEAD, 'Age', ''], [cells])].join('\n\n'));
+  report.summary([`### Delete ${code(image.id)} of ${text(wanted.family)}`, table([...IDENTITY_HEAD, 'Age', ''], [cells])].join('\n\n'));
   const told = { amiId: image.id, removed: !wanted.dryRun, because: decision.because };
   if (wanted.dryRun) return { outcome: 'planned' as const, outputs: told };
 
@@ -67,6 +67,7 @@ export async function run(
   const held = sayHeld(end.result === 'removed' ? await heldOf([image], [], place, report) : []);
   if (held !== undefined) report.summary(held);
   throwIfLeft([end], { ...told, removed: end.result === 'removed' });
+  report.summary(`### ✅ ${code(image.id)} is removed${wanted.keepSnapshots ? ', its snapshots stay' : ''}`, 'above');
   return { outcome: 'done' as const, outputs: told };
 }
 

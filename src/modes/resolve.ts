@@ -1,6 +1,6 @@
 import { identity } from '../domain/image.ts';
 import { verdictOf } from '../domain/verdict.ts';
-import { code, table, text } from '../kit/markdown.ts';
+import { code, text } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
 import { baseImage } from '../steps/base-image.ts';
 import { schemeOf, selectImage, selection } from '../steps/select.ts';
@@ -36,7 +36,8 @@ export async function run(wanted: Values<typeof settings>, world: Powers<'images
   report.summary(
     [
       `### ${text(wanted.family)}: ${code(image.id)}`,
-      table(['Selector', 'Image', 'Why', 'Verdict'], [[code(wanted.image), code(image.id), text(because), text(verdict.because)]]),
+      `${code(wanted.image)}: ${text(because)}.`,
+      `Verdict: ${text(verdict.because)}.`,
     ].join('\n\n'),
   );
   return {
