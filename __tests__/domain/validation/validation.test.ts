@@ -88,6 +88,15 @@ describe('what is told', () => {
     expect(html).toContain('failed validation');
   });
 
+  test('as a page: what failed first, and many that passed out of the way', () => {
+    const many = Array.from({ length: 13 }, (_, i) => check(`p${i}`, 'passed'));
+    const page = validationPage(validation(trial('failed', { checks: [...many, check('dead', 'failed'), check('late', 'not run')] })));
+    const places = ['| dead |', '| late |', '<details><summary>13 checks passed</summary>', '| p0 |'].map(part => page.indexOf(part));
+    expect(places).toEqual([...places].sort((a, b) => a - b));
+    expect(places[0]).toBeGreaterThan(0);
+    expect(validationPage(validation(trial('passed', { checks: [check('only', 'passed')] })))).toContain('|  | Check | Took |\n');
+  });
+
   test('as a page that fits, however much was printed', () => {
     const loud = validation(trial('failed', { checks: Array.from({ length: 200 }, (_, i) => check(`c${i}`, 'failed', 'x'.repeat(3000))) }));
     expect(Buffer.byteLength(validationPage(loud))).toBeLessThan(300_000);

@@ -16,13 +16,15 @@ export function validationPage(validation: Validation): string {
   const said = result === 'inconclusive' ? 'could not be validated' : `${result} validation`;
   return [
     `### ${MARK[result]} ${text(family)} ${code(imageId)} ${said}`,
-    text(because),
+    text(sentence(because)),
     machines(trials),
     ...trials.filter(({ checks }) => checks.length > 0).map(checksTable(trials.length > 1)),
     ...outputs(trials),
     ...trials.flatMap(({ left }) => left).map(line => `> ⚠️ ${text(line)}`),
   ].join('\n\n');
 }
+
+const sentence = (reason: string): string => `${reason.charAt(0).toUpperCase()}${reason.slice(1)}${/[.!?]$/.test(reason) ? '' : '.'}`;
 
 function machines(trials: readonly Trial[]): string {
   const phases = [...new Set(trials.flatMap(({ timeline }) => timeline.map(({ name }) => name)))];
@@ -40,18 +42,34 @@ function machines(trials: readonly Trial[]): string {
   return table(['Type', 'Machine', '', ...phases.map(text)], rows);
 }
 
-const checksTable =
-  (many: boolean) =>
-  ({ instanceType, checks, complete }: Trial): string => {
-    const rows = checks.map(({ name, ending, because, seconds, tries }) => [
+/** What somebody must look at comes first. */
+const BAD = ['failed', 'not run', 'warned'] as const;
+const MOST_PASSED = 12;
+
+const rowsOf = (checks: readonly CheckResult[]): string =>
+  table(
+    ['', 'Check', 'Took', 'Why'],
+    checks.map(({ name, ending, because, seconds, tries }) => [
       ENDING_MARK[ending],
       text(name),
       sayDuration(seconds) + (tries > 1 ? ` (${tries} tries)` : ''),
       ending === 'passed' ? '' : text(because),
-    ]);
+    ]),
+  );
+
+const checksTable =
+  (many: boolean) =>
+  ({ instanceType, checks, complete }: Trial): string => {
+    const bad = BAD.flatMap(ending => checks.filter(check => check.ending === ending));
+    const good = checks.filter(({ ending }) => ending === 'passed');
+    const [shown, folded] = good.length > MOST_PASSED ? [bad, good] : [[...bad, ...good], []];
     const title = many ? [`**${text(instanceType)}**`] : [];
     const cut = complete ? [] : ['The report was cut: not every result came back.'];
-    return [...title, table(['', 'Check', 'Took', 'Why'], rows), ...cut].join('\n\n');
+    const tables = [
+      ...(shown.length === 0 ? [] : [rowsOf(shown)]),
+      ...(folded.length === 0 ? [] : [details(`${folded.length} checks passed`, rowsOf(folded))]),
+    ];
+    return [...title, ...tables, ...cut].join('\n\n');
   };
 
 function outputs(trials: readonly Trial[]): string[] {
