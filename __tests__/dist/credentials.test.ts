@@ -303,7 +303,9 @@ describe('scenario 61: a promotion of ninety minutes on sessions of one hour', (
     });
     const ran = await of.act('promote', { image: b, groups: 'web', ...long }, { env: { ...NO_KEYS, ...github.env } });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'unknown']);
-    expect(ran.errors[0]).toMatch(/The credentials of \S+ ended at \S+ and could not be renewed\. What was started goes on without us\./);
+    expect(ran.errors[0]).toMatch(
+      /The credentials of \S+ ended at 20\S+ \S+ UTC and could not be renewed\. What was started goes on without us\./,
+    );
     expect(ran.errors[0]).toMatch(/refresh \S+ of web goes on by itself/);
     expect(ran.warnings.join('\n')).toContain('could not be renewed yet');
     // Neither success nor failure: nothing was put back, nothing was moved on.
@@ -327,7 +329,9 @@ describe('scenario 61: a promotion of ninety minutes on sessions of one hour', (
     });
     const ran = await of.act('promote', { image: b, groups: 'web', ...long }, { env: { ...NO_KEYS, ...github.env } });
     expect(ran).toMatchObject({ exitCode: 0, outputs: { outcome: 'done' } });
-    expect(ran.warnings.join('\n')).toMatch(/^The credentials of \S+ end at \S+ and could not be renewed yet: Not allowed to assume/m);
+    expect(ran.warnings.join('\n')).toMatch(
+      /^The credentials of \S+ end at 20\S+ \S+ UTC and could not be renewed yet: Not allowed to assume/m,
+    );
     expect(of.pointer()).toBe(b);
   }, 120_000);
 });

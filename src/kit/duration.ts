@@ -25,3 +25,6 @@ export function sayDuration(seconds: number): string {
     .map(([count, unit]) => `${count}${unit}`)
     .join(' ');
 }
+
+/** A moment as a person would say it, to the second: "2026-09-30 14:05:00 UTC". */
+export const sayMoment = (at: Date): string => `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`;

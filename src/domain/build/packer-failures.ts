@@ -112,7 +112,7 @@ const KNOWN: readonly Known[] = [
     says: /Script exited with non-zero exit status|exited with non-zero exit status/,
     who: 'rejected',
     cause: 'A provisioner failed.',
-    next: 'Its last lines are above; build again once it is mended.',
+    next: 'Its last lines are in the log; build again once it is mended.',
   },
 ];
 

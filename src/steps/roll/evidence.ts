@@ -1,5 +1,8 @@
 import type { Group } from '../../domain/roll/group.ts';
+
 import type { Target } from '../../domain/roll/traffic.ts';
+import { sayMoment } from '../../kit/duration.ts';
+
 import { block, code, details, text } from '../../kit/markdown.ts';
 import type { Reporter } from '../../world.ts';
 import type { RollPorts } from './order.ts';
@@ -36,12 +39,15 @@ const CONSOLE_LINES = 60;
 export function tellEvidence(evidence: Evidence, { info, foreign, summary }: Reporter): void {
   const { group, instanceId, at, health, console } = evidence;
   const lines = console.trimEnd().split('\n').slice(-CONSOLE_LINES);
-  const said = `${instanceId} of ${group} at ${new Date(at).toISOString()}: ${health.length === 0 ? 'no load balancer knows it' : health.map(each => each.said).join('; ')}`;
-  info(`The last sick instance, ${said}. The end of its console:`);
+  const said = `${instanceId} of ${group} at ${sayMoment(new Date(at))}: ${health.length === 0 ? 'no load balancer knows it' : health.map(each => each.said).join('; ')}`;
+  info(`The last sick instance, $said. The end of its console:`);
   for (const line of lines) foreign(line);
   const shown =
     lines.join('\n').trim() === ''
       ? 'Its console was empty.'
-      : details(`The last ${lines.length} lines of its console`, block(lines.join('\n')));
+      : details(
+          lines.length === 1 ? 'The last line of its console' : `The last ${lines.length} lines of its console`,
+          block(lines.join('\n')),
+        );
   summary(`### ${code(instanceId)} of ${code(group)}\n\n${text(said)}.\n\n${shown}`);
 }

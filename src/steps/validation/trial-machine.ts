@@ -10,6 +10,7 @@ import {
   trialTags,
   withDeadMan,
 } from '../../domain/validation/trial.ts';
+import { sayMoment } from '../../kit/duration.ts';
 import { CancelledError, Expected, RejectedError } from '../../kit/errors.ts';
 import type { Machine } from '../../world/machines.ts';
 import type { JournalEntry, Place, Powers, Run } from '../../world.ts';
@@ -103,7 +104,7 @@ async function launchOnce(attempt: Attempt, order: MachineOrder, world: TrialWor
       tags: trialTags(order.errand, { family: order.family, imageId: order.image.id, endsAt: order.endsAt, own: order.tags }, order.scheme),
     });
     if (!('noCapacity' in launched)) {
-      report.info(`${launched.id} (${sayAttempt(attempt)}) launched. It would end itself at ${order.endsAt.toISOString()}.`);
+      report.info(`${launched.id} (${sayAttempt(attempt)}) launched. It would end itself at ${sayMoment(order.endsAt)}.`);
       return { machine: launched, entry };
     }
     journal.forget(entry);
@@ -140,7 +141,7 @@ async function end(id: string, machines: Place['machines'], endsAt: Date, { cloc
       break;
     }
   }
-  return `instance ${id} was not seen to end: ${last}. It ends itself at ${endsAt.toISOString()}; now: aws ec2 terminate-instances --instance-ids ${id}`;
+  return `instance ${id} was not seen to end: ${last}. It ends itself at ${sayMoment(endsAt)}; now: aws ec2 terminate-instances --instance-ids ${id}`;
 }
 
 /** Ends test machines of runs that are over. Who may not do that, or fails at it, is only warned: it is somebody else's leftover. */

@@ -4,7 +4,7 @@ import { type Judgement, judgeChecks } from '../../domain/validation/checks-repo
 import { checksScript } from '../../domain/validation/checks-script.ts';
 import { judgeMachine } from '../../domain/validation/trial-states.ts';
 import type { Phase, Trial } from '../../domain/validation/validation.ts';
-import { sayDuration } from '../../kit/duration.ts';
+import { sayDuration, sayMoment } from '../../kit/duration.ts';
 import { CancelledError, Expected, TimeoutError } from '../../kit/errors.ts';
 import { type Look, type Wait, waitFor } from '../../kit/wait.ts';
 import { agentOnline, type BootOrder, running } from './boot.ts';
@@ -96,7 +96,7 @@ async function story(order: TrialOrder, world: TrialWorld, notes: Notes): Promis
   if (ending.result !== 'passed' && order.keepSeconds > 0 && !(ending.failure instanceof CancelledError)) {
     machine.keep();
     notes.left.push(
-      `instance ${machine.id} was kept for a look and ends itself at ${order.endsAt.toISOString()}: aws ssm start-session --target ${machine.id} --region ${order.errand.region}`,
+      `instance ${machine.id} was kept for a look and ends itself at ${sayMoment(order.endsAt)}: aws ssm start-session --target ${machine.id} --region ${order.errand.region}`,
     );
   }
   return ending;
