@@ -33,6 +33,11 @@ describe('a family of five', () => {
       '0',
       ['d40', 'd20', 'd10'],
     ]);
+    expect(again.summary.split('\n\n').slice(0, 3)).toEqual([
+      '### ✅ web: nothing was to be removed',
+      '### Prune web',
+      '**Nothing to remove: all 3 images stay.**',
+    ]);
   });
 
   test('scenario 78: a dry run is what happens when nothing is said, and it prints the plan of the real run', async () => {
@@ -114,9 +119,9 @@ test('the summary shows first how it ended, then what is done, then at most 500 
   expect(rows[0]).toMatch(/ \| 8 \| \$0\.40 \| nothing uses it \|$/);
   const below = ran.summary.slice(ran.summary.indexOf(rows[499] ?? '?'));
   expect(below).toContain('And 2 more images: the log names each, with its reason.');
-  expect(ran.summary.startsWith('### ✅ 1 of 1 planned image removed\n\nThat saves at most 8 GiB, $0.40 a month.\n\n### Prune web')).toBe(
-    true,
-  );
+  expect(
+    ran.summary.startsWith('### ✅ web: 1 of 1 planned image removed\n\nThat saves at most 8 GiB, $0.40 a month.\n\n### Prune web'),
+  ).toBe(true);
   expect(ran.summary).toContain('<details><summary>501 images kept, and why</summary>');
 });
 

@@ -112,6 +112,7 @@ const besidesTable = (plan: Plan): string =>
 export function showDone(plan: Plan, wanted: Wanted, done: readonly Done[], { report }: Pick<Powers<never>, 'report'>): void {
   const { gib, perMonth } = freed(done, wanted);
   const removed = removedOf(done).length;
+  const planned = doomedOf(plan).length;
   const besidesDone = done.reduce((sum, { strays, versions, swept }) => sum + strays.length + versions + swept.length, 0);
   const kept = done.flatMap(({ ended }) =>
     ended.flatMap(end => (end.result === 'kept' ? [[end.decision.image.id, end.because] as const] : [])),
@@ -120,8 +121,8 @@ export function showDone(plan: Plan, wanted: Wanted, done: readonly Done[], { re
   const also = besidesDone === 0 ? '' : `, and ${some(besidesDone, 'thing')} beside them`;
   const isWhole = done.every(({ left, ended }) => left.length === 0 && ended.every(end => end.left.length === 0));
   const lines = [
-    `### ${isWhole ? '✅' : '⚠️'} ${removed} of ${some(doomedOf(plan).length, 'planned image')} removed${also}`,
-    `That saves at most ${gib} GiB, ${sayDollars(perMonth)} a month.`,
+    `### ${isWhole ? '✅' : '⚠️'} ${text(wanted.family)}: ${planned === 0 && also === '' ? 'nothing was to be removed' : `${removed} of ${some(planned, 'planned image')} removed${also}`}`,
+    ...(gib === 0 ? [] : [`That saves at most ${gib} GiB, ${sayDollars(perMonth)} a month.`]),
     ...kept.map(([id, because]) => `↩️ ${code(id)} stays, ${text(because)}.`),
     ...(held === undefined ? [] : [held]),
   ];
