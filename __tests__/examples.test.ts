@@ -1,6 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { labClock } from '../lab/clock.ts';
@@ -94,6 +94,24 @@ test.each([
   } finally {
     await machines.close();
     rmSync(cacheDirectory, { recursive: true });
+  }
+});
+
+test.each(['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'lab/README.md'])('the links of %s lead somewhere', file => {
+  const prose = (path: string) => readFileSync(path, 'utf8').replace(/```[\s\S]*?```/g, '');
+  const anchors = (path: string) =>
+    [...prose(path).matchAll(/^#+ (.*)$/gm)].map(([, head = '']) =>
+      head
+        .toLowerCase()
+        .replace(/[^\w\- ]/g, '')
+        .replaceAll(' ', '-'),
+    );
+  for (const [, link = ''] of prose(join(root, file)).matchAll(/\]\(([^)]+)\)/g)) {
+    if (link.startsWith('https://')) continue;
+    const [path = '', anchor] = link.split('#');
+    const target = path === '' ? join(root, file) : join(root, dirname(file), path);
+    expect([link, existsSync(target)]).toEqual([link, true]);
+    if (anchor !== undefined) expect(anchors(target)).toContain(anchor);
   }
 });
 

@@ -129,3 +129,13 @@ test('actionlint finds nothing', async () => {
   const all = [...readdirSync(join(root, '.github', 'workflows')).map(file => `.github/workflows/${file}`), ...callers];
   expect(execFileSync(actionlint, ['-no-color', ...all], { cwd: root, encoding: 'utf8' })).toBe('');
 });
+
+test('actionlint finds nothing in what the README says to paste', async () => {
+  const actionlint = await goTool('actionlint');
+  const blocks = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block = '']) => block);
+  const steps = blocks.filter(block => block.startsWith('- uses:')).join('');
+  const job = 'on: push\njobs:\n  all:\n    runs-on: ubuntu-24.04\n    steps:\n';
+  const workflows = [...blocks.filter(block => block.startsWith('on:')), `${job}${steps.replace(/^/gm, '      ').trimEnd()}\n`];
+  expect(workflows).toHaveLength(2);
+  for (const input of workflows) expect(execFileSync(actionlint, ['-no-color', '-'], { cwd: root, input, encoding: 'utf8' })).toBe('');
+});

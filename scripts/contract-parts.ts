@@ -74,25 +74,41 @@ const row = (name: string, setting: Setting<unknown>) => {
   return `| \`${name}\` | ${byDefault(setting)} | ${cell(setting.doc)}${setting.withOnly ? ' Only under `with:`.' : ''}${needed} |`;
 };
 
+type Named = readonly (readonly [name: string, setting: Setting<unknown>])[];
+
+const settingTable = (rows: Named): string =>
+  ['| Setting | Default | Meaning |', '| --- | --- | --- |', ...rows.map(([name, setting]) => row(name, setting))].join('\n');
+
+const furtherOf = ({ settings }: AnyMode): Named =>
+  Object.entries(settings).flatMap(([key, setting]) => (setting.neededBy === undefined ? [] : [[kebab(key), setting] as const]));
+
+/** The further settings that no mode lacks: told once. */
+export function common(modes: Modes): Named {
+  const [one, ...others] = Object.values(modes);
+  if (one === undefined) return [];
+  return furtherOf(one).filter(([name]) => others.every(mode => furtherOf(mode).some(([its]) => its === name)));
+}
+
+export const commonTable = (modes: Modes): string => settingTable(common(modes));
+
 /** Settings and outputs of one mode, for the README. */
-export function tables({ settings, outputs }: AnyMode): string {
+export function tables(mode: AnyMode, everywhere: Named): string {
+  const { settings, outputs } = mode;
   const all = Object.entries(settings).map(([key, setting]) => [kebab(key), setting] as const);
   const first = all.filter(([, setting]) => setting.neededBy === undefined);
-  const further = all.filter(([, setting]) => setting.neededBy !== undefined);
+  const further = furtherOf(mode).filter(([name]) => everywhere.every(([its]) => its !== name));
   if (first.length > FIRST)
     throw new Error(
       `${first.length} settings are shown first, at most ${FIRST} may be: say who needs ${first.slice(FIRST).map(([name]) => name)}`,
     );
-  const table = (rows: typeof all) =>
-    ['| Setting | Default | Meaning |', '| --- | --- | --- |', ...rows.map(([name, setting]) => row(name, setting))].join('\n');
   const more =
-    further.length === 0 ? [] : [`<details><summary>${further.length} more settings</summary>\n\n${table(further)}\n\n</details>`];
+    further.length === 0 ? [] : [`<details><summary>${further.length} more settings</summary>\n\n${settingTable(further)}\n\n</details>`];
   const out = [
     '| Output | Meaning |',
     '| --- | --- |',
     ...Object.entries(outputs).map(([key, doc]) => `| \`${kebab(key)}\` | ${cell(doc)} |`),
   ].join('\n');
-  return [table(first), ...more, out].join('\n\n');
+  return [settingTable(first), ...more, out].join('\n\n');
 }
 
 /** The checks that have a name, for the README. */

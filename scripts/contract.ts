@@ -6,7 +6,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { readyMade } from '../src/domain/validation/checks-ready.ts';
 import { modes } from '../src/main.ts';
-import { actionYaml, checkTable, everyAction, policy, schema, tables } from './contract-parts.ts';
+import { actionYaml, checkTable, common, commonTable, everyAction, policy, schema, tables } from './contract-parts.ts';
 
 const root = new URL('..', import.meta.url);
 const check = process.argv.includes('--check');
@@ -36,8 +36,9 @@ write('ami.schema.json', `${JSON.stringify(schema(modes), null, 2)}\n`);
 
 let readme = read('README.md');
 for (const [name, mode] of Object.entries(modes)) {
-  readme = between(readme, `<!-- <${name}> -->`, `<!-- </${name}> -->`, tables(mode));
+  readme = between(readme, `<!-- <${name}> -->`, `<!-- </${name}> -->`, tables(mode, common(modes)));
 }
+readme = between(readme, '<!-- <common> -->', '<!-- </common> -->', commonTable(modes));
 readme = between(readme, '<!-- <checks> -->', '<!-- </checks> -->', checkTable(readyMade));
 write('README.md', readme);
 
