@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import type { Decision } from '../../../src/domain/retention/retention.ts';
+import type { Decision } from '../../../src/domain/retention/rules.ts';
 import { AccessError, CancelledError, TimeoutError, UnknownError } from '../../../src/kit/errors.ts';
 import { throwIfLeft } from '../../../src/steps/retention/removal.ts';
 import { fitting } from '../../../src/steps/retention/report.ts';
