@@ -99,6 +99,8 @@ export interface RepositoryFile {
 export interface Content {
   /** The tree of the commit with what was changed since, or what the globs match; and `always` with it, as it lies there. Empty: they match nothing. */
   files(globs: readonly string[], always: readonly string[]): Promise<readonly ContentFile[]>;
+  /** Whether there is a file that it stands for. */
+  matches(glob: string): Promise<boolean>;
 }
 
 export interface ContentFile {

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
@@ -104,6 +105,91 @@ describe('the files of a workspace', () => {
     ]);
     expect(Object.keys(await listed(path, ['**', '!README.md', '!.git/**', '!ignored/**']))).not.toContain('README.md');
     expect(await listed(path, ['nothing/**'], [join(path, 'packer')])).toEqual({});
+  });
+
+  test.each([
+    ['the whole tree', []],
+    ['what globs match', ['app/**']],
+  ])('behind links of template and var files count beside %s: Packer reads through them', async (_, globs) => {
+    const path = repository();
+    write(path, { '.gitignore': 'ignored/\n', 'ignored/common.pkr.hcl': 'a = 1\n', 'ignored/prod.hcl': 'b = 1\n' });
+    symlinkSync('packer', join(path, 'template'));
+    symlinkSync('../ignored/common.pkr.hcl', join(path, 'packer/common.pkr.hcl'));
+    symlinkSync('ignored/prod.hcl', join(path, 'prod.pkrvars.hcl'));
+    // Neither without end, nor nowhere.
+    symlinkSync('..', join(path, 'packer/up.pkr.hcl'));
+    symlinkSync('nowhere', join(path, 'packer/gone.pkr.hcl'));
+    const always = [join(path, 'template'), 'prod.pkrvars.hcl'];
+    const before = await listed(path, globs, always);
+    expect(Object.keys(before)).toEqual(
+      expect.arrayContaining(['packer/image.pkr.hcl', 'packer/common.pkr.hcl', 'ignored/common.pkr.hcl', 'ignored/prod.hcl']),
+    );
+    write(path, { 'ignored/common.pkr.hcl': 'a = 2\n', 'ignored/prod.hcl': 'b = 2\n', 'packer/image.pkr.hcl': 'source { }\n' });
+    const after = await listed(path, globs, always);
+    for (const file of ['packer/image.pkr.hcl', 'ignored/common.pkr.hcl', 'ignored/prod.hcl']) expect(after[file]).not.toBe(before[file]);
+  });
+
+  test('of a submodule count as they lie there, whatever the repository says to ignore of it', async () => {
+    const inner = repository();
+    const path = repository();
+    git(path, '-c', 'protocol.file.allow=always', 'submodule', '--quiet', 'add', inner, 'sub');
+    git(path, 'config', '-f', '.gitmodules', 'submodule.sub.ignore', 'all');
+    git(path, 'add', '-A');
+    git(path, 'commit', '-qm', 'with a submodule');
+    expect((await listed(path))['sub']).toBe(`160000 ${git(inner, 'rev-parse', 'HEAD').trim()}`);
+    write(path, { 'sub/app/server.py': 'print(2)\n' });
+    const dirty = await listed(path);
+    expect(dirty['sub']).toBeUndefined();
+    write(path, { 'sub/app/server.py': 'print(3)\n' });
+    expect((await listed(path))['sub/app/server.py']).not.toBe(dirty['sub/app/server.py']);
+  });
+
+  test('of a second working tree, and of a checkout of one commit alone, are those of the repository', async () => {
+    const path = repository();
+    write(path, { 'app/server.py': 'print(2)\n' });
+    git(path, 'commit', '-qam', 'two');
+    const [tree, shallow] = [join(home, 'second-tree'), join(home, 'shallow')];
+    git(path, 'worktree', 'add', '-q', '--detach', tree);
+    git(home, 'clone', '-q', '--depth=1', `file://${path}`, shallow);
+    expect(await listed(tree)).toEqual(await listed(path));
+    expect(await listed(shallow)).toEqual(await listed(path));
+  });
+
+  test('may have any name and any size, and need not be files', async () => {
+    const path = folder({ 'a\nb\t"c"': 'x' });
+    writeFileSync(join(path, 'huge'), '');
+    truncateSync(join(path, 'huge'), 20 * 1024 * 1024 + 1);
+    const server = createServer().listen(join(path, 'socket'));
+    execFileSync('mkfifo', [join(path, 'fifo')]);
+    try {
+      expect(await listed(path)).toEqual({
+        'a\nb\t"c"': `100644 ${git(path, 'hash-object', '--', 'a\nb\t"c"').trim()}`,
+        huge: `100644 ${git(path, 'hash-object', '--', 'huge').trim()}`,
+      });
+    } finally {
+      server.close();
+    }
+  });
+
+  test('with names that are not UTF-8 count when they are committed, and are refused where they would be lost', async () => {
+    const path = repository();
+    const named = (byte: number) => Buffer.from([...Buffer.from(join(path, 'app', 'x')), byte]);
+    writeFileSync(named(0xfe), 'one');
+    writeFileSync(named(0xff), 'one');
+    await expect(listed(path)).rejects.toThrow('cannot be read: its name is not UTF-8');
+    await expect(listed(path, ['app/**'])).rejects.toThrow('cannot be read');
+    git(path, 'add', '-A');
+    git(path, 'commit', '-qm', 'two');
+    const both = await workspaceContent(path).files([], []);
+    writeFileSync(named(0xfe), 'two');
+    git(path, 'commit', '-qam', 'three');
+    expect(await workspaceContent(path).files([], [])).not.toEqual(both);
+  });
+
+  test('a glob matches them, or none', async () => {
+    const { matches } = workspaceContent(folder());
+    for (const glob of ['app/**', 'app', '*.md']) expect(await matches(glob)).toBe(true);
+    for (const glob of ['nowhere/**', 'app/*.rb']) expect(await matches(glob)).toBe(false);
   });
 
   test('are read though another user checked out, and no program of the repository is run', async () => {

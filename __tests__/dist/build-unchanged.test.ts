@@ -107,6 +107,12 @@ describe('a push', () => {
     expect(two.outputs).toMatchObject({ built: 'false', 'ami-id': one.outputs['ami-id'] });
   });
 
+  test('with a glob in "content" that matches nothing is refused: what it meant would never again count as changed', async () => {
+    const ran = await pushed('a', { with: { content: 'packer/**\nsrc/**\n!docs/**', 'dry-run': 'true' } });
+    expect(ran.outputs['outcome']).toBe('usage');
+    expect(ran.errors).toEqual(['"content" matches no file: src/**']);
+  });
+
   test('of an image that failed or was rolled back is built again', async () => {
     const one = await pushed('a', { with: { family: 'vetoed' } });
     setTags(lab.place(), one.outputs['ami-id'] ?? '', { 'ami-action:vetoed-in': 'prod' });

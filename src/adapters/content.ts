@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
-import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
+import { createReadStream, type Stats } from 'node:fs';
+import { lstat, readdir, readFile, readlink, realpath } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { concurrently } from '../kit/concurrently.ts';
+import { UsageError } from '../kit/errors.ts';
 import type { Content, ContentFile } from '../world.ts';
 import { capture } from './capture.ts';
 import { onPath } from './on-path.ts';
@@ -11,19 +13,28 @@ export const workspaceContent = (workspace: string, environment: NodeJS.ProcessE
   async files(globs, always) {
     const counted = always.map(path => resolve(workspace, path));
     if (globs.length === 0) {
-      const known = await committed(workspace, environment);
-      if (known === undefined) return onDisk(workspace, [workspace, ...counted]);
       // Git is silent about what it ignores, and Packer reads it all the same.
-      const read = await onDisk(workspace, (await Promise.all(counted.map(readByPacker))).flat());
-      return [...new Map([...known, ...read].map(file => [file.path, file])).values()];
+      const byPacker = await throughLinks(workspace, (await Promise.all(counted.map(readByPacker))).flat());
+      const known = await committed(workspace, environment);
+      if (known === undefined) return onDisk(workspace, [workspace, ...counted, ...byPacker]);
+      const read = await onDisk(workspace, byPacker);
+      const paths = new Set(read.map(({ path }) => path));
+      return [...known.filter(({ path }) => !paths.has(path)), ...read];
     }
-    const { create } = await import('@actions/glob');
-    const patterns = globs.map(glob => (glob.startsWith('!') ? `!${join(workspace, glob.slice(1))}` : join(workspace, glob)));
-    const globber = await create(patterns.join('\n'), { followSymbolicLinks: false, matchDirectories: false });
-    const matched = await globber.glob();
-    return matched.length === 0 ? [] : await onDisk(workspace, [...matched, ...counted]);
+    const matched = await (await globber(workspace, globs)).glob().catch(unreadable(globs.join(', ')));
+    return matched.length === 0 ? [] : onDisk(workspace, [...matched, ...(await throughLinks(workspace, counted))]);
+  },
+  async matches(glob) {
+    for await (const _ of (await globber(workspace, [glob])).globGenerator()) return true;
+    return false;
   },
 });
+
+async function globber(workspace: string, globs: readonly string[]) {
+  const { create } = await import('@actions/glob');
+  const patterns = globs.map(glob => (glob.startsWith('!') ? `!${join(workspace, glob.slice(1))}` : join(workspace, glob)));
+  return create(patterns.join('\n'), { followSymbolicLinks: false, matchDirectories: false });
+}
 
 // https://developer.hashicorp.com/packer/docs/templates/hcl_templates#file-extension
 const OF_A_TEMPLATE = /\.(pkr\.(hcl|json)|auto\.pkrvars\.(hcl|json))$/;
@@ -50,7 +61,7 @@ async function committed(workspace: string, environment: NodeJS.ProcessEnv): Pro
   if (top?.trim() !== '') return undefined; // not the root of a repository
   const [tree, status] = await Promise.all([
     git('ls-tree', '-r', '-z', '--full-tree', 'HEAD'),
-    git('status', '--porcelain=v1', '-z', '--untracked-files=all', '--no-renames'),
+    git('status', '--porcelain=v1', '-z', '--untracked-files=all', '--ignore-submodules=none', '--no-renames'),
   ]);
   if (tree === undefined || status === undefined) return undefined;
   const touched = status.split('\0').flatMap(entry => (entry === '' ? [] : [entry.slice(3).replace(/\/$/, '')]));
@@ -77,21 +88,62 @@ async function onDisk(workspace: string, paths: readonly string[]): Promise<read
 
 async function filesUnder(path: string): Promise<readonly string[]> {
   const stat = await lstat(path).catch(() => undefined);
-  if (stat === undefined) return [];
-  if (!stat.isDirectory()) return [path];
-  const entries = await readdir(path, { withFileTypes: true });
-  const inner = entries
-    .filter(({ name }) => name !== '.git' && name !== '.ami-action-temp')
-    .map(({ name }) => filesUnder(join(path, name)));
-  return (await Promise.all(inner)).flat();
+  if (stat?.isDirectory()) {
+    const entries = await readdir(path, { withFileTypes: true }).catch(unreadable(path));
+    const inner = entries
+      .filter(({ name }) => name !== '.git' && name !== '.ami-action-temp')
+      .map(({ name }) => filesUnder(join(path, name)));
+    return (await Promise.all(inner)).flat();
+  }
+  // A name that is no UTF-8 comes back as another, which is not there: left out, nobody would see that the file changes.
+  if (stat === undefined && path.includes('\ufffd')) unreadable(path)(new Error('its name is not UTF-8'));
+  return stat?.isFile() || stat?.isSymbolicLink() ? [path] : [];
 }
 
+/** These files, and those that their links lead to: Packer reads through links. Of a folder around the workspace there is no end. */
+async function throughLinks(workspace: string, paths: readonly string[]): Promise<readonly string[]> {
+  const root = await realpath(workspace).catch(() => workspace);
+  const seen = new Set<string>();
+  for (let next = paths; next.length > 0; ) {
+    const files = (await concurrently(next, AT_ONCE, filesUnder)).flat().filter(path => !seen.has(path));
+    for (const path of files) seen.add(path);
+    const targets = (await concurrently(files, AT_ONCE, targetOf)).flat();
+    next = targets.filter(target => !`${root}${sep}`.startsWith(`${target}${sep}`));
+  }
+  return [...seen];
+}
+
+const targetOf = async (path: string): Promise<readonly string[]> =>
+  (await lstat(path)).isSymbolicLink()
+    ? realpath(path).then(
+        target => [target],
+        () => [],
+      )
+    : [];
+
 async function hashed(workspace: string, path: string): Promise<ContentFile> {
-  const stat = await lstat(path);
-  const content = stat.isSymbolicLink() ? Buffer.from(await readlink(path)) : await readFile(path);
+  const stat = await lstat(path).catch(unreadable(path));
   const mode = stat.isSymbolicLink() ? '120000' : (stat.mode & 0o100) !== 0 ? '100755' : '100644';
-  // As `git hash-object` does it.
-  const blob = createHash('sha1').update(`blob ${content.length}\0`).update(content).digest('hex');
+  const blob = await blobOf(path, stat).catch(unreadable(path));
   const way = relative(workspace, path);
   return { path: (isAbsolute(way) ? path : way).split(sep).join('/'), mode, blob };
 }
+
+// More would be read into memory as a whole, AT_ONCE times; of more than 2 GiB not at all.
+const MOST_AT_ONCE = 16 * 1024 * 1024;
+
+/** As `git hash-object` does it. */
+async function blobOf(path: string, stat: Stats): Promise<string> {
+  const hash = createHash('sha1').update(`blob ${stat.size}\0`);
+  const small = async () => (stat.isSymbolicLink() ? await readlink(path) : await readFile(path));
+  for await (const chunk of stat.size > MOST_AT_ONCE ? createReadStream(path) : [await small()]) hash.update(chunk);
+  return hash.digest('hex');
+}
+
+const unreadable =
+  (path: string) =>
+  (cause: Error): never => {
+    throw new UsageError([`${JSON.stringify(path)} may determine the image, and cannot be read: ${cause.message}`], {
+      next: 'Let the user of the runner read it, or say under "content" what determines the image.',
+    });
+  };

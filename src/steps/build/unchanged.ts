@@ -62,7 +62,8 @@ export async function fingerprintOf(
   { content, packer, report }: World,
 ): Promise<Fingerprint> {
   const files = await content.files(wish.content, [plan.template, ...plan.varFiles]);
-  if (files.length === 0) throw new UsageError([`"content" matches no file: ${wish.content.join(', ')}`]);
+  const idle = files.length === 0 ? wish.content : await idleGlobs(wish.content, content);
+  if (idle.length > 0) throw new UsageError([`"content" matches no file: ${idle.join(', ')}`]);
   const print = fingerprint({
     family: wish.family,
     files,
@@ -79,6 +80,13 @@ export async function fingerprintOf(
   });
   report.info(`${print.value}, over ${files.length} ${files.length === 1 ? 'file' : 'files'} and the settings`);
   return print;
+}
+
+/** A folder that was renamed would never again count as changed. */
+async function idleGlobs(globs: readonly string[], { matches }: World['content']): Promise<readonly string[]> {
+  const wanted = globs.filter(glob => !glob.startsWith('!'));
+  const found = await Promise.all(wanted.map(matches));
+  return wanted.filter((_, index) => found[index] === false);
 }
 
 /** What is to be built, and of what. */
@@ -123,6 +131,10 @@ export const sayIds = (found: readonly Found[]): string => found.map(({ image })
 const rebuildMode = (wish: ReuseWish): string =>
   wish.rebuild ?? (rebuildProblem({ ...wish, rebuild: 'changed' }) === undefined ? 'changed' : 'always');
 
+/** In seconds; undefined: it may get as old as it likes. */
+export const maxAgeOf = (rebuild = ''): number | undefined =>
+  rebuild.startsWith('max-age:') ? parseDuration(rebuild.slice('max-age:'.length)) : undefined;
+
 /** Every push is built, whatever there is. */
 export const buildsAlways = (wish: ReuseWish): boolean => rebuildMode(wish) === 'always';
 
@@ -130,8 +142,7 @@ function policyOf({ wish, plan, print }: Inputs, { clock }: World): ReusePolicy 
   const { scheme, regions } = plan;
   const mode = rebuildMode(wish);
   if (mode === 'always') return undefined;
-  const maxAgeSeconds = mode === 'changed' ? undefined : parseDuration(mode.slice('max-age:'.length));
-  return { scheme, fingerprint: print.value, regions, maxAgeSeconds, now: clock.now() };
+  return { scheme, fingerprint: print.value, regions, maxAgeSeconds: maxAgeOf(mode), now: clock.now() };
 }
 
 async function familyOf({ wish: { family }, plan: { scheme, regions } }: Inputs, { at }: World): Promise<readonly Found[]> {
