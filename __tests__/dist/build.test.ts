@@ -1,14 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DescribeImagesCommand, EC2Client, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { images as labImages, snapshots } from '../../lab/ec2/images.ts';
-import { instances, setTags } from '../../lab/ec2/state.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { removeWorkspaces } from '../../lab/runner.ts';
 import {
+  bare,
   build,
   changed,
+  DEBIAN,
   describeWithPacker as describe,
   diskOf,
   leftovers,
@@ -85,31 +85,58 @@ describe('build, with real Packer', () => {
   });
 
   test('a template that knows none of our variables works too, and is told what cannot be swept', async () => {
-    const plain = `
-      variable "ssh_port" { type = number }
-      source "amazon-ebs" "own" {
-        ami_name = "by-hand-\${formatdate("YYYYMMDDhhmmss", timestamp())}"
-        instance_type = "t3.micro"
-        ssh_username = "admin"
-        ssh_port = var.ssh_port
-        force_deregister = true
-        source_ami_filter {
-          owners = ["136693071363"]
-          most_recent = true
-          filters = { name = "debian-12-amd64-*" }
-        }
-      }
-      build { sources = ["source.amazon-ebs.own"] }`;
-    const ran = await build(lab, {
-      files: { 'image.pkr.hcl': plain },
-      with: { family: 'plain', template: 'image.pkr.hcl', var: 'ssh_port: 2322' },
-    });
+    const ran = await build(lab, { files: bare('force_deregister = true'), with: { family: 'plain', template: 'image.pkr.hcl' } });
     expect(ran.errors).toEqual([]);
     const id = ran.outputs['ami-id'] ?? '';
     expect(tagsIn(lab, id)).toMatchObject({ 'ami-action:family': 'plain', Name: expect.stringMatching(/^by-hand-/) });
     expect(ran.warnings.join()).toContain('declares no variable "run_tags"');
     expect(ran.warnings.join()).toContain('force_deregister');
     expect(leftovers(lab)).toEqual([]);
+  });
+
+  test('a template that says itself where it copies to is told that nobody looks there', async () => {
+    const files = bare('ami_regions = ["eu-west-1"]');
+    const ran = await build(lab, { files, with: { family: 'far', template: 'image.pkr.hcl' } });
+    expect(ran.errors).toEqual([]);
+    expect(Object.keys(JSON.parse(ran.outputs['ami-ids'] ?? '{}')).sort()).toEqual(['eu-central-1', 'eu-west-1']);
+    expect(ran.warnings.join()).toContain('The template itself says that it makes images in eu-west-1. The next push looks');
+  });
+
+  test('a build whose name has spaces is one like others', async () => {
+    const files = bare('', 'build {\n  name = "my build"\n  sources = ["source.amazon-ebs.own"]\n}');
+    const ran = await build(lab, { files, with: { family: 'spaces', template: 'image.pkr.hcl', only: 'my build.amazon-ebs.own' } });
+    expect(ran.errors).toEqual([]);
+    expect(tagsIn(lab, ran.outputs['ami-id'] ?? '')).toMatchObject({
+      'ami-action:source': 'my build.amazon-ebs.own',
+      'ami-action:base-ami': expect.stringMatching(/^ami-/),
+    });
+    expect(ran.summary).toContain('make the image');
+  });
+
+  test('a JSON template of old works too: it gets what it can take, and the next push finds its image', async () => {
+    const user = (name: string) => `{{user \`${name}\`}}`;
+    const names = ['ami_name', 'ami_tags', 'run_tags', 'source_ami', 'ami_regions', 'region', 'ssh_port'];
+    const json = {
+      variables: Object.fromEntries(names.map(name => [name, ''])),
+      builders: [
+        {
+          ...{ type: 'amazon-ebs', instance_type: 't3.micro', ssh_username: 'admin' },
+          ...Object.fromEntries(names.filter(name => !/tags$/.test(name)).map(name => [name, user(name)])),
+        },
+      ],
+    };
+    const order = {
+      files: { 'image.json': JSON.stringify(json) },
+      with: { family: 'json', template: 'image.json', 'base-image': DEBIAN, regions: 'eu-west-1' },
+    };
+    const ran = await build(lab, order);
+    expect(ran.errors).toEqual([]);
+    const ids = JSON.parse(ran.outputs['ami-ids'] ?? '{}');
+    expect(Object.keys(ids).sort()).toEqual(['eu-central-1', 'eu-west-1']);
+    expect(tagsIn(lab, ids['eu-west-1'], 'eu-west-1')).toMatchObject({ 'ami-action:family': 'json', Name: ran.outputs['image-name'] });
+    expect(ran.warnings.join()).toContain('"packer hcl2_upgrade"');
+    const again = await build(lab, order);
+    expect(again.outputs).toMatchObject({ built: 'false', 'ami-ids': ran.outputs['ami-ids'] });
   });
 });
 
@@ -212,14 +239,14 @@ describe('what Packer says it made', () => {
   });
 
   test('scenario 8: of two sources is an image each', async () => {
-    const ran = await build(lab, { files: twoSources(), with: { family: 'two', 'base-image': 'name:136693071363/debian-12-amd64-*' } });
+    const ran = await build(lab, { files: twoSources(), with: { family: 'two', 'base-image': DEBIAN } });
     const images = JSON.parse(ran.outputs['images'] ?? '[]') as { source: string; id: string }[];
     expect(images.map(({ source }) => source).sort()).toEqual(['amazon-ebs.second', 'amazon-ebs.web']);
     expect(new Set(images.map(({ id }) => id)).size).toBe(2);
     expect(ran.outputs).toMatchObject({ outcome: 'done', 'ami-ids': '{}' });
     expect(ran.outputs['ami-id']).toBeUndefined();
     // The next push finds both again.
-    const again = await build(lab, { files: twoSources(), with: { family: 'two', 'base-image': 'name:136693071363/debian-12-amd64-*' } });
+    const again = await build(lab, { files: twoSources(), with: { family: 'two', 'base-image': DEBIAN } });
     expect(again.outputs).toMatchObject({ built: 'false', outcome: 'unchanged' });
     expect(
       JSON.parse(again.outputs['images'] ?? '[]')
@@ -232,7 +259,7 @@ describe('what Packer says it made', () => {
     snapshots(lab.place()).delete(one?.devices[0]?.snapshotId ?? '');
     const half = await build(lab, {
       files: twoSources(),
-      with: { family: 'two', 'base-image': 'name:136693071363/debian-12-amd64-*', 'dry-run': 'true' },
+      with: { family: 'two', 'base-image': DEBIAN, 'dry-run': 'true' },
     });
     expect(half.outputs['because']).toBe('the build with the same fingerprint has 1 of 2 images in eu-central-1');
   });
@@ -252,15 +279,35 @@ describe('what Packer says it made', () => {
     });
   });
 
-  test('scenario 5: is removed with "cleanup-on-failure", when another source failed', async () => {
-    const files = twoSources();
-    files['packer/scripts/clean.sh'] = '#!/bin/sh\n[ "$PACKER_BUILD_NAME" != second ] || exit 9\n';
-    const ran = await build(lab, { files, with: { family: 'swept', 'cleanup-on-failure': 'true' } });
+  const oneFails = 'provisioner "shell" {\n  only   = ["amazon-ebs.second"]\n  inline = ["exit 9"]\n}';
+  const untagged = bare(
+    '',
+    `build {\n  sources = ["source.amazon-ebs.own"]\n  source "amazon-ebs.own" {\n    name = "second"\n  }\n  ${oneFails}\n}`,
+  );
+
+  test.each([
+    [
+      'amazon-ebs.web',
+      'packer',
+      { ...twoSources(), 'packer/scripts/clean.sh': '#!/bin/sh\n[ "$PACKER_BUILD_NAME" != second ] || exit 9\n' },
+    ],
+    ['amazon-ebs.own', 'image.pkr.hcl', untagged],
+  ])('scenario 5: of %s is removed with "cleanup-on-failure", when another source failed', async (source, path, files) => {
+    const order = { files, with: { family: 'swept', template: path } };
+    const ran = await build(lab, { ...order, with: { ...order.with, 'cleanup-on-failure': 'true' } });
     expect(ran.exitCode).toBe(1);
     const [partial] = JSON.parse(ran.outputs['partial'] ?? '[]');
-    expect(partial).toMatchObject({ source: 'amazon-ebs.web' });
+    expect(partial).toMatchObject({ source });
+    expect(ran.errors.join()).toContain(`${partial.id} in eu-central-1 (${source}) was finished and is removed again`);
     expect(madeImages(lab).map(({ id }) => id)).not.toContain(partial.id);
     expect(leftovers(lab)).toEqual([]);
+  });
+
+  test('scenario 5: of a template without run_tags stays, and is told as what nobody will find', async () => {
+    const ran = await build(lab, { files: untagged, with: { family: 'loose', template: 'image.pkr.hcl' } });
+    const [partial] = JSON.parse(ran.outputs['partial'] ?? '[]');
+    expect(madeImages(lab).map(({ id }) => id)).toContain(partial.id);
+    expect(ran.errors.join()).toContain('was finished and stays, outside the family, and nothing marks it as ours');
   });
 });
 
@@ -303,119 +350,4 @@ test('the name of a branch and a tag are text to Packer, whatever they say: they
   expect(tags.map(({ Key }) => Key)).toContain('ami-action:commit');
   expect(tags.filter(({ Key }) => ['team', 'ami-action:ref'].includes(Key))).toEqual([]);
   expect(tagsIn(lab, ran.outputs['ami-id'] ?? '')).toMatchObject({ 'ami-action:ref': GITHUB_REF, team: '{{ nobody }}' });
-});
-
-describe('build from a running instance', () => {
-  let ec2: EC2Client;
-  let instance = '';
-  beforeAll(async () => {
-    const { AWS_REGION: region = '', AWS_ENDPOINT_URL: endpoint = '', AWS_ACCESS_KEY_ID: accessKeyId = '' } = lab.environment();
-    ec2 = new EC2Client({ region, endpoint, credentials: { accessKeyId, secretAccessKey: 'x' } });
-    const { Images = [] } = await ec2.send(
-      new DescribeImagesCommand({ Owners: ['136693071363'], Filters: [{ Name: 'architecture', Values: ['x86_64'] }] }),
-    );
-    const { Instances = [] } = await ec2.send(
-      new RunInstancesCommand({ ImageId: Images[0]?.ImageId, InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 }),
-    );
-    instance = Instances[0]?.InstanceId ?? '';
-    await lab.clock.sleep(60);
-  });
-  afterAll(async () => {
-    await ec2.send(new TerminateInstancesCommand({ InstanceIds: [instance] }));
-    ec2.destroy();
-  });
-
-  const save = (wanted: Record<string, string> = {}, commit = 'a') =>
-    build(lab, {
-      files: {},
-      with: { family: 'saved', 'from-instance': instance, var: '', ...wanted },
-      env: { PATH: '/usr/bin:/bin', GITHUB_SHA: commit.repeat(40) },
-    });
-  const state = () => instances(lab.place()).get(instance)?.state;
-
-  test('makes its image without a restart and without Packer, tagged as ours', async () => {
-    const ran = await save();
-    expect(ran.errors).toEqual([]);
-    expect(ran.outputs).toMatchObject({ built: 'true', outcome: 'done' });
-    const tags = tagsIn(lab, ran.outputs['ami-id'] ?? '');
-    expect(tags).toMatchObject({
-      'ami-action:family': 'saved',
-      'ami-action:from-instance': instance,
-      'ami-action:base-ami': expect.stringMatching(/^ami-/),
-    });
-    expect(lab.calls.all().findLast(({ operation }) => operation === 'CreateImage')?.input['NoReboot']).toBe(true);
-    expect(state()).toBe('running');
-  });
-
-  test('done twice for one commit makes one image', async () => {
-    const made = lab.calls.count('CreateImage');
-    const [one, two] = [await save({}, 'b'), await save({}, 'b')];
-    expect(two.outputs).toMatchObject({ built: 'false', outcome: 'unchanged', 'ami-id': one.outputs['ami-id'] });
-    expect(lab.calls.count('CreateImage')).toBe(made + 1);
-  });
-
-  test('is made anew for a commit whose image failed or was rolled back', async () => {
-    const one = await save({}, '9');
-    setTags(lab.place(), one.outputs['ami-id'] ?? '', { 'ami-action:vetoed-in': 'prod' });
-    const two = await save({}, '9');
-    expect(two.outputs).toMatchObject({ built: 'true', outcome: 'done' });
-    expect(two.outputs['ami-id']).not.toBe(one.outputs['ami-id']);
-  });
-
-  test('need not be waited for: a later run adopts the image', async () => {
-    const first = await save({ wait: 'false' }, 'c');
-    expect(first.outputs).toMatchObject({ built: 'true', outcome: 'done' });
-    const id = first.outputs['ami-id'] ?? '';
-    expect(tagsIn(lab, id)['ami-action:family']).toBeUndefined();
-    const second = await save({}, 'c');
-    expect(second.outputs).toMatchObject({ built: 'false', 'ami-id': id });
-    expect(tagsIn(lab, id)['ami-action:family']).toBe('saved');
-  });
-
-  test('whose answer got lost is made once', async () => {
-    const heal = lab.faults.add({ operation: 'CreateImage', times: 1, deed: { reset: 'after' } });
-    const ran = await save({ name: 'lost-answer' }, 'd');
-    heal();
-    expect(ran.errors).toEqual([]);
-    expect(
-      madeImages(lab)
-        .filter(({ name }) => name === 'lost-answer')
-        .map(({ id }) => id),
-    ).toEqual([ran.outputs['ami-id']]);
-  });
-
-  test('in a dry run is only told', async () => {
-    const mark = lab.calls.mark();
-    const ran = await save({ name: 'would-be', 'dry-run': 'true' }, 'f');
-    expect(ran.outputs).toMatchObject({ outcome: 'planned', built: 'false', 'image-name': 'would-be' });
-    expect(ran.summary).toContain(`Would save ${instance} as would-be`);
-    expect(lab.calls.since(mark).filter(({ operation }) => !/^(Describe|Get)/.test(operation))).toEqual([]);
-  });
-
-  test('by two runs with one name is one image; the other is told whose name it is, and by which name to go on', async () => {
-    let arrived = 0;
-    const meet = async () => {
-      arrived += 1;
-      while (arrived < 2) await new Promise(done => setTimeout(done, 20));
-    };
-    // Both have found the name free.
-    const lift = lab.faults.add({ operation: 'CreateImage', times: 2, deed: { run: meet, at: 'before' } });
-    const ended = await Promise.all([save({ name: 'one-name' }, '7'), save({ name: 'one-name' }, '8')]);
-    lift();
-    const made = madeImages(lab).filter(({ name }) => name === 'one-name');
-    expect(made).toHaveLength(1);
-    expect(ended.map(({ outputs }) => outputs['outcome']).sort()).toEqual(['done', 'usage']);
-    expect(ended.find(({ outputs }) => outputs['outcome'] === 'done')?.outputs['ami-id']).toBe(made[0]?.id);
-    const lost = ended.find(({ outputs }) => outputs['outcome'] === 'usage');
-    expect(lost?.errors).toEqual([
-      `"name" becomes "one-name", and ${made[0]?.id} is called so already\nNext: Put {timestamp} into "name".`,
-    ]);
-  });
-
-  test('that is not there, or with settings of a template, is refused', async () => {
-    const gone = await save({ 'from-instance': 'i-0123456789abcdef0' }, 'e');
-    expect(gone.errors.join()).toContain('does not exist here');
-    const mixed = await save({ var: 'a: b', 'base-image': 'family:x' }, 'e');
-    expect(mixed.errors.join()).toContain('take out "base-image", "var"');
-  });
 });

@@ -6,7 +6,7 @@ import type { Values } from '../kit/settings.ts';
 import { baseImage, resolveBase } from '../steps/base-image.ts';
 import type { BuiltImage } from '../steps/build/adopt.ts';
 import { type Built, buildAnew } from '../steps/build/build-anew.ts';
-import { captureInstance, instanceProblem, instanceSettings } from '../steps/build/from-instance.ts';
+import { captureInstance, instanceProblem, instanceSettings, lookAtInstance } from '../steps/build/from-instance.ts';
 import { packerSettings } from '../steps/build/packer-tool.ts';
 import { type BuildPlan, planBuild, withInputs } from '../steps/build/plan.ts';
 import { rehearse } from '../steps/build/rehearsal.ts';
@@ -120,14 +120,17 @@ export async function run(wanted: Wanted, world: World) {
 
 async function saveInstance(instanceId: string, wanted: Wanted, plan: BuildPlan, world: World) {
   const { report } = world;
-  await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, world));
-  const because = `"from-instance" is ${instanceId}`;
+  const subject = await report.step(`Look at ${instanceId}`, () => lookAtInstance(instanceId, wanted, plan, world));
+  const { because } = subject;
+  const built = !('begun' in subject);
+  if (built) await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, world));
   if (wanted.dryRun) {
-    tellImages(`Would save ${instanceId} as ${plan.name}`, [], because, report);
-    return { outcome: 'planned' as const, outputs: { built: false, because, imageName: plan.name } };
+    tellImages(built ? `Would save ${instanceId} as ${plan.name}` : 'Nothing to save', [], because, report);
+    return { outcome: 'planned' as const, outputs: { built: false, because, imageName: built ? plan.name : subject.begun.name } };
   }
-  const saved = await report.step(`Make an image of ${instanceId}`, () => captureInstance(instanceId, wanted, plan, world));
-  return tell(saved, saved.built ? `Saved ${instanceId}` : 'Nothing to save', {}, report);
+  const title = built ? `Make an image of ${instanceId}` : 'Take the image that there is';
+  const images = await report.step(title, () => captureInstance(subject, wanted, plan, world));
+  return tell({ images, built, because }, built ? `Saved ${instanceId}` : 'Nothing to save', {}, report);
 }
 
 function tell({ images, built, because, lines = [] }: Built, title: string, more: { readonly fingerprint?: string }, report: Reporter) {

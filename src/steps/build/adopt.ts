@@ -24,30 +24,44 @@ export interface Made extends Artifact {
  * Makes images of Packer images of the family: looks at each in its region, tags it and its snapshots, reads the tags back.
  * The template may not have tagged it at all, and its copies in other regions lose their snapshots' tags.
  */
-export const adopt = (made: readonly Made[], plan: BuildPlan, world: Powers<'images'>): Promise<readonly BuiltImage[]> =>
-  Promise.all(made.map(artifact => adoptOne(artifact, made.filter(({ region }) => region === artifact.region).length, plan, world)));
+export const adopt = (
+  made: readonly Made[],
+  plan: BuildPlan,
+  world: Powers<'images'>,
+  patience: Patience = PACKER_HAS_WAITED,
+): Promise<readonly BuiltImage[]> =>
+  Promise.all(
+    made.map(async artifact => {
+      const siblings = made.filter(({ region }) => region === artifact.region).length;
+      return settled(artifact, await available(artifact, patience, world), siblings, plan, world);
+    }),
+  );
+
+/** How long an image may take to become available, and what to do when it took longer. */
+export interface Patience {
+  readonly atMostSeconds: number;
+  readonly next?: string;
+}
 
 const LOOK_SECONDS = 5;
-const AVAILABLE_SECONDS = 30 * 60;
+const PACKER_HAS_WAITED: Patience = { atMostSeconds: 30 * 60 };
 // Tags are eventually consistent, by seconds. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 const TAGGED_SECONDS = 120;
 
-async function adoptOne(
+const available = ({ region, id }: Made, patience: Patience, world: Powers<'images'>): Promise<Image> => {
+  const { images } = world.at({ region });
+  const look = async () => judge(await images.get(id));
+  return waitFor({ what: `${id} in ${region}`, everySeconds: LOOK_SECONDS, ...patience, look }, world);
+};
+
+async function settled(
   { source, region, id, baseAmi }: Made,
+  image: Image,
   siblings: number,
   plan: BuildPlan,
   world: Powers<'images'>,
 ): Promise<BuiltImage> {
   const { images } = world.at({ region });
-  const image = await waitFor(
-    {
-      what: `${id} in ${region}`,
-      everySeconds: LOOK_SECONDS,
-      atMostSeconds: AVAILABLE_SECONDS,
-      look: async () => judge(await images.get(id)),
-    },
-    world,
-  );
   const of = (key: IdentityKey, value: string | undefined) => (value === undefined ? {} : { [tagKey(plan.scheme, key)]: value });
   const tags: Tags = {
     ...of('base-ami', baseAmi),

@@ -1,12 +1,13 @@
 import { provenBad } from '../../domain/build/reuse.ts';
 import { deadBecause, type Image, identity, newestFirst, type Tags, tagKey } from '../../domain/image.ts';
-import { RejectedError, UsageError } from '../../kit/errors.ts';
+import { RejectedError, retold, UsageError } from '../../kit/errors.ts';
 import { flag, optional, text } from '../../kit/fields.ts';
 import type { Machine } from '../../world/machines.ts';
 import type { Powers } from '../../world.ts';
 import { wait } from '../wait-setting.ts';
 import { adopt, type BuiltImage } from './adopt.ts';
 import type { BuildPlan } from './plan.ts';
+import { maxAgeOf } from './unchanged.ts';
 
 /** An image of a running instance instead of one from a template: what a machine that was set up by other means has become. */
 
@@ -28,50 +29,63 @@ export interface InstanceWish {
   readonly fromInstance?: string | undefined;
   readonly noReboot: boolean;
   readonly wait: boolean;
+  readonly timeout: number;
   readonly rebuild?: string | undefined;
   readonly baseImage?: readonly string[] | undefined;
   readonly var: Readonly<Record<string, string>>;
+  readonly secretVar: Readonly<Record<string, string>>;
   readonly varFiles: readonly string[];
+  readonly content: readonly string[];
+  readonly only: readonly string[];
+  readonly except: readonly string[];
+  readonly instanceType?: string | undefined;
   readonly regions: readonly string[];
   readonly region: string;
 }
 
-export interface Captured {
-  readonly images: readonly BuiltImage[];
-  readonly built: boolean;
-  readonly because: string;
-}
-
-type World = Powers<'images' | 'machines' | 'capture'>;
+type World = Powers<'images' | 'leftovers' | 'machines' | 'capture'>;
 
 /** Settings that mean a template, and would silently do nothing here. */
 export function instanceProblem(wish: InstanceWish): string | undefined {
   if (wish.fromInstance === undefined) return wish.wait ? undefined : '"wait: false" is for "from-instance": Packer is always waited for';
   const said = {
-    'base-image': wish.baseImage?.length ?? 0,
-    var: Object.keys(wish.var).length,
-    'var-files': wish.varFiles.length,
-    regions: wish.regions.length,
+    'base-image': wish.baseImage ?? [],
+    var: Object.keys(wish.var),
+    'secret-var': Object.keys(wish.secretVar),
+    'var-files': wish.varFiles,
+    content: wish.content,
+    only: wish.only,
+    except: wish.except,
+    'instance-type': [wish.instanceType ?? []].flat(),
+    regions: wish.regions,
   };
-  const idle = Object.entries(said).filter(([, count]) => count > 0);
+  const idle = Object.entries(said).filter(([, values]) => values.length > 0);
   return idle.length === 0 ? undefined : `"from-instance" uses no template: take out ${idle.map(([name]) => `"${name}"`).join(', ')}`;
 }
 
-export async function captureInstance(instanceId: string, wish: InstanceWish, plan: BuildPlan, world: World): Promise<Captured> {
-  const place = world.at({ region: wish.region });
-  const earlier = wish.rebuild === 'always' ? undefined : await startedBefore(instanceId, plan, world, wish.region);
-  if (earlier !== undefined)
-    return { ...(await finish(earlier, wish, plan, world)), built: false, because: `${earlier.id} is of this instance and this commit` };
-  const machine = await place.machines.get(instanceId);
+/** An image that an earlier run has begun to make of it, or the machine to make one of. */
+export type Subject = { readonly because: string } & ({ readonly begun: Image } | { readonly machine: Machine });
+
+export async function lookAtInstance(instanceId: string, wish: InstanceWish, plan: BuildPlan, world: World): Promise<Subject> {
+  const begun = wish.rebuild === 'always' ? undefined : await startedBefore(instanceId, plan, world, wish);
+  if (begun !== undefined) return { begun, because: `${begun.id} is of this instance and this commit` };
+  const machine = await world.at({ region: wish.region }).machines.get(instanceId);
   if (machine === undefined || !['running', 'stopped'].includes(machine.state)) throw new UsageError([whyNot(instanceId, machine)]);
+  return { machine, because: `"from-instance" is ${instanceId}` };
+}
+
+export async function captureInstance(subject: Subject, wish: InstanceWish, plan: BuildPlan, world: World): Promise<readonly BuiltImage[]> {
+  if ('begun' in subject) return finish(subject.begun, wish, plan, world);
+  const { machine } = subject;
+  const place = world.at({ region: wish.region });
   const tags = capturedTags(plan, machine);
   const id =
-    (await place.capture.image({ instanceId, name: plan.name, noReboot: wish.noReboot, tags })) ??
+    (await place.capture.image({ instanceId: machine.id, name: plan.name, noReboot: wish.noReboot, tags })) ??
     (await lostAnswer(plan, world, wish.region));
-  world.report.info(`${id} is being made of ${instanceId}${wish.noReboot ? ', which runs on' : ', which restarts'}.`);
+  world.report.info(`${id} is being made of ${machine.id}${wish.noReboot ? ', which runs on' : ', which restarts'}.`);
   const made = await place.images.get(id);
-  if (made === undefined) throw new RejectedError(`${id} was made of ${instanceId}, and EC2 does not know it.`);
-  return { ...(await finish(made, wish, plan, world)), built: true, because: `"from-instance" is ${instanceId}` };
+  if (made === undefined) throw new RejectedError(`${id} was made of ${machine.id}, and EC2 does not know it.`);
+  return finish(made, wish, plan, world);
 }
 
 const whyNot = (id: string, machine: Machine | undefined): string =>
@@ -85,17 +99,24 @@ const capturedTags = (plan: BuildPlan, machine: Machine): Tags => ({
 });
 
 /** By content, not by a token of the run: a later run of the same commit goes on where the earlier one stopped looking. */
-async function startedBefore(instanceId: string, plan: BuildPlan, { at }: World, region: string): Promise<Image | undefined> {
-  const commit = plan.tags[plan.scheme.commitKey];
+async function startedBefore(
+  instanceId: string,
+  { scheme, tags: planned }: BuildPlan,
+  { at, clock }: World,
+  { region, rebuild }: InstanceWish,
+): Promise<Image | undefined> {
+  const commit = planned[scheme.commitKey];
   if (commit === undefined) return undefined;
-  const tags = { [tagKey(plan.scheme, 'from-instance')]: instanceId, [plan.scheme.commitKey]: commit };
+  const tags = { [tagKey(scheme, 'from-instance')]: instanceId, [scheme.commitKey]: commit };
   const found = await at({ region }).images.find({ tags });
-  const mine = plan.tags[tagKey(plan.scheme, 'family')];
+  const mine = planned[tagKey(scheme, 'family')];
+  const oldest = clock.now() - (maxAgeOf(rebuild) ?? Number.POSITIVE_INFINITY) * 1000;
   const usable = found.filter(
     image =>
+      image.createdAt.getTime() >= oldest &&
       deadBecause(image) === undefined &&
-      provenBad(image, plan.scheme) === undefined &&
-      (['family', 'for-family'] as const).every(key => [undefined, mine].includes(identity(image, plan.scheme, key))),
+      provenBad(image, scheme) === undefined &&
+      (['family', 'for-family'] as const).every(key => [undefined, mine].includes(identity(image, scheme, key))),
   );
   return usable.sort(newestFirst)[0];
 }
@@ -109,14 +130,25 @@ async function lostAnswer({ name, tags, scheme }: BuildPlan, { at }: World, regi
   });
 }
 
-async function finish(image: Image, wish: InstanceWish, plan: BuildPlan, world: World): Promise<{ images: readonly BuiltImage[] }> {
-  const source = wish.fromInstance ?? '';
-  if (wish.wait)
-    return {
-      images: await adopt([{ source, region: wish.region, id: image.id, baseAmi: identity(image, plan.scheme, 'base-ami') }], plan, world),
-    };
+async function finish(image: Image, wish: InstanceWish, plan: BuildPlan, world: World): Promise<readonly BuiltImage[]> {
+  const { region, fromInstance: source = '' } = wish;
+  if (wish.wait) {
+    const made = { source, region, id: image.id, baseAmi: identity(image, plan.scheme, 'base-ami') };
+    return adopt([made], plan, world, { atMostSeconds: wish.timeout, next: MORE }).catch(failure => unfinished(made, failure, world));
+  }
   world.report.info(`${image.id} is ${image.state}: a later run of this commit makes it one of the family.`);
-  return {
-    images: [{ source, architecture: image.architecture, region: wish.region, id: image.id, name: image.name, sizeGiB: image.sizeGiB }],
-  };
+  return [{ source, architecture: image.architecture, region, id: image.id, name: image.name, sizeGiB: image.sizeGiB }];
+}
+
+const MORE = 'Run it again. A large disk may need more "timeout" for its first snapshot.';
+
+/** Of an image that failed nothing is left: nobody can use it, nothing marks it, and it would keep its name from the next try. */
+async function unfinished({ id, region }: { id: string; region: string }, failure: unknown, { at }: World): Promise<never> {
+  if (!(failure instanceof RejectedError)) {
+    throw retold(failure, { left: [`${id} in ${region}, not yet one of the family: a later run of this commit makes it one`] });
+  }
+  const { images, leftovers } = at({ region });
+  const image = await images.get(id);
+  if (image !== undefined && deadBecause(image) !== undefined) await leftovers.remove({ kind: 'image', id });
+  throw failure;
 }
