@@ -45,7 +45,6 @@ async function end(entry: JournalEntry, world: PostWorld): Promise<void> {
     if (swept.length === 0) report.info('Packer left nothing.');
     if (finished.length > 0)
       report.info(`${finished.join(', ')} ${finished.length === 1 ? 'is finished and stays' : 'are finished and stay'} for a later run.`);
-    report.info(`${finished.join(', ')} ${finished.length === 1 ? 'is' : 'are'} finished and stays for a later run.`);
     return undefined;
   }
   if (entry.kind === 'file') return removeFile(entry.path);

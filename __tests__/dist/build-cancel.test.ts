@@ -132,6 +132,7 @@ describe('scenario 2: a build whose action is killed', () => {
     expect(ended.log).toMatch(/Removed instance i-/);
     expect(ended.log).toMatch(/Removed key-pair key-/);
     expect(ended.log).toMatch(/Removed security-group sg-/);
+    expect(ended.log).not.toContain('for a later run');
     nothingIsLeft();
   });
 });

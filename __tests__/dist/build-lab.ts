@@ -23,6 +23,9 @@ export const template = (): Record<string, string> =>
 
 const TEMPLATE = 'packer/image.pkr.hcl';
 
+/** A base image, as the setting takes it. */
+export const DEBIAN = 'name:136693071363/debian-12-amd64-*';
+
 /** The example template with nothing to do on the machine: a build takes as long as Packer needs. */
 export const idle = (): Record<string, string> => {
   const files = template();
@@ -47,6 +50,25 @@ export function twoSources(): Record<string, string> {
   files['packer/second.pkr.hcl'] = source.replace('"web"', '"second"').replace('= local.name', '= "${local.name}-second"');
   return files;
 }
+
+/** A template that knows none of our variables; `source` is what else its source says. */
+export const bare = (source = '', builds = 'build { sources = ["source.amazon-ebs.own"] }'): Record<string, string> => ({
+  'image.pkr.hcl': `
+    variable "ssh_port" { type = number }
+    source "amazon-ebs" "own" {
+      ami_name = "by-hand-\${formatdate("YYYYMMDDhhmmss", timestamp())}-\${source.name}"
+      instance_type = "t3.micro"
+      ssh_username = "admin"
+      ssh_port = var.ssh_port
+      ${source}
+      source_ami_filter {
+        owners = ["136693071363"]
+        most_recent = true
+        filters = { name = "debian-12-amd64-*" }
+      }
+    }
+    ${builds}`,
+});
 
 const tools = await packerTools().catch((cause: Error) => cause);
 const missing = tools instanceof Error ? tools : undefined;

@@ -75,6 +75,15 @@ describe('a template that is wrong is told before anything is launched', () => {
       'without a value',
     ],
     [
+      'wants tags as a list',
+      changed([
+        'variable "ami_tags" {\n  type        = map(string)\n  default     = {}',
+        'variable "ami_tags" {\n  type = list(string)\n  default = []',
+      ]),
+      {},
+      'What the action sets is a map(string) for `ami_tags` and `run_tags`',
+    ],
+    [
       'does not know a variable',
       idle(),
       { var: 'ssh_port: 2322\nnobody: knows' },
@@ -214,6 +223,19 @@ describe('a variable that the template calls sensitive', () => {
       expect(launched()).toBe(before);
     },
   );
+
+  test('which has a short value of its own is named when Packer has hidden the ID, and the image goes', async () => {
+    const before = madeImages(lab).length;
+    const pin = changed(
+      ['variable "app_version"', 'variable "pin" {\n  default   = "1"\n  sensitive = true\n}\n\nvariable "app_version"'],
+      ['"APP_VERSION=${var.app_version}"', '"APP_VERSION=${var.app_version}", "PIN=${var.pin}"'],
+    );
+    const ran = await build(lab, { files: { ...idle(), ...pick(pin, /hcl$/) }, with: { family: 'pin' } });
+    expect(ran.outputs['outcome']).toBe('usage');
+    expect(ran.errors.join()).toContain('Packer has hidden the ID of what it made');
+    expect(madeImages(lab)).toHaveLength(before);
+    expect(leftovers(lab)).toEqual([]);
+  });
 
   test('is in no tag, and salted in the fingerprint: another family has another for the same', async () => {
     // Not known to Packer as a secret. It stands in the name of the region, and in most IDs.

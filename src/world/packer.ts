@@ -19,6 +19,8 @@ export interface PackerTool {
 /** What a template says of itself. */
 export interface PackerTemplate {
   readonly variables: ReadonlyMap<string, 'plain' | 'sensitive'>;
+  /** The JSON of old, whose variables are texts and nothing else. */
+  readonly isJson: boolean;
   /** Its source, if it has one only, and makes nothing of the image after that: then an image that bears our tags is the whole result. */
   readonly soleSource: string | undefined;
   /** One build of one source. `packer build` makes what it can of several, and of one it finds everything that is wrong before it begins. */

@@ -1,6 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { artifacts, complaints, humanLines, type PackerLine, parseLine } from '../../../src/domain/build/packer-output.ts';
+import {
+  artifacts,
+  baseOf,
+  complaints,
+  createdIds,
+  humanLines,
+  isHidden,
+  type PackerLine,
+  parseLine,
+} from '../../../src/domain/build/packer-output.ts';
 
 // As packer/ui.go of Packer 1.16 writes it.
 const encode = (target: string, type: string, values: readonly string[]): string =>
@@ -108,4 +117,18 @@ test('an image in a region of the European sovereign cloud is an image', () => {
   expect(artifacts(line === undefined ? [] : [line])).toEqual([
     { source: 'amazon-ebs.web', region: 'eusc-de-east-1', id: 'ami-0123456789abcdef0' },
   ]);
+});
+
+test('a source says what it made, whatever it is called; what a provisioner prints is not said by another', () => {
+  const say = (text: string) => parsed(encode('', 'ui', ['say', text]));
+  expect(say('==> my build.amazon-ebs.web: Found Image ID: ami-11111111').map(line => baseOf([line], 'my build.amazon-ebs.web'))).toEqual([
+    'ami-11111111',
+  ]);
+  expect(say('    my build.amazon-ebs.web: Instance ID: i-11111111').flatMap(createdIds)).toEqual(['i-11111111']);
+  expect(say('    amazon-ebs.web: amazon-ebs.api: Instance ID: i-11111111').flatMap(createdIds)).toEqual([]);
+});
+
+test('an ID that Packer took for a secret is known to be hidden', () => {
+  expect(isHidden(parsed(...artifact('amazon-ebs.web', 0, 'eu-<sensitive>-1:ami-11111111')))).toBe(true);
+  expect(isHidden(parsed(...artifact('amazon-ebs.web', 0, 'eu-central-1:ami-11111111')))).toBe(false);
 });

@@ -69,6 +69,16 @@ describe('an image with the same fingerprint', () => {
     expect(ask(two.slice(0, 1)).because).toContain('1 of 2 images in eu-central-1');
   });
 
+  test('that somebody copied beside itself, tags and all, is the one that was built', () => {
+    const own = here(image('ami-1'));
+    const beside = here(image('ami-2', {}, { sourceImageId: 'ami-1', createdAt: new Date(NOW) }));
+    const elsewhere = here(image('ami-3', {}, { sourceImageId: 'ami-1' }), 'eu-west-1');
+    expect(ask([beside, own]).images).toEqual([own]);
+    expect(ask([own, elsewhere], { regions: ['eu-central-1', 'eu-west-1'] }).images).toEqual([own, elsewhere]);
+    // The copy alone has the same content still.
+    expect(ask([beside]).images).toEqual([beside]);
+  });
+
   test('of several builds is the newest, and a failed newer one does not hide a good older one', () => {
     const old = here(image('ami-1'));
     const young = here(image('ami-2', { 'ami-action:created-at': '2026-05-09' }, { createdAt: new Date(NOW) }));

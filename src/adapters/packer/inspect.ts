@@ -5,7 +5,7 @@ import type { PackerTemplate } from '../../world/packer.ts';
  * The answer of `packer inspect -machine-readable`: text for people for HCL2, lines for machines for JSON templates.
  * It needs no plugins and no values, so it can be asked before anything is installed.
  */
-export function describedTemplate(answer: string): PackerTemplate {
+export function describedTemplate(answer: string): Omit<PackerTemplate, 'isJson'> {
   const lines = answer.split('\n').flatMap(line => parseLine(line) ?? []);
   const text = lines.flatMap(humanLines);
   const fromJson = lines

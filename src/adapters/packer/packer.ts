@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { UsageError } from '../../kit/errors.ts';
 import type { Packer, PackerBuild, PackerEnded } from '../../world/packer.ts';
@@ -52,12 +52,13 @@ export function packer(host: PackerHost): Packer {
         environment: { ...packerEnvironment(environment), ...WATCHED },
         folder: run.workspace,
       });
-      if (exitCode === 0) return describedTemplate(stdout);
+      if (exitCode === 0) return { ...describedTemplate(stdout), isJson: isJson(template) };
       throw new UsageError([`Packer cannot read the template: ${complaintOf(stdout)}`], {
         next: 'Mend the template. Nothing was launched.',
       });
     },
     async init(build, onLine) {
+      if (isJson(build.template)) return NOTHING_TO_INIT;
       const plugins = { environment, folder: join(cacheFolder(environment), 'packer-plugins'), say: report.info };
       const folder = await pluginFolder(build.template, plugins);
       const args = ['init', ...QUIET, build.template];
@@ -73,6 +74,11 @@ export function packer(host: PackerHost): Packer {
       ),
   };
 }
+
+/** Such a template cannot say which plugins it requires, and `init` refuses it. https://developer.hashicorp.com/packer/docs/templates/legacy_json_templates */
+const isJson = (template: string): boolean =>
+  !/\.pkr\.(hcl|json)$/.test(template) && statSync(template, { throwIfNoEntry: false })?.isFile() === true;
+const NOTHING_TO_INIT: PackerEnded = { exitCode: 0, signal: undefined, stopped: undefined };
 
 /** Our own variables travel in a file that ends with the command: an argument would be seen by everybody on the machine. */
 async function withVariables(

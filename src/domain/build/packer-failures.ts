@@ -22,7 +22,7 @@ const KNOWN: readonly Known[] = [
     says: /AMI Name: '.*' is used by an existing AMI|InvalidAMIName\.Duplicate/,
     who: 'usage',
     cause: 'An image with this name exists already.',
-    next: 'Put {timestamp} or {commit} into "name". force_deregister would remove the old image before the new one is proven.',
+    next: 'Put {timestamp} or {commit} into "name". Sources of one template need a name each: "${var.ami_name}-${source.name}". force_deregister would remove the old image before the new one is proven.',
   },
   {
     says: /No default VPC|VPCIdNotSpecified|No subnets found for the default VPC|subnet_id or subnet_filter must be provided/,
@@ -37,7 +37,14 @@ const KNOWN: readonly Known[] = [
     next: 'Check ssh_username for this base image, and that the runner reaches the instance: a public IP (associate_public_ip_address), or ssh_interface = "session_manager" in a private subnet.',
   },
   {
-    says: /VcpuLimitExceeded|InstanceLimitExceeded|MaxSpotInstanceCountExceeded|ResourceLimitExceeded|SnapshotLimitExceeded/,
+    says: /RequestLimitExceeded|ThrottlingException|Throttling:|Rate exceeded/,
+    who: 'rejected',
+    cause: 'AWS let nobody of this account ask so often, for longer than Packer tries again.',
+    next: 'Run it again. If it stays so: what else asks EC2 in this account and region?',
+  },
+  {
+    // Of tags each resource has fifty, and nobody can raise that.
+    says: /(?<!Tag)LimitExceeded|MaxSpotInstanceCountExceeded|QuotaExceeded/,
     who: 'access',
     cause: 'A quota of the account is used up.',
     next: 'Ask for more in Service Quotas (EC2), or take a smaller "instance-type".',
@@ -95,6 +102,12 @@ const KNOWN: readonly Known[] = [
     who: 'usage',
     cause: 'The template has a variable without a value.',
     next: 'Give it under "var", or a default in the template.',
+  },
+  {
+    says: /Invalid value for (input )?variable/,
+    who: 'usage',
+    cause: 'A variable of the template gets a value of another type than it has.',
+    next: 'What the action sets is a map(string) for `ami_tags` and `run_tags`, a list(string) for `ami_regions`, and a string for the others.',
   },
   {
     says: /Undefined (-var )?variable|Undeclared variable/i,

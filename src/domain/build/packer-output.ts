@@ -55,6 +55,10 @@ export function artifacts(lines: readonly PackerLine[]): readonly Artifact[] {
   return [...new Map(found.map(artifact => [`${artifact.source} ${artifact.region} ${artifact.id}`, artifact])).values()];
 }
 
+/** Whether Packer has hidden what it made: the value of a sensitive variable stood in it. */
+export const isHidden = (lines: readonly PackerLine[]): boolean =>
+  lines.some(({ type, values }) => type === 'artifact' && values[1] === 'id' && values[2]?.includes('<sensitive>'));
+
 /** What went wrong, by source; the text is Packer's own and untrusted. */
 export interface Complaint {
   readonly source: string;
@@ -73,12 +77,18 @@ export function complaints(lines: readonly PackerLine[]): readonly Complaint[] {
     .filter(({ message }) => message !== '');
 }
 
+/** Who says what, as people read it: a source begins with its name, which may hold spaces, and a provisioner cannot say that another does. */
+export function spoken(text: string): { readonly source: string; readonly said: string } | undefined {
+  const [, source, said] = /^(?:==> | {4})([^:]+): (.*)$/.exec(text) ?? [];
+  return source === undefined || said === undefined ? undefined : { source, said };
+}
+
 /** What one source said, without its name before every line. */
 const saidBy = (lines: readonly PackerLine[], source: string): readonly string[] =>
-  lines.flatMap(humanLines).flatMap(text => {
-    const [, speaker, said = ''] = /^(?:==> | {4})(\S+): (.*)$/.exec(text) ?? [];
-    return speaker === source ? [said] : [];
-  });
+  lines
+    .flatMap(humanLines)
+    .flatMap(text => spoken(text) ?? [])
+    .flatMap(by => (by.source === source ? [by.said] : []));
 
 /** What a source was built from, where it says so. */
 export const baseOf = (lines: readonly PackerLine[], source: string): string | undefined =>
@@ -89,7 +99,7 @@ export const baseOf = (lines: readonly PackerLine[], source: string): string | u
 /** The instance and the image that Packer says it has just made. */
 export const createdIds = (line: PackerLine): readonly string[] =>
   humanLines(line)
-    .flatMap(text => /^(?:==> | {4})\S+: (?:Instance ID: (i-[0-9a-f]{8,17})|AMI: (ami-[0-9a-f]{8,17}))$/.exec(text)?.slice(1) ?? [])
+    .flatMap(text => /^(?:Instance ID: (i-[0-9a-f]{8,17})|AMI: (ami-[0-9a-f]{8,17}))$/.exec(spoken(text)?.said ?? '')?.slice(1) ?? [])
     .filter(id => id !== undefined);
 
 /** The end of what the provisioner said that failed, before the clean-up has its say. */

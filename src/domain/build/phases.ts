@@ -1,4 +1,4 @@
-import { humanLines, type PackerLine } from './packer-output.ts';
+import { humanLines, type PackerLine, spoken } from './packer-output.ts';
 
 /** Where the time of a build went, as Packer's own lines tell it, to the second. */
 export interface Phase {
@@ -20,7 +20,7 @@ const BEGINS: readonly (readonly [says: RegExp, name: string])[] = [
   [/^Terminating the source AWS instance/, 'clean up'],
 ];
 
-const ENDED = /^Build '(\S+)' (?:finished|errored) after/;
+const ENDED = /^Build '([^']+)' (?:finished|errored) after/;
 
 export function buildPhases(lines: readonly PackerLine[]): readonly Phase[] {
   const marks: { source: string; name: string | undefined; at: number }[] = [];
@@ -28,7 +28,7 @@ export function buildPhases(lines: readonly PackerLine[]): readonly Phase[] {
     for (const text of humanLines(line)) {
       const ended = ENDED.exec(text)?.[1];
       if (ended !== undefined) marks.push({ source: ended, name: undefined, at: line.seconds });
-      const [, source = '', said = ''] = /^(?:==> | {4})(\S+): (.*)$/.exec(text) ?? [];
+      const { source = '', said = '' } = spoken(text) ?? {};
       const name = BEGINS.find(([says]) => says.test(said))?.[1];
       const last = marks.findLast(mark => mark.source === source)?.name;
       if (name !== undefined && name !== last) marks.push({ source, name, at: line.seconds });

@@ -24,7 +24,8 @@ export type Reuse =
 /** All images of one earlier build, in every region, or the reason why there must be a new one. */
 export function reusable(family: readonly Found[], policy: ReusePolicy): Reuse {
   const { scheme } = policy;
-  const same = family.filter(({ image }) => identity(image, scheme, 'fingerprint') === policy.fingerprint);
+  const alike = family.filter(({ image }) => identity(image, scheme, 'fingerprint') === policy.fingerprint);
+  const same = alike.filter(found => !alike.some(other => isCopyBeside(found, other)));
   if (same.length === 0) return { images: undefined, because: 'no image has this fingerprint' };
   const builds = new Map<string, Found[]>();
   for (const found of same) {
@@ -38,6 +39,9 @@ export function reusable(family: readonly Found[], policy: ReusePolicy): Reuse {
   if (good === undefined) return { images: undefined, because: judged[0]?.against ?? '' };
   return { images: good.build, because: `${good.build.map(({ image }) => image.id).join(', ')} has the same fingerprint` };
 }
+
+/** Somebody copied it where it is, tags and all: the build has made one image there still. */
+const isCopyBeside = (copy: Found, source: Found): boolean => copy.region === source.region && copy.image.sourceImageId === source.image.id;
 
 const newestOf = (build: readonly Found[]): Image => build.map(({ image }) => image).sort(newestFirst)[0] as Image;
 

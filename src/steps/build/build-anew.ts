@@ -1,12 +1,13 @@
-import { type Artifact, artifacts, baseOf, complaints, type PackerLine } from '../../domain/build/packer-output.ts';
+import { type Artifact, artifacts, baseOf, complaints, isHidden, type PackerLine } from '../../domain/build/packer-output.ts';
 import { sayDuration } from '../../kit/duration.ts';
-import { CancelledError, type Expected, RejectedError, TimeoutError } from '../../kit/errors.ts';
+import { CancelledError, type Expected, RejectedError, TimeoutError, UsageError } from '../../kit/errors.ts';
 import type { PackerBuild } from '../../world/packer.ts';
-import type { Powers } from '../../world.ts';
+import type { Powers, Reporter } from '../../world.ts';
 import { adopt, type BuiltImage, type Made } from './adopt.ts';
 import { witness } from './made.ts';
 import { type PhaseEnd, packerFailure, packerInit, packerPhase, type Telling } from './packer-phase.ts';
 import { findPacker, type PackerChoice, packerOrder } from './packer-tool.ts';
+import type { BuildPlan } from './plan.ts';
 import { tellPhases } from './summary.ts';
 import { type BuildEntry, removeImages, sweepBuild, sweepQuietly } from './sweep.ts';
 import { builtMeanwhile, type Inputs, reuse, sayIds } from './unchanged.ts';
@@ -37,6 +38,7 @@ export async function buildAnew(wanted: BuildOrder, because: string, inputs: Inp
   const seen = witness(plan.entry, journal);
   const end = await packerPhase('packer build', onLine => packer.build(order, both(seen.see, onLine)), phase);
   const made = artifacts(end.lines).map(image => ({ ...image, baseAmi: baseOf(end.lines, image.source) }));
+  tellElsewhere(made, plan, report);
   const isWhole = end.exitCode === 0 && made.length > 0;
   if (isWhole) seen.spare(made.map(({ id }) => id));
   const settled = () => report.step('Tag the images', () => settle(made, because, inputs, world));
@@ -44,11 +46,11 @@ export async function buildAnew(wanted: BuildOrder, because: string, inputs: Inp
   if (result === undefined) tellPhases(end.lines, report);
   // What was adopted stays even where nobody can see its family tag yet.
   const spared = result?.kept ?? (wanted.cleanupOnFailure ? [] : made.map(({ id }) => id));
-  const left = await report.step('See that nothing is left', () =>
-    sweepQuietly(() => sweepBuild(ofItsOwn(seen.entry(), end), world, spared), world),
-  );
+  const unwanted = result === undefined && wanted.cleanupOnFailure ? made : [];
+  const sweep = async () => [...(await removeImages(unwanted, world)), ...(await sweepBuild(ofItsOwn(seen.entry(), end), world, spared))];
+  const left = await report.step('See that nothing is left', () => sweepQuietly(sweep, world));
   if (left.length === 0) seen.forget();
-  if (result === undefined) throw failure('packer build', end, wanted, made, left);
+  if (result === undefined) throw failure('packer build', end, wanted, made, [...fates(made, wanted, order), ...left]);
   for (const line of left) report.warn(line);
   return { ...result, lines: end.lines };
 }
@@ -99,18 +101,27 @@ const hasBegun = (what: string, { lines }: PhaseEnd): boolean => {
   return what === 'packer build' && (said.length === 0 || said.some(({ source }) => source !== ''));
 };
 
+const HIDDEN =
+  'Packer has hidden the ID of what it made, so nobody knows it: a sensitive variable of the template has a value so short, or so common, that it stands in the ID or the region. Take a longer value, or "sensitive" out of the template';
 const NO_IMAGE = 'Look for skip_create_ami in the template, and at what "only" and "except" leave of it.';
 
+/** A template may say itself where it builds and copies to. */
+function tellElsewhere(made: readonly Artifact[], { regions }: BuildPlan, report: Reporter): void {
+  const elsewhere = [...new Set(made.map(({ region }) => region))].filter(region => !regions.includes(region));
+  if (elsewhere.length === 0) return;
+  report.warn(
+    `The template itself says that it makes images in ${elsewhere.join(', ')}. The next push looks for an image that is the same, and for leftovers, in ${regions.join(', ')} alone: let "region", and "regions" with a variable "ami_regions", say where.`,
+  );
+}
+
 /** An image that was finished although the build failed is told, not tagged as one of the family: nothing can pick it up. */
-function failure(
-  what: string,
-  end: PhaseEnd,
-  wanted: BuildOrder,
-  made: readonly Artifact[] = [],
-  unswept: readonly string[] = [],
-): Expected {
-  const fate = wanted.cleanupOnFailure ? 'and is removed again' : 'and stays, outside the family, until a later run finds it expired';
-  const left = [...made.map(({ source, region, id }) => `${id} in ${region} (${source}) was finished ${fate}`), ...unswept];
+function fates(made: readonly Artifact[], { cleanupOnFailure }: BuildOrder, { given }: PackerBuild): readonly string[] {
+  const stays = 'run_tags' in given ? 'until a later run finds it expired' : 'and nothing marks it as ours';
+  const fate = cleanupOnFailure ? 'and is removed again' : `and stays, outside the family, ${stays}`;
+  return made.map(({ source, region, id }) => `${id} in ${region} (${source}) was finished ${fate}`);
+}
+
+function failure(what: string, end: PhaseEnd, wanted: BuildOrder, made: readonly Artifact[] = [], left: readonly string[] = []): Expected {
   const outputs = made.length === 0 ? {} : { partial: made.map(({ source, region, id }) => ({ source, region, id })), built: false };
   if (end.stopped === 'cancelled') return new CancelledError('Cancelled while Packer ran.', { left, outputs });
   if (end.stopped === 'timeout') {
@@ -120,6 +131,7 @@ function failure(
       next: 'Give it more with "timeout".',
     });
   }
+  if (end.exitCode === 0 && isHidden(end.lines)) return new UsageError([HIDDEN], { left });
   if (end.exitCode === 0) return new RejectedError('No AMI was produced: Packer ended well, and made no image.', { left, next: NO_IMAGE });
   return packerFailure({ what, end, otherwise: hasBegun(what, end) ? 'rejected' : 'usage', left, outputs });
 }

@@ -4,7 +4,7 @@ import { UsageError } from '../../kit/errors.ts';
 import { list, map, optional, text } from '../../kit/fields.ts';
 import type { PackerBuild, PackerTool } from '../../world/packer.ts';
 import type { Powers } from '../../world.ts';
-import { recognisableTags } from './plan.ts';
+import { type BuildPlan, recognisableTags } from './plan.ts';
 import type { Inputs } from './unchanged.ts';
 
 /** Which Packer runs, and what it is asked. */
@@ -67,20 +67,13 @@ export async function packerOrder(
   tool: PackerTool,
   { at, packer, report }: World,
 ): Promise<PackerBuild> {
-  const { variables: declared, soleSource, isSingle } = await packer.inspect(tool.binary, plan.template);
+  const { variables: declared, soleSource, isSingle, isJson } = await packer.inspect(tool.binary, plan.template);
   const isOne = soleSource !== undefined && wanted.only.length === 0 && wanted.except.length === 0;
+  const recognisable = isOne ? recognisableTags(plan, soleSource) : plan.earlyTags;
   const seen = Object.entries(wanted.var).filter(([name]) => declared.get(name) === 'sensitive' || name in template.secrets);
   for (const [, value] of seen) report.mask(value);
   if (seen.length > 0) report.warn(sayOpen(seen.map(([name]) => name)));
-  const ours = {
-    ami_name: plan.name,
-    ami_tags: plain(isOne ? recognisableTags(plan, soleSource) : plan.earlyTags),
-    run_tags: plain(plan.runTags),
-    source_ami: plan.base,
-    region: wanted.region,
-    instance_type: wanted.instanceType,
-    ami_regions: plan.regions.length > 1 ? plan.regions.slice(1) : undefined,
-  };
+  const ours = oursOf(wanted, plan, isJson ? 'texts' : recognisable);
   const ignored = Object.entries(NEEDED_BY).filter(([name]) => ours[name as keyof typeof ours] !== undefined && !declared.has(name));
   if (ignored.length > 0)
     throw new UsageError(
@@ -90,7 +83,7 @@ export async function packerOrder(
   report.info(
     given.length === 0 ? 'The template declares none of our variables.' : `The template takes ${given.map(([name]) => name).join(', ')}.`,
   );
-  if (!declared.has('run_tags')) report.warn(UNSWEPT);
+  if (isJson || !declared.has('run_tags')) report.warn(isJson ? `${UNSWEPT} ${NO_MAP}` : `${UNSWEPT} ${DECLARE}`);
   if (template.texts.some(removesFirst)) report.warn(REMOVES_FIRST);
   return {
     binary: tool.binary,
@@ -113,6 +106,18 @@ export async function packerOrder(
   };
 }
 
+/** `texts`: of a JSON template the variables hold nothing else; it makes a list of one with commas, and no map of any. */
+function oursOf({ region, instanceType }: PackerChoice, { name, base, regions, runTags }: BuildPlan, tags: Tags | 'texts') {
+  const copies = regions.length > 1 ? regions.slice(1) : undefined;
+  return {
+    ami_name: name,
+    source_ami: base,
+    region,
+    instance_type: instanceType,
+    ...(tags === 'texts' ? { ami_regions: copies?.join(',') } : { ami_tags: plain(tags), run_tags: plain(runTags), ami_regions: copies }),
+  };
+}
+
 // Packer reads tags as templates, with functions that fetch secrets, and again until nothing is left to read: so there is no way to quote, and a branch
 // may be called anything. What looks so is written by us alone, at the end. https://developer.hashicorp.com/packer/docs/templates/legacy_json_templates/engine
 const plain = (tags: Tags): Tags => Object.fromEntries(Object.entries(tags).filter(pair => !pair.some(text => text.includes('{{'))));
@@ -124,7 +129,9 @@ const sayOpen = (names: readonly string[]): string =>
   `The template calls ${names.join(', ')} sensitive. Say it under "secret-var": "var" becomes arguments of Packer, which everybody on the machine can see.`;
 
 const UNSWEPT =
-  'The template declares no variable "run_tags". If this job dies, the instance, key pair and security group that Packer made cannot be told from others, and stay. Declare it as map(string) and use it as run_tags of the source.';
+  'The template declares no variable "run_tags". If this job dies, the instance, key pair and security group that Packer made cannot be told from others, and stay.';
+const DECLARE = 'Declare it as map(string) and use it as run_tags of the source.';
+const NO_MAP = 'A JSON template has no variable for a map: "packer hcl2_upgrade" makes an HCL template of it.';
 
 const REMOVES_FIRST =
   'The template sets force_deregister or force_delete_snapshot: Packer removes the old image of that name before the new one exists, let alone is proven. Take it out; mode prune removes what nobody needs any more.';

@@ -38,7 +38,10 @@ export async function sweepBuild(entry: BuildEntry, world: World, spared: readon
 
 /** Of a build that is not needed after all, and that nobody can have taken: they never were of the family. */
 export async function removeImages(images: readonly { region: string; id: string }[], world: World): Promise<readonly Swept[]> {
-  for (const { region, id } of images) await world.at({ region }).leftovers.remove({ kind: 'image', id });
+  for (const { region, id } of images) {
+    const removed = await world.at({ region }).leftovers.remove({ kind: 'image', id });
+    if (typeof removed === 'object') refuseHeld(removed.held, region);
+  }
   return images.map(({ region, id }) => ({ region, kind: 'image', id }));
 }
 
@@ -123,11 +126,15 @@ async function sweepRegion(
     { what: `Removing what is left in ${region}`, everySeconds: LOOK_SECONDS, atMostSeconds: AT_MOST_SECONDS, look: turn },
     world,
   );
-  if (held.length > 0)
-    throw new RejectedError(`The snapshots ${held.join(', ')} in ${region} stayed behind when their image was removed.`, {
-      next: 'Allow ec2:DeleteSnapshot, and delete them: nothing marks them as ours any more.',
-    });
+  refuseHeld(held, region);
   return [...seen.values()];
+}
+
+function refuseHeld(held: readonly string[], region: string): void {
+  if (held.length === 0) return;
+  throw new RejectedError(`The snapshots ${held.join(', ')} in ${region} stayed behind when their image was removed.`, {
+    next: 'Allow ec2:DeleteSnapshot, and delete them: nothing marks them as ours any more.',
+  });
 }
 
 /** A sweep must not hide how the build ended: what it could not do is told, and left to post and to the next run. */
