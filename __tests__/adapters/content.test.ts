@@ -129,6 +129,17 @@ describe('the files of a workspace', () => {
     for (const file of ['packer/image.pkr.hcl', 'ignored/common.pkr.hcl', 'ignored/prod.hcl']) expect(after[file]).not.toBe(before[file]);
   });
 
+  test('of a template outside count, all that lie there', async () => {
+    const path = repository();
+    const outside = folder({ 'image.pkr.hcl': 'source {}\n', 'scripts/install.sh': 'one\n' });
+    const before = await listed(path, [], [outside]);
+    write(outside, { 'scripts/install.sh': 'two\n' });
+    const after = await listed(path, [], [outside]);
+    expect(Object.keys(after).filter(file => after[file] !== before[file])).toEqual([
+      expect.stringMatching(/^\.\..*scripts\/install\.sh$/),
+    ]);
+  });
+
   test('of a submodule count as they lie there, whatever the repository says to ignore of it', async () => {
     const inner = repository();
     const path = repository();

@@ -1,3 +1,6 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { removeWorkspaces } from '../../lab/runner.ts';
@@ -211,6 +214,34 @@ describe('a variable that the template calls sensitive', () => {
     expect(rows).toContainEqual(['`ami_name`', `\`${ran.outputs['image-name']}\``, 'ami-action']);
     expect(rows).toContainEqual(['`ami_regions`', '`["eu-west-1"]`', 'ami-action']);
     expect(ran.warnings.join()).toContain('The template calls token sensitive. Say it under "secret-var"');
+  });
+
+  test.each([
+    ['behind a link', 'packer'],
+    ['in a template outside the workspace', '../away/packer'],
+  ])('%s is as secret, and what is read of the environment there counts', async (_, template) => {
+    const home = mkdtempSync(join(tmpdir(), 'build-settings-'));
+    const put = (files: Record<string, string>) => {
+      for (const [path, content] of Object.entries(files)) {
+        mkdirSync(dirname(join(home, path)), { recursive: true });
+        writeFileSync(join(home, path), content);
+      }
+    };
+    const token = 'variable "token" {\n  sensitive = true\n  default   = env("FLAVOUR")\n}\n';
+    for (const folder of ['work', 'away'])
+      put(Object.fromEntries(Object.entries(idle()).map(([path, text]) => [`${folder}/${path}`, text])));
+    put({ 'away/packer/token.pkr.hcl': token });
+    symlinkSync('../../away/packer/token.pkr.hcl', join(home, 'work/packer/token.pkr.hcl'));
+    const print = async (FLAVOUR: string, more: Record<string, string> = {}) => {
+      const wanted = { family: 'elsewhere', template, 'dry-run': 'true', ...more };
+      const ran = await build(lab, { workspace: join(home, 'work'), with: wanted, env: { FLAVOUR } });
+      expect(ran.errors).toEqual([]);
+      return ran;
+    };
+    const sweet = await print('sweet');
+    expect((await print('sour')).outputs['fingerprint']).not.toBe(sweet.outputs['fingerprint']);
+    unseen(await print('sweet', { var: JSON.stringify({ ssh_port: '2322', token: SECRET }) }));
+    rmSync(home, { recursive: true });
   });
 
   test.each(['1', 'central'])(

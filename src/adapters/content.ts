@@ -7,14 +7,16 @@ import { UsageError } from '../kit/errors.ts';
 import type { Content, ContentFile } from '../world.ts';
 import { capture } from './capture.ts';
 import { onPath } from './on-path.ts';
+import { templateFiles } from './packer/template-files.ts';
 
 /** Files by the hash that git gives their content, so that what is committed need not be read at all. */
 export const workspaceContent = (workspace: string, environment: NodeJS.ProcessEnv = process.env): Content => ({
   async files(globs, always) {
     const counted = always.map(path => resolve(workspace, path));
     if (globs.length === 0) {
-      // Git is silent about what it ignores, and Packer reads it all the same.
-      const byPacker = await throughLinks(workspace, (await Promise.all(counted.map(readByPacker))).flat());
+      // Git is silent about what it ignores, and Packer reads it all the same; of what lies outside git says nothing at all.
+      const named = await Promise.all(counted.map(path => (isOutside(workspace, path) ? [path] : templateFiles(path))));
+      const byPacker = await throughLinks(workspace, named.flat());
       const known = await committed(workspace, environment);
       if (known === undefined) return onDisk(workspace, [workspace, ...counted, ...byPacker]);
       const read = await onDisk(workspace, byPacker);
@@ -30,19 +32,12 @@ export const workspaceContent = (workspace: string, environment: NodeJS.ProcessE
   },
 });
 
+const isOutside = (workspace: string, path: string): boolean => /^\.\.([/\\]|$)/.test(relative(workspace, path));
+
 async function globber(workspace: string, globs: readonly string[]) {
   const { create } = await import('@actions/glob');
   const patterns = globs.map(glob => (glob.startsWith('!') ? `!${join(workspace, glob.slice(1))}` : join(workspace, glob)));
   return create(patterns.join('\n'), { followSymbolicLinks: false, matchDirectories: false });
-}
-
-// https://developer.hashicorp.com/packer/docs/templates/hcl_templates#file-extension
-const OF_A_TEMPLATE = /\.(pkr\.(hcl|json)|auto\.pkrvars\.(hcl|json))$/;
-
-/** Of a directory only what Packer takes from there by itself: what else is ignored there, such as a manifest, is often made by the build. */
-async function readByPacker(path: string): Promise<readonly string[]> {
-  const entries = await readdir(path).catch(() => undefined);
-  return entries === undefined ? [path] : entries.filter(name => OF_A_TEMPLATE.test(name)).map(name => join(path, name));
 }
 
 /** The tree of the commit, with what was changed, added or removed since. Undefined where there is no git repository, or no git. */

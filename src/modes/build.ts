@@ -84,7 +84,7 @@ export const outputs = {
 };
 
 type Wanted = Values<typeof settings>;
-type World = Powers<'account' | 'capture' | 'images' | 'leftovers' | 'machines' | 'parameters', 'content' | 'files' | 'journal' | 'packer'>;
+type World = Powers<'account' | 'capture' | 'images' | 'leftovers' | 'machines' | 'parameters', 'content' | 'journal' | 'packer'>;
 
 export async function run(wanted: Wanted, world: World) {
   const { report, packer, clock } = world;

@@ -60,6 +60,8 @@ export interface PackerEnded {
 export interface Packer {
   /** Absolute path of a template or var file in the workspace; undefined where there is nothing. */
   locate(path: string): string | undefined;
+  /** What stands in the files that Packer takes for the template, wherever they lie. */
+  texts(template: string): Promise<readonly string[]>;
   /** Variables that the environment gives to every template, PKR_VAR_..., and those of these names. */
   ambient(names: readonly string[]): Readonly<Record<string, string>>;
   /** From PATH if the version fits, else the vendor's archive, else built from source. */

@@ -22,6 +22,11 @@ test.each<[string, string, RegExp]>([
   ['api error SecurityGroupLimitExceeded: The maximum number of security groups per VPC has been reached', 'access', /Service Quotas/],
   ['api error ResourceLimitExceeded: too many copies', 'access', /Service Quotas/],
   ['api error RequestLimitExceeded: Request limit exceeded.', 'rejected', /Run it again/],
+  [
+    'The builder amazon-ebs is unknown by Packer, and is likely part of a plugin that\nis not installed.',
+    'usage',
+    /packer plugins install/,
+  ],
   ['Error: Invalid value for variable\n  string required.', 'usage', /map\(string\)/],
   ['api error InsufficientInstanceCapacity: We currently do not have sufficient t3.small capacity', 'rejected', /instance-type/],
   ['Error waiting for instance (i-1) to become ready: Client.InternalError: Client error on launch', 'access', /kms:CreateGrant/],

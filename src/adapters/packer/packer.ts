@@ -12,6 +12,7 @@ import { packerEnvironment, pollingWarning, WATCHED } from './environment.ts';
 import { complaintOf, describedTemplate } from './inspect.ts';
 import { installedPacker } from './install.ts';
 import { cachedPlugins, pluginFolder } from './plugin-cache.ts';
+import { templateTexts } from './template-files.ts';
 
 export interface PackerHost {
   readonly run: Run;
@@ -37,6 +38,7 @@ export function packer(host: PackerHost): Packer {
       const absolute = resolve(run.workspace, path);
       return existsSync(absolute) ? absolute : undefined;
     },
+    texts: templateTexts,
     ambient: names =>
       Object.fromEntries(
         Object.entries(packerEnvironment(environment)).filter(([name]) => name.startsWith('PKR_VAR_') || names.includes(name)),

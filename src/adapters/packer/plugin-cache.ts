@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { PackerEnded } from '../../world/packer.ts';
+import { templateTexts } from './template-files.ts';
 
 export interface PluginHost {
   readonly environment: NodeJS.ProcessEnv;
@@ -42,11 +43,7 @@ export async function cachedPlugins(template: string, host: PluginHost, init: ()
 
 /** What a template requires, as it says it: the text of its `required_plugins` blocks. */
 async function requirements(template: string): Promise<string> {
-  const isFolder = (await stat(template)).isDirectory();
-  const files = isFolder
-    ? (await readdir(template)).filter(name => /\.pkr\.(hcl|json)$/.test(name)).map(name => join(template, name))
-    : [template];
-  const texts = await Promise.all(files.sort().map(file => readFile(file, 'utf8')));
+  const texts = await templateTexts(template);
   return texts.flatMap(text => [...text.matchAll(/required_plugins"?\s*:?\s*\{[\s\S]*?\n?\s*\}\s*\}/g)].map(([block]) => block)).join('\n');
 }
 

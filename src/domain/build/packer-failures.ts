@@ -116,6 +116,12 @@ const KNOWN: readonly Known[] = [
     next: 'Declare it in the template, or take it out of "var".',
   },
   {
+    says: /is unknown by Packer, and is likely part of a plugin/,
+    who: 'usage',
+    cause: 'Nothing says which plugin the template needs.',
+    next: 'Name it under required_plugins. A JSON template cannot: run "packer plugins install github.com/hashicorp/amazon" in a step before.',
+  },
+  {
     says: /Failed getting the ".*" plugin|Missing plugins|Error: Failed to load plugin/,
     who: 'usage',
     cause: 'A plugin of the template cannot be had.',

@@ -6,7 +6,6 @@ import type { BuildPlan } from './plan.ts';
 
 /** What is read of the template before anybody asks for Packer. */
 export interface Template {
-  /** None of one outside the workspace: that is not looked into. */
   readonly texts: readonly string[];
   /** "secret-var", and of "var" what the template calls sensitive: nobody is to see it, and no plain hash of it. */
   readonly secrets: Readonly<Record<string, string>>;
@@ -20,10 +19,9 @@ interface Variables {
 export async function readTemplate(
   { template, regions }: BuildPlan,
   { var: plain, secretVar }: Variables,
-  { files, report }: Powers<never, 'files'>,
+  { packer, report }: Powers<never, 'packer'>,
 ): Promise<Template> {
-  const found = (await files.read(template).catch(() => undefined)) ?? [];
-  const texts = found.filter(file => /\.(hcl|json)$/.test(file.path)).map(({ content }) => Buffer.from(content).toString());
+  const texts = await packer.texts(template);
   const names = new Set(texts.flatMap(sensitiveNames));
   const sensitive = Object.entries({ ...plain, ...secretVar }).filter(([name]) => names.has(name));
   const secrets = { ...Object.fromEntries(sensitive), ...secretVar };
