@@ -156,11 +156,23 @@ describe('the base image', () => {
     expect(ran.log).toContain('as family:none-yet and ssm:/none/yet gave none');
   });
 
-  test('of our own family is the newest that did not fail', async () => {
+  test('of a family of ours is the newest that neither failed nor was rolled back', async () => {
     const base = await build(lab, { with: { family: 'base', 'base-image': BASE } });
     const ran = await build(lab, { with: { family: 'child', 'base-image': 'family:base' } });
     expect(ran.errors).toEqual([]);
     expect(tagsIn(lab, ran.outputs['ami-id'] ?? '')['ami-action:base-ami']).toBe(base.outputs['ami-id']);
+    setTags(lab.place(), base.outputs['ami-id'] ?? '', { 'ami-action:vetoed-in': 'prod' });
+    const next = await build(lab, { with: { family: 'child', 'base-image': `family:base\n${BASE}`, 'dry-run': 'true' } });
+    expect(next.log).toContain(`(${BASE}, as family:base gave none)`);
+  });
+
+  test('may be the last of the family itself: then every push is built, and told why', async () => {
+    const order = { with: { family: 'itself', 'base-image': `family:itself\n${BASE}` } };
+    const one = await build(lab, order);
+    const two = await build(lab, { with: { ...order.with, 'dry-run': 'true' } });
+    expect(two.outputs['because']).toBe(
+      `changed since ${one.outputs['ami-id']}: base image ("base-image" names the family itself, so every build is the base of the next, and every push is built)`,
+    );
   });
 
   test('that is nowhere is said, and the way out', async () => {

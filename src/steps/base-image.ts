@@ -1,5 +1,5 @@
+import { provenBad } from '../domain/build/reuse.ts';
 import { type Architecture, deadBecause, type Image, newestFirst, type TagScheme, tagKey } from '../domain/image.ts';
-import { verdictOf } from '../domain/verdict.ts';
 import { UsageError } from '../kit/errors.ts';
 import { list, optional } from '../kit/fields.ts';
 import type { Place, Powers } from '../world.ts';
@@ -11,7 +11,7 @@ const ENTRY =
 
 export const baseImage = optional(
   list(
-    'What `build` builds on (for a template that declares `source_ami`), and what `resolve` answers when nothing fits: `ami-...`, `ssm:/aws/service/...`, `name:<owner>/<pattern>` (the newest), `family:<name>` (our newest that did not fail). Of several, the first that there is.',
+    'What `build` builds on (for a template that declares `source_ami`), and what `resolve` answers when nothing fits: `ami-...`, `ssm:/aws/service/...`, `name:<owner>/<pattern>` (the newest), `family:<name>` (our newest that neither failed nor was rolled back). Of several, the first that there is.',
     { pattern: ENTRY, says: 'must be ami-..., ssm:/path/of/a/parameter, name:<owner>/<pattern> or family:<name>' },
   ),
 );
@@ -64,7 +64,7 @@ async function lookUp(
   if (kind === 'family') {
     const found = await images.find({ tags: { [tagKey(scheme, 'family')]: rest } });
     return newest(
-      found.filter(image => verdictOf(image, scheme).result !== 'failed'),
+      found.filter(image => provenBad(image, scheme) === undefined),
       wanted,
     );
   }

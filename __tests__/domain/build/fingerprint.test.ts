@@ -78,6 +78,7 @@ describe('a fingerprint', () => {
 
 test('a template names the variables of the environment that it reads, and the instance type counts', () => {
   expect(environmentNames('default = env("APP_VERSION")\nother = env( "B" )\nenvironment = "x"')).toEqual(['APP_VERSION', 'B']);
+  expect(environmentNames(JSON.stringify({ a: '${env("A")}', b: '{{env `B`}}', c: '{{ env "C" }}' }))).toEqual(['A', 'B', 'C']);
   const typed = (instanceType: string) => fingerprint({ ...INPUTS, targets: { ...INPUTS.targets, instanceType } }).value;
   expect(new Set([typed('t3.small'), typed('t3.large'), before.value]).size).toBe(3);
 });

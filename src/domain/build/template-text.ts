@@ -1,8 +1,8 @@
 /** What the text of a template tells without Packer, which nobody installs to find that there is nothing to build. */
 
-/** The variables of the environment that it asks for: Packer gets them all. */
+/** The variables of the environment that it asks for: Packer gets them all. In JSON a quotation mark is escaped. */
 export const environmentNames = (template: string): readonly string[] =>
-  [...template.matchAll(/\benv\s*\(?\s*["`]([A-Za-z_]\w*)["`]/g)].flatMap(([, name]) => name ?? []);
+  [...template.matchAll(/\benv\s*\(?\s*\\?["`]([A-Za-z_]\w*)\\?["`]/g)].flatMap(([, name]) => name ?? []);
 
 /** A block of one line, or down to the brace that stands as far in as its first word. */
 const VARIABLE = /^([ \t]*)variable\s+"?([\w-]+)"?\s*\{(?:([^{}\n]*)\}|([\s\S]*?)\n\1\})/gm;

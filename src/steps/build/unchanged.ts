@@ -104,7 +104,7 @@ export interface Decision {
 
 /** Looks for an image that is already what this build would make, in the family and beside it; if there is none, says what has changed. */
 export async function decide(inputs: Inputs, world: World): Promise<Decision> {
-  const { wish, plan, print } = inputs;
+  const { wish, plan } = inputs;
   const policy = policyOf(inputs, world);
   if (policy === undefined) return { reuse: undefined, because: wish.rebuild === undefined ? NO_BASE : '"rebuild" is always' };
   const family = await familyOf(inputs, world);
@@ -112,7 +112,7 @@ export async function decide(inputs: Inputs, world: World): Promise<Decision> {
   if (found.images !== undefined) return { reuse: found.images, because: found.because };
   const finished = await findFinished(wish.family, plan, policy, world);
   return finished === undefined
-    ? { reuse: undefined, because: whyBuild(found, family, plan, print) }
+    ? { reuse: undefined, because: whyBuild(found, family, inputs) }
     : { reuse: finished, because: `${sayIds(finished)} has the same fingerprint: an earlier run did not live to see it finished` };
 }
 
@@ -151,12 +151,15 @@ async function familyOf({ wish: { family }, plan: { scheme, regions } }: Inputs,
   return (await Promise.all(perRegion)).flat();
 }
 
-function whyBuild(found: Reuse, family: readonly Found[], plan: BuildPlan, print: Fingerprint): string {
+const CHAIN = ' ("base-image" names the family itself, so every build is the base of the next, and every push is built)';
+
+function whyBuild(found: Reuse, family: readonly Found[], { wish, plan, print }: Inputs): string {
   const [newest] = family.map(({ image }) => image).sort(newestFirst);
   if (newest === undefined) return 'it is the first of its family';
   const changed = changedInputs(print, identity(newest, plan.scheme, 'inputs'));
   if (changed === undefined || changed.length === 0) return found.because;
-  return `changed since ${newest.id}: ${changed.join(', ')}`;
+  const chain = wish.baseImage?.includes(`family:${wish.family}`) && changed.includes('base image') ? CHAIN : '';
+  return `changed since ${newest.id}: ${changed.join(', ')}${chain}`;
 }
 
 /** Makes the images found by the commit that changed nothing, and completes an adoption that was cut short, or never begun. */
