@@ -120,9 +120,10 @@ describe('scenario 2: a build whose action is killed', () => {
   );
 
   test('scenario 3: and whose Packer ignores everybody is killed in the end, and what it made is swept and told', async () => {
-    const ran = await struck(/Connected to SSH/, outright, {
-      files: { ...template(), 'packer/scripts/install.sh': '#!/bin/sh\nsleep 600\n' },
-    });
+    const disk =
+      'launch_block_device_mappings {\n    device_name           = "/dev/xvdf"\n    volume_size           = 1\n    delete_on_termination = false\n  }';
+    const files = { ...changed(['  communicator ', `  ${disk}\n  communicator `]), 'packer/scripts/install.sh': '#!/bin/sh\nsleep 600\n' };
+    const ran = await struck(/Connected to SSH/, outright, { files });
     const [pid = 0] = pidsOf(ran);
     // Stopped, it hears no SIGTERM.
     process.kill(pid, 'SIGSTOP');
@@ -130,6 +131,7 @@ describe('scenario 2: a build whose action is killed', () => {
     const ended = await post(ran, { AMI_ACTION_GRACE_SECONDS: '1' });
     expect(alive(pid)).toBe(false);
     expect(ended.log).toMatch(/Removed instance i-/);
+    expect(ended.log).toMatch(/Removed volume vol-/);
     expect(ended.log).toMatch(/Removed key-pair key-/);
     expect(ended.log).toMatch(/Removed security-group sg-/);
     expect(ended.log).not.toContain('for a later run');

@@ -46,7 +46,11 @@ describe('build, with real Packer', () => {
     expect(JSON.parse(ran.outputs['images'] ?? '')).toEqual([
       { source: 'amazon-ebs.web', architecture: 'x86_64', region: 'eu-central-1', id: image?.id, name: image?.name },
     ]);
-    expect(ran.summary).toContain(image?.id ?? 'none');
+    expect(ran.summary).toContain(`| \`${image?.id}\` |`);
+    expect(ran.summary).toContain('| 8 GiB, at most $0.40 a month |');
+    for (const phase of ['prepare', 'launch', 'connect', 'provision', 'stop', 'make the image', 'tag', 'clean up'])
+      expect(ran.summary).toMatch(new RegExp(`\\| \`amazon-ebs.web\` \\| ${phase} \\| [\\dms. ]+ \\|`));
+    expect(ran.summary).toMatch(/\| packer build \| [\dms. ]+ \|/);
     expect(leftovers(lab)).toEqual([]);
   });
 
@@ -150,6 +154,9 @@ describe('build refuses before it launches anything', () => {
     const second = await build(lab, { with: { family: 'twice', name: 'twice-fixed' } });
     expect(second.outputs['outcome']).toBe('usage');
     expect(second.errors.join()).toContain(`${first.outputs['ami-id']} in eu-central-1 is called so already`);
+    const copied = { family: 'twice', name: 'twice-fixed', region: 'eu-west-1', regions: 'eu-central-1' };
+    const there = await build(lab, { with: copied });
+    expect(there.errors.join()).toContain(`${first.outputs['ami-id']} in eu-central-1 is called so already`);
     expect(launched()).toBe(before);
     expect(madeImages(lab).filter(({ name }) => name === 'twice-fixed')).toHaveLength(1);
   });
