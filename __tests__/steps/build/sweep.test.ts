@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { sweepBuild } from '../../../src/steps/build/sweep.ts';
+import { removeImages, sweepBuild } from '../../../src/steps/build/sweep.ts';
 
 test('what was just made survives the sweep though no listing shows it, or its family, yet', async () => {
   const removed: string[] = [];
@@ -35,4 +35,12 @@ test('what was just made survives the sweep though no listing shows it, or its f
   };
   await sweepBuild(entry, world, ['ami-made']);
   expect(removed).toEqual(['ami-stray']);
+});
+
+test('an image whose snapshots stay behind is not quietly removed: they are named', async () => {
+  const leftovers = { remove: async () => ({ held: ['snap-1 (missing-permissions; UnauthorizedOperation)'] }) };
+  const world = { at: () => ({ leftovers }) } as unknown as Parameters<typeof removeImages>[1];
+  await expect(removeImages([{ region: 'eu-central-1', id: 'ami-1' }], world)).rejects.toThrow(
+    'The snapshots snap-1 (missing-permissions; UnauthorizedOperation) in eu-central-1 stayed behind',
+  );
 });
