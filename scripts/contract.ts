@@ -1,5 +1,5 @@
-// action.yml, the README's tables and the JSON Schema of .github/ami.yml say nothing by themselves: the modes do, and this
-// script writes it down.
+// action.yml, the README's tables, the JSON Schema of .github/ami.yml and the policies in examples/ say nothing by themselves: the modes
+// and their calls do, and this script writes it down.
 //   npm run contract            writes what is stale
 //   npm run contract -- --check fails when something is
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
