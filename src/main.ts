@@ -72,6 +72,8 @@ export interface Host {
   environmentRegion(): string | undefined;
   output(name: string, value: string): void;
   fail(message: string): void;
+  /** For what fails before there is a world to report to. */
+  summary(markdown: string): Promise<void>;
   debug(message: string): void;
 }
 
@@ -83,7 +85,7 @@ export interface OpenWorld {
 
 export async function main(host: Host, open: (wanted: Values<typeof common>) => Promise<OpenWorld>): Promise<void> {
   try {
-    const { name, mode: chosen, wanted } = readRun(host);
+    const { name, mode: chosen, wanted } = await readOrTell(host);
     const opened = await open(wanted);
     try {
       await guardAccount(wanted, opened.world);
@@ -102,10 +104,25 @@ export async function main(host: Host, open: (wanted: Values<typeof common>) => 
   }
 }
 
+/** Who looks at the summary of a run, and not at its log, is told of bad settings there too. */
+async function readOrTell(host: Host) {
+  try {
+    return readRun(host);
+  } catch (failure) {
+    await host.summary(failureCard(modeOf(host) || 'ami-action', failure));
+    throw failure;
+  }
+}
+
+function modeOf(host: Host): string {
+  const { mode } = host.given();
+  return typeof mode === 'string' ? mode.trim() : '';
+}
+
 /** Which mode, with which settings. Everything that is wrong about them is said at once. */
 function readRun(host: Host): { name: string; mode: AnyMode; wanted: Values<typeof common> & Elsewhere } {
   const given = host.given();
-  const name = typeof given.mode === 'string' ? given.mode.trim() : '';
+  const name = modeOf(host);
   const chosen = Object.hasOwn(modes, name) ? modes[name] : undefined;
   const { sources, problems, pointers, whenMissing } = readSources(host, given, chosen);
   if (chosen !== undefined) {

@@ -160,6 +160,9 @@ describe('who pastes a step alone', () => {
         'Next: There is no .github/ami.yml in the workspace. If the repository has one: is there an actions/checkout step before?',
       ].join('\n'),
     ]);
+    expect(ran.summary).toMatch(
+      /^### ❌ list: usage\n[\s\S]*\*\*Next:\*\* There is no[\s\S]*\*\*Who must act:\*\* the author of the workflow\.\n$/,
+    );
     expect((await runAction({ mode: 'list', lab, files: { '.github/ami.yml': 'keep-newest: 1\n' } })).errors[0]).not.toContain('checkout');
   });
 

@@ -16,6 +16,9 @@ export const githubHost: Host = {
   environmentRegion: () => process.env.AWS_REGION ?? process.env.AWS_DEFAULT_REGION,
   output: (name, value) => core.setOutput(name, value),
   fail: message => core.setFailed(message),
+  async summary(markdown) {
+    if (process.env.GITHUB_STEP_SUMMARY !== undefined) await core.summary.addRaw(markdown, true).write();
+  },
   debug: message => core.debug(message),
 };
 
