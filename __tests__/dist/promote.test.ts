@@ -316,7 +316,7 @@ describe('the refresh', () => {
     const ran = await promote(b, { 'roll-timeout': '5m' });
     expect([ran.exitCode, ran.outputs['outcome'], l.pointer(), l.candidate()]).toEqual([1, 'timeout', a, true]);
     expect(ran.errors.join('\n')).toMatch(
-      /gave up after \d+ s[\s\S]*goes on by itself[\s\S]*candidate keeps the image from being pruned[\s\S]*Run the job again with the same settings/,
+      /gave up after \d+[ms][\s\S]*goes on by itself[\s\S]*candidate keeps the image from being pruned[\s\S]*Run the job again with the same settings/,
     );
   });
 

@@ -492,7 +492,7 @@ describe('what goes wrong on the way', () => {
     const id = l.image('web-1');
     const ran = await share(id, { copy: PROD, timeout: '1m' });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'timeout']);
-    expect(ran.errors.join('\n')).toMatch(/gave up after 60 s\. Last seen: copy is pending[\s\S]*it finds ami-\S+ and goes on from there/);
+    expect(ran.errors.join('\n')).toMatch(/gave up after 1m\. Last seen: copy is pending[\s\S]*it finds ami-\S+ and goes on from there/);
     expect((await share(id, { copy: PROD })).outputs['outcome']).toBe('done');
     expect(l.owned(PROD)).toHaveLength(1);
   });

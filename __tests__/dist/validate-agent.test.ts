@@ -48,7 +48,7 @@ describe('the agent', () => {
     const ran = await l.validate(quiet, { 'agent-timeout': '90s', 'instance-profile': 'ssm-machines' });
     expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'timeout' });
     const [error = ''] = ran.errors;
-    expect(error).toMatch(/SSM agent of i-\w+: gave up after 90 s. Last seen: the agent has not registered; status checks ok/);
+    expect(error).toMatch(/SSM agent of i-\w+: gave up after 1m 30s. Last seen: the agent has not registered; status checks ok/);
     expect(error).toContain('the instance profile ssm-machines lacks AmazonSSMManagedInstanceCore');
     expect(error).toContain('has no route to the SSM endpoints (ssm, ssmmessages, ec2messages)');
     expect(error).toContain('the image has no SSM agent, or it is not enabled');
@@ -65,7 +65,7 @@ describe('the agent', () => {
     expect(ran.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
     expect(ran.errors.join()).toMatch(
       new RegExp(
-        `gave up after 90 s\\..* It is the image: on a second machine \\(t3\\.small\\), in the same subnet and with the same profile, the agent of ${good} was online [\\w ]+ after launch\\. Likely causes: \\(1\\) the image has no SSM agent, or it is not enabled\\.`,
+        `gave up after 1m 30s\\..* It is the image: on a second machine \\(t3\\.small\\), in the same subnet and with the same profile, the agent of ${good} was online [\\w ]+ after launch\\. Likely causes: \\(1\\) the image has no SSM agent, or it is not enabled\\.`,
       ),
     );
     const same = { InstanceType: 't3.small', IamInstanceProfile: { Name: 'ssm-machines' }, InstanceInitiatedShutdownBehavior: 'terminate' };
@@ -98,9 +98,7 @@ describe('the agent', () => {
     const ran = await l.validate(silent, { 'agent-timeout': '60s' });
     expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'timeout' });
     expect(ran.errors.join()).toMatch(
-      new RegExp(
-        `It may not be the image: on a second machine ${good} did not get there either \\(SSM agent of i-\\w+: gave up after 60 s`,
-      ),
+      new RegExp(`It may not be the image: on a second machine ${good} did not get there either \\(SSM agent of i-\\w+: gave up after 1m`),
     );
     expect(ran.errors.join()).toContain('Likely causes: (1) no instance-profile is set and Default Host Management is not on');
     expect(verdict(silent)).toBe('none');

@@ -141,7 +141,7 @@ describe('launch', () => {
     l.lab.faults.add({ operation: 'DescribeInstances', deed: { hideNewIds: 1_000_000 } });
     const ran = await l.validate(good, { 'boot-timeout': '30s' });
     expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'timeout' });
-    expect(ran.errors.join()).toMatch(/gave up after 30 s. Last seen: EC2 does not show it yet/);
+    expect(ran.errors.join()).toMatch(/gave up after 30s\. Last seen: EC2 does not show it yet/);
     expect(ran.errors.join()).toMatch(/Left behind:\n- instance i-\w+ was not seen to end: EC2 does not show it. It ends itself at 20/);
     expect(l.alive()).toEqual([]);
   });

@@ -1,3 +1,4 @@
+import { sayDuration } from './duration.ts';
 import { RejectedError, TimeoutError } from './errors.ts';
 
 /** What one look at a slow thing tells. The judge is pure; the loop below is the only place that sleeps. */
@@ -32,7 +33,7 @@ export async function waitFor<T>(wait: Wait<T>, { clock, report }: WaitWorld): P
     if (seen.note !== lastNote) report.info(`${wait.what}: ${seen.note}`);
     lastNote = seen.note;
     if (clock.now() >= deadline) {
-      const message = `${wait.what}: gave up after ${wait.atMostSeconds} s. Last seen: ${seen.note}.`;
+      const message = `${wait.what}: gave up after ${sayDuration(wait.atMostSeconds)}. Last seen: ${seen.note.replace(/\.$/, '')}.`;
       throw new TimeoutError(message, { next: wait.next });
     }
     await clock.sleep(Math.min(wait.everySeconds * 1000, Math.max(deadline - clock.now(), 1)));
