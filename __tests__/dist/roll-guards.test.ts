@@ -74,7 +74,7 @@ describe('stage in another account', () => {
     const soak = { 'soak-environment': 'stage', 'soak-time': '1s', 'from-role': reader };
     const promote = () =>
       s.act('promote', { image: 'latest', environment: 'prod', ...none, ...soak }, { as: { account: PROD, region: HOME } });
-    expect((await promote()).errors.join('\n')).toMatch(/has run never in stage/);
+    expect((await promote()).errors.join('\n')).toMatch(/has never run in stage/);
     const { AWS_ACCESS_KEY_ID = '' } = s.lab.environment({ account: STAGE });
     const ssm = new SSMClient({ endpoint: s.lab.url, region: HOME, credentials: { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: 'x' } });
     await ssm.send(new PutParameterCommand({ Name: '/ami/web/stage', Value: id, Type: 'String' }));

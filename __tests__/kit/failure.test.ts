@@ -33,7 +33,7 @@ test('a card does not cry where nothing has failed, and says simply that nothing
     'Nothing was touched.',
     '**Who must act:** nobody: somebody cancelled it.',
   ]);
-  expect(failureCard('promote', new UnknownError('Expired.'))).toMatch(/^### ❔ promote: unknown/);
+  expect(failureCard('promote', new UnknownError('Expired.'))).toMatch(/^### ⏳ promote: unknown/);
 });
 
 test('every complaint about the settings is an item of its own', () => {

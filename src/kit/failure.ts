@@ -11,7 +11,7 @@ const WHO: Partial<Record<Outcome, string>> = {
 };
 
 /** Endings by which nothing has failed yet. */
-const MARK: Partial<Record<Outcome, string>> = { timeout: '⏱️', cancelled: '🚫', unknown: '❔' };
+const MARK: Partial<Record<Outcome, string>> = { timeout: '⏱️', cancelled: '🚫', unknown: '⏳' };
 
 const NOTHING = 'nothing was touched';
 
