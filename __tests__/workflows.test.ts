@@ -18,7 +18,7 @@ interface Job {
   readonly permissions?: Readonly<Record<string, string>>;
   readonly 'timeout-minutes'?: number;
   readonly environment?: { readonly deployment?: boolean };
-  readonly concurrency?: { readonly 'cancel-in-progress'?: boolean };
+  readonly concurrency?: { readonly group?: string; readonly 'cancel-in-progress'?: boolean };
   readonly outputs?: Readonly<Record<string, string>>;
   readonly with?: Readonly<Record<string, string>>;
   readonly secrets?: Readonly<Record<string, string>>;
@@ -26,7 +26,9 @@ interface Job {
 }
 interface Workflow {
   readonly permissions?: unknown;
+  readonly concurrency?: { readonly group: string; readonly 'cancel-in-progress': boolean };
   readonly on: {
+    readonly push?: unknown;
     readonly workflow_call?: {
       readonly inputs: Readonly<Record<string, { type: string; default?: string; description?: string }>>;
       readonly secrets?: Readonly<Record<string, { required: boolean }>>;
@@ -122,6 +124,14 @@ test('who follows a private repository is told where the token goes, and it goes
     steps.filter(({ with: to }) => to?.['repository'] !== undefined),
   );
   expect(takes.map(({ with: to }) => to?.['github-token'])).toEqual(['${{ secrets.repository-token || github.token }}']);
+});
+
+// A group that the jobs of the pipeline have, too, would make the run wait for itself.
+test('pushes come one after the other, in a group of their own', () => {
+  const pushed = callers.map(read).filter(({ on }) => on.push !== undefined);
+  expect(pushed.map(({ concurrency }) => concurrency)).toEqual([{ group: 'ami-push', 'cancel-in-progress': false }]);
+  const groups = Object.values(read(PIPELINE).jobs).flatMap(({ concurrency }) => (concurrency === undefined ? [] : [concurrency.group]));
+  expect(groups.every(group => /^ami-\$\{\{.*\}\}-/.test(group ?? ''))).toBe(true);
 });
 
 test('actionlint finds nothing', async () => {
