@@ -1,7 +1,6 @@
 import type { CallRecord } from './calls.ts';
 import type { LabClock } from './clock.ts';
 import { AwsError, type Protocol } from './operation.ts';
-
 import { type Refusal, refusal } from './wire/refusals.ts';
 
 /** Which calls go wrong, and how. What is not said matches everything. */

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import type { Protocol } from './operation.ts';
 import type { Core } from './place.ts';
 import { shared } from './place.ts';
-
 import { refusal } from './wire/refusals.ts';
 
 /** Who a request comes from. */

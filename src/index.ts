@@ -1,6 +1,5 @@
 import { rm } from 'node:fs/promises';
 import type { Access } from './adapters/aws/session.ts';
-
 import { systemClock } from './adapters/clock.ts';
 import { githubCommits } from './adapters/commits.ts';
 import { workspaceContent } from './adapters/content.ts';

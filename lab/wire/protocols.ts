@@ -1,5 +1,4 @@
 import { AwsError, type Protocol } from '../operation.ts';
-
 import { readJson, writeJson } from './json.ts';
 import { readQuery } from './query.ts';
 import type { Shapes } from './schemas.ts';

@@ -1,7 +1,6 @@
 import type { Image } from '../../../src/domain/image.ts';
 import type { GroupFacts, RollWanted } from '../../../src/domain/roll/facts.ts';
 import { type Group, type Member, type Refresh, type TemplateUse, useKey } from '../../../src/domain/roll/group.ts';
-
 import type { TemplateVersion } from '../../../src/domain/roll/template.ts';
 
 /** A group of two instances on version 3 of one template, and what a promotion wants of it. */

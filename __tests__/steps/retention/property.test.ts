@@ -3,7 +3,6 @@ import fc from 'fast-check';
 import { awsImageUsers } from '../../../src/adapters/aws/image-users/all.ts';
 import { ec2LaunchTemplates } from '../../../src/adapters/aws/launch-templates.ts';
 import type { Image } from '../../../src/domain/image.ts';
-
 import type { Decision, Policy } from '../../../src/domain/retention/rules.ts';
 import { AccessError, UsageError } from '../../../src/kit/errors.ts';
 import { consumers } from '../../../src/steps/retention/consumers.ts';

@@ -1,6 +1,5 @@
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
 import { sayMoment } from '../../kit/duration.ts';
-
 import { AccessError, UnknownError } from '../../kit/errors.ts';
 import { explain } from '../../kit/failure.ts';
 import type { Where } from '../../world.ts';

@@ -1,7 +1,6 @@
 import type { Image } from '../image.ts';
 import type { GroupFacts, RollWanted } from './facts.ts';
 import { isOver, type Launch, type Refresh, readsParameter, sameLaunch, useKey, usesOf } from './group.ts';
-
 import type { WantedPreferences } from './preferences.ts';
 import { inService, staleOf } from './proof.ts';
 

@@ -5,7 +5,6 @@ import { BRING_BACK, GO_ON, inRegion, isStillMoving, nextOf, outOfSight } from '
 import type { RolledGroup } from '../roll/roll.ts';
 import { trying } from '../roll/undo.ts';
 import type { Aside } from './left-behind.ts';
-
 import type { Part } from './parts.ts';
 import { type Rolls, rollAll } from './turns.ts';
 

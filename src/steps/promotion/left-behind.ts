@@ -3,7 +3,6 @@ import { AccessError, RejectedError, retold, UnreachableError } from '../../kit/
 import { BRING_BACK, GO_ON, isStillMoving, nextOf, outOfSight } from '../roll/out-of-sight.ts';
 import type { RolledGroup } from '../roll/roll.ts';
 import { isAnnounced } from './announce.ts';
-
 import type { Promotion } from './promotion.ts';
 
 /** How a failed promotion reads: what is left, and the next command. */

@@ -1,7 +1,6 @@
 import { RejectedError, retold } from '../../kit/errors.ts';
 import { isStillMoving } from '../roll/out-of-sight.ts';
 import { trying } from '../roll/undo.ts';
-
 import { type Part, within } from './parts.ts';
 import { type Moved, movePointer, putBack, throwIfCrossed } from './point.ts';
 import type { Rolls } from './turns.ts';

@@ -8,7 +8,6 @@ import { inRegion } from '../roll/out-of-sight.ts';
 import type { RollWanted } from '../roll/settings.ts';
 import { type TwinOf, twinOf } from '../select.ts';
 import { regionsOf } from '../settings.ts';
-
 import { type Promotion, type PromotionOrder, type PromotionPorts, planPromotion } from './promotion.ts';
 
 /** An environment may live in several regions. Each has its own pointer, its own groups, and its own copy of the image. */

@@ -7,7 +7,6 @@ import { RejectedError, retold } from '../../kit/errors.ts';
 import { type Look, waitFor } from '../../kit/wait.ts';
 import { firstThatFails, newOnes, stalePoolOf, trafficTo } from '../roll/in-service.ts';
 import type { RollOrder, RollPorts, RollWorld } from '../roll/order.ts';
-
 import type { Promotion } from './promotion.ts';
 
 /** Groups that run the image already. Whoever brought them there may have been lost before it was proven, so it is proven now. */

@@ -7,7 +7,6 @@ import { type RolledGroup, roll } from '../roll/roll.ts';
 import { trying, undo } from '../roll/undo.ts';
 import { isAnnounced } from './announce.ts';
 import type { Aside } from './left-behind.ts';
-
 import { type Moved, movePointer, putBack } from './point.ts';
 import type { Promotion, PromotionPorts } from './promotion.ts';
 

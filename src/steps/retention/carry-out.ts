@@ -1,5 +1,4 @@
 import { orphans, type Snapshot } from '../../domain/retention/orphans.ts';
-
 import type { Decision, Policy } from '../../domain/retention/rules.ts';
 import { CancelledError, Expected } from '../../kit/errors.ts';
 import type { Powers } from '../../world.ts';

@@ -1,6 +1,5 @@
 import { tagKey } from '../../domain/image.ts';
 import { type Mark, markOf, markValue } from '../../domain/retention/marks.ts';
-
 import type { Decision, Policy } from '../../domain/retention/rules.ts';
 import { concurrently, inBatches } from '../../kit/concurrently.ts';
 import { CancelledError, Expected } from '../../kit/errors.ts';

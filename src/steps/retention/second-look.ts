@@ -1,5 +1,4 @@
 import { usersOf } from '../../domain/retention/references.ts';
-
 import { type Decision, guard, type Policy, takenAgainAt } from '../../domain/retention/rules.ts';
 import type { Place, Powers } from '../../world.ts';
 import type { Consumers } from './consumers.ts';

@@ -8,7 +8,6 @@ import { type Look, waitFor } from '../../kit/wait.ts';
 import { better, type Evidence, gather, tellEvidence } from './evidence.ts';
 import { firstThatFails, newOnes } from './in-service.ts';
 import { patiently } from './patience.ts';
-
 import type { Watching } from './watch.ts';
 
 /** A second group beside the first, behind the same load balancers; it takes over when it has proven itself, or goes and nobody has seen it. */

@@ -1,8 +1,6 @@
 import type { Group } from '../../domain/roll/group.ts';
-
 import type { Target } from '../../domain/roll/traffic.ts';
 import { sayMoment } from '../../kit/duration.ts';
-
 import { block, code, details, text } from '../../kit/markdown.ts';
 import type { Reporter } from '../../world.ts';
 import type { RollPorts } from './order.ts';
@@ -40,7 +38,7 @@ export function tellEvidence(evidence: Evidence, { info, foreign, summary }: Rep
   const { group, instanceId, at, health, console } = evidence;
   const lines = console.trimEnd().split('\n').slice(-CONSOLE_LINES);
   const said = `${instanceId} of ${group} at ${sayMoment(new Date(at))}: ${health.length === 0 ? 'no load balancer knows it' : health.map(each => each.said).join('; ')}`;
-  info(`The last sick instance, $said. The end of its console:`);
+  info(`The last sick instance, ${said}. The end of its console:`);
   for (const line of lines) foreign(line);
   const shown =
     lines.join('\n').trim() === ''

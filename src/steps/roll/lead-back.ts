@@ -3,7 +3,6 @@ import type { GroupPlan } from '../../domain/roll/plan.ts';
 import { waitFor } from '../../kit/wait.ts';
 import type { Failed } from './order.ts';
 import { patiently } from './patience.ts';
-
 import { ourRefresh, startOrAdopt } from './start.ts';
 
 /** One group back to what it launched before; each tells what could not be. */

@@ -6,7 +6,6 @@ import { earlierGroups, leadEarlierBack } from './earlier.ts';
 import { goBack } from './lead-back.ts';
 import type { Failed, RollOrder } from './order.ts';
 import { BRING_BACK, GO_ON, isStillMoving, outOfSight } from './out-of-sight.ts';
-
 import { removeVersions } from './vain-versions.ts';
 
 /** Puts back what the roll had done so far, and tells the failure with what is left. */

@@ -7,7 +7,6 @@ import { tellEvidence } from './evidence.ts';
 import { type Looking, lookAt, type Watched } from './look.ts';
 import type { Deeds, RollOrder, RollPorts, RollWorld } from './order.ts';
 import { patiently } from './patience.ts';
-
 import { startOrAdopt } from './start.ts';
 
 const AT_ONCE = 5;
