@@ -78,7 +78,7 @@ test('the way back fails: what is left keeps the announcement, and a rollback le
   allow();
   expect([ran.outputs['outcome'], runs('web'), runs('api'), l.pointer(), l.candidate()]).toEqual(['rejected', [b], [a], a, true]);
   expect(ran.errors.join('\n')).toMatch(
-    /- web could not be rolled back: Not allowed to start[\s\S]*- web:2 stays, web use it\n- \S+\/candidate stays, so that the next run knows where this one started\nNext: Run mode "rollback" with the same groups/,
+    /- web could not be rolled back: Not allowed to start[\s\S]*- web:2 stays: web uses it\n- \S+\/candidate stays, so that the next run knows where this one started\nNext: Run mode "rollback" with the same groups/,
   );
   const back = await rollback(wanted);
   expect([back.exitCode, back.outputs['ami-id'], back.outputs['replaced-ami-id']]).toEqual([0, a, b]);

@@ -41,6 +41,11 @@ test('every complaint about the settings is an item of its own', () => {
   expect(card).toContain('2 settings need attention:  \n- "keep" is no number\n- "regoin" is no setting\n\n**Who must act:** the author');
 });
 
+test('what is said after a list is none of its items', () => {
+  const failure = new RejectedError('ami-1 failed:\n- web: exit code 1\n- db: exit code 2\nIt is deprecated.');
+  expect(failureCard('validate', failure)).toContain('- web: exit code 1\n- db: exit code 2\n\nIt is deprecated.\n\n**Who');
+});
+
 test('what comes from outside stays text', () => {
   const card = failureCard('build', new RejectedError('<img src=x> **green** [all well](https://evil.example)\n- | a | @team'));
   expect(card).not.toMatch(/<img|\*\*green|[^\\]\]\(|@team|- \|/);

@@ -88,7 +88,7 @@ describe('the way back fails', () => {
     expect(failure).toBeInstanceOf(RejectedError);
     expect(failure.left).toEqual([
       'web could not be rolled back: Cannot reach AWS (look): ENOTFOUND',
-      'lt-1:2 stays, web use it',
+      'lt-1:2 stays: web uses it',
       `${CANDIDATE} stays, so that the next run knows where this one started`,
     ]);
     expect(failure.next).toMatch(/^Run mode "rollback" with the same groups: it brings back what is left\./);

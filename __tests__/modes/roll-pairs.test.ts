@@ -89,7 +89,7 @@ describe('the old group was emptied, and is still there', () => {
     expect(failure).toBeInstanceOf(RejectedError);
     expect(failure.left).toEqual([
       'web-green stays: web was emptied for it already',
-      'lt-1:2 stays, web-green use it',
+      'lt-1:2 stays: web-green uses it',
       '/ami/web/stage/candidate stays, so that the next run knows where this one started',
     ]);
     expect(l.serving()).toEqual(['web', `web-green ${B}`]);

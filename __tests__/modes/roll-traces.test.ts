@@ -33,7 +33,7 @@ describe('a template version that was made in vain', () => {
     // Meanwhile: at the time of the plan nobody did.
     state.meanwhile = deed => void (deed.startsWith('start') && state.groups.set('other', comes));
     const failure = await failureOf(promote(settings, world));
-    expect(failure.left).toEqual(['lt-1:2 stays, other use it']);
+    expect(failure.left).toEqual(['lt-1:2 stays: other uses it']);
     expect(deeds()).not.toContain('remove lt-1:2');
   });
 
@@ -51,7 +51,7 @@ describe('a template version that was made in vain', () => {
       desired,
     };
     state.meanwhile = deed => void (deed.startsWith('start') && state.refreshes.unshift({ refresh: active, looks: 0, before: at('1') }));
-    expect((await failureOf(promote(settings, world))).left).toEqual(['lt-1:2 stays, other use it']);
+    expect((await failureOf(promote(settings, world))).left).toEqual(['lt-1:2 stays: other uses it']);
     expect(deeds()).not.toContain('remove lt-1:2');
   });
 
@@ -60,7 +60,7 @@ describe('a template version that was made in vain', () => {
     state.meanwhile = deed => {
       if (deed.startsWith('start')) state.versions = state.versions.map(each => ({ ...each, isDefault: each.number === 2 }));
     };
-    expect((await failureOf(promote(settings, world))).left).toEqual(['lt-1:2 stays, those who launch the default version use it']);
+    expect((await failureOf(promote(settings, world))).left).toEqual(['lt-1:2 stays: whoever launches the default version uses it']);
     expect(deeds()).not.toContain('remove lt-1:2');
   });
 

@@ -42,10 +42,12 @@ const card = (mode: string, outcome: Outcome, told: readonly string[], who: stri
 
 const list = (items: readonly string[]): string => items.map(item => `- ${text(item)}`).join('\n');
 
-/** A message's own lines: items stay items, the others stand below each other. */
+const isItem = (line: string | undefined): boolean => line?.startsWith('- ') === true;
+
+/** A message's own lines: items stay items, the others stand below each other, and one after a list is none of its items. */
 const paragraphs = (message: string): string =>
   message
     .split('\n')
-    .map(line => (line.startsWith('- ') ? list([line.slice(2)]) : `${text(line)}  `))
+    .map((line, n, all) => (isItem(line) ? list([line.slice(2)]) : `${isItem(all[n - 1]) ? '\n' : ''}${text(line)}  `))
     .join('\n')
     .trimEnd();

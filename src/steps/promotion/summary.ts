@@ -12,7 +12,7 @@ export const tellPlan = (parts: readonly Part[]): void => parts.forEach(tellPart
 
 function tellPart({ promotion, region, several, world }: Part): void {
   const { info, warn, summary } = world.report;
-  const { image, because, environment, groups, refusals, pointer, deed, was } = promotion;
+  const { image, because, environment, groups, pointer, deed, was } = promotion;
   const title = `${deed === 'promote' ? 'Promote' : 'Roll back to'} ${image.id} in ${environment}`;
   const moves =
     pointer.current?.value === image.id ? 'names it already' : `moves from ${pointer.current?.value ?? 'nothing'} when all is proven`;
@@ -27,7 +27,6 @@ function tellPart({ promotion, region, several, world }: Part): void {
       groups.length === 0 ? '' : table(['Group', 'Now', 'Will', 'Why', 'If it fails', 'About'], groups.map(planRow)),
       `${code(pointer.name)}: ${text(moves)}.`,
       ...groups.flatMap(({ facts, warnings }) => warnings.map(warning => `- ⚠️ ${code(facts.group.name)}: ${text(warning)}`)),
-      ...refusals.map(refusal => `- ❌ ${text(refusal)}`),
     ]
       .filter(part => part !== '')
       .join('\n\n'),
@@ -50,10 +49,10 @@ const planRow = (group: GroupPlan): string[] => [
   group.aboutSeconds === 0 ? '' : sayDuration(group.aboutSeconds),
 ];
 
-export const tellEnd = (parts: readonly Part[], ended: readonly Delivered[]): void =>
-  parts.forEach((part, i) => {
-    if (ended[i] !== undefined) tellEndOf(part, ended[i]);
-  });
+export function tellEnd(parts: readonly Part[], ended: readonly Delivered[]): void {
+  // Home is told last: each goes above what stands there.
+  for (const [i, part] of [...parts.entries()].reverse()) if (ended[i] !== undefined) tellEndOf(part, ended[i]);
+}
 
 function tellEndOf({ promotion, region, several, world }: Part, { rolled, moved }: Delivered): void {
   const { pointer, was, image, environment } = promotion;
@@ -75,5 +74,6 @@ function tellEndOf({ promotion, region, several, world }: Part, { rolled, moved 
     ]
       .filter(part => part !== '')
       .join('\n\n'),
+    'above',
   );
 }

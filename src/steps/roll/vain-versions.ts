@@ -11,7 +11,8 @@ export async function removeVersions({ deeds, place }: Failed): Promise<readonly
   const left: string[] = [];
   for (const version of own.values()) {
     const used = await usedBy(version, users, place);
-    if (used.length > 0) left.push(`${version.templateName}:${version.number} stays, ${used.join(', ')} use it`);
+    if (used.length > 0)
+      left.push(`${version.templateName}:${version.number} stays: ${used.join(', ')} ${used.length === 1 ? 'uses' : 'use'} it`);
     else await place.launchTemplates.remove(version);
   }
   return left;
@@ -53,5 +54,5 @@ async function usedBy(version: TemplateVersion, users: readonly User[], { launch
   ];
   const groups = users.filter(({ uses }) => keys.some(key => uses.has(key))).map(({ name }) => name);
   // The default is what everybody gets who names no version, and not only groups do.
-  return byDefault?.number === number ? [...groups, 'those who launch the default version'] : groups;
+  return byDefault?.number === number ? [...groups, 'whoever launches the default version'] : groups;
 }

@@ -64,7 +64,9 @@ export function failureOf(results: readonly Delivered[], outputs: Readonly<Recor
   if (worst === undefined) return undefined;
   const said = failed.map(({ line, failure }) => `- ${line.target.who} in ${line.target.region}: ${failure.message}`);
   const steps = [...new Set(failed.map(({ failure }) => failure.next).filter(next => next !== undefined))];
-  const next = [...steps, 'Then run the job again: it does only what is missing.'].join(' ');
-  const message = `${failed.length} of ${results.length} targets failed, the others have it:\n${said.join('\n')}`;
+  const again = `${steps.length === 0 ? 'Run' : 'Then run'} the job again: it does only what is missing.`;
+  const next = [...steps, again].join(' ');
+  const others = failed.length === results.length ? '' : ', the others have it';
+  const message = `${failed.length} of ${results.length} ${results.length === 1 ? 'target' : 'targets'} failed${others}:\n${said.join('\n')}`;
   return sameKind(worst.failure, message, { next, outputs });
 }
