@@ -1,19 +1,21 @@
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { setTags } from '../../lab/ec2/state.ts';
-import { type Lab, startLab } from '../../lab/lab.ts';
-import { type Ran, removeWorkspaces, runAction } from '../../lab/runner.ts';
-import { build, changed, describeWithPacker as describe, leftovers, madeImages, packerHere, tagsIn, template } from './build-lab.ts';
+import type { Ran } from '../../lab/runner.ts';
+import {
+  build,
+  changed,
+  describeWithPacker as describe,
+  labOfTests,
+  leftovers,
+  madeImages,
+  postOf,
+  tagsIn,
+  template,
+} from './build-lab.ts';
 
-let lab: Lab;
-beforeAll(async () => {
-  lab = await startLab();
-});
-afterAll(async () => {
-  await lab.close();
-  removeWorkspaces();
-});
+const lab = await labOfTests();
 
 /** What the runner does to a step that is cancelled: SIGINT, 7.5 s, SIGTERM, 2.5 s, SIGKILL; to our process alone. */
 const likeTheRunner = (child: ChildProcess) => {
@@ -44,9 +46,6 @@ async function struck(when: RegExp, strike: (child: ChildProcess) => void, order
     },
   });
 }
-
-const post = async (of: Ran, env: Record<string, string> = {}) =>
-  runAction({ mode: 'build', lab, postOf: of, with: { family: 'cancel' }, env: { ...packerHere(), ...env } });
 
 /** Images that no family has. */
 const strays = () =>
@@ -95,7 +94,7 @@ describe('scenario 1: a build that is cancelled', () => {
   test.each(POINTS)('at %s ends as cancelled, and leaves nothing after post', async point => {
     const ran = await struck(point, likeTheRunner);
     expect(POINTS.indexOf(point) < CERTAIN ? ['cancelled'] : ['cancelled', 'done']).toContain(ran.outputs['outcome']);
-    const ended = await post(ran);
+    const ended = await postOf(lab, ran);
     expect(ended.errors).toEqual([]);
     for (const pid of pidsOf(ran)) expect(alive(pid)).toBe(false);
     nothingIsLeft();
@@ -112,7 +111,7 @@ describe('scenario 2: a build whose action is killed', () => {
       expect(ran.signal).toBe('SIGKILL');
       const [pid = 0] = pidsOf(ran);
       expect(alive(pid)).toBe(true);
-      const ended = await post(ran);
+      const ended = await postOf(lab, ran);
       expect(ended.exitCode).toBe(0);
       expect(alive(pid)).toBe(false);
       nothingIsLeft();
@@ -128,7 +127,7 @@ describe('scenario 2: a build whose action is killed', () => {
     // Stopped, it hears no SIGTERM.
     process.kill(pid, 'SIGSTOP');
     process.kill(-pid, 'SIGSTOP');
-    const ended = await post(ran, { AMI_ACTION_GRACE_SECONDS: '1' });
+    const ended = await postOf(lab, ran, { AMI_ACTION_GRACE_SECONDS: '1' });
     expect(alive(pid)).toBe(false);
     expect(ended.log).toMatch(/Removed instance i-/);
     expect(ended.log).toMatch(/Removed volume vol-/);

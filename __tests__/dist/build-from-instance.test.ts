@@ -2,18 +2,10 @@ import { DescribeImagesCommand, EC2Client, RunInstancesCommand, TerminateInstanc
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { mishaps } from '../../lab/ec2/mishaps.ts';
 import { instances, setTags } from '../../lab/ec2/state.ts';
-import { type Lab, startLab } from '../../lab/lab.ts';
-import { type Order, removeWorkspaces, runAction } from '../../lab/runner.ts';
-import { madeImages, tagsIn } from './build-lab.ts';
+import { type Order, runAction } from '../../lab/runner.ts';
+import { labOfTests, madeImages, tagsIn } from './build-lab.ts';
 
-let lab: Lab;
-beforeAll(async () => {
-  lab = await startLab();
-});
-afterAll(async () => {
-  await lab.close();
-  removeWorkspaces();
-});
+const lab = await labOfTests();
 
 describe('build from a running instance', () => {
   let ec2: EC2Client;

@@ -1,23 +1,15 @@
 import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import type { CallRecord } from '../../lab/calls.ts';
 import type { FaultRule } from '../../lab/faults.ts';
-import { type Lab, startLab } from '../../lab/lab.ts';
-import { type Ran, removeWorkspaces } from '../../lab/runner.ts';
+import type { Ran } from '../../lab/runner.ts';
 import { concurrently } from '../../src/kit/concurrently.ts';
-import { build, describeWithPacker as describe, idle, leftovers, madeImages, tagsIn } from './build-lab.ts';
+import { build, DEBIAN, describeWithPacker as describe, idle, labOfTests, leftovers, madeImages, tagsIn } from './build-lab.ts';
 
 /** Killed outright, at a call, with no post step: the next run of the same inputs must make it whole. Each time in an account of its own. */
 
-let lab: Lab;
-beforeAll(async () => {
-  lab = await startLab({ timings: { boot: 1, statusChecks: 1, shutdown: 1, image: 1 } });
-});
-afterAll(async () => {
-  await lab.close();
-  removeWorkspaces();
-});
+const lab = await labOfTests({ timings: { boot: 1, statusChecks: 1, shutdown: 1, image: 1 } });
 
 const AT_ONCE = 3;
 let accounts = 200000000000;
@@ -27,7 +19,7 @@ const newAccount = () => {
 };
 
 const run = (account: string, more: Parameters<typeof build>[1] = {}) =>
-  build(lab, { files: idle(), as: { account }, with: { family: 'web', 'base-image': 'name:136693071363/debian-12-amd64-*' }, ...more });
+  build(lab, { files: idle(), as: { account }, with: { family: 'web', 'base-image': DEBIAN }, ...more });
 
 /** Three hours later: by then nobody can mistake what is left for a build under way. */
 const later = (account: string, commit = '1') =>

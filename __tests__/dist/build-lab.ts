@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { describe as Describe } from '@jest/globals';
+import type { afterAll as AfterAll, describe as Describe } from '@jest/globals';
 import { images, snapshots } from '../../lab/ec2/images.ts';
 import { network } from '../../lab/ec2/network.ts';
 import { instances, keyPairs, type LabImage, tagsOf, volumes } from '../../lab/ec2/state.ts';
-import type { Lab } from '../../lab/lab.ts';
-import { type Order, type Ran, runAction } from '../../lab/runner.ts';
+import { type Lab, type LabOptions, startLab } from '../../lab/lab.ts';
+import { type Order, type Ran, removeWorkspaces, runAction } from '../../lab/runner.ts';
 import { packerTools } from '../../scripts/packer-tools.ts';
 
 /** Builds with real Packer in a lab: what the tests of mode build share. */
@@ -32,6 +32,12 @@ export const idle = (): Record<string, string> => {
   const scripts = Object.keys(files).filter(path => path.startsWith('packer/scripts/'));
   return { ...files, ...Object.fromEntries(scripts.map(path => [path, '#!/bin/sh\n'])) };
 };
+
+/** What of a template is HCL, on top of the one with nothing to do. */
+export const idly = (files: Record<string, string>): Record<string, string> => ({
+  ...idle(),
+  ...Object.fromEntries(Object.entries(files).filter(([path]) => path.endsWith('.hcl'))),
+});
 
 /** The example template, changed: each pair is a text that it holds and what stands there instead. */
 export function changed(...changes: readonly (readonly [from: string, to: string])[]): Record<string, string> {
@@ -76,9 +82,19 @@ if (missing !== undefined && process.env['AMI_ACTION_REQUIRE_ALL'] === '1') thro
 if (missing !== undefined) console.error(`\n!!! Skipped, because Packer cannot be had here: ${missing.message}\n`);
 
 // Not imported: a benchmark builds without jest.
-const { describe } = globalThis as unknown as { describe: typeof Describe };
+const { describe, afterAll } = globalThis as unknown as { describe: typeof Describe; afterAll: typeof AfterAll };
 /** As `describe`; skipped, loudly, on a machine where Packer cannot be had. In CI that is a failure. */
 export const describeWithPacker = missing === undefined ? describe : describe.skip;
+
+/** A lab for the tests of a file; it goes with the last of them, and so do the workspaces. */
+export async function labOfTests(options: LabOptions = {}): Promise<Lab> {
+  const lab = await startLab(options);
+  afterAll(async () => {
+    await lab.close();
+    removeWorkspaces();
+  });
+  return lab;
+}
 
 /** Environment in which Packer and its plugin are found. */
 export function packerHere(): Record<string, string> {
@@ -99,11 +115,22 @@ export async function build(lab: Lab, order: Omit<Order, 'mode' | 'lab'>): Promi
   });
 }
 
+/** The post step of a run. */
+export const postOf = (lab: Lab, ran: Ran, env: Readonly<Record<string, string>> = {}): Promise<Ran> =>
+  runAction({ mode: 'build', lab, postOf: ran, with: { family: 'any' }, env: { ...packerHere(), ...env } });
+
+/** How many machines were ever launched. */
+export const launched = (lab: Lab): number => lab.calls.count('RunInstances');
+
 export const madeImages = (lab: Lab, region?: string, account?: string): readonly LabImage[] =>
   [...images(lab.place(account, region)).values()].filter(({ state }) => state !== 'deregistered');
 
 export const tagsIn = (lab: Lab, id: string, region?: string, account?: string): Readonly<Record<string, string>> =>
   tagsOf(lab.place(account, region), id);
+
+/** Tags that an image has only until it is one of a family. */
+export const temporaryTags = (...where: Parameters<typeof tagsIn>): readonly string[] =>
+  Object.keys(tagsIn(...where)).filter(key => /purpose|expires-at|:build|for-family/.test(key));
 
 /** Everything that only a build under way may have: it is to be empty whenever none is. */
 export function leftovers(lab: Lab, region?: string, account?: string): readonly string[] {

@@ -6,26 +6,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { strToU8, zipSync } from 'fflate';
-import { type Lab, startLab } from '../../lab/lab.ts';
-import { removeWorkspaces, runAction } from '../../lab/runner.ts';
+import { runAction } from '../../lab/runner.ts';
 import { PINS, thisPlatform } from '../../src/adapters/packer/pins.ts';
-import { build, describeWithPacker as describe, template } from './build-lab.ts';
+import { build, describeWithPacker as describe, labOfTests, template } from './build-lab.ts';
 
 /** Where Packer comes from, and what it must be before anything of it is run. */
 
-let lab: Lab;
+const lab = await labOfTests();
 const folders: string[] = [];
 const folder = (): string => {
   const path = mkdtempSync(join(tmpdir(), 'build-packer-'));
   folders.push(path);
   return path;
 };
-beforeAll(async () => {
-  lab = await startLab();
-});
-afterAll(async () => {
-  await lab.close();
-  removeWorkspaces();
+afterAll(() => {
   for (const path of folders) rmSync(path, { recursive: true, force: true });
 });
 

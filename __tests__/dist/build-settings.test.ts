@@ -1,29 +1,25 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { type Lab, startLab } from '../../lab/lab.ts';
-import { removeWorkspaces } from '../../lab/runner.ts';
-import { build, changed, describeWithPacker as describe, idle, leftovers, madeImages, tagsIn, twoSources } from './build-lab.ts';
+import { expect, test } from '@jest/globals';
+import {
+  build,
+  changed,
+  DEBIAN,
+  describeWithPacker as describe,
+  idle,
+  idly,
+  labOfTests,
+  launched,
+  leftovers,
+  madeImages,
+  tagsIn,
+  twoSources,
+} from './build-lab.ts';
 
 /** What the settings of build do, each seen in what Packer made or was asked. */
 
-let lab: Lab;
-beforeAll(async () => {
-  lab = await startLab();
-});
-afterAll(async () => {
-  await lab.close();
-  removeWorkspaces();
-});
-
-const BASE = 'name:136693071363/debian-12-amd64-*';
-const launched = () => lab.calls.count('RunInstances');
-
-/** Two sources with nothing to do on the machine. */
-const pair = () => ({ ...idle(), ...pick(twoSources(), /hcl$/) });
-const pick = (files: Record<string, string>, names: RegExp) =>
-  Object.fromEntries(Object.entries(files).filter(([path]) => names.test(path)));
+const lab = await labOfTests();
 
 const sourcesOf = (images: string | undefined) => (JSON.parse(images ?? '[]') as { source: string }[]).map(({ source }) => source);
 
@@ -32,33 +28,33 @@ describe('which sources are built', () => {
     ['only', { only: 'amazon-ebs.second' }],
     ['except', { except: 'amazon-ebs.web' }],
   ])('is said by "%s", and what is left is found again by the next push', async (which, wanted) => {
-    const before = launched();
-    const order = { files: pair(), with: { family: which, 'base-image': BASE, ...wanted } };
+    const before = launched(lab);
+    const order = { files: idly(twoSources()), with: { family: which, 'base-image': DEBIAN, ...wanted } };
     const ran = await build(lab, order);
     expect(ran.errors).toEqual([]);
     expect(sourcesOf(ran.outputs['images'])).toEqual(['amazon-ebs.second']);
-    expect(launched()).toBe(before + 1);
+    expect(launched(lab)).toBe(before + 1);
     expect((await build(lab, order)).outputs).toMatchObject({ built: 'false', 'ami-id': ran.outputs['ami-id'] });
-    const all = await build(lab, { ...order, with: { family: which, 'base-image': BASE, 'dry-run': 'true' } });
+    const all = await build(lab, { ...order, with: { family: which, 'base-image': DEBIAN, 'dry-run': 'true' } });
     expect(all.outputs['because']).toContain('regions, architecture, instance type or sources');
   });
 
   test('is nothing when "only" names none: said before anything is launched', async () => {
-    const before = launched();
+    const before = launched(lab);
     const ran = await build(lab, { files: idle(), with: { family: 'none', only: 'amazon-ebs.nobody' } });
     expect(ran.outputs['outcome']).toBe('usage');
     expect(ran.errors.join()).toContain('No builds to run');
-    expect(launched()).toBe(before);
+    expect(launched(lab)).toBe(before);
   });
 
   test('is none when one of several is wrong: Packer alone would build the others', async () => {
-    const files = pair();
+    const files = idly(twoSources());
     files['packer/second.pkr.hcl'] = (files['packer/second.pkr.hcl'] ?? '').replace(/ssh_username\s+=.*/, '');
-    const before = launched();
+    const before = launched(lab);
     const ran = await build(lab, { files, with: { family: 'onewrong' } });
     expect(ran.outputs['outcome']).toBe('usage');
     expect(ran.errors.join()).toContain('ssh_username');
-    expect(launched()).toBe(before);
+    expect(launched(lab)).toBe(before);
   });
 });
 
@@ -93,12 +89,12 @@ describe('a template that is wrong is told before anything is launched', () => {
       '"var" names a variable that the template does not declare',
     ],
   ])('%s', async (_, files, wanted, says) => {
-    const before = launched();
+    const before = launched(lab);
     const ran = await build(lab, { files, with: { family: 'wrong', ...wanted } });
     expect(ran.outputs['outcome']).toBe('usage');
     expect(ran.errors.join()).toContain(says);
     expect(ran.errors.join()).not.toMatch(/,,ui,|%!\(PACKER_COMMA\)/);
-    expect(launched()).toBe(before);
+    expect(launched(lab)).toBe(before);
   });
 });
 
@@ -143,6 +139,22 @@ describe('variables', () => {
   });
 });
 
+describe('the fingerprint', () => {
+  test('what a template reads of the environment, and the instance type, change the fingerprint', async () => {
+    const files = changed([
+      'variable "app_version"',
+      'variable "flavour" {\n  type    = string\n  default = env("FLAVOUR")\n}\n\nvariable "app_version"',
+    ]);
+    const print = async (FLAVOUR: string, more: Record<string, string> = {}) =>
+      (await build(lab, { files, with: { family: 'env', 'dry-run': 'true', ...more }, env: { FLAVOUR } })).outputs['fingerprint'];
+    const sweet = await print('sweet');
+    expect(sweet).toMatch(/^[0-9a-f]{64}$/);
+    expect(await print('sweet')).toBe(sweet);
+    expect(await print('sour')).not.toBe(sweet);
+    expect(await print('sweet', { 'instance-type': 't3.large' })).not.toBe(sweet);
+  });
+});
+
 describe('"name"', () => {
   const KNOWN = {
     family: 'web',
@@ -169,12 +181,12 @@ describe('"name"', () => {
 });
 
 test('"packer-version" that PATH does not meet is told with what there is, before anything is launched', async () => {
-  const before = launched();
+  const before = launched(lab);
   const ran = await build(lab, { with: { family: 'newer', 'packer-version': '>=99.0.0' } });
   expect(ran.outputs['outcome']).toBe('rejected');
   expect(ran.errors.join()).toContain('There is no Packer >=99.0.0 to be had');
   expect(ran.errors.join()).toMatch(/packer is \d+\.\d+\.\d+, "packer-version" asks for >=99\.0\.0/);
-  expect(launched()).toBe(before);
+  expect(launched(lab)).toBe(before);
 });
 
 describe('a variable that the template calls sensitive', () => {
@@ -192,7 +204,7 @@ describe('a variable that the template calls sensitive', () => {
   const run = (wanted: Record<string, string> = {}) =>
     build(lab, {
       files: files(),
-      with: { family: 'hush', 'base-image': BASE, var: JSON.stringify({ ssh_port: '2322', token: SECRET }), ...wanted },
+      with: { family: 'hush', 'base-image': DEBIAN, var: JSON.stringify({ ssh_port: '2322', token: SECRET }), ...wanted },
       env: { RUNNER_DEBUG: '1' },
     });
   const unseen = (ran: Awaited<ReturnType<typeof run>>) => {
@@ -247,11 +259,11 @@ describe('a variable that the template calls sensitive', () => {
   test.each(['1', 'central'])(
     'is refused when it is %j: Packer would hide it in the ID of the image, which then nobody could read',
     async token => {
-      const before = launched();
+      const before = launched(lab);
       const ran = await run({ var: JSON.stringify({ ssh_port: '2322', token }) });
       expect(ran.outputs['outcome']).toBe('usage');
       expect(ran.errors.join()).toContain('The template calls token sensitive, and its value is so short, or so common,');
-      expect(launched()).toBe(before);
+      expect(launched(lab)).toBe(before);
     },
   );
 
@@ -261,7 +273,7 @@ describe('a variable that the template calls sensitive', () => {
       ['variable "app_version"', 'variable "pin" {\n  default   = "1"\n  sensitive = true\n}\n\nvariable "app_version"'],
       ['"APP_VERSION=${var.app_version}"', '"APP_VERSION=${var.app_version}", "PIN=${var.pin}"'],
     );
-    const ran = await build(lab, { files: { ...idle(), ...pick(pin, /hcl$/) }, with: { family: 'pin' } });
+    const ran = await build(lab, { files: idly(pin), with: { family: 'pin' } });
     expect(ran.outputs['outcome']).toBe('usage');
     expect(ran.errors.join()).toContain('Packer has hidden the ID of what it made');
     expect(madeImages(lab)).toHaveLength(before);

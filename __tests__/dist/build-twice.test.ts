@@ -1,23 +1,15 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import type { CallRecord } from '../../lab/calls.ts';
-import { type Lab, startLab } from '../../lab/lab.ts';
-import { type Ran, removeWorkspaces } from '../../lab/runner.ts';
-import { build, describeWithPacker, idle, leftovers, madeImages, tagsIn } from './build-lab.ts';
+import type { Ran } from '../../lab/runner.ts';
+import { build, changed, DEBIAN, describeWithPacker as describe, idle, labOfTests, leftovers, madeImages, tagsIn } from './build-lab.ts';
 
-let lab: Lab;
-beforeAll(async () => {
-  lab = await startLab();
-});
-afterAll(async () => {
-  await lab.close();
-  removeWorkspaces();
-});
-
-const BASE = 'name:136693071363/debian-12-amd64-*';
+const lab = await labOfTests();
+// An image takes longer there than a second build needs to run into its name.
+const slowLab = await labOfTests({ timings: { image: 300 } });
 
 /** A push and its re-run: the second starts when the first has looked whether there is anything to build. */
 async function both(family: string): Promise<readonly Ran[]> {
-  const wanted = { files: idle(), with: { family, 'base-image': BASE } };
+  const wanted = { files: idle(), with: { family, 'base-image': DEBIAN } };
   let second: Promise<Ran> | undefined;
   const first = await build(lab, {
     ...wanted,
@@ -30,7 +22,7 @@ async function both(family: string): Promise<readonly Ran[]> {
 
 const available = (family: string) => madeImages(lab).filter(({ name, state }) => name.startsWith(family) && state === 'available');
 
-describeWithPacker('two builds of the same at once', () => {
+describe('two builds of the same at once', () => {
   test('end with the image of the one that was first; the other goes, and nobody fails', async () => {
     const lift = lab.faults.add({ operation: 'CreateImage', nth: 2, deed: { delaySeconds: 300 } });
     const [first, second] = await both('twins');
@@ -60,8 +52,44 @@ describeWithPacker('two builds of the same at once', () => {
     const [newest] = [...available('rivals')].sort((a, b) => b.createdAt.getTime() - a.createdAt.getTime());
     expect(ended.map(({ outputs }) => outputs['ami-id'])).toEqual([newest?.id, newest?.id]);
     expect(available('rivals')).toHaveLength(2);
-    const next = await build(lab, { files: idle(), with: { family: 'rivals', 'base-image': BASE } });
+    const next = await build(lab, { files: idle(), with: { family: 'rivals', 'base-image': DEBIAN } });
     expect(next.outputs).toMatchObject({ built: 'false', 'ami-id': newest?.id });
     expect(leftovers(lab)).toEqual([]);
+  });
+});
+
+const untagged = () => changed(['  run_tags        = var.run_tags\n', '']);
+
+describe('two builds with one name', () => {
+  test.each([
+    ['tagged', undefined],
+    ['untagged', untagged()],
+  ])('the second leaves the %s image of the first alone', async (kind, files) => {
+    const name = `same-name-${kind}`;
+    const wanted = { ...(files === undefined ? {} : { files }), with: { family: `same-${kind}`, name, rebuild: 'always' } };
+    let second: ReturnType<typeof build> | undefined;
+    const first = await build(slowLab, {
+      ...wanted,
+      onLine: line => {
+        // Both have found the name free before either makes its image.
+        if (second === undefined && /packer init/.test(line)) second = build(slowLab, wanted);
+      },
+    });
+    const other = await second;
+    const ended = [first, other];
+    expect(ended.map(ran => ran?.exitCode).sort()).toEqual([0, 1]);
+    const won = ended.find(ran => ran?.exitCode === 0);
+    const lost = ended.find(ran => ran?.exitCode === 1);
+    expect(lost?.outputs).toMatchObject({ outcome: 'usage' });
+    expect(lost?.errors.join()).toContain('InvalidAMIName.Duplicate');
+    expect(lost?.errors.join()).toContain('An image with this name exists already.');
+    expect(lost?.errors.join()).toContain('Next: Put {timestamp} or {commit} into "name".');
+    expect(
+      madeImages(slowLab)
+        .filter(image => image.name === name)
+        .map(({ id, state }) => [id, state]),
+    ).toEqual([[won?.outputs['ami-id'], 'available']]);
+    expect(tagsIn(slowLab, won?.outputs['ami-id'] ?? '')['ami-action:family']).toBe(`same-${kind}`);
+    expect(leftovers(slowLab)).toEqual([]);
   });
 });

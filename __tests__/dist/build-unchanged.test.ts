@@ -1,19 +1,19 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { setTags } from '../../lab/ec2/state.ts';
-import { type Lab, startLab } from '../../lab/lab.ts';
-import { type Ran, removeWorkspaces, runAction } from '../../lab/runner.ts';
-import { build, describeWithPacker as describe, leftovers, madeImages, tagsIn, template } from './build-lab.ts';
+import { type Ran, runAction } from '../../lab/runner.ts';
+import {
+  build,
+  DEBIAN,
+  describeWithPacker as describe,
+  labOfTests,
+  launched,
+  leftovers,
+  madeImages,
+  tagsIn,
+  template,
+} from './build-lab.ts';
 
-const BASE = 'name:136693071363/debian-12-amd64-*';
-
-let lab: Lab;
-beforeAll(async () => {
-  lab = await startLab();
-});
-afterAll(async () => {
-  await lab.close();
-  removeWorkspaces();
-});
+const lab = await labOfTests();
 
 const sha = (digit: string) => ({ GITHUB_SHA: digit.repeat(40) });
 const pushed = (
@@ -22,7 +22,7 @@ const pushed = (
 ) =>
   build(lab, {
     files: more.files ?? template(),
-    with: { family: 'web', 'base-image': BASE, ...more.with },
+    with: { family: 'web', 'base-image': DEBIAN, ...more.with },
     env: { ...sha(commit), ...more.env },
   });
 
@@ -152,22 +152,24 @@ describe('without a base image that the action knows', () => {
 
 describe('the base image', () => {
   test('is the first of the list that there is', async () => {
-    const ran = await build(lab, { with: { family: 'chain', 'base-image': `family:none-yet\nssm:/none/yet\n${BASE}`, 'dry-run': 'true' } });
+    const ran = await build(lab, {
+      with: { family: 'chain', 'base-image': `family:none-yet\nssm:/none/yet\n${DEBIAN}`, 'dry-run': 'true' },
+    });
     expect(ran.log).toContain('as family:none-yet and ssm:/none/yet gave none');
   });
 
   test('of a family of ours is the newest that neither failed nor was rolled back', async () => {
-    const base = await build(lab, { with: { family: 'base', 'base-image': BASE } });
+    const base = await build(lab, { with: { family: 'base', 'base-image': DEBIAN } });
     const ran = await build(lab, { with: { family: 'child', 'base-image': 'family:base' } });
     expect(ran.errors).toEqual([]);
     expect(tagsIn(lab, ran.outputs['ami-id'] ?? '')['ami-action:base-ami']).toBe(base.outputs['ami-id']);
     setTags(lab.place(), base.outputs['ami-id'] ?? '', { 'ami-action:vetoed-in': 'prod' });
-    const next = await build(lab, { with: { family: 'child', 'base-image': `family:base\n${BASE}`, 'dry-run': 'true' } });
-    expect(next.log).toContain(`(${BASE}, as family:base gave none)`);
+    const next = await build(lab, { with: { family: 'child', 'base-image': `family:base\n${DEBIAN}`, 'dry-run': 'true' } });
+    expect(next.log).toContain(`(${DEBIAN}, as family:base gave none)`);
   });
 
   test('may be the last of the family itself: then every push is built, and told why', async () => {
-    const order = { with: { family: 'itself', 'base-image': `family:itself\n${BASE}` } };
+    const order = { with: { family: 'itself', 'base-image': `family:itself\n${DEBIAN}` } };
     const one = await build(lab, order);
     const two = await build(lab, { with: { ...order.with, 'dry-run': 'true' } });
     expect(two.outputs['because']).toBe(
@@ -192,10 +194,10 @@ describe('the base image', () => {
           .replaceAll('from_ami_filter.value', 'source_ami_filter.value'),
       ]),
     );
-    const before = lab.calls.count('RunInstances');
-    const ran = await build(lab, { files, with: { family: 'deaf', 'base-image': BASE } });
+    const before = launched(lab);
+    const ran = await build(lab, { files, with: { family: 'deaf', 'base-image': DEBIAN } });
     expect(ran.outputs['outcome']).toBe('usage');
     expect(ran.errors.join()).toContain('"base-image" is set, and the template declares no variable "source_ami"');
-    expect(lab.calls.count('RunInstances')).toBe(before);
+    expect(launched(lab)).toBe(before);
   });
 });

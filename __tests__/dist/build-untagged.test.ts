@@ -1,23 +1,28 @@
 import type { ChildProcess } from 'node:child_process';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import type { CallRecord } from '../../lab/calls.ts';
 import type { Deed } from '../../lab/faults.ts';
-import { type Lab, startLab } from '../../lab/lab.ts';
-import { type Ran, removeWorkspaces, runAction } from '../../lab/runner.ts';
-import { build, describeWithPacker as describe, idle, leftovers, madeImages, packerHere, tagsIn, twoSources } from './build-lab.ts';
+import type { Ran } from '../../lab/runner.ts';
+import {
+  build,
+  DEBIAN,
+  describeWithPacker as describe,
+  idle,
+  idly,
+  labOfTests,
+  launched,
+  leftovers,
+  madeImages,
+  postOf,
+  tagsIn,
+  temporaryTags,
+  twoSources,
+} from './build-lab.ts';
 
 /** Packer has ended well, and its images cannot be made images of the family: they were paid for, so they wait for a run that can. */
 
-let lab: Lab;
-beforeAll(async () => {
-  lab = await startLab({ timings: { boot: 1, statusChecks: 1, shutdown: 1, image: 1 } });
-});
-afterAll(async () => {
-  await lab.close();
-  removeWorkspaces();
-});
+const lab = await labOfTests({ timings: { boot: 1, statusChecks: 1, shutdown: 1, image: 1 } });
 
-const BASE = 'name:136693071363/debian-12-amd64-*';
 const isOurs = ({ client }: CallRecord) => client.includes('ami-action');
 const DENIED: Deed = { error: 'UnauthorizedOperation', message: 'You are not authorized to perform this operation.', status: 403 };
 
@@ -26,20 +31,18 @@ async function failing(operation: string, deed: Deed, order: Parameters<typeof b
   const heal = lab.faults.add({ operation, when: isOurs, deed });
   const ran = await build(lab, order);
   heal();
-  const post = await runAction({ mode: 'build', lab, postOf: ran, with: { family: 'any' }, env: packerHere() });
+  const post = await postOf(lab, ran);
   return { ran, post };
 }
 
 const imagesOf = (family: string) => madeImages(lab).filter(({ name }) => name.startsWith(`${family}-`));
-const launched = () => lab.calls.count('RunInstances');
-
 describe('an image that cannot be tagged', () => {
   test.each<[string, string, Deed, string, string]>([
     ['it may not be', 'denied', DENIED, 'access', 'Not allowed to '],
     ['AWS fails', 'failed', { refuse: 'internal' }, 'timeout', 'AWS failed to '],
     ['the network is gone', 'offline', { reset: 'before' }, 'access', 'Cannot reach AWS'],
   ])('because %s is left by post, and adopted by the next run', async (_, family, deed, outcome, says) => {
-    const order = { files: idle(), with: { family, 'base-image': BASE }, env: { AMI_ACTION_CLOCK_SPEED: '60' } };
+    const order = { files: idle(), with: { family, 'base-image': DEBIAN }, env: { AMI_ACTION_CLOCK_SPEED: '60' } };
     const { ran, post } = await failing('CreateTags', deed, order);
     expect(ran.outputs).toMatchObject({ outcome, built: 'false' });
     const [made] = imagesOf(family);
@@ -54,17 +57,17 @@ describe('an image that cannot be tagged', () => {
     expect(imagesOf(family).map(image => image.id)).toEqual([id]);
     expect(leftovers(lab)).toEqual([]);
 
-    const before = launched();
+    const before = launched(lab);
     const next = await build(lab, order);
     expect(next.outputs).toMatchObject({ built: 'false', outcome: 'unchanged', 'ami-id': id });
-    expect(launched()).toBe(before);
+    expect(launched(lab)).toBe(before);
     expect(tagsIn(lab, id)).toMatchObject({ 'ami-action:family': family });
-    expect(Object.keys(tagsIn(lab, id)).filter(key => /purpose|expires-at|:build|for-family/.test(key))).toEqual([]);
+    expect(temporaryTags(lab, id)).toEqual([]);
   });
 
   test('of several sources is named with the others, and stays until it expires', async () => {
-    const files = { ...idle(), ...Object.fromEntries(Object.entries(twoSources()).filter(([path]) => path.endsWith('.hcl'))) };
-    const { ran, post } = await failing('CreateTags', DENIED, { files, with: { family: 'both', 'base-image': BASE } });
+    const files = idly(twoSources());
+    const { ran, post } = await failing('CreateTags', DENIED, { files, with: { family: 'both', 'base-image': DEBIAN } });
     const ids = imagesOf('both').map(({ id }) => id);
     expect(ids).toHaveLength(2);
     for (const id of ids) {
@@ -82,7 +85,7 @@ describe('an image that cannot be tagged', () => {
     const heal = lab.faults.add({ operation: 'DescribeImages', when: call => isOurs(call) && 'ImageIds' in call.input, deed });
     const ran = await build(lab, {
       files: idle(),
-      with: { family: 'called-off', 'base-image': BASE },
+      with: { family: 'called-off', 'base-image': DEBIAN },
       onStart: started => {
         child = started;
       },
@@ -93,20 +96,20 @@ describe('an image that cannot be tagged', () => {
     heal();
     expect(ran.outputs['outcome']).toBe('cancelled');
     expect(imagesOf('called-off')).toHaveLength(1);
-    const post = await runAction({ mode: 'build', lab, postOf: ran, with: { family: 'any' }, env: packerHere() });
+    const post = await postOf(lab, ran);
     expect(post.errors).toEqual([]);
     expect(imagesOf('called-off')).toEqual([]);
     expect(leftovers(lab)).toEqual([]);
   });
 
   test('of its temporary tags bears the family already: post leaves it, and the next run takes them off', async () => {
-    const order = { files: idle(), with: { family: 'marked', 'base-image': BASE } };
+    const order = { files: idle(), with: { family: 'marked', 'base-image': DEBIAN } };
     const { ran, post } = await failing('DeleteTags', DENIED, order);
     expect(ran.outputs['outcome']).toBe('access');
     expect(post.errors).toEqual([]);
     const [id] = imagesOf('marked').map(image => image.id);
     const next = await build(lab, order);
     expect(next.outputs).toMatchObject({ built: 'false', 'ami-id': id });
-    expect(Object.keys(tagsIn(lab, id ?? '')).filter(key => /purpose|expires-at|:build|for-family/.test(key))).toEqual([]);
+    expect(temporaryTags(lab, id ?? '')).toEqual([]);
   });
 });

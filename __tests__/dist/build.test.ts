@@ -1,9 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { images as labImages, snapshots } from '../../lab/ec2/images.ts';
-import { type Lab, startLab } from '../../lab/lab.ts';
-import { removeWorkspaces } from '../../lab/runner.ts';
 import {
   bare,
   build,
@@ -11,6 +9,8 @@ import {
   DEBIAN,
   describeWithPacker as describe,
   diskOf,
+  labOfTests,
+  launched,
   leftovers,
   madeImages,
   tagsIn,
@@ -18,14 +18,7 @@ import {
   twoSources,
 } from './build-lab.ts';
 
-let lab: Lab;
-beforeAll(async () => {
-  lab = await startLab();
-});
-afterAll(async () => {
-  await lab.close();
-  removeWorkspaces();
-});
+const lab = await labOfTests();
 
 describe('build, with real Packer', () => {
   test('makes an image of the template and tells it in every way', async () => {
@@ -145,19 +138,17 @@ describe('build, with real Packer', () => {
 });
 
 describe('build refuses before it launches anything', () => {
-  const launched = () => lab.calls.count('RunInstances');
-
   test('scenario 12: a name that is taken', async () => {
     const first = await build(lab, { with: { family: 'twice', name: 'twice-fixed' } });
     expect(first.exitCode).toBe(0);
-    const before = launched();
+    const before = launched(lab);
     const second = await build(lab, { with: { family: 'twice', name: 'twice-fixed' } });
     expect(second.outputs['outcome']).toBe('usage');
     expect(second.errors.join()).toContain(`${first.outputs['ami-id']} in eu-central-1 is called so already`);
     const copied = { family: 'twice', name: 'twice-fixed', region: 'eu-west-1', regions: 'eu-central-1' };
     const there = await build(lab, { with: copied });
     expect(there.errors.join()).toContain(`${first.outputs['ami-id']} in eu-central-1 is called so already`);
-    expect(launched()).toBe(before);
+    expect(launched(lab)).toBe(before);
     expect(madeImages(lab).filter(({ name }) => name === 'twice-fixed')).toHaveLength(1);
   });
 
