@@ -172,6 +172,11 @@ describe('"name"', () => {
     expect(made.outputs['image-name']).toBe('exact named (v1) [x]');
   });
 
+  test('is not the same for two architectures, whose jobs begin in the same second', async () => {
+    const ran = await build(lab, { with: { family: 'web', architecture: 'arm64', 'dry-run': 'true' } });
+    expect(ran.outputs['image-name']).toMatch(/^web-1111111-arm64-20\d{12}$/);
+  });
+
   test.each(['environment', 'architecture'])('with {%s}, which nobody said, is refused with the way out', async fact => {
     const before = lab.calls.count();
     const ran = await build(lab, { with: { family: 'web', name: `{family}-{${fact}}` } });

@@ -110,7 +110,7 @@ describe('a push', () => {
   test('with a glob in "content" that matches nothing is refused: what it meant would never again count as changed', async () => {
     const ran = await pushed('a', { with: { content: 'packer/**\nsrc/**\n!docs/**', 'dry-run': 'true' } });
     expect(ran.outputs['outcome']).toBe('usage');
-    expect(ran.errors).toEqual(['"content" matches no file: src/**']);
+    expect(ran.errors.join()).toMatch(/^"content" matches no file: src\/\*\*\n/);
   });
 
   test('of an image that failed or was rolled back is built again', async () => {

@@ -37,7 +37,8 @@ const isOutside = (workspace: string, path: string): boolean => /^\.\.([/\\]|$)/
 async function globber(workspace: string, globs: readonly string[]) {
   const { create } = await import('@actions/glob');
   const patterns = globs.map(glob => (glob.startsWith('!') ? `!${join(workspace, glob.slice(1))}` : join(workspace, glob)));
-  return create(patterns.join('\n'), { followSymbolicLinks: false, matchDirectories: false });
+  // Git writes there whenever it looks: "**" would never be the same twice.
+  return create([...patterns, `!${join(workspace, '**', '.git')}`].join('\n'), { followSymbolicLinks: false, matchDirectories: false });
 }
 
 /** The tree of the commit, with what was changed, added or removed since. Undefined where there is no git repository, or no git. */

@@ -8,7 +8,7 @@ import type { BuiltImage } from '../steps/build/adopt.ts';
 import { type Built, buildAnew } from '../steps/build/build-anew.ts';
 import { captureInstance, instanceProblem, instanceSettings, lookAtInstance } from '../steps/build/from-instance.ts';
 import { packerSettings } from '../steps/build/packer-tool.ts';
-import { type BuildPlan, planBuild, withInputs } from '../steps/build/plan.ts';
+import { type BuildPlan, NAME, planBuild, withInputs } from '../steps/build/plan.ts';
 import { rehearse } from '../steps/build/rehearsal.ts';
 import { tellImages, tellPhases } from '../steps/build/summary.ts';
 import { sweepDead, sweepQuietly } from '../steps/build/sweep.ts';
@@ -40,9 +40,12 @@ export const settings = {
     fallback: '',
     neededBy: 'templates with many variables',
   }),
-  name: text('Name of the image, from `{family}`, `{version}`, `{timestamp}`, `{environment}`, `{commit}` and `{architecture}`.', {
-    fallback: '{family}-{version}-{timestamp}',
-  }),
+  name: text(
+    'Name of the image, from `{family}`, `{version}`, `{timestamp}`, `{environment}`, `{commit}` and `{architecture}`. With "architecture", the default has it too.',
+    {
+      fallback: NAME,
+    },
+  ),
   tags,
   baseImage,
   instanceType: optional(

@@ -76,6 +76,10 @@ const EXPIRY_MARGIN_SECONDS = 30 * 60;
 // Whose clock is right is not known; the name is the build's alone anyway.
 const CLOCK_SKEW_MS = 10 * 60_000;
 
+export const NAME = '{family}-{version}-{timestamp}';
+// The jobs of a matrix begin in the same second.
+const NAME_OF_ONE = '{family}-{version}-{architecture}-{timestamp}';
+
 const OURS = ['ami_name', 'ami_tags', 'run_tags', 'ami_regions', 'source_ami'];
 
 export function planBuild(
@@ -86,7 +90,7 @@ export function planBuild(
 ): BuildPlan {
   const scheme = { prefix: wish.tagPrefix, commitKey: wish.commitTag };
   const origin = originOf(wish, run, now);
-  const named = imageName(wish.name, {
+  const named = imageName(wish.name === NAME && wish.architecture !== undefined ? NAME_OF_ONE : wish.name, {
     ...origin,
     environment: wish.environment,
     architecture: wish.architecture,

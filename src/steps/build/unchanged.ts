@@ -63,7 +63,7 @@ export async function fingerprintOf(
 ): Promise<Fingerprint> {
   const files = await content.files(wish.content, [plan.template, ...plan.varFiles]);
   const idle = files.length === 0 ? wish.content : await idleGlobs(wish.content, content);
-  if (idle.length > 0) throw new UsageError([`"content" matches no file: ${idle.join(', ')}`]);
+  if (idle.length > 0) throw new UsageError([`"content" matches no file: ${idle.join(', ')}`], { next: GLOBS });
   const print = fingerprint({
     family: wish.family,
     files,
@@ -81,6 +81,8 @@ export async function fingerprintOf(
   report.info(`${print.value}, over ${files.length} ${files.length === 1 ? 'file' : 'files'} and the settings`);
   return print;
 }
+
+const GLOBS = 'Globs are relative to the workspace; one that excludes needs one that includes before it, such as "**".';
 
 /** A folder that was renamed would never again count as changed. */
 async function idleGlobs(globs: readonly string[], { matches }: World['content']): Promise<readonly string[]> {
