@@ -6,6 +6,7 @@ import type { Ran } from '../../lab/runner.ts';
 import {
   build,
   changed,
+  DEBIAN,
   describeWithPacker as describe,
   labOfTests,
   leftovers,
@@ -139,28 +140,29 @@ describe('scenario 2: a build whose action is killed', () => {
 });
 
 describe('scenario 4: a build whose runner dies, so that there is no post step', () => {
-  test.each([/Connected to SSH/, /Waiting for AMI to become ready/])(
-    'at %s is swept by the next run, when it has expired and not before',
-    async point => {
-      const ran = await struck(point, outright);
-      const [pid = 0] = pidsOf(ran);
-      if (point.source.includes('SSH'))
-        process.kill(-pid, 'SIGKILL'); // the machine is gone, and Packer with it
-      else await until(() => !alive(pid));
-      const left = [...leftovers(lab), ...strays()];
-      expect(left.length).toBeGreaterThan(0);
+  test.each([
+    [/Connected to SSH/, 'always', 'done'],
+    [/Waiting for AMI to become ready/, 'changed', 'unchanged'],
+  ])('at %s is swept by the next run ("rebuild: %s"), when it has expired and not before', async (point, rebuild, outcome) => {
+    const next = { with: { family: `next-${rebuild}`, 'base-image': DEBIAN, rebuild } };
+    const ran = await struck(point, outright);
+    const [pid = 0] = pidsOf(ran);
+    if (point.source.includes('SSH'))
+      process.kill(-pid, 'SIGKILL'); // the machine is gone, and Packer with it
+    else await until(() => !alive(pid));
+    const left = [...leftovers(lab), ...strays()];
+    expect(left.length).toBeGreaterThan(0);
 
-      const early = await build(lab, { with: { family: 'next', 'dry-run': 'false', rebuild: 'always' } });
-      expect(early.outputs['outcome']).toBe('done');
-      expect([...leftovers(lab), ...strays()].sort()).toEqual([...left].sort());
+    const early = await build(lab, next);
+    expect(early.outputs['outcome']).toBe('done');
+    expect([...leftovers(lab), ...strays()].sort()).toEqual([...left].sort());
 
-      expire();
-      const late = await build(lab, { with: { family: 'next', rebuild: 'always' } });
-      expect(late.outputs['outcome']).toBe('done');
-      for (const id of left) expect(late.log).toContain(id);
-      nothingIsLeft();
-    },
-  );
+    expire();
+    const late = await build(lab, next);
+    expect(late.outputs['outcome']).toBe(outcome);
+    for (const id of left) expect(late.log).toContain(id);
+    nothingIsLeft();
+  });
 
   const expire = () => {
     for (const id of [...leftovers(lab), ...strays()]) setTags(lab.place(), id, { 'ami-action:expires-at': '2020-01-01T00:00:00.000Z' });

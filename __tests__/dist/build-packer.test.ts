@@ -47,6 +47,20 @@ describe('packer init', () => {
     expect(inits()).toBe(2);
   });
 
+  test('takes of the time that there is: the build gets what is left, or others would sweep it while it lives', async () => {
+    const bin = folder();
+    const hangs = 'date +%s.%N >"$0.times"; trap \'date +%s.%N >>"$0.times"; exit 1\' TERM; sleep 9 & wait';
+    const script = `#!/bin/sh\ncase "$1" in\nversion) echo "Packer v1.16.0" ;;\ninspect) echo "1,,ui,say,ok" ;;\ninit) sleep 2 ;;\nbuild) ${hangs} ;;\nesac\n`;
+    writeFileSync(join(bin, 'packer'), script, { mode: 0o755 });
+    const ran = await build(lab, {
+      with: { family: 'hurried', timeout: '180s' },
+      env: { PATH: `${bin}:/usr/bin:/bin`, AMI_ACTION_CLOCK_SPEED: '60' },
+    });
+    expect(ran.outputs['outcome']).toBe('timeout');
+    const [began = 0, ended = 0] = readFileSync(join(bin, 'packer.times'), 'utf8').trim().split('\n').map(Number);
+    expect(ended - began).toBeLessThan(2);
+  });
+
   test('scenario 19: of a file in the workspace is never run', async () => {
     const files = { ...template(), packer: '', 'tool/packer': '#!/bin/sh\ntouch "$0.ran"\necho "Packer v1.16.0"\n' };
     const { packer: _, ...kept } = files;

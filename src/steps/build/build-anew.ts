@@ -26,17 +26,18 @@ export interface Built {
 
 /** Packer, from where it comes from to images of the family; and nothing else is left, however it ends. */
 export async function buildAnew(wanted: BuildOrder, because: string, inputs: Inputs, world: World): Promise<Built> {
-  const { report, packer, journal } = world;
+  const { report, packer, journal, clock } = world;
   const { plan } = inputs;
   const tool = await report.step('Find Packer', () => findPacker(wanted, world));
   const order = await report.step('Read the template', () => packerOrder(wanted, inputs, tool, world));
   const phase = { report, secrets: order.hidden };
-  const init = await packerInit(order, phase, world);
+  const timed = (): PackerBuild => ({ ...order, atMostSeconds: Math.max(1, (plan.deadline - clock.now()) / 1000) });
+  const init = await packerInit(timed(), phase, world);
   if (init.exitCode !== 0) throw failure('packer init', init, wanted);
-  if (!order.isSingle) await validate(order, wanted, phase, world);
+  if (!order.isSingle) await validate(timed(), wanted, phase, world);
 
   const seen = witness(plan.entry, journal);
-  const end = await packerPhase('packer build', onLine => packer.build(order, both(seen.see, onLine)), phase);
+  const end = await packerPhase('packer build', onLine => packer.build(timed(), both(seen.see, onLine)), phase);
   const made = artifacts(end.lines).map(image => ({ ...image, baseAmi: baseOf(end.lines, image.source) }));
   tellElsewhere(made, plan, report);
   const isWhole = end.exitCode === 0 && made.length > 0;

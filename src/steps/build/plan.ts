@@ -16,6 +16,8 @@ export interface BuildPlan {
   named(imageName: string): string;
   /** What the template may write itself: all but what makes the image one of the family, which it only says it is meant for. That comes last, when it is proven. */
   readonly earlyTags: Tags;
+  /** Until then Packer may work: what is temporary expires long after it. */
+  readonly deadline: number;
   /** On everything that is temporary, so that it is found again. */
   readonly runTags: Tags;
   /** How post finds it, if we do not live to do it. */
@@ -106,6 +108,7 @@ export function planBuild(
   if (problems.length > 0 || 'problem' in named) throw new UsageError(problems);
   const tags = identityTags(origin, named.name, wish.tags, scheme);
   const regions = [...new Set([wish.region, ...wish.regions])];
+  const deadline = now + wish.timeout * 1000;
   return {
     name: named.name,
     scheme,
@@ -115,7 +118,8 @@ export function planBuild(
       ...Object.fromEntries(Object.entries(tags).filter(([key]) => key !== tagKey(scheme, 'family'))),
       [tagKey(scheme, 'for-family')]: wish.family,
     },
-    runTags: runTags(scheme, origin, { id, expiresAt: now + (wish.timeout + EXPIRY_MARGIN_SECONDS) * 1000 }),
+    runTags: runTags(scheme, origin, { id, expiresAt: deadline + EXPIRY_MARGIN_SECONDS * 1000 }),
+    deadline,
     entry: {
       ...{ kind: 'build', regions, name: named.name, since: now - CLOCK_SKEW_MS },
       ...{ tags: { [tagKey(scheme, 'build')]: id }, familyKey: tagKey(scheme, 'family') },
