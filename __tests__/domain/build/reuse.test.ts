@@ -55,6 +55,9 @@ describe('an image with the same fingerprint', () => {
   test('is taken only as long as it is young enough, where that is asked', () => {
     expect(ask([here(image('ami-1'))], { maxAgeSeconds: 3 * DAY }).images).toHaveLength(1);
     expect(ask([here(image('ami-1'))], { maxAgeSeconds: DAY }).because).toContain('older than "rebuild" allows');
+    // By what AWS says: a tag may say anything, or nothing.
+    for (const said of ['2026-05-09T23:59:59.000Z', ''])
+      expect(ask([here(image('ami-1', { 'ami-action:created-at': said }))], { maxAgeSeconds: DAY }).images).toBeUndefined();
   });
 
   test('must be there in every region', () => {
