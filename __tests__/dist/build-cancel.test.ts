@@ -169,6 +169,16 @@ describe('scenario 4: a build whose runner dies, so that there is no post step',
   };
 });
 
+test('what a build left in a region that only its template names is swept by post', async () => {
+  const files = changed(['  region          = var.region', '  region          = "eu-west-1"']);
+  const ran = await struck(/Connected to SSH/, outright, { files });
+  process.kill(-(pidsOf(ran)[0] ?? 0), 'SIGKILL');
+  expect(leftovers(lab, 'eu-west-1')).not.toEqual([]);
+  const ended = await postOf(lab, ran);
+  expect(ended.log).toMatch(/Removed instance i-\w+ in eu-west-1/);
+  expect(leftovers(lab, 'eu-west-1')).toEqual([]);
+});
+
 describe('scenario 11: a copy to another region that fails', () => {
   test.each<[string, Record<string, string>]>([
     ['by its tags', template()],

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Found } from '../domain/build/reuse.ts';
+import { ownRegions } from '../domain/build/template-text.ts';
 import { UsageError } from '../kit/errors.ts';
 import { duration, flag, list, map, optional, text } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
@@ -102,7 +103,7 @@ export async function run(wanted: Wanted, world: World) {
   const base = await report.step('Resolve the base image', () => resolveBase(wanted, intent.scheme, world));
   const template = await readTemplate(intent, wanted, world);
   const print = await report.step('Take the fingerprint', () => fingerprintOf(wanted, intent, base, template, world));
-  const plan = withInputs(intent, { fingerprint: print, base: base?.id });
+  const plan = withInputs(intent, { fingerprint: print, base: base?.id, elsewhere: template.texts.flatMap(ownRegions) });
 
   const inputs = { wish: wanted, plan, print, template };
   const { reuse: same, because } = await report.step('Look for an image that is the same', () => decide(inputs, world));
@@ -142,7 +143,7 @@ function tell({ images, built, because, lines = [] }: Built, title: string, more
   return { outcome: built ? ('done' as const) : ('unchanged' as const), outputs: { ...outputsOf(images), ...more, built, because } };
 }
 
-async function sweepDeadBuilds({ regions, scheme }: BuildPlan, same: readonly Found[], world: World): Promise<void> {
+async function sweepDeadBuilds({ entry: { regions }, scheme }: BuildPlan, same: readonly Found[], world: World): Promise<void> {
   const spared = new Set(same.flatMap(({ image }) => [image.id, ...image.snapshotIds]));
   const sweep = () => sweepDead(regions, { scheme, repository: world.run.repository }, world, ({ id }) => !spared.has(id));
   const left = await world.report.step('Sweep what dead builds left', () => sweepQuietly(sweep, world));

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { type BuildInputs, changedInputs, fingerprint } from '../../../src/domain/build/fingerprint.ts';
-import { environmentNames, removesFirst, sensitiveNames } from '../../../src/domain/build/template-text.ts';
+import { environmentNames, ownRegions, removesFirst, sensitiveNames } from '../../../src/domain/build/template-text.ts';
 
 const INPUTS: BuildInputs = {
   family: 'web',
@@ -109,4 +109,13 @@ test.each([
   ['  force_deregister = false', false],
 ])('%s removes the old image first: %s', (template, removes) => {
   expect(removesFirst(template)).toBe(removes);
+});
+
+test.each<[string, readonly string[]]>([
+  ['  region = "us-east-1"', ['us-east-1']],
+  ['ami_regions = [\n    "eu-west-1", # near\n    "us-gov-west-1",\n  ]', ['eu-west-1', 'us-gov-west-1']],
+  ['{ "builders": [{\n "region": "eu-west-1"\n}] }', ['eu-west-1']],
+  ['  region = var.region\n  ami_regions = var.ami_regions\n  # region = "us-east-1"\n  note = "eu-west-1"', []],
+])('%j names regions itself: %j', (template, regions) => {
+  expect(ownRegions(template)).toEqual(regions);
 });

@@ -30,5 +30,11 @@ function parsed(template: string): Readonly<Record<string, object>> | null | und
   }
 }
 
+/** Where it builds or copies to whatever it is asked. */
+export const ownRegions = (template: string): readonly string[] =>
+  [...template.matchAll(/^[ \t]*"?(?:ami_)?regions?"?\s*[=:]\s*(\[[^\]]*\]|"[^"]*")/gm)].flatMap(([, said = '']) =>
+    [...said.matchAll(/"([a-z]{2,4}(?:-[a-z]+)+-\d)"/g)].flatMap(([, region]) => region ?? []),
+  );
+
 /** Packer is to remove the old image of that name before the new one exists. */
 export const removesFirst = (template: string): boolean => /^\s*"?force_de(register|lete_snapshot)"?\s*[=:]\s*"?true/m.test(template);

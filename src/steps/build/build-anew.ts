@@ -111,7 +111,7 @@ function tellElsewhere(made: readonly Artifact[], { regions }: BuildPlan, report
   const elsewhere = [...new Set(made.map(({ region }) => region))].filter(region => !regions.includes(region));
   if (elsewhere.length === 0) return;
   report.warn(
-    `The template itself says that it makes images in ${elsewhere.join(', ')}. The next push looks for an image that is the same, and for leftovers, in ${regions.join(', ')} alone: let "region", and "regions" with a variable "ami_regions", say where.`,
+    `The template itself says that it makes images in ${elsewhere.join(', ')}. The next push looks for an image that is the same in ${regions.join(', ')} alone: let "region", and "regions" with a variable "ami_regions", say where.`,
   );
 }
 

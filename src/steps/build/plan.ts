@@ -29,11 +29,15 @@ export interface BuildPlan {
   readonly base: string | undefined;
 }
 
-/** What is known of the build only after looking around: its fingerprint and its base. */
-export function withInputs(plan: BuildPlan, { fingerprint, base }: { fingerprint: Fingerprint; base: string | undefined }): BuildPlan {
+/** What is known of the build only after looking around: its fingerprint, its base, and regions that the template names itself. */
+export function withInputs(
+  plan: BuildPlan,
+  { fingerprint, base, elsewhere }: { fingerprint: Fingerprint; base: string | undefined; elsewhere: readonly string[] },
+): BuildPlan {
+  const entry = { ...plan.entry, regions: [...new Set([...plan.regions, ...elsewhere])] };
   const ancestry = base === undefined ? {} : { [tagKey(plan.scheme, 'base-ami')]: base };
   const late = { [tagKey(plan.scheme, 'fingerprint')]: fingerprint.value, [tagKey(plan.scheme, 'inputs')]: fingerprint.inputs };
-  return { ...plan, base, tags: { ...plan.tags, ...ancestry, ...late }, earlyTags: { ...plan.earlyTags, ...ancestry } };
+  return { ...plan, base, entry, tags: { ...plan.tags, ...ancestry, ...late }, earlyTags: { ...plan.earlyTags, ...ancestry } };
 }
 
 /**
