@@ -24,7 +24,7 @@ import type { Powers, Reporter } from '../world.ts';
 export const settings = {
   family,
   template: text(
-    'Packer template: a directory or a file. What it declares of `ami_name`, `ami_tags`, `run_tags`, `instance_type`, `region` and `ami_regions` gets its value from the action.',
+    'Packer template: a directory or a file, HCL2 or the JSON of old. What it declares of `ami_name`, `ami_tags`, `run_tags`, `instance_type`, `region` and `ami_regions` gets its value from the action.',
     { fallback: 'packer' },
   ),
   version: optional(

@@ -22,7 +22,7 @@ export const reuseSettings = {
     ),
   ),
   content: list(
-    'Files that determine the image, as globs relative to the workspace, `!` excludes. Template and var files always count. Default: every file of the commit.',
+    'Files that determine the image, as globs relative to the workspace, each of which must match something; `!` excludes. Template and var files always count. Default: every file of the commit.',
     {
       fallback: '',
       neededBy: 'repositories that hold more than one application',
