@@ -132,12 +132,14 @@ describe('the files of a workspace', () => {
     for (const file of ['packer/image.pkr.hcl', 'ignored/common.pkr.hcl', 'ignored/prod.hcl']) expect(after[file]).not.toBe(before[file]);
   });
 
-  test('of a template outside count, all that lie there', async () => {
+  test.each(['by its own path', 'through a link'])('of a template outside, %s, count, all that lie there', async way => {
     const path = repository();
     const outside = folder({ 'image.pkr.hcl': 'source {}\n', 'scripts/install.sh': 'one\n' });
-    const before = await listed(path, [], [outside]);
+    symlinkSync(outside, join(path, 'away'));
+    const template = way === 'through a link' ? join(path, 'away') : outside;
+    const before = await listed(path, [], [template]);
     write(outside, { 'scripts/install.sh': 'two\n' });
-    const after = await listed(path, [], [outside]);
+    const after = await listed(path, [], [template]);
     expect(Object.keys(after).filter(file => after[file] !== before[file])).toEqual([
       expect.stringMatching(/^\.\..*scripts\/install\.sh$/),
     ]);

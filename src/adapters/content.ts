@@ -15,7 +15,7 @@ export const workspaceContent = (workspace: string, environment: NodeJS.ProcessE
     const counted = always.map(path => resolve(workspace, path));
     if (globs.length === 0) {
       // Git is silent about what it ignores, and Packer reads it all the same; of what lies outside git says nothing at all.
-      const named = await Promise.all(counted.map(path => (isOutside(workspace, path) ? [path] : templateFiles(path))));
+      const named = await Promise.all(counted.map(async path => ((await isOutside(workspace, path)) ? [path] : templateFiles(path))));
       const byPacker = await throughLinks(workspace, named.flat());
       const known = await committed(workspace, environment);
       if (known === undefined) return onDisk(workspace, [workspace, ...counted, ...byPacker]);
@@ -32,7 +32,10 @@ export const workspaceContent = (workspace: string, environment: NodeJS.ProcessE
   },
 });
 
-const isOutside = (workspace: string, path: string): boolean => /^\.\.([/\\]|$)/.test(relative(workspace, path));
+async function isOutside(workspace: string, path: string): Promise<boolean> {
+  const [from, to] = await Promise.all([workspace, path].map(one => realpath(one).catch(() => one)));
+  return /^\.\.([/\\]|$)/.test(relative(from ?? '', to ?? ''));
+}
 
 async function globber(workspace: string, globs: readonly string[]) {
   const { create } = await import('@actions/glob');
