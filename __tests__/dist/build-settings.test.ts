@@ -265,9 +265,12 @@ describe('a variable that the template calls sensitive', () => {
     'is refused when it is %j: Packer would hide it in the ID of the image, which then nobody could read',
     async token => {
       const before = launched(lab);
-      const ran = await run({ var: JSON.stringify({ ssh_port: '2322', token }) });
-      expect(ran.outputs['outcome']).toBe('usage');
-      expect(ran.errors.join()).toContain('The template calls token sensitive, and its value is so short, or so common,');
+      const said = await run({ var: JSON.stringify({ ssh_port: '2322', token }) });
+      const ofTheStep = await build(lab, { files: files(), with: { family: 'hush' }, env: { PKR_VAR_token: token } });
+      for (const ran of [said, ofTheStep]) {
+        expect(ran.outputs['outcome']).toBe('usage');
+        expect(ran.errors.join()).toContain('The template calls token sensitive, and its value is so short, or so common,');
+      }
       expect(launched(lab)).toBe(before);
     },
   );

@@ -7,7 +7,7 @@ import type { BuildPlan } from './plan.ts';
 /** What is read of the template before anybody asks for Packer. */
 export interface Template {
   readonly texts: readonly string[];
-  /** "secret-var", and of "var" what the template calls sensitive: nobody is to see it, and no plain hash of it. */
+  /** "secret-var", and of "var" and PKR_VAR_... what the template calls sensitive: nobody is to see it, and no plain hash of it. */
   readonly secrets: Readonly<Record<string, string>>;
 }
 
@@ -23,7 +23,8 @@ export async function readTemplate(
 ): Promise<Template> {
   const texts = await packer.texts(template);
   const names = new Set(texts.flatMap(sensitiveNames));
-  const sensitive = Object.entries({ ...plain, ...secretVar }).filter(([name]) => names.has(name));
+  const ofTheStep = Object.entries(packer.ambient([])).map(([name, value]) => [name.replace(/^PKR_VAR_/, ''), value] as const);
+  const sensitive = Object.entries({ ...Object.fromEntries(ofTheStep), ...plain, ...secretVar }).filter(([name]) => names.has(name));
   const secrets = { ...Object.fromEntries(sensitive), ...secretVar };
   for (const secret of Object.values(secrets)) report.mask(secret);
   const spoiling = sensitive.filter(([, value]) => spoilsOutput(value, regions));
