@@ -54,7 +54,8 @@ export function runnerReporter(clock: Clock): RunnerReporter {
     foreign: line => printForeign(hide(line).split(/\r?\n|\r/)),
     summary: (markdown, where) => void (where === 'above' ? parts.unshift(markdown) : parts.push(markdown)),
     mask(secret) {
-      core.setSecret(secret);
+      // The runner warns of an empty one, which is what a fork gets for a secret.
+      if (secret.trim() !== '') core.setSecret(secret);
       for (const part of [secret, ...secret.split('\n')]) if (part.trim() !== '') secrets.add(part);
     },
     async flush() {
