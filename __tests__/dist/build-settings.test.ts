@@ -292,6 +292,8 @@ describe('a variable that the template calls sensitive', () => {
     // Not known to Packer as a secret. It stands in the name of the region, and in most IDs.
     const ran = await run({ 'secret-var': 'pin: "1"' });
     expect(ran.errors).toEqual([]);
+    // The runner would.
+    expect(ran.warnings.join()).toContain('that the runner masks it in the IDs of images too: pin.');
     unseen(ran);
     const id = ran.outputs['ami-id'] ?? '';
     expect(madeImages(lab).map(image => image.id)).toContain(id);

@@ -29,8 +29,14 @@ export async function readTemplate(
   for (const secret of Object.values(secrets)) report.mask(secret);
   const spoiling = sensitive.filter(([, value]) => spoilsOutput(value, regions));
   if (spoiling.length > 0) throw new UsageError(spoiling.map(([name]) => sayShort(name)));
+  const masking = Object.entries(secretVar).filter(([, value]) => spoilsOutput(value, regions));
+  if (masking.length > 0) report.warn(sayMasking(masking.map(([name]) => name)));
   return { texts, secrets };
 }
+
+// https://github.com/actions/runner/blob/v2.336.0/src/Runner.Worker/JobExtension.cs
+const sayMasking = (names: readonly string[]): string =>
+  `"secret-var" holds a value so short, or so common, that the runner masks it in the IDs of images too: ${names.join(', ')}. It drops an output in which it masks something before another job gets it. Take a longer value, or say it under "var".`;
 
 const sayShort = (name: string): string =>
   `The template calls ${name} sensitive, and its value is so short, or so common, that Packer would hide half of what it says, the IDs of images too. Take a longer value, or "sensitive" out of the template`;
