@@ -119,7 +119,7 @@ export async function run(wanted: Wanted, world: World) {
     same === undefined
       ? await buildAnew(wanted, because, inputs, world)
       : { images: await reuse(same, world.run.commit, plan, world), built: false, because };
-  return tell(ended, ended.built ? `Built ${plan.name}` : 'Nothing to build', { fingerprint: print.value }, report);
+  return tell(ended, ended.built ? `✅ Built ${plan.name}` : 'Nothing to build', { fingerprint: print.value }, report);
 }
 
 async function saveInstance(instanceId: string, wanted: Wanted, plan: BuildPlan, world: World) {
@@ -134,7 +134,7 @@ async function saveInstance(instanceId: string, wanted: Wanted, plan: BuildPlan,
   }
   const title = built ? `Make an image of ${instanceId}` : 'Take the image that there is';
   const images = await report.step(title, () => captureInstance(subject, wanted, plan, world));
-  return tell({ images, built, because }, built ? `Saved ${instanceId}` : 'Nothing to save', {}, report);
+  return tell({ images, built, because }, built ? `✅ Saved ${instanceId}` : 'Nothing to save', {}, report);
 }
 
 function tell({ images, built, because, lines = [] }: Built, title: string, more: { readonly fingerprint?: string }, report: Reporter) {

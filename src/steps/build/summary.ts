@@ -2,7 +2,7 @@ import type { PackerLine } from '../../domain/build/packer-output.ts';
 import { buildPhases } from '../../domain/build/phases.ts';
 import { sayDollars } from '../../domain/retention/inventory.ts';
 import { sayDuration } from '../../kit/duration.ts';
-import { code, details, table, text } from '../../kit/markdown.ts';
+import { code, columns, details, table, text } from '../../kit/markdown.ts';
 import type { Reporter } from '../../world.ts';
 import type { BuiltImage } from './adopt.ts';
 
@@ -10,12 +10,16 @@ import type { BuiltImage } from './adopt.ts';
 const PER_GIB = 0.05;
 
 export function tellImages(what: string, images: readonly BuiltImage[], because: string, report: Pick<Reporter, 'summary'>): void {
-  const rows = images.map(({ id, region, architecture, source, name, sizeGiB }) => [
-    ...[code(id), code(region), code(architecture), code(source), code(name)],
-    `${sizeGiB} GiB, at most ${sayDollars(sizeGiB * PER_GIB)} a month`,
+  const differ = (of: (image: BuiltImage) => string) => new Set(images.map(of)).size > 1;
+  const listed = columns(images, [
+    ['Image', ({ id }) => code(id)],
+    ['Region', ({ region }) => region],
+    ['Architecture', ({ architecture }) => architecture],
+    ['Source', ({ source }) => code(source), differ(({ source }) => source)],
+    ['Name', ({ name }) => code(name), !images.every(({ name }) => what.endsWith(name))],
+    ['Snapshots', ({ sizeGiB }) => `${sizeGiB} GiB, at most ${sayDollars(sizeGiB * PER_GIB)} a month`],
   ]);
-  const listed = rows.length === 0 ? '' : `\n\n${table(['Image', 'Region', 'Architecture', 'Source', 'Name', 'Snapshots'], rows)}`;
-  report.summary(`### ${text(what)}\n\n${text(sentence(because))}${listed}`);
+  report.summary(`### ${text(what)}\n\n${text(sentence(because))}${images.length === 0 ? '' : `\n\n${listed}`}`);
 }
 
 /** A reason stands within a sentence elsewhere. */
