@@ -40,7 +40,7 @@ async function end(entry: JournalEntry, world: PostWorld): Promise<void> {
   const { report, at, endProcess, removeFile } = world;
   if (entry.kind === 'build') {
     const { finished = [] } = entry;
-    const swept = await sweepBuild(entry, world, finished);
+    const swept = await sweepBuild(entry, world, { spared: finished, looks: 2 });
     for (const { region, kind, id } of swept) report.info(`Removed ${kind} ${id} in ${region}.`);
     if (swept.length === 0) report.info('Packer left nothing.');
     if (finished.length > 0)

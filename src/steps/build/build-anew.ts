@@ -48,9 +48,13 @@ export async function buildAnew(wanted: BuildOrder, because: string, inputs: Inp
   // What was adopted stays even where nobody can see its family tag yet.
   const spared = result?.kept ?? (wanted.cleanupOnFailure ? [] : made.map(({ id }) => id));
   const unwanted = result === undefined && wanted.cleanupOnFailure ? made : [];
-  const sweep = async () => [...(await removeImages(unwanted, world)), ...(await sweepBuild(ofItsOwn(seen.entry(), end), world, spared))];
+  const sweep = async () => [
+    ...(await removeImages(unwanted, world)),
+    ...(await sweepBuild(ofItsOwn(seen.entry(), end), world, { spared })),
+  ];
   const left = await report.step('See that nothing is left', () => sweepQuietly(sweep, world));
-  if (left.length === 0) seen.forget();
+  // What was stopped is looked for once more in post: one look in the same moment proves nothing.
+  if (left.length === 0 && end.stopped === undefined) seen.forget();
   if (result === undefined) throw failure('packer build', end, wanted, made, [...fates(made, wanted, order), ...left]);
   for (const line of left) report.warn(line);
   return { ...result, lines: end.lines };

@@ -22,15 +22,23 @@ const LOOK_SECONDS = 5;
 // An instance takes about a minute to go, and its security group cannot go before.
 const AT_MOST_SECONDS = 180;
 
+interface Sweep {
+  /** Images that stay. */
+  readonly spared: readonly string[];
+  /** How often nothing must be found. Who was stopped may have asked for something a moment before, which shows a moment later. */
+  readonly looks?: number;
+}
+
 /** After Packer has ended, in whatever way. What it removed itself is not there any more; an image of the family is no leftover. */
-export async function sweepBuild(entry: BuildEntry, world: World, spared: readonly string[] = []): Promise<readonly Swept[]> {
+export async function sweepBuild(entry: BuildEntry, world: World, { spared, looks = 1 }: Sweep): Promise<readonly Swept[]> {
   const proof = await proofOf(entry, world);
   const found = await Promise.all(
     entry.regions.map(async region => {
       const place = world.at({ region });
       const kept = spared.length === 0 ? [] : await place.images.find({ ids: spared, includeDisabled: true });
       const keep = new Set([...spared, ...kept.flatMap(({ snapshotIds }) => snapshotIds)]);
-      return sweepRegion(region, place, async () => (await leftOf(entry, proof, place)).filter(({ id }) => !keep.has(id)), world);
+      const look = async () => (await leftOf(entry, proof, place)).filter(({ id }) => !keep.has(id));
+      return sweepRegion({ region, place, look, looks }, world);
     }),
   );
   return found.flat();
@@ -93,7 +101,7 @@ export async function sweepDead(
     regions.map(region => {
       const place = world.at({ region });
       const look = async () => (await findDead(place, sweeper, world.clock.now())).filter(pick);
-      return sweepRegion(region, place, look, world);
+      return sweepRegion({ region, place, look, looks: 1 }, world);
     }),
   );
   return found.flat();
@@ -103,24 +111,28 @@ export async function sweepDead(
 const ORDER: readonly Leftover['kind'][] = ['instance', 'image', 'snapshot', 'volume', 'security-group', 'key-pair'];
 const inOrder = (left: readonly Leftover[]) => ORDER.flatMap(kind => left.filter(leftover => leftover.kind === kind));
 
-async function sweepRegion(
-  region: string,
-  place: Ports,
-  look: () => Promise<readonly Leftover[]>,
-  world: World,
-): Promise<readonly Swept[]> {
+interface Corner {
+  readonly region: string;
+  readonly place: Ports;
+  readonly looks: number;
+  look(): Promise<readonly Leftover[]>;
+}
+
+async function sweepRegion({ region, place, look, looks }: Corner, world: World): Promise<readonly Swept[]> {
   const seen = new Map<string, Swept>();
   const held: string[] = [];
+  let clean = 0;
   const turn = async () => {
     const left = await look();
+    clean = left.length === 0 ? clean + 1 : 0;
     for (const { kind, id } of left) if (!seen.has(id)) seen.set(id, { region, kind, id });
     for (const leftover of inOrder(left).filter(({ ending }) => !ending)) {
       const removed = await place.leftovers.remove(leftover);
       if (typeof removed === 'object') held.push(...removed.held);
     }
-    return left.length === 0
+    return clean >= looks
       ? ({ state: 'done', value: undefined } as const)
-      : ({ state: 'waiting', note: left.map(({ kind, id }) => `${kind} ${id}`).join(', ') } as const);
+      : ({ state: 'waiting', note: left.map(({ kind, id }) => `${kind} ${id}`).join(', ') || 'nothing, once more' } as const);
   };
   await waitFor(
     { what: `Removing what is left in ${region}`, everySeconds: LOOK_SECONDS, atMostSeconds: AT_MOST_SECONDS, look: turn },
