@@ -2,7 +2,7 @@ import { access, constants, realpath } from 'node:fs/promises';
 import { basename, delimiter, isAbsolute, join, sep } from 'node:path';
 import satisfies from 'semver/functions/satisfies.js';
 import { capture } from '../capture.ts';
-import { WATCHED } from './environment.ts';
+import { BRIEFLY } from './environment.ts';
 
 export interface FoundPacker {
   readonly binary: string;
@@ -51,7 +51,7 @@ const executable = (path: string): Promise<string | undefined> =>
 export async function versionOf(binary: string, own: NodeJS.ProcessEnv): Promise<string | undefined> {
   const { PATH, HOME, TMPDIR, XDG_CACHE_HOME, PACKER_CACHE_DIR } = own;
   // Packer makes its cache folder even to say its version: it must know where ours is, or it makes one in the home of whoever runs it.
-  const environment = { PATH, HOME, TMPDIR, XDG_CACHE_HOME, PACKER_CACHE_DIR, CHECKPOINT_DISABLE: '1', ...WATCHED };
+  const environment = { PATH, HOME, TMPDIR, XDG_CACHE_HOME, PACKER_CACHE_DIR, CHECKPOINT_DISABLE: '1', ...BRIEFLY };
   const said = await capture(binary, ['version'], { timeoutSeconds: 20, environment }).catch(() => undefined);
   return /^Packer v(\d+\.\d+\.\d+(?:-[\w.]+)?)$/m.exec(said?.stdout ?? '')?.[1];
 }

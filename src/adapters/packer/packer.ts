@@ -8,7 +8,7 @@ import { cacheFolder } from '../cached-file.ts';
 import { capture } from '../capture.ts';
 import { clockSpeed } from '../clock.ts';
 import { follow } from '../process.ts';
-import { packerEnvironment, pollingWarning, WATCHED } from './environment.ts';
+import { BRIEFLY, packerEnvironment, pollingWarning } from './environment.ts';
 import { complaintOf, describedTemplate } from './inspect.ts';
 import { installedPacker } from './install.ts';
 import { cachedPlugins, pluginFolder } from './plugin-cache.ts';
@@ -51,7 +51,7 @@ export function packer(host: PackerHost): Packer {
     async inspect(binary, template) {
       const { exitCode, stdout } = await capture(binary, ['inspect', ...QUIET, template], {
         timeoutSeconds: 60,
-        environment: { ...packerEnvironment(environment), ...WATCHED },
+        environment: { ...packerEnvironment(environment), ...BRIEFLY },
         folder: run.workspace,
       });
       if (exitCode === 0) return { ...describedTemplate(stdout), isJson: isJson(template) };
