@@ -1,5 +1,6 @@
 import { AccessError, TimeoutError, UsageError } from '../kit/errors.ts';
 import type { Commits } from '../world.ts';
+import { octokitWith } from './octokit.ts';
 
 const PER_PAGE = 100;
 
@@ -12,8 +13,7 @@ export const githubCommits = (baseUrl: string | undefined): Commits => ({
       throw new UsageError([
         '"github-token" is missing: the history of a repository is read with it. Use `github-token: ${{ github.token }}`',
       ]);
-    const { getOctokit } = await import('@actions/github');
-    const octokit = getOctokit(given, baseUrl === undefined ? {} : { baseUrl });
+    const octokit = await octokitWith(given, baseUrl);
     const parentOf = new Map<string, string | undefined>();
     const list: string[] = [];
     for (let next: string | undefined = ref; next !== undefined && list.length < atMost; next = parentOf.get(list.at(-1) ?? '')) {

@@ -1,8 +1,6 @@
-import type { getOctokit } from '@actions/github';
 import { AccessError, RejectedError } from '../kit/errors.ts';
 import type { Deployments } from '../world.ts';
-
-type Octokit = ReturnType<typeof getOctokit>;
+import { type Octokit, octokitWith } from './octokit.ts';
 
 /** Tells our deployments from those that others record for the same environment. */
 const TASK = 'deploy:ami';
@@ -10,7 +8,7 @@ const TASK = 'deploy:ami';
 /** https://docs.github.com/en/rest/deployments/deployments */
 export const githubDeployments = (baseUrl: string | undefined): Deployments => ({
   async begin({ repository, token, environment, commit, imageId, description, logUrl }) {
-    const where = { ...split(repository), octokit: await open(token, baseUrl) };
+    const where = { ...split(repository), octokit: await octokitWith(token, baseUrl) };
     const known = await underWay(where, environment, imageId);
     const id = known ?? (await create(where, { environment, commit, imageId, description }));
     await state(where, id, 'in_progress', { logUrl, description });
@@ -18,7 +16,7 @@ export const githubDeployments = (baseUrl: string | undefined): Deployments => (
   },
 
   async end({ repository, token, id, ended, description, logUrl, environmentUrl }) {
-    await state({ ...split(repository), octokit: await open(token, baseUrl) }, id, ended, { logUrl, description, environmentUrl });
+    await state({ ...split(repository), octokit: await octokitWith(token, baseUrl) }, id, ended, { logUrl, description, environmentUrl });
   },
 });
 
@@ -31,11 +29,6 @@ interface Repository {
 const split = (repository: string) => {
   const [owner = '', repo = ''] = repository.split('/');
   return { owner, repo };
-};
-
-const open = async (token: string, baseUrl: string | undefined): Promise<Octokit> => {
-  const { getOctokit } = await import('@actions/github');
-  return getOctokit(token, baseUrl === undefined ? {} : { baseUrl });
 };
 
 /** One that a run before this one began and did not end. */

@@ -1,4 +1,4 @@
-import { type Architecture, type Image, identity, type TagScheme } from '../domain/image.ts';
+import type { Architecture, Image, TagScheme } from '../domain/image.ts';
 import { DEFAULT_POINTER, previousImageId } from '../domain/pointer.ts';
 import { lastKnownGood, type Picked, parseSelector, pickImage, SELECTOR_GRAMMAR, type Selector, sameIdentity } from '../domain/selector.ts';
 import { RejectedError, UsageError } from '../kit/errors.ts';
@@ -195,5 +195,3 @@ async function fromBase(entries: readonly string[], because: string, wanted: Sel
   if (image === undefined) throw new RejectedError(`No image: ${because}; and base image ${base?.id} does not exist here.`);
   return { image, because: `${because}; so the base image ${base?.because}`, from: 'base-image' };
 }
-
-export const sayCommit = (image: Image, scheme: TagScheme): string => identity(image, scheme, 'commit')?.slice(0, 7) ?? 'unknown';

@@ -7,8 +7,7 @@ import { SSMClient } from '@aws-sdk/client-ssm';
 import { STSClient } from '@aws-sdk/client-sts';
 import type { Where } from '../../world.ts';
 import { credentials, type Provider } from './credentials.ts';
-import { requestHandler } from './network.ts';
-import { type Access, userAgent } from './session.ts';
+import { type Access, clientSettings } from './session.ts';
 
 export interface Clients {
   readonly ec2: EC2Client;
@@ -23,20 +22,9 @@ export interface Clients {
   readonly provider: Provider | undefined;
 }
 
-/**
- * The one place that makes SDK clients. Attempts are said here, so that AWS_MAX_ATTEMPTS in the environment, which Packer
- * reads in its own way, does not change us; the SDK's default of 3 gives up on throttling after three seconds.
- */
 export function awsClients({ region, role }: Where, access: Access): Clients {
   const own = credentials({ region, role }, access);
-  const settings = {
-    region,
-    maxAttempts: 8,
-    retryMode: 'standard',
-    customUserAgent: userAgent(access),
-    requestHandler,
-    ...own,
-  };
+  const settings = { ...clientSettings(region, access), retryMode: 'standard', ...own };
   return {
     ec2: new EC2Client(settings),
     ssm: new SSMClient(settings),

@@ -4,7 +4,7 @@ import { AccessError, UnknownError } from '../../kit/errors.ts';
 import { explain } from '../../kit/failure.ts';
 import type { Where } from '../../world.ts';
 import { asExpected, codeOf } from './errors.ts';
-import { type Access, type Identity, identity, sessionName, stsSettings } from './session.ts';
+import { type Access, clientSettings, type Identity, identity, sessionName } from './session.ts';
 import { hasToken, tokenMissing, tooLong, webIdentity } from './web-identity.ts';
 
 export interface Provider {
@@ -88,7 +88,7 @@ const firstRole = (region: string, role: string, access: Access): Promise<Identi
 };
 
 async function chainedRole(region: string, role: string, access: Access, from: Provider | undefined): Promise<Identity> {
-  const sts = new STSClient({ ...stsSettings(region, access), ...(from === undefined ? {} : { credentials: from }) });
+  const sts = new STSClient({ ...clientSettings(region, access), ...(from === undefined ? {} : { credentials: from }) });
   const DurationSeconds = Math.min(access.roleDuration, CHAINED_SECONDS);
   const answer = await sts
     .send(new AssumeRoleCommand({ RoleArn: role, RoleSessionName: sessionName(access), DurationSeconds }))

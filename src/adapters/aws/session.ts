@@ -30,12 +30,16 @@ export const sessionName = ({ run }: Access): string =>
   `ami-action-${run.id || 'local'}-${run.attempt}`.replace(/[^\w+=,.@-]/g, '-').slice(0, 64);
 
 /** In CloudTrail one sees which mode made a call. */
-export const userAgent = ({ mode }: Access): [string, string][] => [
+const userAgent = ({ mode }: Access): [string, string][] => [
   ['ami-action', '1'],
   ['mode', mode],
 ];
 
-export const stsSettings = (region: string, access: Access) => ({
+/**
+ * What every SDK client is made with. Attempts are said here, so that AWS_MAX_ATTEMPTS in the environment, which Packer
+ * reads in its own way, does not change us; the SDK's default of 3 gives up on throttling after three seconds.
+ */
+export const clientSettings = (region: string, access: Access) => ({
   region,
   maxAttempts: 8,
   customUserAgent: userAgent(access),

@@ -4,7 +4,7 @@ import { claimsOf, subjectHint } from '../../domain/subject.ts';
 import { AccessError, TimeoutError, UsageError } from '../../kit/errors.ts';
 import { asExpected, codeOf } from './errors.ts';
 import { FORK_HINT, isFork } from './fork.ts';
-import { type Access, type Identity, identity, sessionName, stsSettings } from './session.ts';
+import { type Access, clientSettings, type Identity, identity, sessionName } from './session.ts';
 
 /** The job's OIDC token for a session of a role. https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-in-aws */
 
@@ -18,7 +18,7 @@ export async function webIdentity(region: string, role: string, access: Access):
     throw new TimeoutError(`GitHub gave no OIDC token: ${cause.message.replace(/\s+/g, ' ')}`, { cause, next: 'Run the job again.' });
   });
   // Unsigned: the token is the proof. https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
-  const sts = new STSClient({ ...stsSettings(region, access), credentials: { accessKeyId: '', secretAccessKey: '' } });
+  const sts = new STSClient({ ...clientSettings(region, access), credentials: { accessKeyId: '', secretAccessKey: '' } });
   const answer = await sts
     .send(
       new AssumeRoleWithWebIdentityCommand({
