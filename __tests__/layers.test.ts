@@ -2,17 +2,32 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from '@jest/globals';
 
-/** Who may import whom. The direction is what keeps a mode readable from its own file, and decisions testable without a cloud. */
+/**
+ * Which room may import which. The order is kit < model < ports < selection < image-build < retention < validation < rollout < main; sharing
+ * stands alone. A room `<slice>/rules` is pure: it imports rules, model and kit, and awaits nothing.
+ */
+const PURE = ['model', 'kit'];
+const SLICE = ['ports', ...PURE];
 const MAY: Record<string, readonly string[]> = {
-  domain: ['domain', 'kit'],
   kit: ['kit'],
-  world: ['world', 'domain', 'kit'],
-  steps: ['steps', 'domain', 'kit', 'world'],
-  modes: ['modes', 'steps', 'domain', 'kit', 'world'],
-  adapters: ['adapters', 'domain', 'kit', 'world', 'main'],
-  main: ['modes', 'steps', 'domain', 'kit', 'world'],
-  post: ['steps', 'kit', 'world'],
-  index: ['adapters', 'main', 'post', 'kit', 'world'],
+  model: PURE,
+  ports: SLICE,
+  selection: ['selection', ...SLICE],
+  'image-build': ['image-build', 'image-build/rules', 'selection', ...SLICE],
+  'image-build/rules': ['image-build/rules', ...PURE],
+  sharing: ['sharing', 'sharing/rules', 'selection', ...SLICE],
+  'sharing/rules': ['sharing/rules', ...PURE],
+  retention: ['retention', 'retention/rules', 'image-build', 'image-build/rules', 'selection', ...SLICE],
+  'retention/rules': ['retention/rules', 'image-build/rules', ...PURE],
+  validation: ['validation', 'validation/rules', 'retention', 'selection', ...SLICE],
+  'validation/rules': ['validation/rules', ...PURE],
+  rollout: ['rollout', 'rollout/rules', 'validation', 'validation/rules', 'selection', ...SLICE],
+  'rollout/rules': ['rollout/rules', ...PURE],
+  // The rules that read Packer's output are shared: inspect, too, answers in that form.
+  adapters: ['adapters', 'image-build/rules', 'main', ...SLICE],
+  main: ['selection', 'image-build', 'sharing', 'retention', 'validation', 'rollout', ...SLICE],
+  post: ['image-build', 'kit', 'ports'],
+  index: ['adapters', 'main', 'post', 'kit', 'ports'],
 };
 
 const NOT_FOR_US = /^(@actions\/|@aws-sdk\/|@smithy\/|node:(child_process|fs|net|http|https|os)$)/;
@@ -22,7 +37,7 @@ const src = join(root, 'src');
 const within = (folder: string) =>
   (readdirSync(folder, { recursive: true }) as string[]).filter(file => file.endsWith('.ts')).map(file => join(folder, file));
 const files = within(src).map(file => relative(src, file));
-const room = (file: string) => file.split(/[/.]/)[0] ?? '';
+const room = (file: string) => /^[^/]+\/rules(?=\/)/.exec(file)?.[0] ?? file.split(/[/.]/)[0] ?? '';
 const importsOf = (path: string) => [...readFileSync(path, 'utf8').matchAll(/(?:from|import\()\s*'([^']+)'/g)].map(([, from = '']) => from);
 const imports = (file: string) => importsOf(join(src, file));
 
@@ -54,8 +69,17 @@ test.each(['src', 'lab', 'demo', 'scripts'])(
   },
 );
 
-test.each(files.filter(file => ['modes', 'domain', 'kit', 'steps'].includes(room(file))))('%s knows neither runner nor cloud', file => {
+const OUTSIDE = ['adapters', 'index'];
+test.each(files.filter(file => !OUTSIDE.includes(room(file))))('%s knows neither runner nor cloud', file => {
   expect(imports(file).filter(from => NOT_FOR_US.test(from))).toEqual([]);
+});
+
+test.each(
+  files
+    .filter(file => room(file).endsWith('/rules') || PURE.includes(room(file).split('/')[0] ?? ''))
+    .filter(file => !file.startsWith('kit/')),
+)('%s is pure: it awaits nothing', file => {
+  expect(readFileSync(join(src, file), 'utf8')).not.toMatch(/\bawait\b|\bPromise\b/);
 });
 
 test('a file is at most 200 lines, and the median is a page', () => {
@@ -63,13 +87,4 @@ test('a file is at most 200 lines, and the median is a page', () => {
   expect(lengths.filter(({ lines }) => lines > 200)).toEqual([]);
   const sorted = lengths.map(({ lines }) => lines).sort((a, b) => a - b);
   expect(sorted[Math.floor(sorted.length / 2)]).toBeLessThanOrEqual(80);
-});
-
-test('a mode is understood from its own file, the shared steps, and few domain files', () => {
-  const modes = files.filter(file => room(file) === 'modes');
-  const domain = modes.map(file => ({
-    file,
-    domain: imports(file).filter(from => from.includes('/domain/') && !from.endsWith('/image.ts')),
-  }));
-  expect(domain.filter(({ domain: of }) => of.length > 2)).toEqual([]);
 });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { ReadyMade } from '../src/domain/validation/checks-ready.ts';
 import { kebab, type Setting } from '../src/kit/settings.ts';
 import { type AnyMode, CONFIG_FILE } from '../src/main.ts';
+import type { ReadyMade } from '../src/validation/rules/checks-ready.ts';
 
 /** The texts that are generated from the modes' declarations. */
 

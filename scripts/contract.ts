@@ -4,8 +4,8 @@
 //   npm run contract -- --check fails when something is
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { readyMade } from '../src/domain/validation/checks-ready.ts';
 import { modes } from '../src/main.ts';
+import { readyMade } from '../src/validation/rules/checks-ready.ts';
 import { actionYaml, checkTable, common, commonTable, everyAction, policy, schema, tables } from './contract-parts.ts';
 
 const root = new URL('..', import.meta.url);

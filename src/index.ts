@@ -27,7 +27,7 @@ const run = runFacts(cancel.signal);
 
 // Loaded late: bad settings are told before any AWS client is.
 const places = async (wanted: Pick<Access, 'roleToAssume' | 'roleDuration' | 'roleChaining' | 'allowInstanceRole'>) => {
-  const { awsPlaces } = await import('./adapters/aws/places.ts');
+  const { awsPlaces } = await import('./adapters/aws/region-clients.ts');
   const { roleToAssume, roleDuration, roleChaining, allowInstanceRole } = wanted;
   return awsPlaces({
     roleToAssume,

@@ -1,20 +1,20 @@
 import { closest } from 'fastest-levenshtein';
-import { DEFAULT_POINTER } from './domain/pointer.ts';
+import * as build from './image-build/build.ts';
 import { everyValue, readConfigFile } from './kit/config-file.ts';
 import { AccessError, Expected, type Outcome, UsageError } from './kit/errors.ts';
 import { explain, failureCard } from './kit/failure.ts';
 import { kebab, quote, type Raw, readSettings, type Settings, type Source, type Values } from './kit/settings.ts';
-import * as build from './modes/build.ts';
-import * as deletion from './modes/delete.ts';
-import * as list from './modes/list.ts';
-import * as promote from './modes/promote.ts';
-import * as prune from './modes/prune.ts';
-import * as resolve from './modes/resolve.ts';
-import * as rollback from './modes/rollback.ts';
-import * as share from './modes/share.ts';
-import * as validate from './modes/validate.ts';
-import type { common } from './steps/settings.ts';
-import type { World } from './world.ts';
+import type { common } from './model/common-settings.ts';
+import { DEFAULT_POINTER } from './model/pointer.ts';
+import type { World } from './ports/deps.ts';
+import * as deletion from './retention/delete.ts';
+import * as list from './retention/list.ts';
+import * as prune from './retention/prune.ts';
+import * as promote from './rollout/promote.ts';
+import * as rollback from './rollout/rollback.ts';
+import * as resolve from './selection/resolve.ts';
+import * as share from './sharing/share.ts';
+import * as validate from './validation/validate.ts';
 
 /** How a mode ended well, and what it tells the next step. Every other ending is an error (kit/errors.ts). */
 export interface Ended<O extends string> {

@@ -1,6 +1,6 @@
+import { sweepBuild } from './image-build/sweep.ts';
 import { explain } from './kit/failure.ts';
-import { sweepBuild } from './steps/build/sweep.ts';
-import type { Clock, JournalEntry, Place, Reporter, Where } from './world.ts';
+import type { Clock, JournalEntry, Place, Reporter, Where } from './ports/deps.ts';
 
 /** The `post:` step: ends what the main step remembered and did not get to. It runs after a cancel too, within GitHub's five minutes. */
 

@@ -22,8 +22,8 @@ import { chosenArchive, installedPacker } from '../../src/adapters/packer/instal
 import { packerOnPath } from '../../src/adapters/packer/on-path.ts';
 import { packer } from '../../src/adapters/packer/packer.ts';
 import { thisPlatform } from '../../src/adapters/packer/pins.ts';
-import type { PackerBuild } from '../../src/world/packer.ts';
-import type { JournalEntry, Reporter, Run } from '../../src/world.ts';
+import type { JournalEntry, Reporter, Run } from '../../src/ports/deps.ts';
+import type { PackerBuild } from '../../src/ports/packer.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'packer-test-'));
 afterAll(() => rmSync(home, { recursive: true, force: true }));

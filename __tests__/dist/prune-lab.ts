@@ -8,7 +8,7 @@ import { newId } from '../../lab/ids.ts';
 import { startLab } from '../../lab/lab.ts';
 import { paperHypervisor } from '../../lab/machines/paper.ts';
 import type { Place } from '../../lab/place.ts';
-import { verdictValue } from '../../src/domain/verdict.ts';
+import { verdictValue } from '../../src/model/verdict.ts';
 import { type Order, type Ran, runAction } from '../harness.ts';
 
 /** A lab whose account holds images of every age, told by their names, on paper machines. Pages hold two things, so that whoever reads one page sees little. */

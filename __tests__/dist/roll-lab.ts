@@ -25,7 +25,7 @@ import { type Lab, startLab } from '../../lab/lab.ts';
 import { paperHypervisor } from '../../lab/machines/paper.ts';
 import { latest, parameters } from '../../lab/ssm/parameter-state.ts';
 import type { Timings } from '../../lab/timings.ts';
-import { verdictValue } from '../../src/domain/verdict.ts';
+import { verdictValue } from '../../src/model/verdict.ts';
 import { type Ran, runAction } from '../harness.ts';
 
 /** A lab with groups on paper machines: quick, but with every status, refusal and delay of the real thing. */

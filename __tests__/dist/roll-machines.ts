@@ -1,6 +1,6 @@
 import { groups } from '../../lab/autoscaling/group.ts';
 import { guestOf, instances } from '../../lab/ec2/state.ts';
-import { verdictValue } from '../../src/domain/verdict.ts';
+import { verdictValue } from '../../src/model/verdict.ts';
 import { bakeImage } from '../lab/baked-image.ts';
 import type { RollLab } from './roll-lab.ts';
 

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { verdictOf } from '../../src/domain/verdict.ts';
+import { verdictOf } from '../../src/model/verdict.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { BUILD, HOME, PROD, ROLE, type ShareLab, STAGE, shareLab } from './share-lab.ts';
 

@@ -8,7 +8,7 @@ import { startLab } from '../../lab/lab.ts';
 import { paperHypervisor } from '../../lab/machines/paper.ts';
 import type { Place } from '../../lab/place.ts';
 import type { Timings } from '../../lab/timings.ts';
-import { verdictValue } from '../../src/domain/verdict.ts';
+import { verdictValue } from '../../src/model/verdict.ts';
 import { type Order, type Ran, runAction } from '../harness.ts';
 
 /** A lab of several accounts and regions; the images live in the first of each. Pages hold two things. */

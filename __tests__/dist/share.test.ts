@@ -5,7 +5,7 @@ import { mishaps } from '../../lab/ec2/mishaps.ts';
 import { setTags } from '../../lab/ec2/state.ts';
 import { keys, type LabKey } from '../../lab/kms/keys.ts';
 import { parameters } from '../../lab/ssm/parameter-state.ts';
-import { verdictOf, verdictValue } from '../../src/domain/verdict.ts';
+import { verdictOf, verdictValue } from '../../src/model/verdict.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { BUILD, COMMIT, FURTHER, HOME, PROD, ROLE, type ShareLab, STAGE, shareLab } from './share-lab.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { setTags } from '../../lab/ec2/state.ts';
 import { defaultHostManagement } from '../../lab/ssm/agents.ts';
-import { verdictOf, verdictValue } from '../../src/domain/verdict.ts';
+import { verdictOf, verdictValue } from '../../src/model/verdict.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { reportOf, type ValidateLab, validateLab } from './validate-lab.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { verdictOf } from '../../src/domain/verdict.ts';
+import { verdictOf } from '../../src/model/verdict.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { build, changed } from './build-lab.ts';
 import { type ValidateLab, validateLab } from './validate-lab.ts';

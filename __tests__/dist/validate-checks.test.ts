@@ -3,7 +3,7 @@ import { CancelCommandCommand } from '@aws-sdk/client-ssm';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { marked } from 'marked';
 import { commands, hasEnded, type LabCommand } from '../../lab/ssm/command-state.ts';
-import { verdictOf } from '../../src/domain/verdict.ts';
+import { verdictOf } from '../../src/model/verdict.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { reportOf, type ValidateLab, validateLab } from './validate-lab.ts';
 

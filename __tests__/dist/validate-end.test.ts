@@ -2,7 +2,7 @@ import { RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { CallRecord } from '../../lab/calls.ts';
 import { setTags } from '../../lab/ec2/state.ts';
-import { verdictOf, verdictValue } from '../../src/domain/verdict.ts';
+import { verdictOf, verdictValue } from '../../src/model/verdict.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { until, type ValidateLab, validateLab } from './validate-lab.ts';
 

@@ -1,7 +1,7 @@
 import { RebootInstancesCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { setTags } from '../../lab/ec2/state.ts';
-import { verdictValue } from '../../src/domain/verdict.ts';
+import { verdictValue } from '../../src/model/verdict.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { until, type ValidateLab, validateLab } from './validate-lab.ts';
 

@@ -1,7 +1,7 @@
 import { DescribeSubnetsCommand, DisableImageCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { parameters } from '../../lab/ssm/parameter-state.ts';
-import { verdictOf } from '../../src/domain/verdict.ts';
+import { verdictOf } from '../../src/model/verdict.ts';
 import { removeWorkspaces, runAction } from '../harness.ts';
 import { reportOf, type ValidateLab, validateLab } from './validate-lab.ts';
 

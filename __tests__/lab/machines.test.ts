@@ -14,7 +14,7 @@ import { complaint, missingRequirements } from '../../lab/machines/requirements.
 import { resolveIn } from '../../lab/machines/rooted.ts';
 import { sandboxHypervisor } from '../../lab/machines/sandbox.ts';
 import { readUserData } from '../../lab/machines/user-data.ts';
-import { service as serviceCheck } from '../../src/domain/validation/checks-shell.ts';
+import { service as serviceCheck } from '../../src/validation/rules/checks-shell.ts';
 
 const SPEED = 60;
 const keys = ssh2.utils.generateKeyPairSync('ed25519');

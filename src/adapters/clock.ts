@@ -1,5 +1,5 @@
 import { CancelledError } from '../kit/errors.ts';
-import type { Clock } from '../world.ts';
+import type { Clock } from '../ports/deps.ts';
 
 /** Seconds of the laboratory in a real one. */
 export const clockSpeed = (environment: NodeJS.ProcessEnv = process.env): number => Number(environment['AMI_ACTION_CLOCK_SPEED'] ?? 1);

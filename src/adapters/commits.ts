@@ -1,5 +1,5 @@
 import { AccessError, TimeoutError, UsageError } from '../kit/errors.ts';
-import type { Commits } from '../world.ts';
+import type { Commits } from '../ports/deps.ts';
 import { octokitWith } from './octokit.ts';
 
 const PER_PAGE = 100;

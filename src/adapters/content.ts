@@ -4,7 +4,7 @@ import { lstat, readdir, readFile, readlink, realpath } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { concurrently } from '../kit/concurrently.ts';
 import { UsageError } from '../kit/errors.ts';
-import type { Content, ContentFile } from '../world.ts';
+import type { Content, ContentFile } from '../ports/deps.ts';
 import { capture } from './capture.ts';
 import { onPath } from './on-path.ts';
 import { templateFiles } from './packer/template-files.ts';

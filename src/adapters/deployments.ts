@@ -1,5 +1,5 @@
 import { AccessError, RejectedError } from '../kit/errors.ts';
-import type { Deployments } from '../world.ts';
+import type { Deployments } from '../ports/deps.ts';
 import { type Octokit, octokitWith } from './octokit.ts';
 
 /** Tells our deployments from those that others record for the same environment. */

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { UsageError } from '../kit/errors.ts';
-import type { Files, RepositoryFile } from '../world.ts';
+import type { Files, RepositoryFile } from '../ports/deps.ts';
 
 export const workspaceFiles = (workspace: string): Files => ({
   async read(path) {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as core from '@actions/core';
 import type { Raw } from '../kit/settings.ts';
 import type { Host } from '../main.ts';
-import type { Run } from '../world.ts';
+import type { Run } from '../ports/deps.ts';
 
 /** The runner, as `main` sees it: what was given, and where results go. */
 export const githubHost: Host = {

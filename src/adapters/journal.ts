@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import type { Journal, JournalEntry } from '../world.ts';
+import type { Journal, JournalEntry } from '../ports/deps.ts';
 
 const KEY = 'journal';
 

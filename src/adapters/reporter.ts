@@ -1,7 +1,7 @@
 import * as core from '@actions/core';
 import { sayDuration } from '../kit/duration.ts';
 import { table, text } from '../kit/markdown.ts';
-import type { Clock, Reporter } from '../world.ts';
+import type { Clock, Reporter } from '../ports/deps.ts';
 import { printForeign } from './github.ts';
 
 // The runner throws a summary of more than 1 MiB away as a whole.

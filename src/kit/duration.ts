@@ -28,3 +28,5 @@ export function sayDuration(seconds: number): string {
 
 /** A moment as a person would say it, to the second: "2026-09-30 14:05:00 UTC". */
 export const sayMoment = (at: Date): string => `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+
+export const sayDollars = (dollars: number): string => `$${dollars.toFixed(2)}`;

@@ -1,5 +1,5 @@
 import { GetCallerIdentityCommand, type STSClient } from '@aws-sdk/client-sts';
-import type { Account, Clock } from '../../world.ts';
+import type { Account, Clock } from '../../ports/deps.ts';
 import type { Provider } from './credentials.ts';
 import { asExpected } from './errors.ts';
 import { servedCredentials } from './serve-credentials.ts';

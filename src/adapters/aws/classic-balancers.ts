@@ -1,5 +1,5 @@
 import { DescribeInstanceHealthCommand, type ElasticLoadBalancingClient } from '@aws-sdk/client-elastic-load-balancing';
-import type { Target } from '../../domain/roll/traffic.ts';
+import type { Target } from '../../model/group.ts';
 import { asExpected } from './errors.ts';
 
 // Until it has passed the health check for the first time an instance is OutOfService too.

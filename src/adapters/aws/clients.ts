@@ -5,7 +5,7 @@ import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balan
 import { KMSClient } from '@aws-sdk/client-kms';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { STSClient } from '@aws-sdk/client-sts';
-import type { Where } from '../../world.ts';
+import type { Where } from '../../ports/deps.ts';
 import { credentials, type Provider } from './credentials.ts';
 import { type Access, clientSettings } from './session.ts';
 

@@ -6,7 +6,7 @@ import {
   type SSMClient,
 } from '@aws-sdk/client-ssm';
 import { AccessError } from '../../kit/errors.ts';
-import type { Commands } from '../../world/machines.ts';
+import type { Commands } from '../../ports/instances.ts';
 import { asExpected, isCode } from './errors.ts';
 
 // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_SendCommand.html

@@ -2,7 +2,7 @@ import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
 import { sayMoment } from '../../kit/duration.ts';
 import { AccessError, UnknownError } from '../../kit/errors.ts';
 import { explain } from '../../kit/failure.ts';
-import type { Where } from '../../world.ts';
+import type { Where } from '../../ports/deps.ts';
 import { asExpected, codeOf } from './errors.ts';
 import { type Access, clientSettings, type Identity, identity, sessionName } from './session.ts';
 import { hasToken, tokenMissing, tooLong, webIdentity } from './web-identity.ts';

@@ -13,7 +13,7 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import { inBatches } from '../../kit/concurrently.ts';
 import { RejectedError } from '../../kit/errors.ts';
-import type { GroupCopies } from '../../world/fleet.ts';
+import type { GroupCopies } from '../../ports/groups.ts';
 import { isCode } from './errors.ts';
 import { hooksOf, policiesOf, putAll, specified } from './group-attachments.ts';
 import { launchTo } from './group-shapes.ts';

@@ -7,8 +7,7 @@ import type {
   MixedInstancesPolicy,
   RefreshPreferences as SdkPreferences,
 } from '@aws-sdk/client-auto-scaling';
-import type { Group, Launch, Member, Refresh, RefreshStatus, TemplateUse } from '../../domain/roll/group.ts';
-import type { RefreshPreferences } from '../../domain/roll/preferences.ts';
+import type { Group, Launch, Member, Refresh, RefreshPreferences, RefreshStatus, TemplateUse } from '../../model/group.ts';
 
 /** Groups and refreshes as Auto Scaling says them, and as we do. */
 

@@ -8,10 +8,9 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import { DescribeInstancesCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { DescribeTargetHealthCommand, type ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
-import type { Group } from '../../domain/roll/group.ts';
-import type { Source, Target } from '../../domain/roll/traffic.ts';
 import { inBatches } from '../../kit/concurrently.ts';
-import type { Groups } from '../../world/fleet.ts';
+import type { Group, Source, Target } from '../../model/group.ts';
+import type { Groups } from '../../ports/groups.ts';
 import { classicHealth } from './classic-balancers.ts';
 import type { Clients } from './clients.ts';
 import { asExpected } from './errors.ts';

@@ -7,9 +7,9 @@ import {
   type Image as Ec2Image,
   type Filter,
 } from '@aws-sdk/client-ec2';
-import type { Architecture, Image, ImageState } from '../../domain/image.ts';
 import { inBatches } from '../../kit/concurrently.ts';
-import type { ImageQuery, Images } from '../../world/images.ts';
+import type { Architecture, Image, ImageState } from '../../model/image.ts';
+import type { ImageQuery, Images } from '../../ports/images.ts';
 import { asExpected, isCode } from './errors.ts';
 import { allPages } from './pages.ts';
 

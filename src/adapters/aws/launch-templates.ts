@@ -7,10 +7,10 @@ import {
   type LaunchTemplateVersion,
   type ResponseLaunchTemplateData,
 } from '@aws-sdk/client-ec2';
-import type { TemplateVersion } from '../../domain/roll/template.ts';
 import { inBatches } from '../../kit/concurrently.ts';
 import { RejectedError } from '../../kit/errors.ts';
-import type { LaunchTemplates } from '../../world/fleet.ts';
+import type { TemplateVersion } from '../../model/template.ts';
+import type { LaunchTemplates } from '../../ports/groups.ts';
 import { asExpected, codeOf, isCode } from './errors.ts';
 import { allPages } from './pages.ts';
 

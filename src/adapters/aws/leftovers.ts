@@ -11,9 +11,9 @@ import {
   type Filter,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
-import type { Tags } from '../../domain/image.ts';
 import { inBatches } from '../../kit/concurrently.ts';
-import type { Leftover, Leftovers } from '../../world/images.ts';
+import type { Tags } from '../../model/image.ts';
+import type { Leftover, Leftovers } from '../../ports/images.ts';
 import { asExpected, codeOf, isCode } from './errors.ts';
 import { allPages } from './pages.ts';
 

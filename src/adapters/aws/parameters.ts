@@ -9,7 +9,7 @@ import {
   type Parameter as SsmParameter,
 } from '@aws-sdk/client-ssm';
 import { RejectedError } from '../../kit/errors.ts';
-import type { Parameter, Parameters, ParameterWrite } from '../../world/fleet.ts';
+import type { Parameter, Parameters, ParameterWrite } from '../../ports/groups.ts';
 import { asExpected, isCode } from './errors.ts';
 import { allPages } from './pages.ts';
 

@@ -5,9 +5,9 @@ import {
   RollbackInstanceRefreshCommand,
   StartInstanceRefreshCommand,
 } from '@aws-sdk/client-auto-scaling';
-import type { Refresh } from '../../domain/roll/group.ts';
 import { TimeoutError } from '../../kit/errors.ts';
-import type { Groups } from '../../world/fleet.ts';
+import type { Refresh } from '../../model/group.ts';
+import type { Groups } from '../../ports/groups.ts';
 import { asExpected, codeOf, isCode } from './errors.ts';
 import { launchTo, preferencesTo, refreshFrom } from './group-shapes.ts';
 

@@ -12,9 +12,8 @@ import {
   ListImagesInRecycleBinCommand,
   ListSnapshotsInRecycleBinCommand,
 } from '@aws-sdk/client-ec2';
-import type { Tags } from '../../domain/image.ts';
-import type { Snapshot } from '../../domain/retention/orphans.ts';
-import type { Recycled, Removal, Removed, SnapshotResult } from '../../world/images.ts';
+import type { Snapshot, Tags } from '../../model/image.ts';
+import type { Recycled, Removal, Removed, SnapshotResult } from '../../ports/images.ts';
 import { asExpected, isCode } from './errors.ts';
 import { literally, tagsFromEc2 } from './images.ts';
 import { allPages } from './pages.ts';

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { devNull } from 'node:os';
 import * as core from '@actions/core';
 import { explain } from '../../kit/failure.ts';
-import type { Clock } from '../../world.ts';
+import type { Clock } from '../../ports/deps.ts';
 import { clockSpeed } from '../clock.ts';
 import type { Provider } from './credentials.ts';
 

@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
 import type { Credentials } from '@aws-sdk/client-sts';
-import type { Clock, Reporter, Run } from '../../world.ts';
+import type { Clock, Reporter, Run } from '../../ports/deps.ts';
 import { requestHandler } from './network.ts';
 
 /** How we come to AWS: as whom, under which name, with what in hand. */

@@ -13,11 +13,11 @@ import {
   ModifySnapshotAttributeCommand,
 } from '@aws-sdk/client-ec2';
 import type { KMSClient } from '@aws-sdk/client-kms';
-import type { Criterion } from '../../domain/share/allowed.ts';
 import { AccessError } from '../../kit/errors.ts';
-import type { CopyOrder, Sharing } from '../../world/images.ts';
+import type { Criterion } from '../../model/allowed-images.ts';
+import type { CopyOrder, Sharing } from '../../ports/images.ts';
 import { asExpected, isCode } from './errors.ts';
-import { kmsKey } from './keys.ts';
+import { kmsKey } from './kms-keys.ts';
 
 export const awsSharing = (ec2: EC2Client, kms: KMSClient): Sharing => ({
   async launchers(imageId) {

@@ -1,5 +1,5 @@
-import { complaints, humanLines, parseLine } from '../../domain/build/packer-output.ts';
-import type { PackerTemplate } from '../../world/packer.ts';
+import { complaints, humanLines, parseLine } from '../../image-build/rules/packer-output.ts';
+import type { PackerTemplate } from '../../ports/packer.ts';
 
 /**
  * The answer of `packer inspect -machine-readable`: text for people for HCL2, lines for machines for JSON templates.

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import satisfies from 'semver/functions/satisfies.js';
 import maxSatisfying from 'semver/ranges/max-satisfying.js';
 import { Expected, RejectedError, UsageError } from '../../kit/errors.ts';
-import type { PackerTool, PackerWish } from '../../world/packer.ts';
+import type { PackerTool, PackerWish } from '../../ports/packer.ts';
 import { cacheFolder } from '../cached-file.ts';
 import { builtFromSource, pinnedVersion } from './from-source.ts';
 import { packerOnPath } from './on-path.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { PackerEnded } from '../../world/packer.ts';
+import type { PackerEnded } from '../../ports/packer.ts';
 import { templateTexts } from './template-files.ts';
 
 export interface PluginHost {

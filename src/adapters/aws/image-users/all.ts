@@ -1,8 +1,8 @@
 import type { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import type { EC2Client } from '@aws-sdk/client-ec2';
 import type { SSMClient } from '@aws-sdk/client-ssm';
-import { aliasesIn, numberedVersions, type UserFacts, type VersionFact } from '../../../domain/retention/references.ts';
-import type { ImageUsers } from '../../../world/images.ts';
+import { aliasesIn, numberedVersions, type UserFacts, type VersionFact } from '../../../model/image-users.ts';
+import type { ImageUsers } from '../../../ports/images.ts';
 import { fleetLaunchers } from './fleets.ts';
 import { instanceFacts } from './instances.ts';
 import { groupLaunchers, refreshLaunchers } from './launchers.ts';

@@ -5,7 +5,7 @@ import {
   type EC2Client,
   type FleetLaunchTemplateSpecification,
 } from '@aws-sdk/client-ec2';
-import type { Launcher, LaunchSource } from '../../../domain/retention/references.ts';
+import type { Launcher, LaunchSource } from '../../../model/image-users.ts';
 import { asExpected } from '../errors.ts';
 import { allPages } from '../pages.ts';
 import { snapshotsIn } from './mappings.ts';

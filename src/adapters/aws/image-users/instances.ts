@@ -1,5 +1,5 @@
 import { DescribeInstancesCommand, type EC2Client } from '@aws-sdk/client-ec2';
-import type { InstanceFact } from '../../../domain/retention/references.ts';
+import type { InstanceFact } from '../../../model/image-users.ts';
 import { asExpected } from '../errors.ts';
 import { allPages } from '../pages.ts';
 

@@ -8,9 +8,9 @@ import {
   type LaunchTemplateSpecification,
   type MixedInstancesPolicy,
 } from '@aws-sdk/client-auto-scaling';
-import type { Launcher, LaunchSource } from '../../../domain/retention/references.ts';
-import { isOver, type RefreshStatus } from '../../../domain/roll/group.ts';
 import { concurrently } from '../../../kit/concurrently.ts';
+import { isOver, type RefreshStatus } from '../../../model/group.ts';
+import type { Launcher, LaunchSource } from '../../../model/image-users.ts';
 import { asExpected, isCode } from '../errors.ts';
 import { allPages } from '../pages.ts';
 import { snapshotsIn } from './mappings.ts';

@@ -5,10 +5,10 @@ import {
   type ParameterMetadata,
   type SSMClient,
 } from '@aws-sdk/client-ssm';
-import type { ParameterFact } from '../../../domain/retention/references.ts';
 import { concurrently, inBatches } from '../../../kit/concurrently.ts';
 import { AccessError } from '../../../kit/errors.ts';
-import type { UserScope } from '../../../world/images.ts';
+import type { ParameterFact } from '../../../model/image-users.ts';
+import type { UserScope } from '../../../ports/images.ts';
 import { asExpected, isCode } from '../errors.ts';
 import { allPages } from '../pages.ts';
 

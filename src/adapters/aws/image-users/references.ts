@@ -1,6 +1,6 @@
 import { DescribeImageReferencesCommand, type EC2Client, type ResourceTypeRequest } from '@aws-sdk/client-ec2';
-import type { Edge } from '../../../domain/retention/references.ts';
 import { concurrently, inBatches } from '../../../kit/concurrently.ts';
+import type { Edge } from '../../../model/image-users.ts';
 import { asExpected } from '../errors.ts';
 import { allPages } from '../pages.ts';
 

@@ -4,8 +4,8 @@ import {
   type EC2Client,
   type LaunchTemplateVersion,
 } from '@aws-sdk/client-ec2';
-import type { VersionFact } from '../../../domain/retention/references.ts';
 import { concurrently, inBatches } from '../../../kit/concurrently.ts';
+import type { VersionFact } from '../../../model/image-users.ts';
 import { asExpected, isCode } from '../errors.ts';
 import { allPages } from '../pages.ts';
 import { snapshotsIn } from './mappings.ts';

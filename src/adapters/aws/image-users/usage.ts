@@ -4,7 +4,7 @@ import {
   DescribeImageUsageReportsCommand,
   type EC2Client,
 } from '@aws-sdk/client-ec2';
-import type { UsageReport } from '../../../world/images.ts';
+import type { UsageReport } from '../../../ports/images.ts';
 import { asExpected } from '../errors.ts';
 import { allPages } from '../pages.ts';
 

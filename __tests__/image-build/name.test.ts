@@ -1,0 +1,117 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { isExpired, mayGo } from '../../src/image-build/rules/leftovers.ts';
+import { imageName, type NameFacts, timestamp } from '../../src/image-build/rules/name-template.ts';
+import { identityTags, missingTags, tagProblems } from '../../src/model/identity.ts';
+
+const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
+const FACTS: NameFacts = {
+  family: 'web',
+  version: '1.2.0',
+  timestamp: '20260131235959',
+  environment: undefined,
+  commit: 'a'.repeat(40),
+  architecture: undefined,
+};
+
+describe('the name of an image', () => {
+  test.each<[string, string]>([
+    ['{family}-{version}-{timestamp}', 'web-1.2.0-20260131235959'],
+    ['{family}/{commit}', `web/${'a'.repeat(40)}`],
+    ['fixed name (1)', 'fixed name (1)'],
+  ])('%s becomes %s', (template, name) => {
+    expect(imageName(template, FACTS)).toEqual({ name });
+  });
+
+  test.each<[string, string]>([
+    ['{family}-{colour}', '"name" has no {colour}'],
+    ['{family}-{environment}', 'set "environment"'],
+    ['{family}-{architecture}', 'set "architecture"'],
+    ['{family}#1', 'which AWS refuses'],
+    ['ab', 'which AWS refuses'],
+    [`{family}-${'x'.repeat(130)}`, 'which AWS refuses'],
+    ['wéb-1', 'which AWS refuses'],
+  ])('%s is refused before anything starts', (template, because) => {
+    expect(imageName(template, FACTS)).toEqual({ problem: expect.stringContaining(because) });
+  });
+
+  test('is never one that AWS would refuse', () => {
+    fc.assert(
+      fc.property(fc.string({ maxLength: 200 }), template => {
+        const named = imageName(template, FACTS);
+        if ('name' in named) expect(named.name).toMatch(/^[A-Za-z0-9()[\] ./\-'@_]{3,128}$/);
+      }),
+    );
+  });
+
+  test('has a timestamp that sorts as text', () => {
+    expect(timestamp(Date.parse('2026-01-31T23:59:59.999Z'))).toBe('20260131235959');
+  });
+});
+
+describe('the tags of an image', () => {
+  const origin = {
+    ...{ family: 'web', version: '1.2.0', commit: 'c0ffee', ref: 'refs/heads/main', repository: 'acme/web', run: '1' },
+    createdAt: new Date('2026-01-31T00:00:00Z'),
+  };
+
+  test('say who it is, whatever tags a user adds', () => {
+    expect(identityTags(origin, 'web-1', { team: 'a', Name: 'mine' }, scheme)).toEqual({
+      Name: 'mine',
+      ManagedBy: 'ami-action',
+      team: 'a',
+      'ami-action:family': 'web',
+      'ami-action:version': '1.2.0',
+      'ami-action:commit': 'c0ffee',
+      'ami-action:ref': 'refs/heads/main',
+      'ami-action:repository': 'acme/web',
+      'ami-action:run': '1',
+      'ami-action:created-at': '2026-01-31T00:00:00.000Z',
+    });
+  });
+
+  test('follow the scheme of a team that has one', () => {
+    const tags = identityTags(origin, 'web-1', {}, { prefix: 'acme/', commitKey: 'GitCommit' });
+    expect(tags).toMatchObject({ 'acme/family': 'web', GitCommit: 'c0ffee' });
+  });
+
+  test('are never longer than AWS takes', () => {
+    const tags = identityTags({ ...origin, ref: 'x'.repeat(1000) }, 'web-1', {}, scheme);
+    for (const value of Object.values(tags)) expect(value.length).toBeLessThanOrEqual(256);
+  });
+
+  test.each<[Record<string, string>, string]>([
+    [{ 'aws:x': '1' }, 'which AWS keeps for itself'],
+    [{ 'ami-action:family': 'x' }, 'is written by the action itself'],
+    [{ ManagedBy: 'me' }, 'is written by the action itself'],
+    [{ x: 'y'.repeat(257) }, 'at most 256'],
+    [{ ['k'.repeat(129)]: 'y' }, '1 to 128 characters'],
+    [Object.fromEntries(Array.from({ length: 26 }, (_, n) => [`k${n}`, 'v'])), 'at most 25'],
+  ])('that a user may not set are refused: %j', (own, because) => {
+    expect(tagProblems(own, scheme).join()).toContain(because);
+  });
+
+  test('that cannot be read back are named', () => {
+    expect(missingTags({ a: '1', b: '2' }, { a: '1', b: '3' })).toEqual(['b']);
+  });
+});
+
+describe('a leftover', () => {
+  const now = Date.parse('2026-05-01T12:00:00Z');
+
+  test.each<[string | undefined, boolean]>([
+    ['2026-05-01T11:59:59.000Z', true],
+    ['2026-05-01T12:00:01.000Z', false],
+    [undefined, false],
+    ['', false],
+    ['soon', false],
+    ['0', false],
+  ])('that bears %j is expired: %s', (at, expired) => {
+    expect(isExpired(at, now)).toBe(expired);
+  });
+
+  test('of a family is none', () => {
+    expect(mayGo({ tags: { 'ami-action:family': 'web' } }, 'ami-action:family')).toBe(false);
+    expect(mayGo({ tags: {} }, 'ami-action:family')).toBe(true);
+  });
+});

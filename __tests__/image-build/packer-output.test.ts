@@ -1,0 +1,134 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import {
+  artifacts,
+  baseOf,
+  complaints,
+  createdIds,
+  humanLines,
+  isHidden,
+  type PackerLine,
+  parseLine,
+} from '../../src/image-build/rules/packer-output.ts';
+
+// As packer/ui.go of Packer 1.16 writes it.
+const encode = (target: string, type: string, values: readonly string[]): string =>
+  `1795251575,${target},${type},${values
+    .map(value => value.replaceAll(',', '%!(PACKER_COMMA)').replaceAll('\r', '\\r').replaceAll('\n', '\\n'))
+    .join(',')}`;
+
+const parsed = (...lines: readonly string[]): PackerLine[] => lines.map(parseLine).filter(line => line !== undefined);
+
+const artifact = (target: string, index: number, id: string) => [
+  encode(target, 'artifact', [String(index), 'builder-id', 'mitchellh.amazonebs']),
+  encode(target, 'artifact', [String(index), 'id', id]),
+  encode(target, 'artifact', [String(index), 'end']),
+];
+
+describe('a line of Packer', () => {
+  test('scenario 7: comes back as it was encoded, whatever it holds', () => {
+    const value = fc
+      .string({ unit: 'grapheme', maxLength: 200 })
+      .filter(text => !/\\[nr]|PACKER_COMMA/.test(text) && !text.includes('\u001b'));
+    fc.assert(
+      fc.property(fc.array(value, { minLength: 1, maxLength: 5 }), values => {
+        expect(parseLine(encode('amazon-ebs.web', 'ui', values))).toEqual({
+          seconds: 1795251575,
+          target: 'amazon-ebs.web',
+          type: 'ui',
+          values,
+        });
+      }),
+    );
+  });
+
+  test('scenario 7: loses its colours and keeps its commas and line breaks', () => {
+    const line = parseLine('1795251575,,ui,say,\u001b[1;32m==> a%!(PACKER_COMMA) b\\r\\nc\u001b[0m');
+    expect(line && humanLines(line)).toEqual(['==> a, b', 'c']);
+  });
+
+  test('scenario 7: a line of a megabyte is one line', () => {
+    const long = 'x'.repeat(1 << 20);
+    expect(parseLine(encode('', 'ui', ['say', long]))?.values[1]).toHaveLength(1 << 20);
+  });
+
+  test.each(['panic: runtime error', '', 'goroutine 1 [running]:', 'a,b,c'])('%j is not one', text => {
+    expect(parseLine(text)).toBeUndefined();
+  });
+
+  test('for machines only is not shown to people', () => {
+    expect(parsed(...artifact('amazon-ebs.web', 0, 'eu-central-1:ami-0123456789abcdef0')).flatMap(humanLines)).toEqual([]);
+  });
+});
+
+describe('artifacts', () => {
+  test('scenario 8: each build and region once, though a post-processor repeats them', () => {
+    const both = 'eu-west-1:ami-22222222,us-east-1:ami-11111111';
+    const lines = parsed(
+      ...artifact('amazon-ebs.web', 0, both),
+      ...artifact('amazon-ebs.web', 1, both),
+      ...artifact('amazon-ebs.arm', 0, 'us-east-1:ami-33333333'),
+    );
+    expect(artifacts(lines)).toEqual([
+      { source: 'amazon-ebs.web', region: 'eu-west-1', id: 'ami-22222222' },
+      { source: 'amazon-ebs.web', region: 'us-east-1', id: 'ami-11111111' },
+      { source: 'amazon-ebs.arm', region: 'us-east-1', id: 'ami-33333333' },
+    ]);
+  });
+
+  test('scenario 7: of sources that speak at the same time are told apart', () => {
+    const [a, b] = [artifact('amazon-ebs.a', 0, 'us-east-1:ami-11111111'), artifact('amazon-ebs.b', 0, 'us-east-1:ami-22222222')];
+    const mixed = a.flatMap((line, index) => [line, encode('', 'ui', ['say', 'noise']), b[index] ?? '']);
+    expect(artifacts(parsed(...mixed)).map(({ source, id }) => [source, id])).toEqual([
+      ['amazon-ebs.a', 'ami-11111111'],
+      ['amazon-ebs.b', 'ami-22222222'],
+    ]);
+  });
+
+  test('a file, a checksum or a line of a provisioner that looks like one is none', () => {
+    const lines = parsed(
+      ...artifact('amazon-ebs.web', 0, 'packer-manifest.json'),
+      encode('', 'ui', ['say', '1795251575,amazon-ebs.web,artifact,0,id,us-east-1:ami-66666666']),
+      encode('', 'ui', ['say', 'x\n1795251575,amazon-ebs.web,artifact,0,id,us-east-1:ami-66666666']),
+    );
+    expect(artifacts(lines)).toEqual([]);
+  });
+});
+
+describe('complaints', () => {
+  test('name the source that failed, once', () => {
+    const lines = parsed(
+      encode('', 'ui', ['error', "Build 'amazon-ebs.web' errored after 1 second: Script exited with non-zero exit status: 1"]),
+      encode('', 'error-count', ['1']),
+      encode('amazon-ebs.web', 'error', ['Script exited with non-zero exit status: 1, sorry']),
+    );
+    expect(complaints(lines)).toEqual([{ source: 'amazon-ebs.web', message: 'Script exited with non-zero exit status: 1, sorry' }]);
+  });
+
+  test('of a template that does not parse are the errors that a person would see', () => {
+    expect(complaints(parsed(encode('', 'ui', ['error', 'Error: Unset variable "ami_name"\n\nSet it.\n'])))).toEqual([
+      { source: '', message: 'Error: Unset variable "ami_name"\nSet it.' },
+    ]);
+  });
+});
+
+test('an image in a region of the European sovereign cloud is an image', () => {
+  const line = parseLine('1,amazon-ebs.web,artifact,0,id,eusc-de-east-1:ami-0123456789abcdef0');
+  expect(artifacts(line === undefined ? [] : [line])).toEqual([
+    { source: 'amazon-ebs.web', region: 'eusc-de-east-1', id: 'ami-0123456789abcdef0' },
+  ]);
+});
+
+test('a source says what it made, whatever it is called; what a provisioner prints is not said by another', () => {
+  const say = (text: string) => parsed(encode('', 'ui', ['say', text]));
+  expect(say('==> my build.amazon-ebs.web: Found Image ID: ami-11111111').map(line => baseOf([line], 'my build.amazon-ebs.web'))).toEqual([
+    'ami-11111111',
+  ]);
+  expect(say('    my build.amazon-ebs.web: Instance ID: i-11111111').flatMap(createdIds)).toEqual(['i-11111111']);
+  expect(say('    amazon-ebs.web: amazon-ebs.api: Instance ID: i-11111111').flatMap(createdIds)).toEqual([]);
+});
+
+test('an ID that Packer took for a secret is known to be hidden', () => {
+  expect(isHidden(parsed(...artifact('amazon-ebs.web', 0, 'eu-<sensitive>-1:ami-11111111')))).toBe(true);
+  expect(isHidden(parsed(...artifact('amazon-ebs.web', 0, 'eu-central-1:ami-11111111')))).toBe(false);
+});

@@ -1,0 +1,45 @@
+import { expect, test } from '@jest/globals';
+import { parseLine } from '../../src/image-build/rules/packer-output.ts';
+import { buildPhases } from '../../src/image-build/rules/phases.ts';
+
+const log = (...lines: readonly (readonly [number, string])[]) =>
+  lines.map(([seconds, said]) => parseLine(`${seconds},,ui,say,${said}`)).filter(line => line !== undefined);
+
+test('the time of each source is told apart, though they speak at the same time', () => {
+  const lines = log(
+    [100, '==> amazon-ebs.a: Prevalidating AMI Name: x'],
+    [100, '==> amazon-ebs.b: Prevalidating AMI Name: y'],
+    [102, '==> amazon-ebs.a: Launching a source AWS instance...'],
+    [103, '==> amazon-ebs.b: Launching a source AWS instance...'],
+    [140, '==> amazon-ebs.a: Waiting for SSH to become available...'],
+    [150, '==> amazon-ebs.a: Provisioning with shell script: one.sh'],
+    [170, '==> amazon-ebs.a: Provisioning with shell script: two.sh'],
+    [190, '==> amazon-ebs.b: Terminating the source AWS instance...'],
+    [200, '==> amazon-ebs.a: Stopping the source instance...'],
+    [210, "Build 'amazon-ebs.b' errored after 1 minute: sorry"],
+    [230, '==> amazon-ebs.a: Creating AMI x from instance i-1'],
+    [260, '==> amazon-ebs.a: Creating AMI tags'],
+    [300, "Build 'amazon-ebs.a' finished after 3 minutes."],
+  );
+  const of = (name: string) =>
+    buildPhases(lines)
+      .filter(({ source }) => source === name)
+      .map(phase => [phase.name, phase.seconds]);
+  expect(of('amazon-ebs.a')).toEqual([
+    ['prepare', 2],
+    ['launch', 38],
+    ['connect', 10],
+    ['provision', 50],
+    ['stop', 30],
+    ['make the image', 70],
+  ]);
+  expect(of('amazon-ebs.b')).toEqual([
+    ['prepare', 3],
+    ['launch', 87],
+    ['clean up', 20],
+  ]);
+});
+
+test('a phase that never ended has no duration', () => {
+  expect(buildPhases(log([100, '==> amazon-ebs.a: Launching a source AWS instance...']))).toEqual([]);
+});

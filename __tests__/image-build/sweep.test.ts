@@ -1,0 +1,70 @@
+import { expect, test } from '@jest/globals';
+import { removeImages, sweepBuild } from '../../src/image-build/sweep.ts';
+
+test('what was just made survives the sweep though no listing shows it, or its family, yet', async () => {
+  const removed: string[] = [];
+  const marked = ['ami-made', 'ami-stray'].map(id => ({ kind: 'image' as const, id, tags: { 'x:build': 'b1' }, ending: false }));
+  const ports = {
+    images: { find: async () => [] },
+    leftovers: {
+      tagged: async () => marked.filter(({ id }) => !removed.includes(id)),
+      remove: async ({ id }: { id: string }) => {
+        removed.push(id);
+        return 'asked' as const;
+      },
+    },
+  };
+  let now = 0;
+  const world = {
+    at: () => ports,
+    clock: {
+      now: () => now,
+      sleep: async (ms: number) => {
+        now += ms;
+      },
+    },
+    report: { info: () => undefined, warn: () => undefined, debug: () => undefined },
+  } as unknown as Parameters<typeof sweepBuild>[1];
+  const entry = {
+    kind: 'build' as const,
+    regions: ['eu-central-1'],
+    tags: { 'x:build': 'b1' },
+    name: 'web-1',
+    familyKey: 'x:family',
+    since: 0,
+  };
+  await sweepBuild(entry, world, { spared: ['ami-made'] });
+  expect(removed).toEqual(['ami-stray']);
+});
+
+test('what shows only after a first look that found nothing is removed, where two are asked for', async () => {
+  const late = { kind: 'key-pair' as const, id: 'key-late', tags: { 'x:build': 'b1' }, ending: false };
+  const swept = async (looks: number) => {
+    let [looked, gone, now] = [0, false, 0];
+    const tagged = async () => {
+      looked += 1;
+      return looked === 1 || gone ? [] : [late];
+    };
+    const remove = async () => {
+      gone = true;
+      return 'asked' as const;
+    };
+    const sleep = async (ms: number) => {
+      now += ms;
+    };
+    const ports = { images: { find: async () => [] }, leftovers: { tagged, remove } };
+    const report = { info: () => undefined, warn: () => undefined, debug: () => undefined };
+    const world = { at: () => ports, clock: { now: () => now, sleep }, report } as unknown as Parameters<typeof sweepBuild>[1];
+    const what = { kind: 'build' as const, regions: ['eu-central-1'], name: 'web-1', familyKey: 'x:family', since: 0 };
+    return (await sweepBuild({ ...what, tags: { 'x:build': 'b1' } }, world, { spared: [], looks })).map(({ id }) => id);
+  };
+  expect([await swept(1), await swept(2)]).toEqual([[], ['key-late']]);
+});
+
+test('an image whose snapshots stay behind is not quietly removed: they are named', async () => {
+  const leftovers = { remove: async () => ({ held: ['snap-1 (missing-permissions; UnauthorizedOperation)'] }) };
+  const world = { at: () => ({ leftovers }) } as unknown as Parameters<typeof removeImages>[1];
+  await expect(removeImages([{ region: 'eu-central-1', id: 'ami-1' }], world)).rejects.toThrow(
+    'The snapshots snap-1 (missing-permissions; UnauthorizedOperation) in eu-central-1 stayed behind',
+  );
+});

@@ -1,0 +1,195 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Image } from '../../src/model/image.ts';
+import { candidateName, fullBecause, imagesInTurn, pointerDescription, pointerName, saidIn } from '../../src/model/pointer.ts';
+import { verdictValue } from '../../src/model/verdict.ts';
+import { isVetoed, liftedTags, vetoTags } from '../../src/model/veto.ts';
+import { imageRefusals, pointerRefusals } from '../../src/rollout/rules/admission.ts';
+import { wayBack } from '../../src/rollout/rules/way-back.ts';
+
+const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
+const [A, B, C] = ['ami-aaaaaaaa', 'ami-bbbbbbbb', 'ami-cccccccc'] as const;
+const said = (deed: 'promote' | 'rollback', was: string | undefined) =>
+  pointerDescription(deed, { was, commit: 'abc', run: 'https://github.com/acme/web/actions/runs/1' });
+
+/** "promote A", "rollback B", "by hand C": one version each. */
+function history(...deeds: (readonly ['promote' | 'rollback' | 'by hand', string])[]) {
+  return deeds
+    .map(([deed, value], i) => ({
+      version: i + 1,
+      value,
+      labels: [],
+      description: deed === 'by hand' ? 'terraform' : said(deed, deeds[i - 1]?.[1]),
+    }))
+    .reverse();
+}
+
+test('any naming scheme fits, and the candidate stands below it', () => {
+  expect(pointerName('/deploy_ex/{environment}/{family}/latest_ami', { family: 'web', environment: 'prod' })).toBe(
+    '/deploy_ex/prod/web/latest_ami',
+  );
+  expect(pointerName('/ami/{family}/{environment}/{architecture}', { family: 'web', environment: 'prod', architecture: 'arm64' })).toBe(
+    '/ami/web/prod/arm64',
+  );
+  expect(candidateName('/ami/web/prod')).toBe('/ami/web/prod/candidate');
+});
+
+test('what a description says can be read again; what others wrote says nothing', () => {
+  expect(saidIn(said('rollback', C))).toEqual({ deed: 'rollback', was: C });
+  expect(saidIn(said('promote', undefined))).toEqual({ deed: 'promote', was: undefined });
+  expect(saidIn('managed by terraform')).toBeUndefined();
+  expect(said('promote', A)).toContain('commit abc, run https://github.com/acme/web/actions/runs/1');
+});
+
+describe('what an environment ran', () => {
+  test.each([
+    ['promoted in turn', history(['promote', A], ['promote', B], ['promote', C]), [A, B, C]],
+    ['rolled back once', history(['promote', A], ['promote', B], ['promote', C], ['rollback', B]), [A, B]],
+    ['rolled back twice', history(['promote', A], ['promote', B], ['promote', C], ['rollback', B], ['rollback', A]), [A]],
+    ['promoted again after a rollback', history(['promote', A], ['promote', B], ['rollback', A], ['promote', C]), [A, C]],
+    ['promoted back to an older one', history(['promote', A], ['promote', B], ['promote', A]), [A, B, A]],
+    ['rolled back to one that it never ran', history(['promote', A], ['promote', B], ['rollback', C]), [A, C]],
+    ['rolled back to one that it never ran, told twice', history(['promote', A], ['promote', B], ['rollback', C], ['rollback', C]), [A, C]],
+    ['rolled back in vain', history(['promote', A], ['promote', B], ['promote', C], ['rollback', B], ['rollback', C]), [A, B, C]],
+    [
+      'rolled back in vain, and then not',
+      history(['promote', A], ['promote', B], ['promote', C], ['rollback', B], ['rollback', C], ['rollback', B]),
+      [A, B],
+    ],
+    ['written by hand', history(['by hand', A], ['by hand', A], ['by hand', B]), [A, B]],
+    ['nothing', [], []],
+  ])('%s', (_, versions, turns) => {
+    expect(imagesInTurn(versions)).toEqual(turns);
+  });
+});
+
+describe('where a rollback leads', () => {
+  const three = history(['promote', A], ['promote', B], ['promote', C]);
+  const candidate = (deed: 'promote' | 'rollback', value: string, was: string) => ({ value, description: said(deed, was) });
+  test.each([
+    ['to the image before', { current: { value: C }, history: three, candidate: undefined }, { to: B, replaces: C }],
+    [
+      'one further back the second time',
+      {
+        current: { value: B },
+        history: [...history(['promote', A], ['promote', B], ['promote', C], ['rollback', B])],
+        candidate: undefined,
+      },
+      { to: A, replaces: B },
+    ],
+    [
+      'to the end of one that was lost before the pointer moved',
+      { current: { value: C }, history: three, candidate: candidate('rollback', B, C) },
+      { to: B, replaces: C },
+    ],
+    [
+      'to the end of one that was lost after the pointer moved',
+      {
+        current: { value: B },
+        history: history(['promote', A], ['promote', B], ['promote', C], ['rollback', B]),
+        candidate: candidate('rollback', B, C),
+      },
+      { to: B, replaces: C },
+    ],
+    [
+      'to the start of a promotion that is under way',
+      { current: { value: B }, history: history(['promote', A], ['promote', B]), candidate: candidate('promote', C, B) },
+      { to: B, replaces: C },
+    ],
+    [
+      'past an announcement that is out of date',
+      { current: { value: C }, history: three, candidate: candidate('rollback', A, B) },
+      { to: B, replaces: C },
+    ],
+    [
+      'nowhere, where nothing ran before',
+      { current: { value: A }, history: history(['promote', A]), candidate: undefined },
+      { to: undefined, because: `stage runs ${A}, and ran nothing before it` },
+    ],
+    [
+      'nowhere without a pointer',
+      { current: undefined, history: [], candidate: undefined },
+      { to: undefined, because: 'stage has no pointer, so it never ran an image of this family' },
+    ],
+  ])('%s', (_, facts, leads) => {
+    expect(wayBack(facts, 'stage')).toMatchObject(leads);
+  });
+});
+
+describe('a veto', () => {
+  test('is a list of environments on the image, and goes one by one', () => {
+    const image = { tags: vetoTags({ tags: vetoTags({ tags: {} }, scheme, 'stage') }, scheme, 'prod') };
+    expect(image.tags).toEqual({ 'ami-action:vetoed-in': 'prod stage' });
+    expect([isVetoed(image, scheme, 'prod'), isVetoed(image, scheme, 'pro')]).toEqual([true, false]);
+    expect(liftedTags(image, scheme, 'prod')).toEqual({ 'ami-action:vetoed-in': 'stage' });
+    expect(liftedTags({ tags: vetoTags({ tags: {} }, scheme, 'prod') }, scheme, 'prod')).toBeUndefined();
+  });
+});
+
+describe('scenario 43: an image that may not become current', () => {
+  const passed = verdictValue(B, { result: 'passed', checks: '0'.repeat(32), at: new Date('2026-05-01T12:00:00Z') });
+  const image = (change: Partial<Image>, tags: Record<string, string> = {}) =>
+    ({
+      id: B,
+      state: 'available',
+      stateReason: '',
+      ownerId: '111122223333',
+      ...change,
+      tags: { 'ami-action:family': 'web', 'ami-action:verdict': passed, ...tags },
+    }) as Image;
+  const admission = { scheme, family: 'web', environment: 'stage', liftVeto: false };
+  test.each([
+    ['nothing forbids', image({}), []],
+    [
+      'never validated',
+      image({}, { 'ami-action:verdict': '' }),
+      [expect.stringMatching(/no passed verdict here \(never validated\): run "validate"/)],
+    ],
+    [
+      'failed validation',
+      image({}, { 'ami-action:verdict': verdictValue(B, { result: 'failed', checks: '0'.repeat(32), at: new Date(0) }) }),
+      [expect.stringMatching(/failed validation/)],
+    ],
+    ['with the verdict of another image', image({ id: C }), [expect.stringMatching(/belongs to another image/)]],
+    ['of another family', image({}, { 'ami-action:family': 'api' }), [`${B} belongs to family "api", not to "web"`]],
+    ['deregistered', image({ state: 'deregistered' }), [expect.stringMatching(/cannot be launched, it is deregistered/)]],
+    ['still pending', image({ state: 'pending' }), [`${B} is still pending: wait until it is available`]],
+    [
+      'vetoed here',
+      image({}, { 'ami-action:vetoed-in': 'prod stage' }),
+      [expect.stringMatching(/rolled back in stage and is vetoed there.*lift-veto: true/)],
+    ],
+    ['vetoed elsewhere', image({}, { 'ami-action:vetoed-in': 'prod' }), []],
+  ])('%s', (_, of, refusals) => {
+    expect(imageRefusals(of, admission)).toEqual(refusals);
+  });
+
+  test('owned by another account and unknown here', () => {
+    const stranger = { ...image({ ownerId: '999900001111' }), tags: {} };
+    expect(imageRefusals(stranger, admission)).toEqual([
+      `${B} (owner 999900001111) carries no family tag in this account: build it with "build", or bring it here with "share"`,
+    ]);
+  });
+
+  test('a veto can be lifted', () => {
+    expect(imageRefusals(image({}, { 'ami-action:vetoed-in': 'stage' }), { ...admission, liftVeto: true })).toEqual([]);
+  });
+});
+
+describe('scenario 39: a pointer that takes no further version', () => {
+  const full = (labels: string[]) => Array.from({ length: 100 }, (_, i) => ({ version: 110 - i, labels: i === 99 ? labels : [] }));
+  test('is named with version and label before anything is rolled', () => {
+    expect(fullBecause(full(['golden']))).toBe(
+      'it has 100 versions, and the oldest, 11, carries the label golden, so AWS takes no further one',
+    );
+    expect(pointerRefusals('/ami/web/stage', { type: 'String', dataType: 'text' }, full(['golden']))).toEqual([
+      expect.stringMatching(
+        /cannot be moved: .*label golden.*aws ssm unlabel-parameter-version --name \/ami\/web\/stage --parameter-version 11 --labels golden/,
+      ),
+    ]);
+  });
+
+  test('a label on a newer version, or fewer versions, are no hindrance', () => {
+    expect(fullBecause(full([]))).toBeUndefined();
+    expect(fullBecause(full(['golden']).slice(1))).toBeUndefined();
+  });
+});

@@ -1,0 +1,141 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Image } from '../../src/model/image.ts';
+import { lastKnownGood, parseSelector, pickImage, sameIdentity, saySelector } from '../../src/model/selector.ts';
+import { verdictValue } from '../../src/model/verdict.ts';
+
+const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
+const choice = { scheme, family: 'web' };
+
+const image = (id: string, tags: Record<string, string> = {}, change: Partial<Image> = {}): Image => ({
+  ...{ id, name: id, state: 'available', stateReason: '', architecture: 'x86_64', ownerId: '111122223333', createdAt: new Date(0) },
+  ...{ public: false, snapshotIds: [], sizeGiB: 8, encrypted: false, imdsV2: true, ena: true, deprecatedAt: undefined },
+  ...{ lastLaunchedAt: undefined, protected: false },
+  tags: Object.fromEntries(Object.entries({ family: 'web', ...tags }).map(([key, value]) => [`ami-action:${key}`, value])),
+  ...change,
+});
+
+const passed = (id: string, commit: string): Image =>
+  image(id, { commit, verdict: verdictValue(id, { result: 'passed', checks: 'a'.repeat(32), at: new Date(0) }) });
+
+describe('the grammar', () => {
+  test.each([
+    'ami-12345678',
+    'ami-0123456789abcdef0',
+    'latest',
+    'previous',
+    'commit:c0ffee0',
+    'ref:main',
+    'version:1.2 x'.replace(' x', ''),
+    'environment:stage',
+  ])('%s is read and said again alike', text => {
+    const selector = parseSelector(text);
+    expect(selector && saySelector(selector)).toBe(text);
+  });
+
+  test.each(['', 'newest', 'ami-123', 'commit:xyz', 'commit:c0ffe', 'ref:', 'ref:a b', 'AMI-12345678', 'constructor'])(
+    '%j is none',
+    text => {
+      expect(parseSelector(text)).toBeUndefined();
+    },
+  );
+});
+
+describe('one image of a family', () => {
+  test('latest and ref mean the newest; what cannot be launched does not count', () => {
+    const images = [
+      image('ami-1', { ref: 'refs/heads/main' }, { createdAt: new Date(1) }),
+      image('ami-2', { ref: 'refs/heads/main' }, { createdAt: new Date(2) }),
+      image('ami-3', { ref: 'refs/heads/other' }, { createdAt: new Date(3) }),
+      image('ami-4', { ref: 'refs/heads/main' }, { createdAt: new Date(4), state: 'failed' }),
+    ];
+    expect(pickImage(images, { kind: 'latest' }, choice).image?.id).toBe('ami-3');
+    expect(pickImage(images, { kind: 'ref', value: 'main' }, choice).image?.id).toBe('ami-2');
+  });
+
+  test('a commit that fits two images is refused, not guessed, and nothing may be taken instead', () => {
+    const picked = pickImage(
+      [image('ami-1', { commit: 'c0ffee00' }), image('ami-2', { commit: 'c0ffee01' })],
+      { kind: 'commit', value: 'c0ffee0' },
+      choice,
+    );
+    expect(picked).toMatchObject({ image: undefined, stuck: true });
+    expect(picked.because).toMatch(/fits 2 images of family "web": ami-\d, ami-\d\. Name one by its ID/);
+  });
+
+  test('two architectures need a word; none at all says what there is', () => {
+    const images = [image('ami-1', { version: '1' }), image('ami-2', { version: '1' }, { architecture: 'arm64' })];
+    expect(pickImage(images, { kind: 'version', value: '1' }, choice)).toMatchObject({
+      stuck: true,
+      because: expect.stringContaining('arm64 and x86_64'),
+    });
+    expect(pickImage(images, { kind: 'version', value: '1' }, { ...choice, architecture: 'arm64' }).image?.id).toBe('ami-2');
+    const none = pickImage(images, { kind: 'version', value: '2' }, choice);
+    expect([none.image, none.stuck]).toEqual([undefined, undefined]);
+    expect(none.because).toContain('It has 2, newest first');
+  });
+});
+
+describe('last known good', () => {
+  const commits = ['d'.repeat(40), 'c'.repeat(40), 'b'.repeat(40), 'a'.repeat(40)];
+  const [newest = '', failed = '', good = '', older = ''] = commits;
+
+  test('is the newest commit with a passed image, and says how far back', () => {
+    const images = [passed('ami-old', older), passed('ami-good', good), image('ami-failed', { commit: failed })];
+    expect(lastKnownGood(images, commits, choice)).toMatchObject({
+      image: { id: 'ami-good' },
+      because: `commit ${good.slice(0, 7)}: 2 first parents back, the newest commit with a passed image`,
+    });
+    expect(lastKnownGood([...images, passed('ami-new', newest)], commits, choice).because).toContain('its own image has passed');
+  });
+
+  test('a verdict that was copied from another image does not count', () => {
+    const borrowed = image('ami-x', { commit: newest, verdict: passed('ami-good', good).tags['ami-action:verdict'] ?? '' });
+    expect(lastKnownGood([borrowed], commits, choice)).toMatchObject({
+      image: undefined,
+      because: expect.stringContaining('none of the newest 4 commits'),
+    });
+  });
+});
+
+describe('the same image elsewhere', () => {
+  const identity = { commit: 'c'.repeat(40), fingerprint: 'f'.repeat(64), 'created-at': '2026-05-01T00:00:00.000Z' };
+  const wanted = image('ami-stage', identity);
+
+  test('has another ID and the same identity; the same ID needs no tags', () => {
+    expect(sameIdentity([image('ami-other', { commit: 'x' }), image('ami-prod', identity)], wanted, choice).image?.id).toBe('ami-prod');
+    expect(sameIdentity([image('ami-stage')], wanted, choice).image?.id).toBe('ami-stage');
+  });
+
+  test.each([
+    ['another commit', { ...identity, commit: 'd'.repeat(40) }, {}],
+    ['another fingerprint', { ...identity, fingerprint: '0'.repeat(64) }, {}],
+    ['another family', { ...identity, family: 'api' }, {}],
+    ['another architecture', identity, { architecture: 'arm64' }],
+    ['one that failed', identity, { state: 'failed' }],
+  ] as const)('%s is not it', (_, tags, change) => {
+    expect(sameIdentity([image('ami-prod', tags, change)], wanted, choice)).toMatchObject({
+      image: undefined,
+      stuck: true,
+      because: expect.stringContaining('no image here has the identity of ami-stage'),
+    });
+  });
+
+  test('two builds of one commit are told apart by their moment, and two copies of one build are refused', () => {
+    const again = image('ami-again', { ...identity, 'created-at': '2026-05-02T00:00:00.000Z' });
+    expect(sameIdentity([again, image('ami-prod', identity)], wanted, choice).image?.id).toBe('ami-prod');
+    expect(sameIdentity([image('ami-1', identity), image('ami-2', identity), again], wanted, choice)).toMatchObject({
+      image: undefined,
+      stuck: true,
+      oneOf: ['ami-1', 'ami-2'],
+      because: 'ami-1 and ami-2 have the identity of ami-stage (commit ccccccc) here: leave one of them, mode "delete" removes the others',
+    });
+    expect(sameIdentity([again, { ...again, id: 'ami-third' }], wanted, choice)).toMatchObject({ oneOf: ['ami-again', 'ami-third'] });
+  });
+
+  test('an image without identity is never matched with others that have none', () => {
+    expect(sameIdentity([image('ami-prod')], image('ami-bare'), choice)).toMatchObject({
+      image: undefined,
+      because: expect.stringContaining('carries no identity'),
+    });
+  });
+});

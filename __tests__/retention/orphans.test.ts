@@ -1,0 +1,97 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Image, Snapshot } from '../../src/model/image.ts';
+import { pointerNames, type UserFacts } from '../../src/model/image-users.ts';
+import { verdictValue } from '../../src/model/verdict.ts';
+import { driftOf } from '../../src/retention/rules/drift.ts';
+import { orphans } from '../../src/retention/rules/orphans.ts';
+import { NO_WISHES } from '../../src/retention/rules/plan.ts';
+
+const NOW = Date.parse('2026-10-01T00:00:00Z');
+const DAY = 86_400_000;
+const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
+const id = (n: number) => `ami-${String(n).padStart(17, '0')}`;
+
+const image = (n: number, change: Partial<Image> = {}): Image => ({
+  ...{ id: id(n), name: `web-${n}`, state: 'available', stateReason: '', architecture: 'x86_64', ownerId: '1', public: false },
+  ...{ createdAt: new Date(NOW - n * DAY), tags: { 'ami-action:family': 'web' }, snapshotIds: [`snap-${n}`], sizeGiB: 8, encrypted: false },
+  ...{ imdsV2: true, ena: true, deprecatedAt: undefined, lastLaunchedAt: undefined, protected: false },
+  ...change,
+});
+const passed = (n: number) =>
+  image(n, {
+    tags: {
+      'ami-action:family': 'web',
+      'ami-action:verdict': verdictValue(id(n), { result: 'passed', checks: 'a'.repeat(32), at: new Date(NOW) }),
+    },
+  });
+
+describe('a snapshot that no image has', () => {
+  const policy = { ...NO_WISHES, scheme, family: 'web', accountId: '1', maxRemovals: 10 };
+  const MADE = `Created by CreateImage(i-1) for ${id(9)}`;
+  const snapshot = (change: Partial<Snapshot> = {}): Snapshot => ({
+    ...{ id: 'snap-9', description: MADE, startedAt: new Date(NOW - 30 * DAY), sizeGiB: 8, tags: { 'ami-action:family': 'web' } },
+    ...change,
+  });
+
+  test.each<[string, Partial<Snapshot>, boolean]>([
+    ['goes', {}, true],
+    ['goes though it names an image that is gone', { description: `Created by CreateImage(i-1) for ${id(7)}` }, true],
+    ['stays when it names an image that is there', { description: `Created by CreateImage(i-1) for ${id(1)}` }, false],
+    ['stays when an image has it', { id: 'snap-1' }, false],
+    ['stays when it is of another family', { tags: { 'ami-action:family': 'api' } }, false],
+    ['stays when it is nobody’s', { tags: {} }, false],
+    ['stays when somebody keeps it', { tags: { 'ami-action:family': 'web', 'ami-action:keep': 'true' } }, false],
+    ['stays when it is a backup', { tags: { 'ami-action:family': 'web', 'aws:backup:source-resource': 'x' } }, false],
+    ['goes when it was copied for an image', { description: `Copied for DestinationAmi ${id(9)} from SourceAmi ${id(8)}` }, true],
+    ['stays when nothing proves that it was an image’s', { description: 'before the migration' }, false],
+    ['stays when a lifecycle policy made it', { tags: { 'ami-action:family': 'web', 'aws:dlm:lifecycle-policy-id': 'policy-1' } }, false],
+    ['stays when any backup vault has it', { tags: { 'ami-action:family': 'web', 'aws:backup:any': 'x' } }, false],
+    ['stays for its first day, for a build may not have said yet whose it is', { startedAt: new Date(NOW - DAY + 1) }, false],
+  ])('%s', (_, change, goes) => {
+    expect(orphans([snapshot(change)], [image(1)], policy, NOW)).toHaveLength(goes ? 1 : 0);
+  });
+
+  test('waits for minimum-age like an image, and no more go than may', () => {
+    const young = { ...policy, keep: { ...policy.keep, youngerThanSeconds: (31 * DAY) / 1000 } };
+    expect(orphans([snapshot()], [], young, NOW)).toEqual([]);
+    const many = [3, 1, 2].map(n => snapshot({ id: `snap-9${n}`, startedAt: new Date(NOW - n * 10 * DAY) }));
+    expect(orphans(many, [], { ...policy, maxRemovals: 2 }, NOW).map(one => one.id)).toEqual(['snap-93', 'snap-92']);
+  });
+});
+
+describe('drift', () => {
+  const nobody: UserFacts = { instances: [], launchers: [], versions: [], parameters: [], aliases: new Map() };
+  const pointers = pointerNames(['/ami/{family}/{environment}'], 'web');
+  const points = (value: string, name = '/ami/web/prod') => ({ name, value, history: [] });
+  const says = (images: readonly Image[], facts: Partial<UserFacts>) =>
+    driftOf(images, { ...nobody, ...facts }, pointers, scheme).map(drift => `${drift.who} ${drift.says}`);
+
+  test('an environment on the newest that passed has none, and one that only a candidate names is not asked', () => {
+    const parameters = [points(id(2)), points(id(5), '/ami/web/prod/candidate'), points(id(5), '/ami/api/prod')];
+    expect(says([image(1), passed(2), passed(5)], { parameters })).toEqual([]);
+  });
+
+  test('an environment that is behind, or names what is gone, is told', () => {
+    expect(says([passed(1), passed(2), passed(5)], { parameters: [points(id(5)), points(id(9), '/ami/web/stage')] })).toEqual([
+      `/ami/web/prod names ${id(5)}; 2 newer images have passed, the newest ${id(1)}`,
+      `/ami/web/stage names ${id(9)}, which is no image of the family here`,
+    ]);
+  });
+
+  test('groups and their instances are told when they are not what an environment names', () => {
+    const launchers = [
+      { user: 'group web', group: 'web', launches: [{ imageId: id(2) }] },
+      { user: 'group other', group: 'other', launches: [{ imageId: 'ami-00000000000000099' }] },
+      { user: 'launch configuration old', launches: [{ imageId: id(5) }] },
+    ];
+    const instances = [
+      { id: 'i-1', state: 'running', imageId: id(2), group: 'web' },
+      { id: 'i-2', state: 'stopped', imageId: id(5), group: 'web' },
+      { id: 'i-3', state: 'terminated', imageId: id(5), group: 'web' },
+    ];
+    expect(says([image(2), image(5)], { parameters: [points(id(5))], launchers, instances })).toEqual([
+      `group web launches ${id(2)}, which no environment names`,
+      `instance i-2 runs ${id(5)}, but its group web launches ${id(2)}`,
+    ]);
+  });
+});

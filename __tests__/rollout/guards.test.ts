@@ -1,0 +1,77 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Image } from '../../src/model/image.ts';
+import { verdictValue } from '../../src/model/verdict.ts';
+import { imageRefusals } from '../../src/rollout/rules/admission.ts';
+import { type Guards, guardRefusals, type Soak } from '../../src/rollout/rules/guards.ts';
+
+const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
+const [A, B] = ['ami-aaaaaaaa', 'ami-bbbbbbbb'];
+const image = {
+  id: B,
+  state: 'available',
+  tags: { 'ami-action:ref': 'refs/heads/release/1.2', 'ami-action:family': 'web' },
+} as unknown as Image;
+const at = (hour: number) => new Date(Date.UTC(2026, 0, 1, hour));
+const NOON = at(12).getTime();
+const ran = (...turns: (readonly [string, number])[]) => turns.map(([value, hour], i) => ({ value, version: i + 1, writtenAt: at(hour) }));
+const soak = (history: ReturnType<typeof ran>, there: Partial<Soak> = {}) => ({
+  soak: { environment: 'stage', seconds: 4 * 3600, history, image: { id: B, vetoed: false }, ...there },
+});
+
+describe('what an environment demands', () => {
+  test.each<[string, Guards, readonly unknown[]]>([
+    ['nothing', {}, []],
+    ['a ref that fits', { allowedRefs: ['main', 'release/*'] }, []],
+    ['any branch', { allowedRefs: ['*'] }, []],
+    ['a ref by its whole name', { allowedRefs: ['refs/heads/release/1.2'] }, []],
+    [
+      'another ref',
+      { allowedRefs: ['main', 'refs/tags/v*'] },
+      [`${B} was built from refs/heads/release/1.2, and "allowed-refs" allows main, refs/tags/v*: build it from one of these`],
+    ],
+    ['a dot is a dot', { allowedRefs: ['release/1x2', 'release.1.2'] }, [expect.stringMatching(/allowed-refs/)]],
+    ['another image', { pin: A }, [`"pin" keeps this environment on ${A}: take it out, or promote that one`]],
+    ['this image', { pin: B }, []],
+    ['time in stage, and it still runs there', soak(ran([A, 1], [B, 8])), []],
+    ['time in stage, and it came just now', soak(ran([A, 1], [B, 9])), [`${B} has run only 3h in stage, and "soak-time" demands 4h`]],
+    ['time in stage, where it ran before', soak(ran([B, 1], [A, 6])), []],
+    ['time in stage, in pieces', soak(ran([B, 1], [A, 4], [B, 6], [A, 9])), [expect.stringMatching(/only 3h/)]],
+    ['time in stage, under the ID that it has there', soak(ran([A, 1], ['ami-twin', 8]), { image: { id: 'ami-twin', vetoed: false } }), []],
+    ['time in stage, where nobody knows it', soak(ran([B, 1]), { image: undefined }), [expect.stringMatching(/has never run in stage/)]],
+    [
+      'time in stage, which has rolled it back since',
+      soak(ran([B, 1], [A, 6]), { image: { id: B, vetoed: true } }),
+      [
+        `${B} was rolled back in stage and is vetoed there: fix it and build a new one, or promote it there with "lift-veto: true" if it was not to blame`,
+      ],
+    ],
+    ['time in stage, written twice without a break', soak(ran([B, 7], [B, 10])), []],
+    ['time in stage, where it never was', soak(ran([A, 1])), [`${B} has never run in stage, and "soak-time" demands 4h`]],
+  ])('%s', (_, guards, refusals) => {
+    expect(guardRefusals(image, guards, scheme, NOON)).toEqual(refusals);
+  });
+
+  test.each([
+    ['refs/heads/main', 'main', true],
+    ['refs/tags/main', 'main', false],
+    ['refs/tags/v1', '*', false],
+    ['refs/tags/v1', 'refs/tags/v*', true],
+    ['refs/heads/tags/v1', 'refs/tags/v*', false],
+    ['refs/pull/7/merge', 'pull/*', false],
+    ['main', 'main', false],
+  ])('an image from %s where %s is allowed: %s', (ref, pattern, allowed) => {
+    const from = { ...image, tags: { ...image.tags, 'ami-action:ref': ref } };
+    expect(guardRefusals(from, { allowedRefs: [pattern] }, scheme, NOON).length).toBe(allowed ? 0 : 1);
+  });
+
+  test('the checks that the verdict must be about', () => {
+    const verdict = verdictValue(B, { result: 'passed', checks: '1'.repeat(32), at: new Date(0) });
+    const passed = { ...image, tags: { ...image.tags, 'ami-action:verdict': verdict } };
+    const admission = { scheme, family: 'web', environment: 'prod', liftVeto: false };
+    expect(imageRefusals(passed, { ...admission, requireChecks: '1'.repeat(32) })).toEqual([]);
+    expect(imageRefusals(passed, { ...admission, requireChecks: '2'.repeat(32) })).toEqual([
+      expect.stringMatching(/over other checks \(1+\) than are required \(2+\)/),
+    ]);
+    expect(imageRefusals(passed, { ...admission, guards: { pin: A } })).toEqual([expect.stringMatching(/"pin" keeps/)]);
+  });
+});

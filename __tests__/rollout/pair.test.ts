@@ -1,0 +1,134 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Group, Member } from '../../src/model/group.ts';
+import { inCharge, judgePair, type PairSight, SUCCESSOR_OF, successorOf, twinName } from '../../src/rollout/rules/group-pair.ts';
+
+const member = (id: string, change: Partial<Member> = {}): Member => ({
+  id,
+  state: 'InService',
+  healthy: true,
+  protected: false,
+  template: undefined,
+  ...change,
+});
+const group = (name: string, change: Partial<Group> = {}): Group => ({
+  name,
+  launch: { kind: 'template', template: { templateId: 'lt-1', templateName: 'web', version: '2' } },
+  min: 0,
+  max: 4,
+  desired: 2,
+  healthCheck: 'ELB',
+  warmUpSeconds: 0,
+  suspended: [],
+  beingDeleted: false,
+  members: [member('i-1'), member('i-2')],
+  targetGroups: [],
+  tags: {},
+  ...change,
+});
+const comes = (name: string, of: string, change: Partial<Group> = {}) => group(name, { tags: { [SUCCESSOR_OF]: of }, ...change });
+
+describe('which of the two names is in charge', () => {
+  test.each<[string, readonly Group[], string, string | undefined]>([
+    ['the only one', [group('web')], 'web', 'web'],
+    ['the only one, by its other name', [group('web-green')], 'web', 'web-green'],
+    ['the one that the other is to replace', [group('web'), comes('web-green', 'web')], 'web', 'web'],
+    ['whichever name it has', [comes('web', 'web-green'), group('web-green')], 'web', 'web-green'],
+    [
+      'the new one, when the old one is being deleted',
+      [group('web', { beingDeleted: true }), comes('web-green', 'web')],
+      'web',
+      'web-green',
+    ],
+    ['the one that was named, when both are in their own right', [group('web'), group('web-green')], 'web-green', 'web-green'],
+    ['nobody', [group('api')], 'web', undefined],
+  ])('%s', (_, everybody, name, expected) => {
+    const both = name === 'web-green' && expected === 'web-green' ? [...everybody].reverse() : everybody;
+    expect(inCharge(both, name)?.name).toBe(expected);
+  });
+
+  test('they take turns', () => {
+    expect([twinName('web'), twinName('web-green'), twinName(twinName('web'))]).toEqual(['web-green', 'web', 'web']);
+    expect(successorOf([group('web'), comes('web-green', 'web')], group('web'))?.name).toBe('web-green');
+    expect(successorOf([group('web'), comes('web-green', 'api')], group('web'))).toBeUndefined();
+  });
+});
+
+describe('whether the new group may take over', () => {
+  const well: PairSight = {
+    successor: comes('web-green', 'web'),
+    old: group('web'),
+    images: new Map([
+      ['i-1', 'ami-new'],
+      ['i-2', 'ami-new'],
+    ]),
+    imageId: 'ami-new',
+    targets: [
+      { instanceId: 'i-1', state: 'healthy', said: 'healthy' },
+      { instanceId: 'i-2', state: 'unused', said: 'unused, Target.NotInUse' },
+    ],
+    sources: [],
+    wellForSeconds: 60,
+    bakeSeconds: 60,
+  };
+  test.each<[string, Partial<PairSight>, object]>([
+    ['when all has been well long enough', {}, { state: 'done' }],
+    ['not yet, when it has been well for less', { wellForSeconds: 59 }, { state: 'waiting', well: true }],
+    ['not yet, at the first good look', { wellForSeconds: undefined }, { state: 'waiting', well: true }],
+    [
+      'never, with a sick instance',
+      { successor: comes('web-green', 'web', { members: [member('i-1'), member('i-2', { healthy: false })] }) },
+      { state: 'failed', why: 'i-2 of the new group became unhealthy' },
+    ],
+    [
+      'never, with another image',
+      {
+        images: new Map([
+          ['i-1', 'ami-new'],
+          ['i-2', 'ami-old'],
+        ]),
+      },
+      { state: 'failed', why: 'in the new group, i-2 of 2 in service run another image' },
+    ],
+    ['never, when it is gone', { successor: undefined }, { state: 'failed', why: 'the new group is gone' }],
+    [
+      'not yet, while instances come',
+      { successor: comes('web-green', 'web', { members: [member('i-1'), member('i-2', { state: 'Pending' })] }) },
+      { note: '1 of 2 new instances in service', well: false },
+    ],
+    [
+      'not yet, when the old one has grown meanwhile',
+      { old: group('web', { desired: 3 }) },
+      { note: '2 of 3 new instances in service', well: false },
+    ],
+    [
+      'not yet, while EC2 does not know an instance',
+      { images: new Map([['i-1', 'ami-new']]) },
+      { note: 'EC2 does not say what i-2 run', well: false },
+    ],
+    [
+      'not yet, while a target is not healthy',
+      { targets: [{ instanceId: 'i-1', state: 'initial', said: 'initial, Elb.RegistrationInProgress' }] },
+      { note: '1 new instances get no traffic yet: initial, Elb.RegistrationInProgress', well: false },
+    ],
+    [
+      'not yet, while a classic balancer sees none',
+      {
+        successor: comes('web-green', 'web', { balancers: ['classic'] }),
+        sources: [{ name: 'classic', type: 'elb', state: 'Added' }],
+      },
+      {
+        note: '2 new instances get no traffic yet: classic has seen no healthy instance of its group',
+        suspect: 'i-1',
+        well: false,
+      },
+    ],
+    [
+      'not yet, while AWS does not show that the new one is behind the classic balancer of the old one',
+      { old: group('web', { balancers: ['classic'] }) },
+      { note: '2 new instances get no traffic yet: classic does not know all of its group yet', well: false },
+    ],
+    ['also when somebody removed the old one', { old: undefined }, { state: 'done' }],
+  ])('%s', (_, change, judged) => {
+    expect(judgePair({ ...well, ...change })).toMatchObject(judged);
+  });
+});

@@ -1,0 +1,434 @@
+import { describe, expect, test } from '@jest/globals';
+import { atVersions, type Launch, sameLaunch, useKey } from '../../src/model/group.ts';
+import type { TemplateVersion } from '../../src/model/template.ts';
+import type { GroupFacts, RollWanted } from '../../src/rollout/rules/facts.ts';
+import { afterwards, contentKey, planGroup } from '../../src/rollout/rules/plan.ts';
+import { replacedAtATime } from '../../src/rollout/rules/preferences.ts';
+import { facts, group, member, refresh, use, version, wanted } from './fixtures.ts';
+
+const NONE = { minHealthy: undefined, maxHealthy: undefined };
+
+const mixed = (policy: Readonly<Record<string, unknown>> = {}): Launch => ({
+  kind: 'mixed',
+  template: use('3'),
+  overrides: [
+    { instanceType: 't3.micro', template: undefined, imageId: undefined },
+    { instanceType: 't3.small', template: use('7', 'lt-2'), imageId: undefined },
+  ],
+  policy,
+});
+
+describe('what is done to a group', () => {
+  const ready = new Map([[contentKey(version(4)), version(4, { imageId: 'ami-new' })]]);
+  const runs = new Map([
+    ['i-1', 'ami-new'],
+    ['i-2', 'ami-new'],
+  ]);
+  const on4 = {
+    group: group({ launch: { kind: 'template', template: use('4') } }),
+    versions: new Map([[useKey(use('4')), version(4, { imageId: 'ami-new' })]]),
+  };
+  test.each<[string, Partial<GroupFacts>, string, string]>([
+    ['runs another image', {}, 'refresh', '2 of 2 instances in service run something else'],
+    ['launches the image but runs another', on4, 'refresh', '2 of 2 instances in service run something else, though it launches the image'],
+    ['launches and runs it', { ...on4, images: runs }, 'nothing', 'launches ami-new and runs nothing else'],
+    ['is being refreshed to it by us', { ready, active: refresh() }, 'watch', 'refresh r-1 to this image runs already (InProgress, 50 %)'],
+    [
+      'is being rolled back from it',
+      { ready, active: refresh({ status: 'RollbackInProgress' }) },
+      'watch',
+      'refresh r-1 to this image runs already (RollbackInProgress, 50 %)',
+    ],
+    [
+      'is being refreshed to something else',
+      { ready, active: refresh({ desired: { kind: 'template', template: use('9') } }) },
+      'refresh',
+      '2 of 2 instances in service run something else',
+    ],
+    [
+      'has no instances',
+      { group: group({ desired: 0, members: [] }) },
+      'template',
+      'has no instances, so it only gets the template version',
+    ],
+    [
+      'has only instances that leave',
+      { group: group({ desired: 0, members: [member('i-1', { state: 'Terminating:Wait' })] }) },
+      'template',
+      'has no instances, so it only gets the template version',
+    ],
+    [
+      'launches it, and has nothing in service though it should',
+      { ...on4, group: { ...on4.group, members: [member('i-1', { state: 'Pending' })] }, images: runs },
+      'refresh',
+      'none of its 2 instances is in service',
+    ],
+    [
+      'runs it, and would take another image out of its warm pool',
+      { ...on4, images: new Map([...runs, ['i-9', 'ami-old']]), warmPool: ['i-9'] },
+      'refresh',
+      '1 of its warm pool run something else',
+    ],
+    [
+      'has no instances, but a warm pool with another image',
+      { group: group({ desired: 0, members: [] }), warmPool: ['i-9'] },
+      'refresh',
+      '1 of its warm pool run something else',
+    ],
+    [
+      'runs it, in its warm pool too',
+      { ...on4, images: new Map([...runs, ['i-9', 'ami-new']]), warmPool: ['i-9'] },
+      'nothing',
+      'launches ami-new and runs nothing else',
+    ],
+    [
+      'runs it from $Latest',
+      {
+        group: group({ launch: { kind: 'template', template: use('$Latest') } }),
+        versions: new Map([[useKey(use('$Latest')), version(4, { imageId: 'ami-new' })]]),
+        images: runs,
+      },
+      'template',
+      'runs ami-new already, so it is only pinned to the version that it launches',
+    ],
+  ])('a group that %s', (_, change, deed, because) => {
+    expect(planGroup(facts(change), wanted)).toMatchObject({ deed, because });
+  });
+
+  test('an equal version is used again, one that differs in more than the image is not', () => {
+    expect(planGroup(facts({ ready }), wanted).changes).toMatchObject([{ from: { number: 3 }, to: { number: 4 } }]);
+    const other = new Map([[contentKey(version(4, { content: 'x' })), version(4, { content: 'x', imageId: 'ami-new' })]]);
+    expect(planGroup(facts({ ready: other }), wanted).changes).toMatchObject([{ from: { number: 3 }, to: undefined }]);
+  });
+
+  test('$Latest is pinned to the number that it means now, which is what the way back leads to', () => {
+    const latest = use('$Latest');
+    const plan = planGroup(
+      facts({ group: group({ launch: { kind: 'template', template: latest } }), versions: new Map([[useKey(latest), version(3)]]) }),
+      wanted,
+    );
+    expect(plan).toMatchObject({ deed: 'refresh', mustPin: true, before: { template: { version: '3' } } });
+    expect(plan.warnings).toEqual([
+      'launches from web:$Latest, which is pinned to the number it means now, and stays so: AWS cannot roll back otherwise',
+    ]);
+  });
+
+  test('a batch size that AWS cannot be told is said with what it will be', () => {
+    const members = Array.from({ length: 300 }, (_, i) => member(`i-${i}`));
+    const plan = (batchSize: number) => planGroup(facts({ group: group({ desired: 300, members }) }), { ...wanted, batchSize });
+    expect(plan(3)).toMatchObject({ atATime: 3, warnings: [] });
+    expect(plan(4)).toMatchObject({
+      atATime: 3,
+      warnings: ['AWS takes whole percents only, so of its 300 instances not 4 are replaced at a time, but 3'],
+    });
+    expect(planGroup(facts(), { ...wanted, batchSize: 5 })).toMatchObject({ atATime: 2, warnings: [] });
+  });
+
+  test('the instances of a warm pool are told, and only where something is replaced', () => {
+    const images = new Map([...facts().images, ['i-8', 'ami-new'], ['i-9', 'ami-old']]);
+    expect(planGroup(facts({ warmPool: ['i-8', 'i-9'], images }), wanted).replacesPool).toEqual(['i-9']);
+    expect(planGroup(facts({ ready, warmPool: ['i-9'], active: refresh() }), wanted)).toMatchObject({ deed: 'watch', replacesPool: [] });
+  });
+
+  test('batches and duration are told', () => {
+    expect(planGroup(facts(), { ...wanted, minHealthy: 50 })).toMatchObject({ replaces: 2, atATime: 1, aboutSeconds: 2 * 120 + 300 });
+    expect([
+      replacedAtATime(10, NONE),
+      replacedAtATime(10, { ...NONE, minHealthy: 50 }),
+      replacedAtATime(2, NONE),
+      replacedAtATime(4, { minHealthy: 100, maxHealthy: 200 }),
+    ]).toEqual([1, 5, 1, 4]);
+  });
+});
+
+describe('what is refused, with the remedy', () => {
+  const lt = (change: Partial<TemplateVersion>) => ({ versions: new Map([[useKey(use('3')), version(3, change)]]) });
+  test.each<[string, Partial<GroupFacts>, RegExp]>([
+    [
+      'scenario 53: a launch configuration',
+      { group: group({ launch: { kind: 'configuration', name: 'lc' } }) },
+      /launch configuration "lc".*Make a launch template/,
+    ],
+    [
+      'scenario 53: a template that reads a parameter',
+      lt({ imageId: 'resolve:ssm:/ami/web' }),
+      /reads its image from a parameter \(resolve:ssm:\/ami\/web\).*strategy: none/,
+    ],
+    ['a template without an image', lt({ imageId: '' }), /web:3 names no image/],
+    ['a version that is gone', { versions: new Map() }, /launch template version web:3 does not exist/],
+    [
+      'scenario 35: the wrong architecture',
+      { architectures: new Map([['t3.micro', ['arm64']]]) },
+      /t3\.micro runs arm64, and ami-new is for x86_64/,
+    ],
+    [
+      'an instance type that does not exist',
+      { architectures: new Map([['t3.micro', undefined]]) },
+      /t3\.micro does not exist in this region/,
+    ],
+    [
+      'scenario 55: the refresh of somebody else',
+      { active: refresh({ desired: undefined }) },
+      /refresh r-1, which is not ours, is InProgress \(50 %, to what the group launches\)/,
+    ],
+    [
+      'scenario 63: suspended processes',
+      { group: group({ suspended: ['Launch', 'AZRebalance', 'HealthCheck'] }) },
+      /^web: Launch and HealthCheck suspended.*resume-processes/,
+    ],
+    [
+      'scenario 63: new instances would get no traffic',
+      { group: group({ suspended: ['AddToLoadBalancer'], targetGroups: ['arn:tg'] }) },
+      /^web: AddToLoadBalancer suspended, so a refresh would .* leave new ones without traffic/,
+    ],
+    [
+      'scenario 63: new instances would get no traffic of a classic balancer',
+      { group: group({ suspended: ['AddToLoadBalancer'], healthCheck: 'EC2', balancers: ['old-elb'] }) },
+      /AddToLoadBalancer suspended/,
+    ],
+    [
+      'scenario 63: new instances would get no traffic of whatever the health check asks',
+      { group: group({ suspended: ['AddToLoadBalancer'], healthCheck: 'EC2,ELB' }) },
+      /AddToLoadBalancer suspended/,
+    ],
+    [
+      'scenario 63: a protected instance',
+      { group: group({ members: [member('i-1', { protected: true })] }) },
+      /i-1 protected from scale-in; by itself AWS waits an hour/,
+    ],
+    [
+      'scenario 63: an instance in standby',
+      { group: group({ members: [member('i-1', { state: 'Standby' })] }) },
+      /i-1 in standby; by itself AWS waits an hour/,
+    ],
+    ['a volume from a snapshot', lt({ snapshotIds: ['snap-9'] }), /makes a volume from snap-9.*put that volume into the image/],
+    [
+      'others on $Latest of the template',
+      { strangers: new Map([['lt-1', ['batch']]]) },
+      /batch launches from \$Latest of the same launch template/,
+    ],
+    [
+      'scenario 54: an override with its own image',
+      {
+        group: group({
+          launch: { ...mixed(), overrides: [{ instanceType: 'm5.large', template: undefined, imageId: 'ami-x' }] } as Launch,
+        }),
+      },
+      /override m5\.large names its own image ami-x/,
+    ],
+    ['a group that is being deleted', { group: group({ beingDeleted: true }) }, /being deleted/],
+  ])('%s', (_, change, says) => {
+    expect(planGroup(facts(change), wanted).refusals.join('\n')).toMatch(says);
+  });
+
+  test('nothing, where nothing is in the way', () => {
+    expect(planGroup(facts(), wanted)).toMatchObject({ refusals: [], warnings: [] });
+    expect(planGroup(facts({ strangers: new Map([['lt-2', ['batch']]]) }), wanted).refusals).toEqual([]);
+    const unbalanced = facts({ group: group({ suspended: ['AddToLoadBalancer', 'AZRebalance'], healthCheck: 'EC2' }) });
+    expect(planGroup(unbalanced, wanted).refusals).toEqual([]);
+    const shielded = facts({ group: group({ members: [member('i-1', { protected: true }), member('i-2', { state: 'Standby' })] }) });
+    expect(planGroup(shielded, { ...wanted, protectedInstances: 'refresh', standbyInstances: 'terminate' })).toMatchObject({
+      refusals: [],
+      warnings: [],
+    });
+  });
+
+  test('that AWS does not ask the load balancer is said', () => {
+    const unasked = (healthCheck: string, targetGroups: string[]) =>
+      planGroup(facts({ group: group({ healthCheck, targetGroups }) }), wanted).warnings;
+    expect(unasked('EC2', ['arn:tg'])).toEqual([
+      expect.stringMatching(/^its health check is EC2, so AWS replaces on though new instances get no traffic/),
+    ]);
+    expect([unasked('EC2,ELB', ['arn:tg']), unasked('EC2', [])]).toEqual([[], []]);
+  });
+
+  test('behind a classic balancer, whom we ask, it is the same; that nobody can ask VPC Lattice is said for both strategies', () => {
+    const unasked = (balancer: string, healthCheck: string) =>
+      (['rolling', 'blue-green'] as const).map(
+        strategy => planGroup(facts({ group: group({ healthCheck, balancers: [balancer] }) }), { ...wanted, strategy }).warnings,
+      );
+    expect(unasked('old-elb', 'EC2')).toEqual([[expect.stringMatching(/^its health check is EC2, so AWS replaces on/)], []]);
+    const lattice = 'arn:aws:vpc-lattice:eu-central-1:111122223333:targetgroup/tg-1';
+    const says = `its health check is EC2, so neither AWS nor we learn whether ${lattice} finds the new instances healthy. Set its HealthCheckType to VPC_LATTICE`;
+    expect(unasked(lattice, 'EC2')).toEqual([[says], [says]]);
+    expect([...unasked('old-elb', 'ELB'), ...unasked(lattice, 'VPC_LATTICE')]).toEqual([[], [], [], []]);
+  });
+
+  test('scenario 63: waiting an hour is said to be that', () => {
+    const shielded = facts({ group: group({ members: [member('i-1', { protected: true }), member('i-2', { state: 'Standby' })] }) });
+    const { warnings } = planGroup(shielded, { ...wanted, protectedInstances: 'wait', standbyInstances: 'wait' });
+    expect(warnings.join('\n')).toMatch(/protected instances: AWS waits one hour[\s\S]*in standby: AWS waits one hour/);
+  });
+});
+
+describe('scenario 54: a mixed policy', () => {
+  const versions = new Map([
+    [useKey(use('3')), version(3)],
+    [useKey(use('7', 'lt-2')), version(7, { templateId: 'lt-2', instanceType: 't3.small' })],
+  ]);
+  const both = facts({
+    group: group({ launch: mixed({ InstancesDistribution: { OnDemandBaseCapacity: 1 } }) }),
+    versions,
+    architectures: new Map([
+      ['t3.micro', ['x86_64']],
+      ['t3.small', ['x86_64']],
+    ]),
+  });
+
+  test('overrides with a template of their own get a version of it, and the policy stays whole', () => {
+    const plan = planGroup(both, wanted);
+    expect(plan.changes.map(({ from }) => `${from.templateId}:${from.number}`)).toEqual(['lt-1:3', 'lt-2:7']);
+    expect(plan.refusals).toEqual([]);
+    const made = plan.changes.map(change => ({ ...change, to: version(change.from.number + 1, { templateId: change.from.templateId }) }));
+    expect(afterwards(plan.before, made)).toMatchObject({
+      template: { version: '4' },
+      overrides: [{ template: undefined }, { template: { templateId: 'lt-2', version: '8' } }],
+      policy: { InstancesDistribution: { OnDemandBaseCapacity: 1 } },
+    });
+  });
+
+  test('an override for another architecture is refused by its name', () => {
+    const arm = {
+      ...both,
+      architectures: new Map([
+        ['t3.micro', ['x86_64' as const]],
+        ['t3.small', ['arm64' as const]],
+      ]),
+    };
+    expect(planGroup(arm, wanted).refusals).toEqual([expect.stringMatching(/^web: t3\.small runs arm64, and ami-new is for x86_64/)]);
+  });
+
+  test('is known again by every version that it names', () => {
+    expect(sameLaunch(mixed(), mixed())).toBe(true);
+    expect(sameLaunch(mixed(), atVersions(mixed(), new Map([[useKey(use('7', 'lt-2')), 8]])))).toBe(false);
+    expect(sameLaunch(mixed(), { kind: 'template', template: use('3') })).toBe(false);
+  });
+});
+
+describe('a template that reads a parameter', () => {
+  const reading = (imageId: string, change: Partial<GroupFacts> = {}) =>
+    facts({ versions: new Map([[useKey(use('3')), version(3, { imageId })]]), ...change });
+  const follow = { ...wanted, parameterTemplates: 'follow' as const };
+  const ours = 'resolve:ssm:/ami/web/stage';
+  const runs = new Map([
+    ['i-1', 'ami-new'],
+    ['i-2', 'ami-new'],
+  ]);
+  test.each<[string, GroupFacts, RollWanted, object]>([
+    ['is followed when it reads the pointer', reading(ours), follow, { by: 'pointer', deed: 'refresh', refusals: [], changes: [] }],
+    [
+      'by its ARN too',
+      reading('resolve:ssm:arn:aws:ssm:eu-central-1:111122223333:parameter/ami/web/stage'),
+      follow,
+      { by: 'pointer', refusals: [] },
+    ],
+    [
+      'is refused when it reads another',
+      reading('resolve:ssm:/ami/web/prod'),
+      follow,
+      { by: 'version', refusals: [expect.stringMatching(/reads its image from a parameter \(resolve:ssm:\/ami\/web\/prod\)/)] },
+    ],
+    [
+      'is refused when it reads one version of it',
+      reading(`${ours}:3`),
+      follow,
+      { by: 'version', refusals: [expect.stringMatching(/parameter/)] },
+    ],
+    [
+      'is pinned first',
+      reading(ours),
+      { ...wanted, parameterTemplates: 'pin' },
+      { by: 'version', obstacle: { kind: 'parameter' }, refusals: [] },
+    ],
+    [
+      'is done when everything runs the image',
+      reading(ours, { images: runs }),
+      { ...follow, pointer: { ...wanted.pointer, value: 'ami-new' } },
+      { deed: 'nothing' },
+    ],
+    ['waits for the pointer only when everything runs the image', reading(ours, { images: runs }), follow, { deed: 'nothing' }],
+    [
+      'takes a refresh of like with like for its own once the pointer has moved',
+      reading(ours, { active: refresh({ desired: undefined }) }),
+      { ...follow, pointer: { ...wanted.pointer, value: 'ami-new' } },
+      { deed: 'watch' },
+    ],
+    [
+      "and before that for somebody else's",
+      reading(ours, { active: refresh({ desired: undefined }) }),
+      follow,
+      { deed: 'refresh', refusals: [expect.stringMatching(/which is not ours/)] },
+    ],
+  ])('%s', (_, of, how, plan) => {
+    expect(planGroup(of, how)).toMatchObject(plan);
+  });
+
+  test('followed, AWS can neither skip nor roll back', () => {
+    expect(planGroup(reading(ours), follow).preferences).toMatchObject({ skipMatching: false, autoRollback: false });
+  });
+
+  test('the plan counts what AWS will replace: with nothing to skip by that is every instance', () => {
+    const half = reading(ours, { images: new Map([['i-1', 'ami-new'], ...[...facts().images].slice(1)]) });
+    const all = half.group.members.length;
+    const named = { ...half, versions: new Map([...half.versions].map(([key, version]) => [key, { ...version, imageId: 'ami-old' }])) };
+    expect(planGroup(half, follow).replaces).toBe(all);
+    expect(planGroup(named, { ...wanted }).replaces).toBe(all - 1);
+    expect(planGroup(named, { ...wanted, skipMatching: false })).toMatchObject({ replaces: all, preferences: { skipMatching: false } });
+  });
+});
+
+describe('scenario 55: what is done about the refresh of somebody else', () => {
+  const active = refresh({ desired: { kind: 'template', template: use('9') } });
+  const goesBack = { ...active, status: 'RollbackInProgress' as const };
+  test.each<[string, Partial<GroupFacts>, Partial<RollWanted>, unknown]>([
+    ['refused unless the user says otherwise', { active }, {}, undefined],
+    ['waited for', { active }, { foreignRefresh: 'wait' }, 'wait'],
+    ['superseded', { active }, { foreignRefresh: 'supersede' }, 'supersede'],
+    ['superseded by a rollback where it is our own promotion', { active, activeIsOurs: true }, { deed: 'rollback' }, 'supersede'],
+    ['refused by a rollback where it is not', { active }, { deed: 'rollback' }, undefined],
+    ['refused by a promotion though it is ours', { active, activeIsOurs: true }, {}, undefined],
+    ['waited for by a promotion, where ours goes back already', { active: goesBack, activeIsOurs: true }, {}, 'wait'],
+    ["refused by a promotion, where somebody else's goes back", { active: goesBack }, {}, undefined],
+  ])('%s', (_, change, how, done) => {
+    const plan = planGroup(facts(change), { ...wanted, ...how });
+    expect(plan.obstacle?.kind === 'refresh' ? plan.obstacle.how : undefined).toBe(done);
+    expect(plan.refusals.length).toBe(done === undefined ? 1 : 0);
+  });
+
+  test('whose it is, the refusal says', () => {
+    const said = (activeIsOurs: boolean) => planGroup(facts({ active, activeIsOurs }), wanted).refusals;
+    expect([said(true), said(false)]).toEqual([
+      [expect.stringMatching(/^web: refresh r-1, which an earlier run of ours began, is InProgress \(50 %, to web:9\): wait for it/)],
+      [expect.stringMatching(/^web: refresh r-1, which is not ours, is InProgress/)],
+    ]);
+  });
+
+  // It carries no template version that would say so.
+  const pointer = '/ami/web/stage';
+  const movedAt = new Date('2026-05-01T12:00:05.300Z');
+  const at = (time: string) => refresh({ desired: undefined, startedAt: new Date(`2026-05-01T12:00:${time}Z`) });
+  const reader = (imageId = `resolve:ssm:${pointer}`) => ({ versions: new Map([[useKey(use('3')), version(3, { imageId })]]) });
+  const undoes = { deed: 'rollback', parameterTemplates: 'follow', pointer: { name: pointer, value: 'ami-bad', movedAt } } as const;
+  test.each<[string, Partial<GroupFacts>, Partial<RollWanted>, unknown]>([
+    ['began after we moved it', { active: at('09') }, {}, 'supersede'],
+    ['began in the same second', { active: at('05') }, {}, 'supersede'],
+    ['has not begun yet', { active: refresh({ desired: undefined }) }, {}, 'supersede'],
+    ['began before', { active: at('04') }, {}, undefined],
+    ['leads elsewhere', { active: { ...at('09'), desired: { kind: 'template', template: use('9') } } }, {}, undefined],
+    ['runs after a promotion that came to its end', { active: at('09') }, { pointer: { name: pointer, value: 'ami-bad' } }, undefined],
+    ['is met by another promotion', { active: at('09') }, { deed: 'promote' }, undefined],
+  ])('where the template reads the pointer, one that %s', (_, change, how, done) => {
+    const plan = planGroup(facts({ ...reader(), ...change }), { ...wanted, ...undoes, ...how });
+    expect(plan.obstacle?.kind === 'refresh' ? plan.obstacle.how : undefined).toBe(done);
+    expect(plan.refusals.length).toBe(done === undefined ? 1 : 0);
+  });
+
+  test('of a group whose template reads another parameter it is not ours', () => {
+    const plan = planGroup(facts({ ...reader('resolve:ssm:/else'), active: at('09') }), {
+      ...wanted,
+      ...undoes,
+      parameterTemplates: 'pin',
+    });
+    expect([plan.obstacle?.kind, plan.refusals.length]).toEqual(['parameter', 1]);
+  });
+});

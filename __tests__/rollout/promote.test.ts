@@ -1,0 +1,227 @@
+import { describe, expect, test } from '@jest/globals';
+import { RejectedError, TimeoutError, UsageError } from '../../src/kit/errors.ts';
+import { run } from '../../src/rollout/promote.ts';
+import { A, B, C, group, image, parameter, rollWorld, settings, use } from './roll-world.ts';
+
+const POINTER = '/ami/web/stage';
+
+describe('the order of a promotion', () => {
+  test('announce, make the version, roll, and only then move the pointer', async () => {
+    const { world, deeds, pointerNow, candidate, state } = rollWorld();
+    const ended = await run(settings, world);
+    expect(deeds()).toEqual([
+      `write ${POINTER}/candidate = ${B}`,
+      `create lt-1:2 from 1 with ${B}`,
+      'start r-1 of web to lt-1:2',
+      `write ${POINTER} = ${B}`,
+      `remove ${POINTER}/candidate`,
+    ]);
+    expect(ended).toMatchObject({
+      outcome: 'done',
+      outputs: {
+        amiId: B,
+        previousAmiId: A,
+        pointerVersion: 2,
+        changed: true,
+        refreshes: [{ group: 'web', refresh: 'r-1', from: 'lt-1:1', to: 'lt-1:2' }],
+      },
+    });
+    expect([pointerNow(), candidate()]).toEqual([B, undefined]);
+    expect(state.parameters.get(POINTER)?.[0]?.description).toMatch(
+      new RegExp(`^ami-action promote: was ${A}, commit unknown, run https://github.com/acme/web/actions/runs/1`),
+    );
+  });
+
+  test('a group on $Latest is pinned before there is a new version', async () => {
+    const { world, deeds } = rollWorld({ groups: [group('web', { launch: { kind: 'template', template: use('$Latest') } })] });
+    await run(settings, world);
+    expect(deeds().slice(1, 4)).toEqual(['set web to lt-1:1', `create lt-1:2 from 1 with ${B}`, 'start r-1 of web to lt-1:2']);
+  });
+
+  test('groups of one template share one new version; the one without instances gets it last', async () => {
+    const empty = group('batch', { desired: 0, members: [] });
+    const { world, deeds } = rollWorld({ groups: [group('web'), group('api'), empty] });
+    await run({ ...settings, groups: ['web', 'api', 'batch'] }, world);
+    expect(deeds()).toEqual([
+      `write ${POINTER}/candidate = ${B}`,
+      `create lt-1:2 from 1 with ${B}`,
+      'start r-1 of web to lt-1:2',
+      'start r-2 of api to lt-1:2',
+      'set batch to lt-1:2',
+      `write ${POINTER} = ${B}`,
+      `remove ${POINTER}/candidate`,
+    ]);
+  });
+
+  test('scenario 42: what the environment runs already is promoted without a single write', async () => {
+    const { world, deeds } = rollWorld({ pointer: [A] });
+    expect(await run({ ...settings, image: A }, world)).toMatchObject({
+      outcome: 'unchanged',
+      outputs: { changed: false, pointerVersion: 1 },
+    });
+    expect(deeds()).toEqual([]);
+  });
+
+  test('with the pointer already there, only the group is rolled', async () => {
+    const { world, deeds } = rollWorld({ pointer: [A, B] });
+    await run(settings, world);
+    expect(deeds()).not.toContain(`write ${POINTER} = ${B}`);
+    expect(deeds()).toContain('start r-1 of web to lt-1:2');
+  });
+
+  test('strategy none moves the pointer and looks at no group', async () => {
+    const { world, deeds } = rollWorld();
+    await run({ ...settings, groups: undefined, strategy: 'none' }, world);
+    expect(deeds()).toEqual([`write ${POINTER}/candidate = ${B}`, `write ${POINTER} = ${B}`, `remove ${POINTER}/candidate`]);
+  });
+
+  test('a dry run tells the plan and writes nothing', async () => {
+    const { world, deeds, log } = rollWorld();
+    expect(await run({ ...settings, dryRun: true }, world)).toMatchObject({ outcome: 'planned', outputs: { pointerVersion: undefined } });
+    expect(deeds()).toEqual([]);
+    expect(log.join('\n')).toContain(
+      'web (lt-1:1): lt-1 gets a version made from 1, replaces 2 instances, 1 at a time, 2 batches; 2 of 2 instances in service run something else',
+    );
+  });
+});
+
+describe('what is refused before the first write', () => {
+  test.each([
+    [
+      'scenario 43: an image without a verdict',
+      { images: [image(A), image(B, { 'ami-action:verdict': '' })] },
+      settings,
+      /no passed verdict here/,
+    ],
+    ['an image that was rolled back here', { images: [image(A), image(B, { 'ami-action:vetoed-in': 'stage' })] }, settings, /vetoed there/],
+    [
+      'scenario 53: a launch configuration',
+      { groups: [group('web', { launch: { kind: 'configuration' as const, name: 'old' } })] },
+      settings,
+      /launch configuration "old"/,
+    ],
+    [
+      'two groups at once',
+      { groups: [group('web', { suspended: ['Launch'] }), group('api', { beingDeleted: true })] },
+      { ...settings, groups: ['web', 'api'] },
+      /2 reasons:\n- web: Launch suspended[\s\S]*\n- api is being deleted/,
+    ],
+  ])('%s', async (_, start, wanted, says) => {
+    const { world, deeds, pointerNow } = rollWorld(start);
+    await expect(run(wanted, world)).rejects.toThrow(says);
+    expect(deeds()).toEqual([]);
+    expect(pointerNow()).toBe(A);
+  });
+
+  test('a group that does not exist is a mistake of the workflow, and the nearest name is told', async () => {
+    await expect(run({ ...settings, groups: ['wep'] }, rollWorld().world)).rejects.toThrow(
+      new UsageError(['"groups" names "wep", which is no Auto Scaling group of this account and region, did you mean "web"?']),
+    );
+    await expect(run({ ...settings, groups: undefined }, rollWorld().world)).rejects.toThrow(/"groups" is missing/);
+  });
+});
+
+describe('when the roll fails', () => {
+  test.each([
+    ['RollbackSuccessful', /rolled it back, the old image runs again/],
+    ['Cancelled', /somebody cancelled the refresh half way/],
+    ['Failed', /failed and was not rolled back/],
+    ['RollbackFailed', /tried to roll it back and could not/],
+  ] as const)('scenario 56: after %s the pointer stays, and nothing of ours is left', async (status, says) => {
+    const { world, pointerNow, candidate, state } = rollWorld({ script: ['InProgress', status] });
+    const failure = await run(settings, world).catch(cause => cause);
+    expect(failure).toBeInstanceOf(RejectedError);
+    expect(failure.message).toMatch(says);
+    expect([pointerNow(), candidate(), state.versions.length]).toEqual([A, undefined, 2]);
+    expect(state.parameters.get(POINTER)).toHaveLength(1);
+  });
+
+  test('an instance that runs something else while it bakes: AWS is told to roll back', async () => {
+    const { world, deeds, state, pointerNow } = rollWorld({ script: ['InProgress', 'Baking'] });
+    const find = world.at({ region: '' }).groups.imagesOf;
+    Object.assign(world.at({ region: '' }).groups, {
+      imagesOf: async (ids: readonly string[]) =>
+        new Map([...(await find(ids))].map(([id, runs]) => [id, id.startsWith('i-web-b') ? A : runs])),
+    });
+    await expect(run(settings, world)).rejects.toThrow(/while it baked i-web-b2 of 2 in service run another image/);
+    expect(deeds().slice(3)).toEqual(['roll back web', 'remove lt-1:2', `remove ${POINTER}/candidate`]);
+    expect([state.refreshes[0]?.refresh.status, pointerNow()]).toEqual(['RollbackSuccessful', A]);
+  });
+
+  test('one of two groups fails: the other, already successful, is refreshed back', async () => {
+    const { world, deeds, state } = rollWorld({ groups: [group('web'), group('api')] });
+    const { groups } = world.at({ region: '' });
+    const { refresh } = groups;
+    Object.assign(groups, {
+      refresh: async (name: string, id: string) => {
+        if (id === 'r-2') state.script = state.refreshes[0]?.refresh.status === 'Successful' ? ['RollbackSuccessful'] : ['InProgress'];
+        else state.script = ['Successful'];
+        return refresh(name, id);
+      },
+    });
+    await expect(run({ ...settings, groups: ['web', 'api'] }, world)).rejects.toThrow(/api: AWS rolled it back/);
+    expect(deeds().slice(2)).toEqual([
+      'start r-1 of web to lt-1:2',
+      'start r-2 of api to lt-1:2',
+      'start r-3 of web to lt-1:1 without rollback',
+      'remove lt-1:2',
+      `remove ${POINTER}/candidate`,
+    ]);
+    expect([...state.runs.values()]).toEqual([A, A, A, A]);
+  });
+
+  test('when we stop watching nothing is undone: the candidate stays, the next run finds the refresh and finishes', async () => {
+    const { world, deeds, candidate, pointerNow, state } = rollWorld({ script: ['InProgress'] });
+    const failure = await run(settings, world).catch(cause => cause);
+    expect(failure).toBeInstanceOf(TimeoutError);
+    expect(failure.left).toEqual([
+      'refresh r-1 of web goes on by itself',
+      `${POINTER}/candidate keeps the image from being pruned until then`,
+    ]);
+    expect([candidate(), pointerNow()]).toEqual([B, A]);
+    state.script = ['Baking', 'Successful'];
+    await run(settings, world);
+    expect(deeds().filter(deed => /^(start|create|write .*candidate)/.test(deed))).toHaveLength(3);
+    expect([candidate(), pointerNow()]).toEqual([undefined, B]);
+  });
+
+  test('scenario 41: the pointer was moved by somebody else meanwhile: it is left alone, and said', async () => {
+    const { world, state, pointerNow } = rollWorld();
+    state.meanwhile = deed => {
+      if (deed.startsWith('start'))
+        state.parameters.set(POINTER, [parameter(POINTER, C, 2, 'by hand'), ...(state.parameters.get(POINTER) ?? [])]);
+    };
+    const failure = await run(settings, world).catch(cause => cause);
+    expect(failure.message).toBe(
+      `${POINTER} was moved by somebody else while we worked: it holds ${C} (version 2). When the plan was made it held ${A}.`,
+    );
+    expect(pointerNow()).toBe(C);
+  });
+
+  test('scenario 38: a write that AWS takes and never stores is found before anything is rolled', async () => {
+    const { world, deeds, state, pointerNow } = rollWorld();
+    Object.assign(world.at({ region: '' }).parameters, { write: async () => 1 });
+    await expect(run(settings, world)).rejects.toThrow(
+      /took the write of \/ami\/web\/stage\/candidate and never stored it: is ami-bbbbbbbb visible/,
+    );
+    expect(deeds()).toEqual([]);
+    expect([pointerNow(), state.refreshes.length]).toEqual([A, 0]);
+  });
+
+  test('scenario 52: a version that AWS warns about is removed again, and nothing starts', async () => {
+    const { world, deeds } = rollWorld();
+    const { launchTemplates } = world.at({ region: '' });
+    const { create } = launchTemplates;
+    Object.assign(launchTemplates, {
+      create: async (order: Parameters<typeof create>[0]) => ({ ...(await create(order)), warnings: ['InvalidSubnet: gone'] }),
+    });
+    await expect(run(settings, world)).rejects.toThrow('AWS made lt-1:2 from version 1 and doubts that it launches: InvalidSubnet: gone');
+    expect(deeds().slice(1)).toEqual([`create lt-1:2 from 1 with ${B}`, 'remove lt-1:2', `remove ${POINTER}/candidate`]);
+  });
+});
+
+test('a veto that is lifted goes only when the image runs', async () => {
+  const { world, deeds } = rollWorld({ images: [image(A), image(B, { 'ami-action:vetoed-in': 'prod stage' })] });
+  await run({ ...settings, liftVeto: true }, world);
+  expect(deeds().slice(-3)).toEqual([`write ${POINTER} = ${B}`, `tag ${B} {"ami-action:vetoed-in":"prod"}`, `remove ${POINTER}/candidate`]);
+});

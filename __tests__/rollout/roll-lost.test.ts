@@ -1,0 +1,299 @@
+import { describe, expect, test } from '@jest/globals';
+import { RejectedError, UnknownError } from '../../src/kit/errors.ts';
+import { isVetoed } from '../../src/model/veto.ts';
+import { run as promote } from '../../src/rollout/promote.ts';
+import { run as rollback } from '../../src/rollout/rollback.ts';
+import { A, B, C, failureOf, gone, group, image, parameter, settings, stage, use, version } from './roll-world.ts';
+
+/** What is left when AWS stops answering, a run is lost, or the way back fails: nothing that is not told, and nothing that the next run cannot find. */
+
+const POINTER = '/ami/web/stage';
+const CANDIDATE = `${POINTER}/candidate`;
+const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
+
+const both = { ...settings, groups: ['web', 'api'] };
+
+describe('the network is gone while a healthy roll is watched', () => {
+  const lost = () => {
+    const made = stage({ script: ['InProgress'] });
+    const { find } = made.groups;
+    Object.assign(made.groups, {
+      find: async (query: { names?: string[] }) => (query.names === undefined ? find(query) : Promise.reject(gone)),
+    });
+    return made;
+  };
+
+  test('for good: how it ends is unknown, nothing is undone or withdrawn, and the next run finishes it', async () => {
+    const { world, deeds, candidate, pointerNow, state, mend } = lost();
+    const failure = await failureOf(promote(settings, world));
+    expect(failure).toBeInstanceOf(UnknownError);
+    expect(failure.left).toEqual(['refresh r-1 of web goes on by itself', `${CANDIDATE} keeps the image from being pruned until then`]);
+    expect(failure.next).toMatch(/^Run the job again with the same settings: it finds what was begun.*Check region, network/);
+    expect(deeds().slice(2)).toEqual(['start r-1 of web to lt-1:2']);
+    expect([candidate(), pointerNow()]).toEqual([B, A]);
+    mend();
+    state.script = ['Baking', 'Successful'];
+    expect((await promote(settings, world)).outcome).toBe('done');
+    expect([candidate(), pointerNow(), state.refreshes.length]).toEqual([undefined, B, 1]);
+  });
+
+  test('for some minutes: it is waited out', async () => {
+    const { world, state, groups, pointerNow } = stage();
+    const { find } = groups;
+    const until = { at: 0 };
+    Object.assign(groups, {
+      find: async (query: { names?: string[] }) => {
+        if (query.names !== undefined && until.at === 0) until.at = state.now + 800_000;
+        // Twice, with one answer between.
+        const answers = state.now >= until.at || state.now === until.at - 400_000;
+        return answers ? find(query) : Promise.reject(gone);
+      },
+    });
+    expect((await promote(settings, world)).outcome).toBe('done');
+    expect(pointerNow()).toBe(B);
+  });
+
+  test('a rollback that is lost so keeps its veto, and the next one does not go one further', async () => {
+    const { world, state, groups, mend, pointerNow } = stage({ pointer: [A, C, B], groups: [group('web')] });
+    const { find } = groups;
+    Object.assign(groups, {
+      find: async (query: { names?: string[] }) => (query.names === undefined ? find(query) : Promise.reject(gone)),
+    });
+    const back = { ...settings, image: 'previous' };
+    for (const { id } of state.groups.get('web')?.members ?? []) state.runs.set(id, B);
+    expect((await failureOf(rollback(back, world))).outcome).toBe('unknown');
+    expect(isVetoed(state.images.get(B) ?? image(B), scheme, 'stage')).toBe(true);
+    mend();
+    expect(await rollback(back, world)).toMatchObject({ outputs: { amiId: C, replacedAmiId: B } });
+    expect([pointerNow(), ...state.runs.values()]).toEqual([C, C, C]);
+  });
+});
+
+describe('the way back fails', () => {
+  /** Bakes with an instance that runs something else; and then nobody can be told to go back. */
+  const stuck = () => {
+    const made = stage({ script: ['InProgress', 'Baking'], pointer: [C, A] });
+    const { imagesOf } = made.groups;
+    Object.assign(made.groups, {
+      imagesOf: async (ids: readonly string[]) =>
+        new Map([...(await imagesOf(ids))].map(([id, runs]) => [id, id === 'i-web-b2' ? A : runs])),
+      rollBack: async () => Promise.reject(gone),
+    });
+    return made;
+  };
+
+  test('of a promotion: what it announced stays, so a rollback leads to where it started and not one further', async () => {
+    const { world, candidate, pointerNow, mend, state } = stuck();
+    const failure = await failureOf(promote(settings, world));
+    expect(failure).toBeInstanceOf(RejectedError);
+    expect(failure.left).toEqual([
+      'web could not be rolled back: Cannot reach AWS (look): ENOTFOUND',
+      'lt-1:2 stays: web uses it',
+      `${CANDIDATE} stays, so that the next run knows where this one started`,
+    ]);
+    expect(failure.next).toMatch(/^Run mode "rollback" with the same groups: it brings back what is left\./);
+    expect([candidate(), pointerNow()]).toEqual([B, A]);
+    mend();
+    state.script = ['Successful'];
+    for (const each of state.refreshes) each.refresh = { ...each.refresh, status: 'Failed' };
+    expect(await rollback({ ...settings, image: 'previous' }, world)).toMatchObject({ outputs: { amiId: A, replacedAmiId: B } });
+    expect([candidate(), pointerNow(), ...new Set(state.runs.values())]).toEqual([undefined, A, A]);
+  });
+
+  test('of a rollback: the veto stays with it', async () => {
+    const { world, candidate, state } = stage({ script: ['Failed'], pointer: [A, B] });
+    for (const { id } of state.groups.get('web')?.members ?? []) state.runs.set(id, B);
+    state.meanwhile = deed => {
+      if (deed.startsWith('start')) state.runs.set('i-web-a', A);
+    };
+    const failure = await failureOf(rollback({ ...settings, image: 'previous' }, world));
+    expect(failure.left[0]).toBe(`web: 1 of 2 instances run ${A}; the group launches lt-1:1`);
+    expect(failure.next).toBe('Mend what failed, and run the job again: it goes on with this rollback.');
+    expect([candidate(), isVetoed(state.images.get(B) ?? image(B), scheme, 'stage')]).toEqual([A, true]);
+  });
+
+  test('of a rollback from a promotion that was lost half way: the next rollback still leads to where that one started', async () => {
+    const { world, state, mend, groups, candidate } = stage({ pointer: [C, A], script: ['Failed'] });
+    state.meanwhile = deed => {
+      if (deed.startsWith('start')) state.runs.set('i-web-a', B);
+    };
+    const { refresh } = groups;
+    Object.assign(groups, { refresh: async () => Promise.reject(new UnknownError('The credentials expired.')) });
+    expect((await failureOf(promote(settings, world))).outcome).toBe('unknown');
+    Object.assign(groups, { refresh });
+    await refresh('web', 'r-1');
+    const back = { ...settings, image: 'previous' };
+    state.meanwhile = () => {};
+    Object.assign(groups, { start: async () => Promise.reject(new RejectedError('AWS refused to start an instance refresh')) });
+    const failure = await failureOf(rollback(back, world));
+    expect(failure.left).toEqual([
+      'nothing: every group launches and runs what it did before',
+      `what an earlier run had begun with ${B} and did not finish`,
+      `${CANDIDATE} stays, so that the next run knows where this one started`,
+    ]);
+    expect(candidate()).toBe(A);
+    mend();
+    state.script = ['Successful'];
+    expect(await rollback(back, world)).toMatchObject({ outputs: { amiId: A, replacedAmiId: B } });
+  });
+
+  test('one that was asked for and never answered is adopted, and so is one that AWS says is running', async () => {
+    for (const unanswered of [true, false]) {
+      const { world, groups, state, candidate, log } = stage({ groups: [group('web'), group('api')] });
+      const { start, refresh } = groups;
+      Object.assign(groups, {
+        start: async (order: { launch: { template: { version: string } } }) => {
+          const id = await start(order as never);
+          if (order.launch.template.version !== '1') return id;
+          return unanswered ? Promise.reject(gone) : undefined;
+        },
+        refresh: async (name: string, id: string) => {
+          state.script =
+            id === 'r-2' ? [state.refreshes[0]?.refresh.status === 'Successful' ? 'RollbackSuccessful' : 'InProgress'] : ['Successful'];
+          return refresh(name, id);
+        },
+      });
+      const failure = await failureOf(promote(both, world));
+      expect(failure.left).toEqual(['nothing: every group launches and runs what it did before']);
+      expect(log.filter(line => line.startsWith('start r-'))).toHaveLength(3);
+      expect([candidate(), ...state.runs.values()]).toEqual([undefined, A, A, A, A]);
+    }
+  });
+
+  test('a refresh of somebody else that came in between is not taken for ours', async () => {
+    const { world, groups, state, deeds } = stage();
+    const { start } = groups;
+    Object.assign(groups, {
+      start: async (order: { launch: unknown }) => {
+        await start({ ...order, launch: { kind: 'template', template: use('1') } } as never);
+        return undefined;
+      },
+    });
+    const failure = await failureOf(promote(settings, world));
+    expect([failure.message, failure.next]).toEqual([
+      'web: somebody else started a refresh meanwhile.',
+      'Run the job again when it is over.',
+    ]);
+    expect(deeds()).not.toContain('roll back web');
+    expect(state.refreshes[0]?.refresh.status).toBe('Pending');
+  });
+
+  test('a refresh whose start nobody answered is found and taken back', async () => {
+    const { world, groups, state, deeds, candidate } = stage({ groups: [group('web'), group('api')], script: ['InProgress'] });
+    const { start, refreshes } = groups;
+    let blind = false;
+    Object.assign(groups, {
+      start: async (order: { group: string }) => {
+        const id = await start(order as never);
+        if (order.group === 'web') return id;
+        blind = true;
+        throw new RejectedError('AWS refused to start an instance refresh of api: ValidationError');
+      },
+      refreshes: async (name: string) => (blind ? refreshes(name) : []),
+    });
+    const failure = await failureOf(promote(both, world));
+    expect(failure.left).toEqual(['nothing: every group launches and runs what it did before']);
+    expect(
+      deeds()
+        .filter(deed => deed.startsWith('roll back'))
+        .sort(),
+    ).toEqual(['roll back api', 'roll back web']);
+    expect([candidate(), ...new Set(state.runs.values())]).toEqual([undefined, A]);
+  });
+});
+
+describe('run again after a run that was lost, and now another group fails', () => {
+  /** web is through, api is under way, and we cannot look any more. Afterwards api is rolled back. */
+  const lostThenFailed = async (change: (made: ReturnType<typeof stage>) => void = () => {}) => {
+    const api = group('api', { launch: { kind: 'template', template: use('1', 'lt-2') } });
+    const made = stage({ groups: [group('web'), api] });
+    const { groups, state } = made;
+    const { refresh } = groups;
+    let again = false;
+    Object.assign(groups, {
+      refresh: async (name: string, id: string) => {
+        if (!again && name === 'api' && state.refreshes[0]?.refresh.status === 'Successful') throw gone;
+        state.script = name === 'api' ? [again ? 'RollbackSuccessful' : 'InProgress'] : ['Successful'];
+        return refresh(name, id);
+      },
+    });
+    expect((await failureOf(promote(both, made.world))).outcome).toBe('unknown');
+    const runs = (name: string) => state.groups.get(name)?.members.map(({ id }) => state.runs.get(id));
+    expect([runs('web'), runs('api')]).toEqual([
+      [B, B],
+      [A, A],
+    ]);
+    again = true;
+    change(made);
+    return { ...made, runs };
+  };
+
+  test('the one that was through goes back too', async () => {
+    const { world, runs, candidate, deeds } = await lostThenFailed();
+    const failure = await failureOf(promote(both, world));
+    expect(failure.message).toContain('api: AWS rolled it back');
+    expect(failure.left).toEqual(['nothing: every group launches and runs what it did before']);
+    expect(deeds().slice(-4)).toEqual([
+      'start r-3 of web to lt-1:1 without rollback',
+      'remove lt-2:2',
+      'remove lt-1:2',
+      `remove ${CANDIDATE}`,
+    ]);
+    expect([runs('web'), runs('api'), candidate()]).toEqual([[A, A], [A, A], undefined]);
+  });
+
+  test('where nothing says what it launched, it is told, and a rollback ends it', async () => {
+    const { world, state, candidate } = await lostThenFailed(made => {
+      const [first = version(1, A)] = made.state.versions;
+      made.state.versions[0] = { ...first, content: '{"InstanceType":"c9"}' };
+    });
+    const failure = await failureOf(promote(both, world));
+    expect(failure.left[0]).toBe(`web runs ${B} since an earlier run, and lt-1:2 has no sibling with ${A} to go back to`);
+    expect(failure.next).toMatch(/^Run mode "rollback" with the same groups/);
+    expect([candidate(), state.parameters.get(POINTER)?.[0]?.value]).toEqual([B, A]);
+    await rollback({ ...both, image: 'previous' }, world).catch(() => {});
+    expect(state.refreshes.some(({ refresh }) => refresh.group === 'web' && refresh.id !== 'r-1')).toBe(true);
+  });
+
+  test('by setting only the failed one goes back, and the other is told', async () => {
+    const { world, runs, candidate } = await lostThenFailed();
+    const failure = await failureOf(promote({ ...both, undo: 'failed' }, world));
+    expect(failure.left[0]).toBe(`web runs ${B}`);
+    expect([runs('web'), runs('api'), candidate()]).toEqual([[B, B], [A, A], B]);
+  });
+
+  test('when the pointer had moved, all but the new one had proven it: they stay, and so does the pointer', async () => {
+    const { world, state, groups, candidate, pointerNow } = stage({ groups: [group('web'), group('api')] });
+    const { parameters } = world.at({ region: '' });
+    const { remove } = parameters;
+    Object.assign(parameters, { remove: async () => Promise.reject(gone) });
+    expect((await failureOf(promote({ ...settings, groups: ['web'] }, world))).left[1]).toBe(`${POINTER} names ${B}`);
+    Object.assign(parameters, { remove });
+    const { refresh } = groups;
+    Object.assign(groups, {
+      refresh: async (name: string, id: string) => {
+        state.script = ['RollbackSuccessful'];
+        return refresh(name, id);
+      },
+    });
+    await failureOf(promote(both, world));
+    expect([state.runs.get('i-api-a'), [...state.runs.values()].filter(runs => runs === B).length]).toEqual([A, 2]);
+    expect([pointerNow(), candidate()]).toEqual([B, undefined]);
+    // And what it had announced holds up no other image that fails.
+    state.parameters.set(CANDIDATE, [parameter(CANDIDATE, B, 1, `ami-action promote: was ${A}, commit x, run y`)]);
+    const failure = await failureOf(promote({ ...both, image: C }, world));
+    expect([failure.left, candidate()]).toEqual([['nothing: every group launches and runs what it did before'], undefined]);
+  });
+
+  test('a group that ran the image before anybody promoted it is left alone', async () => {
+    const { world, state, candidate } = stage({
+      groups: [group('web', { launch: { kind: 'template', template: use('2') } }), group('api')],
+    });
+    state.versions.push(version(2, B, 'lt-1', 'by hand'));
+    for (const end of ['a', 'b']) state.runs.set(`i-web-${end}`, B);
+    state.script = ['RollbackSuccessful'];
+    const failure = await failureOf(promote(both, world));
+    expect(failure.left).toEqual(['nothing: every group launches and runs what it did before']);
+    expect([state.runs.get('i-web-a'), candidate(), state.refreshes.length]).toEqual([B, undefined, 1]);
+  });
+});

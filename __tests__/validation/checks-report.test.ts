@@ -1,0 +1,83 @@
+import { describe, expect, test } from '@jest/globals';
+import { parse } from 'yaml';
+import { type Check, checksSchema } from '../../src/validation/rules/checks.ts';
+import { type CommandSeen, judgeChecks } from '../../src/validation/rules/checks-report.ts';
+
+const NONCE = 'c0ffee00c0ffee00';
+const checksOf = (text: string): readonly Check[] => checksSchema().parse(parse(text, { schema: 'failsafe' }));
+
+describe('what Run Command says', () => {
+  const checks = checksOf('- {name: a, command: x}\n- {name: b, command: y, severity: warn}');
+  const report = (...endings: readonly string[]) =>
+    [`begin ${endings.length} abc-1`, ...endings.map((how, i) => `${i} ${how} ${how === 'ok' ? 0 : 1} 5 1 0 -`), 'end 0']
+      .map(line => `${NONCE} ${line}`)
+      .join('\n');
+  const seen = (status: string, exitCode: number, output = '', detail = status): CommandSeen => ({
+    status,
+    detail,
+    exitCode,
+    output,
+    errors: '',
+  });
+
+  test.each(['Pending', 'InProgress', 'Delayed', 'Cancelling'])('scenario 32: %s is not the end', status => {
+    expect(judgeChecks(seen(status, -1), checks, NONCE)).toMatchObject({ state: 'waiting' });
+  });
+
+  test('a command that the API does not know yet is waited for', () => {
+    expect(judgeChecks(undefined, checks, NONCE)).toMatchObject({ state: 'waiting' });
+  });
+
+  test.each([
+    ['Success', 0, report('ok', 'ok'), 'passed', 'all 2 checks passed'],
+    ['Success', 0, report('ok', 'code'), 'passed', '1 of 2 checks passed, the others only warn'],
+    ['Success', 0, report('code', 'ok'), 'failed', '1 of 2 checks failed'],
+    ['Success', 0, '', 'inconclusive', 'something else than the checks ran'],
+    ['Success', 0, 'PASSED\nall checks passed', 'inconclusive', 'something else than the checks ran'],
+    ['Success', 0, report('ok', 'ok').replaceAll(NONCE, 'someoneelse'), 'inconclusive', 'something else than the checks ran'],
+    ['Success', 0, report('ok', 'ok').slice(0, 40), 'passed', 'the report was cut'],
+    ['Success', 1, report('ok', 'ok'), 'failed', 'exit code 1'],
+    ['Failed', 1, report('code', 'ok'), 'failed', '1 of 2 checks failed'],
+    ['Failed', 1, report('ok', 'ok').slice(0, 40), 'failed', 'the failed check may not be listed'],
+    ['Failed', 0, report('ok', 'ok'), 'inconclusive', 'Run Command says Failed, exit code 0'],
+    ['Failed', 137, report('ok', 'ok'), 'inconclusive', 'did not run to their end'],
+    ['Failed', -1, '', 'inconclusive', 'did not run to their end'],
+    ['TimedOut', -1, '', 'inconclusive', 'the machine or its agent was lost'],
+    ['TimedOut', 0, report('ok', 'ok'), 'inconclusive', 'the machine or its agent was lost'],
+    ['Cancelled', 0, report('ok', 'ok'), 'inconclusive', 'somebody cancelled the command'],
+  ])('%s with exit code %i and %j is %s', (status, exitCode, output, result, because) => {
+    const look = judgeChecks(seen(status, exitCode, output), checks, NONCE);
+    expect(look).toMatchObject({ state: 'done', value: { result, because: expect.stringContaining(because) } });
+  });
+
+  test.each([
+    ['TimedOut', 'DeliveryTimedOut', 'inconclusive', true],
+    ['TimedOut', 'Delivery Timed Out', 'inconclusive', true],
+    ['Failed', 'Undeliverable', 'inconclusive', true],
+    ['TimedOut', 'ExecutionTimedOut', 'failed', false],
+    ['TimedOut', 'Execution Timed Out', 'failed', false],
+    ['Cancelled', 'Cancelled', 'inconclusive', false],
+    ['Failed', 'Failed', 'inconclusive', false],
+  ])('%s (%s) is %s; whether the machine was lost: %s', (status, detail, result, lost) => {
+    expect(judgeChecks(seen(status, 137, '', detail), checks, NONCE)).toMatchObject({ state: 'done', value: { result, lost } });
+  });
+
+  test('a full disk is told as what it is', () => {
+    const full = { ...seen('Failed', 90), errors: 'no room for a file in /tmp, /dev/shm or /run: the disk is full' };
+    expect(judgeChecks(full, checks, NONCE)).toMatchObject({
+      value: { result: 'failed', because: expect.stringContaining('the disk is full') },
+    });
+  });
+
+  test('what was written before our report is none of it', () => {
+    const before = `${report('ok', 'ok')}\n${report('code', 'ok')}`;
+    expect(judgeChecks(seen('Failed', 1, before), checks, NONCE)).toMatchObject({
+      value: { result: 'failed', because: '1 of 2 checks failed' },
+    });
+  });
+
+  test('of two records for one check the first counts', () => {
+    const twice = `${NONCE} begin 2 a-1\n${NONCE} 0 code 1 1 1 0 -\n${NONCE} 0 ok 0 1 1 0 -\n${NONCE} 1 ok 0 1 1 0 -\n${NONCE} end 1`;
+    expect(judgeChecks(seen('Failed', 1, twice), checks, NONCE)).toMatchObject({ value: { result: 'failed' } });
+  });
+});

@@ -1,0 +1,166 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { readUserData } from '../../lab/machines/user-data.ts';
+import { judgeBoot, judgeMachine } from '../../src/validation/rules/instance-states.ts';
+import { type Errand, launchToken, strayBecause, trialTags, userDataProblem, withDeadMan } from '../../src/validation/rules/test-run.ts';
+
+const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
+const errand: Errand = { repository: 'acme/web', runId: '7', attempt: '2', job: 'validate', region: 'eu-central-1', leg: 'a' };
+const attempt = { imageId: 'ami-1', instanceType: 't3.micro', subnetId: undefined, ordinal: 0 };
+
+describe('the token of a launch', () => {
+  test('is the same for the same request, and fits', () => {
+    expect(launchToken(errand, attempt)).toBe(launchToken({ ...errand }, { ...attempt }));
+    expect(launchToken(errand, attempt)).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  test('scenario 22: differs by attempt, leg, job, region and everything that is asked for', () => {
+    const others = [
+      launchToken({ ...errand, attempt: '3' }, attempt),
+      launchToken({ ...errand, leg: 'b' }, attempt),
+      launchToken({ ...errand, job: 'other' }, attempt),
+      launchToken({ ...errand, region: 'eu-west-1' }, attempt),
+      launchToken({ ...errand, runId: '8' }, attempt),
+      launchToken(errand, { ...attempt, instanceType: 't3.small' }),
+      launchToken(errand, { ...attempt, subnetId: 'subnet-1' }),
+      launchToken(errand, { ...attempt, imageId: 'ami-2' }),
+      launchToken(errand, { ...attempt, ordinal: 1 }),
+    ];
+    expect(new Set([launchToken(errand, attempt), ...others]).size).toBe(others.length + 1);
+  });
+});
+
+describe('a test machine that was left', () => {
+  const now = Date.parse('2026-05-01T12:00:00Z');
+  const tags = (endsAt: string, of: Errand = errand) =>
+    trialTags(of, { family: 'web', imageId: 'ami-1', endsAt: new Date(endsAt), own: {} }, scheme);
+  const machine = (over: Partial<Parameters<typeof strayBecause>[0]> = {}) => ({
+    id: 'i-1',
+    state: 'running',
+    tags: tags('2026-05-01T13:00:00Z'),
+    ...over,
+  });
+
+  test.each([
+    ['is needed still', machine(), undefined],
+    ['has expired', machine({ tags: tags('2026-05-01T11:59:59Z') }), 'it was needed until 2026-05-01T11:59:59.000Z'],
+    [
+      'has expired and is stopped',
+      machine({ state: 'stopped', tags: tags('2026-05-01T11:00:00Z') }),
+      'it was needed until 2026-05-01T11:00:00.000Z',
+    ],
+    ['has expired and is gone', machine({ state: 'terminated', tags: tags('2026-05-01T11:00:00Z') }), undefined],
+    [
+      'is of an earlier attempt',
+      machine({ tags: tags('2026-05-01T13:00:00Z', { ...errand, attempt: '1' }) }),
+      'attempt 1 of this run left it behind',
+    ],
+    ['is of this attempt', machine({ tags: tags('2026-05-01T13:00:00Z') }), undefined],
+    ['is of a later attempt', machine({ tags: tags('2026-05-01T13:00:00Z', { ...errand, attempt: '10' }) }), undefined],
+    ['is of another run', machine({ tags: tags('2026-05-01T13:00:00Z', { ...errand, runId: '6', attempt: '1' }) }), undefined],
+    [
+      'is of another repository',
+      machine({ tags: tags('2026-05-01T13:00:00Z', { ...errand, repository: 'acme/api', attempt: '1' }) }),
+      undefined,
+    ],
+    ['has another purpose', machine({ tags: { ...tags('2026-05-01T11:00:00Z'), 'ami-action:purpose': 'build' } }), undefined],
+    ['does not say until when', machine({ tags: { 'ami-action:purpose': 'validate', 'ami-action:run': '6/1' } }), undefined],
+  ])('%s', (_, left, because) => {
+    expect(strayBecause(left, errand, scheme, now)).toBe(because);
+  });
+});
+
+describe('the dead-man in the user data', () => {
+  const endsAt = new Date('2026-05-01T12:00:00Z');
+
+  test.each([
+    ['none', undefined, []],
+    ['a script', '#!/bin/sh\necho hi', ['#!/bin/sh\necho hi']],
+    ['a multipart message', withDeadMan('#!/bin/sh\necho inner', endsAt), []],
+  ])('stands beside %s', (_, own, scripts) => {
+    const read = readUserData(withDeadMan(own, endsAt));
+    expect(read.boothooks[0]).toContain(String(endsAt.getTime() / 1000));
+    expect(read.scripts.map(script => script.trim())).toEqual(scripts);
+  });
+
+  test.each([
+    ['#cloud-config\npackages: [jq]', 'text/cloud-config'],
+    ['#!/bin/bash\ntrue', 'text/x-shellscript'],
+    ['#include\nhttps://example.com', 'text/x-include-url'],
+    ['#cloud-boothook\n#!/bin/sh', 'text/cloud-boothook'],
+    ['## template: jinja\n#cloud-config', 'text/jinja2'],
+  ])('%j is told to cloud-init as %s', (own, type) => {
+    expect(withDeadMan(own, endsAt)).toContain(`Content-Type: ${type}; charset="utf-8"\n\n${own}`);
+  });
+
+  test('no text of the user ends his own part', () => {
+    const message = withDeadMan('#!/bin/sh', endsAt);
+    const boundary = /boundary="([^"]+)"/.exec(message)?.[1] ?? '';
+    const trick = withDeadMan(`#!/bin/sh\n--${boundary}--\n`, endsAt);
+    expect(readUserData(trick).scripts[0]).toContain(boundary);
+  });
+
+  test('what EC2 would not take is told before', () => {
+    expect(userDataProblem('x'.repeat(10_000))).toBeUndefined();
+    expect(userDataProblem('x'.repeat(16_000))).toMatch(/^"user-data" is too long: 16\d{3} bytes/);
+  });
+
+  test('its shell asks for the right time, also when that is over', () => {
+    const home = mkdtempSync(join(tmpdir(), 'ami-action-dead-man-'));
+    const asked = (at: Date) => {
+      writeFileSync(join(home, 'systemd-run'), '#!/bin/sh\nfor a in "$@"; do case $a in --on-active=*) echo "${a#*=}" ;; esac; done', {
+        mode: 0o700,
+      });
+      const [hook = ''] = readUserData(withDeadMan(undefined, at)).boothooks;
+      return Number(execFileSync('sh', ['-s'], { input: hook, env: { PATH: `${home}:${process.env['PATH']}` } }).toString());
+    };
+    expect(Math.abs(asked(new Date(Date.now() + 600_000)) - 600)).toBeLessThan(5);
+    expect(asked(new Date(0))).toBe(1);
+    rmSync(home, { recursive: true });
+  });
+});
+
+describe('what a state means', () => {
+  test.each([
+    [undefined, 'waiting', 'EC2 does not show it yet'],
+    [{ state: 'pending', stateReason: '' }, 'waiting', 'pending'],
+    [{ state: 'running', stateReason: '' }, 'done', ''],
+    [{ state: 'terminated', stateReason: 'Client.InternalError: Client error on launch' }, 'failed', 'kms:CreateGrant'],
+    [
+      { state: 'terminated', stateReason: 'Server.InternalError: Internal error on launch' },
+      'failed',
+      'Server.InternalError: Internal error on launch',
+    ],
+    [
+      { state: 'shutting-down', stateReason: 'Client.InstanceInitiatedShutdown: Instance initiated shutdown' },
+      'failed',
+      'it shut itself down',
+    ],
+    [{ state: 'terminated', stateReason: 'Client.VolumeLimitExceeded: Volume limit exceeded' }, 'failed', 'no room for another volume'],
+    [{ state: 'stopped', stateReason: '' }, 'failed', 'stopped: no reason given'],
+  ])('%j is %s', (machine, state, says) => {
+    const look = judgeMachine(machine);
+    expect(look.state).toBe(state);
+    expect(JSON.stringify(look)).toContain(says);
+  });
+
+  test('an agent that is online is enough; before that, the machine may fail', () => {
+    const up = { state: 'running', stateReason: '' };
+    expect(judgeBoot('Online', undefined, undefined).state).toBe('done');
+    expect(judgeBoot('ConnectionLost', up, { system: 'ok', instance: 'ok' })).toMatchObject({
+      state: 'waiting',
+      note: expect.stringContaining('now ConnectionLost'),
+    });
+    expect(judgeBoot(undefined, up, { system: 'ok', instance: 'impaired' })).toMatchObject({
+      state: 'failed',
+      why: expect.stringContaining('does not boot'),
+    });
+    expect(judgeBoot(undefined, up, { system: 'impaired', instance: 'ok' })).toMatchObject({
+      state: 'failed',
+      why: expect.stringContaining("AWS's side"),
+    });
+  });
+});

@@ -1,0 +1,123 @@
+import { describe, expect, test } from '@jest/globals';
+import { marked } from 'marked';
+import type { Image } from '../../src/model/image.ts';
+import type { CheckResult } from '../../src/validation/rules/checks-report.ts';
+import { asData, asJUnit, conclude, countOf, machinesEnded, type Trial, type Validation } from '../../src/validation/rules/conclude.ts';
+import { brokenGates } from '../../src/validation/rules/gates.ts';
+import { validationPage } from '../../src/validation/rules/report-page.ts';
+
+const check = (name: string, ending: CheckResult['ending'], output = ''): CheckResult => ({
+  ...{ name, ending, because: ending === 'passed' ? 'passed' : 'ended with exit code 1', seconds: 1.5, tries: 1, output },
+  bytes: Buffer.byteLength(output),
+});
+const trial = (result: Trial['result'], over: Partial<Trial> = {}): Trial => ({
+  ...{ instanceType: 't3.micro', instanceId: 'i-1', result, because: `it ${result}`, checks: [], complete: true },
+  ...{ timeline: [{ name: 'launch', seconds: 2 }], console: undefined, failure: undefined, left: [], leaked: false, ...over },
+});
+const validation = (...trials: Trial[]): Validation => ({
+  imageId: 'ami-1',
+  family: 'web',
+  checks: 'c'.repeat(32),
+  trials,
+  ...conclude(trials),
+});
+
+describe('several machines, one verdict', () => {
+  test.each([
+    [['passed'], 'passed'],
+    [['passed', 'passed'], 'passed'],
+    [['passed', 'failed'], 'failed'],
+    [['passed', 'inconclusive'], 'inconclusive'],
+    [['inconclusive', 'failed'], 'failed'],
+    [[], 'inconclusive'],
+  ] as const)('%j is %s', (results, verdict) => {
+    expect(conclude(results.map(result => trial(result))).result).toBe(verdict);
+  });
+
+  test('says on which machine it was', () => {
+    expect(conclude([trial('passed'), trial('failed', { instanceType: 'c7g.large' })]).because).toBe('on c7g.large: it failed');
+    expect(conclude([trial('failed')]).because).toBe('it failed');
+  });
+
+  test('counts over all machines, and knows which are on their way out', () => {
+    const trials = [
+      trial('passed', { checks: [check('a', 'passed')] }),
+      trial('failed', { checks: [check('a', 'failed')], left: ['kept'], instanceId: 'i-2' }),
+    ];
+    expect([countOf(trials, 'passed'), countOf(trials, 'failed'), countOf(trials, 'warned')]).toEqual([1, 1, 0]);
+    expect(machinesEnded(trials)).toEqual(['i-1']);
+  });
+});
+
+const hostile = '</failure>]]>&amp; \u001b[31m\u0000 <script>alert(1)</script> ``` | x |\n::add-mask::ami';
+const bad = validation(
+  trial('failed', {
+    checks: [check('good', 'passed'), check(hostile, 'failed', hostile), check('meh', 'warned')],
+    console: hostile,
+    left: [hostile],
+  }),
+);
+
+describe('what is told', () => {
+  test('as JUnit: a suite per machine, a case per check, text that stays text', () => {
+    const xml = asJUnit(bad);
+    expect(xml).toContain('<testsuite name="ami-1 on t3.micro" tests="3" failures="1" errors="0">');
+    expect(xml).toContain('<testcase classname="ami-action" name="good" time="1.5"/>');
+    expect(xml).toContain('&lt;/failure&gt;]]&gt;&amp;amp; [31m &lt;script&gt;');
+    expect(xml).not.toMatch(/[^\P{C}\n]|<script/u);
+    expect(asJUnit(validation(trial('inconclusive')))).toContain('<error message="it inconclusive">');
+  });
+
+  test('as JSON: the output has no text of machines, the file has', () => {
+    expect(JSON.stringify(asData(bad, false).machines[0])).not.toMatch(/"(output|console)"/);
+    expect(asData(bad, true).machines[0]).toMatchObject({ console: hostile, checks: [{}, { output: hostile }, {}] });
+  });
+
+  test('as a page: nothing that a machine printed becomes markup', async () => {
+    const html = await marked(validationPage(bad));
+    expect(html).not.toMatch(/<script|<td>x<\/td>/);
+    expect(html).toContain('<td>good</td>');
+    expect(html).toContain('failed validation');
+  });
+
+  test('as a page: what failed first, and many that passed out of the way', () => {
+    const many = Array.from({ length: 13 }, (_, i) => check(`p${i}`, 'passed'));
+    const page = validationPage(validation(trial('failed', { checks: [...many, check('dead', 'failed'), check('late', 'not run')] })));
+    const places = ['| dead |', '| late |', '<details><summary>13 checks passed</summary>', '| p0 |'].map(part => page.indexOf(part));
+    expect(places).toEqual([...places].sort((a, b) => a - b));
+    expect(places[0]).toBeGreaterThan(0);
+    expect(validationPage(validation(trial('passed', { checks: [check('only', 'passed')] })))).toContain('|  | Check | Took |\n');
+  });
+
+  test('as a page that fits, however much was printed', () => {
+    const loud = validation(trial('failed', { checks: Array.from({ length: 200 }, (_, i) => check(`c${i}`, 'failed', 'x'.repeat(3000))) }));
+    expect(Buffer.byteLength(validationPage(loud))).toBeLessThan(300_000);
+  });
+});
+
+describe('gates', () => {
+  const now = Date.parse('2026-05-01');
+  const image = { public: false, encrypted: true, imdsV2: true, ena: true } as Image;
+  const base = { id: 'ami-base', createdAt: new Date('2026-04-01') } as Image;
+  const all = { require: ['private', 'encrypted', 'imds-v2', 'ena'], baseMaxAgeSeconds: undefined } as const;
+
+  test.each([
+    [{}, []],
+    [{ public: true }, ['it is public']],
+    [{ encrypted: false }, ['not all of its volumes are encrypted']],
+    [{ imdsV2: false }, ['it does not ask for IMDSv2']],
+    [{ ena: false }, ['it has no ENA support']],
+    [{ public: true, ena: false }, ['it is public', 'it has no ENA support']],
+  ])('%j', (over, broken) => {
+    const found = brokenGates({ ...image, ...over }, all, undefined, now);
+    expect(found.map((why, i) => why.startsWith(broken[i] ?? '?'))).toEqual(broken.map(() => true));
+    expect(brokenGates({ ...image, ...over }, { ...all, require: [] }, undefined, now)).toEqual([]);
+  });
+
+  test('the age of the base image; what cannot be told counts against it', () => {
+    const within = (days: number) => ({ require: [], baseMaxAgeSeconds: days * 86_400 });
+    expect(brokenGates(image, within(31), base, now)).toEqual([]);
+    expect(brokenGates(image, within(29), base, now)).toEqual(['its base image ami-base is 30d old, "base-max-age" is 29d']);
+    expect(brokenGates(image, within(29), undefined, now)[0]).toContain('cannot be told');
+  });
+});

@@ -1,0 +1,141 @@
+import {
+  DescribeInstanceStatusCommand,
+  DescribeInstancesCommand,
+  type DescribeInstancesCommandInput,
+  DescribeInstanceTypesCommand,
+  type EC2Client,
+  GetConsoleOutputCommand,
+  type Instance,
+  type _InstanceType as InstanceType,
+  RebootInstancesCommand,
+  RunInstancesCommand,
+  type RunInstancesCommandInput,
+  type Tag,
+  TerminateInstancesCommand,
+} from '@aws-sdk/client-ec2';
+import type { Architecture, Tags } from '../../model/image.ts';
+import type { Machine, MachineSpec, Machines } from '../../ports/instances.ts';
+import { asExpected, isCode } from './errors.ts';
+import { tagsFromEc2 } from './images.ts';
+import { settingRefused } from './launch-refusals.ts';
+import { allPages } from './pages.ts';
+
+const unlessUnknown =
+  (doing: string) =>
+  (cause: unknown): undefined =>
+    isCode(cause, 'InvalidInstanceID.NotFound') ? undefined : asExpected(doing)(cause);
+
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html#api-error-codes-table-server
+const NO_CAPACITY = [
+  'InsufficientInstanceCapacity',
+  'InsufficientHostCapacity',
+  'InsufficientReservedInstanceCapacity',
+  'InsufficientFreeAddressesInSubnet',
+  'Unsupported',
+  'InstanceLimitExceeded',
+  'VcpuLimitExceeded',
+  'MaxSpotInstanceCountExceeded',
+] as const;
+
+export const ec2Machines = (ec2: EC2Client): Machines => ({
+  async launch(spec) {
+    try {
+      const { Instances = [] } = await ec2.send(new RunInstancesCommand(launchInput(spec)));
+      return Instances.map(fromEc2)[0] as Machine;
+    } catch (cause) {
+      if (isCode(cause, ...NO_CAPACITY)) return { noCapacity: (cause as Error).message };
+      const refused = settingRefused(cause);
+      if (refused !== undefined) throw refused;
+      return asExpected(`launch an instance of ${spec.imageId} (ec2:RunInstances, iam:PassRole for an instance profile)`)(cause);
+    }
+  },
+  async get(id) {
+    const seen = await ec2
+      .send(new DescribeInstancesCommand({ InstanceIds: [id] }))
+      .catch(unlessUnknown(`describe instance ${id} (ec2:DescribeInstances)`));
+    return seen?.Reservations?.flatMap(({ Instances = [] }) => Instances).map(fromEc2)[0];
+  },
+  withToken: async token => (await instances(ec2, [{ Name: 'client-token', Values: [token] }]))[0],
+  async health(id) {
+    const seen = await ec2
+      .send(new DescribeInstanceStatusCommand({ InstanceIds: [id] }))
+      .catch(unlessUnknown(`read the status of ${id} (ec2:DescribeInstanceStatus)`));
+    const status = seen?.InstanceStatuses?.[0];
+    return status && { system: status.SystemStatus?.Status ?? '', instance: status.InstanceStatus?.Status ?? '' };
+  },
+  async reboot(id) {
+    await ec2.send(new RebootInstancesCommand({ InstanceIds: [id] })).catch(asExpected(`reboot ${id} (ec2:RebootInstances)`));
+  },
+  tagged: tags =>
+    instances(
+      ec2,
+      Object.entries(tags).map(([key, value]) => ({ Name: `tag:${key}`, Values: [value] })),
+    ),
+  async terminate(ids) {
+    await ec2
+      .send(new TerminateInstancesCommand({ InstanceIds: [...ids] }))
+      .catch(unlessUnknown(`terminate ${ids.join(', ')} (ec2:TerminateInstances)`));
+  },
+  console: id => consoleOf(ec2, id),
+  async architectures(instanceType) {
+    try {
+      const InstanceTypes = [instanceType as InstanceType];
+      const { InstanceTypes: [type] = [] } = await ec2.send(new DescribeInstanceTypesCommand({ InstanceTypes }));
+      return type?.ProcessorInfo?.SupportedArchitectures as Architecture[] | undefined;
+    } catch (cause) {
+      if (isCode(cause, 'InvalidInstanceType', 'InvalidParameterValue')) return undefined;
+      return asExpected(`describe instance type ${instanceType} (ec2:DescribeInstanceTypes)`)(cause);
+    }
+  },
+});
+
+async function consoleOf(ec2: EC2Client, id: string): Promise<string> {
+  const doing = asExpected(`read the console of ${id} (ec2:GetConsoleOutput)`);
+  // Only machines on Nitro have the latest output; the others what they wrote at the last boot.
+  const latest = ec2.send(new GetConsoleOutputCommand({ InstanceId: id, Latest: true }));
+  const { Output } = await latest.catch(cause =>
+    isCode(cause, 'UnsupportedOperation') ? ec2.send(new GetConsoleOutputCommand({ InstanceId: id })).catch(doing) : doing(cause),
+  );
+  return Buffer.from(Output ?? '', 'base64').toString('utf8');
+}
+
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html
+function launchInput(spec: MachineSpec): RunInstancesCommandInput {
+  const profile = spec.instanceProfile;
+  const tags = toEc2(spec.tags);
+  return {
+    ImageId: spec.imageId,
+    InstanceType: spec.instanceType as InstanceType,
+    MinCount: 1,
+    MaxCount: 1,
+    ClientToken: spec.token,
+    InstanceInitiatedShutdownBehavior: 'terminate',
+    MetadataOptions: { HttpEndpoint: 'enabled', HttpTokens: 'required' },
+    BlockDeviceMappings: spec.devices.map(DeviceName => ({ DeviceName, Ebs: { Encrypted: true, DeleteOnTermination: true } })),
+    TagSpecifications: (['instance', 'volume', 'network-interface'] as const).map(ResourceType => ({ ResourceType, Tags: tags })),
+    ...(spec.subnetId === undefined ? {} : { SubnetId: spec.subnetId }),
+    ...(spec.securityGroupIds === undefined || spec.securityGroupIds.length === 0 ? {} : { SecurityGroupIds: [...spec.securityGroupIds] }),
+    ...(profile === undefined ? {} : { IamInstanceProfile: profile.startsWith('arn:') ? { Arn: profile } : { Name: profile } }),
+    ...(spec.userData === undefined ? {} : { UserData: Buffer.from(spec.userData).toString('base64') }),
+  };
+}
+
+const instances = (ec2: EC2Client, Filters: NonNullable<DescribeInstancesCommandInput['Filters']>): Promise<Machine[]> =>
+  allPages(async NextToken => {
+    const page = await ec2
+      .send(new DescribeInstancesCommand({ Filters, MaxResults: 1000, NextToken }))
+      .catch(asExpected('list instances (ec2:DescribeInstances)'));
+    return { items: page.Reservations?.flatMap(({ Instances = [] }) => Instances).map(fromEc2), next: page.NextToken };
+  });
+
+const toEc2 = (tags: Tags): Tag[] => Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
+
+const fromEc2 = (instance: Instance): Machine => ({
+  id: instance.InstanceId ?? '',
+  imageId: instance.ImageId ?? '',
+  state: instance.State?.Name ?? 'pending',
+  stateReason: [instance.StateReason?.Code, instance.StateReason?.Message].filter(Boolean).join(': '),
+  tags: tagsFromEc2(instance.Tags),
+  launchedAt: instance.LaunchTime ?? new Date(0),
+  privateIp: instance.PrivateIpAddress,
+});

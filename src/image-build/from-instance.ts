@@ -1,0 +1,154 @@
+import { RejectedError, retold, UsageError } from '../kit/errors.ts';
+import { flag, optional, text } from '../kit/fields.ts';
+import { deadBecause, type Image, identity, newestFirst, type Tags, tagKey } from '../model/image.ts';
+import { provenBad } from '../model/veto.ts';
+import { wait } from '../model/wait-setting.ts';
+import type { Powers } from '../ports/deps.ts';
+import type { Machine } from '../ports/instances.ts';
+import { adopt, type BuiltImage } from './adopt.ts';
+import type { BuildPlan } from './plan.ts';
+import { maxAgeOf } from './reuse.ts';
+
+/** An image of a running instance instead of one from a template: what a machine that was set up by other means has become. */
+
+export const instanceSettings = {
+  fromInstance: optional(
+    text('Makes the image of this instance, as it is, instead of building one.', {
+      pattern: /^i-([0-9a-f]{8}|[0-9a-f]{17})$/,
+      says: 'must be the ID of an instance',
+      neededBy: 'teams that set machines up with cloud-init or Ansible',
+    }),
+  ),
+  noReboot: flag('Leave the instance running meanwhile. Its disk is then as after a power cut; false restarts the instance.', true, {
+    neededBy: 'users of `from-instance`',
+  }),
+  wait,
+};
+
+export interface InstanceWish {
+  readonly fromInstance?: string | undefined;
+  readonly noReboot: boolean;
+  readonly wait: boolean;
+  readonly timeout: number;
+  readonly rebuild?: string | undefined;
+  readonly baseImage?: readonly string[] | undefined;
+  readonly var: Readonly<Record<string, string>>;
+  readonly secretVar: Readonly<Record<string, string>>;
+  readonly varFiles: readonly string[];
+  readonly content: readonly string[];
+  readonly only: readonly string[];
+  readonly except: readonly string[];
+  readonly instanceType?: string | undefined;
+  readonly regions: readonly string[];
+  readonly region: string;
+}
+
+type World = Powers<'images' | 'leftovers' | 'machines' | 'capture'>;
+
+/** Settings that mean a template, and would silently do nothing here. */
+export function instanceProblem(wish: InstanceWish): string | undefined {
+  if (wish.fromInstance === undefined) return wish.wait ? undefined : '"wait: false" is for "from-instance": Packer is always waited for';
+  const said = {
+    'base-image': wish.baseImage ?? [],
+    var: Object.keys(wish.var),
+    'secret-var': Object.keys(wish.secretVar),
+    'var-files': wish.varFiles,
+    content: wish.content,
+    only: wish.only,
+    except: wish.except,
+    'instance-type': [wish.instanceType ?? []].flat(),
+    regions: wish.regions,
+  };
+  const idle = Object.entries(said).filter(([, values]) => values.length > 0);
+  return idle.length === 0 ? undefined : `"from-instance" uses no template: take out ${idle.map(([name]) => `"${name}"`).join(', ')}`;
+}
+
+/** An image that an earlier run has begun to make of it, or the machine to make one of. */
+export type Subject = { readonly because: string } & ({ readonly begun: Image } | { readonly machine: Machine });
+
+export async function lookAtInstance(instanceId: string, wish: InstanceWish, plan: BuildPlan, world: World): Promise<Subject> {
+  const begun = wish.rebuild === 'always' ? undefined : await startedBefore(instanceId, plan, world, wish);
+  if (begun !== undefined) return { begun, because: `${begun.id} is of this instance and this commit` };
+  const machine = await world.at({ region: wish.region }).machines.get(instanceId);
+  if (machine === undefined || !['running', 'stopped'].includes(machine.state)) throw new UsageError([whyNot(instanceId, machine)]);
+  return { machine, because: `"from-instance" is ${instanceId}` };
+}
+
+export async function captureInstance(subject: Subject, wish: InstanceWish, plan: BuildPlan, world: World): Promise<readonly BuiltImage[]> {
+  if ('begun' in subject) return finish(subject.begun, wish, plan, world);
+  const { machine } = subject;
+  const place = world.at({ region: wish.region });
+  const tags = capturedTags(plan, machine);
+  const id =
+    (await place.capture.image({ instanceId: machine.id, name: plan.name, noReboot: wish.noReboot, tags })) ??
+    (await lostAnswer(plan, world, wish.region));
+  world.report.info(`${id} is being made of ${machine.id}${wish.noReboot ? ', which runs on' : ', which restarts'}.`);
+  const made = await place.images.get(id);
+  if (made === undefined) throw new RejectedError(`${id} was made of ${machine.id}, and EC2 does not know it.`);
+  return finish(made, wish, plan, world);
+}
+
+const whyNot = (id: string, machine: Machine | undefined): string =>
+  `"from-instance": ${id} ${machine === undefined ? 'does not exist here' : `is ${machine.state}`}, it must be running or stopped`;
+
+/** Not yet one of the family: that comes when it is there. Nothing that expires either: without "wait" it may take its time. */
+const capturedTags = (plan: BuildPlan, machine: Machine): Tags => ({
+  ...plan.earlyTags,
+  [tagKey(plan.scheme, 'from-instance')]: machine.id,
+  [tagKey(plan.scheme, 'base-ami')]: machine.imageId,
+});
+
+/** By content, not by a token of the run: a later run of the same commit goes on where the earlier one stopped looking. */
+async function startedBefore(
+  instanceId: string,
+  { scheme, tags: planned }: BuildPlan,
+  { at, clock }: World,
+  { region, rebuild }: InstanceWish,
+): Promise<Image | undefined> {
+  const commit = planned[scheme.commitKey];
+  if (commit === undefined) return undefined;
+  const tags = { [tagKey(scheme, 'from-instance')]: instanceId, [scheme.commitKey]: commit };
+  const found = await at({ region }).images.find({ tags });
+  const mine = planned[tagKey(scheme, 'family')];
+  const oldest = clock.now() - (maxAgeOf(rebuild) ?? Number.POSITIVE_INFINITY) * 1000;
+  const usable = found.filter(
+    image =>
+      image.createdAt.getTime() >= oldest &&
+      deadBecause(image) === undefined &&
+      provenBad(image, scheme) === undefined &&
+      (['family', 'for-family'] as const).every(key => [undefined, mine].includes(identity(image, scheme, key))),
+  );
+  return usable.sort(newestFirst)[0];
+}
+
+async function lostAnswer({ name, tags, scheme }: BuildPlan, { at }: World, region: string): Promise<string> {
+  const [taken] = await at({ region }).images.find({ names: [name] });
+  const created = tagKey(scheme, 'created-at');
+  if (taken !== undefined && taken.tags[created] === tags[created]) return taken.id;
+  throw new UsageError([`"name" becomes ${JSON.stringify(name)}, and ${taken?.id ?? 'another image'} is called so already`], {
+    next: 'Put {timestamp} into "name".',
+  });
+}
+
+async function finish(image: Image, wish: InstanceWish, plan: BuildPlan, world: World): Promise<readonly BuiltImage[]> {
+  const { region, fromInstance: source = '' } = wish;
+  if (wish.wait) {
+    const made = { source, region, id: image.id, baseAmi: identity(image, plan.scheme, 'base-ami') };
+    return adopt([made], plan, world, { atMostSeconds: wish.timeout, next: MORE }).catch(failure => unfinished(made, failure, world));
+  }
+  world.report.info(`${image.id} is ${image.state}: a later run of this commit makes it one of the family.`);
+  return [{ source, architecture: image.architecture, region, id: image.id, name: image.name, sizeGiB: image.sizeGiB }];
+}
+
+const MORE = 'Run it again. A large disk may need more "timeout" for its first snapshot.';
+
+/** Of an image that failed nothing is left: nobody can use it, nothing marks it, and it would keep its name from the next try. */
+async function unfinished({ id, region }: { id: string; region: string }, failure: unknown, { at }: World): Promise<never> {
+  if (!(failure instanceof RejectedError)) {
+    throw retold(failure, { left: [`${id} in ${region}, not yet one of the family: a later run of this commit makes it one`] });
+  }
+  const { images, leftovers } = at({ region });
+  const image = await images.get(id);
+  if (image !== undefined && deadBecause(image) !== undefined) await leftovers.remove({ kind: 'image', id });
+  throw failure;
+}

@@ -1,0 +1,46 @@
+import { code, table, text } from '../kit/markdown.ts';
+import type { Powers } from '../ports/deps.ts';
+import { hide } from './packer-phase.ts';
+import { findPacker, type PackerChoice, packerOrder } from './packer-tool.ts';
+import { sentence } from './report.ts';
+import type { Inputs } from './reuse.ts';
+
+type Rehearsed = PackerChoice & { readonly template: string; readonly varFiles: readonly string[] };
+type World = Powers<'account', 'packer'>;
+
+/** Of a dry run: what Packer would be asked, except what nobody may see. What the template cannot take is refused here as in the real run. */
+export async function rehearse(wanted: Rehearsed, because: string, inputs: Inputs, world: World): Promise<void> {
+  const { report } = world;
+  const { plan, print, template } = inputs;
+  const tool = await findPacker(wanted, world);
+  const order = await packerOrder(wanted, inputs, tool, world);
+  const shown = (name: string, value: unknown) =>
+    name in template.secrets ? '***' : hide(typeof value === 'string' ? value : JSON.stringify(value), order.hidden);
+  const setBy = (variables: Readonly<Record<string, unknown>>, who: string) =>
+    Object.entries(variables).map(([name, value]) => [name, shown(name, value), who] as const);
+  const variables = [...setBy(order.given, 'ami-action'), ...setBy(order.variables, '"var"'), ...setBy(order.secrets, '"secret-var"')];
+  const facts: readonly (readonly [what: string, is: string])[] = [
+    ['Packer', tool.version],
+    ['Template', wanted.template],
+    ['Regions', plan.regions.join(', ')],
+    ['Base image', plan.base ?? 'whatever the template finds'],
+    ['Fingerprint', print.value],
+    ['Files with variables', wanted.varFiles.join(', ')],
+    ['Only', order.only.join(', ')],
+    ['All but', order.except.join(', ')],
+  ];
+  const said = facts.filter(([, is]) => is !== '');
+  for (const [what, is] of said) report.info(`${what}: ${is}`);
+  for (const [name, value, who] of variables) report.info(`Variable ${name}, by ${who}: ${value}`);
+  const tables = [
+    table(
+      ['Packer would be asked', ''],
+      said.map(([what, is]) => [what, code(is)]),
+    ),
+    table(
+      ['Variable', 'Value', 'Set by'],
+      variables.map(([name, value, who]) => [code(name), code(value), text(who)]),
+    ),
+  ];
+  report.summary([`### Would build ${text(plan.name)}`, text(sentence(because)), ...tables].join('\n\n'));
+}

@@ -1,0 +1,62 @@
+import { type Image, identity, newestFirst, type TagScheme } from '../../model/image.ts';
+import { provenBad } from '../../model/veto.ts';
+
+/** Whether an image that is there already is what a build would make. */
+export interface ReusePolicy {
+  readonly scheme: TagScheme;
+  readonly fingerprint: string;
+  readonly regions: readonly string[];
+  /** Older ones are built anew, though nothing has changed. */
+  readonly maxAgeSeconds: number | undefined;
+  readonly now: number;
+}
+
+export interface Found {
+  readonly region: string;
+  readonly image: Image;
+}
+
+export type Reuse =
+  | { readonly images: readonly Found[]; readonly because: string }
+  | { readonly images: undefined; readonly because: string };
+
+/** All images of one earlier build, in every region, or the reason why there must be a new one. */
+export function reusable(family: readonly Found[], policy: ReusePolicy): Reuse {
+  const { scheme } = policy;
+  const alike = family.filter(({ image }) => identity(image, scheme, 'fingerprint') === policy.fingerprint);
+  const same = alike.filter(found => !alike.some(other => isCopyBeside(found, other)));
+  if (same.length === 0) return { images: undefined, because: 'no image has this fingerprint' };
+  const builds = new Map<string, Found[]>();
+  for (const found of same) {
+    const key = identity(found.image, scheme, 'created-at') ?? found.image.id;
+    builds.set(key, [...(builds.get(key) ?? []), found]);
+  }
+  const judged = [...builds.values()]
+    .map(build => ({ build, against: whyNot(build, policy) }))
+    .sort((a, b) => newestFirst(newestOf(a.build), newestOf(b.build)));
+  const good = judged.find(({ against }) => against === undefined);
+  if (good === undefined) return { images: undefined, because: judged[0]?.against ?? '' };
+  return { images: good.build, because: `${good.build.map(({ image }) => image.id).join(', ')} has the same fingerprint` };
+}
+
+/** Somebody copied it where it is, tags and all: the build has made one image there still. */
+const isCopyBeside = (copy: Found, source: Found): boolean => copy.region === source.region && copy.image.sourceImageId === source.image.id;
+
+const newestOf = (build: readonly Found[]): Image => build.map(({ image }) => image).sort(newestFirst)[0] as Image;
+
+function whyNot(build: readonly Found[], { scheme, regions, maxAgeSeconds, now }: ReusePolicy): string | undefined {
+  for (const { image } of build) {
+    if (image.state !== 'available') return `${image.id} has the same fingerprint and is ${image.state}`;
+    const proven = provenBad(image, scheme);
+    if (proven !== undefined) return `${image.id} has the same fingerprint and ${proven}`;
+    const age = (now - image.createdAt.getTime()) / 1000;
+    if (maxAgeSeconds !== undefined && age > maxAgeSeconds)
+      return `${image.id} has the same fingerprint and is older than "rebuild" allows`;
+  }
+  for (const region of regions) {
+    const here = build.filter(found => found.region === region);
+    const wanted = Number(identity((here[0] ?? build[0])?.image as Image, scheme, 'siblings') ?? 1);
+    if (here.length < wanted) return `the build with the same fingerprint has ${here.length} of ${wanted} images in ${region}`;
+  }
+  return undefined;
+}

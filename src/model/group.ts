@@ -1,0 +1,173 @@
+import type { Tags } from './image.ts';
+
+/** What an Auto Scaling group launches, and what one sees of it while it is rolled. */
+
+/** A launch template version, as a group names it. */
+export interface TemplateUse {
+  readonly templateId: string;
+  readonly templateName: string;
+  /** A number, `$Latest` or `$Default`. */
+  readonly version: string;
+}
+
+export interface Override {
+  readonly instanceType: string | undefined;
+  /** A template of its own, instead of the policy's. */
+  readonly template: TemplateUse | undefined;
+  readonly imageId: string | undefined;
+}
+
+export type Launch =
+  | { readonly kind: 'template'; readonly template: TemplateUse }
+  | {
+      readonly kind: 'mixed';
+      readonly template: TemplateUse;
+      readonly overrides: readonly Override[];
+      /** The whole policy as AWS said it: it goes back whole, with nothing but versions changed. */
+      readonly policy: Readonly<Record<string, unknown>>;
+    }
+  | { readonly kind: 'configuration'; readonly name: string };
+
+export interface Member {
+  readonly id: string;
+  /** https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html */
+  readonly state: string;
+  readonly healthy: boolean;
+  readonly protected: boolean;
+  readonly template: TemplateUse | undefined;
+}
+
+export interface Group {
+  readonly name: string;
+  readonly launch: Launch;
+  readonly min: number;
+  readonly max: number;
+  readonly desired: number;
+  readonly healthCheck: string;
+  /** What AWS waits after InService before it counts an instance, unless a refresh says otherwise. */
+  readonly warmUpSeconds: number;
+  readonly suspended: readonly string[];
+  readonly beingDeleted: boolean;
+  readonly members: readonly Member[];
+  /** ARNs of the load balancers' target groups that its instances are in. */
+  readonly targetGroups: readonly string[];
+  /** What else sends them traffic: classic load balancers by name, VPC Lattice by ARN. What the latter think of one instance only Auto Scaling is told. */
+  readonly balancers?: readonly string[];
+  /** For so long Auto Scaling does not listen to what load balancers say of a new instance. */
+  readonly graceSeconds?: number;
+  /** Instances wait beside it, to be in service sooner. */
+  readonly warmPool?: boolean;
+  readonly tags: Tags;
+}
+
+export const isClassic = (balancer: string): boolean => !balancer.startsWith('arn:');
+
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRefresh.html */
+export type RefreshStatus =
+  | 'Pending'
+  | 'InProgress'
+  | 'Baking'
+  | 'Successful'
+  | 'Failed'
+  | 'Cancelling'
+  | 'Cancelled'
+  | 'RollbackInProgress'
+  | 'RollbackSuccessful'
+  | 'RollbackFailed';
+
+export interface Refresh {
+  readonly id: string;
+  readonly group: string;
+  readonly status: RefreshStatus;
+  readonly reason: string;
+  /** Goes down during a rollback. */
+  readonly percent: number;
+  readonly toUpdate: number | undefined;
+  readonly startedAt: Date | undefined;
+  /** What the group shall launch; undefined for a refresh that replaces like with like. */
+  readonly desired: Launch | undefined;
+}
+
+const OVER: ReadonlySet<RefreshStatus> = new Set(['Successful', 'Failed', 'Cancelled', 'RollbackSuccessful', 'RollbackFailed']);
+
+export const isOver = ({ status }: Pick<Refresh, 'status'>): boolean => OVER.has(status);
+
+/** Every template version that a group may launch from: its own first, then those of its overrides. */
+export const usesOf = (launch: Launch): readonly TemplateUse[] => {
+  if (launch.kind === 'configuration') return [];
+  const own = launch.kind === 'mixed' ? launch.overrides.flatMap(({ template }) => (template === undefined ? [] : [template])) : [];
+  return [launch.template, ...own];
+};
+
+export const useKey = ({ templateId, version }: Pick<TemplateUse, 'templateId' | 'version'>): string => `${templateId} ${version}`;
+
+export const isNumbered = ({ version }: TemplateUse): boolean => /^\d+$/.test(version);
+
+/** The same launch, at other versions: `versions` goes from `useKey` to a number. What it does not name stays. */
+export function atVersions(launch: Launch, versions: ReadonlyMap<string, number>): Launch {
+  if (launch.kind === 'configuration') return launch;
+  const moved = (use: TemplateUse): TemplateUse => ({ ...use, version: versions.get(useKey(use))?.toString() ?? use.version });
+  if (launch.kind === 'template') return { ...launch, template: moved(launch.template) };
+  return {
+    ...launch,
+    template: moved(launch.template),
+    overrides: launch.overrides.map(override => ({
+      ...override,
+      template: override.template === undefined ? undefined : moved(override.template),
+    })),
+  };
+}
+
+/** Whether both launch from the same versions: how we know a refresh of ours again, which carries no name. */
+export const sameLaunch = (a: Launch | undefined, b: Launch | undefined): boolean =>
+  a !== undefined &&
+  b !== undefined &&
+  a.kind === b.kind &&
+  a.kind !== 'configuration' &&
+  usesOf(a).map(useKey).join() === usesOf(b).map(useKey).join();
+
+export const sayUse = ({ templateName, templateId, version }: TemplateUse): string =>
+  `${templateName === '' ? templateId : templateName}:${version}`;
+
+export const sayLaunch = (launch: Launch): string => usesOf(launch).map(sayUse).join(', ');
+
+/** `resolve:ssm:...` instead of an ID. https://docs.aws.amazon.com/autoscaling/ec2/userguide/using-systems-manager-parameters.html */
+export const readsParameter = (imageId: string): boolean => imageId.startsWith('resolve:ssm:');
+
+/** How AWS shall replace instances. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_RefreshPreferences.html */
+export interface RefreshPreferences {
+  /** Undefined: the group's maintenance policy, or 90. */
+  readonly minHealthy: number | undefined;
+  readonly maxHealthy: number | undefined;
+  readonly warmUpSeconds: number | undefined;
+  readonly checkpoints: readonly number[];
+  readonly checkpointDelaySeconds: number | undefined;
+  readonly bakeSeconds: number;
+  readonly alarms: readonly string[];
+  readonly skipMatching: boolean;
+  readonly autoRollback: boolean;
+  readonly protectedInstances: 'refresh' | 'ignore' | 'wait';
+  readonly standbyInstances: 'terminate' | 'ignore' | 'wait';
+}
+
+/** What the load balancers of a group say about its instances. */
+
+export interface Target {
+  readonly instanceId: string;
+  /** https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html#target-health-states */
+  readonly state: string;
+  /** State, reason and description in one line. */
+  readonly said: string;
+}
+
+/** What sends traffic to a group, as Auto Scaling sees it. */
+export interface Source {
+  /** Name of a classic load balancer, ARN of a target group. */
+  readonly name: string;
+  /** elb, elbv2 or vpc-lattice. */
+  readonly type: string;
+  /** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_TrafficSourceState.html */
+  readonly state: string;
+  /** What it says of each instance that it knows. Undefined: it says nothing, or says it by its target groups. */
+  readonly targets?: readonly Target[];
+}

@@ -1,0 +1,42 @@
+import type { Sweeper } from '../image-build/rules/leftovers.ts';
+import { type Dead, type Swept, sweepDead } from '../image-build/sweep.ts';
+import { CancelledError, Expected } from '../kit/errors.ts';
+import type { Image } from '../model/image.ts';
+import { usersOf } from '../model/image-users.ts';
+import type { Powers } from '../ports/deps.ts';
+import type { Users } from './find-users.ts';
+import type { Left } from './removal.ts';
+
+/** What dead builds and validations left. Somebody may have made use of an image or a snapshot of theirs all the same: that one stays. */
+export function unusedOf(dead: readonly Dead[], users: ReadonlyMap<string, readonly string[]>, owned: readonly Image[]): readonly Dead[] {
+  const snapshotsOf = (id: string) => owned.find(image => image.id === id)?.snapshotIds ?? [];
+  const goes = ({ id, ending }: Dead) => !ending && usersOf(users, { id, snapshotIds: snapshotsOf(id) }).length === 0;
+  const going = new Set(dead.filter(goes).map(({ id }) => id));
+  // Of an image that stays, the snapshots stay.
+  const held = new Set(owned.filter(({ id }) => !going.has(id)).flatMap(({ snapshotIds }) => snapshotIds));
+  return dead.filter(({ id }) => going.has(id) && !held.has(id));
+}
+
+type World = Powers<'images' | 'leftovers'>;
+
+/** As planned, unless somebody came to use one meanwhile. */
+export async function removeDead(
+  planned: readonly Dead[],
+  region: string,
+  { users, owned }: { readonly users: Users; readonly owned: readonly Image[] },
+  sweeper: Sweeper,
+  world: World,
+): Promise<{ readonly swept: readonly Swept[]; readonly left: readonly Left[] }> {
+  if (planned.length === 0) return { swept: [], left: [] };
+  try {
+    if (world.run.cancelled.aborted) throw new CancelledError();
+    const now = await users.again(planned.filter(({ kind }) => kind === 'image').map(({ id }) => id));
+    const going = new Set(unusedOf(planned, now, owned).map(({ id }) => id));
+    const swept = await sweepDead([region], sweeper, world, ({ id }) => going.has(id));
+    for (const { kind, id } of swept) world.report.info(`${kind} ${id}, which a dead run had left, is removed.`);
+    return { swept, left: [] };
+  } catch (failure) {
+    if (!(failure instanceof Expected)) throw failure;
+    return { swept: [], left: [{ what: `what dead runs left in ${region}`, failure }] };
+  }
+}

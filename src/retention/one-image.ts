@@ -1,0 +1,42 @@
+import type { Image, TagScheme } from '../model/image.ts';
+import { usersOf } from '../model/image-users.ts';
+import type { Place, Powers } from '../ports/deps.ts';
+import { planWithEvidence } from './evidence.ts';
+import { type Asked, failClosed, findUsers, type Users } from './find-users.ts';
+import { type Ended, removeAll } from './removal.ts';
+import { NO_WISHES } from './rules/plan.ts';
+import type { Decision, Policy } from './rules/rules.ts';
+
+/** An image that somebody asks to remove by name: no policy keeps it, and every guard of prune does. */
+
+export interface Judged {
+  readonly decision: Decision;
+  readonly policy: Policy;
+  readonly users: Users;
+}
+
+type Ports = Pick<Place, 'account' | 'images' | 'imageUsers' | 'removal'>;
+
+/** If one who may launch it cannot be seen, this rejects and nothing is removed. */
+export async function judgeOne(
+  image: Image,
+  asked: Asked & { readonly region: string },
+  scheme: TagScheme,
+  place: Ports,
+  { report, clock }: Powers<never>,
+): Promise<Judged> {
+  const policy = { ...NO_WISHES, scheme, family: asked.family, accountId: await place.account.id() };
+  return failClosed(report, async () => {
+    const users = await report.step('Find what may still launch it', () => findUsers(asked, place, report));
+    const candidate = { image, region: asked.region, users: usersOf(users.all, image) };
+    const [decision] = await planWithEvidence([candidate], policy, clock.now(), () => place);
+    return { policy, users, decision: decision ?? { ...candidate, action: 'keep', because: 'no decision', waits: false, marked: false } };
+  });
+}
+
+/** How it ended. `kept`: somebody came to use it since it was judged. */
+export async function removeOne(judged: Judged, keepSnapshots: boolean, place: Ports, world: Powers<never>): Promise<Ended> {
+  const { decision, policy, users } = judged;
+  const [end] = await removeAll([decision], policy, { keepSnapshots }, { ...world, place, users });
+  return end ?? { decision, result: 'failed', left: [{ what: `image ${decision.image.id}` }] };
+}

@@ -1,0 +1,169 @@
+import { RejectedError, TimeoutError } from '../kit/errors.ts';
+import { type Look, waitFor } from '../kit/wait.ts';
+import type { Target } from '../model/group.ts';
+import { type Group, sayLaunch } from '../model/group.ts';
+import { better, type Evidence, gather, tellEvidence } from './evidence.ts';
+import { firstThatFails, newOnes } from './in-service.ts';
+import { judgePair, type PairJudgement, PROVEN, SUCCESSOR_OF, twinName } from './rules/group-pair.ts';
+import type { GroupPlan } from './rules/plan.ts';
+import { inService } from './rules/proof.ts';
+import { silentSeconds } from './rules/traffic.ts';
+import { patiently } from './tolerate-transient-errors.ts';
+import type { Watching } from './watch-refresh.ts';
+
+/** A second group beside the first, behind the same load balancers; it takes over when it has proven itself, or goes and nobody has seen it. */
+
+interface Pair {
+  readonly old: string;
+  readonly successor: string;
+  readonly proven: boolean;
+  /** Since when everything was well without a break. */
+  wellSince: number | undefined;
+  /** Of the last instance that a load balancer called unhealthy. */
+  evidence: Evidence | undefined;
+}
+
+const pairOf = ({ facts: { group, successor } }: GroupPlan, imageId: string): Pair => ({
+  old: group.name,
+  successor: successor?.group.name ?? twinName(group.name),
+  proven: successor?.group.tags[PROVEN] === imageId,
+  wellSince: undefined,
+  evidence: undefined,
+});
+
+/** Answers whether it holds here: both groups stay, until the same settings say so again. */
+export async function bringUp(plans: readonly GroupPlan[], watching: Watching): Promise<boolean> {
+  const { order, deeds, world, place } = watching;
+  const pairs = plans.map(plan => pairOf(plan, order.image.id));
+  const stale = new Set(plans.flatMap(({ facts: { group } }) => (group.tags[SUCCESSOR_OF] === undefined ? [] : [group.name])));
+  for (const { old, successor, proven } of pairs) {
+    const launch = deeds.targets.get(old);
+    if (launch === undefined) continue;
+    deeds.successors.set(old, successor);
+    if (proven) continue;
+    // Left by a run that was lost after the group had taken over: two that follow each other would have no one in charge.
+    if (stale.has(old)) await place.groups.untag(old, [SUCCESSOR_OF, PROVEN]);
+    await place.groups.copy({ from: old, as: successor, launch, tags: { [SUCCESSOR_OF]: old } });
+    world.report.info(`${successor}: comes beside ${old}, with ${sayLaunch(launch)}`);
+  }
+  await untilProven(pairs, watching);
+  const fresh = pairs.filter(({ proven }) => !proven);
+  for (const { successor } of fresh) await place.groups.tag(successor, { [PROVEN]: order.image.id });
+  return order.hold && fresh.length > 0;
+}
+
+async function untilProven(pairs: readonly Pair[], watching: Watching): Promise<void> {
+  const { world, deadline } = watching;
+  const images = new Map<string, string>();
+  const checked = new Set<string>();
+  const what = pairs.map(({ successor }) => successor).join(', ');
+  const atMostSeconds = Math.max(0, Math.round((deadline - world.clock.now()) / 1000));
+  try {
+    const look = patiently(() => lookAtPairs(pairs, { ...watching, images, checked }), world);
+    await waitFor({ what, everySeconds: 10, atMostSeconds, look }, world);
+  } catch (cause) {
+    if (cause instanceof TimeoutError) for (const { evidence } of pairs) if (evidence !== undefined) tellEvidence(evidence, world.report);
+    // Unlike a refresh it does not go on by itself: what is not well by now is not going to be.
+    throw cause instanceof TimeoutError ? new RejectedError(cause.message, { cause }) : cause;
+  }
+}
+
+type Looking = Watching & { readonly images: Map<string, string>; readonly checked: Set<string> };
+
+async function lookAtPairs(pairs: readonly Pair[], looking: Looking): Promise<Look<void>> {
+  const { place, images, order } = looking;
+  const halted = order.halted();
+  if (halted !== undefined) return { state: 'failed', why: halted };
+  const groups = await place.groups.find({ names: pairs.flatMap(({ old, successor }) => [old, successor]) });
+  const strange = groups.flatMap(({ members }) => members.map(({ id }) => id)).filter(id => !images.has(id));
+  if (strange.length > 0) for (const [id, image] of await place.groups.imagesOf(strange)) images.set(id, image);
+  const notes: string[] = [];
+  for (const pair of pairs) {
+    const judged = await lookAtPair(pair, groups, looking);
+    if (judged.state === 'failed') return { state: 'failed', why: pairs.length === 1 ? judged.why : `${pair.successor}: ${judged.why}` };
+    if (judged.state === 'waiting') notes.push(pairs.length === 1 ? judged.note : `${pair.successor}: ${judged.note}`);
+  }
+  return notes.length === 0 ? { state: 'done', value: undefined } : { state: 'waiting', note: notes.join('; ') };
+}
+
+async function lookAtPair(pair: Pair, groups: readonly Group[], looking: Looking): Promise<PairJudgement> {
+  const { place, order, images, world } = looking;
+  const now = world.clock.now();
+  const [successor, old] = [pair.successor, pair.old].map(name => groups.find(group => group.name === name));
+  if (successor !== undefined && old !== undefined && successor.desired < old.desired) await place.groups.resize(successor.name, old);
+  const complete = successor !== undefined && successor.members.filter(inService).length >= Math.max(successor.desired, old?.desired ?? 0);
+  const [targets, sources] = complete
+    ? await Promise.all([place.groups.targetHealth(successor), place.groups.sources(pair.successor)])
+    : [[], []];
+  const wellForSeconds = pair.wellSince === undefined ? undefined : (now - pair.wellSince) / 1000;
+  const bakeSeconds = pair.proven || successor === undefined ? 0 : Math.max(order.bakeSeconds, silentSeconds(successor));
+  const judged = judgePair({ successor, old, images, imageId: order.image.id, targets, sources, wellForSeconds, bakeSeconds });
+  await lookCloser(pair, judged, successor, targets, looking);
+  if (judged.state !== 'waiting') return judged;
+  pair.wellSince = judged.well ? (pair.wellSince ?? now) : undefined;
+  const why =
+    judged.well && successor !== undefined ? await firstThatFails(newOnes(successor, images, order.image.id), looking) : undefined;
+  return why === undefined ? judged : { state: 'failed', why };
+}
+
+/** While it is sick there is something to see; when the group calls it unhealthy, it is on its way out. */
+async function lookCloser(
+  pair: Pair,
+  judged: PairJudgement,
+  successor: Group | undefined,
+  targets: readonly Target[],
+  { place, world }: Looking,
+): Promise<void> {
+  const sick =
+    (judged.state === 'waiting' ? judged.suspect : undefined) ??
+    targets.find(({ state }) => state === 'unhealthy')?.instanceId ??
+    (pair.evidence === undefined ? successor?.members.find(({ healthy }) => !healthy)?.id : undefined);
+  if (sick !== undefined && successor !== undefined) {
+    pair.evidence = better(pair.evidence, await gather(successor, sick, world.clock.now(), place));
+  }
+  if (judged.state === 'failed' && pair.evidence !== undefined) tellEvidence(pair.evidence, world.report);
+}
+
+// What takes longer to drain than this is not waited for any more.
+const DRAIN_SECONDS = 1800;
+
+/** After the pointer has moved: the old group drains and goes. Lost here, the next run with the same settings goes on. */
+export async function takeOver(
+  successors: ReadonlyMap<string, string>,
+  { world, place }: Pick<Watching, 'world' | 'place'>,
+): Promise<void> {
+  const look = (name: string, isOver: (group: Group) => boolean) =>
+    patiently<void>(async () => {
+      const [group] = await place.groups.find({ names: [name] });
+      if (group === undefined || isOver(group)) return { state: 'done', value: undefined };
+      return { state: 'waiting', note: `${group.members.length} instances left` };
+    }, world);
+  const wait = { everySeconds: 10, atMostSeconds: DRAIN_SECONDS };
+  for (const [old, successor] of successors) {
+    const [there] = await place.groups.find({ names: [old] });
+    if (there !== undefined && !there.beingDeleted) {
+      await place.groups.resize(old, { min: 0, max: 0, desired: 0 });
+      await waitFor({ ...wait, what: `${old} drains`, look: look(old, ({ members }) => members.length === 0) }, world).catch(unlessLate);
+      await place.groups.remove(old);
+    }
+    await waitFor({ ...wait, what: `${old} goes`, look: look(old, () => false) }, world);
+    await place.groups.untag(successor, [SUCCESSOR_OF, PROVEN]);
+    world.report.info(`${successor}: has taken over from ${old}, which is gone`);
+  }
+}
+
+const unlessLate = (cause: unknown): void => {
+  if (!(cause instanceof TimeoutError)) throw cause;
+};
+
+/** The way back, as long as the old group serves: nobody depends on the new one. */
+export async function drop(successor: string, { world, place }: Pick<Watching, 'world' | 'place'>): Promise<void> {
+  const [there] = await place.groups.find({ names: [successor] });
+  if (there === undefined) return;
+  if (!there.beingDeleted) await place.groups.remove(successor);
+  const look = patiently<void>(async () => {
+    const [group] = await place.groups.find({ names: [successor] });
+    return group === undefined ? { state: 'done', value: undefined } : { state: 'waiting', note: `${group.members.length} instances left` };
+  }, world);
+  await waitFor({ what: `${successor} goes`, everySeconds: 10, atMostSeconds: DRAIN_SECONDS, look }, world);
+}

@@ -1,0 +1,91 @@
+import { RejectedError } from '../kit/errors.ts';
+import { waitFor } from '../kit/wait.ts';
+import { atVersions, isOver, sayLaunch } from '../model/group.ts';
+import { drop, takeOver } from './blue-green.ts';
+import { tokenOf } from './prepare-version.ts';
+import type { RollPorts, RollWorld } from './rollout-state.ts';
+import type { Obstacle } from './rules/group-action.ts';
+import { isEmptied } from './rules/group-pair.ts';
+import { contentKey, type GroupPlan } from './rules/plan.ts';
+import { patiently } from './tolerate-transient-errors.ts';
+
+/** Clears away what stands in the way of a roll, where the user said that it may be; the plan is made again afterwards. */
+
+export interface Way {
+  readonly world: RollWorld;
+  readonly place: RollPorts;
+  readonly timeoutSeconds: number;
+  readonly saidAs: string;
+  /** What was done to clear it, a sentence each: it is not taken back when the roll fails. */
+  readonly cleared: string[];
+}
+
+export async function makeWay(plans: readonly GroupPlan[], way: Way): Promise<void> {
+  for (const plan of plans) {
+    const { obstacle } = plan;
+    if (obstacle?.kind === 'refresh') await endOf(plan, obstacle, way);
+    if (obstacle?.kind === 'successor') await successorGone(plan, obstacle.successor, way);
+    if (obstacle?.kind === 'parameter') await pinParameters(plan, way);
+  }
+}
+
+async function successorGone({ facts: { group } }: GroupPlan, successor: string, way: Way): Promise<void> {
+  if (isEmptied(group)) {
+    way.cleared.push(`${successor} has taken over from ${group.name}, which was emptied for it already`);
+    await takeOver(new Map([[group.name, successor]]), way);
+    return;
+  }
+  way.cleared.push(`${successor} was removed to make way`);
+  await drop(successor, way);
+}
+
+async function endOf(
+  { facts }: GroupPlan,
+  { refresh, how }: Extract<Obstacle, { kind: 'refresh' }>,
+  { world, place, timeoutSeconds, cleared }: Way,
+): Promise<void> {
+  const { name } = facts.group;
+  const ending = refresh.status === 'RollbackInProgress' || refresh.status === 'Cancelling';
+  if (how === 'supersede' && !ending) {
+    // Rolled back where AWS can; else stopped where it stands: our own roll replaces what it left.
+    const said = await place.groups.rollBack(name);
+    if (said === 'impossible') await place.groups.cancel(name);
+    const ends = said === 'impossible' ? 'cancelled' : 'rolled back';
+    if (said !== 'over') cleared.push(`refresh ${refresh.id} of ${name} was ${ends} to make way`);
+    world.report.info(`${name}: refresh ${refresh.id} is ${ends} to make way`);
+  }
+  const look = patiently<void>(async () => {
+    const seen = await place.groups.refresh(name, refresh.id);
+    if (seen === undefined || isOver(seen)) return { state: 'done', value: undefined };
+    return { state: 'waiting', note: `${seen.status}, ${seen.percent} %` };
+  }, world);
+  await waitFor({ what: `${name}: the refresh ${refresh.id} before ours`, everySeconds: 15, atMostSeconds: timeoutSeconds, look }, world);
+}
+
+/** AWS rolls back no group whose template reads a parameter. So the group first gets a number that means what the parameter means now. */
+async function pinParameters({ facts }: GroupPlan, way: Way): Promise<void> {
+  const { world, place } = way;
+  const { group, versions } = facts;
+  const numbers = new Map<string, number>();
+  for (const [key, version] of versions) {
+    const imageId = version.imageId.startsWith('resolve:ssm:') ? await place.launchTemplates.resolved(version) : version.imageId;
+    if (imageId === undefined)
+      throw new RejectedError(`${group.name}: ${version.imageId} cannot be resolved, so nothing can be launched at all.`);
+    const known = (await place.launchTemplates.withImage(version.templateId, imageId)).find(
+      other => contentKey(other) === contentKey(version),
+    );
+    const pinned =
+      known ??
+      (await place.launchTemplates.create({ source: version, imageId, description: way.saidAs, token: tokenOf(version, imageId, world) }))
+        .version;
+    numbers.set(key, pinned.number);
+  }
+  const launch = atVersions(group.launch, numbers);
+  way.cleared.push(
+    `${group.name} stays pinned to ${sayLaunch(launch)}, which names the image that ${sayLaunch(group.launch)} read from its parameter`,
+  );
+  await place.groups.setLaunch(group.name, launch);
+  world.report.info(
+    `${group.name}: pinned from ${sayLaunch(group.launch)}, which reads a parameter, to ${sayLaunch(launch)}, which names what it means now`,
+  );
+}

@@ -1,0 +1,75 @@
+import { UsageError } from '../kit/errors.ts';
+import { duration, list, optional, text } from '../kit/fields.ts';
+import type { Values } from '../kit/settings.ts';
+import type { Image } from '../model/image.ts';
+import type { PointerOfEnvironment } from '../model/pointer.ts';
+import { environmentPointer } from '../model/pointer.ts';
+import { isVetoed } from '../model/veto.ts';
+import type { Powers } from '../ports/deps.ts';
+import { type Selection, schemeOf, twinOf } from '../selection/select-image.ts';
+import type { Guards } from './rules/guards.ts';
+
+/** What may reach an environment. */
+
+const withOnly = { withOnly: true } as const;
+
+export const guardSettings = {
+  requireChecks: optional(
+    text('Hash of the checks that the image must have passed: the output `checks` of validate.', {
+      ...withOnly,
+      pattern: /^[0-9a-f]{32}$/,
+      says: 'must be the output "checks" of validate',
+      neededBy: 'teams whose checks get stricter',
+    }),
+  ),
+  allowedRefs: optional(
+    list('Refs that an image must be built from: `main` or `release/*` are branches, tags are written whole, such as `refs/tags/v*`.', {
+      ...withOnly,
+      neededBy: 'environments that take no feature branches',
+    }),
+  ),
+  soakEnvironment: optional(
+    text(
+      'The environment that must have run the image before this one; read with `from-role` and `from-region` where it lives elsewhere.',
+      {
+        ...withOnly,
+        pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+        says: 'must be the name of an environment',
+        neededBy: 'environments that take only what has proven itself elsewhere',
+      },
+    ),
+  ),
+  soakTime: optional(
+    duration('How long `soak-environment` must have run it without a break.', { ...withOnly, neededBy: 'users of `soak-environment`' }),
+  ),
+  pin: optional(
+    text('The only image that may be promoted: holds an environment where it is.', {
+      ...withOnly,
+      pattern: /^ami-([0-9a-f]{8}|[0-9a-f]{17})$/,
+      says: 'must be an image ID',
+      neededBy: 'environments that must not change for a while',
+    }),
+  ),
+};
+
+type Wanted = Values<typeof guardSettings> &
+  PointerOfEnvironment &
+  Pick<Selection, 'region' | 'fromRegion' | 'fromRole' | 'tagPrefix' | 'commitTag'>;
+type World = Pick<Powers<'images' | 'parameters'>, 'at'>;
+
+export async function readGuards(wanted: Wanted, image: Image, world: World): Promise<Guards> {
+  const { soakEnvironment, soakTime, allowedRefs, pin } = wanted;
+  if ((soakEnvironment === undefined) !== (soakTime === undefined)) {
+    throw new UsageError([
+      `"${soakTime === undefined ? 'soak-time' : 'soak-environment'}" is missing: the other one does nothing without it`,
+    ]);
+  }
+  if (soakEnvironment === undefined || soakTime === undefined) return { allowedRefs, pin };
+  const there = world.at({ region: wanted.fromRegion ?? wanted.region, role: wanted.fromRole });
+  const [history, twin] = await Promise.all([
+    there.parameters.history(environmentPointer({ ...wanted, environment: soakEnvironment })),
+    there === world.at({ region: wanted.region }) ? image : twinOf(image, wanted, there).then(twin => twin.image),
+  ]);
+  const known = twin && { id: twin.id, vetoed: [image, twin].some(each => isVetoed(each, schemeOf(wanted), soakEnvironment)) };
+  return { allowedRefs, pin, soak: { environment: soakEnvironment, seconds: soakTime, image: known, history } };
+}

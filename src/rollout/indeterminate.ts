@@ -1,0 +1,32 @@
+import { CancelledError, Expected, retold, sameKind, TimeoutError, UnknownError, UnreachableError, UsageError } from '../kit/errors.ts';
+
+/** Failures after which something goes on that we do not look at any more, or in another region: how they are told. */
+
+export const GO_ON = 'Run the job again with the same settings: it finds what was begun, watches it and finishes.';
+export const BRING_BACK = 'Run mode "rollback" with the same groups: it brings back what is left.';
+
+/** We stopped looking, but what we started goes on: nothing is undone, the next run with the same settings finds it. */
+export const isStillMoving = (failure: unknown): boolean =>
+  [TimeoutError, CancelledError, UnknownError, UnreachableError].some(kind => failure instanceof kind);
+
+/** What was begun goes on and we cannot look: without a network, how it ends is unknown, and no longer a matter of the network alone. */
+export function outOfSight(failure: unknown, left: readonly string[], next: string): unknown {
+  if (!(failure instanceof UnreachableError)) return retold(failure, { left, next: nextOf(failure) ?? next });
+  return new UnknownError(failure.message, {
+    left: [...failure.left, ...left],
+    next: `${next} If it cannot reach AWS either: ${failure.next}`,
+    cause: failure,
+  });
+}
+
+export const nextOf = (failure: unknown): string | undefined => (failure instanceof Expected ? failure.next : undefined);
+
+/** The same failure, where it may have been in one of several regions. */
+export function inRegion(failure: unknown, region: string): unknown {
+  const there = (lines: readonly string[]) => lines.map(line => `${region}: ${line}`);
+  if (failure instanceof UsageError)
+    return new UsageError(there(failure.problems), { ...failure, left: there(failure.left), cause: failure });
+  return failure instanceof Expected
+    ? sameKind(failure, `${region}: ${failure.message}`, { ...failure, left: there(failure.left), cause: failure })
+    : failure;
+}

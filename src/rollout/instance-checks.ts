@@ -1,0 +1,46 @@
+import { randomBytes } from 'node:crypto';
+import { Expected } from '../kit/errors.ts';
+import { type Look, waitFor } from '../kit/wait.ts';
+import type { Place, Powers } from '../ports/deps.ts';
+import type { Check, Delivered } from '../validation/rules/checks.ts';
+import { type Judgement, judgeChecks } from '../validation/rules/checks-report.ts';
+import { checksScript } from '../validation/rules/checks-script.ts';
+
+/** The checks of validate, on an instance of a group. */
+export interface InstanceChecks {
+  readonly checks: readonly Check[];
+  readonly deliveries: readonly (readonly Delivered[])[];
+  readonly seconds: number;
+}
+
+// For the agent to take the command and to tell its end.
+const COMMAND_SECONDS = 150;
+
+/** Why the instance does not do what it must; undefined when it does. What we did not see pass has not passed. */
+export async function failsChecks(
+  instanceId: string,
+  { checks, deliveries, seconds }: InstanceChecks,
+  world: Pick<Powers<never>, 'clock' | 'report'>,
+  { commands }: Pick<Place, 'commands'>,
+): Promise<string | undefined> {
+  const nonce = randomBytes(16).toString('hex');
+  const script = checksScript({ checks, deliveries, nonce, withinSeconds: seconds }).split('\n');
+  const order = { instanceId, script, timeoutSeconds: seconds + 30, comment: `ami-action: ${checks.length} checks`, shell: 'sh' as const };
+  let command: string | undefined;
+  const look = async (): Promise<Look<Judgement>> => {
+    if (command !== undefined) return judgeChecks(await commands.result(command, instanceId), checks, nonce);
+    command = await commands.send(order);
+    return { state: 'waiting', note: command === undefined ? 'the agent takes no command yet' : 'sent' };
+  };
+  try {
+    const judged = await waitFor(
+      { what: `Checks on ${instanceId}`, everySeconds: 3, atMostSeconds: seconds + COMMAND_SECONDS, look },
+      world,
+    );
+    const failed = judged.checks.filter(({ ending }) => ending === 'failed').map(({ name, because }) => `${name} ${because}`);
+    return judged.result === 'passed' ? undefined : [judged.because, ...failed].join('; ');
+  } catch (failure) {
+    if (failure instanceof Expected && (failure.outcome === 'rejected' || failure.outcome === 'timeout')) return failure.message;
+    throw failure;
+  }
+}

@@ -1,0 +1,54 @@
+import { RejectedError, retold } from '../kit/errors.ts';
+import { isStillMoving } from './indeterminate.ts';
+import { type Moved, movePointer, putBack, throwIfCrossed } from './pointer.ts';
+import { type Part, within } from './region-plans.ts';
+import type { Rolls } from './roll-groups.ts';
+import { trying } from './undo.ts';
+
+export interface RolledPart extends Part {
+  readonly rolls: Rolls;
+  moved: Moved | undefined;
+  /** Somebody else moved its pointer while we worked. */
+  crossed: boolean;
+}
+
+/** The pointers of all regions, or none: every one is looked at before the first is moved, and one that then cannot be moved takes the others back. */
+export async function moveAll(parts: readonly RolledPart[]): Promise<void> {
+  // Where groups read it, it had to move before them.
+  const open = parts.filter(({ moved }) => moved === undefined);
+  const [only] = open;
+  if (only !== undefined && open.length > 1) await only.world.report.step('Look at every pointer once more', () => lookAtAll(open));
+  for (const part of open) {
+    const { promotion, world, place } = part;
+    try {
+      const move = () => movePointer(promotion, world, place);
+      part.moved = await within(part, () => world.report.step(`Move ${promotion.pointer.name}`, move));
+    } catch (failure) {
+      part.crossed = failure instanceof RejectedError;
+      throw isStillMoving(failure) ? failure : await takenBack(failure, open);
+    }
+  }
+}
+
+async function lookAtAll(parts: readonly RolledPart[]): Promise<void> {
+  for (const part of parts) {
+    const look = async () => throwIfCrossed(part.promotion, await part.place.parameters.read(part.promotion.pointer.name));
+    await within(part, look).catch((failure: unknown) => {
+      part.crossed = failure instanceof RejectedError;
+      throw failure;
+    });
+  }
+}
+
+/** Only what this run moved. The groups stay, they are proven: the next run moves what is left, a rollback leads them back. */
+async function takenBack(failure: unknown, parts: readonly RolledPart[]): Promise<unknown> {
+  const left: string[] = [];
+  for (const part of parts.filter(({ moved }) => moved?.changed)) {
+    const { promotion, world, place, region } = part;
+    const back = () => world.report.step(`Put ${promotion.pointer.name} back`, () => putBack(promotion, world, place));
+    const said = await trying(back, `${region}: the pointer could not be put back`);
+    if (said.length === 0) part.moved = undefined;
+    left.push(...said);
+  }
+  return retold(failure, { left });
+}

@@ -1,0 +1,101 @@
+import { RejectedError } from '../kit/errors.ts';
+import { type Image, identity, type TagScheme } from '../model/image.ts';
+import { candidateName, type Deed, pointerDescription } from '../model/pointer.ts';
+import type { Parameter, ParameterVersion } from '../ports/groups.ts';
+import { type PointPorts, type PointWorld, readBack, store } from './pointer-write.ts';
+
+/** The pointer of an environment: read whole, moved last, read back. */
+
+export interface PointerNow {
+  readonly name: string;
+  readonly current: Parameter | undefined;
+  /** Newest first. */
+  readonly history: readonly ParameterVersion[];
+  /** What a run announced that did not come to its end. */
+  readonly candidate: ParameterVersion | undefined;
+}
+
+export interface Move {
+  readonly deed: Deed;
+  readonly image: Image;
+  readonly scheme: TagScheme;
+  readonly pointer: PointerNow;
+  /** The image that this one replaces. */
+  readonly was: string | undefined;
+}
+
+export async function readPointer(name: string, { parameters }: PointPorts): Promise<PointerNow> {
+  const [current, history, candidates] = await Promise.all([
+    parameters.read(name),
+    parameters.history(name),
+    parameters.history(candidateName(name)),
+  ]);
+  return { name, current, history, candidate: candidates[0] };
+}
+
+export interface Moved {
+  readonly version: number;
+  readonly changed: boolean;
+}
+
+/** Only if it still holds what the plan saw: AWS has no compare-and-set, so we look just before, and at the version it became. */
+export async function movePointer(move: Move, world: PointWorld, place: PointPorts): Promise<Moved> {
+  const { name, current: planned } = move.pointer;
+  const now = await place.parameters.read(name);
+  if (now?.value === move.image.id) return { version: now.version, changed: false };
+  throwIfCrossed(move, now);
+  const version = await write(name, move, now, world, place);
+  await readBack({ name, value: move.image.id, version }, world, place);
+  const expected = (planned?.version ?? 0) + 1;
+  if (version !== expected && !(await wroteAll(move, expected, world, place))) {
+    throw crossed(
+      move,
+      `got version ${expected} from somebody else at the same time; version ${version} is ours and holds ${move.image.id}`,
+    );
+  }
+  return { version, changed: true };
+}
+
+export function throwIfCrossed(move: Move, now: Parameter | undefined): void {
+  if (now?.value === move.image.id || now?.version === move.pointer.current?.version) return;
+  throw crossed(move, `holds ${now?.value ?? 'nothing'} (version ${now?.version ?? 0})`);
+}
+
+/** The way back for groups that read the pointer: what they launch from now on is what it was. Tells what is left. */
+export async function putBack(move: Move, world: PointWorld, place: PointPorts): Promise<readonly string[]> {
+  const { name } = move.pointer;
+  const now = await place.parameters.read(name);
+  if (now === undefined || now.value !== move.image.id) return [];
+  if (move.was === undefined) {
+    await place.parameters.remove(name);
+    return [];
+  }
+  const description = pointerDescription('rollback', { was: move.image.id, commit: undefined, run: world.run.url });
+  const version = await store({ name, value: move.was, description, existing: now }, world, place);
+  await readBack({ name, value: move.was, version }, world, place);
+  return [];
+}
+
+const crossed = ({ pointer }: Move, what: string): RejectedError =>
+  new RejectedError(
+    `${pointer.name} was moved by somebody else while we worked: it ${what}. When the plan was made it held ${pointer.current?.value ?? 'nothing'}.`,
+    {
+      next: 'Decide which image it shall be, and promote that one.',
+    },
+  );
+
+/** The SDK may have sent one write twice: two versions, both ours. */
+async function wroteAll(move: Move, from: number, world: PointWorld, { parameters }: PointPorts): Promise<boolean> {
+  const since = (await parameters.history(move.pointer.name)).filter(({ version }) => version >= from);
+  return since.every(({ value, description }) => value === move.image.id && description === describe(move, world));
+}
+
+const describe = (move: Move, { run }: PointWorld): string =>
+  pointerDescription(move.deed, {
+    was: move.was,
+    commit: identity(move.image, move.scheme, 'commit'),
+    run: run.url === '' ? 'outside GitHub' : `${run.url} attempt ${run.attempt}`,
+  });
+
+export const write = (name: string, move: Move, existing: Parameter | undefined, world: PointWorld, place: PointPorts): Promise<number> =>
+  store({ name, value: move.image.id, description: describe(move, world), existing }, world, place);

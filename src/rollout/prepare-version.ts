@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { RejectedError } from '../kit/errors.ts';
+import { sayLaunch } from '../model/group.ts';
+import type { TemplateVersion } from '../model/template.ts';
+import type { Deeds, RollOrder, RollPorts, RollWorld } from './rollout-state.ts';
+import { afterwards, type Change, contentKey } from './rules/plan.ts';
+
+/** Leaves behind a numbered template version with the image for every group, and changes what no group launches. */
+export async function prepare(order: RollOrder, deeds: Deeds, world: RollWorld, place: RollPorts): Promise<void> {
+  await pin(order, world, place);
+  const versions = await makeVersions(order, deeds, world, place);
+  for (const { facts, before, changes, deed } of order.plans) {
+    if (deed === 'nothing') continue;
+    const target = afterwards(
+      before,
+      changes.map(change => ({ ...change, to: change.to ?? versions.get(contentKey(change.from)) })),
+    );
+    if (target !== undefined) deeds.targets.set(facts.group.name, target);
+  }
+}
+
+/** Before a version is made: it would reach every scale-out of a group on `$Latest` at once, unproven. */
+async function pin({ plans }: RollOrder, { report }: RollWorld, { groups }: RollPorts): Promise<void> {
+  for (const { facts, before } of plans.filter(({ mustPin }) => mustPin)) {
+    await groups.setLaunch(facts.group.name, before);
+    report.info(`${facts.group.name}: pinned from ${sayLaunch(facts.group.launch)} to ${sayLaunch(before)}`);
+  }
+}
+
+/** One version for all groups whose versions differ in nothing else. By template and content. */
+async function makeVersions(
+  order: RollOrder,
+  deeds: Deeds,
+  world: RollWorld,
+  place: RollPorts,
+): Promise<ReadonlyMap<string, TemplateVersion>> {
+  const made = new Map<string, TemplateVersion>();
+  for (const change of order.plans.filter(({ deed }) => deed !== 'nothing').flatMap(({ changes }) => changes)) {
+    const key = contentKey(change.from);
+    if (made.has(key)) continue;
+    const version = change.to ?? (await makeVersion(change, order, deeds, world, place));
+    made.set(key, version);
+    // Made by an earlier run that was lost; the version that the group launches anyway is none of our deeds.
+    if (change.to !== undefined && change.to.number !== change.from.number) deeds.versions.push(version);
+    const how = change.to === undefined ? 'made from' : change.to.number === change.from.number ? 'is' : 'exists already, equal to';
+    world.report.info(
+      `${version.templateName}:${version.number} with ${order.image.id} ${how} ${change.from.templateName}:${change.from.number}`,
+    );
+  }
+  return made;
+}
+
+async function makeVersion(
+  { from }: Change,
+  order: RollOrder,
+  deeds: Deeds,
+  world: RollWorld,
+  { launchTemplates }: RollPorts,
+): Promise<TemplateVersion> {
+  const token = tokenOf(from, order.image.id, world);
+  const { version, warnings } = await launchTemplates.create({ source: from, imageId: order.image.id, description: order.saidAs, token });
+  deeds.versions.push(version);
+  const name = `${from.templateName}:${version.number}`;
+  if (warnings.length > 0) {
+    throw new RejectedError(`AWS made ${name} from version ${from.number} and doubts that it launches: ${warnings.join('; ')}`, {
+      next: 'Repair the launch template, then run the job again.',
+    });
+  }
+  if (version.imageId !== order.image.id || version.content !== from.content) {
+    throw new RejectedError(`${name} was made from version ${from.number}, but differs from it in more than the image.`, {
+      next: `Compare both: aws ec2 describe-launch-template-versions --launch-template-id ${from.templateId} --versions ${from.number} ${version.number}`,
+    });
+  }
+  return version;
+}
+
+/**
+ * The same for every retry of this one call. A later run finds the version by its content, and must not use the token again: AWS would
+ * answer with the version of then, even if we have removed it since.
+ */
+export const tokenOf = ({ templateId, number }: TemplateVersion, imageId: string, { run, clock }: RollWorld): string =>
+  createHash('sha256')
+    .update(JSON.stringify(['launch-template-version', run.id, run.attempt, run.job, templateId, number, imageId, clock.now()]))
+    .digest('hex');

@@ -1,0 +1,89 @@
+import { type Group, type Launch, type Refresh, sameLaunch } from '../model/group.ts';
+import { better, type Evidence, gather } from './evidence.ts';
+import { firstThatFails, NOT_ASKED, newOnes, stalePoolOf, trafficTo } from './in-service.ts';
+import type { Deeds, RollOrder, RollPorts, RollWorld } from './rollout-state.ts';
+import { checksAreDue, type Judgement, judge, suspectIn } from './rules/evaluate.ts';
+import { proofOf } from './rules/proof.ts';
+
+/** One look at one group: what AWS says, what its instances run, what they do, and what a sick one says about itself. */
+
+export interface Watched {
+  readonly name: string;
+  readonly refresh: string;
+  readonly target: Launch | undefined;
+  readonly checkpoints: readonly number[];
+  readonly warmUpSeconds: number;
+  /** AWS has said that everything is replaced, healthy and warm. */
+  replaced: boolean;
+  /** New instances that the group called unhealthy after that. */
+  readonly died: Set<string>;
+  doubts: number;
+  note: string;
+  ended: Judgement | undefined;
+  evidence: Evidence | undefined;
+}
+
+export interface Looking {
+  readonly order: RollOrder;
+  readonly deeds: Deeds;
+  readonly world: RollWorld;
+  readonly place: RollPorts;
+  /** What instances were launched from: it never changes, so it is asked for once. */
+  readonly images: Map<string, string>;
+  /** When each new instance was first seen in service: AWS does not tell. */
+  readonly since: Map<string, number>;
+  /** Instances that did what the checks ask for. */
+  readonly checked: Set<string>;
+}
+
+export async function lookAt(watched: Watched, group: Group | undefined, looking: Looking): Promise<Judgement> {
+  if (group === undefined) return { state: 'failed', why: 'the group is gone' };
+  const { order, images, place } = looking;
+  const refresh = await place.groups.refresh(group.name, watched.refresh);
+  await lookCloser(watched, group, refresh, looking);
+  const proof = proofOf(group, images, order.image.id, order);
+  const settled = settledOnes(watched, group, refresh, looking);
+  const traffic = refresh !== undefined && isReplaced(refresh) ? await trafficTo(settled, group, place) : NOT_ASKED;
+  const stalePool = refresh?.status === 'Successful' ? await stalePoolOf(group, order.image.id, place) : [];
+  const saved = sameLaunch(group.launch, watched.target);
+  const [died, doubts] = [diedOf(watched, group, refresh, looking), watched.doubts];
+  const judged = judge({ refresh, group, proof, traffic, settled: settled.length, died, stalePool, saved, doubts });
+  if (judged.state === 'failed' || refresh === undefined || !checksAreDue(refresh, watched.checkpoints)) return judged;
+  const why = await firstThatFails(settled, looking);
+  return why === undefined ? judged : { state: 'failed', why };
+}
+
+const isReplaced = ({ status }: Refresh): boolean => status === 'Baking' || status === 'Successful';
+
+/** The group replaces who dies, so at every single look all may be well. */
+function diedOf({ died }: Watched, { members }: Group, refresh: Refresh | undefined, { images, order }: Looking): number {
+  if (refresh === undefined || !isReplaced(refresh)) return 0;
+  for (const { id, healthy } of members) if (!healthy && images.get(id) === order.image.id) died.add(id);
+  return died.size;
+}
+
+/** New ones that have been in service for as long as they take to be ready. When AWS begins to bake, all are; who comes later must warm up first. */
+function settledOnes(
+  watched: Watched,
+  group: Group,
+  refresh: Refresh | undefined,
+  { since, images, order, world }: Looking,
+): readonly string[] {
+  const now = world.clock.now();
+  const allAre = !watched.replaced && refresh !== undefined && isReplaced(refresh);
+  if (allAre) watched.replaced = true;
+  const fresh = newOnes(group, images, order.image.id);
+  for (const id of fresh) since.set(id, allAre ? Number.NEGATIVE_INFINITY : (since.get(id) ?? now));
+  return fresh.filter(id => now - (since.get(id) ?? now) >= watched.warmUpSeconds * 1000);
+}
+
+/** A sick instance is ended soon, and its console with it. */
+async function lookCloser(watched: Watched, group: Group, refresh: Refresh | undefined, looking: Looking): Promise<void> {
+  const { images, order, place, world } = looking;
+  const suspect = refresh === undefined ? undefined : suspectIn(group, refresh, images, order.image.id);
+  if (suspect === undefined) return;
+  watched.evidence = await gather(group, suspect, world.clock.now(), place).then(
+    fresh => better(watched.evidence, fresh),
+    () => watched.evidence,
+  );
+}

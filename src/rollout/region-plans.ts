@@ -1,0 +1,129 @@
+import { RejectedError, UsageError } from '../kit/errors.ts';
+import { regionsOf } from '../model/common-settings.ts';
+import type { Group } from '../model/group.ts';
+import type { Image } from '../model/image.ts';
+import type { Reporter } from '../ports/deps.ts';
+import { type TwinOf, twinOf } from '../selection/select-image.ts';
+import { inRegion } from './indeterminate.ts';
+import { type Promotion, type PromotionOrder, type PromotionPorts, planPromotion } from './plan.ts';
+import type { RollWorld } from './rollout-state.ts';
+import { inCharge } from './rules/group-pair.ts';
+import type { RollWanted } from './settings.ts';
+
+/** An environment may live in several regions. Each has its own pointer, its own groups, and its own copy of the image. */
+
+/** What one region does of a promotion. */
+export interface Part extends Here {
+  /** Others do the same elsewhere, so every line says where. */
+  readonly several: boolean;
+  readonly world: RollWorld;
+  readonly promotion: Promotion;
+}
+
+export interface Here {
+  readonly region: string;
+  readonly place: PromotionPorts;
+}
+
+type Wanted = TwinOf & RollWanted & { readonly region: string; readonly regions: readonly string[] };
+
+interface PartsWorld extends RollWorld {
+  at(where: { region: string }): PromotionPorts;
+}
+
+/** Home first. The image is looked for everywhere before anything else is asked. */
+export async function planParts(
+  wanted: Wanted,
+  image: Image,
+  world: PartsWorld,
+  orderIn: (image: Image, here: Here) => Promise<PromotionOrder>,
+): Promise<readonly Part[]> {
+  const everywhere = regionsOf(wanted).map(region => ({ region, place: world.at({ region }) }));
+  const several = everywhere.length > 1;
+  const images = await sameEverywhere(image, everywhere, wanted);
+  const rolls = several ? await allotted(wanted, everywhere) : [];
+  const plan = async (here: Here, i: number) => {
+    const order = await orderIn(images[i] ?? image, here);
+    const promotion = await planPromotion({ ...order, roll: rolls[i]?.wanted ?? wanted }, here.place, rolls[i]?.listed);
+    const own = several ? { ...world, report: reportOf(here.region, world.report) } : world;
+    return { ...here, several, world: own, promotion };
+  };
+  return Promise.all(everywhere.map((here, i) => within({ ...here, several }, () => plan(here, i))));
+}
+
+const LEAVE_OUT = 'leave the region out: "regions: []" under "with:", or in the section of the environment, beats the top of the file';
+
+/** The same image under the IDs that it has there. */
+async function sameEverywhere(image: Image, [, ...further]: readonly Here[], wanted: TwinOf): Promise<readonly Image[]> {
+  const found = await Promise.all(
+    further.map(async ({ region, place }) => ({
+      region,
+      ...(await within({ region, several: true }, () => twinOf(image, wanted, place))),
+    })),
+  );
+  const unfound = found.flatMap(({ region, image: twin, because, oneOf }) => (twin === undefined ? [{ region, because, oneOf }] : []));
+  if (unfound.length > 0) {
+    const said = unfound.map(({ region, because }) => `${region}: ${because}`).join('; ');
+    const next = [...new Set(unfound.map(({ region, oneOf }) => remedy(region, oneOf)))].join(' ');
+    throw new RejectedError(`Not exactly once in every region: ${said}.`, {
+      left: ['nothing was touched'],
+      next: `${next} Or ${LEAVE_OUT}.`,
+    });
+  }
+  return [image, ...found.flatMap(({ image: twin }) => (twin === undefined ? [] : [twin]))];
+}
+
+const remedy = (region: string, oneOf: readonly string[] | undefined): string =>
+  oneOf === undefined
+    ? 'Copy it there with mode "share" and "regions".'
+    : `Leave one of ${oneOf.join(' and ')}: mode "delete" with "region: ${region}" and "image: ${oneOf.at(-1)}" removes that one, unless something uses it.`;
+
+/** A group may be in one region and not in the other; but none may be nowhere, and no region without any. */
+async function allotted(wanted: Wanted, everywhere: readonly Here[]): Promise<readonly { wanted: Wanted; listed: readonly Group[] }[]> {
+  const { groups, strategy } = wanted;
+  if (strategy === 'none' || groups === undefined || groups.length === 0) return [];
+  const own = await Promise.all(
+    everywhere.map(async ({ region, place }) => {
+      const listed = await within({ region, several: true }, () => place.groups.find({}));
+      return { names: groups.filter(name => inCharge(listed, name) !== undefined), listed };
+    }),
+  );
+  const regions = everywhere.map(({ region }) => region);
+  const tagged = Object.keys(wanted.groupTags ?? {}).length > 0;
+  const problems = [
+    ...groups
+      .filter(name => !own.some(({ names }) => names.includes(name)))
+      .map(name => `"groups" names "${name}", which is no Auto Scaling group of ${regions.join(' or ')}`),
+    ...regions
+      .filter((_, i) => own[i]?.names.length === 0 && !tagged)
+      .map(region => `"regions" names ${region}, where none of "groups" is: name its groups too, or ${LEAVE_OUT}`),
+  ];
+  if (problems.length > 0) throw new UsageError(problems);
+  return own.map(({ names, listed }) => ({ wanted: { ...wanted, groups: names }, listed }));
+}
+
+/** Groups in two regions may bear one name, so every line says which region it is about. */
+const reportOf = (region: string, report: Reporter): Reporter => ({
+  ...report,
+  step: (title, work) => report.step(`${region}: ${title}`, work),
+  info: message => report.info(`${region}: ${message}`),
+  warn: message => report.warn(`${region}: ${message}`),
+});
+
+/** What fails says where, if it may have been elsewhere. */
+export async function within<T>({ region, several }: Pick<Part, 'region' | 'several'>, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (failure) {
+    throw several ? inRegion(failure, region) : failure;
+  }
+}
+
+export async function inTurn<P extends Part, T>(parts: readonly P[], work: (part: P) => Promise<T>): Promise<readonly T[]> {
+  const all: T[] = [];
+  for (const part of parts) all.push(await within(part, () => work(part)));
+  return all;
+}
+
+/** As outputs tell it: one image under several IDs. */
+export const amiIdsOf = (parts: readonly Part[]) => Object.fromEntries(parts.map(({ region, promotion }) => [region, promotion.image.id]));

@@ -1,0 +1,79 @@
+import { sayDuration } from '../kit/duration.ts';
+import { code, table, text } from '../kit/markdown.ts';
+import type { Reporter } from '../ports/deps.ts';
+import type { Delivered } from './apply.ts';
+import type { Part } from './region-plans.ts';
+import { sayDeed, sayLaunches, sayState, sayWayBack } from './rules/format.ts';
+import type { GroupPlan } from './rules/plan.ts';
+
+/** The plan and the end of a promotion, for the log and for the job summary. A dry run tells exactly the plan of a real one. */
+
+export const tellPlan = (parts: readonly Part[]): void => parts.forEach(tellPart);
+
+function tellPart({ promotion, region, several, world }: Part): void {
+  const { info, warn, summary } = world.report;
+  const { image, because, environment, groups, pointer, deed, was } = promotion;
+  const title = `${deed === 'promote' ? 'Promote' : 'Roll back to'} ${image.id} in ${environment}`;
+  const moves =
+    pointer.current?.value === image.id ? 'names it already' : `moves from ${pointer.current?.value ?? 'nothing'} when all is proven`;
+  info(`${title}: ${because}; replaces ${was ?? 'nothing'}`);
+  for (const group of groups) tellGroup(group, info);
+  info(`${pointer.name}: ${moves}`);
+  for (const group of groups) for (const warning of group.warnings) warn(`${group.facts.group.name}: ${warning}`);
+  summary(
+    [
+      `### ${text(title)}${several ? ` (${region})` : ''}`,
+      `${code(image.id)}: ${text(because)}. Replaces ${was === undefined ? 'nothing' : code(was)}.`,
+      groups.length === 0 ? '' : table(['Group', 'Now', 'Will', 'Why', 'If it fails', 'About'], groups.map(planRow)),
+      `${code(pointer.name)}: ${text(moves)}.`,
+      ...groups.flatMap(({ facts, warnings }) => warnings.map(warning => `- ⚠️ ${code(facts.group.name)}: ${text(warning)}`)),
+    ]
+      .filter(part => part !== '')
+      .join('\n\n'),
+  );
+}
+
+function tellGroup(plan: GroupPlan, info: Reporter['info']): void {
+  const { name } = plan.facts.group;
+  const back = sayWayBack(plan);
+  info(`${name} (${sayLaunches(plan.facts)}): ${sayDeed(plan)}; ${plan.because}`);
+  info(`${name} has ${sayState(plan.facts)}${back === '' ? '' : `; if it fails, ${back}`}`);
+}
+
+const planRow = (group: GroupPlan): string[] => [
+  code(group.facts.group.name),
+  `${code(sayLaunches(group.facts))} ${text(sayState(group.facts))}`,
+  text(sayDeed(group)),
+  text(group.because),
+  text(sayWayBack(group)),
+  group.aboutSeconds === 0 ? '' : sayDuration(group.aboutSeconds),
+];
+
+export function tellEnd(parts: readonly Part[], ended: readonly Delivered[]): void {
+  // Home is told last: each goes above what stands there.
+  for (const [i, part] of [...parts.entries()].reverse()) if (ended[i] !== undefined) tellEndOf(part, ended[i]);
+}
+
+function tellEndOf({ promotion, region, several, world }: Part, { rolled, moved }: Delivered): void {
+  const { pointer, was, image, environment } = promotion;
+  const where = `${text(environment)}${several ? ` (${region})` : ''}`;
+  const rows = rolled.map(({ group, from, to, status, refresh }) => [
+    code(group),
+    code(from),
+    code(to),
+    text(status),
+    refresh === undefined ? '' : code(refresh),
+  ]);
+  world.report.summary(
+    [
+      moved === undefined ? `### ⏳ ${code(image.id)} is on its way to ${where}` : `### ✅ ${where} runs ${code(image.id)}`,
+      rows.length === 0 ? '' : table(['Group', 'Before', 'After', 'Ended', 'Refresh'], rows),
+      moved === undefined
+        ? `The roll goes on by itself. Run this again with the same settings: it watches, proves and moves ${code(pointer.name)}.`
+        : `${code(pointer.name)} names ${code(image.id)} (version ${moved.version})${was === undefined ? '' : `; it replaces ${code(was)}`}.`,
+    ]
+      .filter(part => part !== '')
+      .join('\n\n'),
+    'above',
+  );
+}

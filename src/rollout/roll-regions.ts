@@ -1,0 +1,145 @@
+import { concurrently } from '../kit/concurrently.ts';
+import { CancelledError, Expected, retold, UnreachableError } from '../kit/errors.ts';
+import { BRING_BACK, GO_ON, inRegion, isStillMoving, nextOf, outOfSight } from './indeterminate.ts';
+import type { Aside } from './leftovers.ts';
+import type { Part } from './region-plans.ts';
+import type { RolledGroup } from './roll-group.ts';
+import { type Rolls, rollAll } from './roll-groups.ts';
+import type { RollOrder, RollWorld } from './rollout-state.ts';
+import { trying } from './undo.ts';
+
+/** Rolls in every region. One that fails takes the others with it: an environment runs one image, wherever it is. */
+
+/** What asks the instances of one region. */
+export type Check = (region: string) => RollOrder['check'];
+
+interface Wanted {
+  readonly world: RollWorld;
+  readonly aside: Aside;
+  readonly check: Check | undefined;
+}
+
+interface Rolling extends Wanted {
+  readonly open: boolean;
+}
+
+export async function rollEverywhere(parts: readonly Part[], wanted: Wanted): Promise<readonly Rolls[]> {
+  const regions = parts.map(({ region }) => region);
+  const [home] = parts;
+  // Pointers move when every region has proven the image: where all have, there is nothing left to take back.
+  const open = parts.length > 1 && parts.some(({ promotion: { pointer, image } }) => pointer.current?.value !== image.id);
+  const rolling = { ...wanted, open };
+  if (home === undefined || parts.length === 1) return Promise.all(parts.map(part => rollPart(part, rolling, ALONE)));
+  const { undo, order } = home.promotion.roll;
+  const halt: Halt = { by: undefined, last: false };
+  const ends = await rolling.world.report.step(`Roll in ${regions.join(', ')}`, () =>
+    concurrently(parts, order === 'one-by-one' ? 1 : parts.length, part => tryPart(part, rolling, halt)),
+  );
+  const done = ends.flatMap(({ rolls }) => rolls ?? []);
+  if (done.length === parts.length) return done;
+  throw halt.by === undefined || undo === 'failed' ? stay(ends, rolling.aside) : await allBack(ends, rolling.aside);
+}
+
+interface Halt {
+  /** The region that has failed first, for good. */
+  by: string | undefined;
+  /** Nothing further is begun: one after another, a region that nobody saw come to its end is the last one. */
+  last: boolean;
+}
+
+interface End {
+  readonly part: Part;
+  readonly rolls?: Rolls;
+  readonly failure?: unknown;
+  /** It went back because another one failed. */
+  readonly halted?: boolean;
+}
+
+type Others = Pick<RollOrder, 'halted' | 'failed'>;
+
+const ALONE: Others = { halted: () => undefined, failed: () => {} };
+
+const rollPart = ({ promotion, world, place, region }: Part, { aside, check, open }: Rolling, others: Others) =>
+  rollAll(promotion, { aside, world, place, check: check?.(region), open, ...others });
+
+async function tryPart(part: Part, rolling: Rolling, halt: Halt): Promise<End> {
+  const { undo, order } = part.promotion.roll;
+  if (halt.last) return { part };
+  let halted = false;
+  const because = () => {
+    if (halt.by === undefined || undo === 'failed') return undefined;
+    halted = true;
+    return `${halt.by} has failed, so this region goes back too`;
+  };
+  const failed = (failure: unknown) => {
+    if (!isStillMoving(failure)) halt.by ??= part.region;
+  };
+  try {
+    return { part, rolls: await rollPart(part, rolling, { halted: because, failed }) };
+  } catch (failure) {
+    failed(failure);
+    halt.last = order === 'one-by-one';
+    return { part, failure: inRegion(failure, part.region), halted };
+  }
+}
+
+async function allBack(ends: readonly End[], aside: Aside): Promise<unknown> {
+  const left: string[] = [];
+  aside.remains.push(...outThere(ends));
+  for (const { part, rolls } of ends) {
+    if (rolls === undefined) continue;
+    const undoing = () => part.world.report.step('Put everything back', rolls.undo);
+    left.push(...(await trying(undoing, 'it could not be put back')).map(line => `${part.region}: ${line}`));
+  }
+  return joined(ends, left);
+}
+
+/** Nothing is taken back: what goes on is found by the next run, and what has come to its end is as good as it was. */
+function stay(ends: readonly End[], aside: Aside): unknown {
+  const lines = standing(ends.map(({ part, rolls }) => ({ part, groups: rolls?.groups ?? [] })));
+  const over = ends.some(({ failure }) => failure !== undefined && !isStillMoving(failure));
+  if (over) aside.remains.push(...lines, ...outThere(ends));
+  return joined(ends, lines);
+}
+
+interface Standing {
+  readonly part: Part;
+  readonly groups: readonly RolledGroup[];
+}
+
+export const standing = (all: readonly Standing[]): readonly string[] =>
+  all.flatMap(({ part: { promotion, region }, groups }) => groups.map(group => `${region}: ${standsAt(group, promotion.image.id)}`));
+
+/** Of regions that nobody looks at any more. */
+const outThere = (ends: readonly End[]): readonly string[] =>
+  ends.flatMap(({ failure }) => (isStillMoving(failure) ? leftOf(failure) : []));
+
+function standsAt({ group, successor, refresh, status }: RolledGroup, imageId: string): string {
+  if (successor !== undefined) return `${successor} stays beside ${group}`;
+  return status === 'InProgress' ? `refresh ${refresh} of ${group} goes on by itself` : `${group} runs ${imageId}`;
+}
+
+/** The failure that decides, and what the others have to tell. */
+function joined(ends: readonly End[], left: readonly string[]): unknown {
+  const failed = ends.filter(({ failure }) => failure !== undefined);
+  const first = failed.find(({ failure, halted }) => !halted && !isStillMoving(failure)) ?? failed[0];
+  const others = failed.filter(end => end !== first);
+  const more = others.flatMap(({ failure, halted }) => [
+    ...(halted || !(failure instanceof Expected) || failure instanceof CancelledError ? [] : [failure.message]),
+    ...leftOf(failure),
+  ]);
+  const idle = ends.filter(({ rolls, failure }) => rolls === undefined && failure === undefined);
+  const all = [...more, ...left, ...idle.map(({ part }) => `${part.region}: nothing was begun`)];
+  if (!isStillMoving(first?.failure)) return retold(first?.failure, { left: all });
+  const done = ends.some(({ rolls }) => rolls !== undefined);
+  // AWS rolls back what is under way, and a region that is done is not.
+  if (first?.failure instanceof CancelledError && first.part.promotion.roll.onCancel === 'rollback') {
+    const same = !done && failed.every(({ failure }) => nextOf(failure) === nextOf(first.failure));
+    return retold(first.failure, { left: all, next: same ? nextOf(first.failure) : BRING_BACK });
+  }
+  // Where nobody was reached at all, nothing goes on anywhere.
+  const none = !done && failed.every(({ failure }) => failure instanceof UnreachableError);
+  return none ? retold(first?.failure, { left: all }) : outOfSight(first?.failure, all, GO_ON);
+}
+
+const leftOf = (failure: unknown): readonly string[] => (failure instanceof Expected ? failure.left : []);

@@ -1,0 +1,119 @@
+import { isOver, type Launch, type Refresh, readsParameter, sameLaunch, useKey, usesOf } from '../../model/group.ts';
+import type { Image } from '../../model/image.ts';
+import type { GroupFacts, RollWanted } from './facts.ts';
+import type { WantedPreferences } from './preferences.ts';
+import { inService, staleOf } from './proof.ts';
+
+/** What is done to a group. refresh: replace instances. watch: a refresh of ours runs already. template: no instance to replace. nothing: it is there. swap: a second group takes over. */
+export type RollDeed = 'refresh' | 'watch' | 'template' | 'nothing' | 'swap';
+
+/** What stands in the way and is cleared away first, because the user said so. */
+export type Obstacle =
+  | { readonly kind: 'refresh'; readonly refresh: Refresh; readonly how: 'wait' | 'supersede' }
+  /** The template reads a parameter; the group gets a version with the image that this means now. */
+  | { readonly kind: 'parameter' }
+  /** A second group with another image, of a promotion that did not come to its end. */
+  | { readonly kind: 'successor'; readonly successor: string };
+
+interface Deciding {
+  readonly image: Image;
+  readonly by: 'version' | 'pointer';
+  readonly before: Launch;
+  /** Undefined: a template version must be made first. */
+  readonly after: Launch | undefined;
+  readonly pointer: RollWanted['pointer'];
+  readonly protectedInstances?: WantedPreferences['protectedInstances'];
+  readonly strategy: RollWanted['strategy'];
+}
+
+export function decide(facts: GroupFacts, wanted: Deciding): { deed: RollDeed; because: string } {
+  const decided = decideRolling(facts, wanted);
+  const { successor } = facts;
+  if (wanted.strategy !== 'blue-green') return decided;
+  if (successor?.imageId === wanted.image.id) return { deed: 'swap', because: `${successor.group.name} is there already, with this image` };
+  return decided.deed === 'refresh' ? { ...decided, deed: 'swap' } : decided;
+}
+
+function decideRolling(facts: GroupFacts, wanted: Deciding): { deed: RollDeed; because: string } {
+  const { group, images } = facts;
+  const { image, before, after, by } = wanted;
+  const active = runningIn(facts);
+  if (active !== undefined && isThisRoll(active, wanted)) {
+    return { deed: 'watch', because: `refresh ${active.id} to this image runs already (${active.status}, ${active.percent} %)` };
+  }
+  const spared = (id: string) =>
+    wanted.protectedInstances === 'ignore' && (group.members.find(member => member.id === id)?.protected ?? false);
+  const serving = group.members.filter(inService);
+  const old = serving.filter(({ id }) => images.get(id) !== image.id && !spared(id));
+  const launchesIt = by === 'pointer' ? wanted.pointer.value === image.id : sameLaunch(group.launch, after);
+  const oldPool = staleOf(facts.warmPool, images, image.id);
+  const isServed = group.desired === 0 || serving.length > 0;
+  const isThere = active === undefined && old.length === 0 && isServed && oldPool.length === 0;
+  if (isThere && launchesIt) return { deed: 'nothing', because: `launches ${image.id} and runs nothing else` };
+  if (isThere && by === 'pointer') return { deed: 'nothing', because: 'runs nothing else, and reads the pointer when it launches' };
+  if (oldPool.length === 0 && group.desired === 0 && group.members.every(({ state }) => state.startsWith('Terminating')))
+    return { deed: 'template', because: 'has no instances, so it only gets the template version' };
+  if (isThere && sameLaunch(before, after)) {
+    return { deed: 'template', because: `runs ${image.id} already, so it is only pinned to the version that it launches` };
+  }
+  if (!isServed) return { deed: 'refresh', because: `none of its ${group.desired} instances is in service` };
+  if (old.length === 0 && oldPool.length > 0) return { deed: 'refresh', because: `${oldPool.length} of its warm pool run something else` };
+  const although = launchesIt ? ', though it launches the image' : '';
+  return { deed: 'refresh', because: `${old.length} of ${serving.length} instances in service run something else${although}` };
+}
+
+const runningIn = ({ active }: GroupFacts): Refresh | undefined => (active === undefined || isOver(active) ? undefined : active);
+
+/** A refresh carries no name: it is known by what it leads to. One that replaces like with like leads to what the pointer names. */
+const isThisRoll = (active: Refresh, { by, after, pointer, image }: Deciding): boolean =>
+  by === 'pointer' ? active.desired === undefined && pointer.value === image.id : sameLaunch(active.desired, after);
+
+/** Every template of the group reads exactly this pointer, and the user wants it to. */
+export const followsPointer = (facts: GroupFacts, { parameterTemplates, pointer }: Pick<RollWanted, 'parameterTemplates' | 'pointer'>) =>
+  parameterTemplates === 'follow' && readsIt(facts, pointer.name);
+
+function readsIt({ group, versions }: GroupFacts, pointer: string): boolean {
+  const uses = usesOf(group.launch);
+  return uses.length > 0 && uses.every(use => reads(versions.get(useKey(use))?.imageId ?? '', pointer));
+}
+
+/** By name or by ARN, but not a version or label of it: that would not move with it. */
+export const reads = (imageId: string, pointer: string): boolean =>
+  imageId === `resolve:ssm:${pointer}` || (imageId.startsWith('resolve:ssm:arn:') && imageId.endsWith(`:parameter${pointer}`));
+
+/** By what it rolls out. One that replaces like with like brings what the pointer means, if it began when an unfinished run of ours had moved that. */
+export function isOurs(facts: GroupFacts, { name, movedAt }: RollWanted['pointer']): boolean {
+  const { active, activeIsOurs } = facts;
+  if (activeIsOurs || active === undefined || active.desired !== undefined || movedAt === undefined) return activeIsOurs;
+  return secondsOf(active.startedAt ?? movedAt) >= secondsOf(movedAt) && readsIt(facts, name);
+}
+
+// Auto Scaling tells whole seconds, Parameter Store parts of them.
+const secondsOf = (time: Date): number => Math.floor(time.getTime() / 1000);
+
+/** Who rolls back wants to be rid of what our own promotion is bringing just now; one of ours that goes back already only needs time. */
+function howToMeet(
+  facts: GroupFacts,
+  { deed, foreignRefresh, pointer }: Pick<RollWanted, 'deed' | 'foreignRefresh' | 'pointer'>,
+  foreign: Refresh | undefined,
+): RollWanted['foreignRefresh'] {
+  if (!isOurs(facts, pointer)) return foreignRefresh;
+  if (deed === 'rollback') return 'supersede';
+  return foreign?.status === 'RollbackInProgress' ? 'wait' : foreignRefresh;
+}
+
+export function obstacleOf(
+  facts: GroupFacts,
+  { deed, image, foreignRefresh, parameterTemplates, pointer }: RollWanted,
+  doing: RollDeed,
+): Obstacle | undefined {
+  const foreign = doing === 'watch' ? undefined : runningIn(facts);
+  const how = howToMeet(facts, { deed, foreignRefresh, pointer }, foreign);
+  const { successor } = facts;
+  if (successor !== undefined && successor.imageId !== image.id && (deed === 'rollback' || foreignRefresh === 'supersede')) {
+    return { kind: 'successor', successor: successor.group.name };
+  }
+  if (foreign !== undefined && how !== 'refuse') return { kind: 'refresh', refresh: foreign, how };
+  const some = [...facts.versions.values()].some(({ imageId }) => readsParameter(imageId));
+  return some && parameterTemplates === 'pin' ? { kind: 'parameter' } : undefined;
+}

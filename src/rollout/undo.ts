@@ -1,0 +1,128 @@
+import { CancelledError, type Details, Expected, retold } from '../kit/errors.ts';
+import { sayLaunch } from '../model/group.ts';
+import { drop } from './blue-green.ts';
+import { BRING_BACK, GO_ON, isStillMoving, outOfSight } from './indeterminate.ts';
+import { earlierGroups, leadEarlierBack } from './revert-earlier.ts';
+import { goBack } from './revert-group.ts';
+import type { Failed, RollOrder } from './rollout-state.ts';
+import { isEmptied } from './rules/group-pair.ts';
+import { removeVersions } from './unused-versions.ts';
+
+/** Puts back what the roll had done so far, and tells the failure with what is left. */
+export async function aftermath(failure: unknown, failed: Failed): Promise<unknown> {
+  const { deeds, world, order } = failed;
+  const [begun, beside] = [deeds.refreshes.size > 0, [...deeds.successors]];
+  if (failure instanceof CancelledError && order.onCancel === 'rollback' && (begun || beside.length > 0)) {
+    return retold(failure, await rollBackAndGo(failed));
+  }
+  if (isStillMoving(failure) && (begun || beside.length > 0)) {
+    const left = [
+      ...[...deeds.refreshes].map(goesOn),
+      ...beside.map(pair => alone(pair, order) ?? `${pair[1]} stays beside ${pair[0]}, which still serves`),
+    ];
+    return outOfSight(failure, left, GO_ON);
+  }
+  const left = await world.report.step('Put everything back', () => undo(failed));
+  // A bug tells of itself only.
+  if (!(failure instanceof Expected)) for (const line of left) world.report.warn(`Left behind: ${line}`);
+  return retold(failure, { left: left.length === 0 ? ['nothing: every group launches and runs what it did before'] : left });
+}
+
+const goesOn = ([group, id]: readonly [string, string | undefined]): string =>
+  id === undefined
+    ? `a refresh of ${group} was asked for and nobody answered: it may go on by itself`
+    : `refresh ${id} of ${group} goes on by itself`;
+
+/** Its old group was emptied by a run before this one: without it nothing would serve. */
+const alone = ([old, successor]: readonly [string, string], { plans }: RollOrder): string | undefined =>
+  plans.some(({ facts: { group } }) => group.name === old && isEmptied(group))
+    ? `${successor} stays: ${old} was emptied for it already`
+    : undefined;
+
+/** A cancelled job has seconds: each refresh is asked once to go back, and nobody waits. */
+async function rollBackAndGo({ order, deeds, place }: Failed): Promise<Details> {
+  const said = {
+    started: 'is being rolled back by AWS',
+    over: 'had ended before it could be rolled back',
+    impossible: 'cannot be rolled back by AWS, and goes on',
+  };
+  const why = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));
+  const gone = [...deeds.successors].map(async ([old, successor]) => {
+    const stays = alone([old, successor], order);
+    if (stays !== undefined) return { ok: false, line: stays };
+    return place.groups.remove(successor).then(
+      () => ({ ok: true, line: `${successor} is being removed` }),
+      cause => ({ ok: false, line: `${successor} stays: ${why(cause)}` }),
+    );
+  });
+  const back = [...deeds.refreshes].map(async ([group, id]) => {
+    const refresh = `refresh ${id ?? 'that was asked for'} of ${group}`;
+    return place.groups.rollBack(group).then(
+      how => ({ ok: how === 'started', line: `${refresh} ${said[how]}` }),
+      cause => ({ ok: false, line: `${refresh} goes on: ${why(cause)}` }),
+    );
+  });
+  const ends = await Promise.all([...gone, ...back]);
+  const next = ends.every(({ ok }) => ok) ? 'Nothing: AWS brings the old image back by itself.' : BRING_BACK;
+  return { left: ends.map(({ line }) => line), next };
+}
+
+/** Best effort, each part by itself: what could not be put back is told, and noted in the order. */
+export async function undo(failed: Failed): Promise<readonly string[]> {
+  const { deeds, place, order } = failed;
+  const remains = [...(await trying(() => order.restore(), 'the pointer could not be put back'))];
+  for (const pair of deeds.successors) {
+    const [old, successor] = pair;
+    const stays = alone(pair, order);
+    if (stays !== undefined) {
+      remains.push(stays);
+      continue;
+    }
+    const away = () => drop(successor, failed).then(() => void deeds.successors.delete(old));
+    remains.push(...(await trying(() => away().then(nothing), `${successor} stays beside ${old}`)));
+  }
+  for (const { facts, before } of deeds.templated) {
+    const { name } = facts.group;
+    const back = () => place.groups.setLaunch(name, before).then(nothing);
+    remains.push(...(await trying(back, `${name} still launches the new template version`)));
+  }
+  remains.push(...(await groupsBack(failed)));
+  order.remains.push(...remains);
+  const pinned = order.plans
+    .filter(({ mustPin }) => mustPin)
+    .map(
+      ({ facts: { group }, before }) =>
+        `${group.name} stays pinned to ${sayLaunch(before)}, which is what ${sayLaunch(group.launch)} meant`,
+    );
+  return [...remains, ...(await trying(() => removeVersions(failed), 'template versions that were made stay')), ...pinned];
+}
+
+/** All that have moved, now or by an earlier run; by setting only those that failed. */
+async function groupsBack(failed: Failed): Promise<readonly string[]> {
+  const { deeds, order } = failed;
+  const moved = order.plans.filter(({ facts }) => deeds.refreshes.has(facts.group.name));
+  const all = order.undo === 'all' || deeds.failed.size === 0;
+  const back = moved.filter(({ facts }) => all || deeds.failed.has(facts.group.name));
+  const earlier = earlierGroups(failed);
+  const said = await Promise.all([
+    ...back.map(plan => trying(() => goBack(plan, failed), `${plan.facts.group.name} could not be rolled back`)),
+    ...(all ? earlier : []).map(plan =>
+      trying(
+        () => leadEarlierBack(plan, failed),
+        `${plan.facts.group.name} runs ${order.image.id} since an earlier run and could not be led back`,
+      ),
+    ),
+  ]);
+  const stay = [...moved.filter(plan => !back.includes(plan)), ...(all ? [] : earlier)];
+  return [...stay.map(({ facts }) => `${facts.group.name} runs ${order.image.id}`), ...said.flat()];
+}
+
+const nothing = (): readonly string[] => [];
+
+export async function trying(work: () => Promise<readonly string[]>, otherwise: string): Promise<readonly string[]> {
+  try {
+    return await work();
+  } catch (cause) {
+    return [`${otherwise}: ${cause instanceof Error ? cause.message : String(cause)}`];
+  }
+}

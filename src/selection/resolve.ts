@@ -1,0 +1,54 @@
+import { code, text } from '../kit/markdown.ts';
+import type { Values } from '../kit/settings.ts';
+import { common, family } from '../model/common-settings.ts';
+import { identity } from '../model/image.ts';
+import { verdictOf } from '../model/verdict.ts';
+import type { Powers } from '../ports/deps.ts';
+import { baseImage } from './base-image.ts';
+import { schemeOf, selectImage, selection } from './select-image.ts';
+
+// Needs a selector.
+// Leaves behind the image ID as an output, so that Terraform or a script can use it; it changes nothing.
+
+export const settings = {
+  family,
+  ...selection('latest'),
+  baseImage,
+  ...common,
+};
+
+export const outputs = {
+  amiId: 'The image.',
+  from: 'Where it came from: `selector`, or `base-image` when nothing fitted.',
+  because: 'Why this one, as a sentence.',
+  commit: 'The commit it was built from, if it says so.',
+  version: 'Its version, if it says so.',
+  verdict: 'passed, failed, none or foreign.',
+};
+
+export async function run(wanted: Values<typeof settings>, world: Powers<'images' | 'parameters', 'commits'>) {
+  const { report } = world;
+  const scheme = schemeOf(wanted);
+  const picked = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, world, { orElse: wanted.baseImage }));
+  const { image, because, from } = picked;
+  const verdict = verdictOf(image, scheme);
+  report.info(`${image.id}: ${because}`);
+  report.summary(
+    [
+      `### ${text(wanted.family)}: ${code(image.id)}`,
+      `${code(wanted.image)}: ${text(because)}.`,
+      `Verdict: ${text(verdict.because)}.`,
+    ].join('\n\n'),
+  );
+  return {
+    outcome: 'done' as const,
+    outputs: {
+      amiId: image.id,
+      from,
+      because,
+      commit: identity(image, scheme, 'commit'),
+      version: identity(image, scheme, 'version'),
+      verdict: verdict.result,
+    },
+  };
+}

@@ -1,0 +1,134 @@
+import { concurrently } from '../kit/concurrently.ts';
+import type { Expected } from '../kit/errors.ts';
+import type { Image } from '../model/image.ts';
+import { type Attempt, attempt } from './attempt.ts';
+import { identified, madeCopy, seen } from './copy.ts';
+import type { Planned, SharePlan, ShareWorld } from './facts.ts';
+import { isAccount } from './rules/plan.ts';
+
+/** Does what the plan says: all targets side by side, each to its own end. */
+
+export interface Delivered {
+  readonly line: Planned;
+  /** The image there. */
+  readonly imageId: string | undefined;
+  readonly failure: Expected | undefined;
+}
+
+/** Who AWS did not take, and why. */
+type Refused = ReadonlyMap<string, Expected>;
+
+interface Way {
+  readonly plan: SharePlan;
+  readonly timeoutSeconds: number;
+  readonly world: ShareWorld;
+  /** Region -> our own image there, as soon as there is one: what is shared from a region waits for that, and for nothing else. */
+  readonly ours: ReadonlyMap<string, Promise<Attempt<Image>>>;
+  readonly launching: ReadonlyMap<string, Promise<Refused>>;
+  readonly reading: Promise<Refused>;
+}
+
+/** AWS makes about twenty copies of snapshots at a time into a region. https://docs.aws.amazon.com/ebs/latest/userguide/ebs-copy-snapshot.html */
+const AT_ONCE = 20;
+
+export async function deliver(plan: SharePlan, timeoutSeconds: number, world: ShareWorld): Promise<readonly Delivered[]> {
+  const { regions } = plan.sharing.wish;
+  const ours = new Map(regions.map(region => [region, attempt(() => ourImage(region, plan, timeoutSeconds, world))]));
+  const launching = new Map(
+    [...ours].map(([region, image]) => [region, image.then(({ value }) => allowLaunch(region, value, plan, world))]),
+  );
+  const way: Way = { plan, timeoutSeconds, world, ours, launching, reading: allowReading(plan, world) };
+  const leaves = ({ deeds }: Planned) => deeds.includes('withdraw');
+  const work = (lines: readonly Planned[]) =>
+    concurrently(lines, AT_ONCE, async line => {
+      const { value, failure } = await attempt(() => end(line, way));
+      const there = value ?? line.there ?? (line.target.kind === 'launch' ? (await ours.get(line.target.region))?.value : undefined);
+      return { line, imageId: there?.id, failure };
+    });
+  // What is taken away comes last, when everybody else has what they need.
+  const given = await work(plan.lines.filter(line => !leaves(line)));
+  return [...given, ...(await work(plan.lines.filter(leaves)))];
+}
+
+/** One target, to its end. */
+async function end(line: Planned, way: Way): Promise<Image | undefined> {
+  const { target, there, deeds } = line;
+  const { plan, world, timeoutSeconds } = way;
+  if (line.failure !== undefined) throw line.failure;
+  if (deeds.includes('withdraw')) return withdraw(line, plan, world);
+  if (target.kind === 'copy') {
+    const [homeRegion = ''] = plan.sharing.wish.regions;
+    throwIfRefused(target.who, await way.reading, await way.launching.get(homeRegion));
+    return finishedCopy(line, plan, timeoutSeconds, world);
+  }
+  const { value: image, failure } = (await way.ours.get(target.region)) ?? {};
+  if (failure !== undefined) throw failure;
+  if (target.kind === 'region' || image === undefined) return image;
+  throwIfRefused(target.who, await way.launching.get(target.region));
+  if (target.role !== undefined) await identified(there ?? (await seen(image.id, target, plan, world)), target, plan, world);
+  return image;
+}
+
+async function ourImage(region: string, plan: SharePlan, timeoutSeconds: number, world: ShareWorld): Promise<Image> {
+  const line = plan.lines.find(({ target }) => target.kind === 'region' && target.region === region);
+  if (line === undefined) return plan.home;
+  if (line.failure !== undefined) throw line.failure;
+  return finishedCopy(line, plan, timeoutSeconds, world);
+}
+
+async function finishedCopy(line: Planned, plan: SharePlan, timeoutSeconds: number, world: ShareWorld): Promise<Image> {
+  const copy = line.deeds.length === 0 && line.there !== undefined ? line.there : await madeCopy(line, plan, timeoutSeconds, world);
+  await identified(copy, line.target, plan, world);
+  return copy;
+}
+
+/** Everybody of a region in one call. To copy one needs to launch, too. */
+function allowLaunch(region: string, image: Image | undefined, plan: SharePlan, world: ShareWorld): Promise<Refused> {
+  const [homeRegion] = plan.sharing.wish.regions;
+  const here = permitted(plan).filter(({ target }) => (target.kind === 'copy' ? homeRegion : target.region) === region);
+  if (image === undefined) return Promise.resolve(new Map());
+  const { sharing } = world.at({ region });
+  return forAll(names(here), who => sharing.allowLaunch(image.id, who));
+}
+
+function allowReading(plan: SharePlan, world: ShareWorld): Promise<Refused> {
+  const [region = ''] = plan.sharing.wish.regions;
+  const { sharing } = world.at({ region });
+  return forAll(names(permitted(plan).filter(({ target }) => target.kind === 'copy')), async who => {
+    for (const id of plan.home.snapshotIds) await sharing.allowReading(id, who);
+  });
+}
+
+const permitted = ({ lines }: SharePlan): readonly Planned[] =>
+  lines.filter(({ deeds, failure }) => deeds.includes('permit') && failure === undefined);
+
+const names = (lines: readonly Planned[]): readonly string[] => [...new Set(lines.map(({ target }) => target.who))];
+
+/** Together, or, where AWS does not take them together, one by one: a wrong one must not stand in the way of the others. */
+async function forAll(who: readonly string[], write: (who: readonly string[]) => Promise<void>): Promise<Refused> {
+  if (who.length === 0) return new Map();
+  const { failure } = await attempt(() => write(who));
+  if (failure === undefined) return new Map();
+  if (who.length === 1) return new Map(who.map(one => [one, failure]));
+  const refused = new Map<string, Expected>();
+  for (const one of who) for (const [name, why] of await forAll([one], write)) refused.set(name, why);
+  return refused;
+}
+
+function throwIfRefused(who: string, ...all: readonly (Refused | undefined)[]): void {
+  for (const refused of all) {
+    const failure = refused?.get(who);
+    if (failure !== undefined) throw failure;
+  }
+}
+
+async function withdraw({ target, there }: Planned, { sharing, home }: SharePlan, world: ShareWorld): Promise<Image | undefined> {
+  if (there === undefined) return undefined;
+  const place = world.at({ region: target.region });
+  await place.sharing.forbidLaunch(there.id, [target.who]);
+  if (there.id !== home.id || !isAccount(target.who) || sharing.wish.copy.includes(target.who)) return there;
+  for (const id of home.snapshotIds) {
+    if ((await place.sharing.readers(id)).includes(target.who)) await place.sharing.forbidReading(id, [target.who]);
+  }
+  return there;
+}

@@ -1,0 +1,98 @@
+import { RejectedError, TimeoutError, UsageError } from '../kit/errors.ts';
+import { type Look, waitFor } from '../kit/wait.ts';
+import { missingTags } from '../model/identity.ts';
+import { deadBecause, type Image } from '../model/image.ts';
+import { shortHash } from '../model/verdict.ts';
+import type { Planned, SharePlan, SharePorts, ShareWorld } from './facts.ts';
+import { copiesOf, earlyTags, wantedTags } from './rules/identity.ts';
+import type { Target } from './rules/plan.ts';
+
+/** One copy, from the wish to an image that can be launched and says what it is. */
+
+// Tags and permissions are eventually consistent, by seconds. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+const SETTLED_SECONDS = 120;
+
+export async function madeCopy(line: Planned, plan: SharePlan, timeoutSeconds: number, world: ShareWorld): Promise<Image> {
+  const { target } = line;
+  const place = world.at(target);
+  const id = line.there?.id ?? (await startCopy(line, plan, place, world));
+  const what = `${id} in ${sayTarget(target)}`;
+  const look = async () => judge(await place.images.get(id));
+  const next = `It goes on by itself. Run the job again: it finds ${id} and goes on from there.`;
+  return waitFor({ what, everySeconds: 15, atMostSeconds: timeoutSeconds, look, next }, world);
+}
+
+function judge(image: Image | undefined): Look<Image> {
+  if (image === undefined) return { state: 'waiting', note: 'EC2 does not know it yet' };
+  const dead = deadBecause(image);
+  // The key is asked only while the copy is made. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopyImage.html
+  if (dead !== undefined) {
+    return {
+      state: 'failed',
+      why: `AWS took the copy and gave it up, it is ${dead}. Its key may not be usable; the next run makes it again`,
+    };
+  }
+  return image.state === 'available' ? { state: 'done', value: image } : { state: 'waiting', note: `copy is ${image.state}` };
+}
+
+async function startCopy(line: Planned, { home, sharing }: SharePlan, place: SharePorts, world: ShareWorld): Promise<string> {
+  const { target, dead } = line;
+  for (const { id } of dead) {
+    world.report.info(`${id} in ${sayTarget(target)} is a copy that failed: it is removed, it holds the name.`);
+    await place.removal.deregister(id, { keepSnapshots: false });
+  }
+  const kmsKey = sharing.kmsKey[target.region]?.replaceAll('{account}', target.who);
+  const region = sharing.wish.regions[0] ?? '';
+  const { run } = world;
+  // The same for every repetition of this request by the SDK; another run finds the copy by its tags.
+  const token = shortHash(
+    ['copy', run.id, run.attempt, run.job, target.who, target.region, home.id, kmsKey ?? '', ...dead.map(({ id }) => id)].join('\n'),
+  );
+  const order = { from: { region, imageId: home.id }, name: home.name, description: `Copy of ${home.id} from ${region}`, kmsKey, token };
+  const id = await place.sharing.copy({ ...order, tags: earlyTags(home, sharing.scheme) });
+  if (id !== undefined) return id;
+  const known = await place.images.find({ names: [home.name], includeDisabled: true });
+  // Made by a run that was killed a moment ago: EC2 did not show it when we looked.
+  const { alive } = copiesOf(home, known, sharing.scheme);
+  if (alive !== undefined) return alive.id;
+  throw new UsageError([
+    `${known.map(image => image.id).join(', ')} in ${sayTarget(target)} is called "${home.name}" already, and is no copy of ${home.id}: remove it, or build with a name of its own`,
+  ]);
+}
+
+/** The tags last, the verdict among them: from now on it is one of the family there. Read back. */
+export async function identified(image: Image, target: Target, { home, sharing }: SharePlan, world: ShareWorld): Promise<void> {
+  const place = world.at(target);
+  const { tags, refusal } = wantedTags(home, image, sharing.scheme);
+  if (tags === undefined) throw new RejectedError(refusal);
+  if (missingTags(tags, image.tags).length === 0) return;
+  // Of an image that is shared the snapshots stay the owner's.
+  await place.images.tag(target.kind === 'launch' ? [image.id] : [image.id, ...image.snapshotIds], tags);
+  const look = async (): Promise<Look<void>> => {
+    const missing = missingTags(tags, (await place.images.get(image.id))?.tags ?? {});
+    return missing.length === 0
+      ? { state: 'done', value: undefined }
+      : { state: 'waiting', note: `${missing.join(', ')} cannot be read back yet` };
+  };
+  await waitFor({ what: `Tags of ${image.id} in ${sayTarget(target)}`, everySeconds: 3, atMostSeconds: SETTLED_SECONDS, look }, world);
+}
+
+/** The image as the account sees it that it was just shared with. */
+export async function seen(id: string, target: Target, { home }: SharePlan, world: ShareWorld): Promise<Image> {
+  const { images } = world.at(target);
+  const look = async (): Promise<Look<Image>> => {
+    const image = await images.get(id);
+    return image === undefined ? { state: 'waiting', note: 'not seen there yet' } : { state: 'done', value: image };
+  };
+  try {
+    return await waitFor({ what: `${id} in ${sayTarget(target)}`, everySeconds: 3, atMostSeconds: SETTLED_SECONDS, look }, world);
+  } catch (cause) {
+    if (!(cause instanceof TimeoutError)) throw cause;
+    throw new RejectedError(
+      `${id} is shared, and cannot be seen in ${sayTarget(target)}: do its Allowed AMIs let images of account ${home.ownerId} in?`,
+      { cause },
+    );
+  }
+}
+
+export const sayTarget = ({ who, region }: Target): string => `account ${who}, ${region}`;

@@ -1,0 +1,180 @@
+import { concurrently } from '../kit/concurrently.ts';
+import { AccessError, type Expected, RejectedError } from '../kit/errors.ts';
+import { entryOf } from '../model/allowed-images.ts';
+import type { Image } from '../model/image.ts';
+import { tagKey } from '../model/image.ts';
+import type { ImageKey } from '../model/image-key.ts';
+import type { Place, Powers } from '../ports/deps.ts';
+import { type Attempt, attempt } from './attempt.ts';
+import { copiesOf } from './rules/identity.ts';
+import { doubtsOf, lockedOut } from './rules/locks.ts';
+import { type Line, type Origin, planTarget, type Seen, type Target, targetsOf } from './rules/plan.ts';
+import { imageRefusals, type Sharing, sharingRefusals } from './rules/refusals.ts';
+import { leaving } from './unshare.ts';
+
+/** Everything that is read before anything is shared. What cannot be read in one target forbids only that one. */
+
+export type SharePorts = Pick<Place, 'account' | 'images' | 'removal' | 'sharing'>;
+export type ShareWorld = Powers<keyof SharePorts>;
+
+const AT_ONCE = 10;
+
+export interface Planned extends Line {
+  /** Why this target is left out. */
+  readonly failure?: Expected | undefined;
+}
+
+export interface SharePlan {
+  readonly home: Image;
+  readonly sharing: Sharing;
+  readonly origins: ReadonlyMap<string, Origin>;
+  readonly lines: readonly Planned[];
+  readonly doubts: readonly string[];
+}
+
+export async function planSharing(home: Image, wanted: Omit<Sharing, 'own'>, world: ShareWorld): Promise<SharePlan> {
+  const { wish, scheme } = wanted;
+  const [homeRegion = ''] = wish.regions;
+  const place = world.at({ region: homeRegion });
+  const sharing = { ...wanted, own: await place.account.id() };
+  throwIfAny(home, imageRefusals(home, sharing));
+  const keys = await keysOf(home, place);
+  const targets = targetsOf(wish, sharing.own);
+  const nothing = new Map<string, Origin>();
+  const looks = new Map(
+    await lookAll(
+      targets.filter(({ kind }) => kind === 'region'),
+      home,
+      nothing,
+      sharing,
+      world,
+    ),
+  );
+  const origins = await readOrigins(home, looks, sharing, world);
+  throwIfAny(home, sharingRefusals(home, keys, [...origins.values()], sharing));
+  const others = await lookAll(
+    targets.filter(({ kind }) => kind !== 'region'),
+    home,
+    origins,
+    sharing,
+    world,
+  );
+  const lines = [...looks, ...others].map(([target, { value, failure }]): Planned => {
+    if (value === undefined) return { target, deeds: [], because: failure?.message ?? '', there: undefined, dead: [], failure };
+    const here = origins.get(target.region) ?? nothingIn(target.region);
+    const line = planTarget(value, { home: origins.get(homeRegion) ?? nothingIn(homeRegion), here }, home, scheme);
+    const locked = line.refusal ?? lockedOut(target, keys);
+    return locked === undefined ? line : { ...line, deeds: [], because: locked, failure: new RejectedError(locked) };
+  });
+  const all = [...lines, ...(await leaving(home, origins, sharing, world))];
+  return {
+    home,
+    sharing,
+    origins,
+    lines: all,
+    doubts: [...new Set([...doubtsOf(targets, keys), ...all.flatMap(({ doubt }) => doubt ?? [])])],
+  };
+}
+
+const lookAll = (
+  targets: readonly Target[],
+  home: Image,
+  origins: ReadonlyMap<string, Origin>,
+  sharing: Sharing,
+  world: ShareWorld,
+): Promise<(readonly [Target, Attempt<Seen>])[]> =>
+  concurrently(
+    targets,
+    AT_ONCE,
+    async target => [target, await attempt(() => look(target, home, origins.get(target.region)?.image, sharing, world))] as const,
+  );
+
+const nothingIn = (region: string): Origin => ({ region, image: undefined, launchers: [], readers: [] });
+
+function throwIfAny(home: Image, refusals: readonly string[]): void {
+  if (refusals.length === 0) return;
+  const said = refusals.length === 1 ? refusals[0] : `${refusals.length} reasons:\n- ${refusals.join('\n- ')}`;
+  throw new RejectedError(`Refused to share ${home.id}: ${said}`, { left: ['nothing was touched'] });
+}
+
+const keysOf = async ({ snapshotIds, encrypted }: Image, { sharing }: SharePorts): Promise<readonly ImageKey[]> => {
+  if (snapshotIds.length === 0) return [];
+  // An image counts as encrypted only if all of it is; one volume is enough to keep it from being shared.
+  const arns = await sharing.keysOf(snapshotIds);
+  if (arns.length === 0 && encrypted) throw new AccessError('The image is encrypted, and AWS does not say with which key.');
+  return Promise.all(arns.map(arn => sharing.key(arn)));
+};
+
+/** `ours`: the image that is shared from this region, if there is one yet. */
+async function look(target: Target, home: Image, ours: Image | undefined, sharing: Sharing, world: ShareWorld): Promise<Seen> {
+  const place = world.at(target);
+  const { scheme } = sharing;
+  if (target.role !== undefined) await checkAccount(target, place);
+  if (target.kind !== 'launch') {
+    const [named, copied] = await Promise.all([
+      place.images.find({ names: [home.name] }),
+      place.images.find({ tags: { [tagKey(scheme, 'copied-from')]: home.id } }),
+    ]);
+    const { alive, dead } = copiesOf(home, [...copied, ...named], scheme);
+    const doubt = target.kind === 'copy' && alive === undefined ? await checkSource(target, home, sharing, world) : undefined;
+    return { target, there: alive, dead, doubt };
+  }
+  if (target.role === undefined) return { target, there: undefined, dead: [] };
+  const now = world.clock.now();
+  // A copy that is still to be made is new.
+  const image = ours ?? { ...home, createdAt: new Date(now), deprecatedAt: undefined };
+  const doubt = await checkEntry(target, place, image, now, 'launched there');
+  return { target, there: ours === undefined ? undefined : await place.images.get(ours.id), dead: [], doubt };
+}
+
+/** A copy is its own, which an account always lets in; but what it does not see it cannot copy, so the image must be let in where it is. */
+function checkSource({ who, role }: Target, home: Image, { wish }: Sharing, world: ShareWorld): Promise<string | undefined> {
+  const source = { who, role, region: wish.regions[0] ?? '' };
+  return checkEntry(source, world.at(source), home, world.clock.now(), 'copied from there');
+}
+
+async function checkAccount({ who, role }: Target, place: SharePorts): Promise<void> {
+  const account = await place.account.id();
+  if (account === who) return;
+  throw new AccessError(`${role} leads to account ${account}, not to ${who}`, { next: 'Put {account} into "target-role".' });
+}
+
+/** What could not be told of its Allowed AMIs; throws where they surely keep the image out. */
+async function checkEntry(
+  { who, region }: Pick<Target, 'who' | 'region'>,
+  { sharing }: SharePorts,
+  image: Image,
+  now: number,
+  what: string,
+): Promise<string | undefined> {
+  const entry = entryOf(await sharing.allowed(), image, now);
+  if (entry.lets === 'in') return undefined;
+  if (entry.lets === 'unknown')
+    return `Whether the Allowed AMIs of account ${who} let it in, in ${region}, was not checked: ${entry.because}.`;
+  throw new AccessError(`Account ${who} lets no such image in, in ${region}: ${entry.because}. It could not be ${what}.`, {
+    next: `In account ${who}: widen its Allowed AMIs, with ${image.ownerId} among the image providers (ec2:ReplaceImageCriteriaInAllowedImagesSettings).`,
+  });
+}
+
+/** Our own image of each region, with who has it already. */
+async function readOrigins(
+  home: Image,
+  looks: ReadonlyMap<Target, Attempt<Seen>>,
+  { wish }: Sharing,
+  world: ShareWorld,
+): Promise<ReadonlyMap<string, Origin>> {
+  const [homeRegion = ''] = wish.regions;
+  const own = [...looks].map(([{ region }, { value }]) => [region, value?.there] as const);
+  const origins = await Promise.all(
+    [[homeRegion, home] as const, ...own].map(async ([region, image]): Promise<[string, Origin]> => {
+      if (image === undefined) return [region, nothingIn(region)];
+      const { sharing } = world.at({ region });
+      const launchers = await sharing.launchers(image.id);
+      const needed = region === homeRegion && (wish.copy.length > 0 || wish.unshare);
+      const readers = needed ? await Promise.all(image.snapshotIds.map(id => sharing.readers(id))) : [];
+      const everywhere = (readers[0] ?? []).filter(who => readers.every(some => some.includes(who)));
+      return [region, { region, image, launchers, readers: everywhere }];
+    }),
+  );
+  return new Map(origins);
+}

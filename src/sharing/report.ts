@@ -1,0 +1,72 @@
+import { type Expected, sameKind } from '../kit/errors.ts';
+import { code, table, text } from '../kit/markdown.ts';
+import type { Reporter } from '../ports/deps.ts';
+import type { Delivered } from './apply.ts';
+import type { SharePlan } from './facts.ts';
+import type { Line, Target } from './rules/plan.ts';
+
+/** One table for all accounts and regions, and one ending for what became of them. */
+
+const DEEDS = { copy: 'copy', permit: 'share', tag: 'tag', withdraw: 'unshare' } as const;
+
+const sayDeeds = ({ deeds }: Line): string => (deeds.length === 0 ? 'nothing' : deeds.map(deed => DEEDS[deed]).join(', '));
+
+const sayWho = ({ who, kind }: Target): string => (kind === 'region' ? `${who} (ours)` : who);
+
+export function tellPlan({ home, lines, doubts }: SharePlan, report: Reporter): void {
+  const rows = lines.map(line => [
+    code(sayWho(line.target)),
+    code(line.target.region),
+    line.failure === undefined ? sayDeeds(line) : '❌ left out',
+    text(line.because),
+  ]);
+  const outside = sayOutside(lines);
+  const notes = [...doubts.map(doubt => `> ⚠️ ${text(doubt)}`), ...outside.map(note => `> ${text(note)}`)];
+  report.summary([`### Share ${code(home.id)}`, table(['Account', 'Region', 'Plan', 'Because'], rows), ...notes].join('\n\n'));
+  for (const line of lines)
+    report.info(
+      `${line.target.who} in ${line.target.region}: ${line.failure === undefined ? sayDeeds(line) : 'left out'} (${line.because})`,
+    );
+  for (const doubt of doubts) report.warn(doubt);
+  for (const note of outside) report.info(note);
+}
+
+/** Who may launch ours, and where nobody looks: what they see of it is said once, and is no fault. */
+function sayOutside(lines: SharePlan['lines']): readonly string[] {
+  const unseen = lines.filter(
+    ({ target: { kind, role }, deeds }) => kind === 'launch' && role === undefined && !deeds.includes('withdraw'),
+  );
+  const who = [...new Set(unseen.map(({ target }) => target.who))];
+  if (who.length === 0) return [];
+  return [
+    `Nobody looked into ${who.join(', ')}: "target-role" names a role for accounts, and there is none for these. The image has no tags there, and whether their Allowed AMIs let it in was not checked.`,
+  ];
+}
+
+export function tellResults(results: readonly Delivered[], report: Reporter): void {
+  const rows = results.map(({ line, imageId, failure }) => [
+    code(sayWho(line.target)),
+    code(line.target.region),
+    code(imageId ?? ''),
+    failure === undefined ? (line.deeds.length === 0 ? 'unchanged' : `✅ ${sayDeeds(line)}`) : `❌ ${failure.outcome}`,
+    text(failure?.message ?? line.because),
+  ]);
+  report.summary(table(['Account', 'Region', 'Image', 'Outcome', 'Because'], rows));
+}
+
+/** Who must act first, of several. What stops us all comes before what stops one. */
+const WORST: readonly Expected['outcome'][] = ['cancelled', 'unknown', 'access', 'usage', 'rejected', 'timeout'];
+
+/** One failure for all that failed; undefined where nothing did. */
+export function failureOf(results: readonly Delivered[], outputs: Readonly<Record<string, unknown>>): Expected | undefined {
+  const failed = results.flatMap(({ line, failure }) => (failure === undefined ? [] : [{ line, failure }]));
+  const worst = WORST.flatMap(outcome => failed.find(({ failure }) => failure.outcome === outcome) ?? [])[0];
+  if (worst === undefined) return undefined;
+  const said = failed.map(({ line, failure }) => `- ${line.target.who} in ${line.target.region}: ${failure.message}`);
+  const steps = [...new Set(failed.map(({ failure }) => failure.next).filter(next => next !== undefined))];
+  const again = `${steps.length === 0 ? 'Run' : 'Then run'} the job again: it does only what is missing.`;
+  const next = [...steps, again].join(' ');
+  const others = failed.length === results.length ? '' : ', the others have it';
+  const message = `${failed.length} of ${results.length} ${results.length === 1 ? 'target' : 'targets'} failed${others}:\n${said.join('\n')}`;
+  return sameKind(worst.failure, message, { next, outputs });
+}

@@ -1,0 +1,29 @@
+import type { ImageKey } from '../../model/image-key.ts';
+import { keyUse, organizationDoubt } from './key.ts';
+import type { Target } from './plan.ts';
+import { isAccount } from './plan.ts';
+
+/** Who would get an image and could not open it. */
+
+export function lockedOut({ kind, who }: Target, keys: readonly ImageKey[]): string | undefined {
+  if (kind === 'region' || !isAccount(who)) return undefined;
+  for (const key of keys) {
+    const use = keyUse(key, who);
+    if (use.use === 'no') return use.because;
+  }
+  return undefined;
+}
+
+/** What may go wrong at the first launch, and what could not be checked. */
+export function doubtsOf(targets: readonly Target[], keys: readonly ImageKey[]): readonly string[] {
+  const launching = new Set(targets.filter(({ kind }) => kind === 'launch').map(({ who }) => who));
+  const doubts = keys.flatMap(key => [...launching].map(who => doubtOf(key, who)));
+  return [...new Set(doubts.filter(doubt => doubt !== undefined))];
+}
+
+function doubtOf(key: ImageKey, who: string): string | undefined {
+  if (!isAccount(who)) return organizationDoubt(key, who);
+  const use = keyUse(key, who);
+  if (use.use === 'unknown') return `Whether account ${who} may use the key was not checked: ${use.because}.`;
+  return use.use === 'yes' ? use.doubt : undefined;
+}

@@ -1,0 +1,123 @@
+import { missingTags } from '../../model/identity.ts';
+import type { Image, TagScheme } from '../../model/image.ts';
+import { wantedTags } from './identity.ts';
+
+/** What sharing would do, target by target, each with its reason. What is as wanted already is not touched. */
+
+export interface Wish {
+  /** Accounts that may launch it, or `all`. */
+  readonly accounts: readonly string[];
+  /** ARNs of organizations and units. */
+  readonly organizations: readonly string[];
+  /** The image's own region first. */
+  readonly regions: readonly string[];
+  /** Accounts that get a copy of their own. */
+  readonly copy: readonly string[];
+  readonly unshare: boolean;
+  /** The role that writes in an account; undefined: nobody does. */
+  roleOf(account: string): string | undefined;
+}
+
+/** `region`: a copy of our own, in a further region. `launch`: may launch ours. `copy`: gets one of its own. */
+export interface Target {
+  readonly kind: 'region' | 'launch' | 'copy';
+  /** An account, an ARN, or `all`. */
+  readonly who: string;
+  readonly region: string;
+  readonly role: string | undefined;
+}
+
+export const isAccount = (who: string): boolean => /^\d{12}$/.test(who);
+
+export function targetsOf(wish: Wish, own: string): readonly Target[] {
+  const roleFor = (who: string) => (isAccount(who) ? wish.roleOf(who) : undefined);
+  const sharers = [...new Set([...wish.accounts, ...wish.organizations])].filter(who => who !== own);
+  const [, ...further] = wish.regions;
+  // A copy for another account is made straight from the image: we need none there ourselves.
+  const needed = sharers.length > 0 || wish.copy.length === 0 ? further : [];
+  return [
+    ...needed.map(region => ({ kind: 'region' as const, who: own, region, role: undefined })),
+    ...wish.regions.flatMap(region => sharers.map(who => ({ kind: 'launch' as const, who, region, role: roleFor(who) }))),
+    ...wish.regions.flatMap(region => wish.copy.map(who => ({ kind: 'copy' as const, who, region, role: roleFor(who) }))),
+  ];
+}
+
+/** Our own image in one region: the image itself, or a copy of it if there is one. */
+export interface Origin {
+  readonly region: string;
+  readonly image: Image | undefined;
+  readonly launchers: readonly string[];
+  /** Of all its snapshots; read in the image's own region only. */
+  readonly readers: readonly string[];
+}
+
+/** What there is in a target: the image as seen there, or the copy. */
+export interface Seen {
+  readonly target: Target;
+  readonly there: Image | undefined;
+  /** Copies that failed and hold the name. */
+  readonly dead: readonly Image[];
+  /** What could not be checked there. */
+  readonly doubt?: string | undefined;
+}
+
+export type Deed = 'copy' | 'permit' | 'tag' | 'withdraw';
+
+export interface Line {
+  readonly target: Target;
+  readonly deeds: readonly Deed[];
+  readonly because: string;
+  readonly there: Image | undefined;
+  readonly dead: readonly Image[];
+  /** What could not be checked there, or stays behind. */
+  readonly doubt?: string | undefined;
+  /** Why nothing can be done there; the other targets go on. */
+  readonly refusal?: string | undefined;
+}
+
+export function planTarget(seen: Seen, origins: { readonly home: Origin; readonly here: Origin }, home: Image, scheme: TagScheme): Line {
+  const { target, there } = seen;
+  const tagged = there === undefined ? undefined : wantedTags(home, there, scheme);
+  if (tagged?.refusal !== undefined) return { ...seen, deeds: [], because: tagged.refusal, refusal: tagged.refusal };
+  const missing = there === undefined ? [] : missingTags(tagged?.tags ?? {}, there.tags);
+  const tag = missing.length === 0 ? [] : [{ deed: 'tag' as const, because: sayMissing(missing, there) }];
+  const steps =
+    target.kind === 'launch' ? [...permission(target, origins.here), ...visible(seen), ...tag] : [...copying(seen, origins.home), ...tag];
+  return {
+    ...seen,
+    deeds: [...new Set(steps.map(({ deed }) => deed))],
+    because: steps.length === 0 ? 'as wanted already' : steps.map(({ because }) => because).join(', '),
+  };
+}
+
+type Step = { readonly deed: Deed; readonly because: string };
+
+const sayMissing = (missing: readonly string[], there: Image | undefined): string => {
+  const which = missing.length > 3 ? `${missing.length} tags are` : `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'}`;
+  return there?.state === 'pending' ? 'the copy is being made' : `${which} missing`;
+};
+
+const permission = ({ who }: Target, { launchers }: Origin): readonly Step[] =>
+  launchers.includes(who) ? [] : [{ deed: 'permit', because: 'not shared yet' }];
+
+/** With a role there the image gets its tags there too; before it is shared it cannot be seen. */
+const visible = ({ target, there }: Seen): readonly Step[] =>
+  target.role === undefined || there !== undefined ? [] : [{ deed: 'tag', because: 'no tags yet' }];
+
+function copying({ target, there, dead }: Seen, home: Origin): readonly Step[] {
+  if (there !== undefined) return [];
+  const failed = dead.length === 0 ? '' : `: ${dead.map(({ id }) => id).join(', ')} failed and is removed`;
+  const opened = target.kind === 'region' || (home.launchers.includes(target.who) && home.readers.includes(target.who));
+  return [
+    ...(opened ? [] : [{ deed: 'permit' as const, because: 'may not read it yet' }]),
+    { deed: 'copy', because: `no copy yet${failed}` },
+    { deed: 'tag', because: 'no tags yet' },
+  ];
+}
+
+/** Who may launch it and is on no list any more. */
+export function leftovers(wish: Wish, origin: Origin): readonly string[] {
+  const isHome = origin.region === wish.regions[0];
+  const wanted = new Set([...wish.accounts, ...wish.organizations, ...(isHome ? wish.copy : [])]);
+  return origin.launchers.filter(who => !wanted.has(who));
+}

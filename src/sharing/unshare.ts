@@ -1,0 +1,56 @@
+import { type Image, tagKey } from '../model/image.ts';
+import type { Powers } from '../ports/deps.ts';
+import { attempt } from './attempt.ts';
+import { copiesOf } from './rules/identity.ts';
+import { isAccount, type Line, leftovers, type Origin } from './rules/plan.ts';
+import type { Sharing } from './rules/refusals.ts';
+
+/** Who has the image and is on no list any more, with `unshare`. What they have copied is their own: it is named, with the command, and not touched. */
+export async function leaving(
+  home: Image,
+  origins: ReadonlyMap<string, Origin>,
+  sharing: Sharing,
+  world: Powers<'images'>,
+): Promise<readonly Line[]> {
+  const { wish } = sharing;
+  if (!wish.unshare) return [];
+  const gone = [...origins.values()].flatMap(origin => leftovers(wish, origin).map(who => ({ who, origin })));
+  const copies = new Map(
+    await Promise.all(
+      [...new Set(gone.map(({ who }) => who))].map(async who => [who, await sayCopies(who, home, sharing, world)] as const),
+    ),
+  );
+  return gone.map(({ who, origin }) => ({
+    target: { kind: 'launch', who, region: origin.region, role: undefined },
+    deeds: ['withdraw'],
+    because: 'on no list any more',
+    there: origin.image,
+    dead: [],
+    doubt: copies.get(who),
+  }));
+}
+
+/** Undefined where it has none. */
+async function sayCopies(who: string, home: Image, { wish, scheme }: Sharing, world: Powers<'images'>): Promise<string | undefined> {
+  if (who === 'all') return undefined;
+  const unknown = `Copies that ${isAccount(who) ? `account ${who}` : who} made of ${home.id} stay, and were not looked for`;
+  const role = isAccount(who) ? wish.roleOf(who) : undefined;
+  if (role === undefined) return `${unknown}: that takes "target-role".`;
+  const tags = { [tagKey(scheme, 'copied-from')]: home.id };
+  const { value, failure } = await attempt(() =>
+    Promise.all(
+      wish.regions.map(async region => {
+        const found = await world.at({ region, role }).images.find({ tags, includeDisabled: true });
+        const { alive, dead } = copiesOf(home, found, scheme);
+        return [...(alive === undefined ? [] : [alive]), ...dead].map(({ id }) => ({ id, region }));
+      }),
+    ),
+  );
+  if (value === undefined) return `${unknown}: ${failure?.message}`;
+  const copies = value.flat();
+  if (copies.length === 0) return undefined;
+  const commands = copies.map(
+    ({ id, region }) => `aws ec2 deregister-image --region ${region} --image-id ${id} --delete-associated-snapshots`,
+  );
+  return `Account ${who} keeps what it has copied: ${copies.map(({ id, region }) => `${id} in ${region}`).join(', ')}. It is its own, and can still be launched. To remove it, there: ${commands.join('; ')}`;
+}

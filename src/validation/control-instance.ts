@@ -1,0 +1,57 @@
+import { CancelledError, Expected } from '../kit/errors.ts';
+import { waitFor } from '../kit/wait.ts';
+import type { Image } from '../model/image.ts';
+import { tagKey } from '../model/image.ts';
+import { baseOf, type Control, controlImage } from './rules/blame.ts';
+import { launchMachine, type TrialMachine, type TrialWorld } from './test-instance.ts';
+import { agentOnline, type BootOrder, running } from './wait-for-boot.ts';
+
+/**
+ * A machine whose agent does not come tells nothing about whose fault that is: a profile that lacks a policy and a subnet without a route look just like an image
+ * without an agent. So another image, which is known to work, gets a machine in the same place. It is launched only then, and ended like the first.
+ */
+export type AskControl = (silent: TrialMachine, order: BootOrder, onLeft: (what: string) => void) => Promise<Control | undefined>;
+
+/** One for all machines of a matrix that are silent in the same subnet: it is about the place, and the profile is the same everywhere. */
+export function controls(world: TrialWorld): AskControl {
+  const asked = new Map<string, Promise<Control | undefined>>();
+  return (silent, order, onLeft) => {
+    const where = silent.subnetId ?? 'the default';
+    const answer = asked.get(where) ?? askControl(silent, order, world, onLeft);
+    asked.set(where, answer);
+    return answer;
+  };
+}
+
+async function askControl(
+  silent: TrialMachine,
+  order: BootOrder,
+  world: TrialWorld,
+  onLeft: (what: string) => void,
+): Promise<Control | undefined> {
+  const image = await controlFor(order, world);
+  if (image === undefined) return undefined;
+  const { clock, report } = world;
+  const startedAt = clock.now();
+  report.info(`${silent.id} does not say whether the image or the account is at fault: ${image.id} gets a machine in the same place.`);
+  const { instanceType } = silent;
+  const same = { ...order, image, instanceTypes: [instanceType], subnets: [silent.subnetId] };
+  try {
+    await using machine = await launchMachine({ ...same, errand: { ...order.errand, leg: `${order.errand.leg}/control` } }, world, onLeft);
+    await waitFor(running(machine, order, world), world);
+    await waitFor(agentOnline(machine, order, world), world);
+    return { imageId: image.id, instanceType, seconds: (clock.now() - startedAt) / 1000, because: '' };
+  } catch (failure) {
+    if (!(failure instanceof Expected) || failure instanceof CancelledError) throw failure;
+    return { imageId: image.id, instanceType, seconds: undefined, because: failure.message };
+  }
+}
+
+async function controlFor({ image, family, scheme, errand }: BootOrder, world: TrialWorld): Promise<Image | undefined> {
+  const { images } = world.at({ region: errand.region });
+  const passed = controlImage(image, await images.find({ tags: { [tagKey(scheme, 'family')]: family } }), scheme);
+  if (passed !== undefined) return passed;
+  const base = baseOf(image, scheme);
+  const seen = base === undefined ? undefined : await images.get(base);
+  return seen?.state === 'available' ? seen : undefined;
+}

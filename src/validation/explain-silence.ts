@@ -1,0 +1,35 @@
+import { type Expected, TimeoutError } from '../kit/errors.ts';
+import type { AskControl } from './control-instance.ts';
+import { explainSilence, faultOf, likely, type Seen } from './rules/blame.ts';
+import type { Trial } from './rules/conclude.ts';
+import { signs, tailOf } from './rules/console.ts';
+import type { TrialMachine, TrialWorld } from './test-instance.ts';
+import type { BootOrder } from './wait-for-boot.ts';
+
+const CONSOLE_LINES = 60;
+
+/** Why a machine went no further, with what it says about that itself, and whose fault it is. `during`: the last thing that it was waited for. */
+export async function explained(
+  failure: Expected,
+  during: NonNullable<Seen['silent']> | undefined,
+  machine: TrialMachine,
+  order: BootOrder & { readonly askControl: AskControl },
+  world: TrialWorld,
+  onLeft: (what: string) => void,
+): Promise<Pick<Trial, 'result' | 'because' | 'console' | 'failure'>> {
+  const { machines } = world.at({ region: order.errand.region });
+  const [console, now, health] = await Promise.all([
+    machines.console(machine.id).catch(() => ''),
+    machines.get(machine.id).catch(() => undefined),
+    machines.health(machine.id).catch(() => undefined),
+  ]);
+  // What is not allowed, or ended at once, is no silence.
+  const seen: Seen = { machine: now, health, console, silent: failure instanceof TimeoutError ? during : undefined };
+  const fault = faultOf(seen);
+  const { result, because } =
+    fault === 'open'
+      ? explainSilence(seen, { ...order, subnetId: machine.subnetId }, await order.askControl(machine, order, onLeft))
+      : { result: fault === 'image' ? ('failed' as const) : ('inconclusive' as const), because: likely(signs(console)) };
+  const said = because === '' ? '' : ` ${because}`;
+  return { result, because: `${failure.message}${said}`, console: console === '' ? undefined : tailOf(console, CONSOLE_LINES), failure };
+}

@@ -1,0 +1,84 @@
+import { CancelledError, Expected } from '../kit/errors.ts';
+import { type Look, waitFor } from '../kit/wait.ts';
+import { type Image, isOurs, type TagScheme } from '../model/image.ts';
+import type { Place, Powers } from '../ports/deps.ts';
+import type { Machine } from '../ports/instances.ts';
+import { judgeOne, removeOne } from '../retention/one-image.ts';
+
+/** What becomes of an image that failed validation. */
+
+export const FATES = ['keep', 'deprecate', 'delete'] as const;
+
+interface Wish {
+  readonly onFailure: (typeof FATES)[number];
+  readonly family: string;
+  readonly pointer: string;
+  readonly pointers: readonly string[];
+  readonly region: string;
+  readonly ignoreParameters?: readonly string[] | undefined;
+}
+
+type DisposalPlace = Pick<Place, 'account' | 'images' | 'machines' | 'imageUsers' | 'removal'>;
+
+/**
+ * A sentence about what became of it. Never rejects for a reason of AWS: the image has failed, and that is what must be told. What would forbid a removal by
+ * hand forbids this one.
+ */
+export async function disposeOfFailed(
+  image: Image,
+  triedOn: readonly string[],
+  wish: Wish,
+  scheme: TagScheme,
+  place: DisposalPlace,
+  world: Powers<never>,
+): Promise<string | undefined> {
+  if (wish.onFailure === 'keep') return undefined;
+  if (!isOurs(image, scheme, wish.family)) return `It stays: it is not one of the family ${wish.family}.`;
+  try {
+    return wish.onFailure === 'deprecate' ? await deprecate(image, place, world) : await remove(image, triedOn, wish, scheme, place, world);
+  } catch (failure) {
+    if (!(failure instanceof Expected) || failure instanceof CancelledError) throw failure;
+    return `It could not be ${wish.onFailure === 'delete' ? 'deleted' : 'deprecated'}: ${failure.message}`;
+  }
+}
+
+// AWS takes no time in the past, and rounds to the minute. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableImageDeprecation.html
+const SOON_SECONDS = 90;
+
+async function deprecate({ id }: Image, { removal }: DisposalPlace, { clock }: Powers<never>): Promise<string> {
+  await removal.deprecate(id, new Date(clock.now() + SOON_SECONDS * 1000));
+  return 'It is deprecated.';
+}
+
+/** As many as an environment may be rolled back to. */
+const ROLLBACK_DEPTH = 3;
+
+const ENDED_SECONDS = 600;
+
+async function remove(
+  image: Image,
+  triedOn: readonly string[],
+  wish: Wish,
+  scheme: TagScheme,
+  place: DisposalPlace,
+  world: Powers<never>,
+): Promise<string> {
+  // Our own machines use the image until they are gone.
+  for (const id of triedOn) {
+    const look = async () => judgeGone(await place.machines.get(id));
+    await waitFor({ what: `Test machine ${id}`, everySeconds: 10, atMostSeconds: ENDED_SECONDS, look }, world);
+  }
+  const judged = await judgeOne(image, { ...wish, rollbackDepth: ROLLBACK_DEPTH }, scheme, place, world);
+  if (judged.decision.action !== 'remove') return `It stays: ${judged.decision.because}.`;
+  const end = await removeOne(judged, false, place, world);
+  if (end.result === 'kept') return `It stays: ${end.because}.`;
+  const stopped = end.left.find(({ failure }) => failure instanceof CancelledError)?.failure;
+  if (stopped !== undefined) throw stopped;
+  const left = end.left.map(({ what }) => what);
+  return left.length > 0 ? `It was to be deleted; left are: ${left.join(', ')}.` : 'It and its snapshots are deleted.';
+}
+
+const judgeGone = (machine: Machine | undefined): Look<undefined> =>
+  machine === undefined || machine.state === 'terminated'
+    ? { state: 'done', value: undefined }
+    : { state: 'waiting', note: `${machine.state}; the image can go when it is terminated` };

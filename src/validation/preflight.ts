@@ -1,0 +1,88 @@
+import { UsageError } from '../kit/errors.ts';
+import { type Look, waitFor } from '../kit/wait.ts';
+import { deadBecause, type Image, identity, type TagScheme } from '../model/image.ts';
+import type { Place, Powers } from '../ports/deps.ts';
+import { brokenGates, GATES, type Gate } from './rules/gates.ts';
+
+/** What can be known about an image and the machines it is to run on, before one is launched. */
+
+/** An image that is still being made is waited for; one that will never be available fails at once, with AWS's reason. */
+export function waitAvailable(image: Image, atMostSeconds: number, place: Pick<Place, 'images'>, world: Powers<never>): Promise<Image> {
+  const look = async () => judgeImage(await place.images.get(image.id));
+  return waitFor({ what: `Image ${image.id}`, everySeconds: 10, atMostSeconds, look }, world);
+}
+
+export function judgeImage(image: Image | undefined): Look<Image> {
+  if (image === undefined) return { state: 'failed', why: 'it does not exist any more' };
+  const dead = deadBecause(image);
+  if (dead !== undefined) return { state: 'failed', why: dead };
+  return image.state === 'available' ? { state: 'done', value: image } : { state: 'waiting', note: image.state };
+}
+
+export { GATES };
+export const GATE = new RegExp(`^(${GATES.join('|')})$`);
+
+interface Wishes {
+  readonly require: readonly string[];
+  readonly baseMaxAge?: number | undefined;
+}
+
+export async function checkGates(
+  image: Image,
+  wishes: Wishes,
+  scheme: TagScheme,
+  place: Pick<Place, 'images'>,
+  now: number,
+): Promise<readonly string[]> {
+  const gates = { require: wishes.require as readonly Gate[], baseMaxAgeSeconds: wishes.baseMaxAge };
+  const baseId = identity(image, scheme, 'base-ami');
+  const base = gates.baseMaxAgeSeconds === undefined || baseId === undefined ? undefined : await place.images.get(baseId);
+  return brokenGates(image, gates, base, now);
+}
+
+/** No more than a warning: the image may hold credentials of its own. */
+export async function warnOfProfile(
+  profile: string | undefined,
+  region: string,
+  { commands }: Pick<Place, 'commands'>,
+  { report }: Powers<never>,
+) {
+  if (profile !== undefined || (await commands.managesHosts()) !== false) return;
+  report.warn(
+    `No "instance-profile" is set, and Default Host Management is not on in ${region}: the SSM agent will hardly come. Set a profile with AmazonSSMManagedInstanceCore.`,
+  );
+}
+
+const DEFAULT_TYPES: Readonly<Partial<Record<Image['architecture'], string>>> = { x86_64: 't3.micro', arm64: 't4g.micro' };
+
+/**
+ * The machines of the matrix, each with the types that may stand in for it: `t3.micro | t3a.micro` is one machine. A type that cannot run the image is refused
+ * here, with nothing launched.
+ */
+export async function chooseTypes(
+  wanted: readonly string[],
+  image: Image,
+  place: Pick<Place, 'machines'>,
+): Promise<readonly (readonly string[])[]> {
+  if (image.platform === 'windows')
+    throw new UsageError([`"image" is ${image.id}, which is for Windows: checks are shell, and run on Linux only`], {
+      left: ['nothing was launched'],
+      next: 'Leave validate, share and promote out for this family: they take Linux images only, for now. build, list, resolve, prune and delete take images for Windows, too.',
+    });
+  const usual = DEFAULT_TYPES[image.architecture];
+  if (wanted.length === 0 && usual === undefined)
+    throw new UsageError([`"test-instance-types" is missing: there is no usual one for ${image.architecture}`]);
+  const legs = wanted.length === 0 ? [[usual as string]] : wanted.map(leg => leg.split('|').map(type => type.trim()));
+  const types = [...new Set(legs.flat())];
+  const problems = await Promise.all(types.map(async type => mismatch(type, image, await place.machines.architectures(type))));
+  const found = problems.filter(problem => problem !== undefined);
+  if (found.length > 0)
+    throw new UsageError(found, { next: 'Nothing was launched. Leave "test-instance-types" out, or name one that fits.' });
+  return legs;
+}
+
+function mismatch(type: string, image: Image, architectures: readonly Image['architecture'][] | undefined): string | undefined {
+  if (architectures === undefined) return `"test-instance-types": there is no ${type} in this region`;
+  if (architectures.includes(image.architecture)) return undefined;
+  return `"test-instance-types": ${type} runs ${architectures.join(' and ')}, and image ${image.id} is ${image.architecture}`;
+}

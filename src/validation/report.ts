@@ -1,0 +1,114 @@
+import { AccessError, CancelledError, type Details, Expected, RejectedError, sameKind } from '../kit/errors.ts';
+import type { Judged } from '../model/verdict.ts';
+import type { Files, Powers } from '../ports/deps.ts';
+import type { CheckResult } from './rules/checks-report.ts';
+import { asData, asJUnit, countOf, type Trial, type Validation } from './rules/conclude.ts';
+import { sayCut, validationPage } from './rules/report-page.ts';
+
+/** How a validation is told: log, page, files, outputs, and the error that makes the job red. */
+
+export interface ReportFiles {
+  readonly junit: string | undefined;
+  readonly json: string | undefined;
+}
+
+export async function tellValidation(validation: Validation, to: ReportFiles, world: Powers<never, 'files'>): Promise<void> {
+  const { report, files } = world;
+  await report.step(`Report of ${validation.imageId}`, async () => {
+    for (const trial of validation.trials) tellTrial(trial, world);
+    report.info(`${validation.imageId}: ${sentence(validation.because)}`);
+    await writeFiles(validation, to, files);
+  });
+  report.summary(validationPage(validation));
+}
+
+const MARK: Readonly<Record<CheckResult['ending'], string>> = { passed: '✔', warned: '!', failed: '✘', 'not run': '?' };
+
+function tellTrial({ instanceType, instanceId, checks, console }: Trial, { report }: Powers<never>): void {
+  report.info(`${instanceType} ${instanceId ?? ''}`);
+  for (const { name, ending, because, seconds, output, bytes } of checks) {
+    const why = ending === 'passed' ? '' : `: ${because}`;
+    report.info(`  ${MARK[ending]} ${oneLine(name)} (${seconds} s)${why}`);
+    if (ending === 'warned') report.warn(`${oneLine(name)} ${because}`);
+    if (ending === 'passed' || output.trim() === '') continue;
+    report.info(`    ${sayCut(output, bytes)}:`);
+    report.foreign(output.trimEnd());
+  }
+  if (console !== undefined) report.foreign(console);
+}
+
+async function writeFiles(validation: Validation, { junit, json }: ReportFiles, files: Files): Promise<void> {
+  if (junit !== undefined) await files.write(junit, asJUnit(validation));
+  if (json !== undefined) await files.write(json, `${JSON.stringify(asData(validation, true), null, 2)}\n`);
+}
+
+export const validationOutputs = (validation: Validation) => ({
+  verdict: validation.result,
+  amiId: validation.imageId,
+  passed: countOf(validation.trials, 'passed'),
+  failed: countOf(validation.trials, 'failed'),
+  checks: validation.checks,
+  instanceId: validation.trials.map(({ instanceId }) => instanceId).find(id => id !== undefined),
+  report: asData(validation, false),
+});
+
+const MOST_LISTED = 20;
+
+/** Undefined where all is well: passed, and no machine left. `earlier`: what the image's tags said before. */
+export function refusal(validation: Validation, earlier: Judged, fate?: string, unstored?: Expected): Expected | undefined {
+  const { imageId, result, trials } = validation;
+  const left = [...trials.flatMap(trial => trial.left), ...standing(validation, earlier, unstored)];
+  const details = { left, outputs: validationOutputs(validation) };
+  const cancelled = trials.find(({ failure }) => failure instanceof CancelledError);
+  if (cancelled !== undefined) return new CancelledError(`Cancelled while ${imageId} was being validated; it has no new verdict.`, details);
+  if (unstored instanceof CancelledError)
+    return sameKind(unstored, `Cancelled while it was being stored on ${imageId} that it has ${result}: others may not know.`, details);
+  if (result === 'passed' && unstored !== undefined)
+    return sameKind(unstored, `${imageId} passed, but its verdict could not be stored, so nobody else knows: ${unstored.message}`, details);
+  if (result === 'passed') {
+    if (!trials.some(({ leaked }) => leaked)) return undefined;
+    const next = 'Allow ec2:TerminateInstances on what the action tags, and take termination protection off.';
+    return new AccessError(`${imageId} passed validation, but its test machine could not be ended.`, { ...details, next });
+  }
+  if (result === 'failed')
+    return new RejectedError(
+      `${imageId} failed validation: ${sentence(validation.because)}${listed(trials)}${fate === undefined ? '' : `\n${fate}`}`,
+      {
+        ...details,
+        next: LOOK,
+      },
+    );
+  return inconclusive(validation, details);
+}
+
+/** Without a new verdict the one before counts on, which may surprise. */
+function standing({ imageId, result }: Validation, earlier: Judged, unstored: Expected | undefined): readonly string[] {
+  if (unstored !== undefined) return [`an older verdict of ${imageId} may still stand: ${unstored.message}`];
+  if (result !== 'inconclusive' || earlier.verdict === undefined) return [];
+  return [`the verdict that ${imageId} had before: ${earlier.because}`];
+}
+
+const LOOK = 'The job summary has what each check printed. To look at the machine itself, set keep-on-failure: 1h and run the job again.';
+
+function inconclusive({ imageId, because, trials }: Validation, details: Details): Expected {
+  const failure = trials.map(trial => trial.failure).find(known => known !== undefined);
+  const next = (failure instanceof Expected ? failure.next : undefined) ?? LOOK;
+  // Who must act is whoever had to act for what went wrong first.
+  return sameKind(failure, `${imageId} could not be validated, so it has not passed: ${sentence(because)}`, { ...details, next });
+}
+
+function listed(trials: readonly Trial[]): string {
+  const failed = trials.flatMap(({ checks }) => checks.filter(({ ending }) => ending === 'failed'));
+  const lines = failed.slice(0, MOST_LISTED).map(({ name, because, output }) => `\n- ${oneLine(name)}: ${because}${lastWords(output)}`);
+  return lines.join('') + (failed.length > MOST_LISTED ? `\n- and ${failed.length - MOST_LISTED} more` : '');
+}
+
+/** A check's last line mostly says what it saw. */
+const lastWords = (output: string): string => {
+  const line = oneLine(output.trim().split('\n').at(-1) ?? '');
+  return line === '' ? '' : `: ${line.length > 300 ? `${line.slice(0, 297)}...` : line}`;
+};
+
+const sentence = (text: string): string => (text.endsWith('.') ? text : `${text}.`);
+
+const oneLine = (raw: string): string => raw.replace(/\p{C}+/gu, ' ').trim();

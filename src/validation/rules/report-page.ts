@@ -1,0 +1,93 @@
+import { sayDuration } from '../../kit/duration.ts';
+import { block, code, details, table, text } from '../../kit/markdown.ts';
+import type { CheckResult } from './checks-report.ts';
+import type { Trial, Validation } from './conclude.ts';
+
+/** The validation as a page of the job summary. What instances print is untrusted: it goes through kit/markdown.ts. */
+
+const MARK = { passed: '✅', failed: '❌', inconclusive: '❔' } as const;
+const ENDING_MARK: Readonly<Record<CheckResult['ending'], string>> = { passed: '✅', warned: '⚠️', failed: '❌', 'not run': '❔' };
+
+// The runner drops a summary of more than 1 MiB as a whole, and other steps write there too.
+const MOST_OUTPUT_CHARACTERS = 200_000;
+
+export function validationPage(validation: Validation): string {
+  const { imageId, family, result, because, trials } = validation;
+  const said = result === 'inconclusive' ? 'could not be validated' : `${result} validation`;
+  return [
+    `### ${MARK[result]} ${text(family)} ${code(imageId)} ${said}`,
+    text(sentence(because)),
+    machines(trials),
+    ...trials.filter(({ checks }) => checks.length > 0).map(checksTable(trials.length > 1)),
+    ...outputs(trials),
+    ...trials.flatMap(({ left }) => left).map(line => `> ⚠️ ${text(line)}`),
+  ].join('\n\n');
+}
+
+const sentence = (reason: string): string => `${reason.charAt(0).toUpperCase()}${reason.slice(1)}${/[.!?]$/.test(reason) ? '' : '.'}`;
+
+function machines(trials: readonly Trial[]): string {
+  const phases = [...new Set(trials.flatMap(({ timeline }) => timeline.map(({ name }) => name)))];
+  const rows = trials.map(({ instanceType, instanceId, result, timeline }) => [
+    code(instanceType),
+    code(instanceId ?? ''),
+    MARK[result],
+    ...phases.map(phase =>
+      timeline
+        .filter(({ name }) => name === phase)
+        .map(({ seconds }) => sayDuration(seconds))
+        .join(', '),
+    ),
+  ]);
+  return table(['Type', 'Machine', '', ...phases.map(text)], rows);
+}
+
+/** What somebody must look at comes first. */
+const BAD = ['failed', 'not run', 'warned'] as const;
+const MOST_PASSED = 12;
+
+const rowsOf = (checks: readonly CheckResult[]): string =>
+  table(
+    ['', 'Check', 'Took', 'Why'],
+    checks.map(({ name, ending, because, seconds, tries }) => [
+      ENDING_MARK[ending],
+      text(name),
+      sayDuration(seconds) + (tries > 1 ? ` (${tries} tries)` : ''),
+      ending === 'passed' ? '' : text(because),
+    ]),
+  );
+
+const checksTable =
+  (many: boolean) =>
+  ({ instanceType, checks, complete }: Trial): string => {
+    const bad = BAD.flatMap(ending => checks.filter(check => check.ending === ending));
+    const good = checks.filter(({ ending }) => ending === 'passed');
+    const [shown, folded] = good.length > MOST_PASSED ? [bad, good] : [[...bad, ...good], []];
+    const title = many ? [`**${text(instanceType)}**`] : [];
+    const cut = complete ? [] : ['The report was cut: not every result came back.'];
+    const tables = [
+      ...(shown.length === 0 ? [] : [rowsOf(shown)]),
+      ...(folded.length === 0 ? [] : [details(`${folded.length} checks passed`, rowsOf(folded))]),
+    ];
+    return [...title, ...tables, ...cut].join('\n\n');
+  };
+
+function outputs(trials: readonly Trial[]): string[] {
+  let room = MOST_OUTPUT_CHARACTERS;
+  const shown = (title: string, raw: string): string[] => {
+    if (raw.trim() === '' || room <= 0) return [];
+    const kept = raw.slice(-Math.min(raw.length, room));
+    room -= kept.length;
+    return [details(title, block(kept))];
+  };
+  return trials.flatMap(trial => [
+    ...trial.checks
+      .filter(({ ending }) => ending === 'failed' || ending === 'warned')
+      .flatMap(({ name, output, bytes }) => shown(`${name}: ${sayCut(output, bytes)}`, output)),
+    ...shown(`Console of ${trial.instanceId ?? trial.instanceType}, its end`, trial.console ?? ''),
+  ]);
+}
+
+/** Whether what is shown is all that was printed. */
+export const sayCut = (output: string, bytes: number): string =>
+  Buffer.byteLength(output) >= bytes ? 'output' : `output, truncated: the last ${Buffer.byteLength(output)} of ${bytes} bytes`;

@@ -1,0 +1,169 @@
+import { sayDuration, sayMoment } from '../kit/duration.ts';
+import { CancelledError, Expected, TimeoutError } from '../kit/errors.ts';
+import { type Look, type Wait, waitFor } from '../kit/wait.ts';
+import { type AskControl, controls } from './control-instance.ts';
+import { explained } from './explain-silence.ts';
+import type { Seen } from './rules/blame.ts';
+import type { Check, Delivered } from './rules/checks.ts';
+import { type Judgement, judgeChecks } from './rules/checks-report.ts';
+import { checksScript } from './rules/checks-script.ts';
+import type { Phase, Trial } from './rules/conclude.ts';
+import { judgeMachine } from './rules/instance-states.ts';
+import { launchMachine, newErrand, sweepStrays, type TrialMachine, type TrialWorld } from './test-instance.ts';
+import { agentOnline, type BootOrder, running } from './wait-for-boot.ts';
+
+/** One machine's story: launch, boot, agent, checks, end. */
+
+export interface TrialOrder extends BootOrder {
+  readonly checks: readonly Check[];
+  readonly deliveries: readonly (readonly Delivered[])[];
+  /** Marks our lines in the output; secret to the checks. */
+  readonly nonce: string;
+  readonly checksSeconds: number;
+  /** From launch to agent; longer is a failure of the image. */
+  readonly maxBootSeconds: number | undefined;
+  /** Check, reboot, check again. */
+  readonly reboot: boolean;
+  /** A machine on which something failed stays for so long. 0: none does. */
+  readonly keepSeconds: number;
+  readonly askControl: AskControl;
+}
+
+/** Filled while the story goes on, so that it is known however it ends. */
+interface Notes {
+  readonly timeline: Phase[];
+  readonly left: string[];
+  leaked: boolean;
+  machine: TrialMachine | undefined;
+}
+
+type Ending = Pick<Trial, 'result' | 'because' | 'checks' | 'complete' | 'console' | 'failure'>;
+
+const NOTHING = { checks: [], complete: true, console: undefined, failure: undefined } as const;
+
+type Common = Omit<TrialOrder, 'instanceTypes' | 'errand' | 'askControl'>;
+
+/** On every machine of the matrix at once, and each to its end: one that fails does not leave the others without theirs. */
+export async function tryAll(
+  legs: readonly (readonly string[])[],
+  common: Common,
+  region: string,
+  world: TrialWorld,
+): Promise<readonly Trial[]> {
+  const errand = newErrand(world.run, region);
+  await world.report.step('Sweep test machines of earlier runs', () => sweepStrays(errand, common.scheme, world));
+  const all = { ...common, askControl: controls(world) };
+  const orders = legs.map((instanceTypes, leg) => ({ ...all, instanceTypes, errand: { ...errand, leg: `${errand.leg}/${leg}` } }));
+  const trials = await world.report.step(`Try ${common.image.id}`, () => Promise.all(orders.map(order => tryOn(order, world))));
+  const bug = trials.find(({ failure }) => failure !== undefined && !(failure instanceof Expected));
+  if (bug !== undefined) throw bug.failure;
+  return trials;
+}
+
+/** Never rejects: the other machines of a matrix have a story too. */
+async function tryOn(order: TrialOrder, world: TrialWorld): Promise<Trial> {
+  const notes: Notes = { timeline: [], left: [], leaked: false, machine: undefined };
+  const ending = await story(order, world, notes).catch(asEnding);
+  const { timeline, left, leaked, machine } = notes;
+  return {
+    ...ending,
+    instanceType: machine?.instanceType ?? order.instanceTypes.join(' | '),
+    instanceId: machine?.id,
+    timeline,
+    left,
+    leaked,
+  };
+}
+
+const asEnding = (failure: unknown): Ending => {
+  const because = failure instanceof Error ? failure.message : String(failure);
+  return { ...NOTHING, result: 'inconclusive', because, failure };
+};
+
+async function story(order: TrialOrder, world: TrialWorld, notes: Notes): Promise<Ending> {
+  const phase = measured(notes, world);
+  const leak = (what: string) => {
+    notes.left.push(what);
+    notes.leaked = true;
+  };
+  await using machine = await phase('launch', () => launchMachine(order, world, leak));
+  notes.machine = machine;
+  const ending = await examine(machine, order, world, notes).catch(async (failure: unknown): Promise<Ending> => {
+    if (!(failure instanceof Expected) || failure instanceof CancelledError) throw failure;
+    const during = SILENT[notes.timeline.at(-1)?.name ?? ''];
+    return { ...NOTHING, ...(await explained(failure, during, machine, order, world, leak)) };
+  });
+  if (ending.result !== 'passed' && order.keepSeconds > 0 && !(ending.failure instanceof CancelledError)) {
+    machine.keep();
+    notes.left.push(
+      `instance ${machine.id} was kept for a look and ends itself at ${sayMoment(order.endsAt)}: aws ssm start-session --target ${machine.id} --region ${order.errand.region}`,
+    );
+  }
+  return ending;
+}
+
+const measured =
+  (notes: Notes, { clock, report }: TrialWorld) =>
+  async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    const startedAt = clock.now();
+    try {
+      return await report.step(`${notes.machine?.id ?? 'Test machine'}: ${name}`, work);
+    } finally {
+      notes.timeline.push({ name, seconds: (clock.now() - startedAt) / 1000 });
+    }
+  };
+
+const BOOT = 'running';
+const AGENT = 'agent online';
+const CHECKS = 'checks';
+const REBOOT = 'reboot and checks';
+
+/** By the phase that it did not get through. */
+const SILENT: Readonly<Record<string, Seen['silent']>> = {
+  [AGENT]: 'at boot',
+  [CHECKS]: 'during the checks',
+  [REBOOT]: 'after the reboot',
+};
+
+async function examine(machine: TrialMachine, order: TrialOrder, world: TrialWorld, notes: Notes): Promise<Ending> {
+  const phase = measured(notes, world);
+  await phase(BOOT, () => waitFor(running(machine, order, world), world));
+  await phase(AGENT, () => waitFor(agentOnline(machine, order, world), world));
+  const seconds = notes.timeline.reduce((sum, { seconds }) => sum + seconds, 0);
+  if (order.maxBootSeconds !== undefined && seconds > order.maxBootSeconds) {
+    const because = `it took ${sayDuration(seconds)} from launch to agent, and "max-boot-time" is ${sayDuration(order.maxBootSeconds)}`;
+    return { ...NOTHING, result: 'failed', because };
+  }
+  const first = await phase(CHECKS, () => waitFor(checked(machine, order, world), world));
+  if (!order.reboot || first.result !== 'passed') return { ...NOTHING, ...first };
+  const { machines } = world.at({ region: order.errand.region });
+  await machines.reboot(machine.id);
+  const second = await phase(REBOOT, () => waitFor(checked(machine, order, world, first.boot ?? '-'), world));
+  return { ...NOTHING, ...second, because: `after a reboot, ${second.because}` };
+}
+
+/** For the agent to take the command and to tell its end, beyond what the checks may take. */
+const COMMAND_SECONDS = 150;
+
+/** All checks in one command; with `since`, in another boot than that one. */
+function checked(machine: TrialMachine, order: TrialOrder, world: TrialWorld, since?: string): Wait<Judgement> {
+  const { machines, commands } = world.at({ region: order.errand.region });
+  const script = checksScript({ ...order, withinSeconds: order.checksSeconds, since }).split('\n');
+  const comment = `ami-action: ${order.checks.length} checks of ${order.image.id}`;
+  // The script ends by itself in time; the agent's limit is for a script that does not.
+  const timeoutSeconds = order.checksSeconds + 30;
+  const send = () => commands.send({ instanceId: machine.id, script, timeoutSeconds, comment });
+  let command: string | undefined;
+  const look = async (): Promise<Look<Judgement>> => {
+    const seen = command === undefined ? undefined : judgeChecks(await commands.result(command, machine.id), order.checks, order.nonce);
+    if (seen?.state === 'done' && seen.value.lost) throw new TimeoutError(`Checks on ${machine.id}: ${seen.value.because}.`);
+    if (seen?.state === 'done' && !seen.value.tooEarly) return seen;
+    const alive = judgeMachine(await machines.get(machine.id));
+    if (alive.state === 'failed') return alive;
+    if (seen?.state === 'waiting') return seen;
+    command = await send();
+    return { state: 'waiting', note: command === undefined ? 'the agent takes no command yet' : 'sent' };
+  };
+  const atMostSeconds = order.checksSeconds + COMMAND_SECONDS + (since === undefined ? 0 : order.bootSeconds + order.agentSeconds);
+  return { what: `Checks on ${machine.id}`, everySeconds: 3, atMostSeconds, look };
+}

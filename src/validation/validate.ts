@@ -1,0 +1,146 @@
+import { CancelledError, retold } from '../kit/errors.ts';
+import { duration, list, oneOf, optional, text, yaml } from '../kit/fields.ts';
+import { code, text as plain, table } from '../kit/markdown.ts';
+import type { Values } from '../kit/settings.ts';
+import { common, dryRun, family } from '../model/common-settings.ts';
+import type { Powers } from '../ports/deps.ts';
+import { users } from '../retention/find-users.ts';
+import { schemeOf, selectImage, selection } from '../selection/select-image.ts';
+import { readDeliveries, readUserData } from './deliveries.ts';
+import { disposeOfFailed, FATES } from './on-failure.ts';
+import { checkGates, chooseTypes, GATE, GATES, waitAvailable, warnOfProfile } from './preflight.ts';
+import { refusal, tellValidation, validationOutputs } from './report.ts';
+import { checksHash, checksSchema } from './rules/checks.ts';
+import { conclude, machinesEnded, type Validation } from './rules/conclude.ts';
+import { furtherMachine, machine, orderOf } from './settings.ts';
+import { earlierVerdict, passedAlready, storeVerdict } from './store-verdict.ts';
+import { tryAll } from './test-run.ts';
+
+// Needs an image and declared checks.
+// Leaves behind a verdict on the image, a report, and no instance.
+
+export const settings = {
+  family,
+  checks: yaml(
+    'What the image must do on a machine made of it: a YAML list of ready-made checks by name, `command` or `script`. Shell, on Linux; Windows images are refused.',
+    checksSchema,
+  ),
+  testInstanceTypes: machine.testInstanceTypes,
+  instanceProfile: machine.instanceProfile,
+  ...selection(undefined),
+  ...common,
+  dryRun: dryRun(false),
+  require: list('What the image itself must be, without a machine: `private`, `encrypted`, `imds-v2`, `ena`.', {
+    fallback: 'private',
+    pattern: GATE,
+    says: `must be one of ${GATES.join(', ')}`,
+    neededBy: 'teams with rules for all images',
+  }),
+  baseMaxAge: optional(
+    duration('How old the base image may be that it was built from (tag `ami-action:base-ami`).', {
+      neededBy: 'teams with rules for all images',
+    }),
+  ),
+  onFailure: oneOf('What becomes of an image that failed; one that is in use stays.', FATES, {
+    fallback: 'keep',
+    neededBy: 'teams that keep no failed images',
+  }),
+  revalidate: oneOf('`changed`: an image that has passed exactly this already is not tried again.', ['always', 'changed'], {
+    fallback: 'always',
+    neededBy: 'teams whose pushes often change nothing in the image',
+  }),
+  ignoreParameters: users.ignoreParameters,
+  junit: optional(text('File for the results as JUnit XML, in the workspace.', { neededBy: 'workflows with a test reporter' })),
+  json: optional(text('File for the results as JSON, with what the checks printed.', { neededBy: 'scripts that read the results' })),
+  ...furtherMachine,
+};
+
+export const outputs = {
+  verdict: '`passed`, `failed` or `inconclusive`; only `passed` may be promoted.',
+  amiId: 'The image.',
+  passed: 'How many checks passed, over all machines.',
+  failed: 'How many failed.',
+  checks: 'Hash of what was asked; `require-checks` of promote wants it.',
+  instanceId: 'The machine, when there was one.',
+  report: 'JSON: every machine with its timeline and its checks.',
+};
+
+type World = Powers<
+  'account' | 'images' | 'machines' | 'commands' | 'parameters' | 'imageUsers' | 'removal',
+  'journal' | 'files' | 'commits'
+>;
+/** `pointers`: those that the file says of other environments. */
+type Wanted = Values<typeof settings> & { readonly pointers: readonly string[] };
+
+export async function run(wanted: Wanted, world: World) {
+  const { report, clock, files } = world;
+  const place = world.at({ region: wanted.region });
+  const scheme = schemeOf(wanted);
+
+  const deliveries = await readDeliveries(wanted.checks, files);
+  const userData = await readUserData(wanted.userData, files);
+  const checks = checksHash(wanted.checks, deliveries, demandsOf(wanted, userData));
+  const selected = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, world));
+  const image = await report.step(`Look at ${selected.image.id}`, () => waitAvailable(selected.image, wanted.bootTimeout, place, world));
+  const broken = await report.step('Check what needs no machine', () => checkGates(image, wanted, scheme, place, clock.now()));
+  const passed = wanted.revalidate === 'changed' && broken.length === 0 ? passedAlready(image, checks, scheme) : undefined;
+  if (passed !== undefined) {
+    report.info(`${image.id}: ${passed}. "revalidate: always" tries it again.`);
+    report.summary(`### ✅ ${plain(wanted.family)} ${code(image.id)} needs no validation\n\nIt has passed exactly this: ${plain(passed)}.`);
+    return { outcome: 'unchanged' as const, outputs: { verdict: 'passed', amiId: image.id, checks } };
+  }
+  const legs = await report.step('Choose machines', () => chooseTypes(wanted.testInstanceTypes, image, place));
+  await warnOfProfile(wanted.instanceProfile, wanted.region, place, world);
+  report.info(`${wanted.checks.length} checks (${checks}) of ${image.id} on ${legs.map(types => types.join(' or ')).join(', ')}.`);
+  if (wanted.dryRun) {
+    report.summary(planPage(wanted, image.id, legs, broken));
+    return { outcome: 'planned' as const, outputs: { amiId: image.id, checks } };
+  }
+
+  const order = { ...orderOf(wanted, clock.now()), image, scheme, deliveries, userData };
+  const trials = broken.length > 0 ? [] : await tryAll(legs, order, wanted.region, world);
+  const found = broken.length > 0 ? { result: 'failed' as const, because: broken.join('; ') } : conclude(trials);
+  const validation: Validation = { imageId: image.id, family: wanted.family, checks, trials, ...found };
+  await tellValidation(validation, { junit: wanted.junit, json: wanted.json }, world);
+  const { result } = validation;
+  const unstored = await report.step('Store the verdict', async () => {
+    if (result === 'inconclusive') return undefined;
+    return storeVerdict(image, { result, checks, at: new Date(clock.now()) }, { scheme, family: wanted.family }, place, world);
+  });
+  const dispose = () => disposeOfFailed(image, machinesEnded(trials), wanted, scheme, place, world);
+  const fate = result === 'failed' && !(unstored instanceof CancelledError) ? await dispose().catch(unfinished(validation)) : undefined;
+  const refused = refusal(validation, earlierVerdict(image, scheme), fate, unstored);
+  if (refused !== undefined) throw refused;
+  return { outcome: 'done' as const, outputs: validationOutputs(validation) };
+}
+
+const unfinished =
+  (validation: Validation) =>
+  (failure: unknown): never => {
+    throw retold(failure, { left: [`image ${validation.imageId}, which failed validation`], outputs: validationOutputs(validation) });
+  };
+
+/** Part of what the verdict is about, beside the checks; what is not asked for does not change the hash. */
+const demandsOf = ({ reboot, maxBootTime, require, baseMaxAge, testInstanceTypes: types }: Wanted, userData: string | undefined) => ({
+  reboot: reboot || undefined,
+  maxBootTime,
+  require: [...require].sort(),
+  baseMaxAge,
+  testInstanceTypes: types.length === 0 ? undefined : types,
+  userData,
+});
+
+const planPage = (
+  { checks, family: name }: Wanted,
+  imageId: string,
+  legs: readonly (readonly string[])[],
+  broken: readonly string[],
+): string =>
+  [
+    `### Would validate ${plain(name)} ${code(imageId)} on ${legs.map(types => code(types.join(' | '))).join(', ')}`,
+    ...broken.map(why => `❌ It would fail before a machine is launched: ${plain(why)}`),
+    table(
+      ['Check', 'If it fails'],
+      checks.map(check => [plain(check.name), check.severity === 'warn' ? 'a warning' : 'not passed']),
+    ),
+  ].join('\n\n');
