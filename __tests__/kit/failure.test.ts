@@ -3,7 +3,7 @@ import {
   AccessError,
   CancelledError,
   RejectedError,
-  retold,
+  withDetails,
   TimeoutError,
   UnknownError,
   UnreachableError,
@@ -65,6 +65,6 @@ test.each([
   new CancelledError(),
   new UnknownError('Nobody knows'),
 ])('told again with more to it, a $name stays what it is', failure => {
-  const again = retold(failure, { left: ['i-1'] });
+  const again = withDetails(failure, { left: ['i-1'] });
   expect(again).toMatchObject({ name: failure.name, outcome: failure.outcome, message: failure.message, left: ['i-1'] });
 });

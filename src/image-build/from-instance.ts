@@ -1,4 +1,4 @@
-import { RejectedError, retold, UsageError } from '../kit/errors.ts';
+import { RejectedError, withDetails, UsageError } from '../kit/errors.ts';
 import { flag, optional, text } from '../kit/fields.ts';
 import { deadBecause, type Image, identity, newestFirst, type Tags, tagKey } from '../model/image.ts';
 import { provenBad } from '../model/veto.ts';
@@ -145,7 +145,7 @@ const MORE = 'Run it again. A large disk may need more "timeout" for its first s
 /** Of an image that failed nothing is left: nobody can use it, nothing marks it, and it would keep its name from the next try. */
 async function unfinished({ id, region }: { id: string; region: string }, failure: unknown, { at }: World): Promise<never> {
   if (!(failure instanceof RejectedError)) {
-    throw retold(failure, { left: [`${id} in ${region}, not yet one of the family: a later run of this commit makes it one`] });
+    throw withDetails(failure, { left: [`${id} in ${region}, not yet one of the family: a later run of this commit makes it one`] });
   }
   const { images, leftovers } = at({ region });
   const image = await images.get(id);

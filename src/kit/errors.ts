@@ -81,7 +81,7 @@ export function sameKind(failure: unknown, message: string, details: Details): E
 }
 
 /** The same failure, with more to tell. A bug stays what it is. */
-export function retold(failure: unknown, { left = [], next, outputs = {} }: Details): unknown {
+export function withDetails(failure: unknown, { left = [], next, outputs = {} }: Details): unknown {
   if (!(failure instanceof Expected)) return failure;
   return sameKind(failure, failure.message, {
     left: [...failure.left, ...left],

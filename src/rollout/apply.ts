@@ -1,4 +1,4 @@
-import { retold } from '../kit/errors.ts';
+import { withDetails } from '../kit/errors.ts';
 import { candidateName } from '../model/pointer.ts';
 import { announce, withdrawOwn } from './announce.ts';
 import { makeWay } from './clear-blockers.ts';
@@ -70,7 +70,7 @@ async function proveAll(parts: readonly RolledPart[], { check }: Around): Promis
   } catch (failure) {
     if (parts.length === 1) throw failure;
     const rolled = parts.map(part => ({ part, groups: part.rolls.groups.filter(({ status }) => status !== 'nothing') }));
-    throw retold(failure, { left: standing(rolled) });
+    throw withDetails(failure, { left: standing(rolled) });
   }
 }
 

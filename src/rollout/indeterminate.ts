@@ -1,4 +1,4 @@
-import { CancelledError, Expected, retold, sameKind, TimeoutError, UnknownError, UnreachableError, UsageError } from '../kit/errors.ts';
+import { CancelledError, Expected, withDetails, sameKind, TimeoutError, UnknownError, UnreachableError, UsageError } from '../kit/errors.ts';
 
 /** Failures after which something goes on that we do not look at any more, or in another region: how they are told. */
 
@@ -11,7 +11,7 @@ export const isStillMoving = (failure: unknown): boolean =>
 
 /** What was begun goes on and we cannot look: without a network, how it ends is unknown, and no longer a matter of the network alone. */
 export function outOfSight(failure: unknown, left: readonly string[], next: string): unknown {
-  if (!(failure instanceof UnreachableError)) return retold(failure, { left, next: nextOf(failure) ?? next });
+  if (!(failure instanceof UnreachableError)) return withDetails(failure, { left, next: nextOf(failure) ?? next });
   return new UnknownError(failure.message, {
     left: [...failure.left, ...left],
     next: `${next} If it cannot reach AWS either: ${failure.next}`,

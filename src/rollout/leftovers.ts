@@ -1,4 +1,4 @@
-import { AccessError, RejectedError, retold, UnreachableError } from '../kit/errors.ts';
+import { AccessError, RejectedError, withDetails, UnreachableError } from '../kit/errors.ts';
 import { candidateName } from '../model/pointer.ts';
 import { isAnnounced } from './announce.ts';
 import { BRING_BACK, GO_ON, isStillMoving, nextOf, outOfSight } from './indeterminate.ts';
@@ -25,7 +25,7 @@ export async function takeBack(
   const [promotion] = promotions;
   if (promotion === undefined) return failure;
   const candidate = candidateName(promotion.pointer.name);
-  if (isStillMoving(failure)) return retold(failure, { left: [...cleared, `${candidate} keeps the image from being pruned until then`] });
+  if (isStillMoving(failure)) return withDetails(failure, { left: [...cleared, `${candidate} keeps the image from being pruned until then`] });
   const begun = [...new Set(promotions.flatMap(begunBefore))];
   if (remains.length > 0 || begun.length > 0) {
     const next =
@@ -33,13 +33,13 @@ export async function takeBack(
         ? `${BRING_BACK} Or mend what failed, and run the job again.`
         : 'Mend what failed, and run the job again: it goes on with this rollback.';
     const left = [...cleared, ...begun, `${candidate} stays, so that the next run knows where this one started`];
-    return retold(failure, { left, next: nextOf(failure) ?? next });
+    return withDetails(failure, { left, next: nextOf(failure) ?? next });
   }
   const kept = await undoing().then(
     () => [],
     cause => [`${candidate} stays, and the next run withdraws it: ${cause instanceof Error ? cause.message : String(cause)}`],
   );
-  return cleared.length + kept.length === 0 ? failure : retold(failure, { left: [...cleared, ...kept] });
+  return cleared.length + kept.length === 0 ? failure : withDetails(failure, { left: [...cleared, ...kept] });
 }
 
 /** Another deed that was lost half way before this one, so that "as it was" is not what the pointer says. */
@@ -66,7 +66,7 @@ export function stopped(failure: unknown, ends: readonly Ended[]): unknown {
   const known = forbidden || failure instanceof RejectedError;
   const candidates = [...new Set(ends.map(({ promotion }) => candidateName(promotion.pointer.name)))];
   const left = [...ends.flatMap(end => standsAs(end, known)), ...candidates.map(name => `${name} stays until all is done`)];
-  return forbidden ? retold(failure, { left, next: `${failure.next ?? 'Mend that.'} ${GO_ON}` }) : outOfSight(failure, left, GO_ON);
+  return forbidden ? withDetails(failure, { left, next: `${failure.next ?? 'Mend that.'} ${GO_ON}` }) : outOfSight(failure, left, GO_ON);
 }
 
 function standsAs({ region, several, promotion: { pointer, image }, groups, moved, crossed }: Ended, known: boolean): readonly string[] {

@@ -1,4 +1,4 @@
-import { RejectedError, retold } from '../kit/errors.ts';
+import { RejectedError, withDetails } from '../kit/errors.ts';
 import { isStillMoving } from './indeterminate.ts';
 import { type Moved, movePointer, putBack, throwIfCrossed } from './pointer.ts';
 import { type Part, within } from './region-plans.ts';
@@ -50,5 +50,5 @@ async function takenBack(failure: unknown, parts: readonly RolledPart[]): Promis
     if (said.length === 0) part.moved = undefined;
     left.push(...said);
   }
-  return retold(failure, { left });
+  return withDetails(failure, { left });
 }

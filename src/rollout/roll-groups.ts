@@ -1,4 +1,4 @@
-import { retold } from '../kit/errors.ts';
+import { withDetails } from '../kit/errors.ts';
 import { identity } from '../model/image.ts';
 import { isAnnounced } from './announce.ts';
 import { GO_ON, isStillMoving, outOfSight } from './indeterminate.ts';
@@ -52,14 +52,14 @@ export async function rollAll(promotion: Promotion, rolling: Rolling): Promise<R
     rolling.failed(failure);
     const left = await trying(forReaders.restore, 'the pointer could not be put back');
     rolling.aside.remains.push(...left);
-    throw retold(failure, { left: [...left, ...(await named.undo())] });
+    throw withDetails(failure, { left: [...left, ...(await named.undo())] });
   });
   const read = await roll(forReaders, world, place).catch(async failure => {
     if (isStillMoving(failure)) throw failure;
-    if (promotion.roll.undo === 'all') throw retold(failure, { left: await named.undo() });
+    if (promotion.roll.undo === 'all') throw withDetails(failure, { left: await named.undo() });
     const stay = named.groups.map(({ group }) => `${group} runs ${promotion.image.id}`);
     rolling.aside.remains.push(...stay);
-    throw retold(failure, { left: stay });
+    throw withDetails(failure, { left: stay });
   });
   const groups = [...named.groups, ...read.groups];
   return { groups, moving: read.moving, moved, finish: named.finish, undo: () => back(named, read.undo) };
@@ -90,7 +90,7 @@ async function readersBack(failure: unknown, order: RollOrder, rolling: Rolling)
     .filter(({ deed }) => deed !== 'nothing')
     .map(({ facts }) => `${facts.group.name} may run ${order.image.id} here and there`);
   order.remains.push(...begun);
-  return retold(failure, { left: [...begun, ...(await undoing(order, rolling)())] });
+  return withDetails(failure, { left: [...begun, ...(await undoing(order, rolling)())] });
 }
 
 const nothing = async (): Promise<readonly string[]> => [];

@@ -1,5 +1,5 @@
 import { concurrently } from '../kit/concurrently.ts';
-import { CancelledError, Expected, retold, UnreachableError } from '../kit/errors.ts';
+import { CancelledError, Expected, withDetails, UnreachableError } from '../kit/errors.ts';
 import { BRING_BACK, GO_ON, inRegion, isStillMoving, nextOf, outOfSight } from './indeterminate.ts';
 import type { Aside } from './leftovers.ts';
 import type { Part } from './region-plans.ts';
@@ -130,16 +130,16 @@ function joined(ends: readonly End[], left: readonly string[]): unknown {
   ]);
   const idle = ends.filter(({ rolls, failure }) => rolls === undefined && failure === undefined);
   const all = [...more, ...left, ...idle.map(({ part }) => `${part.region}: nothing was begun`)];
-  if (!isStillMoving(first?.failure)) return retold(first?.failure, { left: all });
+  if (!isStillMoving(first?.failure)) return withDetails(first?.failure, { left: all });
   const done = ends.some(({ rolls }) => rolls !== undefined);
   // AWS rolls back what is under way, and a region that is done is not.
   if (first?.failure instanceof CancelledError && first.part.promotion.roll.onCancel === 'rollback') {
     const same = !done && failed.every(({ failure }) => nextOf(failure) === nextOf(first.failure));
-    return retold(first.failure, { left: all, next: same ? nextOf(first.failure) : BRING_BACK });
+    return withDetails(first.failure, { left: all, next: same ? nextOf(first.failure) : BRING_BACK });
   }
   // Where nobody was reached at all, nothing goes on anywhere.
   const none = !done && failed.every(({ failure }) => failure instanceof UnreachableError);
-  return none ? retold(first?.failure, { left: all }) : outOfSight(first?.failure, all, GO_ON);
+  return none ? withDetails(first?.failure, { left: all }) : outOfSight(first?.failure, all, GO_ON);
 }
 
 const leftOf = (failure: unknown): readonly string[] => (failure instanceof Expected ? failure.left : []);

@@ -1,5 +1,5 @@
 import { sayDuration } from '../kit/duration.ts';
-import { RejectedError, retold } from '../kit/errors.ts';
+import { RejectedError, withDetails } from '../kit/errors.ts';
 import { type Look, waitFor } from '../kit/wait.ts';
 import { firstThatFails, newOnes, stalePoolOf, trafficTo } from './in-service.ts';
 import type { Promotion } from './plan.ts';
@@ -38,7 +38,7 @@ export async function proveStanding(
     await world.report.step(what, () => waitFor({ what, everySeconds: 10, atMostSeconds: roll.rollTimeout, look }, world));
   } catch (failure) {
     if (!(failure instanceof RejectedError)) throw failure;
-    throw retold(failure, {
+    throw withDetails(failure, {
       left: [`the groups run ${image.id}, and ${pointer.name} names ${pointer.current?.value ?? 'nothing'}`],
       next: 'Mend it and run the job again, or run mode "rollback": it leads the groups back to what they ran before.',
     });

@@ -1,4 +1,4 @@
-import { CancelledError, type Details, Expected, retold } from '../kit/errors.ts';
+import { CancelledError, type Details, Expected, withDetails } from '../kit/errors.ts';
 import { sayLaunch } from '../model/group.ts';
 import { drop } from './blue-green.ts';
 import { BRING_BACK, GO_ON, isStillMoving, outOfSight } from './indeterminate.ts';
@@ -13,7 +13,7 @@ export async function aftermath(failure: unknown, failed: Failed): Promise<unkno
   const { deeds, world, order } = failed;
   const [begun, beside] = [deeds.refreshes.size > 0, [...deeds.successors]];
   if (failure instanceof CancelledError && order.onCancel === 'rollback' && (begun || beside.length > 0)) {
-    return retold(failure, await rollBackAndGo(failed));
+    return withDetails(failure, await rollBackAndGo(failed));
   }
   if (isStillMoving(failure) && (begun || beside.length > 0)) {
     const left = [
@@ -25,7 +25,7 @@ export async function aftermath(failure: unknown, failed: Failed): Promise<unkno
   const left = await world.report.step('Put everything back', () => undo(failed));
   // A bug tells of itself only.
   if (!(failure instanceof Expected)) for (const line of left) world.report.warn(`Left behind: ${line}`);
-  return retold(failure, { left: left.length === 0 ? ['nothing: every group launches and runs what it did before'] : left });
+  return withDetails(failure, { left: left.length === 0 ? ['nothing: every group launches and runs what it did before'] : left });
 }
 
 const goesOn = ([group, id]: readonly [string, string | undefined]): string =>

@@ -1,4 +1,4 @@
-import { CancelledError, retold } from '../kit/errors.ts';
+import { CancelledError, withDetails } from '../kit/errors.ts';
 import { duration, list, oneOf, optional, text, yaml } from '../kit/fields.ts';
 import { code, text as plain, table } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
@@ -117,7 +117,7 @@ export async function run(wanted: Wanted, world: World) {
 const unfinished =
   (validation: Validation) =>
   (failure: unknown): never => {
-    throw retold(failure, { left: [`image ${validation.imageId}, which failed validation`], outputs: validationOutputs(validation) });
+    throw withDetails(failure, { left: [`image ${validation.imageId}, which failed validation`], outputs: validationOutputs(validation) });
   };
 
 /** Part of what the verdict is about, beside the checks; what is not asked for does not change the hash. */
