@@ -65,8 +65,8 @@ describe.each([PIPELINE, ...callers])('%s', path => {
   });
 
   test('what others wrote is pinned by commit', () => {
-    const foreign = steps.map(({ step }) => step.uses ?? '').filter(uses => uses !== OURS);
-    expect(foreign.filter(uses => !/^[\w.-]+\/[\w./-]+@[0-9a-f]{40}$/.test(uses))).toEqual([]);
+    const untrusted = steps.map(({ step }) => step.uses ?? '').filter(uses => uses !== OURS);
+    expect(untrusted.filter(uses => !/^[\w.-]+\/[\w./-]+@[0-9a-f]{40}$/.test(uses))).toEqual([]);
   });
 
   test('a waiting run is never cancelled by a newer one', () => {

@@ -195,7 +195,7 @@ describe("Packer from the vendor's archive", () => {
       sha256: '15f97a6a99645c7d5308c609973b5280837b38e112beac413ccbce80da927cf1',
     });
     expect(chosenArchive({ version: '1.2.3', sha256: undefined, mirror }, 'linux_amd64')).toEqual({
-      why: 'no known archive of Packer fits 1.2.3 on linux_amd64: say its hash with "packer-sha256"',
+      reason: 'no known archive of Packer fits 1.2.3 on linux_amd64: say its hash with "packer-sha256"',
     });
     expect(() => chosenArchive({ version: '>=1.14.0', sha256: 'a'.repeat(64), mirror })).toThrow('must be one version');
   });
@@ -249,7 +249,7 @@ describe('a command of Packer', () => {
     info: () => {},
     warn: () => {},
     debug: () => {},
-    foreign: () => {},
+    untrusted: () => {},
     summary: () => {},
     mask: () => {},
   };

@@ -11,7 +11,7 @@ test('what others say is printed without what was masked, every line of it', () 
   report.mask('');
   report.mask('hunter2-and-more\nsecond-line');
   const masked = said.splice(0).join('');
-  report.foreign('token is hunter2-and-more, then second-line');
+  report.untrusted('token is hunter2-and-more, then second-line');
   spy.mockRestore();
   // Of an empty one the runner would warn.
   expect(masked.trim()).toBe('::add-mask::hunter2-and-more%0Asecond-line');

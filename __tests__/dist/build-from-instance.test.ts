@@ -70,7 +70,7 @@ describe('build from a running instance', () => {
     const young = await save({ rebuild: 'max-age:7d' }, '4');
     expect(young.outputs).toMatchObject({ built: 'false', 'ami-id': one.outputs['ami-id'] });
     const old = await save({ rebuild: 'max-age:1s' }, '4');
-    expect(old.outputs).toMatchObject({ built: 'true', because: `"from-instance" is ${instance}` });
+    expect(old.outputs).toMatchObject({ built: 'true', reason: `"from-instance" is ${instance}` });
   });
 
   test.each([
@@ -159,7 +159,7 @@ describe('build from a running instance', () => {
     const gone = await save({ ...dry, 'from-instance': 'i-0123456789abcdef0' }, 'f');
     expect(gone.errors.join()).toContain('does not exist here');
     const again = await save(dry, 'b');
-    expect(again.outputs['because']).toMatch(/^ami-\w+ is of this instance and this commit$/);
+    expect(again.outputs['reason']).toMatch(/^ami-\w+ is of this instance and this commit$/);
     expect(again.summary).toContain('Nothing to save');
     expect(lab.calls.since(mark).filter(({ operation }) => !/^(Describe|Get)/.test(operation))).toEqual([]);
   });

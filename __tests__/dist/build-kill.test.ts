@@ -113,7 +113,7 @@ describe('build killed without a post step', () => {
     await packerIsDone(account);
     const next = await later(account, '2');
     expect(next.outputs).toMatchObject({ built: 'false', outcome: 'unchanged' });
-    expect(next.outputs['because']).toContain('has the same fingerprint: an earlier run did not live to see it finished');
+    expect(next.outputs['reason']).toContain('has the same fingerprint: an earlier run did not live to see it finished');
     isWhole(account, next);
     expect(callsOf(account).filter(({ operation }) => operation === 'RunInstances')).toHaveLength(1);
     // The commit that it was built from stays; the one that took it finds it too.

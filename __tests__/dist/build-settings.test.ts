@@ -36,7 +36,7 @@ describe('which sources are built', () => {
     expect(launched(lab)).toBe(before + 1);
     expect((await build(lab, order)).outputs).toMatchObject({ built: 'false', 'ami-id': ran.outputs['ami-id'] });
     const all = await build(lab, { ...order, with: { family: which, 'base-image': DEBIAN, 'dry-run': 'true' } });
-    expect(all.outputs['because']).toContain('regions, architecture, instance type or sources');
+    expect(all.outputs['reason']).toContain('regions, architecture, instance type or sources');
   });
 
   test('is nothing when "only" names none: said before anything is launched', async () => {

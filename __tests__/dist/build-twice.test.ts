@@ -30,7 +30,7 @@ describe('two builds of the same at once', () => {
     expect([first?.errors, second?.errors]).toEqual([[], []]);
     expect(first?.outputs).toMatchObject({ built: 'true', outcome: 'done' });
     expect(second?.outputs).toMatchObject({ built: 'false', outcome: 'unchanged', 'ami-id': first?.outputs['ami-id'] });
-    expect(second?.outputs['because']).toMatch(/^another run built the same meanwhile, and ami-\w+ is what all take: ami-\w+ is removed$/);
+    expect(second?.outputs['reason']).toMatch(/^another run built the same meanwhile, and ami-\w+ is what all take: ami-\w+ is removed$/);
     expect(available('twins').map(({ id }) => id)).toEqual([first?.outputs['ami-id']]);
     expect(tagsIn(lab, first?.outputs['ami-id'] ?? '')['ami-action:same-commits']).toBe('2'.repeat(12));
     expect(leftovers(lab)).toEqual([]);

@@ -39,7 +39,7 @@ describe('a push', () => {
   test('of something new is built, on the base that was resolved', async () => {
     first = await pushed('a');
     expect(first.errors).toEqual([]);
-    expect(first.outputs).toMatchObject({ built: 'true', outcome: 'done', because: 'it is the first of its family' });
+    expect(first.outputs).toMatchObject({ built: 'true', outcome: 'done', reason: 'it is the first of its family' });
     const tags = tagsIn(lab, first.outputs['ami-id'] ?? '');
     expect(tags['ami-action:base-ami']).toMatch(/^ami-/);
     expect(tags['ami-action:fingerprint']).toBe(first.outputs['fingerprint']);
@@ -85,18 +85,18 @@ describe('a push', () => {
       'base image',
     ],
     ['the version of Packer that is asked for', { with: { 'packer-version': '>=1.16.0' } }, 'packer-version'],
-  ])('that changes %s is built, and says so', async (_, change, because) => {
+  ])('that changes %s is built, and says so', async (_, change, reason) => {
     const ran = await pushed('c', change);
     expect(ran.errors).toEqual([]);
     expect(ran.outputs).toMatchObject({ built: 'true', outcome: 'done' });
-    expect(ran.outputs['because']).toMatch(/^changed since ami-/);
-    expect(ran.outputs['because']).toContain(because);
+    expect(ran.outputs['reason']).toMatch(/^changed since ami-/);
+    expect(ran.outputs['reason']).toContain(reason);
     expect(ran.outputs['ami-id']).not.toBe(first.outputs['ami-id']);
   });
 
   test('is built all the same with "rebuild: always"', async () => {
     const ran = await pushed('d', { with: { rebuild: 'always' } });
-    expect(ran.outputs).toMatchObject({ built: 'true', because: '"rebuild" is always' });
+    expect(ran.outputs).toMatchObject({ built: 'true', reason: '"rebuild" is always' });
   });
 
   test('outside "content" changes nothing', async () => {
@@ -117,14 +117,14 @@ describe('a push', () => {
     const one = await pushed('a', { with: { family: 'vetoed' } });
     setTags(lab.place(), one.outputs['ami-id'] ?? '', { 'ami-action:vetoed-in': 'prod' });
     const two = await pushed('b', { with: { family: 'vetoed' } });
-    expect(two.outputs).toMatchObject({ built: 'true', because: expect.stringContaining('was rolled back in prod') });
+    expect(two.outputs).toMatchObject({ built: 'true', reason: expect.stringContaining('was rolled back in prod') });
   });
 
   test('in a dry run tells what it would do and does nothing', async () => {
     const hit = await counted(() => pushed('e', { with: { 'dry-run': 'true' } }));
-    expect(hit.ran.outputs).toMatchObject({ outcome: 'planned', built: 'false', because: expect.stringContaining('same fingerprint') });
+    expect(hit.ran.outputs).toMatchObject({ outcome: 'planned', built: 'false', reason: expect.stringContaining('same fingerprint') });
     const miss = await counted(() => pushed('e', { with: { 'dry-run': 'true', var: 'ssh_port: 2322\napp_version: new' } }));
-    expect(miss.ran.outputs).toMatchObject({ outcome: 'planned', built: 'false', because: expect.stringContaining('variables') });
+    expect(miss.ran.outputs).toMatchObject({ outcome: 'planned', built: 'false', reason: expect.stringContaining('variables') });
     for (const { calls } of [hit, miss]) expect(calls.filter(name => !/^(Describe|Get)/.test(name))).toEqual([]);
   });
 
@@ -146,7 +146,7 @@ describe('without a base image that the action knows', () => {
     const two = await build(lab, { with: { family: 'aged', rebuild: 'max-age:7d' } });
     expect(two.outputs).toMatchObject({ built: 'false', 'ami-id': one.outputs['ami-id'] });
     const three = await build(lab, { with: { family: 'aged', rebuild: 'max-age:1s' } });
-    expect(three.outputs).toMatchObject({ built: 'true', because: expect.stringContaining('older') });
+    expect(three.outputs).toMatchObject({ built: 'true', reason: expect.stringContaining('older') });
   });
 });
 
@@ -172,7 +172,7 @@ describe('the base image', () => {
     const order = { with: { family: 'itself', 'base-image': `family:itself\n${DEBIAN}` } };
     const one = await build(lab, order);
     const two = await build(lab, { with: { ...order.with, 'dry-run': 'true' } });
-    expect(two.outputs['because']).toBe(
+    expect(two.outputs['reason']).toBe(
       `changed since ${one.outputs['ami-id']}: base image ("base-image" names the family itself, so every build is the base of the next, and every push is built)`,
     );
   });

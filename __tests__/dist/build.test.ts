@@ -259,7 +259,7 @@ describe('what Packer says it made', () => {
       files: twoSources(),
       with: { family: 'two', 'base-image': DEBIAN, 'dry-run': 'true' },
     });
-    expect(half.outputs['because']).toBe('the build with the same fingerprint has 1 of 2 images in eu-central-1');
+    expect(half.outputs['reason']).toBe('the build with the same fingerprint has 1 of 2 images in eu-central-1');
   });
 
   test('may be for two processors in one run', async () => {

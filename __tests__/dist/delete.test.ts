@@ -23,7 +23,7 @@ describe('an image that nothing uses', () => {
     const ran = await l.act('delete', { image: how === 'ID' ? l.id('old') : 'version:1.0' });
     expect(ran).toMatchObject({
       exitCode: 0,
-      outputs: { outcome: 'done', 'ami-id': l.id('old'), removed: 'true', because: 'nothing uses it' },
+      outputs: { outcome: 'done', 'ami-id': l.id('old'), removed: 'true', reason: 'nothing uses it' },
     });
     expect([l.there(), l.orphans()]).toEqual([['new'], []]);
     expect(ran.summary.startsWith(`### ✅ \`${l.id('old')}\` is removed\n`)).toBe(true);
@@ -135,8 +135,8 @@ describe('refused, and nothing is touched', () => {
   test('an image of another family, and one whose users cannot be seen', async () => {
     await stage();
     l.image('api', { daysOld: 5, tags: { 'ami-action:family': 'api' } });
-    const foreign = await l.act('delete', { image: l.id('api') });
-    expect(l.named(foreign.errors[0] ?? '')).toContain('api stays: not ours: no tag says family "web".');
+    const untrusted = await l.act('delete', { image: l.id('api') });
+    expect(l.named(untrusted.errors[0] ?? '')).toContain('api stays: not ours: no tag says family "web".');
     l.lab.faults.add({ operation: 'DescribeLaunchConfigurations', deed: { error: 'AccessDenied', status: 403 } });
     const blind = await l.act('delete', { image: l.id('old') });
     expect([blind.exitCode, blind.outputs['outcome']]).toEqual([1, 'access']);

@@ -54,7 +54,7 @@ describe('launch template versions that name a removed image', () => {
     expect(told.find(({ what }) => what.startsWith('version 2'))).toEqual({
       what: 'version 2 of launch template web',
       region: 'eu-central-1',
-      because: 'names d50, and nothing launches from it',
+      reason: 'names d50, and nothing launches from it',
     });
     const unasked = await l.act('prune', DRY);
     expect([unasked.outputs['template-versions'], unasked.outputs['plan-hash'] === planned.outputs['plan-hash']]).toEqual(['0', false]);
@@ -250,13 +250,13 @@ describe('what dead builds and validations left', () => {
       .named(planned.log)
       .split('\n')
       .filter(line => line.startsWith('remove '));
-    const because = `in eu-central-1: left by the build of run 99, which needed it until ${PAST}`;
+    const reason = `in eu-central-1: left by the build of run 99, which needed it until ${PAST}`;
     expect(told.filter(line => !line.includes('volume '))).toEqual(
       expect.arrayContaining([
-        `remove image half ${because}`,
-        `remove security-group ${GroupId} ${because}`,
-        `remove key-pair ${KeyPairId} ${because}`,
-        `remove instance ${dead[0]} ${because}`,
+        `remove image half ${reason}`,
+        `remove security-group ${GroupId} ${reason}`,
+        `remove key-pair ${KeyPairId} ${reason}`,
+        `remove instance ${dead[0]} ${reason}`,
         `remove instance ${dead[1]} in eu-central-1: left by the validation of run 99, which needed it until ${PAST}`,
       ]),
     );

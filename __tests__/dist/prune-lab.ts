@@ -147,8 +147,8 @@ export const afterThePlan = (l: PruneLab, run: () => unknown) =>
 /** The plan that a run tells: name -> what, and why, with names instead of IDs. */
 export const planOf = (l: PruneLab, ran: Ran): Record<string, string> =>
   Object.fromEntries(
-    (JSON.parse(ran.outputs['plan'] ?? '[]') as { id: string; action: string; because: string }[]).map(({ id, action, because }) => [
+    (JSON.parse(ran.outputs['plan'] ?? '[]') as { id: string; action: string; reason: string }[]).map(({ id, action, reason }) => [
       l.named(id),
-      l.named(`${action}: ${because}`),
+      l.named(`${action}: ${reason}`),
     ]),
   );

@@ -163,8 +163,8 @@ test('scenario 67: an image stays that only one of these can launch, and what no
       .reverse(),
   );
   expect(l.orphans()).toEqual([]);
-  const because = (name: string) => plan[name]?.replace(/i-0[0-9a-f]{16}/g, 'i-?').replace(/refresh [0-9a-f-]{36}/, 'refresh ?');
-  expect(Object.fromEntries(Object.keys(plan).map(name => [name, because(name)]))).toMatchObject({
+  const reason = (name: string) => plan[name]?.replace(/i-0[0-9a-f]{16}/g, 'i-?').replace(/refresh [0-9a-f-]{36}/, 'refresh ?');
+  expect(Object.fromEntries(Object.keys(plan).map(name => [name, reason(name)]))).toMatchObject({
     stopped: 'keep: used by instance i-? (stopped)',
     warm: expect.stringContaining('instance i-? (stopped)'),
     pinned: 'keep: used by group pinned, by version 2 of launch template pinned',

@@ -61,7 +61,7 @@ describe("stage's image, from the account of prod", () => {
     const found = await resolve({ image: 'environment:stage', 'from-role': READER }, { account: PROD });
     const [copy] = l.owned(PROD);
     expect(found).toMatchObject({ exitCode: 0, outputs: { 'ami-id': copy?.id, verdict: 'passed', commit: COMMIT } });
-    expect(found.outputs['because']).toBe(`/ami/web/stage names ${id}, version 1, and ${copy?.id} has its identity here`);
+    expect(found.outputs['reason']).toBe(`/ami/web/stage names ${id}, version 1, and ${copy?.id} has its identity here`);
     const shared = l.image('web-3', { tags: { 'ami-action:commit': 'e'.repeat(40) } });
     await share(shared, { accounts: `${STAGE},${PROD}` });
     await pointTo(shared, STAGE);
@@ -140,7 +140,7 @@ describe('the chain: pointer, then base image', () => {
     await pointTo(base, BUILD, HOME, '/base/latest');
     const ran = await resolve({ image: 'environment:stage', 'base-image': 'ssm:/base/latest' });
     expect(ran).toMatchObject({ exitCode: 0, outputs: { 'ami-id': base, from: 'base-image' } });
-    expect(ran.outputs['because']).toContain('environment "stage" has no pointer /ami/web/stage yet');
+    expect(ran.outputs['reason']).toContain('environment "stage" has no pointer /ami/web/stage yet');
     const id = l.image('web-1');
     await pointTo(id, BUILD);
     expect((await resolve({ image: 'environment:stage', 'base-image': 'ssm:/base/latest' })).outputs).toMatchObject({
@@ -184,12 +184,12 @@ describe('last known good, through the API of GitHub', () => {
     const merged = l.image('merged', { tags: { 'ami-action:commit': `f${sha(2).slice(1)}` } });
     const ran = await resolve({ image: 'ref:main', fallback: 'last-known-good' }, { env: env(server) });
     expect(ran).toMatchObject({ exitCode: 0, outputs: { 'ami-id': three, commit: sha(3), verdict: 'passed' } });
-    expect(ran.outputs['because']).toBe(`commit ${sha(3).slice(0, 7)}: 3 first parents back, the newest commit with a passed image`);
+    expect(ran.outputs['reason']).toBe(`commit ${sha(3).slice(0, 7)}: 3 first parents back, the newest commit with a passed image`);
     // A commit that came by a merge was never what main was.
     expect(ran.outputs['ami-id']).not.toBe(merged);
     expect(server.asked.length).toBeGreaterThan(1);
     good(0);
-    expect((await resolve({ image: 'ref:main', fallback: 'last-known-good' }, { env: env(server) })).outputs['because']).toContain(
+    expect((await resolve({ image: 'ref:main', fallback: 'last-known-good' }, { env: env(server) })).outputs['reason']).toContain(
       'its own image has passed',
     );
   });

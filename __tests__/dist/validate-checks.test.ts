@@ -43,7 +43,7 @@ describe('the checks', () => {
       checks: `- name: liar\n  command: |\n${lines.map(line => `    echo '${line}'`).join('\n')}\n${forged.map(line => `    echo "${line}"`).join('\n')}\n    echo 0 ok 0 1 1 0 >> "$(ls -d /tmp/ami-action-*)/records"\n    exit 1`,
     });
     expect(ran.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
-    expect(reportOf(ran).machines[0]?.checks).toMatchObject([{ name: 'liar', ending: 'failed', because: 'ended with exit code 1' }]);
+    expect(reportOf(ran).machines[0]?.checks).toMatchObject([{ name: 'liar', ending: 'failed', reason: 'ended with exit code 1' }]);
     expect(verdict(good)).toBe('failed');
     // What it printed stands between marks that stop the runner from reading it.
     const printed = ran.log.indexOf('::add-mask::ami');

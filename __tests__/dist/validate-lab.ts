@@ -80,8 +80,8 @@ export const reportOf = (ran: Ran) =>
     machines: {
       instanceType: string;
       result: string;
-      because: string;
+      reason: string;
       timeline: { name: string; seconds: number }[];
-      checks: { name: string; ending: string; because: string }[];
+      checks: { name: string; ending: string; reason: string }[];
     }[];
   };

@@ -33,8 +33,8 @@ describe('a leftover of a dead run', () => {
     ['one of another purpose', 'instance', { ...build, 'ami-action:purpose': 'demo' }, undefined],
     ['one that somebody wants', 'image', { ...build, 'ami-action:keep': 'for a look' }, undefined],
     ['one with the tags of another scheme', 'image', { ...build, 'ami-action:purpose': '', 'other:purpose': 'build' }, undefined],
-  ])('%s', (_, kind, tags, because) => {
-    expect(deadBecause({ kind, tags }, sweeper, NOW)).toBe(because);
+  ])('%s', (_, kind, tags, reason) => {
+    expect(deadBecause({ kind, tags }, sweeper, NOW)).toBe(reason);
   });
 
   test('of a validation is nothing that a build sweeps', () => {

@@ -31,8 +31,8 @@ describe('the name of an image', () => {
     ['ab', 'which AWS refuses'],
     [`{family}-${'x'.repeat(130)}`, 'which AWS refuses'],
     ['wéb-1', 'which AWS refuses'],
-  ])('%s is refused before anything starts', (template, because) => {
-    expect(imageName(template, FACTS)).toEqual({ problem: expect.stringContaining(because) });
+  ])('%s is refused before anything starts', (template, reason) => {
+    expect(imageName(template, FACTS)).toEqual({ problem: expect.stringContaining(reason) });
   });
 
   test('is never one that AWS would refuse', () => {
@@ -87,8 +87,8 @@ describe('the tags of an image', () => {
     [{ x: 'y'.repeat(257) }, 'at most 256'],
     [{ ['k'.repeat(129)]: 'y' }, '1 to 128 characters'],
     [Object.fromEntries(Array.from({ length: 26 }, (_, n) => [`k${n}`, 'v'])), 'at most 25'],
-  ])('that a user may not set are refused: %j', (own, because) => {
-    expect(tagProblems(own, scheme).join()).toContain(because);
+  ])('that a user may not set are refused: %j', (own, reason) => {
+    expect(tagProblems(own, scheme).join()).toContain(reason);
   });
 
   test('that cannot be read back are named', () => {

@@ -49,13 +49,13 @@ describe('an image with the same fingerprint', () => {
       'failed its validation',
     ],
     ['that was rolled back somewhere', image('ami-1', { 'ami-action:vetoed-in': 'prod stage' }), 'was rolled back in prod, stage'],
-  ])('is not taken: one %s', (_, made, because) => {
-    expect(ask([here(made)])).toEqual({ images: undefined, because: expect.stringContaining(because) });
+  ])('is not taken: one %s', (_, made, reason) => {
+    expect(ask([here(made)])).toEqual({ images: undefined, reason: expect.stringContaining(reason) });
   });
 
   test('is taken only as long as it is young enough, where that is asked', () => {
     expect(ask([here(image('ami-1'))], { maxAgeSeconds: 3 * DAY }).images).toHaveLength(1);
-    expect(ask([here(image('ami-1'))], { maxAgeSeconds: DAY }).because).toContain('older than "rebuild" allows');
+    expect(ask([here(image('ami-1'))], { maxAgeSeconds: DAY }).reason).toContain('older than "rebuild" allows');
     // By what AWS says: a tag may say anything, or nothing.
     for (const said of ['2026-05-09T23:59:59.000Z', ''])
       expect(ask([here(image('ami-1', { 'ami-action:created-at': said }))], { maxAgeSeconds: DAY }).images).toBeUndefined();
@@ -64,13 +64,13 @@ describe('an image with the same fingerprint', () => {
   test('must be there in every region', () => {
     const both = [here(image('ami-1')), here(image('ami-2'), 'eu-west-1')];
     expect(ask(both, { regions: ['eu-central-1', 'eu-west-1'] }).images).toHaveLength(2);
-    expect(ask(both.slice(0, 1), { regions: ['eu-central-1', 'eu-west-1'] }).because).toContain('0 of 1 images in eu-west-1');
+    expect(ask(both.slice(0, 1), { regions: ['eu-central-1', 'eu-west-1'] }).reason).toContain('0 of 1 images in eu-west-1');
   });
 
   test('comes with its siblings: a build of two sources that was cut short is none', () => {
     const two = ['ami-1', 'ami-2'].map(id => here(image(id, { 'ami-action:siblings': '2' })));
     expect(ask(two).images).toHaveLength(2);
-    expect(ask(two.slice(0, 1)).because).toContain('1 of 2 images in eu-central-1');
+    expect(ask(two.slice(0, 1)).reason).toContain('1 of 2 images in eu-central-1');
   });
 
   test('that somebody copied beside itself, tags and all, is the one that was built', () => {

@@ -3,11 +3,11 @@ import {
   AccessError,
   CancelledError,
   RejectedError,
-  withDetails,
   TimeoutError,
   UnknownError,
   UnreachableError,
   UsageError,
+  withDetails,
 } from '../../src/kit/errors.ts';
 import { explain, failureCard } from '../../src/kit/failure.ts';
 

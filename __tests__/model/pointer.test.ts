@@ -103,12 +103,12 @@ describe('where a rollback leads', () => {
     [
       'nowhere, where nothing ran before',
       { current: { value: A }, history: history(['promote', A]), candidate: undefined },
-      { to: undefined, because: `stage runs ${A}, and ran nothing before it` },
+      { to: undefined, reason: `stage runs ${A}, and ran nothing before it` },
     ],
     [
       'nowhere without a pointer',
       { current: undefined, history: [], candidate: undefined },
-      { to: undefined, because: 'stage has no pointer, so it never ran an image of this family' },
+      { to: undefined, reason: 'stage has no pointer, so it never ran an image of this family' },
     ],
   ])('%s', (_, facts, leads) => {
     expect(wayBack(facts, 'stage')).toMatchObject(leads);

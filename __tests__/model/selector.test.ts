@@ -59,19 +59,19 @@ describe('one image of a family', () => {
       choice,
     );
     expect(picked).toMatchObject({ image: undefined, stuck: true });
-    expect(picked.because).toMatch(/fits 2 images of family "web": ami-\d, ami-\d\. Name one by its ID/);
+    expect(picked.reason).toMatch(/fits 2 images of family "web": ami-\d, ami-\d\. Name one by its ID/);
   });
 
   test('two architectures need a word; none at all says what there is', () => {
     const images = [image('ami-1', { version: '1' }), image('ami-2', { version: '1' }, { architecture: 'arm64' })];
     expect(pickImage(images, { kind: 'version', value: '1' }, choice)).toMatchObject({
       stuck: true,
-      because: expect.stringContaining('arm64 and x86_64'),
+      reason: expect.stringContaining('arm64 and x86_64'),
     });
     expect(pickImage(images, { kind: 'version', value: '1' }, { ...choice, architecture: 'arm64' }).image?.id).toBe('ami-2');
     const none = pickImage(images, { kind: 'version', value: '2' }, choice);
     expect([none.image, none.stuck]).toEqual([undefined, undefined]);
-    expect(none.because).toContain('It has 2, newest first');
+    expect(none.reason).toContain('It has 2, newest first');
   });
 });
 
@@ -83,16 +83,16 @@ describe('last known good', () => {
     const images = [passed('ami-old', older), passed('ami-good', good), image('ami-failed', { commit: failed })];
     expect(lastKnownGood(images, commits, choice)).toMatchObject({
       image: { id: 'ami-good' },
-      because: `commit ${good.slice(0, 7)}: 2 first parents back, the newest commit with a passed image`,
+      reason: `commit ${good.slice(0, 7)}: 2 first parents back, the newest commit with a passed image`,
     });
-    expect(lastKnownGood([...images, passed('ami-new', newest)], commits, choice).because).toContain('its own image has passed');
+    expect(lastKnownGood([...images, passed('ami-new', newest)], commits, choice).reason).toContain('its own image has passed');
   });
 
   test('a verdict that was copied from another image does not count', () => {
     const borrowed = image('ami-x', { commit: newest, verdict: passed('ami-good', good).tags['ami-action:verdict'] ?? '' });
     expect(lastKnownGood([borrowed], commits, choice)).toMatchObject({
       image: undefined,
-      because: expect.stringContaining('none of the newest 4 commits'),
+      reason: expect.stringContaining('none of the newest 4 commits'),
     });
   });
 });
@@ -116,7 +116,7 @@ describe('the same image elsewhere', () => {
     expect(sameIdentity([image('ami-prod', tags, change)], wanted, choice)).toMatchObject({
       image: undefined,
       stuck: true,
-      because: expect.stringContaining('no image here has the identity of ami-stage'),
+      reason: expect.stringContaining('no image here has the identity of ami-stage'),
     });
   });
 
@@ -127,7 +127,7 @@ describe('the same image elsewhere', () => {
       image: undefined,
       stuck: true,
       oneOf: ['ami-1', 'ami-2'],
-      because: 'ami-1 and ami-2 have the identity of ami-stage (commit ccccccc) here: leave one of them, mode "delete" removes the others',
+      reason: 'ami-1 and ami-2 have the identity of ami-stage (commit ccccccc) here: leave one of them, mode "delete" removes the others',
     });
     expect(sameIdentity([again, { ...again, id: 'ami-third' }], wanted, choice)).toMatchObject({ oneOf: ['ami-again', 'ami-third'] });
   });
@@ -135,7 +135,7 @@ describe('the same image elsewhere', () => {
   test('an image without identity is never matched with others that have none', () => {
     expect(sameIdentity([image('ami-prod')], image('ami-bare'), choice)).toMatchObject({
       image: undefined,
-      because: expect.stringContaining('carries no identity'),
+      reason: expect.stringContaining('carries no identity'),
     });
   });
 });

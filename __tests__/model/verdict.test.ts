@@ -12,7 +12,7 @@ describe('the verdict on an image', () => {
   test('what validate writes is what the others read', () => {
     const judged = verdictOf(image('ami-1', verdictValue('ami-1', passed)), scheme);
     expect(judged).toMatchObject({ result: 'passed', verdict: { checks, at: new Date('2026-05-01T12:00:00Z') } });
-    expect(judged.because).toBe('passed validation at 2026-05-01T12:00:00Z');
+    expect(judged.reason).toBe('passed validation at 2026-05-01T12:00:00Z');
     expect(verdictOf(image('ami-1', verdictValue('ami-1', { ...passed, result: 'failed' })), scheme).result).toBe('failed');
   });
 
@@ -31,10 +31,10 @@ describe('the verdict on an image', () => {
     ['other checks edited in', verdictValue('ami-1', passed).replace(checks, shortHash('nothing')), 'foreign', 'belongs to another image'],
     ['a time that is none', verdictValue('ami-1', passed).replace('05-01', '99-99'), 'foreign', 'belongs to another image'],
     ['trailing text', `${verdictValue('ami-1', passed)} `, 'foreign', 'not written by validate'],
-  ])('%s does not pass', (_, value, result, because) => {
+  ])('%s does not pass', (_, value, result, reason) => {
     const judged = verdictOf(image('ami-1', value), scheme);
     expect(judged.result).toBe(result);
-    expect(judged.because).toContain(because);
+    expect(judged.reason).toContain(reason);
     expect(mayPass(image('ami-1', value), scheme).ok).toBe(false);
   });
 
@@ -47,7 +47,7 @@ describe('the verdict on an image', () => {
   test('a verdict over other checks than required does not pass', () => {
     const validated = image('ami-1', verdictValue('ami-1', passed));
     expect(mayPass(validated, scheme, checks).ok).toBe(true);
-    expect(mayPass(validated, scheme, shortHash('stricter'))).toEqual({ ok: false, because: expect.stringContaining('over other checks') });
+    expect(mayPass(validated, scheme, shortHash('stricter'))).toEqual({ ok: false, reason: expect.stringContaining('over other checks') });
   });
 });
 
@@ -59,7 +59,7 @@ describe('a copy of a passed image', () => {
     expect(verdictOf({ id: 'ami-copy', tags }, scheme).result).toBe('foreign');
     const judged = verdictOf(image('ami-copy', inheritedVerdict('ami-copy', source, scheme)), scheme);
     expect(judged).toMatchObject({ result: 'passed', verdict: { source: 'ami-0123456789abcdef0', checks } });
-    expect(judged.because).toContain('as ami-0123456789abcdef0, which it is a copy of');
+    expect(judged.reason).toContain('as ami-0123456789abcdef0, which it is a copy of');
   });
 
   test('of a copy still names the image that was validated', () => {

@@ -7,7 +7,7 @@ import type { Decision } from '../../src/retention/rules/rules.ts';
 const line = (action: string, i: number) => ({
   id: `ami-${String(i).padStart(17, '0')}`,
   action,
-  because: 'used by version 7 of launch template web',
+  reason: 'used by version 7 of launch template web',
 });
 
 test('the plan of a family of thousands tells in the output only what it does, so that a job can hand it on', () => {

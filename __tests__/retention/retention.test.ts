@@ -51,10 +51,10 @@ const passed = (n: number) => candidate(n, { tags: { 'ami-action:family': 'web',
 const verdict = (n: number) => verdictValue(id(n), { result: 'passed', checks: 'a'.repeat(32), at: new Date('2026-09-01T00:00:00Z') });
 const keeping = (change: Partial<Policy['keep']>) => ({ keep: { ...policy.keep, ...change } });
 const fates = (candidates: readonly Candidate[], change: Partial<Policy> = {}) =>
-  planPrune(candidates, { ...policy, ...change }, NOW).map(({ image: { createdAt }, action, because }) => [
+  planPrune(candidates, { ...policy, ...change }, NOW).map(({ image: { createdAt }, action, reason }) => [
     (NOW - createdAt.getTime()) / DAY,
     action,
-    because,
+    reason,
   ]);
 
 test('the newest stay, the rest goes, and the order in which AWS lists them does not matter', () => {
@@ -165,9 +165,9 @@ describe('whatever the policy says, it stays if it is', () => {
     ['being made', candidate(9, { state: 'pending' }), 'still pending'],
     ['protected', candidate(9, { protected: true }), 'protected from deregistration'],
     ['tagged', candidate(9, { tags: { 'ami-action:family': 'web', 'ami-action:keep': 'demo on friday' } }), 'tagged ami-action:keep'],
-  ])('%s', (_, kept, because) => {
-    expect(fates([kept], nothing)).toEqual([[9, 'keep', because]]);
-    expect(guard(kept, policy)).toBe(because);
+  ])('%s', (_, kept, reason) => {
+    expect(fates([kept], nothing)).toEqual([[9, 'keep', reason]]);
+    expect(guard(kept, policy)).toBe(reason);
   });
 
   test('and the tag can be taken back without removing it', () => {
@@ -195,7 +195,7 @@ describe('with a grace', () => {
     const off = (change: Partial<Image> = {}) => ({ state: 'disabled' as const, ...marked(2), ...change });
     const disabling = { ...week, disable: true, maxRemovals: 1 };
     const plan = planPrune([candidate(1), candidate(2), candidate(3), candidate(4, off())], { ...policy, ...disabling }, NOW);
-    expect(plan.map(({ action, disables = false, because }) => [action, disables, because])).toEqual([
+    expect(plan.map(({ action, disables = false, reason }) => [action, disables, reason])).toEqual([
       ['keep', false, 'the newest'],
       ['mark', false, 'nothing uses it: goes after 7d, and is disabled until then, but max-removals (1) is reached: next run'],
       ['mark', true, 'nothing uses it: goes after 7d, and is disabled until then'],
@@ -217,8 +217,8 @@ describe('with a grace', () => {
   });
 
   test('a mark on what is not ours is left alone', () => {
-    const foreign = candidate(4, { ...marked(9), ownerId: '999999999999' });
-    expect(fates([candidate(1), foreign], week)[1]).toEqual([4, 'keep', 'owned by 999999999999']);
+    const untrusted = candidate(4, { ...marked(9), ownerId: '999999999999' });
+    expect(fates([candidate(1), untrusted], week)[1]).toEqual([4, 'keep', 'owned by 999999999999']);
   });
 });
 
@@ -234,8 +234,8 @@ describe('scenario 69: what AWS tells of launches is a reason to keep, never one
     ],
     ['launched long ago', new Date(NOW - 32 * DAY), 'remove', 'nothing uses it'],
     ['launched at an unknown time', undefined, 'keep', 'AWS does not tell when it was last launched'],
-  ])('%s', (_, lastLaunchedAt, action, because) => {
-    expect(fates([candidate(1), candidate(90, { lastLaunchedAt })], within)[1]).toEqual([90, action, because]);
+  ])('%s', (_, lastLaunchedAt, action, reason) => {
+    expect(fates([candidate(1), candidate(90, { lastLaunchedAt })], within)[1]).toEqual([90, action, reason]);
   });
 });
 

@@ -77,7 +77,7 @@ describe('whether the new group may take over', () => {
     [
       'never, with a sick instance',
       { successor: comes('web-green', 'web', { members: [member('i-1'), member('i-2', { healthy: false })] }) },
-      { state: 'failed', why: 'i-2 of the new group became unhealthy' },
+      { state: 'failed', reason: 'i-2 of the new group became unhealthy' },
     ],
     [
       'never, with another image',
@@ -87,9 +87,9 @@ describe('whether the new group may take over', () => {
           ['i-2', 'ami-old'],
         ]),
       },
-      { state: 'failed', why: 'in the new group, i-2 of 2 in service run another image' },
+      { state: 'failed', reason: 'in the new group, i-2 of 2 in service run another image' },
     ],
-    ['never, when it is gone', { successor: undefined }, { state: 'failed', why: 'the new group is gone' }],
+    ['never, when it is gone', { successor: undefined }, { state: 'failed', reason: 'the new group is gone' }],
     [
       'not yet, while instances come',
       { successor: comes('web-green', 'web', { members: [member('i-1'), member('i-2', { state: 'Pending' })] }) },

@@ -91,8 +91,8 @@ describe('what is done to a group', () => {
       'template',
       'runs ami-new already, so it is only pinned to the version that it launches',
     ],
-  ])('a group that %s', (_, change, deed, because) => {
-    expect(planGroup(facts(change), wanted)).toMatchObject({ deed, because });
+  ])('a group that %s', (_, change, deed, reason) => {
+    expect(planGroup(facts(change), wanted)).toMatchObject({ deed, reason });
   });
 
   test('an equal version is used again, one that differs in more than the image is not', () => {

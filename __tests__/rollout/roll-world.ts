@@ -124,7 +124,7 @@ export function rollWorld({
       info: (said: string) => log.push(`. ${said}`),
       warn: (said: string) => log.push(`! ${said}`),
       debug() {},
-      foreign() {},
+      untrusted() {},
       summary() {},
       mask() {},
     },

@@ -27,8 +27,8 @@ describe('how a refresh is judged', () => {
     ['RollbackFailed', 'AWS tried to roll it back and could not, old and new instances run side by side. AWS says: because'],
     ['Cancelled', 'somebody cancelled the refresh half way, old and new instances may run side by side. AWS says: because'],
     ['Failed', 'the refresh failed and was not rolled back, old and new instances may run side by side. AWS says: because'],
-  ] as const)('scenario 56: %s is a failure of its own', (status, why) => {
-    expect(ended(status)).toEqual({ state: 'failed', why });
+  ] as const)('scenario 56: %s is a failure of its own', (status, reason) => {
+    expect(ended(status)).toEqual({ state: 'failed', reason });
   });
 
   test('scenario 56: a refresh that disappears is a failure, but one empty answer is not', () => {
@@ -37,7 +37,7 @@ describe('how a refresh is judged', () => {
       { state: 'waiting', doubtful: true },
       { state: 'waiting', doubtful: true },
     ]);
-    expect(gone(2)).toEqual({ state: 'failed', why: 'AWS no longer shows the refresh, so how it ended is unknown' });
+    expect(gone(2)).toEqual({ state: 'failed', reason: 'AWS no longer shows the refresh, so how it ended is unknown' });
   });
 
   test.each(['Pending', 'InProgress', 'Cancelling', 'RollbackInProgress'] as const)('%s is waited for, with numbers', status => {
@@ -70,17 +70,17 @@ describe('how a refresh is judged', () => {
     expect(ended('Successful', { saved: true })).toEqual({ state: 'done' });
     expect(ended('Successful', { saved: true, proof: half, doubts: 5 })).toEqual({
       state: 'failed',
-      why: 'AWS calls it successful, but i-2 of 2 in service run another image',
+      reason: 'AWS calls it successful, but i-2 of 2 in service run another image',
     });
     expect(ended('Successful', { saved: false, doubts: 5 })).toEqual({
       state: 'failed',
-      why: 'AWS calls it successful, but the group does not launch from the new template version',
+      reason: 'AWS calls it successful, but the group does not launch from the new template version',
     });
     expect(ended('Successful', { saved: true, proof: { ...proven, inService: 0 }, doubts: 5 })).toMatchObject({
-      why: 'AWS calls it successful, but no instance is in service',
+      reason: 'AWS calls it successful, but no instance is in service',
     });
     expect(ended('Successful', { saved: true, proof: { ...proven, unknown: ['i-9'] }, doubts: 5 })).toMatchObject({
-      why: 'AWS calls it successful, but EC2 does not say what i-9 run',
+      reason: 'AWS calls it successful, but EC2 does not say what i-9 run',
     });
     expect(ended('Successful', { saved: false, doubts: 4 })).toMatchObject({ state: 'waiting', doubtful: true });
   });
@@ -90,7 +90,7 @@ describe('how a refresh is judged', () => {
     expect(ended('Baking', { proof: half })).toMatchObject({ state: 'waiting', doubtful: true });
     expect(ended('Baking', { proof: half, doubts: 1 })).toEqual({
       state: 'failed',
-      why: 'replaced, but while it baked i-2 of 2 in service run another image',
+      reason: 'replaced, but while it baked i-2 of 2 in service run another image',
     });
   });
 
@@ -152,22 +152,22 @@ describe('what load balancers say', () => {
     [
       'one is not',
       [target('i-1', 'healthy'), target('i-2', 'unhealthy', 'unhealthy, 500')],
-      { without: [{ id: 'i-2', because: 'unhealthy, 500' }], coming: [] },
+      { without: [{ id: 'i-2', reason: 'unhealthy, 500' }], coming: [] },
     ],
     [
       'one is known in one target group of two',
       [...healthy, target('i-1', 'healthy')],
-      { without: [{ id: 'i-2', because: 'not registered with its target group' }], coming: [] },
+      { without: [{ id: 'i-2', reason: 'not registered with its target group' }], coming: [] },
     ],
     [
       'one is well in one target group, and new in the other',
       [...healthy, target('i-1', 'healthy'), target('i-2', 'initial', 'initial, Elb.X')],
-      { without: [], coming: [{ id: 'i-2', because: 'initial, Elb.X' }] },
+      { without: [], coming: [{ id: 'i-2', reason: 'initial, Elb.X' }] },
     ],
     [
       'one is new in one target group, and sick in the other',
       [target('i-1', 'healthy'), target('i-2', 'initial'), target('i-1', 'healthy'), target('i-2', 'draining')],
-      { without: [{ id: 'i-2', because: 'draining' }], coming: [] },
+      { without: [{ id: 'i-2', reason: 'draining' }], coming: [] },
     ],
     [
       'no load balancer uses the target group',
@@ -180,9 +180,9 @@ describe('what load balancers say', () => {
   });
 
   const elb = (state: string): Source => ({ name: 'old-elb', type: 'elb', state });
-  const all = (because: string) => [
-    { id: 'i-1', because },
-    { id: 'i-2', because },
+  const all = (reason: string) => [
+    { id: 'i-1', reason },
+    { id: 'i-2', reason },
   ];
   test.each<[string, Partial<Group>, Source[], Traffic]>([
     ['has seen one that is healthy', {}, [elb('InService')], NOBODY],
@@ -199,14 +199,14 @@ describe('what load balancers say', () => {
       'finds one sick',
       { members: [member('i-1', { healthy: false }), member('i-2')] },
       [elb('InService')],
-      { without: [{ id: 'i-1', because: 'its group calls it unhealthy' }], coming: [] },
+      { without: [{ id: 'i-1', reason: 'its group calls it unhealthy' }], coming: [] },
     ],
     ['says of each that it is well', { healthCheck: 'EC2' }, [{ ...elb('Added'), targets: healthy }], NOBODY],
     [
       'says that one is sick, though nobody else asks it',
       { healthCheck: 'EC2' },
       [{ ...elb('Added'), targets: [target('i-1', 'healthy'), target('i-2', 'unhealthy', 'old-elb says OutOfService')] }],
-      { without: [{ id: 'i-2', because: 'old-elb says OutOfService' }], coming: [] },
+      { without: [{ id: 'i-2', reason: 'old-elb says OutOfService' }], coming: [] },
     ],
     [
       'asks one for the first time, and has not heard of the other',
@@ -215,8 +215,8 @@ describe('what load balancers say', () => {
       {
         without: [],
         coming: [
-          { id: 'i-1', because: 'old-elb says OutOfService, in progress' },
-          { id: 'i-2', because: 'old-elb does not know it yet' },
+          { id: 'i-1', reason: 'old-elb says OutOfService, in progress' },
+          { id: 'i-2', reason: 'old-elb does not know it yet' },
         ],
       },
     ],
@@ -238,12 +238,12 @@ describe('what load balancers say', () => {
 
   const sick = {
     without: [
-      { id: 'i-2', because: 'unhealthy, 500' },
-      { id: 'i-3', because: 'x' },
+      { id: 'i-2', reason: 'unhealthy, 500' },
+      { id: 'i-3', reason: 'x' },
     ],
     coming: [],
   };
-  const coming = { without: [], coming: [{ id: 'i-2', because: 'initial' }] };
+  const coming = { without: [], coming: [{ id: 'i-2', reason: 'initial' }] };
 
   test('while it bakes, who gets no traffic ends it after six looks: then AWS can still roll back', () => {
     expect(ended('Baking', { traffic: sick, doubts: 4 })).toEqual({
@@ -253,7 +253,8 @@ describe('what load balancers say', () => {
     });
     expect(ended('Baking', { traffic: sick, doubts: 5, group: group({ healthCheck: 'EC2' }) })).toEqual({
       state: 'failed',
-      why: 'replaced, but while it baked the load balancer sends nothing to i-2 and 1 more (unhealthy, 500). If the service only starts slowly, say so with "warm-up"',
+      reason:
+        'replaced, but while it baked the load balancer sends nothing to i-2 and 1 more (unhealthy, 500). If the service only starts slowly, say so with "warm-up"',
     });
     expect(ended('Baking', { traffic: coming, doubts: 9 })).toEqual({
       state: 'waiting',
@@ -265,7 +266,7 @@ describe('what load balancers say', () => {
   test('Successful is no success where it sends nothing, and waits for what it does not know yet', () => {
     expect(ended('Successful', { saved: true, traffic: sick, doubts: 5 })).toEqual({
       state: 'failed',
-      why: 'AWS calls it successful, but the load balancer sends nothing to i-2 and 1 more (unhealthy, 500)',
+      reason: 'AWS calls it successful, but the load balancer sends nothing to i-2 and 1 more (unhealthy, 500)',
     });
     expect(ended('Successful', { saved: true, traffic: sick, doubts: 4 })).toMatchObject({ state: 'waiting', doubtful: true });
     expect(ended('Successful', { saved: true, traffic: coming, doubts: 9 })).toMatchObject({ state: 'waiting', doubtful: false });
@@ -280,7 +281,7 @@ describe('what load balancers say', () => {
     const stale = (doubts: number) => ended('Successful', { saved: true, stalePool: ['i-8', 'i-9'], doubts });
     expect([stale(4), stale(5)]).toMatchObject([
       { state: 'waiting', doubtful: true },
-      { state: 'failed', why: 'AWS calls it successful, but i-8, i-9 of its warm pool run another image' },
+      { state: 'failed', reason: 'AWS calls it successful, but i-8, i-9 of its warm pool run another image' },
     ]);
   });
 
@@ -294,9 +295,12 @@ describe('what load balancers say', () => {
       ['waiting', 'done'],
       ['failed', 'failed'],
     ]);
-    expect(ended('Baking', { died: 2 })).toEqual({ state: 'failed', why: 'replaced, but while it baked 2 new instances became unhealthy' });
+    expect(ended('Baking', { died: 2 })).toEqual({
+      state: 'failed',
+      reason: 'replaced, but while it baked 2 new instances became unhealthy',
+    });
     expect(ended('Successful', { saved: true, died: 2 })).toMatchObject({
-      why: 'AWS calls it successful, but 2 new instances became unhealthy',
+      reason: 'AWS calls it successful, but 2 new instances became unhealthy',
     });
   });
 
@@ -311,9 +315,9 @@ describe('what load balancers say', () => {
       standing({ traffic: coming }),
     ]).toMatchObject([
       { state: 'done' },
-      { state: 'failed', why: 'the load balancer sends nothing to i-2 and 1 more (unhealthy, 500)' },
-      { state: 'failed', why: 'i-2 of 2 in service run another image' },
-      { state: 'failed', why: 'no instance is in service' },
+      { state: 'failed', reason: 'the load balancer sends nothing to i-2 and 1 more (unhealthy, 500)' },
+      { state: 'failed', reason: 'i-2 of 2 in service run another image' },
+      { state: 'failed', reason: 'no instance is in service' },
       { state: 'done' },
       { state: 'waiting', note: 'There, the load balancer does not know i-2 (initial) yet' },
     ]);

@@ -32,7 +32,7 @@ describe('who may use a key', () => {
     ['may only look', allow({ AWS: ROOT }, 'kms:DescribeKey')],
     ['has a longer ID', allow({ AWS: `arn:aws:iam::${ACCOUNT}7:root` })],
   ])('an account that %s may not', (_, statement) => {
-    expect(keyUse(key(statement), ACCOUNT)).toMatchObject({ use: 'no', because: expect.stringContaining(`add ${ROOT} to it`) });
+    expect(keyUse(key(statement), ACCOUNT)).toMatchObject({ use: 'no', reason: expect.stringContaining(`add ${ROOT} to it`) });
   });
 
   test('the same in another partition', () => {
@@ -41,7 +41,7 @@ describe('who may use a key', () => {
     const named = JSON.stringify({ Statement: allow({ AWS: root }) });
     const role = SCALING.replace('arn:aws:', 'arn:aws-us-gov:');
     expect(keyUse({ ...there, policy: named, grantees: [role] }, ACCOUNT)).toEqual({ use: 'yes' });
-    expect(keyUse(there, ACCOUNT)).toMatchObject({ use: 'no', because: expect.stringContaining(`add ${root} to it`) });
+    expect(keyUse(there, ACCOUNT)).toMatchObject({ use: 'no', reason: expect.stringContaining(`add ${root} to it`) });
   });
 
   test('what cannot be read is unknown, not allowed and not refused', () => {
@@ -107,14 +107,14 @@ describe('who may use a key', () => {
     ['all but Auto Scaling', [open, when(deny('*'), { ArnNotLike: { 'aws:PrincipalArn': '*AWSServiceRoleForAutoScaling' } })], 'unknown'],
   ])('a Deny of %s', (_, statement, use) => {
     expect(keyUse(key(statement, [SCALING]), ACCOUNT)).toMatchObject(
-      use === 'unknown' ? { use, because: expect.stringMatching(/depends on aws:/) } : { use },
+      use === 'unknown' ? { use, reason: expect.stringMatching(/depends on aws:/) } : { use },
     );
   });
 
   test('says which statement denies', () => {
     expect(keyUse(key([open, deny({ AWS: SCALING })]), ACCOUNT)).toEqual({
       use: 'no',
-      because: `the policy of ${ARN} denies kms:Decrypt to Auto Scaling in account ${ACCOUNT} (statement No): except it there`,
+      reason: `the policy of ${ARN} denies kms:Decrypt to Auto Scaling in account ${ACCOUNT} (statement No): except it there`,
     });
   });
 
@@ -171,8 +171,8 @@ describe('Allowed AMIs', () => {
     [[{ providers: ['amazon'] }, { names: ['api'] }], 'its Allowed AMIs do not list account 111122223333; want other names than "web-1"'],
     [[{ providers: ['amazon'], further: ['ScanResultCondition'] }], 'its Allowed AMIs do not list account 111122223333'],
     [[], 'its Allowed AMIs let nothing in'],
-  ])('%j keep it out', (criteria, because) => {
-    expect(enters(criteria)).toEqual({ lets: 'out', because });
+  ])('%j keep it out', (criteria, reason) => {
+    expect(enters(criteria)).toEqual({ lets: 'out', reason });
     expect(enters(criteria, 'audit-mode')).toEqual({ lets: 'in' });
     expect(enters(criteria, 'disabled')).toEqual({ lets: 'in' });
   });
@@ -186,9 +186,9 @@ describe('Allowed AMIs', () => {
   test('what cannot be told is said, and neither let in nor kept out', () => {
     expect(enters([{ ...own, further: ['MarketplaceProductCodes', 'ScanResultCondition'] }])).toEqual({
       lets: 'unknown',
-      because: 'they ask for MarketplaceProductCodes, ScanResultCondition',
+      reason: 'they ask for MarketplaceProductCodes, ScanResultCondition',
     });
-    expect(entryOf(undefined, image, day(10))).toEqual({ lets: 'unknown', because: 'they may not be read (ec2:GetAllowedImagesSettings)' });
+    expect(entryOf(undefined, image, day(10))).toEqual({ lets: 'unknown', reason: 'they may not be read (ec2:GetAllowedImagesSettings)' });
   });
 });
 

@@ -35,29 +35,29 @@ describe('whose fault it is', () => {
 
 describe('what a second machine proves', () => {
   const launched = { instanceProfile: 'ssm-machines', subnetId: 'subnet-1' };
-  const came: Control = { imageId: 'ami-good', instanceType: 't3.micro', seconds: 31, because: '' };
-  const silent: Control = { imageId: 'ami-good', instanceType: 't3.micro', seconds: undefined, because: 'gave up after 600 s' };
+  const came: Control = { imageId: 'ami-good', instanceType: 't3.micro', seconds: 31, reason: '' };
+  const silent: Control = { imageId: 'ami-good', instanceType: 't3.micro', seconds: undefined, reason: 'gave up after 600 s' };
 
   test('its agent came: it is the image, and neither profile nor route', () => {
-    const { result, because } = explainSilence(seen(), launched, came);
+    const { result, reason } = explainSilence(seen(), launched, came);
     expect(result).toBe('failed');
-    expect(because).toBe(
+    expect(reason).toBe(
       'It is the image: on a second machine (t3.micro), in the same subnet and with the same profile, the agent of ami-good was online 31s after launch. Likely causes: (1) the image has no SSM agent, or it is not enabled.',
     );
   });
 
   test('its agent did not come either: no verdict, and the account is looked at first', () => {
-    const { result, because } = explainSilence(seen(), launched, silent);
+    const { result, reason } = explainSilence(seen(), launched, silent);
     expect(result).toBe('inconclusive');
-    expect(because).toMatch(/^It may not be the image: on a second machine ami-good did not get there either \(gave up after 600 s\)\./);
-    expect(because).toMatch(/\(1\) the instance profile ssm-machines lacks AmazonSSMManagedInstanceCore; \(2\) subnet-1 has no route/);
-    expect(because).not.toContain('the image has no SSM agent');
+    expect(reason).toMatch(/^It may not be the image: on a second machine ami-good did not get there either \(gave up after 600 s\)\./);
+    expect(reason).toMatch(/\(1\) the instance profile ssm-machines lacks AmazonSSMManagedInstanceCore; \(2\) subnet-1 has no route/);
+    expect(reason).not.toContain('the image has no SSM agent');
   });
 
   test('there was none: no verdict, and both are named', () => {
-    const { result, because } = explainSilence(seen(), { instanceProfile: undefined, subnetId: undefined }, undefined);
+    const { result, reason } = explainSilence(seen(), { instanceProfile: undefined, subnetId: undefined }, undefined);
     expect(result).toBe('inconclusive');
-    expect(because).toMatch(
+    expect(reason).toMatch(
       /^Whether it is the image or the account cannot be told.*no instance-profile is set and Default Host Management is not on.*the default subnet has no route.*the image has no SSM agent/,
     );
   });
@@ -66,10 +66,10 @@ describe('what a second machine proves', () => {
     ['during the checks', 'died while the checks ran'],
     ['after the reboot', 'does not come up a second time'],
   ] as const)('an agent that was online once had profile and route: lost %s', (when, cause) => {
-    expect(explainSilence(seen({ silent: when }), launched, came).because).toContain(cause);
+    expect(explainSilence(seen({ silent: when }), launched, came).reason).toContain(cause);
     const open = explainSilence(seen({ silent: when }), launched, undefined);
-    expect(open).toMatchObject({ result: 'inconclusive', because: expect.stringContaining('Systems Manager, or the way to it, failed') });
-    expect(open.because).not.toContain('AmazonSSMManagedInstanceCore');
+    expect(open).toMatchObject({ result: 'inconclusive', reason: expect.stringContaining('Systems Manager, or the way to it, failed') });
+    expect(open.reason).not.toContain('AmazonSSMManagedInstanceCore');
   });
 });
 

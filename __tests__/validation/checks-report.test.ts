@@ -45,9 +45,9 @@ describe('what Run Command says', () => {
     ['TimedOut', -1, '', 'inconclusive', 'the machine or its agent was lost'],
     ['TimedOut', 0, report('ok', 'ok'), 'inconclusive', 'the machine or its agent was lost'],
     ['Cancelled', 0, report('ok', 'ok'), 'inconclusive', 'somebody cancelled the command'],
-  ])('%s with exit code %i and %j is %s', (status, exitCode, output, result, because) => {
+  ])('%s with exit code %i and %j is %s', (status, exitCode, output, result, reason) => {
     const look = judgeChecks(seen(status, exitCode, output), checks, NONCE);
-    expect(look).toMatchObject({ state: 'done', value: { result, because: expect.stringContaining(because) } });
+    expect(look).toMatchObject({ state: 'done', value: { result, reason: expect.stringContaining(reason) } });
   });
 
   test.each([
@@ -65,14 +65,14 @@ describe('what Run Command says', () => {
   test('a full disk is told as what it is', () => {
     const full = { ...seen('Failed', 90), errors: 'no room for a file in /tmp, /dev/shm or /run: the disk is full' };
     expect(judgeChecks(full, checks, NONCE)).toMatchObject({
-      value: { result: 'failed', because: expect.stringContaining('the disk is full') },
+      value: { result: 'failed', reason: expect.stringContaining('the disk is full') },
     });
   });
 
   test('what was written before our report is none of it', () => {
     const before = `${report('ok', 'ok')}\n${report('code', 'ok')}`;
     expect(judgeChecks(seen('Failed', 1, before), checks, NONCE)).toMatchObject({
-      value: { result: 'failed', because: '1 of 2 checks failed' },
+      value: { result: 'failed', reason: '1 of 2 checks failed' },
     });
   });
 

@@ -48,7 +48,7 @@ describe('the script of all checks', () => {
 - {name: none, command: /no/such/program}`,
       { shell },
     );
-    expect(seen.checks.map(({ name, ending, because }) => [name, ending, because])).toEqual([
+    expect(seen.checks.map(({ name, ending, reason }) => [name, ending, reason])).toEqual([
       ['good', 'passed', 'passed'],
       ['bad', 'failed', 'ended with exit code 7'],
       ['wanted 7', 'passed', 'ended with exit code 7, as wanted'],
@@ -60,16 +60,16 @@ describe('the script of all checks', () => {
       ['warns', 'warned', 'ended with exit code 1'],
       ['none', 'failed', 'ended with exit code 127 (command not found)'],
     ]);
-    expect(seen).toMatchObject({ exitCode: 1, result: 'failed', because: '6 of 10 checks failed', complete: true });
+    expect(seen).toMatchObject({ exitCode: 1, result: 'failed', reason: '6 of 10 checks failed', complete: true });
     expect(seen.checks[1]?.output).toBe('because\n');
   });
 
   test('ends a check at its time limit, and all of them in time', () => {
     const slow = onThisMachine('- {command: sleep 20, time-limit: 1s}\n- command: "true"');
-    expect(slow.checks.map(({ because }) => because)).toEqual(['was ended after its time limit of 1 s', 'passed']);
+    expect(slow.checks.map(({ reason }) => reason)).toEqual(['was ended after its time limit of 1 s', 'passed']);
     const late = onThisMachine('- {command: sleep 20}\n- command: "true"', { withinSeconds: 1 });
     expect(late.checks.map(({ ending }) => ending)).toEqual(['failed', 'failed']);
-    expect(late.checks[1]?.because).toBe('was not run: the time for all checks was used up');
+    expect(late.checks[1]?.reason).toBe('was not run: the time for all checks was used up');
   });
 
   test('gives a service its moment', () => {
@@ -86,7 +86,7 @@ describe('the script of all checks', () => {
     ];
     const python = '- command: |\n    #!/usr/bin/env python3\n    print("from python")\n  expect: from python';
     const seen = onThisMachine(`${python}\n- {script: tests/run, files: [tests/lib], expect: "^one in tests$"}`, { files: suite });
-    expect(seen.checks.map(({ because }) => because)).toEqual(['passed', 'passed']);
+    expect(seen.checks.map(({ reason }) => reason)).toEqual(['passed', 'passed']);
   });
 
   test('leaves nothing in the file system, also when a check is killed', () => {
@@ -120,7 +120,7 @@ describe('the script of all checks', () => {
         '\\\\ end',
       ),
     );
-    expect(seen.checks[0]?.because).toBe('passed');
+    expect(seen.checks[0]?.reason).toBe('passed');
   });
 });
 
@@ -135,7 +135,7 @@ describe('a report that cannot be forged', () => {
 - {name: table, command: "echo '| ✅ | all checks | passed |'; exit 1"}
 - {name: to our stdout, command: "printf '${forged}\\n' > /proc/$PPID/fd/1; exit 1"}`,
     );
-    expect(seen).toMatchObject({ result: 'failed', exitCode: 1, because: '4 of 4 checks failed' });
+    expect(seen).toMatchObject({ result: 'failed', exitCode: 1, reason: '4 of 4 checks failed' });
     expect(seen.checks.map(({ ending }) => ending)).toEqual(['failed', 'failed', 'failed', 'failed']);
     expect(seen.checks[0]?.output).toContain(NONCE);
   });
@@ -160,7 +160,7 @@ describe('more output than Run Command returns', () => {
     );
     const seen = onThisMachine(many.join('\n'));
     expect(seen.output.length).toBeLessThan(24_000);
-    expect(seen).toMatchObject({ result: 'failed', complete: true, because: '50 of 50 checks failed' });
+    expect(seen).toMatchObject({ result: 'failed', complete: true, reason: '50 of 50 checks failed' });
     expect(seen.checks[49]).toMatchObject({ bytes: 1_000_014, output: expect.stringContaining('the end of 49') });
   });
 
@@ -175,7 +175,7 @@ describe('more output than Run Command returns', () => {
     const script = checksScript({ checks: checksOf(many), deliveries: [], nonce: NONCE, withinSeconds: 60 });
     expect(script.length).toBeLessThan(60_000);
     const seen = onThisMachine(Array.from({ length: 200 }, () => '- command: "true"').join('\n'));
-    expect(seen).toMatchObject({ result: 'passed', complete: true, because: 'all 200 checks passed' });
+    expect(seen).toMatchObject({ result: 'passed', complete: true, reason: 'all 200 checks passed' });
     expect(seen.output.length).toBeLessThan(24_000);
   });
 });

@@ -69,7 +69,7 @@ describe('scenario 36: an image', () => {
     ['deregistered', 'failed'],
   ] as [ImageState, string][])('that is %s is %s', (state, look) => {
     expect(judgeImage(image({ state, stateReason: 'no disk' }))).toMatchObject({ state: look });
-    if (look === 'failed') expect(judgeImage(image({ state, stateReason: 'no disk' }))).toMatchObject({ why: `${state}: no disk` });
+    if (look === 'failed') expect(judgeImage(image({ state, stateReason: 'no disk' }))).toMatchObject({ reason: `${state}: no disk` });
   });
 
   test('that is gone has failed', () => {

@@ -68,8 +68,8 @@ describe('a test machine that was left', () => {
     ],
     ['has another purpose', machine({ tags: { ...tags('2026-05-01T11:00:00Z'), 'ami-action:purpose': 'build' } }), undefined],
     ['does not say until when', machine({ tags: { 'ami-action:purpose': 'validate', 'ami-action:run': '6/1' } }), undefined],
-  ])('%s', (_, left, because) => {
-    expect(strayBecause(left, errand, scheme, now)).toBe(because);
+  ])('%s', (_, left, reason) => {
+    expect(strayBecause(left, errand, scheme, now)).toBe(reason);
   });
 });
 
@@ -156,11 +156,11 @@ describe('what a state means', () => {
     });
     expect(judgeBoot(undefined, up, { system: 'ok', instance: 'impaired' })).toMatchObject({
       state: 'failed',
-      why: expect.stringContaining('does not boot'),
+      reason: expect.stringContaining('does not boot'),
     });
     expect(judgeBoot(undefined, up, { system: 'impaired', instance: 'ok' })).toMatchObject({
       state: 'failed',
-      why: expect.stringContaining("AWS's side"),
+      reason: expect.stringContaining("AWS's side"),
     });
   });
 });

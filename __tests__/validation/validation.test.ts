@@ -7,11 +7,11 @@ import { brokenGates } from '../../src/validation/rules/gates.ts';
 import { validationPage } from '../../src/validation/rules/report-page.ts';
 
 const check = (name: string, ending: CheckResult['ending'], output = ''): CheckResult => ({
-  ...{ name, ending, because: ending === 'passed' ? 'passed' : 'ended with exit code 1', seconds: 1.5, tries: 1, output },
+  ...{ name, ending, reason: ending === 'passed' ? 'passed' : 'ended with exit code 1', seconds: 1.5, tries: 1, output },
   bytes: Buffer.byteLength(output),
 });
 const trial = (result: Trial['result'], over: Partial<Trial> = {}): Trial => ({
-  ...{ instanceType: 't3.micro', instanceId: 'i-1', result, because: `it ${result}`, checks: [], complete: true },
+  ...{ instanceType: 't3.micro', instanceId: 'i-1', result, reason: `it ${result}`, checks: [], complete: true },
   ...{ timeline: [{ name: 'launch', seconds: 2 }], console: undefined, failure: undefined, left: [], leaked: false, ...over },
 });
 const validation = (...trials: Trial[]): Validation => ({
@@ -35,8 +35,8 @@ describe('several machines, one verdict', () => {
   });
 
   test('says on which machine it was', () => {
-    expect(conclude([trial('passed'), trial('failed', { instanceType: 'c7g.large' })]).because).toBe('on c7g.large: it failed');
-    expect(conclude([trial('failed')]).because).toBe('it failed');
+    expect(conclude([trial('passed'), trial('failed', { instanceType: 'c7g.large' })]).reason).toBe('on c7g.large: it failed');
+    expect(conclude([trial('failed')]).reason).toBe('it failed');
   });
 
   test('counts over all machines, and knows which are on their way out', () => {
@@ -110,7 +110,7 @@ describe('gates', () => {
     [{ public: true, ena: false }, ['it is public', 'it has no ENA support']],
   ])('%j', (over, broken) => {
     const found = brokenGates({ ...image, ...over }, all, undefined, now);
-    expect(found.map((why, i) => why.startsWith(broken[i] ?? '?'))).toEqual(broken.map(() => true));
+    expect(found.map((reason, i) => reason.startsWith(broken[i] ?? '?'))).toEqual(broken.map(() => true));
     expect(brokenGates({ ...image, ...over }, { ...all, require: [] }, undefined, now)).toEqual([]);
   });
 

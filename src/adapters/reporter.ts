@@ -51,7 +51,7 @@ export function runnerReporter(clock: Clock): RunnerReporter {
     info: message => printForeign(message.split(/\r?\n|\r/)),
     warn: message => core.warning(message),
     debug: message => core.debug(message),
-    foreign: line => printForeign(hide(line).split(/\r?\n|\r/)),
+    untrusted: line => printForeign(hide(line).split(/\r?\n|\r/)),
     summary: (markdown, where) => void (where === 'above' ? parts.unshift(markdown) : parts.push(markdown)),
     mask(secret) {
       // The runner warns of an empty one, which is what a fork gets for a secret.

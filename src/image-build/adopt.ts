@@ -86,7 +86,7 @@ async function settled(
 function judge(image: Image | undefined) {
   if (image === undefined) return { state: 'waiting', note: 'EC2 does not know it yet' } as const;
   const dead = deadBecause(image);
-  if (dead !== undefined) return { state: 'failed', why: dead } as const;
+  if (dead !== undefined) return { state: 'failed', reason: dead } as const;
   return image.state === 'available' ? ({ state: 'done', value: image } as const) : ({ state: 'waiting', note: image.state } as const);
 }
 

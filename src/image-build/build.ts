@@ -81,7 +81,7 @@ export const outputs = {
   amiIds: 'JSON: region -> ID, for every region with exactly one image.',
   images: 'JSON list: `source`, `architecture`, `region`, `id` and `name` of every image.',
   built: 'Whether an image was built: true or false.',
-  because: 'Why it was built, or not, as a sentence.',
+  reason: 'Why it was built, or not, as a sentence.',
   fingerprint: 'SHA-256 over everything that determines the content of the image.',
   imageName: 'Name of the image.',
   partial: 'JSON list: `source`, `region` and `id` of what was finished although the build failed.',
@@ -106,41 +106,41 @@ export async function run(wanted: Wanted, world: World) {
   const plan = withInputs(intent, { fingerprint: print, base: base?.id, elsewhere: template.texts.flatMap(ownRegions) });
 
   const inputs = { wish: wanted, plan, print, template };
-  const { reuse: same, because } = await report.step('Look for an image that is the same', () => decide(inputs, world));
+  const { reuse: same, reason } = await report.step('Look for an image that is the same', () => decide(inputs, world));
   if (!wanted.dryRun) await sweepDeadBuilds(plan, same ?? [], world);
-  report.info(same === undefined ? `To be built: ${because}.` : `Nothing to build: ${because}.`);
+  report.info(same === undefined ? `To be built: ${reason}.` : `Nothing to build: ${reason}.`);
   if (same === undefined) await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, world));
   if (wanted.dryRun) {
-    if (same === undefined) await report.step('See what Packer would be asked', () => rehearse(wanted, because, inputs, world));
-    else tellImages('Nothing to build', [], because, report);
-    return { outcome: 'planned' as const, outputs: { because, fingerprint: print.value, built: false, imageName: plan.name } };
+    if (same === undefined) await report.step('See what Packer would be asked', () => rehearse(wanted, reason, inputs, world));
+    else tellImages('Nothing to build', [], reason, report);
+    return { outcome: 'planned' as const, outputs: { reason, fingerprint: print.value, built: false, imageName: plan.name } };
   }
   const ended =
     same === undefined
-      ? await buildAnew(wanted, because, inputs, world)
-      : { images: await reuse(same, world.run.commit, plan, world), built: false, because };
+      ? await buildAnew(wanted, reason, inputs, world)
+      : { images: await reuse(same, world.run.commit, plan, world), built: false, reason };
   return tell(ended, ended.built ? `✅ Built ${plan.name}` : 'Nothing to build', { fingerprint: print.value }, report);
 }
 
 async function saveInstance(instanceId: string, wanted: Wanted, plan: BuildPlan, world: World) {
   const { report } = world;
   const subject = await report.step(`Look at ${instanceId}`, () => lookAtInstance(instanceId, wanted, plan, world));
-  const { because } = subject;
+  const { reason } = subject;
   const built = !('begun' in subject);
   if (built) await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, world));
   if (wanted.dryRun) {
-    tellImages(built ? `Would save ${instanceId} as ${plan.name}` : 'Nothing to save', [], because, report);
-    return { outcome: 'planned' as const, outputs: { built: false, because, imageName: built ? plan.name : subject.begun.name } };
+    tellImages(built ? `Would save ${instanceId} as ${plan.name}` : 'Nothing to save', [], reason, report);
+    return { outcome: 'planned' as const, outputs: { built: false, reason, imageName: built ? plan.name : subject.begun.name } };
   }
   const title = built ? `Make an image of ${instanceId}` : 'Take the image that there is';
   const images = await report.step(title, () => captureInstance(subject, wanted, plan, world));
-  return tell({ images, built, because }, built ? `✅ Saved ${instanceId}` : 'Nothing to save', {}, report);
+  return tell({ images, built, reason }, built ? `✅ Saved ${instanceId}` : 'Nothing to save', {}, report);
 }
 
-function tell({ images, built, because, lines = [] }: Built, title: string, more: { readonly fingerprint?: string }, report: Reporter) {
-  tellImages(title, images, because, report);
+function tell({ images, built, reason, lines = [] }: Built, title: string, more: { readonly fingerprint?: string }, report: Reporter) {
+  tellImages(title, images, reason, report);
   tellPhases(lines, report);
-  return { outcome: built ? ('done' as const) : ('unchanged' as const), outputs: { ...outputsOf(images), ...more, built, because } };
+  return { outcome: built ? ('done' as const) : ('unchanged' as const), outputs: { ...outputsOf(images), ...more, built, reason } };
 }
 
 async function sweepDeadBuilds({ entry: { regions }, scheme }: BuildPlan, same: readonly Found[], world: World): Promise<void> {

@@ -1,4 +1,4 @@
-import { RejectedError, withDetails, UsageError } from '../kit/errors.ts';
+import { RejectedError, UsageError, withDetails } from '../kit/errors.ts';
 import { flag, optional, text } from '../kit/fields.ts';
 import { deadBecause, type Image, identity, newestFirst, type Tags, tagKey } from '../model/image.ts';
 import { provenBad } from '../model/veto.ts';
@@ -64,14 +64,14 @@ export function instanceProblem(wish: InstanceWish): string | undefined {
 }
 
 /** An image that an earlier run has begun to make of it, or the machine to make one of. */
-export type Subject = { readonly because: string } & ({ readonly begun: Image } | { readonly machine: Machine });
+export type Subject = { readonly reason: string } & ({ readonly begun: Image } | { readonly machine: Machine });
 
 export async function lookAtInstance(instanceId: string, wish: InstanceWish, plan: BuildPlan, world: World): Promise<Subject> {
   const begun = wish.rebuild === 'always' ? undefined : await startedBefore(instanceId, plan, world, wish);
-  if (begun !== undefined) return { begun, because: `${begun.id} is of this instance and this commit` };
+  if (begun !== undefined) return { begun, reason: `${begun.id} is of this instance and this commit` };
   const machine = await world.at({ region: wish.region }).machines.get(instanceId);
   if (machine === undefined || !['running', 'stopped'].includes(machine.state)) throw new UsageError([whyNot(instanceId, machine)]);
-  return { machine, because: `"from-instance" is ${instanceId}` };
+  return { machine, reason: `"from-instance" is ${instanceId}` };
 }
 
 export async function captureInstance(subject: Subject, wish: InstanceWish, plan: BuildPlan, world: World): Promise<readonly BuiltImage[]> {

@@ -30,8 +30,8 @@ export function packerPhase(
     const newest: PackerLine[] = [];
     const ended = await run(text => {
       const line = hiding(parseLine(text), secrets);
-      if (line === undefined) return report.foreign(hide(text, secrets));
-      for (const shown of humanLines(line)) report.foreign(shown);
+      if (line === undefined) return report.untrusted(hide(text, secrets));
+      for (const shown of humanLines(line)) report.untrusted(shown);
       if (line.type !== 'ui') machine.push(line);
       else if (first.length < FIRST_LINES) first.push(line);
       else if (newest.push(line) > NEWEST_LINES) newest.shift();
@@ -84,11 +84,11 @@ export interface Failed {
 /** Packer's complaint as one of our errors: who acts, what is known about it, what was said last, what is left behind. */
 export function packerFailure({ what, end, otherwise, left = [], outputs = {} }: Failed): Expected {
   const said = complaints(end.lines);
-  const why = said.map(({ source, message }) => `${source === '' ? '' : `${source}: `}${firstLines(message)}`).join('\n');
-  const known = explainFailure(why);
+  const reason = said.map(({ source, message }) => `${source === '' ? '' : `${source}: `}${firstLines(message)}`).join('\n');
+  const known = explainFailure(reason);
   const words = said.map(({ source }) => lastWords(end.lines, source)).filter(lines => lines.length > 0);
   const parts = [
-    `${what} failed: ${end.signal === undefined ? why || `exit code ${end.exitCode}` : `ended by ${end.signal}`}`,
+    `${what} failed: ${end.signal === undefined ? reason || `exit code ${end.exitCode}` : `ended by ${end.signal}`}`,
     known?.cause ?? '',
     ...words.map(lines => `The last lines before that:\n${lines.map(line => `  ${line.slice(0, 400)}`).join('\n')}`),
   ];

@@ -9,7 +9,7 @@ type Rehearsed = PackerChoice & { readonly template: string; readonly varFiles: 
 type World = Powers<'account', 'packer'>;
 
 /** Of a dry run: what Packer would be asked, except what nobody may see. What the template cannot take is refused here as in the real run. */
-export async function rehearse(wanted: Rehearsed, because: string, inputs: Inputs, world: World): Promise<void> {
+export async function rehearse(wanted: Rehearsed, reason: string, inputs: Inputs, world: World): Promise<void> {
   const { report } = world;
   const { plan, print, template } = inputs;
   const tool = await findPacker(wanted, world);
@@ -42,5 +42,5 @@ export async function rehearse(wanted: Rehearsed, because: string, inputs: Input
       variables.map(([name, value, who]) => [code(name), code(value), text(who)]),
     ),
   ];
-  report.summary([`### Would build ${text(plan.name)}`, text(sentence(because)), ...tables].join('\n\n'));
+  report.summary([`### Would build ${text(plan.name)}`, text(sentence(reason)), ...tables].join('\n\n'));
 }

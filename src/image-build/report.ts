@@ -8,7 +8,7 @@ import { buildPhases } from './rules/phases.ts';
 /** Dollars for a GiB and month of snapshots in most regions. https://aws.amazon.com/ebs/pricing/ */
 const PER_GIB = 0.05;
 
-export function tellImages(what: string, images: readonly BuiltImage[], because: string, report: Pick<Reporter, 'summary'>): void {
+export function tellImages(what: string, images: readonly BuiltImage[], reason: string, report: Pick<Reporter, 'summary'>): void {
   const differ = (of: (image: BuiltImage) => string) => new Set(images.map(of)).size > 1;
   const listed = columns(images, [
     ['Image', ({ id }) => code(id)],
@@ -18,7 +18,7 @@ export function tellImages(what: string, images: readonly BuiltImage[], because:
     ['Name', ({ name }) => code(name), !images.every(({ name }) => what.endsWith(name))],
     ['Snapshots', ({ sizeGiB }) => `${sizeGiB} GiB, at most ${sayDollars(sizeGiB * PER_GIB)} a month`],
   ]);
-  report.summary(`### ${text(what)}\n\n${text(sentence(because))}${images.length === 0 ? '' : `\n\n${listed}`}`);
+  report.summary(`### ${text(what)}\n\n${text(sentence(reason))}${images.length === 0 ? '' : `\n\n${listed}`}`);
 }
 
 /** A reason stands within a sentence elsewhere. */

@@ -102,21 +102,21 @@ export interface Inputs {
 
 export interface Decision {
   readonly reuse: readonly Found[] | undefined;
-  readonly because: string;
+  readonly reason: string;
 }
 
 /** Looks for an image that is already what this build would make, in the family and beside it; if there is none, says what has changed. */
 export async function decide(inputs: Inputs, world: World): Promise<Decision> {
   const { wish, plan } = inputs;
   const policy = policyOf(inputs, world);
-  if (policy === undefined) return { reuse: undefined, because: wish.rebuild === undefined ? NO_BASE : '"rebuild" is always' };
+  if (policy === undefined) return { reuse: undefined, reason: wish.rebuild === undefined ? NO_BASE : '"rebuild" is always' };
   const family = await familyOf(inputs, world);
   const found = reusable(family, policy);
-  if (found.images !== undefined) return { reuse: found.images, because: found.because };
+  if (found.images !== undefined) return { reuse: found.images, reason: found.reason };
   const finished = await findFinished(wish.family, plan, policy, world);
   return finished === undefined
-    ? { reuse: undefined, because: whyBuild(found, family, inputs) }
-    : { reuse: finished, because: `${sayIds(finished)} has the same fingerprint: an earlier run did not live to see it finished` };
+    ? { reuse: undefined, reason: whyBuild(found, family, inputs) }
+    : { reuse: finished, reason: `${sayIds(finished)} has the same fingerprint: an earlier run did not live to see it finished` };
 }
 
 const NO_BASE =
@@ -160,7 +160,7 @@ function whyBuild(found: Reuse, family: readonly Found[], { wish, plan, print }:
   const [newest] = family.map(({ image }) => image).sort(newestFirst);
   if (newest === undefined) return 'it is the first of its family';
   const changed = changedInputs(print, identity(newest, plan.scheme, 'inputs'));
-  if (changed === undefined || changed.length === 0) return found.because;
+  if (changed === undefined || changed.length === 0) return found.reason;
   const chain = wish.baseImage?.includes(`family:${wish.family}`) && changed.includes('base image') ? CHAIN : '';
   return `changed since ${newest.id}: ${changed.join(', ')}${chain}`;
 }

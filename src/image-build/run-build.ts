@@ -19,13 +19,13 @@ type World = Powers<'account' | 'images' | 'leftovers', 'content' | 'journal' | 
 export interface Built {
   readonly images: readonly BuiltImage[];
   readonly built: boolean;
-  readonly because: string;
+  readonly reason: string;
   /** What Packer said. */
   readonly lines?: readonly PackerLine[];
 }
 
 /** Packer, from where it comes from to images of the family; and nothing else is left, however it ends. */
-export async function buildAnew(wanted: BuildOrder, because: string, inputs: Inputs, world: World): Promise<Built> {
+export async function buildAnew(wanted: BuildOrder, reason: string, inputs: Inputs, world: World): Promise<Built> {
   const { report, packer, journal, clock } = world;
   const { plan } = inputs;
   const tool = await report.step('Find Packer', () => findPacker(wanted, world));
@@ -42,7 +42,7 @@ export async function buildAnew(wanted: BuildOrder, because: string, inputs: Inp
   tellElsewhere(made, plan, report);
   const isWhole = end.exitCode === 0 && made.length > 0;
   if (isWhole) seen.spare(made.map(({ id }) => id));
-  const settled = () => report.step('Tag the images', () => settle(made, because, inputs, world));
+  const settled = () => report.step('Tag the images', () => settle(made, reason, inputs, world));
   const result = isWhole ? await settled().catch(unsettled(made, order, inputs, seen)) : undefined;
   if (result === undefined) tellPhases(end.lines, report);
   // What was adopted stays even where nobody can see its family tag yet.
@@ -66,15 +66,15 @@ type Settled = Built & { readonly kept: readonly string[] };
  * One of the family, unless another run built the same meanwhile and was first: then all take that one. Asked again when ours is in the family too, since
  * two may be tagged in the same moment; both then see both, and take the newest, as every later push does.
  */
-async function settle(made: readonly Made[], because: string, inputs: Inputs, world: World): Promise<Settled> {
+async function settle(made: readonly Made[], reason: string, inputs: Inputs, world: World): Promise<Settled> {
   const { plan } = inputs;
   const mine = made.map(({ id }) => id);
   const theirs = async (fate: string, kept: readonly string[]): Promise<Settled | undefined> => {
     const found = await builtMeanwhile(mine, inputs, world);
     if (found === undefined) return undefined;
-    const why = `another run built the same meanwhile, and ${sayIds(found)} is what all take: ${mine.join(', ')} ${fate}`;
-    world.report.info(`${why}.`);
-    return { images: await reuse(found, world.run.commit, plan, world), built: false, because: why, kept };
+    const reason = `another run built the same meanwhile, and ${sayIds(found)} is what all take: ${mine.join(', ')} ${fate}`;
+    world.report.info(`${reason}.`);
+    return { images: await reuse(found, world.run.commit, plan, world), built: false, reason, kept };
   };
   const first = await theirs('is removed', []);
   if (first !== undefined) {
@@ -82,7 +82,7 @@ async function settle(made: readonly Made[], because: string, inputs: Inputs, wo
     return first;
   }
   const images = await adopt(made, plan, world);
-  return (await theirs('stays in the family until prune removes it', mine)) ?? { images, built: true, because, kept: mine };
+  return (await theirs('stays in the family until prune removes it', mine)) ?? { images, built: true, reason, kept: mine };
 }
 
 /** Of several sources `packer build` builds those that are right, and launches machines for them; one alone it checks as thoroughly as this does. */

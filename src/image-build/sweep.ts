@@ -78,15 +78,15 @@ async function leftOf(entry: BuildEntry, proof: ReadonlySet<string>, place: Port
 }
 
 export interface Dead extends Leftover {
-  readonly because: string;
+  readonly reason: string;
 }
 
 /** Of runs that died without a post step. */
 export async function findDead({ leftovers }: Pick<Place, 'leftovers'>, sweeper: Sweeper, now: number): Promise<readonly Dead[]> {
   const marked = await leftovers.tagged(tagKey(sweeper.scheme, 'expires-at'));
   return marked.flatMap(leftover => {
-    const because = deadBecause(leftover, sweeper, now);
-    return because === undefined ? [] : [{ ...leftover, because }];
+    const reason = deadBecause(leftover, sweeper, now);
+    return reason === undefined ? [] : [{ ...leftover, reason }];
   });
 }
 

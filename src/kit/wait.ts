@@ -5,7 +5,7 @@ import { RejectedError, TimeoutError } from './errors.ts';
 export type Look<T> =
   | { readonly state: 'waiting'; readonly note: string }
   | { readonly state: 'done'; readonly value: T }
-  | { readonly state: 'failed'; readonly why: string };
+  | { readonly state: 'failed'; readonly reason: string };
 
 export interface Wait<T> {
   /** What is waited for, as the subject of a sentence: "Instance i-1". */
@@ -29,7 +29,7 @@ export async function waitFor<T>(wait: Wait<T>, { clock, report }: WaitWorld): P
   for (;;) {
     const seen = await wait.look();
     if (seen.state === 'done') return seen.value;
-    if (seen.state === 'failed') throw new RejectedError(`${wait.what}: ${seen.why}`);
+    if (seen.state === 'failed') throw new RejectedError(`${wait.what}: ${seen.reason}`);
     if (seen.note !== lastNote) report.info(`${wait.what}: ${seen.note}`);
     lastNote = seen.note;
     if (clock.now() >= deadline) {

@@ -20,23 +20,23 @@ export interface Criterion {
 
 export type Entry =
   | { readonly lets: 'in' }
-  | { readonly lets: 'out'; readonly because: string }
+  | { readonly lets: 'out'; readonly reason: string }
   /** Nothing that could be judged speaks against it. */
-  | { readonly lets: 'unknown'; readonly because: string };
+  | { readonly lets: 'unknown'; readonly reason: string };
 
 type Facts = Pick<Image, 'ownerId' | 'name' | 'createdAt' | 'deprecatedAt'>;
 
 /** Whether an account lets this image in. Undefined: it may not be asked. */
 export function entryOf(allowed: AllowedImages | undefined, image: Facts, now: number): Entry {
-  if (allowed === undefined) return { lets: 'unknown', because: 'they may not be read (ec2:GetAllowedImagesSettings)' };
+  if (allowed === undefined) return { lets: 'unknown', reason: 'they may not be read (ec2:GetAllowedImagesSettings)' };
   // In audit mode AWS only notes what it would keep out.
   if (allowed.state !== 'enabled') return { lets: 'in' };
   const judged = allowed.criteria.map(criterion => ({ against: objection(criterion, image, now), further: criterion.further }));
   if (judged.some(({ against, further }) => against === undefined && further.length === 0)) return { lets: 'in' };
   const open = judged.find(({ against }) => against === undefined);
-  if (open !== undefined) return { lets: 'unknown', because: `they ask for ${open.further.join(', ')}` };
+  if (open !== undefined) return { lets: 'unknown', reason: `they ask for ${open.further.join(', ')}` };
   const reasons = [...new Set(judged.map(({ against }) => against))];
-  return { lets: 'out', because: `its Allowed AMIs ${reasons.length === 0 ? 'let nothing in' : reasons.join('; ')}` };
+  return { lets: 'out', reason: `its Allowed AMIs ${reasons.length === 0 ? 'let nothing in' : reasons.join('; ')}` };
 }
 
 const DAY_MS = 86_400_000;

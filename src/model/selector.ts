@@ -28,9 +28,9 @@ export const saySelector = (selector: Selector): string => {
 
 /** What was picked and why, or why nothing was. */
 export type Picked =
-  | { readonly image: Image; readonly because: string; readonly stuck?: undefined; readonly oneOf?: undefined }
+  | { readonly image: Image; readonly reason: string; readonly stuck?: undefined; readonly oneOf?: undefined }
   /** `stuck`: there is something, and it is not clear or not usable, so nothing else may be taken in its place. `oneOf`: each of these would do. */
-  | { readonly image: undefined; readonly because: string; readonly stuck?: true; readonly oneOf?: readonly string[] };
+  | { readonly image: undefined; readonly reason: string; readonly stuck?: true; readonly oneOf?: readonly string[] };
 
 export interface Choice {
   readonly scheme: TagScheme;
@@ -49,13 +49,13 @@ export function pickImage(images: readonly Image[], selector: Selector, choice: 
   const where = `family "${choice.family}"${choice.architecture === undefined ? '' : ` (${choice.architecture})`}`;
   const [newest] = fitting;
   if (newest === undefined)
-    return { image: undefined, because: `${saySelector(selector)} fits no image of ${where}${whatThereIs(usable, choice.scheme)}` };
+    return { image: undefined, reason: `${saySelector(selector)} fits no image of ${where}${whatThereIs(usable, choice.scheme)}` };
   const architectures = [...new Set(fitting.map(image => image.architecture))].sort();
   if (architectures.length > 1) {
     return {
       image: undefined,
       stuck: true,
-      because: `${saySelector(selector)} fits images for ${architectures.join(' and ')}: say which with "architecture"`,
+      reason: `${saySelector(selector)} fits images for ${architectures.join(' and ')}: say which with "architecture"`,
     };
   }
   // "latest" and "ref" mean the newest; a commit or a version means one image.
@@ -63,11 +63,11 @@ export function pickImage(images: readonly Image[], selector: Selector, choice: 
     return {
       image: undefined,
       stuck: true,
-      because: `${saySelector(selector)} fits ${fitting.length} images of ${where}: ${fitting.map(({ id }) => id).join(', ')}. Name one by its ID`,
+      reason: `${saySelector(selector)} fits ${fitting.length} images of ${where}: ${fitting.map(({ id }) => id).join(', ')}. Name one by its ID`,
     };
   }
   const said = selector.kind === 'latest' || selector.kind === 'ref' ? `newest of ${fitting.length}` : 'the only one';
-  return { image: newest, because: `${saySelector(selector)}: ${said} in ${where}` };
+  return { image: newest, reason: `${saySelector(selector)}: ${said} in ${where}` };
 }
 
 /** Whether it means this image and no other, also when this one is gone: whoever removes by it may be killed, and run again. */
@@ -110,22 +110,22 @@ export function lastKnownGood(images: readonly Image[], commits: readonly string
     const picked = pickImage(passed, { kind: 'commit', value: commit }, choice);
     if (picked.image === undefined) continue;
     const how = back === 0 ? 'its own image has passed' : `${back} first parents back, the newest commit with a passed image`;
-    return { image: picked.image, because: `commit ${commit.slice(0, 7)}: ${how}` };
+    return { image: picked.image, reason: `commit ${commit.slice(0, 7)}: ${how}` };
   }
-  return { image: undefined, because: `none of the newest ${commits.length} commits has a passed image of family "${choice.family}"` };
+  return { image: undefined, reason: `none of the newest ${commits.length} commits has a passed image of family "${choice.family}"` };
 }
 
 /** The image that is the same one elsewhere: same family, commit and fingerprint, whatever its ID. */
 export function sameIdentity(images: readonly Image[], wanted: Image, { scheme }: Choice): Picked {
   const itself = images.find(({ id }) => id === wanted.id);
-  if (itself !== undefined) return { image: itself, because: 'it is here too' };
+  if (itself !== undefined) return { image: itself, reason: 'it is here too' };
   const said = `${wanted.id} (commit ${identity(wanted, scheme, 'commit')?.slice(0, 7) ?? 'unknown'})`;
   const same = (key: IdentityKey) => (image: Image) => identity(image, scheme, key) === identity(wanted, scheme, key);
   if (identity(wanted, scheme, 'commit') === undefined && identity(wanted, scheme, 'fingerprint') === undefined)
     return {
       image: undefined,
       stuck: true,
-      because: `${said} carries no identity there by which it could be found here: share it with its tags`,
+      reason: `${said} carries no identity there by which it could be found here: share it with its tags`,
     };
   const twins = images
     .filter(image => image.architecture === wanted.architecture && deadBecause(image) === undefined)
@@ -135,10 +135,10 @@ export function sameIdentity(images: readonly Image[], wanted: Image, { scheme }
   // What was built twice from one commit, with nothing changed, differs in the moment of the build.
   const exact = twins.length > 1 ? twins.filter(same('created-at')) : twins;
   const [twin, ...others] = exact;
-  if (twin !== undefined && others.length === 0) return { image: twin, because: `${twin.id} has its identity here` };
+  if (twin !== undefined && others.length === 0) return { image: twin, reason: `${twin.id} has its identity here` };
   if (twins.length === 0)
-    return { image: undefined, stuck: true, because: `no image here has the identity of ${said}: share it with this account and region` };
+    return { image: undefined, stuck: true, reason: `no image here has the identity of ${said}: share it with this account and region` };
   const oneOf = (twin === undefined ? twins : exact).map(({ id }) => id);
-  const because = `${oneOf.join(' and ')} have the identity of ${said} here: leave one of them, mode "delete" removes the others`;
-  return { image: undefined, stuck: true, because, oneOf };
+  const reason = `${oneOf.join(' and ')} have the identity of ${said} here: leave one of them, mode "delete" removes the others`;
+  return { image: undefined, stuck: true, reason, oneOf };
 }

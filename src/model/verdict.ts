@@ -20,8 +20,8 @@ export interface Verdict {
 
 /** `none`: never validated. `foreign`: a value that does not belong to this image, as good as none. */
 export type Judged =
-  | { readonly result: 'passed' | 'failed'; readonly because: string; readonly verdict: Verdict }
-  | { readonly result: 'none' | 'foreign'; readonly because: string; readonly verdict?: undefined };
+  | { readonly result: 'passed' | 'failed'; readonly reason: string; readonly verdict: Verdict }
+  | { readonly result: 'none' | 'foreign'; readonly reason: string; readonly verdict?: undefined };
 
 const SHAPE =
   /^(passed|failed) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) checks:([0-9a-f]{32})(?: source:(ami-[0-9a-f]{8,17}))? seal:([0-9a-f]{32})$/;
@@ -39,9 +39,9 @@ export function verdictValue(imageId: string, { result, checks, at, source }: Ve
 /** What an image's tags say about its validation, and why. Anything but `passed` must not reach an environment. */
 export function verdictOf(image: Pick<Image, 'id' | 'tags'>, scheme: TagScheme): Judged {
   const value = identity(image, scheme, 'verdict');
-  if (value === undefined || value === '') return { result: 'none', because: 'never validated' };
+  if (value === undefined || value === '') return { result: 'none', reason: 'never validated' };
   const parts = SHAPE.exec(value);
-  if (parts === null) return { result: 'foreign', because: `its verdict tag was not written by validate: "${value.slice(0, 60)}"` };
+  if (parts === null) return { result: 'foreign', reason: `its verdict tag was not written by validate: "${value.slice(0, 60)}"` };
   const verdict: Verdict = {
     result: parts[1] as Verdict['result'],
     at: new Date(parts[2] as string),
@@ -49,20 +49,20 @@ export function verdictOf(image: Pick<Image, 'id' | 'tags'>, scheme: TagScheme):
     source: parts[4],
   };
   if (Number.isNaN(verdict.at.getTime()) || verdictValue(image.id, verdict) !== value) {
-    return { result: 'foreign', because: 'its verdict tag belongs to another image (copied along with the tags, or written by hand)' };
+    return { result: 'foreign', reason: 'its verdict tag belongs to another image (copied along with the tags, or written by hand)' };
   }
   const through = verdict.source === undefined ? '' : ` as ${verdict.source}, which it is a copy of`;
-  return { result: verdict.result, because: `${verdict.result} validation at ${parts[2]}${through}`, verdict };
+  return { result: verdict.result, reason: `${verdict.result} validation at ${parts[2]}${through}`, verdict };
 }
 
 /** Whether an image may go to an environment. `requiredChecks`: the hash that the verdict must be about; a verdict over other checks does not count. */
-export function mayPass(image: Pick<Image, 'id' | 'tags'>, scheme: TagScheme, requiredChecks?: string): { ok: boolean; because: string } {
+export function mayPass(image: Pick<Image, 'id' | 'tags'>, scheme: TagScheme, requiredChecks?: string): { ok: boolean; reason: string } {
   const judged = verdictOf(image, scheme);
-  if (judged.result !== 'passed') return { ok: false, because: judged.because };
-  if (requiredChecks === undefined || judged.verdict.checks === requiredChecks) return { ok: true, because: judged.because };
+  if (judged.result !== 'passed') return { ok: false, reason: judged.reason };
+  if (requiredChecks === undefined || judged.verdict.checks === requiredChecks) return { ok: true, reason: judged.reason };
   return {
     ok: false,
-    because: `${judged.because}, but over other checks (${judged.verdict.checks}) than are required (${requiredChecks})`,
+    reason: `${judged.reason}, but over other checks (${judged.verdict.checks}) than are required (${requiredChecks})`,
   };
 }
 

@@ -57,7 +57,7 @@ export interface Reporter {
   warn(message: string): void;
   debug(message: string): void;
   /** Untrusted output, a line of it: never interpreted, whatever it says. */
-  foreign(line: string): void;
+  untrusted(line: string): void;
   /** Markdown for the job summary; everything from outside must be escaped (kit/markdown.ts). How it ended stands above what was planned. */
   summary(markdown: string, where?: 'above'): void;
   /** From now on never shown. */

@@ -63,7 +63,7 @@ export interface SnapshotResult {
 export type Removed =
   | { readonly result: 'removed'; readonly snapshots: readonly SnapshotResult[] }
   | { readonly result: 'gone' }
-  | { readonly result: 'protected'; readonly because: string };
+  | { readonly result: 'protected'; readonly reason: string };
 
 /** A launch permission. */
 export interface Share {

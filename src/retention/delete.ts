@@ -28,7 +28,7 @@ export const settings = {
 export const outputs = {
   amiId: 'The image.',
   removed: 'Whether it was removed now; false when it was gone already, and in a dry run.',
-  because: 'Why it may go, or that it is gone already.',
+  reason: 'Why it may go, or that it is gone already.',
 };
 
 export async function run(
@@ -41,9 +41,9 @@ export async function run(
 
   // Run again after it was killed: what is gone by its ID is as it should be.
   if (wanted.image.startsWith('ami-') && (await place.images.get(wanted.image)) === undefined) {
-    const because = `${wanted.image} does not exist in ${wanted.region}: nothing to do`;
-    report.warn(because);
-    return { outcome: 'unchanged' as const, outputs: { amiId: wanted.image, removed: false, because } };
+    const reason = `${wanted.image} does not exist in ${wanted.region}: nothing to do`;
+    report.warn(reason);
+    return { outcome: 'unchanged' as const, outputs: { amiId: wanted.image, removed: false, reason } };
   }
   const { image } = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, world, { ifNone: [GONE] }));
   if (!wanted.dryRun) insistOnOne(wanted.image, image, scheme);
@@ -53,9 +53,9 @@ export async function run(
   if (decision.action !== 'remove') throw refusal(decision);
 
   const fate = wanted.dryRun ? 'would be removed' : 'to be removed';
-  const cells = [...identityCells(image, scheme), sayAge(image, clock.now()), `${fate}: ${text(decision.because)}`];
+  const cells = [...identityCells(image, scheme), sayAge(image, clock.now()), `${fate}: ${text(decision.reason)}`];
   report.summary([`### Delete ${code(image.id)} of ${text(wanted.family)}`, table([...IDENTITY_HEAD, 'Age', ''], [cells])].join('\n\n'));
-  const told = { amiId: image.id, removed: !wanted.dryRun, because: decision.because };
+  const told = { amiId: image.id, removed: !wanted.dryRun, reason: decision.reason };
   if (wanted.dryRun) return { outcome: 'planned' as const, outputs: told };
 
   if (wanted.keepSnapshots && image.snapshotIds.length > 0) {
@@ -63,7 +63,7 @@ export async function run(
     await place.images.tag(image.snapshotIds, { [tagKey(scheme, 'keep')]: `snapshot of ${image.id}, which was deleted without it` });
   }
   const end = await report.step(`Remove ${image.id}`, () => removeOne(judged, wanted.keepSnapshots, place, world));
-  if (end.result === 'kept') throw refusal({ image, because: end.because });
+  if (end.result === 'kept') throw refusal({ image, reason: end.reason });
   const held = sayHeld(end.result === 'removed' ? await heldOf([image], [], place, report) : []);
   if (held !== undefined) report.summary(held);
   throwIfLeft([end], { ...told, removed: end.result === 'removed' });
@@ -85,8 +85,8 @@ function insistOnOne(said: string, image: Image, scheme: TagScheme): void {
   });
 }
 
-const refusal = ({ image, because }: Pick<Judged['decision'], 'image' | 'because'>) =>
-  new RejectedError(`${image.id} stays: ${because}.`, {
+const refusal = ({ image, reason }: Pick<Judged['decision'], 'image' | 'reason'>) =>
+  new RejectedError(`${image.id} stays: ${reason}.`, {
     next: 'Take it out of use first; mode "list" shows where each image is used.',
-    outputs: { amiId: image.id, removed: false, because: shortAccounts(because) },
+    outputs: { amiId: image.id, removed: false, reason: shortAccounts(reason) },
   });

@@ -56,7 +56,7 @@ const VERDICTS: Readonly<Record<string, string>> = { passed: together('✅ passe
 /** For the summary: what there is, what it costs, and first of all what is not as it should be. */
 export function asPage({ rows, drift }: Listing, look: Look): string {
   if (rows.length === 0) return `### Images of ${text(look.family)}\n\n**No image** in ${look.regions.join(', ')} is of this family.`;
-  const own = rows.filter(({ foreign }) => !foreign).map(({ image }) => image);
+  const own = rows.filter(({ untrusted }) => !untrusted).map(({ image }) => image);
   const { gib, perMonth } = sizeOf(own, look.pricePerGib);
   const shared = rows.length - own.length;
   const others = shared === 0 ? '' : ` Other accounts own ${shared} of them, and pay for that.`;
@@ -88,7 +88,7 @@ function imageTable(rows: readonly Listed[], look: Look): string {
     ['Verdict', ({ image }) => VERDICTS[verdictOf(image, scheme).result] ?? text(verdictOf(image, scheme).result)],
     ['Used by', ({ users }) => (users?.length ? linesOf(users) : text(sayUsers(users))), look.whereUsed],
     ['GiB', ({ image }) => String(image.sizeGiB)],
-    [together('A month'), ({ image, foreign }) => (foreign ? '' : sayDollars(sizeOf([image], look.pricePerGib).perMonth))],
+    [together('A month'), ({ image, untrusted }) => (untrusted ? '' : sayDollars(sizeOf([image], look.pricePerGib).perMonth))],
   ]);
 }
 

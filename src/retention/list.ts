@@ -41,8 +41,8 @@ export async function run(wanted: Wanted, world: World) {
   const listing = await listFamily(wanted, world);
   const { rows, drift } = listing;
 
-  for (const line of asLines(rows, look)) report.foreign(line);
-  for (const { who, says, region } of drift) report.foreign(`drift in ${region}: ${who} ${says}`);
+  for (const line of asLines(rows, look)) report.untrusted(line);
+  for (const { who, says, region } of drift) report.untrusted(`drift in ${region}: ${who} ${says}`);
   report.summary(asPage(listing, look));
   return {
     outcome: 'unchanged' as const,

@@ -16,7 +16,7 @@ export interface Listed {
   /** Undefined: it cannot be known, or nobody asked. */
   readonly users: readonly string[] | undefined;
   /** Another account owns it, and pays for it. */
-  readonly foreign: boolean;
+  readonly untrusted: boolean;
 }
 
 export interface Listing {
@@ -57,7 +57,7 @@ async function listRegion(region: string, wanted: Wanted, world: World): Promise
   const own = await account.id();
   const users = wanted.whereUsed && images.length > 0 ? await whereUsed(region, wanted, world) : undefined;
   return {
-    rows: images.map(image => ({ image, region, users: users && usersOf(users.all, image), foreign: image.ownerId !== own })),
+    rows: images.map(image => ({ image, region, users: users && usersOf(users.all, image), untrusted: image.ownerId !== own })),
     drift: users === undefined ? [] : driftOf(images, users.facts, pointersOf(wanted), scheme).map(one => ({ ...one, region })),
   };
 }

@@ -24,9 +24,9 @@ async function markBatch(batch: readonly Decision[], policy: Policy, world: Remo
     // A deprecated image launches as before; one that is disabled would be missed at once by whoever came to use it since.
     const reprieved = batch.some(({ disables }) => disables) ? await lookAgain(batch, policy, world) : new Map<Decision, string>();
     const told = await concurrently(batch, MARKED_AT_ONCE, async decision => {
-      const because = reprieved.get(decision);
-      if (because === undefined) return orLeft(`mark on ${decision.image.id}`, () => markOne(decision, policy, world));
-      world.report.info(`${decision.image.id} is not marked, since the plan was made: ${because}`);
+      const reason = reprieved.get(decision);
+      if (reason === undefined) return orLeft(`mark on ${decision.image.id}`, () => markOne(decision, policy, world));
+      world.report.info(`${decision.image.id} is not marked, since the plan was made: ${reason}`);
       return [];
     });
     return told.flat();

@@ -30,7 +30,7 @@ export async function judgeOne(
     const users = await report.step('Find what may still launch it', () => findUsers(asked, place, report));
     const candidate = { image, region: asked.region, users: usersOf(users.all, image) };
     const [decision] = await planWithEvidence([candidate], policy, clock.now(), () => place);
-    return { policy, users, decision: decision ?? { ...candidate, action: 'keep', because: 'no decision', waits: false, marked: false } };
+    return { policy, users, decision: decision ?? { ...candidate, action: 'keep', reason: 'no decision', waits: false, marked: false } };
   });
 }
 

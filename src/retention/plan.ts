@@ -70,14 +70,14 @@ export const doomedOf = ({ images }: Plan): readonly Decision[] => images.filter
 export const straysOf = ({ regions }: Plan): readonly Snapshot[] => regions.flatMap(({ strays }) => strays);
 
 /** What goes beside images: what it is, where, and why. */
-export const besides = ({ regions }: Plan): readonly { readonly what: string; readonly region: string; readonly because: string }[] =>
+export const besides = ({ regions }: Plan): readonly { readonly what: string; readonly region: string; readonly reason: string }[] =>
   regions.flatMap(({ survey: { region }, strays, versions, dead }) => [
-    ...strays.map(({ id }) => ({ what: `snapshot ${id}`, region, because: 'no image has it any more' })),
+    ...strays.map(({ id }) => ({ what: `snapshot ${id}`, region, reason: 'no image has it any more' })),
     ...versions.map(({ templateName, number, imageId }) => ({
       ...{ what: `version ${number} of launch template ${templateName}`, region },
-      because: `names ${imageId}, and nothing launches from it`,
+      reason: `names ${imageId}, and nothing launches from it`,
     })),
-    ...dead.map(({ kind, id, because }) => ({ what: `${kind} ${id}`, region, because })),
+    ...dead.map(({ kind, id, reason }) => ({ what: `${kind} ${id}`, region, reason })),
   ]);
 
 export const isIdle = (plan: Plan): boolean => plan.images.every(({ action }) => action === 'keep') && besides(plan).length === 0;

@@ -33,10 +33,10 @@ export async function lookAgain(
     // One that this listing lacks may be there all the same: listings are not consistent. Then what was seen of it before must do.
     const image = now.find(({ id }) => id === decision.image.id) ?? decision.image;
     const isTaken = takenAgainAt(image, policy.scheme) !== takenAgainAt(decision.image, policy.scheme);
-    const because =
+    const reason =
       guard({ ...decision, image, users: [...usersOf(again, image), ...(told.get(image.id) ?? [])] }, policy) ??
       (isTaken ? 'a push has taken it again' : undefined);
-    return because === undefined ? [] : [[decision, because] as const];
+    return reason === undefined ? [] : [[decision, reason] as const];
   });
   return new Map(reasons);
 }

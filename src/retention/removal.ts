@@ -10,7 +10,7 @@ import type { Decision, Policy } from './rules/rules.ts';
 /** How it ended for one image. `kept`: somebody came to use it, or AWS protects it: as good as if the plan had said so. */
 export type Ended = { readonly decision: Decision; readonly left: readonly Left[] } & (
   | { readonly result: 'removed' | 'failed' }
-  | { readonly result: 'kept'; readonly because: string }
+  | { readonly result: 'kept'; readonly reason: string }
 );
 
 export interface Left {
@@ -60,7 +60,7 @@ async function removeOne(
     if (run.cancelled.aborted) throw new CancelledError();
     await before?.(id);
     const done = await place.removal.deregister(id, { keepSnapshots });
-    if (done.result === 'protected') return kept(decision, done.because, report);
+    if (done.result === 'protected') return kept(decision, done.reason, report);
     report.info(done.result === 'gone' ? `${id} was gone already.` : `${id} is removed${keepSnapshots ? ', its snapshots stay' : ''}.`);
     return { decision, result: 'removed', left: done.result === 'gone' ? [] : snapshotsLeft(id, done.snapshots) };
   } catch (failure) {
@@ -70,9 +70,9 @@ async function removeOne(
   }
 }
 
-function kept(decision: Decision, because: string, report: RemovalWorld['report']): Ended {
-  report.info(`${decision.image.id} stays, ${because}`);
-  return { decision, result: 'kept', because, left: [] };
+function kept(decision: Decision, reason: string, report: RemovalWorld['report']): Ended {
+  report.info(`${decision.image.id} stays, ${reason}`);
+  return { decision, result: 'kept', reason, left: [] };
 }
 
 // `skipped`: another image has it too, so it is not ours alone to delete.

@@ -24,10 +24,10 @@ const some = (count: number, one: string): string => `${count} ${one}${count ===
 
 /** The same plan in a dry run and in a real one, in the log and in the summary. */
 export function show(plan: Plan, wanted: Wanted, scheme: TagScheme, { report }: Pick<Powers<never>, 'report'>, now: number): void {
-  for (const { image, action, because } of plan.images) {
-    report.foreign(`${action.padEnd(6)} ${image.id} (${sayAge(image, now)} old): ${because}`);
+  for (const { image, action, reason } of plan.images) {
+    report.untrusted(`${action.padEnd(6)} ${image.id} (${sayAge(image, now)} old): ${reason}`);
   }
-  for (const { what, region, because } of besides(plan)) report.foreign(`remove ${what} in ${region}: ${because}`);
+  for (const { what, region, reason } of besides(plan)) report.untrusted(`remove ${what} in ${region}: ${reason}`);
   const total = totalOf(plan, wanted);
   report.info(total);
   const taken = plan.images.filter(({ action, disables, sharedWith = [] }) => action === 'mark' && disables && sharedWith.length > 0);
@@ -95,7 +95,7 @@ function imageTable(rows: readonly Decision[], most: number, { pricePerGib, seve
     ['Age', ({ image }) => sayAge(image, now)],
     ['GiB', ({ image }) => String(image.sizeGiB)],
     [together('A month'), ({ image }) => sayDollars(sizeOf([image], pricePerGib).perMonth)],
-    ['Why', ({ because }) => text(because)],
+    ['Why', ({ reason }) => text(reason)],
   ]);
   const more = rows.length - most;
   return more > 0 ? `${shown}\n\nAnd ${some(more, 'more image')}: the log names each, with its reason.` : shown;
@@ -106,7 +106,7 @@ const besidesTable = (plan: Plan): string =>
     ['', () => SAID.remove],
     ['Beside images', ({ what }) => text(what)],
     ['Region', ({ region }) => region, plan.regions.length > 1],
-    ['Why', ({ because }) => text(because)],
+    ['Why', ({ reason }) => text(reason)],
   ]);
 
 /** After a real run: what came of the plan. */
@@ -116,7 +116,7 @@ export function showDone(plan: Plan, wanted: Wanted, done: readonly Done[], { re
   const planned = doomedOf(plan).length;
   const besidesDone = done.reduce((sum, { strays, versions, swept }) => sum + strays.length + versions + swept.length, 0);
   const kept = done.flatMap(({ ended }) =>
-    ended.flatMap(end => (end.result === 'kept' ? [[end.decision.image.id, end.because] as const] : [])),
+    ended.flatMap(end => (end.result === 'kept' ? [[end.decision.image.id, end.reason] as const] : [])),
   );
   const held = sayHeld(done.flatMap(({ held: of }) => of));
   const also = besidesDone === 0 ? '' : `, and ${some(besidesDone, 'thing')} beside them`;
@@ -124,7 +124,7 @@ export function showDone(plan: Plan, wanted: Wanted, done: readonly Done[], { re
   const lines = [
     `### ${isWhole ? '✅' : '⚠️'} ${text(wanted.family)}: ${planned === 0 && also === '' ? 'nothing was to be removed' : `${removed} of ${some(planned, 'planned image')} removed${also}`}`,
     ...(gib === 0 ? [] : [`That saves at most ${gib} GiB, ${sayDollars(perMonth)} a month.`]),
-    ...kept.map(([id, because]) => `↩️ ${code(id)} stays, ${text(because)}.`),
+    ...kept.map(([id, reason]) => `↩️ ${code(id)} stays, ${text(reason)}.`),
     ...(held === undefined ? [] : [held]),
   ];
   if (held !== undefined) report.info(held.replaceAll('`', ''));
@@ -166,7 +166,7 @@ export function tell(plan: Plan, wanted: Wanted, done?: readonly Done[]) {
     ),
     recycleBin: (done ?? []).flatMap(({ held }) => held.map(({ id, until }) => ({ id, until: until?.toISOString() }))),
     plan: fitting(
-      plan.images.map(({ image, region, action, because }) => ({ id: image.id, region, action, because: shortAccounts(because) })),
+      plan.images.map(({ image, region, action, reason }) => ({ id: image.id, region, action, reason: shortAccounts(reason) })),
     ),
     besides: besides(plan),
     planHash: hashOf(plan),

@@ -73,14 +73,15 @@ type Looking = Watching & { readonly images: Map<string, string>; readonly check
 async function lookAtPairs(pairs: readonly Pair[], looking: Looking): Promise<Look<void>> {
   const { place, images, order } = looking;
   const halted = order.halted();
-  if (halted !== undefined) return { state: 'failed', why: halted };
+  if (halted !== undefined) return { state: 'failed', reason: halted };
   const groups = await place.groups.find({ names: pairs.flatMap(({ old, successor }) => [old, successor]) });
   const strange = groups.flatMap(({ members }) => members.map(({ id }) => id)).filter(id => !images.has(id));
   if (strange.length > 0) for (const [id, image] of await place.groups.imagesOf(strange)) images.set(id, image);
   const notes: string[] = [];
   for (const pair of pairs) {
     const judged = await lookAtPair(pair, groups, looking);
-    if (judged.state === 'failed') return { state: 'failed', why: pairs.length === 1 ? judged.why : `${pair.successor}: ${judged.why}` };
+    if (judged.state === 'failed')
+      return { state: 'failed', reason: pairs.length === 1 ? judged.reason : `${pair.successor}: ${judged.reason}` };
     if (judged.state === 'waiting') notes.push(pairs.length === 1 ? judged.note : `${pair.successor}: ${judged.note}`);
   }
   return notes.length === 0 ? { state: 'done', value: undefined } : { state: 'waiting', note: notes.join('; ') };
@@ -101,9 +102,9 @@ async function lookAtPair(pair: Pair, groups: readonly Group[], looking: Looking
   await lookCloser(pair, judged, successor, targets, looking);
   if (judged.state !== 'waiting') return judged;
   pair.wellSince = judged.well ? (pair.wellSince ?? now) : undefined;
-  const why =
+  const reason =
     judged.well && successor !== undefined ? await firstThatFails(newOnes(successor, images, order.image.id), looking) : undefined;
-  return why === undefined ? judged : { state: 'failed', why };
+  return reason === undefined ? judged : { state: 'failed', reason };
 }
 
 /** While it is sick there is something to see; when the group calls it unhealthy, it is on its way out. */

@@ -61,10 +61,10 @@ type Ending = Parameters<Deployments['end']>[0]['ended'];
 
 /** `failure` only where it has failed. What we stopped watching goes on: the next run with the same settings finds the deployment and ends it. */
 function endingOf(failure: unknown, { says, onCancel }: DeploymentOrder): [Ending, string] {
-  const why = failure instanceof Error ? (failure.message.split('\n')[0] ?? says) : says;
-  if (!isStillMoving(failure)) return ['failure', why];
+  const reason = failure instanceof Error ? (failure.message.split('\n')[0] ?? says) : says;
+  if (!isStillMoving(failure)) return ['failure', reason];
   if (failure instanceof CancelledError && onCancel === 'rollback') return ['error', 'Cancelled: AWS brings the old image back'];
-  return ['in_progress', `Nobody watches it now: run the job again with the same settings, and it goes on. ${why}`];
+  return ['in_progress', `Nobody watches it now: run the job again with the same settings, and it goes on. ${reason}`];
 }
 
 /** An image of another repository has no commit here: then it is the commit of this run. */

@@ -33,12 +33,12 @@ const tellsWhy = ({ health }: Evidence): boolean => health.some(({ state }) => s
 
 const CONSOLE_LINES = 60;
 
-export function tellEvidence(evidence: Evidence, { info, foreign, summary }: Reporter): void {
+export function tellEvidence(evidence: Evidence, { info, untrusted, summary }: Reporter): void {
   const { group, instanceId, at, health, console } = evidence;
   const lines = console.trimEnd().split('\n').slice(-CONSOLE_LINES);
   const said = `${instanceId} of ${group} at ${sayMoment(new Date(at))}: ${health.length === 0 ? 'no load balancer knows it' : health.map(each => each.said).join('; ')}`;
   info(`The last sick instance, ${said}. The end of its console:`);
-  for (const line of lines) foreign(line);
+  for (const line of lines) untrusted(line);
   const shown =
     lines.join('\n').trim() === ''
       ? 'Its console was empty.'

@@ -36,9 +36,9 @@ export async function firstThatFails(
   if (check === undefined) return undefined;
   const fresh = ids.filter(id => !checked.has(id));
   const failed = await concurrently(fresh, AT_ONCE, async id => {
-    const why = await check(id);
-    if (why === undefined) checked.add(id);
-    return why === undefined ? [] : [`checks on ${id}: ${why}`];
+    const reason = await check(id);
+    if (reason === undefined) checked.add(id);
+    return reason === undefined ? [] : [`checks on ${id}: ${reason}`];
   });
   return failed.flat()[0];
 }

@@ -1,4 +1,13 @@
-import { CancelledError, Expected, withDetails, sameKind, TimeoutError, UnknownError, UnreachableError, UsageError } from '../kit/errors.ts';
+import {
+  CancelledError,
+  Expected,
+  sameKind,
+  TimeoutError,
+  UnknownError,
+  UnreachableError,
+  UsageError,
+  withDetails,
+} from '../kit/errors.ts';
 
 /** Failures after which something goes on that we do not look at any more, or in another region: how they are told. */
 

@@ -37,8 +37,8 @@ export async function failsChecks(
       { what: `Checks on ${instanceId}`, everySeconds: 3, atMostSeconds: seconds + COMMAND_SECONDS, look },
       world,
     );
-    const failed = judged.checks.filter(({ ending }) => ending === 'failed').map(({ name, because }) => `${name} ${because}`);
-    return judged.result === 'passed' ? undefined : [judged.because, ...failed].join('; ');
+    const failed = judged.checks.filter(({ ending }) => ending === 'failed').map(({ name, reason }) => `${name} ${reason}`);
+    return judged.result === 'passed' ? undefined : [judged.reason, ...failed].join('; ');
   } catch (failure) {
     if (failure instanceof Expected && (failure.outcome === 'rejected' || failure.outcome === 'timeout')) return failure.message;
     throw failure;

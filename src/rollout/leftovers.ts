@@ -1,4 +1,4 @@
-import { AccessError, RejectedError, withDetails, UnreachableError } from '../kit/errors.ts';
+import { AccessError, RejectedError, UnreachableError, withDetails } from '../kit/errors.ts';
 import { candidateName } from '../model/pointer.ts';
 import { isAnnounced } from './announce.ts';
 import { BRING_BACK, GO_ON, isStillMoving, nextOf, outOfSight } from './indeterminate.ts';
@@ -25,7 +25,8 @@ export async function takeBack(
   const [promotion] = promotions;
   if (promotion === undefined) return failure;
   const candidate = candidateName(promotion.pointer.name);
-  if (isStillMoving(failure)) return withDetails(failure, { left: [...cleared, `${candidate} keeps the image from being pruned until then`] });
+  if (isStillMoving(failure))
+    return withDetails(failure, { left: [...cleared, `${candidate} keeps the image from being pruned until then`] });
   const begun = [...new Set(promotions.flatMap(begunBefore))];
   if (remains.length > 0 || begun.length > 0) {
     const next =

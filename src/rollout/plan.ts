@@ -17,7 +17,7 @@ export interface PromotionOrder extends Admission {
   readonly deed: Deed;
   readonly image: Image;
   /** Why this image. */
-  readonly because: string;
+  readonly reason: string;
   /** What the environment ran until now. */
   readonly was: string | undefined;
   readonly pointer: PointerNow;

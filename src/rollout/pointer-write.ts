@@ -55,7 +55,7 @@ export async function readBack(wanted: Written, world: PointWorld, { parameters 
     });
     if (silence !== undefined) return { state: 'waiting', note: 'AWS does not answer in time' };
     if (seen !== undefined && seen.version > wanted.version && seen.value !== wanted.value) {
-      return { state: 'failed', why: `somebody else wrote ${seen.value} (version ${seen.version}) right after us` };
+      return { state: 'failed', reason: `somebody else wrote ${seen.value} (version ${seen.version}) right after us` };
     }
     return seen?.value === wanted.value && seen.version >= wanted.version
       ? { state: 'done', value: undefined }

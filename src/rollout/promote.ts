@@ -64,8 +64,8 @@ export async function run(wanted: Wanted, world: World) {
   const { report } = world;
   const check = await checker(wanted, world);
 
-  const { image, because } = await report.step(`Find ${wanted.image}`, () => selectImage(wanted, world));
-  const orderIn = orderOf(wanted, image, because, world);
+  const { image, reason } = await report.step(`Find ${wanted.image}`, () => selectImage(wanted, world));
+  const orderIn = orderOf(wanted, image, reason, world);
   const parts = await report.step('Plan', () => planParts(wanted, image, world, orderIn));
   tellPlan(parts);
   throwIfRefused(parts);
@@ -91,7 +91,7 @@ export async function run(wanted: Wanted, world: World) {
 }
 
 const orderOf =
-  (wanted: Wanted, home: Image, because: string, world: World) =>
+  (wanted: Wanted, home: Image, homeReason: string, world: World) =>
   async (image: Image, { region, place }: Here): Promise<PromotionOrder> => {
     const of = { ...wanted, architecture: image.architecture };
     // Where it came from and what it was proven by is asked once, at home.
@@ -99,8 +99,8 @@ const orderOf =
     const [pointer, guards] = await Promise.all([readPointer(environmentPointer(of), place), guarding]);
     // A pointer that names it already was moved by a run that did not come to its end.
     const was = pointer.current?.value === image.id ? previousImageId(pointer.history) : pointer.current?.value;
-    const why = image === home ? because : `what ${home.id} is in ${region}`;
-    const facts = { image, because: why, was, pointer, guards, scheme: schemeOf(wanted), now: world.clock.now() };
+    const reason = image === home ? homeReason : `what ${home.id} is in ${region}`;
+    const facts = { image, reason, was, pointer, guards, scheme: schemeOf(wanted), now: world.clock.now() };
     return { ...wanted, ...facts, deed: 'promote', roll: wanted };
   };
 

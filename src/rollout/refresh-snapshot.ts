@@ -37,7 +37,7 @@ export interface Looking {
 }
 
 export async function lookAt(watched: Watched, group: Group | undefined, looking: Looking): Promise<Judgement> {
-  if (group === undefined) return { state: 'failed', why: 'the group is gone' };
+  if (group === undefined) return { state: 'failed', reason: 'the group is gone' };
   const { order, images, place } = looking;
   const refresh = await place.groups.refresh(group.name, watched.refresh);
   await lookCloser(watched, group, refresh, looking);
@@ -49,8 +49,8 @@ export async function lookAt(watched: Watched, group: Group | undefined, looking
   const [died, doubts] = [diedOf(watched, group, refresh, looking), watched.doubts];
   const judged = judge({ refresh, group, proof, traffic, settled: settled.length, died, stalePool, saved, doubts });
   if (judged.state === 'failed' || refresh === undefined || !checksAreDue(refresh, watched.checkpoints)) return judged;
-  const why = await firstThatFails(settled, looking);
-  return why === undefined ? judged : { state: 'failed', why };
+  const reason = await firstThatFails(settled, looking);
+  return reason === undefined ? judged : { state: 'failed', reason };
 }
 
 const isReplaced = ({ status }: Refresh): boolean => status === 'Baking' || status === 'Successful';

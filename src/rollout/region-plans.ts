@@ -61,9 +61,9 @@ async function sameEverywhere(image: Image, [, ...further]: readonly Here[], wan
       ...(await within({ region, several: true }, () => twinOf(image, wanted, place))),
     })),
   );
-  const unfound = found.flatMap(({ region, image: twin, because, oneOf }) => (twin === undefined ? [{ region, because, oneOf }] : []));
+  const unfound = found.flatMap(({ region, image: twin, reason, oneOf }) => (twin === undefined ? [{ region, reason, oneOf }] : []));
   if (unfound.length > 0) {
-    const said = unfound.map(({ region, because }) => `${region}: ${because}`).join('; ');
+    const said = unfound.map(({ region, reason }) => `${region}: ${reason}`).join('; ');
     const next = [...new Set(unfound.map(({ region, oneOf }) => remedy(region, oneOf)))].join(' ');
     throw new RejectedError(`Not exactly once in every region: ${said}.`, {
       left: ['nothing was touched'],

@@ -12,18 +12,18 @@ export const tellPlan = (parts: readonly Part[]): void => parts.forEach(tellPart
 
 function tellPart({ promotion, region, several, world }: Part): void {
   const { info, warn, summary } = world.report;
-  const { image, because, environment, groups, pointer, deed, was } = promotion;
+  const { image, reason, environment, groups, pointer, deed, was } = promotion;
   const title = `${deed === 'promote' ? 'Promote' : 'Roll back to'} ${image.id} in ${environment}`;
   const moves =
     pointer.current?.value === image.id ? 'names it already' : `moves from ${pointer.current?.value ?? 'nothing'} when all is proven`;
-  info(`${title}: ${because}; replaces ${was ?? 'nothing'}`);
+  info(`${title}: ${reason}; replaces ${was ?? 'nothing'}`);
   for (const group of groups) tellGroup(group, info);
   info(`${pointer.name}: ${moves}`);
   for (const group of groups) for (const warning of group.warnings) warn(`${group.facts.group.name}: ${warning}`);
   summary(
     [
       `### ${text(title)}${several ? ` (${region})` : ''}`,
-      `${code(image.id)}: ${text(because)}. Replaces ${was === undefined ? 'nothing' : code(was)}.`,
+      `${code(image.id)}: ${text(reason)}. Replaces ${was === undefined ? 'nothing' : code(was)}.`,
       groups.length === 0 ? '' : table(['Group', 'Now', 'Will', 'Why', 'If it fails', 'About'], groups.map(planRow)),
       `${code(pointer.name)}: ${text(moves)}.`,
       ...groups.flatMap(({ facts, warnings }) => warnings.map(warning => `- ⚠️ ${code(facts.group.name)}: ${text(warning)}`)),
@@ -36,7 +36,7 @@ function tellPart({ promotion, region, several, world }: Part): void {
 function tellGroup(plan: GroupPlan, info: Reporter['info']): void {
   const { name } = plan.facts.group;
   const back = sayWayBack(plan);
-  info(`${name} (${sayLaunches(plan.facts)}): ${sayDeed(plan)}; ${plan.because}`);
+  info(`${name} (${sayLaunches(plan.facts)}): ${sayDeed(plan)}; ${plan.reason}`);
   info(`${name} has ${sayState(plan.facts)}${back === '' ? '' : `; if it fails, ${back}`}`);
 }
 
@@ -44,7 +44,7 @@ const planRow = (group: GroupPlan): string[] => [
   code(group.facts.group.name),
   `${code(sayLaunches(group.facts))} ${text(sayState(group.facts))}`,
   text(sayDeed(group)),
-  text(group.because),
+  text(group.reason),
   text(sayWayBack(group)),
   group.aboutSeconds === 0 ? '' : sayDuration(group.aboutSeconds),
 ];

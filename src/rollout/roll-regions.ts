@@ -1,5 +1,5 @@
 import { concurrently } from '../kit/concurrently.ts';
-import { CancelledError, Expected, withDetails, UnreachableError } from '../kit/errors.ts';
+import { CancelledError, Expected, UnreachableError, withDetails } from '../kit/errors.ts';
 import { BRING_BACK, GO_ON, inRegion, isStillMoving, nextOf, outOfSight } from './indeterminate.ts';
 import type { Aside } from './leftovers.ts';
 import type { Part } from './region-plans.ts';
@@ -66,7 +66,7 @@ async function tryPart(part: Part, rolling: Rolling, halt: Halt): Promise<End> {
   const { undo, order } = part.promotion.roll;
   if (halt.last) return { part };
   let halted = false;
-  const because = () => {
+  const reason = () => {
     if (halt.by === undefined || undo === 'failed') return undefined;
     halted = true;
     return `${halt.by} has failed, so this region goes back too`;
@@ -75,7 +75,7 @@ async function tryPart(part: Part, rolling: Rolling, halt: Halt): Promise<End> {
     if (!isStillMoving(failure)) halt.by ??= part.region;
   };
   try {
-    return { part, rolls: await rollPart(part, rolling, { halted: because, failed }) };
+    return { part, rolls: await rollPart(part, rolling, { halted: reason, failed }) };
   } catch (failure) {
     failed(failure);
     halt.last = order === 'one-by-one';

@@ -95,8 +95,8 @@ const orderOf =
     const pointer = await readPointer(environmentPointer(wanted), place);
     const decided =
       image === home ? back : await elsewhere(image, back, pointer, { wanted, home: world.at({ region: wanted.region }), place });
-    const because = image === home ? back.because : `what ${home.id} is in ${region}`;
-    const facts = { deed: 'rollback' as const, image, because, was: decided.replaces, pointer, scheme: schemeOf(wanted) };
+    const reason = image === home ? back.reason : `what ${home.id} is in ${region}`;
+    const facts = { deed: 'rollback' as const, image, reason, was: decided.replaces, pointer, scheme: schemeOf(wanted) };
     return { ...wanted, ...facts, liftVeto: false, roll: wanted };
   };
 
@@ -118,14 +118,14 @@ const replacedBy = (promotion: Promotion) => ({ ...promotion, imageId: promotion
 async function named(wanted: Wanted, world: World, now: PointerNow): Promise<WayBack> {
   const selected = await selectImage({ ...wanted, fallback: 'none', walk: 1 }, world);
   if (now.current === undefined)
-    return { to: undefined, because: `${wanted.environment} has no pointer, so there is nothing to go back from` };
-  if (selected.image.id === now.current.value) return { to: undefined, because: `${wanted.environment} runs ${selected.image.id} already` };
-  return { to: selected.image.id, replaces: now.current.value, because: selected.because };
+    return { to: undefined, reason: `${wanted.environment} has no pointer, so there is nothing to go back from` };
+  if (selected.image.id === now.current.value) return { to: undefined, reason: `${wanted.environment} runs ${selected.image.id} already` };
+  return { to: selected.image.id, replaces: now.current.value, reason: selected.reason };
 }
 
 function throwIfNone(back: WayBack, now: PointerNow): Back {
   if (back.to !== undefined) return back;
-  throw new RejectedError(`Nothing to go back to: ${back.because}.`, { left: ['nothing was touched'], next: whatThereIs(now) });
+  throw new RejectedError(`Nothing to go back to: ${back.reason}.`, { left: ['nothing was touched'], next: whatThereIs(now) });
 }
 
 const gone = (id: string, now: PointerNow): RejectedError =>

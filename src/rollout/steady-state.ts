@@ -59,7 +59,7 @@ async function lookAtAll(all: readonly Standing[], looking: Looking): Promise<Lo
   for (const standing of all.filter(({ proven }) => !proven)) {
     const { name } = standing.plan.facts.group;
     const judged = await lookAt(standing, looking);
-    if (judged.state === 'failed') return { state: 'failed', why: `${name}: ${judged.why}` };
+    if (judged.state === 'failed') return { state: 'failed', reason: `${name}: ${judged.reason}` };
     standing.proven = judged.state === 'done';
     if (judged.state === 'waiting') notes.push(`${name}: ${judged.note}`);
     standing.doubts = judged.state === 'waiting' && judged.doubtful ? standing.doubts + 1 : 0;
@@ -70,7 +70,7 @@ async function lookAtAll(all: readonly Standing[], looking: Looking): Promise<Lo
 async function lookAt(standing: Standing, { imageId, order, checked, place, spared, now }: Looking): Promise<Judgement> {
   const { plan, doubts } = standing;
   const [group] = await place.groups.find({ names: [plan.facts.group.name] });
-  if (group === undefined) return { state: 'failed', why: 'the group is gone' };
+  if (group === undefined) return { state: 'failed', reason: 'the group is gone' };
   const images = await place.groups.imagesOf(group.members.map(({ id }) => id));
   const proof = proofOf(group, images, imageId, { spared });
   const ids = newOnes(group, images, imageId);
@@ -79,8 +79,8 @@ async function lookAt(standing: Standing, { imageId, order, checked, place, spar
   const judged = judgeStanding({ refresh: undefined, group, proof, traffic, settled: ids.length, stalePool, saved: true, doubts });
   standing.wellSince = judged.state === 'done' ? (standing.wellSince ?? now()) : undefined;
   if (judged.state !== 'done') return judged;
-  const why = await firstThatFails(ids, { order, checked });
-  if (why !== undefined) return { state: 'failed', why };
+  const reason = await firstThatFails(ids, { order, checked });
+  if (reason !== undefined) return { state: 'failed', reason };
   const silent = silentSeconds(group);
   if (now() - (standing.wellSince ?? now()) >= silent * 1000) return judged;
   const note = `all ${ids.length} instances are well, watched for ${sayDuration(silent)}, because VPC Lattice is heard that late`;

@@ -46,20 +46,20 @@ async function rollBackAndGo({ order, deeds, place }: Failed): Promise<Details> 
     over: 'had ended before it could be rolled back',
     impossible: 'cannot be rolled back by AWS, and goes on',
   };
-  const why = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));
+  const reason = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));
   const gone = [...deeds.successors].map(async ([old, successor]) => {
     const stays = alone([old, successor], order);
     if (stays !== undefined) return { ok: false, line: stays };
     return place.groups.remove(successor).then(
       () => ({ ok: true, line: `${successor} is being removed` }),
-      cause => ({ ok: false, line: `${successor} stays: ${why(cause)}` }),
+      cause => ({ ok: false, line: `${successor} stays: ${reason(cause)}` }),
     );
   });
   const back = [...deeds.refreshes].map(async ([group, id]) => {
     const refresh = `refresh ${id ?? 'that was asked for'} of ${group}`;
     return place.groups.rollBack(group).then(
       how => ({ ok: how === 'started', line: `${refresh} ${said[how]}` }),
-      cause => ({ ok: false, line: `${refresh} goes on: ${why(cause)}` }),
+      cause => ({ ok: false, line: `${refresh} goes on: ${reason(cause)}` }),
     );
   });
   const ends = await Promise.all([...gone, ...back]);

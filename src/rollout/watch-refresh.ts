@@ -77,7 +77,7 @@ export async function watch(plans: readonly GroupPlan[], watching: Watching): Pr
 async function lookAtAll(all: readonly Watched[], looking: Looking): Promise<Look<void>> {
   const { images, place, world, order, deeds } = looking;
   const halted = order.halted();
-  if (halted !== undefined) return { state: 'failed', why: halted };
+  if (halted !== undefined) return { state: 'failed', reason: halted };
   const open = all.filter(({ ended }) => ended === undefined);
   const groups = await place.groups.find({ names: open.map(({ name }) => name) });
   const strange = groups.flatMap(({ members }) => members.map(({ id }) => id)).filter(id => !images.has(id));
@@ -95,10 +95,10 @@ async function lookAtAll(all: readonly Watched[], looking: Looking): Promise<Loo
   });
   const done = all.filter(({ ended }) => ended !== undefined).length;
   const failed = all.flatMap(({ name, ended }) =>
-    ended?.state === 'failed' ? [all.length === 1 ? ended.why : `${name}: ${ended.why}`] : [],
+    ended?.state === 'failed' ? [all.length === 1 ? ended.reason : `${name}: ${ended.reason}`] : [],
   );
   // Where only the failed one is put back, the others may come to their end.
-  if (failed.length > 0 && (order.undo === 'all' || done === all.length)) return { state: 'failed', why: failed.join('; ') };
+  if (failed.length > 0 && (order.undo === 'all' || done === all.length)) return { state: 'failed', reason: failed.join('; ') };
   if (done === all.length) return { state: 'done', value: undefined };
   return { state: 'waiting', note: all.length === 1 ? `${all[0]?.note}` : `${done} of ${all.length} groups done` };
 }

@@ -19,7 +19,7 @@ export const baseImage = optional(
 export interface Base {
   readonly id: string;
   /** The entry that it comes from, and why. */
-  readonly because: string;
+  readonly reason: string;
 }
 
 interface Wanted {
@@ -38,9 +38,9 @@ export async function resolveBase(wanted: Wanted, scheme: TagScheme, { at, repor
   for (const entry of wanted.baseImage) {
     const found = await lookUp(entry, wanted, scheme, place);
     if (typeof found === 'string') {
-      const because = missed.length === 0 ? entry : `${entry}, as ${missed.join(' and ')} gave none`;
-      report.info(`Base image: ${found} (${because})`);
-      return { id: found, because };
+      const reason = missed.length === 0 ? entry : `${entry}, as ${missed.join(' and ')} gave none`;
+      report.info(`Base image: ${found} (${reason})`);
+      return { id: found, reason };
     }
     missed.push(entry);
   }

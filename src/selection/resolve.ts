@@ -20,7 +20,7 @@ export const settings = {
 export const outputs = {
   amiId: 'The image.',
   from: 'Where it came from: `selector`, or `base-image` when nothing fitted.',
-  because: 'Why this one, as a sentence.',
+  reason: 'Why this one, as a sentence.',
   commit: 'The commit it was built from, if it says so.',
   version: 'Its version, if it says so.',
   verdict: 'passed, failed, none or foreign.',
@@ -30,22 +30,20 @@ export async function run(wanted: Values<typeof settings>, world: Powers<'images
   const { report } = world;
   const scheme = schemeOf(wanted);
   const picked = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, world, { orElse: wanted.baseImage }));
-  const { image, because, from } = picked;
+  const { image, reason, from } = picked;
   const verdict = verdictOf(image, scheme);
-  report.info(`${image.id}: ${because}`);
+  report.info(`${image.id}: ${reason}`);
   report.summary(
-    [
-      `### ${text(wanted.family)}: ${code(image.id)}`,
-      `${code(wanted.image)}: ${text(because)}.`,
-      `Verdict: ${text(verdict.because)}.`,
-    ].join('\n\n'),
+    [`### ${text(wanted.family)}: ${code(image.id)}`, `${code(wanted.image)}: ${text(reason)}.`, `Verdict: ${text(verdict.reason)}.`].join(
+      '\n\n',
+    ),
   );
   return {
     outcome: 'done' as const,
     outputs: {
       amiId: image.id,
       from,
-      because,
+      reason,
       commit: identity(image, scheme, 'commit'),
       version: identity(image, scheme, 'version'),
       verdict: verdict.result,

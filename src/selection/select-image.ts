@@ -97,7 +97,7 @@ export interface Selection {
 
 export interface Selected {
   readonly image: Image;
-  readonly because: string;
+  readonly reason: string;
   readonly from: 'selector' | 'base-image';
 }
 
@@ -119,10 +119,10 @@ export async function selectImage(
   if (selector === undefined) throw new UsageError([`"image" must be ${SELECTOR_GRAMMAR}, got "${wanted.image}"`]);
   const here = world.at({ region: wanted.region });
   const picked = await pick(selector, wanted, world, here);
-  if (picked.image !== undefined) return { image: picked.image, because: picked.because, from: 'selector' };
-  if (orElse !== undefined && orElse.length > 0 && picked.stuck !== true) return fromBase(orElse, picked.because, wanted, world);
+  if (picked.image !== undefined) return { image: picked.image, reason: picked.reason, from: 'selector' };
+  if (orElse !== undefined && orElse.length > 0 && picked.stuck !== true) return fromBase(orElse, picked.reason, wanted, world);
   const list = `Mode "list" shows what family "${wanted.family}" has in ${wanted.region}.`;
-  throw new RejectedError(`No image: ${picked.because}.`, { next: [list, ...(picked.stuck === true ? [] : ifNone)].join(' ') });
+  throw new RejectedError(`No image: ${picked.reason}.`, { next: [list, ...(picked.stuck === true ? [] : ifNone)].join(' ') });
 }
 
 async function pick(selector: Selector, wanted: Selection, world: SelectPowers, here: Ports): Promise<Picked> {
@@ -145,8 +145,8 @@ export const familyImages = ({ family, tagPrefix }: Pick<Selection, 'family' | '
 async function byId(id: string, here: Ports): Promise<Picked> {
   const image = await here.images.get(id);
   return image === undefined
-    ? { image, stuck: true, because: `${id} does not exist in this account and region, or is not shared with it` }
-    : { image, because: 'named by its ID' };
+    ? { image, stuck: true, reason: `${id} does not exist in this account and region, or is not shared with it` }
+    : { image, reason: 'named by its ID' };
 }
 
 /** Read where the environment lives; what it means here is the image with that identity. */
@@ -155,17 +155,17 @@ async function fromPointer(environment: string, wanted: Selection, world: Select
   const name = environmentPointer({ ...wanted, environment });
   const current = await there.parameters.read(name);
   if (current === undefined)
-    return { image: undefined, because: `environment "${environment}" has no pointer ${name} yet: nothing was promoted to it` };
+    return { image: undefined, reason: `environment "${environment}" has no pointer ${name} yet: nothing was promoted to it` };
   const meant = await there.images.get(current.value);
   if (meant === undefined)
     return {
       image: meant,
       stuck: true,
-      because: `${name} names ${current.value}, which does not exist ${there === here ? 'here' : 'there'}`,
+      reason: `${name} names ${current.value}, which does not exist ${there === here ? 'here' : 'there'}`,
     };
-  if (there === here) return { image: meant, because: `${name} names it, version ${current.version}` };
+  if (there === here) return { image: meant, reason: `${name} names it, version ${current.version}` };
   const found = await twinOf(meant, wanted, here);
-  return { ...found, because: `${name} names ${meant.id}, version ${current.version}, and ${found.because}` };
+  return { ...found, reason: `${name} names ${meant.id}, version ${current.version}, and ${found.reason}` };
 }
 
 export type TwinOf = Pick<Selection, 'family' | 'tagPrefix' | 'commitTag'>;
@@ -174,7 +174,7 @@ export type TwinOf = Pick<Selection, 'family' | 'tagPrefix' | 'commitTag'>;
 export async function twinOf(image: Image, wanted: TwinOf, there: Pick<Place, 'images'>): Promise<Picked> {
   const twin = sameIdentity(await familyImages(wanted, there), image, { scheme: schemeOf(wanted), family: wanted.family });
   const itself = twin.image === undefined ? await there.images.get(image.id) : undefined;
-  return itself === undefined ? twin : { image: itself, because: 'it is here too' };
+  return itself === undefined ? twin : { image: itself, reason: 'it is here too' };
 }
 
 async function previous(wanted: Selection, here: Ports): Promise<Picked> {
@@ -183,14 +183,14 @@ async function previous(wanted: Selection, here: Ports): Promise<Picked> {
   const name = environmentPointer({ ...wanted, environment: wanted.environment });
   const id = previousImageId(await here.parameters.history(name));
   if (id === undefined)
-    return { image: undefined, because: `environment "${wanted.environment}" (${name}) has run no image before its current one` };
+    return { image: undefined, reason: `environment "${wanted.environment}" (${name}) has run no image before its current one` };
   const found = await byId(id, here);
-  return found.image === undefined ? found : { image: found.image, because: `what "${wanted.environment}" ran before its current image` };
+  return found.image === undefined ? found : { image: found.image, reason: `what "${wanted.environment}" ran before its current image` };
 }
 
-async function fromBase(entries: readonly string[], because: string, wanted: Selection, world: SelectPowers): Promise<Selected> {
+async function fromBase(entries: readonly string[], reason: string, wanted: Selection, world: SelectPowers): Promise<Selected> {
   const base = await resolveBase({ ...wanted, baseImage: entries }, schemeOf(wanted), world);
   const image = base === undefined ? undefined : await world.at({ region: wanted.region }).images.get(base.id);
-  if (image === undefined) throw new RejectedError(`No image: ${because}; and base image ${base?.id} does not exist here.`);
-  return { image, because: `${because}; so the base image ${base?.because}`, from: 'base-image' };
+  if (image === undefined) throw new RejectedError(`No image: ${reason}; and base image ${base?.id} does not exist here.`);
+  return { image, reason: `${reason}; so the base image ${base?.reason}`, from: 'base-image' };
 }

@@ -111,7 +111,7 @@ async function forAll(who: readonly string[], write: (who: readonly string[]) =>
   if (failure === undefined) return new Map();
   if (who.length === 1) return new Map(who.map(one => [one, failure]));
   const refused = new Map<string, Expected>();
-  for (const one of who) for (const [name, why] of await forAll([one], write)) refused.set(name, why);
+  for (const one of who) for (const [name, reason] of await forAll([one], write)) refused.set(name, reason);
   return refused;
 }
 

@@ -29,7 +29,7 @@ function judge(image: Image | undefined): Look<Image> {
   if (dead !== undefined) {
     return {
       state: 'failed',
-      why: `AWS took the copy and gave it up, it is ${dead}. Its key may not be usable; the next run makes it again`,
+      reason: `AWS took the copy and gave it up, it is ${dead}. Its key may not be usable; the next run makes it again`,
     };
   }
   return image.state === 'available' ? { state: 'done', value: image } : { state: 'waiting', note: `copy is ${image.state}` };

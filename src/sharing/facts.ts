@@ -60,11 +60,11 @@ export async function planSharing(home: Image, wanted: Omit<Sharing, 'own'>, wor
     world,
   );
   const lines = [...looks, ...others].map(([target, { value, failure }]): Planned => {
-    if (value === undefined) return { target, deeds: [], because: failure?.message ?? '', there: undefined, dead: [], failure };
+    if (value === undefined) return { target, deeds: [], reason: failure?.message ?? '', there: undefined, dead: [], failure };
     const here = origins.get(target.region) ?? nothingIn(target.region);
     const line = planTarget(value, { home: origins.get(homeRegion) ?? nothingIn(homeRegion), here }, home, scheme);
     const locked = line.refusal ?? lockedOut(target, keys);
-    return locked === undefined ? line : { ...line, deeds: [], because: locked, failure: new RejectedError(locked) };
+    return locked === undefined ? line : { ...line, deeds: [], reason: locked, failure: new RejectedError(locked) };
   });
   const all = [...lines, ...(await leaving(home, origins, sharing, world))];
   return {
@@ -150,8 +150,8 @@ async function checkEntry(
   const entry = entryOf(await sharing.allowed(), image, now);
   if (entry.lets === 'in') return undefined;
   if (entry.lets === 'unknown')
-    return `Whether the Allowed AMIs of account ${who} let it in, in ${region}, was not checked: ${entry.because}.`;
-  throw new AccessError(`Account ${who} lets no such image in, in ${region}: ${entry.because}. It could not be ${what}.`, {
+    return `Whether the Allowed AMIs of account ${who} let it in, in ${region}, was not checked: ${entry.reason}.`;
+  throw new AccessError(`Account ${who} lets no such image in, in ${region}: ${entry.reason}. It could not be ${what}.`, {
     next: `In account ${who}: widen its Allowed AMIs, with ${image.ownerId} among the image providers (ec2:ReplaceImageCriteriaInAllowedImagesSettings).`,
   });
 }

@@ -18,14 +18,14 @@ export function tellPlan({ home, lines, doubts }: SharePlan, report: Reporter): 
     code(sayWho(line.target)),
     code(line.target.region),
     line.failure === undefined ? sayDeeds(line) : '❌ left out',
-    text(line.because),
+    text(line.reason),
   ]);
   const outside = sayOutside(lines);
   const notes = [...doubts.map(doubt => `> ⚠️ ${text(doubt)}`), ...outside.map(note => `> ${text(note)}`)];
   report.summary([`### Share ${code(home.id)}`, table(['Account', 'Region', 'Plan', 'Because'], rows), ...notes].join('\n\n'));
   for (const line of lines)
     report.info(
-      `${line.target.who} in ${line.target.region}: ${line.failure === undefined ? sayDeeds(line) : 'left out'} (${line.because})`,
+      `${line.target.who} in ${line.target.region}: ${line.failure === undefined ? sayDeeds(line) : 'left out'} (${line.reason})`,
     );
   for (const doubt of doubts) report.warn(doubt);
   for (const note of outside) report.info(note);
@@ -49,7 +49,7 @@ export function tellResults(results: readonly Delivered[], report: Reporter): vo
     code(line.target.region),
     code(imageId ?? ''),
     failure === undefined ? (line.deeds.length === 0 ? 'unchanged' : `✅ ${sayDeeds(line)}`) : `❌ ${failure.outcome}`,
-    text(failure?.message ?? line.because),
+    text(failure?.message ?? line.reason),
   ]);
   report.summary(table(['Account', 'Region', 'Image', 'Outcome', 'Because'], rows));
 }

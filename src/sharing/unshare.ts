@@ -23,7 +23,7 @@ export async function leaving(
   return gone.map(({ who, origin }) => ({
     target: { kind: 'launch', who, region: origin.region, role: undefined },
     deeds: ['withdraw'],
-    because: 'on no list any more',
+    reason: 'on no list any more',
     there: origin.image,
     dead: [],
     doubt: copies.get(who),

@@ -40,10 +40,10 @@ async function askControl(
     await using machine = await launchMachine({ ...same, errand: { ...order.errand, leg: `${order.errand.leg}/control` } }, world, onLeft);
     await waitFor(running(machine, order, world), world);
     await waitFor(agentOnline(machine, order, world), world);
-    return { imageId: image.id, instanceType, seconds: (clock.now() - startedAt) / 1000, because: '' };
+    return { imageId: image.id, instanceType, seconds: (clock.now() - startedAt) / 1000, reason: '' };
   } catch (failure) {
     if (!(failure instanceof Expected) || failure instanceof CancelledError) throw failure;
-    return { imageId: image.id, instanceType, seconds: undefined, because: failure.message };
+    return { imageId: image.id, instanceType, seconds: undefined, reason: failure.message };
   }
 }
 

@@ -16,7 +16,7 @@ export async function explained(
   order: BootOrder & { readonly askControl: AskControl },
   world: TrialWorld,
   onLeft: (what: string) => void,
-): Promise<Pick<Trial, 'result' | 'because' | 'console' | 'failure'>> {
+): Promise<Pick<Trial, 'result' | 'reason' | 'console' | 'failure'>> {
   const { machines } = world.at({ region: order.errand.region });
   const [console, now, health] = await Promise.all([
     machines.console(machine.id).catch(() => ''),
@@ -26,10 +26,10 @@ export async function explained(
   // What is not allowed, or ended at once, is no silence.
   const seen: Seen = { machine: now, health, console, silent: failure instanceof TimeoutError ? during : undefined };
   const fault = faultOf(seen);
-  const { result, because } =
+  const { result, reason } =
     fault === 'open'
       ? explainSilence(seen, { ...order, subnetId: machine.subnetId }, await order.askControl(machine, order, onLeft))
-      : { result: fault === 'image' ? ('failed' as const) : ('inconclusive' as const), because: likely(signs(console)) };
-  const said = because === '' ? '' : ` ${because}`;
-  return { result, because: `${failure.message}${said}`, console: console === '' ? undefined : tailOf(console, CONSOLE_LINES), failure };
+      : { result: fault === 'image' ? ('failed' as const) : ('inconclusive' as const), reason: likely(signs(console)) };
+  const said = reason === '' ? '' : ` ${reason}`;
+  return { result, reason: `${failure.message}${said}`, console: console === '' ? undefined : tailOf(console, CONSOLE_LINES), failure };
 }

@@ -69,9 +69,9 @@ async function remove(
     await waitFor({ what: `Test machine ${id}`, everySeconds: 10, atMostSeconds: ENDED_SECONDS, look }, world);
   }
   const judged = await judgeOne(image, { ...wish, rollbackDepth: ROLLBACK_DEPTH }, scheme, place, world);
-  if (judged.decision.action !== 'remove') return `It stays: ${judged.decision.because}.`;
+  if (judged.decision.action !== 'remove') return `It stays: ${judged.decision.reason}.`;
   const end = await removeOne(judged, false, place, world);
-  if (end.result === 'kept') return `It stays: ${end.because}.`;
+  if (end.result === 'kept') return `It stays: ${end.reason}.`;
   const stopped = end.left.find(({ failure }) => failure instanceof CancelledError)?.failure;
   if (stopped !== undefined) throw stopped;
   const left = end.left.map(({ what }) => what);

@@ -13,9 +13,9 @@ export function waitAvailable(image: Image, atMostSeconds: number, place: Pick<P
 }
 
 export function judgeImage(image: Image | undefined): Look<Image> {
-  if (image === undefined) return { state: 'failed', why: 'it does not exist any more' };
+  if (image === undefined) return { state: 'failed', reason: 'it does not exist any more' };
   const dead = deadBecause(image);
-  if (dead !== undefined) return { state: 'failed', why: dead };
+  if (dead !== undefined) return { state: 'failed', reason: dead };
   return image.state === 'available' ? { state: 'done', value: image } : { state: 'waiting', note: image.state };
 }
 

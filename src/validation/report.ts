@@ -16,7 +16,7 @@ export async function tellValidation(validation: Validation, to: ReportFiles, wo
   const { report, files } = world;
   await report.step(`Report of ${validation.imageId}`, async () => {
     for (const trial of validation.trials) tellTrial(trial, world);
-    report.info(`${validation.imageId}: ${sentence(validation.because)}`);
+    report.info(`${validation.imageId}: ${sentence(validation.reason)}`);
     await writeFiles(validation, to, files);
   });
   report.summary(validationPage(validation));
@@ -26,15 +26,15 @@ const MARK: Readonly<Record<CheckResult['ending'], string>> = { passed: '✔', w
 
 function tellTrial({ instanceType, instanceId, checks, console }: Trial, { report }: Powers<never>): void {
   report.info(`${instanceType} ${instanceId ?? ''}`);
-  for (const { name, ending, because, seconds, output, bytes } of checks) {
-    const why = ending === 'passed' ? '' : `: ${because}`;
-    report.info(`  ${MARK[ending]} ${oneLine(name)} (${seconds} s)${why}`);
-    if (ending === 'warned') report.warn(`${oneLine(name)} ${because}`);
+  for (const { name, ending, reason, seconds, output, bytes } of checks) {
+    const suffix = ending === 'passed' ? '' : `: ${reason}`;
+    report.info(`  ${MARK[ending]} ${oneLine(name)} (${seconds} s)${suffix}`);
+    if (ending === 'warned') report.warn(`${oneLine(name)} ${reason}`);
     if (ending === 'passed' || output.trim() === '') continue;
     report.info(`    ${sayCut(output, bytes)}:`);
-    report.foreign(output.trimEnd());
+    report.untrusted(output.trimEnd());
   }
-  if (console !== undefined) report.foreign(console);
+  if (console !== undefined) report.untrusted(console);
 }
 
 async function writeFiles(validation: Validation, { junit, json }: ReportFiles, files: Files): Promise<void> {
@@ -72,7 +72,7 @@ export function refusal(validation: Validation, earlier: Judged, fate?: string, 
   }
   if (result === 'failed')
     return new RejectedError(
-      `${imageId} failed validation: ${sentence(validation.because)}${listed(trials)}${fate === undefined ? '' : `\n${fate}`}`,
+      `${imageId} failed validation: ${sentence(validation.reason)}${listed(trials)}${fate === undefined ? '' : `\n${fate}`}`,
       {
         ...details,
         next: LOOK,
@@ -85,21 +85,21 @@ export function refusal(validation: Validation, earlier: Judged, fate?: string, 
 function standing({ imageId, result }: Validation, earlier: Judged, unstored: Expected | undefined): readonly string[] {
   if (unstored !== undefined) return [`an older verdict of ${imageId} may still stand: ${unstored.message}`];
   if (result !== 'inconclusive' || earlier.verdict === undefined) return [];
-  return [`the verdict that ${imageId} had before: ${earlier.because}`];
+  return [`the verdict that ${imageId} had before: ${earlier.reason}`];
 }
 
 const LOOK = 'The job summary has what each check printed. To look at the machine itself, set keep-on-failure: 1h and run the job again.';
 
-function inconclusive({ imageId, because, trials }: Validation, details: Details): Expected {
+function inconclusive({ imageId, reason, trials }: Validation, details: Details): Expected {
   const failure = trials.map(trial => trial.failure).find(known => known !== undefined);
   const next = (failure instanceof Expected ? failure.next : undefined) ?? LOOK;
   // Who must act is whoever had to act for what went wrong first.
-  return sameKind(failure, `${imageId} could not be validated, so it has not passed: ${sentence(because)}`, { ...details, next });
+  return sameKind(failure, `${imageId} could not be validated, so it has not passed: ${sentence(reason)}`, { ...details, next });
 }
 
 function listed(trials: readonly Trial[]): string {
   const failed = trials.flatMap(({ checks }) => checks.filter(({ ending }) => ending === 'failed'));
-  const lines = failed.slice(0, MOST_LISTED).map(({ name, because, output }) => `\n- ${oneLine(name)}: ${because}${lastWords(output)}`);
+  const lines = failed.slice(0, MOST_LISTED).map(({ name, reason, output }) => `\n- ${oneLine(name)}: ${reason}${lastWords(output)}`);
   return lines.join('') + (failed.length > MOST_LISTED ? `\n- and ${failed.length - MOST_LISTED} more` : '');
 }
 

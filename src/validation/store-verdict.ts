@@ -16,8 +16,8 @@ type VerdictPlace = Pick<Place, 'account' | 'images'>;
 
 /** Why an image need not be tried again: it has passed exactly what is asked. Undefined: it must be. */
 export function passedAlready(image: Image, checks: string, scheme: TagScheme): string | undefined {
-  const { ok, because } = mayPass(image, scheme, checks);
-  return ok ? because : undefined;
+  const { ok, reason } = mayPass(image, scheme, checks);
+  return ok ? reason : undefined;
 }
 
 /** What its tags said before this validation. */
@@ -53,7 +53,7 @@ async function write(image: Image, value: string, key: string, place: VerdictPla
   await place.images.tag([image.id, ...snapshots], { [key]: value });
   const look = async () => {
     const seen = await place.images.get(image.id);
-    if (seen === undefined) return { state: 'failed', why: 'the image is gone' } as const;
+    if (seen === undefined) return { state: 'failed', reason: 'the image is gone' } as const;
     if (seen.tags[key] === value) return { state: 'done', value: undefined } as const;
     return { state: 'waiting', note: 'it cannot be read back yet' } as const;
   };

@@ -141,12 +141,12 @@ export async function sweepStrays(errand: Errand, scheme: TagScheme, world: Tria
   try {
     const all = await machines.tagged({ [`${scheme.prefix}purpose`]: PURPOSE });
     const strays = all.flatMap(machine => {
-      const because = strayBecause(machine, errand, scheme, world.clock.now());
-      return because === undefined ? [] : [{ id: machine.id, because }];
+      const reason = strayBecause(machine, errand, scheme, world.clock.now());
+      return reason === undefined ? [] : [{ id: machine.id, reason }];
     });
-    for (const { id, because } of strays) {
+    for (const { id, reason } of strays) {
       await machines.terminate([id]);
-      world.report.warn(`Ended test machine ${id} of an earlier run: ${because}.`);
+      world.report.warn(`Ended test machine ${id} of an earlier run: ${reason}.`);
     }
     return strays.map(({ id }) => id);
   } catch (failure) {

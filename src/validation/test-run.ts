@@ -37,7 +37,7 @@ interface Notes {
   machine: TrialMachine | undefined;
 }
 
-type Ending = Pick<Trial, 'result' | 'because' | 'checks' | 'complete' | 'console' | 'failure'>;
+type Ending = Pick<Trial, 'result' | 'reason' | 'checks' | 'complete' | 'console' | 'failure'>;
 
 const NOTHING = { checks: [], complete: true, console: undefined, failure: undefined } as const;
 
@@ -76,8 +76,8 @@ async function tryOn(order: TrialOrder, world: TrialWorld): Promise<Trial> {
 }
 
 const asEnding = (failure: unknown): Ending => {
-  const because = failure instanceof Error ? failure.message : String(failure);
-  return { ...NOTHING, result: 'inconclusive', because, failure };
+  const reason = failure instanceof Error ? failure.message : String(failure);
+  return { ...NOTHING, result: 'inconclusive', reason, failure };
 };
 
 async function story(order: TrialOrder, world: TrialWorld, notes: Notes): Promise<Ending> {
@@ -131,15 +131,15 @@ async function examine(machine: TrialMachine, order: TrialOrder, world: TrialWor
   await phase(AGENT, () => waitFor(agentOnline(machine, order, world), world));
   const seconds = notes.timeline.reduce((sum, { seconds }) => sum + seconds, 0);
   if (order.maxBootSeconds !== undefined && seconds > order.maxBootSeconds) {
-    const because = `it took ${sayDuration(seconds)} from launch to agent, and "max-boot-time" is ${sayDuration(order.maxBootSeconds)}`;
-    return { ...NOTHING, result: 'failed', because };
+    const reason = `it took ${sayDuration(seconds)} from launch to agent, and "max-boot-time" is ${sayDuration(order.maxBootSeconds)}`;
+    return { ...NOTHING, result: 'failed', reason };
   }
   const first = await phase(CHECKS, () => waitFor(checked(machine, order, world), world));
   if (!order.reboot || first.result !== 'passed') return { ...NOTHING, ...first };
   const { machines } = world.at({ region: order.errand.region });
   await machines.reboot(machine.id);
   const second = await phase(REBOOT, () => waitFor(checked(machine, order, world, first.boot ?? '-'), world));
-  return { ...NOTHING, ...second, because: `after a reboot, ${second.because}` };
+  return { ...NOTHING, ...second, reason: `after a reboot, ${second.reason}` };
 }
 
 /** For the agent to take the command and to tell its end, beyond what the checks may take. */
@@ -156,7 +156,7 @@ function checked(machine: TrialMachine, order: TrialOrder, world: TrialWorld, si
   let command: string | undefined;
   const look = async (): Promise<Look<Judgement>> => {
     const seen = command === undefined ? undefined : judgeChecks(await commands.result(command, machine.id), order.checks, order.nonce);
-    if (seen?.state === 'done' && seen.value.lost) throw new TimeoutError(`Checks on ${machine.id}: ${seen.value.because}.`);
+    if (seen?.state === 'done' && seen.value.lost) throw new TimeoutError(`Checks on ${machine.id}: ${seen.value.reason}.`);
     if (seen?.state === 'done' && !seen.value.tooEarly) return seen;
     const alive = judgeMachine(await machines.get(machine.id));
     if (alive.state === 'failed') return alive;

@@ -99,7 +99,7 @@ export async function run(wanted: Wanted, world: World) {
 
   const order = { ...orderOf(wanted, clock.now()), image, scheme, deliveries, userData };
   const trials = broken.length > 0 ? [] : await tryAll(legs, order, wanted.region, world);
-  const found = broken.length > 0 ? { result: 'failed' as const, because: broken.join('; ') } : conclude(trials);
+  const found = broken.length > 0 ? { result: 'failed' as const, reason: broken.join('; ') } : conclude(trials);
   const validation: Validation = { imageId: image.id, family: wanted.family, checks, trials, ...found };
   await tellValidation(validation, { junit: wanted.junit, json: wanted.json }, world);
   const { result } = validation;
@@ -138,7 +138,7 @@ const planPage = (
 ): string =>
   [
     `### Would validate ${plain(name)} ${code(imageId)} on ${legs.map(types => code(types.join(' | '))).join(', ')}`,
-    ...broken.map(why => `❌ It would fail before a machine is launched: ${plain(why)}`),
+    ...broken.map(reason => `❌ It would fail before a machine is launched: ${plain(reason)}`),
     table(
       ['Check', 'If it fails'],
       checks.map(check => [plain(check.name), check.severity === 'warn' ? 'a warning' : 'not passed']),

@@ -38,8 +38,8 @@ export function denial(failure: Failure): Expected | undefined {
   }
   if (!DENIED.test(code)) return undefined;
   const [id] = /\b(?:ami|snap)-\w+/.exec(code === 'AuthFailure' ? said : '') ?? [];
-  const why = id === undefined ? '' : `${id} is not shared with this account, or not there any more: `;
-  return new AccessError(`Not allowed to ${doing}: ${why}${code}: ${said.replace(ENCODED, '').trim()}`, {
+  const reason = id === undefined ? '' : `${id} is not shared with this account, or not there any more: `;
+  return new AccessError(`Not allowed to ${doing}: ${reason}${code}: ${said.replace(ENCODED, '').trim()}`, {
     cause,
     next: remedy(failure, id),
   });

@@ -29,7 +29,7 @@ export const ec2Removal = (ec2: EC2Client): Removal => ({
     } catch (cause) {
       if (isCode(cause, ...GONE)) return { result: 'gone' };
       // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-deregistration-protection.html
-      if (isCode(cause, 'OperationNotPermitted')) return { result: 'protected', because: (cause as Error).message };
+      if (isCode(cause, 'OperationNotPermitted')) return { result: 'protected', reason: (cause as Error).message };
       return asExpected(`deregister ${imageId} (ec2:DeregisterImage, ec2:DeleteSnapshot)`)(cause);
     }
   },

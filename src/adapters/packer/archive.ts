@@ -41,8 +41,8 @@ const MOST_BYTES = 512 * 1024 * 1024;
 
 /** No entry is ever written by the name that it has in the archive; one that tries to leave its folder spoils the whole. */
 export function executableIn(zip: Uint8Array, file: string): Uint8Array {
-  const refuse = (why: string): never => {
-    throw new RejectedError(`${file} cannot be used: ${why}. Nothing of it was run.`);
+  const refuse = (reason: string): never => {
+    throw new RejectedError(`${file} cannot be used: ${reason}. Nothing of it was run.`);
   };
   const takesOne = ({ name, originalSize }: { name: string; originalSize: number }): boolean => {
     if (/^([/\\]|[A-Za-z]:)|(^|[/\\])\.\.([/\\]|$)/.test(name))
@@ -57,7 +57,7 @@ export function executableIn(zip: Uint8Array, file: string): Uint8Array {
 function unzip(
   zip: Uint8Array,
   filter: (entry: { name: string; originalSize: number }) => boolean,
-  refuse: (why: string) => never,
+  refuse: (reason: string) => never,
 ): Record<string, Uint8Array> {
   try {
     return unzipSync(zip, { filter });

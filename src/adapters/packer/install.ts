@@ -17,7 +17,7 @@ export interface Installer {
   say(line: string): void;
 }
 
-type Attempt = { readonly tool: PackerTool } | { readonly why: string };
+type Attempt = { readonly tool: PackerTool } | { readonly reason: string };
 
 /** From PATH if it fits, else the vendor's archive, else built from source. Each that does not work says why. */
 export async function installedPacker(wish: PackerWish, installer: Installer): Promise<PackerTool> {
@@ -26,10 +26,10 @@ export async function installedPacker(wish: PackerWish, installer: Installer): P
   if (tool !== undefined) return { ...tool, from: 'path' };
   const archive = await fromArchive(wish, installer);
   if ('tool' in archive) return archive.tool;
-  installer.say(archive.why);
+  installer.say(archive.reason);
   const source = await fromSource(wish, installer);
   if ('tool' in source) return source.tool;
-  const reasons = [...(refused.length === 0 ? ['PATH has no packer'] : refused), archive.why, source.why];
+  const reasons = [...(refused.length === 0 ? ['PATH has no packer'] : refused), archive.reason, source.reason];
   throw new RejectedError(`There is no Packer ${wish.version} to be had:\n- ${reasons.join('\n- ')}`, {
     next: 'Put Packer on PATH (hashicorp/setup-packer), or let the runner reach https://releases.hashicorp.com.',
   });
@@ -37,7 +37,7 @@ export async function installedPacker(wish: PackerWish, installer: Installer): P
 
 async function fromArchive(wish: PackerWish, { environment, temp }: Installer): Promise<Attempt> {
   const archive = chosenArchive(wish);
-  if ('why' in archive) return archive;
+  if ('reason' in archive) return archive;
   try {
     // Loaded late: most runners have Packer on PATH.
     const { unpackedArchive } = await import('./archive.ts');
@@ -45,11 +45,11 @@ async function fromArchive(wish: PackerWish, { environment, temp }: Installer): 
     return { tool: { binary, version: archive.version, from: 'archive' } };
   } catch (failure) {
     if (failure instanceof Expected) throw failure;
-    return { why: `the archive of Packer ${archive.version} cannot be had from ${wish.mirror}: ${(failure as Error).message}` };
+    return { reason: `the archive of Packer ${archive.version} cannot be had from ${wish.mirror}: ${(failure as Error).message}` };
   }
 }
 
-export function chosenArchive({ version, sha256 }: PackerWish, platform = thisPlatform()): Archive | { readonly why: string } {
+export function chosenArchive({ version, sha256 }: PackerWish, platform = thisPlatform()): Archive | { readonly reason: string } {
   if (sha256 !== undefined) {
     if (/^\d+\.\d+\.\d+$/.test(version)) return { version, platform, sha256 };
     throw new UsageError([
@@ -58,7 +58,7 @@ export function chosenArchive({ version, sha256 }: PackerWish, platform = thisPl
   }
   const newest = maxSatisfying(Object.keys(PINS), version);
   const archive = newest === null ? undefined : pinnedArchive(newest, platform);
-  return archive ?? { why: `no known archive of Packer fits ${version} on ${platform}: say its hash with "packer-sha256"` };
+  return archive ?? { reason: `no known archive of Packer fits ${version} on ${platform}: say its hash with "packer-sha256"` };
 }
 
 async function fromSource(wish: PackerWish, { environment, root, say }: Installer): Promise<Attempt> {
@@ -66,9 +66,9 @@ async function fromSource(wish: PackerWish, { environment, root, say }: Installe
   try {
     const version = await pinnedVersion(tool);
     if (!satisfies(version, wish.version))
-      return { why: `the source that is pinned here is Packer ${version}, which does not fit ${wish.version}` };
+      return { reason: `the source that is pinned here is Packer ${version}, which does not fit ${wish.version}` };
     return { tool: { ...(await builtFromSource(tool, cacheFolder(environment), environment, say)), from: 'source' } };
   } catch (failure) {
-    return { why: `building from source: ${(failure as Error).message}` };
+    return { reason: `building from source: ${(failure as Error).message}` };
   }
 }

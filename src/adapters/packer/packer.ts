@@ -140,7 +140,7 @@ async function spawned(
     log,
     onLine,
     // Never parsed: only what Packer says for machines may tell what it made.
-    onErrorLine: report.foreign,
+    onErrorLine: report.untrusted,
     onStart(pid) {
       entry = { kind: 'process', pid, log };
       journal.remember(entry);

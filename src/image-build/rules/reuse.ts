@@ -17,15 +17,15 @@ export interface Found {
 }
 
 export type Reuse =
-  | { readonly images: readonly Found[]; readonly because: string }
-  | { readonly images: undefined; readonly because: string };
+  | { readonly images: readonly Found[]; readonly reason: string }
+  | { readonly images: undefined; readonly reason: string };
 
 /** All images of one earlier build, in every region, or the reason why there must be a new one. */
 export function reusable(family: readonly Found[], policy: ReusePolicy): Reuse {
   const { scheme } = policy;
   const alike = family.filter(({ image }) => identity(image, scheme, 'fingerprint') === policy.fingerprint);
   const same = alike.filter(found => !alike.some(other => isCopyBeside(found, other)));
-  if (same.length === 0) return { images: undefined, because: 'no image has this fingerprint' };
+  if (same.length === 0) return { images: undefined, reason: 'no image has this fingerprint' };
   const builds = new Map<string, Found[]>();
   for (const found of same) {
     const key = identity(found.image, scheme, 'created-at') ?? found.image.id;
@@ -35,8 +35,8 @@ export function reusable(family: readonly Found[], policy: ReusePolicy): Reuse {
     .map(build => ({ build, against: whyNot(build, policy) }))
     .sort((a, b) => newestFirst(newestOf(a.build), newestOf(b.build)));
   const good = judged.find(({ against }) => against === undefined);
-  if (good === undefined) return { images: undefined, because: judged[0]?.against ?? '' };
-  return { images: good.build, because: `${good.build.map(({ image }) => image.id).join(', ')} has the same fingerprint` };
+  if (good === undefined) return { images: undefined, reason: judged[0]?.against ?? '' };
+  return { images: good.build, reason: `${good.build.map(({ image }) => image.id).join(', ')} has the same fingerprint` };
 }
 
 /** Somebody copied it where it is, tags and all: the build has made one image there still. */

@@ -15,7 +15,7 @@ export function withAncestors(decisions: readonly Decision[], scheme: TagScheme)
   return decisions.map(decision => {
     const child = spared.get(decision.image.id);
     if (child === undefined || !goes(decision)) return decision;
-    return { ...decision, action: decision.marked ? 'unmark' : 'keep', waits: false, because: `${child} was built from it` };
+    return { ...decision, action: decision.marked ? 'unmark' : 'keep', waits: false, reason: `${child} was built from it` };
   });
 }
 

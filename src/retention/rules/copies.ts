@@ -43,7 +43,7 @@ export function together(decisions: readonly Decision[], scheme: TagScheme): rea
     if (kept !== undefined) return spared(decision, kept);
     const late = decision.action === 'remove' ? others.find(({ action }) => action !== 'remove') : undefined;
     if (late === undefined) return decision;
-    return { ...decision, action: 'keep', waits: true, because: `goes together with its copy ${late.image.id} in ${late.region}` };
+    return { ...decision, action: 'keep', waits: true, reason: `goes together with its copy ${late.image.id} in ${late.region}` };
   });
 }
 
@@ -51,7 +51,7 @@ const spared = (decision: Decision, kept: Decision): Decision => ({
   ...decision,
   action: decision.marked ? 'unmark' : 'keep',
   waits: false,
-  because: `its copy ${kept.image.id} in ${kept.region} stays: ${kept.because}`,
+  reason: `its copy ${kept.image.id} in ${kept.region} stays: ${kept.reason}`,
 });
 
 /** Nobody can launch it any more: as bad as a removal, if somebody needs it. */
@@ -69,9 +69,9 @@ export function capped(decisions: readonly Decision[], scheme: TagScheme, most: 
   }
   return decisions.map(decision => {
     if (!isTaken(decision) || goes.has(decision)) return decision;
-    const because = `${decision.because}, but ${limit} is reached: next run`;
+    const reason = `${decision.reason}, but ${limit} is reached: next run`;
     // Its grace begins all the same.
-    return decision.action === 'mark' ? { ...decision, because, disables: false } : { ...decision, because, action: 'keep', waits: true };
+    return decision.action === 'mark' ? { ...decision, reason, disables: false } : { ...decision, reason, action: 'keep', waits: true };
   });
 }
 

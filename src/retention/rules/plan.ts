@@ -34,8 +34,8 @@ export function planPrune(candidates: readonly Candidate[], policy: Policy, now:
       place: places.get(candidate),
       passedPlace: passed.get(candidate),
     };
-    const because = guard(candidate, policy) ?? wish(standing);
-    return because === undefined ? afterGrace(candidate, policy, now) : stays(candidate, because, policy);
+    const reason = guard(candidate, policy) ?? wish(standing);
+    return reason === undefined ? afterGrace(candidate, policy, now) : stays(candidate, reason, policy);
   });
   const { maxRemovals, maxShare, scheme } = policy;
   const most = Math.min(maxRemovals, Math.ceil((decided.length * maxShare) / 100));
@@ -68,11 +68,11 @@ function placesAmong(
 }
 
 // A mark on what is not ours is not ours to take away.
-function stays(candidate: Candidate, because: string, policy: Policy): Decision {
+function stays(candidate: Candidate, reason: string, policy: Policy): Decision {
   const { image } = candidate;
   const marked =
     markOf(image, policy.scheme) !== undefined && isOurs(image, policy.scheme, policy.family) && image.ownerId === policy.accountId;
-  return { ...candidate, action: marked ? 'unmark' : 'keep', because, waits: false, marked };
+  return { ...candidate, action: marked ? 'unmark' : 'keep', reason, waits: false, marked };
 }
 
 function afterGrace(candidate: Candidate, policy: Policy, now: number): Decision {
@@ -81,10 +81,10 @@ function afterGrace(candidate: Candidate, policy: Policy, now: number): Decision
   const marked = mark !== undefined;
   const disables = policy.disable === true && image.state === 'available';
   const disabled = disables ? `, and is disabled until then${unshared(candidate)}` : '';
-  const decided = (action: Decision['action'], because: string): Decision => ({
+  const decided = (action: Decision['action'], reason: string): Decision => ({
     ...candidate,
     action,
-    because,
+    reason,
     marked,
     waits: action === 'keep',
     disables: disables && action === 'mark',

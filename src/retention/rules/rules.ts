@@ -31,7 +31,7 @@ export interface Candidate {
 /** `mark`: found unused, goes when its grace is over; `unmark`: needed again. */
 export interface Decision extends Candidate {
   readonly action: 'keep' | 'mark' | 'unmark' | 'remove';
-  readonly because: string;
+  readonly reason: string;
   /** Nothing speaks for keeping it; it only goes later. */
   readonly waits: boolean;
   readonly marked: boolean;

@@ -29,7 +29,7 @@ export function imageRefusals(
   return [
     image.state !== 'available' && `${image.id} is still ${image.state}: wait until it is available`,
     !passed.ok &&
-      `${image.id} has no passed verdict here (${passed.because}): run "validate" on it, or "share" if it was validated in another account`,
+      `${image.id} has no passed verdict here (${passed.reason}): run "validate" on it, or "share" if it was validated in another account`,
     isVetoed(image, scheme, environment) &&
       !liftVeto &&
       `${image.id} was rolled back in ${environment} and is vetoed there: ${ANOTHER_WAY[deed]} if it was not to blame`,

@@ -16,7 +16,7 @@ export interface Sight extends Standing {
 export type Judgement =
   | { readonly state: 'waiting'; readonly note: string; readonly doubtful: boolean }
   | { readonly state: 'done' }
-  | { readonly state: 'failed'; readonly why: string };
+  | { readonly state: 'failed'; readonly reason: string };
 
 // AWS's answers may be seconds old: https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 const LOOKS_BEFORE_BELIEVED = { Baking: 2, Successful: 6, gone: 3, traffic: 6 } as const;
@@ -25,8 +25,8 @@ const LOOKS_BEFORE_BELIEVED = { Baking: 2, Successful: 6, gone: 3, traffic: 6 } 
 export function judge(sight: Sight): Judgement {
   const { refresh } = sight;
   if (refresh === undefined) {
-    const why = 'AWS no longer shows the refresh, so how it ended is unknown';
-    return believed(sight, 'gone') ? { state: 'failed', why } : doubt(why);
+    const reason = 'AWS no longer shows the refresh, so how it ended is unknown';
+    return believed(sight, 'gone') ? { state: 'failed', reason } : doubt(reason);
   }
   switch (refresh.status) {
     case 'Pending':
@@ -39,7 +39,7 @@ export function judge(sight: Sight): Judgement {
     case 'Successful':
       return judgeSuccess(sight);
     default:
-      return { state: 'failed', why: ENDED_BADLY[refresh.status] + because(refresh) };
+      return { state: 'failed', reason: ENDED_BADLY[refresh.status] + awsReason(refresh) };
   }
 }
 
@@ -50,7 +50,7 @@ const ENDED_BADLY = {
   Failed: 'the refresh failed and was not rolled back, old and new instances may run side by side',
 } as const;
 
-const because = ({ reason }: Refresh): string => (reason === '' ? '' : `. AWS says: ${reason}`);
+const awsReason = ({ reason }: Refresh): string => (reason === '' ? '' : `. AWS says: ${reason}`);
 
 /** New instances are complete and warm at a checkpoint and when it bakes; what was missed there is asked for before it counts as done. */
 export const checksAreDue = ({ status, percent }: Refresh, checkpoints: readonly number[]): boolean =>
@@ -78,11 +78,11 @@ const diedBecause = ({ died = 0, group: { desired } }: Sight): string | undefine
 
 function judgeBaking(sight: Sight, refresh: Refresh): Judgement {
   const dead = diedBecause(sight);
-  if (dead !== undefined) return { state: 'failed', why: `replaced, but while it baked ${dead}` };
+  if (dead !== undefined) return { state: 'failed', reason: `replaced, but while it baked ${dead}` };
   const [unproven, unserved] = [unprovenBecause(sight), unservedBecause(sight)];
   const sure = (sight.proof.wrong.length > 0 && believed(sight, 'Baking')) || (unserved !== undefined && believed(sight, 'traffic'));
   const wrong = unproven ?? unserved;
-  if (wrong !== undefined && sure) return { state: 'failed', why: `replaced, but while it baked ${wrong}` };
+  if (wrong !== undefined && sure) return { state: 'failed', reason: `replaced, but while it baked ${wrong}` };
   if (unproven !== undefined) return doubt(progress(refresh, sight.proof));
   if (unserved !== undefined) return doubt(`Baking, but ${unserved}`);
   const yet = notYet(sight);
@@ -92,7 +92,7 @@ function judgeBaking(sight: Sight, refresh: Refresh): Judgement {
 
 function judgeSuccess(sight: Sight): Judgement {
   const dead = diedBecause(sight);
-  if (dead !== undefined) return { state: 'failed', why: `AWS calls it successful, but ${dead}` };
+  if (dead !== undefined) return { state: 'failed', reason: `AWS calls it successful, but ${dead}` };
   return judgeEnd(sight, 'AWS calls it successful, but ', 'Successful', sight.saved ? undefined : UNSAVED);
 }
 
@@ -104,7 +104,7 @@ export const judgeStanding = (sight: Sight): Judgement => judgeEnd(sight, '', 'T
 function judgeEnd(sight: Sight, but: string, there: string, unsaved: string | undefined): Judgement {
   const wrong = unprovenBecause(sight) ?? stalePoolBecause(sight) ?? unsaved ?? unservedBecause(sight);
   if (wrong !== undefined) {
-    return believed(sight, 'Successful') ? { state: 'failed', why: `${but}${wrong}` } : doubt(`${there}, but ${wrong}`);
+    return believed(sight, 'Successful') ? { state: 'failed', reason: `${but}${wrong}` } : doubt(`${there}, but ${wrong}`);
   }
   const yet = notYet(sight);
   return yet === undefined ? { state: 'done' } : { state: 'waiting', note: `${there}, ${yet}`, doubtful: false };
@@ -115,7 +115,7 @@ const believed = ({ doubts }: Sight, what: keyof typeof LOOKS_BEFORE_BELIEVED): 
 const doubt = (note: string): Judgement => ({ state: 'waiting', note, doubtful: true });
 
 const progress = (refresh: Refresh, proof: Proof): string =>
-  `${refresh.status}, ${refresh.percent} %, ${proof.onImage} of ${proof.inService} in service run the image${because({ ...refresh, reason: steady(refresh.reason) })}`;
+  `${refresh.status}, ${refresh.percent} %, ${proof.onImage} of ${proof.inService} in service run the image${awsReason({ ...refresh, reason: steady(refresh.reason) })}`;
 
 /** The example is another instance at every look, and would make a new line of progress each time. Unless a person must do something about it. */
 const steady = (reason: string): string =>

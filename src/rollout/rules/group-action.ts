@@ -26,20 +26,20 @@ interface Deciding {
   readonly strategy: RollWanted['strategy'];
 }
 
-export function decide(facts: GroupFacts, wanted: Deciding): { deed: RollDeed; because: string } {
+export function decide(facts: GroupFacts, wanted: Deciding): { deed: RollDeed; reason: string } {
   const decided = decideRolling(facts, wanted);
   const { successor } = facts;
   if (wanted.strategy !== 'blue-green') return decided;
-  if (successor?.imageId === wanted.image.id) return { deed: 'swap', because: `${successor.group.name} is there already, with this image` };
+  if (successor?.imageId === wanted.image.id) return { deed: 'swap', reason: `${successor.group.name} is there already, with this image` };
   return decided.deed === 'refresh' ? { ...decided, deed: 'swap' } : decided;
 }
 
-function decideRolling(facts: GroupFacts, wanted: Deciding): { deed: RollDeed; because: string } {
+function decideRolling(facts: GroupFacts, wanted: Deciding): { deed: RollDeed; reason: string } {
   const { group, images } = facts;
   const { image, before, after, by } = wanted;
   const active = runningIn(facts);
   if (active !== undefined && isThisRoll(active, wanted)) {
-    return { deed: 'watch', because: `refresh ${active.id} to this image runs already (${active.status}, ${active.percent} %)` };
+    return { deed: 'watch', reason: `refresh ${active.id} to this image runs already (${active.status}, ${active.percent} %)` };
   }
   const spared = (id: string) =>
     wanted.protectedInstances === 'ignore' && (group.members.find(member => member.id === id)?.protected ?? false);
@@ -49,17 +49,17 @@ function decideRolling(facts: GroupFacts, wanted: Deciding): { deed: RollDeed; b
   const oldPool = staleOf(facts.warmPool, images, image.id);
   const isServed = group.desired === 0 || serving.length > 0;
   const isThere = active === undefined && old.length === 0 && isServed && oldPool.length === 0;
-  if (isThere && launchesIt) return { deed: 'nothing', because: `launches ${image.id} and runs nothing else` };
-  if (isThere && by === 'pointer') return { deed: 'nothing', because: 'runs nothing else, and reads the pointer when it launches' };
+  if (isThere && launchesIt) return { deed: 'nothing', reason: `launches ${image.id} and runs nothing else` };
+  if (isThere && by === 'pointer') return { deed: 'nothing', reason: 'runs nothing else, and reads the pointer when it launches' };
   if (oldPool.length === 0 && group.desired === 0 && group.members.every(({ state }) => state.startsWith('Terminating')))
-    return { deed: 'template', because: 'has no instances, so it only gets the template version' };
+    return { deed: 'template', reason: 'has no instances, so it only gets the template version' };
   if (isThere && sameLaunch(before, after)) {
-    return { deed: 'template', because: `runs ${image.id} already, so it is only pinned to the version that it launches` };
+    return { deed: 'template', reason: `runs ${image.id} already, so it is only pinned to the version that it launches` };
   }
-  if (!isServed) return { deed: 'refresh', because: `none of its ${group.desired} instances is in service` };
-  if (old.length === 0 && oldPool.length > 0) return { deed: 'refresh', because: `${oldPool.length} of its warm pool run something else` };
+  if (!isServed) return { deed: 'refresh', reason: `none of its ${group.desired} instances is in service` };
+  if (old.length === 0 && oldPool.length > 0) return { deed: 'refresh', reason: `${oldPool.length} of its warm pool run something else` };
   const although = launchesIt ? ', though it launches the image' : '';
-  return { deed: 'refresh', because: `${old.length} of ${serving.length} instances in service run something else${although}` };
+  return { deed: 'refresh', reason: `${old.length} of ${serving.length} instances in service run something else${although}` };
 }
 
 const runningIn = ({ active }: GroupFacts): Refresh | undefined => (active === undefined || isOver(active) ? undefined : active);
@@ -95,11 +95,11 @@ const secondsOf = (time: Date): number => Math.floor(time.getTime() / 1000);
 function howToMeet(
   facts: GroupFacts,
   { deed, foreignRefresh, pointer }: Pick<RollWanted, 'deed' | 'foreignRefresh' | 'pointer'>,
-  foreign: Refresh | undefined,
+  untrusted: Refresh | undefined,
 ): RollWanted['foreignRefresh'] {
   if (!isOurs(facts, pointer)) return foreignRefresh;
   if (deed === 'rollback') return 'supersede';
-  return foreign?.status === 'RollbackInProgress' ? 'wait' : foreignRefresh;
+  return untrusted?.status === 'RollbackInProgress' ? 'wait' : foreignRefresh;
 }
 
 export function obstacleOf(
@@ -107,13 +107,13 @@ export function obstacleOf(
   { deed, image, foreignRefresh, parameterTemplates, pointer }: RollWanted,
   doing: RollDeed,
 ): Obstacle | undefined {
-  const foreign = doing === 'watch' ? undefined : runningIn(facts);
-  const how = howToMeet(facts, { deed, foreignRefresh, pointer }, foreign);
+  const untrusted = doing === 'watch' ? undefined : runningIn(facts);
+  const how = howToMeet(facts, { deed, foreignRefresh, pointer }, untrusted);
   const { successor } = facts;
   if (successor !== undefined && successor.imageId !== image.id && (deed === 'rollback' || foreignRefresh === 'supersede')) {
     return { kind: 'successor', successor: successor.group.name };
   }
-  if (foreign !== undefined && how !== 'refuse') return { kind: 'refresh', refresh: foreign, how };
+  if (untrusted !== undefined && how !== 'refuse') return { kind: 'refresh', refresh: untrusted, how };
   const some = [...facts.versions.values()].some(({ imageId }) => readsParameter(imageId));
   return some && parameterTemplates === 'pin' ? { kind: 'parameter' } : undefined;
 }

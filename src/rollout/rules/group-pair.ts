@@ -51,20 +51,20 @@ export type PairJudgement =
       readonly suspect?: string | undefined;
     }
   | { readonly state: 'done' }
-  | { readonly state: 'failed'; readonly why: string };
+  | { readonly state: 'failed'; readonly reason: string };
 
 /** May the successor take over? Strict: one sick instance is enough to say no, because the old group still serves. */
 export function judgePair(sight: PairSight): PairJudgement {
   const { successor, old, targets, sources } = sight;
-  if (successor === undefined) return { state: 'failed', why: 'the new group is gone' };
+  if (successor === undefined) return { state: 'failed', reason: 'the new group is gone' };
   const sick = successor.members.find(member => !member.healthy);
-  if (sick !== undefined) return { state: 'failed', why: `${sick.id} of the new group became unhealthy` };
+  if (sick !== undefined) return { state: 'failed', reason: `${sick.id} of the new group became unhealthy` };
   const serving = successor.members.filter(inService).length;
   const needed = Math.max(successor.desired, old?.desired ?? 0);
   if (serving < needed) return { state: 'waiting', note: `${serving} of ${needed} new instances in service`, well: false };
   const proof = proofOf(successor, sight.images, sight.imageId, { spared: false });
   const unproven = unprovenBecause({ proof, group: successor });
-  if (proof.wrong.length > 0) return { state: 'failed', why: `in the new group, ${unproven}` };
+  if (proof.wrong.length > 0) return { state: 'failed', reason: `in the new group, ${unproven}` };
   if (unproven !== undefined) return { state: 'waiting', note: unproven, well: false };
   const ids = successor.members.filter(inService).map(({ id }) => id);
   // What AWS says of the new group may be older than what we attached to it.
@@ -72,7 +72,7 @@ export function judgePair(sight: PairSight): PairJudgement {
   const { without, coming } = trafficOf(ids, { ...successor, balancers }, targets, sources);
   const [first] = [...without, ...coming];
   if (first !== undefined) {
-    const note = `${without.length + coming.length} new instances get no traffic yet: ${first.because}`;
+    const note = `${without.length + coming.length} new instances get no traffic yet: ${first.reason}`;
     return { state: 'waiting', note, well: false, suspect: without[0]?.id };
   }
   if ((sight.wellForSeconds ?? 0) >= sight.bakeSeconds) return { state: 'done' };

@@ -17,7 +17,7 @@ export interface Change {
 export interface GroupPlan {
   readonly facts: GroupFacts;
   readonly deed: RollDeed;
-  readonly because: string;
+  readonly reason: string;
   /** pointer: the template reads the pointer, so nothing but the pointer can change what it launches. */
   readonly by: 'version' | 'pointer';
   /** What must be done first; then the plan is made again. */
@@ -44,7 +44,7 @@ export function planGroup(facts: GroupFacts, wanted: RollWanted): GroupPlan {
   const before = by === 'pointer' ? group.launch : numbered(facts);
   const changes = by === 'pointer' ? [] : changesOf(facts, wanted.image.id);
   const makes = new Set(changes.filter(({ to }) => to === undefined).map(({ from }) => from.templateId));
-  const { deed, because } = decide(facts, { ...wanted, by, before, after: afterwards(before, changes) });
+  const { deed, reason } = decide(facts, { ...wanted, by, before, after: afterwards(before, changes) });
   const obstacle = obstacleOf(facts, wanted, deed);
   const preferences = preferencesFor(wanted, by, group);
   const replaces =
@@ -53,7 +53,7 @@ export function planGroup(facts: GroupFacts, wanted: RollWanted): GroupPlan {
       : 0;
   const atATime = replacedAtATime(group.desired, preferences);
   return {
-    ...{ facts, deed, because, by, obstacle, before, changes, preferences, replaces, atATime },
+    ...{ facts, deed, reason, by, obstacle, before, changes, preferences, replaces, atATime },
     replacesPool: deed === 'refresh' ? staleOf(facts.warmPool, facts.images, wanted.image.id) : [],
     mustPin: by === 'version' && (deed === 'refresh' || deed === 'template' || deed === 'swap') && !sameLaunch(group.launch, before),
     refusals: deed === 'nothing' && facts.successor === undefined ? [] : refusalsOf(facts, { ...wanted, deed, by, obstacle, makes }),

@@ -58,7 +58,9 @@ function pairRefusals({ group, successor, cannotCopy }: GroupFacts, { deed, imag
     ...(deed === 'swap' && by === 'pointer'
       ? ['its template reads the pointer, so both groups would launch the same: say "parameter-templates: pin"']
       : []),
-    ...(deed === 'swap' ? cannotCopy.map(why => `${why}, so a second ${group.name} would not be the same: say "strategy: rolling"`) : []),
+    ...(deed === 'swap'
+      ? cannotCopy.map(reason => `${reason}, so a second ${group.name} would not be the same: say "strategy: rolling"`)
+      : []),
   ];
 }
 
@@ -131,7 +133,7 @@ function instanceRefusals(facts: GroupFacts, wanted: RefusalWanted): string[] {
   const swaps = wanted.deed === 'swap';
   const shielded = swaps ? [] : group.members.filter(member => member.protected).map(({ id }) => id);
   const standby = swaps ? [] : group.members.filter(({ state }) => state === 'Standby').map(({ id }) => id);
-  const foreign =
+  const untrusted =
     wanted.deed !== 'watch' && wanted.obstacle?.kind !== 'refresh' && active !== undefined && !isOver(active) ? active : undefined;
   return [
     suspended.length > 0 &&
@@ -142,8 +144,8 @@ function instanceRefusals(facts: GroupFacts, wanted: RefusalWanted): string[] {
     wanted.standbyInstances === undefined &&
       standby.length > 0 &&
       `${standby.join(', ')} in standby; by itself AWS waits an hour for them and then fails. Say "standby-instances": terminate, ignore (they keep their image) or wait`,
-    foreign !== undefined &&
-      `refresh ${foreign.id}, ${whose}, is ${foreign.status} (${foreign.percent} %, to ${foreign.desired === undefined ? 'what the group launches' : usesOf(foreign.desired).map(sayUse).join(', ')}): wait for it, or say "foreign-refresh": wait or supersede`,
+    untrusted !== undefined &&
+      `refresh ${untrusted.id}, ${whose}, is ${untrusted.status} (${untrusted.percent} %, to ${untrusted.desired === undefined ? 'what the group launches' : usesOf(untrusted.desired).map(sayUse).join(', ')}): wait for it, or say "foreign-refresh": wait or supersede`,
   ].filter(refusal => refusal !== false);
 }
 

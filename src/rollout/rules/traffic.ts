@@ -3,7 +3,7 @@ import { type Group, isClassic } from '../../model/group.ts';
 
 export interface Unserved {
   readonly id: string;
-  readonly because: string;
+  readonly reason: string;
 }
 
 export interface Traffic {
@@ -17,7 +17,7 @@ type Served = Pick<Group, 'members' | 'targetGroups' | 'balancers' | 'healthChec
 
 interface Bad {
   readonly coming: boolean;
-  readonly because: string;
+  readonly reason: string;
 }
 
 /** Each instance must be well in every target group: one of them may be the only one that customers come by. */
@@ -26,18 +26,18 @@ export function trafficOf(ids: readonly string[], group: Served, targets: readon
   const badOf = (id: string) => badly(id, targets, group.targetGroups.length) ?? toldOf(id, sources) ?? calledSick(id, group) ?? blind;
   const seen = ids.map(id => ({ id, bad: badOf(id) }));
   const as = (coming: boolean) =>
-    seen.flatMap(({ id, bad }) => (bad !== undefined && bad.coming === coming ? [{ id, because: bad.because }] : []));
+    seen.flatMap(({ id, bad }) => (bad !== undefined && bad.coming === coming ? [{ id, reason: bad.reason }] : []));
   return { without: as(false), coming: as(true) };
 }
 
 /** Why it gets no traffic; undefined when it does, or when nothing sends any there. */
 function badly(id: string, targets: readonly Target[], targetGroups: number): Bad | undefined {
   const its = targets.filter(({ instanceId }) => instanceId === id);
-  if (its.length < targetGroups) return { coming: false, because: 'not registered with its target group' };
+  if (its.length < targetGroups) return { coming: false, reason: 'not registered with its target group' };
   // NotInUse: no load balancer sends anything to that target group, or to that zone.
   const bad = its.filter(({ state, said }) => state !== 'healthy' && !said.includes('Target.NotInUse'));
   const worst = bad.find(({ state }) => state !== 'initial') ?? bad[0];
-  return worst && { coming: worst.state === 'initial', because: worst.said };
+  return worst && { coming: worst.state === 'initial', reason: worst.said };
 }
 
 /** A classic load balancer is asked, whether the group asks it too or not. */
@@ -46,8 +46,8 @@ function toldOf(id: string, sources: readonly Source[]): Bad | undefined {
     const its = targets?.find(({ instanceId }) => instanceId === id);
     if (targets === undefined || its?.state === 'healthy') return [];
     return its === undefined
-      ? [{ coming: true, because: `${name} does not know it yet` }]
-      : [{ coming: its.state === 'initial', because: its.said }];
+      ? [{ coming: true, reason: `${name} does not know it yet` }]
+      : [{ coming: its.state === 'initial', reason: its.said }];
   });
   return bad.find(({ coming }) => !coming) ?? bad[0];
 }
@@ -55,7 +55,7 @@ function toldOf(id: string, sources: readonly Source[]): Bad | undefined {
 /** Of other load balancers the group only says that one of them finds an instance sick, and only where its health check asks them. */
 const calledSick = (id: string, { members, balancers = [], healthCheck }: Served): Bad | undefined =>
   balancers.length > 0 && healthCheck !== 'EC2' && members.some(member => member.id === id && !member.healthy)
-    ? { coming: false, because: 'its group calls it unhealthy' }
+    ? { coming: false, reason: 'its group calls it unhealthy' }
     : undefined;
 
 /** One that has seen no healthy instance of the group sends nothing to any of them. */
@@ -64,8 +64,8 @@ function blindOf({ balancers = [], healthCheck }: Served, sources: readonly Sour
     const source = sources.find(each => each.name === name);
     if (source?.targets !== undefined) return [];
     if (source?.state === 'InService' || (source?.state === 'Added' && !isAsked(source, healthCheck))) return [];
-    if (source?.state !== 'Added') return [{ coming: true, because: `${name} does not know all of its group yet` }];
-    return [{ coming: false, because: `${name} has seen no healthy instance of its group` }];
+    if (source?.state !== 'Added') return [{ coming: true, reason: `${name} does not know all of its group yet` }];
+    return [{ coming: false, reason: `${name} has seen no healthy instance of its group` }];
   });
   return blind.find(({ coming }) => !coming) ?? blind[0];
 }
@@ -84,5 +84,5 @@ export const silentSeconds = ({ balancers = [], graceSeconds = 0, healthCheck }:
 export const sayUnserved = (unserved: readonly Unserved[]): string => {
   const [first] = unserved;
   const more = unserved.length > 1 ? ` and ${unserved.length - 1} more` : '';
-  return `${first?.id}${more} (${first?.because})`;
+  return `${first?.id}${more} (${first?.reason})`;
 };

@@ -9,26 +9,26 @@ export interface PointerFacts {
 }
 
 export type WayBack =
-  | { readonly to: string; readonly replaces: string; readonly because: string }
-  | { readonly to: undefined; readonly because: string };
+  | { readonly to: string; readonly replaces: string; readonly reason: string }
+  | { readonly to: undefined; readonly reason: string };
 
 /**
  * The image before the current one; twice in a row one further back. But a rollback that was lost half way is finished first: without
  * that, running it again would go back twice. And while a promotion is under way, back means: where it started.
  */
 export function wayBack({ current, history, candidate }: PointerFacts, environment: string): WayBack {
-  if (current === undefined) return { to: undefined, because: `${environment} has no pointer, so it never ran an image of this family` };
+  if (current === undefined) return { to: undefined, reason: `${environment} has no pointer, so it never ran an image of this family` };
   const said = candidate === undefined ? undefined : saidIn(candidate.description);
   if (candidate !== undefined && said?.deed === 'rollback' && said.was !== undefined) {
     if (current.value === said.was || current.value === candidate.value) {
-      return { to: candidate.value, replaces: said.was, because: `an earlier rollback from ${said.was} did not come to its end` };
+      return { to: candidate.value, replaces: said.was, reason: `an earlier rollback from ${said.was} did not come to its end` };
     }
   }
   if (candidate !== undefined && said?.deed === 'promote' && said.was === current.value && candidate.value !== current.value) {
-    return { to: current.value, replaces: candidate.value, because: `the promotion of ${candidate.value} did not come to its end` };
+    return { to: current.value, replaces: candidate.value, reason: `the promotion of ${candidate.value} did not come to its end` };
   }
   const turns = imagesInTurn(history);
   const previous = turns.at(-2);
-  if (previous === undefined) return { to: undefined, because: `${environment} runs ${current.value}, and ran nothing before it` };
-  return { to: previous, replaces: current.value, because: `what ${environment} ran before ${current.value}` };
+  if (previous === undefined) return { to: undefined, reason: `${environment} runs ${current.value}, and ran nothing before it` };
+  return { to: previous, replaces: current.value, reason: `what ${environment} ran before ${current.value}` };
 }

@@ -36,7 +36,7 @@ export function wantedTags(home: Image, there: Pick<Image, 'id' | 'tags'>, schem
   const ours = verdictOf(home, scheme);
   // Validated there since, by itself: that says more than what the source found.
   const own = held.verdict !== undefined && held.verdict.at.getTime() > (ours.verdict?.at.getTime() ?? 0);
-  if (own && held.result === 'failed') return { refusal: `${there.id} failed its own validation there (${held.because})` };
+  if (own && held.result === 'failed') return { refusal: `${there.id} failed its own validation there (${held.reason})` };
   const from = there.id === home.id ? {} : { [tagKey(scheme, 'copied-from')]: home.id };
   const verdict = own || inherited === undefined ? {} : { [tagKey(scheme, 'verdict')]: inherited };
   return { tags: { ...tagsThatTravel(home, scheme), ...from, ...verdict } };

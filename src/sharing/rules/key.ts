@@ -14,15 +14,14 @@ const partitionOf = (arn: string): string => arn.split(':')[1] ?? 'aws';
 
 export type KeyUse =
   | { readonly use: 'yes'; readonly doubt?: string | undefined }
-  | { readonly use: 'no'; readonly because: string }
-  | { readonly use: 'unknown'; readonly because: string };
+  | { readonly use: 'no'; readonly reason: string }
+  | { readonly use: 'unknown'; readonly reason: string };
 
 /** Whether an account, and Auto Scaling in it, can launch what this key encrypts. */
 export function keyUse(key: ImageKey, account: string): KeyUse {
-  if (key.policy === undefined) return { use: 'unknown', because: `the policy of ${key.arn} may not be read (kms:GetKeyPolicy)` };
+  if (key.policy === undefined) return { use: 'unknown', reason: `the policy of ${key.arn} may not be read (kms:GetKeyPolicy)` };
   const statements = statementsOf(key.policy);
-  if (statements === undefined)
-    return { use: 'unknown', because: `the policy of ${key.arn} is written in a way that we do not understand` };
+  if (statements === undefined) return { use: 'unknown', reason: `the policy of ${key.arn} is written in a way that we do not understand` };
   const refused = refusal(key, statements, account);
   if (refused !== undefined) return refused;
   return { use: 'yes', doubt: doubtOf(key, statements, account) };
@@ -51,17 +50,17 @@ function refusal(key: ImageKey, statements: readonly Statement[], account: strin
   ];
   for (const { who, action, answer } of asks) {
     if (answer.says !== 'denied') continue;
-    return { use: 'no', because: `the policy of ${key.arn} denies ${action} to ${who} (statement ${answer.statement}): except it there` };
+    return { use: 'no', reason: `the policy of ${key.arn} denies ${action} to ${who} (statement ${answer.statement}): except it there` };
   }
   const granted = (key.grantees ?? []).some(who => who === account || isOf(account, who));
   const reads = asks[0]?.answer as Answer;
   if (reads.says === 'silent' && !granted) {
     const root = `arn:${partitionOf(key.arn)}:iam::${account}:root`;
-    return { use: 'no', because: `the policy of ${key.arn} does not let account ${account} decrypt: add ${root} to it` };
+    return { use: 'no', reason: `the policy of ${key.arn} does not let account ${account} decrypt: add ${root} to it` };
   }
   const unsure = asks.flatMap(({ answer }) => (answer.says === 'unknown' ? answer.keys : []));
   if (unsure.length === 0) return undefined;
-  return { use: 'unknown', because: `the policy of ${key.arn} depends on ${[...new Set(unsure)].join(', ')}` };
+  return { use: 'unknown', reason: `the policy of ${key.arn} depends on ${[...new Set(unsure)].join(', ')}` };
 }
 
 /** Across accounts the policy is not enough for a service-linked role: it takes a grant. */

@@ -9,7 +9,7 @@ export function lockedOut({ kind, who }: Target, keys: readonly ImageKey[]): str
   if (kind === 'region' || !isAccount(who)) return undefined;
   for (const key of keys) {
     const use = keyUse(key, who);
-    if (use.use === 'no') return use.because;
+    if (use.use === 'no') return use.reason;
   }
   return undefined;
 }
@@ -24,6 +24,6 @@ export function doubtsOf(targets: readonly Target[], keys: readonly ImageKey[]):
 function doubtOf(key: ImageKey, who: string): string | undefined {
   if (!isAccount(who)) return organizationDoubt(key, who);
   const use = keyUse(key, who);
-  if (use.use === 'unknown') return `Whether account ${who} may use the key was not checked: ${use.because}.`;
+  if (use.use === 'unknown') return `Whether account ${who} may use the key was not checked: ${use.reason}.`;
   return use.use === 'yes' ? use.doubt : undefined;
 }

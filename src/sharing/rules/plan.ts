@@ -66,7 +66,7 @@ export type Deed = 'copy' | 'permit' | 'tag' | 'withdraw';
 export interface Line {
   readonly target: Target;
   readonly deeds: readonly Deed[];
-  readonly because: string;
+  readonly reason: string;
   readonly there: Image | undefined;
   readonly dead: readonly Image[];
   /** What could not be checked there, or stays behind. */
@@ -78,19 +78,19 @@ export interface Line {
 export function planTarget(seen: Seen, origins: { readonly home: Origin; readonly here: Origin }, home: Image, scheme: TagScheme): Line {
   const { target, there } = seen;
   const tagged = there === undefined ? undefined : wantedTags(home, there, scheme);
-  if (tagged?.refusal !== undefined) return { ...seen, deeds: [], because: tagged.refusal, refusal: tagged.refusal };
+  if (tagged?.refusal !== undefined) return { ...seen, deeds: [], reason: tagged.refusal, refusal: tagged.refusal };
   const missing = there === undefined ? [] : missingTags(tagged?.tags ?? {}, there.tags);
-  const tag = missing.length === 0 ? [] : [{ deed: 'tag' as const, because: sayMissing(missing, there) }];
+  const tag = missing.length === 0 ? [] : [{ deed: 'tag' as const, reason: sayMissing(missing, there) }];
   const steps =
     target.kind === 'launch' ? [...permission(target, origins.here), ...visible(seen), ...tag] : [...copying(seen, origins.home), ...tag];
   return {
     ...seen,
     deeds: [...new Set(steps.map(({ deed }) => deed))],
-    because: steps.length === 0 ? 'as wanted already' : steps.map(({ because }) => because).join(', '),
+    reason: steps.length === 0 ? 'as wanted already' : steps.map(({ reason }) => reason).join(', '),
   };
 }
 
-type Step = { readonly deed: Deed; readonly because: string };
+type Step = { readonly deed: Deed; readonly reason: string };
 
 const sayMissing = (missing: readonly string[], there: Image | undefined): string => {
   const which = missing.length > 3 ? `${missing.length} tags are` : `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'}`;
@@ -98,20 +98,20 @@ const sayMissing = (missing: readonly string[], there: Image | undefined): strin
 };
 
 const permission = ({ who }: Target, { launchers }: Origin): readonly Step[] =>
-  launchers.includes(who) ? [] : [{ deed: 'permit', because: 'not shared yet' }];
+  launchers.includes(who) ? [] : [{ deed: 'permit', reason: 'not shared yet' }];
 
 /** With a role there the image gets its tags there too; before it is shared it cannot be seen. */
 const visible = ({ target, there }: Seen): readonly Step[] =>
-  target.role === undefined || there !== undefined ? [] : [{ deed: 'tag', because: 'no tags yet' }];
+  target.role === undefined || there !== undefined ? [] : [{ deed: 'tag', reason: 'no tags yet' }];
 
 function copying({ target, there, dead }: Seen, home: Origin): readonly Step[] {
   if (there !== undefined) return [];
   const failed = dead.length === 0 ? '' : `: ${dead.map(({ id }) => id).join(', ')} failed and is removed`;
   const opened = target.kind === 'region' || (home.launchers.includes(target.who) && home.readers.includes(target.who));
   return [
-    ...(opened ? [] : [{ deed: 'permit' as const, because: 'may not read it yet' }]),
-    { deed: 'copy', because: `no copy yet${failed}` },
-    { deed: 'tag', because: 'no tags yet' },
+    ...(opened ? [] : [{ deed: 'permit' as const, reason: 'may not read it yet' }]),
+    { deed: 'copy', reason: `no copy yet${failed}` },
+    { deed: 'tag', reason: 'no tags yet' },
   ];
 }
 

@@ -48,7 +48,7 @@ export function imageRefusals(image: Image, { scheme, family, own }: Sharing): s
     dead === undefined && image.state !== 'available' && `${image.id} is still ${image.state}: wait until it is available`,
     !isOurs(image, scheme, family) && `${image.id} carries no tag that makes it one of family "${family}": build it with "build"`,
     image.ownerId !== own && `${image.id} belongs to account ${image.ownerId}, and only its owner can share it: run this with a role there`,
-    !passed.ok && `${image.id} has no passed verdict (${passed.because}): run "validate" on it first`,
+    !passed.ok && `${image.id} has no passed verdict (${passed.reason}): run "validate" on it first`,
   ].filter(refusal => refusal !== false);
 }
 

@@ -29,7 +29,7 @@ export interface Control {
   readonly instanceType: string;
   /** From launch to agent; undefined: it got no agent either. */
   readonly seconds: number | undefined;
-  readonly because: string;
+  readonly reason: string;
 }
 
 /** The newest one that passed; undefined where there is none. */
@@ -52,18 +52,18 @@ export function explainSilence(
   { console, silent }: Seen,
   launched: Launched,
   control: Control | undefined,
-): { readonly result: 'failed' | 'inconclusive'; readonly because: string } {
+): { readonly result: 'failed' | 'inconclusive'; readonly reason: string } {
   const [ofImage, ofAccount] = [imageCause(silent), accountCauses(launched, silent)];
   if (control === undefined) {
     const open = 'Whether it is the image or the account cannot be told: no other image of the family has passed yet, to compare it with.';
-    return { result: 'inconclusive', because: `${open} ${likely([...signs(console), ...ofAccount, ofImage])}` };
+    return { result: 'inconclusive', reason: `${open} ${likely([...signs(console), ...ofAccount, ofImage])}` };
   }
   if (control.seconds !== undefined) {
     const proof = `It is the image: on a second machine (${control.instanceType}), in the same subnet and with the same profile, the agent of ${control.imageId} was online ${sayDuration(control.seconds)} after launch.`;
-    return { result: 'failed', because: `${proof} ${likely([...signs(console), ofImage])}` };
+    return { result: 'failed', reason: `${proof} ${likely([...signs(console), ofImage])}` };
   }
-  const same = `It may not be the image: on a second machine ${control.imageId} did not get there either (${control.because}).`;
-  return { result: 'inconclusive', because: `${same} ${likely([...signs(console), ...ofAccount])}` };
+  const same = `It may not be the image: on a second machine ${control.imageId} did not get there either (${control.reason}).`;
+  return { result: 'inconclusive', reason: `${same} ${likely([...signs(console), ...ofAccount])}` };
 }
 
 export const likely = (causes: readonly string[]): string =>

@@ -7,7 +7,7 @@ export interface CheckResult {
   readonly name: string;
   readonly ending: 'passed' | 'warned' | 'failed' | 'not run';
   /** Why, as the end of a sentence that begins with its name. */
-  readonly because: string;
+  readonly reason: string;
   readonly seconds: number;
   readonly tries: number;
   /** The end of what it printed: untrusted. */
@@ -19,7 +19,7 @@ export interface CheckResult {
 /** `inconclusive` is never passed: we did not see the checks fail, and did not see them pass. */
 export interface Judgement {
   readonly result: 'passed' | 'failed' | 'inconclusive';
-  readonly because: string;
+  readonly reason: string;
   readonly checks: readonly CheckResult[];
   /** False where the report was cut: results may be missing, the judgement is not. */
   readonly complete: boolean;
@@ -59,43 +59,42 @@ export function judgeChecks(seen: CommandSeen | undefined, checks: readonly Chec
   if (MOVING.has(seen.status)) return { state: 'waiting', note: sayStatus(seen) };
   const report = parseReport(seen.output, checks, nonce);
   const { checks: results, complete, boot } = report;
-  const { result, because } = conclude(seen, report);
+  const { result, reason } = conclude(seen, report);
   const lost = LOST.has(detailOf(seen));
-  return { state: 'done', value: { result, because, checks: results, complete, boot, tooEarly: seen.exitCode === TOO_EARLY, lost } };
+  return { state: 'done', value: { result, reason, checks: results, complete, boot, tooEarly: seen.exitCode === TOO_EARLY, lost } };
 }
 
-function conclude(seen: CommandSeen, report: Report): Pick<Judgement, 'result' | 'because'> {
+function conclude(seen: CommandSeen, report: Report): Pick<Judgement, 'result' | 'reason'> {
   const failed = report.checks.filter(({ ending }) => ending === 'failed').length;
   if (seen.status === 'Cancelled')
-    return { result: 'inconclusive', because: `Run Command says ${sayStatus(seen)}: somebody cancelled the command while the checks ran` };
+    return { result: 'inconclusive', reason: `Run Command says ${sayStatus(seen)}: somebody cancelled the command while the checks ran` };
   if (detailOf(seen) === 'ExecutionTimedOut') {
-    const because =
-      'the checks did not end in time, and the agent killed them: one of them cannot be ended, or the machine is far too slow';
-    return { result: 'failed', because };
+    const reason = 'the checks did not end in time, and the agent killed them: one of them cannot be ended, or the machine is far too slow';
+    return { result: 'failed', reason };
   }
   if (seen.status === 'TimedOut' || LOST.has(detailOf(seen))) {
     return {
       result: 'inconclusive',
-      because: `Run Command says ${sayStatus(seen)}: the machine or its agent was lost before the checks ended`,
+      reason: `Run Command says ${sayStatus(seen)}: the machine or its agent was lost before the checks ended`,
     };
   }
   if (seen.exitCode === COULD_NOT_START)
-    return { result: 'failed', because: `the checks could not even start: ${lastLine(seen.errors) || 'no reason given'}` };
-  if (failed > 0) return { result: 'failed', because: `${failed} of ${report.checks.length} checks failed` };
+    return { result: 'failed', reason: `the checks could not even start: ${lastLine(seen.errors) || 'no reason given'}` };
+  if (failed > 0) return { result: 'failed', reason: `${failed} of ${report.checks.length} checks failed` };
   if (seen.status === 'Success' && seen.exitCode === 0) {
     if (!report.begun)
       return {
         result: 'inconclusive',
-        because: 'Run Command says Success, but nothing of our report came back: something else than the checks ran',
+        reason: 'Run Command says Success, but nothing of our report came back: something else than the checks ran',
       };
-    if (!report.complete) return { result: 'passed', because: 'exit code 0; the report was cut, so not every check is listed' };
-    return { result: 'passed', because: allPassed(report.checks) };
+    if (!report.complete) return { result: 'passed', reason: 'exit code 0; the report was cut, so not every check is listed' };
+    return { result: 'passed', reason: allPassed(report.checks) };
   }
   if (report.begun && seen.exitCode === 1)
-    return { result: 'failed', because: 'exit code 1; the report was cut, so the failed check may not be listed' };
+    return { result: 'failed', reason: 'exit code 1; the report was cut, so the failed check may not be listed' };
   return {
     result: 'inconclusive',
-    because: `Run Command says ${sayStatus(seen)}, exit code ${seen.exitCode}: the checks did not run to their end${because(seen)}`,
+    reason: `Run Command says ${sayStatus(seen)}, exit code ${seen.exitCode}: the checks did not run to their end${reason(seen)}`,
   };
 }
 
@@ -107,7 +106,7 @@ function allPassed(checks: readonly CheckResult[]): string {
     : `${checks.length - warned} of ${checks.length} checks passed, the others only warn`;
 }
 
-const because = ({ errors }: CommandSeen): string => (lastLine(errors) === '' ? '' : `: ${lastLine(errors)}`);
+const reason = ({ errors }: CommandSeen): string => (lastLine(errors) === '' ? '' : `: ${lastLine(errors)}`);
 const lastLine = (text: string): string => text.trim().split('\n').at(-1)?.slice(0, 300) ?? '';
 /** Written with and without spaces, by page and API. */
 const detailOf = ({ detail }: CommandSeen): string => detail.replaceAll(' ', '');
@@ -137,12 +136,12 @@ function parseReport(output: string, checks: readonly Check[], nonce: string): R
 
 function asResult(check: Check, record: RegExpExecArray | undefined): CheckResult {
   const { name } = check;
-  if (record === undefined) return { name, ending: 'not run', because: 'was not reported', seconds: 0, tries: 0, output: '', bytes: 0 };
+  if (record === undefined) return { name, ending: 'not run', reason: 'was not reported', seconds: 0, tries: 0, output: '', bytes: 0 };
   const [, , how = '', code = '', centiseconds = '', tries = '', bytes = '', excerpt = ''] = record;
   return {
     name,
     ending: how === 'ok' ? 'passed' : check.severity === 'warn' ? 'warned' : 'failed',
-    because: BECAUSE[how]?.(check, Number(code)) ?? how,
+    reason: BECAUSE[how]?.(check, Number(code)) ?? how,
     seconds: Number(centiseconds) / 100,
     tries: Number(tries),
     output: excerpt === '-' ? '' : Buffer.from(excerpt, 'base64').toString('utf8'),

@@ -12,7 +12,7 @@ export interface Trial {
   readonly instanceType: string;
   readonly instanceId: string | undefined;
   readonly result: Judgement['result'];
-  readonly because: string;
+  readonly reason: string;
   readonly checks: readonly CheckResult[];
   /** False where the report was cut: results may be missing, the judgement is not. */
   readonly complete: boolean;
@@ -31,24 +31,24 @@ export interface Validation {
   readonly imageId: string;
   readonly family: string;
   readonly result: Judgement['result'];
-  readonly because: string;
+  readonly reason: string;
   /** Hash of what was asked. */
   readonly checks: string;
   readonly trials: readonly Trial[];
 }
 
 /** Passed only where every machine passed; one that failed counts more than one that told nothing. */
-export function conclude(trials: readonly Trial[]): Pick<Validation, 'result' | 'because'> {
+export function conclude(trials: readonly Trial[]): Pick<Validation, 'result' | 'reason'> {
   const many = trials.length > 1;
-  const said = (trial: Trial) => (many ? `on ${trial.instanceType}: ${trial.because}` : trial.because);
+  const said = (trial: Trial) => (many ? `on ${trial.instanceType}: ${trial.reason}` : trial.reason);
   for (const result of ['failed', 'inconclusive'] as const) {
     const these = trials.filter(trial => trial.result === result);
-    if (these.length > 0) return { result, because: these.map(said).join('; ') };
+    if (these.length > 0) return { result, reason: these.map(said).join('; ') };
   }
-  if (trials.length === 0) return { result: 'inconclusive', because: 'nothing was tried' };
+  if (trials.length === 0) return { result: 'inconclusive', reason: 'nothing was tried' };
   return {
     result: 'passed',
-    because: many ? `all checks passed on ${trials.map(({ instanceType }) => instanceType).join(', ')}` : (trials[0] as Trial).because,
+    reason: many ? `all checks passed on ${trials.map(({ instanceType }) => instanceType).join(', ')}` : (trials[0] as Trial).reason,
   };
 }
 
@@ -64,10 +64,10 @@ export const asData = (validation: Validation, withOutput: boolean) => ({
   image: validation.imageId,
   family: validation.family,
   verdict: validation.result,
-  because: validation.because,
+  reason: validation.reason,
   checks: validation.checks,
-  machines: validation.trials.map(({ instanceType, instanceId, result, because, timeline, checks, complete, left, console }) => ({
-    ...{ instanceType, instanceId, result, because, timeline, complete, left },
+  machines: validation.trials.map(({ instanceType, instanceId, result, reason, timeline, checks, complete, left, console }) => ({
+    ...{ instanceType, instanceId, result, reason, timeline, complete, left },
     checks: checks.map(({ output, ...check }) => (withOutput && output !== '' ? { ...check, output } : check)),
     ...(withOutput && console !== undefined ? { console } : {}),
   })),
@@ -88,20 +88,20 @@ export function asJUnit({ imageId, trials }: Validation): string {
   return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n${suites.join('\n')}\n</testsuites>\n`;
 }
 
-function caseOf({ name, ending, because, seconds, output }: CheckResult): string {
+function caseOf({ name, ending, reason, seconds, output }: CheckResult): string {
   const open = `    <testcase classname="ami-action" name=${xml(name)} time="${seconds}"`;
   if (ending === 'passed') return `${open}/>`;
   const body =
     ending === 'failed'
-      ? `<failure message=${xml(because)}>${xmlText(output)}</failure>`
-      : `<skipped message=${xml(`${ending}: ${because}`)}/>`;
+      ? `<failure message=${xml(reason)}>${xmlText(output)}</failure>`
+      : `<skipped message=${xml(`${ending}: ${reason}`)}/>`;
   return `${open}>${body}</testcase>`;
 }
 
-function lone({ result, because, timeline, console }: Trial): string {
+function lone({ result, reason, timeline, console }: Trial): string {
   const seconds = timeline.reduce((sum, phase) => sum + phase.seconds, 0);
   const tag = result === 'failed' ? 'failure' : 'error';
-  const body = result === 'passed' ? '' : `<${tag} message=${xml(because)}>${xmlText(console ?? '')}</${tag}>`;
+  const body = result === 'passed' ? '' : `<${tag} message=${xml(reason)}>${xmlText(console ?? '')}</${tag}>`;
   return `    <testcase classname="ami-action" name="the machine comes up" time="${seconds}">${body}</testcase>`;
 }
 

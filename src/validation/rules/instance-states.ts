@@ -37,7 +37,7 @@ export function judgeMachine<M extends MachineSeen>(machine: M | undefined): Loo
   if (machine.state === 'pending') return { state: 'waiting', note: 'pending' };
   if (machine.state === 'running') return { state: 'done', value: machine };
   const reason = machine.stateReason === '' ? 'no reason given' : machine.stateReason;
-  return { state: 'failed', why: `${machine.state}: ${reason}${hint(reason)}` };
+  return { state: 'failed', reason: `${machine.state}: ${reason}${hint(reason)}` };
 }
 
 /** While we wait for its agent, the machine itself may fail. */
@@ -46,8 +46,8 @@ export function judgeBoot(ping: string | undefined, machine: MachineSeen | undef
   const alive = judgeMachine(machine);
   if (alive.state === 'failed') return alive;
   if (health?.instance === 'impaired')
-    return { state: 'failed', why: 'its status check failed: it runs, but does not boot or has no network' };
-  if (health?.system === 'impaired') return { state: 'failed', why: "the host's status check failed: AWS's side, not the image" };
+    return { state: 'failed', reason: 'its status check failed: it runs, but does not boot or has no network' };
+  if (health?.system === 'impaired') return { state: 'failed', reason: "the host's status check failed: AWS's side, not the image" };
   const agent = ping === undefined ? 'the agent has not registered' : `the agent was seen, now ${ping}`;
   return { state: 'waiting', note: `${agent}; status checks ${health?.instance || 'not there yet'}` };
 }

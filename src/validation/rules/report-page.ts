@@ -12,11 +12,11 @@ const ENDING_MARK: Readonly<Record<CheckResult['ending'], string>> = { passed: '
 const MOST_OUTPUT_CHARACTERS = 200_000;
 
 export function validationPage(validation: Validation): string {
-  const { imageId, family, result, because, trials } = validation;
+  const { imageId, family, result, reason, trials } = validation;
   const said = result === 'inconclusive' ? 'could not be validated' : `${result} validation`;
   return [
     `### ${MARK[result]} ${text(family)} ${code(imageId)} ${said}`,
-    text(sentence(because)),
+    text(sentence(reason)),
     machines(trials),
     ...trials.filter(({ checks }) => checks.length > 0).map(checksTable(trials.length > 1)),
     ...outputs(trials),
@@ -49,11 +49,11 @@ const MOST_PASSED = 12;
 const rowsOf = (checks: readonly CheckResult[]): string =>
   table(
     ['', 'Check', 'Took', 'Why'],
-    checks.map(({ name, ending, because, seconds, tries }) => [
+    checks.map(({ name, ending, reason, seconds, tries }) => [
       ENDING_MARK[ending],
       text(name),
       sayDuration(seconds) + (tries > 1 ? ` (${tries} tries)` : ''),
-      ending === 'passed' ? '' : text(because),
+      ending === 'passed' ? '' : text(reason),
     ]),
   );
 
