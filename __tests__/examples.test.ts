@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { labClock } from '../lab/clock.ts';
 import { sandboxHypervisor } from '../lab/machines/sandbox.ts';
 import { readConfigFile } from '../src/kit/config-file.ts';
-import { kebab, type Raw, readSettings } from '../src/kit/settings.ts';
+import { kebab, type RawValue, readSettings } from '../src/kit/settings.ts';
 import { knownSettings, modes } from '../src/main.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -14,7 +14,12 @@ const readme = readFileSync(join(root, 'README.md'), 'utf8');
 const blocks = [...readme.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block = '']) => block);
 
 /** The settings of a mode as this file gives them, or the complaint about it. */
-function understood(mode: string, content: string, environment: string | undefined, given: Readonly<Record<string, Raw>> = {}): string[] {
+function understood(
+  mode: string,
+  content: string,
+  environment: string | undefined,
+  given: Readonly<Record<string, RawValue>> = {},
+): string[] {
   const { sources, problems } = readConfigFile('ami.yml', content, environment);
   const settings = modes[mode]?.settings ?? {};
   const withGiven = [
@@ -45,7 +50,7 @@ test.each([
 
 const steps = blocks
   .filter(block => block.includes('uses: org/ami-action@v1'))
-  .flatMap(block => parse(block, { schema: 'failsafe' }) as { with: Readonly<Record<string, Raw>> }[]);
+  .flatMap(block => parse(block, { schema: 'failsafe' }) as { with: Readonly<Record<string, RawValue>> }[]);
 
 test.each(steps.map(({ with: given }) => [String(given['mode']), given] as const))(
   'the step of the README for %s is understood',

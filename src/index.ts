@@ -26,10 +26,10 @@ const report = runnerReporter(clock);
 const run = runFacts(cancel.signal);
 
 // Loaded late: bad settings are told before any AWS client is.
-const places = async (wanted: Pick<Access, 'roleToAssume' | 'roleDuration' | 'roleChaining' | 'allowInstanceRole'>) => {
-  const { awsPlaces } = await import('./adapters/aws/region-clients.ts');
+const connect = async (wanted: Pick<Access, 'roleToAssume' | 'roleDuration' | 'roleChaining' | 'allowInstanceRole'>) => {
+  const { regionClients } = await import('./adapters/aws/region-clients.ts');
   const { roleToAssume, roleDuration, roleChaining, allowInstanceRole } = wanted;
-  return awsPlaces({
+  return regionClients({
     roleToAssume,
     roleDuration,
     roleChaining,
@@ -47,17 +47,17 @@ else await runMain();
 async function runMain(): Promise<void> {
   const journal = stateJournal();
   await main(githubHost, async wanted => {
-    const at = await places(wanted);
+    const inRegion = await connect(wanted);
     const { packer } = await import('./adapters/packer/packer.ts');
     return {
-      world: {
+      deps: {
         clock,
         report,
         run,
         journal,
         files: workspaceFiles(run.workspace),
         content: workspaceContent(run.workspace),
-        at,
+        inRegion,
         commits: githubCommits(process.env['GITHUB_API_URL']),
         deployments: githubDeployments(process.env['GITHUB_API_URL']),
         packer: packer({ run, journal, report }),
@@ -71,8 +71,14 @@ async function runPost(): Promise<void> {
   const entries = savedEntries();
   if (entries.length === 0) return;
   try {
-    const at = await places(readCommon(githubHost));
-    const left = await post(entries, { report, clock, at, endProcess, removeFile: path => rm(path, { force: true, recursive: true }) });
+    const inRegion = await connect(readCommon(githubHost));
+    const left = await post(entries, {
+      report,
+      clock,
+      inRegion,
+      endProcess,
+      removeFile: path => rm(path, { force: true, recursive: true }),
+    });
     for (const line of left) githubHost.fail(`Left behind: ${line}`);
   } catch (failure) {
     githubHost.fail(explain(failure));

@@ -1,12 +1,12 @@
 import { closest } from 'fastest-levenshtein';
 import * as build from './image-build/build.ts';
 import { everyValue, readConfigFile } from './kit/config-file.ts';
-import { AccessError, Expected, type Outcome, UsageError } from './kit/errors.ts';
+import { AccessError, ActionError, type Outcome, UsageError } from './kit/errors.ts';
 import { explain, failureCard } from './kit/failure.ts';
-import { kebab, quote, type Raw, readSettings, type Settings, type Source, type Values } from './kit/settings.ts';
+import { kebab, quote, type RawValue, readSettings, type Settings, type Source, type Values } from './kit/settings.ts';
 import type { common } from './model/common-settings.ts';
 import { DEFAULT_POINTER } from './model/pointer.ts';
-import type { World } from './ports/deps.ts';
+import type { AllDeps } from './ports/deps.ts';
 import * as deletion from './retention/delete.ts';
 import * as list from './retention/list.ts';
 import * as prune from './retention/prune.ts';
@@ -32,19 +32,19 @@ interface Elsewhere {
 interface Mode<S extends Settings, O extends string> {
   readonly settings: S;
   readonly outputs: Readonly<Record<O, string>>;
-  run(wanted: Values<S> & Elsewhere, world: World): Promise<Ended<O>>;
+  run(wanted: Values<S> & Elsewhere, deps: AllDeps): Promise<Ended<O>>;
 }
 
 export interface AnyMode {
   readonly settings: Settings;
   readonly outputs: Readonly<Record<string, string>>;
-  run(wanted: unknown, world: World): Promise<Ended<string>>;
+  run(wanted: unknown, deps: AllDeps): Promise<Ended<string>>;
 }
 
 const mode = <S extends Settings, O extends string>({ settings, outputs, run }: Mode<S, O>): AnyMode => ({
   settings,
   outputs,
-  run: (wanted, world) => run(wanted as Values<S> & Elsewhere, world),
+  run: (wanted, deps) => run(wanted as Values<S> & Elsewhere, deps),
 });
 
 /** The whole public face. action.yml, the README's tables and the file's JSON Schema are generated from this. */
@@ -66,7 +66,7 @@ export const CONFIG_FILE = '.github/ami.yml';
 /** The place the action runs in: a runner, or a test. */
 export interface Host {
   /** What stands under `with:`. */
-  given(): Readonly<Record<string, Raw>>;
+  given(): Readonly<Record<string, RawValue>>;
   /** Content of a file of the repository; undefined when there is none. */
   file(path: string): string | undefined;
   environmentRegion(): string | undefined;
@@ -78,7 +78,7 @@ export interface Host {
 }
 
 export interface OpenWorld {
-  readonly world: World;
+  readonly deps: AllDeps;
   /** Writes what must be written at the end, whatever the end was. */
   close(): Promise<void>;
 }
@@ -88,17 +88,17 @@ export async function main(host: Host, open: (wanted: Values<typeof common>) => 
     const { name, mode: chosen, wanted } = await readOrTell(host);
     const opened = await open(wanted);
     try {
-      await guardAccount(wanted, opened.world);
-      const ended = await chosen.run(wanted, opened.world);
+      await guardAccount(wanted, opened.deps);
+      const ended = await chosen.run(wanted, opened.deps);
       write(host, { ...ended.outputs, outcome: ended.outcome });
     } catch (failure) {
-      opened.world.report.summary(failureCard(name, failure), 'above');
+      opened.deps.report.summary(failureCard(name, failure), 'above');
       throw failure;
     } finally {
       await opened.close();
     }
   } catch (failure) {
-    write(host, failure instanceof Expected ? { ...failure.outputs, outcome: failure.outcome } : { outcome: 'bug' });
+    write(host, failure instanceof ActionError ? { ...failure.outputs, outcome: failure.outcome } : { outcome: 'bug' });
     if (failure instanceof Error && failure.cause instanceof Error) host.debug(failure.cause.stack ?? failure.cause.message);
     host.fail(explain(failure));
   }
@@ -139,7 +139,7 @@ export const readCommon = (host: Host): Values<typeof common> => readRun(host).w
 
 function readSources(
   host: Host,
-  { mode: _, config, ...given }: Readonly<Record<string, Raw>>,
+  { mode: _, config, ...given }: Readonly<Record<string, RawValue>>,
   chosen: AnyMode | undefined,
 ): { sources: readonly Source[]; problems: readonly string[]; pointers: readonly string[]; whenMissing: string | undefined } {
   const path = typeof config === 'string' && config.trim() !== '' ? config.trim() : CONFIG_FILE;
@@ -168,9 +168,9 @@ export const knownSettings = (): ReadonlySet<string> =>
   new Set(Object.values(modes).flatMap(({ settings }) => Object.keys(settings).map(kebab)));
 
 /** Before the first write: a wrong account is the most expensive typo there is. */
-async function guardAccount({ region, allowedAccountIds }: Values<typeof common>, world: World): Promise<void> {
+async function guardAccount({ region, allowedAccountIds }: Values<typeof common>, deps: AllDeps): Promise<void> {
   if (allowedAccountIds === undefined || allowedAccountIds.length === 0) return;
-  const account = await world.at({ region }).account.id();
+  const account = await deps.inRegion({ region }).account.id();
   if (allowedAccountIds.includes(account)) return;
   throw new AccessError(
     `These credentials belong to account ${account}, and "allowed-account-ids" allows ${allowedAccountIds.join(', ')}. Nothing was touched.`,

@@ -1,13 +1,13 @@
 import { sweepBuild } from './image-build/sweep.ts';
 import { explain } from './kit/failure.ts';
-import type { Clock, JournalEntry, Place, Reporter, Where } from './ports/deps.ts';
+import type { Clock, JournalEntry, RegionClients, Reporter, Where } from './ports/deps.ts';
 
 /** The `post:` step: ends what the main step remembered and did not get to. It runs after a cancel too, within GitHub's five minutes. */
 
 export interface PostWorld {
   readonly report: Reporter;
   readonly clock: Clock;
-  at(where: Where): Pick<Place, 'machines' | 'images' | 'leftovers'>;
+  inRegion(where: Where): Pick<RegionClients, 'instances' | 'images' | 'leftovers'>;
   endProcess(pid: number, log: string): Promise<'gone' | 'ended' | 'killed'>;
   removeFile(path: string): Promise<void>;
 }
@@ -16,12 +16,12 @@ export interface PostWorld {
 const ORDER: readonly JournalEntry['kind'][] = ['process', 'instance', 'build', 'file'];
 
 /** Goes through all of them, whatever fails; returns what could not be ended. */
-export async function post(entries: readonly JournalEntry[], world: PostWorld): Promise<readonly string[]> {
+export async function post(entries: readonly JournalEntry[], deps: PostWorld): Promise<readonly string[]> {
   const left: string[] = [];
   for (const kind of ORDER) {
     for (const entry of entries.filter(candidate => candidate.kind === kind)) {
-      await world.report
-        .step(`End what was left: ${say(entry)}`, () => end(entry, world))
+      await deps.report
+        .step(`End what was left: ${say(entry)}`, () => end(entry, deps))
         .catch(failure => {
           left.push(`${say(entry)}: ${explain(failure)}`);
         });
@@ -36,11 +36,11 @@ const say = (entry: JournalEntry): string => {
   return entry.kind === 'file' ? `file ${entry.path}` : `instance with token ${entry.token} in ${entry.region}`;
 };
 
-async function end(entry: JournalEntry, world: PostWorld): Promise<void> {
-  const { report, at, endProcess, removeFile } = world;
+async function end(entry: JournalEntry, deps: PostWorld): Promise<void> {
+  const { report, inRegion, endProcess, removeFile } = deps;
   if (entry.kind === 'build') {
     const { finished = [] } = entry;
-    const swept = await sweepBuild(entry, world, { spared: finished, looks: 2 });
+    const swept = await sweepBuild(entry, deps, { spared: finished, looks: 2 });
     for (const { region, kind, id } of swept) report.info(`Removed ${kind} ${id} in ${region}.`);
     if (swept.length === 0) report.info('Packer left nothing.');
     if (finished.length > 0)
@@ -55,13 +55,13 @@ async function end(entry: JournalEntry, world: PostWorld): Promise<void> {
     else report.info(how === 'gone' ? 'It had ended already.' : 'It has ended.');
     return undefined;
   }
-  const { machines } = at({ region: entry.region });
-  const machine = await machines.withToken(entry.token);
-  if (machine === undefined || machine.state === 'terminated' || machine.state === 'shutting-down') {
+  const { instances } = inRegion({ region: entry.region });
+  const instance = await instances.withToken(entry.token);
+  if (instance === undefined || instance.state === 'terminated' || instance.state === 'shutting-down') {
     report.info('It was never launched, or is gone.');
     return undefined;
   }
-  await machines.terminate([machine.id]);
-  report.info(`${machine.id} is being terminated.`);
+  await instances.terminate([instance.id]);
+  report.info(`${instance.id} is being terminated.`);
   return undefined;
 }

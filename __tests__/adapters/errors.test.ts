@@ -1,16 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
 import { asExpected } from '../../src/adapters/aws/errors.ts';
 import { settingRefused } from '../../src/adapters/aws/launch-refusals.ts';
-import type { Expected } from '../../src/kit/errors.ts';
+import type { ActionError } from '../../src/kit/errors.ts';
 
 /** What becomes of an AWS error. */
-function told(code: string, message: string, status = 400): Expected {
+function told(code: string, message: string, status = 400): ActionError {
   try {
     return asExpected('launch an instance (ec2:RunInstances)')(
       Object.assign(new Error(message), { name: code, $metadata: { httpStatusCode: status } }),
     );
   } catch (failure) {
-    return failure as Expected;
+    return failure as ActionError;
   }
 }
 

@@ -9,7 +9,7 @@ import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { accessKeyOf } from '../../lab/sts-sessions.ts';
 import { setTrust } from '../../lab/sts-trust.ts';
-import { awsPlaces } from '../../src/adapters/aws/region-clients.ts';
+import { regionClients } from '../../src/adapters/aws/region-clients.ts';
 import { systemClock } from '../../src/adapters/clock.ts';
 import type { Reporter, Run } from '../../src/ports/deps.ts';
 import { removeWorkspaces, runAction } from '../harness.ts';
@@ -415,7 +415,7 @@ describe('Packer, which cannot be given a new environment', () => {
         report,
       };
       const clock = systemClock(new AbortController().signal, process.env);
-      const given = await awsPlaces({ ...access, clock })({ region: 'eu-central-1' }).account.environment();
+      const given = await regionClients({ ...access, clock })({ region: 'eu-central-1' }).account.environment();
       const { AWS_CONTAINER_CREDENTIALS_FULL_URI: url = '', AWS_CONTAINER_AUTHORIZATION_TOKEN: token = '' } = given;
       expect(new URL(url).hostname).toBe('127.0.0.1');
       expect([given['AWS_ACCESS_KEY_ID'], given['AWS_SESSION_TOKEN'], given['AWS_PROFILE']]).toEqual(['', '', '']);

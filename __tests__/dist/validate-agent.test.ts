@@ -84,7 +84,7 @@ describe('the agent', () => {
     expect(ran.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
     const images = launches(mark).map(({ input }) => input['ImageId']);
     expect([images.filter(id => id === mute).length, images.filter(id => id === good).length]).toEqual([2, 1]);
-    expect(reportOf(ran).machines.map(({ result, reason }) => [result, reason.includes(`the agent of ${good} was online`)])).toEqual([
+    expect(reportOf(ran).instances.map(({ result, reason }) => [result, reason.includes(`the agent of ${good} was online`)])).toEqual([
       ['failed', true],
       ['failed', true],
     ]);

@@ -43,7 +43,7 @@ describe('the checks', () => {
       checks: `- name: liar\n  command: |\n${lines.map(line => `    echo '${line}'`).join('\n')}\n${forged.map(line => `    echo "${line}"`).join('\n')}\n    echo 0 ok 0 1 1 0 >> "$(ls -d /tmp/ami-action-*)/records"\n    exit 1`,
     });
     expect(ran.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
-    expect(reportOf(ran).machines[0]?.checks).toMatchObject([{ name: 'liar', ending: 'failed', reason: 'ended with exit code 1' }]);
+    expect(reportOf(ran).instances[0]?.checks).toMatchObject([{ name: 'liar', ending: 'failed', reason: 'ended with exit code 1' }]);
     expect(verdict(good)).toBe('failed');
     // What it printed stands between marks that stop the runner from reading it.
     const printed = ran.log.indexOf('::add-mask::ami');
@@ -113,7 +113,7 @@ describe('the checks', () => {
     expect(readFileSync(`${ran.workspace}/out/junit.xml`, 'utf8')).toContain(
       '<failure message="ended with exit code 3">ok /etc/os-release\nnot ok /no/such\n</failure>',
     );
-    expect(JSON.parse(readFileSync(`${ran.workspace}/out/report.json`, 'utf8')).machines[0].checks[0].output).toContain('not ok /no/such');
+    expect(JSON.parse(readFileSync(`${ran.workspace}/out/report.json`, 'utf8')).instances[0].checks[0].output).toContain('not ok /no/such');
   });
 
   test('a file that is not there is told before anything is launched', async () => {
@@ -127,7 +127,7 @@ describe('the checks', () => {
   test('several types are tried at once, and one that fails fails the image', async () => {
     const checks = '- {name: has two gigabytes, command: "test -e /etc/os-release"}';
     const ran = await l.validate(good, { checks, 'test-instance-types': 't3.micro\nt3.small' });
-    expect(reportOf(ran).machines.map(({ instanceType, result }) => [instanceType, result])).toEqual([
+    expect(reportOf(ran).instances.map(({ instanceType, result }) => [instanceType, result])).toEqual([
       ['t3.micro', 'passed'],
       ['t3.small', 'passed'],
     ]);
@@ -135,7 +135,7 @@ describe('the checks', () => {
     const half = await l.validate(good, { checks, 'test-instance-types': 't3.micro\nt3.small' });
     expect(
       reportOf(half)
-        .machines.map(({ result }) => result)
+        .instances.map(({ result }) => result)
         .sort(),
     ).toEqual(['inconclusive', 'passed']);
     expect(half.outputs['verdict']).toBe('inconclusive');

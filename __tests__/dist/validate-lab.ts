@@ -77,7 +77,7 @@ export async function until(isSo: () => boolean, seconds = 30): Promise<void> {
 export const reportOf = (ran: Ran) =>
   JSON.parse(ran.outputs['report'] ?? '{}') as {
     verdict: string;
-    machines: {
+    instances: {
       instanceType: string;
       result: string;
       reason: string;

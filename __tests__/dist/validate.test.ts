@@ -178,7 +178,7 @@ describe('launch', () => {
   test('scenario 23: without capacity the next subnet and the next type are tried', async () => {
     l.mishaps.noCapacity.add('t3.micro');
     const ran = await l.validate(good, { 'test-instance-types': 't3.micro | t3a.micro' });
-    expect(reportOf(ran).machines.map(({ instanceType }) => instanceType)).toEqual(['t3a.micro']);
+    expect(reportOf(ran).instances.map(({ instanceType }) => instanceType)).toEqual(['t3a.micro']);
     expect(ran.outputs['verdict']).toBe('passed');
     const [full = '', free = ''] = (await l.ec2.send(new DescribeSubnetsCommand({}))).Subnets?.map(({ SubnetId }) => SubnetId) ?? [];
     const deed = { error: 'InsufficientInstanceCapacity', message: 'We currently do not have sufficient capacity', status: 500 };

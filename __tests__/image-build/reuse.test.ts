@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { type Found, reusable } from '../../src/image-build/rules/reuse.ts';
-import { serveCommit, servesCommit, takenAgain } from '../../src/model/commits-served.ts';
+import { reusedTags, servedCommitTags, servesCommit } from '../../src/model/commits-served.ts';
 import type { Image } from '../../src/model/image.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
 
@@ -99,38 +99,38 @@ describe('a commit that changed nothing', () => {
   const own = { 'ami-action:commit': commit('a') };
 
   test('is served by the image from then on, by any part of its hash', () => {
-    const tags = { ...own, ...serveCommit(image('ami-1', own), commit('b'), scheme) };
+    const tags = { ...own, ...servedCommitTags(image('ami-1', own), commit('b'), scheme) };
     expect(servesCommit({ tags }, commit('b'), scheme)).toBe(true);
     expect(servesCommit({ tags }, 'bbbbbbb', scheme)).toBe(true);
     expect(servesCommit({ tags }, commit('c'), scheme)).toBe(false);
   });
 
   test('is written once', () => {
-    expect(serveCommit(image('ami-1', own), commit('a'), scheme)).toEqual({});
-    const tags = { ...own, ...serveCommit(image('ami-1', own), commit('b'), scheme) };
-    expect(serveCommit({ tags }, commit('b'), scheme)).toEqual({});
+    expect(servedCommitTags(image('ami-1', own), commit('a'), scheme)).toEqual({});
+    const tags = { ...own, ...servedCommitTags(image('ami-1', own), commit('b'), scheme) };
+    expect(servedCommitTags({ tags }, commit('b'), scheme)).toEqual({});
   });
 
   test('is told with the time, at most once an hour unless the commit is another one', () => {
     const at = (hours: number) => NOW + hours * 3_600_000;
     const old = image('ami-1', own);
-    const first = takenAgain(old, commit('a'), scheme, at(0));
+    const first = reusedTags(old, commit('a'), scheme, at(0));
     expect(first).toEqual({ 'ami-action:reused-at': new Date(NOW).toISOString() });
     const taken = { ...old, tags: { ...own, ...first } };
-    expect(takenAgain(taken, commit('a'), scheme, at(0.9))).toEqual({});
-    expect(takenAgain(taken, commit('a'), scheme, at(1.1))).toEqual({ 'ami-action:reused-at': new Date(at(1.1)).toISOString() });
-    expect(takenAgain(taken, commit('b'), scheme, at(0.9))).toMatchObject({
+    expect(reusedTags(taken, commit('a'), scheme, at(0.9))).toEqual({});
+    expect(reusedTags(taken, commit('a'), scheme, at(1.1))).toEqual({ 'ami-action:reused-at': new Date(at(1.1)).toISOString() });
+    expect(reusedTags(taken, commit('b'), scheme, at(0.9))).toMatchObject({
       'ami-action:reused-at': new Date(at(0.9)).toISOString(),
       'ami-action:same-commits': 'b'.repeat(12),
     });
-    expect(takenAgain({ ...taken, tags: { ...own, 'ami-action:reused-at': 'soon' } }, commit('a'), scheme, at(0.1))).not.toEqual({});
+    expect(reusedTags({ ...taken, tags: { ...own, 'ami-action:reused-at': 'soon' } }, commit('a'), scheme, at(0.1))).not.toEqual({});
     // What was built just now is told by its own age.
-    expect(takenAgain(image('ami-2', own, { createdAt: new Date(NOW) }), commit('a'), scheme, at(0.5))).toEqual({});
+    expect(reusedTags(image('ami-2', own, { createdAt: new Date(NOW) }), commit('a'), scheme, at(0.5))).toEqual({});
   });
 
   test('is one of the newest nineteen: the tag never outgrows what AWS takes', () => {
     let tags: Record<string, string> = own;
-    for (let n = 0; n < 30; n += 1) tags = { ...tags, ...serveCommit({ tags }, (100 + n).toString(16).padEnd(40, '0'), scheme) };
+    for (let n = 0; n < 30; n += 1) tags = { ...tags, ...servedCommitTags({ tags }, (100 + n).toString(16).padEnd(40, '0'), scheme) };
     expect(tags['ami-action:same-commits']?.length).toBeLessThanOrEqual(256);
     expect(servesCommit({ tags }, (129).toString(16).padEnd(40, '0'), scheme)).toBe(true);
     expect(servesCommit({ tags }, (105).toString(16).padEnd(40, '0'), scheme)).toBe(false);

@@ -12,7 +12,10 @@ import {
 import { explain, failureCard } from '../../src/kit/failure.ts';
 
 test('a card says what happened, what is left, what is next and who must act, in lines that wrap', () => {
-  const failure = new RejectedError('web-prod: dead.\nThe old image runs again.', { left: ['i-1 runs until 14:05'], next: 'run rollback' });
+  const failure = new RejectedError('web-prod: dead.\nThe old image runs again.', {
+    leftovers: ['i-1 runs until 14:05'],
+    next: 'run rollback',
+  });
   expect(failureCard('promote', failure)).toBe(
     [
       '### ❌ promote: rejected',
@@ -26,7 +29,7 @@ test('a card says what happened, what is left, what is next and who must act, in
 });
 
 test('a card does not cry where nothing has failed, and says simply that nothing was touched', () => {
-  const cancelled = failureCard('promote', new CancelledError('Cancelled.', { left: ['nothing was touched'] }));
+  const cancelled = failureCard('promote', new CancelledError('Cancelled.', { leftovers: ['nothing was touched'] }));
   expect(cancelled.split('\n\n')).toEqual([
     '### 🚫 promote: cancelled',
     'Cancelled.',
@@ -65,6 +68,6 @@ test.each([
   new CancelledError(),
   new UnknownError('Nobody knows'),
 ])('told again with more to it, a $name stays what it is', failure => {
-  const again = withDetails(failure, { left: ['i-1'] });
+  const again = withDetails(failure, { leftovers: ['i-1'] });
   expect(again).toMatchObject({ name: failure.name, outcome: failure.outcome, message: failure.message, left: ['i-1'] });
 });

@@ -3,12 +3,12 @@ import { z } from 'zod';
 import { readConfigFile } from '../../src/kit/config-file.ts';
 import { UsageError } from '../../src/kit/errors.ts';
 import { count, duration, flag, list, map, oneOf, optional, text, yaml } from '../../src/kit/fields.ts';
-import { type Raw, readSettings, type Settings } from '../../src/kit/settings.ts';
+import { type RawValue, readSettings, type Settings } from '../../src/kit/settings.ts';
 
-const read = <S extends Settings>(settings: S, given: Record<string, Raw>, known: readonly string[] = Object.keys(settings)) =>
+const read = <S extends Settings>(settings: S, given: Record<string, RawValue>, known: readonly string[] = Object.keys(settings)) =>
   readSettings(settings, [{ name: 'with', fromFile: false, values: given }], new Set(known));
 
-const complaint = (settings: Settings, given: Record<string, Raw>, known?: readonly string[]): string => {
+const complaint = (settings: Settings, given: Record<string, RawValue>, known?: readonly string[]): string => {
   try {
     read(settings, given, known);
   } catch (failure) {
@@ -86,7 +86,12 @@ describe("the repository's file", () => {
   const FILE = 'family: web\nkeep-newest: 3\naccounts: [012345678901]\nenvironments:\n  prod:\n    keep-newest: 9\n';
   const settings = { family: text('d'), keepNewest: count('d', { min: 0, max: 99, fallback: 1 }), accounts: optional(list('d')) };
   const known = new Set(['family', 'keep-newest', 'accounts', 'dry-run']);
-  const readFile = (content: string, environment: string | undefined, given: Record<string, Raw> = {}, wanted: Settings = settings) => {
+  const readFile = (
+    content: string,
+    environment: string | undefined,
+    given: Record<string, RawValue> = {},
+    wanted: Settings = settings,
+  ) => {
     const { sources, problems } = readConfigFile('ami.yml', content, environment);
     return readSettings(wanted, [{ name: 'with', fromFile: false, values: given }, ...sources], known, problems);
   };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Image } from '../../src/model/image.ts';
-import { candidateName, fullBecause, imagesInTurn, pointerDescription, pointerName, saidIn } from '../../src/model/pointer.ts';
+import { candidateName, fullReason, imageSequence, parseDescription, pointerDescription, pointerName } from '../../src/model/pointer.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
 import { isVetoed, liftedTags, vetoTags } from '../../src/model/veto.ts';
 import { imageRefusals, pointerRefusals } from '../../src/rollout/rules/admission.ts';
@@ -34,9 +34,9 @@ test('any naming scheme fits, and the candidate stands below it', () => {
 });
 
 test('what a description says can be read again; what others wrote says nothing', () => {
-  expect(saidIn(said('rollback', C))).toEqual({ deed: 'rollback', was: C });
-  expect(saidIn(said('promote', undefined))).toEqual({ deed: 'promote', was: undefined });
-  expect(saidIn('managed by terraform')).toBeUndefined();
+  expect(parseDescription(said('rollback', C))).toEqual({ deed: 'rollback', was: C });
+  expect(parseDescription(said('promote', undefined))).toEqual({ deed: 'promote', was: undefined });
+  expect(parseDescription('managed by terraform')).toBeUndefined();
   expect(said('promote', A)).toContain('commit abc, run https://github.com/acme/web/actions/runs/1');
 });
 
@@ -58,7 +58,7 @@ describe('what an environment ran', () => {
     ['written by hand', history(['by hand', A], ['by hand', A], ['by hand', B]), [A, B]],
     ['nothing', [], []],
   ])('%s', (_, versions, turns) => {
-    expect(imagesInTurn(versions)).toEqual(turns);
+    expect(imageSequence(versions)).toEqual(turns);
   });
 });
 
@@ -178,7 +178,7 @@ describe('scenario 43: an image that may not become current', () => {
 describe('scenario 39: a pointer that takes no further version', () => {
   const full = (labels: string[]) => Array.from({ length: 100 }, (_, i) => ({ version: 110 - i, labels: i === 99 ? labels : [] }));
   test('is named with version and label before anything is rolled', () => {
-    expect(fullBecause(full(['golden']))).toBe(
+    expect(fullReason(full(['golden']))).toBe(
       'it has 100 versions, and the oldest, 11, carries the label golden, so AWS takes no further one',
     );
     expect(pointerRefusals('/ami/web/stage', { type: 'String', dataType: 'text' }, full(['golden']))).toEqual([
@@ -189,7 +189,7 @@ describe('scenario 39: a pointer that takes no further version', () => {
   });
 
   test('a label on a newer version, or fewer versions, are no hindrance', () => {
-    expect(fullBecause(full([]))).toBeUndefined();
-    expect(fullBecause(full(['golden']).slice(1))).toBeUndefined();
+    expect(fullReason(full([]))).toBeUndefined();
+    expect(fullReason(full(['golden']).slice(1))).toBeUndefined();
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Image } from '../../src/model/image.ts';
-import { lastKnownGood, parseSelector, pickImage, sameIdentity, saySelector } from '../../src/model/selector.ts';
+import { formatSelector, lastKnownGood, parseSelector, pickImage, sameIdentity } from '../../src/model/selector.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
 
 const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
@@ -29,7 +29,7 @@ describe('the grammar', () => {
     'environment:stage',
   ])('%s is read and said again alike', text => {
     const selector = parseSelector(text);
-    expect(selector && saySelector(selector)).toBe(text);
+    expect(selector && formatSelector(selector)).toBe(text);
   });
 
   test.each(['', 'newest', 'ami-123', 'commit:xyz', 'commit:c0ffe', 'ref:', 'ref:a b', 'AMI-12345678', 'constructor'])(

@@ -4,7 +4,7 @@ import { awsImageUsers } from '../../src/adapters/aws/image-users/all.ts';
 import { ec2LaunchTemplates } from '../../src/adapters/aws/launch-templates.ts';
 import { AccessError, UsageError } from '../../src/kit/errors.ts';
 import type { Image } from '../../src/model/image.ts';
-import type { World } from '../../src/ports/deps.ts';
+import type { AllDeps } from '../../src/ports/deps.ts';
 import { consumers } from '../../src/retention/other-accounts.ts';
 import { besides, hashOf, makePlan, type Plan, sweeperOf } from '../../src/retention/plan.ts';
 import type { Decision, Policy } from '../../src/retention/rules/rules.ts';
@@ -31,7 +31,7 @@ const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
 const ORGANIZATION = { account: undefined, who: 'arn:aws:organizations::999999999999:organization/o-1' };
 
 /** `turned`: everything that is listed in another order. */
-function worldOf(drawn: RandomAccount, turned: boolean): World {
+function worldOf(drawn: RandomAccount, turned: boolean): AllDeps {
   const listed = <T>(all: readonly T[]): T[] => (turned ? [...all].reverse() : [...all]);
   const clients = paperClients(paperOf(drawn), drawn.pageSize);
   const users = awsImageUsers(clients);

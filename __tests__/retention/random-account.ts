@@ -186,7 +186,7 @@ const template = (n: number) =>
     .map(({ versions: all, chosen, gap }) => {
       // Version 2 was deleted where there is a gap.
       const versions = all
-        .map((one, place) => ({ number: place + 1, ...one }))
+        .map((one, rank) => ({ number: rank + 1, ...one }))
         .filter(({ number }) => !(gap && number === 2 && all.length > 2));
       return {
         id: `lt-${n}`,

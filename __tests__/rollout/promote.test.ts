@@ -138,8 +138,8 @@ describe('when the roll fails', () => {
 
   test('an instance that runs something else while it bakes: AWS is told to roll back', async () => {
     const { world, deeds, state, pointerNow } = rollWorld({ script: ['InProgress', 'Baking'] });
-    const find = world.at({ region: '' }).groups.imagesOf;
-    Object.assign(world.at({ region: '' }).groups, {
+    const find = world.inRegion({ region: '' }).groups.imagesOf;
+    Object.assign(world.inRegion({ region: '' }).groups, {
       imagesOf: async (ids: readonly string[]) =>
         new Map([...(await find(ids))].map(([id, runs]) => [id, id.startsWith('i-web-b') ? A : runs])),
     });
@@ -150,7 +150,7 @@ describe('when the roll fails', () => {
 
   test('one of two groups fails: the other, already successful, is refreshed back', async () => {
     const { world, deeds, state } = rollWorld({ groups: [group('web'), group('api')] });
-    const { groups } = world.at({ region: '' });
+    const { groups } = world.inRegion({ region: '' });
     const { refresh } = groups;
     Object.assign(groups, {
       refresh: async (name: string, id: string) => {
@@ -200,7 +200,7 @@ describe('when the roll fails', () => {
 
   test('scenario 38: a write that AWS takes and never stores is found before anything is rolled', async () => {
     const { world, deeds, state, pointerNow } = rollWorld();
-    Object.assign(world.at({ region: '' }).parameters, { write: async () => 1 });
+    Object.assign(world.inRegion({ region: '' }).parameters, { write: async () => 1 });
     await expect(run(settings, world)).rejects.toThrow(
       /took the write of \/ami\/web\/stage\/candidate and never stored it: is ami-bbbbbbbb visible/,
     );
@@ -210,7 +210,7 @@ describe('when the roll fails', () => {
 
   test('scenario 52: a version that AWS warns about is removed again, and nothing starts', async () => {
     const { world, deeds } = rollWorld();
-    const { launchTemplates } = world.at({ region: '' });
+    const { launchTemplates } = world.inRegion({ region: '' });
     const { create } = launchTemplates;
     Object.assign(launchTemplates, {
       create: async (order: Parameters<typeof create>[0]) => ({ ...(await create(order)), warnings: ['InvalidSubnet: gone'] }),

@@ -1,4 +1,4 @@
-import type { Place, World } from '../../src/ports/deps.ts';
+import type { AllDeps, RegionClients } from '../../src/ports/deps.ts';
 import { image, rollWorld, type Start, settings as settingsOfOne } from './roll-world.ts';
 
 export const [HOME, WEST] = ['eu-central-1', 'eu-west-1'] as const;
@@ -34,17 +34,17 @@ export function twoRegions(start: Partial<Record<Region, Start>> = {}) {
   const clock = made[HOME].world.clock;
   const world = {
     ...made[HOME].world,
-    at: ({ region }: { region: Region }): Place => made[region].world.at({ region }),
+    at: ({ region }: { region: Region }): RegionClients => made[region].world.inRegion({ region }),
     clock,
     report: { ...made[HOME].world.report, info: (line: string) => said.push(line), warn: (line: string) => said.push(`! ${line}`) },
-  } as unknown as World;
+  } as unknown as AllDeps;
   const runsIn = (region: Region) => [
     ...new Set([...made[region].state.groups.values()].flatMap(({ members }) => members.map(({ id }) => made[region].state.runs.get(id)))),
   ];
   const all = <T>(of: (region: Region) => T): [T, T] => [of(HOME), of(WEST)];
   return {
     ...{ world, log, said, hooks, made },
-    place: (region: Region) => made[region].world.at({ region }),
+    place: (region: Region) => made[region].world.inRegion({ region }),
     pointers: () => all(region => made[region].pointerNow()),
     candidates: () => all(region => made[region].candidate()),
     runs: () => all(runsIn),

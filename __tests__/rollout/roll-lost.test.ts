@@ -264,7 +264,7 @@ describe('run again after a run that was lost, and now another group fails', () 
 
   test('when the pointer had moved, all but the new one had proven it: they stay, and so does the pointer', async () => {
     const { world, state, groups, candidate, pointerNow } = stage({ groups: [group('web'), group('api')] });
-    const { parameters } = world.at({ region: '' });
+    const { parameters } = world.inRegion({ region: '' });
     const { remove } = parameters;
     Object.assign(parameters, { remove: async () => Promise.reject(gone) });
     expect((await failureOf(promote({ ...settings, groups: ['web'] }, world))).left[1]).toBe(`${POINTER} names ${B}`);

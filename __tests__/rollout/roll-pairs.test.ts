@@ -84,7 +84,7 @@ describe('the old group was emptied, and is still there', () => {
     const l = await emptied();
     const { members } = l.state.groups.get('web-green') as Group;
     l.change('web-green', { members: members.map(member => ({ ...member, healthy: false })) });
-    Object.assign(l.world.at({ region: '' }), { machines: { architectures: async () => ['x86_64'], console: async () => '' } });
+    Object.assign(l.world.inRegion({ region: '' }), { instances: { architectures: async () => ['x86_64'], console: async () => '' } });
     const failure = await failureOf(promote(settings, l.world));
     expect(failure).toBeInstanceOf(RejectedError);
     expect(failure.left).toEqual([

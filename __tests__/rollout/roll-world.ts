@@ -1,9 +1,9 @@
-import { type Expected, UnreachableError } from '../../src/kit/errors.ts';
+import { type ActionError, UnreachableError } from '../../src/kit/errors.ts';
 import { type Group, type Launch, type Refresh, type RefreshStatus, type TemplateUse, usesOf } from '../../src/model/group.ts';
 import type { Image } from '../../src/model/image.ts';
 import type { TemplateVersion } from '../../src/model/template.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
-import type { Place, World } from '../../src/ports/deps.ts';
+import type { AllDeps, RegionClients } from '../../src/ports/deps.ts';
 import type { ParameterVersion } from '../../src/ports/groups.ts';
 
 /** An account in memory that writes every deed down in order. Refreshes play a script; what it replaces is what the desired version names. */
@@ -110,7 +110,7 @@ export function rollWorld({
     ...groupPort(state, deed),
     ...templatePort(state, deed),
     ...imagePort(state, deed),
-  } as unknown as Place;
+  } as unknown as RegionClients;
   const world = {
     at: () => place,
     clock: {
@@ -130,7 +130,7 @@ export function rollWorld({
     },
     run: { id: '1', attempt: '1', job: 'test', url: 'https://github.com/acme/web/actions/runs/1', repository: 'acme/web' },
     commits: { firstParents: async () => [] },
-  } as unknown as World;
+  } as unknown as AllDeps;
   /** What was done, without what was merely said. */
   const deeds = () => log.filter(line => !/^[.!] /.test(line));
   return {
@@ -224,7 +224,7 @@ export const settings = {
 type State = ReturnType<typeof rollWorld>['state'];
 type Deed = (said: string) => void;
 
-const parameterPort = (state: State, deed: Deed): Pick<Place, 'parameters'> => ({
+const parameterPort = (state: State, deed: Deed): Pick<RegionClients, 'parameters'> => ({
   parameters: {
     read: async name => state.parameters.get(name)?.[0],
     history: async name => state.parameters.get(name) ?? [],
@@ -258,10 +258,10 @@ const imagePort = (state: State, deed: Deed) => ({
         state.images.set(id, { ...known, tags: Object.fromEntries(Object.entries(known.tags).filter(([key]) => !keys.includes(key))) });
     },
   },
-  machines: { architectures: async () => ['x86_64'] },
+  instances: { architectures: async () => ['x86_64'] },
 });
 
-const templatePort = (state: State, deed: Deed): Pick<Place, 'launchTemplates'> => ({
+const templatePort = (state: State, deed: Deed): Pick<RegionClients, 'launchTemplates'> => ({
   launchTemplates: {
     version: async ({ templateId, version: asked }) => {
       const own = state.versions.filter(each => each.templateId === templateId);
@@ -286,7 +286,7 @@ const templatePort = (state: State, deed: Deed): Pick<Place, 'launchTemplates'> 
   },
 });
 
-const groupPort = (state: State, deed: Deed): Pick<Place, 'groups'> => ({
+const groupPort = (state: State, deed: Deed): Pick<RegionClients, 'groups'> => ({
   groups: {
     find: async ({ names }) => [...state.groups.values()].filter(({ name }) => names === undefined || names.includes(name)),
     imagesOf: async ids => new Map(ids.flatMap(id => (state.runs.has(id) ? [[id, state.runs.get(id) as string]] : []))),
@@ -377,12 +377,12 @@ function replace(state: State, name: string, launch: Launch): void {
 /** A world whose ports a test replaces, and mends again. */
 export function stage(start: Start = {}) {
   const made = rollWorld(start);
-  const { groups: port, launchTemplates, parameters } = made.world.at({ region: '' });
+  const { groups: port, launchTemplates, parameters } = made.world.inRegion({ region: '' });
   const original = { ...port };
   return { ...made, groups: port, launchTemplates, parameters, mend: () => void Object.assign(port, original) };
 }
 
-export const failureOf = (work: Promise<unknown>): Promise<Expected> =>
+export const failureOf = (work: Promise<unknown>): Promise<ActionError> =>
   work.then(
     () => Promise.reject(new Error('it did not fail')),
     cause => cause,

@@ -77,11 +77,11 @@ describe('refused before the first write', () => {
 
 test('lost after the pointer moved, it is finished, not repeated one further back', async () => {
   const { world, state, deeds, pointerNow, candidate } = await afterThree();
-  const { remove } = world.at({ region: '' }).parameters;
+  const { remove } = world.inRegion({ region: '' }).parameters;
   const lost = { remove: async () => Promise.reject(new Error('killed')) };
-  Object.assign(world.at({ region: '' }).parameters, lost);
+  Object.assign(world.inRegion({ region: '' }).parameters, lost);
   await expect(run(back, world)).rejects.toThrow('killed');
-  Object.assign(world.at({ region: '' }).parameters, { remove });
+  Object.assign(world.inRegion({ region: '' }).parameters, { remove });
   expect([pointerNow(), candidate()]).toEqual([B, B]);
   await run(back, world);
   expect([pointerNow(), candidate(), vetoed(state.images.get(C)), vetoed(state.images.get(B))]).toEqual([B, undefined, true, false]);
@@ -92,7 +92,7 @@ test('while a promotion is under way, back means where it started', async () => 
   const { world, state, pointerNow } = await afterThree();
   await promote(settings, world);
   state.versions.push(version(9, B, 'lt-9'));
-  const { parameters } = world.at({ region: '' });
+  const { parameters } = world.inRegion({ region: '' });
   await parameters.write({
     name: `${POINTER}/candidate`,
     value: C,

@@ -9,16 +9,16 @@ const ended = (stateReason: string) => ({ state: 'terminated', stateReason });
 const OK = { system: 'ok', instance: 'ok' };
 const PANIC = '[    1.2] Kernel panic - not syncing: VFS';
 
-const seen = (over: Partial<Seen> = {}): Seen => ({ machine: RUNS, health: OK, console: '', silent: 'at boot', ...over });
+const seen = (over: Partial<Seen> = {}): Seen => ({ instance: RUNS, health: OK, console: '', silent: 'at boot', ...over });
 
 describe('whose fault it is', () => {
   test.each<[string, Partial<Seen>, string]>([
     ['it fails its own status check', { health: { system: 'ok', instance: 'impaired' } }, 'image'],
     ['the host fails', { health: { system: 'impaired', instance: 'impaired' } }, 'elsewhere'],
-    ['it shut itself down', { machine: ended('Client.InstanceInitiatedShutdown: x') }, 'image'],
-    ['a snapshot of it is gone', { machine: ended('Client.InvalidSnapshot.NotFound: x') }, 'image'],
-    ['its key cannot be used', { machine: ended('Client.InternalError: x') }, 'elsewhere'],
-    ['somebody ended it', { machine: ended('Client.UserInitiatedShutdown: x') }, 'elsewhere'],
+    ['it shut itself down', { instance: ended('Client.InstanceInitiatedShutdown: x') }, 'image'],
+    ['a snapshot of it is gone', { instance: ended('Client.InvalidSnapshot.NotFound: x') }, 'image'],
+    ['its key cannot be used', { instance: ended('Client.InternalError: x') }, 'elsewhere'],
+    ['somebody ended it', { instance: ended('Client.UserInitiatedShutdown: x') }, 'elsewhere'],
     ['the kernel panicked', { console: PANIC }, 'image'],
     ['it sits in emergency mode', { console: 'You are in emergency mode. After logging in' }, 'image'],
     ['its agent did not come', {}, 'open'],
@@ -27,7 +27,7 @@ describe('whose fault it is', () => {
     ['it was lost, and nothing is known of its health', { health: undefined }, 'open'],
     ['we are not allowed to ask it', { silent: undefined }, 'elsewhere'],
     ['we are not allowed to ask it, whatever it wrote', { silent: undefined, console: PANIC }, 'elsewhere'],
-    ['EC2 does not show it', { machine: undefined }, 'elsewhere'],
+    ['EC2 does not show it', { instance: undefined }, 'elsewhere'],
   ])('%s: %j is %s', (_, over, fault) => {
     expect(faultOf(seen(over))).toBe(fault);
   });

@@ -13,7 +13,7 @@ const KNOWN: Readonly<Record<string, readonly Architecture[]>> = {
   't4g.micro': ['arm64'],
   't2.micro': ['i386', 'x86_64'],
 };
-const place = { machines: { architectures: async (type: string) => KNOWN[type] } } as unknown as Parameters<typeof chooseTypes>[2];
+const place = { instances: { architectures: async (type: string) => KNOWN[type] } } as unknown as Parameters<typeof chooseTypes>[2];
 const choose = (wanted: readonly string[], over: Partial<Image> = {}) => chooseTypes(wanted, image(over), place);
 
 describe('which machines an image is tried on', () => {

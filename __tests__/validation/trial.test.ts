@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { readUserData } from '../../lab/machines/user-data.ts';
-import { judgeBoot, judgeMachine } from '../../src/validation/rules/instance-states.ts';
+import { evaluateInstance, judgeBoot } from '../../src/validation/rules/instance-states.ts';
 import { type Errand, launchToken, strayBecause, trialTags, userDataProblem, withDeadMan } from '../../src/validation/rules/test-run.ts';
 
 const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
@@ -37,7 +37,7 @@ describe('a test machine that was left', () => {
   const now = Date.parse('2026-05-01T12:00:00Z');
   const tags = (endsAt: string, of: Errand = errand) =>
     trialTags(of, { family: 'web', imageId: 'ami-1', endsAt: new Date(endsAt), own: {} }, scheme);
-  const machine = (over: Partial<Parameters<typeof strayBecause>[0]> = {}) => ({
+  const instance = (over: Partial<Parameters<typeof strayBecause>[0]> = {}) => ({
     id: 'i-1',
     state: 'running',
     tags: tags('2026-05-01T13:00:00Z'),
@@ -45,29 +45,29 @@ describe('a test machine that was left', () => {
   });
 
   test.each([
-    ['is needed still', machine(), undefined],
-    ['has expired', machine({ tags: tags('2026-05-01T11:59:59Z') }), 'it was needed until 2026-05-01T11:59:59.000Z'],
+    ['is needed still', instance(), undefined],
+    ['has expired', instance({ tags: tags('2026-05-01T11:59:59Z') }), 'it was needed until 2026-05-01T11:59:59.000Z'],
     [
       'has expired and is stopped',
-      machine({ state: 'stopped', tags: tags('2026-05-01T11:00:00Z') }),
+      instance({ state: 'stopped', tags: tags('2026-05-01T11:00:00Z') }),
       'it was needed until 2026-05-01T11:00:00.000Z',
     ],
-    ['has expired and is gone', machine({ state: 'terminated', tags: tags('2026-05-01T11:00:00Z') }), undefined],
+    ['has expired and is gone', instance({ state: 'terminated', tags: tags('2026-05-01T11:00:00Z') }), undefined],
     [
       'is of an earlier attempt',
-      machine({ tags: tags('2026-05-01T13:00:00Z', { ...errand, attempt: '1' }) }),
+      instance({ tags: tags('2026-05-01T13:00:00Z', { ...errand, attempt: '1' }) }),
       'attempt 1 of this run left it behind',
     ],
-    ['is of this attempt', machine({ tags: tags('2026-05-01T13:00:00Z') }), undefined],
-    ['is of a later attempt', machine({ tags: tags('2026-05-01T13:00:00Z', { ...errand, attempt: '10' }) }), undefined],
-    ['is of another run', machine({ tags: tags('2026-05-01T13:00:00Z', { ...errand, runId: '6', attempt: '1' }) }), undefined],
+    ['is of this attempt', instance({ tags: tags('2026-05-01T13:00:00Z') }), undefined],
+    ['is of a later attempt', instance({ tags: tags('2026-05-01T13:00:00Z', { ...errand, attempt: '10' }) }), undefined],
+    ['is of another run', instance({ tags: tags('2026-05-01T13:00:00Z', { ...errand, runId: '6', attempt: '1' }) }), undefined],
     [
       'is of another repository',
-      machine({ tags: tags('2026-05-01T13:00:00Z', { ...errand, repository: 'acme/api', attempt: '1' }) }),
+      instance({ tags: tags('2026-05-01T13:00:00Z', { ...errand, repository: 'acme/api', attempt: '1' }) }),
       undefined,
     ],
-    ['has another purpose', machine({ tags: { ...tags('2026-05-01T11:00:00Z'), 'ami-action:purpose': 'build' } }), undefined],
-    ['does not say until when', machine({ tags: { 'ami-action:purpose': 'validate', 'ami-action:run': '6/1' } }), undefined],
+    ['has another purpose', instance({ tags: { ...tags('2026-05-01T11:00:00Z'), 'ami-action:purpose': 'build' } }), undefined],
+    ['does not say until when', instance({ tags: { 'ami-action:purpose': 'validate', 'ami-action:run': '6/1' } }), undefined],
   ])('%s', (_, left, reason) => {
     expect(strayBecause(left, errand, scheme, now)).toBe(reason);
   });
@@ -141,8 +141,8 @@ describe('what a state means', () => {
     ],
     [{ state: 'terminated', stateReason: 'Client.VolumeLimitExceeded: Volume limit exceeded' }, 'failed', 'no room for another volume'],
     [{ state: 'stopped', stateReason: '' }, 'failed', 'stopped: no reason given'],
-  ])('%j is %s', (machine, state, says) => {
-    const look = judgeMachine(machine);
+  ])('%j is %s', (instance, state, says) => {
+    const look = evaluateInstance(instance);
     expect(look.state).toBe(state);
     expect(JSON.stringify(look)).toContain(says);
   });

@@ -69,8 +69,8 @@ describe('what is told', () => {
   });
 
   test('as JSON: the output has no text of machines, the file has', () => {
-    expect(JSON.stringify(asData(bad, false).machines[0])).not.toMatch(/"(output|console)"/);
-    expect(asData(bad, true).machines[0]).toMatchObject({ console: hostile, checks: [{}, { output: hostile }, {}] });
+    expect(JSON.stringify(asData(bad, false).instances[0])).not.toMatch(/"(output|console)"/);
+    expect(asData(bad, true).instances[0]).toMatchObject({ console: hostile, checks: [{}, { output: hostile }, {}] });
   });
 
   test('as a page: nothing that a machine printed becomes markup', async () => {

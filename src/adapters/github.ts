@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as core from '@actions/core';
-import type { Raw } from '../kit/settings.ts';
+import type { RawValue } from '../kit/settings.ts';
 import type { Host } from '../main.ts';
 import type { Run } from '../ports/deps.ts';
 
@@ -24,7 +24,7 @@ export const githubHost: Host = {
 
 // The runner hands `keep-newest` over as INPUT_KEEP-NEWEST.
 // https://docs.github.com/en/actions/reference/workflows-and-actions/metadata-syntax#inputs
-const withInputs = (environment: NodeJS.ProcessEnv): Record<string, Raw> =>
+const withInputs = (environment: NodeJS.ProcessEnv): Record<string, RawValue> =>
   Object.fromEntries(
     Object.entries(environment).flatMap(([key, value]) =>
       key.startsWith('INPUT_') && value !== undefined ? [[key.slice('INPUT_'.length).toLowerCase(), value]] : [],

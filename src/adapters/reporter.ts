@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { sayDuration } from '../kit/duration.ts';
+import { formatDuration } from '../kit/duration.ts';
 import { table, text } from '../kit/markdown.ts';
 import type { Clock, Reporter } from '../ports/deps.ts';
 import { printForeign } from './github.ts';
@@ -73,7 +73,7 @@ const timeline = (phases: readonly Phase[]): string =>
         '<details><summary>Timeline</summary>\n',
         table(
           ['Step', 'Took', ''],
-          phases.map(({ title, seconds, ended }) => [text(title), sayDuration(seconds), ended === 'ok' ? '' : '❌']),
+          phases.map(({ title, seconds, ended }) => [text(title), formatDuration(seconds), ended === 'ok' ? '' : '❌']),
         ),
         '\n</details>',
       ].join('\n');

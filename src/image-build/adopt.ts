@@ -1,7 +1,7 @@
 import { waitFor } from '../kit/wait.ts';
 import { missingTags } from '../model/identity.ts';
 import { deadBecause, type IdentityKey, type Image, type Tags, tagKey } from '../model/image.ts';
-import type { Powers } from '../ports/deps.ts';
+import type { Deps } from '../ports/deps.ts';
 import { type BuildPlan, temporaryKeys } from './plan.ts';
 import type { Artifact } from './rules/packer-output.ts';
 
@@ -27,13 +27,13 @@ export interface Made extends Artifact {
 export const adopt = (
   made: readonly Made[],
   plan: BuildPlan,
-  world: Powers<'images'>,
+  deps: Deps<'images'>,
   patience: Patience = PACKER_HAS_WAITED,
 ): Promise<readonly BuiltImage[]> =>
   Promise.all(
     made.map(async artifact => {
       const siblings = made.filter(({ region }) => region === artifact.region).length;
-      return settled(artifact, await available(artifact, patience, world), siblings, plan, world);
+      return settled(artifact, await available(artifact, patience, deps), siblings, plan, deps);
     }),
   );
 
@@ -48,10 +48,10 @@ const PACKER_HAS_WAITED: Patience = { atMostSeconds: 30 * 60 };
 // Tags are eventually consistent, by seconds. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 const TAGGED_SECONDS = 120;
 
-const available = ({ region, id }: Made, patience: Patience, world: Powers<'images'>): Promise<Image> => {
-  const { images } = world.at({ region });
+const available = ({ region, id }: Made, patience: Patience, deps: Deps<'images'>): Promise<Image> => {
+  const { images } = deps.inRegion({ region });
   const look = async () => judge(await images.get(id));
-  return waitFor({ what: `${id} in ${region}`, everySeconds: LOOK_SECONDS, ...patience, look }, world);
+  return waitFor({ what: `${id} in ${region}`, everySeconds: LOOK_SECONDS, ...patience, look }, deps);
 };
 
 async function settled(
@@ -59,9 +59,9 @@ async function settled(
   image: Image,
   siblings: number,
   plan: BuildPlan,
-  world: Powers<'images'>,
+  deps: Deps<'images'>,
 ): Promise<BuiltImage> {
-  const { images } = world.at({ region });
+  const { images } = deps.inRegion({ region });
   const of = (key: IdentityKey, value: string | undefined) => (value === undefined ? {} : { [tagKey(plan.scheme, key)]: value });
   const tags: Tags = {
     ...of('base-ami', baseAmi),
@@ -77,9 +77,9 @@ async function settled(
   const what = `Tags of ${id}`;
   await waitFor(
     { what, everySeconds: LOOK_SECONDS, atMostSeconds: TAGGED_SECONDS, look: async () => judgeTags(tags, await images.get(id)) },
-    world,
+    deps,
   );
-  world.report.info(`${region}: ${id} (${image.architecture}) is ${image.name}`);
+  deps.report.info(`${region}: ${id} (${image.architecture}) is ${image.name}`);
   return { source, architecture: image.architecture, region, id, name: image.name, sizeGiB: image.sizeGiB };
 }
 

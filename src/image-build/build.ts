@@ -3,7 +3,7 @@ import { UsageError } from '../kit/errors.ts';
 import { duration, flag, list, map, optional, text } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { architecture, common, dryRun, environment, family, regions, tags } from '../model/common-settings.ts';
-import type { Powers, Reporter } from '../ports/deps.ts';
+import type { Deps, Reporter } from '../ports/deps.ts';
 import { baseImage, resolveBase } from '../selection/base-image.ts';
 import type { BuiltImage } from './adopt.ts';
 import { captureInstance, instanceProblem, instanceSettings, lookAtInstance } from './from-instance.ts';
@@ -88,52 +88,52 @@ export const outputs = {
 };
 
 type Wanted = Values<typeof settings>;
-type World = Powers<'account' | 'capture' | 'images' | 'leftovers' | 'machines' | 'parameters', 'content' | 'journal' | 'packer'>;
+type AllDeps = Deps<'account' | 'capture' | 'images' | 'leftovers' | 'instances' | 'parameters', 'content' | 'journal' | 'packer'>;
 
-export async function run(wanted: Wanted, world: World) {
-  const { report, packer, clock } = world;
+export async function run(wanted: Wanted, deps: AllDeps) {
+  const { report, packer, clock } = deps;
   for (const secret of Object.values(wanted.secretVar)) report.mask(secret);
   const started = {
     now: clock.now(),
     id: randomUUID(),
     problem: instanceProblem(wanted) ?? (wanted.fromInstance === undefined ? rebuildProblem(wanted) : undefined),
   };
-  const intent = planBuild(wanted, world.run, packer, started);
-  if (wanted.fromInstance !== undefined) return saveInstance(wanted.fromInstance, wanted, intent, world);
-  const base = await report.step('Resolve the base image', () => resolveBase(wanted, intent.scheme, world));
-  const template = await readTemplate(intent, wanted, world);
-  const print = await report.step('Take the fingerprint', () => fingerprintOf(wanted, intent, base, template, world));
+  const intent = planBuild(wanted, deps.run, packer, started);
+  if (wanted.fromInstance !== undefined) return saveInstance(wanted.fromInstance, wanted, intent, deps);
+  const base = await report.step('Resolve the base image', () => resolveBase(wanted, intent.scheme, deps));
+  const template = await readTemplate(intent, wanted, deps);
+  const print = await report.step('Take the fingerprint', () => fingerprintOf(wanted, intent, base, template, deps));
   const plan = withInputs(intent, { fingerprint: print, base: base?.id, elsewhere: template.texts.flatMap(ownRegions) });
 
   const inputs = { wish: wanted, plan, print, template };
-  const { reuse: same, reason } = await report.step('Look for an image that is the same', () => decide(inputs, world));
-  if (!wanted.dryRun) await sweepDeadBuilds(plan, same ?? [], world);
+  const { reuse: same, reason } = await report.step('Look for an image that is the same', () => decide(inputs, deps));
+  if (!wanted.dryRun) await sweepDeadBuilds(plan, same ?? [], deps);
   report.info(same === undefined ? `To be built: ${reason}.` : `Nothing to build: ${reason}.`);
-  if (same === undefined) await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, world));
+  if (same === undefined) await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, deps));
   if (wanted.dryRun) {
-    if (same === undefined) await report.step('See what Packer would be asked', () => rehearse(wanted, reason, inputs, world));
+    if (same === undefined) await report.step('See what Packer would be asked', () => rehearse(wanted, reason, inputs, deps));
     else tellImages('Nothing to build', [], reason, report);
     return { outcome: 'planned' as const, outputs: { reason, fingerprint: print.value, built: false, imageName: plan.name } };
   }
   const ended =
     same === undefined
-      ? await buildAnew(wanted, reason, inputs, world)
-      : { images: await reuse(same, world.run.commit, plan, world), built: false, reason };
+      ? await buildAnew(wanted, reason, inputs, deps)
+      : { images: await reuse(same, deps.run.commit, plan, deps), built: false, reason };
   return tell(ended, ended.built ? `✅ Built ${plan.name}` : 'Nothing to build', { fingerprint: print.value }, report);
 }
 
-async function saveInstance(instanceId: string, wanted: Wanted, plan: BuildPlan, world: World) {
-  const { report } = world;
-  const subject = await report.step(`Look at ${instanceId}`, () => lookAtInstance(instanceId, wanted, plan, world));
+async function saveInstance(instanceId: string, wanted: Wanted, plan: BuildPlan, deps: AllDeps) {
+  const { report } = deps;
+  const subject = await report.step(`Look at ${instanceId}`, () => lookAtInstance(instanceId, wanted, plan, deps));
   const { reason } = subject;
   const built = !('begun' in subject);
-  if (built) await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, world));
+  if (built) await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, deps));
   if (wanted.dryRun) {
     tellImages(built ? `Would save ${instanceId} as ${plan.name}` : 'Nothing to save', [], reason, report);
     return { outcome: 'planned' as const, outputs: { built: false, reason, imageName: built ? plan.name : subject.begun.name } };
   }
   const title = built ? `Make an image of ${instanceId}` : 'Take the image that there is';
-  const images = await report.step(title, () => captureInstance(subject, wanted, plan, world));
+  const images = await report.step(title, () => captureInstance(subject, wanted, plan, deps));
   return tell({ images, built, reason }, built ? `✅ Saved ${instanceId}` : 'Nothing to save', {}, report);
 }
 
@@ -143,18 +143,18 @@ function tell({ images, built, reason, lines = [] }: Built, title: string, more:
   return { outcome: built ? ('done' as const) : ('unchanged' as const), outputs: { ...outputsOf(images), ...more, built, reason } };
 }
 
-async function sweepDeadBuilds({ entry: { regions }, scheme }: BuildPlan, same: readonly Found[], world: World): Promise<void> {
+async function sweepDeadBuilds({ entry: { regions }, scheme }: BuildPlan, same: readonly Found[], deps: AllDeps): Promise<void> {
   const spared = new Set(same.flatMap(({ image }) => [image.id, ...image.snapshotIds]));
-  const sweep = () => sweepDead(regions, { scheme, repository: world.run.repository }, world, ({ id }) => !spared.has(id));
-  const left = await world.report.step('Sweep what dead builds left', () => sweepQuietly(sweep, world));
-  for (const line of left) world.report.warn(`Leftovers of an earlier run: ${line}`);
+  const sweep = () => sweepDead(regions, { scheme, repository: deps.run.repository }, deps, ({ id }) => !spared.has(id));
+  const left = await deps.report.step('Sweep what dead builds left', () => sweepQuietly(sweep, deps));
+  for (const line of left) deps.report.warn(`Leftovers of an earlier run: ${line}`);
 }
 
 /** Before anything is launched; AWS would say it only when the image is made, at the end of the build. */
-async function refuseTakenName({ name, regions }: BuildPlan, { at }: World): Promise<void> {
+async function refuseTakenName({ name, regions }: BuildPlan, { inRegion }: AllDeps): Promise<void> {
   const found = await Promise.all(
     regions.map(async region =>
-      (await at({ region }).images.find({ names: [name], includeDisabled: true })).map(({ id }) => `${id} in ${region}`),
+      (await inRegion({ region }).images.find({ names: [name], includeDisabled: true })).map(({ id }) => `${id} in ${region}`),
     ),
   );
   const taken = found.flat();

@@ -3,8 +3,8 @@ import { flag, optional, text } from '../kit/fields.ts';
 import { deadBecause, type Image, identity, newestFirst, type Tags, tagKey } from '../model/image.ts';
 import { provenBad } from '../model/veto.ts';
 import { wait } from '../model/wait-setting.ts';
-import type { Powers } from '../ports/deps.ts';
-import type { Machine } from '../ports/instances.ts';
+import type { Deps } from '../ports/deps.ts';
+import type { Instance } from '../ports/instances.ts';
 import { adopt, type BuiltImage } from './adopt.ts';
 import type { BuildPlan } from './plan.ts';
 import { maxAgeOf } from './reuse.ts';
@@ -43,7 +43,7 @@ export interface InstanceWish {
   readonly region: string;
 }
 
-type World = Powers<'images' | 'leftovers' | 'machines' | 'capture'>;
+type AllDeps = Deps<'images' | 'leftovers' | 'instances' | 'capture'>;
 
 /** Settings that mean a template, and would silently do nothing here. */
 export function instanceProblem(wish: InstanceWish): string | undefined {
@@ -64,51 +64,56 @@ export function instanceProblem(wish: InstanceWish): string | undefined {
 }
 
 /** An image that an earlier run has begun to make of it, or the machine to make one of. */
-export type Subject = { readonly reason: string } & ({ readonly begun: Image } | { readonly machine: Machine });
+export type Subject = { readonly reason: string } & ({ readonly begun: Image } | { readonly instance: Instance });
 
-export async function lookAtInstance(instanceId: string, wish: InstanceWish, plan: BuildPlan, world: World): Promise<Subject> {
-  const begun = wish.rebuild === 'always' ? undefined : await startedBefore(instanceId, plan, world, wish);
+export async function lookAtInstance(instanceId: string, wish: InstanceWish, plan: BuildPlan, deps: AllDeps): Promise<Subject> {
+  const begun = wish.rebuild === 'always' ? undefined : await startedBefore(instanceId, plan, deps, wish);
   if (begun !== undefined) return { begun, reason: `${begun.id} is of this instance and this commit` };
-  const machine = await world.at({ region: wish.region }).machines.get(instanceId);
-  if (machine === undefined || !['running', 'stopped'].includes(machine.state)) throw new UsageError([whyNot(instanceId, machine)]);
-  return { machine, reason: `"from-instance" is ${instanceId}` };
+  const instance = await deps.inRegion({ region: wish.region }).instances.get(instanceId);
+  if (instance === undefined || !['running', 'stopped'].includes(instance.state)) throw new UsageError([whyNot(instanceId, instance)]);
+  return { instance, reason: `"from-instance" is ${instanceId}` };
 }
 
-export async function captureInstance(subject: Subject, wish: InstanceWish, plan: BuildPlan, world: World): Promise<readonly BuiltImage[]> {
-  if ('begun' in subject) return finish(subject.begun, wish, plan, world);
-  const { machine } = subject;
-  const place = world.at({ region: wish.region });
-  const tags = capturedTags(plan, machine);
+export async function captureInstance(
+  subject: Subject,
+  wish: InstanceWish,
+  plan: BuildPlan,
+  deps: AllDeps,
+): Promise<readonly BuiltImage[]> {
+  if ('begun' in subject) return finish(subject.begun, wish, plan, deps);
+  const { instance } = subject;
+  const aws = deps.inRegion({ region: wish.region });
+  const tags = capturedTags(plan, instance);
   const id =
-    (await place.capture.image({ instanceId: machine.id, name: plan.name, noReboot: wish.noReboot, tags })) ??
-    (await lostAnswer(plan, world, wish.region));
-  world.report.info(`${id} is being made of ${machine.id}${wish.noReboot ? ', which runs on' : ', which restarts'}.`);
-  const made = await place.images.get(id);
-  if (made === undefined) throw new RejectedError(`${id} was made of ${machine.id}, and EC2 does not know it.`);
-  return finish(made, wish, plan, world);
+    (await aws.capture.image({ instanceId: instance.id, name: plan.name, noReboot: wish.noReboot, tags })) ??
+    (await lostAnswer(plan, deps, wish.region));
+  deps.report.info(`${id} is being made of ${instance.id}${wish.noReboot ? ', which runs on' : ', which restarts'}.`);
+  const made = await aws.images.get(id);
+  if (made === undefined) throw new RejectedError(`${id} was made of ${instance.id}, and EC2 does not know it.`);
+  return finish(made, wish, plan, deps);
 }
 
-const whyNot = (id: string, machine: Machine | undefined): string =>
-  `"from-instance": ${id} ${machine === undefined ? 'does not exist here' : `is ${machine.state}`}, it must be running or stopped`;
+const whyNot = (id: string, instance: Instance | undefined): string =>
+  `"from-instance": ${id} ${instance === undefined ? 'does not exist here' : `is ${instance.state}`}, it must be running or stopped`;
 
 /** Not yet one of the family: that comes when it is there. Nothing that expires either: without "wait" it may take its time. */
-const capturedTags = (plan: BuildPlan, machine: Machine): Tags => ({
+const capturedTags = (plan: BuildPlan, instance: Instance): Tags => ({
   ...plan.earlyTags,
-  [tagKey(plan.scheme, 'from-instance')]: machine.id,
-  [tagKey(plan.scheme, 'base-ami')]: machine.imageId,
+  [tagKey(plan.scheme, 'from-instance')]: instance.id,
+  [tagKey(plan.scheme, 'base-ami')]: instance.imageId,
 });
 
 /** By content, not by a token of the run: a later run of the same commit goes on where the earlier one stopped looking. */
 async function startedBefore(
   instanceId: string,
   { scheme, tags: planned }: BuildPlan,
-  { at, clock }: World,
+  { inRegion, clock }: AllDeps,
   { region, rebuild }: InstanceWish,
 ): Promise<Image | undefined> {
   const commit = planned[scheme.commitKey];
   if (commit === undefined) return undefined;
   const tags = { [tagKey(scheme, 'from-instance')]: instanceId, [scheme.commitKey]: commit };
-  const found = await at({ region }).images.find({ tags });
+  const found = await inRegion({ region }).images.find({ tags });
   const mine = planned[tagKey(scheme, 'family')];
   const oldest = clock.now() - (maxAgeOf(rebuild) ?? Number.POSITIVE_INFINITY) * 1000;
   const usable = found.filter(
@@ -121,8 +126,8 @@ async function startedBefore(
   return usable.sort(newestFirst)[0];
 }
 
-async function lostAnswer({ name, tags, scheme }: BuildPlan, { at }: World, region: string): Promise<string> {
-  const [taken] = await at({ region }).images.find({ names: [name] });
+async function lostAnswer({ name, tags, scheme }: BuildPlan, { inRegion }: AllDeps, region: string): Promise<string> {
+  const [taken] = await inRegion({ region }).images.find({ names: [name] });
   const created = tagKey(scheme, 'created-at');
   if (taken !== undefined && taken.tags[created] === tags[created]) return taken.id;
   throw new UsageError([`"name" becomes ${JSON.stringify(name)}, and ${taken?.id ?? 'another image'} is called so already`], {
@@ -130,24 +135,24 @@ async function lostAnswer({ name, tags, scheme }: BuildPlan, { at }: World, regi
   });
 }
 
-async function finish(image: Image, wish: InstanceWish, plan: BuildPlan, world: World): Promise<readonly BuiltImage[]> {
+async function finish(image: Image, wish: InstanceWish, plan: BuildPlan, deps: AllDeps): Promise<readonly BuiltImage[]> {
   const { region, fromInstance: source = '' } = wish;
   if (wish.wait) {
     const made = { source, region, id: image.id, baseAmi: identity(image, plan.scheme, 'base-ami') };
-    return adopt([made], plan, world, { atMostSeconds: wish.timeout, next: MORE }).catch(failure => unfinished(made, failure, world));
+    return adopt([made], plan, deps, { atMostSeconds: wish.timeout, next: MORE }).catch(failure => unfinished(made, failure, deps));
   }
-  world.report.info(`${image.id} is ${image.state}: a later run of this commit makes it one of the family.`);
+  deps.report.info(`${image.id} is ${image.state}: a later run of this commit makes it one of the family.`);
   return [{ source, architecture: image.architecture, region, id: image.id, name: image.name, sizeGiB: image.sizeGiB }];
 }
 
 const MORE = 'Run it again. A large disk may need more "timeout" for its first snapshot.';
 
 /** Of an image that failed nothing is left: nobody can use it, nothing marks it, and it would keep its name from the next try. */
-async function unfinished({ id, region }: { id: string; region: string }, failure: unknown, { at }: World): Promise<never> {
+async function unfinished({ id, region }: { id: string; region: string }, failure: unknown, { inRegion }: AllDeps): Promise<never> {
   if (!(failure instanceof RejectedError)) {
-    throw withDetails(failure, { left: [`${id} in ${region}, not yet one of the family: a later run of this commit makes it one`] });
+    throw withDetails(failure, { leftovers: [`${id} in ${region}, not yet one of the family: a later run of this commit makes it one`] });
   }
-  const { images, leftovers } = at({ region });
+  const { images, leftovers } = inRegion({ region });
   const image = await images.get(id);
   if (image !== undefined && deadBecause(image) !== undefined) await leftovers.remove({ kind: 'image', id });
   throw failure;

@@ -1,5 +1,5 @@
-import { AccessError, type Expected, RejectedError, UsageError } from '../kit/errors.ts';
-import type { Powers, Reporter } from '../ports/deps.ts';
+import { AccessError, type ActionError, RejectedError, UsageError } from '../kit/errors.ts';
+import type { Deps, Reporter } from '../ports/deps.ts';
 import type { PackerBuild, PackerEnded } from '../ports/packer.ts';
 import { type Explained, explainFailure, mayPass } from './rules/packer-failures.ts';
 import { complaints, humanLines, lastWords, type PackerLine, parseLine } from './rules/packer-output.ts';
@@ -25,18 +25,18 @@ export function packerPhase(
   { report, secrets }: Telling,
 ): Promise<PhaseEnd> {
   return report.step(title, async () => {
-    const machine: PackerLine[] = [];
+    const instance: PackerLine[] = [];
     const first: PackerLine[] = [];
     const newest: PackerLine[] = [];
     const ended = await run(text => {
       const line = hiding(parseLine(text), secrets);
       if (line === undefined) return report.untrusted(hide(text, secrets));
       for (const shown of humanLines(line)) report.untrusted(shown);
-      if (line.type !== 'ui') machine.push(line);
+      if (line.type !== 'ui') instance.push(line);
       else if (first.length < FIRST_LINES) first.push(line);
       else if (newest.push(line) > NEWEST_LINES) newest.shift();
     });
-    return { ...ended, lines: [...machine, ...first, ...newest] };
+    return { ...ended, lines: [...instance, ...first, ...newest] };
   });
 }
 
@@ -44,7 +44,7 @@ export function packerPhase(
 const INIT_PAUSES_SECONDS = [15, 60];
 
 /** Downloads plugins: the one step that hangs on somebody else's servers, so what may pass is tried again. */
-export async function packerInit(order: PackerBuild, telling: Telling, { packer, clock }: Powers<never, 'packer'>): Promise<PhaseEnd> {
+export async function packerInit(order: PackerBuild, telling: Telling, { packer, clock }: Deps<never, 'packer'>): Promise<PhaseEnd> {
   for (const [turn, pauseSeconds] of [...INIT_PAUSES_SECONDS, undefined].entries()) {
     const end = await packerPhase(
       turn === 0 ? 'packer init' : `packer init, attempt ${turn + 1}`,
@@ -82,7 +82,7 @@ export interface Failed {
 }
 
 /** Packer's complaint as one of our errors: who acts, what is known about it, what was said last, what is left behind. */
-export function packerFailure({ what, end, otherwise, left = [], outputs = {} }: Failed): Expected {
+export function packerFailure({ what, end, otherwise, left = [], outputs = {} }: Failed): ActionError {
   const said = complaints(end.lines);
   const reason = said.map(({ source, message }) => `${source === '' ? '' : `${source}: `}${firstLines(message)}`).join('\n');
   const known = explainFailure(reason);
@@ -105,7 +105,7 @@ function expected(
   who: Explained['who'],
   message: string,
   details: { left: readonly string[]; outputs: Readonly<Record<string, unknown>>; next?: string },
-): Expected {
+): ActionError {
   if (who === 'usage') return new UsageError([message], details);
   return who === 'access' ? new AccessError(message, details) : new RejectedError(message, details);
 }

@@ -1,7 +1,7 @@
 import { UsageError } from '../kit/errors.ts';
 import { list, map, optional, text } from '../kit/fields.ts';
 import type { Tags } from '../model/image.ts';
-import type { Powers } from '../ports/deps.ts';
+import type { Deps } from '../ports/deps.ts';
 import type { PackerBuild, PackerTool } from '../ports/packer.ts';
 import { type BuildPlan, recognisableTags } from './plan.ts';
 import type { Inputs } from './reuse.ts';
@@ -51,9 +51,9 @@ export interface PackerChoice {
   readonly timeout: number;
 }
 
-type World = Powers<'account', 'packer'>;
+type AllDeps = Deps<'account', 'packer'>;
 
-export async function findPacker(wanted: PackerChoice, { packer, report }: World): Promise<PackerTool> {
+export async function findPacker(wanted: PackerChoice, { packer, report }: AllDeps): Promise<PackerTool> {
   const tool = await packer.ensure({ version: wanted.packerVersion, sha256: wanted.packerSha256, mirror: wanted.packerMirror });
   const origin = { path: 'from PATH', archive: "from the vendor's archive, hash checked", source: 'built from source' }[tool.from];
   report.info(`Packer ${tool.version}, ${origin}: ${tool.binary}`);
@@ -65,7 +65,7 @@ export async function packerOrder(
   wanted: PackerChoice,
   { plan, template }: Pick<Inputs, 'plan' | 'template'>,
   tool: PackerTool,
-  { at, packer, report }: World,
+  { inRegion, packer, report }: AllDeps,
 ): Promise<PackerBuild> {
   const { variables: declared, soleSource, isSingle, isJson } = await packer.inspect(tool.binary, plan.template);
   const isOne = soleSource !== undefined && wanted.only.length === 0 && wanted.except.length === 0;
@@ -99,7 +99,7 @@ export async function packerOrder(
     environment: {
       AWS_REGION: wanted.region,
       AWS_DEFAULT_REGION: wanted.region,
-      ...(await at({ region: wanted.region }).account.environment()),
+      ...(await inRegion({ region: wanted.region }).account.environment()),
     },
     atMostSeconds: wanted.timeout,
     isSingle,

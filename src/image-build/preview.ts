@@ -1,19 +1,19 @@
 import { code, table, text } from '../kit/markdown.ts';
-import type { Powers } from '../ports/deps.ts';
+import type { Deps } from '../ports/deps.ts';
 import { hide } from './packer-phase.ts';
 import { findPacker, type PackerChoice, packerOrder } from './packer-tool.ts';
 import { sentence } from './report.ts';
 import type { Inputs } from './reuse.ts';
 
 type Rehearsed = PackerChoice & { readonly template: string; readonly varFiles: readonly string[] };
-type World = Powers<'account', 'packer'>;
+type AllDeps = Deps<'account', 'packer'>;
 
 /** Of a dry run: what Packer would be asked, except what nobody may see. What the template cannot take is refused here as in the real run. */
-export async function rehearse(wanted: Rehearsed, reason: string, inputs: Inputs, world: World): Promise<void> {
-  const { report } = world;
+export async function rehearse(wanted: Rehearsed, reason: string, inputs: Inputs, deps: AllDeps): Promise<void> {
+  const { report } = deps;
   const { plan, print, template } = inputs;
-  const tool = await findPacker(wanted, world);
-  const order = await packerOrder(wanted, inputs, tool, world);
+  const tool = await findPacker(wanted, deps);
+  const order = await packerOrder(wanted, inputs, tool, deps);
   const shown = (name: string, value: unknown) =>
     name in template.secrets ? '***' : hide(typeof value === 'string' ? value : JSON.stringify(value), order.hidden);
   const setBy = (variables: Readonly<Record<string, unknown>>, who: string) =>

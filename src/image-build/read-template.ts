@@ -1,5 +1,5 @@
 import { UsageError } from '../kit/errors.ts';
-import type { Powers } from '../ports/deps.ts';
+import type { Deps } from '../ports/deps.ts';
 import type { BuildPlan } from './plan.ts';
 import { spoilsOutput } from './rules/packer-output.ts';
 import { sensitiveNames } from './rules/template-text.ts';
@@ -19,7 +19,7 @@ interface Variables {
 export async function readTemplate(
   { template, regions }: BuildPlan,
   { var: plain, secretVar }: Variables,
-  { packer, report }: Powers<never, 'packer'>,
+  { packer, report }: Deps<never, 'packer'>,
 ): Promise<Template> {
   const texts = await packer.texts(template);
   const names = new Set(texts.flatMap(sensitiveNames));

@@ -1,4 +1,4 @@
-import { sayDollars, sayDuration } from '../kit/duration.ts';
+import { formatDollars, formatDuration } from '../kit/duration.ts';
 import { code, columns, details, table, text } from '../kit/markdown.ts';
 import type { Reporter } from '../ports/deps.ts';
 import type { BuiltImage } from './adopt.ts';
@@ -16,7 +16,7 @@ export function tellImages(what: string, images: readonly BuiltImage[], reason: 
     ['Architecture', ({ architecture }) => architecture],
     ['Source', ({ source }) => code(source), differ(({ source }) => source)],
     ['Name', ({ name }) => code(name), !images.every(({ name }) => what.endsWith(name))],
-    ['Snapshots', ({ sizeGiB }) => `${sizeGiB} GiB, at most ${sayDollars(sizeGiB * PER_GIB)} a month`],
+    ['Snapshots', ({ sizeGiB }) => `${sizeGiB} GiB, at most ${formatDollars(sizeGiB * PER_GIB)} a month`],
   ]);
   report.summary(`### ${text(what)}\n\n${text(sentence(reason))}${images.length === 0 ? '' : `\n\n${listed}`}`);
 }
@@ -26,6 +26,6 @@ export const sentence = (reason: string): string => `${/^ami-/.test(reason) ? re
 
 /** Where Packer's time went; for a failed build too, which is when one wants to know. */
 export function tellPhases(lines: readonly PackerLine[], report: Pick<Reporter, 'summary'>): void {
-  const rows = buildPhases(lines).map(({ source, name, seconds }) => [code(source), name, sayDuration(seconds)]);
+  const rows = buildPhases(lines).map(({ source, name, seconds }) => [code(source), name, formatDuration(seconds)]);
   if (rows.length > 0) report.summary(details("Where Packer's time went", table(['Source', 'Phase', 'Took'], rows)));
 }

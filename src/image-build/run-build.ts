@@ -1,6 +1,6 @@
-import { sayDuration } from '../kit/duration.ts';
-import { CancelledError, type Expected, RejectedError, TimeoutError, UsageError } from '../kit/errors.ts';
-import type { Powers, Reporter } from '../ports/deps.ts';
+import { formatDuration } from '../kit/duration.ts';
+import { type ActionError, CancelledError, RejectedError, TimeoutError, UsageError } from '../kit/errors.ts';
+import type { Deps, Reporter } from '../ports/deps.ts';
 import type { PackerBuild } from '../ports/packer.ts';
 import { adopt, type BuiltImage, type Made } from './adopt.ts';
 import { witness } from './build-tracker.ts';
@@ -14,7 +14,7 @@ import { type BuildEntry, removeImages, sweepBuild, sweepQuietly } from './sweep
 import { unsettled } from './untagged.ts';
 
 export type BuildOrder = PackerChoice & { readonly cleanupOnFailure: boolean };
-type World = Powers<'account' | 'images' | 'leftovers', 'content' | 'journal' | 'packer'>;
+type AllDeps = Deps<'account' | 'images' | 'leftovers', 'content' | 'journal' | 'packer'>;
 
 export interface Built {
   readonly images: readonly BuiltImage[];
@@ -25,16 +25,16 @@ export interface Built {
 }
 
 /** Packer, from where it comes from to images of the family; and nothing else is left, however it ends. */
-export async function buildAnew(wanted: BuildOrder, reason: string, inputs: Inputs, world: World): Promise<Built> {
-  const { report, packer, journal, clock } = world;
+export async function buildAnew(wanted: BuildOrder, reason: string, inputs: Inputs, deps: AllDeps): Promise<Built> {
+  const { report, packer, journal, clock } = deps;
   const { plan } = inputs;
-  const tool = await report.step('Find Packer', () => findPacker(wanted, world));
-  const order = await report.step('Read the template', () => packerOrder(wanted, inputs, tool, world));
+  const tool = await report.step('Find Packer', () => findPacker(wanted, deps));
+  const order = await report.step('Read the template', () => packerOrder(wanted, inputs, tool, deps));
   const phase = { report, secrets: order.hidden };
   const timed = (): PackerBuild => ({ ...order, atMostSeconds: Math.max(1, (plan.deadline - clock.now()) / 1000) });
-  const init = await packerInit(timed(), phase, world);
+  const init = await packerInit(timed(), phase, deps);
   if (init.exitCode !== 0) throw failure('packer init', init, wanted);
-  if (!order.isSingle) await validate(timed(), wanted, phase, world);
+  if (!order.isSingle) await validate(timed(), wanted, phase, deps);
 
   const seen = witness(plan.entry, journal);
   const end = await packerPhase('packer build', onLine => packer.build(timed(), both(seen.see, onLine)), phase);
@@ -42,17 +42,14 @@ export async function buildAnew(wanted: BuildOrder, reason: string, inputs: Inpu
   tellElsewhere(made, plan, report);
   const isWhole = end.exitCode === 0 && made.length > 0;
   if (isWhole) seen.spare(made.map(({ id }) => id));
-  const settled = () => report.step('Tag the images', () => settle(made, reason, inputs, world));
+  const settled = () => report.step('Tag the images', () => settle(made, reason, inputs, deps));
   const result = isWhole ? await settled().catch(unsettled(made, order, inputs, seen)) : undefined;
   if (result === undefined) tellPhases(end.lines, report);
   // What was adopted stays even where nobody can see its family tag yet.
   const spared = result?.kept ?? (wanted.cleanupOnFailure ? [] : made.map(({ id }) => id));
   const unwanted = result === undefined && wanted.cleanupOnFailure ? made : [];
-  const sweep = async () => [
-    ...(await removeImages(unwanted, world)),
-    ...(await sweepBuild(ofItsOwn(seen.entry(), end), world, { spared })),
-  ];
-  const left = await report.step('See that nothing is left', () => sweepQuietly(sweep, world));
+  const sweep = async () => [...(await removeImages(unwanted, deps)), ...(await sweepBuild(ofItsOwn(seen.entry(), end), deps, { spared }))];
+  const left = await report.step('See that nothing is left', () => sweepQuietly(sweep, deps));
   // What was stopped is looked for once more in post: one look in the same moment proves nothing.
   if (left.length === 0 && end.stopped === undefined) seen.forget();
   if (result === undefined) throw failure('packer build', end, wanted, made, [...fates(made, wanted, order), ...left]);
@@ -66,27 +63,27 @@ type Settled = Built & { readonly kept: readonly string[] };
  * One of the family, unless another run built the same meanwhile and was first: then all take that one. Asked again when ours is in the family too, since
  * two may be tagged in the same moment; both then see both, and take the newest, as every later push does.
  */
-async function settle(made: readonly Made[], reason: string, inputs: Inputs, world: World): Promise<Settled> {
+async function settle(made: readonly Made[], reason: string, inputs: Inputs, deps: AllDeps): Promise<Settled> {
   const { plan } = inputs;
   const mine = made.map(({ id }) => id);
   const theirs = async (fate: string, kept: readonly string[]): Promise<Settled | undefined> => {
-    const found = await builtMeanwhile(mine, inputs, world);
+    const found = await builtMeanwhile(mine, inputs, deps);
     if (found === undefined) return undefined;
     const reason = `another run built the same meanwhile, and ${sayIds(found)} is what all take: ${mine.join(', ')} ${fate}`;
-    world.report.info(`${reason}.`);
-    return { images: await reuse(found, world.run.commit, plan, world), built: false, reason, kept };
+    deps.report.info(`${reason}.`);
+    return { images: await reuse(found, deps.run.commit, plan, deps), built: false, reason, kept };
   };
   const first = await theirs('is removed', []);
   if (first !== undefined) {
-    for (const line of await sweepQuietly(() => removeImages(made, world), world)) world.report.warn(line);
+    for (const line of await sweepQuietly(() => removeImages(made, deps), deps)) deps.report.warn(line);
     return first;
   }
-  const images = await adopt(made, plan, world);
+  const images = await adopt(made, plan, deps);
   return (await theirs('stays in the family until prune removes it', mine)) ?? { images, built: true, reason, kept: mine };
 }
 
 /** Of several sources `packer build` builds those that are right, and launches machines for them; one alone it checks as thoroughly as this does. */
-async function validate(order: PackerBuild, wanted: BuildOrder, phase: Telling, { packer }: World): Promise<void> {
+async function validate(order: PackerBuild, wanted: BuildOrder, phase: Telling, { packer }: AllDeps): Promise<void> {
   const end = await packerPhase('packer validate', onLine => packer.validate(order, onLine), phase);
   if (end.exitCode !== 0) throw failure('packer validate', end, wanted);
 }
@@ -126,17 +123,24 @@ function fates(made: readonly Artifact[], { cleanupOnFailure }: BuildOrder, { gi
   return made.map(({ source, region, id }) => `${id} in ${region} (${source}) was finished ${fate}`);
 }
 
-function failure(what: string, end: PhaseEnd, wanted: BuildOrder, made: readonly Artifact[] = [], left: readonly string[] = []): Expected {
+function failure(
+  what: string,
+  end: PhaseEnd,
+  wanted: BuildOrder,
+  made: readonly Artifact[] = [],
+  left: readonly string[] = [],
+): ActionError {
   const outputs = made.length === 0 ? {} : { partial: made.map(({ source, region, id }) => ({ source, region, id })), built: false };
-  if (end.stopped === 'cancelled') return new CancelledError('Cancelled while Packer ran.', { left, outputs });
+  if (end.stopped === 'cancelled') return new CancelledError('Cancelled while Packer ran.', { leftovers: left, outputs });
   if (end.stopped === 'timeout') {
-    return new TimeoutError(`Packer was stopped after ${sayDuration(wanted.timeout)}.`, {
-      left,
+    return new TimeoutError(`Packer was stopped after ${formatDuration(wanted.timeout)}.`, {
+      leftovers: left,
       outputs,
       next: 'Give it more with "timeout".',
     });
   }
-  if (end.exitCode === 0 && isHidden(end.lines)) return new UsageError([HIDDEN], { left });
-  if (end.exitCode === 0) return new RejectedError('No AMI was produced: Packer ended well, and made no image.', { left, next: NO_IMAGE });
+  if (end.exitCode === 0 && isHidden(end.lines)) return new UsageError([HIDDEN], { leftovers: left });
+  if (end.exitCode === 0)
+    return new RejectedError('No AMI was produced: Packer ended well, and made no image.', { leftovers: left, next: NO_IMAGE });
   return packerFailure({ what, end, otherwise: hasBegun(what, end) ? 'rejected' : 'usage', left, outputs });
 }

@@ -1,7 +1,7 @@
-import { CancelledError, Expected, RejectedError } from '../kit/errors.ts';
+import { ActionError, CancelledError, RejectedError } from '../kit/errors.ts';
 import { waitFor } from '../kit/wait.ts';
 import { type Image, tagKey } from '../model/image.ts';
-import type { JournalEntry, Place, Powers } from '../ports/deps.ts';
+import type { Deps, JournalEntry, RegionClients } from '../ports/deps.ts';
 import type { Leftover } from '../ports/images.ts';
 import { deadBecause, mayGo, type Sweeper } from './rules/leftovers.ts';
 
@@ -15,8 +15,8 @@ export interface Swept {
   readonly id: string;
 }
 
-type Ports = Pick<Place, 'images' | 'leftovers'>;
-type World = Pick<Powers<'images' | 'leftovers'>, 'at' | 'clock' | 'report'>;
+type Ports = Pick<RegionClients, 'images' | 'leftovers'>;
+type AllDeps = Pick<Deps<'images' | 'leftovers'>, 'inRegion' | 'clock' | 'report'>;
 
 const LOOK_SECONDS = 5;
 // An instance takes about a minute to go, and its security group cannot go before.
@@ -30,48 +30,48 @@ interface Sweep {
 }
 
 /** After Packer has ended, in whatever way. What it removed itself is not there any more; an image of the family is no leftover. */
-export async function sweepBuild(entry: BuildEntry, world: World, { spared, looks = 1 }: Sweep): Promise<readonly Swept[]> {
-  const proof = await proofOf(entry, world);
+export async function sweepBuild(entry: BuildEntry, deps: AllDeps, { spared, looks = 1 }: Sweep): Promise<readonly Swept[]> {
+  const proof = await proofOf(entry, deps);
   const found = await Promise.all(
     entry.regions.map(async region => {
-      const place = world.at({ region });
-      const kept = spared.length === 0 ? [] : await place.images.find({ ids: spared, includeDisabled: true });
+      const aws = deps.inRegion({ region });
+      const kept = spared.length === 0 ? [] : await aws.images.find({ ids: spared, includeDisabled: true });
       const keep = new Set([...spared, ...kept.flatMap(({ snapshotIds }) => snapshotIds)]);
-      const look = async () => (await leftOf(entry, proof, place)).filter(({ id }) => !keep.has(id));
-      return sweepRegion({ region, place, look, looks }, world);
+      const look = async () => (await leftOf(entry, proof, aws)).filter(({ id }) => !keep.has(id));
+      return sweepRegion({ region, aws, look, looks }, deps);
     }),
   );
   return found.flat();
 }
 
 /** Of a build that is not needed after all, and that nobody can have taken: they never were of the family. */
-export async function removeImages(images: readonly { region: string; id: string }[], world: World): Promise<readonly Swept[]> {
+export async function removeImages(images: readonly { region: string; id: string }[], deps: AllDeps): Promise<readonly Swept[]> {
   for (const { region, id } of images) {
-    const removed = await world.at({ region }).leftovers.remove({ kind: 'image', id });
+    const removed = await deps.inRegion({ region }).leftovers.remove({ kind: 'image', id });
     if (typeof removed === 'object') refuseHeld(removed.held, region);
   }
   return images.map(({ region, id }) => ({ region, kind: 'image', id }));
 }
 
 /** What is known to be of this build: what Packer said it made, and the images of that instance, whose copies elsewhere are told by them. */
-async function proofOf(entry: BuildEntry, world: World): Promise<ReadonlySet<string>> {
+async function proofOf(entry: BuildEntry, deps: AllDeps): Promise<ReadonlySet<string>> {
   const made = new Set(entry.made ?? []);
   if (made.size === 0) return made;
-  const perRegion = await Promise.all(entry.regions.map(region => named(entry, world.at({ region }))));
+  const perRegion = await Promise.all(entry.regions.map(region => named(entry, deps.inRegion({ region }))));
   return new Set([...made, ...perRegion.flat().flatMap(({ id, sourceInstanceId = '' }) => (made.has(sourceInstanceId) ? [id] : []))]);
 }
 
 const named = ({ name }: BuildEntry, { images }: Ports) => images.find({ names: [name], includeDisabled: true });
 
 /** By tag; and by name where something proves it: a copy in another region, and an image of a template without run_tags, bear no tag yet. */
-async function leftOf(entry: BuildEntry, proof: ReadonlySet<string>, place: Ports): Promise<readonly Leftover[]> {
+async function leftOf(entry: BuildEntry, proof: ReadonlySet<string>, aws: Ports): Promise<readonly Leftover[]> {
   const { tags, familyKey, since } = entry;
   const [tag] = Object.entries(tags);
-  const byTag = tag === undefined ? [] : (await place.leftovers.tagged(...tag)).filter(leftover => mayGo(leftover, familyKey));
+  const byTag = tag === undefined ? [] : (await aws.leftovers.tagged(...tag)).filter(leftover => mayGo(leftover, familyKey));
   const isOurs = ({ id, sourceInstanceId = '', sourceImageId = '', tags: held }: Image) =>
     [id, sourceInstanceId, sourceImageId].some(known => proof.has(known)) &&
     (tag === undefined || [undefined, tag[1]].includes(held[tag[0]]));
-  const byName = (proof.size === 0 ? [] : await named(entry, place))
+  const byName = (proof.size === 0 ? [] : await named(entry, aws))
     .filter(image => image.createdAt.getTime() >= since && !(familyKey in image.tags) && isOurs(image))
     .map((image): Leftover => ({ kind: 'image', id: image.id, tags: image.tags, ending: false }));
   return [...byTag, ...byName.filter(image => !byTag.some(({ id }) => id === image.id))];
@@ -82,7 +82,7 @@ export interface Dead extends Leftover {
 }
 
 /** Of runs that died without a post step. */
-export async function findDead({ leftovers }: Pick<Place, 'leftovers'>, sweeper: Sweeper, now: number): Promise<readonly Dead[]> {
+export async function findDead({ leftovers }: Pick<RegionClients, 'leftovers'>, sweeper: Sweeper, now: number): Promise<readonly Dead[]> {
   const marked = await leftovers.tagged(tagKey(sweeper.scheme, 'expires-at'));
   return marked.flatMap(leftover => {
     const reason = deadBecause(leftover, sweeper, now);
@@ -94,14 +94,14 @@ export async function findDead({ leftovers }: Pick<Place, 'leftovers'>, sweeper:
 export async function sweepDead(
   regions: readonly string[],
   sweeper: Sweeper,
-  world: World,
+  deps: AllDeps,
   pick: (leftover: Dead) => boolean = () => true,
 ): Promise<readonly Swept[]> {
   const found = await Promise.all(
     regions.map(region => {
-      const place = world.at({ region });
-      const look = async () => (await findDead(place, sweeper, world.clock.now())).filter(pick);
-      return sweepRegion({ region, place, look, looks: 1 }, world);
+      const aws = deps.inRegion({ region });
+      const look = async () => (await findDead(aws, sweeper, deps.clock.now())).filter(pick);
+      return sweepRegion({ region, aws, look, looks: 1 }, deps);
     }),
   );
   return found.flat();
@@ -113,12 +113,12 @@ const inOrder = (left: readonly Leftover[]) => ORDER.flatMap(kind => left.filter
 
 interface Corner {
   readonly region: string;
-  readonly place: Ports;
+  readonly aws: Ports;
   readonly looks: number;
   look(): Promise<readonly Leftover[]>;
 }
 
-async function sweepRegion({ region, place, look, looks }: Corner, world: World): Promise<readonly Swept[]> {
+async function sweepRegion({ region, aws, look, looks }: Corner, deps: AllDeps): Promise<readonly Swept[]> {
   const seen = new Map<string, Swept>();
   const held: string[] = [];
   let clean = 0;
@@ -127,7 +127,7 @@ async function sweepRegion({ region, place, look, looks }: Corner, world: World)
     clean = left.length === 0 ? clean + 1 : 0;
     for (const { kind, id } of left) if (!seen.has(id)) seen.set(id, { region, kind, id });
     for (const leftover of inOrder(left).filter(({ ending }) => !ending)) {
-      const removed = await place.leftovers.remove(leftover);
+      const removed = await aws.leftovers.remove(leftover);
       if (typeof removed === 'object') held.push(...removed.held);
     }
     return clean >= looks
@@ -136,7 +136,7 @@ async function sweepRegion({ region, place, look, looks }: Corner, world: World)
   };
   await waitFor(
     { what: `Removing what is left in ${region}`, everySeconds: LOOK_SECONDS, atMostSeconds: AT_MOST_SECONDS, look: turn },
-    world,
+    deps,
   );
   refuseHeld(held, region);
   return [...seen.values()];
@@ -150,12 +150,12 @@ function refuseHeld(held: readonly string[], region: string): void {
 }
 
 /** A sweep must not hide how the build ended: what it could not do is told, and left to post and to the next run. */
-export async function sweepQuietly(sweep: () => Promise<readonly Swept[]>, { report }: World): Promise<readonly string[]> {
+export async function sweepQuietly(sweep: () => Promise<readonly Swept[]>, { report }: AllDeps): Promise<readonly string[]> {
   try {
     for (const { region, kind, id } of await sweep()) report.info(`Removed ${kind} ${id} in ${region}, which a build had left.`);
     return [];
   } catch (failure) {
-    if (!(failure instanceof Expected)) throw failure;
+    if (!(failure instanceof ActionError)) throw failure;
     return [failure instanceof CancelledError ? 'what Packer had no time to remove: the post step goes on with it' : failure.message];
   }
 }

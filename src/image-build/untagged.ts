@@ -16,7 +16,7 @@ export const unsettled =
     const fate = isRecognisable(order.given['ami_tags'], plan.scheme) && !buildsAlways(wish) ? ADOPTED : whenLost(order);
     const left = made.map(({ source, region, id }) => `${id} in ${region} (${source}) is finished, but not one of the family yet: ${fate}`);
     throw withDetails(failure, {
-      left,
+      leftovers: left,
       outputs: { partial: made.map(({ source, region, id }) => ({ source, region, id })), built: false },
     });
   };

@@ -7,9 +7,9 @@ export async function concurrently<T, R>(items: readonly T[], atOnce: number, wo
   const queue = [...items.entries()].reverse();
   const worker = async () => {
     for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
-      const [place, item] = next;
+      const [aws, item] = next;
       try {
-        results[place] = await work(item);
+        results[aws] = await work(item);
       } catch (failure) {
         queue.length = 0;
         throw failure;
@@ -21,5 +21,5 @@ export async function concurrently<T, R>(items: readonly T[], atOnce: number, wo
   return results;
 }
 
-export const inBatches = <T>(items: readonly T[], size: number): T[][] =>
+export const batches = <T>(items: readonly T[], size: number): T[][] =>
   Array.from({ length: Math.ceil(items.length / size) }, (_, batch) => items.slice(batch * size, (batch + 1) * size));

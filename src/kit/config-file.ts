@@ -1,9 +1,9 @@
 import { closest } from 'fastest-levenshtein';
 import { parse } from 'yaml';
-import { quote, type Raw, type Source } from './settings.ts';
+import { quote, type RawValue, type Source } from './settings.ts';
 
 /** What the repository's file says for one environment: its section first, then the top of the file. */
-export interface FromFile {
+export interface ConfigFile {
   readonly sources: readonly Source[];
   readonly problems: readonly string[];
 }
@@ -12,13 +12,13 @@ export interface FromFile {
 const SECTIONS = 'environments';
 
 /** `asked`: what `with:` says. `orTop`: where it says nothing, the `environment` at the top of the file chooses, as for a mode that has the setting. */
-export function readConfigFile(path: string, content: string, asked: string | undefined, { orTop = false } = {}): FromFile {
+export function readConfigFile(path: string, content: string, asked: string | undefined, { orTop = false } = {}): ConfigFile {
   const top = parseMap(path, content);
   if (typeof top === 'string') return { sources: [], problems: [top] };
   const { [SECTIONS]: sections = {}, ...settings } = top;
   const chosen = orTop && typeof settings.environment === 'string' ? settings.environment.trim() : '';
   const environment = asked ?? (chosen === '' ? undefined : chosen);
-  const source = (name: string, values: Readonly<Record<string, Raw>>): Source => ({ name, fromFile: true, values });
+  const source = (name: string, values: Readonly<Record<string, RawValue>>): Source => ({ name, fromFile: true, values });
   const topSource = source(path, settings);
   if (!isMap(sections)) {
     return {
@@ -55,9 +55,9 @@ export function everyValue(path: string, content: string, name: string, fallback
 }
 
 /** Every scalar stays the text that was written: the failsafe schema makes no numbers, dates or booleans of them. https://yaml.org/spec/1.2.2/#101-failsafe-schema */
-function parseMap(path: string, content: string): Readonly<Record<string, Raw>> | string {
+function parseMap(path: string, content: string): Readonly<Record<string, RawValue>> | string {
   try {
-    const parsed = parse(content, { schema: 'failsafe' }) as Raw | null;
+    const parsed = parse(content, { schema: 'failsafe' }) as RawValue | null;
     if (parsed === null || parsed === '') return {};
     return isMap(parsed) ? parsed : `${path} must be a map of settings, one "key: value" a line, got ${quote(parsed)}`;
   } catch (cause) {
@@ -65,4 +65,4 @@ function parseMap(path: string, content: string): Readonly<Record<string, Raw>> 
   }
 }
 
-const isMap = (raw: Raw): raw is Readonly<Record<string, Raw>> => typeof raw === 'object' && raw !== null && !Array.isArray(raw);
+const isMap = (raw: RawValue): raw is Readonly<Record<string, RawValue>> => typeof raw === 'object' && raw !== null && !Array.isArray(raw);

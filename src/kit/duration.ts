@@ -9,7 +9,7 @@ export function parseDuration(text: string): number | undefined {
 }
 
 /** Seconds as a person would say them: the two largest units, "1h 5m", "12m 34s", "3.4s". */
-export function sayDuration(seconds: number): string {
+export function formatDuration(seconds: number): string {
   if (seconds < 10) return `${Math.round(seconds * 10) / 10}s`;
   const whole = Math.round(seconds);
   const parts = [
@@ -27,6 +27,6 @@ export function sayDuration(seconds: number): string {
 }
 
 /** A moment as a person would say it, to the second: "2026-09-30 14:05:00 UTC". */
-export const sayMoment = (at: Date): string => `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+export const formatMoment = (at: Date): string => `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 
-export const sayDollars = (dollars: number): string => `$${dollars.toFixed(2)}`;
+export const formatDollars = (dollars: number): string => `$${dollars.toFixed(2)}`;

@@ -1,4 +1,4 @@
-import { Expected, type Outcome } from './errors.ts';
+import { ActionError, type Outcome } from './errors.ts';
 import { block, text } from './markdown.ts';
 
 const WHO: Partial<Record<Outcome, string>> = {
@@ -17,7 +17,7 @@ const NOTHING = 'nothing was touched';
 
 /** The one place that decides how a failure reads in the log and as an annotation. */
 export function explain(failure: unknown): string {
-  if (!(failure instanceof Expected)) {
+  if (!(failure instanceof ActionError)) {
     const stack = failure instanceof Error ? (failure.stack ?? failure.message) : String(failure);
     return `This is a bug in ami-action, please report it with the lines below.\n${stack}`;
   }
@@ -28,7 +28,7 @@ export function explain(failure: unknown): string {
 
 /** The same for the job summary: lines that wrap, because nobody scrolls sideways to learn why. */
 export function failureCard(mode: string, failure: unknown): string {
-  if (!(failure instanceof Expected)) return card(mode, 'bug', [block(explain(failure))], 'us: please report it');
+  if (!(failure instanceof ActionError)) return card(mode, 'bug', [block(explain(failure))], 'us: please report it');
   const { message, left, next, outcome } = failure;
   const told = [
     paragraphs(message),

@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import { UsageError } from './errors.ts';
 
 /** A value as a person wrote it: `with:` gives text, the file gives text, lists and maps. Numbers and booleans arrive as text. */
-export type Raw = string | readonly Raw[] | { readonly [key: string]: Raw };
+export type RawValue = string | readonly RawValue[] | { readonly [key: string]: RawValue };
 
 /** One setting, declared once. The type, `action.yml`, the README's table and the file's JSON Schema all come from this. */
 export interface Setting<T> {
@@ -34,7 +34,7 @@ export type Values<S extends Settings> = { readonly [K in keyof S]: S[K] extends
 export interface Source {
   readonly name: string;
   readonly fromFile: boolean;
-  readonly values: Readonly<Record<string, Raw>>;
+  readonly values: Readonly<Record<string, RawValue>>;
 }
 
 export const kebab = (key: string): string => key.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
@@ -71,7 +71,7 @@ export function readSettings<S extends Settings>(
 }
 
 /** The runner hands over every declared input, so an empty one was not said. */
-const isGiven = (raw: Raw | undefined): raw is Raw => raw !== undefined && !(typeof raw === 'string' && raw.trim() === '');
+const isGiven = (raw: RawValue | undefined): raw is RawValue => raw !== undefined && !(typeof raw === 'string' && raw.trim() === '');
 
 function strangers(source: Source, settings: Settings, known: ReadonlySet<string>): string[] {
   const mine = new Map(Object.entries(settings).map(([key, setting]) => [kebab(key), setting]));
@@ -90,7 +90,7 @@ function strangers(source: Source, settings: Settings, known: ReadonlySet<string
 const firstOfEach = (issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] =>
   [...new Map([...issues].reverse().map(issue => [issue.path.join('.'), issue])).values()].reverse();
 
-function complaint(name: string, raw: Raw | undefined, issue: z.core.$ZodIssue, source: Source | undefined): string {
+function complaint(name: string, raw: RawValue | undefined, issue: z.core.$ZodIssue, source: Source | undefined): string {
   const where = source === undefined || source.name === 'with' ? '' : ` (${source.name})`;
   const path = issue.path.map(step => (typeof step === 'number' ? `[${step + 1}]` : `.${String(step)}`)).join('');
   return `"${name}${path}" ${issue.message}${issue.message.endsWith('?') ? ' Got' : ', got'} ${quote(at(raw, issue.path))}${where}`;

@@ -126,10 +126,10 @@ export const sameLaunch = (a: Launch | undefined, b: Launch | undefined): boolea
   a.kind !== 'configuration' &&
   usesOf(a).map(useKey).join() === usesOf(b).map(useKey).join();
 
-export const sayUse = ({ templateName, templateId, version }: TemplateUse): string =>
+export const formatTemplateUse = ({ templateName, templateId, version }: TemplateUse): string =>
   `${templateName === '' ? templateId : templateName}:${version}`;
 
-export const sayLaunch = (launch: Launch): string => usesOf(launch).map(sayUse).join(', ');
+export const formatLaunch = (launch: Launch): string => usesOf(launch).map(formatTemplateUse).join(', ');
 
 /** `resolve:ssm:...` instead of an ID. https://docs.aws.amazon.com/autoscaling/ec2/userguide/using-systems-manager-parameters.html */
 export const readsParameter = (imageId: string): boolean => imageId.startsWith('resolve:ssm:');

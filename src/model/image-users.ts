@@ -1,4 +1,4 @@
-import { imagesInTurn } from './pointer.ts';
+import { imageSequence } from './pointer.ts';
 
 /**
  * Who may still launch which image. Facts are what AWS answered, all of it; edges are what follows from them.
@@ -131,7 +131,7 @@ function ofVersion(fact: VersionFact, facts: UserFacts): Edge[] {
 function ofParameter({ name, value, history }: ParameterFact, rollbackDepth: number): Edge[] {
   const current = imageIdsIn(value);
   const different = [...new Set(history.flatMap(entry => imageIdsIn(entry.value)))].filter(imageId => !current.includes(imageId));
-  const inTurn = imagesInTurn(history).slice(0, -1).reverse().flatMap(imageIdsIn);
+  const inTurn = imageSequence(history).slice(0, -1).reverse().flatMap(imageIdsIn);
   const earlier = new Set([...different.slice(0, rollbackDepth), ...inTurn.slice(0, rollbackDepth)]);
   return [
     ...current.map(imageId => ({ imageId, user: `parameter ${name}` })),

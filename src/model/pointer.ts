@@ -13,23 +13,25 @@ export interface PointerOf {
 export const pointerName = (template: string, { family, environment, architecture = '' }: PointerOf): string =>
   template.replaceAll('{family}', family).replaceAll('{environment}', environment).replaceAll('{architecture}', architecture);
 
-export type Deed = 'promote' | 'rollback';
+export type RolloutOperation = 'promote' | 'rollback';
 
 /** Written and read back before anything is rolled: proves permission and visibility, and keeps `prune` away from the image. */
 export const candidateName = (pointer: string): string => `${pointer}/candidate`;
 
 /** What a write of pointer or candidate says about itself: its description, as AWS keeps it with every version. At most 1024 characters. */
-export const pointerDescription = (deed: Deed, said: { was: string | undefined; commit: string | undefined; run: string }): string =>
-  `ami-action ${deed}: was ${said.was ?? 'nothing'}, commit ${said.commit ?? 'unknown'}, run ${said.run}`.slice(0, 1024);
+export const pointerDescription = (
+  deed: RolloutOperation,
+  said: { was: string | undefined; commit: string | undefined; run: string },
+): string => `ami-action ${deed}: was ${said.was ?? 'nothing'}, commit ${said.commit ?? 'unknown'}, run ${said.run}`.slice(0, 1024);
 
 /** What we once said in a description; undefined for one that somebody else wrote. */
-export function saidIn(description: string): { readonly deed: Deed; readonly was: string | undefined } | undefined {
+export function parseDescription(description: string): { readonly deed: RolloutOperation; readonly was: string | undefined } | undefined {
   const [, deed, was] = /^ami-action (promote|rollback): was (\S+),/.exec(description) ?? [];
-  return deed === undefined ? undefined : { deed: deed as Deed, was: was === 'nothing' ? undefined : was };
+  return deed === undefined ? undefined : { deed: deed as RolloutOperation, was: was === 'nothing' ? undefined : was };
 }
 
 /** Why AWS will refuse one more version; undefined when it will not. https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html */
-export function fullBecause(history: readonly { readonly version: number; readonly labels: readonly string[] }[]): string | undefined {
+export function fullReason(history: readonly { readonly version: number; readonly labels: readonly string[] }[]): string | undefined {
   const oldest = history.reduce<(typeof history)[number] | undefined>(
     (a, b) => (a === undefined || b.version < a.version ? b : a),
     undefined,
@@ -43,13 +45,13 @@ export function fullBecause(history: readonly { readonly version: number; readon
  * before is A, so that a second rollback goes one further back. One to an image that was never there puts that in the place of C. What
  * was put back right away, because it failed, never was.
  */
-export function imagesInTurn(
+export function imageSequence(
   history: readonly { readonly value: string; readonly version: number; readonly description: string }[],
 ): readonly string[] {
   let turns: readonly string[] = [];
   let last: { readonly value: string; readonly was: string | undefined; readonly before: readonly string[] } | undefined;
   for (const { value, description } of [...history].sort((a, b) => a.version - b.version)) {
-    const said = saidIn(description);
+    const said = parseDescription(description);
     const putBack = said?.deed === 'rollback' && said.was === last?.value && last?.was === value;
     const next = (putBack ? last?.before : undefined) ?? turnsWith(turns, value, description);
     last = { value, was: said?.was, before: turns };
@@ -65,7 +67,7 @@ function turnsWith(turns: readonly string[], value: string, description: string)
 }
 
 /** What the environment ran before the current image was promoted; undefined when there was nothing before. */
-export const previousImageId = (history: Parameters<typeof imagesInTurn>[0]): string | undefined => imagesInTurn(history).at(-2);
+export const previousImageId = (history: Parameters<typeof imageSequence>[0]): string | undefined => imageSequence(history).at(-2);
 
 export interface PointerOfEnvironment {
   readonly pointer: string;

@@ -21,7 +21,7 @@ export function parseSelector(text: string): Selector | undefined {
   return { kind: kind as 'commit' | 'ref' | 'version' | 'environment', value };
 }
 
-export const saySelector = (selector: Selector): string => {
+export const formatSelector = (selector: Selector): string => {
   if (selector.kind === 'id') return selector.id;
   return 'value' in selector ? `${selector.kind}:${selector.value}` : selector.kind;
 };
@@ -49,13 +49,13 @@ export function pickImage(images: readonly Image[], selector: Selector, choice: 
   const where = `family "${choice.family}"${choice.architecture === undefined ? '' : ` (${choice.architecture})`}`;
   const [newest] = fitting;
   if (newest === undefined)
-    return { image: undefined, reason: `${saySelector(selector)} fits no image of ${where}${whatThereIs(usable, choice.scheme)}` };
+    return { image: undefined, reason: `${formatSelector(selector)} fits no image of ${where}${whatThereIs(usable, choice.scheme)}` };
   const architectures = [...new Set(fitting.map(image => image.architecture))].sort();
   if (architectures.length > 1) {
     return {
       image: undefined,
       stuck: true,
-      reason: `${saySelector(selector)} fits images for ${architectures.join(' and ')}: say which with "architecture"`,
+      reason: `${formatSelector(selector)} fits images for ${architectures.join(' and ')}: say which with "architecture"`,
     };
   }
   // "latest" and "ref" mean the newest; a commit or a version means one image.
@@ -63,11 +63,11 @@ export function pickImage(images: readonly Image[], selector: Selector, choice: 
     return {
       image: undefined,
       stuck: true,
-      reason: `${saySelector(selector)} fits ${fitting.length} images of ${where}: ${fitting.map(({ id }) => id).join(', ')}. Name one by its ID`,
+      reason: `${formatSelector(selector)} fits ${fitting.length} images of ${where}: ${fitting.map(({ id }) => id).join(', ')}. Name one by its ID`,
     };
   }
   const said = selector.kind === 'latest' || selector.kind === 'ref' ? `newest of ${fitting.length}` : 'the only one';
-  return { image: newest, reason: `${saySelector(selector)}: ${said} in ${where}` };
+  return { image: newest, reason: `${formatSelector(selector)}: ${said} in ${where}` };
 }
 
 /** Whether it means this image and no other, also when this one is gone: whoever removes by it may be killed, and run again. */

@@ -19,7 +19,7 @@ export interface Verdict {
 }
 
 /** `none`: never validated. `foreign`: a value that does not belong to this image, as good as none. */
-export type Judged =
+export type JudgedChecks =
   | { readonly result: 'passed' | 'failed'; readonly reason: string; readonly verdict: Verdict }
   | { readonly result: 'none' | 'foreign'; readonly reason: string; readonly verdict?: undefined };
 
@@ -37,7 +37,7 @@ export function verdictValue(imageId: string, { result, checks, at, source }: Ve
 }
 
 /** What an image's tags say about its validation, and why. Anything but `passed` must not reach an environment. */
-export function verdictOf(image: Pick<Image, 'id' | 'tags'>, scheme: TagScheme): Judged {
+export function verdictOf(image: Pick<Image, 'id' | 'tags'>, scheme: TagScheme): JudgedChecks {
   const value = identity(image, scheme, 'verdict');
   if (value === undefined || value === '') return { result: 'none', reason: 'never validated' };
   const parts = SHAPE.exec(value);

@@ -1,11 +1,11 @@
 import type { Tags } from '../model/image.ts';
 import type { Groups, LaunchTemplates, Parameters } from './groups.ts';
 import type { Capture, Images, ImageUsers, Leftovers, Removal, Sharing } from './images.ts';
-import type { Commands, Machines } from './instances.ts';
+import type { Commands, Instances } from './instances.ts';
 import type { Packer } from './packer.ts';
 
 /** Everything outside this process that a mode may touch. A mode names the part it needs: `run(wanted, world: Powers<'images'>)`. */
-export interface World<P extends keyof Place = keyof Place> {
+export interface AllDeps<P extends keyof RegionClients = keyof RegionClients> {
   readonly clock: Clock;
   readonly report: Reporter;
   readonly run: Run;
@@ -16,10 +16,13 @@ export interface World<P extends keyof Place = keyof Place> {
   readonly commits: Commits;
   readonly deployments: Deployments;
   /** The ports of one account and region. Cheap; clients are made when first used, and shared. */
-  at(where: Where): Pick<Place, P>;
+  inRegion(where: Where): Pick<RegionClients, P>;
 }
 
-export type Powers<P extends keyof Place, W extends keyof World = never> = Pick<World<P>, 'at' | 'clock' | 'report' | 'run' | W>;
+export type Deps<P extends keyof RegionClients, W extends keyof AllDeps = never> = Pick<
+  AllDeps<P>,
+  'inRegion' | 'clock' | 'report' | 'run' | W
+>;
 
 export interface Where {
   readonly region: string;
@@ -28,10 +31,10 @@ export interface Where {
 }
 
 /** One account in one region. */
-export interface Place {
+export interface RegionClients {
   readonly account: Account;
   readonly images: Images;
-  readonly machines: Machines;
+  readonly instances: Instances;
   readonly commands: Commands;
   readonly parameters: Parameters;
   readonly groups: Groups;

@@ -2,7 +2,7 @@ import type { Architecture, Tags } from '../model/image.ts';
 
 /** The ports to instances, and to the commands that run on them. */
 
-export interface MachineSpec {
+export interface InstanceSpec {
   readonly imageId: string;
   readonly instanceType: string;
   readonly subnetId?: string | undefined;
@@ -21,7 +21,7 @@ export interface NoCapacity {
   readonly noCapacity: string;
 }
 
-export interface Machine {
+export interface Instance {
   readonly id: string;
   readonly imageId: string;
   readonly state: 'pending' | 'running' | 'shutting-down' | 'terminated' | 'stopping' | 'stopped';
@@ -32,25 +32,25 @@ export interface Machine {
 }
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitoring-system-instance-status-check.html */
-export interface MachineHealth {
+export interface InstanceHealth {
   /** AWS's side of it. */
   readonly system: string;
   /** The machine's own: does it boot and answer on the network. */
   readonly instance: string;
 }
 
-export interface Machines {
+export interface Instances {
   /** One machine, or the one that this token made before. Requires IMDSv2, has no key pair, and ends when it shuts itself down. */
-  launch(spec: MachineSpec): Promise<Machine | NoCapacity>;
+  launch(spec: InstanceSpec): Promise<Instance | NoCapacity>;
   /** Undefined where EC2 does not know it (yet): it is eventually consistent. */
-  get(id: string): Promise<Machine | undefined>;
+  get(id: string): Promise<Instance | undefined>;
   /** The one that was launched with this token, whatever became of it: the answer of a launch may get lost. */
-  withToken(token: string): Promise<Machine | undefined>;
+  withToken(token: string): Promise<Instance | undefined>;
   /** Undefined until there is something to say. */
-  health(id: string): Promise<MachineHealth | undefined>;
+  health(id: string): Promise<InstanceHealth | undefined>;
   reboot(id: string): Promise<void>;
   /** In any state, all pages. */
-  tagged(tags: Tags): Promise<readonly Machine[]>;
+  tagged(tags: Tags): Promise<readonly Instance[]>;
   terminate(ids: readonly string[]): Promise<void>;
   /** The last 64 KiB that the machine wrote to its console; may be empty for minutes. */
   console(id: string): Promise<string>;

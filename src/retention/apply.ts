@@ -1,7 +1,7 @@
 import type { Swept } from '../image-build/sweep.ts';
-import { CancelledError, Expected } from '../kit/errors.ts';
+import { ActionError, CancelledError } from '../kit/errors.ts';
 import type { Snapshot } from '../model/image.ts';
-import type { Powers } from '../ports/deps.ts';
+import type { Deps } from '../ports/deps.ts';
 import { removeDead } from './expired-runs.ts';
 import { mark, unmark } from './marks.ts';
 import type { Consumers } from './other-accounts.ts';
@@ -29,17 +29,17 @@ export async function carryOut(
   { survey, strays, versions, dead }: RegionPlan,
   policy: Policy,
   consumers: Consumers,
-  world: Powers<'images' | 'leftovers'>,
+  deps: Deps<'images' | 'leftovers'>,
 ): Promise<Done> {
-  const { region, place, users } = survey;
+  const { region, aws, users } = survey;
   const of = (action: Decision['action']) => plan.filter(decision => decision.region === region && decision.action === action);
-  const around = { ...world, place, users, consumers };
+  const around = { ...deps, aws, users, consumers };
   const unmarked = await unmark(of('unmark'), policy, around);
   const marked = await mark(of('mark'), policy, around);
-  const dropped = dropVersions(versions, place, world.report);
+  const dropped = dropVersions(versions, aws, deps.report);
   const ended = await removeAll(of('remove'), policy, { keepSnapshots: false, before: dropped.of }, around);
-  const stray = await sweep(await stillStray(strays, survey, policy, world), place.removal, world);
-  const leftovers = await removeDead(dead, region, survey, sweeperOf(policy, world), world);
+  const stray = await sweep(await stillStray(strays, survey, policy, deps), aws.removal, deps);
+  const leftovers = await removeDead(dead, region, survey, sweeperOf(policy, deps), deps);
   const removed = ended.flatMap(({ result, decision }) => (result === 'removed' ? [decision.image] : []));
   const ids = [...stray.swept, ...leftovers.swept].map(({ id }) => id);
   return {
@@ -47,23 +47,23 @@ export async function carryOut(
     versions: dropped.count(),
     strays: stray.swept,
     swept: leftovers.swept,
-    held: await heldOf(removed, ids, place, world.report),
+    held: await heldOf(removed, ids, aws, deps.report),
     left: [...unmarked, ...marked, ...stray.left, ...leftovers.left],
   };
 }
 
 /** Against what is there now: somebody may have made an image of one of them. */
-async function stillStray(strays: readonly Snapshot[], { place, users, recycled }: Survey, policy: Policy, { clock }: Powers<never>) {
+async function stillStray(strays: readonly Snapshot[], { aws, users, recycled }: Survey, policy: Policy, { clock }: Deps<never>) {
   if (strays.length === 0) return [];
-  const [images, used] = await Promise.all([place.images.find({ includeDisabled: true }), users.again([])]);
+  const [images, used] = await Promise.all([aws.images.find({ includeDisabled: true }), users.again([])]);
   const unused = strays.filter(({ id }) => !used.has(id));
   return orphans(unused, images, policy, clock.now(), recycled);
 }
 
 async function sweep(
   snapshots: readonly Snapshot[],
-  removal: Survey['place']['removal'],
-  { report, run }: Pick<Powers<never>, 'report' | 'run'>,
+  removal: Survey['aws']['removal'],
+  { report, run }: Pick<Deps<never>, 'report' | 'run'>,
 ): Promise<{ readonly swept: readonly Snapshot[]; readonly left: readonly Left[] }> {
   const swept: Snapshot[] = [];
   const left: Left[] = [];
@@ -74,7 +74,7 @@ async function sweep(
       if (result === 'deleted') swept.push(snapshot);
       report.info(`snapshot ${snapshot.id}, which no image has: ${result}.`);
     } catch (failure) {
-      if (!(failure instanceof Expected)) throw failure;
+      if (!(failure instanceof ActionError)) throw failure;
       left.push({ what: `snapshot ${snapshot.id}`, failure });
     }
   }

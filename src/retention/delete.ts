@@ -5,7 +5,7 @@ import type { Values } from '../kit/settings.ts';
 import { common, dryRun, family } from '../model/common-settings.ts';
 import { type Image, type TagScheme, tagKey } from '../model/image.ts';
 import { meansOnly, parseSelector } from '../model/selector.ts';
-import type { Powers } from '../ports/deps.ts';
+import type { Deps } from '../ports/deps.ts';
 import { schemeOf, selectImage, selection } from '../selection/select-image.ts';
 import { type Asked, users as userSettings } from './find-users.ts';
 import { type Judged, judgeOne, removeOne } from './one-image.ts';
@@ -33,22 +33,22 @@ export const outputs = {
 
 export async function run(
   wanted: Values<typeof settings> & Pick<Asked, 'pointers'>,
-  world: Powers<'account' | 'images' | 'parameters' | 'imageUsers' | 'removal', 'commits'>,
+  deps: Deps<'account' | 'images' | 'parameters' | 'imageUsers' | 'removal', 'commits'>,
 ) {
-  const { report, clock } = world;
-  const place = world.at({ region: wanted.region });
+  const { report, clock } = deps;
+  const aws = deps.inRegion({ region: wanted.region });
   const scheme = schemeOf(wanted);
 
   // Run again after it was killed: what is gone by its ID is as it should be.
-  if (wanted.image.startsWith('ami-') && (await place.images.get(wanted.image)) === undefined) {
+  if (wanted.image.startsWith('ami-') && (await aws.images.get(wanted.image)) === undefined) {
     const reason = `${wanted.image} does not exist in ${wanted.region}: nothing to do`;
     report.warn(reason);
     return { outcome: 'unchanged' as const, outputs: { amiId: wanted.image, removed: false, reason } };
   }
-  const { image } = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, world, { ifNone: [GONE] }));
+  const { image } = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, deps, { ifNone: [GONE] }));
   if (!wanted.dryRun) insistOnOne(wanted.image, image, scheme);
 
-  const judged = await judgeOne(image, wanted, scheme, place, world);
+  const judged = await judgeOne(image, wanted, scheme, aws, deps);
   const { decision } = judged;
   if (decision.action !== 'remove') throw refusal(decision);
 
@@ -60,11 +60,11 @@ export async function run(
 
   if (wanted.keepSnapshots && image.snapshotIds.length > 0) {
     // Or the next prune would find snapshots of the family that no image has.
-    await place.images.tag(image.snapshotIds, { [tagKey(scheme, 'keep')]: `snapshot of ${image.id}, which was deleted without it` });
+    await aws.images.tag(image.snapshotIds, { [tagKey(scheme, 'keep')]: `snapshot of ${image.id}, which was deleted without it` });
   }
-  const end = await report.step(`Remove ${image.id}`, () => removeOne(judged, wanted.keepSnapshots, place, world));
+  const end = await report.step(`Remove ${image.id}`, () => removeOne(judged, wanted.keepSnapshots, aws, deps));
   if (end.result === 'kept') throw refusal({ image, reason: end.reason });
-  const held = sayHeld(end.result === 'removed' ? await heldOf([image], [], place, report) : []);
+  const held = sayHeld(end.result === 'removed' ? await heldOf([image], [], aws, report) : []);
   if (held !== undefined) report.summary(held);
   throwIfLeft([end], { ...told, removed: end.result === 'removed' });
   report.summary(`### ✅ ${code(image.id)} is removed${wanted.keepSnapshots ? ', its snapshots stay' : ''}`, 'above');

@@ -1,12 +1,12 @@
 import { concurrently } from '../kit/concurrently.ts';
-import type { Place } from '../ports/deps.ts';
+import type { RegionClients } from '../ports/deps.ts';
 import { type Consumers, unknowable } from './other-accounts.ts';
 import { planPrune } from './rules/plan.ts';
 import type { Candidate, Decision, Policy } from './rules/rules.ts';
 
 /** What is asked only of images that would go, now or after their grace, since it takes calls for each: launch permissions, and the references that AWS knows. */
 
-export type Ports = Pick<Place, 'imageUsers' | 'removal'>;
+export type Ports = Pick<RegionClients, 'imageUsers' | 'removal'>;
 
 /** Image ID -> who may launch it. */
 type UsersByImage = ReadonlyMap<string, readonly string[]>;

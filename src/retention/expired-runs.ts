@@ -1,9 +1,9 @@
 import type { Sweeper } from '../image-build/rules/leftovers.ts';
 import { type Dead, type Swept, sweepDead } from '../image-build/sweep.ts';
-import { CancelledError, Expected } from '../kit/errors.ts';
+import { ActionError, CancelledError } from '../kit/errors.ts';
 import type { Image } from '../model/image.ts';
 import { usersOf } from '../model/image-users.ts';
-import type { Powers } from '../ports/deps.ts';
+import type { Deps } from '../ports/deps.ts';
 import type { Users } from './find-users.ts';
 import type { Left } from './removal.ts';
 
@@ -17,7 +17,7 @@ export function unusedOf(dead: readonly Dead[], users: ReadonlyMap<string, reado
   return dead.filter(({ id }) => going.has(id) && !held.has(id));
 }
 
-type World = Powers<'images' | 'leftovers'>;
+type AllDeps = Deps<'images' | 'leftovers'>;
 
 /** As planned, unless somebody came to use one meanwhile. */
 export async function removeDead(
@@ -25,18 +25,18 @@ export async function removeDead(
   region: string,
   { users, owned }: { readonly users: Users; readonly owned: readonly Image[] },
   sweeper: Sweeper,
-  world: World,
+  deps: AllDeps,
 ): Promise<{ readonly swept: readonly Swept[]; readonly left: readonly Left[] }> {
   if (planned.length === 0) return { swept: [], left: [] };
   try {
-    if (world.run.cancelled.aborted) throw new CancelledError();
+    if (deps.run.cancelled.aborted) throw new CancelledError();
     const now = await users.again(planned.filter(({ kind }) => kind === 'image').map(({ id }) => id));
     const going = new Set(unusedOf(planned, now, owned).map(({ id }) => id));
-    const swept = await sweepDead([region], sweeper, world, ({ id }) => going.has(id));
-    for (const { kind, id } of swept) world.report.info(`${kind} ${id}, which a dead run had left, is removed.`);
+    const swept = await sweepDead([region], sweeper, deps, ({ id }) => going.has(id));
+    for (const { kind, id } of swept) deps.report.info(`${kind} ${id}, which a dead run had left, is removed.`);
     return { swept, left: [] };
   } catch (failure) {
-    if (!(failure instanceof Expected)) throw failure;
+    if (!(failure instanceof ActionError)) throw failure;
     return { swept: [], left: [{ what: `what dead runs left in ${region}`, failure }] };
   }
 }

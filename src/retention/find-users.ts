@@ -1,7 +1,7 @@
 import { UsageError } from '../kit/errors.ts';
 import { count, list, optional, text } from '../kit/fields.ts';
 import { type PointerNames, pointerNames, type UserFacts, whoUses } from '../model/image-users.ts';
-import type { Place, Reporter } from '../ports/deps.ts';
+import type { RegionClients, Reporter } from '../ports/deps.ts';
 
 /** Who may still launch the images of a family. Every mode that removes one asks this way, and whoever cannot answer forbids it. */
 
@@ -58,9 +58,9 @@ export const pointersOf = ({ pointer, pointers, family }: Pick<Asked, 'pointer' 
   pointerNames([...new Set([pointer, ...pointers])], family);
 
 /** Reads every source completely, or rejects. */
-export async function findUsers(asked: Asked, place: Pick<Place, 'imageUsers'>, report: Reporter): Promise<Users> {
+export async function findUsers(asked: Asked, aws: Pick<RegionClients, 'imageUsers'>, report: Reporter): Promise<Users> {
   const scope = { pointers: pointersOf(asked), ignoredParameters: asked.ignoreParameters ?? [], templateDepth: asked.templateDepth ?? 1 };
-  const facts = await place.imageUsers.read(scope);
+  const facts = await aws.imageUsers.read(scope);
   report.info(
     `${facts.instances.length} instances, ${facts.launchers.length} groups, refreshes and launch configurations, ` +
       `${facts.versions.length} launch template versions and ${facts.parameters.length} parameters were read.`,
@@ -68,7 +68,7 @@ export async function findUsers(asked: Asked, place: Pick<Place, 'imageUsers'>, 
   return {
     facts,
     all: whoUses(facts, asked.rollbackDepth),
-    again: async imageIds => whoUses(await place.imageUsers.read({ ...scope, again: imageIds }), asked.rollbackDepth),
+    again: async imageIds => whoUses(await aws.imageUsers.read({ ...scope, again: imageIds }), asked.rollbackDepth),
   };
 }
 

@@ -1,4 +1,4 @@
-import { sayDollars } from '../kit/duration.ts';
+import { formatDollars } from '../kit/duration.ts';
 import { code, columns, text, together } from '../kit/markdown.ts';
 import { identity, type TagScheme } from '../model/image.ts';
 import { verdictOf } from '../model/verdict.ts';
@@ -67,7 +67,7 @@ export function asPage({ rows, drift }: Listing, look: Look): string {
   const count = `${rows.length} ${rows.length === 1 ? 'image' : 'images'}`;
   return [
     `### Images of ${text(look.family)}`,
-    `**${count}** in ${look.regions.join(', ')}${idle}: at most ${gib} GiB, ${sayDollars(perMonth)} a month.${others}`,
+    `**${count}** in ${look.regions.join(', ')}${idle}: at most ${gib} GiB, ${formatDollars(perMonth)} a month.${others}`,
     ...(drift.length === 0 ? agreement : [driftTable(drift, look)]),
     imageTable(rows, look),
   ].join('\n\n');
@@ -88,7 +88,7 @@ function imageTable(rows: readonly Listed[], look: Look): string {
     ['Verdict', ({ image }) => VERDICTS[verdictOf(image, scheme).result] ?? text(verdictOf(image, scheme).result)],
     ['Used by', ({ users }) => (users?.length ? linesOf(users) : text(sayUsers(users))), look.whereUsed],
     ['GiB', ({ image }) => String(image.sizeGiB)],
-    [together('A month'), ({ image, untrusted }) => (untrusted ? '' : sayDollars(sizeOf([image], look.pricePerGib).perMonth))],
+    [together('A month'), ({ image, untrusted }) => (untrusted ? '' : formatDollars(sizeOf([image], look.pricePerGib).perMonth))],
   ]);
 }
 

@@ -1,7 +1,7 @@
 import { flag } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { common, family, regions, regionsOf } from '../model/common-settings.ts';
-import type { Powers } from '../ports/deps.ts';
+import type { Deps } from '../ports/deps.ts';
 import { pointer, schemeOf } from '../selection/select-image.ts';
 import { type Asked, price, users as userSettings } from './find-users.ts';
 import { asLines, asOutput, asPage } from './list-report.ts';
@@ -32,13 +32,13 @@ export const outputs = {
 };
 
 type Wanted = Values<typeof settings> & Pick<Asked, 'pointers'>;
-type World = Powers<'account' | 'images' | 'imageUsers'>;
+type AllDeps = Deps<'account' | 'images' | 'imageUsers'>;
 
-export async function run(wanted: Wanted, world: World) {
-  const { report, clock } = world;
+export async function run(wanted: Wanted, deps: AllDeps) {
+  const { report, clock } = deps;
   const scheme = schemeOf(wanted);
   const look = { ...wanted, scheme, regions: regionsOf(wanted), pricePerGib: Number(wanted.pricePerGib), now: clock.now() };
-  const listing = await listFamily(wanted, world);
+  const listing = await listFamily(wanted, deps);
   const { rows, drift } = listing;
 
   for (const line of asLines(rows, look)) report.untrusted(line);

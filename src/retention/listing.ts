@@ -2,7 +2,7 @@ import { AccessError } from '../kit/errors.ts';
 import { regionsOf } from '../model/common-settings.ts';
 import { type Image, newestFirst, tagKey } from '../model/image.ts';
 import { usersOf } from '../model/image-users.ts';
-import type { Powers } from '../ports/deps.ts';
+import type { Deps } from '../ports/deps.ts';
 import { schemeOf } from '../selection/select-image.ts';
 import { type Asked, findUsers, pointersOf, type Users } from './find-users.ts';
 import { type Drift, driftOf } from './rules/drift.ts';
@@ -32,30 +32,30 @@ interface Wanted extends Asked {
   readonly whereUsed: boolean;
 }
 
-type World = Powers<'account' | 'images' | 'imageUsers'>;
+type AllDeps = Deps<'account' | 'images' | 'imageUsers'>;
 
 /** Newest first, so that the copies of one build stand together. */
-export async function listFamily(wanted: Wanted, world: World): Promise<Listing> {
-  const seen = await Promise.all(regionsOf(wanted).map(region => listRegion(region, wanted, world)));
+export async function listFamily(wanted: Wanted, deps: AllDeps): Promise<Listing> {
+  const seen = await Promise.all(regionsOf(wanted).map(region => listRegion(region, wanted, deps)));
   const rows = seen.flatMap(({ rows: of }) => of).sort((a, b) => newestFirst(a.image, b.image));
-  if (rows.length === 0) await warnOfFamily(wanted, world);
+  if (rows.length === 0) await warnOfFamily(wanted, deps);
   return { rows, drift: seen.flatMap(({ drift }) => drift) };
 }
 
 /** A name that is misspelt matches nothing, and an empty table does not say so. */
-async function warnOfFamily(wanted: Wanted, { report, at }: World): Promise<void> {
-  const owned = await Promise.all(regionsOf(wanted).map(region => at({ region }).images.find({})));
+async function warnOfFamily(wanted: Wanted, { report, inRegion }: AllDeps): Promise<void> {
+  const owned = await Promise.all(regionsOf(wanted).map(region => inRegion({ region }).images.find({})));
   report.warn(sayNoFamily(wanted, tagKey(schemeOf(wanted), 'family'), owned.flat()));
 }
 
-async function listRegion(region: string, wanted: Wanted, world: World): Promise<Listing> {
-  const { account, images: port } = world.at({ region });
+async function listRegion(region: string, wanted: Wanted, deps: AllDeps): Promise<Listing> {
+  const { account, images: port } = deps.inRegion({ region });
   const scheme = schemeOf(wanted);
-  const images = await world.report.step(`List the images of ${wanted.family} in ${region}`, () =>
+  const images = await deps.report.step(`List the images of ${wanted.family} in ${region}`, () =>
     port.find({ tags: { [`${scheme.prefix}family`]: wanted.family }, shared: true, includeDisabled: true }),
   );
   const own = await account.id();
-  const users = wanted.whereUsed && images.length > 0 ? await whereUsed(region, wanted, world) : undefined;
+  const users = wanted.whereUsed && images.length > 0 ? await whereUsed(region, wanted, deps) : undefined;
   return {
     rows: images.map(image => ({ image, region, users: users && usersOf(users.all, image), untrusted: image.ownerId !== own })),
     drift: users === undefined ? [] : driftOf(images, users.facts, pointersOf(wanted), scheme).map(one => ({ ...one, region })),
@@ -63,9 +63,9 @@ async function listRegion(region: string, wanted: Wanted, world: World): Promise
 }
 
 /** A list is not worth a failure: where the powers are missing it says so. */
-async function whereUsed(region: string, wanted: Wanted, { report, at }: World): Promise<Users | undefined> {
+async function whereUsed(region: string, wanted: Wanted, { report, inRegion }: AllDeps): Promise<Users | undefined> {
   try {
-    return await report.step(`Find where they are used in ${region}`, () => findUsers(wanted, at({ region }), report));
+    return await report.step(`Find where they are used in ${region}`, () => findUsers(wanted, inRegion({ region }), report));
   } catch (failure) {
     if (!(failure instanceof AccessError)) throw failure;
     report.warn(`Where the images in ${region} are used is unknown: ${failure.message}`);

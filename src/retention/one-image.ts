@@ -1,6 +1,6 @@
 import type { Image, TagScheme } from '../model/image.ts';
 import { usersOf } from '../model/image-users.ts';
-import type { Place, Powers } from '../ports/deps.ts';
+import type { Deps, RegionClients } from '../ports/deps.ts';
 import { planWithEvidence } from './evidence.ts';
 import { type Asked, failClosed, findUsers, type Users } from './find-users.ts';
 import { type Ended, removeAll } from './removal.ts';
@@ -15,28 +15,28 @@ export interface Judged {
   readonly users: Users;
 }
 
-type Ports = Pick<Place, 'account' | 'images' | 'imageUsers' | 'removal'>;
+type Ports = Pick<RegionClients, 'account' | 'images' | 'imageUsers' | 'removal'>;
 
 /** If one who may launch it cannot be seen, this rejects and nothing is removed. */
 export async function judgeOne(
   image: Image,
   asked: Asked & { readonly region: string },
   scheme: TagScheme,
-  place: Ports,
-  { report, clock }: Powers<never>,
+  aws: Ports,
+  { report, clock }: Deps<never>,
 ): Promise<Judged> {
-  const policy = { ...NO_WISHES, scheme, family: asked.family, accountId: await place.account.id() };
+  const policy = { ...NO_WISHES, scheme, family: asked.family, accountId: await aws.account.id() };
   return failClosed(report, async () => {
-    const users = await report.step('Find what may still launch it', () => findUsers(asked, place, report));
+    const users = await report.step('Find what may still launch it', () => findUsers(asked, aws, report));
     const candidate = { image, region: asked.region, users: usersOf(users.all, image) };
-    const [decision] = await planWithEvidence([candidate], policy, clock.now(), () => place);
+    const [decision] = await planWithEvidence([candidate], policy, clock.now(), () => aws);
     return { policy, users, decision: decision ?? { ...candidate, action: 'keep', reason: 'no decision', waits: false, marked: false } };
   });
 }
 
 /** How it ended. `kept`: somebody came to use it since it was judged. */
-export async function removeOne(judged: Judged, keepSnapshots: boolean, place: Ports, world: Powers<never>): Promise<Ended> {
+export async function removeOne(judged: Judged, keepSnapshots: boolean, aws: Ports, deps: Deps<never>): Promise<Ended> {
   const { decision, policy, users } = judged;
-  const [end] = await removeAll([decision], policy, { keepSnapshots }, { ...world, place, users });
+  const [end] = await removeAll([decision], policy, { keepSnapshots }, { ...deps, aws, users });
   return end ?? { decision, result: 'failed', left: [{ what: `image ${decision.image.id}` }] };
 }

@@ -1,5 +1,5 @@
-import { Expected } from '../kit/errors.ts';
-import type { Place, Powers } from '../ports/deps.ts';
+import { ActionError } from '../kit/errors.ts';
+import type { Deps, RegionClients } from '../ports/deps.ts';
 import type { Share } from '../ports/images.ts';
 import { type Asked, findUsers, type Users } from './find-users.ts';
 import { PERHAPS } from './usage-reports.ts';
@@ -17,13 +17,13 @@ interface Wanted extends Asked {
   readonly targetRole?: string | undefined;
 }
 
-export function consumers(wanted: Wanted, { at, report }: Powers<'imageUsers'>): Consumers {
+export function consumers(wanted: Wanted, { inRegion, report }: Deps<'imageUsers'>): Consumers {
   const read = new Map<string, Promise<Users>>();
   const usersIn = (account: string, region: string, role: string): Promise<Users> => {
     const key = `${account} ${region}`;
     const known = read.get(key);
     if (known !== undefined) return known;
-    const started = findUsers(wanted, at({ region, role }) as Pick<Place, 'imageUsers'>, report);
+    const started = findUsers(wanted, inRegion({ region, role }) as Pick<RegionClients, 'imageUsers'>, report);
     read.set(key, started);
     return started;
   };
@@ -36,7 +36,7 @@ export function consumers(wanted: Wanted, { at, report }: Powers<'imageUsers'>):
       const found = (await look(await usersIn(account, region, role))).get(imageId) ?? [];
       return found.map(user => `${user} in account ${account}`);
     } catch (failure) {
-      if (!(failure instanceof Expected)) throw failure;
+      if (!(failure instanceof ActionError)) throw failure;
       return [`${unknowable({ account, who })}: ${failure.message}`];
     }
   };

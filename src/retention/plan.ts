@@ -2,7 +2,7 @@ import type { Sweeper } from '../image-build/rules/leftovers.ts';
 import type { Dead } from '../image-build/sweep.ts';
 import type { Snapshot } from '../model/image.ts';
 import type { TemplateVersion } from '../model/template.ts';
-import type { Powers } from '../ports/deps.ts';
+import type { Deps } from '../ports/deps.ts';
 import { planWithEvidence } from './evidence.ts';
 import { unusedOf } from './expired-runs.ts';
 import type { Consumers } from './other-accounts.ts';
@@ -39,19 +39,19 @@ export async function makePlan(
   policy: Policy,
   wish: Wish,
   consumers: Consumers,
-  world: Powers<keyof SurveyPorts>,
+  deps: Deps<keyof SurveyPorts>,
 ): Promise<Plan> {
-  const now = world.clock.now();
-  const usage = (ids: readonly string[], region: string) => usageElsewhere(ids, policy.accountId, world.at({ region }), world);
+  const now = deps.clock.now();
+  const usage = (ids: readonly string[], region: string) => usageElsewhere(ids, policy.accountId, deps.inRegion({ region }), deps);
   const inquiry = { consumers, ...(wish.usageReports ? { usage } : {}) };
-  const images = await planWithEvidence(candidates(surveys, policy), policy, now, region => world.at({ region }), inquiry);
+  const images = await planWithEvidence(candidates(surveys, policy), policy, now, region => deps.inRegion({ region }), inquiry);
   const regions = surveys.map(async survey => {
-    const { region, place, snapshots, owned, recycled, users, dead } = survey;
+    const { region, aws, snapshots, owned, recycled, users, dead } = survey;
     const going = images.filter(decision => decision.region === region && decision.action === 'remove').map(({ image }) => image.id);
     return {
       survey,
       strays: orphans(snapshots, owned, policy, now, recycled),
-      versions: wish.templateVersions ? await versionsNaming(going, users, place) : [],
+      versions: wish.templateVersions ? await versionsNaming(going, users, aws) : [],
       dead: unusedOf(dead, users.all, owned),
     };
   });
@@ -59,7 +59,7 @@ export async function makePlan(
 }
 
 /** Whose leftovers prune may sweep. */
-export const sweeperOf = ({ scheme, family }: Policy, { run }: Pick<Powers<never>, 'run'>): Sweeper => ({
+export const sweeperOf = ({ scheme, family }: Policy, { run }: Pick<Deps<never>, 'run'>): Sweeper => ({
   scheme,
   family,
   repository: run.repository,

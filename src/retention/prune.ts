@@ -2,7 +2,7 @@ import { RejectedError } from '../kit/errors.ts';
 import { flag, optional, text as textSetting } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { common, dryRun, family, regions, targetRole } from '../model/common-settings.ts';
-import type { Powers } from '../ports/deps.ts';
+import type { Deps } from '../ports/deps.ts';
 import { pointer, schemeOf } from '../selection/select-image.ts';
 import { carryOut, type Done } from './apply.ts';
 import { type Asked, failClosed, price, users as userSettings } from './find-users.ts';
@@ -66,29 +66,29 @@ export const outputs = {
 };
 
 type Wanted = Values<typeof settings> & Pick<Asked, 'pointers'>;
-type World = Powers<'account' | keyof SurveyPorts>;
+type AllDeps = Deps<'account' | keyof SurveyPorts>;
 
-export async function run(wanted: Wanted, world: World) {
-  const { report } = world;
+export async function run(wanted: Wanted, deps: AllDeps) {
+  const { report } = deps;
   const scheme = schemeOf(wanted);
-  const accountId = await world.at({ region: wanted.region }).account.id();
+  const accountId = await deps.inRegion({ region: wanted.region }).account.id();
   const policy = policyOf(wanted, scheme, accountId);
 
   // If one who may launch an image cannot be seen, this rejects and nothing is removed.
-  const abroad = consumers(wanted, world);
+  const abroad = consumers(wanted, deps);
   const plan = await failClosed(report, async () => {
-    const surveys = await surveyAll(wanted, sweeperOf(policy, world), world);
-    return report.step('Plan', () => makePlan(surveys, policy, wanted, abroad, world));
+    const surveys = await surveyAll(wanted, sweeperOf(policy, deps), deps);
+    return report.step('Plan', () => makePlan(surveys, policy, wanted, abroad, deps));
   });
-  show(plan, wanted, scheme, world, world.clock.now());
+  show(plan, wanted, scheme, deps, deps.clock.now());
   stopIfImplausible(plan, wanted);
   if (wanted.dryRun) return { outcome: 'planned' as const, outputs: tell(plan, wanted) };
 
   const done: Done[] = [];
   for (const part of plan.regions) {
-    done.push(await report.step(`Remove in ${part.survey.region}`, () => carryOut(plan.images, part, policy, abroad, world)));
+    done.push(await report.step(`Remove in ${part.survey.region}`, () => carryOut(plan.images, part, policy, abroad, deps)));
   }
-  showDone(plan, wanted, done, world);
+  showDone(plan, wanted, done, deps);
   const told = tell(plan, wanted, done);
   throwIfLeft(
     done.flatMap(({ ended }) => ended),

@@ -1,5 +1,5 @@
 import { usersOf } from '../model/image-users.ts';
-import type { Place, Powers } from '../ports/deps.ts';
+import type { Deps, RegionClients } from '../ports/deps.ts';
 import { askAgain, type Ports } from './evidence.ts';
 import type { Users } from './find-users.ts';
 import type { Consumers } from './other-accounts.ts';
@@ -7,8 +7,8 @@ import { type Decision, guard, type Policy, takenAgainAt } from './rules/rules.t
 
 /** Between the plan and the deed somebody may have come to use an image: whatever cannot be undone looks again first. */
 
-export interface RemovalWorld extends Pick<Powers<never>, 'report' | 'run' | 'clock'> {
-  readonly place: Pick<Place, 'images'> & Ports;
+export interface RemovalWorld extends Pick<Deps<never>, 'report' | 'run' | 'clock'> {
+  readonly aws: Pick<RegionClients, 'images'> & Ports;
   readonly users: Users;
   /** Without it, everybody that an image is shared with counts as a user. */
   readonly consumers?: Pick<Consumers, 'again'>;
@@ -21,13 +21,13 @@ export const LOOKED_AT_TOGETHER = 100;
 export async function lookAgain(
   batch: readonly Decision[],
   policy: Policy,
-  { place, users, consumers }: RemovalWorld,
+  { aws, users, consumers }: RemovalWorld,
 ): Promise<ReadonlyMap<Decision, string>> {
   const ids = batch.map(({ image }) => image.id);
   const [now, again, told] = await Promise.all([
-    place.images.find({ ids, includeDisabled: true }),
+    aws.images.find({ ids, includeDisabled: true }),
     users.again(ids),
-    askAgain(ids, batch[0]?.region ?? '', place, consumers),
+    askAgain(ids, batch[0]?.region ?? '', aws, consumers),
   ]);
   const reasons = batch.flatMap(decision => {
     // One that this listing lacks may be there all the same: listings are not consistent. Then what was seen of it before must do.

@@ -1,7 +1,7 @@
-import { Expected } from '../kit/errors.ts';
+import { ActionError } from '../kit/errors.ts';
 import { code } from '../kit/markdown.ts';
 import type { Image } from '../model/image.ts';
-import type { Place, Reporter } from '../ports/deps.ts';
+import type { RegionClients, Reporter } from '../ports/deps.ts';
 import type { Recycled } from '../ports/images.ts';
 
 /** What a retention rule kept of what was removed. Which rules there are, another service knows; what they hold, EC2 tells afterwards. */
@@ -13,7 +13,7 @@ export interface Held extends Recycled {
 export async function heldOf(
   images: readonly Pick<Image, 'id' | 'snapshotIds'>[],
   snapshotIds: readonly string[],
-  { removal }: Pick<Place, 'removal'>,
+  { removal }: Pick<RegionClients, 'removal'>,
   report: Reporter,
 ): Promise<readonly Held[]> {
   const removed = new Set([...images.flatMap(({ id, snapshotIds: of }) => [id, ...of]), ...snapshotIds]);
@@ -22,7 +22,7 @@ export async function heldOf(
     const kinds = (['image', 'snapshot'] as const).map(async kind => (await removal.recycled(kind)).map(held => ({ ...held, kind })));
     return (await Promise.all(kinds)).flat().filter(({ id }) => removed.has(id));
   } catch (failure) {
-    if (!(failure instanceof Expected)) throw failure;
+    if (!(failure instanceof ActionError)) throw failure;
     report.warn(`Whether the Recycle Bin holds what was removed is unknown: ${failure.message}`);
     return [];
   }

@@ -1,5 +1,5 @@
-import { concurrently, inBatches } from '../kit/concurrently.ts';
-import { AccessError, CancelledError, Expected, sameKind } from '../kit/errors.ts';
+import { batches, concurrently } from '../kit/concurrently.ts';
+import { AccessError, ActionError, CancelledError, wrapError } from '../kit/errors.ts';
 import { waitFor } from '../kit/wait.ts';
 import type { SnapshotResult } from '../ports/images.ts';
 import { LOOKED_AT_TOGETHER, lookAgain, type RemovalWorld } from './recheck.ts';
@@ -27,15 +27,15 @@ interface Wish {
   readonly before?: (imageId: string) => Promise<void>;
 }
 
-export async function removeAll(doomed: readonly Decision[], policy: Policy, wish: Wish, world: RemovalWorld): Promise<readonly Ended[]> {
+export async function removeAll(doomed: readonly Decision[], policy: Policy, wish: Wish, deps: RemovalWorld): Promise<readonly Ended[]> {
   const ended: Ended[] = [];
-  for (const batch of inBatches(doomed, LOOKED_AT_TOGETHER)) {
+  for (const batch of batches(doomed, LOOKED_AT_TOGETHER)) {
     try {
-      if (world.run.cancelled.aborted) throw new CancelledError();
-      const reprieved = await lookAgain(batch, policy, world);
-      ended.push(...(await concurrently(batch, REMOVED_AT_ONCE, decision => removeOne(decision, reprieved.get(decision), wish, world))));
+      if (deps.run.cancelled.aborted) throw new CancelledError();
+      const reprieved = await lookAgain(batch, policy, deps);
+      ended.push(...(await concurrently(batch, REMOVED_AT_ONCE, decision => removeOne(decision, reprieved.get(decision), wish, deps))));
     } catch (failure) {
-      if (!(failure instanceof Expected)) throw failure;
+      if (!(failure instanceof ActionError)) throw failure;
       const undone = doomed.slice(ended.length);
       return [
         ...ended,
@@ -44,7 +44,7 @@ export async function removeAll(doomed: readonly Decision[], policy: Policy, wis
     }
   }
   const removed = ended.flatMap(({ result, decision }) => (result === 'removed' ? [decision.image.id] : []));
-  if (!world.run.cancelled.aborted) await proveGone(removed, world);
+  if (!deps.run.cancelled.aborted) await proveGone(removed, deps);
   return ended;
 }
 
@@ -52,19 +52,19 @@ async function removeOne(
   decision: Decision,
   reprieve: string | undefined,
   { keepSnapshots, before }: Wish,
-  { place, report, run }: RemovalWorld,
+  { aws, report, run }: RemovalWorld,
 ): Promise<Ended> {
   const { id } = decision.image;
   if (reprieve !== undefined) return kept(decision, `since the plan was made: ${reprieve}`, report);
   try {
     if (run.cancelled.aborted) throw new CancelledError();
     await before?.(id);
-    const done = await place.removal.deregister(id, { keepSnapshots });
+    const done = await aws.removal.deregister(id, { keepSnapshots });
     if (done.result === 'protected') return kept(decision, done.reason, report);
     report.info(done.result === 'gone' ? `${id} was gone already.` : `${id} is removed${keepSnapshots ? ', its snapshots stay' : ''}.`);
     return { decision, result: 'removed', left: done.result === 'gone' ? [] : snapshotsLeft(id, done.snapshots) };
   } catch (failure) {
-    if (!(failure instanceof Expected)) throw failure;
+    if (!(failure instanceof ActionError)) throw failure;
     report.warn(failure.message);
     return { decision, result: 'failed', left: [{ what: `image ${id}`, failure }] };
   }
@@ -86,7 +86,7 @@ const snapshotsLeft = (imageId: string, snapshots: readonly SnapshotResult[]): L
     }));
 
 /** Deregistered images are still listed for a short while. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html */
-async function proveGone(imageIds: readonly string[], { place, report, clock }: RemovalWorld): Promise<void> {
+async function proveGone(imageIds: readonly string[], { aws, report, clock }: RemovalWorld): Promise<void> {
   if (imageIds.length === 0) return;
   await waitFor(
     {
@@ -94,7 +94,7 @@ async function proveGone(imageIds: readonly string[], { place, report, clock }: 
       everySeconds: 5,
       atMostSeconds: 300,
       look: async () => {
-        const there = (await place.images.find({ ids: imageIds, includeDisabled: true })).filter(({ state }) => state !== 'deregistered');
+        const there = (await aws.images.find({ ids: imageIds, includeDisabled: true })).filter(({ state }) => state !== 'deregistered');
         if (there.length === 0) return { state: 'done' as const, value: undefined };
         return { state: 'waiting' as const, note: `${there.map(({ id }) => id).join(', ')} still listed` };
       },
@@ -118,5 +118,5 @@ export function throwIfLeft(ended: readonly Ended[], outputs: Readonly<Record<st
     outputs,
     cause: first,
   };
-  throw sameKind(first, first instanceof CancelledError ? `Cancelled: ${message}` : message, details);
+  throw wrapError(first, first instanceof CancelledError ? `Cancelled: ${message}` : message, details);
 }

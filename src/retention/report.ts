@@ -1,7 +1,7 @@
-import { sayDollars } from '../kit/duration.ts';
+import { formatDollars } from '../kit/duration.ts';
 import { code, columns, details, text, together } from '../kit/markdown.ts';
 import { identity, type TagScheme } from '../model/image.ts';
-import type { Powers } from '../ports/deps.ts';
+import type { Deps } from '../ports/deps.ts';
 import type { Done } from './apply.ts';
 import { besides, doomedOf, hashOf, type Plan, straysOf } from './plan.ts';
 import { sayHeld } from './recycle-bin.ts';
@@ -23,7 +23,7 @@ const said = ({ action, disables }: Decision) => (action === 'mark' && disables 
 const some = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`;
 
 /** The same plan in a dry run and in a real one, in the log and in the summary. */
-export function show(plan: Plan, wanted: Wanted, scheme: TagScheme, { report }: Pick<Powers<never>, 'report'>, now: number): void {
+export function show(plan: Plan, wanted: Wanted, scheme: TagScheme, { report }: Pick<Deps<never>, 'report'>, now: number): void {
   for (const { image, action, reason } of plan.images) {
     report.untrusted(`${action.padEnd(6)} ${image.id} (${sayAge(image, now)} old): ${reason}`);
   }
@@ -57,7 +57,7 @@ function totalOf(plan: Plan, wanted: Wanted): string {
     ...(count.besides === 0 ? [] : [`${some(count.besides, 'thing')} removed beside them`]),
   ].join(', ');
   const more = also === '' ? '' : ` (${also})`;
-  return `${doomed.length} of ${some(plan.images.length, 'image')} ${verb}${more}, which saves at most ${gib} GiB, ${sayDollars(perMonth)} a month.`;
+  return `${doomed.length} of ${some(plan.images.length, 'image')} ${verb}${more}, which saves at most ${gib} GiB, ${formatDollars(perMonth)} a month.`;
 }
 
 // What is done about an image comes first, and nobody reads ten thousand rows.
@@ -94,7 +94,7 @@ function imageTable(rows: readonly Decision[], most: number, { pricePerGib, seve
     ['Region', ({ region }) => region, severalRegions],
     ['Age', ({ image }) => sayAge(image, now)],
     ['GiB', ({ image }) => String(image.sizeGiB)],
-    [together('A month'), ({ image }) => sayDollars(sizeOf([image], pricePerGib).perMonth)],
+    [together('A month'), ({ image }) => formatDollars(sizeOf([image], pricePerGib).perMonth)],
     ['Why', ({ reason }) => text(reason)],
   ]);
   const more = rows.length - most;
@@ -110,7 +110,7 @@ const besidesTable = (plan: Plan): string =>
   ]);
 
 /** After a real run: what came of the plan. */
-export function showDone(plan: Plan, wanted: Wanted, done: readonly Done[], { report }: Pick<Powers<never>, 'report'>): void {
+export function showDone(plan: Plan, wanted: Wanted, done: readonly Done[], { report }: Pick<Deps<never>, 'report'>): void {
   const { gib, perMonth } = freed(done, wanted);
   const removed = removedOf(done).length;
   const planned = doomedOf(plan).length;
@@ -123,7 +123,7 @@ export function showDone(plan: Plan, wanted: Wanted, done: readonly Done[], { re
   const isWhole = done.every(({ left, ended }) => left.length === 0 && ended.every(end => end.left.length === 0));
   const lines = [
     `### ${isWhole ? '✅' : '⚠️'} ${text(wanted.family)}: ${planned === 0 && also === '' ? 'nothing was to be removed' : `${removed} of ${some(planned, 'planned image')} removed${also}`}`,
-    ...(gib === 0 ? [] : [`That saves at most ${gib} GiB, ${sayDollars(perMonth)} a month.`]),
+    ...(gib === 0 ? [] : [`That saves at most ${gib} GiB, ${formatDollars(perMonth)} a month.`]),
     ...kept.map(([id, reason]) => `↩️ ${code(id)} stays, ${text(reason)}.`),
     ...(held === undefined ? [] : [held]),
   ];

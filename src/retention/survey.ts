@@ -5,14 +5,14 @@ import { regionsOf } from '../model/common-settings.ts';
 import type { Snapshot } from '../model/image.ts';
 import { type Image, identity, isOurs, newestFirst, tagKey } from '../model/image.ts';
 import { usersOf } from '../model/image-users.ts';
-import type { Place, Powers } from '../ports/deps.ts';
+import type { Deps, RegionClients } from '../ports/deps.ts';
 import { type Asked, findUsers, type Users } from './find-users.ts';
 import type { Candidate, Policy } from './rules/rules.ts';
 
 /** A family in one region: its images, who may launch them, and the snapshots that carry its name. */
 export interface Survey {
   readonly region: string;
-  readonly place: SurveyPorts;
+  readonly aws: SurveyPorts;
   /** Of whatever family: what this account owns here. */
   readonly owned: readonly Image[];
   readonly family: readonly Image[];
@@ -23,7 +23,7 @@ export interface Survey {
   readonly dead: readonly Dead[];
 }
 
-export type SurveyPorts = Pick<Place, 'images' | 'imageUsers' | 'removal' | 'leftovers' | 'launchTemplates'>;
+export type SurveyPorts = Pick<RegionClients, 'images' | 'imageUsers' | 'removal' | 'leftovers' | 'launchTemplates'>;
 
 interface Wanted extends Asked {
   readonly region: string;
@@ -33,29 +33,29 @@ interface Wanted extends Asked {
 }
 
 /** Reads everything of every region, or rejects. */
-export async function surveyAll(wanted: Wanted, sweeper: Sweeper, world: Powers<keyof SurveyPorts>): Promise<readonly Survey[]> {
+export async function surveyAll(wanted: Wanted, sweeper: Sweeper, deps: Deps<keyof SurveyPorts>): Promise<readonly Survey[]> {
   const key = tagKey(sweeper.scheme, 'family');
   const all: Survey[] = [];
   for (const region of regionsOf(wanted)) {
-    const place: SurveyPorts = world.at({ region });
-    const owned = await world.report.step(`List the images in ${region}`, () => place.images.find({ includeDisabled: true }));
+    const aws: SurveyPorts = deps.inRegion({ region });
+    const owned = await deps.report.step(`List the images in ${region}`, () => aws.images.find({ includeDisabled: true }));
     const family = owned.filter(({ tags }) => tags[key] === wanted.family);
-    const users = await world.report.step(`Find what may launch them in ${region}`, () => findUsers(wanted, place, world.report));
-    const beside = await world.report.step(`List what is left of builds and images in ${region}`, () =>
-      besideImages(wanted, sweeper, place, world),
+    const users = await deps.report.step(`Find what may launch them in ${region}`, () => findUsers(wanted, aws, deps.report));
+    const beside = await deps.report.step(`List what is left of builds and images in ${region}`, () =>
+      besideImages(wanted, sweeper, aws, deps),
     );
     const snapshots = beside.snapshots.filter(({ id }) => !users.all.has(id));
-    all.push({ ...beside, region, place, owned, family, users, snapshots });
+    all.push({ ...beside, region, aws, owned, family, users, snapshots });
   }
   if (all.every(({ family, snapshots }) => family.length === 0 && snapshots.length === 0)) throw noSuchFamily(wanted, key, all);
   return all;
 }
 
-async function besideImages(wanted: Wanted, sweeper: Sweeper, place: SurveyPorts, { clock }: Pick<Powers<never>, 'clock'>) {
+async function besideImages(wanted: Wanted, sweeper: Sweeper, aws: SurveyPorts, { clock }: Pick<Deps<never>, 'clock'>) {
   const [snapshots, recycled, dead] = await Promise.all([
-    wanted.orphanSnapshots ? place.removal.snapshots({ [tagKey(sweeper.scheme, 'family')]: wanted.family }) : [],
-    wanted.orphanSnapshots ? place.removal.recycled('image') : [],
-    wanted.leftovers ? findDead(place, sweeper, clock.now()) : [],
+    wanted.orphanSnapshots ? aws.removal.snapshots({ [tagKey(sweeper.scheme, 'family')]: wanted.family }) : [],
+    wanted.orphanSnapshots ? aws.removal.recycled('image') : [],
+    wanted.leftovers ? findDead(aws, sweeper, clock.now()) : [],
   ]);
   return { snapshots, recycled: new Set(recycled.map(({ id }) => id)), dead };
 }

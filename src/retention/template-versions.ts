@@ -1,11 +1,11 @@
 import { concurrently } from '../kit/concurrently.ts';
 import type { TemplateVersion } from '../model/template.ts';
-import type { Place, Reporter } from '../ports/deps.ts';
+import type { RegionClients, Reporter } from '../ports/deps.ts';
 import type { Users } from './find-users.ts';
 
 const TEMPLATES_AT_ONCE = 6;
 
-type Ports = Pick<Place, 'launchTemplates'>;
+type Ports = Pick<RegionClients, 'launchTemplates'>;
 
 /**
  * Launch template versions that name these images. None that is the default or may be the newest: a promotion may be about to launch from what came since the

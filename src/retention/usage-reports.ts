@@ -1,7 +1,7 @@
 import { concurrently } from '../kit/concurrently.ts';
 import { TimeoutError } from '../kit/errors.ts';
 import { waitFor } from '../kit/wait.ts';
-import type { Place, Powers } from '../ports/deps.ts';
+import type { Deps, RegionClients } from '../ports/deps.ts';
 
 /** What AWS tells of the use of our images in other accounts. It is late, by a day for instances and by days for launch templates: a reason to keep, never one to remove. */
 
@@ -11,19 +11,19 @@ const AT_MOST_SECONDS = 15 * 60;
 /** So begins a user whom nobody has seen. */
 export const PERHAPS = 'somebody, perhaps';
 
-type World = Pick<Powers<never>, 'clock' | 'report'>;
+type AllDeps = Pick<Deps<never>, 'clock' | 'report'>;
 
 /** Image ID -> who uses it in other accounts. A report that does not come, or comes as an error, counts as use. */
 export async function usageElsewhere(
   imageIds: readonly string[],
   own: string,
-  { imageUsers }: Pick<Place, 'imageUsers'>,
-  world: World,
+  { imageUsers }: Pick<RegionClients, 'imageUsers'>,
+  deps: AllDeps,
 ): Promise<ReadonlyMap<string, readonly string[]>> {
-  const today = new Date(world.clock.now()).toISOString().slice(0, 10);
+  const today = new Date(deps.clock.now()).toISOString().slice(0, 10);
   const found = await concurrently(imageIds, REPORTS_AT_ONCE, async imageId => {
     const reportId = await imageUsers.startUsageReport(imageId, `ami-action-prune-${imageId}-${today}`);
-    return [imageId, await usersIn(imageId, reportId, own, imageUsers, world)] as const;
+    return [imageId, await usersIn(imageId, reportId, own, imageUsers, deps)] as const;
   });
   return new Map(found);
 }
@@ -32,8 +32,8 @@ async function usersIn(
   imageId: string,
   reportId: string,
   own: string,
-  imageUsers: Place['imageUsers'],
-  world: World,
+  imageUsers: RegionClients['imageUsers'],
+  deps: AllDeps,
 ): Promise<readonly string[]> {
   try {
     const entries = await waitFor(
@@ -48,7 +48,7 @@ async function usersIn(
             : { state: 'done', value: state === 'error' ? undefined : seen };
         },
       },
-      world,
+      deps,
     );
     if (entries === undefined) return [`${PERHAPS}: its usage report ended in an error`];
     return entries

@@ -1,10 +1,10 @@
-import { candidateName, saidIn } from '../model/pointer.ts';
+import { candidateName, parseDescription } from '../model/pointer.ts';
 import { type Move, type PointerNow, write } from './pointer.ts';
 import { type PointPorts, type PointWorld, readBack } from './pointer-write.ts';
 
 /** Whether a run that did not come to its end was about exactly this. */
 export function isAnnounced({ pointer: { candidate }, image, deed, was }: Move): boolean {
-  const said = candidate === undefined ? undefined : saidIn(candidate.description);
+  const said = candidate === undefined ? undefined : parseDescription(candidate.description);
   return candidate?.value === image.id && said?.deed === deed && said.was === was;
 }
 
@@ -12,20 +12,20 @@ export function isAnnounced({ pointer: { candidate }, image, deed, was }: Move):
  * Says what is coming. Proves, before anything is rolled, that we may write here and that the image is visible here; keeps the image from
  * being pruned; and tells a later run what this one was about, should it be lost.
  */
-export async function announce(move: Move, world: PointWorld, place: PointPorts): Promise<void> {
+export async function announce(move: Move, deps: PointWorld, aws: PointPorts): Promise<void> {
   const { candidate, name } = move.pointer;
   const known = isAnnounced(move) ? candidate?.version : undefined;
-  const version = known ?? (await write(candidateName(name), move, candidate, world, place));
-  await readBack({ name: candidateName(name), value: move.image.id, version }, world, place);
+  const version = known ?? (await write(candidateName(name), move, candidate, deps, aws));
+  await readBack({ name: candidateName(name), value: move.image.id, version }, deps, aws);
 }
 
 /** The last deed, and only one: gone, it says that all is done. */
 export const withdraw = (pointer: PointerNow, { parameters }: PointPorts): Promise<void> => parameters.remove(candidateName(pointer.name));
 
 /** As long as it is ours: by now it may say what another run is about. */
-export async function withdrawOwn({ pointer, image }: Move, { report }: PointWorld, place: PointPorts): Promise<void> {
-  const there = await place.parameters.read(candidateName(pointer.name));
+export async function withdrawOwn({ pointer, image }: Move, { report }: PointWorld, aws: PointPorts): Promise<void> {
+  const there = await aws.parameters.read(candidateName(pointer.name));
   if (there === undefined) return;
-  if (there.value === image.id) return withdraw(pointer, place);
+  if (there.value === image.id) return withdraw(pointer, aws);
   report.info(`${there.name} names ${there.value} by now: another run is under way, so it stays.`);
 }

@@ -32,14 +32,14 @@ export interface Around {
   readonly check?: Check | undefined;
 }
 
-export async function deliver(parts: readonly Part[], world: RollWorld, around: Around): Promise<readonly Delivered[]> {
+export async function deliver(parts: readonly Part[], deps: RollWorld, around: Around): Promise<readonly Delivered[]> {
   const aside: Aside = { cleared: [], remains: [] };
   let rolled: readonly Rolls[];
   try {
     await inTurn(parts.filter(takesPart), announced);
     await around.before();
     const ready = await inTurn(parts, part => cleared(part, aside));
-    rolled = await rollEverywhere(ready, { world, aside, check: around.check });
+    rolled = await rollEverywhere(ready, { deps, aside, check: around.check });
   } catch (failure) {
     const undoing = async () => {
       await around.undo();
@@ -66,11 +66,11 @@ export const refreshesOf = (ended: readonly Delivered[]) =>
 
 async function proveAll(parts: readonly RolledPart[], { check }: Around): Promise<void> {
   try {
-    await inTurn(parts, ({ promotion, region, world, place }) => proveStanding(promotion, check?.(region), world, place));
+    await inTurn(parts, ({ promotion, region, deps, aws }) => proveStanding(promotion, check?.(region), deps, aws));
   } catch (failure) {
     if (parts.length === 1) throw failure;
     const rolled = parts.map(part => ({ part, groups: part.rolls.groups.filter(({ status }) => status !== 'nothing') }));
-    throw withDetails(failure, { left: standing(rolled) });
+    throw withDetails(failure, { leftovers: standing(rolled) });
   }
 }
 
@@ -78,7 +78,7 @@ async function proveAll(parts: readonly RolledPart[], { check }: Around): Promis
 async function settle(parts: readonly RolledPart[], around: Around): Promise<void> {
   try {
     await moveAll(parts);
-    await inTurn(parts, ({ rolls, world }) => world.report.step('Finish', rolls.finish));
+    await inTurn(parts, ({ rolls, deps }) => deps.report.step('Finish', rolls.finish));
     await around.after();
     await withdrawn(parts);
   } catch (failure) {
@@ -92,23 +92,23 @@ async function settle(parts: readonly RolledPart[], around: Around): Promise<voi
 /** One that runs the image since long is not begun by this: it must not look so to the next run, which would take it back. */
 const takesPart = ({ several, promotion }: Part): boolean => !several || promotion.pointer.candidate !== undefined || !isThere(promotion);
 
-const announced = ({ promotion, world, place }: Part): Promise<void> =>
-  world.report.step(`Announce ${promotion.image.id} in ${candidateName(promotion.pointer.name)}`, () => announce(promotion, world, place));
+const announced = ({ promotion, deps, aws }: Part): Promise<void> =>
+  deps.report.step(`Announce ${promotion.image.id} in ${candidateName(promotion.pointer.name)}`, () => announce(promotion, deps, aws));
 
 /** Home last: what it announced decides where a rollback goes on that was lost half way. */
 const withdrawn = (parts: readonly Part[]) =>
-  inTurn(parts.filter(takesPart).reverse(), ({ promotion, world, place }) => withdrawOwn(promotion, world, place));
+  inTurn(parts.filter(takesPart).reverse(), ({ promotion, deps, aws }) => withdrawOwn(promotion, deps, aws));
 
 /** With what stood in the way cleared away, the plan is made again: it may have changed what a group runs. */
 async function cleared<P extends Part>(part: P, aside: Aside): Promise<P> {
-  const { promotion, world, place, region, several } = part;
+  const { promotion, deps, aws, region, several } = part;
   if (promotion.groups.every(({ obstacle }) => obstacle === undefined)) return part;
   const own: string[] = [];
-  const way = { world, place, timeoutSeconds: promotion.roll.rollTimeout, saidAs: saidAs(promotion, world), cleared: own };
-  await world.report
+  const way = { deps, aws, timeoutSeconds: promotion.roll.rollTimeout, saidAs: saidAs(promotion, deps), cleared: own };
+  await deps.report
     .step('Make way', () => makeWay(promotion.groups, way))
     .finally(() => aside.cleared.push(...own.map(line => (several ? `${region}: ${line}` : line))));
-  const again = { ...part, promotion: await planPromotion(promotion, place) };
+  const again = { ...part, promotion: await planPromotion(promotion, aws) };
   throwIfRefused([again]);
   return again;
 }

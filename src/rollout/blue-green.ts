@@ -1,7 +1,7 @@
 import { RejectedError, TimeoutError } from '../kit/errors.ts';
-import { type Look, waitFor } from '../kit/wait.ts';
+import { type Poll, waitFor } from '../kit/wait.ts';
 import type { Target } from '../model/group.ts';
-import { type Group, sayLaunch } from '../model/group.ts';
+import { formatLaunch, type Group } from '../model/group.ts';
 import { better, type Evidence, gather, tellEvidence } from './evidence.ts';
 import { firstThatFails, newOnes } from './in-service.ts';
 import { judgePair, type PairJudgement, PROVEN, SUCCESSOR_OF, twinName } from './rules/group-pair.ts';
@@ -33,7 +33,7 @@ const pairOf = ({ facts: { group, successor } }: GroupPlan, imageId: string): Pa
 
 /** Answers whether it holds here: both groups stay, until the same settings say so again. */
 export async function bringUp(plans: readonly GroupPlan[], watching: Watching): Promise<boolean> {
-  const { order, deeds, world, place } = watching;
+  const { order, deeds, deps, aws } = watching;
   const pairs = plans.map(plan => pairOf(plan, order.image.id));
   const stale = new Set(plans.flatMap(({ facts: { group } }) => (group.tags[SUCCESSOR_OF] === undefined ? [] : [group.name])));
   for (const { old, successor, proven } of pairs) {
@@ -42,27 +42,27 @@ export async function bringUp(plans: readonly GroupPlan[], watching: Watching): 
     deeds.successors.set(old, successor);
     if (proven) continue;
     // Left by a run that was lost after the group had taken over: two that follow each other would have no one in charge.
-    if (stale.has(old)) await place.groups.untag(old, [SUCCESSOR_OF, PROVEN]);
-    await place.groups.copy({ from: old, as: successor, launch, tags: { [SUCCESSOR_OF]: old } });
-    world.report.info(`${successor}: comes beside ${old}, with ${sayLaunch(launch)}`);
+    if (stale.has(old)) await aws.groups.untag(old, [SUCCESSOR_OF, PROVEN]);
+    await aws.groups.copy({ from: old, as: successor, launch, tags: { [SUCCESSOR_OF]: old } });
+    deps.report.info(`${successor}: comes beside ${old}, with ${formatLaunch(launch)}`);
   }
   await untilProven(pairs, watching);
   const fresh = pairs.filter(({ proven }) => !proven);
-  for (const { successor } of fresh) await place.groups.tag(successor, { [PROVEN]: order.image.id });
+  for (const { successor } of fresh) await aws.groups.tag(successor, { [PROVEN]: order.image.id });
   return order.hold && fresh.length > 0;
 }
 
 async function untilProven(pairs: readonly Pair[], watching: Watching): Promise<void> {
-  const { world, deadline } = watching;
+  const { deps, deadline } = watching;
   const images = new Map<string, string>();
   const checked = new Set<string>();
   const what = pairs.map(({ successor }) => successor).join(', ');
-  const atMostSeconds = Math.max(0, Math.round((deadline - world.clock.now()) / 1000));
+  const atMostSeconds = Math.max(0, Math.round((deadline - deps.clock.now()) / 1000));
   try {
-    const look = patiently(() => lookAtPairs(pairs, { ...watching, images, checked }), world);
-    await waitFor({ what, everySeconds: 10, atMostSeconds, look }, world);
+    const look = patiently(() => lookAtPairs(pairs, { ...watching, images, checked }), deps);
+    await waitFor({ what, everySeconds: 10, atMostSeconds, look }, deps);
   } catch (cause) {
-    if (cause instanceof TimeoutError) for (const { evidence } of pairs) if (evidence !== undefined) tellEvidence(evidence, world.report);
+    if (cause instanceof TimeoutError) for (const { evidence } of pairs) if (evidence !== undefined) tellEvidence(evidence, deps.report);
     // Unlike a refresh it does not go on by itself: what is not well by now is not going to be.
     throw cause instanceof TimeoutError ? new RejectedError(cause.message, { cause }) : cause;
   }
@@ -70,13 +70,13 @@ async function untilProven(pairs: readonly Pair[], watching: Watching): Promise<
 
 type Looking = Watching & { readonly images: Map<string, string>; readonly checked: Set<string> };
 
-async function lookAtPairs(pairs: readonly Pair[], looking: Looking): Promise<Look<void>> {
-  const { place, images, order } = looking;
+async function lookAtPairs(pairs: readonly Pair[], looking: Looking): Promise<Poll<void>> {
+  const { aws, images, order } = looking;
   const halted = order.halted();
   if (halted !== undefined) return { state: 'failed', reason: halted };
-  const groups = await place.groups.find({ names: pairs.flatMap(({ old, successor }) => [old, successor]) });
+  const groups = await aws.groups.find({ names: pairs.flatMap(({ old, successor }) => [old, successor]) });
   const strange = groups.flatMap(({ members }) => members.map(({ id }) => id)).filter(id => !images.has(id));
-  if (strange.length > 0) for (const [id, image] of await place.groups.imagesOf(strange)) images.set(id, image);
+  if (strange.length > 0) for (const [id, image] of await aws.groups.imagesOf(strange)) images.set(id, image);
   const notes: string[] = [];
   for (const pair of pairs) {
     const judged = await lookAtPair(pair, groups, looking);
@@ -88,13 +88,13 @@ async function lookAtPairs(pairs: readonly Pair[], looking: Looking): Promise<Lo
 }
 
 async function lookAtPair(pair: Pair, groups: readonly Group[], looking: Looking): Promise<PairJudgement> {
-  const { place, order, images, world } = looking;
-  const now = world.clock.now();
+  const { aws, order, images, deps } = looking;
+  const now = deps.clock.now();
   const [successor, old] = [pair.successor, pair.old].map(name => groups.find(group => group.name === name));
-  if (successor !== undefined && old !== undefined && successor.desired < old.desired) await place.groups.resize(successor.name, old);
+  if (successor !== undefined && old !== undefined && successor.desired < old.desired) await aws.groups.resize(successor.name, old);
   const complete = successor !== undefined && successor.members.filter(inService).length >= Math.max(successor.desired, old?.desired ?? 0);
   const [targets, sources] = complete
-    ? await Promise.all([place.groups.targetHealth(successor), place.groups.sources(pair.successor)])
+    ? await Promise.all([aws.groups.targetHealth(successor), aws.groups.sources(pair.successor)])
     : [[], []];
   const wellForSeconds = pair.wellSince === undefined ? undefined : (now - pair.wellSince) / 1000;
   const bakeSeconds = pair.proven || successor === undefined ? 0 : Math.max(order.bakeSeconds, silentSeconds(successor));
@@ -113,43 +113,40 @@ async function lookCloser(
   judged: PairJudgement,
   successor: Group | undefined,
   targets: readonly Target[],
-  { place, world }: Looking,
+  { aws, deps }: Looking,
 ): Promise<void> {
   const sick =
     (judged.state === 'waiting' ? judged.suspect : undefined) ??
     targets.find(({ state }) => state === 'unhealthy')?.instanceId ??
     (pair.evidence === undefined ? successor?.members.find(({ healthy }) => !healthy)?.id : undefined);
   if (sick !== undefined && successor !== undefined) {
-    pair.evidence = better(pair.evidence, await gather(successor, sick, world.clock.now(), place));
+    pair.evidence = better(pair.evidence, await gather(successor, sick, deps.clock.now(), aws));
   }
-  if (judged.state === 'failed' && pair.evidence !== undefined) tellEvidence(pair.evidence, world.report);
+  if (judged.state === 'failed' && pair.evidence !== undefined) tellEvidence(pair.evidence, deps.report);
 }
 
 // What takes longer to drain than this is not waited for any more.
 const DRAIN_SECONDS = 1800;
 
 /** After the pointer has moved: the old group drains and goes. Lost here, the next run with the same settings goes on. */
-export async function takeOver(
-  successors: ReadonlyMap<string, string>,
-  { world, place }: Pick<Watching, 'world' | 'place'>,
-): Promise<void> {
+export async function takeOver(successors: ReadonlyMap<string, string>, { deps, aws }: Pick<Watching, 'deps' | 'aws'>): Promise<void> {
   const look = (name: string, isOver: (group: Group) => boolean) =>
     patiently<void>(async () => {
-      const [group] = await place.groups.find({ names: [name] });
+      const [group] = await aws.groups.find({ names: [name] });
       if (group === undefined || isOver(group)) return { state: 'done', value: undefined };
       return { state: 'waiting', note: `${group.members.length} instances left` };
-    }, world);
+    }, deps);
   const wait = { everySeconds: 10, atMostSeconds: DRAIN_SECONDS };
   for (const [old, successor] of successors) {
-    const [there] = await place.groups.find({ names: [old] });
+    const [there] = await aws.groups.find({ names: [old] });
     if (there !== undefined && !there.beingDeleted) {
-      await place.groups.resize(old, { min: 0, max: 0, desired: 0 });
-      await waitFor({ ...wait, what: `${old} drains`, look: look(old, ({ members }) => members.length === 0) }, world).catch(unlessLate);
-      await place.groups.remove(old);
+      await aws.groups.resize(old, { min: 0, max: 0, desired: 0 });
+      await waitFor({ ...wait, what: `${old} drains`, look: look(old, ({ members }) => members.length === 0) }, deps).catch(unlessLate);
+      await aws.groups.remove(old);
     }
-    await waitFor({ ...wait, what: `${old} goes`, look: look(old, () => false) }, world);
-    await place.groups.untag(successor, [SUCCESSOR_OF, PROVEN]);
-    world.report.info(`${successor}: has taken over from ${old}, which is gone`);
+    await waitFor({ ...wait, what: `${old} goes`, look: look(old, () => false) }, deps);
+    await aws.groups.untag(successor, [SUCCESSOR_OF, PROVEN]);
+    deps.report.info(`${successor}: has taken over from ${old}, which is gone`);
   }
 }
 
@@ -158,13 +155,13 @@ const unlessLate = (cause: unknown): void => {
 };
 
 /** The way back, as long as the old group serves: nobody depends on the new one. */
-export async function drop(successor: string, { world, place }: Pick<Watching, 'world' | 'place'>): Promise<void> {
-  const [there] = await place.groups.find({ names: [successor] });
+export async function drop(successor: string, { deps, aws }: Pick<Watching, 'deps' | 'aws'>): Promise<void> {
+  const [there] = await aws.groups.find({ names: [successor] });
   if (there === undefined) return;
-  if (!there.beingDeleted) await place.groups.remove(successor);
+  if (!there.beingDeleted) await aws.groups.remove(successor);
   const look = patiently<void>(async () => {
-    const [group] = await place.groups.find({ names: [successor] });
+    const [group] = await aws.groups.find({ names: [successor] });
     return group === undefined ? { state: 'done', value: undefined } : { state: 'waiting', note: `${group.members.length} instances left` };
-  }, world);
-  await waitFor({ what: `${successor} goes`, everySeconds: 10, atMostSeconds: DRAIN_SECONDS, look }, world);
+  }, deps);
+  await waitFor({ what: `${successor} goes`, everySeconds: 10, atMostSeconds: DRAIN_SECONDS, look }, deps);
 }

@@ -1,6 +1,6 @@
 import { RejectedError } from '../kit/errors.ts';
 import { waitFor } from '../kit/wait.ts';
-import { atVersions, isOver, sayLaunch } from '../model/group.ts';
+import { atVersions, formatLaunch, isOver } from '../model/group.ts';
 import { drop, takeOver } from './blue-green.ts';
 import { tokenOf } from './prepare-version.ts';
 import type { RollPorts, RollWorld } from './rollout-state.ts';
@@ -12,8 +12,8 @@ import { patiently } from './tolerate-transient-errors.ts';
 /** Clears away what stands in the way of a roll, where the user said that it may be; the plan is made again afterwards. */
 
 export interface Way {
-  readonly world: RollWorld;
-  readonly place: RollPorts;
+  readonly deps: RollWorld;
+  readonly aws: RollPorts;
   readonly timeoutSeconds: number;
   readonly saidAs: string;
   /** What was done to clear it, a sentence each: it is not taken back when the roll fails. */
@@ -42,50 +42,50 @@ async function successorGone({ facts: { group } }: GroupPlan, successor: string,
 async function endOf(
   { facts }: GroupPlan,
   { refresh, how }: Extract<Obstacle, { kind: 'refresh' }>,
-  { world, place, timeoutSeconds, cleared }: Way,
+  { deps, aws, timeoutSeconds, cleared }: Way,
 ): Promise<void> {
   const { name } = facts.group;
   const ending = refresh.status === 'RollbackInProgress' || refresh.status === 'Cancelling';
   if (how === 'supersede' && !ending) {
     // Rolled back where AWS can; else stopped where it stands: our own roll replaces what it left.
-    const said = await place.groups.rollBack(name);
-    if (said === 'impossible') await place.groups.cancel(name);
+    const said = await aws.groups.rollBack(name);
+    if (said === 'impossible') await aws.groups.cancel(name);
     const ends = said === 'impossible' ? 'cancelled' : 'rolled back';
     if (said !== 'over') cleared.push(`refresh ${refresh.id} of ${name} was ${ends} to make way`);
-    world.report.info(`${name}: refresh ${refresh.id} is ${ends} to make way`);
+    deps.report.info(`${name}: refresh ${refresh.id} is ${ends} to make way`);
   }
   const look = patiently<void>(async () => {
-    const seen = await place.groups.refresh(name, refresh.id);
+    const seen = await aws.groups.refresh(name, refresh.id);
     if (seen === undefined || isOver(seen)) return { state: 'done', value: undefined };
     return { state: 'waiting', note: `${seen.status}, ${seen.percent} %` };
-  }, world);
-  await waitFor({ what: `${name}: the refresh ${refresh.id} before ours`, everySeconds: 15, atMostSeconds: timeoutSeconds, look }, world);
+  }, deps);
+  await waitFor({ what: `${name}: the refresh ${refresh.id} before ours`, everySeconds: 15, atMostSeconds: timeoutSeconds, look }, deps);
 }
 
 /** AWS rolls back no group whose template reads a parameter. So the group first gets a number that means what the parameter means now. */
 async function pinParameters({ facts }: GroupPlan, way: Way): Promise<void> {
-  const { world, place } = way;
+  const { deps, aws } = way;
   const { group, versions } = facts;
   const numbers = new Map<string, number>();
   for (const [key, version] of versions) {
-    const imageId = version.imageId.startsWith('resolve:ssm:') ? await place.launchTemplates.resolved(version) : version.imageId;
+    const imageId = version.imageId.startsWith('resolve:ssm:') ? await aws.launchTemplates.resolved(version) : version.imageId;
     if (imageId === undefined)
       throw new RejectedError(`${group.name}: ${version.imageId} cannot be resolved, so nothing can be launched at all.`);
-    const known = (await place.launchTemplates.withImage(version.templateId, imageId)).find(
+    const known = (await aws.launchTemplates.withImage(version.templateId, imageId)).find(
       other => contentKey(other) === contentKey(version),
     );
     const pinned =
       known ??
-      (await place.launchTemplates.create({ source: version, imageId, description: way.saidAs, token: tokenOf(version, imageId, world) }))
+      (await aws.launchTemplates.create({ source: version, imageId, description: way.saidAs, token: tokenOf(version, imageId, deps) }))
         .version;
     numbers.set(key, pinned.number);
   }
   const launch = atVersions(group.launch, numbers);
   way.cleared.push(
-    `${group.name} stays pinned to ${sayLaunch(launch)}, which names the image that ${sayLaunch(group.launch)} read from its parameter`,
+    `${group.name} stays pinned to ${formatLaunch(launch)}, which names the image that ${formatLaunch(group.launch)} read from its parameter`,
   );
-  await place.groups.setLaunch(group.name, launch);
-  world.report.info(
-    `${group.name}: pinned from ${sayLaunch(group.launch)}, which reads a parameter, to ${sayLaunch(launch)}, which names what it means now`,
+  await aws.groups.setLaunch(group.name, launch);
+  deps.report.info(
+    `${group.name}: pinned from ${formatLaunch(group.launch)}, which reads a parameter, to ${formatLaunch(launch)}, which names what it means now`,
   );
 }

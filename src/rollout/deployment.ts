@@ -1,7 +1,7 @@
 import { CancelledError } from '../kit/errors.ts';
 import { flag } from '../kit/fields.ts';
 import { type Image, identity, type TagScheme } from '../model/image.ts';
-import type { Deployments, Powers } from '../ports/deps.ts';
+import type { Deployments, Deps } from '../ports/deps.ts';
 import { isStillMoving } from './indeterminate.ts';
 
 /** The deployment that GitHub shows for an environment. It is a record: what it cannot say never fails a promotion. */
@@ -28,16 +28,16 @@ export interface DeploymentOrder {
   readonly onCancel: 'leave' | 'rollback';
 }
 
-type World = Pick<Powers<never, 'deployments'>, 'deployments' | 'report' | 'run'>;
+type AllDeps = Pick<Deps<never, 'deployments'>, 'deployments' | 'report' | 'run'>;
 
 export async function recorded<T>(
   order: DeploymentOrder,
-  world: World,
+  deps: AllDeps,
   work: () => Promise<T>,
   ended: (value: T) => 'success' | 'moving',
 ): Promise<T> {
   const { githubToken: token, environment, image, says } = order;
-  const { deployments, run, report } = world;
+  const { deployments, run, report } = deps;
   if (!order.deployment || token === undefined || run.repository === '') return work();
   const base = { repository: run.repository, token, logUrl: run.url };
   const quietly = <R>(deed: Promise<R>): Promise<R | undefined> =>
@@ -68,7 +68,7 @@ function endingOf(failure: unknown, { says, onCancel }: DeploymentOrder): [Endin
 }
 
 /** An image of another repository has no commit here: then it is the commit of this run. */
-const commitOf = ({ image, scheme }: DeploymentOrder, run: World['run']): string =>
+const commitOf = ({ image, scheme }: DeploymentOrder, run: AllDeps['run']): string =>
   (identity(image, scheme, 'repository') === run.repository ? identity(image, scheme, 'commit') : undefined) ?? run.commit;
 
 const consoleUrl = ({ region, image }: DeploymentOrder): string =>

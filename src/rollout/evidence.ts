@@ -1,4 +1,4 @@
-import { sayMoment } from '../kit/duration.ts';
+import { formatMoment } from '../kit/duration.ts';
 import { block, code, details, text } from '../kit/markdown.ts';
 import type { Group, Target } from '../model/group.ts';
 import type { Reporter } from '../ports/deps.ts';
@@ -14,11 +14,11 @@ export interface Evidence {
   readonly console: string;
 }
 
-export async function gather(group: Group, instanceId: string, at: number, { groups, machines }: RollPorts): Promise<Evidence> {
+export async function gather(group: Group, instanceId: string, at: number, { groups, instances }: RollPorts): Promise<Evidence> {
   const [targets, sources, console] = await Promise.all([
     groups.targetHealth(group).catch(() => []),
     (group.balancers ?? []).length === 0 ? [] : groups.sources(group.name).catch(() => []),
-    machines.console(instanceId).catch(() => ''),
+    instances.console(instanceId).catch(() => ''),
   ]);
   const all = [...targets, ...sources.flatMap(source => source.targets ?? [])];
   const health = all.filter(target => target.instanceId === instanceId);
@@ -36,7 +36,7 @@ const CONSOLE_LINES = 60;
 export function tellEvidence(evidence: Evidence, { info, untrusted, summary }: Reporter): void {
   const { group, instanceId, at, health, console } = evidence;
   const lines = console.trimEnd().split('\n').slice(-CONSOLE_LINES);
-  const said = `${instanceId} of ${group} at ${sayMoment(new Date(at))}: ${health.length === 0 ? 'no load balancer knows it' : health.map(each => each.said).join('; ')}`;
+  const said = `${instanceId} of ${group} at ${formatMoment(new Date(at))}: ${health.length === 0 ? 'no load balancer knows it' : health.map(each => each.said).join('; ')}`;
   info(`The last sick instance, ${said}. The end of its console:`);
   for (const line of lines) untrusted(line);
   const shown =

@@ -4,7 +4,7 @@ import { UsageError } from '../kit/errors.ts';
 import { type Group, isOver, type TemplateUse, useKey, usesOf } from '../model/group.ts';
 import type { Architecture } from '../model/image.ts';
 import type { TemplateVersion } from '../model/template.ts';
-import type { Place } from '../ports/deps.ts';
+import type { RegionClients } from '../ports/deps.ts';
 import type { GroupFacts } from './rules/facts.ts';
 import { inCharge, SUCCESSOR_OF, successorOf } from './rules/group-pair.ts';
 import { contentKey } from './rules/plan.ts';
@@ -12,7 +12,7 @@ import { typesOf } from './rules/refusals.ts';
 
 /** Reads everything about the groups that decides how they are rolled. It writes nothing. */
 
-export type FactPorts = Pick<Place, 'groups' | 'launchTemplates' | 'images' | 'machines'>;
+export type FactPorts = Pick<RegionClients, 'groups' | 'launchTemplates' | 'images' | 'instances'>;
 
 // Enough to be quick, few enough that fifty groups do not use up the account's rate.
 const AT_ONCE = 5;
@@ -24,24 +24,19 @@ export interface Which {
 }
 
 /** `listed`: every group there is, where somebody has asked just now. */
-export async function readGroups(
-  which: Which,
-  imageId: string,
-  place: FactPorts,
-  listed?: readonly Group[],
-): Promise<readonly GroupFacts[]> {
+export async function readGroups(which: Which, imageId: string, aws: FactPorts, listed?: readonly Group[]): Promise<readonly GroupFacts[]> {
   // One listing of all: it also shows who else launches from the same templates.
-  const everybody = listed ?? (await place.groups.find({}));
+  const everybody = listed ?? (await aws.groups.find({}));
   const chosen = choose(everybody, which);
   const uses = new Map(chosen.flatMap(({ launch }) => usesOf(launch)).map(use => [useKey(use), use]));
-  const versions = await readVersions([...uses.values()], place);
-  const warmPools = await readWarmPools(chosen, place);
+  const versions = await readVersions([...uses.values()], aws);
+  const warmPools = await readWarmPools(chosen, aws);
   const [active, pairs, ready, images, snapshots] = await Promise.all([
-    readActive(chosen, place),
-    readPairs(chosen, everybody, which, place),
-    readReady([...versions.values()], imageId, place),
-    place.groups.imagesOf([...chosen.flatMap(({ members }) => members.map(({ id }) => id)), ...warmPools.flat()]),
-    readSnapshots([...versions.values()], place),
+    readActive(chosen, aws),
+    readPairs(chosen, everybody, which, aws),
+    readReady([...versions.values()], imageId, aws),
+    aws.groups.imagesOf([...chosen.flatMap(({ members }) => members.map(({ id }) => id)), ...warmPools.flat()]),
+    readSnapshots([...versions.values()], aws),
   ]);
   const facts = chosen.map((group, i) => {
     const own = new Map(
@@ -61,7 +56,7 @@ export async function readGroups(
       strangers: strangersOf(group, everybody, chosen),
     };
   });
-  const architectures = await readArchitectures([...new Set(facts.flatMap(typesOf))], place);
+  const architectures = await readArchitectures([...new Set(facts.flatMap(typesOf))], aws);
   return facts.map(fact => ({ ...fact, architectures }));
 }
 
@@ -137,9 +132,9 @@ async function readSnapshots(versions: readonly TemplateVersion[], { images }: F
 
 async function readArchitectures(
   types: readonly string[],
-  { machines }: FactPorts,
+  { instances }: FactPorts,
 ): Promise<ReadonlyMap<string, readonly Architecture[] | undefined>> {
-  return new Map(await concurrently(types, AT_ONCE, async type => [type, await machines.architectures(type)] as const));
+  return new Map(await concurrently(types, AT_ONCE, async type => [type, await instances.architectures(type)] as const));
 }
 
 function strangersOf(group: Group, everybody: readonly Group[], chosen: readonly Group[]): ReadonlyMap<string, readonly string[]> {

@@ -5,8 +5,8 @@ import type { Image } from '../model/image.ts';
 import type { PointerOfEnvironment } from '../model/pointer.ts';
 import { environmentPointer } from '../model/pointer.ts';
 import { isVetoed } from '../model/veto.ts';
-import type { Powers } from '../ports/deps.ts';
-import { type Selection, schemeOf, twinOf } from '../selection/select-image.ts';
+import type { Deps } from '../ports/deps.ts';
+import { findEquivalentImage, type Selection, schemeOf } from '../selection/select-image.ts';
 import type { Guards } from './rules/guards.ts';
 
 /** What may reach an environment. */
@@ -55,9 +55,9 @@ export const guardSettings = {
 type Wanted = Values<typeof guardSettings> &
   PointerOfEnvironment &
   Pick<Selection, 'region' | 'fromRegion' | 'fromRole' | 'tagPrefix' | 'commitTag'>;
-type World = Pick<Powers<'images' | 'parameters'>, 'at'>;
+type AllDeps = Pick<Deps<'images' | 'parameters'>, 'inRegion'>;
 
-export async function readGuards(wanted: Wanted, image: Image, world: World): Promise<Guards> {
+export async function readGuards(wanted: Wanted, image: Image, deps: AllDeps): Promise<Guards> {
   const { soakEnvironment, soakTime, allowedRefs, pin } = wanted;
   if ((soakEnvironment === undefined) !== (soakTime === undefined)) {
     throw new UsageError([
@@ -65,10 +65,10 @@ export async function readGuards(wanted: Wanted, image: Image, world: World): Pr
     ]);
   }
   if (soakEnvironment === undefined || soakTime === undefined) return { allowedRefs, pin };
-  const there = world.at({ region: wanted.fromRegion ?? wanted.region, role: wanted.fromRole });
+  const there = deps.inRegion({ region: wanted.fromRegion ?? wanted.region, role: wanted.fromRole });
   const [history, twin] = await Promise.all([
     there.parameters.history(environmentPointer({ ...wanted, environment: soakEnvironment })),
-    there === world.at({ region: wanted.region }) ? image : twinOf(image, wanted, there).then(twin => twin.image),
+    there === deps.inRegion({ region: wanted.region }) ? image : findEquivalentImage(image, wanted, there).then(twin => twin.image),
   ]);
   const known = twin && { id: twin.id, vetoed: [image, twin].some(each => isVetoed(each, schemeOf(wanted), soakEnvironment)) };
   return { allowedRefs, pin, soak: { environment: soakEnvironment, seconds: soakTime, image: known, history } };

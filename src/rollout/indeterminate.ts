@@ -1,12 +1,12 @@
 import {
+  ActionError,
   CancelledError,
-  Expected,
-  sameKind,
   TimeoutError,
   UnknownError,
   UnreachableError,
   UsageError,
   withDetails,
+  wrapError,
 } from '../kit/errors.ts';
 
 /** Failures after which something goes on that we do not look at any more, or in another region: how they are told. */
@@ -20,22 +20,22 @@ export const isStillMoving = (failure: unknown): boolean =>
 
 /** What was begun goes on and we cannot look: without a network, how it ends is unknown, and no longer a matter of the network alone. */
 export function outOfSight(failure: unknown, left: readonly string[], next: string): unknown {
-  if (!(failure instanceof UnreachableError)) return withDetails(failure, { left, next: nextOf(failure) ?? next });
+  if (!(failure instanceof UnreachableError)) return withDetails(failure, { leftovers: left, next: nextOf(failure) ?? next });
   return new UnknownError(failure.message, {
-    left: [...failure.left, ...left],
+    leftovers: [...failure.left, ...left],
     next: `${next} If it cannot reach AWS either: ${failure.next}`,
     cause: failure,
   });
 }
 
-export const nextOf = (failure: unknown): string | undefined => (failure instanceof Expected ? failure.next : undefined);
+export const nextOf = (failure: unknown): string | undefined => (failure instanceof ActionError ? failure.next : undefined);
 
 /** The same failure, where it may have been in one of several regions. */
-export function inRegion(failure: unknown, region: string): unknown {
+export function regionPrefix(failure: unknown, region: string): unknown {
   const there = (lines: readonly string[]) => lines.map(line => `${region}: ${line}`);
   if (failure instanceof UsageError)
-    return new UsageError(there(failure.problems), { ...failure, left: there(failure.left), cause: failure });
-  return failure instanceof Expected
-    ? sameKind(failure, `${region}: ${failure.message}`, { ...failure, left: there(failure.left), cause: failure })
+    return new UsageError(there(failure.problems), { ...failure, leftovers: there(failure.left), cause: failure });
+  return failure instanceof ActionError
+    ? wrapError(failure, `${region}: ${failure.message}`, { ...failure, leftovers: there(failure.left), cause: failure })
     : failure;
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { Expected } from '../kit/errors.ts';
-import { type Look, waitFor } from '../kit/wait.ts';
-import type { Place, Powers } from '../ports/deps.ts';
+import { ActionError } from '../kit/errors.ts';
+import { type Poll, waitFor } from '../kit/wait.ts';
+import type { Deps, RegionClients } from '../ports/deps.ts';
 import type { Check, Delivered } from '../validation/rules/checks.ts';
 import { type Judgement, judgeChecks } from '../validation/rules/checks-report.ts';
 import { checksScript } from '../validation/rules/checks-script.ts';
@@ -20,14 +20,14 @@ const COMMAND_SECONDS = 150;
 export async function failsChecks(
   instanceId: string,
   { checks, deliveries, seconds }: InstanceChecks,
-  world: Pick<Powers<never>, 'clock' | 'report'>,
-  { commands }: Pick<Place, 'commands'>,
+  deps: Pick<Deps<never>, 'clock' | 'report'>,
+  { commands }: Pick<RegionClients, 'commands'>,
 ): Promise<string | undefined> {
   const nonce = randomBytes(16).toString('hex');
   const script = checksScript({ checks, deliveries, nonce, withinSeconds: seconds }).split('\n');
   const order = { instanceId, script, timeoutSeconds: seconds + 30, comment: `ami-action: ${checks.length} checks`, shell: 'sh' as const };
   let command: string | undefined;
-  const look = async (): Promise<Look<Judgement>> => {
+  const look = async (): Promise<Poll<Judgement>> => {
     if (command !== undefined) return judgeChecks(await commands.result(command, instanceId), checks, nonce);
     command = await commands.send(order);
     return { state: 'waiting', note: command === undefined ? 'the agent takes no command yet' : 'sent' };
@@ -35,12 +35,12 @@ export async function failsChecks(
   try {
     const judged = await waitFor(
       { what: `Checks on ${instanceId}`, everySeconds: 3, atMostSeconds: seconds + COMMAND_SECONDS, look },
-      world,
+      deps,
     );
     const failed = judged.checks.filter(({ ending }) => ending === 'failed').map(({ name, reason }) => `${name} ${reason}`);
     return judged.result === 'passed' ? undefined : [judged.reason, ...failed].join('; ');
   } catch (failure) {
-    if (failure instanceof Expected && (failure.outcome === 'rejected' || failure.outcome === 'timeout')) return failure.message;
+    if (failure instanceof ActionError && (failure.outcome === 'rejected' || failure.outcome === 'timeout')) return failure.message;
     throw failure;
   }
 }

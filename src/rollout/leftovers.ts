@@ -26,7 +26,7 @@ export async function takeBack(
   if (promotion === undefined) return failure;
   const candidate = candidateName(promotion.pointer.name);
   if (isStillMoving(failure))
-    return withDetails(failure, { left: [...cleared, `${candidate} keeps the image from being pruned until then`] });
+    return withDetails(failure, { leftovers: [...cleared, `${candidate} keeps the image from being pruned until then`] });
   const begun = [...new Set(promotions.flatMap(begunBefore))];
   if (remains.length > 0 || begun.length > 0) {
     const next =
@@ -34,13 +34,13 @@ export async function takeBack(
         ? `${BRING_BACK} Or mend what failed, and run the job again.`
         : 'Mend what failed, and run the job again: it goes on with this rollback.';
     const left = [...cleared, ...begun, `${candidate} stays, so that the next run knows where this one started`];
-    return withDetails(failure, { left, next: nextOf(failure) ?? next });
+    return withDetails(failure, { leftovers: left, next: nextOf(failure) ?? next });
   }
   const kept = await undoing().then(
     () => [],
     cause => [`${candidate} stays, and the next run withdraws it: ${cause instanceof Error ? cause.message : String(cause)}`],
   );
-  return cleared.length + kept.length === 0 ? failure : withDetails(failure, { left: [...cleared, ...kept] });
+  return cleared.length + kept.length === 0 ? failure : withDetails(failure, { leftovers: [...cleared, ...kept] });
 }
 
 /** Another deed that was lost half way before this one, so that "as it was" is not what the pointer says. */
@@ -67,7 +67,9 @@ export function stopped(failure: unknown, ends: readonly Ended[]): unknown {
   const known = forbidden || failure instanceof RejectedError;
   const candidates = [...new Set(ends.map(({ promotion }) => candidateName(promotion.pointer.name)))];
   const left = [...ends.flatMap(end => standsAs(end, known)), ...candidates.map(name => `${name} stays until all is done`)];
-  return forbidden ? withDetails(failure, { left, next: `${failure.next ?? 'Mend that.'} ${GO_ON}` }) : outOfSight(failure, left, GO_ON);
+  return forbidden
+    ? withDetails(failure, { leftovers: left, next: `${failure.next ?? 'Mend that.'} ${GO_ON}` })
+    : outOfSight(failure, left, GO_ON);
 }
 
 function standsAs({ region, several, promotion: { pointer, image }, groups, moved, crossed }: Ended, known: boolean): readonly string[] {

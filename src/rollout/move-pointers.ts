@@ -17,12 +17,12 @@ export async function moveAll(parts: readonly RolledPart[]): Promise<void> {
   // Where groups read it, it had to move before them.
   const open = parts.filter(({ moved }) => moved === undefined);
   const [only] = open;
-  if (only !== undefined && open.length > 1) await only.world.report.step('Look at every pointer once more', () => lookAtAll(open));
+  if (only !== undefined && open.length > 1) await only.deps.report.step('Look at every pointer once more', () => lookAtAll(open));
   for (const part of open) {
-    const { promotion, world, place } = part;
+    const { promotion, deps, aws } = part;
     try {
-      const move = () => movePointer(promotion, world, place);
-      part.moved = await within(part, () => world.report.step(`Move ${promotion.pointer.name}`, move));
+      const move = () => movePointer(promotion, deps, aws);
+      part.moved = await within(part, () => deps.report.step(`Move ${promotion.pointer.name}`, move));
     } catch (failure) {
       part.crossed = failure instanceof RejectedError;
       throw isStillMoving(failure) ? failure : await takenBack(failure, open);
@@ -32,7 +32,7 @@ export async function moveAll(parts: readonly RolledPart[]): Promise<void> {
 
 async function lookAtAll(parts: readonly RolledPart[]): Promise<void> {
   for (const part of parts) {
-    const look = async () => throwIfCrossed(part.promotion, await part.place.parameters.read(part.promotion.pointer.name));
+    const look = async () => throwIfCrossed(part.promotion, await part.aws.parameters.read(part.promotion.pointer.name));
     await within(part, look).catch((failure: unknown) => {
       part.crossed = failure instanceof RejectedError;
       throw failure;
@@ -44,11 +44,11 @@ async function lookAtAll(parts: readonly RolledPart[]): Promise<void> {
 async function takenBack(failure: unknown, parts: readonly RolledPart[]): Promise<unknown> {
   const left: string[] = [];
   for (const part of parts.filter(({ moved }) => moved?.changed)) {
-    const { promotion, world, place, region } = part;
-    const back = () => world.report.step(`Put ${promotion.pointer.name} back`, () => putBack(promotion, world, place));
+    const { promotion, deps, aws, region } = part;
+    const back = () => deps.report.step(`Put ${promotion.pointer.name} back`, () => putBack(promotion, deps, aws));
     const said = await trying(back, `${region}: the pointer could not be put back`);
     if (said.length === 0) part.moved = undefined;
     left.push(...said);
   }
-  return withDetails(failure, { left });
+  return withDetails(failure, { leftovers: left });
 }

@@ -1,8 +1,8 @@
 import { RejectedError } from '../kit/errors.ts';
 import type { Group } from '../model/group.ts';
 import type { Image } from '../model/image.ts';
-import type { Deed } from '../model/pointer.ts';
-import type { Place } from '../ports/deps.ts';
+import type { RolloutOperation } from '../model/pointer.ts';
+import type { RegionClients } from '../ports/deps.ts';
 import { type FactPorts, readGroups } from './facts.ts';
 import type { PointerNow } from './pointer.ts';
 import { type Admission, imageRefusals, pointerRefusals } from './rules/admission.ts';
@@ -11,10 +11,10 @@ import type { RollWanted } from './settings.ts';
 
 /** What a promotion would do, read and decided before the first write. */
 
-export type PromotionPorts = FactPorts & Pick<Place, 'parameters'>;
+export type PromotionPorts = FactPorts & Pick<RegionClients, 'parameters'>;
 
 export interface PromotionOrder extends Admission {
-  readonly deed: Deed;
+  readonly deed: RolloutOperation;
   readonly image: Image;
   /** Why this image. */
   readonly reason: string;
@@ -30,9 +30,9 @@ export interface Promotion extends PromotionOrder {
 }
 
 /** `listed`: every group there is, where somebody has asked just now. */
-export async function planPromotion(order: PromotionOrder, place: PromotionPorts, listed?: readonly Group[]): Promise<Promotion> {
+export async function planPromotion(order: PromotionOrder, aws: PromotionPorts, listed?: readonly Group[]): Promise<Promotion> {
   const { image, pointer, deed, roll: wanted } = order;
-  const facts = wanted.strategy === 'none' ? [] : await readGroups(wanted, image.id, place, listed);
+  const facts = wanted.strategy === 'none' ? [] : await readGroups(wanted, image.id, aws, listed);
   const pointerNow = { name: pointer.name, value: pointer.current?.value, movedAt: movedEarly(pointer) };
   const groups = facts.map(fact => planGroup(fact, { ...wanted, image, deed, pointer: pointerNow }));
   const moves = pointerNow.value !== image.id;
@@ -66,7 +66,7 @@ export function throwIfRefused(parts: readonly Planned[]): void {
   const { deed, image, environment } = home.promotion;
   const said = rest.length === 0 ? first : `${refusals.length} reasons:\n- ${refusals.join('\n- ')}`;
   throw new RejectedError(`Refused to ${deed === 'promote' ? 'promote' : 'roll back to'} ${image.id} in ${environment}: ${said}`, {
-    left: ['nothing was touched'],
+    leftovers: ['nothing was touched'],
   });
 }
 

@@ -1,22 +1,22 @@
 import { RejectedError, TimeoutError, UnknownError, UnreachableError } from '../kit/errors.ts';
-import { type Look, waitFor } from '../kit/wait.ts';
-import { saidIn } from '../model/pointer.ts';
-import type { Place, Powers } from '../ports/deps.ts';
+import { type Poll, waitFor } from '../kit/wait.ts';
+import { parseDescription } from '../model/pointer.ts';
+import type { Deps, RegionClients } from '../ports/deps.ts';
 import type { ParameterVersion, ParameterWrite } from '../ports/groups.ts';
 
 /** A parameter, written so that one knows it: the answer of a call may get lost, and one that comes promises nothing. */
 
-export type PointPorts = Pick<Place, 'parameters'>;
-export type PointWorld = Pick<Powers<never>, 'clock' | 'report' | 'run'>;
+export type PointPorts = Pick<RegionClients, 'parameters'>;
+export type PointWorld = Pick<Deps<never>, 'clock' | 'report' | 'run'>;
 
 /**
  * The version that it became. Where AWS says that it exists already, or that somebody writes it right now, that may be our own call, whose
  * answer got lost. Or it was deleted a moment ago: its name is free again after half a minute.
  * https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameter.html
  */
-export async function store(wish: ParameterWrite, world: PointWorld, { parameters }: PointPorts): Promise<number> {
+export async function store(wish: ParameterWrite, deps: PointWorld, { parameters }: PointPorts): Promise<number> {
   let asked = false;
-  const look = async (): Promise<Look<number>> => {
+  const look = async (): Promise<Poll<number>> => {
     const [newest] = asked ? await parameters.history(wish.name) : [];
     if (newest !== undefined && newest.version > (wish.existing?.version ?? 0)) {
       if (saysTheSame(newest, wish)) return { state: 'done', value: newest.version };
@@ -30,13 +30,14 @@ export async function store(wish: ParameterWrite, world: PointWorld, { parameter
       ? { state: 'waiting', note: 'AWS says that somebody made or writes it right now, and does not show it' }
       : { state: 'done', value: version };
   };
-  return waitFor({ what: wish.name, everySeconds: 5, atMostSeconds: 60, look, next: 'Run the job again in a minute.' }, world);
+  return waitFor({ what: wish.name, everySeconds: 5, atMostSeconds: 60, look, next: 'Run the job again in a minute.' }, deps);
 }
 
 /** Another run that says the same is as good as ours. */
 const saysTheSame = (there: ParameterVersion, wish: ParameterWrite): boolean =>
   there.value === wish.value &&
-  (there.description === wish.description || JSON.stringify(saidIn(there.description)) === JSON.stringify(saidIn(wish.description)));
+  (there.description === wish.description ||
+    JSON.stringify(parseDescription(there.description)) === JSON.stringify(parseDescription(wish.description)));
 
 interface Written {
   readonly name: string;
@@ -45,9 +46,9 @@ interface Written {
 }
 
 /** 200 does not mean stored. https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-ec2-aliases.html */
-export async function readBack(wanted: Written, world: PointWorld, { parameters }: PointPorts): Promise<void> {
+export async function readBack(wanted: Written, deps: PointWorld, { parameters }: PointPorts): Promise<void> {
   let silence: unknown;
-  const look = async (): Promise<Look<void>> => {
+  const look = async (): Promise<Poll<void>> => {
     silence = undefined;
     const seen = await parameters.read(wanted.name).catch((cause: unknown) => {
       if (!(cause instanceof TimeoutError)) throw unread(wanted, cause);
@@ -62,7 +63,7 @@ export async function readBack(wanted: Written, world: PointWorld, { parameters 
       : { state: 'waiting', note: `holds ${seen?.value ?? 'nothing'} (version ${seen?.version ?? 0}), not ${wanted.value} yet` };
   };
   try {
-    await waitFor({ what: wanted.name, everySeconds: 2, atMostSeconds: 120, look }, world);
+    await waitFor({ what: wanted.name, everySeconds: 2, atMostSeconds: 120, look }, deps);
   } catch (cause) {
     if (!(cause instanceof TimeoutError)) throw cause;
     if (silence !== undefined) throw unread(wanted, silence);

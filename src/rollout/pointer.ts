@@ -1,6 +1,6 @@
 import { RejectedError } from '../kit/errors.ts';
 import { type Image, identity, type TagScheme } from '../model/image.ts';
-import { candidateName, type Deed, pointerDescription } from '../model/pointer.ts';
+import { candidateName, pointerDescription, type RolloutOperation } from '../model/pointer.ts';
 import type { Parameter, ParameterVersion } from '../ports/groups.ts';
 import { type PointPorts, type PointWorld, readBack, store } from './pointer-write.ts';
 
@@ -16,7 +16,7 @@ export interface PointerNow {
 }
 
 export interface Move {
-  readonly deed: Deed;
+  readonly deed: RolloutOperation;
   readonly image: Image;
   readonly scheme: TagScheme;
   readonly pointer: PointerNow;
@@ -39,15 +39,15 @@ export interface Moved {
 }
 
 /** Only if it still holds what the plan saw: AWS has no compare-and-set, so we look just before, and at the version it became. */
-export async function movePointer(move: Move, world: PointWorld, place: PointPorts): Promise<Moved> {
+export async function movePointer(move: Move, deps: PointWorld, aws: PointPorts): Promise<Moved> {
   const { name, current: planned } = move.pointer;
-  const now = await place.parameters.read(name);
+  const now = await aws.parameters.read(name);
   if (now?.value === move.image.id) return { version: now.version, changed: false };
   throwIfCrossed(move, now);
-  const version = await write(name, move, now, world, place);
-  await readBack({ name, value: move.image.id, version }, world, place);
+  const version = await write(name, move, now, deps, aws);
+  await readBack({ name, value: move.image.id, version }, deps, aws);
   const expected = (planned?.version ?? 0) + 1;
-  if (version !== expected && !(await wroteAll(move, expected, world, place))) {
+  if (version !== expected && !(await wroteAll(move, expected, deps, aws))) {
     throw crossed(
       move,
       `got version ${expected} from somebody else at the same time; version ${version} is ours and holds ${move.image.id}`,
@@ -62,17 +62,17 @@ export function throwIfCrossed(move: Move, now: Parameter | undefined): void {
 }
 
 /** The way back for groups that read the pointer: what they launch from now on is what it was. Tells what is left. */
-export async function putBack(move: Move, world: PointWorld, place: PointPorts): Promise<readonly string[]> {
+export async function putBack(move: Move, deps: PointWorld, aws: PointPorts): Promise<readonly string[]> {
   const { name } = move.pointer;
-  const now = await place.parameters.read(name);
+  const now = await aws.parameters.read(name);
   if (now === undefined || now.value !== move.image.id) return [];
   if (move.was === undefined) {
-    await place.parameters.remove(name);
+    await aws.parameters.remove(name);
     return [];
   }
-  const description = pointerDescription('rollback', { was: move.image.id, commit: undefined, run: world.run.url });
-  const version = await store({ name, value: move.was, description, existing: now }, world, place);
-  await readBack({ name, value: move.was, version }, world, place);
+  const description = pointerDescription('rollback', { was: move.image.id, commit: undefined, run: deps.run.url });
+  const version = await store({ name, value: move.was, description, existing: now }, deps, aws);
+  await readBack({ name, value: move.was, version }, deps, aws);
   return [];
 }
 
@@ -85,9 +85,9 @@ const crossed = ({ pointer }: Move, what: string): RejectedError =>
   );
 
 /** The SDK may have sent one write twice: two versions, both ours. */
-async function wroteAll(move: Move, from: number, world: PointWorld, { parameters }: PointPorts): Promise<boolean> {
+async function wroteAll(move: Move, from: number, deps: PointWorld, { parameters }: PointPorts): Promise<boolean> {
   const since = (await parameters.history(move.pointer.name)).filter(({ version }) => version >= from);
-  return since.every(({ value, description }) => value === move.image.id && description === describe(move, world));
+  return since.every(({ value, description }) => value === move.image.id && description === describe(move, deps));
 }
 
 const describe = (move: Move, { run }: PointWorld): string =>
@@ -97,5 +97,5 @@ const describe = (move: Move, { run }: PointWorld): string =>
     run: run.url === '' ? 'outside GitHub' : `${run.url} attempt ${run.attempt}`,
   });
 
-export const write = (name: string, move: Move, existing: Parameter | undefined, world: PointWorld, place: PointPorts): Promise<number> =>
-  store({ name, value: move.image.id, description: describe(move, world), existing }, world, place);
+export const write = (name: string, move: Move, existing: Parameter | undefined, deps: PointWorld, aws: PointPorts): Promise<number> =>
+  store({ name, value: move.image.id, description: describe(move, deps), existing }, deps, aws);

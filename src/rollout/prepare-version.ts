@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import { RejectedError } from '../kit/errors.ts';
-import { sayLaunch } from '../model/group.ts';
+import { formatLaunch } from '../model/group.ts';
 import type { TemplateVersion } from '../model/template.ts';
 import type { Deeds, RollOrder, RollPorts, RollWorld } from './rollout-state.ts';
 import { afterwards, type Change, contentKey } from './rules/plan.ts';
 
 /** Leaves behind a numbered template version with the image for every group, and changes what no group launches. */
-export async function prepare(order: RollOrder, deeds: Deeds, world: RollWorld, place: RollPorts): Promise<void> {
-  await pin(order, world, place);
-  const versions = await makeVersions(order, deeds, world, place);
+export async function prepare(order: RollOrder, deeds: Deeds, deps: RollWorld, aws: RollPorts): Promise<void> {
+  await pin(order, deps, aws);
+  const versions = await makeVersions(order, deeds, deps, aws);
   for (const { facts, before, changes, deed } of order.plans) {
     if (deed === 'nothing') continue;
     const target = afterwards(
@@ -23,7 +23,7 @@ export async function prepare(order: RollOrder, deeds: Deeds, world: RollWorld, 
 async function pin({ plans }: RollOrder, { report }: RollWorld, { groups }: RollPorts): Promise<void> {
   for (const { facts, before } of plans.filter(({ mustPin }) => mustPin)) {
     await groups.setLaunch(facts.group.name, before);
-    report.info(`${facts.group.name}: pinned from ${sayLaunch(facts.group.launch)} to ${sayLaunch(before)}`);
+    report.info(`${facts.group.name}: pinned from ${formatLaunch(facts.group.launch)} to ${formatLaunch(before)}`);
   }
 }
 
@@ -31,19 +31,19 @@ async function pin({ plans }: RollOrder, { report }: RollWorld, { groups }: Roll
 async function makeVersions(
   order: RollOrder,
   deeds: Deeds,
-  world: RollWorld,
-  place: RollPorts,
+  deps: RollWorld,
+  aws: RollPorts,
 ): Promise<ReadonlyMap<string, TemplateVersion>> {
   const made = new Map<string, TemplateVersion>();
   for (const change of order.plans.filter(({ deed }) => deed !== 'nothing').flatMap(({ changes }) => changes)) {
     const key = contentKey(change.from);
     if (made.has(key)) continue;
-    const version = change.to ?? (await makeVersion(change, order, deeds, world, place));
+    const version = change.to ?? (await makeVersion(change, order, deeds, deps, aws));
     made.set(key, version);
     // Made by an earlier run that was lost; the version that the group launches anyway is none of our deeds.
     if (change.to !== undefined && change.to.number !== change.from.number) deeds.versions.push(version);
     const how = change.to === undefined ? 'made from' : change.to.number === change.from.number ? 'is' : 'exists already, equal to';
-    world.report.info(
+    deps.report.info(
       `${version.templateName}:${version.number} with ${order.image.id} ${how} ${change.from.templateName}:${change.from.number}`,
     );
   }
@@ -54,10 +54,10 @@ async function makeVersion(
   { from }: Change,
   order: RollOrder,
   deeds: Deeds,
-  world: RollWorld,
+  deps: RollWorld,
   { launchTemplates }: RollPorts,
 ): Promise<TemplateVersion> {
-  const token = tokenOf(from, order.image.id, world);
+  const token = tokenOf(from, order.image.id, deps);
   const { version, warnings } = await launchTemplates.create({ source: from, imageId: order.image.id, description: order.saidAs, token });
   deeds.versions.push(version);
   const name = `${from.templateName}:${version.number}`;

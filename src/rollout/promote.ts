@@ -3,7 +3,7 @@ import type { Values } from '../kit/settings.ts';
 import { common, dryRun, environment, family, regions } from '../model/common-settings.ts';
 import type { Image } from '../model/image.ts';
 import { environmentPointer, previousImageId } from '../model/pointer.ts';
-import type { Powers } from '../ports/deps.ts';
+import type { Deps } from '../ports/deps.ts';
 import { schemeOf, selectImage, selection } from '../selection/select-image.ts';
 import { readDeliveries } from '../validation/deliveries.ts';
 import { settings as validation } from '../validation/validate.ts';
@@ -57,16 +57,16 @@ export const outputs = {
 };
 
 type Wanted = Values<typeof settings>;
-type World = Powers<'images' | 'parameters' | 'groups' | 'launchTemplates' | 'machines' | 'commands', 'commits' | 'deployments' | 'files'>;
+type AllDeps = Deps<'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'commands', 'commits' | 'deployments' | 'files'>;
 
-export async function run(wanted: Wanted, world: World) {
+export async function run(wanted: Wanted, deps: AllDeps) {
   throwIfUnfit({ ...wanted, checksSeconds: wanted.checks === undefined ? undefined : wanted.checksTimeout });
-  const { report } = world;
-  const check = await checker(wanted, world);
+  const { report } = deps;
+  const check = await checker(wanted, deps);
 
-  const { image, reason } = await report.step(`Find ${wanted.image}`, () => selectImage(wanted, world));
-  const orderIn = orderOf(wanted, image, reason, world);
-  const parts = await report.step('Plan', () => planParts(wanted, image, world, orderIn));
+  const { image, reason } = await report.step(`Find ${wanted.image}`, () => selectImage(wanted, deps));
+  const orderIn = orderOf(wanted, image, reason, deps);
+  const parts = await report.step('Plan', () => planParts(wanted, image, deps, orderIn));
   tellPlan(parts);
   throwIfRefused(parts);
   if (wanted.dryRun) return { outcome: 'planned' as const, outputs: plannedOf(parts) };
@@ -82,8 +82,8 @@ export async function run(wanted: Wanted, world: World) {
 
   const ended = await recorded(
     { ...wanted, image, scheme: schemeOf(wanted), says: `promote ${image.id}` },
-    world,
-    () => deliver(parts, world, { before: nothing, undo: nothing, after: forget, check }),
+    deps,
+    () => deliver(parts, deps, { before: nothing, undo: nothing, after: forget, check }),
     ended => (isMoving(ended) ? 'moving' : 'success'),
   );
   tellEnd(parts, ended);
@@ -91,37 +91,37 @@ export async function run(wanted: Wanted, world: World) {
 }
 
 const orderOf =
-  (wanted: Wanted, home: Image, homeReason: string, world: World) =>
-  async (image: Image, { region, place }: Here): Promise<PromotionOrder> => {
+  (wanted: Wanted, home: Image, homeReason: string, deps: AllDeps) =>
+  async (image: Image, { region, aws }: Here): Promise<PromotionOrder> => {
     const of = { ...wanted, architecture: image.architecture };
     // Where it came from and what it was proven by is asked once, at home.
-    const guarding = image === home ? readGuards(of, image, world) : {};
-    const [pointer, guards] = await Promise.all([readPointer(environmentPointer(of), place), guarding]);
+    const guarding = image === home ? readGuards(of, image, deps) : {};
+    const [pointer, guards] = await Promise.all([readPointer(environmentPointer(of), aws), guarding]);
     // A pointer that names it already was moved by a run that did not come to its end.
     const was = pointer.current?.value === image.id ? previousImageId(pointer.history) : pointer.current?.value;
     const reason = image === home ? homeReason : `what ${home.id} is in ${region}`;
-    const facts = { image, reason, was, pointer, guards, scheme: schemeOf(wanted), now: world.clock.now() };
+    const facts = { image, reason, was, pointer, guards, scheme: schemeOf(wanted), now: deps.clock.now() };
     return { ...wanted, ...facts, deed: 'promote', roll: wanted };
   };
 
 /** By a run that was lost after it had moved the pointers, and before it could say that all is done. */
 async function finishAnnounced(parts: readonly Part[], check: Check | undefined): Promise<void> {
   const open = parts.filter(({ promotion }) => promotion.pointer.candidate !== undefined);
-  await inTurn(open, async ({ promotion, region, world, place }) => {
-    await proveStanding(promotion, check?.(region), world, place);
-    await withdraw(promotion.pointer, place);
+  await inTurn(open, async ({ promotion, region, deps, aws }) => {
+    await proveStanding(promotion, check?.(region), deps, aws);
+    await withdraw(promotion.pointer, aws);
   });
 }
 
 const nothing = async (): Promise<void> => {};
 
 const liftVetoes = async (parts: readonly Part[]) =>
-  void (await inTurn(parts, ({ promotion, place }) => liftVeto({ ...promotion, imageId: promotion.image.id }, place)));
+  void (await inTurn(parts, ({ promotion, aws }) => liftVeto({ ...promotion, imageId: promotion.image.id }, aws)));
 
-async function checker({ checks, checksTimeout: seconds }: Wanted, world: World): Promise<Check | undefined> {
+async function checker({ checks, checksTimeout: seconds }: Wanted, deps: AllDeps): Promise<Check | undefined> {
   if (checks === undefined || checks.length === 0) return undefined;
-  const deliveries = await readDeliveries(checks, world.files);
-  return region => instanceId => failsChecks(instanceId, { checks, deliveries, seconds }, world, world.at({ region }));
+  const deliveries = await readDeliveries(checks, deps.files);
+  return region => instanceId => failsChecks(instanceId, { checks, deliveries, seconds }, deps, deps.inRegion({ region }));
 }
 
 /** No version: the one that there is names another image than `amiId`. */

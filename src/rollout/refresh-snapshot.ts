@@ -26,8 +26,8 @@ export interface Watched {
 export interface Looking {
   readonly order: RollOrder;
   readonly deeds: Deeds;
-  readonly world: RollWorld;
-  readonly place: RollPorts;
+  readonly deps: RollWorld;
+  readonly aws: RollPorts;
   /** What instances were launched from: it never changes, so it is asked for once. */
   readonly images: Map<string, string>;
   /** When each new instance was first seen in service: AWS does not tell. */
@@ -38,13 +38,13 @@ export interface Looking {
 
 export async function lookAt(watched: Watched, group: Group | undefined, looking: Looking): Promise<Judgement> {
   if (group === undefined) return { state: 'failed', reason: 'the group is gone' };
-  const { order, images, place } = looking;
-  const refresh = await place.groups.refresh(group.name, watched.refresh);
+  const { order, images, aws } = looking;
+  const refresh = await aws.groups.refresh(group.name, watched.refresh);
   await lookCloser(watched, group, refresh, looking);
   const proof = proofOf(group, images, order.image.id, order);
   const settled = settledOnes(watched, group, refresh, looking);
-  const traffic = refresh !== undefined && isReplaced(refresh) ? await trafficTo(settled, group, place) : NOT_ASKED;
-  const stalePool = refresh?.status === 'Successful' ? await stalePoolOf(group, order.image.id, place) : [];
+  const traffic = refresh !== undefined && isReplaced(refresh) ? await trafficTo(settled, group, aws) : NOT_ASKED;
+  const stalePool = refresh?.status === 'Successful' ? await stalePoolOf(group, order.image.id, aws) : [];
   const saved = sameLaunch(group.launch, watched.target);
   const [died, doubts] = [diedOf(watched, group, refresh, looking), watched.doubts];
   const judged = judge({ refresh, group, proof, traffic, settled: settled.length, died, stalePool, saved, doubts });
@@ -67,9 +67,9 @@ function settledOnes(
   watched: Watched,
   group: Group,
   refresh: Refresh | undefined,
-  { since, images, order, world }: Looking,
+  { since, images, order, deps }: Looking,
 ): readonly string[] {
-  const now = world.clock.now();
+  const now = deps.clock.now();
   const allAre = !watched.replaced && refresh !== undefined && isReplaced(refresh);
   if (allAre) watched.replaced = true;
   const fresh = newOnes(group, images, order.image.id);
@@ -79,10 +79,10 @@ function settledOnes(
 
 /** A sick instance is ended soon, and its console with it. */
 async function lookCloser(watched: Watched, group: Group, refresh: Refresh | undefined, looking: Looking): Promise<void> {
-  const { images, order, place, world } = looking;
+  const { images, order, aws, deps } = looking;
   const suspect = refresh === undefined ? undefined : suspectIn(group, refresh, images, order.image.id);
   if (suspect === undefined) return;
-  watched.evidence = await gather(group, suspect, world.clock.now(), place).then(
+  watched.evidence = await gather(group, suspect, deps.clock.now(), aws).then(
     fresh => better(watched.evidence, fresh),
     () => watched.evidence,
   );

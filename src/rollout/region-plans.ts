@@ -3,8 +3,8 @@ import { regionsOf } from '../model/common-settings.ts';
 import type { Group } from '../model/group.ts';
 import type { Image } from '../model/image.ts';
 import type { Reporter } from '../ports/deps.ts';
-import { type TwinOf, twinOf } from '../selection/select-image.ts';
-import { inRegion } from './indeterminate.ts';
+import { type EquivalentImageQuery, findEquivalentImage } from '../selection/select-image.ts';
+import { regionPrefix } from './indeterminate.ts';
 import { type Promotion, type PromotionOrder, type PromotionPorts, planPromotion } from './plan.ts';
 import type { RollWorld } from './rollout-state.ts';
 import { inCharge } from './rules/group-pair.ts';
@@ -16,37 +16,37 @@ import type { RollWanted } from './settings.ts';
 export interface Part extends Here {
   /** Others do the same elsewhere, so every line says where. */
   readonly several: boolean;
-  readonly world: RollWorld;
+  readonly deps: RollWorld;
   readonly promotion: Promotion;
 }
 
 export interface Here {
   readonly region: string;
-  readonly place: PromotionPorts;
+  readonly aws: PromotionPorts;
 }
 
-type Wanted = TwinOf & RollWanted & { readonly region: string; readonly regions: readonly string[] };
+type Wanted = EquivalentImageQuery & RollWanted & { readonly region: string; readonly regions: readonly string[] };
 
 interface PartsWorld extends RollWorld {
-  at(where: { region: string }): PromotionPorts;
+  inRegion(where: { region: string }): PromotionPorts;
 }
 
 /** Home first. The image is looked for everywhere before anything else is asked. */
 export async function planParts(
   wanted: Wanted,
   image: Image,
-  world: PartsWorld,
+  deps: PartsWorld,
   orderIn: (image: Image, here: Here) => Promise<PromotionOrder>,
 ): Promise<readonly Part[]> {
-  const everywhere = regionsOf(wanted).map(region => ({ region, place: world.at({ region }) }));
+  const everywhere = regionsOf(wanted).map(region => ({ region, aws: deps.inRegion({ region }) }));
   const several = everywhere.length > 1;
   const images = await sameEverywhere(image, everywhere, wanted);
   const rolls = several ? await allotted(wanted, everywhere) : [];
   const plan = async (here: Here, i: number) => {
     const order = await orderIn(images[i] ?? image, here);
-    const promotion = await planPromotion({ ...order, roll: rolls[i]?.wanted ?? wanted }, here.place, rolls[i]?.listed);
-    const own = several ? { ...world, report: reportOf(here.region, world.report) } : world;
-    return { ...here, several, world: own, promotion };
+    const promotion = await planPromotion({ ...order, roll: rolls[i]?.wanted ?? wanted }, here.aws, rolls[i]?.listed);
+    const own = several ? { ...deps, report: reportOf(here.region, deps.report) } : deps;
+    return { ...here, several, deps: own, promotion };
   };
   return Promise.all(everywhere.map((here, i) => within({ ...here, several }, () => plan(here, i))));
 }
@@ -54,11 +54,11 @@ export async function planParts(
 const LEAVE_OUT = 'leave the region out: "regions: []" under "with:", or in the section of the environment, beats the top of the file';
 
 /** The same image under the IDs that it has there. */
-async function sameEverywhere(image: Image, [, ...further]: readonly Here[], wanted: TwinOf): Promise<readonly Image[]> {
+async function sameEverywhere(image: Image, [, ...further]: readonly Here[], wanted: EquivalentImageQuery): Promise<readonly Image[]> {
   const found = await Promise.all(
-    further.map(async ({ region, place }) => ({
+    further.map(async ({ region, aws }) => ({
       region,
-      ...(await within({ region, several: true }, () => twinOf(image, wanted, place))),
+      ...(await within({ region, several: true }, () => findEquivalentImage(image, wanted, aws))),
     })),
   );
   const unfound = found.flatMap(({ region, image: twin, reason, oneOf }) => (twin === undefined ? [{ region, reason, oneOf }] : []));
@@ -66,7 +66,7 @@ async function sameEverywhere(image: Image, [, ...further]: readonly Here[], wan
     const said = unfound.map(({ region, reason }) => `${region}: ${reason}`).join('; ');
     const next = [...new Set(unfound.map(({ region, oneOf }) => remedy(region, oneOf)))].join(' ');
     throw new RejectedError(`Not exactly once in every region: ${said}.`, {
-      left: ['nothing was touched'],
+      leftovers: ['nothing was touched'],
       next: `${next} Or ${LEAVE_OUT}.`,
     });
   }
@@ -83,8 +83,8 @@ async function allotted(wanted: Wanted, everywhere: readonly Here[]): Promise<re
   const { groups, strategy } = wanted;
   if (strategy === 'none' || groups === undefined || groups.length === 0) return [];
   const own = await Promise.all(
-    everywhere.map(async ({ region, place }) => {
-      const listed = await within({ region, several: true }, () => place.groups.find({}));
+    everywhere.map(async ({ region, aws }) => {
+      const listed = await within({ region, several: true }, () => aws.groups.find({}));
       return { names: groups.filter(name => inCharge(listed, name) !== undefined), listed };
     }),
   );
@@ -115,7 +115,7 @@ export async function within<T>({ region, several }: Pick<Part, 'region' | 'seve
   try {
     return await work();
   } catch (failure) {
-    throw several ? inRegion(failure, region) : failure;
+    throw several ? regionPrefix(failure, region) : failure;
   }
 }
 

@@ -1,4 +1,4 @@
-import { sayDuration } from '../kit/duration.ts';
+import { formatDuration } from '../kit/duration.ts';
 import { code, table, text } from '../kit/markdown.ts';
 import type { Reporter } from '../ports/deps.ts';
 import type { Delivered } from './apply.ts';
@@ -10,8 +10,8 @@ import type { GroupPlan } from './rules/plan.ts';
 
 export const tellPlan = (parts: readonly Part[]): void => parts.forEach(tellPart);
 
-function tellPart({ promotion, region, several, world }: Part): void {
-  const { info, warn, summary } = world.report;
+function tellPart({ promotion, region, several, deps }: Part): void {
+  const { info, warn, summary } = deps.report;
   const { image, reason, environment, groups, pointer, deed, was } = promotion;
   const title = `${deed === 'promote' ? 'Promote' : 'Roll back to'} ${image.id} in ${environment}`;
   const moves =
@@ -46,7 +46,7 @@ const planRow = (group: GroupPlan): string[] => [
   text(sayDeed(group)),
   text(group.reason),
   text(sayWayBack(group)),
-  group.aboutSeconds === 0 ? '' : sayDuration(group.aboutSeconds),
+  group.aboutSeconds === 0 ? '' : formatDuration(group.aboutSeconds),
 ];
 
 export function tellEnd(parts: readonly Part[], ended: readonly Delivered[]): void {
@@ -54,7 +54,7 @@ export function tellEnd(parts: readonly Part[], ended: readonly Delivered[]): vo
   for (const [i, part] of [...parts.entries()].reverse()) if (ended[i] !== undefined) tellEndOf(part, ended[i]);
 }
 
-function tellEndOf({ promotion, region, several, world }: Part, { rolled, moved }: Delivered): void {
+function tellEndOf({ promotion, region, several, deps }: Part, { rolled, moved }: Delivered): void {
   const { pointer, was, image, environment } = promotion;
   const where = `${text(environment)}${several ? ` (${region})` : ''}`;
   const rows = rolled.map(({ group, from, to, status, refresh }) => [
@@ -64,7 +64,7 @@ function tellEndOf({ promotion, region, several, world }: Part, { rolled, moved 
     text(status),
     refresh === undefined ? '' : code(refresh),
   ]);
-  world.report.summary(
+  deps.report.summary(
     [
       moved === undefined ? `### ⏳ ${code(image.id)} is on its way to ${where}` : `### ✅ ${where} runs ${code(image.id)}`,
       rows.length === 0 ? '' : table(['Group', 'Before', 'After', 'Ended', 'Refresh'], rows),

@@ -1,4 +1,4 @@
-import { atVersions, sayUse } from '../model/group.ts';
+import { atVersions, formatTemplateUse } from '../model/group.ts';
 import { lead } from './revert-group.ts';
 import type { Failed } from './rollout-state.ts';
 import { contentKey, type GroupPlan } from './rules/plan.ts';
@@ -13,17 +13,17 @@ export const earlierGroups = ({ order: { plans, resumes } }: Failed): readonly G
 
 export async function leadEarlierBack(plan: GroupPlan, failed: Failed): Promise<readonly string[]> {
   if (plan.by === 'pointer') return lead(plan, failed);
-  const { order, deeds, place } = failed;
+  const { order, deeds, aws } = failed;
   const { group, versions } = plan.facts;
   const was = order.resumes?.was;
   const numbers = new Map<string, number>();
   for (const [key, version] of versions) {
     if (version.imageId !== order.image.id) continue;
-    const earlier = was === undefined ? [] : await place.launchTemplates.withImage(version.templateId, was);
+    const earlier = was === undefined ? [] : await aws.launchTemplates.withImage(version.templateId, was);
     const newest = earlier.filter(other => contentKey(other) === contentKey(version)).sort((a, b) => b.number - a.number)[0];
     if (newest === undefined)
       return [
-        `${group.name} runs ${order.image.id} since an earlier run, and ${sayUse({ ...version, version: String(version.number) })} has no sibling with ${was ?? 'an image from before'} to go back to`,
+        `${group.name} runs ${order.image.id} since an earlier run, and ${formatTemplateUse({ ...version, version: String(version.number) })} has no sibling with ${was ?? 'an image from before'} to go back to`,
       ];
     numbers.set(key, newest.number);
     deeds.versions.push(version);

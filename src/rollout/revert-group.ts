@@ -1,5 +1,5 @@
 import { waitFor } from '../kit/wait.ts';
-import { isOver, type Refresh, sayLaunch } from '../model/group.ts';
+import { formatLaunch, isOver, type Refresh } from '../model/group.ts';
 import type { Failed } from './rollout-state.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import { ourRefresh, startOrAdopt } from './start-refresh.ts';
@@ -9,20 +9,20 @@ import { patiently } from './tolerate-transient-errors.ts';
 
 export async function goBack(plan: GroupPlan, failed: Failed): Promise<readonly string[]> {
   const { name } = plan.facts.group;
-  const { place, deeds } = failed;
-  const id = deeds.refreshes.get(name) ?? (await ourRefresh(plan, deeds.targets.get(name), place))?.id;
+  const { aws, deeds } = failed;
+  const id = deeds.refreshes.get(name) ?? (await ourRefresh(plan, deeds.targets.get(name), aws))?.id;
   // Asked for, refused, and nothing of ours runs: there is nothing to take back.
   if (id === undefined) return [];
-  const refresh = await place.groups.refresh(name, id);
+  const refresh = await aws.groups.refresh(name, id);
   if (refresh === undefined || isOver(refresh)) return ended(refresh, plan, failed);
   if (plan.by === 'pointer') {
-    await place.groups.cancel(name);
+    await aws.groups.cancel(name);
     await untilOver(name, id, failed);
     return lead(plan, failed);
   }
-  const said = refresh.status === 'RollbackInProgress' || refresh.status === 'Cancelling' ? 'started' : await place.groups.rollBack(name);
+  const said = refresh.status === 'RollbackInProgress' || refresh.status === 'Cancelling' ? 'started' : await aws.groups.rollBack(name);
   if (said === 'impossible') return [`${name}: AWS refuses to roll refresh ${id} back, it goes on`];
-  if (said === 'started') failed.world.report.info(`${name}: rolling back`);
+  if (said === 'started') failed.deps.report.info(`${name}: rolling back`);
   return ended(await untilOver(name, id, failed), plan, failed);
 }
 
@@ -35,35 +35,35 @@ async function ended(refresh: Refresh | undefined, plan: GroupPlan, failed: Fail
 /** A refresh of its own that leads back. Where nothing is to be replaced, only what is launched next. */
 export async function lead(plan: GroupPlan, failed: Failed): Promise<readonly string[]> {
   const { name, members, desired } = plan.facts.group;
-  const { place, world } = failed;
+  const { aws, deps } = failed;
   if (desired === 0 && members.length === 0 && plan.by === 'version') {
-    await place.groups.setLaunch(name, plan.before);
+    await aws.groups.setLaunch(name, plan.before);
     return [];
   }
   const preferences = { ...plan.preferences, bakeSeconds: 0, checkpoints: [], alarms: [], autoRollback: false };
-  const back = await startOrAdopt({ ...plan, preferences }, plan.before, place);
+  const back = await startOrAdopt({ ...plan, preferences }, plan.before, aws);
   if (back === undefined) return [`${name} runs the new image, and another refresh is in the way`];
-  world.report.info(`${name}: refresh ${back} leads back to ${sayLaunch(plan.before)}`);
+  deps.report.info(`${name}: refresh ${back} leads back to ${formatLaunch(plan.before)}`);
   const over = await untilOver(name, back, failed);
   return over?.status === 'Successful' ? [] : [`${name}: the refresh back (${back}) is ${over?.status ?? 'gone'}`];
 }
 
 /** What a group runs that was left half way. */
-async function census({ facts, before }: GroupPlan, { order, place }: Failed): Promise<readonly string[]> {
+async function census({ facts, before }: GroupPlan, { order, aws }: Failed): Promise<readonly string[]> {
   const { name } = facts.group;
-  const [group] = await place.groups.find({ names: [name] });
-  const images = await place.groups.imagesOf((group?.members ?? []).map(({ id }) => id));
+  const [group] = await aws.groups.find({ names: [name] });
+  const images = await aws.groups.imagesOf((group?.members ?? []).map(({ id }) => id));
   const on = [...images.values()].filter(image => image === order.image.id).length;
-  const launches = group === undefined ? 'nothing, it is gone' : sayLaunch(group.launch);
-  if (on === 0 && group !== undefined && launches === sayLaunch(before)) return [];
+  const launches = group === undefined ? 'nothing, it is gone' : formatLaunch(group.launch);
+  if (on === 0 && group !== undefined && launches === formatLaunch(before)) return [];
   return [`${name}: ${on} of ${images.size} instances run ${order.image.id}; the group launches ${launches}`];
 }
 
-const untilOver = (group: string, id: string, { order, world, place }: Failed): Promise<Refresh | undefined> => {
+const untilOver = (group: string, id: string, { order, deps, aws }: Failed): Promise<Refresh | undefined> => {
   const look = patiently<Refresh | undefined>(async () => {
-    const refresh = await place.groups.refresh(group, id);
+    const refresh = await aws.groups.refresh(group, id);
     if (refresh === undefined || isOver(refresh)) return { state: 'done', value: refresh };
     return { state: 'waiting', note: `${refresh.status}, ${refresh.percent} %` };
-  }, world);
-  return waitFor({ what: `${group} on its way back`, everySeconds: 10, atMostSeconds: order.timeoutSeconds, look }, world);
+  }, deps);
+  return waitFor({ what: `${group} on its way back`, everySeconds: 10, atMostSeconds: order.timeoutSeconds, look }, deps);
 };

@@ -1,5 +1,5 @@
 import { RejectedError } from '../kit/errors.ts';
-import { sayLaunch } from '../model/group.ts';
+import { formatLaunch } from '../model/group.ts';
 import { bringUp, takeOver } from './blue-green.ts';
 import { prepare } from './prepare-version.ts';
 import { type Deeds, noDeeds, type RollOrder, type RollPorts, type RollWorld } from './rollout-state.ts';
@@ -29,40 +29,40 @@ export interface RolledGroup {
   readonly to: string;
 }
 
-export async function roll(order: RollOrder, world: RollWorld, place: RollPorts): Promise<Rolled> {
+export async function roll(order: RollOrder, deps: RollWorld, aws: RollPorts): Promise<Rolled> {
   const deeds = noDeeds();
   const concerned = order.plans.filter(({ deed }) => deed !== 'nothing');
   const done = (moving = false) => ({
     groups: rolled(order, deeds, moving),
     moving,
-    undo: () => undo({ order, deeds, world, place }),
-    finish: () => takeOver(deeds.successors, { world, place }),
+    undo: () => undo({ order, deeds, deps, aws }),
+    finish: () => takeOver(deeds.successors, { deps, aws }),
   });
   if (concerned.length === 0) return done();
   let held: boolean;
   try {
-    await world.report.step('Prepare the launch templates', () => prepare(order, deeds, world, place));
-    held = await world.report.step(`Roll to ${order.image.id}`, () => replaceAll(order, deeds, world, place));
+    await deps.report.step('Prepare the launch templates', () => prepare(order, deeds, deps, aws));
+    held = await deps.report.step(`Roll to ${order.image.id}`, () => replaceAll(order, deeds, deps, aws));
   } catch (failure) {
     order.failed(failure);
-    throw await aftermath(failure, { order, deeds, world, place });
+    throw await aftermath(failure, { order, deeds, deps, aws });
   }
   return done(held || (!order.wait && deeds.refreshes.size > 0));
 }
 
 /** Answers whether it stops here, with two groups side by side. */
-async function replaceAll(order: RollOrder, deeds: Deeds, world: RollWorld, place: RollPorts): Promise<boolean> {
+async function replaceAll(order: RollOrder, deeds: Deeds, deps: RollWorld, aws: RollPorts): Promise<boolean> {
   const halted = order.halted();
   if (halted !== undefined) throw new RejectedError(halted);
   const moving = order.plans.filter(({ deed }) => deed === 'refresh' || deed === 'watch');
-  const deadline = world.clock.now() + order.timeoutSeconds * 1000;
+  const deadline = deps.clock.now() + order.timeoutSeconds * 1000;
   for (const wave of order.oneByOne ? moving.map(plan => [plan]) : [moving]) {
-    await startRefreshes(wave, deeds, world, place);
-    if (order.wait) await watch(wave, { order, deeds, world, place, deadline });
+    await startRefreshes(wave, deeds, deps, aws);
+    if (order.wait) await watch(wave, { order, deeds, deps, aws, deadline });
   }
   const swaps = order.plans.filter(({ deed }) => deed === 'swap');
-  const held = swaps.length > 0 && (await bringUp(swaps, { order, deeds, world, place, deadline }));
-  if (!held && (order.wait || moving.length === 0)) await changeTemplates(order, deeds, place);
+  const held = swaps.length > 0 && (await bringUp(swaps, { order, deeds, deps, aws, deadline }));
+  if (!held && (order.wait || moving.length === 0)) await changeTemplates(order, deeds, aws);
   return held;
 }
 
@@ -83,8 +83,8 @@ const rolled = ({ plans }: RollOrder, deeds: Deeds, moving: boolean): readonly R
     refresh: deeds.refreshes.get(group.name),
     status: statusOf(deed, moving, deeds.successors.get(group.name)),
     successor: deeds.successors.get(group.name),
-    from: sayLaunch(before),
-    to: sayLaunch(deeds.targets.get(group.name) ?? group.launch),
+    from: formatLaunch(before),
+    to: formatLaunch(deeds.targets.get(group.name) ?? group.launch),
   }));
 
 function statusOf(deed: RollDeed, moving: boolean, successor: string | undefined): string {

@@ -29,16 +29,16 @@ export interface Rolling {
   readonly halted: RollOrder['halted'];
   readonly failed: RollOrder['failed'];
   readonly aside: Aside;
-  readonly world: RollWorld;
-  readonly place: PromotionPorts;
+  readonly deps: RollWorld;
+  readonly aws: PromotionPorts;
   readonly check: RollOrder['check'];
 }
 
 /** Groups that name a version come first: until they have proven the image, no group that reads the pointer sees it. */
 export async function rollAll(promotion: Promotion, rolling: Rolling): Promise<Rolls> {
-  const { world, place } = rolling;
+  const { deps, aws } = rolling;
   const [forNamed, forReaders] = [orderFor(promotion, 'version', rolling), orderFor(promotion, 'pointer', rolling)];
-  const named = await roll(forNamed, world, place).catch(async failure => {
+  const named = await roll(forNamed, deps, aws).catch(async failure => {
     throw movedEarly(promotion, forReaders) && !isStillMoving(failure) ? await readersBack(failure, forReaders, rolling) : failure;
   });
   const readersStand = forReaders.plans.every(({ deed }) => deed === 'nothing');
@@ -46,20 +46,20 @@ export async function rollAll(promotion: Promotion, rolling: Rolling): Promise<R
     const readers = movedEarly(promotion, forReaders) ? undoing(forReaders, rolling) : nothing;
     return { ...named, moved: undefined, undo: () => back(named, readers) };
   }
-  const move = () => movePointer(promotion, world, place);
-  const moved = await world.report.step(`Move ${promotion.pointer.name}, which groups read`, move).catch(async failure => {
+  const move = () => movePointer(promotion, deps, aws);
+  const moved = await deps.report.step(`Move ${promotion.pointer.name}, which groups read`, move).catch(async failure => {
     if (isStillMoving(failure)) throw outOfSight(failure, unproven(promotion, named), GO_ON);
     rolling.failed(failure);
     const left = await trying(forReaders.restore, 'the pointer could not be put back');
     rolling.aside.remains.push(...left);
-    throw withDetails(failure, { left: [...left, ...(await named.undo())] });
+    throw withDetails(failure, { leftovers: [...left, ...(await named.undo())] });
   });
-  const read = await roll(forReaders, world, place).catch(async failure => {
+  const read = await roll(forReaders, deps, aws).catch(async failure => {
     if (isStillMoving(failure)) throw failure;
-    if (promotion.roll.undo === 'all') throw withDetails(failure, { left: await named.undo() });
+    if (promotion.roll.undo === 'all') throw withDetails(failure, { leftovers: await named.undo() });
     const stay = named.groups.map(({ group }) => `${group} runs ${promotion.image.id}`);
     rolling.aside.remains.push(...stay);
-    throw withDetails(failure, { left: stay });
+    throw withDetails(failure, { leftovers: stay });
   });
   const groups = [...named.groups, ...read.groups];
   return { groups, moving: read.moving, moved, finish: named.finish, undo: () => back(named, read.undo) };
@@ -72,9 +72,9 @@ const back = async (named: Pick<Rolls, 'undo'>, readers: Rolls['undo']): Promise
 ];
 
 const undoing =
-  (order: RollOrder, { world, place }: Rolling): Rolls['undo'] =>
+  (order: RollOrder, { deps, aws }: Rolling): Rolls['undo'] =>
   () =>
-    undo({ order, deeds: noDeeds(), world, place });
+    undo({ order, deeds: noDeeds(), deps, aws });
 
 const unproven = ({ pointer, image }: Promotion, { groups }: Pick<Rolls, 'groups'>): readonly string[] => [
   `${pointer.name} may name ${image.id}, which the groups that read it have not proven`,
@@ -90,12 +90,12 @@ async function readersBack(failure: unknown, order: RollOrder, rolling: Rolling)
     .filter(({ deed }) => deed !== 'nothing')
     .map(({ facts }) => `${facts.group.name} may run ${order.image.id} here and there`);
   order.remains.push(...begun);
-  return withDetails(failure, { left: [...begun, ...(await undoing(order, rolling)())] });
+  return withDetails(failure, { leftovers: [...begun, ...(await undoing(order, rolling)())] });
 }
 
 const nothing = async (): Promise<readonly string[]> => [];
 
-const orderFor = (promotion: Promotion, by: GroupPlan['by'], { world, place, aside, check, open, halted, failed }: Rolling): RollOrder => ({
+const orderFor = (promotion: Promotion, by: GroupPlan['by'], { deps, aws, aside, check, open, halted, failed }: Rolling): RollOrder => ({
   image: promotion.image,
   plans: promotion.groups.filter(plan => plan.by === by),
   timeoutSeconds: promotion.roll.rollTimeout,
@@ -105,13 +105,13 @@ const orderFor = (promotion: Promotion, by: GroupPlan['by'], { world, place, asi
   bakeSeconds: promotion.roll.bake,
   undo: promotion.roll.undo,
   wait: promotion.roll.wait,
-  saidAs: saidAs(promotion, world),
+  saidAs: saidAs(promotion, deps),
   resumes: wasBegun(promotion, open) ? { was: promotion.was } : undefined,
   remains: aside.remains,
   restore: async () =>
     by === 'version' && !(open && isAnnounced(promotion))
       ? []
-      : world.report.step(`Put ${promotion.pointer.name} back`, () => putBack(promotion, world, place)),
+      : deps.report.step(`Put ${promotion.pointer.name} back`, () => putBack(promotion, deps, aws)),
   check,
   halted,
   failed,

@@ -1,6 +1,6 @@
 import { concurrently } from '../kit/concurrently.ts';
-import { CancelledError, Expected, UnreachableError, withDetails } from '../kit/errors.ts';
-import { BRING_BACK, GO_ON, inRegion, isStillMoving, nextOf, outOfSight } from './indeterminate.ts';
+import { ActionError, CancelledError, UnreachableError, withDetails } from '../kit/errors.ts';
+import { BRING_BACK, GO_ON, isStillMoving, nextOf, outOfSight, regionPrefix } from './indeterminate.ts';
 import type { Aside } from './leftovers.ts';
 import type { Part } from './region-plans.ts';
 import type { RolledGroup } from './roll-group.ts';
@@ -14,7 +14,7 @@ import { trying } from './undo.ts';
 export type Check = (region: string) => RollOrder['check'];
 
 interface Wanted {
-  readonly world: RollWorld;
+  readonly deps: RollWorld;
   readonly aside: Aside;
   readonly check: Check | undefined;
 }
@@ -32,7 +32,7 @@ export async function rollEverywhere(parts: readonly Part[], wanted: Wanted): Pr
   if (home === undefined || parts.length === 1) return Promise.all(parts.map(part => rollPart(part, rolling, ALONE)));
   const { undo, order } = home.promotion.roll;
   const halt: Halt = { by: undefined, last: false };
-  const ends = await rolling.world.report.step(`Roll in ${regions.join(', ')}`, () =>
+  const ends = await rolling.deps.report.step(`Roll in ${regions.join(', ')}`, () =>
     concurrently(parts, order === 'one-by-one' ? 1 : parts.length, part => tryPart(part, rolling, halt)),
   );
   const done = ends.flatMap(({ rolls }) => rolls ?? []);
@@ -59,8 +59,8 @@ type Others = Pick<RollOrder, 'halted' | 'failed'>;
 
 const ALONE: Others = { halted: () => undefined, failed: () => {} };
 
-const rollPart = ({ promotion, world, place, region }: Part, { aside, check, open }: Rolling, others: Others) =>
-  rollAll(promotion, { aside, world, place, check: check?.(region), open, ...others });
+const rollPart = ({ promotion, deps, aws, region }: Part, { aside, check, open }: Rolling, others: Others) =>
+  rollAll(promotion, { aside, deps, aws, check: check?.(region), open, ...others });
 
 async function tryPart(part: Part, rolling: Rolling, halt: Halt): Promise<End> {
   const { undo, order } = part.promotion.roll;
@@ -79,7 +79,7 @@ async function tryPart(part: Part, rolling: Rolling, halt: Halt): Promise<End> {
   } catch (failure) {
     failed(failure);
     halt.last = order === 'one-by-one';
-    return { part, failure: inRegion(failure, part.region), halted };
+    return { part, failure: regionPrefix(failure, part.region), halted };
   }
 }
 
@@ -88,7 +88,7 @@ async function allBack(ends: readonly End[], aside: Aside): Promise<unknown> {
   aside.remains.push(...outThere(ends));
   for (const { part, rolls } of ends) {
     if (rolls === undefined) continue;
-    const undoing = () => part.world.report.step('Put everything back', rolls.undo);
+    const undoing = () => part.deps.report.step('Put everything back', rolls.undo);
     left.push(...(await trying(undoing, 'it could not be put back')).map(line => `${part.region}: ${line}`));
   }
   return joined(ends, left);
@@ -125,21 +125,21 @@ function joined(ends: readonly End[], left: readonly string[]): unknown {
   const first = failed.find(({ failure, halted }) => !halted && !isStillMoving(failure)) ?? failed[0];
   const others = failed.filter(end => end !== first);
   const more = others.flatMap(({ failure, halted }) => [
-    ...(halted || !(failure instanceof Expected) || failure instanceof CancelledError ? [] : [failure.message]),
+    ...(halted || !(failure instanceof ActionError) || failure instanceof CancelledError ? [] : [failure.message]),
     ...leftOf(failure),
   ]);
   const idle = ends.filter(({ rolls, failure }) => rolls === undefined && failure === undefined);
   const all = [...more, ...left, ...idle.map(({ part }) => `${part.region}: nothing was begun`)];
-  if (!isStillMoving(first?.failure)) return withDetails(first?.failure, { left: all });
+  if (!isStillMoving(first?.failure)) return withDetails(first?.failure, { leftovers: all });
   const done = ends.some(({ rolls }) => rolls !== undefined);
   // AWS rolls back what is under way, and a region that is done is not.
   if (first?.failure instanceof CancelledError && first.part.promotion.roll.onCancel === 'rollback') {
     const same = !done && failed.every(({ failure }) => nextOf(failure) === nextOf(first.failure));
-    return withDetails(first.failure, { left: all, next: same ? nextOf(first.failure) : BRING_BACK });
+    return withDetails(first.failure, { leftovers: all, next: same ? nextOf(first.failure) : BRING_BACK });
   }
   // Where nobody was reached at all, nothing goes on anywhere.
   const none = !done && failed.every(({ failure }) => failure instanceof UnreachableError);
-  return none ? withDetails(first?.failure, { left: all }) : outOfSight(first?.failure, all, GO_ON);
+  return none ? withDetails(first?.failure, { leftovers: all }) : outOfSight(first?.failure, all, GO_ON);
 }
 
-const leftOf = (failure: unknown): readonly string[] => (failure instanceof Expected ? failure.left : []);
+const leftOf = (failure: unknown): readonly string[] => (failure instanceof ActionError ? failure.left : []);

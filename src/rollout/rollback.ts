@@ -3,8 +3,8 @@ import type { Values } from '../kit/settings.ts';
 import { common, dryRun, environment, family, regions } from '../model/common-settings.ts';
 import type { Image } from '../model/image.ts';
 import { environmentPointer } from '../model/pointer.ts';
-import type { Place, Powers } from '../ports/deps.ts';
-import { pointer, schemeOf, selectImage, selection, twinOf } from '../selection/select-image.ts';
+import type { Deps, RegionClients } from '../ports/deps.ts';
+import { findEquivalentImage, pointer, schemeOf, selectImage, selection } from '../selection/select-image.ts';
 import { type Delivered, deliver, isMoving, refreshesOf } from './apply.ts';
 import { deploymentSettings, recorded } from './deployment.ts';
 import { type Promotion, type PromotionOrder, throwIfRefused } from './plan.ts';
@@ -45,16 +45,16 @@ export const outputs = {
 };
 
 type Wanted = Values<typeof settings>;
-type World = Powers<'images' | 'parameters' | 'groups' | 'launchTemplates' | 'machines', 'commits' | 'deployments'>;
+type AllDeps = Deps<'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances', 'commits' | 'deployments'>;
 type Back = Extract<WayBack, { to: string }>;
 
-export async function run(wanted: Wanted, world: World) {
+export async function run(wanted: Wanted, deps: AllDeps) {
   throwIfUnfit(wanted);
-  const { report } = world;
+  const { report } = deps;
 
   const parts = await report.step('Plan', async () => {
-    const { image, back } = await target(wanted, world);
-    return planParts(wanted, image, world, orderOf(wanted, image, back, world));
+    const { image, back } = await target(wanted, deps);
+    return planParts(wanted, image, deps, orderOf(wanted, image, back, deps));
   });
   tellPlan(parts);
   throwIfRefused(parts);
@@ -62,16 +62,16 @@ export async function run(wanted: Wanted, world: World) {
 
   const around = {
     // Before the roll, so that a push that comes in between does not bring the image back.
-    before: async () => void (await inTurn(parts, ({ promotion, world: { report }, place }) => veto(replacedBy(promotion), report, place))),
+    before: async () => void (await inTurn(parts, ({ promotion, deps: { report }, aws }) => veto(replacedBy(promotion), report, aws))),
     // It failed, so the image stays current.
-    undo: async () => void (await inTurn(parts, ({ promotion, place }) => liftVeto(replacedBy(promotion), place))),
+    undo: async () => void (await inTurn(parts, ({ promotion, aws }) => liftVeto(replacedBy(promotion), aws))),
     after: async () => {},
   };
   const [home] = parts.map(({ promotion }) => promotion.image);
   const ended = await recorded(
     { ...wanted, image: home as Image, scheme: schemeOf(wanted), says: `roll back to ${home?.id}` },
-    world,
-    () => deliver(parts, world, around),
+    deps,
+    () => deliver(parts, deps, around),
     ended => (isMoving(ended) ? 'moving' : 'success'),
   );
   tellEnd(parts, ended);
@@ -79,22 +79,22 @@ export async function run(wanted: Wanted, world: World) {
 }
 
 /** Decided at home; elsewhere it is the same image. */
-async function target(wanted: Wanted, world: World) {
-  const place = world.at({ region: wanted.region });
-  const now = await readPointer(environmentPointer(wanted), place);
+async function target(wanted: Wanted, deps: AllDeps) {
+  const aws = deps.inRegion({ region: wanted.region });
+  const now = await readPointer(environmentPointer(wanted), aws);
   const previous = wayBack(now, wanted.environment);
-  const back = throwIfNone(wanted.image === 'previous' ? previous : await named(wanted, world, now), now);
-  const image = await place.images.get(back.to);
+  const back = throwIfNone(wanted.image === 'previous' ? previous : await named(wanted, deps, now), now);
+  const image = await aws.images.get(back.to);
   if (image === undefined) throw gone(back.to, now);
   return { image, back };
 }
 
 const orderOf =
-  (wanted: Wanted, home: Image, back: Back, world: World) =>
-  async (image: Image, { region, place }: Here): Promise<PromotionOrder> => {
-    const pointer = await readPointer(environmentPointer(wanted), place);
+  (wanted: Wanted, home: Image, back: Back, deps: AllDeps) =>
+  async (image: Image, { region, aws }: Here): Promise<PromotionOrder> => {
+    const pointer = await readPointer(environmentPointer(wanted), aws);
     const decided =
-      image === home ? back : await elsewhere(image, back, pointer, { wanted, home: world.at({ region: wanted.region }), place });
+      image === home ? back : await elsewhere(image, back, pointer, { wanted, home: deps.inRegion({ region: wanted.region }), aws });
     const reason = image === home ? back.reason : `what ${home.id} is in ${region}`;
     const facts = { deed: 'rollback' as const, image, reason, was: decided.replaces, pointer, scheme: schemeOf(wanted) };
     return { ...wanted, ...facts, liftVeto: false, roll: wanted };
@@ -105,18 +105,18 @@ async function elsewhere(
   image: Image,
   { replaces }: Back,
   pointer: PointerNow,
-  { wanted, home, place }: { wanted: Wanted; home: Pick<Place, 'images'>; place: Pick<Place, 'images'> },
+  { wanted, home, aws }: { wanted: Wanted; home: Pick<RegionClients, 'images'>; aws: Pick<RegionClients, 'images'> },
 ): Promise<{ readonly replaces: string | undefined }> {
   if (pointer.current?.value !== image.id) return { replaces: pointer.current?.value };
   const replaced = await home.images.get(replaces);
-  return { replaces: replaced && (await twinOf(replaced, wanted, place)).image?.id };
+  return { replaces: replaced && (await findEquivalentImage(replaced, wanted, aws)).image?.id };
 }
 
 const replacedBy = (promotion: Promotion) => ({ ...promotion, imageId: promotion.was });
 
 /** An image that the user names instead of the previous one. */
-async function named(wanted: Wanted, world: World, now: PointerNow): Promise<WayBack> {
-  const selected = await selectImage({ ...wanted, fallback: 'none', walk: 1 }, world);
+async function named(wanted: Wanted, deps: AllDeps, now: PointerNow): Promise<WayBack> {
+  const selected = await selectImage({ ...wanted, fallback: 'none', walk: 1 }, deps);
   if (now.current === undefined)
     return { to: undefined, reason: `${wanted.environment} has no pointer, so there is nothing to go back from` };
   if (selected.image.id === now.current.value) return { to: undefined, reason: `${wanted.environment} runs ${selected.image.id} already` };
@@ -125,12 +125,12 @@ async function named(wanted: Wanted, world: World, now: PointerNow): Promise<Way
 
 function throwIfNone(back: WayBack, now: PointerNow): Back {
   if (back.to !== undefined) return back;
-  throw new RejectedError(`Nothing to go back to: ${back.reason}.`, { left: ['nothing was touched'], next: whatThereIs(now) });
+  throw new RejectedError(`Nothing to go back to: ${back.reason}.`, { leftovers: ['nothing was touched'], next: whatThereIs(now) });
 }
 
 const gone = (id: string, now: PointerNow): RejectedError =>
   new RejectedError(`${id}, which the environment ran before, does not exist here any more.`, {
-    left: ['nothing was touched'],
+    leftovers: ['nothing was touched'],
     next: whatThereIs(now),
   });
 

@@ -1,7 +1,7 @@
 import type { Launch } from '../model/group.ts';
 import type { Image } from '../model/image.ts';
 import type { TemplateVersion } from '../model/template.ts';
-import type { Place, Powers } from '../ports/deps.ts';
+import type { Deps, RegionClients } from '../ports/deps.ts';
 import type { GroupPlan } from './rules/plan.ts';
 
 /** What a roll is asked for, what it needs, and what it has done so far. */
@@ -36,8 +36,8 @@ export interface RollOrder {
   readonly onCancel: 'leave' | 'rollback';
 }
 
-export type RollPorts = Pick<Place, 'groups' | 'launchTemplates' | 'machines'>;
-export type RollWorld = Pick<Powers<never>, 'clock' | 'report' | 'run'>;
+export type RollPorts = Pick<RegionClients, 'groups' | 'launchTemplates' | 'instances'>;
+export type RollWorld = Pick<Deps<never>, 'clock' | 'report' | 'run'>;
 
 /** What was done so far, for the case that it must be undone. */
 export interface Deeds {
@@ -62,6 +62,6 @@ export const noDeeds = (): Deeds => ({
 export interface Failed {
   readonly order: RollOrder;
   readonly deeds: Deeds;
-  readonly world: RollWorld;
-  readonly place: RollPorts;
+  readonly deps: RollWorld;
+  readonly aws: RollPorts;
 }

@@ -8,11 +8,11 @@ import type { GroupPlan } from './rules/plan.ts';
 type Start = Pick<GroupPlan, 'facts' | 'by' | 'preferences'>;
 
 /** The ID; undefined where one of somebody else is in the way. */
-export async function startOrAdopt(plan: Start, to: Launch | undefined, place: RollPorts): Promise<string | undefined> {
+export async function startOrAdopt(plan: Start, to: Launch | undefined, aws: RollPorts): Promise<string | undefined> {
   const launch = plan.by === 'pointer' ? undefined : to;
-  const adopt = async () => (await ourRefresh(plan, to, place))?.id;
+  const adopt = async () => (await ourRefresh(plan, to, aws))?.id;
   try {
-    const id = await place.groups.start({ group: plan.facts.group.name, launch, preferences: plan.preferences });
+    const id = await aws.groups.start({ group: plan.facts.group.name, launch, preferences: plan.preferences });
     return id ?? (await adopt());
   } catch (cause) {
     if (!(cause instanceof TimeoutError || cause instanceof UnknownError || cause instanceof UnreachableError)) throw cause;

@@ -1,6 +1,6 @@
-import { sayDuration } from '../kit/duration.ts';
+import { formatDuration } from '../kit/duration.ts';
 import { RejectedError, withDetails } from '../kit/errors.ts';
-import { type Look, waitFor } from '../kit/wait.ts';
+import { type Poll, waitFor } from '../kit/wait.ts';
 import { firstThatFails, newOnes, stalePoolOf, trafficTo } from './in-service.ts';
 import type { Promotion } from './plan.ts';
 import type { RollOrder, RollPorts, RollWorld } from './rollout-state.ts';
@@ -22,8 +22,8 @@ interface Standing {
 export async function proveStanding(
   promotion: Promotion,
   check: RollOrder['check'],
-  world: RollWorld,
-  place: Pick<RollPorts, 'groups'>,
+  deps: RollWorld,
+  aws: Pick<RollPorts, 'groups'>,
 ): Promise<void> {
   const { groups, image, pointer, roll } = promotion;
   const all = groups
@@ -31,15 +31,15 @@ export async function proveStanding(
     .map(plan => ({ plan, doubts: 0, proven: false, wellSince: undefined }));
   if (all.length === 0) return;
   const spared = roll.protectedInstances === 'ignore';
-  const looking = { imageId: image.id, order: { check }, checked: new Set<string>(), place, spared, now: world.clock.now };
+  const looking = { imageId: image.id, order: { check }, checked: new Set<string>(), aws, spared, now: deps.clock.now };
   const look = () => lookAtAll(all, looking);
   const what = `What runs ${image.id} already`;
   try {
-    await world.report.step(what, () => waitFor({ what, everySeconds: 10, atMostSeconds: roll.rollTimeout, look }, world));
+    await deps.report.step(what, () => waitFor({ what, everySeconds: 10, atMostSeconds: roll.rollTimeout, look }, deps));
   } catch (failure) {
     if (!(failure instanceof RejectedError)) throw failure;
     throw withDetails(failure, {
-      left: [`the groups run ${image.id}, and ${pointer.name} names ${pointer.current?.value ?? 'nothing'}`],
+      leftovers: [`the groups run ${image.id}, and ${pointer.name} names ${pointer.current?.value ?? 'nothing'}`],
       next: 'Mend it and run the job again, or run mode "rollback": it leads the groups back to what they ran before.',
     });
   }
@@ -49,12 +49,12 @@ interface Looking {
   readonly imageId: string;
   readonly order: Pick<RollOrder, 'check'>;
   readonly checked: Set<string>;
-  readonly place: Pick<RollPorts, 'groups'>;
+  readonly aws: Pick<RollPorts, 'groups'>;
   readonly spared: boolean;
   now(): number;
 }
 
-async function lookAtAll(all: readonly Standing[], looking: Looking): Promise<Look<void>> {
+async function lookAtAll(all: readonly Standing[], looking: Looking): Promise<Poll<void>> {
   const notes: string[] = [];
   for (const standing of all.filter(({ proven }) => !proven)) {
     const { name } = standing.plan.facts.group;
@@ -67,15 +67,15 @@ async function lookAtAll(all: readonly Standing[], looking: Looking): Promise<Lo
   return notes.length === 0 ? { state: 'done', value: undefined } : { state: 'waiting', note: notes.join('; ') };
 }
 
-async function lookAt(standing: Standing, { imageId, order, checked, place, spared, now }: Looking): Promise<Judgement> {
+async function lookAt(standing: Standing, { imageId, order, checked, aws, spared, now }: Looking): Promise<Judgement> {
   const { plan, doubts } = standing;
-  const [group] = await place.groups.find({ names: [plan.facts.group.name] });
+  const [group] = await aws.groups.find({ names: [plan.facts.group.name] });
   if (group === undefined) return { state: 'failed', reason: 'the group is gone' };
-  const images = await place.groups.imagesOf(group.members.map(({ id }) => id));
+  const images = await aws.groups.imagesOf(group.members.map(({ id }) => id));
   const proof = proofOf(group, images, imageId, { spared });
   const ids = newOnes(group, images, imageId);
-  const traffic = await trafficTo(ids, group, place);
-  const stalePool = await stalePoolOf(group, imageId, place);
+  const traffic = await trafficTo(ids, group, aws);
+  const stalePool = await stalePoolOf(group, imageId, aws);
   const judged = judgeStanding({ refresh: undefined, group, proof, traffic, settled: ids.length, stalePool, saved: true, doubts });
   standing.wellSince = judged.state === 'done' ? (standing.wellSince ?? now()) : undefined;
   if (judged.state !== 'done') return judged;
@@ -83,6 +83,6 @@ async function lookAt(standing: Standing, { imageId, order, checked, place, spar
   if (reason !== undefined) return { state: 'failed', reason };
   const silent = silentSeconds(group);
   if (now() - (standing.wellSince ?? now()) >= silent * 1000) return judged;
-  const note = `all ${ids.length} instances are well, watched for ${sayDuration(silent)}, because VPC Lattice is heard that late`;
+  const note = `all ${ids.length} instances are well, watched for ${formatDuration(silent)}, because VPC Lattice is heard that late`;
   return { state: 'waiting', note, doubtful: false };
 }

@@ -1,5 +1,5 @@
-import { CancelledError, type Details, Expected, withDetails } from '../kit/errors.ts';
-import { sayLaunch } from '../model/group.ts';
+import { ActionError, CancelledError, type ErrorDetails, withDetails } from '../kit/errors.ts';
+import { formatLaunch } from '../model/group.ts';
 import { drop } from './blue-green.ts';
 import { BRING_BACK, GO_ON, isStillMoving, outOfSight } from './indeterminate.ts';
 import { earlierGroups, leadEarlierBack } from './revert-earlier.ts';
@@ -10,7 +10,7 @@ import { removeVersions } from './unused-versions.ts';
 
 /** Puts back what the roll had done so far, and tells the failure with what is left. */
 export async function aftermath(failure: unknown, failed: Failed): Promise<unknown> {
-  const { deeds, world, order } = failed;
+  const { deeds, deps, order } = failed;
   const [begun, beside] = [deeds.refreshes.size > 0, [...deeds.successors]];
   if (failure instanceof CancelledError && order.onCancel === 'rollback' && (begun || beside.length > 0)) {
     return withDetails(failure, await rollBackAndGo(failed));
@@ -22,10 +22,10 @@ export async function aftermath(failure: unknown, failed: Failed): Promise<unkno
     ];
     return outOfSight(failure, left, GO_ON);
   }
-  const left = await world.report.step('Put everything back', () => undo(failed));
+  const left = await deps.report.step('Put everything back', () => undo(failed));
   // A bug tells of itself only.
-  if (!(failure instanceof Expected)) for (const line of left) world.report.warn(`Left behind: ${line}`);
-  return withDetails(failure, { left: left.length === 0 ? ['nothing: every group launches and runs what it did before'] : left });
+  if (!(failure instanceof ActionError)) for (const line of left) deps.report.warn(`Left behind: ${line}`);
+  return withDetails(failure, { leftovers: left.length === 0 ? ['nothing: every group launches and runs what it did before'] : left });
 }
 
 const goesOn = ([group, id]: readonly [string, string | undefined]): string =>
@@ -40,7 +40,7 @@ const alone = ([old, successor]: readonly [string, string], { plans }: RollOrder
     : undefined;
 
 /** A cancelled job has seconds: each refresh is asked once to go back, and nobody waits. */
-async function rollBackAndGo({ order, deeds, place }: Failed): Promise<Details> {
+async function rollBackAndGo({ order, deeds, aws }: Failed): Promise<ErrorDetails> {
   const said = {
     started: 'is being rolled back by AWS',
     over: 'had ended before it could be rolled back',
@@ -50,26 +50,26 @@ async function rollBackAndGo({ order, deeds, place }: Failed): Promise<Details> 
   const gone = [...deeds.successors].map(async ([old, successor]) => {
     const stays = alone([old, successor], order);
     if (stays !== undefined) return { ok: false, line: stays };
-    return place.groups.remove(successor).then(
+    return aws.groups.remove(successor).then(
       () => ({ ok: true, line: `${successor} is being removed` }),
       cause => ({ ok: false, line: `${successor} stays: ${reason(cause)}` }),
     );
   });
   const back = [...deeds.refreshes].map(async ([group, id]) => {
     const refresh = `refresh ${id ?? 'that was asked for'} of ${group}`;
-    return place.groups.rollBack(group).then(
+    return aws.groups.rollBack(group).then(
       how => ({ ok: how === 'started', line: `${refresh} ${said[how]}` }),
       cause => ({ ok: false, line: `${refresh} goes on: ${reason(cause)}` }),
     );
   });
   const ends = await Promise.all([...gone, ...back]);
   const next = ends.every(({ ok }) => ok) ? 'Nothing: AWS brings the old image back by itself.' : BRING_BACK;
-  return { left: ends.map(({ line }) => line), next };
+  return { leftovers: ends.map(({ line }) => line), next };
 }
 
 /** Best effort, each part by itself: what could not be put back is told, and noted in the order. */
 export async function undo(failed: Failed): Promise<readonly string[]> {
-  const { deeds, place, order } = failed;
+  const { deeds, aws, order } = failed;
   const remains = [...(await trying(() => order.restore(), 'the pointer could not be put back'))];
   for (const pair of deeds.successors) {
     const [old, successor] = pair;
@@ -83,7 +83,7 @@ export async function undo(failed: Failed): Promise<readonly string[]> {
   }
   for (const { facts, before } of deeds.templated) {
     const { name } = facts.group;
-    const back = () => place.groups.setLaunch(name, before).then(nothing);
+    const back = () => aws.groups.setLaunch(name, before).then(nothing);
     remains.push(...(await trying(back, `${name} still launches the new template version`)));
   }
   remains.push(...(await groupsBack(failed)));
@@ -92,7 +92,7 @@ export async function undo(failed: Failed): Promise<readonly string[]> {
     .filter(({ mustPin }) => mustPin)
     .map(
       ({ facts: { group }, before }) =>
-        `${group.name} stays pinned to ${sayLaunch(before)}, which is what ${sayLaunch(group.launch)} meant`,
+        `${group.name} stays pinned to ${formatLaunch(before)}, which is what ${formatLaunch(group.launch)} meant`,
     );
   return [...remains, ...(await trying(() => removeVersions(failed), 'template versions that were made stay')), ...pinned];
 }

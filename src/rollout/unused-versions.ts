@@ -4,16 +4,16 @@ import type { TemplateVersion } from '../model/template.ts';
 import type { Failed, RollPorts } from './rollout-state.ts';
 
 /** Removes template versions that were made in vain. Only those that we made, and that nobody uses: from one that is gone nothing can be launched. */
-export async function removeVersions({ deeds, place }: Failed): Promise<readonly string[]> {
+export async function removeVersions({ deeds, aws }: Failed): Promise<readonly string[]> {
   const own = new Map(deeds.versions.filter(isOurs).map(version => [useKey(useOf(version)), version]));
   if (own.size === 0) return [];
-  const users = await readUsers(place);
+  const users = await readUsers(aws);
   const left: string[] = [];
   for (const version of own.values()) {
-    const used = await usedBy(version, users, place);
+    const used = await usedBy(version, users, aws);
     if (used.length > 0)
       left.push(`${version.templateName}:${version.number} stays: ${used.join(', ')} ${used.length === 1 ? 'uses' : 'use'} it`);
-    else await place.launchTemplates.remove(version);
+    else await aws.launchTemplates.remove(version);
   }
   return left;
 }

@@ -1,6 +1,6 @@
 import { isOurs, type TagScheme, tagKey } from '../model/image.ts';
 import { isVetoed, liftedTags, vetoTags } from '../model/veto.ts';
-import type { Place, Reporter } from '../ports/deps.ts';
+import type { RegionClients, Reporter } from '../ports/deps.ts';
 
 export interface VetoOf {
   readonly imageId: string | undefined;
@@ -9,7 +9,7 @@ export interface VetoOf {
   readonly environment: string;
 }
 
-type Ports = Pick<Place, 'images'>;
+type Ports = Pick<RegionClients, 'images'>;
 
 /** The next promotion of this image to this environment is refused. An image that is gone needs no veto. */
 export async function veto(

@@ -2,7 +2,7 @@ import { UsageError } from '../kit/errors.ts';
 import { list, optional } from '../kit/fields.ts';
 import { type Architecture, deadBecause, type Image, newestFirst, type TagScheme, tagKey } from '../model/image.ts';
 import { provenBad } from '../model/veto.ts';
-import type { Place, Powers } from '../ports/deps.ts';
+import type { Deps, RegionClients } from '../ports/deps.ts';
 
 /** The image that an image is built on: resolved here, so that it is known before the build, and known to be another one the next time. */
 
@@ -28,15 +28,15 @@ interface Wanted {
   readonly region: string;
 }
 
-type World = Powers<'images' | 'parameters'>;
+type AllDeps = Deps<'images' | 'parameters'>;
 
 /** Undefined where the template finds its base itself. */
-export async function resolveBase(wanted: Wanted, scheme: TagScheme, { at, report }: World): Promise<Base | undefined> {
+export async function resolveBase(wanted: Wanted, scheme: TagScheme, { inRegion, report }: AllDeps): Promise<Base | undefined> {
   if (wanted.baseImage === undefined || wanted.baseImage.length === 0) return undefined;
-  const place = at({ region: wanted.region });
+  const aws = inRegion({ region: wanted.region });
   const missed: string[] = [];
   for (const entry of wanted.baseImage) {
-    const found = await lookUp(entry, wanted, scheme, place);
+    const found = await lookUp(entry, wanted, scheme, aws);
     if (typeof found === 'string') {
       const reason = missed.length === 0 ? entry : `${entry}, as ${missed.join(' and ')} gave none`;
       report.info(`Base image: ${found} (${reason})`);
@@ -53,7 +53,7 @@ async function lookUp(
   entry: string,
   wanted: Wanted,
   scheme: TagScheme,
-  { images, parameters }: Pick<Place, 'images' | 'parameters'>,
+  { images, parameters }: Pick<RegionClients, 'images' | 'parameters'>,
 ): Promise<string | undefined> {
   const [kind = '', rest = ''] = entry.split(/:(.*)/s);
   if (kind === 'ssm') {

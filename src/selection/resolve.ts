@@ -3,7 +3,7 @@ import type { Values } from '../kit/settings.ts';
 import { common, family } from '../model/common-settings.ts';
 import { identity } from '../model/image.ts';
 import { verdictOf } from '../model/verdict.ts';
-import type { Powers } from '../ports/deps.ts';
+import type { Deps } from '../ports/deps.ts';
 import { baseImage } from './base-image.ts';
 import { schemeOf, selectImage, selection } from './select-image.ts';
 
@@ -26,10 +26,10 @@ export const outputs = {
   verdict: 'passed, failed, none or foreign.',
 };
 
-export async function run(wanted: Values<typeof settings>, world: Powers<'images' | 'parameters', 'commits'>) {
-  const { report } = world;
+export async function run(wanted: Values<typeof settings>, deps: Deps<'images' | 'parameters', 'commits'>) {
+  const { report } = deps;
   const scheme = schemeOf(wanted);
-  const picked = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, world, { orElse: wanted.baseImage }));
+  const picked = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, deps, { orElse: wanted.baseImage }));
   const { image, reason, from } = picked;
   const verdict = verdictOf(image, scheme);
   report.info(`${image.id}: ${reason}`);

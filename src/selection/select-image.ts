@@ -4,7 +4,7 @@ import { architecture } from '../model/common-settings.ts';
 import type { Architecture, Image, TagScheme } from '../model/image.ts';
 import { DEFAULT_POINTER, environmentPointer, previousImageId } from '../model/pointer.ts';
 import { lastKnownGood, type Picked, parseSelector, pickImage, SELECTOR_GRAMMAR, type Selector, sameIdentity } from '../model/selector.ts';
-import type { Place, Powers } from '../ports/deps.ts';
+import type { Deps, RegionClients } from '../ports/deps.ts';
 import { resolveBase } from './base-image.ts';
 
 /** From what a user says ("commit:1a2b3c4") to one image. Every mode that asks for an image does it this way. */
@@ -101,8 +101,8 @@ export interface Selected {
   readonly from: 'selector' | 'base-image';
 }
 
-type SelectPowers = Powers<'images' | 'parameters', 'commits'>;
-type Ports = Pick<Place, 'images' | 'parameters'>;
+type SelectPowers = Deps<'images' | 'parameters', 'commits'>;
+type Ports = Pick<RegionClients, 'images' | 'parameters'>;
 
 export const schemeOf = ({ tagPrefix, commitTag }: { tagPrefix: string; commitTag: string }): TagScheme => ({
   prefix: tagPrefix,
@@ -112,34 +112,34 @@ export const schemeOf = ({ tagPrefix, commitTag }: { tagPrefix: string; commitTa
 /** Exactly one image, or an error that says what there is instead. `ifNone`: what else to say where there is none at all. */
 export async function selectImage(
   wanted: Selection,
-  world: SelectPowers,
+  deps: SelectPowers,
   { orElse, ifNone = [] }: { orElse?: readonly string[] | undefined; ifNone?: readonly string[] } = {},
 ): Promise<Selected> {
   const selector = parseSelector(wanted.image);
   if (selector === undefined) throw new UsageError([`"image" must be ${SELECTOR_GRAMMAR}, got "${wanted.image}"`]);
-  const here = world.at({ region: wanted.region });
-  const picked = await pick(selector, wanted, world, here);
+  const here = deps.inRegion({ region: wanted.region });
+  const picked = await pick(selector, wanted, deps, here);
   if (picked.image !== undefined) return { image: picked.image, reason: picked.reason, from: 'selector' };
-  if (orElse !== undefined && orElse.length > 0 && picked.stuck !== true) return fromBase(orElse, picked.reason, wanted, world);
+  if (orElse !== undefined && orElse.length > 0 && picked.stuck !== true) return fromBase(orElse, picked.reason, wanted, deps);
   const list = `Mode "list" shows what family "${wanted.family}" has in ${wanted.region}.`;
   throw new RejectedError(`No image: ${picked.reason}.`, { next: [list, ...(picked.stuck === true ? [] : ifNone)].join(' ') });
 }
 
-async function pick(selector: Selector, wanted: Selection, world: SelectPowers, here: Ports): Promise<Picked> {
+async function pick(selector: Selector, wanted: Selection, deps: SelectPowers, here: Ports): Promise<Picked> {
   if (selector.kind === 'id') return byId(selector.id, here);
-  if (selector.kind === 'environment') return fromPointer(selector.value, wanted, world, here);
+  if (selector.kind === 'environment') return fromPointer(selector.value, wanted, deps, here);
   if (selector.kind === 'previous') return previous(wanted, here);
   const scheme = schemeOf(wanted);
   const choice = { scheme, family: wanted.family, architecture: wanted.architecture };
   const images = await familyImages(wanted, here);
   if (wanted.fallback === 'none' || !(selector.kind === 'commit' || selector.kind === 'ref')) return pickImage(images, selector, choice);
-  const repository = wanted.repository ?? world.run.repository;
-  const commits = await world.commits.firstParents({ repository, ref: selector.value, atMost: wanted.walk, token: wanted.githubToken });
+  const repository = wanted.repository ?? deps.run.repository;
+  const commits = await deps.commits.firstParents({ repository, ref: selector.value, atMost: wanted.walk, token: wanted.githubToken });
   return lastKnownGood(images, commits, choice);
 }
 
 /** Owned ones, and ones that others share with this account and that carry our tags here. */
-export const familyImages = ({ family, tagPrefix }: Pick<Selection, 'family' | 'tagPrefix'>, here: Pick<Place, 'images'>) =>
+export const familyImages = ({ family, tagPrefix }: Pick<Selection, 'family' | 'tagPrefix'>, here: Pick<RegionClients, 'images'>) =>
   here.images.find({ tags: { [`${tagPrefix}family`]: family }, shared: true });
 
 async function byId(id: string, here: Ports): Promise<Picked> {
@@ -150,8 +150,8 @@ async function byId(id: string, here: Ports): Promise<Picked> {
 }
 
 /** Read where the environment lives; what it means here is the image with that identity. */
-async function fromPointer(environment: string, wanted: Selection, world: SelectPowers, here: Ports): Promise<Picked> {
-  const there = world.at({ region: wanted.fromRegion ?? wanted.region, role: wanted.fromRole });
+async function fromPointer(environment: string, wanted: Selection, deps: SelectPowers, here: Ports): Promise<Picked> {
+  const there = deps.inRegion({ region: wanted.fromRegion ?? wanted.region, role: wanted.fromRole });
   const name = environmentPointer({ ...wanted, environment });
   const current = await there.parameters.read(name);
   if (current === undefined)
@@ -164,14 +164,18 @@ async function fromPointer(environment: string, wanted: Selection, world: Select
       reason: `${name} names ${current.value}, which does not exist ${there === here ? 'here' : 'there'}`,
     };
   if (there === here) return { image: meant, reason: `${name} names it, version ${current.version}` };
-  const found = await twinOf(meant, wanted, here);
+  const found = await findEquivalentImage(meant, wanted, here);
   return { ...found, reason: `${name} names ${meant.id}, version ${current.version}, and ${found.reason}` };
 }
 
-export type TwinOf = Pick<Selection, 'family' | 'tagPrefix' | 'commitTag'>;
+export type EquivalentImageQuery = Pick<Selection, 'family' | 'tagPrefix' | 'commitTag'>;
 
 /** The same image in another account or region. One that is seen there without our tags is it too: whoever asks may say what is missing to it. */
-export async function twinOf(image: Image, wanted: TwinOf, there: Pick<Place, 'images'>): Promise<Picked> {
+export async function findEquivalentImage(
+  image: Image,
+  wanted: EquivalentImageQuery,
+  there: Pick<RegionClients, 'images'>,
+): Promise<Picked> {
   const twin = sameIdentity(await familyImages(wanted, there), image, { scheme: schemeOf(wanted), family: wanted.family });
   const itself = twin.image === undefined ? await there.images.get(image.id) : undefined;
   return itself === undefined ? twin : { image: itself, reason: 'it is here too' };
@@ -188,9 +192,9 @@ async function previous(wanted: Selection, here: Ports): Promise<Picked> {
   return found.image === undefined ? found : { image: found.image, reason: `what "${wanted.environment}" ran before its current image` };
 }
 
-async function fromBase(entries: readonly string[], reason: string, wanted: Selection, world: SelectPowers): Promise<Selected> {
-  const base = await resolveBase({ ...wanted, baseImage: entries }, schemeOf(wanted), world);
-  const image = base === undefined ? undefined : await world.at({ region: wanted.region }).images.get(base.id);
+async function fromBase(entries: readonly string[], reason: string, wanted: Selection, deps: SelectPowers): Promise<Selected> {
+  const base = await resolveBase({ ...wanted, baseImage: entries }, schemeOf(wanted), deps);
+  const image = base === undefined ? undefined : await deps.inRegion({ region: wanted.region }).images.get(base.id);
   if (image === undefined) throw new RejectedError(`No image: ${reason}; and base image ${base?.id} does not exist here.`);
   return { image, reason: `${reason}; so the base image ${base?.reason}`, from: 'base-image' };
 }

@@ -1,5 +1,5 @@
 import { concurrently } from '../kit/concurrently.ts';
-import type { Expected } from '../kit/errors.ts';
+import type { ActionError } from '../kit/errors.ts';
 import type { Image } from '../model/image.ts';
 import { type Attempt, attempt } from './attempt.ts';
 import { identified, madeCopy, seen } from './copy.ts';
@@ -12,16 +12,16 @@ export interface Delivered {
   readonly line: Planned;
   /** The image there. */
   readonly imageId: string | undefined;
-  readonly failure: Expected | undefined;
+  readonly failure: ActionError | undefined;
 }
 
 /** Who AWS did not take, and why. */
-type Refused = ReadonlyMap<string, Expected>;
+type Refused = ReadonlyMap<string, ActionError>;
 
 interface Way {
   readonly plan: SharePlan;
   readonly timeoutSeconds: number;
-  readonly world: ShareWorld;
+  readonly deps: ShareWorld;
   /** Region -> our own image there, as soon as there is one: what is shared from a region waits for that, and for nothing else. */
   readonly ours: ReadonlyMap<string, Promise<Attempt<Image>>>;
   readonly launching: ReadonlyMap<string, Promise<Refused>>;
@@ -31,13 +31,13 @@ interface Way {
 /** AWS makes about twenty copies of snapshots at a time into a region. https://docs.aws.amazon.com/ebs/latest/userguide/ebs-copy-snapshot.html */
 const AT_ONCE = 20;
 
-export async function deliver(plan: SharePlan, timeoutSeconds: number, world: ShareWorld): Promise<readonly Delivered[]> {
+export async function deliver(plan: SharePlan, timeoutSeconds: number, deps: ShareWorld): Promise<readonly Delivered[]> {
   const { regions } = plan.sharing.wish;
-  const ours = new Map(regions.map(region => [region, attempt(() => ourImage(region, plan, timeoutSeconds, world))]));
+  const ours = new Map(regions.map(region => [region, attempt(() => ourImage(region, plan, timeoutSeconds, deps))]));
   const launching = new Map(
-    [...ours].map(([region, image]) => [region, image.then(({ value }) => allowLaunch(region, value, plan, world))]),
+    [...ours].map(([region, image]) => [region, image.then(({ value }) => allowLaunch(region, value, plan, deps))]),
   );
-  const way: Way = { plan, timeoutSeconds, world, ours, launching, reading: allowReading(plan, world) };
+  const way: Way = { plan, timeoutSeconds, deps, ours, launching, reading: allowReading(plan, deps) };
   const leaves = ({ deeds }: Planned) => deeds.includes('withdraw');
   const work = (lines: readonly Planned[]) =>
     concurrently(lines, AT_ONCE, async line => {
@@ -53,47 +53,47 @@ export async function deliver(plan: SharePlan, timeoutSeconds: number, world: Sh
 /** One target, to its end. */
 async function end(line: Planned, way: Way): Promise<Image | undefined> {
   const { target, there, deeds } = line;
-  const { plan, world, timeoutSeconds } = way;
+  const { plan, deps, timeoutSeconds } = way;
   if (line.failure !== undefined) throw line.failure;
-  if (deeds.includes('withdraw')) return withdraw(line, plan, world);
+  if (deeds.includes('withdraw')) return withdraw(line, plan, deps);
   if (target.kind === 'copy') {
     const [homeRegion = ''] = plan.sharing.wish.regions;
     throwIfRefused(target.who, await way.reading, await way.launching.get(homeRegion));
-    return finishedCopy(line, plan, timeoutSeconds, world);
+    return finishedCopy(line, plan, timeoutSeconds, deps);
   }
   const { value: image, failure } = (await way.ours.get(target.region)) ?? {};
   if (failure !== undefined) throw failure;
   if (target.kind === 'region' || image === undefined) return image;
   throwIfRefused(target.who, await way.launching.get(target.region));
-  if (target.role !== undefined) await identified(there ?? (await seen(image.id, target, plan, world)), target, plan, world);
+  if (target.role !== undefined) await identified(there ?? (await seen(image.id, target, plan, deps)), target, plan, deps);
   return image;
 }
 
-async function ourImage(region: string, plan: SharePlan, timeoutSeconds: number, world: ShareWorld): Promise<Image> {
+async function ourImage(region: string, plan: SharePlan, timeoutSeconds: number, deps: ShareWorld): Promise<Image> {
   const line = plan.lines.find(({ target }) => target.kind === 'region' && target.region === region);
   if (line === undefined) return plan.home;
   if (line.failure !== undefined) throw line.failure;
-  return finishedCopy(line, plan, timeoutSeconds, world);
+  return finishedCopy(line, plan, timeoutSeconds, deps);
 }
 
-async function finishedCopy(line: Planned, plan: SharePlan, timeoutSeconds: number, world: ShareWorld): Promise<Image> {
-  const copy = line.deeds.length === 0 && line.there !== undefined ? line.there : await madeCopy(line, plan, timeoutSeconds, world);
-  await identified(copy, line.target, plan, world);
+async function finishedCopy(line: Planned, plan: SharePlan, timeoutSeconds: number, deps: ShareWorld): Promise<Image> {
+  const copy = line.deeds.length === 0 && line.there !== undefined ? line.there : await madeCopy(line, plan, timeoutSeconds, deps);
+  await identified(copy, line.target, plan, deps);
   return copy;
 }
 
 /** Everybody of a region in one call. To copy one needs to launch, too. */
-function allowLaunch(region: string, image: Image | undefined, plan: SharePlan, world: ShareWorld): Promise<Refused> {
+function allowLaunch(region: string, image: Image | undefined, plan: SharePlan, deps: ShareWorld): Promise<Refused> {
   const [homeRegion] = plan.sharing.wish.regions;
   const here = permitted(plan).filter(({ target }) => (target.kind === 'copy' ? homeRegion : target.region) === region);
   if (image === undefined) return Promise.resolve(new Map());
-  const { sharing } = world.at({ region });
+  const { sharing } = deps.inRegion({ region });
   return forAll(names(here), who => sharing.allowLaunch(image.id, who));
 }
 
-function allowReading(plan: SharePlan, world: ShareWorld): Promise<Refused> {
+function allowReading(plan: SharePlan, deps: ShareWorld): Promise<Refused> {
   const [region = ''] = plan.sharing.wish.regions;
-  const { sharing } = world.at({ region });
+  const { sharing } = deps.inRegion({ region });
   return forAll(names(permitted(plan).filter(({ target }) => target.kind === 'copy')), async who => {
     for (const id of plan.home.snapshotIds) await sharing.allowReading(id, who);
   });
@@ -110,7 +110,7 @@ async function forAll(who: readonly string[], write: (who: readonly string[]) =>
   const { failure } = await attempt(() => write(who));
   if (failure === undefined) return new Map();
   if (who.length === 1) return new Map(who.map(one => [one, failure]));
-  const refused = new Map<string, Expected>();
+  const refused = new Map<string, ActionError>();
   for (const one of who) for (const [name, reason] of await forAll([one], write)) refused.set(name, reason);
   return refused;
 }
@@ -122,13 +122,13 @@ function throwIfRefused(who: string, ...all: readonly (Refused | undefined)[]): 
   }
 }
 
-async function withdraw({ target, there }: Planned, { sharing, home }: SharePlan, world: ShareWorld): Promise<Image | undefined> {
+async function withdraw({ target, there }: Planned, { sharing, home }: SharePlan, deps: ShareWorld): Promise<Image | undefined> {
   if (there === undefined) return undefined;
-  const place = world.at({ region: target.region });
-  await place.sharing.forbidLaunch(there.id, [target.who]);
+  const aws = deps.inRegion({ region: target.region });
+  await aws.sharing.forbidLaunch(there.id, [target.who]);
   if (there.id !== home.id || !isAccount(target.who) || sharing.wish.copy.includes(target.who)) return there;
   for (const id of home.snapshotIds) {
-    if ((await place.sharing.readers(id)).includes(target.who)) await place.sharing.forbidReading(id, [target.who]);
+    if ((await aws.sharing.readers(id)).includes(target.who)) await aws.sharing.forbidReading(id, [target.who]);
   }
   return there;
 }

@@ -1,5 +1,5 @@
 import { RejectedError, TimeoutError, UsageError } from '../kit/errors.ts';
-import { type Look, waitFor } from '../kit/wait.ts';
+import { type Poll, waitFor } from '../kit/wait.ts';
 import { missingTags } from '../model/identity.ts';
 import { deadBecause, type Image } from '../model/image.ts';
 import { shortHash } from '../model/verdict.ts';
@@ -12,17 +12,17 @@ import type { Target } from './rules/plan.ts';
 // Tags and permissions are eventually consistent, by seconds. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 const SETTLED_SECONDS = 120;
 
-export async function madeCopy(line: Planned, plan: SharePlan, timeoutSeconds: number, world: ShareWorld): Promise<Image> {
+export async function madeCopy(line: Planned, plan: SharePlan, timeoutSeconds: number, deps: ShareWorld): Promise<Image> {
   const { target } = line;
-  const place = world.at(target);
-  const id = line.there?.id ?? (await startCopy(line, plan, place, world));
+  const aws = deps.inRegion(target);
+  const id = line.there?.id ?? (await startCopy(line, plan, aws, deps));
   const what = `${id} in ${sayTarget(target)}`;
-  const look = async () => judge(await place.images.get(id));
+  const look = async () => judge(await aws.images.get(id));
   const next = `It goes on by itself. Run the job again: it finds ${id} and goes on from there.`;
-  return waitFor({ what, everySeconds: 15, atMostSeconds: timeoutSeconds, look, next }, world);
+  return waitFor({ what, everySeconds: 15, atMostSeconds: timeoutSeconds, look, next }, deps);
 }
 
-function judge(image: Image | undefined): Look<Image> {
+function judge(image: Image | undefined): Poll<Image> {
   if (image === undefined) return { state: 'waiting', note: 'EC2 does not know it yet' };
   const dead = deadBecause(image);
   // The key is asked only while the copy is made. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopyImage.html
@@ -35,23 +35,23 @@ function judge(image: Image | undefined): Look<Image> {
   return image.state === 'available' ? { state: 'done', value: image } : { state: 'waiting', note: `copy is ${image.state}` };
 }
 
-async function startCopy(line: Planned, { home, sharing }: SharePlan, place: SharePorts, world: ShareWorld): Promise<string> {
+async function startCopy(line: Planned, { home, sharing }: SharePlan, aws: SharePorts, deps: ShareWorld): Promise<string> {
   const { target, dead } = line;
   for (const { id } of dead) {
-    world.report.info(`${id} in ${sayTarget(target)} is a copy that failed: it is removed, it holds the name.`);
-    await place.removal.deregister(id, { keepSnapshots: false });
+    deps.report.info(`${id} in ${sayTarget(target)} is a copy that failed: it is removed, it holds the name.`);
+    await aws.removal.deregister(id, { keepSnapshots: false });
   }
   const kmsKey = sharing.kmsKey[target.region]?.replaceAll('{account}', target.who);
   const region = sharing.wish.regions[0] ?? '';
-  const { run } = world;
+  const { run } = deps;
   // The same for every repetition of this request by the SDK; another run finds the copy by its tags.
   const token = shortHash(
     ['copy', run.id, run.attempt, run.job, target.who, target.region, home.id, kmsKey ?? '', ...dead.map(({ id }) => id)].join('\n'),
   );
   const order = { from: { region, imageId: home.id }, name: home.name, description: `Copy of ${home.id} from ${region}`, kmsKey, token };
-  const id = await place.sharing.copy({ ...order, tags: earlyTags(home, sharing.scheme) });
+  const id = await aws.sharing.copy({ ...order, tags: earlyTags(home, sharing.scheme) });
   if (id !== undefined) return id;
-  const known = await place.images.find({ names: [home.name], includeDisabled: true });
+  const known = await aws.images.find({ names: [home.name], includeDisabled: true });
   // Made by a run that was killed a moment ago: EC2 did not show it when we looked.
   const { alive } = copiesOf(home, known, sharing.scheme);
   if (alive !== undefined) return alive.id;
@@ -61,31 +61,31 @@ async function startCopy(line: Planned, { home, sharing }: SharePlan, place: Sha
 }
 
 /** The tags last, the verdict among them: from now on it is one of the family there. Read back. */
-export async function identified(image: Image, target: Target, { home, sharing }: SharePlan, world: ShareWorld): Promise<void> {
-  const place = world.at(target);
+export async function identified(image: Image, target: Target, { home, sharing }: SharePlan, deps: ShareWorld): Promise<void> {
+  const aws = deps.inRegion(target);
   const { tags, refusal } = wantedTags(home, image, sharing.scheme);
   if (tags === undefined) throw new RejectedError(refusal);
   if (missingTags(tags, image.tags).length === 0) return;
   // Of an image that is shared the snapshots stay the owner's.
-  await place.images.tag(target.kind === 'launch' ? [image.id] : [image.id, ...image.snapshotIds], tags);
-  const look = async (): Promise<Look<void>> => {
-    const missing = missingTags(tags, (await place.images.get(image.id))?.tags ?? {});
+  await aws.images.tag(target.kind === 'launch' ? [image.id] : [image.id, ...image.snapshotIds], tags);
+  const look = async (): Promise<Poll<void>> => {
+    const missing = missingTags(tags, (await aws.images.get(image.id))?.tags ?? {});
     return missing.length === 0
       ? { state: 'done', value: undefined }
       : { state: 'waiting', note: `${missing.join(', ')} cannot be read back yet` };
   };
-  await waitFor({ what: `Tags of ${image.id} in ${sayTarget(target)}`, everySeconds: 3, atMostSeconds: SETTLED_SECONDS, look }, world);
+  await waitFor({ what: `Tags of ${image.id} in ${sayTarget(target)}`, everySeconds: 3, atMostSeconds: SETTLED_SECONDS, look }, deps);
 }
 
 /** The image as the account sees it that it was just shared with. */
-export async function seen(id: string, target: Target, { home }: SharePlan, world: ShareWorld): Promise<Image> {
-  const { images } = world.at(target);
-  const look = async (): Promise<Look<Image>> => {
+export async function seen(id: string, target: Target, { home }: SharePlan, deps: ShareWorld): Promise<Image> {
+  const { images } = deps.inRegion(target);
+  const look = async (): Promise<Poll<Image>> => {
     const image = await images.get(id);
     return image === undefined ? { state: 'waiting', note: 'not seen there yet' } : { state: 'done', value: image };
   };
   try {
-    return await waitFor({ what: `${id} in ${sayTarget(target)}`, everySeconds: 3, atMostSeconds: SETTLED_SECONDS, look }, world);
+    return await waitFor({ what: `${id} in ${sayTarget(target)}`, everySeconds: 3, atMostSeconds: SETTLED_SECONDS, look }, deps);
   } catch (cause) {
     if (!(cause instanceof TimeoutError)) throw cause;
     throw new RejectedError(

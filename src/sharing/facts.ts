@@ -1,10 +1,10 @@
 import { concurrently } from '../kit/concurrently.ts';
-import { AccessError, type Expected, RejectedError } from '../kit/errors.ts';
+import { AccessError, type ActionError, RejectedError } from '../kit/errors.ts';
 import { entryOf } from '../model/allowed-images.ts';
 import type { Image } from '../model/image.ts';
 import { tagKey } from '../model/image.ts';
 import type { ImageKey } from '../model/image-key.ts';
-import type { Place, Powers } from '../ports/deps.ts';
+import type { Deps, RegionClients } from '../ports/deps.ts';
 import { type Attempt, attempt } from './attempt.ts';
 import { copiesOf } from './rules/identity.ts';
 import { doubtsOf, lockedOut } from './rules/locks.ts';
@@ -14,14 +14,14 @@ import { leaving } from './unshare.ts';
 
 /** Everything that is read before anything is shared. What cannot be read in one target forbids only that one. */
 
-export type SharePorts = Pick<Place, 'account' | 'images' | 'removal' | 'sharing'>;
-export type ShareWorld = Powers<keyof SharePorts>;
+export type SharePorts = Pick<RegionClients, 'account' | 'images' | 'removal' | 'sharing'>;
+export type ShareWorld = Deps<keyof SharePorts>;
 
 const AT_ONCE = 10;
 
 export interface Planned extends Line {
   /** Why this target is left out. */
-  readonly failure?: Expected | undefined;
+  readonly failure?: ActionError | undefined;
 }
 
 export interface SharePlan {
@@ -32,13 +32,13 @@ export interface SharePlan {
   readonly doubts: readonly string[];
 }
 
-export async function planSharing(home: Image, wanted: Omit<Sharing, 'own'>, world: ShareWorld): Promise<SharePlan> {
+export async function planSharing(home: Image, wanted: Omit<Sharing, 'own'>, deps: ShareWorld): Promise<SharePlan> {
   const { wish, scheme } = wanted;
   const [homeRegion = ''] = wish.regions;
-  const place = world.at({ region: homeRegion });
-  const sharing = { ...wanted, own: await place.account.id() };
+  const aws = deps.inRegion({ region: homeRegion });
+  const sharing = { ...wanted, own: await aws.account.id() };
   throwIfAny(home, imageRefusals(home, sharing));
-  const keys = await keysOf(home, place);
+  const keys = await keysOf(home, aws);
   const targets = targetsOf(wish, sharing.own);
   const nothing = new Map<string, Origin>();
   const looks = new Map(
@@ -47,17 +47,17 @@ export async function planSharing(home: Image, wanted: Omit<Sharing, 'own'>, wor
       home,
       nothing,
       sharing,
-      world,
+      deps,
     ),
   );
-  const origins = await readOrigins(home, looks, sharing, world);
+  const origins = await readOrigins(home, looks, sharing, deps);
   throwIfAny(home, sharingRefusals(home, keys, [...origins.values()], sharing));
   const others = await lookAll(
     targets.filter(({ kind }) => kind !== 'region'),
     home,
     origins,
     sharing,
-    world,
+    deps,
   );
   const lines = [...looks, ...others].map(([target, { value, failure }]): Planned => {
     if (value === undefined) return { target, deeds: [], reason: failure?.message ?? '', there: undefined, dead: [], failure };
@@ -66,7 +66,7 @@ export async function planSharing(home: Image, wanted: Omit<Sharing, 'own'>, wor
     const locked = line.refusal ?? lockedOut(target, keys);
     return locked === undefined ? line : { ...line, deeds: [], reason: locked, failure: new RejectedError(locked) };
   });
-  const all = [...lines, ...(await leaving(home, origins, sharing, world))];
+  const all = [...lines, ...(await leaving(home, origins, sharing, deps))];
   return {
     home,
     sharing,
@@ -81,12 +81,12 @@ const lookAll = (
   home: Image,
   origins: ReadonlyMap<string, Origin>,
   sharing: Sharing,
-  world: ShareWorld,
+  deps: ShareWorld,
 ): Promise<(readonly [Target, Attempt<Seen>])[]> =>
   concurrently(
     targets,
     AT_ONCE,
-    async target => [target, await attempt(() => look(target, home, origins.get(target.region)?.image, sharing, world))] as const,
+    async target => [target, await attempt(() => look(target, home, origins.get(target.region)?.image, sharing, deps))] as const,
   );
 
 const nothingIn = (region: string): Origin => ({ region, image: undefined, launchers: [], readers: [] });
@@ -94,7 +94,7 @@ const nothingIn = (region: string): Origin => ({ region, image: undefined, launc
 function throwIfAny(home: Image, refusals: readonly string[]): void {
   if (refusals.length === 0) return;
   const said = refusals.length === 1 ? refusals[0] : `${refusals.length} reasons:\n- ${refusals.join('\n- ')}`;
-  throw new RejectedError(`Refused to share ${home.id}: ${said}`, { left: ['nothing was touched'] });
+  throw new RejectedError(`Refused to share ${home.id}: ${said}`, { leftovers: ['nothing was touched'] });
 }
 
 const keysOf = async ({ snapshotIds, encrypted }: Image, { sharing }: SharePorts): Promise<readonly ImageKey[]> => {
@@ -106,35 +106,35 @@ const keysOf = async ({ snapshotIds, encrypted }: Image, { sharing }: SharePorts
 };
 
 /** `ours`: the image that is shared from this region, if there is one yet. */
-async function look(target: Target, home: Image, ours: Image | undefined, sharing: Sharing, world: ShareWorld): Promise<Seen> {
-  const place = world.at(target);
+async function look(target: Target, home: Image, ours: Image | undefined, sharing: Sharing, deps: ShareWorld): Promise<Seen> {
+  const aws = deps.inRegion(target);
   const { scheme } = sharing;
-  if (target.role !== undefined) await checkAccount(target, place);
+  if (target.role !== undefined) await checkAccount(target, aws);
   if (target.kind !== 'launch') {
     const [named, copied] = await Promise.all([
-      place.images.find({ names: [home.name] }),
-      place.images.find({ tags: { [tagKey(scheme, 'copied-from')]: home.id } }),
+      aws.images.find({ names: [home.name] }),
+      aws.images.find({ tags: { [tagKey(scheme, 'copied-from')]: home.id } }),
     ]);
     const { alive, dead } = copiesOf(home, [...copied, ...named], scheme);
-    const doubt = target.kind === 'copy' && alive === undefined ? await checkSource(target, home, sharing, world) : undefined;
+    const doubt = target.kind === 'copy' && alive === undefined ? await checkSource(target, home, sharing, deps) : undefined;
     return { target, there: alive, dead, doubt };
   }
   if (target.role === undefined) return { target, there: undefined, dead: [] };
-  const now = world.clock.now();
+  const now = deps.clock.now();
   // A copy that is still to be made is new.
   const image = ours ?? { ...home, createdAt: new Date(now), deprecatedAt: undefined };
-  const doubt = await checkEntry(target, place, image, now, 'launched there');
-  return { target, there: ours === undefined ? undefined : await place.images.get(ours.id), dead: [], doubt };
+  const doubt = await checkEntry(target, aws, image, now, 'launched there');
+  return { target, there: ours === undefined ? undefined : await aws.images.get(ours.id), dead: [], doubt };
 }
 
 /** A copy is its own, which an account always lets in; but what it does not see it cannot copy, so the image must be let in where it is. */
-function checkSource({ who, role }: Target, home: Image, { wish }: Sharing, world: ShareWorld): Promise<string | undefined> {
+function checkSource({ who, role }: Target, home: Image, { wish }: Sharing, deps: ShareWorld): Promise<string | undefined> {
   const source = { who, role, region: wish.regions[0] ?? '' };
-  return checkEntry(source, world.at(source), home, world.clock.now(), 'copied from there');
+  return checkEntry(source, deps.inRegion(source), home, deps.clock.now(), 'copied from there');
 }
 
-async function checkAccount({ who, role }: Target, place: SharePorts): Promise<void> {
-  const account = await place.account.id();
+async function checkAccount({ who, role }: Target, aws: SharePorts): Promise<void> {
+  const account = await aws.account.id();
   if (account === who) return;
   throw new AccessError(`${role} leads to account ${account}, not to ${who}`, { next: 'Put {account} into "target-role".' });
 }
@@ -161,14 +161,14 @@ async function readOrigins(
   home: Image,
   looks: ReadonlyMap<Target, Attempt<Seen>>,
   { wish }: Sharing,
-  world: ShareWorld,
+  deps: ShareWorld,
 ): Promise<ReadonlyMap<string, Origin>> {
   const [homeRegion = ''] = wish.regions;
   const own = [...looks].map(([{ region }, { value }]) => [region, value?.there] as const);
   const origins = await Promise.all(
     [[homeRegion, home] as const, ...own].map(async ([region, image]): Promise<[string, Origin]> => {
       if (image === undefined) return [region, nothingIn(region)];
-      const { sharing } = world.at({ region });
+      const { sharing } = deps.inRegion({ region });
       const launchers = await sharing.launchers(image.id);
       const needed = region === homeRegion && (wish.copy.length > 0 || wish.unshare);
       const readers = needed ? await Promise.all(image.snapshotIds.map(id => sharing.readers(id))) : [];

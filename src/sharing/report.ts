@@ -1,4 +1,4 @@
-import { type Expected, sameKind } from '../kit/errors.ts';
+import { type ActionError, wrapError } from '../kit/errors.ts';
 import { code, table, text } from '../kit/markdown.ts';
 import type { Reporter } from '../ports/deps.ts';
 import type { Delivered } from './apply.ts';
@@ -55,10 +55,10 @@ export function tellResults(results: readonly Delivered[], report: Reporter): vo
 }
 
 /** Who must act first, of several. What stops us all comes before what stops one. */
-const WORST: readonly Expected['outcome'][] = ['cancelled', 'unknown', 'access', 'usage', 'rejected', 'timeout'];
+const WORST: readonly ActionError['outcome'][] = ['cancelled', 'unknown', 'access', 'usage', 'rejected', 'timeout'];
 
 /** One failure for all that failed; undefined where nothing did. */
-export function failureOf(results: readonly Delivered[], outputs: Readonly<Record<string, unknown>>): Expected | undefined {
+export function failureOf(results: readonly Delivered[], outputs: Readonly<Record<string, unknown>>): ActionError | undefined {
   const failed = results.flatMap(({ line, failure }) => (failure === undefined ? [] : [{ line, failure }]));
   const worst = WORST.flatMap(outcome => failed.find(({ failure }) => failure.outcome === outcome) ?? [])[0];
   if (worst === undefined) return undefined;
@@ -68,5 +68,5 @@ export function failureOf(results: readonly Delivered[], outputs: Readonly<Recor
   const next = [...steps, again].join(' ');
   const others = failed.length === results.length ? '' : ', the others have it';
   const message = `${failed.length} of ${results.length} ${results.length === 1 ? 'target' : 'targets'} failed${others}:\n${said.join('\n')}`;
-  return sameKind(worst.failure, message, { next, outputs });
+  return wrapError(worst.failure, message, { next, outputs });
 }

@@ -1,6 +1,6 @@
 import type { Values } from '../kit/settings.ts';
 import { common, dryRun, family } from '../model/common-settings.ts';
-import type { Powers } from '../ports/deps.ts';
+import type { Deps } from '../ports/deps.ts';
 import { schemeOf, selectImage, selection } from '../selection/select-image.ts';
 import { type Delivered, deliver } from './apply.ts';
 import { planSharing, type SharePlan, type SharePorts } from './facts.ts';
@@ -26,18 +26,18 @@ export const outputs = {
   changed: 'false when everybody had it already.',
 };
 
-type World = Powers<keyof SharePorts | 'parameters', 'commits'>;
+type AllDeps = Deps<keyof SharePorts | 'parameters', 'commits'>;
 
-export async function run(wanted: Values<typeof settings>, world: World) {
-  const { report } = world;
+export async function run(wanted: Values<typeof settings>, deps: AllDeps) {
+  const { report } = deps;
   const sharing = sharingOf(wanted, schemeOf(wanted));
-  const { image } = await report.step(`Find ${wanted.image}`, () => selectImage(wanted, world));
-  const plan = await report.step('Look at every target', () => planSharing(image, sharing, world));
+  const { image } = await report.step(`Find ${wanted.image}`, () => selectImage(wanted, deps));
+  const plan = await report.step('Look at every target', () => planSharing(image, sharing, deps));
   tellPlan(plan, report);
   const planned = plan.lines.map(line => ({ line, imageId: line.there?.id, failure: line.failure }));
   if (wanted.dryRun) return { outcome: 'planned' as const, outputs: outputsOf(plan, planned, false) };
   const changes = plan.lines.some(({ deeds }) => deeds.length > 0);
-  const results = changes ? await report.step('Share', () => deliver(plan, wanted.timeout, world)) : planned;
+  const results = changes ? await report.step('Share', () => deliver(plan, wanted.timeout, deps)) : planned;
   if (changes) tellResults(results, report);
   const told = outputsOf(plan, results, changes);
   const failure = failureOf(results, told);

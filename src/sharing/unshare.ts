@@ -1,5 +1,5 @@
 import { type Image, tagKey } from '../model/image.ts';
-import type { Powers } from '../ports/deps.ts';
+import type { Deps } from '../ports/deps.ts';
 import { attempt } from './attempt.ts';
 import { copiesOf } from './rules/identity.ts';
 import { isAccount, type Line, leftovers, type Origin } from './rules/plan.ts';
@@ -10,15 +10,13 @@ export async function leaving(
   home: Image,
   origins: ReadonlyMap<string, Origin>,
   sharing: Sharing,
-  world: Powers<'images'>,
+  deps: Deps<'images'>,
 ): Promise<readonly Line[]> {
   const { wish } = sharing;
   if (!wish.unshare) return [];
   const gone = [...origins.values()].flatMap(origin => leftovers(wish, origin).map(who => ({ who, origin })));
   const copies = new Map(
-    await Promise.all(
-      [...new Set(gone.map(({ who }) => who))].map(async who => [who, await sayCopies(who, home, sharing, world)] as const),
-    ),
+    await Promise.all([...new Set(gone.map(({ who }) => who))].map(async who => [who, await sayCopies(who, home, sharing, deps)] as const)),
   );
   return gone.map(({ who, origin }) => ({
     target: { kind: 'launch', who, region: origin.region, role: undefined },
@@ -31,7 +29,7 @@ export async function leaving(
 }
 
 /** Undefined where it has none. */
-async function sayCopies(who: string, home: Image, { wish, scheme }: Sharing, world: Powers<'images'>): Promise<string | undefined> {
+async function sayCopies(who: string, home: Image, { wish, scheme }: Sharing, deps: Deps<'images'>): Promise<string | undefined> {
   if (who === 'all') return undefined;
   const unknown = `Copies that ${isAccount(who) ? `account ${who}` : who} made of ${home.id} stay, and were not looked for`;
   const role = isAccount(who) ? wish.roleOf(who) : undefined;
@@ -40,7 +38,7 @@ async function sayCopies(who: string, home: Image, { wish, scheme }: Sharing, wo
   const { value, failure } = await attempt(() =>
     Promise.all(
       wish.regions.map(async region => {
-        const found = await world.at({ region, role }).images.find({ tags, includeDisabled: true });
+        const found = await deps.inRegion({ region, role }).images.find({ tags, includeDisabled: true });
         const { alive, dead } = copiesOf(home, found, scheme);
         return [...(alive === undefined ? [] : [alive]), ...dead].map(({ id }) => ({ id, region }));
       }),

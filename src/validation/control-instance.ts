@@ -1,4 +1,4 @@
-import { CancelledError, Expected } from '../kit/errors.ts';
+import { ActionError, CancelledError } from '../kit/errors.ts';
 import { waitFor } from '../kit/wait.ts';
 import type { Image } from '../model/image.ts';
 import { tagKey } from '../model/image.ts';
@@ -13,11 +13,11 @@ import { agentOnline, type BootOrder, running } from './wait-for-boot.ts';
 export type AskControl = (silent: TrialMachine, order: BootOrder, onLeft: (what: string) => void) => Promise<Control | undefined>;
 
 /** One for all machines of a matrix that are silent in the same subnet: it is about the place, and the profile is the same everywhere. */
-export function controls(world: TrialWorld): AskControl {
+export function controls(deps: TrialWorld): AskControl {
   const asked = new Map<string, Promise<Control | undefined>>();
   return (silent, order, onLeft) => {
     const where = silent.subnetId ?? 'the default';
-    const answer = asked.get(where) ?? askControl(silent, order, world, onLeft);
+    const answer = asked.get(where) ?? askControl(silent, order, deps, onLeft);
     asked.set(where, answer);
     return answer;
   };
@@ -26,29 +26,29 @@ export function controls(world: TrialWorld): AskControl {
 async function askControl(
   silent: TrialMachine,
   order: BootOrder,
-  world: TrialWorld,
+  deps: TrialWorld,
   onLeft: (what: string) => void,
 ): Promise<Control | undefined> {
-  const image = await controlFor(order, world);
+  const image = await controlFor(order, deps);
   if (image === undefined) return undefined;
-  const { clock, report } = world;
+  const { clock, report } = deps;
   const startedAt = clock.now();
   report.info(`${silent.id} does not say whether the image or the account is at fault: ${image.id} gets a machine in the same place.`);
   const { instanceType } = silent;
   const same = { ...order, image, instanceTypes: [instanceType], subnets: [silent.subnetId] };
   try {
-    await using machine = await launchMachine({ ...same, errand: { ...order.errand, leg: `${order.errand.leg}/control` } }, world, onLeft);
-    await waitFor(running(machine, order, world), world);
-    await waitFor(agentOnline(machine, order, world), world);
+    await using instance = await launchMachine({ ...same, errand: { ...order.errand, leg: `${order.errand.leg}/control` } }, deps, onLeft);
+    await waitFor(running(instance, order, deps), deps);
+    await waitFor(agentOnline(instance, order, deps), deps);
     return { imageId: image.id, instanceType, seconds: (clock.now() - startedAt) / 1000, reason: '' };
   } catch (failure) {
-    if (!(failure instanceof Expected) || failure instanceof CancelledError) throw failure;
+    if (!(failure instanceof ActionError) || failure instanceof CancelledError) throw failure;
     return { imageId: image.id, instanceType, seconds: undefined, reason: failure.message };
   }
 }
 
-async function controlFor({ image, family, scheme, errand }: BootOrder, world: TrialWorld): Promise<Image | undefined> {
-  const { images } = world.at({ region: errand.region });
+async function controlFor({ image, family, scheme, errand }: BootOrder, deps: TrialWorld): Promise<Image | undefined> {
+  const { images } = deps.inRegion({ region: errand.region });
   const passed = controlImage(image, await images.find({ tags: { [tagKey(scheme, 'family')]: family } }), scheme);
   if (passed !== undefined) return passed;
   const base = baseOf(image, scheme);

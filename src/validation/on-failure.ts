@@ -1,8 +1,8 @@
-import { CancelledError, Expected } from '../kit/errors.ts';
-import { type Look, waitFor } from '../kit/wait.ts';
+import { ActionError, CancelledError } from '../kit/errors.ts';
+import { type Poll, waitFor } from '../kit/wait.ts';
 import { type Image, isOurs, type TagScheme } from '../model/image.ts';
-import type { Place, Powers } from '../ports/deps.ts';
-import type { Machine } from '../ports/instances.ts';
+import type { Deps, RegionClients } from '../ports/deps.ts';
+import type { Instance } from '../ports/instances.ts';
 import { judgeOne, removeOne } from '../retention/one-image.ts';
 
 /** What becomes of an image that failed validation. */
@@ -18,7 +18,7 @@ interface Wish {
   readonly ignoreParameters?: readonly string[] | undefined;
 }
 
-type DisposalPlace = Pick<Place, 'account' | 'images' | 'machines' | 'imageUsers' | 'removal'>;
+type DisposalPlace = Pick<RegionClients, 'account' | 'images' | 'instances' | 'imageUsers' | 'removal'>;
 
 /**
  * A sentence about what became of it. Never rejects for a reason of AWS: the image has failed, and that is what must be told. What would forbid a removal by
@@ -29,15 +29,15 @@ export async function disposeOfFailed(
   triedOn: readonly string[],
   wish: Wish,
   scheme: TagScheme,
-  place: DisposalPlace,
-  world: Powers<never>,
+  aws: DisposalPlace,
+  deps: Deps<never>,
 ): Promise<string | undefined> {
   if (wish.onFailure === 'keep') return undefined;
   if (!isOurs(image, scheme, wish.family)) return `It stays: it is not one of the family ${wish.family}.`;
   try {
-    return wish.onFailure === 'deprecate' ? await deprecate(image, place, world) : await remove(image, triedOn, wish, scheme, place, world);
+    return wish.onFailure === 'deprecate' ? await deprecate(image, aws, deps) : await remove(image, triedOn, wish, scheme, aws, deps);
   } catch (failure) {
-    if (!(failure instanceof Expected) || failure instanceof CancelledError) throw failure;
+    if (!(failure instanceof ActionError) || failure instanceof CancelledError) throw failure;
     return `It could not be ${wish.onFailure === 'delete' ? 'deleted' : 'deprecated'}: ${failure.message}`;
   }
 }
@@ -45,7 +45,7 @@ export async function disposeOfFailed(
 // AWS takes no time in the past, and rounds to the minute. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableImageDeprecation.html
 const SOON_SECONDS = 90;
 
-async function deprecate({ id }: Image, { removal }: DisposalPlace, { clock }: Powers<never>): Promise<string> {
+async function deprecate({ id }: Image, { removal }: DisposalPlace, { clock }: Deps<never>): Promise<string> {
   await removal.deprecate(id, new Date(clock.now() + SOON_SECONDS * 1000));
   return 'It is deprecated.';
 }
@@ -60,17 +60,17 @@ async function remove(
   triedOn: readonly string[],
   wish: Wish,
   scheme: TagScheme,
-  place: DisposalPlace,
-  world: Powers<never>,
+  aws: DisposalPlace,
+  deps: Deps<never>,
 ): Promise<string> {
   // Our own machines use the image until they are gone.
   for (const id of triedOn) {
-    const look = async () => judgeGone(await place.machines.get(id));
-    await waitFor({ what: `Test machine ${id}`, everySeconds: 10, atMostSeconds: ENDED_SECONDS, look }, world);
+    const look = async () => judgeGone(await aws.instances.get(id));
+    await waitFor({ what: `Test machine ${id}`, everySeconds: 10, atMostSeconds: ENDED_SECONDS, look }, deps);
   }
-  const judged = await judgeOne(image, { ...wish, rollbackDepth: ROLLBACK_DEPTH }, scheme, place, world);
+  const judged = await judgeOne(image, { ...wish, rollbackDepth: ROLLBACK_DEPTH }, scheme, aws, deps);
   if (judged.decision.action !== 'remove') return `It stays: ${judged.decision.reason}.`;
-  const end = await removeOne(judged, false, place, world);
+  const end = await removeOne(judged, false, aws, deps);
   if (end.result === 'kept') return `It stays: ${end.reason}.`;
   const stopped = end.left.find(({ failure }) => failure instanceof CancelledError)?.failure;
   if (stopped !== undefined) throw stopped;
@@ -78,7 +78,7 @@ async function remove(
   return left.length > 0 ? `It was to be deleted; left are: ${left.join(', ')}.` : 'It and its snapshots are deleted.';
 }
 
-const judgeGone = (machine: Machine | undefined): Look<undefined> =>
-  machine === undefined || machine.state === 'terminated'
+const judgeGone = (instance: Instance | undefined): Poll<undefined> =>
+  instance === undefined || instance.state === 'terminated'
     ? { state: 'done', value: undefined }
-    : { state: 'waiting', note: `${machine.state}; the image can go when it is terminated` };
+    : { state: 'waiting', note: `${instance.state}; the image can go when it is terminated` };

@@ -1,18 +1,18 @@
 import { UsageError } from '../kit/errors.ts';
-import { type Look, waitFor } from '../kit/wait.ts';
+import { type Poll, waitFor } from '../kit/wait.ts';
 import { deadBecause, type Image, identity, type TagScheme } from '../model/image.ts';
-import type { Place, Powers } from '../ports/deps.ts';
+import type { Deps, RegionClients } from '../ports/deps.ts';
 import { brokenGates, GATES, type Gate } from './rules/gates.ts';
 
 /** What can be known about an image and the machines it is to run on, before one is launched. */
 
 /** An image that is still being made is waited for; one that will never be available fails at once, with AWS's reason. */
-export function waitAvailable(image: Image, atMostSeconds: number, place: Pick<Place, 'images'>, world: Powers<never>): Promise<Image> {
-  const look = async () => judgeImage(await place.images.get(image.id));
-  return waitFor({ what: `Image ${image.id}`, everySeconds: 10, atMostSeconds, look }, world);
+export function waitAvailable(image: Image, atMostSeconds: number, aws: Pick<RegionClients, 'images'>, deps: Deps<never>): Promise<Image> {
+  const look = async () => judgeImage(await aws.images.get(image.id));
+  return waitFor({ what: `Image ${image.id}`, everySeconds: 10, atMostSeconds, look }, deps);
 }
 
-export function judgeImage(image: Image | undefined): Look<Image> {
+export function judgeImage(image: Image | undefined): Poll<Image> {
   if (image === undefined) return { state: 'failed', reason: 'it does not exist any more' };
   const dead = deadBecause(image);
   if (dead !== undefined) return { state: 'failed', reason: dead };
@@ -31,12 +31,12 @@ export async function checkGates(
   image: Image,
   wishes: Wishes,
   scheme: TagScheme,
-  place: Pick<Place, 'images'>,
+  aws: Pick<RegionClients, 'images'>,
   now: number,
 ): Promise<readonly string[]> {
   const gates = { require: wishes.require as readonly Gate[], baseMaxAgeSeconds: wishes.baseMaxAge };
   const baseId = identity(image, scheme, 'base-ami');
-  const base = gates.baseMaxAgeSeconds === undefined || baseId === undefined ? undefined : await place.images.get(baseId);
+  const base = gates.baseMaxAgeSeconds === undefined || baseId === undefined ? undefined : await aws.images.get(baseId);
   return brokenGates(image, gates, base, now);
 }
 
@@ -44,8 +44,8 @@ export async function checkGates(
 export async function warnOfProfile(
   profile: string | undefined,
   region: string,
-  { commands }: Pick<Place, 'commands'>,
-  { report }: Powers<never>,
+  { commands }: Pick<RegionClients, 'commands'>,
+  { report }: Deps<never>,
 ) {
   if (profile !== undefined || (await commands.managesHosts()) !== false) return;
   report.warn(
@@ -62,11 +62,11 @@ const DEFAULT_TYPES: Readonly<Partial<Record<Image['architecture'], string>>> = 
 export async function chooseTypes(
   wanted: readonly string[],
   image: Image,
-  place: Pick<Place, 'machines'>,
+  aws: Pick<RegionClients, 'instances'>,
 ): Promise<readonly (readonly string[])[]> {
   if (image.platform === 'windows')
     throw new UsageError([`"image" is ${image.id}, which is for Windows: checks are shell, and run on Linux only`], {
-      left: ['nothing was launched'],
+      leftovers: ['nothing was launched'],
       next: 'Leave validate, share and promote out for this family: they take Linux images only, for now. build, list, resolve, prune and delete take images for Windows, too.',
     });
   const usual = DEFAULT_TYPES[image.architecture];
@@ -74,7 +74,7 @@ export async function chooseTypes(
     throw new UsageError([`"test-instance-types" is missing: there is no usual one for ${image.architecture}`]);
   const legs = wanted.length === 0 ? [[usual as string]] : wanted.map(leg => leg.split('|').map(type => type.trim()));
   const types = [...new Set(legs.flat())];
-  const problems = await Promise.all(types.map(async type => mismatch(type, image, await place.machines.architectures(type))));
+  const problems = await Promise.all(types.map(async type => mismatch(type, image, await aws.instances.architectures(type))));
   const found = problems.filter(problem => problem !== undefined);
   if (found.length > 0)
     throw new UsageError(found, { next: 'Nothing was launched. Leave "test-instance-types" out, or name one that fits.' });

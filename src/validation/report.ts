@@ -1,6 +1,6 @@
-import { AccessError, CancelledError, type Details, Expected, RejectedError, sameKind } from '../kit/errors.ts';
-import type { Judged } from '../model/verdict.ts';
-import type { Files, Powers } from '../ports/deps.ts';
+import { AccessError, ActionError, CancelledError, type ErrorDetails, RejectedError, wrapError } from '../kit/errors.ts';
+import type { JudgedChecks } from '../model/verdict.ts';
+import type { Deps, Files } from '../ports/deps.ts';
 import type { CheckResult } from './rules/checks-report.ts';
 import { asData, asJUnit, countOf, type Trial, type Validation } from './rules/conclude.ts';
 import { sayCut, validationPage } from './rules/report-page.ts';
@@ -12,10 +12,10 @@ export interface ReportFiles {
   readonly json: string | undefined;
 }
 
-export async function tellValidation(validation: Validation, to: ReportFiles, world: Powers<never, 'files'>): Promise<void> {
-  const { report, files } = world;
+export async function tellValidation(validation: Validation, to: ReportFiles, deps: Deps<never, 'files'>): Promise<void> {
+  const { report, files } = deps;
   await report.step(`Report of ${validation.imageId}`, async () => {
-    for (const trial of validation.trials) tellTrial(trial, world);
+    for (const trial of validation.trials) tellTrial(trial, deps);
     report.info(`${validation.imageId}: ${sentence(validation.reason)}`);
     await writeFiles(validation, to, files);
   });
@@ -24,7 +24,7 @@ export async function tellValidation(validation: Validation, to: ReportFiles, wo
 
 const MARK: Readonly<Record<CheckResult['ending'], string>> = { passed: '✔', warned: '!', failed: '✘', 'not run': '?' };
 
-function tellTrial({ instanceType, instanceId, checks, console }: Trial, { report }: Powers<never>): void {
+function tellTrial({ instanceType, instanceId, checks, console }: Trial, { report }: Deps<never>): void {
   report.info(`${instanceType} ${instanceId ?? ''}`);
   for (const { name, ending, reason, seconds, output, bytes } of checks) {
     const suffix = ending === 'passed' ? '' : `: ${reason}`;
@@ -55,16 +55,20 @@ export const validationOutputs = (validation: Validation) => ({
 const MOST_LISTED = 20;
 
 /** Undefined where all is well: passed, and no machine left. `earlier`: what the image's tags said before. */
-export function refusal(validation: Validation, earlier: Judged, fate?: string, unstored?: Expected): Expected | undefined {
+export function refusal(validation: Validation, earlier: JudgedChecks, fate?: string, unstored?: ActionError): ActionError | undefined {
   const { imageId, result, trials } = validation;
   const left = [...trials.flatMap(trial => trial.left), ...standing(validation, earlier, unstored)];
   const details = { left, outputs: validationOutputs(validation) };
   const cancelled = trials.find(({ failure }) => failure instanceof CancelledError);
   if (cancelled !== undefined) return new CancelledError(`Cancelled while ${imageId} was being validated; it has no new verdict.`, details);
   if (unstored instanceof CancelledError)
-    return sameKind(unstored, `Cancelled while it was being stored on ${imageId} that it has ${result}: others may not know.`, details);
+    return wrapError(unstored, `Cancelled while it was being stored on ${imageId} that it has ${result}: others may not know.`, details);
   if (result === 'passed' && unstored !== undefined)
-    return sameKind(unstored, `${imageId} passed, but its verdict could not be stored, so nobody else knows: ${unstored.message}`, details);
+    return wrapError(
+      unstored,
+      `${imageId} passed, but its verdict could not be stored, so nobody else knows: ${unstored.message}`,
+      details,
+    );
   if (result === 'passed') {
     if (!trials.some(({ leaked }) => leaked)) return undefined;
     const next = 'Allow ec2:TerminateInstances on what the action tags, and take termination protection off.';
@@ -82,7 +86,7 @@ export function refusal(validation: Validation, earlier: Judged, fate?: string, 
 }
 
 /** Without a new verdict the one before counts on, which may surprise. */
-function standing({ imageId, result }: Validation, earlier: Judged, unstored: Expected | undefined): readonly string[] {
+function standing({ imageId, result }: Validation, earlier: JudgedChecks, unstored: ActionError | undefined): readonly string[] {
   if (unstored !== undefined) return [`an older verdict of ${imageId} may still stand: ${unstored.message}`];
   if (result !== 'inconclusive' || earlier.verdict === undefined) return [];
   return [`the verdict that ${imageId} had before: ${earlier.reason}`];
@@ -90,11 +94,11 @@ function standing({ imageId, result }: Validation, earlier: Judged, unstored: Ex
 
 const LOOK = 'The job summary has what each check printed. To look at the machine itself, set keep-on-failure: 1h and run the job again.';
 
-function inconclusive({ imageId, reason, trials }: Validation, details: Details): Expected {
+function inconclusive({ imageId, reason, trials }: Validation, details: ErrorDetails): ActionError {
   const failure = trials.map(trial => trial.failure).find(known => known !== undefined);
-  const next = (failure instanceof Expected ? failure.next : undefined) ?? LOOK;
+  const next = (failure instanceof ActionError ? failure.next : undefined) ?? LOOK;
   // Who must act is whoever had to act for what went wrong first.
-  return sameKind(failure, `${imageId} could not be validated, so it has not passed: ${sentence(reason)}`, { ...details, next });
+  return wrapError(failure, `${imageId} could not be validated, so it has not passed: ${sentence(reason)}`, { ...details, next });
 }
 
 function listed(trials: readonly Trial[]): string {

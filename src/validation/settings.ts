@@ -7,7 +7,7 @@ import type { TrialOrder } from './test-run.ts';
 
 /** How a user says on which machines, and for how long. */
 
-export const machine = {
+export const instance = {
   testInstanceTypes: list(
     'Machines to try it on, one a line, in parallel; `t3.micro | t3a.micro` is one machine with a stand-in. Default: t3.micro, or t4g.micro for arm64.',
     {
@@ -60,7 +60,7 @@ export const furtherMachine = {
   checksTimeout: duration('For all checks together.', { fallback: '15m', minSeconds: 10, maxSeconds: 21_600, neededBy: 'long suites' }),
 };
 
-interface Wanted extends Values<typeof machine>, Values<typeof furtherMachine> {
+interface Wanted extends Values<typeof instance>, Values<typeof furtherMachine> {
   readonly family: string;
   readonly checks: readonly Check[];
 }

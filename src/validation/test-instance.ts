@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { sayMoment } from '../kit/duration.ts';
-import { CancelledError, Expected, RejectedError } from '../kit/errors.ts';
+import { formatMoment } from '../kit/duration.ts';
+import { ActionError, CancelledError, RejectedError } from '../kit/errors.ts';
 import type { Image, TagScheme, Tags } from '../model/image.ts';
-import type { JournalEntry, Place, Powers, Run } from '../ports/deps.ts';
-import type { Machine } from '../ports/instances.ts';
+import type { Deps, JournalEntry, RegionClients, Run } from '../ports/deps.ts';
+import type { Instance } from '../ports/instances.ts';
 import { type Attempt, type Errand, errandOf, launchToken, PURPOSE, strayBecause, trialTags, withDeadMan } from './rules/test-run.ts';
 
 /** The machine that tries an image: made once, ended always. */
 
-export type TrialWorld = Powers<'images' | 'machines' | 'commands', 'journal'>;
+export type TrialWorld = Deps<'images' | 'instances' | 'commands', 'journal'>;
 
 /** Unlike any other process: two legs of a matrix look the same from inside. */
 export const newErrand = (run: Run, region: string): Errand => errandOf(run, region, randomUUID());
@@ -38,29 +38,29 @@ export interface TrialMachine extends AsyncDisposable {
 }
 
 /** Leaving its scope, in whatever way, ends the machine; what could not be ended is told to `onLeft`. */
-export async function launchMachine(order: MachineOrder, world: TrialWorld, onLeft: (what: string) => void): Promise<TrialMachine> {
-  const { machines } = world.at({ region: order.errand.region });
+export async function launchMachine(order: MachineOrder, deps: TrialWorld, onLeft: (what: string) => void): Promise<TrialMachine> {
+  const { instances } = deps.inRegion({ region: order.errand.region });
   const full: string[] = [];
   for (const attempt of attempts(order)) {
-    const launched = await launchOnce(attempt, order, world, onLeft);
+    const launched = await launchOnce(attempt, order, deps, onLeft);
     if ('entry' in launched) {
       let kept = false;
       return {
-        ...{ id: launched.machine.id, instanceType: attempt.instanceType, subnetId: attempt.subnetId },
+        ...{ id: launched.instance.id, instanceType: attempt.instanceType, subnetId: attempt.subnetId },
         keep: () => {
           kept = true;
-          world.journal.forget(launched.entry);
+          deps.journal.forget(launched.entry);
         },
         [Symbol.asyncDispose]: async () => {
           if (kept) return;
-          const left = await end(launched.machine.id, machines, order.endsAt, world);
-          if (left === undefined) world.journal.forget(launched.entry);
+          const left = await end(launched.instance.id, instances, order.endsAt, deps);
+          if (left === undefined) deps.journal.forget(launched.entry);
           else onLeft(left);
         },
       };
     }
     full.push(`${sayAttempt(attempt)}: ${launched.noCapacity}`);
-    world.report.info(`No capacity for ${sayAttempt(attempt)}.`);
+    deps.report.info(`No capacity for ${sayAttempt(attempt)}.`);
   }
   throw new RejectedError(`AWS has no room for a test machine: ${full.join('; ')}`, {
     next: 'Run the job again later, or name more than one: test-instance-types "t3.micro | t3a.micro", several subnets.',
@@ -76,17 +76,17 @@ const attempts = ({ image, instanceTypes, subnets }: MachineOrder): readonly Att
     )
     .map((attempt, ordinal) => ({ ...attempt, ordinal }));
 
-type Launched = { readonly machine: Machine; readonly entry: JournalEntry } | { readonly noCapacity: string };
+type Launched = { readonly instance: Instance; readonly entry: JournalEntry } | { readonly noCapacity: string };
 
-async function launchOnce(attempt: Attempt, order: MachineOrder, world: TrialWorld, onLeft: (what: string) => void): Promise<Launched> {
-  const { journal, report } = world;
-  const { machines } = world.at({ region: order.errand.region });
+async function launchOnce(attempt: Attempt, order: MachineOrder, deps: TrialWorld, onLeft: (what: string) => void): Promise<Launched> {
+  const { journal, report } = deps;
+  const { instances } = deps.inRegion({ region: order.errand.region });
   const token = launchToken(order.errand, attempt);
   const entry: JournalEntry = { kind: 'instance', region: order.errand.region, token };
   // Before the call: if we are killed in it, post: finds by the token what it made.
   journal.remember(entry);
   try {
-    const launched = await machines.launch({
+    const launched = await instances.launch({
       ...{ imageId: attempt.imageId, instanceType: attempt.instanceType, subnetId: attempt.subnetId, token },
       securityGroupIds: order.securityGroupIds,
       instanceProfile: order.instanceProfile,
@@ -95,15 +95,15 @@ async function launchOnce(attempt: Attempt, order: MachineOrder, world: TrialWor
       tags: trialTags(order.errand, { family: order.family, imageId: order.image.id, endsAt: order.endsAt, own: order.tags }, order.scheme),
     });
     if (!('noCapacity' in launched)) {
-      report.info(`${launched.id} (${sayAttempt(attempt)}) launched. It would end itself at ${sayMoment(order.endsAt)}.`);
-      return { machine: launched, entry };
+      report.info(`${launched.id} (${sayAttempt(attempt)}) launched. It would end itself at ${formatMoment(order.endsAt)}.`);
+      return { instance: launched, entry };
     }
     journal.forget(entry);
     return launched;
   } catch (failure) {
     // An error may hide an answer that got lost on the way.
-    const lost = await machines.withToken(token).catch(() => undefined);
-    const left = lost === undefined ? undefined : await end(lost.id, machines, order.endsAt, world);
+    const lost = await instances.withToken(token).catch(() => undefined);
+    const left = lost === undefined ? undefined : await end(lost.id, instances, order.endsAt, deps);
     if (left === undefined) journal.forget(entry);
     else onLeft(left);
     throw failure;
@@ -114,12 +114,17 @@ const ENDED: ReadonlySet<string> = new Set(['shutting-down', 'terminated']);
 const LOOKS = 30;
 
 /** Undefined when EC2 has confirmed that it ends; else what is left, as a line for people. */
-async function end(id: string, machines: Place['machines'], endsAt: Date, { clock, report }: TrialWorld): Promise<string | undefined> {
+async function end(
+  id: string,
+  instances: RegionClients['instances'],
+  endsAt: Date,
+  { clock, report }: TrialWorld,
+): Promise<string | undefined> {
   let last = 'EC2 has not confirmed it';
   for (let look = 0; look < LOOKS; look += 1) {
     try {
-      await machines.terminate([id]);
-      const seen = await machines.get(id);
+      await instances.terminate([id]);
+      const seen = await instances.get(id);
       if (seen !== undefined && ENDED.has(seen.state)) {
         report.info(`${id} is ${seen.state}.`);
         return undefined;
@@ -127,31 +132,31 @@ async function end(id: string, machines: Place['machines'], endsAt: Date, { cloc
       last = seen === undefined ? 'EC2 does not show it' : `it is still ${seen.state}`;
       await clock.sleep(5_000);
     } catch (failure) {
-      if (!(failure instanceof Expected)) throw failure;
+      if (!(failure instanceof ActionError)) throw failure;
       last = failure instanceof CancelledError ? last : failure.message;
       break;
     }
   }
-  return `instance ${id} was not seen to end: ${last}. It ends itself at ${sayMoment(endsAt)}; now: aws ec2 terminate-instances --instance-ids ${id}`;
+  return `instance ${id} was not seen to end: ${last}. It ends itself at ${formatMoment(endsAt)}; now: aws ec2 terminate-instances --instance-ids ${id}`;
 }
 
 /** Ends test machines of runs that are over. Who may not do that, or fails at it, is only warned: it is somebody else's leftover. */
-export async function sweepStrays(errand: Errand, scheme: TagScheme, world: TrialWorld): Promise<readonly string[]> {
-  const { machines } = world.at({ region: errand.region });
+export async function sweepStrays(errand: Errand, scheme: TagScheme, deps: TrialWorld): Promise<readonly string[]> {
+  const { instances } = deps.inRegion({ region: errand.region });
   try {
-    const all = await machines.tagged({ [`${scheme.prefix}purpose`]: PURPOSE });
-    const strays = all.flatMap(machine => {
-      const reason = strayBecause(machine, errand, scheme, world.clock.now());
-      return reason === undefined ? [] : [{ id: machine.id, reason }];
+    const all = await instances.tagged({ [`${scheme.prefix}purpose`]: PURPOSE });
+    const strays = all.flatMap(instance => {
+      const reason = strayBecause(instance, errand, scheme, deps.clock.now());
+      return reason === undefined ? [] : [{ id: instance.id, reason }];
     });
     for (const { id, reason } of strays) {
-      await machines.terminate([id]);
-      world.report.warn(`Ended test machine ${id} of an earlier run: ${reason}.`);
+      await instances.terminate([id]);
+      deps.report.warn(`Ended test machine ${id} of an earlier run: ${reason}.`);
     }
     return strays.map(({ id }) => id);
   } catch (failure) {
-    if (!(failure instanceof Expected) || failure instanceof CancelledError) throw failure;
-    world.report.warn(`Could not look for test machines of earlier runs: ${failure.message}`);
+    if (!(failure instanceof ActionError) || failure instanceof CancelledError) throw failure;
+    deps.report.warn(`Could not look for test machines of earlier runs: ${failure.message}`);
     return [];
   }
 }

@@ -1,6 +1,6 @@
-import { sayDuration, sayMoment } from '../kit/duration.ts';
-import { CancelledError, Expected, TimeoutError } from '../kit/errors.ts';
-import { type Look, type Wait, waitFor } from '../kit/wait.ts';
+import { formatDuration, formatMoment } from '../kit/duration.ts';
+import { ActionError, CancelledError, TimeoutError } from '../kit/errors.ts';
+import { type Poll, type Wait, waitFor } from '../kit/wait.ts';
 import { type AskControl, controls } from './control-instance.ts';
 import { explained } from './explain-silence.ts';
 import type { Seen } from './rules/blame.ts';
@@ -8,7 +8,7 @@ import type { Check, Delivered } from './rules/checks.ts';
 import { type Judgement, judgeChecks } from './rules/checks-report.ts';
 import { checksScript } from './rules/checks-script.ts';
 import type { Phase, Trial } from './rules/conclude.ts';
-import { judgeMachine } from './rules/instance-states.ts';
+import { evaluateInstance } from './rules/instance-states.ts';
 import { launchMachine, newErrand, sweepStrays, type TrialMachine, type TrialWorld } from './test-instance.ts';
 import { agentOnline, type BootOrder, running } from './wait-for-boot.ts';
 
@@ -34,7 +34,7 @@ interface Notes {
   readonly timeline: Phase[];
   readonly left: string[];
   leaked: boolean;
-  machine: TrialMachine | undefined;
+  instance: TrialMachine | undefined;
 }
 
 type Ending = Pick<Trial, 'result' | 'reason' | 'checks' | 'complete' | 'console' | 'failure'>;
@@ -48,27 +48,27 @@ export async function tryAll(
   legs: readonly (readonly string[])[],
   common: Common,
   region: string,
-  world: TrialWorld,
+  deps: TrialWorld,
 ): Promise<readonly Trial[]> {
-  const errand = newErrand(world.run, region);
-  await world.report.step('Sweep test machines of earlier runs', () => sweepStrays(errand, common.scheme, world));
-  const all = { ...common, askControl: controls(world) };
+  const errand = newErrand(deps.run, region);
+  await deps.report.step('Sweep test machines of earlier runs', () => sweepStrays(errand, common.scheme, deps));
+  const all = { ...common, askControl: controls(deps) };
   const orders = legs.map((instanceTypes, leg) => ({ ...all, instanceTypes, errand: { ...errand, leg: `${errand.leg}/${leg}` } }));
-  const trials = await world.report.step(`Try ${common.image.id}`, () => Promise.all(orders.map(order => tryOn(order, world))));
-  const bug = trials.find(({ failure }) => failure !== undefined && !(failure instanceof Expected));
+  const trials = await deps.report.step(`Try ${common.image.id}`, () => Promise.all(orders.map(order => tryOn(order, deps))));
+  const bug = trials.find(({ failure }) => failure !== undefined && !(failure instanceof ActionError));
   if (bug !== undefined) throw bug.failure;
   return trials;
 }
 
 /** Never rejects: the other machines of a matrix have a story too. */
-async function tryOn(order: TrialOrder, world: TrialWorld): Promise<Trial> {
-  const notes: Notes = { timeline: [], left: [], leaked: false, machine: undefined };
-  const ending = await story(order, world, notes).catch(asEnding);
-  const { timeline, left, leaked, machine } = notes;
+async function tryOn(order: TrialOrder, deps: TrialWorld): Promise<Trial> {
+  const notes: Notes = { timeline: [], left: [], leaked: false, instance: undefined };
+  const ending = await story(order, deps, notes).catch(asEnding);
+  const { timeline, left, leaked, instance } = notes;
   return {
     ...ending,
-    instanceType: machine?.instanceType ?? order.instanceTypes.join(' | '),
-    instanceId: machine?.id,
+    instanceType: instance?.instanceType ?? order.instanceTypes.join(' | '),
+    instanceId: instance?.id,
     timeline,
     left,
     leaked,
@@ -80,23 +80,23 @@ const asEnding = (failure: unknown): Ending => {
   return { ...NOTHING, result: 'inconclusive', reason, failure };
 };
 
-async function story(order: TrialOrder, world: TrialWorld, notes: Notes): Promise<Ending> {
-  const phase = measured(notes, world);
+async function story(order: TrialOrder, deps: TrialWorld, notes: Notes): Promise<Ending> {
+  const phase = measured(notes, deps);
   const leak = (what: string) => {
     notes.left.push(what);
     notes.leaked = true;
   };
-  await using machine = await phase('launch', () => launchMachine(order, world, leak));
-  notes.machine = machine;
-  const ending = await examine(machine, order, world, notes).catch(async (failure: unknown): Promise<Ending> => {
-    if (!(failure instanceof Expected) || failure instanceof CancelledError) throw failure;
+  await using instance = await phase('launch', () => launchMachine(order, deps, leak));
+  notes.instance = instance;
+  const ending = await examine(instance, order, deps, notes).catch(async (failure: unknown): Promise<Ending> => {
+    if (!(failure instanceof ActionError) || failure instanceof CancelledError) throw failure;
     const during = SILENT[notes.timeline.at(-1)?.name ?? ''];
-    return { ...NOTHING, ...(await explained(failure, during, machine, order, world, leak)) };
+    return { ...NOTHING, ...(await explained(failure, during, instance, order, deps, leak)) };
   });
   if (ending.result !== 'passed' && order.keepSeconds > 0 && !(ending.failure instanceof CancelledError)) {
-    machine.keep();
+    instance.keep();
     notes.left.push(
-      `instance ${machine.id} was kept for a look and ends itself at ${sayMoment(order.endsAt)}: aws ssm start-session --target ${machine.id} --region ${order.errand.region}`,
+      `instance ${instance.id} was kept for a look and ends itself at ${formatMoment(order.endsAt)}: aws ssm start-session --target ${instance.id} --region ${order.errand.region}`,
     );
   }
   return ending;
@@ -107,7 +107,7 @@ const measured =
   async <T>(name: string, work: () => Promise<T>): Promise<T> => {
     const startedAt = clock.now();
     try {
-      return await report.step(`${notes.machine?.id ?? 'Test machine'}: ${name}`, work);
+      return await report.step(`${notes.instance?.id ?? 'Test machine'}: ${name}`, work);
     } finally {
       notes.timeline.push({ name, seconds: (clock.now() - startedAt) / 1000 });
     }
@@ -125,20 +125,20 @@ const SILENT: Readonly<Record<string, Seen['silent']>> = {
   [REBOOT]: 'after the reboot',
 };
 
-async function examine(machine: TrialMachine, order: TrialOrder, world: TrialWorld, notes: Notes): Promise<Ending> {
-  const phase = measured(notes, world);
-  await phase(BOOT, () => waitFor(running(machine, order, world), world));
-  await phase(AGENT, () => waitFor(agentOnline(machine, order, world), world));
+async function examine(instance: TrialMachine, order: TrialOrder, deps: TrialWorld, notes: Notes): Promise<Ending> {
+  const phase = measured(notes, deps);
+  await phase(BOOT, () => waitFor(running(instance, order, deps), deps));
+  await phase(AGENT, () => waitFor(agentOnline(instance, order, deps), deps));
   const seconds = notes.timeline.reduce((sum, { seconds }) => sum + seconds, 0);
   if (order.maxBootSeconds !== undefined && seconds > order.maxBootSeconds) {
-    const reason = `it took ${sayDuration(seconds)} from launch to agent, and "max-boot-time" is ${sayDuration(order.maxBootSeconds)}`;
+    const reason = `it took ${formatDuration(seconds)} from launch to agent, and "max-boot-time" is ${formatDuration(order.maxBootSeconds)}`;
     return { ...NOTHING, result: 'failed', reason };
   }
-  const first = await phase(CHECKS, () => waitFor(checked(machine, order, world), world));
+  const first = await phase(CHECKS, () => waitFor(checked(instance, order, deps), deps));
   if (!order.reboot || first.result !== 'passed') return { ...NOTHING, ...first };
-  const { machines } = world.at({ region: order.errand.region });
-  await machines.reboot(machine.id);
-  const second = await phase(REBOOT, () => waitFor(checked(machine, order, world, first.boot ?? '-'), world));
+  const { instances } = deps.inRegion({ region: order.errand.region });
+  await instances.reboot(instance.id);
+  const second = await phase(REBOOT, () => waitFor(checked(instance, order, deps, first.boot ?? '-'), deps));
   return { ...NOTHING, ...second, reason: `after a reboot, ${second.reason}` };
 }
 
@@ -146,24 +146,24 @@ async function examine(machine: TrialMachine, order: TrialOrder, world: TrialWor
 const COMMAND_SECONDS = 150;
 
 /** All checks in one command; with `since`, in another boot than that one. */
-function checked(machine: TrialMachine, order: TrialOrder, world: TrialWorld, since?: string): Wait<Judgement> {
-  const { machines, commands } = world.at({ region: order.errand.region });
+function checked(instance: TrialMachine, order: TrialOrder, deps: TrialWorld, since?: string): Wait<Judgement> {
+  const { instances, commands } = deps.inRegion({ region: order.errand.region });
   const script = checksScript({ ...order, withinSeconds: order.checksSeconds, since }).split('\n');
   const comment = `ami-action: ${order.checks.length} checks of ${order.image.id}`;
   // The script ends by itself in time; the agent's limit is for a script that does not.
   const timeoutSeconds = order.checksSeconds + 30;
-  const send = () => commands.send({ instanceId: machine.id, script, timeoutSeconds, comment });
+  const send = () => commands.send({ instanceId: instance.id, script, timeoutSeconds, comment });
   let command: string | undefined;
-  const look = async (): Promise<Look<Judgement>> => {
-    const seen = command === undefined ? undefined : judgeChecks(await commands.result(command, machine.id), order.checks, order.nonce);
-    if (seen?.state === 'done' && seen.value.lost) throw new TimeoutError(`Checks on ${machine.id}: ${seen.value.reason}.`);
+  const look = async (): Promise<Poll<Judgement>> => {
+    const seen = command === undefined ? undefined : judgeChecks(await commands.result(command, instance.id), order.checks, order.nonce);
+    if (seen?.state === 'done' && seen.value.lost) throw new TimeoutError(`Checks on ${instance.id}: ${seen.value.reason}.`);
     if (seen?.state === 'done' && !seen.value.tooEarly) return seen;
-    const alive = judgeMachine(await machines.get(machine.id));
+    const alive = evaluateInstance(await instances.get(instance.id));
     if (alive.state === 'failed') return alive;
     if (seen?.state === 'waiting') return seen;
     command = await send();
     return { state: 'waiting', note: command === undefined ? 'the agent takes no command yet' : 'sent' };
   };
   const atMostSeconds = order.checksSeconds + COMMAND_SECONDS + (since === undefined ? 0 : order.bootSeconds + order.agentSeconds);
-  return { what: `Checks on ${machine.id}`, everySeconds: 3, atMostSeconds, look };
+  return { what: `Checks on ${instance.id}`, everySeconds: 3, atMostSeconds, look };
 }

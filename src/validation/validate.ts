@@ -3,7 +3,7 @@ import { duration, list, oneOf, optional, text, yaml } from '../kit/fields.ts';
 import { code, text as plain, table } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
 import { common, dryRun, family } from '../model/common-settings.ts';
-import type { Powers } from '../ports/deps.ts';
+import type { Deps } from '../ports/deps.ts';
 import { users } from '../retention/find-users.ts';
 import { schemeOf, selectImage, selection } from '../selection/select-image.ts';
 import { readDeliveries, readUserData } from './deliveries.ts';
@@ -12,7 +12,7 @@ import { checkGates, chooseTypes, GATE, GATES, waitAvailable, warnOfProfile } fr
 import { refusal, tellValidation, validationOutputs } from './report.ts';
 import { checksHash, checksSchema } from './rules/checks.ts';
 import { conclude, machinesEnded, type Validation } from './rules/conclude.ts';
-import { furtherMachine, machine, orderOf } from './settings.ts';
+import { furtherMachine, instance, orderOf } from './settings.ts';
 import { earlierVerdict, passedAlready, storeVerdict } from './store-verdict.ts';
 import { tryAll } from './test-run.ts';
 
@@ -25,8 +25,8 @@ export const settings = {
     'What the image must do on a machine made of it: a YAML list of ready-made checks by name, `command` or `script`. Shell, on Linux; Windows images are refused.',
     checksSchema,
   ),
-  testInstanceTypes: machine.testInstanceTypes,
-  instanceProfile: machine.instanceProfile,
+  testInstanceTypes: instance.testInstanceTypes,
+  instanceProfile: instance.instanceProfile,
   ...selection(undefined),
   ...common,
   dryRun: dryRun(false),
@@ -65,32 +65,32 @@ export const outputs = {
   report: 'JSON: every machine with its timeline and its checks.',
 };
 
-type World = Powers<
-  'account' | 'images' | 'machines' | 'commands' | 'parameters' | 'imageUsers' | 'removal',
+type AllDeps = Deps<
+  'account' | 'images' | 'instances' | 'commands' | 'parameters' | 'imageUsers' | 'removal',
   'journal' | 'files' | 'commits'
 >;
 /** `pointers`: those that the file says of other environments. */
 type Wanted = Values<typeof settings> & { readonly pointers: readonly string[] };
 
-export async function run(wanted: Wanted, world: World) {
-  const { report, clock, files } = world;
-  const place = world.at({ region: wanted.region });
+export async function run(wanted: Wanted, deps: AllDeps) {
+  const { report, clock, files } = deps;
+  const aws = deps.inRegion({ region: wanted.region });
   const scheme = schemeOf(wanted);
 
   const deliveries = await readDeliveries(wanted.checks, files);
   const userData = await readUserData(wanted.userData, files);
   const checks = checksHash(wanted.checks, deliveries, demandsOf(wanted, userData));
-  const selected = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, world));
-  const image = await report.step(`Look at ${selected.image.id}`, () => waitAvailable(selected.image, wanted.bootTimeout, place, world));
-  const broken = await report.step('Check what needs no machine', () => checkGates(image, wanted, scheme, place, clock.now()));
+  const selected = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, deps));
+  const image = await report.step(`Look at ${selected.image.id}`, () => waitAvailable(selected.image, wanted.bootTimeout, aws, deps));
+  const broken = await report.step('Check what needs no machine', () => checkGates(image, wanted, scheme, aws, clock.now()));
   const passed = wanted.revalidate === 'changed' && broken.length === 0 ? passedAlready(image, checks, scheme) : undefined;
   if (passed !== undefined) {
     report.info(`${image.id}: ${passed}. "revalidate: always" tries it again.`);
     report.summary(`### ✅ ${plain(wanted.family)} ${code(image.id)} needs no validation\n\nIt has passed exactly this: ${plain(passed)}.`);
     return { outcome: 'unchanged' as const, outputs: { verdict: 'passed', amiId: image.id, checks } };
   }
-  const legs = await report.step('Choose machines', () => chooseTypes(wanted.testInstanceTypes, image, place));
-  await warnOfProfile(wanted.instanceProfile, wanted.region, place, world);
+  const legs = await report.step('Choose machines', () => chooseTypes(wanted.testInstanceTypes, image, aws));
+  await warnOfProfile(wanted.instanceProfile, wanted.region, aws, deps);
   report.info(`${wanted.checks.length} checks (${checks}) of ${image.id} on ${legs.map(types => types.join(' or ')).join(', ')}.`);
   if (wanted.dryRun) {
     report.summary(planPage(wanted, image.id, legs, broken));
@@ -98,16 +98,16 @@ export async function run(wanted: Wanted, world: World) {
   }
 
   const order = { ...orderOf(wanted, clock.now()), image, scheme, deliveries, userData };
-  const trials = broken.length > 0 ? [] : await tryAll(legs, order, wanted.region, world);
+  const trials = broken.length > 0 ? [] : await tryAll(legs, order, wanted.region, deps);
   const found = broken.length > 0 ? { result: 'failed' as const, reason: broken.join('; ') } : conclude(trials);
   const validation: Validation = { imageId: image.id, family: wanted.family, checks, trials, ...found };
-  await tellValidation(validation, { junit: wanted.junit, json: wanted.json }, world);
+  await tellValidation(validation, { junit: wanted.junit, json: wanted.json }, deps);
   const { result } = validation;
   const unstored = await report.step('Store the verdict', async () => {
     if (result === 'inconclusive') return undefined;
-    return storeVerdict(image, { result, checks, at: new Date(clock.now()) }, { scheme, family: wanted.family }, place, world);
+    return storeVerdict(image, { result, checks, at: new Date(clock.now()) }, { scheme, family: wanted.family }, aws, deps);
   });
-  const dispose = () => disposeOfFailed(image, machinesEnded(trials), wanted, scheme, place, world);
+  const dispose = () => disposeOfFailed(image, machinesEnded(trials), wanted, scheme, aws, deps);
   const fate = result === 'failed' && !(unstored instanceof CancelledError) ? await dispose().catch(unfinished(validation)) : undefined;
   const refused = refusal(validation, earlierVerdict(image, scheme), fate, unstored);
   if (refused !== undefined) throw refused;
@@ -117,7 +117,10 @@ export async function run(wanted: Wanted, world: World) {
 const unfinished =
   (validation: Validation) =>
   (failure: unknown): never => {
-    throw withDetails(failure, { left: [`image ${validation.imageId}, which failed validation`], outputs: validationOutputs(validation) });
+    throw withDetails(failure, {
+      leftovers: [`image ${validation.imageId}, which failed validation`],
+      outputs: validationOutputs(validation),
+    });
   };
 
 /** Part of what the verdict is about, beside the checks; what is not asked for does not change the hash. */

@@ -1,6 +1,6 @@
 import type { Wait } from '../kit/wait.ts';
-import type { Machine } from '../ports/instances.ts';
-import { judgeBoot, judgeMachine } from './rules/instance-states.ts';
+import type { Instance } from '../ports/instances.ts';
+import { evaluateInstance, judgeBoot } from './rules/instance-states.ts';
 import type { MachineOrder, TrialMachine, TrialWorld } from './test-instance.ts';
 
 /** From launch to an agent that takes commands. */
@@ -10,18 +10,18 @@ export interface BootOrder extends MachineOrder {
   readonly agentSeconds: number;
 }
 
-export const running = (machine: TrialMachine, order: BootOrder, world: TrialWorld): Wait<Machine> => {
-  const { machines } = world.at({ region: order.errand.region });
-  const look = async () => judgeMachine(await machines.get(machine.id));
-  return { what: `Instance ${machine.id}`, everySeconds: 5, atMostSeconds: order.bootSeconds, look };
+export const running = (instance: TrialMachine, order: BootOrder, deps: TrialWorld): Wait<Instance> => {
+  const { instances } = deps.inRegion({ region: order.errand.region });
+  const look = async () => evaluateInstance(await instances.get(instance.id));
+  return { what: `Instance ${instance.id}`, everySeconds: 5, atMostSeconds: order.bootSeconds, look };
 };
 
-export const agentOnline = (machine: TrialMachine, order: BootOrder, world: TrialWorld): Wait<undefined> => {
-  const { machines, commands } = world.at({ region: order.errand.region });
+export const agentOnline = (instance: TrialMachine, order: BootOrder, deps: TrialWorld): Wait<undefined> => {
+  const { instances, commands } = deps.inRegion({ region: order.errand.region });
   const look = async () => {
-    const ping = await commands.agent(machine.id);
+    const ping = await commands.agent(instance.id);
     if (ping === 'Online') return judgeBoot(ping, undefined, undefined);
-    return judgeBoot(ping, await machines.get(machine.id), await machines.health(machine.id));
+    return judgeBoot(ping, await instances.get(instance.id), await instances.health(instance.id));
   };
-  return { what: `SSM agent of ${machine.id}`, everySeconds: 5, atMostSeconds: order.agentSeconds, look };
+  return { what: `SSM agent of ${instance.id}`, everySeconds: 5, atMostSeconds: order.agentSeconds, look };
 };

@@ -1,5 +1,5 @@
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
-import { sayMoment } from '../../kit/duration.ts';
+import { formatMoment } from '../../kit/duration.ts';
 import { AccessError, UnknownError } from '../../kit/errors.ts';
 import { explain } from '../../kit/failure.ts';
 import type { Where } from '../../ports/deps.ts';
@@ -67,7 +67,7 @@ function renewing(role: string, fetch: () => Promise<Identity>, { clock, report 
       // A call must still arrive before AWS says that they have ended.
       if (clock.now() >= held.expiration.getTime() - LAST_CALLS_MS) throw ended(role, held.expiration, failure);
       held = { ...held, renewAt: clock.now() + TRY_AGAIN_MS };
-      report.warn(`The credentials of ${role} end at ${sayMoment(held.expiration)} and could not be renewed yet: ${explain(failure)}`);
+      report.warn(`The credentials of ${role} end at ${formatMoment(held.expiration)} and could not be renewed yet: ${explain(failure)}`);
       return held;
     }
   };
@@ -77,7 +77,7 @@ function renewing(role: string, fetch: () => Promise<Identity>, { clock, report 
 
 const ended = (role: string, at: Date, cause: unknown): UnknownError =>
   new UnknownError(
-    `The credentials of ${role} ended at ${sayMoment(at)} and could not be renewed. What was started goes on without us. ${explain(cause).split('\n')[0]}`,
+    `The credentials of ${role} ended at ${formatMoment(at)} and could not be renewed. What was started goes on without us. ${explain(cause).split('\n')[0]}`,
     { cause, next: 'Run the job again: it finds what it started.' },
   );
 

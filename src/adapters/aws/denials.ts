@@ -1,4 +1,4 @@
-import { AccessError, type Expected } from '../../kit/errors.ts';
+import { AccessError, type ActionError } from '../../kit/errors.ts';
 
 /** Everything by which AWS says "you may not", told apart by who can change that. */
 
@@ -21,7 +21,7 @@ const WRONG_CLOCK = /Signature expired|Signature not yet current|RequestTimeTooS
 const isAboutCredentials = ({ code, said }: Failure): boolean =>
   BAD_CREDENTIALS.test(code) || (code === 'AuthFailure' && /credential|signature|access key/i.test(said));
 
-export function denial(failure: Failure): Expected | undefined {
+export function denial(failure: Failure): ActionError | undefined {
   const { doing, code, said, cause } = failure;
   if (WRONG_CLOCK.test(`${code}: ${said}`)) {
     return new AccessError(`AWS does not take requests of this time (${doing}): ${code}: ${said}`, {

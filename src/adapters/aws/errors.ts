@@ -1,4 +1,4 @@
-import { AccessError, CancelledError, Expected, RejectedError, TimeoutError, UnknownError, UnreachableError } from '../../kit/errors.ts';
+import { AccessError, ActionError, CancelledError, RejectedError, TimeoutError, UnknownError, UnreachableError } from '../../kit/errors.ts';
 import { denial, type Failure } from './denials.ts';
 import { FORK_HINT, isFork } from './fork.ts';
 
@@ -22,13 +22,13 @@ const UNREACHABLE =
 export const asExpected =
   (doing: string) =>
   (cause: unknown): never => {
-    if (cause instanceof Expected) throw cause;
+    if (cause instanceof ActionError) throw cause;
     const failure = { doing, code: codeOf(cause), said: cause instanceof Error ? cause.message : String(cause), cause };
     throw credentialsGone(failure) ?? denial(failure) ?? passing(failure) ?? answered(failure) ?? cause;
   };
 
 /** There are none, or none any more. */
-function credentialsGone({ doing, code, said, cause }: Failure): Expected | undefined {
+function credentialsGone({ doing, code, said, cause }: Failure): ActionError | undefined {
   if (EXPIRED.test(code) || SAYS_EXPIRED.test(said)) {
     return new UnknownError(`The credentials expired (${doing}). What was started goes on without us.`, {
       cause,
@@ -43,7 +43,7 @@ function credentialsGone({ doing, code, said, cause }: Failure): Expected | unde
 }
 
 /** What another try may mend. */
-function passing({ doing, code, said, cause }: Failure): Expected | undefined {
+function passing({ doing, code, said, cause }: Failure): ActionError | undefined {
   if (code === 'AbortError') return new CancelledError('Cancelled.', { cause });
   if (THROTTLED.test(code))
     return new TimeoutError(`AWS kept throttling us (${doing}): ${code}. Nothing is wrong with the image.`, {
@@ -58,7 +58,7 @@ function passing({ doing, code, said, cause }: Failure): Expected | undefined {
 }
 
 /** Anything else that AWS answers with. */
-function answered({ doing, code, said, cause }: Failure): Expected | undefined {
+function answered({ doing, code, said, cause }: Failure): ActionError | undefined {
   const status = (cause as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode ?? 0;
   if (status >= 500) return new TimeoutError(`AWS failed to ${doing}: ${code}: ${said}`, { cause, next: 'Run the job again.' });
   return status >= 400 ? new RejectedError(`AWS refused to ${doing}: ${code}: ${said}`, { cause }) : undefined;

@@ -11,7 +11,7 @@ import {
   type TrafficSourceIdentifier,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
-import { inBatches } from '../../kit/concurrently.ts';
+import { batches } from '../../kit/concurrently.ts';
 import { RejectedError } from '../../kit/errors.ts';
 import type { GroupCopies } from '../../ports/groups.ts';
 import { isCode } from './errors.ts';
@@ -129,7 +129,7 @@ const MOST_SOURCES_PER_CALL = 10;
 
 /** What is attached already stays as it is. */
 async function attach(client: AutoScalingClient, group: string, sources: readonly TrafficSourceIdentifier[]): Promise<void> {
-  for (const TrafficSources of inBatches(sources, MOST_SOURCES_PER_CALL)) {
+  for (const TrafficSources of batches(sources, MOST_SOURCES_PER_CALL)) {
     await client
       .send(new AttachTrafficSourcesCommand({ AutoScalingGroupName: group, TrafficSources }))
       .catch(orBusy(`attach load balancers to ${group} (autoscaling:AttachTrafficSources)`));

@@ -8,7 +8,7 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import { DescribeInstancesCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { DescribeTargetHealthCommand, type ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
-import { inBatches } from '../../kit/concurrently.ts';
+import { batches } from '../../kit/concurrently.ts';
 import type { Group, Source, Target } from '../../model/group.ts';
 import type { Groups } from '../../ports/groups.ts';
 import { classicHealth } from './classic-balancers.ts';
@@ -34,13 +34,13 @@ export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, { b
     const Filters = Object.entries(tags).map(([key, value]) => ({ Name: `tag:${key}`, Values: [value] }));
     if (names === undefined) return listed(client, Filters.length === 0 ? {} : { Filters });
     const found = await Promise.all(
-      inBatches(names, MOST_GROUPS_PER_CALL).map(AutoScalingGroupNames => listed(client, { AutoScalingGroupNames })),
+      batches(names, MOST_GROUPS_PER_CALL).map(AutoScalingGroupNames => listed(client, { AutoScalingGroupNames })),
     );
     return found.flat();
   },
 
   async imagesOf(instanceIds) {
-    const found = await Promise.all(inBatches(instanceIds, MOST_VALUES_PER_FILTER).map(Values => imagesOf(ec2, Values)));
+    const found = await Promise.all(batches(instanceIds, MOST_VALUES_PER_FILTER).map(Values => imagesOf(ec2, Values)));
     return new Map(found.flat());
   },
 

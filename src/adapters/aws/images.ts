@@ -7,7 +7,7 @@ import {
   type Image as Ec2Image,
   type Filter,
 } from '@aws-sdk/client-ec2';
-import { inBatches } from '../../kit/concurrently.ts';
+import { batches } from '../../kit/concurrently.ts';
 import type { Architecture, Image, ImageState } from '../../model/image.ts';
 import type { ImageQuery, Images } from '../../ports/images.ts';
 import { asExpected, isCode } from './errors.ts';
@@ -35,7 +35,7 @@ export const ec2Images = (ec2: EC2Client): Images => ({
     if (!query.shared) return owned;
     const known = new Set(owned.map(({ id }) => id));
     const others = (await taggedImages(ec2, query)).filter(id => !known.has(id));
-    const found = inBatches(others, MOST_FILTER_VALUES).map(ids =>
+    const found = batches(others, MOST_FILTER_VALUES).map(ids =>
       pages(ec2, { ...base, Filters: [...filters(query), { Name: 'image-id', Values: ids }] }),
     );
     return [...owned, ...(await Promise.all(found)).flat()];

@@ -5,16 +5,16 @@ import {
   DescribeInstanceTypesCommand,
   type EC2Client,
   GetConsoleOutputCommand,
-  type Instance,
   type _InstanceType as InstanceType,
   RebootInstancesCommand,
   RunInstancesCommand,
   type RunInstancesCommandInput,
+  type Instance as SdkInstance,
   type Tag,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import type { Architecture, Tags } from '../../model/image.ts';
-import type { Machine, MachineSpec, Machines } from '../../ports/instances.ts';
+import type { Instance, InstanceSpec, Instances } from '../../ports/instances.ts';
 import { asExpected, isCode } from './errors.ts';
 import { tagsFromEc2 } from './images.ts';
 import { settingRefused } from './launch-refusals.ts';
@@ -37,11 +37,11 @@ const NO_CAPACITY = [
   'MaxSpotInstanceCountExceeded',
 ] as const;
 
-export const ec2Machines = (ec2: EC2Client): Machines => ({
+export const ec2Machines = (ec2: EC2Client): Instances => ({
   async launch(spec) {
     try {
       const { Instances = [] } = await ec2.send(new RunInstancesCommand(launchInput(spec)));
-      return Instances.map(fromEc2)[0] as Machine;
+      return Instances.map(fromEc2)[0] as Instance;
     } catch (cause) {
       if (isCode(cause, ...NO_CAPACITY)) return { noCapacity: (cause as Error).message };
       const refused = settingRefused(cause);
@@ -55,7 +55,7 @@ export const ec2Machines = (ec2: EC2Client): Machines => ({
       .catch(unlessUnknown(`describe instance ${id} (ec2:DescribeInstances)`));
     return seen?.Reservations?.flatMap(({ Instances = [] }) => Instances).map(fromEc2)[0];
   },
-  withToken: async token => (await instances(ec2, [{ Name: 'client-token', Values: [token] }]))[0],
+  withToken: async token => (await describe(ec2, [{ Name: 'client-token', Values: [token] }]))[0],
   async health(id) {
     const seen = await ec2
       .send(new DescribeInstanceStatusCommand({ InstanceIds: [id] }))
@@ -67,7 +67,7 @@ export const ec2Machines = (ec2: EC2Client): Machines => ({
     await ec2.send(new RebootInstancesCommand({ InstanceIds: [id] })).catch(asExpected(`reboot ${id} (ec2:RebootInstances)`));
   },
   tagged: tags =>
-    instances(
+    describe(
       ec2,
       Object.entries(tags).map(([key, value]) => ({ Name: `tag:${key}`, Values: [value] })),
     ),
@@ -100,7 +100,7 @@ async function consoleOf(ec2: EC2Client, id: string): Promise<string> {
 }
 
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html
-function launchInput(spec: MachineSpec): RunInstancesCommandInput {
+function launchInput(spec: InstanceSpec): RunInstancesCommandInput {
   const profile = spec.instanceProfile;
   const tags = toEc2(spec.tags);
   return {
@@ -120,7 +120,7 @@ function launchInput(spec: MachineSpec): RunInstancesCommandInput {
   };
 }
 
-const instances = (ec2: EC2Client, Filters: NonNullable<DescribeInstancesCommandInput['Filters']>): Promise<Machine[]> =>
+const describe = (ec2: EC2Client, Filters: NonNullable<DescribeInstancesCommandInput['Filters']>): Promise<Instance[]> =>
   allPages(async NextToken => {
     const page = await ec2
       .send(new DescribeInstancesCommand({ Filters, MaxResults: 1000, NextToken }))
@@ -130,7 +130,7 @@ const instances = (ec2: EC2Client, Filters: NonNullable<DescribeInstancesCommand
 
 const toEc2 = (tags: Tags): Tag[] => Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
 
-const fromEc2 = (instance: Instance): Machine => ({
+const fromEc2 = (instance: SdkInstance): Instance => ({
   id: instance.InstanceId ?? '',
   imageId: instance.ImageId ?? '',
   state: instance.State?.Name ?? 'pending',

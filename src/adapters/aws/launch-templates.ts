@@ -7,7 +7,7 @@ import {
   type LaunchTemplateVersion,
   type ResponseLaunchTemplateData,
 } from '@aws-sdk/client-ec2';
-import { inBatches } from '../../kit/concurrently.ts';
+import { batches } from '../../kit/concurrently.ts';
 import { RejectedError } from '../../kit/errors.ts';
 import type { TemplateVersion } from '../../model/template.ts';
 import type { LaunchTemplates } from '../../ports/groups.ts';
@@ -32,7 +32,7 @@ export const ec2LaunchTemplates = (ec2: EC2Client): LaunchTemplates => ({
 
   async withImages(templateId, imageIds) {
     const all = await Promise.all(
-      inBatches(imageIds, 200).map(Values => versions(ec2, { LaunchTemplateId: templateId, Filters: [{ Name: 'image-id', Values }] })),
+      batches(imageIds, 200).map(Values => versions(ec2, { LaunchTemplateId: templateId, Filters: [{ Name: 'image-id', Values }] })),
     );
     return all.flat().filter(({ imageId }) => imageIds.includes(imageId));
   },

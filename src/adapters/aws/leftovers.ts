@@ -11,7 +11,7 @@ import {
   type Filter,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
-import { inBatches } from '../../kit/concurrently.ts';
+import { batches } from '../../kit/concurrently.ts';
 import type { Tags } from '../../model/image.ts';
 import type { Leftover, Leftovers } from '../../ports/images.ts';
 import { asExpected, codeOf, isCode } from './errors.ts';
@@ -127,7 +127,7 @@ async function tagsOf(ec2: EC2Client, ids: readonly string[]): Promise<ReadonlyM
 async function instanceStates(ec2: EC2Client, marked: readonly TagLine[]): Promise<ReadonlyMap<string, string>> {
   const ids = marked.filter(({ kind }) => kind === 'instance').map(({ id }) => id);
   if (ids.length === 0) return new Map();
-  const perBatch = await Promise.all(inBatches(ids, MOST_VALUES).map(batch => instancesOf(ec2, batch)));
+  const perBatch = await Promise.all(batches(ids, MOST_VALUES).map(batch => instancesOf(ec2, batch)));
   return new Map(perBatch.flat().map(({ InstanceId = '', State }) => [InstanceId, State?.Name ?? '']));
 }
 

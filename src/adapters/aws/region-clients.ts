@@ -1,4 +1,4 @@
-import type { Clock, Place, Where } from '../../ports/deps.ts';
+import type { Clock, RegionClients, Where } from '../../ports/deps.ts';
 import { stsAccount } from './account.ts';
 import { ec2Capture } from './capture-image.ts';
 import { awsClients, type Clients } from './clients.ts';
@@ -15,22 +15,22 @@ import type { Access } from './session.ts';
 import { awsSharing } from './sharing.ts';
 
 /** The ports of every account and region that a mode asks for; asked twice, the same. */
-export function awsPlaces(access: Access): (where: Where) => Place {
-  const places = new Map<string, Place>();
+export function regionClients(access: Access): (where: Where) => RegionClients {
+  const connect = new Map<string, RegionClients>();
   return where => {
     const key = `${where.region} ${where.role ?? ''}`;
-    const known = places.get(key);
+    const known = connect.get(key);
     if (known !== undefined) return known;
-    const made = place(awsClients(where, access), access.clock);
-    places.set(key, made);
+    const made = aws(awsClients(where, access), access.clock);
+    connect.set(key, made);
     return made;
   };
 }
 
-const place = ({ ec2, ssm, sts, autoScaling, kms, balancing, classic, provider }: Clients, clock: Clock): Place => ({
+const aws = ({ ec2, ssm, sts, autoScaling, kms, balancing, classic, provider }: Clients, clock: Clock): RegionClients => ({
   account: stsAccount(sts, provider, clock),
   images: ec2Images(ec2),
-  machines: ec2Machines(ec2),
+  instances: ec2Machines(ec2),
   commands: ssmCommands(ssm),
   parameters: ssmParameters(ssm),
   groups: autoScalingGroups(autoScaling, ec2, { balancing, classic }),

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import satisfies from 'semver/functions/satisfies.js';
 import maxSatisfying from 'semver/ranges/max-satisfying.js';
-import { Expected, RejectedError, UsageError } from '../../kit/errors.ts';
+import { ActionError, RejectedError, UsageError } from '../../kit/errors.ts';
 import type { PackerTool, PackerWish } from '../../ports/packer.ts';
 import { cacheFolder } from '../cached-file.ts';
 import { builtFromSource, pinnedVersion } from './from-source.ts';
@@ -44,7 +44,7 @@ async function fromArchive(wish: PackerWish, { environment, temp }: Installer): 
     const binary = await unpackedArchive(archive, { mirror: wish.mirror, cache: cacheFolder(environment), temp });
     return { tool: { binary, version: archive.version, from: 'archive' } };
   } catch (failure) {
-    if (failure instanceof Expected) throw failure;
+    if (failure instanceof ActionError) throw failure;
     return { reason: `the archive of Packer ${archive.version} cannot be had from ${wish.mirror}: ${(failure as Error).message}` };
   }
 }

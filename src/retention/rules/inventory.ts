@@ -1,4 +1,4 @@
-import { sayDuration } from '../../kit/duration.ts';
+import { formatDuration } from '../../kit/duration.ts';
 import { code, text } from '../../kit/markdown.ts';
 import { type Image, identity, type TagScheme } from '../../model/image.ts';
 
@@ -14,7 +14,7 @@ export const identityCells = (image: Image, scheme: TagScheme): readonly string[
 
 export const ageSeconds = (image: Image, now: number): number => Math.max(0, (now - image.createdAt.getTime()) / 1000);
 
-export const sayAge = (image: Image, now: number): string => sayDuration(ageSeconds(image, now));
+export const sayAge = (image: Image, now: number): string => formatDuration(ageSeconds(image, now));
 
 /** What images cost while they lie there. Snapshots are incremental, so it is the most that they may cost, not the bill. */
 export const sizeOf = (

@@ -1,4 +1,4 @@
-import { sayDuration } from '../../kit/duration.ts';
+import { formatDuration } from '../../kit/duration.ts';
 import { isOurs, newestFirst, type TagScheme } from '../../model/image.ts';
 import { shortHash, verdictOf } from '../../model/verdict.ts';
 import { withAncestors } from './ancestors.ts';
@@ -18,8 +18,8 @@ export const NO_WISHES = {
 /** Every image of the family with a deed and its reason, newest first. The same in a dry run and in a real one. */
 export function planPrune(candidates: readonly Candidate[], policy: Policy, now: number): readonly Decision[] {
   const sorted = [...candidates].sort((a, b) => newestFirst(a.image, b.image) || a.region.localeCompare(b.region));
-  const places = placesAmong(sorted, policy, ({ image }) => boots(image, policy.scheme));
-  const passed = placesAmong(
+  const ranks = ranksAmong(sorted, policy, ({ image }) => boots(image, policy.scheme));
+  const passed = ranksAmong(
     sorted,
     policy,
     ({ image }) => boots(image, policy.scheme) && verdictOf(image, policy.scheme).result === 'passed',
@@ -31,7 +31,7 @@ export function planPrune(candidates: readonly Candidate[], policy: Policy, now:
       now,
       scheme: policy.scheme,
       keep: keepOf(image, policy),
-      place: places.get(candidate),
+      rank: ranks.get(candidate),
       passedPlace: passed.get(candidate),
     };
     const reason = guard(candidate, policy) ?? wish(standing);
@@ -51,20 +51,20 @@ function familiesSpared(decided: readonly Decision[], scheme: TagScheme): readon
     : familiesSpared(next, scheme);
 }
 
-function placesAmong(
+function ranksAmong(
   sorted: readonly Candidate[],
   policy: Policy,
   counts: (candidate: Candidate) => boolean,
 ): ReadonlyMap<Candidate, number> {
   const next = new Map<string, number>();
-  const places = new Map<Candidate, number>();
+  const ranks = new Map<Candidate, number>();
   for (const candidate of sorted.filter(counts)) {
     const kind = [className(candidate.image, policy), candidate.region, candidate.image.architecture].join('\n');
-    const place = (next.get(kind) ?? 0) + 1;
-    next.set(kind, place);
-    places.set(candidate, place);
+    const rank = (next.get(kind) ?? 0) + 1;
+    next.set(kind, rank);
+    ranks.set(candidate, rank);
   }
-  return places;
+  return ranks;
 }
 
 // A mark on what is not ours is not ours to take away.
@@ -90,13 +90,13 @@ function afterGrace(candidate: Candidate, policy: Policy, now: number): Decision
     disables: disables && action === 'mark',
   });
   if (policy.graceSeconds === 0) return decided('remove', 'nothing uses it');
-  if (mark === undefined) return decided('mark', `nothing uses it: goes after ${sayDuration(policy.graceSeconds)}${disabled}`);
+  if (mark === undefined) return decided('mark', `nothing uses it: goes after ${formatDuration(policy.graceSeconds)}${disabled}`);
   const age = (now - mark.since) / 1000;
-  const rest = `nothing uses it: goes in ${sayDuration(policy.graceSeconds - age)}`;
+  const rest = `nothing uses it: goes in ${formatDuration(policy.graceSeconds - age)}`;
   // Killed between mark and deprecation, it is done again.
   const unfinished = image.deprecatedAt === undefined || disables;
   if (age < policy.graceSeconds) return decided(unfinished ? 'mark' : 'keep', rest + disabled);
-  return decided('remove', `nothing has used it since it was marked ${sayDuration(age)} ago`);
+  return decided('remove', `nothing has used it since it was marked ${formatDuration(age)} ago`);
 }
 
 const unshared = ({ sharedWith = [] }: Candidate): string =>

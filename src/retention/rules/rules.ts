@@ -69,7 +69,7 @@ export interface Standing {
   readonly keep: Keep;
   readonly now: number;
   /** 1 is the newest of its class, region and architecture. Images that cannot boot have no place. */
-  readonly place: number | undefined;
+  readonly rank: number | undefined;
   readonly passedPlace: number | undefined;
 }
 
@@ -82,7 +82,7 @@ const TAKEN_STAYS_SECONDS = 86_400;
 
 /** What the team wishes to keep. */
 const WISHES: readonly ((standing: Standing) => string | false)[] = [
-  ({ place = Infinity, keep }) => place <= keep.newest && newestOf(keep.newest),
+  ({ rank = Infinity, keep }) => rank <= keep.newest && newestOf(keep.newest),
   ({ passedPlace = Infinity, keep }) => passedPlace <= keep.passed && `${newestOf(keep.passed)} that passed validation`,
   ({ image, keep, now }) => now - image.createdAt.getTime() < keep.youngerThanSeconds * 1000 && 'younger than minimum-age',
   ({ image, keep, now, scheme }) =>

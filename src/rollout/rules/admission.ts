@@ -1,5 +1,5 @@
 import { deadBecause, type Image, identity, isOurs, type TagScheme } from '../../model/image.ts';
-import { type Deed, fullBecause } from '../../model/pointer.ts';
+import { fullReason, type RolloutOperation } from '../../model/pointer.ts';
 import { mayPass } from '../../model/verdict.ts';
 import { isVetoed } from '../../model/veto.ts';
 import { type Guards, guardRefusals } from './guards.ts';
@@ -7,7 +7,7 @@ import { type Guards, guardRefusals } from './guards.ts';
 /** Whether an image may become the current one of an environment. Everything that forbids it, each with the remedy. */
 
 export interface Admission {
-  readonly deed?: Deed;
+  readonly deed?: RolloutOperation;
   readonly scheme: TagScheme;
   readonly family: string;
   readonly environment: string;
@@ -37,7 +37,7 @@ export function imageRefusals(
   ].filter(refusal => refusal !== false);
 }
 
-const ANOTHER_WAY: Record<Deed, string> = {
+const ANOTHER_WAY: Record<RolloutOperation, string> = {
   promote: 'fix it and build a new one, or set "lift-veto: true"',
   rollback: 'name another one with "image", or promote it with "lift-veto: true"',
 };
@@ -54,7 +54,7 @@ export function pointerRefusals(
   current: { readonly type: string; readonly dataType: string } | undefined,
   history: readonly { readonly version: number; readonly labels: readonly string[] }[],
 ): string[] {
-  const full = fullBecause(history);
+  const full = fullReason(history);
   return [
     current !== undefined &&
       current.type !== 'String' &&

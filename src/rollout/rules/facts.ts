@@ -1,6 +1,6 @@
 import type { Group, Refresh } from '../../model/group.ts';
 import type { Architecture, Image } from '../../model/image.ts';
-import type { Deed } from '../../model/pointer.ts';
+import type { RolloutOperation } from '../../model/pointer.ts';
 import type { TemplateVersion } from '../../model/template.ts';
 import type { WantedPreferences } from './preferences.ts';
 
@@ -33,7 +33,7 @@ export interface GroupFacts {
 
 export interface RollWanted extends WantedPreferences {
   readonly image: Image;
-  readonly deed: Deed;
+  readonly deed: RolloutOperation;
   readonly strategy: 'rolling' | 'blue-green' | 'none';
   /** `movedAt`: by a run that moved it and then did not come to its end. */
   readonly pointer: { readonly name: string; readonly value: string | undefined; readonly movedAt?: Date | undefined };

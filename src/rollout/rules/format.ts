@@ -1,4 +1,4 @@
-import { isNumbered, sayUse, type TemplateUse, useKey, usesOf } from '../../model/group.ts';
+import { formatTemplateUse, isNumbered, type TemplateUse, useKey, usesOf } from '../../model/group.ts';
 import type { GroupFacts } from './facts.ts';
 import { twinName } from './group-pair.ts';
 import type { GroupPlan } from './plan.ts';
@@ -8,7 +8,7 @@ import type { GroupPlan } from './plan.ts';
 /** A use as the plan shows it: `web:3`, or `web:$Latest (3)`. */
 const sayNow = (use: TemplateUse, versions: GroupFacts['versions']): string => {
   const now = versions.get(useKey(use));
-  return isNumbered(use) || now === undefined ? sayUse(use) : `${sayUse(use)} (${now.number})`;
+  return isNumbered(use) || now === undefined ? formatTemplateUse(use) : `${formatTemplateUse(use)} (${now.number})`;
 };
 
 /** What it launches from: `web:3`; with a mixed policy the versions of the overrides too. */

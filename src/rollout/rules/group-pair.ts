@@ -1,4 +1,4 @@
-import { sayDuration } from '../../kit/duration.ts';
+import { formatDuration } from '../../kit/duration.ts';
 import type { Group, Source, Target } from '../../model/group.ts';
 import { inService, proofOf, unprovenBecause } from './proof.ts';
 import { trafficOf } from './traffic.ts';
@@ -76,5 +76,5 @@ export function judgePair(sight: PairSight): PairJudgement {
     return { state: 'waiting', note, well: false, suspect: without[0]?.id };
   }
   if ((sight.wellForSeconds ?? 0) >= sight.bakeSeconds) return { state: 'done' };
-  return { state: 'waiting', note: `all ${serving} new instances are well, watched for ${sayDuration(sight.bakeSeconds)}`, well: true };
+  return { state: 'waiting', note: `all ${serving} new instances are well, watched for ${formatDuration(sight.bakeSeconds)}`, well: true };
 }

@@ -1,4 +1,4 @@
-import { sayDuration } from '../../kit/duration.ts';
+import { formatDuration } from '../../kit/duration.ts';
 import { type Image, identity, type TagScheme } from '../../model/image.ts';
 
 /** What an environment demands of an image beside that it passed. A dispatched branch cannot change these: they stand under `with:` only. */
@@ -31,7 +31,7 @@ export function guardRefusals(image: Image, { allowedRefs, pin, soak }: Guards, 
       `${image.id} was rolled back in ${soak.environment} and is vetoed there: fix it and build a new one, or promote it there with "lift-veto: true" if it was not to blame`,
     soak !== undefined &&
       ran < soak.seconds &&
-      `${image.id} has ${ran === 0 ? 'never run' : `run only ${sayDuration(ran)}`} in ${soak.environment}, and "soak-time" demands ${sayDuration(soak.seconds)}`,
+      `${image.id} has ${ran === 0 ? 'never run' : `run only ${formatDuration(ran)}`} in ${soak.environment}, and "soak-time" demands ${formatDuration(soak.seconds)}`,
   ].filter(refusal => refusal !== false);
 }
 

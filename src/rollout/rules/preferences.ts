@@ -1,4 +1,4 @@
-import { sayDuration } from '../../kit/duration.ts';
+import { formatDuration } from '../../kit/duration.ts';
 import type { RefreshPreferences } from '../../model/group.ts';
 
 /** The settings, as far as they must fit each other. Each alone was checked before. */
@@ -50,16 +50,16 @@ export function preferenceProblems(wanted: WantedPreferences): readonly string[]
       checkpointDelay === undefined &&
       '"checkpoint-delay" is missing: AWS would wait an hour at each of the "checkpoints"',
     checksSeconds >= bake &&
-      `"bake" (${sayDuration(bake)}) must be longer than "checks-timeout" (${sayDuration(checksSeconds)}): after it AWS can no longer roll back`,
+      `"bake" (${formatDuration(bake)}) must be longer than "checks-timeout" (${formatDuration(checksSeconds)}): after it AWS can no longer roll back`,
     checkpointDelay !== undefined &&
       checksSeconds >= checkpointDelay &&
-      `"checkpoint-delay" (${sayDuration(checkpointDelay)}) must be longer than "checks-timeout" (${sayDuration(checksSeconds)}): AWS goes on by itself`,
+      `"checkpoint-delay" (${formatDuration(checkpointDelay)}) must be longer than "checks-timeout" (${formatDuration(checksSeconds)}): AWS goes on by itself`,
     alarms.length > 10 && `"alarms" may name at most 10, got ${alarms.length}`,
     batchSize !== undefined &&
       (minHealthy !== undefined || maxHealthy !== undefined) &&
       '"batch-size" says the same as "min-healthy" and "max-healthy": use one or the other',
     bake + pauses >= rollTimeout &&
-      `"roll-timeout" (${sayDuration(rollTimeout)}) must be longer than "bake" and the pauses at "checkpoints" together (${sayDuration(bake + pauses)})`,
+      `"roll-timeout" (${formatDuration(rollTimeout)}) must be longer than "bake" and the pauses at "checkpoints" together (${formatDuration(bake + pauses)})`,
   ].filter(problem => problem !== false);
 }
 

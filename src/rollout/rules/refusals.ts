@@ -1,4 +1,4 @@
-import { type Group, isOver, readsParameter, sayUse, type TemplateUse, useKey, usesOf } from '../../model/group.ts';
+import { formatTemplateUse, type Group, isOver, readsParameter, type TemplateUse, useKey, usesOf } from '../../model/group.ts';
 import type { Architecture, Image } from '../../model/image.ts';
 import type { GroupFacts, RollWanted } from './facts.ts';
 import { isOurs, type Obstacle, type RollDeed, reads } from './group-action.ts';
@@ -71,13 +71,13 @@ function templateRefusals({ group, versions, imageSnapshots }: GroupFacts, { dee
   return [
     ...uses
       .filter(({ version }) => version === undefined)
-      .map(({ use }) => `launch template version ${sayUse(use)} does not exist: nothing new can be launched at all`),
+      .map(({ use }) => `launch template version ${formatTemplateUse(use)} does not exist: nothing new can be launched at all`),
     ...uses
       .filter(({ version }) => !readable && readsParameter(version?.imageId ?? ''))
       .map(({ use, version }) => parameterRefusal(use, version?.imageId ?? '', pointer.name)),
     ...uses
       .filter(({ version }) => version?.imageId === '')
-      .map(({ use }) => `${sayUse(use)} names no image: put one into the launch template`),
+      .map(({ use }) => `${formatTemplateUse(use)} names no image: put one into the launch template`),
     ...overrides
       .filter(({ imageId }) => imageId !== undefined)
       .map(
@@ -93,7 +93,7 @@ function templateRefusals({ group, versions, imageSnapshots }: GroupFacts, { dee
 
 // https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-rollback.html
 const parameterRefusal = (use: TemplateUse, imageId: string, pointer: string) =>
-  `${sayUse(use)} reads its image from a parameter (${imageId}), and AWS rolls back no group whose template does. ` +
+  `${formatTemplateUse(use)} reads its image from a parameter (${imageId}), and AWS rolls back no group whose template does. ` +
   'Say "parameter-templates: pin" (the group gets a version with the image that this means now, and is rolled like any other)' +
   (reads(imageId, pointer) ? ' or "follow" (the pointer moves first, and we lead the way back ourselves)' : '') +
   '; or promote with "strategy: none" and without "groups", which moves the pointer and rolls nothing';
@@ -145,7 +145,7 @@ function instanceRefusals(facts: GroupFacts, wanted: RefusalWanted): string[] {
       standby.length > 0 &&
       `${standby.join(', ')} in standby; by itself AWS waits an hour for them and then fails. Say "standby-instances": terminate, ignore (they keep their image) or wait`,
     untrusted !== undefined &&
-      `refresh ${untrusted.id}, ${whose}, is ${untrusted.status} (${untrusted.percent} %, to ${untrusted.desired === undefined ? 'what the group launches' : usesOf(untrusted.desired).map(sayUse).join(', ')}): wait for it, or say "foreign-refresh": wait or supersede`,
+      `refresh ${untrusted.id}, ${whose}, is ${untrusted.status} (${untrusted.percent} %, to ${untrusted.desired === undefined ? 'what the group launches' : usesOf(untrusted.desired).map(formatTemplateUse).join(', ')}): wait for it, or say "foreign-refresh": wait or supersede`,
   ].filter(refusal => refusal !== false);
 }
 

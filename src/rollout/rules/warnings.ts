@@ -1,5 +1,5 @@
 import type { RefreshPreferences } from '../../model/group.ts';
-import { type Group, isClassic, isNumbered, sayUse, usesOf } from '../../model/group.ts';
+import { formatTemplateUse, type Group, isClassic, isNumbered, usesOf } from '../../model/group.ts';
 import type { GroupFacts, RollWanted } from './facts.ts';
 import type { RollDeed } from './group-action.ts';
 
@@ -44,7 +44,7 @@ export function warningsOf(
       !usesOf(group.launch).every(isNumbered) &&
       `launches from ${usesOf(group.launch)
         .filter(use => !isNumbered(use))
-        .map(sayUse)
+        .map(formatTemplateUse)
         .join(', ')}, which is pinned to the number it means now, and stays so: AWS cannot roll back otherwise`,
   ].filter(warning => warning !== false);
 }

@@ -1,4 +1,4 @@
-import { imagesInTurn, saidIn } from '../../model/pointer.ts';
+import { imageSequence, parseDescription } from '../../model/pointer.ts';
 
 /** Where a rollback leads, read from the pointer, its history, and what an earlier run announced. */
 
@@ -18,7 +18,7 @@ export type WayBack =
  */
 export function wayBack({ current, history, candidate }: PointerFacts, environment: string): WayBack {
   if (current === undefined) return { to: undefined, reason: `${environment} has no pointer, so it never ran an image of this family` };
-  const said = candidate === undefined ? undefined : saidIn(candidate.description);
+  const said = candidate === undefined ? undefined : parseDescription(candidate.description);
   if (candidate !== undefined && said?.deed === 'rollback' && said.was !== undefined) {
     if (current.value === said.was || current.value === candidate.value) {
       return { to: candidate.value, replaces: said.was, reason: `an earlier rollback from ${said.was} did not come to its end` };
@@ -27,7 +27,7 @@ export function wayBack({ current, history, candidate }: PointerFacts, environme
   if (candidate !== undefined && said?.deed === 'promote' && said.was === current.value && candidate.value !== current.value) {
     return { to: current.value, replaces: candidate.value, reason: `the promotion of ${candidate.value} did not come to its end` };
   }
-  const turns = imagesInTurn(history);
+  const turns = imageSequence(history);
   const previous = turns.at(-2);
   if (previous === undefined) return { to: undefined, reason: `${environment} runs ${current.value}, and ran nothing before it` };
   return { to: previous, replaces: current.value, reason: `what ${environment} ran before ${current.value}` };

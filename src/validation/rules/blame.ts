@@ -1,13 +1,13 @@
-import { sayDuration } from '../../kit/duration.ts';
+import { formatDuration } from '../../kit/duration.ts';
 import { type Image, identity, newestFirst, type TagScheme } from '../../model/image.ts';
 import { mayPass } from '../../model/verdict.ts';
 import { saysDead, signs } from './console.ts';
-import type { HealthSeen, MachineSeen } from './instance-states.ts';
+import type { HealthSeen, InstanceSeen } from './instance-states.ts';
 
 /** Whose fault it is that a machine went no further. Only what is certainly the image's makes it fail; the rest is no verdict. */
 
 export interface Seen {
-  readonly machine: MachineSeen | undefined;
+  readonly instance: InstanceSeen | undefined;
   readonly health: HealthSeen | undefined;
   readonly console: string;
   /** When its agent was waited for in vain. */
@@ -15,11 +15,11 @@ export interface Seen {
 }
 
 /** `open`: it runs, and nothing that can be seen from outside tells image from account. */
-export function faultOf({ machine, health, console, silent }: Seen): 'image' | 'elsewhere' | 'open' {
-  if (/Client\.(InstanceInitiatedShutdown|InvalidSnapshot\.NotFound)/.test(machine?.stateReason ?? '')) return 'image';
+export function faultOf({ instance, health, console, silent }: Seen): 'image' | 'elsewhere' | 'open' {
+  if (/Client\.(InstanceInitiatedShutdown|InvalidSnapshot\.NotFound)/.test(instance?.stateReason ?? '')) return 'image';
   if (health?.system === 'impaired') return 'elsewhere';
   if (health?.instance === 'impaired') return 'image';
-  if (silent === undefined || machine?.state !== 'running') return 'elsewhere';
+  if (silent === undefined || instance?.state !== 'running') return 'elsewhere';
   return saysDead(console) ? 'image' : 'open';
 }
 
@@ -59,7 +59,7 @@ export function explainSilence(
     return { result: 'inconclusive', reason: `${open} ${likely([...signs(console), ...ofAccount, ofImage])}` };
   }
   if (control.seconds !== undefined) {
-    const proof = `It is the image: on a second machine (${control.instanceType}), in the same subnet and with the same profile, the agent of ${control.imageId} was online ${sayDuration(control.seconds)} after launch.`;
+    const proof = `It is the image: on a second machine (${control.instanceType}), in the same subnet and with the same profile, the agent of ${control.imageId} was online ${formatDuration(control.seconds)} after launch.`;
     return { result: 'failed', reason: `${proof} ${likely([...signs(console), ofImage])}` };
   }
   const same = `It may not be the image: on a second machine ${control.imageId} did not get there either (${control.reason}).`;

@@ -1,4 +1,4 @@
-import type { Look } from '../../kit/wait.ts';
+import type { Poll } from '../../kit/wait.ts';
 import type { Check } from './checks.ts';
 import { TOO_EARLY } from './checks-script.ts';
 
@@ -54,7 +54,7 @@ const LOST: ReadonlySet<string> = new Set(['DeliveryTimedOut', 'Undeliverable'])
 const COULD_NOT_START = 90;
 
 /** Status and response code decide; the report only tells which checks it was. */
-export function judgeChecks(seen: CommandSeen | undefined, checks: readonly Check[], nonce: string): Look<Judgement> {
+export function judgeChecks(seen: CommandSeen | undefined, checks: readonly Check[], nonce: string): Poll<Judgement> {
   if (seen === undefined) return { state: 'waiting', note: 'Systems Manager does not know the command yet' };
   if (MOVING.has(seen.status)) return { state: 'waiting', note: sayStatus(seen) };
   const report = parseReport(seen.output, checks, nonce);

@@ -66,7 +66,7 @@ export const asData = (validation: Validation, withOutput: boolean) => ({
   verdict: validation.result,
   reason: validation.reason,
   checks: validation.checks,
-  machines: validation.trials.map(({ instanceType, instanceId, result, reason, timeline, checks, complete, left, console }) => ({
+  instances: validation.trials.map(({ instanceType, instanceId, result, reason, timeline, checks, complete, left, console }) => ({
     ...{ instanceType, instanceId, result, reason, timeline, complete, left },
     checks: checks.map(({ output, ...check }) => (withOutput && output !== '' ? { ...check, output } : check)),
     ...(withOutput && console !== undefined ? { console } : {}),

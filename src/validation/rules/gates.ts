@@ -1,4 +1,4 @@
-import { sayDuration } from '../../kit/duration.ts';
+import { formatDuration } from '../../kit/duration.ts';
 import type { Image } from '../../model/image.ts';
 
 /** What can be said about an image without a machine. */
@@ -25,5 +25,5 @@ export function brokenGates(image: Image, { require, baseMaxAgeSeconds }: Gates,
   if (base === undefined) return [...broken, 'the age of its base image cannot be told: the image does not name it, or it is gone'];
   const seconds = (now - base.createdAt.getTime()) / 1000;
   if (seconds <= baseMaxAgeSeconds) return broken;
-  return [...broken, `its base image ${base.id} is ${sayDuration(seconds)} old, "base-max-age" is ${sayDuration(baseMaxAgeSeconds)}`];
+  return [...broken, `its base image ${base.id} is ${formatDuration(seconds)} old, "base-max-age" is ${formatDuration(baseMaxAgeSeconds)}`];
 }

@@ -1,8 +1,8 @@
-import type { Look } from '../../kit/wait.ts';
+import type { Poll } from '../../kit/wait.ts';
 
 /** What the states of a test machine mean, and what is probably behind them. */
 
-export interface MachineSeen {
+export interface InstanceSeen {
   readonly state: string;
   readonly stateReason: string;
 }
@@ -32,18 +32,18 @@ const hint = (reason: string): string => {
 };
 
 /** EC2 may not know a machine that it has just made. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html */
-export function judgeMachine<M extends MachineSeen>(machine: M | undefined): Look<M> {
-  if (machine === undefined) return { state: 'waiting', note: 'EC2 does not show it yet' };
-  if (machine.state === 'pending') return { state: 'waiting', note: 'pending' };
-  if (machine.state === 'running') return { state: 'done', value: machine };
-  const reason = machine.stateReason === '' ? 'no reason given' : machine.stateReason;
-  return { state: 'failed', reason: `${machine.state}: ${reason}${hint(reason)}` };
+export function evaluateInstance<M extends InstanceSeen>(instance: M | undefined): Poll<M> {
+  if (instance === undefined) return { state: 'waiting', note: 'EC2 does not show it yet' };
+  if (instance.state === 'pending') return { state: 'waiting', note: 'pending' };
+  if (instance.state === 'running') return { state: 'done', value: instance };
+  const reason = instance.stateReason === '' ? 'no reason given' : instance.stateReason;
+  return { state: 'failed', reason: `${instance.state}: ${reason}${hint(reason)}` };
 }
 
 /** While we wait for its agent, the machine itself may fail. */
-export function judgeBoot(ping: string | undefined, machine: MachineSeen | undefined, health: HealthSeen | undefined): Look<undefined> {
+export function judgeBoot(ping: string | undefined, instance: InstanceSeen | undefined, health: HealthSeen | undefined): Poll<undefined> {
   if (ping === 'Online') return { state: 'done', value: undefined };
-  const alive = judgeMachine(machine);
+  const alive = evaluateInstance(instance);
   if (alive.state === 'failed') return alive;
   if (health?.instance === 'impaired')
     return { state: 'failed', reason: 'its status check failed: it runs, but does not boot or has no network' };

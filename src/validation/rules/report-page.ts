@@ -1,4 +1,4 @@
-import { sayDuration } from '../../kit/duration.ts';
+import { formatDuration } from '../../kit/duration.ts';
 import { block, code, details, table, text } from '../../kit/markdown.ts';
 import type { CheckResult } from './checks-report.ts';
 import type { Trial, Validation } from './conclude.ts';
@@ -17,7 +17,7 @@ export function validationPage(validation: Validation): string {
   return [
     `### ${MARK[result]} ${text(family)} ${code(imageId)} ${said}`,
     text(sentence(reason)),
-    machines(trials),
+    instances(trials),
     ...trials.filter(({ checks }) => checks.length > 0).map(checksTable(trials.length > 1)),
     ...outputs(trials),
     ...trials.flatMap(({ left }) => left).map(line => `> ⚠️ ${text(line)}`),
@@ -26,7 +26,7 @@ export function validationPage(validation: Validation): string {
 
 const sentence = (reason: string): string => `${reason.charAt(0).toUpperCase()}${reason.slice(1)}${/[.!?]$/.test(reason) ? '' : '.'}`;
 
-function machines(trials: readonly Trial[]): string {
+function instances(trials: readonly Trial[]): string {
   const phases = [...new Set(trials.flatMap(({ timeline }) => timeline.map(({ name }) => name)))];
   const rows = trials.map(({ instanceType, instanceId, result, timeline }) => [
     code(instanceType),
@@ -35,7 +35,7 @@ function machines(trials: readonly Trial[]): string {
     ...phases.map(phase =>
       timeline
         .filter(({ name }) => name === phase)
-        .map(({ seconds }) => sayDuration(seconds))
+        .map(({ seconds }) => formatDuration(seconds))
         .join(', '),
     ),
   ]);
@@ -52,7 +52,7 @@ const rowsOf = (checks: readonly CheckResult[]): string =>
     checks.map(({ name, ending, reason, seconds, tries }) => [
       ENDING_MARK[ending],
       text(name),
-      sayDuration(seconds) + (tries > 1 ? ` (${tries} tries)` : ''),
+      formatDuration(seconds) + (tries > 1 ? ` (${tries} tries)` : ''),
       ending === 'passed' ? '' : text(reason),
     ]),
   );

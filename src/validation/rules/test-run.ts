@@ -63,9 +63,9 @@ export interface Leftover {
  * Why a test machine may be ended by somebody else's run; undefined while it may be in use. Never by age alone: its own tag says until when it is needed, and
  * only an earlier attempt of the same run is known to be over.
  */
-export function strayBecause(machine: Leftover, errand: Errand, scheme: TagScheme, now: number): string | undefined {
-  const tag = (key: 'purpose' | 'expires-at' | 'run' | 'repository') => machine.tags[tagKey(scheme, key)];
-  if (tag('purpose') !== PURPOSE || machine.state === 'terminated' || machine.state === 'shutting-down') return undefined;
+export function strayBecause(instance: Leftover, errand: Errand, scheme: TagScheme, now: number): string | undefined {
+  const tag = (key: 'purpose' | 'expires-at' | 'run' | 'repository') => instance.tags[tagKey(scheme, key)];
+  if (tag('purpose') !== PURPOSE || instance.state === 'terminated' || instance.state === 'shutting-down') return undefined;
   const expires = Date.parse(tag('expires-at') ?? '');
   if (expires < now) return `it was needed until ${tag('expires-at')}`;
   const [id, attempt] = (tag('run') ?? '').split('/');

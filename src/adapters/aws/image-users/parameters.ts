@@ -5,7 +5,7 @@ import {
   type ParameterMetadata,
   type SSMClient,
 } from '@aws-sdk/client-ssm';
-import { concurrently, inBatches } from '../../../kit/concurrently.ts';
+import { batches, concurrently } from '../../../kit/concurrently.ts';
 import { AccessError } from '../../../kit/errors.ts';
 import type { ParameterFact } from '../../../model/image-users.ts';
 import type { UserScope } from '../../../ports/images.ts';
@@ -44,7 +44,7 @@ const metadata = (ssm: SSMClient): Promise<ParameterMetadata[]> =>
   });
 
 async function valuesOf(ssm: SSMClient, names: readonly string[]): Promise<Map<string, string>> {
-  const answers = await concurrently(inBatches(names, NAMES_PER_CALL), CALLS_AT_ONCE, async Names => {
+  const answers = await concurrently(batches(names, NAMES_PER_CALL), CALLS_AT_ONCE, async Names => {
     const doing = `read the parameters ${Names.join(', ')} (ssm:GetParameters)`;
     // Names that are gone since they were listed come back as invalid: they hold nothing any more.
     const { Parameters = [] } = await ssm.send(new GetParametersCommand({ Names })).catch(asExpected(doing));

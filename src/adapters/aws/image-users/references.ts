@@ -1,5 +1,5 @@
 import { DescribeImageReferencesCommand, type EC2Client, type ResourceTypeRequest } from '@aws-sdk/client-ec2';
-import { concurrently, inBatches } from '../../../kit/concurrently.ts';
+import { batches, concurrently } from '../../../kit/concurrently.ts';
 import type { Edge } from '../../../model/image-users.ts';
 import { asExpected } from '../errors.ts';
 import { allPages } from '../pages.ts';
@@ -21,7 +21,7 @@ const TYPES: ResourceTypeRequest[] = [
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-ami-references.html */
 export async function references(ec2: EC2Client, imageIds: readonly string[]): Promise<readonly Edge[]> {
-  const found = await concurrently(inBatches(imageIds, IMAGES_PER_CALL), CALLS_AT_ONCE, ImageIds =>
+  const found = await concurrently(batches(imageIds, IMAGES_PER_CALL), CALLS_AT_ONCE, ImageIds =>
     allPages(async NextToken => {
       const page = await ec2
         .send(new DescribeImageReferencesCommand({ ImageIds, ResourceTypes: TYPES, MaxResults: 1000, NextToken }))

@@ -4,7 +4,7 @@ import {
   type EC2Client,
   type LaunchTemplateVersion,
 } from '@aws-sdk/client-ec2';
-import { concurrently, inBatches } from '../../../kit/concurrently.ts';
+import { batches, concurrently } from '../../../kit/concurrently.ts';
 import type { VersionFact } from '../../../model/image-users.ts';
 import { asExpected, isCode } from '../errors.ts';
 import { allPages } from '../pages.ts';
@@ -39,7 +39,7 @@ export function numberedVersionReader(ec2: EC2Client): (wanted: ReadonlyMap<stri
       missing.filter(({ versions }) => versions.length > 0),
       TEMPLATES_AT_ONCE,
       async ({ template, versions }) => {
-        const found = (await Promise.all(inBatches(versions, NUMBERS_PER_CALL).map(batch => someVersions(ec2, template, batch)))).flat();
+        const found = (await Promise.all(batches(versions, NUMBERS_PER_CALL).map(batch => someVersions(ec2, template, batch)))).flat();
         for (const version of versions)
           known.set(
             key(template, version),
