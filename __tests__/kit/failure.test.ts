@@ -69,5 +69,5 @@ test.each([
   new UnknownError('Nobody knows'),
 ])('told again with more to it, a $name stays what it is', failure => {
   const again = withDetails(failure, { leftovers: ['i-1'] });
-  expect(again).toMatchObject({ name: failure.name, outcome: failure.outcome, message: failure.message, left: ['i-1'] });
+  expect(again).toMatchObject({ name: failure.name, outcome: failure.outcome, message: failure.message, leftovers: ['i-1'] });
 });

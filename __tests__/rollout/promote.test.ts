@@ -174,7 +174,7 @@ describe('when the roll fails', () => {
     const { world, deeds, candidate, pointerNow, state } = rollWorld({ script: ['InProgress'] });
     const failure = await run(settings, world).catch(cause => cause);
     expect(failure).toBeInstanceOf(TimeoutError);
-    expect(failure.left).toEqual([
+    expect(failure.leftovers).toEqual([
       'refresh r-1 of web goes on by itself',
       `${POINTER}/candidate keeps the image from being pruned until then`,
     ]);

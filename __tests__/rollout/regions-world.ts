@@ -34,7 +34,7 @@ export function twoRegions(start: Partial<Record<Region, Start>> = {}) {
   const clock = made[HOME].world.clock;
   const world = {
     ...made[HOME].world,
-    at: ({ region }: { region: Region }): RegionClients => made[region].world.inRegion({ region }),
+    inRegion: ({ region }: { region: Region }): RegionClients => made[region].world.inRegion({ region }),
     clock,
     report: { ...made[HOME].world.report, info: (line: string) => said.push(line), warn: (line: string) => said.push(`! ${line}`) },
   } as unknown as AllDeps;

@@ -27,7 +27,10 @@ describe('the network is gone while a healthy roll is watched', () => {
     const { world, deeds, candidate, pointerNow, state, mend } = lost();
     const failure = await failureOf(promote(settings, world));
     expect(failure).toBeInstanceOf(UnknownError);
-    expect(failure.left).toEqual(['refresh r-1 of web goes on by itself', `${CANDIDATE} keeps the image from being pruned until then`]);
+    expect(failure.leftovers).toEqual([
+      'refresh r-1 of web goes on by itself',
+      `${CANDIDATE} keeps the image from being pruned until then`,
+    ]);
     expect(failure.next).toMatch(/^Run the job again with the same settings: it finds what was begun.*Check region, network/);
     expect(deeds().slice(2)).toEqual(['start r-1 of web to lt-1:2']);
     expect([candidate(), pointerNow()]).toEqual([B, A]);
@@ -86,7 +89,7 @@ describe('the way back fails', () => {
     const { world, candidate, pointerNow, mend, state } = stuck();
     const failure = await failureOf(promote(settings, world));
     expect(failure).toBeInstanceOf(RejectedError);
-    expect(failure.left).toEqual([
+    expect(failure.leftovers).toEqual([
       'web could not be rolled back: Cannot reach AWS (look): ENOTFOUND',
       'lt-1:2 stays: web uses it',
       `${CANDIDATE} stays, so that the next run knows where this one started`,
@@ -107,7 +110,7 @@ describe('the way back fails', () => {
       if (deed.startsWith('start')) state.runs.set('i-web-a', A);
     };
     const failure = await failureOf(rollback({ ...settings, image: 'previous' }, world));
-    expect(failure.left[0]).toBe(`web: 1 of 2 instances run ${A}; the group launches lt-1:1`);
+    expect(failure.leftovers[0]).toBe(`web: 1 of 2 instances run ${A}; the group launches lt-1:1`);
     expect(failure.next).toBe('Mend what failed, and run the job again: it goes on with this rollback.');
     expect([candidate(), isVetoed(state.images.get(B) ?? image(B), scheme, 'stage')]).toEqual([A, true]);
   });
@@ -126,7 +129,7 @@ describe('the way back fails', () => {
     state.meanwhile = () => {};
     Object.assign(groups, { start: async () => Promise.reject(new RejectedError('AWS refused to start an instance refresh')) });
     const failure = await failureOf(rollback(back, world));
-    expect(failure.left).toEqual([
+    expect(failure.leftovers).toEqual([
       'nothing: every group launches and runs what it did before',
       `what an earlier run had begun with ${B} and did not finish`,
       `${CANDIDATE} stays, so that the next run knows where this one started`,
@@ -154,7 +157,7 @@ describe('the way back fails', () => {
         },
       });
       const failure = await failureOf(promote(both, world));
-      expect(failure.left).toEqual(['nothing: every group launches and runs what it did before']);
+      expect(failure.leftovers).toEqual(['nothing: every group launches and runs what it did before']);
       expect(log.filter(line => line.startsWith('start r-'))).toHaveLength(3);
       expect([candidate(), ...state.runs.values()]).toEqual([undefined, A, A, A, A]);
     }
@@ -192,7 +195,7 @@ describe('the way back fails', () => {
       refreshes: async (name: string) => (blind ? refreshes(name) : []),
     });
     const failure = await failureOf(promote(both, world));
-    expect(failure.left).toEqual(['nothing: every group launches and runs what it did before']);
+    expect(failure.leftovers).toEqual(['nothing: every group launches and runs what it did before']);
     expect(
       deeds()
         .filter(deed => deed.startsWith('roll back'))
@@ -232,7 +235,7 @@ describe('run again after a run that was lost, and now another group fails', () 
     const { world, runs, candidate, deeds } = await lostThenFailed();
     const failure = await failureOf(promote(both, world));
     expect(failure.message).toContain('api: AWS rolled it back');
-    expect(failure.left).toEqual(['nothing: every group launches and runs what it did before']);
+    expect(failure.leftovers).toEqual(['nothing: every group launches and runs what it did before']);
     expect(deeds().slice(-4)).toEqual([
       'start r-3 of web to lt-1:1 without rollback',
       'remove lt-2:2',
@@ -248,7 +251,7 @@ describe('run again after a run that was lost, and now another group fails', () 
       made.state.versions[0] = { ...first, content: '{"InstanceType":"c9"}' };
     });
     const failure = await failureOf(promote(both, world));
-    expect(failure.left[0]).toBe(`web runs ${B} since an earlier run, and lt-1:2 has no sibling with ${A} to go back to`);
+    expect(failure.leftovers[0]).toBe(`web runs ${B} since an earlier run, and lt-1:2 has no sibling with ${A} to go back to`);
     expect(failure.next).toMatch(/^Run mode "rollback" with the same groups/);
     expect([candidate(), state.parameters.get(POINTER)?.[0]?.value]).toEqual([B, A]);
     await rollback({ ...both, image: 'previous' }, world).catch(() => {});
@@ -258,7 +261,7 @@ describe('run again after a run that was lost, and now another group fails', () 
   test('by setting only the failed one goes back, and the other is told', async () => {
     const { world, runs, candidate } = await lostThenFailed();
     const failure = await failureOf(promote({ ...both, undo: 'failed' }, world));
-    expect(failure.left[0]).toBe(`web runs ${B}`);
+    expect(failure.leftovers[0]).toBe(`web runs ${B}`);
     expect([runs('web'), runs('api'), candidate()]).toEqual([[B, B], [A, A], B]);
   });
 
@@ -267,7 +270,7 @@ describe('run again after a run that was lost, and now another group fails', () 
     const { parameters } = world.inRegion({ region: '' });
     const { remove } = parameters;
     Object.assign(parameters, { remove: async () => Promise.reject(gone) });
-    expect((await failureOf(promote({ ...settings, groups: ['web'] }, world))).left[1]).toBe(`${POINTER} names ${B}`);
+    expect((await failureOf(promote({ ...settings, groups: ['web'] }, world))).leftovers[1]).toBe(`${POINTER} names ${B}`);
     Object.assign(parameters, { remove });
     const { refresh } = groups;
     Object.assign(groups, {
@@ -282,7 +285,7 @@ describe('run again after a run that was lost, and now another group fails', () 
     // And what it had announced holds up no other image that fails.
     state.parameters.set(CANDIDATE, [parameter(CANDIDATE, B, 1, `ami-action promote: was ${A}, commit x, run y`)]);
     const failure = await failureOf(promote({ ...both, image: C }, world));
-    expect([failure.left, candidate()]).toEqual([['nothing: every group launches and runs what it did before'], undefined]);
+    expect([failure.leftovers, candidate()]).toEqual([['nothing: every group launches and runs what it did before'], undefined]);
   });
 
   test('a group that ran the image before anybody promoted it is left alone', async () => {
@@ -293,7 +296,7 @@ describe('run again after a run that was lost, and now another group fails', () 
     for (const end of ['a', 'b']) state.runs.set(`i-web-${end}`, B);
     state.script = ['RollbackSuccessful'];
     const failure = await failureOf(promote(both, world));
-    expect(failure.left).toEqual(['nothing: every group launches and runs what it did before']);
+    expect(failure.leftovers).toEqual(['nothing: every group launches and runs what it did before']);
     expect([state.runs.get('i-web-a'), candidate(), state.refreshes.length]).toEqual([B, undefined, 1]);
   });
 });

@@ -43,7 +43,7 @@ describe('one after another, and the first is not seen to its end', () => {
     const failure = await failureOf(promote({ ...settings, order: 'one-by-one', rollTimeout: 300 }, l.world));
     expect(failure).toBeInstanceOf(how === 'cancel' ? CancelledError : TimeoutError);
     expect(begun(l)).toEqual([`${HOME}: start r-1 of web to lt-1:2`]);
-    expect(failure.left).toEqual([`${HOME}: refresh r-1 of web goes on by itself`, `${WEST}: nothing was begun`, KEPT]);
+    expect(failure.leftovers).toEqual([`${HOME}: refresh r-1 of web goes on by itself`, `${WEST}: nothing was begun`, KEPT]);
     expect(failure.next).toBe(GO_ON);
     go();
     l.made[HOME].state.script.splice(0, 1, 'Baking', 'Successful');
@@ -59,7 +59,7 @@ describe('cancelled, with "on-cancel: rollback"', () => {
     const l = twoRegions({ [HOME]: { script: ['InProgress'] }, [WEST]: { script: ['InProgress'] } });
     cancelAt(l, 4);
     const failure = await failureOf(promote(cancelled, l.world));
-    expect(failure.left).toEqual([
+    expect(failure.leftovers).toEqual([
       `${HOME}: refresh r-1 of web is being rolled back by AWS`,
       `${WEST}: refresh r-1 of web is being rolled back by AWS`,
       KEPT,
@@ -72,7 +72,7 @@ describe('cancelled, with "on-cancel: rollback"', () => {
     Object.assign(l.place(regions[0] ?? HOME).groups, { rollBack: async () => 'impossible' });
     cancelAt(l, 4);
     const failure = await failureOf(promote({ ...cancelled, regions }, l.world));
-    expect(failure.left.join()).toContain('refresh r-1 of web cannot be rolled back by AWS, and goes on');
+    expect(failure.leftovers.join()).toContain('refresh r-1 of web cannot be rolled back by AWS, and goes on');
     expect(failure.next).toBe(BACK);
   });
 
@@ -80,7 +80,7 @@ describe('cancelled, with "on-cancel: rollback"', () => {
     const l = twoRegions({ [WEST]: { script: ['InProgress'] } });
     const go = cancelAt(l, 20);
     const failure = await failureOf(promote(cancelled, l.world));
-    expect(failure.left).toEqual([`${WEST}: refresh r-1 of web is being rolled back by AWS`, `${HOME}: web runs ${B[HOME]}`, KEPT]);
+    expect(failure.leftovers).toEqual([`${WEST}: refresh r-1 of web is being rolled back by AWS`, `${HOME}: web runs ${B[HOME]}`, KEPT]);
     expect(failure.next).toBe(BACK);
     go();
     expect(await rollback(back, l.world)).toMatchObject({ outcome: 'done' });
@@ -108,7 +108,7 @@ describe('one region is out of reach', () => {
       if (deed.startsWith(`${WEST}: create`)) throw gone;
     };
     const failure = await failureOf(promote({ ...settings, wait: false }, l.world));
-    expect(failure.left).toContain(`${HOME}: refresh r-1 of web goes on by itself`);
+    expect(failure.leftovers).toContain(`${HOME}: refresh r-1 of web goes on by itself`);
   });
 
   test.each(['all', 'failed'] as const)(
@@ -119,7 +119,7 @@ describe('one region is out of reach', () => {
       const seen = unseen(l, HOME);
       const failure = await failureOf(promote({ ...settings, undo }, l.world));
       expect(failure).toBeInstanceOf(RejectedError);
-      expect(failure.left).toEqual([
+      expect(failure.leftovers).toEqual([
         `${WEST}: nothing: every group launches and runs what it did before`,
         `${HOME}: Cannot reach AWS (look): ENOTFOUND`,
         `${HOME}: refresh r-1 of web goes on by itself`,
@@ -147,7 +147,10 @@ test('what ran the image before is sick in one region: what the other one runs b
   Object.assign(groups, { find: sick });
   const failure = await failureOf(promote(settings, l.world));
   expect(failure.message).toBe(`${WEST}: What runs ${B[WEST]} already: web: no instance is in service`);
-  expect(failure.left).toEqual([`${WEST}: the groups run ${B[WEST]}, and ${POINTER} names ${B[WEST]}`, `${HOME}: web runs ${B[HOME]}`]);
+  expect(failure.leftovers).toEqual([
+    `${WEST}: the groups run ${B[WEST]}, and ${POINTER} names ${B[WEST]}`,
+    `${HOME}: web runs ${B[HOME]}`,
+  ]);
   Object.assign(groups, { find });
   expect(await rollback(back, l.world)).toMatchObject({ outcome: 'done' });
   expect([l.pointers(), l.candidates(), l.runs().flat()]).toEqual([both(A), NONE, both(A)]);

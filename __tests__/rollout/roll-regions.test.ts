@@ -62,7 +62,7 @@ describe('promote in several regions', () => {
     expect(failure.message).toMatch(/^eu-west-1: web: /);
     expect(l.log).toContain(`${HOME}: roll back web`);
     expect([l.pointers(), l.candidates(), l.runs()[0]]).toEqual([both(A), NONE, [A[HOME]]]);
-    expect(failure.left).toContain(`${HOME}: nothing: every group launches and runs what it did before`);
+    expect(failure.leftovers).toContain(`${HOME}: nothing: every group launches and runs what it did before`);
   });
 
   test('the others are told at once, and not when the one that failed is back', async () => {
@@ -113,7 +113,7 @@ describe('promote in several regions', () => {
     const l = twoRegions({ [HOME]: { script: ['Failed'] } });
     const failure = await failureOf(promote({ ...settings, order: 'one-by-one' }, l.world));
     expect(failure.message).toMatch(/^eu-central-1: web: /);
-    expect(failure.left).toContain(`${WEST}: nothing was begun`);
+    expect(failure.leftovers).toContain(`${WEST}: nothing was begun`);
     expect(l.log.filter(line => line.startsWith(WEST))).toEqual([
       `${WEST}: write ${POINTER}/candidate = ${B[WEST]}`,
       `${WEST}: remove ${POINTER}/candidate`,
@@ -125,7 +125,7 @@ describe('promote in several regions', () => {
     const failure = await failureOf(promote({ ...settings, undo: 'failed' }, l.world));
     expect([l.pointers(), l.runs()[0]]).toEqual([both(A), [B[HOME]]]);
     expect(l.candidates()).toEqual(both(B));
-    expect(failure.left).toContain(`${HOME}: web runs ${B[HOME]}`);
+    expect(failure.leftovers).toContain(`${HOME}: web runs ${B[HOME]}`);
     expect(failure.next).toBe(
       'Run mode "rollback" with the same groups: it brings back what is left. Or mend what failed, and run the job again.',
     );
@@ -146,7 +146,7 @@ describe('promote in several regions', () => {
     );
     expect(l.pointers()).toEqual([A[HOME], C[WEST]]);
     expect(l.log).not.toContain(`${HOME}: write ${POINTER} = ${B[HOME]}`);
-    expect(failure.left).toEqual([
+    expect(failure.leftovers).toEqual([
       `${HOME}: web launch and run ${B[HOME]}, proven`,
       `${HOME}: ${POINTER} still names ${A[HOME]}`,
       `${WEST}: web launch and run ${B[WEST]}, proven`,
@@ -164,7 +164,7 @@ describe('promote in several regions', () => {
     expect(failure).toBeInstanceOf(AccessError);
     expect(l.pointers()).toEqual(both(A));
     expect(l.candidates()).toEqual(both(B));
-    expect(failure.left).toContain(`${HOME}: ${POINTER} still names ${A[HOME]}`);
+    expect(failure.leftovers).toContain(`${HOME}: ${POINTER} still names ${A[HOME]}`);
     // Allowed, the next run finishes: the groups stand already.
     l.hooks.before = () => {};
     l.log.length = 0;
@@ -293,8 +293,8 @@ describe('what fails says where', () => {
       if (deed.startsWith(`${WEST}: create`)) throw denied;
     };
     const failure = await failureOf(promote({ ...settings, image: C[HOME], foreignRefresh: 'supersede' }, l.world));
-    expect(failure.left).toContain(`${HOME}: refresh r-1 of web was rolled back to make way`);
-    expect(failure.left).toContain(`${WEST}: refresh r-1 of web was rolled back to make way`);
+    expect(failure.leftovers).toContain(`${HOME}: refresh r-1 of web was rolled back to make way`);
+    expect(failure.leftovers).toContain(`${WEST}: refresh r-1 of web was rolled back to make way`);
   });
 });
 

@@ -33,7 +33,7 @@ describe('a template version that was made in vain', () => {
     // Meanwhile: at the time of the plan nobody did.
     state.meanwhile = deed => void (deed.startsWith('start') && state.groups.set('other', comes));
     const failure = await failureOf(promote(settings, world));
-    expect(failure.left).toEqual(['lt-1:2 stays: other uses it']);
+    expect(failure.leftovers).toEqual(['lt-1:2 stays: other uses it']);
     expect(deeds()).not.toContain('remove lt-1:2');
   });
 
@@ -51,7 +51,7 @@ describe('a template version that was made in vain', () => {
       desired,
     };
     state.meanwhile = deed => void (deed.startsWith('start') && state.refreshes.unshift({ refresh: active, looks: 0, before: at('1') }));
-    expect((await failureOf(promote(settings, world))).left).toEqual(['lt-1:2 stays: other uses it']);
+    expect((await failureOf(promote(settings, world))).leftovers).toEqual(['lt-1:2 stays: other uses it']);
     expect(deeds()).not.toContain('remove lt-1:2');
   });
 
@@ -60,7 +60,7 @@ describe('a template version that was made in vain', () => {
     state.meanwhile = deed => {
       if (deed.startsWith('start')) state.versions = state.versions.map(each => ({ ...each, isDefault: each.number === 2 }));
     };
-    expect((await failureOf(promote(settings, world))).left).toEqual(['lt-1:2 stays: whoever launches the default version uses it']);
+    expect((await failureOf(promote(settings, world))).leftovers).toEqual(['lt-1:2 stays: whoever launches the default version uses it']);
     expect(deeds()).not.toContain('remove lt-1:2');
   });
 
@@ -76,7 +76,7 @@ describe('a template version that was made in vain', () => {
     const { refreshes } = groups;
     let asked = 0;
     Object.assign(groups, { refreshes: async (name: string) => (++asked > 1 ? Promise.reject(gone) : refreshes(name)) });
-    expect((await failureOf(promote(settings, world))).left).toEqual([
+    expect((await failureOf(promote(settings, world))).leftovers).toEqual([
       'template versions that were made stay: Cannot reach AWS (look): ENOTFOUND',
     ]);
     expect(deeds()).not.toContain('remove lt-1:2');
@@ -178,7 +178,7 @@ describe('the pointer', () => {
     let forbidden = true;
     writes(made, (write, order) => (ofPointer(order) && forbidden ? Promise.reject(cause) : write(order)));
     const failure = await failureOf(promote(settings, made.world));
-    expect([failure.outcome, failure.left]).toEqual([
+    expect([failure.outcome, failure.leftovers]).toEqual([
       outcome,
       ['web launch and run ami-bbbbbbbb, proven', says, `${CANDIDATE} stays until all is done`],
     ]);

@@ -88,9 +88,9 @@ export const outputs = {
 };
 
 type Wanted = Values<typeof settings>;
-type AllDeps = Deps<'account' | 'capture' | 'images' | 'leftovers' | 'instances' | 'parameters', 'content' | 'journal' | 'packer'>;
+type NeededDeps = Deps<'account' | 'capture' | 'images' | 'leftovers' | 'instances' | 'parameters', 'content' | 'journal' | 'packer'>;
 
-export async function run(wanted: Wanted, deps: AllDeps) {
+export async function run(wanted: Wanted, deps: NeededDeps) {
   const { report, packer, clock } = deps;
   for (const secret of Object.values(wanted.secretVar)) report.mask(secret);
   const started = {
@@ -122,7 +122,7 @@ export async function run(wanted: Wanted, deps: AllDeps) {
   return tell(ended, ended.built ? `✅ Built ${plan.name}` : 'Nothing to build', { fingerprint: print.value }, report);
 }
 
-async function saveInstance(instanceId: string, wanted: Wanted, plan: BuildPlan, deps: AllDeps) {
+async function saveInstance(instanceId: string, wanted: Wanted, plan: BuildPlan, deps: NeededDeps) {
   const { report } = deps;
   const subject = await report.step(`Look at ${instanceId}`, () => lookAtInstance(instanceId, wanted, plan, deps));
   const { reason } = subject;
@@ -143,7 +143,7 @@ function tell({ images, built, reason, lines = [] }: Built, title: string, more:
   return { outcome: built ? ('done' as const) : ('unchanged' as const), outputs: { ...outputsOf(images), ...more, built, reason } };
 }
 
-async function sweepDeadBuilds({ entry: { regions }, scheme }: BuildPlan, same: readonly Found[], deps: AllDeps): Promise<void> {
+async function sweepDeadBuilds({ entry: { regions }, scheme }: BuildPlan, same: readonly Found[], deps: NeededDeps): Promise<void> {
   const spared = new Set(same.flatMap(({ image }) => [image.id, ...image.snapshotIds]));
   const sweep = () => sweepDead(regions, { scheme, repository: deps.run.repository }, deps, ({ id }) => !spared.has(id));
   const left = await deps.report.step('Sweep what dead builds left', () => sweepQuietly(sweep, deps));
@@ -151,7 +151,7 @@ async function sweepDeadBuilds({ entry: { regions }, scheme }: BuildPlan, same: 
 }
 
 /** Before anything is launched; AWS would say it only when the image is made, at the end of the build. */
-async function refuseTakenName({ name, regions }: BuildPlan, { inRegion }: AllDeps): Promise<void> {
+async function refuseTakenName({ name, regions }: BuildPlan, { inRegion }: NeededDeps): Promise<void> {
   const found = await Promise.all(
     regions.map(async region =>
       (await inRegion({ region }).images.find({ names: [name], includeDisabled: true })).map(({ id }) => `${id} in ${region}`),

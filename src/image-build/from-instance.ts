@@ -43,7 +43,7 @@ export interface InstanceWish {
   readonly region: string;
 }
 
-type AllDeps = Deps<'images' | 'leftovers' | 'instances' | 'capture'>;
+type NeededDeps = Deps<'images' | 'leftovers' | 'instances' | 'capture'>;
 
 /** Settings that mean a template, and would silently do nothing here. */
 export function instanceProblem(wish: InstanceWish): string | undefined {
@@ -66,7 +66,7 @@ export function instanceProblem(wish: InstanceWish): string | undefined {
 /** An image that an earlier run has begun to make of it, or the machine to make one of. */
 export type Subject = { readonly reason: string } & ({ readonly begun: Image } | { readonly instance: Instance });
 
-export async function lookAtInstance(instanceId: string, wish: InstanceWish, plan: BuildPlan, deps: AllDeps): Promise<Subject> {
+export async function lookAtInstance(instanceId: string, wish: InstanceWish, plan: BuildPlan, deps: NeededDeps): Promise<Subject> {
   const begun = wish.rebuild === 'always' ? undefined : await startedBefore(instanceId, plan, deps, wish);
   if (begun !== undefined) return { begun, reason: `${begun.id} is of this instance and this commit` };
   const instance = await deps.inRegion({ region: wish.region }).instances.get(instanceId);
@@ -78,7 +78,7 @@ export async function captureInstance(
   subject: Subject,
   wish: InstanceWish,
   plan: BuildPlan,
-  deps: AllDeps,
+  deps: NeededDeps,
 ): Promise<readonly BuiltImage[]> {
   if ('begun' in subject) return finish(subject.begun, wish, plan, deps);
   const { instance } = subject;
@@ -107,7 +107,7 @@ const capturedTags = (plan: BuildPlan, instance: Instance): Tags => ({
 async function startedBefore(
   instanceId: string,
   { scheme, tags: planned }: BuildPlan,
-  { inRegion, clock }: AllDeps,
+  { inRegion, clock }: NeededDeps,
   { region, rebuild }: InstanceWish,
 ): Promise<Image | undefined> {
   const commit = planned[scheme.commitKey];
@@ -126,7 +126,7 @@ async function startedBefore(
   return usable.sort(newestFirst)[0];
 }
 
-async function lostAnswer({ name, tags, scheme }: BuildPlan, { inRegion }: AllDeps, region: string): Promise<string> {
+async function lostAnswer({ name, tags, scheme }: BuildPlan, { inRegion }: NeededDeps, region: string): Promise<string> {
   const [taken] = await inRegion({ region }).images.find({ names: [name] });
   const created = tagKey(scheme, 'created-at');
   if (taken !== undefined && taken.tags[created] === tags[created]) return taken.id;
@@ -135,7 +135,7 @@ async function lostAnswer({ name, tags, scheme }: BuildPlan, { inRegion }: AllDe
   });
 }
 
-async function finish(image: Image, wish: InstanceWish, plan: BuildPlan, deps: AllDeps): Promise<readonly BuiltImage[]> {
+async function finish(image: Image, wish: InstanceWish, plan: BuildPlan, deps: NeededDeps): Promise<readonly BuiltImage[]> {
   const { region, fromInstance: source = '' } = wish;
   if (wish.wait) {
     const made = { source, region, id: image.id, baseAmi: identity(image, plan.scheme, 'base-ami') };
@@ -148,7 +148,7 @@ async function finish(image: Image, wish: InstanceWish, plan: BuildPlan, deps: A
 const MORE = 'Run it again. A large disk may need more "timeout" for its first snapshot.';
 
 /** Of an image that failed nothing is left: nobody can use it, nothing marks it, and it would keep its name from the next try. */
-async function unfinished({ id, region }: { id: string; region: string }, failure: unknown, { inRegion }: AllDeps): Promise<never> {
+async function unfinished({ id, region }: { id: string; region: string }, failure: unknown, { inRegion }: NeededDeps): Promise<never> {
   if (!(failure instanceof RejectedError)) {
     throw withDetails(failure, { leftovers: [`${id} in ${region}, not yet one of the family: a later run of this commit makes it one`] });
   }

@@ -93,7 +93,7 @@ export function packerFailure({ what, end, otherwise, left = [], outputs = {} }:
     ...words.map(lines => `The last lines before that:\n${lines.map(line => `  ${line.slice(0, 400)}`).join('\n')}`),
   ];
   return expected(known?.who ?? otherwise, parts.filter(part => part !== '').join('\n'), {
-    left,
+    leftovers: left,
     outputs,
     ...(known === undefined ? {} : { next: known.next }),
   });
@@ -104,7 +104,7 @@ const firstLines = (text: string): string => text.split('\n').slice(0, 6).join('
 function expected(
   who: Explained['who'],
   message: string,
-  details: { left: readonly string[]; outputs: Readonly<Record<string, unknown>>; next?: string },
+  details: { leftovers: readonly string[]; outputs: Readonly<Record<string, unknown>>; next?: string },
 ): ActionError {
   if (who === 'usage') return new UsageError([message], details);
   return who === 'access' ? new AccessError(message, details) : new RejectedError(message, details);

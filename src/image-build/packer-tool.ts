@@ -51,9 +51,9 @@ export interface PackerChoice {
   readonly timeout: number;
 }
 
-type AllDeps = Deps<'account', 'packer'>;
+type NeededDeps = Deps<'account', 'packer'>;
 
-export async function findPacker(wanted: PackerChoice, { packer, report }: AllDeps): Promise<PackerTool> {
+export async function findPacker(wanted: PackerChoice, { packer, report }: NeededDeps): Promise<PackerTool> {
   const tool = await packer.ensure({ version: wanted.packerVersion, sha256: wanted.packerSha256, mirror: wanted.packerMirror });
   const origin = { path: 'from PATH', archive: "from the vendor's archive, hash checked", source: 'built from source' }[tool.from];
   report.info(`Packer ${tool.version}, ${origin}: ${tool.binary}`);
@@ -65,7 +65,7 @@ export async function packerOrder(
   wanted: PackerChoice,
   { plan, template }: Pick<Inputs, 'plan' | 'template'>,
   tool: PackerTool,
-  { inRegion, packer, report }: AllDeps,
+  { inRegion, packer, report }: NeededDeps,
 ): Promise<PackerBuild> {
   const { variables: declared, soleSource, isSingle, isJson } = await packer.inspect(tool.binary, plan.template);
   const isOne = soleSource !== undefined && wanted.only.length === 0 && wanted.except.length === 0;

@@ -6,10 +6,10 @@ import { sentence } from './report.ts';
 import type { Inputs } from './reuse.ts';
 
 type Rehearsed = PackerChoice & { readonly template: string; readonly varFiles: readonly string[] };
-type AllDeps = Deps<'account', 'packer'>;
+type NeededDeps = Deps<'account', 'packer'>;
 
 /** Of a dry run: what Packer would be asked, except what nobody may see. What the template cannot take is refused here as in the real run. */
-export async function rehearse(wanted: Rehearsed, reason: string, inputs: Inputs, deps: AllDeps): Promise<void> {
+export async function rehearse(wanted: Rehearsed, reason: string, inputs: Inputs, deps: NeededDeps): Promise<void> {
   const { report } = deps;
   const { plan, print, template } = inputs;
   const tool = await findPacker(wanted, deps);

@@ -45,7 +45,7 @@ export interface ReuseWish {
   readonly except: readonly string[];
 }
 
-type AllDeps = Deps<'images' | 'leftovers', 'content' | 'packer'>;
+type NeededDeps = Deps<'images' | 'leftovers', 'content' | 'packer'>;
 
 /** "changed" without a base that we know would never see a security update. */
 export function rebuildProblem({ rebuild, baseImage }: ReuseWish): string | undefined {
@@ -60,7 +60,7 @@ export async function fingerprintOf(
   plan: BuildPlan,
   base: Base | undefined,
   { texts, secrets }: Template,
-  { content, packer, report }: AllDeps,
+  { content, packer, report }: NeededDeps,
 ): Promise<Fingerprint> {
   const files = await content.files(wish.content, [plan.template, ...plan.varFiles]);
   const idle = files.length === 0 ? wish.content : await idleGlobs(wish.content, content);
@@ -86,7 +86,7 @@ export async function fingerprintOf(
 const GLOBS = 'Globs are relative to the workspace; one that excludes needs one that includes before it, such as "**".';
 
 /** A folder that was renamed would never again count as changed. */
-async function idleGlobs(globs: readonly string[], { matches }: AllDeps['content']): Promise<readonly string[]> {
+async function idleGlobs(globs: readonly string[], { matches }: NeededDeps['content']): Promise<readonly string[]> {
   const wanted = globs.filter(glob => !glob.startsWith('!'));
   const found = await Promise.all(wanted.map(matches));
   return wanted.filter((_, index) => found[index] === false);
@@ -106,7 +106,7 @@ export interface Decision {
 }
 
 /** Looks for an image that is already what this build would make, in the family and beside it; if there is none, says what has changed. */
-export async function decide(inputs: Inputs, deps: AllDeps): Promise<Decision> {
+export async function decide(inputs: Inputs, deps: NeededDeps): Promise<Decision> {
   const { wish, plan } = inputs;
   const policy = policyOf(inputs, deps);
   if (policy === undefined) return { reuse: undefined, reason: wish.rebuild === undefined ? NO_BASE : '"rebuild" is always' };
@@ -123,7 +123,7 @@ const NO_BASE =
   'without "base-image" nobody sees whether the base has changed, so every push is built; set it, or say how old an image may get with "rebuild: max-age:7d"';
 
 /** While Packer was busy another run may have built the same: what everybody would take now, unless it is ours. */
-export async function builtMeanwhile(mine: readonly string[], inputs: Inputs, deps: AllDeps): Promise<readonly Found[] | undefined> {
+export async function builtMeanwhile(mine: readonly string[], inputs: Inputs, deps: NeededDeps): Promise<readonly Found[] | undefined> {
   const policy = policyOf(inputs, deps);
   const { images } = policy === undefined ? { images: undefined } : reusable(await familyOf(inputs, deps), policy);
   return images?.some(({ image }) => mine.includes(image.id)) ? undefined : images;
@@ -141,14 +141,14 @@ export const maxAgeOf = (rebuild = ''): number | undefined =>
 /** Every push is built, whatever there is. */
 export const buildsAlways = (wish: ReuseWish): boolean => rebuildMode(wish) === 'always';
 
-function policyOf({ wish, plan, print }: Inputs, { clock }: AllDeps): ReusePolicy | undefined {
+function policyOf({ wish, plan, print }: Inputs, { clock }: NeededDeps): ReusePolicy | undefined {
   const { scheme, regions } = plan;
   const mode = rebuildMode(wish);
   if (mode === 'always') return undefined;
   return { scheme, fingerprint: print.value, regions, maxAgeSeconds: maxAgeOf(mode), now: clock.now() };
 }
 
-async function familyOf({ wish: { family }, plan: { scheme, regions } }: Inputs, { inRegion }: AllDeps): Promise<readonly Found[]> {
+async function familyOf({ wish: { family }, plan: { scheme, regions } }: Inputs, { inRegion }: NeededDeps): Promise<readonly Found[]> {
   const tags = { [tagKey(scheme, 'family')]: family };
   const perRegion = regions.map(async region =>
     (await inRegion({ region }).images.find({ tags })).map((image): Found => ({ region, image })),
@@ -168,7 +168,7 @@ function whyBuild(found: Reuse, family: readonly Found[], { wish, plan, print }:
 }
 
 /** Makes the images found by the commit that changed nothing, and completes an adoption that was cut short, or never begun. */
-export async function reuse(found: readonly Found[], commit: string, plan: BuildPlan, deps: AllDeps): Promise<readonly BuiltImage[]> {
+export async function reuse(found: readonly Found[], commit: string, plan: BuildPlan, deps: NeededDeps): Promise<readonly BuiltImage[]> {
   const family = tagKey(plan.scheme, 'family');
   return Promise.all(
     found.map(async ({ region, image }): Promise<BuiltImage> => {

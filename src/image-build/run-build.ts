@@ -14,7 +14,7 @@ import { type BuildEntry, removeImages, sweepBuild, sweepQuietly } from './sweep
 import { unsettled } from './untagged.ts';
 
 export type BuildOrder = PackerChoice & { readonly cleanupOnFailure: boolean };
-type AllDeps = Deps<'account' | 'images' | 'leftovers', 'content' | 'journal' | 'packer'>;
+type NeededDeps = Deps<'account' | 'images' | 'leftovers', 'content' | 'journal' | 'packer'>;
 
 export interface Built {
   readonly images: readonly BuiltImage[];
@@ -25,7 +25,7 @@ export interface Built {
 }
 
 /** Packer, from where it comes from to images of the family; and nothing else is left, however it ends. */
-export async function buildAnew(wanted: BuildOrder, reason: string, inputs: Inputs, deps: AllDeps): Promise<Built> {
+export async function buildAnew(wanted: BuildOrder, reason: string, inputs: Inputs, deps: NeededDeps): Promise<Built> {
   const { report, packer, journal, clock } = deps;
   const { plan } = inputs;
   const tool = await report.step('Find Packer', () => findPacker(wanted, deps));
@@ -63,7 +63,7 @@ type Settled = Built & { readonly kept: readonly string[] };
  * One of the family, unless another run built the same meanwhile and was first: then all take that one. Asked again when ours is in the family too, since
  * two may be tagged in the same moment; both then see both, and take the newest, as every later push does.
  */
-async function settle(made: readonly Made[], reason: string, inputs: Inputs, deps: AllDeps): Promise<Settled> {
+async function settle(made: readonly Made[], reason: string, inputs: Inputs, deps: NeededDeps): Promise<Settled> {
   const { plan } = inputs;
   const mine = made.map(({ id }) => id);
   const theirs = async (fate: string, kept: readonly string[]): Promise<Settled | undefined> => {
@@ -83,7 +83,7 @@ async function settle(made: readonly Made[], reason: string, inputs: Inputs, dep
 }
 
 /** Of several sources `packer build` builds those that are right, and launches machines for them; one alone it checks as thoroughly as this does. */
-async function validate(order: PackerBuild, wanted: BuildOrder, phase: Telling, { packer }: AllDeps): Promise<void> {
+async function validate(order: PackerBuild, wanted: BuildOrder, phase: Telling, { packer }: NeededDeps): Promise<void> {
   const end = await packerPhase('packer validate', onLine => packer.validate(order, onLine), phase);
   if (end.exitCode !== 0) throw failure('packer validate', end, wanted);
 }

@@ -16,7 +16,7 @@ export interface Swept {
 }
 
 type Ports = Pick<RegionClients, 'images' | 'leftovers'>;
-type AllDeps = Pick<Deps<'images' | 'leftovers'>, 'inRegion' | 'clock' | 'report'>;
+type NeededDeps = Pick<Deps<'images' | 'leftovers'>, 'inRegion' | 'clock' | 'report'>;
 
 const LOOK_SECONDS = 5;
 // An instance takes about a minute to go, and its security group cannot go before.
@@ -30,7 +30,7 @@ interface Sweep {
 }
 
 /** After Packer has ended, in whatever way. What it removed itself is not there any more; an image of the family is no leftover. */
-export async function sweepBuild(entry: BuildEntry, deps: AllDeps, { spared, looks = 1 }: Sweep): Promise<readonly Swept[]> {
+export async function sweepBuild(entry: BuildEntry, deps: NeededDeps, { spared, looks = 1 }: Sweep): Promise<readonly Swept[]> {
   const proof = await proofOf(entry, deps);
   const found = await Promise.all(
     entry.regions.map(async region => {
@@ -45,7 +45,7 @@ export async function sweepBuild(entry: BuildEntry, deps: AllDeps, { spared, loo
 }
 
 /** Of a build that is not needed after all, and that nobody can have taken: they never were of the family. */
-export async function removeImages(images: readonly { region: string; id: string }[], deps: AllDeps): Promise<readonly Swept[]> {
+export async function removeImages(images: readonly { region: string; id: string }[], deps: NeededDeps): Promise<readonly Swept[]> {
   for (const { region, id } of images) {
     const removed = await deps.inRegion({ region }).leftovers.remove({ kind: 'image', id });
     if (typeof removed === 'object') refuseHeld(removed.held, region);
@@ -54,7 +54,7 @@ export async function removeImages(images: readonly { region: string; id: string
 }
 
 /** What is known to be of this build: what Packer said it made, and the images of that instance, whose copies elsewhere are told by them. */
-async function proofOf(entry: BuildEntry, deps: AllDeps): Promise<ReadonlySet<string>> {
+async function proofOf(entry: BuildEntry, deps: NeededDeps): Promise<ReadonlySet<string>> {
   const made = new Set(entry.made ?? []);
   if (made.size === 0) return made;
   const perRegion = await Promise.all(entry.regions.map(region => named(entry, deps.inRegion({ region }))));
@@ -94,7 +94,7 @@ export async function findDead({ leftovers }: Pick<RegionClients, 'leftovers'>, 
 export async function sweepDead(
   regions: readonly string[],
   sweeper: Sweeper,
-  deps: AllDeps,
+  deps: NeededDeps,
   pick: (leftover: Dead) => boolean = () => true,
 ): Promise<readonly Swept[]> {
   const found = await Promise.all(
@@ -118,7 +118,7 @@ interface Corner {
   look(): Promise<readonly Leftover[]>;
 }
 
-async function sweepRegion({ region, aws, look, looks }: Corner, deps: AllDeps): Promise<readonly Swept[]> {
+async function sweepRegion({ region, aws, look, looks }: Corner, deps: NeededDeps): Promise<readonly Swept[]> {
   const seen = new Map<string, Swept>();
   const held: string[] = [];
   let clean = 0;
@@ -150,7 +150,7 @@ function refuseHeld(held: readonly string[], region: string): void {
 }
 
 /** A sweep must not hide how the build ended: what it could not do is told, and left to post and to the next run. */
-export async function sweepQuietly(sweep: () => Promise<readonly Swept[]>, { report }: AllDeps): Promise<readonly string[]> {
+export async function sweepQuietly(sweep: () => Promise<readonly Swept[]>, { report }: NeededDeps): Promise<readonly string[]> {
   try {
     for (const { region, kind, id } of await sweep()) report.info(`Removed ${kind} ${id} in ${region}, which a build had left.`);
     return [];

@@ -14,14 +14,14 @@ export interface ErrorDetails {
 /** Every failure we foresee, sorted by who has to act. Anything that is not one of these is our bug, and says so. */
 export abstract class ActionError extends Error {
   abstract readonly outcome: Outcome;
-  readonly left: readonly string[];
+  readonly leftovers: readonly string[];
   readonly next: string | undefined;
   readonly outputs: Readonly<Record<string, unknown>>;
 
   constructor(message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = new.target.name;
-    this.left = details.leftovers ?? [];
+    this.leftovers = details.leftovers ?? [];
     this.next = details.next;
     this.outputs = details.outputs ?? {};
   }
@@ -84,7 +84,7 @@ export function wrapError(failure: unknown, message: string, details: ErrorDetai
 export function withDetails(failure: unknown, { leftovers = [], next, outputs = {} }: ErrorDetails): unknown {
   if (!(failure instanceof ActionError)) return failure;
   return wrapError(failure, failure.message, {
-    leftovers: [...failure.left, ...leftovers],
+    leftovers: [...failure.leftovers, ...leftovers],
     next: next ?? failure.next,
     outputs: { ...failure.outputs, ...outputs },
     cause: failure,

@@ -21,7 +21,7 @@ export function explain(failure: unknown): string {
     const stack = failure instanceof Error ? (failure.stack ?? failure.message) : String(failure);
     return `This is a bug in ami-action, please report it with the lines below.\n${stack}`;
   }
-  const left = failure.left.length === 0 ? [] : ['Left behind:', ...failure.left.map(line => `- ${line}`)];
+  const left = failure.leftovers.length === 0 ? [] : ['Left behind:', ...failure.leftovers.map(line => `- ${line}`)];
   const next = failure.next === undefined ? [] : [`Next: ${failure.next}`];
   return [failure.message, ...left, ...next].join('\n');
 }
@@ -29,10 +29,10 @@ export function explain(failure: unknown): string {
 /** The same for the job summary: lines that wrap, because nobody scrolls sideways to learn why. */
 export function failureCard(mode: string, failure: unknown): string {
   if (!(failure instanceof ActionError)) return card(mode, 'bug', [block(explain(failure))], 'us: please report it');
-  const { message, left, next, outcome } = failure;
+  const { message, leftovers, next, outcome } = failure;
   const told = [
     paragraphs(message),
-    ...(left.length === 0 ? [] : [left.join() === NOTHING ? 'Nothing was touched.' : `**Left behind**\n\n${list(left)}`]),
+    ...(leftovers.length === 0 ? [] : [leftovers.join() === NOTHING ? 'Nothing was touched.' : `**Left behind**\n\n${list(leftovers)}`]),
   ];
   return card(mode, outcome, next === undefined ? told : [...told, `**Next:** ${text(next)}`], WHO[outcome] ?? 'us: please report it');
 }

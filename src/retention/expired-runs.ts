@@ -17,7 +17,7 @@ export function unusedOf(dead: readonly Dead[], users: ReadonlyMap<string, reado
   return dead.filter(({ id }) => going.has(id) && !held.has(id));
 }
 
-type AllDeps = Deps<'images' | 'leftovers'>;
+type NeededDeps = Deps<'images' | 'leftovers'>;
 
 /** As planned, unless somebody came to use one meanwhile. */
 export async function removeDead(
@@ -25,7 +25,7 @@ export async function removeDead(
   region: string,
   { users, owned }: { readonly users: Users; readonly owned: readonly Image[] },
   sweeper: Sweeper,
-  deps: AllDeps,
+  deps: NeededDeps,
 ): Promise<{ readonly swept: readonly Swept[]; readonly left: readonly Left[] }> {
   if (planned.length === 0) return { swept: [], left: [] };
   try {

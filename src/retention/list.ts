@@ -32,9 +32,9 @@ export const outputs = {
 };
 
 type Wanted = Values<typeof settings> & Pick<Asked, 'pointers'>;
-type AllDeps = Deps<'account' | 'images' | 'imageUsers'>;
+type NeededDeps = Deps<'account' | 'images' | 'imageUsers'>;
 
-export async function run(wanted: Wanted, deps: AllDeps) {
+export async function run(wanted: Wanted, deps: NeededDeps) {
   const { report, clock } = deps;
   const scheme = schemeOf(wanted);
   const look = { ...wanted, scheme, regions: regionsOf(wanted), pricePerGib: Number(wanted.pricePerGib), now: clock.now() };

@@ -32,10 +32,10 @@ interface Wanted extends Asked {
   readonly whereUsed: boolean;
 }
 
-type AllDeps = Deps<'account' | 'images' | 'imageUsers'>;
+type NeededDeps = Deps<'account' | 'images' | 'imageUsers'>;
 
 /** Newest first, so that the copies of one build stand together. */
-export async function listFamily(wanted: Wanted, deps: AllDeps): Promise<Listing> {
+export async function listFamily(wanted: Wanted, deps: NeededDeps): Promise<Listing> {
   const seen = await Promise.all(regionsOf(wanted).map(region => listRegion(region, wanted, deps)));
   const rows = seen.flatMap(({ rows: of }) => of).sort((a, b) => newestFirst(a.image, b.image));
   if (rows.length === 0) await warnOfFamily(wanted, deps);
@@ -43,12 +43,12 @@ export async function listFamily(wanted: Wanted, deps: AllDeps): Promise<Listing
 }
 
 /** A name that is misspelt matches nothing, and an empty table does not say so. */
-async function warnOfFamily(wanted: Wanted, { report, inRegion }: AllDeps): Promise<void> {
+async function warnOfFamily(wanted: Wanted, { report, inRegion }: NeededDeps): Promise<void> {
   const owned = await Promise.all(regionsOf(wanted).map(region => inRegion({ region }).images.find({})));
   report.warn(sayNoFamily(wanted, tagKey(schemeOf(wanted), 'family'), owned.flat()));
 }
 
-async function listRegion(region: string, wanted: Wanted, deps: AllDeps): Promise<Listing> {
+async function listRegion(region: string, wanted: Wanted, deps: NeededDeps): Promise<Listing> {
   const { account, images: port } = deps.inRegion({ region });
   const scheme = schemeOf(wanted);
   const images = await deps.report.step(`List the images of ${wanted.family} in ${region}`, () =>
@@ -63,7 +63,7 @@ async function listRegion(region: string, wanted: Wanted, deps: AllDeps): Promis
 }
 
 /** A list is not worth a failure: where the powers are missing it says so. */
-async function whereUsed(region: string, wanted: Wanted, { report, inRegion }: AllDeps): Promise<Users | undefined> {
+async function whereUsed(region: string, wanted: Wanted, { report, inRegion }: NeededDeps): Promise<Users | undefined> {
   try {
     return await report.step(`Find where they are used in ${region}`, () => findUsers(wanted, inRegion({ region }), report));
   } catch (failure) {

@@ -66,9 +66,9 @@ export const outputs = {
 };
 
 type Wanted = Values<typeof settings> & Pick<Asked, 'pointers'>;
-type AllDeps = Deps<'account' | keyof SurveyPorts>;
+type NeededDeps = Deps<'account' | keyof SurveyPorts>;
 
-export async function run(wanted: Wanted, deps: AllDeps) {
+export async function run(wanted: Wanted, deps: NeededDeps) {
   const { report } = deps;
   const scheme = schemeOf(wanted);
   const accountId = await deps.inRegion({ region: wanted.region }).account.id();

@@ -111,7 +111,7 @@ export function throwIfLeft(ended: readonly Ended[], outputs: Readonly<Record<st
   const removed = ended.filter(({ result }) => result === 'removed').length;
   const message = `${removed} of ${ended.length} images were removed; ${left.length === 1 ? 'one thing is' : `${left.length} things are`} left undone.`;
   const details = {
-    left: left.map(({ what, failure }) => (failure instanceof Error ? `${what}: ${failure.message}` : what)),
+    leftovers: left.map(({ what, failure }) => (failure instanceof Error ? `${what}: ${failure.message}` : what)),
     next:
       left.find(({ next }) => next !== undefined)?.next ??
       `${first instanceof AccessError && first.next !== undefined ? `${first.next} Then run` : 'Run'} the job again: it removes what is left.`,

@@ -11,14 +11,14 @@ const AT_MOST_SECONDS = 15 * 60;
 /** So begins a user whom nobody has seen. */
 export const PERHAPS = 'somebody, perhaps';
 
-type AllDeps = Pick<Deps<never>, 'clock' | 'report'>;
+type NeededDeps = Pick<Deps<never>, 'clock' | 'report'>;
 
 /** Image ID -> who uses it in other accounts. A report that does not come, or comes as an error, counts as use. */
 export async function usageElsewhere(
   imageIds: readonly string[],
   own: string,
   { imageUsers }: Pick<RegionClients, 'imageUsers'>,
-  deps: AllDeps,
+  deps: NeededDeps,
 ): Promise<ReadonlyMap<string, readonly string[]>> {
   const today = new Date(deps.clock.now()).toISOString().slice(0, 10);
   const found = await concurrently(imageIds, REPORTS_AT_ONCE, async imageId => {
@@ -33,7 +33,7 @@ async function usersIn(
   reportId: string,
   own: string,
   imageUsers: RegionClients['imageUsers'],
-  deps: AllDeps,
+  deps: NeededDeps,
 ): Promise<readonly string[]> {
   try {
     const entries = await waitFor(

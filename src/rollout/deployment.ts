@@ -28,11 +28,11 @@ export interface DeploymentOrder {
   readonly onCancel: 'leave' | 'rollback';
 }
 
-type AllDeps = Pick<Deps<never, 'deployments'>, 'deployments' | 'report' | 'run'>;
+type NeededDeps = Pick<Deps<never, 'deployments'>, 'deployments' | 'report' | 'run'>;
 
 export async function recorded<T>(
   order: DeploymentOrder,
-  deps: AllDeps,
+  deps: NeededDeps,
   work: () => Promise<T>,
   ended: (value: T) => 'success' | 'moving',
 ): Promise<T> {
@@ -68,7 +68,7 @@ function endingOf(failure: unknown, { says, onCancel }: DeploymentOrder): [Endin
 }
 
 /** An image of another repository has no commit here: then it is the commit of this run. */
-const commitOf = ({ image, scheme }: DeploymentOrder, run: AllDeps['run']): string =>
+const commitOf = ({ image, scheme }: DeploymentOrder, run: NeededDeps['run']): string =>
   (identity(image, scheme, 'repository') === run.repository ? identity(image, scheme, 'commit') : undefined) ?? run.commit;
 
 const consoleUrl = ({ region, image }: DeploymentOrder): string =>

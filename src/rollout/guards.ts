@@ -55,9 +55,9 @@ export const guardSettings = {
 type Wanted = Values<typeof guardSettings> &
   PointerOfEnvironment &
   Pick<Selection, 'region' | 'fromRegion' | 'fromRole' | 'tagPrefix' | 'commitTag'>;
-type AllDeps = Pick<Deps<'images' | 'parameters'>, 'inRegion'>;
+type NeededDeps = Pick<Deps<'images' | 'parameters'>, 'inRegion'>;
 
-export async function readGuards(wanted: Wanted, image: Image, deps: AllDeps): Promise<Guards> {
+export async function readGuards(wanted: Wanted, image: Image, deps: NeededDeps): Promise<Guards> {
   const { soakEnvironment, soakTime, allowedRefs, pin } = wanted;
   if ((soakEnvironment === undefined) !== (soakTime === undefined)) {
     throw new UsageError([

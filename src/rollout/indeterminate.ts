@@ -22,7 +22,7 @@ export const isStillMoving = (failure: unknown): boolean =>
 export function outOfSight(failure: unknown, left: readonly string[], next: string): unknown {
   if (!(failure instanceof UnreachableError)) return withDetails(failure, { leftovers: left, next: nextOf(failure) ?? next });
   return new UnknownError(failure.message, {
-    leftovers: [...failure.left, ...left],
+    leftovers: [...failure.leftovers, ...left],
     next: `${next} If it cannot reach AWS either: ${failure.next}`,
     cause: failure,
   });
@@ -34,8 +34,8 @@ export const nextOf = (failure: unknown): string | undefined => (failure instanc
 export function regionPrefix(failure: unknown, region: string): unknown {
   const there = (lines: readonly string[]) => lines.map(line => `${region}: ${line}`);
   if (failure instanceof UsageError)
-    return new UsageError(there(failure.problems), { ...failure, leftovers: there(failure.left), cause: failure });
+    return new UsageError(there(failure.problems), { ...failure, leftovers: there(failure.leftovers), cause: failure });
   return failure instanceof ActionError
-    ? wrapError(failure, `${region}: ${failure.message}`, { ...failure, leftovers: there(failure.left), cause: failure })
+    ? wrapError(failure, `${region}: ${failure.message}`, { ...failure, leftovers: there(failure.leftovers), cause: failure })
     : failure;
 }

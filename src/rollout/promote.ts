@@ -57,9 +57,12 @@ export const outputs = {
 };
 
 type Wanted = Values<typeof settings>;
-type AllDeps = Deps<'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'commands', 'commits' | 'deployments' | 'files'>;
+type NeededDeps = Deps<
+  'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'commands',
+  'commits' | 'deployments' | 'files'
+>;
 
-export async function run(wanted: Wanted, deps: AllDeps) {
+export async function run(wanted: Wanted, deps: NeededDeps) {
   throwIfUnfit({ ...wanted, checksSeconds: wanted.checks === undefined ? undefined : wanted.checksTimeout });
   const { report } = deps;
   const check = await checker(wanted, deps);
@@ -91,7 +94,7 @@ export async function run(wanted: Wanted, deps: AllDeps) {
 }
 
 const orderOf =
-  (wanted: Wanted, home: Image, homeReason: string, deps: AllDeps) =>
+  (wanted: Wanted, home: Image, homeReason: string, deps: NeededDeps) =>
   async (image: Image, { region, aws }: Here): Promise<PromotionOrder> => {
     const of = { ...wanted, architecture: image.architecture };
     // Where it came from and what it was proven by is asked once, at home.
@@ -118,7 +121,7 @@ const nothing = async (): Promise<void> => {};
 const liftVetoes = async (parts: readonly Part[]) =>
   void (await inTurn(parts, ({ promotion, aws }) => liftVeto({ ...promotion, imageId: promotion.image.id }, aws)));
 
-async function checker({ checks, checksTimeout: seconds }: Wanted, deps: AllDeps): Promise<Check | undefined> {
+async function checker({ checks, checksTimeout: seconds }: Wanted, deps: NeededDeps): Promise<Check | undefined> {
   if (checks === undefined || checks.length === 0) return undefined;
   const deliveries = await readDeliveries(checks, deps.files);
   return region => instanceId => failsChecks(instanceId, { checks, deliveries, seconds }, deps, deps.inRegion({ region }));

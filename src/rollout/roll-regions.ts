@@ -142,4 +142,4 @@ function joined(ends: readonly End[], left: readonly string[]): unknown {
   return none ? withDetails(first?.failure, { leftovers: all }) : outOfSight(first?.failure, all, GO_ON);
 }
 
-const leftOf = (failure: unknown): readonly string[] => (failure instanceof ActionError ? failure.left : []);
+const leftOf = (failure: unknown): readonly string[] => (failure instanceof ActionError ? failure.leftovers : []);

@@ -45,10 +45,10 @@ export const outputs = {
 };
 
 type Wanted = Values<typeof settings>;
-type AllDeps = Deps<'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances', 'commits' | 'deployments'>;
+type NeededDeps = Deps<'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances', 'commits' | 'deployments'>;
 type Back = Extract<WayBack, { to: string }>;
 
-export async function run(wanted: Wanted, deps: AllDeps) {
+export async function run(wanted: Wanted, deps: NeededDeps) {
   throwIfUnfit(wanted);
   const { report } = deps;
 
@@ -79,7 +79,7 @@ export async function run(wanted: Wanted, deps: AllDeps) {
 }
 
 /** Decided at home; elsewhere it is the same image. */
-async function target(wanted: Wanted, deps: AllDeps) {
+async function target(wanted: Wanted, deps: NeededDeps) {
   const aws = deps.inRegion({ region: wanted.region });
   const now = await readPointer(environmentPointer(wanted), aws);
   const previous = wayBack(now, wanted.environment);
@@ -90,7 +90,7 @@ async function target(wanted: Wanted, deps: AllDeps) {
 }
 
 const orderOf =
-  (wanted: Wanted, home: Image, back: Back, deps: AllDeps) =>
+  (wanted: Wanted, home: Image, back: Back, deps: NeededDeps) =>
   async (image: Image, { region, aws }: Here): Promise<PromotionOrder> => {
     const pointer = await readPointer(environmentPointer(wanted), aws);
     const decided =
@@ -115,7 +115,7 @@ async function elsewhere(
 const replacedBy = (promotion: Promotion) => ({ ...promotion, imageId: promotion.was });
 
 /** An image that the user names instead of the previous one. */
-async function named(wanted: Wanted, deps: AllDeps, now: PointerNow): Promise<WayBack> {
+async function named(wanted: Wanted, deps: NeededDeps, now: PointerNow): Promise<WayBack> {
   const selected = await selectImage({ ...wanted, fallback: 'none', walk: 1 }, deps);
   if (now.current === undefined)
     return { to: undefined, reason: `${wanted.environment} has no pointer, so there is nothing to go back from` };

@@ -28,10 +28,10 @@ interface Wanted {
   readonly region: string;
 }
 
-type AllDeps = Deps<'images' | 'parameters'>;
+type NeededDeps = Deps<'images' | 'parameters'>;
 
 /** Undefined where the template finds its base itself. */
-export async function resolveBase(wanted: Wanted, scheme: TagScheme, { inRegion, report }: AllDeps): Promise<Base | undefined> {
+export async function resolveBase(wanted: Wanted, scheme: TagScheme, { inRegion, report }: NeededDeps): Promise<Base | undefined> {
   if (wanted.baseImage === undefined || wanted.baseImage.length === 0) return undefined;
   const aws = inRegion({ region: wanted.region });
   const missed: string[] = [];

@@ -26,9 +26,9 @@ export const outputs = {
   changed: 'false when everybody had it already.',
 };
 
-type AllDeps = Deps<keyof SharePorts | 'parameters', 'commits'>;
+type NeededDeps = Deps<keyof SharePorts | 'parameters', 'commits'>;
 
-export async function run(wanted: Values<typeof settings>, deps: AllDeps) {
+export async function run(wanted: Values<typeof settings>, deps: NeededDeps) {
   const { report } = deps;
   const sharing = sharingOf(wanted, schemeOf(wanted));
   const { image } = await report.step(`Find ${wanted.image}`, () => selectImage(wanted, deps));

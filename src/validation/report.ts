@@ -58,7 +58,7 @@ const MOST_LISTED = 20;
 export function refusal(validation: Validation, earlier: JudgedChecks, fate?: string, unstored?: ActionError): ActionError | undefined {
   const { imageId, result, trials } = validation;
   const left = [...trials.flatMap(trial => trial.left), ...standing(validation, earlier, unstored)];
-  const details = { left, outputs: validationOutputs(validation) };
+  const details = { leftovers: left, outputs: validationOutputs(validation) };
   const cancelled = trials.find(({ failure }) => failure instanceof CancelledError);
   if (cancelled !== undefined) return new CancelledError(`Cancelled while ${imageId} was being validated; it has no new verdict.`, details);
   if (unstored instanceof CancelledError)

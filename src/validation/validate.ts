@@ -65,14 +65,14 @@ export const outputs = {
   report: 'JSON: every machine with its timeline and its checks.',
 };
 
-type AllDeps = Deps<
+type NeededDeps = Deps<
   'account' | 'images' | 'instances' | 'commands' | 'parameters' | 'imageUsers' | 'removal',
   'journal' | 'files' | 'commits'
 >;
 /** `pointers`: those that the file says of other environments. */
 type Wanted = Values<typeof settings> & { readonly pointers: readonly string[] };
 
-export async function run(wanted: Wanted, deps: AllDeps) {
+export async function run(wanted: Wanted, deps: NeededDeps) {
   const { report, clock, files } = deps;
   const aws = deps.inRegion({ region: wanted.region });
   const scheme = schemeOf(wanted);
