@@ -16,7 +16,7 @@ test('what was just made survives the sweep though no listing shows it, or its f
   };
   let now = 0;
   const world = {
-    at: () => ports,
+    inRegion: () => ports,
     clock: {
       now: () => now,
       sleep: async (ms: number) => {

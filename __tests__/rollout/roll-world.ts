@@ -112,7 +112,7 @@ export function rollWorld({
     ...imagePort(state, deed),
   } as unknown as RegionClients;
   const world = {
-    at: () => place,
+    inRegion: () => place,
     clock: {
       now: () => state.now,
       sleep: async (ms: number) => {
