@@ -3,19 +3,19 @@ import type { Play } from './stage.ts';
 
 const SIZE = 2;
 
-/** The road from commit to stage, as the reusable workflow strings it together. */
-const toStage = async ({ job, insist }: Parameters<Play['play']>[0], ends: { validate?: 'red'; promote?: 'red' } = {}) => {
+/** From commit to stage, with the jobs of the reusable workflow. */
+const toStage = async ({ job, expect }: Parameters<Play['play']>[0], ends: { validate?: 'red'; promote?: 'red' } = {}) => {
   const built = await job('Build', 'build');
   const image = built.outputs['ami-id'] ?? '';
   const validated = await job('Validate', 'validate', { image }, ends.validate);
   const verdict = ends.validate === undefined ? 'passed' : 'failed';
-  insist(validated.outputs['verdict'] === verdict, `the verdict should be ${verdict}`);
+  expect(validated.outputs['verdict'] === verdict, `the verdict should be ${verdict}`);
   if (validated.exitCode !== 0) return image;
   await job('Promote to stage', 'promote', { environment: 'stage', image }, ends.promote);
   return image;
 };
 
-/** Dies when the load balancer asks how it is: validation does not ask that. */
+/** Exits at the load balancer's health check, which validation does not call. */
 const DYING = (server: string) =>
   server.replace(
     '    def do_GET(self):\n',
@@ -25,8 +25,8 @@ const DYING = (server: string) =>
 export const chapters: readonly Play[] = [
   {
     title: 'An account with two groups',
-    told: 'web-stage and web-prod run a plain Debian with something started by hand, each behind a target group. That is all there is.',
-    async play({ lab, cloud, say }) {
+    summary: 'web-stage and web-prod run a plain Debian. User data starts their service. Each group is behind a target group.',
+    async play({ lab, cloud, print }) {
       const imageId = await baseImage(cloud);
       for (const name of ['web-stage', 'web-prod']) await makeGroup(cloud, { name, imageId, size: SIZE });
       for (let looks = 0; looks < 600; looks += 1) {
@@ -34,55 +34,55 @@ export const chapters: readonly Play[] = [
         if (up.every(instances => instances.length === SIZE)) break;
         await lab.clock.sleep(5);
       }
-      say(`${SIZE * 2} instances in service`);
+      print(`${SIZE * 2} instances in service`);
     },
   },
   {
-    title: 'A good commit reaches stage by itself',
-    told: 'Real Packer bakes the image, Run Command proves it on a machine of its own, the group rolls.',
+    title: 'A good commit reaches stage without a person',
+    summary: 'Packer builds the image. Run Command checks it on a test instance. Then the group is rolled out.',
     async play(scene) {
       scene.commit('Serve a page', '1.0.0');
       const image = await toStage(scene);
-      scene.insist((await scene.pointer('stage')) === image, 'stage should point at the new image');
+      scene.expect((await scene.pointer('stage')) === image, 'the pointer of stage should name the new image');
       await scene.proof({ 'web-stage': '1.0.0' });
     },
   },
   {
     title: 'A person promotes it to prod',
-    told: 'The very image that stage runs: nothing is built again.',
+    summary: 'The same image that stage runs. Nothing is built again.',
     async play(scene) {
       await scene.job('Promote to prod', 'promote', { environment: 'prod', image: 'environment:stage' });
-      scene.insist((await scene.pointer('prod')) === (await scene.pointer('stage')), 'prod should point at what stage runs');
+      scene.expect((await scene.pointer('prod')) === (await scene.pointer('stage')), 'prod and stage should run the same image');
       await scene.proof({ 'web-prod': '1.0.0' });
     },
   },
   {
     title: 'A broken commit fails validation and changes nothing',
-    told: 'Packer is content, but the service does not start. Nobody downstream ever sees this image.',
+    summary: 'Packer succeeds, but the service does not start. The image is never rolled out.',
     async play(scene) {
       const before = await scene.pointer('stage');
-      scene.commit('Serve the page faster (it does not start)', '1.1.0', server => `import turbo\n${server}`);
+      scene.commit('Serve the page faster (does not start)', '1.1.0', server => `import turbo\n${server}`);
       await toStage(scene, { validate: 'red' });
-      scene.insist((await scene.pointer('stage')) === before, 'stage should point where it did');
+      scene.expect((await scene.pointer('stage')) === before, 'the pointer of stage should not have moved');
       await scene.proof({ 'web-stage': '1.0.0' });
     },
   },
   {
-    title: 'A commit that passes, but dies in the group, is rolled back',
-    told: 'Behind the load balancer the service falls over. The refresh goes back by itself, the pointer never moved, the job is red.',
+    title: 'A commit that passes validation but fails in the group is rolled back',
+    summary: 'The service exits behind the load balancer. AWS rolls the refresh back, the pointer does not move, the job is red.',
     async play(scene) {
       const before = await scene.pointer('stage');
-      scene.commit('Answer health checks more thoroughly (it dies of them)', '1.2.0', DYING);
+      scene.commit('Answer health checks in more detail (exits on them)', '1.2.0', DYING);
       await toStage(scene, { promote: 'red' });
-      scene.insist((await scene.pointer('stage')) === before, 'stage should point where it did');
+      scene.expect((await scene.pointer('stage')) === before, 'the pointer of stage should not have moved');
       await scene.proof({ 'web-stage': '1.0.0' });
     },
   },
   {
     title: 'The next good commit goes all the way',
-    told: 'To stage by itself, to prod by hand.',
+    summary: 'To stage without a person, to prod by hand.',
     async play(scene) {
-      scene.commit('Serve the page kindly', '1.3.0');
+      scene.commit('Serve a friendlier page', '1.3.0');
       await toStage(scene);
       await scene.job('Promote to prod', 'promote', { environment: 'prod', image: 'environment:stage' });
       await scene.proof({ 'web-stage': '1.3.0', 'web-prod': '1.3.0' });
@@ -90,7 +90,7 @@ export const chapters: readonly Play[] = [
   },
   {
     title: 'Rollback on demand',
-    told: 'Somebody does not like 1.3.0 in prod. One click: the image from before is on every instance again, and 1.3.0 will not come back by itself.',
+    summary: 'Users report a fault of 1.3.0 in prod. One click: every instance runs the previous image again, and 1.3.0 is vetoed in prod.',
     async play(scene) {
       await scene.job('Roll prod back', 'rollback', { environment: 'prod' });
       await scene.proof({ 'web-prod': '1.0.0', 'web-stage': '1.3.0' });
@@ -98,15 +98,15 @@ export const chapters: readonly Play[] = [
     },
   },
   {
-    title: 'Prune removes exactly what the plan says',
-    told: 'First the plan, then the same plan carried out. What stage and prod run, or may go back to, stays.',
+    title: 'Prune removes exactly the images of its plan',
+    summary: 'First the plan, then the same plan applied. Images that stage and prod run, or can roll back to, are kept.',
     async play(scene) {
       await scene.job('Plan', 'prune');
       const planned = await scene.job('List', 'list');
       const pruned = await scene.job('Prune', 'prune', { 'dry-run': 'false' });
-      const left = await scene.job('List again', 'list');
-      const gone = Number(planned.outputs['count']) - Number(left.outputs['count']);
-      scene.insist(gone === 2 && pruned.outputs['removed'] === '2', `the two bad images should be gone, and only they; ${gone} are`);
+      const remaining = await scene.job('List again', 'list');
+      const gone = Number(planned.outputs['count']) - Number(remaining.outputs['count']);
+      scene.expect(gone === 2 && pruned.outputs['removed'] === '2', `exactly the two bad images should be removed, but ${gone} are`);
     },
   },
 ];

@@ -10,7 +10,7 @@ import {
 import { GetCommandInvocationCommand, GetParameterCommand, SendCommandCommand, SSMClient } from '@aws-sdk/client-ssm';
 import type { Lab } from '../lab/lab.ts';
 
-/** What an account has before the action comes: made as Terraform would make it, by the stock SDK. */
+/** The account before the action is used: two groups, made with the AWS SDK. */
 
 export interface Cloud {
   readonly ec2: EC2Client;
@@ -43,21 +43,21 @@ export async function baseImage({ ec2 }: Cloud): Promise<string> {
   return image.ImageId;
 }
 
-/** What runs before there is an image: a plain system that starts something by its user data, as it was always done. */
-const BY_HAND = `#!/bin/sh
+/** Before the first image: a plain system whose user data starts the service. */
+const USER_DATA = `#!/bin/sh
 [ -d /opt/web ] && exit 0
 mkdir -p /srv/old && echo ok > /srv/old/health && cd /srv/old
 setsid python3 -m http.server 8080 >/dev/null 2>&1 &
 `;
 
-/** A group behind a target group that asks for a page: an instance whose service is dead is replaced. */
+/** A group with health checks of its target group: an instance whose service does not answer is replaced. */
 export async function makeGroup(cloud: Cloud, { name, imageId, size }: { name: string; imageId: string; size: number }): Promise<void> {
   const { Subnets = [] } = await cloud.ec2.send(new DescribeSubnetsCommand({}));
   const target = await makeTargetGroup(cloud, name, Subnets);
   const { LaunchTemplate } = await cloud.ec2.send(
     new CreateLaunchTemplateCommand({
       LaunchTemplateName: name,
-      LaunchTemplateData: { ImageId: imageId, InstanceType: 't3.micro', UserData: Buffer.from(BY_HAND).toString('base64') },
+      LaunchTemplateData: { ImageId: imageId, InstanceType: 't3.micro', UserData: Buffer.from(USER_DATA).toString('base64') },
     }),
   );
   await cloud.autoScaling.send(
@@ -75,7 +75,7 @@ export async function makeGroup(cloud: Cloud, { name, imageId, size }: { name: s
   );
 }
 
-/** Behind a balancer: a target group that nobody listens to asks nobody how they are. */
+/** With a load balancer and a listener: a target group without a listener runs no health checks. */
 async function makeTargetGroup({ balancing }: Cloud, name: string, subnets: readonly Subnet[]): Promise<string> {
   const { TargetGroups: [target] = [] } = await balancing.send(
     new CreateTargetGroupCommand({
@@ -112,7 +112,7 @@ export async function inService({ autoScaling }: Cloud, group: string): Promise<
     .map(({ InstanceId = '', LaunchTemplate }) => ({ id: InstanceId, template: LaunchTemplate?.Version ?? '' }));
 }
 
-/** Asks every instance in service, over Run Command, what it runs. */
+/** What every in-service instance runs, by its own answer over Run Command. */
 export async function askGroup(cloud: Cloud, lab: Lab, group: string): Promise<string> {
   const instances = await inService(cloud, group);
   const answers = await Promise.all(
@@ -128,13 +128,13 @@ export async function ask({ ssm }: Cloud, lab: Lab, instanceId: string, command:
   const { Command } = await ssm.send(
     new SendCommandCommand({ InstanceIds: [instanceId], DocumentName: 'AWS-RunShellScript', Parameters: { commands: [command] } }),
   );
-  for (let looks = 0; looks < 200; looks += 1) {
+  for (let polls = 0; polls < 200; polls += 1) {
     await lab.clock.sleep(2);
-    const seen = await ssm
+    const invocation = await ssm
       .send(new GetCommandInvocationCommand({ CommandId: Command?.CommandId ?? '', InstanceId: instanceId }))
       .catch(() => undefined);
-    if (seen !== undefined && !['Pending', 'InProgress', 'Delayed'].includes(seen.Status ?? 'Pending'))
-      return (seen.StandardOutputContent ?? '').trim();
+    if (invocation !== undefined && !['Pending', 'InProgress', 'Delayed'].includes(invocation.Status ?? 'Pending'))
+      return (invocation.StandardOutputContent ?? '').trim();
   }
   return 'no answer';
 }

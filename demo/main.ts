@@ -1,14 +1,14 @@
-// npm run demo. Everything that the story starts (the compiler, instances, Packer, the lab) lives in a process namespace of its own and
-// dies with it, however this ends: the kernel kills a namespace whose first process is gone. Every file lies in the cache.
+// npm run demo. Every process of the demo (compiler, instances, Packer, lab) runs in one process namespace. The kernel ends them all when its
+// first process ends. Every file is in the cache folder.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setUp } from '../scripts/setup.ts';
 import { cacheFolder } from '../src/adapters/cached-file.ts';
 
-// npm killed outright does not tell its children; then nobody waits for us any more.
+// npm does not signal its children when it is killed. A changed ancestor shows it.
 const ancestors = [process.ppid, parentOf(process.ppid)];
-const isAlone = () => process.ppid !== ancestors[0] || parentOf(process.ppid) !== ancestors[1];
+const isOrphaned = () => process.ppid !== ancestors[0] || parentOf(process.ppid) !== ancestors[1];
 
 const { missing } = await setUp({ only: ['node', 'sandbox'] });
 for (const line of missing) console.error(line);
@@ -24,17 +24,17 @@ process.on('exit', () => rmSync(temporary, { recursive: true, force: true }));
 const asRoot = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
 const namespace = [...asRoot, '--pid', '--fork', '--kill-child=KILL', '--mount-proc'];
 const story = spawn('unshare', [...namespace, process.execPath, join(import.meta.dirname, 'story.ts'), ...process.argv.slice(2)], {
-  // The story ends when its standard input does: that is how it learns that this process was killed.
+  // The story ends when its standard input closes, so it also ends when this process is killed.
   stdio: ['pipe', 'inherit', 'inherit'],
   env: { ...process.env, TMPDIR: temporary },
 });
 story.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 130)));
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => story.stdin?.end());
 setInterval(() => {
-  if (isAlone()) story.stdin?.end();
+  if (isOrphaned()) story.stdin?.end();
 }, 500).unref();
 
-/** What runs left that were killed before they could tidy up. */
+/** Removes the temporary folders of killed runs. */
 function sweep(): void {
   for (const name of readdirSync(demo)) {
     const [, pid] = /^temporary-(\d+)$/.exec(name) ?? [];

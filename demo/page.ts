@@ -1,9 +1,9 @@
 import { marked } from 'marked';
 
-/** What a job of the story left: shown as GitHub shows the summary of a job. */
+/** One chapter of the demo, with the job summaries as GitHub shows them. */
 export interface Chapter {
   readonly title: string;
-  readonly told: string;
+  readonly summary: string;
   readonly jobs: readonly {
     readonly name: string;
     readonly green: boolean;
@@ -11,14 +11,14 @@ export interface Chapter {
     readonly summary: string;
     readonly seconds: number;
   }[];
-  /** What the instances themselves answered. */
+  /** The answers of the instances over Run Command. */
   readonly proof?: string;
 }
 
 const STYLE = `
 body { margin: 0; background: #f6f8fa; color: #1f2328; font: 14px/1.5 -apple-system, "Segoe UI", "Noto Sans", Helvetica, Arial, sans-serif }
 main { max-width: 1180px; margin: 0 auto; padding: 32px 16px 64px }
-h1 { font-size: 26px; margin: 0 0 4px } h2 { font-size: 20px; margin: 40px 0 4px } .told { color: #59636e; margin: 0 0 12px }
+h1 { font-size: 26px; margin: 0 0 4px } h2 { font-size: 20px; margin: 40px 0 4px } .intro { color: #59636e; margin: 0 0 12px }
 .job { background: #fff; border: 1px solid #d1d9e0; border-radius: 6px; margin: 12px 0 }
 .job > header { display: flex; gap: 8px; align-items: center; padding: 10px 16px; border-bottom: 1px solid #d1d9e0; font-weight: 600 }
 .job > header small { margin-left: auto; color: #59636e; font-weight: 400 }
@@ -33,7 +33,7 @@ h3 { font-size: 18px; margin: 16px 0 8px } details { margin: 8px 0 } summary { c
 nav { margin: 16px 0 } nav a { display: block; color: #0969da; text-decoration: none } .proof pre { background: #ddf4ff }
 `;
 
-/** One self-contained page. Summaries come from instances' output too, so it allows no script at all. */
+/** One self-contained page. Summaries hold output of instances, so the page allows no script. */
 export async function page(chapters: readonly Chapter[], figures: string): Promise<string> {
   const parts = await Promise.all(chapters.map(chapterHtml));
   const contents = chapters.map(({ title }, i) => `<a href="#c${i}">${i + 1}. ${escaped(title)}</a>`).join('');
@@ -41,23 +41,23 @@ export async function page(chapters: readonly Chapter[], figures: string): Promi
     '<!doctype html><html lang="en"><meta charset="utf-8">',
     `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">`,
     '<meta name="viewport" content="width=device-width"><title>ami-action: the demo</title>',
-    `<style>${STYLE}</style><main><h1>The road of an image</h1><p class="told">${escaped(figures)}</p><nav>${contents}</nav>${parts.join('')}</main></html>\n`,
+    `<style>${STYLE}</style><main><h1>An image from commit to prod</h1><p class="intro">${escaped(figures)}</p><nav>${contents}</nav>${parts.join('')}</main></html>\n`,
   ].join('\n');
 }
 
-async function chapterHtml({ title, told, jobs, proof }: Chapter, index: number): Promise<string> {
+async function chapterHtml({ title, summary: intro, jobs, proof }: Chapter, index: number): Promise<string> {
   const shown = await Promise.all(
     jobs.map(async ({ name, green, expected, summary, seconds }) => {
       const body = await marked.parse(summary, { gfm: true });
-      const meant = green === expected ? '' : ' (not what the story says!)';
-      return `<section class="job"><header><span class="mark ${green ? 'ok' : 'bad'}">${green ? '✓' : '✕'}</span>${escaped(name)}${meant}<small>${seconds.toFixed(1)} s</small></header><div>${body}</div></section>`;
+      const unexpected = green === expected ? '' : ' (unexpected result)';
+      return `<section class="job"><header><span class="mark ${green ? 'ok' : 'bad'}">${green ? '✓' : '✕'}</span>${escaped(name)}${unexpected}<small>${seconds.toFixed(1)} s</small></header><div>${body}</div></section>`;
     }),
   );
-  const asked =
+  const answers =
     proof === undefined
       ? ''
-      : `<section class="job proof"><header>What the instances say themselves, over Run Command</header><div><pre>${escaped(proof)}</pre></div></section>`;
-  return `<h2 id="c${index}">${index + 1}. ${escaped(title)}</h2><p class="told">${escaped(told)}</p>${shown.join('')}${asked}`;
+      : `<section class="job proof"><header>Answers of the instances over Run Command</header><div><pre>${escaped(proof)}</pre></div></section>`;
+  return `<h2 id="c${index}">${index + 1}. ${escaped(title)}</h2><p class="intro">${escaped(intro)}</p>${shown.join('')}${answers}`;
 }
 
 const escaped = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;');

@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The repository of a team that ships its image with the action: the example template unchanged, an app, a file with settings. */
+/** A repository that uses the action: the example template unchanged, an app, and a settings file. */
 export interface Repository {
   readonly path: string;
-  /** Writes, commits, and returns the commit's SHA. */
+  /** Writes the files and commits them. Returns the commit's SHA. */
   commit(message: string, version: string, server: (original: string) => string): string;
 }
 

@@ -4,24 +4,24 @@ import { askGroup, type Cloud, pointerValue } from './fleet.ts';
 import type { Chapter } from './page.ts';
 import type { Repository } from './repository.ts';
 
-/** What a chapter can do, and what it leaves for the page. */
+/** What a chapter can do. */
 export interface Scene {
   readonly lab: Lab;
   readonly cloud: Cloud;
   readonly repository: Repository;
-  /** A job of the pipeline, on the newest commit. `ends`: how the story says that it ends. */
+  /** Runs a job of the pipeline on the newest commit. `ends`: the expected result. */
   job(name: string, mode: string, settings?: Readonly<Record<string, string>>, ends?: 'green' | 'red'): Promise<Ran>;
   commit(message: string, version: string, server?: (original: string) => string): void;
-  say(line: string): void;
-  /** Asks the instances of the groups, and stops the story when one does not say what it should. */
+  print(line: string): void;
+  /** Asks every instance of the groups for its version. The demo is red if one answers another version. */
   proof(groups: Readonly<Record<string, string>>): Promise<void>;
   pointer(environment: string): Promise<string>;
-  insist(truth: boolean, otherwise: string): void;
+  expect(condition: boolean, message: string): void;
 }
 
 export interface Play {
   readonly title: string;
-  readonly told: string;
+  readonly summary: string;
   play(scene: Scene): Promise<void>;
 }
 
@@ -36,30 +36,30 @@ type Open = { -readonly [K in keyof Chapter]: Chapter[K] } & { jobs: Chapter['jo
 
 export function stage(props: Props) {
   const played: Open[] = [];
-  const state = { wrong: false, runs: 0, sha: '' };
+  const state = { failed: false, runs: 0, sha: '' };
   return {
-    async play({ title, told, play }: Play): Promise<void> {
-      console.log(`\n${played.length + 1}. ${title}\n   ${told}`);
-      const chapter: Open = { title, told, jobs: [] };
+    async play({ title, summary, play }: Play): Promise<void> {
+      console.log(`\n${played.length + 1}. ${title}\n   ${summary}`);
+      const chapter: Open = { title, summary, jobs: [] };
       played.push(chapter);
       await play(scene(props, chapter, state));
     },
     chapters: (): readonly Chapter[] => played,
     jobs: () => state.runs,
-    wentWrong: () => state.wrong,
+    failed: () => state.failed,
   };
 }
 
-function scene(props: Props, chapter: Open, state: { wrong: boolean; runs: number; sha: string }): Scene {
-  const insist = (truth: boolean, otherwise: string) => {
-    if (truth) return;
-    state.wrong = true;
-    console.log(`   !! ${otherwise}`);
+function scene(props: Props, chapter: Open, state: { failed: boolean; runs: number; sha: string }): Scene {
+  const expect = (condition: boolean, message: string) => {
+    if (condition) return;
+    state.failed = true;
+    console.log(`   !! ${message}`);
   };
   return {
     ...props,
-    insist,
-    say: line => console.log(`   ${line}`),
+    expect,
+    print: line => console.log(`   ${line}`),
     commit(message, version, server = original => original) {
       state.sha = props.repository.commit(message, version, server);
       console.log(`   commit ${state.sha.slice(0, 7)} ${message}`);
@@ -73,10 +73,10 @@ function scene(props: Props, chapter: Open, state: { wrong: boolean; runs: numbe
       chapter.jobs.push({ name, green, expected: ends === 'green', summary: ran.summary, seconds: (Date.now() - startedAt) / 1000 });
       for (const error of ran.errors) for (const line of error.split('\n')) console.log(`   │   ${line}`);
       console.log(`   └ ${green ? '✓' : '✕'} ${ran.outputs['outcome'] ?? 'no outcome'}`);
-      insist(green === (ends === 'green'), `${name} should have ended ${ends}:\n${ran.log}`);
+      expect(green === (ends === 'green'), `${name} should have ended ${ends}:\n${ran.log}`);
       return ran;
     },
-    proof: groups => prove(groups, props, chapter, insist),
+    proof: groups => prove(groups, props, chapter, expect),
     pointer: environment => pointerValue(props.cloud, `/ami/web/${environment}`),
   };
 }
@@ -85,14 +85,14 @@ async function prove(
   groups: Readonly<Record<string, string>>,
   { cloud, lab }: Props,
   chapter: Open,
-  insist: Scene['insist'],
+  expect: Scene['expect'],
 ): Promise<void> {
   const answers = await Promise.all(Object.keys(groups).map(group => askGroup(cloud, lab, group)));
   chapter.proof = [chapter.proof, ...answers].filter(part => part !== undefined).join('\n');
   for (const line of answers.join('\n').split('\n')) console.log(`   ${line}`);
   for (const [i, version] of Object.values(groups).entries()) {
     const lines = (answers[i] ?? '').split('\n').slice(1);
-    insist(
+    expect(
       lines.length > 0 && lines.every(line => line.endsWith(`web is active, version ${version}`)),
       `every instance should run ${version}`,
     );
@@ -105,7 +105,7 @@ const orderOf = (
   settings: Readonly<Record<string, string>>,
   { sha, runs }: { sha: string; runs: number },
 ) => {
-  const said = new Set<string>();
+  const printed = new Set<string>();
   return {
     mode,
     with: settings,
@@ -114,8 +114,8 @@ const orderOf = (
     env: { ...environment, GITHUB_SHA: sha, GITHUB_RUN_ID: String(1000 + runs), GITHUB_JOB: mode },
     onLine: (line: string) => {
       const shown = progress(line, repository.path);
-      if (shown === undefined || said.has(shown)) return;
-      said.add(shown);
+      if (shown === undefined || printed.has(shown)) return;
+      printed.add(shown);
       console.log(`   │ ${shown.length > WIDTH ? `${shown.slice(0, WIDTH)} …` : shown}`);
     },
   };
@@ -123,17 +123,17 @@ const orderOf = (
 
 const WIDTH = 150;
 
-// Of what Packer says, what changes something; everything stands in the log of a real job.
-const SMALL_PRINT =
+// Of Packer's output only the lines that change something. A real job's log has all of it.
+const DETAILS =
   /Adding tag|Creating \w+ tags$|skipping$|Skipping|Prevalidating|Modifying|Tagging|Attaching|Waiting for|Cleaning up|Deleting temporary|Stopping instance$|^==> (?!amazon)|^-->/;
 
-/** The log of a job without the runner's own language, and without what only somebody who looks for a fault wants to read. */
+/** The log of a job without workflow commands and without details that only debugging needs. */
 function progress(line: string, workspace: string): string | undefined {
   if (line.startsWith('::group::')) return `▸ ${line.slice('::group::'.length)}`;
   if (line.startsWith('::warning')) return `! ${line.slice(line.indexOf('::', 2) + 2)}`;
   if (line.startsWith('::') || line.trim() === '') return undefined;
-  if (/^(==>|-->) /.test(line) && SMALL_PRINT.test(line)) return undefined;
-  // A roll says how far it is; AWS names another example at every look.
+  if (/^(==>|-->) /.test(line) && DETAILS.test(line)) return undefined;
+  // AWS names another example instance at every poll.
   const plain = line.replace(/^==> amazon-ebs\.\w+: /, 'Packer: ').replace(/\.? AWS says: Waiting for remaining .*/, '');
   return `  ${plain.replaceAll(`${workspace}/`, '')}`;
 }

@@ -1,4 +1,4 @@
-// The story that `npm run demo` tells: every job is the committed bundle, run as a runner would, against the lab.
+// The chapters of `npm run demo`: every job runs the committed bundle against the lab, as a runner would.
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { page } from './page.ts';
 import { makeRepository } from './repository.ts';
 import { stage } from './stage.ts';
 
-// The other end is held by demo/main.ts. When it goes, so do we, and with us everything in this process namespace.
+// demo/main.ts holds the other end. When it closes, this process ends, and with it the process namespace.
 process.stdin.on('end', () => process.exit(130)).resume();
 
 const { environment: tools, missing } = await setUp({ only: ['packer'] });
@@ -22,20 +22,22 @@ const out = join(cacheFolder({ ...process.env, RUNNER_TOOL_CACHE: undefined }), 
 mkdirSync(out, { recursive: true });
 const startedAt = Date.now();
 const environment = { ...tools, TMPDIR: tmpdir(), PKR_VAR_ssh_port: '2322' };
-// AWS gives a refresh that gets nowhere an hour before it gives up; here it is five minutes, so that one need not wait.
+// AWS ends a refresh without progress after an hour. Five minutes here keep the demo short.
 const lab = await startLab({ speed: 60, timings: { refreshPatience: 300 } });
 const repository = makeRepository(join(mkdtempSync(join(tmpdir(), 'repository-')), 'web'));
 
 let red = false;
 try {
-  const theatre = stage({ lab, cloud: connect(lab), repository, environment });
-  for (const chapter of chapters) await theatre.play(chapter);
-  red = theatre.wentWrong();
+  const played = stage({ lab, cloud: connect(lab), repository, environment });
+  for (const chapter of chapters) await played.play(chapter);
+  red = played.failed();
   const seconds = Math.round((Date.now() - startedAt) / 1000);
-  const figures = `${theatre.chapters().length} chapters, ${theatre.jobs()} jobs and ${lab.calls.count()} calls of the AWS API in ${seconds} seconds, on one machine and without an AWS account.`;
+  const figures = `${played.chapters().length} chapters, ${played.jobs()} jobs and ${lab.calls.count()} calls of the AWS API in ${seconds} seconds, on one machine and without an AWS account.`;
   const file = join(out, 'index.html');
-  writeFileSync(file, await page(theatre.chapters(), figures));
-  console.log(`\n${red ? 'The story did not go as it should.' : figures}\n\nThe summaries, as GitHub would show them:\n  file://${file}\n`);
+  writeFileSync(file, await page(played.chapters(), figures));
+  console.log(
+    `\n${red ? 'The demo failed: a job or an instance did not end as expected.' : figures}\n\nThe job summaries, as GitHub shows them:\n  file://${file}\n`,
+  );
 } finally {
   await lab.close();
 }
