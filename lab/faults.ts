@@ -15,10 +15,10 @@ export interface FaultRule {
   readonly nth?: number;
   /** How many are struck from there on. Default: one if `nth` is said, else all. */
   readonly times?: number;
-  readonly deed: Deed;
+  readonly action: FaultAction;
 }
 
-export type Deed =
+export type FaultAction =
   | { readonly error: string; readonly message?: string; readonly status?: number }
   /** In the service's own words: RequestLimitExceeded, Throttling, ThrottlingException ... */
   | { readonly refuse: Refusal }
@@ -35,7 +35,7 @@ export type Deed =
   | { readonly kill: number | (() => void | Promise<void>); readonly at: 'before' | 'after' };
 
 /** For rules that come over HTTP. */
-export const DEEDS: readonly string[] = ['error', 'refuse', 'reset', 'delaySeconds', 'hideNewIds', 'stale', 'kill'];
+export const FAULT_ACTIONS: readonly string[] = ['error', 'refuse', 'reset', 'delaySeconds', 'hideNewIds', 'stale', 'kill'];
 
 export interface Faults {
   /** The returned function takes the rule back. */
@@ -73,7 +73,7 @@ export function faultBook(clock: LabClock): FaultBook {
   };
   return {
     add,
-    killAtCall: (n, kill, at = 'before') => add({ nth: n, deed: { kill, at } }),
+    killAtCall: (n, kill, at = 'before') => add({ nth: n, action: { kill, at } }),
     clear: () => {
       armed = [];
     },
@@ -83,7 +83,7 @@ export function faultBook(clock: LabClock): FaultBook {
       for (const entry of struck) await before(entry, call, protocol, clock);
       const output = await answer(struck, call, work);
       for (const entry of armed) for (const id of idsMade(call, output)) entry.newIds.set(id, 0);
-      for (const { rule } of struck) await after(rule.deed, call);
+      for (const { rule } of struck) await after(rule.action, call);
       return output;
     },
   };
@@ -102,23 +102,23 @@ function strikes(entry: Armed, call: CallRecord): boolean {
 }
 
 async function before(entry: Armed, call: CallRecord, protocol: Protocol, clock: LabClock): Promise<void> {
-  const { deed } = entry.rule;
-  if ('error' in deed) throw new AwsError(deed.error, deed.message ?? 'A fault of the lab.', deed.status ?? 400);
-  if ('refuse' in deed) throw refusal(deed.refuse, protocol);
-  if ('reset' in deed && deed.reset === 'before') throw new ConnectionReset();
-  if ('delaySeconds' in deed) await clock.sleep(deed.delaySeconds);
-  if ('hideNewIds' in deed) hide(entry, call, deed.hideNewIds);
-  if ('run' in deed && deed.at === 'before') await deed.run(call);
-  if ('kill' in deed && deed.at === 'before') {
-    await end(deed.kill);
+  const { action } = entry.rule;
+  if ('error' in action) throw new AwsError(action.error, action.message ?? 'A fault of the lab.', action.status ?? 400);
+  if ('refuse' in action) throw refusal(action.refuse, protocol);
+  if ('reset' in action && action.reset === 'before') throw new ConnectionReset();
+  if ('delaySeconds' in action) await clock.sleep(action.delaySeconds);
+  if ('hideNewIds' in action) hide(entry, call, action.hideNewIds);
+  if ('run' in action && action.at === 'before') await action.run(call);
+  if ('kill' in action && action.at === 'before') {
+    await end(action.kill);
     throw new ConnectionReset();
   }
 }
 
-async function after(deed: Deed, call: CallRecord): Promise<void> {
-  if ('reset' in deed && deed.reset === 'after') throw new ConnectionReset();
-  if ('run' in deed && deed.at === 'after') await deed.run(call);
-  if ('kill' in deed && deed.at === 'after') await end(deed.kill);
+async function after(action: FaultAction, call: CallRecord): Promise<void> {
+  if ('reset' in action && action.reset === 'after') throw new ConnectionReset();
+  if ('run' in action && action.at === 'after') await action.run(call);
+  if ('kill' in action && action.at === 'after') await end(action.kill);
 }
 
 const end = async (victim: number | (() => void | Promise<void>)) => {
@@ -127,7 +127,7 @@ const end = async (victim: number | (() => void | Promise<void>)) => {
 };
 
 async function answer(struck: readonly Armed[], call: CallRecord, work: () => Promise<object>): Promise<object> {
-  const stale = struck.find(({ rule }) => 'stale' in rule.deed);
+  const stale = struck.find(({ rule }) => 'stale' in rule.action);
   if (stale === undefined) return work();
   const question = JSON.stringify([call.service, call.operation, call.account, call.region, call.input]);
   const known = stale.answers.get(question) ?? (await work());

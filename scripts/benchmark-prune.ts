@@ -28,7 +28,7 @@ interface Result {
 async function staged(): Promise<Lab> {
   const lab = await startLab({ machines: 'paper', speed: 1 });
   await seed(lab);
-  lab.faults.add({ deed: { delaySeconds: CALL_SECONDS } });
+  lab.faults.add({ action: { delaySeconds: CALL_SECONDS } });
   return lab;
 }
 

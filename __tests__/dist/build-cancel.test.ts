@@ -184,8 +184,8 @@ describe('scenario 11: a copy to another region that fails', () => {
     ['by its tags', template()],
     ['by its name alone, where the template tags nothing', changed(['  run_tags        = var.run_tags\n', ''])],
   ])('leaves no copy behind in the regions where it went well, found %s', async (_, files) => {
-    const deed = { error: 'InternalError', message: 'no capacity to copy', status: 400 };
-    const forget = lab.faults.add({ operation: 'CopyImage', region: 'eu-west-1', deed });
+    const action = { error: 'InternalError', message: 'no capacity to copy', status: 400 };
+    const forget = lab.faults.add({ operation: 'CopyImage', region: 'eu-west-1', action });
     const ran = await build(lab, { files, with: { family: 'copies', regions: 'eu-north-1, eu-west-1' } });
     forget();
     expect(ran.outputs['outcome']).toBe('rejected');

@@ -139,7 +139,7 @@ describe('build from a running instance', () => {
   });
 
   test('whose answer got lost is made once', async () => {
-    const heal = lab.faults.add({ operation: 'CreateImage', times: 1, deed: { reset: 'after' } });
+    const heal = lab.faults.add({ operation: 'CreateImage', times: 1, action: { reset: 'after' } });
     const ran = await save({ name: 'lost-answer' }, 'd');
     heal();
     expect(ran.errors).toEqual([]);
@@ -171,7 +171,7 @@ describe('build from a running instance', () => {
       while (arrived < 2) await new Promise(done => setTimeout(done, 20));
     };
     // Both have found the name free.
-    const lift = lab.faults.add({ operation: 'CreateImage', times: 2, deed: { run: meet, at: 'before' } });
+    const lift = lab.faults.add({ operation: 'CreateImage', times: 2, action: { run: meet, at: 'before' } });
     const ended = await Promise.all([save({ name: 'one-name' }, '7'), save({ name: 'one-name' }, '8')]);
     lift();
     const made = madeImages(lab).filter(({ name }) => name === 'one-name');

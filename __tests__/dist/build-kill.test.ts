@@ -42,9 +42,9 @@ const theMachine = (child: ChildProcess) => {
 };
 
 /** A run that is struck when a call is done, and does not live to hear the answer. */
-async function struck(account: string, rule: Omit<FaultRule, 'deed'>, strike: (child: ChildProcess) => void): Promise<Ran> {
+async function struck(account: string, rule: Omit<FaultRule, 'action'>, strike: (child: ChildProcess) => void): Promise<Ran> {
   let child: ChildProcess | undefined;
-  const lift = lab.faults.add({ account, nth: 1, ...rule, deed: { kill: () => child && strike(child), at: 'after' } });
+  const lift = lab.faults.add({ account, nth: 1, ...rule, action: { kill: () => child && strike(child), at: 'after' } });
   const ran = await run(account, {
     onStart: started => {
       child = started;
@@ -125,7 +125,7 @@ describe('build killed without a post step', () => {
 
   // Between two calls that change something, all moments are one.
   test('after Packer, before and behind each of our calls that changes something: the next run adopts, and builds nothing', async () => {
-    const moments: Record<string, Omit<FaultRule, 'deed'>> = {
+    const moments: Record<string, Omit<FaultRule, 'action'>> = {
       'the first call': { nth: before + 1, when: isOurs },
       CreateTags: { operation: 'CreateTags', when: isOurs },
       DeleteTags: { operation: 'DeleteTags', when: isOurs },

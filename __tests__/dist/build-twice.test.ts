@@ -24,7 +24,7 @@ const available = (family: string) => madeImages(lab).filter(({ name, state }) =
 
 describe('two builds of the same at once', () => {
   test('end with the image of the one that was first; the other goes, and nobody fails', async () => {
-    const lift = lab.faults.add({ operation: 'CreateImage', nth: 2, deed: { delaySeconds: 300 } });
+    const lift = lab.faults.add({ operation: 'CreateImage', nth: 2, action: { delaySeconds: 300 } });
     const [first, second] = await both('twins');
     lift();
     expect([first?.errors, second?.errors]).toEqual([[], []]);
@@ -44,7 +44,7 @@ describe('two builds of the same at once', () => {
       arrived += 1;
       while (arrived < 2) await new Promise(done => setTimeout(done, 20));
     };
-    const lift = lab.faults.add({ operation: 'CreateTags', when: isAdoption, times: 2, deed: { run: meet, at: 'before' } });
+    const lift = lab.faults.add({ operation: 'CreateTags', when: isAdoption, times: 2, action: { run: meet, at: 'before' } });
     const ended = await both('rivals');
     lift();
     expect(ended.map(({ errors }) => errors)).toEqual([[], []]);

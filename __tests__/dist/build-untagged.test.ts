@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { expect, test } from '@jest/globals';
 import type { CallRecord } from '../../lab/calls.ts';
-import type { Deed } from '../../lab/faults.ts';
+import type { FaultAction } from '../../lab/faults.ts';
 import type { Ran } from '../../lab/runner.ts';
 import {
   build,
@@ -24,11 +24,11 @@ import {
 const lab = await labOfTests({ timings: { boot: 1, statusChecks: 1, shutdown: 1, image: 1 } });
 
 const isOurs = ({ client }: CallRecord) => client.includes('ami-action');
-const DENIED: Deed = { error: 'UnauthorizedOperation', message: 'You are not authorized to perform this operation.', status: 403 };
+const DENIED: FaultAction = { error: 'UnauthorizedOperation', message: 'You are not authorized to perform this operation.', status: 403 };
 
 /** A build and its post step, while our own calls of that kind fail. */
-async function failing(operation: string, deed: Deed, order: Parameters<typeof build>[1]): Promise<{ ran: Ran; post: Ran }> {
-  const heal = lab.faults.add({ operation, when: isOurs, deed });
+async function failing(operation: string, action: FaultAction, order: Parameters<typeof build>[1]): Promise<{ ran: Ran; post: Ran }> {
+  const heal = lab.faults.add({ operation, when: isOurs, action });
   const ran = await build(lab, order);
   heal();
   const post = await postOf(lab, ran);
@@ -37,13 +37,13 @@ async function failing(operation: string, deed: Deed, order: Parameters<typeof b
 
 const imagesOf = (family: string) => madeImages(lab).filter(({ name }) => name.startsWith(`${family}-`));
 describe('an image that cannot be tagged', () => {
-  test.each<[string, string, Deed, string, string]>([
+  test.each<[string, string, FaultAction, string, string]>([
     ['it may not be', 'denied', DENIED, 'access', 'Not allowed to '],
     ['AWS fails', 'failed', { refuse: 'internal' }, 'timeout', 'AWS failed to '],
     ['the network is gone', 'offline', { reset: 'before' }, 'access', 'Cannot reach AWS'],
-  ])('because %s is left by post, and adopted by the next run', async (_, family, deed, outcome, says) => {
+  ])('because %s is left by post, and adopted by the next run', async (_, family, action, outcome, says) => {
     const order = { files: idle(), with: { family, 'base-image': DEBIAN }, env: { AMI_ACTION_CLOCK_SPEED: '60' } };
-    const { ran, post } = await failing('CreateTags', deed, order);
+    const { ran, post } = await failing('CreateTags', action, order);
     expect(ran.outputs).toMatchObject({ outcome, built: 'false' });
     const [made] = imagesOf(family);
     const id = made?.id ?? 'none';
@@ -80,9 +80,9 @@ describe('an image that cannot be tagged', () => {
   });
 
   test('because the run is cancelled meanwhile goes with all the rest', async () => {
-    const deed: Deed = { error: 'InvalidAMIID.NotFound', status: 400 };
+    const action: FaultAction = { error: 'InvalidAMIID.NotFound', status: 400 };
     let child: ChildProcess | undefined;
-    const heal = lab.faults.add({ operation: 'DescribeImages', when: call => isOurs(call) && 'ImageIds' in call.input, deed });
+    const heal = lab.faults.add({ operation: 'DescribeImages', when: call => isOurs(call) && 'ImageIds' in call.input, action });
     const ran = await build(lab, {
       files: idle(),
       with: { family: 'called-off', 'base-image': DEBIAN },

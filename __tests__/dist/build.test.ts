@@ -311,7 +311,7 @@ describe('what Packer says it made', () => {
 
 describe('the environment of Packer', () => {
   test('scenario 15: AWS_MAX_ATTEMPTS=1 does not make our own clients give up', async () => {
-    const heal = lab.faults.add({ operation: 'DescribeImages', times: 2, deed: { error: 'InternalError', status: 500 } });
+    const heal = lab.faults.add({ operation: 'DescribeImages', times: 2, action: { error: 'InternalError', status: 500 } });
     const ran = await build(lab, { with: { family: 'patient', 'dry-run': 'true' }, env: { AWS_MAX_ATTEMPTS: '1' } });
     heal();
     expect(ran.errors).toEqual([]);

@@ -160,9 +160,9 @@ describe('errors that name who must act', () => {
       'timeout',
       /AWS found the OIDC token expired on arrival[\s\S]*check its clock/,
     ],
-  ] as const)('what STS says of the token is told for what it is: %j', async (deed, outcome, says) => {
+  ] as const)('what STS says of the token is told for what it is: %j', async (action, outcome, says) => {
     const of = await lab();
-    of.lab.faults.add({ operation: 'AssumeRoleWithWebIdentity', deed });
+    of.lab.faults.add({ operation: 'AssumeRoleWithWebIdentity', action });
     const { env } = await job();
     const ran = await resolve(of, { 'role-to-assume': CI_ROLE }, { ...NO_KEYS, ...env });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, outcome]);
@@ -299,7 +299,7 @@ describe('scenario 61: a promotion of ninety minutes on sessions of one hour', (
       operation: 'AssumeRoleWithWebIdentity',
       nth: 2,
       times: 1000,
-      deed: { error: 'AccessDenied', message: 'Not authorized to perform sts:AssumeRoleWithWebIdentity', status: 403 },
+      action: { error: 'AccessDenied', message: 'Not authorized to perform sts:AssumeRoleWithWebIdentity', status: 403 },
     });
     const ran = await of.act('promote', { image: b, groups: 'web', ...long }, { env: { ...NO_KEYS, ...github.env } });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'unknown']);
@@ -325,7 +325,7 @@ describe('scenario 61: a promotion of ninety minutes on sessions of one hour', (
       nth: 2,
       times: 1,
       // Nothing that the SDK tries again by itself.
-      deed: { error: 'AccessDenied', message: 'not now', status: 403 },
+      action: { error: 'AccessDenied', message: 'not now', status: 403 },
     });
     const ran = await of.act('promote', { image: b, groups: 'web', ...long }, { env: { ...NO_KEYS, ...github.env } });
     expect(ran).toMatchObject({ exitCode: 0, outputs: { outcome: 'done' } });

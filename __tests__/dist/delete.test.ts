@@ -124,7 +124,7 @@ describe('refused, and nothing is touched', () => {
   test('one that somebody came to share since it was judged', async () => {
     await stage();
     const share = () => void l.labImage('old').launchers.add('999999999999');
-    l.lab.faults.add({ operation: 'DescribeImageAttribute', nth: 1, deed: { run: share, at: 'after' } });
+    l.lab.faults.add({ operation: 'DescribeImageAttribute', nth: 1, action: { run: share, at: 'after' } });
     const ran = await l.act('delete', { image: l.id('old') });
     expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], l.there()]).toEqual([1, 'rejected', 'false', ['old', 'new']]);
     expect(l.named(ran.errors[0] ?? '')).toContain(
@@ -137,7 +137,7 @@ describe('refused, and nothing is touched', () => {
     l.image('api', { daysOld: 5, tags: { 'ami-action:family': 'api' } });
     const untrusted = await l.act('delete', { image: l.id('api') });
     expect(l.named(untrusted.errors[0] ?? '')).toContain('api stays: not ours: no tag says family "web".');
-    l.lab.faults.add({ operation: 'DescribeLaunchConfigurations', deed: { error: 'AccessDenied', status: 403 } });
+    l.lab.faults.add({ operation: 'DescribeLaunchConfigurations', action: { error: 'AccessDenied', status: 403 } });
     const blind = await l.act('delete', { image: l.id('old') });
     expect([blind.exitCode, blind.outputs['outcome']]).toEqual([1, 'access']);
     expect(blind.warnings).toContain('Nothing was removed: what cannot be read counts as in use.');

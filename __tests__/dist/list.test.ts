@@ -71,7 +71,7 @@ test('hostile tags stay text', async () => {
 
 test('where the powers for it are missing, where-used is unknown and the list is whole', async () => {
   await stage();
-  l.lab.faults.add({ operation: 'DescribeAutoScalingGroups', deed: { error: 'AccessDenied', message: 'no', status: 403 } });
+  l.lab.faults.add({ operation: 'DescribeAutoScalingGroups', action: { error: 'AccessDenied', message: 'no', status: 403 } });
   const ran = await l.act('list');
   expect([ran.exitCode, ran.outputs['count']]).toEqual([0, '3']);
   expect(ran.warnings[0]).toContain('Where the images in eu-central-1 are used is unknown: Not allowed to describe Auto Scaling groups');

@@ -200,7 +200,7 @@ describe('refused before the first write', () => {
 describe('the template version', () => {
   test('scenario 51: made, and the answer lost: there is one', async () => {
     const { b } = await stage();
-    l.lab.faults.add({ operation: 'CreateLaunchTemplateVersion', nth: 1, deed: { reset: 'after' } });
+    l.lab.faults.add({ operation: 'CreateLaunchTemplateVersion', nth: 1, action: { reset: 'after' } });
     expect((await promote(b)).exitCode).toBe(0);
     expect([l.versions('web'), l.runs('web')]).toEqual([
       [1, 2],
@@ -218,7 +218,7 @@ describe('the template version', () => {
           void l.lab.faults.add({
             operation: 'CreateLaunchTemplateVersion',
             nth: 1,
-            deed: { run: () => void child.kill('SIGKILL'), at: 'after' },
+            action: { run: () => void child.kill('SIGKILL'), at: 'after' },
           }),
       },
     );
@@ -251,7 +251,7 @@ describe('the template version', () => {
 describe('the refresh', () => {
   test('scenario 55: started, and the answer lost: it is known again and adopted', async () => {
     const { b } = await stage();
-    l.lab.faults.add({ operation: 'StartInstanceRefresh', nth: 1, deed: { reset: 'after' } });
+    l.lab.faults.add({ operation: 'StartInstanceRefresh', nth: 1, action: { reset: 'after' } });
     const ran = await promote(b);
     expect([ran.exitCode, l.refreshes('web'), l.runs('web')]).toEqual([0, ['Successful'], [b, b]]);
   });
@@ -304,7 +304,7 @@ describe('the refresh', () => {
       operation: 'DescribeInstanceRefreshes',
       nth: 4,
       times: 1,
-      deed: { run: () => void groups(l.place).get('web')?.refreshes.splice(0), at: 'before' },
+      action: { run: () => void groups(l.place).get('web')?.refreshes.splice(0), at: 'before' },
     });
     const ran = await promote(b);
     expect(ran.errors.join('\n')).toMatch(/AWS no longer shows the refresh, so how it ended is unknown/);
@@ -353,7 +353,7 @@ describe('the refresh', () => {
     l.lab.faults.add({
       operation: 'DescribeInstanceRefreshes',
       when: during,
-      deed: { error: code, status: code === 'ResourceContention' ? 500 : 400 },
+      action: { error: code, status: code === 'ResourceContention' ? 500 : 400 },
     });
     const ran = await promote(b);
     expect([ran.exitCode, l.refreshes('web'), l.pointer()]).toEqual([0, ['Successful'], b]);
@@ -366,7 +366,7 @@ describe('the pointer', () => {
     l.lab.faults.add({
       operation: 'PutParameter',
       nth: 1,
-      deed: { run: () => void Object.assign(images(l.place).get(b) ?? {}, { state: 'deregistered' }), at: 'after' },
+      action: { run: () => void Object.assign(images(l.place).get(b) ?? {}, { state: 'deregistered' }), at: 'after' },
     });
     const ran = await promote(b);
     expect(ran.errors.join('\n')).toMatch(/AWS took the write of \/ami\/web\/stage\/candidate and never stored it/);
@@ -390,7 +390,7 @@ describe('the pointer', () => {
       when: ({ input }: { input: Readonly<Record<string, unknown>> }) => input['Name'] === POINTER,
       nth: 1,
     };
-    l.lab.faults.add({ ...forPointer, deed: { run: () => l.pointerTo(c).then(() => {}), at: 'before' } });
+    l.lab.faults.add({ ...forPointer, action: { run: () => l.pointerTo(c).then(() => {}), at: 'before' } });
     const ran = await promote(b, { strategy: 'none', groups: '' });
     expect([ran.exitCode, l.pointer()]).toEqual([1, b]);
     expect(ran.errors.join('\n')).toMatch(/got version 2 from somebody else at the same time; version 3 is ours/);

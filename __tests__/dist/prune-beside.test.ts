@@ -65,7 +65,7 @@ describe('launch template versions that name a removed image', () => {
   test('keep their image when they cannot go, so that the next run still knows which they are', async () => {
     await stageVersions();
     const denied = { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 };
-    const lift = l.lab.faults.add({ operation: 'DeleteLaunchTemplateVersions', deed: denied });
+    const lift = l.lab.faults.add({ operation: 'DeleteLaunchTemplateVersions', action: denied });
     const ran = await l.act('prune', VERSIONS);
     lift();
     expect([ran.exitCode, ran.outputs['outcome'], l.there(), versions()]).toEqual([
@@ -161,7 +161,7 @@ describe('the Recycle Bin', () => {
     await stage();
     l.lab.faults.add({
       operation: 'ListImagesInRecycleBin',
-      deed: { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 },
+      action: { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 },
     });
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['outcome'], l.there().length]).toEqual([1, 'access', 5]);
@@ -285,7 +285,7 @@ describe('what dead builds and validations left', () => {
     await stage(SLOWLY);
     await loose('half', build());
     const launch = () => machine(l.id('half'), {});
-    l.lab.faults.add({ operation: 'DeregisterImage', nth: 1, deed: { run: async () => void (await launch()), at: 'after' } });
+    l.lab.faults.add({ operation: 'DeregisterImage', nth: 1, action: { run: async () => void (await launch()), at: 'after' } });
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['removed'], ran.outputs['leftovers'], l.there().includes('half')]).toEqual([0, '2', '0', true]);
   });
@@ -293,7 +293,7 @@ describe('what dead builds and validations left', () => {
   test('that cannot be removed is told, and the rest goes', async () => {
     await stage(SLOWLY);
     const id = await machine(l.id('d40'), validation());
-    l.lab.faults.add({ operation: 'TerminateInstances', deed: { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 } });
+    l.lab.faults.add({ operation: 'TerminateInstances', action: { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 } });
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], l.there()]).toEqual([1, 'access', '2', ['d40', 'd20', 'd10']]);
     expect(ran.errors[0]).toContain(`2 of 2 images were removed; one thing is left undone.`);

@@ -186,7 +186,7 @@ test.each([
       await onStage(stage, async l => {
         const safe = stays(l);
         let child: ChildProcess | undefined;
-        const lift = l.lab.faults.add({ when: counts, nth, deed: { kill: () => void child?.kill('SIGKILL'), at: 'after' } });
+        const lift = l.lab.faults.add({ when: counts, nth, action: { kill: () => void child?.kill('SIGKILL'), at: 'after' } });
         const onStart = (started: ChildProcess) => {
           child = started;
         };

@@ -142,7 +142,7 @@ export async function familyOfFive({ speed = 600 } = {}): Promise<PruneLab> {
 
 /** Something happens when the plan for the family of five is made, just before the second look. */
 export const afterThePlan = (l: PruneLab, run: () => unknown) =>
-  l.lab.faults.add({ operation: 'DescribeImageAttribute', nth: 2, deed: { run: async () => void (await run()), at: 'after' } });
+  l.lab.faults.add({ operation: 'DescribeImageAttribute', nth: 2, action: { run: async () => void (await run()), at: 'after' } });
 
 /** The plan that a run tells: name -> what, and why, with names instead of IDs. */
 export const planOf = (l: PruneLab, ran: Ran): Record<string, string> =>

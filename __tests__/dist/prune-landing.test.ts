@@ -69,7 +69,7 @@ describe('with a grace', () => {
     marked('d50', 8);
     l.lab.faults.add({
       operation: 'EnableImageDeprecation',
-      deed: { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 },
+      action: { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 },
     });
     const ran = await l.act('prune', GRACE);
     expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], l.there()]).toEqual([
@@ -140,7 +140,7 @@ describe('disabled while they wait, where that is asked for', () => {
       await l.cloudOf(CONSUMER).ssm.send(new PutParameterCommand({ Name: '/ami/web/prod', Value: l.id('d30'), Type: 'String' }));
     };
     // The last call of the plan; the next are those of the second look.
-    l.lab.faults.add({ operation: 'DescribeLaunchTemplateVersions', account: CONSUMER, nth: 1, deed: { run: use, at: 'after' } });
+    l.lab.faults.add({ operation: 'DescribeLaunchTemplateVersions', account: CONSUMER, nth: 1, action: { run: use, at: 'after' } });
     const ran = await l.act('prune', WITH_CONSUMER);
     expect([ran.exitCode, states('d30', 'd50')]).toEqual([0, [UNTOUCHED, UNTOUCHED]]);
     expect(l.named(ran.log)).toMatch(/d50 is not marked, since the plan was made: used by instance i-/);
@@ -156,7 +156,7 @@ describe('disabled while they wait, where that is asked for', () => {
     l.lab.faults.add({
       operation: 'DescribeInstances',
       nth: 2,
-      deed: { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 },
+      action: { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 },
     });
     const ran = await l.act('prune', DISABLE);
     expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], states('d30')]).toEqual([1, 'access', '1', [UNTOUCHED]]);

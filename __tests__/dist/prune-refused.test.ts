@@ -28,7 +28,7 @@ test('scenario 73: protection that came after the plan was made keeps the image,
   const protect = () => {
     l.labImage('d50').protection = { enabled: true, cooldown: false, until: undefined };
   };
-  l.lab.faults.add({ operation: 'DeregisterImage', nth: 1, deed: { run: protect, at: 'before' } });
+  l.lab.faults.add({ operation: 'DeregisterImage', nth: 1, action: { run: protect, at: 'before' } });
   const ran = await l.act('prune', { ...REAL, 'max-removals': '1' });
   expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], l.there().length]).toEqual([0, 'done', '0', 5]);
   expect(l.named(ran.log)).toContain('d50 stays');

@@ -51,9 +51,9 @@ describe('scenario 77: what is gone already is as it should be', () => {
     l.lab.faults.add({
       operation: 'DeregisterImage',
       when: ({ input }) => input['ImageId'] === l.id('d50'),
-      deed: { run: gone, at: 'before' },
+      action: { run: gone, at: 'before' },
     });
-    l.lab.faults.add({ operation: 'DeregisterImage', when: ({ input }) => input['ImageId'] === l.id('d50'), deed: { error } });
+    l.lab.faults.add({ operation: 'DeregisterImage', when: ({ input }) => input['ImageId'] === l.id('d50'), action: { error } });
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], ran.errors]).toEqual([0, 'done', '2', []]);
     expect(l.named(ran.log)).toContain('d50 was gone already.');
@@ -70,7 +70,7 @@ test('cancelled in the middle, it ends what it has begun, and says what is left'
     child?.kill('SIGINT');
     await new Promise(done => setTimeout(done, 200));
   };
-  l.lab.faults.add({ operation: 'DeregisterImage', nth: 3, deed: { run: cancel, at: 'before' } });
+  l.lab.faults.add({ operation: 'DeregisterImage', nth: 3, action: { run: cancel, at: 'before' } });
   const onStart = (started: ChildProcess) => {
     child = started;
   };
@@ -88,7 +88,7 @@ test('one that cannot be removed does not stop the others, and the job is red', 
   l.lab.faults.add({
     operation: 'DeregisterImage',
     when: ({ input }) => input['ImageId'] === l.id('d30'),
-    deed: { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 },
+    action: { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 },
   });
   const ran = await l.act('prune', REAL);
   expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], l.there()]).toEqual([

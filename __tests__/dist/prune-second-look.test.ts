@@ -48,7 +48,7 @@ describe('the second look', () => {
 
   test('a second look that is refused removes nothing and says what is left', async () => {
     await stage();
-    l.lab.faults.add({ operation: 'DescribeInstances', nth: 2, deed: { error: 'UnauthorizedOperation', status: 403 } });
+    l.lab.faults.add({ operation: 'DescribeInstances', nth: 2, action: { error: 'UnauthorizedOperation', status: 403 } });
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], l.there().length]).toEqual([1, 'access', '0', 5]);
     expect(l.named(ran.errors[0] ?? '')).toContain('- image d50: Not allowed to describe instances (ec2:DescribeInstances)');
@@ -62,8 +62,8 @@ describe('the second look', () => {
     const image = l.labImage('d50');
     const hide = () => void images(l.home).delete(image.id);
     const show = () => void images(l.home).set(image.id, image);
-    l.lab.faults.add({ operation: 'DescribeImages', when: isSecondLook, nth: 1, deed: { run: hide, at: 'before' } });
-    l.lab.faults.add({ operation: 'DescribeImages', when: isSecondLook, nth: 1, deed: { run: show, at: 'after' } });
+    l.lab.faults.add({ operation: 'DescribeImages', when: isSecondLook, nth: 1, action: { run: hide, at: 'before' } });
+    l.lab.faults.add({ operation: 'DescribeImages', when: isSecondLook, nth: 1, action: { run: show, at: 'after' } });
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d50', 'd40', 'd20', 'd10']]);
     expect(l.named(ran.log)).toMatch(/d50 stays, since the plan was made: used by instance/);

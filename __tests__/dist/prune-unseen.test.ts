@@ -65,7 +65,7 @@ describe('scenario 66: what cannot be read counts as in use', () => {
       }),
     );
     for (const [service, operation, error, says] of SOURCES) {
-      const lift = l.lab.faults.add({ service, operation, deed: { error, message: 'You may not.', status: 403 } });
+      const lift = l.lab.faults.add({ service, operation, action: { error, message: 'You may not.', status: 403 } });
       const ran = await l.act('prune', REAL);
       lift();
       expect([operation, ran.exitCode, ran.outputs['outcome']]).toEqual([operation, 1, 'access']);
@@ -85,9 +85,9 @@ describe('scenario 66: what cannot be read counts as in use', () => {
     ],
     ['throttling that does not end', 'DescribeInstances', { refuse: 'throttled' }, 'timeout'],
     ['a region without the API', 'DescribeImageReferences', { error: 'InvalidAction', message: 'not valid here', status: 400 }, 'rejected'],
-  ] as const)('%s stops everything too', async (_, operation, deed, outcome) => {
+  ] as const)('%s stops everything too', async (_, operation, action, outcome) => {
     await stage();
-    l.lab.faults.add({ operation, deed });
+    l.lab.faults.add({ operation, action });
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['outcome'], l.there().length]).toEqual([1, outcome, 5]);
     expect(ran.errors[0]).toContain(`ec2:${operation}`);
@@ -101,7 +101,7 @@ describe('scenario 66: what cannot be read counts as in use', () => {
     l.lab.faults.add({
       operation: 'DescribeInstances',
       when: ({ input }) => input['NextToken'] !== undefined,
-      deed: { error: 'InvalidNextToken' },
+      action: { error: 'InvalidNextToken' },
     });
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, l.there().length]).toEqual([1, 5]);
@@ -137,7 +137,7 @@ describe('an image that is shared with another account', () => {
   test('scenario 67: stays when that account cannot be read, wholly or in part', async () => {
     await stageShared();
     parameters(consumer()).clear();
-    const denied = { deed: { error: 'AccessDenied', message: 'no', status: 403 } } as const;
+    const denied = { action: { error: 'AccessDenied', message: 'no', status: 403 } } as const;
     for (const rule of [
       { ...denied, operation: 'AssumeRole' },
       { ...denied, operation: 'DescribeAutoScalingGroups', account: CONSUMER },
@@ -166,7 +166,7 @@ describe('an image that is shared with another account', () => {
       await l.cloudOf(CONSUMER).ssm.send(new PutParameterCommand({ Name: '/ami/web/prod/candidate', Value: l.id('d50'), Type: 'String' }));
     };
     // The last call of the plan; the next are those of the second look.
-    l.lab.faults.add({ operation: 'DescribeLaunchTemplateVersions', account: CONSUMER, nth: 1, deed: { run: use, at: 'after' } });
+    l.lab.faults.add({ operation: 'DescribeLaunchTemplateVersions', account: CONSUMER, nth: 1, action: { run: use, at: 'after' } });
     const ran = await l.act('prune', SHARED);
     expect([ran.exitCode, l.there()]).toEqual([0, ['d50', 'd40', 'd20', 'd10']]);
     expect(l.named(ran.log)).toContain(

@@ -154,7 +154,7 @@ describe('in several regions', () => {
       l.image(`us${daysOld}`, { daysOld, region: 'us-east-1' });
     }
     await l.parameter('/ami/web/prod', l.id('eu30'));
-    l.lab.faults.add({ operation: 'DescribeLaunchConfigurations', region: 'us-east-1', deed: { error: 'AccessDenied', status: 403 } });
+    l.lab.faults.add({ operation: 'DescribeLaunchConfigurations', region: 'us-east-1', action: { error: 'AccessDenied', status: 403 } });
     const ran = await l.act('prune', { ...BOTH, 'keep-newest': '1' });
     expect([ran.exitCode, ran.outputs['outcome'], l.there().length]).toEqual([1, 'access', 3]);
   });

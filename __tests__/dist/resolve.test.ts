@@ -155,7 +155,7 @@ describe('the chain: pointer, then base image', () => {
     const gone = await resolve({ image: 'environment:stage', 'base-image': base });
     expect([gone.exitCode, gone.outputs['ami-id']]).toEqual([1, undefined]);
     expect(gone.errors.join('\n')).toContain('No image: /ami/web/stage names ami-00000000000000000, which does not exist here.');
-    l.lab.faults.add({ service: 'ssm', operation: 'GetParameter*', deed: { refuse: 'denied' } });
+    l.lab.faults.add({ service: 'ssm', operation: 'GetParameter*', action: { refuse: 'denied' } });
     const denied = await resolve({ image: 'environment:stage', 'base-image': base });
     expect([denied.exitCode, denied.outputs['outcome'], denied.outputs['ami-id']]).toEqual([1, 'access', undefined]);
   });

@@ -177,7 +177,7 @@ test('lost while the old group went, and lost again at the next promotion: there
   const { b, c } = await stage();
   const killedAt = (operation: string) => ({
     onStart: (child: { kill(signal: 'SIGKILL'): unknown }) =>
-      void l.lab.faults.add({ operation, nth: 1, deed: { run: () => void child.kill('SIGKILL'), at: 'after' } }),
+      void l.lab.faults.add({ operation, nth: 1, action: { run: () => void child.kill('SIGKILL'), at: 'after' } }),
   });
   expect((await promote(b, {}, killedAt('DeleteAutoScalingGroup'))).signal).toBe('SIGKILL');
   expect((await promote(b)).exitCode).toBe(0);
@@ -195,7 +195,7 @@ test('killed at any write and run again: one group, on the image that the pointe
   for (let write = 1; write <= writes; write += 1) {
     const to = l.pointer() === a ? b : a;
     const victim = { kill: () => {} };
-    const disarm = l.lab.faults.add({ when: isWrite, nth: write, deed: { run: () => victim.kill(), at: 'after' } });
+    const disarm = l.lab.faults.add({ when: isWrite, nth: write, action: { run: () => victim.kill(), at: 'after' } });
     const mark = l.lab.calls.mark();
     const ran = await promote(to, {}, { onStart: child => Object.assign(victim, { kill: () => child.kill('SIGKILL') }) });
     disarm();

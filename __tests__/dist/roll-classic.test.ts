@@ -87,7 +87,11 @@ describe('blue-green', () => {
   test('killed when the new group was just made: the next run puts it behind the balancer', async () => {
     const { b } = await stage();
     const onStart = (child: { kill(signal: 'SIGKILL'): unknown }) =>
-      void l.lab.faults.add({ operation: 'CreateAutoScalingGroup', nth: 1, deed: { run: () => void child.kill('SIGKILL'), at: 'after' } });
+      void l.lab.faults.add({
+        operation: 'CreateAutoScalingGroup',
+        nth: 1,
+        action: { run: () => void child.kill('SIGKILL'), at: 'after' },
+      });
     expect((await blueGreen(b, {}, { onStart })).signal).toBe('SIGKILL');
     expect((await blueGreen(b)).exitCode).toBe(0);
     expect(stateNow()).toEqual({ alive: { 'web-green': [b] }, pointer: b, candidate: false, balanced: two(b) });

@@ -24,7 +24,7 @@ async function dies({ mode, wanted }: Act, nth: number): Promise<boolean> {
   const disarm = l.lab.faults.add({
     when: ({ operation }) => !LOOKS.test(operation),
     nth,
-    deed: { kill: () => alive.kill(), at: 'after' },
+    action: { kill: () => alive.kill(), at: 'after' },
   });
   const ran = await l.act(mode, wanted, { onStart: child => Object.assign(alive, { kill: () => child.kill('SIGKILL') }) });
   disarm();

@@ -29,7 +29,7 @@ const vetoed = (image: string) => l.tags(image)['ami-action:vetoed-in'];
 /** From this line on nothing answers, until it is mended. */
 function networkGoneAt(text: string) {
   let gone = false;
-  const mend = l.lab.faults.add({ when: () => gone, deed: { reset: 'before' } });
+  const mend = l.lab.faults.add({ when: () => gone, action: { reset: 'before' } });
   const onLine = (line: string) => {
     if (line.includes(text)) gone = true;
   };
@@ -38,7 +38,7 @@ function networkGoneAt(text: string) {
 
 const killAfter = (operation: string, nth = 1) => ({
   onStart: (child: { kill(signal: 'SIGKILL'): unknown }) =>
-    void l.lab.faults.add({ operation, nth, deed: { run: () => void child.kill('SIGKILL'), at: 'after' } }),
+    void l.lab.faults.add({ operation, nth, action: { run: () => void child.kill('SIGKILL'), at: 'after' } }),
 });
 
 describe('the network is gone while the groups are rolled', () => {
@@ -73,7 +73,7 @@ test('the way back fails: what is left keeps the announcement, and a rollback le
   for (const ran of [c, a]) await l.pointerTo(ran);
   const wanted = { groups: 'web, api', order: 'one-by-one' };
   l.fails.add('api');
-  const allow = l.lab.faults.add({ operation: 'StartInstanceRefresh', nth: 3, deed: { error: 'AccessDenied' } });
+  const allow = l.lab.faults.add({ operation: 'StartInstanceRefresh', nth: 3, action: { error: 'AccessDenied' } });
   const ran = await promote(b, wanted);
   allow();
   expect([ran.outputs['outcome'], runs('web'), runs('api'), l.pointer(), l.candidate()]).toEqual(['rejected', [b], [a], a, true]);
@@ -110,7 +110,7 @@ describe('the pointer', () => {
 
   test('cannot be written when all is proven: what is there is said, and the next run only moves it', async () => {
     const { a, b } = await stage();
-    l.lab.faults.add({ ...write(POINTER), deed: { error: 'AccessDeniedException' } });
+    l.lab.faults.add({ ...write(POINTER), action: { error: 'AccessDeniedException' } });
     const ran = await promote(b);
     expect([ran.outputs['outcome'], runs('web'), l.pointer(), l.candidate()]).toEqual(['access', [b], a, true]);
     expect(ran.errors.join('\n')).toContain(
@@ -125,14 +125,14 @@ describe('the pointer', () => {
     ['and it is being checked for a while', 20],
   ])('the answer to the first write of its candidate is lost %s: it was ours', async (_, parameterCheck) => {
     const { b } = await stage([], { timings: { parameterCheck } });
-    l.lab.faults.add({ ...write(CANDIDATE), deed: { reset: 'after' } });
+    l.lab.faults.add({ ...write(CANDIDATE), action: { reset: 'after' } });
     const ran = await promote(b, { strategy: 'none', groups: '' });
     expect([ran.errors, ran.exitCode, l.pointer(), l.candidate()]).toEqual([[], 0, b, false]);
   });
 
   test('scenario 41: the answer to its own write is lost: two versions, both ours, and nobody was crossed', async () => {
     const { b } = await stage([], { timings: { parameterCheck: 0.01 } });
-    l.lab.faults.add({ ...write(POINTER), deed: { reset: 'after' } });
+    l.lab.faults.add({ ...write(POINTER), action: { reset: 'after' } });
     const ran = await promote(b, { strategy: 'none', groups: '' });
     expect([ran.errors, ran.exitCode, l.pointer(), l.pointerVersions()]).toEqual([[], 0, b, 3]);
   });
@@ -140,7 +140,7 @@ describe('the pointer', () => {
   test('scenario 64: crossed by somebody else when groups read it: it goes back first, and no group runs what is unproven', async () => {
     const { a, b, c } = await stage();
     await l.group('reads', { LaunchTemplateId: await l.template('reads', { ImageId: `resolve:ssm:${POINTER}` }), Version: '1' });
-    l.lab.faults.add({ ...write(POINTER), deed: { run: () => l.pointerTo(c).then(() => {}), at: 'before' } });
+    l.lab.faults.add({ ...write(POINTER), action: { run: () => l.pointerTo(c).then(() => {}), at: 'before' } });
     const ran = await promote(b, { groups: 'web, reads', 'parameter-templates': 'follow' });
     expect(ran.errors.join('\n')).toContain('got version 2 from somebody else at the same time; version 3 is ours');
     expect([l.pointer(), runs('web'), runs('reads'), l.candidate()]).toEqual([a, [a], [a], false]);
@@ -158,7 +158,7 @@ test('several groups, one of which reads the pointer: killed at any write and ru
   for (let nth = 1; nth <= writes; nth += 1) {
     const to = l.pointer() === a ? b : a;
     const victim = { kill: () => {} };
-    const disarm = l.lab.faults.add({ when: isWrite, nth, deed: { run: () => victim.kill(), at: 'after' } });
+    const disarm = l.lab.faults.add({ when: isWrite, nth, action: { run: () => victim.kill(), at: 'after' } });
     const mark = l.lab.calls.mark();
     const ran = await promote(to, wanted, { onStart: child => Object.assign(victim, { kill: () => child.kill('SIGKILL') }) });
     disarm();

@@ -84,7 +84,7 @@ describe('one environment in two regions', () => {
     l.lab.faults.add({
       operation: 'PutParameter',
       when: call => named(call.input as { Name?: string }),
-      deed: { run: () => void child?.kill('SIGKILL'), at: 'after' },
+      action: { run: () => void child?.kill('SIGKILL'), at: 'after' },
       nth: 1,
     });
     await promote(b[0], {
@@ -108,7 +108,7 @@ describe('one environment in two regions', () => {
       operation: 'PutParameter',
       region: WEST,
       when: call => named(call.input as { Name?: string }),
-      deed: { error: 'AccessDeniedException' },
+      action: { error: 'AccessDeniedException' },
     });
     const ran = await promote(b[0]);
     expect([ran.exitCode, ran.outputs['outcome'], pointers(), candidates(), runs()]).toEqual([1, 'access', a, [true, true], b]);

@@ -165,7 +165,7 @@ describe('scenario 59: cancelled while groups are rolled, with "on-cancel: rollb
     ['IrreversibleInstanceRefresh', 'cannot be rolled back by AWS, and goes on'],
   ])('%s is no surprise', async (code, says) => {
     const { b } = await stage();
-    l.lab.faults.add({ operation: 'RollbackInstanceRefresh', deed: { error: code } });
+    l.lab.faults.add({ operation: 'RollbackInstanceRefresh', action: { error: code } });
     const ran = await promote(b, { 'on-cancel': 'rollback', bake: '30m' }, cancelAt('Baking'));
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'cancelled']);
     expect(ran.errors.join('\n')).toContain(says);

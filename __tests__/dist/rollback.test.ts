@@ -88,7 +88,11 @@ test('lost in the middle of the roll, it is finished by the next run', async () 
     {
       onLine: line => void line,
       onStart: child =>
-        void l.lab.faults.add({ operation: 'StartInstanceRefresh', nth: 1, deed: { run: () => void child.kill('SIGKILL'), at: 'after' } }),
+        void l.lab.faults.add({
+          operation: 'StartInstanceRefresh',
+          nth: 1,
+          action: { run: () => void child.kill('SIGKILL'), at: 'after' },
+        }),
     },
   );
   expect([ran.signal, l.candidate(), vetoed(c)]).toEqual(['SIGKILL', true, 'stage']);
@@ -107,7 +111,7 @@ test('killed at any write and run again it goes back once, and not twice', async
   let writes = Number.POSITIVE_INFINITY;
   for (let write = 1; write <= writes; write += 1) {
     const alive = { kill: () => {} };
-    const disarm = l.lab.faults.add({ when: isWrite, nth: write, deed: { run: () => alive.kill(), at: 'after' } });
+    const disarm = l.lab.faults.add({ when: isWrite, nth: write, action: { run: () => alive.kill(), at: 'after' } });
     const mark = l.lab.calls.mark();
     const ran = await back({}, { onStart: child => Object.assign(alive, { kill: () => child.kill('SIGKILL') }) });
     disarm();

@@ -22,7 +22,7 @@ async function killedAt(n: number, image: string, wanted: Readonly<Record<string
   const stop = l.lab.faults.add({
     when: ({ operation }) => /^(CopyImage|CreateTags|Modify)/.test(operation),
     nth: n,
-    deed: { run: () => void process.kill(pid, 'SIGKILL'), at: 'after' },
+    action: { run: () => void process.kill(pid, 'SIGKILL'), at: 'after' },
   });
   const onStart = (child: ChildProcess) => {
     pid = child.pid ?? 0;

@@ -250,7 +250,7 @@ describe("a customer's key", () => {
   test('that KMS refuses only while the copy is made, ends in one line with its reason', async () => {
     const arn = l.key([STAGE]);
     const id = l.image('web-1', { key: arn });
-    l.lab.faults.add({ service: 'kms', operation: 'GetKeyPolicy', deed: { error: 'AccessDeniedException', message: 'no' } });
+    l.lab.faults.add({ service: 'kms', operation: 'GetKeyPolicy', action: { error: 'AccessDeniedException', message: 'no' } });
     const ran = await share(id, { copy: `${STAGE},${PROD}` });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
     expect(ran.errors.join('\n')).toMatch(
@@ -279,7 +279,7 @@ describe("a customer's key", () => {
   test('whose policy may not be read is said to be unchecked; one that is off is refused', async () => {
     const arn = l.key([STAGE]);
     const id = l.image('web-1', { key: arn });
-    l.lab.faults.add({ service: 'kms', operation: 'GetKeyPolicy', deed: { error: 'AccessDeniedException', message: 'no' } });
+    l.lab.faults.add({ service: 'kms', operation: 'GetKeyPolicy', action: { error: 'AccessDeniedException', message: 'no' } });
     const ran = await share(id, { accounts: STAGE });
     expect(ran.exitCode).toBe(0);
     expect(ran.warnings).toEqual([
@@ -316,7 +316,7 @@ describe('what goes wrong on the way', () => {
     const id = l.image('web-1');
     const five = ['200000000001', '200000000002', '200000000003', '200000000004', '200000000005'];
     const denied = '200000000003';
-    const heal = l.lab.faults.add({ account: denied, operation: 'CreateTags', deed: { refuse: 'denied' } });
+    const heal = l.lab.faults.add({ account: denied, operation: 'CreateTags', action: { refuse: 'denied' } });
     const ran = await share(id, { accounts: five.join(',') });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'access']);
     expect(ran.errors.join('\n')).toContain(
@@ -343,7 +343,7 @@ describe('what goes wrong on the way', () => {
     l.lab.faults.add({
       operation: 'ModifyImageAttribute',
       when: ({ input }) => names(input),
-      deed: { error: 'InvalidAMIAttributeItemValue', message: `Invalid attribute item value "${wrong}" for userId item type.` },
+      action: { error: 'InvalidAMIAttributeItemValue', message: `Invalid attribute item value "${wrong}" for userId item type.` },
     });
     const ran = await share(id, { accounts: `${wrong},${STAGE},${PROD}` });
     expect(ran.errors.join('\n')).toMatch(
@@ -384,7 +384,7 @@ describe('what goes wrong on the way', () => {
 
   test('scenario 48: the answer of CopyImage is lost, and there is one copy', async () => {
     const id = l.image('web-1');
-    l.lab.faults.add({ operation: 'CopyImage', times: 1, deed: { reset: 'after' } });
+    l.lab.faults.add({ operation: 'CopyImage', times: 1, action: { reset: 'after' } });
     const mark = l.lab.calls.mark();
     expect((await share(id, { copy: PROD })).exitCode).toBe(0);
     const calls = l.lab.calls.since(mark).filter(({ operation }) => operation === 'CopyImage');
@@ -475,7 +475,7 @@ describe('what goes wrong on the way', () => {
     l.lab.faults.add({
       region: 'us-east-1',
       service: 'ec2',
-      deed: { error: 'OptInRequired', message: 'You are not subscribed to this service.', status: 401 },
+      action: { error: 'OptInRequired', message: 'You are not subscribed to this service.', status: 401 },
     });
     const ran = await share(id, { accounts: STAGE, regions: 'us-east-1,eu-west-1' });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'access']);

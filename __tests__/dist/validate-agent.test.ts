@@ -130,7 +130,7 @@ describe('the agent', () => {
       'No "instance-profile" is set, and Default Host Management is not on in eu-central-1: the SSM agent will hardly come. Set a profile with AmazonSSMManagedInstanceCore.',
     ]);
     expect(await warned({ 'instance-profile': 'ssm-machines' })).toEqual([]);
-    l.lab.faults.add({ operation: 'GetServiceSetting', deed: { refuse: 'denied' } });
+    l.lab.faults.add({ operation: 'GetServiceSetting', action: { refuse: 'denied' } });
     expect(await warned()).toEqual([]);
   });
 
@@ -140,7 +140,7 @@ describe('the agent', () => {
       operation: 'SendCommand',
       nth: 1,
       times: 12,
-      deed: { error: 'InvalidInstanceId', message: 'Instances not in a valid state' },
+      action: { error: 'InvalidInstanceId', message: 'Instances not in a valid state' },
     });
     const ran = await l.validate(good);
     expect(ran.outputs['verdict']).toBe('passed');
@@ -149,7 +149,7 @@ describe('the agent', () => {
 
   test('scenario 28: a role that may not send commands fails at once, and the machine is ended', async () => {
     const mark = l.lab.calls.mark();
-    l.lab.faults.add({ operation: 'SendCommand', deed: { error: 'AccessDeniedException', message: 'no' } });
+    l.lab.faults.add({ operation: 'SendCommand', action: { error: 'AccessDeniedException', message: 'no' } });
     const ran = await l.validate(good);
     expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'access' });
     expect(ran.errors.join()).toContain('Not allowed to send a command to i-');

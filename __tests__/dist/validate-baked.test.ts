@@ -49,7 +49,7 @@ beforeAll(async () => {
         .join('\n  '),
     ],
   );
-  const arms = Object.entries(BROKEN).map(([name, deed]) => `${name}) ${deed} ;;`);
+  const arms = Object.entries(BROKEN).map(([name, action]) => `${name}) ${action} ;;`);
   const script = [
     '#!/bin/sh -e',
     'printf "#!/bin/sh\\ntrue\\n" > /opt/web/setup; chmod +x /opt/web/setup',

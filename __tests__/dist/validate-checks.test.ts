@@ -64,7 +64,7 @@ describe('the checks', () => {
         seen.push(invocation.status);
       }
     };
-    l.lab.faults.add({ operation: 'GetCommandInvocation', deed: { run: cancelling, at: 'before' } });
+    l.lab.faults.add({ operation: 'GetCommandInvocation', action: { run: cancelling, at: 'before' } });
     const ran = await l.validate(good, { checks: '- command: sleep 0.5' });
     expect(ran).toMatchObject({ exitCode: 0, outputs: { verdict: 'passed' } });
     expect(seen.filter(status => status === 'Cancelling').length).toBeGreaterThan(1);
@@ -79,7 +79,7 @@ describe('the checks', () => {
       operation: 'GetCommandInvocation',
       when: () => theCommand().invocations.every(({ startedAt }) => startedAt !== undefined),
       nth: 1,
-      deed: { run: async () => void (await l.ssm.send(new CancelCommandCommand({ CommandId: theCommand().id }))), at: 'after' },
+      action: { run: async () => void (await l.ssm.send(new CancelCommandCommand({ CommandId: theCommand().id }))), at: 'after' },
     });
     const ran = await l.validate(fresh, { checks: '- command: sleep 20' });
     stop();
@@ -131,7 +131,7 @@ describe('the checks', () => {
       ['t3.micro', 'passed'],
       ['t3.small', 'passed'],
     ]);
-    l.lab.faults.add({ operation: 'SendCommand', nth: 1, deed: { error: 'AccessDeniedException' } });
+    l.lab.faults.add({ operation: 'SendCommand', nth: 1, action: { error: 'AccessDeniedException' } });
     const half = await l.validate(good, { checks, 'test-instance-types': 't3.micro\nt3.small' });
     expect(
       reportOf(half)

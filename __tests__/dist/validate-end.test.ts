@@ -27,7 +27,7 @@ describe('the end', () => {
   test('scenario 34: a machine that cannot be ended makes the job red, with its ID; post: ends it when it may', async () => {
     l.lab.faults.add({
       operation: 'TerminateInstances',
-      deed: { error: 'UnauthorizedOperation', message: 'You are not authorized to perform this operation.', status: 403 },
+      action: { error: 'UnauthorizedOperation', message: 'You are not authorized to perform this operation.', status: 403 },
     });
     const ran = await l.validate(good);
     const id = ran.outputs['instance-id'] ?? '';
@@ -50,7 +50,7 @@ describe('the end', () => {
       error: 'OperationNotPermitted',
       message: "The instance may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.",
     };
-    const rule = l.lab.faults.add({ operation: 'TerminateInstances', deed: denied });
+    const rule = l.lab.faults.add({ operation: 'TerminateInstances', action: denied });
     const ran = await l.validate(good, { checks: '- command: exit 1' });
     expect(ran.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
     expect(ran.errors.join()).toContain('disableApiTermination');
@@ -112,8 +112,8 @@ describe('the end', () => {
               await new Promise(done => setTimeout(done, 500));
             };
             const stores = ({ input }: CallRecord) => JSON.stringify(input).includes('ami-action:verdict');
-            l.lab.faults.add({ operation: 'DescribeImages', deed: { stale: true } });
-            l.lab.faults.add({ operation: 'CreateTags', when: stores, nth: 1, deed: { run: cancel, at: 'before' } });
+            l.lab.faults.add({ operation: 'DescribeImages', action: { stale: true } });
+            l.lab.faults.add({ operation: 'CreateTags', when: stores, nth: 1, action: { run: cancel, at: 'before' } });
           },
         },
       );
@@ -135,7 +135,7 @@ describe('the end', () => {
             child.kill('SIGINT');
             await new Promise(done => setTimeout(done, 500));
           };
-          l.lab.faults.add({ operation: 'DescribeLaunchConfigurations', nth: 1, deed: { run: cancel, at: 'before' } });
+          l.lab.faults.add({ operation: 'DescribeLaunchConfigurations', nth: 1, action: { run: cancel, at: 'before' } });
         },
       },
     );

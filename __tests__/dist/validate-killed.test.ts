@@ -35,7 +35,7 @@ async function killedWithControlAt(n: number, mute: string, attempt: number): Pr
   let kill = () => {};
   const arm = () => void l.lab.faults.killAtCall(n - 1, () => kill(), 'after');
   const second = { operation: 'RunInstances', nth: 2 };
-  l.lab.faults.add({ ...second, deed: n === 1 ? { kill: () => kill(), at: 'after' } : { run: arm, at: 'before' } });
+  l.lab.faults.add({ ...second, action: n === 1 ? { kill: () => kill(), at: 'after' } : { run: arm, at: 'before' } });
   const ran = await l.validate(
     mute,
     { 'agent-timeout': '10s' },
@@ -94,7 +94,7 @@ describe('killed', () => {
       hasPassed(baked.good);
       const mark = l.lab.calls.mark();
       let kill = () => {};
-      l.lab.faults.add({ operation: 'RunInstances', nth, deed: { run: () => kill(), at: 'after' } });
+      l.lab.faults.add({ operation: 'RunInstances', nth, action: { run: () => kill(), at: 'after' } });
       const short = { 'boot-timeout': nth === 1 ? '10s' : '5m', 'agent-timeout': '10s', 'checks-timeout': '10s' };
       const ran = await l.validate(baked[tried], short, {
         onStart: child => {

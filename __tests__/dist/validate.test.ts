@@ -91,7 +91,7 @@ describe('validate', () => {
 
   test('one that could not be validated again keeps the verdict that it had, which is said', async () => {
     await l.validate(good);
-    l.lab.faults.add({ operation: 'SendCommand', deed: { error: 'AccessDeniedException', message: 'no' } });
+    l.lab.faults.add({ operation: 'SendCommand', action: { error: 'AccessDeniedException', message: 'no' } });
     const ran = await l.validate(good);
     expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'access' });
     expect(ran.errors.join()).toMatch(new RegExp(`Left behind:\n- the verdict that ${good} had before: passed validation at 20\\S+Z`));
@@ -131,14 +131,14 @@ describe('validate', () => {
 
 describe('launch', () => {
   test('scenario 20: a machine that EC2 does not show yet is waited for', async () => {
-    l.lab.faults.add({ operation: 'DescribeInstances', deed: { hideNewIds: 3 } });
+    l.lab.faults.add({ operation: 'DescribeInstances', action: { hideNewIds: 3 } });
     const ran = await l.validate(good);
     expect(ran.outputs['verdict']).toBe('passed');
     expect(l.alive()).toEqual([]);
   });
 
   test('scenario 20: one that EC2 never shows fails at the deadline, and is ended all the same', async () => {
-    l.lab.faults.add({ operation: 'DescribeInstances', deed: { hideNewIds: 1_000_000 } });
+    l.lab.faults.add({ operation: 'DescribeInstances', action: { hideNewIds: 1_000_000 } });
     const ran = await l.validate(good, { 'boot-timeout': '30s' });
     expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'timeout' });
     expect(ran.errors.join()).toMatch(/gave up after 30s\. Last seen: EC2 does not show it yet/);
@@ -148,7 +148,7 @@ describe('launch', () => {
 
   test('scenario 21: an answer that got lost is asked for again, and makes no second machine', async () => {
     const before = l.all();
-    l.lab.faults.add({ operation: 'RunInstances', nth: 1, deed: { reset: 'after' } });
+    l.lab.faults.add({ operation: 'RunInstances', nth: 1, action: { reset: 'after' } });
     const ran = await l.validate(good);
     expect(ran.outputs['verdict']).toBe('passed');
     expect(madeSince(before)).toBe(1);
@@ -157,7 +157,7 @@ describe('launch', () => {
 
   test('scenario 21: where every answer gets lost, the machine is found by its token and ended', async () => {
     const before = l.all();
-    l.lab.faults.add({ operation: 'RunInstances', deed: { reset: 'after' } });
+    l.lab.faults.add({ operation: 'RunInstances', action: { reset: 'after' } });
     const ran = await l.validate(good);
     expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'access' });
     expect(madeSince(before)).toBe(1);
@@ -181,8 +181,8 @@ describe('launch', () => {
     expect(reportOf(ran).instances.map(({ instanceType }) => instanceType)).toEqual(['t3a.micro']);
     expect(ran.outputs['verdict']).toBe('passed');
     const [full = '', free = ''] = (await l.ec2.send(new DescribeSubnetsCommand({}))).Subnets?.map(({ SubnetId }) => SubnetId) ?? [];
-    const deed = { error: 'InsufficientInstanceCapacity', message: 'We currently do not have sufficient capacity', status: 500 };
-    l.lab.faults.add({ operation: 'RunInstances', when: ({ input }) => input['SubnetId'] === full, deed });
+    const action = { error: 'InsufficientInstanceCapacity', message: 'We currently do not have sufficient capacity', status: 500 };
+    l.lab.faults.add({ operation: 'RunInstances', when: ({ input }) => input['SubnetId'] === full, action });
     const next = await l.validate(good, { 'test-instance-types': 't3.small', subnet: `${full}, ${free}` });
     expect([next.outputs['verdict'], l.all().at(-1)?.subnetId, l.alive()]).toEqual(['passed', free, []]);
   });
@@ -212,7 +212,7 @@ describe('launch', () => {
     ['VPCIdNotSpecified', 'No default VPC for this user', 'usage', '"subnet" is missing: there is no default VPC in this region'],
     ['AuthFailure', 'Not authorized for images: [ami-0123]', 'access', 'ami-0123 is not shared with this account, or not there any more'],
   ])('a launch that is refused with %s says who must act', async (error, message, outcome, says) => {
-    l.lab.faults.add({ operation: 'RunInstances', deed: { error, message } });
+    l.lab.faults.add({ operation: 'RunInstances', action: { error, message } });
     const ran = await l.validate(good);
     expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['verdict'], ran.state['journal']]).toEqual([
       1,
@@ -264,7 +264,7 @@ describe('launch', () => {
     const becomes = (state: string, stateReason: object | undefined) => {
       Object.assign(l.imageOf(slow) ?? {}, { state: 'pending' });
       const run = () => void Object.assign(l.imageOf(slow) ?? {}, { state, stateReason });
-      l.lab.faults.add({ operation: 'DescribeImages', nth: 3, deed: { run, at: 'before' } });
+      l.lab.faults.add({ operation: 'DescribeImages', nth: 3, action: { run, at: 'before' } });
       return l.validate(slow);
     };
     expect(await becomes('available', undefined)).toMatchObject({ exitCode: 0, outputs: { verdict: 'passed' } });

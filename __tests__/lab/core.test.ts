@@ -229,7 +229,7 @@ describe('faults', () => {
       account: US,
       region: 'eu-central-1',
       nth: 2,
-      deed: { error: 'Boom', status: 418 },
+      action: { error: 'Boom', status: 418 },
     });
     const [here, there, them] = [clientsOf(lab), clientsOf(lab, { region: 'eu-west-1' }), clientsOf(lab, { account: THEM })];
     await there.ec2.send(new DescribeRegionsCommand({}));
@@ -246,22 +246,22 @@ describe('faults', () => {
       await refusal(asg.send(new DescribeAutoScalingGroupsCommand({}))),
       await refusal(ssm.send(new GetParameterCommand({ Name: 'x' }))),
     ];
-    const take = lab.faults.add({ deed: { refuse: 'throttled' } });
+    const take = lab.faults.add({ action: { refuse: 'throttled' } });
     expect((await all()).map(said => said.split(':')[0])).toEqual(['RequestLimitExceeded', 'Throttling', 'ThrottlingException']);
     take();
-    lab.faults.add({ deed: { refuse: 'denied' } });
+    lab.faults.add({ action: { refuse: 'denied' } });
     expect((await all()).map(said => said.split(':')[0])).toEqual(['UnauthorizedOperation', 'AccessDenied', 'AccessDeniedException']);
   });
 
   test('that pass are ridden out by an SDK that may try again', async () => {
-    lab.faults.add({ operation: 'DescribeRegions', nth: 1, times: 2, deed: { refuse: 'internal' } });
+    lab.faults.add({ operation: 'DescribeRegions', nth: 1, times: 2, action: { refuse: 'internal' } });
     const mark = lab.calls.mark();
     await clientsOf(lab, { maxAttempts: 3 }).ec2.send(new DescribeRegionsCommand({}));
     expect(lab.calls.since(mark).map(({ outcome }) => outcome)).toEqual(['InternalError', 'InternalError', 'ok']);
   });
 
   test('scenario 21: an answer that was lost after the deed leaves one instance, because the token is the same', async () => {
-    lab.faults.add({ operation: 'RunInstances', nth: 1, deed: { reset: 'after' } });
+    lab.faults.add({ operation: 'RunInstances', nth: 1, action: { reset: 'after' } });
     const { ec2 } = clientsOf(lab, { region: 'eu-west-2', maxAttempts: 3 });
     const ImageId = newestAmazonLinux(lab.core, 'eu-west-2', 'x86_64');
     const { Instances } = await ec2.send(new RunInstancesCommand({ ...launch('same').input, ImageId }));
@@ -270,7 +270,7 @@ describe('faults', () => {
   });
 
   test('a connection that broke before the deed left nothing done', async () => {
-    lab.faults.add({ operation: 'RunInstances', deed: { reset: 'before' } });
+    lab.faults.add({ operation: 'RunInstances', action: { reset: 'before' } });
     const { ec2 } = clientsOf(lab, { region: 'eu-north-1' });
     await expect(ec2.send(launch('never'))).rejects.toThrow();
     expect(instances(lab.place(US, 'eu-north-1')).size).toBe(0);
@@ -280,7 +280,7 @@ describe('faults', () => {
   test('scenario 20: a new ID is not found for the first calls that name it, an old one always', async () => {
     const { ec2 } = clientsOf(lab);
     const old = await ec2.send(launch('old'));
-    lab.faults.add({ operation: 'DescribeInstances', deed: { hideNewIds: 2 } });
+    lab.faults.add({ operation: 'DescribeInstances', action: { hideNewIds: 2 } });
     const { Instances } = await ec2.send(launch('new'));
     const look = (id = '') => ec2.send(new DescribeInstancesCommand({ InstanceIds: [id] }));
     const id = Instances?.[0]?.InstanceId;
@@ -295,7 +295,7 @@ describe('faults', () => {
     const InstanceIds = [Instances?.[0]?.InstanceId ?? ''];
     const states = async () =>
       (await ec2.send(new DescribeInstancesCommand({ InstanceIds }))).Reservations?.[0]?.Instances?.[0]?.State?.Name;
-    const fresh = lab.faults.add({ operation: 'DescribeInstances', deed: { stale: true } });
+    const fresh = lab.faults.add({ operation: 'DescribeInstances', action: { stale: true } });
     const once = await states();
     expect(once).toMatch(/pending|running/);
     await ec2.send(new TerminateInstancesCommand({ InstanceIds }));
@@ -305,7 +305,7 @@ describe('faults', () => {
   });
 
   test('a delay passes in lab time', async () => {
-    lab.faults.add({ operation: 'DescribeRegions', deed: { delaySeconds: 120 } });
+    lab.faults.add({ operation: 'DescribeRegions', action: { delaySeconds: 120 } });
     const before = lab.clock.now();
     await clientsOf(lab).ec2.send(new DescribeRegionsCommand({}));
     expect(lab.clock.now() - before).toBeGreaterThanOrEqual(120_000);
@@ -315,7 +315,7 @@ describe('faults', () => {
     const seen: string[] = [];
     const there = () => String(instances(lab.place(US, 'sa-east-1')).size);
     const note = (at: 'before' | 'after') =>
-      lab.faults.add({ operation: 'RunInstances', deed: { at, run: ({ account }) => void seen.push(`${at} ${account} ${there()}`) } });
+      lab.faults.add({ operation: 'RunInstances', action: { at, run: ({ account }) => void seen.push(`${at} ${account} ${there()}`) } });
     note('before');
     note('after');
     const ImageId = newestAmazonLinux(lab.core, 'sa-east-1', 'x86_64');
@@ -357,7 +357,7 @@ describe('from outside the process', () => {
     const { ec2 } = clientsOf(lab);
     const { said } = await ask('GET', '/_lab');
     const { calls } = said as { calls: number };
-    expect((await ask('POST', '/_lab/faults', { operation: 'DescribeRegions', deed: { error: 'FromOutside' } })).status).toBe(200);
+    expect((await ask('POST', '/_lab/faults', { operation: 'DescribeRegions', action: { error: 'FromOutside' } })).status).toBe(200);
     expect(await refusal(ec2.send(new DescribeRegionsCommand({})))).toMatch(/^FromOutside/);
     expect((await ask('DELETE', '/_lab/faults')).status).toBe(200);
     await ec2.send(new DescribeRegionsCommand({}));
@@ -370,7 +370,7 @@ describe('from outside the process', () => {
   test.each([
     ['no rule at all', 'POST', '/_lab/faults', 'text', 400],
     ['a rule without a deed', 'POST', '/_lab/faults', { nth: 1 }, 400],
-    ['a deed that nobody knows', 'POST', '/_lab/faults', { deed: { explode: true } }, 400],
+    ['a deed that nobody knows', 'POST', '/_lab/faults', { action: { explode: true } }, 400],
     ['a path that nobody knows', 'GET', '/_lab/nothing', undefined, 404],
   ])('%s is refused', async (_, method, path, body, status) => {
     expect((await ask(method, path, body)).status).toBe(status);

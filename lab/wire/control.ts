@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { CallBook } from '../calls.ts';
-import { DEEDS, type FaultBook, type FaultRule } from '../faults.ts';
+import { FAULT_ACTIONS, type FaultBook, type FaultRule } from '../faults.ts';
 import type { Core } from '../place.ts';
 import type { Answer } from './protocols.ts';
 
@@ -41,8 +41,9 @@ export function answerControl({ core, calls, faults }: Desk, request: IncomingMe
 function addRule(body: string, add: (rule: FaultRule) => void): Answer {
   try {
     const rule = JSON.parse(body) as FaultRule;
-    const [deed] = Object.keys(rule.deed ?? {});
-    if (deed === undefined || !DEEDS.includes(deed)) return json({ error: `A rule needs a deed: ${DEEDS.join(', ')}.` }, 400);
+    const [action] = Object.keys(rule.action ?? {});
+    if (action === undefined || !FAULT_ACTIONS.includes(action))
+      return json({ error: `A rule needs an action: ${FAULT_ACTIONS.join(', ')}.` }, 400);
     add(rule);
     return json({});
   } catch (cause) {
