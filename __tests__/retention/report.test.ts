@@ -26,6 +26,6 @@ test.each([
   ['rejected', undefined, '0 of 1 images were removed'],
 ])('what is left undone for a reason that is %s is told as that', (outcome, failure, says) => {
   const decision = { image: { id: 'ami-1' } } as Decision;
-  const left = () => throwIfLeft([{ decision, result: 'failed', left: [{ what: 'image ami-1', failure }] }], { count: 1 });
+  const left = () => throwIfLeft([{ decision, result: 'failed', remaining: [{ what: 'image ami-1', failure }] }], { count: 1 });
   expect(left).toThrow(expect.objectContaining({ outcome, message: expect.stringMatching(`^${says}`), outputs: { count: 1 } }));
 });

@@ -7,7 +7,7 @@ import { mark, unmark } from './marks.ts';
 import type { Consumers } from './other-accounts.ts';
 import { type RegionPlan, sweeperOf } from './plan.ts';
 import { type Held, heldOf } from './recycle-bin.ts';
-import { type Ended, type Left, removeAll } from './removal.ts';
+import { type Ended, type Remaining, removeAll } from './removal.ts';
 import { orphans } from './rules/orphans.ts';
 import type { Decision, Policy } from './rules/rules.ts';
 import type { Survey } from './survey.ts';
@@ -21,7 +21,7 @@ export interface Done {
   readonly strays: readonly Snapshot[];
   readonly swept: readonly Swept[];
   readonly held: readonly Held[];
-  readonly left: readonly Left[];
+  readonly left: readonly Remaining[];
 }
 
 export async function carryOut(
@@ -64,9 +64,9 @@ async function sweep(
   snapshots: readonly Snapshot[],
   removal: Survey['aws']['removal'],
   { report, run }: Pick<Deps<never>, 'report' | 'run'>,
-): Promise<{ readonly swept: readonly Snapshot[]; readonly left: readonly Left[] }> {
+): Promise<{ readonly swept: readonly Snapshot[]; readonly left: readonly Remaining[] }> {
   const swept: Snapshot[] = [];
-  const left: Left[] = [];
+  const left: Remaining[] = [];
   for (const snapshot of snapshots) {
     try {
       if (run.cancelled.aborted) throw new CancelledError();

@@ -8,7 +8,7 @@ import { meansOnly, parseSelector } from '../model/selector.ts';
 import type { Deps } from '../ports/deps.ts';
 import { schemeOf, selectImage, selection } from '../selection/select-image.ts';
 import { type Asked, users as userSettings } from './find-users.ts';
-import { type Judged, judgeOne, removeOne } from './one-image.ts';
+import { type Judged, planOne, removeOne } from './one-image.ts';
 import { heldOf, sayHeld } from './recycle-bin.ts';
 import { throwIfLeft } from './removal.ts';
 import { IDENTITY_HEAD, identityCells, sayAge, shortAccounts } from './rules/inventory.ts';
@@ -48,7 +48,7 @@ export async function run(
   const { image } = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, deps, { ifNone: [GONE] }));
   if (!wanted.dryRun) insistOnOne(wanted.image, image, scheme);
 
-  const judged = await judgeOne(image, wanted, scheme, aws, deps);
+  const judged = await planOne(image, wanted, scheme, aws, deps);
   const { decision } = judged;
   if (decision.action !== 'remove') throw refusal(decision);
 

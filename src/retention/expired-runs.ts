@@ -5,7 +5,7 @@ import type { Image } from '../model/image.ts';
 import { usersOf } from '../model/image-users.ts';
 import type { Deps } from '../ports/deps.ts';
 import type { Users } from './find-users.ts';
-import type { Left } from './removal.ts';
+import type { Remaining } from './removal.ts';
 
 /** What dead builds and validations left. Somebody may have made use of an image or a snapshot of theirs all the same: that one stays. */
 export function unusedOf(dead: readonly Dead[], users: ReadonlyMap<string, readonly string[]>, owned: readonly Image[]): readonly Dead[] {
@@ -26,7 +26,7 @@ export async function removeDead(
   { users, owned }: { readonly users: Users; readonly owned: readonly Image[] },
   sweeper: Sweeper,
   deps: NeededDeps,
-): Promise<{ readonly swept: readonly Swept[]; readonly left: readonly Left[] }> {
+): Promise<{ readonly swept: readonly Swept[]; readonly left: readonly Remaining[] }> {
   if (planned.length === 0) return { swept: [], left: [] };
   try {
     if (deps.run.cancelled.aborted) throw new CancelledError();

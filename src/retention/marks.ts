@@ -2,7 +2,7 @@ import { batches, concurrently } from '../kit/concurrently.ts';
 import { ActionError, CancelledError } from '../kit/errors.ts';
 import { tagKey } from '../model/image.ts';
 import { LOOKED_AT_TOGETHER, lookAgain, type RemovalWorld } from './recheck.ts';
-import type { Left } from './removal.ts';
+import type { Remaining } from './removal.ts';
 import { type Mark, markOf, markValue } from './rules/marks.ts';
 import type { Decision, Policy } from './rules/rules.ts';
 
@@ -12,13 +12,13 @@ import type { Decision, Policy } from './rules/rules.ts';
 const SOON_SECONDS = 90;
 const MARKED_AT_ONCE = 5;
 
-export async function mark(decisions: readonly Decision[], policy: Policy, deps: RemovalWorld): Promise<readonly Left[]> {
-  const left: Left[] = [];
+export async function mark(decisions: readonly Decision[], policy: Policy, deps: RemovalWorld): Promise<readonly Remaining[]> {
+  const left: Remaining[] = [];
   for (const batch of batches(decisions, LOOKED_AT_TOGETHER)) left.push(...(await markBatch(batch, policy, deps)));
   return left;
 }
 
-async function markBatch(batch: readonly Decision[], policy: Policy, deps: RemovalWorld): Promise<readonly Left[]> {
+async function markBatch(batch: readonly Decision[], policy: Policy, deps: RemovalWorld): Promise<readonly Remaining[]> {
   try {
     if (deps.run.cancelled.aborted) throw new CancelledError();
     // A deprecated image launches as before; one that is disabled would be missed at once by whoever came to use it since.
@@ -51,7 +51,11 @@ async function markOne({ image, disables = false }: Decision, { scheme }: Policy
   report.info(`${image.id} is marked${disables ? ' and disabled' : ''}.`);
 }
 
-export async function unmark(decisions: readonly Decision[], { scheme }: Policy, { aws, report }: RemovalWorld): Promise<readonly Left[]> {
+export async function unmark(
+  decisions: readonly Decision[],
+  { scheme }: Policy,
+  { aws, report }: RemovalWorld,
+): Promise<readonly Remaining[]> {
   const told = await concurrently(decisions, MARKED_AT_ONCE, ({ image }) =>
     orLeft(`mark on ${image.id}, which is in use again`, async () => {
       const known = markOf(image, scheme);
@@ -67,7 +71,7 @@ export async function unmark(decisions: readonly Decision[], { scheme }: Policy,
 }
 
 /** One that fails does not stop the others. */
-async function orLeft(what: string, work: () => Promise<void>): Promise<readonly Left[]> {
+async function orLeft(what: string, work: () => Promise<void>): Promise<readonly Remaining[]> {
   try {
     await work();
     return [];

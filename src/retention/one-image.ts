@@ -18,7 +18,7 @@ export interface Judged {
 type Ports = Pick<RegionClients, 'account' | 'images' | 'imageUsers' | 'removal'>;
 
 /** If one who may launch it cannot be seen, this rejects and nothing is removed. */
-export async function judgeOne(
+export async function planOne(
   image: Image,
   asked: Asked & { readonly region: string },
   scheme: TagScheme,
@@ -38,5 +38,5 @@ export async function judgeOne(
 export async function removeOne(judged: Judged, keepSnapshots: boolean, aws: Ports, deps: Deps<never>): Promise<Ended> {
   const { decision, policy, users } = judged;
   const [end] = await removeAll([decision], policy, { keepSnapshots }, { ...deps, aws, users });
-  return end ?? { decision, result: 'failed', left: [{ what: `image ${decision.image.id}` }] };
+  return end ?? { decision, result: 'failed', remaining: [{ what: `image ${decision.image.id}` }] };
 }

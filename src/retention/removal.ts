@@ -8,12 +8,12 @@ import type { Decision, Policy } from './rules/rules.ts';
 /** Removes images for good. Each is looked at again just before it goes; what fails does not stop the others. */
 
 /** How it ended for one image. `kept`: somebody came to use it, or AWS protects it: as good as if the plan had said so. */
-export type Ended = { readonly decision: Decision; readonly left: readonly Left[] } & (
+export type Ended = { readonly decision: Decision; readonly remaining: readonly Remaining[] } & (
   | { readonly result: 'removed' | 'failed' }
   | { readonly result: 'kept'; readonly reason: string }
 );
 
-export interface Left {
+export interface Remaining {
   readonly what: string;
   readonly failure?: unknown;
   readonly next?: string;
@@ -39,7 +39,7 @@ export async function removeAll(doomed: readonly Decision[], policy: Policy, wis
       const undone = doomed.slice(ended.length);
       return [
         ...ended,
-        ...undone.map(decision => ({ decision, result: 'failed' as const, left: [{ what: `image ${decision.image.id}`, failure }] })),
+        ...undone.map(decision => ({ decision, result: 'failed' as const, remaining: [{ what: `image ${decision.image.id}`, failure }] })),
       ];
     }
   }
@@ -62,21 +62,21 @@ async function removeOne(
     const done = await aws.removal.deregister(id, { keepSnapshots });
     if (done.result === 'protected') return kept(decision, done.reason, report);
     report.info(done.result === 'gone' ? `${id} was gone already.` : `${id} is removed${keepSnapshots ? ', its snapshots stay' : ''}.`);
-    return { decision, result: 'removed', left: done.result === 'gone' ? [] : snapshotsLeft(id, done.snapshots) };
+    return { decision, result: 'removed', remaining: done.result === 'gone' ? [] : snapshotsLeft(id, done.snapshots) };
   } catch (failure) {
     if (!(failure instanceof ActionError)) throw failure;
     report.warn(failure.message);
-    return { decision, result: 'failed', left: [{ what: `image ${id}`, failure }] };
+    return { decision, result: 'failed', remaining: [{ what: `image ${id}`, failure }] };
   }
 }
 
 function kept(decision: Decision, reason: string, report: RemovalWorld['report']): Ended {
   report.info(`${decision.image.id} stays, ${reason}`);
-  return { decision, result: 'kept', reason, left: [] };
+  return { decision, result: 'kept', reason, remaining: [] };
 }
 
 // `skipped`: another image has it too, so it is not ours alone to delete.
-const snapshotsLeft = (imageId: string, snapshots: readonly SnapshotResult[]): Left[] =>
+const snapshotsLeft = (imageId: string, snapshots: readonly SnapshotResult[]): Remaining[] =>
   snapshots
     .filter(({ code }) => code !== 'success' && code !== 'skipped')
     .map(({ snapshotId, code }) => ({
@@ -104,8 +104,8 @@ async function proveGone(imageIds: readonly string[], { aws, report, clock }: Re
 }
 
 /** Throws if anything is left that should not be. The first failure decides who must act. */
-export function throwIfLeft(ended: readonly Ended[], outputs: Readonly<Record<string, unknown>>, more: readonly Left[] = []): void {
-  const left = [...ended.flatMap(({ left: all }) => all), ...more];
+export function throwIfLeft(ended: readonly Ended[], outputs: Readonly<Record<string, unknown>>, more: readonly Remaining[] = []): void {
+  const left = [...ended.flatMap(({ remaining: all }) => all), ...more];
   if (left.length === 0) return;
   const first = left.find(({ failure }) => failure !== undefined)?.failure;
   const removed = ended.filter(({ result }) => result === 'removed').length;

@@ -120,7 +120,7 @@ export function showDone(plan: Plan, wanted: Wanted, done: readonly Done[], { re
   );
   const held = sayHeld(done.flatMap(({ held: of }) => of));
   const also = besidesDone === 0 ? '' : `, and ${some(besidesDone, 'thing')} beside them`;
-  const isWhole = done.every(({ left, ended }) => left.length === 0 && ended.every(end => end.left.length === 0));
+  const isWhole = done.every(({ left, ended }) => left.length === 0 && ended.every(end => end.remaining.length === 0));
   const lines = [
     `### ${isWhole ? '✅' : '⚠️'} ${text(wanted.family)}: ${planned === 0 && also === '' ? 'nothing was to be removed' : `${removed} of ${some(planned, 'planned image')} removed${also}`}`,
     ...(gib === 0 ? [] : [`That saves at most ${gib} GiB, ${formatDollars(perMonth)} a month.`]),

@@ -3,7 +3,7 @@ import { type Poll, waitFor } from '../kit/wait.ts';
 import { type Image, isOurs, type TagScheme } from '../model/image.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
 import type { Instance } from '../ports/instances.ts';
-import { judgeOne, removeOne } from '../retention/one-image.ts';
+import { planOne, removeOne } from '../retention/one-image.ts';
 
 /** What becomes of an image that failed validation. */
 
@@ -68,13 +68,13 @@ async function remove(
     const look = async () => judgeGone(await aws.instances.get(id));
     await waitFor({ what: `Test machine ${id}`, everySeconds: 10, atMostSeconds: ENDED_SECONDS, look }, deps);
   }
-  const judged = await judgeOne(image, { ...wish, rollbackDepth: ROLLBACK_DEPTH }, scheme, aws, deps);
+  const judged = await planOne(image, { ...wish, rollbackDepth: ROLLBACK_DEPTH }, scheme, aws, deps);
   if (judged.decision.action !== 'remove') return `It stays: ${judged.decision.reason}.`;
   const end = await removeOne(judged, false, aws, deps);
   if (end.result === 'kept') return `It stays: ${end.reason}.`;
-  const stopped = end.left.find(({ failure }) => failure instanceof CancelledError)?.failure;
+  const stopped = end.remaining.find(({ failure }) => failure instanceof CancelledError)?.failure;
   if (stopped !== undefined) throw stopped;
-  const left = end.left.map(({ what }) => what);
+  const left = end.remaining.map(({ what }) => what);
   return left.length > 0 ? `It was to be deleted; left are: ${left.join(', ')}.` : 'It and its snapshots are deleted.';
 }
 
