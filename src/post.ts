@@ -40,7 +40,7 @@ async function end(entry: JournalEntry, deps: PostWorld): Promise<void> {
   const { report, inRegion, endProcess, removeFile } = deps;
   if (entry.kind === 'build') {
     const { finished = [] } = entry;
-    const swept = await sweepBuild(entry, deps, { spared: finished, looks: 2 });
+    const swept = await sweepBuild(entry, deps, { excluded: finished, looks: 2 });
     for (const { region, kind, id } of swept) report.info(`Removed ${kind} ${id} in ${region}.`);
     if (swept.length === 0) report.info('Packer left nothing.');
     if (finished.length > 0)

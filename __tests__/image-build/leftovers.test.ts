@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { deadBecause } from '../../src/image-build/rules/leftovers.ts';
+import { expiredReason } from '../../src/image-build/rules/leftovers.ts';
 
 const NOW = Date.parse('2026-10-01T00:00:00Z');
 const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
@@ -34,10 +34,10 @@ describe('a leftover of a dead run', () => {
     ['one that somebody wants', 'image', { ...build, 'ami-action:keep': 'for a look' }, undefined],
     ['one with the tags of another scheme', 'image', { ...build, 'ami-action:purpose': '', 'other:purpose': 'build' }, undefined],
   ])('%s', (_, kind, tags, reason) => {
-    expect(deadBecause({ kind, tags }, sweeper, NOW)).toBe(reason);
+    expect(expiredReason({ kind, tags }, sweeper, NOW)).toBe(reason);
   });
 
   test('of a validation is nothing that a build sweeps', () => {
-    expect(deadBecause({ kind: 'instance', tags: validation }, { scheme, repository: 'acme/web' }, NOW)).toBeUndefined();
+    expect(expiredReason({ kind: 'instance', tags: validation }, { scheme, repository: 'acme/web' }, NOW)).toBeUndefined();
   });
 });

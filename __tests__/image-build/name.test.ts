@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { isExpired, mayGo } from '../../src/image-build/rules/leftovers.ts';
+import { isExpired, isRemovable } from '../../src/image-build/rules/leftovers.ts';
 import { imageName, type NameFacts, timestamp } from '../../src/image-build/rules/name-template.ts';
 import { identityTags, missingTags, tagProblems } from '../../src/model/identity.ts';
 
@@ -111,7 +111,7 @@ describe('a leftover', () => {
   });
 
   test('of a family is none', () => {
-    expect(mayGo({ tags: { 'ami-action:family': 'web' } }, 'ami-action:family')).toBe(false);
-    expect(mayGo({ tags: {} }, 'ami-action:family')).toBe(true);
+    expect(isRemovable({ tags: { 'ami-action:family': 'web' } }, 'ami-action:family')).toBe(false);
+    expect(isRemovable({ tags: {} }, 'ami-action:family')).toBe(true);
   });
 });

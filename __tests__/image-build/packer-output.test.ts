@@ -3,12 +3,12 @@ import fc from 'fast-check';
 import {
   artifacts,
   baseOf,
-  complaints,
   createdIds,
-  humanLines,
   isHidden,
   type PackerLine,
+  packerErrors,
   parseLine,
+  uiLines,
 } from '../../src/image-build/rules/packer-output.ts';
 
 // As packer/ui.go of Packer 1.16 writes it.
@@ -44,7 +44,7 @@ describe('a line of Packer', () => {
 
   test('scenario 7: loses its colours and keeps its commas and line breaks', () => {
     const line = parseLine('1795251575,,ui,say,\u001b[1;32m==> a%!(PACKER_COMMA) b\\r\\nc\u001b[0m');
-    expect(line && humanLines(line)).toEqual(['==> a, b', 'c']);
+    expect(line && uiLines(line)).toEqual(['==> a, b', 'c']);
   });
 
   test('scenario 7: a line of a megabyte is one line', () => {
@@ -57,7 +57,7 @@ describe('a line of Packer', () => {
   });
 
   test('for machines only is not shown to people', () => {
-    expect(parsed(...artifact('amazon-ebs.web', 0, 'eu-central-1:ami-0123456789abcdef0')).flatMap(humanLines)).toEqual([]);
+    expect(parsed(...artifact('amazon-ebs.web', 0, 'eu-central-1:ami-0123456789abcdef0')).flatMap(uiLines)).toEqual([]);
   });
 });
 
@@ -102,11 +102,11 @@ describe('complaints', () => {
       encode('', 'error-count', ['1']),
       encode('amazon-ebs.web', 'error', ['Script exited with non-zero exit status: 1, sorry']),
     );
-    expect(complaints(lines)).toEqual([{ source: 'amazon-ebs.web', message: 'Script exited with non-zero exit status: 1, sorry' }]);
+    expect(packerErrors(lines)).toEqual([{ source: 'amazon-ebs.web', message: 'Script exited with non-zero exit status: 1, sorry' }]);
   });
 
   test('of a template that does not parse are the errors that a person would see', () => {
-    expect(complaints(parsed(encode('', 'ui', ['error', 'Error: Unset variable "ami_name"\n\nSet it.\n'])))).toEqual([
+    expect(packerErrors(parsed(encode('', 'ui', ['error', 'Error: Unset variable "ami_name"\n\nSet it.\n'])))).toEqual([
       { source: '', message: 'Error: Unset variable "ami_name"\nSet it.' },
     ]);
   });

@@ -33,7 +33,7 @@ test('what was just made survives the sweep though no listing shows it, or its f
     familyKey: 'x:family',
     since: 0,
   };
-  await sweepBuild(entry, world, { spared: ['ami-made'] });
+  await sweepBuild(entry, world, { excluded: ['ami-made'] });
   expect(removed).toEqual(['ami-stray']);
 });
 
@@ -54,16 +54,16 @@ test('what shows only after a first look that found nothing is removed, where tw
     };
     const ports = { images: { find: async () => [] }, leftovers: { tagged, remove } };
     const report = { info: () => undefined, warn: () => undefined, debug: () => undefined };
-    const world = { at: () => ports, clock: { now: () => now, sleep }, report } as unknown as Parameters<typeof sweepBuild>[1];
+    const world = { inRegion: () => ports, clock: { now: () => now, sleep }, report } as unknown as Parameters<typeof sweepBuild>[1];
     const what = { kind: 'build' as const, regions: ['eu-central-1'], name: 'web-1', familyKey: 'x:family', since: 0 };
-    return (await sweepBuild({ ...what, tags: { 'x:build': 'b1' } }, world, { spared: [], looks })).map(({ id }) => id);
+    return (await sweepBuild({ ...what, tags: { 'x:build': 'b1' } }, world, { excluded: [], looks })).map(({ id }) => id);
   };
   expect([await swept(1), await swept(2)]).toEqual([[], ['key-late']]);
 });
 
 test('an image whose snapshots stay behind is not quietly removed: they are named', async () => {
   const leftovers = { remove: async () => ({ held: ['snap-1 (missing-permissions; UnauthorizedOperation)'] }) };
-  const world = { at: () => ({ leftovers }) } as unknown as Parameters<typeof removeImages>[1];
+  const world = { inRegion: () => ({ leftovers }) } as unknown as Parameters<typeof removeImages>[1];
   await expect(removeImages([{ region: 'eu-central-1', id: 'ami-1' }], world)).rejects.toThrow(
     'The snapshots snap-1 (missing-permissions; UnauthorizedOperation) in eu-central-1 stayed behind',
   );

@@ -16,7 +16,7 @@ import { decide, fingerprintOf, rebuildProblem, reuse, reuseSettings } from './r
 import type { Found } from './rules/reuse.ts';
 import { ownRegions } from './rules/template-text.ts';
 import { type Built, buildAnew } from './run-build.ts';
-import { sweepDead, sweepQuietly } from './sweep.ts';
+import { sweepExpired, sweepQuietly } from './sweep.ts';
 
 // Needs a Packer template, or a running instance.
 // Leaves behind an image per region and source, tagged as one of the family, image and snapshots alike; it moves no pointer.
@@ -145,7 +145,7 @@ function tell({ images, built, reason, lines = [] }: Built, title: string, more:
 
 async function sweepDeadBuilds({ entry: { regions }, scheme }: BuildPlan, same: readonly Found[], deps: NeededDeps): Promise<void> {
   const spared = new Set(same.flatMap(({ image }) => [image.id, ...image.snapshotIds]));
-  const sweep = () => sweepDead(regions, { scheme, repository: deps.run.repository }, deps, ({ id }) => !spared.has(id));
+  const sweep = () => sweepExpired(regions, { scheme, repository: deps.run.repository }, deps, ({ id }) => !spared.has(id));
   const left = await deps.report.step('Sweep what dead builds left', () => sweepQuietly(sweep, deps));
   for (const line of left) deps.report.warn(`Leftovers of an earlier run: ${line}`);
 }

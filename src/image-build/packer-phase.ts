@@ -2,7 +2,7 @@ import { AccessError, type ActionError, RejectedError, UsageError } from '../kit
 import type { Deps, Reporter } from '../ports/deps.ts';
 import type { PackerBuild, PackerEnded } from '../ports/packer.ts';
 import { type Explained, explainFailure, mayPass } from './rules/packer-failures.ts';
-import { complaints, humanLines, lastWords, type PackerLine, parseLine } from './rules/packer-output.ts';
+import { outputTail, type PackerLine, packerErrors, parseLine, uiLines } from './rules/packer-output.ts';
 
 export interface PhaseEnd extends PackerEnded {
   /** Everything for machines; the first and the newest of what is for people. */
@@ -31,7 +31,7 @@ export function packerPhase(
     const ended = await run(text => {
       const line = hiding(parseLine(text), secrets);
       if (line === undefined) return report.untrusted(hide(text, secrets));
-      for (const shown of humanLines(line)) report.untrusted(shown);
+      for (const shown of uiLines(line)) report.untrusted(shown);
       if (line.type !== 'ui') instance.push(line);
       else if (first.length < FIRST_LINES) first.push(line);
       else if (newest.push(line) > NEWEST_LINES) newest.shift();
@@ -51,7 +51,7 @@ export async function packerInit(order: PackerBuild, telling: Telling, { packer,
       onLine => packer.init(order, onLine),
       telling,
     );
-    const said = complaints(end.lines)
+    const said = packerErrors(end.lines)
       .map(({ message }) => message)
       .join('\n');
     if (end.exitCode === 0 || pauseSeconds === undefined || end.stopped !== undefined || !mayPass(said)) return end;
@@ -83,10 +83,10 @@ export interface Failed {
 
 /** Packer's complaint as one of our errors: who acts, what is known about it, what was said last, what is left behind. */
 export function packerFailure({ what, end, otherwise, left = [], outputs = {} }: Failed): ActionError {
-  const said = complaints(end.lines);
+  const said = packerErrors(end.lines);
   const reason = said.map(({ source, message }) => `${source === '' ? '' : `${source}: `}${firstLines(message)}`).join('\n');
   const known = explainFailure(reason);
-  const words = said.map(({ source }) => lastWords(end.lines, source)).filter(lines => lines.length > 0);
+  const words = said.map(({ source }) => outputTail(end.lines, source)).filter(lines => lines.length > 0);
   const parts = [
     `${what} failed: ${end.signal === undefined ? reason || `exit code ${end.exitCode}` : `ended by ${end.signal}`}`,
     known?.cause ?? '',

@@ -1,7 +1,7 @@
 import { UsageError } from '../kit/errors.ts';
 import type { Deps } from '../ports/deps.ts';
 import type { BuildPlan } from './plan.ts';
-import { spoilsOutput } from './rules/packer-output.ts';
+import { corruptsOutput } from './rules/packer-output.ts';
 import { sensitiveNames } from './rules/template-text.ts';
 
 /** What is read of the template before anybody asks for Packer. */
@@ -27,9 +27,9 @@ export async function readTemplate(
   const sensitive = Object.entries({ ...Object.fromEntries(ofTheStep), ...plain, ...secretVar }).filter(([name]) => names.has(name));
   const secrets = { ...Object.fromEntries(sensitive), ...secretVar };
   for (const secret of Object.values(secrets)) report.mask(secret);
-  const spoiling = sensitive.filter(([, value]) => spoilsOutput(value, regions));
+  const spoiling = sensitive.filter(([, value]) => corruptsOutput(value, regions));
   if (spoiling.length > 0) throw new UsageError(spoiling.map(([name]) => sayShort(name)));
-  const masking = Object.entries(secretVar).filter(([, value]) => spoilsOutput(value, regions));
+  const masking = Object.entries(secretVar).filter(([, value]) => corruptsOutput(value, regions));
   if (masking.length > 0) report.warn(sayMasking(masking.map(([name]) => name)));
   return { texts, secrets };
 }

@@ -9,7 +9,7 @@ import { findPacker, type PackerChoice, packerOrder } from './packer-tool.ts';
 import type { BuildPlan } from './plan.ts';
 import { tellPhases } from './report.ts';
 import { builtMeanwhile, type Inputs, reuse, sayIds } from './reuse.ts';
-import { type Artifact, artifacts, baseOf, complaints, isHidden, type PackerLine } from './rules/packer-output.ts';
+import { type Artifact, artifacts, baseOf, isHidden, type PackerLine, packerErrors } from './rules/packer-output.ts';
 import { type BuildEntry, removeImages, sweepBuild, sweepQuietly } from './sweep.ts';
 import { unsettled } from './untagged.ts';
 
@@ -46,9 +46,12 @@ export async function buildAnew(wanted: BuildOrder, reason: string, inputs: Inpu
   const result = isWhole ? await settled().catch(unsettled(made, order, inputs, seen)) : undefined;
   if (result === undefined) tellPhases(end.lines, report);
   // What was adopted stays even where nobody can see its family tag yet.
-  const spared = result?.kept ?? (wanted.cleanupOnFailure ? [] : made.map(({ id }) => id));
+  const excluded = result?.kept ?? (wanted.cleanupOnFailure ? [] : made.map(({ id }) => id));
   const unwanted = result === undefined && wanted.cleanupOnFailure ? made : [];
-  const sweep = async () => [...(await removeImages(unwanted, deps)), ...(await sweepBuild(ofItsOwn(seen.entry(), end), deps, { spared }))];
+  const sweep = async () => [
+    ...(await removeImages(unwanted, deps)),
+    ...(await sweepBuild(ofItsOwn(seen.entry(), end), deps, { excluded })),
+  ];
   const left = await report.step('See that nothing is left', () => sweepQuietly(sweep, deps));
   // What was stopped is looked for once more in post: one look in the same moment proves nothing.
   if (left.length === 0 && end.stopped === undefined) seen.forget();
@@ -95,11 +98,11 @@ const both = (first: (line: string) => void, second: (line: string) => void) => 
 
 /** Where the name was taken, an image of that name is somebody else's: only tags tell what is ours. */
 const ofItsOwn = (entry: BuildEntry, { lines }: PhaseEnd): BuildEntry =>
-  complaints(lines).some(({ message }) => message.includes('InvalidAMIName.Duplicate')) ? { ...entry, made: [] } : entry;
+  packerErrors(lines).some(({ message }) => message.includes('InvalidAMIName.Duplicate')) ? { ...entry, made: [] } : entry;
 
 /** A complaint that no source makes is about the template: nothing was launched. */
 const hasBegun = (what: string, { lines }: PhaseEnd): boolean => {
-  const said = complaints(lines);
+  const said = packerErrors(lines);
   return what === 'packer build' && (said.length === 0 || said.some(({ source }) => source !== ''));
 };
 

@@ -3,7 +3,7 @@ import { waitFor } from '../kit/wait.ts';
 import { type Image, tagKey } from '../model/image.ts';
 import type { Deps, JournalEntry, RegionClients } from '../ports/deps.ts';
 import type { Leftover } from '../ports/images.ts';
-import { deadBecause, mayGo, type Sweeper } from './rules/leftovers.ts';
+import { expiredReason, isRemovable, type Sweeper } from './rules/leftovers.ts';
 
 /** Removes what builds leave: of one build when it has ended, and of builds whose runner died. */
 
@@ -24,19 +24,19 @@ const AT_MOST_SECONDS = 180;
 
 interface Sweep {
   /** Images that stay. */
-  readonly spared: readonly string[];
+  readonly excluded: readonly string[];
   /** How often nothing must be found. Who was stopped may have asked for something a moment before, which shows a moment later. */
   readonly looks?: number;
 }
 
 /** After Packer has ended, in whatever way. What it removed itself is not there any more; an image of the family is no leftover. */
-export async function sweepBuild(entry: BuildEntry, deps: NeededDeps, { spared, looks = 1 }: Sweep): Promise<readonly Swept[]> {
+export async function sweepBuild(entry: BuildEntry, deps: NeededDeps, { excluded, looks = 1 }: Sweep): Promise<readonly Swept[]> {
   const proof = await proofOf(entry, deps);
   const found = await Promise.all(
     entry.regions.map(async region => {
       const aws = deps.inRegion({ region });
-      const kept = spared.length === 0 ? [] : await aws.images.find({ ids: spared, includeDisabled: true });
-      const keep = new Set([...spared, ...kept.flatMap(({ snapshotIds }) => snapshotIds)]);
+      const kept = excluded.length === 0 ? [] : await aws.images.find({ ids: excluded, includeDisabled: true });
+      const keep = new Set([...excluded, ...kept.flatMap(({ snapshotIds }) => snapshotIds)]);
       const look = async () => (await leftOf(entry, proof, aws)).filter(({ id }) => !keep.has(id));
       return sweepRegion({ region, aws, look, looks }, deps);
     }),
@@ -67,7 +67,7 @@ const named = ({ name }: BuildEntry, { images }: Ports) => images.find({ names: 
 async function leftOf(entry: BuildEntry, proof: ReadonlySet<string>, aws: Ports): Promise<readonly Leftover[]> {
   const { tags, familyKey, since } = entry;
   const [tag] = Object.entries(tags);
-  const byTag = tag === undefined ? [] : (await aws.leftovers.tagged(...tag)).filter(leftover => mayGo(leftover, familyKey));
+  const byTag = tag === undefined ? [] : (await aws.leftovers.tagged(...tag)).filter(leftover => isRemovable(leftover, familyKey));
   const isOurs = ({ id, sourceInstanceId = '', sourceImageId = '', tags: held }: Image) =>
     [id, sourceInstanceId, sourceImageId].some(known => proof.has(known)) &&
     (tag === undefined || [undefined, tag[1]].includes(held[tag[0]]));
@@ -77,30 +77,34 @@ async function leftOf(entry: BuildEntry, proof: ReadonlySet<string>, aws: Ports)
   return [...byTag, ...byName.filter(image => !byTag.some(({ id }) => id === image.id))];
 }
 
-export interface Dead extends Leftover {
+export interface ExpiredLeftover extends Leftover {
   readonly reason: string;
 }
 
 /** Of runs that died without a post step. */
-export async function findDead({ leftovers }: Pick<RegionClients, 'leftovers'>, sweeper: Sweeper, now: number): Promise<readonly Dead[]> {
+export async function findExpired(
+  { leftovers }: Pick<RegionClients, 'leftovers'>,
+  sweeper: Sweeper,
+  now: number,
+): Promise<readonly ExpiredLeftover[]> {
   const marked = await leftovers.tagged(tagKey(sweeper.scheme, 'expires-at'));
   return marked.flatMap(leftover => {
-    const reason = deadBecause(leftover, sweeper, now);
+    const reason = expiredReason(leftover, sweeper, now);
     return reason === undefined ? [] : [{ ...leftover, reason }];
   });
 }
 
 /** `pick`: of these only. */
-export async function sweepDead(
+export async function sweepExpired(
   regions: readonly string[],
   sweeper: Sweeper,
   deps: NeededDeps,
-  pick: (leftover: Dead) => boolean = () => true,
+  pick: (leftover: ExpiredLeftover) => boolean = () => true,
 ): Promise<readonly Swept[]> {
   const found = await Promise.all(
     regions.map(region => {
       const aws = deps.inRegion({ region });
-      const look = async () => (await findDead(aws, sweeper, deps.clock.now())).filter(pick);
+      const look = async () => (await findExpired(aws, sweeper, deps.clock.now())).filter(pick);
       return sweepRegion({ region, aws, look, looks: 1 }, deps);
     }),
   );

@@ -1,6 +1,6 @@
 /** The port to Packer. */
 
-export interface PackerWish {
+export interface PackerRequirement {
   /** A range as npm writes them: 1.16.0, 1.15.x, >=1.14.0. */
   readonly version: string;
   /** Of the archive; for a version that is not pinned here. */
@@ -65,7 +65,7 @@ export interface Packer {
   /** Variables that the environment gives to every template, PKR_VAR_..., and those of these names. */
   ambient(names: readonly string[]): Readonly<Record<string, string>>;
   /** From PATH if the version fits, else the vendor's archive, else built from source. */
-  ensure(wish: PackerWish): Promise<PackerTool>;
+  ensure(wish: PackerRequirement): Promise<PackerTool>;
   inspect(binary: string, template: string): Promise<PackerTemplate>;
   init(build: PackerBuild, onLine: (line: string) => void): Promise<PackerEnded>;
   validate(build: PackerBuild, onLine: (line: string) => void): Promise<PackerEnded>;

@@ -1,5 +1,5 @@
 import type { Sweeper } from '../image-build/rules/leftovers.ts';
-import type { Dead } from '../image-build/sweep.ts';
+import type { ExpiredLeftover } from '../image-build/sweep.ts';
 import type { Snapshot } from '../model/image.ts';
 import type { TemplateVersion } from '../model/template.ts';
 import type { Deps } from '../ports/deps.ts';
@@ -26,7 +26,7 @@ export interface RegionPlan {
   /** Launch template versions that name an image which goes. */
   readonly versions: readonly TemplateVersion[];
   /** What dead builds and validations left. */
-  readonly dead: readonly Dead[];
+  readonly dead: readonly ExpiredLeftover[];
 }
 
 interface Wish {

@@ -1,5 +1,5 @@
 import type { Sweeper } from '../image-build/rules/leftovers.ts';
-import { type Dead, findDead } from '../image-build/sweep.ts';
+import { type ExpiredLeftover, findExpired } from '../image-build/sweep.ts';
 import { UsageError } from '../kit/errors.ts';
 import { regionsOf } from '../model/common-settings.ts';
 import type { Snapshot } from '../model/image.ts';
@@ -20,7 +20,7 @@ export interface Survey {
   readonly snapshots: readonly Snapshot[];
   /** Images that the Recycle Bin still holds: nobody lists them, and they come back with their snapshots only. */
   readonly recycled: ReadonlySet<string>;
-  readonly dead: readonly Dead[];
+  readonly dead: readonly ExpiredLeftover[];
 }
 
 export type SurveyPorts = Pick<RegionClients, 'images' | 'imageUsers' | 'removal' | 'leftovers' | 'launchTemplates'>;
@@ -55,7 +55,7 @@ async function besideImages(wanted: Wanted, sweeper: Sweeper, aws: SurveyPorts, 
   const [snapshots, recycled, dead] = await Promise.all([
     wanted.orphanSnapshots ? aws.removal.snapshots({ [tagKey(sweeper.scheme, 'family')]: wanted.family }) : [],
     wanted.orphanSnapshots ? aws.removal.recycled('image') : [],
-    wanted.leftovers ? findDead(aws, sweeper, clock.now()) : [],
+    wanted.leftovers ? findExpired(aws, sweeper, clock.now()) : [],
   ]);
   return { snapshots, recycled: new Set(recycled.map(({ id }) => id)), dead };
 }

@@ -1,13 +1,13 @@
-import { complaints, humanLines, parseLine } from '../../image-build/rules/packer-output.ts';
+import { packerErrors, parseLine, uiLines } from '../../image-build/rules/packer-output.ts';
 import type { PackerTemplate } from '../../ports/packer.ts';
 
 /**
  * The answer of `packer inspect -machine-readable`: text for people for HCL2, lines for machines for JSON templates.
  * It needs no plugins and no values, so it can be asked before anything is installed.
  */
-export function describedTemplate(answer: string): Omit<PackerTemplate, 'isJson'> {
+export function parseInspection(answer: string): Omit<PackerTemplate, 'isJson'> {
   const lines = answer.split('\n').flatMap(line => parseLine(line) ?? []);
-  const text = lines.flatMap(humanLines);
+  const text = lines.flatMap(uiLines);
   const fromJson = lines
     .filter(({ type }) => type === 'template-variable')
     .map(({ values: [name = '', value] }) => [name, kindOf(value ?? '')] as const);
@@ -26,8 +26,8 @@ export function describedTemplate(answer: string): Omit<PackerTemplate, 'isJson'
 }
 
 /** The first of its complaints: those that follow are often of the same mistake. */
-export const complaintOf = (answer: string): string =>
-  complaints(answer.split('\n').flatMap(line => parseLine(line) ?? []))
+export const firstError = (answer: string): string =>
+  packerErrors(answer.split('\n').flatMap(line => parseLine(line) ?? []))
     .map(({ message }) => message.split(/\n(?=Error: )/)[0] ?? '')
     .join('\n') || 'it does not say why';
 

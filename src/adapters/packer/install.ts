@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import satisfies from 'semver/functions/satisfies.js';
 import maxSatisfying from 'semver/ranges/max-satisfying.js';
 import { ActionError, RejectedError, UsageError } from '../../kit/errors.ts';
-import type { PackerTool, PackerWish } from '../../ports/packer.ts';
+import type { PackerRequirement, PackerTool } from '../../ports/packer.ts';
 import { cacheFolder } from '../cached-file.ts';
 import { builtFromSource, pinnedVersion } from './from-source.ts';
 import { packerOnPath } from './on-path.ts';
@@ -20,7 +20,7 @@ export interface Installer {
 type Attempt = { readonly tool: PackerTool } | { readonly reason: string };
 
 /** From PATH if it fits, else the vendor's archive, else built from source. Each that does not work says why. */
-export async function installedPacker(wish: PackerWish, installer: Installer): Promise<PackerTool> {
+export async function installedPacker(wish: PackerRequirement, installer: Installer): Promise<PackerTool> {
   const { tool, refused } = await packerOnPath(wish.version, installer.workspace, installer.environment);
   for (const line of refused) installer.say(line);
   if (tool !== undefined) return { ...tool, from: 'path' };
@@ -35,7 +35,7 @@ export async function installedPacker(wish: PackerWish, installer: Installer): P
   });
 }
 
-async function fromArchive(wish: PackerWish, { environment, temp }: Installer): Promise<Attempt> {
+async function fromArchive(wish: PackerRequirement, { environment, temp }: Installer): Promise<Attempt> {
   const archive = chosenArchive(wish);
   if ('reason' in archive) return archive;
   try {
@@ -49,7 +49,7 @@ async function fromArchive(wish: PackerWish, { environment, temp }: Installer): 
   }
 }
 
-export function chosenArchive({ version, sha256 }: PackerWish, platform = thisPlatform()): Archive | { readonly reason: string } {
+export function chosenArchive({ version, sha256 }: PackerRequirement, platform = thisPlatform()): Archive | { readonly reason: string } {
   if (sha256 !== undefined) {
     if (/^\d+\.\d+\.\d+$/.test(version)) return { version, platform, sha256 };
     throw new UsageError([
@@ -61,7 +61,7 @@ export function chosenArchive({ version, sha256 }: PackerWish, platform = thisPl
   return archive ?? { reason: `no known archive of Packer fits ${version} on ${platform}: say its hash with "packer-sha256"` };
 }
 
-async function fromSource(wish: PackerWish, { environment, root, say }: Installer): Promise<Attempt> {
+async function fromSource(wish: PackerRequirement, { environment, root, say }: Installer): Promise<Attempt> {
   const tool = { name: 'packer', folder: join(root, 'tools', 'packer') } as const;
   try {
     const version = await pinnedVersion(tool);

@@ -9,7 +9,7 @@ import { capture } from '../capture.ts';
 import { clockSpeed } from '../clock.ts';
 import { follow } from '../process.ts';
 import { BRIEFLY, packerEnvironment, pollingWarning } from './environment.ts';
-import { complaintOf, describedTemplate } from './inspect.ts';
+import { firstError, parseInspection } from './inspect.ts';
 import { installedPacker } from './install.ts';
 import { cachedPlugins, pluginFolder } from './plugin-cache.ts';
 import { templateTexts } from './template-files.ts';
@@ -54,8 +54,8 @@ export function packer(host: PackerHost): Packer {
         environment: { ...packerEnvironment(environment), ...BRIEFLY },
         folder: run.workspace,
       });
-      if (exitCode === 0) return { ...describedTemplate(stdout), isJson: isJson(template) };
-      throw new UsageError([`Packer cannot read the template: ${complaintOf(stdout)}`], {
+      if (exitCode === 0) return { ...parseInspection(stdout), isJson: isJson(template) };
+      throw new UsageError([`Packer cannot read the template: ${firstError(stdout)}`], {
         next: 'Mend the template. Nothing was launched.',
       });
     },

@@ -1,7 +1,7 @@
 import { type IdentityKey, isToKeep, type TagScheme, type Tags, tagKey } from '../../model/image.ts';
 
 /** An image of a family was adopted, and so were its snapshots: whatever marks of a build they still bear, they stay. */
-export const mayGo = ({ tags }: { readonly tags: Tags }, familyKey: string): boolean => !(familyKey in tags);
+export const isRemovable = ({ tags }: { readonly tags: Tags }, familyKey: string): boolean => !(familyKey in tags);
 
 /** What bears no time that can be read is not touched. */
 export function isExpired(expiresAt: string | undefined, now: number): boolean {
@@ -18,7 +18,7 @@ export interface Sweeper {
 }
 
 /** Why something is what a dead run left; undefined while it may be somebody's. Told by an expiry that lies long after the end of the run, never by age. */
-export function deadBecause(
+export function expiredReason(
   { kind, tags }: { readonly kind: string; readonly tags: Tags },
   { scheme, repository, family }: Sweeper,
   now: number,
@@ -28,7 +28,7 @@ export function deadBecause(
   if (!isExpired(until, now) || isToKeep({ tags }, scheme)) return undefined;
   const said = `run ${tag('run') ?? 'unknown'}, which needed it until ${until}`;
   if (tag('purpose') === 'build') {
-    return tag('repository') === repository && mayGo({ tags }, tagKey(scheme, 'family')) ? `left by the build of ${said}` : undefined;
+    return tag('repository') === repository && isRemovable({ tags }, tagKey(scheme, 'family')) ? `left by the build of ${said}` : undefined;
   }
   // A snapshot of a test machine's volume takes over its tags: somebody made it, and may want it.
   const isMachine = kind === 'instance' || kind === 'volume';

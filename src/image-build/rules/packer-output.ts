@@ -20,7 +20,7 @@ export function parseLine(line: string): PackerLine | undefined {
 const decode = (value: string): string => value.replaceAll('%!(PACKER_COMMA)', ',').replaceAll('\\r', '\r').replaceAll('\\n', '\n');
 
 /** What a person reads: the lines of a `ui` message; nothing for the lines that are meant for machines. */
-export function humanLines(line: PackerLine): readonly string[] {
+export function uiLines(line: PackerLine): readonly string[] {
   if (line.type !== 'ui') return [];
   return line.values
     .slice(1)
@@ -39,7 +39,7 @@ export interface Artifact {
 const AMIS = /^[a-z]{2,4}(?:-[a-z]+)+-\d:ami-[0-9a-f]{8,17}(?:,[a-z]{2,4}(?:-[a-z]+)+-\d:ami-[0-9a-f]{8,17})*$/;
 
 /** Packer replaces the value of a sensitive variable wherever it stands: of "1" or "central" no ID and no region would be left to read. */
-export const spoilsOutput = (secret: string, regions: readonly string[]): boolean =>
+export const corruptsOutput = (secret: string, regions: readonly string[]): boolean =>
   secret !== '' && (secret.length < 4 || regions.some(region => region.includes(secret)));
 
 /** Post-processors repeat the ID of the artifact that they were given, and others make files: an image counts once per source. */
@@ -60,51 +60,53 @@ export const isHidden = (lines: readonly PackerLine[]): boolean =>
   lines.some(({ type, values }) => type === 'artifact' && values[1] === 'id' && values[2]?.includes('<sensitive>'));
 
 /** What went wrong, by source; the text is Packer's own and untrusted. */
-export interface Complaint {
+export interface PackerError {
   readonly source: string;
   readonly message: string;
 }
 
 /** Packer prints every failure twice, once for machines; a template that does not parse only as a `ui` error. */
-export function complaints(lines: readonly PackerLine[]): readonly Complaint[] {
+export function packerErrors(lines: readonly PackerLine[]): readonly PackerError[] {
   const perSource = lines
     .filter(({ type }) => type === 'error')
     .map(({ target, values }) => ({ source: target, message: values.join(',').trim() }));
   if (perSource.length > 0) return perSource;
   return lines
     .filter(({ type, values }) => type === 'ui' && values[0] === 'error')
-    .map(line => ({ source: '', message: humanLines(line).join('\n').trim() }))
+    .map(line => ({ source: '', message: uiLines(line).join('\n').trim() }))
     .filter(({ message }) => message !== '');
 }
 
 /** Who says what, as people read it: a source begins with its name, which may hold spaces, and a provisioner cannot say that another does. */
-export function spoken(text: string): { readonly source: string; readonly said: string } | undefined {
+export function parseSourceLine(text: string): { readonly source: string; readonly said: string } | undefined {
   const [, source, said] = /^(?:==> | {4})([^:]+): (.*)$/.exec(text) ?? [];
   return source === undefined || said === undefined ? undefined : { source, said };
 }
 
 /** What one source said, without its name before every line. */
-const saidBy = (lines: readonly PackerLine[], source: string): readonly string[] =>
+const sourceLines = (lines: readonly PackerLine[], source: string): readonly string[] =>
   lines
-    .flatMap(humanLines)
-    .flatMap(text => spoken(text) ?? [])
+    .flatMap(uiLines)
+    .flatMap(text => parseSourceLine(text) ?? [])
     .flatMap(by => (by.source === source ? [by.said] : []));
 
 /** What a source was built from, where it says so. */
 export const baseOf = (lines: readonly PackerLine[], source: string): string | undefined =>
-  saidBy(lines, source)
+  sourceLines(lines, source)
     .map(said => /^Found Image ID: (ami-[0-9a-f]{8,17})$/.exec(said)?.[1])
     .find(id => id !== undefined);
 
 /** The instance and the image that Packer says it has just made. */
 export const createdIds = (line: PackerLine): readonly string[] =>
-  humanLines(line)
-    .flatMap(text => /^(?:Instance ID: (i-[0-9a-f]{8,17})|AMI: (ami-[0-9a-f]{8,17}))$/.exec(spoken(text)?.said ?? '')?.slice(1) ?? [])
+  uiLines(line)
+    .flatMap(
+      text => /^(?:Instance ID: (i-[0-9a-f]{8,17})|AMI: (ami-[0-9a-f]{8,17}))$/.exec(parseSourceLine(text)?.said ?? '')?.slice(1) ?? [],
+    )
     .filter(id => id !== undefined);
 
 /** The end of what the provisioner said that failed, before the clean-up has its say. */
-export function lastWords(lines: readonly PackerLine[], source: string, count = 15): readonly string[] {
-  const said = saidBy(lines, source);
+export function outputTail(lines: readonly PackerLine[], source: string, count = 15): readonly string[] {
+  const said = sourceLines(lines, source);
   const end = said.findIndex(text => text.startsWith('Provisioning step had errors'));
   const before = end === -1 ? said : said.slice(0, end);
   const start = before.findLastIndex(text => /^(Provisioning with|Executing) /.test(text));

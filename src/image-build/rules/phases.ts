@@ -1,4 +1,4 @@
-import { humanLines, type PackerLine, spoken } from './packer-output.ts';
+import { type PackerLine, parseSourceLine, uiLines } from './packer-output.ts';
 
 /** Where the time of a build went, as Packer's own lines tell it, to the second. */
 export interface Phase {
@@ -25,10 +25,10 @@ const ENDED = /^Build '([^']+)' (?:finished|errored) after/;
 export function buildPhases(lines: readonly PackerLine[]): readonly Phase[] {
   const marks: { source: string; name: string | undefined; at: number }[] = [];
   for (const line of [...lines].sort((a, b) => a.seconds - b.seconds)) {
-    for (const text of humanLines(line)) {
+    for (const text of uiLines(line)) {
       const ended = ENDED.exec(text)?.[1];
       if (ended !== undefined) marks.push({ source: ended, name: undefined, at: line.seconds });
-      const { source = '', said = '' } = spoken(text) ?? {};
+      const { source = '', said = '' } = parseSourceLine(text) ?? {};
       const name = BEGINS.find(([says]) => says.test(said))?.[1];
       const last = marks.findLast(mark => mark.source === source)?.name;
       if (name !== undefined && name !== last) marks.push({ source, name, at: line.seconds });
