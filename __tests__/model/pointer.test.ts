@@ -4,21 +4,21 @@ import { candidateName, fullReason, imageSequence, parseDescription, pointerDesc
 import { verdictValue } from '../../src/model/verdict.ts';
 import { isVetoed, liftedTags, vetoTags } from '../../src/model/veto.ts';
 import { imageRefusals, pointerRefusals } from '../../src/rollout/rules/admission.ts';
-import { wayBack } from '../../src/rollout/rules/way-back.ts';
+import { findWayBack } from '../../src/rollout/rules/way-back.ts';
 
 const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
 const [A, B, C] = ['ami-aaaaaaaa', 'ami-bbbbbbbb', 'ami-cccccccc'] as const;
-const said = (deed: 'promote' | 'rollback', was: string | undefined) =>
-  pointerDescription(deed, { was, commit: 'abc', run: 'https://github.com/acme/web/actions/runs/1' });
+const parsed = (operation: 'promote' | 'rollback', was: string | undefined) =>
+  pointerDescription(operation, { was, commit: 'abc', run: 'https://github.com/acme/web/actions/runs/1' });
 
 /** "promote A", "rollback B", "by hand C": one version each. */
 function history(...deeds: (readonly ['promote' | 'rollback' | 'by hand', string])[]) {
   return deeds
-    .map(([deed, value], i) => ({
+    .map(([operation, value], i) => ({
       version: i + 1,
       value,
       labels: [],
-      description: deed === 'by hand' ? 'terraform' : said(deed, deeds[i - 1]?.[1]),
+      description: operation === 'by hand' ? 'terraform' : parsed(operation, deeds[i - 1]?.[1]),
     }))
     .reverse();
 }
@@ -34,10 +34,10 @@ test('any naming scheme fits, and the candidate stands below it', () => {
 });
 
 test('what a description says can be read again; what others wrote says nothing', () => {
-  expect(parseDescription(said('rollback', C))).toEqual({ deed: 'rollback', was: C });
-  expect(parseDescription(said('promote', undefined))).toEqual({ deed: 'promote', was: undefined });
+  expect(parseDescription(parsed('rollback', C))).toEqual({ operation: 'rollback', was: C });
+  expect(parseDescription(parsed('promote', undefined))).toEqual({ operation: 'promote', was: undefined });
   expect(parseDescription('managed by terraform')).toBeUndefined();
-  expect(said('promote', A)).toContain('commit abc, run https://github.com/acme/web/actions/runs/1');
+  expect(parsed('promote', A)).toContain('commit abc, run https://github.com/acme/web/actions/runs/1');
 });
 
 describe('what an environment ran', () => {
@@ -64,7 +64,7 @@ describe('what an environment ran', () => {
 
 describe('where a rollback leads', () => {
   const three = history(['promote', A], ['promote', B], ['promote', C]);
-  const candidate = (deed: 'promote' | 'rollback', value: string, was: string) => ({ value, description: said(deed, was) });
+  const candidate = (operation: 'promote' | 'rollback', value: string, was: string) => ({ value, description: parsed(operation, was) });
   test.each([
     ['to the image before', { current: { value: C }, history: three, candidate: undefined }, { to: B, replaces: C }],
     [
@@ -111,7 +111,7 @@ describe('where a rollback leads', () => {
       { to: undefined, reason: 'stage has no pointer, so it never ran an image of this family' },
     ],
   ])('%s', (_, facts, leads) => {
-    expect(wayBack(facts, 'stage')).toMatchObject(leads);
+    expect(findWayBack(facts, 'stage')).toMatchObject(leads);
   });
 });
 

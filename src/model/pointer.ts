@@ -20,14 +20,16 @@ export const candidateName = (pointer: string): string => `${pointer}/candidate`
 
 /** What a write of pointer or candidate says about itself: its description, as AWS keeps it with every version. At most 1024 characters. */
 export const pointerDescription = (
-  deed: RolloutOperation,
-  said: { was: string | undefined; commit: string | undefined; run: string },
-): string => `ami-action ${deed}: was ${said.was ?? 'nothing'}, commit ${said.commit ?? 'unknown'}, run ${said.run}`.slice(0, 1024);
+  operation: RolloutOperation,
+  facts: { was: string | undefined; commit: string | undefined; run: string },
+): string => `ami-action ${operation}: was ${facts.was ?? 'nothing'}, commit ${facts.commit ?? 'unknown'}, run ${facts.run}`.slice(0, 1024);
 
 /** What we once said in a description; undefined for one that somebody else wrote. */
-export function parseDescription(description: string): { readonly deed: RolloutOperation; readonly was: string | undefined } | undefined {
-  const [, deed, was] = /^ami-action (promote|rollback): was (\S+),/.exec(description) ?? [];
-  return deed === undefined ? undefined : { deed: deed as RolloutOperation, was: was === 'nothing' ? undefined : was };
+export function parseDescription(
+  description: string,
+): { readonly operation: RolloutOperation; readonly was: string | undefined } | undefined {
+  const [, operation, was] = /^ami-action (promote|rollback): was (\S+),/.exec(description) ?? [];
+  return operation === undefined ? undefined : { operation: operation as RolloutOperation, was: was === 'nothing' ? undefined : was };
 }
 
 /** Why AWS will refuse one more version; undefined when it will not. https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html */
@@ -51,10 +53,10 @@ export function imageSequence(
   let turns: readonly string[] = [];
   let last: { readonly value: string; readonly was: string | undefined; readonly before: readonly string[] } | undefined;
   for (const { value, description } of [...history].sort((a, b) => a.version - b.version)) {
-    const said = parseDescription(description);
-    const putBack = said?.deed === 'rollback' && said.was === last?.value && last?.was === value;
+    const parsed = parseDescription(description);
+    const putBack = parsed?.operation === 'rollback' && parsed.was === last?.value && last?.was === value;
     const next = (putBack ? last?.before : undefined) ?? turnsWith(turns, value, description);
-    last = { value, was: said?.was, before: turns };
+    last = { value, was: parsed?.was, before: turns };
     turns = next;
   }
   return turns;

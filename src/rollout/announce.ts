@@ -1,29 +1,30 @@
 import { candidateName, parseDescription } from '../model/pointer.ts';
-import { type Move, type PointerNow, write } from './pointer.ts';
-import { type PointPorts, type PointWorld, readBack } from './pointer-write.ts';
+import { type Move, type PointerState, write } from './pointer.ts';
+import { type PointerClients, type PointerDeps, verifyParameter } from './pointer-write.ts';
 
 /** Whether a run that did not come to its end was about exactly this. */
-export function isAnnounced({ pointer: { candidate }, image, deed, was }: Move): boolean {
-  const said = candidate === undefined ? undefined : parseDescription(candidate.description);
-  return candidate?.value === image.id && said?.deed === deed && said.was === was;
+export function isAnnounced({ pointer: { candidate }, image, operation, was }: Move): boolean {
+  const parsed = candidate === undefined ? undefined : parseDescription(candidate.description);
+  return candidate?.value === image.id && parsed?.operation === operation && parsed.was === was;
 }
 
 /**
  * Says what is coming. Proves, before anything is rolled, that we may write here and that the image is visible here; keeps the image from
  * being pruned; and tells a later run what this one was about, should it be lost.
  */
-export async function announce(move: Move, deps: PointWorld, aws: PointPorts): Promise<void> {
+export async function announce(move: Move, deps: PointerDeps, aws: PointerClients): Promise<void> {
   const { candidate, name } = move.pointer;
   const known = isAnnounced(move) ? candidate?.version : undefined;
   const version = known ?? (await write(candidateName(name), move, candidate, deps, aws));
-  await readBack({ name: candidateName(name), value: move.image.id, version }, deps, aws);
+  await verifyParameter({ name: candidateName(name), value: move.image.id, version }, deps, aws);
 }
 
 /** The last deed, and only one: gone, it says that all is done. */
-export const withdraw = (pointer: PointerNow, { parameters }: PointPorts): Promise<void> => parameters.remove(candidateName(pointer.name));
+export const withdraw = (pointer: PointerState, { parameters }: PointerClients): Promise<void> =>
+  parameters.remove(candidateName(pointer.name));
 
 /** As long as it is ours: by now it may say what another run is about. */
-export async function withdrawOwn({ pointer, image }: Move, { report }: PointWorld, aws: PointPorts): Promise<void> {
+export async function withdrawOwn({ pointer, image }: Move, { report }: PointerDeps, aws: PointerClients): Promise<void> {
   const there = await aws.parameters.read(candidateName(pointer.name));
   if (there === undefined) return;
   if (there.value === image.id) return withdraw(pointer, aws);

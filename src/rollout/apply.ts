@@ -2,21 +2,21 @@ import { withDetails } from '../kit/errors.ts';
 import { candidateName } from '../model/pointer.ts';
 import { announce, withdrawOwn } from './announce.ts';
 import { makeWay } from './clear-blockers.ts';
-import { type Aside, stopped, takeBack } from './leftovers.ts';
-import { moveAll, type RolledPart } from './move-pointers.ts';
-import { isThere, planPromotion, throwIfRefused } from './plan.ts';
+import { type Leftovers, notSettled, withLeftovers } from './leftovers.ts';
+import { movePointers, type RolledRegion } from './move-pointers.ts';
+import { isUpToDate, planPromotion, throwIfRefused } from './plan.ts';
 import type { Moved } from './pointer.ts';
-import { inTurn, type Part } from './region-plans.ts';
+import { forEachSequential, type RegionPlan } from './region-plans.ts';
 import type { RolledGroup } from './roll-group.ts';
-import { type Rolls, saidAs } from './roll-groups.ts';
-import { type Check, rollEverywhere, standing } from './roll-regions.ts';
+import { type GroupRollouts, versionDescription } from './roll-groups.ts';
+import { type Check, formatGroups, rollOutRegions } from './roll-regions.ts';
 import type { RollWorld } from './rollout-state.ts';
-import { proveStanding } from './steady-state.ts';
+import { verifySteadyState } from './steady-state.ts';
 
 /** Does what was planned: announce, roll, prove, move the pointer; or everything as it was. */
 
 /** What became of one region. */
-export interface Delivered {
+export interface RegionResult {
   readonly region: string;
   readonly rolled: readonly RolledGroup[];
   /** Undefined: the roll has begun, and nobody waits for it. */
@@ -24,7 +24,7 @@ export interface Delivered {
 }
 
 /** `before`: what must be so before the first group is rolled. `undo`: takes that back when the roll failed. */
-export interface Around {
+export interface Hooks {
   before(): Promise<void>;
   undo(): Promise<void>;
   after(): Promise<void>;
@@ -32,23 +32,23 @@ export interface Around {
   readonly check?: Check | undefined;
 }
 
-export async function deliver(parts: readonly Part[], deps: RollWorld, around: Around): Promise<readonly Delivered[]> {
-  const aside: Aside = { cleared: [], remains: [] };
-  let rolled: readonly Rolls[];
+export async function applyPlans(parts: readonly RegionPlan[], deps: RollWorld, around: Hooks): Promise<readonly RegionResult[]> {
+  const aside: Leftovers = { cleared: [], remaining: [] };
+  let rolled: readonly GroupRollouts[];
   try {
-    await inTurn(parts.filter(takesPart), announced);
+    await forEachSequential(parts.filter(takesPart), announced);
     await around.before();
-    const ready = await inTurn(parts, part => cleared(part, aside));
-    rolled = await rollEverywhere(ready, { deps, aside, check: around.check });
+    const ready = await forEachSequential(parts, part => cleared(part, aside));
+    rolled = await rollOutRegions(ready, { deps, aside, check: around.check });
   } catch (failure) {
     const undoing = async () => {
       await around.undo();
       await withdrawn(parts);
     };
     const promotions = parts.map(({ promotion }) => promotion);
-    throw await takeBack(failure, promotions, aside, undoing);
+    throw await withLeftovers(failure, promotions, aside, undoing);
   }
-  const ended = parts.map((part, i) => ({ ...part, rolls: rolled[i] as Rolls, moved: rolled[i]?.moved, crossed: false }));
+  const ended = parts.map((part, i) => ({ ...part, rolls: rolled[i] as GroupRollouts, moved: rolled[i]?.moved, conflict: false }));
   const told = () => ended.map(({ region, rolls, moved }) => ({ region, rolled: rolls.groups, moved }));
   if (rolled.some(({ moving }) => moving)) return told().map(each => ({ ...each, moved: undefined }));
   // If this fails the candidate stays: it tells a rollback where the way back leads.
@@ -58,31 +58,31 @@ export async function deliver(parts: readonly Part[], deps: RollWorld, around: A
 }
 
 /** Nobody has waited for it everywhere. */
-export const isMoving = (ended: readonly Delivered[]): boolean => ended.some(({ moved }) => moved === undefined);
+export const isPending = (ended: readonly RegionResult[]): boolean => ended.some(({ moved }) => moved === undefined);
 
 /** As outputs tell it. */
-export const refreshesOf = (ended: readonly Delivered[]) =>
+export const refreshesOf = (ended: readonly RegionResult[]) =>
   ended.flatMap(({ region, rolled }) => rolled.map(group => ({ region, ...group })));
 
-async function proveAll(parts: readonly RolledPart[], { check }: Around): Promise<void> {
+async function proveAll(parts: readonly RolledRegion[], { check }: Hooks): Promise<void> {
   try {
-    await inTurn(parts, ({ promotion, region, deps, aws }) => proveStanding(promotion, check?.(region), deps, aws));
+    await forEachSequential(parts, ({ promotion, region, deps, aws }) => verifySteadyState(promotion, check?.(region), deps, aws));
   } catch (failure) {
     if (parts.length === 1) throw failure;
     const rolled = parts.map(part => ({ part, groups: part.rolls.groups.filter(({ status }) => status !== 'nothing') }));
-    throw withDetails(failure, { leftovers: standing(rolled) });
+    throw withDetails(failure, { leftovers: formatGroups(rolled) });
   }
 }
 
 /** From here on only forward: what fails last converges on the next run. */
-async function settle(parts: readonly RolledPart[], around: Around): Promise<void> {
+async function settle(parts: readonly RolledRegion[], around: Hooks): Promise<void> {
   try {
-    await moveAll(parts);
-    await inTurn(parts, ({ rolls, deps }) => deps.report.step('Finish', rolls.finish));
+    await movePointers(parts);
+    await forEachSequential(parts, ({ rolls, deps }) => deps.report.step('Finish', rolls.finish));
     await around.after();
     await withdrawn(parts);
   } catch (failure) {
-    throw stopped(
+    throw notSettled(
       failure,
       parts.map(part => ({ ...part, groups: part.rolls.groups, moved: part.moved !== undefined })),
     );
@@ -90,21 +90,22 @@ async function settle(parts: readonly RolledPart[], around: Around): Promise<voi
 }
 
 /** One that runs the image since long is not begun by this: it must not look so to the next run, which would take it back. */
-const takesPart = ({ several, promotion }: Part): boolean => !several || promotion.pointer.candidate !== undefined || !isThere(promotion);
+const takesPart = ({ several, promotion }: RegionPlan): boolean =>
+  !several || promotion.pointer.candidate !== undefined || !isUpToDate(promotion);
 
-const announced = ({ promotion, deps, aws }: Part): Promise<void> =>
+const announced = ({ promotion, deps, aws }: RegionPlan): Promise<void> =>
   deps.report.step(`Announce ${promotion.image.id} in ${candidateName(promotion.pointer.name)}`, () => announce(promotion, deps, aws));
 
 /** Home last: what it announced decides where a rollback goes on that was lost half way. */
-const withdrawn = (parts: readonly Part[]) =>
-  inTurn(parts.filter(takesPart).reverse(), ({ promotion, deps, aws }) => withdrawOwn(promotion, deps, aws));
+const withdrawn = (parts: readonly RegionPlan[]) =>
+  forEachSequential(parts.filter(takesPart).reverse(), ({ promotion, deps, aws }) => withdrawOwn(promotion, deps, aws));
 
 /** With what stood in the way cleared away, the plan is made again: it may have changed what a group runs. */
-async function cleared<P extends Part>(part: P, aside: Aside): Promise<P> {
+async function cleared<P extends RegionPlan>(part: P, aside: Leftovers): Promise<P> {
   const { promotion, deps, aws, region, several } = part;
   if (promotion.groups.every(({ obstacle }) => obstacle === undefined)) return part;
   const own: string[] = [];
-  const way = { deps, aws, timeoutSeconds: promotion.roll.rollTimeout, saidAs: saidAs(promotion, deps), cleared: own };
+  const way = { deps, aws, timeoutSeconds: promotion.roll.rollTimeout, saidAs: versionDescription(promotion, deps), cleared: own };
   await deps.report
     .step('Make way', () => makeWay(promotion.groups, way))
     .finally(() => aside.cleared.push(...own.map(line => (several ? `${region}: ${line}` : line))));

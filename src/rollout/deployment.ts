@@ -30,7 +30,7 @@ export interface DeploymentOrder {
 
 type NeededDeps = Pick<Deps<never, 'deployments'>, 'deployments' | 'report' | 'run'>;
 
-export async function recorded<T>(
+export async function recordDeployment<T>(
   order: DeploymentOrder,
   deps: NeededDeps,
   work: () => Promise<T>,
@@ -40,8 +40,8 @@ export async function recorded<T>(
   const { deployments, run, report } = deps;
   if (!order.deployment || token === undefined || run.repository === '') return work();
   const base = { repository: run.repository, token, logUrl: run.url };
-  const quietly = <R>(deed: Promise<R>): Promise<R | undefined> =>
-    deed.catch((cause: unknown) => void report.warn(`No deployment on GitHub: ${cause instanceof Error ? cause.message : String(cause)}`));
+  const quietly = <R>(call: Promise<R>): Promise<R | undefined> =>
+    call.catch((cause: unknown) => void report.warn(`No deployment on GitHub: ${cause instanceof Error ? cause.message : String(cause)}`));
   const id = await quietly(deployments.begin({ ...base, environment, commit: commitOf(order, run), imageId: image.id, description: says }));
   if (id === undefined) return work();
   const end = (how: Ending, description: string) =>

@@ -8,18 +8,18 @@ import type { RolledGroup } from './roll-group.ts';
 /** How a failed promotion reads: what is left, and the next command. */
 
 /** What a failure must tell, wherever it comes from. */
-export interface Aside {
+export interface Leftovers {
   /** What was cleared away for the roll, and stays so. */
   readonly cleared: string[];
   /** What could not be put back. */
-  readonly remains: string[];
+  readonly remaining: string[];
 }
 
 /** The announcement goes when everything is as it was, and not before: it tells the next run, and a rollback, what this one was about. */
-export async function takeBack(
+export async function withLeftovers(
   failure: unknown,
   promotions: readonly Promotion[],
-  { cleared, remains }: Aside,
+  { cleared, remaining }: Leftovers,
   undoing: () => Promise<void>,
 ): Promise<unknown> {
   const [promotion] = promotions;
@@ -27,10 +27,10 @@ export async function takeBack(
   const candidate = candidateName(promotion.pointer.name);
   if (isStillMoving(failure))
     return withDetails(failure, { leftovers: [...cleared, `${candidate} keeps the image from being pruned until then`] });
-  const begun = [...new Set(promotions.flatMap(begunBefore))];
-  if (remains.length > 0 || begun.length > 0) {
+  const begun = [...new Set(promotions.flatMap(earlierRollouts))];
+  if (remaining.length > 0 || begun.length > 0) {
     const next =
-      promotion.deed === 'promote'
+      promotion.operation === 'promote'
         ? `${BRING_BACK} Or mend what failed, and run the job again.`
         : 'Mend what failed, and run the job again: it goes on with this rollback.';
     const left = [...cleared, ...begun, `${candidate} stays, so that the next run knows where this one started`];
@@ -44,39 +44,42 @@ export async function takeBack(
 }
 
 /** Another deed that was lost half way before this one, so that "as it was" is not what the pointer says. */
-function begunBefore(promotion: Promotion): readonly string[] {
+function earlierRollouts(promotion: Promotion): readonly string[] {
   const { candidate, current } = promotion.pointer;
   if (candidate === undefined || candidate.value === current?.value || isAnnounced(promotion)) return [];
   return [`what an earlier run had begun with ${candidate.value} and did not finish`];
 }
 
 /** What became of one region. */
-export interface Ended {
+export interface RegionState {
   readonly region: string;
   readonly several: boolean;
   readonly promotion: Promotion;
   readonly groups: readonly RolledGroup[];
   readonly moved: boolean;
   /** What the pointer names is in the failure: somebody else, or the image, has crossed us. */
-  readonly crossed: boolean;
+  readonly conflict: boolean;
 }
 
 /** All is proven, and only the rest did not come to its end. */
-export function stopped(failure: unknown, ends: readonly Ended[]): unknown {
+export function notSettled(failure: unknown, ends: readonly RegionState[]): unknown {
   const forbidden = failure instanceof AccessError && !(failure instanceof UnreachableError);
   const known = forbidden || failure instanceof RejectedError;
   const candidates = [...new Set(ends.map(({ promotion }) => candidateName(promotion.pointer.name)))];
-  const left = [...ends.flatMap(end => standsAs(end, known)), ...candidates.map(name => `${name} stays until all is done`)];
+  const left = [...ends.flatMap(end => formatState(end, known)), ...candidates.map(name => `${name} stays until all is done`)];
   return forbidden
     ? withDetails(failure, { leftovers: left, next: `${failure.next ?? 'Mend that.'} ${GO_ON}` })
     : outOfSight(failure, left, GO_ON);
 }
 
-function standsAs({ region, several, promotion: { pointer, image }, groups, moved, crossed }: Ended, known: boolean): readonly string[] {
+function formatState(
+  { region, several, promotion: { pointer, image }, groups, moved, conflict }: RegionState,
+  known: boolean,
+): readonly string[] {
   const old = `${known ? 'still names' : 'may still name'} ${pointer.current?.value ?? 'nothing'}`;
   const lines = [
     ...(groups.length === 0 ? [] : [`${groups.map(({ group }) => group).join(', ')} launch and run ${image.id}, proven`]),
-    ...(crossed ? [] : [`${pointer.name} ${moved ? `names ${image.id}` : old}`]),
+    ...(conflict ? [] : [`${pointer.name} ${moved ? `names ${image.id}` : old}`]),
   ];
   return several ? lines.map(line => `${region}: ${line}`) : lines;
 }

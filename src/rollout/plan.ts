@@ -4,23 +4,23 @@ import type { Image } from '../model/image.ts';
 import type { RolloutOperation } from '../model/pointer.ts';
 import type { RegionClients } from '../ports/deps.ts';
 import { type FactPorts, readGroups } from './facts.ts';
-import type { PointerNow } from './pointer.ts';
+import type { PointerState } from './pointer.ts';
 import { type Admission, imageRefusals, pointerRefusals } from './rules/admission.ts';
 import { type GroupPlan, planGroup } from './rules/plan.ts';
 import type { RollWanted } from './settings.ts';
 
 /** What a promotion would do, read and decided before the first write. */
 
-export type PromotionPorts = FactPorts & Pick<RegionClients, 'parameters'>;
+export type PromotionClients = FactPorts & Pick<RegionClients, 'parameters'>;
 
 export interface PromotionOrder extends Admission {
-  readonly deed: RolloutOperation;
+  readonly operation: RolloutOperation;
   readonly image: Image;
   /** Why this image. */
   readonly reason: string;
   /** What the environment ran until now. */
   readonly was: string | undefined;
-  readonly pointer: PointerNow;
+  readonly pointer: PointerState;
   readonly roll: RollWanted;
 }
 
@@ -30,11 +30,11 @@ export interface Promotion extends PromotionOrder {
 }
 
 /** `listed`: every group there is, where somebody has asked just now. */
-export async function planPromotion(order: PromotionOrder, aws: PromotionPorts, listed?: readonly Group[]): Promise<Promotion> {
-  const { image, pointer, deed, roll: wanted } = order;
+export async function planPromotion(order: PromotionOrder, aws: PromotionClients, listed?: readonly Group[]): Promise<Promotion> {
+  const { image, pointer, operation, roll: wanted } = order;
   const facts = wanted.strategy === 'none' ? [] : await readGroups(wanted, image.id, aws, listed);
   const pointerNow = { name: pointer.name, value: pointer.current?.value, movedAt: movedEarly(pointer) };
-  const groups = facts.map(fact => planGroup(fact, { ...wanted, image, deed, pointer: pointerNow }));
+  const groups = facts.map(fact => planGroup(fact, { ...wanted, image, deed: operation, pointer: pointerNow }));
   const moves = pointerNow.value !== image.id;
   const refusals = [
     ...imageRefusals(image, order),
@@ -45,7 +45,7 @@ export async function planPromotion(order: PromotionOrder, aws: PromotionPorts, 
 }
 
 /** When a run moved it whose groups had not proven the image yet: what it announced is still there. */
-const movedEarly = ({ current, history, candidate }: PointerNow): Date | undefined =>
+const movedEarly = ({ current, history, candidate }: PointerState): Date | undefined =>
   current !== undefined && candidate?.value === current.value
     ? history.find(({ version }) => version === current.version)?.writtenAt
     : undefined;
@@ -63,13 +63,13 @@ export function throwIfRefused(parts: readonly Planned[]): void {
   );
   const [first, ...rest] = refusals;
   if (home === undefined || first === undefined) return;
-  const { deed, image, environment } = home.promotion;
+  const { operation, image, environment } = home.promotion;
   const said = rest.length === 0 ? first : `${refusals.length} reasons:\n- ${refusals.join('\n- ')}`;
-  throw new RejectedError(`Refused to ${deed === 'promote' ? 'promote' : 'roll back to'} ${image.id} in ${environment}: ${said}`, {
+  throw new RejectedError(`Refused to ${operation === 'promote' ? 'promote' : 'roll back to'} ${image.id} in ${environment}: ${said}`, {
     leftovers: ['nothing was touched'],
   });
 }
 
 /** Everything is there already: the pointer names the image, and every group runs it. */
-export const isThere = ({ groups, pointer, image }: Promotion): boolean =>
+export const isUpToDate = ({ groups, pointer, image }: Promotion): boolean =>
   pointer.current?.value === image.id && groups.every(({ deed, obstacle }) => deed === 'nothing' && obstacle === undefined);

@@ -6,20 +6,20 @@ import type { ParameterVersion, ParameterWrite } from '../ports/groups.ts';
 
 /** A parameter, written so that one knows it: the answer of a call may get lost, and one that comes promises nothing. */
 
-export type PointPorts = Pick<RegionClients, 'parameters'>;
-export type PointWorld = Pick<Deps<never>, 'clock' | 'report' | 'run'>;
+export type PointerClients = Pick<RegionClients, 'parameters'>;
+export type PointerDeps = Pick<Deps<never>, 'clock' | 'report' | 'run'>;
 
 /**
  * The version that it became. Where AWS says that it exists already, or that somebody writes it right now, that may be our own call, whose
  * answer got lost. Or it was deleted a moment ago: its name is free again after half a minute.
  * https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameter.html
  */
-export async function store(wish: ParameterWrite, deps: PointWorld, { parameters }: PointPorts): Promise<number> {
+export async function writeParameter(wish: ParameterWrite, deps: PointerDeps, { parameters }: PointerClients): Promise<number> {
   let asked = false;
   const look = async (): Promise<Poll<number>> => {
     const [newest] = asked ? await parameters.history(wish.name) : [];
     if (newest !== undefined && newest.version > (wish.existing?.version ?? 0)) {
-      if (saysTheSame(newest, wish)) return { state: 'done', value: newest.version };
+      if (isSameWrite(newest, wish)) return { state: 'done', value: newest.version };
       throw new RejectedError(`Somebody else wrote ${wish.name} just now: it names ${newest.value}, and says "${newest.description}".`, {
         next: 'Run the job again when that is over.',
       });
@@ -34,7 +34,7 @@ export async function store(wish: ParameterWrite, deps: PointWorld, { parameters
 }
 
 /** Another run that says the same is as good as ours. */
-const saysTheSame = (there: ParameterVersion, wish: ParameterWrite): boolean =>
+const isSameWrite = (there: ParameterVersion, wish: ParameterWrite): boolean =>
   there.value === wish.value &&
   (there.description === wish.description ||
     JSON.stringify(parseDescription(there.description)) === JSON.stringify(parseDescription(wish.description)));
@@ -46,12 +46,12 @@ interface Written {
 }
 
 /** 200 does not mean stored. https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-ec2-aliases.html */
-export async function readBack(wanted: Written, deps: PointWorld, { parameters }: PointPorts): Promise<void> {
+export async function verifyParameter(wanted: Written, deps: PointerDeps, { parameters }: PointerClients): Promise<void> {
   let silence: unknown;
   const look = async (): Promise<Poll<void>> => {
     silence = undefined;
     const seen = await parameters.read(wanted.name).catch((cause: unknown) => {
-      if (!(cause instanceof TimeoutError)) throw unread(wanted, cause);
+      if (!(cause instanceof TimeoutError)) throw notReadBack(wanted, cause);
       silence = cause;
     });
     if (silence !== undefined) return { state: 'waiting', note: 'AWS does not answer in time' };
@@ -66,7 +66,7 @@ export async function readBack(wanted: Written, deps: PointWorld, { parameters }
     await waitFor({ what: wanted.name, everySeconds: 2, atMostSeconds: 120, look }, deps);
   } catch (cause) {
     if (!(cause instanceof TimeoutError)) throw cause;
-    if (silence !== undefined) throw unread(wanted, silence);
+    if (silence !== undefined) throw notReadBack(wanted, silence);
     throw new RejectedError(
       `AWS took the write of ${wanted.name} and never stored it: is ${wanted.value} visible in this account and region? ${cause.message}`,
       {
@@ -78,7 +78,7 @@ export async function readBack(wanted: Written, deps: PointWorld, { parameters }
 }
 
 /** Written, but nobody says whether it was stored. What forbids us to look is no such doubt: it stays what it is. */
-const unread = ({ name, value, version }: Written, cause: unknown): unknown =>
+const notReadBack = ({ name, value, version }: Written, cause: unknown): unknown =>
   cause instanceof TimeoutError || cause instanceof UnknownError || cause instanceof UnreachableError
     ? new UnknownError(`${name} was written with ${value} (version ${version}), and could not be read back: ${cause.message}`, {
         cause,

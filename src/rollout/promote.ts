@@ -8,17 +8,17 @@ import { schemeOf, selectImage, selection } from '../selection/select-image.ts';
 import { readDeliveries } from '../validation/deliveries.ts';
 import { settings as validation } from '../validation/validate.ts';
 import { withdraw } from './announce.ts';
-import { type Delivered, deliver, isMoving, refreshesOf } from './apply.ts';
-import { deploymentSettings, recorded } from './deployment.ts';
+import { applyPlans, isPending, type RegionResult, refreshesOf } from './apply.ts';
+import { deploymentSettings, recordDeployment } from './deployment.ts';
 import { guardSettings, readGuards } from './guards.ts';
 import { failsChecks } from './instance-checks.ts';
-import { isThere, type PromotionOrder, throwIfRefused } from './plan.ts';
+import { isUpToDate, type PromotionOrder, throwIfRefused } from './plan.ts';
 import { readPointer } from './pointer.ts';
-import { amiIdsOf, type Here, inTurn, type Part, planParts } from './region-plans.ts';
-import { tellEnd, tellPlan } from './report.ts';
+import { amiIdsOf, forEachSequential, planRegions, type Region, type RegionPlan } from './region-plans.ts';
+import { reportPlan, reportResult } from './report.ts';
 import type { Check } from './roll-regions.ts';
 import { rollSettings, throwIfUnfit } from './settings.ts';
-import { proveStanding } from './steady-state.ts';
+import { verifySteadyState } from './steady-state.ts';
 import { liftVeto } from './veto.ts';
 
 // Needs an image that passed validation, and an environment.
@@ -69,33 +69,33 @@ export async function run(wanted: Wanted, deps: NeededDeps) {
 
   const { image, reason } = await report.step(`Find ${wanted.image}`, () => selectImage(wanted, deps));
   const orderIn = orderOf(wanted, image, reason, deps);
-  const parts = await report.step('Plan', () => planParts(wanted, image, deps, orderIn));
-  tellPlan(parts);
+  const parts = await report.step('Plan', () => planRegions(wanted, image, deps, orderIn));
+  reportPlan(parts);
   throwIfRefused(parts);
   if (wanted.dryRun) return { outcome: 'planned' as const, outputs: plannedOf(parts) };
 
   // Only once the image runs: lifted for a promotion that then failed, it would be gone for the next push.
   const forget = () => (wanted.liftVeto ? liftVetoes(parts) : nothing());
-  if (parts.every(({ promotion }) => isThere(promotion))) {
+  if (parts.every(({ promotion }) => isUpToDate(promotion))) {
     report.info(`${wanted.environment} runs ${image.id} already: nothing to do.`);
     await forget();
     await finishAnnounced(parts, check);
     return { outcome: 'unchanged' as const, outputs: outputsOf(parts, { changed: false }) };
   }
 
-  const ended = await recorded(
+  const ended = await recordDeployment(
     { ...wanted, image, scheme: schemeOf(wanted), says: `promote ${image.id}` },
     deps,
-    () => deliver(parts, deps, { before: nothing, undo: nothing, after: forget, check }),
-    ended => (isMoving(ended) ? 'moving' : 'success'),
+    () => applyPlans(parts, deps, { before: nothing, undo: nothing, after: forget, check }),
+    ended => (isPending(ended) ? 'moving' : 'success'),
   );
-  tellEnd(parts, ended);
-  return { outcome: isMoving(ended) ? ('unknown' as const) : ('done' as const), outputs: outputsOf(parts, { changed: true, ended }) };
+  reportResult(parts, ended);
+  return { outcome: isPending(ended) ? ('unknown' as const) : ('done' as const), outputs: outputsOf(parts, { changed: true, ended }) };
 }
 
 const orderOf =
   (wanted: Wanted, home: Image, homeReason: string, deps: NeededDeps) =>
-  async (image: Image, { region, aws }: Here): Promise<PromotionOrder> => {
+  async (image: Image, { region, aws }: Region): Promise<PromotionOrder> => {
     const of = { ...wanted, architecture: image.architecture };
     // Where it came from and what it was proven by is asked once, at home.
     const guarding = image === home ? readGuards(of, image, deps) : {};
@@ -104,22 +104,22 @@ const orderOf =
     const was = pointer.current?.value === image.id ? previousImageId(pointer.history) : pointer.current?.value;
     const reason = image === home ? homeReason : `what ${home.id} is in ${region}`;
     const facts = { image, reason, was, pointer, guards, scheme: schemeOf(wanted), now: deps.clock.now() };
-    return { ...wanted, ...facts, deed: 'promote', roll: wanted };
+    return { ...wanted, ...facts, operation: 'promote', roll: wanted };
   };
 
 /** By a run that was lost after it had moved the pointers, and before it could say that all is done. */
-async function finishAnnounced(parts: readonly Part[], check: Check | undefined): Promise<void> {
+async function finishAnnounced(parts: readonly RegionPlan[], check: Check | undefined): Promise<void> {
   const open = parts.filter(({ promotion }) => promotion.pointer.candidate !== undefined);
-  await inTurn(open, async ({ promotion, region, deps, aws }) => {
-    await proveStanding(promotion, check?.(region), deps, aws);
+  await forEachSequential(open, async ({ promotion, region, deps, aws }) => {
+    await verifySteadyState(promotion, check?.(region), deps, aws);
     await withdraw(promotion.pointer, aws);
   });
 }
 
 const nothing = async (): Promise<void> => {};
 
-const liftVetoes = async (parts: readonly Part[]) =>
-  void (await inTurn(parts, ({ promotion, aws }) => liftVeto({ ...promotion, imageId: promotion.image.id }, aws)));
+const liftVetoes = async (parts: readonly RegionPlan[]) =>
+  void (await forEachSequential(parts, ({ promotion, aws }) => liftVeto({ ...promotion, imageId: promotion.image.id }, aws)));
 
 async function checker({ checks, checksTimeout: seconds }: Wanted, deps: NeededDeps): Promise<Check | undefined> {
   if (checks === undefined || checks.length === 0) return undefined;
@@ -128,9 +128,9 @@ async function checker({ checks, checksTimeout: seconds }: Wanted, deps: NeededD
 }
 
 /** No version: the one that there is names another image than `amiId`. */
-const plannedOf = (parts: readonly Part[]) => ({ ...outputsOf(parts, { changed: false }), pointerVersion: undefined });
+const plannedOf = (parts: readonly RegionPlan[]) => ({ ...outputsOf(parts, { changed: false }), pointerVersion: undefined });
 
-function outputsOf(parts: readonly Part[], { changed, ended = [] }: { changed: boolean; ended?: readonly Delivered[] }) {
+function outputsOf(parts: readonly RegionPlan[], { changed, ended = [] }: { changed: boolean; ended?: readonly RegionResult[] }) {
   const [home] = parts.map(({ promotion }) => promotion);
   return {
     amiId: home?.image.id,

@@ -5,7 +5,7 @@ import type { Image } from '../model/image.ts';
 import type { Reporter } from '../ports/deps.ts';
 import { type EquivalentImageQuery, findEquivalentImage } from '../selection/select-image.ts';
 import { regionPrefix } from './indeterminate.ts';
-import { type Promotion, type PromotionOrder, type PromotionPorts, planPromotion } from './plan.ts';
+import { type Promotion, type PromotionClients, type PromotionOrder, planPromotion } from './plan.ts';
 import type { RollWorld } from './rollout-state.ts';
 import { inCharge } from './rules/group-pair.ts';
 import type { RollWanted } from './settings.ts';
@@ -13,52 +13,52 @@ import type { RollWanted } from './settings.ts';
 /** An environment may live in several regions. Each has its own pointer, its own groups, and its own copy of the image. */
 
 /** What one region does of a promotion. */
-export interface Part extends Here {
+export interface RegionPlan extends Region {
   /** Others do the same elsewhere, so every line says where. */
   readonly several: boolean;
   readonly deps: RollWorld;
   readonly promotion: Promotion;
 }
 
-export interface Here {
+export interface Region {
   readonly region: string;
-  readonly aws: PromotionPorts;
+  readonly aws: PromotionClients;
 }
 
-type Wanted = EquivalentImageQuery & RollWanted & { readonly region: string; readonly regions: readonly string[] };
+type RegionInputs = EquivalentImageQuery & RollWanted & { readonly region: string; readonly regions: readonly string[] };
 
-interface PartsWorld extends RollWorld {
-  inRegion(where: { region: string }): PromotionPorts;
+interface RegionDeps extends RollWorld {
+  inRegion(where: { region: string }): PromotionClients;
 }
 
 /** Home first. The image is looked for everywhere before anything else is asked. */
-export async function planParts(
-  wanted: Wanted,
+export async function planRegions(
+  wanted: RegionInputs,
   image: Image,
-  deps: PartsWorld,
-  orderIn: (image: Image, here: Here) => Promise<PromotionOrder>,
-): Promise<readonly Part[]> {
+  deps: RegionDeps,
+  orderIn: (image: Image, here: Region) => Promise<PromotionOrder>,
+): Promise<readonly RegionPlan[]> {
   const everywhere = regionsOf(wanted).map(region => ({ region, aws: deps.inRegion({ region }) }));
   const several = everywhere.length > 1;
-  const images = await sameEverywhere(image, everywhere, wanted);
-  const rolls = several ? await allotted(wanted, everywhere) : [];
-  const plan = async (here: Here, i: number) => {
+  const images = await findInEachRegion(image, everywhere, wanted);
+  const rolls = several ? await assignGroups(wanted, everywhere) : [];
+  const plan = async (here: Region, i: number) => {
     const order = await orderIn(images[i] ?? image, here);
     const promotion = await planPromotion({ ...order, roll: rolls[i]?.wanted ?? wanted }, here.aws, rolls[i]?.listed);
-    const own = several ? { ...deps, report: reportOf(here.region, deps.report) } : deps;
+    const own = several ? { ...deps, report: regionReporter(here.region, deps.report) } : deps;
     return { ...here, several, deps: own, promotion };
   };
-  return Promise.all(everywhere.map((here, i) => within({ ...here, several }, () => plan(here, i))));
+  return Promise.all(everywhere.map((here, i) => withRegion({ ...here, several }, () => plan(here, i))));
 }
 
 const LEAVE_OUT = 'leave the region out: "regions: []" under "with:", or in the section of the environment, beats the top of the file';
 
 /** The same image under the IDs that it has there. */
-async function sameEverywhere(image: Image, [, ...further]: readonly Here[], wanted: EquivalentImageQuery): Promise<readonly Image[]> {
+async function findInEachRegion(image: Image, [, ...further]: readonly Region[], wanted: EquivalentImageQuery): Promise<readonly Image[]> {
   const found = await Promise.all(
     further.map(async ({ region, aws }) => ({
       region,
-      ...(await within({ region, several: true }, () => findEquivalentImage(image, wanted, aws))),
+      ...(await withRegion({ region, several: true }, () => findEquivalentImage(image, wanted, aws))),
     })),
   );
   const unfound = found.flatMap(({ region, image: twin, reason, oneOf }) => (twin === undefined ? [{ region, reason, oneOf }] : []));
@@ -79,12 +79,15 @@ const remedy = (region: string, oneOf: readonly string[] | undefined): string =>
     : `Leave one of ${oneOf.join(' and ')}: mode "delete" with "region: ${region}" and "image: ${oneOf.at(-1)}" removes that one, unless something uses it.`;
 
 /** A group may be in one region and not in the other; but none may be nowhere, and no region without any. */
-async function allotted(wanted: Wanted, everywhere: readonly Here[]): Promise<readonly { wanted: Wanted; listed: readonly Group[] }[]> {
+async function assignGroups(
+  wanted: RegionInputs,
+  everywhere: readonly Region[],
+): Promise<readonly { wanted: RegionInputs; listed: readonly Group[] }[]> {
   const { groups, strategy } = wanted;
   if (strategy === 'none' || groups === undefined || groups.length === 0) return [];
   const own = await Promise.all(
     everywhere.map(async ({ region, aws }) => {
-      const listed = await within({ region, several: true }, () => aws.groups.find({}));
+      const listed = await withRegion({ region, several: true }, () => aws.groups.find({}));
       return { names: groups.filter(name => inCharge(listed, name) !== undefined), listed };
     }),
   );
@@ -103,7 +106,7 @@ async function allotted(wanted: Wanted, everywhere: readonly Here[]): Promise<re
 }
 
 /** Groups in two regions may bear one name, so every line says which region it is about. */
-const reportOf = (region: string, report: Reporter): Reporter => ({
+const regionReporter = (region: string, report: Reporter): Reporter => ({
   ...report,
   step: (title, work) => report.step(`${region}: ${title}`, work),
   info: message => report.info(`${region}: ${message}`),
@@ -111,7 +114,7 @@ const reportOf = (region: string, report: Reporter): Reporter => ({
 });
 
 /** What fails says where, if it may have been elsewhere. */
-export async function within<T>({ region, several }: Pick<Part, 'region' | 'several'>, work: () => Promise<T>): Promise<T> {
+export async function withRegion<T>({ region, several }: Pick<RegionPlan, 'region' | 'several'>, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (failure) {
@@ -119,11 +122,15 @@ export async function within<T>({ region, several }: Pick<Part, 'region' | 'seve
   }
 }
 
-export async function inTurn<P extends Part, T>(parts: readonly P[], work: (part: P) => Promise<T>): Promise<readonly T[]> {
+export async function forEachSequential<P extends RegionPlan, T>(
+  parts: readonly P[],
+  work: (part: P) => Promise<T>,
+): Promise<readonly T[]> {
   const all: T[] = [];
-  for (const part of parts) all.push(await within(part, () => work(part)));
+  for (const part of parts) all.push(await withRegion(part, () => work(part)));
   return all;
 }
 
 /** As outputs tell it: one image under several IDs. */
-export const amiIdsOf = (parts: readonly Part[]) => Object.fromEntries(parts.map(({ region, promotion }) => [region, promotion.image.id]));
+export const amiIdsOf = (parts: readonly RegionPlan[]) =>
+  Object.fromEntries(parts.map(({ region, promotion }) => [region, promotion.image.id]));

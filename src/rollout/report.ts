@@ -1,23 +1,23 @@
 import { formatDuration } from '../kit/duration.ts';
 import { code, table, text } from '../kit/markdown.ts';
 import type { Reporter } from '../ports/deps.ts';
-import type { Delivered } from './apply.ts';
-import type { Part } from './region-plans.ts';
+import type { RegionResult } from './apply.ts';
+import type { RegionPlan } from './region-plans.ts';
 import { sayDeed, sayLaunches, sayState, sayWayBack } from './rules/format.ts';
 import type { GroupPlan } from './rules/plan.ts';
 
 /** The plan and the end of a promotion, for the log and for the job summary. A dry run tells exactly the plan of a real one. */
 
-export const tellPlan = (parts: readonly Part[]): void => parts.forEach(tellPart);
+export const reportPlan = (parts: readonly RegionPlan[]): void => parts.forEach(reportRegionPlan);
 
-function tellPart({ promotion, region, several, deps }: Part): void {
+function reportRegionPlan({ promotion, region, several, deps }: RegionPlan): void {
   const { info, warn, summary } = deps.report;
-  const { image, reason, environment, groups, pointer, deed, was } = promotion;
-  const title = `${deed === 'promote' ? 'Promote' : 'Roll back to'} ${image.id} in ${environment}`;
+  const { image, reason, environment, groups, pointer, operation, was } = promotion;
+  const title = `${operation === 'promote' ? 'Promote' : 'Roll back to'} ${image.id} in ${environment}`;
   const moves =
     pointer.current?.value === image.id ? 'names it already' : `moves from ${pointer.current?.value ?? 'nothing'} when all is proven`;
   info(`${title}: ${reason}; replaces ${was ?? 'nothing'}`);
-  for (const group of groups) tellGroup(group, info);
+  for (const group of groups) reportGroup(group, info);
   info(`${pointer.name}: ${moves}`);
   for (const group of groups) for (const warning of group.warnings) warn(`${group.facts.group.name}: ${warning}`);
   summary(
@@ -33,7 +33,7 @@ function tellPart({ promotion, region, several, deps }: Part): void {
   );
 }
 
-function tellGroup(plan: GroupPlan, info: Reporter['info']): void {
+function reportGroup(plan: GroupPlan, info: Reporter['info']): void {
   const { name } = plan.facts.group;
   const back = sayWayBack(plan);
   info(`${name} (${sayLaunches(plan.facts)}): ${sayDeed(plan)}; ${plan.reason}`);
@@ -49,12 +49,12 @@ const planRow = (group: GroupPlan): string[] => [
   group.aboutSeconds === 0 ? '' : formatDuration(group.aboutSeconds),
 ];
 
-export function tellEnd(parts: readonly Part[], ended: readonly Delivered[]): void {
+export function reportResult(parts: readonly RegionPlan[], ended: readonly RegionResult[]): void {
   // Home is told last: each goes above what stands there.
-  for (const [i, part] of [...parts.entries()].reverse()) if (ended[i] !== undefined) tellEndOf(part, ended[i]);
+  for (const [i, part] of [...parts.entries()].reverse()) if (ended[i] !== undefined) reportRegionResult(part, ended[i]);
 }
 
-function tellEndOf({ promotion, region, several, deps }: Part, { rolled, moved }: Delivered): void {
+function reportRegionResult({ promotion, region, several, deps }: RegionPlan, { rolled, moved }: RegionResult): void {
   const { pointer, was, image, environment } = promotion;
   const where = `${text(environment)}${several ? ` (${region})` : ''}`;
   const rows = rolled.map(({ group, from, to, status, refresh }) => [

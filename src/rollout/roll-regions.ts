@@ -1,10 +1,10 @@
 import { concurrently } from '../kit/concurrently.ts';
 import { ActionError, CancelledError, UnreachableError, withDetails } from '../kit/errors.ts';
 import { BRING_BACK, GO_ON, isStillMoving, nextOf, outOfSight, regionPrefix } from './indeterminate.ts';
-import type { Aside } from './leftovers.ts';
-import type { Part } from './region-plans.ts';
+import type { Leftovers } from './leftovers.ts';
+import type { RegionPlan } from './region-plans.ts';
 import type { RolledGroup } from './roll-group.ts';
-import { type Rolls, rollAll } from './roll-groups.ts';
+import { type GroupRollouts, rollOutGroups } from './roll-groups.ts';
 import type { RollOrder, RollWorld } from './rollout-state.ts';
 import { trying } from './undo.ts';
 
@@ -15,7 +15,7 @@ export type Check = (region: string) => RollOrder['check'];
 
 interface Wanted {
   readonly deps: RollWorld;
-  readonly aside: Aside;
+  readonly aside: Leftovers;
   readonly check: Check | undefined;
 }
 
@@ -23,7 +23,7 @@ interface Rolling extends Wanted {
   readonly open: boolean;
 }
 
-export async function rollEverywhere(parts: readonly Part[], wanted: Wanted): Promise<readonly Rolls[]> {
+export async function rollOutRegions(parts: readonly RegionPlan[], wanted: Wanted): Promise<readonly GroupRollouts[]> {
   const regions = parts.map(({ region }) => region);
   const [home] = parts;
   // Pointers move when every region has proven the image: where all have, there is nothing left to take back.
@@ -37,7 +37,7 @@ export async function rollEverywhere(parts: readonly Part[], wanted: Wanted): Pr
   );
   const done = ends.flatMap(({ rolls }) => rolls ?? []);
   if (done.length === parts.length) return done;
-  throw halt.by === undefined || undo === 'failed' ? stay(ends, rolling.aside) : await allBack(ends, rolling.aside);
+  throw halt.by === undefined || undo === 'failed' ? keepRegions(ends, rolling.aside) : await revertRegions(ends, rolling.aside);
 }
 
 interface Halt {
@@ -48,8 +48,8 @@ interface Halt {
 }
 
 interface End {
-  readonly part: Part;
-  readonly rolls?: Rolls;
+  readonly part: RegionPlan;
+  readonly rolls?: GroupRollouts;
   readonly failure?: unknown;
   /** It went back because another one failed. */
   readonly halted?: boolean;
@@ -59,10 +59,10 @@ type Others = Pick<RollOrder, 'halted' | 'failed'>;
 
 const ALONE: Others = { halted: () => undefined, failed: () => {} };
 
-const rollPart = ({ promotion, deps, aws, region }: Part, { aside, check, open }: Rolling, others: Others) =>
-  rollAll(promotion, { aside, deps, aws, check: check?.(region), open, ...others });
+const rollPart = ({ promotion, deps, aws, region }: RegionPlan, { aside, check, open }: Rolling, others: Others) =>
+  rollOutGroups(promotion, { aside, deps, aws, check: check?.(region), open, ...others });
 
-async function tryPart(part: Part, rolling: Rolling, halt: Halt): Promise<End> {
+async function tryPart(part: RegionPlan, rolling: Rolling, halt: Halt): Promise<End> {
   const { undo, order } = part.promotion.roll;
   if (halt.last) return { part };
   let halted = false;
@@ -83,36 +83,36 @@ async function tryPart(part: Part, rolling: Rolling, halt: Halt): Promise<End> {
   }
 }
 
-async function allBack(ends: readonly End[], aside: Aside): Promise<unknown> {
+async function revertRegions(ends: readonly End[], aside: Leftovers): Promise<unknown> {
   const left: string[] = [];
-  aside.remains.push(...outThere(ends));
+  aside.remaining.push(...unwatched(ends));
   for (const { part, rolls } of ends) {
     if (rolls === undefined) continue;
     const undoing = () => part.deps.report.step('Put everything back', rolls.undo);
     left.push(...(await trying(undoing, 'it could not be put back')).map(line => `${part.region}: ${line}`));
   }
-  return joined(ends, left);
+  return combineFailures(ends, left);
 }
 
 /** Nothing is taken back: what goes on is found by the next run, and what has come to its end is as good as it was. */
-function stay(ends: readonly End[], aside: Aside): unknown {
-  const lines = standing(ends.map(({ part, rolls }) => ({ part, groups: rolls?.groups ?? [] })));
+function keepRegions(ends: readonly End[], aside: Leftovers): unknown {
+  const lines = formatGroups(ends.map(({ part, rolls }) => ({ part, groups: rolls?.groups ?? [] })));
   const over = ends.some(({ failure }) => failure !== undefined && !isStillMoving(failure));
-  if (over) aside.remains.push(...lines, ...outThere(ends));
-  return joined(ends, lines);
+  if (over) aside.remaining.push(...lines, ...unwatched(ends));
+  return combineFailures(ends, lines);
 }
 
 interface Standing {
-  readonly part: Part;
+  readonly part: RegionPlan;
   readonly groups: readonly RolledGroup[];
 }
 
-export const standing = (all: readonly Standing[]): readonly string[] =>
+export const formatGroups = (all: readonly Standing[]): readonly string[] =>
   all.flatMap(({ part: { promotion, region }, groups }) => groups.map(group => `${region}: ${standsAt(group, promotion.image.id)}`));
 
 /** Of regions that nobody looks at any more. */
-const outThere = (ends: readonly End[]): readonly string[] =>
-  ends.flatMap(({ failure }) => (isStillMoving(failure) ? leftOf(failure) : []));
+const unwatched = (ends: readonly End[]): readonly string[] =>
+  ends.flatMap(({ failure }) => (isStillMoving(failure) ? leftoversOf(failure) : []));
 
 function standsAt({ group, successor, refresh, status }: RolledGroup, imageId: string): string {
   if (successor !== undefined) return `${successor} stays beside ${group}`;
@@ -120,13 +120,13 @@ function standsAt({ group, successor, refresh, status }: RolledGroup, imageId: s
 }
 
 /** The failure that decides, and what the others have to tell. */
-function joined(ends: readonly End[], left: readonly string[]): unknown {
+function combineFailures(ends: readonly End[], left: readonly string[]): unknown {
   const failed = ends.filter(({ failure }) => failure !== undefined);
   const first = failed.find(({ failure, halted }) => !halted && !isStillMoving(failure)) ?? failed[0];
   const others = failed.filter(end => end !== first);
   const more = others.flatMap(({ failure, halted }) => [
     ...(halted || !(failure instanceof ActionError) || failure instanceof CancelledError ? [] : [failure.message]),
-    ...leftOf(failure),
+    ...leftoversOf(failure),
   ]);
   const idle = ends.filter(({ rolls, failure }) => rolls === undefined && failure === undefined);
   const all = [...more, ...left, ...idle.map(({ part }) => `${part.region}: nothing was begun`)];
@@ -142,4 +142,4 @@ function joined(ends: readonly End[], left: readonly string[]): unknown {
   return none ? withDetails(first?.failure, { leftovers: all }) : outOfSight(first?.failure, all, GO_ON);
 }
 
-const leftOf = (failure: unknown): readonly string[] => (failure instanceof ActionError ? failure.leftovers : []);
+const leftoversOf = (failure: unknown): readonly string[] => (failure instanceof ActionError ? failure.leftovers : []);

@@ -5,13 +5,13 @@ import type { Image } from '../model/image.ts';
 import { environmentPointer } from '../model/pointer.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
 import { findEquivalentImage, pointer, schemeOf, selectImage, selection } from '../selection/select-image.ts';
-import { type Delivered, deliver, isMoving, refreshesOf } from './apply.ts';
-import { deploymentSettings, recorded } from './deployment.ts';
+import { applyPlans, isPending, type RegionResult, refreshesOf } from './apply.ts';
+import { deploymentSettings, recordDeployment } from './deployment.ts';
 import { type Promotion, type PromotionOrder, throwIfRefused } from './plan.ts';
-import { type PointerNow, readPointer } from './pointer.ts';
-import { amiIdsOf, type Here, inTurn, type Part, planParts } from './region-plans.ts';
-import { tellEnd, tellPlan } from './report.ts';
-import { type WayBack, wayBack } from './rules/way-back.ts';
+import { type PointerState, readPointer } from './pointer.ts';
+import { amiIdsOf, forEachSequential, planRegions, type Region, type RegionPlan } from './region-plans.ts';
+import { reportPlan, reportResult } from './report.ts';
+import { findWayBack, type WayBack } from './rules/way-back.ts';
 import { rollSettings, throwIfUnfit } from './settings.ts';
 import { liftVeto, veto } from './veto.ts';
 
@@ -54,35 +54,36 @@ export async function run(wanted: Wanted, deps: NeededDeps) {
 
   const parts = await report.step('Plan', async () => {
     const { image, back } = await target(wanted, deps);
-    return planParts(wanted, image, deps, orderOf(wanted, image, back, deps));
+    return planRegions(wanted, image, deps, orderOf(wanted, image, back, deps));
   });
-  tellPlan(parts);
+  reportPlan(parts);
   throwIfRefused(parts);
   if (wanted.dryRun) return { outcome: 'planned' as const, outputs: outputsOf(parts) };
 
   const around = {
     // Before the roll, so that a push that comes in between does not bring the image back.
-    before: async () => void (await inTurn(parts, ({ promotion, deps: { report }, aws }) => veto(replacedBy(promotion), report, aws))),
+    before: async () =>
+      void (await forEachSequential(parts, ({ promotion, deps: { report }, aws }) => veto(replacedBy(promotion), report, aws))),
     // It failed, so the image stays current.
-    undo: async () => void (await inTurn(parts, ({ promotion, aws }) => liftVeto(replacedBy(promotion), aws))),
+    undo: async () => void (await forEachSequential(parts, ({ promotion, aws }) => liftVeto(replacedBy(promotion), aws))),
     after: async () => {},
   };
   const [home] = parts.map(({ promotion }) => promotion.image);
-  const ended = await recorded(
+  const ended = await recordDeployment(
     { ...wanted, image: home as Image, scheme: schemeOf(wanted), says: `roll back to ${home?.id}` },
     deps,
-    () => deliver(parts, deps, around),
-    ended => (isMoving(ended) ? 'moving' : 'success'),
+    () => applyPlans(parts, deps, around),
+    ended => (isPending(ended) ? 'moving' : 'success'),
   );
-  tellEnd(parts, ended);
-  return { outcome: isMoving(ended) ? ('unknown' as const) : ('done' as const), outputs: outputsOf(parts, ended) };
+  reportResult(parts, ended);
+  return { outcome: isPending(ended) ? ('unknown' as const) : ('done' as const), outputs: outputsOf(parts, ended) };
 }
 
 /** Decided at home; elsewhere it is the same image. */
 async function target(wanted: Wanted, deps: NeededDeps) {
   const aws = deps.inRegion({ region: wanted.region });
   const now = await readPointer(environmentPointer(wanted), aws);
-  const previous = wayBack(now, wanted.environment);
+  const previous = findWayBack(now, wanted.environment);
   const back = throwIfNone(wanted.image === 'previous' ? previous : await named(wanted, deps, now), now);
   const image = await aws.images.get(back.to);
   if (image === undefined) throw gone(back.to, now);
@@ -91,12 +92,12 @@ async function target(wanted: Wanted, deps: NeededDeps) {
 
 const orderOf =
   (wanted: Wanted, home: Image, back: Back, deps: NeededDeps) =>
-  async (image: Image, { region, aws }: Here): Promise<PromotionOrder> => {
+  async (image: Image, { region, aws }: Region): Promise<PromotionOrder> => {
     const pointer = await readPointer(environmentPointer(wanted), aws);
     const decided =
       image === home ? back : await elsewhere(image, back, pointer, { wanted, home: deps.inRegion({ region: wanted.region }), aws });
     const reason = image === home ? back.reason : `what ${home.id} is in ${region}`;
-    const facts = { deed: 'rollback' as const, image, reason, was: decided.replaces, pointer, scheme: schemeOf(wanted) };
+    const facts = { operation: 'rollback' as const, image, reason, was: decided.replaces, pointer, scheme: schemeOf(wanted) };
     return { ...wanted, ...facts, liftVeto: false, roll: wanted };
   };
 
@@ -104,7 +105,7 @@ const orderOf =
 async function elsewhere(
   image: Image,
   { replaces }: Back,
-  pointer: PointerNow,
+  pointer: PointerState,
   { wanted, home, aws }: { wanted: Wanted; home: Pick<RegionClients, 'images'>; aws: Pick<RegionClients, 'images'> },
 ): Promise<{ readonly replaces: string | undefined }> {
   if (pointer.current?.value !== image.id) return { replaces: pointer.current?.value };
@@ -115,7 +116,7 @@ async function elsewhere(
 const replacedBy = (promotion: Promotion) => ({ ...promotion, imageId: promotion.was });
 
 /** An image that the user names instead of the previous one. */
-async function named(wanted: Wanted, deps: NeededDeps, now: PointerNow): Promise<WayBack> {
+async function named(wanted: Wanted, deps: NeededDeps, now: PointerState): Promise<WayBack> {
   const selected = await selectImage({ ...wanted, fallback: 'none', walk: 1 }, deps);
   if (now.current === undefined)
     return { to: undefined, reason: `${wanted.environment} has no pointer, so there is nothing to go back from` };
@@ -123,19 +124,19 @@ async function named(wanted: Wanted, deps: NeededDeps, now: PointerNow): Promise
   return { to: selected.image.id, replaces: now.current.value, reason: selected.reason };
 }
 
-function throwIfNone(back: WayBack, now: PointerNow): Back {
+function throwIfNone(back: WayBack, now: PointerState): Back {
   if (back.to !== undefined) return back;
   throw new RejectedError(`Nothing to go back to: ${back.reason}.`, { leftovers: ['nothing was touched'], next: whatThereIs(now) });
 }
 
-const gone = (id: string, now: PointerNow): RejectedError =>
+const gone = (id: string, now: PointerState): RejectedError =>
   new RejectedError(`${id}, which the environment ran before, does not exist here any more.`, {
     leftovers: ['nothing was touched'],
     next: whatThereIs(now),
   });
 
 /** Politely: what could be named instead. */
-function whatThereIs({ name, history, current }: PointerNow): string {
+function whatThereIs({ name, history, current }: PointerState): string {
   const others = [...new Set(history.map(({ value }) => value))].filter(value => value !== current?.value);
   const known =
     others.length === 0
@@ -144,7 +145,7 @@ function whatThereIs({ name, history, current }: PointerNow): string {
   return `${known} Mode "list" shows every image of the family.`;
 }
 
-function outputsOf(parts: readonly Part[], ended: readonly Delivered[] = []) {
+function outputsOf(parts: readonly RegionPlan[], ended: readonly RegionResult[] = []) {
   const [home] = parts.map(({ promotion }) => promotion);
   return {
     amiId: home?.image.id,

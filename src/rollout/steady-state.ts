@@ -11,7 +11,7 @@ import { silentSeconds } from './rules/traffic.ts';
 
 /** Groups that run the image already. Whoever brought them there may have been lost before it was proven, so it is proven now. */
 
-interface Standing {
+interface Observed {
   readonly plan: GroupPlan;
   doubts: number;
   proven: boolean;
@@ -19,7 +19,7 @@ interface Standing {
   wellSince: number | undefined;
 }
 
-export async function proveStanding(
+export async function verifySteadyState(
   promotion: Promotion,
   check: RollOrder['check'],
   deps: RollWorld,
@@ -45,7 +45,7 @@ export async function proveStanding(
   }
 }
 
-interface Looking {
+interface Observation {
   readonly imageId: string;
   readonly order: Pick<RollOrder, 'check'>;
   readonly checked: Set<string>;
@@ -54,7 +54,7 @@ interface Looking {
   now(): number;
 }
 
-async function lookAtAll(all: readonly Standing[], looking: Looking): Promise<Poll<void>> {
+async function lookAtAll(all: readonly Observed[], looking: Observation): Promise<Poll<void>> {
   const notes: string[] = [];
   for (const standing of all.filter(({ proven }) => !proven)) {
     const { name } = standing.plan.facts.group;
@@ -67,7 +67,7 @@ async function lookAtAll(all: readonly Standing[], looking: Looking): Promise<Po
   return notes.length === 0 ? { state: 'done', value: undefined } : { state: 'waiting', note: notes.join('; ') };
 }
 
-async function lookAt(standing: Standing, { imageId, order, checked, aws, spared, now }: Looking): Promise<Judgement> {
+async function lookAt(standing: Observed, { imageId, order, checked, aws, spared, now }: Observation): Promise<Judgement> {
   const { plan, doubts } = standing;
   const [group] = await aws.groups.find({ names: [plan.facts.group.name] });
   if (group === undefined) return { state: 'failed', reason: 'the group is gone' };

@@ -7,7 +7,7 @@ import { type Guards, guardRefusals } from './guards.ts';
 /** Whether an image may become the current one of an environment. Everything that forbids it, each with the remedy. */
 
 export interface Admission {
-  readonly deed?: RolloutOperation;
+  readonly operation?: RolloutOperation;
   readonly scheme: TagScheme;
   readonly family: string;
   readonly environment: string;
@@ -20,7 +20,7 @@ export interface Admission {
 
 export function imageRefusals(
   image: Image,
-  { deed = 'promote', scheme, family, environment, liftVeto, requireChecks, guards = {}, now = 0 }: Admission,
+  { operation = 'promote', scheme, family, environment, liftVeto, requireChecks, guards = {}, now = 0 }: Admission,
 ): string[] {
   const dead = deadBecause(image);
   if (dead !== undefined) return [`${image.id} cannot be launched, it is ${dead}: choose another image`];
@@ -32,7 +32,7 @@ export function imageRefusals(
       `${image.id} has no passed verdict here (${passed.reason}): run "validate" on it, or "share" if it was validated in another account`,
     isVetoed(image, scheme, environment) &&
       !liftVeto &&
-      `${image.id} was rolled back in ${environment} and is vetoed there: ${ANOTHER_WAY[deed]} if it was not to blame`,
+      `${image.id} was rolled back in ${environment} and is vetoed there: ${ANOTHER_WAY[operation]} if it was not to blame`,
     ...guardRefusals(image, guards, scheme, now),
   ].filter(refusal => refusal !== false);
 }

@@ -16,15 +16,15 @@ export type WayBack =
  * The image before the current one; twice in a row one further back. But a rollback that was lost half way is finished first: without
  * that, running it again would go back twice. And while a promotion is under way, back means: where it started.
  */
-export function wayBack({ current, history, candidate }: PointerFacts, environment: string): WayBack {
+export function findWayBack({ current, history, candidate }: PointerFacts, environment: string): WayBack {
   if (current === undefined) return { to: undefined, reason: `${environment} has no pointer, so it never ran an image of this family` };
-  const said = candidate === undefined ? undefined : parseDescription(candidate.description);
-  if (candidate !== undefined && said?.deed === 'rollback' && said.was !== undefined) {
-    if (current.value === said.was || current.value === candidate.value) {
-      return { to: candidate.value, replaces: said.was, reason: `an earlier rollback from ${said.was} did not come to its end` };
+  const parsed = candidate === undefined ? undefined : parseDescription(candidate.description);
+  if (candidate !== undefined && parsed?.operation === 'rollback' && parsed.was !== undefined) {
+    if (current.value === parsed.was || current.value === candidate.value) {
+      return { to: candidate.value, replaces: parsed.was, reason: `an earlier rollback from ${parsed.was} did not come to its end` };
     }
   }
-  if (candidate !== undefined && said?.deed === 'promote' && said.was === current.value && candidate.value !== current.value) {
+  if (candidate !== undefined && parsed?.operation === 'promote' && parsed.was === current.value && candidate.value !== current.value) {
     return { to: current.value, replaces: candidate.value, reason: `the promotion of ${candidate.value} did not come to its end` };
   }
   const turns = imageSequence(history);
