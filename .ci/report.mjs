@@ -1,5 +1,5 @@
-// Reads jest's reports. `failed <report>`: the files with a red test. `<report> [<second>]`: the closing line, with the second
-// report's word on the files that it ran again.
+// Reads jest's reports. `failed <report>` prints the files with a failed test. `<report> [<second>]` prints the closing line; for files in the
+// second report, its result counts.
 import { existsSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 
@@ -20,12 +20,12 @@ if (first === 'failed') {
   const files = read(first).map(file => again.get(file.name) ?? file);
   for (const file of read(first))
     if (isRed(file) && !isRed(again.get(file.name) ?? file))
-      console.log(`Red at first, green alone: ${relative(process.cwd(), file.name)}`);
+      console.log(`Failed in the full run, passed alone: ${relative(process.cwd(), file.name)}`);
   const count = status => files.flatMap(({ assertionResults }) => assertionResults).filter(one => one.status === status).length;
-  // A file that could not even be loaded has no tests to count, and a test that was skipped has proven nothing.
+  // A file that does not load has no tests to count. A skipped test counts as failed.
   const broken = files.filter(file => file.status === 'failed' && !file.assertionResults.some(({ status }) => status === 'failed')).length;
   const failed = count('failed') + broken + count('pending') + (files.length === 0 ? 1 : 0);
-  if (count('pending') > 0) console.log(`${count('pending')} tests were skipped, which is a failure here.`);
+  if (count('pending') > 0) console.log(`${count('pending')} skipped tests count as failed.`);
   console.log(`${count('passed')} passed, ${failed} failed`);
   process.exitCode = failed === 0 ? 0 : 1;
 }

@@ -1,10 +1,10 @@
 import { type RollLab, rollLab } from '../__tests__/dist/roll-lab.ts';
 import { removeWorkspaces } from '../lab/runner.ts';
 
-/** What a promotion of many groups costs beside that of one: calls for each group, and how much longer it takes. `npm run benchmark:promote -- [how many groups]` */
+/** A promotion of many groups compared with one: API calls per group and duration. `npm run benchmark:promote -- [number of groups]` */
 
 const many = Number(process.argv[2] ?? 50);
-// Slow enough that the machine of the benchmark, which also plays AWS, is not what is measured.
+// Slow enough that the load of the lab on this machine does not count.
 const SPEED = 30;
 
 interface Cost {
@@ -18,7 +18,7 @@ try {
   for (const { groups, calls, seconds } of [one, all]) {
     const each = (calls / groups).toFixed(1);
     console.log(
-      `${String(groups).padStart(4)} groups ${String(calls).padStart(6)} calls ${each.padStart(6)} for each group ${seconds.toFixed(0).padStart(5)} s`,
+      `${String(groups).padStart(4)} groups ${String(calls).padStart(6)} calls ${each.padStart(6)} per group ${seconds.toFixed(0).padStart(5)} s`,
     );
   }
   console.log(`wall ratio ${(all.seconds / one.seconds).toFixed(2)}`);

@@ -1,5 +1,5 @@
-// npm test: sets the machine up, then everything that can be red. A part that this machine cannot run is skipped loudly;
-// with AMI_ACTION_REQUIRE_ALL=1, as CI sets it, that is a failure.
+// npm test: installs what the machine lacks, then runs all checks. A part that cannot run here is reported and skipped; with
+// AMI_ACTION_REQUIRE_ALL=1, as in CI, it fails the run.
 import { spawnSync } from 'node:child_process';
 import { setUp } from './setup.ts';
 
@@ -9,18 +9,18 @@ for (const line of missing) console.error(`\n!!! Skipped on this machine: ${line
 if (missing.length > 0 && requireAll) process.exit(1);
 if (!process.env['AMI_ACTION_TERRAFORM_PLUGINS']) {
   console.log(
-    'Terraform examples: not tried. AMI_ACTION_TERRAFORM_PLUGINS=<folder with the AWS provider> tries them with the terraform on PATH.',
+    'Terraform examples: skipped. To run them, set AMI_ACTION_TERRAFORM_PLUGINS to a folder with the AWS provider, and have terraform on PATH.',
   );
 }
 
 const jest = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js'];
 const onlyTests = process.argv.includes('--only-tests');
-const wanted = process.argv.slice(2).filter(argument => argument !== '--only-tests');
+const jestArguments = process.argv.slice(2).filter(argument => argument !== '--only-tests');
 const all: readonly (readonly [name: string, command: string, args: readonly string[]])[] = [
   ['format and lint', 'node_modules/.bin/biome', ['ci', '.']],
   ['types', 'node_modules/.bin/tsc', ['-p', 'tsconfig.all.json']],
   ['generated files', process.execPath, ['scripts/contract.ts', '--check']],
-  ['tests', process.execPath, [...jest, ...wanted]],
+  ['tests', process.execPath, [...jest, ...jestArguments]],
 ];
 
 for (const [name, command, args] of onlyTests ? all.slice(-1) : all) {
