@@ -17,17 +17,17 @@ const ORDER: readonly JournalEntry['kind'][] = ['process', 'instance', 'build', 
 
 /** Goes through all of them, whatever fails; returns what could not be ended. */
 export async function post(entries: readonly JournalEntry[], deps: PostWorld): Promise<readonly string[]> {
-  const left: string[] = [];
+  const leftovers: string[] = [];
   for (const kind of ORDER) {
     for (const entry of entries.filter(candidate => candidate.kind === kind)) {
       await deps.report
         .step(`End what was left: ${say(entry)}`, () => end(entry, deps))
         .catch(failure => {
-          left.push(`${say(entry)}: ${explain(failure)}`);
+          leftovers.push(`${say(entry)}: ${explain(failure)}`);
         });
     }
   }
-  return left;
+  return leftovers;
 }
 
 const say = (entry: JournalEntry): string => {
@@ -56,7 +56,7 @@ async function end(entry: JournalEntry, deps: PostWorld): Promise<void> {
     return undefined;
   }
   const { instances } = inRegion({ region: entry.region });
-  const instance = await instances.withToken(entry.token);
+  const instance = await instances.findByToken(entry.token);
   if (instance === undefined || instance.state === 'terminated' || instance.state === 'shutting-down') {
     report.info('It was never launched, or is gone.');
     return undefined;

@@ -58,13 +58,13 @@ describe('who may use a key', () => {
 
   test('Auto Scaling has a grant, or it is doubted: across accounts the policy alone does not do for a service-linked role', () => {
     expect(keyUse(key(allow({ AWS: ROOT }), [SCALING]), ACCOUNT)).toEqual({ use: 'yes' });
-    expect(keyUse(key(allow({ AWS: [ROOT, SCALING] })), ACCOUNT)).toMatchObject({ doubt: expect.stringContaining('no grant names it') });
+    expect(keyUse(key(allow({ AWS: [ROOT, SCALING] })), ACCOUNT)).toMatchObject({ warning: expect.stringContaining('no grant names it') });
     expect(keyUse({ ...key(allow({ AWS: ROOT })), grantees: undefined }, ACCOUNT)).toMatchObject({
-      doubt: expect.stringContaining('kms:ListGrants'),
+      warning: expect.stringContaining('kms:ListGrants'),
     });
     expect(keyUse(key(allow({ AWS: ROOT }, 'kms:Decrypt')), ACCOUNT)).toMatchObject({
       use: 'yes',
-      doubt: expect.stringContaining('does not let that account use kms:CreateGrant'),
+      warning: expect.stringContaining('does not let that account use kms:CreateGrant'),
     });
   });
 

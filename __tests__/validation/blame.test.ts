@@ -1,18 +1,18 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Image } from '../../src/model/image.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
-import { type Control, controlImage, explainSilence, faultOf, type Seen } from '../../src/validation/rules/blame.ts';
-import { saysDead, signs } from '../../src/validation/rules/console.ts';
+import { type Control, controlImage, explainSilence, faultOf, type Symptoms } from '../../src/validation/rules/blame.ts';
+import { consoleCauses, isDead } from '../../src/validation/rules/console.ts';
 
 const RUNS = { state: 'running', stateReason: '' };
 const ended = (stateReason: string) => ({ state: 'terminated', stateReason });
 const OK = { system: 'ok', instance: 'ok' };
 const PANIC = '[    1.2] Kernel panic - not syncing: VFS';
 
-const seen = (over: Partial<Seen> = {}): Seen => ({ instance: RUNS, health: OK, console: '', silent: 'at boot', ...over });
+const seen = (over: Partial<Symptoms> = {}): Symptoms => ({ instance: RUNS, health: OK, console: '', silent: 'at boot', ...over });
 
 describe('whose fault it is', () => {
-  test.each<[string, Partial<Seen>, string]>([
+  test.each<[string, Partial<Symptoms>, string]>([
     ['it fails its own status check', { health: { system: 'ok', instance: 'impaired' } }, 'image'],
     ['the host fails', { health: { system: 'impaired', instance: 'impaired' } }, 'elsewhere'],
     ['it shut itself down', { instance: ended('Client.InstanceInitiatedShutdown: x') }, 'image'],
@@ -112,15 +112,17 @@ describe('a console', () => {
     ['[ ***  ] A start job is running for a-wait.service (1min 5s / no limit)', 'its boot hangs at a-wait.service', false],
     ['[*     ] (1 of 2) A start job is running for Wait for it (5s / 1min 30s)', 'its boot hangs at Wait for it', false],
   ])('%j tells the cause, and whether that is the end', (console, cause, dead) => {
-    expect(signs(console)[0]).toContain(cause);
-    expect(saysDead(console)).toBe(dead);
+    expect(consoleCauses(console)[0]).toContain(cause);
+    expect(isDead(console)).toBe(dead);
   });
 
   test('what took long and has ended since is no cause; what is waited for is a short name', () => {
     const waits = '[ ***  ] A start job is running for a-wait.service (5s / no limit)';
-    expect(signs(`${waits}\n[  OK  ] Finished a-wait.service.`)).toEqual([]);
-    expect(signs(`${waits}\nA start job is running for b-wait.service (9s / no limit)`)[0]).toContain('its boot hangs at b-wait.service');
-    expect(signs(`A start job is running for ${'x'.repeat(200)} (5s / no limit)`)).toEqual([]);
-    expect(signs('A start job is running for <script> (5s / no limit)')).toEqual([]);
+    expect(consoleCauses(`${waits}\n[  OK  ] Finished a-wait.service.`)).toEqual([]);
+    expect(consoleCauses(`${waits}\nA start job is running for b-wait.service (9s / no limit)`)[0]).toContain(
+      'its boot hangs at b-wait.service',
+    );
+    expect(consoleCauses(`A start job is running for ${'x'.repeat(200)} (5s / no limit)`)).toEqual([]);
+    expect(consoleCauses('A start job is running for <script> (5s / no limit)')).toEqual([]);
   });
 });

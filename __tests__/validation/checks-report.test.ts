@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { type Check, checksSchema } from '../../src/validation/rules/checks.ts';
-import { type CommandSeen, judgeChecks } from '../../src/validation/rules/checks-report.ts';
+import { type CommandStatus, judgeChecks } from '../../src/validation/rules/checks-report.ts';
 
 const NONCE = 'c0ffee00c0ffee00';
 const checksOf = (text: string): readonly Check[] => checksSchema().parse(parse(text, { schema: 'failsafe' }));
@@ -12,7 +12,7 @@ describe('what Run Command says', () => {
     [`begin ${endings.length} abc-1`, ...endings.map((how, i) => `${i} ${how} ${how === 'ok' ? 0 : 1} 5 1 0 -`), 'end 0']
       .map(line => `${NONCE} ${line}`)
       .join('\n');
-  const seen = (status: string, exitCode: number, output = '', detail = status): CommandSeen => ({
+  const seen = (status: string, exitCode: number, output = '', detail = status): CommandStatus => ({
     status,
     detail,
     exitCode,

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { parse } from 'yaml';
 import { type Check, checksSchema, type Delivered } from '../../src/validation/rules/checks.ts';
-import { type CommandSeen, judgeChecks } from '../../src/validation/rules/checks-report.ts';
+import { type CommandStatus, judgeChecks } from '../../src/validation/rules/checks-report.ts';
 import { checksScript } from '../../src/validation/rules/checks-script.ts';
 import { shellWord } from '../../src/validation/rules/checks-shell.ts';
 
@@ -23,7 +23,7 @@ function onThisMachine(text: string, { shell = 'sh', files = [] as readonly Deli
   const script = checksScript({ checks, deliveries: checks.map(() => files), nonce: NONCE, withinSeconds, since });
   const ran = spawnSync(shell, ['-s'], { input: script, cwd: scratch, maxBuffer: 1e9 });
   const exitCode = ran.status ?? -1;
-  const seen: CommandSeen = {
+  const seen: CommandStatus = {
     ...{ status: exitCode === 0 ? 'Success' : 'Failed', detail: '', exitCode },
     ...{ output: ran.stdout.toString().slice(0, 24_000), errors: ran.stderr.toString().slice(0, 8_000) },
   };
@@ -90,10 +90,10 @@ describe('the script of all checks', () => {
   });
 
   test('leaves nothing in the file system, also when a check is killed', () => {
-    const left = () => execFileSync('sh', ['-c', 'ls -d /tmp/ami-action-?????? 2>/dev/null || true']).toString();
-    const before = left();
+    const leftovers = () => execFileSync('sh', ['-c', 'ls -d /tmp/ami-action-?????? 2>/dev/null || true']).toString();
+    const before = leftovers();
     onThisMachine('- command: mktemp\n- {command: sleep 20, time-limit: 1s}');
-    expect(left()).toBe(before);
+    expect(leftovers()).toBe(before);
   });
 
   test('does nothing in the boot that it is not for', () => {

@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import type { Architecture, Image, ImageState } from '../../src/model/image.ts';
 import { readUserData } from '../../src/validation/deliveries.ts';
-import { chooseTypes, judgeImage } from '../../src/validation/preflight.ts';
+import { chooseTypes, evaluateImage } from '../../src/validation/preflight.ts';
 
 const image = (over: Partial<Image> = {}) =>
   ({ id: 'ami-1', architecture: 'x86_64', state: 'available', stateReason: '', ...over }) as Image;
@@ -68,11 +68,11 @@ describe('scenario 36: an image', () => {
     ['disabled', 'failed'],
     ['deregistered', 'failed'],
   ] as [ImageState, string][])('that is %s is %s', (state, look) => {
-    expect(judgeImage(image({ state, stateReason: 'no disk' }))).toMatchObject({ state: look });
-    if (look === 'failed') expect(judgeImage(image({ state, stateReason: 'no disk' }))).toMatchObject({ reason: `${state}: no disk` });
+    expect(evaluateImage(image({ state, stateReason: 'no disk' }))).toMatchObject({ state: look });
+    if (look === 'failed') expect(evaluateImage(image({ state, stateReason: 'no disk' }))).toMatchObject({ reason: `${state}: no disk` });
   });
 
   test('that is gone has failed', () => {
-    expect(judgeImage(undefined).state).toBe('failed');
+    expect(evaluateImage(undefined).state).toBe('failed');
   });
 });

@@ -4,40 +4,47 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { readUserData } from '../../lab/machines/user-data.ts';
-import { evaluateInstance, judgeBoot } from '../../src/validation/rules/instance-states.ts';
-import { type Errand, launchToken, strayBecause, trialTags, userDataProblem, withDeadMan } from '../../src/validation/rules/test-run.ts';
+import { evaluateBoot, evaluateInstance } from '../../src/validation/rules/instance-states.ts';
+import {
+  launchToken,
+  leftoverReason,
+  type TestRunId,
+  testInstanceTags,
+  userDataProblem,
+  withSelfTermination,
+} from '../../src/validation/rules/test-run.ts';
 
 const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
-const errand: Errand = { repository: 'acme/web', runId: '7', attempt: '2', job: 'validate', region: 'eu-central-1', leg: 'a' };
+const testRunId: TestRunId = { repository: 'acme/web', runId: '7', attempt: '2', job: 'validate', region: 'eu-central-1', leg: 'a' };
 const attempt = { imageId: 'ami-1', instanceType: 't3.micro', subnetId: undefined, ordinal: 0 };
 
 describe('the token of a launch', () => {
   test('is the same for the same request, and fits', () => {
-    expect(launchToken(errand, attempt)).toBe(launchToken({ ...errand }, { ...attempt }));
-    expect(launchToken(errand, attempt)).toMatch(/^[0-9a-f]{64}$/);
+    expect(launchToken(testRunId, attempt)).toBe(launchToken({ ...testRunId }, { ...attempt }));
+    expect(launchToken(testRunId, attempt)).toMatch(/^[0-9a-f]{64}$/);
   });
 
   test('scenario 22: differs by attempt, leg, job, region and everything that is asked for', () => {
     const others = [
-      launchToken({ ...errand, attempt: '3' }, attempt),
-      launchToken({ ...errand, leg: 'b' }, attempt),
-      launchToken({ ...errand, job: 'other' }, attempt),
-      launchToken({ ...errand, region: 'eu-west-1' }, attempt),
-      launchToken({ ...errand, runId: '8' }, attempt),
-      launchToken(errand, { ...attempt, instanceType: 't3.small' }),
-      launchToken(errand, { ...attempt, subnetId: 'subnet-1' }),
-      launchToken(errand, { ...attempt, imageId: 'ami-2' }),
-      launchToken(errand, { ...attempt, ordinal: 1 }),
+      launchToken({ ...testRunId, attempt: '3' }, attempt),
+      launchToken({ ...testRunId, leg: 'b' }, attempt),
+      launchToken({ ...testRunId, job: 'other' }, attempt),
+      launchToken({ ...testRunId, region: 'eu-west-1' }, attempt),
+      launchToken({ ...testRunId, runId: '8' }, attempt),
+      launchToken(testRunId, { ...attempt, instanceType: 't3.small' }),
+      launchToken(testRunId, { ...attempt, subnetId: 'subnet-1' }),
+      launchToken(testRunId, { ...attempt, imageId: 'ami-2' }),
+      launchToken(testRunId, { ...attempt, ordinal: 1 }),
     ];
-    expect(new Set([launchToken(errand, attempt), ...others]).size).toBe(others.length + 1);
+    expect(new Set([launchToken(testRunId, attempt), ...others]).size).toBe(others.length + 1);
   });
 });
 
 describe('a test machine that was left', () => {
   const now = Date.parse('2026-05-01T12:00:00Z');
-  const tags = (endsAt: string, of: Errand = errand) =>
-    trialTags(of, { family: 'web', imageId: 'ami-1', endsAt: new Date(endsAt), own: {} }, scheme);
-  const instance = (over: Partial<Parameters<typeof strayBecause>[0]> = {}) => ({
+  const tags = (endsAt: string, of: TestRunId = testRunId) =>
+    testInstanceTags(of, { family: 'web', imageId: 'ami-1', endsAt: new Date(endsAt), own: {} }, scheme);
+  const instance = (over: Partial<Parameters<typeof leftoverReason>[0]> = {}) => ({
     id: 'i-1',
     state: 'running',
     tags: tags('2026-05-01T13:00:00Z'),
@@ -55,21 +62,21 @@ describe('a test machine that was left', () => {
     ['has expired and is gone', instance({ state: 'terminated', tags: tags('2026-05-01T11:00:00Z') }), undefined],
     [
       'is of an earlier attempt',
-      instance({ tags: tags('2026-05-01T13:00:00Z', { ...errand, attempt: '1' }) }),
+      instance({ tags: tags('2026-05-01T13:00:00Z', { ...testRunId, attempt: '1' }) }),
       'attempt 1 of this run left it behind',
     ],
     ['is of this attempt', instance({ tags: tags('2026-05-01T13:00:00Z') }), undefined],
-    ['is of a later attempt', instance({ tags: tags('2026-05-01T13:00:00Z', { ...errand, attempt: '10' }) }), undefined],
-    ['is of another run', instance({ tags: tags('2026-05-01T13:00:00Z', { ...errand, runId: '6', attempt: '1' }) }), undefined],
+    ['is of a later attempt', instance({ tags: tags('2026-05-01T13:00:00Z', { ...testRunId, attempt: '10' }) }), undefined],
+    ['is of another run', instance({ tags: tags('2026-05-01T13:00:00Z', { ...testRunId, runId: '6', attempt: '1' }) }), undefined],
     [
       'is of another repository',
-      instance({ tags: tags('2026-05-01T13:00:00Z', { ...errand, repository: 'acme/api', attempt: '1' }) }),
+      instance({ tags: tags('2026-05-01T13:00:00Z', { ...testRunId, repository: 'acme/api', attempt: '1' }) }),
       undefined,
     ],
     ['has another purpose', instance({ tags: { ...tags('2026-05-01T11:00:00Z'), 'ami-action:purpose': 'build' } }), undefined],
     ['does not say until when', instance({ tags: { 'ami-action:purpose': 'validate', 'ami-action:run': '6/1' } }), undefined],
-  ])('%s', (_, left, reason) => {
-    expect(strayBecause(left, errand, scheme, now)).toBe(reason);
+  ])('%s', (_, leftovers, reason) => {
+    expect(leftoverReason(leftovers, testRunId, scheme, now)).toBe(reason);
   });
 });
 
@@ -79,9 +86,9 @@ describe('the dead-man in the user data', () => {
   test.each([
     ['none', undefined, []],
     ['a script', '#!/bin/sh\necho hi', ['#!/bin/sh\necho hi']],
-    ['a multipart message', withDeadMan('#!/bin/sh\necho inner', endsAt), []],
+    ['a multipart message', withSelfTermination('#!/bin/sh\necho inner', endsAt), []],
   ])('stands beside %s', (_, own, scripts) => {
-    const read = readUserData(withDeadMan(own, endsAt));
+    const read = readUserData(withSelfTermination(own, endsAt));
     expect(read.boothooks[0]).toContain(String(endsAt.getTime() / 1000));
     expect(read.scripts.map(script => script.trim())).toEqual(scripts);
   });
@@ -93,13 +100,13 @@ describe('the dead-man in the user data', () => {
     ['#cloud-boothook\n#!/bin/sh', 'text/cloud-boothook'],
     ['## template: jinja\n#cloud-config', 'text/jinja2'],
   ])('%j is told to cloud-init as %s', (own, type) => {
-    expect(withDeadMan(own, endsAt)).toContain(`Content-Type: ${type}; charset="utf-8"\n\n${own}`);
+    expect(withSelfTermination(own, endsAt)).toContain(`Content-Type: ${type}; charset="utf-8"\n\n${own}`);
   });
 
   test('no text of the user ends his own part', () => {
-    const message = withDeadMan('#!/bin/sh', endsAt);
+    const message = withSelfTermination('#!/bin/sh', endsAt);
     const boundary = /boundary="([^"]+)"/.exec(message)?.[1] ?? '';
-    const trick = withDeadMan(`#!/bin/sh\n--${boundary}--\n`, endsAt);
+    const trick = withSelfTermination(`#!/bin/sh\n--${boundary}--\n`, endsAt);
     expect(readUserData(trick).scripts[0]).toContain(boundary);
   });
 
@@ -114,7 +121,7 @@ describe('the dead-man in the user data', () => {
       writeFileSync(join(home, 'systemd-run'), '#!/bin/sh\nfor a in "$@"; do case $a in --on-active=*) echo "${a#*=}" ;; esac; done', {
         mode: 0o700,
       });
-      const [hook = ''] = readUserData(withDeadMan(undefined, at)).boothooks;
+      const [hook = ''] = readUserData(withSelfTermination(undefined, at)).boothooks;
       return Number(execFileSync('sh', ['-s'], { input: hook, env: { PATH: `${home}:${process.env['PATH']}` } }).toString());
     };
     expect(Math.abs(asked(new Date(Date.now() + 600_000)) - 600)).toBeLessThan(5);
@@ -149,16 +156,16 @@ describe('what a state means', () => {
 
   test('an agent that is online is enough; before that, the machine may fail', () => {
     const up = { state: 'running', stateReason: '' };
-    expect(judgeBoot('Online', undefined, undefined).state).toBe('done');
-    expect(judgeBoot('ConnectionLost', up, { system: 'ok', instance: 'ok' })).toMatchObject({
+    expect(evaluateBoot('Online', undefined, undefined).state).toBe('done');
+    expect(evaluateBoot('ConnectionLost', up, { system: 'ok', instance: 'ok' })).toMatchObject({
       state: 'waiting',
       note: expect.stringContaining('now ConnectionLost'),
     });
-    expect(judgeBoot(undefined, up, { system: 'ok', instance: 'impaired' })).toMatchObject({
+    expect(evaluateBoot(undefined, up, { system: 'ok', instance: 'impaired' })).toMatchObject({
       state: 'failed',
       reason: expect.stringContaining('does not boot'),
     });
-    expect(judgeBoot(undefined, up, { system: 'impaired', instance: 'ok' })).toMatchObject({
+    expect(evaluateBoot(undefined, up, { system: 'impaired', instance: 'ok' })).toMatchObject({
       state: 'failed',
       reason: expect.stringContaining("AWS's side"),
     });

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { marked } from 'marked';
 import type { Image } from '../../src/model/image.ts';
 import type { CheckResult } from '../../src/validation/rules/checks-report.ts';
-import { asData, asJUnit, conclude, countOf, machinesEnded, type Trial, type Validation } from '../../src/validation/rules/conclude.ts';
+import { asData, asJUnit, conclude, countOf, endedInstances, type TestRun, type Validation } from '../../src/validation/rules/conclude.ts';
 import { brokenGates } from '../../src/validation/rules/gates.ts';
 import { validationPage } from '../../src/validation/rules/report-page.ts';
 
@@ -10,16 +10,16 @@ const check = (name: string, ending: CheckResult['ending'], output = ''): CheckR
   ...{ name, ending, reason: ending === 'passed' ? 'passed' : 'ended with exit code 1', seconds: 1.5, tries: 1, output },
   bytes: Buffer.byteLength(output),
 });
-const trial = (result: Trial['result'], over: Partial<Trial> = {}): Trial => ({
+const testRun = (result: TestRun['result'], over: Partial<TestRun> = {}): TestRun => ({
   ...{ instanceType: 't3.micro', instanceId: 'i-1', result, reason: `it ${result}`, checks: [], complete: true },
-  ...{ timeline: [{ name: 'launch', seconds: 2 }], console: undefined, failure: undefined, left: [], leaked: false, ...over },
+  ...{ timeline: [{ name: 'launch', seconds: 2 }], console: undefined, failure: undefined, leftovers: [], leaked: false, ...over },
 });
-const validation = (...trials: Trial[]): Validation => ({
+const validation = (...testRuns: TestRun[]): Validation => ({
   imageId: 'ami-1',
   family: 'web',
   checks: 'c'.repeat(32),
-  trials,
-  ...conclude(trials),
+  testRuns,
+  ...conclude(testRuns),
 });
 
 describe('several machines, one verdict', () => {
@@ -31,30 +31,30 @@ describe('several machines, one verdict', () => {
     [['inconclusive', 'failed'], 'failed'],
     [[], 'inconclusive'],
   ] as const)('%j is %s', (results, verdict) => {
-    expect(conclude(results.map(result => trial(result))).result).toBe(verdict);
+    expect(conclude(results.map(result => testRun(result))).result).toBe(verdict);
   });
 
   test('says on which machine it was', () => {
-    expect(conclude([trial('passed'), trial('failed', { instanceType: 'c7g.large' })]).reason).toBe('on c7g.large: it failed');
-    expect(conclude([trial('failed')]).reason).toBe('it failed');
+    expect(conclude([testRun('passed'), testRun('failed', { instanceType: 'c7g.large' })]).reason).toBe('on c7g.large: it failed');
+    expect(conclude([testRun('failed')]).reason).toBe('it failed');
   });
 
   test('counts over all machines, and knows which are on their way out', () => {
-    const trials = [
-      trial('passed', { checks: [check('a', 'passed')] }),
-      trial('failed', { checks: [check('a', 'failed')], left: ['kept'], instanceId: 'i-2' }),
+    const testRuns = [
+      testRun('passed', { checks: [check('a', 'passed')] }),
+      testRun('failed', { checks: [check('a', 'failed')], leftovers: ['kept'], instanceId: 'i-2' }),
     ];
-    expect([countOf(trials, 'passed'), countOf(trials, 'failed'), countOf(trials, 'warned')]).toEqual([1, 1, 0]);
-    expect(machinesEnded(trials)).toEqual(['i-1']);
+    expect([countOf(testRuns, 'passed'), countOf(testRuns, 'failed'), countOf(testRuns, 'warned')]).toEqual([1, 1, 0]);
+    expect(endedInstances(testRuns)).toEqual(['i-1']);
   });
 });
 
 const hostile = '</failure>]]>&amp; \u001b[31m\u0000 <script>alert(1)</script> ``` | x |\n::add-mask::ami';
 const bad = validation(
-  trial('failed', {
+  testRun('failed', {
     checks: [check('good', 'passed'), check(hostile, 'failed', hostile), check('meh', 'warned')],
     console: hostile,
-    left: [hostile],
+    leftovers: [hostile],
   }),
 );
 
@@ -65,7 +65,7 @@ describe('what is told', () => {
     expect(xml).toContain('<testcase classname="ami-action" name="good" time="1.5"/>');
     expect(xml).toContain('&lt;/failure&gt;]]&gt;&amp;amp; [31m &lt;script&gt;');
     expect(xml).not.toMatch(/[^\P{C}\n]|<script/u);
-    expect(asJUnit(validation(trial('inconclusive')))).toContain('<error message="it inconclusive">');
+    expect(asJUnit(validation(testRun('inconclusive')))).toContain('<error message="it inconclusive">');
   });
 
   test('as JSON: the output has no text of machines, the file has', () => {
@@ -82,15 +82,17 @@ describe('what is told', () => {
 
   test('as a page: what failed first, and many that passed out of the way', () => {
     const many = Array.from({ length: 13 }, (_, i) => check(`p${i}`, 'passed'));
-    const page = validationPage(validation(trial('failed', { checks: [...many, check('dead', 'failed'), check('late', 'not run')] })));
+    const page = validationPage(validation(testRun('failed', { checks: [...many, check('dead', 'failed'), check('late', 'not run')] })));
     const places = ['| dead |', '| late |', '<details><summary>13 checks passed</summary>', '| p0 |'].map(part => page.indexOf(part));
     expect(places).toEqual([...places].sort((a, b) => a - b));
     expect(places[0]).toBeGreaterThan(0);
-    expect(validationPage(validation(trial('passed', { checks: [check('only', 'passed')] })))).toContain('|  | Check | Took |\n');
+    expect(validationPage(validation(testRun('passed', { checks: [check('only', 'passed')] })))).toContain('|  | Check | Took |\n');
   });
 
   test('as a page that fits, however much was printed', () => {
-    const loud = validation(trial('failed', { checks: Array.from({ length: 200 }, (_, i) => check(`c${i}`, 'failed', 'x'.repeat(3000))) }));
+    const loud = validation(
+      testRun('failed', { checks: Array.from({ length: 200 }, (_, i) => check(`c${i}`, 'failed', 'x'.repeat(3000))) }),
+    );
     expect(Buffer.byteLength(validationPage(loud))).toBeLessThan(300_000);
   });
 });

@@ -45,7 +45,7 @@ export interface Instances {
   /** Undefined where EC2 does not know it (yet): it is eventually consistent. */
   get(id: string): Promise<Instance | undefined>;
   /** The one that was launched with this token, whatever became of it: the answer of a launch may get lost. */
-  withToken(token: string): Promise<Instance | undefined>;
+  findByToken(token: string): Promise<Instance | undefined>;
   /** Undefined until there is something to say. */
   health(id: string): Promise<InstanceHealth | undefined>;
   reboot(id: string): Promise<void>;

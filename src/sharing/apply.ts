@@ -2,14 +2,14 @@ import { concurrently } from '../kit/concurrently.ts';
 import type { ActionError } from '../kit/errors.ts';
 import type { Image } from '../model/image.ts';
 import { type Attempt, attempt } from './attempt.ts';
-import { identified, madeCopy, seen } from './copy.ts';
-import type { Planned, SharePlan, ShareWorld } from './facts.ts';
+import { ensureCopy, waitVisible, writeIdentity } from './copy.ts';
+import type { PlannedLine, ShareDeps, SharePlan } from './facts.ts';
 import { isAccount } from './rules/plan.ts';
 
 /** Does what the plan says: all targets side by side, each to its own end. */
 
-export interface Delivered {
-  readonly line: Planned;
+export interface ShareResult {
+  readonly line: PlannedLine;
   /** The image there. */
   readonly imageId: string | undefined;
   readonly failure: ActionError | undefined;
@@ -18,10 +18,10 @@ export interface Delivered {
 /** Who AWS did not take, and why. */
 type Refused = ReadonlyMap<string, ActionError>;
 
-interface Way {
+interface ApplyContext {
   readonly plan: SharePlan;
   readonly timeoutSeconds: number;
-  readonly deps: ShareWorld;
+  readonly deps: ShareDeps;
   /** Region -> our own image there, as soon as there is one: what is shared from a region waits for that, and for nothing else. */
   readonly ours: ReadonlyMap<string, Promise<Attempt<Image>>>;
   readonly launching: ReadonlyMap<string, Promise<Refused>>;
@@ -31,78 +31,78 @@ interface Way {
 /** AWS makes about twenty copies of snapshots at a time into a region. https://docs.aws.amazon.com/ebs/latest/userguide/ebs-copy-snapshot.html */
 const AT_ONCE = 20;
 
-export async function deliver(plan: SharePlan, timeoutSeconds: number, deps: ShareWorld): Promise<readonly Delivered[]> {
-  const { regions } = plan.sharing.wish;
-  const ours = new Map(regions.map(region => [region, attempt(() => ourImage(region, plan, timeoutSeconds, deps))]));
+export async function applyShare(plan: SharePlan, timeoutSeconds: number, deps: ShareDeps): Promise<readonly ShareResult[]> {
+  const { regions } = plan.sharing.options;
+  const ours = new Map(regions.map(region => [region, attempt(() => findOwnImage(region, plan, timeoutSeconds, deps))]));
   const launching = new Map(
     [...ours].map(([region, image]) => [region, image.then(({ value }) => allowLaunch(region, value, plan, deps))]),
   );
-  const way: Way = { plan, timeoutSeconds, deps, ours, launching, reading: allowReading(plan, deps) };
-  const leaves = ({ deeds }: Planned) => deeds.includes('withdraw');
-  const work = (lines: readonly Planned[]) =>
+  const context: ApplyContext = { plan, timeoutSeconds, deps, ours, launching, reading: allowReading(plan, deps) };
+  const withdraws = ({ actions }: PlannedLine) => actions.includes('withdraw');
+  const work = (lines: readonly PlannedLine[]) =>
     concurrently(lines, AT_ONCE, async line => {
-      const { value, failure } = await attempt(() => end(line, way));
+      const { value, failure } = await attempt(() => applyTarget(line, context));
       const there = value ?? line.there ?? (line.target.kind === 'launch' ? (await ours.get(line.target.region))?.value : undefined);
       return { line, imageId: there?.id, failure };
     });
   // What is taken away comes last, when everybody else has what they need.
-  const given = await work(plan.lines.filter(line => !leaves(line)));
-  return [...given, ...(await work(plan.lines.filter(leaves)))];
+  const given = await work(plan.lines.filter(line => !withdraws(line)));
+  return [...given, ...(await work(plan.lines.filter(withdraws)))];
 }
 
 /** One target, to its end. */
-async function end(line: Planned, way: Way): Promise<Image | undefined> {
-  const { target, there, deeds } = line;
-  const { plan, deps, timeoutSeconds } = way;
+async function applyTarget(line: PlannedLine, context: ApplyContext): Promise<Image | undefined> {
+  const { target, there, actions } = line;
+  const { plan, deps, timeoutSeconds } = context;
   if (line.failure !== undefined) throw line.failure;
-  if (deeds.includes('withdraw')) return withdraw(line, plan, deps);
+  if (actions.includes('withdraw')) return withdraw(line, plan, deps);
   if (target.kind === 'copy') {
-    const [homeRegion = ''] = plan.sharing.wish.regions;
-    throwIfRefused(target.who, await way.reading, await way.launching.get(homeRegion));
-    return finishedCopy(line, plan, timeoutSeconds, deps);
+    const [homeRegion = ''] = plan.sharing.options.regions;
+    throwIfRefused(target.who, await context.reading, await context.launching.get(homeRegion));
+    return ensureIdentifiedCopy(line, plan, timeoutSeconds, deps);
   }
-  const { value: image, failure } = (await way.ours.get(target.region)) ?? {};
+  const { value: image, failure } = (await context.ours.get(target.region)) ?? {};
   if (failure !== undefined) throw failure;
   if (target.kind === 'region' || image === undefined) return image;
-  throwIfRefused(target.who, await way.launching.get(target.region));
-  if (target.role !== undefined) await identified(there ?? (await seen(image.id, target, plan, deps)), target, plan, deps);
+  throwIfRefused(target.who, await context.launching.get(target.region));
+  if (target.role !== undefined) await writeIdentity(there ?? (await waitVisible(image.id, target, plan, deps)), target, plan, deps);
   return image;
 }
 
-async function ourImage(region: string, plan: SharePlan, timeoutSeconds: number, deps: ShareWorld): Promise<Image> {
+async function findOwnImage(region: string, plan: SharePlan, timeoutSeconds: number, deps: ShareDeps): Promise<Image> {
   const line = plan.lines.find(({ target }) => target.kind === 'region' && target.region === region);
   if (line === undefined) return plan.home;
   if (line.failure !== undefined) throw line.failure;
-  return finishedCopy(line, plan, timeoutSeconds, deps);
+  return ensureIdentifiedCopy(line, plan, timeoutSeconds, deps);
 }
 
-async function finishedCopy(line: Planned, plan: SharePlan, timeoutSeconds: number, deps: ShareWorld): Promise<Image> {
-  const copy = line.deeds.length === 0 && line.there !== undefined ? line.there : await madeCopy(line, plan, timeoutSeconds, deps);
-  await identified(copy, line.target, plan, deps);
+async function ensureIdentifiedCopy(line: PlannedLine, plan: SharePlan, timeoutSeconds: number, deps: ShareDeps): Promise<Image> {
+  const copy = line.actions.length === 0 && line.there !== undefined ? line.there : await ensureCopy(line, plan, timeoutSeconds, deps);
+  await writeIdentity(copy, line.target, plan, deps);
   return copy;
 }
 
 /** Everybody of a region in one call. To copy one needs to launch, too. */
-function allowLaunch(region: string, image: Image | undefined, plan: SharePlan, deps: ShareWorld): Promise<Refused> {
-  const [homeRegion] = plan.sharing.wish.regions;
+function allowLaunch(region: string, image: Image | undefined, plan: SharePlan, deps: ShareDeps): Promise<Refused> {
+  const [homeRegion] = plan.sharing.options.regions;
   const here = permitted(plan).filter(({ target }) => (target.kind === 'copy' ? homeRegion : target.region) === region);
   if (image === undefined) return Promise.resolve(new Map());
   const { sharing } = deps.inRegion({ region });
-  return forAll(names(here), who => sharing.allowLaunch(image.id, who));
+  return forAll(accountsOf(here), who => sharing.allowLaunch(image.id, who));
 }
 
-function allowReading(plan: SharePlan, deps: ShareWorld): Promise<Refused> {
-  const [region = ''] = plan.sharing.wish.regions;
+function allowReading(plan: SharePlan, deps: ShareDeps): Promise<Refused> {
+  const [region = ''] = plan.sharing.options.regions;
   const { sharing } = deps.inRegion({ region });
-  return forAll(names(permitted(plan).filter(({ target }) => target.kind === 'copy')), async who => {
+  return forAll(accountsOf(permitted(plan).filter(({ target }) => target.kind === 'copy')), async who => {
     for (const id of plan.home.snapshotIds) await sharing.allowReading(id, who);
   });
 }
 
-const permitted = ({ lines }: SharePlan): readonly Planned[] =>
-  lines.filter(({ deeds, failure }) => deeds.includes('permit') && failure === undefined);
+const permitted = ({ lines }: SharePlan): readonly PlannedLine[] =>
+  lines.filter(({ actions, failure }) => actions.includes('permit') && failure === undefined);
 
-const names = (lines: readonly Planned[]): readonly string[] => [...new Set(lines.map(({ target }) => target.who))];
+const accountsOf = (lines: readonly PlannedLine[]): readonly string[] => [...new Set(lines.map(({ target }) => target.who))];
 
 /** Together, or, where AWS does not take them together, one by one: a wrong one must not stand in the way of the others. */
 async function forAll(who: readonly string[], write: (who: readonly string[]) => Promise<void>): Promise<Refused> {
@@ -122,11 +122,11 @@ function throwIfRefused(who: string, ...all: readonly (Refused | undefined)[]): 
   }
 }
 
-async function withdraw({ target, there }: Planned, { sharing, home }: SharePlan, deps: ShareWorld): Promise<Image | undefined> {
+async function withdraw({ target, there }: PlannedLine, { sharing, home }: SharePlan, deps: ShareDeps): Promise<Image | undefined> {
   if (there === undefined) return undefined;
   const aws = deps.inRegion({ region: target.region });
   await aws.sharing.forbidLaunch(there.id, [target.who]);
-  if (there.id !== home.id || !isAccount(target.who) || sharing.wish.copy.includes(target.who)) return there;
+  if (there.id !== home.id || !isAccount(target.who) || sharing.options.copy.includes(target.who)) return there;
   for (const id of home.snapshotIds) {
     if ((await aws.sharing.readers(id)).includes(target.who)) await aws.sharing.forbidReading(id, [target.who]);
   }

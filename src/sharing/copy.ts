@@ -3,7 +3,7 @@ import { type Poll, waitFor } from '../kit/wait.ts';
 import { missingTags } from '../model/identity.ts';
 import { deadBecause, type Image } from '../model/image.ts';
 import { shortHash } from '../model/verdict.ts';
-import type { Planned, SharePlan, SharePorts, ShareWorld } from './facts.ts';
+import type { PlannedLine, ShareClients, ShareDeps, SharePlan } from './facts.ts';
 import { copiesOf, earlyTags, wantedTags } from './rules/identity.ts';
 import type { Target } from './rules/plan.ts';
 
@@ -12,17 +12,17 @@ import type { Target } from './rules/plan.ts';
 // Tags and permissions are eventually consistent, by seconds. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 const SETTLED_SECONDS = 120;
 
-export async function madeCopy(line: Planned, plan: SharePlan, timeoutSeconds: number, deps: ShareWorld): Promise<Image> {
+export async function ensureCopy(line: PlannedLine, plan: SharePlan, timeoutSeconds: number, deps: ShareDeps): Promise<Image> {
   const { target } = line;
   const aws = deps.inRegion(target);
   const id = line.there?.id ?? (await startCopy(line, plan, aws, deps));
-  const what = `${id} in ${sayTarget(target)}`;
-  const look = async () => judge(await aws.images.get(id));
+  const what = `${id} in ${formatTarget(target)}`;
+  const look = async () => evaluateCopy(await aws.images.get(id));
   const next = `It goes on by itself. Run the job again: it finds ${id} and goes on from there.`;
   return waitFor({ what, everySeconds: 15, atMostSeconds: timeoutSeconds, look, next }, deps);
 }
 
-function judge(image: Image | undefined): Poll<Image> {
+function evaluateCopy(image: Image | undefined): Poll<Image> {
   if (image === undefined) return { state: 'waiting', note: 'EC2 does not know it yet' };
   const dead = deadBecause(image);
   // The key is asked only while the copy is made. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopyImage.html
@@ -35,14 +35,14 @@ function judge(image: Image | undefined): Poll<Image> {
   return image.state === 'available' ? { state: 'done', value: image } : { state: 'waiting', note: `copy is ${image.state}` };
 }
 
-async function startCopy(line: Planned, { home, sharing }: SharePlan, aws: SharePorts, deps: ShareWorld): Promise<string> {
+async function startCopy(line: PlannedLine, { home, sharing }: SharePlan, aws: ShareClients, deps: ShareDeps): Promise<string> {
   const { target, dead } = line;
   for (const { id } of dead) {
-    deps.report.info(`${id} in ${sayTarget(target)} is a copy that failed: it is removed, it holds the name.`);
+    deps.report.info(`${id} in ${formatTarget(target)} is a copy that failed: it is removed, it holds the name.`);
     await aws.removal.deregister(id, { keepSnapshots: false });
   }
   const kmsKey = sharing.kmsKey[target.region]?.replaceAll('{account}', target.who);
-  const region = sharing.wish.regions[0] ?? '';
+  const region = sharing.options.regions[0] ?? '';
   const { run } = deps;
   // The same for every repetition of this request by the SDK; another run finds the copy by its tags.
   const token = shortHash(
@@ -56,12 +56,12 @@ async function startCopy(line: Planned, { home, sharing }: SharePlan, aws: Share
   const { alive } = copiesOf(home, known, sharing.scheme);
   if (alive !== undefined) return alive.id;
   throw new UsageError([
-    `${known.map(image => image.id).join(', ')} in ${sayTarget(target)} is called "${home.name}" already, and is no copy of ${home.id}: remove it, or build with a name of its own`,
+    `${known.map(image => image.id).join(', ')} in ${formatTarget(target)} is called "${home.name}" already, and is no copy of ${home.id}: remove it, or build with a name of its own`,
   ]);
 }
 
 /** The tags last, the verdict among them: from now on it is one of the family there. Read back. */
-export async function identified(image: Image, target: Target, { home, sharing }: SharePlan, deps: ShareWorld): Promise<void> {
+export async function writeIdentity(image: Image, target: Target, { home, sharing }: SharePlan, deps: ShareDeps): Promise<void> {
   const aws = deps.inRegion(target);
   const { tags, refusal } = wantedTags(home, image, sharing.scheme);
   if (tags === undefined) throw new RejectedError(refusal);
@@ -74,25 +74,25 @@ export async function identified(image: Image, target: Target, { home, sharing }
       ? { state: 'done', value: undefined }
       : { state: 'waiting', note: `${missing.join(', ')} cannot be read back yet` };
   };
-  await waitFor({ what: `Tags of ${image.id} in ${sayTarget(target)}`, everySeconds: 3, atMostSeconds: SETTLED_SECONDS, look }, deps);
+  await waitFor({ what: `Tags of ${image.id} in ${formatTarget(target)}`, everySeconds: 3, atMostSeconds: SETTLED_SECONDS, look }, deps);
 }
 
 /** The image as the account sees it that it was just shared with. */
-export async function seen(id: string, target: Target, { home }: SharePlan, deps: ShareWorld): Promise<Image> {
+export async function waitVisible(id: string, target: Target, { home }: SharePlan, deps: ShareDeps): Promise<Image> {
   const { images } = deps.inRegion(target);
   const look = async (): Promise<Poll<Image>> => {
     const image = await images.get(id);
     return image === undefined ? { state: 'waiting', note: 'not seen there yet' } : { state: 'done', value: image };
   };
   try {
-    return await waitFor({ what: `${id} in ${sayTarget(target)}`, everySeconds: 3, atMostSeconds: SETTLED_SECONDS, look }, deps);
+    return await waitFor({ what: `${id} in ${formatTarget(target)}`, everySeconds: 3, atMostSeconds: SETTLED_SECONDS, look }, deps);
   } catch (cause) {
     if (!(cause instanceof TimeoutError)) throw cause;
     throw new RejectedError(
-      `${id} is shared, and cannot be seen in ${sayTarget(target)}: do its Allowed AMIs let images of account ${home.ownerId} in?`,
+      `${id} is shared, and cannot be seen in ${formatTarget(target)}: do its Allowed AMIs let images of account ${home.ownerId} in?`,
       { cause },
     );
   }
 }
 
-export const sayTarget = ({ who, region }: Target): string => `account ${who}, ${region}`;
+export const formatTarget = ({ who, region }: Target): string => `account ${who}, ${region}`;

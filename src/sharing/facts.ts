@@ -8,18 +8,18 @@ import type { Deps, RegionClients } from '../ports/deps.ts';
 import { type Attempt, attempt } from './attempt.ts';
 import { copiesOf } from './rules/identity.ts';
 import { doubtsOf, lockedOut } from './rules/locks.ts';
-import { type Line, type Origin, planTarget, type Seen, type Target, targetsOf } from './rules/plan.ts';
+import { type Line, type Origin, planTarget, type Target, type TargetState, targetsOf } from './rules/plan.ts';
 import { imageRefusals, type Sharing, sharingRefusals } from './rules/refusals.ts';
-import { leaving } from './unshare.ts';
+import { planUnshare } from './unshare.ts';
 
 /** Everything that is read before anything is shared. What cannot be read in one target forbids only that one. */
 
-export type SharePorts = Pick<RegionClients, 'account' | 'images' | 'removal' | 'sharing'>;
-export type ShareWorld = Deps<keyof SharePorts>;
+export type ShareClients = Pick<RegionClients, 'account' | 'images' | 'removal' | 'sharing'>;
+export type ShareDeps = Deps<keyof ShareClients>;
 
 const AT_ONCE = 10;
 
-export interface Planned extends Line {
+export interface PlannedLine extends Line {
   /** Why this target is left out. */
   readonly failure?: ActionError | undefined;
 }
@@ -28,21 +28,21 @@ export interface SharePlan {
   readonly home: Image;
   readonly sharing: Sharing;
   readonly origins: ReadonlyMap<string, Origin>;
-  readonly lines: readonly Planned[];
-  readonly doubts: readonly string[];
+  readonly lines: readonly PlannedLine[];
+  readonly warnings: readonly string[];
 }
 
-export async function planSharing(home: Image, wanted: Omit<Sharing, 'own'>, deps: ShareWorld): Promise<SharePlan> {
-  const { wish, scheme } = wanted;
-  const [homeRegion = ''] = wish.regions;
+export async function planSharing(home: Image, inputs: Omit<Sharing, 'own'>, deps: ShareDeps): Promise<SharePlan> {
+  const { options, scheme } = inputs;
+  const [homeRegion = ''] = options.regions;
   const aws = deps.inRegion({ region: homeRegion });
-  const sharing = { ...wanted, own: await aws.account.id() };
-  throwIfAny(home, imageRefusals(home, sharing));
+  const sharing = { ...inputs, own: await aws.account.id() };
+  throwIfRefusals(home, imageRefusals(home, sharing));
   const keys = await keysOf(home, aws);
-  const targets = targetsOf(wish, sharing.own);
+  const targets = targetsOf(options, sharing.own);
   const nothing = new Map<string, Origin>();
   const looks = new Map(
-    await lookAll(
+    await readTargets(
       targets.filter(({ kind }) => kind === 'region'),
       home,
       nothing,
@@ -51,53 +51,53 @@ export async function planSharing(home: Image, wanted: Omit<Sharing, 'own'>, dep
     ),
   );
   const origins = await readOrigins(home, looks, sharing, deps);
-  throwIfAny(home, sharingRefusals(home, keys, [...origins.values()], sharing));
-  const others = await lookAll(
+  throwIfRefusals(home, sharingRefusals(home, keys, [...origins.values()], sharing));
+  const others = await readTargets(
     targets.filter(({ kind }) => kind !== 'region'),
     home,
     origins,
     sharing,
     deps,
   );
-  const lines = [...looks, ...others].map(([target, { value, failure }]): Planned => {
-    if (value === undefined) return { target, deeds: [], reason: failure?.message ?? '', there: undefined, dead: [], failure };
+  const lines = [...looks, ...others].map(([target, { value, failure }]): PlannedLine => {
+    if (value === undefined) return { target, actions: [], reason: failure?.message ?? '', there: undefined, dead: [], failure };
     const here = origins.get(target.region) ?? nothingIn(target.region);
     const line = planTarget(value, { home: origins.get(homeRegion) ?? nothingIn(homeRegion), here }, home, scheme);
     const locked = line.refusal ?? lockedOut(target, keys);
-    return locked === undefined ? line : { ...line, deeds: [], reason: locked, failure: new RejectedError(locked) };
+    return locked === undefined ? line : { ...line, actions: [], reason: locked, failure: new RejectedError(locked) };
   });
-  const all = [...lines, ...(await leaving(home, origins, sharing, deps))];
+  const all = [...lines, ...(await planUnshare(home, origins, sharing, deps))];
   return {
     home,
     sharing,
     origins,
     lines: all,
-    doubts: [...new Set([...doubtsOf(targets, keys), ...all.flatMap(({ doubt }) => doubt ?? [])])],
+    warnings: [...new Set([...doubtsOf(targets, keys), ...all.flatMap(({ warning }) => warning ?? [])])],
   };
 }
 
-const lookAll = (
+const readTargets = (
   targets: readonly Target[],
   home: Image,
   origins: ReadonlyMap<string, Origin>,
   sharing: Sharing,
-  deps: ShareWorld,
-): Promise<(readonly [Target, Attempt<Seen>])[]> =>
+  deps: ShareDeps,
+): Promise<(readonly [Target, Attempt<TargetState>])[]> =>
   concurrently(
     targets,
     AT_ONCE,
-    async target => [target, await attempt(() => look(target, home, origins.get(target.region)?.image, sharing, deps))] as const,
+    async target => [target, await attempt(() => readTarget(target, home, origins.get(target.region)?.image, sharing, deps))] as const,
   );
 
 const nothingIn = (region: string): Origin => ({ region, image: undefined, launchers: [], readers: [] });
 
-function throwIfAny(home: Image, refusals: readonly string[]): void {
+function throwIfRefusals(home: Image, refusals: readonly string[]): void {
   if (refusals.length === 0) return;
   const said = refusals.length === 1 ? refusals[0] : `${refusals.length} reasons:\n- ${refusals.join('\n- ')}`;
   throw new RejectedError(`Refused to share ${home.id}: ${said}`, { leftovers: ['nothing was touched'] });
 }
 
-const keysOf = async ({ snapshotIds, encrypted }: Image, { sharing }: SharePorts): Promise<readonly ImageKey[]> => {
+const keysOf = async ({ snapshotIds, encrypted }: Image, { sharing }: ShareClients): Promise<readonly ImageKey[]> => {
   if (snapshotIds.length === 0) return [];
   // An image counts as encrypted only if all of it is; one volume is enough to keep it from being shared.
   const arns = await sharing.keysOf(snapshotIds);
@@ -106,7 +106,7 @@ const keysOf = async ({ snapshotIds, encrypted }: Image, { sharing }: SharePorts
 };
 
 /** `ours`: the image that is shared from this region, if there is one yet. */
-async function look(target: Target, home: Image, ours: Image | undefined, sharing: Sharing, deps: ShareWorld): Promise<Seen> {
+async function readTarget(target: Target, home: Image, ours: Image | undefined, sharing: Sharing, deps: ShareDeps): Promise<TargetState> {
   const aws = deps.inRegion(target);
   const { scheme } = sharing;
   if (target.role !== undefined) await checkAccount(target, aws);
@@ -116,24 +116,24 @@ async function look(target: Target, home: Image, ours: Image | undefined, sharin
       aws.images.find({ tags: { [tagKey(scheme, 'copied-from')]: home.id } }),
     ]);
     const { alive, dead } = copiesOf(home, [...copied, ...named], scheme);
-    const doubt = target.kind === 'copy' && alive === undefined ? await checkSource(target, home, sharing, deps) : undefined;
-    return { target, there: alive, dead, doubt };
+    const warning = target.kind === 'copy' && alive === undefined ? await checkSource(target, home, sharing, deps) : undefined;
+    return { target, there: alive, dead, warning };
   }
   if (target.role === undefined) return { target, there: undefined, dead: [] };
   const now = deps.clock.now();
   // A copy that is still to be made is new.
   const image = ours ?? { ...home, createdAt: new Date(now), deprecatedAt: undefined };
-  const doubt = await checkEntry(target, aws, image, now, 'launched there');
-  return { target, there: ours === undefined ? undefined : await aws.images.get(ours.id), dead: [], doubt };
+  const warning = await checkEntry(target, aws, image, now, 'launched there');
+  return { target, there: ours === undefined ? undefined : await aws.images.get(ours.id), dead: [], warning };
 }
 
 /** A copy is its own, which an account always lets in; but what it does not see it cannot copy, so the image must be let in where it is. */
-function checkSource({ who, role }: Target, home: Image, { wish }: Sharing, deps: ShareWorld): Promise<string | undefined> {
-  const source = { who, role, region: wish.regions[0] ?? '' };
+function checkSource({ who, role }: Target, home: Image, { options }: Sharing, deps: ShareDeps): Promise<string | undefined> {
+  const source = { who, role, region: options.regions[0] ?? '' };
   return checkEntry(source, deps.inRegion(source), home, deps.clock.now(), 'copied from there');
 }
 
-async function checkAccount({ who, role }: Target, aws: SharePorts): Promise<void> {
+async function checkAccount({ who, role }: Target, aws: ShareClients): Promise<void> {
   const account = await aws.account.id();
   if (account === who) return;
   throw new AccessError(`${role} leads to account ${account}, not to ${who}`, { next: 'Put {account} into "target-role".' });
@@ -142,7 +142,7 @@ async function checkAccount({ who, role }: Target, aws: SharePorts): Promise<voi
 /** What could not be told of its Allowed AMIs; throws where they surely keep the image out. */
 async function checkEntry(
   { who, region }: Pick<Target, 'who' | 'region'>,
-  { sharing }: SharePorts,
+  { sharing }: ShareClients,
   image: Image,
   now: number,
   what: string,
@@ -159,18 +159,18 @@ async function checkEntry(
 /** Our own image of each region, with who has it already. */
 async function readOrigins(
   home: Image,
-  looks: ReadonlyMap<Target, Attempt<Seen>>,
-  { wish }: Sharing,
-  deps: ShareWorld,
+  looks: ReadonlyMap<Target, Attempt<TargetState>>,
+  { options }: Sharing,
+  deps: ShareDeps,
 ): Promise<ReadonlyMap<string, Origin>> {
-  const [homeRegion = ''] = wish.regions;
+  const [homeRegion = ''] = options.regions;
   const own = [...looks].map(([{ region }, { value }]) => [region, value?.there] as const);
   const origins = await Promise.all(
     [[homeRegion, home] as const, ...own].map(async ([region, image]): Promise<[string, Origin]> => {
       if (image === undefined) return [region, nothingIn(region)];
       const { sharing } = deps.inRegion({ region });
       const launchers = await sharing.launchers(image.id);
-      const needed = region === homeRegion && (wish.copy.length > 0 || wish.unshare);
+      const needed = region === homeRegion && (options.copy.length > 0 || options.unshare);
       const readers = needed ? await Promise.all(image.snapshotIds.map(id => sharing.readers(id))) : [];
       const everywhere = (readers[0] ?? []).filter(who => readers.every(some => some.includes(who)));
       return [region, { region, image, launchers, readers: everywhere }];

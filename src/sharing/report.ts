@@ -1,40 +1,41 @@
 import { type ActionError, wrapError } from '../kit/errors.ts';
 import { code, table, text } from '../kit/markdown.ts';
 import type { Reporter } from '../ports/deps.ts';
-import type { Delivered } from './apply.ts';
+import type { ShareResult } from './apply.ts';
 import type { SharePlan } from './facts.ts';
 import type { Line, Target } from './rules/plan.ts';
 
 /** One table for all accounts and regions, and one ending for what became of them. */
 
-const DEEDS = { copy: 'copy', permit: 'share', tag: 'tag', withdraw: 'unshare' } as const;
+const ACTION_NAMES = { copy: 'copy', permit: 'share', tag: 'tag', withdraw: 'unshare' } as const;
 
-const sayDeeds = ({ deeds }: Line): string => (deeds.length === 0 ? 'nothing' : deeds.map(deed => DEEDS[deed]).join(', '));
+const formatActions = ({ actions }: Line): string =>
+  actions.length === 0 ? 'nothing' : actions.map(action => ACTION_NAMES[action]).join(', ');
 
-const sayWho = ({ who, kind }: Target): string => (kind === 'region' ? `${who} (ours)` : who);
+const formatAccount = ({ who, kind }: Target): string => (kind === 'region' ? `${who} (ours)` : who);
 
-export function tellPlan({ home, lines, doubts }: SharePlan, report: Reporter): void {
+export function reportPlan({ home, lines, warnings }: SharePlan, report: Reporter): void {
   const rows = lines.map(line => [
-    code(sayWho(line.target)),
+    code(formatAccount(line.target)),
     code(line.target.region),
-    line.failure === undefined ? sayDeeds(line) : '❌ left out',
+    line.failure === undefined ? formatActions(line) : '❌ left out',
     text(line.reason),
   ]);
-  const outside = sayOutside(lines);
-  const notes = [...doubts.map(doubt => `> ⚠️ ${text(doubt)}`), ...outside.map(note => `> ${text(note)}`)];
+  const outside = formatUnchecked(lines);
+  const notes = [...warnings.map(warning => `> ⚠️ ${text(warning)}`), ...outside.map(note => `> ${text(note)}`)];
   report.summary([`### Share ${code(home.id)}`, table(['Account', 'Region', 'Plan', 'Because'], rows), ...notes].join('\n\n'));
   for (const line of lines)
     report.info(
-      `${line.target.who} in ${line.target.region}: ${line.failure === undefined ? sayDeeds(line) : 'left out'} (${line.reason})`,
+      `${line.target.who} in ${line.target.region}: ${line.failure === undefined ? formatActions(line) : 'left out'} (${line.reason})`,
     );
-  for (const doubt of doubts) report.warn(doubt);
+  for (const warning of warnings) report.warn(warning);
   for (const note of outside) report.info(note);
 }
 
 /** Who may launch ours, and where nobody looks: what they see of it is said once, and is no fault. */
-function sayOutside(lines: SharePlan['lines']): readonly string[] {
+function formatUnchecked(lines: SharePlan['lines']): readonly string[] {
   const unseen = lines.filter(
-    ({ target: { kind, role }, deeds }) => kind === 'launch' && role === undefined && !deeds.includes('withdraw'),
+    ({ target: { kind, role }, actions }) => kind === 'launch' && role === undefined && !actions.includes('withdraw'),
   );
   const who = [...new Set(unseen.map(({ target }) => target.who))];
   if (who.length === 0) return [];
@@ -43,12 +44,12 @@ function sayOutside(lines: SharePlan['lines']): readonly string[] {
   ];
 }
 
-export function tellResults(results: readonly Delivered[], report: Reporter): void {
+export function reportResults(results: readonly ShareResult[], report: Reporter): void {
   const rows = results.map(({ line, imageId, failure }) => [
-    code(sayWho(line.target)),
+    code(formatAccount(line.target)),
     code(line.target.region),
     code(imageId ?? ''),
-    failure === undefined ? (line.deeds.length === 0 ? 'unchanged' : `✅ ${sayDeeds(line)}`) : `❌ ${failure.outcome}`,
+    failure === undefined ? (line.actions.length === 0 ? 'unchanged' : `✅ ${formatActions(line)}`) : `❌ ${failure.outcome}`,
     text(failure?.message ?? line.reason),
   ]);
   report.summary(table(['Account', 'Region', 'Image', 'Outcome', 'Because'], rows));
@@ -58,7 +59,7 @@ export function tellResults(results: readonly Delivered[], report: Reporter): vo
 const WORST: readonly ActionError['outcome'][] = ['cancelled', 'unknown', 'access', 'usage', 'rejected', 'timeout'];
 
 /** One failure for all that failed; undefined where nothing did. */
-export function failureOf(results: readonly Delivered[], outputs: Readonly<Record<string, unknown>>): ActionError | undefined {
+export function failureOf(results: readonly ShareResult[], outputs: Readonly<Record<string, unknown>>): ActionError | undefined {
   const failed = results.flatMap(({ line, failure }) => (failure === undefined ? [] : [{ line, failure }]));
   const worst = WORST.flatMap(outcome => failed.find(({ failure }) => failure.outcome === outcome) ?? [])[0];
   if (worst === undefined) return undefined;

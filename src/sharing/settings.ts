@@ -2,7 +2,7 @@ import { UsageError } from '../kit/errors.ts';
 import { duration, flag, list, map } from '../kit/fields.ts';
 import { regions, targetRole } from '../model/common-settings.ts';
 import type { TagScheme } from '../model/image.ts';
-import type { Wish } from './rules/plan.ts';
+import type { ShareOptions } from './rules/plan.ts';
 import { type Sharing, settingProblems } from './rules/refusals.ts';
 
 /** With whom an image is shared, as settings say it. */
@@ -49,7 +49,7 @@ export const furtherTargets = {
   }),
 };
 
-export interface ShareWanted {
+export interface ShareInputs {
   readonly family: string;
   readonly region: string;
   readonly accounts: readonly string[];
@@ -65,17 +65,17 @@ export interface ShareWanted {
 }
 
 /** What is wanted, or everything that is wrong about it. */
-export function sharingOf(wanted: ShareWanted, scheme: TagScheme): Omit<Sharing, 'own'> {
-  const { family, allowPublic, allowedAccountIds, kmsKey, targetRole } = wanted;
-  const wish: Wish = {
-    accounts: [...new Set(wanted.accounts)],
-    organizations: [...new Set(wanted.organizations)],
-    regions: [...new Set([wanted.region, ...wanted.regions])],
-    copy: [...new Set(wanted.copy)],
-    unshare: wanted.unshare,
+export function sharingOf(inputs: ShareInputs, scheme: TagScheme): Omit<Sharing, 'own'> {
+  const { family, allowPublic, allowedAccountIds, kmsKey, targetRole } = inputs;
+  const options: ShareOptions = {
+    accounts: [...new Set(inputs.accounts)],
+    organizations: [...new Set(inputs.organizations)],
+    regions: [...new Set([inputs.region, ...inputs.regions])],
+    copy: [...new Set(inputs.copy)],
+    unshare: inputs.unshare,
     roleOf: account => (account === 'all' ? undefined : targetRole?.replaceAll('{account}', account)),
   };
-  const sharing = { scheme, family, wish, allowPublic, allowedAccountIds, kmsKey };
+  const sharing = { scheme, family, options, allowPublic, allowedAccountIds, kmsKey };
   const problems = settingProblems(sharing);
   if (problems.length > 0) throw new UsageError(problems);
   return sharing;

@@ -2,9 +2,9 @@ import type { Values } from '../kit/settings.ts';
 import { common, dryRun, family } from '../model/common-settings.ts';
 import type { Deps } from '../ports/deps.ts';
 import { schemeOf, selectImage, selection } from '../selection/select-image.ts';
-import { type Delivered, deliver } from './apply.ts';
-import { planSharing, type SharePlan, type SharePorts } from './facts.ts';
-import { failureOf, tellPlan, tellResults } from './report.ts';
+import { applyShare, type ShareResult } from './apply.ts';
+import { planSharing, type ShareClients, type SharePlan } from './facts.ts';
+import { failureOf, reportPlan, reportResults } from './report.ts';
 import { furtherTargets, sharingOf, targets } from './settings.ts';
 
 // Needs an image that passed validation, and accounts, organizations or regions that are to have it.
@@ -26,33 +26,33 @@ export const outputs = {
   changed: 'false when everybody had it already.',
 };
 
-type NeededDeps = Deps<keyof SharePorts | 'parameters', 'commits'>;
+type ShareModeDeps = Deps<keyof ShareClients | 'parameters', 'commits'>;
 
-export async function run(wanted: Values<typeof settings>, deps: NeededDeps) {
+export async function run(inputs: Values<typeof settings>, deps: ShareModeDeps) {
   const { report } = deps;
-  const sharing = sharingOf(wanted, schemeOf(wanted));
-  const { image } = await report.step(`Find ${wanted.image}`, () => selectImage(wanted, deps));
+  const sharing = sharingOf(inputs, schemeOf(inputs));
+  const { image } = await report.step(`Find ${inputs.image}`, () => selectImage(inputs, deps));
   const plan = await report.step('Look at every target', () => planSharing(image, sharing, deps));
-  tellPlan(plan, report);
+  reportPlan(plan, report);
   const planned = plan.lines.map(line => ({ line, imageId: line.there?.id, failure: line.failure }));
-  if (wanted.dryRun) return { outcome: 'planned' as const, outputs: outputsOf(plan, planned, false) };
-  const changes = plan.lines.some(({ deeds }) => deeds.length > 0);
-  const results = changes ? await report.step('Share', () => deliver(plan, wanted.timeout, deps)) : planned;
-  if (changes) tellResults(results, report);
-  const told = outputsOf(plan, results, changes);
-  const failure = failureOf(results, told);
+  if (inputs.dryRun) return { outcome: 'planned' as const, outputs: outputsOf(plan, planned, false) };
+  const changes = plan.lines.some(({ actions }) => actions.length > 0);
+  const results = changes ? await report.step('Share', () => applyShare(plan, inputs.timeout, deps)) : planned;
+  if (changes) reportResults(results, report);
+  const outputs = outputsOf(plan, results, changes);
+  const failure = failureOf(results, outputs);
   if (failure !== undefined) throw failure;
-  return { outcome: changes ? ('done' as const) : ('unchanged' as const), outputs: told };
+  return { outcome: changes ? ('done' as const) : ('unchanged' as const), outputs: outputs };
 }
 
 /** No account among them: where account IDs are masked, the runner drops every output that holds one. */
-function outputsOf({ home, sharing }: SharePlan, results: readonly Delivered[], changed: boolean) {
+function outputsOf({ home, sharing }: SharePlan, results: readonly ShareResult[], changed: boolean) {
   const idsIn = (kind: 'region' | 'copy', region: string) =>
     results
       .filter(({ line, failure }) => line.target.kind === kind && line.target.region === region && failure === undefined)
       .flatMap(({ imageId = [] }) => imageId);
-  const [homeRegion = '', ...further] = sharing.wish.regions;
+  const [homeRegion = '', ...further] = sharing.options.regions;
   const ours = further.flatMap(region => idsIn('region', region).map(id => [region, id]));
-  const copies = sharing.wish.regions.map(region => [region, idsIn('copy', region)] as const).filter(([, ids]) => ids.length > 0);
+  const copies = sharing.options.regions.map(region => [region, idsIn('copy', region)] as const).filter(([, ids]) => ids.length > 0);
   return { amiId: home.id, amiIds: Object.fromEntries([[homeRegion, home.id], ...ours]), copies: Object.fromEntries(copies), changed };
 }

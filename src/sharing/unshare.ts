@@ -2,42 +2,44 @@ import { type Image, tagKey } from '../model/image.ts';
 import type { Deps } from '../ports/deps.ts';
 import { attempt } from './attempt.ts';
 import { copiesOf } from './rules/identity.ts';
-import { isAccount, type Line, leftovers, type Origin } from './rules/plan.ts';
+import { isAccount, type Line, type Origin, unlisted } from './rules/plan.ts';
 import type { Sharing } from './rules/refusals.ts';
 
 /** Who has the image and is on no list any more, with `unshare`. What they have copied is their own: it is named, with the command, and not touched. */
-export async function leaving(
+export async function planUnshare(
   home: Image,
   origins: ReadonlyMap<string, Origin>,
   sharing: Sharing,
   deps: Deps<'images'>,
 ): Promise<readonly Line[]> {
-  const { wish } = sharing;
-  if (!wish.unshare) return [];
-  const gone = [...origins.values()].flatMap(origin => leftovers(wish, origin).map(who => ({ who, origin })));
+  const { options } = sharing;
+  if (!options.unshare) return [];
+  const gone = [...origins.values()].flatMap(origin => unlisted(options, origin).map(who => ({ who, origin })));
   const copies = new Map(
-    await Promise.all([...new Set(gone.map(({ who }) => who))].map(async who => [who, await sayCopies(who, home, sharing, deps)] as const)),
+    await Promise.all(
+      [...new Set(gone.map(({ who }) => who))].map(async who => [who, await formatCopies(who, home, sharing, deps)] as const),
+    ),
   );
   return gone.map(({ who, origin }) => ({
     target: { kind: 'launch', who, region: origin.region, role: undefined },
-    deeds: ['withdraw'],
+    actions: ['withdraw'],
     reason: 'on no list any more',
     there: origin.image,
     dead: [],
-    doubt: copies.get(who),
+    warning: copies.get(who),
   }));
 }
 
 /** Undefined where it has none. */
-async function sayCopies(who: string, home: Image, { wish, scheme }: Sharing, deps: Deps<'images'>): Promise<string | undefined> {
+async function formatCopies(who: string, home: Image, { options, scheme }: Sharing, deps: Deps<'images'>): Promise<string | undefined> {
   if (who === 'all') return undefined;
   const unknown = `Copies that ${isAccount(who) ? `account ${who}` : who} made of ${home.id} stay, and were not looked for`;
-  const role = isAccount(who) ? wish.roleOf(who) : undefined;
+  const role = isAccount(who) ? options.roleOf(who) : undefined;
   if (role === undefined) return `${unknown}: that takes "target-role".`;
   const tags = { [tagKey(scheme, 'copied-from')]: home.id };
   const { value, failure } = await attempt(() =>
     Promise.all(
-      wish.regions.map(async region => {
+      options.regions.map(async region => {
         const found = await deps.inRegion({ region, role }).images.find({ tags, includeDisabled: true });
         const { alive, dead } = copiesOf(home, found, scheme);
         return [...(alive === undefined ? [] : [alive]), ...dead].map(({ id }) => ({ id, region }));

@@ -26,12 +26,12 @@ export async function readDeliveries(checks: readonly Check[], files: Files): Pr
       );
     }),
   );
-  if (problems.length === 0) problems.push(...tooLong(checks, found));
+  if (problems.length === 0) problems.push(...scriptTooLong(checks, found));
   if (problems.length > 0) throw new UsageError(problems);
   return found;
 }
 
-function tooLong(checks: readonly Check[], deliveries: readonly (readonly Delivered[])[]): readonly string[] {
+function scriptTooLong(checks: readonly Check[], deliveries: readonly (readonly Delivered[])[]): readonly string[] {
   const { length } = checksScript({ checks, deliveries, nonce: 'x'.repeat(16), withinSeconds: 99_999 });
   if (length <= MOST_SCRIPT_CHARACTERS) return [];
   return [

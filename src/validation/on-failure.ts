@@ -7,10 +7,10 @@ import { planOne, removeOne } from '../retention/one-image.ts';
 
 /** What becomes of an image that failed validation. */
 
-export const FATES = ['keep', 'deprecate', 'delete'] as const;
+export const FAILED_IMAGE_ACTIONS = ['keep', 'deprecate', 'delete'] as const;
 
 interface Wish {
-  readonly onFailure: (typeof FATES)[number];
+  readonly onFailure: (typeof FAILED_IMAGE_ACTIONS)[number];
   readonly family: string;
   readonly pointer: string;
   readonly pointers: readonly string[];
@@ -18,18 +18,18 @@ interface Wish {
   readonly ignoreParameters?: readonly string[] | undefined;
 }
 
-type DisposalPlace = Pick<RegionClients, 'account' | 'images' | 'instances' | 'imageUsers' | 'removal'>;
+type FailedImageClients = Pick<RegionClients, 'account' | 'images' | 'instances' | 'imageUsers' | 'removal'>;
 
 /**
  * A sentence about what became of it. Never rejects for a reason of AWS: the image has failed, and that is what must be told. What would forbid a removal by
  * hand forbids this one.
  */
-export async function disposeOfFailed(
+export async function handleFailedImage(
   image: Image,
   triedOn: readonly string[],
   wish: Wish,
   scheme: TagScheme,
-  aws: DisposalPlace,
+  aws: FailedImageClients,
   deps: Deps<never>,
 ): Promise<string | undefined> {
   if (wish.onFailure === 'keep') return undefined;
@@ -45,7 +45,7 @@ export async function disposeOfFailed(
 // AWS takes no time in the past, and rounds to the minute. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableImageDeprecation.html
 const SOON_SECONDS = 90;
 
-async function deprecate({ id }: Image, { removal }: DisposalPlace, { clock }: Deps<never>): Promise<string> {
+async function deprecate({ id }: Image, { removal }: FailedImageClients, { clock }: Deps<never>): Promise<string> {
   await removal.deprecate(id, new Date(clock.now() + SOON_SECONDS * 1000));
   return 'It is deprecated.';
 }
@@ -60,12 +60,12 @@ async function remove(
   triedOn: readonly string[],
   wish: Wish,
   scheme: TagScheme,
-  aws: DisposalPlace,
+  aws: FailedImageClients,
   deps: Deps<never>,
 ): Promise<string> {
   // Our own machines use the image until they are gone.
   for (const id of triedOn) {
-    const look = async () => judgeGone(await aws.instances.get(id));
+    const look = async () => evaluateTermination(await aws.instances.get(id));
     await waitFor({ what: `Test machine ${id}`, everySeconds: 10, atMostSeconds: ENDED_SECONDS, look }, deps);
   }
   const judged = await planOne(image, { ...wish, rollbackDepth: ROLLBACK_DEPTH }, scheme, aws, deps);
@@ -74,11 +74,11 @@ async function remove(
   if (end.result === 'kept') return `It stays: ${end.reason}.`;
   const stopped = end.remaining.find(({ failure }) => failure instanceof CancelledError)?.failure;
   if (stopped !== undefined) throw stopped;
-  const left = end.remaining.map(({ what }) => what);
-  return left.length > 0 ? `It was to be deleted; left are: ${left.join(', ')}.` : 'It and its snapshots are deleted.';
+  const leftovers = end.remaining.map(({ what }) => what);
+  return leftovers.length > 0 ? `It was to be deleted; left are: ${leftovers.join(', ')}.` : 'It and its snapshots are deleted.';
 }
 
-const judgeGone = (instance: Instance | undefined): Poll<undefined> =>
+const evaluateTermination = (instance: Instance | undefined): Poll<undefined> =>
   instance === undefined || instance.state === 'terminated'
     ? { state: 'done', value: undefined }
     : { state: 'waiting', note: `${instance.state}; the image can go when it is terminated` };

@@ -8,11 +8,11 @@ import { brokenGates, GATES, type Gate } from './rules/gates.ts';
 
 /** An image that is still being made is waited for; one that will never be available fails at once, with AWS's reason. */
 export function waitAvailable(image: Image, atMostSeconds: number, aws: Pick<RegionClients, 'images'>, deps: Deps<never>): Promise<Image> {
-  const look = async () => judgeImage(await aws.images.get(image.id));
+  const look = async () => evaluateImage(await aws.images.get(image.id));
   return waitFor({ what: `Image ${image.id}`, everySeconds: 10, atMostSeconds, look }, deps);
 }
 
-export function judgeImage(image: Image | undefined): Poll<Image> {
+export function evaluateImage(image: Image | undefined): Poll<Image> {
   if (image === undefined) return { state: 'failed', reason: 'it does not exist any more' };
   const dead = deadBecause(image);
   if (dead !== undefined) return { state: 'failed', reason: dead };

@@ -3,7 +3,7 @@ import { duration, flag, list, optional, text } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { tags } from '../model/common-settings.ts';
 import type { Check } from './rules/checks.ts';
-import type { TrialOrder } from './test-run.ts';
+import type { TestRunOptions } from './test-run.ts';
 
 /** How a user says on which machines, and for how long. */
 
@@ -24,7 +24,7 @@ export const instance = {
   ),
 };
 
-export const furtherMachine = {
+export const instanceTuning = {
   subnet: list('Subnets for the machine; the next one where AWS has no room in the one before. Default: one of the default VPC.', {
     fallback: '',
     pattern: /^subnet-[0-9a-f]{8,17}$/,
@@ -60,7 +60,7 @@ export const furtherMachine = {
   checksTimeout: duration('For all checks together.', { fallback: '15m', minSeconds: 10, maxSeconds: 21_600, neededBy: 'long suites' }),
 };
 
-interface Wanted extends Values<typeof instance>, Values<typeof furtherMachine> {
+interface Wanted extends Values<typeof instance>, Values<typeof instanceTuning> {
   readonly family: string;
   readonly checks: readonly Check[];
 }
@@ -72,10 +72,10 @@ const lifeSeconds = ({ reboot, bootTimeout, agentTimeout, checksTimeout, keepOnF
   (reboot ? 2 : 1) * (bootTimeout + agentTimeout + checksTimeout) + bootTimeout + agentTimeout + keepOnFailure + SPARE_SECONDS;
 
 /** What all machines have in common. */
-export function orderOf(
+export function testRunOptions(
   wanted: Wanted,
   now: number,
-): Omit<TrialOrder, 'image' | 'scheme' | 'errand' | 'deliveries' | 'instanceTypes' | 'userData' | 'askControl'> {
+): Omit<TestRunOptions, 'image' | 'scheme' | 'testRunId' | 'deliveries' | 'instanceTypes' | 'userData' | 'launchControl'> {
   return {
     family: wanted.family,
     checks: wanted.checks,

@@ -7,12 +7,12 @@ import type { Deps, RegionClients } from '../ports/deps.ts';
 // Tags are eventually consistent, by seconds. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 const READ_BACK_SECONDS = 120;
 
-interface Whose {
+interface Owner {
   readonly scheme: TagScheme;
   readonly family: string;
 }
 
-type VerdictPlace = Pick<RegionClients, 'account' | 'images'>;
+type VerdictClients = Pick<RegionClients, 'account' | 'images'>;
 
 /** Why an image need not be tried again: it has passed exactly what is asked. Undefined: it must be. */
 export function passedAlready(image: Image, checks: string, scheme: TagScheme): string | undefined {
@@ -30,8 +30,8 @@ export const earlierVerdict = (image: Image, scheme: TagScheme): JudgedChecks =>
 export async function storeVerdict(
   image: Image,
   verdict: Verdict,
-  { scheme, family }: Whose,
-  aws: VerdictPlace,
+  { scheme, family }: Owner,
+  aws: VerdictClients,
   deps: Deps<never>,
 ): Promise<ActionError | undefined> {
   if (!isOurs(image, scheme, family)) {
@@ -47,7 +47,7 @@ export async function storeVerdict(
   }
 }
 
-async function write(image: Image, value: string, key: string, aws: VerdictPlace, deps: Deps<never>): Promise<void> {
+async function write(image: Image, value: string, key: string, aws: VerdictClients, deps: Deps<never>): Promise<void> {
   // Of an image that is shared with us we may tag the image, for our own eyes, and not the snapshots.
   const snapshots = image.ownerId === (await aws.account.id()) ? image.snapshotIds : [];
   await aws.images.tag([image.id, ...snapshots], { [key]: value });

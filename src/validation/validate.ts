@@ -7,14 +7,14 @@ import type { Deps } from '../ports/deps.ts';
 import { users } from '../retention/find-users.ts';
 import { schemeOf, selectImage, selection } from '../selection/select-image.ts';
 import { readDeliveries, readUserData } from './deliveries.ts';
-import { disposeOfFailed, FATES } from './on-failure.ts';
+import { FAILED_IMAGE_ACTIONS, handleFailedImage } from './on-failure.ts';
 import { checkGates, chooseTypes, GATE, GATES, waitAvailable, warnOfProfile } from './preflight.ts';
-import { refusal, tellValidation, validationOutputs } from './report.ts';
+import { reportValidation, validationError, validationOutputs } from './report.ts';
 import { checksHash, checksSchema } from './rules/checks.ts';
-import { conclude, machinesEnded, type Validation } from './rules/conclude.ts';
-import { furtherMachine, instance, orderOf } from './settings.ts';
+import { conclude, endedInstances, type Validation } from './rules/conclude.ts';
+import { instance, instanceTuning, testRunOptions } from './settings.ts';
 import { earlierVerdict, passedAlready, storeVerdict } from './store-verdict.ts';
-import { tryAll } from './test-run.ts';
+import { testOnAll } from './test-run.ts';
 
 // Needs an image and declared checks.
 // Leaves behind a verdict on the image, a report, and no instance.
@@ -41,7 +41,7 @@ export const settings = {
       neededBy: 'teams with rules for all images',
     }),
   ),
-  onFailure: oneOf('What becomes of an image that failed; one that is in use stays.', FATES, {
+  onFailure: oneOf('What becomes of an image that failed; one that is in use stays.', FAILED_IMAGE_ACTIONS, {
     fallback: 'keep',
     neededBy: 'teams that keep no failed images',
   }),
@@ -52,7 +52,7 @@ export const settings = {
   ignoreParameters: users.ignoreParameters,
   junit: optional(text('File for the results as JUnit XML, in the workspace.', { neededBy: 'workflows with a test reporter' })),
   json: optional(text('File for the results as JSON, with what the checks printed.', { neededBy: 'scripts that read the results' })),
-  ...furtherMachine,
+  ...instanceTuning,
 };
 
 export const outputs = {
@@ -65,21 +65,21 @@ export const outputs = {
   report: 'JSON: every machine with its timeline and its checks.',
 };
 
-type NeededDeps = Deps<
+type ValidateDeps = Deps<
   'account' | 'images' | 'instances' | 'commands' | 'parameters' | 'imageUsers' | 'removal',
   'journal' | 'files' | 'commits'
 >;
 /** `pointers`: those that the file says of other environments. */
 type Wanted = Values<typeof settings> & { readonly pointers: readonly string[] };
 
-export async function run(wanted: Wanted, deps: NeededDeps) {
+export async function run(wanted: Wanted, deps: ValidateDeps) {
   const { report, clock, files } = deps;
   const aws = deps.inRegion({ region: wanted.region });
   const scheme = schemeOf(wanted);
 
   const deliveries = await readDeliveries(wanted.checks, files);
   const userData = await readUserData(wanted.userData, files);
-  const checks = checksHash(wanted.checks, deliveries, demandsOf(wanted, userData));
+  const checks = checksHash(wanted.checks, deliveries, hashedOptions(wanted, userData));
   const selected = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, deps));
   const image = await report.step(`Look at ${selected.image.id}`, () => waitAvailable(selected.image, wanted.bootTimeout, aws, deps));
   const broken = await report.step('Check what needs no machine', () => checkGates(image, wanted, scheme, aws, clock.now()));
@@ -97,19 +97,20 @@ export async function run(wanted: Wanted, deps: NeededDeps) {
     return { outcome: 'planned' as const, outputs: { amiId: image.id, checks } };
   }
 
-  const order = { ...orderOf(wanted, clock.now()), image, scheme, deliveries, userData };
-  const trials = broken.length > 0 ? [] : await tryAll(legs, order, wanted.region, deps);
-  const found = broken.length > 0 ? { result: 'failed' as const, reason: broken.join('; ') } : conclude(trials);
-  const validation: Validation = { imageId: image.id, family: wanted.family, checks, trials, ...found };
-  await tellValidation(validation, { junit: wanted.junit, json: wanted.json }, deps);
+  const order = { ...testRunOptions(wanted, clock.now()), image, scheme, deliveries, userData };
+  const testRuns = broken.length > 0 ? [] : await testOnAll(legs, order, wanted.region, deps);
+  const found = broken.length > 0 ? { result: 'failed' as const, reason: broken.join('; ') } : conclude(testRuns);
+  const validation: Validation = { imageId: image.id, family: wanted.family, checks, testRuns, ...found };
+  await reportValidation(validation, { junit: wanted.junit, json: wanted.json }, deps);
   const { result } = validation;
-  const unstored = await report.step('Store the verdict', async () => {
+  const notStored = await report.step('Store the verdict', async () => {
     if (result === 'inconclusive') return undefined;
     return storeVerdict(image, { result, checks, at: new Date(clock.now()) }, { scheme, family: wanted.family }, aws, deps);
   });
-  const dispose = () => disposeOfFailed(image, machinesEnded(trials), wanted, scheme, aws, deps);
-  const fate = result === 'failed' && !(unstored instanceof CancelledError) ? await dispose().catch(unfinished(validation)) : undefined;
-  const refused = refusal(validation, earlierVerdict(image, scheme), fate, unstored);
+  const dispose = () => handleFailedImage(image, endedInstances(testRuns), wanted, scheme, aws, deps);
+  const fateReport =
+    result === 'failed' && !(notStored instanceof CancelledError) ? await dispose().catch(unfinished(validation)) : undefined;
+  const refused = validationError(validation, earlierVerdict(image, scheme), fateReport, notStored);
   if (refused !== undefined) throw refused;
   return { outcome: 'done' as const, outputs: validationOutputs(validation) };
 }
@@ -124,7 +125,7 @@ const unfinished =
   };
 
 /** Part of what the verdict is about, beside the checks; what is not asked for does not change the hash. */
-const demandsOf = ({ reboot, maxBootTime, require, baseMaxAge, testInstanceTypes: types }: Wanted, userData: string | undefined) => ({
+const hashedOptions = ({ reboot, maxBootTime, require, baseMaxAge, testInstanceTypes: types }: Wanted, userData: string | undefined) => ({
   reboot: reboot || undefined,
   maxBootTime,
   require: [...require].sort(),

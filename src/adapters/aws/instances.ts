@@ -37,7 +37,7 @@ const NO_CAPACITY = [
   'MaxSpotInstanceCountExceeded',
 ] as const;
 
-export const ec2Machines = (ec2: EC2Client): Instances => ({
+export const ec2Instances = (ec2: EC2Client): Instances => ({
   async launch(spec) {
     try {
       const { Instances = [] } = await ec2.send(new RunInstancesCommand(launchInput(spec)));
@@ -55,7 +55,7 @@ export const ec2Machines = (ec2: EC2Client): Instances => ({
       .catch(unlessUnknown(`describe instance ${id} (ec2:DescribeInstances)`));
     return seen?.Reservations?.flatMap(({ Instances = [] }) => Instances).map(fromEc2)[0];
   },
-  withToken: async token => (await describe(ec2, [{ Name: 'client-token', Values: [token] }]))[0],
+  findByToken: async token => (await describe(ec2, [{ Name: 'client-token', Values: [token] }]))[0],
   async health(id) {
     const seen = await ec2
       .send(new DescribeInstanceStatusCommand({ InstanceIds: [id] }))

@@ -6,7 +6,7 @@ import { ssmCommands } from './commands.ts';
 import { autoScalingGroups } from './groups.ts';
 import { awsImageUsers } from './image-users/all.ts';
 import { ec2Images } from './images.ts';
-import { ec2Machines } from './instances.ts';
+import { ec2Instances } from './instances.ts';
 import { ec2LaunchTemplates } from './launch-templates.ts';
 import { ec2Leftovers } from './leftovers.ts';
 import { ssmParameters } from './parameters.ts';
@@ -30,7 +30,7 @@ export function regionClients(access: Access): (where: Where) => RegionClients {
 const aws = ({ ec2, ssm, sts, autoScaling, kms, balancing, classic, provider }: Clients, clock: Clock): RegionClients => ({
   account: stsAccount(sts, provider, clock),
   images: ec2Images(ec2),
-  instances: ec2Machines(ec2),
+  instances: ec2Instances(ec2),
   commands: ssmCommands(ssm),
   parameters: ssmParameters(ssm),
   groups: autoScalingGroups(autoScaling, ec2, { balancing, classic }),

@@ -13,7 +13,7 @@ const scalingRole = ({ arn }: ImageKey, account: string): string =>
 const partitionOf = (arn: string): string => arn.split(':')[1] ?? 'aws';
 
 export type KeyUse =
-  | { readonly use: 'yes'; readonly doubt?: string | undefined }
+  | { readonly use: 'yes'; readonly warning?: string | undefined }
   | { readonly use: 'no'; readonly reason: string }
   | { readonly use: 'unknown'; readonly reason: string };
 
@@ -24,7 +24,7 @@ export function keyUse(key: ImageKey, account: string): KeyUse {
   if (statements === undefined) return { use: 'unknown', reason: `the policy of ${key.arn} is written in a way that we do not understand` };
   const refused = refusal(key, statements, account);
   if (refused !== undefined) return refused;
-  return { use: 'yes', doubt: doubtOf(key, statements, account) };
+  return { use: 'yes', warning: doubtOf(key, statements, account) };
 }
 
 /** https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html; names in small letters, as IAM compares them. */

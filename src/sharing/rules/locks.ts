@@ -17,13 +17,13 @@ export function lockedOut({ kind, who }: Target, keys: readonly ImageKey[]): str
 /** What may go wrong at the first launch, and what could not be checked. */
 export function doubtsOf(targets: readonly Target[], keys: readonly ImageKey[]): readonly string[] {
   const launching = new Set(targets.filter(({ kind }) => kind === 'launch').map(({ who }) => who));
-  const doubts = keys.flatMap(key => [...launching].map(who => doubtOf(key, who)));
-  return [...new Set(doubts.filter(doubt => doubt !== undefined))];
+  const warnings = keys.flatMap(key => [...launching].map(who => doubtOf(key, who)));
+  return [...new Set(warnings.filter(warning => warning !== undefined))];
 }
 
 function doubtOf(key: ImageKey, who: string): string | undefined {
   if (!isAccount(who)) return organizationDoubt(key, who);
   const use = keyUse(key, who);
   if (use.use === 'unknown') return `Whether account ${who} may use the key was not checked: ${use.reason}.`;
-  return use.use === 'yes' ? use.doubt : undefined;
+  return use.use === 'yes' ? use.warning : undefined;
 }

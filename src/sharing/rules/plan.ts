@@ -4,7 +4,7 @@ import { wantedTags } from './identity.ts';
 
 /** What sharing would do, target by target, each with its reason. What is as wanted already is not touched. */
 
-export interface Wish {
+export interface ShareOptions {
   /** Accounts that may launch it, or `all`. */
   readonly accounts: readonly string[];
   /** ARNs of organizations and units. */
@@ -29,16 +29,16 @@ export interface Target {
 
 export const isAccount = (who: string): boolean => /^\d{12}$/.test(who);
 
-export function targetsOf(wish: Wish, own: string): readonly Target[] {
-  const roleFor = (who: string) => (isAccount(who) ? wish.roleOf(who) : undefined);
-  const sharers = [...new Set([...wish.accounts, ...wish.organizations])].filter(who => who !== own);
-  const [, ...further] = wish.regions;
+export function targetsOf(options: ShareOptions, own: string): readonly Target[] {
+  const roleFor = (who: string) => (isAccount(who) ? options.roleOf(who) : undefined);
+  const sharers = [...new Set([...options.accounts, ...options.organizations])].filter(who => who !== own);
+  const [, ...further] = options.regions;
   // A copy for another account is made straight from the image: we need none there ourselves.
-  const needed = sharers.length > 0 || wish.copy.length === 0 ? further : [];
+  const needed = sharers.length > 0 || options.copy.length === 0 ? further : [];
   return [
     ...needed.map(region => ({ kind: 'region' as const, who: own, region, role: undefined })),
-    ...wish.regions.flatMap(region => sharers.map(who => ({ kind: 'launch' as const, who, region, role: roleFor(who) }))),
-    ...wish.regions.flatMap(region => wish.copy.map(who => ({ kind: 'copy' as const, who, region, role: roleFor(who) }))),
+    ...options.regions.flatMap(region => sharers.map(who => ({ kind: 'launch' as const, who, region, role: roleFor(who) }))),
+    ...options.regions.flatMap(region => options.copy.map(who => ({ kind: 'copy' as const, who, region, role: roleFor(who) }))),
   ];
 }
 
@@ -52,72 +52,79 @@ export interface Origin {
 }
 
 /** What there is in a target: the image as seen there, or the copy. */
-export interface Seen {
+export interface TargetState {
   readonly target: Target;
   readonly there: Image | undefined;
   /** Copies that failed and hold the name. */
   readonly dead: readonly Image[];
   /** What could not be checked there. */
-  readonly doubt?: string | undefined;
+  readonly warning?: string | undefined;
 }
 
-export type Deed = 'copy' | 'permit' | 'tag' | 'withdraw';
+export type Action = 'copy' | 'permit' | 'tag' | 'withdraw';
 
 export interface Line {
   readonly target: Target;
-  readonly deeds: readonly Deed[];
+  readonly actions: readonly Action[];
   readonly reason: string;
   readonly there: Image | undefined;
   readonly dead: readonly Image[];
   /** What could not be checked there, or stays behind. */
-  readonly doubt?: string | undefined;
+  readonly warning?: string | undefined;
   /** Why nothing can be done there; the other targets go on. */
   readonly refusal?: string | undefined;
 }
 
-export function planTarget(seen: Seen, origins: { readonly home: Origin; readonly here: Origin }, home: Image, scheme: TagScheme): Line {
-  const { target, there } = seen;
+export function planTarget(
+  waitVisible: TargetState,
+  origins: { readonly home: Origin; readonly here: Origin },
+  home: Image,
+  scheme: TagScheme,
+): Line {
+  const { target, there } = waitVisible;
   const tagged = there === undefined ? undefined : wantedTags(home, there, scheme);
-  if (tagged?.refusal !== undefined) return { ...seen, deeds: [], reason: tagged.refusal, refusal: tagged.refusal };
+  if (tagged?.refusal !== undefined) return { ...waitVisible, actions: [], reason: tagged.refusal, refusal: tagged.refusal };
   const missing = there === undefined ? [] : missingTags(tagged?.tags ?? {}, there.tags);
-  const tag = missing.length === 0 ? [] : [{ deed: 'tag' as const, reason: sayMissing(missing, there) }];
+  const tag = missing.length === 0 ? [] : [{ action: 'tag' as const, reason: formatMissing(missing, there) }];
   const steps =
-    target.kind === 'launch' ? [...permission(target, origins.here), ...visible(seen), ...tag] : [...copying(seen, origins.home), ...tag];
+    target.kind === 'launch'
+      ? [...permission(target, origins.here), ...visible(waitVisible), ...tag]
+      : [...copying(waitVisible, origins.home), ...tag];
   return {
-    ...seen,
-    deeds: [...new Set(steps.map(({ deed }) => deed))],
+    ...waitVisible,
+    actions: [...new Set(steps.map(({ action }) => action))],
     reason: steps.length === 0 ? 'as wanted already' : steps.map(({ reason }) => reason).join(', '),
   };
 }
 
-type Step = { readonly deed: Deed; readonly reason: string };
+type Step = { readonly action: Action; readonly reason: string };
 
-const sayMissing = (missing: readonly string[], there: Image | undefined): string => {
+const formatMissing = (missing: readonly string[], there: Image | undefined): string => {
   const which = missing.length > 3 ? `${missing.length} tags are` : `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'}`;
   return there?.state === 'pending' ? 'the copy is being made' : `${which} missing`;
 };
 
 const permission = ({ who }: Target, { launchers }: Origin): readonly Step[] =>
-  launchers.includes(who) ? [] : [{ deed: 'permit', reason: 'not shared yet' }];
+  launchers.includes(who) ? [] : [{ action: 'permit', reason: 'not shared yet' }];
 
 /** With a role there the image gets its tags there too; before it is shared it cannot be seen. */
-const visible = ({ target, there }: Seen): readonly Step[] =>
-  target.role === undefined || there !== undefined ? [] : [{ deed: 'tag', reason: 'no tags yet' }];
+const visible = ({ target, there }: TargetState): readonly Step[] =>
+  target.role === undefined || there !== undefined ? [] : [{ action: 'tag', reason: 'no tags yet' }];
 
-function copying({ target, there, dead }: Seen, home: Origin): readonly Step[] {
+function copying({ target, there, dead }: TargetState, home: Origin): readonly Step[] {
   if (there !== undefined) return [];
   const failed = dead.length === 0 ? '' : `: ${dead.map(({ id }) => id).join(', ')} failed and is removed`;
   const opened = target.kind === 'region' || (home.launchers.includes(target.who) && home.readers.includes(target.who));
   return [
-    ...(opened ? [] : [{ deed: 'permit' as const, reason: 'may not read it yet' }]),
-    { deed: 'copy', reason: `no copy yet${failed}` },
-    { deed: 'tag', reason: 'no tags yet' },
+    ...(opened ? [] : [{ action: 'permit' as const, reason: 'may not read it yet' }]),
+    { action: 'copy', reason: `no copy yet${failed}` },
+    { action: 'tag', reason: 'no tags yet' },
   ];
 }
 
 /** Who may launch it and is on no list any more. */
-export function leftovers(wish: Wish, origin: Origin): readonly string[] {
-  const isHome = origin.region === wish.regions[0];
-  const wanted = new Set([...wish.accounts, ...wish.organizations, ...(isHome ? wish.copy : [])]);
-  return origin.launchers.filter(who => !wanted.has(who));
+export function unlisted(options: ShareOptions, origin: Origin): readonly string[] {
+  const isHome = origin.region === options.regions[0];
+  const inputs = new Set([...options.accounts, ...options.organizations, ...(isHome ? options.copy : [])]);
+  return origin.launchers.filter(who => !inputs.has(who));
 }

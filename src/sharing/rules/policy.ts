@@ -70,8 +70,8 @@ export function ask(statements: readonly Statement[], action: string, caller: Ca
 /** `no`, or a match that depends on what stands in `unsure`. */
 function matches(statement: Statement, action: string, caller: Caller): 'no' | { readonly unsure: readonly string[] } {
   const { Action, NotAction, Principal, NotPrincipal, Condition = {} } = statement;
-  const names = (patterns: readonly string[]) => patterns.some(pattern => like(pattern, action, 'i'));
-  if (Action === undefined ? NotAction === undefined || names(NotAction) : !names(Action)) return 'no';
+  const accountsOf = (patterns: readonly string[]) => patterns.some(pattern => like(pattern, action, 'i'));
+  if (Action === undefined ? NotAction === undefined || accountsOf(NotAction) : !accountsOf(Action)) return 'no';
   const who = Principal === undefined ? notNamed(NotPrincipal, caller) : named(Principal, statement.Effect, caller);
   if (who === false) return 'no';
   const unsure = who === undefined ? ['NotPrincipal'] : [];
@@ -102,21 +102,21 @@ function notNamed(except: readonly string[] | undefined, { account, arn }: Calle
   return arn !== undefined && !except.includes(arn) ? true : undefined;
 }
 
-const OPERATORS: Readonly<Record<string, (value: string, wanted: string) => boolean>> = {
-  StringEquals: (value, wanted) => value === wanted,
-  StringEqualsIgnoreCase: (value, wanted) => value.toLowerCase() === wanted.toLowerCase(),
-  StringLike: (value, wanted) => like(wanted, value),
-  ArnEquals: (value, wanted) => like(wanted, value),
-  ArnLike: (value, wanted) => like(wanted, value),
-  Bool: (value, wanted) => value === wanted.toLowerCase(),
+const OPERATORS: Readonly<Record<string, (value: string, inputs: string) => boolean>> = {
+  StringEquals: (value, inputs) => value === inputs,
+  StringEqualsIgnoreCase: (value, inputs) => value.toLowerCase() === inputs.toLowerCase(),
+  StringLike: (value, inputs) => like(inputs, value),
+  ArnEquals: (value, inputs) => like(inputs, value),
+  ArnLike: (value, inputs) => like(inputs, value),
+  Bool: (value, inputs) => value === inputs.toLowerCase(),
 };
 
 /** https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html */
-function holdsFor(operator: string, value: string | undefined, wanted: readonly string[]): boolean | undefined {
+function holdsFor(operator: string, value: string | undefined, inputs: readonly string[]): boolean | undefined {
   const [, not, plain = ''] = /^(?:ForAnyValue:)?(?:(String|Arn)Not)?(\w+?)(?:IfExists)?$/.exec(operator) ?? [];
   const test = OPERATORS[not === undefined ? plain : `${not}${plain}`];
   if (test === undefined || value === undefined) return undefined;
-  const found = wanted.some(one => test(value, one));
+  const found = inputs.some(one => test(value, one));
   return not === undefined ? found : !found;
 }
 

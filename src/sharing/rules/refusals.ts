@@ -1,14 +1,14 @@
 import { deadBecause, type Image, isOurs, type TagScheme } from '../../model/image.ts';
 import type { ImageKey } from '../../model/image-key.ts';
 import { mayPass } from '../../model/verdict.ts';
-import type { Origin, Wish } from './plan.ts';
+import type { Origin, ShareOptions } from './plan.ts';
 
 /** Why an image cannot be shared at all, each with the remedy; known before anything is touched. */
 
 export interface Sharing {
   readonly scheme: TagScheme;
   readonly family: string;
-  readonly wish: Wish;
+  readonly options: ShareOptions;
   readonly own: string;
   readonly allowPublic: boolean;
   readonly allowedAccountIds: readonly string[] | undefined;
@@ -19,9 +19,9 @@ export interface Sharing {
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-quotas.html
 const MOST_ENTITIES = 1000;
 
-export function settingProblems({ wish, allowPublic, allowedAccountIds, kmsKey }: Omit<Sharing, 'own' | 'scheme' | 'family'>): string[] {
-  const { accounts, organizations, copy, regions } = wish;
-  const written = [...accounts, ...copy].filter(who => wish.roleOf(who) !== undefined);
+export function settingProblems({ options, allowPublic, allowedAccountIds, kmsKey }: Omit<Sharing, 'own' | 'scheme' | 'family'>): string[] {
+  const { accounts, organizations, copy, regions } = options;
+  const written = [...accounts, ...copy].filter(who => options.roleOf(who) !== undefined);
   const strangers = allowedAccountIds === undefined ? [] : written.filter(who => !allowedAccountIds.includes(who));
   const keyless = Object.keys(kmsKey).filter(region => !regions.includes(region));
   return [
@@ -29,7 +29,7 @@ export function settingProblems({ wish, allowPublic, allowedAccountIds, kmsKey }
       '"accounts", "organizations", "regions" or "copy" must say with whom it is shared: all are empty',
     accounts.includes('all') && !allowPublic && '"accounts" says "all", which is everybody: set "allow-public: true" if that is meant',
     ...copy
-      .filter(who => wish.roleOf(who) === undefined)
+      .filter(who => options.roleOf(who) === undefined)
       .map(who => `"target-role" is missing: a copy in account ${who} is made by a role of that account`),
     ...copy
       .filter(who => accounts.includes(who))
@@ -54,10 +54,10 @@ export function imageRefusals(image: Image, { scheme, family, own }: Sharing): s
 
 /** `keys`: those that encrypt the image; empty where nothing does. */
 export function sharingRefusals(image: Image, keys: readonly ImageKey[], origins: readonly Origin[], sharing: Sharing): string[] {
-  const { wish, kmsKey } = sharing;
-  const sharers = [...wish.accounts, ...wish.organizations].filter(who => who !== sharing.own);
-  const given = [...sharers, ...wish.copy].length > 0;
-  const [, ...further] = wish.regions;
+  const { options, kmsKey } = sharing;
+  const sharers = [...options.accounts, ...options.organizations].filter(who => who !== sharing.own);
+  const given = [...sharers, ...options.copy].length > 0;
+  const [, ...further] = options.regions;
   const byAws = keys.find(({ managedByAws }) => managedByAws);
   const off = keys.find(({ usable }) => !usable);
   return [
@@ -65,16 +65,16 @@ export function sharingRefusals(image: Image, keys: readonly ImageKey[], origins
       byAws !== undefined &&
       `${image.id} is encrypted with the key that AWS manages (aws/ebs, ${byAws.arn}), and what that encrypts cannot be shared: build it with a key of your own (kms_key_id in the template), and let the other accounts use that key`,
     off !== undefined && `the key ${off.arn} that encrypts ${image.id} is not enabled: enable it`,
-    wish.accounts.includes('all') && keys.length > 0 && `${image.id} is encrypted, and an encrypted image cannot be public`,
+    options.accounts.includes('all') && keys.length > 0 && `${image.id} is encrypted, and an encrypted image cannot be public`,
     ...(keys.length === 0 || sharers.length === 0 ? [] : further.filter(region => kmsKey[region] === undefined)).map(
       region =>
         `the copy in ${region} would be encrypted with the key that AWS manages there, and could not be shared: say the key with "kms-key: { ${region}: ... }"`,
     ),
-    ...origins.map(origin => tooMany(origin, wish)),
+    ...origins.map(origin => tooManyEntities(origin, options)),
   ].filter(refusal => refusal !== false && refusal !== undefined);
 }
 
-function tooMany({ region, launchers }: Origin, { accounts, organizations, copy }: Wish): string | undefined {
+function tooManyEntities({ region, launchers }: Origin, { accounts, organizations, copy }: ShareOptions): string | undefined {
   const all = new Set([...launchers, ...accounts, ...organizations, ...copy]).size;
   if (all <= MOST_ENTITIES) return undefined;
   return `in ${region} it would be shared with ${all} accounts and organizations, and AWS allows ${MOST_ENTITIES}: share it with an organization or a unit of it instead`;

@@ -1,26 +1,26 @@
 import { formatDuration } from '../../kit/duration.ts';
 import { type Image, identity, newestFirst, type TagScheme } from '../../model/image.ts';
 import { mayPass } from '../../model/verdict.ts';
-import { saysDead, signs } from './console.ts';
-import type { HealthSeen, InstanceSeen } from './instance-states.ts';
+import { consoleCauses, isDead } from './console.ts';
+import type { HealthStatus, InstanceStatus } from './instance-states.ts';
 
 /** Whose fault it is that a machine went no further. Only what is certainly the image's makes it fail; the rest is no verdict. */
 
-export interface Seen {
-  readonly instance: InstanceSeen | undefined;
-  readonly health: HealthSeen | undefined;
+export interface Symptoms {
+  readonly instance: InstanceStatus | undefined;
+  readonly health: HealthStatus | undefined;
   readonly console: string;
   /** When its agent was waited for in vain. */
   readonly silent: 'at boot' | 'during the checks' | 'after the reboot' | undefined;
 }
 
 /** `open`: it runs, and nothing that can be seen from outside tells image from account. */
-export function faultOf({ instance, health, console, silent }: Seen): 'image' | 'elsewhere' | 'open' {
+export function faultOf({ instance, health, console, silent }: Symptoms): 'image' | 'elsewhere' | 'open' {
   if (/Client\.(InstanceInitiatedShutdown|InvalidSnapshot\.NotFound)/.test(instance?.stateReason ?? '')) return 'image';
   if (health?.system === 'impaired') return 'elsewhere';
   if (health?.instance === 'impaired') return 'image';
   if (silent === undefined || instance?.state !== 'running') return 'elsewhere';
-  return saysDead(console) ? 'image' : 'open';
+  return isDead(console) ? 'image' : 'open';
 }
 
 /** A second machine in the same place, with the same profile and user data, of an image that is known to work; and how far it got. */
@@ -49,34 +49,34 @@ export interface Launched {
 
 /** What the second machine proves, and what is left as the cause, most telling first. */
 export function explainSilence(
-  { console, silent }: Seen,
+  { console, silent }: Symptoms,
   launched: Launched,
   control: Control | undefined,
 ): { readonly result: 'failed' | 'inconclusive'; readonly reason: string } {
   const [ofImage, ofAccount] = [imageCause(silent), accountCauses(launched, silent)];
   if (control === undefined) {
     const open = 'Whether it is the image or the account cannot be told: no other image of the family has passed yet, to compare it with.';
-    return { result: 'inconclusive', reason: `${open} ${likely([...signs(console), ...ofAccount, ofImage])}` };
+    return { result: 'inconclusive', reason: `${open} ${formatCauses([...consoleCauses(console), ...ofAccount, ofImage])}` };
   }
   if (control.seconds !== undefined) {
     const proof = `It is the image: on a second machine (${control.instanceType}), in the same subnet and with the same profile, the agent of ${control.imageId} was online ${formatDuration(control.seconds)} after launch.`;
-    return { result: 'failed', reason: `${proof} ${likely([...signs(console), ofImage])}` };
+    return { result: 'failed', reason: `${proof} ${formatCauses([...consoleCauses(console), ofImage])}` };
   }
   const same = `It may not be the image: on a second machine ${control.imageId} did not get there either (${control.reason}).`;
-  return { result: 'inconclusive', reason: `${same} ${likely([...signs(console), ...ofAccount])}` };
+  return { result: 'inconclusive', reason: `${same} ${formatCauses([...consoleCauses(console), ...ofAccount])}` };
 }
 
-export const likely = (causes: readonly string[]): string =>
+export const formatCauses = (causes: readonly string[]): string =>
   causes.length === 0 ? '' : `Likely causes: ${causes.map((cause, index) => `(${index + 1}) ${cause}`).join('; ')}.`;
 
-const imageCause = (silent: Seen['silent']): string => {
+const imageCause = (silent: Symptoms['silent']): string => {
   if (silent === 'after the reboot') return 'the image does not come up a second time, or its agent does not';
   if (silent === 'during the checks')
     return 'the SSM agent, or the network of the machine, died while the checks ran, or a check made it hang';
   return 'the image has no SSM agent, or it is not enabled';
 };
 
-function accountCauses({ instanceProfile, subnetId }: Launched, silent: Seen['silent']): readonly string[] {
+function accountCauses({ instanceProfile, subnetId }: Launched, silent: Symptoms['silent']): readonly string[] {
   // The agent was online once: it may talk, and it found the way.
   if (silent !== 'at boot') return ['Systems Manager, or the way to it, failed meanwhile'];
   const profile =

@@ -36,7 +36,7 @@ interface Report extends Pick<Judgement, 'checks' | 'complete' | 'boot'> {
 }
 
 /** What Run Command says, whatever the API calls it. */
-export interface CommandSeen {
+export interface CommandStatus {
   readonly status: string;
   readonly detail: string;
   readonly exitCode: number;
@@ -45,7 +45,7 @@ export interface CommandSeen {
 }
 
 // https://docs.aws.amazon.com/systems-manager/latest/userguide/monitor-commands.html
-const MOVING: ReadonlySet<string> = new Set(['Pending', 'InProgress', 'Delayed', 'Cancelling']);
+const IN_PROGRESS: ReadonlySet<string> = new Set(['Pending', 'InProgress', 'Delayed', 'Cancelling']);
 
 // No answer came, or nobody was there to take the command.
 const LOST: ReadonlySet<string> = new Set(['DeliveryTimedOut', 'Undeliverable']);
@@ -54,9 +54,9 @@ const LOST: ReadonlySet<string> = new Set(['DeliveryTimedOut', 'Undeliverable'])
 const COULD_NOT_START = 90;
 
 /** Status and response code decide; the report only tells which checks it was. */
-export function judgeChecks(seen: CommandSeen | undefined, checks: readonly Check[], nonce: string): Poll<Judgement> {
+export function judgeChecks(seen: CommandStatus | undefined, checks: readonly Check[], nonce: string): Poll<Judgement> {
   if (seen === undefined) return { state: 'waiting', note: 'Systems Manager does not know the command yet' };
-  if (MOVING.has(seen.status)) return { state: 'waiting', note: sayStatus(seen) };
+  if (IN_PROGRESS.has(seen.status)) return { state: 'waiting', note: formatStatus(seen) };
   const report = parseReport(seen.output, checks, nonce);
   const { checks: results, complete, boot } = report;
   const { result, reason } = conclude(seen, report);
@@ -64,10 +64,13 @@ export function judgeChecks(seen: CommandSeen | undefined, checks: readonly Chec
   return { state: 'done', value: { result, reason, checks: results, complete, boot, tooEarly: seen.exitCode === TOO_EARLY, lost } };
 }
 
-function conclude(seen: CommandSeen, report: Report): Pick<Judgement, 'result' | 'reason'> {
+function conclude(seen: CommandStatus, report: Report): Pick<Judgement, 'result' | 'reason'> {
   const failed = report.checks.filter(({ ending }) => ending === 'failed').length;
   if (seen.status === 'Cancelled')
-    return { result: 'inconclusive', reason: `Run Command says ${sayStatus(seen)}: somebody cancelled the command while the checks ran` };
+    return {
+      result: 'inconclusive',
+      reason: `Run Command says ${formatStatus(seen)}: somebody cancelled the command while the checks ran`,
+    };
   if (detailOf(seen) === 'ExecutionTimedOut') {
     const reason = 'the checks did not end in time, and the agent killed them: one of them cannot be ended, or the machine is far too slow';
     return { result: 'failed', reason };
@@ -75,7 +78,7 @@ function conclude(seen: CommandSeen, report: Report): Pick<Judgement, 'result' |
   if (seen.status === 'TimedOut' || LOST.has(detailOf(seen))) {
     return {
       result: 'inconclusive',
-      reason: `Run Command says ${sayStatus(seen)}: the machine or its agent was lost before the checks ended`,
+      reason: `Run Command says ${formatStatus(seen)}: the machine or its agent was lost before the checks ended`,
     };
   }
   if (seen.exitCode === COULD_NOT_START)
@@ -94,7 +97,7 @@ function conclude(seen: CommandSeen, report: Report): Pick<Judgement, 'result' |
     return { result: 'failed', reason: 'exit code 1; the report was cut, so the failed check may not be listed' };
   return {
     result: 'inconclusive',
-    reason: `Run Command says ${sayStatus(seen)}, exit code ${seen.exitCode}: the checks did not run to their end${reason(seen)}`,
+    reason: `Run Command says ${formatStatus(seen)}, exit code ${seen.exitCode}: the checks did not run to their end${reason(seen)}`,
   };
 }
 
@@ -106,11 +109,11 @@ function allPassed(checks: readonly CheckResult[]): string {
     : `${checks.length - warned} of ${checks.length} checks passed, the others only warn`;
 }
 
-const reason = ({ errors }: CommandSeen): string => (lastLine(errors) === '' ? '' : `: ${lastLine(errors)}`);
+const reason = ({ errors }: CommandStatus): string => (lastLine(errors) === '' ? '' : `: ${lastLine(errors)}`);
 const lastLine = (text: string): string => text.trim().split('\n').at(-1)?.slice(0, 300) ?? '';
 /** Written with and without spaces, by page and API. */
-const detailOf = ({ detail }: CommandSeen): string => detail.replaceAll(' ', '');
-const sayStatus = ({ status, detail }: CommandSeen): string =>
+const detailOf = ({ detail }: CommandStatus): string => detail.replaceAll(' ', '');
+const formatStatus = ({ status, detail }: CommandStatus): string =>
   detail === '' || detail.replaceAll(' ', '') === status ? status : `${status} (${detail})`;
 
 const BEGIN = /^begin \d+ ([0-9a-f-]+)$/;
@@ -141,7 +144,7 @@ function asResult(check: Check, record: RegExpExecArray | undefined): CheckResul
   return {
     name,
     ending: how === 'ok' ? 'passed' : check.severity === 'warn' ? 'warned' : 'failed',
-    reason: BECAUSE[how]?.(check, Number(code)) ?? how,
+    reason: REASONS[how]?.(check, Number(code)) ?? how,
     seconds: Number(centiseconds) / 100,
     tries: Number(tries),
     output: excerpt === '-' ? '' : Buffer.from(excerpt, 'base64').toString('utf8'),
@@ -149,7 +152,7 @@ function asResult(check: Check, record: RegExpExecArray | undefined): CheckResul
   };
 }
 
-const BECAUSE: Readonly<Record<string, (check: Check, code: number) => string>> = {
+const REASONS: Readonly<Record<string, (check: Check, code: number) => string>> = {
   ok: ({ exitCode }) => (exitCode === 0 ? 'passed' : `ended with exit code ${exitCode}, as wanted`),
   code: ({ exitCode }, code) => `ended with exit code ${code}${exitCode === 0 ? '' : `, not ${exitCode}`}${WELL_KNOWN[code] ?? ''}`,
   time: ({ timeLimitSeconds }) => `was ended after its time limit of ${timeLimitSeconds} s`,

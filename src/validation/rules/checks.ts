@@ -73,7 +73,7 @@ const kindsOf = (raw: unknown): string[] =>
   typeof raw === 'object' && raw !== null ? Object.keys(raw).filter(key => KINDS.includes(key)) : [];
 
 // `{ path: /x, type: file }` is the mistake that everybody makes once.
-const strangers = (keys: readonly string[], raw: unknown, known: readonly string[]) =>
+const unknownKeys = (keys: readonly string[], raw: unknown, known: readonly string[]) =>
   keys
     .map(key => {
       const [kind = ''] = kindsOf(raw);
@@ -94,9 +94,9 @@ const item = (keys = { ...common(), ...kinds() }) =>
         .strictObject(keys, {
           error: issue =>
             issue.code === 'unrecognized_keys'
-              ? strangers(issue.keys, issue.input, Object.keys(keys))
+              ? unknownKeys(issue.keys, issue.input, Object.keys(keys))
               : typeof issue.input === 'string'
-                ? loose(issue.input)
+                ? looseText(issue.input)
                 : WHAT,
         })
         .refine(raw => kindsOf(raw).length === 1, { error: ({ input }) => tooManyKinds(kindsOf(input)), when: onlyKindsMissing })
@@ -105,7 +105,7 @@ const item = (keys = { ...common(), ...kinds() }) =>
     .meta({ type: ['object', 'string'] });
 
 // `- systemctl is-active web` is what everybody tries first.
-const loose = (raw: string) => (/\s/.test(raw) ? `is text, and a command is written "command: ${raw.trim()}"` : WHAT);
+const looseText = (raw: string) => (/\s/.test(raw) ? `is text, and a command is written "command: ${raw.trim()}"` : WHAT);
 
 const tooManyKinds = (kinds: readonly string[]): string =>
   kinds.length === 0 ? WHAT : `says ${kinds.join(' and ')}: one check does one thing`;

@@ -8,7 +8,7 @@ export interface Phase {
 }
 
 /** What became of one machine. */
-export interface Trial {
+export interface TestRun {
   readonly instanceType: string;
   readonly instanceId: string | undefined;
   readonly result: Judgement['result'];
@@ -22,7 +22,7 @@ export interface Trial {
   /** Why it went no further, where it was not the checks. */
   readonly failure: unknown;
   /** A line each: what still runs, whether by accident or on purpose. */
-  readonly left: readonly string[];
+  readonly leftovers: readonly string[];
   /** Left by accident: the job must be red. */
   readonly leaked: boolean;
 }
@@ -34,30 +34,30 @@ export interface Validation {
   readonly reason: string;
   /** Hash of what was asked. */
   readonly checks: string;
-  readonly trials: readonly Trial[];
+  readonly testRuns: readonly TestRun[];
 }
 
 /** Passed only where every machine passed; one that failed counts more than one that told nothing. */
-export function conclude(trials: readonly Trial[]): Pick<Validation, 'result' | 'reason'> {
-  const many = trials.length > 1;
-  const said = (trial: Trial) => (many ? `on ${trial.instanceType}: ${trial.reason}` : trial.reason);
+export function conclude(testRuns: readonly TestRun[]): Pick<Validation, 'result' | 'reason'> {
+  const many = testRuns.length > 1;
+  const said = (testRun: TestRun) => (many ? `on ${testRun.instanceType}: ${testRun.reason}` : testRun.reason);
   for (const result of ['failed', 'inconclusive'] as const) {
-    const these = trials.filter(trial => trial.result === result);
+    const these = testRuns.filter(testRun => testRun.result === result);
     if (these.length > 0) return { result, reason: these.map(said).join('; ') };
   }
-  if (trials.length === 0) return { result: 'inconclusive', reason: 'nothing was tried' };
+  if (testRuns.length === 0) return { result: 'inconclusive', reason: 'nothing was tried' };
   return {
     result: 'passed',
-    reason: many ? `all checks passed on ${trials.map(({ instanceType }) => instanceType).join(', ')}` : (trials[0] as Trial).reason,
+    reason: many ? `all checks passed on ${testRuns.map(({ instanceType }) => instanceType).join(', ')}` : (testRuns[0] as TestRun).reason,
   };
 }
 
 /** IDs of the machines that are on their way out: not kept, not left. */
-export const machinesEnded = (trials: readonly Trial[]): readonly string[] =>
-  trials.flatMap(({ instanceId, left }) => (instanceId === undefined || left.length > 0 ? [] : [instanceId]));
+export const endedInstances = (testRuns: readonly TestRun[]): readonly string[] =>
+  testRuns.flatMap(({ instanceId, leftovers }) => (instanceId === undefined || leftovers.length > 0 ? [] : [instanceId]));
 
-export const countOf = (trials: readonly Trial[], ending: CheckResult['ending']): number =>
-  trials.flatMap(({ checks }) => checks).filter(check => check.ending === ending).length;
+export const countOf = (testRuns: readonly TestRun[], ending: CheckResult['ending']): number =>
+  testRuns.flatMap(({ checks }) => checks).filter(check => check.ending === ending).length;
 
 /** The output `report` and the file `report-json`: the same, but the file has what checks printed too. */
 export const asData = (validation: Validation, withOutput: boolean) => ({
@@ -66,23 +66,23 @@ export const asData = (validation: Validation, withOutput: boolean) => ({
   verdict: validation.result,
   reason: validation.reason,
   checks: validation.checks,
-  instances: validation.trials.map(({ instanceType, instanceId, result, reason, timeline, checks, complete, left, console }) => ({
-    ...{ instanceType, instanceId, result, reason, timeline, complete, left },
+  instances: validation.testRuns.map(({ instanceType, instanceId, result, reason, timeline, checks, complete, leftovers, console }) => ({
+    ...{ instanceType, instanceId, result, reason, timeline, complete, leftovers },
     checks: checks.map(({ output, ...check }) => (withOutput && output !== '' ? { ...check, output } : check)),
     ...(withOutput && console !== undefined ? { console } : {}),
   })),
 });
 
 /** For test reporters: a suite per machine, a case per check. https://github.com/testmoapp/junitxml */
-export function asJUnit({ imageId, trials }: Validation): string {
-  const suites = trials.map(trial => {
-    const cases = trial.checks.length > 0 ? trial.checks.map(caseOf) : [lone(trial)];
+export function asJUnit({ imageId, testRuns }: Validation): string {
+  const suites = testRuns.map(testRun => {
+    const cases = testRun.checks.length > 0 ? testRun.checks.map(caseOf) : [lone(testRun)];
     const failures = Math.max(
-      trial.checks.filter(({ ending }) => ending === 'failed').length,
-      trial.checks.length === 0 && trial.result === 'failed' ? 1 : 0,
+      testRun.checks.filter(({ ending }) => ending === 'failed').length,
+      testRun.checks.length === 0 && testRun.result === 'failed' ? 1 : 0,
     );
-    const errors = trial.result === 'inconclusive' ? 1 : 0;
-    const name = `${imageId} on ${trial.instanceType}`;
+    const errors = testRun.result === 'inconclusive' ? 1 : 0;
+    const name = `${imageId} on ${testRun.instanceType}`;
     return `  <testsuite name=${xml(name)} tests="${cases.length}" failures="${failures}" errors="${errors}">\n${cases.join('\n')}\n  </testsuite>`;
   });
   return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n${suites.join('\n')}\n</testsuites>\n`;
@@ -98,7 +98,7 @@ function caseOf({ name, ending, reason, seconds, output }: CheckResult): string 
   return `${open}>${body}</testcase>`;
 }
 
-function lone({ result, reason, timeline, console }: Trial): string {
+function lone({ result, reason, timeline, console }: TestRun): string {
   const seconds = timeline.reduce((sum, phase) => sum + phase.seconds, 0);
   const tag = result === 'failed' ? 'failure' : 'error';
   const body = result === 'passed' ? '' : `<${tag} message=${xml(reason)}>${xmlText(console ?? '')}</${tag}>`;

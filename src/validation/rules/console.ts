@@ -21,10 +21,10 @@ const SIGNS: readonly (readonly [pattern: RegExp, cause: string])[] = [
 ];
 
 /** Whatever network and permissions are like: this image does not boot. */
-export const saysDead = (console: string): boolean => DEAD.some(([pattern]) => pattern.test(console));
+export const isDead = (console: string): boolean => DEAD.some(([pattern]) => pattern.test(console));
 
 /** What its own console says is wrong, most telling first. */
-export const signs = (console: string): readonly string[] => {
+export const consoleCauses = (console: string): readonly string[] => {
   const waits = waitsFor(console);
   return [
     ...(waits === undefined ? [] : [`its boot hangs at ${waits}`]),
@@ -45,4 +45,5 @@ function waitsFor(console: string): string | undefined {
 }
 
 /** The end of a console, for people. */
-export const tailOf = (console: string, lines: number): string => console.replace(/\r/g, '').trimEnd().split('\n').slice(-lines).join('\n');
+export const consoleTail = (console: string, lines: number): string =>
+  console.replace(/\r/g, '').trimEnd().split('\n').slice(-lines).join('\n');

@@ -2,12 +2,12 @@ import type { Poll } from '../../kit/wait.ts';
 
 /** What the states of a test machine mean, and what is probably behind them. */
 
-export interface InstanceSeen {
+export interface InstanceStatus {
   readonly state: string;
   readonly stateReason: string;
 }
 
-export interface HealthSeen {
+export interface HealthStatus {
   readonly system: string;
   readonly instance: string;
 }
@@ -32,7 +32,7 @@ const hint = (reason: string): string => {
 };
 
 /** EC2 may not know a machine that it has just made. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html */
-export function evaluateInstance<M extends InstanceSeen>(instance: M | undefined): Poll<M> {
+export function evaluateInstance<M extends InstanceStatus>(instance: M | undefined): Poll<M> {
   if (instance === undefined) return { state: 'waiting', note: 'EC2 does not show it yet' };
   if (instance.state === 'pending') return { state: 'waiting', note: 'pending' };
   if (instance.state === 'running') return { state: 'done', value: instance };
@@ -41,7 +41,11 @@ export function evaluateInstance<M extends InstanceSeen>(instance: M | undefined
 }
 
 /** While we wait for its agent, the machine itself may fail. */
-export function judgeBoot(ping: string | undefined, instance: InstanceSeen | undefined, health: HealthSeen | undefined): Poll<undefined> {
+export function evaluateBoot(
+  ping: string | undefined,
+  instance: InstanceStatus | undefined,
+  health: HealthStatus | undefined,
+): Poll<undefined> {
   if (ping === 'Online') return { state: 'done', value: undefined };
   const alive = evaluateInstance(instance);
   if (alive.state === 'failed') return alive;

@@ -1,7 +1,7 @@
 import { formatDuration } from '../../kit/duration.ts';
 import { block, code, details, table, text } from '../../kit/markdown.ts';
 import type { CheckResult } from './checks-report.ts';
-import type { Trial, Validation } from './conclude.ts';
+import type { TestRun, Validation } from './conclude.ts';
 
 /** The validation as a page of the job summary. What instances print is untrusted: it goes through kit/markdown.ts. */
 
@@ -12,23 +12,23 @@ const ENDING_MARK: Readonly<Record<CheckResult['ending'], string>> = { passed: '
 const MOST_OUTPUT_CHARACTERS = 200_000;
 
 export function validationPage(validation: Validation): string {
-  const { imageId, family, result, reason, trials } = validation;
+  const { imageId, family, result, reason, testRuns } = validation;
   const said = result === 'inconclusive' ? 'could not be validated' : `${result} validation`;
   return [
     `### ${MARK[result]} ${text(family)} ${code(imageId)} ${said}`,
     text(sentence(reason)),
-    instances(trials),
-    ...trials.filter(({ checks }) => checks.length > 0).map(checksTable(trials.length > 1)),
-    ...outputs(trials),
-    ...trials.flatMap(({ left }) => left).map(line => `> ⚠️ ${text(line)}`),
+    instances(testRuns),
+    ...testRuns.filter(({ checks }) => checks.length > 0).map(checksTable(testRuns.length > 1)),
+    ...outputs(testRuns),
+    ...testRuns.flatMap(({ leftovers }) => leftovers).map(line => `> ⚠️ ${text(line)}`),
   ].join('\n\n');
 }
 
 const sentence = (reason: string): string => `${reason.charAt(0).toUpperCase()}${reason.slice(1)}${/[.!?]$/.test(reason) ? '' : '.'}`;
 
-function instances(trials: readonly Trial[]): string {
-  const phases = [...new Set(trials.flatMap(({ timeline }) => timeline.map(({ name }) => name)))];
-  const rows = trials.map(({ instanceType, instanceId, result, timeline }) => [
+function instances(testRuns: readonly TestRun[]): string {
+  const phases = [...new Set(testRuns.flatMap(({ timeline }) => timeline.map(({ name }) => name)))];
+  const rows = testRuns.map(({ instanceType, instanceId, result, timeline }) => [
     code(instanceType),
     code(instanceId ?? ''),
     MARK[result],
@@ -59,7 +59,7 @@ const rowsOf = (checks: readonly CheckResult[]): string =>
 
 const checksTable =
   (many: boolean) =>
-  ({ instanceType, checks, complete }: Trial): string => {
+  ({ instanceType, checks, complete }: TestRun): string => {
     const bad = BAD.flatMap(ending => checks.filter(check => check.ending === ending));
     const good = checks.filter(({ ending }) => ending === 'passed');
     const [shown, folded] = good.length > MOST_PASSED ? [bad, good] : [[...bad, ...good], []];
@@ -72,7 +72,7 @@ const checksTable =
     return [...title, ...tables, ...cut].join('\n\n');
   };
 
-function outputs(trials: readonly Trial[]): string[] {
+function outputs(testRuns: readonly TestRun[]): string[] {
   let room = MOST_OUTPUT_CHARACTERS;
   const shown = (title: string, raw: string): string[] => {
     if (raw.trim() === '' || room <= 0) return [];
@@ -80,14 +80,14 @@ function outputs(trials: readonly Trial[]): string[] {
     room -= kept.length;
     return [details(title, block(kept))];
   };
-  return trials.flatMap(trial => [
-    ...trial.checks
+  return testRuns.flatMap(testRun => [
+    ...testRun.checks
       .filter(({ ending }) => ending === 'failed' || ending === 'warned')
-      .flatMap(({ name, output, bytes }) => shown(`${name}: ${sayCut(output, bytes)}`, output)),
-    ...shown(`Console of ${trial.instanceId ?? trial.instanceType}, its end`, trial.console ?? ''),
+      .flatMap(({ name, output, bytes }) => shown(`${name}: ${formatOutputTitle(output, bytes)}`, output)),
+    ...shown(`Console of ${testRun.instanceId ?? testRun.instanceType}, its end`, testRun.console ?? ''),
   ]);
 }
 
 /** Whether what is shown is all that was printed. */
-export const sayCut = (output: string, bytes: number): string =>
+export const formatOutputTitle = (output: string, bytes: number): string =>
   Buffer.byteLength(output) >= bytes ? 'output' : `output, truncated: the last ${Buffer.byteLength(output)} of ${bytes} bytes`;
