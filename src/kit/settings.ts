@@ -30,6 +30,11 @@ export interface Setting<T> {
 export type Settings = Readonly<Record<string, Setting<any>>>;
 export type Values<S extends Settings> = { readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : never };
 
+/** The same as a function takes them: a setting that may be absent may be left out. */
+export type Inputs<S extends Settings> = {
+  readonly [K in keyof S as undefined extends Values<S>[K] ? never : K]: Values<S>[K];
+} & { readonly [K in keyof S as undefined extends Values<S>[K] ? K : never]?: Values<S>[K] };
+
 /** One place where settings may stand, strongest first. `name` tells a person where a value came from. */
 export interface Source {
   readonly name: string;

@@ -1,3 +1,4 @@
+import { matchesGlob } from '../kit/glob.ts';
 import type { Image } from './image.ts';
 
 /** Which images of others an account lets in. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-allowed-amis.html */
@@ -46,18 +47,10 @@ function objection(criterion: Criterion, image: Facts, now: number): string | un
   const { providers, names, daysSinceCreated, daysSinceDeprecated } = criterion;
   const days = (since: Date) => (now - since.getTime()) / DAY_MS;
   if (providers.length > 0 && !providers.includes(image.ownerId)) return `do not list account ${image.ownerId}`;
-  if (names.length > 0 && !names.some(pattern => fits(pattern, image.name))) return `want other names than "${image.name}"`;
+  if (names.length > 0 && !names.some(pattern => matchesGlob(pattern, image.name))) return `want other names than "${image.name}"`;
   if (daysSinceCreated !== undefined && days(image.createdAt) > daysSinceCreated)
     return `want images of at most ${daysSinceCreated} days, and it is ${Math.floor(days(image.createdAt))} days old`;
   if (daysSinceDeprecated !== undefined && image.deprecatedAt !== undefined && days(image.deprecatedAt) > daysSinceDeprecated)
     return `want none that is deprecated for more than ${daysSinceDeprecated} days`;
   return undefined;
 }
-
-const fits = (pattern: string, name: string): boolean =>
-  new RegExp(
-    `^${pattern
-      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-      .replace(/\*+/g, '.*')
-      .replaceAll('?', '.')}$`,
-  ).test(name);

@@ -1,4 +1,5 @@
 import { duration, flag, list, map, oneOf, optional, text } from '../kit/fields.ts';
+import { ACCOUNT_ID, REGION, ROLE_ARN, whole } from './patterns.ts';
 
 /** Settings that several modes have. One key has one meaning in all of them. */
 
@@ -19,14 +20,14 @@ export const environment = text('stage, prod, ...: who runs the image.', {
 export const common = {
   region: text('AWS region.', {
     fallbackFrom: 'AWS_REGION',
-    pattern: /^[a-z]{2,4}(-[a-z]+)+-\d$/,
+    pattern: whole(REGION),
     says: 'must be a region such as eu-central-1',
   }),
   roleToAssume: optional(
     text(
       'ARN of the role to work with; the action exchanges the OIDC token itself and renews it. Default: the credentials of the environment.',
       {
-        pattern: /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/,
+        pattern: whole(ROLE_ARN),
         says: 'must be the ARN of a role, such as arn:aws:iam::111122223333:role/ami-delivery',
       },
     ),
@@ -46,7 +47,7 @@ export const common = {
   }),
   allowedAccountIds: optional(
     list('Accounts that this may write to; checked before the first write.', {
-      pattern: /^\d{12}$/,
+      pattern: whole(ACCOUNT_ID),
       says: 'must be a 12-digit account ID, in quotes where it begins with 0',
       withOnly: true,
       neededBy: 'teams with several accounts, who fear the wrong one',
@@ -68,14 +69,14 @@ export const common = {
 
 export const dryRun = (fallback: boolean) => flag('Print the plan of a real run and change nothing.', fallback, { withOnly: true });
 
-const REGION = { pattern: /^[a-z]{2,4}(-[a-z]+)+-\d$/, says: 'must be a region such as eu-west-1' };
+const OTHER_REGION = { pattern: whole(REGION), says: 'must be a region such as eu-west-1' };
 
 /** Beside `region`, never instead of it. */
 export const regions = list(
   'Further regions, beside `region`: where `build` and `share` copy the image to, where `promote` and `rollback` move its pointer and roll its groups too, and where `prune` and `list` look too.',
   {
     fallback: '',
-    ...REGION,
+    ...OTHER_REGION,
     neededBy: 'fleets in several regions',
   },
 );

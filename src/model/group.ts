@@ -131,9 +131,6 @@ export const formatTemplateUse = ({ templateName, templateId, version }: Templat
 
 export const formatLaunch = (launch: Launch): string => usesOf(launch).map(formatTemplateUse).join(', ');
 
-/** `resolve:ssm:...` instead of an ID. https://docs.aws.amazon.com/autoscaling/ec2/userguide/using-systems-manager-parameters.html */
-export const readsParameter = (imageId: string): boolean => imageId.startsWith('resolve:ssm:');
-
 /** How AWS shall replace instances. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_RefreshPreferences.html */
 export interface RefreshPreferences {
   /** Undefined: the group's maintenance policy, or 90. */

@@ -1,3 +1,4 @@
+import { AMI_ID, isParameterReference, referencedParameter } from './patterns.ts';
 import { imageSequence } from './pointer.ts';
 
 /**
@@ -71,7 +72,7 @@ export interface PointerNames {
   readonly pattern: RegExp;
 }
 
-const IMAGE_ID = /\bami-(?:[0-9a-f]{17}|[0-9a-f]{8})\b/g;
+const IMAGE_ID = new RegExp(`\\b${AMI_ID}\\b`, 'g');
 
 export const imageIdsIn = (text: string): string[] => [...new Set(text.match(IMAGE_ID) ?? [])];
 
@@ -140,10 +141,8 @@ function ofParameter({ name, value, history }: ParameterFact, rollbackDepth: num
 }
 
 /** What stands in place of an image ID: the ID itself, or a parameter that is looked up at launch. */
-const images = (said: string, { aliases }: UserFacts): string[] => imageIdsIn(isAlias(said) ? (aliases.get(said) ?? '') : said);
-
-/** https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/create-launch-template.html#use-an-ssm-parameter-instead-of-an-ami-id */
-export const isAlias = (said: string): boolean => said.startsWith('resolve:ssm:');
+const images = (said: string, { aliases }: UserFacts): string[] =>
+  imageIdsIn(isParameterReference(said) ? (aliases.get(said) ?? '') : said);
 
 /** Every parameter that stands in place of an image: `resolve:ssm:name`, `:version`, `:label`, or with an ARN. AWS's own images are never ours. */
 export const aliasesIn = (launchers: readonly Launcher[], versions: readonly VersionFact[]): string[] => {
@@ -151,7 +150,9 @@ export const aliasesIn = (launchers: readonly Launcher[], versions: readonly Ver
     ...launchers.flatMap(({ launches }) => launches.flatMap(launch => ('imageId' in launch ? [launch.imageId] : []))),
     ...versions.map(({ imageId }) => imageId),
   ];
-  return [...new Set(said.filter(isAlias))].filter(alias => !/^resolve:ssm:(arn:[^/]*:parameter)?\/aws\/service\//.test(alias));
+  return [...new Set(said.filter(isParameterReference))].filter(
+    alias => !/^(arn:[^/]*:parameter)?\/aws\/service\//.test(referencedParameter(alias)),
+  );
 };
 
 /** Versions that launchers name by number, by template: neither default nor newest, yet launched from. */

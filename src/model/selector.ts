@@ -1,5 +1,6 @@
 import { servesCommit } from './commits-served.ts';
 import { type Architecture, deadBecause, type IdentityKey, type Image, identity, newestFirst, type TagScheme } from './image.ts';
+import { isAmiId } from './patterns.ts';
 import { verdictOf } from './verdict.ts';
 
 /** How a user says which image. One small grammar, wherever an image is asked for. */
@@ -13,7 +14,7 @@ export const SELECTOR_GRAMMAR = 'ami-..., latest, previous, commit:<sha>, ref:<b
 
 /** Undefined where the text is no selector. */
 export function parseSelector(text: string): Selector | undefined {
-  if (/^ami-([0-9a-f]{8}|[0-9a-f]{17})$/.test(text)) return { kind: 'id', id: text };
+  if (isAmiId(text)) return { kind: 'id', id: text };
   if (text === 'latest' || text === 'previous') return { kind: text };
   const [, kind, value = ''] = /^(commit|ref|version|environment):(\S+)$/.exec(text) ?? [];
   if (kind === undefined) return undefined;

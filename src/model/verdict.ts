@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Image, identity, type TagScheme } from './image.ts';
+import { AMI_ID, whole } from './patterns.ts';
 
 /**
  * What validation found, as one tag value on the image and its snapshots: `passed 2026-05-01T12:00:00Z checks:<hash> seal:<hash>`.
@@ -23,8 +24,9 @@ export type JudgedChecks =
   | { readonly result: 'passed' | 'failed'; readonly reason: string; readonly verdict: Verdict }
   | { readonly result: 'none' | 'foreign'; readonly reason: string; readonly verdict?: undefined };
 
-const SHAPE =
-  /^(passed|failed) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) checks:([0-9a-f]{32})(?: source:(ami-[0-9a-f]{8,17}))? seal:([0-9a-f]{32})$/;
+const SHAPE = whole(
+  `(passed|failed) (\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ) checks:([0-9a-f]{32})(?: source:(${AMI_ID}))? seal:([0-9a-f]{32})`,
+);
 
 /** Half of SHA-256: four parts must fit the 256 characters of a tag. */
 export const shortHash = (content: string): string => createHash('sha256').update(content).digest('hex').slice(0, 32);

@@ -1,6 +1,7 @@
 import { RejectedError } from '../kit/errors.ts';
 import { waitFor } from '../kit/wait.ts';
 import { atVersions, formatLaunch, isOver } from '../model/group.ts';
+import { isParameterReference } from '../model/patterns.ts';
 import { drop, takeOver } from './blue-green.ts';
 import { tokenOf } from './prepare-version.ts';
 import type { RollPorts, RollWorld } from './rollout-state.ts';
@@ -68,7 +69,7 @@ async function pinParameters({ facts }: GroupPlan, way: Way): Promise<void> {
   const { group, versions } = facts;
   const numbers = new Map<string, number>();
   for (const [key, version] of versions) {
-    const imageId = version.imageId.startsWith('resolve:ssm:') ? await aws.launchTemplates.resolved(version) : version.imageId;
+    const imageId = isParameterReference(version.imageId) ? await aws.launchTemplates.resolved(version) : version.imageId;
     if (imageId === undefined)
       throw new RejectedError(`${group.name}: ${version.imageId} cannot be resolved, so nothing can be launched at all.`);
     const known = (await aws.launchTemplates.withImage(version.templateId, imageId)).find(

@@ -2,6 +2,7 @@ import { UsageError } from '../kit/errors.ts';
 import { duration, list, optional, text } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import type { Image } from '../model/image.ts';
+import { AMI_ID, whole } from '../model/patterns.ts';
 import type { PointerOfEnvironment } from '../model/pointer.ts';
 import { environmentPointer } from '../model/pointer.ts';
 import { isVetoed } from '../model/veto.ts';
@@ -45,7 +46,7 @@ export const guardSettings = {
   pin: optional(
     text('The only image that may be promoted: holds an environment where it is.', {
       ...withOnly,
-      pattern: /^ami-([0-9a-f]{8}|[0-9a-f]{17})$/,
+      pattern: whole(AMI_ID),
       says: 'must be an image ID',
       neededBy: 'environments that must not change for a while',
     }),

@@ -1,13 +1,15 @@
 import { UsageError } from '../kit/errors.ts';
 import { list, optional } from '../kit/fields.ts';
 import { type Architecture, deadBecause, type Image, newestFirst, type TagScheme, tagKey } from '../model/image.ts';
+import { ACCOUNT_ID, AMI_ID, isAmiId, whole } from '../model/patterns.ts';
 import { provenBad } from '../model/veto.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
 
 /** The image that an image is built on: resolved here, so that it is known before the build, and known to be another one the next time. */
 
-const ENTRY =
-  /^(ami-([0-9a-f]{8}|[0-9a-f]{17})|ssm:\/[\w./-]+|name:(self|amazon|aws-marketplace|\d{12})\/[\w()[\] ./'@*?-]+|family:[A-Za-z0-9][\w./-]{0,99})$/;
+const ENTRY = whole(
+  `(${AMI_ID}|ssm:/[\\w./-]+|name:(self|amazon|aws-marketplace|${ACCOUNT_ID})/[\\w()[\\] ./'@*?-]+|family:[A-Za-z0-9][\\w./-]{0,99})`,
+);
 
 export const baseImage = optional(
   list(
@@ -58,7 +60,7 @@ async function lookUp(
   const [kind = '', rest = ''] = entry.split(/:(.*)/s);
   if (kind === 'ssm') {
     const parameter = await parameters.read(rest);
-    if (parameter === undefined || /^ami-[0-9a-f]{8,17}$/.test(parameter.value)) return parameter?.value;
+    if (parameter === undefined || isAmiId(parameter.value)) return parameter?.value;
     throw new UsageError([`"base-image": ${rest} holds ${JSON.stringify(parameter.value.slice(0, 60))}, which is no image ID`]);
   }
   if (kind === 'family') {

@@ -1,7 +1,9 @@
 import { RejectedError, UsageError } from '../kit/errors.ts';
 import { count, oneOf, optional, text } from '../kit/fields.ts';
-import { architecture } from '../model/common-settings.ts';
-import type { Architecture, Image, TagScheme } from '../model/image.ts';
+import type { Inputs, Values } from '../kit/settings.ts';
+import { architecture, type common } from '../model/common-settings.ts';
+import type { Image, TagScheme } from '../model/image.ts';
+import { AMI_ID, REGION, ROLE_ARN, whole } from '../model/patterns.ts';
 import { DEFAULT_POINTER, environmentPointer, previousImageId } from '../model/pointer.ts';
 import { lastKnownGood, type Picked, parseSelector, pickImage, SELECTOR_GRAMMAR, type Selector, sameIdentity } from '../model/selector.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
@@ -34,14 +36,14 @@ const history = {
 const elsewhere = {
   fromRole: optional(
     text('Role that reads the pointer of `environment:<name>`, where that environment lives in another account.', {
-      pattern: /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/,
+      pattern: whole(ROLE_ARN),
       says: 'must be the ARN of a role, such as arn:aws:iam::444455556666:role/ami-reader',
       neededBy: 'teams whose stage and prod are two accounts',
     }),
   ),
   fromRegion: optional(
     text('Region of the pointer of `environment:<name>`. Default: `region`.', {
-      pattern: /^[a-z]{2,4}(-[a-z]+)+-\d$/,
+      pattern: whole(REGION),
       says: 'must be a region such as eu-west-1',
       neededBy: 'teams whose stage and prod are in two regions',
     }),
@@ -52,7 +54,7 @@ const elsewhere = {
 export const selection = (fallbackImage: string | undefined) => ({
   image: text(`Which image: \`${SELECTOR_GRAMMAR.replaceAll(', ', '`, `').replace(' or ', '` or `')}\`.`, {
     ...(fallbackImage === undefined ? {} : { fallback: fallbackImage }),
-    pattern: /^(ami-([0-9a-f]{8}|[0-9a-f]{17})|latest|previous|commit:[0-9a-f]{7,64}|(ref|version|environment):\S+)$/,
+    pattern: whole(`(${AMI_ID}|latest|previous|commit:[0-9a-f]{7,64}|(ref|version|environment):\\S+)`),
     says: `must be ${SELECTOR_GRAMMAR}`,
   }),
   environment: optional(
@@ -78,22 +80,10 @@ export const pointer = text('Name of the SSM parameter that holds the current im
   says: 'must be a parameter name that starts with "/", with {family}, {environment} and {architecture} where they belong',
 });
 
-export interface Selection {
-  readonly image: string;
-  readonly family: string;
-  readonly environment?: string | undefined;
-  readonly pointer: string;
-  readonly architecture?: Architecture | undefined;
-  readonly fallback: 'none' | 'last-known-good';
-  readonly repository?: string | undefined;
-  readonly walk: number;
-  readonly githubToken?: string | undefined;
-  readonly fromRole?: string | undefined;
-  readonly fromRegion?: string | undefined;
-  readonly region: string;
-  readonly tagPrefix: string;
-  readonly commitTag: string;
-}
+export type Selection = Inputs<ReturnType<typeof selection>> & { readonly family: string } & Pick<
+    Values<typeof common>,
+    'region' | 'tagPrefix' | 'commitTag'
+  >;
 
 export interface Selected {
   readonly image: Image;

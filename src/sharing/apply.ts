@@ -1,10 +1,10 @@
 import { concurrently } from '../kit/concurrently.ts';
 import type { ActionError } from '../kit/errors.ts';
 import type { Image } from '../model/image.ts';
+import { isAccountId } from '../model/patterns.ts';
 import { type Attempt, attempt } from './attempt.ts';
 import { ensureCopy, waitVisible, writeIdentity } from './copy.ts';
 import type { PlannedLine, ShareDeps, SharePlan } from './facts.ts';
-import { isAccount } from './rules/plan.ts';
 
 /** Does what the plan says: all targets side by side, each to its own end. */
 
@@ -126,7 +126,7 @@ async function withdraw({ target, there }: PlannedLine, { sharing, home }: Share
   if (there === undefined) return undefined;
   const aws = deps.inRegion({ region: target.region });
   await aws.sharing.forbidLaunch(there.id, [target.who]);
-  if (there.id !== home.id || !isAccount(target.who) || sharing.options.copy.includes(target.who)) return there;
+  if (there.id !== home.id || !isAccountId(target.who) || sharing.options.copy.includes(target.who)) return there;
   for (const id of home.snapshotIds) {
     if ((await aws.sharing.readers(id)).includes(target.who)) await aws.sharing.forbidReading(id, [target.who]);
   }

@@ -2,6 +2,7 @@ import { UsageError } from '../kit/errors.ts';
 import { duration, flag, list, map } from '../kit/fields.ts';
 import { regions, targetRole } from '../model/common-settings.ts';
 import type { TagScheme } from '../model/image.ts';
+import { ACCOUNT_ID, whole } from '../model/patterns.ts';
 import type { ShareOptions } from './rules/plan.ts';
 import { type Sharing, settingProblems } from './rules/refusals.ts';
 
@@ -10,7 +11,7 @@ import { type Sharing, settingProblems } from './rules/refusals.ts';
 export const targets = {
   accounts: list('Accounts that may launch the image: 12-digit IDs. `all` makes it public, and needs `allow-public`.', {
     fallback: '',
-    pattern: /^(\d{12}|all)$/,
+    pattern: whole(`(${ACCOUNT_ID}|all)`),
     says: 'must be a 12-digit account ID, or all',
   }),
   organizations: list('Organizations and organizational units whose accounts may launch it: their ARNs.', {
@@ -21,7 +22,7 @@ export const targets = {
   regions,
   copy: list('Accounts that get a copy of their own in every region, which lives on without us. Needs `target-role`.', {
     fallback: '',
-    pattern: /^\d{12}$/,
+    pattern: whole(ACCOUNT_ID),
     says: 'must be a 12-digit account ID',
   }),
   targetRole,

@@ -1,8 +1,9 @@
 import { type Image, tagKey } from '../model/image.ts';
+import { isAccountId } from '../model/patterns.ts';
 import type { Deps } from '../ports/deps.ts';
 import { attempt } from './attempt.ts';
 import { copiesOf } from './rules/identity.ts';
-import { isAccount, type Line, type Origin, unlisted } from './rules/plan.ts';
+import { type Line, type Origin, unlisted } from './rules/plan.ts';
 import type { Sharing } from './rules/refusals.ts';
 
 /** Who has the image and is on no list any more, with `unshare`. What they have copied is their own: it is named, with the command, and not touched. */
@@ -33,8 +34,8 @@ export async function planUnshare(
 /** Undefined where it has none. */
 async function formatCopies(who: string, home: Image, { options, scheme }: Sharing, deps: Deps<'images'>): Promise<string | undefined> {
   if (who === 'all') return undefined;
-  const unknown = `Copies that ${isAccount(who) ? `account ${who}` : who} made of ${home.id} stay, and were not looked for`;
-  const role = isAccount(who) ? options.roleOf(who) : undefined;
+  const unknown = `Copies that ${isAccountId(who) ? `account ${who}` : who} made of ${home.id} stay, and were not looked for`;
+  const role = isAccountId(who) ? options.roleOf(who) : undefined;
   if (role === undefined) return `${unknown}: that takes "target-role".`;
   const tags = { [tagKey(scheme, 'copied-from')]: home.id };
   const { value, failure } = await attempt(() =>

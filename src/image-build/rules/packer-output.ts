@@ -1,3 +1,4 @@
+import { AMI_ID, REGION, whole } from '../../model/patterns.ts';
 /** What Packer says with `-machine-readable`: a line is `<unix seconds>,<target>,<type>,<argument>,...`. https://developer.hashicorp.com/packer/docs/commands#machine-readable-output */
 
 export interface PackerLine {
@@ -36,7 +37,9 @@ export interface Artifact {
   readonly id: string;
 }
 
-const AMIS = /^[a-z]{2,4}(?:-[a-z]+)+-\d:ami-[0-9a-f]{8,17}(?:,[a-z]{2,4}(?:-[a-z]+)+-\d:ami-[0-9a-f]{8,17})*$/;
+const AMIS = whole(`${REGION}:${AMI_ID}(?:,${REGION}:${AMI_ID})*`);
+const BASE = whole(`Found Image ID: (${AMI_ID})`);
+const CREATED = whole(`(?:Instance ID: (i-[0-9a-f]{8,17})|AMI: (${AMI_ID}))`);
 
 /** Packer replaces the value of a sensitive variable wherever it stands: of "1" or "central" no ID and no region would be left to read. */
 export const corruptsOutput = (secret: string, regions: readonly string[]): boolean =>
@@ -93,15 +96,13 @@ const sourceLines = (lines: readonly PackerLine[], source: string): readonly str
 /** What a source was built from, where it says so. */
 export const baseOf = (lines: readonly PackerLine[], source: string): string | undefined =>
   sourceLines(lines, source)
-    .map(said => /^Found Image ID: (ami-[0-9a-f]{8,17})$/.exec(said)?.[1])
+    .map(said => BASE.exec(said)?.[1])
     .find(id => id !== undefined);
 
 /** The instance and the image that Packer says it has just made. */
 export const createdIds = (line: PackerLine): readonly string[] =>
   uiLines(line)
-    .flatMap(
-      text => /^(?:Instance ID: (i-[0-9a-f]{8,17})|AMI: (ami-[0-9a-f]{8,17}))$/.exec(parseSourceLine(text)?.said ?? '')?.slice(1) ?? [],
-    )
+    .flatMap(text => CREATED.exec(parseSourceLine(text)?.said ?? '')?.slice(1) ?? [])
     .filter(id => id !== undefined);
 
 /** The end of what the provisioner said that failed, before the clean-up has its say. */

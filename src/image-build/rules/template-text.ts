@@ -1,3 +1,4 @@
+import { REGION } from '../../model/patterns.ts';
 /** What the text of a template tells without Packer, which nobody installs to find that there is nothing to build. */
 
 /** The variables of the environment that it asks for: Packer gets them all. In JSON a quotation mark is escaped. */
@@ -33,7 +34,7 @@ function parsed(template: string): Readonly<Record<string, object>> | null | und
 /** Where it builds or copies to whatever it is asked. */
 export const ownRegions = (template: string): readonly string[] =>
   [...template.matchAll(/^[ \t]*"?(?:ami_)?regions?"?\s*[=:]\s*(\[[^\]]*\]|"[^"]*")/gm)].flatMap(([, said = '']) =>
-    [...said.matchAll(/"([a-z]{2,4}(?:-[a-z]+)+-\d)"/g)].flatMap(([, region]) => region ?? []),
+    [...said.matchAll(new RegExp(`"(${REGION})"`, 'g'))].flatMap(([, region]) => region ?? []),
   );
 
 /** Packer is to remove the old image of that name before the new one exists. */

@@ -1,6 +1,7 @@
 import { closest } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { parseDuration } from '../../kit/duration.ts';
+import { matchesGlob } from '../../kit/glob.ts';
 import type { Image } from '../../model/image.ts';
 
 /** How much of a class of images stays although nothing uses it. */
@@ -79,13 +80,4 @@ const asClass = ({ name, tags, ...said }: z.output<ReturnType<typeof item>>): Re
 
 /** The first class that fits; undefined for an image that is in none. */
 export const classOf = ({ tags }: Pick<Image, 'tags'>, classes: readonly RetentionClass[]): RetentionClass | undefined =>
-  classes.find(one => Object.entries(one.tags).every(([key, wanted]) => tags[key] !== undefined && fits(tags[key], wanted)));
-
-const fits = (value: string, wanted: string): boolean =>
-  new RegExp(
-    `^${wanted
-      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-      .replaceAll('*', '.*')
-      .replaceAll('?', '.')}$`,
-    's',
-  ).test(value);
+  classes.find(one => Object.entries(one.tags).every(([key, wanted]) => tags[key] !== undefined && matchesGlob(wanted, tags[key])));

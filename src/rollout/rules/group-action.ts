@@ -1,5 +1,6 @@
-import { isOver, type Launch, type Refresh, readsParameter, sameLaunch, useKey, usesOf } from '../../model/group.ts';
+import { isOver, type Launch, type Refresh, sameLaunch, useKey, usesOf } from '../../model/group.ts';
 import type { Image } from '../../model/image.ts';
+import { isParameterReference, referencedParameter } from '../../model/patterns.ts';
 import type { GroupFacts, RollWanted } from './facts.ts';
 import type { WantedPreferences } from './preferences.ts';
 import { inService, staleOf } from './proof.ts';
@@ -79,7 +80,10 @@ function readsIt({ group, versions }: GroupFacts, pointer: string): boolean {
 
 /** By name or by ARN, but not a version or label of it: that would not move with it. */
 export const reads = (imageId: string, pointer: string): boolean =>
-  imageId === `resolve:ssm:${pointer}` || (imageId.startsWith('resolve:ssm:arn:') && imageId.endsWith(`:parameter${pointer}`));
+  isParameterReference(imageId) && isParameter(referencedParameter(imageId), pointer);
+
+const isParameter = (name: string, pointer: string): boolean =>
+  name === pointer || (name.startsWith('arn:') && name.endsWith(`:parameter${pointer}`));
 
 /** By what it rolls out. One that replaces like with like brings what the pointer means, if it began when an unfinished run of ours had moved that. */
 export function isOurs(facts: GroupFacts, { name, movedAt }: RollWanted['pointer']): boolean {
@@ -114,6 +118,6 @@ export function obstacleOf(
     return { kind: 'successor', successor: successor.group.name };
   }
   if (untrusted !== undefined && how !== 'refuse') return { kind: 'refresh', refresh: untrusted, how };
-  const some = [...facts.versions.values()].some(({ imageId }) => readsParameter(imageId));
+  const some = [...facts.versions.values()].some(({ imageId }) => isParameterReference(imageId));
   return some && parameterTemplates === 'pin' ? { kind: 'parameter' } : undefined;
 }

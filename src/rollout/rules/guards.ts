@@ -1,4 +1,5 @@
 import { formatDuration } from '../../kit/duration.ts';
+import { matchesGlob } from '../../kit/glob.ts';
 import { type Image, identity, type TagScheme } from '../../model/image.ts';
 
 /** What an environment demands of an image beside that it passed. A dispatched branch cannot change these: they stand under `with:` only. */
@@ -38,10 +39,8 @@ export function guardRefusals(image: Image, { allowedRefs, pin, soak }: Guards, 
 /** Whoever may push a tag may call it like a branch: a bare name means the branch, and only that. */
 function fits(pattern: string, ref: string): boolean {
   const whole = pattern.startsWith('refs/') ? pattern : `refs/heads/${pattern}`;
-  return new RegExp(`^${whole.split('*').map(literally).join('.*')}$`).test(ref);
+  return matchesGlob(whole, ref, { questionMark: false });
 }
-
-const literally = (text: string): string => text.replace(/[.+?^${}()|[\]\\]/g, '\\$&');
 
 /** How long the environment ran the image, the longest time without a break. */
 function secondsIn({ history }: Soak, imageId: string, now: number): number {

@@ -1,5 +1,6 @@
-import { formatTemplateUse, type Group, isOver, readsParameter, type TemplateUse, useKey, usesOf } from '../../model/group.ts';
+import { formatTemplateUse, type Group, isOver, type TemplateUse, useKey, usesOf } from '../../model/group.ts';
 import type { Architecture, Image } from '../../model/image.ts';
+import { isParameterReference } from '../../model/patterns.ts';
 import type { GroupFacts, RollWanted } from './facts.ts';
 import { isOurs, type Obstacle, type RollDeed, reads } from './group-action.ts';
 
@@ -73,7 +74,7 @@ function templateRefusals({ group, versions, imageSnapshots }: GroupFacts, { dee
       .filter(({ version }) => version === undefined)
       .map(({ use }) => `launch template version ${formatTemplateUse(use)} does not exist: nothing new can be launched at all`),
     ...uses
-      .filter(({ version }) => !readable && readsParameter(version?.imageId ?? ''))
+      .filter(({ version }) => !readable && isParameterReference(version?.imageId ?? ''))
       .map(({ use, version }) => parameterRefusal(use, version?.imageId ?? '', pointer.name)),
     ...uses
       .filter(({ version }) => version?.imageId === '')

@@ -1,12 +1,12 @@
 import type { ImageKey } from '../../model/image-key.ts';
+import { isAccountId } from '../../model/patterns.ts';
 import { keyUse, organizationDoubt } from './key.ts';
 import type { Target } from './plan.ts';
-import { isAccount } from './plan.ts';
 
 /** Who would get an image and could not open it. */
 
 export function lockedOut({ kind, who }: Target, keys: readonly ImageKey[]): string | undefined {
-  if (kind === 'region' || !isAccount(who)) return undefined;
+  if (kind === 'region' || !isAccountId(who)) return undefined;
   for (const key of keys) {
     const use = keyUse(key, who);
     if (use.use === 'no') return use.reason;
@@ -22,7 +22,7 @@ export function doubtsOf(targets: readonly Target[], keys: readonly ImageKey[]):
 }
 
 function doubtOf(key: ImageKey, who: string): string | undefined {
-  if (!isAccount(who)) return organizationDoubt(key, who);
+  if (!isAccountId(who)) return organizationDoubt(key, who);
   const use = keyUse(key, who);
   if (use.use === 'unknown') return `Whether account ${who} may use the key was not checked: ${use.reason}.`;
   return use.use === 'yes' ? use.warning : undefined;

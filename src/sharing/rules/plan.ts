@@ -1,5 +1,6 @@
 import { missingTags } from '../../model/identity.ts';
 import type { Image, TagScheme } from '../../model/image.ts';
+import { isAccountId } from '../../model/patterns.ts';
 import { wantedTags } from './identity.ts';
 
 /** What sharing would do, target by target, each with its reason. What is as wanted already is not touched. */
@@ -27,10 +28,8 @@ export interface Target {
   readonly role: string | undefined;
 }
 
-export const isAccount = (who: string): boolean => /^\d{12}$/.test(who);
-
 export function targetsOf(options: ShareOptions, own: string): readonly Target[] {
-  const roleFor = (who: string) => (isAccount(who) ? options.roleOf(who) : undefined);
+  const roleFor = (who: string) => (isAccountId(who) ? options.roleOf(who) : undefined);
   const sharers = [...new Set([...options.accounts, ...options.organizations])].filter(who => who !== own);
   const [, ...further] = options.regions;
   // A copy for another account is made straight from the image: we need none there ourselves.

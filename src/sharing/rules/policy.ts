@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { matchesGlob } from '../../kit/glob.ts';
 
 /**
  * What a key policy says to somebody of another account. Only as much of IAM's language as can be decided from here: what depends on more is `unknown`, never
@@ -70,7 +71,7 @@ export function ask(statements: readonly Statement[], action: string, caller: Ca
 /** `no`, or a match that depends on what stands in `unsure`. */
 function matches(statement: Statement, action: string, caller: Caller): 'no' | { readonly unsure: readonly string[] } {
   const { Action, NotAction, Principal, NotPrincipal, Condition = {} } = statement;
-  const accountsOf = (patterns: readonly string[]) => patterns.some(pattern => like(pattern, action, 'i'));
+  const accountsOf = (patterns: readonly string[]) => patterns.some(pattern => matchesGlob(pattern.toLowerCase(), action.toLowerCase()));
   if (Action === undefined ? NotAction === undefined || accountsOf(NotAction) : !accountsOf(Action)) return 'no';
   const who = Principal === undefined ? notNamed(NotPrincipal, caller) : named(Principal, statement.Effect, caller);
   if (who === false) return 'no';
@@ -105,9 +106,9 @@ function notNamed(except: readonly string[] | undefined, { account, arn }: Calle
 const OPERATORS: Readonly<Record<string, (value: string, inputs: string) => boolean>> = {
   StringEquals: (value, inputs) => value === inputs,
   StringEqualsIgnoreCase: (value, inputs) => value.toLowerCase() === inputs.toLowerCase(),
-  StringLike: (value, inputs) => like(inputs, value),
-  ArnEquals: (value, inputs) => like(inputs, value),
-  ArnLike: (value, inputs) => like(inputs, value),
+  StringLike: (value, inputs) => matchesGlob(inputs, value),
+  ArnEquals: (value, inputs) => matchesGlob(inputs, value),
+  ArnLike: (value, inputs) => matchesGlob(inputs, value),
   Bool: (value, inputs) => value === inputs.toLowerCase(),
 };
 
@@ -119,12 +120,3 @@ function holdsFor(operator: string, value: string | undefined, inputs: readonly 
   const found = inputs.some(one => test(value, one));
   return not === undefined ? found : !found;
 }
-
-const like = (pattern: string, text: string, flags = ''): boolean =>
-  new RegExp(
-    `^${pattern
-      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-      .replace(/\*+/g, '.*')
-      .replaceAll('?', '.')}$`,
-    `s${flags}`,
-  ).test(text);

@@ -8,6 +8,7 @@ import {
 import { batches, concurrently } from '../../../kit/concurrently.ts';
 import { AccessError } from '../../../kit/errors.ts';
 import type { ParameterFact } from '../../../model/image-users.ts';
+import { referencedParameter } from '../../../model/patterns.ts';
 import type { UserScope } from '../../../ports/images.ts';
 import { asExpected, isCode } from '../errors.ts';
 import { allPages } from '../pages.ts';
@@ -74,7 +75,7 @@ const orGone = (cause: unknown): undefined => {
 /** What each `resolve:ssm:` means: name, `name:version`, `name:label`, or the ARN of a parameter that another account shares. */
 export async function resolveAliases(ssm: SSMClient, aliases: readonly string[]): Promise<ReadonlyMap<string, string>> {
   const resolved = await concurrently(aliases, CALLS_AT_ONCE, async alias => {
-    const name = alias.slice('resolve:ssm:'.length);
+    const name = referencedParameter(alias);
     const doing = `read the parameter ${name}, which a launch template uses (ssm:GetParameters)`;
     const answer = await ssm
       .send(new GetParametersCommand({ Names: [name] }))
