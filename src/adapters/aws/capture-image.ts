@@ -1,10 +1,11 @@
 import { CreateImageCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import type { Capture } from '../../ports/images.ts';
+import { toEc2Tags } from './ec2.ts';
 import { asExpected, isCode } from './errors.ts';
 
 export const ec2Capture = (ec2: EC2Client): Capture => ({
   async image({ instanceId, name, noReboot, tags }) {
-    const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
+    const Tags = toEc2Tags(tags);
     // Tagged in the call that makes it: there is no moment at which nobody knows whose it is.
     const TagSpecifications = (['image', 'snapshot'] as const).map(ResourceType => ({ ResourceType, Tags }));
     try {

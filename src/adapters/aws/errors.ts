@@ -2,8 +2,9 @@ import { AccessError, ActionError, CancelledError, RejectedError, TimeoutError, 
 import { denial, type Failure } from './denials.ts';
 import { FORK_HINT, isFork } from './fork.ts';
 
-/** The code of an AWS error, in whichever of the SDK's places it stands; '' for anything else. */
+/** The code of an AWS error, also of one that is the cause of an ActionError; '' for anything else. */
 export const codeOf = (cause: unknown): string => {
+  if (cause instanceof ActionError) return codeOf(cause.cause);
   const { Code, code, name } = (cause ?? {}) as { Code?: string; code?: string; name?: string };
   return Code ?? (typeof code === 'string' ? code : undefined) ?? name ?? '';
 };

@@ -6,13 +6,14 @@ import {
   DescribeWarmPoolCommand,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
-import { DescribeInstancesCommand, type EC2Client } from '@aws-sdk/client-ec2';
+import type { EC2Client } from '@aws-sdk/client-ec2';
 import { DescribeTargetHealthCommand, type ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { batches } from '../../kit/concurrently.ts';
 import type { Group, Source, Target } from '../../model/group.ts';
 import type { Groups } from '../../ports/groups.ts';
 import { classicHealth } from './classic-balancers.ts';
 import type { Clients } from './clients.ts';
+import { listInstances, MOST_FILTER_VALUES } from './ec2.ts';
 import { asExpected } from './errors.ts';
 import { groupCopies } from './group-copy.ts';
 import { groupFrom, launchTo } from './group-shapes.ts';
@@ -21,8 +22,6 @@ import { orBusy, refreshes } from './refreshes.ts';
 
 // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html
 const MOST_GROUPS_PER_CALL = 100;
-// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Filter.html
-const MOST_VALUES_PER_FILTER = 200;
 
 type Balancers = Pick<Clients, 'balancing' | 'classic'>;
 
@@ -40,8 +39,9 @@ export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, { b
   },
 
   async imagesOf(instanceIds) {
-    const found = await Promise.all(batches(instanceIds, MOST_VALUES_PER_FILTER).map(Values => imagesOf(ec2, Values)));
-    return new Map(found.flat());
+    const perBatch = batches(instanceIds, MOST_FILTER_VALUES).map(Values => listInstances(ec2, [{ Name: 'instance-id', Values }]));
+    const found = (await Promise.all(perBatch)).flat();
+    return new Map(found.map(({ InstanceId = '', ImageId = '' }) => [InstanceId, ImageId]));
   },
 
   async warmPool(group) {
@@ -104,13 +104,3 @@ async function healthOf(balancing: ElasticLoadBalancingV2Client, TargetGroupArn:
     said: [State, Reason, Description].filter(part => part !== undefined).join(', '),
   }));
 }
-
-// Asked for by filter, not by ID: one instance that is already forgotten would fail the whole call.
-const imagesOf = (ec2: EC2Client, Values: string[]): Promise<(readonly [string, string])[]> =>
-  allPages(async NextToken => {
-    const page = await ec2
-      .send(new DescribeInstancesCommand({ Filters: [{ Name: 'instance-id', Values }], MaxResults: 1000, NextToken }))
-      .catch(asExpected('read the instances of the group (ec2:DescribeInstances)'));
-    const instances = (page.Reservations ?? []).flatMap(({ Instances = [] }) => Instances);
-    return { items: instances.map(({ InstanceId = '', ImageId = '' }) => [InstanceId, ImageId] as const), next: page.NextToken };
-  });

@@ -2,7 +2,6 @@ import {
   CreateTagsCommand,
   DeleteTagsCommand,
   DescribeImagesCommand,
-  DescribeTagsCommand,
   type EC2Client,
   type Image as Ec2Image,
   type Filter,
@@ -10,6 +9,7 @@ import {
 import { batches } from '../../kit/concurrently.ts';
 import type { Architecture, Image, ImageState } from '../../model/image.ts';
 import type { ImageQuery, Images } from '../../ports/images.ts';
+import { listTags, literally, MOST_FILTER_VALUES, tagFilters, tagsFromEc2, toEc2Tags } from './ec2.ts';
 import { asExpected, isCode } from './errors.ts';
 import { allPages } from './pages.ts';
 
@@ -31,31 +31,28 @@ export const ec2Images = (ec2: EC2Client): Images => ({
   },
   async find(query) {
     const base: Listing = { IncludeDeprecated: true, IncludeDisabled: query.includeDisabled ?? false, Filters: filters(query) };
-    const owned = await pages(ec2, { ...base, Owners: [...(query.owners ?? ['self'])] });
+    const owned = await listImages(ec2, { ...base, Owners: [...(query.owners ?? ['self'])] });
     if (!query.shared) return owned;
     const known = new Set(owned.map(({ id }) => id));
     const others = (await taggedImages(ec2, query)).filter(id => !known.has(id));
     const found = batches(others, MOST_FILTER_VALUES).map(ids =>
-      pages(ec2, { ...base, Filters: [...filters(query), { Name: 'image-id', Values: ids }] }),
+      listImages(ec2, { ...base, Filters: [...filters(query), { Name: 'image-id', Values: ids }] }),
     );
     return [...owned, ...(await Promise.all(found)).flat()];
   },
   async tag(ids, tags) {
-    const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
-    for (const Resources of chunks(ids))
+    const Tags = toEc2Tags(tags);
+    for (const Resources of batches(ids, MOST_RESOURCES_PER_CALL))
       await ec2.send(new CreateTagsCommand({ Resources, Tags })).catch(asExpected(`tag ${ids.join(', ')} (ec2:CreateTags)`));
   },
   async untag(ids, keys) {
     const Tags = keys.map(Key => ({ Key }));
-    for (const Resources of chunks(ids))
+    for (const Resources of batches(ids, MOST_RESOURCES_PER_CALL))
       await ec2.send(new DeleteTagsCommand({ Resources, Tags })).catch(asExpected(`remove tags of ${ids.join(', ')} (ec2:DeleteTags)`));
   },
 });
 
 type Listing = ConstructorParameters<typeof DescribeImagesCommand>[0];
-
-// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html
-const MOST_FILTER_VALUES = 200;
 
 /**
  * What others share with us is found by the tags that it has in this account. "Executable by self" would tell only what is shared with the account
@@ -64,44 +61,27 @@ const MOST_FILTER_VALUES = 200;
 async function taggedImages(ec2: EC2Client, { tags = {} }: ImageQuery): Promise<readonly string[]> {
   const [first] = Object.entries(tags);
   if (first === undefined) return [];
-  const Filters = [
+  const found = await listTags(ec2, [
     { Name: 'resource-type', Values: ['image'] },
     { Name: 'key', Values: [literally(first[0])] },
     { Name: 'value', Values: [literally(first[1])] },
-  ];
-  return allPages(async NextToken => {
-    const page = await ec2
-      .send(new DescribeTagsCommand({ Filters, MaxResults: 1000, NextToken }))
-      .catch(asExpected('list the tags of images (ec2:DescribeTags)'));
-    return { items: page.Tags?.map(({ ResourceId = '' }) => ResourceId), next: page.NextToken };
-  });
+  ]);
+  return found.map(({ ResourceId = '' }) => ResourceId);
 }
 
 const filters = ({ tags = {}, names = [], ids = [] }: ImageQuery): Filter[] => [
-  ...Object.entries(tags).map(([key, value]) => ({ Name: `tag:${key}`, Values: [literally(value)] })),
+  ...tagFilters(tags),
   ...(names.length > 0 ? [{ Name: 'name', Values: [...names] }] : []),
   ...(ids.length > 0 ? [{ Name: 'image-id', Values: [...ids] }] : []),
 ];
 
-// In a filter's value * and ? stand for anything. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html
-export const literally = (value: string) => value.replace(/[\\*?]/g, '\\$&');
-
-const pages = (ec2: EC2Client, listing: Listing) =>
+const listImages = (ec2: EC2Client, listing: Listing) =>
   allPages(async NextToken => {
     const page = await ec2
       .send(new DescribeImagesCommand({ ...listing, MaxResults: 1000, NextToken }))
       .catch(asExpected('list images (ec2:DescribeImages)'));
     return { items: page.Images?.map(fromEc2), next: page.NextToken };
   });
-
-const chunks = (ids: readonly string[]): string[][] =>
-  Array.from({ length: Math.ceil(ids.length / MOST_RESOURCES_PER_CALL) }, (_, i) =>
-    ids.slice(i * MOST_RESOURCES_PER_CALL, (i + 1) * MOST_RESOURCES_PER_CALL),
-  );
-
-export const tagsFromEc2 = (
-  tags: readonly { Key?: string | undefined; Value?: string | undefined }[] | undefined,
-): Record<string, string> => Object.fromEntries((tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value]));
 
 const dated = (iso: string | undefined): Date | undefined => (iso === undefined || iso === '' ? undefined : new Date(iso));
 

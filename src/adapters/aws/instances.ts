@@ -1,7 +1,6 @@
 import {
   DescribeInstanceStatusCommand,
   DescribeInstancesCommand,
-  type DescribeInstancesCommandInput,
   DescribeInstanceTypesCommand,
   type EC2Client,
   GetConsoleOutputCommand,
@@ -10,15 +9,13 @@ import {
   RunInstancesCommand,
   type RunInstancesCommandInput,
   type Instance as SdkInstance,
-  type Tag,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
-import type { Architecture, Tags } from '../../model/image.ts';
+import type { Architecture } from '../../model/image.ts';
 import type { Instance, InstanceSpec, Instances } from '../../ports/instances.ts';
+import { listInstances, tagFilters, tagsFromEc2, toEc2Tags } from './ec2.ts';
 import { asExpected, isCode } from './errors.ts';
-import { tagsFromEc2 } from './images.ts';
 import { settingRefused } from './launch-refusals.ts';
-import { allPages } from './pages.ts';
 
 const unlessUnknown =
   (doing: string) =>
@@ -55,7 +52,7 @@ export const ec2Instances = (ec2: EC2Client): Instances => ({
       .catch(unlessUnknown(`describe instance ${id} (ec2:DescribeInstances)`));
     return seen?.Reservations?.flatMap(({ Instances = [] }) => Instances).map(fromEc2)[0];
   },
-  findByToken: async token => (await describe(ec2, [{ Name: 'client-token', Values: [token] }]))[0],
+  findByToken: async token => (await listInstances(ec2, [{ Name: 'client-token', Values: [token] }])).map(fromEc2)[0],
   async health(id) {
     const seen = await ec2
       .send(new DescribeInstanceStatusCommand({ InstanceIds: [id] }))
@@ -66,11 +63,7 @@ export const ec2Instances = (ec2: EC2Client): Instances => ({
   async reboot(id) {
     await ec2.send(new RebootInstancesCommand({ InstanceIds: [id] })).catch(asExpected(`reboot ${id} (ec2:RebootInstances)`));
   },
-  tagged: tags =>
-    describe(
-      ec2,
-      Object.entries(tags).map(([key, value]) => ({ Name: `tag:${key}`, Values: [value] })),
-    ),
+  tagged: async tags => (await listInstances(ec2, tagFilters(tags))).map(fromEc2),
   async terminate(ids) {
     await ec2
       .send(new TerminateInstancesCommand({ InstanceIds: [...ids] }))
@@ -102,7 +95,7 @@ async function consoleOf(ec2: EC2Client, id: string): Promise<string> {
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html
 function launchInput(spec: InstanceSpec): RunInstancesCommandInput {
   const profile = spec.instanceProfile;
-  const tags = toEc2(spec.tags);
+  const tags = toEc2Tags(spec.tags);
   return {
     ImageId: spec.imageId,
     InstanceType: spec.instanceType as InstanceType,
@@ -119,16 +112,6 @@ function launchInput(spec: InstanceSpec): RunInstancesCommandInput {
     ...(spec.userData === undefined ? {} : { UserData: Buffer.from(spec.userData).toString('base64') }),
   };
 }
-
-const describe = (ec2: EC2Client, Filters: NonNullable<DescribeInstancesCommandInput['Filters']>): Promise<Instance[]> =>
-  allPages(async NextToken => {
-    const page = await ec2
-      .send(new DescribeInstancesCommand({ Filters, MaxResults: 1000, NextToken }))
-      .catch(asExpected('list instances (ec2:DescribeInstances)'));
-    return { items: page.Reservations?.flatMap(({ Instances = [] }) => Instances).map(fromEc2), next: page.NextToken };
-  });
-
-const toEc2 = (tags: Tags): Tag[] => Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
 
 const fromEc2 = (instance: SdkInstance): Instance => ({
   id: instance.InstanceId ?? '',

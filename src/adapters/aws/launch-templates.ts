@@ -69,16 +69,25 @@ export const ec2LaunchTemplates = (ec2: EC2Client): LaunchTemplates => ({
   },
 });
 
-const versions = (ec2: EC2Client, query: DescribeLaunchTemplateVersionsRequest): Promise<TemplateVersion[]> =>
+/** Raw versions. Where versions are named AWS documents no page size; it pages by itself. */
+export const listVersions = (ec2: EC2Client, query: DescribeLaunchTemplateVersionsRequest): Promise<LaunchTemplateVersion[]> =>
   allPages(async NextToken => {
+    const MaxResults = query.Versions === undefined ? 200 : undefined;
     const page = await ec2
-      .send(
-        new DescribeLaunchTemplateVersionsCommand({ ...query, ...(query.Versions === undefined ? { MaxResults: 200 } : {}), NextToken }),
-      )
-      .catch(orGone)
-      .catch(asExpected(`read launch template ${query.LaunchTemplateId} (ec2:DescribeLaunchTemplateVersions)`));
-    return { items: page?.LaunchTemplateVersions?.map(fromEc2), next: page?.NextToken };
+      .send(new DescribeLaunchTemplateVersionsCommand({ ...query, MaxResults, NextToken }))
+      .catch(asExpected('describe launch template versions (ec2:DescribeLaunchTemplateVersions)'));
+    return { items: page.LaunchTemplateVersions, next: page.NextToken };
   });
+
+/** Empty when the template or one of the versions does not exist. */
+const versions = (ec2: EC2Client, query: DescribeLaunchTemplateVersionsRequest): Promise<TemplateVersion[]> =>
+  listVersions(ec2, query).then(
+    found => found.map(fromEc2),
+    failure => {
+      if (isCode(failure, 'InvalidLaunchTemplateId.NotFound', 'InvalidLaunchTemplateId.VersionNotFound')) return [];
+      throw failure;
+    },
+  );
 
 function fromEc2(version: LaunchTemplateVersion): TemplateVersion {
   const { ImageId = '', ...data } = version.LaunchTemplateData ?? {};
@@ -114,11 +123,6 @@ const canonical = (value: unknown): string =>
     const said = Object.entries(inner).filter(([, part]) => part !== undefined && !(Array.isArray(part) && part.length === 0));
     return Object.fromEntries(said.sort(([a], [b]) => (a < b ? -1 : 1)));
   });
-
-const orGone = (cause: unknown): undefined => {
-  if (isCode(cause, 'InvalidLaunchTemplateId.NotFound', 'InvalidLaunchTemplateId.VersionNotFound')) return undefined;
-  throw cause;
-};
 
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/launch-template-restrictions.html
 const orFull =

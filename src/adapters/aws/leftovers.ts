@@ -5,8 +5,6 @@ import {
   type DeleteSnapshotReturnCode,
   DeleteVolumeCommand,
   DeregisterImageCommand,
-  DescribeInstancesCommand,
-  DescribeTagsCommand,
   type EC2Client,
   type Filter,
   TerminateInstancesCommand,
@@ -14,8 +12,8 @@ import {
 import { batches } from '../../kit/concurrently.ts';
 import type { Tags } from '../../model/image.ts';
 import type { Leftover, Leftovers } from '../../ports/images.ts';
+import { listInstances, listTags, MOST_FILTER_VALUES } from './ec2.ts';
 import { asExpected, codeOf, isCode } from './errors.ts';
-import { allPages } from './pages.ts';
 
 type Kind = Leftover['kind'];
 
@@ -98,27 +96,18 @@ interface TagLine {
   readonly value: string;
 }
 
-const tagLines = (ec2: EC2Client, Filters: Filter[]): Promise<TagLine[]> =>
-  allPages(async NextToken => {
-    const page = await ec2
-      .send(new DescribeTagsCommand({ Filters, MaxResults: 1000, NextToken }))
-      .catch(asExpected('list tags (ec2:DescribeTags)'));
-    const items = page.Tags?.map(({ ResourceId = '', ResourceType = '', Key = '', Value = '' }) => ({
-      id: ResourceId,
-      kind: ResourceType as string,
-      key: Key,
-      value: Value,
-    }));
-    return { items, next: page.NextToken };
-  });
-
-// A filter takes 200 values. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeTags.html
-const MOST_VALUES = 200;
+const tagLines = async (ec2: EC2Client, filters: Filter[]): Promise<TagLine[]> =>
+  (await listTags(ec2, filters)).map(({ ResourceId = '', ResourceType = '', Key = '', Value = '' }) => ({
+    id: ResourceId,
+    kind: ResourceType as string,
+    key: Key,
+    value: Value,
+  }));
 
 async function tagsOf(ec2: EC2Client, ids: readonly string[]): Promise<ReadonlyMap<string, Tags>> {
   const found = new Map<string, Record<string, string>>();
-  for (let from = 0; from < ids.length; from += MOST_VALUES) {
-    const lines = await tagLines(ec2, [{ Name: 'resource-id', Values: ids.slice(from, from + MOST_VALUES) }]);
+  for (const Values of batches(ids, MOST_FILTER_VALUES)) {
+    const lines = await tagLines(ec2, [{ Name: 'resource-id', Values }]);
     for (const { id, key, value } of lines) found.set(id, { ...found.get(id), [key]: value });
   }
   return found;
@@ -127,15 +116,6 @@ async function tagsOf(ec2: EC2Client, ids: readonly string[]): Promise<ReadonlyM
 async function instanceStates(ec2: EC2Client, marked: readonly TagLine[]): Promise<ReadonlyMap<string, string>> {
   const ids = marked.filter(({ kind }) => kind === 'instance').map(({ id }) => id);
   if (ids.length === 0) return new Map();
-  const perBatch = await Promise.all(batches(ids, MOST_VALUES).map(batch => instancesOf(ec2, batch)));
+  const perBatch = await Promise.all(batches(ids, MOST_FILTER_VALUES).map(Values => listInstances(ec2, [{ Name: 'instance-id', Values }])));
   return new Map(perBatch.flat().map(({ InstanceId = '', State }) => [InstanceId, State?.Name ?? '']));
 }
-
-// By filter, not by ID: one that is gone must not hide the others.
-const instancesOf = (ec2: EC2Client, ids: readonly string[]) =>
-  allPages(async NextToken => {
-    const page = await ec2
-      .send(new DescribeInstancesCommand({ Filters: [{ Name: 'instance-id', Values: [...ids] }], MaxResults: 1000, NextToken }))
-      .catch(asExpected('look at instances (ec2:DescribeInstances)'));
-    return { items: page.Reservations?.flatMap(({ Instances = [] }) => Instances), next: page.NextToken };
-  });

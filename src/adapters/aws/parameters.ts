@@ -18,7 +18,7 @@ export const ssmParameters = (client: SSMClient): Parameters => ({
     const seen = await client
       .send(new GetParameterCommand({ Name: name }))
       .catch(orMissing)
-      .catch(asExpected(`read the parameter ${name}`));
+      .catch(asExpected(`read the parameter ${name} (ssm:GetParameter)`));
     return seen?.Parameter === undefined ? undefined : parsed(name, seen.Parameter);
   },
 
@@ -27,30 +27,34 @@ export const ssmParameters = (client: SSMClient): Parameters => ({
       .send(new PutParameterCommand(putInput(parameter)))
       .catch(orContested)
       .catch(orExplained(parameter.name))
-      .catch(asExpected(`write the parameter ${parameter.name}`));
+      .catch(asExpected(`write the parameter ${parameter.name} (ssm:PutParameter)`));
     return written?.Version;
   },
 
   async history(name) {
-    const all = await allPages(async token => {
-      const page = await client
-        .send(new GetParameterHistoryCommand({ Name: name, MaxResults: 50, NextToken: token }))
-        .catch(orMissing)
-        .catch(asExpected(`read the history of the parameter ${name}`));
-      return { items: page?.Parameters, next: page?.NextToken };
-    });
-    return all
-      .map(entry => ({ ...parsed(name, entry), description: entry.Description ?? '', labels: entry.Labels ?? [] }))
-      .sort((a, b) => b.version - a.version);
+    const versions = await parameterHistory(client, name);
+    return versions.map(entry => ({ ...parsed(name, entry), description: entry.Description ?? '', labels: entry.Labels ?? [] }));
   },
 
   async remove(name) {
     await client
       .send(new DeleteParameterCommand({ Name: name }))
       .catch(orMissing)
-      .catch(asExpected(`remove the parameter ${name}`));
+      .catch(asExpected(`delete the parameter ${name} (ssm:DeleteParameter)`));
   },
 });
+
+/** Newest first; empty where there is no such parameter. */
+export async function parameterHistory(client: SSMClient, name: string): Promise<ParameterHistory[]> {
+  const all = await allPages(async NextToken => {
+    const page = await client
+      .send(new GetParameterHistoryCommand({ Name: name, MaxResults: 50, NextToken }))
+      .catch(orMissing)
+      .catch(asExpected(`read the history of ${name} (ssm:GetParameterHistory)`));
+    return { items: page?.Parameters, next: page?.NextToken };
+  });
+  return all.sort((a, b) => (b.Version ?? 0) - (a.Version ?? 0));
+}
 
 const parsed = (name: string, seen: SsmParameter | ParameterHistory): Parameter => ({
   name,

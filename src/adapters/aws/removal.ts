@@ -1,7 +1,6 @@
 import {
   DeleteSnapshotCommand,
   DeregisterImageCommand,
-  DescribeImageAttributeCommand,
   DescribeSnapshotsCommand,
   DisableImageCommand,
   DisableImageDeprecationCommand,
@@ -14,8 +13,8 @@ import {
 } from '@aws-sdk/client-ec2';
 import type { Snapshot, Tags } from '../../model/image.ts';
 import type { Recycled, Removal, Removed, SnapshotResult } from '../../ports/images.ts';
+import { granteeOf, launchPermissions, tagFilters, tagsFromEc2 } from './ec2.ts';
 import { asExpected, isCode } from './errors.ts';
-import { literally, tagsFromEc2 } from './images.ts';
 import { allPages } from './pages.ts';
 
 const GONE = ['InvalidAMIID.NotFound', 'InvalidAMIID.Unavailable'] as const;
@@ -35,17 +34,11 @@ export const ec2Removal = (ec2: EC2Client): Removal => ({
   },
 
   async sharedWith(imageId) {
-    const { LaunchPermissions = [] } = await ec2
-      .send(new DescribeImageAttributeCommand({ ImageId: imageId, Attribute: 'launchPermission' }))
-      .catch(cause =>
-        isCode(cause, ...GONE)
-          ? { LaunchPermissions: [] }
-          : asExpected(`see who ${imageId} is shared with (ec2:DescribeImageAttribute)`)(cause),
-      );
-    return LaunchPermissions.map(({ UserId, Group, OrganizationArn, OrganizationalUnitArn }) => ({
-      who: UserId ?? OrganizationArn ?? OrganizationalUnitArn ?? Group ?? 'somebody',
-      account: UserId,
-    }));
+    const permissions = await launchPermissions(ec2, imageId).catch(failure => {
+      if (isCode(failure, ...GONE)) return [];
+      throw failure;
+    });
+    return permissions.map(permission => ({ who: granteeOf(permission) ?? 'unknown', account: permission.UserId }));
   },
 
   async deprecate(imageId, at) {
@@ -84,7 +77,7 @@ export const ec2Removal = (ec2: EC2Client): Removal => ({
 
 const ownSnapshots = (ec2: EC2Client, tags: Tags): Promise<Snapshot[]> =>
   allPages(async NextToken => {
-    const Filters = Object.entries(tags).map(([key, value]) => ({ Name: `tag:${key}`, Values: [literally(value)] }));
+    const Filters = tagFilters(tags);
     const page = await ec2
       .send(new DescribeSnapshotsCommand({ OwnerIds: ['self'], Filters, MaxResults: 1000, NextToken }))
       .catch(asExpected('list snapshots (ec2:DescribeSnapshots)'));

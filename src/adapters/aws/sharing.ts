@@ -1,7 +1,6 @@
 import {
   CopyImageCommand,
   type CreateVolumePermissionModifications,
-  DescribeImageAttributeCommand,
   DescribeSnapshotAttributeCommand,
   DescribeSnapshotsCommand,
   type EC2Client,
@@ -16,18 +15,12 @@ import type { KMSClient } from '@aws-sdk/client-kms';
 import { AccessError } from '../../kit/errors.ts';
 import type { Criterion } from '../../model/allowed-images.ts';
 import type { CopyOrder, Sharing } from '../../ports/images.ts';
+import { granteeOf, launchPermissions, toEc2Tags } from './ec2.ts';
 import { asExpected, isCode } from './errors.ts';
 import { kmsKey } from './kms-keys.ts';
 
 export const awsSharing = (ec2: EC2Client, kms: KMSClient): Sharing => ({
-  async launchers(imageId) {
-    const { LaunchPermissions = [] } = await ec2
-      .send(new DescribeImageAttributeCommand({ ImageId: imageId, Attribute: 'launchPermission' }))
-      .catch(asExpected(`see who ${imageId} is shared with (ec2:DescribeImageAttribute)`));
-    return LaunchPermissions.map(
-      ({ UserId, Group, OrganizationArn, OrganizationalUnitArn }) => UserId ?? OrganizationArn ?? OrganizationalUnitArn ?? Group ?? '',
-    );
-  },
+  launchers: async imageId => (await launchPermissions(ec2, imageId)).map(permission => granteeOf(permission) ?? ''),
   allowLaunch: (imageId, who) => changeLaunch(ec2, imageId, { Add: who.map(permission) }, `share ${imageId} with ${who.join(', ')}`),
   forbidLaunch: (imageId, who) => changeLaunch(ec2, imageId, { Remove: who.map(permission) }, `take ${imageId} from ${who.join(', ')}`),
   async readers(snapshotId) {
@@ -106,7 +99,7 @@ const permission = (who: string): LaunchPermission => {
 };
 
 async function copy(ec2: EC2Client, { from, name, description, tags, kmsKey: KmsKeyId, token }: CopyOrder): Promise<string | undefined> {
-  const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
+  const Tags = toEc2Tags(tags);
   try {
     const { ImageId } = await ec2.send(
       new CopyImageCommand({

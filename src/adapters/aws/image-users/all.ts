@@ -1,10 +1,10 @@
 import type { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import type { EC2Client } from '@aws-sdk/client-ec2';
 import type { SSMClient } from '@aws-sdk/client-ssm';
-import { aliasesIn, numberedVersions, type UserFacts, type VersionFact } from '../../../model/image-users.ts';
+import { aliasesIn, type InstanceFact, numberedVersions, type UserFacts, type VersionFact } from '../../../model/image-users.ts';
 import type { ImageUsers } from '../../../ports/images.ts';
+import { listInstances } from '../ec2.ts';
 import { fleetLaunchers } from './fleets.ts';
-import { instanceFacts } from './instances.ts';
 import { groupLaunchers, refreshLaunchers } from './launchers.ts';
 import { parameterFacts, resolveAliases } from './parameters.ts';
 import { references } from './references.ts';
@@ -47,6 +47,19 @@ export function awsImageUsers({ ec2, ssm, autoScaling }: Clients): ImageUsers {
       };
     },
   };
+}
+
+/** Instances in every state, those of warm pools among them. `imageIds`: only of these. */
+async function instanceFacts(ec2: EC2Client, imageIds: readonly string[] | undefined): Promise<InstanceFact[]> {
+  // EC2 refuses a filter without values.
+  if (imageIds?.length === 0) return [];
+  const found = await listInstances(ec2, imageIds === undefined ? [] : [{ Name: 'image-id', Values: [...imageIds] }]);
+  return found.map(({ InstanceId = '', ImageId = '', State, Tags }) => ({
+    id: InstanceId,
+    imageId: ImageId,
+    state: State?.Name ?? 'unknown',
+    group: Tags?.find(({ Key }) => Key === 'aws:autoscaling:groupName')?.Value,
+  }));
 }
 
 function withoutRepeats(versions: readonly VersionFact[]): VersionFact[] {

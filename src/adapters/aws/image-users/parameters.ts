@@ -1,10 +1,4 @@
-import {
-  DescribeParametersCommand,
-  GetParameterHistoryCommand,
-  GetParametersCommand,
-  type ParameterMetadata,
-  type SSMClient,
-} from '@aws-sdk/client-ssm';
+import { DescribeParametersCommand, GetParametersCommand, type ParameterMetadata, type SSMClient } from '@aws-sdk/client-ssm';
 import { batches, concurrently } from '../../../kit/concurrently.ts';
 import { AccessError } from '../../../kit/errors.ts';
 import type { ParameterFact } from '../../../model/image-users.ts';
@@ -12,6 +6,7 @@ import { referencedParameter } from '../../../model/patterns.ts';
 import type { UserScope } from '../../../ports/images.ts';
 import { asExpected, isCode } from '../errors.ts';
 import { allPages } from '../pages.ts';
+import { parameterHistory } from '../parameters.ts';
 
 // Parameter Store answers 40 calls a second by default, for everybody in the account.
 const CALLS_AT_ONCE = 4;
@@ -54,23 +49,12 @@ async function valuesOf(ssm: SSMClient, names: readonly string[]): Promise<Map<s
   return new Map(answers.flat());
 }
 
-async function historyOf(ssm: SSMClient, name: string): Promise<ParameterFact['history']> {
-  const all = await allPages(async NextToken => {
-    const page = await ssm
-      .send(new GetParameterHistoryCommand({ Name: name, MaxResults: 50, NextToken }))
-      .catch(orGone)
-      .catch(asExpected(`read the history of ${name} (ssm:GetParameterHistory)`));
-    return { items: page?.Parameters, next: page?.NextToken };
-  });
-  return all
-    .map(({ Version = 0, Value = '', Description = '' }) => ({ version: Version, value: Value, description: Description }))
-    .sort((a, b) => b.version - a.version);
-}
-
-const orGone = (cause: unknown): undefined => {
-  if (isCode(cause, 'ParameterNotFound')) return undefined;
-  throw cause;
-};
+const historyOf = async (ssm: SSMClient, name: string): Promise<ParameterFact['history']> =>
+  (await parameterHistory(ssm, name)).map(({ Version = 0, Value = '', Description = '' }) => ({
+    version: Version,
+    value: Value,
+    description: Description,
+  }));
 
 /** What each `resolve:ssm:` means: name, `name:version`, `name:label`, or the ARN of a parameter that another account shares. */
 export async function resolveAliases(ssm: SSMClient, aliases: readonly string[]): Promise<ReadonlyMap<string, string>> {

@@ -1,13 +1,8 @@
-import {
-  DescribeLaunchTemplateVersionsCommand,
-  type DescribeLaunchTemplateVersionsCommandInput,
-  type EC2Client,
-  type LaunchTemplateVersion,
-} from '@aws-sdk/client-ec2';
+import type { EC2Client, LaunchTemplateVersion } from '@aws-sdk/client-ec2';
 import { batches, concurrently } from '../../../kit/concurrently.ts';
 import type { VersionFact } from '../../../model/image-users.ts';
-import { asExpected, isCode } from '../errors.ts';
-import { allPages } from '../pages.ts';
+import { isCode } from '../errors.ts';
+import { listVersions } from '../launch-templates.ts';
 import { snapshotsIn } from './mappings.ts';
 
 const TEMPLATES_AT_ONCE = 6;
@@ -15,13 +10,17 @@ const NUMBERS_PER_CALL = 200;
 
 /** The default and the newest version of every template of the account, two a template: without a template's name the API takes just these two words. */
 export async function currentVersions(ec2: EC2Client, depth: number): Promise<VersionFact[]> {
-  const said = await pages(ec2, { Versions: ['$Latest', '$Default'] });
+  const said = await listVersions(ec2, { Versions: ['$Latest', '$Default'] });
   const newest = new Map<string, number>();
   for (const { LaunchTemplateId: id = '', VersionNumber = 0 } of said) newest.set(id, Math.max(VersionNumber, newest.get(id) ?? 0));
   const current = said.map(version => fact(version, version.VersionNumber === newest.get(version.LaunchTemplateId ?? '')));
   if (depth <= 1) return current;
   const deeper = await concurrently([...newest], TEMPLATES_AT_ONCE, ([LaunchTemplateId, number]) =>
-    pages(ec2, { LaunchTemplateId, MinVersion: String(Math.max(1, number - depth + 1)), MaxVersion: String(Math.max(1, number - 1)) }),
+    listVersions(ec2, {
+      LaunchTemplateId,
+      MinVersion: String(Math.max(1, number - depth + 1)),
+      MaxVersion: String(Math.max(1, number - 1)),
+    }),
   );
   return [...current, ...deeper.flat().map(version => ({ ...fact(version, false), isRecent: true }))];
 }
@@ -54,29 +53,16 @@ export function numberedVersionReader(ec2: EC2Client): (wanted: ReadonlyMap<stri
 async function someVersions(ec2: EC2Client, template: string, versions: readonly string[]): Promise<VersionFact[]> {
   const named = template.startsWith('lt-') ? { LaunchTemplateId: template } : { LaunchTemplateName: template };
   try {
-    return (await pages(ec2, { ...named, Versions: [...versions] })).map(version => fact(version, false));
+    return (await listVersions(ec2, { ...named, Versions: [...versions] })).map(version => fact(version, false));
   } catch (cause) {
     // The template is gone: whoever names it launches nothing.
-    if (isCode(causeOf(cause), 'InvalidLaunchTemplateId.NotFound', 'InvalidLaunchTemplateName.NotFoundException')) return [];
-    if (!isCode(causeOf(cause), 'InvalidLaunchTemplateId.VersionNotFound')) throw cause;
+    if (isCode(cause, 'InvalidLaunchTemplateId.NotFound', 'InvalidLaunchTemplateName.NotFoundException')) return [];
+    if (!isCode(cause, 'InvalidLaunchTemplateId.VersionNotFound')) throw cause;
     // One that was deleted makes AWS refuse them all.
     if (versions.length === 1) return [];
     return (await concurrently(versions, TEMPLATES_AT_ONCE, version => someVersions(ec2, template, [version]))).flat();
   }
 }
-
-const causeOf = (failure: unknown): unknown => (failure instanceof Error ? failure.cause : undefined) ?? failure;
-
-// Where versions are named, AWS documents no page size; it pages by itself.
-const pages = (ec2: EC2Client, input: DescribeLaunchTemplateVersionsCommandInput): Promise<LaunchTemplateVersion[]> =>
-  allPages(async NextToken => {
-    const page = await ec2
-      .send(
-        new DescribeLaunchTemplateVersionsCommand({ ...input, ...(input.Versions === undefined ? { MaxResults: 200 } : {}), NextToken }),
-      )
-      .catch(asExpected('describe launch template versions (ec2:DescribeLaunchTemplateVersions)'));
-    return { items: page.LaunchTemplateVersions, next: page.NextToken };
-  });
 
 const fact = (version: LaunchTemplateVersion, isLatest: boolean): VersionFact => ({
   templateId: version.LaunchTemplateId ?? '',
