@@ -173,10 +173,8 @@ async function guardAccount({ region, allowedAccountIds }: Values<typeof common>
   const account = await deps.inRegion({ region }).account.id();
   if (allowedAccountIds.includes(account)) return;
   throw new AccessError(
-    `These credentials belong to account ${account}, and "allowed-account-ids" allows ${allowedAccountIds.join(', ')}. Nothing was touched.`,
-    {
-      next: 'Check role-to-assume, or the credentials of this job.',
-    },
+    `These credentials belong to account ${account}, and "allowed-account-ids" allows ${allowedAccountIds.join(', ')}.`,
+    { unchanged: true, next: 'Check role-to-assume, or the credentials of this job.' },
   );
 }
 

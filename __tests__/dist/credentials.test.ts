@@ -102,8 +102,7 @@ describe('errors that name who must act', () => {
     expect([ran.exitCode, ran.outputs['outcome'], of.lab.calls.count(undefined, mark)]).toEqual([1, 'usage', 0]);
     expect(ran.errors[0]?.split('\n')).toEqual([
       `Cannot assume ${CI_ROLE}: the job has no OIDC token, because it lacks "permissions: id-token: write"`,
-      'Left behind:',
-      '- nothing was touched',
+      'No changes were made.',
       'Next: Give the job "permissions: id-token: write" (and "contents: read", once permissions are set at all); where it calls a reusable workflow, the calling job too.',
     ]);
   });
@@ -190,7 +189,7 @@ describe('errors that name who must act', () => {
     const ran = await of.act('share', wanted, { env: { ...NO_KEYS, ...env } });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'access']);
     expect(ran.errors[0]).toBe(
-      `These credentials belong to account ${STAGE}, and "allowed-account-ids" allows ${BUILD}. Nothing was touched.\nNext: Check role-to-assume, or the credentials of this job.`,
+      `These credentials belong to account ${STAGE}, and "allowed-account-ids" allows ${BUILD}.\nNo changes were made.\nNext: Check role-to-assume, or the credentials of this job.`,
     );
     expect(of.lab.calls.since(mark).map(({ operation }) => operation)).toEqual(['AssumeRoleWithWebIdentity', 'GetCallerIdentity']);
   });

@@ -213,7 +213,7 @@ describe('refused before the first write', () => {
       id,
       { accounts: STAGE, 'allowed-account-ids': STAGE },
       'access',
-      `These credentials belong to account ${BUILD}, and "allowed-account-ids" allows ${STAGE}. Nothing was touched.`,
+      `These credentials belong to account ${BUILD}, and "allowed-account-ids" allows ${STAGE}.\nNo changes were made.`,
     );
     const mark = l.lab.calls.mark();
     const ran = await share(id, { accounts: STAGE, 'target-role': roleIn(PROD) });

@@ -55,8 +55,8 @@ describe('a bad value is told with what would be right and what was given', () =
     [oneOf('d', ['keep', 'delete']), 'kep', '"it" must be one of keep, delete, got "kep"'],
     [text('d'), 'a\u00a0b', '"it" holds an invisible character: type it again, got "a\\u00a0b"'],
     [text('d'), 'x'.repeat(5000), `"it" is too long: at most 4096 characters, got "${'x'.repeat(77)}... (5000 characters)"`],
-    [list('d', { pattern: /^\d+$/, says: 'must be digits' }), '[1, x2]', '"it[2]" must be digits, got "x2"'],
-    [list('d', { pattern: /^\d+$/, says: 'must be digits' }), '1, x2', '"it[2]" must be digits, got "1, x2"'],
+    [list('d', { pattern: /^\d+$/, message: 'must be digits' }), '[1, x2]', '"it[2]" must be digits, got "x2"'],
+    [list('d', { pattern: /^\d+$/, message: 'must be digits' }), '1, x2', '"it[2]" must be digits, got "1, x2"'],
     [map('d'), 'Team', '"it" must be a map, one "key: value" a line, got "Team"'],
     [yaml('d', () => z.array(z.string())), '[a', '"it" must be YAML: Flow sequence must end with a ] at line 1, column 3, got "[a"'],
   ])('%#', (setting, given, says) => {

@@ -30,7 +30,7 @@ export const settings = {
   version: optional(
     text('Version of what is in the image. Default: the tag that is built, else the first seven characters of the commit.', {
       pattern: /^[\w.+-]{1,64}$/,
-      says: 'must be 1 to 64 letters, digits and . _ + -',
+      message: 'must be 1 to 64 letters, digits and . _ + -',
     }),
   ),
   var: map(
@@ -52,7 +52,7 @@ export const settings = {
   instanceType: optional(
     text('Type of the build instance, for a template that declares `instance_type`.', {
       pattern: /^[a-z0-9-]+\.[a-z0-9-]+$/,
-      says: 'must be an instance type such as t3.small',
+      message: 'must be an instance type such as t3.small',
       neededBy: 'builds that want a bigger machine',
     }),
   ),

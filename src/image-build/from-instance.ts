@@ -15,7 +15,7 @@ export const instanceSettings = {
   fromInstance: optional(
     text('Makes the image of this instance, as it is, instead of building one.', {
       pattern: /^i-([0-9a-f]{8}|[0-9a-f]{17})$/,
-      says: 'must be the ID of an instance',
+      message: 'must be the ID of an instance',
       neededBy: 'teams that set machines up with cloud-init or Ansible',
     }),
   ),

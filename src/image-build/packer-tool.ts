@@ -20,20 +20,20 @@ export const packerSettings = {
   packerVersion: text('Version of Packer, or a range as npm writes them.', {
     fallback: '>=1.11.0',
     pattern: /^[\d.x*<>=~^ |-]+$/,
-    says: 'must be a version or a range, such as 1.16.0 or >=1.14.0',
+    message: 'must be a version or a range, such as 1.16.0 or >=1.14.0',
     neededBy: 'teams that pin their tools',
   }),
   packerSha256: optional(
     text("SHA-256 of the vendor's archive, for a version that the action does not know.", {
       pattern: /^[0-9a-f]{64}$/,
-      says: 'must be 64 hexadecimal digits',
+      message: 'must be 64 hexadecimal digits',
       neededBy: 'teams whose Packer is newer than their ami-action',
     }),
   ),
   packerMirror: text('Where the archive comes from, if Packer is not on PATH.', {
     fallback: 'https://releases.hashicorp.com',
     pattern: /^https?:\/\/[^\s/]\S*$/,
-    says: 'must be an address such as https://mirror.example.com/hashicorp',
+    message: 'must be an address such as https://mirror.example.com/hashicorp',
     neededBy: 'runners that reach the internet through a mirror',
   }),
 };

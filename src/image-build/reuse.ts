@@ -19,7 +19,7 @@ export const reuseSettings = {
   rebuild: optional(
     text(
       '`changed`: build only when an input has changed since an image was built from the same; `max-age:<duration>`: also when that is older; `always`. Default: `changed` with "base-image", else `always`, because nobody would see that the base has changed.',
-      { pattern: /^(always|changed|max-age:(\d+[smhd])+)$/, says: 'must be always, changed or max-age:<duration> such as max-age:7d' },
+      { pattern: /^(always|changed|max-age:(\d+[smhd])+)$/, message: 'must be always, changed or max-age:<duration> such as max-age:7d' },
     ),
   ),
   content: list(

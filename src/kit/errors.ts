@@ -2,19 +2,22 @@
 export type Outcome = 'done' | 'unchanged' | 'planned' | 'usage' | 'access' | 'rejected' | 'timeout' | 'cancelled' | 'unknown' | 'bug';
 
 export interface ErrorDetails {
-  /** What is left behind, a line each: "instance i-1 still runs, it ends itself at 14:05". */
+  /** What the run did not remove, a line each: "instance i-1 still runs, it terminates itself at 14:05". */
   readonly leftovers?: readonly string[] | undefined;
-  /** What to do next, as a command or a line of YAML where there is one. */
+  /** The run changed nothing in AWS. */
+  readonly unchanged?: boolean | undefined;
+  /** The next step: a command or a line of YAML where one exists. */
   readonly next?: string | undefined;
   /** Outputs that are known although the run failed: a partial list, a verdict. */
   readonly outputs?: Readonly<Record<string, unknown>> | undefined;
   readonly cause?: unknown;
 }
 
-/** Every failure we foresee, sorted by who has to act. Anything that is not one of these is our bug, and says so. */
+/** Every expected failure, by who has to act. Any other error is a bug in the action. */
 export abstract class ActionError extends Error {
   abstract readonly outcome: Outcome;
   readonly leftovers: readonly string[];
+  readonly unchanged: boolean;
   readonly next: string | undefined;
   readonly outputs: Readonly<Record<string, unknown>>;
 
@@ -22,6 +25,7 @@ export abstract class ActionError extends Error {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = new.target.name;
     this.leftovers = details.leftovers ?? [];
+    this.unchanged = details.unchanged ?? false;
     this.next = details.next;
     this.outputs = details.outputs ?? {};
   }
@@ -44,20 +48,20 @@ export class AccessError extends ActionError {
   readonly outcome = 'access';
 }
 
-/** Nobody answered. Before anything was begun somebody must mend the network; afterwards it says nothing about what was begun. */
+/** No answer from the network. After the first change it does not tell how that change ended. */
 export class UnreachableError extends AccessError {}
 
-/** The image or the roll was refused. The tool worked; the answer is no. */
+/** The image or the rollout was refused. */
 export class RejectedError extends ActionError {
   readonly outcome = 'rejected';
 }
 
-/** We stopped waiting. The thing itself may still be moving. */
+/** The time limit was reached. The operation itself may still be in progress. */
 export class TimeoutError extends ActionError {
   readonly outcome = 'timeout';
 }
 
-/** The run was cancelled. A normal ending: what was started is ended or reported. */
+/** The run was cancelled. What it started is ended or reported. */
 export class CancelledError extends ActionError {
   readonly outcome = 'cancelled';
 
@@ -66,25 +70,26 @@ export class CancelledError extends ActionError {
   }
 }
 
-/** We can no longer look. Neither success nor failure: the next run with the same settings finds out. */
+/** The result cannot be read. The next run with the same settings finds it. */
 export class UnknownError extends ActionError {
   readonly outcome = 'unknown';
 }
 
 const KINDS = [UnreachableError, AccessError, RejectedError, TimeoutError, CancelledError, UnknownError] as const;
 
-/** Another failure by which the same one must act. */
+/** The same kind of failure with another message: the same person must act. */
 export function wrapError(failure: unknown, message: string, details: ErrorDetails): ActionError {
   if (failure instanceof UsageError) return new UsageError([message], details);
   const Kind = KINDS.find(kind => failure instanceof kind) ?? RejectedError;
   return new Kind(message, details);
 }
 
-/** The same failure, with more to tell. A bug stays what it is. */
-export function withDetails(failure: unknown, { leftovers = [], next, outputs = {} }: ErrorDetails): unknown {
+/** The same failure with more details. A bug stays a bug. */
+export function withDetails(failure: unknown, { leftovers = [], unchanged, next, outputs = {} }: ErrorDetails): unknown {
   if (!(failure instanceof ActionError)) return failure;
   return wrapError(failure, failure.message, {
     leftovers: [...failure.leftovers, ...leftovers],
+    unchanged: unchanged ?? (failure.unchanged && leftovers.length === 0),
     next: next ?? failure.next,
     outputs: { ...failure.outputs, ...outputs },
     cause: failure,

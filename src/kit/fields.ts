@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { parseDuration } from './duration.ts';
 import type { Setting } from './settings.ts';
 
-/** The makers of settings. A message says what would be right, as the end of the sentence `"name" ...`. */
+/** The makers of settings. A message message what would be right, as the end of the sentence `"name" ...`. */
 
 type Extra = Partial<Pick<Setting<unknown>, 'withOnly' | 'neededBy' | 'fallbackFrom'>>;
 
@@ -23,36 +23,36 @@ export const optional = <T>(inner: Setting<T>): Setting<T | undefined> => ({
 });
 
 // Pasted text brings spaces that nobody sees; inside a value they are a mistake, around it they are nothing.
-const trimmed = (says: string) =>
+const trimmed = (message: string) =>
   z
-    .string({ error: says })
+    .string({ error: message })
     .trim()
     .max(4096, 'is too long: at most 4096 characters')
     .refine(value => !/[\u00a0\u200b-\u200f\u2060\ufeff]/.test(value), 'holds an invisible character: type it again');
 
-export const text = (doc: string, extra: Extra & { fallback?: string; pattern?: RegExp; says?: string } = {}): Setting<string> => {
-  const { fallback, pattern, says = 'must be text', ...rest } = extra;
-  const schema = () => (pattern === undefined ? trimmed(says) : trimmed(says).regex(pattern, says));
+export const text = (doc: string, extra: Extra & { fallback?: string; pattern?: RegExp; message?: string } = {}): Setting<string> => {
+  const { fallback, pattern, message = 'must be text', ...rest } = extra;
+  const schema = () => (pattern === undefined ? trimmed(message) : trimmed(message).regex(pattern, message));
   return setting(doc, schema, rest, fallback);
 };
 
 export const count = (doc: string, range: { min: number; max: number; fallback?: number } & Extra): Setting<number> => {
   const { min, max, fallback, ...rest } = range;
-  const says = `must be a whole number from ${min} to ${max}`;
+  const message = `must be a whole number from ${min} to ${max}`;
   const schema = () =>
-    trimmed(says)
-      .regex(/^\d{1,15}$/, says)
+    trimmed(message)
+      .regex(/^\d{1,15}$/, message)
       .transform(Number)
-      .refine(value => value >= min && value <= max, says)
+      .refine(value => value >= min && value <= max, message)
       .meta({ type: ['integer', 'string'], minimum: min, maximum: max });
   return setting(doc, schema, rest, fallback?.toString());
 };
 
 export const flag = (doc: string, fallback: boolean, extra: Extra = {}): Setting<boolean> => {
-  const says = 'must be true or false';
+  const message = 'must be true or false';
   const schema = () =>
-    trimmed(says)
-      .regex(/^(true|false)$/, says)
+    trimmed(message)
+      .regex(/^(true|false)$/, message)
       .transform(value => value === 'true')
       .meta({ type: 'boolean' });
   return setting(doc, schema, extra, String(fallback));
@@ -109,10 +109,10 @@ function readYaml(raw: unknown, context: z.core.$RefinementCtx): unknown {
 /** A list of texts: YAML, or simply one a line, or with commas between them. */
 export const list = (
   doc: string,
-  extra: { fallback?: string; pattern?: RegExp; says?: string } & Extra = {},
+  extra: { fallback?: string; pattern?: RegExp; message?: string } & Extra = {},
 ): Setting<readonly string[]> => {
-  const { fallback, pattern, says = 'must be text', ...rest } = extra;
-  const item = () => (pattern === undefined ? trimmed(says).min(1, says) : trimmed(says).regex(pattern, says));
+  const { fallback, pattern, message = 'must be text', ...rest } = extra;
+  const item = () => (pattern === undefined ? trimmed(message).min(1, message) : trimmed(message).regex(pattern, message));
   const split = (raw: unknown, context: z.core.$RefinementCtx) => (typeof raw === 'string' ? asList(raw, context) : raw);
   const items = () => z.preprocess(split, z.array(item(), { error: 'must be a list' }));
   const schema = () => items().meta({ type: ['array', 'string'], items: { type: 'string' } }) as z.ZodType<readonly string[]>;

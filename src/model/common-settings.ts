@@ -8,12 +8,12 @@ const ENVIRONMENT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 export const family = text('The images of one application: the value of their tag `ami-action:family`.', {
   pattern: FAMILY,
-  says: 'must be 1 to 100 letters, digits, "-", "_", "." or "/", starting with a letter or digit',
+  message: 'must be 1 to 100 letters, digits, "-", "_", "." or "/", starting with a letter or digit',
 });
 
 export const environment = text('stage, prod, ...: who runs the image.', {
   pattern: ENVIRONMENT,
-  says: 'must be 1 to 63 letters, digits, "-", "_" or ".", starting with a letter or digit',
+  message: 'must be 1 to 63 letters, digits, "-", "_" or ".", starting with a letter or digit',
 });
 
 /** Every mode has these. */
@@ -21,14 +21,14 @@ export const common = {
   region: text('AWS region.', {
     fallbackFrom: 'AWS_REGION',
     pattern: whole(REGION),
-    says: 'must be a region such as eu-central-1',
+    message: 'must be a region such as eu-central-1',
   }),
   roleToAssume: optional(
     text(
       'ARN of the role to work with; the action exchanges the OIDC token itself and renews it. Default: the credentials of the environment.',
       {
         pattern: whole(ROLE_ARN),
-        says: 'must be the ARN of a role, such as arn:aws:iam::111122223333:role/ami-delivery',
+        message: 'must be the ARN of a role, such as arn:aws:iam::111122223333:role/ami-delivery',
       },
     ),
   ),
@@ -48,7 +48,7 @@ export const common = {
   allowedAccountIds: optional(
     list('Accounts that this may write to; checked before the first write.', {
       pattern: whole(ACCOUNT_ID),
-      says: 'must be a 12-digit account ID, in quotes where it begins with 0',
+      message: 'must be a 12-digit account ID, in quotes where it begins with 0',
       withOnly: true,
       neededBy: 'teams with several accounts, who fear the wrong one',
     }),
@@ -57,19 +57,19 @@ export const common = {
     fallback: 'ami-action:',
     neededBy: 'teams that have a tag scheme already',
     pattern: /^(?!aws:)[\w.:/=+@-]{0,60}$/,
-    says: 'must be a prefix of at most 60 letters, digits and . : / = + - @ _, and not start with "aws:"',
+    message: 'must be a prefix of at most 60 letters, digits and . : / = + - @ _, and not start with "aws:"',
   }),
   commitTag: text('Tag that holds the commit, for teams that have one already. Default: `ami-action:commit`.', {
     fallback: 'ami-action:commit',
     neededBy: 'teams that have a tag scheme already',
     pattern: /^(?!aws:)[\w .:/=+@-]{1,128}$/,
-    says: 'must be a tag key, and not start with "aws:"',
+    message: 'must be a tag key, and not start with "aws:"',
   }),
 };
 
 export const dryRun = (fallback: boolean) => flag('Print the plan of a real run and change nothing.', fallback, { withOnly: true });
 
-const OTHER_REGION = { pattern: whole(REGION), says: 'must be a region such as eu-west-1' };
+const OTHER_REGION = { pattern: whole(REGION), message: 'must be a region such as eu-west-1' };
 
 /** Beside `region`, never instead of it. */
 export const regions = list(
@@ -101,7 +101,7 @@ export const targetRole = optional(
     'Role in the other accounts that have the image, as an ARN with `{account}`: `share` writes tags and verdict with it, `prune` sees with it what they use.',
     {
       pattern: /^arn:aws[a-z-]*:iam::(\d{12}|\{account\}):role\/[\w+=,.@/{}-]+$/,
-      says: 'must be the ARN of a role, such as arn:aws:iam::{account}:role/ami-delivery',
+      message: 'must be the ARN of a role, such as arn:aws:iam::{account}:role/ami-delivery',
       neededBy: 'teams that share images with other accounts',
     },
   ),

@@ -22,7 +22,7 @@ export const users = {
       'Parameters whose name begins so hold no image ID: they are not read. All others are, and one that cannot be read stops everything.',
       {
         pattern: /^\/?[\w.-][\w./-]*$/,
-        says: 'must be the beginning of a parameter name',
+        message: 'must be the beginning of a parameter name',
         neededBy: 'accounts with parameters that the role may not read',
       },
     ),
@@ -32,7 +32,7 @@ export const users = {
 export const price = text('What a GiB of snapshots costs a month, in dollars.', {
   fallback: '0.05',
   pattern: /^\d{1,4}(\.\d{1,6})?$/,
-  says: 'must be a price such as 0.05',
+  message: 'must be a price such as 0.05',
   neededBy: 'regions and contracts with other prices',
 });
 

@@ -40,7 +40,7 @@ export const settings = {
   planHash: optional(
     textSetting('Carries out only the plan that has this hash: the output of the dry run that somebody approved.', {
       pattern: /^[0-9a-f]{32}$/,
-      says: 'must be the output "plan-hash" of a dry run',
+      message: 'must be the output "plan-hash" of a dry run',
       withOnly: true,
       neededBy: 'teams where a person approves the plan',
     }),

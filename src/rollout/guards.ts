@@ -19,7 +19,7 @@ export const guardSettings = {
     text('Hash of the checks that the image must have passed: the output `checks` of validate.', {
       ...withOnly,
       pattern: /^[0-9a-f]{32}$/,
-      says: 'must be the output "checks" of validate',
+      message: 'must be the output "checks" of validate',
       neededBy: 'teams whose checks get stricter',
     }),
   ),
@@ -35,7 +35,7 @@ export const guardSettings = {
       {
         ...withOnly,
         pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
-        says: 'must be the name of an environment',
+        message: 'must be the name of an environment',
         neededBy: 'environments that take only what has proven itself elsewhere',
       },
     ),
@@ -47,7 +47,7 @@ export const guardSettings = {
     text('The only image that may be promoted: holds an environment where it is.', {
       ...withOnly,
       pattern: whole(AMI_ID),
-      says: 'must be an image ID',
+      message: 'must be an image ID',
       neededBy: 'environments that must not change for a while',
     }),
   ),

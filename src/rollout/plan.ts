@@ -66,7 +66,7 @@ export function throwIfRefused(parts: readonly Planned[]): void {
   const { operation, image, environment } = home.promotion;
   const said = rest.length === 0 ? first : `${refusals.length} reasons:\n- ${refusals.join('\n- ')}`;
   throw new RejectedError(`Refused to ${operation === 'promote' ? 'promote' : 'roll back to'} ${image.id} in ${environment}: ${said}`, {
-    leftovers: ['nothing was touched'],
+    unchanged: true,
   });
 }
 

@@ -66,7 +66,7 @@ async function findInEachRegion(image: Image, [, ...further]: readonly Region[],
     const said = unfound.map(({ region, reason }) => `${region}: ${reason}`).join('; ');
     const next = [...new Set(unfound.map(({ region, oneOf }) => remedy(region, oneOf)))].join(' ');
     throw new RejectedError(`Not exactly once in every region: ${said}.`, {
-      leftovers: ['nothing was touched'],
+      unchanged: true,
       next: `${next} Or ${LEAVE_OUT}.`,
     });
   }

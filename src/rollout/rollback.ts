@@ -126,12 +126,12 @@ async function named(wanted: Wanted, deps: NeededDeps, now: PointerState): Promi
 
 function throwIfNone(back: WayBack, now: PointerState): Back {
   if (back.to !== undefined) return back;
-  throw new RejectedError(`Nothing to go back to: ${back.reason}.`, { leftovers: ['nothing was touched'], next: whatThereIs(now) });
+  throw new RejectedError(`Nothing to go back to: ${back.reason}.`, { unchanged: true, next: whatThereIs(now) });
 }
 
 const gone = (id: string, now: PointerState): RejectedError =>
   new RejectedError(`${id}, which the environment ran before, does not exist here any more.`, {
-    leftovers: ['nothing was touched'],
+    unchanged: true,
     next: whatThereIs(now),
   });
 

@@ -13,7 +13,10 @@ const numbers = (inner: Setting<readonly string[]>): Setting<readonly number[]> 
 
 export const rollSettings = {
   groups: optional(
-    list('Names of the Auto Scaling groups that run the image.', { pattern: /^[^:\p{Cc}]{1,255}$/u, says: 'must be the name of a group' }),
+    list('Names of the Auto Scaling groups that run the image.', {
+      pattern: /^[^:\p{Cc}]{1,255}$/u,
+      message: 'must be the name of a group',
+    }),
   ),
   groupTags: optional(
     map('Tags of the groups that run the image, instead of or besides their names: every group that carries all of them.', {
@@ -55,7 +58,7 @@ export const rollSettings = {
     numbers(
       list('Percentages at which the roll pauses, rising, the last one 100.', {
         pattern: /^(100|[1-9]\d?)$/,
-        says: 'must be a percentage from 1 to 100',
+        message: 'must be a percentage from 1 to 100',
         neededBy: 'teams that look at a part of the group before they go on',
       }),
     ),

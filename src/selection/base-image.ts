@@ -14,7 +14,7 @@ const ENTRY = whole(
 export const baseImage = optional(
   list(
     'What `build` builds on (for a template that declares `source_ami`), and what `resolve` answers when nothing fits: `ami-...`, `ssm:/aws/service/...`, `name:<owner>/<pattern>` (the newest), `family:<name>` (our newest that neither failed nor was rolled back). Of several, the first that there is.',
-    { pattern: ENTRY, says: 'must be ami-..., ssm:/path/of/a/parameter, name:<owner>/<pattern> or family:<name>' },
+    { pattern: ENTRY, message: 'must be ami-..., ssm:/path/of/a/parameter, name:<owner>/<pattern> or family:<name>' },
   ),
 );
 

@@ -15,7 +15,7 @@ const history = {
   repository: optional(
     text('Repository whose history `last-known-good` walks; a private one needs a `github-token` for it. Default: this one.', {
       pattern: /^[\w.-]+\/[\w.-]+$/,
-      says: 'must be owner/name',
+      message: 'must be owner/name',
       neededBy: 'teams that follow the image of another repository',
     }),
   ),
@@ -37,14 +37,14 @@ const elsewhere = {
   fromRole: optional(
     text('Role that reads the pointer of `environment:<name>`, where that environment lives in another account.', {
       pattern: whole(ROLE_ARN),
-      says: 'must be the ARN of a role, such as arn:aws:iam::444455556666:role/ami-reader',
+      message: 'must be the ARN of a role, such as arn:aws:iam::444455556666:role/ami-reader',
       neededBy: 'teams whose stage and prod are two accounts',
     }),
   ),
   fromRegion: optional(
     text('Region of the pointer of `environment:<name>`. Default: `region`.', {
       pattern: whole(REGION),
-      says: 'must be a region such as eu-west-1',
+      message: 'must be a region such as eu-west-1',
       neededBy: 'teams whose stage and prod are in two regions',
     }),
   ),
@@ -55,12 +55,12 @@ export const selection = (fallbackImage: string | undefined) => ({
   image: text(`Which image: \`${SELECTOR_GRAMMAR.replaceAll(', ', '`, `').replace(' or ', '` or `')}\`.`, {
     ...(fallbackImage === undefined ? {} : { fallback: fallbackImage }),
     pattern: whole(`(${AMI_ID}|latest|previous|commit:[0-9a-f]{7,64}|(ref|version|environment):\\S+)`),
-    says: `must be ${SELECTOR_GRAMMAR}`,
+    message: `must be ${SELECTOR_GRAMMAR}`,
   }),
   environment: optional(
     text('stage, prod, ...: who runs the image.', {
       pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
-      says: 'must be 1 to 63 letters, digits, "-", "_" or ".", starting with a letter or digit',
+      message: 'must be 1 to 63 letters, digits, "-", "_" or ".", starting with a letter or digit',
     }),
   ),
   pointer,
@@ -77,7 +77,7 @@ export const selection = (fallbackImage: string | undefined) => ({
 export const pointer = text('Name of the SSM parameter that holds the current image of an environment.', {
   fallback: DEFAULT_POINTER,
   pattern: /^\/[\w.{}/-]{1,500}$/,
-  says: 'must be a parameter name that starts with "/", with {family}, {environment} and {architecture} where they belong',
+  message: 'must be a parameter name that starts with "/", with {family}, {environment} and {architecture} where they belong',
 });
 
 export type Selection = Inputs<ReturnType<typeof selection>> & { readonly family: string } & Pick<

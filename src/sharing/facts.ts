@@ -94,7 +94,7 @@ const nothingIn = (region: string): Origin => ({ region, image: undefined, launc
 function throwIfRefusals(home: Image, refusals: readonly string[]): void {
   if (refusals.length === 0) return;
   const said = refusals.length === 1 ? refusals[0] : `${refusals.length} reasons:\n- ${refusals.join('\n- ')}`;
-  throw new RejectedError(`Refused to share ${home.id}: ${said}`, { leftovers: ['nothing was touched'] });
+  throw new RejectedError(`Refused to share ${home.id}: ${said}`, { unchanged: true });
 }
 
 const keysOf = async ({ snapshotIds, encrypted }: Image, { sharing }: ShareClients): Promise<readonly ImageKey[]> => {

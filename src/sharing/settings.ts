@@ -12,18 +12,18 @@ export const targets = {
   accounts: list('Accounts that may launch the image: 12-digit IDs. `all` makes it public, and needs `allow-public`.', {
     fallback: '',
     pattern: whole(`(${ACCOUNT_ID}|all)`),
-    says: 'must be a 12-digit account ID, or all',
+    message: 'must be a 12-digit account ID, or all',
   }),
   organizations: list('Organizations and organizational units whose accounts may launch it: their ARNs.', {
     fallback: '',
     pattern: /^arn:aws[a-z-]*:organizations::\d{12}:(organization\/o-[a-z0-9]{10,32}|ou\/o-[a-z0-9]{10,32}\/ou-[a-z0-9-]{6,66})$/,
-    says: 'must be the ARN of an organization or a unit: arn:aws:organizations::111122223333:ou/o-abcdefghij/ou-abcd-12345678',
+    message: 'must be the ARN of an organization or a unit: arn:aws:organizations::111122223333:ou/o-abcdefghij/ou-abcd-12345678',
   }),
   regions,
   copy: list('Accounts that get a copy of their own in every region, which lives on without us. Needs `target-role`.', {
     fallback: '',
     pattern: whole(ACCOUNT_ID),
-    says: 'must be a 12-digit account ID',
+    message: 'must be a 12-digit account ID',
   }),
   targetRole,
 };

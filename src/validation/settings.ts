@@ -13,13 +13,13 @@ export const instance = {
     {
       fallback: '',
       pattern: /^[a-z0-9-]+\.[a-z0-9-]+( *\| *[a-z0-9-]+\.[a-z0-9-]+)*$/,
-      says: 'must be an instance type such as t3.small, or several with " | " between them',
+      message: 'must be an instance type such as t3.small, or several with " | " between them',
     },
   ),
   instanceProfile: optional(
     text('Instance profile (name or ARN) with AmazonSSMManagedInstanceCore. Not needed where Default Host Management is on.', {
       pattern: /^(arn:aws[a-z-]*:iam::\d{12}:instance-profile\/)?[\w+=,.@/-]{1,200}$/,
-      says: 'must be the name or ARN of an instance profile',
+      message: 'must be the name or ARN of an instance profile',
     }),
   ),
 };
@@ -28,13 +28,13 @@ export const instanceTuning = {
   subnet: list('Subnets for the machine; the next one where AWS has no room in the one before. Default: one of the default VPC.', {
     fallback: '',
     pattern: /^subnet-[0-9a-f]{8,17}$/,
-    says: 'must be a subnet ID',
+    message: 'must be a subnet ID',
     neededBy: 'accounts without a default VPC',
   }),
   securityGroups: list('Security groups of the machine; it needs 443 out, nothing in.', {
     fallback: '',
     pattern: /^sg-[0-9a-f]{8,17}$/,
-    says: 'must be a security group ID',
+    message: 'must be a security group ID',
     neededBy: 'accounts whose default group lets nothing out',
   }),
   reboot: flag('Check, reboot, check again.', false, { neededBy: 'images that live longer than one boot' }),

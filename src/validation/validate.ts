@@ -33,7 +33,7 @@ export const settings = {
   require: list('What the image itself must be, without a machine: `private`, `encrypted`, `imds-v2`, `ena`.', {
     fallback: 'private',
     pattern: GATE,
-    says: `must be one of ${GATES.join(', ')}`,
+    message: `must be one of ${GATES.join(', ')}`,
     neededBy: 'teams with rules for all images',
   }),
   baseMaxAge: optional(

@@ -70,8 +70,8 @@ export const tooLong = (role: string, seconds: number, cause: unknown): UsageErr
 /** The job was to exchange a token and has none. */
 export const tokenMissing = (role: string): UsageError =>
   isFork()
-    ? new UsageError([`Cannot assume ${role}: there is no OIDC token. ${FORK_HINT}`], { leftovers: ['nothing was touched'] })
+    ? new UsageError([`Cannot assume ${role}: there is no OIDC token. ${FORK_HINT}`], { unchanged: true })
     : new UsageError([`Cannot assume ${role}: the job has no OIDC token, because it lacks "permissions: id-token: write"`], {
-        leftovers: ['nothing was touched'],
+        unchanged: true,
         next: 'Give the job "permissions: id-token: write" (and "contents: read", once permissions are set at all); where it calls a reusable workflow, the calling job too.',
       });
