@@ -1,7 +1,7 @@
 import { type Group, type Member, type Refresh, type TemplateUse, useKey } from '../../src/model/group.ts';
 import type { Image } from '../../src/model/image.ts';
 import type { TemplateVersion } from '../../src/model/template.ts';
-import type { GroupFacts, RollWanted } from '../../src/rollout/rules/facts.ts';
+import type { GroupFacts, PlanOptions } from '../../src/rollout/rules/facts.ts';
 
 /** A group of two instances on version 3 of one template, and what a promotion wants of it. */
 
@@ -67,15 +67,15 @@ export const facts = (change: Partial<GroupFacts> = {}): GroupFacts => ({
     ['i-2', 'ami-old'],
   ]),
   architectures: new Map([['t3.micro', ['x86_64', 'i386']]]),
-  strangers: new Map(),
+  latestUsers: new Map(),
   imageSnapshots: new Set(),
   ...change,
 });
-export const wanted: RollWanted = {
+export const wanted: PlanOptions = {
   image,
   bake: 300,
   rollTimeout: 7200,
-  deed: 'promote',
+  operation: 'promote',
   strategy: 'rolling',
   pointer: { name: '/ami/web/stage', value: 'ami-old' },
   foreignRefresh: 'refuse',

@@ -1,6 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Group, Member } from '../../src/model/group.ts';
-import { inCharge, judgePair, type PairSight, SUCCESSOR_OF, successorOf, twinName } from '../../src/rollout/rules/group-pair.ts';
+import {
+  activeGroup,
+  evaluatePair,
+  greenGroupName,
+  type PairSnapshot,
+  SUCCESSOR_OF,
+  successorOf,
+} from '../../src/rollout/rules/group-pair.ts';
 
 const member = (id: string, change: Partial<Member> = {}): Member => ({
   id,
@@ -41,20 +48,24 @@ describe('which of the two names is in charge', () => {
     ],
     ['the one that was named, when both are in their own right', [group('web'), group('web-green')], 'web-green', 'web-green'],
     ['nobody', [group('api')], 'web', undefined],
-  ])('%s', (_, everybody, name, expected) => {
-    const both = name === 'web-green' && expected === 'web-green' ? [...everybody].reverse() : everybody;
-    expect(inCharge(both, name)?.name).toBe(expected);
+  ])('%s', (_, allGroups, name, expected) => {
+    const both = name === 'web-green' && expected === 'web-green' ? [...allGroups].reverse() : allGroups;
+    expect(activeGroup(both, name)?.name).toBe(expected);
   });
 
   test('they take turns', () => {
-    expect([twinName('web'), twinName('web-green'), twinName(twinName('web'))]).toEqual(['web-green', 'web', 'web']);
+    expect([greenGroupName('web'), greenGroupName('web-green'), greenGroupName(greenGroupName('web'))]).toEqual([
+      'web-green',
+      'web',
+      'web',
+    ]);
     expect(successorOf([group('web'), comes('web-green', 'web')], group('web'))?.name).toBe('web-green');
     expect(successorOf([group('web'), comes('web-green', 'api')], group('web'))).toBeUndefined();
   });
 });
 
 describe('whether the new group may take over', () => {
-  const well: PairSight = {
+  const well: PairSnapshot = {
     successor: comes('web-green', 'web'),
     old: group('web'),
     images: new Map([
@@ -63,14 +74,14 @@ describe('whether the new group may take over', () => {
     ]),
     imageId: 'ami-new',
     targets: [
-      { instanceId: 'i-1', state: 'healthy', said: 'healthy' },
-      { instanceId: 'i-2', state: 'unused', said: 'unused, Target.NotInUse' },
+      { instanceId: 'i-1', state: 'healthy', message: 'healthy' },
+      { instanceId: 'i-2', state: 'unused', message: 'unused, Target.NotInUse' },
     ],
     sources: [],
     wellForSeconds: 60,
     bakeSeconds: 60,
   };
-  test.each<[string, Partial<PairSight>, object]>([
+  test.each<[string, Partial<PairSnapshot>, object]>([
     ['when all has been well long enough', {}, { state: 'done' }],
     ['not yet, when it has been well for less', { wellForSeconds: 59 }, { state: 'waiting', well: true }],
     ['not yet, at the first good look', { wellForSeconds: undefined }, { state: 'waiting', well: true }],
@@ -107,7 +118,7 @@ describe('whether the new group may take over', () => {
     ],
     [
       'not yet, while a target is not healthy',
-      { targets: [{ instanceId: 'i-1', state: 'initial', said: 'initial, Elb.RegistrationInProgress' }] },
+      { targets: [{ instanceId: 'i-1', state: 'initial', message: 'initial, Elb.RegistrationInProgress' }] },
       { note: '1 new instances get no traffic yet: initial, Elb.RegistrationInProgress', well: false },
     ],
     [
@@ -128,7 +139,7 @@ describe('whether the new group may take over', () => {
       { note: '2 new instances get no traffic yet: classic does not know all of its group yet', well: false },
     ],
     ['also when somebody removed the old one', { old: undefined }, { state: 'done' }],
-  ])('%s', (_, change, judged) => {
-    expect(judgePair({ ...well, ...change })).toMatchObject(judged);
+  ])('%s', (_, change, evaluation) => {
+    expect(evaluatePair({ ...well, ...change })).toMatchObject(evaluation);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { atVersions, type Launch, sameLaunch, useKey } from '../../src/model/group.ts';
 import type { TemplateVersion } from '../../src/model/template.ts';
-import type { GroupFacts, RollWanted } from '../../src/rollout/rules/facts.ts';
+import type { GroupFacts, PlanOptions } from '../../src/rollout/rules/facts.ts';
 import { afterwards, contentKey, planGroup } from '../../src/rollout/rules/plan.ts';
 import { replacedAtATime } from '../../src/rollout/rules/preferences.ts';
 import { facts, group, member, refresh, use, version, wanted } from './fixtures.ts';
@@ -91,8 +91,8 @@ describe('what is done to a group', () => {
       'template',
       'runs ami-new already, so it is only pinned to the version that it launches',
     ],
-  ])('a group that %s', (_, change, deed, reason) => {
-    expect(planGroup(facts(change), wanted)).toMatchObject({ deed, reason });
+  ])('a group that %s', (_, change, action, reason) => {
+    expect(planGroup(facts(change), wanted)).toMatchObject({ action, reason });
   });
 
   test('an equal version is used again, one that differs in more than the image is not', () => {
@@ -107,7 +107,7 @@ describe('what is done to a group', () => {
       facts({ group: group({ launch: { kind: 'template', template: latest } }), versions: new Map([[useKey(latest), version(3)]]) }),
       wanted,
     );
-    expect(plan).toMatchObject({ deed: 'refresh', mustPin: true, before: { template: { version: '3' } } });
+    expect(plan).toMatchObject({ action: 'refresh', mustPin: true, before: { template: { version: '3' } } });
     expect(plan.warnings).toEqual([
       'launches from web:$Latest, which is pinned to the number it means now, and stays so: AWS cannot roll back otherwise',
     ]);
@@ -127,11 +127,11 @@ describe('what is done to a group', () => {
   test('the instances of a warm pool are told, and only where something is replaced', () => {
     const images = new Map([...facts().images, ['i-8', 'ami-new'], ['i-9', 'ami-old']]);
     expect(planGroup(facts({ warmPool: ['i-8', 'i-9'], images }), wanted).replacesPool).toEqual(['i-9']);
-    expect(planGroup(facts({ ready, warmPool: ['i-9'], active: refresh() }), wanted)).toMatchObject({ deed: 'watch', replacesPool: [] });
+    expect(planGroup(facts({ ready, warmPool: ['i-9'], active: refresh() }), wanted)).toMatchObject({ action: 'watch', replacesPool: [] });
   });
 
   test('batches and duration are told', () => {
-    expect(planGroup(facts(), { ...wanted, minHealthy: 50 })).toMatchObject({ replaces: 2, atATime: 1, aboutSeconds: 2 * 120 + 300 });
+    expect(planGroup(facts(), { ...wanted, minHealthy: 50 })).toMatchObject({ replaces: 2, atATime: 1, estimatedSeconds: 2 * 120 + 300 });
     expect([
       replacedAtATime(10, NONE),
       replacedAtATime(10, { ...NONE, minHealthy: 50 }),
@@ -204,7 +204,7 @@ describe('what is refused, with the remedy', () => {
     ['a volume from a snapshot', lt({ snapshotIds: ['snap-9'] }), /makes a volume from snap-9.*put that volume into the image/],
     [
       'others on $Latest of the template',
-      { strangers: new Map([['lt-1', ['batch']]]) },
+      { latestUsers: new Map([['lt-1', ['batch']]]) },
       /batch launches from \$Latest of the same launch template/,
     ],
     [
@@ -223,7 +223,7 @@ describe('what is refused, with the remedy', () => {
 
   test('nothing, where nothing is in the way', () => {
     expect(planGroup(facts(), wanted)).toMatchObject({ refusals: [], warnings: [] });
-    expect(planGroup(facts({ strangers: new Map([['lt-2', ['batch']]]) }), wanted).refusals).toEqual([]);
+    expect(planGroup(facts({ latestUsers: new Map([['lt-2', ['batch']]]) }), wanted).refusals).toEqual([]);
     const unbalanced = facts({ group: group({ suspended: ['AddToLoadBalancer', 'AZRebalance'], healthCheck: 'EC2' }) });
     expect(planGroup(unbalanced, wanted).refusals).toEqual([]);
     const shielded = facts({ group: group({ members: [member('i-1', { protected: true }), member('i-2', { state: 'Standby' })] }) });
@@ -314,8 +314,8 @@ describe('a template that reads a parameter', () => {
     ['i-1', 'ami-new'],
     ['i-2', 'ami-new'],
   ]);
-  test.each<[string, GroupFacts, RollWanted, object]>([
-    ['is followed when it reads the pointer', reading(ours), follow, { by: 'pointer', deed: 'refresh', refusals: [], changes: [] }],
+  test.each<[string, GroupFacts, PlanOptions, object]>([
+    ['is followed when it reads the pointer', reading(ours), follow, { by: 'pointer', action: 'refresh', refusals: [], changes: [] }],
     [
       'by its ARN too',
       reading('resolve:ssm:arn:aws:ssm:eu-central-1:111122223333:parameter/ami/web/stage'),
@@ -338,26 +338,26 @@ describe('a template that reads a parameter', () => {
       'is pinned first',
       reading(ours),
       { ...wanted, parameterTemplates: 'pin' },
-      { by: 'version', obstacle: { kind: 'parameter' }, refusals: [] },
+      { by: 'version', blocker: { kind: 'parameter' }, refusals: [] },
     ],
     [
       'is done when everything runs the image',
       reading(ours, { images: runs }),
       { ...follow, pointer: { ...wanted.pointer, value: 'ami-new' } },
-      { deed: 'nothing' },
+      { action: 'nothing' },
     ],
-    ['waits for the pointer only when everything runs the image', reading(ours, { images: runs }), follow, { deed: 'nothing' }],
+    ['waits for the pointer only when everything runs the image', reading(ours, { images: runs }), follow, { action: 'nothing' }],
     [
       'takes a refresh of like with like for its own once the pointer has moved',
       reading(ours, { active: refresh({ desired: undefined }) }),
       { ...follow, pointer: { ...wanted.pointer, value: 'ami-new' } },
-      { deed: 'watch' },
+      { action: 'watch' },
     ],
     [
       "and before that for somebody else's",
       reading(ours, { active: refresh({ desired: undefined }) }),
       follow,
-      { deed: 'refresh', refusals: [expect.stringMatching(/which is not ours/)] },
+      { action: 'refresh', refusals: [expect.stringMatching(/which is not ours/)] },
     ],
   ])('%s', (_, of, how, plan) => {
     expect(planGroup(of, how)).toMatchObject(plan);
@@ -380,18 +380,18 @@ describe('a template that reads a parameter', () => {
 describe('scenario 55: what is done about the refresh of somebody else', () => {
   const active = refresh({ desired: { kind: 'template', template: use('9') } });
   const goesBack = { ...active, status: 'RollbackInProgress' as const };
-  test.each<[string, Partial<GroupFacts>, Partial<RollWanted>, unknown]>([
+  test.each<[string, Partial<GroupFacts>, Partial<PlanOptions>, unknown]>([
     ['refused unless the user says otherwise', { active }, {}, undefined],
     ['waited for', { active }, { foreignRefresh: 'wait' }, 'wait'],
     ['superseded', { active }, { foreignRefresh: 'supersede' }, 'supersede'],
-    ['superseded by a rollback where it is our own promotion', { active, activeIsOurs: true }, { deed: 'rollback' }, 'supersede'],
-    ['refused by a rollback where it is not', { active }, { deed: 'rollback' }, undefined],
+    ['superseded by a rollback where it is our own promotion', { active, activeIsOurs: true }, { operation: 'rollback' }, 'supersede'],
+    ['refused by a rollback where it is not', { active }, { operation: 'rollback' }, undefined],
     ['refused by a promotion though it is ours', { active, activeIsOurs: true }, {}, undefined],
     ['waited for by a promotion, where ours goes back already', { active: goesBack, activeIsOurs: true }, {}, 'wait'],
     ["refused by a promotion, where somebody else's goes back", { active: goesBack }, {}, undefined],
   ])('%s', (_, change, how, done) => {
     const plan = planGroup(facts(change), { ...wanted, ...how });
-    expect(plan.obstacle?.kind === 'refresh' ? plan.obstacle.how : undefined).toBe(done);
+    expect(plan.blocker?.kind === 'refresh' ? plan.blocker.how : undefined).toBe(done);
     expect(plan.refusals.length).toBe(done === undefined ? 1 : 0);
   });
 
@@ -408,18 +408,18 @@ describe('scenario 55: what is done about the refresh of somebody else', () => {
   const movedAt = new Date('2026-05-01T12:00:05.300Z');
   const at = (time: string) => refresh({ desired: undefined, startedAt: new Date(`2026-05-01T12:00:${time}Z`) });
   const reader = (imageId = `resolve:ssm:${pointer}`) => ({ versions: new Map([[useKey(use('3')), version(3, { imageId })]]) });
-  const undoes = { deed: 'rollback', parameterTemplates: 'follow', pointer: { name: pointer, value: 'ami-bad', movedAt } } as const;
-  test.each<[string, Partial<GroupFacts>, Partial<RollWanted>, unknown]>([
+  const undoes = { operation: 'rollback', parameterTemplates: 'follow', pointer: { name: pointer, value: 'ami-bad', movedAt } } as const;
+  test.each<[string, Partial<GroupFacts>, Partial<PlanOptions>, unknown]>([
     ['began after we moved it', { active: at('09') }, {}, 'supersede'],
     ['began in the same second', { active: at('05') }, {}, 'supersede'],
     ['has not begun yet', { active: refresh({ desired: undefined }) }, {}, 'supersede'],
     ['began before', { active: at('04') }, {}, undefined],
     ['leads elsewhere', { active: { ...at('09'), desired: { kind: 'template', template: use('9') } } }, {}, undefined],
     ['runs after a promotion that came to its end', { active: at('09') }, { pointer: { name: pointer, value: 'ami-bad' } }, undefined],
-    ['is met by another promotion', { active: at('09') }, { deed: 'promote' }, undefined],
+    ['is met by another promotion', { active: at('09') }, { operation: 'promote' }, undefined],
   ])('where the template reads the pointer, one that %s', (_, change, how, done) => {
     const plan = planGroup(facts({ ...reader(), ...change }), { ...wanted, ...undoes, ...how });
-    expect(plan.obstacle?.kind === 'refresh' ? plan.obstacle.how : undefined).toBe(done);
+    expect(plan.blocker?.kind === 'refresh' ? plan.blocker.how : undefined).toBe(done);
     expect(plan.refusals.length).toBe(done === undefined ? 1 : 0);
   });
 
@@ -429,6 +429,6 @@ describe('scenario 55: what is done about the refresh of somebody else', () => {
       ...undoes,
       parameterTemplates: 'pin',
     });
-    expect([plan.obstacle?.kind, plan.refusals.length]).toEqual(['parameter', 1]);
+    expect([plan.blocker?.kind, plan.refusals.length]).toEqual(['parameter', 1]);
   });
 });

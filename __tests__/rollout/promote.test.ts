@@ -7,9 +7,9 @@ const POINTER = '/ami/web/stage';
 
 describe('the order of a promotion', () => {
   test('announce, make the version, roll, and only then move the pointer', async () => {
-    const { world, deeds, pointerNow, candidate, state } = rollWorld();
+    const { world, calls, pointerNow, candidate, state } = rollWorld();
     const ended = await run(settings, world);
-    expect(deeds()).toEqual([
+    expect(calls()).toEqual([
       `write ${POINTER}/candidate = ${B}`,
       `create lt-1:2 from 1 with ${B}`,
       'start r-1 of web to lt-1:2',
@@ -33,16 +33,16 @@ describe('the order of a promotion', () => {
   });
 
   test('a group on $Latest is pinned before there is a new version', async () => {
-    const { world, deeds } = rollWorld({ groups: [group('web', { launch: { kind: 'template', template: use('$Latest') } })] });
+    const { world, calls } = rollWorld({ groups: [group('web', { launch: { kind: 'template', template: use('$Latest') } })] });
     await run(settings, world);
-    expect(deeds().slice(1, 4)).toEqual(['set web to lt-1:1', `create lt-1:2 from 1 with ${B}`, 'start r-1 of web to lt-1:2']);
+    expect(calls().slice(1, 4)).toEqual(['set web to lt-1:1', `create lt-1:2 from 1 with ${B}`, 'start r-1 of web to lt-1:2']);
   });
 
   test('groups of one template share one new version; the one without instances gets it last', async () => {
     const empty = group('batch', { desired: 0, members: [] });
-    const { world, deeds } = rollWorld({ groups: [group('web'), group('api'), empty] });
+    const { world, calls } = rollWorld({ groups: [group('web'), group('api'), empty] });
     await run({ ...settings, groups: ['web', 'api', 'batch'] }, world);
-    expect(deeds()).toEqual([
+    expect(calls()).toEqual([
       `write ${POINTER}/candidate = ${B}`,
       `create lt-1:2 from 1 with ${B}`,
       'start r-1 of web to lt-1:2',
@@ -54,31 +54,31 @@ describe('the order of a promotion', () => {
   });
 
   test('scenario 42: what the environment runs already is promoted without a single write', async () => {
-    const { world, deeds } = rollWorld({ pointer: [A] });
+    const { world, calls } = rollWorld({ pointer: [A] });
     expect(await run({ ...settings, image: A }, world)).toMatchObject({
       outcome: 'unchanged',
       outputs: { changed: false, pointerVersion: 1 },
     });
-    expect(deeds()).toEqual([]);
+    expect(calls()).toEqual([]);
   });
 
   test('with the pointer already there, only the group is rolled', async () => {
-    const { world, deeds } = rollWorld({ pointer: [A, B] });
+    const { world, calls } = rollWorld({ pointer: [A, B] });
     await run(settings, world);
-    expect(deeds()).not.toContain(`write ${POINTER} = ${B}`);
-    expect(deeds()).toContain('start r-1 of web to lt-1:2');
+    expect(calls()).not.toContain(`write ${POINTER} = ${B}`);
+    expect(calls()).toContain('start r-1 of web to lt-1:2');
   });
 
   test('strategy none moves the pointer and looks at no group', async () => {
-    const { world, deeds } = rollWorld();
+    const { world, calls } = rollWorld();
     await run({ ...settings, groups: undefined, strategy: 'none' }, world);
-    expect(deeds()).toEqual([`write ${POINTER}/candidate = ${B}`, `write ${POINTER} = ${B}`, `remove ${POINTER}/candidate`]);
+    expect(calls()).toEqual([`write ${POINTER}/candidate = ${B}`, `write ${POINTER} = ${B}`, `remove ${POINTER}/candidate`]);
   });
 
   test('a dry run tells the plan and writes nothing', async () => {
-    const { world, deeds, log } = rollWorld();
+    const { world, calls, log } = rollWorld();
     expect(await run({ ...settings, dryRun: true }, world)).toMatchObject({ outcome: 'planned', outputs: { pointerVersion: undefined } });
-    expect(deeds()).toEqual([]);
+    expect(calls()).toEqual([]);
     expect(log.join('\n')).toContain(
       'web (lt-1:1): lt-1 gets a version made from 1, replaces 2 instances, 1 at a time, 2 batches; 2 of 2 instances in service run something else',
     );
@@ -107,9 +107,9 @@ describe('what is refused before the first write', () => {
       /2 reasons:\n- web: Launch suspended[\s\S]*\n- api is being deleted/,
     ],
   ])('%s', async (_, start, wanted, says) => {
-    const { world, deeds, pointerNow } = rollWorld(start);
+    const { world, calls, pointerNow } = rollWorld(start);
     await expect(run(wanted, world)).rejects.toThrow(says);
-    expect(deeds()).toEqual([]);
+    expect(calls()).toEqual([]);
     expect(pointerNow()).toBe(A);
   });
 
@@ -137,19 +137,19 @@ describe('when the roll fails', () => {
   });
 
   test('an instance that runs something else while it bakes: AWS is told to roll back', async () => {
-    const { world, deeds, state, pointerNow } = rollWorld({ script: ['InProgress', 'Baking'] });
+    const { world, calls, state, pointerNow } = rollWorld({ script: ['InProgress', 'Baking'] });
     const find = world.inRegion({ region: '' }).groups.imagesOf;
     Object.assign(world.inRegion({ region: '' }).groups, {
       imagesOf: async (ids: readonly string[]) =>
         new Map([...(await find(ids))].map(([id, runs]) => [id, id.startsWith('i-web-b') ? A : runs])),
     });
     await expect(run(settings, world)).rejects.toThrow(/while it baked i-web-b2 of 2 in service run another image/);
-    expect(deeds().slice(3)).toEqual(['roll back web', 'remove lt-1:2', `remove ${POINTER}/candidate`]);
+    expect(calls().slice(3)).toEqual(['roll back web', 'remove lt-1:2', `remove ${POINTER}/candidate`]);
     expect([state.refreshes[0]?.refresh.status, pointerNow()]).toEqual(['RollbackSuccessful', A]);
   });
 
   test('one of two groups fails: the other, already successful, is refreshed back', async () => {
-    const { world, deeds, state } = rollWorld({ groups: [group('web'), group('api')] });
+    const { world, calls, state } = rollWorld({ groups: [group('web'), group('api')] });
     const { groups } = world.inRegion({ region: '' });
     const { refresh } = groups;
     Object.assign(groups, {
@@ -160,7 +160,7 @@ describe('when the roll fails', () => {
       },
     });
     await expect(run({ ...settings, groups: ['web', 'api'] }, world)).rejects.toThrow(/api: AWS rolled it back/);
-    expect(deeds().slice(2)).toEqual([
+    expect(calls().slice(2)).toEqual([
       'start r-1 of web to lt-1:2',
       'start r-2 of api to lt-1:2',
       'start r-3 of web to lt-1:1 without rollback',
@@ -171,7 +171,7 @@ describe('when the roll fails', () => {
   });
 
   test('when we stop watching nothing is undone: the candidate stays, the next run finds the refresh and finishes', async () => {
-    const { world, deeds, candidate, pointerNow, state } = rollWorld({ script: ['InProgress'] });
+    const { world, calls, candidate, pointerNow, state } = rollWorld({ script: ['InProgress'] });
     const failure = await run(settings, world).catch(cause => cause);
     expect(failure).toBeInstanceOf(TimeoutError);
     expect(failure.leftovers).toEqual([
@@ -181,14 +181,14 @@ describe('when the roll fails', () => {
     expect([candidate(), pointerNow()]).toEqual([B, A]);
     state.script = ['Baking', 'Successful'];
     await run(settings, world);
-    expect(deeds().filter(deed => /^(start|create|write .*candidate)/.test(deed))).toHaveLength(3);
+    expect(calls().filter(call => /^(start|create|write .*candidate)/.test(call))).toHaveLength(3);
     expect([candidate(), pointerNow()]).toEqual([undefined, B]);
   });
 
   test('scenario 41: the pointer was moved by somebody else meanwhile: it is left alone, and said', async () => {
     const { world, state, pointerNow } = rollWorld();
-    state.meanwhile = deed => {
-      if (deed.startsWith('start'))
+    state.onCall = call => {
+      if (call.startsWith('start'))
         state.parameters.set(POINTER, [parameter(POINTER, C, 2, 'by hand'), ...(state.parameters.get(POINTER) ?? [])]);
     };
     const failure = await run(settings, world).catch(cause => cause);
@@ -199,29 +199,29 @@ describe('when the roll fails', () => {
   });
 
   test('scenario 38: a write that AWS takes and never stores is found before anything is rolled', async () => {
-    const { world, deeds, state, pointerNow } = rollWorld();
+    const { world, calls, state, pointerNow } = rollWorld();
     Object.assign(world.inRegion({ region: '' }).parameters, { write: async () => 1 });
     await expect(run(settings, world)).rejects.toThrow(
       /took the write of \/ami\/web\/stage\/candidate and never stored it: is ami-bbbbbbbb visible/,
     );
-    expect(deeds()).toEqual([]);
+    expect(calls()).toEqual([]);
     expect([pointerNow(), state.refreshes.length]).toEqual([A, 0]);
   });
 
   test('scenario 52: a version that AWS warns about is removed again, and nothing starts', async () => {
-    const { world, deeds } = rollWorld();
+    const { world, calls } = rollWorld();
     const { launchTemplates } = world.inRegion({ region: '' });
     const { create } = launchTemplates;
     Object.assign(launchTemplates, {
       create: async (order: Parameters<typeof create>[0]) => ({ ...(await create(order)), warnings: ['InvalidSubnet: gone'] }),
     });
     await expect(run(settings, world)).rejects.toThrow('AWS made lt-1:2 from version 1 and doubts that it launches: InvalidSubnet: gone');
-    expect(deeds().slice(1)).toEqual([`create lt-1:2 from 1 with ${B}`, 'remove lt-1:2', `remove ${POINTER}/candidate`]);
+    expect(calls().slice(1)).toEqual([`create lt-1:2 from 1 with ${B}`, 'remove lt-1:2', `remove ${POINTER}/candidate`]);
   });
 });
 
 test('a veto that is lifted goes only when the image runs', async () => {
-  const { world, deeds } = rollWorld({ images: [image(A), image(B, { 'ami-action:vetoed-in': 'prod stage' })] });
+  const { world, calls } = rollWorld({ images: [image(A), image(B, { 'ami-action:vetoed-in': 'prod stage' })] });
   await run({ ...settings, liftVeto: true }, world);
-  expect(deeds().slice(-3)).toEqual([`write ${POINTER} = ${B}`, `tag ${B} {"ami-action:vetoed-in":"prod"}`, `remove ${POINTER}/candidate`]);
+  expect(calls().slice(-3)).toEqual([`write ${POINTER} = ${B}`, `tag ${B} {"ami-action:vetoed-in":"prod"}`, `remove ${POINTER}/candidate`]);
 });

@@ -19,16 +19,16 @@ const startIn = (region: Region, start: Start = {}): Start => ({
   ...start,
 });
 
-/** Two accounts in memory, and one world that reaches both; every deed says where. */
+/** Two accounts in memory, and one world that reaches both; every call says where. */
 export function twoRegions(start: Partial<Record<Region, Start>> = {}) {
   const made = { [HOME]: rollWorld(startIn(HOME, start[HOME])), [WEST]: rollWorld(startIn(WEST, start[WEST])) };
   const log: string[] = [];
   const said: string[] = [];
   const hooks = { before: (_deed: string): void => {} };
   for (const region of [HOME, WEST] as const) {
-    made[region].state.meanwhile = deed => {
-      hooks.before(`${region}: ${deed}`);
-      log.push(`${region}: ${deed}`);
+    made[region].state.onCall = call => {
+      hooks.before(`${region}: ${call}`);
+      log.push(`${region}: ${call}`);
     };
   }
   const clock = made[HOME].world.clock;
@@ -55,13 +55,13 @@ export function twoRegions(start: Partial<Record<Region, Start>> = {}) {
 export const both = (ids: Ids): [string, string] => [ids[HOME], ids[WEST]];
 export const NONE = [undefined, undefined];
 
-/** As SIGKILL does it: at the nth deed everything ends, and nothing is taken back. */
+/** As SIGKILL does it: at the nth call everything ends, and nothing is taken back. */
 class Dead extends Error {}
 
 export function dieAt(l: ReturnType<typeof twoRegions>, nth: number): void {
-  let deeds = 0;
+  let calls = 0;
   l.hooks.before = () => {
-    deeds += 1;
-    if (deeds >= nth) throw new Dead('killed');
+    calls += 1;
+    if (calls >= nth) throw new Dead('killed');
   };
 }

@@ -24,7 +24,7 @@ describe('the network is gone while a healthy roll is watched', () => {
   };
 
   test('for good: how it ends is unknown, nothing is undone or withdrawn, and the next run finishes it', async () => {
-    const { world, deeds, candidate, pointerNow, state, mend } = lost();
+    const { world, calls, candidate, pointerNow, state, mend } = lost();
     const failure = await failureOf(promote(settings, world));
     expect(failure).toBeInstanceOf(UnknownError);
     expect(failure.leftovers).toEqual([
@@ -32,7 +32,7 @@ describe('the network is gone while a healthy roll is watched', () => {
       `${CANDIDATE} keeps the image from being pruned until then`,
     ]);
     expect(failure.next).toMatch(/^Run the job again with the same settings: it finds what was begun.*Check region, network/);
-    expect(deeds().slice(2)).toEqual(['start r-1 of web to lt-1:2']);
+    expect(calls().slice(2)).toEqual(['start r-1 of web to lt-1:2']);
     expect([candidate(), pointerNow()]).toEqual([B, A]);
     mend();
     state.script = ['Baking', 'Successful'];
@@ -106,8 +106,8 @@ describe('the way back fails', () => {
   test('of a rollback: the veto stays with it', async () => {
     const { world, candidate, state } = stage({ script: ['Failed'], pointer: [A, B] });
     for (const { id } of state.groups.get('web')?.members ?? []) state.runs.set(id, B);
-    state.meanwhile = deed => {
-      if (deed.startsWith('start')) state.runs.set('i-web-a', A);
+    state.onCall = call => {
+      if (call.startsWith('start')) state.runs.set('i-web-a', A);
     };
     const failure = await failureOf(rollback({ ...settings, image: 'previous' }, world));
     expect(failure.leftovers[0]).toBe(`web: 1 of 2 instances run ${A}; the group launches lt-1:1`);
@@ -117,8 +117,8 @@ describe('the way back fails', () => {
 
   test('of a rollback from a promotion that was lost half way: the next rollback still leads to where that one started', async () => {
     const { world, state, mend, groups, candidate } = stage({ pointer: [C, A], script: ['Failed'] });
-    state.meanwhile = deed => {
-      if (deed.startsWith('start')) state.runs.set('i-web-a', B);
+    state.onCall = call => {
+      if (call.startsWith('start')) state.runs.set('i-web-a', B);
     };
     const { refresh } = groups;
     Object.assign(groups, { refresh: async () => Promise.reject(new UnknownError('The credentials expired.')) });
@@ -126,7 +126,7 @@ describe('the way back fails', () => {
     Object.assign(groups, { refresh });
     await refresh('web', 'r-1');
     const back = { ...settings, image: 'previous' };
-    state.meanwhile = () => {};
+    state.onCall = () => {};
     Object.assign(groups, { start: async () => Promise.reject(new RejectedError('AWS refused to start an instance refresh')) });
     const failure = await failureOf(rollback(back, world));
     expect(failure.leftovers).toEqual([
@@ -164,7 +164,7 @@ describe('the way back fails', () => {
   });
 
   test('a refresh of somebody else that came in between is not taken for ours', async () => {
-    const { world, groups, state, deeds } = stage();
+    const { world, groups, state, calls } = stage();
     const { start } = groups;
     Object.assign(groups, {
       start: async (order: { launch: unknown }) => {
@@ -177,12 +177,12 @@ describe('the way back fails', () => {
       'web: somebody else started a refresh meanwhile.',
       'Run the job again when it is over.',
     ]);
-    expect(deeds()).not.toContain('roll back web');
+    expect(calls()).not.toContain('roll back web');
     expect(state.refreshes[0]?.refresh.status).toBe('Pending');
   });
 
   test('a refresh whose start nobody answered is found and taken back', async () => {
-    const { world, groups, state, deeds, candidate } = stage({ groups: [group('web'), group('api')], script: ['InProgress'] });
+    const { world, groups, state, calls, candidate } = stage({ groups: [group('web'), group('api')], script: ['InProgress'] });
     const { start, refreshes } = groups;
     let blind = false;
     Object.assign(groups, {
@@ -197,8 +197,8 @@ describe('the way back fails', () => {
     const failure = await failureOf(promote(both, world));
     expect(failure.leftovers).toEqual(['nothing: every group launches and runs what it did before']);
     expect(
-      deeds()
-        .filter(deed => deed.startsWith('roll back'))
+      calls()
+        .filter(call => call.startsWith('roll back'))
         .sort(),
     ).toEqual(['roll back api', 'roll back web']);
     expect([candidate(), ...new Set(state.runs.values())]).toEqual([undefined, A]);
@@ -232,11 +232,11 @@ describe('run again after a run that was lost, and now another group fails', () 
   };
 
   test('the one that was through goes back too', async () => {
-    const { world, runs, candidate, deeds } = await lostThenFailed();
+    const { world, runs, candidate, calls } = await lostThenFailed();
     const failure = await failureOf(promote(both, world));
     expect(failure.message).toContain('api: AWS rolled it back');
     expect(failure.leftovers).toEqual(['nothing: every group launches and runs what it did before']);
-    expect(deeds().slice(-4)).toEqual([
+    expect(calls().slice(-4)).toEqual([
       'start r-3 of web to lt-1:1 without rollback',
       'remove lt-2:2',
       'remove lt-1:2',

@@ -14,7 +14,7 @@ const back = { ...settings, image: 'previous' };
 function pairs() {
   const made = stage();
   const { groups, state } = made;
-  const said = (deed: string) => state.meanwhile(deed);
+  const said = (call: string) => state.onCall(call);
   const change = (name: string, to: Partial<Group>) => void state.groups.set(name, { ...(state.groups.get(name) as Group), ...to });
   const tagsOf = (name: string) => Object.entries(state.groups.get(name)?.tags ?? {});
   Object.assign(groups, {
@@ -48,12 +48,12 @@ function pairs() {
 /** The pointer has moved, `web` is empty, and nobody has removed it. */
 async function emptied() {
   const l = pairs();
-  l.state.meanwhile = deed => {
-    if (deed === 'remove web')
+  l.state.onCall = call => {
+    if (call === 'remove web')
       throw new AccessError('Not allowed to delete web (autoscaling:DeleteAutoScalingGroup)', { next: 'Allow it.' });
   };
   expect(await failureOf(promote(settings, l.world))).toBeInstanceOf(AccessError);
-  l.state.meanwhile = () => {};
+  l.state.onCall = () => {};
   expect([l.serving(), l.pointerNow(), l.candidate()]).toEqual([['web', `web-green ${B}`], B, B]);
   return l;
 }
@@ -68,7 +68,7 @@ describe('the old group was emptied, and is still there', () => {
   test('a rollback lets the new one take over first, and brings another one: something serves all the while', async () => {
     const l = await emptied();
     const least: number[] = [];
-    l.state.meanwhile = () => void least.push([...l.state.groups.values()].flatMap(({ members }) => members).length);
+    l.state.onCall = () => void least.push([...l.state.groups.values()].flatMap(({ members }) => members).length);
     expect(await rollback(back, l.world)).toMatchObject({ outcome: 'done', outputs: { amiId: A, replacedAmiId: B } });
     expect([l.serving(), l.pointerNow(), l.candidate()]).toEqual([[`web ${A}`], A, undefined]);
     expect(Math.min(...least)).toBe(2);

@@ -9,7 +9,7 @@ import { failureOf, gone } from './roll-world.ts';
 
 const CANDIDATE = `${POINTER}/candidate`;
 const KEPT = `${CANDIDATE} keeps the image from being pruned until then`;
-const GO_ON = 'Run the job again with the same settings: it finds what was begun, watches it and finishes.';
+const RESUME = 'Run the job again with the same settings: it finds what was begun, watches it and finishes.';
 const BACK = 'Run mode "rollback" with the same groups: it brings back what is left.';
 const back = { ...settings, image: 'previous' };
 
@@ -44,7 +44,7 @@ describe('one after another, and the first is not seen to its end', () => {
     expect(failure).toBeInstanceOf(how === 'cancel' ? CancelledError : TimeoutError);
     expect(begun(l)).toEqual([`${HOME}: start r-1 of web to lt-1:2`]);
     expect(failure.leftovers).toEqual([`${HOME}: refresh r-1 of web goes on by itself`, `${WEST}: nothing was begun`, KEPT]);
-    expect(failure.next).toBe(GO_ON);
+    expect(failure.next).toBe(RESUME);
     go();
     l.made[HOME].state.script.splice(0, 1, 'Baking', 'Successful');
     expect(await promote({ ...settings, order: 'one-by-one' }, l.world)).toMatchObject({ outcome: 'done' });
@@ -91,12 +91,12 @@ describe('cancelled, with "on-cancel: rollback"', () => {
 describe('one region is out of reach', () => {
   test('before it was begun, and the other is done: how it ends is unknown, and no matter of the network alone', async () => {
     const l = twoRegions();
-    l.hooks.before = deed => {
-      if (deed.startsWith(`${WEST}: create`)) throw gone;
+    l.hooks.before = call => {
+      if (call.startsWith(`${WEST}: create`)) throw gone;
     };
     const failure = await failureOf(promote(settings, l.world));
     expect(failure).toBeInstanceOf(UnknownError);
-    expect(failure.next).toBe(`${GO_ON} If it cannot reach AWS either: Check region, network, proxy and certificates of the runner.`);
+    expect(failure.next).toBe(`${RESUME} If it cannot reach AWS either: Check region, network, proxy and certificates of the runner.`);
     l.hooks.before = () => {};
     expect(await promote(settings, l.world)).toMatchObject({ outcome: 'done' });
     expect([l.pointers(), l.candidates(), l.runs().flat()]).toEqual([both(B), NONE, both(B)]);
@@ -104,8 +104,8 @@ describe('one region is out of reach', () => {
 
   test('without waiting: what was begun in the other is not said to be done', async () => {
     const l = twoRegions();
-    l.hooks.before = deed => {
-      if (deed.startsWith(`${WEST}: create`)) throw gone;
+    l.hooks.before = call => {
+      if (call.startsWith(`${WEST}: create`)) throw gone;
     };
     const failure = await failureOf(promote({ ...settings, wait: false }, l.world));
     expect(failure.leftovers).toContain(`${HOME}: refresh r-1 of web goes on by itself`);
@@ -165,7 +165,7 @@ describe('lost, and what the other region runs by then falls', () => {
     script.splice(0, 9, 'Failed');
   };
 
-  test.each([2, 3, 4])('a region that ran the image long before keeps it, killed at deed %i', async nth => {
+  test.each([2, 3, 4])('a region that ran the image long before keeps it, killed at call %i', async nth => {
     const l = twoRegions({ [WEST]: { script: ['Failed'] } });
     await promote({ ...settings, regions: [] }, l.world);
     dieAt(l, nth);

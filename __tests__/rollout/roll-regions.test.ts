@@ -89,8 +89,8 @@ describe('promote in several regions', () => {
       return create(order);
     };
     Object.assign(launchTemplates, { create: takesLonger });
-    l.hooks.before = deed => {
-      if (deed.startsWith(`${WEST}: create`)) throw new AccessError('Not allowed (ec2:CreateLaunchTemplateVersion)', { next: 'Allow it.' });
+    l.hooks.before = call => {
+      if (call.startsWith(`${WEST}: create`)) throw new AccessError('Not allowed (ec2:CreateLaunchTemplateVersion)', { next: 'Allow it.' });
     };
     await failureOf(promote(settings, l.world));
     expect(l.log.filter(line => line.includes('start'))).toEqual([]);
@@ -133,8 +133,8 @@ describe('promote in several regions', () => {
 
   test('a pointer that somebody else moved meanwhile: none of ours is moved', async () => {
     const l = twoRegions();
-    l.hooks.before = deed => {
-      if (!deed.includes('start')) return;
+    l.hooks.before = call => {
+      if (!call.includes('start')) return;
       l.hooks.before = () => {};
       const history = l.made[WEST].state.parameters.get(POINTER) ?? [];
       const [now] = history;
@@ -159,7 +159,7 @@ describe('promote in several regions', () => {
     const denied = () => {
       throw new AccessError('Not allowed to write /ami/web/stage (ssm:PutParameter)', { next: 'Allow it.' });
     };
-    l.hooks.before = deed => (deed === `${WEST}: write ${POINTER} = ${B[WEST]}` ? denied() : undefined);
+    l.hooks.before = call => (call === `${WEST}: write ${POINTER} = ${B[WEST]}` ? denied() : undefined);
     const failure = await failureOf(promote(settings, l.world));
     expect(failure).toBeInstanceOf(AccessError);
     expect(l.pointers()).toEqual(both(A));
@@ -289,8 +289,8 @@ describe('what fails says where', () => {
   test('what was cleared away for it', async () => {
     const l = twoRegions({ [HOME]: { script: ['InProgress'] }, [WEST]: { script: ['InProgress'] } });
     await promote({ ...settings, wait: false }, l.world);
-    l.hooks.before = deed => {
-      if (deed.startsWith(`${WEST}: create`)) throw denied;
+    l.hooks.before = call => {
+      if (call.startsWith(`${WEST}: create`)) throw denied;
     };
     const failure = await failureOf(promote({ ...settings, image: C[HOME], foreignRefresh: 'supersede' }, l.world));
     expect(failure.leftovers).toContain(`${HOME}: refresh r-1 of web was rolled back to make way`);
@@ -326,8 +326,8 @@ describe('rollback in several regions', () => {
 
 const ONE_ROLL = Array.from({ length: 12 }, (_, i) => i + 1);
 
-describe('killed at every deed, and run again', () => {
-  test.each(ONE_ROLL)('promote, killed at deed %i', async nth => {
+describe('killed at every call, and run again', () => {
+  test.each(ONE_ROLL)('promote, killed at call %i', async nth => {
     const l = twoRegions();
     dieAt(l, nth);
     await promote(settings, l.world).catch(() => {});
@@ -336,7 +336,7 @@ describe('killed at every deed, and run again', () => {
     expect([l.pointers(), l.candidates(), l.runs().flat(), l.versions()]).toEqual([both(B), NONE, both(B), [3, 3]]);
   });
 
-  test.each(ONE_ROLL)('promote, killed at deed %i, then the other region fails: all go back', async nth => {
+  test.each(ONE_ROLL)('promote, killed at call %i, then the other region fails: all go back', async nth => {
     const l = twoRegions();
     dieAt(l, nth);
     await promote(settings, l.world).catch(() => {});
@@ -349,7 +349,7 @@ describe('killed at every deed, and run again', () => {
     expect([l.pointers(), l.candidates(), l.runs()[0]]).toEqual(stands ? [both(B), NONE, [B[HOME]]] : [both(A), NONE, [A[HOME]]]);
   });
 
-  test.each(ONE_ROLL)('rollback, killed at deed %i', async nth => {
+  test.each(ONE_ROLL)('rollback, killed at call %i', async nth => {
     const l = twoRegions();
     await promote(settings, l.world);
     await promote({ ...settings, image: C[HOME] }, l.world);

@@ -16,9 +16,9 @@ describe('a template version that was made in vain', () => {
   const at = (name: string) => ({ kind: 'template' as const, template: use(name) });
 
   test('is removed', async () => {
-    const { world, deeds } = failing({ groups: [group('web'), other({})] });
+    const { world, calls } = failing({ groups: [group('web'), other({})] });
     await failureOf(promote(settings, world));
-    expect(deeds()).toContain('remove lt-1:2');
+    expect(calls()).toContain('remove lt-1:2');
   });
 
   test.each([
@@ -29,16 +29,16 @@ describe('a template version that was made in vain', () => {
       other({ launch: at('1'), members: [{ id: 'i-x', state: 'InService', healthy: true, protected: false, template: use('2') }] }),
     ],
   ])('stays where %s', async (_, comes) => {
-    const { world, deeds, state } = failing();
+    const { world, calls, state } = failing();
     // Meanwhile: at the time of the plan nobody did.
-    state.meanwhile = deed => void (deed.startsWith('start') && state.groups.set('other', comes));
+    state.onCall = call => void (call.startsWith('start') && state.groups.set('other', comes));
     const failure = await failureOf(promote(settings, world));
     expect(failure.leftovers).toEqual(['lt-1:2 stays: other uses it']);
-    expect(deeds()).not.toContain('remove lt-1:2');
+    expect(calls()).not.toContain('remove lt-1:2');
   });
 
   test('stays where a refresh is bringing it to a group', async () => {
-    const { world, deeds, state } = failing({ groups: [group('web'), other({})] });
+    const { world, calls, state } = failing({ groups: [group('web'), other({})] });
     const desired = at('2');
     const active = {
       id: 'r-x',
@@ -50,36 +50,36 @@ describe('a template version that was made in vain', () => {
       startedAt: undefined,
       desired,
     };
-    state.meanwhile = deed => void (deed.startsWith('start') && state.refreshes.unshift({ refresh: active, looks: 0, before: at('1') }));
+    state.onCall = call => void (call.startsWith('start') && state.refreshes.unshift({ refresh: active, looks: 0, before: at('1') }));
     expect((await failureOf(promote(settings, world))).leftovers).toEqual(['lt-1:2 stays: other uses it']);
-    expect(deeds()).not.toContain('remove lt-1:2');
+    expect(calls()).not.toContain('remove lt-1:2');
   });
 
   test('stays where somebody made it the default', async () => {
-    const { world, deeds, state } = failing();
-    state.meanwhile = deed => {
-      if (deed.startsWith('start')) state.versions = state.versions.map(each => ({ ...each, isDefault: each.number === 2 }));
+    const { world, calls, state } = failing();
+    state.onCall = call => {
+      if (call.startsWith('start')) state.versions = state.versions.map(each => ({ ...each, isDefault: each.number === 2 }));
     };
     expect((await failureOf(promote(settings, world))).leftovers).toEqual(['lt-1:2 stays: whoever launches the default version uses it']);
-    expect(deeds()).not.toContain('remove lt-1:2');
+    expect(calls()).not.toContain('remove lt-1:2');
   });
 
   test('stays where we did not make it', async () => {
-    const { world, deeds, state } = failing();
+    const { world, calls, state } = failing();
     state.versions.push(version(2, B, 'lt-1', 'by hand'));
     await failureOf(promote(settings, world));
-    expect(deeds().filter(deed => deed.startsWith('remove'))).toEqual([`remove ${CANDIDATE}`]);
+    expect(calls().filter(call => call.startsWith('remove'))).toEqual([`remove ${CANDIDATE}`]);
   });
 
   test('stays where it cannot be read who uses it', async () => {
-    const { world, deeds, groups } = failing();
+    const { world, calls, groups } = failing();
     const { refreshes } = groups;
     let asked = 0;
     Object.assign(groups, { refreshes: async (name: string) => (++asked > 1 ? Promise.reject(gone) : refreshes(name)) });
     expect((await failureOf(promote(settings, world))).leftovers).toEqual([
       'template versions that were made stay: Cannot reach AWS (look): ENOTFOUND',
     ]);
-    expect(deeds()).not.toContain('remove lt-1:2');
+    expect(calls()).not.toContain('remove lt-1:2');
   });
 });
 
@@ -110,11 +110,11 @@ describe('the pointer', () => {
     const standing = async () => {
       const made = stage({ groups: [behind] });
       Object.assign(made.groups, { sources: async () => [{ name: lattice, type: 'vpc-lattice', state: 'InService' }] });
-      made.state.meanwhile = deed => {
-        if (deed === `write ${POINTER} = ${B}`) throw new Error('killed');
+      made.state.onCall = call => {
+        if (call === `write ${POINTER} = ${B}`) throw new Error('killed');
       };
       await promote(settings, made.world).catch(() => {});
-      made.state.meanwhile = () => {};
+      made.state.onCall = () => {};
       return { ...made, since: made.state.now };
     };
 
@@ -209,7 +209,7 @@ describe('the announcement', () => {
     const made = stage();
     contested(made, 1, ({ value, description }) => hold(made, value, description));
     expect((await promote(settings, made.world)).outcome).toBe('done');
-    expect(made.deeds()).not.toContain(`write ${CANDIDATE} = ${B}`);
+    expect(made.calls()).not.toContain(`write ${CANDIDATE} = ${B}`);
   });
 
   test('of another run that is about the same is as good as ours', async () => {
@@ -241,7 +241,7 @@ describe('the announcement', () => {
 
   test('says meanwhile what another run is about: it stays', async () => {
     const made = stage();
-    made.state.meanwhile = deed => void (deed.startsWith('start') && hold(made, C, `ami-action promote: was ${A}, commit x, run z`));
+    made.state.onCall = call => void (call.startsWith('start') && hold(made, C, `ami-action promote: was ${A}, commit x, run z`));
     expect((await promote(settings, made.world)).outcome).toBe('done');
     expect([made.pointerNow(), made.candidate()]).toEqual([B, C]);
   });

@@ -6,7 +6,7 @@ import { verdictValue } from '../../src/model/verdict.ts';
 import type { AllDeps, RegionClients } from '../../src/ports/deps.ts';
 import type { ParameterVersion } from '../../src/ports/groups.ts';
 
-/** An account in memory that writes every deed down in order. Refreshes play a script; what it replaces is what the desired version names. */
+/** An account in memory that writes every call down in order. Refreshes play a script; what it replaces is what the desired version names. */
 
 export const [A, B, C] = ['ami-aaaaaaaa', 'ami-bbbbbbbb', 'ami-cccccccc'] as const;
 const REGION = 'eu-central-1';
@@ -98,18 +98,18 @@ export function rollWorld({
           ],
     ),
     script: [...script],
-    /** Called before every deed; a test may change the world behind our back here. */
-    meanwhile: (_deed: string): void => {},
+    /** Called before every call; a test may change the world behind our back here. */
+    onCall: (_deed: string): void => {},
   };
-  const deed = (said: string) => {
-    state.meanwhile(said);
+  const call = (said: string) => {
+    state.onCall(said);
     log.push(said);
   };
   const place = {
-    ...parameterPort(state, deed),
-    ...groupPort(state, deed),
-    ...templatePort(state, deed),
-    ...imagePort(state, deed),
+    ...parameterPort(state, call),
+    ...groupPort(state, call),
+    ...templatePort(state, call),
+    ...imagePort(state, call),
   } as unknown as RegionClients;
   const world = {
     inRegion: () => place,
@@ -132,11 +132,11 @@ export function rollWorld({
     commits: { firstParents: async () => [] },
   } as unknown as AllDeps;
   /** What was done, without what was merely said. */
-  const deeds = () => log.filter(line => !/^[.!] /.test(line));
+  const calls = () => log.filter(line => !/^[.!] /.test(line));
   return {
     world,
     log,
-    deeds,
+    calls,
     state,
     pointerNow: () => state.parameters.get(POINTER)?.[0]?.value,
     candidate: () => state.parameters.get(`${POINTER}/candidate`)?.[0]?.value,
@@ -222,37 +222,37 @@ export const settings = {
 };
 
 type State = ReturnType<typeof rollWorld>['state'];
-type Deed = (said: string) => void;
+type Call = (said: string) => void;
 
-const parameterPort = (state: State, deed: Deed): Pick<RegionClients, 'parameters'> => ({
+const parameterPort = (state: State, call: Call): Pick<RegionClients, 'parameters'> => ({
   parameters: {
     read: async name => state.parameters.get(name)?.[0],
     history: async name => state.parameters.get(name) ?? [],
     write: async ({ name, value, description }) => {
-      deed(`write ${name} = ${value}`);
+      call(`write ${name} = ${value}`);
       const before = state.parameters.get(name) ?? [];
       const next = (before[0]?.version ?? 0) + 1;
       state.parameters.set(name, [parameter(name, value, next, description), ...before]);
       return next;
     },
     remove: async name => {
-      deed(`remove ${name}`);
+      call(`remove ${name}`);
       state.parameters.delete(name);
     },
   },
 });
 
-const imagePort = (state: State, deed: Deed) => ({
+const imagePort = (state: State, call: Call) => ({
   images: {
     get: async (id: string) => state.images.get(id),
     find: async () => [...state.images.values()],
     tag: async ([id = '']: readonly string[], tags: Record<string, string>) => {
-      deed(`tag ${id} ${JSON.stringify(tags)}`);
+      call(`tag ${id} ${JSON.stringify(tags)}`);
       const known = state.images.get(id);
       if (known !== undefined) state.images.set(id, { ...known, tags: { ...known.tags, ...tags } });
     },
     untag: async ([id = '']: readonly string[], keys: readonly string[]) => {
-      deed(`untag ${id} ${keys.join()}`);
+      call(`untag ${id} ${keys.join()}`);
       const known = state.images.get(id);
       if (known !== undefined)
         state.images.set(id, { ...known, tags: Object.fromEntries(Object.entries(known.tags).filter(([key]) => !keys.includes(key))) });
@@ -261,7 +261,7 @@ const imagePort = (state: State, deed: Deed) => ({
   instances: { architectures: async () => ['x86_64'] },
 });
 
-const templatePort = (state: State, deed: Deed): Pick<RegionClients, 'launchTemplates'> => ({
+const templatePort = (state: State, call: Call): Pick<RegionClients, 'launchTemplates'> => ({
   launchTemplates: {
     version: async ({ templateId, version: asked }) => {
       const own = state.versions.filter(each => each.templateId === templateId);
@@ -274,19 +274,19 @@ const templatePort = (state: State, deed: Deed): Pick<RegionClients, 'launchTemp
       state.versions.filter(each => each.templateId === templateId && imageIds.includes(each.imageId)),
     create: async ({ source, imageId, description }) => {
       const number = Math.max(...state.versions.filter(({ templateId }) => templateId === source.templateId).map(each => each.number)) + 1;
-      deed(`create ${source.templateId}:${number} from ${source.number} with ${imageId}`);
+      call(`create ${source.templateId}:${number} from ${source.number} with ${imageId}`);
       const made = version(number, imageId, source.templateId, description);
       state.versions.push(made);
       return { version: made, warnings: [] };
     },
     remove: async ({ templateId, number }) => {
-      deed(`remove ${templateId}:${number}`);
+      call(`remove ${templateId}:${number}`);
       state.versions = state.versions.filter(each => !(each.templateId === templateId && each.number === number));
     },
   },
 });
 
-const groupPort = (state: State, deed: Deed): Pick<RegionClients, 'groups'> => ({
+const groupPort = (state: State, call: Call): Pick<RegionClients, 'groups'> => ({
   groups: {
     find: async ({ names }) => [...state.groups.values()].filter(({ name }) => names === undefined || names.includes(name)),
     imagesOf: async ids => new Map(ids.flatMap(id => (state.runs.has(id) ? [[id, state.runs.get(id) as string]] : []))),
@@ -300,7 +300,7 @@ const groupPort = (state: State, deed: Deed): Pick<RegionClients, 'groups'> => (
       if (state.refreshes.some(({ refresh }) => refresh.group === name && ['Pending', 'InProgress', 'Baking'].includes(refresh.status)))
         return undefined;
       const id = `r-${state.refreshes.length + 1}`;
-      deed(
+      call(
         `start ${id} of ${name} to ${usesOf(launch as Launch)
           .map(each => `${each.templateId}:${each.version}`)
           .join()}${preferences.autoRollback ? '' : ' without rollback'}`,
@@ -314,7 +314,7 @@ const groupPort = (state: State, deed: Deed): Pick<RegionClients, 'groups'> => (
       return id;
     },
     rollBack: async name => {
-      deed(`roll back ${name}`);
+      call(`roll back ${name}`);
       const running = state.refreshes.findLast(({ refresh }) => refresh.group === name);
       if (running !== undefined) running.refresh = { ...running.refresh, status: 'RollbackInProgress' };
       return 'started';
@@ -323,14 +323,14 @@ const groupPort = (state: State, deed: Deed): Pick<RegionClients, 'groups'> => (
     warmPool: async () => [],
     sources: async () => [],
     cannotCopy: async () => [],
-    copy: async ({ from, as }) => deed(`copy ${from} as ${as}`),
-    resize: async name => deed(`resize ${name}`),
-    remove: async name => deed(`remove ${name}`),
-    tag: async name => deed(`tag ${name}`),
-    untag: async name => deed(`untag ${name}`),
-    cancel: async name => deed(`cancel ${name}`),
+    copy: async ({ from, as }) => call(`copy ${from} as ${as}`),
+    resize: async name => call(`resize ${name}`),
+    remove: async name => call(`remove ${name}`),
+    tag: async name => call(`tag ${name}`),
+    untag: async name => call(`untag ${name}`),
+    cancel: async name => call(`cancel ${name}`),
     setLaunch: async (name, launch) => {
-      deed(
+      call(
         `set ${name} to ${usesOf(launch)
           .map(each => `${each.templateId}:${each.version}`)
           .join()}`,

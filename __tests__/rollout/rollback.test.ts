@@ -21,9 +21,9 @@ async function afterThree() {
 const vetoed = (of: Image | undefined) => of !== undefined && isVetoed(of, scheme, 'stage');
 
 test('announce, veto, roll, and only then move the pointer; the template version of then is used again', async () => {
-  const { world, deeds, state, pointerNow, candidate } = await afterThree();
+  const { world, calls, state, pointerNow, candidate } = await afterThree();
   expect(await run(back, world)).toMatchObject({ outcome: 'done', outputs: { amiId: B, replacedAmiId: C } });
-  expect(deeds()).toEqual([
+  expect(calls()).toEqual([
     `write ${POINTER}/candidate = ${B}`,
     `tag ${C} {"ami-action:vetoed-in":"stage"}`,
     'start r-3 of web to lt-1:2',
@@ -52,31 +52,31 @@ test('the next push does not bring it back', async () => {
 });
 
 test('a rollback that fails leaves the image current, and not vetoed', async () => {
-  const { world, state, deeds, pointerNow, candidate } = await afterThree();
+  const { world, state, calls, pointerNow, candidate } = await afterThree();
   state.script = ['InProgress', 'RollbackSuccessful'];
   await expect(run(back, world)).rejects.toThrow(/AWS rolled it back/);
   expect([pointerNow(), candidate(), vetoed(state.images.get(C))]).toEqual([C, undefined, false]);
-  expect(deeds().slice(-2)).toEqual([`untag ${C} ami-action:vetoed-in`, `remove ${POINTER}/candidate`]);
+  expect(calls().slice(-2)).toEqual([`untag ${C} ami-action:vetoed-in`, `remove ${POINTER}/candidate`]);
 });
 
 describe('refused before the first write', () => {
   test('when the previous image is gone', async () => {
-    const { world, state, deeds } = await afterThree();
+    const { world, state, calls } = await afterThree();
     state.images.delete(B);
     await expect(run(back, world)).rejects.toThrow(`${B}, which the environment ran before, does not exist here any more.`);
-    expect(deeds()).toEqual([]);
+    expect(calls()).toEqual([]);
   });
 
   test('when the previous image has no passed verdict any more', async () => {
-    const { world, state, deeds } = await afterThree();
+    const { world, state, calls } = await afterThree();
     state.images.set(B, image(B, { 'ami-action:verdict': '' }));
     await expect(run(back, world)).rejects.toThrow(/Refused to roll back to ami-bbbbbbbb in stage: .*no passed verdict/);
-    expect(deeds()).toEqual([]);
+    expect(calls()).toEqual([]);
   });
 });
 
 test('lost after the pointer moved, it is finished, not repeated one further back', async () => {
-  const { world, state, deeds, pointerNow, candidate } = await afterThree();
+  const { world, state, calls, pointerNow, candidate } = await afterThree();
   const { remove } = world.inRegion({ region: '' }).parameters;
   const lost = { remove: async () => Promise.reject(new Error('killed')) };
   Object.assign(world.inRegion({ region: '' }).parameters, lost);
@@ -85,7 +85,7 @@ test('lost after the pointer moved, it is finished, not repeated one further bac
   expect([pointerNow(), candidate()]).toEqual([B, B]);
   await run(back, world);
   expect([pointerNow(), candidate(), vetoed(state.images.get(C)), vetoed(state.images.get(B))]).toEqual([B, undefined, true, false]);
-  expect(deeds().filter(deed => deed.startsWith('start'))).toHaveLength(1);
+  expect(calls().filter(call => call.startsWith('start'))).toHaveLength(1);
 });
 
 test('while a promotion is under way, back means where it started', async () => {

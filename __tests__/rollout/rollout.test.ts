@@ -1,13 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Group, Member, Refresh, Source, Target } from '../../src/model/group.ts';
-import { checksAreDue, judge, judgeStanding, type Sight, suspectIn } from '../../src/rollout/rules/evaluate.ts';
+import { checksAreDue, evaluate, evaluateSteadyState, type RefreshSnapshot, suspectIn } from '../../src/rollout/rules/evaluate.ts';
 import { proofOf } from '../../src/rollout/rules/proof.ts';
 import { silentSeconds, type Traffic, trafficOf } from '../../src/rollout/rules/traffic.ts';
 import { group, member, refresh } from './fixtures.ts';
 
 const proven = { inService: 2, onImage: 2, wrong: [], unknown: [] };
 const half = { inService: 2, onImage: 1, wrong: ['i-2'], unknown: [] };
-const sight = (change: Partial<Sight>): Sight => ({
+const sight = (change: Partial<RefreshSnapshot>): RefreshSnapshot => ({
   refresh: refresh(),
   group: group(),
   proof: proven,
@@ -18,8 +18,8 @@ const sight = (change: Partial<Sight>): Sight => ({
   doubts: 0,
   ...change,
 });
-const ended = (status: Refresh['status'], change: Partial<Sight> = {}) =>
-  judge(sight({ refresh: refresh({ status, reason: 'because' }), ...change }));
+const ended = (status: Refresh['status'], change: Partial<RefreshSnapshot> = {}) =>
+  evaluate(sight({ refresh: refresh({ status, reason: 'because' }), ...change }));
 
 describe('how a refresh is judged', () => {
   test.each([
@@ -32,7 +32,7 @@ describe('how a refresh is judged', () => {
   });
 
   test('scenario 56: a refresh that disappears is a failure, but one empty answer is not', () => {
-    const gone = (doubts: number) => judge(sight({ refresh: undefined, doubts }));
+    const gone = (doubts: number) => evaluate(sight({ refresh: undefined, doubts }));
     expect([gone(0), gone(1)]).toMatchObject([
       { state: 'waiting', doubtful: true },
       { state: 'waiting', doubtful: true },
@@ -49,7 +49,7 @@ describe('how a refresh is judged', () => {
   });
 
   const waits = 'Waiting for remaining instances to be available.';
-  const said = (reason: string) => judge(sight({ refresh: refresh({ status: 'InProgress', reason }) }));
+  const said = (reason: string) => evaluate(sight({ refresh: refresh({ status: 'InProgress', reason }) }));
   test('an example of AWS, another one at every look, is not progress', () => {
     const steady = { state: 'waiting', note: `InProgress, 50 %, 2 of 2 in service run the image. AWS says: ${waits}` };
     expect([
@@ -101,13 +101,13 @@ describe('how a refresh is judged', () => {
       ['i-2', 'ami-old'],
       ['i-3', 'ami-old'],
     ]);
-    expect(proofOf(group({ members }), images, 'ami-new', { spared: false })).toEqual({
+    expect(proofOf(group({ members }), images, 'ami-new', { excluded: false })).toEqual({
       inService: 3,
       onImage: 1,
       wrong: ['i-2'],
       unknown: ['i-4'],
     });
-    expect(proofOf(group({ members }), images, 'ami-new', { spared: true })).toEqual({
+    expect(proofOf(group({ members }), images, 'ami-new', { excluded: true })).toEqual({
       inService: 2,
       onImage: 1,
       wrong: [],
@@ -145,7 +145,7 @@ describe('who is looked at closer', () => {
 const NOBODY: Traffic = { without: [], coming: [] };
 
 describe('what load balancers say', () => {
-  const target = (instanceId: string, state: string, said = state): Target => ({ instanceId, state, said });
+  const target = (instanceId: string, state: string, message = state): Target => ({ instanceId, state, message });
   const healthy = [target('i-1', 'healthy'), target('i-2', 'healthy')];
   test.each<[string, Target[], object]>([
     ['all are healthy', healthy, { without: [], coming: [] }],
@@ -305,7 +305,8 @@ describe('what load balancers say', () => {
   });
 
   test('a group that was not rolled must be as if it had been', () => {
-    const standing = (change: Partial<Sight>) => judgeStanding(sight({ refresh: undefined, saved: true, doubts: 5, ...change }));
+    const standing = (change: Partial<RefreshSnapshot>) =>
+      evaluateSteadyState(sight({ refresh: undefined, saved: true, doubts: 5, ...change }));
     expect([
       standing({}),
       standing({ traffic: sick }),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Group, Launch, Refresh } from '../../src/model/group.ts';
-import { sayLaunches, sayState, sayWayBack } from '../../src/rollout/rules/format.ts';
+import { formatGroupState, formatLaunchUses, formatRevert } from '../../src/rollout/rules/format.ts';
 import { group, use, version } from './roll-world.ts';
 
 const mixed: Launch = {
@@ -17,7 +17,7 @@ const member = { id: 'i-1', healthy: true, protected: true, state: 'Standby', te
 
 describe('what a person reads of a group before it is rolled', () => {
   const state = (change: Partial<Group>, more: { active?: Refresh; warmPool?: readonly string[] } = {}) =>
-    sayState({ group: group('web', change), active: more.active, warmPool: more.warmPool ?? [] });
+    formatGroupState({ group: group('web', change), active: more.active, warmPool: more.warmPool ?? [] });
 
   test.each([
     ['nothing special', state({}), '2 instances (0 to 4), health by EC2'],
@@ -31,8 +31,8 @@ describe('what a person reads of a group before it is rolled', () => {
 
   test('what it launches: $Latest with the number that it means now', () => {
     const versions = new Map([['lt-2 $Latest', version(7, 'ami-1', 'lt-2')]]);
-    expect(sayLaunches({ group: group('web', { launch: mixed }), versions })).toBe('lt-1:3, lt-2:$Latest (7)');
-    expect(sayLaunches({ group: group('web', { launch: { kind: 'configuration', name: 'old' } }), versions })).toBe(
+    expect(formatLaunchUses({ group: group('web', { launch: mixed }), versions })).toBe('lt-1:3, lt-2:$Latest (7)');
+    expect(formatLaunchUses({ group: group('web', { launch: { kind: 'configuration', name: 'old' } }), versions })).toBe(
       'launch configuration old',
     );
   });
@@ -44,5 +44,5 @@ describe('what a person reads of a group before it is rolled', () => {
     ['swap', 'version', 'the new group goes'],
     ['template', 'version', ''],
     ['nothing', 'version', ''],
-  ] as const)('the way back of %s by %s', (deed, by, expected) => expect(sayWayBack({ deed, by })).toBe(expected));
+  ] as const)('the way back of %s by %s', (action, by, expected) => expect(formatRevert({ action, by })).toBe(expected));
 });

@@ -154,7 +154,7 @@ export interface Target {
   /** https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html#target-health-states */
   readonly state: string;
   /** State, reason and description in one line. */
-  readonly said: string;
+  readonly message: string;
 }
 
 /** What sends traffic to a group, as Auto Scaling sees it. */

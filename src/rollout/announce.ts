@@ -19,7 +19,7 @@ export async function announce(move: Move, deps: PointerDeps, aws: PointerClient
   await verifyParameter({ name: candidateName(name), value: move.image.id, version }, deps, aws);
 }
 
-/** The last deed, and only one: gone, it says that all is done. */
+/** The last action, and only one: gone, it says that all is done. */
 export const withdraw = (pointer: PointerState, { parameters }: PointerClients): Promise<void> =>
   parameters.remove(candidateName(pointer.name));
 

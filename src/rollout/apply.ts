@@ -1,16 +1,16 @@
 import { withDetails } from '../kit/errors.ts';
 import { candidateName } from '../model/pointer.ts';
 import { announce, withdrawOwn } from './announce.ts';
-import { makeWay } from './clear-blockers.ts';
+import { clearBlockers } from './clear-blockers.ts';
 import { type Leftovers, notSettled, withLeftovers } from './leftovers.ts';
 import { movePointers, type RolledRegion } from './move-pointers.ts';
 import { isUpToDate, planPromotion, throwIfRefused } from './plan.ts';
 import type { Moved } from './pointer.ts';
 import { forEachSequential, type RegionPlan } from './region-plans.ts';
-import type { RolledGroup } from './roll-group.ts';
+import type { GroupResult } from './roll-group.ts';
 import { type GroupRollouts, versionDescription } from './roll-groups.ts';
 import { type Check, formatGroups, rollOutRegions } from './roll-regions.ts';
-import type { RollWorld } from './rollout-state.ts';
+import type { RolloutDeps } from './rollout-state.ts';
 import { verifySteadyState } from './steady-state.ts';
 
 /** Does what was planned: announce, roll, prove, move the pointer; or everything as it was. */
@@ -18,7 +18,7 @@ import { verifySteadyState } from './steady-state.ts';
 /** What became of one region. */
 export interface RegionResult {
   readonly region: string;
-  readonly rolled: readonly RolledGroup[];
+  readonly results: readonly GroupResult[];
   /** Undefined: the roll has begun, and nobody waits for it. */
   readonly moved: Moved | undefined;
 }
@@ -32,14 +32,14 @@ export interface Hooks {
   readonly check?: Check | undefined;
 }
 
-export async function applyPlans(parts: readonly RegionPlan[], deps: RollWorld, around: Hooks): Promise<readonly RegionResult[]> {
+export async function applyPlans(parts: readonly RegionPlan[], deps: RolloutDeps, around: Hooks): Promise<readonly RegionResult[]> {
   const aside: Leftovers = { cleared: [], remaining: [] };
-  let rolled: readonly GroupRollouts[];
+  let results: readonly GroupRollouts[];
   try {
     await forEachSequential(parts.filter(takesPart), announced);
     await around.before();
     const ready = await forEachSequential(parts, part => cleared(part, aside));
-    rolled = await rollOutRegions(ready, { deps, aside, check: around.check });
+    results = await rollOutRegions(ready, { deps, aside, check: around.check });
   } catch (failure) {
     const undoing = async () => {
       await around.undo();
@@ -48,9 +48,9 @@ export async function applyPlans(parts: readonly RegionPlan[], deps: RollWorld, 
     const promotions = parts.map(({ promotion }) => promotion);
     throw await withLeftovers(failure, promotions, aside, undoing);
   }
-  const ended = parts.map((part, i) => ({ ...part, rolls: rolled[i] as GroupRollouts, moved: rolled[i]?.moved, conflict: false }));
-  const told = () => ended.map(({ region, rolls, moved }) => ({ region, rolled: rolls.groups, moved }));
-  if (rolled.some(({ moving }) => moving)) return told().map(each => ({ ...each, moved: undefined }));
+  const ended = parts.map((part, i) => ({ ...part, rolls: results[i] as GroupRollouts, moved: results[i]?.moved, conflict: false }));
+  const told = () => ended.map(({ region, rolls, moved }) => ({ region, results: rolls.groups, moved }));
+  if (results.some(({ moving }) => moving)) return told().map(each => ({ ...each, moved: undefined }));
   // If this fails the candidate stays: it tells a rollback where the way back leads.
   await proveAll(ended, around);
   await settle(ended, around);
@@ -62,15 +62,15 @@ export const isPending = (ended: readonly RegionResult[]): boolean => ended.some
 
 /** As outputs tell it. */
 export const refreshesOf = (ended: readonly RegionResult[]) =>
-  ended.flatMap(({ region, rolled }) => rolled.map(group => ({ region, ...group })));
+  ended.flatMap(({ region, results }) => results.map(group => ({ region, ...group })));
 
 async function proveAll(parts: readonly RolledRegion[], { check }: Hooks): Promise<void> {
   try {
     await forEachSequential(parts, ({ promotion, region, deps, aws }) => verifySteadyState(promotion, check?.(region), deps, aws));
   } catch (failure) {
     if (parts.length === 1) throw failure;
-    const rolled = parts.map(part => ({ part, groups: part.rolls.groups.filter(({ status }) => status !== 'nothing') }));
-    throw withDetails(failure, { leftovers: formatGroups(rolled) });
+    const results = parts.map(part => ({ part, groups: part.rolls.groups.filter(({ status }) => status !== 'nothing') }));
+    throw withDetails(failure, { leftovers: formatGroups(results) });
   }
 }
 
@@ -103,11 +103,17 @@ const withdrawn = (parts: readonly RegionPlan[]) =>
 /** With what stood in the way cleared away, the plan is made again: it may have changed what a group runs. */
 async function cleared<P extends RegionPlan>(part: P, aside: Leftovers): Promise<P> {
   const { promotion, deps, aws, region, several } = part;
-  if (promotion.groups.every(({ obstacle }) => obstacle === undefined)) return part;
+  if (promotion.groups.every(({ blocker }) => blocker === undefined)) return part;
   const own: string[] = [];
-  const way = { deps, aws, timeoutSeconds: promotion.roll.rollTimeout, saidAs: versionDescription(promotion, deps), cleared: own };
+  const way = {
+    deps,
+    aws,
+    timeoutSeconds: promotion.roll.rollTimeout,
+    versionDescription: versionDescription(promotion, deps),
+    cleared: own,
+  };
   await deps.report
-    .step('Make way', () => makeWay(promotion.groups, way))
+    .step('Make way', () => clearBlockers(promotion.groups, way))
     .finally(() => aside.cleared.push(...own.map(line => (several ? `${region}: ${line}` : line))));
   const again = { ...part, promotion: await planPromotion(promotion, aws) };
   throwIfRefused([again]);

@@ -4,29 +4,29 @@ import { atVersions, formatLaunch, isOver } from '../model/group.ts';
 import { isParameterReference } from '../model/patterns.ts';
 import { drop, takeOver } from './blue-green.ts';
 import { tokenOf } from './prepare-version.ts';
-import type { RollPorts, RollWorld } from './rollout-state.ts';
-import type { Obstacle } from './rules/group-action.ts';
+import type { RolloutDeps, RolloutPorts } from './rollout-state.ts';
+import type { Blocker } from './rules/group-action.ts';
 import { isEmptied } from './rules/group-pair.ts';
 import { contentKey, type GroupPlan } from './rules/plan.ts';
-import { patiently } from './tolerate-transient-errors.ts';
+import { tolerateTransientErrors } from './tolerate-transient-errors.ts';
 
 /** Clears away what stands in the way of a roll, where the user said that it may be; the plan is made again afterwards. */
 
 export interface Way {
-  readonly deps: RollWorld;
-  readonly aws: RollPorts;
+  readonly deps: RolloutDeps;
+  readonly aws: RolloutPorts;
   readonly timeoutSeconds: number;
-  readonly saidAs: string;
+  readonly versionDescription: string;
   /** What was done to clear it, a sentence each: it is not taken back when the roll fails. */
   readonly cleared: string[];
 }
 
-export async function makeWay(plans: readonly GroupPlan[], way: Way): Promise<void> {
+export async function clearBlockers(plans: readonly GroupPlan[], way: Way): Promise<void> {
   for (const plan of plans) {
-    const { obstacle } = plan;
-    if (obstacle?.kind === 'refresh') await endOf(plan, obstacle, way);
-    if (obstacle?.kind === 'successor') await successorGone(plan, obstacle.successor, way);
-    if (obstacle?.kind === 'parameter') await pinParameters(plan, way);
+    const { blocker } = plan;
+    if (blocker?.kind === 'refresh') await endOf(plan, blocker, way);
+    if (blocker?.kind === 'successor') await successorGone(plan, blocker.successor, way);
+    if (blocker?.kind === 'parameter') await pinParameters(plan, way);
   }
 }
 
@@ -42,7 +42,7 @@ async function successorGone({ facts: { group } }: GroupPlan, successor: string,
 
 async function endOf(
   { facts }: GroupPlan,
-  { refresh, how }: Extract<Obstacle, { kind: 'refresh' }>,
+  { refresh, how }: Extract<Blocker, { kind: 'refresh' }>,
   { deps, aws, timeoutSeconds, cleared }: Way,
 ): Promise<void> {
   const { name } = facts.group;
@@ -55,7 +55,7 @@ async function endOf(
     if (said !== 'over') cleared.push(`refresh ${refresh.id} of ${name} was ${ends} to make way`);
     deps.report.info(`${name}: refresh ${refresh.id} is ${ends} to make way`);
   }
-  const look = patiently<void>(async () => {
+  const look = tolerateTransientErrors<void>(async () => {
     const seen = await aws.groups.refresh(name, refresh.id);
     if (seen === undefined || isOver(seen)) return { state: 'done', value: undefined };
     return { state: 'waiting', note: `${seen.status}, ${seen.percent} %` };
@@ -77,8 +77,14 @@ async function pinParameters({ facts }: GroupPlan, way: Way): Promise<void> {
     );
     const pinned =
       known ??
-      (await aws.launchTemplates.create({ source: version, imageId, description: way.saidAs, token: tokenOf(version, imageId, deps) }))
-        .version;
+      (
+        await aws.launchTemplates.create({
+          source: version,
+          imageId,
+          description: way.versionDescription,
+          token: tokenOf(version, imageId, deps),
+        })
+      ).version;
     numbers.set(key, pinned.number);
   }
   const launch = atVersions(group.launch, numbers);

@@ -2,7 +2,7 @@ import { CancelledError } from '../kit/errors.ts';
 import { flag } from '../kit/fields.ts';
 import { type Image, identity, type TagScheme } from '../model/image.ts';
 import type { Deployments, Deps } from '../ports/deps.ts';
-import { isStillMoving } from './indeterminate.ts';
+import { isInProgress } from './indeterminate.ts';
 
 /** The deployment that GitHub shows for an environment. It is a record: what it cannot say never fails a promotion. */
 
@@ -62,7 +62,7 @@ type Ending = Parameters<Deployments['end']>[0]['ended'];
 /** `failure` only where it has failed. What we stopped watching goes on: the next run with the same settings finds the deployment and ends it. */
 function endingOf(failure: unknown, { says, onCancel }: DeploymentOrder): [Ending, string] {
   const reason = failure instanceof Error ? (failure.message.split('\n')[0] ?? says) : says;
-  if (!isStillMoving(failure)) return ['failure', reason];
+  if (!isInProgress(failure)) return ['failure', reason];
   if (failure instanceof CancelledError && onCancel === 'rollback') return ['error', 'Cancelled: AWS brings the old image back'];
   return ['in_progress', `Nobody watches it now: run the job again with the same settings, and it goes on. ${reason}`];
 }

@@ -2,7 +2,7 @@ import { formatMoment } from '../kit/duration.ts';
 import { block, code, details, text } from '../kit/markdown.ts';
 import type { Group, Target } from '../model/group.ts';
 import type { Reporter } from '../ports/deps.ts';
-import type { RollPorts } from './rollout-state.ts';
+import type { RolloutPorts } from './rollout-state.ts';
 
 /** What the last sick instance of a group said before it was ended: by the time the roll has failed it is gone. */
 export interface Evidence {
@@ -14,7 +14,12 @@ export interface Evidence {
   readonly console: string;
 }
 
-export async function gather(group: Group, instanceId: string, at: number, { groups, instances }: RollPorts): Promise<Evidence> {
+export async function collectEvidence(
+  group: Group,
+  instanceId: string,
+  at: number,
+  { groups, instances }: RolloutPorts,
+): Promise<Evidence> {
   const [targets, sources, console] = await Promise.all([
     groups.targetHealth(group).catch(() => []),
     (group.balancers ?? []).length === 0 ? [] : groups.sources(group.name).catch(() => []),
@@ -26,17 +31,17 @@ export async function gather(group: Group, instanceId: string, at: number, { gro
 }
 
 /** What a load balancer called unhealthy says more than what it has already let go. */
-export const better = (known: Evidence | undefined, fresh: Evidence): Evidence =>
+export const betterEvidence = (known: Evidence | undefined, fresh: Evidence): Evidence =>
   known !== undefined && tellsWhy(known) && !tellsWhy(fresh) ? known : fresh;
 
 const tellsWhy = ({ health }: Evidence): boolean => health.some(({ state }) => state === 'unhealthy');
 
 const CONSOLE_LINES = 60;
 
-export function tellEvidence(evidence: Evidence, { info, untrusted, summary }: Reporter): void {
+export function reportEvidence(evidence: Evidence, { info, untrusted, summary }: Reporter): void {
   const { group, instanceId, at, health, console } = evidence;
   const lines = console.trimEnd().split('\n').slice(-CONSOLE_LINES);
-  const said = `${instanceId} of ${group} at ${formatMoment(new Date(at))}: ${health.length === 0 ? 'no load balancer knows it' : health.map(each => each.said).join('; ')}`;
+  const said = `${instanceId} of ${group} at ${formatMoment(new Date(at))}: ${health.length === 0 ? 'no load balancer knows it' : health.map(each => each.message).join('; ')}`;
   info(`The last sick instance, ${said}. The end of its console:`);
   for (const line of lines) untrusted(line);
   const shown =

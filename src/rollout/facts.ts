@@ -6,7 +6,7 @@ import type { Architecture } from '../model/image.ts';
 import type { TemplateVersion } from '../model/template.ts';
 import type { RegionClients } from '../ports/deps.ts';
 import type { GroupFacts } from './rules/facts.ts';
-import { inCharge, SUCCESSOR_OF, successorOf } from './rules/group-pair.ts';
+import { activeGroup, SUCCESSOR_OF, successorOf } from './rules/group-pair.ts';
 import { contentKey } from './rules/plan.ts';
 import { typesOf } from './rules/refusals.ts';
 
@@ -17,23 +17,28 @@ export type FactPorts = Pick<RegionClients, 'groups' | 'launchTemplates' | 'imag
 // Enough to be quick, few enough that fifty groups do not use up the account's rate.
 const AT_ONCE = 5;
 
-export interface Which {
+export interface GroupSelector {
   readonly groups?: readonly string[] | undefined;
   readonly groupTags?: Readonly<Record<string, string>> | undefined;
   readonly strategy: 'rolling' | 'blue-green' | 'none';
 }
 
 /** `listed`: every group there is, where somebody has asked just now. */
-export async function readGroups(which: Which, imageId: string, aws: FactPorts, listed?: readonly Group[]): Promise<readonly GroupFacts[]> {
+export async function readGroups(
+  which: GroupSelector,
+  imageId: string,
+  aws: FactPorts,
+  listed?: readonly Group[],
+): Promise<readonly GroupFacts[]> {
   // One listing of all: it also shows who else launches from the same templates.
-  const everybody = listed ?? (await aws.groups.find({}));
-  const chosen = choose(everybody, which);
+  const allGroups = listed ?? (await aws.groups.find({}));
+  const chosen = choose(allGroups, which);
   const uses = new Map(chosen.flatMap(({ launch }) => usesOf(launch)).map(use => [useKey(use), use]));
   const versions = await readVersions([...uses.values()], aws);
   const warmPools = await readWarmPools(chosen, aws);
   const [active, pairs, ready, images, snapshots] = await Promise.all([
     readActive(chosen, aws),
-    readPairs(chosen, everybody, which, aws),
+    readPairs(chosen, allGroups, which, aws),
     readReady([...versions.values()], imageId, aws),
     aws.groups.imagesOf([...chosen.flatMap(({ members }) => members.map(({ id }) => id)), ...warmPools.flat()]),
     readSnapshots([...versions.values()], aws),
@@ -53,33 +58,33 @@ export async function readGroups(which: Which, imageId: string, aws: FactPorts, 
       ready,
       images,
       imageSnapshots: snapshots,
-      strangers: strangersOf(group, everybody, chosen),
+      latestUsers: latestUsersOf(group, allGroups, chosen),
     };
   });
   const architectures = await readArchitectures([...new Set(facts.flatMap(typesOf))], aws);
   return facts.map(fact => ({ ...fact, architectures }));
 }
 
-function choose(everybody: readonly Group[], { groups = [], groupTags = {} }: Which): readonly Group[] {
-  const names = everybody.map(({ name }) => name);
+function choose(allGroups: readonly Group[], { groups = [], groupTags = {} }: GroupSelector): readonly Group[] {
+  const names = allGroups.map(({ name }) => name);
   const problems = groups
-    .filter(name => inCharge(everybody, name) === undefined)
+    .filter(name => activeGroup(allGroups, name) === undefined)
     .map(
       name =>
         `"groups" names "${name}", which is no Auto Scaling group of this account and region${names.length === 0 ? '' : `, did you mean "${closest(name, names)}"?`}`,
     );
   const tags = Object.entries(groupTags);
   // A copy carries the tags of the first; it is not in charge yet.
-  const comes = (group: Group) => everybody.some(other => other.name === group.tags[SUCCESSOR_OF] && !other.beingDeleted);
+  const comes = (group: Group) => allGroups.some(other => other.name === group.tags[SUCCESSOR_OF] && !other.beingDeleted);
   const tagged =
-    tags.length === 0 ? [] : everybody.filter(group => !comes(group) && tags.every(([key, value]) => group.tags[key] === value));
+    tags.length === 0 ? [] : allGroups.filter(group => !comes(group) && tags.every(([key, value]) => group.tags[key] === value));
   if (tags.length > 0 && tagged.length === 0) {
     problems.push(
       `"group-tags" fits no Auto Scaling group of this account and region: ${tags.map(([key, value]) => `${key}=${value}`).join(', ')}`,
     );
   }
   if (problems.length > 0) throw new UsageError(problems);
-  const named = groups.flatMap(name => inCharge(everybody, name) ?? []);
+  const named = groups.flatMap(name => activeGroup(allGroups, name) ?? []);
   return [...new Set([...named, ...tagged])];
 }
 
@@ -102,9 +107,14 @@ const readActive = (groups: readonly Group[], { groups: port, launchTemplates }:
   });
 
 /** What stands beside each group, and, where a second one is to be made, whether that can be. */
-const readPairs = (chosen: readonly Group[], everybody: readonly Group[], { strategy }: Which, { groups, launchTemplates }: FactPorts) =>
+const readPairs = (
+  chosen: readonly Group[],
+  allGroups: readonly Group[],
+  { strategy }: GroupSelector,
+  { groups, launchTemplates }: FactPorts,
+) =>
   concurrently(chosen, AT_ONCE, async group => {
-    const beside = successorOf(everybody, group);
+    const beside = successorOf(allGroups, group);
     const [use] = beside === undefined ? [] : usesOf(beside.launch);
     const version = use === undefined ? undefined : await launchTemplates.version(use);
     const cannotCopy = strategy === 'blue-green' && beside === undefined ? await groups.cannotCopy(group.name) : [];
@@ -137,9 +147,9 @@ async function readArchitectures(
   return new Map(await concurrently(types, AT_ONCE, async type => [type, await instances.architectures(type)] as const));
 }
 
-function strangersOf(group: Group, everybody: readonly Group[], chosen: readonly Group[]): ReadonlyMap<string, readonly string[]> {
+function latestUsersOf(group: Group, allGroups: readonly Group[], chosen: readonly Group[]): ReadonlyMap<string, readonly string[]> {
   const templates = new Set(usesOf(group.launch).map(({ templateId }) => templateId));
-  const others = everybody.filter(other => !chosen.includes(other) && !chosen.some(({ name }) => name === other.tags[SUCCESSOR_OF]));
+  const others = allGroups.filter(other => !chosen.includes(other) && !chosen.some(({ name }) => name === other.tags[SUCCESSOR_OF]));
   const latest = (other: Group) =>
     usesOf(other.launch)
       .filter(({ version }) => version === '$Latest')

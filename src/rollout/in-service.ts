@@ -1,6 +1,6 @@
 import { concurrently } from '../kit/concurrently.ts';
 import type { Group } from '../model/group.ts';
-import type { RollOrder, RollPorts } from './rollout-state.ts';
+import type { RolloutOrder, RolloutPorts } from './rollout-state.ts';
 import { inService, staleOf } from './rules/proof.ts';
 import { type Traffic, trafficOf } from './rules/traffic.ts';
 
@@ -14,7 +14,7 @@ export const newOnes = (group: Group, images: ReadonlyMap<string, string>, image
 export const NOT_ASKED: Traffic = { without: [], coming: [] };
 
 /** AWS asks the load balancers itself only where the group says so, and never again after it has succeeded. */
-export async function trafficTo(ids: readonly string[], group: Group, { groups }: Pick<RollPorts, 'groups'>): Promise<Traffic> {
+export async function trafficTo(ids: readonly string[], group: Group, { groups }: Pick<RolloutPorts, 'groups'>): Promise<Traffic> {
   const [targets, sources] = await Promise.all([
     group.targetGroups.length === 0 ? [] : groups.targetHealth(group),
     (group.balancers ?? []).length === 0 ? [] : groups.sources(group.name),
@@ -23,7 +23,7 @@ export async function trafficTo(ids: readonly string[], group: Group, { groups }
 }
 
 /** AWS replaces them when those in service are done. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-warm-pools.html#update-warm-pool */
-export async function stalePoolOf(group: Group, imageId: string, { groups }: Pick<RollPorts, 'groups'>): Promise<readonly string[]> {
+export async function stalePoolOf(group: Group, imageId: string, { groups }: Pick<RolloutPorts, 'groups'>): Promise<readonly string[]> {
   const waiting = group.warmPool ? await groups.warmPool(group.name) : [];
   return waiting.length === 0 ? [] : staleOf(waiting, await groups.imagesOf(waiting), imageId);
 }
@@ -31,7 +31,7 @@ export async function stalePoolOf(group: Group, imageId: string, { groups }: Pic
 /** Of those that were not asked before. */
 export async function firstThatFails(
   ids: readonly string[],
-  { order: { check }, checked }: { readonly order: Pick<RollOrder, 'check'>; readonly checked: Set<string> },
+  { order: { check }, checked }: { readonly order: Pick<RolloutOrder, 'check'>; readonly checked: Set<string> },
 ): Promise<string | undefined> {
   if (check === undefined) return undefined;
   const fresh = ids.filter(id => !checked.has(id));

@@ -11,15 +11,15 @@ import {
 
 /** Failures after which something goes on that we do not look at any more, or in another region: how they are told. */
 
-export const GO_ON = 'Run the job again with the same settings: it finds what was begun, watches it and finishes.';
-export const BRING_BACK = 'Run mode "rollback" with the same groups: it brings back what is left.';
+export const RESUME = 'Run the job again with the same settings: it finds what was begun, watches it and finishes.';
+export const ROLL_BACK_THE_REST = 'Run mode "rollback" with the same groups: it brings back what is left.';
 
 /** We stopped looking, but what we started goes on: nothing is undone, the next run with the same settings finds it. */
-export const isStillMoving = (failure: unknown): boolean =>
+export const isInProgress = (failure: unknown): boolean =>
   [TimeoutError, CancelledError, UnknownError, UnreachableError].some(kind => failure instanceof kind);
 
 /** What was begun goes on and we cannot look: without a network, how it ends is unknown, and no longer a matter of the network alone. */
-export function outOfSight(failure: unknown, left: readonly string[], next: string): unknown {
+export function indeterminate(failure: unknown, left: readonly string[], next: string): unknown {
   if (!(failure instanceof UnreachableError)) return withDetails(failure, { leftovers: left, next: nextOf(failure) ?? next });
   return new UnknownError(failure.message, {
     leftovers: [...failure.leftovers, ...left],

@@ -33,12 +33,12 @@ export async function failsChecks(
     return { state: 'waiting', note: command === undefined ? 'the agent takes no command yet' : 'sent' };
   };
   try {
-    const judged = await waitFor(
+    const evaluation = await waitFor(
       { what: `Checks on ${instanceId}`, everySeconds: 3, atMostSeconds: seconds + COMMAND_SECONDS, look },
       deps,
     );
-    const failed = judged.checks.filter(({ ending }) => ending === 'failed').map(({ name, reason }) => `${name} ${reason}`);
-    return judged.result === 'passed' ? undefined : [judged.reason, ...failed].join('; ');
+    const failed = evaluation.checks.filter(({ ending }) => ending === 'failed').map(({ name, reason }) => `${name} ${reason}`);
+    return evaluation.result === 'passed' ? undefined : [evaluation.reason, ...failed].join('; ');
   } catch (failure) {
     if (failure instanceof ActionError && (failure.outcome === 'rejected' || failure.outcome === 'timeout')) return failure.message;
     throw failure;

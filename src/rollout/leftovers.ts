@@ -1,9 +1,9 @@
 import { AccessError, RejectedError, UnreachableError, withDetails } from '../kit/errors.ts';
 import { candidateName } from '../model/pointer.ts';
 import { isAnnounced } from './announce.ts';
-import { BRING_BACK, GO_ON, isStillMoving, nextOf, outOfSight } from './indeterminate.ts';
+import { indeterminate, isInProgress, nextOf, RESUME, ROLL_BACK_THE_REST } from './indeterminate.ts';
 import type { Promotion } from './plan.ts';
-import type { RolledGroup } from './roll-group.ts';
+import type { GroupResult } from './roll-group.ts';
 
 /** How a failed promotion reads: what is left, and the next command. */
 
@@ -25,13 +25,13 @@ export async function withLeftovers(
   const [promotion] = promotions;
   if (promotion === undefined) return failure;
   const candidate = candidateName(promotion.pointer.name);
-  if (isStillMoving(failure))
+  if (isInProgress(failure))
     return withDetails(failure, { leftovers: [...cleared, `${candidate} keeps the image from being pruned until then`] });
   const begun = [...new Set(promotions.flatMap(earlierRollouts))];
   if (remaining.length > 0 || begun.length > 0) {
     const next =
       promotion.operation === 'promote'
-        ? `${BRING_BACK} Or mend what failed, and run the job again.`
+        ? `${ROLL_BACK_THE_REST} Or mend what failed, and run the job again.`
         : 'Mend what failed, and run the job again: it goes on with this rollback.';
     const left = [...cleared, ...begun, `${candidate} stays, so that the next run knows where this one started`];
     return withDetails(failure, { leftovers: left, next: nextOf(failure) ?? next });
@@ -43,7 +43,7 @@ export async function withLeftovers(
   return cleared.length + kept.length === 0 ? failure : withDetails(failure, { leftovers: [...cleared, ...kept] });
 }
 
-/** Another deed that was lost half way before this one, so that "as it was" is not what the pointer says. */
+/** Another operation that was lost half way before this one, so that "as it was" is not what the pointer says. */
 function earlierRollouts(promotion: Promotion): readonly string[] {
   const { candidate, current } = promotion.pointer;
   if (candidate === undefined || candidate.value === current?.value || isAnnounced(promotion)) return [];
@@ -55,7 +55,7 @@ export interface RegionState {
   readonly region: string;
   readonly several: boolean;
   readonly promotion: Promotion;
-  readonly groups: readonly RolledGroup[];
+  readonly groups: readonly GroupResult[];
   readonly moved: boolean;
   /** What the pointer names is in the failure: somebody else, or the image, has crossed us. */
   readonly conflict: boolean;
@@ -68,8 +68,8 @@ export function notSettled(failure: unknown, ends: readonly RegionState[]): unkn
   const candidates = [...new Set(ends.map(({ promotion }) => candidateName(promotion.pointer.name)))];
   const left = [...ends.flatMap(end => formatState(end, known)), ...candidates.map(name => `${name} stays until all is done`)];
   return forbidden
-    ? withDetails(failure, { leftovers: left, next: `${failure.next ?? 'Mend that.'} ${GO_ON}` })
-    : outOfSight(failure, left, GO_ON);
+    ? withDetails(failure, { leftovers: left, next: `${failure.next ?? 'Mend that.'} ${RESUME}` })
+    : indeterminate(failure, left, RESUME);
 }
 
 function formatState(

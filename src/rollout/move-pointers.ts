@@ -1,9 +1,9 @@
 import { RejectedError, withDetails } from '../kit/errors.ts';
-import { isStillMoving } from './indeterminate.ts';
+import { isInProgress } from './indeterminate.ts';
 import { type Moved, movePointer, revertPointer, throwIfChanged } from './pointer.ts';
 import { type RegionPlan, withRegion } from './region-plans.ts';
 import type { GroupRollouts } from './roll-groups.ts';
-import { trying } from './undo.ts';
+import { collectFailure } from './undo.ts';
 
 export interface RolledRegion extends RegionPlan {
   readonly rolls: GroupRollouts;
@@ -25,7 +25,7 @@ export async function movePointers(parts: readonly RolledRegion[]): Promise<void
       part.moved = await withRegion(part, () => deps.report.step(`Move ${promotion.pointer.name}`, move));
     } catch (failure) {
       part.conflict = failure instanceof RejectedError;
-      throw isStillMoving(failure) ? failure : await revertMoved(failure, open);
+      throw isInProgress(failure) ? failure : await revertMoved(failure, open);
     }
   }
 }
@@ -46,7 +46,7 @@ async function revertMoved(failure: unknown, parts: readonly RolledRegion[]): Pr
   for (const part of parts.filter(({ moved }) => moved?.changed)) {
     const { promotion, deps, aws, region } = part;
     const back = () => deps.report.step(`Put ${promotion.pointer.name} back`, () => revertPointer(promotion, deps, aws));
-    const said = await trying(back, `${region}: the pointer could not be put back`);
+    const said = await collectFailure(back, `${region}: the pointer could not be put back`);
     if (said.length === 0) part.moved = undefined;
     left.push(...said);
   }

@@ -7,7 +7,7 @@ import { type FactPorts, readGroups } from './facts.ts';
 import type { PointerState } from './pointer.ts';
 import { type Admission, imageRefusals, pointerRefusals } from './rules/admission.ts';
 import { type GroupPlan, planGroup } from './rules/plan.ts';
-import type { RollWanted } from './settings.ts';
+import type { RolloutOptions } from './settings.ts';
 
 /** What a promotion would do, read and decided before the first write. */
 
@@ -21,7 +21,7 @@ export interface PromotionOrder extends Admission {
   /** What the environment ran until now. */
   readonly was: string | undefined;
   readonly pointer: PointerState;
-  readonly roll: RollWanted;
+  readonly roll: RolloutOptions;
 }
 
 export interface Promotion extends PromotionOrder {
@@ -34,7 +34,7 @@ export async function planPromotion(order: PromotionOrder, aws: PromotionClients
   const { image, pointer, operation, roll: wanted } = order;
   const facts = wanted.strategy === 'none' ? [] : await readGroups(wanted, image.id, aws, listed);
   const pointerNow = { name: pointer.name, value: pointer.current?.value, movedAt: movedEarly(pointer) };
-  const groups = facts.map(fact => planGroup(fact, { ...wanted, image, deed: operation, pointer: pointerNow }));
+  const groups = facts.map(fact => planGroup(fact, { ...wanted, image, operation, pointer: pointerNow }));
   const moves = pointerNow.value !== image.id;
   const refusals = [
     ...imageRefusals(image, order),
@@ -72,4 +72,4 @@ export function throwIfRefused(parts: readonly Planned[]): void {
 
 /** Everything is there already: the pointer names the image, and every group runs it. */
 export const isUpToDate = ({ groups, pointer, image }: Promotion): boolean =>
-  pointer.current?.value === image.id && groups.every(({ deed, obstacle }) => deed === 'nothing' && obstacle === undefined);
+  pointer.current?.value === image.id && groups.every(({ action, blocker }) => action === 'nothing' && blocker === undefined);

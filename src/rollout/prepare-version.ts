@@ -2,25 +2,25 @@ import { createHash } from 'node:crypto';
 import { RejectedError } from '../kit/errors.ts';
 import { formatLaunch } from '../model/group.ts';
 import type { TemplateVersion } from '../model/template.ts';
-import type { Deeds, RollOrder, RollPorts, RollWorld } from './rollout-state.ts';
+import type { RolloutDeps, RolloutOrder, RolloutPorts, RolloutState } from './rollout-state.ts';
 import { afterwards, type Change, contentKey } from './rules/plan.ts';
 
 /** Leaves behind a numbered template version with the image for every group, and changes what no group launches. */
-export async function prepare(order: RollOrder, deeds: Deeds, deps: RollWorld, aws: RollPorts): Promise<void> {
+export async function prepare(order: RolloutOrder, rollout: RolloutState, deps: RolloutDeps, aws: RolloutPorts): Promise<void> {
   await pin(order, deps, aws);
-  const versions = await makeVersions(order, deeds, deps, aws);
-  for (const { facts, before, changes, deed } of order.plans) {
-    if (deed === 'nothing') continue;
+  const versions = await makeVersions(order, rollout, deps, aws);
+  for (const { facts, before, changes, action } of order.plans) {
+    if (action === 'nothing') continue;
     const target = afterwards(
       before,
       changes.map(change => ({ ...change, to: change.to ?? versions.get(contentKey(change.from)) })),
     );
-    if (target !== undefined) deeds.targets.set(facts.group.name, target);
+    if (target !== undefined) rollout.targets.set(facts.group.name, target);
   }
 }
 
 /** Before a version is made: it would reach every scale-out of a group on `$Latest` at once, unproven. */
-async function pin({ plans }: RollOrder, { report }: RollWorld, { groups }: RollPorts): Promise<void> {
+async function pin({ plans }: RolloutOrder, { report }: RolloutDeps, { groups }: RolloutPorts): Promise<void> {
   for (const { facts, before } of plans.filter(({ mustPin }) => mustPin)) {
     await groups.setLaunch(facts.group.name, before);
     report.info(`${facts.group.name}: pinned from ${formatLaunch(facts.group.launch)} to ${formatLaunch(before)}`);
@@ -29,19 +29,19 @@ async function pin({ plans }: RollOrder, { report }: RollWorld, { groups }: Roll
 
 /** One version for all groups whose versions differ in nothing else. By template and content. */
 async function makeVersions(
-  order: RollOrder,
-  deeds: Deeds,
-  deps: RollWorld,
-  aws: RollPorts,
+  order: RolloutOrder,
+  rollout: RolloutState,
+  deps: RolloutDeps,
+  aws: RolloutPorts,
 ): Promise<ReadonlyMap<string, TemplateVersion>> {
   const made = new Map<string, TemplateVersion>();
-  for (const change of order.plans.filter(({ deed }) => deed !== 'nothing').flatMap(({ changes }) => changes)) {
+  for (const change of order.plans.filter(({ action }) => action !== 'nothing').flatMap(({ changes }) => changes)) {
     const key = contentKey(change.from);
     if (made.has(key)) continue;
-    const version = change.to ?? (await makeVersion(change, order, deeds, deps, aws));
+    const version = change.to ?? (await makeVersion(change, order, rollout, deps, aws));
     made.set(key, version);
     // Made by an earlier run that was lost; the version that the group launches anyway is none of our deeds.
-    if (change.to !== undefined && change.to.number !== change.from.number) deeds.versions.push(version);
+    if (change.to !== undefined && change.to.number !== change.from.number) rollout.versions.push(version);
     const how = change.to === undefined ? 'made from' : change.to.number === change.from.number ? 'is' : 'exists already, equal to';
     deps.report.info(
       `${version.templateName}:${version.number} with ${order.image.id} ${how} ${change.from.templateName}:${change.from.number}`,
@@ -52,14 +52,19 @@ async function makeVersions(
 
 async function makeVersion(
   { from }: Change,
-  order: RollOrder,
-  deeds: Deeds,
-  deps: RollWorld,
-  { launchTemplates }: RollPorts,
+  order: RolloutOrder,
+  rollout: RolloutState,
+  deps: RolloutDeps,
+  { launchTemplates }: RolloutPorts,
 ): Promise<TemplateVersion> {
   const token = tokenOf(from, order.image.id, deps);
-  const { version, warnings } = await launchTemplates.create({ source: from, imageId: order.image.id, description: order.saidAs, token });
-  deeds.versions.push(version);
+  const { version, warnings } = await launchTemplates.create({
+    source: from,
+    imageId: order.image.id,
+    description: order.versionDescription,
+    token,
+  });
+  rollout.versions.push(version);
   const name = `${from.templateName}:${version.number}`;
   if (warnings.length > 0) {
     throw new RejectedError(`AWS made ${name} from version ${from.number} and doubts that it launches: ${warnings.join('; ')}`, {
@@ -78,7 +83,7 @@ async function makeVersion(
  * The same for every retry of this one call. A later run finds the version by its content, and must not use the token again: AWS would
  * answer with the version of then, even if we have removed it since.
  */
-export const tokenOf = ({ templateId, number }: TemplateVersion, imageId: string, { run, clock }: RollWorld): string =>
+export const tokenOf = ({ templateId, number }: TemplateVersion, imageId: string, { run, clock }: RolloutDeps): string =>
   createHash('sha256')
     .update(JSON.stringify(['launch-template-version', run.id, run.attempt, run.job, templateId, number, imageId, clock.now()]))
     .digest('hex');

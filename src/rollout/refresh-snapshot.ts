@@ -1,13 +1,13 @@
 import { type Group, type Launch, type Refresh, sameLaunch } from '../model/group.ts';
-import { better, type Evidence, gather } from './evidence.ts';
+import { betterEvidence, collectEvidence, type Evidence } from './evidence.ts';
 import { firstThatFails, NOT_ASKED, newOnes, stalePoolOf, trafficTo } from './in-service.ts';
-import type { Deeds, RollOrder, RollPorts, RollWorld } from './rollout-state.ts';
-import { checksAreDue, type Judgement, judge, suspectIn } from './rules/evaluate.ts';
+import type { RolloutDeps, RolloutOrder, RolloutPorts, RolloutState } from './rollout-state.ts';
+import { checksAreDue, type Evaluation, evaluate, suspectIn } from './rules/evaluate.ts';
 import { proofOf } from './rules/proof.ts';
 
 /** One look at one group: what AWS says, what its instances run, what they do, and what a sick one says about itself. */
 
-export interface Watched {
+export interface WatchedGroup {
   readonly name: string;
   readonly refresh: string;
   readonly target: Launch | undefined;
@@ -19,15 +19,15 @@ export interface Watched {
   readonly died: Set<string>;
   doubts: number;
   note: string;
-  ended: Judgement | undefined;
+  ended: Evaluation | undefined;
   evidence: Evidence | undefined;
 }
 
-export interface Looking {
-  readonly order: RollOrder;
-  readonly deeds: Deeds;
-  readonly deps: RollWorld;
-  readonly aws: RollPorts;
+export interface PollContext {
+  readonly order: RolloutOrder;
+  readonly rollout: RolloutState;
+  readonly deps: RolloutDeps;
+  readonly aws: RolloutPorts;
   /** What instances were launched from: it never changes, so it is asked for once. */
   readonly images: Map<string, string>;
   /** When each new instance was first seen in service: AWS does not tell. */
@@ -36,7 +36,7 @@ export interface Looking {
   readonly checked: Set<string>;
 }
 
-export async function lookAt(watched: Watched, group: Group | undefined, looking: Looking): Promise<Judgement> {
+export async function lookAt(watched: WatchedGroup, group: Group | undefined, looking: PollContext): Promise<Evaluation> {
   if (group === undefined) return { state: 'failed', reason: 'the group is gone' };
   const { order, images, aws } = looking;
   const refresh = await aws.groups.refresh(group.name, watched.refresh);
@@ -47,16 +47,16 @@ export async function lookAt(watched: Watched, group: Group | undefined, looking
   const stalePool = refresh?.status === 'Successful' ? await stalePoolOf(group, order.image.id, aws) : [];
   const saved = sameLaunch(group.launch, watched.target);
   const [died, doubts] = [diedOf(watched, group, refresh, looking), watched.doubts];
-  const judged = judge({ refresh, group, proof, traffic, settled: settled.length, died, stalePool, saved, doubts });
-  if (judged.state === 'failed' || refresh === undefined || !checksAreDue(refresh, watched.checkpoints)) return judged;
+  const evaluation = evaluate({ refresh, group, proof, traffic, settled: settled.length, died, stalePool, saved, doubts });
+  if (evaluation.state === 'failed' || refresh === undefined || !checksAreDue(refresh, watched.checkpoints)) return evaluation;
   const reason = await firstThatFails(settled, looking);
-  return reason === undefined ? judged : { state: 'failed', reason };
+  return reason === undefined ? evaluation : { state: 'failed', reason };
 }
 
 const isReplaced = ({ status }: Refresh): boolean => status === 'Baking' || status === 'Successful';
 
 /** The group replaces who dies, so at every single look all may be well. */
-function diedOf({ died }: Watched, { members }: Group, refresh: Refresh | undefined, { images, order }: Looking): number {
+function diedOf({ died }: WatchedGroup, { members }: Group, refresh: Refresh | undefined, { images, order }: PollContext): number {
   if (refresh === undefined || !isReplaced(refresh)) return 0;
   for (const { id, healthy } of members) if (!healthy && images.get(id) === order.image.id) died.add(id);
   return died.size;
@@ -64,10 +64,10 @@ function diedOf({ died }: Watched, { members }: Group, refresh: Refresh | undefi
 
 /** New ones that have been in service for as long as they take to be ready. When AWS begins to bake, all are; who comes later must warm up first. */
 function settledOnes(
-  watched: Watched,
+  watched: WatchedGroup,
   group: Group,
   refresh: Refresh | undefined,
-  { since, images, order, deps }: Looking,
+  { since, images, order, deps }: PollContext,
 ): readonly string[] {
   const now = deps.clock.now();
   const allAre = !watched.replaced && refresh !== undefined && isReplaced(refresh);
@@ -78,12 +78,12 @@ function settledOnes(
 }
 
 /** A sick instance is ended soon, and its console with it. */
-async function lookCloser(watched: Watched, group: Group, refresh: Refresh | undefined, looking: Looking): Promise<void> {
+async function lookCloser(watched: WatchedGroup, group: Group, refresh: Refresh | undefined, looking: PollContext): Promise<void> {
   const { images, order, aws, deps } = looking;
   const suspect = refresh === undefined ? undefined : suspectIn(group, refresh, images, order.image.id);
   if (suspect === undefined) return;
-  watched.evidence = await gather(group, suspect, deps.clock.now(), aws).then(
-    fresh => better(watched.evidence, fresh),
+  watched.evidence = await collectEvidence(group, suspect, deps.clock.now(), aws).then(
+    fresh => betterEvidence(watched.evidence, fresh),
     () => watched.evidence,
   );
 }

@@ -6,9 +6,9 @@ import type { Reporter } from '../ports/deps.ts';
 import { type EquivalentImageQuery, findEquivalentImage } from '../selection/select-image.ts';
 import { regionPrefix } from './indeterminate.ts';
 import { type Promotion, type PromotionClients, type PromotionOrder, planPromotion } from './plan.ts';
-import type { RollWorld } from './rollout-state.ts';
-import { inCharge } from './rules/group-pair.ts';
-import type { RollWanted } from './settings.ts';
+import type { RolloutDeps } from './rollout-state.ts';
+import { activeGroup } from './rules/group-pair.ts';
+import type { RolloutOptions } from './settings.ts';
 
 /** An environment may live in several regions. Each has its own pointer, its own groups, and its own copy of the image. */
 
@@ -16,7 +16,7 @@ import type { RollWanted } from './settings.ts';
 export interface RegionPlan extends Region {
   /** Others do the same elsewhere, so every line says where. */
   readonly several: boolean;
-  readonly deps: RollWorld;
+  readonly deps: RolloutDeps;
   readonly promotion: Promotion;
 }
 
@@ -25,9 +25,9 @@ export interface Region {
   readonly aws: PromotionClients;
 }
 
-type RegionInputs = EquivalentImageQuery & RollWanted & { readonly region: string; readonly regions: readonly string[] };
+type RegionInputs = EquivalentImageQuery & RolloutOptions & { readonly region: string; readonly regions: readonly string[] };
 
-interface RegionDeps extends RollWorld {
+interface RegionDeps extends RolloutDeps {
   inRegion(where: { region: string }): PromotionClients;
 }
 
@@ -88,7 +88,7 @@ async function assignGroups(
   const own = await Promise.all(
     everywhere.map(async ({ region, aws }) => {
       const listed = await withRegion({ region, several: true }, () => aws.groups.find({}));
-      return { names: groups.filter(name => inCharge(listed, name) !== undefined), listed };
+      return { names: groups.filter(name => activeGroup(listed, name) !== undefined), listed };
     }),
   );
   const regions = everywhere.map(({ region }) => region);

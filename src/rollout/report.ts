@@ -3,7 +3,7 @@ import { code, table, text } from '../kit/markdown.ts';
 import type { Reporter } from '../ports/deps.ts';
 import type { RegionResult } from './apply.ts';
 import type { RegionPlan } from './region-plans.ts';
-import { sayDeed, sayLaunches, sayState, sayWayBack } from './rules/format.ts';
+import { formatAction, formatGroupState, formatLaunchUses, formatRevert } from './rules/format.ts';
 import type { GroupPlan } from './rules/plan.ts';
 
 /** The plan and the end of a promotion, for the log and for the job summary. A dry run tells exactly the plan of a real one. */
@@ -35,18 +35,18 @@ function reportRegionPlan({ promotion, region, several, deps }: RegionPlan): voi
 
 function reportGroup(plan: GroupPlan, info: Reporter['info']): void {
   const { name } = plan.facts.group;
-  const back = sayWayBack(plan);
-  info(`${name} (${sayLaunches(plan.facts)}): ${sayDeed(plan)}; ${plan.reason}`);
-  info(`${name} has ${sayState(plan.facts)}${back === '' ? '' : `; if it fails, ${back}`}`);
+  const back = formatRevert(plan);
+  info(`${name} (${formatLaunchUses(plan.facts)}): ${formatAction(plan)}; ${plan.reason}`);
+  info(`${name} has ${formatGroupState(plan.facts)}${back === '' ? '' : `; if it fails, ${back}`}`);
 }
 
 const planRow = (group: GroupPlan): string[] => [
   code(group.facts.group.name),
-  `${code(sayLaunches(group.facts))} ${text(sayState(group.facts))}`,
-  text(sayDeed(group)),
+  `${code(formatLaunchUses(group.facts))} ${text(formatGroupState(group.facts))}`,
+  text(formatAction(group)),
   text(group.reason),
-  text(sayWayBack(group)),
-  group.aboutSeconds === 0 ? '' : formatDuration(group.aboutSeconds),
+  text(formatRevert(group)),
+  group.estimatedSeconds === 0 ? '' : formatDuration(group.estimatedSeconds),
 ];
 
 export function reportResult(parts: readonly RegionPlan[], ended: readonly RegionResult[]): void {
@@ -54,10 +54,10 @@ export function reportResult(parts: readonly RegionPlan[], ended: readonly Regio
   for (const [i, part] of [...parts.entries()].reverse()) if (ended[i] !== undefined) reportRegionResult(part, ended[i]);
 }
 
-function reportRegionResult({ promotion, region, several, deps }: RegionPlan, { rolled, moved }: RegionResult): void {
+function reportRegionResult({ promotion, region, several, deps }: RegionPlan, { results, moved }: RegionResult): void {
   const { pointer, was, image, environment } = promotion;
   const where = `${text(environment)}${several ? ` (${region})` : ''}`;
-  const rows = rolled.map(({ group, from, to, status, refresh }) => [
+  const rows = results.map(({ group, from, to, status, refresh }) => [
     code(group),
     code(from),
     code(to),

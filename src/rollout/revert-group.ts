@@ -1,16 +1,16 @@
 import { waitFor } from '../kit/wait.ts';
 import { formatLaunch, isOver, type Refresh } from '../model/group.ts';
-import type { Failed } from './rollout-state.ts';
+import type { FailedRollout } from './rollout-state.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import { ourRefresh, startOrAdopt } from './start-refresh.ts';
-import { patiently } from './tolerate-transient-errors.ts';
+import { tolerateTransientErrors } from './tolerate-transient-errors.ts';
 
 /** One group back to what it launched before; each tells what could not be. */
 
-export async function goBack(plan: GroupPlan, failed: Failed): Promise<readonly string[]> {
+export async function revertGroup(plan: GroupPlan, failed: FailedRollout): Promise<readonly string[]> {
   const { name } = plan.facts.group;
-  const { aws, deeds } = failed;
-  const id = deeds.refreshes.get(name) ?? (await ourRefresh(plan, deeds.targets.get(name), aws))?.id;
+  const { aws, rollout } = failed;
+  const id = rollout.refreshes.get(name) ?? (await ourRefresh(plan, rollout.targets.get(name), aws))?.id;
   // Asked for, refused, and nothing of ours runs: there is nothing to take back.
   if (id === undefined) return [];
   const refresh = await aws.groups.refresh(name, id);
@@ -18,7 +18,7 @@ export async function goBack(plan: GroupPlan, failed: Failed): Promise<readonly 
   if (plan.by === 'pointer') {
     await aws.groups.cancel(name);
     await untilOver(name, id, failed);
-    return lead(plan, failed);
+    return rollBackGroup(plan, failed);
   }
   const said = refresh.status === 'RollbackInProgress' || refresh.status === 'Cancelling' ? 'started' : await aws.groups.rollBack(name);
   if (said === 'impossible') return [`${name}: AWS refuses to roll refresh ${id} back, it goes on`];
@@ -27,13 +27,13 @@ export async function goBack(plan: GroupPlan, failed: Failed): Promise<readonly 
 }
 
 /** A refresh that is over cannot be rolled back: where it succeeded, a new one leads the other way. */
-async function ended(refresh: Refresh | undefined, plan: GroupPlan, failed: Failed): Promise<readonly string[]> {
+async function ended(refresh: Refresh | undefined, plan: GroupPlan, failed: FailedRollout): Promise<readonly string[]> {
   if (refresh?.status === 'RollbackSuccessful') return [];
-  return refresh?.status === 'Successful' || plan.by === 'pointer' ? lead(plan, failed) : census(plan, failed);
+  return refresh?.status === 'Successful' || plan.by === 'pointer' ? rollBackGroup(plan, failed) : census(plan, failed);
 }
 
 /** A refresh of its own that leads back. Where nothing is to be replaced, only what is launched next. */
-export async function lead(plan: GroupPlan, failed: Failed): Promise<readonly string[]> {
+export async function rollBackGroup(plan: GroupPlan, failed: FailedRollout): Promise<readonly string[]> {
   const { name, members, desired } = plan.facts.group;
   const { aws, deps } = failed;
   if (desired === 0 && members.length === 0 && plan.by === 'version') {
@@ -49,7 +49,7 @@ export async function lead(plan: GroupPlan, failed: Failed): Promise<readonly st
 }
 
 /** What a group runs that was left half way. */
-async function census({ facts, before }: GroupPlan, { order, aws }: Failed): Promise<readonly string[]> {
+async function census({ facts, before }: GroupPlan, { order, aws }: FailedRollout): Promise<readonly string[]> {
   const { name } = facts.group;
   const [group] = await aws.groups.find({ names: [name] });
   const images = await aws.groups.imagesOf((group?.members ?? []).map(({ id }) => id));
@@ -59,8 +59,8 @@ async function census({ facts, before }: GroupPlan, { order, aws }: Failed): Pro
   return [`${name}: ${on} of ${images.size} instances run ${order.image.id}; the group launches ${launches}`];
 }
 
-const untilOver = (group: string, id: string, { order, deps, aws }: Failed): Promise<Refresh | undefined> => {
-  const look = patiently<Refresh | undefined>(async () => {
+const untilOver = (group: string, id: string, { order, deps, aws }: FailedRollout): Promise<Refresh | undefined> => {
+  const look = tolerateTransientErrors<Refresh | undefined>(async () => {
     const refresh = await aws.groups.refresh(group, id);
     if (refresh === undefined || isOver(refresh)) return { state: 'done', value: refresh };
     return { state: 'waiting', note: `${refresh.status}, ${refresh.percent} %` };

@@ -1,20 +1,20 @@
 import { concurrently } from '../kit/concurrently.ts';
 import { ActionError, CancelledError, UnreachableError, withDetails } from '../kit/errors.ts';
-import { BRING_BACK, GO_ON, isStillMoving, nextOf, outOfSight, regionPrefix } from './indeterminate.ts';
+import { indeterminate, isInProgress, nextOf, RESUME, ROLL_BACK_THE_REST, regionPrefix } from './indeterminate.ts';
 import type { Leftovers } from './leftovers.ts';
 import type { RegionPlan } from './region-plans.ts';
-import type { RolledGroup } from './roll-group.ts';
+import type { GroupResult } from './roll-group.ts';
 import { type GroupRollouts, rollOutGroups } from './roll-groups.ts';
-import type { RollOrder, RollWorld } from './rollout-state.ts';
-import { trying } from './undo.ts';
+import type { RolloutDeps, RolloutOrder } from './rollout-state.ts';
+import { collectFailure } from './undo.ts';
 
 /** Rolls in every region. One that fails takes the others with it: an environment runs one image, wherever it is. */
 
 /** What asks the instances of one region. */
-export type Check = (region: string) => RollOrder['check'];
+export type Check = (region: string) => RolloutOrder['check'];
 
 interface Wanted {
-  readonly deps: RollWorld;
+  readonly deps: RolloutDeps;
   readonly aside: Leftovers;
   readonly check: Check | undefined;
 }
@@ -55,9 +55,9 @@ interface End {
   readonly halted?: boolean;
 }
 
-type Others = Pick<RollOrder, 'halted' | 'failed'>;
+type Others = Pick<RolloutOrder, 'haltReason' | 'onFailure'>;
 
-const ALONE: Others = { halted: () => undefined, failed: () => {} };
+const ALONE: Others = { haltReason: () => undefined, onFailure: () => {} };
 
 const rollPart = ({ promotion, deps, aws, region }: RegionPlan, { aside, check, open }: Rolling, others: Others) =>
   rollOutGroups(promotion, { aside, deps, aws, check: check?.(region), open, ...others });
@@ -71,13 +71,13 @@ async function tryPart(part: RegionPlan, rolling: Rolling, halt: Halt): Promise<
     halted = true;
     return `${halt.by} has failed, so this region goes back too`;
   };
-  const failed = (failure: unknown) => {
-    if (!isStillMoving(failure)) halt.by ??= part.region;
+  const onFailure = (failure: unknown) => {
+    if (!isInProgress(failure)) halt.by ??= part.region;
   };
   try {
-    return { part, rolls: await rollPart(part, rolling, { halted: reason, failed }) };
+    return { part, rolls: await rollPart(part, rolling, { haltReason: reason, onFailure }) };
   } catch (failure) {
-    failed(failure);
+    onFailure(failure);
     halt.last = order === 'one-by-one';
     return { part, failure: regionPrefix(failure, part.region), halted };
   }
@@ -89,7 +89,7 @@ async function revertRegions(ends: readonly End[], aside: Leftovers): Promise<un
   for (const { part, rolls } of ends) {
     if (rolls === undefined) continue;
     const undoing = () => part.deps.report.step('Put everything back', rolls.undo);
-    left.push(...(await trying(undoing, 'it could not be put back')).map(line => `${part.region}: ${line}`));
+    left.push(...(await collectFailure(undoing, 'it could not be put back')).map(line => `${part.region}: ${line}`));
   }
   return combineFailures(ends, left);
 }
@@ -97,14 +97,14 @@ async function revertRegions(ends: readonly End[], aside: Leftovers): Promise<un
 /** Nothing is taken back: what goes on is found by the next run, and what has come to its end is as good as it was. */
 function keepRegions(ends: readonly End[], aside: Leftovers): unknown {
   const lines = formatGroups(ends.map(({ part, rolls }) => ({ part, groups: rolls?.groups ?? [] })));
-  const over = ends.some(({ failure }) => failure !== undefined && !isStillMoving(failure));
+  const over = ends.some(({ failure }) => failure !== undefined && !isInProgress(failure));
   if (over) aside.remaining.push(...lines, ...unwatched(ends));
   return combineFailures(ends, lines);
 }
 
 interface Standing {
   readonly part: RegionPlan;
-  readonly groups: readonly RolledGroup[];
+  readonly groups: readonly GroupResult[];
 }
 
 export const formatGroups = (all: readonly Standing[]): readonly string[] =>
@@ -112,9 +112,9 @@ export const formatGroups = (all: readonly Standing[]): readonly string[] =>
 
 /** Of regions that nobody looks at any more. */
 const unwatched = (ends: readonly End[]): readonly string[] =>
-  ends.flatMap(({ failure }) => (isStillMoving(failure) ? leftoversOf(failure) : []));
+  ends.flatMap(({ failure }) => (isInProgress(failure) ? leftoversOf(failure) : []));
 
-function standsAt({ group, successor, refresh, status }: RolledGroup, imageId: string): string {
+function standsAt({ group, successor, refresh, status }: GroupResult, imageId: string): string {
   if (successor !== undefined) return `${successor} stays beside ${group}`;
   return status === 'InProgress' ? `refresh ${refresh} of ${group} goes on by itself` : `${group} runs ${imageId}`;
 }
@@ -122,7 +122,7 @@ function standsAt({ group, successor, refresh, status }: RolledGroup, imageId: s
 /** The failure that decides, and what the others have to tell. */
 function combineFailures(ends: readonly End[], left: readonly string[]): unknown {
   const failed = ends.filter(({ failure }) => failure !== undefined);
-  const first = failed.find(({ failure, halted }) => !halted && !isStillMoving(failure)) ?? failed[0];
+  const first = failed.find(({ failure, halted }) => !halted && !isInProgress(failure)) ?? failed[0];
   const others = failed.filter(end => end !== first);
   const more = others.flatMap(({ failure, halted }) => [
     ...(halted || !(failure instanceof ActionError) || failure instanceof CancelledError ? [] : [failure.message]),
@@ -130,16 +130,16 @@ function combineFailures(ends: readonly End[], left: readonly string[]): unknown
   ]);
   const idle = ends.filter(({ rolls, failure }) => rolls === undefined && failure === undefined);
   const all = [...more, ...left, ...idle.map(({ part }) => `${part.region}: nothing was begun`)];
-  if (!isStillMoving(first?.failure)) return withDetails(first?.failure, { leftovers: all });
+  if (!isInProgress(first?.failure)) return withDetails(first?.failure, { leftovers: all });
   const done = ends.some(({ rolls }) => rolls !== undefined);
   // AWS rolls back what is under way, and a region that is done is not.
   if (first?.failure instanceof CancelledError && first.part.promotion.roll.onCancel === 'rollback') {
     const same = !done && failed.every(({ failure }) => nextOf(failure) === nextOf(first.failure));
-    return withDetails(first.failure, { leftovers: all, next: same ? nextOf(first.failure) : BRING_BACK });
+    return withDetails(first.failure, { leftovers: all, next: same ? nextOf(first.failure) : ROLL_BACK_THE_REST });
   }
   // Where nobody was reached at all, nothing goes on anywhere.
   const none = !done && failed.every(({ failure }) => failure instanceof UnreachableError);
-  return none ? withDetails(first?.failure, { leftovers: all }) : outOfSight(first?.failure, all, GO_ON);
+  return none ? withDetails(first?.failure, { leftovers: all }) : indeterminate(first?.failure, all, RESUME);
 }
 
 const leftoversOf = (failure: unknown): readonly string[] => (failure instanceof ActionError ? failure.leftovers : []);

@@ -12,7 +12,7 @@ import { type PointerState, readPointer } from './pointer.ts';
 import { amiIdsOf, forEachSequential, planRegions, type Region, type RegionPlan } from './region-plans.ts';
 import { reportPlan, reportResult } from './report.ts';
 import { findWayBack, type WayBack } from './rules/way-back.ts';
-import { rollSettings, throwIfUnfit } from './settings.ts';
+import { rolloutSettings, throwIfUnfit } from './settings.ts';
 import { liftVeto, veto } from './veto.ts';
 
 // Needs an environment that ran another image before.
@@ -26,7 +26,7 @@ export const settings = {
   image,
   pointer,
   architecture,
-  ...rollSettings,
+  ...rolloutSettings,
   regions,
   githubToken,
   ...deploymentSettings,

@@ -11,7 +11,7 @@ const numbers = (inner: Setting<readonly string[]>): Setting<readonly number[]> 
   schema: () => inner.schema().transform(items => items.map(Number)),
 });
 
-export const rollSettings = {
+export const rolloutSettings = {
   groups: optional(
     list('Names of the Auto Scaling groups that run the image.', {
       pattern: /^[^:\p{Cc}]{1,255}$/u,
@@ -132,10 +132,10 @@ export const rollSettings = {
   }),
 };
 
-export type RollWanted = Values<typeof rollSettings>;
+export type RolloutOptions = Values<typeof rolloutSettings>;
 
 /** What no single setting can tell. Before anything is read. */
-export function throwIfUnfit(wanted: RollWanted & { readonly checksSeconds?: number | undefined }): void {
+export function throwIfUnfit(wanted: RolloutOptions & { readonly checksSeconds?: number | undefined }): void {
   const named = (wanted.groups?.length ?? 0) + Object.keys(wanted.groupTags ?? {}).length;
   const problems = [
     ...preferenceProblems(wanted),

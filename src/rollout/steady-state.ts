@@ -3,8 +3,8 @@ import { RejectedError, withDetails } from '../kit/errors.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
 import { firstThatFails, newOnes, stalePoolOf, trafficTo } from './in-service.ts';
 import type { Promotion } from './plan.ts';
-import type { RollOrder, RollPorts, RollWorld } from './rollout-state.ts';
-import { type Judgement, judgeStanding } from './rules/evaluate.ts';
+import type { RolloutDeps, RolloutOrder, RolloutPorts } from './rollout-state.ts';
+import { type Evaluation, evaluateSteadyState } from './rules/evaluate.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import { proofOf } from './rules/proof.ts';
 import { silentSeconds } from './rules/traffic.ts';
@@ -21,17 +21,17 @@ interface Observed {
 
 export async function verifySteadyState(
   promotion: Promotion,
-  check: RollOrder['check'],
-  deps: RollWorld,
-  aws: Pick<RollPorts, 'groups'>,
+  check: RolloutOrder['check'],
+  deps: RolloutDeps,
+  aws: Pick<RolloutPorts, 'groups'>,
 ): Promise<void> {
   const { groups, image, pointer, roll } = promotion;
   const all = groups
-    .filter(({ deed, facts }) => (deed === 'nothing' || deed === 'template') && facts.group.desired > 0)
+    .filter(({ action, facts }) => (action === 'nothing' || action === 'template') && facts.group.desired > 0)
     .map(plan => ({ plan, doubts: 0, proven: false, wellSince: undefined }));
   if (all.length === 0) return;
-  const spared = roll.protectedInstances === 'ignore';
-  const looking = { imageId: image.id, order: { check }, checked: new Set<string>(), aws, spared, now: deps.clock.now };
+  const excluded = roll.protectedInstances === 'ignore';
+  const looking = { imageId: image.id, order: { check }, checked: new Set<string>(), aws, excluded, now: deps.clock.now };
   const look = () => lookAtAll(all, looking);
   const what = `What runs ${image.id} already`;
   try {
@@ -47,10 +47,10 @@ export async function verifySteadyState(
 
 interface Observation {
   readonly imageId: string;
-  readonly order: Pick<RollOrder, 'check'>;
+  readonly order: Pick<RolloutOrder, 'check'>;
   readonly checked: Set<string>;
-  readonly aws: Pick<RollPorts, 'groups'>;
-  readonly spared: boolean;
+  readonly aws: Pick<RolloutPorts, 'groups'>;
+  readonly excluded: boolean;
   now(): number;
 }
 
@@ -58,31 +58,40 @@ async function lookAtAll(all: readonly Observed[], looking: Observation): Promis
   const notes: string[] = [];
   for (const standing of all.filter(({ proven }) => !proven)) {
     const { name } = standing.plan.facts.group;
-    const judged = await lookAt(standing, looking);
-    if (judged.state === 'failed') return { state: 'failed', reason: `${name}: ${judged.reason}` };
-    standing.proven = judged.state === 'done';
-    if (judged.state === 'waiting') notes.push(`${name}: ${judged.note}`);
-    standing.doubts = judged.state === 'waiting' && judged.doubtful ? standing.doubts + 1 : 0;
+    const evaluation = await lookAt(standing, looking);
+    if (evaluation.state === 'failed') return { state: 'failed', reason: `${name}: ${evaluation.reason}` };
+    standing.proven = evaluation.state === 'done';
+    if (evaluation.state === 'waiting') notes.push(`${name}: ${evaluation.note}`);
+    standing.doubts = evaluation.state === 'waiting' && evaluation.doubtful ? standing.doubts + 1 : 0;
   }
   return notes.length === 0 ? { state: 'done', value: undefined } : { state: 'waiting', note: notes.join('; ') };
 }
 
-async function lookAt(standing: Observed, { imageId, order, checked, aws, spared, now }: Observation): Promise<Judgement> {
+async function lookAt(standing: Observed, { imageId, order, checked, aws, excluded, now }: Observation): Promise<Evaluation> {
   const { plan, doubts } = standing;
   const [group] = await aws.groups.find({ names: [plan.facts.group.name] });
   if (group === undefined) return { state: 'failed', reason: 'the group is gone' };
   const images = await aws.groups.imagesOf(group.members.map(({ id }) => id));
-  const proof = proofOf(group, images, imageId, { spared });
+  const proof = proofOf(group, images, imageId, { excluded });
   const ids = newOnes(group, images, imageId);
   const traffic = await trafficTo(ids, group, aws);
   const stalePool = await stalePoolOf(group, imageId, aws);
-  const judged = judgeStanding({ refresh: undefined, group, proof, traffic, settled: ids.length, stalePool, saved: true, doubts });
-  standing.wellSince = judged.state === 'done' ? (standing.wellSince ?? now()) : undefined;
-  if (judged.state !== 'done') return judged;
+  const evaluation = evaluateSteadyState({
+    refresh: undefined,
+    group,
+    proof,
+    traffic,
+    settled: ids.length,
+    stalePool,
+    saved: true,
+    doubts,
+  });
+  standing.wellSince = evaluation.state === 'done' ? (standing.wellSince ?? now()) : undefined;
+  if (evaluation.state !== 'done') return evaluation;
   const reason = await firstThatFails(ids, { order, checked });
   if (reason !== undefined) return { state: 'failed', reason };
   const silent = silentSeconds(group);
-  if (now() - (standing.wellSince ?? now()) >= silent * 1000) return judged;
+  if (now() - (standing.wellSince ?? now()) >= silent * 1000) return evaluation;
   const note = `all ${ids.length} instances are well, watched for ${formatDuration(silent)}, because VPC Lattice is heard that late`;
   return { state: 'waiting', note, doubtful: false };
 }

@@ -1,12 +1,12 @@
 import { TimeoutError, UnreachableError } from '../kit/errors.ts';
 import type { Poll } from '../kit/wait.ts';
-import type { RollWorld } from './rollout-state.ts';
+import type { RolloutDeps } from './rollout-state.ts';
 
 // Longer than a router that restarts, shorter than what anybody wants to pay a runner for that sees nothing.
 const SILENCE_SECONDS = 600;
 
 /** Throttling says nothing about a roll, and a network that is gone may come back: one looks again. The deadline still holds. */
-export function patiently<T>(look: () => Promise<Poll<T>>, { clock }: Pick<RollWorld, 'clock'>): () => Promise<Poll<T>> {
+export function tolerateTransientErrors<T>(look: () => Promise<Poll<T>>, { clock }: Pick<RolloutDeps, 'clock'>): () => Promise<Poll<T>> {
   let answered = clock.now();
   return async () => {
     try {

@@ -1,26 +1,26 @@
 import { ActionError, CancelledError, type ErrorDetails, withDetails } from '../kit/errors.ts';
 import { formatLaunch } from '../model/group.ts';
 import { drop } from './blue-green.ts';
-import { BRING_BACK, GO_ON, isStillMoving, outOfSight } from './indeterminate.ts';
-import { earlierGroups, leadEarlierBack } from './revert-earlier.ts';
-import { goBack } from './revert-group.ts';
-import type { Failed, RollOrder } from './rollout-state.ts';
+import { indeterminate, isInProgress, RESUME, ROLL_BACK_THE_REST } from './indeterminate.ts';
+import { earlierGroups, revertEarlierGroup } from './revert-earlier.ts';
+import { revertGroup } from './revert-group.ts';
+import type { FailedRollout, RolloutOrder } from './rollout-state.ts';
 import { isEmptied } from './rules/group-pair.ts';
 import { removeVersions } from './unused-versions.ts';
 
 /** Puts back what the roll had done so far, and tells the failure with what is left. */
-export async function aftermath(failure: unknown, failed: Failed): Promise<unknown> {
-  const { deeds, deps, order } = failed;
-  const [begun, beside] = [deeds.refreshes.size > 0, [...deeds.successors]];
+export async function handleRolloutFailure(failure: unknown, failed: FailedRollout): Promise<unknown> {
+  const { rollout, deps, order } = failed;
+  const [begun, beside] = [rollout.refreshes.size > 0, [...rollout.successors]];
   if (failure instanceof CancelledError && order.onCancel === 'rollback' && (begun || beside.length > 0)) {
     return withDetails(failure, await rollBackAndGo(failed));
   }
-  if (isStillMoving(failure) && (begun || beside.length > 0)) {
+  if (isInProgress(failure) && (begun || beside.length > 0)) {
     const left = [
-      ...[...deeds.refreshes].map(goesOn),
+      ...[...rollout.refreshes].map(goesOn),
       ...beside.map(pair => alone(pair, order) ?? `${pair[1]} stays beside ${pair[0]}, which still serves`),
     ];
-    return outOfSight(failure, left, GO_ON);
+    return indeterminate(failure, left, RESUME);
   }
   const left = await deps.report.step('Put everything back', () => undo(failed));
   // A bug tells of itself only.
@@ -34,20 +34,20 @@ const goesOn = ([group, id]: readonly [string, string | undefined]): string =>
     : `refresh ${id} of ${group} goes on by itself`;
 
 /** Its old group was emptied by a run before this one: without it nothing would serve. */
-const alone = ([old, successor]: readonly [string, string], { plans }: RollOrder): string | undefined =>
+const alone = ([old, successor]: readonly [string, string], { plans }: RolloutOrder): string | undefined =>
   plans.some(({ facts: { group } }) => group.name === old && isEmptied(group))
     ? `${successor} stays: ${old} was emptied for it already`
     : undefined;
 
 /** A cancelled job has seconds: each refresh is asked once to go back, and nobody waits. */
-async function rollBackAndGo({ order, deeds, aws }: Failed): Promise<ErrorDetails> {
+async function rollBackAndGo({ order, rollout, aws }: FailedRollout): Promise<ErrorDetails> {
   const said = {
     started: 'is being rolled back by AWS',
     over: 'had ended before it could be rolled back',
     impossible: 'cannot be rolled back by AWS, and goes on',
   };
   const reason = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));
-  const gone = [...deeds.successors].map(async ([old, successor]) => {
+  const gone = [...rollout.successors].map(async ([old, successor]) => {
     const stays = alone([old, successor], order);
     if (stays !== undefined) return { ok: false, line: stays };
     return aws.groups.remove(successor).then(
@@ -55,7 +55,7 @@ async function rollBackAndGo({ order, deeds, aws }: Failed): Promise<ErrorDetail
       cause => ({ ok: false, line: `${successor} stays: ${reason(cause)}` }),
     );
   });
-  const back = [...deeds.refreshes].map(async ([group, id]) => {
+  const back = [...rollout.refreshes].map(async ([group, id]) => {
     const refresh = `refresh ${id ?? 'that was asked for'} of ${group}`;
     return aws.groups.rollBack(group).then(
       how => ({ ok: how === 'started', line: `${refresh} ${said[how]}` }),
@@ -63,52 +63,52 @@ async function rollBackAndGo({ order, deeds, aws }: Failed): Promise<ErrorDetail
     );
   });
   const ends = await Promise.all([...gone, ...back]);
-  const next = ends.every(({ ok }) => ok) ? 'Nothing: AWS brings the old image back by itself.' : BRING_BACK;
+  const next = ends.every(({ ok }) => ok) ? 'Nothing: AWS brings the old image back by itself.' : ROLL_BACK_THE_REST;
   return { leftovers: ends.map(({ line }) => line), next };
 }
 
 /** Best effort, each part by itself: what could not be put back is told, and noted in the order. */
-export async function undo(failed: Failed): Promise<readonly string[]> {
-  const { deeds, aws, order } = failed;
-  const remains = [...(await trying(() => order.restore(), 'the pointer could not be put back'))];
-  for (const pair of deeds.successors) {
+export async function undo(failed: FailedRollout): Promise<readonly string[]> {
+  const { rollout, aws, order } = failed;
+  const remaining = [...(await collectFailure(() => order.restore(), 'the pointer could not be put back'))];
+  for (const pair of rollout.successors) {
     const [old, successor] = pair;
     const stays = alone(pair, order);
     if (stays !== undefined) {
-      remains.push(stays);
+      remaining.push(stays);
       continue;
     }
-    const away = () => drop(successor, failed).then(() => void deeds.successors.delete(old));
-    remains.push(...(await trying(() => away().then(nothing), `${successor} stays beside ${old}`)));
+    const away = () => drop(successor, failed).then(() => void rollout.successors.delete(old));
+    remaining.push(...(await collectFailure(() => away().then(nothing), `${successor} stays beside ${old}`)));
   }
-  for (const { facts, before } of deeds.templated) {
+  for (const { facts, before } of rollout.templated) {
     const { name } = facts.group;
     const back = () => aws.groups.setLaunch(name, before).then(nothing);
-    remains.push(...(await trying(back, `${name} still launches the new template version`)));
+    remaining.push(...(await collectFailure(back, `${name} still launches the new template version`)));
   }
-  remains.push(...(await groupsBack(failed)));
-  order.remains.push(...remains);
+  remaining.push(...(await groupsBack(failed)));
+  order.remaining.push(...remaining);
   const pinned = order.plans
     .filter(({ mustPin }) => mustPin)
     .map(
       ({ facts: { group }, before }) =>
         `${group.name} stays pinned to ${formatLaunch(before)}, which is what ${formatLaunch(group.launch)} meant`,
     );
-  return [...remains, ...(await trying(() => removeVersions(failed), 'template versions that were made stay')), ...pinned];
+  return [...remaining, ...(await collectFailure(() => removeVersions(failed), 'template versions that were made stay')), ...pinned];
 }
 
 /** All that have moved, now or by an earlier run; by setting only those that failed. */
-async function groupsBack(failed: Failed): Promise<readonly string[]> {
-  const { deeds, order } = failed;
-  const moved = order.plans.filter(({ facts }) => deeds.refreshes.has(facts.group.name));
-  const all = order.undo === 'all' || deeds.failed.size === 0;
-  const back = moved.filter(({ facts }) => all || deeds.failed.has(facts.group.name));
+async function groupsBack(failed: FailedRollout): Promise<readonly string[]> {
+  const { rollout, order } = failed;
+  const moved = order.plans.filter(({ facts }) => rollout.refreshes.has(facts.group.name));
+  const all = order.undo === 'all' || rollout.failed.size === 0;
+  const back = moved.filter(({ facts }) => all || rollout.failed.has(facts.group.name));
   const earlier = earlierGroups(failed);
   const said = await Promise.all([
-    ...back.map(plan => trying(() => goBack(plan, failed), `${plan.facts.group.name} could not be rolled back`)),
+    ...back.map(plan => collectFailure(() => revertGroup(plan, failed), `${plan.facts.group.name} could not be rolled back`)),
     ...(all ? earlier : []).map(plan =>
-      trying(
-        () => leadEarlierBack(plan, failed),
+      collectFailure(
+        () => revertEarlierGroup(plan, failed),
         `${plan.facts.group.name} runs ${order.image.id} since an earlier run and could not be led back`,
       ),
     ),
@@ -119,7 +119,7 @@ async function groupsBack(failed: Failed): Promise<readonly string[]> {
 
 const nothing = (): readonly string[] => [];
 
-export async function trying(work: () => Promise<readonly string[]>, otherwise: string): Promise<readonly string[]> {
+export async function collectFailure(work: () => Promise<readonly string[]>, otherwise: string): Promise<readonly string[]> {
   try {
     return await work();
   } catch (cause) {

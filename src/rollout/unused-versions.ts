@@ -1,11 +1,11 @@
 import { concurrently } from '../kit/concurrently.ts';
 import { type Group, isOver, type Launch, useKey, usesOf } from '../model/group.ts';
 import type { TemplateVersion } from '../model/template.ts';
-import type { Failed, RollPorts } from './rollout-state.ts';
+import type { FailedRollout, RolloutPorts } from './rollout-state.ts';
 
 /** Removes template versions that were made in vain. Only those that we made, and that nobody uses: from one that is gone nothing can be launched. */
-export async function removeVersions({ deeds, aws }: Failed): Promise<readonly string[]> {
-  const own = new Map(deeds.versions.filter(isOurs).map(version => [useKey(useOf(version)), version]));
+export async function removeVersions({ rollout, aws }: FailedRollout): Promise<readonly string[]> {
+  const own = new Map(rollout.versions.filter(isOurs).map(version => [useKey(useOf(version)), version]));
   if (own.size === 0) return [];
   const users = await readUsers(aws);
   const left: string[] = [];
@@ -31,7 +31,7 @@ interface User {
 const AT_ONCE = 5;
 
 /** Every group of the account, not only ours: what it launches, what its instances came from, and what a refresh is bringing it. */
-async function readUsers({ groups }: RollPorts): Promise<readonly User[]> {
+async function readUsers({ groups }: RolloutPorts): Promise<readonly User[]> {
   return concurrently(await groups.find({}), AT_ONCE, async group => {
     const active = (await groups.refreshes(group.name)).filter(refresh => !isOver(refresh));
     const launches = [group.launch, ...active.map(({ desired }) => desired)].filter((launch): launch is Launch => launch !== undefined);
@@ -42,7 +42,7 @@ async function readUsers({ groups }: RollPorts): Promise<readonly User[]> {
 const templatesOf = ({ members }: Group) => members.flatMap(({ template }) => (template === undefined ? [] : [template]));
 
 /** What `$Latest` and `$Default` mean is asked now: somebody may have moved them since the version was made. */
-async function usedBy(version: TemplateVersion, users: readonly User[], { launchTemplates }: RollPorts): Promise<readonly string[]> {
+async function usedBy(version: TemplateVersion, users: readonly User[], { launchTemplates }: RolloutPorts): Promise<readonly string[]> {
   const { templateId, number } = version;
   const [latest, byDefault] = await Promise.all(
     ['$Latest', '$Default'].map(moving => launchTemplates.version({ templateId, version: moving })),

@@ -14,6 +14,6 @@ export async function classicHealth(client: ElasticLoadBalancingClient, LoadBala
   return InstanceStates.map(({ InstanceId = '', State = 'Unknown', Description = '' }) => ({
     instanceId: InstanceId,
     state: State === 'InService' ? 'healthy' : State === 'Unknown' || NEW.test(Description) ? 'initial' : 'unhealthy',
-    said: `${LoadBalancerName} says ${State}${Description === '' ? '' : `, ${Description.replace(/\.$/, '')}`}`,
+    message: `${LoadBalancerName} says ${State}${Description === '' ? '' : `, ${Description.replace(/\.$/, '')}`}`,
   }));
 }

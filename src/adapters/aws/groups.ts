@@ -101,6 +101,6 @@ async function healthOf(balancing: ElasticLoadBalancingV2Client, TargetGroupArn:
   return TargetHealthDescriptions.map(({ Target: { Id = '' } = {}, TargetHealth: { State = '', Reason, Description } = {} }) => ({
     instanceId: Id,
     state: State,
-    said: [State, Reason, Description].filter(part => part !== undefined).join(', '),
+    message: [State, Reason, Description].filter(part => part !== undefined).join(', '),
   }));
 }

@@ -1,7 +1,7 @@
 import type { Group, Refresh } from '../../model/group.ts';
-import { notYet, type Proof, type Standing, stalePoolBecause, unprovenBecause, unservedBecause } from './proof.ts';
+import { notYet, type Proof, type SteadyState, stalePoolBecause, unprovenBecause, unservedBecause } from './proof.ts';
 
-export interface Sight extends Standing {
+export interface RefreshSnapshot extends SteadyState {
   /** Undefined: AWS does not show it. */
   readonly refresh: Refresh | undefined;
   /** The group launches from our version from now on: AWS writes that only when a refresh succeeded. */
@@ -13,7 +13,7 @@ export interface Sight extends Standing {
 }
 
 /** `doubtful`: not what should be seen, but one stale answer must not end a good roll. */
-export type Judgement =
+export type Evaluation =
   | { readonly state: 'waiting'; readonly note: string; readonly doubtful: boolean }
   | { readonly state: 'done' }
   | { readonly state: 'failed'; readonly reason: string };
@@ -22,7 +22,7 @@ export type Judgement =
 const LOOKS_BEFORE_BELIEVED = { Baking: 2, Successful: 6, gone: 3, traffic: 6 } as const;
 
 /** Only a refresh that succeeded, on a group where every instance in service runs the image, is a success. */
-export function judge(sight: Sight): Judgement {
+export function evaluate(sight: RefreshSnapshot): Evaluation {
   const { refresh } = sight;
   if (refresh === undefined) {
     const reason = 'AWS no longer shows the refresh, so how it ended is unknown';
@@ -73,10 +73,10 @@ export function suspectIn(
 // One instance may die of its own accord, as spot instances do; where more do, it is the image.
 const MOST_DEAD = 1 / 4;
 
-const diedBecause = ({ died = 0, group: { desired } }: Sight): string | undefined =>
+const diedBecause = ({ died = 0, group: { desired } }: RefreshSnapshot): string | undefined =>
   died >= Math.max(2, desired * MOST_DEAD) ? `${died} new instances became unhealthy` : undefined;
 
-function judgeBaking(sight: Sight, refresh: Refresh): Judgement {
+function judgeBaking(sight: RefreshSnapshot, refresh: Refresh): Evaluation {
   const dead = diedBecause(sight);
   if (dead !== undefined) return { state: 'failed', reason: `replaced, but while it baked ${dead}` };
   const [unproven, unserved] = [unprovenBecause(sight), unservedBecause(sight)];
@@ -90,7 +90,7 @@ function judgeBaking(sight: Sight, refresh: Refresh): Judgement {
   return { state: 'waiting', note, doubtful: false };
 }
 
-function judgeSuccess(sight: Sight): Judgement {
+function judgeSuccess(sight: RefreshSnapshot): Evaluation {
   const dead = diedBecause(sight);
   if (dead !== undefined) return { state: 'failed', reason: `AWS calls it successful, but ${dead}` };
   return judgeEnd(sight, 'AWS calls it successful, but ', 'Successful', sight.saved ? undefined : UNSAVED);
@@ -99,9 +99,9 @@ function judgeSuccess(sight: Sight): Judgement {
 const UNSAVED = 'the group does not launch from the new template version';
 
 /** A group that nothing was rolled in now: it must be as if we had. */
-export const judgeStanding = (sight: Sight): Judgement => judgeEnd(sight, '', 'There', undefined);
+export const evaluateSteadyState = (sight: RefreshSnapshot): Evaluation => judgeEnd(sight, '', 'There', undefined);
 
-function judgeEnd(sight: Sight, but: string, there: string, unsaved: string | undefined): Judgement {
+function judgeEnd(sight: RefreshSnapshot, but: string, there: string, unsaved: string | undefined): Evaluation {
   const wrong = unprovenBecause(sight) ?? stalePoolBecause(sight) ?? unsaved ?? unservedBecause(sight);
   if (wrong !== undefined) {
     return believed(sight, 'Successful') ? { state: 'failed', reason: `${but}${wrong}` } : doubt(`${there}, but ${wrong}`);
@@ -110,9 +110,10 @@ function judgeEnd(sight: Sight, but: string, there: string, unsaved: string | un
   return yet === undefined ? { state: 'done' } : { state: 'waiting', note: `${there}, ${yet}`, doubtful: false };
 }
 
-const believed = ({ doubts }: Sight, what: keyof typeof LOOKS_BEFORE_BELIEVED): boolean => doubts + 1 >= LOOKS_BEFORE_BELIEVED[what];
+const believed = ({ doubts }: RefreshSnapshot, what: keyof typeof LOOKS_BEFORE_BELIEVED): boolean =>
+  doubts + 1 >= LOOKS_BEFORE_BELIEVED[what];
 
-const doubt = (note: string): Judgement => ({ state: 'waiting', note, doubtful: true });
+const doubt = (note: string): Evaluation => ({ state: 'waiting', note, doubtful: true });
 
 const progress = (refresh: Refresh, proof: Proof): string =>
   `${refresh.status}, ${refresh.percent} %, ${proof.onImage} of ${proof.inService} in service run the image${awsReason({ ...refresh, reason: steady(refresh.reason) })}`;

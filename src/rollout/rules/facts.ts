@@ -2,7 +2,7 @@ import type { Group, Refresh } from '../../model/group.ts';
 import type { Architecture, Image } from '../../model/image.ts';
 import type { RolloutOperation } from '../../model/pointer.ts';
 import type { TemplateVersion } from '../../model/template.ts';
-import type { WantedPreferences } from './preferences.ts';
+import type { PreferenceOptions } from './preferences.ts';
 
 /** Everything about a group that decides how it is rolled, read before the first write. */
 export interface GroupFacts {
@@ -26,14 +26,14 @@ export interface GroupFacts {
   /** Blue-green: why no second group of the same shape can be made. */
   readonly cannotCopy: readonly string[];
   /** Groups that we do not roll and that launch from `$Latest` of the same template, by template ID. */
-  readonly strangers: ReadonlyMap<string, readonly string[]>;
+  readonly latestUsers: ReadonlyMap<string, readonly string[]>;
   /** Snapshots of the images that the template versions name now. */
   readonly imageSnapshots: ReadonlySet<string>;
 }
 
-export interface RollWanted extends WantedPreferences {
+export interface PlanOptions extends PreferenceOptions {
   readonly image: Image;
-  readonly deed: RolloutOperation;
+  readonly operation: RolloutOperation;
   readonly strategy: 'rolling' | 'blue-green' | 'none';
   /** `movedAt`: by a run that moved it and then did not come to its end. */
   readonly pointer: { readonly name: string; readonly value: string | undefined; readonly movedAt?: Date | undefined };

@@ -1,6 +1,6 @@
 import { formatTemplateUse, isNumbered, type TemplateUse, useKey, usesOf } from '../../model/group.ts';
 import type { GroupFacts } from './facts.ts';
-import { twinName } from './group-pair.ts';
+import { greenGroupName } from './group-pair.ts';
 import type { GroupPlan } from './plan.ts';
 
 /** A group and what is planned for it, in words. */
@@ -12,7 +12,7 @@ const sayNow = (use: TemplateUse, versions: GroupFacts['versions']): string => {
 };
 
 /** What it launches from: `web:3`; with a mixed policy the versions of the overrides too. */
-export const sayLaunches = ({ group: { launch }, versions }: Pick<GroupFacts, 'group' | 'versions'>): string =>
+export const formatLaunchUses = ({ group: { launch }, versions }: Pick<GroupFacts, 'group' | 'versions'>): string =>
   launch.kind === 'configuration'
     ? `launch configuration ${launch.name}`
     : usesOf(launch)
@@ -20,7 +20,7 @@ export const sayLaunches = ({ group: { launch }, versions }: Pick<GroupFacts, 'g
         .join(', ');
 
 /** How it stands: all that decides how it can be rolled. */
-export function sayState({ group, active, warmPool }: Pick<GroupFacts, 'group' | 'active' | 'warmPool'>): string {
+export function formatGroupState({ group, active, warmPool }: Pick<GroupFacts, 'group' | 'active' | 'warmPool'>): string {
   const { launch, min, max, desired, healthCheck, suspended, members } = group;
   const having = (what: string, of: readonly unknown[]) => of.length > 0 && `${of.length} ${what}`;
   return [
@@ -44,16 +44,16 @@ export function sayState({ group, active, warmPool }: Pick<GroupFacts, 'group' |
 }
 
 /** Who brings back what it runs now. Empty where nothing is replaced. */
-export function sayWayBack({ deed, by }: Pick<GroupPlan, 'deed' | 'by'>): string {
-  if (deed === 'swap') return 'the new group goes';
-  if (deed !== 'refresh' && deed !== 'watch') return '';
+export function formatRevert({ action, by }: Pick<GroupPlan, 'action' | 'by'>): string {
+  if (action === 'swap') return 'the new group goes';
+  if (action !== 'refresh' && action !== 'watch') return '';
   return by === 'pointer' ? 'the pointer goes back, and a second refresh' : 'AWS rolls back';
 }
 
-export function sayDeed({ deed, changes, replaces, replacesPool, atATime, mustPin, facts }: GroupPlan): string {
+export function formatAction({ action, changes, replaces, replacesPool, atATime, mustPin, facts }: GroupPlan): string {
   const { name, desired } = facts.group;
-  if (deed === 'nothing') return 'nothing to do';
-  if (deed === 'watch') return 'watch the refresh that runs';
+  if (action === 'nothing') return 'nothing to do';
+  if (action === 'watch') return 'watch the refresh that runs';
   const makes = changes
     .filter(({ to }) => to === undefined)
     .map(({ from }) => `${from.templateName} gets a version made from ${from.number}`);
@@ -61,11 +61,11 @@ export function sayDeed({ deed, changes, replaces, replacesPool, atATime, mustPi
     to === undefined || to.number === from.number ? [] : [`${to.templateName}:${to.number} is used again`],
   );
   const batches = Math.ceil(replaces / atATime);
-  const swap = `${twinName(name)} comes beside it with ${desired} instances, and takes over when it has proven itself`;
+  const swap = `${greenGroupName(name)} comes beside it with ${desired} instances, and takes over when it has proven itself`;
   const roll =
-    deed === 'swap'
+    action === 'swap'
       ? swap
-      : deed === 'template'
+      : action === 'template'
         ? 'gets the version, replaces nothing'
         : `replaces ${replaces} instances, ${atATime} at a time, ${batches} ${batches === 1 ? 'batch' : 'batches'}`;
   const pool = replacesPool.length === 0 ? '' : `then ${replacesPool.join(', ')} of its warm pool`;

@@ -1,15 +1,15 @@
 import { isOver, type Launch, type Refresh, sameLaunch, useKey, usesOf } from '../../model/group.ts';
 import type { Image } from '../../model/image.ts';
 import { isParameterReference, referencedParameter } from '../../model/patterns.ts';
-import type { GroupFacts, RollWanted } from './facts.ts';
-import type { WantedPreferences } from './preferences.ts';
+import type { GroupFacts, PlanOptions } from './facts.ts';
+import type { PreferenceOptions } from './preferences.ts';
 import { inService, staleOf } from './proof.ts';
 
 /** What is done to a group. refresh: replace instances. watch: a refresh of ours runs already. template: no instance to replace. nothing: it is there. swap: a second group takes over. */
-export type RollDeed = 'refresh' | 'watch' | 'template' | 'nothing' | 'swap';
+export type GroupAction = 'refresh' | 'watch' | 'template' | 'nothing' | 'swap';
 
 /** What stands in the way and is cleared away first, because the user said so. */
-export type Obstacle =
+export type Blocker =
   | { readonly kind: 'refresh'; readonly refresh: Refresh; readonly how: 'wait' | 'supersede' }
   /** The template reads a parameter; the group gets a version with the image that this means now. */
   | { readonly kind: 'parameter' }
@@ -22,45 +22,46 @@ interface Deciding {
   readonly before: Launch;
   /** Undefined: a template version must be made first. */
   readonly after: Launch | undefined;
-  readonly pointer: RollWanted['pointer'];
-  readonly protectedInstances?: WantedPreferences['protectedInstances'];
-  readonly strategy: RollWanted['strategy'];
+  readonly pointer: PlanOptions['pointer'];
+  readonly protectedInstances?: PreferenceOptions['protectedInstances'];
+  readonly strategy: PlanOptions['strategy'];
 }
 
-export function decide(facts: GroupFacts, wanted: Deciding): { deed: RollDeed; reason: string } {
+export function decide(facts: GroupFacts, wanted: Deciding): { action: GroupAction; reason: string } {
   const decided = decideRolling(facts, wanted);
   const { successor } = facts;
   if (wanted.strategy !== 'blue-green') return decided;
-  if (successor?.imageId === wanted.image.id) return { deed: 'swap', reason: `${successor.group.name} is there already, with this image` };
-  return decided.deed === 'refresh' ? { ...decided, deed: 'swap' } : decided;
+  if (successor?.imageId === wanted.image.id)
+    return { action: 'swap', reason: `${successor.group.name} is there already, with this image` };
+  return decided.action === 'refresh' ? { ...decided, action: 'swap' } : decided;
 }
 
-function decideRolling(facts: GroupFacts, wanted: Deciding): { deed: RollDeed; reason: string } {
+function decideRolling(facts: GroupFacts, wanted: Deciding): { action: GroupAction; reason: string } {
   const { group, images } = facts;
   const { image, before, after, by } = wanted;
   const active = runningIn(facts);
   if (active !== undefined && isThisRoll(active, wanted)) {
-    return { deed: 'watch', reason: `refresh ${active.id} to this image runs already (${active.status}, ${active.percent} %)` };
+    return { action: 'watch', reason: `refresh ${active.id} to this image runs already (${active.status}, ${active.percent} %)` };
   }
-  const spared = (id: string) =>
+  const excluded = (id: string) =>
     wanted.protectedInstances === 'ignore' && (group.members.find(member => member.id === id)?.protected ?? false);
   const serving = group.members.filter(inService);
-  const old = serving.filter(({ id }) => images.get(id) !== image.id && !spared(id));
+  const old = serving.filter(({ id }) => images.get(id) !== image.id && !excluded(id));
   const launchesIt = by === 'pointer' ? wanted.pointer.value === image.id : sameLaunch(group.launch, after);
   const oldPool = staleOf(facts.warmPool, images, image.id);
   const isServed = group.desired === 0 || serving.length > 0;
   const isThere = active === undefined && old.length === 0 && isServed && oldPool.length === 0;
-  if (isThere && launchesIt) return { deed: 'nothing', reason: `launches ${image.id} and runs nothing else` };
-  if (isThere && by === 'pointer') return { deed: 'nothing', reason: 'runs nothing else, and reads the pointer when it launches' };
+  if (isThere && launchesIt) return { action: 'nothing', reason: `launches ${image.id} and runs nothing else` };
+  if (isThere && by === 'pointer') return { action: 'nothing', reason: 'runs nothing else, and reads the pointer when it launches' };
   if (oldPool.length === 0 && group.desired === 0 && group.members.every(({ state }) => state.startsWith('Terminating')))
-    return { deed: 'template', reason: 'has no instances, so it only gets the template version' };
+    return { action: 'template', reason: 'has no instances, so it only gets the template version' };
   if (isThere && sameLaunch(before, after)) {
-    return { deed: 'template', reason: `runs ${image.id} already, so it is only pinned to the version that it launches` };
+    return { action: 'template', reason: `runs ${image.id} already, so it is only pinned to the version that it launches` };
   }
-  if (!isServed) return { deed: 'refresh', reason: `none of its ${group.desired} instances is in service` };
-  if (old.length === 0 && oldPool.length > 0) return { deed: 'refresh', reason: `${oldPool.length} of its warm pool run something else` };
+  if (!isServed) return { action: 'refresh', reason: `none of its ${group.desired} instances is in service` };
+  if (old.length === 0 && oldPool.length > 0) return { action: 'refresh', reason: `${oldPool.length} of its warm pool run something else` };
   const although = launchesIt ? ', though it launches the image' : '';
-  return { deed: 'refresh', reason: `${old.length} of ${serving.length} instances in service run something else${although}` };
+  return { action: 'refresh', reason: `${old.length} of ${serving.length} instances in service run something else${although}` };
 }
 
 const runningIn = ({ active }: GroupFacts): Refresh | undefined => (active === undefined || isOver(active) ? undefined : active);
@@ -70,7 +71,7 @@ const isThisRoll = (active: Refresh, { by, after, pointer, image }: Deciding): b
   by === 'pointer' ? active.desired === undefined && pointer.value === image.id : sameLaunch(active.desired, after);
 
 /** Every template of the group reads exactly this pointer, and the user wants it to. */
-export const followsPointer = (facts: GroupFacts, { parameterTemplates, pointer }: Pick<RollWanted, 'parameterTemplates' | 'pointer'>) =>
+export const followsPointer = (facts: GroupFacts, { parameterTemplates, pointer }: Pick<PlanOptions, 'parameterTemplates' | 'pointer'>) =>
   parameterTemplates === 'follow' && readsIt(facts, pointer.name);
 
 function readsIt({ group, versions }: GroupFacts, pointer: string): boolean {
@@ -86,7 +87,7 @@ const isParameter = (name: string, pointer: string): boolean =>
   name === pointer || (name.startsWith('arn:') && name.endsWith(`:parameter${pointer}`));
 
 /** By what it rolls out. One that replaces like with like brings what the pointer means, if it began when an unfinished run of ours had moved that. */
-export function isOurs(facts: GroupFacts, { name, movedAt }: RollWanted['pointer']): boolean {
+export function isOurs(facts: GroupFacts, { name, movedAt }: PlanOptions['pointer']): boolean {
   const { active, activeIsOurs } = facts;
   if (activeIsOurs || active === undefined || active.desired !== undefined || movedAt === undefined) return activeIsOurs;
   return secondsOf(active.startedAt ?? movedAt) >= secondsOf(movedAt) && readsIt(facts, name);
@@ -98,23 +99,23 @@ const secondsOf = (time: Date): number => Math.floor(time.getTime() / 1000);
 /** Who rolls back wants to be rid of what our own promotion is bringing just now; one of ours that goes back already only needs time. */
 function howToMeet(
   facts: GroupFacts,
-  { deed, foreignRefresh, pointer }: Pick<RollWanted, 'deed' | 'foreignRefresh' | 'pointer'>,
+  { operation, foreignRefresh, pointer }: Pick<PlanOptions, 'operation' | 'foreignRefresh' | 'pointer'>,
   untrusted: Refresh | undefined,
-): RollWanted['foreignRefresh'] {
+): PlanOptions['foreignRefresh'] {
   if (!isOurs(facts, pointer)) return foreignRefresh;
-  if (deed === 'rollback') return 'supersede';
+  if (operation === 'rollback') return 'supersede';
   return untrusted?.status === 'RollbackInProgress' ? 'wait' : foreignRefresh;
 }
 
-export function obstacleOf(
+export function blockerOf(
   facts: GroupFacts,
-  { deed, image, foreignRefresh, parameterTemplates, pointer }: RollWanted,
-  doing: RollDeed,
-): Obstacle | undefined {
+  { operation, image, foreignRefresh, parameterTemplates, pointer }: PlanOptions,
+  doing: GroupAction,
+): Blocker | undefined {
   const untrusted = doing === 'watch' ? undefined : runningIn(facts);
-  const how = howToMeet(facts, { deed, foreignRefresh, pointer }, untrusted);
+  const how = howToMeet(facts, { operation, foreignRefresh, pointer }, untrusted);
   const { successor } = facts;
-  if (successor !== undefined && successor.imageId !== image.id && (deed === 'rollback' || foreignRefresh === 'supersede')) {
+  if (successor !== undefined && successor.imageId !== image.id && (operation === 'rollback' || foreignRefresh === 'supersede')) {
     return { kind: 'successor', successor: successor.group.name };
   }
   if (untrusted !== undefined && how !== 'refuse') return { kind: 'refresh', refresh: untrusted, how };

@@ -8,7 +8,7 @@ import { trafficOf } from './traffic.ts';
 const GREEN = '-green';
 
 /** A group and its successor take turns with two names: web, web-green, web ... */
-export const twinName = (name: string): string => (name.endsWith(GREEN) ? name.slice(0, -GREEN.length) : `${name}${GREEN}`);
+export const greenGroupName = (name: string): string => (name.endsWith(GREEN) ? name.slice(0, -GREEN.length) : `${name}${GREEN}`);
 
 /** On the group that comes: the name of the one that it is to replace. */
 export const SUCCESSOR_OF = 'ami-action:successor-of';
@@ -17,19 +17,19 @@ export const SUCCESSOR_OF = 'ami-action:successor-of';
 export const PROVEN = 'ami-action:proven';
 
 /** The group that comes in the place of this one, while both are there. */
-export const successorOf = (everybody: readonly Group[], group: Group): Group | undefined =>
-  everybody.find(other => other.tags[SUCCESSOR_OF] === group.name && !other.beingDeleted);
+export const successorOf = (allGroups: readonly Group[], group: Group): Group | undefined =>
+  allGroups.find(other => other.tags[SUCCESSOR_OF] === group.name && !other.beingDeleted);
 
 /** For its successor, which serves alone from here on: it must not be dropped any more. */
 export const isEmptied = ({ max }: Group): boolean => max === 0;
 
 /** Which of the two names is in charge now; undefined when there is neither. */
-export function inCharge(everybody: readonly Group[], name: string): Group | undefined {
-  const both = everybody.filter(group => (group.name === name || group.name === twinName(name)) && !group.beingDeleted);
-  return both.find(group => !both.some(other => group.tags[SUCCESSOR_OF] === other.name)) ?? everybody.find(group => group.name === name);
+export function activeGroup(allGroups: readonly Group[], name: string): Group | undefined {
+  const both = allGroups.filter(group => (group.name === name || group.name === greenGroupName(name)) && !group.beingDeleted);
+  return both.find(group => !both.some(other => group.tags[SUCCESSOR_OF] === other.name)) ?? allGroups.find(group => group.name === name);
 }
 
-export interface PairSight {
+export interface PairSnapshot {
   readonly successor: Group | undefined;
   /** Undefined: somebody removed it. It may have grown since we copied it. */
   readonly old: Group | undefined;
@@ -42,7 +42,7 @@ export interface PairSight {
   readonly bakeSeconds: number;
 }
 
-export type PairJudgement =
+export type PairEvaluation =
   | {
       readonly state: 'waiting';
       readonly note: string;
@@ -54,7 +54,7 @@ export type PairJudgement =
   | { readonly state: 'failed'; readonly reason: string };
 
 /** May the successor take over? Strict: one sick instance is enough to say no, because the old group still serves. */
-export function judgePair(sight: PairSight): PairJudgement {
+export function evaluatePair(sight: PairSnapshot): PairEvaluation {
   const { successor, old, targets, sources } = sight;
   if (successor === undefined) return { state: 'failed', reason: 'the new group is gone' };
   const sick = successor.members.find(member => !member.healthy);
@@ -62,7 +62,7 @@ export function judgePair(sight: PairSight): PairJudgement {
   const serving = successor.members.filter(inService).length;
   const needed = Math.max(successor.desired, old?.desired ?? 0);
   if (serving < needed) return { state: 'waiting', note: `${serving} of ${needed} new instances in service`, well: false };
-  const proof = proofOf(successor, sight.images, sight.imageId, { spared: false });
+  const proof = proofOf(successor, sight.images, sight.imageId, { excluded: false });
   const unproven = unprovenBecause({ proof, group: successor });
   if (proof.wrong.length > 0) return { state: 'failed', reason: `in the new group, ${unproven}` };
   if (unproven !== undefined) return { state: 'waiting', note: unproven, well: false };

@@ -1,8 +1,8 @@
 import type { RefreshPreferences } from '../../model/group.ts';
 import { atVersions, type Group, type Launch, sameLaunch, useKey } from '../../model/group.ts';
 import type { TemplateVersion } from '../../model/template.ts';
-import type { GroupFacts, RollWanted } from './facts.ts';
-import { decide, followsPointer, type Obstacle, obstacleOf, type RollDeed } from './group-action.ts';
+import type { GroupFacts, PlanOptions } from './facts.ts';
+import { type Blocker, blockerOf, decide, followsPointer, type GroupAction } from './group-action.ts';
 import { preferencesOf, replacedAtATime } from './preferences.ts';
 import { staleOf } from './proof.ts';
 import { refusalsOf } from './refusals.ts';
@@ -16,12 +16,12 @@ export interface Change {
 
 export interface GroupPlan {
   readonly facts: GroupFacts;
-  readonly deed: RollDeed;
+  readonly action: GroupAction;
   readonly reason: string;
   /** pointer: the template reads the pointer, so nothing but the pointer can change what it launches. */
   readonly by: 'version' | 'pointer';
   /** What must be done first; then the plan is made again. */
-  readonly obstacle: Obstacle | undefined;
+  readonly blocker: Blocker | undefined;
   /** What the group launches, with `$Latest` and `$Default` as the numbers they mean now; the state to go back to. */
   readonly before: Launch;
   readonly mustPin: boolean;
@@ -33,38 +33,38 @@ export interface GroupPlan {
   /** Of the warm pool. */
   readonly replacesPool: readonly string[];
   readonly atATime: number;
-  readonly aboutSeconds: number;
+  readonly estimatedSeconds: number;
 }
 
 export const contentKey = ({ templateId, content }: Pick<TemplateVersion, 'templateId' | 'content'>): string => `${templateId} ${content}`;
 
-export function planGroup(facts: GroupFacts, wanted: RollWanted): GroupPlan {
+export function planGroup(facts: GroupFacts, wanted: PlanOptions): GroupPlan {
   const { group } = facts;
   const by = followsPointer(facts, wanted) ? 'pointer' : 'version';
   const before = by === 'pointer' ? group.launch : numbered(facts);
   const changes = by === 'pointer' ? [] : changesOf(facts, wanted.image.id);
   const makes = new Set(changes.filter(({ to }) => to === undefined).map(({ from }) => from.templateId));
-  const { deed, reason } = decide(facts, { ...wanted, by, before, after: afterwards(before, changes) });
-  const obstacle = obstacleOf(facts, wanted, deed);
+  const { action, reason } = decide(facts, { ...wanted, by, before, after: afterwards(before, changes) });
+  const blocker = blockerOf(facts, wanted, action);
   const preferences = preferencesFor(wanted, by, group);
   const replaces =
-    deed === 'refresh' || deed === 'swap'
+    action === 'refresh' || action === 'swap'
       ? group.members.filter(({ id }) => !preferences.skipMatching || facts.images.get(id) !== wanted.image.id).length
       : 0;
   const atATime = replacedAtATime(group.desired, preferences);
   return {
-    ...{ facts, deed, reason, by, obstacle, before, changes, preferences, replaces, atATime },
-    replacesPool: deed === 'refresh' ? staleOf(facts.warmPool, facts.images, wanted.image.id) : [],
-    mustPin: by === 'version' && (deed === 'refresh' || deed === 'template' || deed === 'swap') && !sameLaunch(group.launch, before),
-    refusals: deed === 'nothing' && facts.successor === undefined ? [] : refusalsOf(facts, { ...wanted, deed, by, obstacle, makes }),
-    warnings: deed === 'nothing' ? [] : warningsOf(facts, wanted, { by, deed, atATime }),
-    aboutSeconds:
-      deed === 'refresh' ? estimate(replaces, atATime, preferences, group) : deed === 'swap' ? estimate(1, 1, preferences, group) : 0,
+    ...{ facts, action, reason, by, blocker, before, changes, preferences, replaces, atATime },
+    replacesPool: action === 'refresh' ? staleOf(facts.warmPool, facts.images, wanted.image.id) : [],
+    mustPin: by === 'version' && (action === 'refresh' || action === 'template' || action === 'swap') && !sameLaunch(group.launch, before),
+    refusals: action === 'nothing' && facts.successor === undefined ? [] : refusalsOf(facts, { ...wanted, action, by, blocker, makes }),
+    warnings: action === 'nothing' ? [] : warningsOf(facts, wanted, { by, action, atATime }),
+    estimatedSeconds:
+      action === 'refresh' ? estimate(replaces, atATime, preferences, group) : action === 'swap' ? estimate(1, 1, preferences, group) : 0,
   };
 }
 
 /** A refresh without a desired configuration can be compared with nothing, and not be rolled back by AWS. */
-const preferencesFor = (wanted: RollWanted, by: GroupPlan['by'], { desired }: Group): RefreshPreferences => ({
+const preferencesFor = (wanted: PlanOptions, by: GroupPlan['by'], { desired }: Group): RefreshPreferences => ({
   ...preferencesOf(wanted, desired),
   ...(by === 'pointer' ? { skipMatching: false, autoRollback: false } : {}),
 });

@@ -2,7 +2,7 @@ import { formatDuration } from '../../kit/duration.ts';
 import type { RefreshPreferences } from '../../model/group.ts';
 
 /** The settings, as far as they must fit each other. Each alone was checked before. */
-export interface WantedPreferences {
+export interface PreferenceOptions {
   readonly minHealthy?: number | undefined;
   readonly maxHealthy?: number | undefined;
   readonly warmUp?: number | undefined;
@@ -21,7 +21,7 @@ export interface WantedPreferences {
 }
 
 /** Everything that AWS would refuse only after the first write, and everything that could never finish. */
-export function preferenceProblems(wanted: WantedPreferences): readonly string[] {
+export function preferenceProblems(wanted: PreferenceOptions): readonly string[] {
   const {
     minHealthy,
     maxHealthy,
@@ -68,7 +68,7 @@ export function preferenceProblems(wanted: WantedPreferences): readonly string[]
  * needs no replacement, unless somebody wants every one fresh. Where a group of instances must not be touched and nobody said what to do, they are left alone,
  * and the proof finds them; AWS's own default would wait an hour for a person and then fail.
  */
-export const preferencesOf = (wanted: WantedPreferences, desired: number): RefreshPreferences => ({
+export const preferencesOf = (wanted: PreferenceOptions, desired: number): RefreshPreferences => ({
   minHealthy: wanted.batchSize === undefined ? wanted.minHealthy : percentFor(wanted.batchSize, desired),
   maxHealthy: wanted.maxHealthy,
   warmUpSeconds: wanted.warmUp,

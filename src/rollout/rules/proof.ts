@@ -1,5 +1,5 @@
 import type { Group, Member } from '../../model/group.ts';
-import { sayUnserved, type Traffic } from './traffic.ts';
+import { formatUnserved, type Traffic } from './traffic.ts';
 
 /** What the instances in service really run, whatever Auto Scaling says about the refresh. */
 export interface Proof {
@@ -18,18 +18,20 @@ export const staleOf = (pool: readonly string[], images: ReadonlyMap<string, str
   pool.filter(id => images.get(id) !== imageId);
 
 /** `spared`: protected instances that keep their image because the user said so. */
-export function proofOf(group: Group, images: ReadonlyMap<string, string>, imageId: string, { spared }: { spared: boolean }): Proof {
-  const judged = group.members.filter(member => inService(member) && !(spared && member.protected && images.get(member.id) !== imageId));
+export function proofOf(group: Group, images: ReadonlyMap<string, string>, imageId: string, { excluded }: { excluded: boolean }): Proof {
+  const evaluation = group.members.filter(
+    member => inService(member) && !(excluded && member.protected && images.get(member.id) !== imageId),
+  );
   return {
-    inService: judged.length,
-    onImage: judged.filter(({ id }) => images.get(id) === imageId).length,
-    wrong: judged.filter(({ id }) => images.has(id) && images.get(id) !== imageId).map(({ id }) => id),
-    unknown: judged.filter(({ id }) => !images.has(id)).map(({ id }) => id),
+    inService: evaluation.length,
+    onImage: evaluation.filter(({ id }) => images.get(id) === imageId).length,
+    wrong: evaluation.filter(({ id }) => images.has(id) && images.get(id) !== imageId).map(({ id }) => id),
+    unknown: evaluation.filter(({ id }) => !images.has(id)).map(({ id }) => id),
   };
 }
 
 /** A group as it is, to be proven. */
-export interface Standing {
+export interface SteadyState {
   readonly group: Group;
   readonly proof: Proof;
   /** Of those that are settled. */
@@ -41,7 +43,7 @@ export interface Standing {
 }
 
 /** What is wrong with the group although AWS finds it healthy; undefined when nothing is. */
-export function unprovenBecause({ proof, group }: Pick<Standing, 'proof' | 'group'>): string | undefined {
+export function unprovenBecause({ proof, group }: Pick<SteadyState, 'proof' | 'group'>): string | undefined {
   if (proof.wrong.length > 0) return `${said(proof.wrong)} of ${proof.inService} in service run another image`;
   if (proof.unknown.length > 0) return `EC2 does not say what ${said(proof.unknown)} run`;
   if (proof.inService === 0 && group.desired > 0) return 'no instance is in service';
@@ -49,17 +51,17 @@ export function unprovenBecause({ proof, group }: Pick<Standing, 'proof' | 'grou
 }
 
 /** AWS asks the load balancers only where the health check of the group is ELB, and goes on either way after the warm-up. */
-export const unservedBecause = ({ traffic: { without }, group }: Pick<Standing, 'traffic' | 'group'>): string | undefined =>
+export const unservedBecause = ({ traffic: { without }, group }: Pick<SteadyState, 'traffic' | 'group'>): string | undefined =>
   without.length === 0
     ? undefined
-    : `the load balancer sends nothing to ${sayUnserved(without)}${group.healthCheck.includes('ELB') ? '' : '. If the service only starts slowly, say so with "warm-up"'}`;
+    : `the load balancer sends nothing to ${formatUnserved(without)}${group.healthCheck.includes('ELB') ? '' : '. If the service only starts slowly, say so with "warm-up"'}`;
 
-export const stalePoolBecause = ({ stalePool }: Pick<Standing, 'stalePool'>): string | undefined =>
+export const stalePoolBecause = ({ stalePool }: Pick<SteadyState, 'stalePool'>): string | undefined =>
   stalePool.length === 0 ? undefined : `${said(stalePool)} of its warm pool run another image`;
 
 /** What only needs time. */
-export function notYet({ traffic: { coming }, proof, settled }: Standing): string | undefined {
-  if (coming.length > 0) return `the load balancer does not know ${sayUnserved(coming)} yet`;
+export function notYet({ traffic: { coming }, proof, settled }: SteadyState): string | undefined {
+  if (coming.length > 0) return `the load balancer does not know ${formatUnserved(coming)} yet`;
   return proof.inService > 0 && settled === 0 ? 'its instances warm up' : undefined;
 }
 

@@ -1,17 +1,17 @@
 import { formatTemplateUse, type Group, isOver, type TemplateUse, useKey, usesOf } from '../../model/group.ts';
 import type { Architecture, Image } from '../../model/image.ts';
 import { isParameterReference } from '../../model/patterns.ts';
-import type { GroupFacts, RollWanted } from './facts.ts';
-import { isOurs, type Obstacle, type RollDeed, reads } from './group-action.ts';
+import type { GroupFacts, PlanOptions } from './facts.ts';
+import { type Blocker, type GroupAction, isOurs, reads } from './group-action.ts';
 
 /** Why a group is not rolled, each with the remedy. All are told at once, before the first write. */
 
-export interface RefusalWanted {
+export interface RefusalOptions {
   readonly image: Image;
-  readonly deed: RollDeed;
+  readonly action: GroupAction;
   readonly by: 'version' | 'pointer';
-  readonly pointer: RollWanted['pointer'];
-  readonly obstacle: Obstacle | undefined;
+  readonly pointer: PlanOptions['pointer'];
+  readonly blocker: Blocker | undefined;
   readonly strategy: 'rolling' | 'blue-green' | 'none';
   /** IDs of the launch templates that get a new version. */
   readonly makes: ReadonlySet<string>;
@@ -27,7 +27,7 @@ const isNeeded = (process: string, { targetGroups, balancers = [], healthCheck }
   NEEDED_PROCESSES.includes(process) ||
   (process === 'AddToLoadBalancer' && (targetGroups.length + balancers.length > 0 || healthCheck.includes('ELB')));
 
-export function refusalsOf(facts: GroupFacts, wanted: RefusalWanted): string[] {
+export function refusalsOf(facts: GroupFacts, wanted: RefusalOptions): string[] {
   const { group } = facts;
   if (group.beingDeleted) return [`${group.name} is being deleted: take it out of "groups"`];
   if (group.launch.kind === 'configuration') return [configuration(group.name, group.launch.name)];
@@ -35,8 +35,8 @@ export function refusalsOf(facts: GroupFacts, wanted: RefusalWanted): string[] {
     ...templateRefusals(facts, wanted),
     ...architectureRefusals(facts, wanted.image),
     ...pairRefusals(facts, wanted),
-    ...(wanted.deed === 'template' ? [] : instanceRefusals(facts, wanted)),
-    ...strangerRefusals(facts, wanted.makes),
+    ...(wanted.action === 'template' ? [] : instanceRefusals(facts, wanted)),
+    ...latestUserRefusals(facts, wanted.makes),
   ];
   return [...new Set(problems)].map(problem => `${group.name}: ${problem}`);
 }
@@ -47,26 +47,26 @@ const configuration = (group: string, name: string) =>
   'https://docs.aws.amazon.com/autoscaling/ec2/userguide/migrate-to-launch-templates.html';
 
 /** Two groups side by side: by whom, and could there be two at all. */
-function pairRefusals({ group, successor, cannotCopy }: GroupFacts, { deed, image, obstacle, strategy, by }: RefusalWanted): string[] {
+function pairRefusals({ group, successor, cannotCopy }: GroupFacts, { action, image, blocker, strategy, by }: RefusalOptions): string[] {
   const stranger =
-    successor !== undefined && obstacle?.kind !== 'successor' && (successor.imageId !== image.id || strategy !== 'blue-green');
+    successor !== undefined && blocker?.kind !== 'successor' && (successor.imageId !== image.id || strategy !== 'blue-green');
   return [
     ...(stranger
       ? [
           `${successor.group.name} stands beside it with ${successor.imageId ?? 'an unknown image'}: promote that one with "strategy: blue-green" to finish, or run "rollback" to drop it`,
         ]
       : []),
-    ...(deed === 'swap' && by === 'pointer'
+    ...(action === 'swap' && by === 'pointer'
       ? ['its template reads the pointer, so both groups would launch the same: say "parameter-templates: pin"']
       : []),
-    ...(deed === 'swap'
+    ...(action === 'swap'
       ? cannotCopy.map(reason => `${reason}, so a second ${group.name} would not be the same: say "strategy: rolling"`)
       : []),
   ];
 }
 
-function templateRefusals({ group, versions, imageSnapshots }: GroupFacts, { deed, by, obstacle, pointer }: RefusalWanted): string[] {
-  const readable = by === 'pointer' || obstacle?.kind === 'parameter';
+function templateRefusals({ group, versions, imageSnapshots }: GroupFacts, { action, by, blocker, pointer }: RefusalOptions): string[] {
+  const readable = by === 'pointer' || blocker?.kind === 'parameter';
   const uses = usesOf(group.launch).map(use => ({ use, version: versions.get(useKey(use)) }));
   const overrides = group.launch.kind === 'mixed' ? group.launch.overrides : [];
   return [
@@ -86,7 +86,7 @@ function templateRefusals({ group, versions, imageSnapshots }: GroupFacts, { dee
           `the override ${instanceType ?? 'by requirements'} names its own image ${imageId}: take it out of the policy`,
       ),
     ...uses
-      .flatMap(({ version }) => (deed === 'watch' ? [] : (version?.snapshotIds ?? [])))
+      .flatMap(({ version }) => (action === 'watch' ? [] : (version?.snapshotIds ?? [])))
       .filter(id => !imageSnapshots.has(id))
       .map(snapshotRefusal),
   ];
@@ -127,15 +127,15 @@ export function typesOf({ group: { launch }, versions }: Pick<GroupFacts, 'group
   return [...new Set(types.filter(type => type !== undefined))];
 }
 
-function instanceRefusals(facts: GroupFacts, wanted: RefusalWanted): string[] {
+function instanceRefusals(facts: GroupFacts, wanted: RefusalOptions): string[] {
   const { group, active } = facts;
   const whose = isOurs(facts, wanted.pointer) ? 'which an earlier run of ours began' : 'which is not ours';
   const suspended = group.suspended.filter(process => isNeeded(process, group));
-  const swaps = wanted.deed === 'swap';
+  const swaps = wanted.action === 'swap';
   const shielded = swaps ? [] : group.members.filter(member => member.protected).map(({ id }) => id);
   const standby = swaps ? [] : group.members.filter(({ state }) => state === 'Standby').map(({ id }) => id);
   const untrusted =
-    wanted.deed !== 'watch' && wanted.obstacle?.kind !== 'refresh' && active !== undefined && !isOver(active) ? active : undefined;
+    wanted.action !== 'watch' && wanted.blocker?.kind !== 'refresh' && active !== undefined && !isOver(active) ? active : undefined;
   return [
     suspended.length > 0 &&
       `${suspended.join(' and ')} suspended, so a refresh would wait for ever, miss a bad instance or leave new ones without traffic: aws autoscaling resume-processes --auto-scaling-group-name ${group.name}`,
@@ -150,8 +150,8 @@ function instanceRefusals(facts: GroupFacts, wanted: RefusalWanted): string[] {
   ].filter(refusal => refusal !== false);
 }
 
-const strangerRefusals = ({ strangers }: GroupFacts, makes: ReadonlySet<string>): string[] =>
-  [...strangers]
+const latestUserRefusals = ({ latestUsers }: GroupFacts, makes: ReadonlySet<string>): string[] =>
+  [...latestUsers]
     .filter(([templateId]) => makes.has(templateId))
     .map(
       ([, groups]) =>

@@ -35,9 +35,9 @@ function badly(id: string, targets: readonly Target[], targetGroups: number): Ba
   const its = targets.filter(({ instanceId }) => instanceId === id);
   if (its.length < targetGroups) return { coming: false, reason: 'not registered with its target group' };
   // NotInUse: no load balancer sends anything to that target group, or to that zone.
-  const bad = its.filter(({ state, said }) => state !== 'healthy' && !said.includes('Target.NotInUse'));
+  const bad = its.filter(({ state, message }) => state !== 'healthy' && !message.includes('Target.NotInUse'));
   const worst = bad.find(({ state }) => state !== 'initial') ?? bad[0];
-  return worst && { coming: worst.state === 'initial', reason: worst.said };
+  return worst && { coming: worst.state === 'initial', reason: worst.message };
 }
 
 /** A classic load balancer is asked, whether the group asks it too or not. */
@@ -47,7 +47,7 @@ function toldOf(id: string, sources: readonly Source[]): Bad | undefined {
     if (targets === undefined || its?.state === 'healthy') return [];
     return its === undefined
       ? [{ coming: true, reason: `${name} does not know it yet` }]
-      : [{ coming: its.state === 'initial', reason: its.said }];
+      : [{ coming: its.state === 'initial', reason: its.message }];
   });
   return bad.find(({ coming }) => !coming) ?? bad[0];
 }
@@ -81,7 +81,7 @@ const LISTENS_EVERY_SECONDS = 60;
 export const silentSeconds = ({ balancers = [], graceSeconds = 0, healthCheck }: Served & Pick<Group, 'graceSeconds'>): number =>
   healthCheck !== 'EC2' && !balancers.every(isClassic) ? graceSeconds + LISTENS_EVERY_SECONDS : 0;
 
-export const sayUnserved = (unserved: readonly Unserved[]): string => {
+export const formatUnserved = (unserved: readonly Unserved[]): string => {
   const [first] = unserved;
   const more = unserved.length > 1 ? ` and ${unserved.length - 1} more` : '';
   return `${first?.id}${more} (${first?.reason})`;

@@ -1,13 +1,13 @@
 import type { RefreshPreferences } from '../../model/group.ts';
 import { formatTemplateUse, type Group, isClassic, isNumbered, usesOf } from '../../model/group.ts';
-import type { GroupFacts, RollWanted } from './facts.ts';
-import type { RollDeed } from './group-action.ts';
+import type { GroupFacts, PlanOptions } from './facts.ts';
+import type { GroupAction } from './group-action.ts';
 
 /** What a person should know before it starts, though nothing forbids it. */
 export function warningsOf(
   { group, versions, imageSnapshots }: GroupFacts,
-  { protectedInstances, standbyInstances, strategy, batchSize }: RollWanted,
-  { by, deed, atATime }: { by: 'version' | 'pointer'; deed: RollDeed; atATime: number },
+  { protectedInstances, standbyInstances, strategy, batchSize }: PlanOptions,
+  { by, action, atATime }: { by: 'version' | 'pointer'; action: GroupAction; atATime: number },
 ): string[] {
   const swaps = strategy === 'blue-green';
   const shielded = swaps ? [] : group.members.filter(member => member.protected);
@@ -26,15 +26,15 @@ export function warningsOf(
     standby.length > 0 && standbyInstances === 'ignore' && `${standby.length} instances in standby keep the image they run`,
     dropped.length > 0 &&
       `the template names snapshots of the old image (${dropped.join(', ')}); the new version leaves them to the new image`,
-    deed === 'refresh' &&
+    action === 'refresh' &&
       batchSize !== undefined &&
       atATime < Math.min(batchSize, group.desired) &&
       `AWS takes whole percents only, so of its ${group.desired} instances not ${batchSize} are replaced at a time, but ${atATime}`,
-    deed === 'refresh' &&
+    action === 'refresh' &&
       group.targetGroups.length + balancers.length > silent.length &&
       !group.healthCheck.includes('ELB') &&
       'its health check is EC2, so AWS replaces on though new instances get no traffic; we see that only when all are replaced, and roll back then. Set its HealthCheckType to ELB',
-    (deed === 'refresh' || deed === 'swap') &&
+    (action === 'refresh' || action === 'swap') &&
       silent.length > 0 &&
       group.healthCheck === 'EC2' &&
       `its health check is EC2, so neither AWS nor we learn whether ${silent.join(', ')} finds the new instances healthy. Set its HealthCheckType to VPC_LATTICE`,
