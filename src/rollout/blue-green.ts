@@ -1,14 +1,12 @@
 import { RejectedError, TimeoutError } from '../kit/errors.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
-import type { Target } from '../model/group.ts';
-import { formatLaunch, type Group } from '../model/group.ts';
-import { betterEvidence, collectEvidence, type Evidence, reportEvidence } from './evidence.ts';
-import { firstThatFails, newOnes } from './in-service.ts';
+import { formatLaunch, type Group, type Target } from '../model/group.ts';
+import { tolerateTransientErrors } from './indeterminate.ts';
+import { betterEvidence, collectEvidence, type Evidence, firstThatFails, newOnes, reportEvidence } from './instance-health.ts';
 import { evaluatePair, greenGroupName, type PairEvaluation, PROVEN, SUCCESSOR_OF } from './rules/group-pair.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import { inService } from './rules/proof.ts';
 import { silentSeconds } from './rules/traffic.ts';
-import { tolerateTransientErrors } from './tolerate-transient-errors.ts';
 import type { WatchContext } from './watch-refresh.ts';
 
 /** A second group beside the first, behind the same load balancers; it takes over when it has proven itself, or goes and nobody has seen it. */

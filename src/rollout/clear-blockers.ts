@@ -3,12 +3,12 @@ import { waitFor } from '../kit/wait.ts';
 import { atVersions, formatLaunch, isOver } from '../model/group.ts';
 import { isParameterReference } from '../model/patterns.ts';
 import { drop, takeOver } from './blue-green.ts';
-import { tokenOf } from './prepare-version.ts';
+import { tolerateTransientErrors } from './indeterminate.ts';
 import type { RolloutDeps, RolloutPorts } from './rollout-state.ts';
 import type { Blocker } from './rules/group-action.ts';
 import { isEmptied } from './rules/group-pair.ts';
 import { contentKey, type GroupPlan } from './rules/plan.ts';
-import { tolerateTransientErrors } from './tolerate-transient-errors.ts';
+import { tokenOf } from './template-versions.ts';
 
 /** Clears away what stands in the way of a roll, where the user said that it may be; the plan is made again afterwards. */
 

@@ -7,7 +7,7 @@ import { type FactPorts, readGroups } from './facts.ts';
 import type { PointerState } from './pointer.ts';
 import { type Admission, imageRefusals, pointerRefusals } from './rules/admission.ts';
 import { type GroupPlan, planGroup } from './rules/plan.ts';
-import type { RolloutOptions } from './settings.ts';
+import type { RolloutOptions } from './rules/settings.ts';
 
 /** What a promotion would do, read and decided before the first write. */
 

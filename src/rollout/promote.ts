@@ -17,7 +17,7 @@ import { readPointer } from './pointer.ts';
 import { amiIdsOf, forEachSequential, planRegions, type Region, type RegionPlan } from './region-plans.ts';
 import { reportPlan, reportResult } from './report.ts';
 import type { Check } from './roll-regions.ts';
-import { rolloutSettings, throwIfUnfit } from './settings.ts';
+import { rolloutSettings, throwIfUnfit } from './rules/settings.ts';
 import { verifySteadyState } from './steady-state.ts';
 import { liftVeto } from './veto.ts';
 

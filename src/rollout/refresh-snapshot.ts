@@ -1,6 +1,14 @@
 import { type Group, type Launch, type Refresh, sameLaunch } from '../model/group.ts';
-import { betterEvidence, collectEvidence, type Evidence } from './evidence.ts';
-import { firstThatFails, NOT_ASKED, newOnes, stalePoolOf, trafficTo } from './in-service.ts';
+import {
+  betterEvidence,
+  collectEvidence,
+  type Evidence,
+  firstThatFails,
+  NOT_ASKED,
+  newOnes,
+  stalePoolOf,
+  trafficTo,
+} from './instance-health.ts';
 import type { RolloutDeps, RolloutOrder, RolloutPorts, RolloutState } from './rollout-state.ts';
 import { checksAreDue, type Evaluation, evaluate, suspectIn } from './rules/evaluate.ts';
 import { proofOf } from './rules/proof.ts';

@@ -8,7 +8,7 @@ import { regionPrefix } from './indeterminate.ts';
 import { type Promotion, type PromotionClients, type PromotionOrder, planPromotion } from './plan.ts';
 import type { RolloutDeps } from './rollout-state.ts';
 import { activeGroup } from './rules/group-pair.ts';
-import type { RolloutOptions } from './settings.ts';
+import type { RolloutOptions } from './rules/settings.ts';
 
 /** An environment may live in several regions. Each has its own pointer, its own groups, and its own copy of the image. */
 

@@ -1,9 +1,9 @@
 import { RejectedError } from '../kit/errors.ts';
 import { formatLaunch } from '../model/group.ts';
 import { bringUp, takeOver } from './blue-green.ts';
-import { prepare } from './prepare-version.ts';
 import { newRolloutState, type RolloutDeps, type RolloutOrder, type RolloutPorts, type RolloutState } from './rollout-state.ts';
 import type { GroupAction } from './rules/group-action.ts';
+import { prepare } from './template-versions.ts';
 import { handleRolloutFailure, undo } from './undo.ts';
 import { startRefreshes, watch } from './watch-refresh.ts';
 

@@ -1,7 +1,7 @@
 import { formatDuration } from '../kit/duration.ts';
 import { RejectedError, withDetails } from '../kit/errors.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
-import { firstThatFails, newOnes, stalePoolOf, trafficTo } from './in-service.ts';
+import { firstThatFails, newOnes, stalePoolOf, trafficTo } from './instance-health.ts';
 import type { Promotion } from './plan.ts';
 import type { RolloutDeps, RolloutOrder, RolloutPorts } from './rollout-state.ts';
 import { type Evaluation, evaluateSteadyState } from './rules/evaluate.ts';

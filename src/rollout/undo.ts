@@ -2,11 +2,10 @@ import { ActionError, CancelledError, type ErrorDetails, withDetails } from '../
 import { formatLaunch } from '../model/group.ts';
 import { drop } from './blue-green.ts';
 import { indeterminate, isInProgress, RESUME, ROLL_BACK_THE_REST } from './indeterminate.ts';
-import { earlierGroups, revertEarlierGroup } from './revert-earlier.ts';
-import { revertGroup } from './revert-group.ts';
+import { earlierGroups, revertEarlierGroup, revertGroup } from './revert-group.ts';
 import type { FailedRollout, RolloutOrder } from './rollout-state.ts';
 import { isEmptied } from './rules/group-pair.ts';
-import { removeVersions } from './unused-versions.ts';
+import { removeVersions } from './template-versions.ts';
 
 /** Puts back what the roll had done so far, and tells the failure with what is left. */
 export async function handleRolloutFailure(failure: unknown, failed: FailedRollout): Promise<unknown> {

@@ -1,13 +1,13 @@
 import { concurrently } from '../kit/concurrently.ts';
-import { RejectedError } from '../kit/errors.ts';
+import { RejectedError, TimeoutError, UnknownError, UnreachableError } from '../kit/errors.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
-import { reportEvidence } from './evidence.ts';
+import { isOver, type Launch, type Refresh, sameLaunch } from '../model/group.ts';
+import { tolerateTransientErrors } from './indeterminate.ts';
+import { reportEvidence } from './instance-health.ts';
 import { lookAt, type PollContext, type WatchedGroup } from './refresh-snapshot.ts';
 import type { RolloutDeps, RolloutOrder, RolloutPorts, RolloutState } from './rollout-state.ts';
 import type { Evaluation } from './rules/evaluate.ts';
 import type { GroupPlan } from './rules/plan.ts';
-import { startOrAdopt } from './start-refresh.ts';
-import { tolerateTransientErrors } from './tolerate-transient-errors.ts';
 
 const AT_ONCE = 5;
 
@@ -117,4 +117,30 @@ function note(watched: WatchedGroup, evaluation: Evaluation, of: number, { repor
   watched.doubts = evaluation.doubtful ? watched.doubts + 1 : 0;
   if (of > 1 && evaluation.note !== watched.note) report.info(`${watched.name}: ${evaluation.note}`);
   watched.note = evaluation.note;
+}
+
+/** Starting a refresh has no client token: both "one is running" and no answer at all may mean the one that we just started. */
+
+type Start = Pick<GroupPlan, 'facts' | 'by' | 'preferences'>;
+
+/** The ID; undefined where one of somebody else is in the way. */
+export async function startOrAdopt(plan: Start, to: Launch | undefined, aws: RolloutPorts): Promise<string | undefined> {
+  const launch = plan.by === 'pointer' ? undefined : to;
+  const adopt = async () => (await ourRefresh(plan, to, aws))?.id;
+  try {
+    const id = await aws.groups.start({ group: plan.facts.group.name, launch, preferences: plan.preferences });
+    return id ?? (await adopt());
+  } catch (cause) {
+    if (!(cause instanceof TimeoutError || cause instanceof UnknownError || cause instanceof UnreachableError)) throw cause;
+    const begun = await adopt().catch(() => undefined);
+    if (begun === undefined) throw cause;
+    return begun;
+  }
+}
+
+/** The one that runs now, if it leads where ours does: that is all by which it can be known. */
+export async function ourRefresh({ facts, by }: Start, to: Launch | undefined, { groups }: RolloutPorts): Promise<Refresh | undefined> {
+  const active = (await groups.refreshes(facts.group.name)).find(refresh => !isOver(refresh));
+  const same = by === 'pointer' ? active?.desired === undefined : sameLaunch(active?.desired, to);
+  return same ? active : undefined;
 }

@@ -1,8 +1,8 @@
-import { UsageError } from '../kit/errors.ts';
-import { count, duration, flag, list, map, oneOf, optional } from '../kit/fields.ts';
-import type { Setting, Values } from '../kit/settings.ts';
-import { wait } from '../model/wait-setting.ts';
-import { preferenceProblems } from './rules/preferences.ts';
+import { UsageError } from '../../kit/errors.ts';
+import { count, duration, flag, list, map, oneOf, optional } from '../../kit/fields.ts';
+import type { Setting, Values } from '../../kit/settings.ts';
+import { wait } from '../../model/wait-setting.ts';
+import { preferenceProblems } from './preferences.ts';
 
 /** How groups are rolled: the settings of promote and rollback. */
 
