@@ -168,7 +168,7 @@ test('what cannot be copied is refused before the first write', async () => {
   );
   const mark = l.lab.calls.mark();
   expect((await promote(b)).errors.join('\n')).toContain(
-    'its scaling policy step (StepScaling) is called by alarms of its own, so a second web would not be the same',
+    'its scaling policy step (StepScaling) is called by CloudWatch alarms, so a second web would not be the same',
   );
   expect([l.lab.calls.since(mark).filter(({ operation }) => !/^(Describe|Get)/.test(operation)), alive()]).toEqual([[], { web: [a] }]);
 });

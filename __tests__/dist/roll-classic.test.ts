@@ -63,11 +63,11 @@ describe('blue-green', () => {
     const ran = await blueGreen(b, { 'roll-timeout': '20m' });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
     expect(ran.errors.join('\n')).toMatch(
-      /web-green: gave up after [\dms ]+\. Last seen: 2 new instances get no traffic yet: web-elb says OutOfService, Instance has failed [^\n]*\.[\s\S]*nothing: every group launches and runs what it did before/,
+      /web-green: gave up after [\dms ]+\. Last seen: 2 new instances get no traffic yet: web-elb reports OutOfService, Instance has failed [^\n]*\.[\s\S]*nothing: every group launches and runs what it did before/,
     );
     expect(stateNow()).toEqual({ alive: { web: [a] }, pointer: a, candidate: false, balanced: two(a) });
     expect([[...(groups(l.place).get('web')?.members.keys() ?? [])], l.versions('web')]).toEqual([before, [1]]);
-    expect(ran.summary).toMatch(/of `web-green`[\s\S]*web-elb says OutOfService, Instance has failed[\s\S]*paper machine i-/);
+    expect(ran.summary).toMatch(/of `web-green`[\s\S]*web-elb reports OutOfService, Instance has failed[\s\S]*paper machine i-/);
   });
 
   test('one that is dead of two is seen, though the group keeps it to itself in the grace period', async () => {
@@ -131,7 +131,7 @@ describe('rolling', () => {
       const { b } = await stage({ HealthCheckType: 'EC2' }, 240);
       const ran = await promote(b, { strategy });
       expect([ran.errors, l.pointer(), balanced()]).toEqual([[], b, two(b)]);
-      expect(ran.log).toContain('web-elb says OutOfService, Instance registration is still in progress');
+      expect(ran.log).toContain('web-elb reports OutOfService, Instance registration is still in progress');
     });
 
     test('a dead service is not: we ask', async () => {
@@ -140,7 +140,7 @@ describe('rolling', () => {
       const ran = await promote(b, { strategy, 'roll-timeout': '20m', bake: '5m' });
       expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
       expect(ran.errors.join('\n')).toMatch(
-        /web-elb says OutOfService, Instance has failed at least the UnhealthyThreshold number of health checks consecutively/,
+        /web-elb reports OutOfService, Instance has failed at least the UnhealthyThreshold number of health checks consecutively/,
       );
       await until(() => balanced().join() === two(a).join());
       expect(stateNow()).toEqual({ alive: { web: [a] }, pointer: a, candidate: false, balanced: two(a) });
@@ -162,7 +162,7 @@ describe('rolling', () => {
       const ran = await promote(b);
       expect([ran.exitCode, ran.outputs['outcome'], l.pointer(), l.candidate()]).toEqual([1, 'rejected', a, true]);
       expect(ran.errors.join('\n')).toMatch(
-        /web: the load balancer sends nothing to i-[0-9a-f]+ and 1 more \(web-elb says OutOfService, Instance has failed [^\n]*\)/,
+        /web: the load balancer sends nothing to i-[0-9a-f]+ and 1 more \(web-elb reports OutOfService, Instance has failed [^\n]*\)/,
       );
     });
 
@@ -172,7 +172,7 @@ describe('rolling', () => {
       await until(() => [...(groups(l.place).get('web')?.members.values() ?? [])].every(({ health }) => health === 'Unhealthy'));
       const ran = await promote(b);
       expect([ran.exitCode, ran.outputs['outcome'], l.pointer()]).toEqual([1, 'rejected', a]);
-      expect(ran.errors.join('\n')).toMatch(/sends nothing to i-[0-9a-f]+ and 1 more \(web-elb says OutOfService, Instance has failed/);
+      expect(ran.errors.join('\n')).toMatch(/sends nothing to i-[0-9a-f]+ and 1 more \(web-elb reports OutOfService, Instance has failed/);
     });
   });
 });

@@ -7,26 +7,30 @@ import {
   CreateOrUpdateTagsCommand,
   DeleteAutoScalingGroupCommand,
   DeleteTagsCommand,
-  DescribeAutoScalingGroupsCommand,
+  EnableMetricsCollectionCommand,
+  type LifecycleHook,
+  PutLifecycleHookCommand,
+  PutNotificationConfigurationCommand,
+  PutScalingPolicyCommand,
+  PutScheduledUpdateGroupActionCommand,
   type TrafficSourceIdentifier,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { batches } from '../../kit/concurrently.ts';
 import { RejectedError } from '../../kit/errors.ts';
 import type { GroupCopies } from '../../ports/groups.ts';
-import { isCode } from './errors.ts';
-import { hooksOf, policiesOf, putAll, specified } from './group-attachments.ts';
+import { isCode, orBusy } from './errors.ts';
+import { listGroups, listHooks, listNotifications, listPolicies, listScheduledActions } from './group-reads.ts';
 import { launchTo } from './group-shapes.ts';
-import { orBusy } from './refreshes.ts';
 
-/** A second group of the same shape. What hangs on a group is not part of it for AWS, so it is read and put one by one. */
+/** A second group of the same shape. AWS does not count attachments as part of a group, so each is read and put. */
 export const groupCopies = (client: AutoScalingClient): GroupCopies => ({
-  // A step or simple policy is called by alarms that name it, and those would go on calling the old one.
+  // Alarms call a step or simple policy by its ARN: they would go on calling the one of the first group.
   async cannotCopy(name) {
-    const group = await described(client, name);
-    const policies = (await policiesOf(client, name)).filter(({ PolicyType }) => PolicyType !== 'TargetTrackingScaling');
+    const group = await getGroup(client, name);
+    const policies = (await listPolicies(client, name)).filter(({ PolicyType }) => PolicyType !== 'TargetTrackingScaling');
     return [
-      ...policies.map(({ PolicyName, PolicyType }) => `its scaling policy ${PolicyName} (${PolicyType}) is called by alarms of its own`),
+      ...policies.map(({ PolicyName, PolicyType }) => `its scaling policy ${PolicyName} (${PolicyType}) is called by CloudWatch alarms`),
       ...(group.WarmPoolConfiguration === undefined ? [] : ['it has a warm pool']),
       ...(group.DeletionProtection === undefined || group.DeletionProtection === 'none'
         ? []
@@ -35,22 +39,22 @@ export const groupCopies = (client: AutoScalingClient): GroupCopies => ({
   },
 
   async copy({ from, as, launch, tags }) {
-    const group = await described(client, from);
-    const hooks = await hooksOf(client, from);
+    const group = await getGroup(client, from);
+    const hooks = await listHooks(client, from);
     await client
       .send(
         new CreateAutoScalingGroupCommand({
           ...shapeOf(group, tags),
           ...launchTo(launch),
           AutoScalingGroupName: as,
-          LifecycleHookSpecificationList: hooks.map(specified),
+          LifecycleHookSpecificationList: hooks.map(specification),
         }),
       )
-      .catch(unlessThere)
-      .catch(orBusy(`make the group ${as} (autoscaling:CreateAutoScalingGroup)`));
-    // Each of these puts the same again when it is repeated: a run that was lost here is finished by the next.
+      .catch(unlessExists)
+      .catch(orBusy(`create group ${as} (autoscaling:CreateAutoScalingGroup)`));
+    // Each call can be repeated: the next run finishes what an interrupted one began.
     await attach(client, as, sourcesOf(group).later);
-    await putAll(client, from, as, group).catch(orBusy(`give ${as} what hangs on ${from}`));
+    await copyAttachments(client, from, as, group).catch(orBusy(`copy policies, hooks, schedules and notifications of ${from} to ${as}`));
   },
 
   async resize(group, { min, max, desired }) {
@@ -62,27 +66,25 @@ export const groupCopies = (client: AutoScalingClient): GroupCopies => ({
   async remove(group) {
     await client
       .send(new DeleteAutoScalingGroupCommand({ AutoScalingGroupName: group, ForceDelete: true }))
-      .catch(orBusy(`remove the group ${group} (autoscaling:DeleteAutoScalingGroup)`));
+      .catch(orBusy(`delete group ${group} (autoscaling:DeleteAutoScalingGroup)`));
   },
 
   async tag(group, tags) {
     const Tags = Object.entries(tags).map(([Key, Value]) => ({ ...tagOn(group), Key, Value, PropagateAtLaunch: false }));
-    await client.send(new CreateOrUpdateTagsCommand({ Tags })).catch(orBusy(`tag the group ${group} (autoscaling:CreateOrUpdateTags)`));
+    await client.send(new CreateOrUpdateTagsCommand({ Tags })).catch(orBusy(`tag group ${group} (autoscaling:CreateOrUpdateTags)`));
   },
 
   async untag(group, keys) {
     const Tags = keys.map(Key => ({ ...tagOn(group), Key }));
-    await client.send(new DeleteTagsCommand({ Tags })).catch(orBusy(`take tags off the group ${group} (autoscaling:DeleteTags)`));
+    await client.send(new DeleteTagsCommand({ Tags })).catch(orBusy(`remove tags of group ${group} (autoscaling:DeleteTags)`));
   },
 });
 
 const tagOn = (ResourceId: string) => ({ ResourceId, ResourceType: 'auto-scaling-group' });
 
-async function described(client: AutoScalingClient, name: string): Promise<AutoScalingGroup> {
-  const { AutoScalingGroups: [group] = [] } = await client
-    .send(new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [name] }))
-    .catch(orBusy('read Auto Scaling groups (autoscaling:DescribeAutoScalingGroups)'));
-  if (group === undefined) throw new RejectedError(`The group ${name} is gone.`);
+async function getGroup(client: AutoScalingClient, name: string): Promise<AutoScalingGroup> {
+  const [group] = await listGroups(client, { AutoScalingGroupNames: [name] });
+  if (group === undefined) throw new RejectedError(`Group ${name} does not exist any more.`);
   return group;
 }
 
@@ -110,8 +112,8 @@ const shapeOf = (group: AutoScalingGroup, tags: Readonly<Record<string, string>>
 };
 
 /**
- * A source that a group is made with is InService at once, whatever it thinks of the instances. Target groups tell that for each of
- * them; what a classic load balancer thinks shows only when it is attached afterwards.
+ * A source that a group is created with is InService at once. Target groups report each instance; a classic load balancer has to be
+ * attached afterwards for its health checks to count.
  * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_LoadBalancerState.html
  */
 function sourcesOf({ TrafficSources = [], TargetGroupARNs = [], LoadBalancerNames = [] }: AutoScalingGroup) {
@@ -127,7 +129,7 @@ function sourcesOf({ TrafficSources = [], TargetGroupARNs = [], LoadBalancerName
 // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_AttachTrafficSources.html
 const MOST_SOURCES_PER_CALL = 10;
 
-/** What is attached already stays as it is. */
+/** Attaching twice changes nothing. */
 async function attach(client: AutoScalingClient, group: string, sources: readonly TrafficSourceIdentifier[]): Promise<void> {
   for (const TrafficSources of batches(sources, MOST_SOURCES_PER_CALL)) {
     await client
@@ -136,6 +138,60 @@ async function attach(client: AutoScalingClient, group: string, sources: readonl
   }
 }
 
-const unlessThere = (cause: unknown): undefined => {
+const unlessExists = (cause: unknown): undefined => {
   if (!isCode(cause, 'AlreadyExists', 'AlreadyExistsFault')) throw cause;
 };
+
+const specification = ({ AutoScalingGroupName: _, GlobalTimeout: __, LifecycleTransition, ...hook }: LifecycleHook) => ({
+  ...hook,
+  LifecycleHookName: hook.LifecycleHookName,
+  LifecycleTransition,
+});
+
+async function copyAttachments(client: AutoScalingClient, from: string, as: string, group: AutoScalingGroup): Promise<void> {
+  const AutoScalingGroupName = as;
+  for (const hook of await listHooks(client, from))
+    await client.send(new PutLifecycleHookCommand({ ...specification(hook), AutoScalingGroupName }));
+  for (const { PolicyName, PolicyType, EstimatedInstanceWarmup, TargetTrackingConfiguration, Enabled } of await listPolicies(
+    client,
+    from,
+  )) {
+    await client.send(
+      new PutScalingPolicyCommand({
+        AutoScalingGroupName,
+        PolicyName,
+        PolicyType,
+        EstimatedInstanceWarmup,
+        TargetTrackingConfiguration,
+        Enabled,
+      }),
+    );
+  }
+  for (const {
+    ScheduledActionName,
+    StartTime,
+    EndTime,
+    Recurrence,
+    TimeZone,
+    MinSize,
+    MaxSize,
+    DesiredCapacity,
+  } of await listScheduledActions(client, from)) {
+    // AWS shows the next time of a recurring action as its start, and refuses a start in the past.
+    const when = Recurrence === undefined ? { StartTime } : { Recurrence, TimeZone, EndTime };
+    await client.send(
+      new PutScheduledUpdateGroupActionCommand({ AutoScalingGroupName, ScheduledActionName, ...when, MinSize, MaxSize, DesiredCapacity }),
+    );
+  }
+  const notifications = await listNotifications(client, from);
+  for (const topic of new Set(notifications.map(({ TopicARN }) => TopicARN))) {
+    const NotificationTypes = notifications.flatMap(({ TopicARN, NotificationType }) =>
+      TopicARN === topic ? (NotificationType ?? []) : [],
+    );
+    await client.send(new PutNotificationConfigurationCommand({ AutoScalingGroupName, TopicARN: topic, NotificationTypes }));
+  }
+  const [first] = group.EnabledMetrics ?? [];
+  if (first === undefined) return;
+  const Metrics = (group.EnabledMetrics ?? []).flatMap(({ Metric }) => Metric ?? []);
+  await client.send(new EnableMetricsCollectionCommand({ AutoScalingGroupName, Granularity: first.Granularity ?? '1Minute', Metrics }));
+}

@@ -1,27 +1,18 @@
-import {
-  type AutoScalingClient,
-  type AutoScalingGroupNamesType,
-  DescribeAutoScalingGroupsCommand,
-  DescribeTrafficSourcesCommand,
-  DescribeWarmPoolCommand,
-  UpdateAutoScalingGroupCommand,
-} from '@aws-sdk/client-auto-scaling';
+import { type AutoScalingClient, DescribeWarmPoolCommand, UpdateAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling';
 import type { EC2Client } from '@aws-sdk/client-ec2';
+import { DescribeInstanceHealthCommand, type ElasticLoadBalancingClient } from '@aws-sdk/client-elastic-load-balancing';
 import { DescribeTargetHealthCommand, type ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { batches } from '../../kit/concurrently.ts';
-import type { Group, Source, Target } from '../../model/group.ts';
+import type { Target } from '../../model/group.ts';
 import type { Groups } from '../../ports/groups.ts';
-import { classicHealth } from './classic-balancers.ts';
 import type { Clients } from './clients.ts';
 import { listInstances, MOST_FILTER_VALUES } from './ec2.ts';
-import { asExpected } from './errors.ts';
+import { asExpected, orBusy } from './errors.ts';
 import { groupCopies } from './group-copy.ts';
+import { listGroups, listTrafficSources, MOST_GROUPS_PER_CALL } from './group-reads.ts';
 import { groupFrom, launchTo } from './group-shapes.ts';
 import { allPages } from './pages.ts';
-import { orBusy, refreshes } from './refreshes.ts';
-
-// https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html
-const MOST_GROUPS_PER_CALL = 100;
+import { refreshes } from './refreshes.ts';
 
 type Balancers = Pick<Clients, 'balancing' | 'classic'>;
 
@@ -31,11 +22,11 @@ export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, { b
 
   async find({ names, tags = {} }) {
     const Filters = Object.entries(tags).map(([key, value]) => ({ Name: `tag:${key}`, Values: [value] }));
-    if (names === undefined) return listed(client, Filters.length === 0 ? {} : { Filters });
-    const found = await Promise.all(
-      batches(names, MOST_GROUPS_PER_CALL).map(AutoScalingGroupNames => listed(client, { AutoScalingGroupNames })),
-    );
-    return found.flat();
+    const queries =
+      names === undefined
+        ? [Filters.length === 0 ? {} : { Filters }]
+        : batches(names, MOST_GROUPS_PER_CALL).map(AutoScalingGroupNames => ({ AutoScalingGroupNames }));
+    return (await Promise.all(queries.map(query => listGroups(client, query)))).flat().map(groupFrom);
   },
 
   async imagesOf(instanceIds) {
@@ -45,27 +36,29 @@ export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, { b
   },
 
   async warmPool(group) {
-    const waiting = await allPages(async NextToken => {
+    const members = await allPages(async NextToken => {
       const page = await client
         .send(new DescribeWarmPoolCommand({ AutoScalingGroupName: group, NextToken }))
         .catch(orBusy(`read the warm pool of ${group} (autoscaling:DescribeWarmPool)`));
       return { items: page.Instances, next: page.NextToken };
     });
-    return waiting.flatMap(({ InstanceId, LifecycleState }) =>
+    return members.flatMap(({ InstanceId, LifecycleState }) =>
       InstanceId === undefined || LifecycleState?.includes('Terminat') ? [] : [InstanceId],
     );
   },
 
   async targetHealth({ members, targetGroups }) {
     const ids = new Set(members.map(({ id }) => id));
-    const said = await Promise.all(targetGroups.map(arn => healthOf(balancing, arn)));
-    return said.flat().filter(({ instanceId }) => ids.has(instanceId));
+    const targets = await Promise.all(targetGroups.map(arn => healthOf(balancing, arn)));
+    return targets.flat().filter(({ instanceId }) => ids.has(instanceId));
   },
 
   async sources(group) {
-    const sources = await sourcesOf(client, group);
+    const sources = await listTrafficSources(client, group);
     return Promise.all(
-      sources.map(async source => (source.type === 'elb' ? { ...source, targets: await classicHealth(classic, source.name) } : source)),
+      sources.map(async ({ Identifier: name = '', Type: type = '', State: state = '' }) =>
+        type === 'elb' ? { name, type, state, targets: await classicHealth(classic, name) } : { name, type, state },
+      ),
     );
   },
 
@@ -76,24 +69,6 @@ export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, { b
   },
 });
 
-const listed = (client: AutoScalingClient, query: AutoScalingGroupNamesType): Promise<Group[]> =>
-  allPages(async NextToken => {
-    const page = await client
-      .send(new DescribeAutoScalingGroupsCommand({ ...query, MaxRecords: MOST_GROUPS_PER_CALL, NextToken }))
-      .catch(orBusy('read Auto Scaling groups (autoscaling:DescribeAutoScalingGroups)'));
-    return { items: page.AutoScalingGroups?.map(groupFrom), next: page.NextToken };
-  });
-
-/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeTrafficSources.html */
-const sourcesOf = (client: AutoScalingClient, AutoScalingGroupName: string): Promise<Source[]> =>
-  allPages(async NextToken => {
-    const page = await client
-      .send(new DescribeTrafficSourcesCommand({ AutoScalingGroupName, NextToken }))
-      .catch(orBusy(`read what sends traffic to ${AutoScalingGroupName} (autoscaling:DescribeTrafficSources)`));
-    const items = page.TrafficSources?.map(({ Identifier: name = '', Type: type = '', State: state = '' }) => ({ name, type, state }));
-    return { items, next: page.NextToken };
-  });
-
 async function healthOf(balancing: ElasticLoadBalancingV2Client, TargetGroupArn: string): Promise<Target[]> {
   const { TargetHealthDescriptions = [] } = await balancing
     .send(new DescribeTargetHealthCommand({ TargetGroupArn }))
@@ -102,5 +77,23 @@ async function healthOf(balancing: ElasticLoadBalancingV2Client, TargetGroupArn:
     instanceId: Id,
     state: State,
     message: [State, Reason, Description].filter(part => part !== undefined).join(', '),
+  }));
+}
+
+// An instance is also OutOfService until it passes its first health check.
+// https://docs.aws.amazon.com/elasticloadbalancing/2012-06-01/APIReference/API_InstanceState.html
+const NEW = /registration is still in progress|has not passed|pending state|transient error/;
+
+/** With the states of target groups. https://docs.aws.amazon.com/elasticloadbalancing/2012-06-01/APIReference/API_DescribeInstanceHealth.html */
+async function classicHealth(client: ElasticLoadBalancingClient, LoadBalancerName: string): Promise<Target[]> {
+  const { InstanceStates = [] } = await client
+    .send(new DescribeInstanceHealthCommand({ LoadBalancerName }))
+    .catch(
+      asExpected(`read the health of the instances of load balancer ${LoadBalancerName} (elasticloadbalancing:DescribeInstanceHealth)`),
+    );
+  return InstanceStates.map(({ InstanceId = '', State = 'Unknown', Description = '' }) => ({
+    instanceId: InstanceId,
+    state: State === 'InService' ? 'healthy' : State === 'Unknown' || NEW.test(Description) ? 'initial' : 'unhealthy',
+    message: `${LoadBalancerName} reports ${State}${Description === '' ? '' : `, ${Description.replace(/\.$/, '')}`}`,
   }));
 }

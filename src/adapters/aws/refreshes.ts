@@ -5,26 +5,24 @@ import {
   RollbackInstanceRefreshCommand,
   StartInstanceRefreshCommand,
 } from '@aws-sdk/client-auto-scaling';
-import { TimeoutError } from '../../kit/errors.ts';
-import type { Refresh } from '../../model/group.ts';
 import type { Groups } from '../../ports/groups.ts';
-import { asExpected, codeOf, isCode } from './errors.ts';
+import { isCode, orBusy } from './errors.ts';
 import { launchTo, preferencesTo, refreshFrom } from './group-shapes.ts';
 
 export const refreshes = (client: AutoScalingClient): Pick<Groups, 'refreshes' | 'refresh' | 'start' | 'rollBack' | 'cancel'> => ({
   async refreshes(group) {
-    // Newest first; one page is six weeks of a busy group, and only the newest can be active.
+    // Newest first, and only the newest can be active: one page is enough.
     const { InstanceRefreshes = [] } = await client
       .send(new DescribeInstanceRefreshesCommand({ AutoScalingGroupName: group, MaxRecords: 20 }))
-      .catch(orBusy(`read the instance refreshes of ${group} (autoscaling:DescribeInstanceRefreshes)`));
+      .catch(orBusy(`describe the instance refreshes of ${group} (autoscaling:DescribeInstanceRefreshes)`));
     return InstanceRefreshes.map(refreshFrom);
   },
 
   async refresh(group, id) {
     const { InstanceRefreshes = [] } = await client
       .send(new DescribeInstanceRefreshesCommand({ AutoScalingGroupName: group, InstanceRefreshIds: [id] }))
-      .catch(orBusy(`look at instance refresh ${id} of ${group} (autoscaling:DescribeInstanceRefreshes)`));
-    return InstanceRefreshes.map(refreshFrom).find((refresh: Refresh) => refresh.id === id);
+      .catch(orBusy(`describe instance refresh ${id} of ${group} (autoscaling:DescribeInstanceRefreshes)`));
+    return InstanceRefreshes.map(refreshFrom).find(refresh => refresh.id === id);
   },
 
   async start({ group, launch, preferences }) {
@@ -65,15 +63,4 @@ const orUndefined =
   (code: string) =>
   (cause: unknown): undefined => {
     if (!isCode(cause, code)) throw cause;
-  };
-
-// Contention is nobody's fault and passes; the SDK does not retry all of its names.
-// https://docs.aws.amazon.com/autoscaling/ec2/APIReference/CommonErrors.html
-export const orBusy =
-  (doing: string) =>
-  (cause: unknown): never => {
-    if (/^(ResourceContention|LimitExceeded|ScalingActivityInProgress)(Fault)?$/.test(codeOf(cause))) {
-      throw new TimeoutError(`Auto Scaling was too busy to ${doing}: ${codeOf(cause)}.`, { cause, next: 'Run the job again.' });
-    }
-    return asExpected(doing)(cause);
   };

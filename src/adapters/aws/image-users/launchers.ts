@@ -1,7 +1,5 @@
 import {
   type AutoScalingClient,
-  type AutoScalingGroup,
-  DescribeAutoScalingGroupsCommand,
   DescribeInstanceRefreshesCommand,
   DescribeLaunchConfigurationsCommand,
   type InstanceRefresh,
@@ -12,6 +10,7 @@ import { concurrently } from '../../../kit/concurrently.ts';
 import { isOver, type RefreshStatus } from '../../../model/group.ts';
 import type { Launcher, LaunchSource } from '../../../model/image-users.ts';
 import { asExpected, isCode } from '../errors.ts';
+import { listGroups } from '../group-reads.ts';
 import { allPages } from '../pages.ts';
 import { snapshotsIn } from './mappings.ts';
 
@@ -19,7 +18,7 @@ const REFRESHES_AT_ONCE = 6;
 
 /** What every group would launch next: by its template, its mixed policy with all overrides, or its launch configuration. */
 export async function groupLaunchers(autoScaling: AutoScalingClient): Promise<Launcher[]> {
-  const [groups, configurations] = await Promise.all([allGroups(autoScaling), configurationLaunchers(autoScaling)]);
+  const [groups, configurations] = await Promise.all([listGroups(autoScaling, {}), configurationLaunchers(autoScaling)]);
   const named = new Map(configurations.map(configuration => [configuration.user, configuration.launches]));
   const launchers = groups.map(({ AutoScalingGroupName: group = '', LaunchTemplate, MixedInstancesPolicy, LaunchConfigurationName }) => ({
     user: `group ${group}`,
@@ -32,14 +31,6 @@ export async function groupLaunchers(autoScaling: AutoScalingClient): Promise<La
   }));
   return [...launchers, ...configurations];
 }
-
-const allGroups = (autoScaling: AutoScalingClient): Promise<AutoScalingGroup[]> =>
-  allPages(async NextToken => {
-    const page = await autoScaling
-      .send(new DescribeAutoScalingGroupsCommand({ MaxRecords: 100, NextToken }))
-      .catch(asExpected('describe Auto Scaling groups (autoscaling:DescribeAutoScalingGroups)'));
-    return { items: page.AutoScalingGroups, next: page.NextToken };
-  });
 
 /** Whether a group uses them or not: nothing else keeps a launch configuration from being used tomorrow. */
 const configurationLaunchers = (autoScaling: AutoScalingClient): Promise<Launcher[]> =>
