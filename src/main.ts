@@ -77,13 +77,13 @@ export interface Host {
   debug(message: string): void;
 }
 
-export interface OpenWorld {
+export interface OpenDeps {
   readonly deps: AllDeps;
   /** Writes what must be written at the end, whatever the end was. */
   close(): Promise<void>;
 }
 
-export async function main(host: Host, open: (wanted: Values<typeof common>) => Promise<OpenWorld>): Promise<void> {
+export async function main(host: Host, open: (wanted: Values<typeof common>) => Promise<OpenDeps>): Promise<void> {
   try {
     const { name, mode: chosen, wanted } = await readOrTell(host);
     const opened = await open(wanted);

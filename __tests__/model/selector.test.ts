@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Image } from '../../src/model/image.ts';
-import { formatSelector, lastKnownGood, parseSelector, pickImage, sameIdentity } from '../../src/model/selector.ts';
+import { findByIdentity, formatSelector, lastKnownGood, parseSelector, pickImage } from '../../src/model/selector.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
 
 const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
@@ -58,19 +58,19 @@ describe('one image of a family', () => {
       { kind: 'commit', value: 'c0ffee0' },
       choice,
     );
-    expect(picked).toMatchObject({ image: undefined, stuck: true });
+    expect(picked).toMatchObject({ image: undefined, noFallback: true });
     expect(picked.reason).toMatch(/fits 2 images of family "web": ami-\d, ami-\d\. Name one by its ID/);
   });
 
   test('two architectures need a word; none at all says what there is', () => {
     const images = [image('ami-1', { version: '1' }), image('ami-2', { version: '1' }, { architecture: 'arm64' })];
     expect(pickImage(images, { kind: 'version', value: '1' }, choice)).toMatchObject({
-      stuck: true,
+      noFallback: true,
       reason: expect.stringContaining('arm64 and x86_64'),
     });
     expect(pickImage(images, { kind: 'version', value: '1' }, { ...choice, architecture: 'arm64' }).image?.id).toBe('ami-2');
     const none = pickImage(images, { kind: 'version', value: '2' }, choice);
-    expect([none.image, none.stuck]).toEqual([undefined, undefined]);
+    expect([none.image, none.noFallback]).toEqual([undefined, undefined]);
     expect(none.reason).toContain('It has 2, newest first');
   });
 });
@@ -102,8 +102,8 @@ describe('the same image elsewhere', () => {
   const wanted = image('ami-stage', identity);
 
   test('has another ID and the same identity; the same ID needs no tags', () => {
-    expect(sameIdentity([image('ami-other', { commit: 'x' }), image('ami-prod', identity)], wanted, choice).image?.id).toBe('ami-prod');
-    expect(sameIdentity([image('ami-stage')], wanted, choice).image?.id).toBe('ami-stage');
+    expect(findByIdentity([image('ami-other', { commit: 'x' }), image('ami-prod', identity)], wanted, choice).image?.id).toBe('ami-prod');
+    expect(findByIdentity([image('ami-stage')], wanted, choice).image?.id).toBe('ami-stage');
   });
 
   test.each([
@@ -113,27 +113,27 @@ describe('the same image elsewhere', () => {
     ['another architecture', identity, { architecture: 'arm64' }],
     ['one that failed', identity, { state: 'failed' }],
   ] as const)('%s is not it', (_, tags, change) => {
-    expect(sameIdentity([image('ami-prod', tags, change)], wanted, choice)).toMatchObject({
+    expect(findByIdentity([image('ami-prod', tags, change)], wanted, choice)).toMatchObject({
       image: undefined,
-      stuck: true,
+      noFallback: true,
       reason: expect.stringContaining('no image here has the identity of ami-stage'),
     });
   });
 
   test('two builds of one commit are told apart by their moment, and two copies of one build are refused', () => {
     const again = image('ami-again', { ...identity, 'created-at': '2026-05-02T00:00:00.000Z' });
-    expect(sameIdentity([again, image('ami-prod', identity)], wanted, choice).image?.id).toBe('ami-prod');
-    expect(sameIdentity([image('ami-1', identity), image('ami-2', identity), again], wanted, choice)).toMatchObject({
+    expect(findByIdentity([again, image('ami-prod', identity)], wanted, choice).image?.id).toBe('ami-prod');
+    expect(findByIdentity([image('ami-1', identity), image('ami-2', identity), again], wanted, choice)).toMatchObject({
       image: undefined,
-      stuck: true,
+      noFallback: true,
       oneOf: ['ami-1', 'ami-2'],
       reason: 'ami-1 and ami-2 have the identity of ami-stage (commit ccccccc) here: leave one of them, mode "delete" removes the others',
     });
-    expect(sameIdentity([again, { ...again, id: 'ami-third' }], wanted, choice)).toMatchObject({ oneOf: ['ami-again', 'ami-third'] });
+    expect(findByIdentity([again, { ...again, id: 'ami-third' }], wanted, choice)).toMatchObject({ oneOf: ['ami-again', 'ami-third'] });
   });
 
   test('an image without identity is never matched with others that have none', () => {
-    expect(sameIdentity([image('ami-prod')], image('ami-bare'), choice)).toMatchObject({
+    expect(findByIdentity([image('ami-prod')], image('ami-bare'), choice)).toMatchObject({
       image: undefined,
       reason: expect.stringContaining('carries no identity'),
     });

@@ -1,6 +1,6 @@
 import { waitFor } from '../kit/wait.ts';
 import { missingTags } from '../model/identity.ts';
-import { deadBecause, type IdentityKey, type Image, type Tags, tagKey } from '../model/image.ts';
+import { type IdentityKey, type Image, type Tags, tagKey, unavailableReason } from '../model/image.ts';
 import type { Deps } from '../ports/deps.ts';
 import { type BuildPlan, temporaryKeys } from './plan.ts';
 import type { Artifact } from './rules/packer-output.ts';
@@ -50,8 +50,8 @@ const TAGGED_SECONDS = 120;
 
 const available = ({ region, id }: Made, patience: Patience, deps: Deps<'images'>): Promise<Image> => {
   const { images } = deps.inRegion({ region });
-  const look = async () => judge(await images.get(id));
-  return waitFor({ what: `${id} in ${region}`, everySeconds: LOOK_SECONDS, ...patience, look }, deps);
+  const poll = async () => judge(await images.get(id));
+  return waitFor({ what: `${id} in ${region}`, everySeconds: LOOK_SECONDS, ...patience, poll }, deps);
 };
 
 async function settled(
@@ -76,7 +76,7 @@ async function settled(
   if (shed.length > 0) await images.untag(resources, shed);
   const what = `Tags of ${id}`;
   await waitFor(
-    { what, everySeconds: LOOK_SECONDS, atMostSeconds: TAGGED_SECONDS, look: async () => judgeTags(tags, await images.get(id)) },
+    { what, everySeconds: LOOK_SECONDS, atMostSeconds: TAGGED_SECONDS, poll: async () => judgeTags(tags, await images.get(id)) },
     deps,
   );
   deps.report.info(`${region}: ${id} (${image.architecture}) is ${image.name}`);
@@ -85,7 +85,7 @@ async function settled(
 
 function judge(image: Image | undefined) {
   if (image === undefined) return { state: 'waiting', note: 'EC2 does not know it yet' } as const;
-  const dead = deadBecause(image);
+  const dead = unavailableReason(image);
   if (dead !== undefined) return { state: 'failed', reason: dead } as const;
   return image.state === 'available' ? ({ state: 'done', value: image } as const) : ({ state: 'waiting', note: image.state } as const);
 }

@@ -1,6 +1,6 @@
 import { RejectedError, UsageError, withDetails } from '../kit/errors.ts';
 import { flag, optional, text } from '../kit/fields.ts';
-import { deadBecause, type Image, identity, newestFirst, type Tags, tagKey } from '../model/image.ts';
+import { type Image, identity, newestFirst, type Tags, tagKey, unavailableReason } from '../model/image.ts';
 import { provenBad } from '../model/veto.ts';
 import { wait } from '../model/wait-setting.ts';
 import type { Deps } from '../ports/deps.ts';
@@ -119,7 +119,7 @@ async function startedBefore(
   const usable = found.filter(
     image =>
       image.createdAt.getTime() >= oldest &&
-      deadBecause(image) === undefined &&
+      unavailableReason(image) === undefined &&
       provenBad(image, scheme) === undefined &&
       (['family', 'for-family'] as const).every(key => [undefined, mine].includes(identity(image, scheme, key))),
   );
@@ -154,6 +154,6 @@ async function unfinished({ id, region }: { id: string; region: string }, failur
   }
   const { images, leftovers } = inRegion({ region });
   const image = await images.get(id);
-  if (image !== undefined && deadBecause(image) !== undefined) await leftovers.remove({ kind: 'image', id });
+  if (image !== undefined && unavailableReason(image) !== undefined) await leftovers.remove({ kind: 'image', id });
   throw failure;
 }

@@ -139,7 +139,7 @@ async function sweepRegion({ region, aws, look, looks }: Corner, deps: NeededDep
       : ({ state: 'waiting', note: left.map(({ kind, id }) => `${kind} ${id}`).join(', ') || 'nothing, once more' } as const);
   };
   await waitFor(
-    { what: `Removing what is left in ${region}`, everySeconds: LOOK_SECONDS, atMostSeconds: AT_MOST_SECONDS, look: turn },
+    { what: `Removing what is left in ${region}`, everySeconds: LOOK_SECONDS, atMostSeconds: AT_MOST_SECONDS, poll: turn },
     deps,
   );
   refuseHeld(held, region);

@@ -36,7 +36,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 }
 
 /** Words that stand in one line, also in a narrow column. */
-export const together = (words: string): string => words.replaceAll(' ', '\u00a0');
+export const nonBreaking = (words: string): string => words.replaceAll(' ', '\u00a0');
 
 /** A table by its columns; `shown: false` leaves one out that would tell nothing. */
 export function columns<T>(

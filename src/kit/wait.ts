@@ -12,7 +12,7 @@ export interface Wait<T> {
   readonly what: string;
   readonly everySeconds: number;
   readonly atMostSeconds: number;
-  look(): Promise<Poll<T>>;
+  poll(): Promise<Poll<T>>;
   /** What to do when the time is up. */
   readonly next?: string;
 }
@@ -27,7 +27,7 @@ export async function waitFor<T>(wait: Wait<T>, { clock, report }: WaitDeps): Pr
   const deadline = clock.now() + wait.atMostSeconds * 1000;
   let lastNote = '';
   for (;;) {
-    const seen = await wait.look();
+    const seen = await wait.poll();
     if (seen.state === 'done') return seen.value;
     if (seen.state === 'failed') throw new RejectedError(`${wait.what}: ${seen.reason}`);
     if (seen.note !== lastNote) report.info(`${wait.what}: ${seen.note}`);

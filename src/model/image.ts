@@ -89,10 +89,10 @@ export const newestFirst = (a: Image, b: Image): number => b.createdAt.getTime()
 const FINAL_STATES: ReadonlySet<ImageState> = new Set(['failed', 'error', 'invalid', 'deregistered', 'disabled']);
 
 /** Why this image can never become available; undefined while it may. */
-export const deadBecause = (image: Image): string | undefined =>
+export const unavailableReason = (image: Image): string | undefined =>
   FINAL_STATES.has(image.state) ? `${image.state}${image.stateReason === '' ? '' : `: ${image.stateReason}`}` : undefined;
 
-export const isToKeep = ({ tags }: Pick<Image, 'tags'>, scheme: TagScheme): boolean =>
+export const hasKeepTag = ({ tags }: Pick<Image, 'tags'>, scheme: TagScheme): boolean =>
   !['false', undefined].includes(tags[tagKey(scheme, 'keep')]);
 
 /** What a snapshot says about itself. */

@@ -1,5 +1,5 @@
 import { servesCommit } from './commits-served.ts';
-import { type Architecture, deadBecause, type IdentityKey, type Image, identity, newestFirst, type TagScheme } from './image.ts';
+import { type Architecture, type IdentityKey, type Image, identity, newestFirst, type TagScheme, unavailableReason } from './image.ts';
 import { isAmiId } from './patterns.ts';
 import { verdictOf } from './verdict.ts';
 
@@ -29,9 +29,9 @@ export const formatSelector = (selector: Selector): string => {
 
 /** What was picked and why, or why nothing was. */
 export type Picked =
-  | { readonly image: Image; readonly reason: string; readonly stuck?: undefined; readonly oneOf?: undefined }
-  /** `stuck`: there is something, and it is not clear or not usable, so nothing else may be taken in its place. `oneOf`: each of these would do. */
-  | { readonly image: undefined; readonly reason: string; readonly stuck?: true; readonly oneOf?: readonly string[] };
+  | { readonly image: Image; readonly reason: string; readonly noFallback?: undefined; readonly oneOf?: undefined }
+  /** `noFallback`: there is something, and it is not clear or not usable, so nothing else may be taken in its place. `oneOf`: each of these would do. */
+  | { readonly image: undefined; readonly reason: string; readonly noFallback?: true; readonly oneOf?: readonly string[] };
 
 export interface Choice {
   readonly scheme: TagScheme;
@@ -42,7 +42,7 @@ export interface Choice {
 
 /** Picks by commit, ref, version or "latest" among the images of a family. What fits several is refused, not guessed. */
 export function pickImage(images: readonly Image[], selector: Selector, choice: Choice): Picked {
-  const usable = images.filter(image => deadBecause(image) === undefined && fitsArchitecture(image, choice)).sort(newestFirst);
+  const usable = images.filter(image => unavailableReason(image) === undefined && fitsArchitecture(image, choice)).sort(newestFirst);
   const own = usable.filter(image => fits(image, selector, choice.scheme));
   // A commit that changed nothing has no image of its own: it has the one that was there already.
   const borrows = own.length === 0 && selector.kind === 'commit';
@@ -55,7 +55,7 @@ export function pickImage(images: readonly Image[], selector: Selector, choice: 
   if (architectures.length > 1) {
     return {
       image: undefined,
-      stuck: true,
+      noFallback: true,
       reason: `${formatSelector(selector)} fits images for ${architectures.join(' and ')}: say which with "architecture"`,
     };
   }
@@ -63,7 +63,7 @@ export function pickImage(images: readonly Image[], selector: Selector, choice: 
   if (fitting.length > 1 && selector.kind !== 'latest' && selector.kind !== 'ref') {
     return {
       image: undefined,
-      stuck: true,
+      noFallback: true,
       reason: `${formatSelector(selector)} fits ${fitting.length} images of ${where}: ${fitting.map(({ id }) => id).join(', ')}. Name one by its ID`,
     };
   }
@@ -72,7 +72,7 @@ export function pickImage(images: readonly Image[], selector: Selector, choice: 
 }
 
 /** Whether it means this image and no other, also when this one is gone: whoever removes by it may be killed, and run again. */
-export function meansOnly(selector: Selector, image: Image, scheme: TagScheme): boolean {
+export function selectsOnly(selector: Selector, image: Image, scheme: TagScheme): boolean {
   if (selector.kind === 'latest' || selector.kind === 'ref' || selector.kind === 'environment') return false;
   // Not one that it borrows, nor one that was walked back to.
   return selector.kind !== 'commit' || fits(image, selector, scheme);
@@ -117,7 +117,7 @@ export function lastKnownGood(images: readonly Image[], commits: readonly string
 }
 
 /** The image that is the same one elsewhere: same family, commit and fingerprint, whatever its ID. */
-export function sameIdentity(images: readonly Image[], wanted: Image, { scheme }: Choice): Picked {
+export function findByIdentity(images: readonly Image[], wanted: Image, { scheme }: Choice): Picked {
   const itself = images.find(({ id }) => id === wanted.id);
   if (itself !== undefined) return { image: itself, reason: 'it is here too' };
   const said = `${wanted.id} (commit ${identity(wanted, scheme, 'commit')?.slice(0, 7) ?? 'unknown'})`;
@@ -125,11 +125,11 @@ export function sameIdentity(images: readonly Image[], wanted: Image, { scheme }
   if (identity(wanted, scheme, 'commit') === undefined && identity(wanted, scheme, 'fingerprint') === undefined)
     return {
       image: undefined,
-      stuck: true,
+      noFallback: true,
       reason: `${said} carries no identity there by which it could be found here: share it with its tags`,
     };
   const twins = images
-    .filter(image => image.architecture === wanted.architecture && deadBecause(image) === undefined)
+    .filter(image => image.architecture === wanted.architecture && unavailableReason(image) === undefined)
     .filter(same('family'))
     .filter(same('commit'))
     .filter(same('fingerprint'));
@@ -138,8 +138,12 @@ export function sameIdentity(images: readonly Image[], wanted: Image, { scheme }
   const [twin, ...others] = exact;
   if (twin !== undefined && others.length === 0) return { image: twin, reason: `${twin.id} has its identity here` };
   if (twins.length === 0)
-    return { image: undefined, stuck: true, reason: `no image here has the identity of ${said}: share it with this account and region` };
+    return {
+      image: undefined,
+      noFallback: true,
+      reason: `no image here has the identity of ${said}: share it with this account and region`,
+    };
   const oneOf = (twin === undefined ? twins : exact).map(({ id }) => id);
   const reason = `${oneOf.join(' and ')} have the identity of ${said} here: leave one of them, mode "delete" removes the others`;
-  return { image: undefined, stuck: true, reason, oneOf };
+  return { image: undefined, noFallback: true, reason, oneOf };
 }

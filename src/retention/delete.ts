@@ -4,7 +4,7 @@ import { code, table, text } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
 import { common, dryRun, family } from '../model/common-settings.ts';
 import { type Image, type TagScheme, tagKey } from '../model/image.ts';
-import { meansOnly, parseSelector } from '../model/selector.ts';
+import { parseSelector, selectsOnly } from '../model/selector.ts';
 import type { Deps } from '../ports/deps.ts';
 import { schemeOf, selectImage, selection } from '../selection/select-image.ts';
 import { type Asked, users as userSettings } from './find-users.ts';
@@ -78,7 +78,7 @@ const GONE =
 /** A run that is repeated must not remove one more. */
 function insistOnOne(said: string, image: Image, scheme: TagScheme): void {
   const selector = parseSelector(said);
-  if (selector === undefined || meansOnly(selector, image, scheme)) return;
+  if (selector === undefined || selectsOnly(selector, image, scheme)) return;
   throw new UsageError([`"image: ${said}" means another image once this one is gone, so the same run again would remove one more`], {
     next: `Say "image: ${image.id}", if this is the one; a dry run shows it.`,
     outputs: { amiId: image.id, removed: false },

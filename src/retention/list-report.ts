@@ -1,5 +1,5 @@
 import { formatDollars } from '../kit/duration.ts';
-import { code, columns, text, together } from '../kit/markdown.ts';
+import { code, columns, nonBreaking, text } from '../kit/markdown.ts';
 import { identity, type TagScheme } from '../model/image.ts';
 import { verdictOf } from '../model/verdict.ts';
 import type { Listed, Listing } from './listing.ts';
@@ -51,7 +51,7 @@ const linesOf = (users: readonly string[]): string => {
   return [...users.slice(0, MOST_USERS).map(text), ...(more > 0 ? [`and ${more} more`] : [])].join('<br>');
 };
 
-const VERDICTS: Readonly<Record<string, string>> = { passed: together('✅ passed'), failed: together('❌ failed'), none: '' };
+const VERDICTS: Readonly<Record<string, string>> = { passed: nonBreaking('✅ passed'), failed: nonBreaking('❌ failed'), none: '' };
 
 /** For the summary: what there is, what it costs, and first of all what is not as it should be. */
 export function asPage({ rows, drift }: Listing, look: Look): string {
@@ -88,7 +88,7 @@ function imageTable(rows: readonly Listed[], look: Look): string {
     ['Verdict', ({ image }) => VERDICTS[verdictOf(image, scheme).result] ?? text(verdictOf(image, scheme).result)],
     ['Used by', ({ users }) => (users?.length ? linesOf(users) : text(sayUsers(users))), look.whereUsed],
     ['GiB', ({ image }) => String(image.sizeGiB)],
-    [together('A month'), ({ image, untrusted }) => (untrusted ? '' : formatDollars(sizeOf([image], look.pricePerGib).perMonth))],
+    [nonBreaking('A month'), ({ image, untrusted }) => (untrusted ? '' : formatDollars(sizeOf([image], look.pricePerGib).perMonth))],
   ]);
 }
 

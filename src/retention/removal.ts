@@ -93,7 +93,7 @@ async function proveGone(imageIds: readonly string[], { aws, report, clock }: Re
       what: `Removal of ${imageIds.length} images`,
       everySeconds: 5,
       atMostSeconds: 300,
-      look: async () => {
+      poll: async () => {
         const there = (await aws.images.find({ ids: imageIds, includeDisabled: true })).filter(({ state }) => state !== 'deregistered');
         if (there.length === 0) return { state: 'done' as const, value: undefined };
         return { state: 'waiting' as const, note: `${there.map(({ id }) => id).join(', ')} still listed` };

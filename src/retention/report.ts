@@ -1,5 +1,5 @@
 import { formatDollars } from '../kit/duration.ts';
-import { code, columns, details, text, together } from '../kit/markdown.ts';
+import { code, columns, details, nonBreaking, text } from '../kit/markdown.ts';
 import { identity, type TagScheme } from '../model/image.ts';
 import type { Deps } from '../ports/deps.ts';
 import type { Done } from './apply.ts';
@@ -16,7 +16,7 @@ interface Wanted {
   readonly pricePerGib: string;
 }
 
-const SAID = { keep: '', mark: together('🏷️ mark'), unmark: together('↩️ unmark'), remove: together('🗑️ **remove**') } as const;
+const SAID = { keep: '', mark: nonBreaking('🏷️ mark'), unmark: nonBreaking('↩️ unmark'), remove: nonBreaking('🗑️ **remove**') } as const;
 
 const said = ({ action, disables }: Decision) => (action === 'mark' && disables === true ? '🏷️ mark, disable' : SAID[action]);
 
@@ -94,7 +94,7 @@ function imageTable(rows: readonly Decision[], most: number, { pricePerGib, seve
     ['Region', ({ region }) => region, severalRegions],
     ['Age', ({ image }) => sayAge(image, now)],
     ['GiB', ({ image }) => String(image.sizeGiB)],
-    [together('A month'), ({ image }) => formatDollars(sizeOf([image], pricePerGib).perMonth)],
+    [nonBreaking('A month'), ({ image }) => formatDollars(sizeOf([image], pricePerGib).perMonth)],
     ['Why', ({ reason }) => text(reason)],
   ]);
   const more = rows.length - most;

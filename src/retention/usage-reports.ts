@@ -41,7 +41,7 @@ async function usersIn(
         what: `Usage report of ${imageId}`,
         everySeconds: 15,
         atMostSeconds: AT_MOST_SECONDS,
-        look: async () => {
+        poll: async () => {
           const { state, entries: seen } = await imageUsers.usage(reportId);
           return state === 'pending'
             ? { state: 'waiting', note: 'pending' }

@@ -57,8 +57,8 @@ async function untilProven(pairs: readonly Pair[], watching: WatchContext): Prom
   const what = pairs.map(({ successor }) => successor).join(', ');
   const atMostSeconds = Math.max(0, Math.round((deadline - deps.clock.now()) / 1000));
   try {
-    const look = tolerateTransientErrors(() => lookAtPairs(pairs, { ...watching, images, checked }), deps);
-    await waitFor({ what, everySeconds: 10, atMostSeconds, look }, deps);
+    const poll = tolerateTransientErrors(() => lookAtPairs(pairs, { ...watching, images, checked }), deps);
+    await waitFor({ what, everySeconds: 10, atMostSeconds, poll }, deps);
   } catch (cause) {
     if (cause instanceof TimeoutError) for (const { evidence } of pairs) if (evidence !== undefined) reportEvidence(evidence, deps.report);
     // Unlike a refresh it does not go on by itself: what is not well by now is not going to be.
@@ -139,10 +139,10 @@ export async function takeOver(successors: ReadonlyMap<string, string>, { deps, 
     const [there] = await aws.groups.find({ names: [old] });
     if (there !== undefined && !there.beingDeleted) {
       await aws.groups.resize(old, { min: 0, max: 0, desired: 0 });
-      await waitFor({ ...wait, what: `${old} drains`, look: look(old, ({ members }) => members.length === 0) }, deps).catch(unlessLate);
+      await waitFor({ ...wait, what: `${old} drains`, poll: look(old, ({ members }) => members.length === 0) }, deps).catch(unlessLate);
       await aws.groups.remove(old);
     }
-    await waitFor({ ...wait, what: `${old} goes`, look: look(old, () => false) }, deps);
+    await waitFor({ ...wait, what: `${old} goes`, poll: look(old, () => false) }, deps);
     await aws.groups.untag(successor, [SUCCESSOR_OF, PROVEN]);
     deps.report.info(`${successor}: has taken over from ${old}, which is gone`);
   }
@@ -157,9 +157,9 @@ export async function drop(successor: string, { deps, aws }: Pick<WatchContext, 
   const [there] = await aws.groups.find({ names: [successor] });
   if (there === undefined) return;
   if (!there.beingDeleted) await aws.groups.remove(successor);
-  const look = tolerateTransientErrors<void>(async () => {
+  const poll = tolerateTransientErrors<void>(async () => {
     const [group] = await aws.groups.find({ names: [successor] });
     return group === undefined ? { state: 'done', value: undefined } : { state: 'waiting', note: `${group.members.length} instances left` };
   }, deps);
-  await waitFor({ what: `${successor} goes`, everySeconds: 10, atMostSeconds: DRAIN_SECONDS, look }, deps);
+  await waitFor({ what: `${successor} goes`, everySeconds: 10, atMostSeconds: DRAIN_SECONDS, poll }, deps);
 }

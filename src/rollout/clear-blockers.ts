@@ -55,12 +55,12 @@ async function endOf(
     if (said !== 'over') cleared.push(`refresh ${refresh.id} of ${name} was ${ends} to make way`);
     deps.report.info(`${name}: refresh ${refresh.id} is ${ends} to make way`);
   }
-  const look = tolerateTransientErrors<void>(async () => {
+  const poll = tolerateTransientErrors<void>(async () => {
     const seen = await aws.groups.refresh(name, refresh.id);
     if (seen === undefined || isOver(seen)) return { state: 'done', value: undefined };
     return { state: 'waiting', note: `${seen.status}, ${seen.percent} %` };
   }, deps);
-  await waitFor({ what: `${name}: the refresh ${refresh.id} before ours`, everySeconds: 15, atMostSeconds: timeoutSeconds, look }, deps);
+  await waitFor({ what: `${name}: the refresh ${refresh.id} before ours`, everySeconds: 15, atMostSeconds: timeoutSeconds, poll }, deps);
 }
 
 /** AWS rolls back no group whose template reads a parameter. So the group first gets a number that means what the parameter means now. */

@@ -27,14 +27,14 @@ export async function failsChecks(
   const script = checksScript({ checks, deliveries, nonce, withinSeconds: seconds }).split('\n');
   const order = { instanceId, script, timeoutSeconds: seconds + 30, comment: `ami-action: ${checks.length} checks`, shell: 'sh' as const };
   let command: string | undefined;
-  const look = async (): Promise<Poll<Judgement>> => {
+  const poll = async (): Promise<Poll<Judgement>> => {
     if (command !== undefined) return judgeChecks(await commands.result(command, instanceId), checks, nonce);
     command = await commands.send(order);
     return { state: 'waiting', note: command === undefined ? 'the agent takes no command yet' : 'sent' };
   };
   try {
     const evaluation = await waitFor(
-      { what: `Checks on ${instanceId}`, everySeconds: 3, atMostSeconds: seconds + COMMAND_SECONDS, look },
+      { what: `Checks on ${instanceId}`, everySeconds: 3, atMostSeconds: seconds + COMMAND_SECONDS, poll },
       deps,
     );
     const failed = evaluation.checks.filter(({ ending }) => ending === 'failed').map(({ name, reason }) => `${name} ${reason}`);

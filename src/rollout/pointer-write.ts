@@ -16,7 +16,7 @@ export type PointerDeps = Pick<Deps<never>, 'clock' | 'report' | 'run'>;
  */
 export async function writeParameter(wish: ParameterWrite, deps: PointerDeps, { parameters }: PointerClients): Promise<number> {
   let asked = false;
-  const look = async (): Promise<Poll<number>> => {
+  const poll = async (): Promise<Poll<number>> => {
     const [newest] = asked ? await parameters.history(wish.name) : [];
     if (newest !== undefined && newest.version > (wish.existing?.version ?? 0)) {
       if (isSameWrite(newest, wish)) return { state: 'done', value: newest.version };
@@ -30,7 +30,7 @@ export async function writeParameter(wish: ParameterWrite, deps: PointerDeps, { 
       ? { state: 'waiting', note: 'AWS says that somebody made or writes it right now, and does not show it' }
       : { state: 'done', value: version };
   };
-  return waitFor({ what: wish.name, everySeconds: 5, atMostSeconds: 60, look, next: 'Run the job again in a minute.' }, deps);
+  return waitFor({ what: wish.name, everySeconds: 5, atMostSeconds: 60, poll, next: 'Run the job again in a minute.' }, deps);
 }
 
 /** Another run that says the same is as good as ours. */
@@ -48,7 +48,7 @@ interface Written {
 /** 200 does not mean stored. https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-ec2-aliases.html */
 export async function verifyParameter(wanted: Written, deps: PointerDeps, { parameters }: PointerClients): Promise<void> {
   let silence: unknown;
-  const look = async (): Promise<Poll<void>> => {
+  const poll = async (): Promise<Poll<void>> => {
     silence = undefined;
     const seen = await parameters.read(wanted.name).catch((cause: unknown) => {
       if (!(cause instanceof TimeoutError)) throw notReadBack(wanted, cause);
@@ -63,7 +63,7 @@ export async function verifyParameter(wanted: Written, deps: PointerDeps, { para
       : { state: 'waiting', note: `holds ${seen?.value ?? 'nothing'} (version ${seen?.version ?? 0}), not ${wanted.value} yet` };
   };
   try {
-    await waitFor({ what: wanted.name, everySeconds: 2, atMostSeconds: 120, look }, deps);
+    await waitFor({ what: wanted.name, everySeconds: 2, atMostSeconds: 120, poll }, deps);
   } catch (cause) {
     if (!(cause instanceof TimeoutError)) throw cause;
     if (silence !== undefined) throw notReadBack(wanted, silence);

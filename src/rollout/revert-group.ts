@@ -60,12 +60,12 @@ async function census({ facts, before }: GroupPlan, { order, aws }: FailedRollou
 }
 
 const untilOver = (group: string, id: string, { order, deps, aws }: FailedRollout): Promise<Refresh | undefined> => {
-  const look = tolerateTransientErrors<Refresh | undefined>(async () => {
+  const poll = tolerateTransientErrors<Refresh | undefined>(async () => {
     const refresh = await aws.groups.refresh(group, id);
     if (refresh === undefined || isOver(refresh)) return { state: 'done', value: refresh };
     return { state: 'waiting', note: `${refresh.status}, ${refresh.percent} %` };
   }, deps);
-  return waitFor({ what: `${group} on its way back`, everySeconds: 10, atMostSeconds: order.timeoutSeconds, look }, deps);
+  return waitFor({ what: `${group} on its way back`, everySeconds: 10, atMostSeconds: order.timeoutSeconds, poll }, deps);
 };
 
 /**

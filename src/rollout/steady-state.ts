@@ -32,10 +32,10 @@ export async function verifySteadyState(
   if (all.length === 0) return;
   const excluded = roll.protectedInstances === 'ignore';
   const looking = { imageId: image.id, order: { check }, checked: new Set<string>(), aws, excluded, now: deps.clock.now };
-  const look = () => lookAtAll(all, looking);
+  const poll = () => lookAtAll(all, looking);
   const what = `What runs ${image.id} already`;
   try {
-    await deps.report.step(what, () => waitFor({ what, everySeconds: 10, atMostSeconds: roll.rollTimeout, look }, deps));
+    await deps.report.step(what, () => waitFor({ what, everySeconds: 10, atMostSeconds: roll.rollTimeout, poll }, deps));
   } catch (failure) {
     if (!(failure instanceof RejectedError)) throw failure;
     throw withDetails(failure, {

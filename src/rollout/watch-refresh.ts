@@ -73,7 +73,7 @@ export async function watch(plans: readonly GroupPlan[], watching: WatchContext)
       // AWS does not tell anybody, so we ask; with many groups more slowly, to stay within the account's rate.
       everySeconds: Math.max(10, all.length / 2),
       atMostSeconds: Math.max(0, Math.round((deadline - deps.clock.now()) / 1000)),
-      look: tolerateTransientErrors(() => lookAtAll(all, looking), deps),
+      poll: tolerateTransientErrors(() => lookAtAll(all, looking), deps),
     },
     deps,
   );

@@ -1,6 +1,6 @@
 import { UsageError } from '../kit/errors.ts';
 import { list, optional } from '../kit/fields.ts';
-import { type Architecture, deadBecause, type Image, newestFirst, type TagScheme, tagKey } from '../model/image.ts';
+import { type Architecture, type Image, newestFirst, type TagScheme, tagKey, unavailableReason } from '../model/image.ts';
 import { ACCOUNT_ID, AMI_ID, isAmiId, whole } from '../model/patterns.ts';
 import { provenBad } from '../model/veto.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
@@ -75,7 +75,7 @@ async function lookUp(
     return newest(await images.find({ owners: [owner], names: [name] }), wanted);
   }
   const image = await images.get(entry);
-  return image === undefined || deadBecause(image) !== undefined ? undefined : image.id;
+  return image === undefined || unavailableReason(image) !== undefined ? undefined : image.id;
 }
 
 const newest = (found: readonly Image[], { architecture }: Wanted): string | undefined =>

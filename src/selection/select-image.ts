@@ -5,7 +5,15 @@ import { architecture, type common } from '../model/common-settings.ts';
 import type { Image, TagScheme } from '../model/image.ts';
 import { AMI_ID, REGION, ROLE_ARN, whole } from '../model/patterns.ts';
 import { DEFAULT_POINTER, environmentPointer, previousImageId } from '../model/pointer.ts';
-import { lastKnownGood, type Picked, parseSelector, pickImage, SELECTOR_GRAMMAR, type Selector, sameIdentity } from '../model/selector.ts';
+import {
+  findByIdentity,
+  lastKnownGood,
+  type Picked,
+  parseSelector,
+  pickImage,
+  SELECTOR_GRAMMAR,
+  type Selector,
+} from '../model/selector.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
 import { resolveBase } from './base-image.ts';
 
@@ -110,9 +118,9 @@ export async function selectImage(
   const here = deps.inRegion({ region: wanted.region });
   const picked = await pick(selector, wanted, deps, here);
   if (picked.image !== undefined) return { image: picked.image, reason: picked.reason, from: 'selector' };
-  if (orElse !== undefined && orElse.length > 0 && picked.stuck !== true) return fromBase(orElse, picked.reason, wanted, deps);
+  if (orElse !== undefined && orElse.length > 0 && picked.noFallback !== true) return fromBase(orElse, picked.reason, wanted, deps);
   const list = `Mode "list" shows what family "${wanted.family}" has in ${wanted.region}.`;
-  throw new RejectedError(`No image: ${picked.reason}.`, { next: [list, ...(picked.stuck === true ? [] : ifNone)].join(' ') });
+  throw new RejectedError(`No image: ${picked.reason}.`, { next: [list, ...(picked.noFallback === true ? [] : ifNone)].join(' ') });
 }
 
 async function pick(selector: Selector, wanted: Selection, deps: SelectPowers, here: Ports): Promise<Picked> {
@@ -135,7 +143,7 @@ export const familyImages = ({ family, tagPrefix }: Pick<Selection, 'family' | '
 async function byId(id: string, here: Ports): Promise<Picked> {
   const image = await here.images.get(id);
   return image === undefined
-    ? { image, stuck: true, reason: `${id} does not exist in this account and region, or is not shared with it` }
+    ? { image, noFallback: true, reason: `${id} does not exist in this account and region, or is not shared with it` }
     : { image, reason: 'named by its ID' };
 }
 
@@ -150,7 +158,7 @@ async function fromPointer(environment: string, wanted: Selection, deps: SelectP
   if (meant === undefined)
     return {
       image: meant,
-      stuck: true,
+      noFallback: true,
       reason: `${name} names ${current.value}, which does not exist ${there === here ? 'here' : 'there'}`,
     };
   if (there === here) return { image: meant, reason: `${name} names it, version ${current.version}` };
@@ -166,7 +174,7 @@ export async function findEquivalentImage(
   wanted: EquivalentImageQuery,
   there: Pick<RegionClients, 'images'>,
 ): Promise<Picked> {
-  const twin = sameIdentity(await familyImages(wanted, there), image, { scheme: schemeOf(wanted), family: wanted.family });
+  const twin = findByIdentity(await familyImages(wanted, there), image, { scheme: schemeOf(wanted), family: wanted.family });
   const itself = twin.image === undefined ? await there.images.get(image.id) : undefined;
   return itself === undefined ? twin : { image: itself, reason: 'it is here too' };
 }

@@ -1,7 +1,7 @@
 import { RejectedError, TimeoutError, UsageError } from '../kit/errors.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
 import { missingTags } from '../model/identity.ts';
-import { deadBecause, type Image } from '../model/image.ts';
+import { type Image, unavailableReason } from '../model/image.ts';
 import { shortHash } from '../model/verdict.ts';
 import type { PlannedLine, ShareClients, ShareDeps, SharePlan } from './facts.ts';
 import { copiesOf, earlyTags, wantedTags } from './rules/identity.ts';
@@ -17,14 +17,14 @@ export async function ensureCopy(line: PlannedLine, plan: SharePlan, timeoutSeco
   const aws = deps.inRegion(target);
   const id = line.there?.id ?? (await startCopy(line, plan, aws, deps));
   const what = `${id} in ${formatTarget(target)}`;
-  const look = async () => evaluateCopy(await aws.images.get(id));
+  const poll = async () => evaluateCopy(await aws.images.get(id));
   const next = `It goes on by itself. Run the job again: it finds ${id} and goes on from there.`;
-  return waitFor({ what, everySeconds: 15, atMostSeconds: timeoutSeconds, look, next }, deps);
+  return waitFor({ what, everySeconds: 15, atMostSeconds: timeoutSeconds, poll, next }, deps);
 }
 
 function evaluateCopy(image: Image | undefined): Poll<Image> {
   if (image === undefined) return { state: 'waiting', note: 'EC2 does not know it yet' };
-  const dead = deadBecause(image);
+  const dead = unavailableReason(image);
   // The key is asked only while the copy is made. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopyImage.html
   if (dead !== undefined) {
     return {
@@ -68,24 +68,24 @@ export async function writeIdentity(image: Image, target: Target, { home, sharin
   if (missingTags(tags, image.tags).length === 0) return;
   // Of an image that is shared the snapshots stay the owner's.
   await aws.images.tag(target.kind === 'launch' ? [image.id] : [image.id, ...image.snapshotIds], tags);
-  const look = async (): Promise<Poll<void>> => {
+  const poll = async (): Promise<Poll<void>> => {
     const missing = missingTags(tags, (await aws.images.get(image.id))?.tags ?? {});
     return missing.length === 0
       ? { state: 'done', value: undefined }
       : { state: 'waiting', note: `${missing.join(', ')} cannot be read back yet` };
   };
-  await waitFor({ what: `Tags of ${image.id} in ${formatTarget(target)}`, everySeconds: 3, atMostSeconds: SETTLED_SECONDS, look }, deps);
+  await waitFor({ what: `Tags of ${image.id} in ${formatTarget(target)}`, everySeconds: 3, atMostSeconds: SETTLED_SECONDS, poll }, deps);
 }
 
 /** The image as the account sees it that it was just shared with. */
 export async function waitVisible(id: string, target: Target, { home }: SharePlan, deps: ShareDeps): Promise<Image> {
   const { images } = deps.inRegion(target);
-  const look = async (): Promise<Poll<Image>> => {
+  const poll = async (): Promise<Poll<Image>> => {
     const image = await images.get(id);
     return image === undefined ? { state: 'waiting', note: 'not seen there yet' } : { state: 'done', value: image };
   };
   try {
-    return await waitFor({ what: `${id} in ${formatTarget(target)}`, everySeconds: 3, atMostSeconds: SETTLED_SECONDS, look }, deps);
+    return await waitFor({ what: `${id} in ${formatTarget(target)}`, everySeconds: 3, atMostSeconds: SETTLED_SECONDS, poll }, deps);
   } catch (cause) {
     if (!(cause instanceof TimeoutError)) throw cause;
     throw new RejectedError(

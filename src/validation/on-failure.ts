@@ -65,8 +65,8 @@ async function remove(
 ): Promise<string> {
   // Our own machines use the image until they are gone.
   for (const id of triedOn) {
-    const look = async () => evaluateTermination(await aws.instances.get(id));
-    await waitFor({ what: `Test machine ${id}`, everySeconds: 10, atMostSeconds: ENDED_SECONDS, look }, deps);
+    const poll = async () => evaluateTermination(await aws.instances.get(id));
+    await waitFor({ what: `Test machine ${id}`, everySeconds: 10, atMostSeconds: ENDED_SECONDS, poll }, deps);
   }
   const judged = await planOne(image, { ...wish, rollbackDepth: ROLLBACK_DEPTH }, scheme, aws, deps);
   if (judged.decision.action !== 'remove') return `It stays: ${judged.decision.reason}.`;

@@ -1,6 +1,6 @@
 import { UsageError } from '../kit/errors.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
-import { deadBecause, type Image, identity, type TagScheme } from '../model/image.ts';
+import { type Image, identity, type TagScheme, unavailableReason } from '../model/image.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
 import { brokenGates, GATES, type Gate } from './rules/gates.ts';
 
@@ -8,13 +8,13 @@ import { brokenGates, GATES, type Gate } from './rules/gates.ts';
 
 /** An image that is still being made is waited for; one that will never be available fails at once, with AWS's reason. */
 export function waitAvailable(image: Image, atMostSeconds: number, aws: Pick<RegionClients, 'images'>, deps: Deps<never>): Promise<Image> {
-  const look = async () => evaluateImage(await aws.images.get(image.id));
-  return waitFor({ what: `Image ${image.id}`, everySeconds: 10, atMostSeconds, look }, deps);
+  const poll = async () => evaluateImage(await aws.images.get(image.id));
+  return waitFor({ what: `Image ${image.id}`, everySeconds: 10, atMostSeconds, poll }, deps);
 }
 
 export function evaluateImage(image: Image | undefined): Poll<Image> {
   if (image === undefined) return { state: 'failed', reason: 'it does not exist any more' };
-  const dead = deadBecause(image);
+  const dead = unavailableReason(image);
   if (dead !== undefined) return { state: 'failed', reason: dead };
   return image.state === 'available' ? { state: 'done', value: image } : { state: 'waiting', note: image.state };
 }

@@ -51,11 +51,11 @@ async function write(image: Image, value: string, key: string, aws: VerdictClien
   // Of an image that is shared with us we may tag the image, for our own eyes, and not the snapshots.
   const snapshots = image.ownerId === (await aws.account.id()) ? image.snapshotIds : [];
   await aws.images.tag([image.id, ...snapshots], { [key]: value });
-  const look = async () => {
+  const poll = async () => {
     const seen = await aws.images.get(image.id);
     if (seen === undefined) return { state: 'failed', reason: 'the image is gone' } as const;
     if (seen.tags[key] === value) return { state: 'done', value: undefined } as const;
     return { state: 'waiting', note: 'it cannot be read back yet' } as const;
   };
-  await waitFor({ what: `Verdict of ${image.id}`, everySeconds: 3, atMostSeconds: READ_BACK_SECONDS, look }, deps);
+  await waitFor({ what: `Verdict of ${image.id}`, everySeconds: 3, atMostSeconds: READ_BACK_SECONDS, poll }, deps);
 }

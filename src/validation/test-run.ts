@@ -154,7 +154,7 @@ function checksDone(instance: TestInstance, order: TestRunOptions, deps: Validat
   const timeoutSeconds = order.checksSeconds + 30;
   const send = () => commands.send({ instanceId: instance.id, script, timeoutSeconds, comment });
   let command: string | undefined;
-  const look = async (): Promise<Poll<Judgement>> => {
+  const poll = async (): Promise<Poll<Judgement>> => {
     const seen = command === undefined ? undefined : judgeChecks(await commands.result(command, instance.id), order.checks, order.nonce);
     if (seen?.state === 'done' && seen.value.lost) throw new TimeoutError(`Checks on ${instance.id}: ${seen.value.reason}.`);
     if (seen?.state === 'done' && !seen.value.tooEarly) return seen;
@@ -165,5 +165,5 @@ function checksDone(instance: TestInstance, order: TestRunOptions, deps: Validat
     return { state: 'waiting', note: command === undefined ? 'the agent takes no command yet' : 'sent' };
   };
   const atMostSeconds = order.checksSeconds + DELIVERY_SECONDS + (since === undefined ? 0 : order.bootSeconds + order.agentSeconds);
-  return { what: `Checks on ${instance.id}`, everySeconds: 3, atMostSeconds, look };
+  return { what: `Checks on ${instance.id}`, everySeconds: 3, atMostSeconds, poll };
 }

@@ -12,16 +12,16 @@ export interface BootOptions extends LaunchOptions {
 
 export const running = (instance: TestInstance, order: BootOptions, deps: ValidationDeps): Wait<Instance> => {
   const { instances } = deps.inRegion({ region: order.testRunId.region });
-  const look = async () => evaluateInstance(await instances.get(instance.id));
-  return { what: `Instance ${instance.id}`, everySeconds: 5, atMostSeconds: order.bootSeconds, look };
+  const poll = async () => evaluateInstance(await instances.get(instance.id));
+  return { what: `Instance ${instance.id}`, everySeconds: 5, atMostSeconds: order.bootSeconds, poll };
 };
 
 export const agentOnline = (instance: TestInstance, order: BootOptions, deps: ValidationDeps): Wait<undefined> => {
   const { instances, commands } = deps.inRegion({ region: order.testRunId.region });
-  const look = async () => {
+  const poll = async () => {
     const ping = await commands.agent(instance.id);
     if (ping === 'Online') return evaluateBoot(ping, undefined, undefined);
     return evaluateBoot(ping, await instances.get(instance.id), await instances.health(instance.id));
   };
-  return { what: `SSM agent of ${instance.id}`, everySeconds: 5, atMostSeconds: order.agentSeconds, look };
+  return { what: `SSM agent of ${instance.id}`, everySeconds: 5, atMostSeconds: order.agentSeconds, poll };
 };

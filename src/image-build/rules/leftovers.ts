@@ -1,4 +1,4 @@
-import { type IdentityKey, isToKeep, type TagScheme, type Tags, tagKey } from '../../model/image.ts';
+import { hasKeepTag, type IdentityKey, type TagScheme, type Tags, tagKey } from '../../model/image.ts';
 
 /** An image of a family was adopted, and so were its snapshots: whatever marks of a build they still bear, they stay. */
 export const isRemovable = ({ tags }: { readonly tags: Tags }, familyKey: string): boolean => !(familyKey in tags);
@@ -25,7 +25,7 @@ export function expiredReason(
 ): string | undefined {
   const tag = (key: IdentityKey) => tags[tagKey(scheme, key)];
   const until = tag('expires-at');
-  if (!isExpired(until, now) || isToKeep({ tags }, scheme)) return undefined;
+  if (!isExpired(until, now) || hasKeepTag({ tags }, scheme)) return undefined;
   const said = `run ${tag('run') ?? 'unknown'}, which needed it until ${until}`;
   if (tag('purpose') === 'build') {
     return tag('repository') === repository && isRemovable({ tags }, tagKey(scheme, 'family')) ? `left by the build of ${said}` : undefined;

@@ -1,5 +1,5 @@
 import type { Image, Snapshot } from '../../model/image.ts';
-import { identity, isToKeep } from '../../model/image.ts';
+import { hasKeepTag, identity } from '../../model/image.ts';
 import { imageIdsIn } from '../../model/image-users.ts';
 import type { Policy } from './rules.ts';
 
@@ -29,7 +29,7 @@ export function orphans(
   return snapshots
     .filter(snapshot => identity(snapshot, policy.scheme, 'family') === policy.family)
     .filter(({ id, description }) => !held.has(id) && !imageIdsIn(description).some(image => there.has(image)))
-    .filter(snapshot => !isToKeep(snapshot, policy.scheme) && !isKeptByOthers(snapshot) && wasOfImage(snapshot))
+    .filter(snapshot => !hasKeepTag(snapshot, policy.scheme) && !isKeptByOthers(snapshot) && wasOfImage(snapshot))
     .filter(({ startedAt }) => now - startedAt.getTime() >= youngest * 1000)
     .sort((a, b) => a.startedAt.getTime() - b.startedAt.getTime() || (a.id < b.id ? -1 : 1))
     .slice(0, policy.maxRemovals);

@@ -1,4 +1,4 @@
-import { type Image, identity, isOurs, isToKeep, type TagScheme, tagKey } from '../../model/image.ts';
+import { hasKeepTag, type Image, identity, isOurs, type TagScheme, tagKey } from '../../model/image.ts';
 import { classOf, type Keep, type RetentionClass } from './classes.ts';
 
 /** What a team wants to keep beyond what is in use. */
@@ -48,7 +48,7 @@ const GUARDS: readonly ((candidate: Candidate, policy: Policy) => string | false
   ({ image }) => (image.state === 'pending' || image.state === 'transient') && `still ${image.state}`,
   ({ users }) => users.length > 0 && `used by ${sayUsers(users)}`,
   ({ image }) => image.protected && 'protected from deregistration',
-  ({ image }, { scheme }) => isToKeep(image, scheme) && `tagged ${tagKey(scheme, 'keep')}`,
+  ({ image }, { scheme }) => hasKeepTag(image, scheme) && `tagged ${tagKey(scheme, 'keep')}`,
 ];
 
 /** Undefined: nothing speaks against removing it. */

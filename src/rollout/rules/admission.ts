@@ -1,4 +1,4 @@
-import { deadBecause, type Image, identity, isOurs, type TagScheme } from '../../model/image.ts';
+import { type Image, identity, isOurs, type TagScheme, unavailableReason } from '../../model/image.ts';
 import { fullReason, type RolloutOperation } from '../../model/pointer.ts';
 import { mayPass } from '../../model/verdict.ts';
 import { isVetoed } from '../../model/veto.ts';
@@ -22,7 +22,7 @@ export function imageRefusals(
   image: Image,
   { operation = 'promote', scheme, family, environment, liftVeto, requireChecks, guards = {}, now = 0 }: Admission,
 ): string[] {
-  const dead = deadBecause(image);
+  const dead = unavailableReason(image);
   if (dead !== undefined) return [`${image.id} cannot be launched, it is ${dead}: choose another image`];
   if (!isOurs(image, scheme, family)) return [strange(image, scheme, family)];
   const passed = mayPass(image, scheme, requireChecks);

@@ -1,4 +1,13 @@
-import { deadBecause, type IdentityKey, type Image, identity, newestFirst, type TagScheme, type Tags, tagKey } from '../../model/image.ts';
+import {
+  type IdentityKey,
+  type Image,
+  identity,
+  newestFirst,
+  type TagScheme,
+  type Tags,
+  tagKey,
+  unavailableReason,
+} from '../../model/image.ts';
 import { inheritedVerdict, verdictOf } from '../../model/verdict.ts';
 
 /** What makes an image elsewhere the same image: its tags and its verdict, and which copy is a copy of ours. */
@@ -52,7 +61,7 @@ export interface Copies {
 export function copiesOf(home: Image, found: readonly Image[], scheme: TagScheme): Copies {
   const others = [...new Map(found.map(image => [image.id, image])).values()].filter(({ id }) => id !== home.id);
   const ours = others.filter(image => identity(image, scheme, 'copied-from') === home.id);
-  const alive = (images: readonly Image[]) => images.filter(image => deadBecause(image) === undefined).sort(newestFirst)[0];
+  const alive = (images: readonly Image[]) => images.filter(image => unavailableReason(image) === undefined).sort(newestFirst)[0];
   return {
     alive: alive(ours) ?? alive(others.filter(image => isSameBuild(image, home, scheme))),
     dead: ours.filter(({ state }) => state === 'failed' || state === 'error'),

@@ -1,4 +1,4 @@
-import { deadBecause, type Image, isOurs, type TagScheme } from '../../model/image.ts';
+import { type Image, isOurs, type TagScheme, unavailableReason } from '../../model/image.ts';
 import type { ImageKey } from '../../model/image-key.ts';
 import { mayPass } from '../../model/verdict.ts';
 import type { Origin, ShareOptions } from './plan.ts';
@@ -41,7 +41,7 @@ export function settingProblems({ options, allowPublic, allowedAccountIds, kmsKe
 }
 
 export function imageRefusals(image: Image, { scheme, family, own }: Sharing): string[] {
-  const dead = deadBecause(image);
+  const dead = unavailableReason(image);
   const passed = mayPass(image, scheme);
   return [
     dead !== undefined && `${image.id} cannot be launched, it is ${dead}: choose another image`,
