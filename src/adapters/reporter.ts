@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { formatDuration } from '../kit/duration.ts';
+import { formatDuration } from '../kit/format.ts';
 import { table, text } from '../kit/markdown.ts';
 import type { Clock, Reporter } from '../ports/deps.ts';
 import { printForeign } from './github.ts';

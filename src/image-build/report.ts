@@ -1,4 +1,4 @@
-import { formatDollars, formatDuration } from '../kit/duration.ts';
+import { formatDollars, formatDuration } from '../kit/format.ts';
 import { code, columns, details, table, text } from '../kit/markdown.ts';
 import type { Reporter } from '../ports/deps.ts';
 import type { BuiltImage } from './adopt.ts';

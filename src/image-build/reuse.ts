@@ -1,6 +1,6 @@
-import { parseDuration } from '../kit/duration.ts';
 import { UsageError } from '../kit/errors.ts';
 import { list, optional, text } from '../kit/fields.ts';
+import { parseDuration } from '../kit/format.ts';
 import { reusedTags } from '../model/commits-served.ts';
 import { identity, newestFirst, tagKey } from '../model/image.ts';
 import type { Deps } from '../ports/deps.ts';

@@ -1,5 +1,5 @@
-import { formatDuration } from '../kit/duration.ts';
 import { type ActionError, CancelledError, RejectedError, TimeoutError, UsageError } from '../kit/errors.ts';
+import { formatDuration } from '../kit/format.ts';
 import type { Deps, Reporter } from '../ports/deps.ts';
 import type { PackerBuild } from '../ports/packer.ts';
 import { adopt, type BuiltImage, type Made } from './adopt.ts';

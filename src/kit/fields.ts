@@ -1,6 +1,6 @@
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
-import { parseDuration } from './duration.ts';
+import { parseDuration } from './format.ts';
 import type { Setting } from './settings.ts';
 
 /** The makers of settings. A message message what would be right, as the end of the sentence `"name" ...`. */

@@ -1,5 +1,5 @@
-import { formatDuration } from './duration.ts';
 import { RejectedError, TimeoutError } from './errors.ts';
+import { formatDuration } from './format.ts';
 
 /** What one look at a slow thing tells. The judge is pure; the loop below is the only place that sleeps. */
 export type Poll<T> =

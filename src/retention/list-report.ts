@@ -1,4 +1,4 @@
-import { formatDollars } from '../kit/duration.ts';
+import { formatDollars } from '../kit/format.ts';
 import { code, columns, nonBreaking, text } from '../kit/markdown.ts';
 import { identity, type TagScheme } from '../model/image.ts';
 import { verdictOf } from '../model/verdict.ts';

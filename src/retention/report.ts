@@ -1,4 +1,4 @@
-import { formatDollars } from '../kit/duration.ts';
+import { formatDollars } from '../kit/format.ts';
 import { code, columns, details, nonBreaking, text } from '../kit/markdown.ts';
 import { identity, type TagScheme } from '../model/image.ts';
 import type { Deps } from '../ports/deps.ts';

@@ -1,5 +1,5 @@
 import { concurrently } from '../kit/concurrently.ts';
-import { formatMoment } from '../kit/duration.ts';
+import { formatMoment } from '../kit/format.ts';
 import { block, code, details, text } from '../kit/markdown.ts';
 import type { Group, Target } from '../model/group.ts';
 import type { Reporter } from '../ports/deps.ts';

@@ -1,4 +1,4 @@
-import { formatDuration } from '../kit/duration.ts';
+import { formatDuration } from '../kit/format.ts';
 import { code, table, text } from '../kit/markdown.ts';
 import type { Reporter } from '../ports/deps.ts';
 import type { RegionResult } from './apply.ts';

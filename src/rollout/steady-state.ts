@@ -1,5 +1,5 @@
-import { formatDuration } from '../kit/duration.ts';
 import { RejectedError, withDetails } from '../kit/errors.ts';
+import { formatDuration } from '../kit/format.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
 import { firstThatFails, newOnes, stalePoolOf, trafficTo } from './instance-health.ts';
 import type { Promotion } from './plan.ts';

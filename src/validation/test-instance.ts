@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { formatMoment } from '../kit/duration.ts';
 import { ActionError, CancelledError, RejectedError } from '../kit/errors.ts';
+import { formatMoment } from '../kit/format.ts';
 import type { Image, TagScheme, Tags } from '../model/image.ts';
 import type { Deps, JournalEntry, RegionClients, Run } from '../ports/deps.ts';
 import type { Instance } from '../ports/instances.ts';

@@ -1,5 +1,5 @@
-import { formatDuration, formatMoment } from '../kit/duration.ts';
 import { ActionError, CancelledError, TimeoutError } from '../kit/errors.ts';
+import { formatDuration, formatMoment } from '../kit/format.ts';
 import { type Poll, type Wait, waitFor } from '../kit/wait.ts';
 import { controlLauncher, type LaunchControl } from './control-instance.ts';
 import { diagnose } from './explain-silence.ts';

@@ -1,7 +1,7 @@
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
-import { formatMoment } from '../../kit/duration.ts';
 import { AccessError, UnknownError } from '../../kit/errors.ts';
 import { explain } from '../../kit/failure.ts';
+import { formatMoment } from '../../kit/format.ts';
 import type { Where } from '../../ports/deps.ts';
 import { asExpected, codeOf } from './errors.ts';
 import { type Access, clientSettings, type Identity, identity, sessionName } from './session.ts';

@@ -1,6 +1,6 @@
 import { closest } from 'fastest-levenshtein';
 import { z } from 'zod';
-import { parseDuration } from '../../kit/duration.ts';
+import { parseDuration } from '../../kit/format.ts';
 import { matchesGlob } from '../../kit/glob.ts';
 import type { Image } from '../../model/image.ts';
 

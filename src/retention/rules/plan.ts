@@ -1,4 +1,4 @@
-import { formatDuration } from '../../kit/duration.ts';
+import { formatDuration } from '../../kit/format.ts';
 import { isOurs, newestFirst, type TagScheme } from '../../model/image.ts';
 import { shortHash, verdictOf } from '../../model/verdict.ts';
 import { withAncestors } from './ancestors.ts';

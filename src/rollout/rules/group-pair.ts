@@ -1,4 +1,4 @@
-import { formatDuration } from '../../kit/duration.ts';
+import { formatDuration } from '../../kit/format.ts';
 import type { Group, Source, Target } from '../../model/group.ts';
 import { inService, proofOf, unprovenBecause } from './proof.ts';
 import { trafficOf } from './traffic.ts';

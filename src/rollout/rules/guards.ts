@@ -1,4 +1,4 @@
-import { formatDuration } from '../../kit/duration.ts';
+import { formatDuration } from '../../kit/format.ts';
 import { matchesGlob } from '../../kit/glob.ts';
 import { type Image, identity, type TagScheme } from '../../model/image.ts';
 

@@ -1,4 +1,4 @@
-import { formatDuration } from '../../kit/duration.ts';
+import { formatDuration } from '../../kit/format.ts';
 import type { RefreshPreferences } from '../../model/group.ts';
 
 /** The settings, as far as they must fit each other. Each alone was checked before. */

@@ -1,4 +1,4 @@
-import { formatDuration } from '../../kit/duration.ts';
+import { formatDuration } from '../../kit/format.ts';
 import { type Image, identity, newestFirst, type TagScheme } from '../../model/image.ts';
 import { mayPass } from '../../model/verdict.ts';
 import { consoleCauses, isDead } from './console.ts';

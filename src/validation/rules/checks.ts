@@ -1,6 +1,6 @@
 import { closest } from 'fastest-levenshtein';
 import { z } from 'zod';
-import { parseDuration } from '../../kit/duration.ts';
+import { parseDuration } from '../../kit/format.ts';
 import { shortHash } from '../../model/verdict.ts';
 import { type ReadyMade, readyMade } from './checks-ready.ts';
 

@@ -1,4 +1,4 @@
-import { formatDuration } from '../../kit/duration.ts';
+import { formatDuration } from '../../kit/format.ts';
 import type { Image } from '../../model/image.ts';
 
 /** What can be said about an image without a machine. */

@@ -1,4 +1,4 @@
-import { formatDuration } from '../../kit/duration.ts';
+import { formatDuration } from '../../kit/format.ts';
 import { block, code, details, table, text } from '../../kit/markdown.ts';
 import type { CheckResult } from './checks-report.ts';
 import type { TestRun, Validation } from './conclude.ts';
