@@ -69,7 +69,7 @@ describe('the tested image in every account and region', () => {
     expect((await l.act('resolve', { image: id }, { as: { account: STAGE } })).outputs['ami-id']).toBe(id);
   });
 
-  test('a dry run tells the plan of the real run, and writes nothing', async () => {
+  test('a dry run prints the plan of the real run and writes nothing', async () => {
     const id = l.image('web-1');
     const mark = l.lab.calls.mark();
     const planned = await share(id, { accounts: STAGE, regions: 'eu-west-1', 'dry-run': 'true' });
@@ -80,20 +80,20 @@ describe('the tested image in every account and region', () => {
     expect(done.summary.startsWith(plan)).toBe(true);
   });
 
-  test('who left the list keeps the image until "unshare" says otherwise; then it is planned, and taken', async () => {
+  test('an account that leaves the list keeps the permission until "unshare"; then the removal is planned and done', async () => {
     const id = l.image('web-1');
     await share(id, { accounts: `${STAGE},${PROD}` });
     const mark = l.lab.calls.mark();
     expect((await share(id, { accounts: STAGE })).outputs['outcome']).toBe('unchanged');
     const planned = await share(id, { accounts: STAGE, unshare: 'true', 'dry-run': 'true' });
-    expect(planned.summary).toContain('| `777788889999` | `eu-central-1` | unshare | on no list any more |');
+    expect(planned.summary).toContain('| `777788889999` | `eu-central-1` | unshare | on no list |');
     expect([l.writes(mark), [...l.labImage(id).launchers]]).toEqual([[], [STAGE, PROD]]);
     expect((await share(id, { accounts: STAGE, unshare: 'true' })).outputs['outcome']).toBe('done');
     expect([...l.labImage(id).launchers]).toEqual([STAGE]);
     expect((await l.act('resolve', { image: 'latest' }, { as: { account: PROD } })).exitCode).toBe(1);
   });
 
-  test('"unshare" takes the permission, and names the copies that it cannot take, with the command', async () => {
+  test('"unshare" removes the permission and reports the copies that remain, with the command', async () => {
     const id = l.image('web-1');
     await share(id, { accounts: STAGE, copy: PROD, regions: 'eu-west-1' });
     const copies = [HOME, 'eu-west-1'].map(region => ({ region, copy: l.owned(PROD, region)[0]?.id ?? '' }));
@@ -103,33 +103,33 @@ describe('the tested image in every account and region', () => {
     const ran = await share(id, { accounts: STAGE, regions: 'eu-west-1', unshare: 'true' });
     expect(ran).toMatchObject({ exitCode: 0, outputs: { outcome: 'done' } });
     expect(ran.warnings).toEqual([
-      `Account ${PROD} keeps what it has copied: ${copies.map(({ copy, region }) => `${copy} in ${region}`).join(', ')}. It is its own, and can still be launched. To remove it, there: ${copies
+      `Account ${PROD} keeps its own copies: ${copies.map(({ copy, region }) => `${copy} in ${region}`).join(', ')}. To remove, run in account ${PROD}: ${copies
         .map(({ copy, region }) => `aws ec2 deregister-image --region ${region} --image-id ${copy} --delete-associated-snapshots`)
         .join('; ')}`,
     ]);
-    expect(ran.summary).toContain(`keeps what it has copied`);
+    expect(ran.summary).toContain('keeps its own copies');
     expect([[...l.labImage(id).launchers], [...(snapshotOf(id)?.readers ?? [])]]).toEqual([[STAGE], []]);
     for (const { copy, region } of copies) expect(l.owned(PROD, region).map(image => image.id)).toEqual([copy]);
   });
 
-  test('"unshare" says where it could not look for copies, once for all regions', async () => {
+  test('"unshare" reports once where copies were not listed', async () => {
     const id = l.image('web-1');
     await share(id, { accounts: `${STAGE},${PROD}`, regions: 'eu-west-1' });
     const ran = await l.act('share', { image: id, accounts: STAGE, regions: 'eu-west-1', unshare: 'true' });
     expect(ran).toMatchObject({ exitCode: 0, outputs: { outcome: 'done' } });
-    expect(ran.warnings).toEqual([`Copies that account ${PROD} made of ${id} stay, and were not looked for: that takes "target-role".`]);
+    expect(ran.warnings).toEqual([`Copies that account ${PROD} made of ${id} remain and were not listed: set "target-role" to list them.`]);
     const launchers = [...l.owned(BUILD), ...l.owned(BUILD, 'eu-west-1')].map(image => [...image.launchers]);
     expect(launchers).toEqual([[STAGE], [STAGE]]);
   });
 
-  test("a consumer's own failed validation is not papered over with the verdict of the source", async () => {
+  test("a consumer's own failed validation is not overwritten with the verdict of the source", async () => {
     const id = l.image('web-1');
     await share(id, { accounts: STAGE });
     const failed = verdictValue(id, { result: 'failed', checks: 'b'.repeat(32), at: new Date(l.lab.clock.now()) });
     setTags(l.lab.place(STAGE), id, { 'ami-action:verdict': failed });
     const ran = await share(id, { accounts: STAGE });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
-    expect(ran.errors.join('\n')).toContain(`- 444455556666 in eu-central-1: ${id} failed its own validation there`);
+    expect(ran.errors.join('\n')).toContain(`- 444455556666 in eu-central-1: ${id} failed validation there`);
     expect(l.tags(id, STAGE)['ami-action:verdict']).toBe(failed);
   });
 });
@@ -150,14 +150,14 @@ describe('refused before the first write', () => {
       locked,
       { accounts: STAGE },
       'rejected',
-      `Refused to share ${locked}: ${locked} is encrypted with the key that AWS manages (aws/ebs, ${l.defaultKey()}), and what that encrypts cannot be shared: build it with a key of your own (kms_key_id in the template), and let the other accounts use that key`,
+      `${locked} cannot be shared: ${locked} is encrypted with the AWS managed key aws/ebs (${l.defaultKey()}), which other accounts cannot use. Build it with a customer managed key (kms_key_id in the template) that allows them.`,
     );
     const open = l.image('open');
     await refused(
       open,
       { accounts: 'all' },
       'usage',
-      '"accounts" says "all", which is everybody: set "allow-public: true" if that is meant',
+      '"accounts" is "all", which makes the image public: set "allow-public: true" to allow it',
     );
     const own = l.image('own', { key: l.key([]) });
     await refused(
@@ -176,24 +176,31 @@ describe('refused before the first write', () => {
       untested,
       { accounts: STAGE },
       'rejected',
-      `${untested} has no passed verdict (never validated): run "validate" on it first`,
+      `${untested} has no passed verdict (never validated). Run mode "validate" on it first`,
     );
     const strange = l.image('strange', { tags: { 'ami-action:family': 'api' } });
-    await refused(strange, { accounts: STAGE }, 'rejected', `${strange} carries no tag that makes it one of family "web"`);
+    await refused(
+      strange,
+      { accounts: STAGE },
+      'rejected',
+      `${strange} is not in family "web" (no family tag). Build it with mode "build"`,
+    );
     const theirs = l.image('theirs', {}, l.lab.place(STAGE));
     l.labImage(theirs, l.lab.place(STAGE)).launchers.add(BUILD);
     const ran = await share(theirs, { accounts: PROD });
     expect(ran.errors.join('\n')).toContain(
-      `${theirs} belongs to account ${STAGE}, and only its owner can share it: run this with a role there`,
+      `${theirs} belongs to account ${STAGE}. Only its owner can share it: use a role of that account`,
     );
   });
 
-  test('settings that cannot be are told all at once', async () => {
+  test('settings that contradict each other are reported together', async () => {
     const ran = await l.act('share', { image: 'latest', copy: PROD, 'kms-key': 'ap-south-1: alias/ami', accounts: 'all' });
     expect(ran.errors.join('\n')).toMatch(
-      /3 settings need attention:[\s\S]*"accounts" says "all"[\s\S]*"target-role" is missing: a copy in account 777788889999[\s\S]*"kms-key" names ap-south-1/,
+      /3 settings need attention:[\s\S]*"accounts" is "all"[\s\S]*"target-role" is required: a role of account 777788889999 makes the copy there[\s\S]*"kms-key" names ap-south-1/,
     );
-    expect((await l.act('share', {})).errors.join('\n')).toContain('must say with whom it is shared: all are empty');
+    expect((await l.act('share', {})).errors.join('\n')).toContain(
+      '"accounts", "organizations", "regions" and "copy" are all empty: set one of them',
+    );
   });
 
   test('more entities than AWS allows', async () => {
@@ -201,7 +208,7 @@ describe('refused before the first write', () => {
     const many = Array.from({ length: 1001 }, (_, index) => String(200000000000 + index));
     const ran = await l.act('share', { image: id, accounts: many.join(',') });
     expect(ran.errors.join('\n')).toContain(
-      'in eu-central-1 it would be shared with 1001 accounts and organizations, and AWS allows 1000: share it with an organization or a unit of it instead',
+      'In eu-central-1 the image would be shared with 1001 accounts and organizations, and AWS allows 1000. Share it with an organization or a unit of it.',
     );
     expect(l.labImage(id).launchers.size).toBe(0);
   });
@@ -217,33 +224,33 @@ describe('refused before the first write', () => {
     );
     const mark = l.lab.calls.mark();
     const ran = await share(id, { accounts: STAGE, 'target-role': roleIn(PROD) });
-    expect(ran.errors.join('\n')).toContain(`${roleIn(PROD)} leads to account ${PROD}, not to ${STAGE}`);
+    expect(ran.errors.join('\n')).toContain(`Role ${roleIn(PROD)} belongs to account ${PROD}, not ${STAGE}.`);
     expect([ran.outputs['outcome'], l.writes(mark)]).toEqual(['access', []]);
   });
 });
 
 describe("a customer's key", () => {
-  test('that does not name the account leaves that account out, and nobody else', async () => {
+  test('that does not name an account leaves only that account out', async () => {
     const id = l.image('web-1', { key: l.key([STAGE]) });
     const ran = await share(id, { accounts: `${STAGE},${PROD}` });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
     expect(ran.errors.join('\n')).toMatch(
-      /1 of 2 targets failed, the others have it:\n- 777788889999 in eu-central-1: the policy of arn:aws:kms:\S+ does not let account 777788889999 decrypt: add arn:aws:iam::777788889999:root to it/,
+      /1 of 2 targets failed, the others are done:\n- 777788889999 in eu-central-1: Key arn:aws:kms:\S+ does not allow account 777788889999\. Add arn:aws:iam::777788889999:root to its policy, with kms:Decrypt and kms:CreateGrant: https:/,
     );
     expect([...l.labImage(id).launchers]).toEqual([STAGE]);
     expect(l.tags(id, PROD)).toEqual({});
   });
 
-  test('that denies the account leaves it out, although another statement lets it in', async () => {
+  test('that may deny the account is a warning: its Deny statements are not evaluated', async () => {
     const arn = l.key([STAGE, PROD]);
     const { Statement } = (keys(l.lab.core).get(arn) as LabKey).policy as { Statement: object[] };
     const Condition = { StringNotEquals: { 'kms:CallerAccount': [BUILD, STAGE] } };
     Statement.push({ Sid: 'OnlyStage', Effect: 'Deny', Principal: '*', Action: 'kms:*', Resource: '*', Condition });
     const id = l.image('web-1', { key: arn });
     const ran = await share(id, { accounts: `${STAGE},${PROD}` });
-    expect([ran.exitCode, ran.outputs['outcome'], [...l.labImage(id).launchers]]).toEqual([1, 'rejected', [STAGE]]);
-    expect(ran.errors.join('\n')).toContain(
-      `- ${PROD} in eu-central-1: the policy of ${arn} denies kms:Decrypt to account ${PROD} (statement OnlyStage): except it there`,
+    expect([ran.exitCode, ran.outputs['outcome'], [...l.labImage(id).launchers]]).toEqual([0, 'done', [STAGE, PROD]]);
+    expect(ran.warnings.join('\n')).toContain(
+      `Key ${arn} has Deny statements, which were not evaluated. Make sure that account ${PROD} can use it: https://docs.aws.amazon.com/ebs/latest/userguide/share-kms-key.html`,
     );
   });
 
@@ -254,16 +261,16 @@ describe("a customer's key", () => {
     const ran = await share(id, { copy: `${STAGE},${PROD}` });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
     expect(ran.errors.join('\n')).toMatch(
-      /1 of 2 targets failed, the others have it:\n- 777788889999 in eu-central-1: ami-\S+ in account 777788889999, eu-central-1: AWS took the copy and gave it up, it is failed: .*Given key ID is not accessible\. Its key may not be usable/,
+      /1 of 2 targets failed, the others are done:\n- 777788889999 in eu-central-1: ami-\S+ in account 777788889999, eu-central-1: AWS accepted the copy, which then became failed: .*Given key ID is not accessible\. Check the key \(kms-key\)/,
     );
     expect([l.owned(STAGE).map(({ state }) => state), l.owned(PROD).map(({ state }) => state)]).toEqual([['available'], ['failed']]);
   });
 
-  test('that Auto Scaling cannot use there is warned of, with the command', async () => {
+  test('without a grant for Auto Scaling is a warning with the command', async () => {
     const id = l.image('web-1', { key: l.key([STAGE]) });
     const ran = await share(id, { accounts: STAGE });
     expect(ran.warnings.join('\n')).toMatch(
-      /Auto Scaling in account 444455556666 may not be able to use .*"Client.InternalError: Client error on launch"\. There: aws kms create-grant --key-id \S+ --grantee-principal \S+AWSServiceRoleForAutoScaling/,
+      /Auto Scaling in account 444455556666 may not be able to use .*"Client.InternalError: Client error on launch"\. In account 444455556666, run: aws kms create-grant --key-id \S+ --grantee-principal \S+AWSServiceRoleForAutoScaling/,
     );
     const granted = l.key([STAGE], {
       grants: [
@@ -276,18 +283,18 @@ describe("a customer's key", () => {
     expect((await share(id, { accounts: STAGE })).warnings).toEqual([]);
   });
 
-  test('whose policy may not be read is said to be unchecked; one that is off is refused', async () => {
+  test('whose policy cannot be read is reported as unchecked; one that is disabled is refused', async () => {
     const arn = l.key([STAGE]);
     const id = l.image('web-1', { key: arn });
     l.lab.faults.add({ service: 'kms', operation: 'GetKeyPolicy', action: { error: 'AccessDeniedException', message: 'no' } });
     const ran = await share(id, { accounts: STAGE });
     expect(ran.exitCode).toBe(0);
     expect(ran.warnings).toEqual([
-      `Whether account ${STAGE} may use the key was not checked: the policy of ${arn} may not be read (kms:GetKeyPolicy).`,
+      `Access of account ${STAGE} to key ${arn} was not checked: its policy cannot be read (kms:GetKeyPolicy).`,
     ]);
     keys(l.lab.core).set(arn, { policy: {}, enabled: false });
     expect((await share(id, { accounts: PROD })).errors.join('\n')).toContain(
-      `the key ${arn} that encrypts ${id} is not enabled: enable it`,
+      `Key ${arn}, which encrypts ${id}, is not enabled. Enable it.`,
     );
   });
 
@@ -295,7 +302,7 @@ describe("a customer's key", () => {
     const id = l.image('web-1', { key: l.key([STAGE, PROD]) });
     const ran = await share(id, { accounts: STAGE, regions: 'eu-west-1' });
     expect(ran.errors.join('\n')).toContain(
-      'the copy in eu-west-1 would be encrypted with the key that AWS manages there, and could not be shared: say the key with "kms-key: { eu-west-1: ... }"',
+      'The copy in eu-west-1 would be encrypted with the AWS managed key there and could not be shared. Set "kms-key: { eu-west-1: ... }".',
     );
     expect(l.owned(BUILD, 'eu-west-1')).toEqual([]);
     const theirs = 'arn:aws:kms:eu-west-1:{account}:alias/ami';
@@ -320,9 +327,9 @@ describe('what goes wrong on the way', () => {
     const ran = await share(id, { accounts: five.join(',') });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'access']);
     expect(ran.errors.join('\n')).toContain(
-      `1 of 5 targets failed, the others have it:\n- ${denied} in eu-central-1: Not allowed to tag ${id} (ec2:CreateTags)`,
+      `1 of 5 targets failed, the others are done:\n- ${denied} in eu-central-1: Not allowed to tag ${id} (ec2:CreateTags)`,
     );
-    expect(ran.errors.join('\n')).toContain('Then run the job again: it does only what is missing.');
+    expect(ran.errors.join('\n')).toContain('Then re-run the job: it does only what is missing.');
     for (const account of five) {
       expect(verdictOf({ id, tags: l.tags(id, account) }, SCHEME).result).toBe(account === denied ? 'none' : 'passed');
       expect(ran.summary).toMatch(
@@ -336,7 +343,7 @@ describe('what goes wrong on the way', () => {
     expect(verdictOf({ id, tags: l.tags(id, denied) }, SCHEME).result).toBe('passed');
   });
 
-  test('an account that AWS does not take does not stand in the way of the others', async () => {
+  test('an account that AWS refuses does not block the others', async () => {
     const id = l.image('web-1');
     const wrong = '999999999999';
     const names = (input: unknown) => JSON.stringify(input).includes(wrong);
@@ -361,7 +368,7 @@ describe('what goes wrong on the way', () => {
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
     expect(ran.errors.join('\n')).toMatch(
       new RegExp(
-        `2 of 5 targets failed, the others have it:\\n- 111122223333 in eu-west-1: ami-\\S+ in account 111122223333, eu-west-1: AWS took the copy and gave it up, it is failed: ${reason}\\. Its key may not be usable`,
+        `2 of 5 targets failed, the others are done:\\n- 111122223333 in eu-west-1: ami-\\S+ in account 111122223333, eu-west-1: AWS accepted the copy, which then became failed: ${reason}\\. Check the key \\(kms-key\\)`,
       ),
     );
     expect(
@@ -396,26 +403,26 @@ describe('what goes wrong on the way', () => {
     expect(l.owned(PROD)).toHaveLength(1);
   });
 
-  test('a name that somebody else has there is told, and left alone', async () => {
+  test('an image of another origin with the same name is reported and not changed', async () => {
     const id = l.image('web-1');
     const theirs = l.image('web-1', { tags: { 'ami-action:created-at': '2020-01-01T00:00:00.000Z' } }, l.lab.place(PROD));
     const ran = await share(id, { copy: PROD });
     expect(ran.errors.join('\n')).toContain(
-      `${theirs} in account ${PROD}, eu-central-1 is called "web-1" already, and is no copy of ${id}`,
+      `${theirs} in account ${PROD}, eu-central-1 already has the name "web-1" and is no copy of ${id}`,
     );
     expect(l.owned(PROD).map(image => image.id)).toEqual([theirs]);
   });
 
-  test('scenario 50: Allowed AMIs of the account keep it out; audit mode does not', async () => {
+  test('scenario 50: Allowed AMIs of the account exclude it; audit mode does not', async () => {
     const id = l.image('web-1');
     const settings = allowedImages(l.lab.place(STAGE));
     Object.assign(settings, { state: 'enabled', criteria: [{ ImageProviders: ['amazon'] }] });
     const ran = await share(id, { accounts: `${STAGE},${PROD}` });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'access']);
     expect(ran.errors.join('\n')).toContain(
-      `1 of 2 targets failed, the others have it:\n- ${STAGE} in eu-central-1: Account ${STAGE} lets no such image in, in eu-central-1: its Allowed AMIs do not list account ${BUILD}. It could not be launched there.`,
+      `1 of 2 targets failed, the others are done:\n- ${STAGE} in eu-central-1: Account ${STAGE} does not allow the image in eu-central-1: Allowed AMIs there do not list account ${BUILD}. It cannot be launched there.`,
     );
-    expect(ran.errors.join('\n')).toContain(`Next: In account ${STAGE}: widen its Allowed AMIs, with ${BUILD} among the image providers`);
+    expect(ran.errors.join('\n')).toContain(`Next: In account ${STAGE}, add ${BUILD} to the image providers of Allowed AMIs`);
     expect([[...l.labImage(id).launchers], l.tags(id, STAGE)]).toEqual([[PROD], {}]);
     settings.state = 'audit-mode';
     expect((await share(id, { accounts: STAGE })).exitCode).toBe(0);
@@ -423,31 +430,31 @@ describe('what goes wrong on the way', () => {
     expect(await share(id, { accounts: STAGE })).toMatchObject({ exitCode: 0, warnings: [] });
     Object.assign(settings, { criteria: [{ ImageProviders: [BUILD], ImageNames: ['golden-*'] }] });
     const named = await share(id, { accounts: STAGE });
-    expect(named.errors.join('\n')).toContain(`lets no such image in, in eu-central-1: its Allowed AMIs want other names than "web-1"`);
+    expect(named.errors.join('\n')).toContain(`does not allow the image in eu-central-1: Allowed AMIs there do not match the name "web-1"`);
   });
 
-  test('scenario 50: what Allowed AMIs ask for and cannot be told from here is said', async () => {
+  test('scenario 50: conditions of Allowed AMIs that cannot be evaluated are a warning', async () => {
     const id = l.image('web-1');
     const settings = allowedImages(l.lab.place(STAGE));
     const criteria = [{ ImageProviders: [BUILD], ScanResultCondition: { MaxDaysSinceLastFindingScan: 7 } }];
     Object.assign(settings, { state: 'enabled', criteria });
     expect((await share(id, { accounts: STAGE })).warnings).toEqual([
-      `Whether the Allowed AMIs of account ${STAGE} let it in, in eu-central-1, was not checked: they ask for ScanResultCondition.`,
+      `Allowed AMIs of account ${STAGE} in eu-central-1 were not checked: the setting has conditions on ScanResultCondition.`,
     ]);
   });
 
-  test('scenario 50: where there is no role to look with, that nobody looked is said once for all', async () => {
+  test('scenario 50: accounts without a role to check them are reported once', async () => {
     const id = l.image('web-1');
-    const note = `Nobody looked into ${STAGE}, ${PROD}: "target-role" names a role for accounts, and there is none for these. The image has no tags there, and whether their Allowed AMIs let it in was not checked.`;
+    const note = `Not checked in ${STAGE}, ${PROD}: Allowed AMIs, and the image has no tags there. To write tags and check, set "target-role" for accounts.`;
     const wanted = { accounts: `${STAGE},${PROD}`, regions: 'eu-west-1' };
     for (const more of [{ 'dry-run': 'true' }, {}]) {
       const ran = await share(id, { ...wanted, 'target-role': '', ...more });
       expect([ran.exitCode, ran.warnings, ran.summary.split(`> ${note}`).length, ran.log.split(note).length]).toEqual([0, [], 2, 2]);
     }
-    expect((await share(id, wanted)).log).not.toContain('Nobody looked into');
+    expect((await share(id, wanted)).log).not.toContain('Not checked in');
   });
 
-  test('scenario 50: Allowed AMIs that keep the image out keep an account from copying it, which is said before it may read it; a copy that is there stands', async () => {
+  test('scenario 50: Allowed AMIs that exclude the image prevent a copy, before the account gets access; an existing copy counts', async () => {
     const id = l.image('web-1');
     const settings = allowedImages(l.lab.place(PROD));
     Object.assign(settings, { state: 'enabled', criteria: [{ ImageProviders: ['amazon'] }] });
@@ -456,7 +463,7 @@ describe('what goes wrong on the way', () => {
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'access']);
     for (const region of [HOME, 'eu-west-1'])
       expect(ran.errors.join('\n')).toContain(
-        `- ${PROD} in ${region}: Account ${PROD} lets no such image in, in ${HOME}: its Allowed AMIs do not list account ${BUILD}. It could not be copied from there.`,
+        `- ${PROD} in ${region}: Account ${PROD} does not allow the image in ${HOME}: Allowed AMIs there do not list account ${BUILD}. It cannot be copied there.`,
       );
     expect([[...l.labImage(id).launchers], [...(snapshotOf(id)?.readers ?? [])], l.owned(PROD), l.owned(PROD, 'eu-west-1')]).toEqual([
       [STAGE],
@@ -470,7 +477,7 @@ describe('what goes wrong on the way', () => {
     expect(await share(id, wanted)).toMatchObject({ exitCode: 0, warnings: [], outputs: { outcome: 'unchanged' } });
   });
 
-  test('a region that cannot be used is one line, and the others get it', async () => {
+  test('a region that is not enabled is one line, and the others get the image', async () => {
     const id = l.image('web-1');
     l.lab.faults.add({
       region: 'us-east-1',
@@ -486,18 +493,18 @@ describe('what goes wrong on the way', () => {
     expect(l.owned(BUILD, 'us-east-1')).toEqual([]);
   });
 
-  test('a copy that takes too long ends as a time-out, and the next run waits on', async () => {
+  test('a copy that takes too long is a timeout, and the next run continues to wait', async () => {
     await l.lab.close();
     l = await shareLab({ speed: 240, timings: { copy: 600 } });
     const id = l.image('web-1');
     const ran = await share(id, { copy: PROD, timeout: '1m' });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'timeout']);
-    expect(ran.errors.join('\n')).toMatch(/gave up after 1m\. Last seen: copy is pending[\s\S]*it finds ami-\S+ and goes on from there/);
+    expect(ran.errors.join('\n')).toMatch(/gave up after 1m\. Last seen: copy is pending[\s\S]*it finds ami-\S+ and continues from there/);
     expect((await share(id, { copy: PROD })).outputs['outcome']).toBe('done');
     expect(l.owned(PROD)).toHaveLength(1);
   });
 
-  test('the snapshot is opened to those who copy, and to nobody else', async () => {
+  test('only accounts that copy get access to the snapshot', async () => {
     const id = l.image('web-1');
     await share(id, { accounts: STAGE, copy: PROD });
     expect([...(snapshotOf(id)?.readers ?? [])]).toEqual([PROD]);

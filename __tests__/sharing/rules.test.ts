@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { subjectHint } from '../../src/adapters/aws/oidc-subject.ts';
-import { type Criterion, entryOf } from '../../src/model/allowed-images.ts';
-import type { ImageKey } from '../../src/model/image-key.ts';
-import { keyUse, organizationDoubt } from '../../src/sharing/rules/key.ts';
+import { type Criterion, evaluateAllowedImages, type ImageKey } from '../../src/model/image-access.ts';
+import { keyWarnings, lockedOut } from '../../src/sharing/rules/key.ts';
+import type { Target } from '../../src/sharing/rules/plan.ts';
 
 const ACCOUNT = '444455556666';
 const ROOT = `arn:aws:iam::${ACCOUNT}:root`;
@@ -14,133 +14,89 @@ const key = (statement: unknown, grantees: readonly string[] | undefined = []): 
   policy: JSON.stringify({ Version: '2012-10-17', Statement: statement }),
 });
 const allow = (principal: unknown, action: unknown = 'kms:*') => ({ Effect: 'Allow', Principal: principal, Action: action, Resource: '*' });
+const target = (who: string, kind: Target['kind'] = 'launch'): Target => ({ kind, who, region: 'eu-central-1', role: undefined });
+const locked = (of: ImageKey, who = ACCOUNT) => lockedOut(target(who), [of]);
+const warned = (of: ImageKey, who = ACCOUNT) => keyWarnings([target(who)], [of]);
+const HELP = 'https://docs.aws.amazon.com/ebs/latest/userguide/share-kms-key.html';
 
-describe('who may use a key', () => {
+describe('who can use a key', () => {
   test.each([
     ['by its account ID', allow({ AWS: ACCOUNT })],
     ['by its root, among others', [allow({ AWS: ['arn:aws:iam::1:root', ROOT] }, ['kms:DescribeKey', 'kms:Decrypt'])]],
-    ['as everybody', allow('*')],
-    ['by an action in other letters', allow({ AWS: ROOT }, 'KMS:decrypt')],
-    ['by a wildcard in the action', allow({ AWS: ROOT }, 'kms:Dec*')],
-    ['beside a service', [allow({ Service: 'ec2.amazonaws.com' }), allow({ AWS: ROOT, Service: 'x' })]],
-  ])('an account is named %s', (_, statement) => {
-    expect(keyUse(key(statement), ACCOUNT).use).toBe('yes');
+    ['by a role', allow({ AWS: `arn:aws:iam::${ACCOUNT}:role/x` })],
+    ['by a wildcard', allow('*')],
+    ['by a wildcard in a list', allow({ AWS: ['*'] })],
+    ['by all but another account', { Effect: 'Allow', NotPrincipal: { AWS: 'arn:aws:iam::999999999999:root' }, Action: 'kms:*' }],
+    ['next to a service', [allow({ Service: 'ec2.amazonaws.com' }), allow({ AWS: ROOT, Service: 'x' })]],
+  ])('an account that the policy names %s', (_, statement) => {
+    expect(locked(key(statement))).toBeUndefined();
   });
 
   test.each([
     ['is not named', allow({ AWS: 'arn:aws:iam::111122223333:root' })],
-    ['may only look', allow({ AWS: ROOT }, 'kms:DescribeKey')],
+    ['is only denied', { ...allow({ AWS: ROOT }), Effect: 'Deny' }],
     ['has a longer ID', allow({ AWS: `arn:aws:iam::${ACCOUNT}7:root` })],
-  ])('an account that %s may not', (_, statement) => {
-    expect(keyUse(key(statement), ACCOUNT)).toMatchObject({ use: 'no', reason: expect.stringContaining(`add ${ROOT} to it`) });
+  ])('not an account that %s', (_, statement) => {
+    expect(locked(key(statement))).toBe(
+      `Key ${ARN} does not allow account ${ACCOUNT}. Add ${ROOT} to its policy, with kms:Decrypt and kms:CreateGrant: ${HELP}`,
+    );
+    expect(warned(key(statement))).toEqual([]);
+  });
+
+  test('our own copies and organizations are not looked for by name', () => {
+    expect(lockedOut(target(ACCOUNT, 'region'), [key([])])).toBeUndefined();
+    expect(lockedOut(target('arn:aws:organizations::111122223333:organization/o-abcdefghij'), [key([])])).toBeUndefined();
   });
 
   test('the same in another partition', () => {
     const there = { ...key([]), arn: ARN.replace('arn:aws:', 'arn:aws-us-gov:') };
     const root = ROOT.replace('arn:aws:', 'arn:aws-us-gov:');
-    const named = JSON.stringify({ Statement: allow({ AWS: root }) });
     const role = SCALING.replace('arn:aws:', 'arn:aws-us-gov:');
-    expect(keyUse({ ...there, policy: named, grantees: [role] }, ACCOUNT)).toEqual({ use: 'yes' });
-    expect(keyUse(there, ACCOUNT)).toMatchObject({ use: 'no', reason: expect.stringContaining(`add ${root} to it`) });
+    const named = { ...there, policy: JSON.stringify({ Statement: allow({ AWS: root }) }) };
+    expect(locked(named)).toBeUndefined();
+    expect(warned({ ...named, grantees: [role] })).toEqual([]);
+    expect(locked(there)).toContain(`Add ${root} to its policy`);
   });
 
-  test('what cannot be read is unknown, not allowed and not refused', () => {
-    expect(keyUse({ ...key([]), policy: undefined }, ACCOUNT).use).toBe('unknown');
-    expect(keyUse({ ...key([]), policy: 'not JSON' }, ACCOUNT).use).toBe('unknown');
-    expect(keyUse({ ...key([]), policy: '{"Statement":7}' }, ACCOUNT).use).toBe('unknown');
+  test.each([[undefined], ['not JSON'], ['{"Statement":7}']])('a policy that cannot be read (%j) is a warning, and no refusal', policy => {
+    const unread = { ...key([]), policy };
+    expect(locked(unread)).toBeUndefined();
+    expect(warned(unread)).toEqual([
+      `Access of account ${ACCOUNT} to key ${ARN} was not checked: its policy cannot be read (kms:GetKeyPolicy).`,
+    ]);
   });
 
-  test('a grant does where the policy is silent', () => {
-    const strangers = allow({ AWS: 'arn:aws:iam::111122223333:root' });
-    expect(keyUse(key(strangers, [`arn:aws:iam::${ACCOUNT}:role/x`]), ACCOUNT).use).toBe('yes');
-    expect(keyUse(key(strangers, [`arn:aws:iam::${ACCOUNT}7:role/x`]), ACCOUNT).use).toBe('no');
+  test('a grant names an account, too', () => {
+    const others = allow({ AWS: 'arn:aws:iam::111122223333:root' });
+    expect(locked(key(others, [`arn:aws:iam::${ACCOUNT}:role/x`]))).toBeUndefined();
+    expect(locked(key(others, [`arn:aws:iam::${ACCOUNT}7:role/x`]))).toContain('does not allow account');
   });
 
-  test('Auto Scaling has a grant, or it is doubted: across accounts the policy alone does not do for a service-linked role', () => {
-    expect(keyUse(key(allow({ AWS: ROOT }), [SCALING]), ACCOUNT)).toEqual({ use: 'yes' });
-    expect(keyUse(key(allow({ AWS: [ROOT, SCALING] })), ACCOUNT)).toMatchObject({ warning: expect.stringContaining('no grant names it') });
-    expect(keyUse({ ...key(allow({ AWS: ROOT })), grantees: undefined }, ACCOUNT)).toMatchObject({
-      warning: expect.stringContaining('kms:ListGrants'),
-    });
-    expect(keyUse(key(allow({ AWS: ROOT }, 'kms:Decrypt')), ACCOUNT)).toMatchObject({
-      use: 'yes',
-      warning: expect.stringContaining('does not let that account use kms:CreateGrant'),
-    });
+  test('Auto Scaling without a grant is a warning with the command', () => {
+    expect(warned(key(allow({ AWS: ROOT }), [SCALING]))).toEqual([]);
+    expect(warned(key(allow({ AWS: [ROOT, SCALING] })))).toEqual([
+      `Auto Scaling in account ${ACCOUNT} may not be able to use key ${ARN}: no grant names its service-linked role. Instances then end with "Client.InternalError: Client error on launch". In account ${ACCOUNT}, run: aws kms create-grant --key-id ${ARN} --grantee-principal ${SCALING} --operations Encrypt Decrypt ReEncryptFrom ReEncryptTo GenerateDataKey GenerateDataKeyWithoutPlaintext DescribeKey CreateGrant`,
+    ]);
+    expect(warned({ ...key(allow({ AWS: ROOT })), grantees: undefined })).toEqual([
+      expect.stringContaining('its grants cannot be read (kms:ListGrants)'),
+    ]);
   });
 
-  const when = (statement: object, Condition: unknown) => ({ ...statement, Condition });
-  const deny = (principal: unknown, action: unknown = 'kms:*') => ({ ...allow(principal, action), Effect: 'Deny', Sid: 'No' });
-  const open = allow({ AWS: ROOT });
-
-  test.each<[string, unknown, 'yes' | 'no' | 'unknown']>([
-    ['the account by name', [open, deny({ AWS: ROOT })], 'no'],
-    ['everybody', [open, deny('*', 'kms:Decrypt')], 'no'],
-    ['everybody the handing on', [open, deny('*', ['kms:CreateGrant'])], 'no'],
-    ['Auto Scaling by name', [open, deny({ AWS: SCALING })], 'no'],
-    [
-      'everybody who is not of the owner',
-      [open, { Effect: 'Deny', NotPrincipal: { AWS: 'arn:aws:iam::111122223333:root' }, Action: 'kms:*' }],
-      'no',
-    ],
-    ['all but what is listed', [open, { Effect: 'Deny', Principal: '*', NotAction: 'kms:DescribeKey' }], 'no'],
-    ['all but what it takes', [open, { Effect: 'Deny', Principal: '*', NotAction: ['kms:Decrypt', 'kms:CreateGrant'] }], 'yes'],
-    ['another account', [open, deny({ AWS: 'arn:aws:iam::999999999999:root' })], 'yes'],
-    ['one role of the account', [open, deny({ AWS: `arn:aws:iam::${ACCOUNT}:role/x` })], 'yes'],
-    [
-      'somebody, with an exception in the account',
-      [open, { Effect: 'Deny', NotPrincipal: { AWS: `arn:aws:iam::${ACCOUNT}:role/x` }, Action: 'kms:*' }],
-      'no',
-    ],
-    ['other accounts', [open, when(deny('*'), { StringNotEquals: { 'kms:CallerAccount': ['111122223333', ACCOUNT] } })], 'yes'],
-    ['all other accounts', [open, when(deny('*'), { StringNotEquals: { 'kms:CallerAccount': '111122223333' } })], 'no'],
-    ['everything but EC2', [open, when(deny('*'), { StringNotEquals: { 'kms:ViaService': 'ec2.eu-central-1.amazonaws.com' } })], 'yes'],
-    ['EC2', [open, when(deny('*'), { StringLike: { 'kms:ViaService': 'ec2.*.amazonaws.com' } })], 'no'],
-    ['calls without TLS', [open, when(deny('*'), { Bool: { 'aws:SecureTransport': false } })], 'yes'],
-    ['grants that are not for AWS', [open, when(deny('*', 'kms:CreateGrant'), { Bool: { 'kms:GrantIsForAWSResource': 'false' } })], 'yes'],
-    ['other organizations', [open, when(deny('*'), { StringNotEquals: { 'aws:PrincipalOrgID': 'o-1' } })], 'unknown'],
-    [
-      'by an operator that we do not know, of what we know',
-      [open, when(deny('*'), { NumericEquals: { 'aws:PrincipalAccount': '1' } })],
-      'unknown',
-    ],
-    ['by an operator that we do not know', [open, when(deny('*'), { IpAddress: { 'aws:SourceIp': '10.0.0.0/8' } })], 'unknown'],
-    ['all but Auto Scaling', [open, when(deny('*'), { ArnNotLike: { 'aws:PrincipalArn': '*AWSServiceRoleForAutoScaling' } })], 'unknown'],
-  ])('a Deny of %s', (_, statement, use) => {
-    expect(keyUse(key(statement, [SCALING]), ACCOUNT)).toMatchObject(
-      use === 'unknown' ? { use, reason: expect.stringMatching(/depends on aws:/) } : { use },
-    );
+  test('Deny statements are not evaluated, which is a warning with a link', () => {
+    const denied = [allow({ AWS: ROOT }), { ...allow('*'), Effect: 'Deny' }];
+    expect(warned(key(denied, [SCALING]))).toEqual([
+      `Key ${ARN} has Deny statements, which were not evaluated. Make sure that account ${ACCOUNT} can use it: ${HELP}`,
+    ]);
   });
 
-  test('says which statement denies', () => {
-    expect(keyUse(key([open, deny({ AWS: SCALING })]), ACCOUNT)).toEqual({
-      use: 'no',
-      reason: `the policy of ${ARN} denies kms:Decrypt to Auto Scaling in account ${ACCOUNT} (statement No): except it there`,
-    });
-  });
-
-  test.each<[string, unknown, 'yes' | 'no' | 'unknown']>([
-    ['through EC2', { StringEquals: { 'kms:ViaService': ['rds.x', 'ec2.eu-central-1.amazonaws.com'] } }, 'yes'],
-    ['through another service', { StringEquals: { 'kms:ViaService': 'rds.eu-central-1.amazonaws.com' } }, 'no'],
-    ['of this account', { StringEquals: { 'kms:CallerAccount': ACCOUNT } }, 'yes'],
-    ['of another account', { StringEquals: { 'kms:CallerAccount': '999999999999' } }, 'no'],
-    ['for AWS', { Bool: { 'kms:GrantIsForAWSResource': 'true' } }, 'yes'],
-    ['of an organization', { StringEquals: { 'aws:PrincipalOrgID': 'o-1' } }, 'unknown'],
-    ['two at once, one of which fails', { StringEquals: { 'aws:PrincipalOrgID': 'o-1', 'kms:CallerAccount': '1' } }, 'no'],
-  ])('an Allow %s', (_, condition, use) => {
-    expect(keyUse(key(when(allow('*'), condition), []), ACCOUNT).use).toBe(use);
-  });
-
-  test('a whole organization is let in by its ID', () => {
+  test('an organization is allowed by its ID; anything else was not checked', () => {
     const unit = 'arn:aws:organizations::111122223333:ou/o-abcdefghij/ou-abcd-12345678';
-    const ofOrganization = (id: string) => key(when(allow('*'), { StringEquals: { 'aws:PrincipalOrgID': id } }));
-    expect(organizationDoubt(ofOrganization('o-abcdefghij'), unit)).toBeUndefined();
-    expect(organizationDoubt(ofOrganization('o-other'), unit)).toContain('does not let the accounts of');
-    expect(organizationDoubt(key(open), unit)).toContain('those that it does not name cannot launch the image');
-    const paths = { 'ForAnyValue:StringLike': { 'aws:PrincipalOrgPaths': 'o-abcdefghij/r-1/ou-abcd-12345678/*' } };
-    expect(organizationDoubt(key(when(allow('*'), paths)), unit)).toContain('was not checked: its policy depends on aws:PrincipalOrgPaths');
-    const ofOne = key(when(allow('*'), { StringEquals: { 'kms:CallerAccount': ACCOUNT } }));
-    expect(organizationDoubt(ofOne, unit)).toContain('was not checked: its policy depends on kms:CallerAccount');
-    expect(organizationDoubt({ ...key(open), policy: undefined }, unit)).toContain('was not checked');
+    const of = (id: string) => key({ ...allow('*'), Condition: { StringEquals: { 'aws:PrincipalOrgID': id } } });
+    expect(warned(of('o-abcdefghij'), unit)).toEqual([]);
+    for (const unchecked of [of('o-other'), { ...key([]), policy: undefined }])
+      expect(warned(unchecked, unit)).toEqual([
+        `Access of the accounts of ${unit} to key ${ARN} was not checked. Its policy must allow them (aws:PrincipalOrgID o-abcdefghij): ${HELP}`,
+      ]);
   });
 });
 
@@ -150,7 +106,7 @@ describe('Allowed AMIs', () => {
   const nothing: Criterion = { providers: [], names: [], daysSinceCreated: undefined, daysSinceDeprecated: undefined, further: [] };
   const own = { providers: ['111122223333'] };
   const enters = (criteria: readonly Partial<Criterion>[], state: 'enabled' | 'audit-mode' | 'disabled' = 'enabled', of = image) =>
-    entryOf({ state, criteria: criteria.map(criterion => ({ ...nothing, ...criterion })) }, of, day(10));
+    evaluateAllowedImages({ state, criteria: criteria.map(criterion => ({ ...nothing, ...criterion })) }, of, day(10));
 
   test.each<[string, readonly Partial<Criterion>[]]>([
     ['its account', [own]],
@@ -158,37 +114,40 @@ describe('Allowed AMIs', () => {
     ['its name', [{ names: ['api-*', 'web-?'] }]],
     ['its age', [{ ...own, daysSinceCreated: 10 }]],
     ['images that are not deprecated', [{ daysSinceDeprecated: 0 }]],
-    ['it in one, and something of which we know nothing in another', [{ further: ['MarketplaceProductCodes'] }, own]],
-  ])('by %s they let it in', (_, criteria) => {
-    expect(enters(criteria)).toEqual({ lets: 'in' });
+    ['it in one, and have an unknown condition in another', [{ further: ['MarketplaceProductCodes'] }, own]],
+  ])('allow %s', (_, criteria) => {
+    expect(enters(criteria)).toEqual({ state: 'allowed' });
   });
 
   test.each<[readonly Partial<Criterion>[], string]>([
-    [[{ providers: ['amazon'] }, { providers: ['aws-marketplace'] }], 'its Allowed AMIs do not list account 111122223333'],
-    [[{ providers: ['none'] }], 'its Allowed AMIs do not list account 111122223333'],
-    [[{ ...own, names: ['web', 'web.1'] }], 'its Allowed AMIs want other names than "web-1"'],
-    [[{ ...own, daysSinceCreated: 9 }], 'its Allowed AMIs want images of at most 9 days, and it is 10 days old'],
-    [[{ providers: ['amazon'] }, { names: ['api'] }], 'its Allowed AMIs do not list account 111122223333; want other names than "web-1"'],
-    [[{ providers: ['amazon'], further: ['ScanResultCondition'] }], 'its Allowed AMIs do not list account 111122223333'],
-    [[], 'its Allowed AMIs let nothing in'],
-  ])('%j keep it out', (criteria, reason) => {
-    expect(enters(criteria)).toEqual({ lets: 'out', reason });
-    expect(enters(criteria, 'audit-mode')).toEqual({ lets: 'in' });
-    expect(enters(criteria, 'disabled')).toEqual({ lets: 'in' });
+    [[{ providers: ['amazon'] }, { providers: ['aws-marketplace'] }], 'Allowed AMIs there do not list account 111122223333'],
+    [[{ providers: ['none'] }], 'Allowed AMIs there do not list account 111122223333'],
+    [[{ ...own, names: ['web', 'web.1'] }], 'Allowed AMIs there do not match the name "web-1"'],
+    [[{ ...own, daysSinceCreated: 9 }], 'Allowed AMIs there require images of at most 9 days, this one is 10 days old'],
+    [[{ providers: ['amazon'] }, { names: ['api'] }], 'Allowed AMIs there do not list account 111122223333; do not match the name "web-1"'],
+    [[{ providers: ['amazon'], further: ['ScanResultCondition'] }], 'Allowed AMIs there do not list account 111122223333'],
+    [[], 'Allowed AMIs there allow no image'],
+  ])('%j exclude it', (criteria, reason) => {
+    expect(enters(criteria)).toEqual({ state: 'denied', reason });
+    expect(enters(criteria, 'audit-mode')).toEqual({ state: 'allowed' });
+    expect(enters(criteria, 'disabled')).toEqual({ state: 'allowed' });
   });
 
-  test('one that is deprecated for long is kept out where they say so', () => {
+  test('an image deprecated for too long is excluded', () => {
     const old = { ...image, deprecatedAt: new Date(day(5)) as Date | undefined } as typeof image;
-    expect(enters([{ daysSinceDeprecated: 4 }], 'enabled', old)).toMatchObject({ lets: 'out' });
-    expect(enters([{ daysSinceDeprecated: 5 }], 'enabled', old)).toMatchObject({ lets: 'in' });
+    expect(enters([{ daysSinceDeprecated: 4 }], 'enabled', old)).toMatchObject({ state: 'denied' });
+    expect(enters([{ daysSinceDeprecated: 5 }], 'enabled', old)).toMatchObject({ state: 'allowed' });
   });
 
-  test('what cannot be told is said, and neither let in nor kept out', () => {
+  test('what cannot be evaluated is unknown', () => {
     expect(enters([{ ...own, further: ['MarketplaceProductCodes', 'ScanResultCondition'] }])).toEqual({
-      lets: 'unknown',
-      reason: 'they ask for MarketplaceProductCodes, ScanResultCondition',
+      state: 'unknown',
+      reason: 'the setting has conditions on MarketplaceProductCodes, ScanResultCondition',
     });
-    expect(entryOf(undefined, image, day(10))).toEqual({ lets: 'unknown', reason: 'they may not be read (ec2:GetAllowedImagesSettings)' });
+    expect(evaluateAllowedImages(undefined, image, day(10))).toEqual({
+      state: 'unknown',
+      reason: 'the setting cannot be read (ec2:GetAllowedImagesSettings)',
+    });
   });
 });
 

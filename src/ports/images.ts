@@ -1,6 +1,5 @@
-import type { AllowedImages } from '../model/allowed-images.ts';
 import type { Image, Snapshot, Tags } from '../model/image.ts';
-import type { ImageKey } from '../model/image-key.ts';
+import type { AllowedImages, ImageKey } from '../model/image-access.ts';
 import type { Edge, PointerNames, UserFacts } from '../model/image-users.ts';
 
 /** The ports to images: finding, tagging, sharing, copying, and removing them with all that hangs on them. */

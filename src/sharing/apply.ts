@@ -6,7 +6,7 @@ import { type Attempt, attempt } from './attempt.ts';
 import { ensureCopy, waitVisible, writeIdentity } from './copy.ts';
 import type { PlannedLine, ShareDeps, SharePlan } from './facts.ts';
 
-/** Does what the plan says: all targets side by side, each to its own end. */
+/** Carries out the plan: all targets in parallel; a failure of one does not stop the others. */
 
 export interface ShareResult {
   readonly line: PlannedLine;
@@ -15,14 +15,14 @@ export interface ShareResult {
   readonly failure: ActionError | undefined;
 }
 
-/** Who AWS did not take, and why. */
+/** Accounts that AWS refused, with its reason. */
 type Refused = ReadonlyMap<string, ActionError>;
 
 interface ApplyContext {
   readonly plan: SharePlan;
   readonly timeoutSeconds: number;
   readonly deps: ShareDeps;
-  /** Region -> our own image there, as soon as there is one: what is shared from a region waits for that, and for nothing else. */
+  /** Region -> our own image there. What is shared from a region waits for it. */
   readonly ours: ReadonlyMap<string, Promise<Attempt<Image>>>;
   readonly launching: ReadonlyMap<string, Promise<Refused>>;
   readonly reading: Promise<Refused>;
@@ -45,12 +45,11 @@ export async function applyShare(plan: SharePlan, timeoutSeconds: number, deps: 
       const there = value ?? line.there ?? (line.target.kind === 'launch' ? (await ours.get(line.target.region))?.value : undefined);
       return { line, imageId: there?.id, failure };
     });
-  // What is taken away comes last, when everybody else has what they need.
+  // Permissions are removed last.
   const given = await work(plan.lines.filter(line => !withdraws(line)));
   return [...given, ...(await work(plan.lines.filter(withdraws)))];
 }
 
-/** One target, to its end. */
 async function applyTarget(line: PlannedLine, context: ApplyContext): Promise<Image | undefined> {
   const { target, there, actions } = line;
   const { plan, deps, timeoutSeconds } = context;
@@ -82,7 +81,7 @@ async function ensureIdentifiedCopy(line: PlannedLine, plan: SharePlan, timeoutS
   return copy;
 }
 
-/** Everybody of a region in one call. To copy one needs to launch, too. */
+/** All accounts of a region in one call. A copy needs launch permission, too. */
 function allowLaunch(region: string, image: Image | undefined, plan: SharePlan, deps: ShareDeps): Promise<Refused> {
   const [homeRegion] = plan.sharing.options.regions;
   const here = permitted(plan).filter(({ target }) => (target.kind === 'copy' ? homeRegion : target.region) === region);
@@ -104,7 +103,7 @@ const permitted = ({ lines }: SharePlan): readonly PlannedLine[] =>
 
 const accountsOf = (lines: readonly PlannedLine[]): readonly string[] => [...new Set(lines.map(({ target }) => target.who))];
 
-/** Together, or, where AWS does not take them together, one by one: a wrong one must not stand in the way of the others. */
+/** All in one call; if AWS refuses that, one by one, so that a wrong account does not block the others. */
 async function forAll(who: readonly string[], write: (who: readonly string[]) => Promise<void>): Promise<Refused> {
   if (who.length === 0) return new Map();
   const { failure } = await attempt(() => write(who));

@@ -5,7 +5,7 @@ export interface Attempt<T> {
   readonly failure?: ActionError;
 }
 
-/** A failure that we foresee is one target's; a bug is ours, and ends the run. */
+/** Returns an `ActionError` as a value: it concerns one target. A bug is thrown. */
 export async function attempt<T>(work: () => Promise<T>): Promise<Attempt<T>> {
   try {
     return { value: await work() };

@@ -7,7 +7,7 @@ import type { PlannedLine, ShareClients, ShareDeps, SharePlan } from './facts.ts
 import { copiesOf, earlyTags, wantedTags } from './rules/identity.ts';
 import type { Target } from './rules/plan.ts';
 
-/** One copy, from the wish to an image that can be launched and says what it is. */
+/** One copy: started or found, awaited, tagged. */
 
 // Tags and permissions are eventually consistent, by seconds. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 const SETTLED_SECONDS = 120;
@@ -18,18 +18,18 @@ export async function ensureCopy(line: PlannedLine, plan: SharePlan, timeoutSeco
   const id = line.there?.id ?? (await startCopy(line, plan, aws, deps));
   const what = `${id} in ${formatTarget(target)}`;
   const poll = async () => evaluateCopy(await aws.images.get(id));
-  const next = `It goes on by itself. Run the job again: it finds ${id} and goes on from there.`;
+  const next = `The copy continues. Re-run the job: it finds ${id} and continues from there.`;
   return waitFor({ what, everySeconds: 15, atMostSeconds: timeoutSeconds, poll, next }, deps);
 }
 
 function evaluateCopy(image: Image | undefined): Poll<Image> {
-  if (image === undefined) return { state: 'waiting', note: 'EC2 does not know it yet' };
+  if (image === undefined) return { state: 'waiting', note: 'not visible yet' };
   const dead = unavailableReason(image);
-  // The key is asked only while the copy is made. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopyImage.html
+  // KMS is asked only while the copy is made. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopyImage.html
   if (dead !== undefined) {
     return {
       state: 'failed',
-      reason: `AWS took the copy and gave it up, it is ${dead}. Its key may not be usable; the next run makes it again`,
+      reason: `AWS accepted the copy, which then became ${dead}. Check the key (kms-key) and re-run the job: it makes the copy again`,
     };
   }
   return image.state === 'available' ? { state: 'done', value: image } : { state: 'waiting', note: `copy is ${image.state}` };
@@ -38,7 +38,7 @@ function evaluateCopy(image: Image | undefined): Poll<Image> {
 async function startCopy(line: PlannedLine, { home, sharing }: SharePlan, aws: ShareClients, deps: ShareDeps): Promise<string> {
   const { target, dead } = line;
   for (const { id } of dead) {
-    deps.report.info(`${id} in ${formatTarget(target)} is a copy that failed: it is removed, it holds the name.`);
+    deps.report.info(`Removing the failed copy ${id} in ${formatTarget(target)}: it holds the name.`);
     await aws.removal.deregister(id, { keepSnapshots: false });
   }
   const kmsKey = sharing.kmsKey[target.region]?.replaceAll('{account}', target.who);
@@ -52,44 +52,42 @@ async function startCopy(line: PlannedLine, { home, sharing }: SharePlan, aws: S
   const id = await aws.sharing.copy({ ...order, tags: earlyTags(home, sharing.scheme) });
   if (id !== undefined) return id;
   const known = await aws.images.find({ names: [home.name], includeDisabled: true });
-  // Made by a run that was killed a moment ago: EC2 did not show it when we looked.
+  // A killed run may have started it a moment before EC2 listed it.
   const { alive } = copiesOf(home, known, sharing.scheme);
   if (alive !== undefined) return alive.id;
   throw new UsageError([
-    `${known.map(image => image.id).join(', ')} in ${formatTarget(target)} is called "${home.name}" already, and is no copy of ${home.id}: remove it, or build with a name of its own`,
+    `${known.map(image => image.id).join(', ')} in ${formatTarget(target)} already has the name "${home.name}" and is no copy of ${home.id}. Remove it, or set another "name" and build again`,
   ]);
 }
 
-/** The tags last, the verdict among them: from now on it is one of the family there. Read back. */
+/** Writes the tags of identity and verdict, and reads them back. From then on the image belongs to the family there. */
 export async function writeIdentity(image: Image, target: Target, { home, sharing }: SharePlan, deps: ShareDeps): Promise<void> {
   const aws = deps.inRegion(target);
   const { tags, refusal } = wantedTags(home, image, sharing.scheme);
   if (tags === undefined) throw new RejectedError(refusal);
   if (missingTags(tags, image.tags).length === 0) return;
-  // Of an image that is shared the snapshots stay the owner's.
+  // The snapshots of a shared image stay its owner's.
   await aws.images.tag(target.kind === 'launch' ? [image.id] : [image.id, ...image.snapshotIds], tags);
   const poll = async (): Promise<Poll<void>> => {
     const missing = missingTags(tags, (await aws.images.get(image.id))?.tags ?? {});
-    return missing.length === 0
-      ? { state: 'done', value: undefined }
-      : { state: 'waiting', note: `${missing.join(', ')} cannot be read back yet` };
+    return missing.length === 0 ? { state: 'done', value: undefined } : { state: 'waiting', note: `${missing.join(', ')} not visible yet` };
   };
   await waitFor({ what: `Tags of ${image.id} in ${formatTarget(target)}`, everySeconds: 3, atMostSeconds: SETTLED_SECONDS, poll }, deps);
 }
 
-/** The image as the account sees it that it was just shared with. */
+/** Waits until the account sees the image that was just shared with it. */
 export async function waitVisible(id: string, target: Target, { home }: SharePlan, deps: ShareDeps): Promise<Image> {
   const { images } = deps.inRegion(target);
   const poll = async (): Promise<Poll<Image>> => {
     const image = await images.get(id);
-    return image === undefined ? { state: 'waiting', note: 'not seen there yet' } : { state: 'done', value: image };
+    return image === undefined ? { state: 'waiting', note: 'not visible there yet' } : { state: 'done', value: image };
   };
   try {
     return await waitFor({ what: `${id} in ${formatTarget(target)}`, everySeconds: 3, atMostSeconds: SETTLED_SECONDS, poll }, deps);
   } catch (cause) {
     if (!(cause instanceof TimeoutError)) throw cause;
     throw new RejectedError(
-      `${id} is shared, and cannot be seen in ${formatTarget(target)}: do its Allowed AMIs let images of account ${home.ownerId} in?`,
+      `${id} is shared but not visible in ${formatTarget(target)}. Check that Allowed AMIs there list account ${home.ownerId}.`,
       { cause },
     );
   }

@@ -1,18 +1,18 @@
 import { concurrently } from '../kit/concurrently.ts';
 import { AccessError, type ActionError, RejectedError } from '../kit/errors.ts';
-import { entryOf } from '../model/allowed-images.ts';
+
 import type { Image } from '../model/image.ts';
 import { tagKey } from '../model/image.ts';
-import type { ImageKey } from '../model/image-key.ts';
+import { evaluateAllowedImages, type ImageKey } from '../model/image-access.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
 import { type Attempt, attempt } from './attempt.ts';
 import { copiesOf } from './rules/identity.ts';
-import { doubtsOf, lockedOut } from './rules/locks.ts';
+import { keyWarnings, lockedOut } from './rules/key.ts';
 import { type Line, type Origin, planTarget, type Target, type TargetState, targetsOf } from './rules/plan.ts';
 import { imageRefusals, type Sharing, sharingRefusals } from './rules/refusals.ts';
 import { planUnshare } from './unshare.ts';
 
-/** Everything that is read before anything is shared. What cannot be read in one target forbids only that one. */
+/** Everything that is read before anything is shared. A target that cannot be read is left out; the others go on. */
 
 export type ShareClients = Pick<RegionClients, 'account' | 'images' | 'removal' | 'sharing'>;
 export type ShareDeps = Deps<keyof ShareClients>;
@@ -72,7 +72,7 @@ export async function planSharing(home: Image, inputs: Omit<Sharing, 'own'>, dep
     sharing,
     origins,
     lines: all,
-    warnings: [...new Set([...doubtsOf(targets, keys), ...all.flatMap(({ warning }) => warning ?? [])])],
+    warnings: [...new Set([...keyWarnings(targets, keys), ...all.flatMap(({ warning }) => warning ?? [])])],
   };
 }
 
@@ -93,19 +93,20 @@ const nothingIn = (region: string): Origin => ({ region, image: undefined, launc
 
 function throwIfRefusals(home: Image, refusals: readonly string[]): void {
   if (refusals.length === 0) return;
-  const said = refusals.length === 1 ? refusals[0] : `${refusals.length} reasons:\n- ${refusals.join('\n- ')}`;
-  throw new RejectedError(`Refused to share ${home.id}: ${said}`, { unchanged: true });
+  const reasons = refusals.length === 1 ? `${refusals[0]}.` : `${refusals.length} reasons:\n- ${refusals.join('\n- ')}`;
+  throw new RejectedError(`${home.id} cannot be shared: ${reasons}`, { unchanged: true });
 }
 
-const keysOf = async ({ snapshotIds, encrypted }: Image, { sharing }: ShareClients): Promise<readonly ImageKey[]> => {
+const keysOf = async ({ id, snapshotIds, encrypted }: Image, { sharing }: ShareClients): Promise<readonly ImageKey[]> => {
   if (snapshotIds.length === 0) return [];
-  // An image counts as encrypted only if all of it is; one volume is enough to keep it from being shared.
+  // `encrypted` means all volumes; one encrypted volume is enough to need its key.
   const arns = await sharing.keysOf(snapshotIds);
-  if (arns.length === 0 && encrypted) throw new AccessError('The image is encrypted, and AWS does not say with which key.');
+  if (arns.length === 0 && encrypted)
+    throw new AccessError(`${id} is encrypted, and EC2 does not show with which key (ec2:DescribeSnapshots).`);
   return Promise.all(arns.map(arn => sharing.key(arn)));
 };
 
-/** `ours`: the image that is shared from this region, if there is one yet. */
+/** `ours`: our own image in the target's region, if it exists yet. */
 async function readTarget(target: Target, home: Image, ours: Image | undefined, sharing: Sharing, deps: ShareDeps): Promise<TargetState> {
   const aws = deps.inRegion(target);
   const { scheme } = sharing;
@@ -121,42 +122,41 @@ async function readTarget(target: Target, home: Image, ours: Image | undefined, 
   }
   if (target.role === undefined) return { target, there: undefined, dead: [] };
   const now = deps.clock.now();
-  // A copy that is still to be made is new.
+  // A copy that is not made yet will be new.
   const image = ours ?? { ...home, createdAt: new Date(now), deprecatedAt: undefined };
-  const warning = await checkEntry(target, aws, image, now, 'launched there');
+  const warning = await checkAllowedImages(target, aws, image, now, 'launched');
   return { target, there: ours === undefined ? undefined : await aws.images.get(ours.id), dead: [], warning };
 }
 
-/** A copy is its own, which an account always lets in; but what it does not see it cannot copy, so the image must be let in where it is. */
+/** An account always allows its own copy, but it must see the source to copy it. */
 function checkSource({ who, role }: Target, home: Image, { options }: Sharing, deps: ShareDeps): Promise<string | undefined> {
   const source = { who, role, region: options.regions[0] ?? '' };
-  return checkEntry(source, deps.inRegion(source), home, deps.clock.now(), 'copied from there');
+  return checkAllowedImages(source, deps.inRegion(source), home, deps.clock.now(), 'copied');
 }
 
 async function checkAccount({ who, role }: Target, aws: ShareClients): Promise<void> {
   const account = await aws.account.id();
   if (account === who) return;
-  throw new AccessError(`${role} leads to account ${account}, not to ${who}`, { next: 'Put {account} into "target-role".' });
+  throw new AccessError(`Role ${role} belongs to account ${account}, not ${who}.`, { next: 'Use {account} in "target-role".' });
 }
 
-/** What could not be told of its Allowed AMIs; throws where they surely keep the image out. */
-async function checkEntry(
+/** A warning where its Allowed AMIs cannot be evaluated. Throws where they exclude the image. */
+async function checkAllowedImages(
   { who, region }: Pick<Target, 'who' | 'region'>,
   { sharing }: ShareClients,
   image: Image,
   now: number,
-  what: string,
+  use: 'launched' | 'copied',
 ): Promise<string | undefined> {
-  const entry = entryOf(await sharing.allowed(), image, now);
-  if (entry.lets === 'in') return undefined;
-  if (entry.lets === 'unknown')
-    return `Whether the Allowed AMIs of account ${who} let it in, in ${region}, was not checked: ${entry.reason}.`;
-  throw new AccessError(`Account ${who} lets no such image in, in ${region}: ${entry.reason}. It could not be ${what}.`, {
-    next: `In account ${who}: widen its Allowed AMIs, with ${image.ownerId} among the image providers (ec2:ReplaceImageCriteriaInAllowedImagesSettings).`,
+  const admission = evaluateAllowedImages(await sharing.allowed(), image, now);
+  if (admission.state === 'allowed') return undefined;
+  if (admission.state === 'unknown') return `Allowed AMIs of account ${who} in ${region} were not checked: ${admission.reason}.`;
+  throw new AccessError(`Account ${who} does not allow the image in ${region}: ${admission.reason}. It cannot be ${use} there.`, {
+    next: `In account ${who}, add ${image.ownerId} to the image providers of Allowed AMIs (ec2:ReplaceImageCriteriaInAllowedImagesSettings).`,
   });
 }
 
-/** Our own image of each region, with who has it already. */
+/** Our own image of each region, with the accounts that have access. */
 async function readOrigins(
   home: Image,
   looks: ReadonlyMap<Target, Attempt<TargetState>>,

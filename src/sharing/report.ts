@@ -5,34 +5,34 @@ import type { ShareResult } from './apply.ts';
 import type { SharePlan } from './facts.ts';
 import type { Line, Target } from './rules/plan.ts';
 
-/** One table for all accounts and regions, and one ending for what became of them. */
+/** One table for all accounts and regions, and one error for all targets that failed. */
 
 const ACTION_NAMES = { copy: 'copy', permit: 'share', tag: 'tag', withdraw: 'unshare' } as const;
 
 const formatActions = ({ actions }: Line): string =>
   actions.length === 0 ? 'nothing' : actions.map(action => ACTION_NAMES[action]).join(', ');
 
-const formatAccount = ({ who, kind }: Target): string => (kind === 'region' ? `${who} (ours)` : who);
+const formatAccount = ({ who, kind }: Target): string => (kind === 'region' ? `${who} (own)` : who);
 
 export function reportPlan({ home, lines, warnings }: SharePlan, report: Reporter): void {
   const rows = lines.map(line => [
     code(formatAccount(line.target)),
     code(line.target.region),
-    line.failure === undefined ? formatActions(line) : '❌ left out',
+    line.failure === undefined ? formatActions(line) : '❌ skipped',
     text(line.reason),
   ]);
   const outside = formatUnchecked(lines);
   const notes = [...warnings.map(warning => `> ⚠️ ${text(warning)}`), ...outside.map(note => `> ${text(note)}`)];
-  report.summary([`### Share ${code(home.id)}`, table(['Account', 'Region', 'Plan', 'Because'], rows), ...notes].join('\n\n'));
+  report.summary([`### Share ${code(home.id)}`, table(['Account', 'Region', 'Plan', 'Reason'], rows), ...notes].join('\n\n'));
   for (const line of lines)
     report.info(
-      `${line.target.who} in ${line.target.region}: ${line.failure === undefined ? formatActions(line) : 'left out'} (${line.reason})`,
+      `${line.target.who} in ${line.target.region}: ${line.failure === undefined ? formatActions(line) : 'skipped'} (${line.reason})`,
     );
   for (const warning of warnings) report.warn(warning);
   for (const note of outside) report.info(note);
 }
 
-/** Who may launch ours, and where nobody looks: what they see of it is said once, and is no fault. */
+/** Accounts that may launch the image and are not read for lack of a role: one note for all of them. */
 function formatUnchecked(lines: SharePlan['lines']): readonly string[] {
   const unseen = lines.filter(
     ({ target: { kind, role }, actions }) => kind === 'launch' && role === undefined && !actions.includes('withdraw'),
@@ -40,7 +40,7 @@ function formatUnchecked(lines: SharePlan['lines']): readonly string[] {
   const who = [...new Set(unseen.map(({ target }) => target.who))];
   if (who.length === 0) return [];
   return [
-    `Nobody looked into ${who.join(', ')}: "target-role" names a role for accounts, and there is none for these. The image has no tags there, and whether their Allowed AMIs let it in was not checked.`,
+    `Not checked in ${who.join(', ')}: Allowed AMIs, and the image has no tags there. To write tags and check, set "target-role" for accounts.`,
   ];
 }
 
@@ -52,22 +52,22 @@ export function reportResults(results: readonly ShareResult[], report: Reporter)
     failure === undefined ? (line.actions.length === 0 ? 'unchanged' : `✅ ${formatActions(line)}`) : `❌ ${failure.outcome}`,
     text(failure?.message ?? line.reason),
   ]);
-  report.summary(table(['Account', 'Region', 'Image', 'Outcome', 'Because'], rows));
+  report.summary(table(['Account', 'Region', 'Image', 'Outcome', 'Reason'], rows));
 }
 
-/** Who must act first, of several. What stops us all comes before what stops one. */
+/** Of several failures, the outcome of the run: what stops all targets comes before what stops one. */
 const WORST: readonly ActionError['outcome'][] = ['cancelled', 'unknown', 'access', 'usage', 'rejected', 'timeout'];
 
-/** One failure for all that failed; undefined where nothing did. */
+/** One error for all failed targets; undefined where none failed. */
 export function failureOf(results: readonly ShareResult[], outputs: Readonly<Record<string, unknown>>): ActionError | undefined {
   const failed = results.flatMap(({ line, failure }) => (failure === undefined ? [] : [{ line, failure }]));
   const worst = WORST.flatMap(outcome => failed.find(({ failure }) => failure.outcome === outcome) ?? [])[0];
   if (worst === undefined) return undefined;
-  const said = failed.map(({ line, failure }) => `- ${line.target.who} in ${line.target.region}: ${failure.message}`);
+  const reasons = failed.map(({ line, failure }) => `- ${line.target.who} in ${line.target.region}: ${failure.message}`);
   const steps = [...new Set(failed.map(({ failure }) => failure.next).filter(next => next !== undefined))];
-  const again = `${steps.length === 0 ? 'Run' : 'Then run'} the job again: it does only what is missing.`;
+  const again = `${steps.length === 0 ? 'Re-run' : 'Then re-run'} the job: it does only what is missing.`;
   const next = [...steps, again].join(' ');
-  const others = failed.length === results.length ? '' : ', the others have it';
-  const message = `${failed.length} of ${results.length} ${results.length === 1 ? 'target' : 'targets'} failed${others}:\n${said.join('\n')}`;
+  const others = failed.length === results.length ? '' : ', the others are done';
+  const message = `${failed.length} of ${results.length} ${results.length === 1 ? 'target' : 'targets'} failed${others}:\n${reasons.join('\n')}`;
   return wrapError(worst.failure, message, { next, outputs });
 }

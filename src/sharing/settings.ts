@@ -1,26 +1,28 @@
 import { UsageError } from '../kit/errors.ts';
 import { duration, flag, list, map } from '../kit/fields.ts';
-import { regions, targetRole } from '../model/common-settings.ts';
+import type { Values } from '../kit/settings.ts';
+import { type common, type family, regions, targetRole } from '../model/common-settings.ts';
 import type { TagScheme } from '../model/image.ts';
 import { ACCOUNT_ID, whole } from '../model/patterns.ts';
 import type { ShareOptions } from './rules/plan.ts';
 import { type Sharing, settingProblems } from './rules/refusals.ts';
 
-/** With whom an image is shared, as settings say it. */
+/** The settings of mode share. */
 
 export const targets = {
-  accounts: list('Accounts that may launch the image: 12-digit IDs. `all` makes it public, and needs `allow-public`.', {
+  accounts: list('Accounts that may launch the image: 12-digit IDs. `all` makes it public and needs `allow-public: true`.', {
     fallback: '',
     pattern: whole(`(${ACCOUNT_ID}|all)`),
     message: 'must be a 12-digit account ID, or all',
   }),
-  organizations: list('Organizations and organizational units whose accounts may launch it: their ARNs.', {
+  organizations: list('ARNs of organizations and organizational units whose accounts may launch the image.', {
     fallback: '',
     pattern: /^arn:aws[a-z-]*:organizations::\d{12}:(organization\/o-[a-z0-9]{10,32}|ou\/o-[a-z0-9]{10,32}\/ou-[a-z0-9-]{6,66})$/,
-    message: 'must be the ARN of an organization or a unit: arn:aws:organizations::111122223333:ou/o-abcdefghij/ou-abcd-12345678',
+    message:
+      'must be the ARN of an organization or organizational unit, such as arn:aws:organizations::111122223333:ou/o-abcdefghij/ou-abcd-12345678',
   }),
   regions,
-  copy: list('Accounts that get a copy of their own in every region, which lives on without us. Needs `target-role`.', {
+  copy: list('Accounts that get their own copy in every region. A copy survives the removal of the original. Needs `target-role`.', {
     fallback: '',
     pattern: whole(ACCOUNT_ID),
     message: 'must be a 12-digit account ID',
@@ -29,20 +31,20 @@ export const targets = {
 };
 
 export const furtherTargets = {
-  kmsKey: map('Key per region that encrypts the copies there: ID, ARN or alias; `{account}` stands for the account.', {
+  kmsKey: map('KMS key per region that encrypts the copies there: ID, ARN or alias. `{account}` stands for the account.', {
     fallback: '{}',
     neededBy: 'teams that encrypt their images',
   }),
-  allowPublic: flag('Let `accounts: all` make the image public.', false, { withOnly: true, neededBy: 'publishers of public images' }),
+  allowPublic: flag('Allow `accounts: all` to make the image public.', false, { withOnly: true, neededBy: 'publishers of public images' }),
   unshare: flag(
-    'Take launch permission, in the listed regions, from everybody who is on no list any more. Copies of their own stay theirs; with `target-role` they are named.',
+    'Remove launch permission in the listed regions from accounts and organizations that are on no list. Their own copies remain; with `target-role` they are reported.',
     false,
     {
       withOnly: true,
       neededBy: 'teams whose list of accounts shrinks',
     },
   ),
-  timeout: duration('After this the mode gives up: Packer is told to stop and to clean up, a copy is no longer waited for.', {
+  timeout: duration('Time limit. On timeout Packer is stopped and cleans up; pending copies continue in the background.', {
     fallback: '1h',
     minSeconds: 60,
     maxSeconds: 86_400,
@@ -50,22 +52,10 @@ export const furtherTargets = {
   }),
 };
 
-export interface ShareInputs {
-  readonly family: string;
-  readonly region: string;
-  readonly accounts: readonly string[];
-  readonly organizations: readonly string[];
-  readonly regions: readonly string[];
-  readonly copy: readonly string[];
-  readonly targetRole?: string | undefined;
-  readonly kmsKey: Readonly<Record<string, string>>;
-  readonly allowPublic: boolean;
-  readonly unshare: boolean;
-  readonly timeout: number;
-  readonly allowedAccountIds?: readonly string[] | undefined;
-}
+type ShareInputs = Values<typeof targets & typeof furtherTargets> &
+  Pick<Values<typeof common & { family: typeof family }>, 'family' | 'region' | 'allowedAccountIds'>;
 
-/** What is wanted, or everything that is wrong about it. */
+/** The options of share. Throws one `UsageError` with everything that is wrong. */
 export function sharingOf(inputs: ShareInputs, scheme: TagScheme): Omit<Sharing, 'own'> {
   const { family, allowPublic, allowedAccountIds, kmsKey, targetRole } = inputs;
   const options: ShareOptions = {

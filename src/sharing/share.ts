@@ -7,8 +7,8 @@ import { planSharing, type ShareClients, type SharePlan } from './facts.ts';
 import { failureOf, reportPlan, reportResults } from './report.ts';
 import { furtherTargets, sharingOf, targets } from './settings.ts';
 
-// Needs an image that passed validation, and accounts, organizations or regions that are to have it.
-// Leaves behind launch permission, copies, and tags and verdict that can be read in every target; what was so before is not touched.
+// Needs an image that passed validation, and accounts, organizations or regions.
+// Produces launch permission, copies, and tags and verdict that are readable in every target.
 
 export const settings = {
   family,
@@ -21,9 +21,9 @@ export const settings = {
 
 export const outputs = {
   amiId: 'The image that was shared.',
-  amiIds: 'JSON: region -> our own image there.',
+  amiIds: 'JSON: region -> image of this account there.',
   copies: 'JSON: region -> IDs of the copies that other accounts own there.',
-  changed: 'false when everybody had it already.',
+  changed: '`false` when all targets were up to date.',
 };
 
 type ShareModeDeps = Deps<keyof ShareClients | 'parameters', 'commits'>;
@@ -32,7 +32,7 @@ export async function run(inputs: Values<typeof settings>, deps: ShareModeDeps) 
   const { report } = deps;
   const sharing = sharingOf(inputs, schemeOf(inputs));
   const { image } = await report.step(`Find ${inputs.image}`, () => selectImage(inputs, deps));
-  const plan = await report.step('Look at every target', () => planSharing(image, sharing, deps));
+  const plan = await report.step('Read all targets', () => planSharing(image, sharing, deps));
   reportPlan(plan, report);
   const planned = plan.lines.map(line => ({ line, imageId: line.there?.id, failure: line.failure }));
   if (inputs.dryRun) return { outcome: 'planned' as const, outputs: outputsOf(plan, planned, false) };
@@ -45,7 +45,7 @@ export async function run(inputs: Values<typeof settings>, deps: ShareModeDeps) 
   return { outcome: changes ? ('done' as const) : ('unchanged' as const), outputs: outputs };
 }
 
-/** No account among them: where account IDs are masked, the runner drops every output that holds one. */
+/** Without account IDs: the runner drops every output that holds a masked value. */
 function outputsOf({ home, sharing }: SharePlan, results: readonly ShareResult[], changed: boolean) {
   const idsIn = (kind: 'region' | 'copy', region: string) =>
     results

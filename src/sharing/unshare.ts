@@ -6,7 +6,7 @@ import { copiesOf } from './rules/identity.ts';
 import { type Line, type Origin, unlisted } from './rules/plan.ts';
 import type { Sharing } from './rules/refusals.ts';
 
-/** Who has the image and is on no list any more, with `unshare`. What they have copied is their own: it is named, with the command, and not touched. */
+/** With `unshare`: accounts that may launch the image and are on no list. Their own copies are reported with the command, and not changed. */
 export async function planUnshare(
   home: Image,
   origins: ReadonlyMap<string, Origin>,
@@ -24,7 +24,7 @@ export async function planUnshare(
   return gone.map(({ who, origin }) => ({
     target: { kind: 'launch', who, region: origin.region, role: undefined },
     actions: ['withdraw'],
-    reason: 'on no list any more',
+    reason: 'on no list',
     there: origin.image,
     dead: [],
     warning: copies.get(who),
@@ -34,9 +34,9 @@ export async function planUnshare(
 /** Undefined where it has none. */
 async function formatCopies(who: string, home: Image, { options, scheme }: Sharing, deps: Deps<'images'>): Promise<string | undefined> {
   if (who === 'all') return undefined;
-  const unknown = `Copies that ${isAccountId(who) ? `account ${who}` : who} made of ${home.id} stay, and were not looked for`;
+  const unknown = `Copies that ${isAccountId(who) ? `account ${who}` : who} made of ${home.id} remain and were not listed`;
   const role = isAccountId(who) ? options.roleOf(who) : undefined;
-  if (role === undefined) return `${unknown}: that takes "target-role".`;
+  if (role === undefined) return `${unknown}: set "target-role" to list them.`;
   const tags = { [tagKey(scheme, 'copied-from')]: home.id };
   const { value, failure } = await attempt(() =>
     Promise.all(
@@ -53,5 +53,5 @@ async function formatCopies(who: string, home: Image, { options, scheme }: Shari
   const commands = copies.map(
     ({ id, region }) => `aws ec2 deregister-image --region ${region} --image-id ${id} --delete-associated-snapshots`,
   );
-  return `Account ${who} keeps what it has copied: ${copies.map(({ id, region }) => `${id} in ${region}`).join(', ')}. It is its own, and can still be launched. To remove it, there: ${commands.join('; ')}`;
+  return `Account ${who} keeps its own ${copies.length === 1 ? 'copy' : 'copies'}: ${copies.map(({ id, region }) => `${id} in ${region}`).join(', ')}. To remove, run in account ${who}: ${commands.join('; ')}`;
 }

@@ -11,49 +11,46 @@ import {
   ModifyImageAttributeCommand,
   ModifySnapshotAttributeCommand,
 } from '@aws-sdk/client-ec2';
-import type { KMSClient } from '@aws-sdk/client-kms';
+import { DescribeKeyCommand, GetKeyPolicyCommand, type KMSClient, ListGrantsCommand } from '@aws-sdk/client-kms';
 import { AccessError } from '../../kit/errors.ts';
-import type { Criterion } from '../../model/allowed-images.ts';
+import type { Criterion, ImageKey } from '../../model/image-access.ts';
 import type { CopyOrder, Sharing } from '../../ports/images.ts';
 import { granteeOf, launchPermissions, toEc2Tags } from './ec2.ts';
 import { asExpected, isCode } from './errors.ts';
-import { kmsKey } from './kms-keys.ts';
+import { allPages } from './pages.ts';
 
 export const awsSharing = (ec2: EC2Client, kms: KMSClient): Sharing => ({
   launchers: async imageId => (await launchPermissions(ec2, imageId)).map(permission => granteeOf(permission) ?? ''),
   allowLaunch: (imageId, who) => changeLaunch(ec2, imageId, { Add: who.map(permission) }, `share ${imageId} with ${who.join(', ')}`),
-  forbidLaunch: (imageId, who) => changeLaunch(ec2, imageId, { Remove: who.map(permission) }, `take ${imageId} from ${who.join(', ')}`),
+  forbidLaunch: (imageId, who) =>
+    changeLaunch(ec2, imageId, { Remove: who.map(permission) }, `stop sharing ${imageId} with ${who.join(', ')}`),
   async readers(snapshotId) {
     const { CreateVolumePermissions = [] } = await ec2
       .send(new DescribeSnapshotAttributeCommand({ SnapshotId: snapshotId, Attribute: 'createVolumePermission' }))
-      .catch(asExpected(`see who ${snapshotId} is shared with (ec2:DescribeSnapshotAttribute)`));
+      .catch(asExpected(`read the permissions of ${snapshotId} (ec2:DescribeSnapshotAttribute)`));
     return CreateVolumePermissions.map(({ UserId, Group }) => UserId ?? Group ?? '');
   },
   allowReading: (snapshotId, who) =>
     changeReading(ec2, snapshotId, { Add: who.map(UserId => ({ UserId })) }, `share ${snapshotId} with ${who.join(', ')}`),
   forbidReading: (snapshotId, who) =>
-    changeReading(ec2, snapshotId, { Remove: who.map(UserId => ({ UserId })) }, `take ${snapshotId} from ${who.join(', ')}`),
+    changeReading(ec2, snapshotId, { Remove: who.map(UserId => ({ UserId })) }, `stop sharing ${snapshotId} with ${who.join(', ')}`),
   copy: order => copy(ec2, order),
   async keysOf(snapshotIds) {
-    // IDs and pages exclude each other; an image has few volumes.
+    // DescribeSnapshots takes no page size with IDs; an image has few volumes.
     const { Snapshots = [] } = await ec2
       .send(new DescribeSnapshotsCommand({ SnapshotIds: [...snapshotIds] }))
-      .catch(asExpected('look at the snapshots of the image (ec2:DescribeSnapshots)'));
+      .catch(asExpected('describe the snapshots of the image (ec2:DescribeSnapshots)'));
     return [...new Set(Snapshots.flatMap(({ KmsKeyId }) => (KmsKeyId === undefined ? [] : [KmsKeyId])))];
   },
   key: arn => kmsKey(kms, arn),
-  async allowed() {
-    try {
+  allowed: () =>
+    ifAllowed(async () => {
       const settings = await ec2
         .send(new GetAllowedImagesSettingsCommand({}))
-        .catch(asExpected('see which images this account lets in (ec2:GetAllowedImagesSettings)'));
+        .catch(asExpected('read the Allowed AMIs of the account (ec2:GetAllowedImagesSettings)'));
       const state = (settings.State ?? 'disabled') as 'enabled' | 'audit-mode' | 'disabled';
       return { state, criteria: (settings.ImageCriteria ?? []).map(criterion) };
-    } catch (failure) {
-      if (failure instanceof AccessError) return undefined;
-      throw failure;
-    }
-  },
+    }),
 });
 
 const criterion = ({
@@ -116,5 +113,38 @@ async function copy(ec2: EC2Client, { from, name, description, tags, kmsKey: Kms
   } catch (cause) {
     if (isCode(cause, 'InvalidAMIName.Duplicate')) return undefined;
     return asExpected(`copy ${from.imageId} from ${from.region} (ec2:CopyImage)`)(cause);
+  }
+}
+
+/** Policy and grants are undefined where the role may not read them. */
+async function kmsKey(kms: KMSClient, arn: string): Promise<ImageKey> {
+  const { KeyMetadata } = await kms
+    .send(new DescribeKeyCommand({ KeyId: arn }))
+    .catch(asExpected(`describe key ${arn}, which encrypts the image (kms:DescribeKey)`));
+  const known = { arn, managedByAws: KeyMetadata?.KeyManager === 'AWS', usable: KeyMetadata?.KeyState === 'Enabled' };
+  if (known.managedByAws) return { ...known, policy: undefined, grantees: undefined };
+  const [policy, grantees] = await Promise.all([ifAllowed(() => policyOf(kms, arn)), ifAllowed(() => granteesOf(kms, arn))]);
+  return { ...known, policy, grantees };
+}
+
+async function policyOf(kms: KMSClient, KeyId: string): Promise<string> {
+  const answer = await kms.send(new GetKeyPolicyCommand({ KeyId })).catch(asExpected(`read the policy of key ${KeyId} (kms:GetKeyPolicy)`));
+  return answer.Policy ?? '{}';
+}
+
+const granteesOf = async (kms: KMSClient, KeyId: string): Promise<readonly string[]> =>
+  allPages(async Marker => {
+    const page = await kms
+      .send(new ListGrantsCommand({ KeyId, Limit: 100, Marker }))
+      .catch(asExpected(`list the grants of key ${KeyId} (kms:ListGrants)`));
+    return { items: page.Grants?.map(({ GranteePrincipal = '' }) => GranteePrincipal), next: page.Truncated ? page.NextMarker : undefined };
+  });
+
+async function ifAllowed<T>(read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (failure) {
+    if (failure instanceof AccessError) return undefined;
+    throw failure;
   }
 }

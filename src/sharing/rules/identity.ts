@@ -10,9 +10,9 @@ import {
 } from '../../model/image.ts';
 import { inheritedVerdict, verdictOf } from '../../model/verdict.ts';
 
-/** What makes an image elsewhere the same image: its tags and its verdict, and which copy is a copy of ours. */
+/** What makes an image elsewhere the same image: its tags, its verdict, and which image is a copy. */
 
-// They say what one account does with the image, not what it is.
+// About the use in one account, not about the image.
 const OF_ONE_ACCOUNT: readonly IdentityKey[] = [
   'verdict',
   'expires-at',
@@ -24,13 +24,13 @@ const OF_ONE_ACCOUNT: readonly IdentityKey[] = [
   'copied-from',
 ];
 
-/** The tags that go along, without the verdict: it is sealed to an image ID. */
+/** Tags that a copy gets, without the verdict: it is sealed to an image ID. */
 export function tagsThatTravel(home: Pick<Image, 'tags'>, scheme: TagScheme): Tags {
   const stay = new Set(OF_ONE_ACCOUNT.map(key => tagKey(scheme, key)));
   return Object.fromEntries(Object.entries(home.tags).filter(([key]) => !key.startsWith('aws:') && !stay.has(key)));
 }
 
-/** On a copy from its first moment, so that a later run finds it. Not its family: only a finished copy is one of the family. */
+/** Tags of a copy from its start, so that a later run finds it. Without the family: a pending copy does not belong to it. */
 export function earlyTags(home: Pick<Image, 'id' | 'tags'>, scheme: TagScheme): Tags {
   const { [tagKey(scheme, 'family')]: _, ...rest } = tagsThatTravel(home, scheme);
   return { ...rest, [tagKey(scheme, 'copied-from')]: home.id };
@@ -38,26 +38,26 @@ export function earlyTags(home: Pick<Image, 'id' | 'tags'>, scheme: TagScheme): 
 
 export type WantedTags = { readonly tags: Tags; readonly refusal?: undefined } | { readonly tags?: undefined; readonly refusal: string };
 
-/** The tags that an image must have where others see it: the image itself in another account, or a copy of it. */
+/** The tags that the image in another account, or a copy of it, must have. */
 export function wantedTags(home: Image, there: Pick<Image, 'id' | 'tags'>, scheme: TagScheme): WantedTags {
   const inherited = there.id === home.id ? identity(home, scheme, 'verdict') : inheritedVerdict(there.id, home, scheme);
   const held = verdictOf(there, scheme);
   const ours = verdictOf(home, scheme);
-  // Validated there since, by itself: that says more than what the source found.
+  // A newer validation there counts more than the inherited verdict.
   const own = held.verdict !== undefined && held.verdict.at.getTime() > (ours.verdict?.at.getTime() ?? 0);
-  if (own && held.result === 'failed') return { refusal: `${there.id} failed its own validation there (${held.reason})` };
+  if (own && held.result === 'failed') return { refusal: `${there.id} failed validation there (${held.reason})` };
   const from = there.id === home.id ? {} : { [tagKey(scheme, 'copied-from')]: home.id };
   const verdict = own || inherited === undefined ? {} : { [tagKey(scheme, 'verdict')]: inherited };
   return { tags: { ...tagsThatTravel(home, scheme), ...from, ...verdict } };
 }
 
-/** What there is of an image in another place: a copy that is alive, and those that failed and hold its name. */
+/** Copies of an image in another account or region: the usable one, and failed ones that hold the name. */
 export interface Copies {
   readonly alive: Image | undefined;
   readonly dead: readonly Image[];
 }
 
-/** A copy names its source in a tag; one that Packer made of the same build has the identity. */
+/** A copy names its source in a tag. One that Packer made in the same build has the same identity. */
 export function copiesOf(home: Image, found: readonly Image[], scheme: TagScheme): Copies {
   const others = [...new Map(found.map(image => [image.id, image])).values()].filter(({ id }) => id !== home.id);
   const ours = others.filter(image => identity(image, scheme, 'copied-from') === home.id);
@@ -68,7 +68,7 @@ export function copiesOf(home: Image, found: readonly Image[], scheme: TagScheme
   };
 }
 
-/** Two builds of one commit are two images; the moment of the build tells them apart. */
+/** Two builds of one commit are two images; `created-at` differs. */
 function isSameBuild(a: Image, b: Image, scheme: TagScheme): boolean {
   if (identity(a, scheme, 'created-at') === undefined || a.architecture !== b.architecture) return false;
   const keys = ['family', 'commit', 'fingerprint', 'version', 'created-at', 'source'] as const;

@@ -3,7 +3,7 @@ import type { Image, TagScheme } from '../../model/image.ts';
 import { isAccountId } from '../../model/patterns.ts';
 import { wantedTags } from './identity.ts';
 
-/** What sharing would do, target by target, each with its reason. What is as wanted already is not touched. */
+/** What sharing would do, target by target, each with its reason. A target that is up to date gets no action. */
 
 export interface ShareOptions {
   /** Accounts that may launch it, or `all`. */
@@ -15,7 +15,7 @@ export interface ShareOptions {
   /** Accounts that get a copy of their own. */
   readonly copy: readonly string[];
   readonly unshare: boolean;
-  /** The role that writes in an account; undefined: nobody does. */
+  /** The role that writes in an account; undefined: nothing is written there. */
   roleOf(account: string): string | undefined;
 }
 
@@ -32,7 +32,7 @@ export function targetsOf(options: ShareOptions, own: string): readonly Target[]
   const roleFor = (who: string) => (isAccountId(who) ? options.roleOf(who) : undefined);
   const sharers = [...new Set([...options.accounts, ...options.organizations])].filter(who => who !== own);
   const [, ...further] = options.regions;
-  // A copy for another account is made straight from the image: we need none there ourselves.
+  // A copy for another account is made straight from the image: no copy of our own is needed there.
   const needed = sharers.length > 0 || options.copy.length === 0 ? further : [];
   return [
     ...needed.map(region => ({ kind: 'region' as const, who: own, region, role: undefined })),
@@ -50,57 +50,50 @@ export interface Origin {
   readonly readers: readonly string[];
 }
 
-/** What there is in a target: the image as seen there, or the copy. */
+/** What exists in a target: the image as that account sees it, or the copy. */
 export interface TargetState {
   readonly target: Target;
   readonly there: Image | undefined;
-  /** Copies that failed and hold the name. */
+  /** Failed copies that hold the name. */
   readonly dead: readonly Image[];
-  /** What could not be checked there. */
+  /** What could not be checked there, or remains. */
   readonly warning?: string | undefined;
 }
 
 export type Action = 'copy' | 'permit' | 'tag' | 'withdraw';
 
-export interface Line {
-  readonly target: Target;
+export interface Line extends TargetState {
   readonly actions: readonly Action[];
   readonly reason: string;
-  readonly there: Image | undefined;
-  readonly dead: readonly Image[];
-  /** What could not be checked there, or stays behind. */
-  readonly warning?: string | undefined;
   /** Why nothing can be done there; the other targets go on. */
   readonly refusal?: string | undefined;
 }
 
 export function planTarget(
-  waitVisible: TargetState,
+  state: TargetState,
   origins: { readonly home: Origin; readonly here: Origin },
   home: Image,
   scheme: TagScheme,
 ): Line {
-  const { target, there } = waitVisible;
+  const { target, there } = state;
   const tagged = there === undefined ? undefined : wantedTags(home, there, scheme);
-  if (tagged?.refusal !== undefined) return { ...waitVisible, actions: [], reason: tagged.refusal, refusal: tagged.refusal };
+  if (tagged?.refusal !== undefined) return { ...state, actions: [], reason: tagged.refusal, refusal: tagged.refusal };
   const missing = there === undefined ? [] : missingTags(tagged?.tags ?? {}, there.tags);
   const tag = missing.length === 0 ? [] : [{ action: 'tag' as const, reason: formatMissing(missing, there) }];
   const steps =
-    target.kind === 'launch'
-      ? [...permission(target, origins.here), ...visible(waitVisible), ...tag]
-      : [...copying(waitVisible, origins.home), ...tag];
+    target.kind === 'launch' ? [...permission(target, origins.here), ...visible(state), ...tag] : [...copying(state, origins.home), ...tag];
   return {
-    ...waitVisible,
+    ...state,
     actions: [...new Set(steps.map(({ action }) => action))],
-    reason: steps.length === 0 ? 'as wanted already' : steps.map(({ reason }) => reason).join(', '),
+    reason: steps.length === 0 ? 'up to date' : steps.map(({ reason }) => reason).join(', '),
   };
 }
 
 type Step = { readonly action: Action; readonly reason: string };
 
 const formatMissing = (missing: readonly string[], there: Image | undefined): string => {
-  const which = missing.length > 3 ? `${missing.length} tags are` : `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'}`;
-  return there?.state === 'pending' ? 'the copy is being made' : `${which} missing`;
+  if (there?.state === 'pending') return 'the copy is pending';
+  return missing.length > 3 ? `${missing.length} tags missing` : `${missing.join(', ')} missing`;
 };
 
 const permission = ({ who }: Target, { launchers }: Origin): readonly Step[] =>
@@ -112,18 +105,18 @@ const visible = ({ target, there }: TargetState): readonly Step[] =>
 
 function copying({ target, there, dead }: TargetState, home: Origin): readonly Step[] {
   if (there !== undefined) return [];
-  const failed = dead.length === 0 ? '' : `: ${dead.map(({ id }) => id).join(', ')} failed and is removed`;
-  const opened = target.kind === 'region' || (home.launchers.includes(target.who) && home.readers.includes(target.who));
+  const failed = dead.length === 0 ? '' : `, failed copy ${dead.map(({ id }) => id).join(', ')} is removed`;
+  const readable = target.kind === 'region' || (home.launchers.includes(target.who) && home.readers.includes(target.who));
   return [
-    ...(opened ? [] : [{ action: 'permit' as const, reason: 'may not read it yet' }]),
+    ...(readable ? [] : [{ action: 'permit' as const, reason: 'not readable yet' }]),
     { action: 'copy', reason: `no copy yet${failed}` },
     { action: 'tag', reason: 'no tags yet' },
   ];
 }
 
-/** Who may launch it and is on no list any more. */
+/** Who may launch the image and is on no list. */
 export function unlisted(options: ShareOptions, origin: Origin): readonly string[] {
   const isHome = origin.region === options.regions[0];
-  const inputs = new Set([...options.accounts, ...options.organizations, ...(isHome ? options.copy : [])]);
-  return origin.launchers.filter(who => !inputs.has(who));
+  const listed = new Set([...options.accounts, ...options.organizations, ...(isHome ? options.copy : [])]);
+  return origin.launchers.filter(who => !listed.has(who));
 }

@@ -1,9 +1,9 @@
 import { type Image, isOurs, type TagScheme, unavailableReason } from '../../model/image.ts';
-import type { ImageKey } from '../../model/image-key.ts';
+import type { ImageKey } from '../../model/image-access.ts';
 import { mayPass } from '../../model/verdict.ts';
 import type { Origin, ShareOptions } from './plan.ts';
 
-/** Why an image cannot be shared at all, each with the remedy; known before anything is touched. */
+/** Why an image cannot be shared at all, each with the fix. All is known before anything is changed. */
 
 export interface Sharing {
   readonly scheme: TagScheme;
@@ -22,21 +22,22 @@ const MOST_ENTITIES = 1000;
 export function settingProblems({ options, allowPublic, allowedAccountIds, kmsKey }: Omit<Sharing, 'own' | 'scheme' | 'family'>): string[] {
   const { accounts, organizations, copy, regions } = options;
   const written = [...accounts, ...copy].filter(who => options.roleOf(who) !== undefined);
-  const strangers = allowedAccountIds === undefined ? [] : written.filter(who => !allowedAccountIds.includes(who));
-  const keyless = Object.keys(kmsKey).filter(region => !regions.includes(region));
+  const notAllowed = allowedAccountIds === undefined ? [] : written.filter(who => !allowedAccountIds.includes(who));
   return [
     accounts.length + organizations.length + copy.length + regions.length === 1 &&
-      '"accounts", "organizations", "regions" or "copy" must say with whom it is shared: all are empty',
-    accounts.includes('all') && !allowPublic && '"accounts" says "all", which is everybody: set "allow-public: true" if that is meant',
+      '"accounts", "organizations", "regions" and "copy" are all empty: set one of them',
+    accounts.includes('all') && !allowPublic && '"accounts" is "all", which makes the image public: set "allow-public: true" to allow it',
     ...copy
       .filter(who => options.roleOf(who) === undefined)
-      .map(who => `"target-role" is missing: a copy in account ${who} is made by a role of that account`),
+      .map(who => `"target-role" is required: a role of account ${who} makes the copy there`),
     ...copy
       .filter(who => accounts.includes(who))
-      .map(who => `"accounts" and "copy" both name ${who}: it would have two images of one commit, and no selector could choose`),
-    strangers.length > 0 &&
-      `"allowed-account-ids" does not list ${[...new Set(strangers)].join(', ')}, where "target-role" would write: add what is missing`,
-    ...keyless.map(region => `"kms-key" names ${region}, which is neither "region" nor in "regions"`),
+      .map(who => `"accounts" and "copy" both name ${who}: it would have two images of one commit. Remove it from one of them`),
+    notAllowed.length > 0 &&
+      `"allowed-account-ids" does not list ${[...new Set(notAllowed)].join(', ')}, where "target-role" writes: add what is missing`,
+    ...Object.keys(kmsKey)
+      .filter(region => !regions.includes(region))
+      .map(region => `"kms-key" names ${region}, which is neither "region" nor in "regions"`),
   ].filter(problem => problem !== false);
 }
 
@@ -44,15 +45,15 @@ export function imageRefusals(image: Image, { scheme, family, own }: Sharing): s
   const dead = unavailableReason(image);
   const passed = mayPass(image, scheme);
   return [
-    dead !== undefined && `${image.id} cannot be launched, it is ${dead}: choose another image`,
-    dead === undefined && image.state !== 'available' && `${image.id} is still ${image.state}: wait until it is available`,
-    !isOurs(image, scheme, family) && `${image.id} carries no tag that makes it one of family "${family}": build it with "build"`,
-    image.ownerId !== own && `${image.id} belongs to account ${image.ownerId}, and only its owner can share it: run this with a role there`,
-    !passed.ok && `${image.id} has no passed verdict (${passed.reason}): run "validate" on it first`,
+    dead !== undefined && `${image.id} is ${dead}. Choose another image`,
+    dead === undefined && image.state !== 'available' && `${image.id} is ${image.state}. Wait until it is available`,
+    !isOurs(image, scheme, family) && `${image.id} is not in family "${family}" (no family tag). Build it with mode "build"`,
+    image.ownerId !== own && `${image.id} belongs to account ${image.ownerId}. Only its owner can share it: use a role of that account`,
+    !passed.ok && `${image.id} has no passed verdict (${passed.reason}). Run mode "validate" on it first`,
   ].filter(refusal => refusal !== false);
 }
 
-/** `keys`: those that encrypt the image; empty where nothing does. */
+/** `keys`: those that encrypt the image; empty where it is not encrypted. */
 export function sharingRefusals(image: Image, keys: readonly ImageKey[], origins: readonly Origin[], sharing: Sharing): string[] {
   const { options, kmsKey } = sharing;
   const sharers = [...options.accounts, ...options.organizations].filter(who => who !== sharing.own);
@@ -63,12 +64,12 @@ export function sharingRefusals(image: Image, keys: readonly ImageKey[], origins
   return [
     given &&
       byAws !== undefined &&
-      `${image.id} is encrypted with the key that AWS manages (aws/ebs, ${byAws.arn}), and what that encrypts cannot be shared: build it with a key of your own (kms_key_id in the template), and let the other accounts use that key`,
-    off !== undefined && `the key ${off.arn} that encrypts ${image.id} is not enabled: enable it`,
+      `${image.id} is encrypted with the AWS managed key aws/ebs (${byAws.arn}), which other accounts cannot use. Build it with a customer managed key (kms_key_id in the template) that allows them`,
+    off !== undefined && `Key ${off.arn}, which encrypts ${image.id}, is not enabled. Enable it`,
     options.accounts.includes('all') && keys.length > 0 && `${image.id} is encrypted, and an encrypted image cannot be public`,
     ...(keys.length === 0 || sharers.length === 0 ? [] : further.filter(region => kmsKey[region] === undefined)).map(
       region =>
-        `the copy in ${region} would be encrypted with the key that AWS manages there, and could not be shared: say the key with "kms-key: { ${region}: ... }"`,
+        `The copy in ${region} would be encrypted with the AWS managed key there and could not be shared. Set "kms-key: { ${region}: ... }"`,
     ),
     ...origins.map(origin => tooManyEntities(origin, options)),
   ].filter(refusal => refusal !== false && refusal !== undefined);
@@ -77,5 +78,5 @@ export function sharingRefusals(image: Image, keys: readonly ImageKey[], origins
 function tooManyEntities({ region, launchers }: Origin, { accounts, organizations, copy }: ShareOptions): string | undefined {
   const all = new Set([...launchers, ...accounts, ...organizations, ...copy]).size;
   if (all <= MOST_ENTITIES) return undefined;
-  return `in ${region} it would be shared with ${all} accounts and organizations, and AWS allows ${MOST_ENTITIES}: share it with an organization or a unit of it instead`;
+  return `In ${region} the image would be shared with ${all} accounts and organizations, and AWS allows ${MOST_ENTITIES}. Share it with an organization or a unit of it`;
 }
