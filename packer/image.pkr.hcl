@@ -1,11 +1,11 @@
-# A place to start from. The action gives the first block of variables their values; the rest is yours.
+# An example template. The action sets the first block of variables; the rest is yours.
 # By hand: packer init packer && packer build packer
 
 packer {
   required_plugins {
     amazon = {
       source = "github.com/hashicorp/amazon"
-      # Before 1.8.1 a new image or snapshot that is not visible yet ends the build.
+      # Before 1.8.1 the build fails when a new image or snapshot is not visible yet.
       version = ">= 1.8.1"
     }
   }
@@ -26,7 +26,7 @@ variable "ami_tags" {
 variable "run_tags" {
   type        = map(string)
   default     = {}
-  description = "Tags of everything temporary. By these the action finds what a build that died has left."
+  description = "Tags of everything temporary. The action finds the leftovers of an interrupted build by these."
 }
 
 variable "source_ami" {
@@ -38,7 +38,7 @@ variable "source_ami" {
 variable "instance_type" {
   type        = string
   default     = "t3.small"
-  description = "Where it is built, not where it will run."
+  description = "Type of the build instance, not of the instances that run the image."
 }
 
 variable "region" {
@@ -55,7 +55,7 @@ variable "ami_regions" {
 variable "app_version" {
   type        = string
   default     = "dev"
-  description = "What the service says it is, in /opt/web/version."
+  description = "Version that the service reports, in /opt/web/version."
 }
 
 variable "ssh_username" {
@@ -72,13 +72,13 @@ variable "ssh_port" {
 variable "subnet_id" {
   type        = string
   default     = null
-  description = "Where the build instance stands. Empty: a subnet of the default VPC."
+  description = "Subnet of the build instance. Empty: a subnet of the default VPC."
 }
 
 variable "kms_key_id" {
   type        = string
   default     = ""
-  description = "Encrypts the root volume. Take a key of your own: what the AWS-managed key encrypts cannot be shared with other accounts."
+  description = "Encrypts the root volume. Use a customer managed key: an image encrypted with the AWS managed key cannot be shared with other accounts."
 }
 
 locals {

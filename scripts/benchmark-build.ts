@@ -7,8 +7,8 @@ import { type Lab, startLab } from '../lab/lab.ts';
 import { removeWorkspaces } from '../lab/runner.ts';
 
 /**
- * What the action adds to Packer, and what it saves: bare `packer init` and `packer build`, the action's build of the same template, a push that changes
- * nothing. Same lab, same template, whose provisioner sleeps so that a build takes a while. `npm run benchmark:build -- [seconds] [times]`
+ * What the action adds to Packer, and what it saves: bare `packer init` and `packer build`, the action's build of the same template, and an
+ * unchanged run. Same lab, same template with a provisioner that sleeps. `npm run benchmark:build -- [seconds] [times]`
  */
 
 const sleeps = process.argv[2] ?? '30';
@@ -17,7 +17,7 @@ const BASE = 'name:136693071363/debian-12-amd64-*';
 
 interface Cost {
   readonly wall: number;
-  /** Of all children, in seconds; the lab itself is none. */
+  /** Of all children, in seconds; the lab is none of them. */
   readonly cpu: number;
   readonly calls: number;
 }
@@ -35,9 +35,9 @@ try {
     unchanged.push(await measured(() => action(family)));
   }
   const [packer, whole, nothing] = [median(bare), median(ours), median(unchanged)];
-  tell('packer init, packer build', packer);
-  tell('ami-action build', whole);
-  tell('ami-action, unchanged push', nothing);
+  print('packer init, packer build', packer);
+  print('ami-action build', whole);
+  print('ami-action, unchanged push', nothing);
   console.log(
     `action over Packer: ${(whole.wall / packer.wall).toFixed(3)} of the time (target 1.05), ${(whole.cpu - packer.cpu).toFixed(2)} s CPU extra (target 0.5)`,
   );
@@ -48,7 +48,7 @@ try {
   rmSync(workspace, { recursive: true });
 }
 
-/** As actions/checkout leaves it: the action asks git for the tree. Bare Packer runs in the same. */
+/** As after actions/checkout: the action reads the tree from git. Bare Packer runs in the same workspace. */
 async function checkout(): Promise<void> {
   for (const [path, content] of Object.entries(files)) {
     mkdirSync(join(workspace, path, '..'), { recursive: true });
@@ -66,13 +66,13 @@ async function measured(work: () => Promise<void>): Promise<Cost> {
   return { wall: (performance.now() - startedAt) / 1000, cpu: cpuOfChildren() - cpu, calls: lab.calls.since(mark).length };
 }
 
-/** Of each for itself: the run in the middle of the clock need not be the one of the processor. */
+/** Of each measure separately. */
 function median(costs: readonly Cost[]): Cost {
   const middle = (of: keyof Cost) => costs.map(cost => cost[of]).toSorted((a, b) => a - b)[Math.floor(costs.length / 2)] ?? 0;
   return { wall: middle('wall'), cpu: middle('cpu'), calls: middle('calls') };
 }
 
-function tell(way: string, { wall, cpu, calls }: Cost): void {
+function print(way: string, { wall, cpu, calls }: Cost): void {
   console.log(`${way.padEnd(27)} ${wall.toFixed(2).padStart(7)} s ${cpu.toFixed(2).padStart(6)} s CPU ${String(calls).padStart(4)} calls`);
 }
 

@@ -58,7 +58,7 @@ describe('the files of a workspace', () => {
     expect(await listed(path)).toEqual(fromGit);
   });
 
-  test('count as they lie there: changed, added, removed, renamed', async () => {
+  test('count as they are on the disk: changed, added, removed, renamed', async () => {
     const path = repository();
     const clean = await listed(path);
     write(path, { 'app/server.py': 'print(2)\n', 'app/new file.py': '' });
@@ -69,7 +69,7 @@ describe('the files of a workspace', () => {
     expect(dirty['README.md']).toBeUndefined();
     git(path, 'add', '-A');
     expect(await listed(path)).toEqual(dirty);
-    // What is committed later has the fingerprint that it had before.
+    // Committing a file later does not change its fingerprint.
     git(path, 'commit', '-qm', 'two');
     expect(await listed(path)).toEqual(dirty);
   });
@@ -113,13 +113,13 @@ describe('the files of a workspace', () => {
   test.each([
     ['the whole tree', []],
     ['what globs match', ['app/**']],
-  ])('behind links of template and var files count beside %s: Packer reads through them', async (_, globs) => {
+  ])('behind links of template and var files count in addition to %s: Packer follows them', async (_, globs) => {
     const path = repository();
     write(path, { '.gitignore': 'ignored/\n', 'ignored/common.pkr.hcl': 'a = 1\n', 'ignored/prod.hcl': 'b = 1\n' });
     symlinkSync('packer', join(path, 'template'));
     symlinkSync('../ignored/common.pkr.hcl', join(path, 'packer/common.pkr.hcl'));
     symlinkSync('ignored/prod.hcl', join(path, 'prod.pkrvars.hcl'));
-    // Neither without end, nor nowhere.
+    // A loop and a broken link.
     symlinkSync('..', join(path, 'packer/up.pkr.hcl'));
     symlinkSync('nowhere', join(path, 'packer/gone.pkr.hcl'));
     const always = [join(path, 'template'), 'prod.pkrvars.hcl'];
@@ -132,7 +132,7 @@ describe('the files of a workspace', () => {
     for (const file of ['packer/image.pkr.hcl', 'ignored/common.pkr.hcl', 'ignored/prod.hcl']) expect(after[file]).not.toBe(before[file]);
   });
 
-  test.each(['by its own path', 'through a link'])('of a template outside, %s, count, all that lie there', async way => {
+  test.each(['by its own path', 'through a link'])('of a template outside, %s, all count', async way => {
     const path = repository();
     const outside = folder({ 'image.pkr.hcl': 'source {}\n', 'scripts/install.sh': 'one\n' });
     symlinkSync(outside, join(path, 'away'));
@@ -145,7 +145,7 @@ describe('the files of a workspace', () => {
     ]);
   });
 
-  test('of a submodule count as they lie there, whatever the repository says to ignore of it', async () => {
+  test('of a submodule count as they are on the disk, even if the repository ignores its changes', async () => {
     const inner = repository();
     const path = repository();
     git(path, '-c', 'protocol.file.allow=always', 'submodule', '--quiet', 'add', inner, 'sub');

@@ -36,7 +36,7 @@ const folder = (name = 'folder'): string => {
   return path;
 };
 
-/** An executable that says what it is told to and leaves a mark that it was run. */
+/** An executable that runs these commands and leaves a mark that it was run. */
 const program = (where: string, says: string, name = 'packer'): string => {
   const path = join(where, name);
   writeFileSync(path, `#!/bin/sh\ntouch "$0.ran"\n${says}\n`);
@@ -130,7 +130,7 @@ describe("Packer from the vendor's archive", () => {
     );
   };
 
-  test('is unpacked when its hash is right, and kept', async () => {
+  test('is unpacked when its hash is right, and cached', async () => {
     const archive = zipSync({ 'LICENSE.txt': strToU8('licence'), packer: SCRIPT });
     const cache = folder('cache');
     const tool = await install(archive, sha256(archive), cache);
@@ -207,7 +207,7 @@ const filesIn = (where: string): string[] =>
     .map(({ name }) => name);
 
 describe('what Packer sees of our environment', () => {
-  test('is AWS and its own settings, not what the runner gave to us alone', () => {
+  test('is AWS and its own settings, not what the runner gives to the action alone', () => {
     const seen = packerEnvironment({
       AWS_ACCESS_KEY_ID: 'AKIA',
       PKR_VAR_x: '1',
@@ -220,10 +220,10 @@ describe('what Packer sees of our environment', () => {
     expect(seen).toEqual({ AWS_ACCESS_KEY_ID: 'AKIA', PKR_VAR_x: '1', PATH: '/bin', CHECKPOINT_DISABLE: '1', PACKER_NO_COLOR: '1' });
   });
 
-  test('scenario 15: AWS_MAX_ATTEMPTS is passed on as a number or not at all, and its second meaning is told', () => {
+  test('scenario 15: AWS_MAX_ATTEMPTS is passed on only as a number, and its second meaning is reported', () => {
     expect(packerEnvironment({ AWS_MAX_ATTEMPTS: 'abc' })).not.toHaveProperty('AWS_MAX_ATTEMPTS');
     expect(packerEnvironment({ AWS_MAX_ATTEMPTS: '40' })).toHaveProperty('AWS_MAX_ATTEMPTS', '40');
-    expect(pollingWarning({ AWS_MAX_ATTEMPTS: 'abc' })).toContain('"abc", which is no number');
+    expect(pollingWarning({ AWS_MAX_ATTEMPTS: 'abc' })).toContain('"abc", which is not a number');
     expect(pollingWarning({ AWS_MAX_ATTEMPTS: '40' })).toContain('at most 80 s');
     expect(pollingWarning({ AWS_MAX_ATTEMPTS: '40', AWS_POLL_DELAY_SECONDS: '15' })).toBeUndefined();
     expect(pollingWarning({})).toBeUndefined();
@@ -291,7 +291,7 @@ describe('a command of Packer', () => {
     empty: '',
   };
 
-  test('scenario 17: gets values as they are, without a shell in between', async () => {
+  test('scenario 17: gets values unchanged, without a shell', async () => {
     const { packer, workspace } = opened();
     const seen: string[] = [];
     const binary = program(folder(), 'for argument; do printf "%s" "$argument" | od -An -v -tx1 | tr -d " \\n"; echo; done');
@@ -309,7 +309,7 @@ describe('a command of Packer', () => {
     expect(workspace).not.toBe('');
   });
 
-  test('reads our own variables from a file that only we can read and that ends with it', async () => {
+  test('reads variables of the action from a private file that is removed when it ends', async () => {
     const { packer, temp, kept } = opened();
     const seen: string[] = [];
     const binary = program(
@@ -324,18 +324,18 @@ describe('a command of Packer', () => {
     expect(JSON.parse(seen[1] ?? '')).toEqual({ ami_tags: { a: 'b' }, token: 's3cret' });
     expect(seen[2]?.startsWith(temp)).toBe(true);
     expect(existsSync(seen[2] ?? '')).toBe(false);
-    // Remembered while it was there, so that post: could have ended it.
+    // In the journal while it exists, so that the post step can remove it.
     expect(kept.log.map(({ kind }) => kind)).toEqual(['file', 'process']);
     expect(kept.entries).toEqual([]);
   });
 
-  test('ends by itself when its time is up, and says so', async () => {
+  test('is stopped at its time limit, and the result shows it', async () => {
     const { packer } = opened();
     const binary = program(folder(), 'trap "exit 1" TERM; while :; do sleep 0.05; done');
     expect(await packer.build(order(binary, { atMostSeconds: 0.3 }), () => {})).toMatchObject({ exitCode: 1, stopped: 'timeout' });
   });
 
-  test('tells which variables a template declares, and which of them are secrets', async () => {
+  test('reports the variables of a template, and which of them are sensitive', async () => {
     const { packer } = opened();
     const said = [
       '1,,ui,say,Packer Inspect: HCL2 mode\\n',
@@ -349,7 +349,7 @@ describe('a command of Packer', () => {
     ]);
   });
 
-  test('tells the variables of a JSON template too', async () => {
+  test('reports the variables of a JSON template too', async () => {
     const { packer } = opened();
     const binary = program(folder(), "echo '1,,template-variable,ami_name,,1'; echo '1,,template-variable,token,<sensitive>,0'");
     const { variables, soleSource, isSingle } = await packer.inspect(binary, '/template.json');
@@ -370,7 +370,7 @@ describe('a command of Packer', () => {
     ['two builds', named('a', '      amazon-ebs.web') + named('b', '      amazon-ebs.web'), undefined, false],
     ['a post-processor', named('<unnamed build 0>', '      amazon-ebs.web', '0:\\n        shell-local'), undefined, true],
     ['no build', '', undefined, false],
-  ])('tells of a template with %s which is its only one', async (_, builds, sole, isSingle) => {
+  ])('reports the only source of a template with %s', async (_, builds, sole, isSingle) => {
     const binary = program(folder(), `cat <<'END'\n${inspected(builds)}\nEND`);
     expect(await opened().packer.inspect(binary, '/template')).toMatchObject({ soleSource: sole, isSingle });
   });

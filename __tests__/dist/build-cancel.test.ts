@@ -59,7 +59,7 @@ const pidsOf = (ran: Ran): number[] =>
     .filter(({ kind }) => kind === 'process')
     .map(({ pid }) => pid);
 
-/** A zombie is as dead as anything: only nobody has asked how it ended. */
+/** A zombie has ended. */
 const alive = (pid: number): boolean => existsSync(`/proc/${pid}/stat`) && !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 
 const until = async (holds: () => boolean) => {
@@ -72,7 +72,7 @@ const nothingIsLeft = () => {
   expect(strays()).toEqual([]);
 };
 
-// From the first thing that Packer does to the last that we do. After the last of these it may have ended before it hears of the cancel.
+// From the first step of Packer to the last of the action. At the last of these the run may end before the cancel arrives.
 const CERTAIN = 10;
 const POINTS: readonly RegExp[] = [
   /::group::packer init/,
@@ -119,13 +119,13 @@ describe('scenario 2: a build whose action is killed', () => {
     },
   );
 
-  test('scenario 3: and whose Packer ignores everybody is killed in the end, and what it made is swept and told', async () => {
+  test('scenario 3: and whose Packer ignores SIGTERM is killed in the end, and its resources are removed and reported', async () => {
     const disk =
       'launch_block_device_mappings {\n    device_name           = "/dev/xvdf"\n    volume_size           = 1\n    delete_on_termination = false\n  }';
     const files = { ...changed(['  communicator ', `  ${disk}\n  communicator `]), 'packer/scripts/install.sh': '#!/bin/sh\nsleep 600\n' };
     const ran = await struck(/Connected to SSH/, outright, { files });
     const [pid = 0] = pidsOf(ran);
-    // Stopped, it hears no SIGTERM.
+    // A stopped process gets no SIGTERM.
     process.kill(pid, 'SIGSTOP');
     process.kill(-pid, 'SIGSTOP');
     const ended = await postOf(lab, ran, { AMI_ACTION_GRACE_SECONDS: '1' });
@@ -148,7 +148,7 @@ describe('scenario 4: a build whose runner dies, so that there is no post step',
     const ran = await struck(point, outright);
     const [pid = 0] = pidsOf(ran);
     if (point.source.includes('SSH'))
-      process.kill(-pid, 'SIGKILL'); // the machine is gone, and Packer with it
+      process.kill(-pid, 'SIGKILL'); // the runner is gone, and Packer with it
     else await until(() => !alive(pid));
     const left = [...leftovers(lab), ...strays()];
     expect(left.length).toBeGreaterThan(0);
@@ -169,7 +169,7 @@ describe('scenario 4: a build whose runner dies, so that there is no post step',
   };
 });
 
-test('what a build left in a region that only its template names is swept by post', async () => {
+test('leftovers in a region that only the template sets are removed by post', async () => {
   const files = changed(['  region          = var.region', '  region          = "eu-west-1"']);
   const ran = await struck(/Connected to SSH/, outright, { files });
   process.kill(-(pidsOf(ran)[0] ?? 0), 'SIGKILL');
@@ -182,7 +182,7 @@ test('what a build left in a region that only its template names is swept by pos
 describe('scenario 11: a copy to another region that fails', () => {
   test.each<[string, Record<string, string>]>([
     ['by its tags', template()],
-    ['by its name alone, where the template tags nothing', changed(['  run_tags        = var.run_tags\n', ''])],
+    ['by its name alone, where the template sets no tags', changed(['  run_tags        = var.run_tags\n', ''])],
   ])('leaves no copy behind in the regions where it went well, found %s', async (_, files) => {
     const action = { error: 'InternalError', message: 'no capacity to copy', status: 400 };
     const forget = lab.faults.add({ operation: 'CopyImage', region: 'eu-west-1', action });

@@ -57,7 +57,7 @@ describe('build from a running instance', () => {
     expect(lab.calls.count('CreateImage')).toBe(made + 1);
   });
 
-  test('is made anew for a commit whose image failed or was rolled back', async () => {
+  test('is created again for a commit whose image failed or was rolled back', async () => {
     const one = await save({}, '9');
     setTags(lab.place(), one.outputs['ami-id'] ?? '', { 'ami-action:vetoed-in': 'prod' });
     const two = await save({}, '9');
@@ -65,7 +65,7 @@ describe('build from a running instance', () => {
     expect(two.outputs['ami-id']).not.toBe(one.outputs['ami-id']);
   });
 
-  test('is made anew when "rebuild" says that the one of before is too old', async () => {
+  test('is created again when the existing one is older than "rebuild" allows', async () => {
     const one = await save({}, '4');
     const young = await save({ rebuild: 'max-age:7d' }, '4');
     expect(young.outputs).toMatchObject({ built: 'false', 'ami-id': one.outputs['ami-id'] });
@@ -103,14 +103,14 @@ describe('build from a running instance', () => {
       expect(ran.outputs['outcome']).toBe('timeout');
       const [made] = named('slow-one');
       expect(ran.errors.join()).toContain(
-        `Left behind:\n- ${made?.id} in eu-central-1, not yet one of the family: a later run of this commit makes it one`,
+        `Left behind:\n- ${made?.id} in eu-central-1, not in the family yet: a later run of this commit adopts it`,
       );
       const later = await save({ name: 'slow-one' }, '1');
       expect(later.outputs).toMatchObject({ outcome: 'unchanged', 'ami-id': made?.id });
       expect(tagsIn(lab, made?.id ?? '')['ami-action:family']).toBe('saved');
     });
 
-    test('than whoever cancels wants to wait is named too', async () => {
+    test('than a cancelled run waits is named too', async () => {
       takes(slow);
       let cancel = () => {};
       const ran = await save({ name: 'called-off' }, '2', {
@@ -123,7 +123,7 @@ describe('build from a running instance', () => {
       });
       takes(usual);
       expect(ran.outputs['outcome']).toBe('cancelled');
-      expect(ran.errors.join()).toContain(`${named('called-off')[0]?.id} in eu-central-1, not yet one of the family`);
+      expect(ran.errors.join()).toContain(`${named('called-off')[0]?.id} in eu-central-1, not in the family yet`);
     });
   });
 
@@ -150,21 +150,21 @@ describe('build from a running instance', () => {
     ).toEqual([ran.outputs['ami-id']]);
   });
 
-  test('in a dry run is only told, by what a real run would find', async () => {
+  test('in a dry run is only reported, as a real run would find it', async () => {
     const mark = lab.calls.mark();
     const dry = { name: 'would-be', 'dry-run': 'true' };
     const ran = await save(dry, 'f');
     expect(ran.outputs).toMatchObject({ outcome: 'planned', built: 'false', 'image-name': 'would-be' });
     expect(ran.summary).toContain(`Would save ${instance} as would-be`);
     const gone = await save({ ...dry, 'from-instance': 'i-0123456789abcdef0' }, 'f');
-    expect(gone.errors.join()).toContain('does not exist here');
+    expect(gone.errors.join()).toContain('does not exist in ');
     const again = await save(dry, 'b');
     expect(again.outputs['reason']).toMatch(/^ami-\w+ is of this instance and this commit$/);
     expect(again.summary).toContain('Nothing to save');
     expect(lab.calls.since(mark).filter(({ operation }) => !/^(Describe|Get)/.test(operation))).toEqual([]);
   });
 
-  test('by two runs with one name is one image; the other is told whose name it is, and by which name to go on', async () => {
+  test('by two runs with one name is one image; the other run reports which image has the name, and the fix', async () => {
     let arrived = 0;
     const meet = async () => {
       arrived += 1;
@@ -179,25 +179,23 @@ describe('build from a running instance', () => {
     expect(ended.map(({ outputs }) => outputs['outcome']).sort()).toEqual(['done', 'usage']);
     expect(ended.find(({ outputs }) => outputs['outcome'] === 'done')?.outputs['ami-id']).toBe(made[0]?.id);
     const lost = ended.find(({ outputs }) => outputs['outcome'] === 'usage');
-    expect(lost?.errors).toEqual([
-      `"name" becomes "one-name", and ${made[0]?.id} is called so already\nNext: Put {timestamp} into "name".`,
-    ]);
+    expect(lost?.errors).toEqual([`"name" becomes "one-name", and ${made[0]?.id} already has this name\nNext: Add {timestamp} to "name".`]);
   });
 
-  test('that is not there, or not any more, is refused', async () => {
+  test('of an instance that does not exist, or no longer, is refused', async () => {
     const gone = await save({ 'from-instance': 'i-0123456789abcdef0' }, 'e');
-    expect(gone.errors.join()).toContain('does not exist here');
+    expect(gone.errors.join()).toContain('does not exist in ');
     const elsewhere = await save({}, 'e', { as: { region: 'eu-west-1' } });
-    expect(elsewhere.errors.join()).toContain('does not exist here');
+    expect(elsewhere.errors.join()).toContain('does not exist in ');
     const stranger = await save({}, 'e', { as: { account: '999988887777' } });
-    expect(stranger.errors.join()).toContain('does not exist here');
+    expect(stranger.errors.join()).toContain('does not exist in ');
     const ended = instances(lab.place()).get(instance);
     if (ended === undefined) throw new Error('there is no instance');
     const before = ended.state;
     ended.state = 'terminated';
     const dead = await save({}, 'e');
     ended.state = before;
-    expect(dead.errors.join()).toContain(`${instance} is terminated, it must be running or stopped`);
+    expect(dead.errors.join()).toContain(`${instance} is terminated, must be running or stopped`);
   });
 
   test('with settings of a template is refused, all of them at once', async () => {
@@ -207,7 +205,7 @@ describe('build from a running instance', () => {
       regions: 'eu-west-1',
     });
     expect(ran.outputs['outcome']).toBe('usage');
-    expect(ran.errors.join()).toContain('take out "base-image", "var", "secret-var", "content", "only", "instance-type", "regions"');
+    expect(ran.errors.join()).toContain('remove "base-image", "var", "secret-var", "content", "only", "instance-type", "regions"');
     expect(lab.calls.count()).toBe(before);
   });
 });

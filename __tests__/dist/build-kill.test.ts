@@ -7,7 +7,7 @@ import type { Ran } from '../../lab/runner.ts';
 import { concurrently } from '../../src/kit/concurrently.ts';
 import { build, DEBIAN, describeWithPacker as describe, idle, labOfTests, leftovers, madeImages, tagsIn } from './build-lab.ts';
 
-/** Killed outright, at a call, with no post step: the next run of the same inputs must make it whole. Each time in an account of its own. */
+/** Killed at a call, without a post step: the next run of the same inputs must complete it. Each time in its own account. */
 
 const lab = await labOfTests({ timings: { boot: 1, statusChecks: 1, shutdown: 1, image: 1 } });
 
@@ -21,7 +21,7 @@ const newAccount = () => {
 const run = (account: string, more: Parameters<typeof build>[1] = {}) =>
   build(lab, { files: idle(), as: { account }, with: { family: 'web', 'base-image': DEBIAN }, ...more });
 
-/** Three hours later: by then nobody can mistake what is left for a build under way. */
+/** Three hours later, when leftovers have expired. */
 const later = (account: string, commit = '1') =>
   run(account, { env: { AMI_ACTION_CLOCK_SINCE: String(lab.clock.since - 180_000), GITHUB_SHA: commit.repeat(40) } });
 
@@ -31,7 +31,7 @@ const isPackers = (call: CallRecord) => !isOurs(call);
 const isWrite = ({ operation }: CallRecord) => !/^(Describe|Get)/.test(operation);
 
 const onlyUs = (child: ChildProcess) => void child.kill('SIGKILL');
-/** Packer leads a group of its own, and its plugins are in it. */
+/** Packer leads its own process group, with its plugins. */
 const theMachine = (child: ChildProcess) => {
   for (const pid of readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').split(' ').filter(Boolean)) {
     try {
@@ -41,7 +41,7 @@ const theMachine = (child: ChildProcess) => {
   child.kill('SIGKILL');
 };
 
-/** A run that is struck when a call is done, and does not live to hear the answer. */
+/** A run that is killed when a call is done, before it gets the answer. */
 async function struck(account: string, rule: Omit<FaultRule, 'action'>, strike: (child: ChildProcess) => void): Promise<Ran> {
   let child: ChildProcess | undefined;
   const lift = lab.faults.add({ account, nth: 1, ...rule, action: { kill: () => child && strike(child), at: 'after' } });
@@ -113,10 +113,10 @@ describe('build killed without a post step', () => {
     await packerIsDone(account);
     const next = await later(account, '2');
     expect(next.outputs).toMatchObject({ built: 'false', outcome: 'unchanged' });
-    expect(next.outputs['reason']).toContain('has the same fingerprint: an earlier run did not live to see it finished');
+    expect(next.outputs['reason']).toContain('has the same fingerprint, and was finished by a run that was interrupted');
     isWhole(account, next);
     expect(callsOf(account).filter(({ operation }) => operation === 'RunInstances')).toHaveLength(1);
-    // The commit that it was built from stays; the one that took it finds it too.
+    // The commit that it was built from stays; the one that reused it finds it too.
     expect(tagsIn(lab, next.outputs['ami-id'] ?? '', undefined, account)).toMatchObject({
       'ami-action:commit': '1'.repeat(40),
       'ami-action:same-commits': '2'.repeat(12),

@@ -8,7 +8,7 @@ import { type Lab, type LabOptions, startLab } from '../../lab/lab.ts';
 import { type Order, type Ran, removeWorkspaces, runAction } from '../../lab/runner.ts';
 import { packerTools } from '../../scripts/packer-tools.ts';
 
-/** Builds with real Packer in a lab: what the tests of mode build share. */
+/** Builds with real Packer in a lab: shared by the tests of mode build. */
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
@@ -23,23 +23,23 @@ export const template = (): Record<string, string> =>
 
 const TEMPLATE = 'packer/image.pkr.hcl';
 
-/** A base image, as the setting takes it. */
+/** A base image, as a value of the setting. */
 export const DEBIAN = 'name:136693071363/debian-12-amd64-*';
 
-/** The example template with nothing to do on the machine: a build takes as long as Packer needs. */
+/** The example template without provisioning: a build takes as long as Packer needs. */
 export const idle = (): Record<string, string> => {
   const files = template();
   const scripts = Object.keys(files).filter(path => path.startsWith('packer/scripts/'));
   return { ...files, ...Object.fromEntries(scripts.map(path => [path, '#!/bin/sh\n'])) };
 };
 
-/** What of a template is HCL, on top of the one with nothing to do. */
+/** The HCL files of a template, with the scripts of `idle`. */
 export const idly = (files: Record<string, string>): Record<string, string> => ({
   ...idle(),
   ...Object.fromEntries(Object.entries(files).filter(([path]) => path.endsWith('.hcl'))),
 });
 
-/** The example template, changed: each pair is a text that it holds and what stands there instead. */
+/** The example template, changed: each pair is a text of it and its replacement. */
 export function changed(...changes: readonly (readonly [from: string, to: string])[]): Record<string, string> {
   const files = template();
   for (const [from, to] of changes) {
@@ -57,7 +57,7 @@ export function twoSources(): Record<string, string> {
   return files;
 }
 
-/** A template that knows none of our variables; `source` is what else its source says. */
+/** A template that declares none of our variables; `source` is added to its source. */
 export const bare = (source = '', builds = 'build { sources = ["source.amazon-ebs.own"] }'): Record<string, string> => ({
   'image.pkr.hcl': `
     variable "ssh_port" { type = number }
@@ -79,14 +79,14 @@ export const bare = (source = '', builds = 'build { sources = ["source.amazon-eb
 const tools = await packerTools().catch((cause: Error) => cause);
 const missing = tools instanceof Error ? tools : undefined;
 if (missing !== undefined && process.env['AMI_ACTION_REQUIRE_ALL'] === '1') throw missing;
-if (missing !== undefined) console.error(`\n!!! Skipped, because Packer cannot be had here: ${missing.message}\n`);
+if (missing !== undefined) console.error(`\n!!! Skipped, because Packer is not available here: ${missing.message}\n`);
 
 // Not imported: a benchmark builds without jest.
 const { describe, afterAll } = globalThis as unknown as { describe: typeof Describe; afterAll: typeof AfterAll };
-/** As `describe`; skipped, loudly, on a machine where Packer cannot be had. In CI that is a failure. */
+/** As `describe`; skipped with a message on a machine without Packer. In CI that is a failure. */
 export const describeWithPacker = missing === undefined ? describe : describe.skip;
 
-/** A lab for the tests of a file; it goes with the last of them, and so do the workspaces. */
+/** A lab for the tests of a file; closed after the last of them, and the workspaces removed. */
 export async function labOfTests(options: LabOptions = {}): Promise<Lab> {
   const lab = await startLab(options);
   afterAll(async () => {
@@ -119,7 +119,7 @@ export async function build(lab: Lab, order: Omit<Order, 'mode' | 'lab'>): Promi
 export const postOf = (lab: Lab, ran: Ran, env: Readonly<Record<string, string>> = {}): Promise<Ran> =>
   runAction({ mode: 'build', lab, postOf: ran, with: { family: 'any' }, env: { ...packerHere(), ...env } });
 
-/** How many machines were ever launched. */
+/** How many instances were ever launched. */
 export const launched = (lab: Lab): number => lab.calls.count('RunInstances');
 
 export const madeImages = (lab: Lab, region?: string, account?: string): readonly LabImage[] =>
@@ -128,11 +128,11 @@ export const madeImages = (lab: Lab, region?: string, account?: string): readonl
 export const tagsIn = (lab: Lab, id: string, region?: string, account?: string): Readonly<Record<string, string>> =>
   tagsOf(lab.place(account, region), id);
 
-/** Tags that an image has only until it is one of a family. */
+/** Tags that an image has only until it is in the family. */
 export const temporaryTags = (...where: Parameters<typeof tagsIn>): readonly string[] =>
   Object.keys(tagsIn(...where)).filter(key => /purpose|expires-at|:build|for-family/.test(key));
 
-/** Everything that only a build under way may have: it is to be empty whenever none is. */
+/** Everything that only a running build may have: empty whenever none runs. */
 export function leftovers(lab: Lab, region?: string, account?: string): readonly string[] {
   const place = lab.place(account, region);
   const alive = [...instances(place).values()].filter(({ state }) => state !== 'terminated' && state !== 'shutting-down');
@@ -143,7 +143,7 @@ export function leftovers(lab: Lab, region?: string, account?: string): readonly
   return [...alive, ...groups, ...[...keyPairs(place).values()], ...loose, ...orphans].map(({ id }) => id);
 }
 
-/** Where the content of an image lies. */
+/** Path of the content of an image. */
 export async function diskOf(lab: Lab, imageId: string): Promise<string> {
   const image = madeImages(lab).find(({ id }) => id === imageId);
   const disk = await snapshots(lab.place())

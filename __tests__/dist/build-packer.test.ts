@@ -10,7 +10,7 @@ import { runAction } from '../../lab/runner.ts';
 import { PINS, thisPlatform } from '../../src/adapters/packer/pins.ts';
 import { build, describeWithPacker as describe, labOfTests, template } from './build-lab.ts';
 
-/** Where Packer comes from, and what it must be before anything of it is run. */
+/** Where Packer comes from, and how it is verified before it runs. */
 
 const lab = await labOfTests();
 const folders: string[] = [];

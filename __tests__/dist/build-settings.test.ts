@@ -17,7 +17,7 @@ import {
   twoSources,
 } from './build-lab.ts';
 
-/** What the settings of build do, each seen in what Packer made or was asked. */
+/** The effect of each setting of build, seen in what Packer gets or creates. */
 
 const lab = await labOfTests();
 
@@ -27,7 +27,7 @@ describe('which sources are built', () => {
   test.each<[string, Record<string, string>]>([
     ['only', { only: 'amazon-ebs.second' }],
     ['except', { except: 'amazon-ebs.web' }],
-  ])('is said by "%s", and what is left is found again by the next push', async (which, wanted) => {
+  ])('is set by "%s", and the next run finds the image', async (which, wanted) => {
     const before = launched(lab);
     const order = { files: idly(twoSources()), with: { family: which, 'base-image': DEBIAN, ...wanted } };
     const ran = await build(lab, order);
@@ -39,15 +39,15 @@ describe('which sources are built', () => {
     expect(all.outputs['reason']).toContain('regions, architecture, instance type or sources');
   });
 
-  test('is nothing when "only" names none: said before anything is launched', async () => {
+  test('is nothing when "only" matches none: an error before anything is launched', async () => {
     const before = launched(lab);
-    const ran = await build(lab, { files: idle(), with: { family: 'none', only: 'amazon-ebs.nobody' } });
+    const ran = await build(lab, { files: idle(), with: { family: 'none', only: 'amazon-ebs.unknown' } });
     expect(ran.outputs['outcome']).toBe('usage');
     expect(ran.errors.join()).toContain('No builds to run');
     expect(launched(lab)).toBe(before);
   });
 
-  test('is none when one of several is wrong: Packer alone would build the others', async () => {
+  test('is none when one of several is invalid: Packer alone would build the others', async () => {
     const files = idly(twoSources());
     files['packer/second.pkr.hcl'] = (files['packer/second.pkr.hcl'] ?? '').replace(/ssh_username\s+=.*/, '');
     const before = launched(lab);
@@ -58,7 +58,7 @@ describe('which sources are built', () => {
   });
 });
 
-describe('a template that is wrong is told before anything is launched', () => {
+describe('an invalid template is an error before anything is launched', () => {
   test.each<[string, Record<string, string>, Record<string, string>, string]>([
     ['does not parse', changed(['variable "app_version"', 'variable app version']), {}, 'Packer cannot read the template: Error: '],
     [
@@ -71,7 +71,7 @@ describe('a template that is wrong is told before anything is launched', () => {
       'has a variable without a value',
       changed(['variable "app_version" {', 'variable "must" {\n  type = string\n}\nvariable "app_version" {']),
       {},
-      'without a value',
+      'has no value',
     ],
     [
       'wants tags as a list',
@@ -80,14 +80,9 @@ describe('a template that is wrong is told before anything is launched', () => {
         'variable "ami_tags" {\n  type = list(string)\n  default = []',
       ]),
       {},
-      'What the action sets is a map(string) for `ami_tags` and `run_tags`',
+      'Declare `ami_tags` and `run_tags` as map(string)',
     ],
-    [
-      'does not know a variable',
-      idle(),
-      { var: 'ssh_port: 2322\nnobody: knows' },
-      '"var" names a variable that the template does not declare',
-    ],
+    ['does not know a variable', idle(), { var: 'ssh_port: 2322\nunknown: x' }, '"var" sets a variable that the template does not declare'],
   ])('%s', async (_, files, wanted, says) => {
     const before = launched(lab);
     const ran = await build(lab, { files, with: { family: 'wrong', ...wanted } });
@@ -163,7 +158,7 @@ describe('"name"', () => {
     architecture: 'arm64',
   };
 
-  test('is made of everything that it may hold', async () => {
+  test('is made of all placeholders', async () => {
     const name = '{family}-{version}-{environment}-{architecture}-{commit}-{timestamp}';
     const ran = await build(lab, { with: { ...KNOWN, name, 'dry-run': 'true' }, env: { GITHUB_SHA: 'c'.repeat(40) } });
     expect(ran.outputs['image-name']).toMatch(new RegExp(`^web-1\\.2\\.3-stage-arm64-${'c'.repeat(40)}-20\\d{12}$`));
@@ -172,20 +167,20 @@ describe('"name"', () => {
     expect(made.outputs['image-name']).toBe('exact named (v1) [x]');
   });
 
-  test('is not the same for two architectures, whose jobs begin in the same second', async () => {
+  test('differs for two architectures, whose jobs may begin in the same second', async () => {
     const ran = await build(lab, { with: { family: 'web', architecture: 'arm64', 'dry-run': 'true' } });
     expect(ran.outputs['image-name']).toMatch(/^web-1111111-arm64-20\d{12}$/);
   });
 
-  test.each(['environment', 'architecture'])('with {%s}, which nobody said, is refused with the way out', async fact => {
+  test.each(['environment', 'architecture'])('with {%s}, which has no value, is refused with the fix', async fact => {
     const before = lab.calls.count();
     const ran = await build(lab, { with: { family: 'web', name: `{family}-{${fact}}` } });
-    expect(ran.errors.join()).toContain(`"name" uses {${fact}}, which this run does not know: set "${fact}", or take it out of "name"`);
+    expect(ran.errors.join()).toContain(`"name" contains {${fact}}, which has no value: set "${fact}", or remove {${fact}} from "name"`);
     expect(lab.calls.count()).toBe(before);
   });
 });
 
-test('"packer-version" that PATH does not meet is told with what there is, before anything is launched', async () => {
+test('"packer-version" that PATH does not meet is an error that names the versions found, before anything is launched', async () => {
   const before = launched(lab);
   const ran = await build(lab, { with: { family: 'newer', 'packer-version': '>=99.0.0' } });
   expect(ran.outputs['outcome']).toBe('rejected');
@@ -194,7 +189,7 @@ test('"packer-version" that PATH does not meet is told with what there is, befor
   expect(launched(lab)).toBe(before);
 });
 
-describe('a variable that the template calls sensitive', () => {
+describe('a variable that the template marks as sensitive', () => {
   const SECRET = 'hunter2, "quoted" & more';
   const files = () => ({
     ...changed(
@@ -217,7 +212,7 @@ describe('a variable that the template calls sensitive', () => {
     for (const shown of [log, ran.summary, JSON.stringify(ran.outputs), JSON.stringify(ran.state)]) expect(shown).not.toContain('hunter2');
   };
 
-  test('is shown nowhere by a dry run, which tells all else that Packer would be asked', async () => {
+  test('is shown nowhere by a dry run, which reports all else that Packer would get', async () => {
     const ran = await run({ 'dry-run': 'true', 'secret-var': 'ssh_username: admin', regions: 'eu-west-1', tags: 'team: web' });
     expect(ran.errors).toEqual([]);
     unseen(ran);
@@ -230,13 +225,13 @@ describe('a variable that the template calls sensitive', () => {
     expect(rows).toContainEqual(['`ssh_port`', '`2322`', '"var"']);
     expect(rows).toContainEqual(['`ami_name`', `\`${ran.outputs['image-name']}\``, 'ami-action']);
     expect(rows).toContainEqual(['`ami_regions`', '`["eu-west-1"]`', 'ami-action']);
-    expect(ran.warnings.join()).toContain('The template calls token sensitive. Say it under "secret-var"');
+    expect(ran.warnings.join()).toContain('The template marks token as sensitive. Set it under "secret-var"');
   });
 
   test.each([
     ['behind a link', 'packer'],
     ['in a template outside the workspace', '../away/packer'],
-  ])('%s is as secret, and what is read of the environment there counts', async (_, template) => {
+  ])('%s is as secret, and environment variables that it reads count', async (_, template) => {
     const home = mkdtempSync(join(tmpdir(), 'build-settings-'));
     const put = (files: Record<string, string>) => {
       for (const [path, content] of Object.entries(files)) {
@@ -261,21 +256,18 @@ describe('a variable that the template calls sensitive', () => {
     rmSync(home, { recursive: true });
   });
 
-  test.each(['1', 'central'])(
-    'is refused when it is %j: Packer would hide it in the ID of the image, which then nobody could read',
-    async token => {
-      const before = launched(lab);
-      const said = await run({ var: JSON.stringify({ ssh_port: '2322', token }) });
-      const ofTheStep = await build(lab, { files: files(), with: { family: 'hush' }, env: { PKR_VAR_token: token } });
-      for (const ran of [said, ofTheStep]) {
-        expect(ran.outputs['outcome']).toBe('usage');
-        expect(ran.errors.join()).toContain('The template calls token sensitive, and its value is so short, or so common,');
-      }
-      expect(launched(lab)).toBe(before);
-    },
-  );
+  test.each(['1', 'central'])('is refused when it is %j: Packer would hide it in the ID of the image', async token => {
+    const before = launched(lab);
+    const said = await run({ var: JSON.stringify({ ssh_port: '2322', token }) });
+    const ofTheStep = await build(lab, { files: files(), with: { family: 'hush' }, env: { PKR_VAR_token: token } });
+    for (const ran of [said, ofTheStep]) {
+      expect(ran.outputs['outcome']).toBe('usage');
+      expect(ran.errors.join()).toContain('The template marks token as sensitive, and its value is so short or common');
+    }
+    expect(launched(lab)).toBe(before);
+  });
 
-  test('which has a short value of its own is named when Packer has hidden the ID, and the image goes', async () => {
+  test('with a short default is reported when Packer has hidden the ID, and the image is removed', async () => {
     const before = madeImages(lab).length;
     const pin = changed(
       ['variable "app_version"', 'variable "pin" {\n  default   = "1"\n  sensitive = true\n}\n\nvariable "app_version"'],
@@ -283,17 +275,17 @@ describe('a variable that the template calls sensitive', () => {
     );
     const ran = await build(lab, { files: idly(pin), with: { family: 'pin' } });
     expect(ran.outputs['outcome']).toBe('usage');
-    expect(ran.errors.join()).toContain('Packer has hidden the ID of what it made');
+    expect(ran.errors.join()).toContain('Packer printed no readable ID of the image');
     expect(madeImages(lab)).toHaveLength(before);
     expect(leftovers(lab)).toEqual([]);
   });
 
-  test('is in no tag, and salted in the fingerprint: another family has another for the same', async () => {
-    // Not known to Packer as a secret. It stands in the name of the region, and in most IDs.
+  test('is in no tag, and salted in the fingerprint: another family has another fingerprint', async () => {
+    // Not a secret for Packer. It occurs in the name of the region, and in most IDs.
     const ran = await run({ 'secret-var': 'pin: "1"' });
     expect(ran.errors).toEqual([]);
-    // The runner would.
-    expect(ran.warnings.join()).toContain('that the runner masks it in the IDs of images too: pin.');
+    // The runner masks it.
+    expect(ran.warnings.join()).toContain('that the runner masks them in the IDs of images too: pin.');
     unseen(ran);
     const id = ran.outputs['ami-id'] ?? '';
     expect(madeImages(lab).map(image => image.id)).toContain(id);

@@ -23,20 +23,22 @@ async function both(family: string): Promise<readonly Ran[]> {
 const available = (family: string) => madeImages(lab).filter(({ name, state }) => name.startsWith(family) && state === 'available');
 
 describe('two builds of the same at once', () => {
-  test('end with the image of the one that was first; the other goes, and nobody fails', async () => {
+  test('end with the image of the first; the other is removed, and no run fails', async () => {
     const lift = lab.faults.add({ operation: 'CreateImage', nth: 2, action: { delaySeconds: 300 } });
     const [first, second] = await both('twins');
     lift();
     expect([first?.errors, second?.errors]).toEqual([[], []]);
     expect(first?.outputs).toMatchObject({ built: 'true', outcome: 'done' });
     expect(second?.outputs).toMatchObject({ built: 'false', outcome: 'unchanged', 'ami-id': first?.outputs['ami-id'] });
-    expect(second?.outputs['reason']).toMatch(/^another run built the same meanwhile, and ami-\w+ is what all take: ami-\w+ is removed$/);
+    expect(second?.outputs['reason']).toMatch(
+      /^another run built the same at the same time, and all runs take ami-\w+: ami-\w+ is removed$/,
+    );
     expect(available('twins').map(({ id }) => id)).toEqual([first?.outputs['ami-id']]);
     expect(tagsIn(lab, first?.outputs['ami-id'] ?? '')['ami-action:same-commits']).toBe('2'.repeat(12));
     expect(leftovers(lab)).toEqual([]);
   });
 
-  test('and tagged in the same moment end with the newer one, which every later push takes too', async () => {
+  test('and tagged in the same moment end with the newer one, which every later run takes too', async () => {
     let arrived = 0;
     const isAdoption = ({ client, input }: CallRecord) =>
       client.includes('ami-action') && JSON.stringify(input).includes('ami-action:family');
@@ -83,7 +85,7 @@ describe('two builds with one name', () => {
     expect(lost?.outputs).toMatchObject({ outcome: 'usage' });
     expect(lost?.errors.join()).toContain('InvalidAMIName.Duplicate');
     expect(lost?.errors.join()).toContain('An image with this name exists already.');
-    expect(lost?.errors.join()).toContain('Next: Put {timestamp} or {commit} into "name".');
+    expect(lost?.errors.join()).toContain('Next: Add {timestamp} or {commit} to "name".');
     expect(
       madeImages(slowLab)
         .filter(image => image.name === name)

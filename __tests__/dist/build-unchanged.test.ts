@@ -39,7 +39,7 @@ describe('a push', () => {
   test('of something new is built, on the base that was resolved', async () => {
     first = await pushed('a');
     expect(first.errors).toEqual([]);
-    expect(first.outputs).toMatchObject({ built: 'true', outcome: 'done', reason: 'it is the first of its family' });
+    expect(first.outputs).toMatchObject({ built: 'true', outcome: 'done', reason: 'it is the first image of its family' });
     const tags = tagsIn(lab, first.outputs['ami-id'] ?? '');
     expect(tags['ami-action:base-ami']).toMatch(/^ami-/);
     expect(tags['ami-action:fingerprint']).toBe(first.outputs['fingerprint']);
@@ -120,7 +120,7 @@ describe('a push', () => {
     expect(two.outputs).toMatchObject({ built: 'true', reason: expect.stringContaining('was rolled back in prod') });
   });
 
-  test('in a dry run tells what it would do and does nothing', async () => {
+  test('in a dry run reports the plan and changes nothing', async () => {
     const hit = await counted(() => pushed('e', { with: { 'dry-run': 'true' } }));
     expect(hit.ran.outputs).toMatchObject({ outcome: 'planned', built: 'false', reason: expect.stringContaining('same fingerprint') });
     const miss = await counted(() => pushed('e', { with: { 'dry-run': 'true', var: 'ssh_port: 2322\napp_version: new' } }));
@@ -135,7 +135,7 @@ describe('a push', () => {
 });
 
 describe('without a base image that the action knows', () => {
-  test('"rebuild: changed" is refused: nobody would see a security update', async () => {
+  test('"rebuild: changed" is refused: a security update would go unnoticed', async () => {
     const ran = await build(lab, { with: { family: 'nobase', rebuild: 'changed' } });
     expect(ran.outputs['outcome']).toBe('usage');
     expect(ran.errors.join()).toContain('needs "base-image"');
@@ -168,12 +168,12 @@ describe('the base image', () => {
     expect(next.log).toContain(`(${DEBIAN}, as family:base gave none)`);
   });
 
-  test('may be the last of the family itself: then every push is built, and told why', async () => {
+  test('may be the last of the family itself: then every run builds, and reports why', async () => {
     const order = { with: { family: 'itself', 'base-image': `family:itself\n${DEBIAN}` } };
     const one = await build(lab, order);
     const two = await build(lab, { with: { ...order.with, 'dry-run': 'true' } });
     expect(two.outputs['reason']).toBe(
-      `changed since ${one.outputs['ami-id']}: base image ("base-image" names the family itself, so every build is the base of the next, and every push is built)`,
+      `changed since ${one.outputs['ami-id']}: base image ("base-image" selects the family itself, so every build is the base of the next, and every run builds)`,
     );
   });
 
@@ -197,7 +197,7 @@ describe('the base image', () => {
     const before = launched(lab);
     const ran = await build(lab, { files, with: { family: 'deaf', 'base-image': DEBIAN } });
     expect(ran.outputs['outcome']).toBe('usage');
-    expect(ran.errors.join()).toContain('"base-image" is set, and the template declares no variable "source_ami"');
+    expect(ran.errors.join()).toContain('"base-image" is set, but the template does not declare the variable "source_ami"');
     expect(launched(lab)).toBe(before);
   });
 });

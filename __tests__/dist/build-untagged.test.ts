@@ -19,7 +19,7 @@ import {
   twoSources,
 } from './build-lab.ts';
 
-/** Packer has ended well, and its images cannot be made images of the family: they were paid for, so they wait for a run that can. */
+/** Packer has succeeded, but its images cannot be tagged: they are kept for a run that can. */
 
 const lab = await labOfTests({ timings: { boot: 1, statusChecks: 1, shutdown: 1, image: 1 } });
 
@@ -49,7 +49,7 @@ describe('an image that cannot be tagged', () => {
     const id = made?.id ?? 'none';
     expect(JSON.parse(ran.outputs['partial'] ?? '[]')).toEqual([{ source: 'amazon-ebs.web', region: 'eu-central-1', id }]);
     expect(ran.errors.join()).toContain(says);
-    const fate = 'is finished, but not one of the family yet: the next run with the same inputs adopts it, and builds nothing';
+    const fate = 'is finished, but not in the family yet: the next run with the same inputs adopts it, and builds nothing';
     expect(ran.errors.join()).toContain(`Left behind:\n- ${id} in eu-central-1 (amazon-ebs.web) ${fate}`);
 
     expect(post.errors).toEqual([]);
@@ -74,12 +74,12 @@ describe('an image that cannot be tagged', () => {
       expect(ran.errors.join()).toContain(`${id} in eu-central-1`);
       expect(tagsIn(lab, id)['ami-action:expires-at']).toMatch(/^20\d\d-/);
     }
-    expect(ran.errors.join()).toContain('the next run builds another, and this one goes when it has expired');
+    expect(ran.errors.join()).toContain('the next run builds another, and this one is removed when it has expired');
     expect(post.log).toContain('are finished and stay for a later run');
     expect(imagesOf('both').map(({ id }) => id)).toEqual(ids);
   });
 
-  test('because the run is cancelled meanwhile goes with all the rest', async () => {
+  test('because the run is cancelled is removed with all the rest', async () => {
     const action: FaultAction = { error: 'InvalidAMIID.NotFound', status: 400 };
     let child: ChildProcess | undefined;
     const heal = lab.faults.add({ operation: 'DescribeImages', when: call => isOurs(call) && 'ImageIds' in call.input, action });
@@ -90,7 +90,7 @@ describe('an image that cannot be tagged', () => {
         child = started;
       },
       onLine: line => {
-        if (/EC2 does not know it yet/.test(line)) child?.kill('SIGINT');
+        if (/not visible in EC2 yet/.test(line)) child?.kill('SIGINT');
       },
     });
     heal();
@@ -102,7 +102,7 @@ describe('an image that cannot be tagged', () => {
     expect(leftovers(lab)).toEqual([]);
   });
 
-  test('of its temporary tags bears the family already: post leaves it, and the next run takes them off', async () => {
+  test('after it got the family is kept by post, and the next run removes its temporary tags', async () => {
     const order = { files: idle(), with: { family: 'marked', 'base-image': DEBIAN } };
     const { ran, post } = await failing('DeleteTags', DENIED, order);
     expect(ran.outputs['outcome']).toBe('access');

@@ -21,7 +21,7 @@ import {
 const lab = await labOfTests();
 
 describe('build, with real Packer', () => {
-  test('makes an image of the template and tells it in every way', async () => {
+  test('builds an image from the template and reports it in outputs and summary', async () => {
     const ran = await build(lab, {
       with: { family: 'main', version: '1.2.0', tags: 'team: web', var: 'ssh_port: 2322\napp_version: 1.2.0' },
     });
@@ -47,7 +47,7 @@ describe('build, with real Packer', () => {
     expect(leftovers(lab)).toEqual([]);
   });
 
-  test("tags image and snapshots alike, with ours and with the user's, and with nothing temporary", async () => {
+  test("tags image and snapshots alike, with the action's and the user's tags, and no temporary ones", async () => {
     const ran = await build(lab, { with: { family: 'tagged', tags: 'team: web' } });
     const id = ran.outputs['ami-id'] ?? '';
     const tags = tagsIn(lab, id);
@@ -69,7 +69,7 @@ describe('build, with real Packer', () => {
     expect(tagsIn(lab, snapshot)).toEqual(tags);
   });
 
-  test('bakes what the template says, and nothing that belongs to the machine it was built on', async () => {
+  test('builds what the template defines, without anything of the build instance', async () => {
     const ran = await build(lab, { with: { family: 'baked', var: 'ssh_port: 2322\napp_version: 4.5.6' } });
     const root = await diskOf(lab, ran.outputs['ami-id'] ?? '');
     const content = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -81,25 +81,25 @@ describe('build, with real Packer', () => {
     expect(existsSync(join(root, 'tmp/app'))).toBe(false);
   });
 
-  test('a template that knows none of our variables works too, and is told what cannot be swept', async () => {
+  test('a template that declares none of our variables works too, with a warning of what cannot be swept', async () => {
     const ran = await build(lab, { files: bare('force_deregister = true'), with: { family: 'plain', template: 'image.pkr.hcl' } });
     expect(ran.errors).toEqual([]);
     const id = ran.outputs['ami-id'] ?? '';
     expect(tagsIn(lab, id)).toMatchObject({ 'ami-action:family': 'plain', Name: expect.stringMatching(/^by-hand-/) });
-    expect(ran.warnings.join()).toContain('declares no variable "run_tags"');
+    expect(ran.warnings.join()).toContain('does not declare the variable "run_tags"');
     expect(ran.warnings.join()).toContain('force_deregister');
     expect(leftovers(lab)).toEqual([]);
   });
 
-  test('a template that says itself where it copies to is told that nobody looks there', async () => {
+  test('a template that sets its regions itself gets a warning that later runs do not look there', async () => {
     const files = bare('ami_regions = ["eu-west-1"]');
     const ran = await build(lab, { files, with: { family: 'far', template: 'image.pkr.hcl' } });
     expect(ran.errors).toEqual([]);
     expect(Object.keys(JSON.parse(ran.outputs['ami-ids'] ?? '{}')).sort()).toEqual(['eu-central-1', 'eu-west-1']);
-    expect(ran.warnings.join()).toContain('The template itself says that it makes images in eu-west-1. The next push looks');
+    expect(ran.warnings.join()).toContain('The template sets regions itself: it made images in eu-west-1. The next run looks');
   });
 
-  test('a build whose name has spaces is one like others', async () => {
+  test('a build name may contain spaces', async () => {
     const files = bare('', 'build {\n  name = "my build"\n  sources = ["source.amazon-ebs.own"]\n}');
     const ran = await build(lab, { files, with: { family: 'spaces', template: 'image.pkr.hcl', only: 'my build.amazon-ebs.own' } });
     expect(ran.errors).toEqual([]);
@@ -110,7 +110,7 @@ describe('build, with real Packer', () => {
     expect(ran.summary).toContain('make the image');
   });
 
-  test('a JSON template of old works too: it gets what it can take, and the next push finds its image', async () => {
+  test('a legacy JSON template works too: it gets what it can take, and the next run finds its image', async () => {
     const user = (name: string) => `{{user \`${name}\`}}`;
     const names = ['ami_name', 'ami_tags', 'run_tags', 'source_ami', 'ami_regions', 'region', 'ssh_port'];
     const json = {
@@ -144,15 +144,15 @@ describe('build refuses before it launches anything', () => {
     const before = launched(lab);
     const second = await build(lab, { with: { family: 'twice', name: 'twice-fixed' } });
     expect(second.outputs['outcome']).toBe('usage');
-    expect(second.errors.join()).toContain(`${first.outputs['ami-id']} in eu-central-1 is called so already`);
+    expect(second.errors.join()).toContain(`${first.outputs['ami-id']} in eu-central-1 already has this name`);
     const copied = { family: 'twice', name: 'twice-fixed', region: 'eu-west-1', regions: 'eu-central-1' };
     const there = await build(lab, { with: copied });
-    expect(there.errors.join()).toContain(`${first.outputs['ami-id']} in eu-central-1 is called so already`);
+    expect(there.errors.join()).toContain(`${first.outputs['ami-id']} in eu-central-1 already has this name`);
     expect(launched(lab)).toBe(before);
     expect(madeImages(lab).filter(({ name }) => name === 'twice-fixed')).toHaveLength(1);
   });
 
-  test('everything that is wrong with its settings, at once', async () => {
+  test('all problems of its settings at once', async () => {
     const before = lab.calls.count();
     const ran = await build(lab, {
       files: {},
@@ -166,9 +166,9 @@ describe('build refuses before it launches anything', () => {
       },
     });
     expect(ran.outputs['outcome']).toBe('usage');
-    const said = ran.errors.join('\n');
+    const errors = ran.errors.join('\n');
     for (const part of ['{colour}', '"nowhere"', '"a.pkrvars.hcl"', '"tags.aws:x"', '"tags.ami-action:family"', '"var.ami_name"'])
-      expect(said).toContain(part);
+      expect(errors).toContain(part);
     expect(lab.calls.count()).toBe(before);
   });
 
@@ -176,7 +176,7 @@ describe('build refuses before it launches anything', () => {
     const files = changed(['ami_description', 'skip_create_ami = true\n  ami_description']);
     const ran = await build(lab, { files, with: { family: 'none' } });
     expect(ran.exitCode).toBe(1);
-    expect(ran.errors.join()).toContain('No AMI was produced');
+    expect(ran.errors.join()).toContain('produced no AMI');
     expect(ran.outputs).toMatchObject({ outcome: 'rejected' });
     expect(ran.outputs['ami-id']).toBeUndefined();
     expect(leftovers(lab)).toEqual([]);
@@ -184,7 +184,7 @@ describe('build refuses before it launches anything', () => {
 });
 
 describe('build that fails', () => {
-  test("names the provisioner's complaint and leaves nothing", async () => {
+  test('names the error of the provisioner and leaves nothing', async () => {
     const files = { ...template(), 'packer/scripts/install.sh': '#!/bin/sh\necho "no such package: nginx" >&2\nexit 7\n' };
     const ran = await build(lab, { files, with: { family: 'broken' } });
     expect(ran.exitCode).toBe(1);
@@ -194,7 +194,7 @@ describe('build that fails', () => {
     expect(leftovers(lab)).toEqual([]);
   });
 
-  test('scenario 5: with one of two sources finished tells what was, and gives it to nobody', async () => {
+  test('scenario 5: with one of two sources finished reports its image, outside the family', async () => {
     const files = twoSources();
     files['packer/scripts/clean.sh'] = '#!/bin/sh\n[ "$PACKER_BUILD_NAME" != second ] || exit 9\n';
     const ran = await build(lab, { files, with: { family: 'half' } });
@@ -202,12 +202,12 @@ describe('build that fails', () => {
     const partial = JSON.parse(ran.outputs['partial'] ?? '[]');
     expect(partial).toEqual([{ source: 'amazon-ebs.web', region: 'eu-central-1', id: expect.stringMatching(/^ami-/) }]);
     const tags = tagsIn(lab, partial[0].id);
-    // Nor could a later run take it for the whole build.
+    // A later run must not take it for the complete build.
     for (const key of ['family', 'fingerprint', 'siblings']) expect(tags[`ami-action:${key}`]).toBeUndefined();
     expect(ran.errors.join()).toContain('amazon-ebs.second');
   });
 
-  test('scenario 18: never shows a secret variable, whatever fails', async () => {
+  test('scenario 18: never shows a secret variable, even on failure', async () => {
     const files = changed(
       ['variable "app_version"', 'variable "token" {\n  type = string\n}\n\nvariable "app_version"'],
       ['"APP_VERSION=${var.app_version}"', '"APP_VERSION=${var.app_version}", "TOKEN=${var.token}"'],
@@ -221,8 +221,8 @@ describe('build that fails', () => {
   });
 });
 
-describe('what Packer says it made', () => {
-  test('scenario 9: is what this run made, whatever older entries a manifest of the workspace has', async () => {
+describe('the images of a build', () => {
+  test('scenario 9: are those of this run, whatever a manifest in the workspace contains', async () => {
     const files = changed([
       '  provisioner "file" {',
       '  post-processor "manifest" {\n    output = "manifest.json"\n  }\n\n  provisioner "file" {',
@@ -231,19 +231,19 @@ describe('what Packer says it made', () => {
     files['manifest.json'] = JSON.stringify({ builds: [older], last_run_uuid: 'older' });
     const ran = await build(lab, { files, with: { family: 'manifest' } });
     expect(ran.errors).toEqual([]);
-    // Once, though the post-processor repeats it.
+    // Once, although the post-processor repeats it.
     expect(JSON.parse(ran.outputs['images'] ?? '[]')).toEqual([expect.objectContaining({ id: ran.outputs['ami-id'] })]);
     expect(ran.outputs['ami-id']).not.toContain('dead');
   });
 
-  test('scenario 8: of two sources is an image each', async () => {
+  test('scenario 8: of two sources are one each', async () => {
     const ran = await build(lab, { files: twoSources(), with: { family: 'two', 'base-image': DEBIAN } });
     const images = JSON.parse(ran.outputs['images'] ?? '[]') as { source: string; id: string }[];
     expect(images.map(({ source }) => source).sort()).toEqual(['amazon-ebs.second', 'amazon-ebs.web']);
     expect(new Set(images.map(({ id }) => id)).size).toBe(2);
     expect(ran.outputs).toMatchObject({ outcome: 'done', 'ami-ids': '{}' });
     expect(ran.outputs['ami-id']).toBeUndefined();
-    // The next push finds both again.
+    // The next run finds both.
     const again = await build(lab, { files: twoSources(), with: { family: 'two', 'base-image': DEBIAN } });
     expect(again.outputs).toMatchObject({ built: 'false', outcome: 'unchanged' });
     expect(
@@ -251,7 +251,7 @@ describe('what Packer says it made', () => {
         .map(({ id }: { id: string }) => id)
         .sort(),
     ).toEqual(images.map(({ id }) => id).sort());
-    // With one of them gone it is half a build.
+    // Without one of them the build is incomplete.
     const [one] = madeImages(lab).filter(({ id }) => id === images[0]?.id);
     labImages(lab.place()).delete(one?.id ?? '');
     snapshots(lab.place()).delete(one?.devices[0]?.snapshotId ?? '');
@@ -262,7 +262,7 @@ describe('what Packer says it made', () => {
     expect(half.outputs['reason']).toBe('the build with the same fingerprint has 1 of 2 images in eu-central-1');
   });
 
-  test('may be for two processors in one run', async () => {
+  test('may have two architectures', async () => {
     const files = twoSources();
     files['packer/second.pkr.hcl'] = (files['packer/second.pkr.hcl'] ?? '')
       .replaceAll('amd64', 'arm64')
@@ -290,22 +290,22 @@ describe('what Packer says it made', () => {
       { ...twoSources(), 'packer/scripts/clean.sh': '#!/bin/sh\n[ "$PACKER_BUILD_NAME" != second ] || exit 9\n' },
     ],
     ['amazon-ebs.own', 'image.pkr.hcl', untagged],
-  ])('scenario 5: of %s is removed with "cleanup-on-failure", when another source failed', async (source, path, files) => {
+  ])('scenario 5: of %s are removed with "cleanup-on-failure" when another source fails', async (source, path, files) => {
     const order = { files, with: { family: 'swept', template: path } };
     const ran = await build(lab, { ...order, with: { ...order.with, 'cleanup-on-failure': 'true' } });
     expect(ran.exitCode).toBe(1);
     const [partial] = JSON.parse(ran.outputs['partial'] ?? '[]');
     expect(partial).toMatchObject({ source });
-    expect(ran.errors.join()).toContain(`${partial.id} in eu-central-1 (${source}) was finished and is removed again`);
+    expect(ran.errors.join()).toContain(`${partial.id} in eu-central-1 (${source}) was finished and is removed`);
     expect(madeImages(lab).map(({ id }) => id)).not.toContain(partial.id);
     expect(leftovers(lab)).toEqual([]);
   });
 
-  test('scenario 5: of a template without run_tags stays, and is told as what nobody will find', async () => {
+  test('scenario 5: of a template without run_tags stay, with a report that no tag identifies them', async () => {
     const ran = await build(lab, { files: untagged, with: { family: 'loose', template: 'image.pkr.hcl' } });
     const [partial] = JSON.parse(ran.outputs['partial'] ?? '[]');
     expect(madeImages(lab).map(({ id }) => id)).toContain(partial.id);
-    expect(ran.errors.join()).toContain('was finished and stays, outside the family, and nothing marks it as ours');
+    expect(ran.errors.join()).toContain('was finished and stays, outside the family, and no tag identifies it');
   });
 });
 
@@ -318,13 +318,13 @@ describe('the environment of Packer', () => {
     expect(ran.outputs['outcome']).toBe('planned');
   });
 
-  test('scenario 15: AWS_MAX_ATTEMPTS=abc does not reach Packer, and is told', async () => {
+  test('scenario 15: AWS_MAX_ATTEMPTS=abc does not reach Packer, and is reported', async () => {
     const ran = await build(lab, { with: { family: 'confused' }, env: { AWS_MAX_ATTEMPTS: 'abc' } });
     expect(ran.errors).toEqual([]);
-    expect(ran.warnings.join()).toContain('AWS_MAX_ATTEMPTS is "abc", which is no number');
+    expect(ran.warnings.join()).toContain('AWS_MAX_ATTEMPTS is "abc", which is not a number');
   });
 
-  test('scenario 17: variables reach the template as they were written', async () => {
+  test('scenario 17: variables reach the template unchanged', async () => {
     const nasty = 'a "b" \'c\' ; rm -rf $(id) `id` ${HOME} -x=y\n  second line';
     const files = changed(
       ['variable "app_version"', 'variable "note" {\n  type = string\n}\n\nvariable "app_version"'],
@@ -338,14 +338,14 @@ describe('the environment of Packer', () => {
   });
 });
 
-test('the name of a branch and a tag are text to Packer, whatever they say: they are no templates', async () => {
+test('names of branches and tags are text to Packer, never templates', async () => {
   const GITHUB_REF = 'refs/heads/a{{`b`|upper}}{{{{';
   const mark = lab.calls.mark();
-  const ran = await build(lab, { with: { family: 'braces', tags: 'team: "{{ nobody }}"' }, env: { GITHUB_REF } });
+  const ran = await build(lab, { with: { family: 'braces', tags: 'team: "{{ unknown }}"' }, env: { GITHUB_REF } });
   expect(ran.errors).toEqual([]);
   const wrote = lab.calls.since(mark).filter(({ operation, client }) => operation === 'CreateTags' && !client.includes('ami-action'));
   const tags = wrote.flatMap(({ input }) => input['Tags'] as { Key: string; Value: string }[]);
   expect(tags.map(({ Key }) => Key)).toContain('ami-action:commit');
   expect(tags.filter(({ Key }) => ['team', 'ami-action:ref'].includes(Key))).toEqual([]);
-  expect(tagsIn(lab, ran.outputs['ami-id'] ?? '')).toMatchObject({ 'ami-action:ref': GITHUB_REF, team: '{{ nobody }}' });
+  expect(tagsIn(lab, ran.outputs['ami-id'] ?? '')).toMatchObject({ 'ami-action:ref': GITHUB_REF, team: '{{ unknown }}' });
 });

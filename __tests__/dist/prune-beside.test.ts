@@ -250,14 +250,14 @@ describe('what dead builds and validations left', () => {
       .named(planned.log)
       .split('\n')
       .filter(line => line.startsWith('remove '));
-    const reason = `in eu-central-1: left by the build of run 99, which needed it until ${PAST}`;
+    const reason = `in eu-central-1: leftover of the build of run 99, which needed it until ${PAST}`;
     expect(told.filter(line => !line.includes('volume '))).toEqual(
       expect.arrayContaining([
         `remove image half ${reason}`,
         `remove security-group ${GroupId} ${reason}`,
         `remove key-pair ${KeyPairId} ${reason}`,
         `remove instance ${dead[0]} ${reason}`,
-        `remove instance ${dead[1]} in eu-central-1: left by the validation of run 99, which needed it until ${PAST}`,
+        `remove instance ${dead[1]} in eu-central-1: leftover of the validation of run 99, which needed it until ${PAST}`,
       ]),
     );
     expect([running().sort(), planned.outputs['removed']]).toEqual([[...dead, ...alive].sort(), '0']);

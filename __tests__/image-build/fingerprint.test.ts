@@ -46,10 +46,10 @@ describe('a fingerprint', () => {
     ],
   ];
 
-  test.each(changes)('changes with %s, and says so', (_, change, says) => {
+  test.each(changes)('changes with %s, and names it', (_, change, part) => {
     const now = fingerprint({ ...INPUTS, ...change });
     expect(now.value).not.toBe(before.value);
-    expect(changedInputs(now, before.inputs)).toEqual([says]);
+    expect(changedInputs(now, before.inputs)).toEqual([part]);
   });
 
   test('fits into a tag, value and inputs alike', () => {
@@ -62,21 +62,21 @@ describe('a fingerprint', () => {
     );
   });
 
-  test('keeps a secret to itself: no plain hash of it is in there', () => {
+  test('does not contain a secret, nor a plain hash of it', () => {
     const now = fingerprint({ ...INPUTS, secrets: { token: 'hunter2' } });
     expect(JSON.stringify(now)).not.toContain('hunter2');
     expect(fingerprint({ ...INPUTS, secrets: { token: 'hunter2' } })).toEqual(now);
-    // Salted by the family: the same secret is another one elsewhere.
+    // Salted with the family: the same secret has another hash elsewhere.
     expect(fingerprint({ ...INPUTS, family: 'api', secrets: { token: 'hunter2' } }).value).not.toBe(now.value);
   });
 
-  test('of an image that tells no inputs cannot be compared', () => {
+  test('of an image without inputs cannot be compared', () => {
     expect(changedInputs(before, undefined)).toBeUndefined();
     expect(changedInputs(before, 'something else')).toBeUndefined();
   });
 });
 
-test('a template names the variables of the environment that it reads, and the instance type counts', () => {
+test('the environment variables that a template reads are found, and the instance type counts', () => {
   expect(environmentNames('default = env("APP_VERSION")\nother = env( "B" )\nenvironment = "x"')).toEqual(['APP_VERSION', 'B']);
   expect(environmentNames(JSON.stringify({ a: '${env("A")}', b: '{{env `B`}}', c: '{{ env "C" }}' }))).toEqual(['A', 'B', 'C']);
   const typed = (instanceType: string) => fingerprint({ ...INPUTS, targets: { ...INPUTS.targets, instanceType } }).value;
@@ -87,15 +87,11 @@ test.each<[string, string, readonly string[]]>([
   ['a block', 'variable "token" {\n  type      = string\n  sensitive = true\n}\nvariable "b" {\n  default = "sensitive"\n}', ['token']],
   ['one line', 'variable "token" { sensitive = true }\nvariable "b" { type = string }', ['token']],
   [
-    'a block with a block in it, further in',
+    'an indented block with a nested block',
     '  variable "a" {\n    validation {\n      condition = true\n    }\n    sensitive = true\n  }\n  variable "b" {\n  }',
     ['a'],
   ],
-  [
-    'one that says false, and one that says it of something else',
-    'variable "a" {\n  sensitive = false\n}\nlocal "b" {\n  sensitive = true\n}',
-    [],
-  ],
+  ['one that is false, and one of something else', 'variable "a" {\n  sensitive = false\n}\nlocal "b" {\n  sensitive = true\n}', []],
   ['JSON', '{"variables": {"a": "", "b": ""}, "sensitive-variables": ["b"]}', ['b']],
   ['HCL as JSON', '{"variable": {"a": {"sensitive": true}, "b": [{"sensitive": true}], "c": {"type": "string"}}}', ['a', 'b']],
 ])('which variables are sensitive is read from %s', (_, template, names) => {
@@ -116,6 +112,6 @@ test.each<[string, readonly string[]]>([
   ['ami_regions = [\n    "eu-west-1", # near\n    "us-gov-west-1",\n  ]', ['eu-west-1', 'us-gov-west-1']],
   ['{ "builders": [{\n "region": "eu-west-1"\n}] }', ['eu-west-1']],
   ['  region = var.region\n  ami_regions = var.ami_regions\n  # region = "us-east-1"\n  note = "eu-west-1"', []],
-])('%j names regions itself: %j', (template, regions) => {
+])('%j sets regions itself: %j', (template, regions) => {
   expect(ownRegions(template)).toEqual(regions);
 });

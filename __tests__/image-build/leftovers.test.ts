@@ -12,32 +12,32 @@ const build = {
   'ami-action:expires-at': '2026-09-30T00:00:00.000Z',
 };
 const validation = { ...build, 'ami-action:purpose': 'validate', 'ami-action:family': 'web' };
-const OF_BUILD = 'left by the build of run 7, which needed it until 2026-09-30T00:00:00.000Z';
-const OF_VALIDATION = 'left by the validation of run 7, which needed it until 2026-09-30T00:00:00.000Z';
+const OF_BUILD = 'leftover of the build of run 7, which needed it until 2026-09-30T00:00:00.000Z';
+const OF_VALIDATION = 'leftover of the validation of run 7, which needed it until 2026-09-30T00:00:00.000Z';
 
-describe('a leftover of a dead run', () => {
+describe('a leftover of an interrupted run', () => {
   test.each<[string, string, Record<string, string>, string | undefined]>([
     ['an image of a build', 'image', build, OF_BUILD],
     ['its key pair', 'key-pair', build, OF_BUILD],
-    ['a test machine', 'instance', validation, OF_VALIDATION],
+    ['a test instance', 'instance', validation, OF_VALIDATION],
     ['its volume', 'volume', validation, OF_VALIDATION],
-    ['a snapshot of that volume, which somebody made', 'snapshot', validation, undefined],
-    ['an image of a test machine, which somebody made', 'image', validation, undefined],
-    ['one of a build that lives', 'image', { ...build, 'ami-action:expires-at': '2026-10-01T00:00:01.000Z' }, undefined],
-    ['one of a validation that lives', 'instance', { ...validation, 'ami-action:expires-at': '2026-10-01T00:00:01.000Z' }, undefined],
-    ['one that says no time', 'image', { ...build, 'ami-action:expires-at': 'soon' }, undefined],
+    ['a snapshot of that volume, which a person made', 'snapshot', validation, undefined],
+    ['an image of a test instance, which a person made', 'image', validation, undefined],
+    ['one of a running build', 'image', { ...build, 'ami-action:expires-at': '2026-10-01T00:00:01.000Z' }, undefined],
+    ['one of a running validation', 'instance', { ...validation, 'ami-action:expires-at': '2026-10-01T00:00:01.000Z' }, undefined],
+    ['one with an unreadable time', 'image', { ...build, 'ami-action:expires-at': 'soon' }, undefined],
     ['one without a time', 'image', { 'ami-action:purpose': 'build', 'ami-action:repository': 'acme/web' }, undefined],
     ['one of another repository', 'image', { ...build, 'ami-action:repository': 'acme/api' }, undefined],
     ['an image that was adopted into a family', 'image', { ...build, 'ami-action:family': 'web' }, undefined],
-    ['a test machine of another family', 'instance', { ...validation, 'ami-action:family': 'api' }, undefined],
+    ['a test instance of another family', 'instance', { ...validation, 'ami-action:family': 'api' }, undefined],
     ['one of another purpose', 'instance', { ...build, 'ami-action:purpose': 'demo' }, undefined],
-    ['one that somebody wants', 'image', { ...build, 'ami-action:keep': 'for a look' }, undefined],
+    ['one that a person keeps', 'image', { ...build, 'ami-action:keep': 'for debugging' }, undefined],
     ['one with the tags of another scheme', 'image', { ...build, 'ami-action:purpose': '', 'other:purpose': 'build' }, undefined],
   ])('%s', (_, kind, tags, reason) => {
     expect(expiredReason({ kind, tags }, sweeper, NOW)).toBe(reason);
   });
 
-  test('of a validation is nothing that a build sweeps', () => {
+  test('of a validation is not swept by a build', () => {
     expect(expiredReason({ kind: 'instance', tags: validation }, { scheme, repository: 'acme/web' }, NOW)).toBeUndefined();
   });
 });

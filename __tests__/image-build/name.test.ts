@@ -24,7 +24,7 @@ describe('the name of an image', () => {
   });
 
   test.each<[string, string]>([
-    ['{family}-{colour}', '"name" has no {colour}'],
+    ['{family}-{colour}', '"name" contains {colour}, which is not one of {family}'],
     ['{family}-{environment}', 'set "environment"'],
     ['{family}-{architecture}', 'set "architecture"'],
     ['{family}#1', 'which AWS refuses'],
@@ -55,7 +55,7 @@ describe('the tags of an image', () => {
     createdAt: new Date('2026-01-31T00:00:00Z'),
   };
 
-  test('say who it is, whatever tags a user adds', () => {
+  test('identify it, whatever tags a user adds', () => {
     expect(identityTags(origin, 'web-1', { team: 'a', Name: 'mine' }, scheme)).toEqual({
       Name: 'mine',
       ManagedBy: 'ami-action',
@@ -106,11 +106,11 @@ describe('a leftover', () => {
     ['', false],
     ['soon', false],
     ['0', false],
-  ])('that bears %j is expired: %s', (at, expired) => {
+  ])('that expires at %j is expired: %s', (at, expired) => {
     expect(isExpired(at, now)).toBe(expired);
   });
 
-  test('of a family is none', () => {
+  test('is no image of a family', () => {
     expect(isRemovable({ tags: { 'ami-action:family': 'web' } }, 'ami-action:family')).toBe(false);
     expect(isRemovable({ tags: {} }, 'ami-action:family')).toBe(true);
   });

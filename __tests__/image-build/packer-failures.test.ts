@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { explainFailure, mayPass } from '../../src/image-build/rules/packer-failures.ts';
+import { explainFailure, isTransient } from '../../src/image-build/rules/packer-failures.ts';
 
-// As Packer 1.16 and its amazon plugin 1.8.2 say it.
+// Messages of Packer 1.16 and amazon plugin 1.8.2.
 test.each<[string, string, RegExp]>([
   ['Error launching source instance: api error VPCIdNotSpecified: No default VPC for this user', 'usage', /subnet_id/],
   ['No default VPC found', 'usage', /subnet_id/],
@@ -21,7 +21,7 @@ test.each<[string, string, RegExp]>([
   ],
   ['api error SecurityGroupLimitExceeded: The maximum number of security groups per VPC has been reached', 'access', /Service Quotas/],
   ['api error ResourceLimitExceeded: too many copies', 'access', /Service Quotas/],
-  ['api error RequestLimitExceeded: Request limit exceeded.', 'rejected', /Run it again/],
+  ['api error RequestLimitExceeded: Request limit exceeded.', 'rejected', /Run the job again/],
   [
     'The builder amazon-ebs is unknown by Packer, and is likely part of a plugin that\nis not installed.',
     'usage',
@@ -45,11 +45,11 @@ test.each<[string, string, RegExp]>([
   ['Error waiting for AMI: failed with ResourceNotReady error', 'rejected', /aws_polling/],
   ['Error: Unset variable "app_version"', 'usage', /"var"/],
   ['Script exited with non-zero exit status: 7. Allowed exit codes are: [0]', 'rejected', /last lines/],
-])('%s is the business of: %s', (said, who, next) => {
-  expect(explainFailure(said)).toEqual({ who, cause: expect.any(String), next: expect.stringMatching(next) });
+])('%s has the outcome %s', (message, who, next) => {
+  expect(explainFailure(message)).toEqual({ who, cause: expect.any(String), next: expect.stringMatching(next) });
 });
 
-test('what nobody has seen before is not explained', () => {
+test('an unknown failure is not explained', () => {
   expect(explainFailure('the moon is in the wrong house')).toBeUndefined();
 });
 
@@ -59,6 +59,6 @@ test.each([
   ['unexpected status code: 503', true],
   ['dial tcp: lookup api.github.com: no such host', false],
   ['Error: Duplicate required plugin', false],
-])('%s may pass: %s', (said, passes) => {
-  expect(mayPass(said)).toBe(passes);
+])('%s is transient: %s', (message, transient) => {
+  expect(isTransient(message)).toBe(transient);
 });

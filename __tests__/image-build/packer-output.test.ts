@@ -11,7 +11,7 @@ import {
   uiLines,
 } from '../../src/image-build/rules/packer-output.ts';
 
-// As packer/ui.go of Packer 1.16 writes it.
+// As packer/ui.go of Packer 1.16 writes.
 const encode = (target: string, type: string, values: readonly string[]): string =>
   `1795251575,${target},${type},${values
     .map(value => value.replaceAll(',', '%!(PACKER_COMMA)').replaceAll('\r', '\\r').replaceAll('\n', '\\n'))
@@ -26,7 +26,7 @@ const artifact = (target: string, index: number, id: string) => [
 ];
 
 describe('a line of Packer', () => {
-  test('scenario 7: comes back as it was encoded, whatever it holds', () => {
+  test('scenario 7: is decoded as it was encoded, whatever it contains', () => {
     const value = fc
       .string({ unit: 'grapheme', maxLength: 200 })
       .filter(text => !/\\[nr]|PACKER_COMMA/.test(text) && !text.includes('\u001b'));
@@ -56,7 +56,7 @@ describe('a line of Packer', () => {
     expect(parseLine(text)).toBeUndefined();
   });
 
-  test('for machines only is not shown to people', () => {
+  test('of another type than ui is not shown', () => {
     expect(parsed(...artifact('amazon-ebs.web', 0, 'eu-central-1:ami-0123456789abcdef0')).flatMap(uiLines)).toEqual([]);
   });
 });
@@ -76,7 +76,7 @@ describe('artifacts', () => {
     ]);
   });
 
-  test('scenario 7: of sources that speak at the same time are told apart', () => {
+  test('scenario 7: of sources that print at the same time are assigned to each', () => {
     const [a, b] = [artifact('amazon-ebs.a', 0, 'us-east-1:ami-11111111'), artifact('amazon-ebs.b', 0, 'us-east-1:ami-22222222')];
     const mixed = a.flatMap((line, index) => [line, encode('', 'ui', ['say', 'noise']), b[index] ?? '']);
     expect(artifacts(parsed(...mixed)).map(({ source, id }) => [source, id])).toEqual([
@@ -95,7 +95,7 @@ describe('artifacts', () => {
   });
 });
 
-describe('complaints', () => {
+describe('errors', () => {
   test('name the source that failed, once', () => {
     const lines = parsed(
       encode('', 'ui', ['error', "Build 'amazon-ebs.web' errored after 1 second: Script exited with non-zero exit status: 1"]),
@@ -105,7 +105,7 @@ describe('complaints', () => {
     expect(packerErrors(lines)).toEqual([{ source: 'amazon-ebs.web', message: 'Script exited with non-zero exit status: 1, sorry' }]);
   });
 
-  test('of a template that does not parse are the errors that a person would see', () => {
+  test('of a template that does not parse are its ui errors', () => {
     expect(packerErrors(parsed(encode('', 'ui', ['error', 'Error: Unset variable "ami_name"\n\nSet it.\n'])))).toEqual([
       { source: '', message: 'Error: Unset variable "ami_name"\nSet it.' },
     ]);
@@ -119,7 +119,7 @@ test('an image in a region of the European sovereign cloud is an image', () => {
   ]);
 });
 
-test('a source says what it made, whatever it is called; what a provisioner prints is not said by another', () => {
+test('a source prints what it created, whatever its name; a provisioner cannot print for another source', () => {
   const say = (text: string) => parsed(encode('', 'ui', ['say', text]));
   expect(say('==> my build.amazon-ebs.web: Found Image ID: ami-11111111').map(line => baseOf([line], 'my build.amazon-ebs.web'))).toEqual([
     'ami-11111111',
@@ -128,7 +128,7 @@ test('a source says what it made, whatever it is called; what a provisioner prin
   expect(say('    amazon-ebs.web: amazon-ebs.api: Instance ID: i-11111111').flatMap(createdIds)).toEqual([]);
 });
 
-test('an ID that Packer took for a secret is known to be hidden', () => {
+test('an ID in which Packer hid a secret is found', () => {
   expect(isHidden(parsed(...artifact('amazon-ebs.web', 0, 'eu-<sensitive>-1:ami-11111111')))).toBe(true);
   expect(isHidden(parsed(...artifact('amazon-ebs.web', 0, 'eu-central-1:ami-11111111')))).toBe(false);
 });

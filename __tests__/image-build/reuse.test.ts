@@ -56,9 +56,9 @@ describe('an image with the same fingerprint', () => {
   test('is taken only as long as it is young enough, where that is asked', () => {
     expect(ask([here(image('ami-1'))], { maxAgeSeconds: 3 * DAY }).images).toHaveLength(1);
     expect(ask([here(image('ami-1'))], { maxAgeSeconds: DAY }).reason).toContain('older than "rebuild" allows');
-    // By what AWS says: a tag may say anything, or nothing.
-    for (const said of ['2026-05-09T23:59:59.000Z', ''])
-      expect(ask([here(image('ami-1', { 'ami-action:created-at': said }))], { maxAgeSeconds: DAY }).images).toBeUndefined();
+    // By the creation date of AWS: a tag may contain anything.
+    for (const message of ['2026-05-09T23:59:59.000Z', ''])
+      expect(ask([here(image('ami-1', { 'ami-action:created-at': message }))], { maxAgeSeconds: DAY }).images).toBeUndefined();
   });
 
   test('must be there in every region', () => {
@@ -67,20 +67,20 @@ describe('an image with the same fingerprint', () => {
     expect(ask(both.slice(0, 1), { regions: ['eu-central-1', 'eu-west-1'] }).reason).toContain('0 of 1 images in eu-west-1');
   });
 
-  test('comes with its siblings: a build of two sources that was cut short is none', () => {
+  test('needs its siblings: an incomplete build of two sources is not taken', () => {
     const two = ['ami-1', 'ami-2'].map(id => here(image(id, { 'ami-action:siblings': '2' })));
     expect(ask(two).images).toHaveLength(2);
     expect(ask(two.slice(0, 1)).reason).toContain('1 of 2 images in eu-central-1');
   });
 
-  test('that somebody copied beside itself, tags and all, is the one that was built', () => {
+  test('that has a copy in its region, with all tags, is the one that was built', () => {
     const own = here(image('ami-1'));
-    const beside = here(image('ami-2', {}, { sourceImageId: 'ami-1', createdAt: new Date(NOW) }));
+    const copy = here(image('ami-2', {}, { sourceImageId: 'ami-1', createdAt: new Date(NOW) }));
     const elsewhere = here(image('ami-3', {}, { sourceImageId: 'ami-1' }), 'eu-west-1');
-    expect(ask([beside, own]).images).toEqual([own]);
+    expect(ask([copy, own]).images).toEqual([own]);
     expect(ask([own, elsewhere], { regions: ['eu-central-1', 'eu-west-1'] }).images).toEqual([own, elsewhere]);
-    // The copy alone has the same content still.
-    expect(ask([beside]).images).toEqual([beside]);
+    // The copy alone still has the same content.
+    expect(ask([copy]).images).toEqual([copy]);
   });
 
   test('of several builds is the newest, and a failed newer one does not hide a good older one', () => {
@@ -111,7 +111,7 @@ describe('a commit that changed nothing', () => {
     expect(servedCommitTags({ tags }, commit('b'), scheme)).toEqual({});
   });
 
-  test('is told with the time, at most once an hour unless the commit is another one', () => {
+  test('is recorded with the time, at most once an hour unless the commit differs', () => {
     const at = (hours: number) => NOW + hours * 3_600_000;
     const old = image('ami-1', own);
     const first = reusedTags(old, commit('a'), scheme, at(0));
@@ -124,11 +124,11 @@ describe('a commit that changed nothing', () => {
       'ami-action:same-commits': 'b'.repeat(12),
     });
     expect(reusedTags({ ...taken, tags: { ...own, 'ami-action:reused-at': 'soon' } }, commit('a'), scheme, at(0.1))).not.toEqual({});
-    // What was built just now is told by its own age.
+    // A new image has its own age.
     expect(reusedTags(image('ami-2', own, { createdAt: new Date(NOW) }), commit('a'), scheme, at(0.5))).toEqual({});
   });
 
-  test('is one of the newest nineteen: the tag never outgrows what AWS takes', () => {
+  test('is one of the newest nineteen: the tag never exceeds the limit of AWS', () => {
     let tags: Record<string, string> = own;
     for (let n = 0; n < 30; n += 1) tags = { ...tags, ...servedCommitTags({ tags }, (100 + n).toString(16).padEnd(40, '0'), scheme) };
     expect(tags['ami-action:same-commits']?.length).toBeLessThanOrEqual(256);

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { removeImages, sweepBuild } from '../../src/image-build/sweep.ts';
 
-test('what was just made survives the sweep though no listing shows it, or its family, yet', async () => {
+test('an excluded image is kept although no listing shows it, or its family, yet', async () => {
   const removed: string[] = [];
   const marked = ['ami-made', 'ami-stray'].map(id => ({ kind: 'image' as const, id, tags: { 'x:build': 'b1' }, ending: false }));
   const ports = {
@@ -37,7 +37,7 @@ test('what was just made survives the sweep though no listing shows it, or its f
   expect(removed).toEqual(['ami-stray']);
 });
 
-test('what shows only after a first look that found nothing is removed, where two are asked for', async () => {
+test('what becomes visible after a first look that found nothing is removed by the second', async () => {
   const late = { kind: 'key-pair' as const, id: 'key-late', tags: { 'x:build': 'b1' }, ending: false };
   const swept = async (looks: number) => {
     let [looked, gone, now] = [0, false, 0];
@@ -61,10 +61,10 @@ test('what shows only after a first look that found nothing is removed, where tw
   expect([await swept(1), await swept(2)]).toEqual([[], ['key-late']]);
 });
 
-test('an image whose snapshots stay behind is not quietly removed: they are named', async () => {
+test('snapshots that could not be deleted with their image are named', async () => {
   const leftovers = { remove: async () => ({ held: ['snap-1 (missing-permissions; UnauthorizedOperation)'] }) };
   const world = { inRegion: () => ({ leftovers }) } as unknown as Parameters<typeof removeImages>[1];
   await expect(removeImages([{ region: 'eu-central-1', id: 'ami-1' }], world)).rejects.toThrow(
-    'The snapshots snap-1 (missing-permissions; UnauthorizedOperation) in eu-central-1 stayed behind',
+    'Snapshot snap-1 (missing-permissions; UnauthorizedOperation) in eu-central-1 could not be deleted with the image.',
   );
 });

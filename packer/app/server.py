@@ -1,4 +1,4 @@
-"""The service that the image carries: answers on port 8080 with its version."""
+"""The service of the image: answers on port 8080 with its version."""
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path

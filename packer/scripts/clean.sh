@@ -1,5 +1,5 @@
 #!/bin/sh
-# The last script: an image must not carry what belongs to one machine, or to whoever built it.
+# The last script: removes what belongs to the build instance, or to the user who built.
 set -eu
 
 if command -v dnf >/dev/null; then
@@ -8,7 +8,7 @@ elif [ -d /var/lib/apt/lists ]; then
   rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb
 fi
 
-# Every instance makes its own host keys and gets its own authorized keys.
+# Every instance creates its own host keys and gets its own authorized keys.
 rm -f /etc/ssh/ssh_host_*
 rm -f /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys
 rm -f /root/.bash_history /home/*/.bash_history
@@ -16,7 +16,7 @@ rm -f /root/.bash_history /home/*/.bash_history
 ! command -v cloud-init >/dev/null || cloud-init clean --logs
 rm -rf /var/lib/amazon/ssm/* /var/lib/dhcp/*
 
-# Empty, not absent: systemd then makes a new one at the first boot.
+# Empty, not absent: systemd then creates a new one at the first boot.
 : >/etc/machine-id
 rm -f /var/lib/dbus/machine-id
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What an image for the internet should refuse.
+# Hardening for an image on the internet.
 set -eu
 
 install -d -m 0755 /etc/ssh/sshd_config.d
@@ -14,7 +14,7 @@ MaxAuthTries 3
 LoginGraceTime 30
 CONF
 chmod 0600 /etc/ssh/sshd_config.d/10-hardening.conf
-# A mistake here would lock everybody out of every instance of this image.
+# An invalid file would prevent every login to instances of this image.
 [ ! -x /usr/sbin/sshd ] || [ ! -f /etc/ssh/sshd_config ] || /usr/sbin/sshd -t
 
 install -d -m 0755 /etc/sysctl.d /etc/security/limits.d

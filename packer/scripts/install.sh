@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the service from /tmp/app, where Packer has put it.
+# Installs the service from /tmp/app, where Packer uploads it.
 set -eu
 
 if ! command -v python3 >/dev/null; then
@@ -12,7 +12,7 @@ if ! command -v python3 >/dev/null; then
   fi
 fi
 
-# Amazon Linux and Ubuntu have the agent, Debian has not. Without it nothing can be checked on a machine of this image.
+# Amazon Linux and Ubuntu include the agent, Debian does not. Mode validate needs it to run checks.
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/agent-install-deb.html
 if ! command -v amazon-ssm-agent >/dev/null && [ ! -d /snap/amazon-ssm-agent ] && command -v dpkg >/dev/null; then
   deb="https://s3.amazonaws.com/ec2-downloads-windows/SSMAgent/latest/debian_$(dpkg --print-architecture)/amazon-ssm-agent.deb"

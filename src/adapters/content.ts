@@ -9,12 +9,12 @@ import { capture } from './capture.ts';
 import { onPath } from './on-path.ts';
 import { templateFiles } from './packer/template-files.ts';
 
-/** Files by the hash that git gives their content, so that what is committed need not be read at all. */
+/** Files by their git hash, so that committed files need not be read. */
 export const workspaceContent = (workspace: string, environment: NodeJS.ProcessEnv = process.env): Content => ({
   async files(globs, always) {
     const counted = always.map(path => resolve(workspace, path));
     if (globs.length === 0) {
-      // Git is silent about what it ignores, and Packer reads it all the same; of what lies outside git says nothing at all.
+      // Packer also reads what git ignores, and what is outside the repository.
       const named = await Promise.all(counted.map(async path => ((await isOutside(workspace, path)) ? [path] : templateFiles(path))));
       const byPacker = await throughLinks(workspace, named.flat());
       const known = await committed(workspace, environment);
@@ -40,21 +40,21 @@ async function isOutside(workspace: string, path: string): Promise<boolean> {
 async function globber(workspace: string, globs: readonly string[]) {
   const { create } = await import('@actions/glob');
   const patterns = globs.map(glob => (glob.startsWith('!') ? `!${join(workspace, glob.slice(1))}` : join(workspace, glob)));
-  // Git writes there whenever it looks: "**" would never be the same twice.
+  // Git writes there on every command: "**" would never be the same twice.
   return create([...patterns, `!${join(workspace, '**', '.git')}`].join('\n'), { followSymbolicLinks: false, matchDirectories: false });
 }
 
-/** The tree of the commit, with what was changed, added or removed since. Undefined where there is no git repository, or no git. */
+/** The tree of the commit with later changes. Undefined without a git repository, or without git. */
 async function committed(workspace: string, environment: NodeJS.ProcessEnv): Promise<readonly ContentFile[] | undefined> {
   const program = await onPath('git', environment, workspace);
   const git = async (...args: string[]) => {
     if (program === undefined) return undefined;
-    // The runner's user is not always the one that checked out; and a repository's own settings must not start programs.
+    // Another user may have checked out; and settings of the repository must not start programs.
     const settings = ['-c', `safe.directory=${workspace}`, '-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=/dev/null'];
-    const said = await capture(program, [...settings, ...args], { timeoutSeconds: 120, environment, folder: workspace }).catch(
+    const answer = await capture(program, [...settings, ...args], { timeoutSeconds: 120, environment, folder: workspace }).catch(
       () => undefined,
     );
-    return said?.exitCode === 0 ? said.stdout : undefined;
+    return answer?.exitCode === 0 ? answer.stdout : undefined;
   };
   const top = await git('rev-parse', '--show-cdup');
   if (top?.trim() !== '') return undefined; // not the root of a repository
@@ -63,23 +63,23 @@ async function committed(workspace: string, environment: NodeJS.ProcessEnv): Pro
     git('status', '--porcelain=v1', '-z', '--untracked-files=all', '--ignore-submodules=none', '--no-renames'),
   ]);
   if (tree === undefined || status === undefined) return undefined;
-  const touched = status.split('\0').flatMap(entry => (entry === '' ? [] : [entry.slice(3).replace(/\/$/, '')]));
-  const stale = new Set(touched);
+  const changed = status.split('\0').flatMap(entry => (entry === '' ? [] : [entry.slice(3).replace(/\/$/, '')]));
+  const stale = new Set(changed);
   const kept = tree.split('\0').flatMap(line => {
     const [, mode = '', blob = '', path = ''] = /^(\d+) \w+ ([0-9a-f]+)\t([\s\S]*)$/.exec(line) ?? [];
     return path === '' || stale.has(path) ? [] : [{ path, mode, blob }];
   });
-  const changed = await onDisk(
+  const read = await onDisk(
     workspace,
-    touched.map(path => join(workspace, path)),
+    changed.map(path => join(workspace, path)),
   );
-  return [...kept, ...changed];
+  return [...kept, ...read];
 }
 
-// Open files are few on some machines.
+// Some runners allow few open files.
 const AT_ONCE = 32;
 
-/** Files and folders as they lie on the disk; what is not there is left out. */
+/** Files and folders on the disk; missing ones are left out. */
 async function onDisk(workspace: string, paths: readonly string[]): Promise<readonly ContentFile[]> {
   const found = await concurrently([...new Set(paths)], AT_ONCE, filesUnder);
   return concurrently([...new Set(found.flat())], AT_ONCE, path => hashed(workspace, path));
@@ -94,12 +94,12 @@ async function filesUnder(path: string): Promise<readonly string[]> {
       .map(({ name }) => filesUnder(join(path, name)));
     return (await Promise.all(inner)).flat();
   }
-  // A name that is no UTF-8 comes back as another, which is not there: left out, nobody would see that the file changes.
+  // A name that is not UTF-8 is read back as another, which does not exist: left out, its changes would go unnoticed.
   if (stat === undefined && path.includes('\ufffd')) unreadable(path)(new Error('its name is not UTF-8'));
   return stat?.isFile() || stat?.isSymbolicLink() ? [path] : [];
 }
 
-/** These files, and those that their links lead to: Packer reads through links. Of a folder around the workspace there is no end. */
+/** These files, and the targets of links, which Packer follows. A link to a folder around the workspace is not followed. */
 async function throughLinks(workspace: string, paths: readonly string[]): Promise<readonly string[]> {
   const root = await realpath(workspace).catch(() => workspace);
   const seen = new Set<string>();
@@ -124,14 +124,14 @@ async function hashed(workspace: string, path: string): Promise<ContentFile> {
   const stat = await lstat(path).catch(unreadable(path));
   const mode = stat.isSymbolicLink() ? '120000' : (stat.mode & 0o100) !== 0 ? '100755' : '100644';
   const blob = await blobOf(path, stat).catch(unreadable(path));
-  const way = relative(workspace, path);
-  return { path: (isAbsolute(way) ? path : way).split(sep).join('/'), mode, blob };
+  const local = relative(workspace, path);
+  return { path: (isAbsolute(local) ? path : local).split(sep).join('/'), mode, blob };
 }
 
-// More would be read into memory as a whole, AT_ONCE times; of more than 2 GiB not at all.
+// Larger files are streamed: AT_ONCE of them would be in memory at once, and over 2 GiB cannot be.
 const MOST_AT_ONCE = 16 * 1024 * 1024;
 
-/** As `git hash-object` does it. */
+/** As `git hash-object` computes it. */
 async function blobOf(path: string, stat: Stats): Promise<string> {
   const hash = createHash('sha1').update(`blob ${stat.size}\0`);
   const small = async () => (stat.isSymbolicLink() ? await readlink(path) : await readFile(path));
@@ -142,7 +142,7 @@ async function blobOf(path: string, stat: Stats): Promise<string> {
 const unreadable =
   (path: string) =>
   (cause: Error): never => {
-    throw new UsageError([`${JSON.stringify(path)} may determine the image, and cannot be read: ${cause.message}`], {
-      next: 'Let the user of the runner read it, or say under "content" what determines the image.',
+    throw new UsageError([`${JSON.stringify(path)} may determine the image, but cannot be read: ${cause.message}`], {
+      next: 'Make it readable for the user of the runner, or set "content" to what determines the image.',
     });
   };

@@ -15,47 +15,47 @@ export interface BuiltImage {
   readonly sizeGiB: number;
 }
 
-export interface Made extends Artifact {
-  /** What the source was built from, where Packer said it. */
+export interface CreatedImage extends Artifact {
+  /** Base image of the source, where Packer printed it. */
   readonly baseAmi?: string | undefined;
 }
 
 /**
- * Makes images of Packer images of the family: looks at each in its region, tags it and its snapshots, reads the tags back.
- * The template may not have tagged it at all, and its copies in other regions lose their snapshots' tags.
+ * Makes images of Packer images of the family: waits for each in its region, tags it and its snapshots, reads the tags back.
+ * The template may not have tagged it at all, and copies in other regions lose the tags of their snapshots.
  */
 export const adopt = (
-  made: readonly Made[],
+  created: readonly CreatedImage[],
   plan: BuildPlan,
   deps: Deps<'images'>,
-  patience: Patience = PACKER_HAS_WAITED,
+  limit: WaitLimit = AFTER_PACKER,
 ): Promise<readonly BuiltImage[]> =>
   Promise.all(
-    made.map(async artifact => {
-      const siblings = made.filter(({ region }) => region === artifact.region).length;
-      return settled(artifact, await available(artifact, patience, deps), siblings, plan, deps);
+    created.map(async artifact => {
+      const siblings = created.filter(({ region }) => region === artifact.region).length;
+      return tagImage(artifact, await waitUntilAvailable(artifact, limit, deps), siblings, plan, deps);
     }),
   );
 
-/** How long an image may take to become available, and what to do when it took longer. */
-export interface Patience {
+/** How long to wait for an image, and what to do when it takes longer. */
+export interface WaitLimit {
   readonly atMostSeconds: number;
   readonly next?: string;
 }
 
-const LOOK_SECONDS = 5;
-const PACKER_HAS_WAITED: Patience = { atMostSeconds: 30 * 60 };
+const POLL_SECONDS = 5;
+const AFTER_PACKER: WaitLimit = { atMostSeconds: 30 * 60 };
 // Tags are eventually consistent, by seconds. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
-const TAGGED_SECONDS = 120;
+const TAGS_SECONDS = 120;
 
-const available = ({ region, id }: Made, patience: Patience, deps: Deps<'images'>): Promise<Image> => {
+const waitUntilAvailable = ({ region, id }: CreatedImage, limit: WaitLimit, deps: Deps<'images'>): Promise<Image> => {
   const { images } = deps.inRegion({ region });
-  const poll = async () => judge(await images.get(id));
-  return waitFor({ what: `${id} in ${region}`, everySeconds: LOOK_SECONDS, ...patience, poll }, deps);
+  const poll = async () => imageState(await images.get(id));
+  return waitFor({ what: `${id} in ${region}`, everySeconds: POLL_SECONDS, ...limit, poll }, deps);
 };
 
-async function settled(
-  { source, region, id, baseAmi }: Made,
+async function tagImage(
+  { source, region, id, baseAmi }: CreatedImage,
   image: Image,
   siblings: number,
   plan: BuildPlan,
@@ -66,32 +66,29 @@ async function settled(
   const tags: Tags = {
     ...of('base-ami', baseAmi),
     ...plan.tags,
-    Name: plan.named(image.name),
+    Name: plan.nameTag(image.name),
     ...of('source', source),
     ...of('siblings', String(siblings)),
   };
   const resources = [id, ...image.snapshotIds];
   await images.tag(resources, tags);
-  const shed = temporaryKeys(plan.scheme).filter(key => key in image.tags);
-  if (shed.length > 0) await images.untag(resources, shed);
-  const what = `Tags of ${id}`;
-  await waitFor(
-    { what, everySeconds: LOOK_SECONDS, atMostSeconds: TAGGED_SECONDS, poll: async () => judgeTags(tags, await images.get(id)) },
-    deps,
-  );
+  const outdated = temporaryKeys(plan.scheme).filter(key => key in image.tags);
+  if (outdated.length > 0) await images.untag(resources, outdated);
+  const poll = async () => tagState(tags, await images.get(id));
+  await waitFor({ what: `Tags of ${id}`, everySeconds: POLL_SECONDS, atMostSeconds: TAGS_SECONDS, poll }, deps);
   deps.report.info(`${region}: ${id} (${image.architecture}) is ${image.name}`);
   return { source, architecture: image.architecture, region, id, name: image.name, sizeGiB: image.sizeGiB };
 }
 
-function judge(image: Image | undefined) {
-  if (image === undefined) return { state: 'waiting', note: 'EC2 does not know it yet' } as const;
-  const dead = unavailableReason(image);
-  if (dead !== undefined) return { state: 'failed', reason: dead } as const;
+function imageState(image: Image | undefined) {
+  if (image === undefined) return { state: 'waiting', note: 'not visible in EC2 yet' } as const;
+  const reason = unavailableReason(image);
+  if (reason !== undefined) return { state: 'failed', reason } as const;
   return image.state === 'available' ? ({ state: 'done', value: image } as const) : ({ state: 'waiting', note: image.state } as const);
 }
 
-function judgeTags(wanted: Tags, image: Image | undefined) {
-  const missing = missingTags(wanted, image?.tags ?? {});
+function tagState(expected: Tags, image: Image | undefined) {
+  const missing = missingTags(expected, image?.tags ?? {});
   return missing.length === 0
     ? ({ state: 'done', value: undefined } as const)
     : ({ state: 'waiting', note: `${missing.join(', ')} cannot be read back yet` } as const);

@@ -1,157 +1,89 @@
 import { randomUUID } from 'node:crypto';
 import { UsageError } from '../kit/errors.ts';
-import { duration, flag, list, map, optional, text } from '../kit/fields.ts';
-import type { Values } from '../kit/settings.ts';
-import { architecture, common, dryRun, environment, family, regions, tags } from '../model/common-settings.ts';
 import type { Deps, Reporter } from '../ports/deps.ts';
-import { baseImage, resolveBase } from '../selection/base-image.ts';
+import { resolveBase } from '../selection/base-image.ts';
 import type { BuiltImage } from './adopt.ts';
-import { captureInstance, instanceProblem, instanceSettings, lookAtInstance } from './from-instance.ts';
-import { packerSettings } from './packer-tool.ts';
-import { type BuildPlan, NAME, planBuild, withInputs } from './plan.ts';
-import { rehearse } from './preview.ts';
+import { captureInstance, instanceProblem, planCapture } from './from-instance.ts';
+import { type BuildPlan, planBuild, withInputs } from './plan.ts';
+import { previewBuild } from './preview.ts';
 import { readTemplate } from './read-template.ts';
-import { tellImages, tellPhases } from './report.ts';
-import { decide, fingerprintOf, rebuildProblem, reuse, reuseSettings } from './reuse.ts';
+import { reportImages, reportPhases } from './report.ts';
+import { decideReuse, fingerprintOf, rebuildProblem, reuse } from './reuse.ts';
 import type { Found } from './rules/reuse.ts';
 import { ownRegions } from './rules/template-text.ts';
-import { type Built, buildAnew } from './run-build.ts';
+import { type Built, runBuild } from './run-build.ts';
+import type { BuildOptions } from './settings.ts';
 import { sweepExpired, sweepQuietly } from './sweep.ts';
 
 // Needs a Packer template, or a running instance.
-// Leaves behind an image per region and source, tagged as one of the family, image and snapshots alike; it moves no pointer.
+// Produces an image per region and source, tagged with the family, image and snapshots alike. It moves no pointer.
 
-export const settings = {
-  family,
-  template: text(
-    'Packer template: a directory or a file, HCL2 or the JSON of old. What it declares of `ami_name`, `ami_tags`, `run_tags`, `instance_type`, `region` and `ami_regions` gets its value from the action.',
-    { fallback: 'packer' },
-  ),
-  version: optional(
-    text('Version of what is in the image. Default: the tag that is built, else the first seven characters of the commit.', {
-      pattern: /^[\w.+-]{1,64}$/,
-      message: 'must be 1 to 64 letters, digits and . _ + -',
-    }),
-  ),
-  var: map(
-    'Variables of the template. They become arguments of Packer, which everybody on the machine can see: a secret belongs under "secret-var".',
-    { fallback: '{}' },
-  ),
-  varFiles: list('Files with variables, relative to the workspace.', {
-    fallback: '',
-    neededBy: 'templates with many variables',
-  }),
-  name: text(
-    'Name of the image, from `{family}`, `{version}`, `{timestamp}`, `{environment}`, `{commit}` and `{architecture}`. With "architecture", the default has it too.',
-    {
-      fallback: NAME,
-    },
-  ),
-  tags,
-  baseImage,
-  instanceType: optional(
-    text('Type of the build instance, for a template that declares `instance_type`.', {
-      pattern: /^[a-z0-9-]+\.[a-z0-9-]+$/,
-      message: 'must be an instance type such as t3.small',
-      neededBy: 'builds that want a bigger machine',
-    }),
-  ),
-  rebuild: reuseSettings.rebuild,
-  environment: optional(environment),
-  ...common,
-  dryRun: dryRun(false),
-  regions,
-  architecture,
-  timeout: duration('After this the mode gives up: Packer is told to stop and to clean up, a copy is no longer waited for.', {
-    fallback: '2h',
-    minSeconds: 60,
-    maxSeconds: 86_400,
-    neededBy: 'builds that take hours',
-  }),
-  cleanupOnFailure: flag('Remove also those images that were finished when another source failed.', false, {
-    neededBy: 'templates with several sources',
-  }),
-  content: reuseSettings.content,
-  ...packerSettings,
-  ...instanceSettings,
-};
+export { outputs, settings } from './settings.ts';
 
-export const outputs = {
-  amiId: 'ID of the image, when there is exactly one.',
-  amiIds: 'JSON: region -> ID, for every region with exactly one image.',
-  images: 'JSON list: `source`, `architecture`, `region`, `id` and `name` of every image.',
-  built: 'Whether an image was built: true or false.',
-  reason: 'Why it was built, or not, as a sentence.',
-  fingerprint: 'SHA-256 over everything that determines the content of the image.',
-  imageName: 'Name of the image.',
-  partial: 'JSON list: `source`, `region` and `id` of what was finished although the build failed.',
-};
+type BuildDeps = Deps<'account' | 'capture' | 'images' | 'leftovers' | 'instances' | 'parameters', 'content' | 'journal' | 'packer'>;
 
-type Wanted = Values<typeof settings>;
-type NeededDeps = Deps<'account' | 'capture' | 'images' | 'leftovers' | 'instances' | 'parameters', 'content' | 'journal' | 'packer'>;
-
-export async function run(wanted: Wanted, deps: NeededDeps) {
+export async function run(options: BuildOptions, deps: BuildDeps) {
   const { report, packer, clock } = deps;
-  for (const secret of Object.values(wanted.secretVar)) report.mask(secret);
+  for (const secret of Object.values(options.secretVar)) report.mask(secret);
   const started = {
     now: clock.now(),
     id: randomUUID(),
-    problem: instanceProblem(wanted) ?? (wanted.fromInstance === undefined ? rebuildProblem(wanted) : undefined),
+    problem: instanceProblem(options) ?? (options.fromInstance === undefined ? rebuildProblem(options) : undefined),
   };
-  const intent = planBuild(wanted, deps.run, packer, started);
-  if (wanted.fromInstance !== undefined) return saveInstance(wanted.fromInstance, wanted, intent, deps);
-  const base = await report.step('Resolve the base image', () => resolveBase(wanted, intent.scheme, deps));
-  const template = await readTemplate(intent, wanted, deps);
-  const print = await report.step('Take the fingerprint', () => fingerprintOf(wanted, intent, base, template, deps));
-  const plan = withInputs(intent, { fingerprint: print, base: base?.id, elsewhere: template.texts.flatMap(ownRegions) });
+  const intent = planBuild(options, deps.run, packer, started);
+  if (options.fromInstance !== undefined) return saveInstance(options.fromInstance, options, intent, deps);
+  const base = await report.step('Resolve the base image', () => resolveBase(options, intent.scheme, deps));
+  const template = await readTemplate(intent, options, deps);
+  const print = await report.step('Compute the fingerprint', () => fingerprintOf(options, intent, base, template, deps));
+  const plan = withInputs(intent, { fingerprint: print, base: base?.id, otherRegions: template.texts.flatMap(ownRegions) });
 
-  const inputs = { wish: wanted, plan, print, template };
-  const { reuse: same, reason } = await report.step('Look for an image that is the same', () => decide(inputs, deps));
-  if (!wanted.dryRun) await sweepDeadBuilds(plan, same ?? [], deps);
+  const inputs = { options, plan, print, template };
+  const { reuse: same, reason } = await report.step('Look for an image with the same fingerprint', () => decideReuse(inputs, deps));
+  if (!options.dryRun) await sweepExpiredBuilds(plan, same ?? [], deps);
   report.info(same === undefined ? `To be built: ${reason}.` : `Nothing to build: ${reason}.`);
   if (same === undefined) await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, deps));
-  if (wanted.dryRun) {
-    if (same === undefined) await report.step('See what Packer would be asked', () => rehearse(wanted, reason, inputs, deps));
-    else tellImages('Nothing to build', [], reason, report);
+  if (options.dryRun) {
+    if (same === undefined) await report.step('Preview the Packer build', () => previewBuild(reason, inputs, deps));
+    else reportImages('Nothing to build', [], reason, report);
     return { outcome: 'planned' as const, outputs: { reason, fingerprint: print.value, built: false, imageName: plan.name } };
   }
   const ended =
     same === undefined
-      ? await buildAnew(wanted, reason, inputs, deps)
+      ? await runBuild(reason, inputs, deps)
       : { images: await reuse(same, deps.run.commit, plan, deps), built: false, reason };
-  return tell(ended, ended.built ? `✅ Built ${plan.name}` : 'Nothing to build', { fingerprint: print.value }, report);
+  return reportEnd(ended, ended.built ? `✅ Built ${plan.name}` : 'Nothing to build', { fingerprint: print.value }, report);
 }
 
-async function saveInstance(instanceId: string, wanted: Wanted, plan: BuildPlan, deps: NeededDeps) {
+async function saveInstance(instanceId: string, options: BuildOptions, plan: BuildPlan, deps: BuildDeps) {
   const { report } = deps;
-  const subject = await report.step(`Look at ${instanceId}`, () => lookAtInstance(instanceId, wanted, plan, deps));
-  const { reason } = subject;
-  const built = !('begun' in subject);
+  const capture = await report.step(`Read instance ${instanceId}`, () => planCapture(instanceId, options, plan, deps));
+  const { reason } = capture;
+  const built = !('begun' in capture);
   if (built) await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, deps));
-  if (wanted.dryRun) {
-    tellImages(built ? `Would save ${instanceId} as ${plan.name}` : 'Nothing to save', [], reason, report);
-    return { outcome: 'planned' as const, outputs: { built: false, reason, imageName: built ? plan.name : subject.begun.name } };
+  if (options.dryRun) {
+    reportImages(built ? `Would save ${instanceId} as ${plan.name}` : 'Nothing to save', [], reason, report);
+    return { outcome: 'planned' as const, outputs: { built: false, reason, imageName: built ? plan.name : capture.begun.name } };
   }
-  const title = built ? `Make an image of ${instanceId}` : 'Take the image that there is';
-  const images = await report.step(title, () => captureInstance(subject, wanted, plan, deps));
-  return tell({ images, built, reason }, built ? `✅ Saved ${instanceId}` : 'Nothing to save', {}, report);
+  const title = built ? `Create an image of ${instanceId}` : 'Take the existing image';
+  const images = await report.step(title, () => captureInstance(capture, options, plan, deps));
+  return reportEnd({ images, built, reason }, built ? `✅ Saved ${instanceId}` : 'Nothing to save', {}, report);
 }
 
-function tell({ images, built, reason, lines = [] }: Built, title: string, more: { readonly fingerprint?: string }, report: Reporter) {
-  tellImages(title, images, reason, report);
-  tellPhases(lines, report);
+function reportEnd({ images, built, reason, lines = [] }: Built, title: string, more: { readonly fingerprint?: string }, report: Reporter) {
+  reportImages(title, images, reason, report);
+  reportPhases(lines, report);
   return { outcome: built ? ('done' as const) : ('unchanged' as const), outputs: { ...outputsOf(images), ...more, built, reason } };
 }
 
-async function sweepDeadBuilds({ entry: { regions }, scheme }: BuildPlan, same: readonly Found[], deps: NeededDeps): Promise<void> {
-  const spared = new Set(same.flatMap(({ image }) => [image.id, ...image.snapshotIds]));
-  const sweep = () => sweepExpired(regions, { scheme, repository: deps.run.repository }, deps, ({ id }) => !spared.has(id));
-  const left = await deps.report.step('Sweep what dead builds left', () => sweepQuietly(sweep, deps));
-  for (const line of left) deps.report.warn(`Leftovers of an earlier run: ${line}`);
+async function sweepExpiredBuilds({ entry: { regions }, scheme }: BuildPlan, same: readonly Found[], deps: BuildDeps): Promise<void> {
+  const excluded = new Set(same.flatMap(({ image }) => [image.id, ...image.snapshotIds]));
+  const sweep = () => sweepExpired(regions, { scheme, repository: deps.run.repository }, deps, ({ id }) => !excluded.has(id));
+  const remaining = await deps.report.step('Remove leftovers of interrupted builds', () => sweepQuietly(sweep, deps));
+  for (const line of remaining) deps.report.warn(`Leftovers of an earlier run: ${line}`);
 }
 
-/** Before anything is launched; AWS would say it only when the image is made, at the end of the build. */
-async function refuseTakenName({ name, regions }: BuildPlan, { inRegion }: NeededDeps): Promise<void> {
+/** Checked before anything is launched: AWS refuses a taken name only at the end of the build. */
+async function refuseTakenName({ name, regions }: BuildPlan, { inRegion }: BuildDeps): Promise<void> {
   const found = await Promise.all(
     regions.map(async region =>
       (await inRegion({ region }).images.find({ names: [name], includeDisabled: true })).map(({ id }) => `${id} in ${region}`),
@@ -159,8 +91,10 @@ async function refuseTakenName({ name, regions }: BuildPlan, { inRegion }: Neede
   );
   const taken = found.flat();
   if (taken.length === 0) return;
-  throw new UsageError([`"name" becomes ${JSON.stringify(name)}, and ${taken.join(' and ')} is called so already`], {
-    next: 'Put {timestamp} or {commit} into "name". Nothing was launched.',
+  const verb = taken.length === 1 ? 'has' : 'have';
+  throw new UsageError([`"name" becomes ${JSON.stringify(name)}, and ${taken.join(' and ')} already ${verb} this name`], {
+    unchanged: true,
+    next: 'Add {timestamp} or {commit} to "name".',
   });
 }
 

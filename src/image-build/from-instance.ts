@@ -1,114 +1,85 @@
 import { RejectedError, UsageError, withDetails } from '../kit/errors.ts';
-import { flag, optional, text } from '../kit/fields.ts';
 import { type Image, identity, newestFirst, type Tags, tagKey, unavailableReason } from '../model/image.ts';
 import { provenBad } from '../model/veto.ts';
-import { wait } from '../model/wait-setting.ts';
 import type { Deps } from '../ports/deps.ts';
 import type { Instance } from '../ports/instances.ts';
 import { adopt, type BuiltImage } from './adopt.ts';
 import type { BuildPlan } from './plan.ts';
 import { maxAgeOf } from './reuse.ts';
+import type { BuildOptions } from './settings.ts';
 
-/** An image of a running instance instead of one from a template: what a machine that was set up by other means has become. */
+/** An image of a running instance instead of one from a template. */
 
-export const instanceSettings = {
-  fromInstance: optional(
-    text('Makes the image of this instance, as it is, instead of building one.', {
-      pattern: /^i-([0-9a-f]{8}|[0-9a-f]{17})$/,
-      message: 'must be the ID of an instance',
-      neededBy: 'teams that set machines up with cloud-init or Ansible',
-    }),
-  ),
-  noReboot: flag('Leave the instance running meanwhile. Its disk is then as after a power cut; false restarts the instance.', true, {
-    neededBy: 'users of `from-instance`',
-  }),
-  wait,
-};
+type CaptureDeps = Deps<'images' | 'leftovers' | 'instances' | 'capture'>;
 
-export interface InstanceWish {
-  readonly fromInstance?: string | undefined;
-  readonly noReboot: boolean;
-  readonly wait: boolean;
-  readonly timeout: number;
-  readonly rebuild?: string | undefined;
-  readonly baseImage?: readonly string[] | undefined;
-  readonly var: Readonly<Record<string, string>>;
-  readonly secretVar: Readonly<Record<string, string>>;
-  readonly varFiles: readonly string[];
-  readonly content: readonly string[];
-  readonly only: readonly string[];
-  readonly except: readonly string[];
-  readonly instanceType?: string | undefined;
-  readonly regions: readonly string[];
-  readonly region: string;
-}
-
-type NeededDeps = Deps<'images' | 'leftovers' | 'instances' | 'capture'>;
-
-/** Settings that mean a template, and would silently do nothing here. */
-export function instanceProblem(wish: InstanceWish): string | undefined {
-  if (wish.fromInstance === undefined) return wish.wait ? undefined : '"wait: false" is for "from-instance": Packer is always waited for';
-  const said = {
-    'base-image': wish.baseImage ?? [],
-    var: Object.keys(wish.var),
-    'secret-var': Object.keys(wish.secretVar),
-    'var-files': wish.varFiles,
-    content: wish.content,
-    only: wish.only,
-    except: wish.except,
-    'instance-type': [wish.instanceType ?? []].flat(),
-    regions: wish.regions,
+/** Settings that are for a template, and would have no effect. */
+export function instanceProblem(options: BuildOptions): string | undefined {
+  if (options.fromInstance === undefined)
+    return options.wait ? undefined : '"wait: false" needs "from-instance": a Packer build is always waited for';
+  const given = {
+    'base-image': options.baseImage ?? [],
+    var: Object.keys(options.var),
+    'secret-var': Object.keys(options.secretVar),
+    'var-files': options.varFiles,
+    content: options.content,
+    only: options.only,
+    except: options.except,
+    'instance-type': [options.instanceType ?? []].flat(),
+    regions: options.regions,
   };
-  const idle = Object.entries(said).filter(([, values]) => values.length > 0);
-  return idle.length === 0 ? undefined : `"from-instance" uses no template: take out ${idle.map(([name]) => `"${name}"`).join(', ')}`;
+  const unused = Object.entries(given).filter(([, values]) => values.length > 0);
+  return unused.length === 0 ? undefined : `"from-instance" uses no template: remove ${unused.map(([name]) => `"${name}"`).join(', ')}`;
 }
 
-/** An image that an earlier run has begun to make of it, or the machine to make one of. */
-export type Subject = { readonly reason: string } & ({ readonly begun: Image } | { readonly instance: Instance });
+/** An image that an earlier run began to create from the instance, or the instance to create one from. */
+export type CapturePlan = { readonly reason: string } & ({ readonly begun: Image } | { readonly instance: Instance });
 
-export async function lookAtInstance(instanceId: string, wish: InstanceWish, plan: BuildPlan, deps: NeededDeps): Promise<Subject> {
-  const begun = wish.rebuild === 'always' ? undefined : await startedBefore(instanceId, plan, deps, wish);
+export async function planCapture(instanceId: string, options: BuildOptions, plan: BuildPlan, deps: CaptureDeps): Promise<CapturePlan> {
+  const begun = options.rebuild === 'always' ? undefined : await findEarlierImage(instanceId, plan, deps, options);
   if (begun !== undefined) return { begun, reason: `${begun.id} is of this instance and this commit` };
-  const instance = await deps.inRegion({ region: wish.region }).instances.get(instanceId);
-  if (instance === undefined || !['running', 'stopped'].includes(instance.state)) throw new UsageError([whyNot(instanceId, instance)]);
+  const instance = await deps.inRegion({ region: options.region }).instances.get(instanceId);
+  if (instance === undefined || !['running', 'stopped'].includes(instance.state))
+    throw new UsageError([unusable(instanceId, instance, options.region)], { unchanged: true });
   return { instance, reason: `"from-instance" is ${instanceId}` };
 }
 
 export async function captureInstance(
-  subject: Subject,
-  wish: InstanceWish,
+  capture: CapturePlan,
+  options: BuildOptions,
   plan: BuildPlan,
-  deps: NeededDeps,
+  deps: CaptureDeps,
 ): Promise<readonly BuiltImage[]> {
-  if ('begun' in subject) return finish(subject.begun, wish, plan, deps);
-  const { instance } = subject;
-  const aws = deps.inRegion({ region: wish.region });
+  if ('begun' in capture) return finishCapture(capture.begun, options, plan, deps);
+  const { instance } = capture;
+  const aws = deps.inRegion({ region: options.region });
   const tags = capturedTags(plan, instance);
   const id =
-    (await aws.capture.image({ instanceId: instance.id, name: plan.name, noReboot: wish.noReboot, tags })) ??
-    (await lostAnswer(plan, deps, wish.region));
-  deps.report.info(`${id} is being made of ${instance.id}${wish.noReboot ? ', which runs on' : ', which restarts'}.`);
-  const made = await aws.images.get(id);
-  if (made === undefined) throw new RejectedError(`${id} was made of ${instance.id}, and EC2 does not know it.`);
-  return finish(made, wish, plan, deps);
+    (await aws.capture.image({ instanceId: instance.id, name: plan.name, noReboot: options.noReboot, tags })) ??
+    (await findCreatedImage(plan, deps, options.region));
+  deps.report.info(`Creating ${id} from ${instance.id}, which ${options.noReboot ? 'keeps running' : 'restarts'}.`);
+  const created = await aws.images.get(id);
+  if (created === undefined) throw new RejectedError(`${id} was created from ${instance.id}, but EC2 does not find it.`);
+  return finishCapture(created, options, plan, deps);
 }
 
-const whyNot = (id: string, instance: Instance | undefined): string =>
-  `"from-instance": ${id} ${instance === undefined ? 'does not exist here' : `is ${instance.state}`}, it must be running or stopped`;
+const unusable = (id: string, instance: Instance | undefined, region: string): string =>
+  instance === undefined
+    ? `"from-instance": instance ${id} does not exist in ${region} of this account`
+    : `"from-instance": instance ${id} is ${instance.state}, must be running or stopped`;
 
-/** Not yet one of the family: that comes when it is there. Nothing that expires either: without "wait" it may take its time. */
+/** Without the family, which is added when the image is available, and without an expiry: with "wait: false" it may take long. */
 const capturedTags = (plan: BuildPlan, instance: Instance): Tags => ({
   ...plan.earlyTags,
   [tagKey(plan.scheme, 'from-instance')]: instance.id,
   [tagKey(plan.scheme, 'base-ami')]: instance.imageId,
 });
 
-/** By content, not by a token of the run: a later run of the same commit goes on where the earlier one stopped looking. */
-async function startedBefore(
+/** By instance and commit, not by run: a later run of the same commit continues where the earlier one stopped. */
+async function findEarlierImage(
   instanceId: string,
   { scheme, tags: planned }: BuildPlan,
-  { inRegion, clock }: NeededDeps,
-  { region, rebuild }: InstanceWish,
+  { inRegion, clock }: CaptureDeps,
+  { region, rebuild }: Pick<BuildOptions, 'region' | 'rebuild'>,
 ): Promise<Image | undefined> {
   const commit = planned[scheme.commitKey];
   if (commit === undefined) return undefined;
@@ -126,31 +97,32 @@ async function startedBefore(
   return usable.sort(newestFirst)[0];
 }
 
-async function lostAnswer({ name, tags, scheme }: BuildPlan, { inRegion }: NeededDeps, region: string): Promise<string> {
+/** The image of a call whose answer was lost. */
+async function findCreatedImage({ name, tags, scheme }: BuildPlan, { inRegion }: CaptureDeps, region: string): Promise<string> {
   const [taken] = await inRegion({ region }).images.find({ names: [name] });
   const created = tagKey(scheme, 'created-at');
   if (taken !== undefined && taken.tags[created] === tags[created]) return taken.id;
-  throw new UsageError([`"name" becomes ${JSON.stringify(name)}, and ${taken?.id ?? 'another image'} is called so already`], {
-    next: 'Put {timestamp} into "name".',
+  throw new UsageError([`"name" becomes ${JSON.stringify(name)}, and ${taken?.id ?? 'another image'} already has this name`], {
+    next: 'Add {timestamp} to "name".',
   });
 }
 
-async function finish(image: Image, wish: InstanceWish, plan: BuildPlan, deps: NeededDeps): Promise<readonly BuiltImage[]> {
-  const { region, fromInstance: source = '' } = wish;
-  if (wish.wait) {
-    const made = { source, region, id: image.id, baseAmi: identity(image, plan.scheme, 'base-ami') };
-    return adopt([made], plan, deps, { atMostSeconds: wish.timeout, next: MORE }).catch(failure => unfinished(made, failure, deps));
+async function finishCapture(image: Image, options: BuildOptions, plan: BuildPlan, deps: CaptureDeps): Promise<readonly BuiltImage[]> {
+  const { region, fromInstance: source = '', timeout } = options;
+  if (options.wait) {
+    const created = { source, region, id: image.id, baseAmi: identity(image, plan.scheme, 'base-ami') };
+    return adopt([created], plan, deps, { atMostSeconds: timeout, next: MORE_TIME }).catch(failure => unfinished(created, failure, deps));
   }
-  deps.report.info(`${image.id} is ${image.state}: a later run of this commit makes it one of the family.`);
+  deps.report.info(`${image.id} is ${image.state}: a later run of this commit adopts it into the family.`);
   return [{ source, architecture: image.architecture, region, id: image.id, name: image.name, sizeGiB: image.sizeGiB }];
 }
 
-const MORE = 'Run it again. A large disk may need more "timeout" for its first snapshot.';
+const MORE_TIME = 'Run the job again. Increase "timeout" for the first snapshot of a large disk.';
 
-/** Of an image that failed nothing is left: nobody can use it, nothing marks it, and it would keep its name from the next try. */
-async function unfinished({ id, region }: { id: string; region: string }, failure: unknown, { inRegion }: NeededDeps): Promise<never> {
+/** Removes a failed image: it is unusable, and would keep its name from the next run. */
+async function unfinished({ id, region }: { id: string; region: string }, failure: unknown, { inRegion }: CaptureDeps): Promise<never> {
   if (!(failure instanceof RejectedError)) {
-    throw withDetails(failure, { leftovers: [`${id} in ${region}, not yet one of the family: a later run of this commit makes it one`] });
+    throw withDetails(failure, { leftovers: [`${id} in ${region}, not in the family yet: a later run of this commit adopts it`] });
   }
   const { images, leftovers } = inRegion({ region });
   const image = await images.get(id);

@@ -1,111 +1,124 @@
-import { AccessError, type ActionError, RejectedError, UsageError } from '../kit/errors.ts';
+import { AccessError, type ActionError, CancelledError, RejectedError, TimeoutError, UsageError } from '../kit/errors.ts';
+import { formatDuration } from '../kit/format.ts';
 import type { Deps, Reporter } from '../ports/deps.ts';
 import type { PackerBuild, PackerEnded } from '../ports/packer.ts';
-import { type Explained, explainFailure, mayPass } from './rules/packer-failures.ts';
-import { outputTail, type PackerLine, packerErrors, parseLine, uiLines } from './rules/packer-output.ts';
+import { explainFailure, isTransient } from './rules/packer-failures.ts';
+import { type Artifact, isHidden, outputTail, type PackerLine, packerErrors, parseLine, uiLines } from './rules/packer-output.ts';
+import type { BuildOptions } from './settings.ts';
 
 export interface PhaseEnd extends PackerEnded {
-  /** Everything for machines; the first and the newest of what is for people. */
+  /** All machine-readable lines; the first and the last of the others. */
   readonly lines: readonly PackerLine[];
 }
 
-/** Enough for how it began and for the end of every provisioner; a build may say a million lines. */
+/** Enough for the start and for the end of every provisioner; a build may print a million lines. */
 const FIRST_LINES = 500;
-const NEWEST_LINES = 2000;
+const LAST_LINES = 2000;
 
-export interface Telling {
+export interface PhaseContext {
   readonly report: Reporter;
   readonly secrets: readonly string[];
 }
 
-/** One command of Packer as a group of the log: people see what is for people, we keep what is for us. */
+/** Runs one command of Packer as a group of the log. Returns its end and its lines, without secrets. */
 export function packerPhase(
   title: string,
   run: (onLine: (line: string) => void) => Promise<PackerEnded>,
-  { report, secrets }: Telling,
+  { report, secrets }: PhaseContext,
 ): Promise<PhaseEnd> {
   return report.step(title, async () => {
-    const instance: PackerLine[] = [];
+    const machine: PackerLine[] = [];
     const first: PackerLine[] = [];
-    const newest: PackerLine[] = [];
+    const last: PackerLine[] = [];
     const ended = await run(text => {
-      const line = hiding(parseLine(text), secrets);
-      if (line === undefined) return report.untrusted(hide(text, secrets));
+      const line = redactLine(parseLine(text), secrets);
+      if (line === undefined) return report.untrusted(redact(text, secrets));
       for (const shown of uiLines(line)) report.untrusted(shown);
-      if (line.type !== 'ui') instance.push(line);
+      if (line.type !== 'ui') machine.push(line);
       else if (first.length < FIRST_LINES) first.push(line);
-      else if (newest.push(line) > NEWEST_LINES) newest.shift();
+      else if (last.push(line) > LAST_LINES) last.shift();
     });
-    return { ...ended, lines: [...instance, ...first, ...newest] };
+    return { ...ended, lines: [...machine, ...first, ...last] };
   });
 }
 
-// A rate limit of GitHub is counted by the hour, one of an address in between by the minute.
+// GitHub counts its rate limit by the hour; proxies between count by the minute.
 const INIT_PAUSES_SECONDS = [15, 60];
 
-/** Downloads plugins: the one step that hangs on somebody else's servers, so what may pass is tried again. */
-export async function packerInit(order: PackerBuild, telling: Telling, { packer, clock }: Deps<never, 'packer'>): Promise<PhaseEnd> {
-  for (const [turn, pauseSeconds] of [...INIT_PAUSES_SECONDS, undefined].entries()) {
-    const end = await packerPhase(
-      turn === 0 ? 'packer init' : `packer init, attempt ${turn + 1}`,
-      onLine => packer.init(order, onLine),
-      telling,
-    );
-    const said = packerErrors(end.lines)
+/** Downloads plugins, and retries what may be transient: it depends on servers of others. */
+export async function packerInit(build: PackerBuild, context: PhaseContext, { packer, clock }: Deps<never, 'packer'>): Promise<PhaseEnd> {
+  for (const [attempt, pauseSeconds] of [...INIT_PAUSES_SECONDS, undefined].entries()) {
+    const title = attempt === 0 ? 'packer init' : `packer init, attempt ${attempt + 1}`;
+    const end = await packerPhase(title, onLine => packer.init(build, onLine), context);
+    const text = packerErrors(end.lines)
       .map(({ message }) => message)
       .join('\n');
-    if (end.exitCode === 0 || pauseSeconds === undefined || end.stopped !== undefined || !mayPass(said)) return end;
-    telling.report.info(`That may pass: once more in ${pauseSeconds} s.`);
+    if (end.exitCode === 0 || pauseSeconds === undefined || end.stopped !== undefined || !isTransient(text)) return end;
+    context.report.info(`packer init failed. Retrying in ${pauseSeconds} s (${attempt + 2} of ${INIT_PAUSES_SECONDS.length + 1}).`);
     await clock.sleep(pauseSeconds * 1000);
   }
-  throw new Error('every turn has returned');
+  throw new Error('every attempt has returned');
 }
 
-/** The runner masks them too; but what it never gets cannot slip through. */
-export const hide = (text: string, secrets: readonly string[]): string =>
+/** The runner masks secrets too, but may not know all of them. */
+export const redact = (text: string, secrets: readonly string[]): string =>
   secrets
     .flatMap(secret => [secret, ...secret.split('\n')])
     .filter(secret => secret.trim() !== '')
     .reduce((shown, secret) => shown.replaceAll(secret, '***'), text);
 
-/** What was made is only ever read by us: a secret such as "1" would take its digits out of every ID. */
-const hiding = (line: PackerLine | undefined, secrets: readonly string[]): PackerLine | undefined =>
-  line && line.type !== 'artifact' ? { ...line, values: line.values.map(value => hide(value, secrets)) } : line;
+/** Artifact lines are never shown and must stay readable: a secret such as "1" would take its digits out of every ID. */
+const redactLine = (line: PackerLine | undefined, secrets: readonly string[]): PackerLine | undefined =>
+  line && line.type !== 'artifact' ? { ...line, values: line.values.map(value => redact(value, secrets)) } : line;
 
-export interface Failed {
-  readonly what: string;
-  readonly end: PhaseEnd;
-  /** Who acts on what nobody has seen yet. */
-  readonly otherwise: 'usage' | 'rejected';
-  readonly left?: readonly string[];
-  readonly outputs?: Readonly<Record<string, unknown>>;
+/** An error that no source reports is about the template: nothing was launched. */
+const hasBegun = (command: string, { lines }: PhaseEnd): boolean => {
+  const errors = packerErrors(lines);
+  return command === 'packer build' && (errors.length === 0 || errors.some(({ source }) => source !== ''));
+};
+
+const HIDDEN =
+  'Packer printed no readable ID of the image: the value of a sensitive variable is so short or common that it occurs in the ID or the region. Use a longer value, or remove "sensitive" from the variable';
+const NO_IMAGE = 'Check the template for skip_create_ami, and which sources "only" and "except" select.';
+
+/** A failed command of Packer as one of our errors: who acts, the cause, the last output, and what remains. */
+export function buildError(
+  command: string,
+  end: PhaseEnd,
+  { timeout }: Pick<BuildOptions, 'timeout'>,
+  created: readonly Artifact[] = [],
+  leftovers: readonly string[] = [],
+): ActionError {
+  const outputs = created.length === 0 ? {} : { partial: created.map(({ source, region, id }) => ({ source, region, id })), built: false };
+  if (end.stopped === 'cancelled') return new CancelledError('Cancelled while Packer ran.', { leftovers, outputs });
+  if (end.stopped === 'timeout') {
+    const next = `Increase "timeout" (now ${formatDuration(timeout)}).`;
+    return new TimeoutError(`Packer was stopped after ${formatDuration(timeout)}.`, { leftovers, outputs, next });
+  }
+  if (end.exitCode === 0 && isHidden(end.lines)) return new UsageError([HIDDEN], { leftovers });
+  if (end.exitCode === 0) return new RejectedError('Packer succeeded, but produced no AMI.', { leftovers, next: NO_IMAGE });
+  return packerError(command, end, { leftovers, outputs });
 }
 
-/** Packer's complaint as one of our errors: who acts, what is known about it, what was said last, what is left behind. */
-export function packerFailure({ what, end, otherwise, left = [], outputs = {} }: Failed): ActionError {
-  const said = packerErrors(end.lines);
-  const reason = said.map(({ source, message }) => `${source === '' ? '' : `${source}: `}${firstLines(message)}`).join('\n');
+function packerError(
+  command: string,
+  end: PhaseEnd,
+  details: { readonly leftovers: readonly string[]; readonly outputs: Readonly<Record<string, unknown>> },
+): ActionError {
+  const errors = packerErrors(end.lines);
+  const reason = errors.map(({ source, message }) => `${source === '' ? '' : `${source}: `}${firstLines(message)}`).join('\n');
   const known = explainFailure(reason);
-  const words = said.map(({ source }) => outputTail(end.lines, source)).filter(lines => lines.length > 0);
+  const tails = errors.map(({ source }) => outputTail(end.lines, source)).filter(lines => lines.length > 0);
   const parts = [
-    `${what} failed: ${end.signal === undefined ? reason || `exit code ${end.exitCode}` : `ended by ${end.signal}`}`,
+    `${command} failed: ${end.signal === undefined ? reason || `exit code ${end.exitCode}` : `ended by ${end.signal}`}`,
     known?.cause ?? '',
-    ...words.map(lines => `The last lines before that:\n${lines.map(line => `  ${line.slice(0, 400)}`).join('\n')}`),
+    ...tails.map(lines => `Last lines before the failure:\n${lines.map(line => `  ${line.slice(0, 400)}`).join('\n')}`),
   ];
-  return expected(known?.who ?? otherwise, parts.filter(part => part !== '').join('\n'), {
-    leftovers: left,
-    outputs,
-    ...(known === undefined ? {} : { next: known.next }),
-  });
+  const message = parts.filter(part => part !== '').join('\n');
+  const all = known === undefined ? details : { ...details, next: known.next };
+  const who = known?.who ?? (hasBegun(command, end) ? 'rejected' : 'usage');
+  if (who === 'usage') return new UsageError([message], all);
+  return who === 'access' ? new AccessError(message, all) : new RejectedError(message, all);
 }
 
 const firstLines = (text: string): string => text.split('\n').slice(0, 6).join('\n');
-
-function expected(
-  who: Explained['who'],
-  message: string,
-  details: { leftovers: readonly string[]; outputs: Readonly<Record<string, unknown>>; next?: string },
-): ActionError {
-  if (who === 'usage') return new UsageError([message], details);
-  return who === 'access' ? new AccessError(message, details) : new RejectedError(message, details);
-}

@@ -5,44 +5,45 @@ import type { JournalEntry, Run } from '../ports/deps.ts';
 import type { Packer } from '../ports/packer.ts';
 import type { Fingerprint } from './rules/fingerprint.ts';
 import { imageName, timestamp } from './rules/name-template.ts';
+import { type BuildOptions, DEFAULT_NAME } from './settings.ts';
 
-/** Everything about a build that can be said, and be wrong, before anything is touched. */
+/** Everything about a build that is decided, and checked, before AWS is asked. */
 export interface BuildPlan {
   readonly name: string;
   readonly scheme: TagScheme;
-  /** What a finished image carries. */
+  /** Tags of a finished image. */
   readonly tags: Tags;
-  /** Its tag `Name`: the user's own, or its name. */
-  named(imageName: string): string;
-  /** What the template may write itself: all but what makes the image one of the family, which it only says it is meant for. That comes last, when it is proven. */
+  /** Value of its tag `Name`: the user's own, else the name of the image. */
+  nameTag(imageName: string): string;
+  /** Tags that the template may write: all but the family, which is added when the build has succeeded. */
   readonly earlyTags: Tags;
-  /** Until then Packer may work: what is temporary expires long after it. */
+  /** When Packer is stopped, in milliseconds since 1970. Temporary resources expire long after it. */
   readonly deadline: number;
-  /** On everything that is temporary, so that it is found again. */
+  /** Tags of everything temporary. A sweep finds it by these. */
   readonly runTags: Tags;
-  /** How post finds it, if we do not live to do it. */
+  /** What the post step needs to find the leftovers. */
   readonly entry: Extract<JournalEntry, { kind: 'build' }>;
   readonly regions: readonly string[];
   readonly template: string;
   readonly varFiles: readonly string[];
-  /** What it is built on, where the action has resolved it. */
+  /** Image that it is built on, where "base-image" is set. */
   readonly base: string | undefined;
 }
 
-/** What is known of the build only after looking around: its fingerprint, its base, and regions that the template names itself. */
+/** Adds what is read from AWS and the workspace: the fingerprint, the base image, and regions that the template sets itself. */
 export function withInputs(
   plan: BuildPlan,
-  { fingerprint, base, elsewhere }: { fingerprint: Fingerprint; base: string | undefined; elsewhere: readonly string[] },
+  { fingerprint, base, otherRegions }: { fingerprint: Fingerprint; base: string | undefined; otherRegions: readonly string[] },
 ): BuildPlan {
-  const entry = { ...plan.entry, regions: [...new Set([...plan.regions, ...elsewhere])] };
+  const entry = { ...plan.entry, regions: [...new Set([...plan.regions, ...otherRegions])] };
   const ancestry = base === undefined ? {} : { [tagKey(plan.scheme, 'base-ami')]: base };
   const late = { [tagKey(plan.scheme, 'fingerprint')]: fingerprint.value, [tagKey(plan.scheme, 'inputs')]: fingerprint.inputs };
   return { ...plan, base, entry, tags: { ...plan.tags, ...ancestry, ...late }, earlyTags: { ...plan.earlyTags, ...ancestry } };
 }
 
 /**
- * The early tags of a build whose image can be told to be whole when we do not live to see it: Packer tags last, so whoever finds all of these on the
- * image of a template's sole source, in every region, has the result of the build, and a later run adopts it.
+ * Early tags by which a later run recognises a finished image if this run is killed. Packer tags last, so an image of the only source
+ * that has all of these, in every region, is the complete result of the build.
  */
 export const recognisableTags = ({ earlyTags, tags, scheme }: BuildPlan, soleSource: string): Tags => {
   const inputs = (['fingerprint', 'inputs'] as const).map(key => tagKey(scheme, key)).filter(key => key in tags);
@@ -57,70 +58,51 @@ export const recognisableTags = ({ earlyTags, tags, scheme }: BuildPlan, soleSou
 export const isRecognisable = (tags: unknown, scheme: TagScheme): boolean =>
   tagKey(scheme, 'fingerprint') in ((tags as Tags | undefined) ?? {});
 
-export interface BuildWish {
-  readonly family: string;
-  readonly version: string | undefined;
-  readonly environment: string | undefined;
-  readonly architecture: string | undefined;
-  readonly name: string;
-  readonly tags: Tags;
-  readonly tagPrefix: string;
-  readonly commitTag: string;
-  readonly region: string;
-  readonly regions: readonly string[];
-  readonly template: string;
-  readonly varFiles: readonly string[];
-  readonly var: Readonly<Record<string, string>>;
-  readonly secretVar: Readonly<Record<string, string>>;
-  readonly timeout: number;
-  readonly fromInstance?: string | undefined;
-}
-
-/** Ends long after the build itself must have: what bears it in the past belongs to nobody who lives. */
+/** Until when a running build may still need its resources, after its deadline. */
 const EXPIRY_MARGIN_SECONDS = 30 * 60;
 
-// Whose clock is right is not known; the name is the build's alone anyway.
+// Runner and AWS clocks differ; the name belongs to this build alone anyway.
 const CLOCK_SKEW_MS = 10 * 60_000;
 
-export const NAME = '{family}-{version}-{timestamp}';
 // The jobs of a matrix begin in the same second.
-const NAME_OF_ONE = '{family}-{version}-{architecture}-{timestamp}';
+const NAME_WITH_ARCHITECTURE = '{family}-{version}-{architecture}-{timestamp}';
 
-const OURS = ['ami_name', 'ami_tags', 'run_tags', 'ami_regions', 'source_ami'];
+const RESERVED = ['ami_name', 'ami_tags', 'run_tags', 'ami_regions', 'source_ami'];
 
+/** @throws UsageError with all problems of the settings at once. */
 export function planBuild(
-  wish: BuildWish,
+  options: BuildOptions,
   run: Run,
   packer: Pick<Packer, 'locate'>,
   { now, id, problem }: { now: number; id: string; problem: string | undefined },
 ): BuildPlan {
-  const scheme = { prefix: wish.tagPrefix, commitKey: wish.commitTag };
-  const origin = originOf(wish, run, now);
-  const named = imageName(wish.name === NAME && wish.architecture !== undefined ? NAME_OF_ONE : wish.name, {
+  const scheme = { prefix: options.tagPrefix, commitKey: options.commitTag };
+  const origin = originOf(options, run, now);
+  const named = imageName(options.name === DEFAULT_NAME && options.architecture !== undefined ? NAME_WITH_ARCHITECTURE : options.name, {
     ...origin,
-    environment: wish.environment,
-    architecture: wish.architecture,
+    environment: options.environment,
+    architecture: options.architecture,
     timestamp: timestamp(now),
   });
   const problems = [
     problem ?? [],
     'problem' in named ? [named.problem] : [],
-    tagProblems(wish.tags, scheme),
-    variableProblems(wish),
-    fileProblems(wish, packer),
+    tagProblems(options.tags, scheme),
+    variableProblems(options),
+    fileProblems(options, packer),
   ].flat();
   if (problems.length > 0 || 'problem' in named) throw new UsageError(problems);
-  const tags = identityTags(origin, named.name, wish.tags, scheme);
-  const regions = [...new Set([wish.region, ...wish.regions])];
-  const deadline = now + wish.timeout * 1000;
+  const tags = identityTags(origin, named.name, options.tags, scheme);
+  const regions = [...new Set([options.region, ...options.regions])];
+  const deadline = now + options.timeout * 1000;
   return {
     name: named.name,
     scheme,
     tags,
-    named: imageName => wish.tags.Name ?? imageName,
+    nameTag: imageName => options.tags['Name'] ?? imageName,
     earlyTags: {
       ...Object.fromEntries(Object.entries(tags).filter(([key]) => key !== tagKey(scheme, 'family'))),
-      [tagKey(scheme, 'for-family')]: wish.family,
+      [tagKey(scheme, 'for-family')]: options.family,
     },
     runTags: runTags(scheme, origin, { id, expiresAt: deadline + EXPIRY_MARGIN_SECONDS * 1000 }),
     deadline,
@@ -129,15 +111,15 @@ export function planBuild(
       ...{ tags: { [tagKey(scheme, 'build')]: id }, familyKey: tagKey(scheme, 'family') },
     },
     regions,
-    template: packer.locate(wish.template) ?? wish.template,
-    varFiles: wish.varFiles.map(file => packer.locate(file) ?? file),
+    template: packer.locate(options.template) ?? options.template,
+    varFiles: options.varFiles.map(file => packer.locate(file) ?? file),
     base: undefined,
   };
 }
 
-const originOf = (wish: BuildWish, run: Run, now: number): Origin => ({
-  family: wish.family,
-  version: wish.version ?? (run.ref.startsWith('refs/tags/') ? run.ref.slice('refs/tags/'.length) : run.commit.slice(0, 7)),
+const originOf = (options: BuildOptions, run: Run, now: number): Origin => ({
+  family: options.family,
+  version: options.version ?? (run.ref.startsWith('refs/tags/') ? run.ref.slice('refs/tags/'.length) : run.commit.slice(0, 7)),
   commit: run.commit,
   ref: run.ref,
   repository: run.repository,
@@ -155,24 +137,24 @@ const runTags = (scheme: TagScheme, origin: Origin, { id, expiresAt }: { id: str
   [tagKey(scheme, 'expires-at')]: new Date(expiresAt).toISOString(),
 });
 
-/** What a finished image sheds: it is no leftover any more. */
+/** Tags that mark an image as unfinished; removed when it joins the family. */
 export const temporaryKeys = (scheme: TagScheme): readonly string[] =>
   (['purpose', 'build', 'expires-at', 'for-family'] as const).map(key => tagKey(scheme, key));
 
-function variableProblems({ var: plain, secretVar }: BuildWish): readonly string[] {
+function variableProblems({ var: plain, secretVar }: BuildOptions): readonly string[] {
   const names = [...Object.keys(plain), ...Object.keys(secretVar)];
   return names.flatMap(name => {
-    if (!/^[A-Za-z_][\w-]*$/.test(name)) return [`"var.${name}" is no name of a variable`];
-    if (OURS.includes(name)) return [`"var.${name}" is set by the action itself: use "name", "tags", "regions" or "base-image"`];
-    return name in plain && name in secretVar ? [`"var.${name}" stands under "secret-var" as well: say it once`] : [];
+    if (!/^[A-Za-z_][\w-]*$/.test(name)) return [`"var.${name}" is not a valid name of a variable`];
+    if (RESERVED.includes(name)) return [`"var.${name}" is set by ami-action: use "name", "tags", "regions" or "base-image" instead`];
+    return name in plain && name in secretVar ? [`"var.${name}" is also set under "secret-var": set it in one of the two`] : [];
   });
 }
 
-const fileProblems = ({ template, varFiles, fromInstance }: BuildWish, packer: Pick<Packer, 'locate'>): readonly string[] => [
+const fileProblems = ({ template, varFiles, fromInstance }: BuildOptions, packer: Pick<Packer, 'locate'>): readonly string[] => [
   ...(fromInstance === undefined && packer.locate(template) === undefined
-    ? [`"template" names ${JSON.stringify(template)}, which is not in the workspace: is there an actions/checkout step before?`]
+    ? [`"template" is ${JSON.stringify(template)}, which does not exist in the workspace: set "template", and run actions/checkout first`]
     : []),
   ...varFiles
     .filter(file => packer.locate(file) === undefined)
-    .map(file => `"var-files" names ${JSON.stringify(file)}, which is not in the workspace`),
+    .map(file => `"var-files" contains ${JSON.stringify(file)}, which does not exist in the workspace`),
 ];

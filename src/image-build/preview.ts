@@ -1,46 +1,44 @@
 import { code, table, text } from '../kit/markdown.ts';
 import type { Deps } from '../ports/deps.ts';
-import { hide } from './packer-phase.ts';
-import { findPacker, type PackerChoice, packerOrder } from './packer-tool.ts';
-import { sentence } from './report.ts';
+import { findPacker, planPackerBuild } from './packer-build.ts';
+import { redact } from './packer-phase.ts';
+import { toSentence } from './report.ts';
 import type { Inputs } from './reuse.ts';
 
-type Rehearsed = PackerChoice & { readonly template: string; readonly varFiles: readonly string[] };
-type NeededDeps = Deps<'account', 'packer'>;
-
-/** Of a dry run: what Packer would be asked, except what nobody may see. What the template cannot take is refused here as in the real run. */
-export async function rehearse(wanted: Rehearsed, reason: string, inputs: Inputs, deps: NeededDeps): Promise<void> {
+/** Reports what Packer would get, without secrets. @throws UsageError for what the template cannot take, as the build does. */
+export async function previewBuild(reason: string, inputs: Inputs, deps: Deps<'account', 'packer'>): Promise<void> {
   const { report } = deps;
-  const { plan, print, template } = inputs;
-  const tool = await findPacker(wanted, deps);
-  const order = await packerOrder(wanted, inputs, tool, deps);
+  const { options, plan, print, template } = inputs;
+  const tool = await findPacker(options, deps);
+  const build = await planPackerBuild(inputs, tool, deps);
   const shown = (name: string, value: unknown) =>
-    name in template.secrets ? '***' : hide(typeof value === 'string' ? value : JSON.stringify(value), order.hidden);
-  const setBy = (variables: Readonly<Record<string, unknown>>, who: string) =>
-    Object.entries(variables).map(([name, value]) => [name, shown(name, value), who] as const);
-  const variables = [...setBy(order.given, 'ami-action'), ...setBy(order.variables, '"var"'), ...setBy(order.secrets, '"secret-var"')];
-  const facts: readonly (readonly [what: string, is: string])[] = [
-    ['Packer', tool.version],
-    ['Template', wanted.template],
-    ['Regions', plan.regions.join(', ')],
-    ['Base image', plan.base ?? 'whatever the template finds'],
-    ['Fingerprint', print.value],
-    ['Files with variables', wanted.varFiles.join(', ')],
-    ['Only', order.only.join(', ')],
-    ['All but', order.except.join(', ')],
-  ];
-  const said = facts.filter(([, is]) => is !== '');
-  for (const [what, is] of said) report.info(`${what}: ${is}`);
-  for (const [name, value, who] of variables) report.info(`Variable ${name}, by ${who}: ${value}`);
+    name in template.secrets ? '***' : redact(typeof value === 'string' ? value : JSON.stringify(value), build.hidden);
+  const setBy = (variables: Readonly<Record<string, unknown>>, source: string) =>
+    Object.entries(variables).map(([name, value]) => [name, shown(name, value), source] as const);
+  const variables = [...setBy(build.given, 'ami-action'), ...setBy(build.variables, '"var"'), ...setBy(build.secrets, '"secret-var"')];
+  const facts = (
+    [
+      ['Packer', tool.version],
+      ['Template', options.template],
+      ['Regions', plan.regions.join(', ')],
+      ['Base image', plan.base ?? 'selected by the template'],
+      ['Fingerprint', print.value],
+      ['Var files', options.varFiles.join(', ')],
+      ['Only', build.only.join(', ')],
+      ['Except', build.except.join(', ')],
+    ] as const
+  ).filter(([, value]) => value !== '');
+  for (const [name, value] of facts) report.info(`${name}: ${value}`);
+  for (const [name, value, source] of variables) report.info(`Variable ${name}, set by ${source}: ${value}`);
   const tables = [
     table(
-      ['Packer would be asked', ''],
-      said.map(([what, is]) => [what, code(is)]),
+      ['Packer would get', ''],
+      facts.map(([name, value]) => [name, code(value)]),
     ),
     table(
       ['Variable', 'Value', 'Set by'],
-      variables.map(([name, value, who]) => [code(name), code(value), text(who)]),
+      variables.map(([name, value, source]) => [code(name), code(value), text(source)]),
     ),
   ];
-  report.summary([`### Would build ${text(plan.name)}`, text(sentence(reason)), ...tables].join('\n\n'));
+  report.summary([`### Would build ${text(plan.name)}`, text(toSentence(reason)), ...tables].join('\n\n'));
 }

@@ -2,30 +2,70 @@ import { formatDollars, formatDuration } from '../kit/format.ts';
 import { code, columns, details, table, text } from '../kit/markdown.ts';
 import type { Reporter } from '../ports/deps.ts';
 import type { BuiltImage } from './adopt.ts';
-import type { PackerLine } from './rules/packer-output.ts';
-import { buildPhases } from './rules/phases.ts';
+import { type PackerLine, parseSourceLine, uiLines } from './rules/packer-output.ts';
 
 /** Dollars for a GiB and month of snapshots in most regions. https://aws.amazon.com/ebs/pricing/ */
 const PER_GIB = 0.05;
 
-export function tellImages(what: string, images: readonly BuiltImage[], reason: string, report: Pick<Reporter, 'summary'>): void {
+export function reportImages(title: string, images: readonly BuiltImage[], reason: string, report: Pick<Reporter, 'summary'>): void {
   const differ = (of: (image: BuiltImage) => string) => new Set(images.map(of)).size > 1;
   const listed = columns(images, [
     ['Image', ({ id }) => code(id)],
     ['Region', ({ region }) => region],
     ['Architecture', ({ architecture }) => architecture],
     ['Source', ({ source }) => code(source), differ(({ source }) => source)],
-    ['Name', ({ name }) => code(name), !images.every(({ name }) => what.endsWith(name))],
+    ['Name', ({ name }) => code(name), !images.every(({ name }) => title.endsWith(name))],
     ['Snapshots', ({ sizeGiB }) => `${sizeGiB} GiB, at most ${formatDollars(sizeGiB * PER_GIB)} a month`],
   ]);
-  report.summary(`### ${text(what)}\n\n${text(sentence(reason))}${images.length === 0 ? '' : `\n\n${listed}`}`);
+  report.summary(`### ${text(title)}\n\n${text(toSentence(reason))}${images.length === 0 ? '' : `\n\n${listed}`}`);
 }
 
-/** A reason stands within a sentence elsewhere. */
-export const sentence = (reason: string): string => `${/^ami-/.test(reason) ? reason : reason.charAt(0).toUpperCase() + reason.slice(1)}.`;
+/** A reason is a part of a sentence elsewhere. */
+export const toSentence = (reason: string): string =>
+  `${/^ami-/.test(reason) ? reason : reason.charAt(0).toUpperCase() + reason.slice(1)}.`;
 
-/** Where Packer's time went; for a failed build too, which is when one wants to know. */
-export function tellPhases(lines: readonly PackerLine[], report: Pick<Reporter, 'summary'>): void {
+/** Where Packer's time went, for a failed build too. */
+export function reportPhases(lines: readonly PackerLine[], report: Pick<Reporter, 'summary'>): void {
   const rows = buildPhases(lines).map(({ source, name, seconds }) => [code(source), name, formatDuration(seconds)]);
   if (rows.length > 0) report.summary(details("Where Packer's time went", table(['Source', 'Phase', 'Took'], rows)));
+}
+
+export interface Phase {
+  readonly source: string;
+  readonly name: string;
+  readonly seconds: number;
+}
+
+// In the order of the amazon plugin.
+const STARTS: readonly (readonly [line: RegExp, name: string])[] = [
+  [/^Prevalidating/, 'prepare'],
+  [/^Launching a (source AWS|spot) instance/, 'launch'],
+  [/^Waiting for (SSH|WinRM) to become available/, 'connect'],
+  [/^(Provisioning with|Uploading|Executing) /, 'provision'],
+  [/^Stopping the source instance/, 'stop'],
+  [/^Creating AMI [^t]/, 'make the image'],
+  [/^Copying\/Encrypting AMI/, 'copy'],
+  [/^(Modifying attributes on|Adding tags to) AMI/, 'tag'],
+  [/^Terminating the source AWS instance/, 'clean up'],
+];
+
+const BUILD_ENDED = /^Build '([^']+)' (?:finished|errored) after/;
+
+/** The phases of each source, in seconds, read from Packer's output. */
+export function buildPhases(lines: readonly PackerLine[]): readonly Phase[] {
+  const marks: { source: string; name: string | undefined; at: number }[] = [];
+  for (const line of [...lines].sort((a, b) => a.seconds - b.seconds)) {
+    for (const text of uiLines(line)) {
+      const ended = BUILD_ENDED.exec(text)?.[1];
+      if (ended !== undefined) marks.push({ source: ended, name: undefined, at: line.seconds });
+      const { source = '', message = '' } = parseSourceLine(text) ?? {};
+      const name = STARTS.find(([pattern]) => pattern.test(message))?.[1];
+      const last = marks.findLast(mark => mark.source === source)?.name;
+      if (name !== undefined && name !== last) marks.push({ source, name, at: line.seconds });
+    }
+  }
+  return marks.flatMap(({ source, name, at }, index) => {
+    const next = marks.slice(index + 1).find(mark => mark.source === source);
+    return name === undefined || next === undefined ? [] : [{ source, name, seconds: next.at - at }];
+  });
 }

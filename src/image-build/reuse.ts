@@ -1,5 +1,4 @@
 import { UsageError } from '../kit/errors.ts';
-import { list, optional, text } from '../kit/fields.ts';
 import { parseDuration } from '../kit/format.ts';
 import { reusedTags } from '../model/commits-served.ts';
 import { identity, newestFirst, tagKey } from '../model/image.ts';
@@ -12,143 +11,115 @@ import type { Template } from './read-template.ts';
 import { changedInputs, type Fingerprint, fingerprint } from './rules/fingerprint.ts';
 import { type Found, type Reuse, type ReusePolicy, reusable } from './rules/reuse.ts';
 import { environmentNames } from './rules/template-text.ts';
+import type { BuildOptions } from './settings.ts';
 
-/** Whether there is anything to build at all. */
+/** Whether there is anything to build. */
 
-export const reuseSettings = {
-  rebuild: optional(
-    text(
-      '`changed`: build only when an input has changed since an image was built from the same; `max-age:<duration>`: also when that is older; `always`. Default: `changed` with "base-image", else `always`, because nobody would see that the base has changed.',
-      { pattern: /^(always|changed|max-age:(\d+[smhd])+)$/, message: 'must be always, changed or max-age:<duration> such as max-age:7d' },
-    ),
-  ),
-  content: list(
-    'Files that determine the image, as globs relative to the workspace, each of which must match something; `!` excludes. Template and var files always count. Default: every file of the commit.',
-    {
-      fallback: '',
-      neededBy: 'repositories that hold more than one application',
-    },
-  ),
-};
+type ReuseDeps = Deps<'images' | 'leftovers', 'content' | 'packer'>;
 
-export interface ReuseWish {
-  readonly family: string;
-  readonly rebuild?: string | undefined;
-  readonly content: readonly string[];
-  readonly baseImage?: readonly string[] | undefined;
-  readonly var: Readonly<Record<string, string>>;
-  readonly secretVar: Readonly<Record<string, string>>;
-  readonly packerVersion: string;
-  readonly architecture?: string | undefined;
-  readonly instanceType?: string | undefined;
-  readonly only: readonly string[];
-  readonly except: readonly string[];
-}
-
-type NeededDeps = Deps<'images' | 'leftovers', 'content' | 'packer'>;
-
-/** "changed" without a base that we know would never see a security update. */
-export function rebuildProblem({ rebuild, baseImage }: ReuseWish): string | undefined {
-  const known = baseImage !== undefined && baseImage.length > 0;
-  return rebuild === 'changed' && !known
-    ? '"rebuild: changed" needs "base-image": the template finds its base itself, and nobody would see that it has changed. Or say how old an image may get: "rebuild: max-age:7d"'
+/** "changed" without a known base image would miss its security updates. */
+export function rebuildProblem({ rebuild, baseImage }: Pick<BuildOptions, 'rebuild' | 'baseImage'>): string | undefined {
+  const isKnown = baseImage !== undefined && baseImage.length > 0;
+  return rebuild === 'changed' && !isKnown
+    ? '"rebuild: changed" needs "base-image": the template selects its base image itself, so a new one would go unnoticed. Or limit the age of an image: "rebuild: max-age:7d"'
     : undefined;
 }
 
+/** @throws UsageError for a glob of "content" that matches no file. */
 export async function fingerprintOf(
-  wish: ReuseWish,
+  options: BuildOptions,
   plan: BuildPlan,
   base: Base | undefined,
   { texts, secrets }: Template,
-  { content, packer, report }: NeededDeps,
+  { content, packer, report }: ReuseDeps,
 ): Promise<Fingerprint> {
-  const files = await content.files(wish.content, [plan.template, ...plan.varFiles]);
-  const idle = files.length === 0 ? wish.content : await idleGlobs(wish.content, content);
-  if (idle.length > 0) throw new UsageError([`"content" matches no file: ${idle.join(', ')}`], { next: GLOBS });
+  const files = await content.files(options.content, [plan.template, ...plan.varFiles]);
+  const unmatched = files.length === 0 ? options.content : await unmatchedGlobs(options.content, content);
+  if (unmatched.length > 0) throw new UsageError([`"content" matches no file: ${unmatched.join(', ')}`], { next: GLOBS });
   const print = fingerprint({
-    family: wish.family,
+    family: options.family,
     files,
-    variables: Object.fromEntries(Object.entries(wish.var).filter(([name]) => !(name in secrets))),
+    variables: Object.fromEntries(Object.entries(options.var).filter(([name]) => !(name in secrets))),
     secrets: { ...packer.ambient(texts.flatMap(environmentNames)), ...secrets },
     base: base?.id,
-    packerVersion: wish.packerVersion,
+    packerVersion: options.packerVersion,
     targets: {
       regions: plan.regions,
-      architecture: wish.architecture,
-      sources: [wish.only, wish.except].map(String),
-      instanceType: wish.instanceType,
+      architecture: options.architecture,
+      sources: [options.only, options.except].map(String),
+      instanceType: options.instanceType,
     },
   });
-  report.info(`${print.value}, over ${files.length} ${files.length === 1 ? 'file' : 'files'} and the settings`);
+  report.info(`Fingerprint ${print.value}, from ${files.length} ${files.length === 1 ? 'file' : 'files'} and the settings.`);
   return print;
 }
 
-const GLOBS = 'Globs are relative to the workspace; one that excludes needs one that includes before it, such as "**".';
+const GLOBS = 'Globs are relative to the workspace. An exclusion needs a glob before it, such as "**".';
 
-/** A folder that was renamed would never again count as changed. */
-async function idleGlobs(globs: readonly string[], { matches }: NeededDeps['content']): Promise<readonly string[]> {
-  const wanted = globs.filter(glob => !glob.startsWith('!'));
-  const found = await Promise.all(wanted.map(matches));
-  return wanted.filter((_, index) => found[index] === false);
+/** A renamed directory would otherwise never count as changed again. */
+async function unmatchedGlobs(globs: readonly string[], { matches }: ReuseDeps['content']): Promise<readonly string[]> {
+  const including = globs.filter(glob => !glob.startsWith('!'));
+  const found = await Promise.all(including.map(matches));
+  return including.filter((_, index) => found[index] === false);
 }
 
-/** What is to be built, and of what. */
 export interface Inputs {
-  readonly wish: ReuseWish;
+  readonly options: BuildOptions;
   readonly plan: BuildPlan;
   readonly print: Fingerprint;
   readonly template: Template;
 }
 
 export interface Decision {
+  /** Undefined: build. */
   readonly reuse: readonly Found[] | undefined;
   readonly reason: string;
 }
 
-/** Looks for an image that is already what this build would make, in the family and beside it; if there is none, says what has changed. */
-export async function decide(inputs: Inputs, deps: NeededDeps): Promise<Decision> {
-  const { wish, plan } = inputs;
+/** Looks for an image with the same inputs, in the family and among finished builds of killed runs. */
+export async function decideReuse(inputs: Inputs, deps: ReuseDeps): Promise<Decision> {
+  const { options, plan } = inputs;
   const policy = policyOf(inputs, deps);
-  if (policy === undefined) return { reuse: undefined, reason: wish.rebuild === undefined ? NO_BASE : '"rebuild" is always' };
+  if (policy === undefined) return { reuse: undefined, reason: options.rebuild === undefined ? NO_BASE : '"rebuild" is always' };
   const family = await familyOf(inputs, deps);
   const found = reusable(family, policy);
   if (found.images !== undefined) return { reuse: found.images, reason: found.reason };
-  const finished = await findFinished(wish.family, plan, policy, deps);
+  const finished = await findFinished(options.family, plan, policy, deps);
   return finished === undefined
-    ? { reuse: undefined, reason: whyBuild(found, family, inputs) }
-    : { reuse: finished, reason: `${sayIds(finished)} has the same fingerprint: an earlier run did not live to see it finished` };
+    ? { reuse: undefined, reason: buildReason(found, family, inputs) }
+    : { reuse: finished, reason: `${formatIds(finished)} has the same fingerprint, and was finished by a run that was interrupted` };
 }
 
 const NO_BASE =
-  'without "base-image" nobody sees whether the base has changed, so every push is built; set it, or say how old an image may get with "rebuild: max-age:7d"';
+  'every run builds, because a new base image would go unnoticed without "base-image"; set it, or limit the age of an image with "rebuild: max-age:7d"';
 
-/** While Packer was busy another run may have built the same: what everybody would take now, unless it is ours. */
-export async function builtMeanwhile(mine: readonly string[], inputs: Inputs, deps: NeededDeps): Promise<readonly Found[] | undefined> {
+/** Images of the same inputs that another run built while Packer ran; undefined where the newest is ours. */
+export async function findConcurrentBuild(mine: readonly string[], inputs: Inputs, deps: ReuseDeps): Promise<readonly Found[] | undefined> {
   const policy = policyOf(inputs, deps);
   const { images } = policy === undefined ? { images: undefined } : reusable(await familyOf(inputs, deps), policy);
   return images?.some(({ image }) => mine.includes(image.id)) ? undefined : images;
 }
 
-export const sayIds = (found: readonly Found[]): string => found.map(({ image }) => image.id).join(', ');
+export const formatIds = (found: readonly Found[]): string => found.map(({ image }) => image.id).join(', ');
 
-const rebuildMode = (wish: ReuseWish): string =>
-  wish.rebuild ?? (rebuildProblem({ ...wish, rebuild: 'changed' }) === undefined ? 'changed' : 'always');
+const rebuildMode = (options: BuildOptions): string =>
+  options.rebuild ?? (rebuildProblem({ ...options, rebuild: 'changed' }) === undefined ? 'changed' : 'always');
 
-/** In seconds; undefined: it may get as old as it likes. */
+/** In seconds; undefined for no limit. */
 export const maxAgeOf = (rebuild = ''): number | undefined =>
   rebuild.startsWith('max-age:') ? parseDuration(rebuild.slice('max-age:'.length)) : undefined;
 
-/** Every push is built, whatever there is. */
-export const buildsAlways = (wish: ReuseWish): boolean => rebuildMode(wish) === 'always';
+/** Whether every run builds. */
+export const buildsAlways = (options: BuildOptions): boolean => rebuildMode(options) === 'always';
 
-function policyOf({ wish, plan, print }: Inputs, { clock }: NeededDeps): ReusePolicy | undefined {
+function policyOf({ options, plan, print }: Inputs, { clock }: ReuseDeps): ReusePolicy | undefined {
   const { scheme, regions } = plan;
-  const mode = rebuildMode(wish);
+  const mode = rebuildMode(options);
   if (mode === 'always') return undefined;
   return { scheme, fingerprint: print.value, regions, maxAgeSeconds: maxAgeOf(mode), now: clock.now() };
 }
 
-async function familyOf({ wish: { family }, plan: { scheme, regions } }: Inputs, { inRegion }: NeededDeps): Promise<readonly Found[]> {
+async function familyOf({ options: { family }, plan: { scheme, regions } }: Inputs, { inRegion }: ReuseDeps): Promise<readonly Found[]> {
   const tags = { [tagKey(scheme, 'family')]: family };
   const perRegion = regions.map(async region =>
     (await inRegion({ region }).images.find({ tags })).map((image): Found => ({ region, image })),
@@ -156,19 +127,19 @@ async function familyOf({ wish: { family }, plan: { scheme, regions } }: Inputs,
   return (await Promise.all(perRegion)).flat();
 }
 
-const CHAIN = ' ("base-image" names the family itself, so every build is the base of the next, and every push is built)';
+const CHAIN = ' ("base-image" selects the family itself, so every build is the base of the next, and every run builds)';
 
-function whyBuild(found: Reuse, family: readonly Found[], { wish, plan, print }: Inputs): string {
+function buildReason(found: Reuse, family: readonly Found[], { options, plan, print }: Inputs): string {
   const [newest] = family.map(({ image }) => image).sort(newestFirst);
-  if (newest === undefined) return 'it is the first of its family';
+  if (newest === undefined) return 'it is the first image of its family';
   const changed = changedInputs(print, identity(newest, plan.scheme, 'inputs'));
   if (changed === undefined || changed.length === 0) return found.reason;
-  const chain = wish.baseImage?.includes(`family:${wish.family}`) && changed.includes('base image') ? CHAIN : '';
+  const chain = options.baseImage?.includes(`family:${options.family}`) && changed.includes('base image') ? CHAIN : '';
   return `changed since ${newest.id}: ${changed.join(', ')}${chain}`;
 }
 
-/** Makes the images found by the commit that changed nothing, and completes an adoption that was cut short, or never begun. */
-export async function reuse(found: readonly Found[], commit: string, plan: BuildPlan, deps: NeededDeps): Promise<readonly BuiltImage[]> {
+/** Tags the images so that this commit finds them, and completes an adoption that was interrupted. */
+export async function reuse(found: readonly Found[], commit: string, plan: BuildPlan, deps: ReuseDeps): Promise<readonly BuiltImage[]> {
   const family = tagKey(plan.scheme, 'family');
   return Promise.all(
     found.map(async ({ region, image }): Promise<BuiltImage> => {
@@ -176,8 +147,8 @@ export async function reuse(found: readonly Found[], commit: string, plan: Build
       const tags = reusedTags(image, commit, plan.scheme, deps.clock.now());
       if (!(family in image.tags)) return adoptFinished({ region, image }, tags, plan, deps);
       if (Object.keys(tags).length > 0) await images.tag([image.id], tags);
-      const shed = temporaryKeys(plan.scheme).filter(key => key in image.tags);
-      if (shed.length > 0) await images.untag([image.id, ...image.snapshotIds], shed);
+      const outdated = temporaryKeys(plan.scheme).filter(key => key in image.tags);
+      if (outdated.length > 0) await images.untag([image.id, ...image.snapshotIds], outdated);
       return {
         source: identity(image, plan.scheme, 'source') ?? '',
         architecture: image.architecture,

@@ -1,94 +1,92 @@
-import { type ActionError, CancelledError, RejectedError, TimeoutError, UsageError } from '../kit/errors.ts';
-import { formatDuration } from '../kit/format.ts';
-import type { Deps, Reporter } from '../ports/deps.ts';
+import { CancelledError, withDetails } from '../kit/errors.ts';
+import type { Deps, Journal, Reporter } from '../ports/deps.ts';
 import type { PackerBuild } from '../ports/packer.ts';
-import { adopt, type BuiltImage, type Made } from './adopt.ts';
-import { witness } from './build-tracker.ts';
-import { type PhaseEnd, packerFailure, packerInit, packerPhase, type Telling } from './packer-phase.ts';
-import { findPacker, type PackerChoice, packerOrder } from './packer-tool.ts';
-import type { BuildPlan } from './plan.ts';
-import { tellPhases } from './report.ts';
-import { builtMeanwhile, type Inputs, reuse, sayIds } from './reuse.ts';
-import { type Artifact, artifacts, baseOf, isHidden, type PackerLine, packerErrors } from './rules/packer-output.ts';
+import { adopt, type BuiltImage, type CreatedImage } from './adopt.ts';
+import { findPacker, planPackerBuild } from './packer-build.ts';
+import { buildError, type PhaseContext, type PhaseEnd, packerInit, packerPhase } from './packer-phase.ts';
+import { type BuildPlan, isRecognisable } from './plan.ts';
+import { reportPhases } from './report.ts';
+import { buildsAlways, findConcurrentBuild, formatIds, type Inputs, reuse } from './reuse.ts';
+import { type Artifact, artifacts, baseOf, createdIds, type PackerLine, packerErrors, parseLine } from './rules/packer-output.ts';
+import type { BuildOptions } from './settings.ts';
 import { type BuildEntry, removeImages, sweepBuild, sweepQuietly } from './sweep.ts';
-import { unsettled } from './untagged.ts';
 
-export type BuildOrder = PackerChoice & { readonly cleanupOnFailure: boolean };
-type NeededDeps = Deps<'account' | 'images' | 'leftovers', 'content' | 'journal' | 'packer'>;
+type RunDeps = Deps<'account' | 'images' | 'leftovers', 'content' | 'journal' | 'packer'>;
 
 export interface Built {
   readonly images: readonly BuiltImage[];
   readonly built: boolean;
   readonly reason: string;
-  /** What Packer said. */
+  /** Packer's output. */
   readonly lines?: readonly PackerLine[];
 }
 
-/** Packer, from where it comes from to images of the family; and nothing else is left, however it ends. */
-export async function buildAnew(wanted: BuildOrder, reason: string, inputs: Inputs, deps: NeededDeps): Promise<Built> {
+/** Runs Packer, adopts its images into the family, and removes its leftovers however it ends. */
+export async function runBuild(reason: string, inputs: Inputs, deps: RunDeps): Promise<Built> {
   const { report, packer, journal, clock } = deps;
-  const { plan } = inputs;
-  const tool = await report.step('Find Packer', () => findPacker(wanted, deps));
-  const order = await report.step('Read the template', () => packerOrder(wanted, inputs, tool, deps));
-  const phase = { report, secrets: order.hidden };
-  const timed = (): PackerBuild => ({ ...order, atMostSeconds: Math.max(1, (plan.deadline - clock.now()) / 1000) });
+  const { options, plan } = inputs;
+  const tool = await report.step('Find Packer', () => findPacker(options, deps));
+  const build = await report.step('Read the template', () => planPackerBuild(inputs, tool, deps));
+  const phase = { report, secrets: build.hidden };
+  const timed = (): PackerBuild => ({ ...build, atMostSeconds: Math.max(1, (plan.deadline - clock.now()) / 1000) });
   const init = await packerInit(timed(), phase, deps);
-  if (init.exitCode !== 0) throw failure('packer init', init, wanted);
-  if (!order.isSingle) await validate(timed(), wanted, phase, deps);
+  if (init.exitCode !== 0) throw buildError('packer init', init, options);
+  if (!build.isSingle) await validate(timed(), options, phase, deps);
 
-  const seen = witness(plan.entry, journal);
-  const end = await packerPhase('packer build', onLine => packer.build(timed(), both(seen.see, onLine)), phase);
-  const made = artifacts(end.lines).map(image => ({ ...image, baseAmi: baseOf(end.lines, image.source) }));
-  tellElsewhere(made, plan, report);
-  const isWhole = end.exitCode === 0 && made.length > 0;
-  if (isWhole) seen.spare(made.map(({ id }) => id));
-  const settled = () => report.step('Tag the images', () => settle(made, reason, inputs, deps));
-  const result = isWhole ? await settled().catch(unsettled(made, order, inputs, seen)) : undefined;
-  if (result === undefined) tellPhases(end.lines, report);
-  // What was adopted stays even where nobody can see its family tag yet.
-  const excluded = result?.kept ?? (wanted.cleanupOnFailure ? [] : made.map(({ id }) => id));
-  const unwanted = result === undefined && wanted.cleanupOnFailure ? made : [];
+  const tracker = buildTracker(plan.entry, journal);
+  const end = await packerPhase('packer build', onLine => packer.build(timed(), both(tracker.see, onLine)), phase);
+  const created = artifacts(end.lines).map(image => ({ ...image, baseAmi: baseOf(end.lines, image.source) }));
+  warnOfOtherRegions(created, plan, report);
+  const isComplete = end.exitCode === 0 && created.length > 0;
+  if (isComplete) tracker.exclude(created.map(({ id }) => id));
+  const adopted = () => report.step('Tag the images', () => adoptUnlessBuilt(created, reason, inputs, deps));
+  const result = isComplete ? await adopted().catch(untagged(created, build, inputs, tracker)) : undefined;
+  if (result === undefined) reportPhases(end.lines, report);
+  // An adopted image is kept even while its family tag cannot be read back.
+  const excluded = result?.kept ?? (options.cleanupOnFailure ? [] : created.map(({ id }) => id));
+  const unwanted = result === undefined && options.cleanupOnFailure ? created : [];
   const sweep = async () => [
     ...(await removeImages(unwanted, deps)),
-    ...(await sweepBuild(ofItsOwn(seen.entry(), end), deps, { excluded })),
+    ...(await sweepBuild(withoutForeignImage(tracker.entry(), end), deps, { excluded })),
   ];
-  const left = await report.step('See that nothing is left', () => sweepQuietly(sweep, deps));
-  // What was stopped is looked for once more in post: one look in the same moment proves nothing.
-  if (left.length === 0 && end.stopped === undefined) seen.forget();
-  if (result === undefined) throw failure('packer build', end, wanted, made, [...fates(made, wanted, order), ...left]);
-  for (const line of left) report.warn(line);
+  const remaining = await report.step('Check for leftovers', () => sweepQuietly(sweep, deps));
+  // After a stop the post step looks once more: a request of the last moment may show late.
+  if (remaining.length === 0 && end.stopped === undefined) tracker.forget();
+  if (result === undefined)
+    throw buildError('packer build', end, options, created, [...describeFinished(created, options, build), ...remaining]);
+  for (const line of remaining) report.warn(line);
   return { ...result, lines: end.lines };
 }
 
-type Settled = Built & { readonly kept: readonly string[] };
+type Adopted = Built & { readonly kept: readonly string[] };
 
 /**
- * One of the family, unless another run built the same meanwhile and was first: then all take that one. Asked again when ours is in the family too, since
- * two may be tagged in the same moment; both then see both, and take the newest, as every later push does.
+ * Adopts the images, unless another run built the same and was first: then all take that one. Asked again after the adoption, since two
+ * runs may tag in the same moment; both then see both and take the newest, as every later run does.
  */
-async function settle(made: readonly Made[], reason: string, inputs: Inputs, deps: NeededDeps): Promise<Settled> {
+async function adoptUnlessBuilt(created: readonly CreatedImage[], reason: string, inputs: Inputs, deps: RunDeps): Promise<Adopted> {
   const { plan } = inputs;
-  const mine = made.map(({ id }) => id);
-  const theirs = async (fate: string, kept: readonly string[]): Promise<Settled | undefined> => {
-    const found = await builtMeanwhile(mine, inputs, deps);
+  const mine = created.map(({ id }) => id);
+  const theirs = async (effect: string, kept: readonly string[]): Promise<Adopted | undefined> => {
+    const found = await findConcurrentBuild(mine, inputs, deps);
     if (found === undefined) return undefined;
-    const reason = `another run built the same meanwhile, and ${sayIds(found)} is what all take: ${mine.join(', ')} ${fate}`;
+    const reason = `another run built the same at the same time, and all runs take ${formatIds(found)}: ${mine.join(', ')} ${effect}`;
     deps.report.info(`${reason}.`);
     return { images: await reuse(found, deps.run.commit, plan, deps), built: false, reason, kept };
   };
   const first = await theirs('is removed', []);
   if (first !== undefined) {
-    for (const line of await sweepQuietly(() => removeImages(made, deps), deps)) deps.report.warn(line);
+    for (const line of await sweepQuietly(() => removeImages(created, deps), deps)) deps.report.warn(line);
     return first;
   }
-  const images = await adopt(made, plan, deps);
+  const images = await adopt(created, plan, deps);
   return (await theirs('stays in the family until prune removes it', mine)) ?? { images, built: true, reason, kept: mine };
 }
 
-/** Of several sources `packer build` builds those that are right, and launches machines for them; one alone it checks as thoroughly as this does. */
-async function validate(order: PackerBuild, wanted: BuildOrder, phase: Telling, { packer }: NeededDeps): Promise<void> {
-  const end = await packerPhase('packer validate', onLine => packer.validate(order, onLine), phase);
-  if (end.exitCode !== 0) throw failure('packer validate', end, wanted);
+/** With several sources `packer build` builds the valid ones although others are not. Of a single one it checks as much as this does. */
+async function validate(build: PackerBuild, options: BuildOptions, phase: PhaseContext, { packer }: RunDeps): Promise<void> {
+  const end = await packerPhase('packer validate', onLine => packer.validate(build, onLine), phase);
+  if (end.exitCode !== 0) throw buildError('packer validate', end, options);
 }
 
 const both = (first: (line: string) => void, second: (line: string) => void) => (line: string) => {
@@ -96,54 +94,75 @@ const both = (first: (line: string) => void, second: (line: string) => void) => 
   second(line);
 };
 
-/** Where the name was taken, an image of that name is somebody else's: only tags tell what is ours. */
-const ofItsOwn = (entry: BuildEntry, { lines }: PhaseEnd): BuildEntry =>
-  packerErrors(lines).some(({ message }) => message.includes('InvalidAMIName.Duplicate')) ? { ...entry, made: [] } : entry;
+/** Where the name was taken, the image of that name is not ours: only tags identify what is. */
+const withoutForeignImage = (entry: BuildEntry, { lines }: PhaseEnd): BuildEntry =>
+  packerErrors(lines).some(({ message }) => message.includes('InvalidAMIName.Duplicate')) ? { ...entry, created: [] } : entry;
 
-/** A complaint that no source makes is about the template: nothing was launched. */
-const hasBegun = (what: string, { lines }: PhaseEnd): boolean => {
-  const said = packerErrors(lines);
-  return what === 'packer build' && (said.length === 0 || said.some(({ source }) => source !== ''));
-};
-
-const HIDDEN =
-  'Packer has hidden the ID of what it made, so nobody knows it: a sensitive variable of the template has a value so short, or so common, that it stands in the ID or the region. Take a longer value, or "sensitive" out of the template';
-const NO_IMAGE = 'Look for skip_create_ami in the template, and at what "only" and "except" leave of it.';
-
-/** A template may say itself where it builds and copies to. */
-function tellElsewhere(made: readonly Artifact[], { regions }: BuildPlan, report: Reporter): void {
-  const elsewhere = [...new Set(made.map(({ region }) => region))].filter(region => !regions.includes(region));
-  if (elsewhere.length === 0) return;
+/** A template may set the regions itself. */
+function warnOfOtherRegions(created: readonly Artifact[], { regions }: BuildPlan, report: Reporter): void {
+  const others = [...new Set(created.map(({ region }) => region))].filter(region => !regions.includes(region));
+  if (others.length === 0) return;
   report.warn(
-    `The template itself says that it makes images in ${elsewhere.join(', ')}. The next push looks for an image that is the same in ${regions.join(', ')} alone: let "region", and "regions" with a variable "ami_regions", say where.`,
+    `The template sets regions itself: it made images in ${others.join(', ')}. The next run looks for an existing image only in ${regions.join(', ')}. Use the variables "region" and "ami_regions", and set "region" and "regions".`,
   );
 }
 
-/** An image that was finished although the build failed is told, not tagged as one of the family: nothing can pick it up. */
-function fates(made: readonly Artifact[], { cleanupOnFailure }: BuildOrder, { given }: PackerBuild): readonly string[] {
-  const stays = 'run_tags' in given ? 'until a later run finds it expired' : 'and nothing marks it as ours';
-  const fate = cleanupOnFailure ? 'and is removed again' : `and stays, outside the family, ${stays}`;
-  return made.map(({ source, region, id }) => `${id} in ${region} (${source}) was finished ${fate}`);
+/** Images that were finished although the build failed. They are not in the family, so no later run takes them. */
+function describeFinished(created: readonly Artifact[], { cleanupOnFailure }: BuildOptions, { given }: PackerBuild): readonly string[] {
+  const kept = 'run_tags' in given ? 'until a later run finds it expired' : 'and no tag identifies it';
+  const effect = cleanupOnFailure ? 'and is removed' : `and stays, outside the family, ${kept}`;
+  return created.map(({ source, region, id }) => `${id} in ${region} (${source}) was finished ${effect}`);
 }
 
-function failure(
-  what: string,
-  end: PhaseEnd,
-  wanted: BuildOrder,
-  made: readonly Artifact[] = [],
-  left: readonly string[] = [],
-): ActionError {
-  const outputs = made.length === 0 ? {} : { partial: made.map(({ source, region, id }) => ({ source, region, id })), built: false };
-  if (end.stopped === 'cancelled') return new CancelledError('Cancelled while Packer ran.', { leftovers: left, outputs });
-  if (end.stopped === 'timeout') {
-    return new TimeoutError(`Packer was stopped after ${formatDuration(wanted.timeout)}.`, {
-      leftovers: left,
-      outputs,
-      next: 'Give it more with "timeout".',
+/** For images that Packer finished and that could not be tagged: a later run may adopt them, so the post step keeps them. A cancel removes them. */
+const untagged =
+  (created: readonly CreatedImage[], build: PackerBuild, { options, plan }: Inputs, tracker: Pick<BuildTracker, 'exclude'>) =>
+  (failure: unknown): never => {
+    if (failure instanceof CancelledError) {
+      tracker.exclude([]);
+      throw failure;
+    }
+    const isAdopted = isRecognisable(build.given['ami_tags'], plan.scheme) && !buildsAlways(options);
+    const lost = 'run_tags' in build.given ? 'this one is removed when it has expired' : 'no tag identifies this one';
+    const effect = isAdopted
+      ? 'the next run with the same inputs adopts it, and builds nothing'
+      : `the next run builds another, and ${lost}`;
+    throw withDetails(failure, {
+      leftovers: created.map(
+        ({ source, region, id }) => `${id} in ${region} (${source}) is finished, but not in the family yet: ${effect}`,
+      ),
+      outputs: { partial: created.map(({ source, region, id }) => ({ source, region, id })), built: false },
     });
-  }
-  if (end.exitCode === 0 && isHidden(end.lines)) return new UsageError([HIDDEN], { leftovers: left });
-  if (end.exitCode === 0)
-    return new RejectedError('No AMI was produced: Packer ended well, and made no image.', { leftovers: left, next: NO_IMAGE });
-  return packerFailure({ what, end, otherwise: hasBegun(what, end) ? 'rejected' : 'usage', left, outputs });
+  };
+
+interface BuildTracker {
+  /** Takes a line of Packer, and records the IDs that it contains for the post step. */
+  see(line: string): void;
+  /** From now on the post step keeps these images. */
+  exclude(finished: readonly string[]): void;
+  /** The entry as the journal has it now. */
+  entry(): BuildEntry;
+  forget(): void;
+}
+
+/** The IDs that Packer prints identify an untagged image as this build's. A name does not: two jobs may use the same. */
+function buildTracker(first: BuildEntry, journal: Journal): BuildTracker {
+  let entry = first;
+  journal.remember(entry);
+  const replace = (next: BuildEntry) => {
+    const before = entry;
+    entry = next;
+    journal.remember(entry);
+    journal.forget(before);
+  };
+  return {
+    see(text) {
+      const line = parseLine(text);
+      const fresh = line === undefined ? [] : createdIds(line).filter(id => !(entry.created ?? []).includes(id));
+      if (fresh.length > 0) replace({ ...entry, created: [...(entry.created ?? []), ...fresh] });
+    },
+    exclude: finished => replace({ ...entry, finished }),
+    entry: () => entry,
+    forget: () => journal.forget(entry),
+  };
 }

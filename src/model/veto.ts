@@ -2,8 +2,8 @@ import { type Image, identity, type TagScheme, type Tags, tagKey } from './image
 import { verdictOf } from './verdict.ts';
 
 /**
- * An image that was rolled back in an environment must not come back with the next push. The veto is a tag on the image, a list of
- * environments: tags are per account, so it works for an image that another account shares with us, and it goes when the image goes.
+ * An image that was rolled back in an environment must not be promoted again by the next push. The veto is a tag of the image, a list of
+ * environments. Tags are per account, so it works for an image that another account shares, and it ends with the image.
  */
 export const vetoedIn = (image: Pick<Image, 'tags'>, scheme: TagScheme): readonly string[] =>
   (identity(image, scheme, 'vetoed-in') ?? '').split(' ').filter(environment => environment !== '');
@@ -15,13 +15,13 @@ export const vetoTags = (image: Pick<Image, 'tags'>, scheme: TagScheme, environm
   [tagKey(scheme, 'vetoed-in')]: [...new Set([...vetoedIn(image, scheme), environment])].sort().join(' '),
 });
 
-/** What the tag must say without this environment; undefined: it must go. */
+/** The tag without this environment; undefined: remove it. */
 export function liftedTags(image: Pick<Image, 'tags'>, scheme: TagScheme, environment: string): Tags | undefined {
-  const left = vetoedIn(image, scheme).filter(other => other !== environment);
-  return left.length === 0 ? undefined : { [tagKey(scheme, 'vetoed-in')]: left.join(' ') };
+  const remaining = vetoedIn(image, scheme).filter(other => other !== environment);
+  return remaining.length === 0 ? undefined : { [tagKey(scheme, 'vetoed-in')]: remaining.join(' ') };
 }
 
-/** What speaks against an image, whatever it was made from: nobody gets it a second time. */
+/** Why an image must not be reused, whatever it was made from; undefined where nothing is known against it. */
 export function provenBad(image: Image, scheme: TagScheme): string | undefined {
   if (verdictOf(image, scheme).result === 'failed') return 'failed its validation';
   const vetoes = vetoedIn(image, scheme);

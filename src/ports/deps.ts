@@ -133,7 +133,7 @@ export type JournalEntry =
       readonly familyKey: string;
       readonly since: number;
       /** IDs of instances and images that Packer said it made. */
-      readonly made?: readonly string[];
+      readonly created?: readonly string[];
       /** Images that are finished: only the family is missing, and a later run may adopt them. */
       readonly finished?: readonly string[];
     };

@@ -1,6 +1,6 @@
-/** What of our environment Packer and its plugins may see: AWS and Packer settings, not what the runner gave to us alone. */
+/** The environment of Packer and its plugins: without what the runner gives to the action alone. */
 
-// Whoever holds these speaks to GitHub as this job; a template's shell-local provisioner is not us.
+// These authenticate to GitHub as this job. A shell-local provisioner of a template must not have them.
 const OURS_ALONE = /^(INPUT_|STATE_|ACTIONS_RUNTIME_|ACTIONS_ID_TOKEN_|ACTIONS_CACHE_|ACTIONS_RESULTS_)/;
 
 export function packerEnvironment(own: NodeJS.ProcessEnv): Record<string, string> {
@@ -9,9 +9,8 @@ export function packerEnvironment(own: NodeJS.ProcessEnv): Record<string, string
 }
 
 /**
- * For a question that is answered at once; together it costs a third. Packer starts itself a second time, so that one may write down how the other crashed:
- * whoever watches it himself says so with the cookie. https://github.com/hashicorp/packer/blob/v1.16.0/main.go
- * And Go need not collect garbage in forty milliseconds; it takes no more memory. https://pkg.go.dev/runtime#hdr-Environment_Variables
+ * For short commands: a third of their time. Packer starts a second process that records crashes, unless the cookie is set.
+ * https://github.com/hashicorp/packer/blob/v1.16.0/main.go. Garbage collection does not pay in 40 ms. https://pkg.go.dev/runtime#hdr-Environment_Variables
  */
 export const BRIEFLY = { PACKER_WRAP_COOKIE: '49C22B1A-3A93-4C98-97FA-E07D18C787B5', GOGC: 'off' } as const;
 
@@ -19,14 +18,14 @@ const isForPacker = (name: string, value: string): boolean =>
   !OURS_ALONE.test(name) && (name !== 'AWS_MAX_ATTEMPTS' || /^\d+$/.test(value));
 
 /**
- * AWS_MAX_ATTEMPTS means two things: how often an SDK repeats a call, and how often Packer looks at an image that is being made,
- * every 2 seconds unless AWS_POLL_DELAY_SECONDS is set. A value that is right for the first lets every build time out.
+ * AWS_MAX_ATTEMPTS means two things: how often an SDK retries a call, and how often Packer polls a pending image, every 2 seconds
+ * unless AWS_POLL_DELAY_SECONDS is set. A value that is right for the first makes every build time out.
  * https://developer.hashicorp.com/packer/integrations/hashicorp/amazon/latest/components/builder/ebs#resource-not-ready-error
  */
 export function pollingWarning({ AWS_MAX_ATTEMPTS: attempts, AWS_POLL_DELAY_SECONDS: delay }: NodeJS.ProcessEnv): string | undefined {
   if (attempts === undefined || attempts === '') return undefined;
-  if (!/^\d+$/.test(attempts)) return `AWS_MAX_ATTEMPTS is ${JSON.stringify(attempts)}, which is no number: Packer does not get it.`;
+  if (!/^\d+$/.test(attempts)) return `AWS_MAX_ATTEMPTS is ${JSON.stringify(attempts)}, which is not a number: it is not passed to Packer.`;
   if (delay !== undefined && delay !== '') return undefined;
   const seconds = Number(attempts) * 2;
-  return `AWS_MAX_ATTEMPTS=${attempts} makes Packer wait at most ${seconds} s for an image (it looks every 2 s). Set AWS_POLL_DELAY_SECONDS as well, or aws_polling in the template.`;
+  return `AWS_MAX_ATTEMPTS=${attempts} makes Packer wait at most ${seconds} s for an image (it polls every 2 s). Also set AWS_POLL_DELAY_SECONDS, or aws_polling in the template.`;
 }

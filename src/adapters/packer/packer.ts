@@ -19,20 +19,20 @@ export interface PackerHost {
   readonly journal: Journal;
   readonly report: Reporter;
   readonly environment?: NodeJS.ProcessEnv;
-  /** Where the action lies; default: the folder above the script that runs, dist/index.js. */
+  /** Directory of the action. Default: above the running script, dist/index.js. */
   readonly root?: string;
 }
 
 const QUIET = ['-machine-readable'];
 const BUILD = ['-color=false', '-on-error=cleanup'];
-/** Of what `validate` says and `build` does not: a misspelt name in a file of variables. */
-const WARN_TOO = ['-warn-on-undeclared-var'];
+/** `validate` warns of an undeclared name in a var file; `build` does so only with this. */
+const WARN_UNDECLARED = ['-warn-on-undeclared-var'];
 
 export function packer(host: PackerHost): Packer {
   const { run, report, environment = process.env, root = dirname(dirname(resolve(process.argv[1] ?? '.'))) } = host;
-  // Where init has put the plugins, if it is our own place: validate and build must look there too.
-  let plugged: Readonly<Record<string, string>> = {};
-  const withPlugins = (build: PackerBuild): PackerBuild => ({ ...build, environment: { ...build.environment, ...plugged } });
+  // Where init put the plugins, if that is a directory of the action: validate and build must look there too.
+  let pluginPath: Readonly<Record<string, string>> = {};
+  const withPlugins = (build: PackerBuild): PackerBuild => ({ ...build, environment: { ...build.environment, ...pluginPath } });
   return {
     locate(path) {
       const absolute = resolve(run.workspace, path);
@@ -43,10 +43,10 @@ export function packer(host: PackerHost): Packer {
       Object.fromEntries(
         Object.entries(packerEnvironment(environment)).filter(([name]) => name.startsWith('PKR_VAR_') || names.includes(name)),
       ),
-    async ensure(wish) {
+    async ensure(required) {
       const warning = pollingWarning(environment);
       if (warning !== undefined) report.warn(warning);
-      return await installedPacker(wish, { ...run, environment, root, say: report.info });
+      return await installedPacker(required, { ...run, environment, root, say: report.info });
     },
     async inspect(binary, template) {
       const { exitCode, stdout } = await capture(binary, ['inspect', ...QUIET, template], {
@@ -56,7 +56,8 @@ export function packer(host: PackerHost): Packer {
       });
       if (exitCode === 0) return { ...parseInspection(stdout), isJson: isJson(template) };
       throw new UsageError([`Packer cannot read the template: ${firstError(stdout)}`], {
-        next: 'Mend the template. Nothing was launched.',
+        unchanged: true,
+        next: 'Fix the template.',
       });
     },
     async init(build, onLine) {
@@ -65,24 +66,24 @@ export function packer(host: PackerHost): Packer {
       const folder = await pluginFolder(build.template, plugins);
       const args = ['init', ...QUIET, build.template];
       if (folder === undefined) return spawned(host, build, args, onLine);
-      plugged = { PACKER_PLUGIN_PATH: folder };
+      pluginPath = { PACKER_PLUGIN_PATH: folder };
       return cachedPlugins(build.template, plugins, () => spawned(host, withPlugins(build), args, onLine));
     },
     validate: (build, onLine) =>
       withVariables(host, build, args => spawned(host, withPlugins(build), ['validate', ...QUIET, ...args], onLine)),
     build: (build, onLine) =>
       withVariables(host, build, args =>
-        spawned(host, withPlugins(build), ['build', ...QUIET, ...BUILD, ...(build.isSingle ? WARN_TOO : []), ...args], onLine),
+        spawned(host, withPlugins(build), ['build', ...QUIET, ...BUILD, ...(build.isSingle ? WARN_UNDECLARED : []), ...args], onLine),
       ),
   };
 }
 
-/** Such a template cannot say which plugins it requires, and `init` refuses it. https://developer.hashicorp.com/packer/docs/templates/legacy_json_templates */
+/** A JSON template cannot require plugins, and `init` refuses it. https://developer.hashicorp.com/packer/docs/templates/legacy_json_templates */
 const isJson = (template: string): boolean =>
   !/\.pkr\.(hcl|json)$/.test(template) && statSync(template, { throwIfNoEntry: false })?.isFile() === true;
 const NOTHING_TO_INIT: PackerEnded = { exitCode: 0, signal: undefined, stopped: undefined };
 
-/** Our own variables travel in a file that ends with the command: an argument would be seen by everybody on the machine. */
+/** Passes the action's variables in a temporary file: arguments are visible to every user of the machine. */
 async function withVariables(
   host: PackerHost,
   build: PackerBuild,
@@ -90,12 +91,12 @@ async function withVariables(
 ): Promise<PackerEnded> {
   const ours = privateFile(host, build.given);
   const secrets = Object.keys(build.secrets).length === 0 ? [] : [privateFile(host, build.secrets)];
-  // Each yields to those that follow: what the user says wins, and what is secret over what lies in the repository.
+  // A later file overrides an earlier one: the user's values win over ours, and secrets over files of the repository.
   const files = [ours.path, ...build.varFiles, ...secrets.map(({ path }) => path)];
   try {
     return await run([
       ...files.map(file => `-var-file=${file}`),
-      // "=" joined: a value that starts with "-" is a value still.
+      // Joined with "=": a value may start with "-".
       ...Object.entries(build.variables).map(([name, value]) => `-var=${name}=${value}`),
       ...(build.only.length === 0 ? [] : [`-only=${build.only.join(',')}`]),
       ...(build.except.length === 0 ? [] : [`-except=${build.except.join(',')}`]),
@@ -133,13 +134,13 @@ async function spawned(
     command: build.binary,
     args,
     folder: run.workspace,
-    // Empty: not there. What stands here twice would be looked at first.
+    // An empty value removes the variable.
     environment: Object.fromEntries(
       Object.entries({ ...packerEnvironment(environment), ...build.environment }).filter(([, value]) => value !== ''),
     ),
     log,
     onLine,
-    // Never parsed: only what Packer says for machines may tell what it made.
+    // Never parsed: only machine-readable output identifies what Packer created.
     onErrorLine: report.untrusted,
     onStart(pid) {
       entry = { kind: 'process', pid, log };

@@ -1,13 +1,13 @@
 import { createHash, scryptSync } from 'node:crypto';
 
-/** What determines the content of an image, and what it comes down to. */
+/** What determines the content of an image. */
 export interface BuildInputs {
   readonly family: string;
   readonly files: readonly { readonly path: string; readonly mode: string; readonly blob: string }[];
   readonly variables: Readonly<Record<string, string>>;
-  /** Never kept, never shown, and never hashed without salt. */
+  /** Never stored, never shown, and never hashed without salt. */
   readonly secrets: Readonly<Record<string, string>>;
-  /** The image it is built on, where the action resolves it. */
+  /** The base image, where "base-image" is set. */
   readonly base: string | undefined;
   readonly packerVersion: string;
   readonly targets: {
@@ -18,7 +18,7 @@ export interface BuildInputs {
   };
 }
 
-/** In the words of the summary. */
+/** As the summary names them. */
 const PARTS = {
   content: 'files',
   variables: 'variables',
@@ -31,11 +31,11 @@ type Part = keyof typeof PARTS;
 export interface Fingerprint {
   /** 64 hexadecimal digits. */
   readonly value: string;
-  /** What it is made of, short: kept on the image to tell later what has changed. */
+  /** Its parts, shortened: a tag of the image, to report later what has changed. */
   readonly inputs: string;
 }
 
-/** Grows when what goes into it changes: then everything is built once more. */
+/** Increased when the composition changes: then everything is built once more. */
 const FORMAT = 1;
 
 export function fingerprint(inputs: BuildInputs): Fingerprint {
@@ -59,7 +59,7 @@ export function fingerprint(inputs: BuildInputs): Fingerprint {
   };
 }
 
-/** Which inputs are others than those of an image that was built before; undefined where that cannot be told. */
+/** Which inputs differ from those of an earlier image; undefined where that is unknown. */
 export function changedInputs(now: Fingerprint, before: string | undefined): readonly string[] | undefined {
   if (before === undefined || !/^content:/.test(before)) return undefined;
   const [mine, theirs] = [now.inputs.split(' '), new Set(before.split(' '))];
@@ -72,6 +72,6 @@ const sorted = (record: Readonly<Record<string, string>>) => Object.entries(reco
 
 const byPath = (a: { path: string }, b: { path: string }) => (a.path < b.path ? -1 : 1);
 
-// Slow on purpose: the fingerprint is public, and all but the secret can be known, so each guess must cost something.
+// Slow on purpose: the fingerprint is public and so are the other inputs, so each guess of a secret must cost time.
 const salted = (secrets: Readonly<Record<string, string>>, family: string): string =>
   Object.keys(secrets).length === 0 ? '' : scryptSync(JSON.stringify(sorted(secrets)), `ami-action ${family}`, 32).toString('hex');

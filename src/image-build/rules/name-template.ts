@@ -1,4 +1,4 @@
-/** The name of an image: unique in account and region, and never to be changed. */
+/** The name of an image: unique in its account and region, and fixed for its life. */
 
 export const PLACEHOLDERS = ['family', 'version', 'timestamp', 'environment', 'commit', 'architecture'] as const;
 export type Placeholder = (typeof PLACEHOLDERS)[number];
@@ -9,14 +9,15 @@ const ALLOWED = /^[A-Za-z0-9()[\] ./\-'@_]+$/;
 
 export type Named = { readonly name: string } | { readonly problem: string };
 
-/** Fills the template in; a fact that is not known, or a name that AWS would refuse, is a problem said before anything starts. */
+/** Fills in the placeholders. A missing fact, or a name that AWS refuses, is a problem. */
 export function imageName(template: string, facts: NameFacts): Named {
   const used = [...template.matchAll(/\{([^{}]*)\}/g)].map(([, key]) => key ?? '');
-  const strange = used.find(key => !isPlaceholder(key));
-  if (strange !== undefined) return { problem: `"name" has no {${strange}}: it knows ${PLACEHOLDERS.map(key => `{${key}}`).join(', ')}` };
+  const unknown = used.find(key => !isPlaceholder(key));
+  if (unknown !== undefined)
+    return { problem: `"name" contains {${unknown}}, which is not one of ${PLACEHOLDERS.map(key => `{${key}}`).join(', ')}` };
   const missing = used.filter(isPlaceholder).find(key => (facts[key] ?? '') === '');
   if (missing !== undefined)
-    return { problem: `"name" uses {${missing}}, which this run does not know: set "${missing}", or take it out of "name"` };
+    return { problem: `"name" contains {${missing}}, which has no value: set "${missing}", or remove {${missing}} from "name"` };
   const name = template.replace(/\{([^{}]*)\}/g, (_, key: Placeholder) => facts[key] ?? '');
   return ALLOWED.test(name) && name.length >= 3 && name.length <= 128
     ? { name }

@@ -1,15 +1,16 @@
 import { AMI_ID, REGION, whole } from '../../model/patterns.ts';
-/** What Packer says with `-machine-readable`: a line is `<unix seconds>,<target>,<type>,<argument>,...`. https://developer.hashicorp.com/packer/docs/commands#machine-readable-output */
+
+/** The output of Packer with `-machine-readable`: a line is `<unix seconds>,<target>,<type>,<argument>,...`. https://developer.hashicorp.com/packer/docs/commands#machine-readable-output */
 
 export interface PackerLine {
   readonly seconds: number;
-  /** The source that speaks, such as "amazon-ebs.web"; empty for Packer itself. */
+  /** The source, such as "amazon-ebs.web"; empty for Packer itself. */
   readonly target: string;
   readonly type: string;
   readonly values: readonly string[];
 }
 
-/** Undefined for a line that is no such thing: a crash of Packer, a warning of the shell. */
+/** Undefined for any other line: a crash of Packer, a warning of the shell. */
 export function parseLine(line: string): PackerLine | undefined {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: colour codes are control characters
   const [seconds = '', target = '', type, ...values] = line.replace(/\u001b\[[0-9;]*m/g, '').split(',');
@@ -20,7 +21,7 @@ export function parseLine(line: string): PackerLine | undefined {
 // Packer does not escape the backslash itself, so a literal "\n" in a text reads as a line break: harmless in a log.
 const decode = (value: string): string => value.replaceAll('%!(PACKER_COMMA)', ',').replaceAll('\\r', '\r').replaceAll('\\n', '\n');
 
-/** What a person reads: the lines of a `ui` message; nothing for the lines that are meant for machines. */
+/** The lines of a `ui` message; none for any other type. */
 export function uiLines(line: PackerLine): readonly string[] {
   if (line.type !== 'ui') return [];
   return line.values
@@ -30,7 +31,7 @@ export function uiLines(line: PackerLine): readonly string[] {
     .filter(text => text.trim() !== '');
 }
 
-/** One image that Packer says it made. */
+/** One image that Packer made. */
 export interface Artifact {
   readonly source: string;
   readonly region: string;
@@ -41,11 +42,11 @@ const AMIS = whole(`${REGION}:${AMI_ID}(?:,${REGION}:${AMI_ID})*`);
 const BASE = whole(`Found Image ID: (${AMI_ID})`);
 const CREATED = whole(`(?:Instance ID: (i-[0-9a-f]{8,17})|AMI: (${AMI_ID}))`);
 
-/** Packer replaces the value of a sensitive variable wherever it stands: of "1" or "central" no ID and no region would be left to read. */
+/** Packer hides the value of a sensitive variable wherever it occurs: "1" or "central" would make IDs and regions unreadable. */
 export const corruptsOutput = (secret: string, regions: readonly string[]): boolean =>
   secret !== '' && (secret.length < 4 || regions.some(region => region.includes(secret)));
 
-/** Post-processors repeat the ID of the artifact that they were given, and others make files: an image counts once per source. */
+/** Post-processors repeat the ID of their input, or make files: an image counts once per source. */
 export function artifacts(lines: readonly PackerLine[]): readonly Artifact[] {
   const found = lines
     .filter(({ type, values }) => type === 'artifact' && values[1] === 'id' && AMIS.test(values[2] ?? ''))
@@ -58,11 +59,11 @@ export function artifacts(lines: readonly PackerLine[]): readonly Artifact[] {
   return [...new Map(found.map(artifact => [`${artifact.source} ${artifact.region} ${artifact.id}`, artifact])).values()];
 }
 
-/** Whether Packer has hidden what it made: the value of a sensitive variable stood in it. */
+/** Whether Packer has hidden the ID of an image, because it contains the value of a sensitive variable. */
 export const isHidden = (lines: readonly PackerLine[]): boolean =>
   lines.some(({ type, values }) => type === 'artifact' && values[1] === 'id' && values[2]?.includes('<sensitive>'));
 
-/** What went wrong, by source; the text is Packer's own and untrusted. */
+/** An error of Packer; the text is untrusted. */
 export interface PackerError {
   readonly source: string;
   readonly message: string;
@@ -80,36 +81,36 @@ export function packerErrors(lines: readonly PackerLine[]): readonly PackerError
     .filter(({ message }) => message !== '');
 }
 
-/** Who says what, as people read it: a source begins with its name, which may hold spaces, and a provisioner cannot say that another does. */
-export function parseSourceLine(text: string): { readonly source: string; readonly said: string } | undefined {
-  const [, source, said] = /^(?:==> | {4})([^:]+): (.*)$/.exec(text) ?? [];
-  return source === undefined || said === undefined ? undefined : { source, said };
+/** Source and message of a line for people. The name of a source may contain spaces. */
+export function parseSourceLine(text: string): { readonly source: string; readonly message: string } | undefined {
+  const [, source, message] = /^(?:==> | {4})([^:]+): (.*)$/.exec(text) ?? [];
+  return source === undefined || message === undefined ? undefined : { source, message };
 }
 
-/** What one source said, without its name before every line. */
+/** The lines of one source, without its name. */
 const sourceLines = (lines: readonly PackerLine[], source: string): readonly string[] =>
   lines
     .flatMap(uiLines)
     .flatMap(text => parseSourceLine(text) ?? [])
-    .flatMap(by => (by.source === source ? [by.said] : []));
+    .flatMap(by => (by.source === source ? [by.message] : []));
 
-/** What a source was built from, where it says so. */
+/** The base image of a source, where it prints one. */
 export const baseOf = (lines: readonly PackerLine[], source: string): string | undefined =>
   sourceLines(lines, source)
-    .map(said => BASE.exec(said)?.[1])
+    .map(message => BASE.exec(message)?.[1])
     .find(id => id !== undefined);
 
-/** The instance and the image that Packer says it has just made. */
+/** The instance and the image that the line reports as created. */
 export const createdIds = (line: PackerLine): readonly string[] =>
   uiLines(line)
-    .flatMap(text => CREATED.exec(parseSourceLine(text)?.said ?? '')?.slice(1) ?? [])
+    .flatMap(text => CREATED.exec(parseSourceLine(text)?.message ?? '')?.slice(1) ?? [])
     .filter(id => id !== undefined);
 
-/** The end of what the provisioner said that failed, before the clean-up has its say. */
+/** The last lines of the provisioner that failed, without those of the clean-up. */
 export function outputTail(lines: readonly PackerLine[], source: string, count = 15): readonly string[] {
-  const said = sourceLines(lines, source);
-  const end = said.findIndex(text => text.startsWith('Provisioning step had errors'));
-  const before = end === -1 ? said : said.slice(0, end);
+  const all = sourceLines(lines, source);
+  const end = all.findIndex(text => text.startsWith('Provisioning step had errors'));
+  const before = end === -1 ? all : all.slice(0, end);
   const start = before.findLastIndex(text => /^(Provisioning with|Executing) /.test(text));
   return before.slice(start + 1).slice(-count);
 }

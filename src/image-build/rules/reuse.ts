@@ -1,12 +1,12 @@
 import { type Image, identity, newestFirst, type TagScheme } from '../../model/image.ts';
 import { provenBad } from '../../model/veto.ts';
 
-/** Whether an image that is there already is what a build would make. */
+/** Whether an existing image is what a build would make. */
 export interface ReusePolicy {
   readonly scheme: TagScheme;
   readonly fingerprint: string;
   readonly regions: readonly string[];
-  /** Older ones are built anew, though nothing has changed. */
+  /** Older images are built again although nothing has changed. */
   readonly maxAgeSeconds: number | undefined;
   readonly now: number;
 }
@@ -20,31 +20,31 @@ export type Reuse =
   | { readonly images: readonly Found[]; readonly reason: string }
   | { readonly images: undefined; readonly reason: string };
 
-/** All images of one earlier build, in every region, or the reason why there must be a new one. */
+/** All images of one earlier build, in every region, or the reason for a new one. */
 export function reusable(family: readonly Found[], policy: ReusePolicy): Reuse {
   const { scheme } = policy;
   const alike = family.filter(({ image }) => identity(image, scheme, 'fingerprint') === policy.fingerprint);
-  const same = alike.filter(found => !alike.some(other => isCopyBeside(found, other)));
+  const same = alike.filter(found => !alike.some(other => isCopyOf(found, other)));
   if (same.length === 0) return { images: undefined, reason: 'no image has this fingerprint' };
   const builds = new Map<string, Found[]>();
   for (const found of same) {
     const key = identity(found.image, scheme, 'created-at') ?? found.image.id;
     builds.set(key, [...(builds.get(key) ?? []), found]);
   }
-  const judged = [...builds.values()]
-    .map(build => ({ build, against: whyNot(build, policy) }))
+  const candidates = [...builds.values()]
+    .map(build => ({ build, refusal: refusalOf(build, policy) }))
     .sort((a, b) => newestFirst(newestOf(a.build), newestOf(b.build)));
-  const good = judged.find(({ against }) => against === undefined);
-  if (good === undefined) return { images: undefined, reason: judged[0]?.against ?? '' };
+  const good = candidates.find(({ refusal }) => refusal === undefined);
+  if (good === undefined) return { images: undefined, reason: candidates[0]?.refusal ?? '' };
   return { images: good.build, reason: `${good.build.map(({ image }) => image.id).join(', ')} has the same fingerprint` };
 }
 
-/** Somebody copied it where it is, tags and all: the build has made one image there still. */
-const isCopyBeside = (copy: Found, source: Found): boolean => copy.region === source.region && copy.image.sourceImageId === source.image.id;
+/** A copy in the same region, with all tags, is not another image of the build. */
+const isCopyOf = (copy: Found, source: Found): boolean => copy.region === source.region && copy.image.sourceImageId === source.image.id;
 
 const newestOf = (build: readonly Found[]): Image => build.map(({ image }) => image).sort(newestFirst)[0] as Image;
 
-function whyNot(build: readonly Found[], { scheme, regions, maxAgeSeconds, now }: ReusePolicy): string | undefined {
+function refusalOf(build: readonly Found[], { scheme, regions, maxAgeSeconds, now }: ReusePolicy): string | undefined {
   for (const { image } of build) {
     if (image.state !== 'available') return `${image.id} has the same fingerprint and is ${image.state}`;
     const proven = provenBad(image, scheme);
@@ -55,8 +55,8 @@ function whyNot(build: readonly Found[], { scheme, regions, maxAgeSeconds, now }
   }
   for (const region of regions) {
     const here = build.filter(found => found.region === region);
-    const wanted = Number(identity((here[0] ?? build[0])?.image as Image, scheme, 'siblings') ?? 1);
-    if (here.length < wanted) return `the build with the same fingerprint has ${here.length} of ${wanted} images in ${region}`;
+    const expected = Number(identity((here[0] ?? build[0])?.image as Image, scheme, 'siblings') ?? 1);
+    if (here.length < expected) return `the build with the same fingerprint has ${here.length} of ${expected} images in ${region}`;
   }
   return undefined;
 }

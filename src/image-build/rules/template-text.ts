@@ -1,14 +1,15 @@
 import { REGION } from '../../model/patterns.ts';
-/** What the text of a template tells without Packer, which nobody installs to find that there is nothing to build. */
 
-/** The variables of the environment that it asks for: Packer gets them all. In JSON a quotation mark is escaped. */
+/** What the text of a template says, without Packer: an unchanged run does not install it. */
+
+/** The environment variables that it reads. In JSON a quotation mark is escaped. */
 export const environmentNames = (template: string): readonly string[] =>
   [...template.matchAll(/\benv\s*\(?\s*\\?["`]([A-Za-z_]\w*)\\?["`]/g)].flatMap(([, name]) => name ?? []);
 
-/** A block of one line, or down to the brace that stands as far in as its first word. */
+/** A block of one line, or to the closing brace with the same indentation. */
 const VARIABLE = /^([ \t]*)variable\s+"?([\w-]+)"?\s*\{(?:([^{}\n]*)\}|([\s\S]*?)\n\1\})/gm;
 
-/** The variables that it calls sensitive. */
+/** The variables that it marks as sensitive. */
 export function sensitiveNames(template: string): readonly string[] {
   const json = parsed(template);
   if (json === undefined)
@@ -31,11 +32,11 @@ function parsed(template: string): Readonly<Record<string, object>> | null | und
   }
 }
 
-/** Where it builds or copies to whatever it is asked. */
+/** Regions that it builds in or copies to regardless of variables. */
 export const ownRegions = (template: string): readonly string[] =>
-  [...template.matchAll(/^[ \t]*"?(?:ami_)?regions?"?\s*[=:]\s*(\[[^\]]*\]|"[^"]*")/gm)].flatMap(([, said = '']) =>
-    [...said.matchAll(new RegExp(`"(${REGION})"`, 'g'))].flatMap(([, region]) => region ?? []),
+  [...template.matchAll(/^[ \t]*"?(?:ami_)?regions?"?\s*[=:]\s*(\[[^\]]*\]|"[^"]*")/gm)].flatMap(([, value = '']) =>
+    [...value.matchAll(new RegExp(`"(${REGION})"`, 'g'))].flatMap(([, region]) => region ?? []),
   );
 
-/** Packer is to remove the old image of that name before the new one exists. */
+/** Whether Packer removes the old image of the same name before the new one exists. */
 export const removesFirst = (template: string): boolean => /^\s*"?force_de(register|lete_snapshot)"?\s*[=:]\s*"?true/m.test(template);

@@ -1,11 +1,11 @@
 import { expect, test } from '@jest/globals';
+import { buildPhases } from '../../src/image-build/report.ts';
 import { parseLine } from '../../src/image-build/rules/packer-output.ts';
-import { buildPhases } from '../../src/image-build/rules/phases.ts';
 
 const log = (...lines: readonly (readonly [number, string])[]) =>
-  lines.map(([seconds, said]) => parseLine(`${seconds},,ui,say,${said}`)).filter(line => line !== undefined);
+  lines.map(([seconds, message]) => parseLine(`${seconds},,ui,say,${message}`)).filter(line => line !== undefined);
 
-test('the time of each source is told apart, though they speak at the same time', () => {
+test('each source has its own times, although they print at the same time', () => {
   const lines = log(
     [100, '==> amazon-ebs.a: Prevalidating AMI Name: x'],
     [100, '==> amazon-ebs.b: Prevalidating AMI Name: y'],

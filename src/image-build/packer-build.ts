@@ -1,0 +1,95 @@
+import { UsageError } from '../kit/errors.ts';
+import type { Tags } from '../model/image.ts';
+import type { Deps } from '../ports/deps.ts';
+import type { PackerBuild, PackerTool } from '../ports/packer.ts';
+import { type BuildPlan, recognisableTags } from './plan.ts';
+import type { Inputs } from './reuse.ts';
+import { removesFirst } from './rules/template-text.ts';
+import type { BuildOptions } from './settings.ts';
+
+/** Which Packer runs, and with what. */
+
+type PackerDeps = Deps<'account', 'packer'>;
+
+const ORIGIN = { path: 'from PATH', archive: "from the vendor's archive, hash verified", source: 'built from source' };
+
+export async function findPacker(options: BuildOptions, { packer, report }: PackerDeps): Promise<PackerTool> {
+  const tool = await packer.ensure({ version: options.packerVersion, sha256: options.packerSha256, mirror: options.packerMirror });
+  report.info(`Packer ${tool.version}, ${ORIGIN[tool.from]}: ${tool.binary}`);
+  return tool;
+}
+
+/** The Packer command. Of the action's variables the template gets those that it declares. @throws UsageError for a setting that would have no effect. */
+export async function planPackerBuild(
+  { options, plan, template }: Pick<Inputs, 'options' | 'plan' | 'template'>,
+  tool: PackerTool,
+  { inRegion, packer, report }: PackerDeps,
+): Promise<PackerBuild> {
+  const { variables: declared, soleSource, isSingle, isJson } = await packer.inspect(tool.binary, plan.template);
+  const isOne = soleSource !== undefined && options.only.length === 0 && options.except.length === 0;
+  const recognisable = isOne ? recognisableTags(plan, soleSource) : plan.earlyTags;
+  const exposed = Object.entries(options.var).filter(([name]) => declared.get(name) === 'sensitive' || name in template.secrets);
+  for (const [, value] of exposed) report.mask(value);
+  if (exposed.length > 0) report.warn(exposedWarning(exposed.map(([name]) => name)));
+  const offered = offeredVariables(options, plan, isJson ? 'texts' : recognisable);
+  const ignored = Object.entries(NEEDED_BY).filter(([name]) => offered[name as keyof typeof offered] !== undefined && !declared.has(name));
+  if (ignored.length > 0)
+    throw new UsageError(
+      ignored.map(([name, setting]) => `"${setting}" is set, but the template does not declare the variable "${name}" that it needs`),
+    );
+  const given = Object.entries(offered).filter(([name, value]) => value !== undefined && declared.has(name));
+  report.info(
+    `Variables that ami-action sets: ${given.map(([name]) => name).join(', ') || 'none, because the template declares none of them'}.`,
+  );
+  if (isJson || !declared.has('run_tags')) report.warn(`${NOT_SWEPT} ${isJson ? UPGRADE : DECLARE}`);
+  if (template.texts.some(removesFirst)) report.warn(REMOVES_FIRST);
+  return {
+    binary: tool.binary,
+    template: plan.template,
+    given: Object.fromEntries(given),
+    variables: options.var,
+    varFiles: plan.varFiles,
+    secrets: options.secretVar,
+    hidden: [...Object.values(template.secrets), ...exposed.map(([, value]) => value)],
+    only: options.only,
+    except: options.except,
+    // For templates that set no region.
+    environment: {
+      AWS_REGION: options.region,
+      AWS_DEFAULT_REGION: options.region,
+      ...(await inRegion({ region: options.region }).account.environment()),
+    },
+    atMostSeconds: options.timeout,
+    isSingle,
+  };
+}
+
+/** `texts`: variables of a JSON template are strings. It splits a list at commas, and has no maps. */
+function offeredVariables({ region, instanceType }: BuildOptions, { name, base, regions, runTags }: BuildPlan, tags: Tags | 'texts') {
+  const copies = regions.length > 1 ? regions.slice(1) : undefined;
+  return {
+    ami_name: name,
+    source_ami: base,
+    region,
+    instance_type: instanceType,
+    ...(tags === 'texts' ? { ami_regions: copies?.join(',') } : { ami_tags: plain(tags), run_tags: plain(runTags), ami_regions: copies }),
+  };
+}
+
+// Packer evaluates tags as templates with functions that read secrets, and has no quoting. A tag that contains "{{" is written by the action
+// after the build. https://developer.hashicorp.com/packer/docs/templates/legacy_json_templates/engine
+const plain = (tags: Tags): Tags => Object.fromEntries(Object.entries(tags).filter(pair => !pair.some(text => text.includes('{{'))));
+
+/** Settings that have no effect unless the template declares the variable. */
+const NEEDED_BY = { source_ami: 'base-image', instance_type: 'instance-type', ami_regions: 'regions' } as const;
+
+const exposedWarning = (names: readonly string[]): string =>
+  `The template marks ${names.join(', ')} as sensitive. Set it under "secret-var": "var" becomes arguments of Packer, visible to every user of the machine.`;
+
+const NOT_SWEPT =
+  'The template does not declare the variable "run_tags". If this job is killed, the instance, key pair and security group of Packer cannot be identified, and remain.';
+const DECLARE = 'Declare it as map(string) and use it as run_tags of the source.';
+const UPGRADE = 'A JSON template cannot take a map: "packer hcl2_upgrade" converts it to HCL.';
+
+const REMOVES_FIRST =
+  'The template sets force_deregister or force_delete_snapshot: Packer removes the old image of that name before the new one exists. Remove the flag; mode prune removes unused images.';

@@ -1,0 +1,119 @@
+import { duration, flag, list, map, optional, text } from '../kit/fields.ts';
+import type { Values } from '../kit/settings.ts';
+import { architecture, common, dryRun, environment, family, regions, tags } from '../model/common-settings.ts';
+import { wait } from '../model/wait-setting.ts';
+import { baseImage } from '../selection/base-image.ts';
+
+export const DEFAULT_NAME = '{family}-{version}-{timestamp}';
+
+export const settings = {
+  family,
+  template: text(
+    'Packer template: a directory or a file, HCL2 or legacy JSON. The action sets these variables, if the template declares them: `ami_name`, `ami_tags`, `run_tags`, `source_ami`, `instance_type`, `region`, `ami_regions`.',
+    { fallback: 'packer' },
+  ),
+  version: optional(
+    text('Version of the content of the image. Default: the tag that is built, else the first seven characters of the commit.', {
+      pattern: /^[\w.+-]{1,64}$/,
+      message: 'must be 1 to 64 letters, digits and . _ + -',
+    }),
+  ),
+  var: map('Variables of the template. They are arguments of Packer, visible to every user of the machine: use "secret-var" for secrets.', {
+    fallback: '{}',
+  }),
+  varFiles: list('Files with variables, relative to the workspace. A later file overrides an earlier one.', {
+    fallback: '',
+    neededBy: 'templates with many variables',
+  }),
+  name: text(
+    'Name of the image, from `{family}`, `{version}`, `{timestamp}`, `{environment}`, `{commit}` and `{architecture}`. With "architecture" set, the default contains it too.',
+    { fallback: DEFAULT_NAME },
+  ),
+  tags,
+  baseImage,
+  instanceType: optional(
+    text('Type of the build instance, for a template that declares `instance_type`.', {
+      pattern: /^[a-z0-9-]+\.[a-z0-9-]+$/,
+      message: 'must be an instance type such as t3.small',
+      neededBy: 'builds that need a larger instance',
+    }),
+  ),
+  rebuild: optional(
+    text(
+      '`changed`: build only if something that goes into the image has changed. `max-age:<duration>`: also if the last image is older. `always`: every run builds. Default: `changed` with "base-image", else `always`, because a new base image would go unnoticed.',
+      { pattern: /^(always|changed|max-age:(\d+[smhd])+)$/, message: 'must be always, changed or max-age:<duration> such as max-age:7d' },
+    ),
+  ),
+  environment: optional(environment),
+  ...common,
+  dryRun: dryRun(false),
+  regions,
+  architecture,
+  timeout: duration('Time limit. On timeout Packer is stopped and cleans up; pending copies continue in the background.', {
+    fallback: '2h',
+    minSeconds: 60,
+    maxSeconds: 86_400,
+    neededBy: 'builds that take hours',
+  }),
+  cleanupOnFailure: flag('If one source fails, also remove the images of the sources that finished.', false, {
+    neededBy: 'templates with several sources',
+  }),
+  content: list(
+    'Files that determine the image, as globs relative to the workspace; `!` excludes. Each glob must match a file. Template and var files always count. Default: every file of the commit.',
+    { fallback: '', neededBy: 'repositories that hold more than one application' },
+  ),
+  only: list('Build only these sources of the template.', { fallback: '', neededBy: 'templates with several sources' }),
+  except: list('Build all sources except these.', { fallback: '', neededBy: 'templates with several sources' }),
+  secretVar: map('Secret variables of the template. They are passed in a file that only this user can read, and masked in all output.', {
+    fallback: '{}',
+    withOnly: true,
+    neededBy: 'templates that need a token',
+  }),
+  packerVersion: text('Version of Packer, or a range in npm syntax.', {
+    fallback: '>=1.11.0',
+    pattern: /^[\d.x*<>=~^ |-]+$/,
+    message: 'must be a version or a range, such as 1.16.0 or >=1.14.0',
+    neededBy: 'teams that pin their tools',
+  }),
+  packerSha256: optional(
+    text("SHA-256 of the vendor's archive, for a version that the action does not know.", {
+      pattern: /^[0-9a-f]{64}$/,
+      message: 'must be 64 hexadecimal digits',
+      neededBy: 'teams whose Packer is newer than their ami-action',
+    }),
+  ),
+  packerMirror: text('Where to download Packer from, if it is not on PATH.', {
+    fallback: 'https://releases.hashicorp.com',
+    pattern: /^https?:\/\/[^\s/]\S*$/,
+    message: 'must be an address such as https://mirror.example.com/hashicorp',
+    neededBy: 'runners that reach the internet through a mirror',
+  }),
+  fromInstance: optional(
+    text('Create the image from this instance, instead of building one with Packer.', {
+      pattern: /^i-([0-9a-f]{8}|[0-9a-f]{17})$/,
+      message: 'must be the ID of an instance',
+      neededBy: 'teams that set instances up with cloud-init or Ansible',
+    }),
+  ),
+  noReboot: flag(
+    'Keep the instance running while the image is created; the image is crash-consistent. `false` restarts the instance.',
+    true,
+    {
+      neededBy: 'users of `from-instance`',
+    },
+  ),
+  wait,
+};
+
+export const outputs = {
+  amiId: 'ID of the image, when there is exactly one.',
+  amiIds: 'JSON: region -> ID, for every region with exactly one image.',
+  images: 'JSON list: `source`, `architecture`, `region`, `id` and `name` of every image.',
+  built: 'Whether an image was built: true or false.',
+  reason: 'Why it was built, or not, as a sentence.',
+  fingerprint: 'SHA-256 of everything that determines the content of the image.',
+  imageName: 'Name of the image.',
+  partial: 'JSON list: `source`, `region` and `id` of the images that were finished although the build failed.',
+};
+
+export type BuildOptions = Values<typeof settings>;
