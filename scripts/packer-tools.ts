@@ -1,27 +1,19 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { cacheFolder } from '../src/adapters/cached-file.ts';
 import { capture } from '../src/adapters/capture.ts';
-import { builtFromSource } from '../src/adapters/packer/from-source.ts';
+import { goTool } from './go-tools.ts';
 
-/**
- * Real Packer and its amazon plugin for tests and demo, wherever the vendor's site cannot be reached: built from the
- * modules that tools/ pins. Some minutes the first time; after that the files in the cache are only compared with their hashes.
- */
+/** Packer and its amazon plugin for tests and demo, also where the vendor's site cannot be reached. */
 export async function packerTools(): Promise<{ path: string; pluginPath: string }> {
-  const cache = cacheFolder({ ...process.env, RUNNER_TOOL_CACHE: undefined });
-  const tool = (name: 'packer' | 'packer-plugin-amazon') => ({ name, folder: join(import.meta.dirname, '..', 'tools', name) });
   // One after the other: each alone keeps every processor busy.
-  const packer = await builtFromSource(tool('packer'), cache, process.env, say);
-  const plugin = await builtFromSource(tool('packer-plugin-amazon'), cache, process.env, say);
-  const pluginPath = join(dirname(plugin.binary), 'plugins');
-  if (!(await isInstalled(pluginPath, plugin.binary))) await install(packer.binary, plugin.binary, pluginPath);
-  return { path: dirname(packer.binary), pluginPath };
+  const packer = await goTool('packer');
+  const plugin = await goTool('packer-plugin-amazon');
+  const pluginPath = join(dirname(plugin), 'plugins');
+  if (!(await isInstalled(pluginPath, plugin))) await install(packer, plugin, pluginPath);
+  return { path: dirname(packer), pluginPath };
 }
 
-const say = (line: string): void => console.error(line);
-
-/** Packer itself compares the plugin with its hash when it loads it; here it is enough that the plugin is the one that was built. */
+/** Packer compares the plugin with its hash when it loads it; here it is enough that the plugin is the one that was built. */
 async function isInstalled(pluginPath: string, plugin: string): Promise<boolean> {
   const built = await readFile(`${plugin}.sha256`, 'utf8');
   return await readFile(join(pluginPath, 'installed'), 'utf8').then(
@@ -30,7 +22,7 @@ async function isInstalled(pluginPath: string, plugin: string): Promise<boolean>
   );
 }
 
-/** Needs no network: Packer asks the plugin what it is, copies it and writes its hash beside it. */
+/** Needs no network: Packer asks the plugin for its name and version, copies it and writes its hash next to it. */
 async function install(packer: string, plugin: string, pluginPath: string): Promise<void> {
   await mkdir(pluginPath, { recursive: true });
   const environment = { ...process.env, PACKER_PLUGIN_PATH: pluginPath, CHECKPOINT_DISABLE: '1' };

@@ -4,8 +4,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
+import { onPath } from '../../src/adapters/capture.ts';
 import { workspaceContent } from '../../src/adapters/content.ts';
-import { onPath } from '../../src/adapters/on-path.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'content-test-'));
 afterAll(() => rmSync(home, { recursive: true, force: true }));

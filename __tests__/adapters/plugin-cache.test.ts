@@ -56,7 +56,7 @@ const said: string[] = [];
 const host = (more: NodeJS.ProcessEnv = {}) => ({
   environment: { HOME: home, ACTIONS_RUNTIME_TOKEN: 'token', ...more },
   folder,
-  say: (line: string) => void said.push(line),
+  log: (line: string) => void said.push(line),
 });
 let downloads = 0;
 const init = async () => {

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
-import { followFile } from '../../src/adapters/follow-file.ts';
-import { endProcess, follow } from '../../src/adapters/process.ts';
+import { capture } from '../../src/adapters/capture.ts';
+import { endProcess, follow, followFile } from '../../src/adapters/process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'process-test-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -170,5 +170,44 @@ describe('a process that an earlier step left behind', () => {
     expect(alive(stranger.pid ?? 0)).toBe(true);
     stranger.kill('SIGKILL');
     await ended;
+  });
+});
+
+describe('a short command', () => {
+  const environment = { PATH: process.env['PATH'] };
+  const sh = (script: string, more: Partial<Parameters<typeof capture>[2]> = {}) =>
+    capture('/bin/sh', ['-c', script], { timeoutSeconds: 20, environment, ...more });
+
+  test('returns its output and exit code, and gets no input', async () => {
+    const lines: string[] = [];
+    const ran = await sh('printf "gr\\303\\274n\\r\\nlast"; cat; echo oops >&2; exit 3', { onLine: line => lines.push(line) });
+    expect(ran).toEqual({ exitCode: 3, signal: undefined, stdout: 'grün\r\nlast', stderr: 'oops\n' });
+    expect(lines).toEqual(['grün', 'last']);
+  });
+
+  test('may have blanks and quotes in its path', async () => {
+    const path = join(folder, 'a "b c');
+    writeFileSync(path, '#!/bin/sh\necho "$1"\n');
+    chmodSync(path, 0o755);
+    expect((await capture(path, ['x "y z'], { timeoutSeconds: 20, environment })).stdout).toBe('x "y z\n');
+  });
+
+  test('is killed when its time is up, and only it', async () => {
+    const [hung, other] = await Promise.all([sh('exec sleep 30', { timeoutSeconds: 0.3 }), sh('sleep 1; echo done')]);
+    expect(hung).toMatchObject({ exitCode: undefined, signal: 'SIGKILL' });
+    expect(other).toMatchObject({ exitCode: 0, stdout: 'done\n' });
+  });
+
+  test('is terminated by a cancel', async () => {
+    const stop = new AbortController();
+    const ended = sh('trap "echo clean; exit 1" TERM; echo ready; while :; do sleep 0.05; done', {
+      stop: stop.signal,
+      onLine: line => line === 'ready' && stop.abort(),
+    });
+    expect(await ended).toMatchObject({ exitCode: 1, stdout: 'ready\nclean\n' });
+  });
+
+  test('that does not exist is an error', async () => {
+    await expect(capture('/nonexistent', [], { timeoutSeconds: 20, environment })).rejects.toThrow('/nonexistent');
   });
 });

@@ -75,7 +75,7 @@ describe('packer init', () => {
       env: { PATH: `tool:${workspace}/tool:/usr/bin:/bin` },
     });
     expect(ran.outputs['outcome']).toBe('rejected');
-    expect(ran.log).toContain('lies inside the workspace');
+    expect(ran.log).toContain('is inside the workspace');
     expect(existsSync(join(workspace, 'tool/packer.ran'))).toBe(false);
   });
 });
@@ -155,8 +155,8 @@ describe('scenario 14: an archive of Packer', () => {
     const { mark, program } = marked();
     const { ran, left } = await fetching('9.9.9', zipSync({ packer: program }));
     expect(ran.outputs['outcome']).toBe('rejected');
-    expect(ran.errors.join()).toContain('There is no Packer 9.9.9 to be had:');
-    expect(ran.errors.join()).toContain(`no known archive of Packer fits 9.9.9 on ${thisPlatform()}: say its hash with "packer-sha256"`);
+    expect(ran.errors.join()).toContain('Packer 9.9.9 not found:');
+    expect(ran.errors.join()).toContain(`the action knows no archive of Packer 9.9.9 for ${thisPlatform()}: set "packer-sha256"`);
     expect([asked, existsSync(mark), left]).toEqual([[], false, []]);
   });
 

@@ -184,7 +184,7 @@ test('"packer-version" that PATH does not meet is an error that names the versio
   const before = launched(lab);
   const ran = await build(lab, { with: { family: 'newer', 'packer-version': '>=99.0.0' } });
   expect(ran.outputs['outcome']).toBe('rejected');
-  expect(ran.errors.join()).toContain('There is no Packer >=99.0.0 to be had');
+  expect(ran.errors.join()).toContain('Packer >=99.0.0 not found');
   expect(ran.errors.join()).toMatch(/packer is \d+\.\d+\.\d+, "packer-version" asks for >=99\.0\.0/);
   expect(launched(lab)).toBe(before);
 });

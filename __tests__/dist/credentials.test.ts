@@ -114,7 +114,7 @@ describe('errors that name who must act', () => {
     const env = { ...NOTHING, GITHUB_EVENT_NAME: 'pull_request', GITHUB_EVENT_PATH: event };
     const mark = of.lab.calls.mark();
     const hint =
-      /This is a pull request from a fork: GitHub gives it neither an OIDC token nor secrets\. Let the job run for the repository's own pull requests only: "if: github\.event\.pull_request\.head\.repo\.full_name == github\.repository"\./;
+      /This is a pull request from a fork: GitHub gives it neither an OIDC token nor secrets\. Run the job for pull requests of the repository itself only: "if: github\.event\.pull_request\.head\.repo\.full_name == github\.repository"\./;
     const role = await resolve(of, { 'role-to-assume': CI_ROLE }, env);
     const none = await resolve(of, {}, env);
     for (const ran of [role, none]) {
@@ -134,14 +134,14 @@ describe('errors that name who must act', () => {
     expect(ran.errors[0]).toBe(
       [
         `Not allowed to assume ${CI_ROLE}: there is no such role, or its trust policy does not fit this job. The token says sub "repo:acme@123456/web@456789:environment:prod" and aud "sts.amazonaws.com".`,
-        `Next: Let "token.actions.githubusercontent.com:sub" in the role's trust policy fit that. This repository has a subject with immutable IDs: a policy that was written for the older form, "repo:acme/web:environment:prod", does not fit it.`,
+        `Next: Let "token.actions.githubusercontent.com:sub" in the role's trust policy fit that. This repository has a subject with immutable IDs. A policy for the older form, "repo:acme/web:environment:prod", does not match it.`,
       ].join('\n'),
     );
     setTrust(of.lab.core, CI_ROLE, { subjects: ['repo:acme@123456/web@456789:*'] });
     const classic = await job();
     const older = await resolve(of, { 'role-to-assume': CI_ROLE }, { ...NO_KEYS, ...classic.env });
     expect(older.errors[0]).toContain('The token says sub "repo:acme/web:ref:refs/heads/main"');
-    expect(older.errors[0]).toContain('does not fit it.');
+    expect(older.errors[0]).toContain('does not match it.');
     expect(older.errors[0]).toContain('"repo:acme@123456/web@456789:ref:refs/heads/main"');
   });
 

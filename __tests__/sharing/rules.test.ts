@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { subjectHint } from '../../src/adapters/aws/oidc-subject.ts';
+import { subjectHint } from '../../src/adapters/aws/oidc-token.ts';
 import { type Criterion, evaluateAllowedImages, type ImageKey } from '../../src/model/image-access.ts';
 import { keyWarnings, lockedOut } from '../../src/sharing/rules/key.ts';
 import type { Target } from '../../src/sharing/rules/plan.ts';

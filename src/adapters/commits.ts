@@ -1,6 +1,6 @@
 import { AccessError, TimeoutError, UsageError } from '../kit/errors.ts';
 import type { Commits } from '../ports/deps.ts';
-import { octokitWith } from './octokit.ts';
+import { octokitWith } from './github.ts';
 
 const PER_PAGE = 100;
 

@@ -5,8 +5,7 @@ import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { concurrently } from '../kit/concurrently.ts';
 import { UsageError } from '../kit/errors.ts';
 import type { Content, ContentFile } from '../ports/deps.ts';
-import { capture } from './capture.ts';
-import { onPath } from './on-path.ts';
+import { capture, onPath } from './capture.ts';
 import { templateFiles } from './packer/template-files.ts';
 
 /** Files by their git hash, so that committed files need not be read. */

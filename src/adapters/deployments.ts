@@ -1,6 +1,6 @@
 import { AccessError, RejectedError } from '../kit/errors.ts';
 import type { Deployments } from '../ports/deps.ts';
-import { type Octokit, octokitWith } from './octokit.ts';
+import { type Octokit, octokitWith } from './github.ts';
 
 /** Tells our deployments from those that others record for the same environment. */
 const TASK = 'deploy:ami';

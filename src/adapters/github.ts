@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as core from '@actions/core';
+import type { getOctokit } from '@actions/github';
 import type { RawValue } from '../kit/settings.ts';
 import type { Host } from '../main.ts';
 import type { Run } from '../ports/deps.ts';
@@ -59,4 +60,12 @@ export function printForeign(lines: readonly string[]): void {
   core.info(`::stop-commands::${token}`);
   for (const line of lines) core.info(line);
   core.info(`::${token}::`);
+}
+
+export type Octokit = ReturnType<typeof getOctokit>;
+
+/** GitHub's API with a token. Loaded late: most runs do not use it. */
+export async function octokitWith(token: string, baseUrl: string | undefined): Promise<Octokit> {
+  const github = await import('@actions/github');
+  return github.getOctokit(token, baseUrl === undefined ? {} : { baseUrl });
 }

@@ -11,7 +11,7 @@ import type { BuildOptions } from './settings.ts';
 
 type PackerDeps = Deps<'account', 'packer'>;
 
-const ORIGIN = { path: 'from PATH', archive: "from the vendor's archive, hash verified", source: 'built from source' };
+const ORIGIN = { path: 'from PATH', archive: "from the vendor's archive, hash verified" };
 
 export async function findPacker(options: BuildOptions, { packer, report }: PackerDeps): Promise<PackerTool> {
   const tool = await packer.ensure({ version: options.packerVersion, sha256: options.packerSha256, mirror: options.packerMirror });

@@ -13,7 +13,7 @@ export interface PackerTool {
   /** Absolute path of a verified Packer. */
   readonly binary: string;
   readonly version: string;
-  readonly from: 'path' | 'archive' | 'source';
+  readonly from: 'path' | 'archive';
 }
 
 /** What `packer inspect` reports of a template. */
@@ -64,7 +64,7 @@ export interface Packer {
   texts(template: string): Promise<readonly string[]>;
   /** Environment variables that Packer gets: PKR_VAR_... and those with these names. */
   ambient(names: readonly string[]): Readonly<Record<string, string>>;
-  /** From PATH if the version fits, else the vendor's archive, else built from source. */
+  /** From PATH if the version fits, otherwise the vendor's archive. */
   ensure(required: PackerRequirement): Promise<PackerTool>;
   inspect(binary: string, template: string): Promise<PackerTemplate>;
   init(build: PackerBuild, onLine: (line: string) => void): Promise<PackerEnded>;

@@ -1,6 +1,6 @@
 import { AccessError, ActionError, CancelledError, RejectedError, TimeoutError, UnknownError, UnreachableError } from '../../kit/errors.ts';
 import { denial, type Failure } from './denials.ts';
-import { FORK_HINT, isFork } from './fork.ts';
+import { FORK_HINT, isFork } from './oidc-token.ts';
 
 /** The code of an AWS error, also of one that is the cause of an ActionError; '' for anything else. */
 export const codeOf = (cause: unknown): string => {

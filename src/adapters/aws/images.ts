@@ -1,4 +1,5 @@
 import {
+  CreateImageCommand,
   CreateTagsCommand,
   DeleteTagsCommand,
   DescribeImagesCommand,
@@ -8,7 +9,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import { batches } from '../../kit/concurrently.ts';
 import type { Architecture, Image, ImageState } from '../../model/image.ts';
-import type { ImageQuery, Images } from '../../ports/images.ts';
+import type { Capture, ImageQuery, Images } from '../../ports/images.ts';
 import { listTags, literally, MOST_FILTER_VALUES, tagFilters, tagsFromEc2, toEc2Tags } from './ec2.ts';
 import { asExpected, isCode } from './errors.ts';
 import { allPages } from './pages.ts';
@@ -49,6 +50,24 @@ export const ec2Images = (ec2: EC2Client): Images => ({
     const Tags = keys.map(Key => ({ Key }));
     for (const Resources of batches(ids, MOST_RESOURCES_PER_CALL))
       await ec2.send(new DeleteTagsCommand({ Resources, Tags })).catch(asExpected(`remove tags of ${ids.join(', ')} (ec2:DeleteTags)`));
+  },
+});
+
+export const ec2Capture = (ec2: EC2Client): Capture => ({
+  async image({ instanceId, name, noReboot, tags }) {
+    const Tags = toEc2Tags(tags);
+    // Tagged in the call that creates it: an interrupted run leaves no image without an owner.
+    const TagSpecifications = (['image', 'snapshot'] as const).map(ResourceType => ({ ResourceType, Tags }));
+    try {
+      const { ImageId } = await ec2.send(
+        new CreateImageCommand({ InstanceId: instanceId, Name: name, NoReboot: noReboot, TagSpecifications }),
+      );
+      return ImageId;
+    } catch (cause) {
+      // CreateImage has no client token: the name makes it idempotent.
+      if (isCode(cause, 'InvalidAMIName.Duplicate')) return undefined;
+      return asExpected(`create an image of ${instanceId} (ec2:CreateImage, ec2:CreateTags)`)(cause);
+    }
   },
 });
 

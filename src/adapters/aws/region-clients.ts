@@ -1,20 +1,22 @@
-import type { Clock, RegionClients, Where } from '../../ports/deps.ts';
-import { stsAccount } from './account.ts';
-import { ec2Capture } from './capture-image.ts';
+import { GetCallerIdentityCommand, type STSClient } from '@aws-sdk/client-sts';
+import type { Account, Clock, RegionClients, Where } from '../../ports/deps.ts';
 import { awsClients, type Clients } from './clients.ts';
 import { ssmCommands } from './commands.ts';
+import type { Provider } from './credentials.ts';
+import { asExpected } from './errors.ts';
 import { autoScalingGroups } from './groups.ts';
 import { awsImageUsers } from './image-users/all.ts';
-import { ec2Images } from './images.ts';
+import { ec2Capture, ec2Images } from './images.ts';
 import { ec2Instances } from './instances.ts';
 import { ec2LaunchTemplates } from './launch-templates.ts';
 import { ec2Leftovers } from './leftovers.ts';
 import { ssmParameters } from './parameters.ts';
 import { ec2Removal } from './removal.ts';
+import { servedCredentials } from './serve-credentials.ts';
 import type { Access } from './session.ts';
 import { awsSharing } from './sharing.ts';
 
-/** The ports of every account and region that a mode asks for; asked twice, the same. */
+/** The ports of an account and region; the same ones each time. */
 export function regionClients(access: Access): (where: Where) => RegionClients {
   const connect = new Map<string, RegionClients>();
   return where => {
@@ -41,3 +43,22 @@ const aws = ({ ec2, ssm, sts, autoScaling, kms, balancing, classic, provider }: 
   capture: ec2Capture(ec2),
   sharing: awsSharing(ec2, kms),
 });
+
+/** Needs no permission: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html */
+function stsAccount(sts: STSClient, provider: Provider | undefined, clock: Clock): Account {
+  let known: Promise<string> | undefined;
+  let served: Promise<Readonly<Record<string, string>>> | undefined;
+  const getId = async () =>
+    (await sts.send(new GetCallerIdentityCommand({})).catch(asExpected('read the caller identity (sts:GetCallerIdentity)'))).Account ?? '';
+  return {
+    id: () => {
+      known ??= getId();
+      return known;
+    },
+    async environment() {
+      if (provider === undefined) return {};
+      served ??= servedCredentials(provider, clock);
+      return served;
+    },
+  };
+}

@@ -1,16 +1,17 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import * as core from '@actions/core';
 import type { Credentials } from '@aws-sdk/client-sts';
 import type { Clock, Reporter, Run } from '../../ports/deps.ts';
-import { requestHandler } from './network.ts';
 
-/** How we come to AWS: as whom, under which name, with what in hand. */
+/** How clients reach AWS: session, credentials, connections. */
 
 export interface Access {
   readonly mode: string;
   readonly roleToAssume: string | undefined;
-  /** Of a session, in seconds. */
+  /** Length of a session in seconds. */
   readonly roleDuration: number;
-  /** Assume it from the credentials of the environment, although there is an OIDC token. */
+  /** Assume it with the credentials of the environment, even where there is an OIDC token. */
   readonly roleChaining: boolean;
   readonly allowInstanceRole: boolean;
   readonly clock: Clock;
@@ -29,15 +30,24 @@ export interface Identity {
 export const sessionName = ({ run }: Access): string =>
   `ami-action-${run.id || 'local'}-${run.attempt}`.replace(/[^\w+=,.@-]/g, '-').slice(0, 64);
 
-/** In CloudTrail one sees which mode made a call. */
+/** CloudTrail shows which mode made a call. */
 const userAgent = ({ mode }: Access): [string, string][] => [
   ['ami-action', '1'],
   ['mode', mode],
 ];
 
+// The SDK reads neither HTTPS_PROXY nor NO_PROXY. Node's agents do since 24.5 when they get the environment.
+// https://nodejs.org/api/http.html#built-in-proxy-support
+const options = { keepAlive: true, maxSockets: 50, proxyEnv: process.env };
+const [httpAgent, httpsAgent] = [new HttpAgent(options), new HttpsAgent(options)];
+
+// Connections are shared by all clients. Without a limit a connection that hangs would outlive an OIDC token; without
+// throwOnRequestTimeout the SDK only warns when the time is up.
+const requestHandler = { connectionTimeout: 5_000, requestTimeout: 60_000, throwOnRequestTimeout: true, httpAgent, httpsAgent };
+
 /**
- * What every SDK client is made with. Attempts are said here, so that AWS_MAX_ATTEMPTS in the environment, which Packer
- * reads in its own way, does not change us; the SDK's default of 3 gives up on throttling after three seconds.
+ * Settings of every SDK client. `maxAttempts` is fixed, because AWS_MAX_ATTEMPTS means something else to Packer; the SDK's default of 3
+ * gives up on throttling after three seconds.
  */
 export const clientSettings = (region: string, access: Access) => ({
   region,

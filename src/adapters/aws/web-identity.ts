@@ -2,8 +2,7 @@ import * as core from '@actions/core';
 import { AssumeRoleWithWebIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { AccessError, TimeoutError, UsageError } from '../../kit/errors.ts';
 import { asExpected, codeOf } from './errors.ts';
-import { FORK_HINT, isFork } from './fork.ts';
-import { claimsOf, subjectHint } from './oidc-subject.ts';
+import { claimsOf, FORK_HINT, isFork, subjectHint } from './oidc-token.ts';
 import { type Access, clientSettings, type Identity, identity, sessionName } from './session.ts';
 
 /** The job's OIDC token for a session of a role. https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-in-aws */

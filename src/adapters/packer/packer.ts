@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { UsageError } from '../../kit/errors.ts';
 import type { Journal, JournalEntry, Reporter, Run } from '../../ports/deps.ts';
 import type { Packer, PackerBuild, PackerEnded } from '../../ports/packer.ts';
@@ -19,8 +19,6 @@ export interface PackerHost {
   readonly journal: Journal;
   readonly report: Reporter;
   readonly environment?: NodeJS.ProcessEnv;
-  /** Directory of the action. Default: above the running script, dist/index.js. */
-  readonly root?: string;
 }
 
 const QUIET = ['-machine-readable'];
@@ -29,7 +27,7 @@ const BUILD = ['-color=false', '-on-error=cleanup'];
 const WARN_UNDECLARED = ['-warn-on-undeclared-var'];
 
 export function packer(host: PackerHost): Packer {
-  const { run, report, environment = process.env, root = dirname(dirname(resolve(process.argv[1] ?? '.'))) } = host;
+  const { run, report, environment = process.env } = host;
   // Where init put the plugins, if that is a directory of the action: validate and build must look there too.
   let pluginPath: Readonly<Record<string, string>> = {};
   const withPlugins = (build: PackerBuild): PackerBuild => ({ ...build, environment: { ...build.environment, ...pluginPath } });
@@ -46,7 +44,7 @@ export function packer(host: PackerHost): Packer {
     async ensure(required) {
       const warning = pollingWarning(environment);
       if (warning !== undefined) report.warn(warning);
-      return await installedPacker(required, { ...run, environment, root, say: report.info });
+      return await installedPacker(required, { ...run, environment, log: report.info });
     },
     async inspect(binary, template) {
       const { exitCode, stdout } = await capture(binary, ['inspect', ...QUIET, template], {
@@ -62,15 +60,15 @@ export function packer(host: PackerHost): Packer {
     },
     async init(build, onLine) {
       if (isJson(build.template)) return NOTHING_TO_INIT;
-      const plugins = { environment, folder: join(cacheFolder(environment), 'packer-plugins'), say: report.info };
+      const plugins = { environment, folder: join(cacheFolder(environment), 'packer-plugins'), log: report.info };
       const folder = await pluginFolder(build.template, plugins);
       const args = ['init', ...QUIET, build.template];
-      if (folder === undefined) return spawned(host, build, args, onLine);
+      if (folder === undefined) return captured(host, build, args, onLine);
       pluginPath = { PACKER_PLUGIN_PATH: folder };
-      return cachedPlugins(build.template, plugins, () => spawned(host, withPlugins(build), args, onLine));
+      return cachedPlugins(build.template, plugins, () => captured(host, withPlugins(build), args, onLine));
     },
     validate: (build, onLine) =>
-      withVariables(host, build, args => spawned(host, withPlugins(build), ['validate', ...QUIET, ...args], onLine)),
+      withVariables(host, build, args => captured(host, withPlugins(build), ['validate', ...QUIET, ...args], onLine)),
     build: (build, onLine) =>
       withVariables(host, build, args =>
         spawned(host, withPlugins(build), ['build', ...QUIET, ...BUILD, ...(build.isSingle ? WARN_UNDECLARED : []), ...args], onLine),
@@ -121,6 +119,35 @@ function privateFile({ run, journal }: PackerHost, variables: Readonly<Record<st
   };
 }
 
+/** `init` and `validate`: they create nothing in AWS, so they may end with us. */
+async function captured(
+  host: PackerHost,
+  build: PackerBuild,
+  args: readonly string[],
+  onLine: (line: string) => void,
+): Promise<PackerEnded> {
+  const { run, report, environment = process.env } = host;
+  if (run.cancelled.aborted) return { exitCode: undefined, signal: undefined, stopped: 'cancelled' };
+  const timeout = timeLimit(build, environment);
+  const { exitCode, signal } = await capture(build.binary, args, {
+    // The signal below comes first.
+    timeoutSeconds: build.atMostSeconds + 60,
+    environment: environmentOf(build, environment),
+    folder: run.workspace,
+    onLine,
+    onErrorLine: report.untrusted,
+    stop: AbortSignal.any([run.cancelled, timeout]),
+  });
+  return { exitCode, signal, stopped: run.cancelled.aborted ? 'cancelled' : timeout.aborted ? 'timeout' : undefined };
+}
+
+const timeLimit = ({ atMostSeconds }: PackerBuild, environment: NodeJS.ProcessEnv): AbortSignal =>
+  AbortSignal.timeout((atMostSeconds * 1000) / clockSpeed(environment));
+
+// An empty value removes the variable.
+const environmentOf = (build: PackerBuild, environment: NodeJS.ProcessEnv): Record<string, string> =>
+  Object.fromEntries(Object.entries({ ...packerEnvironment(environment), ...build.environment }).filter(([, value]) => value !== ''));
+
 async function spawned(
   { run, journal, report, environment = process.env }: PackerHost,
   build: PackerBuild,
@@ -129,15 +156,12 @@ async function spawned(
 ): Promise<PackerEnded> {
   const log = join(temporary(run), `ami-action-${randomUUID()}`);
   let entry: JournalEntry | undefined;
-  const timeout = AbortSignal.timeout((build.atMostSeconds * 1000) / clockSpeed(environment));
+  const timeout = timeLimit(build, environment);
   const ended = await follow({
     command: build.binary,
     args,
     folder: run.workspace,
-    // An empty value removes the variable.
-    environment: Object.fromEntries(
-      Object.entries({ ...packerEnvironment(environment), ...build.environment }).filter(([, value]) => value !== ''),
-    ),
+    environment: environmentOf(build, environment),
     log,
     onLine,
     // Never parsed: only machine-readable output identifies what Packer created.

@@ -9,7 +9,7 @@ export interface PluginHost {
   readonly environment: NodeJS.ProcessEnv;
   /** Where plugins of ours lie; the same path on every runner, because the cache knows folders by their path. */
   readonly folder: string;
-  say(line: string): void;
+  log(line: string): void;
 }
 
 /**
@@ -31,13 +31,13 @@ export async function cachedPlugins(template: string, host: PluginHost, init: ()
   await mkdir(host.folder, { recursive: true });
   const restored = await cache
     .restoreCache([host.folder], key)
-    .catch((failure: Error) => void host.say(`The cache of plugins cannot be read: ${failure.message}`));
-  if (restored !== undefined) host.say('Plugins come from the cache; Packer compares them with their hashes.');
+    .catch((failure: Error) => void host.log(`The cache of plugins cannot be read: ${failure.message}`));
+  if (restored !== undefined) host.log('Plugins come from the cache; Packer compares them with their hashes.');
   const ended = await init();
   if (ended.exitCode !== 0 || restored !== undefined || (await readdir(host.folder)).length === 0) return ended;
   await cache
     .saveCache([host.folder], key)
-    .catch((failure: Error) => void host.say(`The plugins cannot be put into the cache: ${failure.message}`));
+    .catch((failure: Error) => void host.log(`The plugins cannot be put into the cache: ${failure.message}`));
   return ended;
 }
 
