@@ -13,7 +13,7 @@ import { explain } from './kit/failure.ts';
 import { main, readCommon } from './main.ts';
 import { post } from './post.ts';
 
-/** Builds the real world and hands it to main, or to post. The only file that knows the adapters. */
+/** Connects the adapters to main, or to post. The only file that knows them. */
 
 // The runner sends SIGINT, 7.5 s later SIGTERM, 2.5 s later it kills.
 // https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-cancellation
@@ -25,20 +25,10 @@ const clock = systemClock(cancel.signal);
 const report = runnerReporter(clock);
 const run = runFacts(cancel.signal);
 
-// Loaded late: bad settings are told before any AWS client is.
-const connect = async (wanted: Pick<Access, 'roleToAssume' | 'roleDuration' | 'roleChaining' | 'allowInstanceRole'>) => {
+// Loaded late: unusable settings are reported before any AWS client is loaded.
+const connect = async (settings: Pick<Access, 'roleToAssume' | 'roleDuration' | 'roleChaining' | 'allowInstanceRole'>) => {
   const { regionClients } = await import('./adapters/aws/region-clients.ts');
-  const { roleToAssume, roleDuration, roleChaining, allowInstanceRole } = wanted;
-  return regionClients({
-    roleToAssume,
-    roleDuration,
-    roleChaining,
-    allowInstanceRole,
-    mode: process.env['INPUT_MODE'] ?? '',
-    clock,
-    run,
-    report,
-  });
+  return regionClients({ ...settings, mode: process.env['INPUT_MODE'] ?? '', clock, run, report });
 };
 
 if (isPost()) await runPost();
@@ -46,8 +36,8 @@ else await runMain();
 
 async function runMain(): Promise<void> {
   const journal = stateJournal();
-  await main(githubHost, async wanted => {
-    const inRegion = await connect(wanted);
+  await main(githubHost, async settings => {
+    const inRegion = await connect(settings);
     const { packer } = await import('./adapters/packer/packer.ts');
     return {
       deps: {

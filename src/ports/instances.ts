@@ -17,9 +17,7 @@ export interface InstanceSpec {
 }
 
 /** AWS has no room for this type there now; another type or subnet may do. */
-export interface NoCapacity {
-  readonly noCapacity: string;
-}
+export type NoCapacity = { readonly noCapacity: string };
 
 export interface Instance {
   readonly id: string;

@@ -11,6 +11,13 @@ export const codeOf = (cause: unknown): string => {
 
 export const isCode = (cause: unknown, ...codes: readonly string[]): boolean => codes.includes(codeOf(cause));
 
+/** For `catch`: these codes are an answer, `undefined`. */
+export const undefinedOn =
+  (...codes: readonly string[]) =>
+  (cause: unknown): undefined => {
+    if (!isCode(cause, ...codes)) throw cause;
+  };
+
 // https://docs.aws.amazon.com/ec2/latest/devguide/errors-overview.html#CommonErrors
 const EXPIRED = /^(ExpiredToken|ExpiredTokenException|RequestExpired|TokenRefreshRequired)$/;
 const SAYS_EXPIRED = /security token included in the request is expired/i;

@@ -19,7 +19,7 @@ import {
 import { batches } from '../../kit/concurrently.ts';
 import { RejectedError } from '../../kit/errors.ts';
 import type { GroupCopies } from '../../ports/groups.ts';
-import { isCode, orBusy } from './errors.ts';
+import { orBusy, undefinedOn } from './errors.ts';
 import { listGroups, listHooks, listNotifications, listPolicies, listScheduledActions } from './group-reads.ts';
 import { launchTo } from './group-shapes.ts';
 
@@ -138,9 +138,7 @@ async function attach(client: AutoScalingClient, group: string, sources: readonl
   }
 }
 
-const unlessExists = (cause: unknown): undefined => {
-  if (!isCode(cause, 'AlreadyExists', 'AlreadyExistsFault')) throw cause;
-};
+const unlessExists = undefinedOn('AlreadyExists', 'AlreadyExistsFault');
 
 const specification = ({ AutoScalingGroupName: _, GlobalTimeout: __, LifecycleTransition, ...hook }: LifecycleHook) => ({
   ...hook,

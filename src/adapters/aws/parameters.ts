@@ -10,7 +10,7 @@ import {
 } from '@aws-sdk/client-ssm';
 import { RejectedError } from '../../kit/errors.ts';
 import type { Parameter, Parameters, ParameterWrite } from '../../ports/groups.ts';
-import { asExpected, isCode } from './errors.ts';
+import { asExpected, isCode, undefinedOn } from './errors.ts';
 import { allPages } from './pages.ts';
 
 export const ssmParameters = (client: SSMClient): Parameters => ({
@@ -76,16 +76,10 @@ const putInput = ({ name, value, description, existing }: ParameterWrite): PutPa
     : { DataType: existing.dataType, Overwrite: true }),
 });
 
-const orMissing = (cause: unknown): undefined => {
-  if (isCode(cause, 'ParameterNotFound')) return undefined;
-  throw cause;
-};
+const orMissing = undefinedOn('ParameterNotFound');
 
 // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html#API_PutParameter_Errors
-const orContested = (cause: unknown): undefined => {
-  if (isCode(cause, 'ParameterAlreadyExists', 'TooManyUpdates')) return undefined;
-  throw cause;
-};
+const orContested = undefinedOn('ParameterAlreadyExists', 'TooManyUpdates');
 
 const orExplained =
   (name: string) =>

@@ -6,7 +6,7 @@ import {
   StartInstanceRefreshCommand,
 } from '@aws-sdk/client-auto-scaling';
 import type { Groups } from '../../ports/groups.ts';
-import { isCode, orBusy } from './errors.ts';
+import { isCode, orBusy, undefinedOn } from './errors.ts';
 import { launchTo, preferencesTo, refreshFrom } from './group-shapes.ts';
 
 export const refreshes = (client: AutoScalingClient): Pick<Groups, 'refreshes' | 'refresh' | 'start' | 'rollBack' | 'cancel'> => ({
@@ -35,7 +35,7 @@ export const refreshes = (client: AutoScalingClient): Pick<Groups, 'refreshes' |
           Preferences: preferencesTo(preferences),
         }),
       )
-      .catch(orUndefined('InstanceRefreshInProgress'))
+      .catch(undefinedOn('InstanceRefreshInProgress'))
       .catch(orBusy(`start an instance refresh of ${group} (autoscaling:StartInstanceRefresh)`));
     return started?.InstanceRefreshId;
   },
@@ -54,13 +54,7 @@ export const refreshes = (client: AutoScalingClient): Pick<Groups, 'refreshes' |
   async cancel(group) {
     await client
       .send(new CancelInstanceRefreshCommand({ AutoScalingGroupName: group }))
-      .catch(orUndefined('ActiveInstanceRefreshNotFound'))
+      .catch(undefinedOn('ActiveInstanceRefreshNotFound'))
       .catch(orBusy(`cancel the instance refresh of ${group} (autoscaling:CancelInstanceRefresh)`));
   },
 });
-
-const orUndefined =
-  (code: string) =>
-  (cause: unknown): undefined => {
-    if (!isCode(cause, code)) throw cause;
-  };

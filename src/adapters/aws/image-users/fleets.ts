@@ -14,16 +14,15 @@ import { snapshotsIn } from './mappings.ts';
 export const fleetLaunchers = async (ec2: EC2Client): Promise<Launcher[]> =>
   (await Promise.all([fleets(ec2), spotFleets(ec2), spotRequests(ec2)])).flat();
 
-const FLEET_IS_OVER: ReadonlySet<string> = new Set(['deleted', 'failed', 'deleted_terminating']);
-const SPOT_FLEET_IS_OVER: ReadonlySet<string> = new Set(['cancelled', 'failed', 'cancelled_terminating']);
-const REQUEST_IS_OVER: ReadonlySet<string> = new Set(['closed', 'cancelled', 'failed']);
+/** States of fleets, Spot fleets and Spot requests that launch nothing any more. */
+const OVER = new Set(['deleted', 'failed', 'deleted_terminating', 'cancelled', 'cancelled_terminating', 'closed']);
 
 const fleets = (ec2: EC2Client): Promise<Launcher[]> =>
   allPages(async NextToken => {
     const page = await ec2
       .send(new DescribeFleetsCommand({ MaxResults: 200, NextToken }))
       .catch(asExpected('describe fleets (ec2:DescribeFleets)'));
-    const live = (page.Fleets ?? []).filter(({ FleetState = '' }) => !FLEET_IS_OVER.has(FleetState));
+    const live = (page.Fleets ?? []).filter(({ FleetState = '' }) => !OVER.has(FleetState));
     return {
       items: live.map(({ FleetId, LaunchTemplateConfigs }) => ({
         user: `fleet ${FleetId}`,
@@ -39,9 +38,7 @@ const spotFleets = (ec2: EC2Client): Promise<Launcher[]> =>
     const page = await ec2
       .send(new DescribeSpotFleetRequestsCommand({ MaxResults: 200, NextToken }))
       .catch(asExpected('describe Spot fleets (ec2:DescribeSpotFleetRequests)'));
-    const live = (page.SpotFleetRequestConfigs ?? []).filter(
-      ({ SpotFleetRequestState = '' }) => !SPOT_FLEET_IS_OVER.has(SpotFleetRequestState),
-    );
+    const live = (page.SpotFleetRequestConfigs ?? []).filter(({ SpotFleetRequestState = '' }) => !OVER.has(SpotFleetRequestState));
     return {
       items: live.map(({ SpotFleetRequestId, SpotFleetRequestConfig: config }) => ({
         user: `Spot fleet ${SpotFleetRequestId}`,
@@ -57,7 +54,7 @@ const spotRequests = (ec2: EC2Client): Promise<Launcher[]> =>
     const page = await ec2
       .send(new DescribeSpotInstanceRequestsCommand({ MaxResults: 1000, NextToken }))
       .catch(asExpected('describe Spot requests (ec2:DescribeSpotInstanceRequests)'));
-    const live = (page.SpotInstanceRequests ?? []).filter(({ State = '' }) => !REQUEST_IS_OVER.has(State));
+    const live = (page.SpotInstanceRequests ?? []).filter(({ State = '' }) => !OVER.has(State));
     return {
       items: live.map(({ SpotInstanceRequestId, LaunchSpecification = {} }) => ({
         user: `Spot request ${SpotInstanceRequestId}`,

@@ -4,7 +4,7 @@ import { AccessError } from '../../../kit/errors.ts';
 import type { ParameterFact } from '../../../model/image-users.ts';
 import { referencedParameter } from '../../../model/patterns.ts';
 import type { UserScope } from '../../../ports/images.ts';
-import { asExpected, isCode } from '../errors.ts';
+import { asExpected, undefinedOn } from '../errors.ts';
 import { allPages } from '../pages.ts';
 import { parameterHistory } from '../parameters.ts';
 
@@ -63,7 +63,7 @@ export async function resolveAliases(ssm: SSMClient, aliases: readonly string[])
     const doing = `read the parameter ${name}, which a launch template uses (ssm:GetParameters)`;
     const answer = await ssm
       .send(new GetParametersCommand({ Names: [name] }))
-      .catch(orUnknownVersion)
+      .catch(undefinedOn('ParameterVersionNotFound', 'ParameterNotFound'))
       .catch(asExpected(doing));
     const value = answer?.Parameters?.[0]?.Value;
     // Our own that does not exist launches nothing; whether another account's exists, we cannot tell.
@@ -76,8 +76,3 @@ export async function resolveAliases(ssm: SSMClient, aliases: readonly string[])
   });
   return new Map(resolved);
 }
-
-const orUnknownVersion = (cause: unknown): undefined => {
-  if (isCode(cause, 'ParameterVersionNotFound', 'ParameterNotFound')) return undefined;
-  throw cause;
-};
