@@ -71,16 +71,3 @@ function answered({ doing, code, said, cause }: Failure): ActionError | undefine
   if (status >= 500) return new TimeoutError(`AWS failed to ${doing}: ${code}: ${said}`, { cause, next: 'Run the job again.' });
   return status >= 400 ? new RejectedError(`AWS refused to ${doing}: ${code}: ${said}`, { cause }) : undefined;
 }
-
-/**
- * The same for Auto Scaling, where contention between two calls passes. The SDK does not retry all names of it.
- * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/CommonErrors.html
- */
-export const orBusy =
-  (doing: string) =>
-  (cause: unknown): never => {
-    if (/^(ResourceContention|LimitExceeded|ScalingActivityInProgress)(Fault)?$/.test(codeOf(cause))) {
-      throw new TimeoutError(`Auto Scaling was too busy to ${doing}: ${codeOf(cause)}.`, { cause, next: 'Re-run the job.' });
-    }
-    return asExpected(doing)(cause);
-  };

@@ -19,9 +19,10 @@ import {
 import { batches } from '../../kit/concurrently.ts';
 import { RejectedError } from '../../kit/errors.ts';
 import type { GroupCopies } from '../../ports/groups.ts';
-import { orBusy, undefinedOn } from './errors.ts';
+import { undefinedOn } from './errors.ts';
 import { listGroups, listHooks, listNotifications, listPolicies, listScheduledActions } from './group-reads.ts';
 import { launchTo } from './group-shapes.ts';
+import { orBusy } from './refreshes.ts';
 
 /** A second group of the same shape. AWS does not count attachments as part of a group, so each is read and put. */
 export const groupCopies = (client: AutoScalingClient): GroupCopies => ({

@@ -14,8 +14,8 @@ import {
   type ScheduledUpdateGroupAction,
   type TrafficSourceState,
 } from '@aws-sdk/client-auto-scaling';
-import { orBusy } from './errors.ts';
 import { allPages } from './pages.ts';
+import { orBusy } from './refreshes.ts';
 
 /** Auto Scaling groups as AWS describes them, and what is attached to them. */
 

@@ -7,12 +7,12 @@ import type { Target } from '../../model/group.ts';
 import type { Groups } from '../../ports/groups.ts';
 import type { Clients } from './clients.ts';
 import { listInstances, MOST_FILTER_VALUES } from './ec2.ts';
-import { asExpected, orBusy } from './errors.ts';
+import { asExpected } from './errors.ts';
 import { groupCopies } from './group-copy.ts';
 import { listGroups, listTrafficSources, MOST_GROUPS_PER_CALL } from './group-reads.ts';
 import { groupFrom, launchTo } from './group-shapes.ts';
 import { allPages } from './pages.ts';
-import { refreshes } from './refreshes.ts';
+import { orBusy, refreshes } from './refreshes.ts';
 
 type Balancers = Pick<Clients, 'balancing' | 'classic'>;
 

@@ -5,8 +5,9 @@ import {
   RollbackInstanceRefreshCommand,
   StartInstanceRefreshCommand,
 } from '@aws-sdk/client-auto-scaling';
+import { TimeoutError } from '../../kit/errors.ts';
 import type { Groups } from '../../ports/groups.ts';
-import { isCode, orBusy, undefinedOn } from './errors.ts';
+import { asExpected, codeOf, isCode, undefinedOn } from './errors.ts';
 import { launchTo, preferencesTo, refreshFrom } from './group-shapes.ts';
 
 export const refreshes = (client: AutoScalingClient): Pick<Groups, 'refreshes' | 'refresh' | 'start' | 'rollBack' | 'cancel'> => ({
@@ -58,3 +59,16 @@ export const refreshes = (client: AutoScalingClient): Pick<Groups, 'refreshes' |
       .catch(orBusy(`cancel the instance refresh of ${group} (autoscaling:CancelInstanceRefresh)`));
   },
 });
+
+/**
+ * As `asExpected`, for Auto Scaling: contention between two calls passes, and the SDK does not retry all its names.
+ * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/CommonErrors.html
+ */
+export const orBusy =
+  (doing: string) =>
+  (cause: unknown): never => {
+    if (/^(ResourceContention|LimitExceeded|ScalingActivityInProgress)(Fault)?$/.test(codeOf(cause))) {
+      throw new TimeoutError(`Auto Scaling was too busy to ${doing}: ${codeOf(cause)}.`, { cause, next: 'Re-run the job.' });
+    }
+    return asExpected(doing)(cause);
+  };
