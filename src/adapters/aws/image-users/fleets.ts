@@ -8,7 +8,7 @@ import {
 import type { Launcher, LaunchSource } from '../../../model/image-users.ts';
 import { asExpected } from '../errors.ts';
 import { allPages } from '../pages.ts';
-import { snapshotsIn } from './mappings.ts';
+import { ofTemplate, snapshotsIn } from './launch-sources.ts';
 
 /** What launches by itself without a group: EC2 fleets, Spot fleets, and Spot requests that last. Fleets of type `instant` launched once and never again. */
 export const fleetLaunchers = async (ec2: EC2Client): Promise<Launcher[]> =>
@@ -74,7 +74,7 @@ interface Config {
   readonly Overrides?: readonly object[] | undefined;
 }
 
-function ofConfig({ LaunchTemplateSpecification: said, Overrides = [] }: Config): LaunchSource[] {
-  const template = said?.LaunchTemplateId ?? said?.LaunchTemplateName;
-  return [...(template === undefined ? [] : [{ template, version: said?.Version ?? '$Default' }]), ...Overrides.flatMap(ofImage)];
-}
+const ofConfig = ({ LaunchTemplateSpecification: named, Overrides = [] }: Config): LaunchSource[] => [
+  ...ofTemplate(named),
+  ...Overrides.flatMap(ofImage),
+];

@@ -3,16 +3,14 @@ import {
   DescribeInstanceRefreshesCommand,
   DescribeLaunchConfigurationsCommand,
   type InstanceRefresh,
-  type LaunchTemplateSpecification,
-  type MixedInstancesPolicy,
 } from '@aws-sdk/client-auto-scaling';
 import { concurrently } from '../../../kit/concurrently.ts';
 import { isOver, type RefreshStatus } from '../../../model/group.ts';
-import type { Launcher, LaunchSource } from '../../../model/image-users.ts';
+import type { Launcher } from '../../../model/image-users.ts';
 import { asExpected, isCode } from '../errors.ts';
 import { listGroups } from '../group-reads.ts';
 import { allPages } from '../pages.ts';
-import { snapshotsIn } from './mappings.ts';
+import { ofPolicy, ofTemplate, snapshotsIn } from './launch-sources.ts';
 
 const REFRESHES_AT_ONCE = 6;
 
@@ -73,16 +71,3 @@ const orGroupIsGone = (cause: unknown): undefined => {
   if (isCode(cause, 'ValidationError') && /not found/i.test((cause as Error).message)) return undefined;
   throw cause;
 };
-
-function ofTemplate(said: LaunchTemplateSpecification | undefined): LaunchSource[] {
-  const template = said?.LaunchTemplateId ?? said?.LaunchTemplateName;
-  return template === undefined ? [] : [{ template, version: said?.Version ?? '$Default' }];
-}
-
-const ofPolicy = (policy: MixedInstancesPolicy | undefined): LaunchSource[] => [
-  ...ofTemplate(policy?.LaunchTemplate?.LaunchTemplateSpecification),
-  ...(policy?.LaunchTemplate?.Overrides ?? []).flatMap(override => [
-    ...ofTemplate(override.LaunchTemplateSpecification),
-    ...(override.ImageId === undefined ? [] : [{ imageId: override.ImageId }]),
-  ]),
-];

@@ -3,7 +3,7 @@ import { batches, concurrently } from '../../../kit/concurrently.ts';
 import type { VersionFact } from '../../../model/image-users.ts';
 import { isCode } from '../errors.ts';
 import { listVersions } from '../launch-templates.ts';
-import { snapshotsIn } from './mappings.ts';
+import { snapshotsIn } from './launch-sources.ts';
 
 const TEMPLATES_AT_ONCE = 6;
 const NUMBERS_PER_CALL = 200;
