@@ -11,8 +11,7 @@ import { type Lab, startLab } from '../lab/lab.ts';
 import { removeWorkspaces, runAction } from '../lab/runner.ts';
 
 /**
- * What validation costs, calls and seconds: all checks in one command, beside the usual script that sends one command per check. Same lab, same image, same
- * checks. `npm run benchmark:validate -- [how many checks]`
+ * Cost of validation in calls and seconds: all checks in one command, compared with a script that sends one command per check, on the same lab and image. `npm run benchmark:validate -- [how many checks]`
  */
 
 const count = Number(process.argv[2] ?? 50);
@@ -61,10 +60,10 @@ async function oneByOne(image: string): Promise<void> {
     credentials: { accessKeyId: lab.environment()['AWS_ACCESS_KEY_ID'] ?? '', secretAccessKey: 'x' },
   };
   const [ec2, ssm] = [new EC2Client(access), new SSMClient(access)];
-  const { Instances: [machine] = [] } = await ec2.send(
+  const { Instances: [instance] = [] } = await ec2.send(
     new RunInstancesCommand({ ImageId: image, InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 }),
   );
-  const InstanceIds = [machine?.InstanceId ?? ''];
+  const InstanceIds = [instance?.InstanceId ?? ''];
   await until(
     async () =>
       (await ec2.send(new DescribeInstancesCommand({ InstanceIds }))).Reservations?.[0]?.Instances?.[0]?.State?.Name === 'running',

@@ -116,18 +116,14 @@ describe('an answer of AWS', () => {
   });
 
   test.each([
-    [
-      'VPCIdNotSpecified',
-      'No default VPC for this user',
-      '"subnet" is missing: there is no default VPC in this region, or no subnet in it',
-    ],
-    ['MissingInput', "No subnets found for the default VPC 'vpc-1'. Please specify a subnet.", '"subnet" is missing: '],
+    ['VPCIdNotSpecified', 'No default VPC for this user', '"subnet" is required: the region has no default VPC, or no subnet in it'],
+    ['MissingInput', "No subnets found for the default VPC 'vpc-1'. Please specify a subnet.", '"subnet" is required: '],
     ['InvalidSubnetID.NotFound', "The subnet ID 'subnet-1' does not exist", '"subnet" cannot be used: '],
     ['InvalidGroup.NotFound', "The security group 'sg-1' does not exist", '"security-groups" cannot be used: '],
     [
       'InvalidParameter',
       'Security group sg-1 and subnet subnet-1 belong to different networks.',
-      '"security-groups" and "subnet" are of different',
+      '"security-groups" and "subnet" belong to different',
     ],
     [
       'InvalidParameterValue',

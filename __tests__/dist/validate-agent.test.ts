@@ -33,31 +33,31 @@ const launches = (mark: number) =>
   l.lab.calls.since(mark).filter(({ operation, outcome }) => operation === 'RunInstances' && outcome === 'ok');
 
 describe('the agent', () => {
-  test('scenario 25: a machine that does not boot fails fast, with the end of its console', async () => {
+  test('scenario 25: a instance that does not boot fails fast, with the end of its console', async () => {
     l.mishaps.impaired.add(mute);
     const ran = await l.validate(mute);
     expect(ran.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
-    expect(ran.errors.join()).toContain('its status check failed: it runs, but does not boot or has no network');
-    expect(ran.summary).toMatch(/Console of i-\w+, its end[\s\S]*login:/);
+    expect(ran.errors.join()).toContain('its instance status check failed: it does not boot or has no network');
+    expect(ran.summary).toMatch(/End of the console of i-\w+[\s\S]*login:/);
     expect(verdict(mute)).toBe('failed');
     expect(l.alive()).toEqual([]);
   });
 
-  test('scenario 26: an agent that never comes fails at its own deadline; profile, endpoints and agent are named', async () => {
+  test('scenario 26: an agent that never registers fails at its deadline; profile, endpoints and agent are named as causes', async () => {
     const quiet = await l.bake('quiet', 'systemctl disable amazon-ssm-agent');
     const ran = await l.validate(quiet, { 'agent-timeout': '90s', 'instance-profile': 'ssm-machines' });
     expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'timeout' });
     const [error = ''] = ran.errors;
-    expect(error).toMatch(/SSM agent of i-\w+: gave up after 1m 30s. Last seen: the agent has not registered; status checks ok/);
-    expect(error).toContain('the instance profile ssm-machines lacks AmazonSSMManagedInstanceCore');
+    expect(error).toMatch(/SSM agent of i-\w+: gave up after 1m 30s. Last seen: the agent has not registered, status check ok/);
+    expect(error).toContain('instance profile ssm-machines lacks AmazonSSMManagedInstanceCore');
     expect(error).toContain('has no route to the SSM endpoints (ssm, ssmmessages, ec2messages)');
-    expect(error).toContain('the image has no SSM agent, or it is not enabled');
-    expect(error).toContain('Whether it is the image or the account cannot be told: no other image of the family has passed yet');
+    expect(error).toContain('the image has no SSM agent, or the agent is not enabled');
+    expect(error).toContain('The cause may be the image or the account: the family has no passed image to compare with.');
     expect(verdict(quiet)).toBe('none');
     expect(l.alive()).toEqual([]);
   });
 
-  test('scenario 26: where an image that passed gets its agent on a second machine in the same place, the image has failed', async () => {
+  test('scenario 26: where the agent comes online on a control instance, the image has failed', async () => {
     hasPassed(good);
     const mark = l.lab.calls.mark();
     const wanted = { 'agent-timeout': '90s', 'instance-profile': 'ssm-machines', 'test-instance-types': 't3.small' };
@@ -65,7 +65,7 @@ describe('the agent', () => {
     expect(ran.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
     expect(ran.errors.join()).toMatch(
       new RegExp(
-        `gave up after 1m 30s\\..* It is the image: on a second machine \\(t3\\.small\\), in the same subnet and with the same profile, the agent of ${good} was online [\\w ]+ after launch\\. Likely causes: \\(1\\) the image has no SSM agent, or it is not enabled\\.`,
+        `gave up after 1m 30s\\..* The image is the cause: on a control instance \\(t3\\.small\\) of ${good}, in the same subnet and with the same profile, the SSM agent was online [\\w ]+ after launch\\. Likely causes: \\(1\\) the image has no SSM agent, or the agent is not enabled\\.`,
       ),
     );
     const same = { InstanceType: 't3.small', IamInstanceProfile: { Name: 'ssm-machines' }, InstanceInitiatedShutdownBehavior: 'terminate' };
@@ -77,64 +77,71 @@ describe('the agent', () => {
     expect([l.alive(), ran.state['journal']]).toEqual([[], '[]']);
   });
 
-  test('a matrix has one second machine for all that are silent in the same place', async () => {
+  test('a matrix has one control instance per subnet', async () => {
     hasPassed(good);
     const mark = l.lab.calls.mark();
     const ran = await l.validate(mute, { 'agent-timeout': '60s', 'test-instance-types': 't3.micro, t3.small' });
     expect(ran.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
     const images = launches(mark).map(({ input }) => input['ImageId']);
     expect([images.filter(id => id === mute).length, images.filter(id => id === good).length]).toEqual([2, 1]);
-    expect(reportOf(ran).instances.map(({ result, reason }) => [result, reason.includes(`the agent of ${good} was online`)])).toEqual([
+    expect(
+      reportOf(ran).instances.map(({ result, reason }) => [
+        result,
+        reason.includes(`of ${good}, in the same subnet and with the same profile, the SSM agent was online`),
+      ]),
+    ).toEqual([
       ['failed', true],
       ['failed', true],
     ]);
     expect([l.alive(), ran.state['journal']]).toEqual([[], '[]']);
   });
 
-  test('scenario 26: where that one gets no agent either, it is no verdict on the image, and the account is to be looked at', async () => {
+  test('scenario 26: where its agent does not come online either, there is no verdict, and the account is the likely cause', async () => {
     const silent = await l.bake('silent', 'systemctl disable amazon-ssm-agent');
     hasPassed(good);
     defaultHostManagement(l.home).enabled = false;
     const ran = await l.validate(silent, { 'agent-timeout': '60s' });
     expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'timeout' });
     expect(ran.errors.join()).toMatch(
-      new RegExp(`It may not be the image: on a second machine ${good} did not get there either \\(SSM agent of i-\\w+: gave up after 1m`),
+      new RegExp(
+        `The image may not be the cause: a control instance \\(t3\\.micro\\) of ${good}, in the same subnet and with the same profile, failed as well \\(SSM agent of i-\\w+: gave up after 1m`,
+      ),
     );
-    expect(ran.errors.join()).toContain('Likely causes: (1) no instance-profile is set and Default Host Management is not on');
+    expect(ran.errors.join()).toContain('Likely causes: (1) "instance-profile" is not set and Default Host Management is off');
     expect(verdict(silent)).toBe('none');
     expect(l.alive()).toEqual([]);
   });
 
-  test('the first image of a family is compared with the one that it was built from', async () => {
+  test('the first image of a family is compared with its base image', async () => {
     const first = await l.bake('first', 'systemctl disable amazon-ssm-agent', {
       'ami-action:family': 'web',
       'ami-action:base-ami': l.base('x86_64'),
     });
     const ran = await l.validate(first, { 'agent-timeout': '60s' });
     expect(ran.outputs['verdict']).toBe('failed');
-    expect(ran.errors.join()).toContain(`the agent of ${l.base('x86_64')} was online`);
+    expect(ran.errors.join()).toContain(`of ${l.base('x86_64')}, in the same subnet and with the same profile, the SSM agent was online`);
     expect(l.alive()).toEqual([]);
   });
 
-  test('without a profile it says that, too', async () => {
+  test('without a profile that is a likely cause, too', async () => {
     const ran = await l.validate(mute, { 'agent-timeout': '30s' });
-    expect(ran.errors.join()).toContain('no instance-profile is set and Default Host Management is not on');
+    expect(ran.errors.join()).toContain('"instance-profile" is not set and Default Host Management is off');
   });
 
-  test('without a profile one is warned where Default Host Management is off, before a machine is launched; not where it is on, or may not be looked at', async () => {
+  test('without a profile there is a warning before the launch where Default Host Management is off; not where it is on or cannot be read', async () => {
     const warned = async (wanted: Readonly<Record<string, string>> = {}) =>
       (await l.validate(good, { 'dry-run': 'true', ...wanted })).warnings;
     expect(await warned()).toEqual([]);
     defaultHostManagement(l.home).enabled = false;
     expect(await warned()).toEqual([
-      'No "instance-profile" is set, and Default Host Management is not on in eu-central-1: the SSM agent will hardly come. Set a profile with AmazonSSMManagedInstanceCore.',
+      '"instance-profile" is not set, and Default Host Management is off in eu-central-1: the SSM agent cannot register. Set a profile with AmazonSSMManagedInstanceCore.',
     ]);
     expect(await warned({ 'instance-profile': 'ssm-machines' })).toEqual([]);
     l.lab.faults.add({ operation: 'GetServiceSetting', action: { refuse: 'denied' } });
     expect(await warned()).toEqual([]);
   });
 
-  test('scenario 28: an agent that takes no command yet is asked again', async () => {
+  test('scenario 28: an agent that accepts no command yet is retried', async () => {
     const mark = l.lab.calls.mark();
     l.lab.faults.add({
       operation: 'SendCommand',
@@ -147,7 +154,7 @@ describe('the agent', () => {
     expect(l.lab.calls.count('SendCommand', mark)).toBe(13);
   });
 
-  test('scenario 28: a role that may not send commands fails at once, and the machine is ended', async () => {
+  test('scenario 28: a role that may not send commands fails at once, and the instance is terminated', async () => {
     const mark = l.lab.calls.mark();
     l.lab.faults.add({ operation: 'SendCommand', action: { error: 'AccessDeniedException', message: 'no' } });
     const ran = await l.validate(good);
@@ -157,24 +164,26 @@ describe('the agent', () => {
     expect(l.alive()).toEqual([]);
   });
 
-  test('scenario 27: an agent that dies during the checks is no success; with an image that passed to compare, it is a failure', async () => {
+  test('scenario 27: an agent that stops during the checks is inconclusive; with a control instance it is a failure', async () => {
     const fresh = await l.bake('dies');
     const checks = '- {command: "(sleep 0.3; systemctl stop amazon-ssm-agent) > /dev/null 2>&1 & sleep 1"}';
     const ran = await l.validate(fresh, { checks, 'checks-timeout': '30s' });
     expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'timeout' });
     expect(ran.errors.join()).toMatch(
-      /could not be validated, so it has not passed: Checks on i-\w+: (gave up|Run Command says)[\s\S]*\(1\) Systems Manager, or the way to it, failed meanwhile; \(2\) the SSM agent, or the network of the machine, died/,
+      /could not be validated and has not passed: Checks on i-\w+: (gave up|the command is)[\s\S]*\(1\) Systems Manager, or the route to it, failed during the test; \(2\) the SSM agent or the network of the instance stopped/,
     );
     expect(verdict(fresh)).toBe('none');
     hasPassed(good);
     const compared = await l.validate(fresh, { checks, 'checks-timeout': '30s' });
     expect(compared.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
-    expect(compared.errors.join()).toMatch(/It is the image: .* Likely causes: \(1\) the SSM agent, or the network of the machine, died/);
+    expect(compared.errors.join()).toMatch(
+      /The image is the cause: .* Likely causes: \(1\) the SSM agent or the network of the instance stopped/,
+    );
     expect(verdict(fresh)).toBe('failed');
     expect(l.alive()).toEqual([]);
   });
 
-  test('scenario 27: an agent that is lost for a moment is waited for', async () => {
+  test('scenario 27: an agent that is offline for a moment is awaited', async () => {
     const checks = '- {command: "systemctl stop amazon-ssm-agent; sleep 1; systemctl start amazon-ssm-agent"}';
     const ran = await l.validate(good, { checks });
     expect(ran.outputs['verdict']).toBe('passed');

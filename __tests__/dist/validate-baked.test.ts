@@ -90,15 +90,15 @@ describe('images that real Packer baked', () => {
   });
 
   test.each([
-    ['missing-binary', /- path \/opt\/web\/server.py: .*\/opt\/web\/server.py is not there/],
+    ['missing-binary', /- path \/opt\/web\/server.py: .*\/opt\/web\/server.py does not exist/],
     ['dead-service', /- service web is active and enabled: .*web is (failed|activating|inactive|active)/],
     ['wrong-port', /- GET http:\/\/localhost:8080\/health answers 200: .*GET \/health on port 8080: no answer/],
-    ['full-disk', /- disk \/ has head-room: .*\/ has \d% of its space left, less than 10%/],
-    ['leftover-keys', /- no keys, history or credentials left over: .*\/root\/.ssh\/authorized_keys \(somebody can log in/],
-    ['boot-hangs', /It is the image: .* Likely causes: \(1\) its boot hangs at a-wait.service \(its console says so\)/],
-    ['agent-never-comes', /It is the image: .* Likely causes: \(1\) the image has no SSM agent, or it is not enabled/],
-    ['agent-dies', /It is the image: .* \(1\) the SSM agent, or the network of the machine, died while the checks ran/],
-    ['dirty-cloud-init', /- cloud-init is done, clean: .*cloud-init is not clean/],
+    ['full-disk', /- disk \/ has free space: .*\/ has \d% free space, less than 10%/],
+    ['leftover-keys', /- no keys, history or credentials from the build: .*\/root\/.ssh\/authorized_keys \(its owner can log in/],
+    ['boot-hangs', /The image is the cause: .* Likely causes: \(1\) its boot hangs at a-wait.service \(from its console\)/],
+    ['agent-never-comes', /The image is the cause: .* Likely causes: \(1\) the image has no SSM agent, or the agent is not enabled/],
+    ['agent-dies', /The image is the cause: .* \(1\) the SSM agent or the network of the instance stopped during the checks/],
+    ['dirty-cloud-init', /- cloud-init has finished without errors: .*cloud-init has errors/],
   ])('%s fails, and the message names the cause', async (name, cause) => {
     const ran = await validate(name);
     expect(ran.exitCode).toBe(1);

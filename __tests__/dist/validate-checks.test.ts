@@ -26,7 +26,7 @@ const theCommand = () => [...commands(l.home).values()].at(-1) as LabCommand;
 const verdict = (image: string) => verdictOf({ id: image, tags: l.tagsOf(image) }, { prefix: 'ami-action:', commitKey: '' }).result;
 
 describe('the checks', () => {
-  test('scenario 30: more output than Run Command returns changes no verdict, and is told to be cut', async () => {
+  test('scenario 30: more output than Run Command returns changes no verdict, and is reported as truncated', async () => {
     const loud = "head -c 100000 /dev/zero | tr '\\\\0' x";
     const ran = await l.validate(good, {
       checks: `- {name: loud, command: "${loud}"}\n- {name: louder, severity: warn, command: "${loud}; exit 1"}`,
@@ -54,7 +54,7 @@ describe('the checks', () => {
     expect(page).not.toMatch(/<td>all<\/td>/);
   });
 
-  test('scenario 32: a command that is being cancelled is waited for: it may still end well', async () => {
+  test('scenario 32: a command that is being cancelled is awaited: it may still succeed', async () => {
     const seen: string[] = [];
     const cancelling = () => {
       for (const invocation of theCommand().invocations) {
@@ -73,7 +73,7 @@ describe('the checks', () => {
     expect(l.alive()).toEqual([]);
   });
 
-  test('scenario 32: one that somebody cancels is no verdict, and says so', async () => {
+  test('scenario 32: one that is cancelled is no verdict', async () => {
     const fresh = await l.bake('cancelled');
     const stop = l.lab.faults.add({
       operation: 'GetCommandInvocation',
@@ -85,7 +85,7 @@ describe('the checks', () => {
     stop();
     expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'rejected' });
     expect(ran.errors.join()).toContain(
-      'could not be validated, so it has not passed: Run Command says Cancelled: somebody cancelled the command while the checks ran.',
+      'could not be validated and has not passed: the command is Cancelled: a user or another process cancelled it.',
     );
     expect(verdict(fresh)).toBe('none');
     expect(l.alive()).toEqual([]);
@@ -99,7 +99,7 @@ describe('the checks', () => {
     expect(l.lab.calls.count('SendCommand', mark)).toBe(1);
   });
 
-  test('a suite of the repository runs unchanged, with what stands beside it; files come out for other tools', async () => {
+  test('a suite of the repository runs unchanged with its files; result files are written for other tools', async () => {
     const files = {
       'tests/suite.sh': '#!/bin/sh\n. ./lib/goss.sh\ngoss /etc/os-release\ngoss /no/such\n',
       'tests/lib/goss.sh': 'goss() { test -e "$1" && echo "ok $1" || { echo "not ok $1"; exit 3; }; }\n',
@@ -116,7 +116,7 @@ describe('the checks', () => {
     expect(JSON.parse(readFileSync(`${ran.workspace}/out/report.json`, 'utf8')).instances[0].checks[0].output).toContain('not ok /no/such');
   });
 
-  test('a file that is not there is told before anything is launched', async () => {
+  test('a file that does not exist is reported before a launch', async () => {
     const mark = l.lab.calls.mark();
     const ran = await l.validate(good, { checks: '- script: tests/none.sh\n- {script: a.sh, files: [b]}' });
     expect(ran.outputs['outcome']).toBe('usage');
@@ -124,7 +124,7 @@ describe('the checks', () => {
     expect(l.lab.calls.count(undefined, mark)).toBe(0);
   });
 
-  test('several types are tried at once, and one that fails fails the image', async () => {
+  test('several types are tested in parallel, and one failure fails the image', async () => {
     const checks = '- {name: has two gigabytes, command: "test -e /etc/os-release"}';
     const ran = await l.validate(good, { checks, 'test-instance-types': 't3.micro\nt3.small' });
     expect(reportOf(ran).instances.map(({ instanceType, result }) => [instanceType, result])).toEqual([
@@ -155,14 +155,14 @@ describe('the checks', () => {
   test('a boot that takes longer than it may fails the image', async () => {
     const ran = await l.validate(good, { 'max-boot-time': '2s' });
     expect(ran.outputs['verdict']).toBe('failed');
-    expect(ran.errors.join()).toMatch(/it took [\dms ]+ from launch to agent, and "max-boot-time" is 2s/);
+    expect(ran.errors.join()).toMatch(/launch to agent took [\dms ]+, "max-boot-time" is 2s/);
   });
 
-  test('what needs no machine is refused without one', async () => {
+  test('gates refuse the image without an instance', async () => {
     const mark = l.lab.calls.mark();
     const ran = await l.validate(good, { require: 'encrypted, private', 'base-max-age': '30d' });
     expect(ran.outputs).toMatchObject({ verdict: 'failed', outcome: 'rejected' });
-    expect(ran.errors.join()).toContain('not all of its volumes are encrypted; the age of its base image cannot be told');
+    expect(ran.errors.join()).toContain('not all of its volumes are encrypted; the age of its base image is unknown');
     expect(l.lab.calls.count('RunInstances', mark)).toBe(0);
     expect(verdict(good)).toBe('failed');
   });

@@ -24,7 +24,7 @@ afterAll(async () => {
 const verdict = (image: string) => verdictOf({ id: image, tags: l.tagsOf(image) }, { prefix: 'ami-action:', commitKey: '' }).result;
 
 describe('the end', () => {
-  test('scenario 34: a machine that cannot be ended makes the job red, with its ID; post: ends it when it may', async () => {
+  test('scenario 34: an instance that cannot be terminated fails the job, with its ID; post: terminates it when allowed', async () => {
     l.lab.faults.add({
       operation: 'TerminateInstances',
       action: { error: 'UnauthorizedOperation', message: 'You are not authorized to perform this operation.', status: 403 },
@@ -35,7 +35,7 @@ describe('the end', () => {
     expect(ran.outputs).toMatchObject({ verdict: 'passed', outcome: 'access' });
     expect(ran.errors.join()).toMatch(
       new RegExp(
-        `passed validation, but its test machine could not be ended.\\nLeft behind:\\n- instance ${id} was not seen to end: Not allowed to terminate ${id}`,
+        `passed validation, but its test instance could not be terminated.\\nLeft behind:\\n- test instance ${id} may still run: Not allowed to terminate ${id}`,
       ),
     );
     expect(l.alive().map(machine => machine.id)).toEqual([id]);
@@ -45,7 +45,7 @@ describe('the end', () => {
     expect(l.alive()).toEqual([]);
   });
 
-  test('scenario 34: termination protection is told as that', async () => {
+  test('scenario 34: termination protection is named as the cause', async () => {
     const denied = {
       error: 'OperationNotPermitted',
       message: "The instance may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.",
@@ -59,7 +59,7 @@ describe('the end', () => {
     expect(l.alive()).toEqual([]);
   });
 
-  test('cancelled while it runs, it ends its machine and writes no verdict', async () => {
+  test('cancelled while it runs, it terminates its instance and writes no verdict', async () => {
     const fresh = await l.bake('cancelled');
     const ran = await l.validate(
       fresh,
@@ -78,7 +78,7 @@ describe('the end', () => {
     expect(l.alive()).toEqual([]);
   });
 
-  test('cancelled or killed while a second machine is up, it or post: ends both, and writes no verdict', async () => {
+  test('cancelled or killed while a control instance runs, it or post: terminates both, and no verdict is written', async () => {
     const mute = await l.bake('mute', 'systemctl disable amazon-ssm-agent');
     setTags(l.home, good, { 'ami-action:verdict': verdictValue(good, { result: 'passed', checks: 'a'.repeat(32), at: new Date() }) });
     const stopped = (signal: 'SIGINT' | 'SIGKILL') =>
@@ -118,8 +118,10 @@ describe('the end', () => {
         },
       );
       expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['verdict']]).toEqual([1, 'cancelled', found]);
-      expect(ran.errors.join()).toContain(`Cancelled while it was being stored on ${fresh} that it has ${found}: others may not know.`);
-      expect(ran.errors.join()).toContain(`an older verdict of ${fresh} may still stand: Cancelled.`);
+      expect(ran.errors.join()).toContain(
+        `Cancelled while the verdict "${found}" was stored on ${fresh}: it may not be visible to other runs.`,
+      );
+      expect(ran.errors.join()).toContain(`${fresh} may still have an older verdict: Cancelled.`);
       expect([l.imageOf(fresh)?.deprecateAt, l.alive()]).toEqual([undefined, []]);
     },
   );
@@ -144,11 +146,11 @@ describe('the end', () => {
     expect([l.imageOf(fresh)?.state, l.alive()]).toEqual(['available', []]);
   });
 
-  test('kept for a look: it stays, says how to get in, and until when', async () => {
+  test('kept for debugging: the report has the command to connect and the time of termination', async () => {
     const ran = await l.validate(good, { checks: '- command: exit 1', 'keep-on-failure': '1h' });
     const id = ran.outputs['instance-id'] ?? '';
     expect(ran.errors.join()).toMatch(
-      new RegExp(`instance ${id} was kept for a look and ends itself at 20[^:]+:.*: aws ssm start-session --target ${id}`),
+      new RegExp(`test instance ${id} is kept for debugging and terminates itself at 20[^:]+:.*: aws ssm start-session --target ${id}`),
     );
     expect(l.alive().map(machine => machine.id)).toEqual([id]);
     expect(ran.state['journal']).toBe('[]');
@@ -162,20 +164,20 @@ describe('the end', () => {
     const [first, second] = await Promise.all([l.bake('first'), l.bake('second')]);
     const failing = { checks: '- command: exit 1' };
     const deprecated = await l.validate(first, { ...failing, 'on-failure': 'deprecate' });
-    expect(deprecated.errors.join()).toContain('It is deprecated.');
+    expect(deprecated.errors.join()).toContain('The image is deprecated.');
     expect(l.imageOf(first)?.deprecateAt).toBeDefined();
     const deleted = await l.validate(second, { ...failing, 'on-failure': 'delete' });
-    expect(deleted.errors.join()).toContain('It and its snapshots are deleted.');
+    expect(deleted.errors.join()).toContain('The image and its snapshots are deleted.');
     expect(l.imageOf(second)?.state ?? 'deregistered').toBe('deregistered');
     const third = await l.bake('third');
     await l.ec2.send(new RunInstancesCommand({ ImageId: third, InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 }));
     const spared = await l.validate(third, { ...failing, 'on-failure': 'delete' });
-    expect(spared.errors.join()).toMatch(/It stays: used by instance i-/);
+    expect(spared.errors.join()).toMatch(/The image is kept: used by instance i-/);
     expect(l.imageOf(third)?.state).toBe('available');
     await l.ec2.send(new TerminateInstancesCommand({ InstanceIds: l.alive().map(({ id }) => id) }));
   });
 
-  test('revalidate: changed: what has passed exactly this is not tried again; anything else is', async () => {
+  test('revalidate: changed: an image that passed the same checks is skipped; any other is tested', async () => {
     const image = await l.bake('again');
     const calls = async (wanted: Readonly<Record<string, string>>, files: Readonly<Record<string, string>> = {}) => {
       const since = l.lab.calls.mark();
@@ -190,7 +192,7 @@ describe('the end', () => {
     expect(again.launched).toBe(0);
     const { checks = '' } = first.ran.outputs;
     expect(again.ran.outputs).toEqual({ verdict: 'passed', 'ami-id': image, checks, outcome: 'unchanged' });
-    expect(again.ran.log).toMatch(new RegExp(`${image}: passed validation at 20\\S+Z. "revalidate: always" tries it again.`));
+    expect(again.ran.log).toMatch(new RegExp(`${image} passed validation at 20\\S+Z. To validate it again, set "revalidate: always".`));
 
     expect((await calls({ revalidate: 'always' })).launched).toBe(1);
     expect((await calls({ 'test-instance-types': 't3.small' })).launched).toBe(1);

@@ -51,7 +51,7 @@ async function killedWithControlAt(n: number, mute: string, attempt: number): Pr
 }
 
 describe('killed', () => {
-  test('at any call whatever, it leaves no machine that the next attempt does not end', async () => {
+  test('at any call: the next attempt terminates what remains', async () => {
     l = await validateLab({ speed: 120 });
     const good = await l.bake('good');
     let calls = 0;
@@ -64,7 +64,7 @@ describe('killed', () => {
     expect(l.alive()).toEqual([]);
   });
 
-  test('at any call while a second machine tells image from account, neither of the two outlives the next attempt', async () => {
+  test('at any call while a control instance runs, neither instance outlives the next attempt', async () => {
     l = await validateLab({ speed: 120 });
     const [good, mute] = await Promise.all([l.bake('good'), l.bake('mute', 'systemctl disable amazon-ssm-agent')]);
     hasPassed(good);
@@ -85,9 +85,9 @@ describe('killed', () => {
 
   test.each([
     ['its launch', 'good', 1, 600],
-    ['the launch of a second machine', 'mute', 2, 240],
+    ['the launch of a control instance', 'mute', 2, 240],
   ] as const)(
-    'right after %s, with nobody to come after it: all end themselves, a reboot does not stop that',
+    'right after %s, without a later run: all instances terminate themselves, also after a reboot',
     async (_, tried, nth, speed) => {
       l = await validateLab({ speed });
       const baked = { good: await l.bake('good'), mute: await l.bake('mute', 'systemctl disable amazon-ssm-agent') };
@@ -110,7 +110,7 @@ describe('killed', () => {
     },
   );
 
-  test('the sweep of a later run ends what has expired, and nothing else', async () => {
+  test('the sweep of a later run terminates expired instances only', async () => {
     l = await validateLab();
     const good = await l.bake('good');
     const kept = await l.validate(good, { checks: '- command: exit 1', 'keep-on-failure': '1h' }, { env: { GITHUB_RUN_ID: '900' } });
@@ -120,7 +120,7 @@ describe('killed', () => {
     expect(l.alive().map(machine => machine.id)).toEqual([id]);
     setTags(l.home, id, { 'ami-action:expires-at': new Date(l.lab.clock.now() - 1000).toISOString() });
     const later = await l.validate(good);
-    expect(later.warnings.join()).toContain(`Ended test machine ${id} of an earlier run: it was needed until`);
+    expect(later.warnings.join()).toContain(`Terminated test instance ${id} of an earlier run: it expired at`);
     expect(l.alive()).toEqual([]);
   });
 });

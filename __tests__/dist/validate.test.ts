@@ -33,7 +33,7 @@ const machines = (mark: number) =>
 const madeSince = (before: ReturnType<typeof l.all>) => l.all().filter(({ id }) => !before.some(known => known.id === id)).length;
 
 describe('validate', () => {
-  test('a good image passes: verdict on image and snapshot, one command, no machine left', async () => {
+  test('a good image passes: verdict on image and snapshot, one command, no instance remains', async () => {
     const mark = l.lab.calls.mark();
     const checks =
       '- disk\n- cloud-init\n- no-failed-units\n- ssm-agent\n- no-leftovers\n- path: {path: /etc/os-release, type: file, owner: root}';
@@ -48,7 +48,7 @@ describe('validate', () => {
     expect(ran.state['journal']).toBe('[]');
   });
 
-  test('its machine asks for IMDSv2, has encrypted disks and no key, ends by shutdown, and says whose it is', async () => {
+  test('its instance requires IMDSv2, has encrypted disks and no key pair, terminates on shutdown, and is tagged', async () => {
     await l.validate(good, { tags: 'cost: ci' });
     const call = l.lab.calls.all().findLast(({ operation }) => operation === 'RunInstances')?.input as Record<string, unknown>;
     expect(call).toMatchObject({
@@ -89,12 +89,12 @@ describe('validate', () => {
     expect(verdict(good).result).toBe('passed');
   });
 
-  test('one that could not be validated again keeps the verdict that it had, which is said', async () => {
+  test('an inconclusive validation keeps the earlier verdict and reports that', async () => {
     await l.validate(good);
     l.lab.faults.add({ operation: 'SendCommand', action: { error: 'AccessDeniedException', message: 'no' } });
     const ran = await l.validate(good);
     expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'access' });
-    expect(ran.errors.join()).toMatch(new RegExp(`Left behind:\n- the verdict that ${good} had before: passed validation at 20\\S+Z`));
+    expect(ran.errors.join()).toMatch(new RegExp(`Left behind:\n- ${good} keeps its earlier verdict: passed validation at 20\\S+Z`));
     expect(verdict(good).result).toBe('passed');
   });
 
@@ -108,19 +108,19 @@ describe('validate', () => {
       });
     const other = await promote('0'.repeat(32));
     expect([other.exitCode, other.outputs['outcome'], parameters(l.home).has('/ami/web/stage')]).toEqual([1, 'rejected', false]);
-    expect(other.errors.join()).toContain(`, but over other checks (${checks}) than are required (${'0'.repeat(32)})`);
+    expect(other.errors.join()).toContain(`, but with other checks (${checks}) than required (${'0'.repeat(32)})`);
     expect(await promote(checks)).toMatchObject({ exitCode: 0, outputs: { outcome: 'done' } });
     expect(parameters(l.home).get('/ami/web/stage')?.versions.at(-1)?.value).toBe(good);
   });
 
-  test('a dry run says the plan, and launches and writes nothing', async () => {
+  test('a dry run prints the plan, and launches and writes nothing', async () => {
     const mark = l.lab.calls.mark();
     const ran = await l.validate(good, { 'dry-run': 'true' });
     expect(ran.outputs).toMatchObject({ outcome: 'planned', 'ami-id': good });
     expect(l.lab.calls.count('RunInstances', mark) + l.lab.calls.count('CreateTags', mark)).toBe(0);
   });
 
-  test('an image that is not of the family is told about, and not written on', async () => {
+  test('an image of another family gets a report, and no tag', async () => {
     const other = await l.bake('other', 'true', { 'ami-action:family': 'api' });
     const ran = await l.validate(other);
     expect(ran.outputs['verdict']).toBe('passed');
@@ -130,23 +130,25 @@ describe('validate', () => {
 });
 
 describe('launch', () => {
-  test('scenario 20: a machine that EC2 does not show yet is waited for', async () => {
+  test('scenario 20: an instance that is not visible yet is awaited', async () => {
     l.lab.faults.add({ operation: 'DescribeInstances', action: { hideNewIds: 3 } });
     const ran = await l.validate(good);
     expect(ran.outputs['verdict']).toBe('passed');
     expect(l.alive()).toEqual([]);
   });
 
-  test('scenario 20: one that EC2 never shows fails at the deadline, and is ended all the same', async () => {
+  test('scenario 20: one that never becomes visible fails at the deadline, and is terminated all the same', async () => {
     l.lab.faults.add({ operation: 'DescribeInstances', action: { hideNewIds: 1_000_000 } });
     const ran = await l.validate(good, { 'boot-timeout': '30s' });
     expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'timeout' });
-    expect(ran.errors.join()).toMatch(/gave up after 30s\. Last seen: EC2 does not show it yet/);
-    expect(ran.errors.join()).toMatch(/Left behind:\n- instance i-\w+ was not seen to end: EC2 does not show it. It ends itself at 20/);
+    expect(ran.errors.join()).toMatch(/gave up after 30s\. Last seen: not visible yet/);
+    expect(ran.errors.join()).toMatch(
+      /Left behind:\n- test instance i-\w+ may still run: EC2 does not show it. It terminates itself at 20/,
+    );
     expect(l.alive()).toEqual([]);
   });
 
-  test('scenario 21: an answer that got lost is asked for again, and makes no second machine', async () => {
+  test('scenario 21: after a lost answer the retry launches no second instance', async () => {
     const before = l.all();
     l.lab.faults.add({ operation: 'RunInstances', nth: 1, action: { reset: 'after' } });
     const ran = await l.validate(good);
@@ -155,7 +157,7 @@ describe('launch', () => {
     expect(l.alive()).toEqual([]);
   });
 
-  test('scenario 21: where every answer gets lost, the machine is found by its token and ended', async () => {
+  test('scenario 21: where every answer is lost, the instance is found by its token and terminated', async () => {
     const before = l.all();
     l.lab.faults.add({ operation: 'RunInstances', action: { reset: 'after' } });
     const ran = await l.validate(good);
@@ -164,7 +166,7 @@ describe('launch', () => {
     expect(l.alive()).toEqual([]);
   });
 
-  test('scenario 22: a second attempt with other parameters, and a second leg with the same, each get a machine of their own', async () => {
+  test('scenario 22: a second attempt with other parameters, and a second leg with the same, each get their own instance', async () => {
     const mark = l.lab.calls.mark();
     await l.validate(good, { 'test-instance-types': 't3.micro' });
     const again = await l.validate(good, { 'test-instance-types': 't3.small' }, { env: { GITHUB_RUN_ATTEMPT: '2' } });
@@ -175,7 +177,7 @@ describe('launch', () => {
     expect(new Set(l.lab.calls.since(mark).flatMap(({ input }) => input['ClientToken'] ?? [])).size).toBe(4);
   });
 
-  test('scenario 23: without capacity the next subnet and the next type are tried', async () => {
+  test('scenario 23: without capacity the next subnet and the next type are used', async () => {
     l.mishaps.noCapacity.add('t3.micro');
     const ran = await l.validate(good, { 'test-instance-types': 't3.micro | t3a.micro' });
     expect(reportOf(ran).instances.map(({ instanceType }) => instanceType)).toEqual(['t3a.micro']);
@@ -187,31 +189,29 @@ describe('launch', () => {
     expect([next.outputs['verdict'], l.all().at(-1)?.subnetId, l.alive()]).toEqual(['passed', free, []]);
   });
 
-  test('scenario 23: with none left it fails clearly, and nothing is left', async () => {
+  test('scenario 23: without any capacity it fails clearly, and nothing remains', async () => {
     l.mishaps.noCapacity.add('t3.micro');
     const ran = await l.validate(good);
     expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'rejected' });
-    expect(ran.errors.join()).toContain(
-      'AWS has no room for a test machine: t3.micro: We currently do not have sufficient t3.micro capacity',
-    );
-    expect(ran.errors.join()).toContain('Next: Run the job again later, or name more than one');
+    expect(ran.errors.join()).toContain('No capacity for a test instance: t3.micro: We currently do not have sufficient t3.micro capacity');
+    expect(ran.errors.join()).toContain('Next: Re-run the job later, or set alternatives: test-instance-types');
     expect(l.alive()).toEqual([]);
   });
 
-  test('scenario 24: one that ends at once fails fast, with the reason and the hint at the key', async () => {
+  test('scenario 24: one that terminates at once fails fast, with the reason and a hint about the key', async () => {
     l.mishaps.launchFails.set(good, { code: 'Client.InternalError', message: 'Client error on launch' });
     const ran = await l.validate(good);
     expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'rejected' });
     expect(ran.errors.join()).toMatch(
-      /terminated: Client.InternalError.*Client error on launch.*the KMS key of its volumes: the role needs kms:CreateGrant/,
+      /terminated: Client.InternalError.*Client error on launch.*the KMS key of its volumes: allow the role kms:CreateGrant/,
     );
     expect(l.alive()).toEqual([]);
   });
 
   test.each([
-    ['VPCIdNotSpecified', 'No default VPC for this user', 'usage', '"subnet" is missing: there is no default VPC in this region'],
+    ['VPCIdNotSpecified', 'No default VPC for this user', 'usage', '"subnet" is required: the region has no default VPC'],
     ['AuthFailure', 'Not authorized for images: [ami-0123]', 'access', 'ami-0123 is not shared with this account, or not there any more'],
-  ])('a launch that is refused with %s says who must act', async (error, message, outcome, says) => {
+  ])('a launch that is refused with %s names who must act', async (error, message, outcome, says) => {
     l.lab.faults.add({ operation: 'RunInstances', action: { error, message } });
     const ran = await l.validate(good);
     expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['verdict'], ran.state['journal']]).toEqual([
@@ -239,13 +239,13 @@ describe('launch', () => {
     for (const dry of ['true', 'false']) {
       const ran = await l.validate(windows, { 'dry-run': dry });
       expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'usage']);
-      expect(ran.errors.join()).toContain(`"image" is ${windows}, which is for Windows: checks are shell, and run on Linux only`);
-      expect(ran.errors.join()).toContain('Next: Leave validate, share and promote out for this family');
+      expect(ran.errors.join()).toContain(`Image ${windows} is for Windows, and checks run on Linux only.\nNo changes were made.`);
+      expect(ran.errors.join()).toContain('Next: Remove validate, share and promote for this family');
     }
     expect([l.lab.calls.count('RunInstances', mark), l.lab.calls.count('CreateTags', mark)]).toEqual([0, 0]);
   });
 
-  test('scenario 36: an image that will never be available fails at once, with the reason of AWS', async () => {
+  test('scenario 36: an image that can never be available fails at once, with the reason of AWS', async () => {
     const disabled = await l.bake('disabled');
     await l.ec2.send(new DisableImageCommand({ ImageId: disabled }));
     l.mishaps.imageFails.set('broken', 'Client.InternalError: Client error on creation of the snapshot');
@@ -259,7 +259,7 @@ describe('launch', () => {
     expect(l.lab.calls.count('RunInstances', mark)).toBe(0);
   });
 
-  test('scenario 36: one that is still being made is waited for, until it is available or AWS gives it up', async () => {
+  test('scenario 36: a pending image is awaited until it is available or failed', async () => {
     const slow = await l.bake('slow');
     const becomes = (state: string, stateReason: object | undefined) => {
       Object.assign(l.imageOf(slow) ?? {}, { state: 'pending' });

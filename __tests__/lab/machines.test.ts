@@ -318,7 +318,7 @@ describe('services', () => {
     // Two looks, two seconds apart, would see the same process twice.
     const [loops, steady] = await Promise.all([checked('loops'), checked('steady')]);
     expect([steady.exitCode, loops.exitCode]).toEqual([0, 1]);
-    expect(loops.stdout).toMatch(/loops is \w+ now and was active before: it dies and is restarted\n$/);
+    expect(loops.stdout).toMatch(/loops is \w+ and was active before: it crashes and is restarted\n$/);
   });
 
   test('say no when their preparation fails, their program is missing or nobody knows them', async () => {

@@ -19,8 +19,8 @@ describe('the verdict on an image', () => {
   test.each([
     ['no tag', undefined, 'none', 'never validated'],
     ['an empty tag', '', 'none', 'never validated'],
-    ['a word', 'passed', 'foreign', 'not written by validate'],
-    ['a word and a hash', `passed ${checks}`, 'foreign', 'not written by validate'],
+    ['a word', 'passed', 'foreign', 'not written by mode validate'],
+    ['a word and a hash', `passed ${checks}`, 'foreign', 'not written by mode validate'],
     ['a verdict of another image', verdictValue('ami-2', passed), 'foreign', 'belongs to another image'],
     [
       'a failed one that was edited',
@@ -30,7 +30,7 @@ describe('the verdict on an image', () => {
     ],
     ['other checks edited in', verdictValue('ami-1', passed).replace(checks, shortHash('nothing')), 'foreign', 'belongs to another image'],
     ['a time that is none', verdictValue('ami-1', passed).replace('05-01', '99-99'), 'foreign', 'belongs to another image'],
-    ['trailing text', `${verdictValue('ami-1', passed)} `, 'foreign', 'not written by validate'],
+    ['trailing text', `${verdictValue('ami-1', passed)} `, 'foreign', 'not written by mode validate'],
   ])('%s does not pass', (_, value, result, reason) => {
     const judged = verdictOf(image('ami-1', value), scheme);
     expect(judged.result).toBe(result);
@@ -47,7 +47,7 @@ describe('the verdict on an image', () => {
   test('a verdict over other checks than required does not pass', () => {
     const validated = image('ami-1', verdictValue('ami-1', passed));
     expect(mayPass(validated, scheme, checks).ok).toBe(true);
-    expect(mayPass(validated, scheme, shortHash('stricter'))).toEqual({ ok: false, reason: expect.stringContaining('over other checks') });
+    expect(mayPass(validated, scheme, shortHash('stricter'))).toEqual({ ok: false, reason: expect.stringContaining('with other checks') });
   });
 });
 
@@ -59,7 +59,7 @@ describe('a copy of a passed image', () => {
     expect(verdictOf({ id: 'ami-copy', tags }, scheme).result).toBe('foreign');
     const judged = verdictOf(image('ami-copy', inheritedVerdict('ami-copy', source, scheme)), scheme);
     expect(judged).toMatchObject({ result: 'passed', verdict: { source: 'ami-0123456789abcdef0', checks } });
-    expect(judged.reason).toContain('as ami-0123456789abcdef0, which it is a copy of');
+    expect(judged.reason).toContain(', as a copy of ami-0123456789abcdef0');
   });
 
   test('of a copy still names the image that was validated', () => {

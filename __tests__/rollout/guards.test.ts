@@ -70,7 +70,7 @@ describe('what an environment demands', () => {
     const admission = { scheme, family: 'web', environment: 'prod', liftVeto: false };
     expect(imageRefusals(passed, { ...admission, requireChecks: '1'.repeat(32) })).toEqual([]);
     expect(imageRefusals(passed, { ...admission, requireChecks: '2'.repeat(32) })).toEqual([
-      expect.stringMatching(/over other checks \(1+\) than are required \(2+\)/),
+      expect.stringMatching(/with other checks \(1+\) than required \(2+\)/),
     ]);
     expect(imageRefusals(passed, { ...admission, guards: { pin: A } })).toEqual([expect.stringMatching(/"pin" keeps/)]);
   });

@@ -1,12 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { type Check, checksSchema } from '../../src/validation/rules/checks.ts';
-import { type CommandStatus, judgeChecks } from '../../src/validation/rules/checks-report.ts';
+import { type CommandStatus, evaluateChecks } from '../../src/validation/rules/checks-report.ts';
 
 const NONCE = 'c0ffee00c0ffee00';
 const checksOf = (text: string): readonly Check[] => checksSchema().parse(parse(text, { schema: 'failsafe' }));
 
-describe('what Run Command says', () => {
+describe('the answer of Run Command', () => {
   const checks = checksOf('- {name: a, command: x}\n- {name: b, command: y, severity: warn}');
   const report = (...endings: readonly string[]) =>
     [`begin ${endings.length} abc-1`, ...endings.map((how, i) => `${i} ${how} ${how === 'ok' ? 0 : 1} 5 1 0 -`), 'end 0']
@@ -21,32 +21,38 @@ describe('what Run Command says', () => {
   });
 
   test.each(['Pending', 'InProgress', 'Delayed', 'Cancelling'])('scenario 32: %s is not the end', status => {
-    expect(judgeChecks(seen(status, -1), checks, NONCE)).toMatchObject({ state: 'waiting' });
+    expect(evaluateChecks(seen(status, -1), checks, NONCE)).toMatchObject({ state: 'waiting' });
   });
 
   test('a command that the API does not know yet is waited for', () => {
-    expect(judgeChecks(undefined, checks, NONCE)).toMatchObject({ state: 'waiting' });
+    expect(evaluateChecks(undefined, checks, NONCE)).toMatchObject({ state: 'waiting' });
   });
 
   test.each([
     ['Success', 0, report('ok', 'ok'), 'passed', 'all 2 checks passed'],
-    ['Success', 0, report('ok', 'code'), 'passed', '1 of 2 checks passed, the others only warn'],
+    ['Success', 0, report('ok', 'code'), 'passed', '1 of 2 checks passed, the others are warnings'],
     ['Success', 0, report('code', 'ok'), 'failed', '1 of 2 checks failed'],
-    ['Success', 0, '', 'inconclusive', 'something else than the checks ran'],
-    ['Success', 0, 'PASSED\nall checks passed', 'inconclusive', 'something else than the checks ran'],
-    ['Success', 0, report('ok', 'ok').replaceAll(NONCE, 'someoneelse'), 'inconclusive', 'something else than the checks ran'],
-    ['Success', 0, report('ok', 'ok').slice(0, 40), 'passed', 'the report was cut'],
-    ['Success', 1, report('ok', 'ok'), 'failed', 'exit code 1'],
+    ['Success', 0, '', 'inconclusive', 'without the report of the checks: another script ran'],
+    ['Success', 0, 'PASSED\nall checks passed', 'inconclusive', 'without the report of the checks: another script ran'],
+    [
+      'Success',
+      0,
+      report('ok', 'ok').replaceAll(NONCE, 'someoneelse'),
+      'inconclusive',
+      'without the report of the checks: another script ran',
+    ],
+    ['Success', 0, report('ok', 'ok').slice(0, 40), 'passed', 'The report was cut'],
+    ['Success', 1, report('ok', 'ok'), 'failed', '(exit code 1)'],
     ['Failed', 1, report('code', 'ok'), 'failed', '1 of 2 checks failed'],
-    ['Failed', 1, report('ok', 'ok').slice(0, 40), 'failed', 'the failed check may not be listed'],
-    ['Failed', 0, report('ok', 'ok'), 'inconclusive', 'Run Command says Failed, exit code 0'],
+    ['Failed', 1, report('ok', 'ok').slice(0, 40), 'failed', 'it may not be listed'],
+    ['Failed', 0, report('ok', 'ok'), 'inconclusive', 'the command is Failed with exit code 0'],
     ['Failed', 137, report('ok', 'ok'), 'inconclusive', 'did not run to their end'],
     ['Failed', -1, '', 'inconclusive', 'did not run to their end'],
-    ['TimedOut', -1, '', 'inconclusive', 'the machine or its agent was lost'],
-    ['TimedOut', 0, report('ok', 'ok'), 'inconclusive', 'the machine or its agent was lost'],
-    ['Cancelled', 0, report('ok', 'ok'), 'inconclusive', 'somebody cancelled the command'],
+    ['TimedOut', -1, '', 'inconclusive', 'the instance or its agent stopped answering'],
+    ['TimedOut', 0, report('ok', 'ok'), 'inconclusive', 'the instance or its agent stopped answering'],
+    ['Cancelled', 0, report('ok', 'ok'), 'inconclusive', 'a user or another process cancelled it'],
   ])('%s with exit code %i and %j is %s', (status, exitCode, output, result, reason) => {
-    const look = judgeChecks(seen(status, exitCode, output), checks, NONCE);
+    const look = evaluateChecks(seen(status, exitCode, output), checks, NONCE);
     expect(look).toMatchObject({ state: 'done', value: { result, reason: expect.stringContaining(reason) } });
   });
 
@@ -59,25 +65,25 @@ describe('what Run Command says', () => {
     ['Cancelled', 'Cancelled', 'inconclusive', false],
     ['Failed', 'Failed', 'inconclusive', false],
   ])('%s (%s) is %s; whether the machine was lost: %s', (status, detail, result, lost) => {
-    expect(judgeChecks(seen(status, 137, '', detail), checks, NONCE)).toMatchObject({ state: 'done', value: { result, lost } });
+    expect(evaluateChecks(seen(status, 137, '', detail), checks, NONCE)).toMatchObject({ state: 'done', value: { result, lost } });
   });
 
-  test('a full disk is told as what it is', () => {
+  test('a full disk is reported as such', () => {
     const full = { ...seen('Failed', 90), errors: 'no room for a file in /tmp, /dev/shm or /run: the disk is full' };
-    expect(judgeChecks(full, checks, NONCE)).toMatchObject({
+    expect(evaluateChecks(full, checks, NONCE)).toMatchObject({
       value: { result: 'failed', reason: expect.stringContaining('the disk is full') },
     });
   });
 
-  test('what was written before our report is none of it', () => {
+  test('output before our report is ignored', () => {
     const before = `${report('ok', 'ok')}\n${report('code', 'ok')}`;
-    expect(judgeChecks(seen('Failed', 1, before), checks, NONCE)).toMatchObject({
+    expect(evaluateChecks(seen('Failed', 1, before), checks, NONCE)).toMatchObject({
       value: { result: 'failed', reason: '1 of 2 checks failed' },
     });
   });
 
   test('of two records for one check the first counts', () => {
     const twice = `${NONCE} begin 2 a-1\n${NONCE} 0 code 1 1 1 0 -\n${NONCE} 0 ok 0 1 1 0 -\n${NONCE} 1 ok 0 1 1 0 -\n${NONCE} end 1`;
-    expect(judgeChecks(seen('Failed', 1, twice), checks, NONCE)).toMatchObject({ value: { result: 'failed' } });
+    expect(evaluateChecks(seen('Failed', 1, twice), checks, NONCE)).toMatchObject({ value: { result: 'failed' } });
   });
 });

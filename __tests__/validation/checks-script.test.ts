@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { parse } from 'yaml';
 import { type Check, checksSchema, type Delivered } from '../../src/validation/rules/checks.ts';
-import { type CommandStatus, judgeChecks } from '../../src/validation/rules/checks-report.ts';
+import { type CommandStatus, evaluateChecks } from '../../src/validation/rules/checks-report.ts';
 import { checksScript } from '../../src/validation/rules/checks-script.ts';
 import { shellWord } from '../../src/validation/rules/checks-shell.ts';
 
@@ -27,7 +27,7 @@ function onThisMachine(text: string, { shell = 'sh', files = [] as readonly Deli
     ...{ status: exitCode === 0 ? 'Success' : 'Failed', detail: '', exitCode },
     ...{ output: ran.stdout.toString().slice(0, 24_000), errors: ran.stderr.toString().slice(0, 8_000) },
   };
-  const look = judgeChecks(seen, checks, NONCE);
+  const look = evaluateChecks(seen, checks, NONCE);
   if (look.state !== 'done') throw new Error(`not done: ${JSON.stringify(look)}`);
   return { ...look.value, exitCode, output: ran.stdout.toString(), errors: ran.stderr.toString() };
 }
@@ -51,12 +51,12 @@ describe('the script of all checks', () => {
     expect(seen.checks.map(({ name, ending, reason }) => [name, ending, reason])).toEqual([
       ['good', 'passed', 'passed'],
       ['bad', 'failed', 'ended with exit code 7'],
-      ['wanted 7', 'passed', 'ended with exit code 7, as wanted'],
+      ['wanted 7', 'passed', 'ended with exit code 7, as expected'],
       ['pipe', 'failed', 'ended with exit code 1'],
       ['first of two', 'failed', 'ended with exit code 1'],
       ['says it', 'passed', 'passed'],
-      ['does not', 'failed', 'printed nothing that matches ^v1[.]2$'],
-      ['forbidden', 'failed', 'printed what matches ERROR|WARN'],
+      ['does not', 'failed', 'printed no line that matches ^v1[.]2$'],
+      ['forbidden', 'failed', 'printed a line that matches ERROR|WARN'],
       ['warns', 'warned', 'ended with exit code 1'],
       ['none', 'failed', 'ended with exit code 127 (command not found)'],
     ]);
@@ -66,10 +66,10 @@ describe('the script of all checks', () => {
 
   test('ends a check at its time limit, and all of them in time', () => {
     const slow = onThisMachine('- {command: sleep 20, time-limit: 1s}\n- command: "true"');
-    expect(slow.checks.map(({ reason }) => reason)).toEqual(['was ended after its time limit of 1 s', 'passed']);
+    expect(slow.checks.map(({ reason }) => reason)).toEqual(['exceeded its time limit of 1 s', 'passed']);
     const late = onThisMachine('- {command: sleep 20}\n- command: "true"', { withinSeconds: 1 });
     expect(late.checks.map(({ ending }) => ending)).toEqual(['failed', 'failed']);
-    expect(late.checks[1]?.reason).toBe('was not run: the time for all checks was used up');
+    expect(late.checks[1]?.reason).toBe('was not run: "checks-timeout" was reached');
   });
 
   test('gives a service its moment', () => {
@@ -79,7 +79,7 @@ describe('the script of all checks', () => {
     expect(seen.checks[1]?.tries).toBeGreaterThan(1);
   });
 
-  test('runs what a #! line says, and a suite with the files beside it', () => {
+  test('runs the interpreter of a #! line, and a suite with its files', () => {
     const suite = [
       { path: 'tests/run', content: Buffer.from('#!/bin/sh\nexec sh lib/one.sh "$(basename "$PWD")"'), executable: true },
       { path: 'tests/lib/one.sh', content: Buffer.from('echo "one in $1"'), executable: false },

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import type { Architecture, Image, ImageState } from '../../src/model/image.ts';
-import { readUserData } from '../../src/validation/deliveries.ts';
+import { readUserData } from '../../src/validation/check-files.ts';
 import { chooseTypes, evaluateImage } from '../../src/validation/preflight.ts';
 
 const image = (over: Partial<Image> = {}) =>
@@ -16,7 +16,7 @@ const KNOWN: Readonly<Record<string, readonly Architecture[]>> = {
 const place = { instances: { architectures: async (type: string) => KNOWN[type] } } as unknown as Parameters<typeof chooseTypes>[2];
 const choose = (wanted: readonly string[], over: Partial<Image> = {}) => chooseTypes(wanted, image(over), place);
 
-describe('which machines an image is tried on', () => {
+describe('the instance types of a validation', () => {
   test.each([
     [[], {}, [['t3.micro']]],
     [[], { architecture: 'arm64' }, [['t4g.micro']]],
@@ -29,9 +29,9 @@ describe('which machines an image is tried on', () => {
   test.each([
     [['t4g.micro'], {}, '"test-instance-types": t4g.micro runs arm64, and image ami-1 is x86_64'],
     [['t3.micro | t4g.micro'], { architecture: 'arm64' }, '"test-instance-types": t3.micro runs x86_64, and image ami-1 is arm64'],
-    [['x9.huge'], {}, '"test-instance-types": there is no x9.huge in this region'],
-    [[], { architecture: 'arm64_mac' }, '"test-instance-types" is missing: there is no usual one for arm64_mac'],
-    [[], { platform: 'windows' }, '"image" is ami-1, which is for Windows: checks are shell, and run on Linux only'],
+    [['x9.huge'], {}, '"test-instance-types": x9.huge does not exist in this region'],
+    [[], { architecture: 'arm64_mac' }, '"test-instance-types" is required: arm64_mac has no default'],
+    [[], { platform: 'windows' }, 'Image ami-1 is for Windows, and checks run on Linux only'],
   ] as const)('%j of %j is refused before anything is launched', async (wanted, over, says) => {
     await expect(choose(wanted, over)).rejects.toThrow(says);
   });
@@ -45,14 +45,14 @@ describe('user data', () => {
     });
 
   test.each([
-    ['is not there', undefined, '"user-data" names setup.sh, which is not in the repository'],
-    ['is compressed', gzipSync('#!/bin/sh'), '"user-data" names setup.sh, which is compressed: give it as text'],
+    ['is not there', undefined, '"user-data" names setup.sh, which does not exist in the repository'],
+    ['is compressed', gzipSync('#!/bin/sh'), '"user-data" names setup.sh, which is compressed: it must be text'],
     ['is too long', Buffer.alloc(17_000, 'x'), '"user-data" is too long: '],
-  ])('that %s is told before a launch', async (_, content, says) => {
+  ])('that %s is reported before a launch', async (_, content, says) => {
     await expect(read(content)).rejects.toThrow(says);
   });
 
-  test('comes as it is', async () => {
+  test('is read unchanged', async () => {
     expect(await read(Buffer.from('#!/bin/sh\necho ä\n'))).toBe('#!/bin/sh\necho ä\n');
   });
 });

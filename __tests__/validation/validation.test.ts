@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { marked } from 'marked';
 import type { Image } from '../../src/model/image.ts';
+import { brokenGates } from '../../src/validation/preflight.ts';
 import type { CheckResult } from '../../src/validation/rules/checks-report.ts';
-import { asData, asJUnit, conclude, countOf, endedInstances, type TestRun, type Validation } from '../../src/validation/rules/conclude.ts';
-import { brokenGates } from '../../src/validation/rules/gates.ts';
+import { conclude, countOf, endedInstances, type TestRun, toJson, toJUnit, type Validation } from '../../src/validation/rules/conclude.ts';
 import { validationPage } from '../../src/validation/rules/report-page.ts';
 
 const check = (name: string, ending: CheckResult['ending'], output = ''): CheckResult => ({
@@ -22,7 +22,7 @@ const validation = (...testRuns: TestRun[]): Validation => ({
   ...conclude(testRuns),
 });
 
-describe('several machines, one verdict', () => {
+describe('several instances, one verdict', () => {
   test.each([
     [['passed'], 'passed'],
     [['passed', 'passed'], 'passed'],
@@ -34,12 +34,12 @@ describe('several machines, one verdict', () => {
     expect(conclude(results.map(result => testRun(result))).result).toBe(verdict);
   });
 
-  test('says on which machine it was', () => {
+  test('names the instance type', () => {
     expect(conclude([testRun('passed'), testRun('failed', { instanceType: 'c7g.large' })]).reason).toBe('on c7g.large: it failed');
     expect(conclude([testRun('failed')]).reason).toBe('it failed');
   });
 
-  test('counts over all machines, and knows which are on their way out', () => {
+  test('counts over all instances, and lists the terminated ones', () => {
     const testRuns = [
       testRun('passed', { checks: [check('a', 'passed')] }),
       testRun('failed', { checks: [check('a', 'failed')], leftovers: ['kept'], instanceId: 'i-2' }),
@@ -58,22 +58,22 @@ const bad = validation(
   }),
 );
 
-describe('what is told', () => {
-  test('as JUnit: a suite per machine, a case per check, text that stays text', () => {
-    const xml = asJUnit(bad);
+describe('the report', () => {
+  test('as JUnit: a suite per instance, a case per check, text that stays text', () => {
+    const xml = toJUnit(bad);
     expect(xml).toContain('<testsuite name="ami-1 on t3.micro" tests="3" failures="1" errors="0">');
     expect(xml).toContain('<testcase classname="ami-action" name="good" time="1.5"/>');
     expect(xml).toContain('&lt;/failure&gt;]]&gt;&amp;amp; [31m &lt;script&gt;');
     expect(xml).not.toMatch(/[^\P{C}\n]|<script/u);
-    expect(asJUnit(validation(testRun('inconclusive')))).toContain('<error message="it inconclusive">');
+    expect(toJUnit(validation(testRun('inconclusive')))).toContain('<error message="it inconclusive">');
   });
 
-  test('as JSON: the output has no text of machines, the file has', () => {
-    expect(JSON.stringify(asData(bad, false).instances[0])).not.toMatch(/"(output|console)"/);
-    expect(asData(bad, true).instances[0]).toMatchObject({ console: hostile, checks: [{}, { output: hostile }, {}] });
+  test('as JSON: only the file has the output of instances', () => {
+    expect(JSON.stringify(toJson(bad, false).instances[0])).not.toMatch(/"(output|console)"/);
+    expect(toJson(bad, true).instances[0]).toMatchObject({ console: hostile, checks: [{}, { output: hostile }, {}] });
   });
 
-  test('as a page: nothing that a machine printed becomes markup', async () => {
+  test('as a page: output of an instance never becomes markup', async () => {
     const html = await marked(validationPage(bad));
     expect(html).not.toMatch(/<script|<td>x<\/td>/);
     expect(html).toContain('<td>good</td>');
@@ -101,13 +101,13 @@ describe('gates', () => {
   const now = Date.parse('2026-05-01');
   const image = { public: false, encrypted: true, imdsV2: true, ena: true } as Image;
   const base = { id: 'ami-base', createdAt: new Date('2026-04-01') } as Image;
-  const all = { require: ['private', 'encrypted', 'imds-v2', 'ena'], baseMaxAgeSeconds: undefined } as const;
+  const all = { require: ['private', 'encrypted', 'imds-v2', 'ena'], baseMaxAge: undefined };
 
   test.each([
     [{}, []],
     [{ public: true }, ['it is public']],
     [{ encrypted: false }, ['not all of its volumes are encrypted']],
-    [{ imdsV2: false }, ['it does not ask for IMDSv2']],
+    [{ imdsV2: false }, ['it does not require IMDSv2']],
     [{ ena: false }, ['it has no ENA support']],
     [{ public: true, ena: false }, ['it is public', 'it has no ENA support']],
   ])('%j', (over, broken) => {
@@ -116,10 +116,10 @@ describe('gates', () => {
     expect(brokenGates({ ...image, ...over }, { ...all, require: [] }, undefined, now)).toEqual([]);
   });
 
-  test('the age of the base image; what cannot be told counts against it', () => {
-    const within = (days: number) => ({ require: [], baseMaxAgeSeconds: days * 86_400 });
+  test('the age of the base image; an unknown age is refused', () => {
+    const within = (days: number) => ({ require: [], baseMaxAge: days * 86_400 });
     expect(brokenGates(image, within(31), base, now)).toEqual([]);
     expect(brokenGates(image, within(29), base, now)).toEqual(['its base image ami-base is 30d old, "base-max-age" is 29d']);
-    expect(brokenGates(image, within(29), undefined, now)[0]).toContain('cannot be told');
+    expect(brokenGates(image, within(29), undefined, now)[0]).toContain('is unknown');
   });
 });

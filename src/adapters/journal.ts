@@ -3,7 +3,7 @@ import type { Journal, JournalEntry } from '../ports/deps.ts';
 
 const KEY = 'journal';
 
-/** Kept in the step's state, which the runner hands to `post:`. Saving again replaces what was saved: always the whole list. */
+/** Kept in the step's state, which the runner passes to `post:`. Each save replaces the whole list. */
 export function stateJournal(): Journal {
   const entries = new Map<string, JournalEntry>();
   const save = () => core.saveState(KEY, JSON.stringify([...entries.values()]));
@@ -19,8 +19,8 @@ export function stateJournal(): Journal {
   };
 }
 
-/** The main step saves a journal before it does anything, so that whoever finds one is `post:`. */
+/** The main step saves a journal first, so a process that finds one is `post:`. */
 export const isPost = (): boolean => core.getState(KEY) !== '';
 
-/** What the main step of this job left for `post:`. */
+/** What the main step of this job recorded for `post:`. */
 export const savedEntries = (): readonly JournalEntry[] => JSON.parse(core.getState(KEY) || '[]') as JournalEntry[];

@@ -3,11 +3,11 @@ import { type Image, identity, type TagScheme } from './image.ts';
 import { AMI_ID, whole } from './patterns.ts';
 
 /**
- * What validation found, as one tag value on the image and its snapshots: `passed 2026-05-01T12:00:00Z checks:<hash> seal:<hash>`.
+ * The result of validation, one tag value on the image and its snapshots: `passed 2026-05-01T12:00:00Z checks:<hash> seal:<hash>`.
  *
- * The seal binds the value to this image ID and these checks, so a tag that was copied from another image (CopyImage with tags does that) or typed by hand
- * does not pass. It is no signature: whoever may write `ami-action:*` tags can make one. IAM keeps everybody else out, with a deny on `ec2:CreateTags` and
- * `ec2:DeleteTags` under `"ForAnyValue:StringLike": { "aws:TagKeys": "ami-action:*" }`.
+ * The seal binds the value to image ID and checks, so a tag that was copied from another image or typed by hand does not pass. It is not a signature: a role
+ * that may write `ami-action:*` tags can make one. Deny `ec2:CreateTags` and `ec2:DeleteTags` to all others, with
+ * `"ForAnyValue:StringLike": { "aws:TagKeys": "ami-action:*" }`.
  * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html
  */
 export interface Verdict {
@@ -15,12 +15,12 @@ export interface Verdict {
   /** Hash of the declared checks that were run: `checksHash`. */
   readonly checks: string;
   readonly at: Date;
-  /** For a copy: the image that was validated in its stead. */
+  /** For a copy: the image that was validated. */
   readonly source?: string | undefined;
 }
 
-/** `none`: never validated. `foreign`: a value that does not belong to this image, as good as none. */
-export type JudgedChecks =
+/** `none`: never validated. `foreign`: a value of another origin, which counts as none. */
+export type ImageVerdict =
   | { readonly result: 'passed' | 'failed'; readonly reason: string; readonly verdict: Verdict }
   | { readonly result: 'none' | 'foreign'; readonly reason: string; readonly verdict?: undefined };
 
@@ -28,22 +28,22 @@ const SHAPE = whole(
   `(passed|failed) (\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ) checks:([0-9a-f]{32})(?: source:(${AMI_ID}))? seal:([0-9a-f]{32})`,
 );
 
-/** Half of SHA-256: four parts must fit the 256 characters of a tag. */
+/** Half of a SHA-256 hash, in hex: four parts must fit the 256 characters of a tag. */
 export const shortHash = (content: string): string => createHash('sha256').update(content).digest('hex').slice(0, 32);
 
 /** The value of the tag `ami-action:verdict` for this image. */
 export function verdictValue(imageId: string, { result, checks, at, source }: Verdict): string {
   const when = `${at.toISOString().slice(0, 19)}Z`;
-  const said = `${result} ${when} checks:${checks}${source === undefined ? '' : ` source:${source}`}`;
-  return `${said} seal:${shortHash(`ami-action verdict\n${imageId}\n${said}`)}`;
+  const value = `${result} ${when} checks:${checks}${source === undefined ? '' : ` source:${source}`}`;
+  return `${value} seal:${shortHash(`ami-action verdict\n${imageId}\n${value}`)}`;
 }
 
-/** What an image's tags say about its validation, and why. Anything but `passed` must not reach an environment. */
-export function verdictOf(image: Pick<Image, 'id' | 'tags'>, scheme: TagScheme): JudgedChecks {
+/** The verdict in an image's tags, with its reason. Only `passed` may reach an environment. */
+export function verdictOf(image: Pick<Image, 'id' | 'tags'>, scheme: TagScheme): ImageVerdict {
   const value = identity(image, scheme, 'verdict');
   if (value === undefined || value === '') return { result: 'none', reason: 'never validated' };
   const parts = SHAPE.exec(value);
-  if (parts === null) return { result: 'foreign', reason: `its verdict tag was not written by validate: "${value.slice(0, 60)}"` };
+  if (parts === null) return { result: 'foreign', reason: `its verdict tag was not written by mode validate: "${value.slice(0, 60)}"` };
   const verdict: Verdict = {
     result: parts[1] as Verdict['result'],
     at: new Date(parts[2] as string),
@@ -51,26 +51,26 @@ export function verdictOf(image: Pick<Image, 'id' | 'tags'>, scheme: TagScheme):
     source: parts[4],
   };
   if (Number.isNaN(verdict.at.getTime()) || verdictValue(image.id, verdict) !== value) {
-    return { result: 'foreign', reason: 'its verdict tag belongs to another image (copied along with the tags, or written by hand)' };
+    return { result: 'foreign', reason: 'its verdict tag belongs to another image (copied with the tags, or written by hand)' };
   }
-  const through = verdict.source === undefined ? '' : ` as ${verdict.source}, which it is a copy of`;
+  const through = verdict.source === undefined ? '' : `, as a copy of ${verdict.source}`;
   return { result: verdict.result, reason: `${verdict.result} validation at ${parts[2]}${through}`, verdict };
 }
 
-/** Whether an image may go to an environment. `requiredChecks`: the hash that the verdict must be about; a verdict over other checks does not count. */
+/** Whether an image may be promoted. `requiredChecks`: the hash of the checks that it must have passed. */
 export function mayPass(image: Pick<Image, 'id' | 'tags'>, scheme: TagScheme, requiredChecks?: string): { ok: boolean; reason: string } {
   const judged = verdictOf(image, scheme);
   if (judged.result !== 'passed') return { ok: false, reason: judged.reason };
   if (requiredChecks === undefined || judged.verdict.checks === requiredChecks) return { ok: true, reason: judged.reason };
   return {
     ok: false,
-    reason: `${judged.reason}, but over other checks (${judged.verdict.checks}) than are required (${requiredChecks})`,
+    reason: `${judged.reason}, but with other checks (${judged.verdict.checks}) than required (${requiredChecks})`,
   };
 }
 
 /**
- * The value that a copy of `source` carries: the source's own verdict, sealed to the copy's ID and naming what was validated. Undefined where the source has none.
- * Only whoever made the copy, or has compared the identities, may write it.
+ * The verdict of a copy: that of its source, sealed to the copy's ID. Undefined where the source has none. Write it only on a copy that this action made or whose
+ * identity was compared.
  */
 export function inheritedVerdict(copyId: string, source: Pick<Image, 'id' | 'tags'>, scheme: TagScheme): string | undefined {
   const { verdict } = verdictOf(source, scheme);

@@ -9,14 +9,14 @@ export interface InstanceSpec {
   readonly securityGroupIds?: readonly string[];
   readonly instanceProfile?: string | undefined;
   readonly userData?: string | undefined;
-  /** Volumes of the image, to be encrypted and to end with the machine, whatever the image says. */
+  /** Volumes of the image: encrypted, and deleted with the instance, whatever the image says. */
   readonly devices: readonly string[];
   readonly tags: Tags;
   /** At most 64 ASCII characters; the same token is the same instance. */
   readonly token: string;
 }
 
-/** AWS has no room for this type there now; another type or subnet may do. */
+/** No capacity for this type there now; another type or subnet may have some. */
 export type NoCapacity = { readonly noCapacity: string };
 
 export interface Instance {
@@ -31,28 +31,28 @@ export interface Instance {
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitoring-system-instance-status-check.html */
 export interface InstanceHealth {
-  /** AWS's side of it. */
+  /** The host, network and power. */
   readonly system: string;
-  /** The machine's own: does it boot and answer on the network. */
+  /** The instance: whether it boots and has a network. */
   readonly instance: string;
 }
 
 export interface Instances {
-  /** One machine, or the one that this token made before. Requires IMDSv2, has no key pair, and ends when it shuts itself down. */
+  /** One instance, or the one that this token launched before. It requires IMDSv2, has no key pair, and terminates when it shuts itself down. */
   launch(spec: InstanceSpec): Promise<Instance | NoCapacity>;
-  /** Undefined where EC2 does not know it (yet): it is eventually consistent. */
+  /** Undefined where EC2 does not show it: a new instance may not be visible yet. */
   get(id: string): Promise<Instance | undefined>;
-  /** The one that was launched with this token, whatever became of it: the answer of a launch may get lost. */
+  /** The instance that was launched with this token, in any state: the answer of a launch may be lost. */
   findByToken(token: string): Promise<Instance | undefined>;
-  /** Undefined until there is something to say. */
+  /** Undefined until EC2 has a status. */
   health(id: string): Promise<InstanceHealth | undefined>;
   reboot(id: string): Promise<void>;
   /** In any state, all pages. */
   tagged(tags: Tags): Promise<readonly Instance[]>;
   terminate(ids: readonly string[]): Promise<void>;
-  /** The last 64 KiB that the machine wrote to its console; may be empty for minutes. */
+  /** The last 64 KiB of its console; may be empty for minutes. */
   console(id: string): Promise<string>;
-  /** Architectures that an instance type can run; undefined for a type that does not exist here. */
+  /** Architectures of an instance type; undefined for a type that does not exist here. */
   architectures(instanceType: string): Promise<readonly Architecture[] | undefined>;
 }
 
@@ -60,7 +60,7 @@ export interface CommandResult {
   /** https://docs.aws.amazon.com/systems-manager/latest/userguide/monitor-commands.html */
   readonly status: 'Pending' | 'InProgress' | 'Delayed' | 'Success' | 'Cancelled' | 'TimedOut' | 'Failed' | 'Cancelling';
   readonly detail: string;
-  /** -1 until it has started, or when it never did. */
+  /** -1 until it has started. */
   readonly exitCode: number;
   /** The first 24,000 characters. */
   readonly output: string;
@@ -69,12 +69,12 @@ export interface CommandResult {
 }
 
 export interface Commands {
-  /** Whether instances without a profile get an agent, too: Default Host Management. Undefined: it may not be asked. */
+  /** Whether Default Host Management is on, so that the agent needs no profile. Undefined: not readable. */
   managesHosts(): Promise<boolean | undefined>;
   /** The agent's ping status; undefined until it has registered. */
   agent(instanceId: string): Promise<'Online' | 'ConnectionLost' | 'Inactive' | undefined>;
-  /** A shell script. The command's ID; undefined when the agent takes none (yet). */
+  /** Sends a shell script. Returns the command's ID; undefined while the agent accepts no command. */
   send(order: { instanceId: string; script: readonly string[]; timeoutSeconds: number; comment: string }): Promise<string | undefined>;
-  /** Undefined while the API does not know the command yet: it is eventually consistent. */
+  /** Undefined while the API does not show the command yet. */
   result(commandId: string, instanceId: string): Promise<CommandResult | undefined>;
 }

@@ -3,7 +3,7 @@ import { ActionError } from '../kit/errors.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
 import type { Check, Delivered } from '../validation/rules/checks.ts';
-import { type Judgement, judgeChecks } from '../validation/rules/checks-report.ts';
+import { type ChecksEvaluation, evaluateChecks } from '../validation/rules/checks-report.ts';
 import { checksScript } from '../validation/rules/checks-script.ts';
 
 /** The checks of validate, on an instance of a group. */
@@ -27,8 +27,8 @@ export async function failsChecks(
   const script = checksScript({ checks, deliveries, nonce, withinSeconds: seconds }).split('\n');
   const order = { instanceId, script, timeoutSeconds: seconds + 30, comment: `ami-action: ${checks.length} checks`, shell: 'sh' as const };
   let command: string | undefined;
-  const poll = async (): Promise<Poll<Judgement>> => {
-    if (command !== undefined) return judgeChecks(await commands.result(command, instanceId), checks, nonce);
+  const poll = async (): Promise<Poll<ChecksEvaluation>> => {
+    if (command !== undefined) return evaluateChecks(await commands.result(command, instanceId), checks, nonce);
     command = await commands.send(order);
     return { state: 'waiting', note: command === undefined ? 'the agent takes no command yet' : 'sent' };
   };

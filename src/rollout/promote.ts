@@ -5,7 +5,7 @@ import type { Image } from '../model/image.ts';
 import { environmentPointer, previousImageId } from '../model/pointer.ts';
 import type { Deps } from '../ports/deps.ts';
 import { schemeOf, selectImage, selection } from '../selection/select-image.ts';
-import { readDeliveries } from '../validation/deliveries.ts';
+import { readDeliveries } from '../validation/check-files.ts';
 import { settings as validation } from '../validation/validate.ts';
 import { withdraw } from './announce.ts';
 import { applyPlans, isPending, type RegionResult, refreshesOf } from './apply.ts';

@@ -1,12 +1,14 @@
 import { UsageError } from '../kit/errors.ts';
+import { formatDuration } from '../kit/format.ts';
+import type { Values } from '../kit/settings.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
 import { type Image, identity, type TagScheme, unavailableReason } from '../model/image.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
-import { brokenGates, GATES, type Gate } from './rules/gates.ts';
+import type { GATES, gateSettings } from './settings.ts';
 
-/** What can be known about an image and the machines it is to run on, before one is launched. */
+/** What is checked before a test instance is launched. */
 
-/** An image that is still being made is waited for; one that will never be available fails at once, with AWS's reason. */
+/** Waits for a pending image. An image that can never become available fails at once, with AWS's reason. */
 export function waitAvailable(image: Image, atMostSeconds: number, aws: Pick<RegionClients, 'images'>, deps: Deps<never>): Promise<Image> {
   const poll = async () => evaluateImage(await aws.images.get(image.id));
   return waitFor({ what: `Image ${image.id}`, everySeconds: 10, atMostSeconds, poll }, deps);
@@ -14,33 +16,44 @@ export function waitAvailable(image: Image, atMostSeconds: number, aws: Pick<Reg
 
 export function evaluateImage(image: Image | undefined): Poll<Image> {
   if (image === undefined) return { state: 'failed', reason: 'it does not exist any more' };
-  const dead = unavailableReason(image);
-  if (dead !== undefined) return { state: 'failed', reason: dead };
+  const unavailable = unavailableReason(image);
+  if (unavailable !== undefined) return { state: 'failed', reason: unavailable };
   return image.state === 'available' ? { state: 'done', value: image } : { state: 'waiting', note: image.state };
 }
 
-export { GATES };
-export const GATE = new RegExp(`^(${GATES.join('|')})$`);
+type Gate = (typeof GATES)[number];
+type Gates = Values<typeof gateSettings>;
 
-interface Wishes {
-  readonly require: readonly string[];
-  readonly baseMaxAge?: number | undefined;
+const BROKEN: Readonly<Record<Gate, (image: Image) => string | undefined>> = {
+  private: image => (image.public ? 'it is public: any account can launch it and read its disk' : undefined),
+  encrypted: image => (image.encrypted ? undefined : 'not all of its volumes are encrypted'),
+  'imds-v2': image => (image.imdsV2 ? undefined : 'it does not require IMDSv2 (ImdsSupport v2.0)'),
+  ena: image => (image.ena ? undefined : 'it has no ENA support, which current instance types require'),
+};
+
+/** Reasons why "require" and "base-max-age" refuse an image; empty where they do not. What cannot be read counts as refused. */
+export function brokenGates(image: Image, { require, baseMaxAge }: Gates, base: Image | undefined, now: number): readonly string[] {
+  const broken = require.flatMap(gate => BROKEN[gate as Gate](image) ?? []);
+  if (baseMaxAge === undefined) return broken;
+  if (base === undefined) return [...broken, 'the age of its base image is unknown: the image does not name it, or it does not exist'];
+  const seconds = (now - base.createdAt.getTime()) / 1000;
+  if (seconds <= baseMaxAge) return broken;
+  return [...broken, `its base image ${base.id} is ${formatDuration(seconds)} old, "base-max-age" is ${formatDuration(baseMaxAge)}`];
 }
 
 export async function checkGates(
   image: Image,
-  wishes: Wishes,
+  gates: Gates,
   scheme: TagScheme,
   aws: Pick<RegionClients, 'images'>,
   now: number,
 ): Promise<readonly string[]> {
-  const gates = { require: wishes.require as readonly Gate[], baseMaxAgeSeconds: wishes.baseMaxAge };
   const baseId = identity(image, scheme, 'base-ami');
-  const base = gates.baseMaxAgeSeconds === undefined || baseId === undefined ? undefined : await aws.images.get(baseId);
+  const base = gates.baseMaxAge === undefined || baseId === undefined ? undefined : await aws.images.get(baseId);
   return brokenGates(image, gates, base, now);
 }
 
-/** No more than a warning: the image may hold credentials of its own. */
+/** Only a warning: the image may hold credentials of its own. */
 export async function warnOfProfile(
   profile: string | undefined,
   region: string,
@@ -49,40 +62,37 @@ export async function warnOfProfile(
 ) {
   if (profile !== undefined || (await commands.managesHosts()) !== false) return;
   report.warn(
-    `No "instance-profile" is set, and Default Host Management is not on in ${region}: the SSM agent will hardly come. Set a profile with AmazonSSMManagedInstanceCore.`,
+    `"instance-profile" is not set, and Default Host Management is off in ${region}: the SSM agent cannot register. Set a profile with AmazonSSMManagedInstanceCore.`,
   );
 }
 
 const DEFAULT_TYPES: Readonly<Partial<Record<Image['architecture'], string>>> = { x86_64: 't3.micro', arm64: 't4g.micro' };
 
-/**
- * The machines of the matrix, each with the types that may stand in for it: `t3.micro | t3a.micro` is one machine. A type that cannot run the image is refused
- * here, with nothing launched.
- */
+/** The test instances, each with its alternative types: `t3.micro | t3a.micro` is one instance. A type that cannot run the image is a `UsageError`. */
 export async function chooseTypes(
-  wanted: readonly string[],
+  types: readonly string[],
   image: Image,
   aws: Pick<RegionClients, 'instances'>,
 ): Promise<readonly (readonly string[])[]> {
   if (image.platform === 'windows')
-    throw new UsageError([`"image" is ${image.id}, which is for Windows: checks are shell, and run on Linux only`], {
-      leftovers: ['nothing was launched'],
-      next: 'Leave validate, share and promote out for this family: they take Linux images only, for now. build, list, resolve, prune and delete take images for Windows, too.',
+    throw new UsageError([`Image ${image.id} is for Windows, and checks run on Linux only`], {
+      unchanged: true,
+      next: 'Remove validate, share and promote for this family: they support Linux only. build, list, resolve, prune and delete support Windows.',
     });
   const usual = DEFAULT_TYPES[image.architecture];
-  if (wanted.length === 0 && usual === undefined)
-    throw new UsageError([`"test-instance-types" is missing: there is no usual one for ${image.architecture}`]);
-  const legs = wanted.length === 0 ? [[usual as string]] : wanted.map(leg => leg.split('|').map(type => type.trim()));
-  const types = [...new Set(legs.flat())];
-  const problems = await Promise.all(types.map(async type => mismatch(type, image, await aws.instances.architectures(type))));
+  if (types.length === 0 && usual === undefined)
+    throw new UsageError([`"test-instance-types" is required: ${image.architecture} has no default`]);
+  const legs = types.length === 0 ? [[usual as string]] : types.map(leg => leg.split('|').map(type => type.trim()));
+  const all = [...new Set(legs.flat())];
+  const problems = await Promise.all(all.map(async type => mismatch(type, image, await aws.instances.architectures(type))));
   const found = problems.filter(problem => problem !== undefined);
   if (found.length > 0)
-    throw new UsageError(found, { next: 'Nothing was launched. Leave "test-instance-types" out, or name one that fits.' });
+    throw new UsageError(found, { unchanged: true, next: 'Remove "test-instance-types", or set a type that runs the image.' });
   return legs;
 }
 
 function mismatch(type: string, image: Image, architectures: readonly Image['architecture'][] | undefined): string | undefined {
-  if (architectures === undefined) return `"test-instance-types": there is no ${type} in this region`;
+  if (architectures === undefined) return `"test-instance-types": ${type} does not exist in this region`;
   if (architectures.includes(image.architecture)) return undefined;
   return `"test-instance-types": ${type} runs ${architectures.join(' and ')}, and image ${image.id} is ${image.architecture}`;
 }

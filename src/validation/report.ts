@@ -1,11 +1,11 @@
 import { AccessError, ActionError, CancelledError, type ErrorDetails, RejectedError, wrapError } from '../kit/errors.ts';
-import type { JudgedChecks } from '../model/verdict.ts';
+import type { ImageVerdict } from '../model/verdict.ts';
 import type { Deps, Files } from '../ports/deps.ts';
 import type { CheckResult } from './rules/checks-report.ts';
-import { asData, asJUnit, countOf, type TestRun, type Validation } from './rules/conclude.ts';
+import { countOf, type TestRun, toJson, toJUnit, type Validation } from './rules/conclude.ts';
 import { formatOutputTitle, validationPage } from './rules/report-page.ts';
 
-/** How a validation is told: log, page, files, outputs, and the error that makes the job red. */
+/** The report of a validation: log, page, files, outputs, and the error that fails the job. */
 
 export interface ReportFiles {
   readonly junit: string | undefined;
@@ -38,8 +38,8 @@ function reportTestRun({ instanceType, instanceId, checks, console }: TestRun, {
 }
 
 async function writeFiles(validation: Validation, { junit, json }: ReportFiles, files: Files): Promise<void> {
-  if (junit !== undefined) await files.write(junit, asJUnit(validation));
-  if (json !== undefined) await files.write(json, `${JSON.stringify(asData(validation, true), null, 2)}\n`);
+  if (junit !== undefined) await files.write(junit, toJUnit(validation));
+  if (json !== undefined) await files.write(json, `${JSON.stringify(toJson(validation, true), null, 2)}\n`);
 }
 
 export const validationOutputs = (validation: Validation) => ({
@@ -49,61 +49,61 @@ export const validationOutputs = (validation: Validation) => ({
   failed: countOf(validation.testRuns, 'failed'),
   checks: validation.checks,
   instanceId: validation.testRuns.map(({ instanceId }) => instanceId).find(id => id !== undefined),
-  report: asData(validation, false),
+  report: toJson(validation, false),
 });
 
 const MOST_LISTED = 20;
 
-/** Undefined where all is well: passed, and no machine left. `earlier`: what the image's tags said before. */
+/**
+ * The error of a validation; undefined where it passed and no instance remains. `earlier`: the verdict before; `imageReport`: what was done with a failed image;
+ * `notStored`: why the verdict could not be stored.
+ */
 export function validationError(
   validation: Validation,
-  earlier: JudgedChecks,
-  fateReport?: string,
+  earlier: ImageVerdict,
+  imageReport?: string,
   notStored?: ActionError,
 ): ActionError | undefined {
   const { imageId, result, testRuns } = validation;
   const leftovers = [...testRuns.flatMap(testRun => testRun.leftovers), ...verdictLeftovers(validation, earlier, notStored)];
-  const details = { leftovers: leftovers, outputs: validationOutputs(validation) };
-  const cancelled = testRuns.find(({ failure }) => failure instanceof CancelledError);
-  if (cancelled !== undefined) return new CancelledError(`Cancelled while ${imageId} was being validated; it has no new verdict.`, details);
+  const details = { leftovers, outputs: validationOutputs(validation) };
+  if (testRuns.some(({ failure }) => failure instanceof CancelledError))
+    return new CancelledError(`Validation of ${imageId} was cancelled. It has no new verdict.`, details);
   if (notStored instanceof CancelledError)
-    return wrapError(notStored, `Cancelled while it was being stored on ${imageId} that it has ${result}: others may not know.`, details);
-  if (result === 'passed' && notStored !== undefined)
     return wrapError(
       notStored,
-      `${imageId} passed, but its verdict could not be stored, so nobody else knows: ${notStored.message}`,
+      `Cancelled while the verdict "${result}" was stored on ${imageId}: it may not be visible to other runs.`,
       details,
     );
+  if (result === 'passed' && notStored !== undefined)
+    return wrapError(notStored, `${imageId} passed, but its verdict could not be stored: ${notStored.message}`, details);
   if (result === 'passed') {
     if (!testRuns.some(({ leaked }) => leaked)) return undefined;
-    const next = 'Allow ec2:TerminateInstances on what the action tags, and take termination protection off.';
-    return new AccessError(`${imageId} passed validation, but its test machine could not be ended.`, { ...details, next });
+    const next = 'Allow ec2:TerminateInstances for the role, and turn off termination protection.';
+    return new AccessError(`${imageId} passed validation, but its test instance could not be terminated.`, { ...details, next });
   }
-  if (result === 'failed')
-    return new RejectedError(
-      `${imageId} failed validation: ${sentence(validation.reason)}${formatFailedChecks(testRuns)}${fateReport === undefined ? '' : `\n${fateReport}`}`,
-      {
-        ...details,
-        next: NEXT,
-      },
-    );
-  return inconclusive(validation, details);
+  if (result === 'inconclusive') return inconclusive(validation, details);
+  const message = `${imageId} failed validation: ${sentence(validation.reason)}${formatFailedChecks(testRuns)}`;
+  return new RejectedError([message, imageReport].filter(Boolean).join('\n'), { ...details, next: nextStep(validation) });
 }
 
-/** Without a new verdict the one before counts on, which may surprise. */
-function verdictLeftovers({ imageId, result }: Validation, earlier: JudgedChecks, notStored: ActionError | undefined): readonly string[] {
-  if (notStored !== undefined) return [`an older verdict of ${imageId} may still stand: ${notStored.message}`];
+/** Without a new verdict the earlier one still counts. */
+function verdictLeftovers({ imageId, result }: Validation, earlier: ImageVerdict, notStored: ActionError | undefined): readonly string[] {
+  if (notStored !== undefined) return [`${imageId} may still have an older verdict: ${notStored.message}`];
   if (result !== 'inconclusive' || earlier.verdict === undefined) return [];
-  return [`the verdict that ${imageId} had before: ${earlier.reason}`];
+  return [`${imageId} keeps its earlier verdict: ${earlier.reason}`];
 }
 
-const NEXT = 'The job summary has what each check printed. To look at the machine itself, set keep-on-failure: 1h and run the job again.';
+const nextStep = ({ testRuns }: Validation): string =>
+  testRuns.some(({ checks }) => checks.length > 0)
+    ? 'See the job summary for the output of each check. To debug on the instance, set "keep-on-failure: 1h" and re-run the job.'
+    : 'See the job summary for the details.';
 
-function inconclusive({ imageId, reason, testRuns }: Validation, details: ErrorDetails): ActionError {
+function inconclusive(validation: Validation, details: ErrorDetails): ActionError {
+  const { imageId, reason, testRuns } = validation;
   const failure = testRuns.map(testRun => testRun.failure).find(known => known !== undefined);
-  const next = (failure instanceof ActionError ? failure.next : undefined) ?? NEXT;
-  // Who must act is whoever had to act for what went wrong first.
-  return wrapError(failure, `${imageId} could not be validated, so it has not passed: ${sentence(reason)}`, { ...details, next });
+  const next = (failure instanceof ActionError ? failure.next : undefined) ?? nextStep(validation);
+  return wrapError(failure, `${imageId} could not be validated and has not passed: ${sentence(reason)}`, { ...details, next });
 }
 
 function formatFailedChecks(testRuns: readonly TestRun[]): string {
@@ -112,7 +112,7 @@ function formatFailedChecks(testRuns: readonly TestRun[]): string {
   return lines.join('') + (failed.length > MOST_LISTED ? `\n- and ${failed.length - MOST_LISTED} more` : '');
 }
 
-/** A check's last line mostly says what it saw. */
+/** The last line of a check's output usually names the cause. */
 const lastOutputLine = (output: string): string => {
   const line = oneLine(output.trim().split('\n').at(-1) ?? '');
   return line === '' ? '' : `: ${line.length > 300 ? `${line.slice(0, 297)}...` : line}`;

@@ -5,11 +5,29 @@ import { tags } from '../model/common-settings.ts';
 import type { Check } from './rules/checks.ts';
 import type { TestRunOptions } from './test-run.ts';
 
-/** How a user says on which machines, and for how long. */
+/** The settings of mode validate that other modes do not have. */
 
-export const instance = {
+export const FAILED_IMAGE_ACTIONS = ['keep', 'deprecate', 'delete'] as const;
+
+export const GATES = ['private', 'encrypted', 'imds-v2', 'ena'] as const;
+
+export const gateSettings = {
+  require: list('Properties that the image must have, checked without an instance: `private`, `encrypted`, `imds-v2`, `ena`.', {
+    fallback: 'private',
+    pattern: new RegExp(`^(${GATES.join('|')})$`),
+    message: `must be one of ${GATES.join(', ')}`,
+    neededBy: 'teams with rules for all images',
+  }),
+  baseMaxAge: optional(
+    duration('Maximum age of the base image (tag `ami-action:base-ami`).', {
+      neededBy: 'teams with rules for all images',
+    }),
+  ),
+};
+
+export const instanceSettings = {
   testInstanceTypes: list(
-    'Machines to try it on, one a line, in parallel; `t3.micro | t3a.micro` is one machine with a stand-in. Default: t3.micro, or t4g.micro for arm64.',
+    'Instance types to test on, one a line, in parallel. `t3.micro | t3a.micro` is one instance; t3a.micro is used if t3.micro has no capacity. Default: t3.micro, or t4g.micro for arm64.',
     {
       fallback: '',
       pattern: /^[a-z0-9-]+\.[a-z0-9-]+( *\| *[a-z0-9-]+\.[a-z0-9-]+)*$/,
@@ -25,71 +43,87 @@ export const instance = {
 };
 
 export const instanceTuning = {
-  subnet: list('Subnets for the machine; the next one where AWS has no room in the one before. Default: one of the default VPC.', {
-    fallback: '',
-    pattern: /^subnet-[0-9a-f]{8,17}$/,
-    message: 'must be a subnet ID',
-    neededBy: 'accounts without a default VPC',
-  }),
-  securityGroups: list('Security groups of the machine; it needs 443 out, nothing in.', {
+  subnet: list(
+    'Subnets for the test instance. The next one is used where the one before has no capacity. Default: one of the default VPC.',
+    {
+      fallback: '',
+      pattern: /^subnet-[0-9a-f]{8,17}$/,
+      message: 'must be a subnet ID',
+      neededBy: 'accounts without a default VPC',
+    },
+  ),
+  securityGroups: list('Security groups of the test instance. It needs port 443 outbound, nothing inbound.', {
     fallback: '',
     pattern: /^sg-[0-9a-f]{8,17}$/,
     message: 'must be a security group ID',
-    neededBy: 'accounts whose default group lets nothing out',
+    neededBy: 'accounts whose default group allows no outbound traffic',
   }),
-  reboot: flag('Check, reboot, check again.', false, { neededBy: 'images that live longer than one boot' }),
+  reboot: flag('Run the checks, reboot, run them again.', false, { neededBy: 'images that live longer than one boot' }),
   maxBootTime: optional(
-    duration('From launch to the SSM agent at most; longer is a failure.', { minSeconds: 1, neededBy: 'groups that must scale out fast' }),
+    duration('Maximum time from launch to the SSM agent. A longer boot fails validation.', {
+      minSeconds: 1,
+      neededBy: 'groups that must scale out fast',
+    }),
   ),
-  keepOnFailure: duration('How long a machine on which something failed stays, for a look; it still ends itself.', {
+  keepOnFailure: duration('How long a failed test instance is kept for debugging. It then terminates itself.', {
     fallback: '0s',
     maxSeconds: 86_400,
-    neededBy: 'whoever has to find out why',
+    neededBy: 'engineers who debug a failed image',
   }),
   userData: optional(
-    text('File with user data for the machine, in the workspace.', { neededBy: 'images that need their user data to come up' }),
+    text('File in the workspace with user data for the test instance.', { neededBy: 'images that need their user data to boot' }),
   ),
   tags,
-  bootTimeout: duration('From launch to running.', { fallback: '10m', minSeconds: 10, maxSeconds: 7200, neededBy: 'large images' }),
-  agentTimeout: duration('From running to the SSM agent.', {
+  bootTimeout: duration('Time limit from launch to running.', {
+    fallback: '10m',
+    minSeconds: 10,
+    maxSeconds: 7200,
+    neededBy: 'large images',
+  }),
+  agentTimeout: duration('Time limit from running to the SSM agent.', {
     fallback: '10m',
     minSeconds: 10,
     maxSeconds: 7200,
     neededBy: 'images that boot slowly',
   }),
-  checksTimeout: duration('For all checks together.', { fallback: '15m', minSeconds: 10, maxSeconds: 21_600, neededBy: 'long suites' }),
+  checksTimeout: duration('Time limit for all checks together.', {
+    fallback: '15m',
+    minSeconds: 10,
+    maxSeconds: 21_600,
+    neededBy: 'long suites',
+  }),
 };
 
-interface Wanted extends Values<typeof instance>, Values<typeof instanceTuning> {
+type InstanceInputs = Values<typeof instanceSettings & typeof instanceTuning> & {
   readonly family: string;
   readonly checks: readonly Check[];
-}
+};
 
 const SPARE_SECONDS = 15 * 60;
 
-/** What a machine may last: beside its own story it waits for a second one, where somebody wants to look at it. */
-const lifeSeconds = ({ reboot, bootTimeout, agentTimeout, checksTimeout, keepOnFailure }: Wanted): number =>
+/** The longest life of a test instance: its own phases, a control instance in addition, and the time it is kept. */
+const lifeSeconds = ({ reboot, bootTimeout, agentTimeout, checksTimeout, keepOnFailure }: InstanceInputs): number =>
   (reboot ? 2 : 1) * (bootTimeout + agentTimeout + checksTimeout) + bootTimeout + agentTimeout + keepOnFailure + SPARE_SECONDS;
 
-/** What all machines have in common. */
+/** What all test instances of a run have in common. */
 export function testRunOptions(
-  wanted: Wanted,
+  inputs: InstanceInputs,
   now: number,
 ): Omit<TestRunOptions, 'image' | 'scheme' | 'testRunId' | 'deliveries' | 'instanceTypes' | 'userData' | 'launchControl'> {
   return {
-    family: wanted.family,
-    checks: wanted.checks,
+    family: inputs.family,
+    checks: inputs.checks,
     nonce: randomBytes(8).toString('hex'),
-    subnets: wanted.subnet,
-    securityGroupIds: wanted.securityGroups,
-    instanceProfile: wanted.instanceProfile,
-    tags: wanted.tags,
-    bootSeconds: wanted.bootTimeout,
-    agentSeconds: wanted.agentTimeout,
-    checksSeconds: wanted.checksTimeout,
-    maxBootSeconds: wanted.maxBootTime,
-    reboot: wanted.reboot,
-    keepSeconds: wanted.keepOnFailure,
-    endsAt: new Date(now + lifeSeconds(wanted) * 1000),
+    subnets: inputs.subnet,
+    securityGroupIds: inputs.securityGroups,
+    instanceProfile: inputs.instanceProfile,
+    tags: inputs.tags,
+    bootSeconds: inputs.bootTimeout,
+    agentSeconds: inputs.agentTimeout,
+    checksSeconds: inputs.checksTimeout,
+    maxBootSeconds: inputs.maxBootTime,
+    reboot: inputs.reboot,
+    keepSeconds: inputs.keepOnFailure,
+    endsAt: new Date(now + lifeSeconds(inputs) * 1000),
   };
 }

@@ -15,11 +15,11 @@ import {
   withSelfTermination,
 } from './rules/test-run.ts';
 
-/** The machine that tries an image: made once, ended always. */
+/** The test instance: launched once, always terminated. */
 
 export type ValidationDeps = Deps<'images' | 'instances' | 'commands', 'journal'>;
 
-/** Unlike any other process: two legs of a matrix look the same from inside. */
+/** Unique per process: two legs of a matrix have the same run, attempt and job. */
 export const newTestRunId = (run: Run, region: string): TestRunId => toTestRunId(run, region, randomUUID());
 
 export interface LaunchOptions {
@@ -27,14 +27,14 @@ export interface LaunchOptions {
   readonly family: string;
   readonly scheme: TagScheme;
   readonly testRunId: TestRunId;
-  /** In order: the next one where AWS has no room for the one before. */
+  /** In order: the next one where the one before has no capacity. */
   readonly instanceTypes: readonly string[];
   readonly subnets: readonly (string | undefined)[];
   readonly securityGroupIds: readonly string[];
   readonly instanceProfile: string | undefined;
   readonly userData: string | undefined;
   readonly tags: Tags;
-  /** When it ends itself, if nobody else did. */
+  /** When it terminates itself at the latest. */
   readonly endsAt: Date;
 }
 
@@ -42,20 +42,20 @@ export interface TestInstance extends AsyncDisposable {
   readonly id: string;
   readonly instanceType: string;
   readonly subnetId: string | undefined;
-  /** Leaving the scope does not end it: its own timer does. */
+  /** Leaving the scope no longer terminates it; self-termination does. */
   keep(): void;
 }
 
-/** Leaving its scope, in whatever way, ends the machine; what could not be ended is told to `onLeft`. */
+/** Leaving the scope terminates the instance. `onLeftover` gets a line about an instance that could not be terminated. */
 export async function launchTestInstance(
-  order: LaunchOptions,
+  options: LaunchOptions,
   deps: ValidationDeps,
   onLeftover: (what: string) => void,
 ): Promise<TestInstance> {
-  const { instances } = deps.inRegion({ region: order.testRunId.region });
+  const { instances } = deps.inRegion({ region: options.testRunId.region });
   const full: string[] = [];
-  for (const attempt of attempts(order)) {
-    const launched = await launchOnce(attempt, order, deps, onLeftover);
+  for (const attempt of attempts(options)) {
+    const launched = await launchOnce(attempt, options, deps, onLeftover);
     if ('entry' in launched) {
       let kept = false;
       return {
@@ -66,17 +66,17 @@ export async function launchTestInstance(
         },
         [Symbol.asyncDispose]: async () => {
           if (kept) return;
-          const leftovers = await end(launched.instance.id, instances, order.endsAt, deps);
-          if (leftovers === undefined) deps.journal.forget(launched.entry);
-          else onLeftover(leftovers);
+          const leftover = await terminate(launched.instance.id, instances, options.endsAt, deps);
+          if (leftover === undefined) deps.journal.forget(launched.entry);
+          else onLeftover(leftover);
         },
       };
     }
     full.push(`${formatAttempt(attempt)}: ${launched.noCapacity}`);
     deps.report.info(`No capacity for ${formatAttempt(attempt)}.`);
   }
-  throw new RejectedError(`AWS has no room for a test machine: ${full.join('; ')}`, {
-    next: 'Run the job again later, or name more than one: test-instance-types "t3.micro | t3a.micro", several subnets.',
+  throw new RejectedError(`No capacity for a test instance: ${full.join('; ')}`, {
+    next: 'Re-run the job later, or set alternatives: test-instance-types "t3.micro | t3a.micro", several subnets.',
   });
 }
 
@@ -93,62 +93,62 @@ type Launched = { readonly instance: Instance; readonly entry: JournalEntry } | 
 
 async function launchOnce(
   attempt: Attempt,
-  order: LaunchOptions,
+  options: LaunchOptions,
   deps: ValidationDeps,
   onLeftover: (what: string) => void,
 ): Promise<Launched> {
   const { journal, report } = deps;
-  const { instances } = deps.inRegion({ region: order.testRunId.region });
-  const token = launchToken(order.testRunId, attempt);
-  const entry: JournalEntry = { kind: 'instance', region: order.testRunId.region, token };
-  // Before the call: if we are killed in it, post: finds by the token what it made.
+  const { region } = options.testRunId;
+  const { instances } = deps.inRegion({ region });
+  const { imageId, instanceType, subnetId } = attempt;
+  const token = launchToken(options.testRunId, attempt);
+  const entry: JournalEntry = { kind: 'instance', region, token };
+  // Before the call: if the process is killed in it, post: finds the instance by its token.
   journal.remember(entry);
   try {
     const launched = await instances.launch({
-      ...{ imageId: attempt.imageId, instanceType: attempt.instanceType, subnetId: attempt.subnetId, token },
-      securityGroupIds: order.securityGroupIds,
-      instanceProfile: order.instanceProfile,
-      userData: withSelfTermination(order.userData, order.endsAt),
-      devices: order.image.devices ?? [],
-      tags: testInstanceTags(
-        order.testRunId,
-        { family: order.family, imageId: order.image.id, endsAt: order.endsAt, own: order.tags },
-        order.scheme,
-      ),
+      ...{ imageId, instanceType, subnetId, token },
+      securityGroupIds: options.securityGroupIds,
+      instanceProfile: options.instanceProfile,
+      userData: withSelfTermination(options.userData, options.endsAt),
+      devices: options.image.devices ?? [],
+      tags: testInstanceTags(options.testRunId, { ...options, imageId: options.image.id }, options.scheme),
     });
     if (!('noCapacity' in launched)) {
-      report.info(`${launched.id} (${formatAttempt(attempt)}) launched. It would end itself at ${formatMoment(order.endsAt)}.`);
+      report.info(
+        `Launched test instance ${launched.id} (${formatAttempt(attempt)}). It terminates itself at ${formatMoment(options.endsAt)} at the latest.`,
+      );
       return { instance: launched, entry };
     }
     journal.forget(entry);
     return launched;
   } catch (failure) {
-    // An error may hide an answer that got lost on the way.
+    // The call may have succeeded although its answer was lost.
     const lost = await instances.findByToken(token).catch(() => undefined);
-    const leftovers = lost === undefined ? undefined : await end(lost.id, instances, order.endsAt, deps);
-    if (leftovers === undefined) journal.forget(entry);
-    else onLeftover(leftovers);
+    const leftover = lost === undefined ? undefined : await terminate(lost.id, instances, options.endsAt, deps);
+    if (leftover === undefined) journal.forget(entry);
+    else onLeftover(leftover);
     throw failure;
   }
 }
 
 const ENDED: ReadonlySet<string> = new Set(['shutting-down', 'terminated']);
-const ATTEMPTS = 30;
+const TERMINATE_ATTEMPTS = 30;
 
-/** Undefined when EC2 has confirmed that it ends; else what is left, as a line for people. */
-async function end(
+/** Undefined when EC2 has confirmed the termination; else a line for people. */
+async function terminate(
   id: string,
   instances: RegionClients['instances'],
   endsAt: Date,
   { clock, report }: ValidationDeps,
 ): Promise<string | undefined> {
-  let last = 'EC2 has not confirmed it';
-  for (let look = 0; look < ATTEMPTS; look += 1) {
+  let last = 'EC2 has not confirmed the termination';
+  for (let attempt = 0; attempt < TERMINATE_ATTEMPTS; attempt += 1) {
     try {
       await instances.terminate([id]);
       const seen = await instances.get(id);
       if (seen !== undefined && ENDED.has(seen.state)) {
-        report.info(`${id} is ${seen.state}.`);
+        report.info(`Test instance ${id} is ${seen.state}.`);
         return undefined;
       }
       last = seen === undefined ? 'EC2 does not show it' : `it is still ${seen.state}`;
@@ -159,26 +159,21 @@ async function end(
       break;
     }
   }
-  return `instance ${id} was not seen to end: ${last}. It ends itself at ${formatMoment(endsAt)}; now: aws ec2 terminate-instances --instance-ids ${id}`;
+  return `test instance ${id} may still run: ${last}. It terminates itself at ${formatMoment(endsAt)}; now: aws ec2 terminate-instances --instance-ids ${id}`;
 }
 
-/** Ends test machines of runs that are over. Who may not do that, or fails at it, is only warned: it is somebody else's leftover. */
-export async function sweepLeftovers(testRunId: TestRunId, scheme: TagScheme, deps: ValidationDeps): Promise<readonly string[]> {
+/** Terminates expired test instances of other runs. A failure is only a warning: they are leftovers of another run. */
+export async function sweepLeftovers(testRunId: TestRunId, scheme: TagScheme, deps: ValidationDeps): Promise<void> {
   const { instances } = deps.inRegion({ region: testRunId.region });
   try {
-    const all = await instances.tagged({ [`${scheme.prefix}purpose`]: PURPOSE });
-    const expired = all.flatMap(instance => {
+    for (const instance of await instances.tagged({ [`${scheme.prefix}purpose`]: PURPOSE })) {
       const reason = leftoverReason(instance, testRunId, scheme, deps.clock.now());
-      return reason === undefined ? [] : [{ id: instance.id, reason }];
-    });
-    for (const { id, reason } of expired) {
-      await instances.terminate([id]);
-      deps.report.warn(`Ended test machine ${id} of an earlier run: ${reason}.`);
+      if (reason === undefined) continue;
+      await instances.terminate([instance.id]);
+      deps.report.warn(`Terminated test instance ${instance.id} of an earlier run: ${reason}.`);
     }
-    return expired.map(({ id }) => id);
   } catch (failure) {
     if (!(failure instanceof ActionError) || failure instanceof CancelledError) throw failure;
-    deps.report.warn(`Could not look for test machines of earlier runs: ${failure.message}`);
-    return [];
+    deps.report.warn(`Test instances of earlier runs could not be terminated: ${failure.message}`);
   }
 }

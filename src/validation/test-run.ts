@@ -1,18 +1,17 @@
 import { ActionError, CancelledError, TimeoutError } from '../kit/errors.ts';
-import { formatDuration, formatMoment } from '../kit/format.ts';
+import { formatCount, formatDuration, formatMoment } from '../kit/format.ts';
 import { type Poll, type Wait, waitFor } from '../kit/wait.ts';
-import { controlLauncher, type LaunchControl } from './control-instance.ts';
-import { diagnose } from './explain-silence.ts';
-import type { Symptoms } from './rules/blame.ts';
+import { agentOnline, type BootOptions, running } from './boot.ts';
+import { controlLauncher, diagnose, type LaunchControl } from './diagnose.ts';
 import type { Check, Delivered } from './rules/checks.ts';
-import { type Judgement, judgeChecks } from './rules/checks-report.ts';
+import { type ChecksEvaluation, evaluateChecks } from './rules/checks-report.ts';
 import { checksScript } from './rules/checks-script.ts';
 import type { Phase, TestRun } from './rules/conclude.ts';
+import type { Symptoms } from './rules/diagnosis.ts';
 import { evaluateInstance } from './rules/instance-states.ts';
 import { launchTestInstance, newTestRunId, sweepLeftovers, type TestInstance, type ValidationDeps } from './test-instance.ts';
-import { agentOnline, type BootOptions, running } from './wait-for-boot.ts';
 
-/** One machine's story: launch, boot, agent, checks, end. */
+/** One test run: launch, boot, agent, checks, termination. */
 
 export interface TestRunOptions extends BootOptions {
   readonly checks: readonly Check[];
@@ -20,16 +19,16 @@ export interface TestRunOptions extends BootOptions {
   /** Marks our lines in the output; secret to the checks. */
   readonly nonce: string;
   readonly checksSeconds: number;
-  /** From launch to agent; longer is a failure of the image. */
+  /** From launch to agent; a longer boot fails. */
   readonly maxBootSeconds: number | undefined;
-  /** Check, reboot, check again. */
+  /** Run the checks, reboot, run them again. */
   readonly reboot: boolean;
-  /** A machine on which something failed stays for so long. 0: none does. */
+  /** How long a failed test instance is kept. 0: not at all. */
   readonly keepSeconds: number;
   readonly launchControl: LaunchControl;
 }
 
-/** Filled while the story goes on, so that it is known however it ends. */
+/** Filled along the way, so that it is known however the run ends. */
 interface Notes {
   readonly timeline: Phase[];
   readonly leftovers: string[];
@@ -43,7 +42,7 @@ const NOTHING = { checks: [], complete: true, console: undefined, failure: undef
 
 type Common = Omit<TestRunOptions, 'instanceTypes' | 'testRunId' | 'launchControl'>;
 
-/** On every machine of the matrix at once, and each to its end: one that fails does not leave the others without theirs. */
+/** Tests on all instances of the matrix in parallel; a failure of one does not stop the others. */
 export async function testOnAll(
   legs: readonly (readonly string[])[],
   common: Common,
@@ -51,23 +50,26 @@ export async function testOnAll(
   deps: ValidationDeps,
 ): Promise<readonly TestRun[]> {
   const testRunId = newTestRunId(deps.run, region);
-  await deps.report.step('Sweep test machines of earlier runs', () => sweepLeftovers(testRunId, common.scheme, deps));
-  const all = { ...common, launchControl: controlLauncher(deps) };
-  const orders = legs.map((instanceTypes, leg) => ({ ...all, instanceTypes, testRunId: { ...testRunId, leg: `${testRunId.leg}/${leg}` } }));
-  const testRuns = await deps.report.step(`Try ${common.image.id}`, () => Promise.all(orders.map(order => testOn(order, deps))));
+  await deps.report.step('Terminate test instances of earlier runs', () => sweepLeftovers(testRunId, common.scheme, deps));
+  const launchControl = controlLauncher(deps);
+  const all = legs.map((instanceTypes, leg) => ({
+    ...{ ...common, launchControl, instanceTypes },
+    testRunId: { ...testRunId, leg: `${testRunId.leg}/${leg}` },
+  }));
+  const testRuns = await deps.report.step(`Test ${common.image.id}`, () => Promise.all(all.map(options => testOn(options, deps))));
   const bug = testRuns.find(({ failure }) => failure !== undefined && !(failure instanceof ActionError));
   if (bug !== undefined) throw bug.failure;
   return testRuns;
 }
 
-/** Never rejects: the other machines of a matrix have a story too. */
-async function testOn(order: TestRunOptions, deps: ValidationDeps): Promise<TestRun> {
+/** Never rejects: the other test runs go on. */
+async function testOn(options: TestRunOptions, deps: ValidationDeps): Promise<TestRun> {
   const notes: Notes = { timeline: [], leftovers: [], leaked: false, instance: undefined };
-  const ending = await launchAndTest(order, deps, notes).catch(toInconclusive);
+  const conclusion = await launchAndTest(options, deps, notes).catch(toInconclusive);
   const { timeline, leftovers, leaked, instance } = notes;
   return {
-    ...ending,
-    instanceType: instance?.instanceType ?? order.instanceTypes.join(' | '),
+    ...conclusion,
+    instanceType: instance?.instanceType ?? options.instanceTypes.join(' | '),
     instanceId: instance?.id,
     timeline,
     leftovers,
@@ -80,26 +82,26 @@ const toInconclusive = (failure: unknown): Conclusion => {
   return { ...NOTHING, result: 'inconclusive', reason, failure };
 };
 
-async function launchAndTest(order: TestRunOptions, deps: ValidationDeps, notes: Notes): Promise<Conclusion> {
+async function launchAndTest(options: TestRunOptions, deps: ValidationDeps, notes: Notes): Promise<Conclusion> {
   const phase = measured(notes, deps);
   const leak = (what: string) => {
     notes.leftovers.push(what);
     notes.leaked = true;
   };
-  await using instance = await phase('launch', () => launchTestInstance(order, deps, leak));
+  await using instance = await phase('launch', () => launchTestInstance(options, deps, leak));
   notes.instance = instance;
-  const ending = await bootAndCheck(instance, order, deps, notes).catch(async (failure: unknown): Promise<Conclusion> => {
+  const conclusion = await bootAndCheck(instance, options, deps, notes).catch(async (failure: unknown): Promise<Conclusion> => {
     if (!(failure instanceof ActionError) || failure instanceof CancelledError) throw failure;
     const during = SILENCE_BY_PHASE[notes.timeline.at(-1)?.name ?? ''];
-    return { ...NOTHING, ...(await diagnose(failure, during, instance, order, deps, leak)) };
+    return { ...NOTHING, ...(await diagnose(failure, during, instance, options, deps, leak)) };
   });
-  if (ending.result !== 'passed' && order.keepSeconds > 0 && !(ending.failure instanceof CancelledError)) {
+  if (conclusion.result !== 'passed' && options.keepSeconds > 0 && !(conclusion.failure instanceof CancelledError)) {
     instance.keep();
     notes.leftovers.push(
-      `instance ${instance.id} was kept for a look and ends itself at ${formatMoment(order.endsAt)}: aws ssm start-session --target ${instance.id} --region ${order.testRunId.region}`,
+      `test instance ${instance.id} is kept for debugging and terminates itself at ${formatMoment(options.endsAt)}: aws ssm start-session --target ${instance.id} --region ${options.testRunId.region}`,
     );
   }
-  return ending;
+  return conclusion;
 }
 
 const measured =
@@ -107,7 +109,7 @@ const measured =
   async <T>(name: string, work: () => Promise<T>): Promise<T> => {
     const startedAt = clock.now();
     try {
-      return await report.step(`${notes.instance?.id ?? 'Test machine'}: ${name}`, work);
+      return await report.step(`${notes.instance?.id ?? 'Test instance'}: ${name}`, work);
     } finally {
       notes.timeline.push({ name, seconds: (clock.now() - startedAt) / 1000 });
     }
@@ -118,52 +120,52 @@ const AGENT = 'agent online';
 const CHECKS = 'checks';
 const REBOOT = 'reboot and checks';
 
-/** By the phase that it did not get through. */
 const SILENCE_BY_PHASE: Readonly<Record<string, Symptoms['silent']>> = {
   [AGENT]: 'at boot',
   [CHECKS]: 'during the checks',
   [REBOOT]: 'after the reboot',
 };
 
-async function bootAndCheck(instance: TestInstance, order: TestRunOptions, deps: ValidationDeps, notes: Notes): Promise<Conclusion> {
+async function bootAndCheck(instance: TestInstance, options: TestRunOptions, deps: ValidationDeps, notes: Notes): Promise<Conclusion> {
   const phase = measured(notes, deps);
-  await phase(BOOT, () => waitFor(running(instance, order, deps), deps));
-  await phase(AGENT, () => waitFor(agentOnline(instance, order, deps), deps));
+  await phase(BOOT, () => waitFor(running(instance, options, deps), deps));
+  await phase(AGENT, () => waitFor(agentOnline(instance, options, deps), deps));
   const seconds = notes.timeline.reduce((sum, { seconds }) => sum + seconds, 0);
-  if (order.maxBootSeconds !== undefined && seconds > order.maxBootSeconds) {
-    const reason = `it took ${formatDuration(seconds)} from launch to agent, and "max-boot-time" is ${formatDuration(order.maxBootSeconds)}`;
+  if (options.maxBootSeconds !== undefined && seconds > options.maxBootSeconds) {
+    const reason = `launch to agent took ${formatDuration(seconds)}, "max-boot-time" is ${formatDuration(options.maxBootSeconds)}`;
     return { ...NOTHING, result: 'failed', reason };
   }
-  const first = await phase(CHECKS, () => waitFor(checksDone(instance, order, deps), deps));
-  if (!order.reboot || first.result !== 'passed') return { ...NOTHING, ...first };
-  const { instances } = deps.inRegion({ region: order.testRunId.region });
+  const first = await phase(CHECKS, () => waitFor(checksDone(instance, options, deps), deps));
+  if (!options.reboot || first.result !== 'passed') return { ...NOTHING, ...first };
+  const { instances } = deps.inRegion({ region: options.testRunId.region });
   await instances.reboot(instance.id);
-  const second = await phase(REBOOT, () => waitFor(checksDone(instance, order, deps, first.boot ?? '-'), deps));
+  const second = await phase(REBOOT, () => waitFor(checksDone(instance, options, deps, first.boot ?? '-'), deps));
   return { ...NOTHING, ...second, reason: `after a reboot, ${second.reason}` };
 }
 
-/** For the agent to take the command and to tell its end, beyond what the checks may take. */
+/** For the delivery of the command and of its result, in addition to the time limit of the checks. */
 const DELIVERY_SECONDS = 150;
 
 /** All checks in one command; with `since`, in another boot than that one. */
-function checksDone(instance: TestInstance, order: TestRunOptions, deps: ValidationDeps, since?: string): Wait<Judgement> {
-  const { instances, commands } = deps.inRegion({ region: order.testRunId.region });
-  const script = checksScript({ ...order, withinSeconds: order.checksSeconds, since }).split('\n');
-  const comment = `ami-action: ${order.checks.length} checks of ${order.image.id}`;
+function checksDone(instance: TestInstance, options: TestRunOptions, deps: ValidationDeps, since?: string): Wait<ChecksEvaluation> {
+  const { instances, commands } = deps.inRegion({ region: options.testRunId.region });
+  const script = checksScript({ ...options, withinSeconds: options.checksSeconds, since }).split('\n');
+  const comment = `ami-action: ${formatCount(options.checks.length, 'check')} of ${options.image.id}`;
   // The script ends by itself in time; the agent's limit is for a script that does not.
-  const timeoutSeconds = order.checksSeconds + 30;
+  const timeoutSeconds = options.checksSeconds + 30;
   const send = () => commands.send({ instanceId: instance.id, script, timeoutSeconds, comment });
   let command: string | undefined;
-  const poll = async (): Promise<Poll<Judgement>> => {
-    const seen = command === undefined ? undefined : judgeChecks(await commands.result(command, instance.id), order.checks, order.nonce);
+  const poll = async (): Promise<Poll<ChecksEvaluation>> => {
+    const seen =
+      command === undefined ? undefined : evaluateChecks(await commands.result(command, instance.id), options.checks, options.nonce);
     if (seen?.state === 'done' && seen.value.lost) throw new TimeoutError(`Checks on ${instance.id}: ${seen.value.reason}.`);
     if (seen?.state === 'done' && !seen.value.tooEarly) return seen;
     const alive = evaluateInstance(await instances.get(instance.id));
     if (alive.state === 'failed') return alive;
     if (seen?.state === 'waiting') return seen;
     command = await send();
-    return { state: 'waiting', note: command === undefined ? 'the agent takes no command yet' : 'sent' };
+    return { state: 'waiting', note: command === undefined ? 'the agent accepts no command yet' : 'sent' };
   };
-  const atMostSeconds = order.checksSeconds + DELIVERY_SECONDS + (since === undefined ? 0 : order.bootSeconds + order.agentSeconds);
+  const atMostSeconds = options.checksSeconds + DELIVERY_SECONDS + (since === undefined ? 0 : options.bootSeconds + options.agentSeconds);
   return { what: `Checks on ${instance.id}`, everySeconds: 3, atMostSeconds, poll };
 }

@@ -1,117 +1,111 @@
 import { CancelledError, withDetails } from '../kit/errors.ts';
-import { duration, list, oneOf, optional, text, yaml } from '../kit/fields.ts';
+import { oneOf, optional, text, yaml } from '../kit/fields.ts';
+import { formatCount } from '../kit/format.ts';
 import { code, text as plain, table } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
 import { common, dryRun, family } from '../model/common-settings.ts';
+import { mayPass, verdictOf } from '../model/verdict.ts';
 import type { Deps } from '../ports/deps.ts';
 import { users } from '../retention/find-users.ts';
 import { schemeOf, selectImage, selection } from '../selection/select-image.ts';
-import { readDeliveries, readUserData } from './deliveries.ts';
-import { FAILED_IMAGE_ACTIONS, handleFailedImage } from './on-failure.ts';
-import { checkGates, chooseTypes, GATE, GATES, waitAvailable, warnOfProfile } from './preflight.ts';
+import { readDeliveries, readUserData } from './check-files.ts';
+import { handleFailedImage } from './failed-image.ts';
+import { checkGates, chooseTypes, waitAvailable, warnOfProfile } from './preflight.ts';
 import { reportValidation, validationError, validationOutputs } from './report.ts';
 import { checksHash, checksSchema } from './rules/checks.ts';
 import { conclude, endedInstances, type Validation } from './rules/conclude.ts';
-import { instance, instanceTuning, testRunOptions } from './settings.ts';
-import { earlierVerdict, passedAlready, storeVerdict } from './store-verdict.ts';
+import { FAILED_IMAGE_ACTIONS, gateSettings, instanceSettings, instanceTuning, testRunOptions } from './settings.ts';
+import { storeVerdict } from './store-verdict.ts';
 import { testOnAll } from './test-run.ts';
 
 // Needs an image and declared checks.
-// Leaves behind a verdict on the image, a report, and no instance.
+// Produces a verdict on the image and a report. No instance remains.
 
 export const settings = {
   family,
   checks: yaml(
-    'What the image must do on a machine made of it: a YAML list of ready-made checks by name, `command` or `script`. Shell, on Linux; Windows images are refused.',
+    'Checks to run on a test instance of the image: a YAML list of ready-made checks by name, `command` or `script`. Shell, Linux only.',
     checksSchema,
   ),
-  testInstanceTypes: instance.testInstanceTypes,
-  instanceProfile: instance.instanceProfile,
+  ...instanceSettings,
   ...selection(undefined),
   ...common,
   dryRun: dryRun(false),
-  require: list('What the image itself must be, without a machine: `private`, `encrypted`, `imds-v2`, `ena`.', {
-    fallback: 'private',
-    pattern: GATE,
-    message: `must be one of ${GATES.join(', ')}`,
-    neededBy: 'teams with rules for all images',
-  }),
-  baseMaxAge: optional(
-    duration('How old the base image may be that it was built from (tag `ami-action:base-ami`).', {
-      neededBy: 'teams with rules for all images',
-    }),
-  ),
-  onFailure: oneOf('What becomes of an image that failed; one that is in use stays.', FAILED_IMAGE_ACTIONS, {
+  ...gateSettings,
+  onFailure: oneOf('What to do with an image that failed. An image that is in use is kept.', FAILED_IMAGE_ACTIONS, {
     fallback: 'keep',
     neededBy: 'teams that keep no failed images',
   }),
-  revalidate: oneOf('`changed`: an image that has passed exactly this already is not tried again.', ['always', 'changed'], {
+  revalidate: oneOf('`changed`: skip an image that has passed the same checks already.', ['always', 'changed'], {
     fallback: 'always',
     neededBy: 'teams whose pushes often change nothing in the image',
   }),
   ignoreParameters: users.ignoreParameters,
-  junit: optional(text('File for the results as JUnit XML, in the workspace.', { neededBy: 'workflows with a test reporter' })),
-  json: optional(text('File for the results as JSON, with what the checks printed.', { neededBy: 'scripts that read the results' })),
+  junit: optional(text('File in the workspace for the results as JUnit XML.', { neededBy: 'workflows with a test reporter' })),
+  json: optional(
+    text('File in the workspace for the results as JSON, with the output of the checks.', { neededBy: 'scripts that read the results' }),
+  ),
   ...instanceTuning,
 };
 
 export const outputs = {
-  verdict: '`passed`, `failed` or `inconclusive`; only `passed` may be promoted.',
+  verdict: '`passed`, `failed` or `inconclusive`. Only `passed` may be promoted.',
   amiId: 'The image.',
-  passed: 'How many checks passed, over all machines.',
-  failed: 'How many failed.',
-  checks: 'Hash of what was asked; `require-checks` of promote wants it.',
-  instanceId: 'The machine, when there was one.',
-  report: 'JSON: every machine with its timeline and its checks.',
+  passed: 'How many checks passed, over all test instances.',
+  failed: 'How many checks failed.',
+  checks: 'Hash of the checks, for `require-checks` of promote.',
+  instanceId: 'The test instance, if one was launched.',
+  report: 'JSON: every test instance with its timeline and its checks.',
 };
 
 type ValidateDeps = Deps<
   'account' | 'images' | 'instances' | 'commands' | 'parameters' | 'imageUsers' | 'removal',
   'journal' | 'files' | 'commits'
 >;
-/** `pointers`: those that the file says of other environments. */
-type Wanted = Values<typeof settings> & { readonly pointers: readonly string[] };
+/** `pointers`: those of other environments in the file. */
+type Inputs = Values<typeof settings> & { readonly pointers: readonly string[] };
 
-export async function run(wanted: Wanted, deps: ValidateDeps) {
+export async function run(inputs: Inputs, deps: ValidateDeps) {
   const { report, clock, files } = deps;
-  const aws = deps.inRegion({ region: wanted.region });
-  const scheme = schemeOf(wanted);
+  const aws = deps.inRegion({ region: inputs.region });
+  const scheme = schemeOf(inputs);
 
-  const deliveries = await readDeliveries(wanted.checks, files);
-  const userData = await readUserData(wanted.userData, files);
-  const checks = checksHash(wanted.checks, deliveries, hashedOptions(wanted, userData));
-  const selected = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, deps));
-  const image = await report.step(`Look at ${selected.image.id}`, () => waitAvailable(selected.image, wanted.bootTimeout, aws, deps));
-  const broken = await report.step('Check what needs no machine', () => checkGates(image, wanted, scheme, aws, clock.now()));
-  const passed = wanted.revalidate === 'changed' && broken.length === 0 ? passedAlready(image, checks, scheme) : undefined;
-  if (passed !== undefined) {
-    report.info(`${image.id}: ${passed}. "revalidate: always" tries it again.`);
-    report.summary(`### ✅ ${plain(wanted.family)} ${code(image.id)} needs no validation\n\nIt has passed exactly this: ${plain(passed)}.`);
+  const deliveries = await readDeliveries(inputs.checks, files);
+  const userData = await readUserData(inputs.userData, files);
+  const checks = checksHash(inputs.checks, deliveries, hashedOptions(inputs, userData));
+  const selected = await report.step(`Resolve ${inputs.image}`, () => selectImage(inputs, deps));
+  const image = await report.step(`Wait for ${selected.image.id}`, () => waitAvailable(selected.image, inputs.bootTimeout, aws, deps));
+  const broken = await report.step('Check "require" and "base-max-age"', () => checkGates(image, inputs, scheme, aws, clock.now()));
+  const passed = mayPass(image, scheme, checks);
+  if (inputs.revalidate === 'changed' && broken.length === 0 && passed.ok) {
+    report.info(`${image.id} ${passed.reason}. To validate it again, set "revalidate: always".`);
+    report.summary(`### ✅ ${plain(inputs.family)} ${code(image.id)} unchanged\n\nIt ${plain(passed.reason)} over the same checks.`);
     return { outcome: 'unchanged' as const, outputs: { verdict: 'passed', amiId: image.id, checks } };
   }
-  const legs = await report.step('Choose machines', () => chooseTypes(wanted.testInstanceTypes, image, aws));
-  await warnOfProfile(wanted.instanceProfile, wanted.region, aws, deps);
-  report.info(`${wanted.checks.length} checks (${checks}) of ${image.id} on ${legs.map(types => types.join(' or ')).join(', ')}.`);
-  if (wanted.dryRun) {
-    report.summary(planPage(wanted, image.id, legs, broken));
+  const legs = await report.step('Choose instance types', () => chooseTypes(inputs.testInstanceTypes, image, aws));
+  await warnOfProfile(inputs.instanceProfile, inputs.region, aws, deps);
+  const types = legs.map(alternatives => alternatives.join(' or ')).join(', ');
+  report.info(`Running ${formatCount(inputs.checks.length, 'check')} (${checks}) of ${image.id} on ${types}.`);
+  if (inputs.dryRun) {
+    report.summary(planPage(inputs, image.id, legs, broken));
     return { outcome: 'planned' as const, outputs: { amiId: image.id, checks } };
   }
 
-  const order = { ...testRunOptions(wanted, clock.now()), image, scheme, deliveries, userData };
-  const testRuns = broken.length > 0 ? [] : await testOnAll(legs, order, wanted.region, deps);
+  const options = { ...testRunOptions(inputs, clock.now()), image, scheme, deliveries, userData };
+  const testRuns = broken.length > 0 ? [] : await testOnAll(legs, options, inputs.region, deps);
   const found = broken.length > 0 ? { result: 'failed' as const, reason: broken.join('; ') } : conclude(testRuns);
-  const validation: Validation = { imageId: image.id, family: wanted.family, checks, testRuns, ...found };
-  await reportValidation(validation, { junit: wanted.junit, json: wanted.json }, deps);
+  const validation: Validation = { imageId: image.id, family: inputs.family, checks, testRuns, ...found };
+  await reportValidation(validation, { junit: inputs.junit, json: inputs.json }, deps);
   const { result } = validation;
   const notStored = await report.step('Store the verdict', async () => {
     if (result === 'inconclusive') return undefined;
-    return storeVerdict(image, { result, checks, at: new Date(clock.now()) }, { scheme, family: wanted.family }, aws, deps);
+    return storeVerdict(image, { result, checks, at: new Date(clock.now()) }, { scheme, family: inputs.family }, aws, deps);
   });
-  const dispose = () => handleFailedImage(image, endedInstances(testRuns), wanted, scheme, aws, deps);
-  const fateReport =
-    result === 'failed' && !(notStored instanceof CancelledError) ? await dispose().catch(unfinished(validation)) : undefined;
-  const refused = validationError(validation, earlierVerdict(image, scheme), fateReport, notStored);
-  if (refused !== undefined) throw refused;
+  const handle = () => handleFailedImage(image, endedInstances(testRuns), inputs, scheme, aws, deps);
+  const imageReport =
+    result === 'failed' && !(notStored instanceof CancelledError) ? await handle().catch(unfinished(validation)) : undefined;
+  const error = validationError(validation, verdictOf(image, scheme), imageReport, notStored);
+  if (error !== undefined) throw error;
   return { outcome: 'done' as const, outputs: validationOutputs(validation) };
 }
 
@@ -124,8 +118,8 @@ const unfinished =
     });
   };
 
-/** Part of what the verdict is about, beside the checks; what is not asked for does not change the hash. */
-const hashedOptions = ({ reboot, maxBootTime, require, baseMaxAge, testInstanceTypes: types }: Wanted, userData: string | undefined) => ({
+/** Options that are part of the hash, in addition to the checks. An option that is not set does not change the hash. */
+const hashedOptions = ({ reboot, maxBootTime, require, baseMaxAge, testInstanceTypes: types }: Inputs, userData: string | undefined) => ({
   reboot: reboot || undefined,
   maxBootTime,
   require: [...require].sort(),
@@ -135,16 +129,16 @@ const hashedOptions = ({ reboot, maxBootTime, require, baseMaxAge, testInstanceT
 });
 
 const planPage = (
-  { checks, family: name }: Wanted,
+  { checks, family: name }: Inputs,
   imageId: string,
   legs: readonly (readonly string[])[],
   broken: readonly string[],
 ): string =>
   [
-    `### Would validate ${plain(name)} ${code(imageId)} on ${legs.map(types => code(types.join(' | '))).join(', ')}`,
-    ...broken.map(reason => `❌ It would fail before a machine is launched: ${plain(reason)}`),
+    `### 🔍 Dry run: would validate ${plain(name)} ${code(imageId)} on ${legs.map(types => code(types.join(' | '))).join(', ')}`,
+    ...broken.map(reason => `❌ It would fail before an instance is launched: ${plain(reason)}`),
     table(
       ['Check', 'If it fails'],
-      checks.map(check => [plain(check.name), check.severity === 'warn' ? 'a warning' : 'not passed']),
+      checks.map(check => [plain(check.name), check.severity === 'warn' ? 'a warning' : 'validation fails']),
     ),
   ].join('\n\n');

@@ -22,7 +22,7 @@ export const ssmCommands = (ssm: SSMClient): Commands => ({
   async managesHosts() {
     try {
       const asked = ssm.send(new GetServiceSettingCommand({ SettingId: HOST_MANAGEMENT }));
-      const { ServiceSetting } = await asked.catch(asExpected('read whether Default Host Management is on (ssm:GetServiceSetting)'));
+      const { ServiceSetting } = await asked.catch(asExpected('read the Default Host Management setting (ssm:GetServiceSetting)'));
       return (ServiceSetting?.SettingValue ?? '$None') !== '$None';
     } catch (failure) {
       if (failure instanceof AccessError) return undefined;
@@ -31,7 +31,7 @@ export const ssmCommands = (ssm: SSMClient): Commands => ({
   },
   async agent(instanceId) {
     const Filters = [{ Key: 'InstanceIds', Values: [instanceId] }];
-    const doing = asExpected(`look for the agent of ${instanceId} (ssm:DescribeInstanceInformation)`);
+    const doing = asExpected(`describe the agent of ${instanceId} (ssm:DescribeInstanceInformation)`);
     const { InstanceInformationList: [seen] = [] } = await ssm.send(new DescribeInstanceInformationCommand({ Filters })).catch(doing);
     return seen?.PingStatus;
   },
@@ -42,14 +42,14 @@ export const ssmCommands = (ssm: SSMClient): Commands => ({
           DocumentName: DOCUMENT,
           InstanceIds: [instanceId],
           Comment: comment.slice(0, MOST_COMMENT_CHARACTERS),
-          // How long the agent may take to begin; how long it may run is a parameter of the document.
+          // For the delivery; the time limit of the script is a parameter of the document.
           TimeoutSeconds: Math.max(LEAST_DELIVERY_SECONDS, Math.min(timeoutSeconds, 600)),
           Parameters: { commands: [...script], executionTimeout: [String(timeoutSeconds)] },
         }),
       );
       return Command?.CommandId ?? '';
     } catch (cause) {
-      // Not registered yet, or no longer: the machine's state tells which.
+      // Not registered, or no longer: the state of the instance shows which.
       if (isCode(cause, 'InvalidInstanceId')) return undefined;
       return asExpected(`send a command to ${instanceId} (ssm:SendCommand on the instance and on document/${DOCUMENT})`)(cause);
     }

@@ -84,7 +84,7 @@ export const ec2Instances = (ec2: EC2Client): Instances => ({
 
 async function consoleOf(ec2: EC2Client, id: string): Promise<string> {
   const doing = asExpected(`read the console of ${id} (ec2:GetConsoleOutput)`);
-  // Only machines on Nitro have the latest output; the others what they wrote at the last boot.
+  // Only Nitro instances have the latest output; others have that of the last boot.
   const latest = ec2.send(new GetConsoleOutputCommand({ InstanceId: id, Latest: true }));
   const { Output } = await latest.catch(cause =>
     isCode(cause, 'UnsupportedOperation') ? ec2.send(new GetConsoleOutputCommand({ InstanceId: id })).catch(doing) : doing(cause),

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import * as shell from './checks-shell.ts';
 
-/** The checks that nearly everybody needs, by name. */
+/** The ready-made checks, by name. */
 export interface ReadyMade {
-  /** For the table of the README. */
+  /** For the table of the documentation. */
   readonly doc: string;
-  /** What stands beneath it. */
+  /** Its own keys. */
   readonly keys: readonly string[];
   schema(): z.ZodType;
-  make(said: unknown): Made;
+  make(value: unknown): Made;
 }
 
 export interface Made {
@@ -18,19 +18,19 @@ export interface Made {
   readonly retryForSeconds?: number;
 }
 
-const ready = <S extends z.ZodType>(doc: string, schema: () => S, make: (said: z.infer<S>) => Made): ReadyMade => ({
+const ready = <S extends z.ZodType>(doc: string, schema: () => S, make: (value: z.infer<S>) => Made): ReadyMade => ({
   doc,
   get keys() {
     return KEYS.get(schema()) ?? [];
   },
   schema,
-  make: said => make(said as z.infer<S>),
+  make: value => make(value as z.infer<S>),
 });
 
 /** Of every map below, by its schema. */
 const KEYS = new WeakMap<z.ZodType, readonly string[]>();
 
-const word = (says: string, shape = /^[^\s-]\S*$/) => z.string({ error: says }).trim().regex(shape, says);
+const word = (message: string, shape = /^[^\s-]\S*$/) => z.string({ error: message }).trim().regex(shape, message);
 // For editors: all YAML scalars arrive as text here, but a person writes 8080 and true. https://json-schema.org/understanding-json-schema/reference/type
 const NUMBER = { type: ['integer', 'string'] } as const;
 const BOOLEAN = { type: ['boolean', 'string'], enum: [true, false, 'true', 'false'] };
@@ -43,58 +43,61 @@ const share = () => word('must be a share such as 10%', /^\d{1,2}%$/).transform(
 const absolute = () => word('must be an absolute path', /^\/[^\0\n]*$/);
 const yesNo = () => z.enum(['true', 'false'], { error: 'must be true or false' }).meta(BOOLEAN);
 
-const map = <T extends z.ZodRawShape>(shape: T) => {
-  const says = `takes ${Object.keys(shape).join(', ')}`;
+const map = <T extends z.ZodRawShape>(shape: T, example = '') => {
+  const message = `takes ${Object.keys(shape).join(', ')}${example}`;
   const schema = z.strictObject(shape, {
-    error: issue => (issue.code === 'unrecognized_keys' ? `says ${issue.keys.join(', ')}, but ${says}` : says),
+    error: issue => (issue.code === 'unrecognized_keys' ? `has unknown ${issue.keys.join(', ')}, it ${message}` : message),
   });
   KEYS.set(schema, Object.keys(shape));
   return schema;
 };
 /** `service: web` is short for `service: { name: web }`. */
 const shortFor = <S extends z.ZodType>(key: string, inner: S) => {
-  const schema = z.preprocess(said => (typeof said === 'string' ? { [key]: said } : said), inner).meta({ type: ['object', 'string'] });
+  const schema = z.preprocess(value => (typeof value === 'string' ? { [key]: value } : value), inner).meta({ type: ['object', 'string'] });
   KEYS.set(schema, KEYS.get(inner) ?? []);
   return schema;
 };
-/** Bare, or with a word that says what is expected anyway: `cloud-init: done`. */
+/** Bare, or with its expected state: `cloud-init: done`. */
 const nothing = (expected: string) =>
   z.union([z.literal([expected, 'true']).meta({ enum: [expected, true, 'true'] }), map({})], { error: `takes nothing but "${expected}"` });
 
 export const readyMade: Readonly<Record<string, ReadyMade>> = {
   service: ready(
-    'The systemd unit is active, and enabled so that the next machine starts it too (`enabled: false`: need not be).',
+    'The systemd unit is active and enabled, so that the next instance starts it too (`enabled: false`: it may be disabled).',
     () => shortFor('name', map({ name: word('must be the name of a unit'), enabled: yesNo().default('true') })),
     ({ name, enabled }) => ({
       name: `service ${name} is active${enabled === 'true' ? ' and enabled' : ''}`,
       command: shell.service(name, enabled === 'true'),
     }),
   ),
-  port: ready('Something listens on the TCP port.', port, number => ({
-    name: `port ${number} is listened on`,
+  port: ready('A process listens on the TCP port.', port, number => ({
+    name: `port ${number} is open`,
     command: shell.listens(Number(number)),
     retryForSeconds: 10,
   })),
   http: ready(
     'A GET of `path` on `port` answers with `status` (default `/`, 80, 200; `tls: true` for https, `host` for the Host header).',
     () =>
-      map({
-        port: port().default('80'),
-        path: word('must be a path', /^\/\S*$/).default('/'),
-        status: word('must be an HTTP status', /^[1-5]\d\d$/)
-          .meta(NUMBER)
-          .default('200'),
-        host: word('must be a host name').default('localhost'),
-        tls: yesNo().default('false'),
-      }),
-    want => ({
-      name: `GET ${want.tls === 'true' ? 'https' : 'http'}://${want.host}:${want.port}${want.path} answers ${want.status}`,
-      command: shell.http({ ...want, tls: want.tls === 'true' }),
+      map(
+        {
+          port: port().default('80'),
+          path: word('must be a path', /^\/\S*$/).default('/'),
+          status: word('must be an HTTP status', /^[1-5]\d\d$/)
+            .meta(NUMBER)
+            .default('200'),
+          host: word('must be a host name').default('localhost'),
+          tls: yesNo().default('false'),
+        },
+        ': write http: { port: 8080, path: /health }',
+      ),
+    options => ({
+      name: `GET ${options.tls === 'true' ? 'https' : 'http'}://${options.host}:${options.port}${options.path} answers ${options.status}`,
+      command: shell.http({ ...options, tls: options.tls === 'true' }),
       retryForSeconds: 10,
     }),
   ),
   path: ready(
-    'The path is there; with `type` (file, directory, executable), `owner` (user or user:group) and `mode` (such as 0755) as said.',
+    'The path exists, with the given `type` (file, directory, executable), `owner` (user or user:group) and `mode` (such as 0755).',
     () =>
       shortFor(
         'path',
@@ -105,10 +108,13 @@ export const readyMade: Readonly<Record<string, ReadyMade>> = {
           mode: word('must be a mode such as 0755', /^[0-7]{3,4}$/).optional(),
         }),
       ),
-    want => ({ name: `path ${want.path}${want.type === undefined ? '' : ` is a ${want.type}`}`, command: shell.path(want) }),
+    options => ({
+      name: `path ${options.path}${options.type === undefined ? '' : ` is ${options.type === 'executable' ? 'executable' : `a ${options.type}`}`}`,
+      command: shell.path(options),
+    }),
   ),
   package: ready(
-    'The package (rpm, deb or apk) is installed; with `version`, in that version: `1.2` means any 1.2.x.',
+    'The package (rpm, deb or apk) is installed. `version: 1.2` matches any 1.2.x.',
     () => shortFor('name', map({ name: word('must be the name of a package'), version: word('must be a version').optional() })),
     ({ name, version }) => ({
       name: `package ${name}${version === undefined ? '' : ` ${version}`}`,
@@ -116,16 +122,16 @@ export const readyMade: Readonly<Record<string, ReadyMade>> = {
     }),
   ),
   'cloud-init': ready(
-    'cloud-init has finished, without an error and without a recoverable one.',
+    'cloud-init has finished without errors, also without recoverable ones.',
     () => nothing('done'),
     () => ({
-      name: 'cloud-init is done, clean',
+      name: 'cloud-init has finished without errors',
       command: shell.cloudInit,
       timeLimitSeconds: 300,
     }),
   ),
   'no-failed-units': ready(
-    'No systemd unit has failed, but for those under `except`.',
+    'No systemd unit has failed, except those under `except`.',
     () => exceptions('units'),
     except => ({
       name: 'no failed units',
@@ -133,21 +139,21 @@ export const readyMade: Readonly<Record<string, ReadyMade>> = {
     }),
   ),
   disk: ready(
-    'The file system of `path` (default `/`) has `free` space and `inodes` left (default 10% each).',
+    'The file system of `path` (default `/`) has `free` space and free `inodes` (default 10% each).',
     () => map({ path: absolute().default('/'), free: share().default(10), inodes: share().default(10) }),
-    want => ({ name: `disk ${want.path} has head-room`, command: shell.disk(want) }),
+    options => ({ name: `disk ${options.path} has free space`, command: shell.disk(options) }),
   ),
   'no-leftovers': ready(
-    'Nothing of the builder stayed behind: SSH host keys and authorized_keys from before this boot, shell history, private keys, AWS credentials; but for paths under `except`. ' +
+    'The image holds no SSH host keys or authorized_keys from before this boot, no shell history, private keys or AWS credentials, except paths under `except`. ' +
       'https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/building-shared-amis.html',
     () => exceptions('paths'),
-    except => ({ name: 'no keys, history or credentials left over', command: shell.leftovers(except) }),
+    except => ({ name: 'no keys, history or credentials from the build', command: shell.leftovers(except) }),
   ),
   'ssm-agent': ready(
-    'The SSM agent is installed, and enabled so that the next machine starts it too.',
+    'The SSM agent is installed and enabled, so that the next instance starts it too.',
     () => nothing('present'),
     () => ({
-      name: 'SSM agent is present and enabled',
+      name: 'the SSM agent is enabled',
       command: shell.ssmAgent,
     }),
   ),

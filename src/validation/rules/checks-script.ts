@@ -5,25 +5,25 @@ import { shellWord } from './checks-shell.ts';
 
 export interface ScriptPlan {
   readonly checks: readonly Check[];
-  /** By check, in order: what its `script` and `files` name. */
+  /** Per check: the files that its `script` and `files` name. */
   readonly deliveries: readonly (readonly Delivered[])[];
-  /** Marks the lines of our own report; nobody else knows it. */
+  /** Marks the lines of our report; secret to the checks. */
   readonly nonce: string;
-  /** The script ends by itself before this, so that what was found so far is told. */
+  /** The script ends by itself before this, so that the results so far are reported. */
   readonly withinSeconds: number;
-  /** The boot that must be over: the script does nothing before. */
+  /** The boot before the reboot: in it the script does nothing. */
   readonly since?: string | undefined;
 }
 
-/** Run Command answers with the first 24,000 characters. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetCommandInvocation.html */
+/** Run Command returns the first 24,000 characters. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetCommandInvocation.html */
 const REPORT_CHARACTERS = 23_000;
 
 // Not documented for parameters; documents end at 64 KB. https://docs.aws.amazon.com/general/latest/gr/ssm.html
 export const MOST_SCRIPT_CHARACTERS = 60_000;
 
 /**
- * All checks as one shell script. Each runs by itself, its output goes to a file and only its end, in base64, into the report: whatever a check prints, no line
- * of ours comes from it. The exit code says the same as the report, and is what counts.
+ * All checks as one shell script. The output of a check goes to a file; only its end, in base64, goes into the report, so a check cannot forge report lines.
+ * The exit code agrees with the report and decides.
  */
 export function checksScript(plan: ScriptPlan): string {
   const calls = plan.checks.flatMap((check, index) => [
@@ -36,16 +36,16 @@ export function checksScript(plan: ScriptPlan): string {
 
 const base64 = (content: string | Uint8Array): string => Buffer.from(content).toString('base64');
 
-/** Exit code of a script that was sent to another boot than the one it is for. */
+/** Exit code of the script in the boot `since`. */
 export const TOO_EARLY = 92;
 
 const preamble = ({ nonce, withinSeconds, checks, since }: ScriptPlan): string =>
   `#!/bin/sh\nnonce=${nonce} within=${withinSeconds} count=${checks.length} budget=${REPORT_CHARACTERS} since=${shellWord(since ?? '')}`;
 
-/** For what does not fit otherwise. */
+/** Compresses a long script. */
 const packed = (script: string): string => `#!/bin/sh
 packed=$(mktemp) || packed=/run/ami-action-checks
-echo ${base64(gzipSync(script, { level: 9 }))} | base64 -d | gzip -d > "$packed" || { echo 'cannot unpack the checks: no room, or no gzip' >&2; exit 90; }
+echo ${base64(gzipSync(script, { level: 9 }))} | base64 -d | gzip -d > "$packed" || { echo 'cannot unpack the checks: the disk is full, or gzip is missing' >&2; exit 90; }
 sh "$packed"; code=$?; rm -f "$packed"; exit $code`;
 
 function call(check: Check, index: number): string {
@@ -57,28 +57,28 @@ function call(check: Check, index: number): string {
 
 const runs = (script: string): string => `cd ${shellWord(pathOf.dirname(script))} && exec ${shellWord(`./${pathOf.basename(script)}`)}`;
 
-/** Files keep their place relative to each other; the script runs in its own folder. */
+/** Files keep their relative paths; the script runs in its own folder. */
 const deliver = (index: number, { path, content, executable }: Delivered): string =>
   `deliver ${index} ${shellWord(relative(path))} ${executable ? 755 : 644} ${base64(content) || '-'}`;
 
 const relative = (path: string) => path.replaceAll('\\', '/').replace(/^(\.?\/)+/, '');
 
-// {{ }} in a parameter means something to Systems Manager, and quoting is a trap: everything from outside arrives in base64.
+// Systems Manager interprets {{ }} in parameters, and quoting is error-prone: all text from outside is in base64.
 const RUNNER = `
 PATH="$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" HOME="\${HOME:-/root}"
 export PATH HOME
 umask 077
-# The kernel's name for this boot, and when process 1 began: together another one after every reboot.
+# The kernel's ID of this boot and the start of process 1: together they change with every reboot.
 stat1=$(cat /proc/1/stat); set -- \${stat1##*) }; shift 19
 boot="$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)-$1"
 [ "$boot" != "$since" ] || exit 92
 dir=
 for place in /tmp /dev/shm /run; do
-  # A full disk still makes a directory, but no file that holds anything.
+  # On a full disk mkdir works, but a file stays empty.
   dir=$(mktemp -d "$place/ami-action-XXXXXX" 2>/dev/null) && (echo "$nonce" > "$dir/probe") 2>/dev/null && [ -s "$dir/probe" ] && break
   [ -z "$dir" ] || rm -rf "$dir"; dir=
 done
-[ -n "$dir" ] || { echo "no room for a file in /tmp, /dev/shm or /run: the disk is full" >&2; exit 90; }
+[ -n "$dir" ] || { echo "no space for a file in /tmp, /dev/shm or /run: the disk is full" >&2; exit 90; }
 trap 'cd /; rm -rf "$dir"' EXIT
 trap 'exit 91' HUP INT TERM
 now() { read -r up _ < /proc/uptime; echo "\${up%.*}\${up#*.}"; }
@@ -108,7 +108,7 @@ judge() { # index exit-code wanted-code centiseconds limit-seconds
   if [ -s "$dir/$1.expect" ]; then grep -E -q -f "$dir/$1.expect" "$dir/$1.out" || { echo expect; return; }; fi
   if [ -s "$dir/$1.forbid" ]; then
     grep -E -q -f "$dir/$1.forbid" "$dir/$1.out"
-    # 2 is a pattern that grep does not understand: no proof of absence.
+    # 2 is a pattern that grep rejects: that does not prove absence.
     [ $? = 1 ] || { echo forbid; return; }
   fi
   echo ok
@@ -129,13 +129,13 @@ check() { # index severity exit-code limit retry-for expect forbid command
   done
   [ -f "$dir/$1.out" ] || : > "$dir/$1.out"
   if [ "$result" = ok ]; then good=$((good + 1)); else bad=$((bad + 1)); [ "$2" = warn ] || failed=$((failed + 1)); fi
-  # In no file: a check runs as root and could write there.
+  # Not in a file: a check runs as root and could write there.
   records="$records$1 $result $code $(($(now) - first)) $tries $(($(wc -c < "$dir/$1.out")))
 "
 }
 `;
 
-// Failed checks share what the answer has room for; passed ones get what is left, for the record.
+// Failed checks share the space of the answer; passed ones get the rest.
 const REPORT = `
 share() { # characters parts most
   [ "$2" -gt 0 ] || { echo 0; return; }

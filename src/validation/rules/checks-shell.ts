@@ -1,11 +1,11 @@
-/** Shell of the ready-made checks: bash or sh under -e, as root, with nothing that a base system lacks. What fails says what it saw. */
+/** Shell of the ready-made checks: bash or sh under -e, as root, with tools of a base system. A failure prints what was found. */
 
 /** Any text as one word of shell. */
 export const shellWord = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /**
- * A unit that is still starting gets half a minute; one that has failed is told at once. One that dies and is restarted is active at nearly every look, so it must
- * live on for a moment, and for longer where it was restarted before: then it may be between two deaths.
+ * A unit that is starting gets half a minute; a failed one is reported at once. A unit in a restart loop is active most of the time, so it must keep its process
+ * for a moment, and for longer if it was restarted before.
  */
 export const service = (name: string, enabled: boolean): string => `
 unit=${shellWord(name)}
@@ -22,18 +22,18 @@ while [ "$moments" -gt 0 ]; do
   moments=$((moments - 1))
   sleep 1
   now=$(state is-active)
-  [ "$now" = active ] && [ "$(life)" = "$before" ] || wrong "is \${now:-unknown} now and was active before: it dies and is restarted"
+  [ "$now" = active ] && [ "$(life)" = "$before" ] || wrong "is \${now:-unknown} and was active before: it crashes and is restarted"
 done
 ${enabled ? isEnabled : ''}`;
 
-/** As long as systemd counts starts by default, and a half: who lives on for that is not in a loop. */
+/** One and a half times systemd's default start limit interval. */
 const STEADY_SECONDS = 15;
 
 const isEnabled = `
 now=$(state is-enabled)
 case "$now" in
   enabled* | static | alias | indirect | generated) ;;
-  *) echo "$unit is active, but \${now:-not enabled}: the next machine will not start it"; exit 1 ;;
+  *) echo "$unit is active, but \${now:-not enabled}: the next instance does not start it"; exit 1 ;;
 esac`;
 
 /** The kernel's own table: state 0A is LISTEN. https://docs.kernel.org/networking/proc_net_tcp.html */
@@ -48,21 +48,21 @@ for table in /proc/net/tcp /proc/net/tcp6; do
 done
 case "$open " in
   *" ${port} "*) ;;
-  *) echo "nothing listens on port ${port}; listened on:\${open:- none}"; exit 1 ;;
+  *) echo "nothing listens on port ${port}; open ports:\${open:- none}"; exit 1 ;;
 esac`;
 
-export const http = (want: { port: string; path: string; status: string; host: string; tls: boolean }): string => `
-host=${shellWord(want.host)} path=${shellWord(want.path)}
+export const http = (options: { port: string; path: string; status: string; host: string; tls: boolean }): string => `
+host=${shellWord(options.host)} path=${shellWord(options.path)}
 if command -v curl > /dev/null; then
   got=$(curl --silent --show-error --insecure --max-time 20 --connect-to "::localhost:" --output "$TMPDIR/body" --write-out '%{http_code}' \\
-    "${want.tls ? 'https' : 'http'}://$host:${want.port}$path") || { echo "GET $path on port ${want.port}: no answer"; exit 1; }
+    "${options.tls ? 'https' : 'http'}://$host:${options.port}$path") || { echo "GET $path on port ${options.port}: no answer"; exit 1; }
 else
-  ${want.tls ? 'echo "https needs curl on the image"; exit 1' : plainGet(want.port)}
+  ${options.tls ? 'echo "tls needs curl in the image"; exit 1' : plainGet(options.port)}
 fi
-if [ "$got" != ${want.status} ]; then
+if [ "$got" != ${options.status} ]; then
   head -c 1000 "$TMPDIR/body" 2>/dev/null || true
   echo
-  echo "GET $path on port ${want.port} answered $got, not ${want.status}"
+  echo "GET $path on port ${options.port} answered $got, not ${options.status}"
   exit 1
 fi`;
 
@@ -70,22 +70,32 @@ const plainGet = (port: string): string => `exec 3<> /dev/tcp/localhost/${port}
   printf 'GET %s HTTP/1.0\\r\\nHost: %s\\r\\n\\r\\n' "$path" "$host" >&3
   read -r _ got _ <&3; cat <&3 > "$TMPDIR/body"`;
 
-export const path = (want: { path: string; type?: string | undefined; owner?: string | undefined; mode?: string | undefined }): string => {
+export const path = (options: {
+  path: string;
+  type?: string | undefined;
+  owner?: string | undefined;
+  mode?: string | undefined;
+}): string => {
   const tests: Readonly<Record<string, string>> = { file: '-f', directory: '-d', executable: '-x' };
-  const isType = want.type === undefined ? [] : [`[ ${tests[want.type]} "$path" ] || wrong "is no ${want.type}"`];
+  const isType =
+    options.type === undefined
+      ? []
+      : [`[ ${tests[options.type]} "$path" ] || wrong "is not ${options.type === 'executable' ? 'executable' : `a ${options.type}`}"`];
   const owner =
-    want.owner === undefined
+    options.owner === undefined
       ? []
       : [
-          `owner=$(stat -L -c ${want.owner.includes(':') ? '%U:%G' : '%U'} "$path")`,
-          `[ "$owner" = ${shellWord(want.owner)} ] || wrong "belongs to $owner"`,
+          `owner=$(stat -L -c ${options.owner.includes(':') ? '%U:%G' : '%U'} "$path")`,
+          `[ "$owner" = ${shellWord(options.owner)} ] || wrong "belongs to $owner"`,
         ];
   const mode =
-    want.mode === undefined ? [] : ['mode=$(stat -L -c %a "$path")', `[ "$((0$mode))" = "$((0${want.mode}))" ] || wrong "has mode $mode"`];
+    options.mode === undefined
+      ? []
+      : ['mode=$(stat -L -c %a "$path")', `[ "$((0$mode))" = "$((0${options.mode}))" ] || wrong "has mode $mode"`];
   return [
-    `path=${shellWord(want.path)}`,
+    `path=${shellWord(options.path)}`,
     'wrong() { ls -ld "$path" 2>&1 || true; echo "$path $1"; exit 1; }',
-    '[ -e "$path" ] || wrong "is not there"',
+    '[ -e "$path" ] || wrong "does not exist"',
     ...isType,
     ...owner,
     ...mode,
@@ -100,7 +110,7 @@ found=$(rpm -q --queryformat '%{VERSION}-%{RELEASE}\\n' "$package" 2>/dev/null |
 [ -n "$found" ] || { echo "$package is not installed"; exit 1; }
 ${version === undefined ? '' : isVersion(version)}`;
 
-// Debian's epoch is no part of what people call the version; 1.2 means 1.2 and 1.2.x, not 1.20.
+// Without Debian's epoch. 1.2 matches 1.2 and 1.2.x, not 1.20.
 const isVersion = (version: string): string => `case "\${found#*:}" in
   ${shellWord(version)} | ${shellWord(version)}[!0-9]*) ;;
   *) echo "$package is $found, not ${version.replace(/[^\w.+~-]/g, '?')}"; exit 1 ;;
@@ -113,7 +123,7 @@ code=0
 cloud-init status --wait --long || code=$?
 if [ "$code" != 0 ]; then
   tail -n 20 /var/log/cloud-init-output.log 2>/dev/null || true
-  echo "cloud-init is not clean (exit code $code)"
+  echo "cloud-init has errors (exit code $code)"
   exit 1
 fi`;
 
@@ -125,37 +135,37 @@ for unit in $(systemctl list-units --state=failed --no-legend --plain --full | s
     *) failed="$failed $unit"; systemctl status --no-pager --full --lines=5 "$unit" 2>&1 || true ;;
   esac
 done
-[ -z "$failed" ] || { echo "failed:$failed"; exit 1; }`;
+[ -z "$failed" ] || { echo "failed units:$failed"; exit 1; }`;
 
-export const disk = (want: { path: string; free: number; inodes: number }): string => `
-path=${shellWord(want.path)}
+export const disk = (options: { path: string; free: number; inodes: number }): string => `
+path=${shellWord(options.path)}
 used() { df -P "$@" "$path" | tail -n 1 | sed 's/.* \\([0-9][0-9]*\\)% .*/\\1/'; }
 space=$((100 - $(used))) inodes=$(used -i)
 df -hP "$path" || true
 # File systems without a fixed number of inodes say "-".
 case "$inodes" in *[!0-9]* | '') inodes=100 ;; *) inodes=$((100 - inodes)) ;; esac
-[ "$space" -ge ${want.free} ] || { echo "$path has $space% of its space left, less than ${want.free}%"; exit 1; }
-[ "$inodes" -ge ${want.inodes} ] || { echo "$path has $inodes% of its inodes left, less than ${want.inodes}%"; exit 1; }`;
+[ "$space" -ge ${options.free} ] || { echo "$path has $space% free space, less than ${options.free}%"; exit 1; }
+[ "$inodes" -ge ${options.inodes} ] || { echo "$path has $inodes% free inodes, less than ${options.inodes}%"; exit 1; }`;
 
 /**
- * Host keys are made anew at each first boot, so only files older than this boot are left over. The age is measured against process 1: field 22 of its stat,
+ * Host keys are made at each first boot, so only files older than this boot come from the build. The start of this boot is field 22 of the stat of process 1,
  * in ticks since the kernel started. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
  */
 export const leftovers = (except: readonly string[]): string => `
 read -r up _ < /proc/uptime
 stat1=$(cat /proc/1/stat); set -- \${stat1##*) }
 shift 19
-# Two seconds for rounding; a builder ends long before its image is made.
+# Two seconds for rounding.
 booted=$(( $(date +%s) - \${up%.*} + $1 / $(getconf CLK_TCK 2>/dev/null || echo 100) - 2 ))
 found=
 suspect() {
   case "$1" in ${except.map(shellWord).join(' | ') || "''"}) return 0 ;; esac
   [ -s "$1" ] && [ "$(stat -c %Y "$1")" -lt "$booted" ] || return 0
-  found=yes; echo "left over: $1 ($2)"
+  found=yes; echo "from the build: $1 ($2)"
 }
-for file in /etc/ssh/ssh_host_*_key; do suspect "$file" "host key: every machine of this image would share it"; done
+for file in /etc/ssh/ssh_host_*_key; do suspect "$file" "host key: all instances of this image share it"; done
 for home in /root /home/*; do
-  suspect "$home/.ssh/authorized_keys" "somebody can log in to every machine of this image"
+  suspect "$home/.ssh/authorized_keys" "its owner can log in to all instances of this image"
   for file in "$home"/.ssh/id_*; do case "$file" in *.pub) ;; *) suspect "$file" "private key" ;; esac; done
   for file in "$home"/.*_history; do suspect "$file" "shell history"; done
   for file in .aws/credentials .git-credentials .netrc .docker/config.json; do suspect "$home/$file" "credentials"; done
@@ -167,5 +177,5 @@ for unit in amazon-ssm-agent snap.amazon-ssm-agent.amazon-ssm-agent; do
   now=$(systemctl is-enabled "$unit" 2>/dev/null || true)
   case "$now" in enabled*) exit 0 ;; esac
 done
-echo "the SSM agent is not enabled: it runs now, the next machine may not start it"
+echo "the SSM agent runs but is not enabled: the next instance may not start it"
 exit 1`;

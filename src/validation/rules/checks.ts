@@ -4,14 +4,14 @@ import { parseDuration } from '../../kit/format.ts';
 import { shortHash } from '../../model/verdict.ts';
 import { type ReadyMade, readyMade } from './checks-ready.ts';
 
-/** One thing that an image must do on a machine made of it. */
+/** One check that an instance of the image must pass. */
 export interface Check {
   readonly name: string;
-  /** Shell text that runs as root by itself: bash -eo pipefail (sh -e without bash), or what its `#!` line says. */
+  /** Shell text that runs as root: bash -eo pipefail (sh -e without bash), or the interpreter of its `#!` line. */
   readonly command: string;
-  /** Instead of `command`: a file of the repository that is delivered and run unchanged. */
+  /** Instead of `command`: a file of the repository that runs unchanged. */
   readonly script: string | undefined;
-  /** Files of the repository that the script finds beside itself. */
+  /** Files of the repository that the script needs, at their relative paths. */
   readonly files: readonly string[];
   readonly exitCode: number;
   /** Extended regular expressions over its output, line by line. */
@@ -19,13 +19,13 @@ export interface Check {
   readonly forbid: string | undefined;
   readonly severity: 'fail' | 'warn';
   readonly timeLimitSeconds: number;
-  /** It may fail until so long after the first check began. */
+  /** How long after the start of the first check it may still fail. */
   readonly retryForSeconds: number;
-  /** What the author wrote, without what it is called: what the hash is made of. */
+  /** What the author wrote, without the name: the content of the hash. */
   readonly declared: unknown;
 }
 
-/** A file of the repository that goes along with a check. */
+/** A file of the repository that is sent with a check. */
 export interface Delivered {
   readonly path: string;
   readonly content: Uint8Array;
@@ -34,22 +34,22 @@ export interface Delivered {
 
 const MOST_CHECKS = 200;
 
-const said = (says: string) => z.string({ error: says }).trim().min(1, says);
+const nonEmpty = (message: string) => z.string({ error: message }).trim().min(1, message);
 const seconds = (least: number) =>
-  said('must be a duration such as 30s or 5m').transform((raw, context) => {
+  nonEmpty('must be a duration such as 30s or 5m').transform((raw, context) => {
     const parsed = parseDuration(raw);
     if (parsed !== undefined && parsed >= least) return parsed;
     context.addIssue({ code: 'custom', message: 'must be a duration such as 30s or 5m' });
     return z.NEVER;
   });
-const pattern = () => said('must be an extended regular expression').refine(compiles, 'must be an extended regular expression');
+const pattern = () => nonEmpty('must be an extended regular expression').refine(compiles, 'must be an extended regular expression');
 
 const common = () => ({
-  name: said('must be text').max(100, 'must be at most 100 characters').optional(),
+  name: nonEmpty('must be text').max(100, 'must be at most 100 characters').optional(),
   severity: z.enum(['fail', 'warn'], { error: 'must be fail or warn' }).optional(),
   'time-limit': seconds(1).optional(),
   'retry-for': seconds(0).optional(),
-  'exit-code': said('must be 0 to 255')
+  'exit-code': nonEmpty('must be 0 to 255')
     .regex(/^\d{1,3}$/, 'must be 0 to 255')
     .transform(Number)
     .refine(code => code <= 255, 'must be 0 to 255')
@@ -57,29 +57,29 @@ const common = () => ({
     .optional(),
   expect: pattern().optional(),
   forbid: pattern().optional(),
-  files: z.array(said('must be a path in the repository'), { error: 'must be a list of paths in the repository' }).optional(),
+  files: z.array(nonEmpty('must be a path in the repository'), { error: 'must be a list of paths in the repository' }).optional(),
 });
 
 const kinds = (): Record<string, z.ZodType> => ({
-  command: said('must be shell text').optional(),
-  script: said('must be the path of a file in the repository').optional(),
+  command: nonEmpty('must be shell text').optional(),
+  script: nonEmpty('must be the path of a file in the repository').optional(),
   ...Object.fromEntries(Object.entries(readyMade).map(([kind, { schema }]) => [kind, schema().optional()])),
 });
 const KINDS: readonly string[] = ['command', 'script', ...Object.keys(readyMade)];
 
-const WHAT = `must be one check: a name of ${Object.keys(readyMade).join(', ')}, or a map with "command", "script" or one of these`;
+const WHAT = `must be one check: one of ${Object.keys(readyMade).join(', ')}, or a map with "command", "script" or one of these`;
 
 const kindsOf = (raw: unknown): string[] =>
   typeof raw === 'object' && raw !== null ? Object.keys(raw).filter(key => KINDS.includes(key)) : [];
 
-// `{ path: /x, type: file }` is the mistake that everybody makes once.
+// `{ path: /x, type: file }` is a common mistake.
 const unknownKeys = (keys: readonly string[], raw: unknown, known: readonly string[]) =>
   keys
     .map(key => {
       const [kind = ''] = kindsOf(raw);
       if (readyMade[kind]?.keys.includes(key))
-        return `says "${key}" beside "${kind}", it belongs beneath: ${kind}: { ${readyMade[kind].keys.join(', ')} }`;
-      return `says "${key}", did you mean "${closest(key, known)}"?`;
+        return `has "${key}" next to "${kind}": write ${kind}: { ${readyMade[kind].keys.join(', ')} }`;
+      return `has an unknown key "${key}", did you mean "${closest(key, known)}"?`;
     })
     .join(' ');
 
@@ -104,35 +104,35 @@ const item = (keys = { ...common(), ...kinds() }) =>
     )
     .meta({ type: ['object', 'string'] });
 
-// `- systemctl is-active web` is what everybody tries first.
-const looseText = (raw: string) => (/\s/.test(raw) ? `is text, and a command is written "command: ${raw.trim()}"` : WHAT);
+// `- systemctl is-active web` is a common first try.
+const looseText = (raw: string) => (/\s/.test(raw) ? `is text: write "command: ${raw.trim()}"` : WHAT);
 
 const tooManyKinds = (kinds: readonly string[]): string =>
-  kinds.length === 0 ? WHAT : `says ${kinds.join(' and ')}: one check does one thing`;
+  kinds.length === 0 ? WHAT : `has ${kinds.join(' and ')}: write them as separate checks`;
 
-// A misspelt kind is told as such, not once more as a missing one.
+// A misspelt kind is reported once, not also as a missing one.
 function onlyKindsMissing({ value, issues }: { value: unknown; issues: readonly { code?: string | undefined }[] }): boolean {
   return kindsOf(value).length > 1 || issues.every(({ code }) => code !== 'unrecognized_keys' && code !== 'invalid_type');
 }
 
-/** `checks:` as it stands in a workflow or in the file. */
+/** `checks:` of a workflow or of the file. */
 export const checksSchema = () =>
   z
     .array(item(), { error: 'must be a list of checks, each beginning with "- "' })
-    .min(1, 'must hold at least one check: an image that nobody looked into is not validated')
-    .max(MOST_CHECKS, `must hold at most ${MOST_CHECKS} checks; "script" runs a whole suite as one`) as z.ZodType<readonly Check[]>;
+    .min(1, 'must have at least one check')
+    .max(MOST_CHECKS, `must have at most ${MOST_CHECKS} checks; "script" runs a suite as one check`) as z.ZodType<readonly Check[]>;
 
 type Written = z.infer<z.ZodObject<ReturnType<typeof common>>> & Readonly<Record<string, unknown>>;
 
 function asCheck(raw: Written): Check {
   const kind = Object.keys(raw).find(key => KINDS.includes(key)) ?? 'command';
-  const said = raw[kind];
-  const made = kind in readyMade ? (readyMade[kind] as ReadyMade).make(said) : undefined;
+  const value = raw[kind];
+  const made = kind in readyMade ? (readyMade[kind] as ReadyMade).make(value) : undefined;
   const { name, ...declared } = raw;
   return {
-    name: name ?? made?.name ?? firstLine(String(said)),
-    command: made?.command ?? (kind === 'command' ? String(said) : ''),
-    script: kind === 'script' ? String(said) : undefined,
+    name: name ?? made?.name ?? firstLine(String(value)),
+    command: made?.command ?? (kind === 'command' ? String(value) : ''),
+    script: kind === 'script' ? String(value) : undefined,
     files: raw.files ?? [],
     exitCode: raw['exit-code'] ?? 0,
     expect: raw.expect,
@@ -158,8 +158,8 @@ function compiles(text: string): boolean {
 }
 
 /**
- * What a verdict is about: every declared check and the contents of delivered files, in order; not what a check is called. Ready-made checks count by what
- * was declared, so that a better shell line of ours does not change the hash.
+ * Hash of every declared check and the contents of its files, in order, without names. Ready-made checks count as declared, so that a change of their shell
+ * does not change the hash.
  */
 export const checksHash = (checks: readonly Check[], deliveries: readonly (readonly Delivered[])[], also: unknown = {}): string => {
   const contents = deliveries.flat().map(({ path, content }) => [path, shortHash(Buffer.from(content).toString('base64'))]);

@@ -1,6 +1,6 @@
 import type { Poll } from '../../kit/wait.ts';
 
-/** What the states of a test machine mean, and what is probably behind them. */
+/** What the states of a test instance mean. */
 
 export interface InstanceStatus {
   readonly state: string;
@@ -16,14 +16,14 @@ export interface HealthStatus {
 const HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
   [
     /Client\.InternalError/,
-    'usually the KMS key of its volumes: the role needs kms:CreateGrant, kms:Decrypt, kms:DescribeKey and kms:GenerateDataKeyWithoutPlaintext on it',
+    'usually the KMS key of its volumes: allow the role kms:CreateGrant, kms:Decrypt, kms:DescribeKey and kms:GenerateDataKeyWithoutPlaintext on it',
   ],
   [/KMS|InvalidKMSKey/i, 'the KMS key of its volumes is disabled, deleted or not granted to this role'],
-  [/Client\.VolumeLimitExceeded/, 'the account has no room for another volume'],
-  [/Client\.InvalidSnapshot\.NotFound/, 'a snapshot of the image is gone'],
-  [/Client\.UserInitiatedShutdown/, 'somebody ended it from outside'],
+  [/Client\.VolumeLimitExceeded/, 'the volume quota of the account is used up'],
+  [/Client\.InvalidSnapshot\.NotFound/, 'a snapshot of the image does not exist'],
+  [/Client\.UserInitiatedShutdown/, 'a user or another process terminated it'],
   [/Client\.InstanceInitiatedShutdown/, 'it shut itself down: the image or its user data does that'],
-  [/Server\.InsufficientInstanceCapacity/, 'AWS has no room for this type there now'],
+  [/Server\.InsufficientInstanceCapacity/, 'AWS has no capacity for this type there now'],
 ];
 
 const hint = (reason: string): string => {
@@ -31,16 +31,16 @@ const hint = (reason: string): string => {
   return found === undefined ? '' : ` (${found})`;
 };
 
-/** EC2 may not know a machine that it has just made. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html */
+/** A new instance may not be visible yet. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html */
 export function evaluateInstance<M extends InstanceStatus>(instance: M | undefined): Poll<M> {
-  if (instance === undefined) return { state: 'waiting', note: 'EC2 does not show it yet' };
+  if (instance === undefined) return { state: 'waiting', note: 'not visible yet' };
   if (instance.state === 'pending') return { state: 'waiting', note: 'pending' };
   if (instance.state === 'running') return { state: 'done', value: instance };
   const reason = instance.stateReason === '' ? 'no reason given' : instance.stateReason;
   return { state: 'failed', reason: `${instance.state}: ${reason}${hint(reason)}` };
 }
 
-/** While we wait for its agent, the machine itself may fail. */
+/** While the agent is awaited, the instance itself may fail. */
 export function evaluateBoot(
   ping: string | undefined,
   instance: InstanceStatus | undefined,
@@ -50,8 +50,9 @@ export function evaluateBoot(
   const alive = evaluateInstance(instance);
   if (alive.state === 'failed') return alive;
   if (health?.instance === 'impaired')
-    return { state: 'failed', reason: 'its status check failed: it runs, but does not boot or has no network' };
-  if (health?.system === 'impaired') return { state: 'failed', reason: "the host's status check failed: AWS's side, not the image" };
-  const agent = ping === undefined ? 'the agent has not registered' : `the agent was seen, now ${ping}`;
-  return { state: 'waiting', note: `${agent}; status checks ${health?.instance || 'not there yet'}` };
+    return { state: 'failed', reason: 'its instance status check failed: it does not boot or has no network' };
+  if (health?.system === 'impaired')
+    return { state: 'failed', reason: 'its system status check failed: the host, not the image, is impaired' };
+  const agent = ping === undefined ? 'the agent has not registered' : `the agent is ${ping}`;
+  return { state: 'waiting', note: `${agent}, status check ${health?.instance || 'pending'}` };
 }

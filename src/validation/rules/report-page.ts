@@ -1,21 +1,21 @@
-import { formatDuration } from '../../kit/format.ts';
+import { formatCount, formatDuration } from '../../kit/format.ts';
 import { block, code, details, table, text } from '../../kit/markdown.ts';
 import type { CheckResult } from './checks-report.ts';
 import type { TestRun, Validation } from './conclude.ts';
 
-/** The validation as a page of the job summary. What instances print is untrusted: it goes through kit/markdown.ts. */
+/** The validation in the job summary. Output of instances is untrusted and goes through kit/markdown.ts. */
 
 const MARK = { passed: '✅', failed: '❌', inconclusive: '❔' } as const;
 const ENDING_MARK: Readonly<Record<CheckResult['ending'], string>> = { passed: '✅', warned: '⚠️', failed: '❌', 'not run': '❔' };
 
-// The runner drops a summary of more than 1 MiB as a whole, and other steps write there too.
+// The runner drops a whole summary of more than 1 MiB, and other steps write there too.
 const MOST_OUTPUT_CHARACTERS = 200_000;
 
 export function validationPage(validation: Validation): string {
   const { imageId, family, result, reason, testRuns } = validation;
-  const said = result === 'inconclusive' ? 'could not be validated' : `${result} validation`;
+  const outcome = result === 'inconclusive' ? 'could not be validated' : `${result} validation`;
   return [
-    `### ${MARK[result]} ${text(family)} ${code(imageId)} ${said}`,
+    `### ${MARK[result]} ${text(family)} ${code(imageId)} ${outcome}`,
     text(sentence(reason)),
     instances(testRuns),
     ...testRuns.filter(({ checks }) => checks.length > 0).map(checksTable(testRuns.length > 1)),
@@ -39,16 +39,16 @@ function instances(testRuns: readonly TestRun[]): string {
         .join(', '),
     ),
   ]);
-  return table(['Type', 'Machine', '', ...phases.map(text)], rows);
+  return table(['Type', 'Instance', '', ...phases.map(text)], rows);
 }
 
-/** What somebody must look at comes first. */
+/** Checks that need attention come first. */
 const BAD = ['failed', 'not run', 'warned'] as const;
 const MOST_PASSED = 12;
 
 const rowsOf = (checks: readonly CheckResult[]): string =>
   table(
-    ['', 'Check', 'Took', 'Why'],
+    ['', 'Check', 'Took', 'Reason'],
     checks.map(({ name, ending, reason, seconds, tries }) => [
       ENDING_MARK[ending],
       text(name),
@@ -64,10 +64,10 @@ const checksTable =
     const good = checks.filter(({ ending }) => ending === 'passed');
     const [shown, folded] = good.length > MOST_PASSED ? [bad, good] : [[...bad, ...good], []];
     const title = many ? [`**${text(instanceType)}**`] : [];
-    const cut = complete ? [] : ['The report was cut: not every result came back.'];
+    const cut = complete ? [] : ['The report was cut: some results are missing.'];
     const tables = [
       ...(shown.length === 0 ? [] : [rowsOf(shown)]),
-      ...(folded.length === 0 ? [] : [details(`${folded.length} checks passed`, rowsOf(folded))]),
+      ...(folded.length === 0 ? [] : [details(`${formatCount(folded.length, 'check')} passed`, rowsOf(folded))]),
     ];
     return [...title, ...tables, ...cut].join('\n\n');
   };
@@ -84,10 +84,10 @@ function outputs(testRuns: readonly TestRun[]): string[] {
     ...testRun.checks
       .filter(({ ending }) => ending === 'failed' || ending === 'warned')
       .flatMap(({ name, output, bytes }) => shown(`${name}: ${formatOutputTitle(output, bytes)}`, output)),
-    ...shown(`Console of ${testRun.instanceId ?? testRun.instanceType}, its end`, testRun.console ?? ''),
+    ...shown(`End of the console of ${testRun.instanceId ?? testRun.instanceType}`, testRun.console ?? ''),
   ]);
 }
 
-/** Whether what is shown is all that was printed. */
+/** Says whether the output is complete. */
 export const formatOutputTitle = (output: string, bytes: number): string =>
   Buffer.byteLength(output) >= bytes ? 'output' : `output, truncated: the last ${Buffer.byteLength(output)} of ${bytes} bytes`;

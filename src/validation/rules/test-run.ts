@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type TagScheme, type Tags, tagKey } from '../../model/image.ts';
 
-/** A machine that is made to try an image and must not outlive that: what it is called, who it belongs to, when it ends. */
+/** A test instance: its identity, its tags, and its self-termination. */
 
 export interface TestRunId {
   readonly repository: string;
@@ -9,7 +9,7 @@ export interface TestRunId {
   readonly attempt: string;
   readonly job: string;
   readonly region: string;
-  /** Unlike in every other process, so that two legs of a matrix never get the same machine: GITHUB_JOB is the same for all of them. */
+  /** Unique per process, so that two legs of a matrix never share an instance: GITHUB_JOB is the same for all of them. */
   readonly leg: string;
 }
 
@@ -26,13 +26,14 @@ export interface Attempt {
   readonly imageId: string;
   readonly instanceType: string;
   readonly subnetId: string | undefined;
-  /** How many machines this process asked for before. */
+  /** How many launches this process tried before. */
   readonly ordinal: number;
 }
 
-/** https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html: at most 64 characters, and dead machines are remembered for a day. */
+/** https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html: at most 64 characters; a terminated instance holds its token for a day. */
 export const launchToken = (testRunId: TestRunId, attempt: Attempt): string => {
-  const parts = [testRunId.repository, testRunId.runId, testRunId.attempt, testRunId.job, testRunId.region, testRunId.leg, 'validate'];
+  const { repository, runId, job, region, leg } = testRunId;
+  const parts = [repository, runId, testRunId.attempt, job, region, leg, 'validate'];
   const request = [attempt.imageId, attempt.instanceType, attempt.subnetId ?? '', String(attempt.ordinal)];
   return createHash('sha256')
     .update(JSON.stringify([...parts, ...request]))
@@ -41,49 +42,46 @@ export const launchToken = (testRunId: TestRunId, attempt: Attempt): string => {
 
 export const PURPOSE = 'validate';
 
-/** As tags of the machine and its volumes; the sweep of a later run reads them. */
+/** Tags of the instance and its volumes; the sweep of a later run reads them. */
 export const testInstanceTags = (
   testRunId: TestRunId,
-  testRun: { family: string; imageId: string; endsAt: Date; own: Tags },
+  launch: { family: string; imageId: string; endsAt: Date; tags: Tags },
   scheme: TagScheme,
 ): Tags => ({
-  ...testRun.own,
-  Name: `ami-action validates ${testRun.imageId}`,
+  ...launch.tags,
+  Name: `ami-action validates ${launch.imageId}`,
   ManagedBy: 'ami-action',
   [tagKey(scheme, 'purpose')]: PURPOSE,
-  [tagKey(scheme, 'family')]: testRun.family,
+  [tagKey(scheme, 'family')]: launch.family,
   [tagKey(scheme, 'repository')]: testRunId.repository,
   [tagKey(scheme, 'run')]: `${testRunId.runId}/${testRunId.attempt}`,
-  [tagKey(scheme, 'expires-at')]: testRun.endsAt.toISOString(),
+  [tagKey(scheme, 'expires-at')]: launch.endsAt.toISOString(),
 });
 
-export interface Leftover {
+export interface LeftoverInstance {
   readonly id: string;
   readonly state: string;
   readonly tags: Tags;
 }
 
-/**
- * Why a test machine may be ended by somebody else's run; undefined while it may be in use. Never by age alone: its own tag says until when it is needed, and
- * only an earlier attempt of the same run is known to be over.
- */
-export function leftoverReason(instance: Leftover, testRunId: TestRunId, scheme: TagScheme, now: number): string | undefined {
+/** Why another run may terminate a test instance; undefined while it may be in use. Its expiry tag decides, or that an earlier attempt of this run left it. */
+export function leftoverReason(instance: LeftoverInstance, testRunId: TestRunId, scheme: TagScheme, now: number): string | undefined {
   const tag = (key: 'purpose' | 'expires-at' | 'run' | 'repository') => instance.tags[tagKey(scheme, key)];
   if (tag('purpose') !== PURPOSE || instance.state === 'terminated' || instance.state === 'shutting-down') return undefined;
   const expires = Date.parse(tag('expires-at') ?? '');
-  if (expires < now) return `it was needed until ${tag('expires-at')}`;
+  if (expires < now) return `it expired at ${tag('expires-at')}`;
   const [id, attempt] = (tag('run') ?? '').split('/');
   if (tag('repository') !== testRunId.repository || id !== testRunId.runId || !(Number(attempt) < Number(testRunId.attempt)))
     return undefined;
-  return `attempt ${attempt} of this run left it behind`;
+  return `attempt ${attempt} of this run did not terminate it`;
 }
 
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html
 const MOST_USER_DATA_BYTES = 16 * 1024;
 
 /**
- * The last resort: the machine ends itself at an absolute time, which shutdown turns into termination. A boothook runs at every boot, so a reboot does not
- * stop it; the user's own data stays a part beside it. https://cloudinit.readthedocs.io/en/latest/explanation/format.html
+ * User data with self-termination at an absolute time, by a shutdown that EC2 turns into termination. A boothook runs at every boot, so a reboot does not cancel
+ * it; the user's own data stays a part of the message. https://cloudinit.readthedocs.io/en/latest/explanation/format.html
  */
 export function withSelfTermination(own: string | undefined, endsAt: Date): string {
   const parts = [part('text/cloud-boothook', selfTermination(endsAt)), ...(own === undefined || own.trim() === '' ? [] : [ownPart(own)])];
@@ -92,17 +90,17 @@ export function withSelfTermination(own: string | undefined, endsAt: Date): stri
   return `${head}\n--${boundary}\n${parts.join(`\n--${boundary}\n`)}\n--${boundary}--\n`;
 }
 
-/** What is wrong with the user's own user data, before EC2 says it. */
+/** Why EC2 would refuse the user data; undefined where it would not. */
 export const userDataProblem = (own: string | undefined): string | undefined => {
   const bytes = Buffer.byteLength(withSelfTermination(own, new Date(0)));
   return bytes <= MOST_USER_DATA_BYTES
     ? undefined
-    : `"user-data" is too long: ${bytes} bytes with the timer that ends the machine, EC2 takes ${MOST_USER_DATA_BYTES}`;
+    : `"user-data" is too long: ${bytes} bytes with self-termination, EC2 accepts ${MOST_USER_DATA_BYTES}`;
 };
 
 const part = (type: string, content: string) => `Content-Type: ${type}; charset="utf-8"\n\n${content}`;
 
-// The first line tells cloud-init what it is; a message that is multipart itself has its own headers.
+// cloud-init reads the type from the first line; a multipart message has its own headers.
 function ownPart(own: string): string {
   const text = own.replace(/\r\n/g, '\n');
   if (/^(content-type|mime-version):/i.test(text)) return text;
@@ -115,9 +113,9 @@ function ownPart(own: string): string {
   return part(types.find(([first]) => text.startsWith(first))?.[1] ?? 'text/x-shellscript', text);
 }
 
-// systemd's timer where there is systemd; else a process of its own that sleeps.
+// A timer of systemd; without systemd a sleeping process.
 const selfTermination = (endsAt: Date): string => `#!/bin/sh
-# This machine tries out an image. It ends itself at ${endsAt.toISOString()}, whoever may have forgotten it.
+# Test instance of ami-action. It terminates itself at ${endsAt.toISOString()} at the latest.
 left=$((${Math.floor(endsAt.getTime() / 1000)} - $(date +%s)))
 [ "$left" -gt 1 ] || left=1
 systemd-run --quiet --on-active="$left" --timer-property=AccuracySec=1s shutdown -h now 2>/dev/null && exit 0

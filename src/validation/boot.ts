@@ -3,25 +3,25 @@ import type { Instance } from '../ports/instances.ts';
 import { evaluateBoot, evaluateInstance } from './rules/instance-states.ts';
 import type { LaunchOptions, TestInstance, ValidationDeps } from './test-instance.ts';
 
-/** From launch to an agent that takes commands. */
+/** From launch to an agent that accepts commands. */
 
 export interface BootOptions extends LaunchOptions {
   readonly bootSeconds: number;
   readonly agentSeconds: number;
 }
 
-export const running = (instance: TestInstance, order: BootOptions, deps: ValidationDeps): Wait<Instance> => {
-  const { instances } = deps.inRegion({ region: order.testRunId.region });
+export const running = (instance: TestInstance, options: BootOptions, deps: ValidationDeps): Wait<Instance> => {
+  const { instances } = deps.inRegion({ region: options.testRunId.region });
   const poll = async () => evaluateInstance(await instances.get(instance.id));
-  return { what: `Instance ${instance.id}`, everySeconds: 5, atMostSeconds: order.bootSeconds, poll };
+  return { what: `Instance ${instance.id}`, everySeconds: 5, atMostSeconds: options.bootSeconds, poll };
 };
 
-export const agentOnline = (instance: TestInstance, order: BootOptions, deps: ValidationDeps): Wait<undefined> => {
-  const { instances, commands } = deps.inRegion({ region: order.testRunId.region });
+export const agentOnline = (instance: TestInstance, options: BootOptions, deps: ValidationDeps): Wait<undefined> => {
+  const { instances, commands } = deps.inRegion({ region: options.testRunId.region });
   const poll = async () => {
     const ping = await commands.agent(instance.id);
     if (ping === 'Online') return evaluateBoot(ping, undefined, undefined);
     return evaluateBoot(ping, await instances.get(instance.id), await instances.health(instance.id));
   };
-  return { what: `SSM agent of ${instance.id}`, everySeconds: 5, atMostSeconds: order.agentSeconds, poll };
+  return { what: `SSM agent of ${instance.id}`, everySeconds: 5, atMostSeconds: options.agentSeconds, poll };
 };

@@ -1,8 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Image } from '../../src/model/image.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
-import { type Control, controlImage, explainSilence, faultOf, type Symptoms } from '../../src/validation/rules/blame.ts';
-import { consoleCauses, isDead } from '../../src/validation/rules/console.ts';
+import {
+  type Control,
+  consoleCauses,
+  controlImage,
+  explainSilence,
+  faultOf,
+  isDead,
+  type Symptoms,
+} from '../../src/validation/rules/diagnosis.ts';
 
 const RUNS = { state: 'running', stateReason: '' };
 const ended = (stateReason: string) => ({ state: 'terminated', stateReason });
@@ -11,7 +18,7 @@ const PANIC = '[    1.2] Kernel panic - not syncing: VFS';
 
 const seen = (over: Partial<Symptoms> = {}): Symptoms => ({ instance: RUNS, health: OK, console: '', silent: 'at boot', ...over });
 
-describe('whose fault it is', () => {
+describe('image or account', () => {
   test.each<[string, Partial<Symptoms>, string]>([
     ['it fails its own status check', { health: { system: 'ok', instance: 'impaired' } }, 'image'],
     ['the host fails', { health: { system: 'impaired', instance: 'impaired' } }, 'elsewhere'],
@@ -33,47 +40,49 @@ describe('whose fault it is', () => {
   });
 });
 
-describe('what a second machine proves', () => {
+describe('what a control instance proves', () => {
   const launched = { instanceProfile: 'ssm-machines', subnetId: 'subnet-1' };
   const came: Control = { imageId: 'ami-good', instanceType: 't3.micro', seconds: 31, reason: '' };
   const silent: Control = { imageId: 'ami-good', instanceType: 't3.micro', seconds: undefined, reason: 'gave up after 600 s' };
 
-  test('its agent came: it is the image, and neither profile nor route', () => {
+  test('its agent came online: the image is the cause', () => {
     const { result, reason } = explainSilence(seen(), launched, came);
     expect(result).toBe('failed');
     expect(reason).toBe(
-      'It is the image: on a second machine (t3.micro), in the same subnet and with the same profile, the agent of ami-good was online 31s after launch. Likely causes: (1) the image has no SSM agent, or it is not enabled.',
+      'The image is the cause: on a control instance (t3.micro) of ami-good, in the same subnet and with the same profile, the SSM agent was online 31s after launch. Likely causes: (1) the image has no SSM agent, or the agent is not enabled.',
     );
   });
 
-  test('its agent did not come either: no verdict, and the account is looked at first', () => {
+  test('its agent did not come online either: no verdict, and causes in the account come first', () => {
     const { result, reason } = explainSilence(seen(), launched, silent);
     expect(result).toBe('inconclusive');
-    expect(reason).toMatch(/^It may not be the image: on a second machine ami-good did not get there either \(gave up after 600 s\)\./);
-    expect(reason).toMatch(/\(1\) the instance profile ssm-machines lacks AmazonSSMManagedInstanceCore; \(2\) subnet-1 has no route/);
+    expect(reason).toMatch(
+      /^The image may not be the cause: a control instance \(t3\.micro\) of ami-good, in the same subnet and with the same profile, failed as well \(gave up after 600 s\)\./,
+    );
+    expect(reason).toMatch(/\(1\) instance profile ssm-machines lacks AmazonSSMManagedInstanceCore; \(2\) subnet-1 has no route/);
     expect(reason).not.toContain('the image has no SSM agent');
   });
 
-  test('there was none: no verdict, and both are named', () => {
+  test('without one: no verdict, and both causes are named', () => {
     const { result, reason } = explainSilence(seen(), { instanceProfile: undefined, subnetId: undefined }, undefined);
     expect(result).toBe('inconclusive');
     expect(reason).toMatch(
-      /^Whether it is the image or the account cannot be told.*no instance-profile is set and Default Host Management is not on.*the default subnet has no route.*the image has no SSM agent/,
+      /^The cause may be the image or the account.*"instance-profile" is not set and Default Host Management is off.*the default subnet has no route.*the image has no SSM agent/,
     );
   });
 
   test.each([
-    ['during the checks', 'died while the checks ran'],
-    ['after the reboot', 'does not come up a second time'],
+    ['during the checks', 'stopped during the checks'],
+    ['after the reboot', 'does not boot a second time'],
   ] as const)('an agent that was online once had profile and route: lost %s', (when, cause) => {
     expect(explainSilence(seen({ silent: when }), launched, came).reason).toContain(cause);
     const open = explainSilence(seen({ silent: when }), launched, undefined);
-    expect(open).toMatchObject({ result: 'inconclusive', reason: expect.stringContaining('Systems Manager, or the way to it, failed') });
+    expect(open).toMatchObject({ result: 'inconclusive', reason: expect.stringContaining('Systems Manager, or the route to it, failed') });
     expect(open.reason).not.toContain('AmazonSSMManagedInstanceCore');
   });
 });
 
-describe('the image of the second machine', () => {
+describe('the image of the control instance', () => {
   const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
   const image = (id: string, day: number, result: 'passed' | 'failed' | undefined, over: Partial<Image> = {}): Image => {
     const verdict = { result: result ?? 'passed', checks: 'a'.repeat(32), at: new Date('2026-05-01') };
@@ -104,10 +113,10 @@ describe('a console', () => {
     ['VFS: Unable to mount root fs on unknown-block(0,0)', 'its root file system', true],
     ['cloud-init[812]: Traceback (most recent call last)', 'cloud-init failed', false],
     ['Entering emergency mode. Exit the shell to continue.', '/etc/fstab', true],
-    ['[ TIME ] Timed out waiting for device /dev/xvdf.', 'it waits for a device that is not there', false],
+    ['[ TIME ] Timed out waiting for device /dev/xvdf.', 'it waits for a device that does not exist', false],
     ['Out of memory: Killed process 812 (java)', 'it runs out of memory', false],
     ['Unit amazon-ssm-agent.service could not be found.', 'the SSM agent is missing or fails', false],
-    ['dial tcp: lookup ssm.eu-central-1.amazonaws.com: i/o timeout', 'the SSM endpoints cannot be reached from it', false],
+    ['dial tcp: lookup ssm.eu-central-1.amazonaws.com: i/o timeout', 'it cannot reach the SSM endpoints', false],
     ['write error: No space left on device', 'its disk is full', false],
     ['[ ***  ] A start job is running for a-wait.service (1min 5s / no limit)', 'its boot hangs at a-wait.service', false],
     ['[*     ] (1 of 2) A start job is running for Wait for it (5s / 1min 30s)', 'its boot hangs at Wait for it', false],

@@ -40,10 +40,10 @@ describe('the token of a launch', () => {
   });
 });
 
-describe('a test machine that was left', () => {
+describe('a leftover test instance', () => {
   const now = Date.parse('2026-05-01T12:00:00Z');
   const tags = (endsAt: string, of: TestRunId = testRunId) =>
-    testInstanceTags(of, { family: 'web', imageId: 'ami-1', endsAt: new Date(endsAt), own: {} }, scheme);
+    testInstanceTags(of, { family: 'web', imageId: 'ami-1', endsAt: new Date(endsAt), tags: {} }, scheme);
   const instance = (over: Partial<Parameters<typeof leftoverReason>[0]> = {}) => ({
     id: 'i-1',
     state: 'running',
@@ -53,17 +53,17 @@ describe('a test machine that was left', () => {
 
   test.each([
     ['is needed still', instance(), undefined],
-    ['has expired', instance({ tags: tags('2026-05-01T11:59:59Z') }), 'it was needed until 2026-05-01T11:59:59.000Z'],
+    ['has expired', instance({ tags: tags('2026-05-01T11:59:59Z') }), 'it expired at 2026-05-01T11:59:59.000Z'],
     [
       'has expired and is stopped',
       instance({ state: 'stopped', tags: tags('2026-05-01T11:00:00Z') }),
-      'it was needed until 2026-05-01T11:00:00.000Z',
+      'it expired at 2026-05-01T11:00:00.000Z',
     ],
     ['has expired and is gone', instance({ state: 'terminated', tags: tags('2026-05-01T11:00:00Z') }), undefined],
     [
       'is of an earlier attempt',
       instance({ tags: tags('2026-05-01T13:00:00Z', { ...testRunId, attempt: '1' }) }),
-      'attempt 1 of this run left it behind',
+      'attempt 1 of this run did not terminate it',
     ],
     ['is of this attempt', instance({ tags: tags('2026-05-01T13:00:00Z') }), undefined],
     ['is of a later attempt', instance({ tags: tags('2026-05-01T13:00:00Z', { ...testRunId, attempt: '10' }) }), undefined],
@@ -80,7 +80,7 @@ describe('a test machine that was left', () => {
   });
 });
 
-describe('the dead-man in the user data', () => {
+describe('self-termination in the user data', () => {
   const endsAt = new Date('2026-05-01T12:00:00Z');
 
   test.each([
@@ -103,19 +103,19 @@ describe('the dead-man in the user data', () => {
     expect(withSelfTermination(own, endsAt)).toContain(`Content-Type: ${type}; charset="utf-8"\n\n${own}`);
   });
 
-  test('no text of the user ends his own part', () => {
+  test('no text of the user ends its part', () => {
     const message = withSelfTermination('#!/bin/sh', endsAt);
     const boundary = /boundary="([^"]+)"/.exec(message)?.[1] ?? '';
     const trick = withSelfTermination(`#!/bin/sh\n--${boundary}--\n`, endsAt);
     expect(readUserData(trick).scripts[0]).toContain(boundary);
   });
 
-  test('what EC2 would not take is told before', () => {
+  test('user data that EC2 would refuse is reported before', () => {
     expect(userDataProblem('x'.repeat(10_000))).toBeUndefined();
     expect(userDataProblem('x'.repeat(16_000))).toMatch(/^"user-data" is too long: 16\d{3} bytes/);
   });
 
-  test('its shell asks for the right time, also when that is over', () => {
+  test('its shell sets the right time, also when that has passed', () => {
     const home = mkdtempSync(join(tmpdir(), 'ami-action-dead-man-'));
     const asked = (at: Date) => {
       writeFileSync(join(home, 'systemd-run'), '#!/bin/sh\nfor a in "$@"; do case $a in --on-active=*) echo "${a#*=}" ;; esac; done', {
@@ -130,9 +130,9 @@ describe('the dead-man in the user data', () => {
   });
 });
 
-describe('what a state means', () => {
+describe('the states of an instance', () => {
   test.each([
-    [undefined, 'waiting', 'EC2 does not show it yet'],
+    [undefined, 'waiting', 'not visible yet'],
     [{ state: 'pending', stateReason: '' }, 'waiting', 'pending'],
     [{ state: 'running', stateReason: '' }, 'done', ''],
     [{ state: 'terminated', stateReason: 'Client.InternalError: Client error on launch' }, 'failed', 'kms:CreateGrant'],
@@ -146,7 +146,11 @@ describe('what a state means', () => {
       'failed',
       'it shut itself down',
     ],
-    [{ state: 'terminated', stateReason: 'Client.VolumeLimitExceeded: Volume limit exceeded' }, 'failed', 'no room for another volume'],
+    [
+      { state: 'terminated', stateReason: 'Client.VolumeLimitExceeded: Volume limit exceeded' },
+      'failed',
+      'the volume quota of the account is used up',
+    ],
     [{ state: 'stopped', stateReason: '' }, 'failed', 'stopped: no reason given'],
   ])('%j is %s', (instance, state, says) => {
     const look = evaluateInstance(instance);
@@ -154,20 +158,20 @@ describe('what a state means', () => {
     expect(JSON.stringify(look)).toContain(says);
   });
 
-  test('an agent that is online is enough; before that, the machine may fail', () => {
+  test('an online agent is enough; before that, the instance may fail', () => {
     const up = { state: 'running', stateReason: '' };
     expect(evaluateBoot('Online', undefined, undefined).state).toBe('done');
     expect(evaluateBoot('ConnectionLost', up, { system: 'ok', instance: 'ok' })).toMatchObject({
       state: 'waiting',
-      note: expect.stringContaining('now ConnectionLost'),
+      note: expect.stringContaining('the agent is ConnectionLost'),
     });
     expect(evaluateBoot(undefined, up, { system: 'ok', instance: 'impaired' })).toMatchObject({
       state: 'failed',
-      reason: expect.stringContaining('does not boot'),
+      reason: expect.stringContaining('its instance status check failed: it does not boot'),
     });
     expect(evaluateBoot(undefined, up, { system: 'impaired', instance: 'ok' })).toMatchObject({
       state: 'failed',
-      reason: expect.stringContaining("AWS's side"),
+      reason: expect.stringContaining('the host, not the image, is impaired'),
     });
   });
 });

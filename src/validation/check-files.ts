@@ -4,7 +4,7 @@ import type { Check, Delivered } from './rules/checks.ts';
 import { checksScript, MOST_SCRIPT_CHARACTERS } from './rules/checks-script.ts';
 import { userDataProblem } from './rules/test-run.ts';
 
-/** The files that checks name, by check. Whatever is missing or too large is told at once, before anything is launched. */
+/** The files that checks name, by check. Throws one `UsageError` with everything that does not exist or is too large. */
 export async function readDeliveries(checks: readonly Check[], files: Files): Promise<readonly (readonly Delivered[])[]> {
   const problems: string[] = [];
   const found = await Promise.all(
@@ -14,13 +14,13 @@ export async function readDeliveries(checks: readonly Check[], files: Files): Pr
       problems.push(
         ...paths
           .filter((_, at) => read[at] === undefined)
-          .map(path => `"checks[${index + 1}]" names ${path}, which is not in the repository`),
+          .map(path => `"checks[${index + 1}]" names ${path}, which does not exist in the repository`),
       );
       if (check.script !== undefined && (read[0]?.length ?? 0) > 1)
         problems.push(
-          `"checks[${index + 1}]" names the directory ${check.script} as its script; name the file, and the directory under "files"`,
+          `"checks[${index + 1}]": script ${check.script} is a directory. Set "script" to a file, and the directory in "files"`,
         );
-      // A checkout on Windows loses the mode; whoever says `script` wants it run.
+      // A checkout on Windows loses the mode.
       return read.flatMap((group = [], at) =>
         group.map(file => ({ ...file, executable: file.executable || (at === 0 && check.script !== undefined) })),
       );
@@ -35,19 +35,17 @@ function scriptTooLong(checks: readonly Check[], deliveries: readonly (readonly 
   const { length } = checksScript({ checks, deliveries, nonce: 'x'.repeat(16), withinSeconds: 99_999 });
   if (length <= MOST_SCRIPT_CHARACTERS) return [];
   return [
-    `"checks" make a command of ${length} characters, packed, and Run Command takes about ${MOST_SCRIPT_CHARACTERS}: bake large suites into the image, or let the check fetch them`,
+    `"checks" need a command of ${length} characters, and Run Command accepts about ${MOST_SCRIPT_CHARACTERS}. Install large suites in the image, or download them in the check`,
   ];
 }
 
 export async function readUserData(path: string | undefined, files: Files): Promise<string | undefined> {
   if (path === undefined) return undefined;
   const [file] = (await files.read(path)) ?? [];
-  if (file === undefined) throw new UsageError([`"user-data" names ${path}, which is not in the repository`]);
-  // As text it would be broken, and no part of a message in parts is unpacked for it.
+  if (file === undefined) throw new UsageError([`"user-data" names ${path}, which does not exist in the repository`]);
+  // cloud-init does not unpack a part of a multipart message.
   if (file.content[0] === 0x1f && file.content[1] === 0x8b)
-    throw new UsageError([
-      `"user-data" names ${path}, which is compressed: give it as text, it goes along with the timer that ends the machine`,
-    ]);
+    throw new UsageError([`"user-data" names ${path}, which is compressed: it must be text, to which self-termination is added`]);
   const own = Buffer.from(file.content).toString('utf8');
   const problem = userDataProblem(own);
   if (problem !== undefined) throw new UsageError([problem]);
