@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { marked } from 'marked';
 import type { Image } from '../../src/model/image.ts';
-import { brokenGates } from '../../src/validation/preflight.ts';
 import type { CheckResult } from '../../src/validation/rules/checks-report.ts';
 import { conclude, countOf, endedInstances, type TestRun, toJson, toJUnit, type Validation } from '../../src/validation/rules/conclude.ts';
+import { brokenGates } from '../../src/validation/rules/gates.ts';
 import { validationPage } from '../../src/validation/rules/report-page.ts';
 
 const check = (name: string, ending: CheckResult['ending'], output = ''): CheckResult => ({

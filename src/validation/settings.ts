@@ -3,13 +3,12 @@ import { duration, flag, list, optional, text } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { tags } from '../model/common-settings.ts';
 import type { Check } from './rules/checks.ts';
+import { GATES } from './rules/gates.ts';
 import type { TestRunOptions } from './test-run.ts';
 
 /** The settings of mode validate that other modes do not have. */
 
 export const FAILED_IMAGE_ACTIONS = ['keep', 'deprecate', 'delete'] as const;
-
-export const GATES = ['private', 'encrypted', 'imds-v2', 'ena'] as const;
 
 export const gateSettings = {
   require: list('Properties that the image must have, checked without an instance: `private`, `encrypted`, `imds-v2`, `ena`.', {
