@@ -2,12 +2,12 @@ import { createServer, type Server } from 'node:net';
 import { AwsError } from './operation.ts';
 import { type Core, shared } from './place.ts';
 
-/** Addresses of instances: Linux answers on all of 127.0.0.0/8, and 127.10.0.0/16 is ours. Several labs may run at once on one
- *  machine (test workers), so a lab takes a whole 127.10.x and keeps others out by listening on its last address. */
+/** Addresses of instances. Linux answers on all of 127.0.0.0/8, and the lab uses 127.10.0.0/16. Several labs may run at once on one
+ *  host (test workers), so each lab takes a whole 127.10.x and reserves it by listening on its last address. */
 interface Book {
   readonly free: string[];
   readonly locks: Server[];
-  /** Requests stand in line: two launches must not both find the shelf empty. */
+  /** Requests are queued, so that two launches never claim a range at the same time. */
   line: Promise<unknown>;
 }
 
@@ -27,7 +27,7 @@ export function takeAddress(core: Core): Promise<string> {
   return taken;
 }
 
-/** Goes to the end of the line: a client that still talks to the old machine must not meet a new one. */
+/** Appends to the end of the free list, so that a client of the old instance does not reach a new one. */
 export const giveAddress = (core: Core, address: string): void => void books(core).free.push(address);
 
 export function releaseAddresses(core: Core): void {
@@ -35,7 +35,7 @@ export function releaseAddresses(core: Core): void {
 }
 
 async function claim(book: Book, paper: boolean): Promise<void> {
-  // Nobody connects to a paper machine, so nobody can be kept out either.
+  // No client connects to a paper instance, so no range is reserved.
   if (paper) return void book.free.push(...PAPER.map((_, index) => `127.11.${Math.floor(index / 250)}.${(index % 250) + 1}`));
   const start = process.pid % 256;
   for (let step = 0; step < 256; step += 1) {

@@ -1,4 +1,4 @@
-/** One call, as the log keeps it. */
+/** One call in the log. */
 export interface CallRecord {
   /** From 1, in the order of arrival. */
   readonly number: number;
@@ -6,31 +6,31 @@ export interface CallRecord {
   readonly operation: string;
   readonly account: string;
   readonly region: string;
-  /** Who called, as GetCallerIdentity says it. */
+  /** ARN of the caller, as GetCallerIdentity returns it. */
   readonly arn: string;
-  /** Its User-Agent. */
+  /** User-Agent of the caller. */
   readonly client: string;
   /** Lab time, milliseconds since 1970. */
   readonly at: number;
   readonly input: Readonly<Record<string, unknown>>;
-  /** `ok`, the code of the error, or `reset`; `...` while it is under way. */
+  /** `ok`, the error code, or `reset`; `...` while the call is in progress. */
   outcome: string;
 }
 
 export interface CallLog {
   all(): readonly CallRecord[];
-  /** A place in the log, for `since`. */
+  /** A position in the log, for `since`. */
   mark(): number;
   since(mark: number): readonly CallRecord[];
-  /** Calls of an operation, `ec2:RunInstances` or only `RunInstances`; all when none is named. */
+  /** Number of calls of an operation (`ec2:RunInstances` or `RunInstances`); of all operations when none is given. */
   count(operation?: string, since?: number): number;
-  /** `ec2:RunInstances` -> how often. */
+  /** `ec2:RunInstances` -> number of calls. */
   byOperation(since?: number): Readonly<Record<string, number>>;
-  /** Every call when it ends. The returned function stops it. */
+  /** Called for every call when it ends. The returned function unsubscribes. */
   onCall(listen: (record: CallRecord) => void): () => void;
 }
 
-/** The side of the log that the wire writes. */
+/** The writable side of the log, used by the HTTP server. */
 export interface CallBook extends CallLog {
   open(call: Omit<CallRecord, 'number' | 'outcome'>): CallRecord;
   close(record: CallRecord, outcome: string): void;

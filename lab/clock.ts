@@ -1,14 +1,14 @@
-/** The lab's time. `speed` real-time factor: 60 means that one real second counts as sixty. Seconds below are lab seconds. */
+/** The lab's time. `speed` is its factor: at 60, one real second is sixty lab seconds. Seconds below are lab seconds. */
 export interface LabClock {
   readonly speed: number;
-  /** When the lab's time was the real one, milliseconds since 1970. */
+  /** When lab time and real time were equal, milliseconds since 1970. */
   readonly since: number;
   /** Milliseconds since 1970. */
   now(): number;
   date(): Date;
   sleep(seconds: number): Promise<void>;
-  /** Runs the deed later; the returned function calls it off. Deeds die with the lab. */
-  after(seconds: number, deed: () => void): () => void;
+  /** Runs the task later; the returned function cancels it. Tasks end with the lab. */
+  after(seconds: number, task: () => void): () => void;
   stop(): void;
 }
 
@@ -17,12 +17,12 @@ export function labClock(speed: number): LabClock {
   const timers = new Set<NodeJS.Timeout>();
   let stopped = false;
   const now = () => startedAt + (Date.now() - startedAt) * speed;
-  const after = (seconds: number, deed: () => void) => {
+  const after = (seconds: number, task: () => void) => {
     if (stopped) return () => undefined;
     const timer = setTimeout(
       () => {
         timers.delete(timer);
-        deed();
+        task();
       },
       (seconds * 1000) / speed,
     );

@@ -3,7 +3,7 @@ import type { LabClock } from './clock.ts';
 import { AwsError, type Protocol } from './operation.ts';
 import { type Refusal, refusal } from './wire/refusals.ts';
 
-/** Which calls go wrong, and how. What is not said matches everything. */
+/** Which calls fail, and how. A condition that is not set matches every call. */
 export interface FaultRule {
   readonly service?: string;
   /** `RunInstances`, `Describe*`. */
@@ -11,45 +11,45 @@ export interface FaultRule {
   readonly account?: string;
   readonly region?: string;
   readonly when?: (call: CallRecord) => boolean;
-  /** The first matching call that is struck, from 1. */
+  /** The first matching call that fails, counted from 1. */
   readonly nth?: number;
-  /** How many are struck from there on. Default: one if `nth` is said, else all. */
+  /** How many calls fail from there on. Default: one if `nth` is set, else all. */
   readonly times?: number;
   readonly action: FaultAction;
 }
 
 export type FaultAction =
   | { readonly error: string; readonly message?: string; readonly status?: number }
-  /** In the service's own words: RequestLimitExceeded, Throttling, ThrottlingException ... */
+  /** The service's own error code: RequestLimitExceeded, Throttling, ThrottlingException ... */
   | { readonly refuse: Refusal }
-  /** The connection breaks: `after` means that the deed is done and the caller does not know. */
+  /** The connection is reset. `after`: the action is done, but the caller gets no answer. */
   | { readonly reset: 'before' | 'after' }
-  /** Lab seconds, before it is done. */
+  /** Delay before the action, in lab seconds. */
   | { readonly delaySeconds: number }
-  /** Eventual consistency: an ID made after the rule is NotFound for so many calls that name it. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html */
+  /** Eventual consistency: an ID created after the rule is NotFound for this number of calls that name it. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html */
   | { readonly hideNewIds: number }
-  /** The same question gets its first answer again and again. */
+  /** A repeated request gets its first answer again. */
   | { readonly stale: true }
   | { readonly run: (call: CallRecord) => void | Promise<void>; readonly at: 'before' | 'after' }
-  /** The caller dies: `before` and nothing is done, or `after` and it never knows. A process ID gets SIGKILL. */
+  /** The caller is killed, before or after the action. A process ID gets SIGKILL. */
   | { readonly kill: number | (() => void | Promise<void>); readonly at: 'before' | 'after' };
 
-/** For rules that come over HTTP. */
+/** Actions that a rule sent over HTTP may name. */
 export const FAULT_ACTIONS: readonly string[] = ['error', 'refuse', 'reset', 'delaySeconds', 'hideNewIds', 'stale', 'kill'];
 
 export interface Faults {
-  /** The returned function takes the rule back. */
+  /** The returned function removes the rule. */
   add(rule: FaultRule): () => void;
-  /** `kill` runs at the nth call from now on, of whatever kind: before, which is then not done, or after. */
+  /** `kill` runs at the nth call from now on, of any operation: before it (the call is not carried out) or after it. */
   killAtCall(n: number, kill: () => void | Promise<void>, at?: 'before' | 'after'): () => void;
   clear(): void;
   rules(): readonly FaultRule[];
 }
 
-/** Thrown to break the connection instead of an answer. */
+/** Thrown to reset the connection instead of answering. */
 export class ConnectionReset extends Error {}
 
-/** The side of the rules that the wire asks, once per call. */
+/** The rules as the HTTP server applies them, once per call. */
 export interface FaultBook extends Faults {
   strike(call: CallRecord, protocol: Protocol, work: () => Promise<object>): Promise<object>;
 }
@@ -57,7 +57,7 @@ export interface FaultBook extends Faults {
 interface Armed {
   readonly rule: FaultRule;
   seen: number;
-  /** IDs made since, and how often each was named; undefined: older than the rule. */
+  /** IDs created since the rule was added, each with the number of calls that named it. */
   readonly newIds: Map<string, number>;
   readonly answers: Map<string, object>;
 }

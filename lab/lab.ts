@@ -12,7 +12,7 @@ import { serve } from './wire/server.ts';
 export interface LabOptions {
   /** Lab seconds per real second; default 60. */
   readonly speed?: number;
-  /** `sandbox` runs real processes; `paper` runs none and answers at once. Default sandbox. */
+  /** `sandbox` runs real processes; `paper` runs none and answers at once. Default: sandbox. */
   readonly machines?: 'sandbox' | 'paper' | Hypervisor;
   readonly timings?: Partial<Timings>;
   /** Default: any free port of 127.0.0.1. */
@@ -25,9 +25,9 @@ export interface Lab {
   readonly core: Core;
   readonly calls: CallLog;
   readonly faults: Faults;
-  /** State of an account in a region, for tests to look into. Defaults: account 111122223333, region eu-central-1. */
+  /** State of an account in a region, for tests. Defaults: account 111122223333, region eu-central-1. */
   place(account?: string, region?: string): Place;
-  /** What a client must have in its environment to talk to the lab as that account. */
+  /** Environment variables for a client that calls the lab as this account. */
   environment(who?: { account?: string; region?: string }): Record<string, string>;
   close(): Promise<void>;
 }
@@ -93,7 +93,7 @@ const environment = (url: string, { speed, since }: LabClock, account: string, r
   AMI_ACTION_CLOCK_SPEED: String(speed),
   AMI_ACTION_CLOCK_SINCE: String(since),
   AWS_EC2_METADATA_DISABLED: 'true',
-  // Packer: https://developer.hashicorp.com/packer/integrations/hashicorp/amazon , and no phoning home.
+  // Packer: https://developer.hashicorp.com/packer/integrations/hashicorp/amazon . CHECKPOINT_DISABLE turns its version check off.
   AWS_POLL_DELAY_SECONDS: '1',
   CHECKPOINT_DISABLE: '1',
 });

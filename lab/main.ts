@@ -1,7 +1,7 @@
 import type { CallRecord } from './calls.ts';
 import { type Lab, startLab } from './lab.ts';
 
-/** `npm run lab`: starts it, says what to export, shows every call, and leaves nothing behind. Options: --port N, --speed N, --machines sandbox|paper. */
+/** `npm run lab`: starts the lab, prints the environment to export, then every call. Removes everything at the end. Options: --port N, --speed N, --machines sandbox|paper. */
 
 const ENV_OF_SHELL = /[^\w@%+=:,./-]/;
 
@@ -9,8 +9,10 @@ function greet(lab: Lab): void {
   const lines = Object.entries(lab.environment()).map(
     ([name, value]) => `export ${name}=${ENV_OF_SHELL.test(value) ? `'${value}'` : value}`,
   );
-  console.log(`The lab listens on ${lab.url}. One second counts as ${lab.clock.speed}. In another shell:\n\n${lines.join('\n')}\n`);
-  console.log('Another account: AWS_ACCESS_KEY_ID=AKIALAB0<12 digits>. Ctrl-C ends it.\n');
+  console.log(
+    `The lab listens on ${lab.url}. One real second is ${lab.clock.speed} lab seconds. In another shell:\n\n${lines.join('\n')}\n`,
+  );
+  console.log('Another account: AWS_ACCESS_KEY_ID=AKIALAB0<12 digits>. Ctrl-C stops the lab.\n');
 }
 
 function show({ at, account, region, service, operation, outcome }: CallRecord): void {
@@ -24,11 +26,11 @@ function option(name: string): string | undefined {
 }
 
 function asNumber(name: string): number | undefined {
-  const said = option(name);
-  if (said === undefined) return undefined;
-  const value = Number(said);
+  const text = option(name);
+  if (text === undefined) return undefined;
+  const value = Number(text);
   if (Number.isFinite(value) && value >= 0) return value;
-  console.error(`--${name} must be a number, not "${said}".`);
+  console.error(`--${name} must be a number, got "${text}".`);
   return process.exit(2);
 }
 
@@ -45,7 +47,7 @@ lab.calls.onCall(show);
 
 let ending = false;
 const end = () => {
-  // A second Ctrl-C does not wait.
+  // A second Ctrl-C exits at once.
   if (ending) process.exit(1);
   ending = true;
   lab.close().then(

@@ -1,26 +1,26 @@
 import type { Place } from './place.ts';
 
-/** Who calls, and where. */
+/** The caller, with account and region. */
 export interface Call {
   readonly place: Place;
   readonly accessKeyId: string;
-  /** As GetCallerIdentity says it. */
+  /** ARN of the caller, as GetCallerIdentity returns it. */
   readonly arn: string;
   readonly userId: string;
-  /** Its User-Agent. */
+  /** User-Agent of the caller. */
   readonly client: string;
 }
 
-/** One operation of AWS: typed input to typed output, over plain state. What it refuses it throws, as AwsError. */
+/** One AWS operation: typed input to typed output, over plain state. Throws AwsError when it refuses the request. */
 export type Operation<Input, Output> = (input: Input, call: Call) => Omit<Output, '$metadata'> | Promise<Omit<Output, '$metadata'>>;
 
 // biome-ignore lint/suspicious/noExplicitAny: a table of operations holds every input and output
 export type Operations = Readonly<Record<string, Operation<any, any>>>;
 
-/** How a service speaks on the wire: https://smithy.io/2.0/aws/protocols/index.html */
+/** Wire protocol of a service: https://smithy.io/2.0/aws/protocols/index.html */
 export type Protocol = 'ec2' | 'query' | 'json';
 
-/** An error as AWS would answer it. */
+/** An error in the form in which AWS returns it. */
 export class AwsError extends Error {
   readonly code: string;
   readonly status: number;

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { CallRecord } from './calls.ts';
 
 /**
- * Every call of the action is on a list, from which the IAM policies in examples/ are made. A run that makes another one is told so.
- * AMI_ACTION_RECORD_CALLS=<file> collects what is missing instead; `npm run permissions` puts it on the list.
+ * Every call of the action is on a list, from which the IAM policies in examples/ are generated. A run with a call that is not listed fails.
+ * With AMI_ACTION_RECORD_CALLS=<file> missing calls are appended to the file instead; `npm run permissions` adds them to the list.
  */
 
 const LIST = join(import.meta.dirname, '..', 'permissions.json');
@@ -14,23 +14,23 @@ export type Permissions = Readonly<Record<string, readonly string[]>>;
 
 export const readPermissions = (): Permissions => JSON.parse(readFileSync(LIST, 'utf8')) as Permissions;
 
-/** Which mode made a call: our clients say it in their User-Agent; what Packer calls, `build` needs. */
+/** The mode that made a call. The action's clients put it into their User-Agent; calls of Packer belong to `build`. */
 export function modeOf({ client }: Pick<CallRecord, 'client'>): string | undefined {
   const [, mode] = /\bami-action\/1\b.*\bmode\/([a-z]+)/.exec(client) ?? [];
   return mode ?? (/packer/i.test(client) ? 'build' : undefined);
 }
 
-// Some actions have another name than the operation, or no permission at all.
+// These operations need no permission.
 // https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 const FREE = new Set(['sts:GetCallerIdentity', 'sts:AssumeRoleWithWebIdentity']);
 
-/** What a call needs beside its own name. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeregisterImage.html */
+/** The IAM actions of a call: its own name, and those that it needs in addition. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeregisterImage.html */
 const actionsOf = ({ service, operation, input }: CallRecord): readonly string[] => [
   `${service}:${operation}`,
   ...(operation === 'DeregisterImage' && input['DeleteAssociatedSnapshots'] === true ? ['ec2:DeleteSnapshot'] : []),
 ];
 
-/** The calls that no list has, as `mode service:Operation`. */
+/** The calls that are on no list, as `mode service:Operation`. */
 export function unlisted(calls: readonly CallRecord[], permissions: Permissions): readonly string[] {
   const made = calls.flatMap(call => {
     const mode = modeOf(call);
@@ -46,7 +46,7 @@ export function insistOnPermissions(calls: readonly CallRecord[]): void {
   const permissions = readPermissions();
   const missing = unlisted(calls, permissions);
   const file = process.env['AMI_ACTION_RECORD_CALLS'];
-  // A mode that is being written has no list yet; that every mode has one in the end, the contract checks.
+  // A mode under development has no list yet. The contract test checks that every mode has one.
   if (missing.length === 0 || (file === undefined && Object.keys(permissions).length === 0)) return;
   if (file === undefined) throw new Error(`permissions.json does not have ${missing.join(', ')}: run "npm run permissions".`);
   appendFileSync(file, missing.map(line => `${line}\n`).join(''));

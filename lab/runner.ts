@@ -5,22 +5,22 @@ import { join } from 'node:path';
 import type { Lab } from './lab.ts';
 import { insistOnPermissions } from './permissions.ts';
 
-/** Runs the bundle as GitHub's runner does: `dist/index.js`, settings in INPUT_*, results in files. For tests and the demo. */
+/** Runs the bundle as GitHub's runner does: `dist/index.js`, settings in INPUT_*, results in files. Used by tests and the demo. */
 
 export interface Order {
   readonly mode: string;
   readonly with?: Readonly<Record<string, string>>;
-  /** A lab, or nothing for runs that must not get that far. `environment()` of lab/lab.ts fits. */
+  /** Undefined for runs that must not call AWS. */
   readonly lab?: Pick<Lab, 'environment' | 'calls'>;
   readonly as?: { account?: string; region?: string };
   readonly env?: Readonly<Record<string, string>>;
   /** Files of the repository: path -> content. */
   readonly files?: Readonly<Record<string, string>>;
-  /** An existing workspace instead of an empty one. */
+  /** An existing workspace. Default: a new, empty one. */
   readonly workspace?: string;
-  /** Called with the process as soon as it runs: to signal or kill it. */
+  /** Called with the process as soon as it runs, to signal or kill it. */
   readonly onStart?: (child: ChildProcess) => void;
-  /** State of an earlier step: runs `post:` of it. */
+  /** An earlier run, whose `post:` step is run now. */
   readonly postOf?: Ran;
   readonly onLine?: (line: string) => void;
 }
@@ -28,7 +28,7 @@ export interface Order {
 export interface Ran {
   readonly exitCode: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** Log as the runner sees it, workflow commands included. */
+  /** Log with its workflow commands. */
   readonly log: string;
   readonly outputs: Readonly<Record<string, string>>;
   readonly summary: string;
@@ -39,15 +39,15 @@ export interface Ran {
   readonly workspace: string;
 }
 
-/** The bundle that is tested; another one can be tried without committing it. */
+/** The bundle under test. The variable selects one that is not committed. */
 const BUNDLE = process.env['AMI_ACTION_BUNDLE'] ?? join(import.meta.dirname, '..', 'dist', 'index.js');
 
-/** A Node that is not the one of the tests, to prove that the bundle runs there too. */
+/** The Node that runs the bundle, which may be another version than that of the tests. */
 const NODE = process.env['AMI_ACTION_NODE'] ?? process.execPath;
 
 const made: string[] = [];
 
-/** For afterAll: removes every workspace that runs made. */
+/** For afterAll: removes every workspace that a run created. */
 export const removeWorkspaces = (): void => {
   for (const folder of made.splice(0)) rmSync(folder, { recursive: true, force: true });
 };
@@ -139,13 +139,13 @@ async function logOf(child: ChildProcess, onLine: ((line: string) => void) | und
   };
   child.stdout?.on('data', take);
   child.stderr?.on('data', take);
-  // Not 'close': a grandchild that we leave running on purpose may hold the pipes open.
+  // Not 'close': a grandchild that keeps running on purpose may hold the pipes open.
   await ended(child);
   await new Promise(done => setTimeout(done, 20));
   return log;
 }
 
-/** The heredoc form that @actions/core writes: name<<delimiter, value, delimiter. */
+/** Parses the heredoc form of @actions/core: name<<delimiter, value, delimiter. */
 function fileCommands(path: string): Record<string, string> {
   const found: Record<string, string> = {};
   for (const [, name = '', , value = ''] of readFileSync(path, 'utf8').matchAll(/^(.+?)<<(ghadelimiter_\S+)\n([\s\S]*?)\n\2$/gm))
@@ -154,6 +154,6 @@ function fileCommands(path: string): Record<string, string> {
 }
 
 const annotations = (log: string, kind: 'error' | 'warning'): string[] =>
-  [...log.matchAll(new RegExp(`^::${kind}(?: [^:]*)?::(.*)$`, 'gm'))].map(([, said = '']) =>
-    said.replace(/%0D/g, '\r').replace(/%0A/g, '\n').replace(/%25/g, '%'),
+  [...log.matchAll(new RegExp(`^::${kind}(?: [^:]*)?::(.*)$`, 'gm'))].map(([, text = '']) =>
+    text.replace(/%0D/g, '\r').replace(/%0A/g, '\n').replace(/%25/g, '%'),
   );

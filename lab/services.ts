@@ -21,15 +21,15 @@ import { stsOperations } from './sts.ts';
 
 export interface Service {
   readonly protocol: Protocol;
-  /** As the official client says it: in `xmlns` of answers, and for JSON before the dot of X-Amz-Target. */
+  /** Namespace of the official client: `xmlns` of XML answers, and the part of X-Amz-Target before the dot for JSON. */
   readonly namespace: string;
-  /** Exports of the SDK client; its `<Operation>$` are the schemas of every operation that AWS has. */
+  /** Exports of the SDK client. Its `<Operation>$` are the schemas of all AWS operations of the service. */
   readonly schemas: object;
-  /** What the lab can do. Several rooms may add to one service. */
+  /** The operations that the lab implements. Several folders may add to one service. */
   readonly operations: Operations;
 }
 
-/** By service name, as in the credential scope of a signature. A room adds its table by one import and one spread. */
+/** By service name, as in the credential scope of a signature. A folder adds its table by one import and one spread. */
 export const SERVICES: Readonly<Record<string, Service>> = {
   ec2: {
     protocol: 'ec2',
@@ -46,7 +46,7 @@ export const SERVICES: Readonly<Record<string, Service>> = {
   elasticloadbalancing: {
     protocol: 'query',
     namespace: 'http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/',
-    // The classic API bears the same name, and is another version of it.
+    // The classic API has the same service name and another version.
     schemas: { ...elb, DescribeInstanceHealth$ },
     operations: { ...loadBalancerOperations, ...targetGroupOperations, ...classicOperations },
   },

@@ -4,7 +4,7 @@ import type { Core } from './place.ts';
 import { shared } from './place.ts';
 import { refusal } from './wire/refusals.ts';
 
-/** Who a request comes from. */
+/** The caller of a request. */
 export interface Caller {
   readonly account: string;
   readonly accessKeyId: string;
@@ -22,10 +22,10 @@ const sessions = shared(() => new Map<string, Session>());
 
 const KEY = /^AKIALAB0(\d{12})$/;
 
-/** The access key of an account: no registration, the key itself says which. */
+/** The access key of an account. It contains the account ID, so no registration is needed. */
 export const accessKeyOf = (account: string): string => `AKIALAB0${account}`;
 
-/** Signatures are not checked, identities are: an unknown or expired key is refused as the service would. */
+/** Signatures are not checked. Unknown and expired keys are refused with the service's own error. */
 export function callerOf(core: Core, protocol: Protocol, accessKeyId: string, token: string | undefined): Caller {
   const account = KEY.exec(accessKeyId)?.[1];
   if (account !== undefined) return { account, accessKeyId, arn: `arn:aws:iam::${account}:user/lab`, userId: 'AIDALAB0000000000LAB0' };

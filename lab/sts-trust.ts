@@ -1,9 +1,9 @@
 import { AwsError } from './operation.ts';
 import { type Core, shared } from './place.ts';
 
-/** Who may assume a role. A role that no test has spoken of trusts everybody, for at most an hour. */
+/** Who may assume a role. A role without an entry trusts every caller, for at most an hour. */
 export interface Trust {
-  /** Patterns for the token's `sub`, with `*`: `repo:acme/web:*`. Default: any. */
+  /** Patterns for the token's `sub`, such as `repo:acme/web:*`. Default: any. */
   readonly subjects?: readonly string[];
   /** Default: any. */
   readonly audience?: string;
@@ -27,12 +27,12 @@ export const setTrust = (core: Core, roleArn: string, trust: Trust): void => voi
 
 export const trustOf = (core: Core, roleArn: string): Trust => roles(core).get(roleArn) ?? {};
 
-/** Claims of a token. Its signature is not checked: the lab knows no provider's keys. */
+/** Claims of a token. Its signature is not checked: the lab has no keys of any provider. */
 export function readToken(token: string): Claims {
   const claims = parse(token.split('.')[1] ?? '');
   if (typeof claims.iss !== 'string' || typeof claims.sub !== 'string')
     throw refused('InvalidIdentityToken', 'The ID Token provided is not a valid JWT.');
-  // Tokens come from outside, where time runs at its own pace: the real clock decides, not the lab's.
+  // Tokens are issued outside the lab, so the real clock decides.
   if (typeof claims.exp === 'number' && claims.exp * 1000 < Date.now()) throw refused('ExpiredTokenException', 'Token expired');
   return { iss: claims.iss, sub: claims.sub, aud: String(Array.isArray(claims.aud) ? claims.aud[0] : (claims.aud ?? '')) };
 }

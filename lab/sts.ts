@@ -32,7 +32,7 @@ const assumeRole: Operation<AssumeRoleCommandInput, AssumeRoleCommandOutput> = (
   return assumed(openSession(call.place.core, { ...role, session: sessionName(input.RoleSessionName) }, seconds));
 };
 
-/** The only unsigned operation: the token is the proof. https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html */
+/** The only unsigned operation: the token authenticates the caller. https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html */
 const assumeRoleWithWebIdentity: Operation<AssumeRoleWithWebIdentityCommandInput, AssumeRoleWithWebIdentityCommandOutput> = (
   input,
   { place: { core } },
@@ -93,5 +93,5 @@ export const stsOperations: Operations = {
   AssumeRoleWithWebIdentity: assumeRoleWithWebIdentity,
 };
 
-/** For the wire: the account in which an unsigned call happens. */
+/** The account of an unsigned call. */
 export const accountOfRole = (arn: string | undefined): string => roleOf(arn).account;

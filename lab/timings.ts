@@ -1,18 +1,18 @@
-/** How long things take, in lab seconds. The defaults are what one sees on AWS, roughly. */
+/** Durations in lab seconds. The defaults are close to those of AWS. */
 export interface Timings {
   /** RunInstances -> running. */
   readonly boot: number;
   /** running -> status checks ok. */
   readonly statusChecks: number;
-  /** running -> the agent answers, where the image has one. */
+  /** running -> the SSM agent answers, if the image has one. */
   readonly agent: number;
-  /** The agent is silent -> ConnectionLost. */
+  /** The SSM agent stops answering -> ConnectionLost. */
   readonly agentSilence: number;
-  /** SendCommand -> the agent has it, and GetCommandInvocation knows of it. */
+  /** SendCommand -> the agent has the command, and GetCommandInvocation returns it. */
   readonly delivery: number;
   /** shutting-down -> terminated, stopping -> stopped. */
   readonly shutdown: number;
-  /** terminated -> not described any more. */
+  /** terminated -> no longer described. */
   readonly forget: number;
   /** CreateImage -> available. */
   readonly image: number;
@@ -20,15 +20,15 @@ export interface Timings {
   readonly copy: number;
   /** CreateImageUsageReport -> available. */
   readonly usageReport: number;
-  /** PutParameter with aws:ec2:image -> the value is there. */
+  /** PutParameter with aws:ec2:image -> the value is validated. */
   readonly parameterCheck: number;
   /** Register with a target group -> healthy. */
   readonly targetHealth: number;
-  /** How often a group looks at its instances. */
+  /** Interval in which a group checks its instances. */
   readonly groupTick: number;
-  /** After a launch that failed, until a group tries again. */
+  /** A launch failed -> the group retries. */
   readonly launchRetry: number;
-  /** How long an instance refresh bears that nothing gets better before it fails: AWS's hour. */
+  /** An instance refresh makes no progress -> it fails. One hour on AWS. */
   readonly refreshPatience: number;
 }
 

@@ -75,7 +75,7 @@ describe('a group', () => {
     expect(activity?.Cause).toMatch(/^At \S+Z an instance was started in response to a difference between desired and actual capacity/);
   });
 
-  test('replaces an instance that somebody terminated', async () => {
+  test('replaces an instance that was terminated', async () => {
     const template = await aTemplate(on, 'heals', { ImageId: good });
     await aGroup(on, 'heals', { LaunchTemplate: { LaunchTemplateId: template }, DesiredCapacity: 2 });
     const [first = ''] = await idsOf('heals');
@@ -88,7 +88,7 @@ describe('a group', () => {
     expect(causes).toContainEqual(expect.stringContaining('an EC2 health check indicating it has been terminated or stopped'));
   });
 
-  test('tells in its activities why a launch failed, and tries again', async () => {
+  test('records in its activities why a launch failed, and retries', async () => {
     const doomed = await anImage(on, 'doomed');
     const template = await aTemplate(on, 'doomed', { ImageId: doomed });
     await aGroup(on, 'doomed', { LaunchTemplate: { LaunchTemplateId: template }, DesiredCapacity: 1 });
@@ -127,7 +127,7 @@ describe('a group', () => {
     expect(cancelled?.StatusMessage).toContain('Termination Reason: Client.InternalError: Client error on launch');
   });
 
-  test('passes over a zone without capacity', async () => {
+  test('skips a zone without capacity', async () => {
     mishaps(on.lab.place()).noCapacity.add('t3.large/eu-central-1a');
     const template = await aTemplate(on, 'crowded', { ImageId: good, InstanceType: 't3.large' });
     const AvailabilityZones = ['eu-central-1a', 'eu-central-1b'];
@@ -138,7 +138,7 @@ describe('a group', () => {
     ]);
   });
 
-  test('scales in without touching what is protected', async () => {
+  test('scales in without terminating protected instances', async () => {
     const template = await aTemplate(on, 'shrinks', { ImageId: good });
     await aGroup(on, 'shrinks', { LaunchTemplate: { LaunchTemplateId: template }, DesiredCapacity: 3 });
     const [kept = ''] = await idsOf('shrinks');
@@ -152,7 +152,7 @@ describe('a group', () => {
     await expect(beyond).rejects.toThrow('New SetDesiredCapacity value 11 is above max value 10 for the AutoScalingGroup.');
   });
 
-  test('a standby instance does not count, and comes back', async () => {
+  test('a standby instance does not count, and returns to service', async () => {
     const template = await aTemplate(on, 'rests', { ImageId: good });
     await aGroup(on, 'rests', { LaunchTemplate: { LaunchTemplateId: template }, DesiredCapacity: 2 });
     const [resting = ''] = await idsOf('rests');
@@ -166,7 +166,7 @@ describe('a group', () => {
     expect(await idsOf('rests')).toHaveLength(2);
   });
 
-  test('does not launch while that is suspended, and does not replace what is unhealthy while that is', async () => {
+  test('does not launch while Launch is suspended, and does not replace unhealthy instances while ReplaceUnhealthy is', async () => {
     const template = await aTemplate(on, 'frozen', { ImageId: good });
     await aGroup(on, 'frozen', { LaunchTemplate: { LaunchTemplateId: template }, DesiredCapacity: 1 });
     const [only = ''] = await idsOf('frozen');
@@ -211,7 +211,7 @@ describe('a group', () => {
   });
 });
 
-describe('what a group launches from', () => {
+describe('the source of a group', () => {
   test('mixed instances use their overrides, each with its own template and its own image', async () => {
     const plain = await aTemplate(on, 'plain', { ImageId: good });
     const other = await aTemplate(on, 'other', { ImageId: better });
@@ -234,7 +234,7 @@ describe('what a group launches from', () => {
     expect(group?.Instances?.find(({ InstanceType }) => InstanceType === 't3.small')?.ImageId).toBeUndefined();
   });
 
-  test('a template is named by ID or by name: what Describe tells cannot be sent back as it is', async () => {
+  test('a template is named by ID or by name: the described reference cannot be sent back unchanged', async () => {
     const template = await aTemplate(on, 'named', { ImageId: good });
     await aGroup(on, 'named', { LaunchTemplate: { LaunchTemplateName: 'named' }, DesiredCapacity: 0 });
     const LaunchTemplate = (await theGroup(on, 'named'))?.LaunchTemplate;
@@ -243,7 +243,7 @@ describe('what a group launches from', () => {
     await expect(update).rejects.toThrow('Valid requests must contain either launchTemplateId or LaunchTemplateName');
   });
 
-  test('a template that cannot launch is refused: image gone, wrong architecture, no such version', async () => {
+  test('a template that cannot launch is refused: image deregistered, wrong architecture, no such version', async () => {
     const arm = await anImage(on, 'arm', 'arm64');
     const template = await aTemplate(on, 'wrong', { ImageId: arm });
     const create = (LaunchTemplate: object) =>
@@ -271,7 +271,7 @@ describe('what a group launches from', () => {
     await expect(removal).rejects.toMatchObject({ name: 'ResourceInUseFault' });
   });
 
-  test('a warm pool holds stopped instances that no group of running ones shows', async () => {
+  test('a warm pool holds stopped instances that are not in the instances of the group', async () => {
     const template = await aTemplate(on, 'warm', { ImageId: good });
     await aGroup(on, 'warm', { LaunchTemplate: { LaunchTemplateId: template }, DesiredCapacity: 1, MaxSize: 3 });
     await on.asg.send(new PutWarmPoolCommand({ AutoScalingGroupName: 'warm' }));
@@ -286,19 +286,19 @@ describe('what a group launches from', () => {
   });
 });
 
-describe('behind a balancer', () => {
+describe('behind a load balancer', () => {
   const healthOf = async (TargetGroupArn: string) => {
     const { TargetHealthDescriptions = [] } = await on.elb.send(new DescribeTargetHealthCommand({ TargetGroupArn }));
     return TargetHealthDescriptions;
   };
 
-  test('a service that does not answer gets its instance replaced, after the grace period', async () => {
+  test('an instance whose service does not answer is replaced after the grace period', async () => {
     const mute = await anImage(on, 'mute');
     sickImages(on.lab.place()).add(mute);
     const arn = await aTargetGroup(on, 'mute');
     const template = await aTemplate(on, 'mute', { ImageId: mute });
-    const wish = { HealthCheckType: 'ELB', HealthCheckGracePeriod: 60, TargetGroupARNs: [arn] };
-    await aGroup(on, 'mute', { LaunchTemplate: { LaunchTemplateId: template }, DesiredCapacity: 1, ...wish });
+    const options = { HealthCheckType: 'ELB', HealthCheckGracePeriod: 60, TargetGroupARNs: [arn] };
+    await aGroup(on, 'mute', { LaunchTemplate: { LaunchTemplateId: template }, DesiredCapacity: 1, ...options });
     const [bad] = await until(
       () => healthOf(arn),
       ([target]) => target?.TargetHealth?.State === 'unhealthy',
@@ -311,7 +311,7 @@ describe('behind a balancer', () => {
     expect(terminated?.Cause).toContain('an ELB system health check failure');
   });
 
-  test('traffic sources come and go; a target drains before its instance ends', async () => {
+  test('traffic sources are attached and detached; a target drains before its instance terminates', async () => {
     const arn = await aTargetGroup(on, 'sources', 60);
     const template = await aTemplate(on, 'sources', { ImageId: good });
     await aGroup(on, 'sources', { LaunchTemplate: { LaunchTemplateId: template }, DesiredCapacity: 1, HealthCheckType: 'ELB' });
@@ -338,7 +338,7 @@ describe('behind a balancer', () => {
 });
 
 describe('reading', () => {
-  test('groups and tags come in pages, and by tag', async () => {
+  test('groups and tags are paginated and filtered by tag', async () => {
     const template = await aTemplate(on, 'paged', { ImageId: good });
     const names = ['paged-a', 'paged-b', 'paged-c'];
     for (const name of names) await aGroup(on, name, { LaunchTemplate: { LaunchTemplateId: template }, DesiredCapacity: 0 });
@@ -361,7 +361,7 @@ describe('reading', () => {
     expect(tags.NextToken).toBeDefined();
   });
 
-  test('an operation that the lab has not is refused loudly', async () => {
+  test('an operation that the lab does not have is refused', async () => {
     const { DescribeTerminationPolicyTypesCommand } = await import('@aws-sdk/client-auto-scaling');
     await expect(on.asg.send(new DescribeTerminationPolicyTypesCommand({}))).rejects.toMatchObject({ name: 'InvalidAction' });
   });

@@ -9,7 +9,7 @@ import { guestOf, instances } from '../../lab/ec2/state.ts';
 import type { Lab } from '../../lab/lab.ts';
 import { until } from './group-stage.ts';
 
-/** Serves /health and /version on 8080; `command` is what runs the server: /usr/bin/timeout lets it die after the boot. */
+/** Serves /health and /version on 8080. `command` runs the server: with /usr/bin/timeout it dies after the boot. */
 const installing = (version: string, command: string) => `#!/bin/sh
 mkdir -p /opt/app
 echo ok >/opt/app/health
@@ -25,7 +25,7 @@ UNIT
 systemctl enable web
 `;
 
-/** As a build does it: a real machine is set up, and its disk becomes the image. */
+/** As a build does it: an instance is set up, and its disk becomes the image. */
 export async function bakeImage({ ec2, lab }: { ec2: EC2Client; lab: Lab }, base: string, version: string, command = ''): Promise<string> {
   const UserData = Buffer.from(installing(version, command)).toString('base64');
   const { Instances } = await ec2.send(

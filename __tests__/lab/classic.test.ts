@@ -17,7 +17,7 @@ import { addClassicBalancer, classicHealth } from '../../lab/elb/classic.ts';
 import { sickImages } from '../../lab/elb/target-state.ts';
 import { activities, aGroup, anImage, aTemplate, running, type Stage, settled, stage, theGroup, until } from './group-stage.ts';
 
-/** Classic load balancers (ELB v1), as Auto Scaling shows them: by name, and with a state for all instances of a group together. */
+/** Classic load balancers (ELB v1), as Auto Scaling describes them: by name, with one state for all instances of a group. */
 
 let on: Stage;
 let good: string;
@@ -31,10 +31,10 @@ beforeAll(async () => {
 });
 afterAll(() => on.close());
 
-async function behind(name: string, image: string, wish: Parameters<typeof aGroup>[2] = {}, drainSeconds = 0): Promise<void> {
+async function behind(name: string, image: string, options: Parameters<typeof aGroup>[2] = {}, drainSeconds = 0): Promise<void> {
   addClassicBalancer(on.lab.place(), name, { target: 'HTTP:8080/health', healthyThreshold: 2, drainSeconds });
   const LaunchTemplateId = await aTemplate(on, name, { ImageId: image });
-  await aGroup(on, name, { LaunchTemplate: { LaunchTemplateId }, DesiredCapacity: 1, HealthCheckType: 'ELB', ...wish });
+  await aGroup(on, name, { LaunchTemplate: { LaunchTemplateId }, DesiredCapacity: 1, HealthCheckType: 'ELB', ...options });
 }
 const classicClient = ({ lab }: Stage) =>
   new ElasticLoadBalancingClient({
@@ -52,8 +52,8 @@ const looks = (seconds: number) => on.lab.clock.sleep(seconds);
 const endings = async (name: string) =>
   (await activities(on, name)).filter(({ Description = '' }) => Description.startsWith('Terminating')).map(({ Cause }) => Cause);
 
-describe('the state of a balancer', () => {
-  test('is InService at once where a group is made with it, and then says nothing', async () => {
+describe('the state of a classic load balancer', () => {
+  test('is InService at once where a group is created with it, whatever its instances do', async () => {
     await behind('made', mute, { LoadBalancerNames: ['made'], HealthCheckGracePeriod: 3600 });
     await until(
       async () => health('made'),
@@ -68,12 +68,12 @@ describe('the state of a balancer', () => {
     ]);
   });
 
-  test('is Added where it was attached later, until it has seen one healthy instance', async () => {
+  test('is Added where it was attached later, until one instance is healthy', async () => {
     await behind('later', mute);
     await attach('later');
     await looks(60);
     expect([await stateOf('later'), health('later')]).toEqual([[['later', 'elb', 'Added']], ['OutOfService']]);
-    // Nor is an instance replaced: the balancer may be the one that is wrong.
+    // No instance is replaced: the load balancer itself may be wrong.
     expect(await endings('later')).toEqual([]);
     sickImages(on.lab.place()).delete(mute);
     await until(
@@ -85,11 +85,11 @@ describe('the state of a balancer', () => {
       () => endings('later'),
       causes => causes.some(cause => cause?.includes('an ELB system health check failure')),
     );
-    // AWS does not say that it goes back; here it does not.
+    // AWS does not document that it goes back; here it does not.
     expect(await stateOf('later')).toEqual([['later', 'elb', 'InService']]);
   });
 
-  test('stays Added where the group does not ask', async () => {
+  test('stays Added where the group does not use its health checks', async () => {
     await behind('unasked', good, { HealthCheckType: 'EC2' });
     await on.asg.send(
       new AttachTrafficSourcesCommand({ AutoScalingGroupName: 'unasked', TrafficSources: [{ Identifier: 'unasked', Type: 'elb' }] }),
@@ -109,7 +109,7 @@ describe('the state of a balancer', () => {
   });
 });
 
-test('what it calls out of service is replaced after the grace period', async () => {
+test('an instance that is OutOfService is replaced after the grace period', async () => {
   await behind('dying', mute, { LoadBalancerNames: ['dying'], HealthCheckGracePeriod: 60 });
   await until(
     () => endings('dying'),
@@ -117,7 +117,7 @@ test('what it calls out of service is replaced after the grace period', async ()
   );
 });
 
-test('an instance drains before it ends; detached, the group goes on without', async () => {
+test('an instance drains before it terminates; a detached load balancer is no longer used', async () => {
   await behind('drains', good, { LoadBalancerNames: ['drains'] }, 60);
   await on.asg.send(new SetDesiredCapacityCommand({ AutoScalingGroupName: 'drains', DesiredCapacity: 0 }));
   await until(
@@ -133,7 +133,7 @@ test('an instance drains before it ends; detached, the group goes on without', a
   expect([await stateOf('drains'), await running(on, 'drains')]).toEqual([[], [good]]);
 });
 
-test('one that is not there is refused, and of its own API only the health of instances is here', async () => {
+test('an unknown classic load balancer is refused, and its API has only the health of instances', async () => {
   const refused = behind('nowhere', good, { LoadBalancerNames: ['elsewhere'] });
   await expect(refused).rejects.toThrow('Provided Load Balancers may not be valid. Please ensure they exist and try again.');
   const lattice = on.asg.send(
@@ -147,7 +147,7 @@ test('one that is not there is refused, and of its own API only the health of in
   await expect(own.send(new DeleteLoadBalancerCommand({ LoadBalancerName: 'made' }))).rejects.toThrow();
 });
 
-test('what it thinks of each instance', async () => {
+test('the health of each instance', async () => {
   await behind('thinks', good, { LoadBalancerNames: ['thinks'], HealthCheckType: 'EC2' });
   const states = async () => {
     const { InstanceStates = [] } = await classicClient(on).send(new DescribeInstanceHealthCommand({ LoadBalancerName: 'thinks' }));

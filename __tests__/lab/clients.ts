@@ -15,7 +15,7 @@ export interface Who {
 export const US = '111122223333';
 export const THEM = '444455556666';
 
-/** Official clients as somebody, somewhere. They try once, so that a test sees what was answered. */
+/** Official clients in an account and region. They make one attempt, so that a test sees the answer. */
 export function clientsOf(lab: Lab, { account = US, region = 'eu-central-1', session, maxAttempts = 1 }: Who = {}) {
   const config = {
     endpoint: lab.url,

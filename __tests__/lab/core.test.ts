@@ -51,7 +51,7 @@ const launch = (token: string) =>
   new RunInstancesCommand({ ImageId: base(), InstanceType: 't3.micro', MinCount: 1, MaxCount: 1, ClientToken: token });
 
 describe('the wire', () => {
-  test('text comes back as it was sent, whatever it holds', async () => {
+  test('text is returned as it was sent, with any characters', async () => {
     const { ec2 } = clientsOf(lab);
     const { vpcId } = network(lab.place());
     const Value = `<a href="x">&amp; 'é' 日本 😀\r\n\t]]>`;
@@ -60,7 +60,7 @@ describe('the wire', () => {
     expect(Vpcs?.[0]?.Tags).toEqual([{ Key: 'odd & <even>', Value }]);
   });
 
-  test('bytes, times and nested lists come back as what they are', async () => {
+  test('bytes, times and nested lists keep their type', async () => {
     const { ec2 } = clientsOf(lab);
     const { KeyMaterial } = await ec2.send(new CreateKeyPairCommand({ KeyName: 'first', KeyType: 'ed25519' }));
     expect(KeyMaterial).toMatch(/^-----BEGIN OPENSSH PRIVATE KEY-----\n/);
@@ -80,7 +80,7 @@ describe('the wire', () => {
     expect(Tags?.map(({ ResourceType }) => ResourceType)).toEqual(['vpc']);
   });
 
-  test('what the lab does not know is InvalidAction in every protocol, never a success', async () => {
+  test('an unknown operation is InvalidAction in every protocol, never a success', async () => {
     const { ec2, ssm, sts, asg } = clientsOf(lab);
     const answers = await Promise.all([
       refusal(ec2.send(new AcceptAddressTransferCommand({ Address: '192.0.2.1' }))),
@@ -91,7 +91,7 @@ describe('the wire', () => {
     await expect(asg.send(new ResumeProcessesCommand({ AutoScalingGroupName: 'none' }))).rejects.toThrow('not found');
   });
 
-  test('a parameter that AWS does not have is refused and stands in the log', async () => {
+  test('a parameter that AWS does not have is refused and logged', async () => {
     const mark = lab.calls.mark();
     const answer = await fetch(lab.url, {
       method: 'POST',
@@ -103,7 +103,7 @@ describe('the wire', () => {
     expect(lab.calls.since(mark)).toMatchObject([{ operation: 'DescribeRegions', region: 'eu-west-1', outcome: 'UnknownParameter' }]);
   });
 
-  test('a dry run is refused before anything is done', async () => {
+  test('a dry run is refused before the action', async () => {
     const { ec2 } = clientsOf(lab, { region: 'eu-west-3' });
     const dry = new RunInstancesCommand({ ...launch('dry').input, DryRun: true });
     expect(await refusal(ec2.send(dry))).toMatch(/^DryRunOperation: Request would have succeeded/);
@@ -112,14 +112,14 @@ describe('the wire', () => {
 });
 
 describe('accounts and sessions', () => {
-  test('the access key says the account, the signature the region', async () => {
+  test('the access key names the account, the signature the region', async () => {
     const { sts, ec2 } = clientsOf(lab, { account: THEM, region: 'us-east-1' });
     expect(await sts.send(new GetCallerIdentityCommand({}))).toMatchObject({ Account: THEM, Arn: `arn:aws:iam::${THEM}:user/lab` });
     await ec2.send(new DescribeRegionsCommand({}));
     expect(lab.calls.all().at(-1)).toMatchObject({ account: THEM, region: 'us-east-1', outcome: 'ok' });
   });
 
-  test('a key that nobody has is refused in the words of each service', async () => {
+  test('an unknown key is refused with the error of each service', async () => {
     const session = { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: 'x', sessionToken: '' };
     const { ec2, ssm, sts } = clientsOf(lab, { session });
     expect(await refusal(ec2.send(new DescribeRegionsCommand({})))).toMatch(/^AuthFailure: /);
@@ -128,7 +128,7 @@ describe('accounts and sessions', () => {
   });
 
   // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
-  test('an assumed role works in its account until it expires in lab time, and then says so in the words of each service', async () => {
+  test('an assumed role works in its account until it expires in lab time, then with the error of each service', async () => {
     const { sts } = clientsOf(lab);
     const { Credentials, AssumedRoleUser } = await sts.send(
       new AssumeRoleCommand({ RoleArn: `arn:aws:iam::${THEM}:role/path/deploy`, RoleSessionName: 'run-7', DurationSeconds: 900 }),
@@ -164,7 +164,7 @@ describe('accounts and sessions', () => {
     expect(await refusal(chained.sts.send(assume(7200)))).toMatch(/1 hour session limit for roles assumed by role chaining/);
   });
 
-  test('only whom the role trusts may assume it', async () => {
+  test('only a trusted principal may assume a role', async () => {
     const RoleArn = `arn:aws:iam::${THEM}:role/narrow`;
     setTrust(lab.core, RoleArn, { principals: [US], externalId: 'secret' });
     const assume = (ExternalId?: string) => new AssumeRoleCommand({ RoleArn, RoleSessionName: 'me', ExternalId });
@@ -190,7 +190,7 @@ describe('a web identity', () => {
       new AssumeRoleWithWebIdentityCommand({ RoleArn, RoleSessionName: 'run', WebIdentityToken: jwt(token), DurationSeconds: 900 }),
     );
 
-  test('is known by its claims, without a signature', async () => {
+  test('is identified by its claims, without a signature', async () => {
     setTrust(lab.core, RoleArn, { subjects: ['repo:acme/web:*'], audience: 'sts.amazonaws.com' });
     expect(await assume(claims)).toMatchObject({
       SubjectFromWebIdentityToken: claims.sub,
@@ -215,14 +215,14 @@ describe('a web identity', () => {
     expect(await refusal(assume({ ...claims, ...differing }))).toMatch(expected);
   });
 
-  test('is refused where the role denies everybody', async () => {
+  test('is refused where the role denies every caller', async () => {
     setTrust(lab.core, RoleArn, { deny: true });
     expect(await refusal(assume(claims))).toMatch(/^AccessDenied: /);
   });
 });
 
 describe('faults', () => {
-  test('strike the nth matching call of an operation, account and region, and no other', async () => {
+  test('affect the nth matching call of an operation, account and region, and no other', async () => {
     lab.faults.add({
       service: 'ec2',
       operation: 'Describe*',
@@ -239,7 +239,7 @@ describe('faults', () => {
     await here.ec2.send(new DescribeVpcsCommand({}));
   });
 
-  test('are spelt as each service spells them', async () => {
+  test('use the error codes of each service', async () => {
     const { ec2, ssm, asg } = clientsOf(lab);
     const all = async () => [
       await refusal(ec2.send(new DescribeRegionsCommand({}))),
@@ -253,14 +253,14 @@ describe('faults', () => {
     expect((await all()).map(said => said.split(':')[0])).toEqual(['UnauthorizedOperation', 'AccessDenied', 'AccessDeniedException']);
   });
 
-  test('that pass are ridden out by an SDK that may try again', async () => {
+  test('that pass are handled by the retries of an SDK', async () => {
     lab.faults.add({ operation: 'DescribeRegions', nth: 1, times: 2, action: { refuse: 'internal' } });
     const mark = lab.calls.mark();
     await clientsOf(lab, { maxAttempts: 3 }).ec2.send(new DescribeRegionsCommand({}));
     expect(lab.calls.since(mark).map(({ outcome }) => outcome)).toEqual(['InternalError', 'InternalError', 'ok']);
   });
 
-  test('scenario 21: an answer that was lost after the deed leaves one instance, because the token is the same', async () => {
+  test('scenario 21: an answer that is lost after the action leaves one instance, because the token is the same', async () => {
     lab.faults.add({ operation: 'RunInstances', nth: 1, action: { reset: 'after' } });
     const { ec2 } = clientsOf(lab, { region: 'eu-west-2', maxAttempts: 3 });
     const ImageId = newestAmazonLinux(lab.core, 'eu-west-2', 'x86_64');
@@ -269,7 +269,7 @@ describe('faults', () => {
     expect(lab.calls.all().at(-2)).toMatchObject({ operation: 'RunInstances', outcome: 'reset' });
   });
 
-  test('a connection that broke before the deed left nothing done', async () => {
+  test('a connection that is reset before the action changes nothing', async () => {
     lab.faults.add({ operation: 'RunInstances', action: { reset: 'before' } });
     const { ec2 } = clientsOf(lab, { region: 'eu-north-1' });
     await expect(ec2.send(launch('never'))).rejects.toThrow();
@@ -289,7 +289,7 @@ describe('faults', () => {
     await expect(look(old.Instances?.[0]?.InstanceId)).resolves.toMatchObject({ Reservations: [{}] });
   });
 
-  test('a stale read tells what once was', async () => {
+  test('a stale read returns the earlier answer', async () => {
     const { ec2 } = clientsOf(lab);
     const { Instances } = await ec2.send(launch('stale'));
     const InstanceIds = [Instances?.[0]?.InstanceId ?? ''];
@@ -311,7 +311,7 @@ describe('faults', () => {
     expect(lab.clock.now() - before).toBeGreaterThanOrEqual(120_000);
   });
 
-  test('may run a function before the deed or after it', async () => {
+  test('may run a function before or after the action', async () => {
     const seen: string[] = [];
     const there = () => String(instances(lab.place(US, 'sa-east-1')).size);
     const note = (at: 'before' | 'after') =>
@@ -337,7 +337,7 @@ describe('faults', () => {
   test.each([
     ['before', 2],
     ['after', 3],
-  ] as const)('kill the caller at its third call, %s the deed', async (at, done) => {
+  ] as const)('kill the caller at its third call, %s the action', async (at, done) => {
     const region = at === 'before' ? 'us-west-1' : 'us-west-2';
     const { ec2 } = clientsOf(lab, { region });
     const child = caller(region);
@@ -347,13 +347,13 @@ describe('faults', () => {
   });
 });
 
-describe('from outside the process', () => {
+describe('from another process', () => {
   const ask = async (method: string, path: string, body?: unknown) => {
     const answer = await fetch(`${lab.url}${path}`, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
     return { status: answer.status, said: (await answer.json()) as unknown };
   };
 
-  test('rules come and go, and the log can be read', async () => {
+  test('rules are added and removed, and the log is readable', async () => {
     const { ec2 } = clientsOf(lab);
     const { said } = await ask('GET', '/_lab');
     const { calls } = said as { calls: number };
@@ -369,16 +369,16 @@ describe('from outside the process', () => {
 
   test.each([
     ['no rule at all', 'POST', '/_lab/faults', 'text', 400],
-    ['a rule without a deed', 'POST', '/_lab/faults', { nth: 1 }, 400],
-    ['a deed that nobody knows', 'POST', '/_lab/faults', { action: { explode: true } }, 400],
-    ['a path that nobody knows', 'GET', '/_lab/nothing', undefined, 404],
+    ['a rule without an action', 'POST', '/_lab/faults', { nth: 1 }, 400],
+    ['an unknown action', 'POST', '/_lab/faults', { action: { explode: true } }, 400],
+    ['an unknown path', 'GET', '/_lab/nothing', undefined, 404],
   ])('%s is refused', async (_, method, path, body, status) => {
     expect((await ask(method, path, body)).status).toBe(status);
     expect(lab.faults.rules()).toEqual([]);
   });
 });
 
-test('the log counts calls by operation, from a mark on, those that were refused too', async () => {
+test('the log counts calls by operation, from a mark on, including refused ones', async () => {
   const { ec2, sts } = clientsOf(lab);
   const mark = lab.calls.mark();
   await ec2.send(new DescribeRegionsCommand({}));
@@ -402,7 +402,7 @@ test('two labs with real machines share no address', async () => {
   await Promise.all([one.close(), two.close()]);
 });
 
-test('started alone it says what to export, shows every call, and ends when it is told to', async () => {
+test('started alone it prints what to export and every call, and stops on a signal', async () => {
   const child = spawn(process.execPath, ['lab/main.ts', '--machines', 'paper', '--speed', '7'], { stdio: ['ignore', 'pipe', 'inherit'] });
   const said: string[] = [];
   const lines = createInterface({ input: child.stdout });
@@ -410,7 +410,7 @@ test('started alone it says what to export, shows every call, and ends when it i
     while (!said.some(line => enough.test(line))) await once(lines, 'line');
   };
   lines.on('line', line => said.push(line));
-  await until(/Ctrl-C ends it/);
+  await until(/Ctrl-C stops the lab/);
   const exported = Object.fromEntries(
     said.flatMap(line => [...line.matchAll(/^export (\w+)=(.*)$/g)].map(([, name, value]) => [name, value])),
   );

@@ -66,7 +66,7 @@ beforeAll(async () => {
   lab = await startLab({ speed: 600, machines, timings: { statusChecks: 600, usageReport: 600 } });
 });
 
-// Each test is an account of its own.
+// Each test uses its own account.
 beforeEach(() => {
   account += 1;
   us = String(account);
@@ -86,7 +86,7 @@ async function until(done: () => boolean): Promise<void> {
   }
 }
 
-/** Keeps the machines from doing something until the returned function is called. */
+/** Blocks an action of the machines until the returned function is called. */
 function hold(what: 'clone' | 'boot'): () => void {
   let release = () => {};
   const released = new Promise<void>(done => {
@@ -143,7 +143,7 @@ const snapshotOf = (imageId: string) => images(place).get(imageId)?.devices[0]?.
 
 describe('an instance', () => {
   // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html
-  test('goes from pending through running to terminated, and is forgotten after a while', async () => {
+  test('goes from pending through running to terminated, and is no longer described after a while', async () => {
     const answer = await ec2.send(new RunInstancesCommand({ ImageId: base(), InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 }));
     expect(answer.Instances).toMatchObject([{ State: { Name: 'pending', Code: 0 } }]);
     const id = answer.Instances?.[0]?.InstanceId ?? '';
@@ -162,7 +162,7 @@ describe('an instance', () => {
     expect(await refusal(ec2.send(new DescribeInstancesCommand({ InstanceIds: [id] })))).toMatch(/^InvalidInstanceID.NotFound/);
   });
 
-  test('leaves no disk and no volume behind', async () => {
+  test('leaves no disk and no volume', async () => {
     const before = machines.disks.size;
     const id = await running();
     const { Volumes } = await ec2.send(new DescribeVolumesCommand({ Filters: [{ Name: 'attachment.instance-id', Values: [id] }] }));
@@ -205,14 +205,14 @@ describe('an instance', () => {
   test.each([
     ['stop', 'stopped'],
     ['terminate', 'terminated'],
-  ] as const)('that shuts itself down does what its shutdown behavior says: %s', async (InstanceInitiatedShutdownBehavior, state) => {
+  ] as const)('that shuts itself down follows its shutdown behavior: %s', async (InstanceInitiatedShutdownBehavior, state) => {
     const id = await running({ InstanceInitiatedShutdownBehavior });
     machines.end(id);
     await inState(id, state);
     expect(instances(place).get(id)?.stateReason?.code).toBe('Client.InstanceInitiatedShutdown');
   });
 
-  test('scenario 24: may go from pending to terminated at once, and says why', async () => {
+  test('scenario 24: may go from pending to terminated at once, with a state reason', async () => {
     mishaps(place).launchFails.set('*', { code: 'Client.InternalError', message: 'Client.InternalError: Client error on launch' });
     const id = await launch();
     await inState(id, 'terminated');
@@ -223,7 +223,7 @@ describe('an instance', () => {
     });
   });
 
-  test('whose machine fails ends with that as its reason, and the lab goes on', async () => {
+  test('whose machine fails terminates with that reason, and the lab continues', async () => {
     const failing = { ...paperHypervisor(), boot: () => Promise.reject(new Error('no space left')) };
     const other = await startLab({ machines: failing, speed: 600 });
     const client = clientsOf(other).ec2;
@@ -251,11 +251,11 @@ describe('an instance', () => {
     await lab.clock.sleep(lab.core.timings.statusChecks + 1);
     expect([await look(good), await look(bad)]).toEqual(['ok', 'impaired']);
     await ec2.send(new StopInstancesCommand({ InstanceIds: [good] }));
-    // Only running ones are told of, unless all are asked for.
+    // Only running instances are returned, unless IncludeAllInstances is set.
     expect(await look(good)).toBeUndefined();
   });
 
-  test('hands user data, key and tags to its machine, and shows what that wrote to the console', async () => {
+  test('passes user data, key and tags to its machine, and returns its console output', async () => {
     const { KeyMaterial = '' } = await ec2.send(new CreateKeyPairCommand({ KeyName: 'mine' }));
     expect(KeyMaterial).toMatch(/^-----BEGIN RSA PRIVATE KEY-----/);
     const id = await running({
@@ -278,7 +278,7 @@ describe('an instance', () => {
     expect(Buffer.from(Output, 'base64').toString()).toBe(`${'x'.repeat(64 * 1024 - 6)}login:`);
   });
 
-  test('scenario 34: that is protected is not terminated, nor is any other in the same call', async () => {
+  test('scenario 34: that is protected is not terminated, and neither is any other in the same call', async () => {
     const [safe, other] = [await running({ DisableApiTermination: true }), await running()];
     const end = new TerminateInstancesCommand({ InstanceIds: [other, safe] });
     expect(await refusal(ec2.send(end))).toMatch(/^OperationNotPermitted: The instance 'i-\w+' may not be terminated/);
@@ -290,21 +290,21 @@ describe('an instance', () => {
 
 describe('a launch', () => {
   // https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html
-  test('with the same token is the same instance, at the same time too; with other parameters it is refused', async () => {
+  test('with the same token returns the same instance, also concurrently; with other parameters it is refused', async () => {
     const twice = await Promise.all([launch({ ClientToken: 'one' }), launch({ ClientToken: 'one' })]);
     expect(new Set([...twice, await launch({ ClientToken: 'one' })]).size).toBe(1);
     expect(await refusal(launch({ ClientToken: 'one', InstanceType: 't3.small' }))).toMatch(/^IdempotentParameterMismatch/);
     expect(await launch({ ClientToken: 'two' })).not.toBe(twice[0]);
   });
 
-  test('that was refused may be asked again with its token', async () => {
+  test('that was refused may be repeated with its token', async () => {
     mishaps(place).noCapacity.add('t3.micro');
     expect(await refusal(launch({ ClientToken: 'again' }))).toMatch(/^InsufficientInstanceCapacity/);
     mishaps(place).noCapacity.clear();
     await launch({ ClientToken: 'again' });
   });
 
-  test('scenario 23: finds a zone with room, unless one was named', async () => {
+  test('scenario 23: uses a zone with capacity, unless one is named', async () => {
     mishaps(place).noCapacity.add('t3.micro/eu-central-1a').add('t3.micro/eu-central-1b');
     const id = await launch();
     expect(instances(place).get(id)?.zone).toBe('eu-central-1c');
@@ -313,7 +313,7 @@ describe('a launch', () => {
     await launch({ InstanceType: 't3.small', Placement: { AvailabilityZone: 'eu-central-1a' } });
   });
 
-  test('of fewer than wanted is none', async () => {
+  test('of fewer instances than MinCount launches none', async () => {
     const id = await launch({ MinCount: 1, MaxCount: 3 });
     expect(
       [...instances(place).values()].filter(({ reservationId }) => reservationId === instances(place).get(id)?.reservationId),
@@ -331,14 +331,14 @@ describe('a launch', () => {
   test.each([
     ['an image that is no ID', { ImageId: 'ami-xyz' }, /^InvalidAMIID.Malformed/],
     [
-      'an image that nobody has',
+      'an unknown image',
       { ImageId: 'ami-00000000000000000' },
       /^InvalidAMIID.NotFound: The image id '\[ami-00000000000000000\]' does not exist/,
     ],
-    ['a type that nobody has', { InstanceType: 't9.pico' as 't3.micro' }, /^InvalidParameterValue/],
-    ['a key pair that nobody has', { KeyName: 'lost' }, /^InvalidKeyPair.NotFound/],
-    ['a subnet that nobody has', { SubnetId: 'subnet-00000000000000000' }, /^InvalidSubnetID.NotFound/],
-    ['a group that nobody has', { SecurityGroupIds: ['sg-00000000000000000'] }, /^InvalidGroup.NotFound/],
+    ['an unknown type', { InstanceType: 't9.pico' as 't3.micro' }, /^InvalidParameterValue/],
+    ['an unknown key pair', { KeyName: 'lost' }, /^InvalidKeyPair.NotFound/],
+    ['an unknown subnet', { SubnetId: 'subnet-00000000000000000' }, /^InvalidSubnetID.NotFound/],
+    ['an unknown group', { SecurityGroupIds: ['sg-00000000000000000'] }, /^InvalidGroup.NotFound/],
     [
       'a disk smaller than its snapshot',
       { BlockDeviceMappings: [{ DeviceName: '/dev/xvda', Ebs: { VolumeSize: 4 } }] },
@@ -348,7 +348,7 @@ describe('a launch', () => {
     expect(await refusal(launch(input))).toMatch(expected);
   });
 
-  test('from a template takes what it does not say itself, and is tagged with it', async () => {
+  test('from a template inherits what the request does not set, and is tagged with the template', async () => {
     const LaunchTemplateData = { ImageId: base(), InstanceType: 't3.large' as const, TagSpecifications: [] };
     const { LaunchTemplate } = await ec2.send(new CreateLaunchTemplateCommand({ LaunchTemplateName: 'web', LaunchTemplateData }));
     const { Instances } = await ec2.send(
@@ -360,7 +360,7 @@ describe('a launch', () => {
 });
 
 describe('an image', () => {
-  test('holds what was on the disk of its instance, and what is launched from it starts with that', async () => {
+  test('contains the disk of its instance, and its instances start with that disk', async () => {
     const instanceId = await running();
     const source = instances(place).get(instanceId)?.disk;
     const { ImageId = '' } = await ec2.send(new CreateImageCommand({ InstanceId: instanceId, Name: 'content' }));
@@ -372,7 +372,7 @@ describe('an image', () => {
   });
 
   // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateImage.html
-  test('is made with a reboot, unless that is forbidden', async () => {
+  test('is created with a reboot, unless NoReboot is set', async () => {
     const id = await running();
     const first = machines.guests.get(id);
     await ec2.send(new CreateImageCommand({ InstanceId: id, Name: 'without', NoReboot: true }));
@@ -383,7 +383,7 @@ describe('an image', () => {
     expect(stateOf(id)).toBe('running');
   });
 
-  test('is pending first, then available with its snapshot; tags go to both', async () => {
+  test('is pending, then available with its snapshot; both get the tags', async () => {
     const TagSpecifications = [
       { ResourceType: 'image' as const, Tags: [{ Key: 'a', Value: '1' }] },
       { ResourceType: 'snapshot' as const, Tags: [{ Key: 'b', Value: '2' }] },
@@ -412,12 +412,12 @@ describe('an image', () => {
     await ec2.send(again);
   });
 
-  test.each(['ab', 'a'.repeat(129), 'no:colon', 'ünïcode'])('may not be called %s', async Name => {
+  test.each(['ab', 'a'.repeat(129), 'no:colon', 'ünïcode'])('cannot have the name %s', async Name => {
     expect(await refusal(ec2.send(new CreateImageCommand({ InstanceId: await launch(), Name })))).toMatch(/^InvalidAMIName.Malformed/);
   });
 
   // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html
-  test('that is deregistered is an empty answer while an instance of it lives, and an error afterwards', async () => {
+  test('that is deregistered is an empty answer while an instance of it exists, and an error afterwards', async () => {
     const ImageId = await copied('short-lived');
     const id = await running({ ImageId });
     await ec2.send(new DeregisterImageCommand({ ImageId }));
@@ -431,7 +431,7 @@ describe('an image', () => {
   });
 
   // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-deprecate.html
-  test('that is deprecated is shown to its owner always, to others on demand', async () => {
+  test('that is deprecated is always returned to its owner, and to others with IncludeDeprecated', async () => {
     const ImageId = await copied('old');
     await share(ImageId, THEM);
     const DeprecateAt = new Date(Date.now() + 90_000);
@@ -446,7 +446,7 @@ describe('an image', () => {
   });
 
   // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/disable-an-ami.html
-  test('that is disabled loses its permissions for good, is hidden, and cannot be launched or shared', async () => {
+  test('that is disabled loses its permissions permanently, is hidden, and cannot be launched or shared', async () => {
     const ImageId = await copied('off');
     await share(ImageId, THEM);
     await ec2.send(new DisableImageCommand({ ImageId }));
@@ -461,7 +461,7 @@ describe('an image', () => {
   });
 
   // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-deregistration-protection.html
-  test('scenario 73: that is protected is not deregistered, nor for a day after a protection with cooldown', async () => {
+  test('scenario 73: that is protected is not deregistered, also for a day after a protection with cooldown', async () => {
     const ImageId = await copied('kept');
     await ec2.send(new EnableImageDeregistrationProtectionCommand({ ImageId, WithCooldown: true }));
     const deregister = () => ec2.send(new DeregisterImageCommand({ ImageId }));
@@ -474,9 +474,9 @@ describe('an image', () => {
   });
 });
 
-describe('what others see of an image', () => {
+describe('visibility of an image in other accounts', () => {
   // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/sharingamis-explicit.html
-  test('is nothing until it is shared, and never its tags; they may put their own on it', async () => {
+  test('starts when it is shared, never includes its tags, and allows tags of the other account', async () => {
     const TagSpecifications = [{ ResourceType: 'image' as const, Tags: [{ Key: 'family', Value: 'web' }] }];
     const ImageId = await copied('shared', { TagSpecifications });
     const them = clientsOf(lab, { account: THEM }).ec2;
@@ -493,7 +493,7 @@ describe('what others see of an image', () => {
     expect(await refusal(them.send(new DeregisterImageCommand({ ImageId })))).toMatch(/^AuthFailure/);
   });
 
-  test('may be a matter of their organization', async () => {
+  test('may come from their organization', async () => {
     const arn = 'arn:aws:organizations::123456789012:organization/o-abc';
     organizations(lab.core).set(arn, new Set([THEM]));
     const ImageId = await copied('for all of us');
@@ -506,7 +506,7 @@ describe('what others see of an image', () => {
     expect(LaunchPermissions).toEqual([{ OrganizationArn: arn }]);
   });
 
-  test('is chosen by owners: self, an account, an alias', async () => {
+  test('is selected by owners: self, an account, an alias', async () => {
     const ImageId = await copied('mine');
     expect(idsOf(await find({ Owners: ['self'] }))).toEqual([ImageId]);
     expect(idsOf(await find({ Owners: [us] }, THEM))).toEqual([]);
@@ -528,7 +528,7 @@ describe('what others see of an image', () => {
   });
 
   // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/sharingamis-explicit.html
-  test('scenario 44: encrypted with the key of AWS it is not shared, with an own key it is', async () => {
+  test('scenario 44: an image encrypted with the AWS managed key cannot be shared, with a customer managed key it can', async () => {
     expect(await refusal(share(await copied('their key', { Encrypted: true }), THEM))).toMatch(
       /^InvalidParameter: .*default AWS managed key/,
     );
@@ -538,7 +538,7 @@ describe('what others see of an image', () => {
 
 describe('a copy', () => {
   // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopyImage.html
-  test('in another region has the content, its own ID, and tags only on demand', async () => {
+  test('in another region has the content, its own ID, and tags only with CopyImageTags', async () => {
     const SourceImageId = await bake('origin');
     await ec2.send(new CreateTagsCommand({ Resources: [SourceImageId], Tags: [{ Key: 'family', Value: 'web' }] }));
     await share(SourceImageId, THEM);
@@ -561,7 +561,7 @@ describe('a copy', () => {
     expect((disk as PaperDisk).origin).toBe(original);
   });
 
-  test('scenario 48: with the same token is one', async () => {
+  test('scenario 48: with the same token is created once', async () => {
     const copy = new CopyImageCommand({ SourceImageId: base(), SourceRegion: 'eu-central-1', Name: 'once', ClientToken: 'token' });
     const [first, second] = await Promise.all([ec2.send(copy), ec2.send(copy)]);
     expect(second.ImageId).toBe(first.ImageId);
@@ -576,7 +576,7 @@ describe('a copy', () => {
     expect(images(place).get(ImageId)?.stateReason?.message).toMatch(/KMS key/);
   });
 
-  test('of a shared image needs its snapshots shared too, and takes no tags of its owner', async () => {
+  test('of a shared image needs its snapshots shared too, and gets no tags of its owner', async () => {
     const SourceImageId = await copied('ours');
     await ec2.send(new CreateTagsCommand({ Resources: [SourceImageId], Tags: [{ Key: 'family', Value: 'web' }] }));
     await share(SourceImageId, THEM);
@@ -593,7 +593,7 @@ describe('a copy', () => {
 
 describe('snapshots of a deregistered image', () => {
   // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeregisterImage.html
-  test('scenario 71: one that two images hold is skipped, and deleted with the second', async () => {
+  test('scenario 71: a snapshot of two images is skipped, and deleted with the second', async () => {
     const first = await bake('first');
     const SnapshotId = snapshotOf(first);
     const { RegisterImageCommand } = await import('@aws-sdk/client-ec2');
@@ -614,7 +614,7 @@ describe('snapshots of a deregistered image', () => {
     expect(await refusal(ec2.send(new DescribeSnapshotsCommand({ SnapshotIds: [SnapshotId] })))).toMatch(/^InvalidSnapshot.NotFound/);
   });
 
-  test('may stay although the answer is 200', async () => {
+  test('may remain although the answer is 200', async () => {
     const ImageId = await bake('leaky');
     const SnapshotId = snapshotOf(ImageId);
     mishaps(place).snapshotDeletion.set(SnapshotId, 'missing-permissions');
@@ -628,7 +628,7 @@ describe('snapshots of a deregistered image', () => {
 });
 
 describe('pages', () => {
-  test('are as small as a test wants, in no order, and lose nothing when something between them goes', async () => {
+  test('are as small as a test sets, unordered, and lose nothing when an item between them is deleted', async () => {
     const made: string[] = [];
     for (let n = 1; n <= 7; n += 1) made.push(await copied(`page ${n}`));
     mishaps(place).pageSize = 3;
@@ -646,7 +646,7 @@ describe('pages', () => {
     expect([...seen].sort()).toEqual([...made].sort());
   });
 
-  test('cannot be asked for together with IDs, nor with a wrong size or token', async () => {
+  test('are refused together with IDs, and with a wrong size or token', async () => {
     const id = await launch();
     const describe = (input: object) => refusal(ec2.send(new DescribeInstancesCommand(input)));
     expect(await describe({ InstanceIds: [id], MaxResults: 10 })).toMatch(/^InvalidParameterCombination/);
@@ -675,9 +675,9 @@ describe('pages', () => {
   });
 });
 
-describe('who uses an image', () => {
+describe('usage of an image', () => {
   // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/your-ec2-ami-references.html
-  test('is told for instances, templates and parameters of this account', async () => {
+  test('is returned for instances, templates and parameters of this account', async () => {
     const ImageId = await copied('used');
     const instanceId = await running({ ImageId });
     const LaunchTemplateData = { ImageId };
@@ -698,7 +698,7 @@ describe('who uses an image', () => {
   });
 
   // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/your-ec2-ami-usage.html
-  test('in other accounts is counted by a report, later', async () => {
+  test('in other accounts is counted by an asynchronous report', async () => {
     const ImageId = await copied('lent');
     await share(ImageId, THEM);
     await clientsOf(lab, { account: THEM }).ec2.send(
@@ -736,7 +736,7 @@ describe('groups and tags', () => {
     expect(await refusal(remove())).toMatch(/^InvalidGroup.NotFound/);
   });
 
-  test('tags are put on all resources or on none, and taken off by key, or by key and value', async () => {
+  test('tags are set on all resources or on none, and deleted by key, or by key and value', async () => {
     const id = await launch();
     const tag = (Resources: string[], Key: string) => ec2.send(new CreateTagsCommand({ Resources, Tags: [{ Key, Value: 'v' }] }));
     expect(await refusal(tag([id, 'i-00000000000000000'], 'a'))).toMatch(/^InvalidInstanceID.NotFound/);

@@ -17,7 +17,7 @@ import {
   until,
 } from './group-stage.ts';
 
-/** Real machines: a balancer asks a real service on a real port, and a service that dies takes the refresh with it. */
+/** Real machines: a load balancer checks a real service on a real port, and a service that dies fails the refresh. */
 
 let on: Stage;
 
@@ -33,7 +33,7 @@ function machine(id: string) {
   return found;
 }
 
-/** What the machines themselves say that they run. */
+/** The version that the instances themselves report. */
 async function versions(group: string): Promise<readonly string[]> {
   const serving = ((await theGroup(on, group))?.Instances ?? []).filter(({ LifecycleState }) => LifecycleState === 'InService');
   const ids = serving.map(({ InstanceId = '' }) => InstanceId);
@@ -41,7 +41,7 @@ async function versions(group: string): Promise<readonly string[]> {
   return (await Promise.all(said)).sort();
 }
 
-test('a service that answers is rolled out; one that dies after the boot is rolled back, and the machines run what they ran', async () => {
+test('a working service is rolled out; one that dies after the boot is rolled back, and the instances run the earlier image', async () => {
   const base = await anImage(on, 'base');
   const [one, two, dying] = await Promise.all([
     bakeImage(on, base, '1'),

@@ -28,7 +28,7 @@ import {
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { type Lab, type LabOptions, startLab } from '../../lab/lab.ts';
 
-/** A lab with machines of paper, and one of the official clients for each service: what a test says goes over the wire. */
+/** A lab with paper machines, and an official client for each service. */
 export async function stage(options: LabOptions = {}) {
   const lab = await startLab({ speed: 600, machines: 'paper', ...options });
   const at = client(lab);
@@ -58,7 +58,7 @@ const client = (lab: Lab) => {
   };
 };
 
-/** Asks until the answer is right; the test's own time limit ends a wait in vain. */
+/** Polls until the answer is right. The time limit of the test ends an endless wait. */
 export async function until<T>(ask: () => Promise<T>, right: (answer: T) => boolean, atMostMs = 60_000): Promise<T> {
   const deadline = Date.now() + atMostMs;
   for (;;) {
@@ -98,18 +98,18 @@ export async function aVersion(
   return made.LaunchTemplateVersion?.VersionNumber ?? 0;
 }
 
-type Wish = Partial<CreateAutoScalingGroupCommandInput>;
+type GroupOptions = Partial<CreateAutoScalingGroupCommandInput>;
 
 /** A group, and its instances in service. */
-export async function aGroup(on: Stage, AutoScalingGroupName: string, wish: Wish): Promise<void> {
-  const { DesiredCapacity = 2 } = wish;
+export async function aGroup(on: Stage, AutoScalingGroupName: string, options: GroupOptions): Promise<void> {
+  const { DesiredCapacity = 2 } = options;
   const zones = ['eu-central-1a', 'eu-central-1b', 'eu-central-1c'];
   await on.asg.send(
     new CreateAutoScalingGroupCommand({
       MinSize: 0,
       MaxSize: 10,
       AvailabilityZones: zones,
-      ...wish,
+      ...options,
       AutoScalingGroupName,
       DesiredCapacity,
     }),
@@ -122,14 +122,14 @@ export const theGroup = async ({ asg }: Stage, name: string) => {
   return AutoScalingGroups[0];
 };
 
-/** So many instances, all in service, and none that leaves. */
+/** Waits for this number of instances, all in service and none leaving. */
 export const settled = (on: Stage, name: string, size: number) =>
   until(
     async () => (await theGroup(on, name))?.Instances ?? [],
     instances => instances.length === size && instances.every(({ LifecycleState }) => LifecycleState === 'InService'),
   );
 
-/** Image IDs of what runs, sorted: looked up in EC2, not believed. */
+/** Image IDs of the running instances, sorted, read from EC2. */
 export async function running(on: Stage, name: string): Promise<readonly string[]> {
   const Filters = [
     { Name: 'tag:aws:autoscaling:groupName', Values: [name] },
@@ -142,9 +142,9 @@ export async function running(on: Stage, name: string): Promise<readonly string[
 export async function start(
   { asg }: Stage,
   AutoScalingGroupName: string,
-  wish: Omit<StartInstanceRefreshCommandInput, 'AutoScalingGroupName'> = {},
+  options: Omit<StartInstanceRefreshCommandInput, 'AutoScalingGroupName'> = {},
 ) {
-  const { InstanceRefreshId = '' } = await asg.send(new StartInstanceRefreshCommand({ AutoScalingGroupName, ...wish }));
+  const { InstanceRefreshId = '' } = await asg.send(new StartInstanceRefreshCommand({ AutoScalingGroupName, ...options }));
   return InstanceRefreshId;
 }
 
@@ -174,7 +174,7 @@ export async function activities({ asg }: Stage, AutoScalingGroupName: string) {
   return Activities;
 }
 
-/** A target group that a balancer uses; draining takes no time unless a test says so. */
+/** A target group with a load balancer. Draining takes no time unless a test sets it. */
 export async function aTargetGroup({ elb }: Stage, Name: string, drainSeconds = 0): Promise<string> {
   const made = await elb.send(new CreateTargetGroupCommand({ Name, Protocol: 'HTTP', Port: 8080, HealthCheckPath: '/health' }));
   const TargetGroupArn = made.TargetGroups?.[0]?.TargetGroupArn ?? '';

@@ -9,7 +9,7 @@ import { scalingRole } from '../../lab/kms/use.ts';
 import { BUILD, PROD, type ShareLab, STAGE, shareLab } from '../dist/share-lab.ts';
 import { clientsOf } from './clients.ts';
 
-/** An encrypted image needs its key wherever it goes, and nobody is told before: what share checks would be of no use in a lab that forgives. */
+/** An encrypted image needs its key in every account. AWS accepts the calls without it and fails later. */
 
 let l: ShareLab;
 beforeEach(async () => {
@@ -34,13 +34,13 @@ async function launchedIn(account: string, ImageId: string): Promise<string> {
 }
 
 describe('a naive share of an encrypted image', () => {
-  test('is answered with success, and its instances end before they run', async () => {
+  test('succeeds, and its instances terminate before they run', async () => {
     expect(await launchedIn(STAGE, await shared(l.key([])))).toBe('terminated Client.InternalError');
     expect(await launchedIn(STAGE, await shared(l.key([STAGE])))).toBe('running');
     expect(await launchedIn(BUILD, await shared(l.key([])))).toBe('running');
   });
 
-  test('a Deny counts more than the Allow beside it', async () => {
+  test('a Deny overrides an Allow', async () => {
     const key = l.key([STAGE, PROD]);
     const { Statement } = (keys(l.lab.core).get(key) as LabKey).policy as { Statement: object[] };
     const Condition = { StringNotEquals: { 'kms:CallerAccount': [BUILD, PROD] } };
@@ -49,7 +49,7 @@ describe('a naive share of an encrypted image', () => {
     expect(await launchedIn(PROD, await shared(key, PROD))).toBe('running');
   });
 
-  test('is copied with success, and the copy fails while it is made', async () => {
+  test('can be copied, and the copy fails later', async () => {
     const copied = async (key: string) => {
       const SourceImageId = await shared(key);
       const order = { SourceImageId, SourceRegion: l.home.region, Name: `copy-${SourceImageId}` };
@@ -63,7 +63,7 @@ describe('a naive share of an encrypted image', () => {
   });
 
   // https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html: "you must use a grant in combination with the key policy"
-  test('runs by hand, and not in a group, until Auto Scaling has a grant of its own', async () => {
+  test('runs by RunInstances, and not in a group, until Auto Scaling has its own grant', async () => {
     const { ec2, asg } = clientsOf(l.lab, { account: STAGE });
     const ImageId = await shared(l.key([STAGE]));
     await ec2.send(

@@ -31,7 +31,7 @@ const versions = async (LaunchTemplateId: string, Versions?: string[], more: obj
 };
 
 describe('a version', () => {
-  test('inherits from its source field by field, but for snapshots, and is not the default', async () => {
+  test('inherits fields from its source, except snapshots, and is not the default', async () => {
     const BlockDeviceMappings = [{ DeviceName: '/dev/xvda', Ebs: { SnapshotId: 'snap-0123456789abcdef0', VolumeSize: 9 } }];
     const id = await aTemplate(on, 'heir', { ImageId: good, KeyName: 'ops', UserData: 'IyEvYmluL3NoCg==', BlockDeviceMappings });
     await aVersion(on, id, '1', { ImageId: better });
@@ -44,14 +44,14 @@ describe('a version', () => {
     });
   });
 
-  test('without a source has only what it was given', async () => {
+  test('without a source has only the given fields', async () => {
     const id = await aTemplate(on, 'orphan', { ImageId: good, KeyName: 'ops' });
     const LaunchTemplateData = { ImageId: better };
     await on.ec2.send(new CreateLaunchTemplateVersionCommand({ LaunchTemplateId: id, LaunchTemplateData }));
     expect((await versions(id, ['2']))[0]?.LaunchTemplateData).toEqual({ ImageId: better });
   });
 
-  test('scenario 51: the same token makes one version, another request with it is refused, and the limit says so', async () => {
+  test('scenario 51: the same token creates one version, another request with it is refused, and so is one above the limit', async () => {
     const id = await aTemplate(on, 'once', { ImageId: good });
     const ask = (ImageId: string, ClientToken: string) =>
       on.ec2.send(
@@ -67,7 +67,7 @@ describe('a version', () => {
     templateLimits(on.lab.place()).versions = 10_000;
   });
 
-  test('comes with a warning, and is made all the same, when something about it is wrong', async () => {
+  test('is created with a warning when its data is wrong', async () => {
     const id = await aTemplate(on, 'warned', { ImageId: good });
     const ask = (ImageId: string) =>
       on.ec2.send(new CreateLaunchTemplateVersionCommand({ LaunchTemplateId: id, SourceVersion: '1', LaunchTemplateData: { ImageId } }));
@@ -80,7 +80,7 @@ describe('a version', () => {
     expect((await ask(better)).Warning).toBeUndefined();
   });
 
-  test('can be told by number, $Latest, $Default, range, page and filter', async () => {
+  test('is found by number, $Latest, $Default, range, page and filter', async () => {
     const id = await aTemplate(on, 'many', { ImageId: good });
     for (let more = 0; more < 4; more++) await aVersion(on, id, '1', { ImageId: better });
     await on.ec2.send(new ModifyLaunchTemplateCommand({ LaunchTemplateId: id, DefaultVersion: '3' }));
@@ -96,7 +96,7 @@ describe('a version', () => {
     expect(await numbers(undefined, { NextToken })).toEqual([1]);
   });
 
-  test('is deleted with a verdict for each, never the default one, and its number is not used again', async () => {
+  test('is deleted with a result for each, never the default one, and its number is not reused', async () => {
     const id = await aTemplate(on, 'trimmed', { ImageId: good });
     await aVersion(on, id, '1', { ImageId: better });
     const answer = await on.ec2.send(new DeleteLaunchTemplateVersionsCommand({ LaunchTemplateId: id, Versions: ['1', '2', '8'] }));
@@ -114,7 +114,7 @@ describe('a version', () => {
 });
 
 describe('a template', () => {
-  test('is found by name, and gone when deleted', async () => {
+  test('is found by name, and not after its deletion', async () => {
     const id = await aTemplate(on, 'found', { ImageId: good });
     const byName = () => on.ec2.send(new DescribeLaunchTemplatesCommand({ LaunchTemplateNames: ['found'] }));
     expect((await byName()).LaunchTemplates?.[0]).toMatchObject({ LaunchTemplateId: id, DefaultVersionNumber: 1, LatestVersionNumber: 1 });
@@ -126,7 +126,7 @@ describe('a template', () => {
     await expect(versions(id)).rejects.toMatchObject({ name: 'InvalidLaunchTemplateId.NotFound' });
   });
 
-  test('launches the image that its parameter names now, by name, version or label', async () => {
+  test('launches the current image of its parameter, by name, version or label', async () => {
     const put = (Value: string) => on.ssm.send(new PutParameterCommand({ Name: '/ami/web/stage', Value, Type: 'String', Overwrite: true }));
     await put(good);
     await on.ssm.send(new LabelParameterVersionCommand({ Name: '/ami/web/stage', ParameterVersion: 1, Labels: ['calm'] }));

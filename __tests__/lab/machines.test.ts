@@ -33,7 +33,7 @@ afterAll(async () => {
 
 type Options = Partial<Omit<GuestSpec, 'disk'>> & { disk?: Disk };
 
-/** A guest of the base disk, and how often it has ended by itself. */
+/** A guest of the base disk, and how often it has shut itself down. */
 async function boot(options: Options = {}): Promise<{ guest: Guest; spec: GuestSpec; ends: () => number }> {
   let ends = 0;
   const disk = options.disk ?? (await hypervisor.clone(await hypervisor.baseDisk()));
@@ -41,7 +41,7 @@ async function boot(options: Options = {}): Promise<{ guest: Guest; spec: GuestS
   const spec: GuestSpec = {
     instanceId: `i-${String(count).padStart(17, '0')}`,
     disk,
-    // Not 127.10, which labs of other tests share out among themselves.
+    // Not 127.10, which labs of other tests use.
     address: `127.12.${process.pid % 250}.${count}`,
     authorizedKeys: [keys.public],
     userData: undefined,
@@ -84,7 +84,7 @@ describe('a guest', () => {
     expect(await said(guest, "dpkg-query -W -f='${Package} ${Status}\\n' amazon-ssm-agent")).toBe('amazon-ssm-agent install ok installed');
   });
 
-  test('keeps what a command says and how it ends apart', async () => {
+  test('returns stdout, stderr and exit code of a command separately', async () => {
     const { guest } = await boot();
     const heard: string[] = [];
     const ran = await guest.exec(['sh', '-c', 'cat; echo oops >/dev/stderr; exit 3'], {
@@ -97,13 +97,13 @@ describe('a guest', () => {
     expect((await sh(guest, 'kill -KILL $$')).exitCode).toBe(137);
   });
 
-  test('does not wait for a daemon that a command leaves behind', async () => {
+  test('does not wait for a daemon that a command starts', async () => {
     const { guest } = await boot();
     expect(await said(guest, 'sleep 300 & echo started')).toBe('started');
     expect(await said(guest, 'pgrep -x sleep -a')).toContain('sleep 300');
   });
 
-  test('ends a command, and what the command started, when the signal says so', async () => {
+  test('ends a command and its children on the signal', async () => {
     const { guest } = await boot();
     const enough = new AbortController();
     const running = guest.exec(['sh', '-c', 'sleep 301; true'], { signal: enough.signal });
@@ -113,7 +113,7 @@ describe('a guest', () => {
     expect(await said(guest, 'pgrep -fx "sleep 301"')).toBe('');
   });
 
-  test('has /usr of the host that it cannot change, and /usr/local for itself', async () => {
+  test('has the /usr of the host read-only, and its own /usr/local', async () => {
     const { guest } = await boot();
     expect((await sh(guest, 'touch /usr/bin/mine')).exitCode).not.toBe(0);
     await put(guest, '/usr/local/bin/mine', '#!/bin/sh\necho mine\n');
@@ -121,7 +121,7 @@ describe('a guest', () => {
     expect(existsSync('/usr/local/bin/mine')).toBe(false);
   });
 
-  test('takes its disk along: a clone has what was written, and later changes stay apart', async () => {
+  test('keeps its disk: a clone has what was written, and later changes are separate', async () => {
     const { guest, spec } = await boot();
     await put(guest, '/opt/app/version', 'one');
     const image = await hypervisor.clone(spec.disk);
@@ -142,7 +142,7 @@ describe('a guest', () => {
     expect(await said(again, 'cat /opt/kept')).toBe('yes');
   });
 
-  test('that cannot boot says why', async () => {
+  test('that cannot boot reports the reason', async () => {
     const disk = await hypervisor.clone(await hypervisor.baseDisk());
     rmSync(join(disk.path, 'usr/local/lib/lab/init'));
     await expect(boot({ disk })).rejects.toThrow(/did not boot\n.*cannot open .*init/);
@@ -160,7 +160,7 @@ describe('a guest', () => {
 });
 
 describe('first boot', () => {
-  test('runs the user data once in the life of an instance, and again for one made from its image', async () => {
+  test('runs the user data once per instance, and again for an instance of its image', async () => {
     const userData = '#!/bin/bash\necho "ran on $(hostname)" >> /opt/runs\n';
     const { guest, spec } = await boot({ userData });
     expect((await sh(guest, 'cloud-init status --wait')).stdout).toMatch(/\nstatus: done\n$/);
@@ -173,8 +173,8 @@ describe('first boot', () => {
     expect((await said(copy, 'cat /opt/runs')).split('\n')).toHaveLength(2);
   });
 
-  test('tells where it stands: running, done, or error with the failed part', async () => {
-    const { guest } = await boot({ userData: '#!/bin/sh\nwhile [ ! -e /opt/go ]; do sleep 0.02; done\necho told\nexit 4\n' });
+  test('has a status: running, done, or error with the failed part', async () => {
+    const { guest } = await boot({ userData: '#!/bin/sh\nwhile [ ! -e /opt/go ]; do sleep 0.02; done\necho started\nexit 4\n' });
     const running = await sh(guest, 'cloud-init status');
     expect([running.exitCode, running.stdout]).toEqual([0, 'status: running\n']);
     expect(await said(guest, 'systemctl is-system-running')).toBe('starting');
@@ -186,10 +186,10 @@ describe('first boot', () => {
       errors: [expect.stringContaining('1 failures (part-001) in 1 attempted')],
     });
     expect(JSON.parse(await said(guest, 'cat /run/cloud-init/result.json'))).toMatchObject({ v1: { datasource: 'DataSourceEc2Local' } });
-    expect(await said(guest, 'cat /var/log/cloud-init-output.log')).toContain('told');
+    expect(await said(guest, 'cat /var/log/cloud-init-output.log')).toContain('started');
     await eventually(async () => (await said(guest, 'systemctl is-system-running')) === 'degraded');
     expect(await said(guest, 'systemctl --failed --no-legend --plain')).toContain('cloud-final.service');
-    expect(guest.console()).toContain('told');
+    expect(guest.console()).toContain('started');
   });
 
   test('runs the scripts of a multipart message in order, whatever their encoding', async () => {
@@ -215,7 +215,7 @@ describe('first boot', () => {
     expect(await said(guest, 'cat /opt/order')).toBe('first\nsecond');
   });
 
-  test('does not pass over user data that it cannot run', async () => {
+  test('reports user data that it cannot run', async () => {
     expect(readUserData('#cloud-config\nruncmd: []\n')).toEqual({
       scripts: [],
       boothooks: [],
@@ -237,7 +237,7 @@ describe('first boot', () => {
     await eventually(async () => (await said(again, 'cat /opt/order')) === 'hook\nhook\nservice');
   });
 
-  test('makes host keys and a machine id, unless the image ships them', async () => {
+  test('creates host keys and a machine id, unless the image contains them', async () => {
     const identity = 'cat /etc/ssh/ssh_host_*_key.pub /etc/machine-id';
     const { guest, spec } = await boot();
     const { guest: careless } = await boot({ disk: await hypervisor.clone(spec.disk) });
@@ -250,7 +250,7 @@ describe('first boot', () => {
 });
 
 describe('services', () => {
-  test('start at boot when enabled, in the order that they ask for, with their environment', async () => {
+  test('start at boot when enabled, in their order, with their environment', async () => {
     const { guest, spec } = await boot();
     await put(guest, ...unit('zz-first', "Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'echo first >> /opt/order'"));
     await put(
@@ -275,7 +275,7 @@ describe('services', () => {
     expect(await said(again, `cat /proc/${shown}/cmdline | tr '\\0' ' '`)).toBe('sleep 302');
   });
 
-  test('that die are failed, for everybody who asks', async () => {
+  test('that die are failed in every command', async () => {
     const { guest } = await boot();
     await put(guest, ...unit('broken', "ExecStart=/bin/sh -c 'echo cannot bind >&2; exit 3'"));
     expect((await sh(guest, 'systemctl start broken')).exitCode).toBe(0);
@@ -290,21 +290,21 @@ describe('services', () => {
     expect(await said(guest, 'systemctl reset-failed; systemctl is-failed broken')).toBe('inactive');
   });
 
-  test('are started again on failure, but not for ever', async () => {
+  test('are restarted on failure, up to a limit', async () => {
     const { guest } = await boot();
     await put(guest, ...unit('flaky', "Restart=on-failure\nExecStart=/bin/sh -c 'echo try >> /opt/tries; exit 1'"));
     await sh(guest, 'systemctl start flaky');
     await eventually(async () => (await said(guest, 'systemctl is-failed flaky')) === 'failed');
     expect((await said(guest, 'cat /opt/tries')).split('\n')).toHaveLength(5);
-    await put(guest, ...unit('mended', 'Restart=on-failure\nRestartSec=1\nExecStart=/bin/sleep 303'));
-    await sh(guest, 'systemctl start mended; kill -KILL $(systemctl show mended -p MainPID --value)');
+    await put(guest, ...unit('repaired', 'Restart=on-failure\nRestartSec=1\nExecStart=/bin/sleep 303'));
+    await sh(guest, 'systemctl start repaired; kill -KILL $(systemctl show repaired -p MainPID --value)');
     await eventually(
-      async () => (await said(guest, 'systemctl show mended -p NRestarts,ActiveState')) === 'NRestarts=1\nActiveState=active',
+      async () => (await said(guest, 'systemctl show repaired -p NRestarts,ActiveState')) === 'NRestarts=1\nActiveState=active',
     );
   });
 
-  // Not the lab's own, but only here is a systemctl that restarts anything.
-  test("that die and are restarted do not pass the action's check, however alive they look", async () => {
+  // Not about the lab itself, but only the lab has a systemctl that restarts services.
+  test("that die and are restarted do not pass the action's check, although they look alive", async () => {
     const { guest } = await boot();
     const dies = (after: string) =>
       `Restart=always\nRestartSec=100ms\nStartLimitIntervalSec=0\nExecStart=/bin/sh -c 'n=$(cat /run/%n || echo 0); echo $((n + 1)) > /run/%n; [ $n != 0 ] || exit 1; sleep ${after}; exit 1'`;
@@ -315,13 +315,13 @@ describe('services', () => {
       async () => (await said(guest, 'systemctl show loops -p NRestarts,ActiveState')) === 'NRestarts=1\nActiveState=active',
     );
     const checked = (name: string) => guest.exec(['bash', '-eo', 'pipefail'], { input: serviceCheck(name, true) });
-    // Two looks, two seconds apart, would see the same process twice.
+    // Two polls, two seconds apart, would see the same process twice.
     const [loops, steady] = await Promise.all([checked('loops'), checked('steady')]);
     expect([steady.exitCode, loops.exitCode]).toEqual([0, 1]);
     expect(loops.stdout).toMatch(/loops is \w+ and was active before: it crashes and is restarted\n$/);
   });
 
-  test('say no when their preparation fails, their program is missing or nobody knows them', async () => {
+  test('fail when their preparation fails, their program is missing or the unit does not exist', async () => {
     const { guest } = await boot();
     await put(guest, ...unit('unready', 'ExecStartPre=/bin/false\nExecStart=/bin/sleep 304'));
     const refused = await sh(guest, 'systemctl start unready');
@@ -329,12 +329,12 @@ describe('services', () => {
     await put(guest, ...unit('absent', 'ExecStart=/opt/nothing-here'));
     await sh(guest, 'systemctl start absent');
     await eventually(async () => (await said(guest, 'systemctl show absent -p ExecMainStatus --value')) === '203');
-    expect((await sh(guest, 'systemctl start nobody')).exitCode).toBe(5);
-    expect((await sh(guest, 'systemctl status nobody')).exitCode).toBe(4);
-    expect((await sh(guest, 'systemctl enable nobody')).exitCode).toBe(1);
+    expect((await sh(guest, 'systemctl start missing')).exitCode).toBe(5);
+    expect((await sh(guest, 'systemctl status missing')).exitCode).toBe(4);
+    expect((await sh(guest, 'systemctl enable missing')).exitCode).toBe(1);
   });
 
-  test('stop with all that they started, restart as new processes, and can be masked', async () => {
+  test('stop with their children, restart as new processes, and can be masked', async () => {
     const { guest } = await boot();
     await put(guest, ...unit('family', "ExecStart=/bin/sh -c 'sleep 305 & sleep 305'\nUser=admin"));
     await sh(guest, 'systemctl enable --now family');
@@ -348,7 +348,7 @@ describe('services', () => {
     expect((await sh(guest, 'systemctl start family')).stderr).toContain('is masked');
   });
 
-  test('answer HTTP each in its own network, and not when they listen to themselves alone', async () => {
+  test('answer HTTP in their own network, and not when they listen on loopback only', async () => {
     const serve = (where: string) => unit('web', `ExecStart=/usr/bin/python3 -m http.server 8080 --bind ${where} --directory /opt`);
     const [one, two, deaf] = await Promise.all([boot(), boot(), boot()]);
     await Promise.all([put(one.guest, ...serve('0.0.0.0')), put(two.guest, ...serve('0.0.0.0')), put(deaf.guest, ...serve('127.0.0.1'))]);
@@ -361,8 +361,8 @@ describe('services', () => {
   });
 });
 
-describe('the agent', () => {
-  test('lives as long as its process, and does not come in an image where it is disabled', async () => {
+describe('the SSM agent', () => {
+  test('answers as long as its process runs, and does not start in an image where it is disabled', async () => {
     const { guest, spec } = await boot();
     await eventually(() => guest.agentAlive());
     await sh(guest, 'pkill -KILL -f bin/amazon-ssm-agent; true');
@@ -377,7 +377,7 @@ describe('the agent', () => {
   });
 });
 
-describe('the end', () => {
+describe('a shutdown', () => {
   test.each(['shutdown -h now', '/sbin/shutdown now', 'poweroff', 'halt', 'systemctl poweroff', 'sudo -n shutdown -P +0'])(
     'comes with %s, once',
     async command => {
@@ -390,7 +390,7 @@ describe('the end', () => {
     },
   );
 
-  test('comes after so many minutes of the lab, unless it was called off or the guest was stopped', async () => {
+  test('comes after minutes of lab time, unless it was cancelled or the guest was stopped', async () => {
     const [timed, saved, run, stopped] = await Promise.all([boot(), boot(), boot(), boot()]);
     await Promise.all([
       sh(timed.guest, 'shutdown -h +1'),
@@ -406,7 +406,7 @@ describe('the end', () => {
     expect((await sh(saved.guest, 'shutdown -h tomorrow')).exitCode).toBe(1);
   });
 
-  test('is none with a reboot: the guest comes back by itself, with its disk and without its /run', async () => {
+  test('with reboot boots the guest again, with its disk and without its /run', async () => {
     const { guest, ends } = await boot({ userData: '#!/bin/sh\necho once >> /opt/runs\n' });
     await sh(guest, 'cloud-init status --wait; touch /run/before; reboot; sleep 5');
     await eventually(async () => (await sh(guest, 'test ! -e /run/before')).exitCode === 0);
@@ -415,7 +415,7 @@ describe('the end', () => {
     expect(await guest.agentAlive()).toBe(true);
   });
 
-  test('lets services finish what they do', async () => {
+  test('lets services finish', async () => {
     const { guest, spec } = await boot();
     await put(guest, ...unit('careful', 'ExecStart=/bin/sh -c \'trap "echo bye > /opt/bye; exit 0" TERM; while :; do sleep 0.05; done\''));
     await sh(guest, 'systemctl start careful');
@@ -423,7 +423,7 @@ describe('the end', () => {
     expect(readFileSync(join(spec.disk.path, 'opt/bye'), 'utf8')).toBe('bye\n');
   });
 
-  test('of the lab by SIGKILL leaves no process and no mount, and the next lab sweeps its disks', async () => {
+  test('of the lab by SIGKILL leaves no process and no mount, and the next lab removes its disks', async () => {
     const orphanage = mkdtempSync(join(tmpdir(), 'lab-killed-'));
     const address = `127.12.${process.pid % 250}.251`;
     const at = (file: string) => JSON.stringify(pathToFileURL(join(process.cwd(), file)).href);
@@ -448,7 +448,7 @@ describe('the end', () => {
   });
 });
 
-/** A lab with a service, a command that runs and one that escaped into a session of its own. */
+/** A lab with a service, a running command, and one in its own session. */
 const lonelyLab = (clock: string, sandbox: string, cache: string, address: string) => `
   const { labClock } = await import(${clock});
   const { sandboxHypervisor } = await import(${sandbox});
@@ -519,7 +519,7 @@ describe('SSH', () => {
     client.end();
   });
 
-  test('takes what authorized_keys says now, from any user name', async () => {
+  test('uses the current authorized_keys, for any user name', async () => {
     const { guest, spec } = await boot();
     const other = ssh2.utils.generateKeyPairSync('ed25519');
     await expect(connect(spec.address, { privateKey: other.private })).rejects.toThrow('authentication');
@@ -530,7 +530,7 @@ describe('SSH', () => {
     await expect(connect(spec.address)).rejects.toThrow('authentication');
   });
 
-  test('takes RSA keys, which clients sign with SHA-2', async () => {
+  test('accepts RSA keys, which clients sign with SHA-2', async () => {
     const rsa = ssh2.utils.generateKeyPairSync('rsa', { bits: 2048 });
     const { spec } = await boot({ authorizedKeys: [rsa.public] });
     const client = await connect(spec.address, { privateKey: rsa.private });
@@ -591,7 +591,7 @@ describe('SSH', () => {
     rmSync(room, { recursive: true });
   });
 
-  test('ends connections with the guest, and welcomes new ones after a reboot', async () => {
+  test('closes connections when the guest stops, and accepts new ones after a reboot', async () => {
     const { spec, ends } = await boot();
     const client = await connect(spec.address);
     const closed = new Promise<void>(settle => client.once('close', () => settle()));
@@ -607,8 +607,8 @@ describe('SSH', () => {
   });
 });
 
-describe('the ground that guests stand on', () => {
-  test('says which packages a machine lacks', async () => {
+describe('the host of the guests', () => {
+  test('lists the packages that are missing', async () => {
     expect(await missingRequirements()).toEqual([]);
     const missing = await missingRequirements('/nowhere');
     expect(missing.map(({ what }) => what)).toContain('the program bwrap');
@@ -632,7 +632,7 @@ describe('paper machines', () => {
     ...{ instanceId: 'i-1', disk, address: '127.11.0.1', authorizedKeys: [], userData: undefined, firstBoot: true, tags: {}, onEnd },
   });
 
-  test('say what a test wants to hear, and remember what a disk was cloned from', async () => {
+  test('return what a test sets, and record the source of each disk', async () => {
     const paper = paperHypervisor();
     const base = await paper.baseDisk();
     const disk = await paper.clone(base);
@@ -650,7 +650,7 @@ describe('paper machines', () => {
     expect([await guest.agentAlive(), await guest.http(80, '/'), await guest.http(81, '/')]).toEqual([false, 503, undefined]);
   });
 
-  test('end by themselves when told so, and answer no more', async () => {
+  test('shut down when a test requests it, and no longer answer', async () => {
     const paper = paperHypervisor();
     let ends = 0;
     const guest = await paper.boot(spec(await paper.baseDisk(), () => (ends += 1)));

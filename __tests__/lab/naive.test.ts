@@ -32,7 +32,7 @@ import {
   until,
 } from './group-stage.ts';
 
-/** What people write first. Each of these must do damage here, as it would on AWS: a lab that forgives them would prove nothing. */
+/** Naive implementations. Each must do damage here, as it would on AWS: a lab that tolerates them proves nothing. */
 
 let on: Stage;
 let good: string;
@@ -60,7 +60,7 @@ const to = (Version: string) => ({ LaunchTemplate: { LaunchTemplateId: template,
 const point = (Value: string) => on.ssm.send(new PutParameterCommand({ Name: '/ami/web/prod', Value, Type: 'String', Overwrite: true }));
 
 describe('a naive promotion', () => {
-  test('that moves the pointer first leaves it on an image that the group refused', async () => {
+  test('that moves the pointer first leaves it on an image that failed in the group', async () => {
     await point(good);
     await aWebGroup('1');
     const version = await aVersion(on, template, '1', { ImageId: sick });
@@ -76,7 +76,7 @@ describe('a naive promotion', () => {
     expect(launched.Instances?.[0]?.ImageId).toBe(sick);
   });
 
-  test('that rolls on $Latest reaches a scale-out before anything was proven, and has no way back', async () => {
+  test('that uses $Latest reaches a scale-out before it is verified, and cannot roll back', async () => {
     await aWebGroup('$Latest');
 
     await aVersion(on, template, '$Latest', { ImageId: sick });
@@ -105,7 +105,7 @@ describe('a naive promotion', () => {
     expect(RollbackDetails?.RollbackReason).toContain('automatic rollback');
     expect(Status).toBe('RollbackFailed');
     expect((await theGroup(on, 'web'))?.LaunchTemplate?.Version).toBe(version);
-    // One old instance was never touched; everything that is launched from now on is bad.
+    // One old instance was not replaced. Every instance launched from now on is bad.
     await on.asg.send(new SetDesiredCapacityCommand({ AutoScalingGroupName: 'web', DesiredCapacity: 3 }));
     const images = await until(
       () => running(on, 'web'),
@@ -114,7 +114,7 @@ describe('a naive promotion', () => {
     expect(images.filter(id => id === sick)).toHaveLength(2);
   });
 
-  test('that trusts Successful has replaced nothing', async () => {
+  test('that trusts Successful replaces nothing', async () => {
     await point(good);
     const pointed = await aTemplate(on, 'pointed', { ImageId: 'resolve:ssm:/ami/web/prod' });
     await aGroup(on, 'pointed', { LaunchTemplate: { LaunchTemplateId: pointed, Version: '1' }, DesiredCapacity: 2 });
@@ -130,7 +130,7 @@ describe('a naive promotion', () => {
 });
 
 describe('a naive clean-up', () => {
-  test('that reads the first page only removes what a group on the second one launches', async () => {
+  test('that reads only the first page removes an image that a group on the second page launches', async () => {
     const LaunchTemplate = { LaunchTemplateId: template, Version: '1' };
     for (const name of ['a', 'b', 'z']) {
       const own = name === 'z' ? LaunchTemplate : { LaunchTemplateId: await aTemplate(on, `of-${name}`, { ImageId: sick }), Version: '1' };
@@ -158,7 +158,7 @@ describe('a naive clean-up', () => {
     await settled(on, 'z', 1);
   });
 
-  test('that takes a 200 for a deletion leaves the snapshot, and nobody knows', async () => {
+  test('that trusts a 200 of a deletion leaves the snapshot unnoticed', async () => {
     const { Images } = await on.ec2.send(new DescribeImagesCommand({ ImageIds: [sick] }));
     const snapshot = Images?.[0]?.BlockDeviceMappings?.[0]?.Ebs?.SnapshotId ?? '';
     mishaps(on.lab.place()).snapshotDeletion.set(snapshot, 'missing-permissions');
@@ -171,7 +171,7 @@ describe('a naive clean-up', () => {
     expect(Snapshots).toHaveLength(1);
   });
 
-  test('that takes a 200 for a write has a pointer that never moved', async () => {
+  test('that trusts a 200 of a write has a pointer that never moved', async () => {
     const Name = '/ami/web/strict';
     const write = (Value: string) =>
       on.ssm.send(new PutParameterCommand({ Name, Value, Type: 'String', DataType: 'aws:ec2:image', Overwrite: true }));

@@ -51,10 +51,10 @@ async function enter(options?: Parameters<typeof stage>[0]): Promise<void> {
 beforeAll(() => enter());
 afterAll(() => on.close());
 
-/** A group on version 1 of a template of its own; version 2 has `next`. What a refresh to that says. */
-async function onTheEve(name: string, next: string, wish: Parameters<typeof aGroup>[2] = {}) {
+/** A group on version 1 of its own template; version 2 has `next`. Returns the answer of a refresh to it. */
+async function onTheEve(name: string, next: string, options: Parameters<typeof aGroup>[2] = {}) {
   const LaunchTemplateId = await aTemplate(on, name, { ImageId: good });
-  await aGroup(on, name, { LaunchTemplate: { LaunchTemplateId, Version: '1' }, DesiredCapacity: 2, ...wish });
+  await aGroup(on, name, { LaunchTemplate: { LaunchTemplateId, Version: '1' }, DesiredCapacity: 2, ...options });
   const Version = String(await aVersion(on, LaunchTemplateId, '1', { ImageId: next }));
   return { LaunchTemplateId, DesiredConfiguration: { LaunchTemplate: { LaunchTemplateId, Version } } };
 }
@@ -79,7 +79,7 @@ describe('pace', () => {
     expect(pace(desired, { minHealthy, maxHealthy })).toEqual(expected);
   });
 
-  test('checkpoints: the first may be skipped, the last is no stop', () => {
+  test('checkpoints: the first may be skipped, the last has no delay', () => {
     const rules = { checkpoints: [10, 40, 100] };
     expect([quota(2, rules, 0), quota(2, rules, 40)]).toEqual([1, 2]);
     expect([reached(2, 1, rules, 0), reached(2, 1, rules, 40), reached(2, 2, rules, 40)]).toEqual([40, undefined, undefined]);
@@ -150,7 +150,7 @@ describe('a refresh that succeeds', () => {
     expect(await running(on, 'partly')).toEqual([better, good].sort());
   });
 
-  test('waits for the warm-up of what it launched', async () => {
+  test('waits for the warm-up of new instances', async () => {
     const { DesiredConfiguration } = await onTheEve('slow', better, { DesiredCapacity: 1 });
     await start(on, 'slow', { DesiredConfiguration, Preferences: { InstanceWarmup: 150 } });
     const warming = await until(
@@ -161,7 +161,7 @@ describe('a refresh that succeeds', () => {
     expect((await ended(on, 'slow')).Status).toBe('Successful');
   });
 
-  test('skips what matches; with a parameter as image everything matches, and nothing is replaced', async () => {
+  test('skips matching instances; with a parameter as image all match, and none is replaced', async () => {
     await on.ssm.send(new PutParameterCommand({ Name: '/ami/pointer', Value: good, Type: 'String' }));
     const LaunchTemplateId = await aTemplate(on, 'pointed', { ImageId: 'resolve:ssm:/ami/pointer' });
     await aGroup(on, 'pointed', { LaunchTemplate: { LaunchTemplateId, Version: '1' }, DesiredCapacity: 2 });
@@ -174,7 +174,7 @@ describe('a refresh that succeeds', () => {
     expect(await running(on, 'pointed')).toEqual([better, better]);
   });
 
-  test('keeps a mixed policy whole, and skips the instances that match already', async () => {
+  test('keeps a mixed instances policy complete, and skips matching instances', async () => {
     const [plain, own] = [await aTemplate(on, 'mixed-plain', { ImageId: good }), await aTemplate(on, 'mixed-own', { ImageId: good })];
     const policy = (plainVersion: string, ownVersion: string) => ({
       LaunchTemplate: {
@@ -198,7 +198,7 @@ describe('a refresh that succeeds', () => {
     expect(saved?.InstancesDistribution?.OnDemandBaseCapacity).toBe(1);
   });
 
-  test('launches a scale-out in the middle from the desired configuration', async () => {
+  test('launches a scale-out during the refresh from the desired configuration', async () => {
     const { DesiredConfiguration } = await onTheEve('grows', better);
     await start(on, 'grows', { DesiredConfiguration, Preferences: { CheckpointPercentages: [50, 100], CheckpointDelay: 600 } });
     await until(
@@ -234,7 +234,7 @@ describe('a refresh that succeeds', () => {
 });
 
 describe('a refresh that does not succeed', () => {
-  test('rolls back on request, and its percentage falls', async () => {
+  test('rolls back on request, and its percentage decreases', async () => {
     const { DesiredConfiguration } = await onTheEve('recalled', better, { DesiredCapacity: 4 });
     await start(on, 'recalled', { DesiredConfiguration, Preferences: { CheckpointPercentages: [50, 100] } });
     await until(
@@ -261,7 +261,7 @@ describe('a refresh that does not succeed', () => {
     expect(await running(on, 'recalled')).toEqual([good, good, good, good]);
   });
 
-  test('is cancelled: what is replaced stays replaced', async () => {
+  test('is cancelled: replaced instances stay replaced', async () => {
     const { DesiredConfiguration } = await onTheEve('halved', better);
     await start(on, 'halved', { DesiredConfiguration, Preferences: { CheckpointPercentages: [50, 100] } });
     await until(
@@ -304,7 +304,7 @@ describe('a refresh that does not succeed', () => {
   });
 });
 
-describe('what a refresh refuses', () => {
+describe('a refresh refuses', () => {
   test('a second one while one runs', async () => {
     const { DesiredConfiguration } = await onTheEve('busy', better);
     await start(on, 'busy', { DesiredConfiguration });
@@ -319,7 +319,7 @@ describe('what a refresh refuses', () => {
     await expect(update).rejects.toThrow('An active instance refresh with a desired configuration exists.');
   });
 
-  test('auto rollback without a desired configuration, in the words of AWS', async () => {
+  test('auto rollback without a desired configuration, in the wording of AWS', async () => {
     await onTheEve('blind', better);
     const asked = start(on, 'blind', { Preferences: { AutoRollback: true } });
     await expect(asked).rejects.toMatchObject({
@@ -329,7 +329,7 @@ describe('what a refresh refuses', () => {
     });
   });
 
-  test.each(['$Latest', '$Default', 'parameter', 'nothing desired'])('a way back for a group with %s', async how => {
+  test.each(['$Latest', '$Default', 'parameter', 'nothing desired'])('a rollback for a group with %s', async how => {
     const name = `oneway-${how.replace(/\W/g, '')}`;
     const ImageId = how === 'parameter' ? 'resolve:ssm:/ami/oneway' : good;
     await on.ssm.send(new PutParameterCommand({ Name: '/ami/oneway', Value: good, Type: 'String', Overwrite: true }));
@@ -344,7 +344,7 @@ describe('what a refresh refuses', () => {
     await expect(rollBack(name)).rejects.toMatchObject({ name: 'IrreversibleInstanceRefreshFault' });
   });
 
-  test('a way back when it is over', async () => {
+  test('a rollback when it has ended', async () => {
     const { DesiredConfiguration } = await onTheEve('over', better, { DesiredCapacity: 1 });
     await start(on, 'over', { DesiredConfiguration });
     await ended(on, 'over');
@@ -365,7 +365,7 @@ describe('what a refresh refuses', () => {
   });
 });
 
-describe('a refresh whose patience ends', () => {
+describe('a refresh without progress', () => {
   let usual: Stage;
 
   beforeAll(async () => {
@@ -379,7 +379,7 @@ describe('a refresh whose patience ends', () => {
 
   const behindBalancer = async (name: string) => ({ TargetGroupARNs: [await aTargetGroup(on, name)], HealthCheckType: 'ELB' });
 
-  test('fails after the hour in which new instances did not get healthy, and leaves what it did', async () => {
+  test('fails after an hour without healthy new instances, and keeps its changes', async () => {
     const { DesiredConfiguration } = await onTheEve('fails', sick, await behindBalancer('fails'));
     await start(on, 'fails', { DesiredConfiguration });
     const failed = await ended(on, 'fails');
@@ -388,7 +388,7 @@ describe('a refresh whose patience ends', () => {
     expect(await savedVersion('fails')).toBe('1');
   });
 
-  test('rolls back by itself when told to: the old image everywhere, the group as it was', async () => {
+  test('rolls back with AutoRollback: the old image everywhere, the group unchanged', async () => {
     const { DesiredConfiguration } = await onTheEve('undone', sick, await behindBalancer('undone'));
     await start(on, 'undone', { DesiredConfiguration, Preferences: { AutoRollback: true } });
     await reaches(on, 'undone', 'RollbackInProgress');
@@ -400,7 +400,7 @@ describe('a refresh whose patience ends', () => {
     expect(await savedVersion('undone')).toBe('1');
   });
 
-  test('fails to roll back when what was saved cannot be launched any more', async () => {
+  test('fails to roll back when the saved configuration can no longer be launched', async () => {
     const { LaunchTemplateId, DesiredConfiguration } = await onTheEve('stuck', better);
     await start(on, 'stuck', { DesiredConfiguration, Preferences: { CheckpointPercentages: [50, 100] } });
     await until(
@@ -417,8 +417,8 @@ describe('a refresh whose patience ends', () => {
 
   test.each([
     ['waits for a protected instance, then fails', 'guarded', {}, 'Failed', 1],
-    ['ignores it when told to', 'ignored', { ScaleInProtectedInstances: 'Ignore' }, 'Successful', 1],
-    ['replaces it when told to', 'overruled', { ScaleInProtectedInstances: 'Refresh' }, 'Successful', 0],
+    ['ignores it with Ignore', 'ignored', { ScaleInProtectedInstances: 'Ignore' }, 'Successful', 1],
+    ['replaces it with Refresh', 'overruled', { ScaleInProtectedInstances: 'Refresh' }, 'Successful', 0],
   ] as const)('%s', async (_, name, Preferences, status, left) => {
     const { DesiredConfiguration } = await onTheEve(name, better);
     const [first = ''] = await idsOf(name);
@@ -432,8 +432,8 @@ describe('a refresh whose patience ends', () => {
 
   test.each([
     ['waits for an instance in standby, then fails', 'resting', {}, 'Failed', 1],
-    ['ignores one in standby when told to', 'asleep', { StandbyInstances: 'Ignore' }, 'Successful', 1],
-    ['terminates one in standby when told to', 'ousted', { StandbyInstances: 'Terminate' }, 'Successful', 0],
+    ['ignores one in standby with Ignore', 'asleep', { StandbyInstances: 'Ignore' }, 'Successful', 1],
+    ['terminates one in standby with Terminate', 'ousted', { StandbyInstances: 'Terminate' }, 'Successful', 0],
   ] as const)('%s', async (_, name, Preferences, status, left) => {
     const { DesiredConfiguration } = await onTheEve(name, better);
     const [first = ''] = await idsOf(name);

@@ -4,10 +4,10 @@ import { newId } from '../../lab/ids.ts';
 import { type Lab, type LabOptions, startLab } from '../../lab/lab.ts';
 import type { Executed, Guest, Hypervisor } from '../../lab/machines/hypervisor.ts';
 
-/** A machine that only pretends: the test says what its agent and its commands do. */
+/** A fake machine: the test sets what its agent and commands do. */
 export interface Puppet extends Guest {
   agent: boolean;
-  /** What was run in it, and with which input. */
+  /** Commands that ran, with their input. */
   readonly ran: { command: readonly string[]; input: string }[];
   onExec(input: string, signal: AbortSignal | undefined): Promise<Executed> | Executed;
 }
@@ -41,7 +41,7 @@ const noHypervisor: Hypervisor = {
 export interface Stage {
   readonly lab: Lab;
   readonly ssm: SSMClient;
-  /** Puts a running instance on the stage, without EC2. */
+  /** Adds a running instance, without EC2. */
   instance(guest: Puppet, differing?: Partial<LabInstance>): LabInstance;
 }
 

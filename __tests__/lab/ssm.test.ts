@@ -63,7 +63,7 @@ async function pages<T>(next: (token: string | undefined) => Promise<{ items: re
 }
 
 describe('Parameter Store', () => {
-  test('counts versions, keeps what an overwrite does not say, and lists the history oldest first', () =>
+  test('counts versions, keeps what an overwrite does not set, and lists the history oldest first', () =>
     onStage({}, async ({ ssm }) => {
       expect(await put(ssm, { Description: 'first' })).toMatchObject({ Version: 1, Tier: 'Standard' });
       expect(await code(put(ssm))).toBe('ParameterAlreadyExists');
@@ -104,14 +104,14 @@ describe('Parameter Store', () => {
     }),
   );
 
-  test('takes spaces off the ends of a name, and 8 KB in the advanced tier', () =>
+  test('trims spaces of a name, and accepts 8 KB in the advanced tier', () =>
     onStage({}, async ({ ssm }) => {
       expect(await put(ssm, { Name: ' /shop/big ', Value: 'x'.repeat(8192), Tier: 'Advanced' })).toMatchObject({ Tier: 'Advanced' });
       expect(await value(ssm, '/shop/big')).toHaveLength(8192);
       expect(await code(overwrite(ssm, { Name: '/shop/big', Value: 'x', Tier: 'Standard' }))).toBe('ValidationException');
     }));
 
-  test('answers 200 for an image that nobody can see, and stores nothing', () =>
+  test('answers 200 for an image that does not exist, and stores nothing', () =>
     onStage({}, async ({ lab, ssm }) => {
       const image = { DataType: 'aws:ec2:image' };
       expect(await put(ssm, { ...image, Value: 'ami-00000000000000000' })).toMatchObject({ Version: 1 });
@@ -128,7 +128,7 @@ describe('Parameter Store', () => {
       expect(Parameter).toMatchObject({ Value: baseImage(lab), Version: 1, DataType: 'aws:ec2:image' });
     }));
 
-  test('shows an image only when its check has ended, and refuses a second write meanwhile', () =>
+  test('returns an image only after its validation, and refuses a second write during the validation', () =>
     onStage({ timings: { parameterCheck: 1800 } }, async ({ lab, ssm }) => {
       const image = { DataType: 'aws:ec2:image', Value: baseImage(lab) };
       await put(ssm, image);
@@ -138,7 +138,7 @@ describe('Parameter Store', () => {
       expect(await value(ssm)).toBe(image.Value);
     }));
 
-  test.each(['pending', 'failed', 'disabled', 'deregistered'] as const)('takes no image that is %s', state =>
+  test.each(['pending', 'failed', 'disabled', 'deregistered'] as const)('accepts no image that is %s', state =>
     onStage({}, async ({ lab, ssm }) => {
       const found = images(lab.core.place(AMAZON, 'eu-central-1')).get(baseImage(lab));
       if (found !== undefined) found.state = state;
@@ -148,7 +148,7 @@ describe('Parameter Store', () => {
     }),
   );
 
-  test('takes no image of another region', () =>
+  test('accepts no image of another region', () =>
     onStage({}, async ({ lab }) => {
       const elsewhere = clientFor(lab, '111122223333', 'us-east-1');
       await put(elsewhere, { DataType: 'aws:ec2:image', Value: baseImage(lab) });
@@ -165,7 +165,7 @@ describe('Parameter Store', () => {
       expect(await value(ssm)).toBe('one');
     }));
 
-  test('keeps 100 versions, and no 101st while the oldest carries a label', () =>
+  test('keeps 100 versions, and refuses the 101st while the oldest has a label', () =>
     onStage({}, async ({ ssm }) => {
       await put(ssm);
       for (let version = 2; version <= 100; version += 1) await overwrite(ssm, { Value: `${version}` });
@@ -184,7 +184,7 @@ describe('Parameter Store', () => {
       expect(history.flat().map(({ Version }) => Version)).toEqual(Array.from({ length: 100 }, (_, index) => index + 2));
     }));
 
-  test('moves labels, returns bad ones with 200, and takes ten of them', () =>
+  test('moves labels, returns invalid ones with 200, and accepts ten of them', () =>
     onStage({}, async ({ ssm }) => {
       await put(ssm);
       await overwrite(ssm, { Value: 'two' });
@@ -208,7 +208,7 @@ describe('Parameter Store', () => {
       expect(await code(value(ssm, '/shop/stage:live'))).toBe('ParameterVersionNotFound');
     }));
 
-  test('gives out secrets only when asked to decrypt', () =>
+  test('returns secrets only with WithDecryption', () =>
     onStage({}, async ({ ssm }) => {
       await put(ssm, { Type: 'SecureString', Value: 'hush' });
       expect(await value(ssm)).not.toContain('hush');
@@ -218,7 +218,7 @@ describe('Parameter Store', () => {
       expect(Parameters?.map(({ Value }) => Value)).toEqual(['hush']);
     }));
 
-  test('names what it does not know instead of throwing, when several are asked for', () =>
+  test('lists unknown names instead of throwing, when several are requested', () =>
     onStage({}, async ({ ssm }) => {
       await put(ssm);
       const some = await ssm.send(new GetParametersCommand({ Names: ['/no', '/shop/stage'] }));
@@ -248,7 +248,7 @@ describe('Parameter Store', () => {
       expect(await code(ssm.send(new DescribeParametersCommand({ NextToken: 'nonsense' })))).toBe('InvalidNextToken');
     }));
 
-  test('shifts no page when something goes away in between', () =>
+  test('shifts no page when an item is deleted between two pages', () =>
     onStage({}, async ({ ssm }) => {
       for (const name of ['a', 'b', 'c', 'd']) await put(ssm, { Name: `/shop/${name}` });
       const first = await ssm.send(new DescribeParametersCommand({ MaxResults: 2 }));
@@ -276,7 +276,7 @@ describe('Parameter Store', () => {
     }),
   );
 
-  test('tags parameters, and knows no tags of others', () =>
+  test('tags parameters, and no other resources', () =>
     onStage({}, async ({ ssm }) => {
       await put(ssm, { Tags: [{ Key: 'team', Value: 'web' }] });
       const of = (ResourceId: string) => ({ ResourceType: 'Parameter' as const, ResourceId });
@@ -286,7 +286,7 @@ describe('Parameter Store', () => {
       expect(await code(ssm.send(new ListTagsForResourceCommand(of('/no'))))).toBe('InvalidResourceId');
     }));
 
-  test('publishes the newest base images, and resolves what a launch template refers to', () =>
+  test('publishes the newest base images, and resolves the references of a launch template', () =>
     onStage({}, async ({ lab, ssm }) => {
       const name = '/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64';
       const arm = await value(ssm, name);
@@ -315,7 +315,7 @@ describe('Parameter Store', () => {
       expect(['/shop/prod', '/shop/stage:9'].map(resolve)).toEqual([undefined, undefined]);
     }));
 
-  test('keeps accounts and regions apart', () =>
+  test('separates accounts and regions', () =>
     onStage({}, async ({ lab, ssm }) => {
       await put(ssm);
       const others = [clientFor(lab, '444455556666'), clientFor(lab, '111122223333', 'us-east-1')];
@@ -353,14 +353,14 @@ const ended = (ssm: SSMClient, command: string, instance: string) =>
     ({ Status }) => END.includes(Status ?? ''),
   );
 
-/** Runs until it is called off, as `sleep 999999` would. */
+/** Runs until it is cancelled, like `sleep 999999`. */
 const endless = (_: string, signal: AbortSignal | undefined) =>
   new Promise<Executed>(settle => {
     signal?.addEventListener('abort', () => settle({ exitCode: 137, stdout: 'so far\n', stderr: '' }));
   });
 
 describe('Run Command', () => {
-  test('runs the lines as one script, and tells how it ended', () =>
+  test('runs the lines as one script, and returns its result', () =>
     onStage({}, async ({ ssm, instance }) => {
       const guest = puppet();
       const { id } = instance(guest);
@@ -380,7 +380,7 @@ describe('Run Command', () => {
       expect(Commands?.[0]).toMatchObject({ Status: 'Success', TargetCount: 1, CompletedCount: 1, ErrorCount: 0 });
     }));
 
-  test('says what the agent says of an exit code that is not 0', () =>
+  test('returns the message of the agent for an exit code that is not 0', () =>
     onStage({}, async ({ ssm, instance }) => {
       const { id } = instance(puppet(() => ({ exitCode: 3, stdout: '', stderr: 'oh\n' })));
       const seen = await ended(ssm, await sent(ssm, id), id);
@@ -388,7 +388,7 @@ describe('Run Command', () => {
       expect(seen.StandardErrorContent).toBe('oh\nfailed to run commands: exit status 3');
     }));
 
-  test('does not know an invocation at once', () =>
+  test('does not have an invocation at once', () =>
     onStage({ timings: { delivery: 1800 } }, async ({ ssm, instance }) => {
       const { id } = instance(puppet());
       const command = await sent(ssm, id);
@@ -417,7 +417,7 @@ describe('Run Command', () => {
       expect(await ended(ssm, command, id)).toMatchObject({ Status: 'TimedOut', StatusDetails: 'ExecutionTimedOut', ResponseCode: 137 });
     }));
 
-  test('never hears of a command whose agent dies half-way', () =>
+  test('gets no result of a command whose agent dies during it', () =>
     onStage({}, async ({ ssm, instance }) => {
       const guest = puppet(() => {
         guest.agent = false;
@@ -433,7 +433,7 @@ describe('Run Command', () => {
       expect(seen).toMatchObject({ Status: 'TimedOut', StatusDetails: 'DeliveryTimedOut', ResponseCode: -1, StandardOutputContent: '' });
     }));
 
-  test('hears of it when the agent comes back', () =>
+  test('gets the result when the agent runs again', () =>
     onStage({}, async ({ lab, ssm, instance }) => {
       const guest = puppet(() => {
         guest.agent = false;
@@ -446,7 +446,7 @@ describe('Run Command', () => {
       expect(await ended(ssm, await sent(ssm, id), id)).toMatchObject({ Status: 'Success', StandardOutputContent: 'fine\n' });
     }));
 
-  test('sends nothing to whom it does not know, and says the same whatever the reason', () =>
+  test('refuses unknown instances, with one message for every reason', () =>
     onStage({}, async ({ lab, ssm, instance }) => {
       const silent = puppet();
       silent.agent = false;
@@ -471,7 +471,7 @@ describe('Run Command', () => {
       expect(await code(sent(ssm, profiled.id))).toBe('ok');
     }));
 
-  test('calls an agent lost only after a silence; what is sent then arrives nowhere', () =>
+  test('reports ConnectionLost only after a while; a command sent then is not delivered', () =>
     onStage({ timings: { agentSilence: 1200 } }, async ({ lab, ssm, instance }) => {
       const guest = puppet();
       const { id } = instance(guest);
@@ -489,7 +489,7 @@ describe('Run Command', () => {
       expect(await ended(ssm, command, id)).toMatchObject({ Status: 'Failed', StatusDetails: 'Undeliverable', ResponseCode: -1 });
     }));
 
-  test('delivers late rather than never, and gives up on an instance that is gone', () =>
+  test('delivers late when the agent returns, and gives up on a terminated instance', () =>
     onStage({}, async ({ ssm, instance }) => {
       const [slow, doomed] = [puppet(), puppet()];
       const [late, gone] = [instance(slow), instance(doomed)];
@@ -508,7 +508,7 @@ describe('Run Command', () => {
       expect((await ssm.send(new ListCommandsCommand({}))).Commands?.[0]).toMatchObject({ Status: 'Success' });
     }));
 
-  test('stops sending after too many errors', () =>
+  test('stops sending after MaxErrors', () =>
     onStage({}, async ({ ssm, instance }) => {
       const failing = () => puppet(() => ({ exitCode: 1, stdout: '', stderr: '' }));
       const ids = [1, 2, 3].map(() => instance(failing()).id);
@@ -520,7 +520,7 @@ describe('Run Command', () => {
       expect(invocations.map(({ StatusDetails }) => StatusDetails).sort()).toEqual(['Failed', 'Terminated', 'Terminated']);
     }));
 
-  test('finds its targets by tag, and says when there are none', () =>
+  test('finds its targets by tag, and reports when there are none', () =>
     onStage({}, async ({ lab, ssm, instance }) => {
       const [web] = [instance(puppet()), instance(puppet())];
       setTags(lab.place(), web.id, { role: 'web' });
@@ -551,7 +551,7 @@ describe('Run Command', () => {
     }),
   );
 
-  test('runs PowerShell only where there is one', () =>
+  test('runs PowerShell only where it is installed', () =>
     onStage({}, async ({ ssm, instance }) => {
       const { id } = instance(puppet(input => ({ exitCode: input === '' ? 127 : 0, stdout: '', stderr: '' })));
       const command = await sent(ssm, id, { DocumentName: 'AWS-RunPowerShellScript' });
@@ -576,7 +576,7 @@ describe('Run Command', () => {
     }));
 });
 
-describe('What Run Command makes of many', () => {
+describe('Run Command on several instances', () => {
   const of = (...details: string[]) =>
     details.map((one, index) => ({
       ...newInvocation(`i-${index}`),
@@ -598,7 +598,7 @@ describe('What Run Command makes of many', () => {
     expect(conditionOf(of(...details), maxErrors)).toEqual({ status, details: detail });
   });
 
-  test('cuts output where AWS cuts it, and says so', () => {
+  test('truncates output where AWS truncates it, with its mark', () => {
     expect(standardOutput('x'.repeat(23_999))).toHaveLength(23_999);
     expect(standardOutput('x'.repeat(30_000))).toHaveLength(24_000);
     expect(standardOutput('x'.repeat(30_000))).toMatch(/x--output truncated--$/);
@@ -615,7 +615,7 @@ describe('What Run Command makes of many', () => {
   });
 });
 
-describe('Run Command in a machine that is really there', () => {
+describe('Run Command in a sandbox', () => {
   let lab: Lab;
   let ssm: SSMClient;
   let ec2: EC2Client;
@@ -653,7 +653,7 @@ describe('Run Command in a machine that is really there', () => {
   const result = async (id: string, commands: string[], more: Record<string, string[]> = {}, TimeoutSeconds = 60) =>
     ended(ssm, await sent(ssm, id, { Parameters: { commands, ...more }, TimeoutSeconds }), id);
 
-  test('starts the script as the agent does, with nothing to read, in /usr/bin, without a home', async () => {
+  test('starts the script as the agent does, without input, in /usr/bin, without HOME', async () => {
     const id = await machine();
     const seen = await result(id, ['pwd', 'cat', 'echo "${HOME-none} $AWS_SSM_INSTANCE_ID"', 'exit 5'], { workingDirectory: [''] });
     expect(seen).toMatchObject({ Status: 'Failed', ResponseCode: 5, StandardOutputContent: `/usr/bin\nnone ${id}\n` });
@@ -664,7 +664,7 @@ describe('Run Command in a machine that is really there', () => {
     expect(long.StandardOutputContent).toMatch(/--output truncated--$/);
   });
 
-  test('kills everything that the script had started when time is up or somebody cancels', async () => {
+  test('kills all processes of the script on timeout and on cancellation', async () => {
     const id = await machine();
     const sleeping = ['sleep 7654 & sleep 7654'];
     expect(await result(id, sleeping, { executionTimeout: ['60'] })).toMatchObject({
@@ -681,7 +681,7 @@ describe('Run Command in a machine that is really there', () => {
     expect(await result(id, ['grep -lz "^7654$" /proc/[0-9]*/cmdline || echo none'])).toMatchObject({ StandardOutputContent: 'none\n' });
   });
 
-  test('never hears of a script that ends its agent or its machine', async () => {
+  test('gets no result of a script that ends its agent or its instance', async () => {
     const timeouts = { executionTimeout: ['60'] };
     const [agentless, off] = await Promise.all([machine(), machine()]);
     const [silent, dead] = await Promise.all([
@@ -694,7 +694,7 @@ describe('Run Command in a machine that is really there', () => {
     expect(await code(sent(ssm, off))).toBe('InvalidInstanceId');
   });
 
-  test('reboots and starts again after exit code 194', async () => {
+  test('reboots and starts the script again after exit code 194', async () => {
     const id = await machine();
     const commands = ['[ -e /var/been ] && echo "after $(cat /var/been)" && exit 0', 'echo before', 'echo it > /var/been', 'exit 194'];
     expect(await result(id, commands, {}, 600)).toMatchObject({ Status: 'Success', StandardOutputContent: 'before\nafter it\n' });

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { startLab } from '../../lab/lab.ts';
-import { type Difference, differences, judge, type KnownDifference, type Told } from './witness/differences.ts';
-import { findWitnesses, type Moto, startMoto, tell } from './witness/witnesses.ts';
+import { type Answers, type Difference, differences, evaluate, type KnownDifference } from './witness/differences.ts';
+import { findWitnesses, type Moto, recordAnswers, startMoto } from './witness/witnesses.ts';
 
-// Clients that others wrote, and another imitation of AWS, against the lab: what they do not agree with, a document of AWS must decide.
+// Clients and an AWS emulator that others wrote, against the lab. An AWS document must decide every difference.
 
 const witnesses = await findWitnesses();
 const isRequired = process.env.AMI_ACTION_REQUIRE_ALL === '1';
@@ -20,26 +20,26 @@ const python = (): string => {
 
 const known: readonly KnownDifference[] = JSON.parse(readFileSync(join(import.meta.dirname, 'witness', 'known-differences.json'), 'utf8'));
 
-/** moto's own account. */
+/** The account of moto. */
 const ACCOUNT = '123456789012';
 
-async function told(story: string, machines: 'sandbox' | 'paper'): Promise<Told> {
+async function labAnswers(story: string, machines: 'sandbox' | 'paper'): Promise<Answers> {
   const lab = await startLab({ machines, speed: machines === 'paper' ? 600 : 60 });
   try {
-    return await tell(python(), story, lab.environment({ account: ACCOUNT }));
+    return await recordAnswers(python(), story, lab.environment({ account: ACCOUNT }));
   } finally {
     await lab.close();
   }
 }
 
-const answer = (story: Told, step: string): unknown => story[step]?.answer;
+const answer = (story: Answers, step: string): unknown => story[step]?.answer;
 
 describe('boto3 in the lab', () => {
   witnessed('makes an image of a machine on which its command really ran', async () => {
-    const story = await told('machine', 'sandbox');
+    const story = await labAnswers('machine', 'sandbox');
     expect(answer(story, 'install')).toMatchObject({
       ...{ Status: 'Success', ResponseCode: 0, PluginName: 'aws:runShellScript' },
-      ...{ StandardOutputContent: '0\n', StandardErrorContent: 'told to stderr\n' },
+      ...{ StandardOutputContent: '0\n', StandardErrorContent: 'written to stderr\n' },
     });
     expect(answer(story, 'fail')).toMatchObject({
       ...{ Status: 'Failed', ResponseCode: 7, StandardOutputContent: 'before\n' },
@@ -62,36 +62,39 @@ describe('moto and the lab', () => {
     ['parameters', 40],
     ['images', 50],
     ['groups', 30],
-  ])('agree on %s, but for what a document decides', async (name, least) => {
+  ])('agree on %s, except where a document decides', async (name, least) => {
     moto ??= startMoto(python());
     const { url } = await moto;
     const credentials = { AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE', AWS_SECRET_ACCESS_KEY: 'of-moto', AWS_REGION: 'eu-central-1' };
-    const [ours, theirs] = await Promise.all([told(name, 'paper'), tell(python(), name, { ...credentials, AWS_ENDPOINT_URL: url })]);
+    const [ours, theirs] = await Promise.all([
+      labAnswers(name, 'paper'),
+      recordAnswers(python(), name, { ...credentials, AWS_ENDPOINT_URL: url }),
+    ]);
     expect(Object.keys(ours).length).toBeGreaterThanOrEqual(least);
     expect(Object.keys(theirs)).toEqual(Object.keys(ours));
     const differing = differences(ours, theirs);
     found.push(...differing);
     heard.add(name);
-    expect(judge(differing, known).unlisted).toEqual([]);
+    expect(evaluate(differing, known).unlisted).toEqual([]);
   });
 
   witnessed('differ in everything that is listed: what has become true is taken off', () => {
-    if (heard.size === 3) expect(judge(found, known).stale).toEqual([]);
+    if (heard.size === 3) expect(evaluate(found, known).stale).toEqual([]);
   });
 
   test('need a document for every difference', () => {
-    for (const { because, document } of known) {
-      expect(because).toMatch(/\.$/);
+    for (const { reason, document } of known) {
+      expect(reason).toMatch(/\.$/);
       expect(document).toMatch(/^https:\/\/docs\.aws\.amazon\.com\/.+/);
     }
   });
 });
 
 describe('the comparison', () => {
-  const of = (value: unknown): Told => ({ look: { operation: 'ec2:look', answer: value } });
-  const one: KnownDifference = { step: 'look', paths: ['A[].B'], lab: '1', moto: 'absent', because: '', document: '' };
+  const of = (value: unknown): Answers => ({ look: { operation: 'ec2:look', answer: value } });
+  const one: KnownDifference = { step: 'look', paths: ['A[].B'], lab: '1', moto: 'absent', reason: '', document: '' };
 
-  test('sees a value, a member and an element that differ, and nothing else', () => {
+  test('finds a value, a member and an element that differ, and nothing else', () => {
     const lab = of({ A: [{ B: 1, C: 'same' }], D: [1], E: 'ours' });
     const moto = of({ A: [{ C: 'same' }], D: [1, 2], E: 'theirs' });
     expect(differences(lab, moto)).toEqual([
@@ -102,15 +105,15 @@ describe('the comparison', () => {
     expect(differences(lab, lab)).toEqual([]);
   });
 
-  test('is red for what is not listed, for what is listed otherwise, and for what is listed in vain', () => {
+  test('fails for an unlisted difference, a different one, and a listed one that does not occur', () => {
     const differing = differences(of({ A: [{ B: 1 }] }), of({ A: [{}] }));
-    expect(judge(differing, [one])).toEqual({ unlisted: [], stale: [] });
-    expect(judge(differing, []).unlisted).toHaveLength(1);
-    expect(judge(differing, [{ ...one, lab: '2' }]).unlisted).toHaveLength(1);
-    expect(judge([], [one]).stale).toEqual([one]);
+    expect(evaluate(differing, [one])).toEqual({ unlisted: [], stale: [] });
+    expect(evaluate(differing, []).unlisted).toHaveLength(1);
+    expect(evaluate(differing, [{ ...one, lab: '2' }]).unlisted).toHaveLength(1);
+    expect(evaluate([], [one]).stale).toEqual([one]);
   });
 
-  test('tells an error from an answer', () => {
+  test('distinguishes an error from an answer', () => {
     expect(differences(of({ Error: 'InvalidAMIID.NotFound' }), of({ Images: [] }))).toHaveLength(2);
   });
 });

@@ -6,10 +6,10 @@ import { groups } from './group.ts';
 import { records } from './records.ts';
 import type { Group, Spot } from './state.ts';
 
-/** Activities of groups that are gone. */
+/** Activities of deleted groups. */
 export const pastActivities = slice((): Activity[] => []);
 
-/** `an instance was started in response to ...`, with the time before it, as AWS says causes. */
+/** A cause in the form of AWS: the time, then `an instance was started in response to ...`. */
 export const at = ({ place }: Group, what: string): string => `At ${place.core.clock.date().toISOString().replace(/\.\d+/, '')} ${what}`;
 
 export function began(group: Group, Description: string, cause: string, spot?: Spot): Activity {

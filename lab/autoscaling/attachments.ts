@@ -28,7 +28,7 @@ import { groupNamed, groups } from './group.ts';
 import { arn, records } from './records.ts';
 import type { Group } from './state.ts';
 
-/** What hangs on a group: kept and told, nothing more. No policy of the lab scales, no hook waits, no action fires, no notification goes out. */
+/** Attachments of a group. They are stored and described only: no policy scales, no hook waits, no action runs, no notification is sent. */
 interface Attachments {
   readonly hooks: Map<string, LifecycleHook>;
   readonly policies: Map<string, ScalingPolicy>;
@@ -36,7 +36,7 @@ interface Attachments {
   readonly topics: Map<string, readonly string[]>;
 }
 
-/** They go with their group. */
+/** Deleted with their group. */
 const all = new WeakMap<Group, Attachments>();
 
 function attachments(place: Place, name: string | undefined): Attachments {
@@ -49,7 +49,7 @@ function attachments(place: Place, name: string | undefined): Attachments {
 const putLifecycleHook: Operation<PutLifecycleHookCommandInput, PutLifecycleHookCommandOutput> = (input, { place }) => {
   const { LifecycleHookName: name = '' } = input;
   const { hooks } = attachments(place, input.AutoScalingGroupName);
-  // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutLifecycleHook.html: a name that is there is updated.
+  // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutLifecycleHook.html: an existing name is updated.
   hooks.set(name, { HeartbeatTimeout: 3600, DefaultResult: 'ABANDON', GlobalTimeout: 172_800, ...hooks.get(name), ...input });
   return {};
 };
@@ -89,7 +89,7 @@ const describeScheduledActions: Operation<DescribeScheduledActionsCommandInput, 
   return { ScheduledUpdateGroupActions: [...items], NextToken };
 };
 
-/** It replaces the types of a topic that is there. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutNotificationConfiguration.html */
+/** Replaces the types of an existing topic. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutNotificationConfiguration.html */
 const putNotificationConfiguration: Operation<PutNotificationConfigurationCommandInput, PutNotificationConfigurationCommandOutput> = (
   { AutoScalingGroupName, TopicARN = '', NotificationTypes = [] },
   { place },

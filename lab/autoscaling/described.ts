@@ -1,7 +1,7 @@
 import type { AutoScalingGroup, AutoScalingInstanceDetails, Instance } from '@aws-sdk/client-auto-scaling';
 import type { Group, Member } from './state.ts';
 
-/** What Describe says of an instance of a group. */
+/** An instance of a group as Describe returns it. */
 export const describedMember = (member: Member): Instance => ({
   InstanceId: member.id,
   InstanceType: member.instanceType,
@@ -15,7 +15,7 @@ export const describedMember = (member: Member): Instance => ({
     LaunchTemplateName: member.template.name,
     Version: String(member.template.version),
   },
-  // Only instances launched with an override of the image tell it: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Instance.html
+  // Only instances launched with an override of the image have it: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Instance.html
   ImageId: member.override?.ImageId,
   WeightedCapacity: member.override?.WeightedCapacity,
 });
@@ -44,7 +44,7 @@ export const describedGroup = (group: Group): AutoScalingGroup => ({
   InstanceMaintenancePolicy: group.maintenance,
   NewInstancesProtectedFromScaleIn: group.protectNew,
   Tags: [...group.tags],
-  // All three tell the same, however it was attached.
+  // All three list the same sources, however they were attached.
   LoadBalancerNames: group.sources.filter(({ type }) => type === 'elb').map(({ id }) => id),
   TargetGroupARNs: group.sources.filter(({ type }) => type === 'elbv2').map(({ id }) => id),
   TrafficSources: group.sources.map(({ id, type }) => ({ Identifier: id, Type: type })),

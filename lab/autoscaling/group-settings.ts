@@ -21,7 +21,7 @@ type Settings = Omit<
   'AutoScalingGroupName' | 'MinSize' | 'MaxSize'
 >;
 
-/** ID and name of a template, and the version that AWS assumes where none is said: Describe tells both, a request may say one only. */
+/** Template reference with ID, name and version, as Describe returns it. A request may have only one of ID and name, and no version. */
 function complete(place: Place, spec: LaunchTemplateSpecification): LaunchTemplateSpecification {
   if ((spec.LaunchTemplateId === undefined) === (spec.LaunchTemplateName === undefined))
     throw invalid('Valid requests must contain either launchTemplateId or LaunchTemplateName');
@@ -44,7 +44,7 @@ const DISTRIBUTION: MixedInstancesPolicy['InstancesDistribution'] = {
   ...{ SpotAllocationStrategy: 'lowest-price', SpotInstancePools: 2 },
 };
 
-/** A recipe as the group will tell it: what is left out of a mixed instances policy becomes the default, not what it was. */
+/** A recipe as the group returns it. Members missing from a mixed instances policy get the default, not the earlier value. */
 export function completeRecipe(place: Place, { LaunchConfigurationName, LaunchTemplate, MixedInstancesPolicy }: Recipe): Recipe {
   if (LaunchTemplate !== undefined) return { LaunchTemplate: complete(place, LaunchTemplate) };
   if (MixedInstancesPolicy === undefined) return { LaunchConfigurationName };
@@ -61,7 +61,7 @@ export function completeRecipe(place: Place, { LaunchConfigurationName, LaunchTe
   };
 }
 
-/** What Auto Scaling finds out before it takes a recipe: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-launch-template.html */
+/** Checks a recipe as Auto Scaling does: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-launch-template.html */
 export function checkRecipe(place: Place, recipe: Recipe): void {
   const turns = recipe.MixedInstancesPolicy?.LaunchTemplate?.Overrides?.length ?? 0;
   for (let turn = 0; turn < Math.max(turns, 1); turn++) {
@@ -80,7 +80,7 @@ export function checkRecipe(place: Place, recipe: Recipe): void {
   }
 }
 
-/** The one of three that is given, or undefined. */
+/** The given one of the three, or undefined. */
 export function recipeIn(place: Place, input: Settings): Recipe | undefined {
   const { LaunchConfigurationName, LaunchTemplate, MixedInstancesPolicy } = input;
   const given = [LaunchConfigurationName, LaunchTemplate, MixedInstancesPolicy].filter(one => one !== undefined);
@@ -113,7 +113,7 @@ export function setRecipe(group: Group, recipe: Recipe): void {
   group.recipe = recipe;
 }
 
-/** The settings that mean something to the lab go where it looks; the rest is only told again. */
+/** Stores the settings that the lab uses. All others are only described. */
 export function apply(group: Group, input: Settings): void {
   const { HealthCheckType, HealthCheckGracePeriod, DefaultInstanceWarmup, InstanceMaintenancePolicy, NewInstancesProtectedFromScaleIn } =
     input;
@@ -122,10 +122,10 @@ export function apply(group: Group, input: Settings): void {
   if (DefaultInstanceWarmup !== undefined) group.warmupSeconds = DefaultInstanceWarmup < 0 ? undefined : DefaultInstanceWarmup;
   group.maintenance = InstanceMaintenancePolicy ?? group.maintenance;
   group.protectNew = NewInstancesProtectedFromScaleIn ?? group.protectNew;
-  group.described = { ...group.described, ...onlyTold(input) };
+  group.described = { ...group.described, ...describedOnly(input) };
 }
 
-function onlyTold(input: Settings): Partial<AutoScalingGroup> {
+function describedOnly(input: Settings): Partial<AutoScalingGroup> {
   const {
     DefaultCooldown,
     PlacementGroup,
@@ -135,7 +135,7 @@ function onlyTold(input: Settings): Partial<AutoScalingGroup> {
     ServiceLinkedRoleARN,
     DeletionProtection,
   } = input;
-  const told = {
+  const settings = {
     DefaultCooldown,
     PlacementGroup,
     TerminationPolicies,
@@ -144,5 +144,5 @@ function onlyTold(input: Settings): Partial<AutoScalingGroup> {
     ServiceLinkedRoleARN,
     DeletionProtection,
   };
-  return Object.fromEntries(Object.entries(told).filter(([, value]) => value !== undefined));
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
 }

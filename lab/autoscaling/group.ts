@@ -4,7 +4,7 @@ import type { Group, Member } from './state.ts';
 
 export const groups = slice(() => new Map<string, Group>());
 
-/** What AWS says differs by operation; this is the text of most. */
+/** The wording of AWS differs by operation. This is the most frequent one. */
 export function groupNamed(place: Place, name: string | undefined): Group {
   const found = groups(place).get(name ?? '');
   if (found === undefined) throw invalid(`AutoScalingGroup name not found - AutoScalingGroup '${name}' not found`);
@@ -16,7 +16,7 @@ export const invalid = (message: string): AwsError => new AwsError('ValidationEr
 
 export const isSuspended = (group: Group, process: string): boolean => group.suspended.has(process);
 
-/** Members that count toward the desired capacity: not those in standby, nor those that leave. */
+/** Members that count toward the desired capacity: all but those in standby and those that are leaving. */
 export const counted = (group: Group): readonly Member[] =>
   [...group.members.values()].filter(({ state }) => state === 'Pending' || state === 'InService');
 

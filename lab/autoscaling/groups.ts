@@ -67,7 +67,7 @@ function checkSizes(min: number, max: number, desired: number): void {
     throw invalid(`Desired capacity:${desired} must be between the specified min size:${min} and max size:${max}`);
 }
 
-/** Sizes that are not given move only as far as the others push them. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_UpdateAutoScalingGroup.html */
+/** Sizes that are not given change only as far as the others require. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_UpdateAutoScalingGroup.html */
 const updateAutoScalingGroup: Operation<UpdateAutoScalingGroupCommandInput, UpdateAutoScalingGroupCommandOutput> = (input, { place }) => {
   const group = groupNamed(place, input.AutoScalingGroupName);
   const recipe = recipeIn(place, input);
@@ -95,7 +95,7 @@ const deleteAutoScalingGroup: Operation<DeleteAutoScalingGroupCommandInput, Dele
   return {};
 };
 
-/** Unknown names are left out of the answer, without an error. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html */
+/** Unknown names are omitted from the answer, without an error. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html */
 const describeAutoScalingGroups: Operation<DescribeAutoScalingGroupsCommandInput, DescribeAutoScalingGroupsCommandOutput> = (
   input,
   { place },

@@ -6,7 +6,7 @@ import { began, ended } from './activities.ts';
 import { isSuspended } from './group.ts';
 import type { Group, Member } from './state.ts';
 
-/** Looks at every instance of the group, and moves it along its lifecycle. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html */
+/** Checks every instance of the group and updates its lifecycle state. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html */
 export function observe(group: Group): void {
   for (const member of [...group.members.values()]) {
     const instance = instances(group.place).get(member.id);
@@ -38,8 +38,8 @@ function observePending(group: Group, member: Member, instance: LabInstance | un
   if (instance?.state === 'running') enterService(group, member);
   if (!isDead(instance)) return;
   group.members.delete(member.id);
-  const why = instance?.stateReason?.message ?? 'Instance was terminated';
-  const reason = `Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: ${why}`;
+  const termination = instance?.stateReason?.message ?? 'Instance was terminated';
+  const reason = `Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: ${termination}`;
   ended(group, member.activity, 'Cancelled', reason);
   group.launchTrouble = { message: reason, at: group.place.core.clock.now() };
 }
@@ -54,20 +54,20 @@ export function enterService(group: Group, member: Member): void {
 }
 
 function examine(group: Group, member: Member, instance: LabInstance | undefined): void {
-  const because = sickness(group, member, instance);
-  if (because === undefined) return;
+  const cause = sickness(group, member, instance);
+  if (cause === undefined) return;
   member.health = 'Unhealthy';
-  member.sickBecause = `an instance was taken out of service in response to ${because}.`;
+  member.unhealthyReason = `an instance was taken out of service in response to ${cause}.`;
 }
 
-/** The words are AWS's: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-healthchecks.html */
+/** In the wording of AWS: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-healthchecks.html */
 function sickness(group: Group, member: Member, instance: LabInstance | undefined): string | undefined {
-  // Not running counts at once, also within the grace period: https://docs.aws.amazon.com/autoscaling/ec2/userguide/health-check-grace-period.html
+  // An instance that is not running is unhealthy at once, even within the grace period: https://docs.aws.amazon.com/autoscaling/ec2/userguide/health-check-grace-period.html
   if (instance?.state !== 'running') return 'an EC2 health check indicating it has been terminated or stopped';
   if (inGrace(group, member)) return undefined;
   if (checks(instance) === 'impaired') return 'an EC2 instance status check failure';
   if (!group.healthTypes.includes('ELB')) return undefined;
-  // What a balancer says counts once it has called one instance of the group healthy: https://docs.aws.amazon.com/autoscaling/ec2/userguide/load-balancer-status.html
+  // The load balancer's health counts once it has reported one instance of the group as healthy: https://docs.aws.amazon.com/autoscaling/ec2/userguide/load-balancer-status.html
   const heard = group.sources.filter(({ state }) => state === 'InService');
   const states = heard.map(({ id }) => healthIn(group.place, id, member.id)?.State);
   return states.includes('unhealthy') ? 'an ELB system health check failure' : undefined;
@@ -76,7 +76,7 @@ function sickness(group: Group, member: Member, instance: LabInstance | undefine
 export const inGrace = (group: Group, { inServiceAt = 0 }: Member): boolean =>
   group.place.core.clock.now() < inServiceAt + group.graceSeconds * 1000;
 
-/** Out of the load balancers, then, when it has drained, out of the world. */
+/** Deregisters the instance from its load balancers and terminates it when it has drained. */
 export function retire(group: Group, member: Member, cause: string): void {
   if (member.state === 'Terminating') return;
   ended(group, member.activity, 'Cancelled');
@@ -89,10 +89,10 @@ export function retire(group: Group, member: Member, cause: string): void {
 export function replaceUnhealthy(group: Group): void {
   if (isSuspended(group, 'ReplaceUnhealthy') || isSuspended(group, 'Terminate')) return;
   for (const member of [...group.members.values()])
-    if (member.health === 'Unhealthy' && member.state === 'InService') retire(group, member, member.sickBecause);
+    if (member.health === 'Unhealthy' && member.state === 'InService') retire(group, member, member.unhealthyReason);
 }
 
-/** Why an instance does not count as updated yet; undefined when it does: every health check passed, and warm. */
+/** Why an instance does not count as updated yet. Undefined when all health checks pass and its warm-up is over. */
 export function notReady(group: Group, member: Member, warmupSeconds: number): string | undefined {
   const { place } = group;
   const instance = instances(place).get(member.id);

@@ -22,7 +22,7 @@ import { enterService, inGrace, retire, sourceIds } from './health.ts';
 import { records } from './records.ts';
 import type { Group, Member } from './state.ts';
 
-/** With those of warm pools; IDs that are no group's are left out. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingInstances.html */
+/** Includes instances of warm pools. IDs of instances without a group are omitted. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingInstances.html */
 const describeAutoScalingInstances: Operation<DescribeAutoScalingInstancesCommandInput, DescribeAutoScalingInstancesCommandOutput> = (
   input,
   { place },
@@ -60,7 +60,7 @@ const setInstanceHealth: Operation<SetInstanceHealthCommandInput, SetInstanceHea
   if (HealthStatus !== 'Healthy' && HealthStatus !== 'Unhealthy') throw invalid('Valid instance health states are: [Healthy, Unhealthy].');
   if (HealthStatus === 'Unhealthy' && ShouldRespectGracePeriod && inGrace(group, member)) return {};
   member.health = HealthStatus;
-  member.sickBecause = 'an instance was taken out of service in response to a user health-check.';
+  member.unhealthyReason = 'an instance was taken out of service in response to a user health-check.';
   return {};
 };
 
@@ -103,7 +103,7 @@ const enterStandby: Operation<EnterStandbyCommandInput, EnterStandbyCommandOutpu
   return { Activities };
 };
 
-/** The desired capacity grows by what comes back. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_ExitStandby.html */
+/** The desired capacity grows by the returning instances. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_ExitStandby.html */
 const exitStandby: Operation<ExitStandbyCommandInput, ExitStandbyCommandOutput> = (input, { place }) => {
   const group = groupNamed(place, input.AutoScalingGroupName);
   const returning = membersOf(group, input.InstanceIds);

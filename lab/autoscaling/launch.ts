@@ -8,7 +8,7 @@ import { invalid } from './group.ts';
 import { launchConfiguration } from './launch-configurations.ts';
 import type { Group, Member, Recipe, Spot } from './state.ts';
 
-/** What one launch is made of, everything looked up as it is now. */
+/** The inputs of one launch, resolved now. */
 export interface Ingredients {
   readonly template: ResolvedTemplate | undefined;
   readonly configurationName: string | undefined;
@@ -17,7 +17,7 @@ export interface Ingredients {
 }
 
 /**
- * Overrides take turns (AWS goes by price or priority, which a lab has not). An override may bring its own template and its own image.
+ * Overrides are used in turn (AWS uses price or priority, which the lab does not have). An override may have its own template and image.
  * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_LaunchTemplateOverrides.html
  */
 export function ingredients(place: Place, recipe: Recipe, turn: number): Ingredients {
@@ -36,7 +36,7 @@ export function ingredients(place: Place, recipe: Recipe, turn: number): Ingredi
   return { template, configurationName: undefined, override, request: { ...request, ImageId } };
 }
 
-/** What a group has saved tells ID and name. */
+/** A saved reference has ID and name; this keeps the ID. */
 export const byId = ({ LaunchTemplateId, Version }: LaunchTemplateSpecification): LaunchTemplateSpecification => ({
   LaunchTemplateId,
   Version,
@@ -52,7 +52,7 @@ function fromConfiguration(place: Place, name: string): Ingredients {
   return { template: undefined, configurationName: name, override: undefined, request: request as LaunchRequest };
 }
 
-/** Launches one instance of the group into a subnet. What EC2 refuses is thrown. */
+/** Launches one instance of the group into a subnet. Throws what EC2 refuses. */
 export async function launchMember(group: Group, recipe: Recipe, { subnetId }: Spot): Promise<Member> {
   const { place } = group;
   const { template, configurationName, override, request } = ingredients(place, recipe, group.launches++);
@@ -80,7 +80,7 @@ const newMember = (group: Group, instance: LabInstance, made: Omit<Ingredients, 
   launchedAt: group.place.core.clock.now(),
   state: 'Pending',
   health: 'Healthy',
-  sickBecause: '',
+  unhealthyReason: '',
   protected: group.protectNew,
   inServiceAt: undefined,
   activity: undefined,
@@ -105,7 +105,7 @@ function withTags(
   return [...TagSpecifications, { ResourceType: 'instance', Tags: [...fromGroup, ...fromAws] }];
 }
 
-/** Whether an instance is what the recipe would launch now. Instance types are compared as a set, versions as numbers. */
+/** Whether an instance matches what the recipe launches now. Instance types are compared as a set, versions as numbers. */
 export function matches(place: Place, member: Member, recipe: Recipe): boolean {
   const overrides = recipe.MixedInstancesPolicy?.LaunchTemplate?.Overrides ?? [];
   const turns = [...overrides.keys()].filter(

@@ -8,7 +8,7 @@ import type { Group } from './state.ts';
 import { noteSources } from './traffic.ts';
 import { keepWarm } from './warm-pool.ts';
 
-/** Looks at the group again and again, until it is gone. */
+/** Updates the group at every tick until it is deleted. */
 export function watch(group: Group): void {
   const { clock, timings } = group.place.core;
   clock.after(timings.groupTick, () => {

@@ -7,7 +7,7 @@ import type {
 import type { Operation, Operations } from '../operation.ts';
 import { groupNamed, invalid } from './group.ts';
 
-/** Of these the lab heeds Launch, Terminate, AddToLoadBalancer, HealthCheck, ReplaceUnhealthy and InstanceRefresh. https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html */
+/** Processes of a group. The lab implements Launch, Terminate, AddToLoadBalancer, HealthCheck, ReplaceUnhealthy and InstanceRefresh. https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html */
 const PROCESSES = [
   ...['Launch', 'Terminate', 'AddToLoadBalancer', 'AlarmNotification', 'AZRebalance'],
   ...['HealthCheck', 'InstanceRefresh', 'ReplaceUnhealthy', 'ScheduledActions'],

@@ -4,13 +4,13 @@ import type { Place } from '../place.ts';
 import { page } from '../ssm/pages.ts';
 import { invalid } from './group.ts';
 
-export interface RecordsWanted {
+export interface PageInput {
   readonly MaxRecords?: number | undefined;
   readonly NextToken?: string | undefined;
 }
 
-/** A page in the order of `key`. Default 50, at most 100 where the operation says nothing else; tests make pages smaller. */
-export function records<T>(place: Place, all: readonly T[], key: (item: T) => string, wanted: RecordsWanted, usual = 50, most = 100) {
+/** A page in the order of `key`. Default 50, at most 100 unless the operation differs. Tests make pages smaller. */
+export function records<T>(place: Place, all: readonly T[], key: (item: T) => string, wanted: PageInput, usual = 50, most = 100) {
   const { MaxRecords, NextToken } = wanted;
   if (MaxRecords !== undefined && (MaxRecords < 1 || MaxRecords > most))
     throw invalid(

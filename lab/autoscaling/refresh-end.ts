@@ -11,34 +11,34 @@ export function endRefresh(group: Group, refresh: Refresh, status: InstanceRefre
   Object.assign(refresh, { status, reason, endedAt: group.place.core.clock.date(), surplus: 0 });
 }
 
-/** A refresh that rolls out rolls back if it was told to; a rollback that fails has failed. */
-export function failRefresh(group: Group, refresh: Refresh, why: string): void {
-  if (refresh.status === 'RollbackInProgress') endRefresh(group, refresh, 'RollbackFailed', `The rollback failed. ${why}`);
-  else if (!refresh.rules.autoRollback) endRefresh(group, refresh, 'Failed', `The instance refresh failed. ${why}`);
-  else startRollback(group, refresh, `An automatic rollback was initiated because the instance refresh failed. ${why}`);
+/** A failed refresh rolls back if AutoRollback is set. A failed rollback ends in RollbackFailed. */
+export function failRefresh(group: Group, refresh: Refresh, reason: string): void {
+  if (refresh.status === 'RollbackInProgress') endRefresh(group, refresh, 'RollbackFailed', `The rollback failed. ${reason}`);
+  else if (!refresh.rules.autoRollback) endRefresh(group, refresh, 'Failed', `The instance refresh failed. ${reason}`);
+  else startRollback(group, refresh, `An automatic rollback was initiated because the instance refresh failed. ${reason}`);
 }
 
-/** From now on what was launched since the start is what has to go; what was not replaced yet stays. */
-export function startRollback(group: Group, refresh: Refresh, why: string): void {
+/** From now on the instances launched since the start are replaced. Those that were not replaced yet stay. */
+export function startRollback(group: Group, refresh: Refresh, reason: string): void {
   const { stale, known, percentage, toUpdate } = refresh;
   const fresh = [...counted(group)].filter(({ id }) => !known.has(id));
   stale.clear();
   for (const { id } of fresh) stale.add(id);
   const now = group.place.core.clock.date();
   refresh.rollback = {
-    ...{ RollbackReason: why.slice(0, 1023), RollbackStartTime: now, total: fresh.length },
+    ...{ RollbackReason: reason.slice(0, 1023), RollbackStartTime: now, total: fresh.length },
     ...{ PercentageCompleteOnRollback: percentage, InstancesToUpdateOnRollback: toUpdate },
   };
-  for (const { id } of counted(group)) if (known.has(id)) refresh.spared.add(id);
-  Object.assign(refresh, { status: 'RollbackInProgress', reason: why, waitUntil: undefined, best: 0, movedAt: now.getTime() });
+  for (const { id } of counted(group)) if (known.has(id)) refresh.excluded.add(id);
+  Object.assign(refresh, { status: 'RollbackInProgress', reason, waitUntil: undefined, best: 0, movedAt: now.getTime() });
   group.launchTrouble = undefined;
 }
 
 /**
- * Why there is no way back to what is saved on the group; undefined when there is one.
+ * Why the group cannot roll back to its saved configuration. Undefined when it can.
  * https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-rollback.html (Considerations)
  */
-export function noWayBack(place: Place, saved: Recipe): string | undefined {
+export function rollbackBlocker(place: Place, saved: Recipe): string | undefined {
   const policy = saved.MixedInstancesPolicy?.LaunchTemplate;
   const specs = [
     saved.LaunchTemplate,
@@ -59,7 +59,7 @@ function imageIdOf(place: Place, spec: NonNullable<Recipe['LaunchTemplate']>): s
   try {
     return resolveTemplate(place, byId(spec)).data.ImageId;
   } catch (gone) {
-    // The template was deleted meanwhile: a rollback to it is accepted, and fails.
+    // The template was deleted. A rollback to it is accepted and then fails.
     if (gone instanceof AwsError) return undefined;
     throw gone;
   }

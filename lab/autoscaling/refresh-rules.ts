@@ -13,7 +13,7 @@ const RANGES: readonly Range[] = [
   ['BakeTime', 0, 172_800],
 ];
 
-/** The words in which query APIs of AWS refuse a value. */
+/** The wording in which AWS query APIs refuse a value. */
 const constraint = (value: unknown, member: string, wanted: string) =>
   invalid(`1 validation error detected: Value '${value}' at 'preferences.${member}' failed to satisfy constraint: ${wanted}`);
 
@@ -81,6 +81,6 @@ export function checkStart(input: StartInstanceRefreshCommandInput): void {
     throw invalid('DesiredConfiguration must contain either a LaunchTemplate or a MixedInstancesPolicy.');
 }
 
-/** Whether a refresh may compare and set what it launches: groups that choose instance types by requirements may not. https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html (Limitations) */
+/** Whether the group chooses instance types by requirements. Such a group takes no desired configuration and no skip matching. https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html (Limitations) */
 export const choosesByRequirements = (recipe: Recipe): boolean =>
   (recipe.MixedInstancesPolicy?.LaunchTemplate?.Overrides ?? []).some(({ InstanceRequirements }) => InstanceRequirements !== undefined);

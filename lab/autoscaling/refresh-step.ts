@@ -7,7 +7,7 @@ import { type Survey, survey, waitingFor } from './refresh-survey.ts';
 import type { Group, Recipe, Refresh } from './state.ts';
 import { poolIsRenewed, renewPool } from './warm-pool.ts';
 
-/** One step of the group's refresh, if it has one: what has happened is noted, and the next instances are sent away. */
+/** One step of the group's active refresh, if it has one: updates its state and replaces the next instances. */
 export function stepRefresh(group: Group): void {
   const refresh = activeRefresh(group);
   if (refresh === undefined || isSuspended(group, 'InstanceRefresh')) return;
@@ -42,7 +42,7 @@ function forgetGone({ members }: Group, { stale }: Refresh): void {
   for (const id of stale) if (members.get(id) === undefined || members.get(id)?.state === 'Terminating') stale.delete(id);
 }
 
-/** Percentages count what is healthy and warm; during a rollback they go down. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRefresh.html */
+/** Percentages count healthy, warm instances. During a rollback they decrease. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRefresh.html */
 function note(refresh: Refresh, { total, done, unready, replaceable, blocked }: Survey, now: number): void {
   const { rollback } = refresh;
   const undone = rollback === undefined ? 0 : Math.max(0, rollback.total - replaceable.length - blocked.length - unready.length);
@@ -80,7 +80,7 @@ function finish(group: Group, refresh: Refresh, now: number): void {
 
 const recipeOf = ({ LaunchTemplate, MixedInstancesPolicy }: Recipe): Recipe => ({ LaunchTemplate, MixedInstancesPolicy });
 
-/** At a checkpoint, or while it bakes, the group only keeps what it has. */
+/** At a checkpoint and during the bake time no instance is replaced. */
 function isPausing(refresh: Refresh, { total, done }: Survey, now: number): boolean {
   if (refresh.status !== 'InProgress') return refresh.status === 'Baking' && now < (refresh.waitUntil ?? 0);
   const checkpoint = reached(total, done, refresh.rules, refresh.checkpoint);
@@ -92,7 +92,7 @@ function isPausing(refresh: Refresh, { total, done }: Survey, now: number): bool
   return now < (refresh.waitUntil ?? 0);
 }
 
-/** Sends away as many as the healthy percentages allow, and asks for as many new ones as there may be. */
+/** Terminates as many instances as the healthy percentages allow, and requests as many new ones. */
 function replace(group: Group, refresh: Refresh, { total, replaceable, blocked, serving }: Survey): void {
   if (refresh.status === 'Baking' || isSuspended(group, 'Terminate')) return;
   const rollsBack = refresh.status === 'RollbackInProgress';

@@ -3,34 +3,34 @@ import { notReady } from './health.ts';
 import { goal } from './refresh.ts';
 import type { Group, Member, Refresh } from './state.ts';
 
-/** What one look at a group tells about its refresh. Nothing is changed here. */
+/** The state of a refresh at one moment. Nothing is changed here. */
 export interface Survey {
-  /** How many instances the refresh is about. */
+  /** Number of instances that the refresh covers. */
   readonly total: number;
-  /** How many of them must be replaced for success: all, or up to the last checkpoint. */
+  /** Number that must be replaced for success: all, or up to the last checkpoint. */
   readonly goal: number;
-  /** Replaced, healthy and warm. */
+  /** Number that is replaced, healthy and past its warm-up. */
   readonly done: number;
-  /** Still to go, the oldest first. */
+  /** Still to replace, oldest first. */
   readonly replaceable: readonly Member[];
-  /** Still to go, but protected or in standby: it waits for somebody to change that. */
+  /** Still to replace, but protected or in standby. The refresh waits until a user changes that. */
   readonly blocked: readonly Member[];
-  /** New ones that are not ready, each with the reason. */
-  readonly unready: readonly { readonly member: Member; readonly why: string }[];
-  /** How many can serve now, old and new. */
+  /** New instances that are not ready, each with the reason. */
+  readonly unready: readonly { readonly member: Member; readonly reason: string }[];
+  /** Number of instances that can serve now, old and new. */
   readonly serving: number;
-  /** Nothing is missing or too many. */
+  /** Whether the group has exactly its desired capacity. */
   readonly complete: boolean;
 }
 
 export function survey(group: Group, refresh: Refresh): Survey {
   const present = counted(group);
   const isStale = ({ id }: Member) => refresh.stale.has(id);
-  const stays = (member: Member) => refresh.spared.has(member.id) || isIgnored(refresh, member);
+  const stays = (member: Member) => refresh.excluded.has(member.id) || isIgnored(refresh, member);
   const fresh = present.filter(member => !isStale(member) && !stays(member));
   const unready = fresh.flatMap(member => {
-    const why = notReady(group, member, refresh.rules.warmupSeconds);
-    return why === undefined ? [] : [{ member, why }];
+    const reason = notReady(group, member, refresh.rules.warmupSeconds);
+    return reason === undefined ? [] : [{ member, reason }];
   });
   const left = [...present, ...standby(group)].filter(member => isStale(member) && !stays(member));
   const total = Math.max(0, group.desired - present.filter(stays).length);
@@ -54,12 +54,12 @@ const isIgnored = ({ rules }: Refresh, member: Member): boolean =>
 const isBlocked = ({ rules }: Refresh, member: Member): boolean =>
   member.state === 'Standby' ? rules.standby === 'Wait' : member.protected && rules.protectedOnes === 'Wait';
 
-/** The words of AWS, where they are known. */
+/** In the wording of AWS, where it is known. */
 export function waitingFor({ blocked, unready, complete }: Survey, launchTrouble: string | undefined): string | undefined {
-  const example = (id: string, why: string) => `Waiting for remaining instances to be available. For example: ${id} ${why}`;
+  const example = (id: string, reason: string) => `Waiting for remaining instances to be available. For example: ${id} ${reason}`;
   const [sick] = unready;
   if (launchTrouble !== undefined && !complete) return `Waiting for instances to launch. The last attempt failed: ${launchTrouble}`;
-  if (sick !== undefined) return example(sick.member.id, sick.why);
+  if (sick !== undefined) return example(sick.member.id, sick.reason);
   const [stuck] = blocked;
   if (stuck === undefined) return undefined;
   return stuck.state === 'Standby'

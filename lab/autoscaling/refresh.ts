@@ -16,8 +16,8 @@ const ROLLING_OUT: ReadonlySet<InstanceRefreshStatus> = new Set(['Pending', 'InP
 export const rollsOut = ({ status }: Refresh): boolean => ROLLING_OUT.has(status);
 
 /**
- * What the group launches from now. While a refresh with a desired configuration rolls out, scale-outs and replacements of unhealthy
- * instances use that configuration; otherwise, and during rollback and cancellation, what is saved on the group.
+ * The configuration that the group launches now. While a refresh with a desired configuration rolls out, scale-outs and replacements of unhealthy
+ * instances use that configuration. Otherwise, and during rollback and cancellation, they use the saved one.
  * https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html (Desired configuration)
  */
 export function recipeNow(group: Pick<Group, 'recipe' | 'refreshes'>): Recipe {
@@ -26,8 +26,8 @@ export function recipeNow(group: Pick<Group, 'recipe' | 'refreshes'>): Recipe {
 }
 
 /**
- * How many must stay ready, and how many there may be. Where the percentages leave no room, one at a time: launched first if the
- * maximum was said or nothing may go (100/100), terminated first otherwise.
+ * The minimum of ready instances and the maximum of instances. Where the percentages leave no room, one at a time: launched first if the
+ * maximum is set or no instance may go (100/100), terminated first otherwise.
  * https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html (Minimum and maximum healthy percentage)
  */
 export function pace(
@@ -40,16 +40,16 @@ export function pace(
   return maxHealthy !== undefined || minHealthy === 100 ? { atLeast, atMost: desired + 1 } : { atLeast: desired - 1, atMost };
 }
 
-/** Up to how many of `total` may be replaced before the next stop. */
+/** How many of `total` may be replaced before the next checkpoint. */
 export const quota = (total: number, { checkpoints }: Pick<Rules, 'checkpoints'>, passed: number): number =>
   Math.ceil((total * (checkpoints.find(percent => percent > passed) ?? 100)) / 100);
 
-/** The highest checkpoint that `done` of `total` has reached and that was not waited for yet. The last one is the end, not a stop. */
+/** The highest checkpoint that `done` of `total` has reached and whose delay has not started. The last checkpoint has no delay. */
 export function reached(total: number, done: number, { checkpoints }: Pick<Rules, 'checkpoints'>, passed: number): number | undefined {
   return checkpoints.slice(0, -1).findLast(percent => percent > passed && (done * 100) / total >= percent);
 }
 
-/** How much of the group a refresh replaces: the last checkpoint may be less than all. */
+/** The part of the group that a refresh replaces: the last checkpoint may be below 100 %. */
 export const goal = (total: number, { checkpoints }: Pick<Rules, 'checkpoints'>): number =>
   Math.ceil((total * (checkpoints.at(-1) ?? 100)) / 100);
 
@@ -67,7 +67,7 @@ export const preferences = (rules: Rules): RefreshPreferences => ({
   AlarmSpecification: rules.alarms.length === 0 ? undefined : { Alarms: [...rules.alarms] },
 });
 
-/** Only groups with a warm pool tell its progress. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRefresh.html */
+/** Only groups with a warm pool have its progress. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRefresh.html */
 export function describedRefresh(
   { name }: Pick<Group, 'name'>,
   refresh: Refresh,

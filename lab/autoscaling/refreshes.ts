@@ -15,12 +15,12 @@ import { checkRecipe, completeRecipe } from './group-settings.ts';
 import { matches } from './launch.ts';
 import { records } from './records.ts';
 import { activeRefresh, describedRefresh, rollsOut } from './refresh.ts';
-import { noWayBack, startRollback } from './refresh-end.ts';
+import { rollbackBlocker, startRollback } from './refresh-end.ts';
 import { checkStart, choosesByRequirements, rulesOf } from './refresh-rules.ts';
 import type { Group, Recipe, Refresh } from './state.ts';
 import { poolProgress } from './warm-pool.ts';
 
-/** No client token: a second call is refused, also if the first was the same. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_StartInstanceRefresh.html */
+/** There is no client token: a second call is refused, even if it is equal to the first. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_StartInstanceRefresh.html */
 const startInstanceRefresh: Operation<StartInstanceRefreshCommandInput, StartInstanceRefreshCommandOutput> = (input, { place }) => {
   const group = groupNamed(place, input.AutoScalingGroupName);
   checkStart(input);
@@ -34,22 +34,22 @@ const startInstanceRefresh: Operation<StartInstanceRefreshCommandInput, StartIns
       'An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.',
     );
   const present = [...group.members.values()].filter(member => !isLeaving(member));
-  const spared = present.filter(member => rules.skipMatching && matches(place, member, desired ?? group.recipe)).map(({ id }) => id);
+  const excluded = present.filter(member => rules.skipMatching && matches(place, member, desired ?? group.recipe)).map(({ id }) => id);
   const known = new Set(present.map(({ id }) => id));
   const refresh: Refresh = {
     ...{ id: randomUUID(), status: 'Pending', reason: undefined, startedAt: place.core.clock.date(), endedAt: undefined, rules, desired },
-    ...{ stale: new Set([...known].filter(id => !spared.includes(id))), spared: new Set(spared), known },
+    ...{ stale: new Set([...known].filter(id => !excluded.includes(id))), excluded: new Set(excluded), known },
     ...{ surplus: 0, checkpoint: 0, waitUntil: undefined, movedAt: place.core.clock.now(), best: 0 },
-    ...{ percentage: 0, toUpdate: Math.max(0, group.desired - spared.length), rollback: undefined, waitForTransitions: true },
+    ...{ percentage: 0, toUpdate: Math.max(0, group.desired - excluded.length), rollback: undefined, waitForTransitions: true },
   };
   group.refreshes.unshift(refresh);
   return { InstanceRefreshId: refresh.id };
 };
 
 function checkAgainstGroup(group: Group, desired: Recipe | undefined, { skipMatching, autoRollback }: Refresh['rules']): void {
-  const why = autoRollback ? noWayBack(group.place, group.recipe) : undefined;
-  // That it is refused is documented, the words are not.
-  if (why !== undefined) throw invalid(`The request isn't valid. The AutoRollback parameter cannot be set to true because ${why}.`);
+  const reason = autoRollback ? rollbackBlocker(group.place, group.recipe) : undefined;
+  // The refusal is documented, its wording is not.
+  if (reason !== undefined) throw invalid(`The request isn't valid. The AutoRollback parameter cannot be set to true because ${reason}.`);
   if (skipMatching && desired === undefined && group.recipe.LaunchConfigurationName !== undefined)
     throw invalid('Skip matching is not supported for a launch configuration. Specify a launch template in the desired configuration.');
   if ((desired !== undefined || skipMatching) && choosesByRequirements(desired ?? group.recipe))
@@ -60,7 +60,7 @@ function noneActive(name: string): AwsError {
   return new AwsError('ActiveInstanceRefreshNotFound', `No in progress or pending Instance Refresh found for Auto Scaling group ${name}`);
 }
 
-/** Also of a rollback; what was replaced stays replaced. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CancelInstanceRefresh.html */
+/** Works for a rollback too. Replaced instances stay replaced. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CancelInstanceRefresh.html */
 const cancelInstanceRefresh: Operation<CancelInstanceRefreshCommandInput, CancelInstanceRefreshCommandOutput> = (input, { place }) => {
   const group = groupNamed(place, input.AutoScalingGroupName);
   const refresh = activeRefresh(group);
@@ -79,8 +79,9 @@ const rollbackInstanceRefresh: Operation<RollbackInstanceRefreshCommandInput, Ro
   const group = groupNamed(place, input.AutoScalingGroupName);
   const refresh = activeRefresh(group);
   if (refresh === undefined || !rollsOut(refresh)) throw noneActive(group.name);
-  const why = refresh.desired === undefined ? 'no desired configuration was specified' : noWayBack(place, group.recipe);
-  if (why !== undefined) throw new AwsError('IrreversibleInstanceRefresh', `The instance refresh can't be rolled back because ${why}.`);
+  const reason = refresh.desired === undefined ? 'no desired configuration was specified' : rollbackBlocker(place, group.recipe);
+  if (reason !== undefined)
+    throw new AwsError('IrreversibleInstanceRefresh', `The instance refresh can't be rolled back because ${reason}.`);
   startRollback(group, refresh, 'A manual rollback was initiated by a user request.');
   return { InstanceRefreshId: refresh.id };
 };

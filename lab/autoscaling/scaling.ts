@@ -7,7 +7,7 @@ import { launchMember } from './launch.ts';
 import { activeRefresh, recipeNow } from './refresh.ts';
 import type { Group, Member, Spot } from './state.ts';
 
-/** Launches or terminates until the group has as many instances as it should. */
+/** Launches or terminates instances until the group has its goal. */
 export async function balance(group: Group): Promise<void> {
   const goal = group.desired + (activeRefresh(group)?.surplus ?? 0);
   const surplus = counted(group).length - goal;
@@ -21,7 +21,7 @@ export async function balance(group: Group): Promise<void> {
 
 async function launchOne(group: Group, goal: number): Promise<boolean> {
   const have = counted(group).length;
-  const cause = `an instance was started in response to ${why(group)}, increasing the capacity from ${have} to ${goal}.`;
+  const cause = `an instance was started in response to ${reason(group)}, increasing the capacity from ${have} to ${goal}.`;
   try {
     const member = await launchSomewhere(group, spots(group));
     member.activity = began(group, `Launching a new EC2 instance: ${member.id}`, cause, member);
@@ -37,10 +37,10 @@ async function launchOne(group: Group, goal: number): Promise<boolean> {
   }
 }
 
-const why = (group: Group): string =>
+const reason = (group: Group): string =>
   activeRefresh(group) === undefined ? 'a difference between desired and actual capacity' : 'an instance refresh';
 
-/** Zones without capacity are passed over. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-capacity.html */
+/** Zones without capacity are skipped. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-capacity.html */
 async function launchSomewhere(group: Group, [spot, ...others]: readonly Spot[]): Promise<Member> {
   if (spot === undefined) throw new AwsError('ValidationError', 'The Auto Scaling group has no subnet');
   try {

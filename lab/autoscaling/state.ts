@@ -12,20 +12,20 @@ import type {
 } from '@aws-sdk/client-auto-scaling';
 import type { Place } from '../place.ts';
 
-/** What a group launches from: exactly one of the three, as it was given. Numbers are resolved at launch, not before. */
+/** What a group launches from: exactly one of the three, unresolved. Versions are resolved at launch. */
 export interface Recipe {
   readonly LaunchConfigurationName?: string | undefined;
   readonly LaunchTemplate?: DesiredConfiguration['LaunchTemplate'];
   readonly MixedInstancesPolicy?: DesiredConfiguration['MixedInstancesPolicy'];
 }
 
-/** An instance as its group sees it. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html */
+/** An instance in its group. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html */
 export interface Member {
   readonly id: string;
   readonly zone: string;
   readonly subnetId: string;
   readonly instanceType: string;
-  /** What it was made of, with `$Latest` and `$Default` resolved: this is what skip matching compares. */
+  /** What it was launched from, with `$Latest` and `$Default` resolved. Skip matching compares it. */
   readonly template: { readonly id: string; readonly name: string; readonly version: number } | undefined;
   readonly configurationName: string | undefined;
   readonly override: LaunchTemplateOverrides | undefined;
@@ -33,12 +33,12 @@ export interface Member {
   readonly launchedAt: number;
   state: LifecycleState;
   health: 'Healthy' | 'Unhealthy';
-  /** In the words of an activity's cause. */
-  sickBecause: string;
+  /** In the wording of an activity's cause. */
+  unhealthyReason: string;
   protected: boolean;
-  /** Milliseconds; undefined until it entered service. */
+  /** Milliseconds since 1970; undefined until it entered service. */
   inServiceAt: number | undefined;
-  /** The activity that launches or ends it, while that lasts. */
+  /** The activity that launches or terminates it, while it is in progress. */
   activity: Activity | undefined;
 }
 
@@ -48,12 +48,12 @@ export interface Group {
   readonly arn: string;
   readonly createdAt: Date;
   recipe: Recipe;
-  /** What Describe says and nothing in the lab depends on. */
+  /** Described members that the lab does not use. */
   described: Partial<AutoScalingGroup>;
   min: number;
   max: number;
   desired: number;
-  /** Where it launches, in turn. */
+  /** Subnets with their zones, used in turn. */
   spots: readonly Spot[];
   healthTypes: readonly string[];
   graceSeconds: number;
@@ -65,20 +65,20 @@ export interface Group {
   sources: readonly Source[];
   readonly members: Map<string, Member>;
   readonly activities: Activity[];
-  /** Process -> why. */
+  /** Process -> reason. */
   readonly suspended: Map<string, string>;
   /** Newest first. */
   readonly refreshes: Refresh[];
   warmPool: WarmPool | undefined;
-  /** Set by DeleteAutoScalingGroup: the group is gone when its last instance is. */
+  /** Set by DeleteAutoScalingGroup: the group is removed with its last instance. */
   deleting: boolean;
-  /** What the last failed launch said; cleared by one that succeeds. No more than one attempt per `launchRetry`. */
+  /** Message of the last failed launch, cleared by a successful one. One attempt per `launchRetry`. */
   launchTrouble: { readonly message: string; readonly at: number } | undefined;
-  /** How many were launched so far: spreads zones and overrides. */
+  /** Number of launches so far, used to spread zones and overrides. */
   launches: number;
 }
 
-/** What sends traffic to a group. */
+/** A traffic source of a group. */
 export interface Source {
   /** ARN of a target group, or name of a classic load balancer. */
   readonly id: string;
@@ -101,21 +101,21 @@ export interface Refresh {
   endedAt: Date | undefined;
   readonly rules: Rules;
   readonly desired: DesiredConfiguration | undefined;
-  /** Instances that still have to go: the old ones; during a rollback the new ones. */
+  /** Instances still to replace: the old ones, or the new ones during a rollback. */
   readonly stale: Set<string>;
-  /** Instances that may stay because they match. */
-  readonly spared: Set<string>;
-  /** Whatever was there at the start: what is not in here was launched by or during the refresh. */
+  /** Instances that stay because they match. */
+  readonly excluded: Set<string>;
+  /** Instances that existed at the start. All others were launched by or during the refresh. */
   readonly known: ReadonlySet<string>;
-  /** How many instances more than desired there may be, so that new ones come before old ones go. */
+  /** Number of instances above the desired capacity, so that new ones launch before old ones terminate. */
   surplus: number;
-  /** The last checkpoint that was waited for, in percent. */
+  /** The last checkpoint whose delay has started, in percent. */
   checkpoint: number;
-  /** End of the checkpoint's delay or of the bake, in milliseconds. */
+  /** End of the checkpoint delay or of the bake time, milliseconds since 1970. */
   waitUntil: number | undefined;
-  /** When the last replacement became ready: the hour of patience runs from here. */
+  /** When the last replacement became ready. The refresh fails `refreshPatience` later. */
   movedAt: number;
-  /** The most that was ready at once. */
+  /** The highest number of ready instances so far. */
   best: number;
   percentage: number;
   toUpdate: number;
@@ -126,7 +126,7 @@ export interface Refresh {
 /** Preferences with their defaults filled in. */
 export interface Rules {
   readonly minHealthy: number;
-  /** Undefined when nobody said it: then old instances go before new ones are there. */
+  /** Undefined when not set: then old instances terminate before new ones launch. */
   readonly maxHealthy: number | undefined;
   readonly warmupSeconds: number;
   readonly checkpoints: readonly number[];
@@ -139,7 +139,7 @@ export interface Rules {
   readonly standby: 'Terminate' | 'Ignore' | 'Wait';
 }
 
-/** Instances that wait, stopped as a rule, to be launched faster. In the lab they wait for ever: a scale-out does not draw from the pool. */
+/** Instances that are prepared, usually stopped. In the lab a scale-out does not use them. */
 export interface WarmPool {
   configuration: WarmPoolConfiguration;
   readonly members: Map<string, Member>;

@@ -19,7 +19,7 @@ export const tagDescription = (name: string, { Key, Value, PropagateAtLaunch }: 
   PropagateAtLaunch: PropagateAtLaunch ?? false,
 });
 
-/** Tags of instances that run stay as they were. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-tagging.html */
+/** Tags of running instances do not change. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-tagging.html */
 const createOrUpdateTags: Operation<CreateOrUpdateTagsCommandInput, CreateOrUpdateTagsCommandOutput> = ({ Tags = [] }, { place }) => {
   for (const tag of Tags) {
     const group = groupNamed(place, tag.ResourceId);

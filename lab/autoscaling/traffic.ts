@@ -15,7 +15,7 @@ import { groupNamed, inService, invalid } from './group.ts';
 import { records } from './records.ts';
 import type { Group, Source } from './state.ts';
 
-interface Said {
+interface SourceInput {
   readonly TargetGroupARNs?: readonly string[] | undefined;
   readonly LoadBalancerNames?: readonly string[] | undefined;
   readonly TrafficSources?: readonly TrafficSourceIdentifier[] | undefined;
@@ -23,14 +23,14 @@ interface Said {
 
 type Identifier = Pick<Source, 'id'> & { readonly type: string };
 
-/** Target groups by ARN, classic load balancers by name, and traffic sources are three ways to say the same. */
-export const identifiers = ({ TargetGroupARNs = [], LoadBalancerNames = [], TrafficSources = [] }: Said): readonly Identifier[] => [
+/** Target groups by ARN, classic load balancers by name and traffic sources are three forms of the same setting. */
+export const identifiers = ({ TargetGroupARNs = [], LoadBalancerNames = [], TrafficSources = [] }: SourceInput): readonly Identifier[] => [
   ...TargetGroupARNs.map(id => ({ id, type: 'elbv2' })),
   ...LoadBalancerNames.map(id => ({ id, type: 'elb' })),
   ...TrafficSources.map(({ Identifier: id = '', Type: type = 'elbv2' }) => ({ id, type })),
 ];
 
-/** Of a group that is just made they are InService at once; others come there. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_LoadBalancerState.html */
+/** Sources of a new group are InService at once. Those added later become InService. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_LoadBalancerState.html */
 export function addSources(group: Group, added: readonly Identifier[], state: Source['state'] = 'Adding'): void {
   const known = new Set(group.sources.map(({ id }) => id));
   const fresh = added.map(identifier => existing(group.place, identifier)).filter(({ id }) => !known.has(id));
@@ -50,7 +50,7 @@ function existing(place: Place, { id, type }: Identifier): Pick<Source, 'id' | '
   return { id, type };
 }
 
-/** The instances go on running. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DetachTrafficSources.html */
+/** The instances keep running. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DetachTrafficSources.html */
 function dropSources(group: Group, dropped: readonly Identifier[]): void {
   const gone = new Set(dropped.map(({ id }) => id));
   group.sources = group.sources.filter(({ id }) => !gone.has(id));
@@ -58,8 +58,8 @@ function dropSources(group: Group, dropped: readonly Identifier[]): void {
 }
 
 /**
- * AWS does not say whether a state ever goes back. Here it does not, which is the worse for who trusts it: InService means that one
- * instance was healthy once, or that the group was made with it. https://docs.aws.amazon.com/autoscaling/ec2/userguide/load-balancer-status.html
+ * AWS does not document whether a state ever goes back. Here it does not, which is the harder case for a client: InService means that one
+ * instance was healthy once, or that the group was created with the source. https://docs.aws.amazon.com/autoscaling/ec2/userguide/load-balancer-status.html
  */
 export function noteSources(group: Group): void {
   const ids = inService(group).map(({ id }) => id);
@@ -70,8 +70,8 @@ export function noteSources(group: Group): void {
   }
 }
 
-/** Attach- and Detach-TrafficSources, -LoadBalancers and -LoadBalancerTargetGroups differ in what they call it. */
-type Move = Operation<Said & { readonly AutoScalingGroupName: string | undefined }, object>;
+/** Attach and Detach of TrafficSources, LoadBalancers and LoadBalancerTargetGroups differ only in the names of members. */
+type Move = Operation<SourceInput & { readonly AutoScalingGroupName: string | undefined }, object>;
 
 const attach: Move = (input, { place }) => {
   addSources(groupNamed(place, input.AutoScalingGroupName), identifiers(input));

@@ -51,7 +51,7 @@ function size(group: Group, { configuration: { MaxGroupPreparedCapacity: prepare
   return Math.max(MinSize, (prepared < 0 ? group.max : prepared) - group.desired, 0);
 }
 
-/** Running, then as it shall wait. */
+/** Moves a running member into the state of the pool. */
 function rest({ place }: Group, { configuration, members }: WarmPool, member: Member): void {
   const instance = instances(place).get(member.id);
   if (instance === undefined || instance.state === 'terminated') return void members.delete(member.id);
@@ -87,10 +87,13 @@ export function poolProgress(group: Group, refresh: Refresh) {
   return { PercentageComplete: Math.floor(share * 100), InstancesToUpdate: left };
 }
 
-const putWarmPool: Operation<PutWarmPoolCommandInput, PutWarmPoolCommandOutput> = ({ AutoScalingGroupName, ...said }, { place }) => {
+const putWarmPool: Operation<PutWarmPoolCommandInput, PutWarmPoolCommandOutput> = (
+  { AutoScalingGroupName, ...configuration },
+  { place },
+) => {
   const group = groupNamed(place, AutoScalingGroupName);
-  if (said.PoolState === undefined) said.PoolState = 'Stopped';
-  group.warmPool = { configuration: { MinSize: 0, ...said }, members: group.warmPool?.members ?? new Map() };
+  if (configuration.PoolState === undefined) configuration.PoolState = 'Stopped';
+  group.warmPool = { configuration: { MinSize: 0, ...configuration }, members: group.warmPool?.members ?? new Map() };
   return {};
 };
 

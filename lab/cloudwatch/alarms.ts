@@ -14,7 +14,7 @@ import { AwsError, type Operation, type Operations } from '../operation.ts';
 import { type Place, slice } from '../place.ts';
 import { page } from '../ssm/pages.ts';
 
-/** Alarms whose state is what somebody sets it to: the lab has no metrics. By name. */
+/** Alarms by name. Their state is set by SetAlarmState: the lab has no metrics. */
 const alarms = slice(() => new Map<string, MetricAlarm>());
 
 export const alarmState = (place: Place, name: string): StateValue | undefined => alarms(place).get(name)?.StateValue;

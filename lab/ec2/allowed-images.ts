@@ -18,10 +18,10 @@ interface Allowed {
   criteria: readonly ImageCriterionRequest[];
 }
 
-/** Of one account in one Region. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-allowed-amis.html */
+/** Setting of one account in one Region. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-allowed-amis.html */
 export const allowedImages = slice((): Allowed => ({ state: 'disabled', criteria: [] }));
 
-/** One criterion is enough, of which everything must fit; one's own images need none. */
+/** One criterion must match completely. The account's own images are always allowed. */
 export function isAllowed(image: LabImage, place: Place): boolean {
   return image.place.account === place.account || allowedImages(place).criteria.some(criterion => meets(image, criterion));
 }
@@ -42,7 +42,7 @@ function meets(image: LabImage, criterion: ImageCriterionRequest): boolean {
   );
 }
 
-/** Not merely refused: an image that is not allowed is not seen. In audit mode it is only told. */
+/** An image that is not allowed is not described at all. In audit mode it is described with a mark. */
 export const isHidden = (image: LabImage, place: Place): boolean => allowedImages(place).state === 'enabled' && !isAllowed(image, place);
 
 export const getAllowedImagesSettings: Operation<GetAllowedImagesSettingsCommandInput, GetAllowedImagesSettingsCommandOutput> = (

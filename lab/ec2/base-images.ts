@@ -2,7 +2,7 @@ import { stableId } from '../ids.ts';
 import type { Core, Place } from '../place.ts';
 import type { LabImage, LabSnapshot } from './state.ts';
 
-/** Images that are there before anybody builds one. All hold the same small Linux, arm64 too: the lab has one processor. */
+/** Public images that every lab has. All contain the same small Linux, arm64 too: the lab has one processor. */
 
 export const AMAZON = '137112412989';
 export const DEBIAN = '136693071363';
@@ -37,7 +37,7 @@ const BASES: readonly Base[] = [
   debian('20251006-2257', 'arm64', '2025-10-06T23:10:19.000Z'),
 ];
 
-/** The same ID in every lab, so that documents and templates may name it. */
+/** The ID is the same in every lab, so that docs and templates can use it. */
 const idOf = (place: Place, base: Base) => stableId('ami', place.region, base.name);
 const snapshotOf = (place: Place, base: Base) => stableId('snap', place.region, base.name);
 
@@ -88,7 +88,7 @@ export const baseSnapshots = (place: Place): readonly LabSnapshot[] =>
     disk: () => place.core.hypervisor.baseDisk(),
   }));
 
-/** What `/aws/service/ami-amazon-linux-latest/...` points at: the newest base image of Amazon for an architecture. */
+/** The value of `/aws/service/ami-amazon-linux-latest/...`: Amazon's newest base image for an architecture. */
 export function newestAmazonLinux(core: Core, region: string, architecture: 'x86_64' | 'arm64'): string | undefined {
   const newest = BASES.filter(base => base.owner === AMAZON && base.architecture === architecture).sort((a, b) =>
     a.created < b.created ? 1 : -1,

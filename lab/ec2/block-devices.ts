@@ -7,7 +7,7 @@ import { notFound } from './resource-ids.ts';
 import { keyFor } from './snapshot-state.ts';
 import { type ImageDevice, type LabImage, setTags, volumes } from './state.ts';
 
-/** A volume to be made. */
+/** A volume to create. */
 export interface Device extends Omit<ImageDevice, 'snapshotId'> {
   readonly snapshotId: string | undefined;
   readonly kmsKeyId: string | undefined;

@@ -9,7 +9,7 @@ interface Kept {
 const kept = slice(() => new Map<string, Kept>());
 
 /**
- * The same token and the same request: the same result, made once. The same token and another request: refused. Tokens are per Region and action.
+ * The same token with the same request returns the same result, created once. With another request it is refused. Tokens are per Region and action.
  * https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html
  */
 export async function once<T>(
@@ -32,7 +32,7 @@ export async function once<T>(
   if (known !== undefined) return known.result as Promise<T>;
   const result = Promise.resolve().then(make);
   kept(place).set(key, { request: asked, result });
-  // What was refused has not happened, and may be asked again.
+  // A refused request was not carried out and may be repeated.
   result.catch(() => kept(place).delete(key));
   return result;
 }

@@ -12,7 +12,7 @@ import { checkId, notFound } from './resource-ids.ts';
 import { addSnapshot, keyFor, lazily, mayRead } from './snapshot-state.ts';
 import { type ImageDevice, type LabImage, type LabSnapshot, setTags, tagsOf } from './state.ts';
 
-/** Asked of the destination Region. Permissions, protection and deprecation stay behind. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html */
+/** Called in the destination Region. Permissions, protection and deprecation are not copied. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html */
 export const copyImage: Operation<CopyImageCommandInput, CopyImageCommandOutput> = async (input, { place }) => ({
   ImageId: await once(place, 'CopyImage', input.ClientToken, input, () => copy(place, input)),
 });
@@ -45,13 +45,13 @@ function copy(place: Place, input: CopyImageCommandInput): string {
 
 const NO_KEY = 'Given key ID is not accessible';
 
-/** Only while the copy is made KMS is asked, for the key of the source and for that of the copy. */
+/** KMS is called during the copy, for the keys of the source and of the copy. */
 const isReadable = (place: Place, source: LabImage, copies: readonly LabSnapshot[]): boolean => {
   const originals = source.devices.map(({ snapshotId }) => (snapshotId === undefined ? undefined : snapshotEver(source.place, snapshotId)));
   return [...originals, ...copies].every(snapshot => mayDecrypt(snapshot?.place ?? place, snapshot?.kmsKeyId, { account: place.account }));
 };
 
-/** Those of the caller only: what the owner of a shared image has put on it is not copied. */
+/** The caller's own tags. Tags of the owner of a shared image are not copied. */
 const userTags = (from: Place, id: string) =>
   Object.fromEntries(Object.entries(tagsOf(from, id)).filter(([key]) => !key.startsWith('aws:')));
 
@@ -63,7 +63,7 @@ function sourceOf(from: Place, id: string): LabImage {
   if (source.state !== 'available') throw unavailable(`The image ID '${id}' is in state '${source.state}' and cannot be copied`);
   for (const { snapshotId } of source.devices) {
     const snapshot = snapshotId === undefined ? undefined : snapshotEver(from, snapshotId);
-    // To launch a shared image its permission is enough; to copy it one must be able to read its snapshots.
+    // A launch needs the launch permission only. A copy must be able to read the snapshots.
     if (snapshot === undefined || mayRead(snapshot, from.account)) continue;
     throw new AwsError('InvalidRequest', 'You do not have permission to access the storage of this ami');
   }

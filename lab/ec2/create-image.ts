@@ -56,7 +56,7 @@ interface Taken {
   readonly device: ImageDevice;
 }
 
-/** One per attached volume, as the request wants them. Volumes that the request adds are empty. */
+/** One mapping per attached volume, changed as requested. Volumes that the request adds are empty. */
 function takeSnapshots(
   instance: LabInstance,
   input: CreateImageCommandInput,
@@ -87,7 +87,7 @@ const deviceOf = ({ sizeGiB, type, encrypted, attached }: LabVolume, { id }: Lab
   encrypted,
 });
 
-/** From snapshots that exist. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RegisterImage.html */
+/** Registers an image of existing snapshots. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RegisterImage.html */
 export const registerImage: Operation<RegisterImageCommandInput, RegisterImageCommandOutput> = (input, { place }) => {
   const name = checkName(place, input.Name);
   const { Architecture = 'x86_64', BlockDeviceMappings = [] } = input;

@@ -13,7 +13,7 @@ import { discardImage, discardSnapshot } from './recycle-bin.ts';
 import { imagesOf } from './snapshot-state.ts';
 import type { LabImage } from './state.ts';
 
-/** 200 says that the image is gone, not that its snapshots are. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeregisterImage.html */
+/** 200 means that the image is deregistered, not that its snapshots are deleted. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeregisterImage.html */
 export const deregisterImage: Operation<DeregisterImageCommandInput, DeregisterImageCommandOutput> = (input, { place }) => {
   const image = ownImage(place, input.ImageId);
   refuseProtected(image);
@@ -28,15 +28,15 @@ export const deregisterImage: Operation<DeregisterImageCommandInput, DeregisterI
 function refuseProtected({ id, protection: { enabled, until }, place }: LabImage): void {
   const cooling = until !== undefined && until.getTime() > place.core.clock.now();
   if (!enabled && !cooling) return;
-  const why = enabled ? 'is enabled' : `was disabled, but its cooldown lasts until ${until?.toISOString()}`;
-  throw new AwsError('OperationNotPermitted', `The image '${id}' cannot be deregistered: deregistration protection ${why}.`);
+  const reason = enabled ? 'is enabled' : `was disabled, but its cooldown lasts until ${until?.toISOString()}`;
+  throw new AwsError('OperationNotPermitted', `The image '${id}' cannot be deregistered: deregistration protection ${reason}.`);
 }
 
 function deleteOne(place: Place, SnapshotId: string): DeleteSnapshotReturnCode {
   const code = (ReturnCode: SnapshotReturnCodes) => ({ SnapshotId, ReturnCode });
   const snapshot = snapshots(place).get(SnapshotId);
-  const misfortune = mishaps(place).snapshotDeletion.get(SnapshotId);
-  if (misfortune !== undefined) return code(misfortune);
+  const failure = mishaps(place).snapshotDeletion.get(SnapshotId);
+  if (failure !== undefined) return code(failure);
   if (snapshot === undefined) return code('client-error');
   if (imagesOf(snapshot).length > 0) return code('skipped');
   discardSnapshot(snapshot);

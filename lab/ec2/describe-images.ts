@@ -24,8 +24,8 @@ export const describeImages: Operation<DescribeImagesCommandInput, DescribeImage
 };
 
 /**
- * Packer looks at a new image once and then every 15 seconds of ours, whatever the environment says (packer-plugin-amazon 1.8.2 leaves the delay out
- * where it is set). In the lab's time that is a quarter of an hour, so its first look is answered when the image is there, or 1.5 seconds later.
+ * Packer polls a new image once and then every 15 real seconds, independent of the environment (packer-plugin-amazon 1.8.2 ignores the delay
+ * here). In lab time that is a quarter of an hour, so its first poll is answered when the image is available, or after 1.5 seconds.
  */
 async function almostThere({ ImageIds = [] }: DescribeImagesCommandInput, place: Place): Promise<void> {
   const isPending = () => imageEver(place, ImageIds[0] ?? '')?.state === 'pending';
@@ -35,8 +35,8 @@ async function almostThere({ ImageIds = [] }: DescribeImagesCommandInput, place:
 const everyImage = (place: Place): readonly LabImage[] => neighbours(place).flatMap(owner => [...images(owner).values()]);
 
 /**
- * A deregistered image is simply not in the answer while an instance of it lives, and an error afterwards. One that belongs to somebody else and
- * is not shared is not in the answer either.
+ * A deregistered image is missing from the answer while an instance of it exists, and an error afterwards. An image of another account that
+ * is not shared is missing from the answer too.
  */
 function byId(place: Place, ids: readonly string[]): readonly LabImage[] {
   for (const id of ids) checkId('image', id);
@@ -50,7 +50,7 @@ function byId(place: Place, ids: readonly string[]): readonly LabImage[] {
 const isRun = (place: Place, id: string) =>
   [...instances(place).values()].some(({ imageId, state }) => imageId === id && state !== 'terminated');
 
-/** The owner sees deprecated images always, disabled ones only on demand. */
+/** The owner always sees deprecated images. Disabled images are returned only with IncludeDisabled. */
 function isShown(image: LabImage, { account, core }: Place, { IncludeDeprecated, IncludeDisabled }: DescribeImagesCommandInput): boolean {
   if (image.state === 'disabled' && IncludeDisabled !== true) return false;
   const deprecated = image.deprecateAt !== undefined && image.deprecateAt.getTime() <= core.clock.now();
@@ -62,7 +62,7 @@ function ownedBy(image: LabImage, place: Place, owners: readonly string[] | unde
   return owners.some(owner => (owner === 'self' ? place.account : owner) === image.place.account || owner === aliasOf(image));
 }
 
-/** Explicit permissions only: the owner of an image needs none and is not meant. */
+/** Explicit permissions only. The owner needs none and is not matched. */
 function sharedWith({ launchers }: LabImage, place: Place, users: readonly string[] | undefined): boolean {
   if (users === undefined || users.length === 0) return true;
   return users.some(user => {

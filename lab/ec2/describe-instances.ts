@@ -66,12 +66,12 @@ const FIELDS: Fields<LabInstance> = {
   'state-reason-code': ({ stateReason }) => stateReason?.code,
   'launch-time': ({ launchedAt }) => launchedAt.toISOString(),
   'block-device-mapping.volume-id': instance => volumesOf(instance).map(({ id }) => id),
-  // Spot instances would say so; on-demand ones say nothing.
+  // Only Spot instances have `InstanceLifecycle`.
   'instance-lifecycle': () => undefined,
   tenancy: () => 'default',
 };
 
-/** Only running ones, unless asked for all. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceStatus.html */
+/** Running instances only, unless IncludeAllInstances is set. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceStatus.html */
 export const describeInstanceStatus: Operation<DescribeInstanceStatusCommandInput, DescribeInstanceStatusCommandOutput> = (
   input,
   { place },

@@ -4,7 +4,7 @@ import { AwsError } from '../operation.ts';
 type Value = string | number | boolean | undefined;
 type Tags = Readonly<Record<string, string>>;
 
-/** Filter name -> what an item says to it. */
+/** Filter name -> values of an item. */
 export type Fields<T> = Readonly<Record<string, (item: T) => Value | readonly Value[]>>;
 
 /** All filters must match, each with any of its values; `*` and `?` are wildcards. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html */

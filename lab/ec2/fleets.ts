@@ -13,12 +13,12 @@ import type { Operation, Operations } from '../operation.ts';
 import { slice } from '../place.ts';
 import { pageOf } from './paging.ts';
 
-/** Fleets and Spot requests that tests put here. They are told, not acted on: nothing of the lab launches from them. */
+/** Fleets and Spot requests that tests add. They are described, but no instance launches from them. */
 export const fleets = slice((): FleetData[] => []);
 export const spotFleets = slice((): SpotFleetRequestConfig[] => []);
 export const spotRequests = slice((): SpotInstanceRequest[] => []);
 
-/** Fleets of type `instant` are told only to whoever names them. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeFleets.html */
+/** Fleets of type `instant` are returned only when they are named. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeFleets.html */
 const describeFleets: Operation<DescribeFleetsCommandInput, DescribeFleetsCommandOutput> = (input, { place }) => {
   const { FleetIds: ids = [] } = input;
   const wanted = fleets(place).filter(({ FleetId = '', Type }) => (ids.length > 0 ? ids.includes(FleetId) : Type !== 'instant'));

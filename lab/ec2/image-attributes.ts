@@ -23,13 +23,13 @@ const SHOWN: Readonly<Record<string, (image: LabImage) => ImageAttribute>> = {
   blockDeviceMapping: image => ({ BlockDeviceMappings: mappings(image) }),
 };
 
-function permission(who: string): LaunchPermission {
-  if (who === 'all') return { Group: 'all' };
-  if (!who.startsWith('arn:')) return { UserId: who };
-  return who.includes(':ou/') ? { OrganizationalUnitArn: who } : { OrganizationArn: who };
+function permission(grantee: string): LaunchPermission {
+  if (grantee === 'all') return { Group: 'all' };
+  if (!grantee.startsWith('arn:')) return { UserId: grantee };
+  return grantee.includes(':ou/') ? { OrganizationalUnitArn: grantee } : { OrganizationArn: grantee };
 }
 
-/** For the owner only. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImageAttribute.html */
+/** Only the owner may call it. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImageAttribute.html */
 export const describeImageAttribute: Operation<DescribeImageAttributeCommandInput, DescribeImageAttributeCommandOutput> = (
   { ImageId, Attribute = '' },
   { place },
@@ -40,7 +40,7 @@ export const describeImageAttribute: Operation<DescribeImageAttributeCommandInpu
   return { ImageId: image.id, ...show(image) };
 };
 
-/** Adding what is there, or removing what is not, changes nothing. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyImageAttribute.html */
+/** Adding an existing permission or removing a missing one changes nothing. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyImageAttribute.html */
 export const modifyImageAttribute: Operation<ModifyImageAttributeCommandInput, ModifyImageAttributeCommandOutput> = (input, { place }) => {
   const image = ownImage(place, input.ImageId);
   const description = input.Description?.Value ?? (input.Attribute === 'description' ? input.Value : undefined);
@@ -61,19 +61,19 @@ export const modifyImageAttribute: Operation<ModifyImageAttributeCommandInput, M
       place,
     );
   }
-  for (const who of add) image.launchers.add(who);
-  for (const who of remove) image.launchers.delete(who);
+  for (const grantee of add) image.launchers.add(grantee);
+  for (const grantee of remove) image.launchers.delete(grantee);
   return {};
 };
 
-/** Two ways to say it: `LaunchPermission`, or `OperationType` with lists. */
+/** The request has two forms: `LaunchPermission`, or `OperationType` with lists. */
 function permissionChanges(input: ModifyImageAttributeCommandInput): { add: readonly string[]; remove: readonly string[] } {
   const { LaunchPermission, OperationType, UserIds = [], UserGroups = [], OrganizationArns = [], OrganizationalUnitArns = [] } = input;
   const users = UserIds.map(UserId => ({ UserId }));
   const groups = UserGroups.map(Group => ({ Group: Group as 'all' }));
   const listed = [...users, ...groups, ...[...OrganizationArns, ...OrganizationalUnitArns].map(OrganizationArn => ({ OrganizationArn }))];
-  const side = (said: readonly LaunchPermission[] | undefined, verb: string) =>
-    [...(said ?? []), ...(OperationType === verb ? listed : [])].map(checked);
+  const side = (permissions: readonly LaunchPermission[] | undefined, verb: string) =>
+    [...(permissions ?? []), ...(OperationType === verb ? listed : [])].map(checked);
   return { add: side(LaunchPermission?.Add, 'add'), remove: side(LaunchPermission?.Remove, 'remove') };
 }
 
@@ -88,7 +88,7 @@ function checked({ UserId, Group, OrganizationArn, OrganizationalUnitArn }: Laun
 const badItem = (value: string, type: string) =>
   new AwsError('InvalidAMIAttributeItemValue', `Invalid attribute item value "${value}" for ${type} item type.`);
 
-/** Makes it private. */
+/** Removes all launch permissions. */
 export const resetImageAttribute: Operation<ResetImageAttributeCommandInput, ResetImageAttributeCommandOutput> = (input, { place }) => {
   if (input.Attribute !== 'launchPermission') throw new AwsError('InvalidParameterValue', `Invalid attribute ${input.Attribute}`);
   ownImage(place, input.ImageId).launchers.clear();

@@ -5,7 +5,7 @@ import { resolvedImage } from './launch-template-spec.ts';
 import { checkId, notFound } from './resource-ids.ts';
 import type { LabImage } from './state.ts';
 
-/** The image that a launch means, or the reason why it cannot be launched here and now. */
+/** The image of a launch. Throws the reason when it cannot be launched here. */
 export function launchableImage(place: Place, wanted: string | undefined): LabImage {
   const id = resolvedImage(place, wanted);
   if (id === undefined) throw new AwsError('MissingParameter', 'The request must contain the parameter ImageId');
@@ -19,7 +19,7 @@ export function launchableImage(place: Place, wanted: string | undefined): LabIm
   return image;
 }
 
-/** An image of one's own that an operation is about to change. */
+/** The caller's own image that an operation changes. */
 export function ownImage(place: Place, id: string | undefined): LabImage {
   if (id === undefined) throw new AwsError('MissingParameter', 'The request must contain the parameter ImageId');
   checkId('image', id);

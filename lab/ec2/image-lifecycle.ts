@@ -18,14 +18,14 @@ import { isPublic, protectionOf } from './image-shape.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** Not in the past; at most ten years ahead, two for public images; to the minute. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableImageDeprecation.html */
+/** Not in the past, at most ten years ahead (two for public images), rounded to the minute. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableImageDeprecation.html */
 export const enableImageDeprecation: Operation<EnableImageDeprecationCommandInput, EnableImageDeprecationCommandOutput> = (
   { ImageId, DeprecateAt },
   { place },
 ) => {
   const image = ownImage(place, ImageId);
   if (DeprecateAt === undefined || Number.isNaN(DeprecateAt.getTime())) throw badTime('must be a date');
-  // The caller's clock may be far behind the lab's; only what is past for everybody is past.
+  // The caller's clock may be far behind the lab's. A date counts as past only if it is past for both.
   if (DeprecateAt.getTime() < Date.now()) throw badTime('cannot be in the past');
   const years = isPublic(image) ? 2 : 10;
   if (DeprecateAt.getTime() > place.core.clock.now() + years * 365.25 * DAY_MS)
@@ -44,7 +44,7 @@ export const disableImageDeprecation: Operation<DisableImageDeprecationCommandIn
   return { Return: true };
 };
 
-/** Takes all launch permissions away; enabling does not bring them back. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/disable-an-ami.html */
+/** Removes all launch permissions. Enabling the image does not restore them. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/disable-an-ami.html */
 export const disableImage: Operation<DisableImageCommandInput, DisableImageCommandOutput> = ({ ImageId }, { place }) => {
   const image = ownImage(place, ImageId);
   if (image.state !== 'available' && image.state !== 'disabled')

@@ -31,8 +31,8 @@ export function addImage(place: Place, plan: Plan): LabImage {
 }
 
 /**
- * Available when its content is there and its time has come; failed where a test wants it, or where the content cannot be had. The call that
- * asked for it succeeded long ago.
+ * Becomes available when its content exists and its duration has passed. Becomes failed when a test requests it, or when its content is missing. The call
+ * that requested it has already succeeded.
  */
 export async function finish(
   image: LabImage,
@@ -41,10 +41,10 @@ export async function finish(
   content: Promise<unknown>,
 ): Promise<void> {
   const { imageFails } = mishaps(image.place);
-  const misfortune = imageFails.get(image.name) ?? imageFails.get('*');
+  const failure = imageFails.get(image.name) ?? imageFails.get('*');
   try {
     await Promise.all([content, image.place.core.clock.sleep(seconds)]);
-    if (misfortune !== undefined) throw new Error(misfortune);
+    if (failure !== undefined) throw new Error(failure);
     for (const snapshot of snapshots) snapshot.state = 'completed';
     if (image.state === 'pending') image.state = 'available';
   } catch (cause) {
@@ -56,7 +56,7 @@ export async function finish(
   }
 }
 
-/** Unique per account and Region, as long as it is registered. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateImage.html */
+/** Image names are unique per account and Region while the image is registered. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateImage.html */
 export function checkName(place: Place, name: string | undefined): string {
   if (name === undefined) throw new AwsError('MissingParameter', 'The request must contain the parameter Name');
   if (!/^[A-Za-z0-9()[\] ./\-'@_]{3,128}$/.test(name)) {

@@ -13,13 +13,13 @@ import { checkPageSize, pageOf } from './paging.ts';
 import { checkId } from './resource-ids.ts';
 import { instances } from './state.ts';
 
-/** Image Builder's recipes that tests put here: ARN -> the image that it builds upon. */
+/** Image Builder recipes that tests add: ARN -> base image. */
 export const recipes = slice((): Map<string, string> => new Map());
 
 type Finder = (place: Place, imageId: string, options: ReadonlyMap<string, readonly string[]>) => readonly string[];
 
 /**
- * What it does not see: anything of other accounts, template versions beyond the depth, `resolve:ssm` (the parameter is seen, not the template), launch
+ * Does not report: resources of other accounts, template versions beyond the depth, templates with `resolve:ssm` (the parameter is reported), launch
  * configurations. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/your-ec2-ami-references.html
  */
 const FINDERS: Readonly<Partial<Record<ImageReferenceResourceType, Finder>>> = {
@@ -59,11 +59,11 @@ export const describeImageReferences: Operation<DescribeImageReferencesCommandIn
     throw new AwsError('MissingParameter', 'Either IncludeAllResourceTypes or ResourceTypes must be specified.');
   }
   for (const id of ImageIds) checkId('image', id);
-  // What is said of a type overrides its defaults.
-  const said = ResourceTypes.map(({ ResourceType }) => ResourceType);
+  // Options of a type override its defaults.
+  const requested = ResourceTypes.map(({ ResourceType }) => ResourceType);
   const wanted = [
     ...ResourceTypes,
-    ...(IncludeAllResourceTypes ? EVERYTHING.filter(({ ResourceType }) => !said.includes(ResourceType)) : []),
+    ...(IncludeAllResourceTypes ? EVERYTHING.filter(({ ResourceType }) => !requested.includes(ResourceType)) : []),
   ];
   const found = ImageIds.flatMap(id => wanted.flatMap(request => references(place, id, request)));
   const { page, NextToken } = pageOf(place, found, ({ ImageId, Arn }) => `${ImageId} ${Arn}`, input);

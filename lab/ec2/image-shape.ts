@@ -6,7 +6,7 @@ import { tagList } from './filters.ts';
 import { snapshotEver } from './images.ts';
 import { type LabImage, tagsOf } from './state.ts';
 
-/** As DescribeImages tells it to one account: its own tags, not the owner's. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/sharing-amis.html */
+/** The image as DescribeImages returns it to one account: with its own tags, not those of the owner. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/sharing-amis.html */
 export function imageShape(viewer: Place, image: LabImage): Image {
   const own = viewer.account === image.place.account;
   return {
@@ -21,10 +21,10 @@ export function imageShape(viewer: Place, image: LabImage): Image {
     Architecture: image.architecture,
     CreationDate: image.createdAt.toISOString(),
     Public: isPublic(image),
-    // Only where the account has switched it on, or watches.
+    // Only where allowed AMIs are enabled or in audit mode.
     ImageAllowed: allowedImages(viewer).state === 'disabled' ? undefined : isAllowed(image, viewer),
     DeprecationTime: image.deprecateAt?.toISOString(),
-    // The owner's affair: nobody else is told.
+    // Only the owner sees it.
     DeregistrationProtection: own ? protectionOf(image) : undefined,
     LastLaunchedTime: own ? image.lastLaunchedAt?.toISOString() : undefined,
     BlockDeviceMappings: mappings(image),

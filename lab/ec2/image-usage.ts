@@ -34,7 +34,7 @@ const reports = slice(() => new Map<string, Report>());
 
 const MONTH_MS = 30 * 24 * 60 * 60 * 1000;
 
-/** The only sight of other accounts: numbers, not names; and it takes a while. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/your-ec2-ami-usage.html */
+/** Numbers of resources in other accounts, without their names. Creating a report takes time. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/your-ec2-ami-usage.html */
 export const createImageUsageReport: Operation<CreateImageUsageReportCommandInput, CreateImageUsageReportCommandOutput> = async (
   input,
   { place },
@@ -56,7 +56,7 @@ function begin(place: Place, { ImageId, ResourceTypes = [], AccountIds }: Create
   return report.id;
 }
 
-/** Twenty template versions are looked at, unless more are asked for. */
+/** Twenty template versions are examined, unless the request says more. */
 const DEPTH: readonly ResourceTypeOption[] = [{ OptionName: 'version-depth', OptionValues: ['20'] }];
 
 function count(place: Place, { imageId, types, accounts }: Report): Report['entries'] {

@@ -3,15 +3,15 @@ import { isHidden } from './allowed-images.ts';
 import { AMAZON, baseImages, baseSnapshots, DEBIAN } from './base-images.ts';
 import type { LabImage, LabSnapshot } from './state.ts';
 
-/** Own images, by ID. Deregistered ones stay for a while: instances may still run them. */
+/** The account's images, by ID. Deregistered images stay as long as instances may run them. */
 export const images = slice((place): Map<string, LabImage> => new Map(baseImages(place).map(image => [image.id, image])));
 
 export const snapshots = slice((place): Map<string, LabSnapshot> => new Map(baseSnapshots(place).map(found => [found.id, found])));
 
-/** Accounts by the ARN of the organization or unit they are in, so that images may be shared with all of them at once. */
+/** Accounts by the ARN of their organization or unit, for images that are shared with all of them. */
 export const organizations = shared((): Map<string, Set<string>> => new Map());
 
-/** Every account of this region, those with the public images among them. */
+/** All accounts with state in this region, including the owners of public images. */
 export function neighbours({ core, region }: Place): readonly Place[] {
   for (const owner of [AMAZON, DEBIAN]) core.place(owner, region);
   return core.places().filter(place => place.region === region);
@@ -28,13 +28,13 @@ export function mayLaunch(image: LabImage, place: Place): boolean {
 const inOrganization = (core: Core, launchers: ReadonlySet<string>, account: string): boolean =>
   [...launchers].some(arn => organizations(core).get(arn)?.has(account) === true);
 
-/** The image as this account sees it in this region: its own, shared with it, or public. Deregistered ones are not seen. */
+/** An image that is visible to this account in this region: its own, shared or public, and registered. */
 export function imageFor(place: Place, id: string): LabImage | undefined {
   const image = imageEver(place, id);
   return image !== undefined && image.state !== 'deregistered' && mayLaunch(image, place) ? image : undefined;
 }
 
-/** Also one that is not there any more, or of an account that does not share it. */
+/** The same without these conditions. */
 export function imageEver(place: Place, id: string): LabImage | undefined {
   for (const owner of neighbours(place)) {
     const image = images(owner).get(id);

@@ -27,7 +27,7 @@ const SHOWN: Readonly<Record<string, (instance: LabInstance) => Omit<InstanceAtt
   sourceDestCheck: () => ({ SourceDestCheck: { Value: true } }),
 };
 
-/** One attribute a call. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceAttribute.html */
+/** One attribute per call. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceAttribute.html */
 export const describeInstanceAttribute: Operation<DescribeInstanceAttributeCommandInput, DescribeInstanceAttributeCommandOutput> = (
   { InstanceId = '', Attribute = '' },
   { place },
@@ -72,7 +72,7 @@ function changeStopped(instance: LabInstance, { InstanceType, UserData }: Modify
   if (UserData?.Value !== undefined) instance.userData = Buffer.from(UserData.Value).toString('base64');
 }
 
-/** The older way to ask: `Attribute` and `Value`. */
+/** The older form of the request: `Attribute` and `Value`. */
 function spelledOut(input: ModifyInstanceAttributeCommandInput): ModifyInstanceAttributeCommandInput {
   const { Attribute, Value } = input;
   if (Attribute === undefined || Value === undefined) return input;

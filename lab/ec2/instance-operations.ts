@@ -28,19 +28,19 @@ export const stopInstances: Operation<StopInstancesCommandInput, StopInstancesCo
   }),
 });
 
-/** State stays `running`: the machine goes down and comes up again. */
+/** The state stays `running` during the reboot. */
 export const rebootInstances: Operation<RebootInstancesCommandInput, RebootInstancesCommandOutput> = ({ InstanceIds = [] }, { place }) => {
   change(place, InstanceIds, ['running'], 'rebooted', instance => void whileOff(instance, async () => undefined));
   return {};
 };
 
-/** Idempotent; all or none, if one of them is protected. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_TerminateInstances.html */
+/** Idempotent. If one instance is protected, none is terminated. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_TerminateInstances.html */
 export const terminateInstances: Operation<TerminateInstancesCommandInput, TerminateInstancesCommandOutput> = (
   { InstanceIds = [] },
   { place },
 ) => ({ TerminatingInstances: terminateAll(place, InstanceIds) });
 
-/** For other rooms; protection from termination is for callers of the API, not for them. */
+/** For other folders. Termination protection applies to callers of the API only. */
 export function terminateInstance(place: Place, id: string): void {
   for (const instance of findInstances(place, [id])) if (!isEnding(instance)) terminate(instance);
 }
@@ -66,7 +66,7 @@ function change(
   ids: readonly string[],
   from: readonly LabInstance['state'][],
   verb: string,
-  deed: (instance: LabInstance) => void,
+  task: (instance: LabInstance) => void,
 ): InstanceStateChange[] {
   if (ids.length === 0) throw new AwsError('MissingParameter', 'The request must contain the parameter InstanceId');
   const found = findInstances(place, ids);
@@ -76,7 +76,7 @@ function change(
   }
   return found.map(instance => {
     const PreviousState = stateOf(instance);
-    deed(instance);
+    task(instance);
     return { InstanceId: instance.id, PreviousState, CurrentState: stateOf(instance) };
   });
 }

@@ -8,7 +8,7 @@ const CODES = { pending: 0, running: 16, 'shutting-down': 32, terminated: 48, st
 
 export const stateOf = ({ state }: Pick<LabInstance, 'state'>): InstanceState => ({ Code: CODES[state], Name: state });
 
-/** As DescribeInstances and RunInstances tell it. A terminated instance has no address, no disk and no place any more. */
+/** The instance as DescribeInstances and RunInstances return it. A terminated instance has no address, disk or subnet. */
 export function instanceShape(instance: LabInstance): Instance {
   const { place } = instance;
   const groups = groupsOf(instance);
@@ -41,7 +41,7 @@ export function instanceShape(instance: LabInstance): Instance {
 const addresses = ({ address, state, subnetId, vpcId }: LabInstance): Partial<Instance> => ({
   PrivateIpAddress: address,
   PrivateDnsName: address,
-  // Given back when stopped: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-instance-addressing.html
+  // The public address is released on stop: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-instance-addressing.html
   ...(state === 'stopped' ? { PublicDnsName: '' } : { PublicIpAddress: address, PublicDnsName: address }),
   ...{ SubnetId: subnetId, VpcId: vpcId },
 });

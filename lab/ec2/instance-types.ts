@@ -41,7 +41,7 @@ const family = (name: string, architecture: LabType['architecture'], sizes: read
     return { name: `${name}.${size}` as _InstanceType, architecture, cpus, memoryMiB, hypervisor };
   });
 
-/** Those of AWS's hundreds that people build and test with. */
+/** The instance types that builds and tests usually use. */
 const TYPES: readonly LabType[] = [
   ...family('t2', 'x86_64', BURSTABLE, 'xen'),
   ...family('t3', 'x86_64', BURSTABLE),
@@ -103,7 +103,7 @@ const FIELDS = {
   'memory-info.size-in-mib': (type: LabType) => type.memoryMiB,
 };
 
-/** Every type is offered everywhere: what is missing is missing capacity, not an offering. */
+/** Every type is offered in every zone. Missing capacity is a separate condition. */
 export const describeInstanceTypeOfferings: Operation<
   DescribeInstanceTypeOfferingsCommandInput,
   DescribeInstanceTypeOfferingsCommandOutput

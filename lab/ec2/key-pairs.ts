@@ -23,7 +23,7 @@ const generateOpenSsh = promisify(ssh2.utils.generateKeyPair) as (type: 'ed25519
 type KeyType = LabKeyPair['type'];
 type TagSpecifications = CreateKeyPairCommandInput['TagSpecifications'];
 
-/** Real keys: whoever has the answer can log in. RSA comes as PKCS#1, ED25519 as OpenSSH, as on AWS. */
+/** Real keys, which can log in. RSA keys are PKCS#1, ED25519 keys are OpenSSH, as on AWS. */
 async function privateKey(type: KeyType): Promise<string> {
   if (type === 'ed25519') return (await generateOpenSsh('ed25519', {})).private;
   const { privateKey } = await generate('rsa', { modulusLength: 2048 });
@@ -100,7 +100,7 @@ const FIELDS: Fields<LabKeyPair> = {
   fingerprint: ({ fingerprint }) => fingerprint,
 };
 
-/** One that does not exist is no error. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteKeyPair.html */
+/** A key pair that does not exist is no error. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteKeyPair.html */
 export const deleteKeyPair: Operation<DeleteKeyPairCommandInput, DeleteKeyPairCommandOutput> = ({ KeyName, KeyPairId }, { place }) => {
   const pair = [...keyPairs(place).values()].find(({ id, name }) => name === KeyName || id === KeyPairId);
   if (pair === undefined) return { Return: true };

@@ -8,14 +8,14 @@ import { templateOf, versionOf } from './launch-template-state.ts';
 export interface ResolvedTemplate {
   readonly id: string;
   readonly name: string;
-  /** What `$Latest` and `$Default` mean at this moment. */
+  /** The number to which `$Latest` and `$Default` resolve now. */
   readonly version: number;
-  /** As written: `ImageId` may still be a reference to a parameter. */
+  /** Unresolved: `ImageId` may be a reference to a parameter. */
   readonly data: ResponseLaunchTemplateData;
 }
 
 /**
- * What a launch that names a template launches. No version means the default one.
+ * The template data that a launch uses. Without a version it is the default version.
  * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_LaunchTemplateSpecification.html
  */
 export function resolveTemplate(place: Place, wanted: LaunchTemplateSpecification): ResolvedTemplate {
@@ -25,7 +25,7 @@ export function resolveTemplate(place: Place, wanted: LaunchTemplateSpecificatio
 }
 
 /**
- * The AMI that an `ImageId` of a template means at this moment: `resolve:ssm:` is looked up at every launch, not when the version is made.
+ * The AMI to which an `ImageId` of a template resolves now. `resolve:ssm:` is resolved at every launch, not when the version is created.
  * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/create-launch-template.html#use-an-ssm-parameter-instead-of-an-ami-id
  */
 export function resolvedImage(place: Place, imageId: string | undefined): string | undefined {

@@ -8,7 +8,7 @@ export interface LabTemplate {
   readonly createdAt: Date;
   readonly createdBy: string;
   defaultVersion: number;
-  /** The highest number ever given: no number is used again, also after a deletion. */
+  /** The highest number so far. Numbers are not reused after a deletion. */
   lastNumber: number;
   readonly versions: Map<number, LabTemplateVersion>;
 }
@@ -21,16 +21,16 @@ export interface LabTemplateVersion {
   readonly data: ResponseLaunchTemplateData;
 }
 
-/** What `$Latest` means now. */
+/** The number to which `$Latest` resolves now. */
 export const latestVersion = ({ versions }: LabTemplate): number => Math.max(...versions.keys());
 
 /** By ID. */
 export const templates = slice(() => new Map<string, LabTemplate>());
 
-/** Quotas, which tests lower. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/launch-template-restrictions.html */
+/** Quotas. Tests lower them. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/launch-template-restrictions.html */
 export const templateLimits = slice(() => ({ templates: 5000, versions: 10_000 }));
 
-/** What the next CreateLaunchTemplate or CreateLaunchTemplateVersion warns of, whatever it is given. For tests. */
+/** Warnings of the next CreateLaunchTemplate or CreateLaunchTemplateVersion. For tests. */
 export const nextDoubts = slice((): ValidationError[] => []);
 
 export interface TemplateNamed {

@@ -45,7 +45,7 @@ export function addVersion(
   description: string | undefined,
 ): LabTemplateVersion {
   const { versions } = templateLimits(call.place);
-  // The quota is documented, its error code is not: this is what EC2 answers for other quotas.
+  // The quota is documented, its error code is not. EC2 returns this code for other quotas.
   if (template.versions.size >= versions)
     throw new AwsError(
       'ResourceLimitExceeded',
@@ -125,7 +125,7 @@ function asked(place: Place, input: DescribeLaunchTemplateVersionsCommandInput):
 const distinct = (template: LabTemplate, wanted: readonly string[]): readonly Found[] =>
   [...new Set(wanted.map(version => versionOf(template, version)))].map(version => ({ template, version }));
 
-/** 200 with a verdict per version. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteLaunchTemplateVersions.html */
+/** Returns 200 with a result per version. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteLaunchTemplateVersions.html */
 export const deleteVersions: Operation<DeleteLaunchTemplateVersionsCommandInput, DeleteLaunchTemplateVersionsCommandOutput> = (
   input,
   { place },

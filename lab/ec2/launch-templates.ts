@@ -77,7 +77,7 @@ const modifyLaunchTemplate: Operation<ModifyLaunchTemplateCommandInput, ModifyLa
     return { LaunchTemplate: described(place, template) };
   });
 
-/** Also one that groups use: their next launch fails. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/delete-launch-template.html */
+/** A template that groups use can be deleted too; their next launch fails. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/delete-launch-template.html */
 const deleteLaunchTemplate: Operation<DeleteLaunchTemplateCommandInput, DeleteLaunchTemplateCommandOutput> = (input, { place }) => {
   const template = templateOf(place, input);
   const LaunchTemplate = described(place, template);

@@ -13,7 +13,7 @@ import { mishaps } from './mishaps.ts';
 import { groupsFor, type LabSubnet, network, subnetFor } from './network.ts';
 import { instances, keyPairs, type LabImage, type LabInstance, setTags } from './state.ts';
 
-/** What RunInstances takes, launch templates resolved. Fields that are not read here are accepted and change nothing. */
+/** Input of RunInstances with launch templates resolved. Fields that are not read here are accepted and have no effect. */
 export type LaunchRequest = Omit<RunInstancesRequest, 'MinCount' | 'MaxCount' | 'LaunchTemplate'>;
 
 export interface Batch {
@@ -21,7 +21,7 @@ export interface Batch {
   readonly launchIndex: number;
 }
 
-/** One instance, in state pending; the machine boots on its own. What RunInstances would refuse is refused here. */
+/** Launches one instance, in state pending; it boots in the background. Throws what RunInstances refuses. */
 export async function launchInstance(
   place: Place,
   request: LaunchRequest,
@@ -70,7 +70,7 @@ function checkArchitecture(image: LabImage, type: LabType): void {
   );
 }
 
-/** Whoever names no subnet and no zone gets one that has room. */
+/** A request without subnet and zone gets a subnet with capacity. */
 function freeSubnet(place: Place, type: LabType, request: LaunchRequest): LabSubnet {
   const zone = request.Placement?.AvailabilityZone;
   const subnetId = request.SubnetId ?? request.NetworkInterfaces?.[0]?.SubnetId;
@@ -88,7 +88,7 @@ function freeSubnet(place: Place, type: LabType, request: LaunchRequest): LabSub
   );
 }
 
-/** A 500: SDKs retry it on their own. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html#api-error-codes-table-server */
+/** Status 500: SDKs retry it. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html#api-error-codes-table-server */
 function noCapacity({ name }: LabType, wanted: readonly string[], elsewhere: readonly string[]): AwsError {
   const where = `the Availability Zone you requested (${wanted.join(', ')})`;
   const hint = elsewhere.length === 0 ? '' : ` You can currently get ${name} capacity by choosing ${elsewhere.join(', ')}.`;
@@ -117,7 +117,7 @@ const metadataOptions = (image: LabImage, { MetadataOptions = {} }: LaunchReques
 
 const DAY = 24 * 60 * 60;
 
-/** With a day's delay. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-last-launched-time.html */
+/** Updated with a delay of a day. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-last-launched-time.html */
 function noteLaunch(image: LabImage): void {
   const { clock } = image.place.core;
   const launchedAt = clock.date();

@@ -6,13 +6,13 @@ import { rootSnapshot, snapshotEver } from './images.ts';
 import { mishaps } from './mishaps.ts';
 import { dropTags, instances, keyPairs, type LabImage, type LabInstance, tagsOf, volumes } from './state.ts';
 
-/** Boot, stop, reboot, end: what happens to an instance after the answer. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html */
+/** Boot, stop, reboot and termination of an instance, after the call has returned. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html */
 
-/** One deed at a time per instance: a termination waits for the boot that it interrupts. */
+/** One transition at a time per instance: a termination waits for the boot that it interrupts. */
 const lines = new WeakMap<LabInstance, Promise<void>>();
 
-function inLine(instance: LabInstance, deed: () => Promise<void>): Promise<void> {
-  const next = (lines.get(instance) ?? Promise.resolve()).then(deed).catch((cause: unknown) => collapse(instance, cause));
+function inLine(instance: LabInstance, task: () => Promise<void>): Promise<void> {
+  const next = (lines.get(instance) ?? Promise.resolve()).then(task).catch((cause: unknown) => collapse(instance, cause));
   lines.set(instance, next);
   return next;
 }
@@ -21,17 +21,17 @@ export function bootFirst(instance: LabInstance, image: LabImage, by: Principal)
   const { core } = instance.place;
   void inLine(instance, async () => {
     const { launchFails } = mishaps(instance.place);
-    const misfortune = launchFails.get(image.id) ?? launchFails.get('*') ?? lockedOut(instance.place, image, by);
-    if (misfortune !== undefined) {
+    const failure = launchFails.get(image.id) ?? launchFails.get('*') ?? lockedOut(instance.place, image, by);
+    if (failure !== undefined) {
       await core.clock.sleep(core.timings.boot);
-      return gone(instance, misfortune);
+      return gone(instance, failure);
     }
     instance.disk = await cloneOf(instance, image);
     await boot(instance, true);
   });
 }
 
-/** RunInstances answers; the instance ends before it runs. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/troubleshooting-launch.html */
+/** RunInstances succeeds; the instance terminates before it runs. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/troubleshooting-launch.html */
 function lockedOut(place: Place, image: LabImage, by: Principal): { code: string; message: string } | undefined {
   const keys = image.devices.map(({ snapshotId }) =>
     snapshotId === undefined ? undefined : snapshotEver(image.place, snapshotId)?.kmsKeyId,
@@ -48,7 +48,7 @@ async function cloneOf({ place }: LabInstance, image: LabImage): Promise<Disk> {
 
 async function boot(instance: LabInstance, firstBoot: boolean): Promise<void> {
   const { core } = instance.place;
-  // Told to end before it began; if while it boots, the deed that ends it stands in line.
+  // Terminated before the boot began. During the boot, the termination is queued.
   if (instance.state !== 'pending') return;
   const [guest] = await Promise.all([machine(instance, firstBoot), core.clock.sleep(core.timings.boot)]);
   instance.guest = guest;
@@ -92,7 +92,7 @@ export function terminate(instance: LabInstance, reason = userInitiated): void {
   });
 }
 
-/** `work` sees the disk while nothing runs on it; state stays what it is, as with CreateImage and RebootInstances. */
+/** Runs `work` on the disk while the instance is down. The state does not change, as with CreateImage and RebootInstances. */
 export function whileOff(instance: LabInstance, work: () => Promise<void>): Promise<void> {
   return inLine(instance, async () => {
     const { guest } = instance;
@@ -104,7 +104,7 @@ export function whileOff(instance: LabInstance, work: () => Promise<void>): Prom
   });
 }
 
-/** `work` sees the disk as it is, between two other deeds. */
+/** Runs `work` on the disk of the running instance, between two transitions. */
 export const whileStill = (instance: LabInstance, work: () => Promise<void>): Promise<void> => inLine(instance, work);
 
 export const consoleOf = ({ oldConsole, guest }: LabInstance): string => oldConsole + (guest?.console() ?? '');
@@ -152,10 +152,10 @@ function enter(instance: LabInstance, state: LabInstance['state']): void {
   instance.changedAt = instance.place.core.clock.date();
 }
 
-/** A failure of the machine is the instance's fate, not the lab's. */
+/** A failure of the machine terminates the instance, not the lab. */
 async function collapse(instance: LabInstance, cause: unknown): Promise<void> {
-  const said = cause instanceof Error ? cause.message : String(cause);
-  await gone(instance, { code: 'Server.InternalError', message: `Server.InternalError: ${said}` });
+  const message = cause instanceof Error ? cause.message : String(cause);
+  await gone(instance, { code: 'Server.InternalError', message: `Server.InternalError: ${message}` });
 }
 
 async function gone(instance: LabInstance, reason?: { code: string; message: string }): Promise<void> {

@@ -1,20 +1,20 @@
 import { slice } from '../place.ts';
 
-/** What goes wrong on purpose inside EC2, set by tests. Faults of the wire are in ../faults.ts. */
+/** Failures inside EC2, set by tests. Faults of the wire are in ../faults.ts. */
 export interface Mishaps {
-  /** Instance types, zones or `type/zone` that have no capacity left. */
+  /** Instance types, zones or `type/zone` without capacity. */
   readonly noCapacity: Set<string>;
-  /** Image ID, or `*` -> why an instance of it goes from pending to terminated. */
+  /** Image ID or `*` -> reason for which its instances go from pending to terminated. */
   readonly launchFails: Map<string, { code: string; message: string }>;
   /** Image IDs, or `*`, whose instances never pass their status checks. */
   readonly impaired: Set<string>;
-  /** Image name, or `*` -> why CreateImage or CopyImage, having answered, ends in `failed`. */
+  /** Image name or `*` -> reason for which CreateImage or CopyImage ends in `failed` after the call succeeded. */
   readonly imageFails: Map<string, string>;
-  /** Snapshot ID -> what DeregisterImage says of deleting it, instead of doing so. */
+  /** Snapshot ID -> code that DeregisterImage returns for it instead of deleting it. */
   readonly snapshotDeletion: Map<string, 'missing-permissions' | 'internal-error' | 'client-error'>;
   /** Usage reports end in `error`. */
   usageReportsFail: boolean;
-  /** An answer never has more than so many items. Undefined: as many as the caller asks for. */
+  /** Maximum number of items per page. Undefined: the number that the caller requests. */
   pageSize: number | undefined;
 }
 

@@ -30,7 +30,7 @@ import { createTags, deleteTags, describeTags } from './tags.ts';
 import { deleteVolume, describeVolumes } from './volumes.ts';
 import { describeSubnets, describeVpcs } from './vpcs.ts';
 
-/** Everything of EC2 but launch templates. */
+/** All EC2 operations except those on launch templates. */
 export const ec2Operations: Operations = {
   ...fleetOperations,
   ...recycleBinOperations,

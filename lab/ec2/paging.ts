@@ -8,8 +8,8 @@ export interface Paged {
 }
 
 /**
- * One page, in the order of IDs: AWS promises no order, and IDs are random, so nobody can mistake the first for the newest. The token holds
- * the last ID seen, so that things may come and go between two pages.
+ * One page, in the order of IDs. AWS promises no order, and IDs are random, so the first item is not the newest. The token holds
+ * the last ID, so that resources may be created and deleted between two pages.
  * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/Query-Requests.html#api-pagination
  */
 export function pageOf<T>(place: Place, items: readonly T[], id: (item: T) => string, { MaxResults, NextToken }: Paged) {

@@ -17,7 +17,7 @@ import { removeSnapshot } from './snapshot-state.ts';
 import { dropTags, type LabImage, type LabSnapshot, setTags } from './state.ts';
 
 /**
- * What retention rules keep of deleted images and snapshots. The rules belong to another service, which the lab does not speak: tests set them here, one for
+ * Deleted images and snapshots that retention rules keep. The rules belong to a service that the lab does not have. Tests set them here, one for
  * all images and one for all snapshots of a region. https://docs.aws.amazon.com/ebs/latest/userguide/recycle-bin.html
  */
 export interface RetentionRules {
@@ -35,7 +35,7 @@ export const retentionRules = slice((): RetentionRules => ({ imageDays: undefine
 const binned = slice(() => ({ images: new Map<string, Retained<LabImage>>(), snapshots: new Map<string, Retained<LabSnapshot>>() }));
 
 const DAY_MS = 86_400_000;
-/** Things in the bin keep their tags, and get this one. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/recycle-bin-factors.html */
+/** Resources in the bin keep their tags and get this one. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/recycle-bin-factors.html */
 const IN_BIN = 'aws:recycle-bin:resource-in-bin';
 
 function retain<T extends { readonly id: string }>(place: Place, bin: Map<string, Retained<T>>, thing: T, days: number): void {
@@ -44,7 +44,7 @@ function retain<T extends { readonly id: string }>(place: Place, bin: Map<string
   setTags(place, thing.id, { [IN_BIN]: 'true' });
 }
 
-/** A deregistered image goes into the bin, or for good. */
+/** Moves a deregistered image into the bin, if a rule keeps it. */
 export function discardImage(image: LabImage): void {
   const { place, id } = image;
   const { imageDays } = retentionRules(place);
@@ -52,7 +52,7 @@ export function discardImage(image: LabImage): void {
   else retain(place, binned(place).images, image, imageDays);
 }
 
-/** So does a snapshot, its content and its bill with it. */
+/** The same for a snapshot, with its content. */
 export function discardSnapshot(snapshot: LabSnapshot): void {
   const { place, id } = snapshot;
   const { snapshotDays } = retentionRules(place);
@@ -64,7 +64,7 @@ export function discardSnapshot(snapshot: LabSnapshot): void {
   retain(place, binned(place).snapshots, snapshot, snapshotDays);
 }
 
-/** Nobody can delete what is in there before its time. */
+/** Resources in the bin cannot be deleted before their retention ends. */
 function still<T extends { readonly id: string }>(place: Place, bin: Map<string, Retained<T>>): readonly Retained<T>[] {
   for (const [id, { exitAt }] of bin) {
     if (exitAt.getTime() > place.core.clock.now()) continue;
@@ -107,7 +107,7 @@ const restoreSnapshot: Operation<RestoreSnapshotFromRecycleBinCommandInput, Rest
   return { SnapshotId };
 };
 
-/** Its snapshots must have been restored before. The manual says that, and not with which code it is refused. */
+/** Its snapshots must be restored first. The documentation does not name the error code. */
 const restoreImage: Operation<RestoreImageFromRecycleBinCommandInput, RestoreImageFromRecycleBinCommandOutput> = (
   { ImageId = '' },
   { place },

@@ -8,7 +8,7 @@ import { AwsError, type Operation } from '../operation.ts';
 import { select } from './filters.ts';
 import { zonesOf } from './network.ts';
 
-/** Enabled without asking for it. https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html */
+/** Regions that are enabled by default. https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html */
 const REGIONS = [
   'ap-northeast-1',
   'ap-northeast-2',

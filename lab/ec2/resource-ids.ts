@@ -20,7 +20,7 @@ export function checkId(family: Family, id: string): void {
 export const notFound = (family: Family, id: string): AwsError =>
   new AwsError(`${FAMILIES[family].code}.NotFound`, FAMILIES[family].missing(id));
 
-/** Every ID or none: one that is missing refuses the whole request. */
+/** One missing ID refuses the whole request. */
 export function pick<T>(family: Family, ids: readonly string[], find: (id: string) => T | undefined): readonly T[] {
   for (const id of ids) checkId(family, id);
   return ids.map(id => {

@@ -29,10 +29,10 @@ function checkCounts(least = 1, most = 1): void {
   );
 }
 
-type Wanted = Omit<RunInstancesCommandInput, 'MinCount' | 'MaxCount'>;
+type InstanceRequest = Omit<RunInstancesCommandInput, 'MinCount' | 'MaxCount'>;
 
-/** As many as there is room for; fewer than `least` is none. */
-async function launchAll(place: Place, wanted: Wanted, least: number, most: number): Promise<readonly LabInstance[]> {
+/** Launches as many as capacity allows. Throws when that is fewer than `least`. */
+async function launchAll(place: Place, wanted: InstanceRequest, least: number, most: number): Promise<readonly LabInstance[]> {
   const { request, tags } = withTemplate(place, wanted);
   const { reservationId } = newBatch();
   const launched: LabInstance[] = [];
@@ -49,12 +49,15 @@ async function launchAll(place: Place, wanted: Wanted, least: number, most: numb
   return launched;
 }
 
-/** What the request says replaces what the template says, field by field; tags of both count. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-launch-templates.html */
-function withTemplate(place: Place, { LaunchTemplate, ...said }: Wanted): { request: LaunchRequest; tags: Record<string, string> } {
-  if (LaunchTemplate === undefined) return { request: said, tags: {} };
+/** Fields of the request replace those of the template. Tags of both are used. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-launch-templates.html */
+function withTemplate(
+  place: Place,
+  { LaunchTemplate, ...requested }: InstanceRequest,
+): { request: LaunchRequest; tags: Record<string, string> } {
+  if (LaunchTemplate === undefined) return { request: requested, tags: {} };
   const { id, version, data } = resolveTemplate(place, LaunchTemplate);
-  const given = Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
-  const TagSpecifications = [...(data.TagSpecifications ?? []), ...(said.TagSpecifications ?? [])];
+  const given = Object.fromEntries(Object.entries(requested).filter(([, value]) => value !== undefined));
+  const TagSpecifications = [...(data.TagSpecifications ?? []), ...(requested.TagSpecifications ?? [])];
   return {
     request: { ...(data as LaunchRequest), ...given, TagSpecifications },
     tags: { 'aws:ec2launchtemplate:id': id, 'aws:ec2launchtemplate:version': String(version) },

@@ -92,7 +92,7 @@ const FIELDS: Fields<LabGroup> = {
   description: ({ description }) => description,
 };
 
-/** Refused while an instance uses it, also one that is still shutting down. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSecurityGroup.html */
+/** Refused while an instance uses it, including one that is shutting down. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSecurityGroup.html */
 export const deleteSecurityGroup: Operation<DeleteSecurityGroupCommandInput, DeleteSecurityGroupCommandOutput> = (input, { place }) => {
   const { id, name } = theGroup(place, input);
   if (name === 'default') throw new AwsError('CannotDelete', `the specified group: "${id}" name: "default" cannot be deleted by a user`);

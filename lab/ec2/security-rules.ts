@@ -4,7 +4,7 @@ import { AwsError } from '../operation.ts';
 import type { Place } from '../place.ts';
 import type { Rule } from './state.ts';
 
-/** One rule per source, in either of the two ways to say it. */
+/** One rule per source, from either form of the request. */
 export function rulesOf(input: AuthorizeSecurityGroupIngressRequest): readonly Rule[] {
   const { CidrIp, IpProtocol, FromPort, ToPort } = input;
   const single: IpPermission = { IpProtocol, FromPort, ToPort, IpRanges: [{ CidrIp }] };
@@ -43,7 +43,7 @@ export const ruleShape = ({ account, region }: Place, GroupId: string, rule: Rul
   ...(!isGroup(rule.source) && !isV6(rule.source) ? { CidrIpv4: rule.source } : {}),
 });
 
-/** Rules of the same ports together, as DescribeSecurityGroups tells them. */
+/** Rules grouped by ports, as DescribeSecurityGroups returns them. */
 export const permissionsOf = ({ account }: Place, rules: readonly Rule[]): IpPermission[] =>
   [...Map.groupBy(rules, ({ protocol, fromPort, toPort }) => `${protocol} ${fromPort} ${toPort}`).values()].map(same => ({
     IpProtocol: same[0]?.protocol,

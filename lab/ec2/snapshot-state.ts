@@ -4,7 +4,7 @@ import type { Place } from '../place.ts';
 import { images, neighbours, snapshotEver, snapshots } from './images.ts';
 import { dropTags, type LabImage, type LabSnapshot } from './state.ts';
 
-/** A snapshot in the making: `pending` until somebody says otherwise. */
+/** A new snapshot. It stays `pending` until its state is set. */
 export function addSnapshot(
   place: Place,
   made: Omit<LabSnapshot, 'place' | 'startedAt' | 'state' | 'stateMessage' | 'readers'>,
@@ -17,7 +17,7 @@ export function addSnapshot(
   return snapshot;
 }
 
-/** Registered images, anybody's, that boot from it or hold it. */
+/** Registered images of any account that use the snapshot. */
 export const imagesOf = (snapshot: LabSnapshot): readonly LabImage[] =>
   neighbours(snapshot.place)
     .flatMap(owner => [...images(owner).values()])
@@ -32,7 +32,7 @@ export function removeSnapshot({ id, place, disk }: LabSnapshot): void {
 export const mayRead = ({ place, readers }: LabSnapshot, account: string): boolean =>
   place.account === account || readers.has('all') || readers.has(account);
 
-/** The key of AWS, `aws/ebs`: what it encrypts cannot be shared. https://docs.aws.amazon.com/ebs/latest/userguide/share-kms-key.html */
+/** The AWS managed key `aws/ebs`. Snapshots that it encrypts cannot be shared. https://docs.aws.amazon.com/ebs/latest/userguide/share-kms-key.html */
 export const defaultKey = ({ account, region }: Place): string =>
   `arn:aws:kms:${region}:${account}:key/00000000-aaaa-4000-8000-0000000000eb`;
 
@@ -48,7 +48,7 @@ export function refuseSharingOfDefaultKey(snapshotIds: readonly (string | undefi
   }
 }
 
-/** Runs once however often it is asked, and not before. */
+/** Runs once, at the first call. */
 export function lazily(make: () => Promise<Disk>): () => Promise<Disk> {
   let made: Promise<Disk> | undefined;
   return () => {

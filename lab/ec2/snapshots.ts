@@ -75,7 +75,7 @@ const FIELDS: Fields<LabSnapshot> = {
 const own = (place: Place, id: string | undefined): readonly LabSnapshot[] =>
   pick('snapshot', [id ?? ''], wanted => snapshots(place).get(wanted));
 
-/** Not as long as an image is registered that needs it. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSnapshot.html */
+/** Refused while a registered image uses the snapshot. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSnapshot.html */
 export const deleteSnapshot: Operation<DeleteSnapshotCommandInput, DeleteSnapshotCommandOutput> = ({ SnapshotId }, { place }) => {
   for (const snapshot of own(place, SnapshotId)) {
     const [user] = imagesOf(snapshot);
@@ -91,16 +91,16 @@ export const modifySnapshotAttribute: Operation<ModifySnapshotAttributeCommandIn
   { place },
 ) => {
   const { CreateVolumePermission, OperationType, UserIds = [], GroupNames = [] } = input;
-  const whom = (side: 'Add' | 'Remove') => [
+  const accounts = (side: 'Add' | 'Remove') => [
     ...(CreateVolumePermission?.[side] ?? []).map(({ UserId, Group }) => UserId ?? Group ?? ''),
     ...(OperationType === side.toLowerCase() ? [...UserIds, ...GroupNames] : []),
   ];
   for (const snapshot of own(place, input.SnapshotId)) {
-    if (whom('Add').length > 0) refuseSharingOfDefaultKey([snapshot.id], place);
-    if (whom('Add').includes('all') && snapshot.encrypted)
+    if (accounts('Add').length > 0) refuseSharingOfDefaultKey([snapshot.id], place);
+    if (accounts('Add').includes('all') && snapshot.encrypted)
       throw new AwsError('OperationNotPermitted', 'Encrypted snapshots cannot be public.');
-    for (const who of whom('Add')) snapshot.readers.add(who);
-    for (const who of whom('Remove')) snapshot.readers.delete(who);
+    for (const who of accounts('Add')) snapshot.readers.add(who);
+    for (const who of accounts('Remove')) snapshot.readers.delete(who);
   }
   return {};
 };

@@ -2,16 +2,16 @@ import type { _InstanceType, ImageState, InstanceMetadataOptionsResponse, Instan
 import type { Disk, Guest } from '../machines/hypervisor.ts';
 import { type Place, slice } from '../place.ts';
 
-/** What EC2 holds for one account in one region. Other rooms may look; they change it through the functions of this folder. */
+/** EC2 state of one account in one region. Other folders may read it, and change it through the functions of this folder. */
 
 export interface LabImage {
   readonly id: string;
-  /** Where it lives: `place.account` owns it. */
+  /** Account and region of the image; `place.account` owns it. */
   readonly place: Place;
   readonly name: string;
   description: string;
   readonly architecture: 'x86_64' | 'arm64';
-  /** Only told: no machine of the lab runs Windows. */
+  /** Described only: no machine of the lab runs Windows. */
   platform?: 'windows';
   readonly createdAt: Date;
   state: ImageState;
@@ -21,9 +21,9 @@ export interface LabImage {
   readonly source: { readonly imageId: string; readonly region: string; readonly instanceId: string };
   imdsV2: boolean;
   deprecateAt: Date | undefined;
-  /** `until` is set by disabling a protection with cooldown. */
+  /** `until` is set when a protection with cooldown is disabled. */
   protection: { enabled: boolean; cooldown: boolean; until: Date | undefined };
-  /** Who else may launch it: account IDs, `all`, ARNs of organizations and their units. */
+  /** Launch permissions: account IDs, `all`, ARNs of organizations and their units. */
   readonly launchers: Set<string>;
   lastLaunchedAt: Date | undefined;
 }
@@ -48,9 +48,9 @@ export interface LabSnapshot {
   stateMessage: string;
   readonly encrypted: boolean;
   readonly kmsKeyId: string | undefined;
-  /** Accounts, or `all`, that may make volumes of it. */
+  /** Create-volume permissions: account IDs or `all`. */
   readonly readers: Set<string>;
-  /** The root's content. Data volumes of the lab are empty and have none. */
+  /** Content of a root volume. Data volumes of the lab are empty. */
   readonly disk: (() => Promise<Disk>) | undefined;
 }
 
@@ -77,12 +77,12 @@ export interface LabInstance {
   readonly architecture: 'x86_64' | 'arm64';
   state: InstanceStateName;
   stateReason: { code: string; message: string } | undefined;
-  /** As DescribeInstances tells it: `User initiated (2026-...)`. */
+  /** As DescribeInstances returns it: `User initiated (2026-...)`. */
   transition: string;
   readonly launchedAt: Date;
-  /** Since when in its present state. */
+  /** When it entered its current state. */
   changedAt: Date;
-  /** A fault of tests: what DescribeInstanceStatus says instead of `ok`. */
+  /** Set by tests: what DescribeInstanceStatus returns instead of `ok`. */
   impaired: boolean;
   readonly subnetId: string;
   readonly vpcId: string;
@@ -99,10 +99,10 @@ export interface LabInstance {
   readonly rootDevice: string;
   readonly volumeIds: readonly string[];
   readonly clientToken: string | undefined;
-  /** Its root volume. Undefined until the boot has cloned it, and again after termination. */
+  /** Root volume. Undefined before the boot has cloned it and after termination. */
   disk: Disk | undefined;
   guest: Guest | undefined;
-  /** Of guests that have ended. */
+  /** Console output of earlier boots. */
   oldConsole: string;
 }
 
@@ -138,7 +138,7 @@ export const instances = slice(() => new Map<string, LabInstance>());
 /** By name. */
 export const keyPairs = slice(() => new Map<string, LabKeyPair>());
 
-/** Tags that this account has put on things, its own or shared with it: nobody else sees them. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html */
+/** Tags that this account has set, on its own or shared resources. Other accounts do not see them. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html */
 const tagged = slice(() => new Map<string, Record<string, string>>());
 
 export const tagsOf = (place: Place, id: string): Readonly<Record<string, string>> => tagged(place).get(id) ?? {};

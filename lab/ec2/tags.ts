@@ -25,7 +25,7 @@ interface Kind {
 
 const gone = (code: string) => (id: string) => new AwsError(code, `The ID '${id}' does not exist`);
 
-/** By prefix of the ID. An image that another account shares may be tagged, for oneself. */
+/** By prefix of the ID. An image shared by another account may be tagged; the owner does not see the tags. */
 const KINDS: Readonly<Record<string, Kind>> = {
   i: { type: 'instance', exists: (place, id) => instances(place).has(id), missing: id => notFound('instance', id) },
   ami: { type: 'image', exists: (place, id) => imageFor(place, id) !== undefined, missing: id => notFound('image', id) },
@@ -76,17 +76,17 @@ export const createTags: Operation<CreateTagsCommandInput, CreateTagsCommandOutp
   return {};
 };
 
-/** Without a value: whatever it is; with one: only that. No tags at all: every tag of one's own. */
+/** A tag without a value is deleted with any value, a tag with a value only with that value. Without tags, all tags are deleted. */
 export const deleteTags: Operation<DeleteTagsCommandInput, DeleteTagsCommandOutput> = ({ Resources = [], Tags }, { place }) => {
   checkResources(place, Resources);
   for (const id of Resources) {
     const has = tagsOf(place, id);
     const wanted = Tags ?? Object.keys(has).map(Key => ({ Key, Value: undefined }));
-    const doomed = wanted.filter(({ Key = '', Value }) => !Key.startsWith('aws:') && (Value === undefined || has[Key] === Value));
+    const toDelete = wanted.filter(({ Key = '', Value }) => !Key.startsWith('aws:') && (Value === undefined || has[Key] === Value));
     dropTags(
       place,
       id,
-      doomed.map(({ Key = '' }) => Key),
+      toDelete.map(({ Key = '' }) => Key),
     );
   }
   return {};

@@ -12,7 +12,7 @@ import { tagsOf } from './state.ts';
 
 const CIDR = '172.31.0.0/16';
 
-/** The default VPC and no other: the lab has no CreateVpc. */
+/** The default VPC only: the lab has no CreateVpc. */
 export const describeVpcs: Operation<DescribeVpcsCommandInput, DescribeVpcsCommandOutput> = (input, { place }) => {
   checkPageSize(input, 5, 1000);
   const { vpcId } = network(place);

@@ -8,31 +8,31 @@ import type { Place } from '../place.ts';
 import { shown } from './target-health.ts';
 import { classicBalancers, type LabTargetGroup, type Target } from './target-state.ts';
 
-// Classic load balancers (ELB v1) have an API of their own, of which only the health of instances is here: whoever wants a balancer
-// makes it by hand. Auto Scaling knows them by name.
+// Classic load balancers (ELB v1) have a separate API, of which the lab has only the health of instances. Tests add a balancer
+// by `addClassicBalancer`. Auto Scaling refers to it by name.
 
-export interface ClassicWish {
+export interface ClassicBalancerOptions {
   /** `HTTP:8080/health` or `TCP:22`. https://docs.aws.amazon.com/elasticloadbalancing/latest/classic/elb-healthchecks.html */
   readonly target: string;
   readonly healthyThreshold?: number;
   readonly unhealthyThreshold?: number;
-  /** Connection draining; off unless it is asked for. */
+  /** Connection draining. Default: off. */
   readonly drainSeconds?: number;
 }
 
-export function addClassicBalancer(place: Place, name: string, wish: ClassicWish): void {
-  const [, protocol, port, path = '/'] = /^(HTTPS?|TCP|SSL):(\d+)(\/.*)?$/.exec(wish.target) ?? [];
-  if (protocol === undefined) throw new TypeError(`${wish.target} is no target of a health check.`);
+export function addClassicBalancer(place: Place, name: string, options: ClassicBalancerOptions): void {
+  const [, protocol, port, path = '/'] = /^(HTTPS?|TCP|SSL):(\d+)(\/.*)?$/.exec(options.target) ?? [];
+  if (protocol === undefined) throw new TypeError(`${options.target} is not a target of a health check.`);
   const settings = {
     ...{ Port: Number(port), HealthCheckPort: 'traffic-port', HealthCheckPath: path, Matcher: { HttpCode: '200' } },
     HealthCheckProtocol: protocol.startsWith('HTTP') ? ('HTTP' as const) : ('TCP' as const),
-    ...{ HealthyThresholdCount: wish.healthyThreshold ?? 10, UnhealthyThresholdCount: wish.unhealthyThreshold ?? 2 },
+    ...{ HealthyThresholdCount: options.healthyThreshold ?? 10, UnhealthyThresholdCount: options.unhealthyThreshold ?? 2 },
   };
-  const attributes = new Map([['deregistration_delay.timeout_seconds', String(wish.drainSeconds ?? 0)]]);
+  const attributes = new Map([['deregistration_delay.timeout_seconds', String(options.drainSeconds ?? 0)]]);
   classicBalancers(place).set(name, { arn: name, name, place, settings, attributes, targets: new Map() });
 }
 
-/** Who is registered, as DescribeInstanceHealth tells it. https://docs.aws.amazon.com/elasticloadbalancing/2012-06-01/APIReference/API_InstanceState.html */
+/** Health of the registered instances, as DescribeInstanceHealth returns it. https://docs.aws.amazon.com/elasticloadbalancing/2012-06-01/APIReference/API_InstanceState.html */
 export const classicHealth = (place: Place, name: string): ReadonlyMap<string, 'InService' | 'OutOfService'> =>
   new Map(
     [...(classicBalancers(place).get(name)?.targets.values() ?? [])].map(({ id, health }) => [

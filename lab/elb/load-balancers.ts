@@ -18,7 +18,7 @@ import { AwsError, type Operation, type Operations } from '../operation.ts';
 import { type Place, slice } from '../place.ts';
 import { arnOf, type Listener, listeners, targetGroup } from './target-state.ts';
 
-/** They exist so that target groups are in use; no traffic flows. Rules, certificates and rule actions other than forward are not here. */
+/** Load balancers and listeners, so that target groups are in use. They carry no traffic. Rules, certificates and actions other than forward do not exist. */
 const balancers = slice(() => new Map<string, LoadBalancer>());
 
 const createLoadBalancer: Operation<CreateLoadBalancerCommandInput, CreateLoadBalancerCommandOutput> = (input, { place }) => {

@@ -26,13 +26,13 @@ import { arnOf, balancersOf, type LabTargetGroup, targetGroup, targetGroups } fr
 
 /** Defaults: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html */
 function settingsOf(input: CreateTargetGroupCommandInput, arn: string): TargetGroup {
-  const { Name: TargetGroupName, Tags: _, ...said } = input;
+  const { Name: TargetGroupName, Tags: _, ...settings } = input;
   const http = input.Protocol === 'HTTP' || input.Protocol === 'HTTPS';
   return {
     ...{ Protocol: 'HTTP', TargetType: 'instance', HealthCheckProtocol: http ? 'HTTP' : 'TCP', HealthCheckPort: 'traffic-port' },
     ...{ HealthCheckEnabled: true, HealthCheckPath: '/', HealthCheckIntervalSeconds: 30, HealthCheckTimeoutSeconds: 5 },
     ...{ HealthyThresholdCount: 5, UnhealthyThresholdCount: 2, Matcher: { HttpCode: '200' } },
-    ...said,
+    ...settings,
     ...{ TargetGroupArn: arn, TargetGroupName },
   };
 }

@@ -31,7 +31,7 @@ const NOT_IN_USE: TargetHealth = {
 
 export const key = (id: string, port: number): string => `${id}:${port}`;
 
-/** Again after it was deregistered: it starts anew. */
+/** Registers a target. A target that was deregistered starts again as `initial`. */
 export function register(group: LabTargetGroup, id: string, port: number = group.settings.Port ?? 80): void {
   if (!instances(group.place).has(id)) throw new AwsError('InvalidTarget', `The following targets are not in a valid state: '${id}'`);
   const known = group.targets.get(key(id, port));
@@ -42,7 +42,7 @@ export function register(group: LabTargetGroup, id: string, port: number = group
   checkLater(group, target);
 }
 
-/** It is `draining` until the delay is over, also with nothing to drain; unused targets go at once. */
+/** The target is `draining` until the delay is over, even without connections. Unused targets are removed at once. */
 export function deregister(group: LabTargetGroup, id: string): void {
   const seconds = Number(group.attributes.get('deregistration_delay.timeout_seconds'));
   for (const target of [...group.targets.values()].filter(target => target.id === id && target.health.State !== 'draining')) {
@@ -55,7 +55,7 @@ export function deregister(group: LabTargetGroup, id: string): void {
   }
 }
 
-/** What a group of instances must know about one of its instances. Undefined: it is not there. */
+/** Health of an instance in one source. Undefined when it is not registered. */
 export function healthIn(place: Place, source: string, id: string): TargetHealth | undefined {
   const group = receiver(place, source);
   const target = [...(group?.targets.values() ?? [])].find(target => target.id === id);
@@ -70,22 +70,22 @@ export function shown(group: LabTargetGroup, target: Target): TargetHealth {
   return { State: 'unused', Reason: 'Target.InvalidState', Description: `Target is in the ${state ?? 'terminated'} state` };
 }
 
-/** Every check takes its turn `targetHealth` after the last: the interval of the settings is for the real thing. */
+/** Checks run every `targetHealth`. The interval of the settings is not used. */
 function checkLater(group: LabTargetGroup, target: Target): void {
   const { clock, timings } = group.place.core;
   target.stop = clock.after(timings.targetHealth, () => {
-    void probe(group, target).then(seen => {
+    void probe(group, target).then(failure => {
       if (target.health.State === 'draining' || group.targets.get(key(target.id, target.port)) !== target) return;
-      judge(group, target, seen);
+      evaluate(group, target, failure);
       checkLater(group, target);
     });
   });
 }
 
 /** Why a check failed; undefined when it passed. */
-type Seen = TargetHealth | undefined;
+type CheckFailure = TargetHealth | undefined;
 
-async function probe(group: LabTargetGroup, { id, port }: Target): Promise<Seen> {
+async function probe(group: LabTargetGroup, { id, port }: Target): Promise<CheckFailure> {
   const { HealthCheckPort, HealthCheckPath = '/', HealthCheckProtocol, Matcher } = group.settings;
   const instance = instances(group.place).get(id);
   const guest = instance && guestOf(instance);
@@ -96,7 +96,7 @@ async function probe(group: LabTargetGroup, { id, port }: Target): Promise<Seen>
     .http(HealthCheckPort === 'traffic-port' ? port : Number(HealthCheckPort), HealthCheckPath)
     .catch(() => undefined);
   if (code === undefined) return failed('Target.FailedHealthChecks', 'Health checks failed');
-  // A TCP check asks only whether somebody listens.
+  // A TCP check only needs an open port.
   if (!HealthCheckProtocol?.startsWith('HTTP') || accepted(Matcher?.HttpCode ?? '200', code)) return undefined;
   return failed('Target.ResponseCodeMismatch', `Health checks failed with these codes: [${code}]`);
 }
@@ -115,7 +115,7 @@ const accepted = (matcher: string, code: number): boolean =>
   });
 
 /** A new target is healthy after its first good check; after that the thresholds count. */
-function judge({ settings }: LabTargetGroup, target: Target, trouble: Seen): void {
+function evaluate({ settings }: LabTargetGroup, target: Target, trouble: CheckFailure): void {
   target.streak = target.passing === (trouble === undefined) ? target.streak + 1 : 1;
   target.passing = trouble === undefined;
   const isNew = target.health.State === 'initial';

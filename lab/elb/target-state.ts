@@ -7,7 +7,7 @@ export interface LabTargetGroup {
   readonly arn: string;
   readonly name: string;
   readonly place: Place;
-  /** Settings as DescribeTargetGroups says them. */
+  /** Settings as DescribeTargetGroups returns them. */
   readonly settings: TargetGroup;
   readonly attributes: Map<string, string>;
   /** By `id:port`. */
@@ -18,10 +18,10 @@ export interface Target {
   readonly id: string;
   readonly port: number;
   health: TargetHealth;
-  /** Consecutive checks with the present result. */
+  /** Number of consecutive checks with the current result. */
   streak: number;
   passing: boolean;
-  /** Calls off the next check, or the end of draining. */
+  /** Cancels the next check, or the end of draining. */
   stop: () => void;
 }
 
@@ -37,14 +37,14 @@ export interface Listener {
 export const targetGroups = slice(() => new Map<string, LabTargetGroup>());
 export const listeners = slice(() => new Map<string, Listener>());
 
-/** A classic load balancer is its own target group: whoever is registered with it is asked in the same way. By name, see classic.ts. */
+/** A classic load balancer is its own target group: its instances are checked in the same way. By name, see classic.ts. */
 export const classicBalancers = slice(() => new Map<string, LabTargetGroup>());
 
 /** What instances can be registered with: a target group by its ARN, a classic load balancer by its name. */
 export const receiver = (place: Place, id: string): LabTargetGroup | undefined =>
   targetGroups(place).get(id) ?? classicBalancers(place).get(id);
 
-/** Image IDs, or `*`, whose instances fail every health check, whatever they answer: for machines of paper, which serve nothing. */
+/** Image IDs, or `*`, whose instances fail every health check. For paper machines, which serve nothing. */
 export const sickImages = slice(() => new Set<string>());
 
 export function targetGroup(place: Place, arn: string | undefined): LabTargetGroup {

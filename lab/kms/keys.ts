@@ -11,7 +11,7 @@ import { defaultKey } from '../ec2/snapshot-state.ts';
 import { AwsError, type Operations } from '../operation.ts';
 import { type Core, type Place, shared } from '../place.ts';
 
-/** A customer's key, as far as sharing images asks about it. */
+/** A customer managed key, as far as sharing images needs it. */
 export interface LabKey {
   readonly policy: object;
   readonly grants?: readonly { readonly grantee: string; readonly operations: GrantListEntry['Operations'] }[];
@@ -29,7 +29,7 @@ function find(core: Core, place: Place, id = ''): { arn: string; key: LabKey | u
   if (known === undefined && id !== defaultKey(core.place(account, region))) {
     throw new AwsError('NotFoundException', `Key '${id}' does not exist`);
   }
-  // A key that belongs to somebody else is described to whom its policy lets; the lab's tests ask as the owner.
+  // On AWS the key policy decides who may describe a key. In the lab only the owner may.
   if (account !== place.account)
     throw new AwsError('AccessDeniedException', `The ciphertext refers to a customer master key of ${account}`);
   return { arn: id, key: known, account, region };

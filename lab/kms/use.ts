@@ -3,11 +3,11 @@ import { AwsError } from '../operation.ts';
 import type { Place } from '../place.ts';
 import { keys, type LabKey } from './keys.ts';
 
-/** Who may use a key, as KMS decides it. Written apart from what the action thinks of policies, so that one can be wrong without the other. */
+/** Who may use a key, as KMS decides it. It shares no code with the action's own evaluation, so that their errors are independent. */
 
 export interface Principal {
   readonly account: string;
-  /** A service-linked role: what no policy of its own account lets it do, it may only by a grant. */
+  /** A service-linked role, which needs a grant or a key policy that names it. */
   readonly serviceRole?: string;
 }
 
@@ -25,8 +25,8 @@ interface Statement {
 const listOf = (text: Text | undefined): readonly string[] => (text === undefined ? [] : [text].flat());
 
 /**
- * Whether EC2 gets at what this key encrypts, on behalf of somebody. Keys that the lab was not told of are open to everybody, but for the one of AWS, which
- * is its own account's. https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
+ * Whether EC2 may use this key on behalf of the principal. Keys without an entry are open to every account, except the AWS managed key, which
+ * belongs to its account. https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
  */
 export function mayDecrypt(place: Place, arn: string | undefined, who: Principal): boolean {
   if (arn === undefined) return true;
@@ -39,20 +39,20 @@ export function mayDecrypt(place: Place, arn: string | undefined, who: Principal
 
 function may(key: LabKey, action: string, who: Principal, at: { owner: string; region: string }): boolean {
   const { Statement = [] } = key.policy as { Statement?: readonly Statement[] };
-  const said = Statement.filter(statement =>
+  const matching = Statement.filter(statement =>
     listOf(statement.Action).some(pattern => new RegExp(`^${pattern.replaceAll('*', '.*')}$`).test(action)),
   )
     .filter(statement => isMeant(statement, who))
     .filter(({ Condition = {} }) => holds(Condition, who, at));
-  if (said.some(({ Effect }) => Effect === 'Deny')) return false;
+  if (matching.some(({ Effect }) => Effect === 'Deny')) return false;
   const grantee = who.serviceRole ?? who.account;
   const granted = (key.grants ?? []).some(
     grant => grant.grantee === grantee || (who.serviceRole === undefined && accountOf(grant.grantee) === who.account),
   );
   if (granted) return true;
-  const allowed = said.filter(({ Effect }) => Effect === 'Allow');
+  const allowed = matching.filter(({ Effect }) => Effect === 'Allow');
   if (who.serviceRole === undefined) return allowed.length > 0;
-  // The policy of the account that owns both key and role is enough if it names the role.
+  // If one account owns key and role, a key policy that names the role is sufficient.
   return at.owner === who.account && allowed.some(({ Principal }) => Principal !== '*' && listOf(Principal.AWS).includes(grantee));
 }
 
@@ -62,7 +62,7 @@ function isMeant({ Effect, Principal }: Statement, { account, serviceRole }: Pri
   if (Principal === '*') return true;
   return listOf(Principal.AWS).some(name => {
     if (name === '*' || name === account || name === `arn:aws:iam::${account}:root` || name === serviceRole) return true;
-    // The lab's callers have no names: whoever of the account is let in, they are.
+    // Callers of the lab have no ARN here, so an Allow for one principal of the account applies to them.
     return Effect === 'Allow' && serviceRole === undefined && accountOf(name) === account;
   });
 }

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 
-/** Whether the agent's process lives in the guest whose PID 1 this is: a look into the guest's own /proc, through the door that the kernel keeps. */
+/** Whether the agent's process runs in the guest with this PID 1. Reads the guest's /proc through /proc/<pid>/root. */
 export async function hasAgent(pid: number): Promise<boolean> {
   const proc = `/proc/${pid}/root/proc`;
   const processes = (await readdir(proc).catch(() => [])).filter(name => /^\d+$/.test(name));

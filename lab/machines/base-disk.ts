@@ -42,7 +42,7 @@ const LINKS: Readonly<Record<string, string>> = {
 
 const ADMIN = 1000;
 
-/** The root of a small Debian: files of `guest/`, and the host's /usr underneath once it runs. Modes are said here: a checkout loses them. */
+/** The root of a small Debian: the files of `guest/` over the host's /usr. File modes are set here, because git does not keep them. */
 export async function makeBaseDisk(root: string): Promise<void> {
   const at = (path: string) => join(root, path);
   await cp(GUEST, root, { recursive: true });
@@ -53,11 +53,11 @@ export async function makeBaseDisk(root: string): Promise<void> {
   await mkdir(at('var/tmp'));
   await mkdir(at('root'));
   await Promise.all([chmod(at('tmp'), 0o1777), chmod(at('var/tmp'), 0o1777), chmod(at('root'), 0o700), chmod(at('etc/shadow'), 0o640)]);
-  // Empty, and so made at the first boot. https://www.freedesktop.org/software/systemd/man/latest/machine-id.html
+  // Empty, so that it is created at the first boot. https://www.freedesktop.org/software/systemd/man/latest/machine-id.html
   await writeFile(at('etc/machine-id'), '');
   await writeFile(at('var/lib/dpkg/info/format'), '1\n');
   await writeFile(at('var/lib/dpkg/available'), '');
-  // Where libraries lie is known to the host's cache alone, as they are the host's.
+  // The libraries are those of the host, so its cache is used.
   await copyFile('/etc/ld.so.cache', at('etc/ld.so.cache')).catch(() => undefined);
   if (isRoot()) await chown(at('home/admin'), ADMIN, ADMIN);
 }

@@ -45,7 +45,7 @@ export async function disksIn(runDirectory: string): Promise<Disks> {
   };
 }
 
-/** A disk that is in use may lose files while it is copied (`no_reboot`): what vanished is no failure, all else is. */
+/** A disk in use may lose files while it is copied (`no_reboot`). Vanished files are no failure, all other errors are. */
 async function copyTree(from: string, to: string): Promise<void> {
   const environment = { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C' };
   await promisify(execFile)('cp', ['-a', '--reflink=auto', from, to], { env: environment }).catch((cause: Error & { stderr?: string }) => {

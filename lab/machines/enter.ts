@@ -12,9 +12,9 @@ export interface Inside {
   readonly stdout: Socket;
   readonly stderr: Socket;
   readonly ended: Promise<Ended>;
-  /** Everybody who could write has ended, and everything was read: needs a reader. */
+  /** All writers have ended and all output was read. Needs a reader. */
   readonly drained: Promise<unknown>;
-  /** To the command and all that it started, but for what made a session of its own. */
+  /** Signals the command and its children, except those in a session of their own. */
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -23,7 +23,7 @@ export interface Ended {
   readonly signal: NodeJS.Signals | undefined;
 }
 
-/** What a service started by systemd or a log-in without a profile has. */
+/** Environment of a systemd service or of a login without a profile. */
 export const ENVIRONMENT: Readonly<Record<string, string>> = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   HOME: '/root',
@@ -32,7 +32,7 @@ export const ENVIRONMENT: Readonly<Record<string, string>> = {
   LOGNAME: 'root',
 };
 
-/** Arguments for nsenter. A user namespace that we made is one that we may enter. */
+/** Arguments for nsenter. The lab may enter a user namespace that it created. */
 export const entering = (pid: number, kinds = ['mount', 'uts', 'ipc', 'net', 'pid']): string[] => [
   ...['--target', String(pid)],
   ...(isRoot() ? [] : ['--user', '--preserve-credentials']),
@@ -70,7 +70,7 @@ const endOf = (child: ChildProcess): Promise<Ended> =>
 
 const NUMBERS: Partial<Record<NodeJS.Signals, number>> = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGPIPE: 13, SIGTERM: 15 };
 
-/** As a shell counts: 128 and the number of the signal. */
+/** As in a shell: 128 plus the number of the signal. */
 export const exitCode = ({ code, signal }: Ended): number => code ?? 128 + (signal === undefined ? 0 : (NUMBERS[signal] ?? 0));
 
 interface Run {
@@ -82,7 +82,7 @@ interface Run {
 /** A daemon that keeps the pipes open is not waited for. */
 const PATIENCE_MILLISECONDS = 200;
 
-/** Runs to the end and gathers what it says. */
+/** Runs the command to its end and collects its output. */
 export async function runInside(pipes: Pipes, pid: number, command: readonly string[], options: Run = {}): Promise<Executed> {
   const inside = await enter(pipes, pid, { command, withInput: options.input !== undefined });
   const abort = () => inside.kill('SIGKILL');

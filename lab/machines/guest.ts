@@ -8,7 +8,7 @@ import { probe } from './probe.ts';
 import { hostname, seed } from './seed.ts';
 import { listenForSsh, type SshDoor } from './ssh/server.ts';
 
-/** What init ends with when the guest wants to come back. */
+/** Exit code of init for a reboot. */
 const REBOOT = 64;
 /** Like EC2, the last 64 KiB. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-console.html */
 const CONSOLE_BYTES = 65_536;
@@ -21,7 +21,7 @@ interface Place {
   readonly sshPort: number;
 }
 
-/** A guest, and the hand that turns its power off without asking. */
+/** A guest, and the function that turns its power off. */
 export interface SandboxGuest extends Guest {
   readonly over: Promise<void>;
   kill(): Promise<void>;
@@ -73,7 +73,7 @@ interface Lives {
   again(): Promise<Namespace>;
 }
 
-/** From boot to boot, until it ends for good. */
+/** Boots again after every reboot, until the guest powers off. */
 async function lives(door: SshDoor, power: { on: boolean }, { current, again }: Lives): Promise<void> {
   let life = await current();
   while ((await life.ended) === REBOOT && power.on) {
@@ -114,7 +114,7 @@ function guestOf({ pipes }: Place, { address, instanceId }: GuestSpec, { log, po
       const timer = setTimeout(kill, STOP_MILLISECONDS);
       const target = await pid();
       power.on = false;
-      // Not by the guest's own tools, which an image may have broken.
+      // The guest's own tools may be broken by the image.
       await runInside(pipes, target, ['/bin/sh', '-c', 'kill -TERM "$(cat /run/lab/init.pid)"']).catch(kill);
       await over;
       clearTimeout(timer);

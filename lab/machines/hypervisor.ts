@@ -1,20 +1,20 @@
-/** What runs the lab's instances. Two keep this promise: `sandbox` (real processes in a real root) and `paper` (none; for tests of scale). */
+/** Runs the lab's instances. Two implementations: `sandbox` (real processes in a real root) and `paper` (none; for tests of scale). */
 export interface Hypervisor {
   readonly kind: 'sandbox' | 'paper';
-  /** The disk of a base image: a small Linux with a service manager and an SSM agent. Made once, and never discarded. */
+  /** The disk of a base image: a small Linux with a service manager and an SSM agent. Created once and never discarded. */
   baseDisk(): Promise<Disk>;
   clone(disk: Disk): Promise<Disk>;
   discard(disk: Disk): Promise<void>;
-  /** Resolves when its processes run and its address accepts connections. The disk is the instance's own from now on. */
+  /** Resolves when its processes run and its address accepts connections. The disk belongs to the instance from now on. */
   boot(spec: GuestSpec): Promise<Guest>;
-  /** Ends every guest at once and removes every disk. */
+  /** Kills every guest and removes every disk. */
   close(): Promise<void>;
 }
 
 /** The content of a volume or snapshot. */
 export interface Disk {
   readonly id: string;
-  /** Where it lies on this machine; empty for paper. */
+  /** Path on the host; empty for paper. */
   readonly path: string;
 }
 
@@ -29,9 +29,9 @@ export interface GuestSpec {
   readonly userData: string | undefined;
   readonly firstBoot: boolean;
   readonly tags: Readonly<Record<string, string>>;
-  /** Size of the root volume as the guest's df tells it; default 8. */
+  /** Size of the root volume in GiB, as the guest's df shows it. Default: 8. */
   readonly volumeGib?: number;
-  /** The guest shut itself down (`shutdown -h`, a dead-man timer) or died. Not called for stop() and kill(). */
+  /** The guest shut itself down (`shutdown -h`, self-termination) or died. Not called for stop() and kill(). */
   onEnd(): void;
 }
 
@@ -42,13 +42,13 @@ export interface Guest {
     command: readonly string[],
     options?: { input?: string; signal?: AbortSignal; onOutput?: (chunk: Buffer) => void },
   ): Promise<Executed>;
-  /** Whether the SSM agent's process lives in there now. */
+  /** Whether the SSM agent's process runs now. */
   agentAlive(): Promise<boolean>;
-  /** What the boot and the services wrote to the console so far. */
+  /** Console output of the boot and the services so far. */
   console(): string;
   /** Connects from outside, as a load balancer would: status code of an HTTP GET, or undefined when nothing answers. */
   http(port: number, path: string): Promise<number | undefined>;
-  /** Orderly: services first. The disk stays. */
+  /** Shuts down in order, services first. The disk stays. */
   stop(): Promise<void>;
 }
 

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import type { Pipes } from './pipes.ts';
 import { isRoot } from './requirements.ts';
 
-/** The running half of a guest: its namespaces, held by its init. */
+/** The namespaces of a running guest, held by its init. */
 export interface Namespace {
-  /** Its PID 1, as this machine counts. */
+  /** Its PID 1, as a PID of the host. */
   readonly pid: number;
-  /** Code of init: 0 power off, 64 reboot; undefined when it was killed. */
+  /** Exit code of init: 0 is power off, 64 is reboot, undefined is killed. */
   readonly ended: Promise<number | undefined>;
   kill(): void;
 }
@@ -22,8 +22,8 @@ export interface Hold {
 }
 
 /**
- * `--die-with-parent`: the kernel kills bwrap when we die, however we die; with it goes PID 1 of the guest, with that every process of the guest,
- * with those its mounts. Detached, so that a Ctrl-C at the lab's terminal reaches the lab alone, which can then end its guests in order.
+ * `--die-with-parent`: the kernel kills bwrap when the lab ends in any way. This ends PID 1 of the guest, every process of the guest,
+ * and its mounts. Detached, so that Ctrl-C reaches only the lab, which then shuts down its guests in order.
  */
 export async function holdNamespace(pipes: Pipes, { root, hostname, environment, onConsole }: Hold): Promise<Namespace> {
   const [console, info, ready] = await Promise.all([pipes.output(), pipes.output(), pipes.output()]);
@@ -54,7 +54,7 @@ async function gather(source: AsyncIterable<Buffer>): Promise<string> {
 async function bubbles(root: string, hostname: string): Promise<string[]> {
   return [
     ...['--bind', root, '/', '--ro-bind', '/usr', '/usr', '--bind', join(root, 'usr/local'), '/usr/local'],
-    // Links such as /usr/bin/awk go through here.
+    // Target of links such as /usr/bin/awk.
     ...['--ro-bind-try', '/etc/alternatives', '/etc/alternatives'],
     ...(await shadows(root)).flatMap(([tool, target]) => ['--ro-bind', tool, target]),
     ...['--proc', '/proc', '--dev', '/dev', '--symlink', '/proc/1/fd/1', '/dev/console', '--tmpfs', '/run'],
@@ -64,7 +64,7 @@ async function bubbles(root: string, hostname: string): Promise<string[]> {
   ];
 }
 
-/** The guest's tools also where scripts call them by full path. A link (shutdown -> systemctl) needs no cover: systemctl looks how it is called. */
+/** The guest's tools for scripts that call them by full path. A link (shutdown -> systemctl) needs no mount: systemctl checks its name. */
 async function shadows(root: string): Promise<readonly (readonly [string, string])[]> {
   const own = join(root, 'usr/local/bin');
   const tools = new Set(await readdir(own).catch(() => []));

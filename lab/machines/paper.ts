@@ -1,6 +1,6 @@
 import type { Disk, Executed, Guest, GuestSpec, Hypervisor } from './hypervisor.ts';
 
-/** What paper guests say. A test may replace any of them at any time. */
+/** Answers of paper guests. A test may replace them at any time. */
 export interface Answers {
   exec(command: readonly string[], spec: GuestSpec): Executed | Promise<Executed>;
   agentAlive(spec: GuestSpec): boolean;
@@ -8,16 +8,16 @@ export interface Answers {
 }
 
 export interface PaperDisk extends Disk {
-  /** What it was cloned from; none for the base. */
+  /** The source of the clone; undefined for the base. */
   readonly origin: PaperDisk | undefined;
 }
 
 export interface PaperHypervisor extends Hypervisor {
   readonly kind: 'paper';
   readonly answers: Answers;
-  /** Those that run, by instance. */
+  /** Running guests, by instance. */
   readonly guests: ReadonlyMap<string, Guest>;
-  /** The disks that were not discarded. */
+  /** Disks that were not discarded. */
   readonly disks: ReadonlyMap<string, PaperDisk>;
   /** The guest shuts itself down. */
   end(instanceId: string): void;
@@ -25,7 +25,7 @@ export interface PaperHypervisor extends Hypervisor {
 
 const SUCCESS: Executed = { exitCode: 0, stdout: '', stderr: '' };
 
-/** No process, no disk, no time: a group of hundreds, for tests of what happens around the machines. */
+/** Guests without processes, disks and boot time, for tests that need hundreds of instances. */
 export function paperHypervisor(): PaperHypervisor {
   const guests = new Map<string, { guest: Guest; spec: GuestSpec }>();
   const disks = new Map<string, PaperDisk>();
@@ -76,9 +76,9 @@ function paperGuest(spec: GuestSpec, answers: Answers, guests: Map<string, { gue
     exec: async (command, { onOutput, signal } = {}) => {
       if (!runs()) throw new Error(`${spec.instanceId} does not run`);
       if (signal?.aborted) return { exitCode: 137, stdout: '', stderr: '' };
-      const said = await answers.exec(command, spec);
-      for (const text of [said.stdout, said.stderr]) if (text !== '') onOutput?.(Buffer.from(text));
-      return said;
+      const executed = await answers.exec(command, spec);
+      for (const text of [executed.stdout, executed.stderr]) if (text !== '') onOutput?.(Buffer.from(text));
+      return executed;
     },
     agentAlive: async () => runs() && answers.agentAlive(spec),
     console: () => `paper machine ${spec.instanceId}\n`,

@@ -5,8 +5,8 @@ import { Socket } from 'node:net';
 import { promisify } from 'node:util';
 
 /**
- * Real pipes for what runs in a guest. Node's own `stdio: 'pipe'` is a socket pair, and a script cannot open a socket again: `echo no > /dev/stderr`
- * and `tee /dev/stdout` would fail with ENXIO. Node cannot call pipe(2) either, so the pipes are FIFOs, made a few dozen at a time.
+ * Real pipes for processes in a guest. Node's own `stdio: 'pipe'` is a socket pair, which a script cannot reopen: `echo no > /dev/stderr`
+ * and `tee /dev/stdout` would fail with ENXIO. Node cannot call pipe(2), so the pipes are FIFOs, created a few dozen at a time.
  */
 export interface Pipes {
   /** A pipe that the child writes into. */
@@ -16,9 +16,9 @@ export interface Pipes {
 }
 
 export interface Pipe {
-  /** Our end. */
+  /** The end of the lab. */
   readonly ours: Socket;
-  /** The child's end: goes into `stdio`, and is closed here once the child has it. */
+  /** The end of the child: used in `stdio`, and closed here when the child has it. */
   readonly childEnd: number;
 }
 
@@ -59,7 +59,7 @@ function output(path: string): Pipe {
 }
 
 function input(path: string): Pipe {
-  // Opening one end waits for the other; a third that is both lets the two be opened one after the other.
+  // Opening one end blocks until the other is open. A third, read-write descriptor avoids that.
   const both = openSync(path, 'r+');
   const childEnd = openSync(path, 'r');
   const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
@@ -68,5 +68,5 @@ function input(path: string): Pipe {
   return { ours: quiet(new Socket({ fd, readable: false, writable: true })), childEnd };
 }
 
-/** A reader that has gone (EPIPE) is how many commands end. */
+/** Many commands end by closing their input (EPIPE). */
 const quiet = (socket: Socket): Socket => socket.on('error', () => {});

@@ -11,8 +11,8 @@ printf %s "$status"
 const TIMEOUT_MILLISECONDS = 5000;
 
 /**
- * Status of an HTTP GET at the guest's own address, in its network: what listens on its loopback alone does not answer, as with a load balancer. bash
- * is our client; only the network is the guest's, so that a guest without tools can be probed.
+ * Status of an HTTP GET at the guest's own address, in its network. A service on its loopback alone does not answer, as with a load balancer. bash
+ * is the client. Only the network is the guest's, so a guest without tools can be probed.
  */
 export function probe(pid: number, address: string, port: number, path: string): Promise<number | undefined> {
   const args = [...entering(pid, ['net']), 'bash', '-c', SCRIPT, 'probe', address, String(port), path];

@@ -3,7 +3,7 @@ import { access, constants, lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** Something that a sandboxed guest needs and this machine does not have. */
+/** A requirement of sandboxed guests that this host does not meet. */
 export interface Missing {
   readonly what: string;
   readonly fix: string;
@@ -23,7 +23,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   mkfifo: 'coreutils',
 };
 
-/** Empty when guests can run here. Looked for in the host's /usr, which is the guests' as well. */
+/** Empty when guests can run here. Programs are searched in the host's /usr, which guests use too. */
 export async function missingRequirements(path = '/usr/bin:/usr/sbin'): Promise<readonly Missing[]> {
   if (process.platform !== 'linux') {
     return [{ what: 'Linux (guests are namespaces)', fix: 'start the lab with `machines: paper`, or in a Linux machine or container' }];
@@ -66,6 +66,6 @@ async function isOn(path: string, program: string): Promise<boolean> {
   );
 }
 
-/** What is missing and what to do, as a sentence each. */
+/** One sentence per requirement: what is missing, and the fix. */
 export const complaint = (missing: readonly Missing[]): string =>
-  `This machine cannot run the lab's guests.\n${missing.map(({ what, fix }) => `  It lacks ${what}. To mend that: ${fix}`).join('\n')}`;
+  `This host cannot run the lab's guests.\n${missing.map(({ what, fix }) => `  It lacks ${what}. Fix: ${fix}`).join('\n')}`;

@@ -2,9 +2,9 @@ import { lstat, mkdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 
 /**
- * Where a path of a guest lies on this machine, its links followed as the guest would follow them: an absolute link in there must not lead
- * into our own root. `root` is a disk, or /proc/<pid>/root of a running guest (which has the guest's tmpfs mounts, too). The last part of the
- * path may be missing; with `keepLast` it may also be a link that is not followed.
+ * The path on the host for a path of a guest. Links are followed as in the guest: an absolute link must not lead
+ * into the host's root. `root` is a disk, or /proc/<pid>/root of a running guest (which includes its tmpfs mounts). The last part of the
+ * path may be missing. With `keepLast`, a link there is not followed.
  */
 export async function resolveIn(root: string, path: string, keepLast = false): Promise<string> {
   const ahead = path.split('/');
@@ -38,7 +38,7 @@ const isSymbolicLink = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** Nothing when there is no such file. */
+/** Undefined when the file does not exist. */
 export async function readIn(root: string, path: string): Promise<string | undefined> {
   return readFile(await resolveIn(root, path), 'utf8').catch(() => undefined);
 }

@@ -4,8 +4,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * Where a running lab keeps its disks. The name says whose it is: process id, when that process started (ids are used again), and the
- * PID namespace in which the id means something. Directories of dead runs are swept when the next one starts: a killed lab cannot tidy up.
+ * The directory of a running lab's disks. Its name holds the process ID, the start time of that process (IDs are reused), and the
+ * PID namespace of the ID. Directories of dead runs are removed when the next lab starts, because a killed lab cannot clean up.
  */
 export async function claimRunDirectory(cacheDirectory = defaultCache()): Promise<string> {
   const lab = join(cacheDirectory, 'ami-action', 'lab');
@@ -28,8 +28,8 @@ async function sweep(lab: string, here: string): Promise<void> {
   );
 }
 
-/** Of a run in another container we see no process; two days are longer than any. */
-const STRANGERS_DAYS = 2;
+/** A process in another container is not visible. No run takes two days. */
+const UNKNOWN_RUN_DAYS = 2;
 
 async function isDead(path: string, name: string, here: string): Promise<boolean> {
   const [pid = '', startedAt, namespace] = name.split('-');
@@ -39,7 +39,7 @@ async function isDead(path: string, name: string, here: string): Promise<boolean
     ({ mtimeMs }) => mtimeMs,
     () => Date.now(),
   );
-  return Date.now() - changedAt > STRANGERS_DAYS * 86_400_000;
+  return Date.now() - changedAt > UNKNOWN_RUN_DAYS * 86_400_000;
 }
 
 /** Field 22 of /proc/<pid>/stat, counted after the name, which may hold spaces. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */

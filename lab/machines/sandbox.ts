@@ -17,7 +17,7 @@ interface Options {
   readonly sshPort?: number;
 }
 
-/** Guests as real processes in real roots, in namespaces of their own. Keeps accidents in, not attackers: what runs in there is ours. */
+/** Guests as real processes in real roots, in their own namespaces. They contain accidents, not attackers. */
 export async function sandboxHypervisor({ clock, cacheDirectory, sshPort = 2322 }: Options): Promise<Hypervisor> {
   const missing = await missingRequirements();
   if (missing.length > 0) throw new Error(complaint(missing));

@@ -7,7 +7,7 @@ import { isRoot } from './requirements.ts';
 import { readIn, resolveIn, writeIn } from './rooted.ts';
 import { readUserData } from './user-data.ts';
 
-/** What a disk is given before its first boot as an instance: who may log in, its own identity, the user data. As cloud-init does it. */
+/** Prepares a disk before its first boot as an instance: authorized keys, machine identity, user data. As cloud-init does it. */
 export async function seed({ instanceId, disk: { path: root }, authorizedKeys, userData, address }: GuestSpec): Promise<void> {
   await Promise.all([
     authorize(root, '/root', authorizedKeys, 0),
@@ -21,7 +21,7 @@ export async function seed({ instanceId, disk: { path: root }, authorizedKeys, u
 
 export const hostname = (address: string): string => `ip-${address.replaceAll('.', '-')}`;
 
-/** Added to what the image ships: a key that was left in an image can still log in, as on AWS. */
+/** Added to the keys of the image: a key that is left in an image can still log in, as on AWS. */
 async function authorize(root: string, home: string, keys: readonly string[], owner: number): Promise<void> {
   if (keys.length === 0) return;
   const file = `${home}/.ssh/authorized_keys`;
@@ -35,7 +35,7 @@ async function authorize(root: string, home: string, keys: readonly string[], ow
   for (const path of [posix.dirname(file), file]) await chown(await resolveIn(root, path), owner, owner);
 }
 
-/** Only those that are missing: host keys that an image ships are on every instance of it. */
+/** Creates only missing host keys: those in the image are used by every instance of it. */
 async function makeHostKeys(root: string): Promise<void> {
   for (const type of ['ed25519', 'ecdsa'] as const) {
     const file = `/etc/ssh/ssh_host_${type}_key`;

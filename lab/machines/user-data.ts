@@ -1,9 +1,9 @@
-/** What user data asks for, as far as the lab goes: scripts and boothooks. https://cloudinit.readthedocs.io/en/latest/explanation/format.html */
+/** The parts of user data that the lab runs: scripts and boothooks. https://cloudinit.readthedocs.io/en/latest/explanation/format.html */
 export interface UserData {
   readonly scripts: readonly string[];
   /** Run at every boot, before anything else. */
   readonly boothooks: readonly string[];
-  /** Parts that are no scripts; cloud-init's words for what it does not run. */
+  /** Parts that are not run, as warnings in the wording of cloud-init. */
   readonly unhandled: readonly string[];
 }
 
@@ -37,7 +37,7 @@ function partOf(text: string): Part {
   return { type, body: isBase64 ? Buffer.from(body, 'base64').toString() : body };
 }
 
-/** Headers end at the first empty line; a line that begins with a blank goes on from the one before. */
+/** Headers end at the first empty line. A line that starts with a blank continues the previous one. */
 function splitHeaders(text: string): { headers: ReadonlyMap<string, string>; body: string } {
   const unix = text.replace(/\r\n/g, '\n');
   const end = unix.indexOf('\n\n');
@@ -51,7 +51,7 @@ function splitHeaders(text: string): { headers: ReadonlyMap<string, string>; bod
   return { headers, body: end < 0 ? '' : unix.slice(end + 2) };
 }
 
-/** A script says so by its first line or its type; cloud-init believes either. */
+/** A script is identified by its first line or its type, as in cloud-init. */
 const isScript = ({ type, body }: Part): boolean =>
   type === 'text/x-shellscript' || ((type === 'text/plain' || type === '') && body.startsWith('#!'));
 

@@ -2,25 +2,25 @@ import type { PingStatus } from '@aws-sdk/client-ssm';
 import { guestOf, instances, type LabInstance } from '../ec2/state.ts';
 import { type Place, slice } from '../place.ts';
 
-/** An SSM agent that has registered once: a managed node. */
+/** An SSM agent that has registered: a managed node. */
 export interface Agent {
   readonly instance: LabInstance;
   readonly registeredAt: Date;
-  /** Lab time of its last sign of life, milliseconds since 1970. */
+  /** Lab time of its last ping, milliseconds since 1970. */
   seenAt: number;
-  /** Since when it is known to be silent. */
+  /** When it stopped answering. */
   silentSince: number | undefined;
 }
 
 const agents = slice(() => new Map<string, Agent>());
 
 /**
- * Whether instances without a profile are managed too. On AWS it is off until somebody turns it on; in the lab it is on.
+ * Whether instances without a profile are managed too. The default is off on AWS and on in the lab.
  * https://docs.aws.amazon.com/systems-manager/latest/userguide/managed-instances-default-host-management.html
  */
 export const defaultHostManagement = slice(() => ({ enabled: true }));
 
-/** Looks how the agents are, of the named instances or of all, and remembers it. */
+/** Updates the state of the agents of the named instances, or of all. */
 export async function observe(place: Place, ids?: readonly string[]): Promise<void> {
   const known = instances(place);
   const wanted = ids === undefined ? [...known.values()] : ids.flatMap(id => known.get(id) ?? []);
@@ -39,7 +39,7 @@ async function look(place: Place, instance: LabInstance): Promise<void> {
   }
 }
 
-/** Its process lives, it had time to come up, and it may talk to Systems Manager. */
+/** Whether its process runs, had time to start, and may call Systems Manager. */
 export async function answers(place: Place, instance: LabInstance): Promise<boolean> {
   const { clock, timings } = place.core;
   const guest = guestOf(instance);
@@ -52,13 +52,13 @@ export async function answers(place: Place, instance: LabInstance): Promise<bool
 export const managedNodes = (place: Place): readonly Agent[] =>
   [...agents(place).values()].filter(({ instance }) => instance.state !== 'stopped' && instance.state !== 'terminated');
 
-/** Of a running instance whose agent has registered; anything else cannot be sent a command. */
+/** The agent of a running instance that has registered. Other instances cannot receive a command. */
 export const nodeFor = (place: Place, id: string): Agent | undefined => {
   const agent = agents(place).get(id);
   return agent?.instance.state === 'running' ? agent : undefined;
 };
 
-/** An agent that has just died still looks online: the service notices by its silence. */
+/** An agent that has just died is still online: the service notices only that it stops answering. */
 export function pingOf({ core }: Place, { silentSince }: Agent): PingStatus {
   const isSilent = silentSince !== undefined && core.clock.now() - silentSince >= core.timings.agentSilence * 1000;
   return isSilent ? 'ConnectionLost' : 'Online';

@@ -4,7 +4,7 @@ import { answers, nodeFor, observe, pingOf } from './agents.ts';
 import { runScript } from './command-run.ts';
 import { type Ending, finish, hasEnded, type Invocation, type LabCommand } from './command-state.ts';
 
-/** How often the service and an agent that did not answer try each other again, lab seconds. */
+/** Interval in which the service retries an agent that does not answer, in lab seconds. */
 const RETRY_SECONDS = 5;
 
 /** One command on one node, from Pending to its end. https://docs.aws.amazon.com/systems-manager/latest/userguide/monitor-commands.html */
@@ -17,7 +17,7 @@ export async function carryOut(command: LabCommand, invocation: Invocation): Pro
   await answer(command, invocation, { instance, guest }, ending);
 }
 
-/** Until the agent takes it. */
+/** Waits until the agent accepts the command. */
 async function deliver(command: LabCommand, invocation: Invocation, instance: LabInstance): Promise<Guest | undefined> {
   const { place } = command;
   const { clock, timings } = place.core;
@@ -35,8 +35,8 @@ async function deliver(command: LabCommand, invocation: Invocation, instance: La
 
 const UNDELIVERABLE: Ending = { status: 'Failed', details: 'Undeliverable' };
 const DELIVERY_TIMED_OUT: Ending = { status: 'TimedOut', details: 'DeliveryTimedOut' };
-// In the agent's words: https://github.com/aws/amazon-ssm-agent (outofproc/master.go)
-const CUT_SHORT: Ending = { status: 'Failed', details: 'Failed', responseCode: 1, stderr: 'document process failed unexpectedly' };
+// In the wording of the agent: https://github.com/aws/amazon-ssm-agent (outofproc/master.go)
+const INTERRUPTED: Ending = { status: 'Failed', details: 'Failed', responseCode: 1, stderr: 'document process failed unexpectedly' };
 
 async function undelivered({ place, expiresAt }: LabCommand, instance: LabInstance, isLate: boolean): Promise<Ending | undefined> {
   if (instance.state === 'shutting-down' || instance.state === 'terminated') return UNDELIVERABLE;
@@ -48,8 +48,8 @@ async function undelivered({ place, expiresAt }: LabCommand, instance: LabInstan
 }
 
 /**
- * Only an agent that lives can say how it ended; "if the agent isn't running or available on the node, the command status remains at In Progress
- * until the agent is available again", or until everything has expired. An agent of another life of the machine knows only that it was cut short.
+ * Only a running agent reports the result: "if the agent isn't running or available on the node, the command status remains at In Progress
+ * until the agent is available again", or until it expires. After a reboot the agent reports that the command was interrupted.
  */
 async function answer(
   command: LabCommand,
@@ -59,7 +59,7 @@ async function answer(
 ): Promise<void> {
   const { clock } = command.place.core;
   while (!hasEnded(invocation)) {
-    if (await answers(command.place, instance)) finish(invocation, guestOf(instance) === guest ? ending : CUT_SHORT, clock.date());
+    if (await answers(command.place, instance)) finish(invocation, guestOf(instance) === guest ? ending : INTERRUPTED, clock.date());
     else if (clock.now() >= command.expiresAt.getTime()) finish(invocation, DELIVERY_TIMED_OUT, clock.date());
     else await clock.sleep(RETRY_SECONDS);
   }

@@ -1,4 +1,4 @@
-/** How output is cut. The sizes are of the API, the marks are the agent's: https://github.com/aws/amazon-ssm-agent (iohandler.go, pluginutil.go) */
+/** How output is truncated. The sizes are those of the API, the marks are those of the agent: https://github.com/aws/amazon-ssm-agent (iohandler.go, pluginutil.go) */
 
 const MARK = '--output truncated--';
 
@@ -13,7 +13,7 @@ const ERROR_TITLE = '\n----------ERROR-------\n';
 const OUTPUT_MARK = '\n---Output truncated---';
 const ERROR_MARK = '\n---Error truncated----';
 
-/** Both in 2,500 characters; whichever takes more than its half is cut. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CommandPlugin.html */
+/** Both outputs in 2,500 characters; one that exceeds its half is truncated. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CommandPlugin.html */
 export function pluginOutput(stdout: string, stderr: string): string {
   const title = stderr === '' ? '' : ERROR_TITLE;
   const room = MOST - title.length;

@@ -14,7 +14,7 @@ import { commands, type LabCommand } from './command-state.ts';
 import { ordinal, page } from './pages.ts';
 import { check, given, length, within } from './validation.ts';
 
-/** "The Run Command API follows an eventual consistency model": for a moment nobody knows the invocation. */
+/** "The Run Command API follows an eventual consistency model": at first the invocation does not exist. */
 const isKnown = ({ place, requestedAt }: LabCommand): boolean =>
   place.core.clock.now() >= requestedAt.getTime() + place.core.timings.delivery * 1000;
 
@@ -36,7 +36,7 @@ export const listCommands: Operation<ListCommandsCommandInput, ListCommandsComma
   return { Commands: items.map(({ shown }) => shown), NextToken };
 };
 
-/** An empty list, not an error, for what is not known yet. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_ListCommandInvocations.html */
+/** Returns an empty list for an unknown command, not an error. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_ListCommandInvocations.html */
 export const listCommandInvocations: Operation<ListCommandInvocationsCommandInput, ListCommandInvocationsCommandOutput> = (
   input,
   { place },

@@ -5,11 +5,11 @@ import { canRun, scriptFor, startLine } from './script.ts';
 
 /** "Exit code 194": the agent reboots the node and starts the script again. https://docs.aws.amazon.com/systems-manager/latest/userguide/send-commands-reboot.html */
 const REBOOT = 194;
-/** Exit code of what the agent killed with SIGKILL. */
+/** Exit code of a process that the agent killed with SIGKILL. */
 const KILLED = 137;
 const LOOK_SECONDS = 2;
 
-/** What the agent does with a command that it has taken. */
+/** How the agent carries out a command. */
 export async function runScript(command: LabCommand, invocation: Invocation, guest: Guest): Promise<Ending> {
   const { clock } = command.place.core;
   if (!(await canRun(guest, command.document))) return { status: 'Failed', details: 'InvalidPlatform' };
@@ -18,24 +18,24 @@ export async function runScript(command: LabCommand, invocation: Invocation, gue
   const callOff = clock.after(command.executionSeconds, () => tooLong.abort());
   const executed = await runs(command, invocation, guest, AbortSignal.any([tooLong.signal, invocation.cancel.signal]));
   callOff();
-  return judge(executed, { cancelled: invocation.cancel.signal.aborted, tooLong: tooLong.signal.aborted });
+  return toEnding(executed, { cancelled: invocation.cancel.signal.aborted, tooLong: tooLong.signal.aborted });
 }
 
 async function runs(command: LabCommand, invocation: Invocation, guest: Guest, signal: AbortSignal): Promise<Executed> {
-  const [told, cried]: [string[], string[]] = [[], []];
+  const [outputs, errors]: [string[], string[]] = [[], []];
   for (;;) {
     const { exitCode, stdout, stderr } = await guest
       .exec(startLine(command, invocation), { input: scriptFor(command), signal })
       .catch((cause: Error): Executed => ({ exitCode: -1, stdout: '', stderr: cause.message }));
-    told.push(stdout);
-    cried.push(stderr);
-    if (exitCode !== REBOOT || signal.aborted) return { exitCode, stdout: told.join(''), stderr: cried.join('') };
+    outputs.push(stdout);
+    errors.push(stderr);
+    if (exitCode !== REBOOT || signal.aborted) return { exitCode, stdout: outputs.join(''), stderr: errors.join('') };
     await reboot(command.place, guest, signal);
   }
 }
 
 async function reboot(place: Place, guest: Guest, signal: AbortSignal): Promise<void> {
-  // When PID 1 started tells one life of the guest from the next.
+  // The start time of PID 1 identifies one boot of the guest.
   const life = () =>
     guest.exec(['cut', '-d', ' ', '-f', '22', '/proc/1/stat']).then(
       ({ stdout }) => stdout.trim(),
@@ -49,11 +49,11 @@ async function reboot(place: Place, guest: Guest, signal: AbortSignal): Promise<
   }
 }
 
-function judge({ exitCode, stdout, stderr }: Executed, ended: { cancelled: boolean; tooLong: boolean }): Ending {
+function toEnding({ exitCode, stdout, stderr }: Executed, ended: { cancelled: boolean; tooLong: boolean }): Ending {
   if (ended.cancelled) return { status: 'Cancelled', details: 'Cancelled', responseCode: KILLED, stdout, stderr };
   if (ended.tooLong) return { status: 'TimedOut', details: 'ExecutionTimedOut', responseCode: KILLED, stdout, stderr };
   if (exitCode === 0) return { status: 'Success', details: 'Success', responseCode: 0, stdout, stderr };
   // The agent adds this line: https://github.com/aws/amazon-ssm-agent (runscript.go)
-  const why = `failed to run commands: exit status ${exitCode}`;
-  return { status: 'Failed', details: 'Failed', responseCode: exitCode, stdout, stderr: stderr + why };
+  const message = `failed to run commands: exit status ${exitCode}`;
+  return { status: 'Failed', details: 'Failed', responseCode: exitCode, stdout, stderr: stderr + message };
 }

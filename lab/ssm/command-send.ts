@@ -47,7 +47,7 @@ const refuseForm = (input: SendCommandCommandInput): void =>
     like('maxErrors', input.MaxErrors, /^([1-9][0-9]*|[0]|[1-9][0-9]%|[0-9]%|100%)$/),
   );
 
-/** Named nodes must all be fit; by tag, those are taken that are. */
+/** All named nodes must be ready. Of tagged nodes, the ready ones are used. */
 async function targets(place: Place, { InstanceIds = [], Targets = [] }: SendCommandCommandInput): Promise<readonly string[]> {
   if (InstanceIds.length === 0 && Targets.length === 0) throw invalid('You must specify either instance IDs or targets.');
   if (InstanceIds.length > 0 && Targets.length > 0) throw invalid("You can't specify both instance IDs and targets.");
@@ -64,12 +64,12 @@ async function targets(place: Place, { InstanceIds = [], Targets = [] }: SendCom
   return named;
 }
 
-// One message for all of it: not registered, not running, not there, not allowed.
+// One message for all causes: not registered, not running, not existing, not allowed.
 // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_SendCommand.html#API_SendCommand_Errors
 const notValid = (place: Place, ids: readonly string[]): AwsError =>
   new AwsError('InvalidInstanceId', `Instances [[${ids.join(', ')}]] not in a valid state for account ${place.account}`);
 
-/** At most `MaxConcurrency` nodes at a time, and no further one after more than `MaxErrors` failures. */
+/** Runs on at most `MaxConcurrency` nodes at a time and stops after more than `MaxErrors` failures. */
 async function runEverywhere(command: LabCommand): Promise<void> {
   const { invocations, input, place } = command;
   const waiting = [...invocations];
@@ -83,7 +83,7 @@ async function runEverywhere(command: LabCommand): Promise<void> {
   await Promise.all(Array.from({ length: Math.min(atOnce, invocations.length) }, worker));
 }
 
-/** What has not started does not start; what runs is killed. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CancelCommand.html */
+/** Pending invocations are not started, running ones are killed. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CancelCommand.html */
 export const cancelCommand: Operation<CancelCommandCommandInput, CancelCommandCommandOutput> = ({ CommandId, InstanceIds }, { place }) => {
   check(given('commandId', CommandId), length('commandId', CommandId, 36, 36), length('instanceIds', InstanceIds, 0, 50));
   const command = commands(place).get(CommandId ?? '');

@@ -38,7 +38,7 @@ export function describeCommand(command: LabCommand): Command {
   };
 }
 
-/** Output is empty until the end, whatever the script has printed so far. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetCommandInvocation.html */
+/** Output is empty until the script ends. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetCommandInvocation.html */
 export function detailInvocation(command: LabCommand, invocation: Invocation): Omit<GetCommandInvocationCommandOutput, '$metadata'> {
   const { startedAt, endedAt } = invocation;
   return {
@@ -81,7 +81,7 @@ function plugin(
 ): CommandPlugin {
   return {
     Name: document.plugin,
-    // A plugin has no words for being late or being called off.
+    // A plugin has no status for delivery timeouts and cancellations.
     Status: status === 'Delayed' ? 'Pending' : status === 'Cancelling' ? 'InProgress' : status,
     StatusDetails: details,
     ResponseCode: responseCode,

@@ -2,11 +2,11 @@ import type { CommandInvocationStatus, SendCommandCommandInput } from '@aws-sdk/
 import { type Place, slice } from '../place.ts';
 import type { RunDocument } from './documents.ts';
 
-/** What became of a command on one node. */
+/** A command on one node. */
 export interface Invocation {
   readonly instanceId: string;
   status: CommandInvocationStatus;
-  /** Finer than the status; in one word, as AWS answers it: `DeliveryTimedOut`, where its pages write Delivery Timed Out. */
+  /** StatusDetails, in one word as the API returns it: `DeliveryTimedOut`, where the documentation writes Delivery Timed Out. */
   details: string;
   /** -1 until the script has ended. */
   responseCode: number;
@@ -27,9 +27,9 @@ export interface LabCommand {
   readonly input: SendCommandCommandInput;
   readonly executionSeconds: number;
   readonly requestedAt: Date;
-  /** After this it is not started any more. */
+  /** After this time it is no longer started. */
   readonly startBefore: Date;
-  /** After this nobody waits for an answer any more. */
+  /** After this time the service no longer waits for an answer. */
   readonly expiresAt: Date;
   readonly invocations: readonly Invocation[];
 }

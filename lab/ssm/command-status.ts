@@ -9,7 +9,7 @@ export interface CommandCondition {
 const count = (invocations: readonly Invocation[], ...details: readonly string[]): number =>
   invocations.filter(invocation => details.includes(invocation.details)).length;
 
-/** What counts against `MaxErrors`: delivery timeouts and what never arrived do not. */
+/** Failures that count against `MaxErrors`: all but delivery timeouts and undeliverable commands. */
 export const errorCount = (invocations: readonly Invocation[]): number => count(invocations, 'Failed', 'ExecutionTimedOut');
 
 export const deliveryTimedOutCount = (invocations: readonly Invocation[]): number => count(invocations, 'DeliveryTimedOut');
@@ -18,7 +18,7 @@ export const deliveryTimedOutCount = (invocations: readonly Invocation[]): numbe
 export const share = (text: string, targets: number): number =>
   text.endsWith('%') ? Math.floor((Number(text.slice(0, -1)) * targets) / 100) : Number(text);
 
-/** The whole from its parts. https://docs.aws.amazon.com/systems-manager/latest/userguide/monitor-commands.html ("Detailed status for a command") */
+/** Status of the command from those of its invocations. https://docs.aws.amazon.com/systems-manager/latest/userguide/monitor-commands.html ("Detailed status for a command") */
 export function conditionOf(invocations: readonly Invocation[], maxErrors: number): CommandCondition {
   if (invocations.length === 0) return { status: 'Failed', details: 'NoInstancesInTag' };
   if (!invocations.every(hasEnded)) return underWay(invocations);

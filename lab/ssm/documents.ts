@@ -5,7 +5,7 @@ export interface RunDocument {
   readonly name: string;
   readonly plugin: string;
   readonly script: string;
-  /** What the agent starts, with the script's path as last argument. */
+  /** The command of the agent; the script's path is its last argument. */
   readonly shell: readonly string[];
   readonly platforms: readonly string[];
 }
@@ -44,7 +44,7 @@ export function readParameters(document: RunDocument, given: Readonly<Record<str
   const unknown = Object.keys(given).filter(name => !PARAMETERS.includes(name));
   if (unknown.length > 0) throw refused(`Undefined parameters: [${unknown.join(', ')}] for document ${document.name}`);
   if ((given.commands ?? []).length === 0) throw refused(`Missing required parameters for document ${document.name}: [commands]`);
-  // "The size limit of a document is 64 KB": its parameters are put into it before it is sent.
+  // "The size limit of a document is 64 KB": parameters are inserted before the document is sent.
   if (Buffer.byteLength(JSON.stringify(given)) > 64 * 1024)
     throw new AwsError('MaxDocumentSizeExceeded', 'The size limit of a document is 64 KB.');
   const text = given.executionTimeout?.[0] ?? '3600';

@@ -1,6 +1,6 @@
 import { AwsError } from '../operation.ts';
 
-export interface PageWanted {
+export interface PageInput {
   readonly MaxResults?: number | undefined;
   readonly NextToken?: string | undefined;
 }
@@ -10,8 +10,8 @@ export interface Page<T> {
   readonly NextToken: string | undefined;
 }
 
-/** A page of what is sorted by `key`. The token says which key was last, so what comes or goes in between shifts nothing. */
-export function page<T>(all: readonly T[], key: (item: T) => string, wanted: PageWanted, usual: number): Page<T> {
+/** A page of items sorted by `key`. The token holds the last key, so items created or deleted between pages shift nothing. */
+export function page<T>(all: readonly T[], key: (item: T) => string, wanted: PageInput, usual: number): Page<T> {
   const last = wanted.NextToken === undefined ? undefined : readToken(wanted.NextToken);
   const rest = last === undefined ? all : all.filter(item => key(item) > last);
   const items = rest.slice(0, wanted.MaxResults ?? usual);

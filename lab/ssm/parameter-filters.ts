@@ -36,7 +36,7 @@ export function refuseFilters(filters: readonly ParameterStringFilter[], allowed
   }
 }
 
-/** Every filter must fit; of a filter's values, one. */
+/** Every filter must match with one of its values. */
 export const fits = (parameter: LabParameter, filters: readonly ParameterStringFilter[]): boolean =>
   filters.every(filter => fitsOne(parameter, filter));
 
@@ -46,7 +46,7 @@ function fitsOne(parameter: LabParameter, { Key = '', Option, Values = [] }: Par
   const is = attribute(parameter, Key);
   if (is === undefined) return false;
   if (Key.startsWith('tag:') && Values.length === 0) return true;
-  // `a` and `/a` are one name to a filter.
+  // A filter treats `a` and `/a` as the same name.
   const bare = (text: string) => (Key === 'Name' && Option !== 'Contains' ? text.replace(/^\//, '') : text);
   return Values.some(value => compare(bare(is), bare(value), Option ?? 'Equals'));
 }

@@ -14,7 +14,7 @@ const MOST = 10;
 const isLabel = (label: string): boolean => /^(?!aws|ssm)[a-z_.-][\w.-]*$/i.test(label);
 
 /**
- * A label is on one version of a parameter; put on another, it moves. A label that breaks the rules comes back in a list, with 200.
+ * A label belongs to one version of a parameter; setting it on another moves it. Invalid labels are returned in a list, with 200.
  * https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_LabelParameterVersion.html
  */
 export const labelParameterVersion: Operation<LabelParameterVersionCommandInput, LabelParameterVersionCommandOutput> = (

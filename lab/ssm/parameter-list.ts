@@ -18,7 +18,7 @@ import { publicParameters } from './public-parameters.ts';
 import { check, given, invalid, length, within } from './validation.ts';
 
 /**
- * A page is cut first and filtered then, so it may be short or empty and still have a next one: "The number of items returned, however, can be
+ * A page is cut before it is filtered, so it may be short or empty and still have a next one: "The number of items returned, however, can be
  * between zero and the value of MaxResults." https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeParameters.html
  */
 export const describeParameters: Operation<DescribeParametersCommandInput, DescribeParametersCommandOutput> = (input, { place }) => {
@@ -66,7 +66,7 @@ export const getParametersByPath: Operation<GetParametersByPathCommandInput, Get
   return { Parameters: chosen.map(found => shown(found, input.WithDecryption)), NextToken };
 };
 
-/** With a filter for labels, the versions that carry one; otherwise the newest. */
+/** With a filter for labels, the versions with such a label; otherwise the newest version. */
 function labelled(parameter: LabParameter, label: ParameterStringFilter | undefined) {
   const versions =
     label === undefined
@@ -75,7 +75,7 @@ function labelled(parameter: LabParameter, label: ParameterStringFilter | undefi
   return versions.map(version => ({ parameter, version, selector: undefined }));
 }
 
-/** Oldest first, so whoever reads one page only sees the past. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameterHistory.html */
+/** Oldest first, so the first page does not contain the current version. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameterHistory.html */
 export const getParameterHistory: Operation<GetParameterHistoryCommandInput, GetParameterHistoryCommandOutput> = (input, { place }) => {
   check(given('name', input.Name), length('name', input.Name, 1, 2048), within('maxResults', input.MaxResults, 1, 50));
   const { name } = readReference(place, input.Name ?? '');

@@ -6,7 +6,7 @@ import { check, given, invalid, length } from './validation.ts';
 const LEVELS = 15;
 
 /**
- * A name under which something may be stored.
+ * Checks the name of a parameter that is stored.
  * https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-parameter-name-constraints.html
  */
 export function nameToWrite(place: Place, raw: string | undefined): string {
@@ -22,7 +22,7 @@ export function nameToWrite(place: Place, raw: string | undefined): string {
   }
   if (name.includes('/') && !name.startsWith('/')) throw invalid('Parameter name must be a fully qualified name.');
   if (/\/\/|\/$/.test(name)) throw invalid('Parameter name must not contain empty levels.');
-  // The whole ARN counts: 1011 is what a name may have in the longest region and account.
+  // The limit is that of the whole ARN: it leaves 1011 characters for the name.
   if (name.length > 1011 || place.region.length + name.length > 1011 + 20) throw invalid('Parameter name is too long.');
   if (name.split('/').filter(Boolean).length > LEVELS) {
     throw new AwsError('HierarchyLevelLimitExceededException', `A hierarchy can have a maximum of ${LEVELS} levels.`);
@@ -36,13 +36,13 @@ export interface Reference {
   readonly selector: string | undefined;
 }
 
-/** What a reader may say: `name`, `name:version`, `name:label`, an ARN, or an ARN with either. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html */
+/** Forms of a reference: `name`, `name:version`, `name:label`, an ARN, or an ARN with either. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html */
 export function readReference(place: Place, raw: string): Reference {
   const [, region, account, path] = /^arn:aws:ssm:([^:]+):(\d*):parameter\/(.+)$/.exec(raw.trim()) ?? [];
   if (path === undefined) return split(raw.trim());
-  // Parameters are of one region; one of another account must be shared through AWS RAM, which the lab does not have.
+  // A parameter belongs to one region. Sharing with another account needs AWS RAM, which the lab does not have.
   if (region !== place.region || (account !== '' && account !== place.account)) throw otherAccount(raw);
-  // The slash that starts a path and the one that starts a plain name look alike in an ARN.
+  // In an ARN, `/a` and `a` look the same.
   const { name, selector } = split(path);
   return { name: name.includes('/') ? `/${name}` : name, selector };
 }

@@ -24,7 +24,7 @@ interface Found {
   readonly selector: string | undefined;
 }
 
-/** What a reference means now. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html */
+/** The version to which a reference resolves now. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html */
 function look(place: Place, reference: string): Found {
   const { name, selector } = readReference(place, reference);
   const parameter = find(place, name);
@@ -40,7 +40,7 @@ export const getParameter: Operation<GetParameterCommandInput, GetParameterComma
   return { Parameter: shown(look(place, Name ?? ''), WithDecryption) };
 };
 
-/** Answers for what it knows, names the rest, and throws for neither. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html */
+/** Returns known parameters, lists the invalid names, and throws for neither. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html */
 export const getParameters: Operation<GetParametersCommandInput, GetParametersCommandOutput> = ({ Names, WithDecryption }, { place }) => {
   check(given('names', Names), length('names', Names, 1, 10));
   const names = [...new Set(Names)].sort();
@@ -75,18 +75,18 @@ export function shown({ parameter, version, selector }: Found, decrypted: boolea
   };
 }
 
-/** The lab keeps secrets in plain text, but hands them out as AWS does: useless without `WithDecryption`. */
+/** The lab stores secrets in plain text, but returns them encoded without `WithDecryption`. */
 export const visible = ({ type, value }: ParameterVersion, decrypted: boolean | undefined): string =>
   type === 'SecureString' && decrypted !== true ? `AQICAH${createHash('sha512').update(value).digest('base64')}` : value;
 
 export interface Resolved {
   readonly value: string;
-  /** Auto Scaling takes only `aws:ec2:image` where a launch template says `resolve:ssm:`. */
+  /** Auto Scaling accepts only `aws:ec2:image` parameters for `resolve:ssm:` of a launch template. */
   readonly dataType: string;
 }
 
 /**
- * What `resolve:ssm:<reference>` in a launch template or RunInstances means at this moment; undefined when there is no such parameter, version
+ * The value to which `resolve:ssm:<reference>` of a launch template or RunInstances resolves now. Undefined when there is no such parameter, version
  * or label. https://docs.aws.amazon.com/autoscaling/ec2/userguide/using-systems-manager-parameters.html
  */
 export function resolveParameter(place: Place, reference: string): Resolved | undefined {

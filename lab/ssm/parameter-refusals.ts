@@ -1,6 +1,6 @@
 import { AwsError } from '../operation.ts';
 
-/** What Parameter Store refuses, as it words it. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html#API_PutParameter_Errors */
+/** Errors of Parameter Store, in its wording. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html#API_PutParameter_Errors */
 
 export const notFound = (name: string): AwsError => new AwsError('ParameterNotFound', `Parameter ${name} not found.`);
 

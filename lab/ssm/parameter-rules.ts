@@ -7,7 +7,7 @@ const TYPES = ['SecureString', 'StringList', 'String'];
 const TIERS = ['Standard', 'Advanced', 'Intelligent-Tiering'];
 const DATA_TYPES = ['text', 'aws:ec2:image', 'aws:ssm:integration'];
 
-/** What cannot be written, whoever asks. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html */
+/** Values that are refused for every caller. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html */
 export function refusePut(input: PutParameterCommandInput, existing: LabParameter | undefined): void {
   check(
     given('value', input.Value),
@@ -47,7 +47,7 @@ function refuseValue(input: PutParameterCommandInput, existing: LabParameter | u
     throw invalid("This parameter uses the advanced-parameter tier. You can't downgrade it.");
 }
 
-/** To or from `aws:ec2:image` there is no way. https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-data-types.html */
+/** The data type cannot change to or from `aws:ec2:image`. https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-data-types.html */
 function refuseDataType(input: PutParameterCommandInput, existing: LabParameter | undefined): void {
   const before = existing && latest(existing);
   if (input.DataType !== undefined && !DATA_TYPES.includes(input.DataType)) {

@@ -11,7 +11,7 @@ export interface ParameterVersion {
   readonly keyId: string | undefined;
   readonly allowedPattern: string | undefined;
   readonly writtenAt: Date;
-  /** ARN of who wrote it. */
+  /** ARN of the user who wrote it. */
   readonly writtenBy: string;
   readonly labels: Set<string>;
 }

@@ -35,7 +35,7 @@ export const listTagsForResource: Operation<ListTagsForResourceCommandInput, Lis
   TagList: [...tagsOf(place, input)].map(([Key, Value]) => ({ Key, Value })),
 });
 
-/** Of what Systems Manager tags, the lab has only parameters. */
+/** Of the taggable resources of Systems Manager, the lab has only parameters. */
 function tagsOf(place: Place, { ResourceType, ResourceId = '' }: ListTagsForResourceCommandInput): Map<string, string> {
   if (ResourceType !== 'Parameter') throw new AwsError('InvalidResourceType', 'Invalid Resource Type');
   const parameter = parameters(place).get(readReference(place, ResourceId).name);

@@ -32,14 +32,14 @@ export const putParameter: Operation<PutParameterCommandInput, PutParameterComma
   return { Version: version.version, Tier: version.tier };
 };
 
-/** The oldest makes room, unless it carries a label. https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html */
+/** The oldest version is deleted, unless it has a label. https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html */
 function refuseFullHistory(existing: LabParameter | undefined): void {
   const oldest = existing?.versions[0];
   if (existing === undefined || oldest === undefined || existing.versions.length < KEPT) return;
   if (oldest.labels.size > 0) throw oldestIsLabelled(existing.name, oldest.version);
 }
 
-// What an overwrite does not say stays as it was.
+// An overwrite keeps the members that it does not set.
 function versionOf(input: PutParameterCommandInput, existing: LabParameter | undefined, { arn, place }: Call): ParameterVersion {
   const before = existing && latest(existing);
   const type = input.Type ?? before?.type ?? 'String';
@@ -59,8 +59,8 @@ function versionOf(input: PutParameterCommandInput, existing: LabParameter | und
 }
 
 /**
- * The call has already succeeded, and a version number was given out, when the image is looked at. An image that is not available in this
- * account and region leaves everything as it was, silently.
+ * The image is validated after the call has succeeded and returned a version number. If the image is not available in this
+ * account and region, the parameter silently keeps its value.
  * https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-ec2-aliases.html
  */
 function checkThenStore(place: Place, name: string, version: ParameterVersion, tags: ReadonlyMap<string, string>): void {

@@ -30,7 +30,7 @@ const PUBLISHED: readonly Published[] = (['x86_64', 'arm64'] as const).flatMap(a
   })),
 ]);
 
-/** Parameters that AWS and others publish for everybody: here, the newest base images of the lab. Their ARN has no account. */
+/** Public parameters of AWS and others: the newest base images of the lab. Their ARN has no account. */
 export const publicParameters = (place: Place): readonly LabParameter[] => PUBLISHED.flatMap(one => published(place, one));
 
 export const publicParameter = (place: Place, name: string): LabParameter | undefined =>
@@ -52,7 +52,7 @@ const parameterFor = (place: Place, name: string, image: LabImage, version: numb
       version,
       value: image.id,
       type: 'String',
-      // They say `text`: https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-public-parameters-ami.html
+      // Their data type is `text`: https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-public-parameters-ami.html
       dataType: 'text',
       description: undefined,
       tier: 'Standard',

@@ -2,12 +2,12 @@ import type { Guest } from '../machines/hypervisor.ts';
 import type { Invocation, LabCommand } from './command-state.ts';
 import type { RunDocument } from './documents.ts';
 
-/** What the agent writes into its file: the commands, a line each. */
+/** The script file of the agent: the commands, one per line. */
 export const scriptFor = ({ input }: LabCommand): string => `${(input.Parameters?.commands ?? []).join('\n')}\n`;
 
 /**
- * As the agent does it: the script is a file of its own, started by `sh -c <file>`, so that its first line may name another interpreter; in
- * /usr/bin unless told otherwise; without HOME, which no service of systemd has that runs as root.
+ * As the agent does it: the script is a file, started by `sh -c <file>`, so that its first line may name another interpreter. Its directory is
+ * /usr/bin by default. HOME is not set, as in a systemd service that runs as root.
  * https://github.com/aws/amazon-ssm-agent (runscript.go, executers.go)
  */
 const START = `
@@ -25,11 +25,11 @@ export function startLine({ id, document, input, place }: LabCommand, { instance
   const directory = `${ORCHESTRATION}/${instanceId}/document/orchestration/${id}/${folder}/0.${folder}`;
   const asked = input.Parameters?.workingDirectory?.[0] ?? '';
   const where = asked.startsWith('/') ? asked : '/usr/bin';
-  const told = [`AWS_SSM_INSTANCE_ID=${instanceId}`, `AWS_SSM_REGION_NAME=${place.region}`, `SSM_COMMAND_ID=${id}`];
-  return ['env', ...told, 'sh', '-c', START, 'sh', directory, document.script, where, ...document.shell];
+  const variables = [`AWS_SSM_INSTANCE_ID=${instanceId}`, `AWS_SSM_REGION_NAME=${place.region}`, `SSM_COMMAND_ID=${id}`];
+  return ['env', ...variables, 'sh', '-c', START, 'sh', directory, document.script, where, ...document.shell];
 }
 
-/** Whether the guest has what the document starts. */
+/** Whether the guest has the programs that the document starts. */
 export async function canRun(guest: Guest, { shell }: RunDocument): Promise<boolean> {
   const [program = 'sh'] = shell;
   return program === 'sh' || (await guest.exec(['sh', '-c', `command -v ${program}`])).exitCode === 0;

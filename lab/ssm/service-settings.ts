@@ -4,7 +4,7 @@ import { defaultHostManagement } from './agents.ts';
 
 const HOST_MANAGEMENT = '/ssm/managed-instance/default-ec2-instance-management-role';
 
-/** Of all settings the one that matters here. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetServiceSetting.html */
+/** The only setting of the lab. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetServiceSetting.html */
 export const getServiceSetting: Operation<GetServiceSettingCommandInput, GetServiceSettingCommandOutput> = (
   { SettingId = '' },
   { place },

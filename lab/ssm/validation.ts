@@ -1,11 +1,11 @@
 import { AwsError } from '../operation.ts';
 
-/** What a service of AWS answers to a request that its own model forbids. Said before anything else is looked at. */
+/** The error for a request that the service model forbids. It is checked before everything else. */
 export const invalid = (message: string): AwsError => new AwsError('ValidationException', message);
 
 type Problem = string | undefined;
 
-/** All that is wrong with a request, in one answer, as AWS words it: https://smithy.io/2.0/spec/constraint-traits.html */
+/** All violations of a request in one answer, in the wording of AWS: https://smithy.io/2.0/spec/constraint-traits.html */
 export function check(...problems: readonly Problem[]): void {
   const found = problems.filter(problem => problem !== undefined);
   if (found.length === 0) return;

@@ -4,22 +4,22 @@ import { FAULT_ACTIONS, type FaultBook, type FaultRule } from '../faults.ts';
 import type { Core } from '../place.ts';
 import type { Answer } from './protocols.ts';
 
-export interface Desk {
+export interface ServerDeps {
   readonly core: Core;
   readonly calls: CallBook;
   readonly faults: FaultBook;
   readonly defaultRegion: string;
 }
 
-/** For other processes: the same rules and the same log over HTTP.
+/** Rules and call log over HTTP, for other processes.
  *
- *  GET    /_lab                   what runs here, and how fast
+ *  GET    /_lab                   speed, time, kind of machines, number of calls
  *  GET    /_lab/calls[?since=n]   the call log
  *  GET    /_lab/faults            the rules
- *  POST   /_lab/faults            adds a rule (faults.ts); functions cannot travel, `kill: <pid>` can
+ *  POST   /_lab/faults            adds a rule (faults.ts), without functions; `kill: <pid>` works
  *  DELETE /_lab/faults            removes all rules
  */
-export function answerControl({ core, calls, faults }: Desk, request: IncomingMessage, body: string): Answer {
+export function answerControl({ core, calls, faults }: ServerDeps, request: IncomingMessage, body: string): Answer {
   const url = new URL(request.url ?? '/', 'http://lab');
   switch (`${request.method} ${url.pathname}`) {
     case 'GET /_lab':

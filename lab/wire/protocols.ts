@@ -4,8 +4,8 @@ import { readQuery } from './query.ts';
 import type { Shapes } from './schemas.ts';
 import { element, escaped, writeMembers } from './xml.ts';
 
-/** What was asked, before it is understood. */
-export interface Question {
+/** A request before it is parsed. */
+export interface WireQuery {
   readonly operation: string;
   readonly namespace: string;
   readonly body: string;
@@ -18,10 +18,10 @@ export interface Answer {
   readonly body: string;
 }
 
-export interface Speech {
-  input(shapes: Shapes, question: Question): object;
-  output(shapes: Shapes, output: object, question: Question): Answer;
-  error(error: AwsError, question: Question): Answer;
+export interface Codec {
+  input(shapes: Shapes, wireQuery: WireQuery): object;
+  output(shapes: Shapes, output: object, wireQuery: WireQuery): Answer;
+  error(error: AwsError, wireQuery: WireQuery): Answer;
 }
 
 const xml = (body: string, status = 200): Answer => ({
@@ -30,7 +30,7 @@ const xml = (body: string, status = 200): Answer => ({
   body: `<?xml version="1.0" encoding="UTF-8"?>\n${body}`,
 });
 
-const ec2: Speech = {
+const ec2: Codec = {
   input: ({ input }, { body }) => readQuery(input, new URLSearchParams(body), 'ec2'),
   output: ({ output: schema }, output, { operation, namespace, requestId }) => {
     const members = schema.isStructSchema() ? writeMembers(schema, output) : element('return', 'true');
@@ -40,7 +40,7 @@ const ec2: Speech = {
     xml(element('Response', element('Errors', element('Error', codeAndMessage(code, message))) + element('RequestID', requestId)), status),
 };
 
-const query: Speech = {
+const query: Codec = {
   input: ({ input }, { body }) => readQuery(input, new URLSearchParams(body), 'query'),
   output: ({ output: schema }, output, { operation, namespace, requestId }) => {
     const result = schema.isStructSchema() ? element(`${operation}Result`, writeMembers(schema, output)) : '';
@@ -53,14 +53,14 @@ const query: Speech = {
   },
 };
 
-const json: Speech = {
+const json: Codec = {
   input: ({ input }, { body }) => (readJson(input, parse(body)) ?? {}) as object,
   output: ({ output: schema }, output) => ({
     status: 200,
     type: 'application/x-amz-json-1.1',
     body: JSON.stringify(writeJson(schema, output) ?? {}),
   }),
-  // Some shapes of SSM spell it `Message`: whoever reads takes what it knows.
+  // Some shapes of SSM use `Message`, others `message`.
   error: ({ code, message, status }) => ({
     status,
     type: 'application/x-amz-json-1.1',
@@ -68,7 +68,7 @@ const json: Speech = {
   }),
 };
 
-export const SPEECHES: Readonly<Record<Protocol, Speech>> = { ec2, query, json };
+export const CODECS: Readonly<Record<Protocol, Codec>> = { ec2, query, json };
 
 const codeAndMessage = (code: string, message: string): string => element('Code', escaped(code)) + element('Message', escaped(message));
 

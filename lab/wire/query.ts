@@ -15,8 +15,8 @@ type Dialect = 'ec2' | 'query';
 export function readQuery(schema: NormalizedSchema, parameters: URLSearchParams, dialect: Dialect): object {
   const root = grow(parameters, dialect);
   const input = schema.isStructSchema() ? (read(schema, root, dialect) as object) : {};
-  const stray = unread(root, '');
-  if (stray !== undefined) throw new AwsError('UnknownParameter', `The parameter ${stray} is not recognized`);
+  const unknown = unread(root, '');
+  if (unknown !== undefined) throw new AwsError('UnknownParameter', `The parameter ${unknown} is not recognized`);
   return input;
 }
 
@@ -24,7 +24,7 @@ function grow(parameters: URLSearchParams, dialect: Dialect): Node {
   const root: Node = { children: new Map() };
   for (const [key, value] of parameters) {
     if (key === 'Action' || key === 'Version') continue;
-    // EC2 takes what is empty for what was not said: Packer sends VpcId= and SubnetId= when it has none.
+    // EC2 treats an empty parameter as absent: Packer sends VpcId= and SubnetId= when it has none.
     if (dialect === 'ec2' && value === '') continue;
     let node = root;
     for (const part of key.split('.')) {
@@ -82,12 +82,12 @@ function readScalar(schema: NormalizedSchema, text: string): unknown {
   return text;
 }
 
-/** A parameter that no shape asked for: a typo of the caller, or a misreading of ours. Either must be seen. */
+/** The path of a parameter that is in no shape: an error of the caller or of the lab. */
 function unread(node: Node, path: string): string | undefined {
   if (node.value !== undefined && node.used !== true) return path;
   for (const [name, child] of node.children) {
-    const stray = unread(child, path === '' ? name : `${path}.${name}`);
-    if (stray !== undefined) return stray;
+    const unknown = unread(child, path === '' ? name : `${path}.${name}`);
+    if (unknown !== undefined) return unknown;
   }
   return undefined;
 }

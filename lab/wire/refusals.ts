@@ -1,6 +1,6 @@
 import { AwsError, type Protocol } from '../operation.ts';
 
-/** What any operation of any service may answer, each service in its own words. */
+/** Errors that every operation may return. Each protocol has its own codes. */
 export type Refusal = 'throttled' | 'internal' | 'denied' | 'expired' | 'unknownKey' | 'unsigned';
 
 type Spelling = readonly [code: string, message: string, status: number];

@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Service } from '../services.ts';
 import { SERVICES } from '../services.ts';
 
-/** An HTTP request, as far as it can be read without knowing the operation. */
-export interface Wish {
+/** The parts of an HTTP request that do not depend on the operation. */
+export interface WireRequest {
   readonly serviceName: string;
   readonly service: Service | undefined;
   readonly operation: string;
@@ -11,7 +11,7 @@ export interface Wish {
   /** Undefined: the request is not signed. */
   readonly accessKeyId: string | undefined;
   readonly token: string | undefined;
-  /** Its User-Agent. */
+  /** User-Agent of the caller. */
   readonly client: string;
   readonly body: string;
 }
@@ -22,12 +22,12 @@ export async function readBody(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-// The credential scope tells service and region: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+// The credential scope names service and region: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 const SCOPE = /Credential=([^/,\s]+)\/\d{8}\/([^/]+)\/([^/]+)\/aws4_request/;
 
 const STS_VERSION = '2011-06-15';
 
-export function wishOf(request: IncomingMessage, body: string, defaultRegion: string): Wish {
+export function toWireRequest(request: IncomingMessage, body: string, defaultRegion: string): WireRequest {
   const [, accessKeyId, region, signedFor] = SCOPE.exec(header(request, 'authorization') ?? '') ?? [];
   const parameters = request.method === 'GET' ? ((request.url ?? '').split('?')[1] ?? '') : body;
   const target = header(request, 'x-amz-target')?.split('.');

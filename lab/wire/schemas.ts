@@ -1,6 +1,6 @@
 import { NormalizedSchema } from '@smithy/core/schema';
 
-/** Input and output of one operation, as the official SDK describes them. The lab reads these schemas backwards. */
+/** Input and output of one operation, as the official SDK describes them. The lab uses these schemas in reverse. */
 export interface Shapes {
   readonly input: NormalizedSchema;
   readonly output: NormalizedSchema;

@@ -7,21 +7,21 @@ import type { Core } from '../place.ts';
 import type { Service } from '../services.ts';
 import { accountOfRole } from '../sts.ts';
 import { type Caller, callerOf } from '../sts-sessions.ts';
-import { answerControl, type Desk } from './control.ts';
-import { type Answer, type Question, SPEECHES } from './protocols.ts';
+import { answerControl, type ServerDeps } from './control.ts';
+import { type Answer, CODECS, type WireQuery } from './protocols.ts';
 import { refusal } from './refusals.ts';
-import { readBody, type Wish, wishOf } from './request.ts';
+import { readBody, toWireRequest, type WireRequest } from './request.ts';
 import { type Shapes, shapesOf } from './schemas.ts';
 
 /** One endpoint for every service, account and region. */
-export function serve(desk: Desk): Server {
+export function serve(deps: ServerDeps): Server {
   const server = createServer((request, response) => {
-    answer(desk, request).then(
+    answer(deps, request).then(
       ({ status, type, body }) => response.writeHead(status, { 'content-type': type, 'x-amzn-requestid': randomUUID() }).end(body),
       (cause: unknown) => broken(cause, response),
     );
   });
-  // A client that keeps a connection for longer than the server does meets ECONNRESET: no fault that anybody asked for.
+  // A client that keeps a connection longer than the server gets ECONNRESET, which no test has requested.
   server.keepAliveTimeout = 120_000;
   return server;
 }
@@ -31,39 +31,39 @@ function broken(cause: unknown, response: ServerResponse): void {
   response.socket?.resetAndDestroy();
 }
 
-async function answer(desk: Desk, request: IncomingMessage): Promise<Answer> {
+async function answer(deps: ServerDeps, request: IncomingMessage): Promise<Answer> {
   const body = await readBody(request);
-  if (request.url?.startsWith('/_lab') === true) return answerControl(desk, request, body);
-  const wish = wishOf(request, body, desk.defaultRegion);
-  const { service, operation } = wish;
-  const question: Question = { operation, namespace: service?.namespace ?? '', body: wish.body, requestId: randomUUID() };
-  const speech = SPEECHES[service?.protocol ?? 'query'];
+  if (request.url?.startsWith('/_lab') === true) return answerControl(deps, request, body);
+  const asked = toWireRequest(request, body, deps.defaultRegion);
+  const { service, operation } = asked;
+  const wireQuery: WireQuery = { operation, namespace: service?.namespace ?? '', body: asked.body, requestId: randomUUID() };
+  const codec = CODECS[service?.protocol ?? 'query'];
   try {
-    if (service === undefined) throw new AwsError('InvalidAction', `The lab has no service "${wish.serviceName}".`);
-    const { shapes, output } = await perform(desk, wish, service, question);
-    return speech.output(shapes, output, question);
+    if (service === undefined) throw new AwsError('InvalidAction', `The lab has no service "${asked.serviceName}".`);
+    const { shapes, output } = await perform(deps, asked, service, wireQuery);
+    return codec.output(shapes, output, wireQuery);
   } catch (cause) {
     if (cause instanceof ConnectionReset) throw cause;
-    return speech.error(cause instanceof AwsError ? cause : bug(cause), question);
+    return codec.error(cause instanceof AwsError ? cause : bug(cause), wireQuery);
   }
 }
 
-/** A bug of the lab. 400 and not 500, so that no client retries it away. */
+/** A bug of the lab. 400, because clients would retry a 500. */
 function bug(cause: unknown): AwsError {
   console.error('lab:', cause);
   return new AwsError('LabBug', cause instanceof Error ? `${cause.message}\n${cause.stack}` : String(cause), 400);
 }
 
-async function perform(desk: Desk, wish: Wish, service: Service, question: Question) {
-  const { core, calls, faults } = desk;
-  const shapes = shapesOf(service.schemas, wish.operation);
-  const { input, misread } = understand(service, shapes, question);
-  const { call, problem = misread } = identify(core, wish, service, input);
+async function perform(deps: ServerDeps, asked: WireRequest, service: Service, wireQuery: WireQuery) {
+  const { core, calls, faults } = deps;
+  const shapes = shapesOf(service.schemas, asked.operation);
+  const { input, misread } = understand(service, shapes, wireQuery);
+  const { call, problem = misread } = identify(core, asked, service, input);
   const { account, region } = call.place;
-  const { serviceName, operation } = wish;
+  const { serviceName, operation } = asked;
   const record = calls.open({
     ...{ service: serviceName, operation, account, region, arn: call.arn, at: core.clock.now() },
-    client: wish.client,
+    client: asked.client,
     input: input as CallRecord['input'],
   });
   try {
@@ -82,10 +82,10 @@ async function perform(desk: Desk, wish: Wish, service: Service, question: Quest
   }
 }
 
-/** What cannot be read is refused, but not before it stands in the log. */
-function understand(service: Service, shapes: Shapes | undefined, question: Question): { input: object; misread?: AwsError } {
+/** A request that cannot be parsed is refused after it is logged. */
+function understand(service: Service, shapes: Shapes | undefined, wireQuery: WireQuery): { input: object; misread?: AwsError } {
   try {
-    return { input: shapes === undefined ? {} : SPEECHES[service.protocol].input(shapes, question) };
+    return { input: shapes === undefined ? {} : CODECS[service.protocol].input(shapes, wireQuery) };
   } catch (cause) {
     if (cause instanceof AwsError) return { input: {}, misread: cause };
     throw cause;
@@ -97,20 +97,20 @@ function outcomeOf(cause: unknown): string {
   return cause instanceof AwsError ? cause.code : 'LabBug';
 }
 
-/** Whoever is refused still stands in the log: as the account that the key or the role names, else as nobody. */
-function identify(core: Core, wish: Wish, service: Service, input: object): { call: Call; problem?: AwsError } {
-  const at = ({ account, ...who }: Caller): Call => ({ ...who, client: wish.client, place: core.place(account, wish.region) });
+/** A refused caller is logged under the account of its key or role, else as anonymous. */
+function identify(core: Core, asked: WireRequest, service: Service, input: object): { call: Call; problem?: AwsError } {
+  const at = ({ account, ...who }: Caller): Call => ({ ...who, client: asked.client, place: core.place(account, asked.region) });
   try {
-    if (wish.accessKeyId !== undefined) return { call: at(callerOf(core, service.protocol, wish.accessKeyId, wish.token)) };
-    if (wish.operation !== 'AssumeRoleWithWebIdentity') throw refusal('unsigned', service.protocol);
-    return { call: at({ ...NOBODY, account: accountOfRole((input as { RoleArn?: string }).RoleArn) }) };
+    if (asked.accessKeyId !== undefined) return { call: at(callerOf(core, service.protocol, asked.accessKeyId, asked.token)) };
+    if (asked.operation !== 'AssumeRoleWithWebIdentity') throw refusal('unsigned', service.protocol);
+    return { call: at({ ...ANONYMOUS, account: accountOfRole((input as { RoleArn?: string }).RoleArn) }) };
   } catch (cause) {
     if (!(cause instanceof AwsError)) throw cause;
-    return { call: at({ ...NOBODY, accessKeyId: wish.accessKeyId ?? '' }), problem: cause };
+    return { call: at({ ...ANONYMOUS, accessKeyId: asked.accessKeyId ?? '' }), problem: cause };
   }
 }
 
-const NOBODY: Caller = { account: '000000000000', accessKeyId: '', arn: 'anonymous', userId: 'anonymous' };
+const ANONYMOUS: Caller = { account: '000000000000', accessKeyId: '', arn: 'anonymous', userId: 'anonymous' };
 
 const notHere = (service: string, operation: string) =>
   new AwsError(

@@ -40,7 +40,7 @@ export const element = (tag: string, content: string): string => `<${tag}>${cont
 
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', '\r': '&#xD;' };
 
-/** What XML 1.0 cannot hold at all is left out: one stray byte of a console would make the whole answer unreadable. */
+/** Drops characters that XML 1.0 cannot represent: one such byte of console output would make the whole answer unreadable. */
 export const escaped = (text: string): string =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters meant
   text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '').replace(/[&<>"\r]/g, found => ENTITIES[found] ?? found);

@@ -1,32 +1,32 @@
-/** What one endpoint answered to the calls of a story. */
-export type Told = Readonly<Record<string, { readonly operation: string; readonly answer: unknown }>>;
+/** Answers of one endpoint to the calls of a story. */
+export type Answers = Readonly<Record<string, { readonly operation: string; readonly answer: unknown }>>;
 
 export interface Difference {
   readonly step: string;
   /** `Instances[].State.Name`; empty for the answer as a whole. */
   readonly path: string;
-  /** As JSON; undefined: not there. */
+  /** As JSON; undefined when absent. */
   readonly lab: string | undefined;
   readonly moto: string | undefined;
 }
 
-/** A difference that we know of, and the AWS document that decides it. */
+/** A known difference, and the AWS document that decides it. */
 export interface KnownDifference {
   /** `*` stands for any text. */
   readonly step: string;
   /** As above, `*` for any text. */
   readonly paths: readonly string[];
-  /** What each says there, as JSON; `absent`; left out when any value will do. */
+  /** Value of each side, as JSON or `absent`. Missing when any value matches. */
   readonly lab?: string;
   readonly moto?: string;
-  readonly because: string;
+  readonly reason: string;
   readonly document: string;
 }
 
-export const differences = (lab: Told, moto: Told): readonly Difference[] => {
+export const differences = (lab: Answers, moto: Answers): readonly Difference[] => {
   const steps = [...new Set([...Object.keys(lab), ...Object.keys(moto)])];
   const found = steps.flatMap(step => unlike(lab[step]?.answer, moto[step]?.answer, '').map(one => ({ step, ...one })));
-  // The same of every element of a list is one difference.
+  // The same difference in every element of a list counts once.
   return [...new Map(found.map(one => [JSON.stringify(one), one])).values()];
 };
 
@@ -56,13 +56,13 @@ const like = (pattern: string, text: string): boolean =>
   new RegExp(`^${pattern.replace(/[^\w*]/g, '\\$&').replaceAll('*', '.*')}$`, 's').test(text);
 
 export interface Judgement {
-  /** What no document has decided. */
+  /** Differences that no document decides. */
   readonly unlisted: readonly Difference[];
-  /** Listed, but not there any more. */
+  /** Listed differences that no longer occur. */
   readonly stale: readonly KnownDifference[];
 }
 
-export const judge = (found: readonly Difference[], known: readonly KnownDifference[]): Judgement => ({
+export const evaluate = (found: readonly Difference[], known: readonly KnownDifference[]): Judgement => ({
   unlisted: found.filter(difference => !known.some(one => explains(one, difference))),
   stale: known.filter(one => !found.some(difference => explains(one, difference))),
 });

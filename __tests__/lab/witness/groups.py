@@ -31,8 +31,8 @@ def templates(r, base):
     r.call("move the default", "ec2", "modify_launch_template", LaunchTemplateId=template, DefaultVersion="2")
     r.call("templates", "ec2", "describe_launch_templates", LaunchTemplateNames=["web"])
     r.call("a version that is not there", "ec2", "describe_launch_template_versions", LaunchTemplateId=template, Versions=["9"])
-    r.call("a template that is not there", "ec2", "describe_launch_templates", LaunchTemplateNames=["nobody"])
-    r.call("a version of nothing", "ec2", "create_launch_template_version", LaunchTemplateName="nobody", LaunchTemplateData={"ImageId": NO_IMAGE})
+    r.call("a template that is not there", "ec2", "describe_launch_templates", LaunchTemplateNames=["missing"])
+    r.call("a version of nothing", "ec2", "create_launch_template_version", LaunchTemplateName="missing", LaunchTemplateData={"ImageId": NO_IMAGE})
     return template
 
 
@@ -47,7 +47,7 @@ def group(r, template):
     r.call("describe", "autoscaling", "describe_auto_scaling_groups", AutoScalingGroupNames=["web"])
     r.call("its instances", "autoscaling", "describe_auto_scaling_instances")
     r.call("its tags", "autoscaling", "describe_tags", Filters=[{"Name": "auto-scaling-group", "Values": ["web"]}])
-    r.call("groups that are not there", "autoscaling", "describe_auto_scaling_groups", AutoScalingGroupNames=["nobody"])
+    r.call("groups that are not there", "autoscaling", "describe_auto_scaling_groups", AutoScalingGroupNames=["missing"])
 
 
 def settled(r, count):
@@ -75,11 +75,11 @@ def changes(r):
 def refusals(r, template):
     launch = {"LaunchTemplate": {"LaunchTemplateId": template}}
     r.call("desired beyond the most", "autoscaling", "set_desired_capacity", **GROUP, DesiredCapacity=9)
-    r.call("desired of nothing", "autoscaling", "set_desired_capacity", AutoScalingGroupName="nobody", DesiredCapacity=1)
+    r.call("desired of nothing", "autoscaling", "set_desired_capacity", AutoScalingGroupName="missing", DesiredCapacity=1)
     r.call("least beyond the most", "autoscaling", "update_auto_scaling_group", **GROUP, MinSize=9)
-    r.call("update nothing", "autoscaling", "update_auto_scaling_group", AutoScalingGroupName="nobody", MinSize=1)
+    r.call("update nothing", "autoscaling", "update_auto_scaling_group", AutoScalingGroupName="missing", MinSize=1)
     r.call("group of nothing", "autoscaling", "create_auto_scaling_group", AutoScalingGroupName="empty", MinSize=0, MaxSize=1)
     r.call("group without a network", "autoscaling", "create_auto_scaling_group", AutoScalingGroupName="empty", MinSize=0, MaxSize=1, **launch)
     r.call("the same group", "autoscaling", "create_auto_scaling_group", **GROUP, MinSize=0, MaxSize=1, AvailabilityZones=["eu-central-1a"], **launch)
     r.call("delete a group with machines", "autoscaling", "delete_auto_scaling_group", **GROUP)
-    r.call("delete nothing", "autoscaling", "delete_auto_scaling_group", AutoScalingGroupName="nobody")
+    r.call("delete nothing", "autoscaling", "delete_auto_scaling_group", AutoScalingGroupName="missing")

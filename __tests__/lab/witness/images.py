@@ -1,4 +1,4 @@
-"""EC2: from a base image to an image of one's own, and its end."""
+"""EC2: from a base image to an own image, and its removal."""
 
 BASE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 NO_IMAGE, NO_INSTANCE, NO_SNAPSHOT = "ami-0fffffffffffffff0", "i-0fffffffffffffff0", "snap-0fffffffffffffff0"
@@ -97,7 +97,7 @@ def share(r, image):
     def launchers(step):
         r.call(step, "ec2", "describe_image_attribute", ImageId=image, Attribute="launchPermission")
 
-    launchers("shared with nobody")
+    launchers("shared with no account")
     added = {"Add": [{"UserId": "444455556666"}]}
     r.call("share", "ec2", "modify_image_attribute", ImageId=image, LaunchPermission=added)
     r.call("share again", "ec2", "modify_image_attribute", ImageId=image, LaunchPermission=added)
@@ -136,7 +136,7 @@ def unknown(r):
     r.call("an instance that cannot be", "ec2", "describe_instances", InstanceIds=["banana"])
     r.call("a snapshot that is not there", "ec2", "describe_snapshots", SnapshotIds=[NO_SNAPSHOT])
     r.call("a group that is not there", "ec2", "describe_security_groups", GroupIds=["sg-0fffffffffffffff0"])
-    r.call("a key that is not there", "ec2", "describe_key_pairs", KeyNames=["nobody"])
+    r.call("a key that is not there", "ec2", "describe_key_pairs", KeyNames=["missing"])
     r.call("terminate what is not there", "ec2", "terminate_instances", InstanceIds=[NO_INSTANCE])
     r.call("tag what is not there", "ec2", "create_tags", Resources=[NO_INSTANCE], Tags=TAGS)
     wanted = {"InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1}

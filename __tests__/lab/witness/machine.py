@@ -1,4 +1,4 @@
-"""An image is made of a machine on which a command ran; a machine made of that image has what the command left. Through boto3 alone."""
+"""An image of an instance on which a command ran contains the result of that command. Through boto3 alone."""
 
 from images import BASE, available, until
 
@@ -10,7 +10,7 @@ def story(r):
     builder = launch(r, "builder", base)
     online(r, builder)
     r.call("node", "ssm", "describe_instance_information", Filters=[{"Key": "InstanceIds", "Values": [builder]}])
-    bake = ["set -e", "mkdir -p /opt/app", "echo baked > /opt/app/version", "id -u", "echo told to stderr >&2"]
+    bake = ["set -e", "mkdir -p /opt/app", "echo baked > /opt/app/version", "id -u", "echo written to stderr >&2"]
     run(r, "install", builder, bake)
     run(r, "fail", builder, ["echo before", "exit 7", "echo never"])
     run(r, "another interpreter", builder, ["#!/bin/sh -e", "pwd", 'echo "home: ${HOME-none}"', "false", "echo never"])

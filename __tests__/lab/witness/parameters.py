@@ -1,7 +1,7 @@
-"""Parameter Store and STS: what a pointer to an image goes through."""
+"""Parameter Store and STS: the life of a pointer to an image."""
 
 NAME = "/shop/stage"
-# moto remembers names that it was only asked for, and stumbles over them later: such questions go to a region of their own.
+# moto stores names of reads and fails over them later, so such calls use a separate region.
 ELSEWHERE = "us-east-1"
 
 

@@ -1,4 +1,4 @@
-"""Calls AWS operations through boto3 and keeps what was answered, in words that do not change from run to run."""
+"""Calls AWS operations through boto3 and records the answers, with stable names for values that change from run to run."""
 
 import datetime
 import re
@@ -9,7 +9,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
-# Whatever differs between any two runs, and says nothing.
+# Values that differ between any two runs.
 VOLATILE = [
     (re.compile(r"-----BEGIN .*-----END [A-Z ]+-----\n?", re.S), "<private key>"),
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "<uuid>"),
@@ -36,12 +36,12 @@ class Recorder:
         return self.clients[key]
 
     def name(self, word, identifier):
-        """From now on told by its word, so that an answer shows whether it means the same thing as another."""
+        """Replaces a value by its name from now on, so that equal values are recognisable."""
         self.names[identifier] = f"<{word}>"
         return identifier
 
     def call(self, step, service, operation, region=None, **given):
-        """Makes the call, keeps its answer under the name of the step, and returns it; an error is an answer too."""
+        """Makes the call, records its answer under the name of the step, and returns it. An error is an answer too."""
         try:
             answer = self.ask(service, operation, region=region, **given)
         except ClientError as error:
@@ -71,7 +71,7 @@ class Recorder:
                 raise TimeoutError(f"never came: {seen}")
             time.sleep(0.1)
 
-    def told(self):
+    def answers(self):
         return {step: {"operation": operation, "answer": self.plain(answer)} for step, (operation, answer) in self.steps.items()}
 
     def plain(self, value):

@@ -6,16 +6,16 @@ import { createServer } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Told } from './differences.ts';
+import type { Answers } from './differences.ts';
 
 const run = promisify(execFile);
 const HERE = import.meta.dirname;
 const REQUIREMENTS = join(HERE, '..', '..', '..', 'lab', 'witness-requirements.txt');
 
-/** A Python that has boto3 and moto, of pinned versions and hashes; or why there is none on this machine. */
+/** A Python with boto3 and moto, of pinned versions and hashes, or the reason why this host has none. */
 export type Witnesses = { readonly python: string } | { readonly missing: string };
 
-/** Made once and kept in the user's cache, beside Packer and the lab's disks. */
+/** Created once and kept in the user's cache, next to Packer and the lab's disks. */
 export async function findWitnesses(): Promise<Witnesses> {
   try {
     const { stdout: version } = await run('python3', ['--version']);
@@ -33,7 +33,7 @@ export async function findWitnesses(): Promise<Witnesses> {
   }
 }
 
-// Made beside and moved: what is there is whole, also when two make it at once.
+// Created elsewhere and then moved, so that it is complete even when two processes create it at once.
 async function install(folder: string): Promise<void> {
   const unfinished = `${folder}.${randomUUID()}`;
   await mkdir(unfinished, { recursive: true });
@@ -49,10 +49,10 @@ async function install(folder: string): Promise<void> {
   }
 }
 
-/** What the endpoint answers to boto3, call by call. */
-export async function tell(python: string, story: string, environment: Readonly<Record<string, string>>): Promise<Told> {
+/** Answers of the endpoint to boto3, call by call. */
+export async function recordAnswers(python: string, story: string, environment: Readonly<Record<string, string>>): Promise<Answers> {
   const endpoint = environment.AWS_ENDPOINT_URL ?? '';
-  const { stdout } = await run(python, ['-B', join(HERE, 'tell.py'), endpoint, story], {
+  const { stdout } = await run(python, ['-B', join(HERE, 'answers.py'), endpoint, story], {
     env: { ...environment, PATH: process.env.PATH, HOME: '/nonexistent' },
     maxBuffer: 64 * 1024 * 1024,
   });

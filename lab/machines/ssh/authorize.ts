@@ -3,8 +3,8 @@ import ssh2, { type AuthContext, type ParsedKey, type PublicKeyAuthContext } fro
 import { readIn } from '../rooted.ts';
 
 /**
- * Lets in whoever holds a key that the guest's authorized_keys names at this moment. Any user name will do; one that the guest does not know is
- * taken for its admin, so that a template may say `ec2-user` or `ubuntu`.
+ * Accepts a key that is in the guest's authorized_keys now. Any user name works; an unknown one is treated as the guest's
+ * admin, so that a template may use `ec2-user` or `ubuntu`.
  */
 export async function authorize(root: string, context: AuthContext): Promise<boolean> {
   if (context.method !== 'publickey') return false;
@@ -16,7 +16,7 @@ export async function authorize(root: string, context: AuthContext): Promise<boo
 
 function holds(key: ParsedKey, context: PublicKeyAuthContext): boolean {
   if (context.signature === undefined || context.blob === undefined) {
-    // ssh2 answers `ssh-rsa` for an rsa-sha2 offer, and OpenSSH then takes the key for refused.
+    // ssh2 answers `ssh-rsa` to an rsa-sha2 offer, which OpenSSH treats as a refusal.
     if (context.hashAlgo !== undefined) context.key.algo = `rsa-sha2-${context.hashAlgo.slice(3)}`;
     return true;
   }
@@ -40,7 +40,7 @@ export interface Account {
   readonly shell: string;
 }
 
-/** As the guest's /etc/passwd has it. Commands run as root all the same. */
+/** As in the guest's /etc/passwd. Commands run as root anyway. */
 export async function accountOf(root: string, user: string): Promise<Account> {
   const lines = ((await readIn(root, '/etc/passwd')) ?? '').split('\n').map(line => line.split(':'));
   const line = lines.find(([name]) => name === user) ?? lines.find(([name]) => name === 'admin');

@@ -3,7 +3,7 @@ import { chmod, chown, type FileHandle, lstat, open, readdir, truncate, utimes }
 import type { Attributes, FileEntry } from 'ssh2';
 import ssh2 from 'ssh2';
 
-/** What SFTP and Node's file calls say to each other. https://datatracker.ietf.org/doc/html/draft-ietf-secsh-filexfer-02 */
+/** Translation between SFTP and Node's file calls. https://datatracker.ietf.org/doc/html/draft-ietf-secsh-filexfer-02 */
 
 const { OPEN_MODE, STATUS_CODE } = ssh2.utils.sftp;
 

@@ -1,12 +1,12 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { FileEntry } from 'ssh2';
 
-/** What a client of SFTP has open. */
+/** Open handles of an SFTP client. */
 export interface Handles {
   keep(file: FileHandle): Buffer;
   keepListing(entries: FileEntry[]): Buffer;
   file(handle: Buffer): FileHandle;
-  /** All of a directory at the first call, none at the second. */
+  /** The whole directory at the first call, nothing at the second. */
   nextEntries(handle: Buffer): FileEntry[];
   close(handle: Buffer): Promise<void>;
   closeAll(): Promise<void>;

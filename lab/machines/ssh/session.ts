@@ -9,27 +9,27 @@ export interface Doorway {
   readonly spec: GuestSpec;
   readonly pipes: Pipes;
   readonly port: number;
-  /** PID 1 of the guest as it runs now; waits for a reboot. */
+  /** PID 1 of the running guest. Waits during a reboot. */
   pid(): Promise<number>;
 }
 
-interface Wishes {
+interface SessionOptions {
   readonly user: string;
   readonly environment: Record<string, string>;
-  /** With a terminal, errors come on the same stream. */
+  /** With a terminal, stderr goes to the same stream. */
   terminal: boolean;
 }
 
 /** One session of a client: a command, or a file transfer. scp is a command. */
 export function serveSession(doorway: Doorway, user: string, session: Session): void {
-  const wishes: Wishes = { user, environment: {}, terminal: false };
+  const options: SessionOptions = { user, environment: {}, terminal: false };
   let inside: Inside | undefined;
   session.on('pty', accept => {
-    wishes.terminal = true;
+    options.terminal = true;
     accept?.();
   });
   session.on('env', (accept, _reject, { key, val }) => {
-    wishes.environment[key] = val;
+    options.environment[key] = val;
     accept?.();
   });
   session.on('signal', (accept, _reject, { name }) => {
@@ -39,7 +39,7 @@ export function serveSession(doorway: Doorway, user: string, session: Session): 
   session.on('exec', (accept, _reject, { command }) => {
     const channel = accept();
     channel.on('error', () => {});
-    carryOut(doorway, wishes, command, channel, started => {
+    carryOut(doorway, options, command, channel, started => {
       inside = started;
     }).catch((cause: Error) => refuse(channel, cause));
   });
@@ -49,10 +49,10 @@ export function serveSession(doorway: Doorway, user: string, session: Session): 
   });
 }
 
-/** As sshd does it: the account's shell gets the words, in the account's home. */
+/** As sshd does it: the account's shell runs the command in the account's home. */
 async function carryOut(
   { spec, pipes, pid }: Doorway,
-  { user, environment, terminal }: Wishes,
+  { user, environment, terminal }: SessionOptions,
   command: string,
   channel: ServerChannel,
   onStart: (inside: Inside) => void,
@@ -67,7 +67,7 @@ async function carryOut(
   if (inside.stdin !== undefined) channel.pipe(inside.stdin);
   inside.stdout.pipe(channel, { end: false });
   inside.stderr.pipe(terminal ? channel : channel.stderr, { end: false });
-  // Like sshd: whoever writes after its client has gone gets SIGPIPE.
+  // As with sshd, a process that writes after the client has closed gets SIGPIPE.
   channel.once('close', () => {
     for (const socket of [inside.stdin, inside.stdout, inside.stderr]) socket?.destroy();
   });

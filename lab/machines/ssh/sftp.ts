@@ -6,22 +6,22 @@ import { attributes, listing, openFile, setAttributes, statusOf } from './files.
 import { type Handles, handleBook } from './handles.ts';
 
 const { STATUS_CODE } = ssh2.utils.sftp;
-/** A client may ask for more; it gets this much and asks again. */
+/** Maximum size of one read. A client that requests more reads again. */
 const READ_BYTES = 262_144;
 
 interface Transfer {
   readonly sftp: SFTPWrapper;
-  /** One request after the other: a write must not overtake another, nor a close a write. */
+  /** Requests run one after the other, so that writes and closes keep their order. */
   answer(id: number, work: () => Promise<unknown>): void;
   /** Answers with a plain OK. */
   carryOut(id: number, work: () => Promise<unknown>): void;
-  /** Where a path of the client's lies on this machine. `keepLast`: the link itself, not what it leads to. */
+  /** The path on the host for a path of the client. `keepLast`: the link itself, not its target. */
   at(path: string, keepLast?: boolean): Promise<string>;
   absolute(path: string): string;
   readonly handles: Handles;
 }
 
-/** SFTP in the guest's file system, its mounts included. Not the host's sftp-server: hosts need not have one. */
+/** SFTP in the guest's file system, including its mounts. The host may have no sftp-server. */
 export function serveSftp(sftp: SFTPWrapper, guestRoot: () => Promise<string>, home: () => Promise<string>): void {
   let start = '/';
   let line: Promise<unknown> = home().then(path => {
@@ -39,17 +39,17 @@ export function serveSftp(sftp: SFTPWrapper, guestRoot: () => Promise<string>, h
   serveContents(transfer);
   serveDirectories(transfer);
   serveNames(transfer);
-  // Unended, the channel stays open and a client waits for ever; without a status, scp takes it for a failure.
+  // Without the end a client waits forever. Without the status scp reports a failure.
   sftp.on('end', () => {
     void line.then(transfer.handles.closeAll);
-    farewell(sftp);
+    closeSession(sftp);
     sftp.end();
   });
   sftp.on('error', () => {});
 }
 
-/** ssh2 has `exit` for a channel, and for an SFTP session only what is underneath. */
-function farewell(sftp: SFTPWrapper): void {
+/** ssh2 has `exit` for a channel only, not for an SFTP session. */
+function closeSession(sftp: SFTPWrapper): void {
   const session = sftp as unknown as { _protocol: { exitStatus(channel: number, status: number): void }; outgoing: { id: number } };
   session._protocol.exitStatus(session.outgoing.id, 0);
 }

@@ -1,4 +1,4 @@
-# What starts at boot: links that enable and disable make and remove.
+# Units that start at boot: links that enable and disable create and remove.
 
 link_into() {
   [ -d "${2%/*}" ] || mkdir -p "${2%/*}"
@@ -55,7 +55,7 @@ unit_unmask() (
   [ "$(readlink "/etc/systemd/system/$name")" != /dev/null ] || rm -f "/etc/systemd/system/$name"
 )
 
-# Sets `enablement`, as is-enabled says it.
+# Sets `enablement`, as is-enabled prints it.
 unit_enablement() {
   unit_file "$1" || {
     enablement=

@@ -1,4 +1,4 @@
-# Starting and stopping units. Each runs in a subshell, as what unit_load sets belongs to one unit.
+# Starts and stops units. Each runs in a subshell, because the variables of unit_load belong to one unit.
 . /usr/local/lib/lab/run.sh
 
 complain() {
@@ -11,7 +11,7 @@ unit_start() (
     *.service) ;;
     *) exit 0 ;;
   esac
-  # Two that require each other.
+  # Two units may require each other.
   case " $underway " in *" $name "*) exit 0 ;; esac
   underway="$underway $name"
   state_read "$name"
@@ -72,7 +72,7 @@ start_needed() {
   for other in $U_Wants; do
     (unit_file "$other") && unit_start "$other"
   done
-  # Order counts among what boot starts anyhow.
+  # Ordering applies only to units that the boot starts anyway.
   for other in $U_After; do
     case " $booting " in *" $other "*) unit_start "$other" ;; esac
   done
@@ -85,7 +85,7 @@ start_failed() {
   exit 1
 }
 
-# Boot waits for it, and says so on the console once that takes long.
+# The boot waits for the unit, and reports it on the console when that takes long.
 say_waiting() {
   nap 5000
   read -r phase <"$lab/phase"
@@ -113,7 +113,7 @@ start_oneshot() {
   start_failed
 }
 
-# The substitution ends when the supervisor closes its descriptor 3: when the service runs, or never will.
+# The substitution ends when the supervisor closes descriptor 3: the service runs or has failed.
 start_simple() {
   answer=$(setsid /usr/local/lib/lab/supervise "$name" 3>&1 >>"$journal/$name.log" 2>&1 </dev/null &)
   [ "$answer" = started ] || start_failed
@@ -153,7 +153,7 @@ unit_stop() (
   await_end
 )
 
-# A unit that waits for its next restart has no process but its supervisor's.
+# A unit that waits for its next restart has only the process of its supervisor.
 end_pause() {
   read -r supervisor <"$states/.supervisor-$name"
   kill -KILL "-$supervisor" 2>/dev/null
@@ -165,7 +165,7 @@ signal_main() {
   [ "$MainPID" = 0 ] || kill "-${1#SIG}" "-$MainPID" 2>/dev/null
 }
 
-# Until the supervisor has written the end down; what does not heed the signal is killed after TimeoutStopSec (lab time).
+# Waits until the supervisor has recorded the end. A process that ignores the signal is killed after TimeoutStopSec (lab time).
 await_end() {
   read -r thousandths <"$lab/speed"
   rounds=$((${U_TimeoutStopSec:-90000} * 50 / thousandths + 10))
@@ -191,7 +191,7 @@ unit_reload() (
   steps ExecReload || start_failed
 )
 
-# What multi-user.target wants: links in *.wants, in order of their names.
+# The units that multi-user.target wants: links in *.wants, in order of their names.
 boot_units() {
   for link in /etc/systemd/system/multi-user.target.wants/* /etc/systemd/system/default.target.wants/* \
     /etc/systemd/system/multi-user.target.requires/* /etc/systemd/system/cloud-init.target.wants/*; do

@@ -1,4 +1,4 @@
-# Running the Exec lines of a unit that unit_load has read. `step` is what each line of an exec_* function calls.
+# Runs the Exec lines of a unit that unit_load has read. Each line of an exec_* function calls `step`.
 
 as_service() {
   set -f
@@ -26,13 +26,13 @@ environment_file() {
   done <"$1"
 }
 
-# Replaces this shell by the command, as the service's user, in a process group of its own.
+# Replaces this shell with the command, as the service's user, in its own process group.
 become() {
   command -v "$1" >/dev/null || {
     echo "Failed to locate executable $1: No such file or directory"
     exit 203
   }
-  # A guest of somebody who is not root here has one user id and no more: everything is root's.
+  # A guest of a host user without root has one user ID: root.
   read -r _ _ ids </proc/self/uid_map
   if [ -n "$U_User" ] && [ "$U_User" != root ] && [ "$ids" != 1 ]; then
     user=$(getent passwd "$U_User") || exit 217
@@ -48,7 +48,7 @@ become() {
   exec setsid "$@"
 }
 
-# step <may-fail> <words>: what one Exec line becomes. With `main` set, the line takes the place of the shell.
+# step <may-fail> <words>: runs one Exec line. With `main` set, the line replaces the shell.
 step() {
   may_fail=$1
   shift
@@ -58,7 +58,7 @@ step() {
   [ "$status" = 0 ] || [ "$may_fail" = 1 ] || return "$status"
 }
 
-# steps <Key>: all lines of one Exec key, in order; `status` is that of the one that failed.
+# steps <Key>: runs all lines of one Exec key in order; `status` is that of the failed one.
 steps() {
   status=0
   eval "[ -n \"\$U_$1\" ]" || return 0

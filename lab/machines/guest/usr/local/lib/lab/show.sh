@@ -1,4 +1,4 @@
-# What systemctl tells about units.
+# The output of systemctl about units.
 
 known_units() {
   for dir in $unit_dirs; do

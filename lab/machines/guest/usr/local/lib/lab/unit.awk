@@ -27,7 +27,7 @@ function quoted(text,    out, at) {
   return "'" out text "'"
 }
 
-# A word as systemd would pass it: $NAME alone is split, ${NAME} anywhere is one piece, all else is literal.
+# A word as systemd passes it: $NAME alone is split, ${NAME} anywhere is one word, everything else is literal.
 function as_shell(word,    out) {
   if (word ~ /^\$[A-Za-z_][A-Za-z0-9_]*$/) return word
   while (match(word, /\$\$|\$\{[A-Za-z_][A-Za-z0-9_]*\}/)) {

@@ -1,4 +1,4 @@
-# Where units lie, what state they are in, and how to read one. Sourced by systemctl, supervise, init and power.
+# Paths, states and parsing of units. Sourced by systemctl, supervise, init and power.
 
 unit_dirs='/etc/systemd/system /run/systemd/system /usr/local/lib/systemd/system'
 states=/run/systemd/units
@@ -33,7 +33,7 @@ unit_masked() {
   [ -L "$file" ] && [ "$(readlink "$file")" = /dev/null ]
 }
 
-# Reads a unit into U_* variables and exec_* functions, nothing being left of the unit read before.
+# Reads a unit into U_* variables and exec_* functions, and clears those of the unit before.
 unit_load() {
   unset U_Description U_Type U_Restart U_RestartSec U_RemainAfterExit U_User U_WorkingDirectory U_Environment U_EnvironmentFile \
     U_ExecStartPre U_ExecStart U_ExecStartPost U_ExecStop U_ExecStopPost U_ExecReload U_After U_Requires U_BindsTo U_Wants \
@@ -51,7 +51,7 @@ unit_load() {
   eval "$(awk -v name="$loaded" -f /usr/local/lib/lab/unit.awk "$@")"
 }
 
-# State is one line a change, the last one counts: appending a line is atomic, replacing a file costs a process.
+# State has one line per change, and the last one counts: appending is atomic, and replacing a file costs a process.
 state_write() {
   [ -d "$states" ] || mkdir -p "$states"
   echo "$2 $3 $4 $5 $6 $7" >>"$states/$1"
@@ -69,7 +69,7 @@ console() {
   { echo "$1" >/dev/console; } 2>/dev/null
 }
 
-# Lines of the manager about a unit, in the unit's own journal; what is an error also where `journalctl -p err` looks.
+# Messages of the manager about a unit, in the unit's journal. Errors also go to the file that `journalctl -p err` reads.
 unit_log() {
   echo "systemd[1]: $2" >>"$journal/$1.log"
 }
@@ -79,7 +79,7 @@ unit_error() {
   echo "systemd[1]: $2" >>"$journal/.errors"
 }
 
-# Lab time: `nap 90000` takes a second and a half when the lab runs sixty times as fast.
+# Lab time: `nap 90000` takes 1.5 seconds at speed 60.
 nap() {
   read -r thousandths <"$lab/speed"
   real=$(($1 * 1000 / thousandths))
