@@ -83,7 +83,7 @@ describe('plugins', () => {
       expect(readFileSync(join(folder, 'plugin'), 'utf8')).toBe('binary');
       return { exitCode: 0, signal: undefined };
     });
-    expect(said.join()).toContain('come from the cache');
+    expect(said.join()).toContain('restored from the cache');
     expect(saved.size).toBe(1);
   });
 

@@ -143,10 +143,10 @@ describe('scenario 14: an archive of Packer', () => {
     expect(ran.exitCode).toBe(1);
     expect(ran.outputs['outcome']).toBe('rejected');
     expect(ran.errors).toEqual([
-      `${archiveOf(KNOWN)} is not the archive that it should be: its SHA-256 is ${sha256(archive)}, expected ${PINS[KNOWN]?.[thisPlatform()]}. Nothing of it was run.\nNext: Run again in case the download was cut short. If it stays so, someone between here and the vendor changes files; for another build of Packer set "packer-sha256".`,
+      `Archive ${archiveOf(KNOWN)} has the wrong SHA-256: ${sha256(archive)}, expected ${PINS[KNOWN]?.[thisPlatform()]}. It was not used.\nNext: Run the job again: the download may have been truncated. If the hash stays the same, something between the runner and the vendor changes files. For another build of Packer, set "packer-sha256".`,
     ]);
-    expect(ran.summary).toContain('is not the archive that it should be');
-    // Neither is a signature asked for, nor could one make up for a hash.
+    expect(ran.summary).toContain('has the wrong SHA-256');
+    // No signature is downloaded, and none could replace the hash.
     expect(asked).toEqual([`/packer/${KNOWN}/${archiveOf(KNOWN)}`]);
     expect([existsSync(mark), left]).toEqual([false, []]);
   });
@@ -165,14 +165,14 @@ describe('scenario 14: an archive of Packer', () => {
   const WHOLE = zipSync({ packer: program });
   const CUT = WHOLE.slice(0, -40);
   test.each<[string, Uint8Array, string, string]>([
-    ['has another hash than "packer-sha256"', WHOLE, sha256(CUT), 'is not the archive that it should be'],
+    ['has another hash than "packer-sha256"', WHOLE, sha256(CUT), 'has the wrong SHA-256'],
     ['would write outside its folder', SLIP, sha256(SLIP), 'its entry "../../../../evil" would be written outside its folder'],
     ['is damaged', CUT, sha256(CUT), 'cannot be used: it is damaged'],
   ])('of a version that we do not know is refused when it %s', async (_, archive, hash, says) => {
     const { ran, left } = await fetching('9.9.9', archive, { 'packer-sha256': hash });
     expect(ran.outputs['outcome']).toBe('rejected');
     expect(ran.errors.join()).toContain(says);
-    expect(ran.errors.join()).toContain('Nothing of it was run.');
+    expect(ran.errors.join()).toContain('It was not used.');
     expect([existsSync(evil), left]).toEqual([false, []]);
   });
 

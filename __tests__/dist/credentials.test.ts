@@ -95,7 +95,7 @@ describe('a role to work with', () => {
 });
 
 describe('errors that name who must act', () => {
-  test('scenario 82: the job lacks "id-token: write", which is the first thing it says', async () => {
+  test('scenario 82: the job lacks "id-token: write": the error names the permission', async () => {
     const of = await lab();
     const mark = of.lab.calls.mark();
     const ran = await of.act('share', { image: of.image('web-1'), accounts: STAGE, 'role-to-assume': CI_ROLE }, { env: NOTHING });
@@ -103,7 +103,7 @@ describe('errors that name who must act', () => {
     expect(ran.errors[0]?.split('\n')).toEqual([
       `Cannot assume ${CI_ROLE}: the job has no OIDC token, because it lacks "permissions: id-token: write"`,
       'No changes were made.',
-      'Next: Give the job "permissions: id-token: write" (and "contents: read", once permissions are set at all); where it calls a reusable workflow, the calling job too.',
+      'Next: Add "permissions: id-token: write" to the job, and "contents: read" with it. If the job is in a reusable workflow, add both to the calling job as well.',
     ]);
   });
 
@@ -125,7 +125,7 @@ describe('errors that name who must act', () => {
     expect([role.outputs['outcome'], none.outputs['outcome'], of.lab.calls.count(undefined, mark)]).toEqual(['usage', 'access', 0]);
   });
 
-  test('a trust policy of the other form: both are shown, and which one this repository has', async () => {
+  test('a trust policy of the other form: the error shows both forms, and which one this repository has', async () => {
     const of = await lab();
     setTrust(of.lab.core, CI_ROLE, { subjects: ['repo:acme/web:*'] });
     const immutable = await job('repo:acme@123456/web@456789:environment:prod');
@@ -133,14 +133,14 @@ describe('errors that name who must act', () => {
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'access']);
     expect(ran.errors[0]).toBe(
       [
-        `Not allowed to assume ${CI_ROLE}: there is no such role, or its trust policy does not fit this job. The token says sub "repo:acme@123456/web@456789:environment:prod" and aud "sts.amazonaws.com".`,
-        `Next: Let "token.actions.githubusercontent.com:sub" in the role's trust policy fit that. This repository has a subject with immutable IDs. A policy for the older form, "repo:acme/web:environment:prod", does not match it.`,
+        `Not allowed to assume ${CI_ROLE}: the role does not exist, or its trust policy does not match this job. The token has sub "repo:acme@123456/web@456789:environment:prod" and aud "sts.amazonaws.com".`,
+        `Next: Set "token.actions.githubusercontent.com:sub" in the trust policy of the role to that subject. This repository has a subject with immutable IDs. A policy for the older form, "repo:acme/web:environment:prod", does not match it.`,
       ].join('\n'),
     );
     setTrust(of.lab.core, CI_ROLE, { subjects: ['repo:acme@123456/web@456789:*'] });
     const classic = await job();
     const older = await resolve(of, { 'role-to-assume': CI_ROLE }, { ...NO_KEYS, ...classic.env });
-    expect(older.errors[0]).toContain('The token says sub "repo:acme/web:ref:refs/heads/main"');
+    expect(older.errors[0]).toContain('The token has sub "repo:acme/web:ref:refs/heads/main"');
     expect(older.errors[0]).toContain('does not match it.');
     expect(older.errors[0]).toContain('"repo:acme@123456/web@456789:ref:refs/heads/main"');
   });
@@ -152,12 +152,12 @@ describe('errors that name who must act', () => {
         message: 'No OpenIDConnect provider found in your account for https://token.actions.githubusercontent.com',
       },
       'access',
-      /AWS does not take the OIDC token[\s\S]*The account needs an IAM OIDC provider for https:\/\/token\.actions\.githubusercontent\.com with audience sts\.amazonaws\.com/,
+      /AWS refused the OIDC token[\s\S]*Create an IAM OIDC provider for https:\/\/token\.actions\.githubusercontent\.com with audience sts\.amazonaws\.com/,
     ],
     [
       { error: 'ExpiredTokenException', message: 'Token expired: current date/time must be before the expiration date/time' },
       'timeout',
-      /AWS found the OIDC token expired on arrival[\s\S]*check its clock/,
+      /The OIDC token had expired when AWS received it[\s\S]*check its clock/,
     ],
   ] as const)('what STS says of the token is told for what it is: %j', async (action, outcome, says) => {
     const of = await lab();
@@ -174,7 +174,7 @@ describe('errors that name who must act', () => {
     const long = await resolve(of, { 'role-to-assume': CI_ROLE, 'role-duration': '2h' }, { ...NO_KEYS, ...env });
     expect([long.outputs['outcome'], long.errors[0]?.split('\n')[0]]).toEqual([
       'usage',
-      `"role-duration" is 7200 s, and ${CI_ROLE} does not allow sessions of that length`,
+      `"role-duration" is 7200 s, longer than the sessions that ${CI_ROLE} allows`,
     ]);
     const none = await resolve(of, { 'role-to-assume': CI_ROLE }, { ...NO_KEYS, ...env, ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'of-another-job' });
     expect([none.outputs['outcome'], none.errors[0]]).toEqual(['timeout', expect.stringMatching(/^GitHub gave no OIDC token: /)]);
@@ -194,7 +194,7 @@ describe('errors that name who must act', () => {
     expect(of.lab.calls.since(mark).map(({ operation }) => operation)).toEqual(['AssumeRoleWithWebIdentity', 'GetCallerIdentity']);
   });
 
-  test('scenario 85: no network, a certificate of somebody else, a name that is not there', async () => {
+  test('scenario 85: no network, an untrusted certificate, an unknown host', async () => {
     const of = await lab();
     const id = of.image('web-1');
     const unreachable = await of.act('share', { image: id, accounts: STAGE }, { env: { AWS_ENDPOINT_URL: 'http://127.0.0.1:9' } });
@@ -212,7 +212,7 @@ describe('errors that name who must act', () => {
       expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'access']);
       expect(ran.errors[0]).toMatch(/^Cannot reach AWS \(/);
       expect(ran.errors[0]).toMatch(says[index] as RegExp);
-      expect(ran.errors[0]).toContain('Next: Check region, network, proxy and certificates of the runner.');
+      expect(ran.errors[0]).toContain('Next: Check "region", and the network, proxy and certificates of the runner.');
     }
     expect([...of.labImage(id).launchers]).toEqual([]);
   }, 60_000);
@@ -264,7 +264,7 @@ describe('errors that name who must act', () => {
     const ran = await of.act('share', { image: id, accounts: STAGE }, { env });
     expect([ran.exitCode, ran.outputs['outcome'], metadata.asked, of.lab.calls.count(undefined, mark)]).toEqual([1, 'access', [], 0]);
     expect(ran.errors[0]).toMatch(/^No AWS credentials: /);
-    expect(ran.errors[0]).toContain('If the role of the machine is meant that the runner is, set "allow-instance-role: true".');
+    expect(ran.errors[0]).toContain('To use the role of the instance that the runner is, set "allow-instance-role: true".');
     const allowed = await of.act('share', { image: id, accounts: STAGE, 'allow-instance-role': 'true' }, { env });
     expect([allowed.exitCode, [...of.labImage(id).launchers]]).toEqual([0, [STAGE]]);
   });
@@ -303,7 +303,7 @@ describe('scenario 61: a promotion of ninety minutes on sessions of one hour', (
     const ran = await of.act('promote', { image: b, groups: 'web', ...long }, { env: { ...NO_KEYS, ...github.env } });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'unknown']);
     expect(ran.errors[0]).toMatch(
-      /The credentials of \S+ ended at 20\S+ \S+ UTC and could not be renewed\. What was started goes on without us\./,
+      /The credentials of \S+ expired at 20\S+ \S+ UTC and could not be renewed\. What was started continues without this run\./,
     );
     expect(ran.errors[0]).toMatch(/refresh \S+ of web goes on by itself/);
     expect(ran.warnings.join('\n')).toContain('could not be renewed yet');
@@ -329,7 +329,7 @@ describe('scenario 61: a promotion of ninety minutes on sessions of one hour', (
     const ran = await of.act('promote', { image: b, groups: 'web', ...long }, { env: { ...NO_KEYS, ...github.env } });
     expect(ran).toMatchObject({ exitCode: 0, outputs: { outcome: 'done' } });
     expect(ran.warnings.join('\n')).toMatch(
-      /^The credentials of \S+ end at 20\S+ \S+ UTC and could not be renewed yet: Not allowed to assume/m,
+      /^The credentials of \S+ expire at 20\S+ \S+ UTC and could not be renewed yet: Not allowed to assume/m,
     );
     expect(of.pointer()).toBe(b);
   }, 120_000);

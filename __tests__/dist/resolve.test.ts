@@ -91,12 +91,15 @@ describe("stage's image, from the account of prod", () => {
     );
   });
 
-  test('cannot be read with a role that does not trust us, which is told with the role', async () => {
+  test('cannot be read with a role that does not trust the caller: the error names both accounts', async () => {
     setTrust(l.lab.core, READER, { principals: [BUILD] });
     const ran = await resolve({ image: 'environment:stage', 'from-role': READER }, { account: PROD });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'access']);
     expect(ran.errors.join('\n')).toContain(
       `Not allowed to assume ${READER}: User: arn:aws:iam::${PROD}:user/lab is not authorized to perform: sts:AssumeRole on resource: ${READER}`,
+    );
+    expect(ran.errors.join('\n')).toContain(
+      `Next: In account ${READER.split(':')[4]}, allow arn:aws:iam::${PROD}:user/lab in the trust policy of ${READER}. In account ${PROD}, grant arn:aws:iam::${PROD}:user/lab sts:AssumeRole on that role.`,
     );
   });
 });
@@ -205,17 +208,17 @@ describe('last known good, through the API of GitHub', () => {
   });
 
   test.each([
-    ['a branch that is not there', 404, {}, 'usage', 'acme/web has no commit or branch "main", or the token may not read it'],
+    ['a branch that is not there', 404, {}, 'usage', 'Repository acme/web has no commit or branch "main", or the token cannot read it'],
     [
       'a private repository of others',
       404,
       {},
       'usage',
-      'Another repository that is private needs a "github-token" that may read its contents',
+      'For another private repository, set "github-token" to a token that can read its contents',
     ],
     ['a token without permission', 403, {}, 'access', 'GitHub refused to list the commits of acme/web'],
-    ['too many requests', 403, { 'x-ratelimit-remaining': '0' }, 'timeout', 'GitHub lets us ask no more for now'],
-    ['an outage', 502, {}, 'timeout', 'GitHub did not answer what the commits of acme/web are'],
+    ['too many requests', 403, { 'x-ratelimit-remaining': '0' }, 'timeout', 'The rate limit of GitHub is used up'],
+    ['an outage', 502, {}, 'timeout', 'GitHub could not list the commits of acme/web'],
   ])('%s is told for what it is', async (_, status, headers, outcome, says) => {
     const server = await serve(() => ({ status, headers, body: { message: 'no' } }));
     servers.push(server);

@@ -210,7 +210,12 @@ describe('launch', () => {
 
   test.each([
     ['VPCIdNotSpecified', 'No default VPC for this user', 'usage', '"subnet" is required: the region has no default VPC'],
-    ['AuthFailure', 'Not authorized for images: [ami-0123]', 'access', 'ami-0123 is not shared with this account, or not there any more'],
+    [
+      'AuthFailure',
+      'Not authorized for images: [ami-0123]',
+      'access',
+      'ami-0123 is not shared with this account, or does not exist any more',
+    ],
   ])('a launch that is refused with %s names who must act', async (error, message, outcome, says) => {
     l.lab.faults.add({ operation: 'RunInstances', action: { error, message } });
     const ran = await l.validate(good);

@@ -21,7 +21,7 @@ test('the plan of a family of thousands tells in the output only what it does, s
 test.each([
   ['cancelled', new CancelledError(), 'Cancelled: 0 of 1 images were removed'],
   ['access', new AccessError('Not allowed'), '0 of 1 images were removed'],
-  ['timeout', new TimeoutError('AWS kept throttling us'), '0 of 1 images were removed'],
+  ['timeout', new TimeoutError('AWS throttled all retries'), '0 of 1 images were removed'],
   ['unknown', new UnknownError('The credentials expired.'), '0 of 1 images were removed'],
   ['rejected', undefined, '0 of 1 images were removed'],
 ])('what is left undone for a reason that is %s is told as that', (outcome, failure, says) => {

@@ -96,11 +96,11 @@ describe('the pointer', () => {
     const { read } = made.parameters;
     Object.assign(made.parameters, {
       read: async (name: string) =>
-        made.state.parameters.get(name)?.[0]?.value === B ? Promise.reject(new TimeoutError('AWS kept throttling us')) : read(name),
+        made.state.parameters.get(name)?.[0]?.value === B ? Promise.reject(new TimeoutError('AWS throttled all retries')) : read(name),
     });
     const failure = await failureOf(promote({ ...settings, groups: undefined, strategy: 'none' }, made.world));
     expect(failure).toBeInstanceOf(UnknownError);
-    expect(failure.message).toBe(`${CANDIDATE} was written with ${B} (version 1), and could not be read back: AWS kept throttling us`);
+    expect(failure.message).toBe(`${CANDIDATE} was written with ${B} (version 1), and could not be read back: AWS throttled all retries`);
     expect(failure.next).toBe(`Look at it (aws ssm get-parameter --name ${CANDIDATE}), then run the job again with the same settings.`);
   });
 

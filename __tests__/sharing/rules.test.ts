@@ -156,5 +156,5 @@ test('a subject is told in the form that it does not have', () => {
   expect(subjectHint('repo:acme@1/web@2:ref:refs/heads/main', ids)).toContain('"repo:acme/web:ref:refs/heads/main"');
   expect(subjectHint('repo:acme/web:environment:prod', ids)).toContain('"repo:acme@1/web@2:environment:prod"');
   expect(subjectHint('repo:acme/web:pull_request', { owner: '', repository: '' })).toContain('"repo:acme@ID/web@ID:pull_request"');
-  expect(subjectHint('job_workflow_ref:acme/x', ids)).toContain('is customized');
+  expect(subjectHint('job_workflow_ref:acme/x', ids)).toContain('has a customized subject');
 });

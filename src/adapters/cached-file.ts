@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 
-/** Where heavy things are kept between runs: the runner's tool cache, or the user's own. */
+/** Where downloads are kept between runs: the runner's tool cache, or the user's cache directory. */
 export const cacheFolder = (environment: NodeJS.ProcessEnv): string =>
   environment.RUNNER_TOOL_CACHE || join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'ami-action');
 
@@ -15,11 +15,11 @@ export async function sha256Of(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** An executable that is made once. Its hash lies beside it: what was cut short or changed since is made again. */
+/** Path of an executable that is made once. Its hash is stored next to it: a truncated or changed file is made again. */
 export async function cachedFile(path: string, make: (target: string) => Promise<void>): Promise<string> {
   if (await isWhole(path)) return path;
   await mkdir(dirname(path), { recursive: true });
-  // Made beside and moved: two that make it at once end with one whole file.
+  // Made under another name and moved: two runs at once end with one complete file.
   const unfinished = `${path}.${randomUUID()}`;
   try {
     await make(unfinished);
@@ -39,6 +39,6 @@ async function isWhole(path: string): Promise<boolean> {
     const recorded = (await readFile(`${path}.sha256`, 'utf8')).trim();
     return recorded === (await sha256Of(path));
   } catch {
-    return false; // not there, or only half of it
+    return false; // missing or incomplete
   }
 }

@@ -1,12 +1,12 @@
 import { CancelledError } from '../kit/errors.ts';
 import type { Clock } from '../ports/deps.ts';
 
-/** Seconds of the laboratory in a real one. */
+/** Seconds of the lab in one real second. */
 export const clockSpeed = (environment: NodeJS.ProcessEnv = process.env): number => Number(environment['AMI_ACTION_CLOCK_SPEED'] ?? 1);
 
 /**
- * The time. AMI_ACTION_CLOCK_SPEED=60 lets one real second count as sixty, from AMI_ACTION_CLOCK_SINCE (milliseconds since 1970)
- * on: the laboratory runs that much faster than AWS, and whoever waits for it must live in the same time.
+ * The time. With AMI_ACTION_CLOCK_SPEED=60 a second counts as sixty, from AMI_ACTION_CLOCK_SINCE (milliseconds since 1970) on: the lab
+ * runs that much faster than AWS, and both need the same time.
  */
 export function systemClock(cancelled: AbortSignal, environment: NodeJS.ProcessEnv = process.env): Clock {
   const speed = clockSpeed(environment);

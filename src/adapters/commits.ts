@@ -4,15 +4,13 @@ import { octokitWith } from './github.ts';
 
 const PER_PAGE = 100;
 
-/** https://docs.github.com/en/rest/commits/commits#list-commits: a page holds all ancestors by date; only first parents are followed through it. */
+/** https://docs.github.com/en/rest/commits/commits#list-commits: a page lists all ancestors by date, and only first parents are followed. */
 export const githubCommits = (baseUrl: string | undefined): Commits => ({
   async firstParents({ repository, ref, atMost, token }) {
     const [owner = '', repo = ''] = repository.split('/');
     const given = token ?? process.env.GITHUB_TOKEN ?? '';
     if (given === '')
-      throw new UsageError([
-        '"github-token" is missing: the history of a repository is read with it. Use `github-token: ${{ github.token }}`',
-      ]);
+      throw new UsageError(['"github-token" is required to read the history of a repository. Set `github-token: ${{ github.token }}`']);
     const octokit = await octokitWith(given, baseUrl);
     const parentOf = new Map<string, string | undefined>();
     const list: string[] = [];
@@ -43,22 +41,22 @@ const refused =
   (repository: string, ref: string) =>
   (cause: unknown): never => {
     const { status = 0, message, response } = cause as ApiFailure;
-    // 422 is what GitHub says to something that looks like a commit and is none; 409 to an empty repository.
+    // 422: it looks like a commit and is none. 409: the repository is empty.
     if ([404, 409, 422].includes(status))
-      throw new UsageError([`${repository} has no commit or branch "${ref}", or the token may not read it`], {
+      throw new UsageError([`Repository ${repository} has no commit or branch "${ref}", or the token cannot read it`], {
         cause,
-        next: 'Give the job "permissions: contents: read". Another repository that is private needs a "github-token" that may read its contents: `github.token` reads its own repository only. To ami-pipeline.yml hand it as the secret "repository-token".',
+        next: 'Add "permissions: contents: read" to the job. For another private repository, set "github-token" to a token that can read its contents: `github.token` reads its own repository only. In ami-pipeline.yml it is the secret "repository-token".',
       });
     // https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
     if (status === 429 || (status === 403 && response?.headers?.['x-ratelimit-remaining'] === '0'))
-      throw new TimeoutError(`GitHub lets us ask no more for now: ${message}`, { cause, next: 'Run the job again in an hour.' });
+      throw new TimeoutError(`The rate limit of GitHub is used up: ${message}`, { cause, next: 'Run the job again in an hour.' });
     if (status === 401 || status === 403) {
       throw new AccessError(`GitHub refused to list the commits of ${repository}: ${message}`, {
         cause,
-        next: 'Give the job "permissions: contents: read".',
+        next: 'Add "permissions: contents: read" to the job.',
       });
     }
-    throw new TimeoutError(`GitHub did not answer what the commits of ${repository} are: ${message}`, {
+    throw new TimeoutError(`GitHub could not list the commits of ${repository}: ${message}`, {
       cause,
       next: 'Run the job again.',
     });

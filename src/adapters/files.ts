@@ -23,7 +23,7 @@ export const workspaceFiles = (workspace: string): Files => ({
 function inside(workspace: string, path: string): string {
   const absolute = isAbsolute(path) ? path : join(workspace, path);
   const way = relative(workspace, absolute);
-  if (way === '..' || way.startsWith(`..${sep}`) || isAbsolute(way)) throw new UsageError([`"${path}" lies outside the workspace`]);
+  if (way === '..' || way.startsWith(`..${sep}`) || isAbsolute(way)) throw new UsageError([`"${path}" is outside the workspace`]);
   return absolute;
 }
 

@@ -7,7 +7,7 @@ import type { RawValue } from '../kit/settings.ts';
 import type { Host } from '../main.ts';
 import type { Run } from '../ports/deps.ts';
 
-/** The runner, as `main` sees it: what was given, and where results go. */
+/** The runner as `main` sees it: inputs, outputs, summary. */
 export const githubHost: Host = {
   given: () => withInputs(process.env),
   file: path => {
@@ -23,7 +23,7 @@ export const githubHost: Host = {
   debug: message => core.debug(message),
 };
 
-// The runner hands `keep-newest` over as INPUT_KEEP-NEWEST.
+// `keep-newest` arrives as INPUT_KEEP-NEWEST.
 // https://docs.github.com/en/actions/reference/workflows-and-actions/metadata-syntax#inputs
 const withInputs = (environment: NodeJS.ProcessEnv): Record<string, RawValue> =>
   Object.fromEntries(
@@ -50,7 +50,7 @@ export function runFacts(cancelled: AbortSignal): Run {
   };
 }
 
-/** A line that could be read as a workflow command is printed between stop-commands marks, whose token nobody can guess. */
+/** Prints untrusted lines. Those that the runner could read as a workflow command go between stop-commands marks with a secret token. */
 export function printForeign(lines: readonly string[]): void {
   if (!lines.some(line => /::|##\[/.test(line))) {
     for (const line of lines) core.info(line);

@@ -4,7 +4,7 @@ import { table, text } from '../kit/markdown.ts';
 import type { Clock, Reporter } from '../ports/deps.ts';
 import { printForeign } from './github.ts';
 
-// The runner throws a summary of more than 1 MiB away as a whole.
+// The runner drops a summary of more than 1 MiB.
 // https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#step-isolation-and-limits
 const MOST_BYTES = 1024 * 1024 - 16 * 1024;
 
@@ -15,18 +15,18 @@ interface Phase {
 }
 
 export interface RunnerReporter extends Reporter {
-  /** Writes the job summary: what the modes said, then a timeline of the steps. Call it once, at the end. */
+  /** Writes the job summary: what the modes reported, then a timeline of the steps. Call it once, at the end. */
   flush(): Promise<void>;
 }
 
-/** Steps are groups of the log and lines of the timeline; warnings become annotations. */
+/** Steps are groups of the log and rows of the timeline; warnings are annotations. */
 export function runnerReporter(clock: Clock): RunnerReporter {
   const parts: string[] = [];
   const phases: Phase[] = [];
-  // Groups of the log do not nest: an inner step is a line.
+  // Log groups do not nest: an inner step is a line.
   let depth = 0;
   const secrets = new Set<string>();
-  // The runner masks them too; but what it never gets cannot slip through.
+  // The runner masks them as well; this also covers lines that it would split.
   const hide = (line: string) => [...secrets].reduce((shown, secret) => shown.replaceAll(secret, '***'), line);
   return {
     async step(title, work) {
@@ -47,14 +47,14 @@ export function runnerReporter(clock: Clock): RunnerReporter {
         if (depth === 0) core.endGroup();
       }
     },
-    // It may carry what others say, such as a reason of AWS or a tag: no line of it is a command.
+    // It may contain text of others, such as a tag: no line of it is a command.
     info: message => printForeign(message.split(/\r?\n|\r/)),
     warn: message => core.warning(message),
     debug: message => core.debug(message),
     untrusted: line => printForeign(hide(line).split(/\r?\n|\r/)),
     summary: (markdown, where) => void (where === 'above' ? parts.unshift(markdown) : parts.push(markdown)),
     mask(secret) {
-      // The runner warns of an empty one, which is what a fork gets for a secret.
+      // A fork gets empty secrets, and the runner warns of those.
       if (secret.trim() !== '') core.setSecret(secret);
       for (const part of [secret, ...secret.split('\n')]) if (part.trim() !== '') secrets.add(part);
     },
@@ -85,5 +85,5 @@ function cut(markdown: string): string {
     .subarray(0, MOST_BYTES)
     .toString()
     .replace(/\n[^\n]*$/, '');
-  return `${kept}\n\n**Cut here:** GitHub takes at most 1 MiB. The whole of it is in the log.`;
+  return `${kept}\n\n**Truncated:** GitHub accepts at most 1 MiB. The log has everything.`;
 }

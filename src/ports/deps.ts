@@ -4,7 +4,7 @@ import type { Capture, Images, ImageUsers, Leftovers, Removal, Sharing } from '.
 import type { Commands, Instances } from './instances.ts';
 import type { Packer } from './packer.ts';
 
-/** Everything outside this process that a mode may touch. A mode names the part it needs: `run(wanted, world: Powers<'images'>)`. */
+/** Everything outside this process that a mode may use. A mode names what it needs: `run(options, deps: Deps<'images'>)`. */
 export interface AllDeps<P extends keyof RegionClients = keyof RegionClients> {
   readonly clock: Clock;
   readonly report: Reporter;
@@ -15,7 +15,7 @@ export interface AllDeps<P extends keyof RegionClients = keyof RegionClients> {
   readonly packer: Packer;
   readonly commits: Commits;
   readonly deployments: Deployments;
-  /** The ports of one account and region. Cheap; clients are made when first used, and shared. */
+  /** The ports of one account and region. Clients are created on first use, and shared. */
   inRegion(where: Where): Pick<RegionClients, P>;
 }
 
@@ -26,7 +26,7 @@ export type Deps<P extends keyof RegionClients, W extends keyof AllDeps = never>
 
 export interface Where {
   readonly region: string;
-  /** Assumed from the action's own credentials: how another account is reached. */
+  /** Assumed with the action's own credentials, to reach another account. */
   readonly role?: string | undefined;
 }
 
@@ -54,16 +54,16 @@ export interface Clock {
 }
 
 export interface Reporter {
-  /** A phase of the work: a group in the log, a line in the timeline. */
+  /** A step of the work: a group in the log, a row in the timeline. */
   step<T>(title: string, work: () => Promise<T>): Promise<T>;
   info(message: string): void;
   warn(message: string): void;
   debug(message: string): void;
-  /** Untrusted output, a line of it: never interpreted, whatever it says. */
+  /** A line of untrusted output: the runner never reads it as a command. */
   untrusted(line: string): void;
-  /** Markdown for the job summary; everything from outside must be escaped (kit/markdown.ts). How it ended stands above what was planned. */
+  /** Markdown for the job summary. Escape everything from outside (kit/markdown.ts). `above`: the result, before the plan. */
   summary(markdown: string, where?: 'above'): void;
-  /** From now on never shown. */
+  /** Hides it in everything that follows. */
   mask(secret: string): void;
 }
 
@@ -71,7 +71,7 @@ export interface Reporter {
 export interface Run {
   readonly repository: string;
   readonly commit: string;
-  /** As GitHub says it: refs/heads/main. */
+  /** Complete: refs/heads/main. */
   readonly ref: string;
   readonly id: string;
   readonly attempt: string;
@@ -85,9 +85,9 @@ export interface Run {
   readonly cancelled: AbortSignal;
 }
 
-/** Files of the repository: relative to the workspace, and never outside it. */
+/** Files of the repository, by path relative to the workspace. Rejects with UsageError for a path outside it. */
 export interface Files {
-  /** One file, or all files of a directory; undefined when there is neither. */
+  /** One file, or all files of a directory. Undefined where neither exists. */
   read(path: string): Promise<readonly RepositoryFile[] | undefined>;
   write(path: string, content: string): Promise<void>;
 }
@@ -98,11 +98,11 @@ export interface RepositoryFile {
   readonly executable: boolean;
 }
 
-/** What an image may be made of. */
+/** The files that an image may be built from. */
 export interface Content {
-  /** The tree of the commit with what was changed since, or what the globs match; and `always` with it, as it lies there. Empty: they match nothing. */
+  /** The tree of the commit with later changes, or what the globs match, and `always` as it is on disk. Empty when the globs match nothing. */
   files(globs: readonly string[], always: readonly string[]): Promise<readonly ContentFile[]>;
-  /** Whether there is a file that it stands for. */
+  /** Whether any file matches. */
   matches(glob: string): Promise<boolean>;
 }
 
@@ -110,11 +110,11 @@ export interface ContentFile {
   readonly path: string;
   /** As git writes it: 100644, 100755, 120000, 160000. */
   readonly mode: string;
-  /** The hash that git gives the content. */
+  /** Git's hash of the content. */
   readonly blob: string;
 }
 
-/** What `post:` must end if we do not get to it ourselves. Written before the thing exists. */
+/** What the post step ends if the main step did not. Written before the resource exists. */
 export interface Journal {
   remember(entry: JournalEntry): void;
   forget(entry: JournalEntry): void;
@@ -124,7 +124,7 @@ export type JournalEntry =
   | { readonly kind: 'instance'; readonly region: string; readonly token: string }
   | { readonly kind: 'process'; readonly pid: number; readonly log: string }
   | { readonly kind: 'file'; readonly path: string }
-  /** Everything in these regions that bears all of these tags; or this name, and was demonstrably made by this build. */
+  /** Everything in these regions that has all these tags; or has this name, and provably is of this build. */
   | {
       readonly kind: 'build';
       readonly regions: readonly string[];
@@ -132,26 +132,26 @@ export type JournalEntry =
       readonly name: string;
       readonly familyKey: string;
       readonly since: number;
-      /** IDs of instances and images that Packer said it made. */
+      /** IDs of instances and images that Packer reported. */
       readonly created?: readonly string[];
-      /** Images that are finished: only the family is missing, and a later run may adopt them. */
+      /** Finished images without a family tag: a later run may adopt them. */
       readonly finished?: readonly string[];
     };
 
 export interface Account {
   id(): Promise<string>;
-  /** Credentials for a child process, as its environment; empty where it finds them by itself. */
+  /** Credentials for a child process, as environment variables. Empty where it finds them itself. */
   environment(): Promise<Readonly<Record<string, string>>>;
 }
 
 /** The history of a repository on GitHub. */
 export interface Commits {
-  /** A branch, tag or commit and its first parents, newest first: at most that many. */
+  /** A branch, tag or commit and its first parents, newest first; at most `atMost`. */
   firstParents(of: { repository: string; ref: string; atMost: number; token: string | undefined }): Promise<readonly string[]>;
 }
 
 export interface Deployments {
-  /** In progress from now on. The ID; of an earlier one for the same image that never came to its end, if there is one. */
+  /** Sets the deployment to in progress and returns its ID: an unfinished one of the same image, or a new one. */
   begin(of: {
     readonly repository: string;
     readonly token: string;
@@ -165,7 +165,7 @@ export interface Deployments {
     readonly repository: string;
     readonly token: string;
     readonly id: number;
-    /** in_progress: nobody knows yet. error: it was called off. https://docs.github.com/en/rest/deployments/statuses */
+    /** in_progress: the outcome is not known yet. error: cancelled. https://docs.github.com/en/rest/deployments/statuses */
     readonly ended: 'success' | 'failure' | 'error' | 'in_progress';
     readonly description: string;
     readonly logUrl: string;

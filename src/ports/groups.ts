@@ -2,7 +2,7 @@ import type { Group, Launch, Refresh, RefreshPreferences, Source, Target, Templa
 import type { Tags } from '../model/image.ts';
 import type { TemplateVersion } from '../model/template.ts';
 
-/** The ports to what an environment is made of: its pointer, its groups and their launch templates. */
+/** The ports to an environment: its pointer, its groups and their launch templates. */
 
 export interface Parameter {
   readonly name: string;
@@ -13,7 +13,7 @@ export interface Parameter {
   readonly writtenAt: Date;
 }
 
-/** Only the history tells what was said about a version. */
+/** Only the history has description and labels. */
 export interface ParameterVersion extends Parameter {
   readonly description: string;
   readonly labels: readonly string[];
@@ -23,73 +23,73 @@ export interface ParameterWrite {
   readonly name: string;
   readonly value: string;
   readonly description: string;
-  /** What is there now; undefined makes the parameter. */
+  /** The current version; undefined creates the parameter. */
   readonly existing: Parameter | undefined;
 }
 
 export interface Parameters {
   read(name: string): Promise<Parameter | undefined>;
   /**
-   * Returns the version it became. 200 does not mean stored: `aws:ec2:image` is checked later, so read it back. Undefined: somebody made it
-   * meanwhile, or writes it right now, which may be us: the answer of a call may get lost.
+   * Returns the new version. AWS checks `aws:ec2:image` later, so read it back. Undefined: the parameter was created since it was read, or is
+   * being written. That may be our own call, when its answer got lost.
    */
   write(parameter: ParameterWrite): Promise<number | undefined>;
-  /** Newest first; AWS keeps 100. Empty where there is no such parameter. */
+  /** Newest first; AWS keeps 100. Empty where the parameter does not exist. */
   history(name: string): Promise<readonly ParameterVersion[]>;
   remove(name: string): Promise<void>;
 }
 
-/** How a second group comes into the world, and how one leaves it. */
+/** Creates and deletes groups of blue-green rollouts. */
 export interface GroupCopies {
-  /** What hangs on the group and would be missing on a copy, a sentence each. */
+  /** Attachments of the group that a copy would lack, a sentence each. */
   cannotCopy(group: string): Promise<readonly string[]>;
-  /** A group of the same shape, behind the same load balancers, that launches something else; with hooks, schedules, policies and notifications. Repeating it finishes it. */
+  /** The same group with another launch, behind the same load balancers, with hooks, schedules, policies and notifications. Can be repeated. */
   copy(order: { readonly from: string; readonly as: string; readonly launch: Launch; readonly tags: Tags }): Promise<void>;
   resize(group: string, size: { readonly min?: number; readonly max?: number; readonly desired: number }): Promise<void>;
-  /** With every instance that is left in it. */
+  /** With its remaining instances. */
   remove(group: string): Promise<void>;
   tag(group: string, tags: Tags): Promise<void>;
   untag(group: string, keys: readonly string[]): Promise<void>;
 }
 
 export interface Groups extends GroupCopies {
-  /** All pages. Those of these names (a name that is not there is missing in the answer), or with all these tags, or all there are. */
+  /** All pages. By name (one that does not exist is left out), by all these tags, or all groups. */
   find(query: { readonly names?: readonly string[]; readonly tags?: Tags }): Promise<readonly Group[]>;
-  /** What each instance was launched from; an instance that EC2 does not know (yet) is missing in the answer. */
+  /** The image of each instance. An instance that EC2 does not know (yet) is left out. */
   imagesOf(instanceIds: readonly string[]): Promise<ReadonlyMap<string, string>>;
-  /** Instances that wait in the group's warm pool and will be in service one day. */
+  /** Instances in the warm pool of the group. */
   warmPool(group: string): Promise<readonly string[]>;
-  /** What the target groups of the group say about its members; empty where none looks. */
+  /** What the target groups report about the members of the group; empty without target groups. */
   targetHealth(group: Pick<Group, 'members' | 'targetGroups'>): Promise<readonly Target[]>;
-  /** Load balancers of any kind, and how far the group is with them. */
+  /** Load balancers of every kind, and the state of the group in them. */
   sources(group: string): Promise<readonly Source[]>;
   /** The newest twenty, newest first. */
   refreshes(group: string): Promise<readonly Refresh[]>;
   refresh(group: string, id: string): Promise<Refresh | undefined>;
-  /** The ID; undefined when one is running already, which may be ours: the call has no client token. */
+  /** The ID. Undefined when a refresh is running, which may be ours: the call has no client token. */
   start(order: {
     readonly group: string;
     readonly launch: Launch | undefined;
     readonly preferences: RefreshPreferences;
   }): Promise<string | undefined>;
-  /** `over`: nothing runs any more. `impossible`: AWS cannot roll this one back. */
+  /** `over`: no refresh is running. `impossible`: AWS cannot roll this one back. */
   rollBack(group: string): Promise<'started' | 'over' | 'impossible'>;
-  /** Stops where it stands; rolls nothing back. */
+  /** Stops the refresh without a rollback. */
   cancel(group: string): Promise<void>;
-  /** Changes what the group launches from now on; no instance is touched. */
+  /** Changes what the group launches from now on, and no instance. */
   setLaunch(group: string, launch: Launch): Promise<void>;
 }
 
 export interface LaunchTemplates {
-  /** What `$Latest`, `$Default` or a number means now. */
+  /** The version that `$Latest`, `$Default` or a number is now. */
   version(use: Pick<TemplateUse, 'templateId' | 'version'>): Promise<TemplateVersion | undefined>;
-  /** The image that a version which reads a parameter would launch now. */
+  /** The image that a version would launch now, also when it names a parameter. */
   resolved(version: TemplateVersion): Promise<string | undefined>;
-  /** All versions that name this image. */
+  /** All versions with this image. */
   withImage(templateId: string, imageId: string): Promise<readonly TemplateVersion[]>;
-  /** All versions that name one of these. */
+  /** All versions with one of these images. */
   withImages(templateId: string, imageIds: readonly string[]): Promise<readonly TemplateVersion[]>;
-  /** The source with another image. Warnings mean that AWS made it, and doubts that it launches. */
+  /** The source with another image. Warnings: AWS created it and expects its launches to fail. */
   create(order: {
     readonly source: TemplateVersion;
     readonly imageId: string;

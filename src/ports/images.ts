@@ -2,7 +2,7 @@ import type { Image, Snapshot, Tags } from '../model/image.ts';
 import type { AllowedImages, ImageKey } from '../model/image-access.ts';
 import type { Edge, PointerNames, UserFacts } from '../model/image-users.ts';
 
-/** The ports to images: finding, tagging, sharing, copying, and removing them with all that hangs on them. */
+/** The ports to images: find, tag, share, copy and remove them, with their snapshots. */
 
 export interface ImageQuery {
   /** Every pair must match. */
@@ -11,37 +11,37 @@ export interface ImageQuery {
   readonly ids?: readonly string[];
   /** "self", "amazon", an account; default self. */
   readonly owners?: readonly string[];
-  /** Also images that others share with this account. */
+  /** Also images that other accounts share with this one. */
   readonly shared?: boolean;
   readonly includeDisabled?: boolean;
 }
 
 export interface Images {
   get(id: string): Promise<Image | undefined>;
-  /** All pages; no order is promised. */
+  /** All pages, in no order. */
   find(query: ImageQuery): Promise<readonly Image[]>;
-  /** On images, snapshots, instances alike. */
+  /** On images, snapshots and instances. */
   tag(ids: readonly string[], tags: Tags): Promise<void>;
   untag(ids: readonly string[], keys: readonly string[]): Promise<void>;
 }
 
 export interface UserScope {
-  /** Their history is read too. */
+  /** Their history is read as well. */
   readonly pointers: PointerNames;
-  /** Parameters that begin so hold no image ID, somebody says: they are not read. Pointers are all the same. */
+  /** Prefixes of parameters that are not read, because the settings say they hold no image ID. Pointers are always read. */
   readonly ignoredParameters: readonly string[];
-  /** How many of the newest versions of every launch template count as current; default 1, besides the default version. */
+  /** How many of the newest versions of a launch template count as current, in addition to the default version. Default 1. */
   readonly templateDepth?: number;
-  /** A second look just before these images go: of instances only those of these images, everything else anew. */
+  /** The check just before these images are removed: only instances of these images, everything else again. */
   readonly again?: readonly string[];
 }
 
 export interface ImageUsers {
-  /** Everything in this account and region that may launch an image. Rejects rather than answering in part. */
+  /** Everything in this account and region that may launch an image. Rejects when a part cannot be read. */
   read(scope: UserScope): Promise<UserFacts>;
-  /** What AWS itself knows of this account's references, Image Builder's recipes among them. A reason to keep, never one to remove. */
+  /** The references that AWS finds in this account, Image Builder recipes included. A reason to keep an image, never one to remove it. */
   references(imageIds: readonly string[]): Promise<readonly Edge[]>;
-  /** Starts a report of who in any account uses an image; the same token is the same report. */
+  /** Starts a report of the uses of an image in any account. The same token is the same report. */
   startUsageReport(imageId: string, token: string): Promise<string>;
   usage(reportId: string): Promise<UsageReport>;
 }
@@ -58,7 +58,7 @@ export interface SnapshotResult {
   readonly code: 'success' | 'skipped' | 'missing-permissions' | 'internal-error' | 'client-error';
 }
 
-/** `gone`: it was no longer there, which is as good. `protected`: AWS does not let it go yet. */
+/** `gone`: it did not exist any more. `protected`: deregistration protection. */
 export type Removed =
   | { readonly result: 'removed'; readonly snapshots: readonly SnapshotResult[] }
   | { readonly result: 'gone' }
@@ -68,31 +68,31 @@ export type Removed =
 export interface Share {
   /** An account ID, the ARN of an organization or a unit, or `all`. */
   readonly who: string;
-  /** Undefined where it is more than one account. */
+  /** Undefined for more than one account. */
   readonly account: string | undefined;
 }
 
-/** Something that was deleted, and that a retention rule keeps for a while. https://docs.aws.amazon.com/ebs/latest/userguide/recycle-bin.html */
+/** A deleted resource in the Recycle Bin. https://docs.aws.amazon.com/ebs/latest/userguide/recycle-bin.html */
 export interface Recycled {
   readonly id: string;
-  /** Then it is gone for good. */
+  /** When the Recycle Bin deletes it. */
   readonly until: Date | undefined;
 }
 
 export interface Removal {
   deregister(imageId: string, options: { keepSnapshots: boolean }): Promise<Removed>;
   sharedWith(imageId: string): Promise<readonly Share[]>;
-  /** Hides it from everybody else; whoever knows its ID may still launch it. */
+  /** Other accounts no longer list it; with its ID it can still be launched. */
   deprecate(imageId: string, at: Date): Promise<void>;
   undeprecate(imageId: string): Promise<void>;
-  /** Nobody can launch it, not even its owner; and nobody it was shared with gets it back when it is enabled. */
+  /** No account can launch it, and its shares are lost: enabling it does not restore them. */
   disable(imageId: string): Promise<void>;
   enable(imageId: string): Promise<void>;
-  /** What the Recycle Bin holds. All pages. */
+  /** Content of the Recycle Bin. All pages. */
   recycled(kind: 'image' | 'snapshot'): Promise<readonly Recycled[]>;
-  /** Own ones; every pair must match. All pages. */
+  /** Of this account; every pair must match. All pages. */
   snapshots(tags: Tags): Promise<readonly Snapshot[]>;
-  /** `gone`: it was no longer there; `in-use`: an image or somebody else holds it. */
+  /** `gone`: it did not exist any more. `in-use`: an image or another resource uses it. */
   deleteSnapshot(snapshotId: string): Promise<'deleted' | 'gone' | 'in-use'>;
 }
 
@@ -100,24 +100,24 @@ export interface CopyOrder {
   readonly from: { readonly region: string; readonly imageId: string };
   readonly name: string;
   readonly description: string;
-  /** On the copy and its snapshots, from the moment they exist. */
+  /** Of the copy and its snapshots, set by the call that creates them. */
   readonly tags: Tags;
-  /** Key, alias or ARN in the region of the copy; undefined: as the source, with the region's default key where it is encrypted. */
+  /** Key, alias or ARN in the region of the copy. Undefined: encrypted as the source is, with the default key of the region. */
   readonly kmsKey: string | undefined;
   readonly token: string;
 }
 
-/** What the owner of an image gives to others. Who: account IDs, ARNs of organizations and units, or `all`. */
+/** Permissions on an image and its snapshots. Who: account IDs, ARNs of organizations and units, or `all`. */
 export interface Sharing {
   launchers(imageId: string): Promise<readonly string[]>;
-  /** Adding who is there already changes nothing, and so does removing who is not. */
+  /** Can be repeated, as can `forbidLaunch`. */
   allowLaunch(imageId: string, who: readonly string[]): Promise<void>;
   forbidLaunch(imageId: string, who: readonly string[]): Promise<void>;
-  /** Who may read the content; needed to copy, not to launch. */
+  /** Who may read the content: needed to copy an image, not to launch it. */
   readers(snapshotId: string): Promise<readonly string[]>;
   allowReading(snapshotId: string, accounts: readonly string[]): Promise<void>;
   forbidReading(snapshotId: string, accounts: readonly string[]): Promise<void>;
-  /** Into this region and account. The ID, long before there is content; undefined when the name is taken. */
+  /** Into this region and account. The ID of the pending image; undefined when the name is taken. */
   copy(order: CopyOrder): Promise<string | undefined>;
   /** ARNs of the keys that encrypt these snapshots. */
   keysOf(snapshotIds: readonly string[]): Promise<readonly string[]>;
@@ -126,17 +126,17 @@ export interface Sharing {
   allowed(): Promise<AllowedImages | undefined>;
 }
 
-/** An image of a machine as it is. */
+/** Creates images of instances. */
 export interface Capture {
-  /** Undefined where the name is taken: by somebody else, or by a call of ours whose answer got lost. */
+  /** Undefined where the name is taken: by another image, or by our own call when its answer got lost. */
   image(order: { instanceId: string; name: string; noReboot: boolean; tags: Tags }): Promise<string | undefined>;
 }
 
-/** What a build makes beside its image, or leaves when it dies. */
+/** Resources that an interrupted build or validation did not remove. */
 export interface Leftovers {
-  /** Everything that has this tag with this value, or with any; what has ended for good is not there any more. */
+  /** Everything with this tag, and this value if given. Terminated instances are left out. */
   tagged(key: string, value?: string): Promise<readonly Leftover[]>;
-  /** `busy`: something that is ending still uses it, ask again. `held`: it is gone, and these snapshots of it are not. */
+  /** `busy`: another resource still uses it, try again. `held`: it was removed, and these snapshots were not. */
   remove(leftover: Pick<Leftover, 'kind' | 'id'>): Promise<'asked' | 'gone' | 'busy' | { readonly held: readonly string[] }>;
 }
 
@@ -144,6 +144,6 @@ export interface Leftover {
   readonly kind: 'instance' | 'image' | 'snapshot' | 'volume' | 'security-group' | 'key-pair';
   readonly id: string;
   readonly tags: Tags;
-  /** On its way out; it may still keep others from going. */
+  /** It is being terminated, and may still block the removal of others. */
   readonly ending: boolean;
 }

@@ -16,9 +16,9 @@ export interface Clients {
   readonly autoScaling: AutoScalingClient;
   readonly kms: KMSClient;
   readonly balancing: ElasticLoadBalancingV2Client;
-  /** Of classic load balancers: an API of its own. */
+  /** Classic load balancers have their own API. */
   readonly classic: ElasticLoadBalancingClient;
-  /** Where the credentials come from, if not from the SDK's own chain. */
+  /** Undefined: the SDK's own chain. */
   readonly provider: Provider | undefined;
 }
 

@@ -9,7 +9,7 @@ import { hasToken, tokenMissing, tooLong, webIdentity } from './web-identity.ts'
 
 export interface Provider {
   (): Promise<Identity>;
-  /** With the moment at which they really end: for others, who renew by their own clock. */
+  /** With their real expiration, for processes that renew by their own clock. */
   readonly held: () => Promise<Identity>;
 }
 
@@ -20,11 +20,11 @@ const LAST_CALLS_MS = 60_000;
 const CHAINED_SECONDS = 3600;
 
 /**
- * How clients get their credentials. Without a role: the SDK's own chain. With `role-to-assume`: the runner's OIDC token,
- * or the credentials of the environment, exchanged for a session and renewed. A role of `where` is assumed on top of that.
+ * How clients get their credentials. Without a role: the SDK's own chain. With `role-to-assume`: a session for the job's OIDC token, or
+ * for the credentials of the environment, renewed in time. The role of `where` is assumed with that session.
  */
 export function credentials({ region, role }: Where, access: Access): { credentials?: Provider } {
-  // The role of a self-hosted runner is somebody else's until it is said to be meant.
+  // The role of a self-hosted runner is for other purposes unless allow-instance-role is set.
   if (!access.allowInstanceRole) process.env['AWS_EC2_METADATA_DISABLED'] ||= 'true';
   const own = ownProvider(region, access);
   if (role === undefined) return own === undefined ? {} : { credentials: own };
@@ -43,8 +43,8 @@ function ownProvider(region: string, access: Access): Provider | undefined {
 }
 
 /**
- * Renewed long before they end, so that whoever was handed them (Packer, which may outlive us) still has time. What cannot be renewed is
- * used until it ends; after that nobody knows how things stand.
+ * Renews long before the end: Packer, which also gets them, may outlive this process. When a renewal fails, the old credentials are used
+ * until they end; after that the outcome is unknown.
  */
 function renewing(role: string, fetch: () => Promise<Identity>, { clock, report }: Pick<Access, 'clock' | 'report'>): Provider {
   let held: (Identity & { readonly renewAt: number }) | undefined;
@@ -64,21 +64,23 @@ function renewing(role: string, fetch: () => Promise<Identity>, { clock, report 
       return await renew();
     } catch (failure) {
       if (held === undefined) throw failure;
-      // A call must still arrive before AWS says that they have ended.
-      if (clock.now() >= held.expiration.getTime() - LAST_CALLS_MS) throw ended(role, held.expiration, failure);
+      // The call has to reach AWS before they expire.
+      if (clock.now() >= held.expiration.getTime() - LAST_CALLS_MS) throw expired(role, held.expiration, failure);
       held = { ...held, renewAt: clock.now() + TRY_AGAIN_MS };
-      report.warn(`The credentials of ${role} end at ${formatMoment(held.expiration)} and could not be renewed yet: ${explain(failure)}`);
+      report.warn(
+        `The credentials of ${role} expire at ${formatMoment(held.expiration)} and could not be renewed yet: ${explain(failure)}`,
+      );
       return held;
     }
   };
-  // The SDK keeps what it thinks is valid by the system's clock. Ours decides, so to the SDK it has always just expired.
+  // The SDK caches by the system's clock. Our clock decides, so the SDK gets credentials that have just expired.
   return Object.assign(async () => ({ ...(await current()), expiration: new Date() }), { held: current });
 }
 
-const ended = (role: string, at: Date, cause: unknown): UnknownError =>
+const expired = (role: string, at: Date, cause: unknown): UnknownError =>
   new UnknownError(
-    `The credentials of ${role} ended at ${formatMoment(at)} and could not be renewed. What was started goes on without us. ${explain(cause).split('\n')[0]}`,
-    { cause, next: 'Run the job again: it finds what it started.' },
+    `The credentials of ${role} expired at ${formatMoment(at)} and could not be renewed. What was started continues without this run. ${explain(cause).split('\n')[0]}`,
+    { cause, next: 'Run the job again: it continues what it started.' },
   );
 
 const firstRole = (region: string, role: string, access: Access): Promise<Identity> => {
@@ -108,13 +110,22 @@ const hasOwnCredentials = () => OWN.some(name => (process.env[name] ?? '') !== '
 const refused =
   (role: string, seconds: number) =>
   (cause: unknown): never => {
-    const said = cause instanceof Error ? cause.message : String(cause);
+    const message = cause instanceof Error ? cause.message : String(cause);
     if (codeOf(cause).startsWith('AccessDenied')) {
-      throw new AccessError(`Not allowed to assume ${role}: ${said}`, {
+      throw new AccessError(`Not allowed to assume ${role}: ${message}`, {
         cause,
-        next: 'Let the trust policy of that role name who asks, and grant sts:AssumeRole to who asks.',
+        next: trustRemedy(role, message),
       });
     }
-    if (/MaxSessionDuration/i.test(said)) throw tooLong(role, seconds, cause);
+    if (/MaxSessionDuration/i.test(message)) throw tooLong(role, seconds, cause);
     return asExpected(`assume ${role} (sts:AssumeRole)`)(cause);
   };
+
+/** Both accounts have to allow it, so both are named. */
+function trustRemedy(role: string, message: string): string {
+  const [, caller = ''] = /User: (arn:\S+)/.exec(message) ?? [];
+  if (caller === '') return `Allow the caller in the trust policy of ${role}, and grant the caller sts:AssumeRole on it.`;
+  const principal = caller.replace(/:sts::(\d+):assumed-role\/([^/]+)\/.*$/, ':iam::$1:role/$2');
+  const accountOf = (arn: string) => arn.split(':')[4];
+  return `In account ${accountOf(role)}, allow ${principal} in the trust policy of ${role}. In account ${accountOf(principal)}, grant ${principal} sts:AssumeRole on that role.`;
+}

@@ -26,7 +26,7 @@ const THROTTLED = /^(RequestLimitExceeded|Throttling|ThrottlingException|TooMany
 const UNREACHABLE =
   /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|EPIPE|TimeoutError|NetworkingError|UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT)$/;
 
-/** An AWS failure as one of ours, sorted by who must act. `doing` completes "not allowed to ...": "describe images". */
+/** An AWS failure as an ActionError, sorted by who must act. `doing` completes "Not allowed to ...": "describe images (ec2:DescribeImages)". */
 export const asExpected =
   (doing: string) =>
   (cause: unknown): never => {
@@ -35,37 +35,37 @@ export const asExpected =
     throw credentialsGone(failure) ?? denial(failure) ?? passing(failure) ?? answered(failure) ?? cause;
   };
 
-/** There are none, or none any more. */
+/** No credentials, or expired ones. */
 function credentialsGone({ doing, code, said, cause }: Failure): ActionError | undefined {
   if (EXPIRED.test(code) || SAYS_EXPIRED.test(said)) {
-    return new UnknownError(`The credentials expired (${doing}). What was started goes on without us.`, {
+    return new UnknownError(`The credentials expired (${doing}). What was started continues without this run.`, {
       cause,
-      next: 'Run the job again: it finds what it started. With role-to-assume the action renews its credentials itself. If they are fresh: check the clock of the runner.',
+      next: 'Run the job again: it continues what it started. Set "role-to-assume": the action then renews its credentials itself. If the credentials are new, check the clock of the runner.',
     });
   }
   if (!NO_CREDENTIALS.test(code)) return undefined;
   return new AccessError(`No AWS credentials: ${isFork() ? FORK_HINT : said}`, {
     cause,
-    next: 'Set role-to-assume, or run aws-actions/configure-aws-credentials before this step. If the role of the machine is meant that the runner is, set "allow-instance-role: true".',
+    next: 'Set "role-to-assume", or run aws-actions/configure-aws-credentials before this step. To use the role of the instance that the runner is, set "allow-instance-role: true".',
   });
 }
 
-/** What another try may mend. */
+/** What may pass when it is tried again. */
 function passing({ doing, code, said, cause }: Failure): ActionError | undefined {
   if (code === 'AbortError') return new CancelledError('Cancelled.', { cause });
   if (THROTTLED.test(code))
-    return new TimeoutError(`AWS kept throttling us (${doing}): ${code}. Nothing is wrong with the image.`, {
+    return new TimeoutError(`AWS throttled all retries (${doing}): ${code}. The image is not the cause.`, {
       cause,
       next: 'Run the job again.',
     });
   if (!UNREACHABLE.test(code)) return undefined;
   return new UnreachableError(`Cannot reach AWS (${doing}): ${code}: ${said}`, {
     cause,
-    next: 'Check region, network, proxy and certificates of the runner.',
+    next: 'Check "region", and the network, proxy and certificates of the runner.',
   });
 }
 
-/** Anything else that AWS answers with. */
+/** Every other error of AWS. */
 function answered({ doing, code, said, cause }: Failure): ActionError | undefined {
   const status = (cause as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode ?? 0;
   if (status >= 500) return new TimeoutError(`AWS failed to ${doing}: ${code}: ${said}`, { cause, next: 'Run the job again.' });

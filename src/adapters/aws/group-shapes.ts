@@ -9,17 +9,17 @@ import type {
 } from '@aws-sdk/client-auto-scaling';
 import type { Group, Launch, Member, Refresh, RefreshPreferences, RefreshStatus, TemplateUse } from '../../model/group.ts';
 
-/** Groups and refreshes as Auto Scaling says them, and as we do. */
+/** Converts groups and refreshes between Auto Scaling's shapes and ours. */
 
 const useFrom = ({ LaunchTemplateId = '', LaunchTemplateName = '', Version }: LaunchTemplateSpecification): TemplateUse => ({
   templateId: LaunchTemplateId,
   templateName: LaunchTemplateName,
-  // A group or a desired configuration that names no version means the default one.
+  // Without a version it is the default one.
   // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_LaunchTemplateSpecification.html
   version: Version ?? '$Default',
 });
 
-// AWS wants the ID or the name, and answers with both.
+// AWS answers with ID and name, and takes only one of them.
 const useTo = ({ templateId, version }: TemplateUse): LaunchTemplateSpecification => ({ LaunchTemplateId: templateId, Version: version });
 
 const maybe = <T, U>(value: T | undefined, as: (value: T) => U): U | undefined => (value === undefined ? undefined : as(value));
@@ -43,9 +43,9 @@ export function launchFrom({
     : { kind: 'template', template: useFrom(LaunchTemplate) };
 }
 
-/** Everything goes back as it came, but for the versions. */
+/** Unchanged, except for template versions. */
 export function launchTo(launch: Launch): DesiredConfiguration {
-  if (launch.kind === 'configuration') throw new TypeError('A launch configuration cannot be asked for.');
+  if (launch.kind === 'configuration') throw new TypeError('a launch configuration is not a desired configuration');
   if (launch.kind === 'template') return { LaunchTemplate: useTo(launch.template) };
   const policy: MixedInstancesPolicy = launch.policy;
   const overrides = policy.LaunchTemplate?.Overrides?.map((override, i) => {
@@ -107,7 +107,7 @@ export const refreshFrom = (refresh: InstanceRefresh): Refresh => ({
   id: refresh.InstanceRefreshId ?? '',
   group: refresh.AutoScalingGroupName ?? '',
   status: (refresh.Status ?? 'Pending') as RefreshStatus,
-  reason: [refresh.StatusReason, refresh.RollbackDetails?.RollbackReason].filter(said => said !== undefined && said !== '').join(' '),
+  reason: [refresh.StatusReason, refresh.RollbackDetails?.RollbackReason].filter(text => text !== undefined && text !== '').join(' '),
   percent: refresh.PercentageComplete ?? 0,
   toUpdate: refresh.InstancesToUpdate,
   startedAt: refresh.StartTime,
@@ -117,17 +117,17 @@ export const refreshFrom = (refresh: InstanceRefresh): Refresh => ({
 const PROTECTED = { refresh: 'Refresh', ignore: 'Ignore', wait: 'Wait' } as const;
 const STANDBY = { terminate: 'Terminate', ignore: 'Ignore', wait: 'Wait' } as const;
 
-export const preferencesTo = (wanted: RefreshPreferences): SdkPreferences => ({
-  MinHealthyPercentage: wanted.minHealthy,
-  MaxHealthyPercentage: wanted.maxHealthy,
-  InstanceWarmup: wanted.warmUpSeconds,
-  ...(wanted.checkpoints.length === 0
+export const preferencesTo = (preferences: RefreshPreferences): SdkPreferences => ({
+  MinHealthyPercentage: preferences.minHealthy,
+  MaxHealthyPercentage: preferences.maxHealthy,
+  InstanceWarmup: preferences.warmUpSeconds,
+  ...(preferences.checkpoints.length === 0
     ? {}
-    : { CheckpointPercentages: [...wanted.checkpoints], CheckpointDelay: wanted.checkpointDelaySeconds }),
-  BakeTime: wanted.bakeSeconds,
-  SkipMatching: wanted.skipMatching,
-  AutoRollback: wanted.autoRollback,
-  ScaleInProtectedInstances: PROTECTED[wanted.protectedInstances],
-  StandbyInstances: STANDBY[wanted.standbyInstances],
-  ...(wanted.alarms.length === 0 ? {} : { AlarmSpecification: { Alarms: [...wanted.alarms] } }),
+    : { CheckpointPercentages: [...preferences.checkpoints], CheckpointDelay: preferences.checkpointDelaySeconds }),
+  BakeTime: preferences.bakeSeconds,
+  SkipMatching: preferences.skipMatching,
+  AutoRollback: preferences.autoRollback,
+  ScaleInProtectedInstances: PROTECTED[preferences.protectedInstances],
+  StandbyInstances: STANDBY[preferences.standbyInstances],
+  ...(preferences.alarms.length === 0 ? {} : { AlarmSpecification: { Alarms: [...preferences.alarms] } }),
 });

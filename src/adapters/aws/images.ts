@@ -20,7 +20,7 @@ const MOST_RESOURCES_PER_CALL = 500;
 export const ec2Images = (ec2: EC2Client): Images => ({
   async get(id) {
     try {
-      // Without an owner: an image that others share with us is asked for by its ID.
+      // Without an owner: this also finds an image that another account shares.
       const { Images: found = [] } = await ec2.send(
         new DescribeImagesCommand({ ImageIds: [id], IncludeDeprecated: true, IncludeDisabled: true }),
       );
@@ -74,8 +74,8 @@ export const ec2Capture = (ec2: EC2Client): Capture => ({
 type Listing = ConstructorParameters<typeof DescribeImagesCommand>[0];
 
 /**
- * What others share with us is found by the tags that it has in this account. "Executable by self" would tell only what is shared with the account
- * itself, and not what is shared with its organization.
+ * Images that other accounts share, found by the tags that they have in this account. The filter "executable by self" would miss those that are shared
+ * with the organization.
  */
 async function taggedImages(ec2: EC2Client, { tags = {} }: ImageQuery): Promise<readonly string[]> {
   const [first] = Object.entries(tags);
@@ -118,7 +118,7 @@ function fromEc2(image: Ec2Image): Image {
     public: image.Public ?? false,
     tags: tagsFromEc2(image.Tags),
     snapshotIds: volumes.flatMap(({ SnapshotId }) => (SnapshotId === undefined ? [] : [SnapshotId])),
-    // The reference says "Windows", DescribeImages "windows".
+    // The API reference has "Windows", DescribeImages answers "windows".
     platform: /^windows/i.test(image.Platform ?? image.PlatformDetails ?? '') ? 'windows' : undefined,
     devices: (image.BlockDeviceMappings ?? []).flatMap(({ Ebs, DeviceName }) =>
       Ebs === undefined || DeviceName === undefined ? [] : [DeviceName],

@@ -38,8 +38,8 @@ export const ec2LaunchTemplates = (ec2: EC2Client): LaunchTemplates => ({
   },
 
   async create({ source, imageId, description, token }) {
-    const doing = `make a version of launch template ${source.templateName} (ec2:CreateLaunchTemplateVersion)`;
-    const made = await ec2
+    const doing = `create a version of launch template ${source.templateName} (ec2:CreateLaunchTemplateVersion)`;
+    const created = await ec2
       .send(
         new CreateLaunchTemplateVersionCommand({
           LaunchTemplateId: source.templateId,
@@ -51,18 +51,18 @@ export const ec2LaunchTemplates = (ec2: EC2Client): LaunchTemplates => ({
       )
       .catch(orFull(source.templateName))
       .catch(asExpected(doing));
-    const warnings = (made.Warning?.Errors ?? []).map(({ Code = '', Message = '' }) => `${Code}: ${Message}`);
-    return { version: fromEc2(made.LaunchTemplateVersion ?? {}), warnings };
+    const warnings = (created.Warning?.Errors ?? []).map(({ Code = '', Message = '' }) => `${Code}: ${Message}`);
+    return { version: fromEc2(created.LaunchTemplateVersion ?? {}), warnings };
   },
 
   async remove({ templateId, templateName, number }) {
     const doing = `remove version ${number} of launch template ${templateName} (ec2:DeleteLaunchTemplateVersions)`;
-    const gone = await ec2
+    const answer = await ec2
       .send(new DeleteLaunchTemplateVersionsCommand({ LaunchTemplateId: templateId, Versions: [String(number)] }))
       .catch(asExpected(doing));
-    // It answers 200 and says in the body what it did not do.
+    // HTTP 200 also when nothing was deleted: the body has the error.
     // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteLaunchTemplateVersions.html
-    const refused = gone.UnsuccessfullyDeletedLaunchTemplateVersions?.[0]?.ResponseError;
+    const refused = answer.UnsuccessfullyDeletedLaunchTemplateVersions?.[0]?.ResponseError;
     if (refused !== undefined && refused.Code !== 'launchTemplateVersionDoesNotExist') {
       throw new RejectedError(`AWS refused to ${doing}: ${refused.Code}: ${refused.Message}`);
     }
@@ -105,7 +105,7 @@ function fromEc2(version: LaunchTemplateVersion): TemplateVersion {
   };
 }
 
-// A version that is made from another does not inherit snapshots: with them it would never equal its source.
+// A version does not inherit the snapshots of its source: they would make the two differ.
 const withoutSnapshots = (data: ResponseLaunchTemplateData): ResponseLaunchTemplateData =>
   data.BlockDeviceMappings === undefined
     ? data
@@ -116,12 +116,12 @@ const withoutSnapshots = (data: ResponseLaunchTemplateData): ResponseLaunchTempl
         ),
       };
 
-/** One text for one content: keys in order, nothing said that is empty. */
+/** The same text for the same content: keys in order, empty values left out. */
 const canonical = (value: unknown): string =>
   JSON.stringify(value, (_, inner: unknown) => {
     if (typeof inner !== 'object' || inner === null || Array.isArray(inner) || inner instanceof Date) return inner;
-    const said = Object.entries(inner).filter(([, part]) => part !== undefined && !(Array.isArray(part) && part.length === 0));
-    return Object.fromEntries(said.sort(([a], [b]) => (a < b ? -1 : 1)));
+    const present = Object.entries(inner).filter(([, part]) => part !== undefined && !(Array.isArray(part) && part.length === 0));
+    return Object.fromEntries(present.sort(([a], [b]) => (a < b ? -1 : 1)));
   });
 
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/launch-template-restrictions.html
@@ -129,8 +129,8 @@ const orFull =
   (name: string) =>
   (cause: unknown): never => {
     if (!/^(ResourceLimitExceeded|.*VersionLimitExceeded)$/.test(codeOf(cause))) throw cause;
-    throw new RejectedError(`Launch template ${name} is full: AWS takes no further version (the quota is 10,000).`, {
+    throw new RejectedError(`Launch template ${name} is full: the quota of 10,000 versions is used up.`, {
       cause,
-      next: `Remove versions that nothing launches from: aws ec2 delete-launch-template-versions --launch-template-name ${name} --versions ...`,
+      next: `Delete versions that nothing uses: aws ec2 delete-launch-template-versions --launch-template-name ${name} --versions ...`,
     });
   };

@@ -19,7 +19,7 @@ type Kind = Leftover['kind'];
 
 const KINDS: ReadonlySet<string> = new Set<Kind>(['instance', 'image', 'snapshot', 'volume', 'security-group', 'key-pair']);
 
-// Deleted, and kept for a while by a retention rule: it still has its tags, and nobody can delete it.
+// In the Recycle Bin: it still has its tags, and cannot be deleted.
 // https://docs.aws.amazon.com/ebs/latest/userguide/recycle-bin-concepts.html
 const IN_BIN = 'aws:recycle-bin:resource-in-bin';
 

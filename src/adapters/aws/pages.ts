@@ -1,7 +1,4 @@
-/**
- * Every page of a listing. The SDK's own paginators change the caller's input, so a second use starts in the middle;
- * here each request is made anew. A token that comes twice would go on for ever, and is an error.
- */
+/** Every page of a listing. A page token that AWS sends twice would repeat for ever, and is an error. */
 export async function allPages<T>(
   page: (token: string | undefined) => Promise<{ items: readonly T[] | undefined; next: string | undefined }>,
 ): Promise<T[]> {

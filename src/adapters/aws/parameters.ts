@@ -65,7 +65,7 @@ const parsed = (name: string, seen: SsmParameter | ParameterHistory): Parameter 
   writtenAt: seen.LastModifiedDate ?? new Date(0),
 });
 
-// An overwrite does not say the type, which cannot change; but it must say the data type, or the value is no longer checked.
+// An overwrite must not name the type, and must name the data type: without it AWS does not check the value.
 // https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-ec2-aliases.html
 const putInput = ({ name, value, description, existing }: ParameterWrite): PutParameterCommandInput => ({
   Name: name,
@@ -85,7 +85,7 @@ const orExplained =
   (name: string) =>
   (cause: unknown): never => {
     if (isCode(cause, 'ParameterMaxVersionLimitExceeded')) {
-      throw new RejectedError(`${name} has 100 versions and its oldest carries a label, so AWS takes no further one.`, {
+      throw new RejectedError(`Parameter ${name} is full: it has 100 versions, and AWS cannot delete the oldest, which has a label.`, {
         cause,
         next: `Move the label to a newer version: aws ssm label-parameter-version --name ${name} --labels <label>`,
       });

@@ -5,13 +5,13 @@ import { asExpected, codeOf } from './errors.ts';
 import { claimsOf, FORK_HINT, isFork, subjectHint } from './oidc-token.ts';
 import { type Access, clientSettings, type Identity, identity, sessionName } from './session.ts';
 
-/** The job's OIDC token for a session of a role. https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-in-aws */
+/** Exchanges the job's OIDC token for a session of a role. https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-in-aws */
 
 const AUDIENCE = 'sts.amazonaws.com';
 
 export const hasToken = (): boolean => (process.env['ACTIONS_ID_TOKEN_REQUEST_URL'] ?? '') !== '';
 
-/** A fresh token each time: it lives for five minutes. */
+/** A new token each time: it is valid for five minutes. */
 export async function webIdentity(region: string, role: string, access: Access): Promise<Identity> {
   const token = await core.getIDToken(AUDIENCE).catch((cause: Error) => {
     throw new TimeoutError(`GitHub gave no OIDC token: ${cause.message.replace(/\s+/g, ' ')}`, { cause, next: 'Run the job again.' });
@@ -35,42 +35,45 @@ const refused =
   (role: string, token: string, { roleDuration }: Access) =>
   (cause: unknown): never => {
     const code = codeOf(cause);
-    const said = cause instanceof Error ? cause.message : String(cause);
+    const message = cause instanceof Error ? cause.message : String(cause);
     const { sub, aud } = claimsOf(token);
     if (code.startsWith('AccessDenied')) {
       const ids = { owner: process.env['GITHUB_REPOSITORY_OWNER_ID'] ?? '', repository: process.env['GITHUB_REPOSITORY_ID'] ?? '' };
       throw new AccessError(
-        `Not allowed to assume ${role}: there is no such role, or its trust policy does not fit this job. The token says sub "${sub}" and aud "${aud}".`,
-        { cause, next: `Let "token.actions.githubusercontent.com:sub" in the role's trust policy fit that. ${subjectHint(sub, ids)}` },
+        `Not allowed to assume ${role}: the role does not exist, or its trust policy does not match this job. The token has sub "${sub}" and aud "${aud}".`,
+        {
+          cause,
+          next: `Set "token.actions.githubusercontent.com:sub" in the trust policy of the role to that subject. ${subjectHint(sub, ids)}`,
+        },
       );
     }
     if (code === 'ExpiredTokenException' || code === 'ExpiredToken') {
-      throw new TimeoutError(`AWS found the OIDC token expired on arrival (${said}). It lives for five minutes.`, {
+      throw new TimeoutError(`The OIDC token had expired when AWS received it (${message}). It is valid for five minutes.`, {
         cause,
-        next: 'Run the job again; on a runner of your own, check its clock.',
+        next: 'Run the job again. On a self-hosted runner, check its clock.',
       });
     }
     if (code === 'InvalidIdentityToken' || code === 'IDPRejectedClaim') {
-      throw new AccessError(`AWS does not take the OIDC token for ${role}: ${said}`, {
+      throw new AccessError(`AWS refused the OIDC token for ${role}: ${message}`, {
         cause,
-        next: `The account needs an IAM OIDC provider for https://token.actions.githubusercontent.com with audience ${AUDIENCE}.`,
+        next: `Create an IAM OIDC provider for https://token.actions.githubusercontent.com with audience ${AUDIENCE} in the account: examples/delivery-role.yml does.`,
       });
     }
-    if (code === 'ValidationError' && /MaxSessionDuration/i.test(said)) throw tooLong(role, roleDuration, cause);
+    if (code === 'ValidationError' && /MaxSessionDuration/i.test(message)) throw tooLong(role, roleDuration, cause);
     return asExpected(`assume ${role} (sts:AssumeRoleWithWebIdentity)`)(cause);
   };
 
 export const tooLong = (role: string, seconds: number, cause: unknown): UsageError =>
-  new UsageError([`"role-duration" is ${seconds} s, and ${role} does not allow sessions of that length`], {
+  new UsageError([`"role-duration" is ${seconds} s, longer than the sessions that ${role} allows`], {
     cause,
-    next: 'Take it out: the action renews its credentials itself. Or raise the maximum session duration of the role.',
+    next: 'Remove it: the action renews its credentials itself. Or increase the maximum session duration of the role.',
   });
 
-/** The job was to exchange a token and has none. */
+/** The job has no token to exchange. */
 export const tokenMissing = (role: string): UsageError =>
   isFork()
     ? new UsageError([`Cannot assume ${role}: there is no OIDC token. ${FORK_HINT}`], { unchanged: true })
     : new UsageError([`Cannot assume ${role}: the job has no OIDC token, because it lacks "permissions: id-token: write"`], {
         unchanged: true,
-        next: 'Give the job "permissions: id-token: write" (and "contents: read", once permissions are set at all); where it calls a reusable workflow, the calling job too.',
+        next: 'Add "permissions: id-token: write" to the job, and "contents: read" with it. If the job is in a reusable workflow, add both to the calling job as well.',
       });

@@ -6,7 +6,7 @@ import { RejectedError } from '../../kit/errors.ts';
 import { cachedFile, sha256Of } from '../cached-file.ts';
 import type { Archive } from './pins.ts';
 
-/** Packer's executable out of the archive: downloaded once, compared with its hash before it is opened. */
+/** Path of Packer's executable. The archive is downloaded once, and its hash compared before it is opened. */
 export function unpackedArchive(
   { version, platform, sha256 }: Archive,
   { mirror, cache, temp }: { mirror: string; cache: string; temp: string },
@@ -28,30 +28,27 @@ export function unpackedArchive(
 async function assertHash(zip: string, expected: string, file: string): Promise<void> {
   const actual = await sha256Of(zip);
   if (actual === expected) return;
-  throw new RejectedError(
-    `${file} is not the archive that it should be: its SHA-256 is ${actual}, expected ${expected}. Nothing of it was run.`,
-    {
-      next: 'Run again in case the download was cut short. If it stays so, someone between here and the vendor changes files; for another build of Packer set "packer-sha256".',
-    },
-  );
+  throw new RejectedError(`Archive ${file} has the wrong SHA-256: ${actual}, expected ${expected}. It was not used.`, {
+    next: 'Run the job again: the download may have been truncated. If the hash stays the same, something between the runner and the vendor changes files. For another build of Packer, set "packer-sha256".',
+  });
 }
 
 const EXECUTABLE = /^packer(\.exe)?$/;
 const MOST_BYTES = 512 * 1024 * 1024;
 
-/** No entry is ever written by the name that it has in the archive; one that tries to leave its folder spoils the whole. */
+/** Entry names are never used as paths. An archive with an entry outside its folder is refused. */
 export function executableIn(zip: Uint8Array, file: string): Uint8Array {
   const refuse = (reason: string): never => {
-    throw new RejectedError(`${file} cannot be used: ${reason}. Nothing of it was run.`);
+    throw new RejectedError(`Archive ${file} cannot be used: ${reason}. It was not used.`);
   };
   const takesOne = ({ name, originalSize }: { name: string; originalSize: number }): boolean => {
     if (/^([/\\]|[A-Za-z]:)|(^|[/\\])\.\.([/\\]|$)/.test(name))
       refuse(`its entry ${JSON.stringify(name)} would be written outside its folder`);
-    if (originalSize > MOST_BYTES) refuse(`its entry ${JSON.stringify(name)} says that it unpacks to ${originalSize} bytes`);
+    if (originalSize > MOST_BYTES) refuse(`its entry ${JSON.stringify(name)} would unpack to ${originalSize} bytes`);
     return EXECUTABLE.test(name);
   };
   const [content] = Object.values(unzip(zip, takesOne, refuse));
-  return content ?? refuse('it holds no packer');
+  return content ?? refuse('it contains no packer');
 }
 
 function unzip(

@@ -1,4 +1,4 @@
-/** The vendor's archive for one version and platform, and the hash that it must have. */
+/** The vendor's archive for one version and platform, and its hash. */
 export interface Archive {
   readonly version: string;
   readonly platform: string;
@@ -8,7 +8,7 @@ export interface Archive {
 const SYSTEMS: Readonly<Record<string, string>> = { linux: 'linux', darwin: 'darwin', win32: 'windows' };
 const PROCESSORS: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
 
-/** As the vendor names this machine. */
+/** The vendor's name of this platform. */
 export const thisPlatform = (): string => `${SYSTEMS[process.platform] ?? process.platform}_${PROCESSORS[process.arch] ?? process.arch}`;
 
 export const pinnedArchive = (version: string, platform: string): Archive | undefined => {
@@ -17,8 +17,8 @@ export const pinnedArchive = (version: string, platform: string): Archive | unde
 };
 
 /**
- * SHA-256 of the vendor's archives, as https://releases.hashicorp.com/packer/<version>/packer_<version>_SHA256SUMS says it
- * and as hashicorp/homebrew-tap and cashapp/hermit-packages repeat it. A version that is not here needs "packer-sha256".
+ * SHA-256 of the vendor's archives, as https://releases.hashicorp.com/packer/<version>/packer_<version>_SHA256SUMS,
+ * hashicorp/homebrew-tap and cashapp/hermit-packages list it. Another version needs "packer-sha256".
  */
 export const PINS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   '1.16.0': {

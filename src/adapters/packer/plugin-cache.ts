@@ -7,14 +7,14 @@ import { templateTexts } from './template-files.ts';
 
 export interface PluginHost {
   readonly environment: NodeJS.ProcessEnv;
-  /** Where plugins of ours lie; the same path on every runner, because the cache knows folders by their path. */
+  /** Where plugins are stored. The same path on every runner: the cache identifies folders by path. */
   readonly folder: string;
   log(line: string): void;
 }
 
 /**
- * Keeps the plugins of a template in the cache of the repository, and says where Packer is to look for them. Undefined: it is left to look where it
- * always does, because somebody has put plugins there, or there is nothing to keep.
+ * Where Packer finds the plugins of a template, which are kept in the cache of the repository. Undefined: in its usual places, because plugins are
+ * installed there, or the template requires none.
  */
 export async function pluginFolder(template: string, { environment, folder }: PluginHost): Promise<string | undefined> {
   if (environment['PACKER_PLUGIN_PATH'] || !environment['ACTIONS_RUNTIME_TOKEN']) return undefined;
@@ -22,26 +22,26 @@ export async function pluginFolder(template: string, { environment, folder }: Pl
   return folder;
 }
 
-/** Downloads what is not in the cache, and puts it there. The cache is a help: when it fails, the download goes on without it. */
+/** Restores plugins from the cache, or downloads and saves them. When the cache fails, they are downloaded. */
 export async function cachedPlugins(template: string, host: PluginHost, init: () => Promise<PackerEnded>): Promise<PackerEnded> {
   const cache = await import('@actions/cache');
-  // Packer takes what is there as long as it fits; by the month it gets a chance to find something newer.
+  // Packer keeps an installed version that matches: a new key each month lets it find a newer one.
   const month = new Date().toISOString().slice(0, 7);
   const key = `ami-action-plugins-${process.platform}-${process.arch}-${month}-${sha256(await requirements(template))}`;
   await mkdir(host.folder, { recursive: true });
   const restored = await cache
     .restoreCache([host.folder], key)
-    .catch((failure: Error) => void host.log(`The cache of plugins cannot be read: ${failure.message}`));
-  if (restored !== undefined) host.log('Plugins come from the cache; Packer compares them with their hashes.');
+    .catch((failure: Error) => void host.log(`The plugin cache could not be read: ${failure.message}`));
+  if (restored !== undefined) host.log('Plugins restored from the cache. Packer compares them with their hashes.');
   const ended = await init();
   if (ended.exitCode !== 0 || restored !== undefined || (await readdir(host.folder)).length === 0) return ended;
   await cache
     .saveCache([host.folder], key)
-    .catch((failure: Error) => void host.log(`The plugins cannot be put into the cache: ${failure.message}`));
+    .catch((failure: Error) => void host.log(`The plugins could not be saved to the cache: ${failure.message}`));
   return ended;
 }
 
-/** What a template requires, as it says it: the text of its `required_plugins` blocks. */
+/** The text of the `required_plugins` blocks of a template. */
 async function requirements(template: string): Promise<string> {
   const texts = await templateTexts(template);
   return texts.flatMap(text => [...text.matchAll(/required_plugins"?\s*:?\s*\{[\s\S]*?\n?\s*\}\s*\}/g)].map(([block]) => block)).join('\n');

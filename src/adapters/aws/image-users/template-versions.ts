@@ -55,7 +55,7 @@ async function someVersions(ec2: EC2Client, template: string, versions: readonly
   try {
     return (await listVersions(ec2, { ...named, Versions: [...versions] })).map(version => fact(version, false));
   } catch (cause) {
-    // The template is gone: whoever names it launches nothing.
+    // The template does not exist any more, so nothing launches from it.
     if (isCode(cause, 'InvalidLaunchTemplateId.NotFound', 'InvalidLaunchTemplateName.NotFoundException')) return [];
     if (!isCode(cause, 'InvalidLaunchTemplateId.VersionNotFound')) throw cause;
     // One that was deleted makes AWS refuse them all.
