@@ -98,9 +98,9 @@ describe('whether the new group may take over', () => {
           ['i-2', 'ami-old'],
         ]),
       },
-      { state: 'failed', reason: 'in the new group, i-2 of 2 in service run another image' },
+      { state: 'failed', reason: 'in the new group, i-2 of 2 in service runs another image' },
     ],
-    ['never, when it is gone', { successor: undefined }, { state: 'failed', reason: 'the new group is gone' }],
+    ['never, when it is gone', { successor: undefined }, { state: 'failed', reason: 'the new group no longer exists' }],
     [
       'not yet, while instances come',
       { successor: comes('web-green', 'web', { members: [member('i-1'), member('i-2', { state: 'Pending' })] }) },
@@ -114,12 +114,12 @@ describe('whether the new group may take over', () => {
     [
       'not yet, while EC2 does not know an instance',
       { images: new Map([['i-1', 'ami-new']]) },
-      { note: 'EC2 does not say what i-2 run', well: false },
+      { note: 'EC2 does not show the image of i-2', well: false },
     ],
     [
       'not yet, while a target is not healthy',
       { targets: [{ instanceId: 'i-1', state: 'initial', message: 'initial, Elb.RegistrationInProgress' }] },
-      { note: '1 new instances get no traffic yet: initial, Elb.RegistrationInProgress', well: false },
+      { note: '1 of 2 new instances get no traffic yet: initial, Elb.RegistrationInProgress', well: false },
     ],
     [
       'not yet, while a classic balancer sees none',
@@ -128,7 +128,7 @@ describe('whether the new group may take over', () => {
         sources: [{ name: 'classic', type: 'elb', state: 'Added' }],
       },
       {
-        note: '2 new instances get no traffic yet: classic has seen no healthy instance of its group',
+        note: '2 of 2 new instances get no traffic yet: classic sees no healthy instance of the group',
         suspect: 'i-1',
         well: false,
       },
@@ -136,7 +136,7 @@ describe('whether the new group may take over', () => {
     [
       'not yet, while AWS does not show that the new one is behind the classic balancer of the old one',
       { old: group('web', { balancers: ['classic'] }) },
-      { note: '2 new instances get no traffic yet: classic does not know all of its group yet', well: false },
+      { note: '2 of 2 new instances get no traffic yet: the group is not fully registered with classic yet', well: false },
     ],
     ['also when somebody removed the old one', { old: undefined }, { state: 'done' }],
   ])('%s', (_, change, evaluation) => {

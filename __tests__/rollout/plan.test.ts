@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { atVersions, type Launch, sameLaunch, useKey } from '../../src/model/group.ts';
 import type { TemplateVersion } from '../../src/model/template.ts';
 import type { GroupFacts, PlanOptions } from '../../src/rollout/rules/facts.ts';
-import { afterwards, contentKey, planGroup } from '../../src/rollout/rules/plan.ts';
+import { contentKey, launchAfter, planGroup } from '../../src/rollout/rules/plan.ts';
 import { replacedAtATime } from '../../src/rollout/rules/preferences.ts';
 import { facts, group, member, refresh, use, version, wanted } from './fixtures.ts';
 
@@ -29,33 +29,38 @@ describe('what is done to a group', () => {
     versions: new Map([[useKey(use('4')), version(4, { imageId: 'ami-new' })]]),
   };
   test.each<[string, Partial<GroupFacts>, string, string]>([
-    ['runs another image', {}, 'refresh', '2 of 2 instances in service run something else'],
-    ['launches the image but runs another', on4, 'refresh', '2 of 2 instances in service run something else, though it launches the image'],
-    ['launches and runs it', { ...on4, images: runs }, 'nothing', 'launches ami-new and runs nothing else'],
-    ['is being refreshed to it by us', { ready, active: refresh() }, 'watch', 'refresh r-1 to this image runs already (InProgress, 50 %)'],
+    ['runs another image', {}, 'refresh', '2 of 2 instances in service run another image'],
+    [
+      'launches the image but runs another',
+      on4,
+      'refresh',
+      '2 of 2 instances in service run another image, although it launches this image',
+    ],
+    ['launches and runs it', { ...on4, images: runs }, 'nothing', 'launches and runs ami-new only'],
+    [
+      'is being refreshed to it by us',
+      { ready, active: refresh() },
+      'watch',
+      'refresh r-1 to this image is in progress (InProgress, 50 %)',
+    ],
     [
       'is being rolled back from it',
       { ready, active: refresh({ status: 'RollbackInProgress' }) },
       'watch',
-      'refresh r-1 to this image runs already (RollbackInProgress, 50 %)',
+      'refresh r-1 to this image is in progress (RollbackInProgress, 50 %)',
     ],
     [
       'is being refreshed to something else',
       { ready, active: refresh({ desired: { kind: 'template', template: use('9') } }) },
       'refresh',
-      '2 of 2 instances in service run something else',
+      '2 of 2 instances in service run another image',
     ],
-    [
-      'has no instances',
-      { group: group({ desired: 0, members: [] }) },
-      'template',
-      'has no instances, so it only gets the template version',
-    ],
+    ['has no instances', { group: group({ desired: 0, members: [] }) }, 'template', 'no instances: only the template version changes'],
     [
       'has only instances that leave',
       { group: group({ desired: 0, members: [member('i-1', { state: 'Terminating:Wait' })] }) },
       'template',
-      'has no instances, so it only gets the template version',
+      'no instances: only the template version changes',
     ],
     [
       'launches it, and has nothing in service though it should',
@@ -67,19 +72,19 @@ describe('what is done to a group', () => {
       'runs it, and would take another image out of its warm pool',
       { ...on4, images: new Map([...runs, ['i-9', 'ami-old']]), warmPool: ['i-9'] },
       'refresh',
-      '1 of its warm pool run something else',
+      '1 instance of its warm pool runs another image',
     ],
     [
       'has no instances, but a warm pool with another image',
       { group: group({ desired: 0, members: [] }), warmPool: ['i-9'] },
       'refresh',
-      '1 of its warm pool run something else',
+      '1 instance of its warm pool runs another image',
     ],
     [
-      'runs it, in its warm pool too',
+      'runs it, in the warm pool too',
       { ...on4, images: new Map([...runs, ['i-9', 'ami-new']]), warmPool: ['i-9'] },
       'nothing',
-      'launches ami-new and runs nothing else',
+      'launches and runs ami-new only',
     ],
     [
       'runs it from $Latest',
@@ -89,7 +94,7 @@ describe('what is done to a group', () => {
         images: runs,
       },
       'template',
-      'runs ami-new already, so it is only pinned to the version that it launches',
+      'runs ami-new already: only the version number is pinned',
     ],
   ])('a group that %s', (_, change, action, reason) => {
     expect(planGroup(facts(change), wanted)).toMatchObject({ action, reason });
@@ -109,7 +114,7 @@ describe('what is done to a group', () => {
     );
     expect(plan).toMatchObject({ action: 'refresh', mustPin: true, before: { template: { version: '3' } } });
     expect(plan.warnings).toEqual([
-      'launches from web:$Latest, which is pinned to the number it means now, and stays so: AWS cannot roll back otherwise',
+      'launches from web:$Latest: the group is pinned to the current version number and stays pinned, because AWS cannot roll back otherwise',
     ]);
   });
 
@@ -119,7 +124,7 @@ describe('what is done to a group', () => {
     expect(plan(3)).toMatchObject({ atATime: 3, warnings: [] });
     expect(plan(4)).toMatchObject({
       atATime: 3,
-      warnings: ['AWS takes whole percents only, so of its 300 instances not 4 are replaced at a time, but 3'],
+      warnings: ['"batch-size" is 4, but AWS takes whole percents only: 3 of 300 instances are replaced at a time'],
     });
     expect(planGroup(facts(), { ...wanted, batchSize: 5 })).toMatchObject({ atATime: 2, warnings: [] });
   });
@@ -147,7 +152,7 @@ describe('what is refused, with the remedy', () => {
     [
       'scenario 53: a launch configuration',
       { group: group({ launch: { kind: 'configuration', name: 'lc' } }) },
-      /launch configuration "lc".*Make a launch template/,
+      /launch configuration "lc".*Create a launch template/,
     ],
     [
       'scenario 53: a template that reads a parameter',
@@ -159,7 +164,7 @@ describe('what is refused, with the remedy', () => {
     [
       'scenario 35: the wrong architecture',
       { architectures: new Map([['t3.micro', ['arm64']]]) },
-      /t3\.micro runs arm64, and ami-new is for x86_64/,
+      /t3\.micro is arm64, but ami-new is x86_64/,
     ],
     [
       'an instance type that does not exist',
@@ -169,39 +174,39 @@ describe('what is refused, with the remedy', () => {
     [
       'scenario 55: the refresh of somebody else',
       { active: refresh({ desired: undefined }) },
-      /refresh r-1, which is not ours, is InProgress \(50 %, to what the group launches\)/,
+      /refresh r-1 \(not started by ami-action\) is InProgress \(50 %, to what the group launches\)/,
     ],
     [
       'scenario 63: suspended processes',
       { group: group({ suspended: ['Launch', 'AZRebalance', 'HealthCheck'] }) },
-      /^web: Launch and HealthCheck suspended.*resume-processes/,
+      /^web: Launch and HealthCheck are suspended.*resume-processes/,
     ],
     [
       'scenario 63: new instances would get no traffic',
       { group: group({ suspended: ['AddToLoadBalancer'], targetGroups: ['arn:tg'] }) },
-      /^web: AddToLoadBalancer suspended, so a refresh would .* leave new ones without traffic/,
+      /^web: AddToLoadBalancer is suspended, so a rollout would .* leave new ones without traffic/,
     ],
     [
       'scenario 63: new instances would get no traffic of a classic balancer',
       { group: group({ suspended: ['AddToLoadBalancer'], healthCheck: 'EC2', balancers: ['old-elb'] }) },
-      /AddToLoadBalancer suspended/,
+      /AddToLoadBalancer is suspended/,
     ],
     [
       'scenario 63: new instances would get no traffic of whatever the health check asks',
       { group: group({ suspended: ['AddToLoadBalancer'], healthCheck: 'EC2,ELB' }) },
-      /AddToLoadBalancer suspended/,
+      /AddToLoadBalancer is suspended/,
     ],
     [
       'scenario 63: a protected instance',
       { group: group({ members: [member('i-1', { protected: true })] }) },
-      /i-1 protected from scale-in; by itself AWS waits an hour/,
+      /i-1 is protected from scale-in; AWS would wait an hour/,
     ],
     [
       'scenario 63: an instance in standby',
       { group: group({ members: [member('i-1', { state: 'Standby' })] }) },
-      /i-1 in standby; by itself AWS waits an hour/,
+      /i-1 is in standby; AWS would wait an hour/,
     ],
-    ['a volume from a snapshot', lt({ snapshotIds: ['snap-9'] }), /makes a volume from snap-9.*put that volume into the image/],
+    ['a volume from a snapshot', lt({ snapshotIds: ['snap-9'] }), /creates a volume from snap-9.*put the volume into the image/],
     [
       'others on $Latest of the template',
       { latestUsers: new Map([['lt-1', ['batch']]]) },
@@ -237,7 +242,7 @@ describe('what is refused, with the remedy', () => {
     const unasked = (healthCheck: string, targetGroups: string[]) =>
       planGroup(facts({ group: group({ healthCheck, targetGroups }) }), wanted).warnings;
     expect(unasked('EC2', ['arn:tg'])).toEqual([
-      expect.stringMatching(/^its health check is EC2, so AWS replaces on though new instances get no traffic/),
+      expect.stringMatching(/^health check type EC2: AWS continues even if new instances get no traffic/),
     ]);
     expect([unasked('EC2,ELB', ['arn:tg']), unasked('EC2', [])]).toEqual([[], []]);
   });
@@ -247,21 +252,21 @@ describe('what is refused, with the remedy', () => {
       (['rolling', 'blue-green'] as const).map(
         strategy => planGroup(facts({ group: group({ healthCheck, balancers: [balancer] }) }), { ...wanted, strategy }).warnings,
       );
-    expect(unasked('old-elb', 'EC2')).toEqual([[expect.stringMatching(/^its health check is EC2, so AWS replaces on/)], []]);
+    expect(unasked('old-elb', 'EC2')).toEqual([[expect.stringMatching(/^health check type EC2: AWS continues/)], []]);
     const lattice = 'arn:aws:vpc-lattice:eu-central-1:111122223333:targetgroup/tg-1';
-    const says = `its health check is EC2, so neither AWS nor we learn whether ${lattice} finds the new instances healthy. Set its HealthCheckType to VPC_LATTICE`;
-    expect(unasked(lattice, 'EC2')).toEqual([[says], [says]]);
+    const expected = `health check type EC2: AWS does not show whether new instances are healthy in ${lattice}. Set the health check type to VPC_LATTICE`;
+    expect(unasked(lattice, 'EC2')).toEqual([[expected], [expected]]);
     expect([...unasked('old-elb', 'ELB'), ...unasked(lattice, 'VPC_LATTICE')]).toEqual([[], [], [], []]);
   });
 
   test('scenario 63: waiting an hour is said to be that', () => {
     const shielded = facts({ group: group({ members: [member('i-1', { protected: true }), member('i-2', { state: 'Standby' })] }) });
     const { warnings } = planGroup(shielded, { ...wanted, protectedInstances: 'wait', standbyInstances: 'wait' });
-    expect(warnings.join('\n')).toMatch(/protected instances: AWS waits one hour[\s\S]*in standby: AWS waits one hour/);
+    expect(warnings.join('\n')).toMatch(/protected instance: AWS waits one hour[\s\S]*in standby: AWS waits one hour/);
   });
 });
 
-describe('scenario 54: a mixed policy', () => {
+describe('scenario 54: a mixed instances policy', () => {
   const versions = new Map([
     [useKey(use('3')), version(3)],
     [useKey(use('7', 'lt-2')), version(7, { templateId: 'lt-2', instanceType: 't3.small' })],
@@ -280,7 +285,7 @@ describe('scenario 54: a mixed policy', () => {
     expect(plan.changes.map(({ from }) => `${from.templateId}:${from.number}`)).toEqual(['lt-1:3', 'lt-2:7']);
     expect(plan.refusals).toEqual([]);
     const made = plan.changes.map(change => ({ ...change, to: version(change.from.number + 1, { templateId: change.from.templateId }) }));
-    expect(afterwards(plan.before, made)).toMatchObject({
+    expect(launchAfter(plan.before, made)).toMatchObject({
       template: { version: '4' },
       overrides: [{ template: undefined }, { template: { templateId: 'lt-2', version: '8' } }],
       policy: { InstancesDistribution: { OnDemandBaseCapacity: 1 } },
@@ -295,7 +300,9 @@ describe('scenario 54: a mixed policy', () => {
         ['t3.small', ['arm64' as const]],
       ]),
     };
-    expect(planGroup(arm, wanted).refusals).toEqual([expect.stringMatching(/^web: t3\.small runs arm64, and ami-new is for x86_64/)]);
+    expect(planGroup(arm, wanted).refusals).toEqual([
+      expect.stringMatching(/^web: instance type t3\.small is arm64, but ami-new is x86_64/),
+    ]);
   });
 
   test('is known again by every version that it names', () => {
@@ -357,7 +364,7 @@ describe('a template that reads a parameter', () => {
       "and before that for somebody else's",
       reading(ours, { active: refresh({ desired: undefined }) }),
       follow,
-      { action: 'refresh', refusals: [expect.stringMatching(/which is not ours/)] },
+      { action: 'refresh', refusals: [expect.stringMatching(/refresh r-1 \(not started by ami-action\) is/)] },
     ],
   ])('%s', (_, of, how, plan) => {
     expect(planGroup(of, how)).toMatchObject(plan);
@@ -398,8 +405,8 @@ describe('scenario 55: what is done about the refresh of somebody else', () => {
   test('whose it is, the refusal says', () => {
     const said = (activeIsOurs: boolean) => planGroup(facts({ active, activeIsOurs }), wanted).refusals;
     expect([said(true), said(false)]).toEqual([
-      [expect.stringMatching(/^web: refresh r-1, which an earlier run of ours began, is InProgress \(50 %, to web:9\): wait for it/)],
-      [expect.stringMatching(/^web: refresh r-1, which is not ours, is InProgress/)],
+      [expect.stringMatching(/^web: refresh r-1 \(of an earlier run\) is InProgress \(50 %, to web:9\): wait for its end/)],
+      [expect.stringMatching(/^web: refresh r-1 \(not started by ami-action\) is InProgress/)],
     ]);
   });
 

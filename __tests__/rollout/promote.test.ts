@@ -80,7 +80,7 @@ describe('the order of a promotion', () => {
     expect(await run({ ...settings, dryRun: true }, world)).toMatchObject({ outcome: 'planned', outputs: { pointerVersion: undefined } });
     expect(calls()).toEqual([]);
     expect(log.join('\n')).toContain(
-      'web (lt-1:1): lt-1 gets a version made from 1, replaces 2 instances, 1 at a time, 2 batches; 2 of 2 instances in service run something else',
+      'web (lt-1:1): create a version of lt-1 from version 1, replace 2 instances, 1 at a time, in 2 batches; 2 of 2 instances in service run another image',
     );
   });
 });
@@ -104,7 +104,7 @@ describe('what is refused before the first write', () => {
       'two groups at once',
       { groups: [group('web', { suspended: ['Launch'] }), group('api', { beingDeleted: true })] },
       { ...settings, groups: ['web', 'api'] },
-      /2 reasons:\n- web: Launch suspended[\s\S]*\n- api is being deleted/,
+      /2 reasons:\n- web: Launch is suspended[\s\S]*\n- api is being deleted/,
     ],
   ])('%s', async (_, start, wanted, says) => {
     const { world, calls, pointerNow } = rollWorld(start);
@@ -115,7 +115,7 @@ describe('what is refused before the first write', () => {
 
   test('a group that does not exist is a mistake of the workflow, and the nearest name is told', async () => {
     await expect(run({ ...settings, groups: ['wep'] }, rollWorld().world)).rejects.toThrow(
-      new UsageError(['"groups" names "wep", which is no Auto Scaling group of this account and region, did you mean "web"?']),
+      new UsageError(['"groups": Auto Scaling group "wep" does not exist in this account and region, did you mean "web"?']),
     );
     await expect(run({ ...settings, groups: undefined }, rollWorld().world)).rejects.toThrow(/"groups" is missing/);
   });
@@ -123,10 +123,10 @@ describe('what is refused before the first write', () => {
 
 describe('when the roll fails', () => {
   test.each([
-    ['RollbackSuccessful', /rolled it back, the old image runs again/],
-    ['Cancelled', /somebody cancelled the refresh half way/],
+    ['RollbackSuccessful', /rolled the refresh back; the old image runs again/],
+    ['Cancelled', /another process cancelled the refresh/],
     ['Failed', /failed and was not rolled back/],
-    ['RollbackFailed', /tried to roll it back and could not/],
+    ['RollbackFailed', /AWS could not roll the refresh back/],
   ] as const)('scenario 56: after %s the pointer stays, and nothing of ours is left', async (status, says) => {
     const { world, pointerNow, candidate, state } = rollWorld({ script: ['InProgress', status] });
     const failure = await run(settings, world).catch(cause => cause);
@@ -143,7 +143,7 @@ describe('when the roll fails', () => {
       imagesOf: async (ids: readonly string[]) =>
         new Map([...(await find(ids))].map(([id, runs]) => [id, id.startsWith('i-web-b') ? A : runs])),
     });
-    await expect(run(settings, world)).rejects.toThrow(/while it baked i-web-b2 of 2 in service run another image/);
+    await expect(run(settings, world)).rejects.toThrow(/during the bake time, i-web-b2 of 2 in service runs another image/);
     expect(calls().slice(3)).toEqual(['roll back web', 'remove lt-1:2', `remove ${POINTER}/candidate`]);
     expect([state.refreshes[0]?.refresh.status, pointerNow()]).toEqual(['RollbackSuccessful', A]);
   });
@@ -159,7 +159,7 @@ describe('when the roll fails', () => {
         return refresh(name, id);
       },
     });
-    await expect(run({ ...settings, groups: ['web', 'api'] }, world)).rejects.toThrow(/api: AWS rolled it back/);
+    await expect(run({ ...settings, groups: ['web', 'api'] }, world)).rejects.toThrow(/api: AWS rolled the refresh back/);
     expect(calls().slice(2)).toEqual([
       'start r-1 of web to lt-1:2',
       'start r-2 of api to lt-1:2',
@@ -175,7 +175,7 @@ describe('when the roll fails', () => {
     const failure = await run(settings, world).catch(cause => cause);
     expect(failure).toBeInstanceOf(TimeoutError);
     expect(failure.leftovers).toEqual([
-      'refresh r-1 of web goes on by itself',
+      'refresh r-1 of web is in progress',
       `${POINTER}/candidate keeps the image from being pruned until then`,
     ]);
     expect([candidate(), pointerNow()]).toEqual([B, A]);
@@ -215,7 +215,7 @@ describe('when the roll fails', () => {
     Object.assign(launchTemplates, {
       create: async (order: Parameters<typeof create>[0]) => ({ ...(await create(order)), warnings: ['InvalidSubnet: gone'] }),
     });
-    await expect(run(settings, world)).rejects.toThrow('AWS made lt-1:2 from version 1 and doubts that it launches: InvalidSubnet: gone');
+    await expect(run(settings, world)).rejects.toThrow('AWS created lt-1:2 from version 1 with warnings: InvalidSubnet: gone');
     expect(calls().slice(1)).toEqual([`create lt-1:2 from 1 with ${B}`, 'remove lt-1:2', `remove ${POINTER}/candidate`]);
   });
 });

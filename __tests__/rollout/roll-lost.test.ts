@@ -27,11 +27,8 @@ describe('the network is gone while a healthy roll is watched', () => {
     const { world, calls, candidate, pointerNow, state, mend } = lost();
     const failure = await failureOf(promote(settings, world));
     expect(failure).toBeInstanceOf(UnknownError);
-    expect(failure.leftovers).toEqual([
-      'refresh r-1 of web goes on by itself',
-      `${CANDIDATE} keeps the image from being pruned until then`,
-    ]);
-    expect(failure.next).toMatch(/^Run the job again with the same settings: it finds what was begun.*Check region, network/);
+    expect(failure.leftovers).toEqual(['refresh r-1 of web is in progress', `${CANDIDATE} keeps the image from being pruned until then`]);
+    expect(failure.next).toMatch(/^Re-run the job with the same settings: it finds the rollout.*Check region, network/);
     expect(calls().slice(2)).toEqual(['start r-1 of web to lt-1:2']);
     expect([candidate(), pointerNow()]).toEqual([B, A]);
     mend();
@@ -94,7 +91,7 @@ describe('the way back fails', () => {
       'lt-1:2 stays: web uses it',
       `${CANDIDATE} stays, so that the next run knows where this one started`,
     ]);
-    expect(failure.next).toMatch(/^Run mode "rollback" with the same groups: it brings back what is left\./);
+    expect(failure.next).toMatch(/^Run mode "rollback" with the same groups: it reverts the rest\./);
     expect([candidate(), pointerNow()]).toEqual([B, A]);
     mend();
     state.script = ['Successful'];
@@ -110,7 +107,7 @@ describe('the way back fails', () => {
       if (call.startsWith('start')) state.runs.set('i-web-a', A);
     };
     const failure = await failureOf(rollback({ ...settings, image: 'previous' }, world));
-    expect(failure.leftovers[0]).toBe(`web: 1 of 2 instances run ${A}; the group launches lt-1:1`);
+    expect(failure.leftovers[0]).toBe(`web: 1 of 2 instances run ${A}, and the group launches lt-1:1`);
     expect(failure.next).toBe('Mend what failed, and run the job again: it goes on with this rollback.');
     expect([candidate(), isVetoed(state.images.get(B) ?? image(B), scheme, 'stage')]).toEqual([A, true]);
   });
@@ -130,7 +127,7 @@ describe('the way back fails', () => {
     Object.assign(groups, { start: async () => Promise.reject(new RejectedError('AWS refused to start an instance refresh')) });
     const failure = await failureOf(rollback(back, world));
     expect(failure.leftovers).toEqual([
-      'nothing: every group launches and runs what it did before',
+      'Reverted: every group launches and runs what it did before',
       `what an earlier run had begun with ${B} and did not finish`,
       `${CANDIDATE} stays, so that the next run knows where this one started`,
     ]);
@@ -157,7 +154,7 @@ describe('the way back fails', () => {
         },
       });
       const failure = await failureOf(promote(both, world));
-      expect(failure.leftovers).toEqual(['nothing: every group launches and runs what it did before']);
+      expect(failure.leftovers).toEqual(['Reverted: every group launches and runs what it did before']);
       expect(log.filter(line => line.startsWith('start r-'))).toHaveLength(3);
       expect([candidate(), ...state.runs.values()]).toEqual([undefined, A, A, A, A]);
     }
@@ -174,8 +171,8 @@ describe('the way back fails', () => {
     });
     const failure = await failureOf(promote(settings, world));
     expect([failure.message, failure.next]).toEqual([
-      'web: somebody else started a refresh meanwhile.',
-      'Run the job again when it is over.',
+      'web: another process started an instance refresh.',
+      'Re-run the job when that refresh has ended.',
     ]);
     expect(calls()).not.toContain('roll back web');
     expect(state.refreshes[0]?.refresh.status).toBe('Pending');
@@ -195,7 +192,7 @@ describe('the way back fails', () => {
       refreshes: async (name: string) => (blind ? refreshes(name) : []),
     });
     const failure = await failureOf(promote(both, world));
-    expect(failure.leftovers).toEqual(['nothing: every group launches and runs what it did before']);
+    expect(failure.leftovers).toEqual(['Reverted: every group launches and runs what it did before']);
     expect(
       calls()
         .filter(call => call.startsWith('roll back'))
@@ -234,8 +231,8 @@ describe('run again after a run that was lost, and now another group fails', () 
   test('the one that was through goes back too', async () => {
     const { world, runs, candidate, calls } = await lostThenFailed();
     const failure = await failureOf(promote(both, world));
-    expect(failure.message).toContain('api: AWS rolled it back');
-    expect(failure.leftovers).toEqual(['nothing: every group launches and runs what it did before']);
+    expect(failure.message).toContain('api: AWS rolled the refresh back');
+    expect(failure.leftovers).toEqual(['Reverted: every group launches and runs what it did before']);
     expect(calls().slice(-4)).toEqual([
       'start r-3 of web to lt-1:1 without rollback',
       'remove lt-2:2',
@@ -251,7 +248,7 @@ describe('run again after a run that was lost, and now another group fails', () 
       made.state.versions[0] = { ...first, content: '{"InstanceType":"c9"}' };
     });
     const failure = await failureOf(promote(both, world));
-    expect(failure.leftovers[0]).toBe(`web runs ${B} since an earlier run, and lt-1:2 has no sibling with ${A} to go back to`);
+    expect(failure.leftovers[0]).toBe(`web runs ${B} since an earlier run, and no version like lt-1:2 has ${A}`);
     expect(failure.next).toMatch(/^Run mode "rollback" with the same groups/);
     expect([candidate(), state.parameters.get(POINTER)?.[0]?.value]).toEqual([B, A]);
     await rollback({ ...both, image: 'previous' }, world).catch(() => {});
@@ -285,7 +282,7 @@ describe('run again after a run that was lost, and now another group fails', () 
     // And what it had announced holds up no other image that fails.
     state.parameters.set(CANDIDATE, [parameter(CANDIDATE, B, 1, `ami-action promote: was ${A}, commit x, run y`)]);
     const failure = await failureOf(promote({ ...both, image: C }, world));
-    expect([failure.leftovers, candidate()]).toEqual([['nothing: every group launches and runs what it did before'], undefined]);
+    expect([failure.leftovers, candidate()]).toEqual([['Reverted: every group launches and runs what it did before'], undefined]);
   });
 
   test('a group that ran the image before anybody promoted it is left alone', async () => {
@@ -296,7 +293,7 @@ describe('run again after a run that was lost, and now another group fails', () 
     for (const end of ['a', 'b']) state.runs.set(`i-web-${end}`, B);
     state.script = ['RollbackSuccessful'];
     const failure = await failureOf(promote(both, world));
-    expect(failure.leftovers).toEqual(['nothing: every group launches and runs what it did before']);
+    expect(failure.leftovers).toEqual(['Reverted: every group launches and runs what it did before']);
     expect([state.runs.get('i-web-a'), candidate(), state.refreshes.length]).toEqual([B, undefined, 1]);
   });
 });

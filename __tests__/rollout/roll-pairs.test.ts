@@ -88,7 +88,7 @@ describe('the old group was emptied, and is still there', () => {
     const failure = await failureOf(promote(settings, l.world));
     expect(failure).toBeInstanceOf(RejectedError);
     expect(failure.leftovers).toEqual([
-      'web-green stays: web was emptied for it already',
+      'web-green stays, because web is already emptied',
       'lt-1:2 stays: web-green uses it',
       '/ami/web/stage/candidate stays, so that the next run knows where this one started',
     ]);
@@ -104,7 +104,7 @@ describe('the old group was emptied, and is still there', () => {
       query.names === undefined ? find(query) : Promise.reject(new CancelledError());
     Object.assign(l.groups, { find: cancelled });
     const failure = await failureOf(promote({ ...settings, onCancel: 'rollback' }, l.world));
-    expect(failure.leftovers[0]).toBe('web-green stays: web was emptied for it already');
+    expect(failure.leftovers[0]).toBe('web-green stays, because web is already emptied');
     expect(l.serving()).toEqual(['web', `web-green ${B}`]);
   });
 });

@@ -9,8 +9,8 @@ import { failureOf, gone } from './roll-world.ts';
 
 const CANDIDATE = `${POINTER}/candidate`;
 const KEPT = `${CANDIDATE} keeps the image from being pruned until then`;
-const RESUME = 'Run the job again with the same settings: it finds what was begun, watches it and finishes.';
-const BACK = 'Run mode "rollback" with the same groups: it brings back what is left.';
+const RESUME = 'Re-run the job with the same settings: it finds the rollout, watches it and finishes it.';
+const BACK = 'Run mode "rollback" with the same groups: it reverts the rest.';
 const back = { ...settings, image: 'previous' };
 
 type Two = ReturnType<typeof twoRegions>;
@@ -43,7 +43,7 @@ describe('one after another, and the first is not seen to its end', () => {
     const failure = await failureOf(promote({ ...settings, order: 'one-by-one', rollTimeout: 300 }, l.world));
     expect(failure).toBeInstanceOf(how === 'cancel' ? CancelledError : TimeoutError);
     expect(begun(l)).toEqual([`${HOME}: start r-1 of web to lt-1:2`]);
-    expect(failure.leftovers).toEqual([`${HOME}: refresh r-1 of web goes on by itself`, `${WEST}: nothing was begun`, KEPT]);
+    expect(failure.leftovers).toEqual([`${HOME}: refresh r-1 of web is in progress`, `${WEST}: nothing was begun`, KEPT]);
     expect(failure.next).toBe(RESUME);
     go();
     l.made[HOME].state.script.splice(0, 1, 'Baking', 'Successful');
@@ -64,7 +64,7 @@ describe('cancelled, with "on-cancel: rollback"', () => {
       `${WEST}: refresh r-1 of web is being rolled back by AWS`,
       KEPT,
     ]);
-    expect(failure.next).toBe('Nothing: AWS brings the old image back by itself.');
+    expect(failure.next).toBe('Nothing: AWS returns the groups to the old image.');
   });
 
   test.each([[[WEST]], [[]]])('one that AWS cannot roll back goes on, so there is something to do (beside: %j)', async regions => {
@@ -72,7 +72,7 @@ describe('cancelled, with "on-cancel: rollback"', () => {
     Object.assign(l.place(regions[0] ?? HOME).groups, { rollBack: async () => 'impossible' });
     cancelAt(l, 4);
     const failure = await failureOf(promote({ ...cancelled, regions }, l.world));
-    expect(failure.leftovers.join()).toContain('refresh r-1 of web cannot be rolled back by AWS, and goes on');
+    expect(failure.leftovers.join()).toContain('refresh r-1 of web cannot be rolled back by AWS and goes on');
     expect(failure.next).toBe(BACK);
   });
 
@@ -96,7 +96,9 @@ describe('one region is out of reach', () => {
     };
     const failure = await failureOf(promote(settings, l.world));
     expect(failure).toBeInstanceOf(UnknownError);
-    expect(failure.next).toBe(`${RESUME} If it cannot reach AWS either: Check region, network, proxy and certificates of the runner.`);
+    expect(failure.next).toBe(
+      `${RESUME} If that run cannot reach AWS either: Check region, network, proxy and certificates of the runner.`,
+    );
     l.hooks.before = () => {};
     expect(await promote(settings, l.world)).toMatchObject({ outcome: 'done' });
     expect([l.pointers(), l.candidates(), l.runs().flat()]).toEqual([both(B), NONE, both(B)]);
@@ -120,9 +122,9 @@ describe('one region is out of reach', () => {
       const failure = await failureOf(promote({ ...settings, undo }, l.world));
       expect(failure).toBeInstanceOf(RejectedError);
       expect(failure.leftovers).toEqual([
-        `${WEST}: nothing: every group launches and runs what it did before`,
+        `${WEST}: Reverted: every group launches and runs what it did before`,
         `${HOME}: Cannot reach AWS (look): ENOTFOUND`,
-        `${HOME}: refresh r-1 of web goes on by itself`,
+        `${HOME}: refresh r-1 of web is in progress`,
         `${CANDIDATE} stays, so that the next run knows where this one started`,
       ]);
       expect(failure.next).toBe(`${BACK} Or mend what failed, and run the job again.`);

@@ -49,7 +49,7 @@ describe('promote in several regions', () => {
     for (const region of [HOME, WEST] as const) {
       const plan = l.said.filter(line => line.startsWith(`${region}: `)).join('\n');
       expect(plan).toContain(`Promote ${B[region]} in stage: `);
-      expect(plan).toContain('lt-1 gets a version made from 1');
+      expect(plan).toContain('create a version of lt-1 from version 1');
       expect(plan).toContain(`${POINTER}: moves from ${A[region]} when all is proven`);
     }
   });
@@ -62,7 +62,7 @@ describe('promote in several regions', () => {
     expect(failure.message).toMatch(/^eu-west-1: web: /);
     expect(l.log).toContain(`${HOME}: roll back web`);
     expect([l.pointers(), l.candidates(), l.runs()[0]]).toEqual([both(A), NONE, [A[HOME]]]);
-    expect(failure.leftovers).toContain(`${HOME}: nothing: every group launches and runs what it did before`);
+    expect(failure.leftovers).toContain(`${HOME}: Reverted: every group launches and runs what it did before`);
   });
 
   test('the others are told at once, and not when the one that failed is back', async () => {
@@ -126,9 +126,7 @@ describe('promote in several regions', () => {
     expect([l.pointers(), l.runs()[0]]).toEqual([both(A), [B[HOME]]]);
     expect(l.candidates()).toEqual(both(B));
     expect(failure.leftovers).toContain(`${HOME}: web runs ${B[HOME]}`);
-    expect(failure.next).toBe(
-      'Run mode "rollback" with the same groups: it brings back what is left. Or mend what failed, and run the job again.',
-    );
+    expect(failure.next).toBe('Run mode "rollback" with the same groups: it reverts the rest. Or mend what failed, and run the job again.');
   });
 
   test('a pointer that somebody else moved meanwhile: none of ours is moved', async () => {
@@ -281,7 +279,7 @@ describe('what fails says where', () => {
     const failure = await failureOf(promote({ ...settings, groups: [], groupTags: { app: 'web' } as never }, l.world));
     expect(failure).toBeInstanceOf(UsageError);
     expect((failure as UsageError).problems).toEqual([
-      `${WEST}: "group-tags" fits no Auto Scaling group of this account and region: app=web`,
+      `${WEST}: "group-tags" matches no Auto Scaling group of this account and region: app=web`,
     ]);
     expect(l.log).toEqual([]);
   });
@@ -293,8 +291,8 @@ describe('what fails says where', () => {
       if (call.startsWith(`${WEST}: create`)) throw denied;
     };
     const failure = await failureOf(promote({ ...settings, image: C[HOME], foreignRefresh: 'supersede' }, l.world));
-    expect(failure.leftovers).toContain(`${HOME}: refresh r-1 of web was rolled back to make way`);
-    expect(failure.leftovers).toContain(`${WEST}: refresh r-1 of web was rolled back to make way`);
+    expect(failure.leftovers).toContain(`${HOME}: refresh r-1 of web was rolled back first`);
+    expect(failure.leftovers).toContain(`${WEST}: refresh r-1 of web was rolled back first`);
   });
 });
 

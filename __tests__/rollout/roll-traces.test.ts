@@ -60,7 +60,9 @@ describe('a template version that was made in vain', () => {
     state.onCall = call => {
       if (call.startsWith('start')) state.versions = state.versions.map(each => ({ ...each, isDefault: each.number === 2 }));
     };
-    expect((await failureOf(promote(settings, world))).leftovers).toEqual(['lt-1:2 stays: whoever launches the default version uses it']);
+    expect((await failureOf(promote(settings, world))).leftovers).toEqual([
+      'lt-1:2 stays: everything that launches the default version uses it',
+    ]);
     expect(calls()).not.toContain('remove lt-1:2');
   });
 
@@ -77,7 +79,7 @@ describe('a template version that was made in vain', () => {
     let asked = 0;
     Object.assign(groups, { refreshes: async (name: string) => (++asked > 1 ? Promise.reject(gone) : refreshes(name)) });
     expect((await failureOf(promote(settings, world))).leftovers).toEqual([
-      'template versions that were made stay: Cannot reach AWS (look): ENOTFOUND',
+      'created template versions could not be deleted: Cannot reach AWS (look): ENOTFOUND',
     ]);
     expect(calls()).not.toContain('remove lt-1:2');
   });
@@ -163,9 +165,9 @@ describe('the pointer', () => {
       new AccessError('Not allowed to write', { next: 'Grant it to the role.' }),
       'access',
       `${POINTER} still names ${A}`,
-      /^Grant it to the role\. Run the job again with the same settings/,
+      /^Grant it to the role\. Re-run the job with the same settings/,
     ],
-    ['out of reach', gone, 'unknown', `${POINTER} may still name ${A}`, /^Run the job again with the same settings.*Check region/],
+    ['out of reach', gone, 'unknown', `${POINTER} may still name ${A}`, /^Re-run the job with the same settings.*Check region/],
     [
       'too late',
       new UnknownError('The credentials expired.', { next: 'Run the job again: it finds what it started.' }),

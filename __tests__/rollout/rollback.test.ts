@@ -54,7 +54,7 @@ test('the next push does not bring it back', async () => {
 test('a rollback that fails leaves the image current, and not vetoed', async () => {
   const { world, state, calls, pointerNow, candidate } = await afterThree();
   state.script = ['InProgress', 'RollbackSuccessful'];
-  await expect(run(back, world)).rejects.toThrow(/AWS rolled it back/);
+  await expect(run(back, world)).rejects.toThrow(/AWS rolled the refresh back/);
   expect([pointerNow(), candidate(), vetoed(state.images.get(C))]).toEqual([C, undefined, false]);
   expect(calls().slice(-2)).toEqual([`untag ${C} ami-action:vetoed-in`, `remove ${POINTER}/candidate`]);
 });

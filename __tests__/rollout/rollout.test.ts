@@ -23,10 +23,10 @@ const ended = (status: Refresh['status'], change: Partial<RefreshSnapshot> = {})
 
 describe('how a refresh is judged', () => {
   test.each([
-    ['RollbackSuccessful', 'AWS rolled it back, the old image runs again. AWS says: because'],
-    ['RollbackFailed', 'AWS tried to roll it back and could not, old and new instances run side by side. AWS says: because'],
-    ['Cancelled', 'somebody cancelled the refresh half way, old and new instances may run side by side. AWS says: because'],
-    ['Failed', 'the refresh failed and was not rolled back, old and new instances may run side by side. AWS says: because'],
+    ['RollbackSuccessful', 'AWS rolled the refresh back; the old image runs again. AWS: because'],
+    ['RollbackFailed', 'AWS could not roll the refresh back; old and new instances run in the group. AWS: because'],
+    ['Cancelled', 'another process cancelled the refresh; old and new instances may run in the group. AWS: because'],
+    ['Failed', 'the refresh failed and was not rolled back; old and new instances may run in the group. AWS: because'],
   ] as const)('scenario 56: %s is a failure of its own', (status, reason) => {
     expect(ended(status)).toEqual({ state: 'failed', reason });
   });
@@ -37,13 +37,13 @@ describe('how a refresh is judged', () => {
       { state: 'waiting', doubtful: true },
       { state: 'waiting', doubtful: true },
     ]);
-    expect(gone(2)).toEqual({ state: 'failed', reason: 'AWS no longer shows the refresh, so how it ended is unknown' });
+    expect(gone(2)).toEqual({ state: 'failed', reason: 'AWS no longer shows the refresh, so its result is unknown' });
   });
 
   test.each(['Pending', 'InProgress', 'Cancelling', 'RollbackInProgress'] as const)('%s is waited for, with numbers', status => {
     expect(ended(status, { proof: half })).toEqual({
       state: 'waiting',
-      note: `${status}, 50 %, 1 of 2 in service run the image. AWS says: because`,
+      note: `${status}, 50 %, 1 of 2 in service run the image. AWS: because`,
       doubtful: false,
     });
   });
@@ -51,7 +51,7 @@ describe('how a refresh is judged', () => {
   const waits = 'Waiting for remaining instances to be available.';
   const said = (reason: string) => evaluate(sight({ refresh: refresh({ status: 'InProgress', reason }) }));
   test('an example of AWS, another one at every look, is not progress', () => {
-    const steady = { state: 'waiting', note: `InProgress, 50 %, 2 of 2 in service run the image. AWS says: ${waits}` };
+    const steady = { state: 'waiting', note: `InProgress, 50 %, 2 of 2 in service run the image. AWS: ${waits}` };
     expect([
       said(waits),
       said(`${waits} For example: i-0a1 has insufficient data to evaluate its health with Amazon EC2.`),
@@ -70,17 +70,17 @@ describe('how a refresh is judged', () => {
     expect(ended('Successful', { saved: true })).toEqual({ state: 'done' });
     expect(ended('Successful', { saved: true, proof: half, doubts: 5 })).toEqual({
       state: 'failed',
-      reason: 'AWS calls it successful, but i-2 of 2 in service run another image',
+      reason: 'AWS calls the refresh successful, but i-2 of 2 in service runs another image',
     });
     expect(ended('Successful', { saved: false, doubts: 5 })).toEqual({
       state: 'failed',
-      reason: 'AWS calls it successful, but the group does not launch from the new template version',
+      reason: 'AWS calls the refresh successful, but the group does not launch from the new template version',
     });
     expect(ended('Successful', { saved: true, proof: { ...proven, inService: 0 }, doubts: 5 })).toMatchObject({
-      reason: 'AWS calls it successful, but no instance is in service',
+      reason: 'AWS calls the refresh successful, but no instance is in service',
     });
     expect(ended('Successful', { saved: true, proof: { ...proven, unknown: ['i-9'] }, doubts: 5 })).toMatchObject({
-      reason: 'AWS calls it successful, but EC2 does not say what i-9 run',
+      reason: 'AWS calls the refresh successful, but EC2 does not show the image of i-9',
     });
     expect(ended('Successful', { saved: false, doubts: 4 })).toMatchObject({ state: 'waiting', doubtful: true });
   });
@@ -90,7 +90,7 @@ describe('how a refresh is judged', () => {
     expect(ended('Baking', { proof: half })).toMatchObject({ state: 'waiting', doubtful: true });
     expect(ended('Baking', { proof: half, doubts: 1 })).toEqual({
       state: 'failed',
-      reason: 'replaced, but while it baked i-2 of 2 in service run another image',
+      reason: 'during the bake time, i-2 of 2 in service runs another image',
     });
   });
 
@@ -186,20 +186,20 @@ describe('what load balancers say', () => {
   ];
   test.each<[string, Partial<Group>, Source[], Traffic]>([
     ['has seen one that is healthy', {}, [elb('InService')], NOBODY],
-    ['has seen none, and is asked', {}, [elb('Added')], { without: all('old-elb has seen no healthy instance of its group'), coming: [] }],
+    ['has seen none, and is asked', {}, [elb('Added')], { without: all('old-elb sees no healthy instance of the group'), coming: [] }],
     ['has seen none, because it is not asked', { healthCheck: 'EC2' }, [elb('Added')], NOBODY],
     [
       'is told of them',
       { healthCheck: 'EC2' },
       [elb('Adding')],
-      { without: [], coming: all('old-elb does not know all of its group yet') },
+      { without: [], coming: all('the group is not fully registered with old-elb yet') },
     ],
-    ['is not shown yet', {}, [], { without: [], coming: all('old-elb does not know all of its group yet') }],
+    ['is not shown yet', {}, [], { without: [], coming: all('the group is not fully registered with old-elb yet') }],
     [
       'finds one sick',
       { members: [member('i-1', { healthy: false }), member('i-2')] },
       [elb('InService')],
-      { without: [{ id: 'i-1', reason: 'its group calls it unhealthy' }], coming: [] },
+      { without: [{ id: 'i-1', reason: 'unhealthy in its group' }], coming: [] },
     ],
     ['says of each that it is well', { healthCheck: 'EC2' }, [{ ...elb('Added'), targets: healthy }], NOBODY],
     [
@@ -216,7 +216,7 @@ describe('what load balancers say', () => {
         without: [],
         coming: [
           { id: 'i-1', reason: 'old-elb says OutOfService, in progress' },
-          { id: 'i-2', reason: 'old-elb does not know it yet' },
+          { id: 'i-2', reason: 'not registered with old-elb yet' },
         ],
       },
     ],
@@ -248,17 +248,17 @@ describe('what load balancers say', () => {
   test('while it bakes, who gets no traffic ends it after six looks: then AWS can still roll back', () => {
     expect(ended('Baking', { traffic: sick, doubts: 4 })).toEqual({
       state: 'waiting',
-      note: 'Baking, but the load balancer sends nothing to i-2 and 1 more (unhealthy, 500)',
+      note: 'Baking: the load balancer sends no traffic to i-2 and 1 more (unhealthy, 500)',
       doubtful: true,
     });
     expect(ended('Baking', { traffic: sick, doubts: 5, group: group({ healthCheck: 'EC2' }) })).toEqual({
       state: 'failed',
       reason:
-        'replaced, but while it baked the load balancer sends nothing to i-2 and 1 more (unhealthy, 500). If the service only starts slowly, say so with "warm-up"',
+        'during the bake time, the load balancer sends no traffic to i-2 and 1 more (unhealthy, 500). If the service starts slowly, increase "warm-up"',
     });
     expect(ended('Baking', { traffic: coming, doubts: 9 })).toEqual({
       state: 'waiting',
-      note: 'Baking, the load balancer does not know i-2 (initial) yet',
+      note: 'Baking: waiting for the load balancer to register i-2 (initial)',
       doubtful: false,
     });
   });
@@ -266,13 +266,13 @@ describe('what load balancers say', () => {
   test('Successful is no success where it sends nothing, and waits for what it does not know yet', () => {
     expect(ended('Successful', { saved: true, traffic: sick, doubts: 5 })).toEqual({
       state: 'failed',
-      reason: 'AWS calls it successful, but the load balancer sends nothing to i-2 and 1 more (unhealthy, 500)',
+      reason: 'AWS calls the refresh successful, but the load balancer sends no traffic to i-2 and 1 more (unhealthy, 500)',
     });
     expect(ended('Successful', { saved: true, traffic: sick, doubts: 4 })).toMatchObject({ state: 'waiting', doubtful: true });
     expect(ended('Successful', { saved: true, traffic: coming, doubts: 9 })).toMatchObject({ state: 'waiting', doubtful: false });
     expect(ended('Successful', { saved: true, settled: 0 })).toEqual({
       state: 'waiting',
-      note: 'Successful, its instances warm up',
+      note: 'Successful, instances are warming up',
       doubtful: false,
     });
   });
@@ -281,7 +281,7 @@ describe('what load balancers say', () => {
     const stale = (doubts: number) => ended('Successful', { saved: true, stalePool: ['i-8', 'i-9'], doubts });
     expect([stale(4), stale(5)]).toMatchObject([
       { state: 'waiting', doubtful: true },
-      { state: 'failed', reason: 'AWS calls it successful, but i-8, i-9 of its warm pool run another image' },
+      { state: 'failed', reason: 'AWS calls the refresh successful, but i-8, i-9 of the warm pool run another image' },
     ]);
   });
 
@@ -297,10 +297,10 @@ describe('what load balancers say', () => {
     ]);
     expect(ended('Baking', { died: 2 })).toEqual({
       state: 'failed',
-      reason: 'replaced, but while it baked 2 new instances became unhealthy',
+      reason: 'during the bake time, 2 new instances became unhealthy',
     });
     expect(ended('Successful', { saved: true, died: 2 })).toMatchObject({
-      reason: 'AWS calls it successful, but 2 new instances became unhealthy',
+      reason: 'AWS calls the refresh successful, but 2 new instances became unhealthy',
     });
   });
 
@@ -316,11 +316,11 @@ describe('what load balancers say', () => {
       standing({ traffic: coming }),
     ]).toMatchObject([
       { state: 'done' },
-      { state: 'failed', reason: 'the load balancer sends nothing to i-2 and 1 more (unhealthy, 500)' },
-      { state: 'failed', reason: 'i-2 of 2 in service run another image' },
+      { state: 'failed', reason: 'the load balancer sends no traffic to i-2 and 1 more (unhealthy, 500)' },
+      { state: 'failed', reason: 'i-2 of 2 in service runs another image' },
       { state: 'failed', reason: 'no instance is in service' },
       { state: 'done' },
-      { state: 'waiting', note: 'There, the load balancer does not know i-2 (initial) yet' },
+      { state: 'waiting', note: 'Up to date, waiting for the load balancer to register i-2 (initial)' },
     ]);
   });
 });

@@ -20,13 +20,21 @@ describe('what a person reads of a group before it is rolled', () => {
     formatGroupState({ group: group('web', change), active: more.active, warmPool: more.warmPool ?? [] });
 
   test.each([
-    ['nothing special', state({}), '2 instances (0 to 4), health by EC2'],
-    ['one instance', state({ desired: 1, healthCheck: 'ELB' }), '1 instance (0 to 4), health by ELB'],
-    ['a mixed policy', state({ launch: mixed }), '2 instances (0 to 4), mixed policy with 2 overrides, health by EC2'],
-    ['processes', state({ suspended: ['AZRebalance', 'Launch'] }), '2 instances (0 to 4), health by EC2, suspended: AZRebalance, Launch'],
-    ['instances', state({ members: [member] }), '2 instances (0 to 4), health by EC2, 1 protected, 1 in standby'],
-    ['a warm pool', state({}, { warmPool: ['i-2', 'i-3'] }), '2 instances (0 to 4), health by EC2, 2 in its warm pool'],
-    ['a refresh', state({}, { active: refresh }), '2 instances (0 to 4), health by EC2, refresh r-1 is InProgress, 40 %'],
+    ['nothing special', state({}), '2 instances (0 to 4), health check EC2'],
+    ['one instance', state({ desired: 1, healthCheck: 'ELB' }), '1 instance (0 to 4), health check ELB'],
+    [
+      'a mixed instances policy',
+      state({ launch: mixed }),
+      '2 instances (0 to 4), mixed instances policy with 2 overrides, health check EC2',
+    ],
+    [
+      'processes',
+      state({ suspended: ['AZRebalance', 'Launch'] }),
+      '2 instances (0 to 4), health check EC2, suspended: AZRebalance, Launch',
+    ],
+    ['instances', state({ members: [member] }), '2 instances (0 to 4), health check EC2, 1 protected, 1 in standby'],
+    ['a warm pool', state({}, { warmPool: ['i-2', 'i-3'] }), '2 instances (0 to 4), health check EC2, 2 in the warm pool'],
+    ['a refresh', state({}, { active: refresh }), '2 instances (0 to 4), health check EC2, refresh r-1 is InProgress, 40 %'],
   ])('%s', (_, said, expected) => expect(said).toBe(expected));
 
   test('what it launches: $Latest with the number that it means now', () => {
@@ -40,8 +48,8 @@ describe('what a person reads of a group before it is rolled', () => {
   test.each([
     ['refresh', 'version', 'AWS rolls back'],
     ['watch', 'version', 'AWS rolls back'],
-    ['refresh', 'pointer', 'the pointer goes back, and a second refresh'],
-    ['swap', 'version', 'the new group goes'],
+    ['refresh', 'pointer', 'the pointer moves back, then a second refresh'],
+    ['swap', 'version', 'the green group is deleted'],
     ['template', 'version', ''],
     ['nothing', 'version', ''],
   ] as const)('the way back of %s by %s', (action, by, expected) => expect(formatRevert({ action, by })).toBe(expected));

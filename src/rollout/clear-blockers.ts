@@ -2,7 +2,8 @@ import { RejectedError } from '../kit/errors.ts';
 import { waitFor } from '../kit/wait.ts';
 import { atVersions, formatLaunch, isOver } from '../model/group.ts';
 import { isParameterReference } from '../model/patterns.ts';
-import { drop, takeOver } from './blue-green.ts';
+import type { TemplateVersion } from '../model/template.ts';
+import { removeGreenGroup, takeOver } from './blue-green.ts';
 import { tolerateTransientErrors } from './indeterminate.ts';
 import type { RolloutDeps, RolloutPorts } from './rollout-state.ts';
 import type { Blocker } from './rules/group-action.ts';
@@ -10,89 +11,75 @@ import { isEmptied } from './rules/group-pair.ts';
 import { contentKey, type GroupPlan } from './rules/plan.ts';
 import { tokenOf } from './template-versions.ts';
 
-/** Clears away what stands in the way of a roll, where the user said that it may be; the plan is made again afterwards. */
+/** Ends what blocks a rollout, where a setting allows it. The groups are planned again afterwards. */
 
-export interface Way {
+export interface BlockerContext {
   readonly deps: RolloutDeps;
   readonly aws: RolloutPorts;
   readonly timeoutSeconds: number;
   readonly versionDescription: string;
-  /** What was done to clear it, a sentence each: it is not taken back when the roll fails. */
+  /** What was done, a sentence each. It is not reverted when the rollout fails. */
   readonly cleared: string[];
 }
 
-export async function clearBlockers(plans: readonly GroupPlan[], way: Way): Promise<void> {
+export async function clearBlockers(plans: readonly GroupPlan[], context: BlockerContext): Promise<void> {
   for (const plan of plans) {
     const { blocker } = plan;
-    if (blocker?.kind === 'refresh') await endOf(plan, blocker, way);
-    if (blocker?.kind === 'successor') await successorGone(plan, blocker.successor, way);
-    if (blocker?.kind === 'parameter') await pinParameters(plan, way);
+    if (blocker?.kind === 'refresh') await endRefresh(plan, blocker, context);
+    if (blocker?.kind === 'successor') await endPair(plan, blocker.successor, context);
+    if (blocker?.kind === 'parameter') await pinParameters(plan, context);
   }
 }
 
-async function successorGone({ facts: { group } }: GroupPlan, successor: string, way: Way): Promise<void> {
+async function endPair({ facts: { group } }: GroupPlan, successor: string, context: BlockerContext): Promise<void> {
   if (isEmptied(group)) {
-    way.cleared.push(`${successor} has taken over from ${group.name}, which was emptied for it already`);
-    await takeOver(new Map([[group.name, successor]]), way);
-    return;
+    context.cleared.push(`${successor} took over from ${group.name}, which was already emptied`);
+    return takeOver(new Map([[group.name, successor]]), context);
   }
-  way.cleared.push(`${successor} was removed to make way`);
-  await drop(successor, way);
+  context.cleared.push(`green group ${successor} was deleted first`);
+  return removeGreenGroup(successor, context);
 }
 
-async function endOf(
+async function endRefresh(
   { facts }: GroupPlan,
   { refresh, how }: Extract<Blocker, { kind: 'refresh' }>,
-  { deps, aws, timeoutSeconds, cleared }: Way,
+  { deps, aws, timeoutSeconds, cleared }: BlockerContext,
 ): Promise<void> {
   const { name } = facts.group;
-  const ending = refresh.status === 'RollbackInProgress' || refresh.status === 'Cancelling';
-  if (how === 'supersede' && !ending) {
-    // Rolled back where AWS can; else stopped where it stands: our own roll replaces what it left.
-    const said = await aws.groups.rollBack(name);
-    if (said === 'impossible') await aws.groups.cancel(name);
-    const ends = said === 'impossible' ? 'cancelled' : 'rolled back';
-    if (said !== 'over') cleared.push(`refresh ${refresh.id} of ${name} was ${ends} to make way`);
-    deps.report.info(`${name}: refresh ${refresh.id} is ${ends} to make way`);
+  const isEnding = refresh.status === 'RollbackInProgress' || refresh.status === 'Cancelling';
+  if (how === 'supersede' && !isEnding) {
+    const rollback = await aws.groups.rollBack(name);
+    // Our own rollout then replaces what the cancelled one left.
+    if (rollback === 'impossible') await aws.groups.cancel(name);
+    const ended = rollback === 'impossible' ? 'cancelled' : 'rolled back';
+    if (rollback !== 'over') cleared.push(`refresh ${refresh.id} of ${name} was ${ended} first`);
+    deps.report.info(`${name}: refresh ${refresh.id} is ${ended} first`);
   }
   const poll = tolerateTransientErrors<void>(async () => {
     const seen = await aws.groups.refresh(name, refresh.id);
     if (seen === undefined || isOver(seen)) return { state: 'done', value: undefined };
     return { state: 'waiting', note: `${seen.status}, ${seen.percent} %` };
   }, deps);
-  await waitFor({ what: `${name}: the refresh ${refresh.id} before ours`, everySeconds: 15, atMostSeconds: timeoutSeconds, poll }, deps);
+  await waitFor({ what: `Waiting for refresh ${refresh.id} of ${name}`, everySeconds: 15, atMostSeconds: timeoutSeconds, poll }, deps);
 }
 
-/** AWS rolls back no group whose template reads a parameter. So the group first gets a number that means what the parameter means now. */
-async function pinParameters({ facts }: GroupPlan, way: Way): Promise<void> {
-  const { deps, aws } = way;
-  const { group, versions } = facts;
+/** AWS cannot roll back a group whose template reads a parameter. So the group first gets version numbers with the image IDs of now. */
+async function pinParameters({ facts: { group, versions } }: GroupPlan, context: BlockerContext): Promise<void> {
   const numbers = new Map<string, number>();
-  for (const [key, version] of versions) {
-    const imageId = isParameterReference(version.imageId) ? await aws.launchTemplates.resolved(version) : version.imageId;
-    if (imageId === undefined)
-      throw new RejectedError(`${group.name}: ${version.imageId} cannot be resolved, so nothing can be launched at all.`);
-    const known = (await aws.launchTemplates.withImage(version.templateId, imageId)).find(
-      other => contentKey(other) === contentKey(version),
-    );
-    const pinned =
-      known ??
-      (
-        await aws.launchTemplates.create({
-          source: version,
-          imageId,
-          description: way.versionDescription,
-          token: tokenOf(version, imageId, deps),
-        })
-      ).version;
-    numbers.set(key, pinned.number);
-  }
-  const launch = atVersions(group.launch, numbers);
-  way.cleared.push(
-    `${group.name} stays pinned to ${formatLaunch(launch)}, which names the image that ${formatLaunch(group.launch)} read from its parameter`,
-  );
-  await aws.groups.setLaunch(group.name, launch);
-  deps.report.info(
-    `${group.name}: pinned from ${formatLaunch(group.launch)}, which reads a parameter, to ${formatLaunch(launch)}, which names what it means now`,
-  );
+  for (const [key, version] of versions) numbers.set(key, await pinnedNumber(group.name, version, context));
+  const [before, launch] = [formatLaunch(group.launch), atVersions(group.launch, numbers)];
+  const after = formatLaunch(launch);
+  context.cleared.push(`${group.name} stays pinned to ${after}, which has the image that ${before} read from its parameter`);
+  await context.aws.groups.setLaunch(group.name, launch);
+  context.deps.report.info(`${group.name}: pinned from ${before}, which reads a parameter, to ${after}, which has its current image ID`);
+}
+
+async function pinnedNumber(group: string, source: TemplateVersion, { deps, aws, versionDescription }: BlockerContext): Promise<number> {
+  const imageId = isParameterReference(source.imageId) ? await aws.launchTemplates.resolved(source) : source.imageId;
+  if (imageId === undefined) throw new RejectedError(`${group}: ${source.imageId} cannot be resolved, so the group can launch nothing.`);
+  const known = await aws.launchTemplates.withImage(source.templateId, imageId);
+  const equal = known.find(other => contentKey(other) === contentKey(source));
+  if (equal !== undefined) return equal.number;
+  const token = tokenOf(source, imageId, deps);
+  return (await aws.launchTemplates.create({ source, imageId, description: versionDescription, token })).version.number;
 }

@@ -9,28 +9,25 @@ import type { GroupFacts } from './rules/facts.ts';
 import { activeGroup, SUCCESSOR_OF, successorOf } from './rules/group-pair.ts';
 import { contentKey } from './rules/plan.ts';
 import { typesOf } from './rules/refusals.ts';
+import type { RolloutInputs } from './rules/settings.ts';
 
-/** Reads everything about the groups that decides how they are rolled. It writes nothing. */
+/** Reads what decides how groups are rolled out. Writes nothing. */
 
 export type FactPorts = Pick<RegionClients, 'groups' | 'launchTemplates' | 'images' | 'instances'>;
 
-// Enough to be quick, few enough that fifty groups do not use up the account's rate.
+// Few enough that fifty groups do not use up the request rate of the account.
 const AT_ONCE = 5;
 
-export interface GroupSelector {
-  readonly groups?: readonly string[] | undefined;
-  readonly groupTags?: Readonly<Record<string, string>> | undefined;
-  readonly strategy: 'rolling' | 'blue-green' | 'none';
-}
+export type GroupSelector = Pick<RolloutInputs, 'groups' | 'groupTags' | 'strategy'>;
 
-/** `listed`: every group there is, where somebody has asked just now. */
+/** `listed`: all groups of the account, where they were just read. Throws a `UsageError` if a selected group does not exist. */
 export async function readGroups(
   which: GroupSelector,
   imageId: string,
   aws: FactPorts,
   listed?: readonly Group[],
 ): Promise<readonly GroupFacts[]> {
-  // One listing of all: it also shows who else launches from the same templates.
+  // All groups, because others may launch from the same templates.
   const allGroups = listed ?? (await aws.groups.find({}));
   const chosen = choose(allGroups, which);
   const uses = new Map(chosen.flatMap(({ launch }) => usesOf(launch)).map(use => [useKey(use), use]));
@@ -71,16 +68,16 @@ function choose(allGroups: readonly Group[], { groups = [], groupTags = {} }: Gr
     .filter(name => activeGroup(allGroups, name) === undefined)
     .map(
       name =>
-        `"groups" names "${name}", which is no Auto Scaling group of this account and region${names.length === 0 ? '' : `, did you mean "${closest(name, names)}"?`}`,
+        `"groups": Auto Scaling group "${name}" does not exist in this account and region${names.length === 0 ? '' : `, did you mean "${closest(name, names)}"?`}`,
     );
   const tags = Object.entries(groupTags);
-  // A copy carries the tags of the first; it is not in charge yet.
-  const comes = (group: Group) => allGroups.some(other => other.name === group.tags[SUCCESSOR_OF] && !other.beingDeleted);
+  // A green group has the tags of the group that it copies, and does not serve yet.
+  const isGreen = (group: Group) => allGroups.some(other => other.name === group.tags[SUCCESSOR_OF] && !other.beingDeleted);
   const tagged =
-    tags.length === 0 ? [] : allGroups.filter(group => !comes(group) && tags.every(([key, value]) => group.tags[key] === value));
+    tags.length === 0 ? [] : allGroups.filter(group => !isGreen(group) && tags.every(([key, value]) => group.tags[key] === value));
   if (tags.length > 0 && tagged.length === 0) {
     problems.push(
-      `"group-tags" fits no Auto Scaling group of this account and region: ${tags.map(([key, value]) => `${key}=${value}`).join(', ')}`,
+      `"group-tags" matches no Auto Scaling group of this account and region: ${tags.map(([key, value]) => `${key}=${value}`).join(', ')}`,
     );
   }
   if (problems.length > 0) throw new UsageError(problems);
@@ -96,7 +93,7 @@ async function readVersions(uses: readonly TemplateUse[], { launchTemplates }: F
 const readWarmPools = (groups: readonly Group[], { groups: port }: FactPorts) =>
   concurrently(groups, AT_ONCE, async ({ name, warmPool }) => (warmPool ? port.warmPool(name) : []));
 
-/** Ours is one that rolls out versions that we made: they say so. */
+/** A refresh is ours if ami-action created every version that it rolls out. */
 const readActive = (groups: readonly Group[], { groups: port, launchTemplates }: FactPorts) =>
   concurrently(groups, AT_ONCE, async ({ name }) => {
     const active = (await port.refreshes(name)).find(refresh => !isOver(refresh));
@@ -106,7 +103,7 @@ const readActive = (groups: readonly Group[], { groups: port, launchTemplates }:
     return { active, ours: made.length > 0 && made.every(version => version?.description.startsWith('ami-action ')) };
   });
 
-/** What stands beside each group, and, where a second one is to be made, whether that can be. */
+/** The green group of each group, or else what of the group cannot be copied to one. */
 const readPairs = (
   chosen: readonly Group[],
   allGroups: readonly Group[],
@@ -114,14 +111,14 @@ const readPairs = (
   { groups, launchTemplates }: FactPorts,
 ) =>
   concurrently(chosen, AT_ONCE, async group => {
-    const beside = successorOf(allGroups, group);
-    const [use] = beside === undefined ? [] : usesOf(beside.launch);
+    const green = successorOf(allGroups, group);
+    const [use] = green === undefined ? [] : usesOf(green.launch);
     const version = use === undefined ? undefined : await launchTemplates.version(use);
-    const cannotCopy = strategy === 'blue-green' && beside === undefined ? await groups.cannotCopy(group.name) : [];
-    return { successor: beside === undefined ? undefined : { group: beside, imageId: version?.imageId }, cannotCopy };
+    const cannotCopy = strategy === 'blue-green' && green === undefined ? await groups.cannotCopy(group.name) : [];
+    return { successor: green === undefined ? undefined : { group: green, imageId: version?.imageId }, cannotCopy };
   });
 
-/** By template and content. Of several that are equal, the newest. */
+/** Versions with the image, by template and content. Of several equal ones, the newest. */
 async function readReady(
   versions: readonly TemplateVersion[],
   imageId: string,
@@ -133,7 +130,7 @@ async function readReady(
   return new Map(oldestFirst.map(version => [contentKey(version), version]));
 }
 
-/** Only asked for where a template names snapshots at all. */
+/** Snapshots of the current images, read only where a template names snapshots. */
 async function readSnapshots(versions: readonly TemplateVersion[], { images }: FactPorts): Promise<ReadonlySet<string>> {
   const ids = [...new Set(versions.filter(({ snapshotIds }) => snapshotIds.length > 0).map(({ imageId }) => imageId))];
   const found = await concurrently(ids, AT_ONCE, id => images.get(id));

@@ -1,23 +1,24 @@
 import { randomBytes } from 'node:crypto';
 import { ActionError } from '../kit/errors.ts';
+import { formatCount } from '../kit/format.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
 import type { Check, Delivered } from '../validation/rules/checks.ts';
 import { type ChecksEvaluation, evaluateChecks } from '../validation/rules/checks-report.ts';
 import { checksScript } from '../validation/rules/checks-script.ts';
 
-/** The checks of validate, on an instance of a group. */
+/** The checks of validate, for the instances of a group. */
 export interface InstanceChecks {
   readonly checks: readonly Check[];
   readonly deliveries: readonly (readonly Delivered[])[];
   readonly seconds: number;
 }
 
-// For the agent to take the command and to tell its end.
+// For the SSM agent to accept the command and to report its end.
 const COMMAND_SECONDS = 150;
 
-/** Why the instance does not do what it must; undefined when it does. What we did not see pass has not passed. */
-export async function failsChecks(
+/** Runs the checks on one instance. Returns why they failed, or undefined if they passed. No result is a failure. */
+export async function runInstanceChecks(
   instanceId: string,
   { checks, deliveries, seconds }: InstanceChecks,
   deps: Pick<Deps<never>, 'clock' | 'report'>,
@@ -25,12 +26,18 @@ export async function failsChecks(
 ): Promise<string | undefined> {
   const nonce = randomBytes(16).toString('hex');
   const script = checksScript({ checks, deliveries, nonce, withinSeconds: seconds }).split('\n');
-  const order = { instanceId, script, timeoutSeconds: seconds + 30, comment: `ami-action: ${checks.length} checks`, shell: 'sh' as const };
+  const order = {
+    instanceId,
+    script,
+    timeoutSeconds: seconds + 30,
+    comment: `ami-action: ${formatCount(checks.length, 'check')}`,
+    shell: 'sh' as const,
+  };
   let command: string | undefined;
   const poll = async (): Promise<Poll<ChecksEvaluation>> => {
     if (command !== undefined) return evaluateChecks(await commands.result(command, instanceId), checks, nonce);
     command = await commands.send(order);
-    return { state: 'waiting', note: command === undefined ? 'the agent takes no command yet' : 'sent' };
+    return { state: 'waiting', note: command === undefined ? 'the SSM agent accepts no command yet' : 'sent' };
   };
   try {
     const evaluation = await waitFor(

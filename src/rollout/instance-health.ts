@@ -7,16 +7,22 @@ import type { RolloutOrder, RolloutPorts } from './rollout-state.ts';
 import { inService, staleOf } from './rules/proof.ts';
 import { type Traffic, trafficOf } from './rules/traffic.ts';
 
-/** What the instances of a group do, which the refresh does not tell. */
+/** What the instances of a group do, which the refresh does not show. */
 
 const AT_ONCE = 5;
 
-export const newOnes = (group: Group, images: ReadonlyMap<string, string>, imageId: string): readonly string[] =>
+/** Adds the image of every member that is not known yet. It never changes, so each is read once. */
+export async function readImages(allGroups: readonly Group[], images: Map<string, string>, { groups }: Pick<RolloutPorts, 'groups'>) {
+  const unread = allGroups.flatMap(({ members }) => members.map(({ id }) => id)).filter(id => !images.has(id));
+  if (unread.length > 0) for (const [id, image] of await groups.imagesOf(unread)) images.set(id, image);
+}
+
+export const newInstances = (group: Group, images: ReadonlyMap<string, string>, imageId: string): readonly string[] =>
   group.members.filter(member => inService(member) && images.get(member.id) === imageId).map(({ id }) => id);
 
-export const NOT_ASKED: Traffic = { without: [], coming: [] };
+export const NO_TRAFFIC_READ: Traffic = { without: [], coming: [] };
 
-/** AWS asks the load balancers itself only where the group says so, and never again after it has succeeded. */
+/** AWS asks the load balancers only where the health check of the group includes them, and never after success. */
 export async function trafficTo(ids: readonly string[], group: Group, { groups }: Pick<RolloutPorts, 'groups'>): Promise<Traffic> {
   const [targets, sources] = await Promise.all([
     group.targetGroups.length === 0 ? [] : groups.targetHealth(group),
@@ -25,20 +31,20 @@ export async function trafficTo(ids: readonly string[], group: Group, { groups }
   return trafficOf(ids, group, targets, sources);
 }
 
-/** AWS replaces them when those in service are done. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-warm-pools.html#update-warm-pool */
+/** Instances of the warm pool with another image. AWS replaces them last: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-warm-pools.html#update-warm-pool */
 export async function stalePoolOf(group: Group, imageId: string, { groups }: Pick<RolloutPorts, 'groups'>): Promise<readonly string[]> {
-  const waiting = group.warmPool ? await groups.warmPool(group.name) : [];
-  return waiting.length === 0 ? [] : staleOf(waiting, await groups.imagesOf(waiting), imageId);
+  const pool = group.warmPool ? await groups.warmPool(group.name) : [];
+  return pool.length === 0 ? [] : staleOf(pool, await groups.imagesOf(pool), imageId);
 }
 
-/** Of those that were not asked before. */
-export async function firstThatFails(
+/** Runs the checks on each instance that has not passed them yet. Returns the reason of the first failure. */
+export async function firstFailedCheck(
   ids: readonly string[],
   { order: { check }, checked }: { readonly order: Pick<RolloutOrder, 'check'>; readonly checked: Set<string> },
 ): Promise<string | undefined> {
   if (check === undefined) return undefined;
-  const fresh = ids.filter(id => !checked.has(id));
-  const failed = await concurrently(fresh, AT_ONCE, async id => {
+  const unchecked = ids.filter(id => !checked.has(id));
+  const failed = await concurrently(unchecked, AT_ONCE, async id => {
     const reason = await check(id);
     if (reason === undefined) checked.add(id);
     return reason === undefined ? [] : [`checks on ${id}: ${reason}`];
@@ -46,12 +52,12 @@ export async function firstThatFails(
   return failed.flat()[0];
 }
 
-/** What the last sick instance of a group said before it was ended: by the time the roll has failed it is gone. */
+/** The state of the last unhealthy instance of a group, read before AWS terminates it. */
 export interface Evidence {
   readonly group: string;
   readonly instanceId: string;
   readonly at: number;
-  /** Why the load balancer sends it nothing. */
+  /** Why the load balancer sends it no traffic. */
   readonly health: readonly Target[];
   readonly console: string;
 }
@@ -72,26 +78,24 @@ export async function collectEvidence(
   return { group: group.name, instanceId, at, health, console };
 }
 
-/** What a load balancer called unhealthy says more than what it has already let go. */
-export const betterEvidence = (known: Evidence | undefined, fresh: Evidence): Evidence =>
-  known !== undefined && tellsWhy(known) && !tellsWhy(fresh) ? known : fresh;
+/** An instance that a load balancer calls unhealthy shows more than one that it has already deregistered. */
+export const betterEvidence = (known: Evidence | undefined, latest: Evidence): Evidence =>
+  known !== undefined && showsCause(known) && !showsCause(latest) ? known : latest;
 
-const tellsWhy = ({ health }: Evidence): boolean => health.some(({ state }) => state === 'unhealthy');
+const showsCause = ({ health }: Evidence): boolean => health.some(({ state }) => state === 'unhealthy');
 
 const CONSOLE_LINES = 60;
 
 export function reportEvidence(evidence: Evidence, { info, untrusted, summary }: Reporter): void {
   const { group, instanceId, at, health, console } = evidence;
   const lines = console.trimEnd().split('\n').slice(-CONSOLE_LINES);
-  const said = `${instanceId} of ${group} at ${formatMoment(new Date(at))}: ${health.length === 0 ? 'no load balancer knows it' : health.map(each => each.message).join('; ')}`;
-  info(`The last sick instance, ${said}. The end of its console:`);
+  const state = health.length === 0 ? 'registered with no load balancer' : health.map(({ message }) => message).join('; ');
+  const status = `${instanceId} of ${group} at ${formatMoment(new Date(at))}: ${state}`;
+  info(`Last unhealthy instance: ${status}. End of its console output:`);
   for (const line of lines) untrusted(line);
-  const shown =
+  const output =
     lines.join('\n').trim() === ''
-      ? 'Its console was empty.'
-      : details(
-          lines.length === 1 ? 'The last line of its console' : `The last ${lines.length} lines of its console`,
-          block(lines.join('\n')),
-        );
-  summary(`### ${code(instanceId)} of ${code(group)}\n\n${text(said)}.\n\n${shown}`);
+      ? 'Its console output is empty.'
+      : details(`Last ${lines.length === 1 ? 'line' : `${lines.length} lines`} of its console output`, block(lines.join('\n')));
+  summary(`### ${code(instanceId)} of ${code(group)}\n\n${text(status)}.\n\n${output}`);
 }

@@ -11,13 +11,14 @@ import { withdraw } from './announce.ts';
 import { applyPlans, isPending, type RegionResult, refreshesOf } from './apply.ts';
 import { deploymentSettings, recordDeployment } from './deployment.ts';
 import { guardSettings, readGuards } from './guards.ts';
-import { failsChecks } from './instance-checks.ts';
+import { runInstanceChecks } from './instance-checks.ts';
 import { isUpToDate, type PromotionOrder, throwIfRefused } from './plan.ts';
 import { readPointer } from './pointer.ts';
 import { amiIdsOf, forEachSequential, planRegions, type Region, type RegionPlan } from './region-plans.ts';
 import { reportPlan, reportResult } from './report.ts';
 import type { Check } from './roll-regions.ts';
-import { rolloutSettings, throwIfUnfit } from './rules/settings.ts';
+import { throwIfUnfit } from './rules/preferences.ts';
+import { rolloutSettings } from './rules/settings.ts';
 import { verifySteadyState } from './steady-state.ts';
 import { liftVeto } from './veto.ts';
 
@@ -124,7 +125,7 @@ const liftVetoes = async (parts: readonly RegionPlan[]) =>
 async function checker({ checks, checksTimeout: seconds }: Wanted, deps: NeededDeps): Promise<Check | undefined> {
   if (checks === undefined || checks.length === 0) return undefined;
   const deliveries = await readDeliveries(checks, deps.files);
-  return region => instanceId => failsChecks(instanceId, { checks, deliveries, seconds }, deps, deps.inRegion({ region }));
+  return region => instanceId => runInstanceChecks(instanceId, { checks, deliveries, seconds }, deps, deps.inRegion({ region }));
 }
 
 /** No version: the one that there is names another image than `amiId`. */

@@ -3,9 +3,9 @@ import {
   betterEvidence,
   collectEvidence,
   type Evidence,
-  firstThatFails,
-  NOT_ASKED,
-  newOnes,
+  firstFailedCheck,
+  NO_TRAFFIC_READ,
+  newInstances,
   stalePoolOf,
   trafficTo,
 } from './instance-health.ts';
@@ -13,7 +13,7 @@ import type { RolloutDeps, RolloutOrder, RolloutPorts, RolloutState } from './ro
 import { checksAreDue, type Evaluation, evaluate, suspectIn } from './rules/evaluate.ts';
 import { proofOf } from './rules/proof.ts';
 
-/** One look at one group: what AWS says, what its instances run, what they do, and what a sick one says about itself. */
+/** One poll of one group: its refresh, what its instances run, their traffic, and the console of an unhealthy one. */
 
 export interface WatchedGroup {
   readonly name: string;
@@ -21,9 +21,9 @@ export interface WatchedGroup {
   readonly target: Launch | undefined;
   readonly checkpoints: readonly number[];
   readonly warmUpSeconds: number;
-  /** AWS has said that everything is replaced, healthy and warm. */
+  /** AWS has called every instance replaced, healthy and warm. */
   replaced: boolean;
-  /** New instances that the group called unhealthy after that. */
+  /** New instances that became unhealthy after that. */
   readonly died: Set<string>;
   doubts: number;
   note: string;
@@ -36,42 +36,42 @@ export interface PollContext {
   readonly rollout: RolloutState;
   readonly deps: RolloutDeps;
   readonly aws: RolloutPorts;
-  /** What instances were launched from: it never changes, so it is asked for once. */
+  /** The image of each instance. It never changes, so each is read once. */
   readonly images: Map<string, string>;
-  /** When each new instance was first seen in service: AWS does not tell. */
+  /** When each new instance was first seen in service, which AWS does not show. */
   readonly since: Map<string, number>;
-  /** Instances that did what the checks ask for. */
+  /** Instances that passed the checks. */
   readonly checked: Set<string>;
 }
 
-export async function lookAt(watched: WatchedGroup, group: Group | undefined, looking: PollContext): Promise<Evaluation> {
-  if (group === undefined) return { state: 'failed', reason: 'the group is gone' };
-  const { order, images, aws } = looking;
+export async function pollGroup(watched: WatchedGroup, group: Group | undefined, context: PollContext): Promise<Evaluation> {
+  if (group === undefined) return { state: 'failed', reason: 'the group no longer exists' };
+  const { order, images, aws } = context;
   const refresh = await aws.groups.refresh(group.name, watched.refresh);
-  await lookCloser(watched, group, refresh, looking);
+  await updateEvidence(watched, group, refresh, context);
   const proof = proofOf(group, images, order.image.id, order);
-  const settled = settledOnes(watched, group, refresh, looking);
-  const traffic = refresh !== undefined && isReplaced(refresh) ? await trafficTo(settled, group, aws) : NOT_ASKED;
+  const settled = settledInstances(watched, group, refresh, context);
+  const traffic = refresh !== undefined && isReplaced(refresh) ? await trafficTo(settled, group, aws) : NO_TRAFFIC_READ;
   const stalePool = refresh?.status === 'Successful' ? await stalePoolOf(group, order.image.id, aws) : [];
   const saved = sameLaunch(group.launch, watched.target);
-  const [died, doubts] = [diedOf(watched, group, refresh, looking), watched.doubts];
+  const [died, doubts] = [countDied(watched, group, refresh, context), watched.doubts];
   const evaluation = evaluate({ refresh, group, proof, traffic, settled: settled.length, died, stalePool, saved, doubts });
   if (evaluation.state === 'failed' || refresh === undefined || !checksAreDue(refresh, watched.checkpoints)) return evaluation;
-  const reason = await firstThatFails(settled, looking);
+  const reason = await firstFailedCheck(settled, context);
   return reason === undefined ? evaluation : { state: 'failed', reason };
 }
 
 const isReplaced = ({ status }: Refresh): boolean => status === 'Baking' || status === 'Successful';
 
-/** The group replaces who dies, so at every single look all may be well. */
-function diedOf({ died }: WatchedGroup, { members }: Group, refresh: Refresh | undefined, { images, order }: PollContext): number {
+/** Collected over all polls, because the group replaces an instance that dies and every single poll may look healthy. */
+function countDied({ died }: WatchedGroup, { members }: Group, refresh: Refresh | undefined, { images, order }: PollContext): number {
   if (refresh === undefined || !isReplaced(refresh)) return 0;
   for (const { id, healthy } of members) if (!healthy && images.get(id) === order.image.id) died.add(id);
   return died.size;
 }
 
-/** New ones that have been in service for as long as they take to be ready. When AWS begins to bake, all are; who comes later must warm up first. */
-function settledOnes(
+/** New instances that are warm: all of them when AWS starts the bake time, later ones after their own warmup. */
+function settledInstances(
   watched: WatchedGroup,
   group: Group,
   refresh: Refresh | undefined,
@@ -80,18 +80,18 @@ function settledOnes(
   const now = deps.clock.now();
   const allAre = !watched.replaced && refresh !== undefined && isReplaced(refresh);
   if (allAre) watched.replaced = true;
-  const fresh = newOnes(group, images, order.image.id);
-  for (const id of fresh) since.set(id, allAre ? Number.NEGATIVE_INFINITY : (since.get(id) ?? now));
-  return fresh.filter(id => now - (since.get(id) ?? now) >= watched.warmUpSeconds * 1000);
+  const created = newInstances(group, images, order.image.id);
+  for (const id of created) since.set(id, allAre ? Number.NEGATIVE_INFINITY : (since.get(id) ?? now));
+  return created.filter(id => now - (since.get(id) ?? now) >= watched.warmUpSeconds * 1000);
 }
 
-/** A sick instance is ended soon, and its console with it. */
-async function lookCloser(watched: WatchedGroup, group: Group, refresh: Refresh | undefined, looking: PollContext): Promise<void> {
-  const { images, order, aws, deps } = looking;
+/** AWS terminates an unhealthy instance soon, and its console output goes with it. */
+async function updateEvidence(watched: WatchedGroup, group: Group, refresh: Refresh | undefined, context: PollContext): Promise<void> {
+  const { images, order, aws, deps } = context;
   const suspect = refresh === undefined ? undefined : suspectIn(group, refresh, images, order.image.id);
   if (suspect === undefined) return;
   watched.evidence = await collectEvidence(group, suspect, deps.clock.now(), aws).then(
-    fresh => betterEvidence(watched.evidence, fresh),
+    latest => betterEvidence(watched.evidence, latest),
     () => watched.evidence,
   );
 }

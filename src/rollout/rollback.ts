@@ -11,7 +11,8 @@ import { type Promotion, type PromotionOrder, throwIfRefused } from './plan.ts';
 import { type PointerState, readPointer } from './pointer.ts';
 import { amiIdsOf, forEachSequential, planRegions, type Region, type RegionPlan } from './region-plans.ts';
 import { reportPlan, reportResult } from './report.ts';
-import { rolloutSettings, throwIfUnfit } from './rules/settings.ts';
+import { throwIfUnfit } from './rules/preferences.ts';
+import { rolloutSettings } from './rules/settings.ts';
 import { findWayBack, type WayBack } from './rules/way-back.ts';
 import { liftVeto, veto } from './veto.ts';
 

@@ -1,7 +1,7 @@
 import { RejectedError, withDetails } from '../kit/errors.ts';
 import { formatDuration } from '../kit/format.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
-import { firstThatFails, newOnes, stalePoolOf, trafficTo } from './instance-health.ts';
+import { firstFailedCheck, newInstances, stalePoolOf, trafficTo } from './instance-health.ts';
 import type { Promotion } from './plan.ts';
 import type { RolloutDeps, RolloutOrder, RolloutPorts } from './rollout-state.ts';
 import { type Evaluation, evaluateSteadyState } from './rules/evaluate.ts';
@@ -73,7 +73,7 @@ async function lookAt(standing: Observed, { imageId, order, checked, aws, exclud
   if (group === undefined) return { state: 'failed', reason: 'the group is gone' };
   const images = await aws.groups.imagesOf(group.members.map(({ id }) => id));
   const proof = proofOf(group, images, imageId, { excluded });
-  const ids = newOnes(group, images, imageId);
+  const ids = newInstances(group, images, imageId);
   const traffic = await trafficTo(ids, group, aws);
   const stalePool = await stalePoolOf(group, imageId, aws);
   const evaluation = evaluateSteadyState({
@@ -88,7 +88,7 @@ async function lookAt(standing: Observed, { imageId, order, checked, aws, exclud
   });
   standing.wellSince = evaluation.state === 'done' ? (standing.wellSince ?? now()) : undefined;
   if (evaluation.state !== 'done') return evaluation;
-  const reason = await firstThatFails(ids, { order, checked });
+  const reason = await firstFailedCheck(ids, { order, checked });
   if (reason !== undefined) return { state: 'failed', reason };
   const silent = silentSeconds(group);
   if (now() - (standing.wellSince ?? now()) >= silent * 1000) return evaluation;

@@ -4,15 +4,15 @@ import { RejectedError } from '../kit/errors.ts';
 import { formatLaunch, type Group, isOver, type Launch, useKey, usesOf } from '../model/group.ts';
 import type { TemplateVersion } from '../model/template.ts';
 import type { FailedRollout, RolloutDeps, RolloutOrder, RolloutPorts, RolloutState } from './rollout-state.ts';
-import { afterwards, type Change, contentKey } from './rules/plan.ts';
+import { type Change, contentKey, launchAfter } from './rules/plan.ts';
 
-/** Leaves behind a numbered template version with the image for every group, and changes what no group launches. */
+/** Creates the template versions that the groups need. No group launches them yet. */
 export async function prepare(order: RolloutOrder, rollout: RolloutState, deps: RolloutDeps, aws: RolloutPorts): Promise<void> {
   await pin(order, deps, aws);
-  const versions = await makeVersions(order, rollout, deps, aws);
+  const versions = await createVersions(order, rollout, deps, aws);
   for (const { facts, before, changes, action } of order.plans) {
     if (action === 'nothing') continue;
-    const target = afterwards(
+    const target = launchAfter(
       before,
       changes.map(change => ({ ...change, to: change.to ?? versions.get(contentKey(change.from)) })),
     );
@@ -20,7 +20,7 @@ export async function prepare(order: RolloutOrder, rollout: RolloutState, deps: 
   }
 }
 
-/** Before a version is made: it would reach every scale-out of a group on `$Latest` at once, unproven. */
+/** Before a version is created: a group on `$Latest` would launch it at once. */
 async function pin({ plans }: RolloutOrder, { report }: RolloutDeps, { groups }: RolloutPorts): Promise<void> {
   for (const { facts, before } of plans.filter(({ mustPin }) => mustPin)) {
     await groups.setLaunch(facts.group.name, before);
@@ -28,30 +28,30 @@ async function pin({ plans }: RolloutOrder, { report }: RolloutDeps, { groups }:
   }
 }
 
-/** One version for all groups whose versions differ in nothing else. By template and content. */
-async function makeVersions(
+/** One version for all groups whose versions differ in the image only; by template and content. */
+async function createVersions(
   order: RolloutOrder,
   rollout: RolloutState,
   deps: RolloutDeps,
   aws: RolloutPorts,
 ): Promise<ReadonlyMap<string, TemplateVersion>> {
-  const made = new Map<string, TemplateVersion>();
+  const versions = new Map<string, TemplateVersion>();
   for (const change of order.plans.filter(({ action }) => action !== 'nothing').flatMap(({ changes }) => changes)) {
     const key = contentKey(change.from);
-    if (made.has(key)) continue;
-    const version = change.to ?? (await makeVersion(change, order, rollout, deps, aws));
-    made.set(key, version);
-    // Made by an earlier run that was lost; the version that the group launches anyway is none of our deeds.
+    if (versions.has(key)) continue;
+    const version = change.to ?? (await createVersion(change, order, rollout, deps, aws));
+    versions.set(key, version);
+    // Created by an earlier run. The version that the group already launches is not ours to delete.
     if (change.to !== undefined && change.to.number !== change.from.number) rollout.versions.push(version);
-    const how = change.to === undefined ? 'made from' : change.to.number === change.from.number ? 'is' : 'exists already, equal to';
+    const how = change.to === undefined ? 'created from' : change.to.number === change.from.number ? 'is' : 'exists already, equal to';
     deps.report.info(
       `${version.templateName}:${version.number} with ${order.image.id} ${how} ${change.from.templateName}:${change.from.number}`,
     );
   }
-  return made;
+  return versions;
 }
 
-async function makeVersion(
+async function createVersion(
   { from }: Change,
   order: RolloutOrder,
   rollout: RolloutState,
@@ -68,40 +68,37 @@ async function makeVersion(
   rollout.versions.push(version);
   const name = `${from.templateName}:${version.number}`;
   if (warnings.length > 0) {
-    throw new RejectedError(`AWS made ${name} from version ${from.number} and doubts that it launches: ${warnings.join('; ')}`, {
-      next: 'Repair the launch template, then run the job again.',
+    throw new RejectedError(`AWS created ${name} from version ${from.number} with warnings: ${warnings.join('; ')}`, {
+      next: 'Fix the launch template and re-run the job.',
     });
   }
   if (version.imageId !== order.image.id || version.content !== from.content) {
-    throw new RejectedError(`${name} was made from version ${from.number}, but differs from it in more than the image.`, {
-      next: `Compare both: aws ec2 describe-launch-template-versions --launch-template-id ${from.templateId} --versions ${from.number} ${version.number}`,
+    throw new RejectedError(`${name} was created from version ${from.number}, but differs in more than the image.`, {
+      next: `Compare: aws ec2 describe-launch-template-versions --launch-template-id ${from.templateId} --versions ${from.number} ${version.number}`,
     });
   }
   return version;
 }
 
-/**
- * The same for every retry of this one call. A later run finds the version by its content, and must not use the token again: AWS would
- * answer with the version of then, even if we have removed it since.
- */
+/** The same for every retry of one call, and another one in each run: AWS answers a known token with the version of then, even if it was deleted. */
 export const tokenOf = ({ templateId, number }: TemplateVersion, imageId: string, { run, clock }: RolloutDeps): string =>
   createHash('sha256')
     .update(JSON.stringify(['launch-template-version', run.id, run.attempt, run.job, templateId, number, imageId, clock.now()]))
     .digest('hex');
 
-/** Removes template versions that were made in vain. Only those that we made, and that nobody uses: from one that is gone nothing can be launched. */
+/** Deletes the versions that this rollout created and nothing uses. Returns those that stay, each with its users. */
 export async function removeVersions({ rollout, aws }: FailedRollout): Promise<readonly string[]> {
   const own = new Map(rollout.versions.filter(isOurs).map(version => [useKey(useOf(version)), version]));
   if (own.size === 0) return [];
   const users = await readUsers(aws);
-  const left: string[] = [];
+  const kept: string[] = [];
   for (const version of own.values()) {
     const used = await usedBy(version, users, aws);
     if (used.length > 0)
-      left.push(`${version.templateName}:${version.number} stays: ${used.join(', ')} ${used.length === 1 ? 'uses' : 'use'} it`);
+      kept.push(`${version.templateName}:${version.number} stays: ${used.join(', ')} ${used.length === 1 ? 'uses' : 'use'} it`);
     else await aws.launchTemplates.remove(version);
   }
-  return left;
+  return kept;
 }
 
 const isOurs = ({ description }: TemplateVersion): boolean => description.startsWith('ami-action ');
@@ -110,13 +107,13 @@ const useOf = ({ templateId, number }: TemplateVersion) => ({ templateId, versio
 
 interface User {
   readonly name: string;
-  /** By `useKey`, as it says it: a number, `$Latest` or `$Default`. */
+  /** By `useKey`: a number, `$Latest` or `$Default`. */
   readonly uses: ReadonlySet<string>;
 }
 
 const AT_ONCE = 5;
 
-/** Every group of the account, not only ours: what it launches, what its instances came from, and what a refresh is bringing it. */
+/** All groups of the account, each with what it launches, what its instances were launched from, and the target of its refresh. */
 async function readUsers({ groups }: RolloutPorts): Promise<readonly User[]> {
   return concurrently(await groups.find({}), AT_ONCE, async group => {
     const active = (await groups.refreshes(group.name)).filter(refresh => !isOver(refresh));
@@ -127,7 +124,7 @@ async function readUsers({ groups }: RolloutPorts): Promise<readonly User[]> {
 
 const templatesOf = ({ members }: Group) => members.flatMap(({ template }) => (template === undefined ? [] : [template]));
 
-/** What `$Latest` and `$Default` mean is asked now: somebody may have moved them since the version was made. */
+/** Reads `$Latest` and `$Default` again, because they may have moved since the version was created. */
 async function usedBy(version: TemplateVersion, users: readonly User[], { launchTemplates }: RolloutPorts): Promise<readonly string[]> {
   const { templateId, number } = version;
   const [latest, byDefault] = await Promise.all(
@@ -139,6 +136,5 @@ async function usedBy(version: TemplateVersion, users: readonly User[], { launch
     ...(byDefault?.number === number ? [useKey({ templateId, version: '$Default' })] : []),
   ];
   const groups = users.filter(({ uses }) => keys.some(key => uses.has(key))).map(({ name }) => name);
-  // The default is what everybody gets who names no version, and not only groups do.
-  return byDefault?.number === number ? [...groups, 'whoever launches the default version'] : groups;
+  return byDefault?.number === number ? [...groups, 'everything that launches the default version'] : groups;
 }

@@ -1,127 +1,131 @@
 import { ActionError, CancelledError, type ErrorDetails, withDetails } from '../kit/errors.ts';
 import { formatLaunch } from '../model/group.ts';
-import { drop } from './blue-green.ts';
+import { removeGreenGroup } from './blue-green.ts';
 import { indeterminate, isInProgress, RESUME, ROLL_BACK_THE_REST } from './indeterminate.ts';
 import { earlierGroups, revertEarlierGroup, revertGroup } from './revert-group.ts';
 import type { FailedRollout, RolloutOrder } from './rollout-state.ts';
 import { isEmptied } from './rules/group-pair.ts';
 import { removeVersions } from './template-versions.ts';
 
-/** Puts back what the roll had done so far, and tells the failure with what is left. */
+/** Reverts what the rollout has done so far. Returns the failure with what could not be reverted. */
 export async function handleRolloutFailure(failure: unknown, failed: FailedRollout): Promise<unknown> {
   const { rollout, deps, order } = failed;
-  const [begun, beside] = [rollout.refreshes.size > 0, [...rollout.successors]];
-  if (failure instanceof CancelledError && order.onCancel === 'rollback' && (begun || beside.length > 0)) {
-    return withDetails(failure, await rollBackAndGo(failed));
+  const successors = [...rollout.successors];
+  const hasStarted = rollout.refreshes.size > 0 || successors.length > 0;
+  if (failure instanceof CancelledError && order.onCancel === 'rollback' && hasStarted) {
+    return withDetails(failure, await requestRollback(failed));
   }
-  if (isInProgress(failure) && (begun || beside.length > 0)) {
-    const left = [
-      ...[...rollout.refreshes].map(goesOn),
-      ...beside.map(pair => alone(pair, order) ?? `${pair[1]} stays beside ${pair[0]}, which still serves`),
+  if (isInProgress(failure) && hasStarted) {
+    const leftovers = [
+      ...[...rollout.refreshes].map(formatActive),
+      ...successors.map(pair => servesAlone(pair, order) ?? `${pair[1]} exists next to ${pair[0]}, which still serves`),
     ];
-    return indeterminate(failure, left, RESUME);
+    return indeterminate(failure, leftovers, RESUME);
   }
-  const left = await deps.report.step('Put everything back', () => undo(failed));
-  // A bug tells of itself only.
-  if (!(failure instanceof ActionError)) for (const line of left) deps.report.warn(`Left behind: ${line}`);
-  return withDetails(failure, { leftovers: left.length === 0 ? ['nothing: every group launches and runs what it did before'] : left });
+  const remaining = await deps.report.step('Revert', () => undo(failed));
+  // A bug carries no leftovers.
+  if (!(failure instanceof ActionError)) for (const line of remaining) deps.report.warn(`Not reverted: ${line}`);
+  return withDetails(failure, {
+    leftovers: remaining.length === 0 ? ['Reverted: every group launches and runs what it did before'] : remaining,
+  });
 }
 
-const goesOn = ([group, id]: readonly [string, string | undefined]): string =>
+const formatActive = ([group, id]: readonly [string, string | undefined]): string =>
   id === undefined
-    ? `a refresh of ${group} was asked for and nobody answered: it may go on by itself`
-    : `refresh ${id} of ${group} goes on by itself`;
+    ? `a refresh of ${group} was requested without an answer: it may be in progress`
+    : `refresh ${id} of ${group} is in progress`;
 
-/** Its old group was emptied by a run before this one: without it nothing would serve. */
-const alone = ([old, successor]: readonly [string, string], { plans }: RolloutOrder): string | undefined =>
+/** An earlier run emptied its old group: without it nothing would serve. */
+const servesAlone = ([old, successor]: readonly [string, string], { plans }: RolloutOrder): string | undefined =>
   plans.some(({ facts: { group } }) => group.name === old && isEmptied(group))
-    ? `${successor} stays: ${old} was emptied for it already`
+    ? `${successor} stays, because ${old} is already emptied`
     : undefined;
 
-/** A cancelled job has seconds: each refresh is asked once to go back, and nobody waits. */
-async function rollBackAndGo({ order, rollout, aws }: FailedRollout): Promise<ErrorDetails> {
-  const said = {
-    started: 'is being rolled back by AWS',
-    over: 'had ended before it could be rolled back',
-    impossible: 'cannot be rolled back by AWS, and goes on',
-  };
-  const reason = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));
-  const gone = [...rollout.successors].map(async ([old, successor]) => {
-    const stays = alone([old, successor], order);
+const ROLLBACK_RESULTS = {
+  started: 'is being rolled back by AWS',
+  over: 'ended before it could be rolled back',
+  impossible: 'cannot be rolled back by AWS and goes on',
+};
+
+/** A cancelled job has seconds: each refresh is asked once to roll back, without waiting. */
+async function requestRollback({ order, rollout, aws }: FailedRollout): Promise<ErrorDetails> {
+  const removals = [...rollout.successors].map(async ([old, successor]) => {
+    const stays = servesAlone([old, successor], order);
     if (stays !== undefined) return { ok: false, line: stays };
     return aws.groups.remove(successor).then(
-      () => ({ ok: true, line: `${successor} is being removed` }),
-      cause => ({ ok: false, line: `${successor} stays: ${reason(cause)}` }),
+      () => ({ ok: true, line: `${successor} is being deleted` }),
+      cause => ({ ok: false, line: `${successor} stays: ${messageOf(cause)}` }),
     );
   });
-  const back = [...rollout.refreshes].map(async ([group, id]) => {
-    const refresh = `refresh ${id ?? 'that was asked for'} of ${group}`;
+  const rollbacks = [...rollout.refreshes].map(async ([group, id]) => {
+    const refresh = id === undefined ? `the requested refresh of ${group}` : `refresh ${id} of ${group}`;
     return aws.groups.rollBack(group).then(
-      how => ({ ok: how === 'started', line: `${refresh} ${said[how]}` }),
-      cause => ({ ok: false, line: `${refresh} goes on: ${reason(cause)}` }),
+      result => ({ ok: result === 'started', line: `${refresh} ${ROLLBACK_RESULTS[result]}` }),
+      cause => ({ ok: false, line: `${refresh} goes on: ${messageOf(cause)}` }),
     );
   });
-  const ends = await Promise.all([...gone, ...back]);
-  const next = ends.every(({ ok }) => ok) ? 'Nothing: AWS brings the old image back by itself.' : ROLL_BACK_THE_REST;
-  return { leftovers: ends.map(({ line }) => line), next };
+  const results = await Promise.all([...removals, ...rollbacks]);
+  const next = results.every(({ ok }) => ok) ? 'Nothing: AWS returns the groups to the old image.' : ROLL_BACK_THE_REST;
+  return { leftovers: results.map(({ line }) => line), next };
 }
 
-/** Best effort, each part by itself: what could not be put back is told, and noted in the order. */
+/** Best effort, each part by itself. Returns what could not be reverted, and adds it to the order. */
 export async function undo(failed: FailedRollout): Promise<readonly string[]> {
   const { rollout, aws, order } = failed;
-  const remaining = [...(await collectFailure(() => order.restore(), 'the pointer could not be put back'))];
+  const remaining = [...(await collectFailure(() => order.restore(), 'the pointer could not be moved back'))];
   for (const pair of rollout.successors) {
     const [old, successor] = pair;
-    const stays = alone(pair, order);
-    if (stays !== undefined) {
-      remaining.push(stays);
-      continue;
-    }
-    const away = () => drop(successor, failed).then(() => void rollout.successors.delete(old));
-    remaining.push(...(await collectFailure(() => away().then(nothing), `${successor} stays beside ${old}`)));
+    const stays = servesAlone(pair, order);
+    const remove = () => removeGreenGroup(successor, failed).then(() => void rollout.successors.delete(old));
+    remaining.push(...(stays !== undefined ? [stays] : await collectFailure(remove, `${successor} exists next to ${old}`)));
   }
   for (const { facts, before } of rollout.templated) {
     const { name } = facts.group;
-    const back = () => aws.groups.setLaunch(name, before).then(nothing);
-    remaining.push(...(await collectFailure(back, `${name} still launches the new template version`)));
+    const revert = () => aws.groups.setLaunch(name, before);
+    remaining.push(...(await collectFailure(revert, `${name} still launches the new template version`)));
   }
-  remaining.push(...(await groupsBack(failed)));
+  remaining.push(...(await revertGroups(failed)));
   order.remaining.push(...remaining);
   const pinned = order.plans
     .filter(({ mustPin }) => mustPin)
     .map(
-      ({ facts: { group }, before }) =>
-        `${group.name} stays pinned to ${formatLaunch(before)}, which is what ${formatLaunch(group.launch)} meant`,
+      ({ facts: { group }, before }) => `${group.name} stays pinned to ${formatLaunch(before)}, which was ${formatLaunch(group.launch)}`,
     );
-  return [...remaining, ...(await collectFailure(() => removeVersions(failed), 'template versions that were made stay')), ...pinned];
+  return [
+    ...remaining,
+    ...(await collectFailure(() => removeVersions(failed), 'created template versions could not be deleted')),
+    ...pinned,
+  ];
 }
 
-/** All that have moved, now or by an earlier run; by setting only those that failed. */
-async function groupsBack(failed: FailedRollout): Promise<readonly string[]> {
+/** All groups that this or an earlier run has rolled out; with `undo: failed` only those that failed. */
+async function revertGroups(failed: FailedRollout): Promise<readonly string[]> {
   const { rollout, order } = failed;
+  const { id } = order.image;
   const moved = order.plans.filter(({ facts }) => rollout.refreshes.has(facts.group.name));
   const all = order.undo === 'all' || rollout.failed.size === 0;
-  const back = moved.filter(({ facts }) => all || rollout.failed.has(facts.group.name));
+  const reverted = moved.filter(({ facts }) => all || rollout.failed.has(facts.group.name));
   const earlier = earlierGroups(failed);
-  const said = await Promise.all([
-    ...back.map(plan => collectFailure(() => revertGroup(plan, failed), `${plan.facts.group.name} could not be rolled back`)),
+  const remaining = await Promise.all([
+    ...reverted.map(plan => collectFailure(() => revertGroup(plan, failed), `${plan.facts.group.name} could not be rolled back`)),
     ...(all ? earlier : []).map(plan =>
       collectFailure(
         () => revertEarlierGroup(plan, failed),
-        `${plan.facts.group.name} runs ${order.image.id} since an earlier run and could not be led back`,
+        `${plan.facts.group.name} runs ${id} since an earlier run and could not be rolled back`,
       ),
     ),
   ]);
-  const stay = [...moved.filter(plan => !back.includes(plan)), ...(all ? [] : earlier)];
-  return [...stay.map(({ facts }) => `${facts.group.name} runs ${order.image.id}`), ...said.flat()];
+  const kept = [...moved.filter(plan => !reverted.includes(plan)), ...(all ? [] : earlier)];
+  return [...kept.map(({ facts }) => `${facts.group.name} runs ${id}`), ...remaining.flat()];
 }
 
-const nothing = (): readonly string[] => [];
-
-export async function collectFailure(work: () => Promise<readonly string[]>, otherwise: string): Promise<readonly string[]> {
+/** Returns the failure of `work` as a line, or what `work` returns. */
+export async function collectFailure(work: () => Promise<readonly string[]> | Promise<void>, prefix: string): Promise<readonly string[]> {
   try {
-    return await work();
+    return (await work()) ?? [];
   } catch (cause) {
-    return [`${otherwise}: ${cause instanceof Error ? cause.message : String(cause)}`];
+    return [`${prefix}: ${messageOf(cause)}`];
   }
 }
+
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));

@@ -1,123 +1,125 @@
 import type { Group, Refresh } from '../../model/group.ts';
-import { notYet, type Proof, type SteadyState, stalePoolBecause, unprovenBecause, unservedBecause } from './proof.ts';
+import { imageProblem, type Proof, pendingReason, type SteadyState, trafficProblem, warmPoolProblem } from './proof.ts';
+
+/** What one poll shows of a group, and whether its rollout has succeeded. */
 
 export interface RefreshSnapshot extends SteadyState {
   /** Undefined: AWS does not show it. */
   readonly refresh: Refresh | undefined;
-  /** The group launches from our version from now on: AWS writes that only when a refresh succeeded. */
+  /** The group launches from our version now. AWS writes that only when a refresh has succeeded. */
   readonly saved: boolean;
-  /** How many new instances the group called unhealthy, of those that AWS had called replaced. */
+  /** How many new instances became unhealthy after AWS had called them replaced. */
   readonly died?: number;
-  /** How many looks in a row, just before this one, showed what should not be. */
+  /** How many polls in a row, right before this one, showed a problem. */
   readonly doubts: number;
 }
 
-/** `doubtful`: not what should be seen, but one stale answer must not end a good roll. */
+/** `doubtful`: a problem that one stale answer could explain. */
 export type Evaluation =
   | { readonly state: 'waiting'; readonly note: string; readonly doubtful: boolean }
   | { readonly state: 'done' }
   | { readonly state: 'failed'; readonly reason: string };
 
-// AWS's answers may be seconds old: https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
-const LOOKS_BEFORE_BELIEVED = { Baking: 2, Successful: 6, gone: 3, traffic: 6 } as const;
+// Answers of AWS may be seconds old: https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+const POLLS_UNTIL_BELIEVED = { Baking: 2, Successful: 6, gone: 3, traffic: 6 } as const;
 
-/** Only a refresh that succeeded, on a group where every instance in service runs the image, is a success. */
-export function evaluate(sight: RefreshSnapshot): Evaluation {
-  const { refresh } = sight;
+/** Success needs both: a successful refresh, and a group whose instances in service all run the image. */
+export function evaluate(snapshot: RefreshSnapshot): Evaluation {
+  const { refresh } = snapshot;
   if (refresh === undefined) {
-    const reason = 'AWS no longer shows the refresh, so how it ended is unknown';
-    return believed(sight, 'gone') ? { state: 'failed', reason } : doubt(reason);
+    const reason = 'AWS no longer shows the refresh, so its result is unknown';
+    return isBelieved(snapshot, 'gone') ? { state: 'failed', reason } : doubt(reason);
   }
   switch (refresh.status) {
     case 'Pending':
     case 'InProgress':
     case 'Cancelling':
     case 'RollbackInProgress':
-      return { state: 'waiting', note: progress(refresh, sight.proof), doubtful: false };
+      return { state: 'waiting', note: formatProgress(refresh, snapshot.proof), doubtful: false };
     case 'Baking':
-      return judgeBaking(sight, refresh);
+      return evaluateBaking(snapshot, refresh);
     case 'Successful':
-      return judgeSuccess(sight);
+      return evaluateSuccess(snapshot);
     default:
-      return { state: 'failed', reason: ENDED_BADLY[refresh.status] + awsReason(refresh) };
+      return { state: 'failed', reason: FAILURES[refresh.status] + awsReason(refresh) };
   }
 }
 
-const ENDED_BADLY = {
-  RollbackSuccessful: 'AWS rolled it back, the old image runs again',
-  RollbackFailed: 'AWS tried to roll it back and could not, old and new instances run side by side',
-  Cancelled: 'somebody cancelled the refresh half way, old and new instances may run side by side',
-  Failed: 'the refresh failed and was not rolled back, old and new instances may run side by side',
+const FAILURES = {
+  RollbackSuccessful: 'AWS rolled the refresh back; the old image runs again',
+  RollbackFailed: 'AWS could not roll the refresh back; old and new instances run in the group',
+  Cancelled: 'another process cancelled the refresh; old and new instances may run in the group',
+  Failed: 'the refresh failed and was not rolled back; old and new instances may run in the group',
 } as const;
 
-const awsReason = ({ reason }: Refresh): string => (reason === '' ? '' : `. AWS says: ${reason}`);
+const awsReason = ({ reason }: Refresh): string => (reason === '' ? '' : `. AWS: ${reason}`);
 
-/** New instances are complete and warm at a checkpoint and when it bakes; what was missed there is asked for before it counts as done. */
+/** New instances are in service and warm at each checkpoint and during the bake time. */
 export const checksAreDue = ({ status, percent }: Refresh, checkpoints: readonly number[]): boolean =>
   status === 'Baking' || status === 'Successful' || (status === 'InProgress' && checkpoints.some(checkpoint => percent >= checkpoint));
 
-/** A new instance that is not well: the group says so, or the reason of the refresh names it. */
+/** A new instance that the group calls unhealthy, or that the refresh names in its reason. */
 export function suspectIn(
   { members }: Group,
   { reason }: Refresh,
   images: ReadonlyMap<string, string>,
   imageId: string,
 ): string | undefined {
-  const fresh = members.filter(({ id }) => images.get(id) === imageId);
+  const created = members.filter(({ id }) => images.get(id) === imageId);
   return (
-    fresh.find(({ healthy }) => !healthy) ??
-    fresh.find(({ id }) => reason.includes(`${id} is not healthy`) || reason.includes(`${id} fails`))
+    created.find(({ healthy }) => !healthy) ??
+    created.find(({ id }) => reason.includes(`${id} is not healthy`) || reason.includes(`${id} fails`))
   )?.id;
 }
 
-// One instance may die of its own accord, as spot instances do; where more do, it is the image.
-const MOST_DEAD = 1 / 4;
+// One instance may die for its own reasons, as a spot instance does. More of them point to the image.
+const MAX_DEAD_SHARE = 1 / 4;
 
-const diedBecause = ({ died = 0, group: { desired } }: RefreshSnapshot): string | undefined =>
-  died >= Math.max(2, desired * MOST_DEAD) ? `${died} new instances became unhealthy` : undefined;
+const deathProblem = ({ died = 0, group: { desired } }: RefreshSnapshot): string | undefined =>
+  died >= Math.max(2, desired * MAX_DEAD_SHARE) ? `${died} new instances became unhealthy` : undefined;
 
-function judgeBaking(sight: RefreshSnapshot, refresh: Refresh): Evaluation {
-  const dead = diedBecause(sight);
-  if (dead !== undefined) return { state: 'failed', reason: `replaced, but while it baked ${dead}` };
-  const [unproven, unserved] = [unprovenBecause(sight), unservedBecause(sight)];
-  const sure = (sight.proof.wrong.length > 0 && believed(sight, 'Baking')) || (unserved !== undefined && believed(sight, 'traffic'));
-  const wrong = unproven ?? unserved;
-  if (wrong !== undefined && sure) return { state: 'failed', reason: `replaced, but while it baked ${wrong}` };
-  if (unproven !== undefined) return doubt(progress(refresh, sight.proof));
-  if (unserved !== undefined) return doubt(`Baking, but ${unserved}`);
-  const yet = notYet(sight);
-  const note = yet === undefined ? `Baking, all ${sight.proof.inService} instances run the image` : `Baking, ${yet}`;
+function evaluateBaking(snapshot: RefreshSnapshot, refresh: Refresh): Evaluation {
+  const [dead, image, traffic] = [deathProblem(snapshot), imageProblem(snapshot), trafficProblem(snapshot)];
+  const isSure =
+    dead !== undefined ||
+    (snapshot.proof.wrong.length > 0 && isBelieved(snapshot, 'Baking')) ||
+    (traffic !== undefined && isBelieved(snapshot, 'traffic'));
+  const problem = dead ?? image ?? traffic;
+  if (problem !== undefined && isSure) return { state: 'failed', reason: `during the bake time, ${problem}` };
+  if (image !== undefined) return doubt(formatProgress(refresh, snapshot.proof));
+  if (traffic !== undefined) return doubt(`Baking: ${traffic}`);
+  const note = `Baking: ${pendingReason(snapshot) ?? `all ${snapshot.proof.inService} instances run the image`}`;
   return { state: 'waiting', note, doubtful: false };
 }
 
-function judgeSuccess(sight: RefreshSnapshot): Evaluation {
-  const dead = diedBecause(sight);
-  if (dead !== undefined) return { state: 'failed', reason: `AWS calls it successful, but ${dead}` };
-  return judgeEnd(sight, 'AWS calls it successful, but ', 'Successful', sight.saved ? undefined : UNSAVED);
+function evaluateSuccess(snapshot: RefreshSnapshot): Evaluation {
+  const dead = deathProblem(snapshot);
+  if (dead !== undefined) return { state: 'failed', reason: `AWS calls the refresh successful, but ${dead}` };
+  return evaluateEnd(snapshot, 'AWS calls the refresh successful, but ', 'Successful', snapshot.saved ? undefined : NOT_SAVED);
 }
 
-const UNSAVED = 'the group does not launch from the new template version';
+const NOT_SAVED = 'the group does not launch from the new template version';
 
-/** A group that nothing was rolled in now: it must be as if we had. */
-export const evaluateSteadyState = (sight: RefreshSnapshot): Evaluation => judgeEnd(sight, '', 'There', undefined);
+/** A group that needs no rollout: it must look like after one. */
+export const evaluateSteadyState = (snapshot: RefreshSnapshot): Evaluation => evaluateEnd(snapshot, '', 'Up to date', undefined);
 
-function judgeEnd(sight: RefreshSnapshot, but: string, there: string, unsaved: string | undefined): Evaluation {
-  const wrong = unprovenBecause(sight) ?? stalePoolBecause(sight) ?? unsaved ?? unservedBecause(sight);
-  if (wrong !== undefined) {
-    return believed(sight, 'Successful') ? { state: 'failed', reason: `${but}${wrong}` } : doubt(`${there}, but ${wrong}`);
+function evaluateEnd(snapshot: RefreshSnapshot, prefix: string, state: string, unsaved: string | undefined): Evaluation {
+  const problem = imageProblem(snapshot) ?? warmPoolProblem(snapshot) ?? unsaved ?? trafficProblem(snapshot);
+  if (problem !== undefined) {
+    return isBelieved(snapshot, 'Successful') ? { state: 'failed', reason: `${prefix}${problem}` } : doubt(`${state}, but ${problem}`);
   }
-  const yet = notYet(sight);
-  return yet === undefined ? { state: 'done' } : { state: 'waiting', note: `${there}, ${yet}`, doubtful: false };
+  const pending = pendingReason(snapshot);
+  return pending === undefined ? { state: 'done' } : { state: 'waiting', note: `${state}, ${pending}`, doubtful: false };
 }
 
-const believed = ({ doubts }: RefreshSnapshot, what: keyof typeof LOOKS_BEFORE_BELIEVED): boolean =>
-  doubts + 1 >= LOOKS_BEFORE_BELIEVED[what];
+const isBelieved = ({ doubts }: RefreshSnapshot, what: keyof typeof POLLS_UNTIL_BELIEVED): boolean =>
+  doubts + 1 >= POLLS_UNTIL_BELIEVED[what];
 
 const doubt = (note: string): Evaluation => ({ state: 'waiting', note, doubtful: true });
 
-const progress = (refresh: Refresh, proof: Proof): string =>
-  `${refresh.status}, ${refresh.percent} %, ${proof.onImage} of ${proof.inService} in service run the image${awsReason({ ...refresh, reason: steady(refresh.reason) })}`;
+const formatProgress = (refresh: Refresh, proof: Proof): string =>
+  `${refresh.status}, ${refresh.percent} %, ${proof.onImage} of ${proof.inService} in service run the image${awsReason({ ...refresh, reason: withoutExample(refresh.reason) })}`;
 
-/** The example is another instance at every look, and would make a new line of progress each time. Unless a person must do something about it. */
-const steady = (reason: string): string =>
+/** The example names another instance at every poll and would add a line of progress each time. It stays where a person must act on it. */
+const withoutExample = (reason: string): string =>
   /protect|standby/i.test(reason) ? reason : reason.replace(/ *For example: i-\w+ .*?(\.(?= |$)|$)/gs, '');

@@ -3,42 +3,39 @@ import type { Architecture, Image } from '../../model/image.ts';
 import type { RolloutOperation } from '../../model/pointer.ts';
 import type { TemplateVersion } from '../../model/template.ts';
 import type { PreferenceOptions } from './preferences.ts';
+import type { RolloutOptions } from './settings.ts';
 
-/** Everything about a group that decides how it is rolled, read before the first write. */
+/** What decides how a group is rolled out, read before the first write. */
 export interface GroupFacts {
   readonly group: Group;
-  /** The refresh that runs now. */
+  /** The refresh in progress. */
   readonly active: Refresh | undefined;
-  /** It rolls out a template version that we made, for whatever image. */
+  /** It rolls out template versions that ami-action created, for any image. */
   readonly activeIsOurs: boolean;
   /** What each template version that the group uses means now, by `useKey`. */
   readonly versions: ReadonlyMap<string, TemplateVersion>;
-  /** Versions that differ from those in nothing but the image, and name the wanted one; by template ID and content. */
+  /** Existing versions that differ from those in the image only, and name the wanted image; by template ID and content. */
   readonly ready: ReadonlyMap<string, TemplateVersion>;
   /** Instances of its warm pool. */
   readonly warmPool: readonly string[];
-  /** What each member, and each instance of the warm pool, was launched from. */
+  /** The image of each member and of each instance of the warm pool. */
   readonly images: ReadonlyMap<string, string>;
-  /** By instance type; undefined for a type that does not exist here. */
+  /** By instance type; undefined for a type that does not exist in the region. */
   readonly architectures: ReadonlyMap<string, readonly Architecture[] | undefined>;
-  /** Blue-green: the group that is to take over, and the image that it launches. */
+  /** Blue-green: the green group, and the image that it launches. */
   readonly successor: { readonly group: Group; readonly imageId: string | undefined } | undefined;
-  /** Blue-green: why no second group of the same shape can be made. */
+  /** Blue-green: what of the group cannot be copied. */
   readonly cannotCopy: readonly string[];
-  /** Groups that we do not roll and that launch from `$Latest` of the same template, by template ID. */
+  /** Other groups that launch from `$Latest` of the same template, by template ID. */
   readonly latestUsers: ReadonlyMap<string, readonly string[]>;
   /** Snapshots of the images that the template versions name now. */
   readonly imageSnapshots: ReadonlySet<string>;
 }
 
-export interface PlanOptions extends PreferenceOptions {
-  readonly image: Image;
-  readonly operation: RolloutOperation;
-  readonly strategy: 'rolling' | 'blue-green' | 'none';
-  /** `movedAt`: by a run that moved it and then did not come to its end. */
-  readonly pointer: { readonly name: string; readonly value: string | undefined; readonly movedAt?: Date | undefined };
-  /** What to do with a refresh of somebody else. */
-  readonly foreignRefresh: 'refuse' | 'wait' | 'supersede';
-  /** What to do with a template that reads its image from the pointer. */
-  readonly parameterTemplates: 'refuse' | 'follow' | 'pin';
-}
+export type PlanOptions = PreferenceOptions &
+  Pick<RolloutOptions, 'strategy' | 'foreignRefresh' | 'parameterTemplates'> & {
+    readonly image: Image;
+    readonly operation: RolloutOperation;
+    /** `movedAt`: by a run that moved it and did not finish. */
+    readonly pointer: { readonly name: string; readonly value: string | undefined; readonly movedAt?: Date | undefined };
+  };

@@ -1,73 +1,68 @@
+import { formatCount } from '../../kit/format.ts';
 import { formatTemplateUse, isNumbered, type TemplateUse, useKey, usesOf } from '../../model/group.ts';
 import type { GroupFacts } from './facts.ts';
 import { greenGroupName } from './group-pair.ts';
 import type { GroupPlan } from './plan.ts';
+import { protectedOf, standbyOf } from './warnings.ts';
 
-/** A group and what is planned for it, in words. */
+/** A group and its plan, as text. */
 
-/** A use as the plan shows it: `web:3`, or `web:$Latest (3)`. */
-const sayNow = (use: TemplateUse, versions: GroupFacts['versions']): string => {
+/** `web:3`, or `web:$Latest (3)`. */
+const formatUse = (use: TemplateUse, versions: GroupFacts['versions']): string => {
   const now = versions.get(useKey(use));
   return isNumbered(use) || now === undefined ? formatTemplateUse(use) : `${formatTemplateUse(use)} (${now.number})`;
 };
 
-/** What it launches from: `web:3`; with a mixed policy the versions of the overrides too. */
+/** What the group launches from; with a mixed instances policy the versions of the overrides too. */
 export const formatLaunchUses = ({ group: { launch }, versions }: Pick<GroupFacts, 'group' | 'versions'>): string =>
   launch.kind === 'configuration'
     ? `launch configuration ${launch.name}`
     : usesOf(launch)
-        .map(use => sayNow(use, versions))
+        .map(use => formatUse(use, versions))
         .join(', ');
 
-/** How it stands: all that decides how it can be rolled. */
+/** The state of the group that decides how it can be rolled out. */
 export function formatGroupState({ group, active, warmPool }: Pick<GroupFacts, 'group' | 'active' | 'warmPool'>): string {
-  const { launch, min, max, desired, healthCheck, suspended, members } = group;
-  const having = (what: string, of: readonly unknown[]) => of.length > 0 && `${of.length} ${what}`;
+  const { launch, min, max, desired, healthCheck, suspended } = group;
+  const having = (of: readonly unknown[], what: string) => of.length > 0 && `${of.length} ${what}`;
   return [
-    `${desired} ${desired === 1 ? 'instance' : 'instances'} (${min} to ${max})`,
-    launch.kind === 'mixed' && `mixed policy${launch.overrides.length === 0 ? '' : ` with ${launch.overrides.length} overrides`}`,
-    `health by ${healthCheck}`,
+    `${formatCount(desired, 'instance')} (${min} to ${max})`,
+    launch.kind === 'mixed' &&
+      `mixed instances policy${launch.overrides.length === 0 ? '' : ` with ${formatCount(launch.overrides.length, 'override')}`}`,
+    `health check ${healthCheck}`,
     suspended.length > 0 && `suspended: ${suspended.join(', ')}`,
-    having(
-      'protected',
-      members.filter(member => member.protected),
-    ),
-    having(
-      'in standby',
-      members.filter(({ state }) => state === 'Standby'),
-    ),
-    having('in its warm pool', warmPool),
+    having(protectedOf(group), 'protected'),
+    having(standbyOf(group), 'in standby'),
+    having(warmPool, 'in the warm pool'),
     active !== undefined && `refresh ${active.id} is ${active.status}, ${active.percent} %`,
   ]
     .filter(part => part !== false)
     .join(', ');
 }
 
-/** Who brings back what it runs now. Empty where nothing is replaced. */
+/** How the group returns to what it runs now. Empty where nothing is replaced. */
 export function formatRevert({ action, by }: Pick<GroupPlan, 'action' | 'by'>): string {
-  if (action === 'swap') return 'the new group goes';
+  if (action === 'swap') return 'the green group is deleted';
   if (action !== 'refresh' && action !== 'watch') return '';
-  return by === 'pointer' ? 'the pointer goes back, and a second refresh' : 'AWS rolls back';
+  return by === 'pointer' ? 'the pointer moves back, then a second refresh' : 'AWS rolls back';
 }
 
-export function formatAction({ action, changes, replaces, replacesPool, atATime, mustPin, facts }: GroupPlan): string {
-  const { name, desired } = facts.group;
+export function formatAction(plan: GroupPlan): string {
+  const { action, changes, replacesPool, mustPin } = plan;
   if (action === 'nothing') return 'nothing to do';
-  if (action === 'watch') return 'watch the refresh that runs';
-  const makes = changes
-    .filter(({ to }) => to === undefined)
-    .map(({ from }) => `${from.templateName} gets a version made from ${from.number}`);
-  const reuses = changes.flatMap(({ from, to }) =>
-    to === undefined || to.number === from.number ? [] : [`${to.templateName}:${to.number} is used again`],
-  );
-  const batches = Math.ceil(replaces / atATime);
-  const swap = `${greenGroupName(name)} comes beside it with ${desired} instances, and takes over when it has proven itself`;
-  const roll =
-    action === 'swap'
-      ? swap
-      : action === 'template'
-        ? 'gets the version, replaces nothing'
-        : `replaces ${replaces} instances, ${atATime} at a time, ${batches} ${batches === 1 ? 'batch' : 'batches'}`;
-  const pool = replacesPool.length === 0 ? '' : `then ${replacesPool.join(', ')} of its warm pool`;
-  return [mustPin ? 'is pinned' : '', ...makes, ...reuses, roll, pool].filter(part => part !== '').join(', ');
+  if (action === 'watch') return 'watch the refresh in progress';
+  const versions = changes.flatMap(({ from, to }) => {
+    if (to === undefined) return [`create a version of ${from.templateName} from version ${from.number}`];
+    return to.number === from.number ? [] : [`reuse ${to.templateName}:${to.number}`];
+  });
+  const pool = replacesPool.length === 0 ? [] : [`then replace ${replacesPool.join(', ')} of the warm pool`];
+  return [...(mustPin ? ['pin the version'] : []), ...versions, formatReplacement(plan), ...pool].join(', ');
+}
+
+function formatReplacement({ action, replaces, atATime, facts: { group } }: GroupPlan): string {
+  if (action === 'swap')
+    return `create ${greenGroupName(group.name)} with ${formatCount(group.desired, 'instance')}, which takes over once it is healthy`;
+  if (action === 'template') return 'change the template version, replace nothing';
+  const batches = formatCount(Math.ceil(replaces / atATime), 'batch', 'batches');
+  return `replace ${formatCount(replaces, 'instance')}, ${atATime} at a time, in ${batches}`;
 }

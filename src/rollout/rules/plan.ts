@@ -2,13 +2,13 @@ import type { RefreshPreferences } from '../../model/group.ts';
 import { atVersions, type Group, type Launch, sameLaunch, useKey } from '../../model/group.ts';
 import type { TemplateVersion } from '../../model/template.ts';
 import type { GroupFacts, PlanOptions } from './facts.ts';
-import { type Blocker, blockerOf, decide, followsPointer, type GroupAction } from './group-action.ts';
+import { type Blocker, blockerOf, decideAction, followsPointer, type GroupAction } from './group-action.ts';
 import { preferencesOf, replacedAtATime } from './preferences.ts';
 import { staleOf } from './proof.ts';
 import { refusalsOf } from './refusals.ts';
 import { estimate, warningsOf } from './warnings.ts';
 
-/** One template version that must exist for the roll. `to` undefined: it must be made. */
+/** A template version that the rollout needs. `to` undefined: it must be created. */
 export interface Change {
   readonly from: TemplateVersion;
   readonly to: TemplateVersion | undefined;
@@ -18,11 +18,11 @@ export interface GroupPlan {
   readonly facts: GroupFacts;
   readonly action: GroupAction;
   readonly reason: string;
-  /** pointer: the template reads the pointer, so nothing but the pointer can change what it launches. */
+  /** pointer: the template reads the pointer, so only the pointer changes what it launches. */
   readonly by: 'version' | 'pointer';
-  /** What must be done first; then the plan is made again. */
+  /** Must be cleared first; then the group is planned again. */
   readonly blocker: Blocker | undefined;
-  /** What the group launches, with `$Latest` and `$Default` as the numbers they mean now; the state to go back to. */
+  /** What the group launches, with `$Latest` and `$Default` as their current numbers: the state to revert to. */
   readonly before: Launch;
   readonly mustPin: boolean;
   readonly changes: readonly Change[];
@@ -30,7 +30,7 @@ export interface GroupPlan {
   readonly refusals: readonly string[];
   readonly warnings: readonly string[];
   readonly replaces: number;
-  /** Of the warm pool. */
+  /** Instances of the warm pool. */
   readonly replacesPool: readonly string[];
   readonly atATime: number;
   readonly estimatedSeconds: number;
@@ -38,34 +38,33 @@ export interface GroupPlan {
 
 export const contentKey = ({ templateId, content }: Pick<TemplateVersion, 'templateId' | 'content'>): string => `${templateId} ${content}`;
 
-export function planGroup(facts: GroupFacts, wanted: PlanOptions): GroupPlan {
+export function planGroup(facts: GroupFacts, options: PlanOptions): GroupPlan {
   const { group } = facts;
-  const by = followsPointer(facts, wanted) ? 'pointer' : 'version';
+  const by = followsPointer(facts, options) ? 'pointer' : 'version';
   const before = by === 'pointer' ? group.launch : numbered(facts);
-  const changes = by === 'pointer' ? [] : changesOf(facts, wanted.image.id);
+  const changes = by === 'pointer' ? [] : changesOf(facts, options.image.id);
   const makes = new Set(changes.filter(({ to }) => to === undefined).map(({ from }) => from.templateId));
-  const { action, reason } = decide(facts, { ...wanted, by, before, after: afterwards(before, changes) });
-  const blocker = blockerOf(facts, wanted, action);
-  const preferences = preferencesFor(wanted, by, group);
-  const replaces =
-    action === 'refresh' || action === 'swap'
-      ? group.members.filter(({ id }) => !preferences.skipMatching || facts.images.get(id) !== wanted.image.id).length
-      : 0;
+  const { action, reason } = decideAction(facts, { ...options, by, before, after: launchAfter(before, changes) });
+  const blocker = blockerOf(facts, options, action);
+  const preferences = preferencesFor(options, by, group);
+  const replacesAny = action === 'refresh' || action === 'swap';
+  const replaces = replacesAny
+    ? group.members.filter(({ id }) => !preferences.skipMatching || facts.images.get(id) !== options.image.id).length
+    : 0;
   const atATime = replacedAtATime(group.desired, preferences);
   return {
     ...{ facts, action, reason, by, blocker, before, changes, preferences, replaces, atATime },
-    replacesPool: action === 'refresh' ? staleOf(facts.warmPool, facts.images, wanted.image.id) : [],
-    mustPin: by === 'version' && (action === 'refresh' || action === 'template' || action === 'swap') && !sameLaunch(group.launch, before),
-    refusals: action === 'nothing' && facts.successor === undefined ? [] : refusalsOf(facts, { ...wanted, action, by, blocker, makes }),
-    warnings: action === 'nothing' ? [] : warningsOf(facts, wanted, { by, action, atATime }),
-    estimatedSeconds:
-      action === 'refresh' ? estimate(replaces, atATime, preferences, group) : action === 'swap' ? estimate(1, 1, preferences, group) : 0,
+    replacesPool: action === 'refresh' ? staleOf(facts.warmPool, facts.images, options.image.id) : [],
+    mustPin: by === 'version' && (replacesAny || action === 'template') && !sameLaunch(group.launch, before),
+    refusals: action === 'nothing' && facts.successor === undefined ? [] : refusalsOf(facts, { ...options, action, by, blocker, makes }),
+    warnings: action === 'nothing' ? [] : warningsOf(facts, options, { by, action, atATime }),
+    estimatedSeconds: replacesAny ? estimate(action === 'swap' ? 1 : Math.ceil(replaces / atATime), preferences, group) : 0,
   };
 }
 
-/** A refresh without a desired configuration can be compared with nothing, and not be rolled back by AWS. */
-const preferencesFor = (wanted: PlanOptions, by: GroupPlan['by'], { desired }: Group): RefreshPreferences => ({
-  ...preferencesOf(wanted, desired),
+/** Without a desired configuration AWS can neither skip matching instances nor roll back. */
+const preferencesFor = (options: PlanOptions, by: GroupPlan['by'], { desired }: Group): RefreshPreferences => ({
+  ...preferencesOf(options, desired),
   ...(by === 'pointer' ? { skipMatching: false, autoRollback: false } : {}),
 });
 
@@ -73,8 +72,8 @@ const preferencesFor = (wanted: PlanOptions, by: GroupPlan['by'], { desired }: G
 const numbered = ({ group, versions }: GroupFacts): Launch =>
   atVersions(group.launch, new Map([...versions].map(([key, version]) => [key, version.number])));
 
-/** The launch that the group shall have, once every version of `changes` exists. */
-export const afterwards = (before: Launch, changes: readonly Change[]): Launch | undefined =>
+/** What the group launches after the rollout; undefined until every version exists. */
+export const launchAfter = (before: Launch, changes: readonly Change[]): Launch | undefined =>
   changes.some(({ to }) => to === undefined)
     ? undefined
     : atVersions(before, new Map(changes.flatMap(({ from, to }) => (to === undefined ? [] : [[versionKey(from), to.number] as const]))));

@@ -1,91 +1,110 @@
+import { UsageError } from '../../kit/errors.ts';
 import { formatDuration } from '../../kit/format.ts';
 import type { RefreshPreferences } from '../../model/group.ts';
+import type { RolloutInputs, RolloutOptions } from './settings.ts';
 
-/** The settings, as far as they must fit each other. Each alone was checked before. */
-export interface PreferenceOptions {
-  readonly minHealthy?: number | undefined;
-  readonly maxHealthy?: number | undefined;
-  readonly warmUp?: number | undefined;
-  readonly checkpoints?: readonly number[] | undefined;
-  readonly checkpointDelay?: number | undefined;
-  readonly bake: number;
-  readonly alarms?: readonly string[] | undefined;
-  readonly protectedInstances?: RefreshPreferences['protectedInstances'] | undefined;
-  readonly standbyInstances?: RefreshPreferences['standbyInstances'] | undefined;
-  readonly skipMatching?: boolean | undefined;
-  readonly rollTimeout: number;
-  /** Instances at a time, instead of percentages. */
-  readonly batchSize?: number | undefined;
-  /** How long the checks on an instance may take; undefined without checks. */
-  readonly checksSeconds?: number | undefined;
+/** The refresh preferences that settings ask for, and combinations of settings that cannot work. */
+
+export type PreferenceOptions = Pick<RolloutInputs, 'bake' | 'rollTimeout'> &
+  Partial<
+    Pick<
+      RolloutInputs,
+      | 'minHealthy'
+      | 'maxHealthy'
+      | 'warmUp'
+      | 'checkpoints'
+      | 'checkpointDelay'
+      | 'alarms'
+      | 'protectedInstances'
+      | 'standbyInstances'
+      | 'skipMatching'
+      | 'batchSize'
+    >
+  > & {
+    /** How long the checks on one instance may take; undefined without checks. */
+    readonly checksSeconds?: number | undefined;
+  };
+
+/** Throws a `UsageError` with every combination of settings that cannot work. Reads nothing. */
+export function throwIfUnfit(options: RolloutOptions & Pick<PreferenceOptions, 'checksSeconds'>): void {
+  const { strategy, hold, wait, order, groups = [], groupTags = {} } = options;
+  const named = groups.length + Object.keys(groupTags).length;
+  const problems = [
+    ...preferenceProblems(options),
+    hold && strategy !== 'blue-green' && '"hold" needs "strategy: blue-green"',
+    !wait && order === 'one-by-one' && '"wait: false" starts all groups at once: remove it, or remove "order: one-by-one"',
+    strategy === 'none' &&
+      named > 0 &&
+      '"strategy: none" moves the pointer only, but "groups" or "group-tags" name groups: remove them (under "with:", "groups: []" overrides the file), or set "strategy: rolling"',
+    strategy !== 'none' &&
+      named === 0 &&
+      '"groups" is missing: name the groups that run the image, or set "strategy: none" to move the pointer only',
+  ].filter(problem => problem !== false);
+  if (problems.length > 0) throw new UsageError(problems);
 }
 
-/** Everything that AWS would refuse only after the first write, and everything that could never finish. */
-export function preferenceProblems(wanted: PreferenceOptions): readonly string[] {
-  const {
-    minHealthy,
-    maxHealthy,
-    checkpoints = [],
-    checkpointDelay,
-    alarms = [],
-    bake,
-    rollTimeout,
-    batchSize,
-    checksSeconds = 0,
-  } = wanted;
-  const pauses = checkpoints.filter(percent => percent < 100).length * (checkpointDelay ?? 0);
+/** What AWS would refuse only after the first write, and what could never finish. */
+export function preferenceProblems(options: PreferenceOptions): readonly string[] {
+  const { minHealthy, maxHealthy, alarms = [], bake, rollTimeout, batchSize, checksSeconds = 0 } = options;
+  const total = bake + pausesOf(options);
   return [
-    maxHealthy !== undefined && minHealthy === undefined && '"max-healthy" needs "min-healthy": AWS takes both or only the minimum',
+    maxHealthy !== undefined && minHealthy === undefined && '"max-healthy" needs "min-healthy": AWS takes both, or only the minimum',
     maxHealthy !== undefined &&
       minHealthy !== undefined &&
       maxHealthy - minHealthy > 100 &&
-      `"max-healthy" may be at most 100 above "min-healthy", got ${maxHealthy} and ${minHealthy}`,
-    checkpoints.some((percent, i) => i > 0 && percent <= (checkpoints[i - 1] ?? 0)) &&
-      `"checkpoints" must rise, each once, got ${checkpoints.join(', ')}`,
-    checkpoints.length > 0 &&
-      checkpoints.at(-1) !== 100 &&
-      `"checkpoints" must end with 100, or AWS leaves the rest on the old image, got ${checkpoints.join(', ')}`,
-    checkpointDelay !== undefined && checkpoints.length === 0 && '"checkpoint-delay" does nothing without "checkpoints"',
-    checkpoints.length > 0 &&
-      checkpointDelay === undefined &&
-      '"checkpoint-delay" is missing: AWS would wait an hour at each of the "checkpoints"',
+      `"max-healthy" must be at most 100 above "min-healthy", got ${maxHealthy} and ${minHealthy}`,
+    ...checkpointProblems(options),
     checksSeconds >= bake &&
-      `"bake" (${formatDuration(bake)}) must be longer than "checks-timeout" (${formatDuration(checksSeconds)}): after it AWS can no longer roll back`,
-    checkpointDelay !== undefined &&
-      checksSeconds >= checkpointDelay &&
-      `"checkpoint-delay" (${formatDuration(checkpointDelay)}) must be longer than "checks-timeout" (${formatDuration(checksSeconds)}): AWS goes on by itself`,
-    alarms.length > 10 && `"alarms" may name at most 10, got ${alarms.length}`,
+      `"bake" (${formatDuration(bake)}) must be longer than "checks-timeout" (${formatDuration(checksSeconds)}): AWS cannot roll back after the bake time`,
+    alarms.length > 10 && `"alarms" takes at most 10 alarms, got ${alarms.length}`,
     batchSize !== undefined &&
       (minHealthy !== undefined || maxHealthy !== undefined) &&
-      '"batch-size" says the same as "min-healthy" and "max-healthy": use one or the other',
-    bake + pauses >= rollTimeout &&
-      `"roll-timeout" (${formatDuration(rollTimeout)}) must be longer than "bake" and the pauses at "checkpoints" together (${formatDuration(bake + pauses)})`,
+      '"batch-size" replaces "min-healthy" and "max-healthy": set one or the other',
+    total >= rollTimeout &&
+      `"roll-timeout" (${formatDuration(rollTimeout)}) must be longer than "bake" and the pauses at "checkpoints" together (${formatDuration(total)})`,
   ].filter(problem => problem !== false);
 }
 
-/**
- * Skip matching is right here because every version that we roll to has a number: an instance that was launched from it
- * needs no replacement, unless somebody wants every one fresh. Where a group of instances must not be touched and nobody said what to do, they are left alone,
- * and the proof finds them; AWS's own default would wait an hour for a person and then fail.
- */
-export const preferencesOf = (wanted: PreferenceOptions, desired: number): RefreshPreferences => ({
-  minHealthy: wanted.batchSize === undefined ? wanted.minHealthy : percentFor(wanted.batchSize, desired),
-  maxHealthy: wanted.maxHealthy,
-  warmUpSeconds: wanted.warmUp,
-  checkpoints: wanted.checkpoints ?? [],
-  checkpointDelaySeconds: wanted.checkpointDelay,
-  bakeSeconds: wanted.bake,
-  alarms: wanted.alarms ?? [],
-  skipMatching: wanted.skipMatching ?? true,
-  autoRollback: true,
-  protectedInstances: wanted.protectedInstances ?? 'ignore',
-  standbyInstances: wanted.standbyInstances ?? 'ignore',
-});
+const pausesOf = ({ checkpoints = [], checkpointDelay = 0 }: PreferenceOptions): number =>
+  checkpoints.filter(percent => percent < 100).length * checkpointDelay;
+
+function checkpointProblems({ checkpoints = [], checkpointDelay, checksSeconds = 0 }: PreferenceOptions): readonly (string | false)[] {
+  const given = checkpoints.join(', ');
+  return [
+    checkpoints.some((percent, i) => i > 0 && percent <= (checkpoints[i - 1] ?? 0)) &&
+      `"checkpoints" must be ascending without repeats, got ${given}`,
+    checkpoints.length > 0 &&
+      checkpoints.at(-1) !== 100 &&
+      `"checkpoints" must end with 100, or AWS leaves the rest on the old image, got ${given}`,
+    checkpointDelay !== undefined && checkpoints.length === 0 && '"checkpoint-delay" needs "checkpoints"',
+    checkpoints.length > 0 &&
+      checkpointDelay === undefined &&
+      '"checkpoint-delay" is missing: AWS waits an hour at each of the "checkpoints" by default',
+    checkpointDelay !== undefined &&
+      checksSeconds >= checkpointDelay &&
+      `"checkpoint-delay" (${formatDuration(checkpointDelay)}) must be longer than "checks-timeout" (${formatDuration(checksSeconds)}): AWS continues after the delay`,
+  ];
+}
 
 /**
- * The share that stays in service while so many are replaced. AWS takes whole percents and rounds what must be healthy up, so a large
- * group cannot be told every number: then fewer are replaced at a time than was said, never more. 100 percent is one at a time.
+ * Every version that is rolled out has a number, so skip matching is safe. Protected and standby instances default to `ignore`,
+ * because AWS's own default waits an hour for a person and then fails; the proof reports them.
  */
+export const preferencesOf = (options: PreferenceOptions, desired: number): RefreshPreferences => ({
+  minHealthy: options.batchSize === undefined ? options.minHealthy : percentFor(options.batchSize, desired),
+  maxHealthy: options.maxHealthy,
+  warmUpSeconds: options.warmUp,
+  checkpoints: options.checkpoints ?? [],
+  checkpointDelaySeconds: options.checkpointDelay,
+  bakeSeconds: options.bake,
+  alarms: options.alarms ?? [],
+  skipMatching: options.skipMatching ?? true,
+  autoRollback: true,
+  protectedInstances: options.protectedInstances ?? 'ignore',
+  standbyInstances: options.standbyInstances ?? 'ignore',
+});
+
+/** AWS takes whole percents and rounds the healthy minimum up. So a large group may get a smaller batch than asked for, never a larger one. */
 function percentFor(batchSize: number, desired: number): number {
   if (desired <= batchSize) return 0;
   const most = Math.floor(((desired - batchSize) * 100) / desired);

@@ -1,11 +1,12 @@
+import { formatList } from '../../kit/format.ts';
 import type { Group, Member } from '../../model/group.ts';
 import { formatUnserved, type Traffic } from './traffic.ts';
 
-/** What the instances in service really run, whatever Auto Scaling says about the refresh. */
+/** What the instances in service run, independent of what Auto Scaling reports about the refresh. */
 export interface Proof {
   readonly inService: number;
   readonly onImage: number;
-  /** Run something else, and should not. */
+  /** Run another image, and should not. */
   readonly wrong: readonly string[];
   /** EC2 does not know them (yet). */
   readonly unknown: readonly string[];
@@ -13,57 +14,54 @@ export interface Proof {
 
 export const inService = ({ state }: Pick<Member, 'state'>): boolean => state === 'InService';
 
-/** Of a warm pool: what would be in service next. EC2 may not know one yet: then it is no proof. */
+/** Instances of a warm pool that do not run the image. One that EC2 does not know yet counts, because it would be in service next. */
 export const staleOf = (pool: readonly string[], images: ReadonlyMap<string, string>, imageId: string): readonly string[] =>
   pool.filter(id => images.get(id) !== imageId);
 
-/** `spared`: protected instances that keep their image because the user said so. */
+/** `excluded`: protected instances may keep their image. */
 export function proofOf(group: Group, images: ReadonlyMap<string, string>, imageId: string, { excluded }: { excluded: boolean }): Proof {
-  const evaluation = group.members.filter(
-    member => inService(member) && !(excluded && member.protected && images.get(member.id) !== imageId),
-  );
+  const members = group.members.filter(member => inService(member) && !(excluded && member.protected && images.get(member.id) !== imageId));
   return {
-    inService: evaluation.length,
-    onImage: evaluation.filter(({ id }) => images.get(id) === imageId).length,
-    wrong: evaluation.filter(({ id }) => images.has(id) && images.get(id) !== imageId).map(({ id }) => id),
-    unknown: evaluation.filter(({ id }) => !images.has(id)).map(({ id }) => id),
+    inService: members.length,
+    onImage: members.filter(({ id }) => images.get(id) === imageId).length,
+    wrong: members.filter(({ id }) => images.has(id) && images.get(id) !== imageId).map(({ id }) => id),
+    unknown: members.filter(({ id }) => !images.has(id)).map(({ id }) => id),
   };
 }
 
-/** A group as it is, to be proven. */
 export interface SteadyState {
   readonly group: Group;
   readonly proof: Proof;
-  /** Of those that are settled. */
+  /** Of the settled instances. */
   readonly traffic: Traffic;
-  /** How many run the image, are in service and have warmed up: what others do says nothing yet. */
+  /** How many instances run the image, are in service and have warmed up. */
   readonly settled: number;
-  /** Instances of its warm pool that run something else. */
+  /** Instances of its warm pool that run another image. */
   readonly stalePool: readonly string[];
 }
 
-/** What is wrong with the group although AWS finds it healthy; undefined when nothing is. */
-export function unprovenBecause({ proof, group }: Pick<SteadyState, 'proof' | 'group'>): string | undefined {
-  if (proof.wrong.length > 0) return `${said(proof.wrong)} of ${proof.inService} in service run another image`;
-  if (proof.unknown.length > 0) return `EC2 does not say what ${said(proof.unknown)} run`;
-  if (proof.inService === 0 && group.desired > 0) return 'no instance is in service';
+/** What is wrong although AWS calls the group healthy; undefined if nothing is. */
+export function imageProblem({ proof, group }: Pick<SteadyState, 'proof' | 'group'>): string | undefined {
+  const { wrong, unknown, inService } = proof;
+  if (wrong.length > 0) return `${formatList(wrong, 3)} of ${inService} in service ${wrong.length === 1 ? 'runs' : 'run'} another image`;
+  if (unknown.length > 0) return `EC2 does not show the image of ${formatList(unknown, 3)}`;
+  if (inService === 0 && group.desired > 0) return 'no instance is in service';
   return undefined;
 }
 
-/** AWS asks the load balancers only where the health check of the group is ELB, and goes on either way after the warm-up. */
-export const unservedBecause = ({ traffic: { without }, group }: Pick<SteadyState, 'traffic' | 'group'>): string | undefined =>
+/** AWS asks the load balancers only where the group's health check includes ELB, and continues after the warmup either way. */
+export const trafficProblem = ({ traffic: { without }, group }: Pick<SteadyState, 'traffic' | 'group'>): string | undefined =>
   without.length === 0
     ? undefined
-    : `the load balancer sends nothing to ${formatUnserved(without)}${group.healthCheck.includes('ELB') ? '' : '. If the service only starts slowly, say so with "warm-up"'}`;
+    : `the load balancer sends no traffic to ${formatUnserved(without)}${group.healthCheck.includes('ELB') ? '' : '. If the service starts slowly, increase "warm-up"'}`;
 
-export const stalePoolBecause = ({ stalePool }: Pick<SteadyState, 'stalePool'>): string | undefined =>
-  stalePool.length === 0 ? undefined : `${said(stalePool)} of its warm pool run another image`;
+export const warmPoolProblem = ({ stalePool }: Pick<SteadyState, 'stalePool'>): string | undefined =>
+  stalePool.length === 0
+    ? undefined
+    : `${formatList(stalePool, 3)} of the warm pool ${stalePool.length === 1 ? 'runs' : 'run'} another image`;
 
 /** What only needs time. */
-export function notYet({ traffic: { coming }, proof, settled }: SteadyState): string | undefined {
-  if (coming.length > 0) return `the load balancer does not know ${formatUnserved(coming)} yet`;
-  return proof.inService > 0 && settled === 0 ? 'its instances warm up' : undefined;
+export function pendingReason({ traffic: { coming }, proof, settled }: SteadyState): string | undefined {
+  if (coming.length > 0) return `waiting for the load balancer to register ${formatUnserved(coming)}`;
+  return proof.inService > 0 && settled === 0 ? 'instances are warming up' : undefined;
 }
-
-const said = (ids: readonly string[]): string =>
-  ids.length <= 3 ? ids.join(', ') : `${ids.slice(0, 3).join(', ')} and ${ids.length - 3} more`;

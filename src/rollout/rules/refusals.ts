@@ -2,118 +2,108 @@ import { formatTemplateUse, type Group, isOver, type TemplateUse, useKey, usesOf
 import type { Architecture, Image } from '../../model/image.ts';
 import { isParameterReference } from '../../model/patterns.ts';
 import type { GroupFacts, PlanOptions } from './facts.ts';
-import { type Blocker, type GroupAction, isOurs, reads } from './group-action.ts';
+import { type Blocker, type GroupAction, isOurs, readsPointer } from './group-action.ts';
+import { protectedOf, standbyOf } from './warnings.ts';
 
-/** Why a group is not rolled, each with the remedy. All are told at once, before the first write. */
+/** Why a group is not rolled out, each with the fix. All are reported together, before the first write. */
 
-export interface RefusalOptions {
-  readonly image: Image;
+export type RefusalOptions = Pick<PlanOptions, 'image' | 'pointer' | 'strategy' | 'protectedInstances' | 'standbyInstances'> & {
   readonly action: GroupAction;
   readonly by: 'version' | 'pointer';
-  readonly pointer: PlanOptions['pointer'];
   readonly blocker: Blocker | undefined;
-  readonly strategy: 'rolling' | 'blue-green' | 'none';
   /** IDs of the launch templates that get a new version. */
   readonly makes: ReadonlySet<string>;
-  readonly protectedInstances?: 'refresh' | 'ignore' | 'wait' | undefined;
-  readonly standbyInstances?: 'terminate' | 'ignore' | 'wait' | undefined;
-}
+};
 
-// A refresh cannot replace without the first two, and cannot see a bad instance without the others; without the last one
-// behind a load balancer, what it launches gets no traffic.
+// Without Launch and Terminate a refresh cannot replace; without the health processes it misses a bad instance;
+// without AddToLoadBalancer new instances get no traffic.
 // https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html
 const NEEDED_PROCESSES = ['Launch', 'Terminate', 'HealthCheck', 'ReplaceUnhealthy'];
 const isNeeded = (process: string, { targetGroups, balancers = [], healthCheck }: Group): boolean =>
   NEEDED_PROCESSES.includes(process) ||
   (process === 'AddToLoadBalancer' && (targetGroups.length + balancers.length > 0 || healthCheck.includes('ELB')));
 
-export function refusalsOf(facts: GroupFacts, wanted: RefusalOptions): string[] {
+export function refusalsOf(facts: GroupFacts, options: RefusalOptions): string[] {
   const { group } = facts;
-  if (group.beingDeleted) return [`${group.name} is being deleted: take it out of "groups"`];
-  if (group.launch.kind === 'configuration') return [configuration(group.name, group.launch.name)];
+  if (group.beingDeleted) return [`${group.name} is being deleted: remove it from "groups"`];
+  if (group.launch.kind === 'configuration') return [configurationRefusal(group.name, group.launch.name)];
   const problems = [
-    ...templateRefusals(facts, wanted),
-    ...architectureRefusals(facts, wanted.image),
-    ...pairRefusals(facts, wanted),
-    ...(wanted.action === 'template' ? [] : instanceRefusals(facts, wanted)),
-    ...latestUserRefusals(facts, wanted.makes),
+    ...templateRefusals(facts, options),
+    ...architectureRefusals(facts, options.image),
+    ...pairRefusals(facts, options),
+    ...(options.action === 'template' ? [] : instanceRefusals(facts, options)),
+    ...latestUserRefusals(facts, options.makes),
   ];
   return [...new Set(problems)].map(problem => `${group.name}: ${problem}`);
 }
 
-const configuration = (group: string, name: string) =>
-  `${group} launches from the launch configuration "${name}", whose image cannot be changed, and AWS has stopped taking new ones. ` +
-  'Make a launch template from it and set the group to a numbered version: ' +
+const configurationRefusal = (group: string, name: string) =>
+  `${group} launches from launch configuration "${name}", whose image cannot change. ` +
+  'Create a launch template from it and set the group to a numbered version: ' +
   'https://docs.aws.amazon.com/autoscaling/ec2/userguide/migrate-to-launch-templates.html';
 
-/** Two groups side by side: by whom, and could there be two at all. */
 function pairRefusals({ group, successor, cannotCopy }: GroupFacts, { action, image, blocker, strategy, by }: RefusalOptions): string[] {
-  const stranger =
-    successor !== undefined && blocker?.kind !== 'successor' && (successor.imageId !== image.id || strategy !== 'blue-green');
+  const isOther = successor !== undefined && blocker?.kind !== 'successor' && (successor.imageId !== image.id || strategy !== 'blue-green');
   return [
-    ...(stranger
-      ? [
-          `${successor.group.name} stands beside it with ${successor.imageId ?? 'an unknown image'}: promote that one with "strategy: blue-green" to finish, or run "rollback" to drop it`,
-        ]
-      : []),
-    ...(action === 'swap' && by === 'pointer'
-      ? ['its template reads the pointer, so both groups would launch the same: say "parameter-templates: pin"']
-      : []),
+    isOther &&
+      `green group ${successor.group.name} exists with ${successor.imageId ?? 'an unknown image'}: promote that image with "strategy: blue-green" to finish, or run mode "rollback" to remove the group`,
+    action === 'swap' &&
+      by === 'pointer' &&
+      'the launch template reads the pointer, so both groups would launch the same image: set "parameter-templates: pin"',
     ...(action === 'swap'
-      ? cannotCopy.map(reason => `${reason}, so a second ${group.name} would not be the same: say "strategy: rolling"`)
+      ? cannotCopy.map(reason => `${reason}, so the green group would differ from ${group.name}: set "strategy: rolling"`)
       : []),
-  ];
+  ].filter(refusal => refusal !== false);
 }
 
 function templateRefusals({ group, versions, imageSnapshots }: GroupFacts, { action, by, blocker, pointer }: RefusalOptions): string[] {
-  const readable = by === 'pointer' || blocker?.kind === 'parameter';
-  const uses = usesOf(group.launch).map(use => ({ use, version: versions.get(useKey(use)) }));
+  const mayRead = by === 'pointer' || blocker?.kind === 'parameter';
   const overrides = group.launch.kind === 'mixed' ? group.launch.overrides : [];
+  const ofUse = (use: TemplateUse): string[] => {
+    const version = versions.get(useKey(use));
+    if (version === undefined) return [`launch template version ${formatTemplateUse(use)} does not exist, so the group can launch nothing`];
+    const { imageId, snapshotIds } = version;
+    return [
+      ...(!mayRead && isParameterReference(imageId) ? [parameterRefusal(use, imageId, pointer.name)] : []),
+      ...(imageId === '' ? [`${formatTemplateUse(use)} names no image: set an image ID in the launch template`] : []),
+      ...(action === 'watch' ? [] : snapshotIds.filter(id => !imageSnapshots.has(id)).map(snapshotRefusal)),
+    ];
+  };
   return [
-    ...uses
-      .filter(({ version }) => version === undefined)
-      .map(({ use }) => `launch template version ${formatTemplateUse(use)} does not exist: nothing new can be launched at all`),
-    ...uses
-      .filter(({ version }) => !readable && isParameterReference(version?.imageId ?? ''))
-      .map(({ use, version }) => parameterRefusal(use, version?.imageId ?? '', pointer.name)),
-    ...uses
-      .filter(({ version }) => version?.imageId === '')
-      .map(({ use }) => `${formatTemplateUse(use)} names no image: put one into the launch template`),
+    ...usesOf(group.launch).flatMap(ofUse),
     ...overrides
       .filter(({ imageId }) => imageId !== undefined)
       .map(
         ({ instanceType, imageId }) =>
-          `the override ${instanceType ?? 'by requirements'} names its own image ${imageId}: take it out of the policy`,
+          `override ${instanceType ?? 'by instance requirements'} names its own image ${imageId}: remove it from the mixed instances policy`,
       ),
-    ...uses
-      .flatMap(({ version }) => (action === 'watch' ? [] : (version?.snapshotIds ?? [])))
-      .filter(id => !imageSnapshots.has(id))
-      .map(snapshotRefusal),
   ];
 }
 
 // https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-rollback.html
 const parameterRefusal = (use: TemplateUse, imageId: string, pointer: string) =>
-  `${formatTemplateUse(use)} reads its image from a parameter (${imageId}), and AWS rolls back no group whose template does. ` +
-  'Say "parameter-templates: pin" (the group gets a version with the image that this means now, and is rolled like any other)' +
-  (reads(imageId, pointer) ? ' or "follow" (the pointer moves first, and we lead the way back ourselves)' : '') +
-  '; or promote with "strategy: none" and without "groups", which moves the pointer and rolls nothing';
+  `${formatTemplateUse(use)} reads its image from a parameter (${imageId}), and AWS cannot roll such a group back. ` +
+  'Set "parameter-templates: pin" (the group gets a version with the current image ID)' +
+  (readsPointer(imageId, pointer)
+    ? ' or "parameter-templates: follow" (the pointer moves first, and the action reverts the group itself)'
+    : '') +
+  ', or promote with "strategy: none" and without "groups" (moves the pointer only)';
 
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplateVersion.html (SourceVersion)
 const snapshotRefusal = (id: string) =>
-  `the launch template makes a volume from ${id}, and AWS drops snapshots from a version that is made of another: put that volume into the image`;
+  `the launch template creates a volume from ${id}, which AWS does not copy to a new version: put the volume into the image`;
 
 function architectureRefusals(facts: GroupFacts, image: Image): string[] {
   return typesOf(facts).flatMap(type => {
     if (!facts.architectures.has(type)) return [];
-    const able = facts.architectures.get(type);
-    if (able === undefined) return [`instance type ${type} does not exist in this region`];
-    return able.includes(image.architecture) ? [] : [wrongArchitecture(type, able, image)];
+    const supported = facts.architectures.get(type);
+    if (supported === undefined) return [`instance type ${type} does not exist in this region`];
+    return supported.includes(image.architecture) ? [] : [wrongArchitecture(type, supported, image)];
   });
 }
 
-const wrongArchitecture = (type: string, able: readonly Architecture[], image: Image) =>
-  `${type} runs ${able.join(' or ')}, and ${image.id} is for ${image.architecture}: choose an image with "architecture", or take the type out of the group`;
+const wrongArchitecture = (type: string, supported: readonly Architecture[], image: Image) =>
+  `instance type ${type} is ${supported.join(' or ')}, but ${image.id} is ${image.architecture}: select an image with "architecture", or remove the type from the group`;
 
 /** Every instance type that the group may launch, as far as it names them. */
 export function typesOf({ group: { launch }, versions }: Pick<GroupFacts, 'group' | 'versions'>): readonly string[] {
@@ -127,33 +117,32 @@ export function typesOf({ group: { launch }, versions }: Pick<GroupFacts, 'group
   return [...new Set(types.filter(type => type !== undefined))];
 }
 
-function instanceRefusals(facts: GroupFacts, wanted: RefusalOptions): string[] {
+function instanceRefusals(facts: GroupFacts, options: RefusalOptions): string[] {
   const { group, active } = facts;
-  const whose = isOurs(facts, wanted.pointer) ? 'which an earlier run of ours began' : 'which is not ours';
   const suspended = group.suspended.filter(process => isNeeded(process, group));
-  const swaps = wanted.action === 'swap';
-  const shielded = swaps ? [] : group.members.filter(member => member.protected).map(({ id }) => id);
-  const standby = swaps ? [] : group.members.filter(({ state }) => state === 'Standby').map(({ id }) => id);
-  const untrusted =
-    wanted.action !== 'watch' && wanted.blocker?.kind !== 'refresh' && active !== undefined && !isOver(active) ? active : undefined;
+  const [shielded, standby] = options.action === 'swap' ? [[], []] : [protectedOf(group), standbyOf(group)];
+  const foreign =
+    options.action !== 'watch' && options.blocker?.kind !== 'refresh' && active !== undefined && !isOver(active) ? active : undefined;
   return [
     suspended.length > 0 &&
-      `${suspended.join(' and ')} suspended, so a refresh would wait for ever, miss a bad instance or leave new ones without traffic: aws autoscaling resume-processes --auto-scaling-group-name ${group.name}`,
-    wanted.protectedInstances === undefined &&
+      `${suspended.join(' and ')} ${suspended.length === 1 ? 'is' : 'are'} suspended, so a rollout would hang, miss an unhealthy instance or leave new ones without traffic. Run: aws autoscaling resume-processes --auto-scaling-group-name ${group.name}`,
+    options.protectedInstances === undefined &&
       shielded.length > 0 &&
-      `${shielded.join(', ')} protected from scale-in; by itself AWS waits an hour for them and then fails. Say "protected-instances": refresh (replace them), ignore (they keep their image) or wait`,
-    wanted.standbyInstances === undefined &&
+      `${shielded.join(', ')} ${areIs(shielded)} protected from scale-in; AWS would wait an hour and then fail. Set "protected-instances" to refresh (replace), ignore (keep the image) or wait`,
+    options.standbyInstances === undefined &&
       standby.length > 0 &&
-      `${standby.join(', ')} in standby; by itself AWS waits an hour for them and then fails. Say "standby-instances": terminate, ignore (they keep their image) or wait`,
-    untrusted !== undefined &&
-      `refresh ${untrusted.id}, ${whose}, is ${untrusted.status} (${untrusted.percent} %, to ${untrusted.desired === undefined ? 'what the group launches' : usesOf(untrusted.desired).map(formatTemplateUse).join(', ')}): wait for it, or say "foreign-refresh": wait or supersede`,
+      `${standby.join(', ')} ${areIs(standby)} in standby; AWS would wait an hour and then fail. Set "standby-instances" to terminate, ignore (keep the image) or wait`,
+    foreign !== undefined &&
+      `refresh ${foreign.id} (${isOurs(facts, options.pointer) ? 'of an earlier run' : 'not started by ami-action'}) is ${foreign.status} (${foreign.percent} %, to ${foreign.desired === undefined ? 'what the group launches' : usesOf(foreign.desired).map(formatTemplateUse).join(', ')}): wait for its end, or set "foreign-refresh" to wait or supersede`,
   ].filter(refusal => refusal !== false);
 }
+
+const areIs = (instances: readonly string[]): string => (instances.length === 1 ? 'is' : 'are');
 
 const latestUserRefusals = ({ latestUsers }: GroupFacts, makes: ReadonlySet<string>): string[] =>
   [...latestUsers]
     .filter(([templateId]) => makes.has(templateId))
-    .map(
-      ([, groups]) =>
-        `${groups.join(', ')} ${groups.length === 1 ? 'launches' : 'launch'} from $Latest of the same launch template, so a new version would reach ${groups.length === 1 ? 'it' : 'them'} at once: pin ${groups.length === 1 ? 'it' : 'them'} to a number, or roll ${groups.length === 1 ? 'it' : 'them'} too`,
-    );
+    .map(([, groups]) => {
+      const [verb, them] = groups.length === 1 ? ['launches', 'it'] : ['launch', 'them'];
+      return `${groups.join(', ')} ${verb} from $Latest of the same launch template and would get the new version at once: pin ${them} to a version number, or add ${them} to "groups"`;
+    });
