@@ -134,6 +134,6 @@ function progress(line: string, workspace: string): string | undefined {
   if (line.startsWith('::') || line.trim() === '') return undefined;
   if (/^(==>|-->) /.test(line) && DETAILS.test(line)) return undefined;
   // AWS names another example instance at every poll.
-  const plain = line.replace(/^==> amazon-ebs\.\w+: /, 'Packer: ').replace(/\.? AWS says: Waiting for remaining .*/, '');
+  const plain = line.replace(/^==> amazon-ebs\.\w+: /, 'Packer: ').replace(/\.? AWS: Waiting for remaining .*/, '');
   return `  ${plain.replaceAll(`${workspace}/`, '')}`;
 }

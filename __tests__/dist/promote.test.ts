@@ -160,7 +160,7 @@ describe('refused before the first write', () => {
     });
     expect(ran.outputs['outcome']).toBe('usage');
     expect(ran.errors.join('\n')).toMatch(
-      /"max-healthy" needs "min-healthy"[\s\S]*must rise, each once, got 50, 20[\s\S]*must end with 100[\s\S]*at most 10, got 11/,
+      /"max-healthy" needs "min-healthy"[\s\S]*must be ascending without repeats, got 50, 20[\s\S]*must end with 100[\s\S]*at most 10 alarms, got 11/,
     );
     expect(l.lab.calls.count(undefined, mark)).toBe(0);
     expectUntouched(a);
@@ -242,7 +242,7 @@ describe('the template version', () => {
     const { a, b } = await stage();
     nextDoubts(l.place).push({ Code: 'InvalidSubnet', Message: 'is gone' });
     const ran = await promote(b);
-    expect(ran.errors.join('\n')).toMatch(/AWS made web:2 from version 1 and doubts that it launches: InvalidSubnet: is gone/);
+    expect(ran.errors.join('\n')).toMatch(/AWS made web:2 from version 1 with warnings: InvalidSubnet: is gone/);
     expect(l.refreshes('web')).toEqual([]);
     expectUntouched(a);
   });
@@ -272,7 +272,7 @@ describe('the refresh', () => {
     const ran = await promote(b);
     expect([ran.exitCode, ran.outputs['outcome'], l.refreshes('web')]).toEqual([1, 'rejected', ['RollbackSuccessful']]);
     expect(ran.errors.join('\n')).toMatch(
-      /AWS rolled it back, the old image runs again[\s\S]*nothing: every group launches and runs what it did before/,
+      /AWS rolled the refresh back; the old image runs again[\s\S]*Reverted: every group launches and runs what it did before/,
     );
     expectUntouched(a);
   });
@@ -290,10 +290,10 @@ describe('the refresh', () => {
       },
     );
     expect(ran.errors.join('\n')).toMatch(
-      new RegExp(`somebody cancelled the refresh half way[\\s\\S]*web: \\d of 2 instances run ${b}; the group launches web:1`),
+      new RegExp(`another process cancelled the refresh[\\s\\S]*web: \\d of 2 instances run ${b}; the group launches web:1`),
     );
     expect([ran.exitCode, l.pointer(), l.candidate(), l.launches('web')?.LaunchTemplate?.Version]).toEqual([1, a, true, '1']);
-    expect(ran.errors.join('\n')).toContain('Next: Run mode "rollback" with the same groups: it brings back what is left.');
+    expect(ran.errors.join('\n')).toContain('Next: Run mode "rollback" with the same groups: it reverts the rest.');
     expect((await l.act('rollback', { groups: 'web' })).outputs['ami-id']).toBe(a);
     expect([l.runs('web'), l.candidate()]).toEqual([[a, a], false]);
   });
@@ -307,7 +307,7 @@ describe('the refresh', () => {
       action: { run: () => void groups(l.place).get('web')?.refreshes.splice(0), at: 'before' },
     });
     const ran = await promote(b);
-    expect(ran.errors.join('\n')).toMatch(/AWS no longer shows the refresh, so how it ended is unknown/);
+    expect(ran.errors.join('\n')).toMatch(/AWS no longer shows the refresh, so its result is unknown/);
     // How far it had come is a matter of moments: what is left keeps the announcement.
     expect([ran.exitCode, l.pointer(), l.candidate()]).toEqual([1, a, /of 2 instances run ami-/.test(ran.errors.join())]);
   });
@@ -318,7 +318,7 @@ describe('the refresh', () => {
     const ran = await promote(b, { 'roll-timeout': '5m' });
     expect([ran.exitCode, ran.outputs['outcome'], l.pointer(), l.candidate()]).toEqual([1, 'timeout', a, true]);
     expect(ran.errors.join('\n')).toMatch(
-      /gave up after \d+[ms][\s\S]*goes on by itself[\s\S]*candidate keeps the image from being pruned[\s\S]*Run the job again with the same settings/,
+      /gave up after \d+[ms][\s\S]*is in progress[\s\S]*candidate keeps the image from being pruned[\s\S]*Re-run the job with the same settings/,
     );
   });
 
@@ -336,7 +336,7 @@ describe('the refresh', () => {
       },
     );
     expect([ran.exitCode, ran.outputs['outcome'], l.pointer(), l.candidate()]).toEqual([1, 'cancelled', a, true]);
-    expect(ran.errors.join('\n')).toMatch(/refresh \S+ of web goes on by itself/);
+    expect(ran.errors.join('\n')).toMatch(/refresh \S+ of web is in progress/);
     const again = await promote(b);
     expect([again.exitCode, l.refreshes('web'), l.pointer(), l.candidate()]).toEqual([0, ['Successful'], b, false]);
   });

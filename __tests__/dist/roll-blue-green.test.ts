@@ -55,13 +55,13 @@ test('the new group proves itself, the pointer moves, the old group goes; the ne
   expect(stateNow()).toEqual({ alive: { web: [c] }, pointer: c, candidate: false });
 });
 
-test('an image whose service dies: the new group goes, and nobody has seen it', async () => {
+test('an image whose service dies: the green group is deleted, and the old one serves unchanged', async () => {
   const { a, b } = await stage();
   l.sick.add(b);
   const ran = await promote(b, { 'roll-timeout': '20m' });
   expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
   expect(ran.errors.join('\n')).toMatch(
-    /web-green: i-[0-9a-f]+ of the new group became unhealthy[\s\S]*nothing: every group launches and runs what it did before/,
+    /web-green: i-[0-9a-f]+ of the new group became unhealthy[\s\S]*Reverted: every group launches and runs what it did before/,
   );
   expect([stateNow(), l.versions('web')]).toEqual([{ alive: { web: [a] }, pointer: a, candidate: false }, [1]]);
   expect(ran.summary).toMatch(/of `web-green`[\s\S]*Target\.FailedHealthChecks/);
@@ -89,11 +89,11 @@ describe('held', () => {
     expect([stateNow(), l.tags(b)['ami-action:vetoed-in']]).toEqual([{ alive: { web: [a] }, pointer: a, candidate: false }, 'stage']);
   });
 
-  test('another image is refused meanwhile, and so is another strategy', async () => {
+  test('another image is refused in between, and so is another strategy', async () => {
     const { b, c } = await stage();
     await promote(b, { hold: 'true' });
     const mark = l.lab.calls.mark();
-    expect((await promote(c)).errors.join('\n')).toContain(`web-green stands beside it with ${b}`);
+    expect((await promote(c)).errors.join('\n')).toContain(`web-green exists with ${b}`);
     expect((await promote(b, { strategy: 'rolling' })).errors.join('\n')).toContain(
       'promote that one with "strategy: blue-green" to finish',
     );
@@ -103,7 +103,7 @@ describe('held', () => {
   });
 });
 
-test('back and forth: a rollback after success makes the old group anew', async () => {
+test('back and forth: a rollback after success creates the old group again', async () => {
   const { a, b } = await stage();
   await promote(b);
   expect((await l.act('rollback', quick)).exitCode).toBe(0);

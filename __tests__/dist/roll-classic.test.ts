@@ -55,7 +55,7 @@ describe('blue-green', () => {
     expect(green?.LoadBalancerNames).toEqual([ELB]);
   });
 
-  test('a dead service: nobody is seen, the new group goes, the old one was never touched', async () => {
+  test('a dead service: the green group is deleted, the old one is not touched', async () => {
     // With so long a grace period the group itself says nothing all the time.
     const { a, b } = await stage({ HealthCheckGracePeriod: 3600 });
     const before = [...(groups(l.place).get('web')?.members.keys() ?? [])];
@@ -63,7 +63,7 @@ describe('blue-green', () => {
     const ran = await blueGreen(b, { 'roll-timeout': '20m' });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
     expect(ran.errors.join('\n')).toMatch(
-      /web-green: gave up after [\dms ]+\. Last seen: 2 new instances get no traffic yet: web-elb reports OutOfService, Instance has failed [^\n]*\.[\s\S]*nothing: every group launches and runs what it did before/,
+      /web-green: gave up after [\dms ]+\. Last seen: 2 new instances get no traffic yet: web-elb reports OutOfService, Instance has failed [^\n]*\.[\s\S]*Reverted: every group launches and runs what it did before/,
     );
     expect(stateNow()).toEqual({ alive: { web: [a] }, pointer: a, candidate: false, balanced: two(a) });
     expect([[...(groups(l.place).get('web')?.members.keys() ?? [])], l.versions('web')]).toEqual([before, [1]]);
@@ -114,7 +114,7 @@ describe('rolling', () => {
     l.sick.add(a);
     const ran = await promote(a);
     expect([ran.exitCode, ran.outputs['outcome'], l.refreshes('web')[0]]).toEqual([1, 'rejected', 'RollbackSuccessful']);
-    expect(ran.errors.join('\n')).toMatch(/web: AWS rolled it back, the old image runs again/);
+    expect(ran.errors.join('\n')).toMatch(/web: AWS rolled the refresh back; the old image runs again/);
     await until(() => balanced().join() === two(b).join());
     expect(stateNow()).toEqual({ alive: { web: [b] }, pointer: b, candidate: false, balanced: two(b) });
   });
@@ -147,7 +147,7 @@ describe('rolling', () => {
     });
   });
 
-  describe('that nobody watched is asked for before the pointer moves', () => {
+  describe('that was not watched is verified before the pointer moves', () => {
     const rolled = async (change: Change = {}) => {
       const { a, b } = await stage(change);
       await promote(b, { wait: 'false' });
@@ -156,13 +156,13 @@ describe('rolling', () => {
       return { a, b };
     };
 
-    test('and is not green behind a balancer that has seen nobody healthy', async () => {
+    test('and is not green behind a balancer that sees no healthy instance', async () => {
       const { a, b } = await rolled({ LoadBalancerNames: [], HealthCheckGracePeriod: 3600 });
       await l.cloud.autoScaling.send(new AttachLoadBalancersCommand({ AutoScalingGroupName: 'web', LoadBalancerNames: [ELB] }));
       const ran = await promote(b);
       expect([ran.exitCode, ran.outputs['outcome'], l.pointer(), l.candidate()]).toEqual([1, 'rejected', a, true]);
       expect(ran.errors.join('\n')).toMatch(
-        /web: the load balancer sends nothing to i-[0-9a-f]+ and 1 more \(web-elb reports OutOfService, Instance has failed [^\n]*\)/,
+        /web: the load balancer sends no traffic to i-[0-9a-f]+ and 1 more \(web-elb reports OutOfService, Instance has failed [^\n]*\)/,
       );
     });
 
@@ -182,7 +182,7 @@ describe('with real machines', () => {
   const slow = { 'warm-up': '90s', bake: '5m', 'roll-timeout': '30m' };
   test.each([
     ['blue-green', /web: i-[0-9a-f]+ of the new group became unhealthy/],
-    ['rolling', /web: AWS rolled it back, the old image runs again/],
+    ['rolling', /web: AWS rolled the refresh back; the old image runs again/],
   ])('%s: a good image serves; a service that dies after the boot leaves all as it was', async (strategy, says) => {
     l = await rollLab({ sandbox: true, speed: 60, timings: { statusChecks: 1, shutdown: 1, refreshPatience: 240 } });
     addClassicBalancer(l.place, ELB, { target: 'HTTP:8080/version', healthyThreshold: 2, drainSeconds: 30 });

@@ -90,7 +90,7 @@ describe('stage in another account', () => {
 describe('settings', () => {
   afterEach(() => l.lab.close());
 
-  test('"strategy: none" beside groups is refused before AWS is asked', async () => {
+  test('"strategy: none" with groups is refused before AWS is asked', async () => {
     const { b } = await stage();
     const mark = l.lab.calls.mark();
     for (const named of [{ groups: 'web' }, { 'group-tags': '{ app: web }' }]) {

@@ -102,7 +102,7 @@ describe('killed after every change, and run again', () => {
     expect(deaths).toBeGreaterThan(6);
   }, 600_000);
 
-  test('and rolled back instead: all run what they ran before, also where nobody could have said whose refresh it was', async () => {
+  test('and rolled back instead: all run what they ran before, also where the owner of the refresh was unknown', async () => {
     const { a } = await threeGroups();
     let deaths = 0;
     for (let died = true, nth = 1; died; nth += 1) {

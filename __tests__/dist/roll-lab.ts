@@ -138,7 +138,7 @@ function stageIn(lab: Lab, paper: ReturnType<typeof paperHypervisor>, region?: s
       );
       for (let waited = 0; this.runs(name).length < size && waited < 600; waited += 2) await lab.clock.sleep(2);
     },
-    /** Somebody makes the group launch another version from now on. */
+    /** Another process makes the group launch another version. */
     relaunch: (name: string, Version: string) =>
       cloud.autoScaling.send(
         new UpdateAutoScalingGroupCommand({ AutoScalingGroupName: name, LaunchTemplate: { LaunchTemplateName: name, Version } }),
@@ -168,7 +168,7 @@ function stageIn(lab: Lab, paper: ReturnType<typeof paperHypervisor>, region?: s
   };
 }
 
-/** A target group that a load balancer sends to; without one nobody would ask its targets how they are. */
+/** A target group that a load balancer sends to; without one its targets have no health. */
 async function balanced(
   balancing: ElasticLoadBalancingV2Client,
   name: string,

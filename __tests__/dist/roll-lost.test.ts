@@ -26,14 +26,14 @@ async function stage(names: readonly string[] = ['web'], options: Parameters<typ
 const runs = (group: string) => [...new Set(l.runs(group))];
 const vetoed = (image: string) => l.tags(image)['ami-action:vetoed-in'];
 
-/** From this line on nothing answers, until it is mended. */
+/** From this line on nothing answers, until it is restored. */
 function networkGoneAt(text: string) {
   let gone = false;
-  const mend = l.lab.faults.add({ when: () => gone, action: { reset: 'before' } });
+  const restore = l.lab.faults.add({ when: () => gone, action: { reset: 'before' } });
   const onLine = (line: string) => {
     if (line.includes(text)) gone = true;
   };
-  return { mend, onLine };
+  return { restore, onLine };
 }
 
 const killAfter = (operation: string, nth = 1) => ({
@@ -44,14 +44,14 @@ const killAfter = (operation: string, nth = 1) => ({
 describe('the network is gone while the groups are rolled', () => {
   test('by a promotion: outcome unknown, the healthy roll goes on, and the next run finishes it', async () => {
     const { a, b } = await stage();
-    const { mend, onLine } = networkGoneAt('started');
+    const { restore, onLine } = networkGoneAt('started');
     const ran = await promote(b, {}, { onLine });
     expect([ran.exitCode, ran.outputs['outcome'], l.pointer(), l.candidate()]).toEqual([1, 'unknown', a, true]);
     expect(ran.errors.join('\n')).toMatch(
-      /^Cannot reach AWS \([\s\S]*- refresh \S+ of web goes on by itself\n- \S+\/candidate keeps the image[\s\S]*Next: Run the job again with the same settings: it finds what was begun/,
+      /^Cannot reach AWS \([\s\S]*- refresh \S+ of web is in progress\n- \S+\/candidate keeps the image[\s\S]*Next: Re-run the job with the same settings: it finds what was begun/,
     );
     expect(l.lab.calls.count('RollbackInstanceRefresh')).toBe(0);
-    mend();
+    restore();
     const again = await promote(b);
     expect([again.exitCode, l.refreshes('web'), runs('web'), l.pointer(), l.candidate()]).toEqual([0, ['Successful'], [b], b, false]);
   });
@@ -59,10 +59,10 @@ describe('the network is gone while the groups are rolled', () => {
   test('by a rollback: the veto stays, and the next run goes back once and not twice', async () => {
     const { b, c } = await stage();
     for (const image of [b, c]) expect((await promote(image)).exitCode).toBe(0);
-    const { mend, onLine } = networkGoneAt('started');
+    const { restore, onLine } = networkGoneAt('started');
     const ran = await rollback({}, { onLine });
     expect([ran.outputs['outcome'], l.pointer(), l.candidate(), vetoed(c)]).toEqual(['unknown', c, true, 'stage']);
-    mend();
+    restore();
     expect((await rollback()).outputs['ami-id']).toBe(b);
     expect([runs('web'), l.pointer(), l.candidate(), vetoed(b), vetoed(c)]).toEqual([[b], b, false, undefined, 'stage']);
   });
@@ -94,7 +94,7 @@ describe('lost, and run again', () => {
     l.fails.add('api');
     const ran = await promote(b, wanted);
     expect(ran.errors.join('\n')).toMatch(
-      /api: (AWS rolled it back|replaced, but while it baked (the load balancer|\d new instances became unhealthy))[\s\S]*nothing: every group launches and runs what it did before/,
+      /api: (AWS rolled the refresh back|during the bake time, (the load balancer|\d new instances became unhealthy))[\s\S]*Reverted: every group launches and runs what it did before/,
     );
     expect([runs('web'), runs('api'), l.versions('web'), l.versions('api')]).toEqual([[a], [a], [1], [1]]);
     expect([l.launches('web')?.LaunchTemplate?.Version, l.pointer(), l.candidate()]).toEqual(['1', a, false]);
@@ -130,14 +130,14 @@ describe('the pointer', () => {
     expect([ran.errors, ran.exitCode, l.pointer(), l.candidate()]).toEqual([[], 0, b, false]);
   });
 
-  test('scenario 41: the answer to its own write is lost: two versions, both ours, and nobody was crossed', async () => {
+  test('scenario 41: the answer to its own write is lost: two versions, both ours, and no conflict', async () => {
     const { b } = await stage([], { timings: { parameterCheck: 0.01 } });
     l.lab.faults.add({ ...write(POINTER), action: { reset: 'after' } });
     const ran = await promote(b, { strategy: 'none', groups: '' });
     expect([ran.errors, ran.exitCode, l.pointer(), l.pointerVersions()]).toEqual([[], 0, b, 3]);
   });
 
-  test('scenario 64: crossed by somebody else when groups read it: it goes back first, and no group runs what is unproven', async () => {
+  test('scenario 64: another process writes it while groups read it: it moves back first, and no group runs an unproven image', async () => {
     const { a, b, c } = await stage();
     await l.group('reads', { LaunchTemplateId: await l.template('reads', { ImageId: `resolve:ssm:${POINTER}` }), Version: '1' });
     l.lab.faults.add({ ...write(POINTER), action: { run: () => l.pointerTo(c).then(() => {}), at: 'before' } });

@@ -39,14 +39,14 @@ const ended = async (status: string) => {
 };
 
 describe('a group whose health check is EC2, behind a target group', () => {
-  test('with a dead service is rolled back while it bakes: nobody but us asks the load balancer', async () => {
+  test('with a dead service is rolled back in the bake time: only the action reads the load balancer', async () => {
     const { a, b } = await stage({ HealthCheckType: 'EC2' });
     l.sick.add(b);
     const ran = await promote(b, { bake: '30m' });
     expect([ran.exitCode, ran.outputs['outcome'], l.refreshes('web')]).toEqual([1, 'rejected', ['RollbackSuccessful']]);
     expect(stateOf()).toEqual({ runs: [a], version: '1', pointer: a, candidate: false });
     expect(ran.errors.join('\n')).toMatch(
-      /web: replaced, but while it baked the load balancer sends nothing to i-[0-9a-f]+ and 1 more \(unhealthy, Target\.FailedHealthChecks, Health checks failed\)\. If the service only starts slowly, say so with "warm-up"/,
+      /web: during the bake time, the load balancer sends no traffic to i-[0-9a-f]+ and 1 more \(unhealthy, Target\.FailedHealthChecks, Health checks failed\)\. If the service starts slowly, increase "warm-up"/,
     );
     expect(ran.warnings.join('\n')).toContain('web: its health check is EC2, so AWS replaces on though new instances get no traffic');
   });
@@ -57,7 +57,7 @@ describe('a group whose health check is EC2, behind a target group', () => {
     expect(stateOf()).toEqual({ runs: [b], version: '2', pointer: b, candidate: false });
   });
 
-  test('that nobody watched to the end is asked before the pointer moves; a rollback leads it back', async () => {
+  test('that was not watched to the end is verified before the pointer moves; a rollback reverts it', async () => {
     const { a, b } = await stage({ HealthCheckType: 'EC2' });
     l.sick.add(b);
     await promote(b, { wait: 'false' });
@@ -66,7 +66,7 @@ describe('a group whose health check is EC2, behind a target group', () => {
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
     expect(ran.errors.join('\n')).toMatch(
       new RegExp(
-        `What runs ${b} already: web: the load balancer sends nothing to i-[\\s\\S]*the groups run ${b}, and /ami/web/stage names ${a}[\\s\\S]*run mode "rollback"`,
+        `What runs ${b} already: web: the load balancer sends no traffic to i-[\\s\\S]*the groups run ${b}, and /ami/web/stage names ${a}[\\s\\S]*run mode "rollback"`,
       ),
     );
     expect(stateOf()).toEqual({ runs: [b], version: '2', pointer: a, candidate: true });
@@ -89,7 +89,7 @@ test('a service that dies while it bakes is rolled back, though at each look the
   Object.assign(l.paper.answers, { http });
   const ran = await promote(b, { bake: '10m' });
   expect([ran.exitCode, ran.outputs['outcome'], l.refreshes('web')]).toEqual([1, 'rejected', ['RollbackSuccessful']]);
-  expect(ran.errors.join('\n')).toContain('web: replaced, but while it baked 2 new instances became unhealthy');
+  expect(ran.errors.join('\n')).toContain('web: during the bake time, 2 new instances became unhealthy');
   expect(stateOf()).toEqual({ runs: [a], version: '1', pointer: a, candidate: false });
 });
 
@@ -128,7 +128,7 @@ describe('checks', () => {
         operation === 'SendCommand' && outcome === 'ok' ? [{ at, id: (input['InstanceIds'] as string[])[0] ?? '' }] : [],
       );
 
-  test('of a roll that succeeded while nobody looked are made before the pointer moves', async () => {
+  test('of a rollout that succeeded unwatched run before the pointer moves', async () => {
     const { a, b } = await stage({ TargetGroupARNs: [], HealthCheckType: 'EC2' }, real);
     await promote(b, { ...wanted, wait: 'false', checks: '- command: "true"' });
     await ended('Successful');
@@ -176,7 +176,7 @@ describe('a warm pool', () => {
     const { a, b } = await stage();
     await withPool(2);
     const planned = await promote(b, { 'dry-run': 'true' });
-    expect(planned.log).toMatch(/replaces 2 instances, 2 at a time, 1 batch, then i-[0-9a-f]+, i-[0-9a-f]+ of its warm pool/);
+    expect(planned.log).toMatch(/replace 2 instances, 2 at a time, 1 batch, then i-[0-9a-f]+, i-[0-9a-f]+ of its warm pool/);
     expect(pool()).toEqual([a, a]);
     expect([(await promote(b)).exitCode, pool(), stateOf().pointer]).toEqual([0, [b, b], b]);
     expect((await promote(b)).outputs['outcome']).toBe('unchanged');
@@ -191,7 +191,7 @@ describe('a warm pool', () => {
     };
     const ran = await l.act('promote', { ...quick, image: b }, { onLine: leave });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
-    expect(ran.errors.join('\n')).toMatch(/web: AWS calls it successful, but i-[0-9a-f]+ of its warm pool run another image/);
+    expect(ran.errors.join('\n')).toMatch(/web: AWS calls the refresh successful, but i-[0-9a-f]+ of the warm pool run another image/);
     expect([stateOf(), pool()]).toEqual([{ runs: [a], version: '1', pointer: a, candidate: false }, [a]]);
   });
 

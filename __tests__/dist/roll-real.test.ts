@@ -49,7 +49,7 @@ test('four kinds of groups: a good image reaches every machine, one that dies af
 
   const bad = await l.act('promote', { ...wanted, image: dying });
   expect([bad.exitCode, bad.outputs['outcome']]).toEqual([1, 'rejected']);
-  expect(bad.errors.join('\n')).toMatch(/(balanced|mixed): [\s\S]*nothing: every group launches and runs what it did before/);
+  expect(bad.errors.join('\n')).toMatch(/(balanced|mixed): [\s\S]*Reverted: every group launches and runs what it did before/);
   expect([await served(l), l.pointer(), l.candidate(), launched()]).toEqual([['2', '2', '2', '2'], two, false, ['2', 'policy', '2', '1']]);
 
   const back = await l.act('rollback', wanted);

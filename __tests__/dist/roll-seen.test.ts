@@ -105,7 +105,7 @@ describe('scenario 59: cancelled while groups are rolled, with "on-cancel: rollb
     for (let waited = 0; l.refreshes('web')[0] !== status && waited < 600; waited += 5) await l.lab.clock.sleep(5);
   };
 
-  test('AWS is told once to go back, and it is said', async () => {
+  test('AWS is asked once to roll back, and it is reported', async () => {
     const { a, b } = await stage();
     const ran = await promote(b, { 'on-cancel': 'rollback', bake: '30m', 'roll-timeout': '2h' }, cancelAt('Baking'));
     expect([ran.exitCode, ran.outputs['outcome'], l.lab.calls.count('RollbackInstanceRefresh')]).toEqual([1, 'cancelled', 1]);
@@ -155,14 +155,16 @@ describe('scenario 59: cancelled while groups are rolled, with "on-cancel: rollb
       const ran = await promote(b);
       expect([ran.exitCode, ran.outputs['outcome'], l.candidate()]).toEqual([1, 'rejected', false]);
       expect(stateOf('web')).toEqual({ runs: [a], version: '1', pointer: a });
-      expect(ran.errors.join('\n')).toMatch(/^web: AWS rolled it back, the old image runs again[\s\S]*nothing: every group launches/);
+      expect(ran.errors.join('\n')).toMatch(
+        /^web: AWS rolled the refresh back; the old image runs again[\s\S]*nothing: every group launches/,
+      );
       expect([(await promote(b)).exitCode, stateOf('web').runs, l.pointer(), l.candidate()]).toEqual([0, [b], b, false]);
     });
   });
 
   test.each([
-    ['ActiveInstanceRefreshNotFound', 'had ended before it could be rolled back'],
-    ['IrreversibleInstanceRefresh', 'cannot be rolled back by AWS, and goes on'],
+    ['ActiveInstanceRefreshNotFound', 'ended before it could be rolled back'],
+    ['IrreversibleInstanceRefresh', 'cannot be rolled back by AWS and goes on'],
   ])('%s is no surprise', async (code, says) => {
     const { b } = await stage();
     l.lab.faults.add({ operation: 'RollbackInstanceRefresh', action: { error: code } });
@@ -244,10 +246,10 @@ describe('the deployment on GitHub', () => {
     l.sick.add(b);
     await promote(b, { 'github-token': 'secret' }, withGithub());
     expect(deployments[0]?.statuses).toEqual(['failure', 'in_progress']);
-    expect(asked.at(-1)?.body['description']).toMatch(/AWS rolled it back/);
+    expect(asked.at(-1)?.body['description']).toMatch(/AWS rolled the refresh back/);
   });
 
-  test('stays in progress while nobody waits, and is ended by the run that finishes', async () => {
+  test('stays in progress without a watcher, and is ended by the run that finishes', async () => {
     const { b } = await stage();
     await promote(b, { 'github-token': 'secret', wait: 'false' }, withGithub());
     expect(deployments[0]?.statuses).toEqual(['in_progress']);
@@ -274,7 +276,7 @@ describe('the deployment on GitHub', () => {
     expect(ran.warnings.join('\n')).toMatch(/No deployment on GitHub: GitHub refused the deployment: 403 Resource not accessible/);
   });
 
-  test('without a token nobody asks', async () => {
+  test('without a token no call is made', async () => {
     const { b } = await stage();
     expect((await promote(b, {}, withGithub())).exitCode).toBe(0);
     expect(asked).toEqual([]);

@@ -3,7 +3,7 @@ import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { removeWorkspaces } from '../harness.ts';
 import { POINTER, type RollLab, rollLab } from './roll-lab.ts';
 
-/** What promote does by setting: other people's refreshes, templates that read the pointer, several groups, rolls that nobody waits for. */
+/** What promote does by setting: refreshes of other processes, templates that read the pointer, several groups, rollouts without waiting. */
 
 let l: RollLab;
 afterEach(() => l.lab.close());
@@ -30,7 +30,7 @@ const strange = (InstanceWarmup: number) =>
     new StartInstanceRefreshCommand({ AutoScalingGroupName: 'web', Preferences: { MinHealthyPercentage: 0, InstanceWarmup } }),
   );
 
-describe('scenario 55: a refresh of somebody else', () => {
+describe('scenario 55: a refresh of another process', () => {
   test('is waited for', async () => {
     const { b } = await stage();
     await strange(300);
@@ -66,7 +66,7 @@ describe('scenario 55: a refresh of somebody else', () => {
   });
 });
 
-describe('a roll that nobody waits for', () => {
+describe('a rollout that is not waited for', () => {
   test('is begun, and finished by the same settings later', async () => {
     const { a, b } = await stage();
     const begun = await promote(b, { wait: 'false' });
@@ -77,7 +77,7 @@ describe('a roll that nobody waits for', () => {
     expect([stateOf('web'), l.pointer(), l.candidate()]).toEqual([{ runs: [b], version: '2' }, b, false]);
   });
 
-  test('and that succeeded meanwhile is proven before the pointer moves', async () => {
+  test('and that succeeded in between is verified before the pointer moves', async () => {
     const { b } = await stage();
     await promote(b, { wait: 'false' });
     for (let waited = 0; l.refreshes('web')[0] !== 'Successful' && waited < 1200; waited += 5) await l.lab.clock.sleep(5);
@@ -116,7 +116,9 @@ describe('several groups', () => {
       false,
     ]);
     expect([l.versions('web'), l.versions('api')]).toEqual([[1], [1]]);
-    expect(ran.errors.join('\n')).toMatch(/api: AWS rolled it back[\s\S]*nothing: every group launches and runs what it did before/);
+    expect(ran.errors.join('\n')).toMatch(
+      /api: AWS rolled the refresh back[\s\S]*Reverted: every group launches and runs what it did before/,
+    );
   });
 
   test('one fails: only that one goes back, by setting; the pointer stays', async () => {
@@ -189,7 +191,7 @@ describe('a template that reads the pointer', () => {
     expect([ran.exitCode, stateOf('web').runs, l.pointer()]).toEqual([0, [a], a]);
   });
 
-  test('followed, and nobody watches any more: a rollback ends the refresh that is bringing the image, and needs no setting for that', async () => {
+  test('followed, and no longer watched: a rollback ends our refresh without a setting', async () => {
     const { a, b } = await reading();
     const follow = { 'parameter-templates': 'follow' };
     const begun = await promote(b, { ...follow, wait: 'false', bake: '10m', 'warm-up': '10m' });
@@ -209,7 +211,7 @@ describe('a template that reads the pointer', () => {
     ]);
   });
 
-  test('followed to the end: a refresh that somebody starts then is theirs, and a rollback does not end it unasked', async () => {
+  test('followed to the end: a later refresh is foreign, and a rollback does not end it without a setting', async () => {
     const { b } = await reading();
     const follow = { 'parameter-templates': 'follow' };
     expect((await promote(b, follow)).exitCode).toBe(0);

@@ -58,7 +58,7 @@ test('the previous image has died since: the group goes back to the current one,
   l.sick.add(b);
   const ran = await back();
   expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
-  expect(ran.errors.join('\n')).toMatch(/AWS rolled it back/);
+  expect(ran.errors.join('\n')).toMatch(/AWS rolled the refresh back/);
   expect([stateNow(), vetoed(c)]).toEqual([{ runs: [c], pointer: c, candidate: false }, undefined]);
 });
 

@@ -47,7 +47,7 @@ describe('which of the two names is in charge', () => {
       'web-green',
     ],
     ['the one that was named, when both are in their own right', [group('web'), group('web-green')], 'web-green', 'web-green'],
-    ['nobody', [group('api')], 'web', undefined],
+    ['neither', [group('api')], 'web', undefined],
   ])('%s', (_, allGroups, name, expected) => {
     const both = name === 'web-green' && expected === 'web-green' ? [...allGroups].reverse() : allGroups;
     expect(activeGroup(both, name)?.name).toBe(expected);
@@ -107,7 +107,7 @@ describe('whether the new group may take over', () => {
       { note: '1 of 2 new instances in service', well: false },
     ],
     [
-      'not yet, when the old one has grown meanwhile',
+      'not yet, when the old one has grown',
       { old: group('web', { desired: 3 }) },
       { note: '2 of 3 new instances in service', well: false },
     ],
@@ -138,7 +138,7 @@ describe('whether the new group may take over', () => {
       { old: group('web', { balancers: ['classic'] }) },
       { note: '2 of 2 new instances get no traffic yet: the group is not fully registered with classic yet', well: false },
     ],
-    ['also when somebody removed the old one', { old: undefined }, { state: 'done' }],
+    ['also when another process deleted the old one', { old: undefined }, { state: 'done' }],
   ])('%s', (_, change, evaluation) => {
     expect(evaluatePair({ ...well, ...change })).toMatchObject(evaluation);
   });

@@ -118,7 +118,7 @@ describe('what is done to a group', () => {
     ]);
   });
 
-  test('a batch size that AWS cannot be told is said with what it will be', () => {
+  test('a batch size that AWS cannot express is reported with what it will be', () => {
     const members = Array.from({ length: 300 }, (_, i) => member(`i-${i}`));
     const plan = (batchSize: number) => planGroup(facts({ group: group({ desired: 300, members }) }), { ...wanted, batchSize });
     expect(plan(3)).toMatchObject({ atATime: 3, warnings: [] });
@@ -129,13 +129,13 @@ describe('what is done to a group', () => {
     expect(planGroup(facts(), { ...wanted, batchSize: 5 })).toMatchObject({ atATime: 2, warnings: [] });
   });
 
-  test('the instances of a warm pool are told, and only where something is replaced', () => {
+  test('the instances of a warm pool are planned only where instances are replaced', () => {
     const images = new Map([...facts().images, ['i-8', 'ami-new'], ['i-9', 'ami-old']]);
     expect(planGroup(facts({ warmPool: ['i-8', 'i-9'], images }), wanted).replacesPool).toEqual(['i-9']);
     expect(planGroup(facts({ ready, warmPool: ['i-9'], active: refresh() }), wanted)).toMatchObject({ action: 'watch', replacesPool: [] });
   });
 
-  test('batches and duration are told', () => {
+  test('batches and duration are planned', () => {
     expect(planGroup(facts(), { ...wanted, minHealthy: 50 })).toMatchObject({ replaces: 2, atATime: 1, estimatedSeconds: 2 * 120 + 300 });
     expect([
       replacedAtATime(10, NONE),
@@ -172,7 +172,7 @@ describe('what is refused, with the remedy', () => {
       /t3\.micro does not exist in this region/,
     ],
     [
-      'scenario 55: the refresh of somebody else',
+      'scenario 55: the refresh of another process',
       { active: refresh({ desired: undefined }) },
       /refresh r-1 \(not started by ami-action\) is InProgress \(50 %, to what the group launches\)/,
     ],
@@ -247,7 +247,7 @@ describe('what is refused, with the remedy', () => {
     expect([unasked('EC2,ELB', ['arn:tg']), unasked('EC2', [])]).toEqual([[], []]);
   });
 
-  test('behind a classic balancer, whom we ask, it is the same; that nobody can ask VPC Lattice is said for both strategies', () => {
+  test('behind a classic balancer, which is asked, it is the same; that VPC Lattice cannot be asked is a warning for both strategies', () => {
     const unasked = (balancer: string, healthCheck: string) =>
       (['rolling', 'blue-green'] as const).map(
         strategy => planGroup(facts({ group: group({ healthCheck, balancers: [balancer] }) }), { ...wanted, strategy }).warnings,
@@ -361,7 +361,7 @@ describe('a template that reads a parameter', () => {
       { action: 'watch' },
     ],
     [
-      "and before that for somebody else's",
+      'and before that of another process',
       reading(ours, { active: refresh({ desired: undefined }) }),
       follow,
       { action: 'refresh', refusals: [expect.stringMatching(/refresh r-1 \(not started by ami-action\) is/)] },
@@ -384,7 +384,7 @@ describe('a template that reads a parameter', () => {
   });
 });
 
-describe('scenario 55: what is done about the refresh of somebody else', () => {
+describe('scenario 55: what is done about the refresh of another process', () => {
   const active = refresh({ desired: { kind: 'template', template: use('9') } });
   const goesBack = { ...active, status: 'RollbackInProgress' as const };
   test.each<[string, Partial<GroupFacts>, Partial<PlanOptions>, unknown]>([
@@ -395,7 +395,7 @@ describe('scenario 55: what is done about the refresh of somebody else', () => {
     ['refused by a rollback where it is not', { active }, { operation: 'rollback' }, undefined],
     ['refused by a promotion though it is ours', { active, activeIsOurs: true }, {}, undefined],
     ['waited for by a promotion, where ours goes back already', { active: goesBack, activeIsOurs: true }, {}, 'wait'],
-    ["refused by a promotion, where somebody else's goes back", { active: goesBack }, {}, undefined],
+    ["refused by a promotion, where another process's rolls back", { active: goesBack }, {}, undefined],
   ])('%s', (_, change, how, done) => {
     const plan = planGroup(facts(change), { ...wanted, ...how });
     expect(plan.blocker?.kind === 'refresh' ? plan.blocker.how : undefined).toBe(done);

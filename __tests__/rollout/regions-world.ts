@@ -5,7 +5,7 @@ export const [HOME, WEST] = ['eu-central-1', 'eu-west-1'] as const;
 export type Region = typeof HOME | typeof WEST;
 export const POINTER = '/ami/web/stage';
 
-/** One image under two IDs, told by its commit. */
+/** One image under two IDs, recognized by its commit. */
 const idIn = (letter: string, region: Region) => `ami-${letter.repeat(7)}${region === HOME ? '1' : '2'}`;
 export const [A, B, C] = ['a', 'b', 'c'].map(letter => ({ [HOME]: idIn(letter, HOME), [WEST]: idIn(letter, WEST) })) as [Ids, Ids, Ids];
 type Ids = Record<Region, string>;

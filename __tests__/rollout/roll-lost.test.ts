@@ -5,7 +5,7 @@ import { run as promote } from '../../src/rollout/promote.ts';
 import { run as rollback } from '../../src/rollout/rollback.ts';
 import { A, B, C, failureOf, gone, group, image, parameter, settings, stage, use, version } from './roll-world.ts';
 
-/** What is left when AWS stops answering, a run is lost, or the way back fails: nothing that is not told, and nothing that the next run cannot find. */
+/** Leftovers when AWS stops answering, a run is killed, or a revert fails: each is reported, and the next run finds it. */
 
 const POINTER = '/ami/web/stage';
 const CANDIDATE = `${POINTER}/candidate`;
@@ -24,14 +24,14 @@ describe('the network is gone while a healthy roll is watched', () => {
   };
 
   test('for good: how it ends is unknown, nothing is undone or withdrawn, and the next run finishes it', async () => {
-    const { world, calls, candidate, pointerNow, state, mend } = lost();
+    const { world, calls, candidate, pointerNow, state, restore } = lost();
     const failure = await failureOf(promote(settings, world));
     expect(failure).toBeInstanceOf(UnknownError);
     expect(failure.leftovers).toEqual(['refresh r-1 of web is in progress', `${CANDIDATE} keeps the image from being pruned until then`]);
     expect(failure.next).toMatch(/^Re-run the job with the same settings: it finds the rollout.*Check region, network/);
     expect(calls().slice(2)).toEqual(['start r-1 of web to lt-1:2']);
     expect([candidate(), pointerNow()]).toEqual([B, A]);
-    mend();
+    restore();
     state.script = ['Baking', 'Successful'];
     expect((await promote(settings, world)).outcome).toBe('done');
     expect([candidate(), pointerNow(), state.refreshes.length]).toEqual([undefined, B, 1]);
@@ -54,7 +54,7 @@ describe('the network is gone while a healthy roll is watched', () => {
   });
 
   test('a rollback that is lost so keeps its veto, and the next one does not go one further', async () => {
-    const { world, state, groups, mend, pointerNow } = stage({ pointer: [A, C, B], groups: [group('web')] });
+    const { world, state, groups, restore, pointerNow } = stage({ pointer: [A, C, B], groups: [group('web')] });
     const { find } = groups;
     Object.assign(groups, {
       find: async (query: { names?: string[] }) => (query.names === undefined ? find(query) : Promise.reject(gone)),
@@ -63,14 +63,14 @@ describe('the network is gone while a healthy roll is watched', () => {
     for (const { id } of state.groups.get('web')?.members ?? []) state.runs.set(id, B);
     expect((await failureOf(rollback(back, world))).outcome).toBe('unknown');
     expect(isVetoed(state.images.get(B) ?? image(B), scheme, 'stage')).toBe(true);
-    mend();
+    restore();
     expect(await rollback(back, world)).toMatchObject({ outputs: { amiId: C, replacedAmiId: B } });
     expect([pointerNow(), ...state.runs.values()]).toEqual([C, C, C]);
   });
 });
 
 describe('the way back fails', () => {
-  /** Bakes with an instance that runs something else; and then nobody can be told to go back. */
+  /** Bakes with an instance that runs another image; then the rollback call fails. */
   const stuck = () => {
     const made = stage({ script: ['InProgress', 'Baking'], pointer: [C, A] });
     const { imagesOf } = made.groups;
@@ -83,7 +83,7 @@ describe('the way back fails', () => {
   };
 
   test('of a promotion: what it announced stays, so a rollback leads to where it started and not one further', async () => {
-    const { world, candidate, pointerNow, mend, state } = stuck();
+    const { world, candidate, pointerNow, restore, state } = stuck();
     const failure = await failureOf(promote(settings, world));
     expect(failure).toBeInstanceOf(RejectedError);
     expect(failure.leftovers).toEqual([
@@ -93,7 +93,7 @@ describe('the way back fails', () => {
     ]);
     expect(failure.next).toMatch(/^Run mode "rollback" with the same groups: it reverts the rest\./);
     expect([candidate(), pointerNow()]).toEqual([B, A]);
-    mend();
+    restore();
     state.script = ['Successful'];
     for (const each of state.refreshes) each.refresh = { ...each.refresh, status: 'Failed' };
     expect(await rollback({ ...settings, image: 'previous' }, world)).toMatchObject({ outputs: { amiId: A, replacedAmiId: B } });
@@ -113,7 +113,7 @@ describe('the way back fails', () => {
   });
 
   test('of a rollback from a promotion that was lost half way: the next rollback still leads to where that one started', async () => {
-    const { world, state, mend, groups, candidate } = stage({ pointer: [C, A], script: ['Failed'] });
+    const { world, state, restore, groups, candidate } = stage({ pointer: [C, A], script: ['Failed'] });
     state.onCall = call => {
       if (call.startsWith('start')) state.runs.set('i-web-a', B);
     };
@@ -132,7 +132,7 @@ describe('the way back fails', () => {
       `${CANDIDATE} stays, so that the next run knows where this one started`,
     ]);
     expect(candidate()).toBe(A);
-    mend();
+    restore();
     state.script = ['Successful'];
     expect(await rollback(back, world)).toMatchObject({ outputs: { amiId: A, replacedAmiId: B } });
   });
@@ -160,7 +160,7 @@ describe('the way back fails', () => {
     }
   });
 
-  test('a refresh of somebody else that came in between is not taken for ours', async () => {
+  test('a refresh of another process in between is not taken for ours', async () => {
     const { world, groups, state, calls } = stage();
     const { start } = groups;
     Object.assign(groups, {
@@ -178,7 +178,7 @@ describe('the way back fails', () => {
     expect(state.refreshes[0]?.refresh.status).toBe('Pending');
   });
 
-  test('a refresh whose start nobody answered is found and taken back', async () => {
+  test('a refresh whose start had no answer is found and reverted', async () => {
     const { world, groups, state, calls, candidate } = stage({ groups: [group('web'), group('api')], script: ['InProgress'] });
     const { start, refreshes } = groups;
     let blind = false;
@@ -242,7 +242,7 @@ describe('run again after a run that was lost, and now another group fails', () 
     expect([runs('web'), runs('api'), candidate()]).toEqual([[A, A], [A, A], undefined]);
   });
 
-  test('where nothing says what it launched, it is told, and a rollback ends it', async () => {
+  test('where no version shows what it launched, it is reported, and a rollback ends it', async () => {
     const { world, state, candidate } = await lostThenFailed(made => {
       const [first = version(1, A)] = made.state.versions;
       made.state.versions[0] = { ...first, content: '{"InstanceType":"c9"}' };
@@ -255,7 +255,7 @@ describe('run again after a run that was lost, and now another group fails', () 
     expect(state.refreshes.some(({ refresh }) => refresh.group === 'web' && refresh.id !== 'r-1')).toBe(true);
   });
 
-  test('by setting only the failed one goes back, and the other is told', async () => {
+  test('with undo: failed only the failed one is reverted, and the other is reported', async () => {
     const { world, runs, candidate } = await lostThenFailed();
     const failure = await failureOf(promote({ ...both, undo: 'failed' }, world));
     expect(failure.leftovers[0]).toBe(`web runs ${B}`);

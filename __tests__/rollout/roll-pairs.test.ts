@@ -45,7 +45,7 @@ function pairs() {
   return { ...made, serving, change };
 }
 
-/** The pointer has moved, `web` is empty, and nobody has removed it. */
+/** The pointer has moved, `web` is empty, and it still exists. */
 async function emptied() {
   const l = pairs();
   l.state.onCall = call => {

@@ -5,7 +5,7 @@ import { run as rollback } from '../../src/rollout/rollback.ts';
 import { A, B, both, C, dieAt, HOME, NONE, POINTER, type Region, settings, twoRegions, WEST } from './regions-world.ts';
 import { failureOf, gone } from './roll-world.ts';
 
-/** What one region leaves that nobody sees come to its end, while another one is done or fails. */
+/** A region that is no longer watched, while another one is done or fails. */
 
 const CANDIDATE = `${POINTER}/candidate`;
 const KEPT = `${CANDIDATE} keeps the image from being pruned until then`;
@@ -16,7 +16,7 @@ const back = { ...settings, image: 'previous' };
 type Two = ReturnType<typeof twoRegions>;
 const begun = (l: Two) => l.log.filter(line => line.includes('start'));
 
-/** From now on nobody sees what the groups there do. */
+/** From now on the groups there cannot be read. */
 const unseen = (l: Two, region: Region) => {
   const { groups } = l.place(region);
   const { find } = groups;
@@ -55,7 +55,7 @@ describe('one after another, and the first is not seen to its end', () => {
 describe('cancelled, with "on-cancel: rollback"', () => {
   const cancelled = { ...settings, onCancel: 'rollback' as const };
 
-  test('every region is rolled back by AWS, and nobody need do anything', async () => {
+  test('every region is rolled back by AWS, with nothing left to do', async () => {
     const l = twoRegions({ [HOME]: { script: ['InProgress'] }, [WEST]: { script: ['InProgress'] } });
     cancelAt(l, 4);
     const failure = await failureOf(promote(cancelled, l.world));
@@ -67,7 +67,7 @@ describe('cancelled, with "on-cancel: rollback"', () => {
     expect(failure.next).toBe('Nothing: AWS returns the groups to the old image.');
   });
 
-  test.each([[[WEST]], [[]]])('one that AWS cannot roll back goes on, so there is something to do (beside: %j)', async regions => {
+  test.each([[[WEST]], [[]]])('one that AWS cannot roll back goes on, so there is something to do (others: %j)', async regions => {
     const l = twoRegions({ [HOME]: { script: ['InProgress'] }, [WEST]: { script: ['InProgress'] } });
     Object.assign(l.place(regions[0] ?? HOME).groups, { rollBack: async () => 'impossible' });
     cancelAt(l, 4);
@@ -76,7 +76,7 @@ describe('cancelled, with "on-cancel: rollback"', () => {
     expect(failure.next).toBe(BACK);
   });
 
-  test('one that was done already is not, so that is told', async () => {
+  test('one that was done already is not, so that is reported', async () => {
     const l = twoRegions({ [WEST]: { script: ['InProgress'] } });
     const go = cancelAt(l, 20);
     const failure = await failureOf(promote(cancelled, l.world));
@@ -139,7 +139,7 @@ describe('one region is out of reach', () => {
   );
 });
 
-test('what ran the image before is sick in one region: what the other one runs by now is told', async () => {
+test('what ran the image before is sick in one region: what the other one runs is reported', async () => {
   const l = twoRegions();
   await promote({ ...settings, region: WEST, regions: [], image: B[WEST] }, l.world);
   const { groups } = l.place(WEST);

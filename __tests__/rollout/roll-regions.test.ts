@@ -65,7 +65,7 @@ describe('promote in several regions', () => {
     expect(failure.leftovers).toContain(`${HOME}: Reverted: every group launches and runs what it did before`);
   });
 
-  test('the others are told at once, and not when the one that failed is back', async () => {
+  test('the others halt at once, and not when the failed one is reverted', async () => {
     const slow = Array.from({ length: 12 }, () => 'InProgress' as const);
     const l = twoRegions({ [HOME]: { script: [...slow, 'Successful'] }, [WEST]: { script: ['InProgress', 'Failed'] } });
     const { launchTemplates } = l.place(WEST);
@@ -129,7 +129,7 @@ describe('promote in several regions', () => {
     expect(failure.next).toBe('Run mode "rollback" with the same groups: it reverts the rest. Or mend what failed, and run the job again.');
   });
 
-  test('a pointer that somebody else moved meanwhile: none of ours is moved', async () => {
+  test('a pointer that another process moved: none of ours is moved', async () => {
     const l = twoRegions();
     l.hooks.before = call => {
       if (!call.includes('start')) return;

@@ -5,12 +5,12 @@ import type { ParameterWrite } from '../../src/ports/groups.ts';
 import { run as promote } from '../../src/rollout/promote.ts';
 import { A, B, C, failureOf, gone, group, parameter, type Start, settings, stage, use, version } from './roll-world.ts';
 
-/** What a roll writes beside the groups: template versions, the pointer and what announces it. Each is removed, kept or told as it must be. */
+/** What a rollout writes in addition to the groups: template versions, the pointer and its candidate. Each is removed, kept or reported. */
 
 const POINTER = '/ami/web/stage';
 const CANDIDATE = `${POINTER}/candidate`;
 
-describe('a template version that was made in vain', () => {
+describe('a template version without use', () => {
   const failing = (start: Start = {}) => stage({ script: ['RollbackSuccessful'], ...start });
   const other = (change: Partial<ReturnType<typeof group>>) => group('other', { members: [], desired: 0, ...change });
   const at = (name: string) => ({ kind: 'template' as const, template: use(name) });
@@ -30,7 +30,7 @@ describe('a template version that was made in vain', () => {
     ],
   ])('stays where %s', async (_, comes) => {
     const { world, calls, state } = failing();
-    // Meanwhile: at the time of the plan nobody did.
+    // In between: at the time of the plan no group did.
     state.onCall = call => void (call.startsWith('start') && state.groups.set('other', comes));
     const failure = await failureOf(promote(settings, world));
     expect(failure.leftovers).toEqual(['lt-1:2 stays: other uses it']);
@@ -55,7 +55,7 @@ describe('a template version that was made in vain', () => {
     expect(calls()).not.toContain('remove lt-1:2');
   });
 
-  test('stays where somebody made it the default', async () => {
+  test('stays where another process made it the default', async () => {
     const { world, calls, state } = failing();
     state.onCall = call => {
       if (call.startsWith('start')) state.versions = state.versions.map(each => ({ ...each, isDefault: each.number === 2 }));
@@ -93,7 +93,7 @@ describe('the pointer', () => {
   };
   const ofPointer = ({ name }: ParameterWrite) => name === POINTER;
 
-  test('written, and nobody answers when it is read back: unknown, with the way to look', async () => {
+  test('written, and not answered when it is read back: unknown, with the command to look', async () => {
     const made = stage();
     const { read } = made.parameters;
     Object.assign(made.parameters, {
@@ -126,7 +126,7 @@ describe('the pointer', () => {
       expect(made.state.now - made.since).toBeGreaterThanOrEqual(360_000);
     });
 
-    test('what dies meanwhile is not called proven', async () => {
+    test('what dies in between is not called proven', async () => {
       const made = await standing();
       const { find } = made.groups;
       const isSick = () => made.state.now - made.since > 200_000;
@@ -150,7 +150,7 @@ describe('the pointer', () => {
     expect(throttled()).toBe(false);
   });
 
-  test('written twice by one call: both are ours, and nobody was crossed', async () => {
+  test('written twice by one call: both are ours, without a conflict', async () => {
     const made = stage();
     writes(made, async (write, order) => {
       if (ofPointer(order)) await write(order);
@@ -241,7 +241,7 @@ describe('the announcement', () => {
     expect(blocked.state.refreshes).toEqual([]);
   });
 
-  test('says meanwhile what another run is about: it stays', async () => {
+  test('names the image of another run: it stays', async () => {
     const made = stage();
     made.state.onCall = call => void (call.startsWith('start') && hold(made, C, `ami-action promote: was ${A}, commit x, run z`));
     expect((await promote(settings, made.world)).outcome).toBe('done');

@@ -374,12 +374,12 @@ function replace(state: State, name: string, launch: Launch): void {
   state.groups.set(name, { ...current, members });
 }
 
-/** A world whose ports a test replaces, and mends again. */
+/** A world whose ports a test replaces, and restores again. */
 export function stage(start: Start = {}) {
   const made = rollWorld(start);
   const { groups: port, launchTemplates, parameters } = made.world.inRegion({ region: '' });
   const original = { ...port };
-  return { ...made, groups: port, launchTemplates, parameters, mend: () => void Object.assign(port, original) };
+  return { ...made, groups: port, launchTemplates, parameters, restore: () => void Object.assign(port, original) };
 }
 
 export const failureOf = (work: Promise<unknown>): Promise<ActionError> =>

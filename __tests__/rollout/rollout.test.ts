@@ -142,7 +142,7 @@ describe('who is looked at closer', () => {
   });
 });
 
-const NOBODY: Traffic = { without: [], coming: [] };
+const NO_TRAFFIC_PROBLEM: Traffic = { without: [], coming: [] };
 
 describe('what load balancers say', () => {
   const target = (instanceId: string, state: string, message = state): Target => ({ instanceId, state, message });
@@ -185,11 +185,11 @@ describe('what load balancers say', () => {
     { id: 'i-2', reason },
   ];
   test.each<[string, Partial<Group>, Source[], Traffic]>([
-    ['has seen one that is healthy', {}, [elb('InService')], NOBODY],
+    ['has seen one that is healthy', {}, [elb('InService')], NO_TRAFFIC_PROBLEM],
     ['has seen none, and is asked', {}, [elb('Added')], { without: all('old-elb sees no healthy instance of the group'), coming: [] }],
-    ['has seen none, because it is not asked', { healthCheck: 'EC2' }, [elb('Added')], NOBODY],
+    ['has seen none, because it is not asked', { healthCheck: 'EC2' }, [elb('Added')], NO_TRAFFIC_PROBLEM],
     [
-      'is told of them',
+      'lists its targets',
       { healthCheck: 'EC2' },
       [elb('Adding')],
       { without: [], coming: all('the group is not fully registered with old-elb yet') },
@@ -201,9 +201,9 @@ describe('what load balancers say', () => {
       [elb('InService')],
       { without: [{ id: 'i-1', reason: 'unhealthy in its group' }], coming: [] },
     ],
-    ['says of each that it is well', { healthCheck: 'EC2' }, [{ ...elb('Added'), targets: healthy }], NOBODY],
+    ['says of each that it is well', { healthCheck: 'EC2' }, [{ ...elb('Added'), targets: healthy }], NO_TRAFFIC_PROBLEM],
     [
-      'says that one is sick, though nobody else asks it',
+      'says that one is sick, although only it is asked',
       { healthCheck: 'EC2' },
       [{ ...elb('Added'), targets: [target('i-1', 'healthy'), target('i-2', 'unhealthy', 'old-elb says OutOfService')] }],
       { without: [{ id: 'i-2', reason: 'old-elb says OutOfService' }], coming: [] },
@@ -224,7 +224,7 @@ describe('what load balancers say', () => {
       'is VPC Lattice, which another health check asks',
       { balancers: ['arn:lattice'] },
       [{ name: 'arn:lattice', type: 'vpc-lattice', state: 'Added' }],
-      NOBODY,
+      NO_TRAFFIC_PROBLEM,
     ],
   ])('a load balancer without target groups %s', (_, change, sources, wanted) => {
     expect(trafficOf(['i-1', 'i-2'], group({ balancers: ['old-elb'], ...change }), [], sources)).toEqual(wanted);

@@ -5,25 +5,13 @@ import type { RolloutInputs, RolloutOptions } from './settings.ts';
 
 /** The refresh preferences that settings ask for, and combinations of settings that cannot work. */
 
+type PreferenceKey =
+  | ('minHealthy' | 'maxHealthy' | 'batchSize' | 'warmUp' | 'checkpoints' | 'checkpointDelay' | 'alarms')
+  | ('protectedInstances' | 'standbyInstances' | 'skipMatching');
+
+/** `checksSeconds`: how long the checks on one instance may take; undefined without checks. */
 export type PreferenceOptions = Pick<RolloutInputs, 'bake' | 'rollTimeout'> &
-  Partial<
-    Pick<
-      RolloutInputs,
-      | 'minHealthy'
-      | 'maxHealthy'
-      | 'warmUp'
-      | 'checkpoints'
-      | 'checkpointDelay'
-      | 'alarms'
-      | 'protectedInstances'
-      | 'standbyInstances'
-      | 'skipMatching'
-      | 'batchSize'
-    >
-  > & {
-    /** How long the checks on one instance may take; undefined without checks. */
-    readonly checksSeconds?: number | undefined;
-  };
+  Partial<Pick<RolloutInputs, PreferenceKey>> & { readonly checksSeconds?: number | undefined };
 
 /** Throws a `UsageError` with every combination of settings that cannot work. Reads nothing. */
 export function throwIfUnfit(options: RolloutOptions & Pick<PreferenceOptions, 'checksSeconds'>): void {

@@ -29,9 +29,7 @@ export const rolloutSettings = {
   hold: flag(
     'Blue-green: keep both groups once the new one is healthy. Run again without `hold` to finish; `rollback` removes the new group.',
     false,
-    {
-      neededBy: 'teams that compare both groups before they decide',
-    },
+    { neededBy: 'teams that compare both groups before they decide' },
   ),
   minHealthy: optional(
     count("Percent of the group that must stay in service. Default: the group's instance maintenance policy, or 90.", { min: 0, max: 100 }),
@@ -39,11 +37,7 @@ export const rolloutSettings = {
   maxHealthy: optional(
     count(
       'Percent that the group may grow to during the rollout; needs `min-healthy`. Above 100, new instances launch before old ones terminate.',
-      {
-        min: 100,
-        max: 200,
-        neededBy: 'groups of one or two instances that must stay in service',
-      },
+      { min: 100, max: 200, neededBy: 'groups of one or two instances that must stay in service' },
     ),
   ),
   warmUp: optional(
@@ -66,29 +60,21 @@ export const rolloutSettings = {
   ),
   bake: duration(
     'Bake time: how long AWS watches after the last replacement. Rollback is still possible in this window, so health is verified in it.',
-    {
-      fallback: '5m',
-      minSeconds: 60,
-      maxSeconds: 172_800,
-    },
+    { fallback: '5m', minSeconds: 60, maxSeconds: 172_800 },
   ),
   alarms: optional(list('CloudWatch alarms that fail the rollout, at most 10.', { neededBy: 'teams whose alarms detect a bad release' })),
   protectedInstances: optional(
     oneOf(
       'Instances protected from scale-in: `refresh` replaces them, `ignore` keeps their image, `wait` lets AWS wait an hour for you to remove the protection.',
       ['refresh', 'ignore', 'wait'],
-      {
-        neededBy: 'groups with protected instances',
-      },
+      { neededBy: 'groups with protected instances' },
     ),
   ),
   standbyInstances: optional(
     oneOf(
       'Instances in standby: `terminate` replaces them, `ignore` keeps their image, `wait` lets AWS wait an hour for you to return them to service.',
       ['terminate', 'ignore', 'wait'],
-      {
-        neededBy: 'groups with instances in standby',
-      },
+      { neededBy: 'groups with instances in standby' },
     ),
   ),
   skipMatching: flag('Keep instances that already run the image. `false` replaces every instance.', true, {
@@ -108,10 +94,7 @@ export const rolloutSettings = {
   foreignRefresh: oneOf(
     'If another instance refresh is in progress: `refuse`, `wait` for its end, or `supersede` it (roll it back).',
     ['refuse', 'wait', 'supersede'],
-    {
-      fallback: 'refuse',
-      neededBy: 'groups that other tools refresh too',
-    },
+    { fallback: 'refuse', neededBy: 'groups that other tools refresh too' },
   ),
   parameterTemplates: oneOf(
     'A launch template with `resolve:ssm:` reads its image from a parameter, and AWS cannot roll it back. `refuse` it, `pin` the group to a version with the image ID, or `follow`: the pointer moves first, and the action reverts the group itself.',
@@ -121,10 +104,7 @@ export const rolloutSettings = {
   onCancel: oneOf(
     'If the workflow is cancelled during a rollout: `leave` the refresh in progress, or start its `rollback`.',
     ['leave', 'rollback'],
-    {
-      fallback: 'leave',
-      neededBy: 'teams whose cancel means stop',
-    },
+    { fallback: 'leave', neededBy: 'teams whose cancel means stop' },
   ),
   wait,
   rollTimeout: duration('How long the rollout is watched. On timeout the refresh continues; re-run the job to watch it again.', {
