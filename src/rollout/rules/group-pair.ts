@@ -42,14 +42,9 @@ export interface PairSnapshot {
   readonly bakeSeconds: number;
 }
 
+/** `suspect`: an instance that may show the cause. */
 export type PairEvaluation =
-  | {
-      readonly state: 'waiting';
-      readonly note: string;
-      readonly well: boolean;
-      /** An instance that may show the cause. */
-      readonly suspect?: string | undefined;
-    }
+  | { readonly state: 'waiting'; readonly note: string; readonly well: boolean; readonly suspect?: string | undefined }
   | { readonly state: 'done' }
   | { readonly state: 'failed'; readonly reason: string };
 
@@ -75,9 +70,6 @@ export function evaluatePair(snapshot: PairSnapshot): PairEvaluation {
     return { state: 'waiting', note, well: false, suspect: without[0]?.id };
   }
   if ((snapshot.wellForSeconds ?? 0) >= snapshot.bakeSeconds) return { state: 'done' };
-  return {
-    state: 'waiting',
-    note: `all ${ids.length} new instances are healthy; bake time ${formatDuration(snapshot.bakeSeconds)}`,
-    well: true,
-  };
+  const note = `all ${ids.length} new instances are healthy; bake time ${formatDuration(snapshot.bakeSeconds)}`;
+  return { state: 'waiting', note, well: true };
 }
