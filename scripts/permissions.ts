@@ -1,5 +1,5 @@
-// npm run permissions: runs the tests of the bundle and adds each AWS call of a mode to permissions.json, from which the IAM policies in
-// examples/ are generated. It only adds: remove a line by hand to see whether anything still needs it.
+// npm run permissions: runs the whole-process tests and puts every AWS call that a mode makes on the list (permissions.json), from
+// which the IAM policies in examples/ are made. It only adds; take a line out by hand to see whether anything still needs it.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// Installs what a new machine lacks. `npm test` and `npm run demo` call this first; it takes less than a second when nothing is missing.
+// What a fresh machine lacks. `npm test` and `npm run demo` call this first; when everything is there it takes less than a second.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { goTool } from './go-tools.ts';
 import { packerTools } from './packer-tools.ts';
@@ -8,7 +8,7 @@ export type Part = 'node' | 'sandbox' | 'packer' | 'go-tools';
 /** Environment that later steps need: PATH with Packer, where its plugin lies. */
 export interface Ready {
   readonly environment: Readonly<Record<string, string>>;
-  /** What could not be installed, each with its reason. */
+  /** What could not be had, and why. Empty: everything is there. */
   readonly missing: readonly string[];
 }
 
@@ -46,7 +46,7 @@ export async function setUp({ only }: { only: readonly Part[] }): Promise<Ready>
 function checkNode(): void {
   const [major = 0] = process.versions.node.split('.').map(Number);
   if (major < 24)
-    throw new Error(`Node 24 is required, which "npm ci" installs; this is ${process.version}. Start it by npm, not by node.`);
+    throw new Error(`this wants Node 24, which "npm ci" brings; it runs on ${process.version}. Start it by npm, not by node.`);
 }
 
 /** Instances of the lab are sandboxes of bubblewrap: https://github.com/containers/bubblewrap */

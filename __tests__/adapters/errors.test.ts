@@ -4,7 +4,7 @@ import { settingRefused } from '../../src/adapters/aws/launch-refusals.ts';
 import type { ActionError } from '../../src/kit/errors.ts';
 
 /** What becomes of an AWS error. */
-function mapped(code: string, message: string, status = 400): ActionError {
+function told(code: string, message: string, status = 400): ActionError {
   try {
     return asExpected('launch an instance (ec2:RunInstances)')(
       Object.assign(new Error(message), { name: code, $metadata: { httpStatusCode: status } }),
@@ -114,7 +114,7 @@ describe('an answer of AWS', () => {
     ],
     ['of a quota', 'ResourceLimitExceeded', 'Too many.', 'rejected', /^AWS refused to launch/, /^$/],
   ])('%s', (_, code, message, outcome, text, next) => {
-    const failure = mapped(code, message);
+    const failure = told(code, message);
     expect([failure.outcome, failure.message, failure.next ?? '']).toEqual([
       outcome,
       expect.stringMatching(text),
@@ -146,7 +146,7 @@ describe('an answer of AWS', () => {
   });
 
   test('that is encoded comes with the command that decodes it, and is not printed twice', () => {
-    const failure = mapped(
+    const failure = told(
       'UnauthorizedOperation',
       `You are not authorized to perform this operation. Encoded authorization failure message: ${BLOB}`,
       403,

@@ -42,7 +42,7 @@ describe('an image that is removed', () => {
   });
 });
 
-test('states of more than 200 instances are read in batches', async () => {
+test('instances are told alive or gone beyond the first two hundred', async () => {
   const ids = Array.from({ length: 450 }, (_, at) => `i-${at}`);
   const found = await ec2Leftovers(
     client(command => {

@@ -107,7 +107,7 @@ describe('plugins', () => {
     expect(saved.size).toBe(before);
   });
 
-  test('are not cached where some are installed, without a cache, or when none are required', async () => {
+  test('are left where somebody has put them, and where there is no cache or nothing to keep', async () => {
     expect(await pluginFolder(template, host())).toBe(folder);
     expect(await pluginFolder(template, host({ PACKER_PLUGIN_PATH: '/opt/plugins' }))).toBeUndefined();
     expect(await pluginFolder(template, host({ ACTIONS_RUNTIME_TOKEN: '' }))).toBeUndefined();

@@ -163,7 +163,7 @@ describe('a process that an earlier step left behind', () => {
     await until(() => !alive(pid));
   });
 
-  test('is not touched when its pid belongs to another process by now', async () => {
+  test('is left alone when its number belongs to somebody else by now', async () => {
     const stranger = spawn('/bin/sleep', ['30'], { stdio: 'ignore' });
     const ended = new Promise(done => stranger.once('exit', done));
     expect(await endProcess(stranger.pid ?? 0, join(folder, 'another'), 5)).toBe('gone');

@@ -20,7 +20,7 @@ import { BUILD, type ShareLab, STAGE, shareLab } from './share-lab.ts';
 
 const CI_ROLE = `arn:aws:iam::${BUILD}:role/path/ami-delivery`;
 const NO_KEYS = { AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' };
-/** No token from the environment of this test run. */
+/** No token from the environment of whoever runs these tests. */
 const NOTHING = { ...NO_KEYS, ACTIONS_ID_TOKEN_REQUEST_URL: '', HOME: '/nonexistent' };
 
 let l: ShareLab | undefined;
@@ -159,7 +159,7 @@ describe('errors that name who must act', () => {
       'timeout',
       /The OIDC token had expired when AWS received it[\s\S]*check its clock/,
     ],
-  ] as const)('a refusal of the token by STS names its cause: %j', async (action, outcome, says) => {
+  ] as const)('what STS says of the token is told for what it is: %j', async (action, outcome, says) => {
     const of = await lab();
     of.lab.faults.add({ operation: 'AssumeRoleWithWebIdentity', action });
     const { env } = await job();
@@ -360,7 +360,7 @@ describe('Packer, which cannot be given a new environment', () => {
   }, 120_000);
 
   test('outlives us, and cleans up with the credentials that it still holds', async () => {
-    // Slow enough that an hour of the lab is ten minutes of ours: the SDK in Packer asks again when five are left.
+    // Slow enough that an hour of the lab is ten minutes of ours: the SDK in Packer asks anew when five are left.
     const aws = await startLab({ speed: 6, timings: { boot: 2, statusChecks: 2, agent: 2, shutdown: 2 } });
     try {
       const { env } = await job();

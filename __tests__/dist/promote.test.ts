@@ -190,7 +190,7 @@ describe('refused before the first write', () => {
     const mark = l.lab.calls.mark();
     const ran = await promote(b);
     expect(ran.errors.join('\n')).toMatch(
-      /it has 100 versions, and the oldest, 1, carries the label golden.*unlabel-parameter-version --name \/ami\/web\/stage --parameter-version 1 --labels golden/,
+      /it has 100 versions, and the oldest \(1\) carries the label golden.*unlabel-parameter-version --name \/ami\/web\/stage --parameter-version 1 --labels golden/,
     );
     expect(writes(mark)).toEqual([]);
     expectUntouched(a);
@@ -369,7 +369,7 @@ describe('the pointer', () => {
       action: { run: () => void Object.assign(images(l.place).get(b) ?? {}, { state: 'deregistered' }), at: 'after' },
     });
     const ran = await promote(b);
-    expect(ran.errors.join('\n')).toMatch(/AWS took the write of \/ami\/web\/stage\/candidate and never stored it/);
+    expect(ran.errors.join('\n')).toMatch(/AWS accepted the write of \/ami\/web\/stage\/candidate and never stored it/);
     expect(l.refreshes('web')).toEqual([]);
     expectUntouched(a);
   });
@@ -379,7 +379,7 @@ describe('the pointer', () => {
     const c = l.image('web-c');
     const ran = await promote(b, {}, { onLine: line => void (line.includes('Baking') && l.pointerTo(c)) });
     expect([ran.exitCode, ran.outputs['outcome'], l.pointer()]).toEqual([1, 'rejected', c]);
-    expect(ran.errors.join('\n')).toMatch(new RegExp(`was moved by somebody else while we worked: it holds ${c} \\(version 2\\)`));
+    expect(ran.errors.join('\n')).toMatch(new RegExp(`changed during the promotion: it names ${c} \\(version 2\\)`));
   });
 
   test('scenario 41: moved by somebody else in the same moment: the version tells', async () => {
@@ -393,7 +393,7 @@ describe('the pointer', () => {
     l.lab.faults.add({ ...forPointer, action: { run: () => l.pointerTo(c).then(() => {}), at: 'before' } });
     const ran = await promote(b, { strategy: 'none', groups: '' });
     expect([ran.exitCode, l.pointer()]).toEqual([1, b]);
-    expect(ran.errors.join('\n')).toMatch(/got version 2 from somebody else at the same time; version 3 is ours/);
+    expect(ran.errors.join('\n')).toMatch(/another process wrote version 2 at the same time; version 3 of this run/);
   });
 });
 

@@ -48,7 +48,7 @@ describe('guards', () => {
     await l.act('rollback', none);
     const ran = await l.act('rollback', { ...none, image: b });
     expect(ran.errors.join('\n')).toContain(
-      `${b} was rolled back in stage and is vetoed there: name another one with "image", or promote it with "lift-veto: true" if it was not to blame`,
+      `${b} was rolled back in stage and is vetoed there: set "image" to another one, or promote it with "lift-veto: true" if it was not the cause`,
     );
   });
 
@@ -124,6 +124,6 @@ describe('settings', () => {
     await stage();
     const ran = await l.act('promote', { ...none, image, pointer: '/ami/{family}/{environment}/{architecture}' });
     expect(ran.outputs['outcome']).toBe('usage');
-    expect(ran.errors.join('\n')).toContain('"architecture" is missing: "pointer" has a name for each');
+    expect(ran.errors.join('\n')).toContain('"architecture" is required: "pointer" contains {architecture}');
   });
 });

@@ -78,7 +78,7 @@ test('the way back fails: what is left keeps the announcement, and a rollback le
   allow();
   expect([ran.outputs['outcome'], runs('web'), runs('api'), l.pointer(), l.candidate()]).toEqual(['rejected', [b], [a], a, true]);
   expect(ran.errors.join('\n')).toMatch(
-    /- web could not be rolled back: Not allowed to start[\s\S]*- web:2 stays: web uses it\n- \S+\/candidate stays, so that the next run knows where this one started\nNext: Run mode "rollback" with the same groups/,
+    /- web could not be rolled back: Not allowed to start[\s\S]*- web:2 stays: web uses it\n- \S+\/candidate is kept: it shows the next run where this one started\nNext: Run mode "rollback" with the same groups/,
   );
   const back = await rollback(wanted);
   expect([back.exitCode, back.outputs['ami-id'], back.outputs['replaced-ami-id']]).toEqual([0, a, b]);
@@ -114,7 +114,7 @@ describe('the pointer', () => {
     const ran = await promote(b);
     expect([ran.outputs['outcome'], runs('web'), l.pointer(), l.candidate()]).toEqual(['access', [b], a, true]);
     expect(ran.errors.join('\n')).toContain(
-      `Left behind:\n- web launch and run ${b}, proven\n- ${POINTER} still names ${a}\n- ${CANDIDATE} stays until all is done\nNext: Grant it to the role`,
+      `Left behind:\n- web launches and runs ${b} (verified)\n- ${POINTER} still names ${a}\n- ${CANDIDATE} is kept until the end\nNext: Grant it to the role`,
     );
     const again = await promote(b);
     expect([again.exitCode, l.refreshes('web'), l.pointer(), l.candidate()]).toEqual([0, ['Successful'], b, false]);
@@ -142,7 +142,7 @@ describe('the pointer', () => {
     await l.group('reads', { LaunchTemplateId: await l.template('reads', { ImageId: `resolve:ssm:${POINTER}` }), Version: '1' });
     l.lab.faults.add({ ...write(POINTER), action: { run: () => l.pointerTo(c).then(() => {}), at: 'before' } });
     const ran = await promote(b, { groups: 'web, reads', 'parameter-templates': 'follow' });
-    expect(ran.errors.join('\n')).toContain('got version 2 from somebody else at the same time; version 3 is ours');
+    expect(ran.errors.join('\n')).toContain('another process wrote version 2 at the same time; version 3 of this run');
     expect([l.pointer(), runs('web'), runs('reads'), l.candidate()]).toEqual([a, [a], [a], false]);
   });
 });

@@ -66,7 +66,7 @@ describe('a group whose health check is EC2, behind a target group', () => {
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
     expect(ran.errors.join('\n')).toMatch(
       new RegExp(
-        `What runs ${b} already: web: the load balancer sends no traffic to i-[\\s\\S]*the groups run ${b}, and /ami/web/stage names ${a}[\\s\\S]*run mode "rollback"`,
+        `Instances that already run ${b}: web: the load balancer sends no traffic to i-[\\s\\S]*the groups run ${b}, and /ami/web/stage names ${a}[\\s\\S]*run mode "rollback"`,
       ),
     );
     expect(stateOf()).toEqual({ runs: [b], version: '2', pointer: a, candidate: true });
@@ -139,7 +139,7 @@ describe('checks', () => {
       'rejected',
       { runs: [b], version: '2', pointer: a, candidate: true },
     ]);
-    expect(failed.errors.join('\n')).toMatch(/web: checks on i-[0-9a-f]+: 1 of 1 checks failed; web is there /);
+    expect(failed.errors.join('\n')).toMatch(/web: checks on i-[0-9a-f]+: 1 of 1 check failed; web is there /);
     const before = commands().length;
     const passed = await promote(b, { ...wanted, wait: 'false', checks: '- command: test -d /etc' });
     expect([passed.exitCode, passed.outputs['outcome'], commands().length - before]).toEqual([0, 'done', 2]);

@@ -262,7 +262,7 @@ describe('the deployment on GitHub', () => {
     l.sick.add(b);
     const ran = await promote(b, { 'github-token': 'secret', 'roll-timeout': '5m' }, withGithub());
     expect([ran.outputs['outcome'], deployments[0]?.statuses]).toEqual(['timeout', ['in_progress', 'in_progress']]);
-    expect(asked.at(-1)?.body['description']).toMatch(/^Nobody watches it now: run the job again with the same settings/);
+    expect(asked.at(-1)?.body['description']).toMatch(/^In progress, not watched\. Run the job again with the same settings/);
     l.sick.clear();
     await promote(b, { 'github-token': 'secret' }, withGithub());
     expect(deployments.map(({ statuses }) => statuses[0])).toEqual(['success']);
@@ -273,7 +273,7 @@ describe('the deployment on GitHub', () => {
     refuse = 403;
     const ran = await promote(b, { 'github-token': 'secret' }, withGithub());
     expect([ran.exitCode, l.pointer()]).toEqual([0, b]);
-    expect(ran.warnings.join('\n')).toMatch(/No deployment on GitHub: GitHub refused the deployment: 403 Resource not accessible/);
+    expect(ran.warnings.join('\n')).toMatch(/GitHub deployment not recorded: GitHub refused the deployment: 403 Resource not accessible/);
   });
 
   test('without a token no call is made', async () => {

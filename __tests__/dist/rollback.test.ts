@@ -37,7 +37,7 @@ test('after success, twice: c, then b, then a; the third time it is refused with
   expect(l.versions('web')).toEqual([1, 2, 3]);
   const third = await back();
   expect([third.exitCode, third.outputs['outcome']]).toEqual([1, 'rejected']);
-  expect(third.errors.join('\n')).toContain(`Nothing to go back to: stage runs ${a}, and ran nothing before it.`);
+  expect(third.errors.join('\n')).toContain(`No image to roll back to: stage runs ${a}, and ran no image before it.`);
   expect(third.errors.join('\n')).toContain(`${POINTER} also named ${b}, ${c}`);
 });
 
@@ -46,7 +46,7 @@ test('the next push does not bring back what was rolled back', async () => {
   await back();
   const pushed = await l.act('promote', { ...quick, image: 'latest' });
   expect(pushed.errors.join('\n')).toMatch(
-    /was rolled back in stage and is vetoed there: fix it and build a new one, or set "lift-veto: true"/,
+    /was rolled back in stage and is vetoed there: fix it and build a new image, or set "lift-veto: true"/,
   );
   expect(stateNow()).toEqual({ runs: [b], pointer: b, candidate: false });
   expect((await promote(c, { 'lift-veto': 'true' })).exitCode).toBe(0);
@@ -67,7 +67,7 @@ test('the previous image is gone: nothing is touched, and the others are named',
   Object.assign(images(l.place).get(b) ?? {}, { state: 'deregistered' });
   const ran = await back();
   expect(ran.errors.join('\n')).toMatch(
-    new RegExp(`${b}, which the environment ran before, does not exist here any more[\\s\\S]*also named ${b}, ${a}`),
+    new RegExp(`Image ${b}, which stage ran before, no longer exists in eu-central-1[\\s\\S]*also named ${b}, ${a}`),
   );
   expect([stateNow(), vetoed(c)]).toEqual([{ runs: [c], pointer: c, candidate: false }, undefined]);
   expect((await back({ image: a })).exitCode).toBe(0);

@@ -1,10 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Image } from '../../src/model/image.ts';
-import { candidateName, fullReason, imageSequence, parseDescription, pointerDescription, pointerName } from '../../src/model/pointer.ts';
+import {
+  candidateName,
+  findWayBack,
+  fullReason,
+  imageSequence,
+  parseDescription,
+  pointerDescription,
+  pointerName,
+} from '../../src/model/pointer.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
 import { isVetoed, liftedTags, vetoTags } from '../../src/model/veto.ts';
 import { imageRefusals, pointerRefusals } from '../../src/rollout/rules/admission.ts';
-import { findWayBack } from '../../src/rollout/rules/way-back.ts';
 
 const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
 const [A, B, C] = ['ami-aaaaaaaa', 'ami-bbbbbbbb', 'ami-cccccccc'] as const;
@@ -103,7 +110,7 @@ describe('where a rollback leads', () => {
     [
       'nowhere, where nothing ran before',
       { current: { value: A }, history: history(['promote', A]), candidate: undefined },
-      { to: undefined, reason: `stage runs ${A}, and ran nothing before it` },
+      { to: undefined, reason: `stage runs ${A}, and ran no image before it` },
     ],
     [
       'nowhere without a pointer',
@@ -166,7 +173,7 @@ describe('scenario 43: an image that may not become current', () => {
   test('owned by another account and unknown here', () => {
     const stranger = { ...image({ ownerId: '999900001111' }), tags: {} };
     expect(imageRefusals(stranger, admission)).toEqual([
-      `${B} (owner 999900001111) carries no family tag in this account: build it with "build", or bring it here with "share"`,
+      `${B} (owner 999900001111) is not in family "web": it has no tag ami-action:family in this account. Built without ami-action? Run: aws ec2 create-tags --resources ${B} --tags Key=ami-action:family,Value=web, then mode "validate". Shared from another account? Run mode "share" there with "target-role"`,
     ]);
   });
 
@@ -179,9 +186,9 @@ describe('scenario 39: a pointer that takes no further version', () => {
   const full = (labels: string[]) => Array.from({ length: 100 }, (_, i) => ({ version: 110 - i, labels: i === 99 ? labels : [] }));
   test('is named with version and label before anything is rolled', () => {
     expect(fullReason(full(['golden']))).toBe(
-      'it has 100 versions, and the oldest, 11, carries the label golden, so AWS takes no further one',
+      'it has 100 versions, and the oldest (11) carries the label golden, so AWS refuses another version',
     );
-    expect(pointerRefusals('/ami/web/stage', { type: 'String', dataType: 'text' }, full(['golden']))).toEqual([
+    expect(pointerRefusals('/ami/web/stage', { type: 'String' }, full(['golden']))).toEqual([
       expect.stringMatching(
         /cannot be moved: .*label golden.*aws ssm unlabel-parameter-version --name \/ami\/web\/stage --parameter-version 11 --labels golden/,
       ),

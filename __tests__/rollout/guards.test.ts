@@ -1,8 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Image } from '../../src/model/image.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
-import { imageRefusals } from '../../src/rollout/rules/admission.ts';
-import { type Guards, guardRefusals, type Soak } from '../../src/rollout/rules/guards.ts';
+import { type Guards, guardRefusals, imageRefusals, type Soak } from '../../src/rollout/rules/admission.ts';
 
 const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
 const [A, B] = ['ami-aaaaaaaa', 'ami-bbbbbbbb'];
@@ -30,10 +29,10 @@ describe('what an environment demands', () => {
       [`${B} was built from refs/heads/release/1.2, and "allowed-refs" allows main, refs/tags/v*: build it from one of these`],
     ],
     ['a dot is a dot', { allowedRefs: ['release/1x2', 'release.1.2'] }, [expect.stringMatching(/allowed-refs/)]],
-    ['another image', { pin: A }, [`"pin" keeps this environment on ${A}: take it out, or promote that one`]],
+    ['another image', { pin: A }, [`"pin" holds this environment on ${A}: remove "pin", or promote that image`]],
     ['this image', { pin: B }, []],
     ['time in stage, and it still runs there', soak(ran([A, 1], [B, 8])), []],
-    ['time in stage, and it came just now', soak(ran([A, 1], [B, 9])), [`${B} has run only 3h in stage, and "soak-time" demands 4h`]],
+    ['time in stage, and it came just now', soak(ran([A, 1], [B, 9])), [`${B} has run only 3h in stage, and "soak-time" requires 4h`]],
     ['time in stage, where it ran before', soak(ran([B, 1], [A, 6])), []],
     ['time in stage, in pieces', soak(ran([B, 1], [A, 4], [B, 6], [A, 9])), [expect.stringMatching(/only 3h/)]],
     ['time in stage, under the ID that it has there', soak(ran([A, 1], ['ami-twin', 8]), { image: { id: 'ami-twin', vetoed: false } }), []],
@@ -42,11 +41,11 @@ describe('what an environment demands', () => {
       'time in stage, which has rolled it back since',
       soak(ran([B, 1], [A, 6]), { image: { id: B, vetoed: true } }),
       [
-        `${B} was rolled back in stage and is vetoed there: fix it and build a new one, or promote it there with "lift-veto: true" if it was not to blame`,
+        `${B} was rolled back in stage and is vetoed there: fix it and build a new image, or promote it there with "lift-veto: true" if it was not the cause`,
       ],
     ],
     ['time in stage, written twice without a break', soak(ran([B, 7], [B, 10])), []],
-    ['time in stage, where it never was', soak(ran([A, 1])), [`${B} has never run in stage, and "soak-time" demands 4h`]],
+    ['time in stage, where it never was', soak(ran([A, 1])), [`${B} has never run in stage, and "soak-time" requires 4h`]],
   ])('%s', (_, guards, refusals) => {
     expect(guardRefusals(image, guards, scheme, NOON)).toEqual(refusals);
   });
@@ -72,6 +71,6 @@ describe('what an environment demands', () => {
     expect(imageRefusals(passed, { ...admission, requireChecks: '2'.repeat(32) })).toEqual([
       expect.stringMatching(/with other checks \(1+\) than required \(2+\)/),
     ]);
-    expect(imageRefusals(passed, { ...admission, guards: { pin: A } })).toEqual([expect.stringMatching(/"pin" keeps/)]);
+    expect(imageRefusals(passed, { ...admission, guards: { pin: A } })).toEqual([expect.stringMatching(/"pin" holds/)]);
   });
 });

@@ -176,7 +176,7 @@ describe('when the roll fails', () => {
     expect(failure).toBeInstanceOf(TimeoutError);
     expect(failure.leftovers).toEqual([
       'refresh r-1 of web is in progress',
-      `${POINTER}/candidate keeps the image from being pruned until then`,
+      `${POINTER}/candidate keeps the image from being pruned until the rollout has finished`,
     ]);
     expect([candidate(), pointerNow()]).toEqual([B, A]);
     state.script = ['Baking', 'Successful'];
@@ -193,7 +193,7 @@ describe('when the roll fails', () => {
     };
     const failure = await run(settings, world).catch(cause => cause);
     expect(failure.message).toBe(
-      `${POINTER} was moved by somebody else while we worked: it holds ${C} (version 2). When the plan was made it held ${A}.`,
+      `Parameter ${POINTER} changed during the promotion: it names ${C} (version 2). The plan saw ${A} (version 1).`,
     );
     expect(pointerNow()).toBe(C);
   });
@@ -202,7 +202,7 @@ describe('when the roll fails', () => {
     const { world, calls, state, pointerNow } = rollWorld();
     Object.assign(world.inRegion({ region: '' }).parameters, { write: async () => 1 });
     await expect(run(settings, world)).rejects.toThrow(
-      /took the write of \/ami\/web\/stage\/candidate and never stored it: is ami-bbbbbbbb visible/,
+      /accepted the write of \/ami\/web\/stage\/candidate and never stored it: ami-bbbbbbbb is probably not visible/,
     );
     expect(calls()).toEqual([]);
     expect([pointerNow(), state.refreshes.length]).toEqual([A, 0]);

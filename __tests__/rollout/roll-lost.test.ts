@@ -27,7 +27,10 @@ describe('the network is gone while a healthy roll is watched', () => {
     const { world, calls, candidate, pointerNow, state, restore } = lost();
     const failure = await failureOf(promote(settings, world));
     expect(failure).toBeInstanceOf(UnknownError);
-    expect(failure.leftovers).toEqual(['refresh r-1 of web is in progress', `${CANDIDATE} keeps the image from being pruned until then`]);
+    expect(failure.leftovers).toEqual([
+      'refresh r-1 of web is in progress',
+      `${CANDIDATE} keeps the image from being pruned until the rollout has finished`,
+    ]);
     expect(failure.next).toMatch(/^Re-run the job with the same settings: it finds the rollout.*Check region, network/);
     expect(calls().slice(2)).toEqual(['start r-1 of web to lt-1:2']);
     expect([candidate(), pointerNow()]).toEqual([B, A]);
@@ -89,7 +92,7 @@ describe('the way back fails', () => {
     expect(failure.leftovers).toEqual([
       'web could not be rolled back: Cannot reach AWS (look): ENOTFOUND',
       'lt-1:2 stays: web uses it',
-      `${CANDIDATE} stays, so that the next run knows where this one started`,
+      `${CANDIDATE} is kept: it shows the next run where this one started`,
     ]);
     expect(failure.next).toMatch(/^Run mode "rollback" with the same groups: it reverts the rest\./);
     expect([candidate(), pointerNow()]).toEqual([B, A]);
@@ -108,7 +111,7 @@ describe('the way back fails', () => {
     };
     const failure = await failureOf(rollback({ ...settings, image: 'previous' }, world));
     expect(failure.leftovers[0]).toBe(`web: 1 of 2 instances run ${A}, and the group launches lt-1:1`);
-    expect(failure.next).toBe('Mend what failed, and run the job again: it goes on with this rollback.');
+    expect(failure.next).toBe('Fix the cause and run the job again: it continues this rollback.');
     expect([candidate(), isVetoed(state.images.get(B) ?? image(B), scheme, 'stage')]).toEqual([A, true]);
   });
 
@@ -128,8 +131,8 @@ describe('the way back fails', () => {
     const failure = await failureOf(rollback(back, world));
     expect(failure.leftovers).toEqual([
       'Reverted: every group launches and runs what it did before',
-      `what an earlier run had begun with ${B} and did not finish`,
-      `${CANDIDATE} stays, so that the next run knows where this one started`,
+      `an unfinished rollout of ${B} by an earlier run`,
+      `${CANDIDATE} is kept: it shows the next run where this one started`,
     ]);
     expect(candidate()).toBe(A);
     restore();

@@ -90,7 +90,7 @@ describe('the old group was emptied, and is still there', () => {
     expect(failure.leftovers).toEqual([
       'web-green stays, because web is already emptied',
       'lt-1:2 stays: web-green uses it',
-      '/ami/web/stage/candidate stays, so that the next run knows where this one started',
+      '/ami/web/stage/candidate is kept: it shows the next run where this one started',
     ]);
     expect(l.serving()).toEqual(['web', `web-green ${B}`]);
     expect(await rollback(back, l.world)).toMatchObject({ outcome: 'done' });

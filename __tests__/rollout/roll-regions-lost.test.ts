@@ -8,7 +8,7 @@ import { failureOf, gone } from './roll-world.ts';
 /** A region that is no longer watched, while another one is done or fails. */
 
 const CANDIDATE = `${POINTER}/candidate`;
-const KEPT = `${CANDIDATE} keeps the image from being pruned until then`;
+const KEPT = `${CANDIDATE} keeps the image from being pruned until the rollout has finished`;
 const RESUME = 'Re-run the job with the same settings: it finds the rollout, watches it and finishes it.';
 const BACK = 'Run mode "rollback" with the same groups: it reverts the rest.';
 const back = { ...settings, image: 'previous' };
@@ -43,7 +43,7 @@ describe('one after another, and the first is not seen to its end', () => {
     const failure = await failureOf(promote({ ...settings, order: 'one-by-one', rollTimeout: 300 }, l.world));
     expect(failure).toBeInstanceOf(how === 'cancel' ? CancelledError : TimeoutError);
     expect(begun(l)).toEqual([`${HOME}: start r-1 of web to lt-1:2`]);
-    expect(failure.leftovers).toEqual([`${HOME}: refresh r-1 of web is in progress`, `${WEST}: nothing was begun`, KEPT]);
+    expect(failure.leftovers).toEqual([`${HOME}: refresh r-1 of web is in progress`, `${WEST}: not started`, KEPT]);
     expect(failure.next).toBe(RESUME);
     go();
     l.made[HOME].state.script.splice(0, 1, 'Baking', 'Successful');
@@ -110,7 +110,7 @@ describe('one region is out of reach', () => {
       if (call.startsWith(`${WEST}: create`)) throw gone;
     };
     const failure = await failureOf(promote({ ...settings, wait: false }, l.world));
-    expect(failure.leftovers).toContain(`${HOME}: refresh r-1 of web goes on by itself`);
+    expect(failure.leftovers).toContain(`${HOME}: refresh r-1 of web is in progress`);
   });
 
   test.each(['all', 'failed'] as const)(
@@ -125,9 +125,9 @@ describe('one region is out of reach', () => {
         `${WEST}: Reverted: every group launches and runs what it did before`,
         `${HOME}: Cannot reach AWS (look): ENOTFOUND`,
         `${HOME}: refresh r-1 of web is in progress`,
-        `${CANDIDATE} stays, so that the next run knows where this one started`,
+        `${CANDIDATE} is kept: it shows the next run where this one started`,
       ]);
-      expect(failure.next).toBe(`${BACK} Or mend what failed, and run the job again.`);
+      expect(failure.next).toBe(`${BACK} Or fix the cause and run the job again.`);
       seen();
       // It went on by itself.
       l.made[HOME].state.script.splice(0, 1, 'Successful');
@@ -148,7 +148,7 @@ test('what ran the image before is sick in one region: what the other one runs i
     (await find(query)).map(group => (query.names === undefined ? group : { ...group, members: [] }));
   Object.assign(groups, { find: sick });
   const failure = await failureOf(promote(settings, l.world));
-  expect(failure.message).toBe(`${WEST}: What runs ${B[WEST]} already: web: no instance is in service`);
+  expect(failure.message).toBe(`${WEST}: Instances that already run ${B[WEST]}: web: no instance is in service`);
   expect(failure.leftovers).toEqual([
     `${WEST}: the groups run ${B[WEST]}, and ${POINTER} names ${B[WEST]}`,
     `${HOME}: web runs ${B[HOME]}`,

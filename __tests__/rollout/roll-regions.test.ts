@@ -50,7 +50,7 @@ describe('promote in several regions', () => {
       const plan = l.said.filter(line => line.startsWith(`${region}: `)).join('\n');
       expect(plan).toContain(`Promote ${B[region]} in stage: `);
       expect(plan).toContain('create a version of lt-1 from version 1');
-      expect(plan).toContain(`${POINTER}: moves from ${A[region]} when all is proven`);
+      expect(plan).toContain(`${POINTER}: moves from ${A[region]} when all groups are verified`);
     }
   });
 
@@ -113,7 +113,7 @@ describe('promote in several regions', () => {
     const l = twoRegions({ [HOME]: { script: ['Failed'] } });
     const failure = await failureOf(promote({ ...settings, order: 'one-by-one' }, l.world));
     expect(failure.message).toMatch(/^eu-central-1: web: /);
-    expect(failure.leftovers).toContain(`${WEST}: nothing was begun`);
+    expect(failure.leftovers).toContain(`${WEST}: not started`);
     expect(l.log.filter(line => line.startsWith(WEST))).toEqual([
       `${WEST}: write ${POINTER}/candidate = ${B[WEST]}`,
       `${WEST}: remove ${POINTER}/candidate`,
@@ -126,7 +126,7 @@ describe('promote in several regions', () => {
     expect([l.pointers(), l.runs()[0]]).toEqual([both(A), [B[HOME]]]);
     expect(l.candidates()).toEqual(both(B));
     expect(failure.leftovers).toContain(`${HOME}: web runs ${B[HOME]}`);
-    expect(failure.next).toBe('Run mode "rollback" with the same groups: it reverts the rest. Or mend what failed, and run the job again.');
+    expect(failure.next).toBe('Run mode "rollback" with the same groups: it reverts the rest. Or fix the cause and run the job again.');
   });
 
   test('a pointer that another process moved: none of ours is moved', async () => {
@@ -140,15 +140,15 @@ describe('promote in several regions', () => {
     };
     const failure = await failureOf(promote(settings, l.world));
     expect(failure.message).toBe(
-      `${WEST}: ${POINTER} was moved by somebody else while we worked: it holds ${C[WEST]} (version 2). When the plan was made it held ${A[WEST]}.`,
+      `${WEST}: Parameter ${POINTER} changed during the promotion: it names ${C[WEST]} (version 2). The plan saw ${A[WEST]} (version 1).`,
     );
     expect(l.pointers()).toEqual([A[HOME], C[WEST]]);
     expect(l.log).not.toContain(`${HOME}: write ${POINTER} = ${B[HOME]}`);
     expect(failure.leftovers).toEqual([
-      `${HOME}: web launch and run ${B[HOME]}, proven`,
+      `${HOME}: web launches and runs ${B[HOME]} (verified)`,
       `${HOME}: ${POINTER} still names ${A[HOME]}`,
-      `${WEST}: web launch and run ${B[WEST]}, proven`,
-      `${POINTER}/candidate stays until all is done`,
+      `${WEST}: web launches and runs ${B[WEST]} (verified)`,
+      `${POINTER}/candidate is kept until the end`,
     ]);
   });
 
@@ -205,10 +205,10 @@ describe('what is refused before the first write', () => {
     const l = twoRegions({ [WEST]: { images: [image(A[WEST], { 'ami-action:commit': '0'.repeat(40) })] } });
     const failure = await failureOf(promote(settings, l.world));
     expect(failure.message).toBe(
-      `Not exactly once in every region: ${WEST}: no image here has the identity of ${B[HOME]} (commit 1111111): share it with this account and region.`,
+      `${B[HOME]} is not exactly once in every region: ${WEST}: no image here has the identity of ${B[HOME]} (commit 1111111): share it with this account and region.`,
     );
     expect(failure.next).toBe(
-      'Copy it there with mode "share" and "regions". Or leave the region out: "regions: []" under "with:", or in the section of the environment, beats the top of the file.',
+      'Copy it there with mode "share" and "regions". Or remove the region: "regions: []" under "with:" or in the section of the environment overrides the top of the file.',
     );
     expect(l.log).toEqual([]);
   });
@@ -219,8 +219,8 @@ describe('what is refused before the first write', () => {
     const failure = await failureOf(promote(settings, l.world));
     expect([failure.outcome, failure.message, failure.next, l.log]).toEqual([
       'rejected',
-      `Not exactly once in every region: ${WEST}: ${B[WEST]} and ${C[WEST]} have the identity of ${B[HOME]} (commit 1111111) here: leave one of them, mode "delete" removes the others.`,
-      `Leave one of ${B[WEST]} and ${C[WEST]}: mode "delete" with "region: ${WEST}" and "image: ${C[WEST]}" removes that one, unless something uses it. Or leave the region out: "regions: []" under "with:", or in the section of the environment, beats the top of the file.`,
+      `${B[HOME]} is not exactly once in every region: ${WEST}: ${B[WEST]} and ${C[WEST]} have the identity of ${B[HOME]} (commit 1111111) here: leave one of them, mode "delete" removes the others.`,
+      `Keep one of ${B[WEST]} and ${C[WEST]}: mode "delete" with "region: ${WEST}" and "image: ${C[WEST]}" removes that one, unless something uses it. Or remove the region: "regions: []" under "with:" or in the section of the environment overrides the top of the file.`,
       [],
     ]);
   });
@@ -230,8 +230,8 @@ describe('what is refused before the first write', () => {
     const failure = await failureOf(promote({ ...settings, groups: ['web', 'wbe'] }, l.world));
     expect(failure).toBeInstanceOf(UsageError);
     expect((failure as UsageError).problems).toEqual([
-      `"groups" names "wbe", which is no Auto Scaling group of ${HOME} or ${WEST}`,
-      `"regions" names ${WEST}, where none of "groups" is: name its groups too, or leave the region out: "regions: []" under "with:", or in the section of the environment, beats the top of the file`,
+      `"groups" names "wbe", which is no Auto Scaling group in ${HOME} or ${WEST}`,
+      `"regions" names ${WEST}, where none of "groups" exists: add its groups to "groups", or remove the region: "regions: []" under "with:" or in the section of the environment overrides the top of the file`,
     ]);
     expect(l.log).toEqual([]);
   });

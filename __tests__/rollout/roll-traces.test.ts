@@ -102,8 +102,8 @@ describe('the pointer', () => {
     });
     const failure = await failureOf(promote({ ...settings, groups: undefined, strategy: 'none' }, made.world));
     expect(failure).toBeInstanceOf(UnknownError);
-    expect(failure.message).toBe(`${CANDIDATE} was written with ${B} (version 1), and could not be read back: AWS throttled all retries`);
-    expect(failure.next).toBe(`Look at it (aws ssm get-parameter --name ${CANDIDATE}), then run the job again with the same settings.`);
+    expect(failure.message).toBe(`${CANDIDATE} was set to ${B} (version 1), but could not be read back: AWS throttled all retries`);
+    expect(failure.next).toBe(`Check it (aws ssm get-parameter --name ${CANDIDATE}), then run the job again with the same settings.`);
   });
 
   describe('found standing behind VPC Lattice, which is heard only after the grace period', () => {
@@ -182,7 +182,7 @@ describe('the pointer', () => {
     const failure = await failureOf(promote(settings, made.world));
     expect([failure.outcome, failure.leftovers]).toEqual([
       outcome,
-      ['web launch and run ami-bbbbbbbb, proven', says, `${CANDIDATE} stays until all is done`],
+      ['web launches and runs ami-bbbbbbbb (verified)', says, `${CANDIDATE} is kept until the end`],
     ]);
     expect(failure.next).toMatch(next);
     forbidden = false;
@@ -225,9 +225,9 @@ describe('the announcement', () => {
     contested(made, 1, () => hold(made, C, `ami-action promote: was ${A}, commit x, run z`));
     const failure = await failureOf(promote(settings, made.world));
     expect(failure.message).toBe(
-      `Somebody else wrote ${CANDIDATE} just now: it names ${C}, and says "ami-action promote: was ${A}, commit x, run z".`,
+      `Another process wrote ${CANDIDATE} at the same time: it names ${C}, with the description "ami-action promote: was ${A}, commit x, run z".`,
     );
-    expect([failure.outcome, failure.next, made.candidate()]).toEqual(['rejected', 'Run the job again when that is over.', C]);
+    expect([failure.outcome, failure.next, made.candidate()]).toEqual(['rejected', 'Run the job again when that process has finished.', C]);
   });
 
   test('has a name that was deleted a moment ago: it is free again after half a minute', async () => {

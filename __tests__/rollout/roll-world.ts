@@ -60,7 +60,7 @@ export interface Start {
   /** Statuses that a refresh shows, look after look; the last one stays. */
   readonly script?: readonly RefreshStatus[];
   readonly images?: readonly Image[];
-  /** What runs at first. */
+  /** Instances that already run at first. */
   readonly was?: string;
 }
 

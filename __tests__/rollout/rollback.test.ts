@@ -39,7 +39,7 @@ test('the second time it goes one further back, and the third is refused with wh
   await run(back, world);
   expect([...state.runs.values(), pointerNow()]).toEqual([A, A, A]);
   const failure = await run(back, world).catch(cause => cause);
-  expect(failure.message).toBe(`Nothing to go back to: stage runs ${A}, and ran nothing before it.`);
+  expect(failure.message).toBe(`No image to roll back to: stage runs ${A}, and ran no image before it.`);
   expect(failure.next).toBe(`${POINTER} also named ${B}, ${C}: set "image" to one of them. Mode "list" shows every image of the family.`);
 });
 
@@ -63,7 +63,7 @@ describe('refused before the first write', () => {
   test('when the previous image is gone', async () => {
     const { world, state, calls } = await afterThree();
     state.images.delete(B);
-    await expect(run(back, world)).rejects.toThrow(`${B}, which the environment ran before, does not exist here any more.`);
+    await expect(run(back, world)).rejects.toThrow(`Image ${B}, which stage ran before, no longer exists in eu-central-1.`);
     expect(calls()).toEqual([]);
   });
 

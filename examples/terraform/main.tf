@@ -1,4 +1,4 @@
-# A group whose image ami-action changes: Terraform creates it, and afterwards ignores what a promotion changes.
+# A fleet whose image ami-action moves: Terraform makes it, and afterwards keeps its hands off what a promotion changes.
 #
 #   mode: promote
 #   family: web
@@ -10,12 +10,12 @@ variable "subnet_ids" {
 }
 
 variable "base_image_parameter" {
-  description = "What the group runs before the first promotion."
+  description = "What the fleet runs before the first promotion."
   type        = string
   default     = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 }
 
-# The pointer does not exist before the first promotion. A data source for one parameter would fail; this one returns those that exist.
+# The pointer does not exist before the first promotion. A data source of one parameter would fail; this one answers with what there is.
 data "aws_ssm_parameters_by_path" "pointers" {
   path = "/ami/web"
 }
@@ -36,7 +36,7 @@ resource "aws_launch_template" "web" {
   instance_type = "t3.micro"
 
   lifecycle {
-    # A promotion adds a version with another image and description. Without this, Terraform would undo it.
+    # A promotion adds a version with another image, and says so in its description; this would take it back.
     ignore_changes = [image_id, description]
   }
 }
@@ -54,7 +54,7 @@ resource "aws_autoscaling_group" "web" {
   }
 
   lifecycle {
-    # A promotion changes the version that the group launches, a rollback changes it back, and scaling changes the capacity.
+    # The number that the group launches is what a promotion moves, and a rollback moves back. Scaling is not ours either.
     ignore_changes = [launch_template[0].version, desired_capacity]
   }
 }

@@ -2,14 +2,14 @@ import { AccessError, RejectedError } from '../kit/errors.ts';
 import type { Deployments } from '../ports/deps.ts';
 import { type Octokit, octokitWith } from './github.ts';
 
-/** Tells our deployments from those that others record for the same environment. */
+/** Distinguishes our deployments from others of the same environment. */
 const TASK = 'deploy:ami';
 
 /** https://docs.github.com/en/rest/deployments/deployments */
 export const githubDeployments = (baseUrl: string | undefined): Deployments => ({
   async begin({ repository, token, environment, commit, imageId, description, logUrl }) {
     const where = { ...split(repository), octokit: await octokitWith(token, baseUrl) };
-    const known = await underWay(where, environment, imageId);
+    const known = await findUnended(where, environment, imageId);
     const id = known ?? (await create(where, { environment, commit, imageId, description }));
     await state(where, id, 'in_progress', { logUrl, description });
     return id;
@@ -31,8 +31,8 @@ const split = (repository: string) => {
   return { owner, repo };
 };
 
-/** One that a run before this one began and did not end. */
-async function underWay({ owner, repo, octokit }: Repository, environment: string, imageId: string): Promise<number | undefined> {
+/** The deployment of an earlier run of the same image that was never ended. */
+async function findUnended({ owner, repo, octokit }: Repository, environment: string, imageId: string): Promise<number | undefined> {
   const { data } = await octokit.rest.repos.listDeployments({ owner, repo, environment, task: TASK, per_page: 1 }).catch(refused);
   const [newest] = data;
   if (newest === undefined || imageIn(newest.payload) !== imageId) return undefined;
@@ -59,25 +59,25 @@ async function create(
   const { data } = await octokit.rest.repos
     .createDeployment({
       ...{ owner, repo, ref: commit, task: TASK, environment, description: description.slice(0, 140), payload: { image: imageId } },
-      // The image is built and has passed; what stands on the branch now says nothing about it.
+      // The image is built and has passed, so the current checks of the branch do not matter.
       ...{ auto_merge: false, required_contexts: [] },
       production_environment: /^prod/i.test(environment),
     })
     .catch(refused);
   if ('id' in data) return data.id;
-  throw new RejectedError(`GitHub made no deployment: ${data.message ?? 'it did not say why'}`);
+  throw new RejectedError(`GitHub did not create a deployment: ${data.message ?? 'no reason given'}`);
 }
 
 async function state(
   { owner, repo, octokit }: Repository,
   id: number,
   to: Parameters<Deployments['end']>[0]['ended'],
-  said: { logUrl: string; description: string; environmentUrl?: string },
+  { logUrl, description, environmentUrl }: { logUrl: string; description: string; environmentUrl?: string },
 ): Promise<void> {
   await octokit.rest.repos
     .createDeploymentStatus({
-      ...{ owner, repo, deployment_id: id, state: to, log_url: said.logUrl, description: said.description.slice(0, 140) },
-      ...(said.environmentUrl === undefined ? {} : { environment_url: said.environmentUrl }),
+      ...{ owner, repo, deployment_id: id, state: to, log_url: logUrl, description: description.slice(0, 140) },
+      ...(environmentUrl === undefined ? {} : { environment_url: environmentUrl }),
     })
     .catch(refused);
 }
@@ -87,6 +87,6 @@ const refused = (cause: unknown): never => {
   if (status === undefined) throw cause;
   throw new AccessError(`GitHub refused the deployment: ${status} ${message}`, {
     cause,
-    next: 'Give the job "permissions: deployments: write".',
+    next: 'Add "deployments: write" to the permissions of the job.',
   });
 };

@@ -1,5 +1,6 @@
 import { UsageError } from '../kit/errors.ts';
-/** The SSM parameter that names an environment's current image, and what its history tells. */
+
+/** The SSM parameter that names the current image of an environment, and what its history shows. */
 
 export const DEFAULT_POINTER = '/ami/{family}/{environment}';
 
@@ -9,22 +10,32 @@ export interface PointerOf {
   readonly architecture?: string | undefined;
 }
 
-/** The name of the pointer: any existing scheme fits, such as `/deploy_ex/{environment}/{family}/latest_ami`. */
+/** The name of the pointer. Any existing scheme fits, such as `/deploy_ex/{environment}/{family}/latest_ami`. */
 export const pointerName = (template: string, { family, environment, architecture = '' }: PointerOf): string =>
   template.replaceAll('{family}', family).replaceAll('{environment}', environment).replaceAll('{architecture}', architecture);
 
+export interface PointerOfEnvironment extends PointerOf {
+  readonly pointer: string;
+}
+
+/** The name of the pointer of an environment. Throws UsageError where the template needs an architecture and none is set. */
+export function environmentPointer(inputs: PointerOfEnvironment): string {
+  if (!inputs.pointer.includes('{architecture}') || inputs.architecture !== undefined) return pointerName(inputs.pointer, inputs);
+  throw new UsageError(['"architecture" is required: "pointer" contains {architecture}']);
+}
+
 export type RolloutOperation = 'promote' | 'rollback';
 
-/** Written and read back before anything is rolled: proves permission and visibility, and keeps `prune` away from the image. */
+/** Written and read back before the rollout: proves permission and visibility, and keeps `prune` away from the image. */
 export const candidateName = (pointer: string): string => `${pointer}/candidate`;
 
-/** What a write of pointer or candidate says about itself: its description, as AWS keeps it with every version. At most 1024 characters. */
+/** The description of a version of pointer or candidate; AWS keeps it with the version. At most 1024 characters. */
 export const pointerDescription = (
   operation: RolloutOperation,
   facts: { was: string | undefined; commit: string | undefined; run: string },
 ): string => `ami-action ${operation}: was ${facts.was ?? 'nothing'}, commit ${facts.commit ?? 'unknown'}, run ${facts.run}`.slice(0, 1024);
 
-/** What we once said in a description; undefined for one that somebody else wrote. */
+/** The facts of a description that the action wrote; undefined for any other. */
 export function parseDescription(
   description: string,
 ): { readonly operation: RolloutOperation; readonly was: string | undefined } | undefined {
@@ -34,51 +45,65 @@ export function parseDescription(
 
 /** Why AWS will refuse one more version; undefined when it will not. https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html */
 export function fullReason(history: readonly { readonly version: number; readonly labels: readonly string[] }[]): string | undefined {
-  const oldest = history.reduce<(typeof history)[number] | undefined>(
-    (a, b) => (a === undefined || b.version < a.version ? b : a),
-    undefined,
-  );
+  const [oldest] = [...history].sort((a, b) => a.version - b.version);
   if (history.length < 100 || oldest === undefined || oldest.labels.length === 0) return undefined;
-  return `it has 100 versions, and the oldest, ${oldest.version}, carries the label ${oldest.labels.join(', ')}, so AWS takes no further one`;
+  return `it has 100 versions, and the oldest (${oldest.version}) carries the label ${oldest.labels.join(', ')}, so AWS refuses another version`;
 }
 
+type PointerVersion = { readonly value: string; readonly version: number; readonly description: string };
+
 /**
- * The images that an environment ran, the current one last. A rollback takes the newest off: after A, B, C and a rollback to B the one
- * before is A, so that a second rollback goes one further back. One to an image that was never there puts that in the place of C. What
- * was put back right away, because it failed, never was.
+ * The images that an environment ran, the current one last. A rollback removes the newest: after A, B, C and a rollback to B, the previous
+ * image is A. A rollback to an image that is not in the sequence replaces C. A version that was reverted at once never counts.
  */
-export function imageSequence(
-  history: readonly { readonly value: string; readonly version: number; readonly description: string }[],
-): readonly string[] {
-  let turns: readonly string[] = [];
+export function imageSequence(history: readonly PointerVersion[]): readonly string[] {
+  let sequence: readonly string[] = [];
   let last: { readonly value: string; readonly was: string | undefined; readonly before: readonly string[] } | undefined;
   for (const { value, description } of [...history].sort((a, b) => a.version - b.version)) {
     const parsed = parseDescription(description);
-    const putBack = parsed?.operation === 'rollback' && parsed.was === last?.value && last?.was === value;
-    const next = (putBack ? last?.before : undefined) ?? turnsWith(turns, value, description);
-    last = { value, was: parsed?.was, before: turns };
-    turns = next;
+    const reverted = parsed?.operation === 'rollback' && parsed.was === last?.value && last?.was === value;
+    const next = (reverted ? last?.before : undefined) ?? append(sequence, value, parsed?.operation);
+    last = { value, was: parsed?.was, before: sequence };
+    sequence = next;
   }
-  return turns;
+  return sequence;
 }
 
-function turnsWith(turns: readonly string[], value: string, description: string): readonly string[] {
-  const earlier = turns.lastIndexOf(value);
-  const kept = description.startsWith('ami-action rollback') ? turns.slice(0, earlier < 0 ? -1 : earlier + 1) : turns;
+function append(sequence: readonly string[], value: string, operation: RolloutOperation | undefined): readonly string[] {
+  const earlier = sequence.lastIndexOf(value);
+  const kept = operation === 'rollback' ? sequence.slice(0, earlier < 0 ? -1 : earlier + 1) : sequence;
   return kept.at(-1) === value ? kept : [...kept, value];
 }
 
-/** What the environment ran before the current image was promoted; undefined when there was nothing before. */
-export const previousImageId = (history: Parameters<typeof imageSequence>[0]): string | undefined => imageSequence(history).at(-2);
+/** What the environment ran before its current image; undefined when there was nothing before. */
+export const previousImageId = (history: readonly PointerVersion[]): string | undefined => imageSequence(history).at(-2);
 
-export interface PointerOfEnvironment {
-  readonly pointer: string;
-  readonly family: string;
-  readonly environment: string;
-  readonly architecture?: string | undefined;
+export interface PointerFacts {
+  readonly current: { readonly value: string } | undefined;
+  readonly history: readonly PointerVersion[];
+  readonly candidate: { readonly value: string; readonly description: string } | undefined;
 }
 
-export function environmentPointer(wanted: PointerOfEnvironment): string {
-  if (!wanted.pointer.includes('{architecture}') || wanted.architecture !== undefined) return pointerName(wanted.pointer, wanted);
-  throw new UsageError(['"architecture" is missing: "pointer" has a name for each']);
+export type WayBack =
+  | { readonly to: string; readonly replaces: string; readonly reason: string }
+  | { readonly to: undefined; readonly reason: string };
+
+/**
+ * Where a rollback leads: the image before the current one. An unfinished rollback is finished first, because a second run must not go back
+ * twice; during an unfinished promotion, back means where it started.
+ */
+export function findWayBack({ current, history, candidate }: PointerFacts, environment: string): WayBack {
+  if (current === undefined) return { to: undefined, reason: `${environment} has no pointer, so it never ran an image of this family` };
+  const begun = candidate === undefined ? undefined : parseDescription(candidate.description);
+  if (candidate !== undefined && begun?.operation === 'rollback' && begun.was !== undefined) {
+    if (current.value === begun.was || current.value === candidate.value) {
+      return { to: candidate.value, replaces: begun.was, reason: `an earlier rollback from ${begun.was} is unfinished` };
+    }
+  }
+  if (candidate !== undefined && begun?.operation === 'promote' && begun.was === current.value && candidate.value !== current.value) {
+    return { to: current.value, replaces: candidate.value, reason: `the promotion of ${candidate.value} is unfinished` };
+  }
+  const previous = previousImageId(history);
+  if (previous === undefined) return { to: undefined, reason: `${environment} runs ${current.value}, and ran no image before it` };
+  return { to: previous, replaces: current.value, reason: `what ${environment} ran before ${current.value}` };
 }

@@ -1,121 +1,168 @@
-import { withDetails } from '../kit/errors.ts';
+import { RejectedError, withDetails } from '../kit/errors.ts';
 import { candidateName } from '../model/pointer.ts';
-import { announce, withdrawOwn } from './announce.ts';
 import { clearBlockers } from './clear-blockers.ts';
+import { isInProgress } from './indeterminate.ts';
 import { type Leftovers, notSettled, withLeftovers } from './leftovers.ts';
-import { movePointers, type RolledRegion } from './move-pointers.ts';
 import { isUpToDate, planPromotion, throwIfRefused } from './plan.ts';
-import type { Moved } from './pointer.ts';
-import { forEachSequential, type RegionPlan } from './region-plans.ts';
+import { type Moved, movePointer, removeOwnCandidate, revertPointer, throwIfChanged, writeCandidate } from './pointer.ts';
+import { forEachSequential, type RegionPlan, withRegion } from './region-plans.ts';
 import type { GroupResult } from './roll-group.ts';
 import { type GroupRollouts, versionDescription } from './roll-groups.ts';
 import { type Check, formatGroups, rollOutRegions } from './roll-regions.ts';
 import type { RolloutDeps } from './rollout-state.ts';
 import { verifySteadyState } from './steady-state.ts';
+import { collectFailure } from './undo.ts';
 
-/** Does what was planned: announce, roll, prove, move the pointer; or everything as it was. */
+/** Applies a plan: candidate, rollout, verification, pointer. Or reverts everything. */
 
-/** What became of one region. */
 export interface RegionResult {
   readonly region: string;
   readonly results: readonly GroupResult[];
-  /** Undefined: the roll has begun, and nobody waits for it. */
+  /** Undefined: the rollout is in progress, and this run does not wait for it. */
   readonly moved: Moved | undefined;
 }
 
-/** `before`: what must be so before the first group is rolled. `undo`: takes that back when the roll failed. */
 export interface Hooks {
+  /** Runs before the first group is rolled out. */
   before(): Promise<void>;
+  /** Reverts `before` when the rollout failed. */
   undo(): Promise<void>;
+  /** Runs when every pointer has moved. */
   after(): Promise<void>;
-  /** Why an instance of a group does not do what it must. Undefined: there are no checks. */
   readonly check?: Check | undefined;
 }
 
-export async function applyPlans(parts: readonly RegionPlan[], deps: RolloutDeps, around: Hooks): Promise<readonly RegionResult[]> {
-  const aside: Leftovers = { cleared: [], remaining: [] };
-  let results: readonly GroupRollouts[];
+interface RolledRegion extends RegionPlan {
+  readonly rollouts: GroupRollouts;
+  moved: Moved | undefined;
+  /** Another process changed its pointer. */
+  conflict: boolean;
+}
+
+export async function applyPlans(plans: readonly RegionPlan[], deps: RolloutDeps, hooks: Hooks): Promise<readonly RegionResult[]> {
+  const leftovers: Leftovers = { cleared: [], remaining: [] };
+  let rollouts: readonly GroupRollouts[];
   try {
-    await forEachSequential(parts.filter(takesPart), announced);
-    await around.before();
-    const ready = await forEachSequential(parts, part => cleared(part, aside));
-    results = await rollOutRegions(ready, { deps, aside, check: around.check });
+    await forEachSequential(plans.filter(takesPart), writeCandidateIn);
+    await hooks.before();
+    const ready = await forEachSequential(plans, plan => withBlockersCleared(plan, leftovers));
+    rollouts = await rollOutRegions(ready, { deps, leftovers, check: hooks.check });
   } catch (failure) {
-    const undoing = async () => {
-      await around.undo();
-      await withdrawn(parts);
+    const undo = async () => {
+      await hooks.undo();
+      await removeCandidates(plans);
     };
-    const promotions = parts.map(({ promotion }) => promotion);
-    throw await withLeftovers(failure, promotions, aside, undoing);
+    const promotions = plans.map(({ promotion }) => promotion);
+    throw await withLeftovers(failure, promotions, leftovers, undo);
   }
-  const ended = parts.map((part, i) => ({ ...part, rolls: results[i] as GroupRollouts, moved: results[i]?.moved, conflict: false }));
-  const told = () => ended.map(({ region, rolls, moved }) => ({ region, results: rolls.groups, moved }));
-  if (results.some(({ moving }) => moving)) return told().map(each => ({ ...each, moved: undefined }));
-  // If this fails the candidate stays: it tells a rollback where the way back leads.
-  await proveAll(ended, around);
-  await settle(ended, around);
-  return told();
+  const rolled = plans.map((plan, i) => ({ ...plan, rollouts: rollouts[i] as GroupRollouts, moved: rollouts[i]?.moved, conflict: false }));
+  const pending = rollouts.some(({ moving }) => moving);
+  // If this fails the candidate is kept: it shows a rollback where to go.
+  if (!pending) await verifyRegions(rolled, hooks);
+  if (!pending) await settle(rolled, hooks);
+  return rolled.map(({ region, rollouts: { groups }, moved }) => ({ region, results: groups, moved: pending ? undefined : moved }));
 }
 
-/** Nobody has waited for it everywhere. */
-export const isPending = (ended: readonly RegionResult[]): boolean => ended.some(({ moved }) => moved === undefined);
+export const isPending = (results: readonly RegionResult[]): boolean => results.some(({ moved }) => moved === undefined);
 
-/** As outputs tell it. */
-export const refreshesOf = (ended: readonly RegionResult[]) =>
-  ended.flatMap(({ region, results }) => results.map(group => ({ region, ...group })));
+/** The output `refreshes`. */
+export const refreshesOf = (results: readonly RegionResult[]) =>
+  results.flatMap(({ region, results: groups }) => groups.map(group => ({ region, ...group })));
 
-async function proveAll(parts: readonly RolledRegion[], { check }: Hooks): Promise<void> {
+async function verifyRegions(regions: readonly RolledRegion[], { check }: Hooks): Promise<void> {
   try {
-    await forEachSequential(parts, ({ promotion, region, deps, aws }) => verifySteadyState(promotion, check?.(region), deps, aws));
+    await forEachSequential(regions, ({ promotion, region, deps, aws }) => verifySteadyState(promotion, check?.(region), deps, aws));
   } catch (failure) {
-    if (parts.length === 1) throw failure;
-    const results = parts.map(part => ({ part, groups: part.rolls.groups.filter(({ status }) => status !== 'nothing') }));
-    throw withDetails(failure, { leftovers: formatGroups(results) });
-  }
-}
-
-/** From here on only forward: what fails last converges on the next run. */
-async function settle(parts: readonly RolledRegion[], around: Hooks): Promise<void> {
-  try {
-    await movePointers(parts);
-    await forEachSequential(parts, ({ rolls, deps }) => deps.report.step('Finish', rolls.finish));
-    await around.after();
-    await withdrawn(parts);
-  } catch (failure) {
-    throw notSettled(
-      failure,
-      parts.map(part => ({ ...part, groups: part.rolls.groups, moved: part.moved !== undefined })),
+    if (regions.length === 1) throw failure;
+    const lines = regions.flatMap(region =>
+      formatGroups(
+        region,
+        region.rollouts.groups.filter(({ status }) => status !== 'nothing'),
+      ),
     );
+    throw withDetails(failure, { leftovers: lines });
   }
 }
 
-/** One that runs the image since long is not begun by this: it must not look so to the next run, which would take it back. */
+/** From here on nothing is reverted: the next run continues where this one failed. */
+async function settle(regions: readonly RolledRegion[], hooks: Hooks): Promise<void> {
+  try {
+    await movePointers(regions);
+    await forEachSequential(regions, ({ rollouts, deps }) => deps.report.step('Finish', rollouts.finish));
+    await hooks.after();
+    await removeCandidates(regions);
+  } catch (failure) {
+    const states = regions.map(region => ({ ...region, groups: region.rollouts.groups, moved: region.moved !== undefined }));
+    throw notSettled(failure, states);
+  }
+}
+
+/** The pointers of all regions, or none: all are checked before the first is moved, and one that fails reverts the others. */
+async function movePointers(regions: readonly RolledRegion[]): Promise<void> {
+  // A pointer that groups read moved before them.
+  const open = regions.filter(({ moved }) => moved === undefined);
+  const [first] = open;
+  if (first !== undefined && open.length > 1) await first.deps.report.step('Check every pointer', () => checkPointers(open));
+  for (const region of open) {
+    const { promotion, deps, aws } = region;
+    try {
+      const move = () => movePointer(promotion, deps, aws);
+      region.moved = await withRegion(region, () => deps.report.step(`Move ${promotion.pointer.name}`, move));
+    } catch (failure) {
+      region.conflict = failure instanceof RejectedError;
+      throw isInProgress(failure) ? failure : await revertMoved(failure, open);
+    }
+  }
+}
+
+async function checkPointers(regions: readonly RolledRegion[]): Promise<void> {
+  for (const region of regions) {
+    const check = async () => throwIfChanged(region.promotion, await region.aws.parameters.read(region.promotion.pointer.name));
+    await withRegion(region, check).catch((failure: unknown) => {
+      region.conflict = failure instanceof RejectedError;
+      throw failure;
+    });
+  }
+}
+
+/** Only pointers that this run moved. The groups keep the verified image: the next run moves what remains, a rollback reverts them. */
+async function revertMoved(failure: unknown, regions: readonly RolledRegion[]): Promise<unknown> {
+  const leftovers: string[] = [];
+  for (const region of regions.filter(({ moved }) => moved?.changed)) {
+    const { promotion, deps, aws } = region;
+    const revert = async () => {
+      await deps.report.step(`Restore ${promotion.pointer.name}`, () => revertPointer(promotion, deps, aws));
+      region.moved = undefined;
+    };
+    leftovers.push(...(await collectFailure(revert, `${region.region}: the pointer could not be restored`)));
+  }
+  return withDetails(failure, { leftovers });
+}
+
+/** A region that already runs the image gets no candidate: the next run would take it for unfinished and revert it. */
 const takesPart = ({ several, promotion }: RegionPlan): boolean =>
   !several || promotion.pointer.candidate !== undefined || !isUpToDate(promotion);
 
-const announced = ({ promotion, deps, aws }: RegionPlan): Promise<void> =>
-  deps.report.step(`Announce ${promotion.image.id} in ${candidateName(promotion.pointer.name)}`, () => announce(promotion, deps, aws));
+const writeCandidateIn = ({ promotion, deps, aws }: RegionPlan): Promise<void> =>
+  deps.report.step(`Write ${promotion.image.id} to ${candidateName(promotion.pointer.name)}`, () => writeCandidate(promotion, deps, aws));
 
-/** Home last: what it announced decides where a rollback goes on that was lost half way. */
-const withdrawn = (parts: readonly RegionPlan[]) =>
-  forEachSequential(parts.filter(takesPart).reverse(), ({ promotion, deps, aws }) => withdrawOwn(promotion, deps, aws));
+/** Home last: its candidate decides where an interrupted rollback continues. */
+const removeCandidates = (plans: readonly RegionPlan[]) =>
+  forEachSequential(plans.filter(takesPart).reverse(), ({ promotion, deps, aws }) => removeOwnCandidate(promotion, deps, aws));
 
-/** With what stood in the way cleared away, the plan is made again: it may have changed what a group runs. */
-async function cleared<P extends RegionPlan>(part: P, aside: Leftovers): Promise<P> {
-  const { promotion, deps, aws, region, several } = part;
-  if (promotion.groups.every(({ blocker }) => blocker === undefined)) return part;
-  const own: string[] = [];
+/** Removing a blocker may change what a group runs, so the region is planned again. */
+async function withBlockersCleared(plan: RegionPlan, leftovers: Leftovers): Promise<RegionPlan> {
+  const { promotion, deps, aws, region, several } = plan;
+  if (promotion.groups.every(({ blocker }) => blocker === undefined)) return plan;
+  const cleared: string[] = [];
   const way = {
-    deps,
-    aws,
-    timeoutSeconds: promotion.roll.rollTimeout,
+    ...{ deps, aws, cleared, timeoutSeconds: promotion.roll.rollTimeout },
     versionDescription: versionDescription(promotion, deps),
-    cleared: own,
   };
   await deps.report
-    .step('Make way', () => clearBlockers(promotion.groups, way))
-    .finally(() => aside.cleared.push(...own.map(line => (several ? `${region}: ${line}` : line))));
-  const again = { ...part, promotion: await planPromotion(promotion, aws) };
+    .step('Clear blockers', () => clearBlockers(promotion.groups, way))
+    .finally(() => leftovers.cleared.push(...cleared.map(line => (several ? `${region}: ${line}` : line))));
+  const again = { ...plan, promotion: await planPromotion(promotion, aws) };
   throwIfRefused([again]);
   return again;
 }

@@ -4,7 +4,7 @@ import { type Image, identity, type TagScheme } from '../model/image.ts';
 import type { Deployments, Deps } from '../ports/deps.ts';
 import { isInProgress } from './indeterminate.ts';
 
-/** The deployment that GitHub shows for an environment. It is a record: what it cannot say never fails a promotion. */
+/** The deployment that GitHub shows for an environment. It is a record: a failure to write it never fails a rollout. */
 
 export const deploymentSettings = {
   deployment: flag(
@@ -16,7 +16,7 @@ export const deploymentSettings = {
   ),
 };
 
-export interface DeploymentOrder {
+export interface DeploymentInputs {
   readonly deployment: boolean;
   readonly githubToken: string | undefined;
   readonly environment: string;
@@ -24,52 +24,50 @@ export interface DeploymentOrder {
   readonly image: Image;
   readonly scheme: TagScheme;
   /** What is done, for people: "promote ami-1". */
-  readonly says: string;
+  readonly description: string;
   readonly onCancel: 'leave' | 'rollback';
 }
 
-type NeededDeps = Pick<Deps<never, 'deployments'>, 'deployments' | 'report' | 'run'>;
+type DeploymentDeps = Pick<Deps<never, 'deployments'>, 'deployments' | 'report' | 'run'>;
 
+/** Runs `work` and records how it ended. `isPending`: the rollout is still in progress, so the deployment is too. */
 export async function recordDeployment<T>(
-  order: DeploymentOrder,
-  deps: NeededDeps,
+  inputs: DeploymentInputs,
+  { deployments, run, report }: DeploymentDeps,
   work: () => Promise<T>,
-  ended: (value: T) => 'success' | 'moving',
+  isPending: (value: T) => boolean,
 ): Promise<T> {
-  const { githubToken: token, environment, image, says } = order;
-  const { deployments, run, report } = deps;
-  if (!order.deployment || token === undefined || run.repository === '') return work();
+  const { githubToken: token, environment, image, description, region } = inputs;
+  if (!inputs.deployment || token === undefined || run.repository === '') return work();
   const base = { repository: run.repository, token, logUrl: run.url };
   const quietly = <R>(call: Promise<R>): Promise<R | undefined> =>
-    call.catch((cause: unknown) => void report.warn(`No deployment on GitHub: ${cause instanceof Error ? cause.message : String(cause)}`));
-  const id = await quietly(deployments.begin({ ...base, environment, commit: commitOf(order, run), imageId: image.id, description: says }));
+    call.catch((cause: unknown) =>
+      report.warn(`GitHub deployment not recorded: ${cause instanceof Error ? cause.message : String(cause)}`),
+    ) as Promise<R | undefined>;
+  const id = await quietly(deployments.begin({ ...base, environment, commit: commitOf(inputs, run), imageId: image.id, description }));
   if (id === undefined) return work();
-  const end = (how: Ending, description: string) =>
-    quietly(deployments.end({ ...base, id, ended: how, description, environmentUrl: consoleUrl(order) }));
+  const environmentUrl = `https://${region}.console.aws.amazon.com/ec2/home?region=${region}#ImageDetails:imageId=${image.id}`;
+  const end = (ended: Ending, text: string) => quietly(deployments.end({ ...base, id, ended, description: text, environmentUrl }));
   try {
     const value = await work();
-    // One that still moves stays in progress: the run that finishes it finds it.
-    if (ended(value) === 'success') await end('success', says);
+    if (!isPending(value)) await end('success', description);
     return value;
   } catch (failure) {
-    await end(...endingOf(failure, order));
+    await end(...endingOf(failure, inputs));
     throw failure;
   }
 }
 
 type Ending = Parameters<Deployments['end']>[0]['ended'];
 
-/** `failure` only where it has failed. What we stopped watching goes on: the next run with the same settings finds the deployment and ends it. */
-function endingOf(failure: unknown, { says, onCancel }: DeploymentOrder): [Ending, string] {
-  const reason = failure instanceof Error ? (failure.message.split('\n')[0] ?? says) : says;
+/** `failure` only for a failed rollout. One that is still in progress is found and ended by the next run with the same settings. */
+function endingOf(failure: unknown, { description, onCancel }: DeploymentInputs): [Ending, string] {
+  const reason = failure instanceof Error ? (failure.message.split('\n')[0] ?? description) : description;
   if (!isInProgress(failure)) return ['failure', reason];
-  if (failure instanceof CancelledError && onCancel === 'rollback') return ['error', 'Cancelled: AWS brings the old image back'];
-  return ['in_progress', `Nobody watches it now: run the job again with the same settings, and it goes on. ${reason}`];
+  if (failure instanceof CancelledError && onCancel === 'rollback') return ['error', 'Cancelled: AWS rolls back to the old image'];
+  return ['in_progress', `In progress, not watched. Run the job again with the same settings to continue. ${reason}`];
 }
 
 /** An image of another repository has no commit here: then it is the commit of this run. */
-const commitOf = ({ image, scheme }: DeploymentOrder, run: NeededDeps['run']): string =>
+const commitOf = ({ image, scheme }: DeploymentInputs, run: DeploymentDeps['run']): string =>
   (identity(image, scheme, 'repository') === run.repository ? identity(image, scheme, 'commit') : undefined) ?? run.commit;
-
-const consoleUrl = ({ region, image }: DeploymentOrder): string =>
-  `https://${region}.console.aws.amazon.com/ec2/home?region=${region}#ImageDetails:imageId=${image.id}`;

@@ -1,16 +1,15 @@
 import { UsageError } from '../kit/errors.ts';
 import { duration, list, optional, text } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
-import type { Image } from '../model/image.ts';
+import { type Image, isOurs, type TagScheme, tagKey } from '../model/image.ts';
 import { AMI_ID, whole } from '../model/patterns.ts';
-import type { PointerOfEnvironment } from '../model/pointer.ts';
-import { environmentPointer } from '../model/pointer.ts';
-import { isVetoed } from '../model/veto.ts';
-import type { Deps } from '../ports/deps.ts';
+import { environmentPointer, type PointerOfEnvironment } from '../model/pointer.ts';
+import { isVetoed, liftedTags, vetoTags } from '../model/veto.ts';
+import type { Deps, RegionClients, Reporter } from '../ports/deps.ts';
 import { findEquivalentImage, type Selection, schemeOf } from '../selection/select-image.ts';
-import type { Guards } from './rules/guards.ts';
+import type { Guards } from './rules/admission.ts';
 
-/** What may reach an environment. */
+/** What may reach an environment: guards of the workflow, and vetoes on images. */
 
 const withOnly = { withOnly: true } as const;
 
@@ -24,19 +23,19 @@ export const guardSettings = {
     }),
   ),
   allowedRefs: optional(
-    list('Refs that an image must be built from: `main` or `release/*` are branches, tags are written whole, such as `refs/tags/v*`.', {
+    list('Refs that an image must be built from: `main` or `release/*` are branches; write tags as whole refs, such as `refs/tags/v*`.', {
       ...withOnly,
-      neededBy: 'environments that take no feature branches',
+      neededBy: 'environments that accept no feature branches',
     }),
   ),
   soakEnvironment: optional(
     text(
-      'The environment that must have run the image before this one; read with `from-role` and `from-region` where it lives elsewhere.',
+      'The environment that must have run the image before. In another account or region it is read with `from-role` and `from-region`.',
       {
         ...withOnly,
         pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
         message: 'must be the name of an environment',
-        neededBy: 'environments that take only what has proven itself elsewhere',
+        neededBy: 'environments that accept only what ran elsewhere before',
       },
     ),
   ),
@@ -44,7 +43,7 @@ export const guardSettings = {
     duration('How long `soak-environment` must have run it without a break.', { ...withOnly, neededBy: 'users of `soak-environment`' }),
   ),
   pin: optional(
-    text('The only image that may be promoted: holds an environment where it is.', {
+    text('The only image that may be promoted: holds the environment on it.', {
       ...withOnly,
       pattern: whole(AMI_ID),
       message: 'must be an image ID',
@@ -53,24 +52,54 @@ export const guardSettings = {
   ),
 };
 
-type Wanted = Values<typeof guardSettings> &
+type GuardInputs = Values<typeof guardSettings> &
   PointerOfEnvironment &
   Pick<Selection, 'region' | 'fromRegion' | 'fromRole' | 'tagPrefix' | 'commitTag'>;
-type NeededDeps = Pick<Deps<'images' | 'parameters'>, 'inRegion'>;
 
-export async function readGuards(wanted: Wanted, image: Image, deps: NeededDeps): Promise<Guards> {
-  const { soakEnvironment, soakTime, allowedRefs, pin } = wanted;
+export async function readGuards(
+  inputs: GuardInputs,
+  image: Image,
+  deps: Pick<Deps<'images' | 'parameters'>, 'inRegion'>,
+): Promise<Guards> {
+  const { soakEnvironment, soakTime, allowedRefs, pin } = inputs;
   if ((soakEnvironment === undefined) !== (soakTime === undefined)) {
-    throw new UsageError([
-      `"${soakTime === undefined ? 'soak-time' : 'soak-environment'}" is missing: the other one does nothing without it`,
-    ]);
+    const [missing, other] = soakTime === undefined ? ['soak-time', 'soak-environment'] : ['soak-environment', 'soak-time'];
+    throw new UsageError([`"${missing}" is required with "${other}"`]);
   }
   if (soakEnvironment === undefined || soakTime === undefined) return { allowedRefs, pin };
-  const there = deps.inRegion({ region: wanted.fromRegion ?? wanted.region, role: wanted.fromRole });
-  const [history, twin] = await Promise.all([
-    there.parameters.history(environmentPointer({ ...wanted, environment: soakEnvironment })),
-    there === deps.inRegion({ region: wanted.region }) ? image : findEquivalentImage(image, wanted, there).then(twin => twin.image),
+  const there = deps.inRegion({ region: inputs.fromRegion ?? inputs.region, role: inputs.fromRole });
+  const [history, equivalent] = await Promise.all([
+    there.parameters.history(environmentPointer({ ...inputs, environment: soakEnvironment })),
+    there === deps.inRegion({ region: inputs.region }) ? image : findEquivalentImage(image, inputs, there).then(found => found.image),
   ]);
-  const known = twin && { id: twin.id, vetoed: [image, twin].some(each => isVetoed(each, schemeOf(wanted), soakEnvironment)) };
+  const vetoed = [image, equivalent].some(each => each !== undefined && isVetoed(each, schemeOf(inputs), soakEnvironment));
+  const known = equivalent && { id: equivalent.id, vetoed };
   return { allowedRefs, pin, soak: { environment: soakEnvironment, seconds: soakTime, image: known, history } };
+}
+
+export interface VetoOf {
+  readonly imageId: string | undefined;
+  readonly scheme: TagScheme;
+  readonly family: string;
+  readonly environment: string;
+}
+
+type Images = Pick<RegionClients, 'images'>;
+
+const findImage = async ({ imageId }: VetoOf, { images }: Images) => (imageId === undefined ? undefined : images.get(imageId));
+
+/** The next promotion of this image to this environment is refused. A deleted image needs no veto. */
+export async function veto(of: VetoOf, { warn }: Pick<Reporter, 'warn'>, aws: Images): Promise<void> {
+  const image = await findImage(of, aws);
+  if (image === undefined) return;
+  if (isOurs(image, of.scheme, of.family)) await aws.images.tag([image.id], vetoTags(image, of.scheme, of.environment));
+  else warn(`${image.id} has no family tag, so it cannot be vetoed: a later promotion could bring it back.`);
+}
+
+export async function liftVeto(of: VetoOf, aws: Images): Promise<void> {
+  const image = await findImage(of, aws);
+  if (image === undefined || !isVetoed(image, of.scheme, of.environment)) return;
+  const remaining = liftedTags(image, of.scheme, of.environment);
+  if (remaining === undefined) await aws.images.untag([image.id], [tagKey(of.scheme, 'vetoed-in')]);
+  else await aws.images.tag([image.id], remaining);
 }

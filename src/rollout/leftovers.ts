@@ -1,75 +1,69 @@
 import { AccessError, RejectedError, UnreachableError, withDetails } from '../kit/errors.ts';
 import { candidateName } from '../model/pointer.ts';
-import { isAnnounced } from './announce.ts';
 import { indeterminate, isInProgress, nextOf, RESUME, ROLL_BACK_THE_REST } from './indeterminate.ts';
 import type { Promotion } from './plan.ts';
+import { isCandidate } from './pointer.ts';
+import type { RegionPlan } from './region-plans.ts';
 import type { GroupResult } from './roll-group.ts';
+import { collectFailure } from './undo.ts';
 
-/** How a failed promotion reads: what is left, and the next command. */
-
-/** What a failure must tell, wherever it comes from. */
 export interface Leftovers {
-  /** What was cleared away for the roll, and stays so. */
+  /** Blockers that were removed for the rollout, and stay removed. */
   readonly cleared: string[];
-  /** What could not be put back. */
+  /** What could not be reverted. */
   readonly remaining: string[];
 }
 
-/** The announcement goes when everything is as it was, and not before: it tells the next run, and a rollback, what this one was about. */
+/** The candidate is removed only when everything is reverted: it shows the next run, and a rollback, where this one started. */
 export async function withLeftovers(
   failure: unknown,
   promotions: readonly Promotion[],
   { cleared, remaining }: Leftovers,
-  undoing: () => Promise<void>,
+  undo: () => Promise<void>,
 ): Promise<unknown> {
   const [promotion] = promotions;
   if (promotion === undefined) return failure;
   const candidate = candidateName(promotion.pointer.name);
   if (isInProgress(failure))
-    return withDetails(failure, { leftovers: [...cleared, `${candidate} keeps the image from being pruned until then`] });
-  const begun = [...new Set(promotions.flatMap(earlierRollouts))];
-  if (remaining.length > 0 || begun.length > 0) {
+    return withDetails(failure, {
+      leftovers: [...cleared, `${candidate} keeps the image from being pruned until the rollout has finished`],
+    });
+  const unfinished = [...new Set(promotions.flatMap(earlierRollouts))];
+  if (remaining.length > 0 || unfinished.length > 0) {
     const next =
       promotion.operation === 'promote'
-        ? `${ROLL_BACK_THE_REST} Or mend what failed, and run the job again.`
-        : 'Mend what failed, and run the job again: it goes on with this rollback.';
-    const left = [...cleared, ...begun, `${candidate} stays, so that the next run knows where this one started`];
-    return withDetails(failure, { leftovers: left, next: nextOf(failure) ?? next });
+        ? `${ROLL_BACK_THE_REST} Or fix the cause and run the job again.`
+        : 'Fix the cause and run the job again: it continues this rollback.';
+    const leftovers = [...cleared, ...unfinished, `${candidate} is kept: it shows the next run where this one started`];
+    return withDetails(failure, { leftovers, next: nextOf(failure) ?? next });
   }
-  const kept = await undoing().then(
-    () => [],
-    cause => [`${candidate} stays, and the next run withdraws it: ${cause instanceof Error ? cause.message : String(cause)}`],
-  );
+  const kept = await collectFailure(undo, `${candidate} is kept, and the next run removes it`);
   return cleared.length + kept.length === 0 ? failure : withDetails(failure, { leftovers: [...cleared, ...kept] });
 }
 
-/** Another operation that was lost half way before this one, so that "as it was" is not what the pointer says. */
+/** Another unfinished operation before this one, so that the groups may differ from the pointer. */
 function earlierRollouts(promotion: Promotion): readonly string[] {
   const { candidate, current } = promotion.pointer;
-  if (candidate === undefined || candidate.value === current?.value || isAnnounced(promotion)) return [];
-  return [`what an earlier run had begun with ${candidate.value} and did not finish`];
+  if (candidate === undefined || candidate.value === current?.value || isCandidate(promotion)) return [];
+  return [`an unfinished rollout of ${candidate.value} by an earlier run`];
 }
 
-/** What became of one region. */
-export interface RegionState {
-  readonly region: string;
-  readonly several: boolean;
-  readonly promotion: Promotion;
+export interface RegionState extends Pick<RegionPlan, 'region' | 'several' | 'promotion'> {
   readonly groups: readonly GroupResult[];
   readonly moved: boolean;
-  /** What the pointer names is in the failure: somebody else, or the image, has crossed us. */
+  /** Another process changed the pointer; the failure names what it holds. */
   readonly conflict: boolean;
 }
 
-/** All is proven, and only the rest did not come to its end. */
-export function notSettled(failure: unknown, ends: readonly RegionState[]): unknown {
+/** All groups are verified, and only a later step failed. */
+export function notSettled(failure: unknown, regions: readonly RegionState[]): unknown {
   const forbidden = failure instanceof AccessError && !(failure instanceof UnreachableError);
   const known = forbidden || failure instanceof RejectedError;
-  const candidates = [...new Set(ends.map(({ promotion }) => candidateName(promotion.pointer.name)))];
-  const left = [...ends.flatMap(end => formatState(end, known)), ...candidates.map(name => `${name} stays until all is done`)];
+  const candidates = new Set(regions.map(({ promotion }) => `${candidateName(promotion.pointer.name)} is kept until the end`));
+  const leftovers = [...regions.flatMap(region => formatState(region, known)), ...candidates];
   return forbidden
-    ? withDetails(failure, { leftovers: left, next: `${failure.next ?? 'Mend that.'} ${RESUME}` })
-    : indeterminate(failure, left, RESUME);
+    ? withDetails(failure, { leftovers, next: `${failure.next ?? 'Grant the permission.'} ${RESUME}` })
+    : indeterminate(failure, leftovers, RESUME);
 }
 
 function formatState(
@@ -78,7 +72,7 @@ function formatState(
 ): readonly string[] {
   const old = `${known ? 'still names' : 'may still name'} ${pointer.current?.value ?? 'nothing'}`;
   const lines = [
-    ...(groups.length === 0 ? [] : [`${groups.map(({ group }) => group).join(', ')} launch and run ${image.id}, proven`]),
+    ...groups.map(({ group }) => `${group} launches and runs ${image.id} (verified)`),
     ...(conflict ? [] : [`${pointer.name} ${moved ? `names ${image.id}` : old}`]),
   ];
   return several ? lines.map(line => `${region}: ${line}`) : lines;

@@ -16,9 +16,8 @@ export type PromotionClients = FactPorts & Pick<RegionClients, 'parameters'>;
 export interface PromotionOrder extends Admission {
   readonly operation: RolloutOperation;
   readonly image: Image;
-  /** Why this image. */
   readonly reason: string;
-  /** What the environment ran until now. */
+  /** The image that the environment runs now. */
   readonly was: string | undefined;
   readonly pointer: PointerState;
   readonly roll: RolloutOptions;
@@ -29,12 +28,12 @@ export interface Promotion extends PromotionOrder {
   readonly refusals: readonly string[];
 }
 
-/** `listed`: every group there is, where somebody has asked just now. */
+/** `listed`: all groups of the region, where they were read already. */
 export async function planPromotion(order: PromotionOrder, aws: PromotionClients, listed?: readonly Group[]): Promise<Promotion> {
-  const { image, pointer, operation, roll: wanted } = order;
-  const facts = wanted.strategy === 'none' ? [] : await readGroups(wanted, image.id, aws, listed);
+  const { image, pointer, operation, roll } = order;
+  const facts = roll.strategy === 'none' ? [] : await readGroups(roll, image.id, aws, listed);
   const pointerNow = { name: pointer.name, value: pointer.current?.value, movedAt: movedEarly(pointer) };
-  const groups = facts.map(fact => planGroup(fact, { ...wanted, image, operation, pointer: pointerNow }));
+  const groups = facts.map(fact => planGroup(fact, { ...roll, image, operation, pointer: pointerNow }));
   const moves = pointerNow.value !== image.id;
   const refusals = [
     ...imageRefusals(image, order),
@@ -44,7 +43,7 @@ export async function planPromotion(order: PromotionOrder, aws: PromotionClients
   return { ...order, groups, refusals };
 }
 
-/** When a run moved it whose groups had not proven the image yet: what it announced is still there. */
+/** When an unfinished run moved the pointer: its candidate still exists. */
 const movedEarly = ({ current, history, candidate }: PointerState): Date | undefined =>
   current !== undefined && candidate?.value === current.value
     ? history.find(({ version }) => version === current.version)?.writtenAt
@@ -55,21 +54,21 @@ interface Planned {
   readonly promotion: Promotion;
 }
 
-/** What is refused in one region is refused in all. */
-export function throwIfRefused(parts: readonly Planned[]): void {
-  const [home] = parts;
-  const refusals = parts.flatMap(({ region, promotion }) =>
-    promotion.refusals.map(refusal => (parts.length > 1 ? `${region}: ${refusal}` : refusal)),
+/** Throws with the refusals of all regions. */
+export function throwIfRefused(plans: readonly Planned[]): void {
+  const [home] = plans;
+  const refusals = plans.flatMap(({ region, promotion }) =>
+    promotion.refusals.map(refusal => (plans.length > 1 ? `${region}: ${refusal}` : refusal)),
   );
   const [first, ...rest] = refusals;
   if (home === undefined || first === undefined) return;
   const { operation, image, environment } = home.promotion;
-  const said = rest.length === 0 ? first : `${refusals.length} reasons:\n- ${refusals.join('\n- ')}`;
-  throw new RejectedError(`Refused to ${operation === 'promote' ? 'promote' : 'roll back to'} ${image.id} in ${environment}: ${said}`, {
+  const reasons = rest.length === 0 ? first : `${refusals.length} reasons:\n- ${refusals.join('\n- ')}`;
+  throw new RejectedError(`Refused to ${operation === 'promote' ? 'promote' : 'roll back to'} ${image.id} in ${environment}: ${reasons}`, {
     unchanged: true,
   });
 }
 
-/** Everything is there already: the pointer names the image, and every group runs it. */
+/** The pointer names the image, and every group runs it. */
 export const isUpToDate = ({ groups, pointer, image }: Promotion): boolean =>
   pointer.current?.value === image.id && groups.every(({ action, blocker }) => action === 'nothing' && blocker === undefined);

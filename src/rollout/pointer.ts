@@ -1,17 +1,17 @@
 import { RejectedError } from '../kit/errors.ts';
 import { type Image, identity, type TagScheme } from '../model/image.ts';
-import { candidateName, pointerDescription, type RolloutOperation } from '../model/pointer.ts';
+import { candidateName, parseDescription, pointerDescription, type RolloutOperation } from '../model/pointer.ts';
 import type { Parameter, ParameterVersion } from '../ports/groups.ts';
 import { type PointerClients, type PointerDeps, verifyParameter, writeParameter } from './pointer-write.ts';
 
-/** The pointer of an environment: read whole, moved last, read back. */
+/** The pointer of an environment and its candidate: read, written and read back. */
 
 export interface PointerState {
   readonly name: string;
   readonly current: Parameter | undefined;
   /** Newest first. */
   readonly history: readonly ParameterVersion[];
-  /** What a run announced that did not come to its end. */
+  /** The image of an unfinished run. */
   readonly candidate: ParameterVersion | undefined;
 }
 
@@ -33,12 +33,41 @@ export async function readPointer(name: string, { parameters }: PointerClients):
   return { name, current, history, candidate: candidates[0] };
 }
 
+/** Whether an unfinished run had the same operation and images. */
+export function isCandidate({ pointer: { candidate }, image, operation, was }: Move): boolean {
+  const parsed = candidate === undefined ? undefined : parseDescription(candidate.description);
+  return candidate?.value === image.id && parsed?.operation === operation && parsed.was === was;
+}
+
+/**
+ * Written before the rollout: proves that the role may write here and that the image is visible here, keeps the image from being pruned, and
+ * records for the next run what this one was doing.
+ */
+export async function writeCandidate(move: Move, deps: PointerDeps, aws: PointerClients): Promise<void> {
+  const name = candidateName(move.pointer.name);
+  const { candidate } = move.pointer;
+  const version = (isCandidate(move) ? candidate?.version : undefined) ?? (await write(name, move, candidate, deps, aws));
+  await verifyParameter({ name, value: move.image.id, version }, deps, aws);
+}
+
+/** The last call of a run: without a candidate, all is done. */
+export const removeCandidate = ({ name }: PointerState, { parameters }: PointerClients): Promise<void> =>
+  parameters.remove(candidateName(name));
+
+/** Unless another run has replaced it. */
+export async function removeOwnCandidate({ pointer, image }: Move, { report }: PointerDeps, aws: PointerClients): Promise<void> {
+  const found = await aws.parameters.read(candidateName(pointer.name));
+  if (found === undefined) return;
+  if (found.value === image.id) return removeCandidate(pointer, aws);
+  report.info(`${found.name} names ${found.value}: another run is in progress, so the parameter is kept.`);
+}
+
 export interface Moved {
   readonly version: number;
   readonly changed: boolean;
 }
 
-/** Only if it still holds what the plan saw: AWS has no compare-and-set, so we look just before, and at the version it became. */
+/** Only if the pointer still names what the plan saw. AWS has no compare-and-set, so the version after the write is compared too. */
 export async function movePointer(move: Move, deps: PointerDeps, aws: PointerClients): Promise<Moved> {
   const { name, current: planned } = move.pointer;
   const now = await aws.parameters.read(name);
@@ -47,10 +76,10 @@ export async function movePointer(move: Move, deps: PointerDeps, aws: PointerCli
   const version = await write(name, move, now, deps, aws);
   await verifyParameter({ name, value: move.image.id, version }, deps, aws);
   const expected = (planned?.version ?? 0) + 1;
-  if (version !== expected && !(await wroteAll(move, expected, deps, aws))) {
+  if (version !== expected && !(await isAllOurs(move, expected, deps, aws))) {
     throw pointerConflict(
       move,
-      `got version ${expected} from somebody else at the same time; version ${version} is ours and holds ${move.image.id}`,
+      `another process wrote version ${expected} at the same time; version ${version} of this run names ${move.image.id}`,
     );
   }
   return { version, changed: true };
@@ -58,34 +87,30 @@ export async function movePointer(move: Move, deps: PointerDeps, aws: PointerCli
 
 export function throwIfChanged(move: Move, now: Parameter | undefined): void {
   if (now?.value === move.image.id || now?.version === move.pointer.current?.version) return;
-  throw pointerConflict(move, `holds ${now?.value ?? 'nothing'} (version ${now?.version ?? 0})`);
+  throw pointerConflict(move, `it names ${now?.value ?? 'nothing'} (version ${now?.version ?? 0})`);
 }
 
-/** The way back for groups that read the pointer: what they launch from now on is what it was. Tells what is left. */
-export async function revertPointer(move: Move, deps: PointerDeps, aws: PointerClients): Promise<readonly string[]> {
+/** For groups that read the pointer: they launch the old image again. */
+export async function revertPointer(move: Move, deps: PointerDeps, aws: PointerClients): Promise<void> {
   const { name } = move.pointer;
   const now = await aws.parameters.read(name);
-  if (now === undefined || now.value !== move.image.id) return [];
-  if (move.was === undefined) {
-    await aws.parameters.remove(name);
-    return [];
-  }
+  if (now === undefined || now.value !== move.image.id) return;
+  if (move.was === undefined) return aws.parameters.remove(name);
   const description = pointerDescription('rollback', { was: move.image.id, commit: undefined, run: deps.run.url });
   const version = await writeParameter({ name, value: move.was, description, existing: now }, deps, aws);
   await verifyParameter({ name, value: move.was, version }, deps, aws);
-  return [];
 }
 
-const pointerConflict = ({ pointer }: Move, what: string): RejectedError =>
-  new RejectedError(
-    `${pointer.name} was moved by somebody else while we worked: it ${what}. When the plan was made it held ${pointer.current?.value ?? 'nothing'}.`,
-    {
-      next: 'Decide which image it shall be, and promote that one.',
-    },
+function pointerConflict({ pointer: { name, current }, operation }: Move, found: string): RejectedError {
+  const planned = current === undefined ? 'no parameter' : `${current.value} (version ${current.version})`;
+  return new RejectedError(
+    `Parameter ${name} changed during the ${operation === 'promote' ? 'promotion' : 'rollback'}: ${found}. The plan saw ${planned}.`,
+    { next: 'Promote the image that the environment must run.' },
   );
+}
 
-/** The SDK may have sent one write twice: two versions, both ours. */
-async function wroteAll(move: Move, from: number, deps: PointerDeps, { parameters }: PointerClients): Promise<boolean> {
+/** The SDK may have sent one write twice: two versions, both of this run. */
+async function isAllOurs(move: Move, from: number, deps: PointerDeps, { parameters }: PointerClients): Promise<boolean> {
   const since = (await parameters.history(move.pointer.name)).filter(({ version }) => version >= from);
   return since.every(({ value, description }) => value === move.image.id && description === describe(move, deps));
 }
@@ -97,5 +122,5 @@ const describe = (move: Move, { run }: PointerDeps): string =>
     run: run.url === '' ? 'outside GitHub' : `${run.url} attempt ${run.attempt}`,
   });
 
-export const write = (name: string, move: Move, existing: Parameter | undefined, deps: PointerDeps, aws: PointerClients): Promise<number> =>
+const write = (name: string, move: Move, existing: Parameter | undefined, deps: PointerDeps, aws: PointerClients): Promise<number> =>
   writeParameter({ name, value: move.image.id, description: describe(move, deps), existing }, deps, aws);

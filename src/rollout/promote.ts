@@ -7,23 +7,21 @@ import type { Deps } from '../ports/deps.ts';
 import { schemeOf, selectImage, selection } from '../selection/select-image.ts';
 import { readDeliveries } from '../validation/check-files.ts';
 import { settings as validation } from '../validation/validate.ts';
-import { withdraw } from './announce.ts';
 import { applyPlans, isPending, type RegionResult, refreshesOf } from './apply.ts';
 import { deploymentSettings, recordDeployment } from './deployment.ts';
-import { guardSettings, readGuards } from './guards.ts';
+import { guardSettings, liftVeto, readGuards } from './guards.ts';
 import { runInstanceChecks } from './instance-checks.ts';
 import { isUpToDate, type PromotionOrder, throwIfRefused } from './plan.ts';
-import { readPointer } from './pointer.ts';
+import { readPointer, removeCandidate } from './pointer.ts';
 import { amiIdsOf, forEachSequential, planRegions, type Region, type RegionPlan } from './region-plans.ts';
 import { reportPlan, reportResult } from './report.ts';
 import type { Check } from './roll-regions.ts';
 import { throwIfUnfit } from './rules/preferences.ts';
 import { rolloutSettings } from './rules/settings.ts';
 import { verifySteadyState } from './steady-state.ts';
-import { liftVeto } from './veto.ts';
 
 // Needs an image that passed validation, and an environment.
-// Leaves behind the groups rolled and proven, then the pointer moved and proven; or everything as it was, and a red job.
+// Produces verified groups and then a verified pointer; or the state before, and a failed job.
 
 export const settings = {
   family,
@@ -34,12 +32,12 @@ export const settings = {
   ...guardSettings,
   checks: {
     ...optional(validation.checks),
-    neededBy: 'teams that also want to see new instances do their work in the group, at each of the `checkpoints` and while it bakes',
+    neededBy: 'teams that also check new instances in their group, at each of the `checkpoints` and during the bake time',
   },
   checksTimeout: { ...validation.checksTimeout, fallback: '4m' },
-  liftVeto: flag('Promote an image that was rolled back here, and forget that it was.', false, {
+  liftVeto: flag('Promote an image that is vetoed in this environment, and remove the veto.', false, {
     withOnly: true,
-    neededBy: 'teams that rolled back an image which was not to blame',
+    neededBy: 'teams that rolled back an image that was not the cause',
   }),
   ...deploymentSettings,
   dryRun: dryRun(false),
@@ -54,92 +52,89 @@ export const outputs = {
   pointerVersion: 'Version of the parameter.',
   refreshes:
     'JSON list: `region`, `group`, `refresh`, `status`, `from` and `to` (launch template versions) of every group, and its `successor` (blue-green).',
-  changed: 'false when the environment ran exactly this already.',
+  changed: 'false when the environment already ran exactly this.',
 };
 
-type Wanted = Values<typeof settings>;
-type NeededDeps = Deps<
+type PromoteInputs = Values<typeof settings>;
+type PromoteDeps = Deps<
   'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'commands',
   'commits' | 'deployments' | 'files'
 >;
 
-export async function run(wanted: Wanted, deps: NeededDeps) {
-  throwIfUnfit({ ...wanted, checksSeconds: wanted.checks === undefined ? undefined : wanted.checksTimeout });
+export async function run(inputs: PromoteInputs, deps: PromoteDeps) {
+  throwIfUnfit({ ...inputs, checksSeconds: inputs.checks === undefined ? undefined : inputs.checksTimeout });
   const { report } = deps;
-  const check = await checker(wanted, deps);
+  const check = await toCheck(inputs, deps);
 
-  const { image, reason } = await report.step(`Find ${wanted.image}`, () => selectImage(wanted, deps));
-  const orderIn = orderOf(wanted, image, reason, deps);
-  const parts = await report.step('Plan', () => planRegions(wanted, image, deps, orderIn));
-  reportPlan(parts);
-  throwIfRefused(parts);
-  if (wanted.dryRun) return { outcome: 'planned' as const, outputs: plannedOf(parts) };
+  const { image, reason } = await report.step(`Find ${inputs.image}`, () => selectImage(inputs, deps));
+  const orderIn = orderOf(inputs, image, reason, deps);
+  const plans = await report.step('Plan', () => planRegions(inputs, image, deps, orderIn));
+  reportPlan(plans);
+  throwIfRefused(plans);
+  // No version: the current one names another image than `amiId`.
+  if (inputs.dryRun)
+    return { outcome: 'planned' as const, outputs: { ...outputsOf(plans, { changed: false }), pointerVersion: undefined } };
 
-  // Only once the image runs: lifted for a promotion that then failed, it would be gone for the next push.
-  const forget = () => (wanted.liftVeto ? liftVetoes(parts) : nothing());
-  if (parts.every(({ promotion }) => isUpToDate(promotion))) {
-    report.info(`${wanted.environment} runs ${image.id} already: nothing to do.`);
-    await forget();
-    await finishAnnounced(parts, check);
-    return { outcome: 'unchanged' as const, outputs: outputsOf(parts, { changed: false }) };
+  // Only when the image runs: after a failed promotion the next push must still find the veto.
+  const after = async () => {
+    if (!inputs.liftVeto) return;
+    await forEachSequential(plans, ({ promotion, aws }) => liftVeto({ ...promotion, imageId: promotion.image.id }, aws));
+  };
+  if (plans.every(({ promotion }) => isUpToDate(promotion))) {
+    report.info(`${inputs.environment} already runs ${image.id}. Nothing to do.`);
+    await after();
+    await finishEarlierRun(plans, check);
+    return { outcome: 'unchanged' as const, outputs: outputsOf(plans, { changed: false }) };
   }
 
-  const ended = await recordDeployment(
-    { ...wanted, image, scheme: schemeOf(wanted), says: `promote ${image.id}` },
+  const results = await recordDeployment(
+    { ...inputs, image, scheme: schemeOf(inputs), description: `promote ${image.id}` },
     deps,
-    () => applyPlans(parts, deps, { before: nothing, undo: nothing, after: forget, check }),
-    ended => (isPending(ended) ? 'moving' : 'success'),
+    () => applyPlans(plans, deps, { before: async () => {}, undo: async () => {}, after, check }),
+    isPending,
   );
-  reportResult(parts, ended);
-  return { outcome: isPending(ended) ? ('unknown' as const) : ('done' as const), outputs: outputsOf(parts, { changed: true, ended }) };
+  reportResult(plans, results);
+  return { outcome: isPending(results) ? ('unknown' as const) : ('done' as const), outputs: outputsOf(plans, { changed: true, results }) };
 }
 
 const orderOf =
-  (wanted: Wanted, home: Image, homeReason: string, deps: NeededDeps) =>
+  (inputs: PromoteInputs, home: Image, homeReason: string, deps: PromoteDeps) =>
   async (image: Image, { region, aws }: Region): Promise<PromotionOrder> => {
-    const of = { ...wanted, architecture: image.architecture };
-    // Where it came from and what it was proven by is asked once, at home.
-    const guarding = image === home ? readGuards(of, image, deps) : {};
-    const [pointer, guards] = await Promise.all([readPointer(environmentPointer(of), aws), guarding]);
-    // A pointer that names it already was moved by a run that did not come to its end.
+    const query = { ...inputs, architecture: image.architecture };
+    // Guards are about the origin of the image, so they are read in the home region only.
+    const guarding = image === home ? readGuards(query, image, deps) : {};
+    const [pointer, guards] = await Promise.all([readPointer(environmentPointer(query), aws), guarding]);
+    // An unfinished run may have moved the pointer already.
     const was = pointer.current?.value === image.id ? previousImageId(pointer.history) : pointer.current?.value;
-    const reason = image === home ? homeReason : `what ${home.id} is in ${region}`;
-    const facts = { image, reason, was, pointer, guards, scheme: schemeOf(wanted), now: deps.clock.now() };
-    return { ...wanted, ...facts, operation: 'promote', roll: wanted };
+    const reason = image === home ? homeReason : `the same image as ${home.id}, in ${region}`;
+    const facts = { image, reason, was, pointer, guards, scheme: schemeOf(inputs), now: deps.clock.now() };
+    return { ...inputs, ...facts, operation: 'promote', roll: inputs };
   };
 
-/** By a run that was lost after it had moved the pointers, and before it could say that all is done. */
-async function finishAnnounced(parts: readonly RegionPlan[], check: Check | undefined): Promise<void> {
-  const open = parts.filter(({ promotion }) => promotion.pointer.candidate !== undefined);
+/** An earlier run moved the pointers and ended before it removed the candidates. */
+async function finishEarlierRun(plans: readonly RegionPlan[], check: Check | undefined): Promise<void> {
+  const open = plans.filter(({ promotion }) => promotion.pointer.candidate !== undefined);
   await forEachSequential(open, async ({ promotion, region, deps, aws }) => {
     await verifySteadyState(promotion, check?.(region), deps, aws);
-    await withdraw(promotion.pointer, aws);
+    await removeCandidate(promotion.pointer, aws);
   });
 }
 
-const nothing = async (): Promise<void> => {};
-
-const liftVetoes = async (parts: readonly RegionPlan[]) =>
-  void (await forEachSequential(parts, ({ promotion, aws }) => liftVeto({ ...promotion, imageId: promotion.image.id }, aws)));
-
-async function checker({ checks, checksTimeout: seconds }: Wanted, deps: NeededDeps): Promise<Check | undefined> {
+async function toCheck({ checks, checksTimeout: seconds }: PromoteInputs, deps: PromoteDeps): Promise<Check | undefined> {
   if (checks === undefined || checks.length === 0) return undefined;
   const deliveries = await readDeliveries(checks, deps.files);
   return region => instanceId => runInstanceChecks(instanceId, { checks, deliveries, seconds }, deps, deps.inRegion({ region }));
 }
 
-/** No version: the one that there is names another image than `amiId`. */
-const plannedOf = (parts: readonly RegionPlan[]) => ({ ...outputsOf(parts, { changed: false }), pointerVersion: undefined });
-
-function outputsOf(parts: readonly RegionPlan[], { changed, ended = [] }: { changed: boolean; ended?: readonly RegionResult[] }) {
-  const [home] = parts.map(({ promotion }) => promotion);
+function outputsOf(plans: readonly RegionPlan[], { changed, results = [] }: { changed: boolean; results?: readonly RegionResult[] }) {
+  const [home] = plans.map(({ promotion }) => promotion);
   return {
     amiId: home?.image.id,
-    amiIds: amiIdsOf(parts),
+    amiIds: amiIdsOf(plans),
     previousAmiId: home?.was ?? '',
     pointer: home?.pointer.name,
-    pointerVersion: changed ? ended[0]?.moved?.version : home?.pointer.current?.version,
-    refreshes: refreshesOf(ended),
+    pointerVersion: changed ? results[0]?.moved?.version : home?.pointer.current?.version,
+    refreshes: refreshesOf(results),
     changed,
   };
 }

@@ -12,9 +12,8 @@ import type { RolloutOptions } from './rules/settings.ts';
 
 /** An environment may live in several regions. Each has its own pointer, its own groups, and its own copy of the image. */
 
-/** What one region does of a promotion. */
 export interface RegionPlan extends Region {
-  /** Others do the same elsewhere, so every line says where. */
+  /** Other regions take part, so every line names its region. */
   readonly several: boolean;
   readonly deps: RolloutDeps;
   readonly promotion: Promotion;
@@ -26,86 +25,84 @@ export interface Region {
 }
 
 type RegionInputs = EquivalentImageQuery & RolloutOptions & { readonly region: string; readonly regions: readonly string[] };
+type RegionDeps = RolloutDeps & { inRegion(where: { region: string }): PromotionClients };
 
-interface RegionDeps extends RolloutDeps {
-  inRegion(where: { region: string }): PromotionClients;
-}
-
-/** Home first. The image is looked for everywhere before anything else is asked. */
+/** The plan of every region, home first. Throws before anything else is read where a region has no copy of the image. */
 export async function planRegions(
-  wanted: RegionInputs,
+  inputs: RegionInputs,
   image: Image,
   deps: RegionDeps,
-  orderIn: (image: Image, here: Region) => Promise<PromotionOrder>,
+  orderIn: (image: Image, region: Region) => Promise<PromotionOrder>,
 ): Promise<readonly RegionPlan[]> {
-  const everywhere = regionsOf(wanted).map(region => ({ region, aws: deps.inRegion({ region }) }));
-  const several = everywhere.length > 1;
-  const images = await findInEachRegion(image, everywhere, wanted);
-  const rolls = several ? await assignGroups(wanted, everywhere) : [];
-  const plan = async (here: Region, i: number) => {
-    const order = await orderIn(images[i] ?? image, here);
-    const promotion = await planPromotion({ ...order, roll: rolls[i]?.wanted ?? wanted }, here.aws, rolls[i]?.listed);
-    const own = several ? { ...deps, report: regionReporter(here.region, deps.report) } : deps;
-    return { ...here, several, deps: own, promotion };
+  const regions = regionsOf(inputs).map(region => ({ region, aws: deps.inRegion({ region }) }));
+  const several = regions.length > 1;
+  const images = await findInEachRegion(image, regions, inputs);
+  const assigned = several ? await assignGroups(inputs, regions) : [];
+  const plan = async (region: Region, i: number) => {
+    const order = await orderIn(images[i] ?? image, region);
+    const promotion = await planPromotion({ ...order, roll: assigned[i]?.inputs ?? inputs }, region.aws, assigned[i]?.listed);
+    const own = several ? { ...deps, report: regionReporter(region.region, deps.report) } : deps;
+    return { ...region, several, deps: own, promotion };
   };
-  return Promise.all(everywhere.map((here, i) => withRegion({ ...here, several }, () => plan(here, i))));
+  return Promise.all(regions.map((region, i) => withRegion({ ...region, several }, () => plan(region, i))));
 }
 
-const LEAVE_OUT = 'leave the region out: "regions: []" under "with:", or in the section of the environment, beats the top of the file';
+const OMIT_REGION = 'remove the region: "regions: []" under "with:" or in the section of the environment overrides the top of the file';
 
-/** The same image under the IDs that it has there. */
-async function findInEachRegion(image: Image, [, ...further]: readonly Region[], wanted: EquivalentImageQuery): Promise<readonly Image[]> {
+/** The same image under the ID that it has in each region. */
+async function findInEachRegion(image: Image, [, ...further]: readonly Region[], query: EquivalentImageQuery): Promise<readonly Image[]> {
   const found = await Promise.all(
     further.map(async ({ region, aws }) => ({
       region,
-      ...(await withRegion({ region, several: true }, () => findEquivalentImage(image, wanted, aws))),
+      ...(await withRegion({ region, several: true }, () => findEquivalentImage(image, query, aws))),
     })),
   );
-  const unfound = found.flatMap(({ region, image: twin, reason, oneOf }) => (twin === undefined ? [{ region, reason, oneOf }] : []));
-  if (unfound.length > 0) {
-    const said = unfound.map(({ region, reason }) => `${region}: ${reason}`).join('; ');
-    const next = [...new Set(unfound.map(({ region, oneOf }) => remedy(region, oneOf)))].join(' ');
-    throw new RejectedError(`Not exactly once in every region: ${said}.`, {
+  const missing = found.filter(each => each.image === undefined);
+  if (missing.length > 0) {
+    const reasons = missing.map(({ region, reason }) => `${region}: ${reason}`).join('; ');
+    const next = [...new Set(missing.map(({ region, oneOf }) => remedy(region, oneOf)))].join(' ');
+    throw new RejectedError(`${image.id} is not exactly once in every region: ${reasons}.`, {
       unchanged: true,
-      next: `${next} Or ${LEAVE_OUT}.`,
+      next: `${next} Or ${OMIT_REGION}.`,
     });
   }
-  return [image, ...found.flatMap(({ image: twin }) => (twin === undefined ? [] : [twin]))];
+  return [image, ...found.flatMap(each => each.image ?? [])];
 }
 
 const remedy = (region: string, oneOf: readonly string[] | undefined): string =>
   oneOf === undefined
     ? 'Copy it there with mode "share" and "regions".'
-    : `Leave one of ${oneOf.join(' and ')}: mode "delete" with "region: ${region}" and "image: ${oneOf.at(-1)}" removes that one, unless something uses it.`;
+    : `Keep one of ${oneOf.join(' and ')}: mode "delete" with "region: ${region}" and "image: ${oneOf.at(-1)}" removes that one, unless something uses it.`;
 
-/** A group may be in one region and not in the other; but none may be nowhere, and no region without any. */
-async function assignGroups(
-  wanted: RegionInputs,
-  everywhere: readonly Region[],
-): Promise<readonly { wanted: RegionInputs; listed: readonly Group[] }[]> {
-  const { groups, strategy } = wanted;
+interface Assigned {
+  readonly inputs: RegionInputs;
+  readonly listed: readonly Group[];
+}
+
+/** A group may be missing in a region, but not in all; and every region needs a group. */
+async function assignGroups(inputs: RegionInputs, regions: readonly Region[]): Promise<readonly Assigned[]> {
+  const { groups, strategy } = inputs;
   if (strategy === 'none' || groups === undefined || groups.length === 0) return [];
   const own = await Promise.all(
-    everywhere.map(async ({ region, aws }) => {
+    regions.map(async ({ region, aws }) => {
       const listed = await withRegion({ region, several: true }, () => aws.groups.find({}));
-      return { names: groups.filter(name => activeGroup(listed, name) !== undefined), listed };
+      return { region, names: groups.filter(name => activeGroup(listed, name) !== undefined), listed };
     }),
   );
-  const regions = everywhere.map(({ region }) => region);
-  const tagged = Object.keys(wanted.groupTags ?? {}).length > 0;
+  const tagged = Object.keys(inputs.groupTags ?? {}).length > 0;
   const problems = [
     ...groups
       .filter(name => !own.some(({ names }) => names.includes(name)))
-      .map(name => `"groups" names "${name}", which is no Auto Scaling group of ${regions.join(' or ')}`),
-    ...regions
-      .filter((_, i) => own[i]?.names.length === 0 && !tagged)
-      .map(region => `"regions" names ${region}, where none of "groups" is: name its groups too, or ${LEAVE_OUT}`),
+      .map(name => `"groups" names "${name}", which is no Auto Scaling group in ${own.map(({ region }) => region).join(' or ')}`),
+    ...own
+      .filter(({ names }) => names.length === 0 && !tagged)
+      .map(({ region }) => `"regions" names ${region}, where none of "groups" exists: add its groups to "groups", or ${OMIT_REGION}`),
   ];
   if (problems.length > 0) throw new UsageError(problems);
-  return own.map(({ names, listed }) => ({ wanted: { ...wanted, groups: names }, listed }));
+  return own.map(({ names, listed }) => ({ inputs: { ...inputs, groups: names }, listed }));
 }
 
-/** Groups in two regions may bear one name, so every line says which region it is about. */
+/** Groups in two regions may have one name, so every line names its region. */
 const regionReporter = (region: string, report: Reporter): Reporter => ({
   ...report,
   step: (title, work) => report.step(`${region}: ${title}`, work),
@@ -113,7 +110,7 @@ const regionReporter = (region: string, report: Reporter): Reporter => ({
   warn: message => report.warn(`${region}: ${message}`),
 });
 
-/** What fails says where, if it may have been elsewhere. */
+/** A failure names its region where there are several. */
 export async function withRegion<T>({ region, several }: Pick<RegionPlan, 'region' | 'several'>, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -123,14 +120,14 @@ export async function withRegion<T>({ region, several }: Pick<RegionPlan, 'regio
 }
 
 export async function forEachSequential<P extends RegionPlan, T>(
-  parts: readonly P[],
-  work: (part: P) => Promise<T>,
+  plans: readonly P[],
+  work: (plan: P) => Promise<T>,
 ): Promise<readonly T[]> {
   const all: T[] = [];
-  for (const part of parts) all.push(await withRegion(part, () => work(part)));
+  for (const plan of plans) all.push(await withRegion(plan, () => work(plan)));
   return all;
 }
 
-/** As outputs tell it: one image under several IDs. */
-export const amiIdsOf = (parts: readonly RegionPlan[]) =>
-  Object.fromEntries(parts.map(({ region, promotion }) => [region, promotion.image.id]));
+/** The output `ami-ids`: one image under several IDs. */
+export const amiIdsOf = (plans: readonly RegionPlan[]) =>
+  Object.fromEntries(plans.map(({ region, promotion }) => [region, promotion.image.id]));

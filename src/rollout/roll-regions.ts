@@ -8,138 +8,131 @@ import { type GroupRollouts, rollOutGroups } from './roll-groups.ts';
 import type { RolloutDeps, RolloutOrder } from './rollout-state.ts';
 import { collectFailure } from './undo.ts';
 
-/** Rolls in every region. One that fails takes the others with it: an environment runs one image, wherever it is. */
+/** The rollout in every region. An environment runs one image, so a region that fails reverts the others. */
 
-/** What asks the instances of one region. */
+/** The checks on the instances of one region. */
 export type Check = (region: string) => RolloutOrder['check'];
 
-interface Wanted {
+interface RolloutInputs {
   readonly deps: RolloutDeps;
-  readonly aside: Leftovers;
+  readonly leftovers: Leftovers;
   readonly check: Check | undefined;
 }
 
-interface Rolling extends Wanted {
-  readonly open: boolean;
-}
+type Phase = RolloutInputs & { readonly open: boolean };
 
-export async function rollOutRegions(parts: readonly RegionPlan[], wanted: Wanted): Promise<readonly GroupRollouts[]> {
-  const regions = parts.map(({ region }) => region);
-  const [home] = parts;
-  // Pointers move when every region has proven the image: where all have, there is nothing left to take back.
-  const open = parts.length > 1 && parts.some(({ promotion: { pointer, image } }) => pointer.current?.value !== image.id);
-  const rolling = { ...wanted, open };
-  if (home === undefined || parts.length === 1) return Promise.all(parts.map(part => rollPart(part, rolling, ALONE)));
+export async function rollOutRegions(plans: readonly RegionPlan[], inputs: RolloutInputs): Promise<readonly GroupRollouts[]> {
+  const { leftovers, deps } = inputs;
+  const [home] = plans;
+  // Pointers move when every region has verified the image: where all have moved, nothing is reverted.
+  const open = plans.length > 1 && plans.some(({ promotion: { pointer, image } }) => pointer.current?.value !== image.id);
+  const phase = { ...inputs, open };
+  if (home === undefined || plans.length === 1) return Promise.all(plans.map(plan => rollOutRegion(plan, phase, ALONE)));
   const { undo, order } = home.promotion.roll;
   const halt: Halt = { by: undefined, last: false };
-  const ends = await rolling.deps.report.step(`Roll in ${regions.join(', ')}`, () =>
-    concurrently(parts, order === 'one-by-one' ? 1 : parts.length, part => tryPart(part, rolling, halt)),
+  const results = await deps.report.step(`Roll out in ${plans.map(({ region }) => region).join(', ')}`, () =>
+    concurrently(plans, order === 'one-by-one' ? 1 : plans.length, plan => tryRegion(plan, phase, halt)),
   );
-  const done = ends.flatMap(({ rolls }) => rolls ?? []);
-  if (done.length === parts.length) return done;
-  throw halt.by === undefined || undo === 'failed' ? keepRegions(ends, rolling.aside) : await revertRegions(ends, rolling.aside);
+  const done = results.flatMap(({ rollouts }) => rollouts ?? []);
+  if (done.length === plans.length) return done;
+  throw halt.by === undefined || undo === 'failed' ? keepRegions(results, leftovers) : await revertRegions(results, leftovers);
 }
 
 interface Halt {
-  /** The region that has failed first, for good. */
+  /** The first region that failed for good. */
   by: string | undefined;
-  /** Nothing further is begun: one after another, a region that nobody saw come to its end is the last one. */
+  /** With `order: one-by-one`, no region begins after one whose result is unknown. */
   last: boolean;
 }
 
-interface End {
-  readonly part: RegionPlan;
-  readonly rolls?: GroupRollouts;
+interface RegionAttempt {
+  readonly plan: RegionPlan;
+  readonly rollouts?: GroupRollouts;
   readonly failure?: unknown;
-  /** It went back because another one failed. */
+  /** It was reverted because another region failed. */
   readonly halted?: boolean;
 }
 
-type Others = Pick<RolloutOrder, 'haltReason' | 'onFailure'>;
+type OtherRegions = Pick<RolloutOrder, 'haltReason' | 'onFailure'>;
 
-const ALONE: Others = { haltReason: () => undefined, onFailure: () => {} };
+const ALONE: OtherRegions = { haltReason: () => undefined, onFailure: () => {} };
 
-const rollPart = ({ promotion, deps, aws, region }: RegionPlan, { aside, check, open }: Rolling, others: Others) =>
-  rollOutGroups(promotion, { aside, deps, aws, check: check?.(region), open, ...others });
+const rollOutRegion = ({ promotion, deps, aws, region }: RegionPlan, { leftovers, check, open }: Phase, others: OtherRegions) =>
+  rollOutGroups(promotion, { leftovers, deps, aws, check: check?.(region), open, ...others });
 
-async function tryPart(part: RegionPlan, rolling: Rolling, halt: Halt): Promise<End> {
-  const { undo, order } = part.promotion.roll;
-  if (halt.last) return { part };
+async function tryRegion(plan: RegionPlan, phase: Phase, halt: Halt): Promise<RegionAttempt> {
+  const { undo, order } = plan.promotion.roll;
+  if (halt.last) return { plan };
   let halted = false;
-  const reason = () => {
+  const haltReason = () => {
     if (halt.by === undefined || undo === 'failed') return undefined;
     halted = true;
-    return `${halt.by} has failed, so this region goes back too`;
+    return `${halt.by} failed, so this region is reverted too`;
   };
   const onFailure = (failure: unknown) => {
-    if (!isInProgress(failure)) halt.by ??= part.region;
+    if (!isInProgress(failure)) halt.by ??= plan.region;
   };
   try {
-    return { part, rolls: await rollPart(part, rolling, { haltReason: reason, onFailure }) };
+    return { plan, rollouts: await rollOutRegion(plan, phase, { haltReason, onFailure }) };
   } catch (failure) {
     onFailure(failure);
     halt.last = order === 'one-by-one';
-    return { part, failure: regionPrefix(failure, part.region), halted };
+    return { plan, failure: regionPrefix(failure, plan.region), halted };
   }
 }
 
-async function revertRegions(ends: readonly End[], aside: Leftovers): Promise<unknown> {
-  const left: string[] = [];
-  aside.remaining.push(...unwatched(ends));
-  for (const { part, rolls } of ends) {
-    if (rolls === undefined) continue;
-    const undoing = () => part.deps.report.step('Put everything back', rolls.undo);
-    left.push(...(await collectFailure(undoing, 'it could not be put back')).map(line => `${part.region}: ${line}`));
+async function revertRegions(results: readonly RegionAttempt[], leftovers: Leftovers): Promise<unknown> {
+  const lines: string[] = [];
+  leftovers.remaining.push(...unwatched(results));
+  for (const { plan, rollouts } of results) {
+    if (rollouts === undefined) continue;
+    const revert = () => plan.deps.report.step('Revert', rollouts.undo);
+    lines.push(...(await collectFailure(revert, 'could not be reverted')).map(line => `${plan.region}: ${line}`));
   }
-  return combineFailures(ends, left);
+  return combineFailures(results, lines);
 }
 
-/** Nothing is taken back: what goes on is found by the next run, and what has come to its end is as good as it was. */
-function keepRegions(ends: readonly End[], aside: Leftovers): unknown {
-  const lines = formatGroups(ends.map(({ part, rolls }) => ({ part, groups: rolls?.groups ?? [] })));
-  const over = ends.some(({ failure }) => failure !== undefined && !isInProgress(failure));
-  if (over) aside.remaining.push(...lines, ...unwatched(ends));
-  return combineFailures(ends, lines);
+/** Nothing is reverted: the next run finds what is in progress. */
+function keepRegions(results: readonly RegionAttempt[], leftovers: Leftovers): unknown {
+  const lines = results.flatMap(({ plan, rollouts }) => formatGroups(plan, rollouts?.groups ?? []));
+  const failed = results.some(({ failure }) => failure !== undefined && !isInProgress(failure));
+  if (failed) leftovers.remaining.push(...lines, ...unwatched(results));
+  return combineFailures(results, lines);
 }
 
-interface Standing {
-  readonly part: RegionPlan;
-  readonly groups: readonly GroupResult[];
+export const formatGroups = ({ promotion: { image }, region }: RegionPlan, groups: readonly GroupResult[]): readonly string[] =>
+  groups.map(group => `${region}: ${formatGroup(group, image.id)}`);
+
+/** What is in progress in regions that this run no longer watches. */
+const unwatched = (results: readonly RegionAttempt[]): readonly string[] =>
+  results.flatMap(({ failure }) => (isInProgress(failure) ? leftoversOf(failure) : []));
+
+function formatGroup({ group, successor, refresh, status }: GroupResult, imageId: string): string {
+  if (successor !== undefined) return `${successor} exists next to ${group}`;
+  return status === 'InProgress' ? `refresh ${refresh} of ${group} is in progress` : `${group} runs ${imageId}`;
 }
 
-export const formatGroups = (all: readonly Standing[]): readonly string[] =>
-  all.flatMap(({ part: { promotion, region }, groups }) => groups.map(group => `${region}: ${standsAt(group, promotion.image.id)}`));
-
-/** Of regions that nobody looks at any more. */
-const unwatched = (ends: readonly End[]): readonly string[] =>
-  ends.flatMap(({ failure }) => (isInProgress(failure) ? leftoversOf(failure) : []));
-
-function standsAt({ group, successor, refresh, status }: GroupResult, imageId: string): string {
-  if (successor !== undefined) return `${successor} stays beside ${group}`;
-  return status === 'InProgress' ? `refresh ${refresh} of ${group} goes on by itself` : `${group} runs ${imageId}`;
-}
-
-/** The failure that decides, and what the others have to tell. */
-function combineFailures(ends: readonly End[], left: readonly string[]): unknown {
-  const failed = ends.filter(({ failure }) => failure !== undefined);
+/** The failure that decides the outcome, with the leftovers of all regions. */
+function combineFailures(results: readonly RegionAttempt[], lines: readonly string[]): unknown {
+  const failed = results.filter(({ failure }) => failure !== undefined);
   const first = failed.find(({ failure, halted }) => !halted && !isInProgress(failure)) ?? failed[0];
-  const others = failed.filter(end => end !== first);
+  const others = failed.filter(result => result !== first);
   const more = others.flatMap(({ failure, halted }) => [
     ...(halted || !(failure instanceof ActionError) || failure instanceof CancelledError ? [] : [failure.message]),
     ...leftoversOf(failure),
   ]);
-  const idle = ends.filter(({ rolls, failure }) => rolls === undefined && failure === undefined);
-  const all = [...more, ...left, ...idle.map(({ part }) => `${part.region}: nothing was begun`)];
-  if (!isInProgress(first?.failure)) return withDetails(first?.failure, { leftovers: all });
-  const done = ends.some(({ rolls }) => rolls !== undefined);
-  // AWS rolls back what is under way, and a region that is done is not.
-  if (first?.failure instanceof CancelledError && first.part.promotion.roll.onCancel === 'rollback') {
+  const idle = results.filter(({ rollouts, failure }) => rollouts === undefined && failure === undefined);
+  const leftovers = [...more, ...lines, ...idle.map(({ plan }) => `${plan.region}: not started`)];
+  if (!isInProgress(first?.failure)) return withDetails(first?.failure, { leftovers });
+  const done = results.some(({ rollouts }) => rollouts !== undefined);
+  // AWS rolls back a refresh in progress, but not a region that is done.
+  if (first?.failure instanceof CancelledError && first.plan.promotion.roll.onCancel === 'rollback') {
     const same = !done && failed.every(({ failure }) => nextOf(failure) === nextOf(first.failure));
-    return withDetails(first.failure, { leftovers: all, next: same ? nextOf(first.failure) : ROLL_BACK_THE_REST });
+    return withDetails(first.failure, { leftovers, next: same ? nextOf(first.failure) : ROLL_BACK_THE_REST });
   }
-  // Where nobody was reached at all, nothing goes on anywhere.
+  // Where no region was reached, nothing is in progress.
   const none = !done && failed.every(({ failure }) => failure instanceof UnreachableError);
-  return none ? withDetails(first?.failure, { leftovers: all }) : indeterminate(first?.failure, all, RESUME);
+  return none ? withDetails(first?.failure, { leftovers }) : indeterminate(first?.failure, leftovers, RESUME);
 }
 
 const leftoversOf = (failure: unknown): readonly string[] => (failure instanceof ActionError ? failure.leftovers : []);

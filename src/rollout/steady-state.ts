@@ -9,14 +9,14 @@ import type { GroupPlan } from './rules/plan.ts';
 import { proofOf } from './rules/proof.ts';
 import { silentSeconds } from './rules/traffic.ts';
 
-/** Groups that run the image already. Whoever brought them there may have been lost before it was proven, so it is proven now. */
+/** Groups that already run the image. An earlier run may have ended before it verified them, so they are verified now. */
 
 interface Observed {
   readonly plan: GroupPlan;
   doubts: number;
-  proven: boolean;
-  /** Since when nobody has had anything to say against it, without a break. */
-  wellSince: number | undefined;
+  verified: boolean;
+  /** Since when it is healthy without a break. */
+  healthySince: number | undefined;
 }
 
 export async function verifySteadyState(
@@ -28,24 +28,24 @@ export async function verifySteadyState(
   const { groups, image, pointer, roll } = promotion;
   const all = groups
     .filter(({ action, facts }) => (action === 'nothing' || action === 'template') && facts.group.desired > 0)
-    .map(plan => ({ plan, doubts: 0, proven: false, wellSince: undefined }));
+    .map(plan => ({ plan, doubts: 0, verified: false, healthySince: undefined }));
   if (all.length === 0) return;
   const excluded = roll.protectedInstances === 'ignore';
-  const looking = { imageId: image.id, order: { check }, checked: new Set<string>(), aws, excluded, now: deps.clock.now };
-  const poll = () => lookAtAll(all, looking);
-  const what = `What runs ${image.id} already`;
+  const context = { imageId: image.id, order: { check }, checked: new Set<string>(), aws, excluded, now: deps.clock.now };
+  const poll = () => observeAll(all, context);
+  const what = `Instances that already run ${image.id}`;
   try {
     await deps.report.step(what, () => waitFor({ what, everySeconds: 10, atMostSeconds: roll.rollTimeout, poll }, deps));
   } catch (failure) {
     if (!(failure instanceof RejectedError)) throw failure;
     throw withDetails(failure, {
       leftovers: [`the groups run ${image.id}, and ${pointer.name} names ${pointer.current?.value ?? 'nothing'}`],
-      next: 'Mend it and run the job again, or run mode "rollback": it leads the groups back to what they ran before.',
+      next: 'Fix the instances and run the job again, or run mode "rollback": it reverts the groups to what they ran before.',
     });
   }
 }
 
-interface Observation {
+interface ObserveContext {
   readonly imageId: string;
   readonly order: Pick<RolloutOrder, 'check'>;
   readonly checked: Set<string>;
@@ -54,23 +54,23 @@ interface Observation {
   now(): number;
 }
 
-async function lookAtAll(all: readonly Observed[], looking: Observation): Promise<Poll<void>> {
+async function observeAll(all: readonly Observed[], context: ObserveContext): Promise<Poll<void>> {
   const notes: string[] = [];
-  for (const standing of all.filter(({ proven }) => !proven)) {
-    const { name } = standing.plan.facts.group;
-    const evaluation = await lookAt(standing, looking);
+  for (const group of all.filter(({ verified }) => !verified)) {
+    const { name } = group.plan.facts.group;
+    const evaluation = await observe(group, context);
     if (evaluation.state === 'failed') return { state: 'failed', reason: `${name}: ${evaluation.reason}` };
-    standing.proven = evaluation.state === 'done';
+    group.verified = evaluation.state === 'done';
     if (evaluation.state === 'waiting') notes.push(`${name}: ${evaluation.note}`);
-    standing.doubts = evaluation.state === 'waiting' && evaluation.doubtful ? standing.doubts + 1 : 0;
+    group.doubts = evaluation.state === 'waiting' && evaluation.doubtful ? group.doubts + 1 : 0;
   }
   return notes.length === 0 ? { state: 'done', value: undefined } : { state: 'waiting', note: notes.join('; ') };
 }
 
-async function lookAt(standing: Observed, { imageId, order, checked, aws, excluded, now }: Observation): Promise<Evaluation> {
-  const { plan, doubts } = standing;
+async function observe(observed: Observed, { imageId, order, checked, aws, excluded, now }: ObserveContext): Promise<Evaluation> {
+  const { plan, doubts } = observed;
   const [group] = await aws.groups.find({ names: [plan.facts.group.name] });
-  if (group === undefined) return { state: 'failed', reason: 'the group is gone' };
+  if (group === undefined) return { state: 'failed', reason: 'the group no longer exists' };
   const images = await aws.groups.imagesOf(group.members.map(({ id }) => id));
   const proof = proofOf(group, images, imageId, { excluded });
   const ids = newInstances(group, images, imageId);
@@ -86,12 +86,12 @@ async function lookAt(standing: Observed, { imageId, order, checked, aws, exclud
     saved: true,
     doubts,
   });
-  standing.wellSince = evaluation.state === 'done' ? (standing.wellSince ?? now()) : undefined;
+  observed.healthySince = evaluation.state === 'done' ? (observed.healthySince ?? now()) : undefined;
   if (evaluation.state !== 'done') return evaluation;
   const reason = await firstFailedCheck(ids, { order, checked });
   if (reason !== undefined) return { state: 'failed', reason };
   const silent = silentSeconds(group);
-  if (now() - (standing.wellSince ?? now()) >= silent * 1000) return evaluation;
-  const note = `all ${ids.length} instances are well, watched for ${formatDuration(silent)}, because VPC Lattice is heard that late`;
+  if (now() - (observed.healthySince ?? now()) >= silent * 1000) return evaluation;
+  const note = `all ${ids.length} instances are healthy; watching them for ${formatDuration(silent)}, because VPC Lattice reports late`;
   return { state: 'waiting', note, doubtful: false };
 }

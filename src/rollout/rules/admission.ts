@@ -1,10 +1,11 @@
-import { type Image, identity, isOurs, type TagScheme, unavailableReason } from '../../model/image.ts';
+import { formatDuration } from '../../kit/format.ts';
+import { matchesGlob } from '../../kit/glob.ts';
+import { type Image, identity, isOurs, type TagScheme, tagKey, unavailableReason } from '../../model/image.ts';
 import { fullReason, type RolloutOperation } from '../../model/pointer.ts';
-import { mayPass } from '../../model/verdict.ts';
+import { mayPass, verdictOf } from '../../model/verdict.ts';
 import { isVetoed } from '../../model/veto.ts';
-import { type Guards, guardRefusals } from './guards.ts';
 
-/** Whether an image may become the current one of an environment. Everything that forbids it, each with the remedy. */
+/** Whether an image may become the current one of an environment. Every refusal names its remedy. */
 
 export interface Admission {
   readonly operation?: RolloutOperation;
@@ -12,10 +13,28 @@ export interface Admission {
   readonly family: string;
   readonly environment: string;
   readonly liftVeto: boolean;
-  /** Hash of the checks that the verdict must be about. */
+  /** Hash of the checks that the verdict must cover. */
   readonly requireChecks?: string | undefined;
   readonly guards?: Guards;
   readonly now?: number;
+}
+
+/** What an environment requires in addition to a verdict. These settings stand under `with:` only, so a branch cannot change them. */
+export interface Guards {
+  /** Refs that the image may be built from: a bare name is a branch, everything else is a whole ref; `*` matches anything. */
+  readonly allowedRefs?: readonly string[] | undefined;
+  /** The only image that may be promoted now. */
+  readonly pin?: string | undefined;
+  readonly soak?: Soak | undefined;
+}
+
+export interface Soak {
+  readonly environment: string;
+  readonly seconds: number;
+  /** The image in that environment: another account or region has it under another ID. Undefined: it does not exist there. */
+  readonly image: { readonly id: string; readonly vetoed: boolean } | undefined;
+  /** History of that environment's pointer. */
+  readonly history: readonly { readonly value: string; readonly version: number; readonly writtenAt: Date }[];
 }
 
 export function imageRefusals(
@@ -24,42 +43,88 @@ export function imageRefusals(
 ): string[] {
   const dead = unavailableReason(image);
   if (dead !== undefined) return [`${image.id} cannot be launched, it is ${dead}: choose another image`];
-  if (!isOurs(image, scheme, family)) return [strange(image, scheme, family)];
-  const passed = mayPass(image, scheme, requireChecks);
+  if (!isOurs(image, scheme, family)) return [wrongFamily(image, scheme, family)];
   return [
     image.state !== 'available' && `${image.id} is still ${image.state}: wait until it is available`,
-    !passed.ok &&
-      `${image.id} has no passed verdict here (${passed.reason}): run "validate" on it, or "share" if it was validated in another account`,
+    verdictRefusal(image, scheme, requireChecks),
     isVetoed(image, scheme, environment) &&
       !liftVeto &&
-      `${image.id} was rolled back in ${environment} and is vetoed there: ${ANOTHER_WAY[operation]} if it was not to blame`,
+      `${image.id} was rolled back in ${environment} and is vetoed there: ${REMEDY[operation]} if it was not the cause`,
     ...guardRefusals(image, guards, scheme, now),
   ].filter(refusal => refusal !== false);
 }
 
-const ANOTHER_WAY: Record<RolloutOperation, string> = {
-  promote: 'fix it and build a new one, or set "lift-veto: true"',
-  rollback: 'name another one with "image", or promote it with "lift-veto: true"',
+const REMEDY: Record<RolloutOperation, string> = {
+  promote: 'fix it and build a new image, or set "lift-veto: true"',
+  rollback: 'set "image" to another one, or promote it with "lift-veto: true"',
 };
 
-function strange(image: Image, scheme: TagScheme, family: string): string {
-  const its = identity(image, scheme, 'family');
-  if (its !== undefined) return `${image.id} belongs to family "${its}", not to "${family}"`;
-  return `${image.id} (owner ${image.ownerId}) carries no family tag in this account: build it with "build", or bring it here with "share"`;
+function verdictRefusal(image: Image, scheme: TagScheme, requireChecks: string | undefined): string | false {
+  const { ok, reason } = mayPass(image, scheme, requireChecks);
+  if (ok) return false;
+  const remedy =
+    verdictOf(image, scheme).result === 'failed'
+      ? 'fix it and build a new image, or run "validate" again if the checks were wrong'
+      : 'run "validate" on it, or "share" if it was validated in another account';
+  return `${image.id} has no passed verdict here (${reason}): ${remedy}`;
 }
 
-/** Why the pointer could not be moved in the end; better known before anything is rolled. */
+function wrongFamily(image: Image, scheme: TagScheme, family: string): string {
+  const other = identity(image, scheme, 'family');
+  if (other !== undefined) return `${image.id} belongs to family "${other}", not to "${family}"`;
+  const key = tagKey(scheme, 'family');
+  return (
+    `${image.id} (owner ${image.ownerId}) is not in family "${family}": it has no tag ${key} in this account. ` +
+    `Built without ami-action? Run: aws ec2 create-tags --resources ${image.id} --tags Key=${key},Value=${family}, then mode "validate". ` +
+    'Shared from another account? Run mode "share" there with "target-role"'
+  );
+}
+
+export function guardRefusals(image: Image, { allowedRefs, pin, soak }: Guards, scheme: TagScheme, now: number): string[] {
+  const ref = identity(image, scheme, 'ref') ?? '';
+  const ran = soak?.image === undefined ? 0 : secondsIn(soak, soak.image.id, now);
+  return [
+    pin !== undefined && pin !== image.id && `"pin" holds this environment on ${pin}: remove "pin", or promote that image`,
+    allowedRefs !== undefined &&
+      !allowedRefs.some(pattern => matches(pattern, ref)) &&
+      `${image.id} was built from ${ref === '' ? 'an unknown ref' : ref}, and "allowed-refs" allows ${allowedRefs.join(', ')}: build it from one of these`,
+    soak?.image?.vetoed === true &&
+      `${image.id} was rolled back in ${soak.environment} and is vetoed there: fix it and build a new image, or promote it there with "lift-veto: true" if it was not the cause`,
+    soak !== undefined &&
+      ran < soak.seconds &&
+      `${image.id} has ${ran === 0 ? 'never run' : `run only ${formatDuration(ran)}`} in ${soak.environment}, and "soak-time" requires ${formatDuration(soak.seconds)}`,
+  ].filter(refusal => refusal !== false);
+}
+
+/** A tag may have the name of a branch: a bare name means the branch only. */
+function matches(pattern: string, ref: string): boolean {
+  const whole = pattern.startsWith('refs/') ? pattern : `refs/heads/${pattern}`;
+  return matchesGlob(whole, ref, { questionMark: false });
+}
+
+/** The longest time, in seconds, that the environment ran the image without a break. */
+function secondsIn({ history }: Soak, imageId: string, now: number): number {
+  const oldestFirst = [...history].sort((a, b) => a.version - b.version);
+  let [longest, since] = [0, undefined as number | undefined];
+  for (const [i, { value, writtenAt }] of oldestFirst.entries()) {
+    since = value === imageId ? (since ?? writtenAt.getTime()) : undefined;
+    if (since !== undefined) longest = Math.max(longest, (oldestFirst[i + 1]?.writtenAt.getTime() ?? now) - since);
+  }
+  return longest / 1000;
+}
+
+/** Why the pointer could not be moved at the end, known before the rollout. */
 export function pointerRefusals(
   name: string,
-  current: { readonly type: string; readonly dataType: string } | undefined,
+  current: { readonly type: string } | undefined,
   history: readonly { readonly version: number; readonly labels: readonly string[] }[],
 ): string[] {
   const full = fullReason(history);
   return [
     current !== undefined &&
       current.type !== 'String' &&
-      `${name} is a ${current.type}, and an image ID must be a String: remove it, or choose another "pointer"`,
+      `${name} is a ${current.type}, and an image ID must be a String: delete it, or choose another "pointer"`,
     full !== undefined &&
-      `${name} cannot be moved: ${full}. Take the label off: aws ssm unlabel-parameter-version --name ${name} --parameter-version ${history.at(-1)?.version} --labels ${history.at(-1)?.labels.join(' ')}`,
+      `${name} cannot be moved: ${full}. Remove the label: aws ssm unlabel-parameter-version --name ${name} --parameter-version ${history.at(-1)?.version} --labels ${history.at(-1)?.labels.join(' ')}`,
   ].filter(refusal => refusal !== false);
 }
