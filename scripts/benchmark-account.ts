@@ -1,4 +1,4 @@
-// A large account, written straight into the books of a laboratory.
+// A large account, written directly into the state of a lab.
 import { AutoScalingClient, CreateAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling';
 import { images, neighbours, snapshots } from '../lab/ec2/images.ts';
 import { templates } from '../lab/ec2/launch-template-state.ts';

@@ -1,5 +1,5 @@
-// npm run benchmark:prune -- [images to remove]: prune at scale on a laboratory, beside the clean-up that a shell script does: list, then
-// describe, deregister and delete one by one. Prints calls, seconds, and what was removed although something uses it.
+// npm run benchmark:prune -- [images to remove]: prune at scale on the lab, compared with the clean-up of a shell script: list, then
+// describe, deregister and delete one by one. Prints calls, seconds, and the images that were removed while in use.
 
 import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { removeWorkspaces, runAction } from '../lab/runner.ts';
 import { FAMILY, POINTED, SIZE, seed } from './benchmark-account.ts';
 
 const removals = Number(process.argv[2] ?? 500);
-// What a call to AWS takes, from a runner in the same region.
+// Latency of a call to AWS from a runner in the same region.
 const CALL_SECONDS = 0.02;
 
 interface Result {
@@ -50,7 +50,7 @@ async function measured(lab: Lab, work: () => Promise<number | undefined>): Prom
 
 const registered = (lab: Lab) => [...images(lab.place()).values()].filter(({ state }) => state !== 'deregistered').map(({ id }) => id);
 
-/** Straight from the laboratory's books: what is run, pinned, current in a template, or pointed at. */
+/** Images in use, from the state of the lab: run, pinned, current in a template, or named by a pointer. */
 function inUse(lab: Lab): ReadonlySet<string> {
   const place = lab.place();
   const all = [...templates(place).values()];

@@ -26,10 +26,10 @@ describe('an image that nothing uses', () => {
       outputs: { outcome: 'done', 'ami-id': l.id('old'), removed: 'true', reason: 'nothing uses it' },
     });
     expect([l.there(), l.orphans()]).toEqual([['new'], []]);
-    expect(ran.summary.startsWith(`### ✅ \`${l.id('old')}\` is removed\n`)).toBe(true);
+    expect(ran.summary.startsWith(`### ✅ Deleted \`${l.id('old')}\`\n`)).toBe(true);
   });
 
-  test('leaves its snapshots where that is wished, and marks them so that prune leaves them too', async () => {
+  test('keeps its snapshots with keep-snapshots, and tags them so that prune keeps them, too', async () => {
     await stage();
     const ran = await l.act('delete', { image: l.id('old'), 'keep-snapshots': 'true' });
     expect([ran.exitCode, l.there(), l.orphans().length]).toEqual([0, ['new'], 1]);
@@ -53,14 +53,14 @@ describe('an image that nothing uses', () => {
     expect(again.warnings[0]).toBe(`${l.id('old')} does not exist in eu-central-1: nothing to do`);
   });
 
-  test('by its version it is deleted once; the second time it looks like a misspelt one, and the message says so', async () => {
+  test('by its version it is deleted once; a second run cannot tell it from a misspelt version, and the message says so', async () => {
     await stage();
     const wanted = { image: 'version:1.0' };
     await l.act('delete', wanted);
     const again = await l.act('delete', wanted);
     expect([again.exitCode, again.outputs['outcome'], l.there()]).toEqual([1, 'rejected', ['new']]);
     expect(l.named(again.errors[0] ?? '')).toMatch(
-      /^No image: version:1\.0 fits no image of family "web"\. It has 1, newest first: new .*\nNext: Mode "list" shows what family "web" has in eu-central-1\. If this is a second run, the first may have removed it: then nothing is left to do\. With "image: ami-\.\.\." a second run can tell, and is green\.$/,
+      /^No image: version:1\.0 fits no image of family "web"\. It has 1, newest first: new .*\nNext: Mode "list" shows what family "web" has in eu-central-1\. If an earlier run already removed it, nothing is left to do\. To make repeated runs succeed, set "image: ami-\.\.\." instead of a version\.$/,
     );
     l.image('twin', { daysOld: 1, tags: { 'ami-action:version': '2.0' } });
     const unclear = await l.act('delete', { image: 'version:2.0' });
@@ -77,22 +77,26 @@ describe('an image that nothing uses', () => {
   });
 });
 
-describe('refused, and nothing is touched', () => {
+describe('refused without changes', () => {
   test.each<[string, () => unknown, RegExp]>([
-    ['in use', () => l.parameter('/ami/web/stage', l.id('old')), /old stays: used by parameter \/ami\/web\/stage\./],
+    ['in use', () => l.parameter('/ami/web/stage', l.id('old')), /old\) is kept: used by parameter \/ami\/web\/stage\./],
     [
       'to be kept for a rollback',
       () => l.parameter('/ami/web/prod', l.id('old'), l.id('new')),
-      /old stays: used by parameter \/ami\/web\/prod, to roll back to\./,
+      /old\) is kept: used by parameter \/ami\/web\/prod, to roll back to\./,
     ],
-    ['running', () => launch(), /old stays: used by instance i-\w+/],
+    ['running', () => launch(), /old\) is kept: used by instance i-\w+/],
     [
       'protected',
       () => Object.assign(l.labImage('old'), { protection: { enabled: true, cooldown: false, until: undefined } }),
-      /old stays: protected from deregistration\./,
+      /old\) is kept: protected from deregistration\./,
     ],
-    ['public', () => l.labImage('old').launchers.add('all'), /old stays: public: anybody may use it\./],
-    ['shared', () => l.labImage('old').launchers.add('999999999999'), /old stays: used by account 999999999999, which it is shared with/],
+    ['public', () => l.labImage('old').launchers.add('all'), /old\) is kept: public: any account can launch it\./],
+    [
+      'shared',
+      () => l.labImage('old').launchers.add('999999999999'),
+      /old\) is kept: may be used by account 999999999999 \(shared; not readable\)/,
+    ],
   ])('an image that is %s', async (_, make, says) => {
     await stage();
     await make();
@@ -107,7 +111,7 @@ describe('refused, and nothing is touched', () => {
     // It has no image of its own: a push that changed nothing took this one.
     ['commit:2222222', {}],
     ['environment:stage', {}],
-  ])('one that %s means only until it is gone: the same run again would remove one more', async selector => {
+  ])('selector %s, which would select another image after the removal', async selector => {
     await stage();
     const tags = { 'ami-action:ref': 'refs/heads/main', 'ami-action:commit': '1111111111', 'ami-action:same-commits': '2222222222' };
     l.image('newest', { daysOld: 0, tags });
@@ -115,32 +119,34 @@ describe('refused, and nothing is touched', () => {
     const ran = await l.act('delete', { image: selector });
     expect([ran.exitCode, ran.outputs['outcome'], l.there()]).toEqual([1, 'usage', ['old', 'new', 'newest']]);
     expect(l.named(ran.errors[0] ?? '')).toBe(
-      `"image: ${selector}" means another image once this one is gone, so the same run again would remove one more\nNext: Say "image: newest", if this is the one; a dry run shows it.`,
+      `"image: ${selector}" would select another image after this one is removed. No changes were made.\nNext: To delete newest, set "image: newest".`,
     );
     const shown = await l.act('delete', { image: selector, 'dry-run': 'true' });
     expect(l.named(shown.outputs['ami-id'] ?? '')).toBe('newest');
   });
 
-  test('one that somebody came to share since it was judged', async () => {
+  test('one that was shared after the plan was made', async () => {
     await stage();
     const share = () => void l.labImage('old').launchers.add('999999999999');
     l.lab.faults.add({ operation: 'DescribeImageAttribute', nth: 1, action: { run: share, at: 'after' } });
     const ran = await l.act('delete', { image: l.id('old') });
     expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], l.there()]).toEqual([1, 'rejected', 'false', ['old', 'new']]);
     expect(l.named(ran.errors[0] ?? '')).toContain(
-      'old stays: since the plan was made: used by account 999999999999, which it is shared with',
+      'old) is kept: after the plan was made: may be used by account 999999999999 (shared; not readable)',
     );
   });
 
-  test('an image of another family, and one whose users cannot be seen', async () => {
+  test('an image of another family, and one whose users cannot be read', async () => {
     await stage();
     l.image('api', { daysOld: 5, tags: { 'ami-action:family': 'api' } });
     const untrusted = await l.act('delete', { image: l.id('api') });
-    expect(l.named(untrusted.errors[0] ?? '')).toContain('api stays: not ours: no tag says family "web".');
+    expect(l.named(untrusted.errors[0] ?? '')).toContain(
+      'Image api is kept: not in family "web" (tag ami-action:family). No changes were made.',
+    );
     l.lab.faults.add({ operation: 'DescribeLaunchConfigurations', action: { error: 'AccessDenied', status: 403 } });
     const blind = await l.act('delete', { image: l.id('old') });
     expect([blind.exitCode, blind.outputs['outcome']]).toEqual([1, 'access']);
-    expect(blind.warnings).toContain('Nothing was removed: what cannot be read counts as in use.');
+    expect(blind.warnings).toContain('No changes were made: an image counts as in use if a source cannot be read.');
     expect(l.there()).toEqual(['old', 'api', 'new']);
   });
 });

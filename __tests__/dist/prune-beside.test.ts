@@ -18,7 +18,7 @@ import { instances, keyPairs, setTags, volumes } from '../../lab/ec2/state.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { afterThePlan, familyOfFive, POLICY, type PruneLab, planOf, REAL } from './prune-lab.ts';
 
-/** What goes beside images: launch template versions, snapshots that no image has, leftovers; and what the Recycle Bin keeps of it all. */
+/** What prune removes other than images: launch template versions, orphaned snapshots, leftovers; and what the Recycle Bin retains. */
 
 let l: PruneLab;
 afterEach(() => l.lab.close());
@@ -45,13 +45,13 @@ describe('launch template versions that name a removed image', () => {
     }
   }
 
-  test('go when that is wished, and no other; the plan tells them', async () => {
+  test('are removed with template-versions, and no other; the plan lists them', async () => {
     await stageVersions();
     const planned = await l.act('prune', { ...VERSIONS, 'dry-run': 'true' });
     expect([planned.outputs['template-versions'], versions()]).toEqual(['2', [[1, 2, 3, 4, 5]]]);
     expect(l.named(planned.summary)).toContain('version 2 of launch template web | names d50, and nothing launches from it |');
-    const told = JSON.parse(l.named(planned.outputs['besides'] ?? '')) as { what: string }[];
-    expect(told.find(({ what }) => what.startsWith('version 2'))).toEqual({
+    const listed = JSON.parse(l.named(planned.outputs['besides'] ?? '')) as { what: string }[];
+    expect(listed.find(({ what }) => what.startsWith('version 2'))).toEqual({
       what: 'version 2 of launch template web',
       region: 'eu-central-1',
       reason: 'names d50, and nothing launches from it',
@@ -62,7 +62,7 @@ describe('launch template versions that name a removed image', () => {
     expect([ran.exitCode, ran.outputs['template-versions'], l.there(), versions()]).toEqual([0, '2', ['d40', 'd20', 'd10'], [[1, 3, 5]]]);
   });
 
-  test('keep their image when they cannot go, so that the next run still knows which they are', async () => {
+  test('keep their image when they cannot be removed, so that the next run can find them', async () => {
     await stageVersions();
     const denied = { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 };
     const lift = l.lab.faults.add({ operation: 'DeleteLaunchTemplateVersions', action: denied });
@@ -78,7 +78,7 @@ describe('launch template versions that name a removed image', () => {
     expect([l.there(), versions()]).toEqual([['d40', 'd20', 'd10'], [[1, 3, 5]]]);
   });
 
-  test('a version that a promotion made and uses since the plan was made stays, as its image does', async () => {
+  test('a version that a promotion creates and uses after the plan was made is kept, like its image', async () => {
     await stage();
     const { ec2, autoScaling } = l.cloud;
     await l.group('web', l.id('d40'));
@@ -94,13 +94,13 @@ describe('launch template versions that name a removed image', () => {
     });
     const ran = await l.act('prune', { ...REAL, 'template-versions': 'true' });
     expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d50', 'd40', 'd20', 'd10']]);
-    // Version 2 named d30; version 3 names d50, which stays.
+    // Version 2 named d30; version 3 names d50, which is kept.
     expect(versions()).toEqual([[1, 3, 4, 5]]);
   });
 });
 
 describe('snapshots of the family that no image has', () => {
-  test('go, unless they are young, kept by somebody, or of an image that is there', async () => {
+  test('are removed, unless they are young, tagged keep, or of an existing image', async () => {
     await stage();
     for (const name of ['lost', 'wanted', 'fresh']) l.image(name, { daysOld: name === 'fresh' ? 0.5 : 90 });
     for (const name of ['lost', 'wanted', 'fresh']) images(l.home).delete(l.id(name));
@@ -112,7 +112,7 @@ describe('snapshots of the family that no image has', () => {
     expect(l.orphans()).toEqual([snapshotOf('wanted'), snapshotOf('fresh')]);
   });
 
-  test('stay while the Recycle Bin holds their image: without them it could not be restored', async () => {
+  test('are kept while the Recycle Bin holds their image, which could not be restored without them', async () => {
     await stage();
     l.image('binned', { daysOld: 90 });
     retentionRules(l.home).imageDays = 7;
@@ -126,7 +126,7 @@ describe('snapshots of the family that no image has', () => {
 });
 
 describe('the Recycle Bin', () => {
-  test('is told of, with what it still costs and how to have it back', async () => {
+  test('is reported, with what it still costs and how to restore from it', async () => {
     await stage();
     l.image('lost', { daysOld: 90 });
     images(l.home).delete(l.id('lost'));
@@ -143,9 +143,9 @@ describe('the Recycle Bin', () => {
     const until = new Date(l.lab.clock.now() + 14 * 86_400_000).getTime();
     expect(Math.abs(Date.parse(held[0]?.until ?? '') - until)).toBeLessThan(86_400_000);
     expect(ran.summary).toMatch(
-      /♻️ The Recycle Bin holds 2 images and 3 snapshots of them until 20\d\d-\d\d-\d\d: snapshots in it are paid for as before\. To have one back: `aws ec2 restore-snapshot-from-recycle-bin --snapshot-id snap-\w+`, then `aws ec2 restore-image-from-recycle-bin --image-id ami-\w+`\./,
+      /♻️ The Recycle Bin holds 2 images and 3 snapshots of them until 20\d\d-\d\d-\d\d\. Snapshots in it are charged as before\. To restore one: `aws ec2 restore-snapshot-from-recycle-bin --snapshot-id snap-\w+`, then `aws ec2 restore-image-from-recycle-bin --image-id ami-\w+`\./,
     );
-    // And so it can be had back.
+    // These commands restore it.
     const ImageId = l.id('d30');
     await expect(l.cloud.ec2.send(new RestoreImageFromRecycleBinCommand({ ImageId }))).rejects.toMatchObject({
       name: 'InvalidSnapshot.NotFound',
@@ -157,7 +157,7 @@ describe('the Recycle Bin', () => {
     expect([again.exitCode, again.outputs['outcome'], again.outputs['recycle-bin']]).toEqual([0, 'unchanged', '[]']);
   });
 
-  test('that cannot be looked into stops everything: it may hold the image of a snapshot', async () => {
+  test('that cannot be read stops the run: it may hold the image of a snapshot', async () => {
     await stage();
     l.lab.faults.add({
       operation: 'ListImagesInRecycleBin',
@@ -165,11 +165,11 @@ describe('the Recycle Bin', () => {
     });
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['outcome'], l.there().length]).toEqual([1, 'access', 5]);
-    expect(ran.errors[0]).toContain('Not allowed to see which images the Recycle Bin holds (ec2:ListImagesInRecycleBin)');
+    expect(ran.errors[0]).toContain('Not allowed to list the images in the Recycle Bin (ec2:ListImagesInRecycleBin)');
     expect((await l.act('prune', { ...REAL, 'orphan-snapshots': 'false' })).outputs['removed']).toBe('2');
   });
 
-  test('is told of by delete, too', async () => {
+  test('is reported by delete, too', async () => {
     await stage();
     retentionRules(l.home).snapshotDays = 3;
     const ran = await l.act('delete', { image: l.id('d50') });
@@ -179,7 +179,7 @@ describe('the Recycle Bin', () => {
   });
 });
 
-describe('what dead builds and validations left', () => {
+describe('a leftover of an interrupted build or validation', () => {
   // A sweep gives up after three minutes, which must be enough for a busy machine.
   const SLOWLY = 100;
   const PAST = '2020-01-01T00:00:00.000Z';
@@ -209,7 +209,7 @@ describe('what dead builds and validations left', () => {
   const running = () =>
     [...instances(l.home).values()].filter(({ state }) => !['terminated', 'shutting-down'].includes(state)).map(({ id }) => id);
 
-  /** One of everything that a build leaves, a test machine; and what looks like it and is somebody's. */
+  /** One of each kind of leftover, a test instance, and resources that look like leftovers but are in use. */
   async function stageLeftovers() {
     await stage(SLOWLY);
     const { ec2 } = l.cloud;
@@ -243,15 +243,15 @@ describe('what dead builds and validations left', () => {
     keys: [...keyPairs(l.home).keys()],
   });
 
-  test('is in the plan with its reason, goes, and nothing that may be somebody’s', async () => {
+  test('is in the plan with its reason and is removed, and nothing that may be in use', async () => {
     const { dead, alive, GroupId, KeyPairId } = await stageLeftovers();
     const planned = await l.act('prune', { ...DRY, 'keep-newest': '5' });
-    const told = l
+    const lines = l
       .named(planned.log)
       .split('\n')
       .filter(line => line.startsWith('remove '));
     const reason = `in eu-central-1: leftover of the build of run 99, which needed it until ${PAST}`;
-    expect(told.filter(line => !line.includes('volume '))).toEqual(
+    expect(lines.filter(line => !line.includes('volume '))).toEqual(
       expect.arrayContaining([
         `remove image half ${reason}`,
         `remove security-group ${GroupId} ${reason}`,
@@ -273,7 +273,7 @@ describe('what dead builds and validations left', () => {
     expect([again.exitCode, again.outputs['outcome'], again.outputs['leftovers']]).toEqual([0, 'unchanged', '0']);
   });
 
-  test('stays where that is said', async () => {
+  test('is kept with leftovers: false', async () => {
     const { dead, alive } = await stageLeftovers();
     const mark = l.lab.calls.mark();
     const ran = await l.act('prune', { ...REAL, leftovers: 'false' });
@@ -281,7 +281,7 @@ describe('what dead builds and validations left', () => {
     expect(l.lab.calls.since(mark).some(({ operation }) => operation === 'DescribeTags')).toBe(false);
   });
 
-  test('that somebody launched since the plan was made stays', async () => {
+  test('that is launched after the plan was made is kept', async () => {
     await stage(SLOWLY);
     await loose('half', build());
     const launch = () => machine(l.id('half'), {});
@@ -290,17 +290,17 @@ describe('what dead builds and validations left', () => {
     expect([ran.exitCode, ran.outputs['removed'], ran.outputs['leftovers'], l.there().includes('half')]).toEqual([0, '2', '0', true]);
   });
 
-  test('that cannot be removed is told, and the rest goes', async () => {
+  test('that cannot be removed is reported, and the rest is removed', async () => {
     await stage(SLOWLY);
     const id = await machine(l.id('d40'), validation());
     l.lab.faults.add({ operation: 'TerminateInstances', action: { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 } });
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], l.there()]).toEqual([1, 'access', '2', ['d40', 'd20', 'd10']]);
-    expect(ran.errors[0]).toContain(`2 of 2 images were removed; one thing is left undone.`);
-    expect(ran.errors[0]).toContain(`- what dead runs left in eu-central-1: Not allowed to remove instance ${id}`);
+    expect(ran.errors[0]).toContain(`2 of 2 images were removed; 1 action is incomplete.`);
+    expect(ran.errors[0]).toContain(`- leftovers of interrupted runs in eu-central-1: Not allowed to remove instance ${id}`);
   });
 
-  test('is not waited for when the Recycle Bin keeps it', async () => {
+  test('is not waited for when the Recycle Bin retains it', async () => {
     await stage(SLOWLY);
     await loose('half', build());
     Object.assign(retentionRules(l.home), { imageDays: 7, snapshotDays: 7 });

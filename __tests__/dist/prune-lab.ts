@@ -11,7 +11,7 @@ import type { Place } from '../../lab/place.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
 import { type Order, type Ran, runAction } from '../harness.ts';
 
-/** A lab whose account holds images of every age, told by their names, on paper machines. Pages hold two things, so that whoever reads one page sees little. */
+/** A lab whose account holds images of every age, which their names say, on paper machines. Pages hold two items, so that a reader of one page misses most. */
 
 const DAY_MS = 86_400_000;
 
@@ -46,7 +46,7 @@ export async function pruneLab({ pageSize = 2 as number | undefined, speed = 600
     cloud,
     cloudOf,
     id,
-    /** What a text says, with names instead of IDs. */
+    /** A text with names instead of IDs. */
     named: (text: string): string => text.replace(/ami-[0-9a-f]{17}/g, nameOf),
     image(name: string, { daysOld, tags = {}, passed = false, change = {}, snapshotOf, region, account }: Kept): string {
       const place = lab.place(account ?? home.account, region ?? home.region);
@@ -140,11 +140,11 @@ export async function familyOfFive({ speed = 600 } = {}): Promise<PruneLab> {
   return l;
 }
 
-/** Something happens when the plan for the family of five is made, just before the second look. */
+/** Runs something when the plan for the family of five is made, just before the second look. */
 export const afterThePlan = (l: PruneLab, run: () => unknown) =>
   l.lab.faults.add({ operation: 'DescribeImageAttribute', nth: 2, action: { run: async () => void (await run()), at: 'after' } });
 
-/** The plan that a run tells: name -> what, and why, with names instead of IDs. */
+/** The plan of a run: name -> action and reason, with names instead of IDs. */
 export const planOf = (l: PruneLab, ran: Ran): Record<string, string> =>
   Object.fromEntries(
     (JSON.parse(ran.outputs['plan'] ?? '[]') as { id: string; action: string; reason: string }[]).map(({ id, action, reason }) => [

@@ -5,7 +5,7 @@ import { setTags } from '../../lab/ec2/state.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { familyOfFive, type PruneLab, planOf, REAL } from './prune-lab.ts';
 
-/** The soft landing: what becomes of an image between the day on which nothing uses it and the day on which it goes. */
+/** Marks: what happens to an image between the day it becomes unused and the day it is removed. */
 
 let l: PruneLab;
 afterEach(() => l.lab.close());
@@ -43,7 +43,7 @@ describe('with a grace', () => {
     expect(states('d30')).toEqual([UNTOUCHED]);
   });
 
-  test('one that another account came to use while it waited is unmarked long before its grace is over', async () => {
+  test('an image that another account uses again is unmarked before its grace is over', async () => {
     await stage();
     l.labImage('d50').launchers.add(CONSUMER);
     marked('d50', 1);
@@ -53,7 +53,7 @@ describe('with a grace', () => {
     expect(planOf(l, ran)['d50']).toBe('unmark: used by parameter /ami/web/prod in account …2222');
   });
 
-  test('one that somebody had deprecated before stays deprecated when it is unmarked', async () => {
+  test('an image that was deprecated before its mark stays deprecated when it is unmarked', async () => {
     await stage();
     const before = new Date(l.lab.clock.now() - 30 * DAY_MS);
     l.labImage('d50').deprecateAt = before;
@@ -79,15 +79,15 @@ describe('with a grace', () => {
       ['d40', 'd30', 'd20', 'd10'],
     ]);
     expect(l.named(ran.errors[0] ?? '')).toContain(
-      '1 of 1 images were removed; one thing is left undone.\nLeft behind:\n- mark on d30: Not allowed to deprecate d30 (ec2:EnableImageDeprecation)',
+      '1 of 1 image was removed; 1 action is incomplete.\nLeft behind:\n- mark on d30: Not allowed to deprecate d30 (ec2:EnableImageDeprecation)',
     );
   });
 });
 
-describe('disabled while they wait, where that is asked for', () => {
+describe('disabled while they wait', () => {
   const WITH_CONSUMER = { ...DISABLE, 'target-role': 'arn:aws:iam::{account}:role/ami-consumer' };
 
-  test('nobody can launch them; who needs one again finds it enabled after the next run', async () => {
+  test('they cannot be launched; one that is used again is enabled by the next run', async () => {
     await stage();
     expect((await l.act('prune', DISABLE)).outputs).toMatchObject({ outcome: 'done', removed: '0' });
     expect(states('d10', 'd30', 'd40', 'd50')).toEqual([
@@ -104,17 +104,17 @@ describe('disabled while they wait, where that is asked for', () => {
     expect(l.named(ran.log)).toContain('d30 is unmarked and enabled');
   });
 
-  test('a dry run says so, and whom it takes the image from; the plan of a run that only marks is another', async () => {
+  test('a dry run reports it, and which accounts lose the image; the plan hash differs from that of a run that only marks', async () => {
     await stage();
     l.labImage('d50').launchers.add(CONSUMER);
     const planned = await l.act('prune', { ...WITH_CONSUMER, 'dry-run': 'true' });
     expect(planOf(l, planned)).toMatchObject({
-      d30: 'mark: nothing uses it: goes after 7d, and is disabled until then',
-      d50: 'mark: nothing uses it: goes after 7d, and is disabled until then, which takes it from account …2222 for good',
+      d30: 'mark: nothing uses it; removal after 7d; disabled until then',
+      d50: 'mark: nothing uses it; removal after 7d; disabled until then; sharing with account …2222 ends permanently',
     });
     expect(planned.summary).toContain('🏷️ mark, disable');
     expect(planned.warnings.map(l.named)).toEqual([
-      `To disable d50 takes it from account ${CONSUMER}, for good: enabling it again does not share it again.`,
+      `Disabling d50 takes it from account ${CONSUMER} permanently: enabling it does not share it again.`,
     ]);
     expect(states('d50')).toEqual([UNTOUCHED]);
     const marks = await l.act('prune', { ...WITH_CONSUMER, disable: 'false', 'dry-run': 'true' });
@@ -128,10 +128,10 @@ describe('disabled while they wait, where that is asked for', () => {
     l.labImage('d50').launchers.add(CONSUMER);
     const ran = await l.act('prune', DISABLE);
     expect([states('d50'), [...l.labImage('d50').launchers]]).toEqual([[UNTOUCHED], [CONSUMER]]);
-    expect(planOf(l, ran)['d50']).toBe('keep: used by account …2222, which it is shared with and which cannot be looked into');
+    expect(planOf(l, ran)['d50']).toBe('keep: may be used by account …2222 (shared; not readable)');
   });
 
-  test('one that somebody came to use since the plan was made is neither disabled nor marked', async () => {
+  test('an image that comes into use after the plan was made is neither disabled nor marked', async () => {
     await stage();
     l.labImage('d30').launchers.add(CONSUMER);
     const use = async () => {
@@ -143,13 +143,13 @@ describe('disabled while they wait, where that is asked for', () => {
     l.lab.faults.add({ operation: 'DescribeLaunchTemplateVersions', account: CONSUMER, nth: 1, action: { run: use, at: 'after' } });
     const ran = await l.act('prune', WITH_CONSUMER);
     expect([ran.exitCode, states('d30', 'd50')]).toEqual([0, [UNTOUCHED, UNTOUCHED]]);
-    expect(l.named(ran.log)).toMatch(/d50 is not marked, since the plan was made: used by instance i-/);
+    expect(l.named(ran.log)).toMatch(/d50 is not marked. After the plan was made: used by instance i-/);
     expect(l.named(ran.log)).toContain(
-      `d30 is not marked, since the plan was made: used by parameter /ami/web/prod in account ${CONSUMER}`,
+      `d30 is not marked. After the plan was made: used by parameter /ami/web/prod in account ${CONSUMER}`,
     );
   });
 
-  test('a second look that is refused disables nothing, says so of each, and lets go what was marked long ago', async () => {
+  test('a denied second look disables nothing, reports each image, and still removes what was marked long ago', async () => {
     await stage();
     marked('d50', 8, ' disabled');
     Object.assign(l.labImage('d50'), { state: 'disabled', deprecateAt: new Date(l.lab.clock.now() - 8 * DAY_MS) });
@@ -162,11 +162,11 @@ describe('disabled while they wait, where that is asked for', () => {
     expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], states('d30')]).toEqual([1, 'access', '1', [UNTOUCHED]]);
     expect(l.there()).toEqual(['d40', 'd30', 'd20', 'd10']);
     expect(l.named(ran.errors[0] ?? '')).toContain(
-      '1 of 1 images were removed; one thing is left undone.\nLeft behind:\n- mark on d30: Not allowed to describe instances (ec2:DescribeInstances)',
+      '1 of 1 image was removed; 1 action is incomplete.\nLeft behind:\n- mark on d30: Not allowed to describe instances (ec2:DescribeInstances)',
     );
   });
 
-  test('one that was disabled by somebody else stays so, and one that we disabled counts among the newest again', async () => {
+  test('an image that another process disabled stays disabled, and one that prune disabled counts among the newest again', async () => {
     await stage();
     for (const name of ['d20', 'd30']) {
       l.labImage(name).state = 'disabled';
@@ -184,7 +184,7 @@ describe('disabled while they wait, where that is asked for', () => {
     await stage();
     const ran = await l.act('prune', { ...DISABLE, grace: '0s' });
     expect([ran.exitCode, ran.outputs['outcome'], l.there().length]).toEqual([1, 'usage', 5]);
-    expect(ran.errors[0]).toContain('"disable" needs a "grace", which is how long images stay disabled before they go');
+    expect(ran.errors[0]).toContain('"disable" requires "grace": how long images are disabled before they are removed');
     const filed = await l.act('prune', GRACE, { files: { '.github/ami.yml': 'disable: true\n' } });
     expect([filed.exitCode, filed.outputs['outcome'], states('d50')]).toEqual([1, 'usage', [UNTOUCHED]]);
   });

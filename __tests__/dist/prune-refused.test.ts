@@ -31,14 +31,14 @@ test('scenario 73: protection that came after the plan was made keeps the image,
   l.lab.faults.add({ operation: 'DeregisterImage', nth: 1, action: { run: protect, at: 'before' } });
   const ran = await l.act('prune', { ...REAL, 'max-removals': '1' });
   expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], l.there().length]).toEqual([0, 'done', '0', 5]);
-  expect(l.named(ran.log)).toContain('d50 stays');
+  expect(l.named(ran.log)).toContain('d50 is kept: ');
 });
 
 describe('scenario 74: a policy that would take too much is refused', () => {
-  test('nothing left to go back to, a family that is none, and numbers that are none', async () => {
+  test('no image left for a rollback, invalid families, and invalid numbers', async () => {
     await stage();
     const cases = [
-      [{ 'keep-newest': '0' }, '"keep-newest" must be at least 1, got "0": that would leave nothing to go back to'],
+      [{ 'keep-newest': '0' }, '"keep-newest" must be at least 1, got "0": no image would be left for a rollback'],
       [{ 'keep-newest': '-1' }, '"keep-newest" must be a whole number from 0 to 10000, got "-1"'],
       [{ family: '*' }, '"family" must be 1 to 100 letters'],
       [{ family: '' }, '"family" is missing'],
@@ -47,9 +47,9 @@ describe('scenario 74: a policy that would take too much is refused', () => {
       [{ 'minimum-age': '7' }, '"minimum-age" must be a duration such as 90s, 45m, 1h30m or 2d, got "7"'],
       [
         { classes: '- {name: all, tags: {ami-action:family: "*"}, keep-newest: 0}' },
-        'must name at least one tag with a value that not everything fits',
+        'must name at least one tag with a value other than "*"',
       ],
-      [{ family: 'wbe' }, '"family": no image in eu-central-1 is tagged ami-action:family=wbe. Families there: web.'],
+      [{ family: 'wbe' }, '"family": no image in eu-central-1 has the tag ami-action:family=wbe. Families there: web.'],
     ] as const;
     for (const [wrong, says] of cases) {
       const ran = await l.act('prune', { ...REAL, ...wrong });
@@ -59,14 +59,14 @@ describe('scenario 74: a policy that would take too much is refused', () => {
     expect([l.there().length, l.lab.calls.count('DeregisterImage')]).toEqual([5, 0]);
   });
 
-  test('so few in use that it must be the wrong place', async () => {
+  test('too few in use, which usually means a wrong account, region or pointer', async () => {
     await stage();
     const ran = await l.act('prune', { ...REAL, 'min-in-use': '2' });
     expect([ran.exitCode, ran.outputs['outcome'], l.there().length]).toEqual([1, 'rejected', 5]);
-    expect(ran.errors[0]).toContain('Only 1 of 5 images of web are in use, and "min-in-use" expects 2. Nothing was removed.');
+    expect(ran.errors[0]).toContain('Only 1 of 5 images of web is in use; "min-in-use" requires 2. No changes were made.');
   });
 
-  test('a family that is given up goes whole when that is said', async () => {
+  test('retire-family removes a whole family', async () => {
     l = await pruneLab();
     for (const daysOld of [10, 20, 30]) l.image(`d${daysOld}`, { daysOld });
     const wanted = { 'keep-newest': '0', 'keep-passed': '0', 'retire-family': 'true', 'max-share': '100', 'dry-run': 'false' };
@@ -74,7 +74,7 @@ describe('scenario 74: a policy that would take too much is refused', () => {
     expect([ran.exitCode, l.there(), l.orphans()]).toEqual([0, [], []]);
   });
 
-  test('no more than so many, and no larger a share, in one run; the next run goes on', async () => {
+  test('max-removals and max-share limit one run, and the next run continues', async () => {
     await stage();
     await l.act('prune', { ...REAL, 'keep-newest': '1', 'max-removals': '1' });
     expect(l.there()).toEqual(['d40', 'd30', 'd20', 'd10']);
@@ -82,7 +82,7 @@ describe('scenario 74: a policy that would take too much is refused', () => {
     expect(l.there()).toEqual(['d40', 'd20', 'd10']);
   });
 
-  test('so few in use, though one is shared with an account that cannot be looked into', async () => {
+  test('too few in use, although one is shared with an account that cannot be read', async () => {
     l = await pruneLab();
     for (const daysOld of [10, 20, 30, 40, 50]) l.image(`d${daysOld}`, { daysOld });
     const LaunchPermission = { Add: [{ UserId: '444455556666' }] };
@@ -110,10 +110,10 @@ test('scenario 76: public, shared, foreign and backup images are never touched, 
   expect(l.there(l.lab.place(other))).toEqual(['theirs']);
   expect(Object.keys(planOf(l, ran)).filter(name => ['api', 'theirs'].includes(name))).toEqual([]);
   expect(planOf(l, ran)).toMatchObject({
-    public: 'keep: public: anybody may use it',
-    shared: `keep: used by account …9999, which it is shared with and which cannot be looked into`,
-    organization: expect.stringContaining('organization/o-1, which it is shared with'),
-    backup: 'keep: belongs to AWS Backup',
+    public: 'keep: public: any account can launch it',
+    shared: 'keep: may be used by account …9999 (shared; not readable)',
+    organization: expect.stringContaining('organization/o-1 (shared; not readable)'),
+    backup: 'keep: managed by AWS Backup',
     kept: 'keep: tagged ami-action:keep',
   });
 });

@@ -4,7 +4,7 @@ import { mishaps } from '../../lab/ec2/mishaps.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { familyOfFive, type PruneLab, pruneLab, REAL } from './prune-lab.ts';
 
-/** How images go: with their snapshots, whole or with a list of what is left. */
+/** The removal of images with their snapshots, and the list of what remains. */
 
 let l: PruneLab;
 afterEach(() => l.lab.close());
@@ -15,7 +15,7 @@ const stage = async (): Promise<void> => {
 };
 
 describe('snapshots', () => {
-  test('scenario 71: one that another image has too stays, and that is no error', async () => {
+  test('scenario 71: one that another image uses, too, is kept without an error', async () => {
     await stage();
     l.image('twin', { daysOld: 5, snapshotOf: 'd50' });
     const ran = await l.act('prune', REAL);
@@ -23,7 +23,7 @@ describe('snapshots', () => {
   });
 
   test.each(['missing-permissions', 'internal-error', 'client-error'] as const)(
-    'scenario 71: %s fails the job, and the list of what is left is whole',
+    'scenario 71: %s fails the job, and the list of what remains is complete',
     async code => {
       await stage();
       const snapshotId = `snap-${l.id('d50').slice('ami-'.length)}`;
@@ -35,14 +35,14 @@ describe('snapshots', () => {
         '2',
       ]);
       expect([l.there(), l.orphans()]).toEqual([['d40', 'd20', 'd10'], [snapshotId]]);
-      expect(ran.errors[0]).toContain(`2 of 2 images were removed; one thing is left undone.`);
+      expect(ran.errors[0]).toContain(`2 of 2 images were removed; 1 action is incomplete.`);
       expect(ran.errors[0]).toContain(`- snapshot ${snapshotId} of ${l.id('d50')} (${code})`);
       expect(ran.errors[0]).toContain(`Next: aws ec2 delete-snapshot --snapshot-id ${snapshotId}`);
     },
   );
 });
 
-describe('scenario 77: what is gone already is as it should be', () => {
+describe('scenario 77: an image that was already removed is no error', () => {
   test.each(['InvalidAMIID.NotFound', 'InvalidAMIID.Unavailable'])('%s is a success', async error => {
     await stage();
     const gone = () => {
@@ -56,12 +56,12 @@ describe('scenario 77: what is gone already is as it should be', () => {
     l.lab.faults.add({ operation: 'DeregisterImage', when: ({ input }) => input['ImageId'] === l.id('d50'), action: { error } });
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], ran.errors]).toEqual([0, 'done', '2', []]);
-    expect(l.named(ran.log)).toContain('d50 was gone already.');
+    expect(l.named(ran.log)).toContain('d50 was already removed.');
     expect(l.there()).toEqual(['d40', 'd20', 'd10']);
   });
 });
 
-test('cancelled in the middle, it ends what it has begun, and says what is left', async () => {
+test('cancelled in the middle, it finishes what it has begun and reports what remains', async () => {
   l = await pruneLab();
   for (let n = 0; n < 20; n++) l.image(`d${n}`, { daysOld: 10 + n });
   await l.parameter('/ami/web/prod', l.id('d0'));
@@ -83,7 +83,7 @@ test('cancelled in the middle, it ends what it has begun, and says what is left'
   expect(l.there()).toHaveLength(2);
 });
 
-test('one that cannot be removed does not stop the others, and the job is red', async () => {
+test('an image that cannot be removed does not stop the others, and the job fails', async () => {
   await stage();
   l.lab.faults.add({
     operation: 'DeregisterImage',
@@ -98,6 +98,6 @@ test('one that cannot be removed does not stop the others, and the job is red', 
     ['d40', 'd30', 'd20', 'd10'],
   ]);
   expect(l.named(ran.errors[0] ?? '')).toContain(
-    '1 of 2 images were removed; one thing is left undone.\nLeft behind:\n- image d30: Not allowed to deregister d30',
+    '1 of 2 images were removed; 1 action is incomplete.\nLeft behind:\n- image d30: Not allowed to deregister d30',
   );
 });

@@ -14,7 +14,7 @@ import { setTags } from '../../lab/ec2/state.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { afterThePlan, familyOfFive, type PruneLab, planOf, REAL } from './prune-lab.ts';
 
-/** Between the plan and the deed somebody may have come to use an image: each is looked at again. */
+/** An image may come into use between the plan and its removal: each is checked again. */
 
 let l: PruneLab;
 afterEach(() => l.lab.close());
@@ -27,7 +27,7 @@ const stage = async (): Promise<void> => {
 const isSecondLook = (call: unknown) => JSON.stringify(call).includes('image-id');
 
 describe('the second look', () => {
-  test('an image that somebody launches stays', async () => {
+  test('an image that is launched is kept', async () => {
     await stage();
     const launch = async () => {
       await l.cloud.ec2.send(new RunInstancesCommand({ ImageId: l.id('d50'), InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 }));
@@ -35,10 +35,10 @@ describe('the second look', () => {
     afterThePlan(l, launch);
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d50', 'd40', 'd20', 'd10']]);
-    expect(l.named(ran.log)).toMatch(/d50 stays, since the plan was made: used by instance i-\w+/);
+    expect(l.named(ran.log)).toMatch(/d50 is kept: after the plan was made: used by instance i-\w+/);
   });
 
-  test('an image that a promotion announces stays', async () => {
+  test('the image of a candidate is kept', async () => {
     await stage();
     const announce = () => l.parameter('/ami/web/stage/candidate', l.id('d50'));
     afterThePlan(l, announce);
@@ -46,7 +46,7 @@ describe('the second look', () => {
     expect([ran.exitCode, l.there()]).toEqual([0, ['d50', 'd40', 'd20', 'd10']]);
   });
 
-  test('a second look that is refused removes nothing and says what is left', async () => {
+  test('a second look that is denied removes nothing and reports what remains', async () => {
     await stage();
     l.lab.faults.add({ operation: 'DescribeInstances', nth: 2, action: { error: 'UnauthorizedOperation', status: 403 } });
     const ran = await l.act('prune', REAL);
@@ -54,7 +54,7 @@ describe('the second look', () => {
     expect(l.named(ran.errors[0] ?? '')).toContain('- image d50: Not allowed to describe instances (ec2:DescribeInstances)');
   });
 
-  test('an image that the second listing lacks stays all the same when somebody has launched it', async () => {
+  test('a launched image that the second listing lacks is kept all the same', async () => {
     await stage();
     afterThePlan(l, () =>
       l.cloud.ec2.send(new RunInstancesCommand({ ImageId: l.id('d50'), InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 })),
@@ -66,33 +66,33 @@ describe('the second look', () => {
     l.lab.faults.add({ operation: 'DescribeImages', when: isSecondLook, nth: 1, action: { run: show, at: 'after' } });
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d50', 'd40', 'd20', 'd10']]);
-    expect(l.named(ran.log)).toMatch(/d50 stays, since the plan was made: used by instance/);
+    expect(l.named(ran.log)).toMatch(/d50 is kept: after the plan was made: used by instance/);
   });
 });
 
 describe('it sees', () => {
-  test('that an image was shared since the plan was made', async () => {
+  test('that an image was shared after the plan was made', async () => {
     await stage();
     const LaunchPermission = { Add: [{ UserId: '444455556666' }] };
     afterThePlan(l, () => l.cloud.ec2.send(new ModifyImageAttributeCommand({ ImageId: l.id('d50'), LaunchPermission })));
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d50', 'd40', 'd20', 'd10']]);
-    expect(l.named(ran.log)).toContain('d50 stays, since the plan was made: used by account 444455556666');
+    expect(l.named(ran.log)).toContain('d50 is kept: after the plan was made: may be used by account 444455556666 (shared; not readable)');
   });
 
-  test('that a push which changed nothing has taken an image again since the plan was made', async () => {
+  test('that an unchanged build has reused an image after the plan was made', async () => {
     await stage();
     const taken = { 'ami-action:reused-at': new Date(l.lab.clock.now()).toISOString() };
     afterThePlan(l, async () => setTags(l.home, l.id('d50'), taken));
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d50', 'd40', 'd20', 'd10']]);
-    expect(l.named(ran.log)).toContain('d50 stays, since the plan was made: a push has taken it again');
+    expect(l.named(ran.log)).toContain('d50 is kept: after the plan was made: reused by an unchanged build');
     // And so does the plan of the next.
     const next = await l.act('prune', REAL);
-    expect([next.outputs['removed'], planOf(l, next)['d50']]).toEqual(['0', 'keep: a push that changed nothing has taken it again lately']);
+    expect([next.outputs['removed'], planOf(l, next)['d50']]).toEqual(['0', 'keep: reused recently by an unchanged build']);
   });
 
-  test('a parameter of any name, and a refresh back to an older version, that began since the plan was made', async () => {
+  test('a parameter of any name, and a refresh back to an older version, that began after the plan was made', async () => {
     await stage();
     const { ec2, autoScaling } = l.cloud;
     await l.group('www', l.id('d30'));
@@ -116,11 +116,11 @@ describe('it sees', () => {
     });
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '0', ['d50', 'd40', 'd30', 'd20', 'd10']]);
-    expect(l.named(ran.log)).toMatch(/d30 stays, since the plan was made: .*refresh \S+ of group www/);
+    expect(l.named(ran.log)).toMatch(/d30 is kept: after the plan was made: .*refresh \S+ of group www/);
   });
 });
 
-describe('it sees what launches without a group, and came since the plan was made', () => {
+describe('it sees what launches without a group and was created after the plan was made', () => {
   const data = () => ({ LaunchTemplateData: { ImageId: l.id('d40'), InstanceType: 't3.micro' as const } });
   /** Version 2 of 3 names the image: neither the default nor the newest, so only the fleet that says 2 can launch it. */
   const template = async (name: string) => {
@@ -168,10 +168,10 @@ describe('it sees what launches without a group, and came since the plan was mad
     afterThePlan(l, async () => come());
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '1', ['d50', 'd40', 'd20', 'd10']]);
-    expect(l.named(ran.log)).toContain(`d50 stays, since the plan was made: ${says}`);
+    expect(l.named(ran.log)).toContain(`d50 is kept: after the plan was made: ${says}`);
   });
 
-  test('and one that is over already is no user', async () => {
+  test('and a cancelled request is not a user', async () => {
     await stage();
     spotRequests(l.home).push({ SpotInstanceRequestId: 'sir-1', State: 'open', LaunchSpecification: { ImageId: l.id('d20') } });
     afterThePlan(l, () =>

@@ -7,7 +7,7 @@ import { parameters } from '../../lab/ssm/parameter-state.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { familyOfFive, type PruneLab, planOf, REAL } from './prune-lab.ts';
 
-/** What cannot be seen counts as in use: sources that are denied, accounts that are closed, reports that do not come. */
+/** A source that cannot be read counts as in use: denied sources, other accounts, missing usage reports. */
 
 let l: PruneLab;
 afterEach(() => l.lab.close());
@@ -27,7 +27,7 @@ describe('scenario 66: what cannot be read counts as in use', () => {
       'describe launch template versions (ec2:DescribeLaunchTemplateVersions)',
     ],
     ['ec2', 'DescribeImageReferences', 'UnauthorizedOperation', 'describe the references of images (ec2:DescribeImageReferences)'],
-    ['ec2', 'DescribeImageAttribute', 'UnauthorizedOperation', /see who ami-\w+ is shared with \(ec2:DescribeImageAttribute\)/],
+    ['ec2', 'DescribeImageAttribute', 'UnauthorizedOperation', /read who ami-\w+ is shared with \(ec2:DescribeImageAttribute\)/],
     ['ec2', 'DescribeFleets', 'UnauthorizedOperation', 'describe fleets (ec2:DescribeFleets)'],
     ['ec2', 'DescribeSpotFleetRequests', 'UnauthorizedOperation', 'describe Spot fleets (ec2:DescribeSpotFleetRequests)'],
     ['ec2', 'DescribeSpotInstanceRequests', 'UnauthorizedOperation', 'describe Spot requests (ec2:DescribeSpotInstanceRequests)'],
@@ -49,7 +49,7 @@ describe('scenario 66: what cannot be read counts as in use', () => {
     ['ssm', 'GetParameterHistory', 'AccessDeniedException', 'read the history of /ami/web/prod (ssm:GetParameterHistory)'],
   ] as const;
 
-  test('each source, when it is denied, stops everything and names the permission', async () => {
+  test('each denied source stops the run and names the permission', async () => {
     await stage();
     const { Subnets = [] } = await l.cloud.ec2.send(new DescribeSubnetsCommand({}));
     await l.cloud.ec2.send(
@@ -70,7 +70,7 @@ describe('scenario 66: what cannot be read counts as in use', () => {
       lift();
       expect([operation, ran.exitCode, ran.outputs['outcome']]).toEqual([operation, 1, 'access']);
       expect(ran.errors[0]).toMatch(says instanceof RegExp ? says : `Not allowed to ${says}: ${error}: You may not.`);
-      expect(ran.warnings).toEqual(['Nothing was removed: what cannot be read counts as in use.']);
+      expect(ran.warnings).toEqual(['No changes were made: an image counts as in use if a source cannot be read.']);
     }
     expect(l.there()).toHaveLength(5);
     expect(l.lab.calls.count('DeregisterImage')).toBe(0);
@@ -85,7 +85,7 @@ describe('scenario 66: what cannot be read counts as in use', () => {
     ],
     ['throttling that does not end', 'DescribeInstances', { refuse: 'throttled' }, 'timeout'],
     ['a region without the API', 'DescribeImageReferences', { error: 'InvalidAction', message: 'not valid here', status: 400 }, 'rejected'],
-  ] as const)('%s stops everything too', async (_, operation, action, outcome) => {
+  ] as const)('%s stops the run, too', async (_, operation, action, outcome) => {
     await stage();
     l.lab.faults.add({ operation, action });
     const ran = await l.act('prune', REAL);
@@ -146,9 +146,7 @@ describe('an image that is shared with another account', () => {
       const ran = await l.act('prune', SHARED);
       lift();
       expect([ran.exitCode, l.there().length]).toEqual([0, 5]);
-      expect(planOf(l, ran)['d30']).toContain(
-        `keep: used by account …2222, which it is shared with and which cannot be looked into: Not allowed to `,
-      );
+      expect(planOf(l, ran)['d30']).toContain(`keep: may be used by account …2222 (shared; not readable: Not allowed to `);
     }
   });
 
@@ -156,7 +154,7 @@ describe('an image that is shared with another account', () => {
     await stageShared();
     const ran = await l.act('prune', { ...REAL, 'target-role': 'arn:aws:iam::444444444444:role/ami-consumer' });
     expect([ran.exitCode, l.there().length]).toEqual([0, 5]);
-    expect(planOf(l, ran)['d50']).toBe(`keep: used by account …2222, which it is shared with and which cannot be looked into`);
+    expect(planOf(l, ran)['d50']).toBe(`keep: may be used by account …2222 (shared; not readable)`);
   });
 
   test('stays when that account comes to use it after the plan was made', async () => {
@@ -170,7 +168,7 @@ describe('an image that is shared with another account', () => {
     const ran = await l.act('prune', SHARED);
     expect([ran.exitCode, l.there()]).toEqual([0, ['d50', 'd40', 'd20', 'd10']]);
     expect(l.named(ran.log)).toContain(
-      `d50 stays, since the plan was made: used by parameter /ami/web/prod/candidate in account ${CONSUMER}`,
+      `d50 is kept: after the plan was made: used by parameter /ami/web/prod/candidate in account ${CONSUMER}`,
     );
   });
 });
@@ -188,7 +186,7 @@ describe('scenario 68: the usage report', () => {
     l.labImage('d50').launchers.clear();
     const ran = await l.act('prune', WITH_REPORTS);
     expect([ran.exitCode, l.there()]).toEqual([0, ['d50', 'd40', 'd20', 'd10']]);
-    expect(planOf(l, ran)['d50']).toBe('keep: used by 1 ec2:Instance in account …3333, as AWS reports');
+    expect(planOf(l, ran)['d50']).toBe('keep: used by 1 ec2:Instance in account …3333 (usage report)');
   });
 
   test('that ends in an error keeps the image', async () => {
@@ -196,7 +194,7 @@ describe('scenario 68: the usage report', () => {
     mishaps(l.home).usageReportsFail = true;
     const ran = await l.act('prune', WITH_REPORTS);
     expect([ran.exitCode, l.there().length]).toEqual([0, 5]);
-    expect(planOf(l, ran)['d50']).toBe('keep: used by somebody, perhaps: its usage report ended in an error');
+    expect(planOf(l, ran)['d50']).toBe('keep: may be used by another account (its usage report failed)');
   });
 
   test('that is pending for longer than anybody waits keeps the image', async () => {
@@ -204,6 +202,6 @@ describe('scenario 68: the usage report', () => {
     Object.assign(l.lab.core.timings, { usageReport: 86_400 });
     const ran = await l.act('prune', WITH_REPORTS);
     expect([ran.exitCode, l.there().length]).toEqual([0, 5]);
-    expect(planOf(l, ran)['d50']).toBe('keep: used by somebody, perhaps: its usage report did not come');
+    expect(planOf(l, ran)['d50']).toBe('keep: may be used by another account (its usage report did not arrive)');
   });
 });

@@ -138,7 +138,7 @@ async function everyKindOfUser() {
   await until(() => states('stopped').includes('stopped') && states('warm').includes('stopped'));
 }
 
-test('older launch template versions count as far back as is said', async () => {
+test('older launch template versions count as far back as template-depth', async () => {
   l = await pruneLab();
   for (const [n, name] of ['newest', 'v3', 'v2', 'v1'].entries()) l.image(name, { daysOld: 10 + n });
   const data = (name: string) => ({ LaunchTemplateData: { ImageId: l.id(name), InstanceType: 't3.micro' as const } });
@@ -151,7 +151,7 @@ test('older launch template versions count as far back as is said', async () => 
   expect(planOf(l, ran)['v2']).toBe('keep: used by launch template web version 3 (recent)');
 });
 
-test('scenario 67: an image stays that only one of these can launch, and what none can launch goes', async () => {
+test('scenario 67: an image that only one of these can launch is kept, and an image that none can launch is removed', async () => {
   await everyKindOfUser();
   const ran = await l.act('prune', { 'keep-newest': '1', 'keep-passed': '0', 'rollback-depth': '2', 'dry-run': 'false' });
   expect(ran).toMatchObject({ exitCode: 0, outputs: { outcome: 'done', removed: '3' } });
@@ -190,13 +190,13 @@ test('scenario 67: an image stays that only one of these can launch, and what no
   });
 });
 
-test('scenario 67: an image stays that only a recipe of Image Builder builds upon', async () => {
+test('scenario 67: an image that only a recipe of Image Builder uses is kept', async () => {
   await stage();
   const arn = `arn:aws:imagebuilder:${l.home.region}:${l.home.account}:image-recipe/web/1.0.0`;
   recipes(l.home).set(arn, l.id('d50'));
   const ran = await l.act('prune', REAL);
   expect([ran.exitCode, l.there()]).toEqual([0, ['d50', 'd40', 'd20', 'd10']]);
-  expect(planOf(l, ran)['d50']).toBe(`keep: used by ${arn.replace(/\d{8}(\d{4})/, '…$1')}, as AWS says`);
+  expect(planOf(l, ran)['d50']).toBe(`keep: used by ${arn.replace(/\d{8}(\d{4})/, '…$1')} (reported by EC2)`);
 });
 
 /** The environment's pointer stands in its own section, and nowhere else. */

@@ -4,7 +4,7 @@ import { DAY, HOME, MOVING, NOW, OWN, paperOf, type RandomAccount, REPOSITORY } 
 
 /**
  * What should become of each image of a random account. It knows neither adapter nor planner: it asks of each image in turn whether anything could
- * start it tomorrow, by acting out what that thing would do, and whether anybody would miss it.
+ * start it tomorrow, by acting out what that thing would do, and whether it would be missed.
  */
 
 const tag = (one: Pick<Image, 'tags'>, key: string): string | undefined => one.tags[`ami-action:${key}`];
@@ -75,7 +75,7 @@ function heldLately(values: readonly string[], others: number): readonly string[
   return met;
 }
 
-/** Whether somebody elsewhere could start it, as far as anybody can know; who cannot be seen could. */
+/** Whether another account could start it. An account that cannot be read could. */
 export function couldStartElsewhere(one: Image, drawn: RandomAccount): boolean {
   const { readable, instances, points } = drawn.consumer;
   const shared = drawn.shares[drawn.images.indexOf(one)];
@@ -98,7 +98,7 @@ export const untouchable = (one: Image): boolean =>
 const boots = (one: Image): boolean =>
   one.state === 'available' || (one.state === 'disabled' && isMarked(one) && tag(one, 'marked-at')?.endsWith('disabled') === true);
 
-/** Nobody would miss it where it lies: unreferenced, old enough, and with enough newer ones that boot. */
+/** Not needed in its region: unreferenced, old enough, and with enough newer ones that boot. */
 function unneeded(one: Image, drawn: RandomAccount, elsewhere: boolean): boolean {
   const { newest, passed, youngerThanDays, newestOfPullRequests, launchedWithinDays } = drawn.policy;
   const fromPullRequest = (other: Image) => newestOfPullRequests !== undefined && tag(other, 'ref') !== undefined;
@@ -134,7 +134,7 @@ export function withCopies(one: Image, drawn: RandomAccount): readonly Image[] {
   return new Set(sameBuild.map(other => regionOf(other, drawn))).size > 1 ? sameBuild : [one];
 }
 
-/** Images of the family that nobody needs, nor any copy of them, nor any image that was built from them and stays. `elsewhere`: nor anybody elsewhere. */
+/** Images of the family that are not needed, with no needed copy and no kept image built from them. `elsewhere`: other accounts count, too. */
 export function forgotten(drawn: RandomAccount, { elsewhere = true } = {}): readonly Image[] {
   const staying = new Set(drawn.images.filter(one => !unneeded(one, drawn, elsewhere)));
   for (let before = -1; before !== staying.size; ) {
@@ -189,7 +189,7 @@ export function isUsed(number: number, template: RandomAccount['templates'][numb
   );
 }
 
-/** What a build of ours left that died long ago, and that nobody has come to use. */
+/** Leftovers of interrupted builds of ours that are not in use. */
 export const leftByTheDead = (drawn: RandomAccount): readonly Image[] =>
   drawn.images.filter(
     one =>

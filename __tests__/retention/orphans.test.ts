@@ -3,8 +3,8 @@ import type { Image, Snapshot } from '../../src/model/image.ts';
 import { pointerNames, type UserFacts } from '../../src/model/image-users.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
 import { driftOf } from '../../src/retention/rules/drift.ts';
-import { orphans } from '../../src/retention/rules/orphans.ts';
-import { NO_WISHES } from '../../src/retention/rules/plan.ts';
+import { orphanedSnapshots } from '../../src/retention/rules/orphans.ts';
+import { NO_RETENTION_POLICY } from '../../src/retention/rules/plan.ts';
 
 const NOW = Date.parse('2026-10-01T00:00:00Z');
 const DAY = 86_400_000;
@@ -25,8 +25,8 @@ const passed = (n: number) =>
     },
   });
 
-describe('a snapshot that no image has', () => {
-  const policy = { ...NO_WISHES, scheme, family: 'web', accountId: '1', maxRemovals: 10 };
+describe('an orphaned snapshot', () => {
+  const policy = { ...NO_RETENTION_POLICY, scheme, family: 'web', accountId: '1', maxRemovals: 10 };
   const MADE = `Created by CreateImage(i-1) for ${id(9)}`;
   const snapshot = (change: Partial<Snapshot> = {}): Snapshot => ({
     ...{ id: 'snap-9', description: MADE, startedAt: new Date(NOW - 30 * DAY), sizeGiB: 8, tags: { 'ami-action:family': 'web' } },
@@ -34,51 +34,51 @@ describe('a snapshot that no image has', () => {
   });
 
   test.each<[string, Partial<Snapshot>, boolean]>([
-    ['goes', {}, true],
-    ['goes though it names an image that is gone', { description: `Created by CreateImage(i-1) for ${id(7)}` }, true],
-    ['stays when it names an image that is there', { description: `Created by CreateImage(i-1) for ${id(1)}` }, false],
-    ['stays when an image has it', { id: 'snap-1' }, false],
-    ['stays when it is of another family', { tags: { 'ami-action:family': 'api' } }, false],
-    ['stays when it is nobody’s', { tags: {} }, false],
-    ['stays when somebody keeps it', { tags: { 'ami-action:family': 'web', 'ami-action:keep': 'true' } }, false],
-    ['stays when it is a backup', { tags: { 'ami-action:family': 'web', 'aws:backup:source-resource': 'x' } }, false],
-    ['goes when it was copied for an image', { description: `Copied for DestinationAmi ${id(9)} from SourceAmi ${id(8)}` }, true],
-    ['stays when nothing proves that it was an image’s', { description: 'before the migration' }, false],
-    ['stays when a lifecycle policy made it', { tags: { 'ami-action:family': 'web', 'aws:dlm:lifecycle-policy-id': 'policy-1' } }, false],
-    ['stays when any backup vault has it', { tags: { 'ami-action:family': 'web', 'aws:backup:any': 'x' } }, false],
-    ['stays for its first day, for a build may not have said yet whose it is', { startedAt: new Date(NOW - DAY + 1) }, false],
-  ])('%s', (_, change, goes) => {
-    expect(orphans([snapshot(change)], [image(1)], policy, NOW)).toHaveLength(goes ? 1 : 0);
+    ['is removed', {}, true],
+    ['is removed although it names an image that no longer exists', { description: `Created by CreateImage(i-1) for ${id(7)}` }, true],
+    ['is kept when it names an existing image', { description: `Created by CreateImage(i-1) for ${id(1)}` }, false],
+    ['is kept when an image has it', { id: 'snap-1' }, false],
+    ['is kept when it is of another family', { tags: { 'ami-action:family': 'api' } }, false],
+    ['is kept when it has no family', { tags: {} }, false],
+    ['is kept when it has the keep tag', { tags: { 'ami-action:family': 'web', 'ami-action:keep': 'true' } }, false],
+    ['is kept when it is a backup', { tags: { 'ami-action:family': 'web', 'aws:backup:source-resource': 'x' } }, false],
+    ['is removed when it was copied for an image', { description: `Copied for DestinationAmi ${id(9)} from SourceAmi ${id(8)}` }, true],
+    ['is kept when nothing proves that it belonged to an image', { description: 'before the migration' }, false],
+    ['is kept when a lifecycle policy made it', { tags: { 'ami-action:family': 'web', 'aws:dlm:lifecycle-policy-id': 'policy-1' } }, false],
+    ['is kept when any backup vault has it', { tags: { 'ami-action:family': 'web', 'aws:backup:any': 'x' } }, false],
+    ['is kept for its first day, while a build may not have named its image yet', { startedAt: new Date(NOW - DAY + 1) }, false],
+  ])('%s', (_, change, isRemoved) => {
+    expect(orphanedSnapshots([snapshot(change)], [image(1)], policy, NOW)).toHaveLength(isRemoved ? 1 : 0);
   });
 
-  test('waits for minimum-age like an image, and no more go than may', () => {
+  test('waits for minimum-age like an image, and max-removals limits it', () => {
     const young = { ...policy, keep: { ...policy.keep, youngerThanSeconds: (31 * DAY) / 1000 } };
-    expect(orphans([snapshot()], [], young, NOW)).toEqual([]);
+    expect(orphanedSnapshots([snapshot()], [], young, NOW)).toEqual([]);
     const many = [3, 1, 2].map(n => snapshot({ id: `snap-9${n}`, startedAt: new Date(NOW - n * 10 * DAY) }));
-    expect(orphans(many, [], { ...policy, maxRemovals: 2 }, NOW).map(one => one.id)).toEqual(['snap-93', 'snap-92']);
+    expect(orphanedSnapshots(many, [], { ...policy, maxRemovals: 2 }, NOW).map(one => one.id)).toEqual(['snap-93', 'snap-92']);
   });
 });
 
 describe('drift', () => {
-  const nobody: UserFacts = { instances: [], launchers: [], versions: [], parameters: [], aliases: new Map() };
+  const none: UserFacts = { instances: [], launchers: [], versions: [], parameters: [], aliases: new Map() };
   const pointers = pointerNames(['/ami/{family}/{environment}'], 'web');
   const points = (value: string, name = '/ami/web/prod') => ({ name, value, history: [] });
   const says = (images: readonly Image[], facts: Partial<UserFacts>) =>
-    driftOf(images, { ...nobody, ...facts }, pointers, scheme).map(drift => `${drift.who} ${drift.says}`);
+    driftOf(images, { ...none, ...facts }, pointers, scheme).map(drift => `${drift.who} ${drift.says}`);
 
-  test('an environment on the newest that passed has none, and one that only a candidate names is not asked', () => {
+  test('a pointer to the newest passed image has none, and candidates are ignored', () => {
     const parameters = [points(id(2)), points(id(5), '/ami/web/prod/candidate'), points(id(5), '/ami/api/prod')];
     expect(says([image(1), passed(2), passed(5)], { parameters })).toEqual([]);
   });
 
-  test('an environment that is behind, or names what is gone, is told', () => {
+  test('a pointer that is behind, or names an image that does not exist, is reported', () => {
     expect(says([passed(1), passed(2), passed(5)], { parameters: [points(id(5)), points(id(9), '/ami/web/stage')] })).toEqual([
-      `/ami/web/prod names ${id(5)}; 2 newer images have passed, the newest ${id(1)}`,
-      `/ami/web/stage names ${id(9)}, which is no image of the family here`,
+      `/ami/web/prod names ${id(5)}; 2 newer images have passed, the newest is ${id(1)}`,
+      `/ami/web/stage names ${id(9)}, which is not an image of the family in this region`,
     ]);
   });
 
-  test('groups and their instances are told when they are not what an environment names', () => {
+  test('groups and their instances are reported when they differ from the pointer', () => {
     const launchers = [
       { user: 'group web', group: 'web', launches: [{ imageId: id(2) }] },
       { user: 'group other', group: 'other', launches: [{ imageId: 'ami-00000000000000099' }] },
@@ -90,7 +90,7 @@ describe('drift', () => {
       { id: 'i-3', state: 'terminated', imageId: id(5), group: 'web' },
     ];
     expect(says([image(2), image(5)], { parameters: [points(id(5))], launchers, instances })).toEqual([
-      `group web launches ${id(2)}, which no environment names`,
+      `group web launches ${id(2)}, which no pointer names`,
       `instance i-2 runs ${id(5)}, but its group web launches ${id(2)}`,
     ]);
   });

@@ -5,8 +5,8 @@ import { ec2LaunchTemplates } from '../../src/adapters/aws/launch-templates.ts';
 import { AccessError, UsageError } from '../../src/kit/errors.ts';
 import type { Image } from '../../src/model/image.ts';
 import type { AllDeps } from '../../src/ports/deps.ts';
-import { consumers } from '../../src/retention/other-accounts.ts';
-import { besides, hashOf, makePlan, type Plan, sweeperOf } from '../../src/retention/plan.ts';
+import { crossAccount } from '../../src/retention/other-accounts.ts';
+import { hashOf, makePlan, otherDeletions, type Plan, sweeperOf } from '../../src/retention/plan.ts';
 import type { Decision, Policy } from '../../src/retention/rules/rules.ts';
 import { surveyAll } from '../../src/retention/survey.ts';
 import { paperClients } from '../paper-account.ts';
@@ -24,20 +24,20 @@ import {
   randomAccount,
 } from './random-account.ts';
 
-/** Random accounts, read by the real adapters through small pages and planned by the real planner; the oracle knows neither. */
+/** Random accounts, read by the real adapters through small pages and planned by the real planner; the oracle shares no code with either. */
 
 const RUNS = Number(process.env['AMI_ACTION_PROPERTY_RUNS'] ?? 10_000);
 const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
 const ORGANIZATION = { account: undefined, who: 'arn:aws:organizations::999999999999:organization/o-1' };
 
-/** `turned`: everything that is listed in another order. */
-function worldOf(drawn: RandomAccount, turned: boolean): AllDeps {
+/** `turned`: every listing in reverse order. */
+function depsOf(drawn: RandomAccount, turned: boolean): AllDeps {
   const listed = <T>(all: readonly T[]): T[] => (turned ? [...all].reverse() : [...all]);
   const clients = paperClients(paperOf(drawn), drawn.pageSize);
   const users = awsImageUsers(clients);
-  const edges = drawn.recipes.map(imageId => ({ imageId, user: 'a recipe, as AWS says' }));
-  const shares = { nobody: [], organization: [ORGANIZATION], consumer: [{ account: CONSUMER, who: CONSUMER }] };
-  const at = ({ region, role }: { region: string; role?: string | undefined }) => {
+  const edges = drawn.recipes.map(imageId => ({ imageId, user: 'a recipe (reported by EC2)' }));
+  const shares = { none: [], organization: [ORGANIZATION], consumer: [{ account: CONSUMER, who: CONSUMER }] };
+  const inRegion = ({ region, role }: { region: string; role?: string | undefined }) => {
     if (role !== undefined) return { imageUsers: consumerUsers(drawn) };
     const here = drawn.images.filter(one => oracle.regionOf(one, drawn) === region);
     const ofImages = here.map(one => ({ ...one, id: one.snapshotIds[0] ?? '', description: `Created by CreateImage(i-1) for ${one.id}` }));
@@ -58,7 +58,7 @@ function worldOf(drawn: RandomAccount, turned: boolean): AllDeps {
     };
   };
   const report = { step: (_: string, work: () => unknown) => work(), info: () => {}, warn: () => {} };
-  return { at, report, clock: { now: () => NOW }, run: { repository: REPOSITORY } } as never;
+  return { inRegion, report, clock: { now: () => NOW }, run: { repository: REPOSITORY } } as never;
 }
 
 function consumerUsers(drawn: RandomAccount) {
@@ -67,7 +67,7 @@ function consumerUsers(drawn: RandomAccount) {
 }
 
 async function planOf(drawn: RandomAccount, turned = false): Promise<Plan> {
-  const world = worldOf(drawn, turned);
+  const deps = depsOf(drawn, turned);
   const { newest, passed, newestOfPullRequests, youngerThanDays, launchedWithinDays, graceDays } = drawn.policy;
   const seconds = (days: number) => (days * DAY) / 1000;
   const launchedWithinSeconds = launchedWithinDays === undefined ? undefined : seconds(launchedWithinDays);
@@ -85,21 +85,21 @@ async function planOf(drawn: RandomAccount, turned = false): Promise<Plan> {
     ...{ rollbackDepth: drawn.rollbackDepth, templateDepth: drawn.templateDepth, orphanSnapshots: true, leftovers: true },
     ...{ usageReports: false, templateVersions: true, targetRole: 'arn:aws:iam::{account}:role/consumer' },
   };
-  const surveys = await surveyAll(wanted, sweeperOf(policy, world), world);
-  return makePlan(surveys, policy, wanted, consumers(wanted, world), world);
+  const surveys = await surveyAll(wanted, sweeperOf(policy, deps), deps);
+  return makePlan(surveys, policy, wanted, crossAccount(wanted, deps), deps);
 }
 
-/** An ARN that cannot be followed may mean any image, and a family that is none is a misspelt one. Nothing else may stop a run. */
-function insistOnGoodReason(failure: unknown, drawn: RandomAccount): undefined {
+/** An ARN that cannot be resolved may mean any image, and an empty family is a misspelt one. Nothing else may stop a run. */
+function expectGoodReason(failure: unknown, drawn: RandomAccount): undefined {
   if (failure instanceof AccessError) return void expect(drawn.parameters.some(({ name }) => name === '/golden/web')).toBe(false);
   if (failure instanceof UsageError) return void expect(oracle.inFamily(drawn)).toEqual([]);
   throw failure;
 }
 
 const ids = (things: readonly { readonly id: string }[]) => things.map(({ id }) => id).sort();
-const sum = (plan: Plan) => ({ images: plan.images, besides: [...besides(plan)].map(({ what }) => what).sort(), hash: hashOf(plan) });
+const sum = (plan: Plan) => ({ images: plan.images, others: [...otherDeletions(plan)].map(({ what }) => what).sort(), hash: hashOf(plan) });
 
-function insistOnImages(plan: Plan, drawn: RandomAccount): void {
+function expectImages(plan: Plan, drawn: RandomAccount): void {
   const chosen = (action: Decision['action']) => plan.images.filter(decision => decision.action === action).map(({ image }) => image);
   const family = oracle.inFamily(drawn);
   const safe = (one: Image) => oracle.untouchable(one) || oracle.couldStart(one.id, drawn) || oracle.couldStartElsewhere(one, drawn);
@@ -113,13 +113,13 @@ function insistOnImages(plan: Plan, drawn: RandomAccount): void {
   const ripe = areRipe(forgotten);
   const most = Math.min(policy.maxRemovals, Math.ceil((family.length * policy.maxShare) / 100));
   expect(ids(chosen('remove')).filter(id => !ids(ripe).includes(id))).toEqual([]);
-  // Who uses them elsewhere is asked of as many as may go: one that proves to be in use may leave a place empty until the next run.
+  // Evidence is read for as many images as one run may remove; one that proves to be in use leaves its place empty until the next run.
   const seemForgotten = oracle.forgotten(drawn, { elsewhere: false });
   const seemRipe = areRipe(seemForgotten);
   const toDisable = policy.disable ? seemForgotten.filter(one => one.state === 'available' && !oracle.graceIsOver(one, drawn)) : [];
   const isRoomForAll = seemRipe.length + toDisable.length <= most;
   if (isRoomForAll) expect(ids(chosen('remove'))).toEqual(ids(ripe));
-  // All copies of a removed one go as well, so a run may remove more than `most` only for the sake of one build.
+  // All copies of a removed image are removed, so a run may exceed `most` only for one build.
   const copies = chosen('remove').flatMap(one => oracle.withCopies(one, drawn));
   expect(ids(copies.filter(copy => !chosen('remove').includes(copy)))).toEqual([]);
 
@@ -128,7 +128,7 @@ function insistOnImages(plan: Plan, drawn: RandomAccount): void {
   const disabled = plan.images.filter(({ action, disables }) => action === 'mark' && disables).map(({ image }) => image);
   expect(disabled.filter(one => !policy.disable || one.state !== 'available')).toEqual([]);
   if (isRoomForAll) expect(ids(disabled)).toEqual(ids(chosen('mark').filter(({ state }) => policy.disable && state === 'available')));
-  // To disable takes an image away as a removal does; one build is always allowed, or one with many copies would stay for ever.
+  // Disabling counts like a removal; one build is always allowed, or one with many copies would never be removed.
   const builds = new Set([...chosen('remove'), ...disabled].map(oracle.buildOf));
   if (chosen('remove').length + disabled.length > most) expect(builds.size).toBe(1);
   if (ripe.length > 0) expect(chosen('remove').length + disabled.length).toBeGreaterThan(0);
@@ -138,9 +138,9 @@ function insistOnImages(plan: Plan, drawn: RandomAccount): void {
   expect(ids(toUnmark.filter(one => !chosen('unmark').includes(one) && !seemRipe.includes(one)))).toEqual([]);
 }
 
-function insistOnTheRest(plan: Plan, drawn: RandomAccount): void {
+function expectOthers(plan: Plan, drawn: RandomAccount): void {
   const { maxRemovals } = drawn.policy;
-  const strays = plan.regions.flatMap(region => region.strays);
+  const strays = plan.regions.flatMap(region => region.orphanedSnapshots);
   expect(strays.map(({ id }) => id)).toEqual(
     oracle
       .forlorn(drawn)
@@ -155,30 +155,30 @@ function insistOnTheRest(plan: Plan, drawn: RandomAccount): void {
   const dropped = plan.regions.flatMap(({ versions }) => versions.map(({ templateId, number }) => `${templateId} ${number}`));
   expect(dropped.sort()).toEqual(named.map(({ template, number }) => `${template.id} ${number}`).sort());
   const dead = oracle.leftByTheDead(drawn).flatMap(({ id, snapshotIds }) => [{ id }, ...snapshotIds.map(snapshot => ({ id: snapshot }))]);
-  expect(ids(plan.regions.flatMap(region => region.dead))).toEqual(ids(dead));
+  expect(ids(plan.regions.flatMap(region => region.expired))).toEqual(ids(dead));
 }
 
-test(`in ${RUNS} random accounts, nothing that could be started or is not ours goes, and what should go goes`, async () => {
-  const seen = { remove: 0, mark: 0, unmark: 0, keep: 0, disable: 0, strays: 0, versions: 0, dead: 0 };
+test(`in ${RUNS} random accounts, exactly the images that nothing can launch and no rule keeps are removed`, async () => {
+  const seen = { remove: 0, mark: 0, unmark: 0, keep: 0, disable: 0, strays: 0, versions: 0, expired: 0 };
   await fc.assert(
     fc.asyncProperty(randomAccount, async drawn => {
-      const plan = await planOf(drawn).catch(failure => insistOnGoodReason(failure, drawn));
+      const plan = await planOf(drawn).catch(failure => expectGoodReason(failure, drawn));
       if (plan === undefined) return;
       expect(sum(await planOf(drawn, true))).toEqual(sum(plan));
-      insistOnImages(plan, drawn);
-      insistOnTheRest(plan, drawn);
+      expectImages(plan, drawn);
+      expectOthers(plan, drawn);
       for (const { action, disables } of plan.images) {
         seen[action] += 1;
         if (action === 'mark' && disables) seen.disable += 1;
       }
-      for (const { strays, versions, dead } of plan.regions) {
+      for (const { orphanedSnapshots: strays, versions, expired } of plan.regions) {
         seen.strays += strays.length;
         seen.versions += versions.length;
-        seen.dead += dead.length;
+        seen.expired += expired.length;
       }
     }),
     { numRuns: RUNS, seed: 20_261_001 },
   );
-  // The accounts are such that there is something to lose, and something to win.
+  // The accounts exercise every action.
   expect(Math.min(...Object.values(seen))).toBeGreaterThan(RUNS / 50);
 }, 600_000);

@@ -3,7 +3,7 @@ import type { Image, Snapshot } from '../../src/model/image.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
 import type { PaperAccount, PaperPolicy, PaperUse } from '../paper-account.ts';
 
-/** Accounts as nobody would make them, with a policy for one family of images. */
+/** Random accounts with a policy for one family of images. */
 
 export const NOW = Date.parse('2026-10-01T00:00:00Z');
 export const DAY = 86_400_000;
@@ -23,7 +23,7 @@ const STRAYS = ['snap-s0', 'snap-s1', 'snap-s2', 'snap-s3'] as const;
 const maybe = <T>(one: fc.Arbitrary<T>, freq = 3) => fc.option(one, { nil: undefined, freq });
 const seldom = (n: number) => fc.nat(n).map(drawn => drawn === n);
 
-/** As prune writes it, or as a killed run or a person left it. */
+/** As prune, a killed run or a person writes it. */
 const mark = fc.record({
   daysAgo: fc.constantFrom(1, 9),
   said: fc.constantFrom('', '', ' disabled', ' deprecated before', ' deprecated before, disabled'),
@@ -31,7 +31,7 @@ const mark = fc.record({
   readable: fc.constantFrom(true, true, true, true, false),
 });
 
-/** Mostly one plain image of ours, now and then one that nobody may touch. */
+/** Usually a plain image of ours, sometimes one that must not be touched. */
 const image = (n: number) =>
   fc
     .record({
@@ -113,14 +113,14 @@ const LABELS = ['stable', 'old'];
 /** An environment's life: promotions and rollbacks, and the stack that they leave. */
 const pointerLife = fc
   .array(fc.oneof({ weight: 3, arbitrary: anImage }, { weight: 1, arbitrary: fc.constant('rollback') }), { minLength: 1, maxLength: 6 })
-  .map(deeds => {
+  .map(steps => {
     const stack: string[] = [];
     const versions: { value: string; description: string; labels: string[] }[] = [];
-    for (const deed of deeds) {
-      if (deed !== 'rollback') {
-        if (stack.at(-1) === deed) continue;
-        stack.push(deed);
-        versions.push({ value: deed, description: 'ami-action promote: was x, commit y', labels: [] });
+    for (const step of steps) {
+      if (step !== 'rollback') {
+        if (stack.at(-1) === step) continue;
+        stack.push(step);
+        versions.push({ value: step, description: 'ami-action promote: was x, commit y', labels: [] });
       } else if (stack.length > 1 && stack.at(-1) !== stack.at(-2)) {
         stack.pop();
         versions.push({ value: stack.at(-1) as string, description: 'ami-action rollback: was x, commit y', labels: [] });
@@ -248,11 +248,11 @@ export const randomAccount = fc.record({
   configurations: several(0, 1, n => fc.record({ name: fc.constant(`lc-${n}`), image: anImage, volume: volume })),
   lives: fc.record({ '/ami/web/prod': pointerLife, '/ami/web/stage': maybe(pointerLife) }),
   parameters: fc.tuple(...NAMES.slice(2).map(parameter)).chain(all => fc.subarray(all)),
-  /** What only AWS itself tells. */
+  /** Users that only EC2 reports. */
   recipes: fc.array(anImage, { maxLength: 1 }),
-  /** Image -> whom it is shared with. */
+  /** What each image is shared with. */
   shares: fc.tuple(
-    ...Array.from({ length: IMAGES }, () => fc.constantFrom('nobody', 'nobody', 'nobody', 'nobody', 'nobody', 'consumer', 'organization')),
+    ...Array.from({ length: IMAGES }, () => fc.constantFrom('none', 'none', 'none', 'none', 'none', 'consumer', 'organization')),
   ),
   consumer: fc.record({ readable: fc.constantFrom(true, true, false), instances: instances(1), points: maybe(anImage) }),
   strays: fc.tuple(...STRAYS.map(stray)).chain(all => fc.subarray(all)),

@@ -6,7 +6,7 @@ import {
   numberedVersions,
   pointerNames,
   type UserFacts,
-  whoUses,
+  usersById,
 } from '../../src/model/image-users.ts';
 
 const A = 'ami-0000000000000000a';
@@ -14,8 +14,9 @@ const B = 'ami-0000000000000000b';
 const C = 'ami-0000000000000000c';
 const D = 'ami-0000000000000000d';
 
-const nobody: UserFacts = { instances: [], launchers: [], versions: [], parameters: [], aliases: new Map() };
-const users = (facts: Partial<UserFacts>, rollbackDepth = 3) => Object.fromEntries(whoUses({ ...nobody, ...facts }, rollbackDepth));
+const none: UserFacts = { instances: [], launchers: [], versions: [], parameters: [], aliases: new Map() };
+const users = (facts: Partial<UserFacts>, rollbackDepth = 3) =>
+  Object.fromEntries([...usersById({ ...none, ...facts }, rollbackDepth)].map(([id, all]) => [id, all.map(({ label }) => label)]));
 const group = (...launches: LaunchSource[]) => ({ user: 'group web', launches });
 const version = (number: number, imageId: string, current: 'default' | 'latest' | 'both' | 'neither' = 'neither') => ({
   templateId: 'lt-1',
@@ -44,7 +45,7 @@ describe('instances', () => {
 describe('launch templates', () => {
   const versions = [version(1, A), version(2, B, 'default'), version(3, C, 'latest')];
 
-  test('the default and the latest version are in use though nobody names them', () => {
+  test('the default and the latest version are in use although no launcher names them', () => {
     expect(users({ versions: versions.slice(1) })).toEqual({
       [B]: ['launch template web version 2 (default)'],
       [C]: ['launch template web version 3 (latest)'],

@@ -2,16 +2,30 @@ import { AMI_ID, isParameterReference, referencedParameter } from './patterns.ts
 import { imageSequence } from './pointer.ts';
 
 /**
- * Who may still launch which image. Facts are what AWS answered, all of it; edges are what follows from them.
- * An edge too many keeps an image for nothing; an edge too few takes the image away that production boots from.
+ * What may still launch which image. Facts are the complete answers of AWS; edges follow from them. An extra edge keeps an unused image; a missing edge
+ * deletes an image that production boots from.
  */
+
+/** Something that may still launch an image. Every kind forbids a removal; only a known user proves that the image is in use. */
+export interface ImageUser {
+  /** `unreadable`: an account that the image is shared with cannot be read. `possible`: a usage report is missing. */
+  readonly kind: 'known' | 'unreadable' | 'possible';
+  /** The subject of a sentence: "group web", "account 111122223333 (shared with it; it cannot be read)". */
+  readonly label: string;
+}
+
+export const knownUser = (label: string): ImageUser => ({ kind: 'known', label });
+
+/** Image ID, or ID of a snapshot that volumes are created from at launch -> its users. */
+export type UsersById = ReadonlyMap<string, readonly ImageUser[]>;
+
 export interface UserFacts {
   readonly instances: readonly InstanceFact[];
   readonly launchers: readonly Launcher[];
-  /** The default and the newest version of every template, and each version that a launcher names by number. */
+  /** Of every template the default and the latest version, and each version that a launcher names by number. */
   readonly versions: readonly VersionFact[];
   readonly parameters: readonly ParameterFact[];
-  /** What each `resolve:ssm:...` that stands in place of an image means now. One that means nothing launches nothing. */
+  /** `resolve:ssm:...` -> the value of that parameter now; empty: it does not exist, so nothing can be launched from it. */
   readonly aliases: ReadonlyMap<string, string>;
 }
 
@@ -23,20 +37,20 @@ export interface InstanceFact {
   readonly group?: string | undefined;
 }
 
-/** Something that starts instances whenever it likes: a group, a refresh, a fleet, a launch configuration. */
+/** Something that launches instances at any time: a group, a refresh, a fleet, a launch configuration. */
 export interface Launcher {
-  /** As the subject of a sentence: "group web". */
+  /** The subject of a sentence: "group web". */
   readonly user: string;
   /** Its name, where it is an Auto Scaling group. */
   readonly group?: string | undefined;
   readonly launches: readonly LaunchSource[];
-  /** What it makes volumes from, beside those of its image. */
+  /** What it creates additional volumes from. */
   readonly snapshotIds?: readonly string[];
 }
 
 export type LaunchSource =
   | { readonly imageId: string }
-  /** By ID or by name, whichever was said; `$Latest`, `$Default` or a number. */
+  /** The template's ID or name; `$Latest`, `$Default` or a number. */
   | { readonly template: string; readonly version: string };
 
 export interface VersionFact {
@@ -45,9 +59,9 @@ export interface VersionFact {
   readonly version: number;
   readonly isDefault: boolean;
   readonly isLatest: boolean;
-  /** One of the newest that somebody wants kept. */
+  /** One of the newest versions that `template-depth` keeps. */
   readonly isRecent?: boolean;
-  /** Empty: the template leaves the image to whoever uses it. */
+  /** Empty: the template names no image. */
   readonly imageId: string;
   readonly snapshotIds?: readonly string[];
 }
@@ -55,20 +69,20 @@ export interface VersionFact {
 export interface ParameterFact {
   readonly name: string;
   readonly value: string;
-  /** For a pointer: its history, newest first. */
+  /** Of a pointer: newest first. */
   readonly history: readonly { readonly version: number; readonly value: string; readonly description: string }[];
 }
 
 /** One reason why an image may still be launched. */
 export interface Edge {
-  /** Or the ID of a snapshot that volumes are made from at launch. */
+  /** Or the ID of a snapshot that volumes are created from at launch. */
   readonly imageId: string;
   readonly user: string;
 }
 
 /** The parameters that name the images of a family's environments. */
 export interface PointerNames {
-  /** Fits the pointer of every environment, and what stands below it: its candidate. The group `below` tells the two apart. */
+  /** Matches the pointer of every environment and the names below it, such as its candidate; those have the group `below`. */
   readonly pattern: RegExp;
 }
 
@@ -76,32 +90,32 @@ const IMAGE_ID = new RegExp(`\\b${AMI_ID}\\b`, 'g');
 
 export const imageIdsIn = (text: string): string[] => [...new Set(text.match(IMAGE_ID) ?? [])];
 
-/** Every edge, grouped by image. `rollbackDepth`: how many earlier images of each pointer stay, for a rollback to go back to. */
-export function whoUses(facts: UserFacts, rollbackDepth: number): ReadonlyMap<string, readonly string[]> {
-  // What tells most comes first, since a table shows only the first few: the environment, then its group.
+/** All users, by image. `rollbackDepth`: how many earlier images of each pointer a rollback can return to. */
+export function usersById(facts: UserFacts, rollbackDepth: number): UsersById {
+  // A table shows only the first few: the environment comes first, then its group.
   const edges = [
     ...facts.parameters.flatMap(parameter => ofParameter(parameter, rollbackDepth)),
     ...facts.launchers.flatMap(launcher => [...ofLauncher(launcher, facts), ...ofVolumes(launcher.user, launcher)]),
     ...facts.instances.flatMap(ofInstance),
-    ...facts.versions.flatMap(version => [...ofVersion(version, facts), ...ofVolumes(sayVersion(version), version)]),
+    ...facts.versions.flatMap(version => [...ofVersion(version, facts), ...ofVolumes(formatVersion(version), version)]),
   ];
   const users = new Map<string, Set<string>>();
   for (const { imageId, user } of edges) users.set(imageId, (users.get(imageId) ?? new Set()).add(user));
-  return new Map([...users].map(([imageId, all]) => [imageId, [...all]]));
+  return new Map([...users].map(([imageId, labels]) => [imageId, [...labels].map(knownUser)]));
 }
 
-/** An image is used where it is launched, and where volumes are made from one of its snapshots: removing it takes these along. */
+/** Users of the image and of its snapshots: a removal deletes both. */
 export const usersOf = (
-  all: ReadonlyMap<string, readonly string[]>,
+  all: UsersById,
   { id, snapshotIds }: { readonly id: string; readonly snapshotIds: readonly string[] },
-): readonly string[] => [...new Set([id, ...snapshotIds].flatMap(one => all.get(one) ?? []))];
+): readonly ImageUser[] => [...new Map([id, ...snapshotIds].flatMap(one => all.get(one) ?? []).map(user => [user.label, user])).values()];
 
 const ofVolumes = (user: string, { snapshotIds = [] }: { readonly snapshotIds?: readonly string[] }): Edge[] =>
   snapshotIds.map(snapshotId => ({ imageId: snapshotId, user: `${user}, for a volume from ${snapshotId}` }));
 
-const sayVersion = ({ templateName, version }: VersionFact): string => `launch template ${templateName} version ${version}`;
+const formatVersion = ({ templateName, version }: VersionFact): string => `launch template ${templateName} version ${version}`;
 
-// A stopped instance starts again; a terminated one, which AWS still lists for an hour, never does.
+// A stopped instance can start again. A terminated one cannot; AWS lists it for about an hour.
 const ofInstance = ({ id, state, imageId }: InstanceFact): Edge[] =>
   state === 'terminated' ? [] : [{ imageId, user: `instance ${id}${state === 'running' ? '' : ` (${state})`}` }];
 
@@ -110,8 +124,8 @@ export function ofLauncher({ user, launches }: Launcher, facts: UserFacts): Edge
     if ('imageId' in launch) return images(launch.imageId, facts).map(imageId => ({ imageId, user }));
     const version = facts.versions.find(known => isMeant(known, launch));
     if (version === undefined) return [];
-    const how = `${user}, by version ${version.version} of launch template ${version.templateName}`;
-    return images(version.imageId, facts).map(imageId => ({ imageId, user: how }));
+    const label = `${user}, by version ${version.version} of launch template ${version.templateName}`;
+    return images(version.imageId, facts).map(imageId => ({ imageId, user: label }));
   });
 }
 
@@ -124,38 +138,38 @@ function isMeant(known: VersionFact, { template, version }: { template: string; 
 function ofVersion(fact: VersionFact, facts: UserFacts): Edge[] {
   const roles = [...(fact.isDefault ? ['default'] : []), ...(fact.isLatest ? ['latest'] : []), ...(fact.isRecent ? ['recent'] : [])];
   if (roles.length === 0) return [];
-  const user = `${sayVersion(fact)} (${roles.join(' and ')})`;
+  const user = `${formatVersion(fact)} (${roles.join(' and ')})`;
   return images(fact.imageId, facts).map(imageId => ({ imageId, user }));
 }
 
-/** The current value, and what a rollback may go back to: the images that ran before it, in turn, and the last different values whatever the deed was. */
+/** The current value, and what a rollback can return to: the images that ran before it in sequence, and the last different values. */
 function ofParameter({ name, value, history }: ParameterFact, rollbackDepth: number): Edge[] {
   const current = imageIdsIn(value);
   const different = [...new Set(history.flatMap(entry => imageIdsIn(entry.value)))].filter(imageId => !current.includes(imageId));
-  const inTurn = imageSequence(history).slice(0, -1).reverse().flatMap(imageIdsIn);
-  const earlier = new Set([...different.slice(0, rollbackDepth), ...inTurn.slice(0, rollbackDepth)]);
+  const sequence = imageSequence(history).slice(0, -1).reverse().flatMap(imageIdsIn);
+  const earlier = new Set([...different.slice(0, rollbackDepth), ...sequence.slice(0, rollbackDepth)]);
   return [
     ...current.map(imageId => ({ imageId, user: `parameter ${name}` })),
     ...[...earlier].map(imageId => ({ imageId, user: `parameter ${name}, to roll back to` })),
   ];
 }
 
-/** What stands in place of an image ID: the ID itself, or a parameter that is looked up at launch. */
-const images = (said: string, { aliases }: UserFacts): string[] =>
-  imageIdsIn(isParameterReference(said) ? (aliases.get(said) ?? '') : said);
+/** An image ID, or a parameter that is resolved at launch. */
+const images = (spec: string, { aliases }: UserFacts): string[] =>
+  imageIdsIn(isParameterReference(spec) ? (aliases.get(spec) ?? '') : spec);
 
-/** Every parameter that stands in place of an image: `resolve:ssm:name`, `:version`, `:label`, or with an ARN. AWS's own images are never ours. */
+/** All parameters that stand for an image: `resolve:ssm:name`, `:version`, `:label`, or an ARN. Images that AWS publishes are never ours. */
 export const aliasesIn = (launchers: readonly Launcher[], versions: readonly VersionFact[]): string[] => {
-  const said = [
+  const specs = [
     ...launchers.flatMap(({ launches }) => launches.flatMap(launch => ('imageId' in launch ? [launch.imageId] : []))),
     ...versions.map(({ imageId }) => imageId),
   ];
-  return [...new Set(said.filter(isParameterReference))].filter(
+  return [...new Set(specs.filter(isParameterReference))].filter(
     alias => !/^(arn:[^/]*:parameter)?\/aws\/service\//.test(referencedParameter(alias)),
   );
 };
 
-/** Versions that launchers name by number, by template: neither default nor newest, yet launched from. */
+/** Template -> versions that launchers name by number. */
 export function numberedVersions(launchers: readonly Launcher[]): ReadonlyMap<string, readonly string[]> {
   const numbers = new Map<string, Set<string>>();
   for (const launch of launchers.flatMap(({ launches }) => launches)) {
@@ -165,7 +179,7 @@ export function numberedVersions(launchers: readonly Launcher[]): ReadonlyMap<st
   return new Map([...numbers].map(([template, versions]) => [template, [...versions]]));
 }
 
-/** `/ami/{family}/{environment}` and its like as the names that they may stand for. What may be a pointer itself is not something below another. */
+/** The names that pointer templates such as `/ami/{family}/{environment}` stand for. A name that is a pointer itself is not below another. */
 export function pointerNames(templates: readonly string[], family: string): PointerNames {
   const one = templates
     .map(template => template.replaceAll('{family}', family).split(/\{(?:environment|architecture)\}/))

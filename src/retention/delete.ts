@@ -7,86 +7,86 @@ import { type Image, type TagScheme, tagKey } from '../model/image.ts';
 import { parseSelector, selectsOnly } from '../model/selector.ts';
 import type { Deps } from '../ports/deps.ts';
 import { schemeOf, selectImage, selection } from '../selection/select-image.ts';
-import { type Asked, users as userSettings } from './find-users.ts';
-import { type Judged, planOne, removeOne } from './one-image.ts';
-import { heldOf, sayHeld } from './recycle-bin.ts';
-import { throwIfLeft } from './removal.ts';
-import { IDENTITY_HEAD, identityCells, sayAge, shortAccounts } from './rules/inventory.ts';
+import { type UserOptions, users } from './find-users.ts';
+import { planOne, removeOne } from './one-image.ts';
+import { formatHeld, heldOf } from './recycle-bin.ts';
+import { throwIfIncomplete } from './removal.ts';
+import { formatAge, formatImage, IDENTITY_HEAD, identityCells, shortAccounts } from './rules/inventory.ts';
 
-// Needs one image.
-// Leaves behind neither the image nor its snapshots, unless something may still launch it.
+// Requires one image.
+// Result: the image and its snapshots are removed, unless something may still launch it.
 
 export const settings = {
   family,
   ...selection(undefined),
-  keepSnapshots: flag('Leave the snapshots of the image where they are.', false),
+  keepSnapshots: flag('Keeps the snapshots of the image.', false),
   dryRun: dryRun(false),
-  ...userSettings,
+  ...users,
   ...common,
 };
 
 export const outputs = {
   amiId: 'The image.',
-  removed: 'Whether it was removed now; false when it was gone already, and in a dry run.',
-  reason: 'Why it may go, or that it is gone already.',
+  removed: 'Whether this run removed it; false in a dry run, and when it did not exist.',
+  reason: 'Why it may be removed, or that it does not exist.',
 };
 
 export async function run(
-  wanted: Values<typeof settings> & Pick<Asked, 'pointers'>,
+  options: Values<typeof settings> & Pick<UserOptions, 'pointers'>,
   deps: Deps<'account' | 'images' | 'parameters' | 'imageUsers' | 'removal', 'commits'>,
 ) {
   const { report, clock } = deps;
-  const aws = deps.inRegion({ region: wanted.region });
-  const scheme = schemeOf(wanted);
+  const aws = deps.inRegion({ region: options.region });
+  const scheme = schemeOf(options);
 
-  // Run again after it was killed: what is gone by its ID is as it should be.
-  if (wanted.image.startsWith('ami-') && (await aws.images.get(wanted.image)) === undefined) {
-    const reason = `${wanted.image} does not exist in ${wanted.region}: nothing to do`;
+  // A repeated run after a kill: an ID that does not exist is the desired state.
+  if (options.image.startsWith('ami-') && (await aws.images.get(options.image)) === undefined) {
+    const reason = `${options.image} does not exist in ${options.region}: nothing to do`;
     report.warn(reason);
-    return { outcome: 'unchanged' as const, outputs: { amiId: wanted.image, removed: false, reason } };
+    return { outcome: 'unchanged' as const, outputs: { amiId: options.image, removed: false, reason } };
   }
-  const { image } = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, deps, { ifNone: [GONE] }));
-  if (!wanted.dryRun) insistOnOne(wanted.image, image, scheme);
+  const { image } = await report.step(`Resolve ${options.image}`, () => selectImage(options, deps, { ifNone: [IF_REPEATED] }));
+  if (!options.dryRun) requireUnique(options.image, image, scheme);
 
-  const judged = await planOne(image, wanted, scheme, aws, deps);
-  const { decision } = judged;
-  if (decision.action !== 'remove') throw refusal(decision);
+  const plan = await planOne(image, options, scheme, aws, deps);
+  const { action, reason } = plan.decision;
+  if (action !== 'remove') throw refusal(image, reason, scheme);
 
-  const fate = wanted.dryRun ? 'would be removed' : 'to be removed';
-  const cells = [...identityCells(image, scheme), sayAge(image, clock.now()), `${fate}: ${text(decision.reason)}`];
-  report.summary([`### Delete ${code(image.id)} of ${text(wanted.family)}`, table([...IDENTITY_HEAD, 'Age', ''], [cells])].join('\n\n'));
-  const told = { amiId: image.id, removed: !wanted.dryRun, reason: decision.reason };
-  if (wanted.dryRun) return { outcome: 'planned' as const, outputs: told };
+  const effect = options.dryRun ? 'would be removed' : 'to be removed';
+  const cells = [...identityCells(image, scheme), formatAge(image, clock.now()), `${effect}: ${text(reason)}`];
+  report.summary([`### Delete ${code(image.id)} of ${text(options.family)}`, table([...IDENTITY_HEAD, 'Age', ''], [cells])].join('\n\n'));
+  const results = { amiId: image.id, removed: !options.dryRun, reason };
+  if (options.dryRun) return { outcome: 'planned' as const, outputs: results };
 
-  if (wanted.keepSnapshots && image.snapshotIds.length > 0) {
-    // Or the next prune would find snapshots of the family that no image has.
+  if (options.keepSnapshots && image.snapshotIds.length > 0) {
+    // Without this tag, the next prune would remove them as orphaned snapshots.
     await aws.images.tag(image.snapshotIds, { [tagKey(scheme, 'keep')]: `snapshot of ${image.id}, which was deleted without it` });
   }
-  const end = await report.step(`Remove ${image.id}`, () => removeOne(judged, wanted.keepSnapshots, aws, deps));
-  if (end.result === 'kept') throw refusal({ image, reason: end.reason });
-  const held = sayHeld(end.result === 'removed' ? await heldOf([image], [], aws, report) : []);
+  const removal = await report.step(`Remove ${image.id}`, () => removeOne(plan, options.keepSnapshots, aws, deps));
+  if (removal.result === 'kept') throw refusal(image, removal.reason, scheme);
+  const held = formatHeld(removal.result === 'removed' ? await heldOf([image], [], aws, report) : []);
   if (held !== undefined) report.summary(held);
-  throwIfLeft([end], { ...told, removed: end.result === 'removed' });
-  report.summary(`### ✅ ${code(image.id)} is removed${wanted.keepSnapshots ? ', its snapshots stay' : ''}`, 'above');
-  return { outcome: 'done' as const, outputs: told };
+  throwIfIncomplete([removal], { ...results, removed: removal.result === 'removed' });
+  report.summary(`### ✅ Deleted ${code(image.id)}${options.keepSnapshots ? '; its snapshots are kept' : ''}`, 'above');
+  return { outcome: 'done' as const, outputs: results };
 }
 
-// Nothing in AWS remembers what an image was that is gone, so a misspelt version looks just the same.
-const GONE =
-  'If this is a second run, the first may have removed it: then nothing is left to do. With "image: ami-..." a second run can tell, and is green.';
+// AWS keeps nothing of a removed image, so a misspelt version looks the same.
+const IF_REPEATED =
+  'If an earlier run already removed it, nothing is left to do. To make repeated runs succeed, set "image: ami-..." instead of a version.';
 
-/** A run that is repeated must not remove one more. */
-function insistOnOne(said: string, image: Image, scheme: TagScheme): void {
-  const selector = parseSelector(said);
+/** A repeated run must not remove another image. */
+function requireUnique(written: string, image: Image, scheme: TagScheme): void {
+  const selector = parseSelector(written);
   if (selector === undefined || selectsOnly(selector, image, scheme)) return;
-  throw new UsageError([`"image: ${said}" means another image once this one is gone, so the same run again would remove one more`], {
-    next: `Say "image: ${image.id}", if this is the one; a dry run shows it.`,
+  throw new UsageError([`"image: ${written}" would select another image after this one is removed. No changes were made.`], {
+    next: `To delete ${formatImage(image, scheme)}, set "image: ${image.id}".`,
     outputs: { amiId: image.id, removed: false },
   });
 }
 
-const refusal = ({ image, reason }: Pick<Judged['decision'], 'image' | 'reason'>) =>
-  new RejectedError(`${image.id} stays: ${reason}.`, {
-    next: 'Take it out of use first; mode "list" shows where each image is used.',
+const refusal = (image: Image, reason: string, scheme: TagScheme) =>
+  new RejectedError(`Image ${formatImage(image, scheme)} is kept: ${reason}. No changes were made.`, {
+    next: 'Remove what keeps it, then re-run the job. Mode "list" shows all uses of each image.',
     outputs: { amiId: image.id, removed: false, reason: shortAccounts(reason) },
   });

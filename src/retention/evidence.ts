@@ -1,92 +1,126 @@
 import { concurrently } from '../kit/concurrently.ts';
-import type { RegionClients } from '../ports/deps.ts';
-import { type Consumers, unknowable } from './other-accounts.ts';
+import { type ImageUser, knownUser, type UsersById, usersOf } from '../model/image-users.ts';
+import type { Deps, RegionClients } from '../ports/deps.ts';
+import type { Users } from './find-users.ts';
+import { type CrossAccount, unreadable } from './other-accounts.ts';
 import { planPrune } from './rules/plan.ts';
-import type { Candidate, Decision, Policy } from './rules/rules.ts';
+import { type Candidate, type Decision, guard, type Policy, reusedAt } from './rules/rules.ts';
 
-/** What is asked only of images that would go, now or after their grace, since it takes calls for each: launch permissions, and the references that AWS knows. */
+/** What takes calls for each image, so it is read only for images that would be removed: launch permissions, and the references that EC2 knows. */
 
-export type Ports = Pick<RegionClients, 'imageUsers' | 'removal'>;
+type Ports = Pick<RegionClients, 'imageUsers' | 'removal'>;
 
-/** Image ID -> who may launch it. */
-type UsersByImage = ReadonlyMap<string, readonly string[]>;
-
-export interface Inquiry {
-  /** Without it, everybody that an image is shared with counts as a user. */
-  readonly consumers?: Pick<Consumers, 'users'>;
-  readonly usage?: (imageIds: readonly string[], region: string) => Promise<UsersByImage>;
+interface Sources {
+  /** Absent: every account that an image is shared with counts as a user. */
+  readonly accounts?: Pick<CrossAccount, 'users'>;
+  readonly usage?: (imageIds: readonly string[], region: string) => Promise<UsersById>;
 }
 
-const ASKED_AT_ONCE = 8;
+const IMAGES_AT_ONCE = 8;
 
-/** Plans, asks about what would go, and plans again, until nothing would go that was not asked about. */
+/** Plans, reads the evidence for images that would be removed, and plans again until the evidence of all of them is known. */
 export async function planWithEvidence(
   candidates: readonly Candidate[],
   policy: Policy,
   now: number,
-  at: (region: string) => Ports,
-  inquiry: Inquiry = {},
+  inRegion: (region: string) => Ports,
+  sources: Sources = {},
 ): Promise<readonly Decision[]> {
-  const known = new Map<string, Found>();
+  const known = new Map<string, Evidence>();
   for (;;) {
     const informed = candidates.map(candidate => {
       const found = known.get(candidate.image.id);
       return found === undefined ? candidate : { ...candidate, ...found, users: [...candidate.users, ...found.users] };
     });
     const plan = planPrune(informed, policy, now);
-    const unasked = plan.filter(decision => isAtStake(decision, policy) && !known.has(decision.image.id));
-    if (unasked.length === 0) return plan;
-    for (const region of new Set(unasked.map(decision => decision.region))) {
-      const ids = unasked.filter(decision => decision.region === region).map(({ image }) => image.id);
-      for (const [id, found] of await ask(ids, region, at(region), inquiry)) known.set(id, found);
+    const unread = plan.filter(decision => isAtStake(decision, policy) && !known.has(decision.image.id));
+    if (unread.length === 0) return plan;
+    for (const region of new Set(unread.map(decision => decision.region))) {
+      const ids = unread.filter(decision => decision.region === region).map(({ image }) => image.id);
+      for (const [id, found] of await readEvidence(ids, region, inRegion(region), sources)) known.set(id, found);
     }
   }
 }
 
-// One that waits may have come into use where only asking shows it: then its mark goes, and what it was built from stays.
+// Evidence of use also unmarks an image that waits, and keeps its ancestors.
 const isAtStake = ({ action, marked, waits }: Decision, { keepAncestors = false }: Policy) =>
   action === 'remove' || action === 'mark' || (waits && (marked || keepAncestors));
 
-type Found = Required<Pick<Candidate, 'users' | 'sharedWith'>>;
+type Evidence = Required<Pick<Candidate, 'users' | 'sharedWith'>>;
 
-async function ask(
+async function readEvidence(
   imageIds: readonly string[],
   region: string,
   { imageUsers, removal }: Ports,
-  { consumers, usage }: Inquiry,
-): Promise<ReadonlyMap<string, Found>> {
-  const abroad = async (id: string) => {
+  { accounts, usage }: Sources,
+): Promise<ReadonlyMap<string, Evidence>> {
+  const ofShares = async (id: string) => {
     const shares = await removal.sharedWith(id);
-    const users = consumers === undefined ? shares.map(unknowable) : await consumers.users(region, id, shares);
+    const users = accounts === undefined ? shares.map(share => unreadable(share)) : await accounts.users(region, id, shares);
     return { id, users, sharedWith: shares.map(({ account, who }) => (account === undefined ? who : `account ${account}`)) };
   };
-  const [edges, shared, elsewhere] = await Promise.all([
-    imageUsers.references(imageIds),
-    concurrently(imageIds, ASKED_AT_ONCE, abroad),
+  const [references, shared, reported] = await Promise.all([
+    usersByReference(imageIds, imageUsers),
+    concurrently(imageIds, IMAGES_AT_ONCE, ofShares),
     usage?.(imageIds, region),
   ]);
-  const references = (id: string) => edges.filter(({ imageId }) => imageId === id).map(({ user }) => user);
   return new Map(
-    shared.map(({ id, users, sharedWith }) => [id, { sharedWith, users: [...references(id), ...users, ...(elsewhere?.get(id) ?? [])] }]),
+    shared.map(({ id, users, sharedWith }) => [id, { sharedWith, users: [...references(id), ...users, ...(reported?.get(id) ?? [])] }]),
   );
 }
 
-/** The same once more, just before they go: what was shared or came to refer to them since. Usage reports are later than that. */
-export async function askAgain(
+async function usersByReference(imageIds: readonly string[], imageUsers: Ports['imageUsers']) {
+  const edges = await imageUsers.references(imageIds);
+  return (id: string): readonly ImageUser[] => edges.filter(({ imageId }) => imageId === id).map(({ user }) => knownUser(user));
+}
+
+export interface RemovalDeps extends Pick<Deps<never>, 'report' | 'run' | 'clock'> {
+  readonly aws: Pick<RegionClients, 'images'> & Ports;
+  readonly users: Users;
+  /** Absent: every account that an image is shared with counts as a user. */
+  readonly accounts?: Pick<CrossAccount, 'again'>;
+}
+
+// A second look costs the same for one image as for a hundred: about ten calls, and one for each Auto Scaling group.
+export const BATCH_SIZE = 100;
+
+/** Reads everything again just before an action that cannot be undone. The result: why some of the batch are kept after all. */
+export async function recheck(
+  batch: readonly Decision[],
+  policy: Policy,
+  { aws, users, accounts }: RemovalDeps,
+): Promise<ReadonlyMap<Decision, string>> {
+  const ids = batch.map(({ image }) => image.id);
+  const [listed, again, evidence] = await Promise.all([
+    aws.images.find({ ids, includeDisabled: true }),
+    users.again(ids),
+    evidenceAgain(ids, batch[0]?.region ?? '', aws, accounts),
+  ]);
+  const reasons = batch.flatMap(decision => {
+    // Listings are eventually consistent: an image that this one lacks may still exist.
+    const image = listed.find(({ id }) => id === decision.image.id) ?? decision.image;
+    const isReused = reusedAt(image, policy.scheme) !== reusedAt(decision.image, policy.scheme);
+    const reason =
+      guard({ ...decision, image, users: [...usersOf(again, image), ...(evidence.get(image.id) ?? [])] }, policy) ??
+      (isReused ? 'reused by an unchanged build' : undefined);
+    return reason === undefined ? [] : [[decision, reason] as const];
+  });
+  return new Map(reasons);
+}
+
+/** Without usage reports, which are days late. */
+async function evidenceAgain(
   imageIds: readonly string[],
   region: string,
   { imageUsers, removal }: Ports,
-  consumers: Pick<Consumers, 'again'> | undefined,
-): Promise<UsersByImage> {
-  const [edges, shared] = await Promise.all([
-    imageUsers.references(imageIds),
-    concurrently(imageIds, ASKED_AT_ONCE, async id => [id, await removal.sharedWith(id)] as const),
+  accounts: RemovalDeps['accounts'],
+): Promise<UsersById> {
+  const [references, shared] = await Promise.all([
+    usersByReference(imageIds, imageUsers),
+    concurrently(imageIds, IMAGES_AT_ONCE, async id => [id, await removal.sharedWith(id)] as const),
   ]);
-  const abroad = await consumers?.again(region, new Map(shared));
+  const elsewhere = await accounts?.again(region, new Map(shared));
   return new Map(
-    shared.map(([id, shares]) => [
-      id,
-      [...edges.filter(({ imageId }) => imageId === id).map(({ user }) => user), ...(abroad?.get(id) ?? shares.map(unknowable))],
-    ]),
+    shared.map(([id, shares]) => [id, [...references(id), ...(elsewhere?.get(id) ?? shares.map(share => unreadable(share)))]]),
   );
 }

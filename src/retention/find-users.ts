@@ -1,17 +1,20 @@
 import { UsageError } from '../kit/errors.ts';
 import { count, list, optional, text } from '../kit/fields.ts';
-import { type PointerNames, pointerNames, type UserFacts, whoUses } from '../model/image-users.ts';
+import type { Values } from '../kit/settings.ts';
+import type { family } from '../model/common-settings.ts';
+import { type PointerNames, pointerNames, type UserFacts, type UsersById, usersById } from '../model/image-users.ts';
 import type { RegionClients, Reporter } from '../ports/deps.ts';
+import type { pointer } from '../selection/select-image.ts';
 
-/** Who may still launch the images of a family. Every mode that removes one asks this way, and whoever cannot answer forbids it. */
+/** What may still launch the images of a family. Every mode that removes an image asks here; a source that cannot be read forbids the removal. */
 
 export const users = {
-  rollbackDepth: count('How many earlier images of each environment stay, so that it can be rolled back.', {
+  rollbackDepth: count('How many earlier images of each environment are kept for rollback.', {
     min: 0,
     max: 99,
     fallback: 3,
   }),
-  templateDepth: count('How many of the newest versions of every launch template count as used, besides its default version.', {
+  templateDepth: count('How many of the newest versions of every launch template count as in use, in addition to its default version.', {
     min: 1,
     max: 10_000,
     fallback: 1,
@@ -19,7 +22,7 @@ export const users = {
   }),
   ignoreParameters: optional(
     list(
-      'Parameters whose name begins so hold no image ID: they are not read. All others are, and one that cannot be read stops everything.',
+      'Prefixes of parameter names that hold no image ID. Those parameters are not read. All others are read, and one that cannot be read stops the run.',
       {
         pattern: /^\/?[\w.-][\w./-]*$/,
         message: 'must be the beginning of a parameter name',
@@ -29,55 +32,54 @@ export const users = {
   ),
 };
 
-export const price = text('What a GiB of snapshots costs a month, in dollars.', {
+export const price = text('Price of one GiB of snapshots per month, in dollars.', {
   fallback: '0.05',
   pattern: /^\d{1,4}(\.\d{1,6})?$/,
   message: 'must be a price such as 0.05',
   neededBy: 'regions and contracts with other prices',
 });
 
-export interface Asked {
-  readonly family: string;
-  readonly pointer: string;
-  /** Those of other environments, where they are called otherwise. */
-  readonly pointers: readonly string[];
-  readonly rollbackDepth: number;
-  readonly templateDepth?: number;
-  readonly ignoreParameters?: readonly string[] | undefined;
-}
+type Declared = Values<typeof users & { readonly family: typeof family; readonly pointer: typeof pointer }>;
+
+/** `pointers`: those of all environments in the file. */
+export type UserOptions = Pick<Declared, 'family' | 'pointer' | 'rollbackDepth'> &
+  Partial<Pick<Declared, 'templateDepth' | 'ignoreParameters'>> & { readonly pointers: readonly string[] };
 
 export interface Users {
   readonly facts: UserFacts;
-  /** Image ID -> who may launch it. */
-  readonly all: ReadonlyMap<string, readonly string[]>;
-  /** Looks again, just before these go. */
-  again(imageIds: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>;
+  readonly all: UsersById;
+  /** Reads everything again, just before these images are removed. */
+  again(imageIds: readonly string[]): Promise<UsersById>;
 }
 
-export const pointersOf = ({ pointer, pointers, family }: Pick<Asked, 'pointer' | 'pointers' | 'family'>): PointerNames =>
+export const pointersOf = ({ pointer, pointers, family }: Pick<UserOptions, 'pointer' | 'pointers' | 'family'>): PointerNames =>
   pointerNames([...new Set([pointer, ...pointers])], family);
 
 /** Reads every source completely, or rejects. */
-export async function findUsers(asked: Asked, aws: Pick<RegionClients, 'imageUsers'>, report: Reporter): Promise<Users> {
-  const scope = { pointers: pointersOf(asked), ignoredParameters: asked.ignoreParameters ?? [], templateDepth: asked.templateDepth ?? 1 };
+export async function findUsers(options: UserOptions, aws: Pick<RegionClients, 'imageUsers'>, report: Reporter): Promise<Users> {
+  const scope = {
+    pointers: pointersOf(options),
+    ignoredParameters: options.ignoreParameters ?? [],
+    templateDepth: options.templateDepth ?? 1,
+  };
   const facts = await aws.imageUsers.read(scope);
   report.info(
-    `${facts.instances.length} instances, ${facts.launchers.length} groups, refreshes and launch configurations, ` +
-      `${facts.versions.length} launch template versions and ${facts.parameters.length} parameters were read.`,
+    `Read ${facts.instances.length} instances, ${facts.launchers.length} groups, refreshes, fleets and launch configurations, ` +
+      `${facts.versions.length} launch template versions and ${facts.parameters.length} parameters.`,
   );
   return {
     facts,
-    all: whoUses(facts, asked.rollbackDepth),
-    again: async imageIds => whoUses(await aws.imageUsers.read({ ...scope, again: imageIds }), asked.rollbackDepth),
+    all: usersById(facts, options.rollbackDepth),
+    again: async imageIds => usersById(await aws.imageUsers.read({ ...scope, again: imageIds }), options.rollbackDepth),
   };
 }
 
-/** For whoever is about to remove something: what cannot be read forbids it. */
+/** Runs what decides on a removal. A failure other than bad settings is reported with its effect: nothing is removed. */
 export async function failClosed<T>(report: Reporter, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (failure) {
-    if (!(failure instanceof UsageError)) report.warn('Nothing was removed: what cannot be read counts as in use.');
+    if (!(failure instanceof UsageError)) report.warn('No changes were made: an image counts as in use if a source cannot be read.');
     throw failure;
   }
 }

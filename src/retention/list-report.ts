@@ -1,13 +1,28 @@
-import { formatDollars } from '../kit/format.ts';
+import { formatCount, formatDollars } from '../kit/format.ts';
 import { code, columns, nonBreaking, text } from '../kit/markdown.ts';
-import { identity, type TagScheme } from '../model/image.ts';
+import { type Image, identity, type TagScheme } from '../model/image.ts';
+import type { ImageUser } from '../model/image-users.ts';
 import { verdictOf } from '../model/verdict.ts';
-import type { Listed, Listing } from './listing.ts';
-import { sayAge, shortAccounts, sizeOf } from './rules/inventory.ts';
+import type { Drift } from './rules/drift.ts';
+import { formatAge, shortAccounts, sizeOf } from './rules/inventory.ts';
 
-/** How a list of images reads. Everything in it comes from tags and names, so everything is escaped. */
+/** A list of images as text and Markdown. Tags and names are untrusted and escaped. */
 
-export interface Look {
+export interface ListedImage {
+  readonly image: Image;
+  readonly region: string;
+  /** Undefined: unknown, or not asked for. */
+  readonly users: readonly ImageUser[] | undefined;
+  /** Another account owns it and pays for it. */
+  readonly isShared: boolean;
+}
+
+export interface Listing {
+  readonly images: readonly ListedImage[];
+  readonly drift: readonly (Drift & { readonly region: string })[];
+}
+
+interface ListFormat {
   readonly family: string;
   readonly regions: readonly string[];
   readonly whereUsed: boolean;
@@ -16,7 +31,7 @@ export interface Look {
   readonly now: number;
 }
 
-export const asOutput = ({ image, region, users }: Listed, scheme: TagScheme) => ({
+export const toOutput = ({ image, region, users }: ListedImage, scheme: TagScheme) => ({
   id: image.id,
   name: image.name,
   region,
@@ -26,80 +41,77 @@ export const asOutput = ({ image, region, users }: Listed, scheme: TagScheme) =>
   state: image.state,
   'created-at': image.createdAt.toISOString(),
   verdict: verdictOf(image, scheme).result,
-  'used-by': users?.map(shortAccounts),
+  'used-by': users?.map(({ label }) => shortAccounts(label)),
   'size-gib': image.sizeGiB,
 });
 
-/** For the log: as aligned as a list of unknown texts can be. */
-export function asLines(rows: readonly Listed[], { scheme, now }: Look): readonly string[] {
-  const cells = rows.map(row => {
-    const { id, region, state, version = '-', commit = '-', verdict, 'used-by': users } = asOutput(row, scheme);
-    return [id, region, sayAge(row.image, now), state, version, commit.slice(0, 7), verdict, sayUsers(users)].map(oneLine);
+/** Lines for the log, in aligned columns. */
+export function formatLines(images: readonly ListedImage[], { scheme, now }: ListFormat): readonly string[] {
+  const rows = images.map(listed => {
+    const { id, region, state, version = '-', commit = '-', verdict, 'used-by': users } = toOutput(listed, scheme);
+    return [version, commit.slice(0, 7), id, region, formatAge(listed.image, now), state, verdict, formatUsers(users)].map(oneLine);
   });
-  const width = (column: number) => Math.min(40, Math.max(...cells.map(of => of[column]?.length ?? 0)));
-  return cells.map(of => of.map((cell, column) => (column === of.length - 1 ? cell : cell.padEnd(width(column)))).join('  '));
+  const width = (column: number) => Math.min(40, Math.max(...rows.map(cells => cells[column]?.length ?? 0)));
+  return rows.map(cells => cells.map((cell, column) => (column === cells.length - 1 ? cell : cell.padEnd(width(column)))).join('  '));
 }
 
-const oneLine = (said: string) => said.replace(/[\r\n]+/g, ' ');
+const oneLine = (cell: string) => cell.replace(/[\r\n]+/g, ' ');
 
-const sayUsers = (users: readonly string[] | undefined): string => (users === undefined ? '?' : users.join(', ') || 'unused');
+const formatUsers = (labels: readonly string[] | undefined): string => (labels === undefined ? '?' : labels.join(', ') || 'unused');
 
 const MOST_USERS = 4;
 
-const linesOf = (users: readonly string[]): string => {
-  const more = users.length - MOST_USERS;
-  return [...users.slice(0, MOST_USERS).map(text), ...(more > 0 ? [`and ${more} more`] : [])].join('<br>');
-};
+function userCell(users: ListedImage['users']): string {
+  const labels = users?.map(({ label }) => text(label)) ?? [];
+  if (labels.length === 0) return formatUsers(users === undefined ? undefined : []);
+  const more = labels.length - MOST_USERS;
+  return [...labels.slice(0, MOST_USERS), ...(more > 0 ? [`and ${more} more`] : [])].join('<br>');
+}
 
 const VERDICTS: Readonly<Record<string, string>> = { passed: nonBreaking('✅ passed'), failed: nonBreaking('❌ failed'), none: '' };
 
-/** For the summary: what there is, what it costs, and first of all what is not as it should be. */
-export function asPage({ rows, drift }: Listing, look: Look): string {
-  if (rows.length === 0) return `### Images of ${text(look.family)}\n\n**No image** in ${look.regions.join(', ')} is of this family.`;
-  const own = rows.filter(({ untrusted }) => !untrusted).map(({ image }) => image);
-  const { gib, perMonth } = sizeOf(own, look.pricePerGib);
-  const shared = rows.length - own.length;
-  const others = shared === 0 ? '' : ` Other accounts own ${shared} of them, and pay for that.`;
-  const unused = rows.filter(({ users }) => users?.length === 0).length;
-  const isKnown = look.whereUsed && rows.every(({ users }) => users !== undefined);
-  const idle = isKnown ? `, ${unused} of them unused` : '';
+/** The summary: count and cost, then drift, then the images. */
+export function formatPage({ images, drift }: Listing, format: ListFormat): string {
+  if (images.length === 0)
+    return `### Images of ${text(format.family)}\n\n**No image** of this family exists in ${format.regions.join(', ')}.`;
+  const own = images.filter(({ isShared }) => !isShared).map(({ image }) => image);
+  const { gib, perMonth } = sizeOf(own, format.pricePerGib);
+  const shared = images.length - own.length;
+  const others = shared === 0 ? '' : ` Other accounts own ${shared} of them and pay for ${shared === 1 ? 'it' : 'them'}.`;
+  const unused = images.filter(({ users }) => users?.length === 0).length;
+  const isKnown = format.whereUsed && images.every(({ users }) => users !== undefined);
+  const idle = isKnown ? `, ${unused} unused` : '';
   const agreement = isKnown && drift.length === 0 ? ['✅ No drift: pointers, groups and instances agree.'] : [];
-  const count = `${rows.length} ${rows.length === 1 ? 'image' : 'images'}`;
   return [
-    `### Images of ${text(look.family)}`,
-    `**${count}** in ${look.regions.join(', ')}${idle}: at most ${gib} GiB, ${formatDollars(perMonth)} a month.${others}`,
-    ...(drift.length === 0 ? agreement : [driftTable(drift, look)]),
-    imageTable(rows, look),
+    `### Images of ${text(format.family)}`,
+    `**${formatCount(images.length, 'image')}** in ${format.regions.join(', ')}${idle}: at most ${gib} GiB, ${formatDollars(perMonth)} a month.${others}`,
+    ...(drift.length === 0 ? agreement : [driftTable(drift, format)]),
+    imageTable(images, format),
   ].join('\n\n');
 }
 
-function imageTable(rows: readonly Listed[], look: Look): string {
-  const { scheme, now } = look;
-  // A column in which every cell is the same tells nothing.
-  const several = (of: (row: Listed) => string) => new Set(rows.map(of)).size > 1;
-  return columns<Listed>(rows, [
-    ['Image', ({ image }) => code(image.id)],
+function imageTable(images: readonly ListedImage[], { scheme, now, regions, whereUsed, pricePerGib }: ListFormat): string {
+  const architectures = new Set(images.map(({ image }) => image.architecture));
+  const stateOf = ({ image }: ListedImage) => image.state + (isDeprecated(image.deprecatedAt, now) ? ', deprecated' : '');
+  return columns<ListedImage>(images, [
     ['Version', ({ image }) => text(identity(image, scheme, 'version') ?? '')],
     ['Commit', ({ image }) => code(identity(image, scheme, 'commit')?.slice(0, 7) ?? '')],
-    ['Architecture', ({ image }) => image.architecture, several(({ image }) => image.architecture)],
-    ['Region', ({ region }) => region, look.regions.length > 1],
-    ['State', stateAt(now), rows.some(row => stateAt(now)(row) !== 'available')],
-    ['Age', ({ image }) => sayAge(image, now)],
+    ['Image', ({ image }) => code(image.id)],
+    // A column with one value in all rows is left out.
+    ['Architecture', ({ image }) => image.architecture, architectures.size > 1],
+    ['Region', ({ region }) => region, regions.length > 1],
+    ['State', stateOf, images.some(listed => stateOf(listed) !== 'available')],
+    ['Age', ({ image }) => formatAge(image, now)],
     ['Verdict', ({ image }) => VERDICTS[verdictOf(image, scheme).result] ?? text(verdictOf(image, scheme).result)],
-    ['Used by', ({ users }) => (users?.length ? linesOf(users) : text(sayUsers(users))), look.whereUsed],
+    ['Used by', ({ users }) => userCell(users), whereUsed],
     ['GiB', ({ image }) => String(image.sizeGiB)],
-    [nonBreaking('A month'), ({ image, untrusted }) => (untrusted ? '' : formatDollars(sizeOf([image], look.pricePerGib).perMonth))],
+    [nonBreaking('A month'), ({ image, isShared }) => (isShared ? '' : formatDollars(sizeOf([image], pricePerGib).perMonth))],
   ]);
 }
 
-const stateAt =
-  (now: number) =>
-  ({ image }: Listed): string =>
-    image.state + (isDeprecated(image.deprecatedAt, now) ? ', deprecated' : '');
-
 const isDeprecated = (at: Date | undefined, now: number): boolean => at !== undefined && at.getTime() <= now;
 
-const driftTable = (drift: Listing['drift'], { regions }: Look): string =>
+const driftTable = (drift: Listing['drift'], { regions }: ListFormat): string =>
   columns(drift, [
     ['⚠️ Drift', ({ who }) => text(who)],
     ['Region', ({ region }) => region, regions.length > 1],

@@ -1,22 +1,23 @@
+import { AccessError } from '../kit/errors.ts';
 import { flag } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { common, family, regions, regionsOf } from '../model/common-settings.ts';
+import { newestFirst, tagKey } from '../model/image.ts';
+import { usersOf } from '../model/image-users.ts';
 import type { Deps } from '../ports/deps.ts';
 import { pointer, schemeOf } from '../selection/select-image.ts';
-import { type Asked, price, users as userSettings } from './find-users.ts';
-import { asLines, asOutput, asPage } from './list-report.ts';
-import { listFamily } from './listing.ts';
+import { findUsers, pointersOf, price, type UserOptions, type Users, users as userSettings } from './find-users.ts';
+import { formatLines, formatPage, type Listing, toOutput } from './list-report.ts';
+import { driftOf } from './rules/drift.ts';
 import { shortAccounts } from './rules/inventory.ts';
+import { formatNoFamily } from './survey.ts';
 
-// Needs a family.
-// Leaves behind a table of its images: what they are, where they are used, what they cost, and what has drifted. It changes nothing.
+// Requires a family.
+// Result: a table of its images: what they are, where they are used, what they cost, and what has drifted. It changes nothing.
 
 export const settings = {
   family,
-  whereUsed: flag(
-    'Show who may still launch each image, and what has drifted; reads instances, groups, launch templates and parameters.',
-    true,
-  ),
+  whereUsed: flag('Shows what may still launch each image, and drift. Reads instances, groups, launch templates and parameters.', true),
   pointer,
   ...userSettings,
   regions,
@@ -27,29 +28,68 @@ export const settings = {
 export const outputs = {
   images:
     'JSON list: `id`, `name`, `region`, `architecture`, `version`, `commit`, `state`, `created-at`, `verdict`, `used-by` and `size-gib` of every image, newest first.',
-  count: 'How many images there are.',
-  drift: 'JSON list: `region`, `who` (a pointer, a group, an instance) and what it `says` that differs from what it should.',
+  count: 'Number of images.',
+  drift: 'JSON list: `region`, `who` (a pointer, a group, an instance) and `says`: how it differs from what it should be.',
 };
 
-type Wanted = Values<typeof settings> & Pick<Asked, 'pointers'>;
-type NeededDeps = Deps<'account' | 'images' | 'imageUsers'>;
+type ListOptions = Values<typeof settings> & Pick<UserOptions, 'pointers'>;
+type ListDeps = Deps<'account' | 'images' | 'imageUsers'>;
 
-export async function run(wanted: Wanted, deps: NeededDeps) {
+export async function run(options: ListOptions, deps: ListDeps) {
   const { report, clock } = deps;
-  const scheme = schemeOf(wanted);
-  const look = { ...wanted, scheme, regions: regionsOf(wanted), pricePerGib: Number(wanted.pricePerGib), now: clock.now() };
-  const listing = await listFamily(wanted, deps);
-  const { rows, drift } = listing;
+  const scheme = schemeOf(options);
+  const format = { ...options, scheme, regions: regionsOf(options), pricePerGib: Number(options.pricePerGib), now: clock.now() };
+  const listing = await listFamily(options, deps);
+  const { images, drift } = listing;
 
-  for (const line of asLines(rows, look)) report.untrusted(line);
-  for (const { who, says, region } of drift) report.untrusted(`drift in ${region}: ${who} ${says}`);
-  report.summary(asPage(listing, look));
+  for (const line of formatLines(images, format)) report.untrusted(line);
+  for (const { who, says, region } of drift) report.untrusted(`Drift in ${region}: ${who} ${says}`);
+  report.summary(formatPage(listing, format));
   return {
     outcome: 'unchanged' as const,
     outputs: {
-      images: rows.map(row => asOutput(row, scheme)),
-      count: rows.length,
+      images: images.map(listed => toOutput(listed, scheme)),
+      count: images.length,
       drift: drift.map(({ region, who, says }) => ({ region, who, says: shortAccounts(says) })),
     },
   };
+}
+
+/** Newest first, so that the copies of one build are adjacent. */
+async function listFamily(options: ListOptions, deps: ListDeps): Promise<Listing> {
+  const listings = await Promise.all(regionsOf(options).map(region => listRegion(region, options, deps)));
+  const images = listings.flatMap(listing => listing.images).sort((a, b) => newestFirst(a.image, b.image));
+  if (images.length === 0) await warnOfEmptyFamily(options, deps);
+  return { images, drift: listings.flatMap(({ drift }) => drift) };
+}
+
+/** A misspelt name matches nothing, which an empty table does not show. */
+async function warnOfEmptyFamily(options: ListOptions, { report, inRegion }: ListDeps): Promise<void> {
+  const owned = await Promise.all(regionsOf(options).map(region => inRegion({ region }).images.find({})));
+  report.warn(formatNoFamily(options, tagKey(schemeOf(options), 'family'), owned.flat()));
+}
+
+async function listRegion(region: string, options: ListOptions, deps: ListDeps): Promise<Listing> {
+  const { account, images: port } = deps.inRegion({ region });
+  const scheme = schemeOf(options);
+  const images = await deps.report.step(`List the images of ${options.family} in ${region}`, () =>
+    port.find({ tags: { [`${scheme.prefix}family`]: options.family }, shared: true, includeDisabled: true }),
+  );
+  const own = await account.id();
+  const users = options.whereUsed && images.length > 0 ? await whereUsed(region, options, deps) : undefined;
+  return {
+    images: images.map(image => ({ image, region, users: users && usersOf(users.all, image), isShared: image.ownerId !== own })),
+    drift: users === undefined ? [] : driftOf(images, users.facts, pointersOf(options), scheme).map(one => ({ ...one, region })),
+  };
+}
+
+/** Missing permissions do not fail a list: it reports what is unknown. */
+async function whereUsed(region: string, options: ListOptions, { report, inRegion }: ListDeps): Promise<Users | undefined> {
+  try {
+    return await report.step(`Find where they are used in ${region}`, () => findUsers(options, inRegion({ region }), report));
+  } catch (failure) {
+    if (!(failure instanceof AccessError)) throw failure;
+    report.warn(`Where the images in ${region} are used is unknown: ${failure.message}`);
+    return undefined;
+  }
 }

@@ -2,14 +2,14 @@ import type { Image, TagScheme } from '../model/image.ts';
 import { usersOf } from '../model/image-users.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
 import { planWithEvidence } from './evidence.ts';
-import { type Asked, failClosed, findUsers, type Users } from './find-users.ts';
-import { type Ended, removeAll } from './removal.ts';
-import { NO_WISHES } from './rules/plan.ts';
+import { failClosed, findUsers, type UserOptions, type Users } from './find-users.ts';
+import { type RemovalResult, removeAll } from './removal.ts';
+import { NO_RETENTION_POLICY } from './rules/plan.ts';
 import type { Decision, Policy } from './rules/rules.ts';
 
-/** An image that somebody asks to remove by name: no policy keeps it, and every guard of prune does. */
+/** Removal of one image by name: no retention policy applies, but all guards do. */
 
-export interface Judged {
+interface OnePlan {
   readonly decision: Decision;
   readonly policy: Policy;
   readonly users: Users;
@@ -17,26 +17,24 @@ export interface Judged {
 
 type Ports = Pick<RegionClients, 'account' | 'images' | 'imageUsers' | 'removal'>;
 
-/** If one who may launch it cannot be seen, this rejects and nothing is removed. */
+/** Rejects if a source of users cannot be read. */
 export async function planOne(
   image: Image,
-  asked: Asked & { readonly region: string },
+  options: UserOptions & { readonly region: string },
   scheme: TagScheme,
   aws: Ports,
   { report, clock }: Deps<never>,
-): Promise<Judged> {
-  const policy = { ...NO_WISHES, scheme, family: asked.family, accountId: await aws.account.id() };
+): Promise<OnePlan> {
+  const policy = { ...NO_RETENTION_POLICY, scheme, family: options.family, accountId: await aws.account.id() };
   return failClosed(report, async () => {
-    const users = await report.step('Find what may still launch it', () => findUsers(asked, aws, report));
-    const candidate = { image, region: asked.region, users: usersOf(users.all, image) };
+    const users = await report.step('Find what may launch it', () => findUsers(options, aws, report));
+    const candidate = { image, region: options.region, users: usersOf(users.all, image) };
     const [decision] = await planWithEvidence([candidate], policy, clock.now(), () => aws);
     return { policy, users, decision: decision ?? { ...candidate, action: 'keep', reason: 'no decision', waits: false, marked: false } };
   });
 }
 
-/** How it ended. `kept`: somebody came to use it since it was judged. */
-export async function removeOne(judged: Judged, keepSnapshots: boolean, aws: Ports, deps: Deps<never>): Promise<Ended> {
-  const { decision, policy, users } = judged;
-  const [end] = await removeAll([decision], policy, { keepSnapshots }, { ...deps, aws, users });
-  return end ?? { decision, result: 'failed', remaining: [{ what: `image ${decision.image.id}` }] };
+export async function removeOne({ decision, policy, users }: OnePlan, keepSnapshots: boolean, aws: Ports, deps: Deps<never>) {
+  const [result] = await removeAll([decision], policy, { keepSnapshots }, { ...deps, aws, users });
+  return result ?? ({ decision, result: 'failed', remaining: [{ what: `image ${decision.image.id}` }] } satisfies RemovalResult);
 }

@@ -1,67 +1,63 @@
 import { ActionError } from '../kit/errors.ts';
-import type { Deps, RegionClients } from '../ports/deps.ts';
+import type { Values } from '../kit/settings.ts';
+import type { targetRole } from '../model/common-settings.ts';
+import type { ImageUser, UsersById } from '../model/image-users.ts';
+import type { Deps } from '../ports/deps.ts';
 import type { Share } from '../ports/images.ts';
-import { type Asked, findUsers, type Users } from './find-users.ts';
-import { PERHAPS } from './usage-reports.ts';
+import { findUsers, type UserOptions, type Users } from './find-users.ts';
 
-/** Other accounts that an image is shared with. One that cannot be read keeps its images: nobody here knows what it boots tomorrow. */
+/** Other accounts that an image is shared with. An account that cannot be read keeps its images. */
 
-export interface Consumers {
-  /** Who may launch the image in the accounts that it is shared with. Never rejects: what cannot be read is a user. */
-  users(region: string, imageId: string, shares: readonly Share[]): Promise<readonly string[]>;
-  /** Looks again, just before these go, into the accounts that they are shared with. */
-  again(region: string, sharedWith: ReadonlyMap<string, readonly Share[]>): Promise<ReadonlyMap<string, readonly string[]>>;
+export interface CrossAccount {
+  /** What may launch the image in the accounts that it is shared with. Never rejects: an account that cannot be read is a user. */
+  users(region: string, imageId: string, shares: readonly Share[]): Promise<readonly ImageUser[]>;
+  /** Reads those accounts again, just before these images are removed. */
+  again(region: string, sharedWith: ReadonlyMap<string, readonly Share[]>): Promise<UsersById>;
 }
 
-interface Wanted extends Asked {
-  readonly targetRole?: string | undefined;
-}
+type CrossAccountOptions = UserOptions & Values<{ readonly targetRole: typeof targetRole }>;
+type Read = (users: Users) => UsersById | Promise<UsersById>;
 
-export function consumers(wanted: Wanted, { inRegion, report }: Deps<'imageUsers'>): Consumers {
-  const read = new Map<string, Promise<Users>>();
+export function crossAccount(options: CrossAccountOptions, { inRegion, report }: Deps<'imageUsers'>): CrossAccount {
+  const started = new Map<string, Promise<Users>>();
   const usersIn = (account: string, region: string, role: string): Promise<Users> => {
     const key = `${account} ${region}`;
-    const known = read.get(key);
-    if (known !== undefined) return known;
-    const started = findUsers(wanted, inRegion({ region, role }) as Pick<RegionClients, 'imageUsers'>, report);
-    read.set(key, started);
-    return started;
+    const users = started.get(key) ?? findUsers(options, inRegion({ region, role }), report);
+    started.set(key, users);
+    return users;
   };
-  type Look = (users: Users) => ReadonlyMap<string, readonly string[]> | Promise<ReadonlyMap<string, readonly string[]>>;
-  const ask = async (imageId: string, region: string, { account, who }: Share, look: Look): Promise<readonly string[]> => {
-    const role = account === undefined ? undefined : wanted.targetRole?.replaceAll('{account}', account);
-    // A role that is spelt out belongs to one account; what it sees says nothing of the others.
-    if (account === undefined || role === undefined || !role.includes(`:${account}:`)) return [unknowable({ account, who })];
+  const usersOfShare = async (imageId: string, region: string, share: Share, read: Read): Promise<readonly ImageUser[]> => {
+    const { account } = share;
+    const role = account === undefined ? undefined : options.targetRole?.replaceAll('{account}', account);
+    // A role without {account} belongs to one account and sees nothing of the others.
+    if (account === undefined || role === undefined || !role.includes(`:${account}:`)) return [unreadable(share)];
     try {
-      const found = (await look(await usersIn(account, region, role))).get(imageId) ?? [];
-      return found.map(user => `${user} in account ${account}`);
+      const found = (await read(await usersIn(account, region, role))).get(imageId) ?? [];
+      return found.map(user => ({ ...user, label: `${user.label} in account ${account}` }));
     } catch (failure) {
       if (!(failure instanceof ActionError)) throw failure;
-      return [`${unknowable({ account, who })}: ${failure.message}`];
+      return [unreadable(share, failure)];
     }
   };
-  const usersOf = async (region: string, imageId: string, shares: readonly Share[], look: Look) =>
-    (await Promise.all(shares.map(share => ask(imageId, region, share, look)))).flat();
+  const usersOf = async (region: string, imageId: string, shares: readonly Share[], read: Read) =>
+    (await Promise.all(shares.map(share => usersOfShare(imageId, region, share, read)))).flat();
   return {
     users: (region, imageId, shares) => usersOf(region, imageId, shares, ({ all }) => all),
     async again(region, sharedWith) {
       // Once for each account, not for each image.
-      const looks = new Map<Users, ReturnType<Look>>();
-      const look: Look = users => {
-        const begun = looks.get(users) ?? users.again([...sharedWith.keys()]);
-        looks.set(users, begun);
+      const reads = new Map<Users, ReturnType<Read>>();
+      const read: Read = users => {
+        const begun = reads.get(users) ?? users.again([...sharedWith.keys()]);
+        reads.set(users, begun);
         return begun;
       };
-      const all = [...sharedWith].map(async ([id, shares]) => [id, await usersOf(region, id, shares, look)] as const);
+      const all = [...sharedWith].map(async ([id, shares]) => [id, await usersOf(region, id, shares, read)] as const);
       return new Map(await Promise.all(all));
     },
   };
 }
 
-const UNKNOWN = 'and which cannot be looked into';
-
-export const unknowable = ({ account, who }: Share): string =>
-  `${account === undefined ? who : `account ${account}`}, which it is shared with ${UNKNOWN}`;
-
-/** Who cannot be seen forbids a removal, and proves no use. */
-export const isSeen = (user: string): boolean => !user.includes(UNKNOWN) && !user.startsWith(PERHAPS);
+export const unreadable = ({ account, who }: Share, failure?: ActionError): ImageUser => ({
+  kind: 'unreadable',
+  label: `${account === undefined ? who : `account ${account}`} (shared; not readable${failure === undefined ? '' : `: ${failure.message}`})`,
+});

@@ -4,16 +4,16 @@ import type { Snapshot } from '../model/image.ts';
 import type { TemplateVersion } from '../model/template.ts';
 import type { Deps } from '../ports/deps.ts';
 import { planWithEvidence } from './evidence.ts';
-import { unusedOf } from './expired-runs.ts';
-import type { Consumers } from './other-accounts.ts';
-import { orphans } from './rules/orphans.ts';
+import type { CrossAccount } from './other-accounts.ts';
+import { unusedOf, versionsNaming } from './other-deletions.ts';
+import { orphanedSnapshots } from './rules/orphans.ts';
 import { planHash } from './rules/plan.ts';
-import type { Decision, Policy } from './rules/rules.ts';
-import { candidates, type Survey, type SurveyPorts } from './survey.ts';
-import { versionsNaming } from './template-versions.ts';
+import { type Decision, isToRemove, type Policy } from './rules/rules.ts';
+import type { PruneOptions } from './settings.ts';
+import { candidates, type Survey, type SurveyClients } from './survey.ts';
 import { usageElsewhere } from './usage-reports.ts';
 
-/** All that prune means to do: every image with its reason, and what goes beside images. */
+/** Every image with its action and reason, and everything else that prune removes. */
 export interface Plan {
   readonly images: readonly Decision[];
   readonly regions: readonly RegionPlan[];
@@ -21,69 +21,64 @@ export interface Plan {
 
 export interface RegionPlan {
   readonly survey: Survey;
-  /** Snapshots that no image has. */
-  readonly strays: readonly Snapshot[];
-  /** Launch template versions that name an image which goes. */
+  readonly orphanedSnapshots: readonly Snapshot[];
+  /** Launch template versions that name an image that is removed. */
   readonly versions: readonly TemplateVersion[];
-  /** What dead builds and validations left. */
-  readonly dead: readonly ExpiredLeftover[];
-}
-
-interface Wish {
-  readonly usageReports: boolean;
-  readonly templateVersions: boolean;
+  /** Leftovers of interrupted builds and validations. */
+  readonly expired: readonly ExpiredLeftover[];
 }
 
 export async function makePlan(
   surveys: readonly Survey[],
   policy: Policy,
-  wish: Wish,
-  consumers: Consumers,
-  deps: Deps<keyof SurveyPorts>,
+  options: Pick<PruneOptions, 'usageReports' | 'templateVersions'>,
+  accounts: CrossAccount,
+  deps: Deps<keyof SurveyClients>,
 ): Promise<Plan> {
   const now = deps.clock.now();
   const usage = (ids: readonly string[], region: string) => usageElsewhere(ids, policy.accountId, deps.inRegion({ region }), deps);
-  const inquiry = { consumers, ...(wish.usageReports ? { usage } : {}) };
-  const images = await planWithEvidence(candidates(surveys, policy), policy, now, region => deps.inRegion({ region }), inquiry);
+  const sources = { accounts, ...(options.usageReports ? { usage } : {}) };
+  const images = await planWithEvidence(candidates(surveys, policy), policy, now, region => deps.inRegion({ region }), sources);
   const regions = surveys.map(async survey => {
-    const { region, aws, snapshots, owned, recycled, users, dead } = survey;
-    const going = images.filter(decision => decision.region === region && decision.action === 'remove').map(({ image }) => image.id);
+    const { region, aws, snapshots, owned, recycled, users, expired } = survey;
+    const ids = images.filter(decision => decision.region === region && isToRemove(decision)).map(({ image }) => image.id);
     return {
       survey,
-      strays: orphans(snapshots, owned, policy, now, recycled),
-      versions: wish.templateVersions ? await versionsNaming(going, users, aws) : [],
-      dead: unusedOf(dead, users.all, owned),
+      orphanedSnapshots: orphanedSnapshots(snapshots, owned, policy, now, recycled),
+      versions: options.templateVersions ? await versionsNaming(ids, users, aws) : [],
+      expired: unusedOf(expired, users.all, owned),
     };
   });
   return { images, regions: await Promise.all(regions) };
 }
 
-/** Whose leftovers prune may sweep. */
+/** Whose leftovers prune removes. */
 export const sweeperOf = ({ scheme, family }: Policy, { run }: Pick<Deps<never>, 'run'>): Sweeper => ({
   scheme,
   family,
   repository: run.repository,
 });
 
-export const doomedOf = ({ images }: Plan): readonly Decision[] => images.filter(({ action }) => action === 'remove');
+export const imagesToDelete = ({ images }: Plan): readonly Decision[] => images.filter(isToRemove);
 
-export const straysOf = ({ regions }: Plan): readonly Snapshot[] => regions.flatMap(({ strays }) => strays);
+export const snapshotsToDelete = ({ regions }: Plan): readonly Snapshot[] => regions.flatMap(plan => plan.orphanedSnapshots);
 
-/** What goes beside images: what it is, where, and why. */
-export const besides = ({ regions }: Plan): readonly { readonly what: string; readonly region: string; readonly reason: string }[] =>
-  regions.flatMap(({ survey: { region }, strays, versions, dead }) => [
-    ...strays.map(({ id }) => ({ what: `snapshot ${id}`, region, reason: 'no image has it any more' })),
+/** Everything other than images that prune removes: what, where and why. */
+export const otherDeletions = ({ regions }: Plan): readonly { readonly what: string; readonly region: string; readonly reason: string }[] =>
+  regions.flatMap(({ survey: { region }, orphanedSnapshots: snapshots, versions, expired }) => [
+    ...snapshots.map(({ id }) => ({ what: `snapshot ${id}`, region, reason: 'no image has it' })),
     ...versions.map(({ templateName, number, imageId }) => ({
-      ...{ what: `version ${number} of launch template ${templateName}`, region },
+      what: `version ${number} of launch template ${templateName}`,
+      region,
       reason: `names ${imageId}, and nothing launches from it`,
     })),
-    ...dead.map(({ kind, id, reason }) => ({ what: `${kind} ${id}`, region, reason })),
+    ...expired.map(({ kind, id, reason }) => ({ what: `${kind} ${id}`, region, reason })),
   ]);
 
-export const isIdle = (plan: Plan): boolean => plan.images.every(({ action }) => action === 'keep') && besides(plan).length === 0;
+export const isEmpty = (plan: Plan): boolean => plan.images.every(({ action }) => action === 'keep') && otherDeletions(plan).length === 0;
 
 export const hashOf = (plan: Plan): string =>
   planHash(
     plan.images,
-    besides(plan).map(({ what, region }) => `${what} ${region}`),
+    otherDeletions(plan).map(({ what, region }) => `${what} ${region}`),
   );

@@ -1,117 +1,81 @@
 import { RejectedError } from '../kit/errors.ts';
-import { flag, optional, text as textSetting } from '../kit/fields.ts';
-import type { Values } from '../kit/settings.ts';
-import { common, dryRun, family, regions, targetRole } from '../model/common-settings.ts';
 import type { Deps } from '../ports/deps.ts';
-import { pointer, schemeOf } from '../selection/select-image.ts';
-import { carryOut, type Done } from './apply.ts';
-import { type Asked, failClosed, price, users as userSettings } from './find-users.ts';
-import { consumers, isSeen } from './other-accounts.ts';
-import { hashOf, isIdle, makePlan, type Plan, sweeperOf } from './plan.ts';
-import { throwIfLeft } from './removal.ts';
-import { show, showDone, tell } from './report.ts';
-import { furtherRetention, policyOf, retention } from './settings.ts';
-import { type SurveyPorts, surveyAll } from './survey.ts';
+import { schemeOf } from '../selection/select-image.ts';
+import { type Applied, applyPlan } from './apply.ts';
+import { failClosed } from './find-users.ts';
+import { crossAccount } from './other-accounts.ts';
+import { hashOf, isEmpty, makePlan, type Plan, sweeperOf } from './plan.ts';
+import { throwIfIncomplete } from './removal.ts';
+import { outputsOf, reportApplied, reportPlan } from './report.ts';
+import { type PruneOptions, policyOf } from './settings.ts';
+import { type SurveyClients, surveyAll } from './survey.ts';
 
-// Needs a family and what to keep of it.
-// Leaves behind only images that something may still launch or that the policy keeps, and a plan with a reason for each.
+// Requires a family and what to keep of it.
+// Result: only images that something may still launch or that the policy keeps, and a plan with a reason for each.
 
-export const settings = {
-  family,
-  ...retention,
-  dryRun: dryRun(true),
-  pointer,
-  ...userSettings,
-  regions,
-  targetRole,
-  ...furtherRetention,
-  orphanSnapshots: flag('Remove snapshots of the family that no image has any more, a day old at least.', true, {
-    neededBy: 'teams that keep snapshots of their own under our tags',
-  }),
-  leftovers: flag('Remove what dead builds and validations left, told by the expiry that it bears.', true, {
-    neededBy: 'roles that may remove nothing but images',
-  }),
-  templateVersions: flag('Also remove launch template versions that name a removed image; never a default, newest or used one.', false, {
-    neededBy: 'teams whose launch templates fill up',
-  }),
-  usageReports: flag('Also ask AWS who uses an image in any account; takes minutes, and adds reasons to keep only.', false, {
-    neededBy: 'teams that share images with accounts that the role cannot enter',
-  }),
-  planHash: optional(
-    textSetting('Carries out only the plan that has this hash: the output of the dry run that somebody approved.', {
-      pattern: /^[0-9a-f]{32}$/,
-      message: 'must be the output "plan-hash" of a dry run',
-      withOnly: true,
-      neededBy: 'teams where a person approves the plan',
-    }),
-  ),
-  pricePerGib: price,
-  ...common,
-};
+export { settings } from './settings.ts';
 
 export const outputs = {
-  removed: 'How many images were removed; in a dry run, would be.',
-  kept: 'How many images stay.',
-  orphanSnapshots: 'How many snapshots that no image had were removed; in a dry run, would be.',
-  templateVersions: 'How many launch template versions that name a removed image were removed; in a dry run, would be.',
-  leftovers: 'How many things that dead builds and validations left were removed; in a dry run, would be.',
+  removed: 'Number of images that were removed; in a dry run, would be.',
+  kept: 'Number of images that are kept.',
+  orphanSnapshots: 'Number of snapshots without an image that were removed; in a dry run, would be.',
+  templateVersions: 'Number of launch template versions naming a removed image that were removed; in a dry run, would be.',
+  leftovers: 'Number of leftovers of interrupted builds and validations that were removed; in a dry run, would be.',
   recycleBin:
-    'JSON list: `id` and `until` of every removed image and snapshot that the Recycle Bin still holds, and that is paid for until then.',
-  plan: 'JSON list: `id`, `region`, `action` (`keep`, `mark`, `unmark` or `remove`) and `because` of every image of the family, newest first. Without what is kept where all of it is more than a job can hand on.',
+    'JSON list: `id` and `until` of every removed image and snapshot that the Recycle Bin still holds. Snapshots in it are charged until then.',
+  plan: 'JSON list: `id`, `region`, `action` (`keep`, `mark`, `unmark` or `remove`) and `reason` of every image of the family, newest first. Without kept images if the whole list exceeds what a job can output.',
   besides:
-    'JSON list: `what` (`snapshot snap-...`, a launch template version, a leftover), `region` and `because` of everything beside images that the plan removes.',
-  planHash: 'Hash of what the plan would change, for `plan-hash` of the run that carries it out.',
-  freedGib: 'GiB of snapshots that this frees, at most: snapshots share blocks. What the Recycle Bin holds is not free yet.',
-  freedPerMonth: 'What that saves a month, in dollars, at most.',
+    'JSON list: `what` (`snapshot snap-...`, a launch template version, a leftover), `region` and `reason` of everything other than images that the plan removes.',
+  planHash: 'Hash of what the plan would change, for `plan-hash` of the run that applies it.',
+  freedGib: 'GiB of snapshots that are freed, at most: snapshots share blocks. Without what the Recycle Bin holds.',
+  freedPerMonth: 'Savings per month in dollars, at most.',
 };
 
-type Wanted = Values<typeof settings> & Pick<Asked, 'pointers'>;
-type NeededDeps = Deps<'account' | keyof SurveyPorts>;
+type PruneDeps = Deps<'account' | keyof SurveyClients>;
 
-export async function run(wanted: Wanted, deps: NeededDeps) {
+export async function run(options: PruneOptions, deps: PruneDeps) {
   const { report } = deps;
-  const scheme = schemeOf(wanted);
-  const accountId = await deps.inRegion({ region: wanted.region }).account.id();
-  const policy = policyOf(wanted, scheme, accountId);
+  const scheme = schemeOf(options);
+  const accountId = await deps.inRegion({ region: options.region }).account.id();
+  const policy = policyOf(options, scheme, accountId);
 
-  // If one who may launch an image cannot be seen, this rejects and nothing is removed.
-  const abroad = consumers(wanted, deps);
+  const accounts = crossAccount(options, deps);
   const plan = await failClosed(report, async () => {
-    const surveys = await surveyAll(wanted, sweeperOf(policy, deps), deps);
-    return report.step('Plan', () => makePlan(surveys, policy, wanted, abroad, deps));
+    const surveys = await surveyAll(options, sweeperOf(policy, deps), deps);
+    return report.step('Plan', () => makePlan(surveys, policy, options, accounts, deps));
   });
-  show(plan, wanted, scheme, deps, deps.clock.now());
-  stopIfImplausible(plan, wanted);
-  if (wanted.dryRun) return { outcome: 'planned' as const, outputs: tell(plan, wanted) };
+  reportPlan(plan, options, scheme, report, deps.clock.now());
+  stopIfImplausible(plan, options);
+  if (options.dryRun) return { outcome: 'planned' as const, outputs: outputsOf(plan, options) };
 
-  const done: Done[] = [];
-  for (const part of plan.regions) {
-    done.push(await report.step(`Remove in ${part.survey.region}`, () => carryOut(plan.images, part, policy, abroad, deps)));
+  const applied: Applied[] = [];
+  for (const region of plan.regions) {
+    applied.push(await report.step(`Remove in ${region.survey.region}`, () => applyPlan(plan.images, region, policy, accounts, deps)));
   }
-  showDone(plan, wanted, done, deps);
-  const told = tell(plan, wanted, done);
-  throwIfLeft(
-    done.flatMap(({ ended }) => ended),
-    told,
-    done.flatMap(({ left }) => left),
+  reportApplied(plan, options, applied, report);
+  const results = outputsOf(plan, options, applied);
+  throwIfIncomplete(
+    applied.flatMap(region => region.results),
+    results,
+    applied.flatMap(({ remaining }) => remaining),
   );
-  return { outcome: isIdle(plan) ? ('unchanged' as const) : ('done' as const), outputs: told };
+  return { outcome: isEmpty(plan) ? ('unchanged' as const) : ('done' as const), outputs: results };
 }
 
-/** Whoever sees nothing in use probably looks with the wrong eyes: another account, a pointer that is spelt differently. */
-function stopIfImplausible(plan: Plan, wanted: Wanted): void {
+/** A plan without users is probably made from the wrong account, or with a pointer that has another name. */
+function stopIfImplausible(plan: Plan, options: PruneOptions): void {
   const { images } = plan;
-  if (wanted.planHash !== undefined && wanted.planHash !== hashOf(plan)) {
-    throw new RejectedError('The plan is no longer the one that was approved. Nothing was removed.', {
-      next: 'Look at the plan above, and approve it anew.',
-      outputs: tell(plan, wanted, []),
+  if (options.planHash !== undefined && options.planHash !== hashOf(plan)) {
+    throw new RejectedError('The plan has changed since it was approved. No changes were made.', {
+      next: `Review the plan above. To approve it, set "plan-hash: ${hashOf(plan)}".`,
+      outputs: outputsOf(plan, options, []),
     });
   }
-  const inUse = images.filter(({ users }) => users.some(isSeen)).length;
-  if (wanted.retireFamily || images.length === 0 || inUse >= wanted.minInUse) return;
-  const message = `Only ${inUse} of ${images.length} images of ${wanted.family} are in use, and "min-in-use" expects ${wanted.minInUse}. Nothing was removed.`;
+  const inUse = images.filter(({ users }) => users.some(({ kind }) => kind === 'known')).length;
+  if (options.retireFamily || images.length === 0 || inUse >= options.minInUse) return;
+  const message = `Only ${inUse} of ${images.length} images of ${options.family} ${inUse === 1 ? 'is' : 'are'} in use; "min-in-use" requires ${options.minInUse}. No changes were made.`;
   throw new RejectedError(message, {
-    next: `Check account, region and "pointer" (${wanted.pointer}); if it is true, say "min-in-use: ${inUse}".`,
-    outputs: tell(plan, wanted, []),
+    next: `Check account, region and "pointer" (${options.pointer}). If they are right, set "min-in-use: ${inUse}".`,
+    outputs: outputsOf(plan, options, []),
   });
 }

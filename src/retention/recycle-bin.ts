@@ -1,10 +1,11 @@
 import { ActionError } from '../kit/errors.ts';
+import { formatCount } from '../kit/format.ts';
 import { code } from '../kit/markdown.ts';
 import type { Image } from '../model/image.ts';
 import type { RegionClients, Reporter } from '../ports/deps.ts';
 import type { Recycled } from '../ports/images.ts';
 
-/** What a retention rule kept of what was removed. Which rules there are, another service knows; what they hold, EC2 tells afterwards. */
+/** What a Recycle Bin rule retains of what was removed. The rules are read through another service; EC2 lists what they hold. */
 
 export interface Held extends Recycled {
   readonly kind: 'image' | 'snapshot';
@@ -23,27 +24,27 @@ export async function heldOf(
     return (await Promise.all(kinds)).flat().filter(({ id }) => removed.has(id));
   } catch (failure) {
     if (!(failure instanceof ActionError)) throw failure;
-    report.warn(`Whether the Recycle Bin holds what was removed is unknown: ${failure.message}`);
+    report.warn(`Whether the Recycle Bin holds removed images is unknown: ${failure.message}`);
     return [];
   }
 }
 
-/** Until when it costs, and how to have it back: an image needs its snapshots first. */
-export function sayHeld(held: readonly Held[]): string | undefined {
+/** Until when the bin holds them, and the commands that restore one. An image can be restored only after its snapshots. */
+export function formatHeld(held: readonly Held[]): string | undefined {
   if (held.length === 0) return undefined;
-  const of = (kind: Held['kind']) => held.filter(one => one.kind === kind);
-  const count = (kind: Held['kind']) => (of(kind).length === 1 ? `1 ${kind}` : `${of(kind).length} ${kind}s`);
+  const ofKind = (kind: Held['kind']) => held.filter(one => one.kind === kind);
+  const count = (kind: Held['kind']) => formatCount(ofKind(kind).length, kind);
   const last = held
     .flatMap(({ until }) => until?.toISOString().slice(0, 10) ?? [])
     .sort()
     .at(-1);
   const commands = (['snapshot', 'image'] as const).flatMap(kind =>
-    of(kind)
+    ofKind(kind)
       .slice(0, 1)
       .map(({ id }) => code(`aws ec2 restore-${kind}-from-recycle-bin --${kind}-id ${id}`)),
   );
   return (
-    `♻️ The Recycle Bin holds ${count('image')} and ${count('snapshot')} of them${last === undefined ? '' : ` until ${last}`}: ` +
-    `snapshots in it are paid for as before. To have one back: ${commands.join(', then ')}.`
+    `♻️ The Recycle Bin holds ${count('image')} and ${count('snapshot')} of them${last === undefined ? '' : ` until ${last}`}. ` +
+    `Snapshots in it are charged as before. To restore one: ${commands.join(', then ')}.`
   );
 }

@@ -1,186 +1,181 @@
-import { formatDollars } from '../kit/format.ts';
+import { formatCount, formatDollars } from '../kit/format.ts';
 import { code, columns, details, nonBreaking, text } from '../kit/markdown.ts';
 import { identity, type TagScheme } from '../model/image.ts';
-import type { Deps } from '../ports/deps.ts';
-import type { Done } from './apply.ts';
-import { besides, doomedOf, hashOf, type Plan, straysOf } from './plan.ts';
-import { sayHeld } from './recycle-bin.ts';
-import { sayAge, shortAccounts, sizeOf } from './rules/inventory.ts';
+import type { Reporter } from '../ports/deps.ts';
+import type { Applied } from './apply.ts';
+import { hashOf, imagesToDelete, otherDeletions, type Plan, snapshotsToDelete } from './plan.ts';
+import { formatHeld } from './recycle-bin.ts';
+import { formatAge, formatImage, shortAccounts, sizeOf } from './rules/inventory.ts';
 import type { Decision } from './rules/rules.ts';
+import type { PruneOptions } from './settings.ts';
 
-/** What prune means to do, and what it did: the same words in a dry run and in a real one. */
+/** What prune is about to do and what it did, as log, summary and outputs. */
 
-interface Wanted {
-  readonly family: string;
-  readonly dryRun: boolean;
-  readonly pricePerGib: string;
-}
+type ReportOptions = Pick<PruneOptions, 'family' | 'dryRun' | 'pricePerGib'>;
 
-const SAID = { keep: '', mark: nonBreaking('🏷️ mark'), unmark: nonBreaking('↩️ unmark'), remove: nonBreaking('🗑️ **remove**') } as const;
+const ACTIONS = { keep: '', mark: nonBreaking('🏷️ mark'), unmark: nonBreaking('↩️ unmark'), remove: nonBreaking('🗑️ **remove**') } as const;
 
-const said = ({ action, disables }: Decision) => (action === 'mark' && disables === true ? '🏷️ mark, disable' : SAID[action]);
+const formatAction = ({ action, disables }: Decision) => (action === 'mark' && disables === true ? '🏷️ mark, disable' : ACTIONS[action]);
 
-const some = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`;
-
-/** The same plan in a dry run and in a real one, in the log and in the summary. */
-export function show(plan: Plan, wanted: Wanted, scheme: TagScheme, { report }: Pick<Deps<never>, 'report'>, now: number): void {
+export function reportPlan(plan: Plan, options: ReportOptions, scheme: TagScheme, report: Reporter, now: number): void {
   for (const { image, action, reason } of plan.images) {
-    report.untrusted(`${action.padEnd(6)} ${image.id} (${sayAge(image, now)} old): ${reason}`);
+    report.untrusted(`${action.padEnd(6)} ${formatImage(image, scheme)}, ${formatAge(image, now)} old: ${reason}`);
   }
-  for (const { what, region, reason } of besides(plan)) report.untrusted(`remove ${what} in ${region}: ${reason}`);
-  const total = totalOf(plan, wanted);
+  const others = otherDeletions(plan);
+  for (const { what, region, reason } of others) report.untrusted(`remove ${what} in ${region}: ${reason}`);
+  const total = formatTotal(plan, options);
   report.info(total);
-  const taken = plan.images.filter(({ action, disables, sharedWith = [] }) => action === 'mark' && disables && sharedWith.length > 0);
-  for (const { image, sharedWith = [] } of taken) {
-    report.warn(`To disable ${image.id} takes it from ${sharedWith.join(', ')}, for good: enabling it again does not share it again.`);
+  for (const { image, disables, sharedWith = [] } of plan.images.filter(({ action }) => action === 'mark')) {
+    if (disables !== true || sharedWith.length === 0) continue;
+    report.warn(`Disabling ${image.id} takes it from ${sharedWith.join(', ')} permanently: enabling it does not share it again.`);
   }
   const lines = [
-    `### Prune ${text(wanted.family)}`,
-    `**${total}**${wanted.dryRun ? ' This was a dry run: `dry-run: false` does it.' : ''}`,
-    ...(besides(plan).length === 0 ? [] : [besidesTable(plan)]),
-    ...imageTables(plan, wanted, scheme, now),
+    `### Prune ${text(options.family)}`,
+    `**${total}**${options.dryRun ? ' This is a dry run. To apply the plan, set `dry-run: false`.' : ''}`,
+    ...(others.length === 0 ? [] : [otherTable(plan)]),
+    ...imageTables(plan, options, scheme, now),
   ];
   report.summary(lines.join('\n\n'));
 }
 
-function totalOf(plan: Plan, wanted: Wanted): string {
-  const doomed = doomedOf(plan);
-  const of = (action: Decision['action']) => plan.images.filter(decision => decision.action === action).length;
-  const count = { marks: of('mark'), unmarks: of('unmark'), besides: besides(plan).length };
-  const { gib, perMonth } = sizeOf([...doomed.map(({ image }) => image), ...straysOf(plan)], Number(wanted.pricePerGib));
-  const verb = wanted.dryRun ? 'would be removed' : 'to be removed';
-  const stays = plan.images.length === 1 ? 'the only image stays' : `all ${plan.images.length} images stay`;
-  if (doomed.length + count.marks + count.unmarks + count.besides === 0) return `Nothing to remove: ${stays}.`;
+function formatTotal(plan: Plan, options: ReportOptions): string {
+  const toDelete = imagesToDelete(plan);
+  const marked = plan.images.filter(({ action }) => action === 'mark').length;
+  const unmarked = plan.images.filter(({ action }) => action === 'unmark').length;
+  const others = otherDeletions(plan).length;
+  const { gib, perMonth } = sizeOf([...toDelete.map(({ image }) => image), ...snapshotsToDelete(plan)], Number(options.pricePerGib));
+  if (toDelete.length + marked + unmarked + others === 0)
+    return `Nothing to remove: ${plan.images.length === 1 ? 'the only image is' : `all ${plan.images.length} images are`} kept.`;
   const also = [
-    ...(count.marks === 0 ? [] : [`${count.marks} marked`]),
-    ...(count.unmarks === 0 ? [] : [`${count.unmarks} unmarked`]),
-    ...(count.besides === 0 ? [] : [`${some(count.besides, 'thing')} removed beside them`]),
+    ...(marked === 0 ? [] : [`${marked} marked`]),
+    ...(unmarked === 0 ? [] : [`${unmarked} unmarked`]),
+    ...(others === 0 ? [] : [`${formatCount(others, 'other resource')} removed`]),
   ].join(', ');
-  const more = also === '' ? '' : ` (${also})`;
-  return `${doomed.length} of ${some(plan.images.length, 'image')} ${verb}${more}, which saves at most ${gib} GiB, ${formatDollars(perMonth)} a month.`;
+  const verb = options.dryRun ? 'would be removed' : 'to be removed';
+  return `${toDelete.length} of ${formatCount(plan.images.length, 'image')} ${verb}${also === '' ? '' : ` (${also})`}, which saves at most ${gib} GiB, ${formatDollars(perMonth)} a month.`;
 }
 
-// What is done about an image comes first, and nobody reads ten thousand rows.
-const FIRST: readonly Decision['action'][] = ['remove', 'mark', 'unmark'];
+// Changes come first. The log has every image; a summary of ten thousand rows would be dropped.
+const CHANGES: readonly Decision['action'][] = ['remove', 'mark', 'unmark'];
 const MOST_ROWS = 500;
 
-interface Look {
+interface TableFormat {
   readonly pricePerGib: number;
   readonly severalRegions: boolean;
   readonly scheme: TagScheme;
   readonly now: number;
 }
 
-function imageTables({ images, regions }: Plan, wanted: Wanted, scheme: TagScheme, now: number): readonly string[] {
-  const of = (action: Decision['action']) => images.filter(decision => decision.action === action);
-  const changed = FIRST.flatMap(of);
-  const kept = of('keep');
-  const look = { pricePerGib: Number(wanted.pricePerGib), severalRegions: regions.length > 1, scheme, now };
+function imageTables({ images, regions }: Plan, options: ReportOptions, scheme: TagScheme, now: number): readonly string[] {
+  const changed = CHANGES.flatMap(action => images.filter(decision => decision.action === action));
+  const kept = images.filter(({ action }) => action === 'keep');
+  const format = { pricePerGib: Number(options.pricePerGib), severalRegions: regions.length > 1, scheme, now };
   const room = Math.max(0, MOST_ROWS - changed.length);
   return [
-    ...(changed.length === 0 ? [] : [imageTable(changed, MOST_ROWS, look)]),
-    ...(kept.length === 0 ? [] : [details(`${some(kept.length, 'image')} kept, and why`, imageTable(kept, room, look))]),
+    ...(changed.length === 0 ? [] : [imageTable(changed, MOST_ROWS, format)]),
+    ...(kept.length === 0 ? [] : [details(`${formatCount(kept.length, 'image')} kept, and why`, imageTable(kept, room, format))]),
   ];
 }
 
-function imageTable(rows: readonly Decision[], most: number, { pricePerGib, severalRegions, scheme, now }: Look): string {
-  const severalArchitectures = new Set(rows.map(({ image }) => image.architecture)).size > 1;
+function imageTable(rows: readonly Decision[], most: number, { pricePerGib, severalRegions, scheme, now }: TableFormat): string {
+  const architectures = new Set(rows.map(({ image }) => image.architecture));
   const shown = columns<Decision>(rows.slice(0, most), [
-    ['', said],
-    ['Image', ({ image }) => code(image.id)],
+    ['', formatAction],
     ['Version', ({ image }) => text(identity(image, scheme, 'version') ?? '')],
     ['Commit', ({ image }) => code(identity(image, scheme, 'commit')?.slice(0, 7) ?? '')],
-    ['Architecture', ({ image }) => image.architecture, severalArchitectures],
+    ['Image', ({ image }) => code(image.id)],
+    ['Architecture', ({ image }) => image.architecture, architectures.size > 1],
     ['Region', ({ region }) => region, severalRegions],
-    ['Age', ({ image }) => sayAge(image, now)],
+    ['Age', ({ image }) => formatAge(image, now)],
     ['GiB', ({ image }) => String(image.sizeGiB)],
     [nonBreaking('A month'), ({ image }) => formatDollars(sizeOf([image], pricePerGib).perMonth)],
     ['Why', ({ reason }) => text(reason)],
   ]);
   const more = rows.length - most;
-  return more > 0 ? `${shown}\n\nAnd ${some(more, 'more image')}: the log names each, with its reason.` : shown;
+  return more > 0 ? `${shown}\n\nAnd ${formatCount(more, 'more image')}: the log has each with its reason.` : shown;
 }
 
-const besidesTable = (plan: Plan): string =>
-  columns(besides(plan), [
-    ['', () => SAID.remove],
-    ['Beside images', ({ what }) => text(what)],
+const otherTable = (plan: Plan): string =>
+  columns(otherDeletions(plan), [
+    ['', () => ACTIONS.remove],
+    ['Other resources', ({ what }) => text(what)],
     ['Region', ({ region }) => region, plan.regions.length > 1],
     ['Why', ({ reason }) => text(reason)],
   ]);
 
-/** After a real run: what came of the plan. */
-export function showDone(plan: Plan, wanted: Wanted, done: readonly Done[], { report }: Pick<Deps<never>, 'report'>): void {
-  const { gib, perMonth } = freed(done, wanted);
-  const removed = removedOf(done).length;
-  const planned = doomedOf(plan).length;
-  const besidesDone = done.reduce((sum, { strays, versions, swept }) => sum + strays.length + versions + swept.length, 0);
-  const kept = done.flatMap(({ ended }) =>
-    ended.flatMap(end => (end.result === 'kept' ? [[end.decision.image.id, end.reason] as const] : [])),
-  );
-  const held = sayHeld(done.flatMap(({ held: of }) => of));
-  const also = besidesDone === 0 ? '' : `, and ${some(besidesDone, 'thing')} beside them`;
-  const isWhole = done.every(({ left, ended }) => left.length === 0 && ended.every(end => end.remaining.length === 0));
+export function reportApplied(plan: Plan, options: ReportOptions, applied: readonly Applied[], report: Reporter): void {
+  const { gib, perMonth } = freed(applied, options);
+  const planned = imagesToDelete(plan).length;
+  const others = applied.reduce((sum, { snapshots, versions, swept }) => sum + snapshots.length + versions + swept.length, 0);
+  const results = applied.flatMap(region => region.results);
+  const isComplete = results.every(({ remaining }) => remaining.length === 0) && applied.every(({ remaining }) => remaining.length === 0);
+  const held = formatHeld(applied.flatMap(region => region.held));
+  const also = others === 0 ? '' : `, and ${formatCount(others, 'other resource')}`;
+  const title =
+    planned + others === 0
+      ? 'nothing to remove'
+      : `removed ${removedOf(applied).length} of ${formatCount(planned, 'planned image')}${also}`;
   const lines = [
-    `### ${isWhole ? '✅' : '⚠️'} ${text(wanted.family)}: ${planned === 0 && also === '' ? 'nothing was to be removed' : `${removed} of ${some(planned, 'planned image')} removed${also}`}`,
-    ...(gib === 0 ? [] : [`That saves at most ${gib} GiB, ${formatDollars(perMonth)} a month.`]),
-    ...kept.map(([id, reason]) => `↩️ ${code(id)} stays, ${text(reason)}.`),
+    `### ${isComplete ? '✅' : '⚠️'} ${text(options.family)}: ${title}`,
+    ...(gib === 0 ? [] : [`This saves at most ${gib} GiB, ${formatDollars(perMonth)} a month.`]),
+    ...results.flatMap(one => (one.result === 'kept' ? [`↩️ ${code(one.decision.image.id)} is kept: ${text(one.reason)}.`] : [])),
     ...(held === undefined ? [] : [held]),
   ];
   if (held !== undefined) report.info(held.replaceAll('`', ''));
   report.summary(lines.join('\n\n'), 'above');
 }
 
-const removedOf = (done: readonly Done[]) =>
-  done.flatMap(({ ended }) => ended.filter(({ result }) => result === 'removed').map(({ decision }) => decision.image));
+const removedOf = (applied: readonly Applied[]) =>
+  applied.flatMap(({ results }) => results.filter(({ result }) => result === 'removed').map(({ decision }) => decision.image));
 
-/** What the Recycle Bin holds is paid for as before. */
-function freed(done: readonly Done[], { pricePerGib }: Wanted) {
-  const held = new Set(done.flatMap(({ held: of }) => of.map(({ id }) => id)));
-  const images = removedOf(done).filter(({ snapshotIds }) => !snapshotIds.some(id => held.has(id)));
-  const strays = done.flatMap(({ strays: of }) => of.filter(({ id }) => !held.has(id)));
-  return sizeOf([...images, ...strays], Number(pricePerGib));
+/** Without what the Recycle Bin holds, which is charged as before. */
+function freed(applied: readonly Applied[], { pricePerGib }: ReportOptions) {
+  const held = new Set(applied.flatMap(region => region.held.map(({ id }) => id)));
+  const images = removedOf(applied).filter(({ snapshotIds }) => !snapshotIds.some(id => held.has(id)));
+  const snapshots = applied.flatMap(region => region.snapshots.filter(({ id }) => !held.has(id)));
+  return sizeOf([...images, ...snapshots], Number(pricePerGib));
 }
 
-/** What was done; in a dry run, what would be. */
-export function tell(plan: Plan, wanted: Wanted, done?: readonly Done[]) {
-  const count = (of: (some: Done) => number, planned: number) => done?.reduce((sum, some) => sum + of(some), 0) ?? planned;
-  const planned = (of: (region: Plan['regions'][number]) => readonly unknown[]) => plan.regions.flatMap(of).length;
-  const doomed = doomedOf(plan).map(({ image }) => image);
-  const gone = done === undefined ? doomed.length : removedOf(done).length;
-  const size = done === undefined ? sizeOf([...doomed, ...straysOf(plan)], Number(wanted.pricePerGib)) : freed(done, wanted);
+/** What was done; in a dry run, what would be done. */
+export function outputsOf(plan: Plan, options: ReportOptions, applied?: readonly Applied[]) {
+  const total = (planned: (region: Plan['regions'][number]) => number, done: (region: Applied) => number) =>
+    applied === undefined
+      ? plan.regions.reduce((sum, region) => sum + planned(region), 0)
+      : applied.reduce((sum, one) => sum + done(one), 0);
+  const images = applied === undefined ? imagesToDelete(plan).map(({ image }) => image) : removedOf(applied);
+  const { gib, perMonth } =
+    applied === undefined ? sizeOf([...images, ...snapshotsToDelete(plan)], Number(options.pricePerGib)) : freed(applied, options);
   return {
-    removed: gone,
-    kept: plan.images.length - gone,
-    orphanSnapshots: count(
-      ({ strays }) => strays.length,
-      planned(({ strays }) => strays),
+    removed: images.length,
+    kept: plan.images.length - images.length,
+    orphanSnapshots: total(
+      region => region.orphanedSnapshots.length,
+      ({ snapshots }) => snapshots.length,
     ),
-    templateVersions: count(
+    templateVersions: total(
+      region => region.versions.length,
       ({ versions }) => versions,
-      planned(({ versions }) => versions),
     ),
-    leftovers: count(
+    leftovers: total(
+      ({ expired }) => expired.length,
       ({ swept }) => swept.length,
-      planned(({ dead }) => dead),
     ),
-    recycleBin: (done ?? []).flatMap(({ held }) => held.map(({ id, until }) => ({ id, until: until?.toISOString() }))),
-    plan: fitting(
+    recycleBin: (applied ?? []).flatMap(({ held }) => held.map(({ id, until }) => ({ id, until: until?.toISOString() }))),
+    plan: shortened(
       plan.images.map(({ image, region, action, reason }) => ({ id: image.id, region, action, reason: shortAccounts(reason) })),
     ),
-    besides: besides(plan),
+    besides: otherDeletions(plan),
     planHash: hashOf(plan),
-    freedGib: size.gib,
-    freedPerMonth: size.perMonth,
+    freedGib: gib,
+    freedPerMonth: perMonth,
   };
 }
 
-// A job hands on outputs of at most 1 MB, and GitHub may count two bytes for a character.
+// A job outputs at most 1 MB, and GitHub may count two bytes for a character.
 // https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idoutputs
 const MOST_CHARACTERS = 400_000;
 
-/** Of a family of thousands the output tells only what the plan does: what is kept stands in the log and in the summary. */
-export function fitting<T extends { readonly action: string }>(lines: readonly T[]): readonly T[] {
-  const isFitting = JSON.stringify(lines).length <= MOST_CHARACTERS;
-  return isFitting ? lines : lines.filter(({ action }) => action !== 'keep');
+/** Leaves kept images out of a plan that is too long for an output; the log and the summary have them. */
+export function shortened<T extends { readonly action: string }>(lines: readonly T[]): readonly T[] {
+  return JSON.stringify(lines).length <= MOST_CHARACTERS ? lines : lines.filter(({ action }) => action !== 'keep');
 }

@@ -2,89 +2,76 @@ import type { Sweeper } from '../image-build/rules/leftovers.ts';
 import { type ExpiredLeftover, findExpired } from '../image-build/sweep.ts';
 import { UsageError } from '../kit/errors.ts';
 import { regionsOf } from '../model/common-settings.ts';
-import type { Snapshot } from '../model/image.ts';
-import { type Image, identity, isOurs, newestFirst, tagKey } from '../model/image.ts';
-import { usersOf } from '../model/image-users.ts';
+import { type Image, identity, isOurs, newestFirst, type Snapshot, tagKey } from '../model/image.ts';
+import { knownUser, usersOf } from '../model/image-users.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
-import { type Asked, findUsers, type Users } from './find-users.ts';
+import { findUsers, type UserOptions, type Users } from './find-users.ts';
 import type { Candidate, Policy } from './rules/rules.ts';
+import type { PruneOptions } from './settings.ts';
 
-/** A family in one region: its images, who may launch them, and the snapshots that carry its name. */
+/** A family in one region. */
 export interface Survey {
   readonly region: string;
-  readonly aws: SurveyPorts;
-  /** Of whatever family: what this account owns here. */
+  readonly aws: SurveyClients;
+  /** All images of this account here, of any family. */
   readonly owned: readonly Image[];
   readonly family: readonly Image[];
   readonly users: Users;
+  /** Unused snapshots with the tag of the family. */
   readonly snapshots: readonly Snapshot[];
-  /** Images that the Recycle Bin still holds: nobody lists them, and they come back with their snapshots only. */
+  /** Images in the Recycle Bin: no listing shows them, and they can be restored only with their snapshots. */
   readonly recycled: ReadonlySet<string>;
-  readonly dead: readonly ExpiredLeftover[];
+  readonly expired: readonly ExpiredLeftover[];
 }
 
-export type SurveyPorts = Pick<RegionClients, 'images' | 'imageUsers' | 'removal' | 'leftovers' | 'launchTemplates'>;
+export type SurveyClients = Pick<RegionClients, 'images' | 'imageUsers' | 'removal' | 'leftovers' | 'launchTemplates'>;
 
-interface Wanted extends Asked {
-  readonly region: string;
-  readonly regions?: readonly string[] | undefined;
-  readonly orphanSnapshots: boolean;
-  readonly leftovers: boolean;
-}
+type SurveyOptions = UserOptions & Pick<PruneOptions, 'region' | 'regions' | 'orphanSnapshots' | 'leftovers'>;
 
-/** Reads everything of every region, or rejects. */
-export async function surveyAll(wanted: Wanted, sweeper: Sweeper, deps: Deps<keyof SurveyPorts>): Promise<readonly Survey[]> {
+/** Reads all regions completely, or rejects. */
+export async function surveyAll(options: SurveyOptions, sweeper: Sweeper, deps: Deps<keyof SurveyClients>): Promise<readonly Survey[]> {
   const key = tagKey(sweeper.scheme, 'family');
   const all: Survey[] = [];
-  for (const region of regionsOf(wanted)) {
-    const aws: SurveyPorts = deps.inRegion({ region });
+  for (const region of regionsOf(options)) {
+    const aws: SurveyClients = deps.inRegion({ region });
     const owned = await deps.report.step(`List the images in ${region}`, () => aws.images.find({ includeDisabled: true }));
-    const family = owned.filter(({ tags }) => tags[key] === wanted.family);
-    const users = await deps.report.step(`Find what may launch them in ${region}`, () => findUsers(wanted, aws, deps.report));
-    const beside = await deps.report.step(`List what is left of builds and images in ${region}`, () =>
-      besideImages(wanted, sweeper, aws, deps),
-    );
-    const snapshots = beside.snapshots.filter(({ id }) => !users.all.has(id));
-    all.push({ ...beside, region, aws, owned, family, users, snapshots });
+    const family = owned.filter(({ tags }) => tags[key] === options.family);
+    const users = await deps.report.step(`Find what may launch them in ${region}`, () => findUsers(options, aws, deps.report));
+    const others = await deps.report.step(`List snapshots and leftovers in ${region}`, () => readOthers(options, sweeper, aws, deps));
+    const snapshots = others.snapshots.filter(({ id }) => !users.all.has(id));
+    all.push({ ...others, region, aws, owned, family, users, snapshots });
   }
-  if (all.every(({ family, snapshots }) => family.length === 0 && snapshots.length === 0)) throw noSuchFamily(wanted, key, all);
+  const owned = all.flatMap(survey => survey.owned);
+  // A misspelt name matches nothing, and must not end green.
+  if (all.every(({ family, snapshots }) => family.length === 0 && snapshots.length === 0))
+    throw new UsageError([formatNoFamily(options, key, owned)]);
   return all;
 }
 
-async function besideImages(wanted: Wanted, sweeper: Sweeper, aws: SurveyPorts, { clock }: Pick<Deps<never>, 'clock'>) {
-  const [snapshots, recycled, dead] = await Promise.all([
-    wanted.orphanSnapshots ? aws.removal.snapshots({ [tagKey(sweeper.scheme, 'family')]: wanted.family }) : [],
-    wanted.orphanSnapshots ? aws.removal.recycled('image') : [],
-    wanted.leftovers ? findExpired(aws, sweeper, clock.now()) : [],
+async function readOthers(options: SurveyOptions, sweeper: Sweeper, aws: SurveyClients, { clock }: Pick<Deps<never>, 'clock'>) {
+  const [snapshots, recycled, expired] = await Promise.all([
+    options.orphanSnapshots ? aws.removal.snapshots({ [tagKey(sweeper.scheme, 'family')]: options.family }) : [],
+    options.orphanSnapshots ? aws.removal.recycled('image') : [],
+    options.leftovers ? findExpired(aws, sweeper, clock.now()) : [],
   ]);
-  return { snapshots, recycled: new Set(recycled.map(({ id }) => id)), dead };
+  return { snapshots, recycled: new Set(recycled.map(({ id }) => id)), expired };
 }
 
-/** A name that is misspelt matches nothing, which is no reason to be green. */
-const noSuchFamily = (wanted: Wanted, key: string, all: readonly Survey[]): UsageError =>
-  new UsageError([
-    sayNoFamily(
-      wanted,
-      key,
-      all.flatMap(({ owned }) => owned),
-    ),
-  ]);
-
-export function sayNoFamily(wanted: Pick<Wanted, 'family' | 'region' | 'regions'>, key: string, owned: readonly Image[]): string {
+export function formatNoFamily(options: Pick<PruneOptions, 'family' | 'region' | 'regions'>, key: string, owned: readonly Image[]): string {
   const known = [...new Set(owned.flatMap(({ tags }) => tags[key] ?? []))].sort();
-  const there = known.length === 0 ? 'No image there has a family.' : `Families there: ${known.join(', ')}.`;
-  return `"family": no image in ${regionsOf(wanted).join(', ')} is tagged ${key}=${wanted.family}. ${there}`;
+  const families = known.length === 0 ? 'No image there has a family.' : `Families there: ${known.join(', ')}.`;
+  return `"family": no image in ${regionsOf(options).join(', ')} has the tag ${key}=${options.family}. ${families}`;
 }
 
-/** Images of other families are kept by whoever prunes this one, and so is, where that is asked for, what they were built from. */
+/** The images of the family with what is known of their users; with `keepAncestors`, images of other families that were built from them count as users. */
 export function candidates(surveys: readonly Survey[], policy: Policy): Candidate[] {
   const children = new Map<string, string[]>();
   for (const image of policy.keepAncestors ? surveys.flatMap(({ owned }) => owned).sort(newestFirst) : []) {
     const parent = identity(image, policy.scheme, 'base-ami') ?? '';
-    if (!isOurs(image, policy.scheme, policy.family))
-      children.set(parent, [...(children.get(parent) ?? []), `${image.id}, which was built from it`]);
+    if (!isOurs(image, policy.scheme, policy.family)) children.set(parent, [...(children.get(parent) ?? []), image.id]);
   }
+  const builtFrom = (id: string) => (children.get(id) ?? []).map(child => knownUser(`${child}, which was built from it`));
   return surveys.flatMap(({ region, family, users }) =>
-    family.map(image => ({ image, region, users: [...usersOf(users.all, image), ...(children.get(image.id) ?? [])] })),
+    family.map(image => ({ image, region, users: [...usersOf(users.all, image), ...builtFrom(image.id)] })),
   );
 }

@@ -1,25 +1,25 @@
 import { concurrently } from '../kit/concurrently.ts';
 import { TimeoutError } from '../kit/errors.ts';
 import { waitFor } from '../kit/wait.ts';
+import { type ImageUser, knownUser, type UsersById } from '../model/image-users.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
 
-/** What AWS tells of the use of our images in other accounts. It is late, by a day for instances and by days for launch templates: a reason to keep, never one to remove. */
+/** Use of our images in other accounts, as EC2 reports it. The report is days late: a reason to keep an image, never one to remove it. */
 
 const REPORTS_AT_ONCE = 5;
 const AT_MOST_SECONDS = 15 * 60;
 
-/** So begins a user whom nobody has seen. */
-export const PERHAPS = 'somebody, perhaps';
+type UsageDeps = Pick<Deps<never>, 'clock' | 'report'>;
 
-type NeededDeps = Pick<Deps<never>, 'clock' | 'report'>;
+const possible = (reason: string): readonly ImageUser[] => [{ kind: 'possible', label: `another account (${reason})` }];
 
-/** Image ID -> who uses it in other accounts. A report that does not come, or comes as an error, counts as use. */
+/** A report that fails or does not arrive counts as a possible user. `own`: our account ID. */
 export async function usageElsewhere(
   imageIds: readonly string[],
   own: string,
   { imageUsers }: Pick<RegionClients, 'imageUsers'>,
-  deps: NeededDeps,
-): Promise<ReadonlyMap<string, readonly string[]>> {
+  deps: UsageDeps,
+): Promise<UsersById> {
   const today = new Date(deps.clock.now()).toISOString().slice(0, 10);
   const found = await concurrently(imageIds, REPORTS_AT_ONCE, async imageId => {
     const reportId = await imageUsers.startUsageReport(imageId, `ami-action-prune-${imageId}-${today}`);
@@ -33,29 +33,21 @@ async function usersIn(
   reportId: string,
   own: string,
   imageUsers: RegionClients['imageUsers'],
-  deps: NeededDeps,
-): Promise<readonly string[]> {
+  deps: UsageDeps,
+): Promise<readonly ImageUser[]> {
+  const poll = async () => {
+    const { state, entries } = await imageUsers.usage(reportId);
+    if (state === 'pending') return { state: 'waiting', note: 'pending' } as const;
+    return { state: 'done', value: state === 'error' ? undefined : entries } as const;
+  };
   try {
-    const entries = await waitFor(
-      {
-        what: `Usage report of ${imageId}`,
-        everySeconds: 15,
-        atMostSeconds: AT_MOST_SECONDS,
-        poll: async () => {
-          const { state, entries: seen } = await imageUsers.usage(reportId);
-          return state === 'pending'
-            ? { state: 'waiting', note: 'pending' }
-            : { state: 'done', value: state === 'error' ? undefined : seen };
-        },
-      },
-      deps,
-    );
-    if (entries === undefined) return [`${PERHAPS}: its usage report ended in an error`];
+    const entries = await waitFor({ what: `Usage report of ${imageId}`, everySeconds: 15, atMostSeconds: AT_MOST_SECONDS, poll }, deps);
+    if (entries === undefined) return possible('its usage report failed');
     return entries
       .filter(({ account }) => account !== own)
-      .map(({ account, resourceType, count }) => `${count} ${resourceType} in account ${account}, as AWS reports`);
+      .map(({ account, resourceType, count }) => knownUser(`${count} ${resourceType} in account ${account} (usage report)`));
   } catch (failure) {
     if (!(failure instanceof TimeoutError)) throw failure;
-    return [`${PERHAPS}: its usage report did not come`];
+    return possible('its usage report did not arrive');
   }
 }

@@ -19,7 +19,7 @@ type Kind = Leftover['kind'];
 
 const KINDS: ReadonlySet<string> = new Set<Kind>(['instance', 'image', 'snapshot', 'volume', 'security-group', 'key-pair']);
 
-// In the Recycle Bin: it still has its tags, and cannot be deleted.
+// Deleted and retained by a Recycle Bin rule: it still has its tags and cannot be deleted.
 // https://docs.aws.amazon.com/ebs/latest/userguide/recycle-bin-concepts.html
 const IN_BIN = 'aws:recycle-bin:resource-in-bin';
 
@@ -49,7 +49,7 @@ export const ec2Leftovers = (ec2: EC2Client): Leftovers => ({
 
 const REMOVE: Readonly<Record<Kind, (ec2: EC2Client, id: string) => Promise<unknown>>> = {
   instance: (ec2, id) => ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] })),
-  // Its snapshots in the same call: killed between two, they would be left with nothing that tells whose they are.
+  // Its snapshots in the same call: a kill between two calls would leave snapshots without an owner.
   image: async (ec2, id) => {
     const answer = await ec2.send(new DeregisterImageCommand({ ImageId: id, DeleteAssociatedSnapshots: true }));
     return heldSnapshots(ec2, answer.DeleteSnapshotResults ?? []);
@@ -61,12 +61,12 @@ const REMOVE: Readonly<Record<Kind, (ec2: EC2Client, id: string) => Promise<unkn
 };
 
 /**
- * Without their image nothing tells whose they are, and HTTP 200 says nothing about them: what may pass is tried once more, the rest is named.
+ * HTTP 200 says nothing about the snapshots, and without their image their owner is unknown: what failed is tried again, and what remains is named.
  * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSnapshotReturnCode.html
  */
 async function heldSnapshots(ec2: EC2Client, results: readonly DeleteSnapshotReturnCode[]): Promise<string[]> {
-  const kept = results.filter(({ ReturnCode }) => ReturnCode !== 'success' && ReturnCode !== 'skipped');
-  const tried = kept.map(async ({ SnapshotId = '', ReturnCode = 'no return code' }) => {
+  const failed = results.filter(({ ReturnCode }) => ReturnCode !== 'success' && ReturnCode !== 'skipped');
+  const retried = failed.map(async ({ SnapshotId = '', ReturnCode = 'no return code' }) => {
     try {
       await ec2.send(new DeleteSnapshotCommand({ SnapshotId }));
       return [];
@@ -74,7 +74,7 @@ async function heldSnapshots(ec2: EC2Client, results: readonly DeleteSnapshotRet
       return isCode(cause, ...GONE) ? [] : [`${SnapshotId} (${ReturnCode}; ${codeOf(cause)})`];
     }
   });
-  return (await Promise.all(tried)).flat();
+  return (await Promise.all(retried)).flat();
 }
 
 // https://docs.aws.amazon.com/ec2/latest/devguide/errors-overview.html

@@ -22,7 +22,7 @@ const GONE = ['InvalidAMIID.NotFound', 'InvalidAMIID.Unavailable'] as const;
 export const ec2Removal = (ec2: EC2Client): Removal => ({
   async deregister(imageId, { keepSnapshots }): Promise<Removed> {
     try {
-      // One call: killed between two, the snapshots would stay behind with nothing that tells whose they are.
+      // One call: a kill between two calls would leave snapshots without an owner.
       const answer = await ec2.send(new DeregisterImageCommand({ ImageId: imageId, DeleteAssociatedSnapshots: !keepSnapshots }));
       return { result: 'removed', snapshots: (answer.DeleteSnapshotResults ?? []).map(fromEc2) };
     } catch (cause) {
@@ -47,7 +47,7 @@ export const ec2Removal = (ec2: EC2Client): Removal => ({
   },
 
   async undeprecate(imageId) {
-    const doing = `take back the deprecation of ${imageId} (ec2:DisableImageDeprecation)`;
+    const doing = `undo the deprecation of ${imageId} (ec2:DisableImageDeprecation)`;
     await ec2.send(new DisableImageDeprecationCommand({ ImageId: imageId })).catch(asExpected(doing));
   },
 
@@ -88,7 +88,7 @@ const imagesInBin = (ec2: EC2Client): Promise<Recycled[]> =>
   allPages(async NextToken => {
     const page = await ec2
       .send(new ListImagesInRecycleBinCommand({ MaxResults: 1000, NextToken }))
-      .catch(asExpected('see which images the Recycle Bin holds (ec2:ListImagesInRecycleBin)'));
+      .catch(asExpected('list the images in the Recycle Bin (ec2:ListImagesInRecycleBin)'));
     return {
       items: page.Images?.map(({ ImageId, RecycleBinExitTime }) => ({ id: ImageId ?? '', until: RecycleBinExitTime })),
       next: page.NextToken,
@@ -99,23 +99,23 @@ const snapshotsInBin = (ec2: EC2Client): Promise<Recycled[]> =>
   allPages(async NextToken => {
     const page = await ec2
       .send(new ListSnapshotsInRecycleBinCommand({ MaxResults: 1000, NextToken }))
-      .catch(asExpected('see which snapshots the Recycle Bin holds (ec2:ListSnapshotsInRecycleBin)'));
+      .catch(asExpected('list the snapshots in the Recycle Bin (ec2:ListSnapshotsInRecycleBin)'));
     return {
       items: page.Snapshots?.map(({ SnapshotId, RecycleBinExitTime }) => ({ id: SnapshotId ?? '', until: RecycleBinExitTime })),
       next: page.NextToken,
     };
   });
 
-// HTTP 200 says nothing about the snapshots: a code that is missing is a failure too.
+// HTTP 200 says nothing about the snapshots. A missing code is a failure.
 const fromEc2 = ({ SnapshotId, ReturnCode }: { SnapshotId?: string | undefined; ReturnCode?: string | undefined }): SnapshotResult => ({
   snapshotId: SnapshotId ?? 'unknown snapshot',
   code: (ReturnCode ?? 'internal-error') as SnapshotResult['code'],
 });
 
-const snapshotFromEc2 = (said: Ec2Snapshot): Snapshot => ({
-  id: said.SnapshotId ?? '',
-  description: said.Description ?? '',
-  startedAt: said.StartTime ?? new Date(),
-  sizeGiB: said.VolumeSize ?? 0,
-  tags: tagsFromEc2(said.Tags),
+const snapshotFromEc2 = (snapshot: Ec2Snapshot): Snapshot => ({
+  id: snapshot.SnapshotId ?? '',
+  description: snapshot.Description ?? '',
+  startedAt: snapshot.StartTime ?? new Date(),
+  sizeGiB: snapshot.VolumeSize ?? 0,
+  tags: tagsFromEc2(snapshot.Tags),
 });

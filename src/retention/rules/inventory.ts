@@ -2,21 +2,25 @@ import { formatDuration } from '../../kit/format.ts';
 import { code, text } from '../../kit/markdown.ts';
 import { type Image, identity, type TagScheme } from '../../model/image.ts';
 
-/** An image as a row of a table. Everything in it comes from tags, so everything is escaped. */
-export const IDENTITY_HEAD = ['Image', 'Version', 'Commit', 'Architecture'] as const;
+/** An image in tables and lines. Cells contain tags, so they are escaped. */
+export const IDENTITY_HEAD = ['Version', 'Commit', 'Image', 'Architecture'] as const;
 
 export const identityCells = (image: Image, scheme: TagScheme): readonly string[] => [
-  code(image.id),
   text(identity(image, scheme, 'version') ?? ''),
   code(identity(image, scheme, 'commit')?.slice(0, 7) ?? ''),
+  code(image.id),
   image.architecture,
 ];
 
-export const ageSeconds = (image: Image, now: number): number => Math.max(0, (now - image.createdAt.getTime()) / 1000);
+/** For the log: version first, where it is known. */
+export const formatImage = (image: Image, scheme: TagScheme): string => {
+  const version = identity(image, scheme, 'version');
+  return version === undefined ? image.id : `${version} (${image.id})`;
+};
 
-export const sayAge = (image: Image, now: number): string => formatDuration(ageSeconds(image, now));
+export const formatAge = (image: Image, now: number): string => formatDuration(Math.max(0, (now - image.createdAt.getTime()) / 1000));
 
-/** What images cost while they lie there. Snapshots are incremental, so it is the most that they may cost, not the bill. */
+/** The upper bound of what images cost: their snapshots share blocks. */
 export const sizeOf = (
   images: readonly { readonly sizeGiB: number }[],
   pricePerGib: number,
@@ -26,7 +30,7 @@ export const sizeOf = (
 };
 
 /**
- * For outputs: where account IDs are masked, the runner drops every output that holds one whole.
+ * For outputs: where account IDs are masked, the runner drops every output that contains one.
  * https://github.com/actions/runner/blob/main/src/Runner.Worker/JobExtension.cs ("Skip output ... since it may contain secret")
  */
-export const shortAccounts = (said: string): string => said.replace(/\b\d{8}(\d{4})\b/g, '…$1');
+export const shortAccounts = (text: string): string => text.replace(/\b\d{8}(\d{4})\b/g, '…$1');

@@ -1,13 +1,12 @@
 import { formatDuration } from '../../kit/format.ts';
-import { isOurs, newestFirst, type TagScheme } from '../../model/image.ts';
+import { isOurs, newestFirst } from '../../model/image.ts';
 import { shortHash, verdictOf } from '../../model/verdict.ts';
-import { withAncestors } from './ancestors.ts';
-import { capped, together } from './copies.ts';
-import { boots, markOf } from './marks.ts';
-import { type Candidate, className, type Decision, guard, keepOf, type Policy, wish } from './rules.ts';
+import { isLaunchable, markOf } from './marks.ts';
+import { capped, withAncestorsAndCopies, withCopies } from './related-images.ts';
+import { type Candidate, className, type Decision, guard, keepOf, keptByPolicy, type Policy } from './rules.ts';
 
-/** For an image that somebody asks to remove by name: nothing but the guards speaks. */
-export const NO_WISHES = {
+/** For an image that is removed by name: only the guards apply. */
+export const NO_RETENTION_POLICY = {
   keep: { newest: 0, passed: 0, youngerThanSeconds: 0, launchedWithinSeconds: undefined },
   classes: [],
   graceSeconds: 0,
@@ -15,97 +14,75 @@ export const NO_WISHES = {
   maxShare: 100,
 } as const;
 
-/** Every image of the family with a deed and its reason, newest first. The same in a dry run and in a real one. */
+/** Every image of the family with an action and its reason, newest first. The same in a dry run and in a real run. */
 export function planPrune(candidates: readonly Candidate[], policy: Policy, now: number): readonly Decision[] {
+  const { scheme, maxRemovals, maxShare } = policy;
   const sorted = [...candidates].sort((a, b) => newestFirst(a.image, b.image) || a.region.localeCompare(b.region));
-  const ranks = ranksAmong(sorted, policy, ({ image }) => boots(image, policy.scheme));
-  const passed = ranksAmong(
-    sorted,
+  const launchable = sorted.filter(({ image }) => isLaunchable(image, scheme));
+  const ranks = ranksOf(launchable, policy);
+  const passed = ranksOf(
+    launchable.filter(({ image }) => verdictOf(image, scheme).result === 'passed'),
     policy,
-    ({ image }) => boots(image, policy.scheme) && verdictOf(image, policy.scheme).result === 'passed',
   );
   const decided = sorted.map((candidate): Decision => {
     const { image } = candidate;
-    const standing = {
-      image,
-      now,
-      scheme: policy.scheme,
-      keep: keepOf(image, policy),
-      rank: ranks.get(candidate),
-      passedPlace: passed.get(candidate),
-    };
-    const reason = guard(candidate, policy) ?? wish(standing);
-    return reason === undefined ? afterGrace(candidate, policy, now) : stays(candidate, reason, policy);
+    const rank = { image, now, scheme, keep: keepOf(image, policy), rank: ranks.get(candidate), passedRank: passed.get(candidate) };
+    const reason = guard(candidate, policy) ?? keptByPolicy(rank);
+    return reason === undefined ? decideUnused(candidate, policy, now) : decideKept(candidate, reason, policy);
   });
-  const { maxRemovals, maxShare, scheme } = policy;
   const most = Math.min(maxRemovals, Math.ceil((decided.length * maxShare) / 100));
   const limit = most === maxRemovals ? `max-removals (${maxRemovals})` : `max-share (${maxShare} % of ${decided.length} images)`;
-  return capped(policy.keepAncestors ? familiesSpared(decided, scheme) : together(decided, scheme), scheme, most, limit);
+  return capped(policy.keepAncestors ? withAncestorsAndCopies(decided, scheme) : withCopies(decided, scheme), scheme, most, limit);
 }
 
-/** A copy that is spared has ancestors, and an ancestor has copies. */
-function familiesSpared(decided: readonly Decision[], scheme: TagScheme): readonly Decision[] {
-  const next = together(withAncestors(decided, scheme), scheme);
-  return next.every(({ action, waits }, n) => action === decided[n]?.action && waits === decided[n]?.waits)
-    ? next
-    : familiesSpared(next, scheme);
+function ranksOf(newestFirst: readonly Candidate[], policy: Policy): ReadonlyMap<Candidate, number> {
+  const counts = new Map<string, number>();
+  return new Map(
+    newestFirst.map(candidate => {
+      const kind = [className(candidate.image, policy), candidate.region, candidate.image.architecture].join('\n');
+      const rank = (counts.get(kind) ?? 0) + 1;
+      counts.set(kind, rank);
+      return [candidate, rank];
+    }),
+  );
 }
 
-function ranksAmong(
-  sorted: readonly Candidate[],
-  policy: Policy,
-  counts: (candidate: Candidate) => boolean,
-): ReadonlyMap<Candidate, number> {
-  const next = new Map<string, number>();
-  const ranks = new Map<Candidate, number>();
-  for (const candidate of sorted.filter(counts)) {
-    const kind = [className(candidate.image, policy), candidate.region, candidate.image.architecture].join('\n');
-    const rank = (next.get(kind) ?? 0) + 1;
-    next.set(kind, rank);
-    ranks.set(candidate, rank);
-  }
-  return ranks;
-}
-
-// A mark on what is not ours is not ours to take away.
-function stays(candidate: Candidate, reason: string, policy: Policy): Decision {
+function decideKept(candidate: Candidate, reason: string, policy: Policy): Decision {
   const { image } = candidate;
+  // A mark on an image that is not ours is left alone.
   const marked =
     markOf(image, policy.scheme) !== undefined && isOurs(image, policy.scheme, policy.family) && image.ownerId === policy.accountId;
   return { ...candidate, action: marked ? 'unmark' : 'keep', reason, waits: false, marked };
 }
 
-function afterGrace(candidate: Candidate, policy: Policy, now: number): Decision {
-  const { image } = candidate;
+function decideUnused(candidate: Candidate, policy: Policy, now: number): Decision {
+  const { image, sharedWith = [] } = candidate;
   const mark = markOf(image, policy.scheme);
-  const marked = mark !== undefined;
   const disables = policy.disable === true && image.state === 'available';
-  const disabled = disables ? `, and is disabled until then${unshared(candidate)}` : '';
-  const decided = (action: Decision['action'], reason: string): Decision => ({
+  const unshared = sharedWith.length === 0 ? '' : `; sharing with ${sharedWith.join(', ')} ends permanently`;
+  const disabled = disables ? `; disabled until then${unshared}` : '';
+  const decide = (action: Decision['action'], reason: string): Decision => ({
     ...candidate,
     action,
     reason,
-    marked,
+    marked: mark !== undefined,
     waits: action === 'keep',
     disables: disables && action === 'mark',
   });
-  if (policy.graceSeconds === 0) return decided('remove', 'nothing uses it');
-  if (mark === undefined) return decided('mark', `nothing uses it: goes after ${formatDuration(policy.graceSeconds)}${disabled}`);
+  if (policy.graceSeconds === 0) return decide('remove', 'nothing uses it');
+  if (mark === undefined) return decide('mark', `nothing uses it; removal after ${formatDuration(policy.graceSeconds)}${disabled}`);
   const age = (now - mark.since) / 1000;
-  const rest = `nothing uses it: goes in ${formatDuration(policy.graceSeconds - age)}`;
-  // Killed between mark and deprecation, it is done again.
+  const reason = `nothing uses it; removal in ${formatDuration(policy.graceSeconds - age)}${disabled}`;
+  // A run that was killed between mark and deprecation is completed.
   const unfinished = image.deprecatedAt === undefined || disables;
-  if (age < policy.graceSeconds) return decided(unfinished ? 'mark' : 'keep', rest + disabled);
-  return decided('remove', `nothing has used it since it was marked ${formatDuration(age)} ago`);
+  if (age < policy.graceSeconds) return decide(unfinished ? 'mark' : 'keep', reason);
+  return decide('remove', `unused since it was marked ${formatDuration(age)} ago`);
 }
 
-const unshared = ({ sharedWith = [] }: Candidate): string =>
-  sharedWith.length === 0 ? '' : `, which takes it from ${sharedWith.join(', ')} for good`;
-
-/** What a plan does, and nothing of what it leaves alone: who approved one plan has not approved another. `others`: what goes beside images. */
+/** Hash of what a plan changes. Approval of one plan is not approval of another. `others`: deletions other than images. */
 export const planHash = (plan: readonly Decision[], others: readonly string[]): string => {
-  const deeds = plan
+  const actions = plan
     .filter(({ action }) => action !== 'keep')
     .map(({ region, image, action, disables }) => `${action}${action === 'mark' && disables ? ' and disable' : ''} ${region} ${image.id}`);
-  return shortHash([...deeds, ...others].sort().join('\n'));
+  return shortHash([...actions, ...others].sort().join('\n'));
 };

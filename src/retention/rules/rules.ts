@@ -1,114 +1,117 @@
+import { formatList } from '../../kit/format.ts';
 import { hasKeepTag, type Image, identity, isOurs, type TagScheme, tagKey } from '../../model/image.ts';
+import type { ImageUser } from '../../model/image-users.ts';
 import { classOf, type Keep, type RetentionClass } from './classes.ts';
 
-/** What a team wants to keep beyond what is in use. */
 export interface Policy {
   readonly scheme: TagScheme;
   readonly family: string;
   readonly accountId: string;
   readonly keep: Keep;
   readonly classes: readonly RetentionClass[];
-  /** How long an image stays after it was found unused; 0 removes at once. */
+  /** How long an unused image stays marked before it is removed; 0 removes at once. */
   readonly graceSeconds: number;
-  /** Whether it cannot be launched while it waits for its end. */
+  /** A marked image is disabled as well. */
   readonly disable?: boolean;
-  /** Also what kept images were built from. */
+  /** Images that kept ones were built from are kept, too. */
   readonly keepAncestors?: boolean;
   readonly maxRemovals: number;
-  /** Of the family's images, in percent. */
+  /** In percent of the family's images. */
   readonly maxShare: number;
 }
 
-/** An image, and who may still launch it (domain/references.ts). */
 export interface Candidate {
   readonly image: Image;
   readonly region: string;
-  readonly users: readonly string[];
-  /** Whom its owner allows to launch it, as far as anybody asked. */
+  readonly users: readonly ImageUser[];
+  /** Accounts and organizations that may launch it, where they were read. */
   readonly sharedWith?: readonly string[];
 }
 
-/** `mark`: found unused, goes when its grace is over; `unmark`: needed again. */
+/** `mark`: found unused, removed when its grace is over; `unmark`: needed again. */
 export interface Decision extends Candidate {
   readonly action: 'keep' | 'mark' | 'unmark' | 'remove';
   readonly reason: string;
-  /** Nothing speaks for keeping it; it only goes later. */
+  /** No rule keeps it; it is only removed later. */
   readonly waits: boolean;
   readonly marked: boolean;
-  /** Of a mark: it is disabled as well. */
+  /** Of a mark: the image is disabled as well. */
   readonly disables?: boolean;
 }
 
-/** What forbids the removal of an image, whatever anybody wishes. Ordered: the first that speaks gives the reason. */
+export const isToRemove = ({ action }: Decision): boolean => action === 'remove';
+
+/** What forbids a removal under every policy. The first that applies gives the reason. */
 const GUARDS: readonly ((candidate: Candidate, policy: Policy) => string | false)[] = [
-  ({ image }, { scheme, family }) => !isOurs(image, scheme, family) && `not ours: no tag says family "${family}"`,
-  ({ image }, { accountId }) => image.ownerId !== accountId && `owned by ${image.ownerId}`,
-  ({ image }) => image.public && 'public: anybody may use it',
-  ({ image }) => isBackup(image) && 'belongs to AWS Backup',
+  ({ image }, { scheme, family }) => !isOurs(image, scheme, family) && `not in family "${family}" (tag ${tagKey(scheme, 'family')})`,
+  ({ image }, { accountId }) => image.ownerId !== accountId && `owned by account ${image.ownerId}`,
+  ({ image }) => image.public && 'public: any account can launch it',
+  ({ image }) => isBackup(image) && 'managed by AWS Backup',
   ({ image }) => (image.state === 'pending' || image.state === 'transient') && `still ${image.state}`,
-  ({ users }) => users.length > 0 && `used by ${sayUsers(users)}`,
+  ({ users }) => users.length > 0 && formatUsers(users),
   ({ image }) => image.protected && 'protected from deregistration',
   ({ image }, { scheme }) => hasKeepTag(image, scheme) && `tagged ${tagKey(scheme, 'keep')}`,
 ];
 
-/** Undefined: nothing speaks against removing it. */
+/** Why the image must not be removed; undefined: no guard applies. */
 export const guard = (candidate: Candidate, policy: Policy): string | undefined =>
   GUARDS.map(forbids => forbids(candidate, policy)).find(reason => reason !== false);
 
-// Backup alone may remove these: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/deregister-ami.html
+// Only AWS Backup can remove these: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/deregister-ami.html
 const isBackup = ({ name, tags, ownerAlias }: Image) =>
   ownerAlias === 'aws-backup-vault' || name.startsWith('AwsBackup_') || 'aws:backup:source-resource' in tags;
 
-const sayUsers = (users: readonly string[]): string =>
-  users.length <= 3 ? users.join(', ') : `${users.slice(0, 3).join(', ')} and ${users.length - 3} more`;
+const formatUsers = (users: readonly ImageUser[]): string => {
+  const labels = users.map(({ label }) => label);
+  return `${users.some(({ kind }) => kind === 'known') ? '' : 'may be '}used by ${formatList(labels, 3)}`;
+};
 
-/** Where an image stands among those that could take its place. */
-export interface Standing {
+/** Where an image ranks among those that could replace it. */
+export interface Rank {
   readonly image: Image;
   readonly scheme: TagScheme;
   readonly keep: Keep;
   readonly now: number;
-  /** 1 is the newest of its class, region and architecture. Images that cannot boot have no place. */
+  /** 1 is the newest of its class, region and architecture. Images that cannot be launched have no rank. */
   readonly rank: number | undefined;
-  readonly passedPlace: number | undefined;
+  readonly passedRank: number | undefined;
 }
 
-// AWS tells launches a day late, so whoever wants a week must wait for eight days.
-// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-last-launched-time.html
-const LAUNCHES_ARE_TOLD_AFTER = 86_400;
+// AWS reports launches up to a day late. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-last-launched-time.html
+const LAUNCH_DELAY_SECONDS = 86_400;
 
-// Between a push that takes an image once more and what the push does with it lie a validation and perhaps a night.
-const TAKEN_STAYS_SECONDS = 86_400;
+// Between a build that reuses an image and its promotion lie a validation and perhaps a night.
+const REUSED_SECONDS = 86_400;
 
-/** What the team wishes to keep. */
-const WISHES: readonly ((standing: Standing) => string | false)[] = [
+/** What the policy keeps. */
+const KEEP_RULES: readonly ((rank: Rank) => string | false)[] = [
   ({ rank = Infinity, keep }) => rank <= keep.newest && newestOf(keep.newest),
-  ({ passedPlace = Infinity, keep }) => passedPlace <= keep.passed && `${newestOf(keep.passed)} that passed validation`,
+  ({ passedRank = Infinity, keep }) => passedRank <= keep.passed && `${newestOf(keep.passed)} that passed validation`,
   ({ image, keep, now }) => now - image.createdAt.getTime() < keep.youngerThanSeconds * 1000 && 'younger than minimum-age',
   ({ image, keep, now, scheme }) =>
-    // Whoever keeps none wants none, taken or not.
+    // "keep-newest: 0" keeps none, reused or not.
     keep.newest > 0 &&
-    now - (takenAgainAt(image, scheme) ?? 0) < Math.max(keep.youngerThanSeconds, TAKEN_STAYS_SECONDS) * 1000 &&
-    'a push that changed nothing has taken it again lately',
-  ({ image, keep, now }) => launchedLately(image.lastLaunchedAt, keep.launchedWithinSeconds, now),
+    now - (reusedAt(image, scheme) ?? 0) < Math.max(keep.youngerThanSeconds, REUSED_SECONDS) * 1000 &&
+    'reused recently by an unchanged build',
+  ({ image, keep, now }) => launchedRecently(image.lastLaunchedAt, keep.launchedWithinSeconds, now),
 ];
 
 const newestOf = (count: number): string => (count === 1 ? 'the newest' : `one of the newest ${count}`);
 
-export const wish = (standing: Standing): string | undefined => WISHES.map(wants => wants(standing)).find(reason => reason !== false);
+export const keptByPolicy = (rank: Rank): string | undefined => KEEP_RULES.map(keeps => keeps(rank)).find(reason => reason !== false);
 
-/** When a build found this image to be what it would make. */
-export function takenAgainAt(image: Pick<Image, 'tags'>, scheme: TagScheme): number | undefined {
+/** When a build last found this image to be up to date. Milliseconds since 1970. */
+export function reusedAt(image: Pick<Image, 'tags'>, scheme: TagScheme): number | undefined {
   const at = Date.parse(identity(image, scheme, 'reused-at') ?? '');
   return Number.isNaN(at) ? undefined : at;
 }
 
-function launchedLately(last: Date | undefined, withinSeconds: number | undefined, now: number): string | false {
+function launchedRecently(last: Date | undefined, withinSeconds: number | undefined, now: number): string | false {
   if (withinSeconds === undefined) return false;
-  // No time is not "never".
-  if (last === undefined) return 'AWS does not tell when it was last launched';
-  const lately = now - last.getTime() < (withinSeconds + LAUNCHES_ARE_TOLD_AFTER) * 1000;
-  return lately && `last launched ${last.toISOString().slice(0, 10)}, within last-launched-within`;
+  // Unknown is not "never".
+  if (last === undefined) return 'last launch unknown';
+  const isRecent = now - last.getTime() < (withinSeconds + LAUNCH_DELAY_SECONDS) * 1000;
+  return isRecent && `last launched ${last.toISOString().slice(0, 10)}, within last-launched-within`;
 }
 
 export const keepOf = (image: Image, { keep, classes }: Policy): Keep => ({ ...keep, ...classOf(image, classes)?.keep });

@@ -7,9 +7,8 @@ import { listInstances } from '../ec2.ts';
 import { fleetLaunchers } from './fleets.ts';
 import { groupLaunchers, refreshLaunchers } from './launchers.ts';
 import { parameterFacts, resolveAliases } from './parameters.ts';
-import { references } from './references.ts';
+import { references, startUsageReport, usage } from './reported-users.ts';
 import { currentVersions, numberedVersionReader } from './template-versions.ts';
-import { startUsageReport, usage } from './usage.ts';
 
 interface Clients {
   readonly ec2: EC2Client;
@@ -17,7 +16,7 @@ interface Clients {
   readonly autoScaling: AutoScalingClient;
 }
 
-/** The dangerous adapter: a page that is missed here is an image that is gone tomorrow. Whatever cannot be read rejects the whole. */
+/** Every page counts: prune deletes an image whose user is missed here. A source that cannot be read rejects the whole. */
 export function awsImageUsers({ ec2, ssm, autoScaling }: Clients): ImageUsers {
   const numbered = numberedVersionReader(ec2);
   return {
@@ -25,18 +24,18 @@ export function awsImageUsers({ ec2, ssm, autoScaling }: Clients): ImageUsers {
     startUsageReport: (imageId, token) => startUsageReport(ec2, imageId, token),
     usage: reportId => usage(ec2, reportId),
     async read(scope): Promise<UserFacts> {
-      const [standing, fleets, instances, parameters] = await Promise.all([
+      const [groupsAndConfigurations, fleets, instances, parameters] = await Promise.all([
         groupLaunchers(autoScaling),
         fleetLaunchers(ec2),
         instanceFacts(ec2, scope.again),
         parameterFacts(ssm, scope),
       ]);
-      const groups = standing.flatMap(({ group }) => group ?? []);
+      const groups = groupsAndConfigurations.flatMap(({ group }) => group ?? []);
       const refreshes = await refreshLaunchers(autoScaling, groups);
-      const launchers = [...standing, ...fleets, ...refreshes];
-      // After the launchers, never before: a template that is younger than the listing would look as if it did not exist.
+      const launchers = [...groupsAndConfigurations, ...fleets, ...refreshes];
+      // After the launchers: a template created after an earlier listing would look as if it did not exist.
       const [current, pinned] = await Promise.all([currentVersions(ec2, scope.templateDepth ?? 1), numbered(numberedVersions(launchers))]);
-      // One that is named by number may be the default or the newest as well.
+      // A version that is named by number may be the default or the latest as well.
       const versions = withoutRepeats([...current, ...pinned]);
       return {
         instances,
@@ -49,7 +48,7 @@ export function awsImageUsers({ ec2, ssm, autoScaling }: Clients): ImageUsers {
   };
 }
 
-/** Instances in every state, those of warm pools among them. `imageIds`: only of these. */
+/** Instances in every state, including those of warm pools. `imageIds`: only of these images. */
 async function instanceFacts(ec2: EC2Client, imageIds: readonly string[] | undefined): Promise<InstanceFact[]> {
   // EC2 refuses a filter without values.
   if (imageIds?.length === 0) return [];

@@ -10,7 +10,7 @@ import { asExpected } from '../errors.ts';
 import { allPages } from '../pages.ts';
 import { ofTemplate, snapshotsIn } from './launch-sources.ts';
 
-/** What launches by itself without a group: EC2 fleets, Spot fleets, and Spot requests that last. Fleets of type `instant` launched once and never again. */
+/** What launches without a group: EC2 fleets, Spot fleets and persistent Spot requests. Fleets of type `instant` launch only once. */
 export const fleetLaunchers = async (ec2: EC2Client): Promise<Launcher[]> =>
   (await Promise.all([fleets(ec2), spotFleets(ec2), spotRequests(ec2)])).flat();
 
@@ -70,7 +70,7 @@ const ofImage = ({ ImageId }: { readonly ImageId?: string | undefined }): Launch
 
 interface Config {
   readonly LaunchTemplateSpecification?: FleetLaunchTemplateSpecification | undefined;
-  // Those of Spot fleets have no image of their own.
+  // Overrides of Spot fleets name no image.
   readonly Overrides?: readonly object[] | undefined;
 }
 

@@ -14,30 +14,27 @@ import { ofPolicy, ofTemplate, snapshotsIn } from './launch-sources.ts';
 
 const REFRESHES_AT_ONCE = 6;
 
-/** What every group would launch next: by its template, its mixed policy with all overrides, or its launch configuration. */
+/** What every group launches: by its template, its mixed instances policy with all overrides, or its launch configuration. */
 export async function groupLaunchers(autoScaling: AutoScalingClient): Promise<Launcher[]> {
   const [groups, configurations] = await Promise.all([listGroups(autoScaling, {}), configurationLaunchers(autoScaling)]);
-  const named = new Map(configurations.map(configuration => [configuration.user, configuration.launches]));
+  const byName = new Map(configurations.map(({ name, launches }) => [name, launches]));
   const launchers = groups.map(({ AutoScalingGroupName: group = '', LaunchTemplate, MixedInstancesPolicy, LaunchConfigurationName }) => ({
     user: `group ${group}`,
     group,
-    launches: [
-      ...ofTemplate(LaunchTemplate),
-      ...ofPolicy(MixedInstancesPolicy),
-      ...(named.get(`launch configuration ${LaunchConfigurationName}`) ?? []),
-    ],
+    launches: [...ofTemplate(LaunchTemplate), ...ofPolicy(MixedInstancesPolicy), ...(byName.get(LaunchConfigurationName ?? '') ?? [])],
   }));
   return [...launchers, ...configurations];
 }
 
-/** Whether a group uses them or not: nothing else keeps a launch configuration from being used tomorrow. */
-const configurationLaunchers = (autoScaling: AutoScalingClient): Promise<Launcher[]> =>
+/** All of them: a group may start to use an unused launch configuration at any time. */
+const configurationLaunchers = (autoScaling: AutoScalingClient): Promise<(Launcher & { readonly name: string })[]> =>
   allPages(async NextToken => {
     const page = await autoScaling
       .send(new DescribeLaunchConfigurationsCommand({ MaxRecords: 100, NextToken }))
       .catch(asExpected('describe launch configurations (autoscaling:DescribeLaunchConfigurations)'));
     return {
       items: page.LaunchConfigurations?.map(({ LaunchConfigurationName = '', ImageId = '', BlockDeviceMappings }) => ({
+        name: LaunchConfigurationName,
         user: `launch configuration ${LaunchConfigurationName}`,
         launches: [{ imageId: ImageId }],
         snapshotIds: snapshotsIn({ BlockDeviceMappings }),
@@ -46,7 +43,7 @@ const configurationLaunchers = (autoScaling: AutoScalingClient): Promise<Launche
     };
   });
 
-/** What running refreshes bring. What they would go back to is what the group itself says: it is not updated before they end well. */
+/** What running refreshes launch. The group itself names what they roll back to until they succeed. */
 export async function refreshLaunchers(autoScaling: AutoScalingClient, groups: readonly string[]): Promise<Launcher[]> {
   const found = await concurrently(groups, REFRESHES_AT_ONCE, group => refreshesOf(autoScaling, group));
   return found.flat().flatMap(refresh => {
@@ -66,7 +63,7 @@ const refreshesOf = (autoScaling: AutoScalingClient, group: string): Promise<Ins
     return { items: page?.InstanceRefreshes, next: page?.NextToken };
   });
 
-// It was listed a moment ago; a group that was deleted since has no refresh.
+// The group was deleted after the listing, so it has no refresh.
 const orGroupIsGone = (cause: unknown): undefined => {
   if (isCode(cause, 'ValidationError') && /not found/i.test((cause as Error).message)) return undefined;
   throw cause;

@@ -8,11 +8,11 @@ import { asExpected, undefinedOn } from '../errors.ts';
 import { allPages } from '../pages.ts';
 import { parameterHistory } from '../parameters.ts';
 
-// Parameter Store answers 40 calls a second by default, for everybody in the account.
+// Parameter Store allows 40 calls per second by default, for all users of the account.
 const CALLS_AT_ONCE = 4;
 const NAMES_PER_CALL = 10;
 
-/** Values of every parameter that may hold an image ID, and what pointers held before. */
+/** Values of every parameter that may hold an image ID, with the history of pointers. */
 export async function parameterFacts(ssm: SSMClient, { pointers, ignoredParameters }: UserScope): Promise<ParameterFact[]> {
   const listed = await metadata(ssm);
   const names = listed.filter(mayHoldImage).map(({ Name = '' }) => Name);
@@ -21,14 +21,14 @@ export async function parameterFacts(ssm: SSMClient, { pointers, ignoredParamete
     ssm,
     names.filter(name => isPointer(name) || !ignoredParameters.some(prefix => name.startsWith(prefix))),
   );
-  // A candidate's past is nothing to go back to.
-  const isOneItself = (name: string) => isPointer(name) && pointers.pattern.exec(name)?.groups?.['below'] === undefined;
-  const withHistory = [...values.keys()].filter(isOneItself);
+  // No rollback uses the history of a candidate.
+  const isOnlyPointer = (name: string) => isPointer(name) && pointers.pattern.exec(name)?.groups?.['below'] === undefined;
+  const withHistory = [...values.keys()].filter(isOnlyPointer);
   const histories = new Map(await concurrently(withHistory, CALLS_AT_ONCE, async name => [name, await historyOf(ssm, name)] as const));
   return [...values].map(([name, value]) => ({ name, value, history: histories.get(name) ?? [] }));
 }
 
-// EC2 does not launch from a SecureString, and what is in there is none of our business.
+// EC2 cannot launch from a SecureString.
 const mayHoldImage = ({ Type }: ParameterMetadata) => Type !== 'SecureString';
 
 const metadata = (ssm: SSMClient): Promise<ParameterMetadata[]> =>
@@ -42,7 +42,7 @@ const metadata = (ssm: SSMClient): Promise<ParameterMetadata[]> =>
 async function valuesOf(ssm: SSMClient, names: readonly string[]): Promise<Map<string, string>> {
   const answers = await concurrently(batches(names, NAMES_PER_CALL), CALLS_AT_ONCE, async Names => {
     const doing = `read the parameters ${Names.join(', ')} (ssm:GetParameters)`;
-    // Names that are gone since they were listed come back as invalid: they hold nothing any more.
+    // Parameters that were deleted after the listing are returned as invalid.
     const { Parameters = [] } = await ssm.send(new GetParametersCommand({ Names })).catch(asExpected(doing));
     return Parameters.map(({ Name = '', Value = '' }) => [Name, Value] as const);
   });
@@ -56,7 +56,7 @@ const historyOf = async (ssm: SSMClient, name: string): Promise<ParameterFact['h
     description: Description,
   }));
 
-/** What each `resolve:ssm:` means: name, `name:version`, `name:label`, or the ARN of a parameter that another account shares. */
+/** Resolves `resolve:ssm:` with a name, `name:version`, `name:label`, or the ARN of a parameter that another account shares. */
 export async function resolveAliases(ssm: SSMClient, aliases: readonly string[]): Promise<ReadonlyMap<string, string>> {
   const resolved = await concurrently(aliases, CALLS_AT_ONCE, async alias => {
     const name = referencedParameter(alias);
@@ -66,10 +66,10 @@ export async function resolveAliases(ssm: SSMClient, aliases: readonly string[])
       .catch(undefinedOn('ParameterVersionNotFound', 'ParameterNotFound'))
       .catch(asExpected(doing));
     const value = answer?.Parameters?.[0]?.Value;
-    // Our own that does not exist launches nothing; whether another account's exists, we cannot tell.
+    // Whether a parameter of another account exists cannot be known.
     if (value === undefined && name.startsWith('arn:')) {
-      throw new AccessError(`Cannot see the parameter ${name}, which a launch template uses.`, {
-        next: 'Share it with this account, or remove the template.',
+      throw new AccessError(`Cannot read the parameter ${name}, which a launch template uses.`, {
+        next: 'Share the parameter with this account, or delete the launch template.',
       });
     }
     return [alias, value ?? ''] as const;

@@ -8,12 +8,12 @@ import { snapshotsIn } from './launch-sources.ts';
 const TEMPLATES_AT_ONCE = 6;
 const NUMBERS_PER_CALL = 200;
 
-/** The default and the newest version of every template of the account, two a template: without a template's name the API takes just these two words. */
+/** The default and the latest version of every template of the account: without a template's name, the API accepts only these two words. */
 export async function currentVersions(ec2: EC2Client, depth: number): Promise<VersionFact[]> {
-  const said = await listVersions(ec2, { Versions: ['$Latest', '$Default'] });
+  const versions = await listVersions(ec2, { Versions: ['$Latest', '$Default'] });
   const newest = new Map<string, number>();
-  for (const { LaunchTemplateId: id = '', VersionNumber = 0 } of said) newest.set(id, Math.max(VersionNumber, newest.get(id) ?? 0));
-  const current = said.map(version => fact(version, version.VersionNumber === newest.get(version.LaunchTemplateId ?? '')));
+  for (const { LaunchTemplateId: id = '', VersionNumber = 0 } of versions) newest.set(id, Math.max(VersionNumber, newest.get(id) ?? 0));
+  const current = versions.map(version => fact(version, version.VersionNumber === newest.get(version.LaunchTemplateId ?? '')));
   if (depth <= 1) return current;
   const deeper = await concurrently([...newest], TEMPLATES_AT_ONCE, ([LaunchTemplateId, number]) =>
     listVersions(ec2, {
@@ -25,12 +25,12 @@ export async function currentVersions(ec2: EC2Client, depth: number): Promise<Ve
   return [...current, ...deeper.flat().map(version => ({ ...fact(version, false), isRecent: true }))];
 }
 
-/** Reads versions by number. A version never changes, so each is read once, however often it is asked for. */
-export function numberedVersionReader(ec2: EC2Client): (wanted: ReadonlyMap<string, readonly string[]>) => Promise<VersionFact[]> {
+/** Reads versions by number. A version never changes, so each is read only once. */
+export function numberedVersionReader(ec2: EC2Client): (byTemplate: ReadonlyMap<string, readonly string[]>) => Promise<VersionFact[]> {
   const known = new Map<string, readonly VersionFact[]>();
   const key = (template: string, version: string) => `${template} ${version}`;
-  return async wanted => {
-    const missing = [...wanted].map(([template, versions]) => ({
+  return async byTemplate => {
+    const missing = [...byTemplate].map(([template, versions]) => ({
       template,
       versions: versions.filter(version => !known.has(key(template, version))),
     }));
@@ -46,7 +46,7 @@ export function numberedVersionReader(ec2: EC2Client): (wanted: ReadonlyMap<stri
           );
       },
     );
-    return [...wanted].flatMap(([template, versions]) => versions.flatMap(version => known.get(key(template, version)) ?? []));
+    return [...byTemplate].flatMap(([template, versions]) => versions.flatMap(version => known.get(key(template, version)) ?? []));
   };
 }
 
@@ -55,10 +55,10 @@ async function someVersions(ec2: EC2Client, template: string, versions: readonly
   try {
     return (await listVersions(ec2, { ...named, Versions: [...versions] })).map(version => fact(version, false));
   } catch (cause) {
-    // The template does not exist any more, so nothing launches from it.
+    // The template does not exist, so nothing can be launched from it.
     if (isCode(cause, 'InvalidLaunchTemplateId.NotFound', 'InvalidLaunchTemplateName.NotFoundException')) return [];
     if (!isCode(cause, 'InvalidLaunchTemplateId.VersionNotFound')) throw cause;
-    // One that was deleted makes AWS refuse them all.
+    // One deleted version makes EC2 refuse all of them.
     if (versions.length === 1) return [];
     return (await concurrently(versions, TEMPLATES_AT_ONCE, version => someVersions(ec2, template, [version]))).flat();
   }
