@@ -27,7 +27,7 @@ describe('scenario 66: what cannot be read counts as in use', () => {
       'describe launch template versions (ec2:DescribeLaunchTemplateVersions)',
     ],
     ['ec2', 'DescribeImageReferences', 'UnauthorizedOperation', 'describe the references of images (ec2:DescribeImageReferences)'],
-    ['ec2', 'DescribeImageAttribute', 'UnauthorizedOperation', /read who ami-\w+ is shared with \(ec2:DescribeImageAttribute\)/],
+    ['ec2', 'DescribeImageAttribute', 'UnauthorizedOperation', /see who ami-\w+ is shared with \(ec2:DescribeImageAttribute\)/],
     ['ec2', 'DescribeFleets', 'UnauthorizedOperation', 'describe fleets (ec2:DescribeFleets)'],
     ['ec2', 'DescribeSpotFleetRequests', 'UnauthorizedOperation', 'describe Spot fleets (ec2:DescribeSpotFleetRequests)'],
     ['ec2', 'DescribeSpotInstanceRequests', 'UnauthorizedOperation', 'describe Spot requests (ec2:DescribeSpotInstanceRequests)'],

@@ -13,9 +13,7 @@ const DEPRECATED_IN_SECONDS = 90;
 const MARKED_AT_ONCE = 5;
 
 export async function mark(decisions: readonly Decision[], policy: Policy, deps: RemovalDeps): Promise<readonly Remaining[]> {
-  const remaining: Remaining[] = [];
-  for (const batch of batches(decisions, BATCH_SIZE)) remaining.push(...(await markBatch(batch, policy, deps)));
-  return remaining;
+  return (await concurrently(batches(decisions, BATCH_SIZE), 1, batch => markBatch(batch, policy, deps))).flat();
 }
 
 async function markBatch(batch: readonly Decision[], policy: Policy, deps: RemovalDeps): Promise<readonly Remaining[]> {

@@ -53,11 +53,7 @@ export async function makePlan(
 }
 
 /** Whose leftovers prune removes. */
-export const sweeperOf = ({ scheme, family }: Policy, { run }: Pick<Deps<never>, 'run'>): Sweeper => ({
-  scheme,
-  family,
-  repository: run.repository,
-});
+export const sweeperOf = ({ scheme, family }: Policy, { run: { repository } }: Deps<never>): Sweeper => ({ scheme, family, repository });
 
 export const imagesToDelete = ({ images }: Plan): readonly Decision[] => images.filter(isToRemove);
 

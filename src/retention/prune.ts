@@ -31,9 +31,7 @@ export const outputs = {
   freedPerMonth: 'Savings per month in dollars, at most.',
 };
 
-type PruneDeps = Deps<'account' | keyof SurveyClients>;
-
-export async function run(options: PruneOptions, deps: PruneDeps) {
+export async function run(options: PruneOptions, deps: Deps<'account' | keyof SurveyClients>) {
   const { report } = deps;
   const scheme = schemeOf(options);
   const accountId = await deps.inRegion({ region: options.region }).account.id();

@@ -22,17 +22,19 @@ export interface RetentionClass {
   readonly keep: Partial<Keep>;
 }
 
+const WHOLE = 'must be a whole number';
+const DURATION = 'must be a duration such as 12h or 30d';
+
 const whole = () =>
   z
-    .string({ error: 'must be a whole number' })
-    .regex(/^\d{1,5}$/, 'must be a whole number')
+    .string({ error: WHOLE })
+    .regex(/^\d{1,5}$/, WHOLE)
     .transform(Number);
 const duration = () =>
-  z.string({ error: 'must be a duration such as 12h or 30d' }).transform((raw, context) => {
+  z.string({ error: DURATION }).transform((raw, context) => {
     const seconds = parseDuration(raw);
-    if (seconds !== undefined) return seconds;
-    context.addIssue({ code: 'custom', message: 'must be a duration such as 12h or 30d' });
-    return z.NEVER;
+    if (seconds === undefined) context.addIssue({ code: 'custom', message: DURATION });
+    return seconds ?? z.NEVER;
   });
 
 const keys = () => ({
