@@ -5,30 +5,30 @@ import { expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { labClock } from '../lab/clock.ts';
 import { sandboxHypervisor } from '../lab/machines/sandbox.ts';
-import { readConfigFile } from '../src/kit/config-file.ts';
+import { parseConfigFile, sourcesOf } from '../src/kit/config-file.ts';
 import { kebab, type RawValue, readSettings } from '../src/kit/settings.ts';
-import { knownSettings, modes } from '../src/main.ts';
+import { allSettings, modes } from '../src/main.ts';
 
 const root = join(import.meta.dirname, '..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
 const blocks = [...readme.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block = '']) => block);
 
-/** The settings of a mode as this file gives them, or the complaint about it. */
+/** The settings of a mode as this file gives them, or the problem with it. */
 function understood(
   mode: string,
   content: string,
   environment: string | undefined,
   given: Readonly<Record<string, RawValue>> = {},
 ): string[] {
-  const { sources, problems } = readConfigFile('ami.yml', content, environment);
+  const { sources, problems } = sourcesOf(parseConfigFile('ami.yml', content), environment);
   const settings = modes[mode]?.settings ?? {};
   const withGiven = [
-    { name: 'with', fromFile: false, values: given },
+    { name: 'with', file: undefined, values: given },
     ...sources,
-    { name: 'AWS_REGION', fromFile: true, values: { region: 'eu-central-1' } },
+    { name: 'AWS_REGION', file: undefined, values: { region: 'eu-central-1' } },
   ];
   try {
-    readSettings(settings, withGiven, knownSettings(), problems);
+    readSettings(settings, { sources: withGiven, known: allSettings(), problems });
     return [];
   } catch (failure) {
     return [(failure as Error).message];

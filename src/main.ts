@@ -1,9 +1,9 @@
 import { closest } from 'fastest-levenshtein';
 import * as build from './image-build/build.ts';
-import { everyValue, readConfigFile } from './kit/config-file.ts';
-import { AccessError, ActionError, type Outcome, UsageError } from './kit/errors.ts';
+import { everyValue, readConfigFile, sourcesOf } from './kit/config-file.ts';
+import { AccessError, ActionError, type Location, type Outcome, type Problem, UsageError } from './kit/errors.ts';
 import { explain, failureCard } from './kit/failure.ts';
-import { kebab, quote, type RawValue, readSettings, type Settings, type Source, type Values } from './kit/settings.ts';
+import { kebab, quote, type RawValue, type Reading, readSettings, type Settings, type Values } from './kit/settings.ts';
 import type { common } from './model/common-settings.ts';
 import { DEFAULT_POINTER } from './model/pointer.ts';
 import type { AllDeps } from './ports/deps.ts';
@@ -16,38 +16,38 @@ import * as resolve from './selection/resolve.ts';
 import * as share from './sharing/share.ts';
 import * as validate from './validation/validate.ts';
 
-/** How a mode ended well, and what it tells the next step. Every other ending is an error (kit/errors.ts). */
-export interface Ended<O extends string> {
-  /** `unknown`: what was begun goes on, because nobody was to wait for it. */
+/** The result of a mode that did not fail, with its outputs. Every other outcome is an error (kit/errors.ts). */
+export interface Result<O extends string> {
+  /** `unknown`: the operation continues, because the run was not to wait for it. */
   readonly outcome: Extract<Outcome, 'done' | 'unchanged' | 'planned' | 'unknown'>;
   readonly outputs: Readonly<Partial<Record<O, unknown>>>;
 }
 
-/** Beside its own settings a mode may ask for what the file says for all environments. */
-interface Elsewhere {
-  /** Every value of `pointer` in the file. */
+/** What a mode may need of the file in addition to its own settings. */
+interface FileFacts {
+  /** Every value of `pointer`, in all environments. */
   readonly pointers: readonly string[];
 }
 
 interface Mode<S extends Settings, O extends string> {
   readonly settings: S;
   readonly outputs: Readonly<Record<O, string>>;
-  run(wanted: Values<S> & Elsewhere, deps: AllDeps): Promise<Ended<O>>;
+  run(inputs: Values<S> & FileFacts, deps: AllDeps): Promise<Result<O>>;
 }
 
 export interface AnyMode {
   readonly settings: Settings;
   readonly outputs: Readonly<Record<string, string>>;
-  run(wanted: unknown, deps: AllDeps): Promise<Ended<string>>;
+  run(inputs: unknown, deps: AllDeps): Promise<Result<string>>;
 }
 
 const mode = <S extends Settings, O extends string>({ settings, outputs, run }: Mode<S, O>): AnyMode => ({
   settings,
   outputs,
-  run: (wanted, deps) => run(wanted as Values<S> & Elsewhere, deps),
+  run: (inputs, deps) => run(inputs as Values<S> & FileFacts, deps),
 });
 
-/** The whole public face. action.yml, the README's tables and the file's JSON Schema are generated from this. */
+/** The public interface: action.yml, the reference pages and the JSON Schema of the file are generated from it. */
 export const modes: Readonly<Record<string, AnyMode>> = {
   build: mode(build),
   validate: mode(validate),
@@ -60,37 +60,38 @@ export const modes: Readonly<Record<string, AnyMode>> = {
   delete: mode(deletion),
 };
 
-/** Where the file is looked for, unless `config` says otherwise. */
+/** The default of the input `config`. */
 export const CONFIG_FILE = '.github/ami.yml';
 
-/** The place the action runs in: a runner, or a test. */
+/** The environment of the action: a runner, or a test. */
 export interface Host {
-  /** What stands under `with:`. */
+  /** The inputs under `with:`. */
   given(): Readonly<Record<string, RawValue>>;
-  /** Content of a file of the repository; undefined when there is none. */
+  /** The content of a file of the repository; undefined when it does not exist. Throws for a folder. */
   file(path: string): string | undefined;
   environmentRegion(): string | undefined;
   output(name: string, value: string): void;
-  fail(message: string): void;
-  /** For what fails before there is a world to report to. */
+  /** Fails the step. `location` puts the message into the diff of a pull request. */
+  fail(message: string, location?: Location): void;
+  /** For a failure before there is a reporter. */
   summary(markdown: string): Promise<void>;
   debug(message: string): void;
 }
 
 export interface OpenDeps {
   readonly deps: AllDeps;
-  /** Writes what must be written at the end, whatever the end was. */
+  /** Writes what must be written at the end, whatever the outcome. */
   close(): Promise<void>;
 }
 
-export async function main(host: Host, open: (wanted: Values<typeof common>) => Promise<OpenDeps>): Promise<void> {
+export async function main(host: Host, open: (inputs: Values<typeof common>) => Promise<OpenDeps>): Promise<void> {
   try {
-    const { name, mode: chosen, wanted } = await readOrTell(host);
-    const opened = await open(wanted);
+    const { name, mode: chosen, inputs } = await readOrReport(host);
+    const opened = await open(inputs);
     try {
-      await guardAccount(wanted, opened.deps);
-      const ended = await chosen.run(wanted, opened.deps);
-      write(host, { ...ended.outputs, outcome: ended.outcome });
+      await guardAccount(inputs, opened.deps);
+      const result = await chosen.run(inputs, opened.deps);
+      write(host, { ...result.outputs, outcome: result.outcome });
     } catch (failure) {
       opened.deps.report.summary(failureCard(name, failure), 'above');
       throw failure;
@@ -100,12 +101,12 @@ export async function main(host: Host, open: (wanted: Values<typeof common>) => 
   } catch (failure) {
     write(host, failure instanceof ActionError ? { ...failure.outputs, outcome: failure.outcome } : { outcome: 'bug' });
     if (failure instanceof Error && failure.cause instanceof Error) host.debug(failure.cause.stack ?? failure.cause.message);
-    host.fail(explain(failure));
+    host.fail(explain(failure), failure instanceof UsageError ? failure.location : undefined);
   }
 }
 
-/** Who looks at the summary of a run, and not at its log, is told of bad settings there too. */
-async function readOrTell(host: Host) {
+/** Problems with the settings are in the summary too, not only in the log. */
+async function readOrReport(host: Host) {
   try {
     return readRun(host);
   } catch (failure) {
@@ -119,55 +120,55 @@ function modeOf(host: Host): string {
   return typeof mode === 'string' ? mode.trim() : '';
 }
 
-/** Which mode, with which settings. Everything that is wrong about them is said at once. */
-function readRun(host: Host): { name: string; mode: AnyMode; wanted: Values<typeof common> & Elsewhere } {
-  const given = host.given();
+/** The mode and its settings. All problems are reported together. */
+function readRun(host: Host): { name: string; mode: AnyMode; inputs: Values<typeof common> & FileFacts } {
   const name = modeOf(host);
   const chosen = Object.hasOwn(modes, name) ? modes[name] : undefined;
-  const { sources, problems, pointers, whenMissing } = readSources(host, given, chosen);
+  const { pointers, problems, ...reading } = readSources(host, host.given(), chosen);
   if (chosen !== undefined) {
-    const wanted = readSettings(chosen.settings, sources, knownSettings(), problems, whenMissing);
-    return { name, mode: chosen, wanted: { ...(wanted as Values<typeof common>), pointers } };
+    const inputs = readSettings(chosen.settings, { ...reading, problems, known: allSettings() });
+    return { name, mode: chosen, inputs: { ...(inputs as Values<typeof common>), pointers } };
   }
   const names = Object.keys(modes);
   const nearest = name === '' ? ', and is missing' : `, did you mean "${closest(name, names)}"? Got ${quote(name)}`;
   throw new UsageError([`"mode" must be one of ${names.join(', ')}${nearest}`, ...problems]);
 }
 
-/** What `post:` needs to know of the settings. They were good when the main step ran. */
-export const readCommon = (host: Host): Values<typeof common> => readRun(host).wanted;
+/** The settings as `post:` needs them. They were valid when the main step ran. */
+export const readCommon = (host: Host): Values<typeof common> => readRun(host).inputs;
 
-function readSources(
-  host: Host,
-  { mode: _, config, ...given }: Readonly<Record<string, RawValue>>,
-  chosen: AnyMode | undefined,
-): { sources: readonly Source[]; problems: readonly string[]; pointers: readonly string[]; whenMissing: string | undefined } {
-  const path = typeof config === 'string' && config.trim() !== '' ? config.trim() : CONFIG_FILE;
-  const content = host.file(path);
-  const environment = typeof given.environment === 'string' && given.environment.trim() !== '' ? given.environment.trim() : undefined;
-  const orTop = chosen !== undefined && Object.hasOwn(chosen.settings, 'environment');
-  const missing = content === undefined && path !== CONFIG_FILE ? [`"config" names a file that is not there, got ${quote(path)}`] : [];
-  const file = content === undefined ? { sources: [], problems: missing } : readConfigFile(path, content, environment, { orTop });
+type Sources = Omit<Reading, 'known'> & { readonly problems: readonly Problem[]; readonly pointers: readonly string[] };
+
+function readSources(host: Host, { mode: _, config, ...given }: Readonly<Record<string, RawValue>>, chosen: AnyMode | undefined): Sources {
+  const path = textOf(config) ?? CONFIG_FILE;
+  const { file, problems: unreadable } = readConfigFile(host.file, path, CONFIG_FILE);
+  const hasEnvironment = chosen !== undefined && Object.hasOwn(chosen.settings, 'environment');
+  const environment = textOf(given.environment) ?? (hasEnvironment ? textOf(file?.top.values.environment) : undefined);
+  const { sources, problems, isComplete } =
+    file === undefined ? { sources: [], problems: [], isComplete: true } : sourcesOf(file, environment);
   const region = host.environmentRegion();
   return {
     sources: [
-      { name: 'with', fromFile: false, values: given },
-      ...file.sources,
-      ...(region === undefined ? [] : [{ name: 'AWS_REGION', fromFile: true, values: { region } }]),
+      { name: 'with', file: undefined, values: given },
+      ...sources,
+      ...(region === undefined ? [] : [{ name: 'AWS_REGION', file: undefined, values: { region } }]),
     ],
-    problems: file.problems,
-    pointers: content === undefined ? [] : everyValue(path, content, 'pointer', DEFAULT_POINTER),
+    problems: [...unreadable, ...problems],
+    isComplete: isComplete && unreadable.length === 0,
+    pointers: file === undefined || file.problems.length > 0 ? [] : everyValue(file, 'pointer', DEFAULT_POINTER),
     whenMissing:
-      content === undefined
-        ? `There is no ${path} in the workspace. If the repository has one: is there an actions/checkout step before?`
+      file === undefined
+        ? `${path} does not exist in the workspace. If the repository has one, run actions/checkout before this step.`
         : undefined,
   };
 }
 
-export const knownSettings = (): ReadonlySet<string> =>
-  new Set(Object.values(modes).flatMap(({ settings }) => Object.keys(settings).map(kebab)));
+const textOf = (raw: RawValue | undefined): string | undefined => (typeof raw === 'string' && raw.trim() !== '' ? raw.trim() : undefined);
 
-/** Before the first write: a wrong account is the most expensive typo there is. */
+/** The settings of all modes. One key has one meaning in all of them. */
+export const allSettings = (): Settings => Object.assign({}, ...Object.values(modes).map(({ settings }) => settings));
+
+/** Before the first write: a wrong account is an expensive typo. */
 async function guardAccount({ region, allowedAccountIds }: Values<typeof common>, deps: AllDeps): Promise<void> {
   if (allowedAccountIds === undefined || allowedAccountIds.length === 0) return;
   const account = await deps.inRegion({ region }).account.id();

@@ -155,7 +155,7 @@ describe('the base image', () => {
     const ran = await build(lab, {
       with: { family: 'chain', 'base-image': `family:none-yet\nssm:/none/yet\n${DEBIAN}`, 'dry-run': 'true' },
     });
-    expect(ran.log).toContain('as family:none-yet and ssm:/none/yet gave none');
+    expect(ran.log).toContain(`(${DEBIAN}; not found: family:none-yet, ssm:/none/yet)`);
   });
 
   test('of a family of ours is the newest that neither failed nor was rolled back', async () => {
@@ -165,7 +165,7 @@ describe('the base image', () => {
     expect(tagsIn(lab, ran.outputs['ami-id'] ?? '')['ami-action:base-ami']).toBe(base.outputs['ami-id']);
     setTags(lab.place(), base.outputs['ami-id'] ?? '', { 'ami-action:vetoed-in': 'prod' });
     const next = await build(lab, { with: { family: 'child', 'base-image': `family:base\n${DEBIAN}`, 'dry-run': 'true' } });
-    expect(next.log).toContain(`(${DEBIAN}, as family:base gave none)`);
+    expect(next.log).toContain(`(${DEBIAN}; not found: family:base)`);
   });
 
   test('may be the last of the family itself: then every run builds, and reports why', async () => {
@@ -180,7 +180,7 @@ describe('the base image', () => {
   test('that is nowhere is said, and the way out', async () => {
     const ran = await build(lab, { with: { family: 'lost', 'base-image': 'family:none-yet' } });
     expect(ran.outputs['outcome']).toBe('usage');
-    expect(ran.errors.join()).toContain('there is none in eu-central-1 for family:none-yet');
+    expect(ran.errors.join()).toContain('"base-image": no image in eu-central-1 for family:none-yet');
   });
 
   test('that the template could not take is refused before a launch', async () => {

@@ -60,11 +60,13 @@ describe('an image that nothing uses', () => {
     const again = await l.act('delete', wanted);
     expect([again.exitCode, again.outputs['outcome'], l.there()]).toEqual([1, 'rejected', ['new']]);
     expect(l.named(again.errors[0] ?? '')).toMatch(
-      /^No image: version:1\.0 fits no image of family "web"\. It has 1, newest first: new .*\nNext: Mode "list" shows what family "web" has in eu-central-1\. If an earlier run already removed it, nothing is left to do\. To make repeated runs succeed, set "image: ami-\.\.\." instead of a version\.$/,
+      /^No image: version:1\.0 matches no image of family "web"\. It has 1, newest first: new .*\nNext: Mode "list" shows what family "web" has in eu-central-1\. If an earlier run already removed it, nothing is left to do\. To make repeated runs succeed, set "image: ami-\.\.\." instead of a version\.$/,
     );
     l.image('twin', { daysOld: 1, tags: { 'ami-action:version': '2.0' } });
     const unclear = await l.act('delete', { image: 'version:2.0' });
-    expect(unclear.errors[0]).toMatch(/version:2\.0 fits 2 images[^\n]*\nNext: Mode "list" shows what family "web" has in eu-central-1\.$/);
+    expect(unclear.errors[0]).toMatch(
+      /version:2\.0 matches 2 images[^\n]*\nNext: Mode "list" shows what family "web" has in eu-central-1\.$/,
+    );
   });
 
   test('is reported when its snapshot does not go', async () => {

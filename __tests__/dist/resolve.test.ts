@@ -111,7 +111,7 @@ describe('shared images', () => {
     organizations(l.lab.core).set(unit, new Set([STAGE]));
     l.labImage(id).launchers.add(unit);
     expect((await resolve({ image: 'latest' }, { account: STAGE })).errors.join('\n')).toContain(
-      'No image: latest fits no image of family "web", which has none here.',
+      'No image: family "web" has no image here.',
     );
     setTags(l.lab.place(STAGE), id, l.tags(id, BUILD));
     expect((await resolve({ image: 'latest' }, { account: STAGE })).outputs).toMatchObject({ 'ami-id': id, verdict: 'passed' });
@@ -124,7 +124,7 @@ describe('shared images', () => {
     expect((await resolve({ image: `commit:${'2'.repeat(12)}` }, { account: STAGE })).outputs['ami-id']).toBe(ids[2]);
     const two = await resolve({ image: `commit:${'3'.repeat(12)}`, 'base-image': own }, { account: STAGE });
     expect(two.errors.join('\n')).toMatch(
-      new RegExp(`fits 2 images of family "web": (${own}, ${ids[3]}|${ids[3]}, ${own})\\. Name one by its ID`),
+      new RegExp(`matches 2 images of family "web": (${own}, ${ids[3]}|${ids[3]}, ${own})\\. Set "image" to one of these IDs`),
     );
   });
 
@@ -143,7 +143,7 @@ describe('the chain: pointer, then base image', () => {
     await pointTo(base, BUILD, HOME, '/base/latest');
     const ran = await resolve({ image: 'environment:stage', 'base-image': 'ssm:/base/latest' });
     expect(ran).toMatchObject({ exitCode: 0, outputs: { 'ami-id': base, from: 'base-image' } });
-    expect(ran.outputs['reason']).toContain('environment "stage" has no pointer /ami/web/stage yet');
+    expect(ran.outputs['reason']).toContain('parameter /ami/web/stage does not exist in eu-central-1');
     const id = l.image('web-1');
     await pointTo(id, BUILD);
     expect((await resolve({ image: 'environment:stage', 'base-image': 'ssm:/base/latest' })).outputs).toMatchObject({
@@ -157,7 +157,7 @@ describe('the chain: pointer, then base image', () => {
     await pointTo('ami-00000000000000000', BUILD);
     const gone = await resolve({ image: 'environment:stage', 'base-image': base });
     expect([gone.exitCode, gone.outputs['ami-id']]).toEqual([1, undefined]);
-    expect(gone.errors.join('\n')).toContain('No image: /ami/web/stage names ami-00000000000000000, which does not exist here.');
+    expect(gone.errors.join('\n')).toContain('No image: parameter /ami/web/stage names ami-00000000000000000, which does not exist here.');
     l.lab.faults.add({ service: 'ssm', operation: 'GetParameter*', action: { refuse: 'denied' } });
     const denied = await resolve({ image: 'environment:stage', 'base-image': base });
     expect([denied.exitCode, denied.outputs['outcome'], denied.outputs['ami-id']]).toEqual([1, 'access', undefined]);
@@ -179,7 +179,7 @@ describe('last known good, through the API of GitHub', () => {
   const good = (index: number, tags: Record<string, string> = {}) =>
     l.image(`web-${index}`, { tags: { 'ami-action:commit': sha(index), ...tags } });
 
-  test('the newest commit has no image yet, so the newest that has a passed one is taken, and said', async () => {
+  test('the newest commit has no image yet, so the newest that has a passed one is taken and reported', async () => {
     const server = await history({ main: sha(0) }, line(8), { perPage: 3 });
     servers.push(server);
     good(1, { 'ami-action:verdict': '' });
@@ -197,7 +197,7 @@ describe('last known good, through the API of GitHub', () => {
     );
   });
 
-  test('walks no further than it is told, and says so', async () => {
+  test('reads no further than "walk", and says so', async () => {
     const server = await history({ main: sha(0) }, line(30));
     servers.push(server);
     good(20);

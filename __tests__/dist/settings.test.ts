@@ -14,19 +14,16 @@ afterAll(async () => {
   removeWorkspaces();
 });
 
-/** What stands under `with:`, and what must be said about it. */
+/** Settings under `with:`, and the problem that is reported. */
 const WITH: Readonly<Record<string, readonly [given: string, says: string]>> = {
-  'keep-newest': ['3', '"keep-newest" (with) does nothing in this mode, got "3": take it out'],
+  'keep-newest': ['3', '"keep-newest" (with) does nothing in this mode: remove it'],
   'min-health': ['90', '"min-health" (with) is not a setting, did you mean "min-healthy"?'],
   'github-tokn': ['x', '"github-tokn" (with) is not a setting, did you mean "github-token"?'],
   family: ['web app', '"family" must be 1 to 100 letters, digits, "-", "_", "." or "/", starting with a letter or digit, got "web app"'],
-  image: [
-    'newest',
-    '"image" must be ami-..., latest, previous, commit:<sha>, ref:<branch>, version:<text> or environment:<name>, got "newest"',
-  ],
+  image: ['newest', '"image" is not a selector, did you mean "latest"? Got "newest"'],
   repository: ['web', '"repository" must be owner/name, got "web"'],
   walk: ['0', '"walk" must be a whole number from 1 to 1000, got "0"'],
-  groups: ['web\u200b', '"groups[1]" holds an invisible character: type it again, got "web\\u200b"'],
+  groups: ['web\u200b', '"groups[1]" contains an invisible character: type it again, got "web\\u200b"'],
   strategy: ['violet', '"strategy" must be one of rolling, blue-green, none, got "violet"'],
   'min-healthy': ['0x5a', '"min-healthy" must be a whole number from 0 to 100, got "0x5a"'],
   'max-healthy': ['90', '"max-healthy" must be a whole number from 100 to 200, got "90"'],
@@ -39,7 +36,7 @@ const WITH: Readonly<Record<string, readonly [given: string, says: string]>> = {
   wait: ['yes', '"wait" must be true or false, got "yes"'],
   'roll-timeout': ['10 m', '"roll-timeout" must be a duration such as 90s, 45m, 1h30m or 2d, got "10 m"'],
   checks: ['cloud-init', '"checks" must be a list of checks, each beginning with "- ", got "cloud-init"'],
-  'lift-veto': ['True', '"lift-veto" must be true or false, got "True"'],
+  'lift-veto': ['1', '"lift-veto" must be true or false, got "1"'],
   region: ['frankfurt', '"region" must be a region such as eu-central-1, got "frankfurt"'],
   'role-to-assume': [
     'deploy',
@@ -49,7 +46,7 @@ const WITH: Readonly<Record<string, readonly [given: string, says: string]>> = {
     '11112222333',
     '"allowed-account-ids[1]" must be a 12-digit account ID, in quotes where it begins with 0, got "11112222333"',
   ],
-  'tag-prefix': ['our\u00a0team:', '"tag-prefix" holds an invisible character: type it again, got "our\\u00a0team:"'],
+  'tag-prefix': ['our\u00a0team:', '"tag-prefix" contains an invisible character: type it again, got "our\\u00a0team:"'],
   'commit-tag': ['c'.repeat(100_000), `"commit-tag" is too long: at most 4096 characters, got "${'c'.repeat(77)}... (100000 characters)"`],
 };
 
@@ -69,7 +66,7 @@ environments:
 `);
 const OF_FILE = [
   '"familly" (.github/ami.yml) is not a setting, did you mean "family"?',
-  '"dry-run" (.github/ami.yml) may only stand under "with:": a branch could rewrite the file that guards it',
+  '"dry-run" (.github/ami.yml) is read under "with:" only: a branch could change it in this file',
   '"role-duration" must be a duration such as 90s, 45m, 1h30m or 2d, got "010" (.github/ami.yml)',
   '"undo" must be one of all, failed, got "yes" (.github/ami.yml)',
   '"on-cancel" must be one of leave, rollback, got "leaf" (.github/ami.yml)',
@@ -84,7 +81,7 @@ const OF_PROD = [
 const run = (order: Partial<Order>) => runAction({ mode: 'promote', lab, files: { '.github/ami.yml': FILE }, ...order });
 
 /** The one message, as its lines in no order. */
-function complaints(ran: Ran): string[] {
+function problems(ran: Ran): string[] {
   expect([ran.exitCode, ran.outputs, ran.errors.length, ran.warnings, lab.calls.count()]).toEqual([1, { outcome: 'usage' }, 1, [], 0]);
   const [head, ...lines] = (ran.errors[0] ?? '').split('\n- ');
   expect(head).toBe(`${lines.length} settings need attention:`);
@@ -95,22 +92,22 @@ describe('scenario 79: bad settings', () => {
   const given = Object.fromEntries(Object.entries(WITH).map(([name, [value]]) => [name, value]));
   const expected = [...Object.values(WITH).map(([, says]) => says), ...OF_FILE, ...OF_PROD].sort();
 
-  test('scenario 79: more than thirty, under with: and in the file, are told in one message, before AWS is asked anything', async () => {
+  test('scenario 79: more than thirty, under with: and in the file, are reported in one message, before the first AWS call', async () => {
     expect(expected.length).toBeGreaterThan(30);
     const ran = await run({ with: { environment: 'prod', ...given } });
-    expect(complaints(ran)).toEqual(expected);
+    expect(problems(ran)).toEqual(expected);
     expect(ran.log.length).toBeLessThan(10_000); // what was pasted by mistake does not fill the log
   });
 
-  test('scenario 79: an environment that the file does not have is told with the others', async () => {
-    const said = complaints(await run({ with: { environment: 'prd', family: 'web' } }));
+  test('scenario 79: an environment that the file does not have is reported with the others', async () => {
+    const said = problems(await run({ with: { environment: 'prd', family: 'web' } }));
     const nearest = '"environment" is not one of stage, prod (.github/ami.yml), did you mean "prod"? Got "prd"';
     expect(said).toEqual([nearest, ...OF_FILE].sort());
   });
 
   test('scenario 79: an account ID stays the digits that were written, also where YAML would read an octal number', async () => {
     const file = windows('accounts:\n  - 012345678901\n  - 01234567890\n  - 0o14\ncopy: 0777\n');
-    const said = complaints(await run({ mode: 'share', with: { family: 'web', image: 'latest' }, files: { '.github/ami.yml': file } }));
+    const said = problems(await run({ mode: 'share', with: { family: 'web', image: 'latest' }, files: { '.github/ami.yml': file } }));
     expect(said).toEqual([
       '"accounts[2]" must be a 12-digit account ID, or all, got "01234567890" (.github/ami.yml)',
       '"accounts[3]" must be a 12-digit account ID, or all, got "0o14" (.github/ami.yml)',
@@ -118,15 +115,14 @@ describe('scenario 79: bad settings', () => {
     ]);
   });
 
-  test('scenario 79: a file that is no YAML, and one that is no map, are told with what is wrong under with:', async () => {
+  test('scenario 79: a file that is no YAML, and one that is no map, are reported with the problems under with:', async () => {
     const [broken, list] = await Promise.all(
       ['family: [web\n', '- family\n'].map(file => run({ with: { environment: 'prod', wait: 'yes' }, files: { '.github/ami.yml': file } })),
     );
-    const missing = '"family" is missing: The images of one application: the value of their tag `ami-action:family`.';
     const wait = '"wait" must be true or false, got "yes"';
-    expect(complaints(broken as Ran)).toEqual([missing, wait, expect.stringMatching(/^\.github\/ami\.yml is not YAML: .*line 2/)]);
+    expect(problems(broken as Ran)).toEqual([wait, expect.stringMatching(/^\.github\/ami\.yml line 2 is not YAML: Flow sequence/)]);
     const noMap = '.github/ami.yml must be a map of settings, one "key: value" a line, got "[\\"family\\"]"';
-    expect(complaints(list as Ran)).toEqual([missing, wait, noMap]);
+    expect(problems(list as Ran)).toEqual([wait, noMap]);
   });
 });
 
@@ -142,33 +138,33 @@ describe('scenario 79: the mode itself', () => {
     expect(ran.errors[0]).toContain(`did you mean "${nearest}"? Got "${mode}"`);
   });
 
-  test('scenario 79: none at all gets the list, and what the file does wrong besides', async () => {
+  test('scenario 79: none at all gets the list, and the problems of the file', async () => {
     const ran = await run({ mode: '', files: { '.github/ami.yml': '- family\n' } });
     expect(ran.errors[0]).toContain('"mode" must be one of build, validate, share, promote, rollback, prune, resolve, list, delete');
     expect(ran.errors[0]).not.toContain('did you mean');
     expect(ran.errors[0]).toContain('list, delete, and is missing');
-    expect(complaints(ran)).toHaveLength(2);
+    expect(problems(ran)).toHaveLength(2);
   });
 });
 
-describe('who pastes a step alone', () => {
-  test('and has a file in the repository, is told that nobody checked it out', async () => {
+describe('a step without a checkout', () => {
+  test('names the missing step', async () => {
     const ran = await runAction({ mode: 'list', lab });
     expect(ran.errors).toEqual([
       [
         '"family" is missing: The images of one application: the value of their tag `ami-action:family`.',
-        'Next: There is no .github/ami.yml in the workspace. If the repository has one: is there an actions/checkout step before?',
+        'Next: .github/ami.yml does not exist in the workspace. If the repository has one, run actions/checkout before this step.',
       ].join('\n'),
     ]);
     expect(ran.summary).toMatch(
-      /^### ❌ list: usage\n[\s\S]*\*\*Next:\*\* There is no[\s\S]*\*\*Who must act:\*\* the author of the workflow\.\n$/,
+      /^### ❌ list: usage\n[\s\S]*\*\*Next:\*\* \.github\/ami\\\.yml[\s\S]*\*\*Who must act:\*\* the author of the workflow\.\n$/,
     );
     expect((await runAction({ mode: 'list', lab, files: { '.github/ami.yml': 'keep-newest: 1\n' } })).errors[0]).not.toContain('checkout');
   });
 
-  test('and says no region, is told where it may stand', async () => {
+  test('and without a region, names the variable', async () => {
     const ran = await runAction({ mode: 'list', with: { family: 'web' }, lab, env: { AWS_REGION: '', AWS_DEFAULT_REGION: '' } });
-    expect(ran.errors[0]).toContain('"region" is missing: AWS region. Say it, or set AWS_REGION in the environment of the job.');
+    expect(ran.errors[0]).toContain('"region" is missing: AWS region. Set it, or AWS_REGION in the environment of the job.');
   });
 });
 

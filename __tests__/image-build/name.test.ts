@@ -81,9 +81,9 @@ describe('the tags of an image', () => {
   });
 
   test.each<[Record<string, string>, string]>([
-    [{ 'aws:x': '1' }, 'which AWS keeps for itself'],
-    [{ 'ami-action:family': 'x' }, 'is written by the action itself'],
-    [{ ManagedBy: 'me' }, 'is written by the action itself'],
+    [{ 'aws:x': '1' }, 'which is reserved by AWS'],
+    [{ 'ami-action:family': 'x' }, 'is a tag of the action'],
+    [{ ManagedBy: 'me' }, 'is a tag of the action'],
     [{ x: 'y'.repeat(257) }, 'at most 256'],
     [{ ['k'.repeat(129)]: 'y' }, '1 to 128 characters'],
     [Object.fromEntries(Array.from({ length: 26 }, (_, n) => [`k${n}`, 'v'])), 'at most 25'],

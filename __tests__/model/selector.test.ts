@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Image } from '../../src/model/image.ts';
-import { findByIdentity, formatSelector, lastKnownGood, parseSelector, pickImage } from '../../src/model/selector.ts';
+import { findByIdentity, formatSelector, lastKnownGood, parseSelector, pickImage, selectorHint } from '../../src/model/selector.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
 
 const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
@@ -40,6 +40,20 @@ describe('the grammar', () => {
   );
 });
 
+test.each([
+  ['newest', 'is not a selector, did you mean "latest"?'],
+  ['main', 'is not a selector, did you mean "ref:main"?'],
+  ['feature/x', 'is not a selector, did you mean "ref:feature/x"?'],
+  ['stage', 'is not a selector, did you mean "environment:stage"?'],
+  ['c0ffee0', 'is not a selector, did you mean "commit:c0ffee0"?'],
+  ['v1.2.3', 'is not a selector, did you mean "version:v1.2.3"?'],
+  ['ami-123', 'must be an image ID: ami- and 8 or 17 hexadecimal digits'],
+  ['commit:abc', 'must be commit: and 7 to 64 hexadecimal digits'],
+  ['ref: main', undefined],
+])('%j was probably meant otherwise: %s', (text, hint) => {
+  expect(selectorHint(text)).toBe(hint);
+});
+
 describe('one image of a family', () => {
   test('latest and ref mean the newest; what cannot be launched does not count', () => {
     const images = [
@@ -59,10 +73,10 @@ describe('one image of a family', () => {
       choice,
     );
     expect(picked).toMatchObject({ image: undefined, noFallback: true });
-    expect(picked.reason).toMatch(/fits 2 images of family "web": ami-\d, ami-\d\. Name one by its ID/);
+    expect(picked.reason).toMatch(/matches 2 images of family "web": ami-\d, ami-\d\. Set "image" to one of these IDs/);
   });
 
-  test('two architectures need a word; none at all says what there is', () => {
+  test('two architectures need "architecture"; no match lists what the family has', () => {
     const images = [image('ami-1', { version: '1' }), image('ami-2', { version: '1' }, { architecture: 'arm64' })];
     expect(pickImage(images, { kind: 'version', value: '1' }, choice)).toMatchObject({
       noFallback: true,
@@ -120,14 +134,14 @@ describe('the same image elsewhere', () => {
     });
   });
 
-  test('two builds of one commit are told apart by their moment, and two copies of one build are refused', () => {
+  test('two builds of one commit differ in their time, and two copies of one build are refused', () => {
     const again = image('ami-again', { ...identity, 'created-at': '2026-05-02T00:00:00.000Z' });
     expect(findByIdentity([again, image('ami-prod', identity)], wanted, choice).image?.id).toBe('ami-prod');
     expect(findByIdentity([image('ami-1', identity), image('ami-2', identity), again], wanted, choice)).toMatchObject({
       image: undefined,
       noFallback: true,
       oneOf: ['ami-1', 'ami-2'],
-      reason: 'ami-1 and ami-2 have the identity of ami-stage (commit ccccccc) here: leave one of them, mode "delete" removes the others',
+      reason: 'ami-1 and ami-2 have the identity of ami-stage (commit ccccccc) here: remove all but one with mode "delete"',
     });
     expect(findByIdentity([again, { ...again, id: 'ami-third' }], wanted, choice)).toMatchObject({ oneOf: ['ami-again', 'ami-third'] });
   });
@@ -135,7 +149,7 @@ describe('the same image elsewhere', () => {
   test('an image without identity is never matched with others that have none', () => {
     expect(findByIdentity([image('ami-prod')], image('ami-bare'), choice)).toMatchObject({
       image: undefined,
-      reason: expect.stringContaining('carries no identity'),
+      reason: expect.stringContaining('has no identity tags'),
     });
   });
 });

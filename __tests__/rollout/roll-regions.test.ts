@@ -219,7 +219,7 @@ describe('what is refused before the first write', () => {
     const failure = await failureOf(promote(settings, l.world));
     expect([failure.outcome, failure.message, failure.next, l.log]).toEqual([
       'rejected',
-      `${B[HOME]} is not exactly once in every region: ${WEST}: ${B[WEST]} and ${C[WEST]} have the identity of ${B[HOME]} (commit 1111111) here: leave one of them, mode "delete" removes the others.`,
+      `${B[HOME]} is not exactly once in every region: ${WEST}: ${B[WEST]} and ${C[WEST]} have the identity of ${B[HOME]} (commit 1111111) here: remove all but one with mode "delete".`,
       `Keep one of ${B[WEST]} and ${C[WEST]}: mode "delete" with "region: ${WEST}" and "image: ${C[WEST]}" removes that one, unless something uses it. Or remove the region: "regions: []" under "with:" or in the section of the environment overrides the top of the file.`,
       [],
     ]);

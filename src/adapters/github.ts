@@ -16,7 +16,10 @@ export const githubHost: Host = {
   },
   environmentRegion: () => process.env.AWS_REGION ?? process.env.AWS_DEFAULT_REGION,
   output: (name, value) => core.setOutput(name, value),
-  fail: message => core.setFailed(message),
+  fail(message, location) {
+    process.exitCode = core.ExitCode.Failure;
+    core.error(message, location === undefined ? {} : { file: location.file, startLine: location.line });
+  },
   async summary(markdown) {
     if (process.env.GITHUB_STEP_SUMMARY !== undefined) await core.summary.addRaw(markdown, true).write();
   },

@@ -1,7 +1,6 @@
 import { duration, flag, list, map, optional, text } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
-import { architecture, common, dryRun, environment, family, regions, tags } from '../model/common-settings.ts';
-import { wait } from '../model/wait-setting.ts';
+import { architecture, common, dryRun, environment, family, regions, tags, wait } from '../model/common-settings.ts';
 import { baseImage } from '../selection/base-image.ts';
 
 export const DEFAULT_NAME = '{family}-{version}-{timestamp}';
@@ -67,6 +66,7 @@ export const settings = {
   secretVar: map('Secret variables of the template. They are passed in a file that only this user can read, and masked in all output.', {
     fallback: '{}',
     withOnly: true,
+    secret: true,
     neededBy: 'templates that need a token',
   }),
   packerVersion: text('Version of Packer, or a range in npm syntax.', {

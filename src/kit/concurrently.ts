@@ -1,15 +1,15 @@
 /**
- * Works on every item, at most `atOnce` at a time; answers in the order of the items. After a failure nothing further is started,
- * and what is under way is waited for: whoever undoes must know all that was done.
+ * Works on every item, at most `atOnce` at a time; returns the results in the order of the items. After a failure no further item is
+ * started, and those in progress are waited for, so that all that was done is known.
  */
 export async function concurrently<T, R>(items: readonly T[], atOnce: number, work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = new Array(items.length);
   const queue = [...items.entries()].reverse();
   const worker = async () => {
     for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
-      const [aws, item] = next;
+      const [index, item] = next;
       try {
-        results[aws] = await work(item);
+        results[index] = await work(item);
       } catch (failure) {
         queue.length = 0;
         throw failure;

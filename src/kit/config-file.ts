@@ -1,68 +1,144 @@
 import { closest } from 'fastest-levenshtein';
-import { parse } from 'yaml';
-import { quote, type RawValue, type Source } from './settings.ts';
+import { type Document, isMap as isMapNode, isScalar, LineCounter, parseDocument, visit } from 'yaml';
+import type { Problem } from './errors.ts';
+import { formatList } from './format.ts';
+import { isMap, quote, type RawValue, type Source } from './settings.ts';
 
-/** What the repository's file says for one environment: its section first, then the top of the file. */
+/** The repository's file as it was written: its top, and one section for each environment. */
 export interface ConfigFile {
-  readonly sources: readonly Source[];
-  readonly problems: readonly string[];
+  readonly path: string;
+  readonly top: Section;
+  readonly environments: Readonly<Record<string, Section>>;
+  readonly problems: readonly Problem[];
 }
 
-/** The words of `environments:` are names, not settings; everything else at the top is a setting. */
+interface Section {
+  readonly values: Readonly<Record<string, RawValue>>;
+  /** The line of each setting, from 1. */
+  readonly lines: ReadonlyMap<string, number>;
+}
+
+/** The keys of `environments:` are names, not settings; every other key at the top is a setting. */
 const SECTIONS = 'environments';
+const MOST_CHARACTERS = 100_000;
+const EMPTY: Section = { values: {}, lines: new Map() };
 
-/** `asked`: what `with:` says. `orTop`: where it says nothing, the `environment` at the top of the file chooses, as for a mode that has the setting. */
-export function readConfigFile(path: string, content: string, asked: string | undefined, { orTop = false } = {}): ConfigFile {
-  const top = parseMap(path, content);
-  if (typeof top === 'string') return { sources: [], problems: [top] };
-  const { [SECTIONS]: sections = {}, ...settings } = top;
-  const chosen = orTop && typeof settings.environment === 'string' ? settings.environment.trim() : '';
-  const environment = asked ?? (chosen === '' ? undefined : chosen);
-  const source = (name: string, values: Readonly<Record<string, RawValue>>): Source => ({ name, fromFile: true, values });
-  const topSource = source(path, settings);
-  if (!isMap(sections)) {
-    return {
-      sources: [topSource],
-      problems: [`"${SECTIONS}" (${path}) must be a map from an environment to its settings, got ${quote(sections)}`],
-    };
-  }
-  const names = Object.keys(sections);
-  if (environment === undefined || names.length === 0) return { sources: [topSource], problems: [] };
-  const section = Object.hasOwn(sections, environment) ? sections[environment] : undefined;
-  if (section === undefined) {
-    const nearest = closest(environment, names);
-    return {
-      sources: [topSource],
-      problems: [`"environment" is not one of ${names.join(', ')} (${path}), did you mean "${nearest}"? Got ${quote(environment)}`],
-    };
-  }
-  if (section !== '' && !isMap(section)) {
-    return { sources: [topSource], problems: [`"${SECTIONS}.${environment}" (${path}) must be a map of settings, got ${quote(section)}`] };
-  }
-  return { sources: [source(`${path}, ${SECTIONS}.${environment}`, section === '' ? {} : section), topSource], problems: [] };
-}
-
-/** What a setting is without an environment, and in each of the file: whoever removes what all of them use must know every value. */
-export function everyValue(path: string, content: string, name: string, fallback: string): readonly string[] {
-  const top = parseMap(path, content);
-  if (typeof top === 'string') return [];
-  const { [SECTIONS]: sections = {}, ...settings } = top;
-  const inSections = isMap(sections) ? Object.values(sections).flatMap(section => (isMap(section) ? (section[name] ?? []) : [])) : [];
-  const said = [settings[name] ?? fallback, ...inSections].flatMap(raw =>
-    typeof raw === 'string' && raw.trim() !== '' ? [raw.trim()] : [],
-  );
-  return [...new Set(said)];
-}
-
-/** Every scalar stays the text that was written: the failsafe schema makes no numbers, dates or booleans of them. https://yaml.org/spec/1.2.2/#101-failsafe-schema */
-function parseMap(path: string, content: string): Readonly<Record<string, RawValue>> | string {
+/** The file at `path`; undefined where there is none. `problems` says why a file that was meant is not read. */
+export function readConfigFile(
+  read: (path: string) => string | undefined,
+  path: string,
+  usual: string,
+): { readonly file: ConfigFile | undefined; readonly problems: readonly Problem[] } {
+  const none = (message: string) => ({ file: undefined, problems: [{ message }] });
   try {
-    const parsed = parse(content, { schema: 'failsafe' }) as RawValue | null;
-    if (parsed === null || parsed === '') return {};
-    return isMap(parsed) ? parsed : `${path} must be a map of settings, one "key: value" a line, got ${quote(parsed)}`;
+    const content = read(path);
+    if (content !== undefined) return { file: parseConfigFile(path, content), problems: [] };
   } catch (cause) {
-    return `${path} is not YAML: ${(cause as Error).message.split('\n')[0]?.replace(/:$/, '')}`;
+    const { code } = cause as NodeJS.ErrnoException;
+    return none(`${path} cannot be read: ${code === 'EISDIR' ? 'it is a folder' : (code ?? cause)}`);
+  }
+  if (path !== usual) return none(`"config" names a file that does not exist, got ${quote(path)}`);
+  const other = usual.replace(/yml$/, 'yaml');
+  return read(other) === undefined
+    ? { file: undefined, problems: [] }
+    : none(`${other} is not read: rename it to ${usual}, or set "config: ${other}"`);
+}
+
+/** Never throws: what is wrong with the file is in `problems`. */
+export function parseConfigFile(path: string, content: string): ConfigFile {
+  const refused = (message: string, line = 1): ConfigFile => {
+    return { path, top: EMPTY, environments: {}, problems: [{ message, location: { file: path, line } }] };
+  };
+  if (content.length > MOST_CHARACTERS) return refused(`${path} has ${content.length} characters: at most ${MOST_CHARACTERS}`);
+  const counter = new LineCounter();
+  // The failsafe schema keeps every scalar as the text that was written. https://yaml.org/spec/1.2.2/#101-failsafe-schema
+  const document = parseDocument(content, { schema: 'failsafe', lineCounter: counter, prettyErrors: false, uniqueKeys: false });
+  const [error] = document.errors;
+  if (error !== undefined) {
+    const { line } = counter.linePos(error.pos[0]);
+    return refused(syntaxProblem(path, content.split('\n')[line - 1] ?? '', line, error.message), line);
+  }
+  const twice = repeatedKey(document, counter);
+  if (twice !== undefined) return refused(`${path} line ${twice.line}: ${quote(twice.key)} is set twice`, twice.line);
+  try {
+    const values: RawValue | null = document.toJS();
+    if (values === null || values === '') return { path, top: EMPTY, environments: {}, problems: [] };
+    if (!isMap(values)) return refused(`${path} must be a map of settings, one "key: value" a line, got ${quote(values)}`);
+    return { path, ...sectionsOf(path, values, document.contents, counter) };
+  } catch (cause) {
+    return refused(`${path} is not YAML: ${(cause as Error).message}`);
   }
 }
 
-const isMap = (raw: RawValue): raw is Readonly<Record<string, RawValue>> => typeof raw === 'object' && raw !== null && !Array.isArray(raw);
+/** Frequent mistakes in plain words, others in those of the parser. */
+function syntaxProblem(path: string, text: string, line: number, message: string): string {
+  const where = `${path} line ${line}`;
+  if (/^\s*\t/.test(text)) return `${where}: indent with spaces, not with tabs`;
+  if (/^\s*[\w-]+:\S/.test(text)) return `${where}: ${quote(text.trim())} lacks a space after the colon`;
+  if (/^\s*[\w-]+([ \t]|$)/.test(text)) return `${where}: ${quote(text.trim())} lacks a colon`;
+  return `${where} is not YAML: ${message}, got ${quote(text.trim())}`;
+}
+
+/** The parser's own check compares each key with each other. */
+function repeatedKey(document: Document, counter: LineCounter): { readonly key: string; readonly line: number } | undefined {
+  let found: { key: string; line: number } | undefined;
+  visit(document, {
+    Map(_, { items }) {
+      const known = new Set<string>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        const name = String(key.value);
+        if (known.has(name)) found = { key: name, line: counter.linePos(key.range?.[0] ?? 0).line };
+        known.add(name);
+      }
+      return found === undefined ? undefined : visit.BREAK;
+    },
+  });
+  return found;
+}
+
+function sectionsOf(path: string, values: Readonly<Record<string, RawValue>>, root: unknown, counter: LineCounter) {
+  const linesOf = (node: unknown): Section['lines'] =>
+    new Map(
+      (isMapNode(node) ? node.items : []).flatMap(({ key }) =>
+        isScalar(key) ? [[String(key.value), counter.linePos(key.range?.[0] ?? 0).line] as const] : [],
+      ),
+    );
+  const { [SECTIONS]: sections = {}, ...settings } = values;
+  const top = { values: settings, lines: linesOf(root) };
+  const location = { file: path, line: top.lines.get(SECTIONS) ?? 1 };
+  if (!isMap(sections) && sections !== '') {
+    const message = `"${SECTIONS}" (${path}) must be a map from an environment to its settings, got ${quote(sections)}`;
+    return { top, environments: {}, problems: [{ message, location }] };
+  }
+  const node = isMapNode(root) ? root.get(SECTIONS) : undefined;
+  const all = Object.entries(sections === '' ? {} : sections).map(([name, section]) => {
+    const lines = linesOf(isMapNode(node) ? node.get(name) : undefined);
+    return { name, section, read: isMap(section) ? { values: section, lines } : EMPTY };
+  });
+  const problems = all
+    .filter(({ section }) => section !== '' && !isMap(section))
+    .map(({ name, section }) => ({
+      message: `"${SECTIONS}.${name}" (${path}) must be a map of settings, got ${quote(section)}`,
+      location,
+    }));
+  return { top, environments: Object.fromEntries(all.map(({ name, read }) => [name, read])), problems };
+}
+
+/** What the file says for one environment, strongest first. `isComplete` is false where a problem may hide settings. */
+export function sourcesOf({ path, top, environments, problems }: ConfigFile, environment: string | undefined) {
+  const source = (name: string, section: Section): Source => ({ name, file: path, ...section });
+  const names = Object.keys(environments);
+  const section = environment !== undefined && Object.hasOwn(environments, environment) ? environments[environment] : undefined;
+  const sources = [...(section === undefined ? [] : [source(`${path}, ${SECTIONS}.${environment}`, section)]), source(path, top)];
+  if (section !== undefined || environment === undefined || names.length === 0)
+    return { sources, problems, isComplete: problems.length === 0 };
+  const message = `"environment" is not one of ${formatList(names)} (${path}), did you mean "${closest(environment, names)}"? Got ${quote(environment)}`;
+  return { sources, problems: [...problems, { message }], isComplete: false };
+}
+
+/** Every value of a setting in the file: of its top, or the default, and of each environment. */
+export function everyValue({ top, environments }: ConfigFile, name: string, fallback: string): readonly string[] {
+  const values = [top.values[name] ?? fallback, ...Object.values(environments).map(section => section.values[name])];
+  return [...new Set(values.flatMap(raw => (typeof raw === 'string' && raw.trim() !== '' ? [raw.trim()] : [])))];
+}

@@ -31,15 +31,35 @@ export abstract class ActionError extends Error {
   }
 }
 
-/** The workflow's author must change something. Carries every problem at once. */
+/** Where in the repository a problem is; `line` counts from 1. */
+export interface Location {
+  readonly file: string;
+  readonly line: number;
+}
+
+export interface Problem {
+  readonly message: string;
+  readonly location?: Location | undefined;
+}
+
+/** The runner drops a summary of more than 1 MiB. */
+const MOST_PROBLEMS = 100;
+
+/** The workflow's author must change something. Carries all problems together. */
 export class UsageError extends ActionError {
   readonly outcome = 'usage';
   readonly problems: readonly string[];
+  /** Of the first problem that has one. */
+  readonly location: Location | undefined;
 
-  constructor(problems: readonly string[], details: ErrorDetails = {}) {
-    const [first = 'unusable settings', ...rest] = problems;
-    super(rest.length === 0 ? first : `${problems.length} settings need attention:\n- ${problems.join('\n- ')}`, details);
-    this.problems = problems;
+  constructor(problems: readonly (string | Problem)[], details: ErrorDetails = {}) {
+    const all = problems.map(problem => (typeof problem === 'string' ? problem : problem.message));
+    const [first = 'unusable settings', ...rest] = all;
+    const more = all.length > MOST_PROBLEMS ? [`and ${all.length - MOST_PROBLEMS} more`] : [];
+    const listed = [...all.slice(0, MOST_PROBLEMS), ...more].join('\n- ');
+    super(rest.length === 0 ? first : `${all.length} settings need attention:\n- ${listed}`, details);
+    this.problems = all;
+    this.location = problems.flatMap(problem => (typeof problem === 'string' ? [] : (problem.location ?? [])))[0];
   }
 }
 

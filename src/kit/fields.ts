@@ -5,7 +5,7 @@ import type { Setting } from './settings.ts';
 
 /** The makers of settings. A message message what would be right, as the end of the sentence `"name" ...`. */
 
-type Extra = Partial<Pick<Setting<unknown>, 'withOnly' | 'neededBy' | 'fallbackFrom'>>;
+type Extra = Partial<Pick<Setting<unknown>, 'withOnly' | 'secret' | 'neededBy' | 'fallbackFrom'>>;
 
 const setting = <T>(doc: string, schema: Setting<T>['schema'], extra: Extra, fallback?: string): Setting<T> => ({
   doc,
@@ -15,24 +15,33 @@ const setting = <T>(doc: string, schema: Setting<T>['schema'], extra: Extra, fal
   ...extra,
 });
 
-/** The same setting, but it need not be said. */
+/** The same setting, and it may be left out. */
 export const optional = <T>(inner: Setting<T>): Setting<T | undefined> => ({
   ...inner,
   required: false,
   schema: () => inner.schema().optional(),
 });
 
-// Pasted text brings spaces that nobody sees; inside a value they are a mistake, around it they are nothing.
+// Pasted text brings invisible characters: around a value they are dropped, inside it they are a mistake.
 const trimmed = (message: string) =>
   z
     .string({ error: message })
     .trim()
     .max(4096, 'is too long: at most 4096 characters')
-    .refine(value => !/[\u00a0\u200b-\u200f\u2060\ufeff]/.test(value), 'holds an invisible character: type it again');
+    .refine(value => !/[\u00a0\u200b-\u200f\u2060\ufeff]/.test(value), 'contains an invisible character: type it again');
 
-export const text = (doc: string, extra: Extra & { fallback?: string; pattern?: RegExp; message?: string } = {}): Setting<string> => {
-  const { fallback, pattern, message = 'must be text', ...rest } = extra;
-  const schema = () => (pattern === undefined ? trimmed(message) : trimmed(message).regex(pattern, message));
+interface TextExtra extends Extra {
+  readonly fallback?: string;
+  readonly pattern?: RegExp;
+  readonly message?: string;
+  /** A better message for one value: what it was probably meant to be. */
+  readonly hint?: (value: string) => string | undefined;
+}
+
+export const text = (doc: string, extra: TextExtra = {}): Setting<string> => {
+  const { fallback, pattern, message = 'must be text', hint, ...rest } = extra;
+  const error = ({ input }: { input?: unknown }) => (typeof input === 'string' ? hint?.(input) : undefined) ?? message;
+  const schema = () => (pattern === undefined ? trimmed(message) : trimmed(message).regex(pattern, { error }));
   return setting(doc, schema, rest, fallback);
 };
 
@@ -52,13 +61,14 @@ export const flag = (doc: string, fallback: boolean, extra: Extra = {}): Setting
   const message = 'must be true or false';
   const schema = () =>
     trimmed(message)
-      .regex(/^(true|false)$/, message)
-      .transform(value => value === 'true')
+      // The spellings of @actions/core's getBooleanInput.
+      .regex(/^(true|True|TRUE|false|False|FALSE)$/, message)
+      .transform(value => value.toLowerCase() === 'true')
       .meta({ type: 'boolean' });
   return setting(doc, schema, extra, String(fallback));
 };
 
-/** In seconds, whatever the unit it was written in. */
+/** A duration, as seconds. */
 export const duration = (
   doc: string,
   extra: { fallback?: string; minSeconds?: number; maxSeconds?: number } & Extra = {},
@@ -79,38 +89,32 @@ export const duration = (
 export const oneOf = <const C extends readonly [string, ...string[]]>(
   doc: string,
   choices: C,
-  extra: { fallback?: C[number] } & Extra = {},
+  extra: { fallback?: C[number]; message?: string } & Extra = {},
 ): Setting<C[number]> => {
-  const { fallback, ...rest } = extra;
-  const schema = () => z.enum(choices, { error: `must be one of ${choices.join(', ')}` }) as unknown as z.ZodType<C[number]>;
+  const { fallback, message = `must be one of ${choices.join(', ')}`, ...rest } = extra;
+  const schema = () => z.enum(choices, { error: message }) as unknown as z.ZodType<C[number]>;
   return setting<C[number]>(doc, schema, rest, fallback);
 };
 
-/** Lists and maps are YAML, under `with:` as in the file. Every scalar stays the text that was written: 012345678901 is an account, not a number. */
+/** Lists and maps are YAML, under `with:` as in the file. Scalars stay text: 012345678901 is an account, not a number. */
 export const yaml = <T>(doc: string, inner: Setting<T>['schema'], extra: { fallback?: string } & Extra = {}): Setting<T> => {
   const { fallback, ...rest } = extra;
   return setting(doc, () => z.preprocess(readYaml, inner()) as z.ZodType<T>, rest, fallback);
 };
 
-function readYaml(raw: unknown, context: z.core.$RefinementCtx): unknown {
+function readYaml(raw: unknown, context: z.core.$RefinementCtx, message?: string): unknown {
   if (typeof raw !== 'string') return raw;
   try {
     return parseYaml(raw, { schema: 'failsafe' });
   } catch (cause) {
-    context.issues.push({
-      code: 'custom',
-      input: raw,
-      message: `must be YAML: ${(cause as Error).message.split('\n')[0]?.replace(/:$/, '')}`,
-    });
+    const reason = (cause as Error).message.split('\n')[0]?.replace(/:$/, '');
+    context.issues.push({ code: 'custom', input: raw, message: message ?? `must be YAML: ${reason}` });
     return z.NEVER;
   }
 }
 
-/** A list of texts: YAML, or simply one a line, or with commas between them. */
-export const list = (
-  doc: string,
-  extra: { fallback?: string; pattern?: RegExp; message?: string } & Extra = {},
-): Setting<readonly string[]> => {
+/** A list of texts: YAML, one a line, or separated by commas. */
+export const list = (doc: string, extra: Omit<TextExtra, 'hint'> = {}): Setting<readonly string[]> => {
   const { fallback, pattern, message = 'must be text', ...rest } = extra;
   const item = () => (pattern === undefined ? trimmed(message).min(1, message) : trimmed(message).regex(pattern, message));
   const split = (raw: unknown, context: z.core.$RefinementCtx) => (typeof raw === 'string' ? asList(raw, context) : raw);
@@ -127,6 +131,22 @@ const asList = (raw: string, context: z.core.$RefinementCtx): unknown => {
     .filter(item => item !== '');
 };
 
-/** A map from text to text. */
-export const map = (doc: string, extra: { fallback?: string } & Extra = {}): Setting<Readonly<Record<string, string>>> =>
-  yaml(doc, () => z.record(z.string(), z.string({ error: 'must be text' }), { error: 'must be a map, one "key: value" a line' }), extra);
+/** A map from text to text: YAML, or KEY=VALUE lines. */
+export const map = (doc: string, extra: { fallback?: string } & Extra = {}): Setting<Readonly<Record<string, string>>> => {
+  const { fallback, ...rest } = extra;
+  const message = 'must be a map, one "key: value" or KEY=VALUE a line';
+  const record = () => z.record(z.string(), z.string({ error: 'must be text' }), { error: message });
+  // The parser's own message may quote a part of the value.
+  const read = (raw: unknown, context: z.core.$RefinementCtx) =>
+    keyValueLines(raw) ?? readYaml(raw, context, extra.secret ? message : undefined);
+  return setting(doc, () => z.preprocess(read, record()), rest, fallback);
+};
+
+/** Undefined where one line is none. */
+function keyValueLines(raw: unknown): Readonly<Record<string, string>> | undefined {
+  if (typeof raw !== 'string') return undefined;
+  const lines = raw.split(/\r?\n/).filter(line => line.trim() !== '');
+  const pairs = lines.map(line => /^\s*([^\s=#"'{[-][^\s=]*)=(.*)$/.exec(line));
+  if (pairs.length === 0 || pairs.includes(null)) return undefined;
+  return Object.fromEntries(pairs.map(pair => [pair?.[1] ?? '', pair?.[2] ?? '']));
+}

@@ -1,10 +1,10 @@
-/** Markdown for job summaries. Everything that comes from outside goes through `text` or `code`: it stays text. */
+/** Markdown for job summaries. Untrusted text goes through `text`, `code` or `block`. */
 
-// Control, zero-width and direction marks can make a table say something else than it holds.
+// Control, zero-width and direction characters can change how a table reads.
 const INVISIBLE = /[\p{C}\u2028\u2029]/gu;
 const INVISIBLE_IN_BLOCK = /[^\P{C}\n\t]|[\u2028\u2029]/gu;
 
-/** Untrusted text as text: no HTML, no link, no mention, no table break. */
+/** Untrusted text: no HTML, link, mention or table break. */
 export const text = (raw: string): string =>
   raw
     .replace(/\r?\n/g, ' ')
@@ -16,29 +16,29 @@ export const text = (raw: string): string =>
     .replace(/@/g, '&#64;')
     .replace(/(https?):/g, '$1&#58;');
 
-/** Untrusted text as inline code, fit for a table cell. */
+/** Untrusted text as inline code, also for a table cell. */
 export const code = (raw: string): string => {
   const inside = raw.replace(/\s+/g, ' ').replace(INVISIBLE, '').replace(/\|/g, '¦').replace(/`/g, 'ˋ').trim();
   return inside === '' ? '' : `\`${inside}\``;
 };
 
-/** Untrusted lines as a block that no line of theirs can close. */
+/** Untrusted lines as a code block that none of them can close. */
 export const block = (raw: string): string => {
   const longest = Math.max(2, ...[...raw.matchAll(/`+/g)].map(([ticks]) => ticks.length));
   const fence = '`'.repeat(longest + 1);
   return `${fence}text\n${raw.replace(INVISIBLE_IN_BLOCK, '')}\n${fence}`;
 };
 
-/** Cells are markdown already: escape what comes from outside. A column in which every cell is empty tells nothing, and is left out. */
+/** Cells are Markdown: escape untrusted text. A column of empty cells is left out. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const told = head.map((_, column) => rows.length === 0 || rows.some(cells => cells[column] !== ''));
-  return [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.filter((_, column) => told[column]).join(' | ')} |`).join('\n');
+  const isShown = head.map((_, column) => rows.length === 0 || rows.some(cells => cells[column] !== ''));
+  return [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.filter((_, column) => isShown[column]).join(' | ')} |`).join('\n');
 }
 
-/** Words that stand in one line, also in a narrow column. */
+/** Words that stay in one line, also in a narrow column. */
 export const nonBreaking = (words: string): string => words.replaceAll(' ', '\u00a0');
 
-/** A table by its columns; `shown: false` leaves one out that would tell nothing. */
+/** A table by its columns; `shown: false` leaves one out. */
 export function columns<T>(
   rows: readonly T[],
   all: readonly (readonly [head: string, cell: (row: T) => string, shown?: boolean])[],

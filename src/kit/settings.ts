@@ -1,27 +1,29 @@
 import { closest } from 'fastest-levenshtein';
 import { parse } from 'yaml';
 import type { z } from 'zod';
-import { UsageError } from './errors.ts';
+import { type Location, type Problem, UsageError } from './errors.ts';
 
-/** A value as a person wrote it: `with:` gives text, the file gives text, lists and maps. Numbers and booleans arrive as text. */
+/** A value as it was written: `with:` gives text, the file gives text, lists and maps. Numbers and booleans are text. */
 export type RawValue = string | readonly RawValue[] | { readonly [key: string]: RawValue };
 
-/** One setting, declared once. The type, `action.yml`, the README's table and the file's JSON Schema all come from this. */
+/** One setting, declared once. The type, action.yml, the reference and the JSON Schema of the file are made from it. */
 export interface Setting<T> {
-  /** One or two sentences for a person who reads the table; markdown. */
+  /** One or two sentences for the reference; Markdown. */
   readonly doc: string;
   /**
-   * Parses what was written. Its messages say what would be right; the reader adds the value that was given.
-   * Made when it is asked for: a run declares the settings of every mode and reads those of one.
+   * Parses what was written. Its messages say what is right; `readSettings` adds the value that was given.
+   * Called late: a run declares the settings of every mode and reads those of one.
    */
   schema(): z.ZodType<T>;
-  /** Written as a person would write it. Absent: the setting is required, or `schema` accepts undefined. */
+  /** Written as a person writes it. Absent: the setting is required, or `schema` accepts undefined. */
   readonly fallback?: string | undefined;
   readonly required: boolean;
-  /** Where a required one comes from when it is not said: a variable of the environment. */
+  /** The variable of the environment that a required setting comes from when it is not given. */
   readonly fallbackFrom?: string;
-  /** Never read from the repository's file: a dispatched branch could rewrite its own guard. */
+  /** Never read from the repository's file, which a branch can change. */
   readonly withOnly?: boolean;
+  /** Its value is never quoted, and it is read under `with:` only. */
+  readonly secret?: boolean;
   /** For a setting beyond the first twelve of a mode: the user who needs it. */
   readonly neededBy?: string;
 }
@@ -35,87 +37,136 @@ export type Inputs<S extends Settings> = {
   readonly [K in keyof S as undefined extends Values<S>[K] ? never : K]: Values<S>[K];
 } & { readonly [K in keyof S as undefined extends Values<S>[K] ? K : never]?: Values<S>[K] };
 
-/** One place where settings may stand, strongest first. `name` tells a person where a value came from. */
+/** One place where settings are given, strongest first. */
 export interface Source {
+  /** Shown in messages. */
   readonly name: string;
-  readonly fromFile: boolean;
+  /** The file that it was read from; undefined under `with:`. */
+  readonly file: string | undefined;
   readonly values: Readonly<Record<string, RawValue>>;
+  readonly lines?: ReadonlyMap<string, number>;
 }
 
 export const kebab = (key: string): string => key.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
 
-/**
- * Reads all settings of a mode from its sources, then complains once about everything that is wrong: `found` are the
- * problems that somebody saw before, `whenMissing` what to do when something is not said at all.
- */
-export function readSettings<S extends Settings>(
-  settings: S,
-  sources: readonly Source[],
-  known: ReadonlySet<string>,
-  found: readonly string[] = [],
-  whenMissing?: string,
-): Values<S> {
-  const problems = [...found, ...sources.flatMap(source => strangers(source, settings, known))];
+export const isMap = (raw: unknown): raw is Readonly<Record<string, RawValue>> =>
+  typeof raw === 'object' && raw !== null && !Array.isArray(raw);
+
+/** What a reader knows besides the settings of the mode itself. */
+export interface Reading {
+  /** The settings of all modes. */
+  readonly known: Settings;
+  readonly sources: readonly Source[];
+  /** Problems that were found before. */
+  readonly problems?: readonly Problem[];
+  /** False where one of these problems may hide settings, so that no setting is reported as missing. */
+  readonly isComplete?: boolean;
+  /** The next step when a setting is missing. */
+  readonly whenMissing?: string | undefined;
+}
+
+/** All settings of a mode. Throws one `UsageError` with all problems. */
+export function readSettings<S extends Settings>(settings: S, reading: Reading): Values<S> {
+  const { sources, problems: earlier = [], isComplete = true, whenMissing } = reading;
+  const problems = [...earlier, ...unknownKeys(settings, reading)];
   const values: Record<string, unknown> = {};
+  let isMissing = false;
   for (const [key, setting] of Object.entries(settings)) {
     const name = kebab(key);
     const source = sources.find(({ values: given }) => isGiven(given[name]));
     const raw = source?.values[name] ?? setting.fallback;
     if (raw === undefined && setting.required) {
-      const or = setting.fallbackFrom === undefined ? '' : ` Say it, or set ${setting.fallbackFrom} in the environment of the job.`;
-      problems.push(`"${name}" is missing: ${setting.doc}${or}`);
+      if (!isComplete) continue;
+      isMissing = true;
+      const or = setting.fallbackFrom === undefined ? '' : ` Set it, or ${setting.fallbackFrom} in the environment of the job.`;
+      problems.push({ message: `"${name}" is missing: ${setting.doc}${or}` });
       continue;
     }
     const parsed = setting.schema().safeParse(raw);
     if (parsed.success) values[key] = parsed.data;
-    else problems.push(...firstOfEach(parsed.error.issues).map(issue => complaint(name, raw, issue, source)));
+    else {
+      const location = locationOf(source, name);
+      problems.push(
+        ...firstOfEach(parsed.error.issues).map(issue => ({ message: formatIssue(name, setting, raw, issue, source), location })),
+      );
+    }
   }
-  const isMissing = problems.some(problem => problem.includes('" is missing: '));
   if (problems.length > 0) throw new UsageError(problems, { next: isMissing ? whenMissing : undefined });
   return values as Values<S>;
 }
 
-/** The runner hands over every declared input, so an empty one was not said. */
+/** The runner passes every declared input; an empty one was not given. */
 const isGiven = (raw: RawValue | undefined): raw is RawValue => raw !== undefined && !(typeof raw === 'string' && raw.trim() === '');
 
-function strangers(source: Source, settings: Settings, known: ReadonlySet<string>): string[] {
-  const mine = new Map(Object.entries(settings).map(([key, setting]) => [kebab(key), setting]));
-  return Object.entries(source.values).flatMap(([name, raw]): string[] => {
-    const setting = mine.get(name);
-    if (setting?.withOnly && source.fromFile) {
-      return [`"${name}" (${source.name}) may only stand under "with:": a branch could rewrite the file that guards it`];
-    }
-    if (setting !== undefined || (known.has(name) && (source.fromFile || !isGiven(raw)))) return [];
-    if (known.has(name)) return [`"${name}" (${source.name}) does nothing in this mode, got ${quote(raw)}: take it out`];
-    return [`"${name}" (${source.name}) is not a setting, did you mean "${closest(name, [...known])}"?`];
-  });
+const locationOf = (source: Source | undefined, name: string): Location | undefined => {
+  const line = source?.lines?.get(name);
+  return source?.file === undefined || line === undefined ? undefined : { file: source.file, line };
+};
+
+const byName = (settings: Settings) => new Map(Object.entries(settings).map(([key, setting]) => [kebab(key), setting]));
+
+function unknownKeys(settings: Settings, { known, sources }: Reading): Problem[] {
+  const [own, all] = [byName(settings), byName(known)];
+  const problemOf = (name: string, raw: RawValue, source: Source): string | undefined => {
+    const setting = own.get(name) ?? all.get(name);
+    if (setting === undefined) return unknownKey(name, raw, source, [...all.keys()]);
+    if (source.file === undefined)
+      return own.has(name) || !isGiven(raw) ? undefined : `"${name}" (${source.name}) does nothing in this mode: remove it`;
+    if (setting.secret)
+      return `"${name}" (${source.name}) is a secret, and this file is committed: set it under "with:", from \${{ secrets.NAME }}`;
+    return setting.withOnly ? `"${name}" (${source.name}) is read under "with:" only: a branch could change it in this file` : undefined;
+  };
+  return sources.flatMap(source =>
+    Object.entries(source.values).flatMap(([name, raw]) => {
+      const message = problemOf(name, raw, source);
+      return message === undefined ? [] : [{ message, location: locationOf(source, name) }];
+    }),
+  );
 }
 
-/** One complaint for each thing that was said; what else is wrong with it shows once that is mended. */
+/** Inputs of the action that are no settings of a mode. */
+const WITH_ONLY = ['mode', 'config'];
+
+function unknownKey(name: string, raw: RawValue, { name: where, file }: Source, known: readonly string[]): string {
+  if (file !== undefined && WITH_ONLY.includes(name)) return `"${name}" (${where}) belongs under "with:" in the workflow`;
+  if (file !== undefined && isMap(raw) && Object.keys(raw).some(key => known.includes(key)))
+    return `"${name}" (${where}) looks like an environment: put it under "environments:"`;
+  return `"${name.slice(0, 80)}" (${where}) is not a setting, did you mean "${closest(name.slice(0, 80), known)}"?`;
+}
+
+/** One problem for each value; what else is wrong with it shows once this is fixed. */
 const firstOfEach = (issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] =>
   [...new Map([...issues].reverse().map(issue => [issue.path.join('.'), issue])).values()].reverse();
 
-function complaint(name: string, raw: RawValue | undefined, issue: z.core.$ZodIssue, source: Source | undefined): string {
+function formatIssue(
+  name: string,
+  { secret }: Setting<unknown>,
+  raw: RawValue | undefined,
+  issue: z.core.$ZodIssue,
+  source: Source | undefined,
+): string {
+  if (secret) return `"${name}" ${issue.message} (its value is not shown)`;
   const where = source === undefined || source.name === 'with' ? '' : ` (${source.name})`;
   const path = issue.path.map(step => (typeof step === 'number' ? `[${step + 1}]` : `.${String(step)}`)).join('');
-  return `"${name}${path}" ${issue.message}${issue.message.endsWith('?') ? ' Got' : ', got'} ${quote(at(raw, issue.path))}${where}`;
+  return `"${name}${path}" ${issue.message}${issue.message.endsWith('?') ? ' Got' : ', got'} ${quote(valueAt(raw, issue.path))}${where}`;
 }
 
-const at = (raw: unknown, path: readonly PropertyKey[]): unknown =>
-  path.reduce<unknown>((inner, step) => (inner as Record<PropertyKey, unknown> | undefined)?.[step], opened(raw, path));
+const valueAt = (raw: unknown, path: readonly PropertyKey[]): unknown =>
+  path.reduce<unknown>((inner, step) => (inner as Record<PropertyKey, unknown> | undefined)?.[step], parsedValue(raw, path));
 
-/** Under `with:` a list or a map is one text of YAML. One that was written in another way has no inside to show. */
-function opened(raw: unknown, path: readonly PropertyKey[]): unknown {
+/** Under `with:` a list or a map is one text of YAML. Any other text stands for the whole value. */
+function parsedValue(raw: unknown, path: readonly PropertyKey[]): unknown {
   if (typeof raw !== 'string' || path.length === 0) return raw;
+  const whole = Object.fromEntries(path.slice(0, 1).map(step => [step, raw]));
   try {
-    const inside: unknown = parse(raw, { schema: 'failsafe' });
-    return typeof inside === 'object' ? inside : Object.fromEntries(path.slice(0, 1).map(step => [step, raw]));
+    const parsed: unknown = parse(raw, { schema: 'failsafe' });
+    return typeof parsed === 'object' ? parsed : whole;
   } catch {
-    return Object.fromEntries(path.slice(0, 1).map(step => [step, raw]));
+    return whole;
   }
 }
 
-/** What was written, cut short and with every invisible character shown. */
+/** What was written, cut at 80 characters and with every invisible character shown. */
 export function quote(raw: unknown): string {
   if (raw === undefined) return 'nothing';
   const plain = typeof raw === 'string' ? raw : JSON.stringify(raw);

@@ -1,19 +1,19 @@
 import { RejectedError, TimeoutError } from './errors.ts';
 import { formatDuration } from './format.ts';
 
-/** What one look at a slow thing tells. The judge is pure; the loop below is the only place that sleeps. */
+/** The result of one poll. It is decided by pure code; the loop below is the only place that sleeps. */
 export type Poll<T> =
   | { readonly state: 'waiting'; readonly note: string }
   | { readonly state: 'done'; readonly value: T }
   | { readonly state: 'failed'; readonly reason: string };
 
 export interface Wait<T> {
-  /** What is waited for, as the subject of a sentence: "Instance i-1". */
+  /** What is waited for: "Instance i-1". */
   readonly what: string;
   readonly everySeconds: number;
   readonly atMostSeconds: number;
   poll(): Promise<Poll<T>>;
-  /** What to do when the time is up. */
+  /** The next step after the time limit. */
   readonly next?: string;
 }
 
@@ -22,7 +22,7 @@ export interface WaitDeps {
   readonly report: { info(message: string): void };
 }
 
-/** Looks until it is done, has failed, or the time is up. Says a line when something changes, not at every look. */
+/** Polls until it is done, has failed, or the time limit is reached (`TimeoutError`). Reports a line when the note changes. */
 export async function waitFor<T>(wait: Wait<T>, { clock, report }: WaitDeps): Promise<T> {
   const deadline = clock.now() + wait.atMostSeconds * 1000;
   let lastNote = '';

@@ -1,6 +1,6 @@
 import type { Tags } from './image.ts';
 
-/** What an Auto Scaling group launches, and what one sees of it while it is rolled. */
+/** What an Auto Scaling group launches, and what AWS shows of it during a rollout. */
 
 /** A launch template version, as a group names it. */
 export interface TemplateUse {
@@ -12,7 +12,7 @@ export interface TemplateUse {
 
 export interface Override {
   readonly instanceType: string | undefined;
-  /** A template of its own, instead of the policy's. */
+  /** Its own template, instead of the policy's. */
   readonly template: TemplateUse | undefined;
   readonly imageId: string | undefined;
 }
@@ -23,7 +23,7 @@ export type Launch =
       readonly kind: 'mixed';
       readonly template: TemplateUse;
       readonly overrides: readonly Override[];
-      /** The whole policy as AWS said it: it goes back whole, with nothing but versions changed. */
+      /** The whole policy as AWS returned it: it is sent back with only the versions changed. */
       readonly policy: Readonly<Record<string, unknown>>;
     }
   | { readonly kind: 'configuration'; readonly name: string };
@@ -44,18 +44,18 @@ export interface Group {
   readonly max: number;
   readonly desired: number;
   readonly healthCheck: string;
-  /** What AWS waits after InService before it counts an instance, unless a refresh says otherwise. */
+  /** How long AWS waits after InService before it counts an instance, unless a refresh sets another time. */
   readonly warmUpSeconds: number;
   readonly suspended: readonly string[];
   readonly beingDeleted: boolean;
   readonly members: readonly Member[];
   /** ARNs of the load balancers' target groups that its instances are in. */
   readonly targetGroups: readonly string[];
-  /** What else sends them traffic: classic load balancers by name, VPC Lattice by ARN. What the latter think of one instance only Auto Scaling is told. */
+  /** Other traffic sources: classic load balancers by name, VPC Lattice by ARN. Only Auto Scaling knows what the latter report for one instance. */
   readonly balancers?: readonly string[];
-  /** For so long Auto Scaling does not listen to what load balancers say of a new instance. */
+  /** How long Auto Scaling ignores what load balancers report for a new instance. */
   readonly graceSeconds?: number;
-  /** Instances wait beside it, to be in service sooner. */
+  /** It has a warm pool. */
   readonly warmPool?: boolean;
   readonly tags: Tags;
 }
@@ -80,11 +80,11 @@ export interface Refresh {
   readonly group: string;
   readonly status: RefreshStatus;
   readonly reason: string;
-  /** Goes down during a rollback. */
+  /** Decreases during a rollback. */
   readonly percent: number;
   readonly toUpdate: number | undefined;
   readonly startedAt: Date | undefined;
-  /** What the group shall launch; undefined for a refresh that replaces like with like. */
+  /** What the group launches after it; undefined for a refresh that replaces instances without a change. */
   readonly desired: Launch | undefined;
 }
 
@@ -103,7 +103,7 @@ export const useKey = ({ templateId, version }: Pick<TemplateUse, 'templateId' |
 
 export const isNumbered = ({ version }: TemplateUse): boolean => /^\d+$/.test(version);
 
-/** The same launch, at other versions: `versions` goes from `useKey` to a number. What it does not name stays. */
+/** The same launch at other versions: `versions` maps `useKey` to a number. Others stay. */
 export function atVersions(launch: Launch, versions: ReadonlyMap<string, number>): Launch {
   if (launch.kind === 'configuration') return launch;
   const moved = (use: TemplateUse): TemplateUse => ({ ...use, version: versions.get(useKey(use))?.toString() ?? use.version });
@@ -118,7 +118,7 @@ export function atVersions(launch: Launch, versions: ReadonlyMap<string, number>
   };
 }
 
-/** Whether both launch from the same versions: how we know a refresh of ours again, which carries no name. */
+/** Whether both launch from the same versions. A refresh has no name, so this is how the action recognizes its own. */
 export const sameLaunch = (a: Launch | undefined, b: Launch | undefined): boolean =>
   a !== undefined &&
   b !== undefined &&
@@ -131,7 +131,7 @@ export const formatTemplateUse = ({ templateName, templateId, version }: Templat
 
 export const formatLaunch = (launch: Launch): string => usesOf(launch).map(formatTemplateUse).join(', ');
 
-/** How AWS shall replace instances. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_RefreshPreferences.html */
+/** How AWS replaces instances. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_RefreshPreferences.html */
 export interface RefreshPreferences {
   /** Undefined: the group's maintenance policy, or 90. */
   readonly minHealthy: number | undefined;
@@ -146,8 +146,6 @@ export interface RefreshPreferences {
   readonly protectedInstances: 'refresh' | 'ignore' | 'wait';
   readonly standbyInstances: 'terminate' | 'ignore' | 'wait';
 }
-
-/** What the load balancers of a group say about its instances. */
 
 export interface Target {
   readonly instanceId: string;
@@ -165,6 +163,6 @@ export interface Source {
   readonly type: string;
   /** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_TrafficSourceState.html */
   readonly state: string;
-  /** What it says of each instance that it knows. Undefined: it says nothing, or says it by its target groups. */
+  /** What it reports for each instance. Undefined: nothing, or it reports through its target groups. */
   readonly targets?: readonly Target[];
 }

@@ -1,4 +1,4 @@
-/** What an image is, and which tags make it ours. */
+/** An image, and the tags that identify it. */
 
 export type Architecture = 'x86_64' | 'arm64' | 'i386' | 'x86_64_mac' | 'arm64_mac';
 
@@ -14,31 +14,31 @@ export interface Image {
   readonly stateReason: string;
   readonly architecture: Architecture;
   readonly ownerId: string;
-  /** `aws-backup-vault` for what AWS Backup keeps in our account: it alone may remove it. */
+  /** `aws-backup-vault` for an image of AWS Backup, which only AWS Backup may remove. */
   readonly ownerAlias?: string | undefined;
   readonly createdAt: Date;
   readonly public: boolean;
   readonly tags: Tags;
   readonly snapshotIds: readonly string[];
-  /** Undefined is Linux, or anything that AWS does not bill as something else. */
+  /** Undefined for Linux. */
   readonly platform?: 'windows' | undefined;
-  /** Names of its EBS volumes, as a launch calls them: /dev/xvda. */
+  /** Device names of its EBS volumes: /dev/xvda. */
   readonly devices?: readonly string[];
-  /** The instance it was made of, the image it was copied of: where AWS tells. */
+  /** The instance or image that it was made from, where AWS reports it. */
   readonly sourceInstanceId?: string | undefined;
   readonly sourceImageId?: string | undefined;
   readonly sizeGiB: number;
-  /** True only if every volume of it is. */
+  /** All volumes are encrypted. */
   readonly encrypted: boolean;
   readonly imdsV2: boolean;
   readonly ena: boolean;
   readonly deprecatedAt: Date | undefined;
-  /** Reported a day late by AWS: proof of use, never of disuse. */
+  /** Reported by AWS up to a day late: proof of use, never of disuse. */
   readonly lastLaunchedAt: Date | undefined;
   readonly protected: boolean;
 }
 
-/** Identity lives in tags. The prefix is a setting, and so is the key of the commit: many teams have a scheme already. */
+/** The identity of an image is in its tags. The prefix and the key of the commit are settings. */
 export interface TagScheme {
   readonly prefix: string;
   readonly commitKey: string;
@@ -59,20 +59,20 @@ export type IdentityKey =
   | 'build'
   | 'inputs'
   | 'source'
-  /** Of a copy: the image that it has its content from. */
+  /** Of a copy: the image that was copied. */
   | 'copied-from'
   | 'siblings'
   | 'same-commits'
   | 'from-instance'
   | 'purpose'
   | 'vetoed-in'
-  /** Of an image that is not one of the family yet: which it is meant for. */
+  /** The family that an unfinished image is meant for. */
   | 'for-family'
-  /** When a push that changed nothing last took it. */
+  /** When a push that changed nothing last reused it. */
   | 'reused-at'
-  /** A person asks that it stays. */
+  /** A person wants to keep it. */
   | 'keep'
-  /** Found unused by prune, which removes it after its grace. */
+  /** When prune found it unused. It is removed after the grace period. */
   | 'marked-at';
 
 export const tagKey = (scheme: TagScheme, key: IdentityKey): string => (key === 'commit' ? scheme.commitKey : `${scheme.prefix}${key}`);
@@ -80,7 +80,7 @@ export const tagKey = (scheme: TagScheme, key: IdentityKey): string => (key === 
 export const identity = (image: Pick<Image, 'tags'>, scheme: TagScheme, key: IdentityKey): string | undefined =>
   image.tags[tagKey(scheme, key)];
 
-/** An image without our family tag is not ours: never changed, never removed. */
+/** An image without the family tag is never changed and never removed. */
 export const isOurs = (image: Pick<Image, 'tags'>, scheme: TagScheme, family: string): boolean =>
   identity(image, scheme, 'family') === family;
 
@@ -88,14 +88,13 @@ export const newestFirst = (a: Image, b: Image): number => b.createdAt.getTime()
 
 const FINAL_STATES: ReadonlySet<ImageState> = new Set(['failed', 'error', 'invalid', 'deregistered', 'disabled']);
 
-/** Why this image can never become available; undefined while it may. */
+/** Why this image can never become available; undefined while it can. */
 export const unavailableReason = (image: Image): string | undefined =>
   FINAL_STATES.has(image.state) ? `${image.state}${image.stateReason === '' ? '' : `: ${image.stateReason}`}` : undefined;
 
 export const hasKeepTag = ({ tags }: Pick<Image, 'tags'>, scheme: TagScheme): boolean =>
   !['false', undefined].includes(tags[tagKey(scheme, 'keep')]);
 
-/** What a snapshot says about itself. */
 export interface Snapshot {
   readonly id: string;
   readonly description: string;

@@ -1,9 +1,10 @@
+import { formatCount, formatList } from '../kit/format.ts';
 import { servesCommit } from './commits-served.ts';
 import { type Architecture, type IdentityKey, type Image, identity, newestFirst, type TagScheme, unavailableReason } from './image.ts';
 import { isAmiId } from './patterns.ts';
 import { verdictOf } from './verdict.ts';
 
-/** How a user says which image. One small grammar, wherever an image is asked for. */
+/** How a user names an image. One grammar in all modes. */
 export type Selector =
   | { readonly kind: 'id'; readonly id: string }
   | { readonly kind: 'latest' }
@@ -12,7 +13,7 @@ export type Selector =
 
 export const SELECTOR_GRAMMAR = 'ami-..., latest, previous, commit:<sha>, ref:<branch>, version:<text> or environment:<name>';
 
-/** Undefined where the text is no selector. */
+/** Undefined for any other text. */
 export function parseSelector(text: string): Selector | undefined {
   if (isAmiId(text)) return { kind: 'id', id: text };
   if (text === 'latest' || text === 'previous') return { kind: text };
@@ -27,60 +28,71 @@ export const formatSelector = (selector: Selector): string => {
   return 'value' in selector ? `${selector.kind}:${selector.value}` : selector.kind;
 };
 
-/** What was picked and why, or why nothing was. */
+/** What was picked with its reason, or why nothing was. */
 export type Picked =
-  | { readonly image: Image; readonly reason: string; readonly noFallback?: undefined; readonly oneOf?: undefined }
-  /** `noFallback`: there is something, and it is not clear or not usable, so nothing else may be taken in its place. `oneOf`: each of these would do. */
-  | { readonly image: undefined; readonly reason: string; readonly noFallback?: true; readonly oneOf?: readonly string[] };
+  | {
+      readonly image: Image;
+      readonly reason: string;
+      readonly noFallback?: undefined;
+      readonly oneOf?: undefined;
+      readonly next?: undefined;
+    }
+  /** `noFallback`: something matches and is ambiguous or not usable, so nothing else is taken instead. `oneOf`: each of these matches. */
+  | {
+      readonly image: undefined;
+      readonly reason: string;
+      readonly next?: string;
+      readonly noFallback?: true;
+      readonly oneOf?: readonly string[];
+    };
 
 export interface Choice {
   readonly scheme: TagScheme;
   readonly family: string;
-  /** Only images of this one; undefined: there must be no choice between several. */
+  /** Only images of this one. Undefined: images of several are refused. */
   readonly architecture?: Architecture | undefined;
 }
 
-/** Picks by commit, ref, version or "latest" among the images of a family. What fits several is refused, not guessed. */
+/** Picks by commit, ref, version or "latest" among the images of a family. A selector that matches several is refused. */
 export function pickImage(images: readonly Image[], selector: Selector, choice: Choice): Picked {
-  const usable = images.filter(image => unavailableReason(image) === undefined && fitsArchitecture(image, choice)).sort(newestFirst);
-  const own = usable.filter(image => fits(image, selector, choice.scheme));
-  // A commit that changed nothing has no image of its own: it has the one that was there already.
-  const borrows = own.length === 0 && selector.kind === 'commit';
-  const fitting = borrows ? usable.filter(image => servesCommit(image, selector.value, choice.scheme)) : own;
+  const usable = images.filter(image => unavailableReason(image) === undefined && isOfArchitecture(image, choice)).sort(newestFirst);
+  const own = usable.filter(image => matches(image, selector, choice.scheme));
+  // A commit that changed nothing reuses an image that existed.
+  const reuses = own.length === 0 && selector.kind === 'commit';
+  const matching = reuses ? usable.filter(image => servesCommit(image, selector.value, choice.scheme)) : own;
   const where = `family "${choice.family}"${choice.architecture === undefined ? '' : ` (${choice.architecture})`}`;
-  const [newest] = fitting;
-  if (newest === undefined)
-    return { image: undefined, reason: `${formatSelector(selector)} fits no image of ${where}${whatThereIs(usable, choice.scheme)}` };
-  const architectures = [...new Set(fitting.map(image => image.architecture))].sort();
+  const [newest] = matching;
+  if (newest === undefined) return { image: undefined, ...noMatch(selector, where, usable, choice.scheme) };
+  const architectures = [...new Set(matching.map(image => image.architecture))].sort();
   if (architectures.length > 1) {
     return {
       image: undefined,
       noFallback: true,
-      reason: `${formatSelector(selector)} fits images for ${architectures.join(' and ')}: say which with "architecture"`,
+      reason: `${formatSelector(selector)} matches images for ${architectures.join(' and ')}: set "architecture"`,
     };
   }
   // "latest" and "ref" mean the newest; a commit or a version means one image.
-  if (fitting.length > 1 && selector.kind !== 'latest' && selector.kind !== 'ref') {
+  if (matching.length > 1 && selector.kind !== 'latest' && selector.kind !== 'ref') {
     return {
       image: undefined,
       noFallback: true,
-      reason: `${formatSelector(selector)} fits ${fitting.length} images of ${where}: ${fitting.map(({ id }) => id).join(', ')}. Name one by its ID`,
+      reason: `${formatSelector(selector)} matches ${matching.length} images of ${where}: ${formatList(matching.map(({ id }) => id))}. Set "image" to one of these IDs`,
     };
   }
-  const said = selector.kind === 'latest' || selector.kind === 'ref' ? `newest of ${fitting.length}` : 'the only one';
-  return { image: newest, reason: `${formatSelector(selector)}: ${said} in ${where}` };
+  const which = selector.kind === 'latest' || selector.kind === 'ref' ? `newest of ${matching.length}` : 'the only one';
+  return { image: newest, reason: `${formatSelector(selector)}: ${which} in ${where}` };
 }
 
-/** Whether it means this image and no other, also when this one is gone: whoever removes by it may be killed, and run again. */
+/** Whether it means this image and no other, also after this one is deleted: a deletion may be interrupted and run again. */
 export function selectsOnly(selector: Selector, image: Image, scheme: TagScheme): boolean {
   if (selector.kind === 'latest' || selector.kind === 'ref' || selector.kind === 'environment') return false;
-  // Not one that it borrows, nor one that was walked back to.
-  return selector.kind !== 'commit' || fits(image, selector, scheme);
+  // Not one that the commit reuses, nor one that `last-known-good` found.
+  return selector.kind !== 'commit' || matches(image, selector, scheme);
 }
 
-const fitsArchitecture = (image: Image, { architecture }: Choice) => architecture === undefined || image.architecture === architecture;
+const isOfArchitecture = (image: Image, { architecture }: Choice) => architecture === undefined || image.architecture === architecture;
 
-function fits(image: Image, selector: Selector, scheme: TagScheme): boolean {
+function matches(image: Image, selector: Selector, scheme: TagScheme): boolean {
   switch (selector.kind) {
     case 'latest':
       return true;
@@ -95,55 +107,72 @@ function fits(image: Image, selector: Selector, scheme: TagScheme): boolean {
   }
 }
 
-function whatThereIs(usable: readonly Image[], scheme: TagScheme): string {
-  if (usable.length === 0) return ', which has none here';
+function noMatch(selector: Selector, where: string, usable: readonly Image[], scheme: TagScheme): { reason: string; next?: string } {
+  if (usable.length === 0) return { reason: `${where} has no image here` };
   const shown = usable.slice(0, 3).map(image => `${image.id} (commit ${identity(image, scheme, 'commit')?.slice(0, 7) ?? 'unknown'})`);
-  return `. It has ${usable.length}, newest first: ${shown.join(', ')}`;
+  const reason = `${formatSelector(selector)} matches no image of ${where}. It has ${usable.length}, newest first: ${shown.join(', ')}`;
+  if (selector.kind !== 'commit') return { reason };
+  const next =
+    'The build of this commit has not finished, has failed or never ran. Wait for it, build the commit, or set "fallback: last-known-good".';
+  return { reason, next };
 }
 
-/**
- * The newest commit that has a passed image, out of commits in first-parent order, newest first. Says which one was taken,
- * so that "not the newest" is never silent.
- */
+/** The image of the newest commit that has a passed one. `commits` are in first-parent order, newest first. */
 export function lastKnownGood(images: readonly Image[], commits: readonly string[], choice: Choice): Picked {
   for (const [back, commit] of commits.entries()) {
     const passed = images.filter(image => verdictOf(image, choice.scheme).result === 'passed');
     const picked = pickImage(passed, { kind: 'commit', value: commit }, choice);
     if (picked.image === undefined) continue;
-    const how = back === 0 ? 'its own image has passed' : `${back} first parents back, the newest commit with a passed image`;
+    const how =
+      back === 0 ? 'its own image has passed' : `${formatCount(back, 'first parent')} back, the newest commit with a passed image`;
     return { image: picked.image, reason: `commit ${commit.slice(0, 7)}: ${how}` };
   }
   return { image: undefined, reason: `none of the newest ${commits.length} commits has a passed image of family "${choice.family}"` };
 }
 
-/** The image that is the same one elsewhere: same family, commit and fingerprint, whatever its ID. */
-export function findByIdentity(images: readonly Image[], wanted: Image, { scheme }: Choice): Picked {
-  const itself = images.find(({ id }) => id === wanted.id);
+/** The same image in another account or region: same family, commit and fingerprint, under any ID. */
+export function findByIdentity(images: readonly Image[], original: Image, { scheme }: Choice): Picked {
+  const itself = images.find(({ id }) => id === original.id);
   if (itself !== undefined) return { image: itself, reason: 'it is here too' };
-  const said = `${wanted.id} (commit ${identity(wanted, scheme, 'commit')?.slice(0, 7) ?? 'unknown'})`;
-  const same = (key: IdentityKey) => (image: Image) => identity(image, scheme, key) === identity(wanted, scheme, key);
-  if (identity(wanted, scheme, 'commit') === undefined && identity(wanted, scheme, 'fingerprint') === undefined)
+  const named = `${original.id} (commit ${identity(original, scheme, 'commit')?.slice(0, 7) ?? 'unknown'})`;
+  const same = (key: IdentityKey) => (image: Image) => identity(image, scheme, key) === identity(original, scheme, key);
+  if (identity(original, scheme, 'commit') === undefined && identity(original, scheme, 'fingerprint') === undefined)
     return {
       image: undefined,
       noFallback: true,
-      reason: `${said} carries no identity there by which it could be found here: share it with its tags`,
+      reason: `${named} has no identity tags there, so it cannot be found here: share it with its tags`,
     };
-  const twins = images
-    .filter(image => image.architecture === wanted.architecture && unavailableReason(image) === undefined)
+  const equal = images
+    .filter(image => image.architecture === original.architecture && unavailableReason(image) === undefined)
     .filter(same('family'))
     .filter(same('commit'))
     .filter(same('fingerprint'));
-  // What was built twice from one commit, with nothing changed, differs in the moment of the build.
-  const exact = twins.length > 1 ? twins.filter(same('created-at')) : twins;
-  const [twin, ...others] = exact;
-  if (twin !== undefined && others.length === 0) return { image: twin, reason: `${twin.id} has its identity here` };
-  if (twins.length === 0)
+  // Two builds of one commit, with nothing changed, differ in their time.
+  const exact = equal.length > 1 ? equal.filter(same('created-at')) : equal;
+  const [first, ...others] = exact;
+  if (first !== undefined && others.length === 0) return { image: first, reason: `${first.id} has its identity here` };
+  if (equal.length === 0)
     return {
       image: undefined,
       noFallback: true,
-      reason: `no image here has the identity of ${said}: share it with this account and region`,
+      reason: `no image here has the identity of ${named}: share it with this account and region`,
     };
-  const oneOf = (twin === undefined ? twins : exact).map(({ id }) => id);
-  const reason = `${oneOf.join(' and ')} have the identity of ${said} here: leave one of them, mode "delete" removes the others`;
+  const oneOf = (first === undefined ? equal : exact).map(({ id }) => id);
+  const reason = `${oneOf.join(' and ')} have the identity of ${named} here: remove all but one with mode "delete"`;
   return { image: undefined, noFallback: true, reason, oneOf };
+}
+
+const LATEST = ['newest', 'last', 'recent', 'lastest', 'head'];
+const ENVIRONMENTS = ['dev', 'development', 'test', 'testing', 'qa', 'stage', 'staging', 'preprod', 'prod', 'production', 'live'];
+
+/** What a text was probably meant to be, as the end of the sentence `"image" ...`; undefined where nothing is close. */
+export function selectorHint(text: string): string | undefined {
+  const instead = (selector: string) => `is not a selector, did you mean "${selector}"?`;
+  if (/^ami-/i.test(text)) return 'must be an image ID: ami- and 8 or 17 hexadecimal digits';
+  if (/^commit:/.test(text)) return 'must be commit: and 7 to 64 hexadecimal digits';
+  if (LATEST.includes(text.toLowerCase())) return instead('latest');
+  if (ENVIRONMENTS.includes(text.toLowerCase())) return instead(`environment:${text}`);
+  if (/^[0-9a-f]{7,64}$/.test(text)) return instead(`commit:${text}`);
+  if (/^v?\d+(\.\d+)+\S*$/.test(text)) return instead(`version:${text}`);
+  return /^[\w./-]+$/.test(text) ? instead(`ref:${text}`) : undefined;
 }

@@ -4,7 +4,7 @@ import type { Values } from '../kit/settings.ts';
 import type { family } from '../model/common-settings.ts';
 import { type PointerNames, pointerNames, type UserFacts, type UsersById, usersById } from '../model/image-users.ts';
 import type { RegionClients, Reporter } from '../ports/deps.ts';
-import type { pointer } from '../selection/select-image.ts';
+import type { pointer } from '../selection/settings.ts';
 
 /** What may still launch the images of a family. Every mode that removes an image asks here; a source that cannot be read forbids the removal. */
 

@@ -5,7 +5,7 @@ import { common, family, regions, regionsOf } from '../model/common-settings.ts'
 import { newestFirst, tagKey } from '../model/image.ts';
 import { usersOf } from '../model/image-users.ts';
 import type { Deps } from '../ports/deps.ts';
-import { pointer, schemeOf } from '../selection/select-image.ts';
+import { pointer, schemeOf } from '../selection/settings.ts';
 import { findUsers, pointersOf, price, type UserOptions, type Users, users as userSettings } from './find-users.ts';
 import { formatLines, formatPage, type Listing, toOutput } from './list-report.ts';
 import { driftOf } from './rules/drift.ts';

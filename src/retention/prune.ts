@@ -1,6 +1,6 @@
 import { RejectedError } from '../kit/errors.ts';
 import type { Deps } from '../ports/deps.ts';
-import { schemeOf } from '../selection/select-image.ts';
+import { schemeOf } from '../selection/settings.ts';
 import { type Applied, applyPlan } from './apply.ts';
 import { failClosed } from './find-users.ts';
 import { crossAccount } from './other-accounts.ts';

@@ -3,7 +3,7 @@ import { count, duration, flag, optional, text, yaml } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { common, dryRun, family, regions, targetRole } from '../model/common-settings.ts';
 import type { TagScheme } from '../model/image.ts';
-import { pointer } from '../selection/select-image.ts';
+import { pointer } from '../selection/settings.ts';
 import { price, type UserOptions, users } from './find-users.ts';
 import { classesSchema } from './rules/classes.ts';
 import type { Policy } from './rules/rules.ts';

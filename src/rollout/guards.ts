@@ -6,7 +6,8 @@ import { AMI_ID, whole } from '../model/patterns.ts';
 import { environmentPointer, type PointerOfEnvironment } from '../model/pointer.ts';
 import { isVetoed, liftedTags, vetoTags } from '../model/veto.ts';
 import type { Deps, RegionClients, Reporter } from '../ports/deps.ts';
-import { findEquivalentImage, type Selection, schemeOf } from '../selection/select-image.ts';
+import { findEquivalentImage } from '../selection/select-image.ts';
+import { type Selection, schemeOf } from '../selection/settings.ts';
 import type { Guards } from './rules/admission.ts';
 
 /** What may reach an environment: guards of the workflow, and vetoes on images. */

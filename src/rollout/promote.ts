@@ -4,7 +4,8 @@ import { common, dryRun, environment, family, regions } from '../model/common-se
 import type { Image } from '../model/image.ts';
 import { environmentPointer, previousImageId } from '../model/pointer.ts';
 import type { Deps } from '../ports/deps.ts';
-import { schemeOf, selectImage, selection } from '../selection/select-image.ts';
+import { selectImage } from '../selection/select-image.ts';
+import { schemeOf, selection } from '../selection/settings.ts';
 import { readDeliveries } from '../validation/check-files.ts';
 import { settings as validation } from '../validation/validate.ts';
 import { applyPlans, isPending, type RegionResult, refreshesOf } from './apply.ts';

@@ -4,7 +4,8 @@ import { common, dryRun, environment, family, regions } from '../model/common-se
 import type { Image } from '../model/image.ts';
 import { environmentPointer, findWayBack, type WayBack } from '../model/pointer.ts';
 import type { Deps } from '../ports/deps.ts';
-import { findEquivalentImage, pointer, schemeOf, selectImage, selection } from '../selection/select-image.ts';
+import { findEquivalentImage, selectImage } from '../selection/select-image.ts';
+import { pointer, schemeOf, selection } from '../selection/settings.ts';
 import { applyPlans, isPending, type RegionResult, refreshesOf } from './apply.ts';
 import { deploymentSettings, recordDeployment } from './deployment.ts';
 import { liftVeto, veto } from './guards.ts';

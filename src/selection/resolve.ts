@@ -5,10 +5,10 @@ import { identity } from '../model/image.ts';
 import { verdictOf } from '../model/verdict.ts';
 import type { Deps } from '../ports/deps.ts';
 import { baseImage } from './base-image.ts';
-import { schemeOf, selectImage, selection } from './select-image.ts';
+import { selectImage } from './select-image.ts';
+import { schemeOf, selection } from './settings.ts';
 
-// Needs a selector.
-// Leaves behind the image ID as an output, so that Terraform or a script can use it; it changes nothing.
+/** Finds one image and returns its ID as an output, for Terraform or a script. Changes nothing. */
 
 export const settings = {
   family,
@@ -19,22 +19,22 @@ export const settings = {
 
 export const outputs = {
   amiId: 'The image.',
-  from: 'Where it came from: `selector`, or `base-image` when nothing fitted.',
-  reason: 'Why this one, as a sentence.',
-  commit: 'The commit it was built from, if it says so.',
-  version: 'Its version, if it says so.',
+  from: '`selector`, or `base-image` if no image matched.',
+  reason: 'Why this image was chosen.',
+  commit: 'The commit that it was built from, if known.',
+  version: 'Its version, if known.',
   verdict: 'passed, failed, none or foreign.',
 };
 
-export async function run(wanted: Values<typeof settings>, deps: Deps<'images' | 'parameters', 'commits'>) {
+export async function run(inputs: Values<typeof settings>, deps: Deps<'images' | 'parameters', 'commits'>) {
   const { report } = deps;
-  const scheme = schemeOf(wanted);
-  const picked = await report.step(`Resolve ${wanted.image}`, () => selectImage(wanted, deps, { orElse: wanted.baseImage }));
+  const scheme = schemeOf(inputs);
+  const picked = await report.step(`Resolve ${inputs.image}`, () => selectImage(inputs, deps, { orElse: inputs.baseImage }));
   const { image, reason, from } = picked;
   const verdict = verdictOf(image, scheme);
   report.info(`${image.id}: ${reason}`);
   report.summary(
-    [`### ${text(wanted.family)}: ${code(image.id)}`, `${code(wanted.image)}: ${text(reason)}.`, `Verdict: ${text(verdict.reason)}.`].join(
+    [`### ${text(inputs.family)}: ${code(image.id)}`, `${code(inputs.image)}: ${text(reason)}.`, `Verdict: ${text(verdict.reason)}.`].join(
       '\n\n',
     ),
   );

@@ -1,7 +1,8 @@
 import type { Values } from '../kit/settings.ts';
 import { common, dryRun, family } from '../model/common-settings.ts';
 import type { Deps } from '../ports/deps.ts';
-import { schemeOf, selectImage, selection } from '../selection/select-image.ts';
+import { selectImage } from '../selection/select-image.ts';
+import { schemeOf, selection } from '../selection/settings.ts';
 import { applyShare, type ShareResult } from './apply.ts';
 import { planSharing, type ShareClients, type SharePlan } from './facts.ts';
 import { failureOf, reportPlan, reportResults } from './report.ts';

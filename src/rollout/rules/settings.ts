@@ -1,6 +1,6 @@
 import { count, duration, flag, list, map, oneOf, optional } from '../../kit/fields.ts';
 import type { Inputs, Setting, Values } from '../../kit/settings.ts';
-import { wait } from '../../model/wait-setting.ts';
+import { wait } from '../../model/common-settings.ts';
 
 /** How groups are rolled out: the settings of promote and rollback. */
 
