@@ -85,7 +85,7 @@ describe('a good image', () => {
     expect(ran.summary).toContain('| `web` | `web:1` | `web:2` | Successful |');
   });
 
-  test('scenario 42: what is there already is promoted without a single write', async () => {
+  test('scenario 42: an image that already runs is promoted without a single write', async () => {
     const { a } = await stage();
     const mark = l.lab.calls.mark();
     expect(await promote(a)).toMatchObject({ exitCode: 0, outputs: { outcome: 'unchanged', changed: 'false', 'pointer-version': '1' } });
@@ -117,7 +117,7 @@ describe('a good image', () => {
 });
 
 describe('refused before the first write', () => {
-  test('scenario 43: an image that did not pass, of another family, with a copied verdict, or of a stranger', async () => {
+  test('scenario 43: an image that did not pass, of another family, with a copied verdict, or that does not exist', async () => {
     const { a, b } = await stage();
     const cases = [
       [l.image('untested', { 'ami-action:verdict': '' }), /no passed verdict here \(never validated\)/],
@@ -135,7 +135,7 @@ describe('refused before the first write', () => {
     expectUntouched(a);
   });
 
-  test('scenario 53: a template that reads a parameter, and a group that others share $Latest with', async () => {
+  test('scenario 53: a template that reads a parameter, and $Latest of a shared template', async () => {
     const { a, b, template } = await stage();
     const reads = await l.template('reads', { ImageId: `resolve:ssm:${POINTER}` });
     await l.group('reads', { LaunchTemplateId: reads, Version: '1' });
@@ -149,7 +149,7 @@ describe('refused before the first write', () => {
     expectUntouched(a);
   });
 
-  test('scenario 62: preferences that cannot be', async () => {
+  test('scenario 62: impossible preferences', async () => {
     const { a, b } = await stage();
     const mark = l.lab.calls.mark();
     const ran = await promote(b, {
@@ -166,7 +166,7 @@ describe('refused before the first write', () => {
     expectUntouched(a);
   });
 
-  test('scenario 63: suspended processes and protected instances are told before the start', async () => {
+  test('scenario 63: suspended processes and protected instances are refused before the start', async () => {
     const { a, b } = await stage();
     await l.cloud.autoScaling.send(new SuspendProcessesCommand({ AutoScalingGroupName: 'web', ScalingProcesses: ['Terminate'] }));
     for (const member of groups(l.place).get('web')?.members.values() ?? []) Object.assign(member, { protected: true });
@@ -198,7 +198,7 @@ describe('refused before the first write', () => {
 });
 
 describe('the template version', () => {
-  test('scenario 51: made, and the answer lost: there is one', async () => {
+  test('scenario 51: created, and the answer lost: one version exists', async () => {
     const { b } = await stage();
     l.lab.faults.add({ operation: 'CreateLaunchTemplateVersion', nth: 1, action: { reset: 'after' } });
     expect((await promote(b)).exitCode).toBe(0);
@@ -208,7 +208,7 @@ describe('the template version', () => {
     ]);
   });
 
-  test('scenario 51: made, and the run killed: the next one uses it', async () => {
+  test('scenario 51: created, and the run killed: the next run uses it', async () => {
     const { b } = await stage();
     const ran = await promote(
       b,
@@ -230,7 +230,7 @@ describe('the template version', () => {
     ]);
   });
 
-  test('scenario 51: a full template is told, and nothing is left', async () => {
+  test('scenario 51: a full template is reported, and nothing is left', async () => {
     const { a, b } = await stage();
     templateLimits(l.place).versions = 1;
     const ran = await promote(b);
@@ -238,7 +238,7 @@ describe('the template version', () => {
     expectUntouched(a);
   });
 
-  test('scenario 52: AWS warns of it: it is removed, and nothing starts', async () => {
+  test('scenario 52: AWS warns about it: it is removed, and no refresh starts', async () => {
     const { a, b } = await stage();
     nextDoubts(l.place).push({ Code: 'InvalidSubnet', Message: 'is gone' });
     const ran = await promote(b);
@@ -249,14 +249,14 @@ describe('the template version', () => {
 });
 
 describe('the refresh', () => {
-  test('scenario 55: started, and the answer lost: it is known again and adopted', async () => {
+  test('scenario 55: started, and the answer lost: it is recognised and adopted', async () => {
     const { b } = await stage();
     l.lab.faults.add({ operation: 'StartInstanceRefresh', nth: 1, action: { reset: 'after' } });
     const ran = await promote(b);
     expect([ran.exitCode, l.refreshes('web'), l.runs('web')]).toEqual([0, ['Successful'], [b, b]]);
   });
 
-  test('scenario 55: that of somebody else is not touched, and named', async () => {
+  test('scenario 55: a refresh of another process is not touched, and named', async () => {
     const { a, b } = await stage();
     await l.cloud.autoScaling.send(new StartInstanceRefreshCommand({ AutoScalingGroupName: 'web', Preferences: { InstanceWarmup: 600 } }));
     const mark = l.lab.calls.mark();
@@ -266,7 +266,7 @@ describe('the refresh', () => {
     expect(l.refreshes('web').some(status => status === 'Cancelled')).toBe(false);
   });
 
-  test('scenario 56: an image whose service dies is rolled back by AWS: red, and everything as before', async () => {
+  test('scenario 56: an image whose service dies is rolled back by AWS: failed, and everything as before', async () => {
     const { a, b } = await stage();
     l.sick.add(b);
     const ran = await promote(b);
@@ -277,7 +277,7 @@ describe('the refresh', () => {
     expectUntouched(a);
   });
 
-  test('scenario 56: cancelled by a person half way: said with what runs where', async () => {
+  test('scenario 56: cancelled by a person half way: reports what runs where', async () => {
     const { a, b } = await stage();
     const ran = await promote(
       b,
@@ -298,7 +298,7 @@ describe('the refresh', () => {
     expect([l.runs('web'), l.candidate()]).toEqual([[a, a], false]);
   });
 
-  test('scenario 56: gone from the answers of AWS', async () => {
+  test('scenario 56: AWS no longer shows it', async () => {
     const { a, b } = await stage();
     l.lab.faults.add({
       operation: 'DescribeInstanceRefreshes',
@@ -312,7 +312,7 @@ describe('the refresh', () => {
     expect([ran.exitCode, l.pointer(), l.candidate()]).toEqual([1, a, /of 2 instances run ami-/.test(ran.errors.join())]);
   });
 
-  test('scenario 58: one that never moves is left at the deadline, and said to go on', async () => {
+  test('scenario 58: one without progress at the deadline is reported as in progress', async () => {
     const { a, b } = await stage({ timings: { refreshPatience: 36_000 } });
     l.sick.add(b);
     const ran = await promote(b, { 'roll-timeout': '5m' });
@@ -361,7 +361,7 @@ describe('the refresh', () => {
 });
 
 describe('the pointer', () => {
-  test('scenario 38: taken by AWS and never stored: found before anything is rolled', async () => {
+  test('scenario 38: accepted by AWS and never stored: fails before the rollout', async () => {
     const { a, b } = await stage();
     l.lab.faults.add({
       operation: 'PutParameter',
@@ -374,7 +374,7 @@ describe('the pointer', () => {
     expectUntouched(a);
   });
 
-  test('scenario 41: moved by somebody else while the groups were rolled: the loser stops and says so', async () => {
+  test('scenario 41: moved by another process during the rollout: this run stops and reports it', async () => {
     const { b } = await stage();
     const c = l.image('web-c');
     const ran = await promote(b, {}, { onLine: line => void (line.includes('Baking') && l.pointerTo(c)) });
@@ -382,7 +382,7 @@ describe('the pointer', () => {
     expect(ran.errors.join('\n')).toMatch(new RegExp(`changed during the promotion: it names ${c} \\(version 2\\)`));
   });
 
-  test('scenario 41: moved by somebody else in the same moment: the version tells', async () => {
+  test('scenario 41: moved by another process in the same moment: the version shows it', async () => {
     const { b } = await stage();
     const c = l.image('web-c');
     const forPointer = {

@@ -25,7 +25,7 @@ async function afterThree(wanted: Record<string, string> = {}) {
   return { a, b, c };
 }
 
-test('after success, twice: c, then b, then a; the third time it is refused with what there is', async () => {
+test('after success, twice: c, then b, then a; the third time is refused with the alternatives', async () => {
   const { a, b, c } = await afterThree();
   const first = await back();
   expect(first).toMatchObject({ exitCode: 0, outputs: { outcome: 'done', 'ami-id': b, 'replaced-ami-id': c } });
@@ -53,7 +53,7 @@ test('the next push does not bring back what was rolled back', async () => {
   expect([stateNow().pointer, vetoed(c)]).toEqual([c, undefined]);
 });
 
-test('the previous image has died since: the group goes back to the current one, which is not vetoed', async () => {
+test('the previous image fails: the group goes back to the current one, which is not vetoed', async () => {
   const { b, c } = await afterThree();
   l.sick.add(b);
   const ran = await back();
@@ -62,7 +62,7 @@ test('the previous image has died since: the group goes back to the current one,
   expect([stateNow(), vetoed(c)]).toEqual([{ runs: [c], pointer: c, candidate: false }, undefined]);
 });
 
-test('the previous image is gone: nothing is touched, and the others are named', async () => {
+test('the previous image no longer exists: no changes, and the others are named', async () => {
   const { a, b, c } = await afterThree();
   Object.assign(images(l.place).get(b) ?? {}, { state: 'deregistered' });
   const ran = await back();
@@ -81,7 +81,7 @@ test('a dry run shows where it leads and changes nothing', async () => {
   expect([stateNow(), vetoed(c)]).toEqual([{ runs: [c], pointer: c, candidate: false }, undefined]);
 });
 
-test('lost in the middle of the roll, it is finished by the next run', async () => {
+test('killed during the rollout, the next run finishes it', async () => {
   const { b, c } = await afterThree();
   const ran = await back(
     {},

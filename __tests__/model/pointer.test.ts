@@ -19,13 +19,13 @@ const parsed = (operation: 'promote' | 'rollback', was: string | undefined) =>
   pointerDescription(operation, { was, commit: 'abc', run: 'https://github.com/acme/web/actions/runs/1' });
 
 /** "promote A", "rollback B", "by hand C": one version each. */
-function history(...deeds: (readonly ['promote' | 'rollback' | 'by hand', string])[]) {
-  return deeds
+function history(...versions: (readonly ['promote' | 'rollback' | 'by hand', string])[]) {
+  return versions
     .map(([operation, value], i) => ({
       version: i + 1,
       value,
       labels: [],
-      description: operation === 'by hand' ? 'terraform' : parsed(operation, deeds[i - 1]?.[1]),
+      description: operation === 'by hand' ? 'terraform' : parsed(operation, versions[i - 1]?.[1]),
     }))
     .reverse();
 }
@@ -40,7 +40,7 @@ test('any naming scheme fits, and the candidate stands below it', () => {
   expect(candidateName('/ami/web/prod')).toBe('/ami/web/prod/candidate');
 });
 
-test('what a description says can be read again; what others wrote says nothing', () => {
+test('a description of the action can be parsed; any other cannot', () => {
   expect(parseDescription(parsed('rollback', C))).toEqual({ operation: 'rollback', was: C });
   expect(parseDescription(parsed('promote', undefined))).toEqual({ operation: 'promote', was: undefined });
   expect(parseDescription('managed by terraform')).toBeUndefined();
@@ -55,10 +55,14 @@ describe('what an environment ran', () => {
     ['promoted again after a rollback', history(['promote', A], ['promote', B], ['rollback', A], ['promote', C]), [A, C]],
     ['promoted back to an older one', history(['promote', A], ['promote', B], ['promote', A]), [A, B, A]],
     ['rolled back to one that it never ran', history(['promote', A], ['promote', B], ['rollback', C]), [A, C]],
-    ['rolled back to one that it never ran, told twice', history(['promote', A], ['promote', B], ['rollback', C], ['rollback', C]), [A, C]],
-    ['rolled back in vain', history(['promote', A], ['promote', B], ['promote', C], ['rollback', B], ['rollback', C]), [A, B, C]],
     [
-      'rolled back in vain, and then not',
+      'rolled back to one that it never ran, written twice',
+      history(['promote', A], ['promote', B], ['rollback', C], ['rollback', C]),
+      [A, C],
+    ],
+    ['a rollback that failed', history(['promote', A], ['promote', B], ['promote', C], ['rollback', B], ['rollback', C]), [A, B, C]],
+    [
+      'a rollback that failed, and one that succeeded',
       history(['promote', A], ['promote', B], ['promote', C], ['rollback', B], ['rollback', C], ['rollback', B]),
       [A, B],
     ],
@@ -69,7 +73,7 @@ describe('what an environment ran', () => {
   });
 });
 
-describe('where a rollback leads', () => {
+describe('the way back', () => {
   const three = history(['promote', A], ['promote', B], ['promote', C]);
   const candidate = (operation: 'promote' | 'rollback', value: string, was: string) => ({ value, description: parsed(operation, was) });
   test.each([
@@ -182,9 +186,9 @@ describe('scenario 43: an image that may not become current', () => {
   });
 });
 
-describe('scenario 39: a pointer that takes no further version', () => {
+describe('scenario 39: a pointer that AWS gives no further version', () => {
   const full = (labels: string[]) => Array.from({ length: 100 }, (_, i) => ({ version: 110 - i, labels: i === 99 ? labels : [] }));
-  test('is named with version and label before anything is rolled', () => {
+  test('is refused before the rollout, with version and label', () => {
     expect(fullReason(full(['golden']))).toBe(
       'it has 100 versions, and the oldest (11) carries the label golden, so AWS refuses another version',
     );
@@ -195,7 +199,7 @@ describe('scenario 39: a pointer that takes no further version', () => {
     ]);
   });
 
-  test('a label on a newer version, or fewer versions, are no hindrance', () => {
+  test('a label on a newer version, or fewer versions, are allowed', () => {
     expect(fullReason(full([]))).toBeUndefined();
     expect(fullReason(full(['golden']).slice(1))).toBeUndefined();
   });

@@ -17,7 +17,7 @@ const soak = (history: ReturnType<typeof ran>, there: Partial<Soak> = {}) => ({
   soak: { environment: 'stage', seconds: 4 * 3600, history, image: { id: B, vetoed: false }, ...there },
 });
 
-describe('what an environment demands', () => {
+describe('what an environment requires', () => {
   test.each<[string, Guards, readonly unknown[]]>([
     ['nothing', {}, []],
     ['a ref that fits', { allowedRefs: ['main', 'release/*'] }, []],
@@ -36,7 +36,11 @@ describe('what an environment demands', () => {
     ['time in stage, where it ran before', soak(ran([B, 1], [A, 6])), []],
     ['time in stage, in pieces', soak(ran([B, 1], [A, 4], [B, 6], [A, 9])), [expect.stringMatching(/only 3h/)]],
     ['time in stage, under the ID that it has there', soak(ran([A, 1], ['ami-twin', 8]), { image: { id: 'ami-twin', vetoed: false } }), []],
-    ['time in stage, where nobody knows it', soak(ran([B, 1]), { image: undefined }), [expect.stringMatching(/has never run in stage/)]],
+    [
+      'time in stage, where the image does not exist',
+      soak(ran([B, 1]), { image: undefined }),
+      [expect.stringMatching(/has never run in stage/)],
+    ],
     [
       'time in stage, which has rolled it back since',
       soak(ran([B, 1], [A, 6]), { image: { id: B, vetoed: true } }),

@@ -6,7 +6,7 @@ import { A, B, C, group, image, parameter, rollWorld, settings, use } from './ro
 const POINTER = '/ami/web/stage';
 
 describe('the order of a promotion', () => {
-  test('announce, make the version, roll, and only then move the pointer', async () => {
+  test('candidate, template version, rollout, and only then the pointer', async () => {
     const { world, calls, pointerNow, candidate, state } = rollWorld();
     const ended = await run(settings, world);
     expect(calls()).toEqual([
@@ -53,7 +53,7 @@ describe('the order of a promotion', () => {
     ]);
   });
 
-  test('scenario 42: what the environment runs already is promoted without a single write', async () => {
+  test('scenario 42: an image that the environment already runs causes no write', async () => {
     const { world, calls } = rollWorld({ pointer: [A] });
     expect(await run({ ...settings, image: A }, world)).toMatchObject({
       outcome: 'unchanged',
@@ -62,20 +62,20 @@ describe('the order of a promotion', () => {
     expect(calls()).toEqual([]);
   });
 
-  test('with the pointer already there, only the group is rolled', async () => {
+  test('a pointer that already names the image is not written again', async () => {
     const { world, calls } = rollWorld({ pointer: [A, B] });
     await run(settings, world);
     expect(calls()).not.toContain(`write ${POINTER} = ${B}`);
     expect(calls()).toContain('start r-1 of web to lt-1:2');
   });
 
-  test('strategy none moves the pointer and looks at no group', async () => {
+  test('strategy none moves the pointer and reads no group', async () => {
     const { world, calls } = rollWorld();
     await run({ ...settings, groups: undefined, strategy: 'none' }, world);
     expect(calls()).toEqual([`write ${POINTER}/candidate = ${B}`, `write ${POINTER} = ${B}`, `remove ${POINTER}/candidate`]);
   });
 
-  test('a dry run tells the plan and writes nothing', async () => {
+  test('a dry run reports the plan and writes nothing', async () => {
     const { world, calls, log } = rollWorld();
     expect(await run({ ...settings, dryRun: true }, world)).toMatchObject({ outcome: 'planned', outputs: { pointerVersion: undefined } });
     expect(calls()).toEqual([]);
@@ -113,7 +113,7 @@ describe('what is refused before the first write', () => {
     expect(pointerNow()).toBe(A);
   });
 
-  test('a group that does not exist is a mistake of the workflow, and the nearest name is told', async () => {
+  test('a group that does not exist is a usage error with the nearest name', async () => {
     await expect(run({ ...settings, groups: ['wep'] }, rollWorld().world)).rejects.toThrow(
       new UsageError(['"groups": Auto Scaling group "wep" does not exist in this account and region, did you mean "web"?']),
     );
@@ -121,13 +121,13 @@ describe('what is refused before the first write', () => {
   });
 });
 
-describe('when the roll fails', () => {
+describe('when the rollout fails', () => {
   test.each([
     ['RollbackSuccessful', /rolled the refresh back; the old image runs again/],
     ['Cancelled', /another process cancelled the refresh/],
     ['Failed', /failed and was not rolled back/],
     ['RollbackFailed', /AWS could not roll the refresh back/],
-  ] as const)('scenario 56: after %s the pointer stays, and nothing of ours is left', async (status, says) => {
+  ] as const)('scenario 56: after %s the pointer is unchanged and nothing is left', async (status, says) => {
     const { world, pointerNow, candidate, state } = rollWorld({ script: ['InProgress', status] });
     const failure = await run(settings, world).catch(cause => cause);
     expect(failure).toBeInstanceOf(RejectedError);
@@ -136,7 +136,7 @@ describe('when the roll fails', () => {
     expect(state.parameters.get(POINTER)).toHaveLength(1);
   });
 
-  test('an instance that runs something else while it bakes: AWS is told to roll back', async () => {
+  test('an instance that runs another image during the bake time: AWS rolls back', async () => {
     const { world, calls, state, pointerNow } = rollWorld({ script: ['InProgress', 'Baking'] });
     const find = world.inRegion({ region: '' }).groups.imagesOf;
     Object.assign(world.inRegion({ region: '' }).groups, {
@@ -148,7 +148,7 @@ describe('when the roll fails', () => {
     expect([state.refreshes[0]?.refresh.status, pointerNow()]).toEqual(['RollbackSuccessful', A]);
   });
 
-  test('one of two groups fails: the other, already successful, is refreshed back', async () => {
+  test('one of two groups fails: the other, already successful, is reverted by a refresh', async () => {
     const { world, calls, state } = rollWorld({ groups: [group('web'), group('api')] });
     const { groups } = world.inRegion({ region: '' });
     const { refresh } = groups;
@@ -170,7 +170,7 @@ describe('when the roll fails', () => {
     expect([...state.runs.values()]).toEqual([A, A, A, A]);
   });
 
-  test('when we stop watching nothing is undone: the candidate stays, the next run finds the refresh and finishes', async () => {
+  test('a timeout reverts nothing: the candidate stays, and the next run finds the refresh and finishes', async () => {
     const { world, calls, candidate, pointerNow, state } = rollWorld({ script: ['InProgress'] });
     const failure = await run(settings, world).catch(cause => cause);
     expect(failure).toBeInstanceOf(TimeoutError);
@@ -185,7 +185,7 @@ describe('when the roll fails', () => {
     expect([candidate(), pointerNow()]).toEqual([undefined, B]);
   });
 
-  test('scenario 41: the pointer was moved by somebody else meanwhile: it is left alone, and said', async () => {
+  test('scenario 41: a pointer that another process moved during the rollout is not overwritten', async () => {
     const { world, state, pointerNow } = rollWorld();
     state.onCall = call => {
       if (call.startsWith('start'))
@@ -198,7 +198,7 @@ describe('when the roll fails', () => {
     expect(pointerNow()).toBe(C);
   });
 
-  test('scenario 38: a write that AWS takes and never stores is found before anything is rolled', async () => {
+  test('scenario 38: a write that AWS accepts and never stores fails before the rollout', async () => {
     const { world, calls, state, pointerNow } = rollWorld();
     Object.assign(world.inRegion({ region: '' }).parameters, { write: async () => 1 });
     await expect(run(settings, world)).rejects.toThrow(
@@ -208,7 +208,7 @@ describe('when the roll fails', () => {
     expect([pointerNow(), state.refreshes.length]).toEqual([A, 0]);
   });
 
-  test('scenario 52: a version that AWS warns about is removed again, and nothing starts', async () => {
+  test('scenario 52: a version with a warning by AWS is removed, and no refresh starts', async () => {
     const { world, calls } = rollWorld();
     const { launchTemplates } = world.inRegion({ region: '' });
     const { create } = launchTemplates;
@@ -220,7 +220,7 @@ describe('when the roll fails', () => {
   });
 });
 
-test('a veto that is lifted goes only when the image runs', async () => {
+test('a veto is lifted only when the image runs', async () => {
   const { world, calls } = rollWorld({ images: [image(A), image(B, { 'ami-action:vetoed-in': 'prod stage' })] });
   await run({ ...settings, liftVeto: true }, world);
   expect(calls().slice(-3)).toEqual([`write ${POINTER} = ${B}`, `tag ${B} {"ami-action:vetoed-in":"prod"}`, `remove ${POINTER}/candidate`]);

@@ -20,7 +20,7 @@ async function afterThree() {
 
 const vetoed = (of: Image | undefined) => of !== undefined && isVetoed(of, scheme, 'stage');
 
-test('announce, veto, roll, and only then move the pointer; the template version of then is used again', async () => {
+test('candidate, veto, rollout, and only then the pointer; the earlier template version is used again', async () => {
   const { world, calls, state, pointerNow, candidate } = await afterThree();
   expect(await run(back, world)).toMatchObject({ outcome: 'done', outputs: { amiId: B, replacedAmiId: C } });
   expect(calls()).toEqual([
@@ -33,7 +33,7 @@ test('announce, veto, roll, and only then move the pointer; the template version
   expect([...state.runs.values(), pointerNow(), candidate()]).toEqual([B, B, B, undefined]);
 });
 
-test('the second time it goes one further back, and the third is refused with what there is', async () => {
+test('the second time it goes back one further; the third time is refused with the alternatives', async () => {
   const { world, state, pointerNow } = await afterThree();
   await run(back, world);
   await run(back, world);
@@ -75,7 +75,7 @@ describe('refused before the first write', () => {
   });
 });
 
-test('lost after the pointer moved, it is finished, not repeated one further back', async () => {
+test('a run that ended after the pointer moved is finished, not repeated', async () => {
   const { world, state, calls, pointerNow, candidate } = await afterThree();
   const { remove } = world.inRegion({ region: '' }).parameters;
   const lost = { remove: async () => Promise.reject(new Error('killed')) };
@@ -88,7 +88,7 @@ test('lost after the pointer moved, it is finished, not repeated one further bac
   expect(calls().filter(call => call.startsWith('start'))).toHaveLength(1);
 });
 
-test('while a promotion is under way, back means where it started', async () => {
+test('during an unfinished promotion, back means where it started', async () => {
   const { world, state, pointerNow } = await afterThree();
   await promote(settings, world);
   state.versions.push(version(9, B, 'lt-9'));
@@ -103,7 +103,7 @@ test('while a promotion is under way, back means where it started', async () => 
   expect([pointerNow(), vetoed(state.images.get(C))]).toEqual([B, true]);
 });
 
-test('an image that is named is gone back to', async () => {
+test('"image" names the image to roll back to', async () => {
   const { world, pointerNow, state } = await afterThree();
   await run({ ...back, image: A }, world);
   expect([pointerNow(), vetoed(state.images.get(C)), vetoed(state.images.get(B))]).toEqual([A, true, false]);
