@@ -244,7 +244,7 @@ describe('launch', () => {
     for (const dry of ['true', 'false']) {
       const ran = await l.validate(windows, { 'dry-run': dry });
       expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'usage']);
-      expect(ran.errors.join()).toContain(`Image ${windows} is for Windows, and checks run on Linux only.\nNo changes were made.`);
+      expect(ran.errors.join()).toContain(`Image ${windows} is for Windows, and checks run on Linux only\nNo changes were made.`);
       expect(ran.errors.join()).toContain('Next: Remove validate, share and promote for this family');
     }
     expect([l.lab.calls.count('RunInstances', mark), l.lab.calls.count('CreateTags', mark)]).toEqual([0, 0]);
