@@ -305,7 +305,7 @@ describe('scenario 61: a promotion of ninety minutes on sessions of one hour', (
     expect(ran.errors[0]).toMatch(
       /The credentials of \S+ expired at 20\S+ \S+ UTC and could not be renewed\. What was started continues without this run\./,
     );
-    expect(ran.errors[0]).toMatch(/refresh \S+ of web goes on by itself/);
+    expect(ran.errors[0]).toMatch(/refresh \S+ of web is in progress/);
     expect(ran.warnings.join('\n')).toContain('could not be renewed yet');
     // Neither success nor failure: nothing was put back, nothing was moved on.
     expect([of.pointer(), of.candidate()]).toEqual([a, true]);

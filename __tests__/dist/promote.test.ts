@@ -172,7 +172,7 @@ describe('refused before the first write', () => {
     for (const member of groups(l.place).get('web')?.members.values() ?? []) Object.assign(member, { protected: true });
     const mark = l.lab.calls.mark();
     const ran = await promote(b);
-    expect(ran.errors.join('\n')).toMatch(/Terminate suspended[\s\S]*protected from scale-in; by itself AWS waits an hour/);
+    expect(ran.errors.join('\n')).toMatch(/Terminate is suspended[\s\S]*protected from scale-in; AWS would wait an hour/);
     expect(writes(mark)).toEqual([]);
     expectUntouched(a);
   });
@@ -242,7 +242,7 @@ describe('the template version', () => {
     const { a, b } = await stage();
     nextDoubts(l.place).push({ Code: 'InvalidSubnet', Message: 'is gone' });
     const ran = await promote(b);
-    expect(ran.errors.join('\n')).toMatch(/AWS made web:2 from version 1 with warnings: InvalidSubnet: is gone/);
+    expect(ran.errors.join('\n')).toMatch(/AWS created web:2 from version 1 with warnings: InvalidSubnet: is gone/);
     expect(l.refreshes('web')).toEqual([]);
     expectUntouched(a);
   });
@@ -261,7 +261,7 @@ describe('the refresh', () => {
     await l.cloud.autoScaling.send(new StartInstanceRefreshCommand({ AutoScalingGroupName: 'web', Preferences: { InstanceWarmup: 600 } }));
     const mark = l.lab.calls.mark();
     const ran = await promote(b);
-    expect(ran.errors.join('\n')).toMatch(/refresh \S+, which is not ours, is (Pending|InProgress)/);
+    expect(ran.errors.join('\n')).toMatch(/refresh \S+ \(not started by ami-action\) is (Pending|InProgress)/);
     expect([writes(mark), l.pointer(), l.versions('web')]).toEqual([[], a, [1]]);
     expect(l.refreshes('web').some(status => status === 'Cancelled')).toBe(false);
   });
@@ -290,7 +290,7 @@ describe('the refresh', () => {
       },
     );
     expect(ran.errors.join('\n')).toMatch(
-      new RegExp(`another process cancelled the refresh[\\s\\S]*web: \\d of 2 instances run ${b}; the group launches web:1`),
+      new RegExp(`another process cancelled the refresh[\\s\\S]*web: \\d of 2 instances run ${b}, and the group launches web:1`),
     );
     expect([ran.exitCode, l.pointer(), l.candidate(), l.launches('web')?.LaunchTemplate?.Version]).toEqual([1, a, true, '1']);
     expect(ran.errors.join('\n')).toContain('Next: Run mode "rollback" with the same groups: it reverts the rest.');

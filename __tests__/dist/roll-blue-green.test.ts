@@ -95,7 +95,7 @@ describe('held', () => {
     const mark = l.lab.calls.mark();
     expect((await promote(c)).errors.join('\n')).toContain(`web-green exists with ${b}`);
     expect((await promote(b, { strategy: 'rolling' })).errors.join('\n')).toContain(
-      'promote that one with "strategy: blue-green" to finish',
+      'promote that image with "strategy: blue-green" to finish',
     );
     expect(l.lab.calls.since(mark).filter(({ operation }) => !/^(Describe|Get)/.test(operation))).toEqual([]);
     expect((await promote(c, { 'foreign-refresh': 'supersede' })).exitCode).toBe(0);
@@ -168,7 +168,7 @@ test('what cannot be copied is refused before the first write', async () => {
   );
   const mark = l.lab.calls.mark();
   expect((await promote(b)).errors.join('\n')).toContain(
-    'its scaling policy step (StepScaling) is called by CloudWatch alarms, so a second web would not be the same',
+    'its scaling policy step (StepScaling) is called by CloudWatch alarms, so the green group would differ from web',
   );
   expect([l.lab.calls.since(mark).filter(({ operation }) => !/^(Describe|Get)/.test(operation)), alive()]).toEqual([[], { web: [a] }]);
 });

@@ -63,7 +63,7 @@ describe('blue-green', () => {
     const ran = await blueGreen(b, { 'roll-timeout': '20m' });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
     expect(ran.errors.join('\n')).toMatch(
-      /web-green: gave up after [\dms ]+\. Last seen: 2 new instances get no traffic yet: web-elb reports OutOfService, Instance has failed [^\n]*\.[\s\S]*Reverted: every group launches and runs what it did before/,
+      /web-green: gave up after [\dms ]+\. Last seen: 2 of 2 new instances get no traffic yet: web-elb reports OutOfService, Instance has failed [^\n]*\.[\s\S]*Reverted: every group launches and runs what it did before/,
     );
     expect(stateNow()).toEqual({ alive: { web: [a] }, pointer: a, candidate: false, balanced: two(a) });
     expect([[...(groups(l.place).get('web')?.members.keys() ?? [])], l.versions('web')]).toEqual([before, [1]]);
@@ -172,7 +172,9 @@ describe('rolling', () => {
       await until(() => [...(groups(l.place).get('web')?.members.values() ?? [])].every(({ health }) => health === 'Unhealthy'));
       const ran = await promote(b);
       expect([ran.exitCode, ran.outputs['outcome'], l.pointer()]).toEqual([1, 'rejected', a]);
-      expect(ran.errors.join('\n')).toMatch(/sends nothing to i-[0-9a-f]+ and 1 more \(web-elb reports OutOfService, Instance has failed/);
+      expect(ran.errors.join('\n')).toMatch(
+        /sends no traffic to i-[0-9a-f]+ and 1 more \(web-elb reports OutOfService, Instance has failed/,
+      );
     });
   });
 });

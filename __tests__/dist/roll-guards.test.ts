@@ -96,7 +96,7 @@ describe('settings', () => {
     for (const named of [{ groups: 'web' }, { 'group-tags': '{ app: web }' }]) {
       const ran = await l.act('promote', { ...none, image: b, ...named });
       expect([ran.outputs['outcome'], l.lab.calls.count(undefined, mark)]).toEqual(['usage', 0]);
-      expect(ran.errors.join('\n')).toContain('"strategy: none" moves the pointer only, and "groups" or "group-tags" name groups to roll');
+      expect(ran.errors.join('\n')).toContain('"strategy: none" moves the pointer only, but "groups" or "group-tags" name groups');
     }
     const files = { '.github/ami.yml': 'groups: [web]\n' };
     expect((await l.act('promote', { ...none, image: b, groups: '[]' }, { files })).exitCode).toBe(0);

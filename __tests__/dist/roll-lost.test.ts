@@ -48,7 +48,7 @@ describe('the network is gone while the groups are rolled', () => {
     const ran = await promote(b, {}, { onLine });
     expect([ran.exitCode, ran.outputs['outcome'], l.pointer(), l.candidate()]).toEqual([1, 'unknown', a, true]);
     expect(ran.errors.join('\n')).toMatch(
-      /^Cannot reach AWS \([\s\S]*- refresh \S+ of web is in progress\n- \S+\/candidate keeps the image[\s\S]*Next: Re-run the job with the same settings: it finds what was begun/,
+      /^Cannot reach AWS \([\s\S]*- refresh \S+ of web is in progress\n- \S+\/candidate keeps the image[\s\S]*Next: Re-run the job with the same settings: it finds the rollout/,
     );
     expect(l.lab.calls.count('RollbackInstanceRefresh')).toBe(0);
     restore();

@@ -48,7 +48,7 @@ describe('a group whose health check is EC2, behind a target group', () => {
     expect(ran.errors.join('\n')).toMatch(
       /web: during the bake time, the load balancer sends no traffic to i-[0-9a-f]+ and 1 more \(unhealthy, Target\.FailedHealthChecks, Health checks failed\)\. If the service starts slowly, increase "warm-up"/,
     );
-    expect(ran.warnings.join('\n')).toContain('web: its health check is EC2, so AWS replaces on though new instances get no traffic');
+    expect(ran.warnings.join('\n')).toContain('web: health check type EC2: AWS continues even if new instances get no traffic');
   });
 
   test('with a good one is green', async () => {
@@ -99,7 +99,7 @@ describe('what was never in service', () => {
     await l.cloud.autoScaling.send(new SuspendProcessesCommand({ AutoScalingGroupName: 'web', ScalingProcesses: ['AddToLoadBalancer'] }));
     const ran = await promote(b);
     expect([ran.exitCode, stateOf(), l.versions('web')]).toEqual([1, { runs: [a], version: '1', pointer: a, candidate: false }, [1]]);
-    expect(ran.errors.join('\n')).toContain('web: AddToLoadBalancer suspended');
+    expect(ran.errors.join('\n')).toContain('web: AddToLoadBalancer is suspended');
   });
 
   test('is not "unchanged": the group should have two instances, and has none', async () => {
@@ -114,7 +114,7 @@ describe('what was never in service', () => {
     const ran = await promote(b);
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
     expect(ran.log).toContain('none of its 2 instances is in service');
-    expect(ran.errors.join('\n')).toContain('web: Launch suspended');
+    expect(ran.errors.join('\n')).toContain('web: Launch is suspended');
   });
 });
 
@@ -176,7 +176,7 @@ describe('a warm pool', () => {
     const { a, b } = await stage();
     await withPool(2);
     const planned = await promote(b, { 'dry-run': 'true' });
-    expect(planned.log).toMatch(/replace 2 instances, 2 at a time, 1 batch, then i-[0-9a-f]+, i-[0-9a-f]+ of its warm pool/);
+    expect(planned.log).toMatch(/replace 2 instances, 2 at a time, in 1 batch, then replace i-[0-9a-f]+, i-[0-9a-f]+ of the warm pool/);
     expect(pool()).toEqual([a, a]);
     expect([(await promote(b)).exitCode, pool(), stateOf().pointer]).toEqual([0, [b, b], b]);
     expect((await promote(b)).outputs['outcome']).toBe('unchanged');
@@ -191,7 +191,7 @@ describe('a warm pool', () => {
     };
     const ran = await l.act('promote', { ...quick, image: b }, { onLine: leave });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
-    expect(ran.errors.join('\n')).toMatch(/web: AWS calls the refresh successful, but i-[0-9a-f]+ of the warm pool run another image/);
+    expect(ran.errors.join('\n')).toMatch(/web: AWS calls the refresh successful, but i-[0-9a-f]+ of the warm pool runs another image/);
     expect([stateOf(), pool()]).toEqual([{ runs: [a], version: '1', pointer: a, candidate: false }, [a]]);
   });
 

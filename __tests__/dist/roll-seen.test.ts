@@ -88,7 +88,7 @@ describe('what a sick instance said', () => {
     expect(ran.summary).toMatch(/### `i-[0-9a-f]+` of `web`/);
     expect(ran.summary).toMatch(/unhealthy, Target\.FailedHealthChecks, Health checks failed/);
     expect(ran.summary).toContain('paper machine i-');
-    expect(ran.log).toMatch(/The last sick instance, i-[0-9a-f]+ of web at /);
+    expect(ran.log).toMatch(/Last unhealthy instance: i-[0-9a-f]+ of web at /);
   });
 });
 
@@ -156,7 +156,7 @@ describe('scenario 59: cancelled while groups are rolled, with "on-cancel: rollb
       expect([ran.exitCode, ran.outputs['outcome'], l.candidate()]).toEqual([1, 'rejected', false]);
       expect(stateOf('web')).toEqual({ runs: [a], version: '1', pointer: a });
       expect(ran.errors.join('\n')).toMatch(
-        /^web: AWS rolled the refresh back; the old image runs again[\s\S]*nothing: every group launches/,
+        /^web: AWS rolled the refresh back; the old image runs again[\s\S]*Reverted: every group launches/,
       );
       expect([(await promote(b)).exitCode, stateOf('web').runs, l.pointer(), l.candidate()]).toEqual([0, [b], b, false]);
     });

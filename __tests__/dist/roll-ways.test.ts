@@ -36,7 +36,7 @@ describe('scenario 55: a refresh of another process', () => {
     await strange(300);
     const ran = await promote(b, { 'foreign-refresh': 'wait' });
     expect([ran.exitCode, l.refreshes('web'), stateOf('web')]).toEqual([0, ['Successful', 'Successful'], { runs: [b], version: '2' }]);
-    expect(ran.log).toMatch(/web: the refresh \S+ before ours: (Pending|InProgress)/);
+    expect(ran.log).toMatch(/Waiting for refresh \S+ of web: (Pending|InProgress)/);
   });
 
   test('is superseded: what cannot be rolled back is cancelled', async () => {
@@ -218,7 +218,7 @@ describe('a template that reads the pointer', () => {
     await strange(3600);
     const ran = await l.act('rollback', { ...quick, ...follow });
     expect([ran.outputs['outcome'], l.pointer(), l.refreshes('web').filter(status => status === 'Cancelled')]).toEqual(['rejected', b, []]);
-    expect(ran.errors.join('\n')).toMatch(/web: refresh \S+, which is not ours, is (Pending|InProgress)/);
+    expect(ran.errors.join('\n')).toMatch(/web: refresh \S+ \(not started by ami-action\) is (Pending|InProgress)/);
   });
 
   test('pinned: to what it means now, and then rolled like any other', async () => {
@@ -231,7 +231,7 @@ describe('a template that reads the pointer', () => {
       { runs: [a], version: '2' },
       a,
     ]);
-    expect(failed.errors.join('\n')).toContain('- web stays pinned to web:2, which names the image that web:1 read from its parameter');
+    expect(failed.errors.join('\n')).toContain('- web stays pinned to web:2, which has the image that web:1 read from its parameter');
     l.sick.clear();
     expect((await promote(b)).exitCode).toBe(0);
     expect([stateOf('web').runs, l.pointer()]).toEqual([[b], b]);
