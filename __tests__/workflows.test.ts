@@ -80,7 +80,7 @@ describe.each([PIPELINE, ...callers])('%s', path => {
     ).toEqual([]);
   });
 
-  // GitHub would record one of its own beside ours, with the commit of the workflow and not of the image.
+  // GitHub would record a second one, with the commit of the workflow and not of the image.
   test('a job in an environment leaves the deployment to the action', () => {
     const inside = jobs.filter(([, job]) => job.environment !== undefined);
     expect(inside.filter(([, job]) => job.environment?.deployment !== false || job.permissions?.['deployments'] !== 'write')).toEqual([]);
@@ -113,7 +113,7 @@ test('callers give the reusable workflow only what it takes', () => {
   expect(given.filter(key => !known.includes(key))).toEqual([]);
 });
 
-test('who follows a private repository is told where the token goes, and it goes there', () => {
+test('the example for a private repository shows where the token goes, and it goes there', () => {
   const follow = 'examples/workflows/ami-follow.yml';
   const said = readFileSync(join(root, follow), 'utf8').replace(/^( *)# (secrets:| {2}[\w-]+: \$)/gm, '$1$2');
   const { secrets = {} } = (parse(said) as Workflow).jobs['follow'] ?? {};

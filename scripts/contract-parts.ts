@@ -7,7 +7,7 @@ import type { ReadyMade } from '../src/validation/rules/checks-ready.ts';
 
 type Modes = Readonly<Record<string, AnyMode>>;
 
-/** Most settings that a mode shows first; every further one names the user who needs it. */
+/** How many settings a mode shows first; each further one names the user who needs it. */
 const FIRST = 12;
 
 interface Declared {
@@ -44,10 +44,10 @@ export function actionYaml(modes: Modes): string {
     Object.values(modes).flatMap(mode => Object.entries(mode.outputs).map(([key, doc]) => [kebab(key), doc] as const)),
   );
   return [
-    // No defaults here: the runner would hand them over as if the user had said them, and the file could never win.
+    // No defaults here: the runner passes them as if the user had set them, and the file could never win.
     'inputs:',
     ...input('mode', `What to do: ${names.join(', ')}.`, true),
-    ...input('config', `File with settings, in the repository; ${CONFIG_FILE} unless said otherwise.`),
+    ...input('config', `File with settings, in the repository. Default: ${CONFIG_FILE}.`),
     ...everySetting(modes).flatMap(({ name, setting, modes: of }) =>
       input(name, `${plain(setting.doc)} (${of.length === names.length ? 'every mode' : of.join(', ')})`),
     ),
@@ -82,7 +82,7 @@ const settingTable = (rows: Named): string =>
 const furtherOf = ({ settings }: AnyMode): Named =>
   Object.entries(settings).flatMap(([key, setting]) => (setting.neededBy === undefined ? [] : [[kebab(key), setting] as const]));
 
-/** The further settings that no mode lacks: told once. */
+/** The further settings that every mode has: listed once. */
 export function common(modes: Modes): Named {
   const [one, ...others] = Object.values(modes);
   if (one === undefined) return [];
@@ -99,7 +99,7 @@ export function tables(mode: AnyMode, everywhere: Named): string {
   const further = furtherOf(mode).filter(([name]) => everywhere.every(([its]) => its !== name));
   if (first.length > FIRST)
     throw new Error(
-      `${first.length} settings are shown first, at most ${FIRST} may be: say who needs ${first.slice(FIRST).map(([name]) => name)}`,
+      `${first.length} settings are shown first, at most ${FIRST} may be: name who needs ${first.slice(FIRST).map(([name]) => name)}`,
     );
   const more =
     further.length === 0 ? [] : [`<details><summary>${further.length} more settings</summary>\n\n${settingTable(further)}\n\n</details>`];
@@ -148,8 +148,8 @@ function inFile(setting: Setting<unknown>): object {
 }
 
 /**
- * What AWS asks of a caller besides the call itself: to use a launch template one must be allowed to launch from it, and to hand a
- * role to an instance one must be allowed to pass it.
+ * What AWS requires of a caller in addition to the call: a launch template needs the right to launch from it, a role for an instance the
+ * right to pass it.
  * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
  */
 const BESIDES: Readonly<Record<string, readonly string[]>> = {
@@ -161,7 +161,7 @@ const BESIDES: Readonly<Record<string, readonly string[]>> = {
 
 type Permissions = Readonly<Record<string, readonly string[]>>;
 
-/** Rights that make somebody else of whoever has them for every role: they are granted for roles by name. */
+/** With these rights on every role a principal can become any of them: they are granted for roles by name. */
 const BY_NAME = ['iam:PassRole', 'sts:AssumeRole'];
 
 function actionsOf(mode: string, permissions: Permissions): readonly string[] {
@@ -170,7 +170,7 @@ function actionsOf(mode: string, permissions: Permissions): readonly string[] {
   return [...new Set([...calls, ...(BESIDES[mode] ?? [])])].sort();
 }
 
-/** The IAM policy of a mode, from the calls that it really makes (permissions.json). */
+/** The IAM policy of a mode, from the calls that it makes (permissions.json). */
 export function policy(mode: string, permissions: Permissions): object {
   const all = actionsOf(mode, permissions);
   const Action = all.filter(action => !BY_NAME.includes(action));

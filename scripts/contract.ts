@@ -1,5 +1,5 @@
-// action.yml, the README's tables, the JSON Schema of .github/ami.yml and the policies in examples/ say nothing by themselves: the modes
-// and their calls do, and this script writes it down.
+// action.yml, the README's tables, the JSON Schema of .github/ami.yml and the policies in examples/ are generated from the modes and
+// their calls.
 //   npm run contract            writes what is stale
 //   npm run contract -- --check fails when something is
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -21,11 +21,11 @@ function write(path: string, after: string): void {
   else writeFileSync(file, after);
 }
 
-/** Replaces what stands between two marks, and insists that they are there. */
+/** Replaces the text between two marks, which must exist. */
 function between(content: string, open: string, close: string, inside: string): string {
   const from = content.indexOf(open);
   const to = content.indexOf(close);
-  if (from < 0 || to < from) throw new Error(`there is no block ${open} ... ${close}`);
+  if (from < 0 || to < from) throw new Error(`no block ${open} ... ${close}`);
   return `${content.slice(0, from + open.length)}\n${inside}\n${content.slice(to)}`;
 }
 

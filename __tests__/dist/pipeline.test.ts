@@ -65,7 +65,7 @@ async function act(event: string, workflow: string, inputs: Readonly<Record<stri
     ...['--action-offline-mode', '--artifact-server-addr', '127.0.0.1', '--cache-server-addr', '127.0.0.1', '--json'],
     ...Object.entries(settings).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
     ...Object.entries(inputs).flatMap(([name, value]) => ['--input', `${name}=${value}`]),
-    ...['--secret', 'GITHUB_TOKEN=of-nobody'],
+    ...['--secret', 'GITHUB_TOKEN=of-no-one'],
   ];
   const mark = lab.calls.mark();
   const child = spawn(await goTool('act'), args, {
@@ -118,7 +118,7 @@ test('a rehearsal plans the promotion and the pruning, and changes nothing', asy
   expect(Object.keys(lab.calls.byOperation(mark)).filter(call => !/:(Describe|Get|List)/.test(call))).toEqual([]);
 });
 
-test('a broken image ends red at Validate, with the cause, and reaches nobody', async () => {
+test('a broken image ends red at Validate, with the cause, and is not promoted', async () => {
   const before = await pointerValue(cloud, '/ami/web/stage');
   repository.commit('It does not start', '1.1.0', server => `import turbo\n${server}`);
   const ran = await act('push', 'ami-stage.yml');

@@ -11,7 +11,7 @@ import { type Ran, removeWorkspaces, runAction } from '../harness.ts';
 import { describeWithPacker, packerHere, template } from './build-lab.ts';
 import { tokens } from './github.ts';
 
-/** Whoever pastes what the README says under "Start", and nothing else: its file, the example template, the role of examples/delivery-role.yml. */
+/** What the README says to paste under "Start": its file, the example template, the role of examples/delivery-role.yml. */
 
 const root = join(import.meta.dirname, '..', '..');
 const [, file = ''] = /```yaml\n(family: web\n[\s\S]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? [];

@@ -48,7 +48,7 @@ describe.each(Object.keys(modes).filter(mode => 'image' in (modes[mode]?.setting
     for (const id of [before, now]) await pointTo(id, BUILD);
     const dry = mode === 'resolve' ? {} : { 'dry-run': 'true' };
     const ran = await l.act(mode, { image, environment: 'stage', ...needs[mode], ...dry });
-    expect([ran.outputs['ami-id'], ran.errors.filter(said => !said.includes('stays: used by parameter'))]).toEqual([before, []]);
+    expect([ran.outputs['ami-id'], ran.errors.filter(error => !error.includes('is kept: used by parameter'))]).toEqual([before, []]);
   });
 });
 
@@ -219,7 +219,7 @@ describe('last known good, through the API of GitHub', () => {
     ['a token without permission', 403, {}, 'access', 'GitHub refused to list the commits of acme/web'],
     ['too many requests', 403, { 'x-ratelimit-remaining': '0' }, 'timeout', 'The rate limit of GitHub is used up'],
     ['an outage', 502, {}, 'timeout', 'GitHub could not list the commits of acme/web'],
-  ])('%s is told for what it is', async (_, status, headers, outcome, says) => {
+  ])('%s is reported as what it is', async (_, status, headers, outcome, says) => {
     const server = await serve(() => ({ status, headers, body: { message: 'no' } }));
     servers.push(server);
     const ran = await resolve({ image: 'ref:main', fallback: 'last-known-good' }, { env: env(server) });

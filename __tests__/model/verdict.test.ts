@@ -54,7 +54,7 @@ describe('the verdict on an image', () => {
 describe('a copy of a passed image', () => {
   const source = image('ami-0123456789abcdef0', verdictValue('ami-0123456789abcdef0', passed));
 
-  test('inherits only when whoever made it says so', () => {
+  test('inherits a verdict only on request', () => {
     const tags = source.tags;
     expect(verdictOf({ id: 'ami-copy', tags }, scheme).result).toBe('foreign');
     const judged = verdictOf(image('ami-copy', inheritedVerdict('ami-copy', source, scheme)), scheme);

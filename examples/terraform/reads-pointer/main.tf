@@ -1,5 +1,5 @@
-# A launch template that reads the pointer at every launch: for single machines and fleets that nobody rolls. What is running stays as it is until
-# it is replaced; a scale-out gets the new image as soon as the pointer moves. For groups that are rolled and proven see ../main.tf.
+# A launch template that reads the pointer at every launch: for single instances and groups without rollouts. Running instances keep their
+# image; a scale-out gets the new one as soon as the pointer moves. For groups with rollouts see ../main.tf.
 #
 #   mode: promote
 #   family: web
