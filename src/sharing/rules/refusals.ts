@@ -3,7 +3,7 @@ import type { ImageKey } from '../../model/image-access.ts';
 import { mayPass } from '../../model/verdict.ts';
 import type { Origin, ShareOptions } from './plan.ts';
 
-/** What is shared, with whom. The functions below return why that is refused, each with the fix, before anything is changed. */
+/** What is shared, and its targets. The functions below return why that is refused, each with the fix, before anything is changed. */
 export interface Sharing {
   readonly scheme: TagScheme;
   readonly family: string;
