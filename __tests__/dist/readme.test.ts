@@ -85,6 +85,6 @@ describeWithPacker('what the README says to paste', () => {
   test('lets no pull request in', async () => {
     const ran = await job('list', {}, 'pull_request');
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'access']);
-    expect(ran.errors[0]).toContain('The token says sub "repo:acme/web:pull_request"');
+    expect(ran.errors[0]).toContain('The token has sub "repo:acme/web:pull_request"');
   });
 });
