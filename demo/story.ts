@@ -23,7 +23,7 @@ mkdirSync(out, { recursive: true });
 const startedAt = Date.now();
 const environment = { ...tools, TMPDIR: tmpdir(), PKR_VAR_ssh_port: '2322' };
 // AWS ends a refresh without progress after an hour. Five minutes here keep the demo short.
-const lab = await startLab({ speed: 60, timings: { refreshPatience: 300 } });
+const lab = await startLab({ speed: 60, hostManagement: true, timings: { refreshPatience: 300 } });
 const repository = makeRepository(join(mkdtempSync(join(tmpdir(), 'repository-')), 'web'));
 
 let red = false;

@@ -28,6 +28,10 @@ export type FaultAction =
   | { readonly delaySeconds: number }
   /** Eventual consistency: an ID created after the rule is NotFound for this number of calls that name it. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html */
   | { readonly hideNewIds: number }
+  /** Members that the answer lacks, as paths: `Images[].CreationDate`, `Parameters`. */
+  | { readonly omit: readonly string[] }
+  /** An answer that is not the service's: a page of a proxy, cut XML, a 301. `at: 'before'` answers without the action. */
+  | { readonly respond: RawAnswer; readonly at?: 'before' | 'after' }
   /** A repeated request gets its first answer again. */
   | { readonly stale: true }
   | { readonly run: (call: CallRecord) => void | Promise<void>; readonly at: 'before' | 'after' }
@@ -35,7 +39,34 @@ export type FaultAction =
   | { readonly kill: number | (() => void | Promise<void>); readonly at: 'before' | 'after' };
 
 /** Actions that a rule sent over HTTP may name. */
-export const FAULT_ACTIONS: readonly string[] = ['error', 'refuse', 'reset', 'delaySeconds', 'hideNewIds', 'stale', 'kill'];
+export const FAULT_ACTIONS: readonly string[] = [
+  'error',
+  'refuse',
+  'reset',
+  'delaySeconds',
+  'hideNewIds',
+  'omit',
+  'respond',
+  'stale',
+  'kill',
+];
+
+export interface RawAnswer {
+  readonly status: number;
+  readonly body: string;
+  /** Content type. Default: text/html. */
+  readonly type?: string;
+}
+
+/** Thrown to answer with raw text instead of the service's answer. */
+export class RawResponse extends Error {
+  readonly answer: RawAnswer;
+
+  constructor(answer: RawAnswer) {
+    super(`raw ${answer.status}`);
+    this.answer = answer;
+  }
+}
 
 export interface Faults {
   /** The returned function removes the rule. */
@@ -84,7 +115,8 @@ export function faultBook(clock: LabClock): FaultBook {
       const output = await answer(struck, call, work);
       for (const entry of armed) for (const id of idsMade(call, output)) entry.newIds.set(id, 0);
       for (const { rule } of struck) await after(rule.action, call);
-      return output;
+      const omitted = struck.flatMap(({ rule: { action } }) => ('omit' in action ? action.omit : []));
+      return omitted.reduce<object>((rest, path) => without(rest, path.split('.')) as object, output);
     },
   };
 }
@@ -108,6 +140,7 @@ async function before(entry: Armed, call: CallRecord, protocol: Protocol, clock:
   if ('reset' in action && action.reset === 'before') throw new ConnectionReset();
   if ('delaySeconds' in action) await clock.sleep(action.delaySeconds);
   if ('hideNewIds' in action) hide(entry, call, action.hideNewIds);
+  if ('respond' in action && action.at === 'before') throw new RawResponse(action.respond);
   if ('run' in action && action.at === 'before') await action.run(call);
   if ('kill' in action && action.at === 'before') {
     await end(action.kill);
@@ -117,8 +150,19 @@ async function before(entry: Armed, call: CallRecord, protocol: Protocol, clock:
 
 async function after(action: FaultAction, call: CallRecord): Promise<void> {
   if ('reset' in action && action.reset === 'after') throw new ConnectionReset();
+  if ('respond' in action && action.at !== 'before') throw new RawResponse(action.respond);
   if ('run' in action && action.at === 'after') await action.run(call);
   if ('kill' in action && action.at === 'after') await end(action.kill);
+}
+
+/** A copy of the value without the member at the path. `[]` stands for every element of a list. */
+function without(value: unknown, [first = '', ...rest]: readonly string[]): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  const name = first.replace(/\[\]$/, '');
+  const { [name]: member, ...others } = value as Readonly<Record<string, unknown>>;
+  if (member === undefined || rest.length === 0) return others;
+  const inner = first.endsWith('[]') && Array.isArray(member) ? member.map(item => without(item, rest)) : without(member, rest);
+  return { ...others, [name]: inner };
 }
 
 const end = async (victim: number | (() => void | Promise<void>)) => {

@@ -15,6 +15,8 @@ export interface LabOptions {
   /** `sandbox` runs real processes; `paper` runs none and answers at once. Default: sandbox. */
   readonly machines?: 'sandbox' | 'paper' | Hypervisor;
   readonly timings?: Partial<Timings>;
+  /** Turns Default Host Management on in every account. Default: off, as on AWS. https://docs.aws.amazon.com/systems-manager/latest/userguide/managed-instances-default-host-management.html */
+  readonly hostManagement?: boolean;
   /** Default: any free port of 127.0.0.1. */
   readonly port?: number;
 }
@@ -37,7 +39,9 @@ export const REGION = 'eu-central-1';
 
 export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const clock = labClock(options.speed ?? 60);
-  const core = makeCore(clock, { ...TIMINGS, ...options.timings }, await hypervisorOf(options.machines ?? 'sandbox', clock));
+  const hypervisor = await hypervisorOf(options.machines ?? 'sandbox', clock);
+  const timings = { ...TIMINGS, ...options.timings };
+  const core = makeCore({ clock, timings, hypervisor, hostManagement: options.hostManagement ?? false });
   const [calls, faults] = [callBook(), faultBook(clock)];
   const server = serve({ core, calls, faults, defaultRegion: REGION });
   const listening = new Promise<void>((done, failed) => {
@@ -62,10 +66,10 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   };
 }
 
-function makeCore(clock: LabClock, timings: Timings, hypervisor: Hypervisor): Core {
+function makeCore(settings: Omit<Core, 'place' | 'places'>): Core {
   const places = new Map<string, Place>();
   const core: Core = {
-    ...{ clock, timings, hypervisor },
+    ...settings,
     place: (account, region) => {
       const key = `${account} ${region}`;
       const place = places.get(key) ?? { account, region, core };

@@ -1,7 +1,7 @@
 import type { CallRecord } from './calls.ts';
 import { type Lab, startLab } from './lab.ts';
 
-/** `npm run lab`: starts the lab, prints the environment to export, then every call. Removes everything at the end. Options: --port N, --speed N, --machines sandbox|paper. */
+/** `npm run lab`: starts the lab, prints the environment to export, then every call. Removes everything at the end. Options: --port N, --speed N, --machines sandbox|paper, --host-management. */
 
 const ENV_OF_SHELL = /[^\w@%+=:,./-]/;
 
@@ -37,7 +37,8 @@ function asNumber(name: string): number | undefined {
 const port = asNumber('port');
 const speed = asNumber('speed');
 const machines = option('machines') === 'paper' ? 'paper' : 'sandbox';
-const options = { machines, ...(port === undefined ? {} : { port }), ...(speed === undefined ? {} : { speed }) } as const;
+const hostManagement = process.argv.includes('--host-management');
+const options = { machines, hostManagement, ...(port === undefined ? {} : { port }), ...(speed === undefined ? {} : { speed }) } as const;
 const lab = await startLab(options).catch((cause: unknown) => {
   console.error(cause instanceof Error ? cause.message : cause);
   return process.exit(1);

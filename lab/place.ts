@@ -7,6 +7,8 @@ export interface Core {
   readonly clock: LabClock;
   readonly timings: Timings;
   readonly hypervisor: Hypervisor;
+  /** Whether Default Host Management is on in every account. */
+  readonly hostManagement: boolean;
   /** Returns the same place for the same account and region. */
   place(account: string, region: string): Place;
   /** Every place that was ever requested. Sharing and cross-region copies use it. */

@@ -93,7 +93,14 @@ function putInstance(place: Place, n: number, imageId: string): void {
       impaired: false,
     },
     ...{ subnetId: subnet?.id ?? '', vpcId: '', zone: `${place.region}a`, address: '127.10.0.1', keyName: undefined, groupIds: [] },
-    ...{ profileArn: undefined, userData: undefined, shutdownBehavior: 'stop', terminationProtected: false, metadata: {} },
+    ...{
+      profileArn: undefined,
+      userData: undefined,
+      shutdownBehavior: 'stop',
+      terminationProtected: false,
+      stopProtected: false,
+      metadata: {},
+    },
     ...{ rootDevice: '/dev/xvda', volumeIds: [], clientToken: undefined, disk: undefined, guest: undefined, oldConsole: '' },
   };
   instances(place).set(instance.id, instance);

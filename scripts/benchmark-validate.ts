@@ -25,7 +25,7 @@ interface Cost {
   readonly seconds: number;
 }
 
-const lab = await startLab({ speed: SPEED });
+const lab = await startLab({ speed: SPEED, hostManagement: true });
 try {
   const image = aBaseImage(lab);
   const costs = [await measured('one command per check', () => oneByOne(image)), await measured('ami-action', () => together(image))];

@@ -20,7 +20,7 @@ let repository: Repository;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'ami-action-act-'));
-  lab = await startLab({ speed: 60 });
+  lab = await startLab({ speed: 60, hostManagement: true });
   cloud = connect(lab);
   repository = makeRepository(join(folder, 'web'));
   mkdirSync(join(repository.path, '.github', 'workflows'), { recursive: true });

@@ -38,7 +38,7 @@ describeWithPacker('what the README says to paste', () => {
   let workspace: string;
 
   beforeAll(async () => {
-    lab = await startLab({ speed: 60 });
+    lab = await startLab({ speed: 60, hostManagement: true });
     cloud = connect(lab);
     workspace = mkdtempSync(join(tmpdir(), 'ami-action-readme-'));
     execFileSync('git', ['init', '--quiet'], { cwd: workspace });

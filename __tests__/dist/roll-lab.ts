@@ -43,6 +43,7 @@ export async function rollLab({ speed = 240, timings = {}, sandbox = false }: Ro
   const paper = paperHypervisor();
   const lab = await startLab({
     machines: sandbox ? 'sandbox' : paper,
+    hostManagement: true,
     speed,
     timings: { statusChecks: 5, refreshPatience: 120, ...timings },
   });

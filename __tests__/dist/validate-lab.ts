@@ -9,7 +9,8 @@ import { type Order, type Ran, runAction } from '../harness.ts';
 /** A lab with images of the family "web" that were made of real machines, and mode validate on them. */
 
 export async function validateLab({ speed = 60 } = {}) {
-  const lab = await startLab({ speed });
+  // Its instances have no profile unless a test sets one.
+  const lab = await startLab({ speed, hostManagement: true });
   const home = lab.place();
   const credentials = { accessKeyId: lab.environment()['AWS_ACCESS_KEY_ID'] ?? '', secretAccessKey: 'x' };
   const ec2 = new EC2Client({ endpoint: lab.url, region: home.region, credentials });

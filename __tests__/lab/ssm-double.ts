@@ -47,7 +47,7 @@ export interface Stage {
 
 /** A lab without machines, a real SDK client, and an hour of lab time in a second. */
 export async function onStage(options: LabOptions, play: (stage: Stage) => Promise<void>): Promise<void> {
-  const lab = await startLab({ speed: 3600, machines: noHypervisor, ...options });
+  const lab = await startLab({ speed: 3600, machines: noHypervisor, hostManagement: true, ...options });
   const ssm = clientFor(lab);
   try {
     await play({ lab, ssm, instance: (guest, differing) => enter(lab, guest, differing) });
@@ -93,6 +93,7 @@ function enter(lab: Lab, guest: Puppet, differing: Partial<LabInstance> = {}): L
     userData: undefined,
     shutdownBehavior: 'stop',
     terminationProtected: false,
+    stopProtected: false,
     metadata: {},
     rootDevice: '/dev/xvda',
     volumeIds: [],

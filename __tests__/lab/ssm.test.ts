@@ -621,7 +621,7 @@ describe('Run Command in a sandbox', () => {
   let ec2: EC2Client;
 
   beforeAll(async () => {
-    lab = await startLab();
+    lab = await startLab({ hostManagement: true });
     ssm = clientFor(lab);
     ec2 = new EC2Client({ endpoint: lab.url, region: 'eu-central-1', credentials: await ssm.config.credentials() });
   });

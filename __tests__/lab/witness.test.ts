@@ -24,7 +24,7 @@ const known: readonly KnownDifference[] = JSON.parse(readFileSync(join(import.me
 const ACCOUNT = '123456789012';
 
 async function labAnswers(story: string, machines: 'sandbox' | 'paper'): Promise<Answers> {
-  const lab = await startLab({ machines, speed: machines === 'paper' ? 600 : 60 });
+  const lab = await startLab({ machines, speed: machines === 'paper' ? 600 : 60, hostManagement: true });
   try {
     return await recordAnswers(python(), story, lab.environment({ account: ACCOUNT }));
   } finally {

@@ -1,4 +1,12 @@
 import type {
+  DeleteLifecycleHookCommandInput,
+  DeleteLifecycleHookCommandOutput,
+  DeleteNotificationConfigurationCommandInput,
+  DeleteNotificationConfigurationCommandOutput,
+  DeletePolicyCommandInput,
+  DeletePolicyCommandOutput,
+  DeleteScheduledActionCommandInput,
+  DeleteScheduledActionCommandOutput,
   DescribeLifecycleHooksCommandInput,
   DescribeLifecycleHooksCommandOutput,
   DescribeNotificationConfigurationsCommandInput,
@@ -24,7 +32,7 @@ import type {
 } from '@aws-sdk/client-auto-scaling';
 import type { Operation, Operations } from '../operation.ts';
 import type { Place } from '../place.ts';
-import { groupNamed, groups } from './group.ts';
+import { groupNamed, groups, invalid } from './group.ts';
 import { arn, records } from './records.ts';
 import type { Group } from './state.ts';
 
@@ -112,6 +120,36 @@ const describeNotificationConfigurations: Operation<
   return { NotificationConfigurations };
 };
 
+const deleteLifecycleHook: Operation<DeleteLifecycleHookCommandInput, DeleteLifecycleHookCommandOutput> = (input, { place }) => {
+  const { AutoScalingGroupName, LifecycleHookName: name = '' } = input;
+  if (!attachments(place, AutoScalingGroupName).hooks.delete(name)) throw invalid(`No Lifecycle Hook found with name ${name}`);
+  return {};
+};
+
+/** By name or ARN. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DeletePolicy.html */
+const deletePolicy: Operation<DeletePolicyCommandInput, DeletePolicyCommandOutput> = ({ AutoScalingGroupName, PolicyName }, { place }) => {
+  const { policies } = attachments(place, AutoScalingGroupName);
+  const found = [...policies.values()].find(policy => policy.PolicyName === PolicyName || policy.PolicyARN === PolicyName);
+  if (found?.PolicyName === undefined) throw invalid(`Scaling policy name not found - Policy name not found: ${PolicyName}`);
+  policies.delete(found.PolicyName);
+  return {};
+};
+
+const deleteScheduledAction: Operation<DeleteScheduledActionCommandInput, DeleteScheduledActionCommandOutput> = (input, { place }) => {
+  const { AutoScalingGroupName, ScheduledActionName: name = '' } = input;
+  if (!attachments(place, AutoScalingGroupName).actions.delete(name)) throw invalid(`Scheduled action name not found: ${name}`);
+  return {};
+};
+
+const deleteNotificationConfiguration: Operation<
+  DeleteNotificationConfigurationCommandInput,
+  DeleteNotificationConfigurationCommandOutput
+> = ({ AutoScalingGroupName, TopicARN = '' }, { place }) => {
+  if (!attachments(place, AutoScalingGroupName).topics.delete(TopicARN))
+    throw invalid(`Notification configuration not found for topic ${TopicARN}`);
+  return {};
+};
+
 const enableMetricsCollection: Operation<EnableMetricsCollectionCommandInput, EnableMetricsCollectionCommandOutput> = (
   input,
   { place },
@@ -123,6 +161,10 @@ const enableMetricsCollection: Operation<EnableMetricsCollectionCommandInput, En
 };
 
 export const attachmentOperations: Operations = {
+  DeleteLifecycleHook: deleteLifecycleHook,
+  DeleteNotificationConfiguration: deleteNotificationConfiguration,
+  DeletePolicy: deletePolicy,
+  DeleteScheduledAction: deleteScheduledAction,
   DescribeLifecycleHooks: describeLifecycleHooks,
   DescribeNotificationConfigurations: describeNotificationConfigurations,
   DescribePolicies: describePolicies,

@@ -24,8 +24,11 @@ import { addSources, identifiers } from './traffic.ts';
 /** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html */
 const createAutoScalingGroup: Operation<CreateAutoScalingGroupCommandInput, CreateAutoScalingGroupCommandOutput> = (input, { place }) => {
   const { AutoScalingGroupName: name = '', MinSize = 0, MaxSize = 0, DesiredCapacity = MinSize } = input;
-  if (groups(place).has(name)) {
-    const message = 'AutoScalingGroup by this name already exists - A group with the name already exists';
+  const namesake = groups(place).get(name);
+  if (namesake !== undefined) {
+    const deleting =
+      ' and is pending delete.  Please wait until Autoscaling completes the deletion process before creating another group with the same name.';
+    const message = `AutoScalingGroup by this name already exists - A group with the name ${name} already exists${namesake.deleting ? deleting : ''}`;
     throw new AwsError('AlreadyExists', message);
   }
   const recipe = recipeIn(place, input);
@@ -101,6 +104,9 @@ const describeAutoScalingGroups: Operation<DescribeAutoScalingGroupsCommandInput
   { place },
 ) => {
   const { AutoScalingGroupNames: names = [], Filters = [], IncludeInstances = true } = input;
+  const most = input.MaxRecords ?? 50;
+  if (names.length > most)
+    throw invalid(`The number of group names (${names.length}) exceeds the limit of ${most}. Use MaxRecords to specify more names.`);
   const found = [...groups(place).values()]
     .filter(({ name }) => names.length === 0 || names.includes(name))
     .filter(group => matchesTagFilters(group, Filters));

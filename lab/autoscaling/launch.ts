@@ -1,4 +1,6 @@
 import type { LaunchTemplateOverrides, LaunchTemplateSpecification } from '@aws-sdk/client-auto-scaling';
+import { imageFor } from '../ec2/images.ts';
+import { typeMeeting } from '../ec2/instance-types.ts';
 import { type LaunchRequest, launchInstance, newBatch } from '../ec2/launch.ts';
 import { type ResolvedTemplate, resolvedImage, resolveTemplate } from '../ec2/launch-template-spec.ts';
 import type { LabInstance } from '../ec2/state.ts';
@@ -28,12 +30,21 @@ export function ingredients(place: Place, recipe: Recipe, turn: number): Ingredi
   const wanted = override?.LaunchTemplateSpecification ?? policy?.LaunchTemplateSpecification ?? recipe.LaunchTemplate;
   if (wanted === undefined) throw invalid('You must use a valid fully-formed launch template.');
   const template = resolveTemplate(place, byId(wanted));
-  const request = {
-    ...template.data,
-    ...(override?.InstanceType === undefined ? {} : { InstanceType: override.InstanceType }),
-  } as LaunchRequest;
   const ImageId = resolvedImage(place, override?.ImageId ?? template.data.ImageId);
+  const request = { ...template.data, ...overriddenType(place, override, ImageId) } as LaunchRequest;
   return { template, configurationName: undefined, override, request: { ...request, ImageId } };
+}
+
+function overriddenType(
+  place: Place,
+  override: LaunchTemplateOverrides | undefined,
+  imageId: string | undefined,
+): Pick<LaunchRequest, 'InstanceType'> {
+  if (override?.InstanceRequirements !== undefined) {
+    const { architecture = 'x86_64' } = imageFor(place, imageId ?? '') ?? {};
+    return { InstanceType: typeMeeting(override.InstanceRequirements, architecture) };
+  }
+  return override?.InstanceType === undefined ? {} : { InstanceType: override.InstanceType as LaunchRequest['InstanceType'] };
 }
 
 /** A saved reference has ID and name; this keeps the ID. */

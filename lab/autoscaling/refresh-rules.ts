@@ -1,4 +1,6 @@
 import type { RefreshPreferences, StartInstanceRefreshCommandInput } from '@aws-sdk/client-auto-scaling';
+import { alarmState } from '../cloudwatch/alarms.ts';
+import type { Place } from '../place.ts';
 import { invalid } from './group.ts';
 import type { Group, Recipe, Rules } from './state.ts';
 
@@ -79,6 +81,16 @@ export function checkStart(input: StartInstanceRefreshCommandInput): void {
   if (desired === undefined) return;
   if ((desired.LaunchTemplate === undefined) === (desired.MixedInstancesPolicy === undefined))
     throw invalid('DesiredConfiguration must contain either a LaunchTemplate or a MixedInstancesPolicy.');
+}
+
+/** https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html: an alarm that is in ALARM or INSUFFICIENT_DATA refuses the start. */
+export function checkAlarms(place: Place, names: readonly string[]): void {
+  for (const name of names) {
+    const state = alarmState(place, name);
+    // The refusal is documented, its wording is not.
+    if (state === undefined) throw invalid(`The CloudWatch alarm ${name} was not found.`);
+    if (state !== 'OK') throw invalid(`The instance refresh cannot start because the CloudWatch alarm ${name} is in the ${state} state.`);
+  }
 }
 
 /** Whether the group chooses instance types by requirements. Such a group takes no desired configuration and no skip matching. https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html (Limitations) */

@@ -16,7 +16,7 @@ import { matches } from './launch.ts';
 import { records } from './records.ts';
 import { activeRefresh, describedRefresh, rollsOut } from './refresh.ts';
 import { rollbackBlocker, startRollback } from './refresh-end.ts';
-import { checkStart, choosesByRequirements, rulesOf } from './refresh-rules.ts';
+import { checkAlarms, checkStart, choosesByRequirements, rulesOf } from './refresh-rules.ts';
 import type { Group, Recipe, Refresh } from './state.ts';
 import { poolProgress } from './warm-pool.ts';
 
@@ -28,6 +28,7 @@ const startInstanceRefresh: Operation<StartInstanceRefreshCommandInput, StartIns
   const desired = input.DesiredConfiguration && completeRecipe(place, input.DesiredConfiguration);
   if (desired !== undefined) checkRecipe(place, desired);
   checkAgainstGroup(group, desired, rules);
+  checkAlarms(place, rules.alarms);
   if (activeRefresh(group) !== undefined)
     throw new AwsError(
       'InstanceRefreshInProgress',

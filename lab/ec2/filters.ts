@@ -14,12 +14,25 @@ export function select<T>(
   fields: Fields<T>,
   tags: (item: T) => Tags,
 ): readonly T[] {
+  checkFilters(filters ?? []);
   const tests = (filters ?? []).map(({ Name = '', Values = [] }) => {
     const read = reader(Name, fields, tags);
     const patterns = Values.map(like);
     return (item: T) => [read(item)].flat().some(value => value !== undefined && patterns.some(pattern => pattern.test(String(value))));
   });
   return items.filter(item => tests.every(test => test(item)));
+}
+
+const FILTER_VALUES = 200;
+const FILTER_CHARACTERS = 255;
+
+/** FilterLimitExceeded: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html , https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html */
+function checkFilters(filters: readonly Filter[]): void {
+  const values = filters.flatMap(({ Values = [] }) => Values);
+  if (values.length > FILTER_VALUES)
+    throw new AwsError('FilterLimitExceeded', `The maximum number of filter values specified on a single call is ${FILTER_VALUES}`);
+  if (values.some(value => value.length > FILTER_CHARACTERS))
+    throw new AwsError('FilterLimitExceeded', `The maximum length for a filter value is ${FILTER_CHARACTERS} characters`);
 }
 
 function reader<T>(name: string, fields: Fields<T>, tags: (item: T) => Tags): (item: T) => Value | readonly Value[] {

@@ -17,6 +17,7 @@ const SHOWN: Readonly<Record<string, (instance: LabInstance) => Omit<InstanceAtt
   instanceType: ({ type }) => ({ InstanceType: { Value: type } }),
   userData: ({ userData }) => ({ UserData: userData === undefined ? {} : { Value: userData } }),
   disableApiTermination: ({ terminationProtected }) => ({ DisableApiTermination: { Value: terminationProtected } }),
+  disableApiStop: ({ stopProtected }) => ({ DisableApiStop: { Value: stopProtected } }),
   instanceInitiatedShutdownBehavior: ({ shutdownBehavior }) => ({ InstanceInitiatedShutdownBehavior: { Value: shutdownBehavior } }),
   rootDeviceName: ({ rootDevice }) => ({ RootDeviceName: { Value: rootDevice } }),
   blockDeviceMapping: instance => ({ BlockDeviceMappings: blockDevices(instance) }),
@@ -46,7 +47,8 @@ export const modifyInstanceAttribute: Operation<ModifyInstanceAttributeCommandIn
   const wanted = spelledOut(input);
   for (const instance of findInstances(place, [wanted.InstanceId ?? ''])) {
     changeStopped(instance, wanted);
-    const { DisableApiTermination, InstanceInitiatedShutdownBehavior, Groups } = wanted;
+    const { DisableApiTermination, DisableApiStop, InstanceInitiatedShutdownBehavior, Groups } = wanted;
+    if (DisableApiStop?.Value !== undefined) instance.stopProtected = DisableApiStop.Value;
     if (DisableApiTermination?.Value !== undefined) instance.terminationProtected = DisableApiTermination.Value;
     const behavior = InstanceInitiatedShutdownBehavior?.Value;
     if (behavior === 'stop' || behavior === 'terminate') instance.shutdownBehavior = behavior;
@@ -77,6 +79,7 @@ function spelledOut(input: ModifyInstanceAttributeCommandInput): ModifyInstanceA
   const { Attribute, Value } = input;
   if (Attribute === undefined || Value === undefined) return input;
   if (Attribute === 'disableApiTermination') return { ...input, DisableApiTermination: { Value: Value === 'true' } };
+  if (Attribute === 'disableApiStop') return { ...input, DisableApiStop: { Value: Value === 'true' } };
   if (Attribute === 'instanceInitiatedShutdownBehavior') return { ...input, InstanceInitiatedShutdownBehavior: { Value } };
   if (Attribute === 'instanceType') return { ...input, InstanceType: { Value } };
   throw new AwsError('InvalidParameterValue', `The lab cannot change the attribute ${Attribute} of an instance.`);

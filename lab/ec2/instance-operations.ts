@@ -24,6 +24,12 @@ export const startInstances: Operation<StartInstancesCommandInput, StartInstance
 
 export const stopInstances: Operation<StopInstancesCommandInput, StopInstancesCommandOutput> = ({ InstanceIds = [] }, { place }) => ({
   StoppingInstances: change(place, InstanceIds, ['pending', 'running', 'stopping', 'stopped'], 'stopped', instance => {
+    // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Stop_Start.html#Using_StopProtection
+    if (instance.stopProtected)
+      throw new AwsError(
+        'OperationNotPermitted',
+        `The instance '${instance.id}' may not be stopped. Modify its 'disableApiStop' instance attribute and try again.`,
+      );
     if (instance.state === 'running' || instance.state === 'pending') stop(instance);
   }),
 });

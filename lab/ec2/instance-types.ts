@@ -103,6 +103,20 @@ const FIELDS = {
   'memory-info.size-in-mib': (type: LabType) => type.memoryMiB,
 };
 
+interface Requirements {
+  readonly VCpuCount?: { readonly Min?: number | undefined; readonly Max?: number | undefined } | undefined;
+  readonly MemoryMiB?: { readonly Min?: number | undefined; readonly Max?: number | undefined } | undefined;
+}
+
+/** The first type that meets the requirements. https://docs.aws.amazon.com/autoscaling/ec2/userguide/create-mixed-instances-group-attribute-based-instance-type-selection.html */
+export function typeMeeting({ VCpuCount, MemoryMiB }: Requirements, architecture: LabType['architecture']): _InstanceType {
+  const fits = (value: number, { Min = 0, Max = Number.POSITIVE_INFINITY }: NonNullable<Requirements['VCpuCount']> = {}) =>
+    value >= Min && value <= Max;
+  const found = TYPES.find(type => type.architecture === architecture && fits(type.cpus, VCpuCount) && fits(type.memoryMiB, MemoryMiB));
+  if (found === undefined) throw new AwsError('InvalidParameterValue', 'No instance type satisfies the instance requirements.');
+  return found.name;
+}
+
 /** Every type is offered in every zone. Missing capacity is a separate condition. */
 export const describeInstanceTypeOfferings: Operation<
   DescribeInstanceTypeOfferingsCommandInput,

@@ -47,6 +47,7 @@ export async function launchInstance(
     userData: request.UserData,
     shutdownBehavior: request.InstanceInitiatedShutdownBehavior ?? 'stop',
     terminationProtected: request.DisableApiTermination ?? false,
+    stopProtected: request.DisableApiStop ?? false,
     metadata: metadataOptions(image, request),
     rootDevice: image.rootDevice,
     volumeIds: makeVolumes(place, id, subnet.zone, devices, tagsFor(request.TagSpecifications, 'volume')),

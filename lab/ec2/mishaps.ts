@@ -12,6 +12,8 @@ export interface Mishaps {
   readonly imageFails: Map<string, string>;
   /** Snapshot ID -> code that DeregisterImage returns for it instead of deleting it. */
   readonly snapshotDeletion: Map<string, 'missing-permissions' | 'internal-error' | 'client-error'>;
+  /** Seconds for which DescribeTags still returns the tags of a deleted resource: https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html */
+  tagsLingerSeconds: number;
   /** Usage reports end in `error`. */
   usageReportsFail: boolean;
   /** Maximum number of items per page. Undefined: the number that the caller requests. */
@@ -25,6 +27,7 @@ export const mishaps = slice(
     impaired: new Set(),
     imageFails: new Map(),
     snapshotDeletion: new Map(),
+    tagsLingerSeconds: 0,
     usageReportsFail: false,
     pageSize: undefined,
   }),

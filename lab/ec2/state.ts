@@ -1,6 +1,7 @@
 import type { _InstanceType, ImageState, InstanceMetadataOptionsResponse, InstanceStateName, VolumeType } from '@aws-sdk/client-ec2';
 import type { Disk, Guest } from '../machines/hypervisor.ts';
 import { type Place, slice } from '../place.ts';
+import { mishaps } from './mishaps.ts';
 
 /** EC2 state of one account in one region. Other folders may read it, and change it through the functions of this folder. */
 
@@ -95,6 +96,7 @@ export interface LabInstance {
   userData: string | undefined;
   shutdownBehavior: 'stop' | 'terminate';
   terminationProtected: boolean;
+  stopProtected: boolean;
   metadata: InstanceMetadataOptionsResponse;
   readonly rootDevice: string;
   readonly volumeIds: readonly string[];
@@ -148,11 +150,22 @@ export function setTags(place: Place, id: string, tags: Readonly<Record<string, 
 }
 
 export function dropTags(place: Place, id: string, keys: readonly string[] | 'all'): void {
-  if (keys === 'all') return void tagged(place).delete(id);
+  if (keys === 'all') {
+    lingering(place).set(id, { tags: tagsOf(place, id), since: place.core.clock.now() });
+    return void tagged(place).delete(id);
+  }
   tagged(place).set(id, Object.fromEntries(Object.entries(tagsOf(place, id)).filter(([key]) => !keys.includes(key))));
 }
 
-export const everyTag = (place: Place): readonly (readonly [id: string, Readonly<Record<string, string>>])[] => [...tagged(place)];
+/** Tags of deleted resources. */
+const lingering = slice(() => new Map<string, { readonly tags: Readonly<Record<string, string>>; readonly since: number }>());
+
+/** All tags as DescribeTags returns them: those of a deleted resource may linger. */
+export function everyTag(place: Place): readonly (readonly [id: string, Readonly<Record<string, string>>])[] {
+  const from = place.core.clock.now() - mishaps(place).tagsLingerSeconds * 1000;
+  const late = [...lingering(place)].filter(([id, { since }]) => since > from && !tagged(place).has(id));
+  return [...tagged(place), ...late.map(([id, { tags }]) => [id, tags] as const)];
+}
 
 /** The machine behind an instance, while it runs. */
 export const guestOf = (instance: LabInstance): Guest | undefined => (instance.state === 'running' ? instance.guest : undefined);

@@ -15,10 +15,10 @@ export interface Agent {
 const agents = slice(() => new Map<string, Agent>());
 
 /**
- * Whether instances without a profile are managed too. The default is off on AWS and on in the lab.
+ * Whether instances without a profile are managed too. It is off unless an account turns it on.
  * https://docs.aws.amazon.com/systems-manager/latest/userguide/managed-instances-default-host-management.html
  */
-export const defaultHostManagement = slice(() => ({ enabled: true }));
+export const defaultHostManagement = slice(({ core }) => ({ enabled: core.hostManagement }));
 
 /** Updates the state of the agents of the named instances, or of all. */
 export async function observe(place: Place, ids?: readonly string[]): Promise<void> {

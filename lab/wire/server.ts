@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { CallRecord } from '../calls.ts';
-import { ConnectionReset } from '../faults.ts';
+import { ConnectionReset, RawResponse } from '../faults.ts';
 import { AwsError, type Call } from '../operation.ts';
 import type { Core } from '../place.ts';
 import type { Service } from '../services.ts';
@@ -44,6 +44,7 @@ async function answer(deps: ServerDeps, request: IncomingMessage): Promise<Answe
     return codec.output(shapes, output, wireQuery);
   } catch (cause) {
     if (cause instanceof ConnectionReset) throw cause;
+    if (cause instanceof RawResponse) return { type: 'text/html', ...cause.answer };
     return codec.error(cause instanceof AwsError ? cause : bug(cause), wireQuery);
   }
 }
@@ -94,6 +95,7 @@ function understand(service: Service, shapes: Shapes | undefined, wireQuery: Wir
 
 function outcomeOf(cause: unknown): string {
   if (cause instanceof ConnectionReset) return 'reset';
+  if (cause instanceof RawResponse) return cause.message;
   return cause instanceof AwsError ? cause.code : 'LabBug';
 }
 
