@@ -3,9 +3,10 @@ import { releaseAddresses } from './addresses.ts';
 import { type CallLog, callBook } from './calls.ts';
 import { type LabClock, labClock } from './clock.ts';
 import { type Faults, faultBook } from './faults.ts';
+import { type Deployed, type Deployment, deploy } from './iam/deploy.ts';
 import type { Hypervisor } from './machines/hypervisor.ts';
 import type { Core, Place } from './place.ts';
-import { accessKeyOf } from './sts-sessions.ts';
+import { accessKeyOf, openSession } from './sts-sessions.ts';
 import { TIMINGS, type Timings } from './timings.ts';
 import { serve } from './wire/server.ts';
 
@@ -21,6 +22,13 @@ export interface LabOptions {
   readonly port?: number;
 }
 
+export interface Identity {
+  readonly account?: string;
+  readonly region?: string;
+  /** Name of a role whose session the client has. Default: an administrator of the account. */
+  readonly role?: string;
+}
+
 export interface Lab {
   readonly url: string;
   readonly clock: LabClock;
@@ -30,7 +38,9 @@ export interface Lab {
   /** State of an account in a region, for tests. Defaults: account 111122223333, region eu-central-1. */
   place(account?: string, region?: string): Place;
   /** Environment variables for a client that calls the lab as this account. */
-  environment(who?: { account?: string; region?: string }): Record<string, string>;
+  environment(who?: Identity): Record<string, string>;
+  /** Deploys the IAM resources of a CloudFormation template. Calls with its roles are then authorised by their policies. */
+  deploy(template: string, deployment?: Partial<Deployment>): Deployed;
   close(): Promise<void>;
 }
 
@@ -55,7 +65,11 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   return {
     ...{ url, clock, core, calls, faults },
     place: (account = ACCOUNT, region = REGION) => core.place(account, region),
-    environment: ({ account = ACCOUNT, region = REGION } = {}) => environment(url, clock, account, region),
+    environment: ({ account = ACCOUNT, region = REGION, role } = {}) => ({
+      ...environment(url, clock, account, region),
+      ...(role === undefined ? {} : credentialsOf(core, account, role)),
+    }),
+    deploy: (template, deployment = {}) => deploy(core, template, { account: ACCOUNT, region: REGION, ...deployment }),
     close: async () => {
       clock.stop();
       server.closeAllConnections();
@@ -85,6 +99,18 @@ async function hypervisorOf(machines: 'sandbox' | 'paper' | Hypervisor, clock: L
   if (typeof machines === 'object') return machines;
   if (machines === 'paper') return (await import('./machines/paper.ts')).paperHypervisor();
   return (await import('./machines/sandbox.ts')).sandboxHypervisor({ clock });
+}
+
+/** Longer than any test in lab time. */
+const SESSION_SECONDS = 365 * 86_400;
+
+function credentialsOf(core: Core, account: string, name: string): Record<string, string> {
+  const session = openSession(core, { arn: `arn:aws:iam::${account}:role/${name}`, account, name, session: 'lab' }, SESSION_SECONDS);
+  return {
+    AWS_ACCESS_KEY_ID: session.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: session.secretAccessKey,
+    AWS_SESSION_TOKEN: session.sessionToken,
+  };
 }
 
 const environment = (url: string, { speed, since }: LabClock, account: string, region: string): Record<string, string> => ({

@@ -7,8 +7,12 @@ export interface Call {
   /** ARN of the caller, as GetCallerIdentity returns it. */
   readonly arn: string;
   readonly userId: string;
+  /** The assumed role. Undefined for a user, who is an administrator. */
+  readonly roleArn?: string | undefined;
   /** User-Agent of the caller. */
   readonly client: string;
+  /** Whether the caller may also do this, for operations that report a missing permission per resource. */
+  readonly may?: (action: string, input: object) => Promise<boolean>;
 }
 
 /** One AWS operation: typed input to typed output, over plain state. Throws AwsError when it refuses the request. */

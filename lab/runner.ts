@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Lab } from './lab.ts';
+import type { Identity, Lab } from './lab.ts';
 import { insistOnPermissions } from './permissions.ts';
 
 /** Runs the bundle as GitHub's runner does: `dist/index.js`, settings in INPUT_*, results in files. Used by tests and the demo. */
@@ -12,7 +12,7 @@ export interface Order {
   readonly with?: Readonly<Record<string, string>>;
   /** Undefined for runs that must not call AWS. */
   readonly lab?: Pick<Lab, 'environment' | 'calls'>;
-  readonly as?: { account?: string; region?: string };
+  readonly as?: Identity;
   readonly env?: Readonly<Record<string, string>>;
   /** Files of the repository: path -> content. */
   readonly files?: Readonly<Record<string, string>>;

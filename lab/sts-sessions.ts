@@ -10,6 +10,7 @@ export interface Caller {
   readonly accessKeyId: string;
   readonly arn: string;
   readonly userId: string;
+  readonly roleArn?: string;
 }
 
 export interface Session extends Caller {
@@ -35,13 +36,18 @@ export function callerOf(core: Core, protocol: Protocol, accessKeyId: string, to
   return session;
 }
 
-export function openSession(core: Core, role: { account: string; name: string; session: string }, durationSeconds: number): Session {
+export function openSession(
+  core: Core,
+  role: { arn: string; account: string; name: string; session: string },
+  durationSeconds: number,
+): Session {
   const roleId = `AROALAB${role.account}0`;
   const session: Session = {
     account: role.account,
     accessKeyId: `ASIA${randomKey(16)}`,
     secretAccessKey: randomBytes(30).toString('base64'),
     sessionToken: randomBytes(96).toString('base64'),
+    roleArn: role.arn,
     arn: `arn:aws:sts::${role.account}:assumed-role/${role.name}/${role.session}`,
     userId: `${roleId}:${role.session}`,
     expiresAt: new Date(core.clock.now() + durationSeconds * 1000),

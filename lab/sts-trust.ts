@@ -19,6 +19,8 @@ export interface Claims {
   readonly iss: string;
   readonly sub: string;
   readonly aud: string;
+  /** All claims that are texts or numbers. */
+  readonly all: Readonly<Record<string, string>>;
 }
 
 const roles = shared(() => new Map<string, Trust>());
@@ -34,7 +36,8 @@ export function readToken(token: string): Claims {
     throw refused('InvalidIdentityToken', 'The ID Token provided is not a valid JWT.');
   // Tokens are issued outside the lab, so the real clock decides.
   if (typeof claims.exp === 'number' && claims.exp * 1000 < Date.now()) throw refused('ExpiredTokenException', 'Token expired');
-  return { iss: claims.iss, sub: claims.sub, aud: String(Array.isArray(claims.aud) ? claims.aud[0] : (claims.aud ?? '')) };
+  const all = Object.fromEntries(Object.entries(claims).map(([name, value]) => [name, String(value)]));
+  return { iss: claims.iss, sub: claims.sub, aud: String(Array.isArray(claims.aud) ? claims.aud[0] : (claims.aud ?? '')), all };
 }
 
 function parse(part: string): Readonly<Record<string, unknown>> {

@@ -6,6 +6,8 @@ import type {
   GetCallerIdentityCommandInput,
   GetCallerIdentityCommandOutput,
 } from '@aws-sdk/client-sts';
+import { deployedRole } from './iam/roles.ts';
+import { checkAssumeRole, checkWebIdentity } from './iam/trust.ts';
 import { AwsError, type Operation, type Operations } from './operation.ts';
 import { openSession, type Session } from './sts-sessions.ts';
 import { type Claims, denied, readToken, type Trust, trustOf, trusts } from './sts-trust.ts';
@@ -23,8 +25,10 @@ const assumeRole: Operation<AssumeRoleCommandInput, AssumeRoleCommandOutput> = (
   if (trust.deny === true || !trusted || (trust.externalId ?? input.ExternalId) !== input.ExternalId) {
     throw denied(`User: ${call.arn} is not authorized to perform: sts:AssumeRole on resource: ${role.arn}`);
   }
+  const deployed = deployedRole(call.place.core, role.arn);
+  if (deployed !== undefined) checkAssumeRole(call, deployed, input.ExternalId, input.RoleSessionName);
   const seconds = input.DurationSeconds ?? 3600;
-  checkDuration(seconds, trust);
+  checkDuration(seconds, deployed ?? trust);
   if (call.accessKeyId.startsWith('ASIA') && seconds > 3600) {
     // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
     throw invalid('The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining');
@@ -41,8 +45,10 @@ const assumeRoleWithWebIdentity: Operation<AssumeRoleWithWebIdentityCommandInput
   const claims = readToken(input.WebIdentityToken ?? '');
   const trust = trustOf(core, role.arn);
   if (!trusts(trust, claims)) throw denied('Not authorized to perform sts:AssumeRoleWithWebIdentity');
+  const deployed = deployedRole(core, role.arn);
+  if (deployed !== undefined) checkWebIdentity(core, deployed, claims);
   const seconds = input.DurationSeconds ?? 3600;
-  checkDuration(seconds, trust);
+  checkDuration(seconds, deployed ?? trust);
   const session = openSession(core, { ...role, session: sessionName(input.RoleSessionName) }, seconds);
   return { ...assumed(session), ...provenBy(claims, role.account) };
 };
@@ -77,7 +83,7 @@ function sessionName(name = ''): string {
   );
 }
 
-function checkDuration(seconds: number, { maxSessionSeconds = 3600 }: Trust): void {
+function checkDuration(seconds: number, { maxSessionSeconds = 3600 }: Pick<Trust, 'maxSessionSeconds'>): void {
   if (seconds < 900)
     throw invalid(
       `Value '${seconds}' at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to 900`,

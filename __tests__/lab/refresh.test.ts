@@ -292,6 +292,7 @@ describe('a refresh that does not succeed', () => {
     const AlarmName = 'errors';
     const metric = { MetricName: 'Errors', Namespace: 'web', Statistic: 'Sum', Period: 60, EvaluationPeriods: 1 } as const;
     await on.alarms.send(new PutMetricAlarmCommand({ AlarmName, Threshold: 1, ComparisonOperator: 'GreaterThanThreshold', ...metric }));
+    await on.alarms.send(new SetAlarmStateCommand({ AlarmName, StateValue: 'OK', StateReason: 'test' }));
     const { DesiredConfiguration } = await onTheEve('alarmed', better);
     const Preferences = { AlarmSpecification: { Alarms: [AlarmName] }, AutoRollback: true, BakeTime: 3600 };
     await start(on, 'alarmed', { DesiredConfiguration, Preferences });

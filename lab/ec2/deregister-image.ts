@@ -4,8 +4,7 @@ import type {
   DeregisterImageCommandOutput,
   SnapshotReturnCodes,
 } from '@aws-sdk/client-ec2';
-import { AwsError, type Operation } from '../operation.ts';
-import type { Place } from '../place.ts';
+import { AwsError, type Call, type Operation } from '../operation.ts';
 import { ownImage } from './image-choice.ts';
 import { snapshots } from './images.ts';
 import { mishaps } from './mishaps.ts';
@@ -14,7 +13,8 @@ import { imagesOf } from './snapshot-state.ts';
 import type { LabImage } from './state.ts';
 
 /** 200 means that the image is deregistered, not that its snapshots are deleted. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeregisterImage.html */
-export const deregisterImage: Operation<DeregisterImageCommandInput, DeregisterImageCommandOutput> = (input, { place }) => {
+export const deregisterImage: Operation<DeregisterImageCommandInput, DeregisterImageCommandOutput> = async (input, call) => {
+  const { place } = call;
   const image = ownImage(place, input.ImageId);
   refuseProtected(image);
   image.state = 'deregistered';
@@ -22,7 +22,7 @@ export const deregisterImage: Operation<DeregisterImageCommandInput, DeregisterI
   discardImage(image);
   if (input.DeleteAssociatedSnapshots !== true) return { Return: true };
   const ids = image.devices.map(({ snapshotId }) => snapshotId).filter(id => id !== undefined);
-  return { Return: true, DeleteSnapshotResults: ids.map(id => deleteOne(place, id)) };
+  return { Return: true, DeleteSnapshotResults: await Promise.all(ids.map(id => deleteOne(call, id))) };
 };
 
 function refuseProtected({ id, protection: { enabled, until }, place }: LabImage): void {
@@ -32,8 +32,9 @@ function refuseProtected({ id, protection: { enabled, until }, place }: LabImage
   throw new AwsError('OperationNotPermitted', `The image '${id}' cannot be deregistered: deregistration protection ${reason}.`);
 }
 
-function deleteOne(place: Place, SnapshotId: string): DeleteSnapshotReturnCode {
+async function deleteOne({ place, may }: Call, SnapshotId: string): Promise<DeleteSnapshotReturnCode> {
   const code = (ReturnCode: SnapshotReturnCodes) => ({ SnapshotId, ReturnCode });
+  if ((await may?.('ec2:DeleteSnapshot', { SnapshotId })) === false) return code('missing-permissions');
   const snapshot = snapshots(place).get(SnapshotId);
   const failure = mishaps(place).snapshotDeletion.get(SnapshotId);
   if (failure !== undefined) return code(failure);

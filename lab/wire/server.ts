@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { CallRecord } from '../calls.ts';
 import { ConnectionReset, RawResponse } from '../faults.ts';
+import { denialOf, refuse } from '../iam/authorize.ts';
 import { AwsError, type Call } from '../operation.ts';
 import type { Core } from '../place.ts';
 import type { Service } from '../services.ts';
@@ -72,8 +73,9 @@ async function perform(deps: ServerDeps, asked: WireRequest, service: Service, w
     const work = service.operations[operation];
     if (shapes === undefined || work === undefined) throw notHere(serviceName, operation);
     const output = await faults.strike(record, service.protocol, async () => {
+      refuse(await denialOf(call, serviceName, operation, input), service.protocol, call.arn);
       refuseDryRun(service, input);
-      return work(input, call);
+      return work(input, { ...call, may: mayOf(call) });
     });
     calls.close(record, 'ok');
     return { shapes, output };
@@ -82,6 +84,14 @@ async function perform(deps: ServerDeps, asked: WireRequest, service: Service, w
     throw cause;
   }
 }
+
+/** `ec2:DeleteSnapshot` and its input -> whether the caller may. */
+const mayOf =
+  (call: Call): NonNullable<Call['may']> =>
+  async (action, input) => {
+    const [service = '', operation = ''] = action.split(':');
+    return (await denialOf(call, service, operation, input)) === undefined;
+  };
 
 /** A request that cannot be parsed is refused after it is logged. */
 function understand(service: Service, shapes: Shapes | undefined, wireQuery: WireQuery): { input: object; misread?: AwsError } {
