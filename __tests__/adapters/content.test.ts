@@ -6,9 +6,11 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { onPath } from '../../src/adapters/capture.ts';
 import { workspaceContent } from '../../src/adapters/content.ts';
+import type { ContentSelection } from '../../src/ports/deps.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'content-test-'));
 afterAll(() => rmSync(home, { recursive: true, force: true }));
+const env = { ...process.env, RUNNER_TOOL_CACHE: join(home, 'cache') };
 
 const write = (folder: string, files: Record<string, string>) => {
   for (const [path, content] of Object.entries(files)) {
@@ -36,8 +38,16 @@ const repository = () => {
   git(path, 'commit', '-qm', 'one');
   return path;
 };
-const listed = async (path: string, globs: string[] = [], always: string[] = []) =>
-  Object.fromEntries((await workspaceContent(path).files(globs, always)).map(file => [file.path, `${file.mode} ${file.blob}`]));
+const selection = (path: string, globs: string[] = [], [template = join(path, 'packer'), ...varFiles]: string[] = []) => ({
+  ...{ globs, template, varFiles: varFiles.map(file => join(path, file)), references: [] as string[], isDynamic: false },
+});
+const listed = async (path: string, globs: string[] = [], always: string[] = [], more: Partial<ContentSelection> = {}) =>
+  Object.fromEntries(
+    (await workspaceContent(path, env).files({ ...selection(path, globs, always), ...more })).map(file => [
+      file.path,
+      `${file.mode} ${file.blob}`,
+    ]),
+  );
 
 describe('the files of a workspace', () => {
   test('of a clean checkout are the tree of the commit', async () => {
@@ -106,8 +116,66 @@ describe('the files of a workspace', () => {
     const all = ['.gitignore', 'app/server.py', 'link', 'packer/image.pkr.hcl'];
     expect(Object.keys(await listed(path, ['**', '!README.md', '!ignored'])).sort()).toEqual(all);
     write(path, { 'module/.git': 'gitdir: elsewhere', 'module/a': '' });
-    expect(Object.keys(await listed(path, ['module/**']))).toEqual(['module/a']);
+    expect(Object.keys(await listed(path, ['module/**'], [join(path, 'nowhere')]))).toEqual(['module/a']);
     expect(await listed(path, ['nothing/**'], [join(path, 'packer')])).toEqual({});
+  });
+
+  test('of a template at the root are what it loads and refers to, like those of one in a directory', async () => {
+    const path = repository();
+    write(path, { 'root.pkr.hcl': 'source {}', 'scripts/install.sh': 'one', 'src/main.py': '' });
+    const of = (more: Partial<ContentSelection>) => listed(path, ['src/**'], [path], more);
+    const references = [join(path, 'scripts')];
+    expect(Object.keys(await of({ references })).sort()).toEqual(['root.pkr.hcl', 'scripts/install.sh', 'src/main.py']);
+    // What only Packer can evaluate may be anywhere.
+    expect(Object.keys(await of({ isDynamic: true }))).toContain('README.md');
+  });
+
+  test('of the directory of a template do not count where an exclusion matches, unless Packer loads them', async () => {
+    const path = repository();
+    write(path, { 'packer/README.md': '', 'packer/scripts/a.sh': '' });
+    const globs = ['app/**', '!packer/README.md', '!packer/image.pkr.hcl'];
+    expect(Object.keys(await listed(path, globs, [join(path, 'packer')])).sort()).toEqual([
+      'app/server.py',
+      'packer/image.pkr.hcl',
+      'packer/scripts/a.sh',
+    ]);
+  });
+
+  test('that git ignores count where the template refers to them', async () => {
+    const path = repository();
+    write(path, { 'ignored/app.jar': 'one' });
+    const references = [join(path, 'ignored')];
+    const before = await listed(path, [], undefined, { references });
+    write(path, { 'ignored/app.jar': 'two' });
+    expect((await listed(path, [], undefined, { references }))['ignored/app.jar']).not.toBe(before['ignored/app.jar']);
+  });
+
+  describe('that a build wrote', () => {
+    const built = async (path: string, wrote: Record<string, string>, globs: string[] = []) => {
+      const content = workspaceContent(path, env);
+      const before = await content.files(selection(path, globs));
+      write(path, wrote);
+      await content.recordOutputs(selection(path, globs), before);
+      return Object.fromEntries(before.map(file => [file.path, `${file.mode} ${file.blob}`]));
+    };
+
+    test.each([[[]], [['**']]])('do not count, new or changed, with %j, however often it builds', async globs => {
+      const path = repository();
+      for (const run of ['one', 'two']) {
+        const before = await built(path, { 'manifest.json': run, 'README.md': run, 'ignored/list': run }, globs);
+        expect(await listed(path, globs)).toEqual(before);
+      }
+    });
+
+    test('count again once they are changed, for another template, and where Packer loads them', async () => {
+      const path = repository();
+      const before = await built(path, { 'manifest.json': 'one', 'packer/versions.auto.pkrvars.hcl': 'a = 1' });
+      const after = await listed(path);
+      expect(Object.keys(after).filter(file => after[file] !== before[file])).toEqual(['packer/versions.auto.pkrvars.hcl']);
+      expect(await listed(path, [], [join(path, 'other')])).toHaveProperty(['manifest.json']);
+      write(path, { 'manifest.json': 'two' });
+      expect(await listed(path)).toHaveProperty(['manifest.json']);
+    });
   });
 
   test.each([
@@ -196,10 +264,10 @@ describe('the files of a workspace', () => {
     await expect(listed(path, ['app/**'])).rejects.toThrow('cannot be read');
     git(path, 'add', '-A');
     git(path, 'commit', '-qm', 'two');
-    const both = await workspaceContent(path).files([], []);
+    const both = await workspaceContent(path, env).files(selection(path));
     writeFileSync(named(0xfe), 'two');
     git(path, 'commit', '-qam', 'three');
-    expect(await workspaceContent(path).files([], [])).not.toEqual(both);
+    expect(await workspaceContent(path, env).files(selection(path))).not.toEqual(both);
   });
 
   test('a glob matches them, or none', async () => {

@@ -266,6 +266,7 @@ describe('a command of Packer', () => {
     varFiles: [],
     only: [],
     except: [],
+    workingDirectory: home,
     secrets: {},
     hidden: [],
     environment: {},

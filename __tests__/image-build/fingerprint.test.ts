@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { type BuildInputs, changedInputs, fingerprint } from '../../src/image-build/rules/fingerprint.ts';
-import { environmentNames, ownRegions, removesFirst, sensitiveNames } from '../../src/image-build/rules/template-text.ts';
+import { environmentNames, ownRegions, removesFirst } from '../../src/image-build/rules/template-text.ts';
+import { sensitiveNames } from '../../src/image-build/rules/variable-values.ts';
 
 const INPUTS: BuildInputs = {
   family: 'web',
@@ -13,6 +14,7 @@ const INPUTS: BuildInputs = {
   secrets: {},
   base: 'ami-0123456789abcdef0',
   packerVersion: '>=1.11.0',
+  paths: ['packer', '', 'stage.pkrvars.hcl', 'common.pkrvars.hcl'],
   targets: { regions: ['eu-central-1'], architecture: undefined, sources: ['', ''] },
 };
 const before = fingerprint(INPUTS);
@@ -37,6 +39,12 @@ describe('a fingerprint', () => {
     ['another base image', { base: 'ami-0fedcba9876543210' }, 'base image'],
     ['no base image', { base: undefined }, 'base image'],
     ['another Packer', { packerVersion: '1.16.0' }, 'packer-version'],
+    ['another template', { paths: ['other', ...INPUTS.paths.slice(1)] }, 'template, var-files or working-directory'],
+    [
+      'var files in another order',
+      { paths: ['packer', '', 'common.pkrvars.hcl', 'stage.pkrvars.hcl'] },
+      'template, var-files or working-directory',
+    ],
     ['another region', { targets: { ...INPUTS.targets, regions: ['eu-west-1'] } }, 'regions, architecture, instance type or sources'],
     ['another architecture', { targets: { ...INPUTS.targets, architecture: 'arm64' } }, 'regions, architecture, instance type or sources'],
     [
@@ -77,6 +85,7 @@ describe('a fingerprint', () => {
 });
 
 test('the environment variables that a template reads are found, and the instance type counts', () => {
+  expect(environmentNames('default = env("AWS_SESSION_TOKEN")\nkey = env("AWS_ACCESS_KEY_ID")')).toEqual([]);
   expect(environmentNames('default = env("APP_VERSION")\nother = env( "B" )\nenvironment = "x"')).toEqual(['APP_VERSION', 'B']);
   expect(environmentNames(JSON.stringify({ a: '${env("A")}', b: '{{env `B`}}', c: '{{ env "C" }}' }))).toEqual(['A', 'B', 'C']);
   const typed = (instanceType: string) => fingerprint({ ...INPUTS, targets: { ...INPUTS.targets, instanceType } }).value;

@@ -1,35 +1,72 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, type Stats } from 'node:fs';
 import { lstat, readdir, readFile, readlink, realpath } from 'node:fs/promises';
-import { isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { concurrently } from '../kit/concurrently.ts';
 import { UsageError } from '../kit/errors.ts';
-import type { Content, ContentFile } from '../ports/deps.ts';
+import type { Content, ContentFile, ContentSelection } from '../ports/deps.ts';
+import { outputsFile, recordOutputs, withoutOutputs } from './build-outputs.ts';
 import { capture, onPath } from './capture.ts';
 import { templateFiles } from './packer/template-files.ts';
 
 /** Files by their git hash, so that committed files need not be read. */
-export const workspaceContent = (workspace: string, environment: NodeJS.ProcessEnv = process.env): Content => ({
-  async files(globs, always) {
-    const counted = always.map(path => resolve(workspace, path));
-    if (globs.length === 0) {
-      // Packer also reads what git ignores, and what is outside the repository.
-      const named = await Promise.all(counted.map(async path => ((await isOutside(workspace, path)) ? [path] : templateFiles(path))));
-      const byPacker = await throughLinks(workspace, named.flat());
-      const known = await committed(workspace, environment);
-      if (known === undefined) return onDisk(workspace, [workspace, ...counted, ...byPacker]);
-      const read = await onDisk(workspace, byPacker);
-      const paths = new Set(read.map(({ path }) => path));
-      return [...known.filter(({ path }) => !paths.has(path)), ...read];
-    }
-    const matched = await (await globber(workspace, globs)).glob().catch(unreadable(globs.join(', ')));
-    return matched.length === 0 ? [] : onDisk(workspace, [...matched, ...(await throughLinks(workspace, counted))]);
-  },
-  async matches(glob) {
-    for await (const _ of (await globber(workspace, [glob])).globGenerator()) return true;
-    return false;
-  },
-});
+export function workspaceContent(workspace: string, environment: NodeJS.ProcessEnv = process.env): Content {
+  /** As they are on the disk, and which of them Packer loads by itself. */
+  async function current(selection: ContentSelection): Promise<{ files: readonly ContentFile[]; loaded: ReadonlySet<string> }> {
+    const read = await onDisk(workspace, await loadedFiles(workspace, selection));
+    const files = await (selection.globs.length === 0 ? committedFiles(workspace, environment, selection) : selected(workspace, selection));
+    const loaded = new Set(read.map(({ path }) => path));
+    return {
+      files: files.length === 0 && selection.globs.length > 0 ? [] : [...files.filter(({ path }) => !loaded.has(path)), ...read],
+      loaded,
+    };
+  }
+  return {
+    async files(selection) {
+      const { files, loaded } = await current(selection);
+      return withoutOutputs(outputsFile(workspace, selection.template, environment), files, loaded);
+    },
+    async matches(glob) {
+      for await (const _ of (await globber(workspace, [glob])).globGenerator()) return true;
+      return false;
+    },
+    async recordOutputs(selection, before) {
+      const { files } = await current(selection);
+      await recordOutputs(outputsFile(workspace, selection.template, environment), before, files);
+    },
+  };
+}
+
+/** What Packer loads, also where git ignores it, or outside the repository. */
+async function loadedFiles(workspace: string, { template, varFiles }: ContentSelection): Promise<readonly string[]> {
+  const named = [template, ...varFiles].map(async path => ((await isOutside(workspace, path)) ? [path] : templateFiles(path)));
+  return throughLinks(workspace, (await Promise.all(named)).flat());
+}
+
+async function committedFiles(
+  workspace: string,
+  environment: NodeJS.ProcessEnv,
+  { references }: ContentSelection,
+): Promise<readonly ContentFile[]> {
+  const known = await committed(workspace, environment);
+  if (known === undefined) return onDisk(workspace, [workspace, ...references]);
+  const paths = new Set(known.map(({ path }) => path));
+  const more = await onDisk(workspace, await throughLinks(workspace, references));
+  return [...known, ...more.filter(({ path }) => !paths.has(path))];
+}
+
+/** What the globs match, and of the template what they do not exclude: its directory, or what it refers to where that is the workspace. */
+async function selected(workspace: string, { globs, template, references, isDynamic }: ContentSelection): Promise<readonly ContentFile[]> {
+  const matched = await (await globber(workspace, globs)).glob().catch(unreadable(globs.join(', ')));
+  if (matched.length === 0) return [];
+  const folder = (await lstat(template).catch(() => undefined))?.isFile() ? dirname(template) : template;
+  const isAround = !relative(folder, workspace).startsWith('..');
+  const own = isAround && !isDynamic ? [] : [isAround ? folder : template];
+  const excluding = globs.filter(glob => glob.startsWith('!')).map(glob => glob.slice(1));
+  const excluded = new Set(excluding.length === 0 ? [] : await (await globber(workspace, excluding)).glob());
+  const files = await throughLinks(workspace, [...own, ...references]);
+  return onDisk(workspace, [...matched, ...files.filter(path => !excluded.has(path))]);
+}
 
 async function isOutside(workspace: string, path: string): Promise<boolean> {
   const [from, to] = await Promise.all([workspace, path].map(one => realpath(one).catch(() => one)));

@@ -34,10 +34,10 @@ export async function run(options: BuildOptions, deps: BuildDeps) {
   if (options.fromInstance !== undefined) return saveInstance(options.fromInstance, options, intent, deps);
   const base = await report.step('Resolve the base image', () => resolveBase(options, intent.scheme, deps));
   const template = await readTemplate(intent, options, deps);
-  const print = await report.step('Compute the fingerprint', () => fingerprintOf(options, intent, base, template, deps));
+  const { print, files } = await report.step('Compute the fingerprint', () => fingerprintOf(options, intent, base, template, deps));
   const plan = withInputs(intent, { fingerprint: print, base: base?.id, otherRegions: template.texts.flatMap(ownRegions) });
 
-  const inputs = { options, plan, print, template };
+  const inputs = { options, plan, print, files, template };
   const { reuse: same, reason } = await report.step('Look for an image with the same fingerprint', () => decideReuse(inputs, deps));
   if (!options.dryRun) await sweepExpiredBuilds(plan, same ?? [], deps);
   report.info(same === undefined ? `To be built: ${reason}.` : `Nothing to build: ${reason}.`);

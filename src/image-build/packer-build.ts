@@ -53,6 +53,7 @@ export async function planPackerBuild(
     hidden: [...Object.values(template.secrets), ...exposed.map(([, value]) => value)],
     only: options.only,
     except: options.except,
+    workingDirectory: template.workingDirectory.path,
     // For templates that set no region.
     environment: {
       AWS_REGION: options.region,

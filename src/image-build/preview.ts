@@ -1,3 +1,4 @@
+import { relative } from 'node:path';
 import { code, table, text } from '../kit/markdown.ts';
 import type { Deps } from '../ports/deps.ts';
 import { findPacker, planPackerBuild } from './packer-build.ts';
@@ -20,6 +21,7 @@ export async function previewBuild(reason: string, inputs: Inputs, deps: Deps<'a
     [
       ['Packer', tool.version],
       ['Template', options.template],
+      ['Runs in', relative(deps.run.workspace, template.workingDirectory.path)],
       ['Regions', plan.regions.join(', ')],
       ['Base image', plan.base ?? 'selected by the template'],
       ['Fingerprint', print.value],

@@ -1,8 +1,11 @@
+import { posix } from 'node:path';
 import { UsageError } from '../kit/errors.ts';
 import type { Deps } from '../ports/deps.ts';
+import type { Packer } from '../ports/packer.ts';
 import type { BuildPlan } from './plan.ts';
 import { corruptsOutput } from './rules/packer-output.ts';
-import { sensitiveNames } from './rules/template-text.ts';
+import { ancestors, chooseWorkingDirectory, type PathReference, pathReferences, type WorkingDirectory } from './rules/template-paths.ts';
+import { declaredVariables, sensitiveNames, type VariableValues, varFileValues } from './rules/variable-values.ts';
 import type { BuildOptions } from './settings.ts';
 
 /** What the files of a template say; no Packer is needed to read them. */
@@ -10,25 +13,95 @@ export interface Template {
   readonly texts: readonly string[];
   /** All of "secret-var", and values of "var" and PKR_VAR_... whose variable the template marks as sensitive. Never shown, and never hashed without salt. */
   readonly secrets: Readonly<Record<string, string>>;
+  /** Values of its variables, as far as they can be read without Packer. */
+  readonly values: VariableValues;
+  /** Absolute paths of existing files and directories that it refers to. */
+  readonly references: readonly string[];
+  /** It also refers to files by expressions that only Packer can evaluate. */
+  readonly isDynamic: boolean;
+  readonly workingDirectory: WorkingDirectory;
 }
 
-/** @throws UsageError where a sensitive value would make Packer hide the IDs of images. */
-export async function readTemplate(
-  { template, regions }: BuildPlan,
-  { var: plain, secretVar }: Pick<BuildOptions, 'var' | 'secretVar'>,
-  { packer, report }: Deps<never, 'packer'>,
-): Promise<Template> {
-  const texts = await packer.texts(template);
-  const names = new Set(texts.flatMap(sensitiveNames));
-  const ambient = Object.entries(packer.ambient([])).map(([name, value]) => [name.replace(/^PKR_VAR_/, ''), value] as const);
-  const sensitive = Object.entries({ ...Object.fromEntries(ambient), ...plain, ...secretVar }).filter(([name]) => names.has(name));
-  const secrets = { ...Object.fromEntries(sensitive), ...secretVar };
+/** @throws UsageError where a sensitive value would make Packer hide the IDs of images, or "working-directory" does not exist. */
+export async function readTemplate(plan: BuildPlan, options: BuildOptions, deps: Deps<never, 'packer'>): Promise<Template> {
+  const { packer, report } = deps;
+  const files = await packer.read(plan.template);
+  const isVarFile = ({ path }: { path: string }) => /\.auto\.pkrvars\.(hcl|json)$/.test(path);
+  const texts = files.map(({ text }) => text);
+  const varFiles = (await Promise.all(plan.varFiles.map(packer.read))).flat();
+  const ambient = Object.fromEntries(Object.entries(packer.ambient([])).map(([name, value]) => [name.replace(/^PKR_VAR_/, ''), value]));
+  const secrets = secretsOf(texts, ambient, options, plan);
   for (const secret of Object.values(secrets)) report.mask(secret);
+  const masking = Object.entries(options.secretVar).filter(([, value]) => corruptsOutput(value, plan.regions));
+  if (masking.length > 0) report.warn(masksIds(masking.map(([name]) => name)));
+  const declared = texts.flatMap(declaredVariables);
+  const values = {
+    ...Object.fromEntries(declared.flatMap(({ name, fallback }) => (fallback === undefined ? [] : [[name, fallback]]))),
+    ...ambient,
+    ...Object.assign({}, ...[...files.filter(isVarFile), ...varFiles].map(({ text }) => varFileValues(text))),
+    ...options.var,
+    ...options.secretVar,
+  };
+  return { texts, secrets, values, ...locatePaths(texts, values, plan, options, deps) };
+}
+
+function secretsOf(
+  texts: readonly string[],
+  ambient: Readonly<Record<string, string>>,
+  { var: plain, secretVar }: BuildOptions,
+  { regions }: BuildPlan,
+): Template['secrets'] {
+  const names = new Set(texts.flatMap(sensitiveNames));
+  const sensitive = Object.entries({ ...ambient, ...plain, ...secretVar }).filter(([name]) => names.has(name));
   const corrupting = sensitive.filter(([, value]) => corruptsOutput(value, regions));
   if (corrupting.length > 0) throw new UsageError(corrupting.map(([name]) => tooShort(name)));
-  const masking = Object.entries(secretVar).filter(([, value]) => corruptsOutput(value, regions));
-  if (masking.length > 0) report.warn(masksIds(masking.map(([name]) => name)));
-  return { texts, secrets };
+  return { ...Object.fromEntries(sensitive), ...secretVar };
+}
+
+/** Which directory Packer runs in, and what the template refers to from there. */
+function locatePaths(
+  texts: readonly string[],
+  values: VariableValues,
+  { template }: BuildPlan,
+  { workingDirectory: chosen }: BuildOptions,
+  { packer, report, run }: Deps<never, 'packer'>,
+): Pick<Template, 'references' | 'isDynamic' | 'workingDirectory'> {
+  const home = packer.folderOf(template);
+  const all = texts.map(text => pathReferences(text, values));
+  const found = all.flatMap(each => each.found);
+  const workingDirectory = chosen === undefined ? defaultDirectory(found, home, run.workspace, packer) : setDirectory(chosen, packer);
+  if (workingDirectory.path !== run.workspace)
+    report.info(`Packer runs in ${posix.relative(run.workspace, workingDirectory.path)}: ${workingDirectory.reason}.`);
+  const bases = { template: home, 'working-directory': workingDirectory.path };
+  const existing = found.flatMap(({ from, path }) => packer.locate(posix.resolve(bases[from], path)) ?? []);
+  const isInside = (path: string) => !posix.relative(run.workspace, path).startsWith('..') || !posix.relative(home, path).startsWith('..');
+  return { workingDirectory, references: [...new Set(existing.filter(isInside))], isDynamic: all.some(({ isDynamic }) => isDynamic) };
+}
+
+function defaultDirectory(
+  references: readonly PathReference[],
+  home: string,
+  workspace: string,
+  packer: Pick<Packer, 'locate'>,
+): WorkingDirectory {
+  const relative = references.flatMap(({ from, path, isWhole }) =>
+    from === 'working-directory' && isWhole && !posix.isAbsolute(path) && !/^\.?\/?$/.test(path) ? [path] : [],
+  );
+  const paths = [...new Set(relative)];
+  const directories = ancestors(workspace, home);
+  const isThere = (directory: string) => (path: string) => packer.locate(posix.resolve(directory, path)) !== undefined;
+  const counts = directories.map(directory => paths.filter(isThere(directory)).length);
+  const known = paths.filter(path => directories.some(directory => isThere(directory)(path)));
+  return chooseWorkingDirectory(directories, counts, known.length);
+}
+
+function setDirectory(directory: string, packer: Pick<Packer, 'locate' | 'folderOf'>): WorkingDirectory {
+  const path = packer.locate(directory);
+  if (path === undefined || packer.folderOf(path) !== path)
+    throw new UsageError([`"working-directory" is ${JSON.stringify(directory)}, which is not a directory of the workspace`], {
+      unchanged: true,
+    });
+  return { path, reason: '"working-directory" is set' };
 }
 
 // https://github.com/actions/runner/blob/v2.336.0/src/Runner.Worker/JobExtension.cs

@@ -1,8 +1,9 @@
+import { relative } from 'node:path';
 import { UsageError } from '../kit/errors.ts';
 import { parseDuration } from '../kit/format.ts';
 import { reusedTags } from '../model/commits-served.ts';
 import { identity, newestFirst, tagKey } from '../model/image.ts';
-import type { Deps } from '../ports/deps.ts';
+import type { ContentFile, ContentSelection, Deps } from '../ports/deps.ts';
 import type { Base } from '../selection/base-image.ts';
 import type { BuiltImage } from './adopt.ts';
 import { adoptFinished, findFinished } from './finished-builds.ts';
@@ -25,15 +26,25 @@ export function rebuildProblem({ rebuild, baseImage }: Pick<BuildOptions, 'rebui
     : undefined;
 }
 
+/** Which files are inputs of the build. */
+const selectionOf = (
+  { content }: BuildOptions,
+  { template, varFiles }: BuildPlan,
+  { references, isDynamic }: Template,
+): ContentSelection => ({
+  ...{ globs: content, template, varFiles, references, isDynamic },
+});
+
 /** @throws UsageError for a glob of "content" that matches no file. */
 export async function fingerprintOf(
   options: BuildOptions,
   plan: BuildPlan,
   base: Base | undefined,
-  { texts, secrets }: Template,
-  { content, packer, report }: ReuseDeps,
-): Promise<Fingerprint> {
-  const files = await content.files(options.content, [plan.template, ...plan.varFiles]);
+  template: Template,
+  { content, packer, report, run }: ReuseDeps,
+): Promise<Pick<Inputs, 'print' | 'files'>> {
+  const { texts, secrets, workingDirectory } = template;
+  const files = await content.files(selectionOf(options, plan, template));
   const unmatched = files.length === 0 ? options.content : await unmatchedGlobs(options.content, content);
   if (unmatched.length > 0) throw new UsageError([`"content" matches no file: ${unmatched.join(', ')}`], { next: GLOBS });
   const print = fingerprint({
@@ -43,6 +54,7 @@ export async function fingerprintOf(
     secrets: { ...packer.ambient(texts.flatMap(environmentNames)), ...secrets },
     base: base?.id,
     packerVersion: options.packerVersion,
+    paths: [plan.template, workingDirectory.path, ...plan.varFiles].map(path => relative(run.workspace, path)),
     targets: {
       regions: plan.regions,
       architecture: options.architecture,
@@ -51,7 +63,7 @@ export async function fingerprintOf(
     },
   });
   report.info(`Fingerprint ${print.value}, from ${files.length} ${files.length === 1 ? 'file' : 'files'} and the settings.`);
-  return print;
+  return { print, files };
 }
 
 const GLOBS = 'Globs are relative to the workspace. An exclusion needs a glob before it, such as "**".';
@@ -67,8 +79,14 @@ export interface Inputs {
   readonly options: BuildOptions;
   readonly plan: BuildPlan;
   readonly print: Fingerprint;
+  /** What the fingerprint was computed from. */
+  readonly files: readonly ContentFile[];
   readonly template: Template;
 }
+
+/** So that what Packer wrote into the workspace is no input of the next build. A failure costs a build, not this one. */
+export const recordOutputs = ({ options, plan, template, files }: Inputs, { content }: Deps<never, 'content'>): Promise<void> =>
+  content.recordOutputs(selectionOf(options, plan, template), files).catch(() => undefined);
 
 export interface Decision {
   /** Undefined: build. */

@@ -6,7 +6,7 @@ import { findPacker, planPackerBuild } from './packer-build.ts';
 import { buildError, type PhaseContext, type PhaseEnd, packerInit, packerPhase } from './packer-phase.ts';
 import { type BuildPlan, isRecognisable } from './plan.ts';
 import { reportPhases } from './report.ts';
-import { buildsAlways, findConcurrentBuild, formatIds, type Inputs, reuse } from './reuse.ts';
+import { buildsAlways, findConcurrentBuild, formatIds, type Inputs, recordOutputs, reuse } from './reuse.ts';
 import { type Artifact, artifacts, baseOf, createdIds, type PackerLine, packerErrors, parseLine } from './rules/packer-output.ts';
 import type { BuildOptions } from './settings.ts';
 import { type BuildEntry, removeImages, sweepBuild, sweepQuietly } from './sweep.ts';
@@ -35,6 +35,7 @@ export async function runBuild(reason: string, inputs: Inputs, deps: RunDeps): P
 
   const tracker = buildTracker(plan.entry, journal);
   const end = await packerPhase('packer build', onLine => packer.build(timed(), both(tracker.see, onLine)), phase);
+  await recordOutputs(inputs, deps);
   const created = artifacts(end.lines).map(image => ({ ...image, baseAmi: baseOf(end.lines, image.source) }));
   warnOfOtherRegions(created, plan, report);
   const isComplete = end.exitCode === 0 && created.length > 0;

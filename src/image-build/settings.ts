@@ -11,6 +11,12 @@ export const settings = {
     'Packer template: a directory or a file, HCL2 or legacy JSON. The action sets these variables, if the template declares them: `ami_name`, `ami_tags`, `run_tags`, `source_ami`, `instance_type`, `region`, `ami_regions`.',
     { fallback: 'packer' },
   ),
+  workingDirectory: optional(
+    text(
+      'Directory in which Packer runs, relative to the workspace. Default: the workspace, unless more of the relative paths in the template exist in its own directory, or one between; the log says which.',
+      { neededBy: 'templates with relative paths' },
+    ),
+  ),
   version: optional(
     text('Version of the content of the image. Default: the tag that is built, else the first seven characters of the commit.', {
       pattern: /^[\w.+-]{1,64}$/,

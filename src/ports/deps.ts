@@ -100,10 +100,22 @@ export interface RepositoryFile {
 
 /** The files that an image may be built from. */
 export interface Content {
-  /** The tree of the commit with later changes, or what the globs match, and `always` as it is on disk. Empty when the globs match nothing. */
-  files(globs: readonly string[], always: readonly string[]): Promise<readonly ContentFile[]>;
-  /** Whether any file matches. */
+  /** The tree of the commit with later changes, or what the globs match; and what the template loads or refers to. Empty: the globs match nothing. */
+  files(selection: ContentSelection): Promise<readonly ContentFile[]>;
+  /** Whether a file matches. */
   matches(glob: string): Promise<boolean>;
+  /** Records what was written since `before`: while it is unchanged, it is no input of the next build of the same template. */
+  recordOutputs(selection: ContentSelection, before: readonly ContentFile[]): Promise<void>;
+}
+
+export interface ContentSelection {
+  readonly globs: readonly string[];
+  readonly template: string;
+  readonly varFiles: readonly string[];
+  /** Files and directories that the template refers to. */
+  readonly references: readonly string[];
+  /** The template also refers to files by expressions that only Packer can evaluate. */
+  readonly isDynamic: boolean;
 }
 
 export interface ContentFile {

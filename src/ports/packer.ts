@@ -42,6 +42,8 @@ export interface PackerBuild {
   readonly hidden: readonly string[];
   readonly only: readonly string[];
   readonly except: readonly string[];
+  /** Absolute path of the directory in which Packer runs. */
+  readonly workingDirectory: string;
   /** Added to the environment of the action. */
   readonly environment: Readonly<Record<string, string>>;
   /** After this Packer is stopped as by a cancel. */
@@ -60,8 +62,10 @@ export interface PackerEnded {
 export interface Packer {
   /** Absolute path of a template or var file; undefined where none exists. */
   locate(path: string): string | undefined;
-  /** Content of the files that Packer loads for the template. */
-  texts(template: string): Promise<readonly string[]>;
+  /** The directory itself, or the one of a file. */
+  folderOf(path: string): string;
+  /** The files that Packer loads for a template, or one file with variables. An unreadable one is empty. */
+  read(template: string): Promise<readonly { readonly path: string; readonly text: string }[]>;
   /** Environment variables that Packer gets: PKR_VAR_... and those with these names. */
   ambient(names: readonly string[]): Readonly<Record<string, string>>;
   /** From PATH if the version fits, otherwise the vendor's archive. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { UsageError } from '../../kit/errors.ts';
 import type { Journal, JournalEntry, Reporter, Run } from '../../ports/deps.ts';
 import type { Packer, PackerBuild, PackerEnded } from '../../ports/packer.ts';
@@ -12,7 +12,7 @@ import { BRIEFLY, packerEnvironment, pollingWarning } from './environment.ts';
 import { firstError, parseInspection } from './inspect.ts';
 import { installedPacker } from './install.ts';
 import { cachedPlugins, pluginFolder } from './plugin-cache.ts';
-import { templateTexts } from './template-files.ts';
+import { readTemplateFiles } from './template-files.ts';
 
 export interface PackerHost {
   readonly run: Run;
@@ -36,7 +36,8 @@ export function packer(host: PackerHost): Packer {
       const absolute = resolve(run.workspace, path);
       return existsSync(absolute) ? absolute : undefined;
     },
-    texts: templateTexts,
+    folderOf: path => (statSync(path, { throwIfNoEntry: false })?.isDirectory() ? path : dirname(path)),
+    read: readTemplateFiles,
     ambient: names =>
       Object.fromEntries(
         Object.entries(packerEnvironment(environment)).filter(([name]) => name.startsWith('PKR_VAR_') || names.includes(name)),
@@ -133,7 +134,7 @@ async function captured(
     // The signal below comes first.
     timeoutSeconds: build.atMostSeconds + 60,
     environment: environmentOf(build, environment),
-    folder: run.workspace,
+    folder: build.workingDirectory,
     onLine,
     onErrorLine: report.untrusted,
     stop: AbortSignal.any([run.cancelled, timeout]),
@@ -160,7 +161,7 @@ async function spawned(
   const ended = await follow({
     command: build.binary,
     args,
-    folder: run.workspace,
+    folder: build.workingDirectory,
     environment: environmentOf(build, environment),
     log,
     onLine,

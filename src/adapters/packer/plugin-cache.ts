@@ -3,7 +3,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { PackerEnded } from '../../ports/packer.ts';
-import { templateTexts } from './template-files.ts';
+import { readTemplateFiles } from './template-files.ts';
 
 export interface PluginHost {
   readonly environment: NodeJS.ProcessEnv;
@@ -43,8 +43,10 @@ export async function cachedPlugins(template: string, host: PluginHost, init: ()
 
 /** The text of the `required_plugins` blocks of a template. */
 async function requirements(template: string): Promise<string> {
-  const texts = await templateTexts(template);
-  return texts.flatMap(text => [...text.matchAll(/required_plugins"?\s*:?\s*\{[\s\S]*?\n?\s*\}\s*\}/g)].map(([block]) => block)).join('\n');
+  const texts = await readTemplateFiles(template);
+  return texts
+    .flatMap(({ text }) => [...text.matchAll(/required_plugins"?\s*:?\s*\{[\s\S]*?\n?\s*\}\s*\}/g)].map(([block]) => block))
+    .join('\n');
 }
 
 async function ownPlugins(environment: NodeJS.ProcessEnv): Promise<boolean> {

@@ -11,5 +11,7 @@ export async function templateFiles(path: string): Promise<readonly string[]> {
 }
 
 /** An unreadable file is empty here: Packer reports it. */
-export const templateTexts = async (path: string): Promise<readonly string[]> =>
-  Promise.all([...(await templateFiles(path))].sort().map(file => readFile(file, 'utf8').catch(() => '')));
+export const readTemplateFiles = async (path: string): Promise<readonly { path: string; text: string }[]> =>
+  Promise.all(
+    [...(await templateFiles(path))].sort().map(async file => ({ path: file, text: await readFile(file, 'utf8').catch(() => '') })),
+  );

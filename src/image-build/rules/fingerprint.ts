@@ -10,6 +10,8 @@ export interface BuildInputs {
   /** The base image, where "base-image" is set. */
   readonly base: string | undefined;
   readonly packerVersion: string;
+  /** The template, the var files in their order, and the directory in which Packer runs: paths, relative to the workspace. */
+  readonly paths: readonly string[];
   readonly targets: {
     readonly regions: readonly string[];
     readonly architecture: string | undefined;
@@ -21,6 +23,7 @@ export interface BuildInputs {
 /** As the summary names them. */
 const PARTS = {
   content: 'files',
+  paths: 'template, var-files or working-directory',
   variables: 'variables',
   base: 'base image',
   tools: 'packer-version',
@@ -36,11 +39,12 @@ export interface Fingerprint {
 }
 
 /** Increased when the composition changes: then everything is built once more. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 export function fingerprint(inputs: BuildInputs): Fingerprint {
   const parts: Record<Part, string> = {
     content: hash([...inputs.files].sort(byPath).map(({ path, mode, blob }) => [path, mode, blob])),
+    paths: hash(inputs.paths),
     variables: hash([sorted(inputs.variables), salted(inputs.secrets, inputs.family)]),
     base: hash(inputs.base ?? ''),
     tools: hash(inputs.packerVersion),

@@ -2,35 +2,13 @@ import { REGION } from '../../model/patterns.ts';
 
 /** What the text of a template says, without Packer: an unchanged run does not install it. */
 
-/** The environment variables that it reads. In JSON a quotation mark is escaped. */
+/** Credentials of one session: they differ in every run, and do not determine the image. */
+const SESSION =
+  /^AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|SECURITY_TOKEN|CREDENTIAL_EXPIRATION|WEB_IDENTITY_TOKEN_FILE|CONTAINER_\w+)$/;
+
+/** The environment variables that it reads, without session credentials. In JSON a quotation mark is escaped. */
 export const environmentNames = (template: string): readonly string[] =>
-  [...template.matchAll(/\benv\s*\(?\s*\\?["`]([A-Za-z_]\w*)\\?["`]/g)].flatMap(([, name]) => name ?? []);
-
-/** A block of one line, or to the closing brace with the same indentation. */
-const VARIABLE = /^([ \t]*)variable\s+"?([\w-]+)"?\s*\{(?:([^{}\n]*)\}|([\s\S]*?)\n\1\})/gm;
-
-/** The variables that it marks as sensitive. */
-export function sensitiveNames(template: string): readonly string[] {
-  const json = parsed(template);
-  if (json === undefined)
-    return [...template.matchAll(VARIABLE)].flatMap(([, , name = '', line = '', lines = '']) =>
-      /^\s*sensitive\s*=\s*true/m.test(line + lines) ? [name] : [],
-    );
-  const listed = json?.['sensitive-variables'];
-  const marked = Object.entries(json?.['variable'] ?? {}).filter(([, block]) => [block].flat().some(isSensitive));
-  return [...(Array.isArray(listed) ? listed.map(String) : []), ...marked.map(([name]) => name)];
-}
-
-const isSensitive = (block: { readonly sensitive?: unknown } | null | undefined): boolean => block?.sensitive === true;
-
-/** Undefined for HCL. */
-function parsed(template: string): Readonly<Record<string, object>> | null | undefined {
-  try {
-    return JSON.parse(template);
-  } catch {
-    return undefined;
-  }
-}
+  [...template.matchAll(/\benv\s*\(?\s*\\?["`]([A-Za-z_]\w*)\\?["`]/g)].flatMap(([, name = '']) => (SESSION.test(name) ? [] : [name]));
 
 /** Regions that it builds in or copies to regardless of variables. */
 export const ownRegions = (template: string): readonly string[] =>
