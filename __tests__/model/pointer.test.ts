@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { Image } from '../../src/model/image.ts';
 import {
   candidateName,
+  environmentPointer,
   findWayBack,
   fullReason,
   imageSequence,
@@ -11,6 +12,7 @@ import {
 } from '../../src/model/pointer.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
 import { isVetoed, liftedTags, vetoTags } from '../../src/model/veto.ts';
+import { settings } from '../../src/rollout/promote.ts';
 import { imageRefusals, pointerRefusals } from '../../src/rollout/rules/admission.ts';
 
 const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
@@ -38,6 +40,39 @@ test('any naming scheme fits, and the candidate stands below it', () => {
     '/ami/web/prod/arm64',
   );
   expect(candidateName('/ami/web/prod')).toBe('/ami/web/prod/candidate');
+});
+
+describe('a pointer that cannot be one', () => {
+  test.each([
+    [
+      'a family that ends where a candidate begins',
+      { family: 'web/stage', environment: 'candidate', pointer: '/ami/{family}/{environment}' },
+      '/ami/web/stage',
+    ],
+    [
+      'a template that ends in it',
+      { family: 'web', environment: 'stage', pointer: '/ami/{family}/{environment}/candidate' },
+      '/ami/web/stage',
+    ],
+    ['a family of that name', { family: 'candidate', environment: 'stage', pointer: '/ami/{environment}/{family}' }, '/ami/stage'],
+  ])('scenario F13: %s', (_, of, other) => {
+    expect(() => environmentPointer(of)).toThrow(
+      `"pointer" is ${other}/candidate, which is the candidate of the pointer ${other}: choose another "pointer", "family" or "environment"`,
+    );
+  });
+
+  test.each([
+    ['/deploy_ex/{env}/{family}', false],
+    ['/ami/{Family}', false],
+    ['/ami/{family', false],
+    ['/ami/{}', false],
+    ['/', false],
+    [`/${'a'.repeat(501)}`, false],
+    ['/deploy_ex/{environment}/{family}/latest_ami', true],
+    ['/ami/{family}/{environment}/{architecture}', true],
+  ])('%s is a template: %s', (template, fits) => {
+    expect(settings.pointer.schema().safeParse(template).success).toBe(fits);
+  });
 });
 
 test('a description of the action can be parsed; any other cannot', () => {

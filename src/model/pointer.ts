@@ -3,6 +3,7 @@ import { UsageError } from '../kit/errors.ts';
 /** The SSM parameter that names the current image of an environment, and what its history shows. */
 
 export const DEFAULT_POINTER = '/ami/{family}/{environment}';
+const CANDIDATE = '/candidate';
 
 export interface PointerOf {
   readonly family: string;
@@ -18,16 +19,22 @@ export interface PointerOfEnvironment extends PointerOf {
   readonly pointer: string;
 }
 
-/** The name of the pointer of an environment. Throws UsageError where the template needs an architecture and none is set. */
+/** The name of the pointer of an environment. Throws UsageError where it needs an architecture, or would be the candidate of another pointer. */
 export function environmentPointer(inputs: PointerOfEnvironment): string {
-  if (!inputs.pointer.includes('{architecture}') || inputs.architecture !== undefined) return pointerName(inputs.pointer, inputs);
-  throw new UsageError(['"architecture" is required: "pointer" contains {architecture}']);
+  if (inputs.pointer.includes('{architecture}') && inputs.architecture === undefined)
+    throw new UsageError(['"architecture" is required: "pointer" contains {architecture}']);
+  const name = pointerName(inputs.pointer, inputs);
+  if (!name.endsWith(CANDIDATE)) return name;
+  const other = name.slice(0, -CANDIDATE.length);
+  throw new UsageError([
+    `"pointer" is ${name}, which is the candidate of the pointer ${other}: choose another "pointer", "family" or "environment"`,
+  ]);
 }
 
 export type RolloutOperation = 'promote' | 'rollback';
 
 /** Written and read back before the rollout: proves permission and visibility, and keeps `prune` away from the image. */
-export const candidateName = (pointer: string): string => `${pointer}/candidate`;
+export const candidateName = (pointer: string): string => `${pointer}${CANDIDATE}`;
 
 /** The description of a version of pointer or candidate; AWS keeps it with the version. At most 1024 characters. */
 export const pointerDescription = (

@@ -68,8 +68,8 @@ export const selection = (fallbackImage: string | undefined) => ({
 
 export const pointer = text('Name of the SSM parameter that holds the current image of an environment.', {
   fallback: DEFAULT_POINTER,
-  pattern: /^\/[\w.{}/-]{1,500}$/,
-  message: 'must be a parameter name that starts with "/", and may contain {family}, {environment} and {architecture}',
+  pattern: /^(?=.{2,501}$)\/([\w./-]|\{(family|environment|architecture)\})+$/,
+  message: 'must be a parameter name that starts with "/"; its placeholders are {family}, {environment} and {architecture}',
 });
 
 type Scheme = Pick<Values<typeof common>, 'tagPrefix' | 'commitTag'>;
