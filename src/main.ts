@@ -10,6 +10,7 @@ import type { AllDeps } from './ports/deps.ts';
 import * as deletion from './retention/delete.ts';
 import * as list from './retention/list.ts';
 import * as prune from './retention/prune.ts';
+import { fileConflicts } from './rollout/file-conflicts.ts';
 import * as promote from './rollout/promote.ts';
 import * as rollback from './rollout/rollback.ts';
 import * as resolve from './selection/resolve.ts';
@@ -153,7 +154,7 @@ function readSources(host: Host, { mode: _, config, ...given }: Readonly<Record<
       ...sources,
       ...(region === undefined ? [] : [{ name: 'AWS_REGION', file: undefined, values: { region } }]),
     ],
-    problems: [...unreadable, ...problems],
+    problems: [...unreadable, ...problems, ...(file === undefined ? [] : fileConflicts(file, given, environment, chosen?.settings ?? {}))],
     isComplete: isComplete && unreadable.length === 0,
     pointers: file === undefined || file.problems.length > 0 ? [] : everyValue(file, 'pointer', DEFAULT_POINTER),
     whenMissing:
