@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { RejectedError, TimeoutError, UsageError } from '../../src/kit/errors.ts';
 import { run } from '../../src/rollout/promote.ts';
-import { A, B, C, group, image, parameter, rollWorld, settings, use } from './roll-world.ts';
+import { A, B, C, group, image, parameter, rollWorld, settings, use, version } from './roll-world.ts';
 
 const POINTER = '/ami/web/stage';
 
@@ -118,6 +118,64 @@ describe('what is refused before the first write', () => {
       new UsageError(['"groups": Auto Scaling group "wep" does not exist in this account and region, did you mean "web"?']),
     );
     await expect(run({ ...settings, groups: undefined }, rollWorld().world)).rejects.toThrow(/"groups" is missing/);
+  });
+});
+
+describe('trap T1: a group of another service', () => {
+  const edge = { images: [image(A, { 'ami-action:family': 'orders' }), image(B), image(C)], pointer: [] as string[] };
+  const message = `web launches ${A} of family "orders", not of "web": check "groups" and "family", or set "adopt-groups: true" to take the group over`;
+
+  test('is refused, before the first write', async () => {
+    const { world, calls } = rollWorld(edge);
+    await expect(run(settings, world)).rejects.toThrow(`Refused to promote ${B} in stage: ${message}`);
+    await expect(run({ ...settings, dryRun: true }, world)).rejects.toThrow(message);
+    expect(calls()).toEqual([]);
+  });
+
+  test('is adopted by a setting, and belongs to the environment from then on', async () => {
+    const { world, pointerNow } = rollWorld(edge);
+    expect(await run({ ...settings, adoptGroups: true }, world)).toMatchObject({ outcome: 'done' });
+    expect(await run({ ...settings, image: C }, world)).toMatchObject({ outcome: 'done' });
+    expect(pointerNow()).toBe(C);
+  });
+
+  test('a template that reads a parameter launches what the parameter names', async () => {
+    const { world, state } = rollWorld({ ...edge, pointer: [A] });
+    state.versions[0] = version(1, 'resolve:ssm:/ami/orders/stage');
+    state.parameters.get(POINTER)?.splice(0, 1, parameter(POINTER, C, 1, 'by hand'));
+    Object.assign(world.inRegion({ region: '' }).launchTemplates, { resolved: async () => A });
+    await expect(run({ ...settings, parameterTemplates: 'pin' }, world)).rejects.toThrow(message);
+  });
+
+  test.each([
+    ['of no family', [image(A, { 'ami-action:family': '' }), image(B)]],
+    ['that no longer exists', [image(B)]],
+  ])('an image %s may be replaced', async (_, images) => {
+    const all = images.map(each => (each.tags['ami-action:family'] === '' ? { ...each, tags: {} } : each));
+    expect(await run(settings, rollWorld({ images: all, pointer: [] }).world)).toMatchObject({ outcome: 'done' });
+  });
+});
+
+describe('trap T3: two architectures', () => {
+  const arm = { images: [image(A), { ...image(B), architecture: 'arm64' as const }, image(C)] };
+
+  test('that share one pointer: the image of the other one is not overwritten', async () => {
+    const { world, calls } = rollWorld(arm);
+    await expect(run({ ...settings, strategy: 'none', groups: undefined }, world)).rejects.toThrow(
+      `${POINTER} names ${A} for x86_64, and ${B} is for arm64: give each architecture its own pointer, such as "pointer: /ami/{family}/{environment}/{architecture}"`,
+    );
+    expect(calls()).toEqual([]);
+  });
+
+  test.each([
+    ['environment:prod', `/ami/web/prod names it, version 1`],
+    [A, 'set by its ID'],
+  ])('"image: %s" respects "architecture"', async (selector, reason) => {
+    const { world, state } = rollWorld(arm);
+    state.parameters.set('/ami/web/prod', [parameter('/ami/web/prod', A, 1, 'by hand')]);
+    await expect(run({ ...settings, image: selector, architecture: 'arm64' }, world)).rejects.toThrow(
+      `No image: ${A} is for x86_64, and "architecture" is arm64 (${reason}).`,
+    );
   });
 });
 

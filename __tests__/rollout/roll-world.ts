@@ -203,6 +203,7 @@ export const settings = {
   soakEnvironment: undefined,
   soakTime: undefined,
   pin: undefined,
+  adoptGroups: false,
   checks: undefined,
   checksTimeout: 240,
   wait: true,

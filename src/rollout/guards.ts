@@ -1,5 +1,5 @@
 import { UsageError } from '../kit/errors.ts';
-import { duration, list, optional, text } from '../kit/fields.ts';
+import { duration, flag, list, optional, text } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { type Image, isOurs, type TagScheme, tagKey } from '../model/image.ts';
 import { AMI_ID, whole } from '../model/patterns.ts';
@@ -43,6 +43,10 @@ export const guardSettings = {
   soakTime: optional(
     duration('How long `soak-environment` must have run it without a break.', { ...withOnly, neededBy: 'users of `soak-environment`' }),
   ),
+  adoptGroups: flag('Take over groups that launch images of another family, or that another environment of the file names too.', false, {
+    ...withOnly,
+    neededBy: 'teams that move a group to another family',
+  }),
   pin: optional(
     text('The only image that may be promoted: holds the environment on it.', {
       ...withOnly,

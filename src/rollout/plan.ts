@@ -4,8 +4,9 @@ import type { Image } from '../model/image.ts';
 import type { RolloutOperation } from '../model/pointer.ts';
 import type { RegionClients } from '../ports/deps.ts';
 import { type FactPorts, readGroups } from './facts.ts';
+import { readBefore } from './launched.ts';
 import type { PointerState } from './pointer.ts';
-import { type Admission, imageRefusals, pointerRefusals } from './rules/admission.ts';
+import { type Admission, architectureRefusals, familyRefusals, imageRefusals, pointerRefusals } from './rules/admission.ts';
 import { type GroupPlan, planGroup } from './rules/plan.ts';
 import type { RolloutOptions } from './rules/settings.ts';
 
@@ -21,6 +22,8 @@ export interface PromotionOrder extends Admission {
   readonly was: string | undefined;
   readonly pointer: PointerState;
   readonly roll: RolloutOptions;
+  /** Groups that launch images of another family are taken over. */
+  readonly adoptGroups?: boolean;
 }
 
 export interface Promotion extends PromotionOrder {
@@ -35,8 +38,11 @@ export async function planPromotion(order: PromotionOrder, aws: PromotionClients
   const pointerNow = { name: pointer.name, value: pointer.current?.value, movedAt: movedEarly(pointer) };
   const groups = facts.map(fact => planGroup(fact, { ...roll, image, operation, pointer: pointerNow }));
   const moves = pointerNow.value !== image.id;
+  const { launched, current } = await readBefore(facts, image.id, pointer, aws);
   const refusals = [
     ...imageRefusals(image, order),
+    ...(order.adoptGroups ? [] : familyRefusals(launched, order)),
+    ...architectureRefusals(pointer.name, image, current),
     ...(moves ? pointerRefusals(pointer.name, pointer.current, pointer.history) : []),
     ...groups.flatMap(group => group.refusals),
   ];

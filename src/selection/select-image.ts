@@ -34,13 +34,25 @@ export async function selectImage(
   const selector = parseSelector(inputs.image);
   if (selector === undefined) throw new UsageError([`"image" must be ${SELECTOR_GRAMMAR}, got "${inputs.image}"`]);
   const here = deps.inRegion({ region: inputs.region });
-  const picked = await pick(selector, inputs, deps, here);
+  const picked = checkArchitecture(await pick(selector, inputs, deps, here), inputs);
   if (picked.image !== undefined) return { image: picked.image, reason: picked.reason, from: 'selector' };
   if (orElse !== undefined && orElse.length > 0 && picked.noFallback !== true) return fromBase(orElse, picked.reason, inputs, deps);
   const list = `Mode "list" shows what family "${inputs.family}" has in ${inputs.region}.`;
   throw new RejectedError(`No image: ${picked.reason}.`, {
     next: [picked.next ?? list, ...(picked.noFallback === true ? [] : ifNone)].join(' '),
   });
+}
+
+/** An ID or a pointer names one image, whatever its architecture is. */
+function checkArchitecture(picked: Picked, { architecture }: Selection): Picked {
+  const { image, reason } = picked;
+  if (image === undefined || architecture === undefined || image.architecture === architecture) return picked;
+  return {
+    image: undefined,
+    noFallback: true,
+    reason: `${image.id} is for ${image.architecture}, and "architecture" is ${architecture} (${reason})`,
+    next: 'If two architectures share one pointer, give each its own: "pointer: /ami/{family}/{environment}/{architecture}".',
+  };
 }
 
 async function pick(selector: Selector, inputs: Selection, deps: SelectionDeps, here: Ports): Promise<Picked> {

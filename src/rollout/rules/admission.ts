@@ -113,6 +113,31 @@ function secondsIn({ history }: Soak, imageId: string, now: number): number {
   return longest / 1000;
 }
 
+/** An image that a group launches before the rollout. `image`: undefined where this environment is known to have run it, or it no longer exists. */
+export interface Launched {
+  readonly group: string;
+  readonly id: string;
+  readonly image: Image | undefined;
+}
+
+/** A group of another service must not get this image. An image without a family may be anything that ran before. */
+export const familyRefusals = (launched: readonly Launched[], { family, scheme }: Pick<Admission, 'family' | 'scheme'>): string[] =>
+  launched.flatMap(({ group, id, image }) => {
+    const other = image === undefined ? undefined : identity(image, scheme, 'family');
+    if (other === undefined || other === family) return [];
+    return [
+      `${group} launches ${id} of family "${other}", not of "${family}": check "groups" and "family", or set "adopt-groups: true" to take the group over`,
+    ];
+  });
+
+/** Two architectures need two pointers: the image before would otherwise be of the other one, and no way back. */
+export const architectureRefusals = (pointer: string, image: Image, current: Image | undefined): string[] =>
+  current === undefined || current.architecture === image.architecture
+    ? []
+    : [
+        `${pointer} names ${current.id} for ${current.architecture}, and ${image.id} is for ${image.architecture}: give each architecture its own pointer, such as "pointer: /ami/{family}/{environment}/{architecture}"`,
+      ];
+
 /** Why the pointer could not be moved at the end, known before the rollout. */
 export function pointerRefusals(
   name: string,
