@@ -3,7 +3,7 @@ import { type Context, contextOf } from './context.ts';
 import { type Dependent, dependentsOf } from './dependents.ts';
 import { factsOf } from './facts.ts';
 import { evaluate } from './policy.ts';
-import { deployedRole, type LabRole } from './roles.ts';
+import { askedPermissions, deployedRole, type LabRole } from './roles.ts';
 import { IAM_SERVICES } from './service-targets.ts';
 import { type Target, targetsOf } from './targets.ts';
 
@@ -40,6 +40,7 @@ async function denialFor(role: LabRole, call: Call, wanted: Dependent): Promise<
       context: new Map([...general(call, role), ...contextOf({ ...target.keys, ...wanted.keys })]),
     };
     const verdict = verdictOf(role, question);
+    askedPermissions(call.place.core).push({ role: role.arn, ...question, allowed: verdict === 'allowed' });
     if (verdict !== 'allowed') return { action, resource: target.arn, explicit: verdict === 'explicit' };
   }
   return undefined;

@@ -1,4 +1,5 @@
 import { type Core, shared } from '../place.ts';
+import type { Context } from './context.ts';
 import type { Statement } from './policy.ts';
 
 /** A role that a template deployed. Roles that no template deployed are administrators. */
@@ -26,6 +27,18 @@ export const instanceProfiles = shared(() => new Map<string, string>());
 
 /** OIDC providers by ARN. */
 export const providers = shared(() => new Map<string, LabProvider>());
+
+/** A permission that was asked for, as evaluated. */
+export interface Asked {
+  readonly role: string;
+  readonly action: string;
+  readonly resource: string;
+  readonly context: Context;
+  readonly allowed: boolean;
+}
+
+/** Everything that deployed roles were asked for, so that tests can see what a policy is good for. */
+export const askedPermissions = shared((): Asked[] => []);
 
 export const deployedRole = (core: Core, arn: string | undefined): LabRole | undefined =>
   arn === undefined ? undefined : roles(core).get(arn);

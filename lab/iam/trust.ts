@@ -5,7 +5,7 @@ import { general, messageOf } from './authorize.ts';
 import { contextOf } from './context.ts';
 import { like } from './patterns.ts';
 import { evaluate, type Statement } from './policy.ts';
-import { deployedRole, type LabRole, providers } from './roles.ts';
+import { askedPermissions, deployedRole, type LabRole, providers } from './roles.ts';
 
 /** Trust policies of deployed roles. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html */
 
@@ -37,7 +37,9 @@ export function checkWebIdentity(core: Core, role: LabRole, claims: Claims): voi
   });
   const action = 'sts:AssumeRoleWithWebIdentity';
   const meant = statementsFor(role.trust, 'Federated', name => name === provider.arn);
-  if (evaluate(meant, { action, resource: role.arn, context }) !== 'allowed') throw denied(`Not authorized to perform ${action}`);
+  const question = { action, resource: role.arn, context };
+  askedPermissions(core).push({ role: role.arn, ...question, allowed: evaluate(meant, question) === 'allowed' });
+  if (evaluate(meant, question) !== 'allowed') throw denied(`Not authorized to perform ${action}`);
 }
 
 /** Trust statements carry no resource: they are about the role itself. */
