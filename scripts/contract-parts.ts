@@ -148,15 +148,33 @@ function inFile(setting: Setting<unknown>): object {
 }
 
 /**
+ * EC2 describes what refers to an image with the rights of the caller, for every type that the action asks about.
+ * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-ami-references.html (Required IAM permissions)
+ */
+const IMAGE_REFERENCES = [
+  'ec2:DescribeInstances',
+  'ec2:DescribeLaunchTemplateVersions',
+  'ec2:DescribeLaunchTemplates',
+  'imagebuilder:GetContainerRecipe',
+  'imagebuilder:ListContainerRecipes',
+  'imagebuilder:ListImageRecipes',
+  'ssm:DescribeParameters',
+  'ssm:GetParameters',
+];
+
+/**
  * What AWS requires of a caller in addition to the call: a launch template needs the right to launch from it, a role for an instance the
- * right to pass it.
+ * right to pass it, a parameter in a template the right to read it.
  * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
+ * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-systems-manager-parameters.html
  */
 const BESIDES: Readonly<Record<string, readonly string[]>> = {
   build: ['ec2:CreateTags'],
-  validate: ['ec2:CreateTags', 'iam:PassRole'],
-  promote: ['ec2:CreateTags', 'ec2:RunInstances', 'iam:PassRole'],
-  rollback: ['ec2:CreateTags', 'ec2:RunInstances', 'iam:PassRole'],
+  delete: IMAGE_REFERENCES,
+  prune: IMAGE_REFERENCES,
+  validate: ['ec2:CreateTags', 'iam:PassRole', ...IMAGE_REFERENCES],
+  promote: ['ec2:CreateTags', 'ec2:DescribeImages', 'ec2:RunInstances', 'iam:PassRole', 'ssm:GetParameters'],
+  rollback: ['ec2:CreateTags', 'ec2:DescribeImages', 'ec2:RunInstances', 'iam:PassRole', 'ssm:GetParameters'],
 };
 
 type Permissions = Readonly<Record<string, readonly string[]>>;
