@@ -27,7 +27,8 @@ const MAY: Record<string, readonly string[]> = {
   adapters: ['adapters', 'image-build/rules', 'main', ...SLICE],
   main: ['selection', 'image-build', 'sharing', 'retention', 'validation', 'rollout', ...SLICE],
   post: ['image-build', 'kit', 'ports'],
-  index: ['adapters', 'main', 'post', 'kit', 'ports'],
+  index: ['adapters', 'main', 'post', 'terminal', 'kit', 'ports'],
+  terminal: ['adapters', 'main', 'post', 'kit', 'ports'],
 };
 
 const NOT_FOR_US = /^(@actions\/|@aws-sdk\/|@smithy\/|node:(child_process|fs|net|http|https|os)$)/;
@@ -69,7 +70,7 @@ test.each(['src', 'lab', 'demo', 'scripts'])(
   },
 );
 
-const OUTSIDE = ['adapters', 'index'];
+const OUTSIDE = ['adapters', 'index', 'terminal'];
 test.each(files.filter(file => !OUTSIDE.includes(room(file))))('%s knows neither runner nor cloud', file => {
   expect(imports(file).filter(from => NOT_FOR_US.test(from))).toEqual([]);
 });

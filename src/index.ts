@@ -21,6 +21,9 @@ const cancel = new AbortController();
 process.on('SIGINT', () => cancel.abort());
 process.on('SIGTERM', () => cancel.abort());
 
+/** Of package.json; the release checks that both agree. */
+const VERSION = '0.1.0';
+
 const clock = systemClock(cancel.signal);
 const report = runnerReporter(clock);
 const run = runFacts(cancel.signal);
@@ -31,8 +34,15 @@ const connect = async (settings: Pick<Access, 'roleToAssume' | 'roleDuration' | 
   return regionClients({ ...settings, mode: process.env['INPUT_MODE'] ?? '', clock, run, report });
 };
 
-if (isPost()) await runPost();
+// An argument means a terminal: a runner starts the bundle without any.
+if (process.argv.length > 2) await runTerminal();
+else if (isPost()) await runPost();
 else await runMain();
+
+async function runTerminal(): Promise<void> {
+  const { terminal } = await import('./terminal.ts');
+  process.exitCode = await terminal(process.argv.slice(2), VERSION, cancel.signal);
+}
 
 async function runMain(): Promise<void> {
   const journal = stateJournal();

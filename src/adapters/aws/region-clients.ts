@@ -1,5 +1,5 @@
 import { GetCallerIdentityCommand, type STSClient } from '@aws-sdk/client-sts';
-import type { Account, Clock, RegionClients, Where } from '../../ports/deps.ts';
+import type { Account, RegionClients, Where } from '../../ports/deps.ts';
 import { awsClients, type Clients } from './clients.ts';
 import { ssmCommands } from './commands.ts';
 import type { Provider } from './credentials.ts';
@@ -23,14 +23,14 @@ export function regionClients(access: Access): (where: Where) => RegionClients {
     const key = `${where.region} ${where.role ?? ''}`;
     const known = connect.get(key);
     if (known !== undefined) return known;
-    const made = aws(awsClients(where, access), access.clock);
+    const made = aws(awsClients(where, access), access);
     connect.set(key, made);
     return made;
   };
 }
 
-const aws = ({ ec2, ssm, sts, autoScaling, kms, balancing, classic, provider }: Clients, clock: Clock): RegionClients => ({
-  account: stsAccount(sts, provider, clock),
+const aws = ({ ec2, ssm, sts, autoScaling, kms, balancing, classic, provider }: Clients, access: Access): RegionClients => ({
+  account: stsAccount(sts, provider, access),
   images: ec2Images(ec2),
   instances: ec2Instances(ec2),
   commands: ssmCommands(ssm),
@@ -45,7 +45,7 @@ const aws = ({ ec2, ssm, sts, autoScaling, kms, balancing, classic, provider }: 
 });
 
 /** Needs no permission: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html */
-function stsAccount(sts: STSClient, provider: Provider | undefined, clock: Clock): Account {
+function stsAccount(sts: STSClient, provider: Provider | undefined, access: Access): Account {
   let known: Promise<string> | undefined;
   let served: Promise<Readonly<Record<string, string>>> | undefined;
   const getId = async () =>
@@ -57,7 +57,7 @@ function stsAccount(sts: STSClient, provider: Provider | undefined, clock: Clock
     },
     async environment() {
       if (provider === undefined) return {};
-      served ??= servedCredentials(provider, clock);
+      served ??= servedCredentials(provider, access);
       return served;
     },
   };

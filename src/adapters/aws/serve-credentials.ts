@@ -2,11 +2,11 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { devNull } from 'node:os';
-import * as core from '@actions/core';
 import { explain } from '../../kit/failure.ts';
 import type { Clock } from '../../ports/deps.ts';
 import { clockSpeed } from '../clock.ts';
 import type { Provider } from './credentials.ts';
+import type { Access } from './session.ts';
 
 /**
  * Credentials for a child process that runs longer than a session: it asks this process on loopback, with a token that only it has, the way that
@@ -15,9 +15,12 @@ import type { Provider } from './credentials.ts';
  * A child that outlives us, as Packer does after a cancel, keeps what it has: valid for at least 20 minutes (half of a session shorter than 40). The SDK
  * asks again 5 minutes before the end, and GitHub ends every process 5 minutes after a cancel.
  */
-export async function servedCredentials({ held }: Provider, clock: Clock): Promise<Readonly<Record<string, string>>> {
+export async function servedCredentials(
+  { held }: Provider,
+  { clock, report }: Pick<Access, 'clock' | 'report'>,
+): Promise<Readonly<Record<string, string>>> {
   const token = randomBytes(32).toString('hex');
-  core.setSecret(token);
+  report.mask(token);
   const server = createServer((request, response) => void answer(request, response, { token, held, clock }));
   // Neither the server nor an open connection keeps the process alive.
   server.on('connection', socket => socket.unref());

@@ -1,6 +1,5 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import * as core from '@actions/core';
 import type { Credentials } from '@aws-sdk/client-sts';
 import type { Clock, Reporter, Run } from '../../ports/deps.ts';
 
@@ -56,12 +55,13 @@ export const clientSettings = (region: string, access: Access) => ({
   requestHandler,
 });
 
-export function identity(answer: Credentials | undefined): Identity {
+/** Throws if a part is missing. Its secrets are masked from now on. */
+export function identity(answer: Credentials | undefined, { mask }: Pick<Reporter, 'mask'>): Identity {
   if (answer?.AccessKeyId === undefined || answer.SecretAccessKey === undefined || answer.SessionToken === undefined) {
     throw new Error('STS answered without credentials.');
   }
-  core.setSecret(answer.SecretAccessKey);
-  core.setSecret(answer.SessionToken);
+  mask(answer.SecretAccessKey);
+  mask(answer.SessionToken);
   return {
     accessKeyId: answer.AccessKeyId,
     secretAccessKey: answer.SecretAccessKey,

@@ -1,0 +1,154 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { type RollLab, rollLab } from './roll-lab.ts';
+
+/** The terminal program, as a person or a script calls it: arguments in; stdout, stderr and exit code out. */
+
+const BUNDLE = process.env['AMI_ACTION_BUNDLE'] ?? join(import.meta.dirname, '..', '..', 'dist', 'index.js');
+const folder = mkdtempSync(join(tmpdir(), 'ami-action-terminal-'));
+let l: RollLab;
+
+beforeEach(async () => {
+  l = await rollLab();
+});
+afterEach(() => l.lab.close());
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Done {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function amiAction(...argv: readonly string[]): Promise<Done> {
+  const child = spawn(process.execPath, [BUNDLE, ...argv], {
+    cwd: folder,
+    env: { PATH: process.env['PATH'], HOME: folder, ...l.lab.environment() },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const text = { out: '', err: '' };
+  child.stdout.on('data', (chunk: Buffer) => {
+    text.out += chunk;
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    text.err += chunk;
+  });
+  return new Promise(done => child.on('close', code => done({ code, ...text })));
+}
+
+describe('a mode', () => {
+  test('prints its outputs as lines on stdout and its progress on stderr', async () => {
+    const id = l.image('web-a');
+    const { code, out, err } = await amiAction('resolve', '--family', 'web', '--image', id);
+    expect(code).toBe(0);
+    expect(out).toMatch(new RegExp(`^ami-id +${id}$`, 'm'));
+    expect(out).toMatch(/^outcome +done$/m);
+    expect(err).not.toContain('::');
+  });
+
+  test('prints JSON for a program', async () => {
+    const id = l.image('web-a');
+    const { code, out } = await amiAction('--json', 'resolve', '--family=web', `--image=${id}`);
+    expect([code, JSON.parse(out)]).toMatchObject([0, { 'ami-id': id, outcome: 'done' }]);
+  });
+
+  test('reads .github/ami.yml, and a flag wins over the file', async () => {
+    const [a, b] = [l.image('web-a'), l.image('web-b')];
+    mkdirSync(join(folder, '.github'), { recursive: true });
+    writeFileSync(join(folder, '.github', 'ami.yml'), `family: web\nimage: ${a}\n`);
+    try {
+      expect(JSON.parse((await amiAction('resolve', '--json')).out)['ami-id']).toBe(a);
+      expect(JSON.parse((await amiAction('resolve', '--json', '--image', b)).out)['ami-id']).toBe(b);
+    } finally {
+      rmSync(join(folder, '.github'), { recursive: true });
+    }
+  });
+
+  test('promotes, moves the pointer and masks nothing on the terminal by workflow commands', async () => {
+    const [a, b] = [l.image('web-a'), l.image('web-b')];
+    const template = await l.template('web', { ImageId: a });
+    await l.group('web', { LaunchTemplateId: template, Version: '1' });
+    await l.pointerTo(a);
+    const { code, out, err } = await amiAction(
+      'promote',
+      '--family',
+      'web',
+      '--environment',
+      'stage',
+      '--image',
+      b,
+      '--groups',
+      'web',
+      '--bake',
+      '2m',
+    );
+    expect([code, l.pointer(), l.runs('web')]).toEqual([0, b, [b, b]]);
+    expect(out).toMatch(/^changed +true$/m);
+    expect(`${out}${err}`).not.toContain('::');
+  });
+
+  test('a dry run changes nothing', async () => {
+    const [a, b] = [l.image('web-a'), l.image('web-b')];
+    await l.pointerTo(a);
+    const { code, out } = await amiAction(
+      'promote',
+      '--family',
+      'web',
+      '--environment',
+      'stage',
+      '--image',
+      b,
+      '--strategy',
+      'none',
+      '--dry-run',
+    );
+    expect([code, l.pointer()]).toEqual([0, a]);
+    expect(out).toMatch(/^outcome +planned$/m);
+  });
+});
+
+describe('latest', () => {
+  test('prints the ID alone, for scripts', async () => {
+    const id = l.image('web-a');
+    expect(await amiAction('latest', '--family', 'web')).toMatchObject({ code: 0, out: `${id}\n` });
+  });
+
+  test('exits 1 and prints nothing on stdout where the family has no image', async () => {
+    const { code, out, err } = await amiAction('latest', '--family', 'nothing');
+    expect([code, out]).toEqual([1, '']);
+    expect(err).toContain('nothing');
+  });
+});
+
+describe('a wrong command line exits 2 before any API call', () => {
+  test.each([
+    [['resolv'], 'did you mean "resolve"'],
+    [['resolve', '--imag', 'latest'], 'did you mean "image"'],
+    [['resolve', '--family'], '--family needs a value.'],
+    [['resolve', '--famly'], '--famly is not a setting. Did you mean --family?'],
+    [['resolve', 'web'], '"web" is not a flag. Write settings as --name value.'],
+    [['completion', 'fish'], '"completion" takes bash or zsh, got "fish"'],
+    [['help', 'promot'], '"promot" is not a mode. Did you mean "promote"?'],
+  ] as const)('%j', async (argv, message) => {
+    const before = l.lab.calls.mark();
+    const { code, err } = await amiAction(...argv);
+    expect([code, l.lab.calls.since(before)]).toEqual([2, []]);
+    expect(err).toContain(message);
+  });
+});
+
+test('credentials that AWS refuses exit 3', async () => {
+  l.lab.faults.add({ operation: 'DescribeImages', action: { error: 'UnauthorizedOperation', status: 403 } });
+  expect((await amiAction('latest', '--family', 'web')).code).toBe(3);
+});
+
+test('help names every mode, and completions end with their registration', async () => {
+  const [help, completion] = [await amiAction('help'), await amiAction('completion', 'bash')];
+  for (const mode of ['build', 'validate', 'share', 'promote', 'rollback', 'prune', 'resolve', 'list', 'delete'])
+    expect(help.out).toContain(mode);
+  expect([help.code, completion.code]).toEqual([0, 0]);
+  expect(completion.out).toMatch(/complete -F _ami_action ami-action\n$/);
+});

@@ -1,0 +1,76 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from './adapters/clock.ts';
+import { githubCommits } from './adapters/commits.ts';
+import { workspaceContent } from './adapters/content.ts';
+import { githubDeployments } from './adapters/deployments.ts';
+import { workspaceFiles } from './adapters/files.ts';
+import { endProcess } from './adapters/process.ts';
+import { type CommandLine, parseArguments, type Request } from './adapters/terminal/arguments.ts';
+import { completion, help } from './adapters/terminal/help.ts';
+import { EXIT_CODES, terminalHost } from './adapters/terminal/host.ts';
+import { memoryJournal } from './adapters/terminal/journal.ts';
+import { type Streams, terminalReporter } from './adapters/terminal/reporter.ts';
+import { terminalRun } from './adapters/terminal/run-facts.ts';
+import { explain } from './kit/failure.ts';
+import { main } from './main.ts';
+import { post } from './post.ts';
+
+/** The terminal program: the modes of the action with flags instead of `with:`. Builds the deps for a terminal, as index.ts does for a runner. */
+
+const streams: Streams = {
+  out: text => void process.stdout.write(`${text}\n`),
+  err: text => void process.stderr.write(`${text}\n`),
+};
+
+/** Runs one command line. Returns the exit code (adapters/terminal/host.ts). */
+export async function terminal(argv: readonly string[], version: string, cancelled: AbortSignal): Promise<number> {
+  try {
+    const request = parseArguments(argv);
+    if (request.kind === 'run') return await runMode(request, cancelled);
+    streams.out(textOf(request, version));
+    return 0;
+  } catch (failure) {
+    streams.err(explain(failure));
+    return EXIT_CODES.usage;
+  }
+}
+
+function textOf(request: Exclude<Request, { kind: 'run' }>, version: string): string {
+  if (request.kind === 'version') return version;
+  return request.kind === 'completion' ? completion(request.shell) : help(request.mode);
+}
+
+async function runMode(commandLine: CommandLine, cancelled: AbortSignal): Promise<number> {
+  const temp = await mkdtemp(join(tmpdir(), 'ami-action-'));
+  try {
+    const folder = process.cwd();
+    const clock = systemClock(cancelled);
+    const report = terminalReporter(clock, streams, commandLine);
+    const run = await terminalRun(folder, temp, cancelled);
+    const host = terminalHost(commandLine, folder, streams);
+    const journal = memoryJournal();
+    await main(host, async access => {
+      const { regionClients } = await import('./adapters/aws/region-clients.ts');
+      const { packer } = await import('./adapters/packer/packer.ts');
+      const inRegion = regionClients({ ...access, mode: commandLine.mode, clock, run, report });
+      const deps = {
+        ...{ clock, report, run, journal, inRegion },
+        files: workspaceFiles(folder),
+        content: workspaceContent(folder),
+        commits: githubCommits(process.env['GITHUB_API_URL']),
+        deployments: githubDeployments(process.env['GITHUB_API_URL']),
+        packer: packer({ run, journal, report }),
+      };
+      const removeFile = (path: string) => rm(path, { force: true, recursive: true });
+      // A runner's `post:` step does this. The signal that cancelled the run must not stop the clean-up.
+      const clean = () =>
+        post(journal.entries(), { report, inRegion, endProcess, removeFile, clock: systemClock(new AbortController().signal) });
+      return { deps, close: async () => (await clean()).forEach(line => host.fail(`Left behind: ${line}`)) };
+    });
+    return host.finish();
+  } finally {
+    await rm(temp, { recursive: true, force: true });
+  }
+}
