@@ -403,7 +403,7 @@ describe('Packer, which cannot be given a new environment', () => {
     try {
       Object.assign(process.env, aws.environment(), NO_KEYS, env);
       const run = { id: '1001', attempt: '1', job: 'test' } as Run;
-      const report = { warn: () => undefined } as unknown as Reporter;
+      const report = { warn: () => undefined, mask: () => undefined } as unknown as Reporter;
       const access = {
         mode: 'build',
         roleToAssume: CI_ROLE,
