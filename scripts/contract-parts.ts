@@ -31,7 +31,7 @@ function everySetting(modes: Modes): Declared[] {
   return [...all.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-const plain = (markdown: string) => markdown.replace(/`/g, '');
+export const plain = (markdown: string) => markdown.replace(/`/g, '');
 
 export function actionYaml(modes: Modes): string {
   const names = Object.keys(modes);
@@ -59,7 +59,7 @@ export function actionYaml(modes: Modes): string {
   ].join('\n');
 }
 
-const OUTCOME = 'How the run ended: done, unchanged, planned, usage, access, rejected, timeout, cancelled, unknown or bug.';
+export const OUTCOME = 'How the run ended: done, unchanged, planned, usage, access, rejected, timeout, cancelled, unknown or bug.';
 
 const cell = (text: string) => text.replace(/\|/g, '\\|').replace(/\s*\n\s*/g, ' ');
 

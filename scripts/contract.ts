@@ -2,11 +2,13 @@
 // their calls.
 //   npm run contract            writes what is stale
 //   npm run contract -- --check fails when something is
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { modes } from '../src/main.ts';
 import { readyMade } from '../src/validation/rules/checks-ready.ts';
 import { actionYaml, checkTable, common, commonTable, everyAction, policy, schema, tables } from './contract-parts.ts';
+import { subActions } from './sub-actions.ts';
 
 const root = new URL('..', import.meta.url);
 const check = process.argv.includes('--check');
@@ -18,7 +20,10 @@ function write(path: string, after: string): void {
   if (before === after) return;
   stale += 1;
   if (check) console.error(`${path} is stale: run "npm run contract"`);
-  else writeFileSync(file, after);
+  else {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, after);
+  }
 }
 
 /** Replaces the text between two marks, which must exist. */
@@ -32,6 +37,7 @@ function between(content: string, open: string, close: string, inside: string): 
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
 
 write('action.yml', between(read('action.yml'), '# <generated>', '# </generated>', actionYaml(modes)));
+for (const { path, content } of subActions(modes)) write(path, content);
 write('ami.schema.json', `${JSON.stringify(schema(modes), null, 2)}\n`);
 
 let readme = read('README.md');

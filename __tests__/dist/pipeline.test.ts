@@ -30,7 +30,9 @@ beforeAll(async () => {
   // What `org/ami-action@v1` is: the action as it is checked out, or the bundle that is tried.
   const bundle = process.env['AMI_ACTION_BUNDLE'] === undefined ? join(root, 'dist') : dirname(process.env['AMI_ACTION_BUNDLE']);
   mkdirSync(join(folder, 'action'));
-  for (const part of ['action.yml', '.github', 'tools']) cpSync(join(root, part), join(folder, 'action', part), { recursive: true });
+  const modes = ['build', 'validate', 'share', 'promote', 'rollback', 'prune'];
+  for (const part of ['action.yml', 'package.json', '.github', 'tools', ...modes])
+    cpSync(join(root, part), join(folder, 'action', part), { recursive: true });
   const pipeline = join('.github', 'workflows', 'ami-pipeline.yml');
   asActKnowsIt(join(root, pipeline), join(folder, 'action', pipeline));
   cpSync(bundle, join(folder, 'action', 'dist'), { recursive: true });
@@ -39,9 +41,14 @@ beforeAll(async () => {
   while ((await inService(cloud, 'web-prod')).length === 0 || (await inService(cloud, 'web-stage')).length === 0) await lab.clock.sleep(5);
 });
 
-/** It refuses a key that GitHub has known since 2026: https://github.com/nektos/act/issues/6086 */
+/** act does not know three keys of 2026: `deployment`, `queue` and `uses: $/path`. https://github.com/nektos/act/issues/6086 */
 const asActKnowsIt = (from: string, to: string): void =>
-  writeFileSync(to, readFileSync(from, 'utf8').replace(/^ +deployment: false\n/m, ''));
+  writeFileSync(
+    to,
+    readFileSync(from, 'utf8')
+      .replace(/^ +(deployment: false|queue: max)\n/gm, '')
+      .replace(/uses: \$\/(\w+)/g, 'uses: org/ami-action/$1@v1'),
+  );
 
 afterAll(async () => {
   await lab.close();

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { UsageError } from '../kit/errors.ts';
+import type { Architecture } from '../model/image.ts';
 import type { Deps, Reporter } from '../ports/deps.ts';
 import { resolveBase } from '../selection/base-image.ts';
 import type { BuiltImage } from './adopt.ts';
@@ -51,7 +52,12 @@ export async function run(options: BuildOptions, deps: BuildDeps) {
     same === undefined
       ? await runBuild(reason, inputs, deps)
       : { images: await reuse(same, deps.run.commit, plan, deps), built: false, reason };
-  return reportEnd(ended, ended.built ? `✅ Built ${plan.name}` : 'Nothing to build', { fingerprint: print.value }, report);
+  return reportEnd(
+    ended,
+    ended.built ? `✅ Built ${plan.name}` : 'Nothing to build',
+    { fingerprint: print.value },
+    { report, home: options.region },
+  );
 }
 
 async function saveInstance(instanceId: string, options: BuildOptions, plan: BuildPlan, deps: BuildDeps) {
@@ -66,13 +72,18 @@ async function saveInstance(instanceId: string, options: BuildOptions, plan: Bui
   }
   const title = built ? `Create an image of ${instanceId}` : 'Take the existing image';
   const images = await report.step(title, () => captureInstance(capture, options, plan, deps));
-  return reportEnd({ images, built, reason }, built ? `✅ Saved ${instanceId}` : 'Nothing to save', {}, report);
+  return reportEnd({ images, built, reason }, built ? `✅ Saved ${instanceId}` : 'Nothing to save', {}, { report, home: options.region });
 }
 
-function reportEnd({ images, built, reason, lines = [] }: Built, title: string, more: { readonly fingerprint?: string }, report: Reporter) {
+function reportEnd(
+  { images, built, reason, lines = [] }: Built,
+  title: string,
+  more: { readonly fingerprint?: string },
+  { report, home }: { readonly report: Reporter; readonly home: string },
+) {
   reportImages(title, images, reason, report);
   reportPhases(lines, report);
-  return { outcome: built ? ('done' as const) : ('unchanged' as const), outputs: { ...outputsOf(images), ...more, built, reason } };
+  return { outcome: built ? ('done' as const) : ('unchanged' as const), outputs: { ...outputsOf(images, home), ...more, built, reason } };
 }
 
 async function sweepExpiredBuilds({ entry: { regions }, scheme }: BuildPlan, same: readonly Found[], deps: BuildDeps): Promise<void> {
@@ -98,9 +109,17 @@ async function refuseTakenName({ name, regions }: BuildPlan, { inRegion }: Build
   });
 }
 
-function outputsOf(images: readonly BuiltImage[]) {
+function outputsOf(images: readonly BuiltImage[], home: string) {
   const only = images.filter(image => !images.some(other => other !== image && other.region === image.region));
   const amiIds = Object.fromEntries(only.map(({ region, id }) => [region, id]));
   const listed = images.map(({ sizeGiB: _, ...image }) => image);
-  return { amiId: images.length === 1 ? images[0]?.id : undefined, amiIds, images: listed, imageName: images[0]?.name };
+  const here = images.filter(({ region }) => region === home);
+  const of = (architecture: Architecture) => here.filter(image => image.architecture === architecture);
+  return {
+    ...{ amiId: theOnly(here) ?? theOnly(images), amiIds, images: listed, imageName: images[0]?.name },
+    amiIdX86_64: theOnly(of('x86_64')),
+    amiIdArm64: theOnly(of('arm64')),
+  };
 }
+
+const theOnly = (images: readonly BuiltImage[]): string | undefined => (images.length === 1 ? images[0]?.id : undefined);

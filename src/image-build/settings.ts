@@ -112,7 +112,9 @@ export const settings = {
 };
 
 export const outputs = {
-  amiId: 'ID of the image, when there is exactly one.',
+  amiId: 'ID of the image in `region`, if the build made exactly one there.',
+  amiIdX86_64: 'ID of the x86_64 image in `region`, if there is exactly one.',
+  amiIdArm64: 'ID of the arm64 image in `region`, if there is exactly one.',
   amiIds: 'JSON: region -> ID, for every region with exactly one image.',
   images: 'JSON list: `source`, `architecture`, `region`, `id` and `name` of every image.',
   built: 'Whether an image was built: true or false.',

@@ -69,12 +69,12 @@ function split(argv: readonly string[]): { words: readonly string[]; flags: Read
     else if (negated) flags.set(name.slice('no-'.length), 'false');
     else if (name === 'json' && rest[0]?.includes('.')) flags.set(name, rest.shift() as string);
     else if (isFlag(name)) flags.set(name, rest[0] === 'true' || rest[0] === 'false' ? (rest.shift() as string) : 'true');
-    else flags.set(name, valueOf(name, rest));
+    else flags.set(name, flagValue(name, rest));
   }
   return { words, flags };
 }
 
-function valueOf(name: string, rest: string[]): string {
+function flagValue(name: string, rest: string[]): string {
   const value = rest.shift();
   if (value !== undefined && !value.startsWith('--')) return value;
   const known = [...settingNames()];

@@ -1,4 +1,4 @@
-import { formatDuration } from '../../kit/duration.ts';
+import { formatDuration } from '../../kit/format.ts';
 import type { Clock, Reporter } from '../../ports/deps.ts';
 
 /** Where the program writes: progress and errors to `err`, results to `out`. */
