@@ -1,6 +1,7 @@
+import { realpathSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { systemClock } from './adapters/clock.ts';
 import { githubCommits } from './adapters/commits.ts';
 import { workspaceContent } from './adapters/content.ts';
@@ -10,6 +11,7 @@ import { endProcess } from './adapters/process.ts';
 import { type CommandLine, parseArguments, type Request } from './adapters/terminal/arguments.ts';
 import { completion, help } from './adapters/terminal/help.ts';
 import { EXIT_CODES, terminalHost } from './adapters/terminal/host.ts';
+import { init, terminalQuestions } from './adapters/terminal/init.ts';
 import { memoryJournal } from './adapters/terminal/journal.ts';
 import { type Streams, terminalReporter } from './adapters/terminal/reporter.ts';
 import { terminalRun } from './adapters/terminal/run-facts.ts';
@@ -29,6 +31,7 @@ export async function terminal(argv: readonly string[], version: string, cancell
   try {
     const request = parseArguments(argv);
     if (request.kind === 'run') return await runMode(request, cancelled);
+    if (request.kind === 'init') return await runInit(request.flags);
     streams.out(textOf(request, version));
     return 0;
   } catch (failure) {
@@ -37,9 +40,21 @@ export async function terminal(argv: readonly string[], version: string, cancell
   }
 }
 
-function textOf(request: Exclude<Request, { kind: 'run' }>, version: string): string {
+function textOf(request: Exclude<Request, { kind: 'run' | 'init' }>, version: string): string {
   if (request.kind === 'version') return version;
   return request.kind === 'completion' ? completion(request.shell) : help(request.mode);
+}
+
+async function runInit(flags: ReadonlyMap<string, string>): Promise<number> {
+  const questions = terminalQuestions();
+  // The bundle and bin/ are both one folder below the package.
+  const examples = join(dirname(realpathSync(process.argv[1] ?? '')), '..', 'examples', 'workflows');
+  try {
+    await init({ folder: process.cwd(), examples, flags, ask: questions?.ask }, streams);
+    return 0;
+  } finally {
+    questions?.close();
+  }
 }
 
 async function runMode(commandLine: CommandLine, cancelled: AbortSignal): Promise<number> {
@@ -67,7 +82,12 @@ async function runMode(commandLine: CommandLine, cancelled: AbortSignal): Promis
       // A runner's `post:` step does this. The signal that cancelled the run must not stop the clean-up.
       const clean = () =>
         post(journal.entries(), { report, inRegion, endProcess, removeFile, clock: systemClock(new AbortController().signal) });
-      return { deps, close: async () => (await clean()).forEach(line => host.fail(`Left behind: ${line}`)) };
+      return {
+        deps,
+        close: async () => {
+          for (const line of await clean()) host.fail(`Left behind: ${line}`);
+        },
+      };
     });
     return host.finish();
   } finally {

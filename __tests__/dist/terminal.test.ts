@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { parse } from 'yaml';
 import { type RollLab, rollLab } from './roll-lab.ts';
 
 /** The terminal program, as a person or a script calls it: arguments in; stdout, stderr and exit code out. */
@@ -137,6 +138,65 @@ describe('a wrong command line exits 2 before any API call', () => {
     const { code, err } = await amiAction(...argv);
     expect([code, l.lab.calls.since(before)]).toEqual([2, []]);
     expect(err).toContain(message);
+  });
+});
+
+describe('init', () => {
+  const answers = [
+    '--family',
+    'web',
+    '--region',
+    'eu-central-1',
+    '--role-to-assume',
+    'arn:aws:iam::111122223333:role/ami-delivery',
+    '--groups',
+    'stage=web-stage,prod=web-prod',
+  ];
+  const settings = () => readFileSync(join(folder, '.github', 'ami.yml'), 'utf8');
+  afterEach(() => rmSync(join(folder, '.github'), { recursive: true, force: true }));
+
+  test('writes settings that the modes accept, and the workflows', async () => {
+    const { code, out } = await amiAction('init', ...answers);
+    expect(code).toBe(0);
+    expect(out).toContain('Wrote .github/ami.yml');
+    expect(readdirSync(join(folder, '.github', 'workflows')).sort()).toEqual([
+      'ami-prod.yml',
+      'ami-prune.yml',
+      'ami-rollback.yml',
+      'ami-stage.yml',
+    ]);
+    expect(parse(settings())).toMatchObject({
+      family: 'web',
+      environments: { stage: { groups: ['web-stage'] }, prod: { groups: ['web-prod'] } },
+    });
+    expect((await amiAction('resolve', '--image', l.image('web-a'), '--role-to-assume', '')).err).not.toContain('is not a setting');
+  });
+
+  test('never replaces a file without --force', async () => {
+    await amiAction('init', ...answers);
+    writeFileSync(join(folder, '.github', 'ami.yml'), 'mine');
+    const { code, err } = await amiAction('init', ...answers);
+    expect([code, settings()]).toEqual([2, 'mine']);
+    expect(err).toContain('.github/ami.yml exists already.');
+    expect((await amiAction('init', '--force', ...answers)).code).toBe(0);
+    expect(settings()).toContain('family: web');
+  });
+
+  test('a dry run lists the files and writes none', async () => {
+    const { code, out } = await amiAction('init', '--dry-run', ...answers);
+    expect([code, existsSync(join(folder, '.github'))]).toEqual([0, false]);
+    expect(out).toContain('Would write .github/workflows/ami-stage.yml');
+  });
+
+  test('without a terminal every missing or wrong answer is named at once', async () => {
+    const { code, err } = await amiAction('init', '--family', 'web', '--region', 'Frankfurt');
+    expect(code).toBe(2);
+    for (const message of [
+      '--region must be a region such as eu-central-1, got "Frankfurt".',
+      '--role-to-assume is required',
+      '--groups is required',
+    ])
+      expect(err).toContain(message);
   });
 });
 

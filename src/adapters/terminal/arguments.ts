@@ -2,6 +2,7 @@ import { closest } from 'fastest-levenshtein';
 import { UsageError } from '../../kit/errors.ts';
 import { kebab, type RawValue, type Settings } from '../../kit/settings.ts';
 import { modes } from '../../main.ts';
+import { INIT_FLAGS } from './init.ts';
 
 /** What a command line asks for. `given` holds the settings as `with:` holds them on a runner. */
 export interface CommandLine {
@@ -17,13 +18,14 @@ export type Request =
   | ({ readonly kind: 'run' } & CommandLine)
   | { readonly kind: 'help'; readonly mode: string | undefined }
   | { readonly kind: 'version' }
-  | { readonly kind: 'completion'; readonly shell: string };
+  | { readonly kind: 'completion'; readonly shell: string }
+  | { readonly kind: 'init'; readonly flags: ReadonlyMap<string, string> };
 
 /** Flags of the program itself. Every other flag is a setting of the mode. */
 export const PROGRAM_FLAGS = ['json', 'debug', 'help', 'version'] as const;
 
 /** Commands of the program that are no modes. */
-export const COMMANDS = ['latest', 'help', 'completion'] as const;
+export const COMMANDS = ['latest', 'init', 'help', 'completion'] as const;
 
 /**
  * Reads `ami-action [flags] <mode> [flags]`. Flags take `--name value` or `--name=value`; a flag of a true/false setting needs no value, and
@@ -38,6 +40,12 @@ export function parseArguments(argv: readonly string[]): Request {
   if (command === 'completion') return { kind: 'completion', shell: argument ?? 'bash' };
   const unexpected = [argument, ...more].find(word => word !== undefined);
   if (unexpected !== undefined) throw new UsageError([`"${unexpected}" is not a flag. Write settings as --name value.`]);
+  if (command === 'init') {
+    const unknown = [...flags.keys()].filter(name => !INIT_FLAGS.includes(name));
+    if (unknown.length > 0)
+      throw new UsageError(unknown.map(name => `--${name} is not a flag of init. It takes --${INIT_FLAGS.join(', --')}.`));
+    return { kind: 'init', flags };
+  }
   const mode = command === 'latest' ? 'resolve' : command;
   const given = Object.fromEntries([...flags].filter(([name, value]) => !isProgramFlag(name, value)));
   return {
@@ -82,7 +90,8 @@ function flagValue(name: string, rest: string[]): string {
   throw new UsageError([`--${name} needs a value.`]);
 }
 
-const isFlag = (name: string): boolean => (PROGRAM_FLAGS as readonly string[]).includes(name) || booleanSettings().has(name);
+const isFlag = (name: string): boolean =>
+  name === 'force' || (PROGRAM_FLAGS as readonly string[]).includes(name) || booleanSettings().has(name);
 
 /** Settings by name, over all modes. */
 const settingNames = (): ReadonlySet<string> => new Set(allSettings().flatMap(settings => Object.keys(settings).map(kebab)));

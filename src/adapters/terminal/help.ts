@@ -24,6 +24,7 @@ const programHelp = (): string =>
     '',
     `Modes: ${Object.keys(modes).join(', ')}`,
     'latest             prints the ID of the newest image of the family',
+    'init               writes .github/ami.yml and the workflows of this repository',
     'help <mode>        lists the settings of a mode',
     'completion <shell> prints completions for bash or zsh',
     '',

@@ -1,0 +1,136 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { stringify } from 'yaml';
+import { UsageError } from '../../kit/errors.ts';
+import { CONFIG_FILE } from '../../main.ts';
+import type { Streams } from './reporter.ts';
+import { repositoryOf } from './run-facts.ts';
+
+/** `ami-action init`: writes the settings file and the workflows of a repository. */
+
+interface Question {
+  readonly flag: string;
+  readonly text: string;
+  readonly pattern: RegExp;
+  readonly mustBe: string;
+}
+
+const QUESTIONS: readonly Question[] = [
+  {
+    flag: 'family',
+    text: 'Family: the name of the application',
+    pattern: /^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$/,
+    mustBe: 'letters, digits, "-", "_", "." or "/"',
+  },
+  { flag: 'region', text: 'AWS region', pattern: /^[a-z]{2,4}(-[a-z]+)+-\d$/, mustBe: 'a region such as eu-central-1' },
+  {
+    flag: 'role-to-assume',
+    text: 'ARN of the delivery role',
+    pattern: /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/,
+    mustBe: 'the ARN of a role, such as arn:aws:iam::111122223333:role/ami-delivery',
+  },
+  {
+    flag: 'groups',
+    text: 'Environments and their Auto Scaling groups (stage=web-stage,prod=web-prod)',
+    pattern: /^[\w.-]+=[^,=]+(,[\w.-]+=[^,=]+)*$/,
+    mustBe: 'environment=group pairs, such as stage=web-stage,prod=web-prod',
+  },
+];
+
+export const INIT_FLAGS: readonly string[] = [...QUESTIONS.map(({ flag }) => flag), 'force', 'dry-run'];
+
+export interface InitOptions {
+  readonly folder: string;
+  /** Folder with the workflows to copy. */
+  readonly examples: string;
+  readonly flags: ReadonlyMap<string, string>;
+  /** Undefined: no terminal, so a missing answer is an error. */
+  readonly ask?: ((question: string) => Promise<string>) | undefined;
+}
+
+/** Writes nothing if a file exists and `--force` is not given. Throws UsageError with every wrong or missing answer. */
+export async function init({ folder, examples, flags, ask }: InitOptions, { out }: Streams): Promise<void> {
+  const answers = await answered(flags, ask);
+  const files = new Map<string, string>([[CONFIG_FILE, settingsFile(answers)], ...workflows(examples)]);
+  const existing = [...files.keys()].filter(path => existsSync(join(folder, path)));
+  if (existing.length > 0 && flags.get('force') !== 'true')
+    throw new UsageError(
+      existing.map(path => `${path} exists already.`),
+      { next: 'Add --force to replace it. No file was written.' },
+    );
+  const isDryRun = flags.get('dry-run') === 'true';
+  for (const [path, content] of files) {
+    out(`${isDryRun ? 'Would write' : 'Wrote'} ${path}`);
+    if (isDryRun) continue;
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), content);
+  }
+  out(nextSteps(folder, answers));
+}
+
+async function answered(flags: ReadonlyMap<string, string>, ask: InitOptions['ask']): Promise<ReadonlyMap<string, string>> {
+  const answers = new Map<string, string>();
+  const problems: string[] = [];
+  for (const { flag, text, pattern, mustBe } of QUESTIONS) {
+    const answer = (flags.get(flag) ?? (ask === undefined ? '' : await ask(`${text}: `))).trim();
+    if (answer === '') problems.push(`--${flag} is required: ${text}.`);
+    else if (!pattern.test(answer)) problems.push(`--${flag} must be ${mustBe}, got ${JSON.stringify(answer)}.`);
+    answers.set(flag, answer);
+  }
+  if (problems.length > 0) throw new UsageError(problems);
+  return answers;
+}
+
+function settingsFile(answers: ReadonlyMap<string, string>): string {
+  const groups = (answers.get('groups') ?? '').split(',').map(pair => pair.split('=') as [string, string]);
+  const names = [...new Set(groups.map(([environment]) => environment.trim()))];
+  const environments = Object.fromEntries(
+    names.map(name => [name, { groups: groups.filter(([of]) => of.trim() === name).map(([, group]) => group.trim()) }]),
+  );
+  const settings = {
+    family: answers.get('family'),
+    region: answers.get('region'),
+    'role-to-assume': answers.get('role-to-assume'),
+    checks: ['no-failed-units'],
+    environments,
+  };
+  return `# Settings of ami-action. https://github.com/org/ami-action#settings\n${stringify(settings)}`;
+}
+
+const workflows = (examples: string): readonly (readonly [path: string, content: string])[] =>
+  ['ami-stage.yml', 'ami-prod.yml', 'ami-rollback.yml', 'ami-prune.yml']
+    .filter(file => readdirSync(examples).includes(file))
+    .map(file => [`.github/workflows/${file}`, readFileSync(join(examples, file), 'utf8')]);
+
+function nextSteps(folder: string, answers: ReadonlyMap<string, string>): string {
+  const repository = repositoryOf(origin(folder)) || 'OWNER/REPOSITORY';
+  return [
+    '',
+    'Next:',
+    `1. Create the role ${answers.get('role-to-assume')}: examples/delivery-role.yml with the subject of ${repository}.`,
+    `2. Add your checks to ${relative(folder, join(folder, CONFIG_FILE))}.`,
+    '3. Create the GitHub environments, with required reviewers for prod.',
+    '4. Commit and push to main.',
+  ].join('\n');
+}
+
+function origin(folder: string): string {
+  try {
+    return execFileSync('git', ['remote', 'get-url', 'origin'], {
+      cwd: folder,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
+  } catch {
+    return '';
+  }
+}
+
+/** Asks on the terminal; undefined where there is none. */
+export function terminalQuestions(): { ask: (question: string) => Promise<string>; close: () => void } | undefined {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return undefined;
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  return { ask: question => lines.question(question), close: () => lines.close() };
+}
