@@ -1,0 +1,106 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+/**
+ * `npm run release -- --out <folder>`: checks that the checkout can be released and writes notes, archive, SBOM, checksums and the commands
+ * that publish them. It publishes nothing itself.
+ */
+
+const root = resolve(import.meta.dirname, '..');
+const run = (command: string, ...args: readonly string[]): string =>
+  execFileSync(command, args, { cwd: root, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024, stdio: ['ignore', 'pipe', 'pipe'] });
+
+/** A commit that the notes list: `fix(rollout): text`, with `!` or BREAKING CHANGE for a breaking one. */
+interface Change {
+  readonly type: string;
+  readonly scope: string;
+  readonly text: string;
+  readonly breaking: boolean;
+}
+
+const SECTIONS: readonly (readonly [title: string, is: (change: Change) => boolean])[] = [
+  ['Breaking changes', ({ breaking }) => breaking],
+  ['New', ({ type, breaking }) => type === 'feat' && !breaking],
+  ['Fixed', ({ type, breaking }) => type === 'fix' && !breaking],
+  ['Faster', ({ type, breaking }) => type === 'perf' && !breaking],
+];
+
+export function changeOf(subject: string, body: string): Change | undefined {
+  const [, type, scope = '', mark, text] = /^(\w+)(?:\(([\w-]+)\))?(!)?: (.+)$/.exec(subject) ?? [];
+  if (type === undefined || text === undefined) return undefined;
+  return { type, scope, text, breaking: mark === '!' || /^BREAKING[ -]CHANGE:/m.test(body) };
+}
+
+export const notesOf = (version: string, changes: readonly Change[]): string =>
+  [
+    `# ${version}`,
+    ...SECTIONS.flatMap(([title, is]) => {
+      const lines = changes.filter(is).map(({ scope, text }) => `- ${scope === '' ? '' : `**${scope}**: `}${text}`);
+      return lines.length === 0 ? [] : [`## ${title}\n\n${lines.join('\n')}`];
+    }),
+  ].join('\n\n');
+
+/** What forbids a release of this checkout, one line each. */
+export function problems(version: string): readonly string[] {
+  const index = readFileSync(join(root, 'src', 'index.ts'), 'utf8');
+  return [
+    ...(/^\d+\.\d+\.\d+$/.test(version) ? [] : [`package.json has version ${version}: must be X.Y.Z`]),
+    ...(index.includes(`VERSION = '${version}'`) ? [] : [`src/index.ts has another VERSION than package.json (${version})`]),
+    ...(run('git', 'tag', '--list', `v${version}`) === '' ? [] : [`tag v${version} exists: raise the version in package.json`]),
+    ...(run('git', 'status', '--porcelain', '--untracked-files=no') === '' ? [] : ['the checkout has uncommitted changes']),
+  ];
+}
+
+function changesSince(tag: string | undefined): readonly Change[] {
+  const range = tag === undefined ? 'HEAD' : `${tag}..HEAD`;
+  return run('git', 'log', '--format=%s%x1f%b%x1e', range)
+    .split('\x1e')
+    .flatMap(entry => {
+      const [subject = '', body = ''] = entry.trim().split('\x1f');
+      return changeOf(subject, body) ?? [];
+    });
+}
+
+const lastTag = (): string | undefined =>
+  run('git', 'tag', '--list', 'v*.*.*', '--merged', 'HEAD', '--sort=-version:refname').split('\n')[0] || undefined;
+
+const publishScript = (version: string): string =>
+  [
+    '#!/usr/bin/env bash',
+    'set -euo pipefail',
+    `git tag v${version}`,
+    `git tag --force v${version.split('.')[0]}`,
+    `git push origin v${version}`,
+    `git push --force origin v${version.split('.')[0]}`,
+    `gh release create v${version} --verify-tag --title v${version} --notes-file release/notes.md release/*.tgz release/sbom.cdx.json release/SHA256SUMS`,
+    'npm publish --provenance --access public release/*.tgz',
+    '',
+  ].join('\n');
+
+function write(out: string, version: string): void {
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+  run('npm', 'pack', '--pack-destination', out, '--ignore-scripts');
+  writeFileSync(join(out, 'sbom.cdx.json'), run('npm', 'sbom', '--sbom-format', 'cyclonedx', '--omit', 'dev', '--package-lock-only'));
+  writeFileSync(join(out, 'notes.md'), `${notesOf(version, changesSince(lastTag()))}\n`);
+  writeFileSync(join(out, 'publish.sh'), publishScript(version));
+  const sums = readdirSync(out).map(
+    file =>
+      `${createHash('sha256')
+        .update(readFileSync(join(out, file)))
+        .digest('hex')}  ${file}`,
+  );
+  writeFileSync(join(out, 'SHA256SUMS'), `${sums.join('\n')}\n`);
+}
+
+if (import.meta.main) {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  const found = problems(version);
+  for (const problem of found) console.error(problem);
+  if (found.length > 0) process.exit(1);
+  const out = resolve(process.argv[process.argv.indexOf('--out') + 1] ?? 'release');
+  write(out, version);
+  console.log(`v${version}: ${readdirSync(out).join(', ')}`);
+}
