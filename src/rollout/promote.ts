@@ -17,6 +17,7 @@ import { readPointer, removeCandidate } from './pointer.ts';
 import { amiIdsOf, forEachSequential, planRegions, type Region, type RegionPlan } from './region-plans.ts';
 import { reportPlan, reportResult } from './report.ts';
 import type { Check } from './roll-regions.ts';
+import { withGroupNames } from './rules/group-names.ts';
 import { throwIfUnfit } from './rules/preferences.ts';
 import { rolloutSettings } from './rules/settings.ts';
 import { verifySteadyState } from './steady-state.ts';
@@ -62,7 +63,8 @@ type PromoteDeps = Deps<
   'commits' | 'deployments' | 'files'
 >;
 
-export async function run(inputs: PromoteInputs, deps: PromoteDeps) {
+export async function run(given: PromoteInputs, deps: PromoteDeps) {
+  const inputs = withGroupNames(given);
   throwIfUnfit({ ...inputs, checksSeconds: inputs.checks === undefined ? undefined : inputs.checksTimeout });
   const { report } = deps;
   const check = await toCheck(inputs, deps);

@@ -13,6 +13,7 @@ import { type Promotion, type PromotionOrder, throwIfRefused } from './plan.ts';
 import { type PointerState, readPointer } from './pointer.ts';
 import { amiIdsOf, forEachSequential, planRegions, type Region, type RegionPlan } from './region-plans.ts';
 import { reportPlan, reportResult } from './report.ts';
+import { withGroupNames } from './rules/group-names.ts';
 import { throwIfUnfit } from './rules/preferences.ts';
 import { rolloutSettings } from './rules/settings.ts';
 
@@ -49,7 +50,8 @@ type RollbackInputs = Values<typeof settings>;
 type RollbackDeps = Deps<'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances', 'commits' | 'deployments'>;
 type Way = Extract<WayBack, { to: string }>;
 
-export async function run(inputs: RollbackInputs, deps: RollbackDeps) {
+export async function run(given: RollbackInputs, deps: RollbackDeps) {
+  const inputs = withGroupNames(given);
   throwIfUnfit(inputs);
   const plans = await deps.report.step('Plan', async () => {
     const { image, way } = await findTarget(inputs, deps);

@@ -11,7 +11,7 @@ const numbers = (inner: Setting<readonly string[]>): Setting<readonly number[]> 
 
 export const rolloutSettings = {
   groups: optional(
-    list('Names of the Auto Scaling groups that run the image.', {
+    list('Names of the Auto Scaling groups that run the image. `{architecture}` in a name stands for the setting `architecture`.', {
       pattern: /^[^:\p{Cc}]{1,255}$/u,
       message: 'must be the name of a group',
     }),
