@@ -59,6 +59,8 @@ undo: yes
 on-cancel: leaf
 alarms: { high: latency }
 deployment: 1
+tag-prefix: "x:"
+commit-tag: sha
 minimum-age: 7d
 environments:
   stage: { groups: [web-stage] }
@@ -67,6 +69,8 @@ environments:
 const OF_FILE = [
   '"familly" (.github/ami.yml) is not a setting, did you mean "family"?',
   '"dry-run" (.github/ami.yml) is read under "with:" only: a branch could change it in this file',
+  '"tag-prefix" (.github/ami.yml) is read under "with:" only: a branch could change it in this file',
+  '"commit-tag" (.github/ami.yml) is read under "with:" only: a branch could change it in this file',
   '"role-duration" must be a duration such as 90s, 45m, 1h30m or 2d, got "010" (.github/ami.yml)',
   '"undo" must be one of all, failed, got "yes" (.github/ami.yml)',
   '"on-cancel" must be one of leave, rollback, got "leaf" (.github/ami.yml)',

@@ -1,10 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
+import { identityTags } from '../../src/model/identity.ts';
 import type { Image } from '../../src/model/image.ts';
 import { findByIdentity, formatSelector, lastKnownGood, parseSelector, pickImage, selectorHint } from '../../src/model/selector.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
 
 const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
 const choice = { scheme, family: 'web' };
+const origin = { family: 'web', version: '1', commit: 'c0ffee0', ref: '', repository: 'acme/web', run: '1', createdAt: new Date(0) };
 
 const image = (id: string, tags: Record<string, string> = {}, change: Partial<Image> = {}): Image => ({
   ...{ id, name: id, state: 'available', stateReason: '', architecture: 'x86_64', ownerId: '111122223333', createdAt: new Date(0) },
@@ -64,6 +66,17 @@ describe('one image of a family', () => {
     ];
     expect(pickImage(images, { kind: 'latest' }, choice).image?.id).toBe('ami-3');
     expect(pickImage(images, { kind: 'ref', value: 'main' }, choice).image?.id).toBe('ami-2');
+  });
+
+  test('a branch name that is longer than a tag is found by its whole name', () => {
+    const branch = 'f'.repeat(269);
+    const { tags } = image('ami-1');
+    const [key, value] = [`ami-action:ref`, identityTags({ ...origin, ref: `refs/heads/${branch}` }, 'n', {}, scheme)['ami-action:ref']];
+    const images = [image('ami-1', {}, { tags: { ...tags, [key]: value ?? '' } })];
+    expect(value).toHaveLength(256);
+    for (const ref of [branch, `refs/heads/${branch}`])
+      expect(pickImage(images, { kind: 'ref', value: ref }, choice).image?.id).toBe('ami-1');
+    expect(pickImage(images, { kind: 'ref', value: 'f'.repeat(200) }, choice).image).toBeUndefined();
   });
 
   test('a commit that fits two images is refused, not guessed, and nothing may be taken instead', () => {

@@ -16,7 +16,7 @@ export const environment = text('Name of the environment that runs the image: st
   message: 'must be 1 to 63 letters, digits, "-", "_" or ".", starting with a letter or digit',
 });
 
-/** Every mode has these. */
+/** Every mode has these. A file that chose the tags could step around verdicts and vetoes. */
 export const common = {
   region: text('AWS region.', { fallbackFrom: 'AWS_REGION', pattern: whole(REGION), message: 'must be a region such as eu-central-1' }),
   roleToAssume: optional(
@@ -48,12 +48,14 @@ export const common = {
   ),
   tagPrefix: text("Prefix of the tags that hold an image's identity.", {
     fallback: 'ami-action:',
+    withOnly: true,
     neededBy: 'teams with a tag scheme of their own',
     pattern: /^(?!aws:)[\w.:/=+@-]{0,60}$/,
     message: 'must be a prefix of at most 60 letters, digits and . : / = + - @ _, and not start with "aws:"',
   }),
   commitTag: text('Tag that holds the commit. Default: `ami-action:commit`.', {
     fallback: 'ami-action:commit',
+    withOnly: true,
     neededBy: 'teams with a tag scheme of their own',
     pattern: /^(?!aws:)[\w .:/=+@-]{1,128}$/,
     message: 'must be a tag key, and not start with "aws:"',

@@ -1,4 +1,4 @@
-import { type IdentityKey, type TagScheme, type Tags, tagKey } from './image.ts';
+import { type IdentityKey, type TagScheme, type Tags, tagKey, tagValue } from './image.ts';
 
 /** The tags that identify an image. */
 export interface Origin {
@@ -26,13 +26,10 @@ export function identityTags(origin: Origin, name: string, own: Tags, scheme: Ta
     ['created-at', origin.createdAt.toISOString()],
   ];
   const written = ours.flatMap(([key, value]) =>
-    value === undefined || value === '' ? [] : [[tagKey(scheme, key), shortened(value)] as const],
+    value === undefined || value === '' ? [] : [[tagKey(scheme, key), tagValue(value)] as const],
   );
   return { Name: name, ...own, ManagedBy: 'ami-action', ...Object.fromEntries(written) };
 }
-
-/** A tag's value ends at 256 characters. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html */
-const shortened = (value: string): string => value.slice(0, 256);
 
 /** AWS allows fifty. The action writes seventeen during a build, and more later. */
 const MOST_OWN_TAGS = 25;

@@ -75,6 +75,9 @@ export type IdentityKey =
   /** When prune found it unused. It is removed after the grace period. */
   | 'marked-at';
 
+/** A tag's value ends at 256 characters. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html */
+export const tagValue = (value: string): string => value.slice(0, 256);
+
 export const tagKey = (scheme: TagScheme, key: IdentityKey): string => (key === 'commit' ? scheme.commitKey : `${scheme.prefix}${key}`);
 
 export const identity = (image: Pick<Image, 'tags'>, scheme: TagScheme, key: IdentityKey): string | undefined =>

@@ -1,6 +1,15 @@
 import { formatCount, formatList } from '../kit/format.ts';
 import { servesCommit } from './commits-served.ts';
-import { type Architecture, type IdentityKey, type Image, identity, newestFirst, type TagScheme, unavailableReason } from './image.ts';
+import {
+  type Architecture,
+  type IdentityKey,
+  type Image,
+  identity,
+  newestFirst,
+  type TagScheme,
+  tagValue,
+  unavailableReason,
+} from './image.ts';
 import { isAmiId } from './patterns.ts';
 import { verdictOf } from './verdict.ts';
 
@@ -99,9 +108,9 @@ function matches(image: Image, selector: Selector, scheme: TagScheme): boolean {
     case 'commit':
       return identity(image, scheme, 'commit')?.startsWith(selector.value) ?? false;
     case 'ref':
-      return [selector.value, `refs/heads/${selector.value}`, `refs/tags/${selector.value}`].includes(identity(image, scheme, 'ref') ?? '');
+      return ['', 'refs/heads/', 'refs/tags/'].some(prefix => tagValue(`${prefix}${selector.value}`) === identity(image, scheme, 'ref'));
     case 'version':
-      return identity(image, scheme, 'version') === selector.value;
+      return identity(image, scheme, 'version') === tagValue(selector.value);
     default:
       return false;
   }
