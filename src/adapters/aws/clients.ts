@@ -7,6 +7,7 @@ import { SSMClient } from '@aws-sdk/client-ssm';
 import { STSClient } from '@aws-sdk/client-sts';
 import type { Where } from '../../ports/deps.ts';
 import { credentials, type Provider } from './credentials.ts';
+import { accountOf, type Caller, withPlace } from './place.ts';
 import { type Access, clientSettings } from './session.ts';
 
 export interface Clients {
@@ -20,19 +21,22 @@ export interface Clients {
   readonly classic: ElasticLoadBalancingClient;
   /** Undefined: the SDK's own chain. */
   readonly provider: Provider | undefined;
+  readonly caller: Caller;
 }
 
 export function awsClients({ region, role }: Where, access: Access): Clients {
   const own = credentials({ region, role }, access);
   const settings = { ...clientSettings(region, access), retryMode: 'standard', ...own };
+  const caller: Caller = { account: accountOf(role ?? access.roleToAssume) };
   return {
-    ec2: new EC2Client(settings),
-    ssm: new SSMClient(settings),
-    sts: new STSClient(settings),
-    autoScaling: new AutoScalingClient(settings),
-    kms: new KMSClient(settings),
-    balancing: new ElasticLoadBalancingV2Client(settings),
-    classic: new ElasticLoadBalancingClient(settings),
+    ec2: withPlace(new EC2Client(settings), region, caller),
+    ssm: withPlace(new SSMClient(settings), region, caller),
+    sts: withPlace(new STSClient(settings), region, caller),
+    autoScaling: withPlace(new AutoScalingClient(settings), region, caller),
+    kms: withPlace(new KMSClient(settings), region, caller),
+    balancing: withPlace(new ElasticLoadBalancingV2Client(settings), region, caller),
+    classic: withPlace(new ElasticLoadBalancingClient(settings), region, caller),
     provider: own.credentials,
+    caller,
   };
 }

@@ -95,7 +95,7 @@ async function chainedRole(region: string, role: string, access: Access, from: P
   const answer = await sts
     .send(new AssumeRoleCommand({ RoleArn: role, RoleSessionName: sessionName(access), DurationSeconds }))
     .catch(refused(role, DurationSeconds));
-  return identity(answer.Credentials, access.report);
+  return identity(answer.Credentials, role, access.report);
 }
 
 const OWN = [

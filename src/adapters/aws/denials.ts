@@ -1,4 +1,5 @@
 import { AccessError, type ActionError } from '../../kit/errors.ts';
+import { formatPlace, type Place } from './place.ts';
 
 /** Every denial of AWS, sorted by who can change it. */
 
@@ -6,7 +7,8 @@ export interface Failure {
   /** Completes "not allowed to ...": "describe images". */
   readonly doing: string;
   readonly code: string;
-  readonly said: string;
+  readonly message: string;
+  readonly place: Place | undefined;
   readonly cause: unknown;
 }
 
@@ -18,28 +20,29 @@ const BAD_CREDENTIALS =
 const WRONG_CLOCK = /Signature expired|Signature not yet current|RequestTimeTooSkewed|RequestInTheFuture/;
 
 /** EC2 has three meanings for AuthFailure; one is about credentials. */
-const isAboutCredentials = ({ code, said }: Failure): boolean =>
-  BAD_CREDENTIALS.test(code) || (code === 'AuthFailure' && /credential|signature|access key/i.test(said));
+const isAboutCredentials = ({ code, message }: Failure): boolean =>
+  BAD_CREDENTIALS.test(code) || (code === 'AuthFailure' && /credential|signature|access key/i.test(message));
 
 export function denial(failure: Failure): ActionError | undefined {
-  const { doing, code, said, cause } = failure;
-  if (WRONG_CLOCK.test(`${code}: ${said}`)) {
-    return new AccessError(`AWS refused the time of the request (${doing}): ${code}: ${said}`, {
+  const { doing, code, message, place, cause } = failure;
+  const where = formatPlace(place);
+  if (WRONG_CLOCK.test(`${code}: ${message}`)) {
+    return new AccessError(`AWS refused the time of the request (${doing}): ${code}: ${message}${where}`, {
       cause,
       next: 'Set the clock of the runner: it is some minutes off.',
     });
   }
   if (isAboutCredentials(failure)) {
     // Also the answer of a region that is not enabled. https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html
-    return new AccessError(`AWS does not know these credentials (${doing}): ${code}: ${said}`, {
+    return new AccessError(`AWS does not know these credentials (${doing}): ${code}: ${message}${where}`, {
       cause,
-      next: 'Check the credentials. If they work in another region, this one is not enabled for the account: aws account enable-region --region-name <region>.',
+      next: `Check the credentials. If they work in another region, this one is not enabled for the account: aws account enable-region --region-name ${place?.region ?? 'REGION'}`,
     });
   }
   if (!DENIED.test(code)) return undefined;
-  const [id] = /\b(?:ami|snap)-\w+/.exec(code === 'AuthFailure' ? said : '') ?? [];
+  const [id] = /\b(?:ami|snap)-\w+/.exec(code === 'AuthFailure' ? message : '') ?? [];
   const reason = id === undefined ? '' : `${id} is not shared with this account, or does not exist any more: `;
-  return new AccessError(`Not allowed to ${doing}: ${reason}${code}: ${said.replace(ENCODED, '').trim()}`, {
+  return new AccessError(`Not allowed to ${doing}: ${reason}${code}: ${message.replace(ENCODED, '').trim()}${where}`, {
     cause,
     next: remedy(failure, id),
   });
@@ -49,22 +52,22 @@ const ENCODED = /\s*Encoded authorization failure message: *(\S+)/;
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
 const WHICH = /(explicit deny in an?|because no) ([a-z -]+? policy|permissions boundary)/i;
 
-function remedy({ code, said }: Failure, notShared: string | undefined): string {
+function remedy({ code, message }: Failure, notShared: string | undefined): string {
   if (notShared !== undefined)
     return 'Share it with this account: mode "share" in the account that owns it. If it is shared already, check that it still exists and that "Allowed AMIs" of this account permits it.';
-  if (code === 'OptInRequired' && /marketplace/i.test(said))
+  if (code === 'OptInRequired' && /marketplace/i.test(message))
     return 'Accept the terms of that product in AWS Marketplace, with this account.';
   if (code === 'OptInRequired') return 'Enable that region or service for the account, or remove the region from the settings.';
   if (code === 'PendingVerification' || code === 'Blocked') return 'AWS has restricted the account: contact AWS Support.';
-  const grant = grantFor(said);
-  const [, encoded] = ENCODED.exec(said) ?? [];
+  const grant = grantFor(message);
+  const [, encoded] = ENCODED.exec(message) ?? [];
   if (encoded === undefined) return grant;
   return `${grant} The statement that denied it: aws sts decode-authorization-message --query DecodedMessage --output text --encoded-message ${encoded}`;
 }
 
 /** The policy that AWS names: the one of the role is not the only one that can deny. */
-function grantFor(said: string): string {
-  const [, how, policy] = WHICH.exec(said) ?? [];
+function grantFor(message: string): string {
+  const [, how, policy] = WHICH.exec(message) ?? [];
   if (policy === undefined || (how === 'because no' && policy === 'identity-based policy'))
     return 'Grant it to the role. The policy of each mode: examples/policies of ami-action.';
   return how === 'because no'

@@ -11,7 +11,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import type { Tags } from '../../model/image.ts';
 import { asExpected } from './errors.ts';
-import { allPages } from './pages.ts';
+import { allPages, listed } from './pages.ts';
 
 /** EC2 listings and tags, as several adapters need them. */
 
@@ -36,7 +36,7 @@ export const listInstances = (ec2: EC2Client, Filters: Filter[]): Promise<Instan
     const page = await ec2
       .send(new DescribeInstancesCommand({ Filters, MaxResults: 1000, NextToken }))
       .catch(asExpected('describe instances (ec2:DescribeInstances)'));
-    return { items: page.Reservations?.flatMap(({ Instances = [] }) => Instances), next: page.NextToken };
+    return { items: page.Reservations?.flatMap(({ Instances }) => listed(Instances)), next: page.NextToken };
   });
 
 export const listTags = (ec2: EC2Client, Filters: Filter[]): Promise<TagDescription[]> =>
@@ -48,10 +48,10 @@ export const listTags = (ec2: EC2Client, Filters: Filter[]): Promise<TagDescript
   });
 
 export async function launchPermissions(ec2: EC2Client, imageId: string): Promise<readonly LaunchPermission[]> {
-  const { LaunchPermissions = [] } = await ec2
+  const { LaunchPermissions } = await ec2
     .send(new DescribeImageAttributeCommand({ ImageId: imageId, Attribute: 'launchPermission' }))
     .catch(asExpected(`see who ${imageId} is shared with (ec2:DescribeImageAttribute)`));
-  return LaunchPermissions;
+  return listed(LaunchPermissions);
 }
 
 export const granteeOf = ({ UserId, Group, OrganizationArn, OrganizationalUnitArn }: LaunchPermission): string | undefined =>

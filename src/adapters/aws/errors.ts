@@ -1,6 +1,7 @@
 import { AccessError, ActionError, CancelledError, RejectedError, TimeoutError, UnknownError, UnreachableError } from '../../kit/errors.ts';
 import { denial, type Failure } from './denials.ts';
 import { FORK_HINT, isFork } from './oidc-token.ts';
+import { formatPlace, type Place, placeOf } from './place.ts';
 
 /** The code of an AWS error, also of one that is the cause of an ActionError; '' for anything else. */
 export const codeOf = (cause: unknown): string => {
@@ -31,43 +32,73 @@ export const asExpected =
   (doing: string) =>
   (cause: unknown): never => {
     if (cause instanceof ActionError) throw cause;
-    const failure = { doing, code: codeOf(cause), said: cause instanceof Error ? cause.message : String(cause), cause };
-    throw credentialsGone(failure) ?? denial(failure) ?? passing(failure) ?? answered(failure) ?? cause;
+    const message = cause instanceof Error ? cause.message : String(cause);
+    const failure = { doing, code: codeOf(cause), message, place: placeOf(cause), cause };
+    throw unreadable(failure) ?? credentialsGone(failure) ?? denial(failure) ?? passing(failure) ?? answered(failure) ?? cause;
   };
 
+/** The answer of AWS, or of a proxy in between, that is no answer of AWS's API. What was asked for may have happened all the same. */
+export const unreadableAnswer = (
+  doing: string,
+  reason: string,
+  details: { cause?: unknown; place?: Place | undefined } = {},
+): UnreachableError =>
+  new UnreachableError(`AWS's answer cannot be read (${doing}): ${reason}${formatPlace(details.place)}`, {
+    cause: details.cause,
+    next: 'Run the job again. If it repeats, check the proxies between the runner and AWS, and "AWS_ENDPOINT_URL".',
+  });
+
+// The SDK keeps the response on what its parsers throw, and `$fault` marks the errors that it could parse.
+// https://github.com/smithy-lang/smithy-typescript
+function unreadable({ doing, message, place, cause }: Failure): ActionError | undefined {
+  const { $fault, $response, $metadata } = (cause ?? {}) as {
+    $fault?: string;
+    $response?: object;
+    $metadata?: { httpStatusCode?: number };
+  };
+  const status = $metadata?.httpStatusCode ?? 0;
+  if ($response === undefined || status >= 500) return undefined;
+  // A page of a proxy has no code that the SDK could find.
+  const isAws = $fault !== undefined && status >= 400 && !/^Unknown(Error)?$/.test(codeOf(cause));
+  if (isAws) return undefined;
+  const [reason = ''] = message.split(/\n *Deserialization error/);
+  return unreadableAnswer(doing, `HTTP ${status}: ${reason.slice(0, 200)}`, { cause, place });
+}
+
 /** No credentials, or expired ones. */
-function credentialsGone({ doing, code, said, cause }: Failure): ActionError | undefined {
-  if (EXPIRED.test(code) || SAYS_EXPIRED.test(said)) {
-    return new UnknownError(`The credentials expired (${doing}). What was started continues without this run.`, {
+function credentialsGone({ doing, code, message, place, cause }: Failure): ActionError | undefined {
+  if (EXPIRED.test(code) || SAYS_EXPIRED.test(message)) {
+    return new UnknownError(`The credentials expired (${doing}). What was started continues without this run.${formatPlace(place)}`, {
       cause,
       next: 'Run the job again: it continues what it started. Set "role-to-assume": the action then renews its credentials itself. If the credentials are new, check the clock of the runner.',
     });
   }
   if (!NO_CREDENTIALS.test(code)) return undefined;
-  return new AccessError(`No AWS credentials: ${isFork() ? FORK_HINT : said}`, {
+  return new AccessError(`No AWS credentials: ${isFork() ? FORK_HINT : message}`, {
     cause,
     next: 'Set "role-to-assume", or run aws-actions/configure-aws-credentials before this step. To use the role of the instance that the runner is, set "allow-instance-role: true".',
   });
 }
 
 /** What may pass when it is tried again. */
-function passing({ doing, code, said, cause }: Failure): ActionError | undefined {
+function passing({ doing, code, message, place, cause }: Failure): ActionError | undefined {
   if (code === 'AbortError') return new CancelledError('Cancelled.', { cause });
   if (THROTTLED.test(code))
-    return new TimeoutError(`AWS throttled all retries (${doing}): ${code}. The image is not the cause.`, {
+    return new TimeoutError(`AWS throttled all retries (${doing}): ${code}. The image is not the cause.${formatPlace(place)}`, {
       cause,
       next: 'Run the job again.',
     });
   if (!UNREACHABLE.test(code)) return undefined;
-  return new UnreachableError(`Cannot reach AWS (${doing}): ${code}: ${said}`, {
+  return new UnreachableError(`Cannot reach AWS (${doing}): ${code}: ${message}${formatPlace(place)}`, {
     cause,
     next: 'Check "region", and the network, proxy and certificates of the runner.',
   });
 }
 
 /** Every other error of AWS. */
-function answered({ doing, code, said, cause }: Failure): ActionError | undefined {
+function answered({ doing, code, message, place, cause }: Failure): ActionError | undefined {
   const status = (cause as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode ?? 0;
-  if (status >= 500) return new TimeoutError(`AWS failed to ${doing}: ${code}: ${said}`, { cause, next: 'Run the job again.' });
-  return status >= 400 ? new RejectedError(`AWS refused to ${doing}: ${code}: ${said}`, { cause }) : undefined;
+  if (status >= 500)
+    return new TimeoutError(`AWS failed to ${doing}: ${code}: ${message}${formatPlace(place)}`, { cause, next: 'Run the job again.' });
+  return status >= 400 ? new RejectedError(`AWS refused to ${doing}: ${code}: ${message}${formatPlace(place)}`, { cause }) : undefined;
 }

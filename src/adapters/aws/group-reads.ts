@@ -14,7 +14,7 @@ import {
   type ScheduledUpdateGroupAction,
   type TrafficSourceState,
 } from '@aws-sdk/client-auto-scaling';
-import { allPages } from './pages.ts';
+import { allPages, listed } from './pages.ts';
 import { orBusy } from './refreshes.ts';
 
 /** Auto Scaling groups as AWS describes them, and what is attached to them. */
@@ -39,10 +39,10 @@ export const listPolicies = (client: AutoScalingClient, name: string): Promise<S
   });
 
 export async function listHooks(client: AutoScalingClient, name: string): Promise<readonly LifecycleHook[]> {
-  const { LifecycleHooks = [] } = await client
+  const { LifecycleHooks } = await client
     .send(new DescribeLifecycleHooksCommand({ AutoScalingGroupName: name }))
     .catch(orBusy(`read the lifecycle hooks of ${name} (autoscaling:DescribeLifecycleHooks)`));
-  return LifecycleHooks;
+  return listed(LifecycleHooks);
 }
 
 export const listScheduledActions = (client: AutoScalingClient, name: string): Promise<ScheduledUpdateGroupAction[]> =>
@@ -54,10 +54,10 @@ export const listScheduledActions = (client: AutoScalingClient, name: string): P
   });
 
 export async function listNotifications(client: AutoScalingClient, name: string): Promise<readonly NotificationConfiguration[]> {
-  const { NotificationConfigurations = [] } = await client
+  const { NotificationConfigurations } = await client
     .send(new DescribeNotificationConfigurationsCommand({ AutoScalingGroupNames: [name] }))
     .catch(orBusy(`read the notifications of ${name} (autoscaling:DescribeNotificationConfigurations)`));
-  return NotificationConfigurations;
+  return listed(NotificationConfigurations);
 }
 
 /** Load balancers of every kind. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeTrafficSources.html */

@@ -11,7 +11,7 @@ import { asExpected } from './errors.ts';
 import { groupCopies } from './group-copy.ts';
 import { listGroups, listTrafficSources, MOST_GROUPS_PER_CALL } from './group-reads.ts';
 import { groupFrom, launchTo } from './group-shapes.ts';
-import { allPages } from './pages.ts';
+import { allPages, listed } from './pages.ts';
 import { orBusy, refreshes } from './refreshes.ts';
 
 type Balancers = Pick<Clients, 'balancing' | 'classic'>;
@@ -70,10 +70,10 @@ export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, { b
 });
 
 async function healthOf(balancing: ElasticLoadBalancingV2Client, TargetGroupArn: string): Promise<Target[]> {
-  const { TargetHealthDescriptions = [] } = await balancing
+  const { TargetHealthDescriptions } = await balancing
     .send(new DescribeTargetHealthCommand({ TargetGroupArn }))
     .catch(asExpected('read the health of targets (elasticloadbalancing:DescribeTargetHealth)'));
-  return TargetHealthDescriptions.map(({ Target: { Id = '' } = {}, TargetHealth: { State = '', Reason, Description } = {} }) => ({
+  return listed(TargetHealthDescriptions).map(({ Target: { Id = '' } = {}, TargetHealth: { State = '', Reason, Description } = {} }) => ({
     instanceId: Id,
     state: State,
     message: [State, Reason, Description].filter(part => part !== undefined).join(', '),
@@ -86,12 +86,12 @@ const NEW = /registration is still in progress|has not passed|pending state|tran
 
 /** With the states of target groups. https://docs.aws.amazon.com/elasticloadbalancing/2012-06-01/APIReference/API_DescribeInstanceHealth.html */
 async function classicHealth(client: ElasticLoadBalancingClient, LoadBalancerName: string): Promise<Target[]> {
-  const { InstanceStates = [] } = await client
+  const { InstanceStates } = await client
     .send(new DescribeInstanceHealthCommand({ LoadBalancerName }))
     .catch(
       asExpected(`read the health of the instances of load balancer ${LoadBalancerName} (elasticloadbalancing:DescribeInstanceHealth)`),
     );
-  return InstanceStates.map(({ InstanceId = '', State = 'Unknown', Description = '' }) => ({
+  return listed(InstanceStates).map(({ InstanceId = '', State = 'Unknown', Description = '' }) => ({
     instanceId: InstanceId,
     state: State === 'InService' ? 'healthy' : State === 'Unknown' || NEW.test(Description) ? 'initial' : 'unhealthy',
     message: `${LoadBalancerName} reports ${State}${Description === '' ? '' : `, ${Description.replace(/\.$/, '')}`}`,

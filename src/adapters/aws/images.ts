@@ -12,7 +12,7 @@ import type { Architecture, Image, ImageState } from '../../model/image.ts';
 import type { Capture, ImageQuery, Images } from '../../ports/images.ts';
 import { listTags, literally, MOST_FILTER_VALUES, tagFilters, tagsFromEc2, toEc2Tags } from './ec2.ts';
 import { asExpected, isCode } from './errors.ts';
-import { allPages } from './pages.ts';
+import { allPages, listed } from './pages.ts';
 
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateTags.html
 const MOST_RESOURCES_PER_CALL = 500;
@@ -21,10 +21,10 @@ export const ec2Images = (ec2: EC2Client): Images => ({
   async get(id) {
     try {
       // Without an owner: this also finds an image that another account shares.
-      const { Images: found = [] } = await ec2.send(
+      const { Images: found } = await ec2.send(
         new DescribeImagesCommand({ ImageIds: [id], IncludeDeprecated: true, IncludeDisabled: true }),
       );
-      return found.map(fromEc2)[0];
+      return listed(found).map(fromEc2)[0];
     } catch (cause) {
       if (isCode(cause, 'InvalidAMIID.NotFound', 'InvalidAMIID.Unavailable', 'InvalidAMIID.Malformed')) return undefined;
       return asExpected(`describe image ${id} (ec2:DescribeImages)`)(cause);

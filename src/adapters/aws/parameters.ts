@@ -51,7 +51,7 @@ export async function parameterHistory(client: SSMClient, name: string): Promise
       .send(new GetParameterHistoryCommand({ Name: name, MaxResults: 50, NextToken }))
       .catch(orMissing)
       .catch(asExpected(`read the history of ${name} (ssm:GetParameterHistory)`));
-    return { items: page?.Parameters, next: page?.NextToken };
+    return { items: page === undefined ? [] : page.Parameters, next: page?.NextToken };
   });
   return all.sort((a, b) => (b.Version ?? 0) - (a.Version ?? 0));
 }

@@ -9,21 +9,24 @@ import { TimeoutError } from '../../kit/errors.ts';
 import type { Groups } from '../../ports/groups.ts';
 import { asExpected, codeOf, isCode, undefinedOn } from './errors.ts';
 import { launchTo, preferencesTo, refreshFrom } from './group-shapes.ts';
+import { listed } from './pages.ts';
 
 export const refreshes = (client: AutoScalingClient): Pick<Groups, 'refreshes' | 'refresh' | 'start' | 'rollBack' | 'cancel'> => ({
   async refreshes(group) {
     // Newest first, and only the newest can be active: one page is enough.
-    const { InstanceRefreshes = [] } = await client
+    const { InstanceRefreshes } = await client
       .send(new DescribeInstanceRefreshesCommand({ AutoScalingGroupName: group, MaxRecords: 20 }))
       .catch(orBusy(`describe the instance refreshes of ${group} (autoscaling:DescribeInstanceRefreshes)`));
-    return InstanceRefreshes.map(refreshFrom);
+    return listed(InstanceRefreshes).map(refreshFrom);
   },
 
   async refresh(group, id) {
-    const { InstanceRefreshes = [] } = await client
+    const { InstanceRefreshes } = await client
       .send(new DescribeInstanceRefreshesCommand({ AutoScalingGroupName: group, InstanceRefreshIds: [id] }))
       .catch(orBusy(`describe instance refresh ${id} of ${group} (autoscaling:DescribeInstanceRefreshes)`));
-    return InstanceRefreshes.map(refreshFrom).find(refresh => refresh.id === id);
+    return listed(InstanceRefreshes)
+      .map(refreshFrom)
+      .find(refresh => refresh.id === id);
   },
 
   async start({ group, launch, preferences }) {

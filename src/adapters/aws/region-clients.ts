@@ -2,8 +2,7 @@ import { GetCallerIdentityCommand, type STSClient } from '@aws-sdk/client-sts';
 import type { Account, RegionClients, Where } from '../../ports/deps.ts';
 import { awsClients, type Clients } from './clients.ts';
 import { ssmCommands } from './commands.ts';
-import type { Provider } from './credentials.ts';
-import { asExpected } from './errors.ts';
+import { asExpected, unreadableAnswer } from './errors.ts';
 import { autoScalingGroups } from './groups.ts';
 import { awsImageUsers } from './image-users/all.ts';
 import { ec2Capture, ec2Images } from './images.ts';
@@ -29,8 +28,8 @@ export function regionClients(access: Access): (where: Where) => RegionClients {
   };
 }
 
-const aws = ({ ec2, ssm, sts, autoScaling, kms, balancing, classic, provider }: Clients, access: Access): RegionClients => ({
-  account: stsAccount(sts, provider, access),
+const aws = ({ ec2, ssm, sts, autoScaling, kms, balancing, classic, provider, caller }: Clients, access: Access): RegionClients => ({
+  account: stsAccount(sts, { provider, caller }, access),
   images: ec2Images(ec2),
   instances: ec2Instances(ec2),
   commands: ssmCommands(ssm),
@@ -45,11 +44,16 @@ const aws = ({ ec2, ssm, sts, autoScaling, kms, balancing, classic, provider }: 
 });
 
 /** Needs no permission: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html */
-function stsAccount(sts: STSClient, provider: Provider | undefined, access: Access): Account {
+function stsAccount(sts: STSClient, { provider, caller }: Pick<Clients, 'provider' | 'caller'>, access: Access): Account {
   let known: Promise<string> | undefined;
   let served: Promise<Readonly<Record<string, string>>> | undefined;
-  const getId = async () =>
-    (await sts.send(new GetCallerIdentityCommand({})).catch(asExpected('read the caller identity (sts:GetCallerIdentity)'))).Account ?? '';
+  const getId = async () => {
+    const doing = 'read the caller identity (sts:GetCallerIdentity)';
+    const { Account: id } = await sts.send(new GetCallerIdentityCommand({})).catch(asExpected(doing));
+    if (id === undefined) throw unreadableAnswer(doing, 'it has no account');
+    caller.account = id;
+    return id;
+  };
   return {
     id: () => {
       known ??= getId();

@@ -2,6 +2,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Credentials } from '@aws-sdk/client-sts';
 import type { Clock, Reporter, Run } from '../../ports/deps.ts';
+import { unreadableAnswer } from './errors.ts';
 
 /** How clients reach AWS: session, credentials, connections. */
 
@@ -56,9 +57,14 @@ export const clientSettings = (region: string, access: Access) => ({
 });
 
 /** Throws if a part is missing. Its secrets are masked from now on. */
-export function identity(answer: Credentials | undefined, { mask }: Pick<Reporter, 'mask'>): Identity {
-  if (answer?.AccessKeyId === undefined || answer.SecretAccessKey === undefined || answer.SessionToken === undefined) {
-    throw new Error('STS answered without credentials.');
+export function identity(answer: Credentials | undefined, role: string, { mask }: Pick<Reporter, 'mask'>): Identity {
+  if (
+    answer?.AccessKeyId === undefined ||
+    answer.SecretAccessKey === undefined ||
+    answer.SessionToken === undefined ||
+    answer.Expiration === undefined
+  ) {
+    throw unreadableAnswer(`assume ${role}`, 'it has no credentials');
   }
   mask(answer.SecretAccessKey);
   mask(answer.SessionToken);
@@ -66,6 +72,6 @@ export function identity(answer: Credentials | undefined, { mask }: Pick<Reporte
     accessKeyId: answer.AccessKeyId,
     secretAccessKey: answer.SecretAccessKey,
     sessionToken: answer.SessionToken,
-    expiration: answer.Expiration ?? new Date(0),
+    expiration: answer.Expiration,
   };
 }

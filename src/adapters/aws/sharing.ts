@@ -17,7 +17,7 @@ import type { Criterion, ImageKey } from '../../model/image-access.ts';
 import type { CopyOrder, Sharing } from '../../ports/images.ts';
 import { granteeOf, launchPermissions, toEc2Tags } from './ec2.ts';
 import { asExpected, isCode } from './errors.ts';
-import { allPages } from './pages.ts';
+import { allPages, listed } from './pages.ts';
 
 export const awsSharing = (ec2: EC2Client, kms: KMSClient): Sharing => ({
   launchers: async imageId => (await launchPermissions(ec2, imageId)).map(permission => granteeOf(permission) ?? ''),
@@ -25,10 +25,10 @@ export const awsSharing = (ec2: EC2Client, kms: KMSClient): Sharing => ({
   forbidLaunch: (imageId, who) =>
     changeLaunch(ec2, imageId, { Remove: who.map(permission) }, `stop sharing ${imageId} with ${who.join(', ')}`),
   async readers(snapshotId) {
-    const { CreateVolumePermissions = [] } = await ec2
+    const { CreateVolumePermissions } = await ec2
       .send(new DescribeSnapshotAttributeCommand({ SnapshotId: snapshotId, Attribute: 'createVolumePermission' }))
       .catch(asExpected(`read the permissions of ${snapshotId} (ec2:DescribeSnapshotAttribute)`));
-    return CreateVolumePermissions.map(({ UserId, Group }) => UserId ?? Group ?? '');
+    return listed(CreateVolumePermissions).map(({ UserId, Group }) => UserId ?? Group ?? '');
   },
   allowReading: (snapshotId, who) =>
     changeReading(ec2, snapshotId, { Add: who.map(UserId => ({ UserId })) }, `share ${snapshotId} with ${who.join(', ')}`),
@@ -37,10 +37,10 @@ export const awsSharing = (ec2: EC2Client, kms: KMSClient): Sharing => ({
   copy: order => copy(ec2, order),
   async keysOf(snapshotIds) {
     // DescribeSnapshots takes no page size with IDs; an image has few volumes.
-    const { Snapshots = [] } = await ec2
+    const { Snapshots } = await ec2
       .send(new DescribeSnapshotsCommand({ SnapshotIds: [...snapshotIds] }))
       .catch(asExpected('describe the snapshots of the image (ec2:DescribeSnapshots)'));
-    return [...new Set(Snapshots.flatMap(({ KmsKeyId }) => (KmsKeyId === undefined ? [] : [KmsKeyId])))];
+    return [...new Set(listed(Snapshots).flatMap(({ KmsKeyId }) => (KmsKeyId === undefined ? [] : [KmsKeyId])))];
   },
   key: arn => kmsKey(kms, arn),
   allowed: () =>

@@ -28,7 +28,7 @@ export async function webIdentity(region: string, role: string, access: Access):
       }),
     )
     .catch(refused(role, token, access));
-  return identity(answer.Credentials, access.report);
+  return identity(answer.Credentials, role, access.report);
 }
 
 const refused =

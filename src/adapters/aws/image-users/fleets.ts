@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import type { Launcher, LaunchSource } from '../../../model/image-users.ts';
 import { asExpected } from '../errors.ts';
-import { allPages } from '../pages.ts';
+import { allPages, listed } from '../pages.ts';
 import { ofTemplate, snapshotsIn } from './launch-sources.ts';
 
 /** What launches without a group: EC2 fleets, Spot fleets and persistent Spot requests. Fleets of type `instant` launch only once. */
@@ -22,7 +22,7 @@ const fleets = (ec2: EC2Client): Promise<Launcher[]> =>
     const page = await ec2
       .send(new DescribeFleetsCommand({ MaxResults: 200, NextToken }))
       .catch(asExpected('describe fleets (ec2:DescribeFleets)'));
-    const live = (page.Fleets ?? []).filter(({ FleetState = '' }) => !OVER.has(FleetState));
+    const live = listed(page.Fleets).filter(({ FleetState = '' }) => !OVER.has(FleetState));
     return {
       items: live.map(({ FleetId, LaunchTemplateConfigs }) => ({
         user: `fleet ${FleetId}`,
@@ -38,7 +38,7 @@ const spotFleets = (ec2: EC2Client): Promise<Launcher[]> =>
     const page = await ec2
       .send(new DescribeSpotFleetRequestsCommand({ MaxResults: 200, NextToken }))
       .catch(asExpected('describe Spot fleets (ec2:DescribeSpotFleetRequests)'));
-    const live = (page.SpotFleetRequestConfigs ?? []).filter(({ SpotFleetRequestState = '' }) => !OVER.has(SpotFleetRequestState));
+    const live = listed(page.SpotFleetRequestConfigs).filter(({ SpotFleetRequestState = '' }) => !OVER.has(SpotFleetRequestState));
     return {
       items: live.map(({ SpotFleetRequestId, SpotFleetRequestConfig: config }) => ({
         user: `Spot fleet ${SpotFleetRequestId}`,
@@ -54,7 +54,7 @@ const spotRequests = (ec2: EC2Client): Promise<Launcher[]> =>
     const page = await ec2
       .send(new DescribeSpotInstanceRequestsCommand({ MaxResults: 1000, NextToken }))
       .catch(asExpected('describe Spot requests (ec2:DescribeSpotInstanceRequests)'));
-    const live = (page.SpotInstanceRequests ?? []).filter(({ State = '' }) => !OVER.has(State));
+    const live = listed(page.SpotInstanceRequests).filter(({ State = '' }) => !OVER.has(State));
     return {
       items: live.map(({ SpotInstanceRequestId, LaunchSpecification = {} }) => ({
         user: `Spot request ${SpotInstanceRequestId}`,

@@ -60,7 +60,7 @@ const refreshesOf = (autoScaling: AutoScalingClient, group: string): Promise<Ins
       .send(new DescribeInstanceRefreshesCommand({ AutoScalingGroupName: group, MaxRecords: 100, NextToken }))
       .catch(orGroupIsGone)
       .catch(asExpected(`describe the instance refreshes of ${group} (autoscaling:DescribeInstanceRefreshes)`));
-    return { items: page?.InstanceRefreshes, next: page?.NextToken };
+    return { items: page === undefined ? [] : page.InstanceRefreshes, next: page?.NextToken };
   });
 
 // The group was deleted after the listing, so it has no refresh.

@@ -1,10 +1,17 @@
-import { DescribeParametersCommand, GetParametersCommand, type ParameterMetadata, type SSMClient } from '@aws-sdk/client-ssm';
+import {
+  DescribeParametersCommand,
+  GetParametersCommand,
+  type GetParametersCommandOutput,
+  type Parameter,
+  type ParameterMetadata,
+  type SSMClient,
+} from '@aws-sdk/client-ssm';
 import { batches, concurrently } from '../../../kit/concurrently.ts';
 import { AccessError } from '../../../kit/errors.ts';
 import type { ParameterFact } from '../../../model/image-users.ts';
 import { referencedParameter } from '../../../model/patterns.ts';
 import type { UserScope } from '../../../ports/images.ts';
-import { asExpected, undefinedOn } from '../errors.ts';
+import { asExpected, undefinedOn, unreadableAnswer } from '../errors.ts';
 import { allPages } from '../pages.ts';
 import { parameterHistory } from '../parameters.ts';
 
@@ -43,10 +50,16 @@ async function valuesOf(ssm: SSMClient, names: readonly string[]): Promise<Map<s
   const answers = await concurrently(batches(names, NAMES_PER_CALL), CALLS_AT_ONCE, async Names => {
     const doing = `read the parameters ${Names.join(', ')} (ssm:GetParameters)`;
     // Parameters that were deleted after the listing are returned as invalid.
-    const { Parameters = [] } = await ssm.send(new GetParametersCommand({ Names })).catch(asExpected(doing));
-    return Parameters.map(({ Name = '', Value = '' }) => [Name, Value] as const);
+    const answer = await ssm.send(new GetParametersCommand({ Names })).catch(asExpected(doing));
+    return complete(answer, Names.length, doing).map(({ Name = '', Value = '' }) => [Name, Value] as const);
   });
   return new Map(answers.flat());
+}
+
+/** Every name must be in one of the two lists: a name that is in none would look as if its parameter did not exist. */
+function complete({ Parameters, InvalidParameters }: GetParametersCommandOutput, names: number, doing: string): readonly Parameter[] {
+  if ((Parameters?.length ?? 0) + (InvalidParameters?.length ?? 0) !== names) throw unreadableAnswer(doing, 'parameters are missing');
+  return Parameters ?? [];
 }
 
 const historyOf = async (ssm: SSMClient, name: string): Promise<ParameterFact['history']> =>
@@ -65,7 +78,7 @@ export async function resolveAliases(ssm: SSMClient, aliases: readonly string[])
       .send(new GetParametersCommand({ Names: [name] }))
       .catch(undefinedOn('ParameterVersionNotFound', 'ParameterNotFound'))
       .catch(asExpected(doing));
-    const value = answer?.Parameters?.[0]?.Value;
+    const value = answer && complete(answer, 1, doing)[0]?.Value;
     // Whether a parameter of another account exists cannot be known.
     if (value === undefined && name.startsWith('arn:')) {
       throw new AccessError(`Cannot read the parameter ${name}, which a launch template uses.`, {

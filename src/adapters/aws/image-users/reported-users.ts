@@ -10,7 +10,7 @@ import { batches, concurrently } from '../../../kit/concurrently.ts';
 import type { Edge } from '../../../model/image-users.ts';
 import type { UsageReport } from '../../../ports/images.ts';
 import { asExpected } from '../errors.ts';
-import { allPages } from '../pages.ts';
+import { allPages, listed } from '../pages.ts';
 
 const IMAGES_PER_CALL = 10;
 const CALLS_AT_ONCE = 4;
@@ -34,7 +34,7 @@ export async function references(ec2: EC2Client, imageIds: readonly string[]): P
       const page = await ec2
         .send(new DescribeImageReferencesCommand({ ImageIds, ResourceTypes: TYPES, MaxResults: 1000, NextToken }))
         .catch(asExpected('describe the references of images (ec2:DescribeImageReferences)'));
-      const edges = (page.ImageReferences ?? []).map(({ ImageId = '', Arn = '' }) => ({
+      const edges = listed(page.ImageReferences).map(({ ImageId = '', Arn = '' }) => ({
         imageId: ImageId,
         user: `${Arn} (reported by EC2)`,
       }));
@@ -54,10 +54,10 @@ export async function startUsageReport(ec2: EC2Client, imageId: string, token: s
 }
 
 export async function usage(ec2: EC2Client, reportId: string): Promise<UsageReport> {
-  const { ImageUsageReports = [] } = await ec2
+  const { ImageUsageReports } = await ec2
     .send(new DescribeImageUsageReportsCommand({ ReportIds: [reportId] }))
     .catch(asExpected(`describe the usage report ${reportId} (ec2:DescribeImageUsageReports)`));
-  const state = ImageUsageReports[0]?.State;
+  const state = listed(ImageUsageReports)[0]?.State;
   if (state !== 'available') return { state: state === 'error' || state === 'failed' ? 'error' : 'pending', entries: [] };
   const entries = await allPages(async NextToken => {
     const page = await ec2
