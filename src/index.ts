@@ -9,6 +9,7 @@ import { githubHost, runFacts } from './adapters/github.ts';
 import { isPost, savedEntries, stateJournal } from './adapters/journal.ts';
 import { endProcess } from './adapters/process.ts';
 import { runnerReporter } from './adapters/reporter.ts';
+import { RejectedError } from './kit/errors.ts';
 import { explain } from './kit/failure.ts';
 import { main, readCommon } from './main.ts';
 import { post } from './post.ts';
@@ -35,9 +36,15 @@ const connect = async (settings: Pick<Access, 'roleToAssume' | 'roleDuration' | 
 };
 
 // An argument means a terminal: a runner starts the bundle without any.
-if (process.argv.length > 2) await runTerminal();
-else if (isPost()) await runPost();
-else await runMain();
+const entry = process.argv.length > 2 ? runTerminal : isPost() ? runPost : runMain;
+await entry().catch(failure => githubHost.fail(explain(withoutStack(failure))));
+
+/** The journal cannot be saved, so nothing was begun. */
+function withoutStack(failure: unknown): unknown {
+  const { message, code = '' } = failure as NodeJS.ErrnoException;
+  if (!/^(EACCES|EISDIR|ENOSPC|EROFS|EDQUOT)$/.test(code) && !/^Missing file at path/.test(message)) return failure;
+  return new RejectedError(`A file of the runner cannot be written: ${message}`, { cause: failure, unchanged: true });
+}
 
 async function runTerminal(): Promise<void> {
   const { terminal } = await import('./terminal.ts');

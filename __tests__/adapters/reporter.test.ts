@@ -50,3 +50,37 @@ test('how it ended stands above what was planned, and the timeline below both', 
   expect(written).toMatch(/^### ✅ Done\n\n### Plan\n\n<details><summary>Timeline<\/summary>\n\n\| Step \| Took \|\n/);
   rmSync(dirname(file), { recursive: true });
 });
+
+test('control characters do not reach the log, and one token serves all commands', () => {
+  const lines: string[] = [];
+  const spy = jest.spyOn(process.stdout, 'write').mockImplementation(text => lines.push(String(text)) > 0);
+  const report = runnerReporter({ now: () => 0, sleep: async () => undefined });
+  report.untrusted('\u001b[31mred\u001b[0m \u0000nul\u001b]0;title\u0007\ttab \u009b2J');
+  report.untrusted('std::vector<int> and Foo::Bar');
+  report.untrusted('  ::warning::x');
+  report.untrusted('a ##[group]b');
+  spy.mockRestore();
+  const [shown, cpp, ...marked] = lines.join('').trimEnd().split('\n');
+  expect(shown).toBe('red \ufffdnul\ufffd]0;title\ufffd\ttab \ufffd2J');
+  expect(cpp).toBe('std::vector<int> and Foo::Bar');
+  const [, token] = /^::stop-commands::([0-9a-f-]{36})$/.exec(marked[0] ?? '') ?? [];
+  const between = (line: string) => [`::stop-commands::${token}`, line, `::${token}::`];
+  expect(marked).toEqual([...between('  ::warning::x'), ...between('a ##[group]b')]);
+});
+
+test('a summary that cannot be written is a warning', async () => {
+  const lines: string[] = [];
+  const spy = jest.spyOn(process.stdout, 'write').mockImplementation(text => lines.push(String(text)) > 0);
+  const before = process.env['GITHUB_STEP_SUMMARY'];
+  process.env['GITHUB_STEP_SUMMARY'] = '/nonexistent/summary';
+  try {
+    const report = runnerReporter({ now: () => 0, sleep: async () => undefined });
+    report.summary('### Plan');
+    await report.flush();
+  } finally {
+    if (before === undefined) delete process.env['GITHUB_STEP_SUMMARY'];
+    else process.env['GITHUB_STEP_SUMMARY'] = before;
+    spy.mockRestore();
+  }
+  expect(lines.join('')).toMatch(/^::warning::The job summary could not be written: /m);
+});

@@ -1,8 +1,21 @@
 import { CancelledError } from '../kit/errors.ts';
 import type { Clock } from '../ports/deps.ts';
 
+/**
+ * A number that tests and demo set, with an endpoint on loopback. Elsewhere it is ignored: with another clock prune would remove images that are young.
+ */
+export function labNumber(
+  name: 'CLOCK_SPEED' | 'CLOCK_SINCE' | 'GRACE_SECONDS',
+  environment: NodeJS.ProcessEnv = process.env,
+): number | undefined {
+  const value = environment[`AMI_ACTION_${name}`];
+  const endpoint = environment['AWS_ENDPOINT_URL'] ?? '';
+  const host = URL.canParse(endpoint) ? new URL(endpoint).hostname : '';
+  return value !== undefined && /^(127(\.\d+){3}|localhost|\[::1\])$/.test(host) ? Number(value) : undefined;
+}
+
 /** Seconds of the lab in one real second. */
-export const clockSpeed = (environment: NodeJS.ProcessEnv = process.env): number => Number(environment['AMI_ACTION_CLOCK_SPEED'] ?? 1);
+export const clockSpeed = (environment?: NodeJS.ProcessEnv): number => labNumber('CLOCK_SPEED', environment) ?? 1;
 
 /**
  * The time. With AMI_ACTION_CLOCK_SPEED=60 a second counts as sixty, from AMI_ACTION_CLOCK_SINCE (milliseconds since 1970) on: the lab
@@ -10,7 +23,7 @@ export const clockSpeed = (environment: NodeJS.ProcessEnv = process.env): number
  */
 export function systemClock(cancelled: AbortSignal, environment: NodeJS.ProcessEnv = process.env): Clock {
   const speed = clockSpeed(environment);
-  const since = Number(environment['AMI_ACTION_CLOCK_SINCE'] ?? Date.now());
+  const since = labNumber('CLOCK_SINCE', environment) ?? Date.now();
   return {
     now: () => since + (Date.now() - since) * speed,
     sleep: ms =>

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, type FSWatcher, openSync, readlinkSync, readSync, watch } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
+import { labNumber } from './clock.ts';
 
 export interface Order {
   /** Absolute path. */
@@ -56,7 +57,7 @@ export async function follow(order: Order): Promise<Ended> {
 }
 
 /** Packer needs about a minute to terminate its instance. After this it is killed with all its children. Tests wait less. */
-const GRACE_SECONDS = Number(process.env['AMI_ACTION_GRACE_SECONDS'] ?? 240);
+const GRACE_SECONDS = labNumber('GRACE_SECONDS') ?? 240;
 
 function stopWhen({ stop, graceSeconds = GRACE_SECONDS }: Order, pid: number | undefined): { done(): void } {
   let lastResort: NodeJS.Timeout | undefined;

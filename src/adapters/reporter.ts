@@ -2,7 +2,7 @@ import * as core from '@actions/core';
 import { formatDuration } from '../kit/format.ts';
 import { table, text } from '../kit/markdown.ts';
 import type { Clock, Reporter } from '../ports/deps.ts';
-import { printForeign } from './github.ts';
+import { printForeign, writeSummary } from './github.ts';
 
 // The runner drops a summary of more than 1 MiB.
 // https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#step-isolation-and-limits
@@ -60,8 +60,8 @@ export function runnerReporter(clock: Clock): RunnerReporter {
     },
     async flush() {
       const whole = [...parts, timeline(phases)].filter(part => part !== '').join('\n\n');
-      if (whole === '' || process.env.GITHUB_STEP_SUMMARY === undefined) return;
-      await core.summary.addRaw(cut(whole), true).write();
+      if (whole === '') return;
+      await writeSummary(cut(whole));
     },
   };
 }
