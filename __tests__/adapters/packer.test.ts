@@ -154,7 +154,12 @@ describe("Packer from the vendor's archive", () => {
     ['another hash', whole, sha256(strToU8('the right one')), /has the wrong SHA-256.*expected [0-9a-f]{64}\. It was not used/],
     ['the end cut off', whole.slice(0, -40), sha256(whole), /has the wrong SHA-256/],
     ['the end cut off, and a hash that fits', whole.slice(0, -40), sha256(whole.slice(0, -40)), /is damaged/],
-    ['no packer in it', zipSync({ 'README.md': strToU8('hello') }), sha256(zipSync({ 'README.md': strToU8('hello') })), /holds no packer/],
+    [
+      'no packer in it',
+      zipSync({ 'README.md': strToU8('hello') }),
+      sha256(zipSync({ 'README.md': strToU8('hello') })),
+      /contains no packer/,
+    ],
   ])('scenario 14: with %s is refused, and nothing of it is run', async (_, archive, hash, says) => {
     const cache = folder('cache');
     await expect(install(archive, hash, cache)).rejects.toThrow(says);
@@ -247,7 +252,7 @@ describe('a command of Packer', () => {
     summary: () => {},
     mask: () => {},
   };
-  const opened = () => {
+  const opened = (more: NodeJS.ProcessEnv = {}) => {
     const [workspace, temp] = [folder('workspace'), folder('temp')];
     const run = { workspace, temp, cancelled: new AbortController().signal } as Run;
     const kept = journal();
@@ -255,7 +260,7 @@ describe('a command of Packer', () => {
       workspace,
       temp,
       kept,
-      packer: packer({ run, journal: kept, report, environment: { PATH: '/usr/bin:/bin' } }),
+      packer: packer({ run, journal: kept, report, environment: { PATH: '/usr/bin:/bin', ...more } }),
     };
   };
   const order = (binary: string, more: Partial<PackerBuild> = {}): PackerBuild => ({
@@ -322,6 +327,20 @@ describe('a command of Packer', () => {
     // In the journal while it exists, so that the post step can remove it.
     expect(kept.log.map(({ kind }) => kind)).toEqual(['file']);
     expect(kept.entries).toEqual([]);
+  });
+
+  test('downloads plugins without credentials of AWS, and validates with them', async () => {
+    const { packer } = opened({ AWS_ACCESS_KEY_ID: 'AKIA', AWS_PROFILE: 'delivery' });
+    const binary = program(folder(), 'env | sort');
+    const template = join(folder('template'), 'image.pkr.hcl');
+    writeFileSync(template, '');
+    const environment = { AWS_CONTAINER_CREDENTIALS_FULL_URI: 'http://127.0.0.1:1/', AWS_CONTAINER_AUTHORIZATION_TOKEN: 'token' };
+    const seen: Record<'init' | 'validate', string[]> = { init: [], validate: [] };
+    await packer.init(order(binary, { template, environment }), line => seen.init.push(line));
+    await packer.validate(order(binary, { template, environment }), line => seen.validate.push(line));
+    expect(seen.init.filter(line => line.startsWith('AWS_'))).toEqual([]);
+    expect(seen.init.some(line => line.startsWith('PATH='))).toBe(true);
+    expect(seen.validate.filter(line => line.startsWith('AWS_'))).toHaveLength(4);
   });
 
   test('is stopped at its time limit, and the result shows it', async () => {

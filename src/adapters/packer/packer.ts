@@ -4,14 +4,12 @@ import { dirname, join, resolve } from 'node:path';
 import { UsageError } from '../../kit/errors.ts';
 import type { Journal, JournalEntry, Reporter, Run } from '../../ports/deps.ts';
 import type { Packer, PackerBuild, PackerEnded } from '../../ports/packer.ts';
-import { cacheFolder } from '../cached-file.ts';
 import { capture } from '../capture.ts';
 import { clockSpeed } from '../clock.ts';
 import { follow } from '../process.ts';
 import { BRIEFLY, packerEnvironment, pollingWarning } from './environment.ts';
 import { firstError, parseInspection } from './inspect.ts';
 import { installedPacker } from './install.ts';
-import { cachedPlugins, pluginFolder } from './plugin-cache.ts';
 import { readTemplateFiles } from './template-files.ts';
 
 export interface PackerHost {
@@ -28,9 +26,6 @@ const WARN_UNDECLARED = ['-warn-on-undeclared-var'];
 
 export function packer(host: PackerHost): Packer {
   const { run, report, environment = process.env } = host;
-  // Where init put the plugins, if that is a directory of the action: validate and build must look there too.
-  let pluginPath: Readonly<Record<string, string>> = {};
-  const withPlugins = (build: PackerBuild): PackerBuild => ({ ...build, environment: { ...build.environment, ...pluginPath } });
   return {
     locate(path) {
       const absolute = resolve(run.workspace, path);
@@ -61,18 +56,15 @@ export function packer(host: PackerHost): Packer {
     },
     async init(build, onLine) {
       if (isJson(build.template)) return NOTHING_TO_INIT;
-      const plugins = { environment, folder: join(cacheFolder(environment), 'packer-plugins'), log: report.info };
-      const folder = await pluginFolder(build.template, plugins);
-      const args = ['init', ...QUIET, build.template];
-      if (folder === undefined) return captured(host, build, args, onLine);
-      pluginPath = { PACKER_PLUGIN_PATH: folder };
-      return cachedPlugins(build.template, plugins, () => captured(host, withPlugins(build), args, onLine));
+      // Plugins are downloaded and run here, before anything has verified them: without credentials of AWS.
+      const none = Object.keys({ ...environment, ...build.environment }).filter(name => name.startsWith('AWS_'));
+      const order = { ...build, environment: { ...build.environment, ...Object.fromEntries(none.map(name => [name, ''])) } };
+      return captured(host, order, ['init', ...QUIET, build.template], onLine);
     },
-    validate: (build, onLine) =>
-      withVariables(host, build, args => captured(host, withPlugins(build), ['validate', ...QUIET, ...args], onLine)),
+    validate: (build, onLine) => withVariables(host, build, args => captured(host, build, ['validate', ...QUIET, ...args], onLine)),
     build: (build, onLine) =>
       withVariables(host, build, args =>
-        spawned(host, withPlugins(build), ['build', ...QUIET, ...BUILD, ...(build.isSingle ? WARN_UNDECLARED : []), ...args], onLine),
+        spawned(host, build, ['build', ...QUIET, ...BUILD, ...(build.isSingle ? WARN_UNDECLARED : []), ...args], onLine),
       ),
   };
 }
