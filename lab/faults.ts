@@ -1,5 +1,6 @@
 import type { CallRecord } from './calls.ts';
 import type { LabClock } from './clock.ts';
+import { idsIn, idsMade, notFoundYet } from './new-ids.ts';
 import { AwsError, type Protocol } from './operation.ts';
 import { type Refusal, refusal } from './wire/refusals.ts';
 
@@ -179,35 +180,13 @@ async function answer(struck: readonly Armed[], call: CallRecord, work: () => Pr
   return known;
 }
 
-// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
-const NOT_FOUND: Readonly<Record<string, readonly [code: string, message: (id: string) => string]>> = {
-  i: ['InvalidInstanceID.NotFound', id => `The instance ID '${id}' does not exist`],
-  ami: ['InvalidAMIID.NotFound', id => `The image id '[${id}]' does not exist`],
-  snap: ['InvalidSnapshot.NotFound', id => `The snapshot '${id}' does not exist.`],
-  sg: ['InvalidGroup.NotFound', id => `The security group '${id}' does not exist`],
-  vol: ['InvalidVolume.NotFound', id => `The volume '${id}' does not exist.`],
-  lt: ['InvalidLaunchTemplateId.NotFound', id => `The launch template ID '${id}' does not exist`],
-};
-
-const ID = /^(i|ami|snap|sg|vol|lt)-[0-9a-f]{17}$/;
-
 function hide(entry: Armed, call: CallRecord, calls: number): void {
   for (const id of idsIn(call.input)) {
     const named = entry.newIds.get(id);
     if (named === undefined || named >= calls) continue;
     entry.newIds.set(id, named + 1);
-    const [code, message] = NOT_FOUND[id.slice(0, id.indexOf('-'))] ?? ['InvalidID', () => id];
-    throw new AwsError(code, message(id));
+    throw notFoundYet(id);
   }
-}
-
-const idsMade = (call: CallRecord, output: object): readonly string[] =>
-  /^(Run|Create|Copy|Register|Import)/.test(call.operation) ? idsIn(output).filter(id => !idsIn(call.input).includes(id)) : [];
-
-function idsIn(value: unknown): readonly string[] {
-  if (typeof value === 'string') return ID.test(value) ? [value] : [];
-  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return [];
-  return Object.values(value).flatMap(idsIn);
 }
 
 const glob = (pattern: string): RegExp => new RegExp(`^${pattern.replace(/[^\w*]/g, '\\$&').replaceAll('*', '.*')}$`);

@@ -8,6 +8,7 @@ import type { Hypervisor } from './machines/hypervisor.ts';
 import type { Core, Place } from './place.ts';
 import { accessKeyOf, openSession } from './sts-sessions.ts';
 import { TIMINGS, type Timings } from './timings.ts';
+import { slowed, type Weather, weatherOf } from './weather.ts';
 import { serve } from './wire/server.ts';
 
 export interface LabOptions {
@@ -18,6 +19,8 @@ export interface LabOptions {
   readonly timings?: Partial<Timings>;
   /** Turns Default Host Management on in every account. Default: off, as on AWS. https://docs.aws.amazon.com/systems-manager/latest/userguide/managed-instances-default-host-management.html */
   readonly hostManagement?: boolean;
+  /** Seed of bad weather. Default: the variable AMI_ACTION_LAB_WEATHER, else good weather. */
+  readonly weather?: number;
   /** Default: any free port of 127.0.0.1. */
   readonly port?: number;
 }
@@ -35,6 +38,8 @@ export interface Lab {
   readonly core: Core;
   readonly calls: CallLog;
   readonly faults: Faults;
+  /** Undefined in good weather. */
+  readonly weather: Weather | undefined;
   /** State of an account in a region, for tests. Defaults: account 111122223333, region eu-central-1. */
   place(account?: string, region?: string): Place;
   /** Environment variables for a client that calls the lab as this account. */
@@ -50,10 +55,13 @@ export const REGION = 'eu-central-1';
 export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const clock = labClock(options.speed ?? 60);
   const hypervisor = await hypervisorOf(options.machines ?? 'sandbox', clock);
-  const timings = { ...TIMINGS, ...options.timings };
+  const seed = options.weather ?? seedOfEnvironment();
+  const usual = { ...TIMINGS, ...options.timings };
+  const timings = seed === undefined ? usual : slowed(usual, seed);
   const core = makeCore({ clock, timings, hypervisor, hostManagement: options.hostManagement ?? false });
   const [calls, faults] = [callBook(), faultBook(clock)];
-  const server = serve({ core, calls, faults, defaultRegion: REGION });
+  const weather = seed === undefined ? undefined : weatherOf(seed, clock);
+  const server = serve({ core, calls, faults, weather, defaultRegion: REGION });
   const listening = new Promise<void>((done, failed) => {
     server.once('error', failed).listen(options.port ?? 0, '127.0.0.1', done);
   });
@@ -63,7 +71,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
-    ...{ url, clock, core, calls, faults },
+    ...{ url, clock, core, calls, faults, weather },
     place: (account = ACCOUNT, region = REGION) => core.place(account, region),
     environment: ({ account = ACCOUNT, region = REGION, role } = {}) => ({
       ...environment(url, clock, account, region),
@@ -99,6 +107,11 @@ async function hypervisorOf(machines: 'sandbox' | 'paper' | Hypervisor, clock: L
   if (typeof machines === 'object') return machines;
   if (machines === 'paper') return (await import('./machines/paper.ts')).paperHypervisor();
   return (await import('./machines/sandbox.ts')).sandboxHypervisor({ clock });
+}
+
+function seedOfEnvironment(): number | undefined {
+  const text = process.env['AMI_ACTION_LAB_WEATHER'] ?? '';
+  return text === '' ? undefined : Number(text);
 }
 
 /** Longer than any test in lab time. */

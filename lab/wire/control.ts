@@ -2,12 +2,14 @@ import type { IncomingMessage } from 'node:http';
 import type { CallBook } from '../calls.ts';
 import { FAULT_ACTIONS, type FaultBook, type FaultRule } from '../faults.ts';
 import type { Core } from '../place.ts';
+import type { Weather } from '../weather.ts';
 import type { Answer } from './protocols.ts';
 
 export interface ServerDeps {
   readonly core: Core;
   readonly calls: CallBook;
   readonly faults: FaultBook;
+  readonly weather: Weather | undefined;
   readonly defaultRegion: string;
 }
 

@@ -63,11 +63,9 @@ async function perform(deps: ServerDeps, asked: WireRequest, service: Service, w
   const { call, problem = misread } = identify(core, asked, service, input);
   const { account, region } = call.place;
   const { serviceName, operation } = asked;
-  const record = calls.open({
-    ...{ service: serviceName, operation, account, region, arn: call.arn, at: core.clock.now() },
-    client: asked.client,
-    input: input as CallRecord['input'],
-  });
+  const about = { service: serviceName, operation, client: asked.client, input: input as CallRecord['input'] };
+  await deps.weather?.before(about, service.protocol);
+  const record = calls.open({ ...about, account, region, arn: call.arn, at: core.clock.now() });
   try {
     if (problem !== undefined) throw problem;
     const work = service.operations[operation];
@@ -78,7 +76,7 @@ async function perform(deps: ServerDeps, asked: WireRequest, service: Service, w
       return work(input, { ...call, may: mayOf(call) });
     });
     calls.close(record, 'ok');
-    return { shapes, output };
+    return { shapes, output: deps.weather?.after(about, output) ?? output };
   } catch (cause) {
     calls.close(record, outcomeOf(cause));
     throw cause;

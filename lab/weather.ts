@@ -1,0 +1,126 @@
+import type { CallRecord } from './calls.ts';
+import type { LabClock } from './clock.ts';
+import { ConnectionReset } from './faults.ts';
+import { idsIn, idsMade, notFoundYet } from './new-ids.ts';
+import type { Protocol } from './operation.ts';
+import { modeOf } from './permissions.ts';
+import type { Timings } from './timings.ts';
+import { refusal } from './wire/refusals.ts';
+
+/**
+ * Bad weather: what AWS does on a bad day, from a seed. It strikes calls of the action and of Packer only, and attempts that it refuses are not
+ * in the call log, because an SDK repeats them.
+ */
+export interface Weather {
+  /** Called before the call is logged. Throws what the caller gets instead of an answer. */
+  before(call: WeatherCall, protocol: Protocol): Promise<void>;
+  /** Called with the output. Returns what the caller gets, or throws. */
+  after(call: WeatherCall, output: object): object;
+  /** How often each kind of weather struck. */
+  readonly struck: Readonly<Record<Kind, number>>;
+}
+
+type WeatherCall = Pick<CallRecord, 'service' | 'operation' | 'client' | 'input'>;
+type Kind = 'throttled' | 'internal' | 'reset' | 'lost' | 'late' | 'hidden' | 'omitted';
+
+/** Probabilities per call. */
+const CHANCES = { throttled: 0.05, internal: 0.02, reset: 0.02, late: 0.05, lost: 0.03 } as const;
+
+const LATE_SECONDS = 3;
+
+export function weatherOf(seed: number, clock: LabClock): Weather {
+  const roll = random(seed);
+  const last = new Set<string>();
+  const unseen = new Set<string>();
+  const struck: Record<Kind, number> = { throttled: 0, internal: 0, reset: 0, lost: 0, late: 0, hidden: 0, omitted: 0 };
+  const strikes = (kind: keyof typeof CHANCES, name: string) => {
+    if (roll() >= CHANCES[kind]) return false;
+    struck[kind] += 1;
+    last.add(name);
+    return true;
+  };
+  /** Never twice in a row for one operation, so that a caller with few attempts gets through. */
+  const hasStruck = (name: string) => last.delete(name);
+  return {
+    struck,
+    before: async (call, protocol) => {
+      if (modeOf(call) === undefined) return;
+      const name = `${call.client.slice(0, 40)} ${call.operation}`;
+      if (!hasStruck(name)) {
+        if (strikes('throttled', name)) throw refusal('throttled', protocol);
+        if (strikes('internal', name)) throw refusal('internal', protocol);
+        if (strikes('reset', name)) throw new ConnectionReset();
+      }
+      if (roll() < CHANCES.late) {
+        struck.late += 1;
+        await clock.sleep(LATE_SECONDS);
+      }
+      hide(call, unseen, struck);
+    },
+    after: (call, output) => {
+      if (modeOf(call) === undefined) return output;
+      if (isOurs(call)) for (const id of idsMade(call, output)) if (HIDES.test(id)) unseen.add(id);
+      const name = `lost ${call.operation}`;
+      if (isOurs(call) && !hasStruck(name) && strikes('lost', name)) throw new ConnectionReset();
+      return withoutEmpty(output, struck);
+    },
+  };
+}
+
+/** Packer has no client token for all that it creates: a lost answer would fail it on AWS too. */
+const isOurs = ({ client }: WeatherCall): boolean => client.includes('ami-action/');
+
+/** Eventual consistency: https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html */
+const HIDES = /^(i|ami|snap)-/;
+
+function hide(call: WeatherCall, unseen: Set<string>, struck: Record<Kind, number>): void {
+  if (!isOurs(call) || call.service !== 'ec2') return;
+  const hidden = idsIn(call.input).find(id => unseen.has(id));
+  if (hidden === undefined) return;
+  unseen.delete(hidden);
+  struck.hidden += 1;
+  throw notFoundYet(hidden);
+}
+
+/** Optional members that are empty are left out. The lists of the answer itself stay: services always return them. */
+function withoutEmpty(output: object, struck: Record<Kind, number>): object {
+  const prune = (value: unknown, depth: number): unknown => {
+    if (Array.isArray(value)) return value.map(item => prune(item, depth + 1));
+    if (typeof value !== 'object' || value === null || value instanceof Date || value instanceof Uint8Array) return value;
+    const kept = Object.entries(value).filter(([, member]) => depth === 0 || !isEmpty(member));
+    struck.omitted += Object.keys(value).length - kept.length;
+    return Object.fromEntries(kept.map(([key, member]) => [key, prune(member, depth + 1)]));
+  };
+  return prune(output, 0) as object;
+}
+
+const isEmpty = (value: unknown): boolean => value === '' || (Array.isArray(value) && value.length === 0);
+
+const SLOW: readonly (keyof Timings)[] = [
+  'boot',
+  'statusChecks',
+  'agent',
+  'delivery',
+  'shutdown',
+  'image',
+  'copy',
+  'parameterCheck',
+  'targetHealth',
+];
+
+/** Transitions take up to twice as long. */
+export function slowed(timings: Timings, seed: number): Timings {
+  const roll = random(seed + 1);
+  return { ...timings, ...Object.fromEntries(SLOW.map(name => [name, timings[name] * (1 + roll())])) };
+}
+
+/** mulberry32. */
+function random(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
