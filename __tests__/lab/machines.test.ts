@@ -237,6 +237,17 @@ describe('first boot', () => {
     await eventually(async () => (await said(again, 'cat /opt/order')) === 'hook\nhook\nservice');
   });
 
+  test('a timer with default dependencies in a boothook blocks the boot, as on Debian', async () => {
+    const hook = (properties: string) =>
+      `#cloud-boothook\n#!/bin/sh\ntimeout 5 systemd-run --on-active=60 ${properties} true && echo armed > /opt/timer\n`;
+    const [blocked, armed] = await Promise.all([
+      boot({ userData: hook('--timer-property=AccuracySec=1s') }),
+      boot({ userData: hook('--timer-property=DefaultDependencies=no --property=DefaultDependencies=no') }),
+    ]);
+    for (const { guest } of [blocked, armed]) await sh(guest, 'cloud-init status --wait');
+    expect([await said(blocked.guest, 'cat /opt/timer'), await said(armed.guest, 'cat /opt/timer')]).toEqual(['', 'armed']);
+  });
+
   test('creates host keys and a machine id, unless the image contains them', async () => {
     const identity = 'cat /etc/ssh/ssh_host_*_key.pub /etc/machine-id';
     const { guest, spec } = await boot();

@@ -97,10 +97,16 @@ describe('self-termination in the user data', () => {
     ['#cloud-config\npackages: [jq]', 'text/cloud-config'],
     ['#!/bin/bash\ntrue', 'text/x-shellscript'],
     ['#include\nhttps://example.com', 'text/x-include-url'],
+    ['#include-once\nhttps://example.com', 'text/x-include-once-url'],
     ['#cloud-boothook\n#!/bin/sh', 'text/cloud-boothook'],
     ['## template: jinja\n#cloud-config', 'text/jinja2'],
   ])('%j is told to cloud-init as %s', (own, type) => {
     expect(withSelfTermination(own, endsAt)).toContain(`Content-Type: ${type}; charset="utf-8"\n\n${own}`);
+  });
+
+  test('its timer does not wait for a boot that waits for it', () => {
+    const [hook = ''] = readUserData(withSelfTermination(undefined, endsAt)).boothooks;
+    expect(hook).toMatch(/systemd-run [^|&]*--timer-property=DefaultDependencies=no --property=DefaultDependencies=no shutdown/);
   });
 
   test('no text of the user ends its part', () => {

@@ -107,17 +107,20 @@ function ownPart(own: string): string {
   const types = [
     ['#cloud-config', 'text/cloud-config'],
     ['#cloud-boothook', 'text/cloud-boothook'],
+    ['#include-once', 'text/x-include-once-url'],
     ['#include', 'text/x-include-url'],
     ['## template: jinja', 'text/jinja2'],
   ] as const;
   return part(types.find(([first]) => text.startsWith(first))?.[1] ?? 'text/x-shellscript', text);
 }
 
-// A timer of systemd; without systemd a sleeping process.
+// A timer of systemd; without systemd a sleeping process. On Debian a boothook runs before sysinit.target, for which a timer waits by default:
+// systemd-run would never return, and the instance never boot. https://github.com/canonical/cloud-init/issues/7052
 const selfTermination = (endsAt: Date): string => `#!/bin/sh
 # Test instance of ami-action. It terminates itself at ${endsAt.toISOString()} at the latest.
 left=$((${Math.floor(endsAt.getTime() / 1000)} - $(date +%s)))
 [ "$left" -gt 1 ] || left=1
-systemd-run --quiet --on-active="$left" --timer-property=AccuracySec=1s shutdown -h now 2>/dev/null && exit 0
+timeout 30 systemd-run --quiet --on-active="$left" --timer-property=AccuracySec=1s \\
+  --timer-property=DefaultDependencies=no --property=DefaultDependencies=no shutdown -h now 2>/dev/null && exit 0
 setsid sh -c "sleep $left; shutdown -h now || poweroff -f" > /dev/null 2>&1 < /dev/null &
 `;
