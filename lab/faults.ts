@@ -33,6 +33,8 @@ export type FaultAction =
   | { readonly omit: readonly string[] }
   /** An answer that is not the service's: a page of a proxy, cut XML, a 301. `at: 'before'` answers without the action. */
   | { readonly respond: RawAnswer; readonly at?: 'before' | 'after' }
+  /** A server that lies: its answer is replaced. */
+  | { readonly answer: (output: object, call: CallRecord) => object }
   /** A repeated request gets its first answer again. */
   | { readonly stale: true }
   | { readonly run: (call: CallRecord) => void | Promise<void>; readonly at: 'before' | 'after' }
@@ -172,6 +174,12 @@ const end = async (victim: number | (() => void | Promise<void>)) => {
 };
 
 async function answer(struck: readonly Armed[], call: CallRecord, work: () => Promise<object>): Promise<object> {
+  let output = await honest(struck, call, work);
+  for (const { rule } of struck) if ('answer' in rule.action) output = rule.action.answer(output, call);
+  return output;
+}
+
+async function honest(struck: readonly Armed[], call: CallRecord, work: () => Promise<object>): Promise<object> {
   const stale = struck.find(({ rule }) => 'stale' in rule.action);
   if (stale === undefined) return work();
   const question = JSON.stringify([call.service, call.operation, call.account, call.region, call.input]);
