@@ -1,6 +1,9 @@
 import { sweepBuild } from './image-build/sweep.ts';
+import { TimeoutError } from './kit/errors.ts';
 import { explain } from './kit/failure.ts';
+import { type Poll, waitFor } from './kit/wait.ts';
 import type { Clock, JournalEntry, RegionClients, Reporter, Where } from './ports/deps.ts';
+import type { Instance } from './ports/instances.ts';
 
 /** The `post:` step: removes what the main step recorded and did not remove. It runs after a cancel too, within GitHub's five minutes. */
 
@@ -23,7 +26,7 @@ export async function post(entries: readonly JournalEntry[], deps: PostDeps): Pr
       await deps.report
         .step(`Clean up ${formatEntry(entry)}`, () => end(entry, deps))
         .catch(failure => {
-          leftovers.push(`${formatEntry(entry)}: ${explain(failure)}`);
+          leftovers.push(`${formatEntry(entry)}: ${explain(failure)}${manually(entry)}`);
         });
     }
   }
@@ -33,11 +36,17 @@ export async function post(entries: readonly JournalEntry[], deps: PostDeps): Pr
 const formatEntry = (entry: JournalEntry): string => {
   if (entry.kind === 'process') return `process ${entry.pid}`;
   if (entry.kind === 'build') return `resources of the build of ${entry.name} in ${entry.regions.join(', ')}`;
-  return entry.kind === 'file' ? `file ${entry.path}` : `instance with token ${entry.token} in ${entry.region}`;
+  if (entry.kind === 'file') return `file ${entry.path}`;
+  return `instance ${entry.id ?? `with client token ${entry.token}`} in ${entry.region}`;
 };
 
+const manually = (entry: JournalEntry): string =>
+  entry.kind === 'instance' && entry.id !== undefined
+    ? `\nTerminate it: aws ec2 terminate-instances --region ${entry.region} --instance-ids ${entry.id}`
+    : '';
+
 async function end(entry: JournalEntry, deps: PostDeps): Promise<void> {
-  const { report, inRegion, endProcess, removeFile } = deps;
+  const { report, endProcess, removeFile } = deps;
   if (entry.kind === 'build') {
     const { finished = [] } = entry;
     const swept = await sweepBuild(entry, deps, { excluded: finished, looks: 2 });
@@ -54,13 +63,26 @@ async function end(entry: JournalEntry, deps: PostDeps): Promise<void> {
     else report.info(how === 'gone' ? 'It had stopped already.' : 'It has stopped.');
     return undefined;
   }
-  const { instances } = inRegion({ region: entry.region });
-  const instance = await instances.findByToken(entry.token);
+  return endInstance(entry, deps);
+}
+
+// DescribeInstances is eventually consistent. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+const VISIBLE_SECONDS = 30;
+
+async function endInstance({ region, token, id }: JournalEntry & { kind: 'instance' }, deps: PostDeps): Promise<void> {
+  const { instances } = deps.inRegion({ region });
+  const poll = async (): Promise<Poll<Instance>> => {
+    const value = await instances.findByToken(token, id);
+    return value === undefined ? { state: 'waiting', note: 'not visible' } : { state: 'done', value };
+  };
+  const wait = { what: `Instance ${id ?? 'of the interrupted launch'}`, everySeconds: 5, atMostSeconds: VISIBLE_SECONDS, poll };
+  const instance = await waitFor(wait, deps).catch(failure => {
+    if (!(failure instanceof TimeoutError) || id !== undefined) throw failure;
+  });
   if (instance === undefined || instance.state === 'terminated' || instance.state === 'shutting-down') {
-    report.info('It was not launched, or is terminated.');
-    return undefined;
+    deps.report.info('It was not launched, or is terminated.');
+    return;
   }
   await instances.terminate([instance.id]);
-  report.info(`Terminating ${instance.id}.`);
-  return undefined;
+  deps.report.info(`Terminating ${instance.id}.`);
 }

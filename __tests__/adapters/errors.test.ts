@@ -1,6 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
 import { asExpected } from '../../src/adapters/aws/errors.ts';
-import { settingRefused } from '../../src/adapters/aws/launch-refusals.ts';
 import type { ActionError } from '../../src/kit/errors.ts';
 
 /** What becomes of an AWS error. */
@@ -120,29 +119,6 @@ describe('an answer of AWS', () => {
       expect.stringMatching(text),
       expect.stringMatching(next),
     ]);
-  });
-
-  test.each([
-    ['VPCIdNotSpecified', 'No default VPC for this user', '"subnet" is required: the region has no default VPC, or no subnet in it'],
-    ['MissingInput', "No subnets found for the default VPC 'vpc-1'. Please specify a subnet.", '"subnet" is required: '],
-    ['InvalidSubnetID.NotFound', "The subnet ID 'subnet-1' does not exist", '"subnet" cannot be used: '],
-    ['InvalidGroup.NotFound', "The security group 'sg-1' does not exist", '"security-groups" cannot be used: '],
-    [
-      'InvalidParameter',
-      'Security group sg-1 and subnet subnet-1 belong to different networks.',
-      '"security-groups" and "subnet" belong to different',
-    ],
-    [
-      'InvalidParameterValue',
-      'Value (ssm) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name',
-      '"instance-profile" cannot',
-    ],
-    ['InvalidParameterValue', 'Invalid value for instanceType', undefined],
-    ['InvalidAMIID.NotFound', 'The image id does not exist', undefined],
-  ])('to a launch, about a setting, names it: %s: %s', (code, message, problem) => {
-    const refused = settingRefused(Object.assign(new Error(message), { name: code }));
-    expect(refused?.message).toEqual(problem === undefined ? undefined : expect.stringContaining(problem));
-    if (problem !== undefined) expect(refused?.message).toContain(`${code}: ${message}`);
   });
 
   test('that is encoded comes with the command that decodes it, and is not printed twice', () => {

@@ -21,7 +21,7 @@ const attempt = { imageId: 'ami-1', instanceType: 't3.micro', subnetId: undefine
 describe('the token of a launch', () => {
   test('is the same for the same request, and fits', () => {
     expect(launchToken(testRunId, attempt)).toBe(launchToken({ ...testRunId }, { ...attempt }));
-    expect(launchToken(testRunId, attempt)).toMatch(/^[0-9a-f]{64}$/);
+    expect(launchToken(testRunId, attempt)).toMatch(/^ami-action-[0-9a-f]{53}$/);
   });
 
   test('scenario 22: differs by attempt, leg, job, region and everything that is asked for', () => {
@@ -47,6 +47,7 @@ describe('a leftover test instance', () => {
   const instance = (over: Partial<Parameters<typeof leftoverReason>[0]> = {}) => ({
     id: 'i-1',
     state: 'running',
+    clientToken: launchToken(testRunId, attempt),
     tags: tags('2026-05-01T13:00:00Z'),
     ...over,
   });
@@ -59,6 +60,8 @@ describe('a leftover test instance', () => {
       instance({ state: 'stopped', tags: tags('2026-05-01T11:00:00Z') }),
       'it expired at 2026-05-01T11:00:00.000Z',
     ],
+    ['is expired by its tags only', instance({ clientToken: 'fleet-1', tags: tags('2026-05-01T11:00:00Z') }), undefined],
+    ['has no client token', instance({ clientToken: undefined, tags: tags('2026-05-01T11:00:00Z') }), undefined],
     ['has expired and is gone', instance({ state: 'terminated', tags: tags('2026-05-01T11:00:00Z') }), undefined],
     [
       'is of an earlier attempt',

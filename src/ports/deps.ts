@@ -133,7 +133,8 @@ export interface Journal {
 }
 
 export type JournalEntry =
-  | { readonly kind: 'instance'; readonly region: string; readonly token: string }
+  /** `id`: as soon as it is known. */
+  | { readonly kind: 'instance'; readonly region: string; readonly token: string; readonly id?: string }
   | { readonly kind: 'process'; readonly pid: number; readonly log: string }
   | { readonly kind: 'file'; readonly path: string }
   /** Everything in these regions that has all these tags; or has this name, and provably is of this build. */

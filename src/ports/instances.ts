@@ -16,8 +16,19 @@ export interface InstanceSpec {
   readonly token: string;
 }
 
-/** No capacity for this type there now; another type or subnet may have some. */
-export type NoCapacity = { readonly noCapacity: string };
+/** Why EC2 does not launch, with its message. Another type or subnet may help against `capacity`. */
+export interface LaunchRefusal {
+  readonly refused:
+    | 'capacity'
+    | 'quota'
+    | 'configuration'
+    | 'no default subnet'
+    | 'networks'
+    | 'subnet'
+    | 'security groups'
+    | 'instance profile';
+  readonly message: string;
+}
 
 export interface Instance {
   readonly id: string;
@@ -25,6 +36,8 @@ export interface Instance {
   readonly state: 'pending' | 'running' | 'shutting-down' | 'terminated' | 'stopping' | 'stopped';
   readonly stateReason: string;
   readonly tags: Tags;
+  /** Set at launch, and never afterwards. */
+  readonly clientToken: string | undefined;
   readonly launchedAt: Date;
   readonly privateIp: string | undefined;
 }
@@ -39,11 +52,14 @@ export interface InstanceHealth {
 
 export interface Instances {
   /** One instance, or the one that this token launched before. It requires IMDSv2, has no key pair, and terminates when it shuts itself down. */
-  launch(spec: InstanceSpec): Promise<Instance | NoCapacity>;
+  launch(spec: InstanceSpec): Promise<Instance | LaunchRefusal>;
   /** Undefined where EC2 does not show it: a new instance may not be visible yet. */
   get(id: string): Promise<Instance | undefined>;
-  /** The instance that was launched with this token, in any state: the answer of a launch may be lost. */
-  findByToken(token: string): Promise<Instance | undefined>;
+  /**
+   * The instance that was launched with this token, in any state; undefined where EC2 does not show it (yet). `id`: if it is known. Token and tag of the action
+   * are read in the answer, whatever the filter did.
+   */
+  findByToken(token: string, id?: string): Promise<Instance | undefined>;
   /** Undefined until EC2 has a status. */
   health(id: string): Promise<InstanceHealth | undefined>;
   reboot(id: string): Promise<void>;

@@ -1,7 +1,8 @@
 import type { Wait } from '../kit/wait.ts';
 import type { Instance } from '../ports/instances.ts';
+import type { LaunchOptions, ValidationDeps } from './launch.ts';
 import { evaluateBoot, evaluateInstance } from './rules/instance-states.ts';
-import type { LaunchOptions, TestInstance, ValidationDeps } from './test-instance.ts';
+import type { TestInstance } from './test-instance.ts';
 
 /** From launch to an agent that accepts commands. */
 

@@ -11,38 +11,28 @@ import {
   type Instance as SdkInstance,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
+import { UnreachableError } from '../../kit/errors.ts';
 import type { Architecture } from '../../model/image.ts';
 import type { Instance, InstanceSpec, Instances } from '../../ports/instances.ts';
 import { listInstances, tagFilters, tagsFromEc2, toEc2Tags } from './ec2.ts';
 import { asExpected, isCode } from './errors.ts';
-import { settingRefused } from './launch-refusals.ts';
+import { launchRefusal } from './launch-refusals.ts';
 
 const unlessUnknown =
   (doing: string) =>
   (cause: unknown): undefined =>
     isCode(cause, 'InvalidInstanceID.NotFound') ? undefined : asExpected(doing)(cause);
 
-// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html#api-error-codes-table-server
-const NO_CAPACITY = [
-  'InsufficientInstanceCapacity',
-  'InsufficientHostCapacity',
-  'InsufficientReservedInstanceCapacity',
-  'InsufficientFreeAddressesInSubnet',
-  'Unsupported',
-  'InstanceLimitExceeded',
-  'VcpuLimitExceeded',
-  'MaxSpotInstanceCountExceeded',
-] as const;
-
 export const ec2Instances = (ec2: EC2Client): Instances => ({
   async launch(spec) {
     try {
-      const { Instances = [] } = await ec2.send(new RunInstancesCommand(launchInput(spec)));
-      return Instances.map(fromEc2)[0] as Instance;
+      const { Instances: [launched] = [] } = await ec2.send(new RunInstancesCommand(launchInput(spec)));
+      if (launched?.InstanceId === undefined || (launched.ClientToken ?? spec.token) !== spec.token)
+        throw new UnreachableError(`The answer of EC2 names no instance for this launch of ${spec.imageId} (ec2:RunInstances).`);
+      return fromEc2(launched);
     } catch (cause) {
-      if (isCode(cause, ...NO_CAPACITY)) return { noCapacity: (cause as Error).message };
-      const refused = settingRefused(cause);
-      if (refused !== undefined) throw refused;
+      const refusal = launchRefusal(cause);
+      if (refusal !== undefined) return refusal;
       return asExpected(`launch an instance of ${spec.imageId} (ec2:RunInstances, iam:PassRole for an instance profile)`)(cause);
     }
   },
@@ -52,7 +42,12 @@ export const ec2Instances = (ec2: EC2Client): Instances => ({
       .catch(unlessUnknown(`describe instance ${id} (ec2:DescribeInstances)`));
     return seen?.Reservations?.flatMap(({ Instances = [] }) => Instances).map(fromEc2)[0];
   },
-  findByToken: async token => (await listInstances(ec2, [{ Name: 'client-token', Values: [token] }])).map(fromEc2)[0],
+  async findByToken(token, id) {
+    const found = await listInstances(ec2, [
+      id === undefined ? { Name: 'client-token', Values: [token] } : { Name: 'instance-id', Values: [id] },
+    ]);
+    return found.map(fromEc2).find(({ clientToken, tags }) => clientToken === token && tags['ManagedBy'] === 'ami-action');
+  },
   async health(id) {
     const seen = await ec2
       .send(new DescribeInstanceStatusCommand({ InstanceIds: [id] }))
@@ -119,6 +114,7 @@ const fromEc2 = (instance: SdkInstance): Instance => ({
   state: instance.State?.Name ?? 'pending',
   stateReason: [instance.StateReason?.Code, instance.StateReason?.Message].filter(Boolean).join(': '),
   tags: tagsFromEc2(instance.Tags),
+  clientToken: instance.ClientToken,
   launchedAt: instance.LaunchTime ?? new Date(0),
   privateIp: instance.PrivateIpAddress,
 });

@@ -1,21 +1,23 @@
-import { UsageError } from '../../kit/errors.ts';
+import type { LaunchRefusal } from '../../ports/instances.ts';
 import { codeOf } from './errors.ts';
 
-/** Launches that EC2 refuses because of a setting. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html */
-const PROBLEMS: readonly (readonly [refusal: RegExp, problem: string])[] = [
-  [
-    /^(VPCIdNotSpecified|VPCResourceNotSpecified|MissingInput): /,
-    '"subnet" is required: the region has no default VPC, or no subnet in it',
-  ],
-  [/^InvalidParameter: .*different networks/, '"security-groups" and "subnet" belong to different VPCs'],
-  [/^InvalidSubnet/, '"subnet" cannot be used'],
-  [/^Invalid(Security)?Group/, '"security-groups" cannot be used'],
-  [/^InvalidParameter\w*: .*instance ?profile/i, '"instance-profile" cannot be used'],
+/** Launches that EC2 refuses for a reason that is not a permission. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html */
+const KINDS: readonly (readonly [answer: RegExp, refused: LaunchRefusal['refused']])[] = [
+  [/^(Insufficient(Instance|Host|ReservedInstance)Capacity|InsufficientFreeAddressesInSubnet):/, 'capacity'],
+  // The same code for a zone without the type, and for an image that the type cannot run.
+  [/^Unsupported: .*Availability Zone/s, 'capacity'],
+  [/^Unsupported:/, 'configuration'],
+  [/^(InstanceLimitExceeded|VcpuLimitExceeded|MaxSpotInstanceCountExceeded):/, 'quota'],
+  [/^(VPCIdNotSpecified|VPCResourceNotSpecified|MissingInput):/, 'no default subnet'],
+  [/^InvalidParameter: .*different networks/s, 'networks'],
+  [/^InvalidSubnet/, 'subnet'],
+  [/^Invalid(Security)?Group/, 'security groups'],
+  [/^InvalidParameter\w*: .*instance ?profile/is, 'instance profile'],
 ];
 
 /** Undefined for other errors. */
-export function settingRefused(cause: unknown): UsageError | undefined {
-  const answer = `${codeOf(cause)}: ${cause instanceof Error ? cause.message : ''}`;
-  const problem = PROBLEMS.find(([refusal]) => refusal.test(answer))?.[1];
-  return problem === undefined ? undefined : new UsageError([`${problem}: ${answer}`], { cause });
+export function launchRefusal(cause: unknown): LaunchRefusal | undefined {
+  const message = `${codeOf(cause)}: ${cause instanceof Error ? cause.message : ''}`;
+  const refused = KINDS.find(([answer]) => answer.test(message))?.[1];
+  return refused && { refused, message };
 }

@@ -30,14 +30,16 @@ export interface Attempt {
   readonly ordinal: number;
 }
 
+/** A client token is set at launch and never afterwards, unlike a tag: it proves that the action launched an instance. */
+const TOKEN_PREFIX = 'ami-action-';
+
 /** https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html: at most 64 characters; a terminated instance holds its token for a day. */
 export const launchToken = (testRunId: TestRunId, attempt: Attempt): string => {
   const { repository, runId, job, region, leg } = testRunId;
   const parts = [repository, runId, testRunId.attempt, job, region, leg, 'validate'];
   const request = [attempt.imageId, attempt.instanceType, attempt.subnetId ?? '', String(attempt.ordinal)];
-  return createHash('sha256')
-    .update(JSON.stringify([...parts, ...request]))
-    .digest('hex');
+  const hash = createHash('sha256').update(JSON.stringify([...parts, ...request]));
+  return `${TOKEN_PREFIX}${hash.digest('hex')}`.slice(0, 64);
 };
 
 export const PURPOSE = 'validate';
@@ -62,11 +64,16 @@ export interface LeftoverInstance {
   readonly id: string;
   readonly state: string;
   readonly tags: Tags;
+  readonly clientToken: string | undefined;
 }
 
-/** Why another run may terminate a test instance; undefined while it may be in use. Its expiry tag decides, or that an earlier attempt of this run left it. */
+/**
+ * Why another run may terminate a test instance; undefined while it may be in use. Its expiry tag decides, or that an earlier attempt of this run left it. Tags
+ * alone do not make it ours: its client token must be one of the action.
+ */
 export function leftoverReason(instance: LeftoverInstance, testRunId: TestRunId, scheme: TagScheme, now: number): string | undefined {
   const tag = (key: 'purpose' | 'expires-at' | 'run' | 'repository') => instance.tags[tagKey(scheme, key)];
+  if (instance.clientToken?.startsWith(TOKEN_PREFIX) !== true) return undefined;
   if (tag('purpose') !== PURPOSE || instance.state === 'terminated' || instance.state === 'shutting-down') return undefined;
   const expires = Date.parse(tag('expires-at') ?? '');
   if (expires < now) return `it expired at ${tag('expires-at')}`;
