@@ -4,13 +4,14 @@ import { images, neighbours } from '../../lab/ec2/images.ts';
 import { mishaps } from '../../lab/ec2/mishaps.ts';
 import { instances, type LabInstance, setTags, tagsOf } from '../../lab/ec2/state.ts';
 import { startLab } from '../../lab/lab.ts';
+import type { Timings } from '../../lab/timings.ts';
 import { type Order, type Ran, runAction } from '../harness.ts';
 
 /** A lab with images of the family "web" that were made of real machines, and mode validate on them. */
 
-export async function validateLab({ speed = 60 } = {}) {
+export async function validateLab({ speed = 60, timings = {} }: { speed?: number; timings?: Partial<Timings> } = {}) {
   // Its instances have no profile unless a test sets one.
-  const lab = await startLab({ speed, hostManagement: true });
+  const lab = await startLab({ speed, timings, hostManagement: true });
   const home = lab.place();
   const credentials = { accessKeyId: lab.environment()['AWS_ACCESS_KEY_ID'] ?? '', secretAccessKey: 'x' };
   const ec2 = new EC2Client({ endpoint: lab.url, region: home.region, credentials });

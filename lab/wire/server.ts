@@ -18,10 +18,7 @@ import { type Shapes, shapesOf } from './schemas.ts';
 export function serve(deps: ServerDeps): Server {
   const server = createServer((request, response) => {
     answer(deps, request).then(
-      ({ status, type, body }) =>
-        response
-          .writeHead(status, { 'content-type': type, 'x-amzn-requestid': randomUUID(), date: deps.core.clock.date().toUTCString() })
-          .end(body),
+      ({ status, type, body }) => response.writeHead(status, { 'content-type': type, 'x-amzn-requestid': randomUUID() }).end(body),
       (cause: unknown) => broken(cause, response),
     );
   });

@@ -17,15 +17,32 @@ export function labNumber(
 /** Seconds of the lab in one real second. */
 export const clockSpeed = (environment?: NodeJS.ProcessEnv): number => labNumber('CLOCK_SPEED', environment) ?? 1;
 
+/** The Date header counts whole seconds, and an answer takes a while. */
+const TOLERANCE_MS = 60_000;
+
+export interface SystemClock extends Clock {
+  /** Takes over the time of a server (milliseconds since 1970) that differs by more than a minute. Returns by how much the runner differs, in milliseconds. */
+  follow(serverTime: number): number | undefined;
+}
+
 /**
  * The time. With AMI_ACTION_CLOCK_SPEED=60 a second counts as sixty, from AMI_ACTION_CLOCK_SINCE (milliseconds since 1970) on: the lab
  * runs that much faster than AWS, and both need the same time.
  */
-export function systemClock(cancelled: AbortSignal, environment: NodeJS.ProcessEnv = process.env): Clock {
+export function systemClock(cancelled: AbortSignal, environment: NodeJS.ProcessEnv = process.env): SystemClock {
   const speed = clockSpeed(environment);
   const since = labNumber('CLOCK_SINCE', environment) ?? Date.now();
+  const runner = () => since + (Date.now() - since) * speed;
+  let skew = 0;
   return {
-    now: () => since + (Date.now() - since) * speed,
+    now: () => runner() + skew,
+    follow(serverTime) {
+      const difference = serverTime - (runner() + skew);
+      // The lab runs faster than its servers' Date headers.
+      if (speed !== 1 || Math.abs(difference) <= TOLERANCE_MS) return undefined;
+      skew += difference;
+      return skew;
+    },
     sleep: ms =>
       new Promise((done, failed) => {
         if (cancelled.aborted) return failed(new CancelledError());

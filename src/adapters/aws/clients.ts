@@ -8,6 +8,7 @@ import { STSClient } from '@aws-sdk/client-sts';
 import type { Where } from '../../ports/deps.ts';
 import { credentials, type Provider } from './credentials.ts';
 import { accountOf, type Caller, withPlace } from './place.ts';
+import { followServerTime } from './server-time.ts';
 import { type Access, clientSettings } from './session.ts';
 
 export interface Clients {
@@ -28,7 +29,7 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
   const own = credentials({ region, role }, access);
   const settings = { ...clientSettings(region, access), retryMode: 'standard', ...own };
   const caller: Caller = { account: accountOf(role ?? access.roleToAssume) };
-  return {
+  const clients = {
     ec2: withPlace(new EC2Client(settings), region, caller),
     ssm: withPlace(new SSMClient(settings), region, caller),
     sts: withPlace(new STSClient(settings), region, caller),
@@ -36,7 +37,7 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
     kms: withPlace(new KMSClient(settings), region, caller),
     balancing: withPlace(new ElasticLoadBalancingV2Client(settings), region, caller),
     classic: withPlace(new ElasticLoadBalancingClient(settings), region, caller),
-    provider: own.credentials,
-    caller,
   };
+  for (const client of Object.values(clients)) followServerTime(client as unknown as EC2Client, access);
+  return { ...clients, provider: own.credentials, caller };
 }

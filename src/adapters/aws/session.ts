@@ -1,7 +1,8 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Credentials } from '@aws-sdk/client-sts';
-import type { Clock, Reporter, Run } from '../../ports/deps.ts';
+import type { Reporter, Run } from '../../ports/deps.ts';
+import type { SystemClock } from '../clock.ts';
 import { unreadableAnswer } from './errors.ts';
 
 /** How clients reach AWS: session, credentials, connections. */
@@ -14,7 +15,7 @@ export interface Access {
   /** Assume it with the credentials of the environment, even where there is an OIDC token. */
   readonly roleChaining: boolean;
   readonly allowInstanceRole: boolean;
-  readonly clock: Clock;
+  readonly clock: SystemClock;
   readonly run: Run;
   readonly report: Reporter;
 }
