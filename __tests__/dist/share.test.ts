@@ -403,6 +403,21 @@ describe('what goes wrong on the way', () => {
     expect(l.owned(PROD)).toHaveLength(1);
   });
 
+  test('a shared image that the other account does not see yet is copied as soon as it does', async () => {
+    const id = l.image('web-1');
+    const action = { error: 'InvalidAMIID.NotFound', message: `The image id '[${id}]' does not exist` };
+    l.lab.faults.add({ operation: 'CopyImage', account: PROD, nth: 1, times: 3, action });
+    expect(await share(id, { copy: PROD })).toMatchObject({ exitCode: 0, outputs: { outcome: 'done' } });
+    expect(l.owned(PROD)).toHaveLength(1);
+    const hidden = l.image('web-2');
+    l.lab.faults.add({ operation: 'CopyImage', account: PROD, action });
+    const ran = await share(hidden, { copy: PROD });
+    expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
+    expect(ran.errors.join('\n')).toContain(
+      `${hidden} is shared but not visible in account ${PROD}, eu-central-1. Check that Allowed AMIs there list account ${BUILD}.`,
+    );
+  });
+
   test('an image of another origin with the same name is reported and not changed', async () => {
     const id = l.image('web-1');
     const theirs = l.image('web-1', { tags: { 'ami-action:created-at': '2020-01-01T00:00:00.000Z' } }, l.lab.place(PROD));

@@ -107,6 +107,9 @@ export interface CopyOrder {
   readonly token: string;
 }
 
+/** `name exists`: in the target account. `source not visible`: right after it was shared, EC2 may not show it to the other account yet. */
+export type Copied = { readonly imageId: string } | 'name exists' | 'source not visible';
+
 /** Permissions on an image and its snapshots. Who: account IDs, ARNs of organizations and units, or `all`. */
 export interface Sharing {
   launchers(imageId: string): Promise<readonly string[]>;
@@ -117,8 +120,8 @@ export interface Sharing {
   readers(snapshotId: string): Promise<readonly string[]>;
   allowReading(snapshotId: string, accounts: readonly string[]): Promise<void>;
   forbidReading(snapshotId: string, accounts: readonly string[]): Promise<void>;
-  /** Into this region and account. The ID of the pending image; undefined when the name is taken. */
-  copy(order: CopyOrder): Promise<string | undefined>;
+  /** Starts a copy into this region and account. */
+  copy(order: CopyOrder): Promise<Copied>;
   /** ARNs of the keys that encrypt these snapshots. */
   keysOf(snapshotIds: readonly string[]): Promise<readonly string[]>;
   key(arn: string): Promise<ImageKey>;

@@ -10,7 +10,7 @@ import type { Target } from './rules/plan.ts';
 /** One copy: started or found, awaited, tagged. */
 
 // Tags and permissions are eventually consistent, by seconds. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
-const SETTLED_SECONDS = 120;
+const SETTLING = { everySeconds: 3, atMostSeconds: 120 };
 
 export async function ensureCopy(line: PlannedLine, plan: SharePlan, timeoutSeconds: number, deps: ShareDeps): Promise<Image> {
   const { target } = line;
@@ -49,7 +49,13 @@ async function startCopy(line: PlannedLine, { home, sharing }: SharePlan, aws: S
     ['copy', run.id, run.attempt, run.job, target.who, target.region, home.id, kmsKey ?? '', ...dead.map(({ id }) => id)].join('\n'),
   );
   const order = { from: { region, imageId: home.id }, name: home.name, description: `Copy of ${home.id} from ${region}`, kmsKey, token };
-  const id = await aws.sharing.copy({ ...order, tags: earlyTags(home, sharing.scheme) });
+  // A copy in another account may start before that account sees the shared image.
+  const poll = async (): Promise<Poll<string | undefined>> => {
+    const copied = await aws.sharing.copy({ ...order, tags: earlyTags(home, sharing.scheme) });
+    if (copied === 'source not visible') return { state: 'waiting', note: 'not visible there yet' };
+    return { state: 'done', value: copied === 'name exists' ? undefined : copied.imageId };
+  };
+  const id = await waitFor({ what: `${home.id} in account ${target.who}, ${region}`, ...SETTLING, poll }, deps).catch(hidden(home, target));
   if (id !== undefined) return id;
   const known = await aws.images.find({ names: [home.name], includeDisabled: true });
   // A killed run may have started it a moment before EC2 listed it.
@@ -72,7 +78,7 @@ export async function writeIdentity(image: Image, target: Target, { home, sharin
     const missing = missingTags(tags, (await aws.images.get(image.id))?.tags ?? {});
     return missing.length === 0 ? { state: 'done', value: undefined } : { state: 'waiting', note: `${missing.join(', ')} not visible yet` };
   };
-  await waitFor({ what: `Tags of ${image.id} in ${formatTarget(target)}`, everySeconds: 3, atMostSeconds: SETTLED_SECONDS, poll }, deps);
+  await waitFor({ what: `Tags of ${image.id} in ${formatTarget(target)}`, ...SETTLING, poll }, deps);
 }
 
 /** Waits until the account sees the image that was just shared with it. */
@@ -82,15 +88,19 @@ export async function waitVisible(id: string, target: Target, { home }: SharePla
     const image = await images.get(id);
     return image === undefined ? { state: 'waiting', note: 'not visible there yet' } : { state: 'done', value: image };
   };
-  try {
-    return await waitFor({ what: `${id} in ${formatTarget(target)}`, everySeconds: 3, atMostSeconds: SETTLED_SECONDS, poll }, deps);
-  } catch (cause) {
+  return waitFor({ what: `${id} in ${formatTarget(target)}`, ...SETTLING, poll }, deps).catch(hidden(home, target));
+}
+
+const hidden =
+  ({ id, ownerId }: Image, target: Target) =>
+  (cause: unknown): never => {
     if (!(cause instanceof TimeoutError)) throw cause;
     throw new RejectedError(
-      `${id} is shared but not visible in ${formatTarget(target)}. Check that Allowed AMIs there list account ${home.ownerId}.`,
-      { cause },
+      `${id} is shared but not visible in ${formatTarget(target)}. Check that Allowed AMIs there list account ${ownerId}.`,
+      {
+        cause,
+      },
     );
-  }
-}
+  };
 
 export const formatTarget = ({ who, region }: Target): string => `account ${who}, ${region}`;

@@ -12,9 +12,9 @@ import {
   ModifySnapshotAttributeCommand,
 } from '@aws-sdk/client-ec2';
 import { DescribeKeyCommand, GetKeyPolicyCommand, type KMSClient, ListGrantsCommand } from '@aws-sdk/client-kms';
-import { AccessError } from '../../kit/errors.ts';
+import { AccessError, UnreachableError } from '../../kit/errors.ts';
 import type { Criterion, ImageKey } from '../../model/image-access.ts';
-import type { CopyOrder, Sharing } from '../../ports/images.ts';
+import type { Copied, CopyOrder, Sharing } from '../../ports/images.ts';
 import { granteeOf, launchPermissions, toEc2Tags } from './ec2.ts';
 import { asExpected, isCode } from './errors.ts';
 import { allPages, listed } from './pages.ts';
@@ -95,7 +95,7 @@ const permission = (who: string): LaunchPermission => {
   return who.includes(':ou/') ? { OrganizationalUnitArn: who } : { OrganizationArn: who };
 };
 
-async function copy(ec2: EC2Client, { from, name, description, tags, kmsKey: KmsKeyId, token }: CopyOrder): Promise<string | undefined> {
+async function copy(ec2: EC2Client, { from, name, description, tags, kmsKey: KmsKeyId, token }: CopyOrder): Promise<Copied> {
   const Tags = toEc2Tags(tags);
   try {
     const { ImageId } = await ec2.send(
@@ -109,9 +109,11 @@ async function copy(ec2: EC2Client, { from, name, description, tags, kmsKey: Kms
         ClientToken: token,
       }),
     );
-    return ImageId;
+    if (ImageId === undefined) throw new UnreachableError(`The answer of EC2 names no copy of ${from.imageId} (ec2:CopyImage).`);
+    return { imageId: ImageId };
   } catch (cause) {
-    if (isCode(cause, 'InvalidAMIName.Duplicate')) return undefined;
+    if (isCode(cause, 'InvalidAMIName.Duplicate')) return 'name exists';
+    if (isCode(cause, 'InvalidAMIID.NotFound', 'InvalidAMIID.Unavailable')) return 'source not visible';
     return asExpected(`copy ${from.imageId} from ${from.region} (ec2:CopyImage)`)(cause);
   }
 }
