@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { images, neighbours } from '../../lab/ec2/images.ts';
 import { setTags } from '../../lab/ec2/state.ts';
 import { defaultHostManagement } from '../../lab/ssm/agents.ts';
 import { verdictOf, verdictValue } from '../../src/model/verdict.ts';
@@ -52,7 +53,9 @@ describe('the agent', () => {
     expect(error).toContain('instance profile ssm-machines lacks AmazonSSMManagedInstanceCore');
     expect(error).toContain('has no route to the SSM endpoints (ssm, ssmmessages, ec2messages)');
     expect(error).toContain('the image has no SSM agent, or the agent is not enabled');
-    expect(error).toContain('The cause may be the image or the account: the family has no passed image to compare with.');
+    expect(error).toContain(
+      'The cause may be the image or the account: the family has no passed image, and no base image with an SSM agent, to compare with.',
+    );
     expect(verdict(quiet)).toBe('none');
     expect(l.alive()).toEqual([]);
   });
@@ -110,6 +113,20 @@ describe('the agent', () => {
     expect(ran.errors.join()).toContain('Likely causes: (1) "instance-profile" is not set and Default Host Management is off');
     expect(verdict(silent)).toBe('none');
     expect(l.alive()).toEqual([]);
+  });
+
+  test('the first image of a family is not compared with a base image without an agent', async () => {
+    const debian = neighbours(l.home)
+      .flatMap(owner => [...images(owner).values()])
+      .find(({ name }) => name.startsWith('debian-12'));
+    const first = await l.bake('first-debian', 'systemctl disable amazon-ssm-agent', {
+      'ami-action:family': 'web',
+      'ami-action:base-ami': debian?.id ?? '',
+    });
+    const mark = l.lab.calls.mark();
+    const ran = await l.validate(first, { 'agent-timeout': '30s' });
+    expect([ran.outputs['verdict'], launches(mark).length]).toEqual(['inconclusive', 1]);
+    expect(ran.errors.join()).toContain('the family has no passed image, and no base image with an SSM agent, to compare with.');
   });
 
   test('the first image of a family is compared with its base image', async () => {
@@ -181,6 +198,20 @@ describe('the agent', () => {
     );
     expect(verdict(fresh)).toBe('failed');
     expect(l.alive()).toEqual([]);
+  });
+
+  test('a command that Run Command never shows is no failure of the image, although the agent of a control instance is online', async () => {
+    const fresh = await l.bake('unheard');
+    hasPassed(good);
+    l.lab.faults.add({ operation: 'GetCommandInvocation', action: { error: 'InvocationDoesNotExist', message: '' } });
+    const ran = await l.validate(fresh, { 'checks-timeout': '10s' });
+    expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'timeout' });
+    expect(ran.errors.join()).toMatch(
+      new RegExp(
+        `The image may not be the cause: a control instance \\(t3\\.micro\\) of ${good}, .* failed as well \\(Command on i-\\w+: gave up after 2m 30s`,
+      ),
+    );
+    expect([verdict(fresh), l.alive()]).toEqual(['none', []]);
   });
 
   test('scenario 27: an agent that is offline for a moment is awaited', async () => {

@@ -1,7 +1,8 @@
 import { ActionError, CancelledError, TimeoutError } from '../kit/errors.ts';
-import { waitFor } from '../kit/wait.ts';
+import { type Poll, type Wait, waitFor } from '../kit/wait.ts';
 import { type Image, tagKey } from '../model/image.ts';
 import { agentOnline, type BootOptions, running } from './boot.ts';
+import type { ValidationDeps } from './launch.ts';
 import type { TestRun } from './rules/conclude.ts';
 import {
   baseOf,
@@ -12,33 +13,38 @@ import {
   explainSilence,
   faultOf,
   formatCauses,
+  hasAgent,
   type Symptoms,
 } from './rules/diagnosis.ts';
-import { launchTestInstance, type TestInstance, type ValidationDeps } from './test-instance.ts';
+import { launchTestInstance, type TestInstance } from './test-instance.ts';
+
+type Silence = NonNullable<Symptoms['silent']>;
 
 /**
  * Launches a control instance: another image, known to work, in the same subnet with the same profile. A missing agent alone does not tell whether image or
- * account is at fault.
+ * account is at fault. The control instance must get as far as the silent one did: where commands got no answer, its agent must run a command, too.
  */
 export type LaunchControl = (
   silent: TestInstance,
+  during: Silence,
   options: BootOptions,
   onLeftover: (what: string) => void,
 ) => Promise<Control | undefined>;
 
-/** One control instance per subnet, shared by all test instances of the matrix. */
+/** One control instance per subnet and proof, shared by all test instances of the matrix. */
 export function controlLauncher(deps: ValidationDeps): LaunchControl {
   const launched = new Map<string, Promise<Control | undefined>>();
-  return (silent, options, onLeftover) => {
-    const subnet = silent.subnetId ?? 'the default';
-    const control = launched.get(subnet) ?? launchControl(silent, options, deps, onLeftover);
-    launched.set(subnet, control);
+  return (silent, during, options, onLeftover) => {
+    const key = `${silent.subnetId} ${during === 'at boot'}`;
+    const control = launched.get(key) ?? launchControl(silent, during, options, deps, onLeftover);
+    launched.set(key, control);
     return control;
   };
 }
 
 async function launchControl(
   silent: TestInstance,
+  during: Silence,
   options: BootOptions,
   deps: ValidationDeps,
   onLeftover: (what: string) => void,
@@ -55,11 +61,28 @@ async function launchControl(
     await using instance = await launchTestInstance({ ...same, testRunId }, deps, onLeftover);
     await waitFor(running(instance, options, deps), deps);
     await waitFor(agentOnline(instance, options, deps), deps);
+    if (during !== 'at boot') await waitFor(commandRuns(instance, options, deps), deps);
     return { imageId: image.id, instanceType, seconds: (clock.now() - startedAt) / 1000, reason: '' };
   } catch (failure) {
     if (!(failure instanceof ActionError) || failure instanceof CancelledError) throw failure;
     return { imageId: image.id, instanceType, seconds: undefined, reason: failure.message };
   }
+}
+
+const COMMAND_SECONDS = 150;
+
+function commandRuns({ id }: TestInstance, { testRunId }: BootOptions, deps: ValidationDeps): Wait<undefined> {
+  const { commands } = deps.inRegion(testRunId);
+  const order = { instanceId: id, script: ['exit 0'], timeoutSeconds: 30, comment: 'ami-action: control' };
+  let command: string | undefined;
+  const poll = async (): Promise<Poll<undefined>> => {
+    command ??= await commands.send(order);
+    const status = command === undefined ? undefined : (await commands.result(command, id))?.status;
+    return status === 'Success'
+      ? { state: 'done', value: undefined }
+      : { state: 'waiting', note: `its command is ${status ?? 'not visible'}` };
+  };
+  return { what: `Command on ${id}`, everySeconds: 3, atMostSeconds: COMMAND_SECONDS, poll };
 }
 
 async function findControlImage({ image, family, scheme, testRunId }: BootOptions, deps: ValidationDeps): Promise<Image | undefined> {
@@ -68,7 +91,7 @@ async function findControlImage({ image, family, scheme, testRunId }: BootOption
   if (passed !== undefined) return passed;
   const baseId = baseOf(image, scheme);
   const base = baseId === undefined ? undefined : await images.get(baseId);
-  return base?.state === 'available' ? base : undefined;
+  return base?.state === 'available' && hasAgent(base, scheme) ? base : undefined;
 }
 
 const CONSOLE_LINES = 60;
@@ -76,7 +99,7 @@ const CONSOLE_LINES = 60;
 /** Why a test instance failed, and whether the image is the cause. `during`: the phase in which it stopped answering. */
 export async function diagnose(
   failure: ActionError,
-  during: NonNullable<Symptoms['silent']> | undefined,
+  during: Silence | undefined,
   instance: TestInstance,
   options: BootOptions & { readonly launchControl: LaunchControl },
   deps: ValidationDeps,
@@ -92,8 +115,12 @@ export async function diagnose(
   const symptoms: Symptoms = { instance: now, health, console, silent: failure instanceof TimeoutError ? during : undefined };
   const fault = faultOf(symptoms);
   const { result, reason } =
-    fault === 'open'
-      ? explainSilence(symptoms, { ...options, subnetId: instance.subnetId }, await options.launchControl(instance, options, onLeftover))
+    fault === 'open' && during !== undefined
+      ? explainSilence(
+          symptoms,
+          { ...options, subnetId: instance.subnetId },
+          await options.launchControl(instance, during, options, onLeftover),
+        )
       : { result: fault === 'image' ? ('failed' as const) : ('inconclusive' as const), reason: formatCauses(consoleCauses(console)) };
   return {
     result,

@@ -5,7 +5,7 @@ import {
   SendCommandCommand,
   type SSMClient,
 } from '@aws-sdk/client-ssm';
-import { AccessError } from '../../kit/errors.ts';
+import { ActionError, CancelledError } from '../../kit/errors.ts';
 import type { Commands } from '../../ports/instances.ts';
 import { asExpected, isCode } from './errors.ts';
 
@@ -25,8 +25,9 @@ export const ssmCommands = (ssm: SSMClient): Commands => ({
       const { ServiceSetting } = await asked.catch(asExpected('read the Default Host Management setting (ssm:GetServiceSetting)'));
       return (ServiceSetting?.SettingValue ?? '$None') !== '$None';
     } catch (failure) {
-      if (failure instanceof AccessError) return undefined;
-      throw failure;
+      // Only a warning depends on it.
+      if (failure instanceof CancelledError || !(failure instanceof ActionError)) throw failure;
+      return undefined;
     }
   },
   async agent(instanceId) {

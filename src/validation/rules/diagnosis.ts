@@ -27,7 +27,7 @@ export function faultOf({ instance, health, console, silent }: Symptoms): 'image
 export interface Control {
   readonly imageId: string;
   readonly instanceType: string;
-  /** From launch to agent; undefined: its agent did not register either. */
+  /** From launch to the agent, or to its first command; undefined: it did not get there either. */
   readonly seconds: number | undefined;
   readonly reason: string;
 }
@@ -39,7 +39,18 @@ export const controlImage = (image: Image, family: readonly Image[], scheme: Tag
     .filter(other => mayPass(other, scheme).ok)
     .sort(newestFirst)[0];
 
-/** The control image of a family without a passed image: the base image. */
+// Owners of images with a preinstalled agent: Amazon Linux, Ubuntu, SUSE; in AWS, GovCloud and China. Debian's have none.
+// https://docs.aws.amazon.com/systems-manager/latest/userguide/ami-preinstalled-agent.html
+const OWNERS_WITH_AGENT: ReadonlySet<string> = new Set([
+  ...['137112412989', '045324592363', '141808717104'],
+  ...['099720109477', '513442679011', '837727238323'],
+  ...['013907871322', '121149139871', '841869936221'],
+]);
+
+/** Whether an image is known to have an SSM agent: without one it proves nothing as a control image. */
+export const hasAgent = (image: Image, scheme: TagScheme): boolean => OWNERS_WITH_AGENT.has(image.ownerId) || mayPass(image, scheme).ok;
+
+/** The control image of a family without a passed image: the base image, where it has an agent. */
 export const baseOf = (image: Image, scheme: TagScheme): string | undefined => identity(image, scheme, 'base-ami');
 
 export interface Launched {
@@ -55,12 +66,13 @@ export function explainSilence(
 ): { readonly result: 'failed' | 'inconclusive'; readonly reason: string } {
   const [ofImage, ofAccount] = [imageCause(silent), accountCauses(launched, silent)];
   if (control === undefined) {
-    const open = 'The cause may be the image or the account: the family has no passed image to compare with.';
+    const open =
+      'The cause may be the image or the account: the family has no passed image, and no base image with an SSM agent, to compare with.';
     return { result: 'inconclusive', reason: `${open} ${formatCauses([...consoleCauses(console), ...ofAccount, ofImage])}` };
   }
   const name = `control instance (${control.instanceType}) of ${control.imageId}, in the same subnet and with the same profile`;
   if (control.seconds !== undefined) {
-    const proof = `The image is the cause: on a ${name}, the SSM agent was online ${formatDuration(control.seconds)} after launch.`;
+    const proof = `The image is the cause: on a ${name}, the SSM agent ${silent === 'at boot' ? 'was online' : 'ran a command'} ${formatDuration(control.seconds)} after launch.`;
     return { result: 'failed', reason: `${proof} ${formatCauses([...consoleCauses(console), ofImage])}` };
   }
   const same = `The image may not be the cause: a ${name}, failed as well (${control.reason}).`;
