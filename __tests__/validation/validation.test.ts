@@ -12,7 +12,15 @@ const check = (name: string, ending: CheckResult['ending'], output = ''): CheckR
 });
 const testRun = (result: TestRun['result'], over: Partial<TestRun> = {}): TestRun => ({
   ...{ instanceType: 't3.micro', instanceId: 'i-1', result, reason: `it ${result}`, checks: [], complete: true },
-  ...{ timeline: [{ name: 'launch', seconds: 2 }], console: undefined, failure: undefined, leftovers: [], leaked: false, ...over },
+  ...{
+    timeline: [{ name: 'launch', seconds: 2 }],
+    console: undefined,
+    failure: undefined,
+    leftovers: [],
+    leaked: false,
+    kept: false,
+    ...over,
+  },
 });
 const validation = (...testRuns: TestRun[]): Validation => ({
   imageId: 'ami-1',

@@ -50,7 +50,7 @@ export function reportResults(results: readonly ShareResult[], report: Reporter)
     code(line.target.region),
     code(imageId ?? ''),
     failure === undefined ? (line.actions.length === 0 ? 'unchanged' : `✅ ${formatActions(line)}`) : `❌ ${failure.outcome}`,
-    text(failure?.message ?? line.reason),
+    text(failure?.message ?? ''),
   ]);
   report.summary(table(['Account', 'Region', 'Image', 'Outcome', 'Reason'], rows));
 }

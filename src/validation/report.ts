@@ -2,7 +2,7 @@ import { AccessError, ActionError, CancelledError, type ErrorDetails, RejectedEr
 import type { ImageVerdict } from '../model/verdict.ts';
 import type { Deps, Files } from '../ports/deps.ts';
 import type { CheckResult } from './rules/checks-report.ts';
-import { countOf, type TestRun, toJson, toJUnit, type Validation } from './rules/conclude.ts';
+import { AGENT_PHASE, countOf, type TestRun, toJson, toJUnit, type Validation } from './rules/conclude.ts';
 import { formatOutputTitle, validationPage } from './rules/report-page.ts';
 
 /** The report of a validation: log, page, files, outputs, and the error that fails the job. */
@@ -94,10 +94,15 @@ function verdictLeftovers({ imageId, result }: Validation, earlier: ImageVerdict
   return [`${imageId} keeps its earlier verdict: ${earlier.reason}`];
 }
 
-const nextStep = ({ testRuns }: Validation): string =>
-  testRuns.some(({ checks }) => checks.length > 0)
-    ? 'See the job summary for the output of each check. To debug on the instance, set "keep-on-failure: 1h" and re-run the job.'
-    : 'See the job summary for the details.';
+/** What to do about a failed validation: by where it stopped, and whether the instance is there to look at. */
+function nextStep({ testRuns, result }: Validation): string {
+  if (testRuns.some(({ kept }) => kept)) return 'Debug on the instance with the command above, fix the image, and build it again.';
+  if (testRuns.some(({ checks }) => checks.length > 0))
+    return 'See the job summary for the output of each check. To debug on the instance, set "keep-on-failure: 1h" and re-run the job.';
+  if (result === 'failed' && testRuns.some(({ timeline }) => timeline.at(-1)?.name === AGENT_PHASE))
+    return 'Install and enable amazon-ssm-agent in the template: packer/scripts/install.sh shows how.';
+  return 'See the job summary for the details.';
+}
 
 function inconclusive(validation: Validation, details: ErrorDetails): ActionError {
   const { imageId, reason, testRuns } = validation;

@@ -3,13 +3,14 @@ import { formatCount, formatDuration, formatMoment } from '../kit/format.ts';
 import { type Poll, type Wait, waitFor } from '../kit/wait.ts';
 import { agentOnline, type BootOptions, running } from './boot.ts';
 import { controlLauncher, diagnose, type LaunchControl } from './diagnose.ts';
+import type { ValidationDeps } from './launch.ts';
 import type { Check, Delivered } from './rules/checks.ts';
 import { type ChecksEvaluation, evaluateChecks } from './rules/checks-report.ts';
 import { checksScript } from './rules/checks-script.ts';
-import type { Phase, TestRun } from './rules/conclude.ts';
+import { AGENT_PHASE, type Phase, type TestRun } from './rules/conclude.ts';
 import type { Symptoms } from './rules/diagnosis.ts';
 import { evaluateInstance } from './rules/instance-states.ts';
-import { launchTestInstance, newTestRunId, sweepLeftovers, type TestInstance, type ValidationDeps } from './test-instance.ts';
+import { launchTestInstance, newTestRunId, sweepLeftovers, type TestInstance } from './test-instance.ts';
 
 /** One test run: launch, boot, agent, checks, termination. */
 
@@ -33,6 +34,7 @@ interface Notes {
   readonly timeline: Phase[];
   readonly leftovers: string[];
   leaked: boolean;
+  kept: boolean;
   instance: TestInstance | undefined;
 }
 
@@ -64,9 +66,9 @@ export async function testOnAll(
 
 /** Never rejects: the other test runs go on. */
 async function testOn(options: TestRunOptions, deps: ValidationDeps): Promise<TestRun> {
-  const notes: Notes = { timeline: [], leftovers: [], leaked: false, instance: undefined };
+  const notes: Notes = { timeline: [], leftovers: [], leaked: false, kept: false, instance: undefined };
   const conclusion = await launchAndTest(options, deps, notes).catch(toInconclusive);
-  const { timeline, leftovers, leaked, instance } = notes;
+  const { timeline, leftovers, leaked, kept, instance } = notes;
   return {
     ...conclusion,
     instanceType: instance?.instanceType ?? options.instanceTypes.join(' | '),
@@ -74,6 +76,7 @@ async function testOn(options: TestRunOptions, deps: ValidationDeps): Promise<Te
     timeline,
     leftovers,
     leaked,
+    kept,
   };
 }
 
@@ -97,9 +100,16 @@ async function launchAndTest(options: TestRunOptions, deps: ValidationDeps, note
   });
   if (conclusion.result !== 'passed' && options.keepSeconds > 0 && !(conclusion.failure instanceof CancelledError)) {
     instance.keep();
+    // A session needs the agent that commands need.
+    const hasAgent = notes.timeline.some(({ name }) => name === CHECKS);
+    const { region } = options.testRunId;
+    const command = hasAgent
+      ? `aws ssm start-session --region ${region} --target ${instance.id}`
+      : `aws ec2 get-console-output --latest --output text --region ${region} --instance-id ${instance.id}`;
     notes.leftovers.push(
-      `test instance ${instance.id} is kept for debugging and terminates itself at ${formatMoment(options.endsAt)}: aws ssm start-session --target ${instance.id} --region ${options.testRunId.region}`,
+      `test instance ${instance.id} is kept for debugging and terminates itself at ${formatMoment(options.endsAt)}: ${command}`,
     );
+    notes.kept = true;
   }
   return conclusion;
 }
@@ -116,7 +126,7 @@ const measured =
   };
 
 const BOOT = 'running';
-const AGENT = 'agent online';
+const AGENT = AGENT_PHASE;
 const CHECKS = 'checks';
 const REBOOT = 'reboot and checks';
 

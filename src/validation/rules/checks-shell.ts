@@ -12,7 +12,12 @@ unit=${shellWord(name)}
 state() { systemctl "$1" "$unit" 2>/dev/null || true; }
 moments=0
 while [ "$(state is-active)" = activating ] && [ "$moments" -lt 30 ]; do moments=$((moments + 1)); sleep 1; done
-wrong() { systemctl status --no-pager --full --lines=20 "$unit" 2>&1 || true; echo "$unit $1"; exit 1; }
+wrong() {
+  code=0; systemctl status --no-pager --full --lines=20 "$unit" 2>&1 || code=$?
+  # https://www.freedesktop.org/software/systemd/man/latest/systemctl.html#Exit%20status
+  [ "$code" != 4 ] || { echo "there is no unit $unit"; exit 1; }
+  echo "$unit $1"; exit 1
+}
 now=$(state is-active)
 [ "$now" = active ] || wrong "is \${now:-unknown}, not active"
 life() { systemctl show --property=MainPID,NRestarts "$unit" 2>/dev/null || true; }

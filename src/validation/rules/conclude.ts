@@ -7,6 +7,9 @@ export interface Phase {
   readonly seconds: number;
 }
 
+/** The phase in which the SSM agent is awaited. */
+export const AGENT_PHASE = 'agent online';
+
 /** The result of one test instance. */
 export interface TestRun {
   readonly instanceType: string;
@@ -25,11 +28,14 @@ export interface TestRun {
   readonly leftovers: readonly string[];
   /** A leftover is unintended: the job fails. */
   readonly leaked: boolean;
+  /** The instance is kept for debugging. */
+  readonly kept: boolean;
 }
 
 export interface Validation {
   readonly imageId: string;
   readonly family: string;
+  readonly version?: string | undefined;
   readonly result: ChecksEvaluation['result'];
   readonly reason: string;
   /** Hash of the checks. */

@@ -12,17 +12,23 @@ const ENDING_MARK: Readonly<Record<CheckResult['ending'], string>> = { passed: '
 const MOST_OUTPUT_CHARACTERS = 200_000;
 
 export function validationPage(validation: Validation): string {
-  const { imageId, family, result, reason, testRuns } = validation;
+  const { imageId, family, version, result, reason, testRuns } = validation;
   const outcome = result === 'inconclusive' ? 'could not be validated' : `${result} validation`;
+  const failed = testRuns.flatMap(({ checks }) => checks).find(({ ending, output }) => ending === 'failed' && output.trim() !== '');
   return [
-    `### ${MARK[result]} ${text(family)} ${code(imageId)} ${outcome}`,
-    text(sentence(reason)),
+    `### ${MARK[result]} ${text([family, version].filter(Boolean).join(' '))} ${outcome}`,
+    `${code(imageId)}: ${text(sentence(reason))}`,
+    ...(failed === undefined ? [] : [`**${text(failed.name)}** ${text(failed.reason)}:`, block(lastLines(failed.output))]),
     instances(testRuns),
     ...testRuns.filter(({ checks }) => checks.length > 0).map(checksTable(testRuns.length > 1)),
     ...outputs(testRuns),
     ...testRuns.flatMap(({ leftovers }) => leftovers).map(line => `> ⚠️ ${text(line)}`),
   ].join('\n\n');
 }
+
+const OPEN_LINES = 5;
+
+const lastLines = (output: string): string => output.trimEnd().split('\n').slice(-OPEN_LINES).join('\n').slice(-2000);
 
 const sentence = (reason: string): string => `${reason.charAt(0).toUpperCase()}${reason.slice(1)}${/[.!?]$/.test(reason) ? '' : '.'}`;
 
