@@ -1,3 +1,4 @@
+import { GenerateMacCommand, KMSClient } from '@aws-sdk/client-kms';
 import { images, snapshots } from '../../lab/ec2/images.ts';
 import { mishaps } from '../../lab/ec2/mishaps.ts';
 import { defaultKey } from '../../lab/ec2/snapshot-state.ts';
@@ -8,7 +9,7 @@ import { startLab } from '../../lab/lab.ts';
 import { paperHypervisor } from '../../lab/machines/paper.ts';
 import type { Place } from '../../lab/place.ts';
 import type { Timings } from '../../lab/timings.ts';
-import { verdictValue } from '../../src/model/verdict.ts';
+import { sealedText, verdictOf, verdictValue } from '../../src/model/verdict.ts';
 import { type Order, type Ran, runAction } from '../harness.ts';
 
 /** A lab of several accounts and regions; the images live in the first of each. Pages hold two things. */
@@ -55,6 +56,17 @@ export async function shareLab({ speed = 600, timings = {} }: { speed?: number; 
       };
       setTags(place, id, { Name: name, ManagedBy: 'ami-action', team: 'web', ...ours, ...verdict, ...tags });
       return id;
+    },
+    /** Signs its verdict, as validate does with a "verdict-key". */
+    async sign(id: string, key: string, place: Place = home): Promise<void> {
+      const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
+      const { verdict } = verdictOf({ id, tags: tagsOf(place, id) }, scheme);
+      if (verdict === undefined) throw new Error(`${id} has no verdict`);
+      const credentials = { accessKeyId: lab.environment()['AWS_ACCESS_KEY_ID'] ?? '', secretAccessKey: 'x' };
+      const kms = new KMSClient({ endpoint: lab.url, region: place.region, credentials });
+      const Message = Buffer.from(sealedText(id, verdict));
+      const { Mac = Buffer.of() } = await kms.send(new GenerateMacCommand({ KeyId: key, Message, MacAlgorithm: 'HMAC_SHA_256' }));
+      setTags(place, id, { 'ami-action:verdict': verdictValue(id, { ...verdict, mac: Buffer.from(Mac).toString('base64') }) });
     },
     snapshot: (id: string, place: Place = home): LabSnapshot => snapshots(place).get(id) as LabSnapshot,
     async until(isSo: () => boolean | Promise<boolean>, seconds = 20): Promise<void> {

@@ -89,6 +89,22 @@ describe('validate', () => {
     expect(verdict(good).result).toBe('passed');
   });
 
+  test('of two validations at the same time with different checks the failed one counts, whichever ends last', async () => {
+    const [failsFirst, failsLast] = [await l.bake('both'), await l.bake('both-too')];
+    for (const [image, failing, passing] of [
+      [failsFirst, 'exit 1', 'sleep 2'],
+      [failsLast, 'sleep 2; exit 1', 'true'],
+    ] as const) {
+      const [failed, passed] = await Promise.all([
+        l.validate(image, { checks: `- command: ${failing}` }),
+        l.validate(image, { checks: `- command: ${passing}` }),
+      ]);
+      expect([failed?.outputs['verdict'], passed?.outputs['verdict'], verdict(image).result]).toEqual(['failed', 'passed', 'failed']);
+    }
+    const ran = await l.validate(failsFirst);
+    expect([ran.exitCode, verdict(failsFirst).result]).toEqual([0, 'passed']);
+  });
+
   test('an inconclusive validation keeps the earlier verdict and reports that', async () => {
     await l.validate(good);
     l.lab.faults.add({ operation: 'SendCommand', action: { error: 'AccessDeniedException', message: 'no' } });
@@ -193,7 +209,9 @@ describe('launch', () => {
     l.mishaps.noCapacity.add('t3.micro');
     const ran = await l.validate(good);
     expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'rejected' });
-    expect(ran.errors.join()).toContain('No capacity for a test instance: t3.micro: We currently do not have sufficient t3.micro capacity');
+    expect(ran.errors.join()).toContain(
+      'No capacity for a test instance in eu-central-1 of account 111122223333: t3.micro: InsufficientInstanceCapacity: We currently do not have sufficient t3.micro capacity',
+    );
     expect(ran.errors.join()).toContain('Next: Re-run the job later, or set alternatives: test-instance-types');
     expect(l.alive()).toEqual([]);
   });
@@ -209,7 +227,12 @@ describe('launch', () => {
   });
 
   test.each([
-    ['VPCIdNotSpecified', 'No default VPC for this user', 'usage', '"subnet" is required: the region has no default VPC'],
+    [
+      'VPCIdNotSpecified',
+      'No default VPC for this user',
+      'usage',
+      'eu-central-1 of account 111122223333 has no default VPC with a subnet, and "subnet" is not set: ',
+    ],
     [
       'AuthFailure',
       'Not authorized for images: [ami-0123]',

@@ -199,6 +199,7 @@ export const settings = {
   hold: false,
   deployment: false,
   requireChecks: undefined,
+  verdictKey: undefined,
   allowedRefs: undefined,
   soakEnvironment: undefined,
   soakTime: undefined,

@@ -1,11 +1,16 @@
+import { createHmac, randomBytes } from 'node:crypto';
 import type {
   DescribeKeyCommandInput,
   DescribeKeyCommandOutput,
+  GenerateMacCommandInput,
+  GenerateMacCommandOutput,
   GetKeyPolicyCommandInput,
   GetKeyPolicyCommandOutput,
   GrantListEntry,
   ListGrantsCommandInput,
   ListGrantsCommandOutput,
+  VerifyMacCommandInput,
+  VerifyMacCommandOutput,
 } from '@aws-sdk/client-kms';
 import { defaultKey } from '../ec2/snapshot-state.ts';
 import { AwsError, type Operations } from '../operation.ts';
@@ -71,4 +76,39 @@ const listGrants = (
   return { Grants: all.slice(from, to), Truncated: to < all.length, ...(to < all.length ? { NextMarker: String(to) } : {}) };
 };
 
-export const keyOperations: Operations = { DescribeKey: describeKey, GetKeyPolicy: getKeyPolicy, ListGrants: listGrants };
+/** The secret of an HMAC key. On AWS it never leaves KMS; the tests must not know it either. */
+const secrets = shared(() => new Map<string, Buffer>());
+
+function macOf(
+  { KeyId = '', Message, MacAlgorithm }: Pick<VerifyMacCommandInput, 'KeyId' | 'Message' | 'MacAlgorithm'>,
+  core: Core,
+): Buffer {
+  const key = keys(core).get(KeyId);
+  if (key === undefined) throw new AwsError('NotFoundException', `Key '${KeyId}' does not exist`);
+  if (key.enabled === false) throw new AwsError('DisabledException', `${KeyId} is disabled.`);
+  if (MacAlgorithm !== 'HMAC_SHA_256') throw new AwsError('InvalidKeyUsageException', `Algorithm ${MacAlgorithm} does not fit the key`);
+  const secret = secrets(core).get(KeyId) ?? randomBytes(32);
+  secrets(core).set(KeyId, secret);
+  return createHmac('sha256', secret)
+    .update(Message ?? '')
+    .digest();
+}
+
+/** https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateMac.html */
+const generateMac = (input: GenerateMacCommandInput, { place }: { place: Place }): Omit<GenerateMacCommandOutput, '$metadata'> => ({
+  ...{ KeyId: input.KeyId, MacAlgorithm: input.MacAlgorithm, Mac: macOf(input, place.core) },
+});
+
+/** https://docs.aws.amazon.com/kms/latest/APIReference/API_VerifyMac.html */
+function verifyMac(input: VerifyMacCommandInput, { place }: { place: Place }): Omit<VerifyMacCommandOutput, '$metadata'> {
+  if (!macOf(input, place.core).equals(input.Mac ?? Buffer.of())) throw new AwsError('KMSInvalidMacException', 'The MAC is invalid.');
+  return { KeyId: input.KeyId, MacAlgorithm: input.MacAlgorithm, MacValid: true };
+}
+
+export const keyOperations: Operations = {
+  DescribeKey: describeKey,
+  GetKeyPolicy: getKeyPolicy,
+  ListGrants: listGrants,
+  GenerateMac: generateMac,
+  VerifyMac: verifyMac,
+};

@@ -6,7 +6,7 @@ import { AMI_ID, whole } from './patterns.ts';
  * The result of validation, one tag value on the image and its snapshots: `passed 2026-05-01T12:00:00Z checks:<hash> seal:<hash>`.
  *
  * The seal binds the value to image ID and checks, so a tag that was copied from another image or typed by hand does not pass. It is not a signature: a role
- * that may write `ami-action:*` tags can make one. Deny `ec2:CreateTags` and `ec2:DeleteTags` to all others, with
+ * that may write `ami-action:*` tags can make one. The setting "verdict-key" adds a signature. Deny `ec2:CreateTags` and `ec2:DeleteTags` to all others, with
  * `"ForAnyValue:StringLike": { "aws:TagKeys": "ami-action:*" }`.
  * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html
  */
@@ -17,6 +17,8 @@ export interface Verdict {
   readonly at: Date;
   /** For a copy: the image that was validated. */
   readonly source?: string | undefined;
+  /** Base64: the signature over `sealedText`, where a "verdict-key" is set. */
+  readonly mac?: string | undefined;
 }
 
 /** `none`: never validated. `foreign`: a value of another origin, which counts as none. */
@@ -25,18 +27,23 @@ export type ImageVerdict =
   | { readonly result: 'none' | 'foreign'; readonly reason: string; readonly verdict?: undefined };
 
 const SHAPE = whole(
-  `(passed|failed) (\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ) checks:([0-9a-f]{32})(?: source:(${AMI_ID}))? seal:([0-9a-f]{32})`,
+  `(passed|failed) (\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ) checks:([0-9a-f]{32})(?: source:(${AMI_ID}))? seal:([0-9a-f]{32})(?: mac:([A-Za-z0-9+/]{43}=))?`,
 );
 
 /** Half of a SHA-256 hash, in hex: four parts must fit the 256 characters of a tag. */
 export const shortHash = (content: string): string => createHash('sha256').update(content).digest('hex').slice(0, 32);
 
 /** The value of the tag `ami-action:verdict` for this image. */
-export function verdictValue(imageId: string, { result, checks, at, source }: Verdict): string {
-  const when = `${at.toISOString().slice(0, 19)}Z`;
-  const value = `${result} ${when} checks:${checks}${source === undefined ? '' : ` source:${source}`}`;
-  return `${value} seal:${shortHash(`ami-action verdict\n${imageId}\n${value}`)}`;
+export function verdictValue(imageId: string, verdict: Verdict): string {
+  const seal = shortHash(sealedText(imageId, verdict));
+  return `${contentOf(verdict)} seal:${seal}${verdict.mac === undefined ? '' : ` mac:${verdict.mac}`}`;
 }
+
+const contentOf = ({ result, checks, at, source }: Verdict): string =>
+  `${result} ${at.toISOString().slice(0, 19)}Z checks:${checks}${source === undefined ? '' : ` source:${source}`}`;
+
+/** What seal and signature cover. */
+export const sealedText = (imageId: string, verdict: Verdict): string => `ami-action verdict\n${imageId}\n${contentOf(verdict)}`;
 
 /** The verdict in an image's tags, with its reason. Only `passed` may reach an environment. */
 export function verdictOf(image: Pick<Image, 'id' | 'tags'>, scheme: TagScheme): ImageVerdict {
@@ -49,6 +56,7 @@ export function verdictOf(image: Pick<Image, 'id' | 'tags'>, scheme: TagScheme):
     at: new Date(parts[2] as string),
     checks: parts[3] as string,
     source: parts[4],
+    mac: parts[6],
   };
   if (Number.isNaN(verdict.at.getTime()) || verdictValue(image.id, verdict) !== value) {
     return { result: 'foreign', reason: 'its verdict tag belongs to another image (copied with the tags, or written by hand)' };
@@ -74,5 +82,5 @@ export function mayPass(image: Pick<Image, 'id' | 'tags'>, scheme: TagScheme, re
  */
 export function inheritedVerdict(copyId: string, source: Pick<Image, 'id' | 'tags'>, scheme: TagScheme): string | undefined {
   const { verdict } = verdictOf(source, scheme);
-  return verdict === undefined ? undefined : verdictValue(copyId, { ...verdict, source: verdict.source ?? source.id });
+  return verdict === undefined ? undefined : verdictValue(copyId, { ...verdict, mac: undefined, source: verdict.source ?? source.id });
 }

@@ -2,6 +2,7 @@ import type { Tags } from '../model/image.ts';
 import type { Groups, LaunchTemplates, Parameters } from './groups.ts';
 import type { Capture, Images, ImageUsers, Leftovers, Removal, Sharing } from './images.ts';
 import type { Commands, Instances } from './instances.ts';
+import type { Macs } from './macs.ts';
 import type { Packer } from './packer.ts';
 
 /** Everything outside this process that a mode may use. A mode names what it needs: `run(options, deps: Deps<'images'>)`. */
@@ -44,6 +45,7 @@ export interface RegionClients {
   readonly leftovers: Leftovers;
   readonly capture: Capture;
   readonly sharing: Sharing;
+  readonly macs: Macs;
 }
 
 export interface Clock {

@@ -6,6 +6,7 @@ import { environmentPointer, previousImageId } from '../model/pointer.ts';
 import type { Deps } from '../ports/deps.ts';
 import { selectImage } from '../selection/select-image.ts';
 import { schemeOf, selection } from '../selection/settings.ts';
+import { unsignedReason, verdictKey } from '../selection/verdict-key.ts';
 import { readDeliveries } from '../validation/check-files.ts';
 import { settings as validation } from '../validation/validate.ts';
 import { applyPlans, isPending, type RegionResult, refreshesOf } from './apply.ts';
@@ -32,6 +33,7 @@ export const settings = {
   ...rolloutSettings,
   regions,
   ...guardSettings,
+  ...verdictKey,
   checks: {
     ...optional(validation.checks),
     neededBy: 'teams that also check new instances in their group, at each of the `checkpoints` and during the bake time',
@@ -59,7 +61,7 @@ export const outputs = {
 
 type PromoteInputs = Values<typeof settings>;
 type PromoteDeps = Deps<
-  'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'commands',
+  'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'commands' | 'macs',
   'commits' | 'deployments' | 'files'
 >;
 
@@ -106,11 +108,15 @@ const orderOf =
     const query = { ...inputs, architecture: image.architecture };
     // Guards are about the origin of the image, so they are read in the home region only.
     const guarding = image === home ? readGuards(query, image, deps) : {};
-    const [pointer, guards] = await Promise.all([readPointer(environmentPointer(query), aws), guarding]);
+    const [pointer, guards, unsigned] = await Promise.all([
+      readPointer(environmentPointer(query), aws),
+      guarding,
+      unsignedReason(image, schemeOf(inputs), inputs.verdictKey, deps),
+    ]);
     // An unfinished run may have moved the pointer already.
     const was = pointer.current?.value === image.id ? previousImageId(pointer.history) : pointer.current?.value;
     const reason = image === home ? homeReason : `the same image as ${home.id}, in ${region}`;
-    const facts = { image, reason, was, pointer, guards, scheme: schemeOf(inputs), now: deps.clock.now() };
+    const facts = { image, reason, was, pointer, guards, unsigned, scheme: schemeOf(inputs), now: deps.clock.now() };
     return { ...inputs, ...facts, operation: 'promote', roll: inputs };
   };
 

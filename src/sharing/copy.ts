@@ -1,10 +1,11 @@
 import { RejectedError, TimeoutError, UsageError } from '../kit/errors.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
 import { missingTags } from '../model/identity.ts';
-import { type Image, unavailableReason } from '../model/image.ts';
-import { shortHash } from '../model/verdict.ts';
+import { type Image, type Tags, tagKey, unavailableReason } from '../model/image.ts';
+import { shortHash, verdictOf } from '../model/verdict.ts';
+import { signedVerdict } from '../selection/verdict-key.ts';
 import type { PlannedLine, ShareClients, ShareDeps, SharePlan } from './facts.ts';
-import { copiesOf, earlyTags, wantedTags } from './rules/identity.ts';
+import { copiesOf, earlyTags, type Signing, UNSIGNED, wantedTags } from './rules/identity.ts';
 import type { Target } from './rules/plan.ts';
 
 /** One copy: started or found, awaited, tagged. */
@@ -69,8 +70,9 @@ async function startCopy(line: PlannedLine, { home, sharing }: SharePlan, aws: S
 /** Writes the tags of identity and verdict, and reads them back. From then on the image belongs to the family there. */
 export async function writeIdentity(image: Image, target: Target, { home, sharing }: SharePlan, deps: ShareDeps): Promise<void> {
   const aws = deps.inRegion(target);
-  const { tags, refusal } = wantedTags(home, image, sharing.scheme);
-  if (tags === undefined) throw new RejectedError(refusal);
+  const wanted = wantedTags(home, image, sharing);
+  if (wanted.tags === undefined) throw new RejectedError(wanted.refusal);
+  const tags = await signed(wanted.tags, image, sharing, deps);
   if (missingTags(tags, image.tags).length === 0) return;
   // The snapshots of a shared image stay its owner's.
   await aws.images.tag(target.kind === 'launch' ? [image.id] : [image.id, ...image.snapshotIds], tags);
@@ -89,6 +91,14 @@ export async function waitVisible(id: string, target: Target, { home }: SharePla
     return image === undefined ? { state: 'waiting', note: 'not visible there yet' } : { state: 'done', value: image };
   };
   return waitFor({ what: `${id} in ${formatTarget(target)}`, ...SETTLING, poll }, deps).catch(hidden(home, target));
+}
+
+async function signed(tags: Tags, { id }: Image, { scheme, verdictKey }: Signing, deps: ShareDeps): Promise<Tags> {
+  const key = tagKey(scheme, 'verdict');
+  const value = tags[key];
+  if (value?.endsWith(UNSIGNED) !== true) return tags;
+  const { verdict } = verdictOf({ id, tags: { [key]: value.slice(0, -UNSIGNED.length) } }, scheme);
+  return verdict === undefined ? tags : { ...tags, [key]: await signedVerdict(id, verdict, verdictKey, deps) };
 }
 
 const hidden =

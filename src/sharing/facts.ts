@@ -5,6 +5,7 @@ import type { Image } from '../model/image.ts';
 import { tagKey } from '../model/image.ts';
 import { evaluateAllowedImages, type ImageKey } from '../model/image-access.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
+import { unsignedReason } from '../selection/verdict-key.ts';
 import { type Attempt, attempt } from './attempt.ts';
 import { copiesOf } from './rules/identity.ts';
 import { keyWarnings, lockedOut } from './rules/key.ts';
@@ -14,7 +15,7 @@ import { planUnshare } from './unshare.ts';
 
 /** Everything that is read before anything is shared. A target that cannot be read is left out; the others go on. */
 
-export type ShareClients = Pick<RegionClients, 'account' | 'images' | 'removal' | 'sharing'>;
+export type ShareClients = Pick<RegionClients, 'account' | 'images' | 'removal' | 'sharing' | 'macs'>;
 export type ShareDeps = Deps<keyof ShareClients>;
 
 const AT_ONCE = 10;
@@ -37,7 +38,8 @@ export async function planSharing(home: Image, inputs: Omit<Sharing, 'own'>, dep
   const [homeRegion = ''] = options.regions;
   const aws = deps.inRegion({ region: homeRegion });
   const sharing = { ...inputs, own: await aws.account.id() };
-  throwIfRefusals(home, imageRefusals(home, sharing));
+  const unsigned = await unsignedReason(home, scheme, inputs.verdictKey, deps);
+  throwIfRefusals(home, [...imageRefusals(home, sharing), ...(unsigned === undefined ? [] : [unsigned])]);
   const keys = await keysOf(home, aws);
   const targets = targetsOf(options, sharing.own);
   const nothing = new Map<string, Origin>();
@@ -62,7 +64,7 @@ export async function planSharing(home: Image, inputs: Omit<Sharing, 'own'>, dep
   const lines = [...looks, ...others].map(([target, { value, failure }]): PlannedLine => {
     if (value === undefined) return { target, actions: [], reason: failure?.message ?? '', there: undefined, dead: [], failure };
     const here = origins.get(target.region) ?? nothingIn(target.region);
-    const line = planTarget(value, { home: origins.get(homeRegion) ?? nothingIn(homeRegion), here }, home, scheme);
+    const line = planTarget(value, { home: origins.get(homeRegion) ?? nothingIn(homeRegion), here }, home, sharing);
     const locked = line.refusal ?? lockedOut(target, keys);
     return locked === undefined ? line : { ...line, actions: [], reason: locked, failure: new RejectedError(locked) };
   });

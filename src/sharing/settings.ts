@@ -4,6 +4,7 @@ import type { Values } from '../kit/settings.ts';
 import { type common, type family, regions, targetRole } from '../model/common-settings.ts';
 import type { TagScheme } from '../model/image.ts';
 import { ACCOUNT_ID, whole } from '../model/patterns.ts';
+import type { verdictKey } from '../selection/verdict-key.ts';
 import type { ShareOptions } from './rules/plan.ts';
 import { type Sharing, settingProblems } from './rules/refusals.ts';
 
@@ -52,12 +53,12 @@ export const furtherTargets = {
   }),
 };
 
-type ShareInputs = Values<typeof targets & typeof furtherTargets> &
+type ShareInputs = Values<typeof targets & typeof furtherTargets & typeof verdictKey> &
   Pick<Values<typeof common & { family: typeof family }>, 'family' | 'region' | 'allowedAccountIds'>;
 
 /** The options of share. Throws one `UsageError` with everything that is wrong. */
 export function sharingOf(inputs: ShareInputs, scheme: TagScheme): Omit<Sharing, 'own'> {
-  const { family, allowPublic, allowedAccountIds, kmsKey, targetRole } = inputs;
+  const { family, allowPublic, allowedAccountIds, kmsKey, targetRole, verdictKey } = inputs;
   const options: ShareOptions = {
     accounts: [...new Set(inputs.accounts)],
     organizations: [...new Set(inputs.organizations)],
@@ -66,7 +67,7 @@ export function sharingOf(inputs: ShareInputs, scheme: TagScheme): Omit<Sharing,
     unshare: inputs.unshare,
     roleOf: account => (account === 'all' ? undefined : targetRole?.replaceAll('{account}', account)),
   };
-  const sharing = { scheme, family, options, allowPublic, allowedAccountIds, kmsKey };
+  const sharing = { scheme, family, options, allowPublic, allowedAccountIds, kmsKey, verdictKey };
   const problems = settingProblems(sharing);
   if (problems.length > 0) throw new UsageError(problems);
   return sharing;

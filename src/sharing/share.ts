@@ -3,6 +3,7 @@ import { common, dryRun, family } from '../model/common-settings.ts';
 import type { Deps } from '../ports/deps.ts';
 import { selectImage } from '../selection/select-image.ts';
 import { schemeOf, selection } from '../selection/settings.ts';
+import { verdictKey } from '../selection/verdict-key.ts';
 import { applyShare, type ShareResult } from './apply.ts';
 import { planSharing, type ShareClients, type SharePlan } from './facts.ts';
 import { failureOf, reportPlan, reportResults } from './report.ts';
@@ -18,6 +19,7 @@ export const settings = {
   dryRun: dryRun(false),
   ...common,
   ...furtherTargets,
+  ...verdictKey,
 };
 
 export const outputs = {

@@ -1,8 +1,9 @@
-import { ActionError } from '../kit/errors.ts';
-import { waitFor } from '../kit/wait.ts';
+import { ActionError, RejectedError } from '../kit/errors.ts';
+import { type Poll, waitFor } from '../kit/wait.ts';
 import { type Image, isOurs, type TagScheme, tagKey } from '../model/image.ts';
-import { type Verdict, verdictValue } from '../model/verdict.ts';
+import { type Verdict, verdictOf } from '../model/verdict.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
+import { signedVerdict } from '../selection/verdict-key.ts';
 
 // Tags are eventually consistent, by seconds. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 const READ_BACK_SECONDS = 120;
@@ -13,16 +14,17 @@ type VerdictClients = Pick<RegionClients, 'account' | 'images'>;
 export async function storeVerdict(
   image: Image,
   verdict: Verdict,
-  { scheme, family }: { readonly scheme: TagScheme; readonly family: string },
+  { scheme, family, verdictKey }: { readonly scheme: TagScheme; readonly family: string; readonly verdictKey?: string | undefined },
   aws: VerdictClients,
-  deps: Deps<never>,
+  deps: Deps<'macs'>,
 ): Promise<ActionError | undefined> {
   if (!isOurs(image, scheme, family)) {
     deps.report.warn(`${image.id} is not tagged ${tagKey(scheme, 'family')}=${family}: its verdict is reported here and not stored.`);
     return undefined;
   }
   try {
-    await write(image, verdictValue(image.id, verdict), tagKey(scheme, 'verdict'), aws, deps);
+    const value = await signedVerdict(image.id, verdict, verdictKey, deps);
+    await write(image, { ...verdict, value }, scheme, aws, deps);
     return undefined;
   } catch (failure) {
     if (failure instanceof ActionError) return failure;
@@ -30,15 +32,29 @@ export async function storeVerdict(
   }
 }
 
-async function write(image: Image, value: string, key: string, aws: VerdictClients, deps: Deps<never>): Promise<void> {
+/** Of two validations at the same time a failed one counts: it is not overwritten by one that passed other checks, and overwrites it. */
+async function write(
+  image: Image,
+  { result, value }: Verdict & { readonly value: string },
+  scheme: TagScheme,
+  aws: VerdictClients,
+  deps: Deps<never>,
+): Promise<void> {
+  const key = tagKey(scheme, 'verdict');
   // The snapshots of a shared image belong to its owner.
   const snapshots = image.ownerId === (await aws.account.id()) ? image.snapshotIds : [];
-  await aws.images.tag([image.id, ...snapshots], { [key]: value });
-  const poll = async () => {
+  const store = () => aws.images.tag([image.id, ...snapshots], { [key]: value });
+  let stored = false;
+  const poll = async (): Promise<Poll<void>> => {
     const seen = await aws.images.get(image.id);
-    if (seen === undefined) return { state: 'failed', reason: 'the image does not exist any more' } as const;
-    if (seen.tags[key] === value) return { state: 'done', value: undefined } as const;
-    return { state: 'waiting', note: 'not visible yet' } as const;
+    if (seen === undefined) return { state: 'failed', reason: 'the image does not exist any more' };
+    if (seen.tags[key] === value) return { state: 'done', value: undefined };
+    const other = seen.tags[key] === image.tags[key] ? undefined : verdictOf(seen, scheme);
+    if (other?.result === 'failed' && result === 'passed')
+      throw new RejectedError(`another validation stored a failed verdict during this one (${other.reason}), which counts more`);
+    if (!stored || other !== undefined) await store();
+    stored = true;
+    return { state: 'waiting', note: 'not visible yet' };
   };
   await waitFor({ what: `Verdict of ${image.id}`, everySeconds: 3, atMostSeconds: READ_BACK_SECONDS, poll }, deps);
 }

@@ -4,11 +4,13 @@ import { formatCount } from '../kit/format.ts';
 import { code, text as plain, table } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
 import { common, dryRun, family } from '../model/common-settings.ts';
+import { identity } from '../model/image.ts';
 import { mayPass, verdictOf } from '../model/verdict.ts';
 import type { Deps } from '../ports/deps.ts';
 import { users } from '../retention/find-users.ts';
 import { selectImage } from '../selection/select-image.ts';
 import { schemeOf, selection } from '../selection/settings.ts';
+import { unsignedReason, verdictKey } from '../selection/verdict-key.ts';
 import { readDeliveries, readUserData } from './check-files.ts';
 import { handleFailedImage } from './failed-image.ts';
 import { checkGates, chooseTypes, waitAvailable, warnOfProfile } from './preflight.ts';
@@ -33,6 +35,7 @@ export const settings = {
   ...common,
   dryRun: dryRun(false),
   ...gateSettings,
+  ...verdictKey,
   onFailure: oneOf('What to do with an image that failed. An image that is in use is kept.', FAILED_IMAGE_ACTIONS, {
     fallback: 'keep',
     neededBy: 'teams that keep no failed images',
@@ -60,7 +63,7 @@ export const outputs = {
 };
 
 type ValidateDeps = Deps<
-  'account' | 'images' | 'instances' | 'commands' | 'parameters' | 'imageUsers' | 'removal',
+  'account' | 'images' | 'instances' | 'commands' | 'parameters' | 'imageUsers' | 'removal' | 'macs',
   'journal' | 'files' | 'commits'
 >;
 /** `pointers`: those of other environments in the file. */
@@ -78,7 +81,8 @@ export async function run(inputs: Inputs, deps: ValidateDeps) {
   const image = await report.step(`Wait for ${selected.image.id}`, () => waitAvailable(selected.image, inputs.bootTimeout, aws, deps));
   const broken = await report.step('Check "require" and "base-max-age"', () => checkGates(image, inputs, scheme, aws, clock.now()));
   const passed = mayPass(image, scheme, checks);
-  if (inputs.revalidate === 'changed' && broken.length === 0 && passed.ok) {
+  const unsigned = inputs.revalidate === 'changed' ? await unsignedReason(image, scheme, inputs.verdictKey, deps) : undefined;
+  if (inputs.revalidate === 'changed' && broken.length === 0 && passed.ok && unsigned === undefined) {
     report.info(`${image.id} ${passed.reason}. To validate it again, set "revalidate: always".`);
     report.summary(`### ✅ ${plain(inputs.family)} ${code(image.id)} unchanged\n\nIt ${plain(passed.reason)} over the same checks.`);
     return { outcome: 'unchanged' as const, outputs: { verdict: 'passed', amiId: image.id, checks } };
@@ -95,12 +99,13 @@ export async function run(inputs: Inputs, deps: ValidateDeps) {
   const options = { ...testRunOptions(inputs, clock.now()), image, scheme, deliveries, userData };
   const testRuns = broken.length > 0 ? [] : await testOnAll(legs, options, inputs.region, deps);
   const found = broken.length > 0 ? { result: 'failed' as const, reason: broken.join('; ') } : conclude(testRuns);
-  const validation: Validation = { imageId: image.id, family: inputs.family, checks, testRuns, ...found };
+  const about = { imageId: image.id, family: inputs.family, version: identity(image, scheme, 'version') };
+  const validation: Validation = { ...about, checks, testRuns, ...found };
   await reportValidation(validation, { junit: inputs.junit, json: inputs.json }, deps);
   const { result } = validation;
   const notStored = await report.step('Store the verdict', async () => {
     if (result === 'inconclusive') return undefined;
-    return storeVerdict(image, { result, checks, at: new Date(clock.now()) }, { scheme, family: inputs.family }, aws, deps);
+    return storeVerdict(image, { result, checks, at: new Date(clock.now()) }, { ...inputs, scheme }, aws, deps);
   });
   const handle = () => handleFailedImage(image, endedInstances(testRuns), inputs, scheme, aws, deps);
   const imageReport =

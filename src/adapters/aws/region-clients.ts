@@ -9,6 +9,7 @@ import { ec2Capture, ec2Images } from './images.ts';
 import { ec2Instances } from './instances.ts';
 import { ec2LaunchTemplates } from './launch-templates.ts';
 import { ec2Leftovers } from './leftovers.ts';
+import { kmsMacs } from './macs.ts';
 import { ssmParameters } from './parameters.ts';
 import { ec2Removal } from './removal.ts';
 import { servedCredentials } from './serve-credentials.ts';
@@ -41,6 +42,7 @@ const aws = ({ ec2, ssm, sts, autoScaling, kms, balancing, classic, provider, ca
   leftovers: ec2Leftovers(ec2),
   capture: ec2Capture(ec2),
   sharing: awsSharing(ec2, kms),
+  macs: kmsMacs(kms),
 });
 
 /** Needs no permission: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html */

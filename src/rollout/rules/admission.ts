@@ -15,6 +15,8 @@ export interface Admission {
   readonly liftVeto: boolean;
   /** Hash of the checks that the verdict must cover. */
   readonly requireChecks?: string | undefined;
+  /** Why the signature of its verdict does not count: see "verdict-key". */
+  readonly unsigned?: string | undefined;
   readonly guards?: Guards;
   readonly now?: number;
 }
@@ -39,7 +41,7 @@ export interface Soak {
 
 export function imageRefusals(
   image: Image,
-  { operation = 'promote', scheme, family, environment, liftVeto, requireChecks, guards = {}, now = 0 }: Admission,
+  { operation = 'promote', scheme, family, environment, liftVeto, requireChecks, unsigned, guards = {}, now = 0 }: Admission,
 ): string[] {
   const dead = unavailableReason(image);
   if (dead !== undefined) return [`${image.id} cannot be launched, it is ${dead}: choose another image`];
@@ -47,6 +49,7 @@ export function imageRefusals(
   return [
     image.state !== 'available' && `${image.id} is still ${image.state}: wait until it is available`,
     verdictRefusal(image, scheme, requireChecks),
+    unsigned !== undefined && unsigned,
     isVetoed(image, scheme, environment) &&
       !liftVeto &&
       `${image.id} was rolled back in ${environment} and is vetoed there: ${REMEDY[operation]} if it was not the cause`,

@@ -38,9 +38,17 @@ export function earlyTags(home: Pick<Image, 'id' | 'tags'>, scheme: TagScheme): 
 
 export type WantedTags = { readonly tags: Tags; readonly refusal?: undefined } | { readonly tags?: undefined; readonly refusal: string };
 
+export interface Signing {
+  readonly scheme: TagScheme;
+  readonly verdictKey?: string | undefined;
+}
+
+/** In place of a signature that is still to be made: no valid verdict. */
+export const UNSIGNED = ' mac:';
+
 /** The tags that the image in another account, or a copy of it, must have. */
-export function wantedTags(home: Image, there: Pick<Image, 'id' | 'tags'>, scheme: TagScheme): WantedTags {
-  const inherited = there.id === home.id ? identity(home, scheme, 'verdict') : inheritedVerdict(there.id, home, scheme);
+export function wantedTags(home: Image, there: Pick<Image, 'id' | 'tags'>, { scheme, verdictKey }: Signing): WantedTags {
+  const inherited = there.id === home.id ? identity(home, scheme, 'verdict') : inheritedFor(there, home, scheme, verdictKey);
   const held = verdictOf(there, scheme);
   const ours = verdictOf(home, scheme);
   // A newer validation there counts more than the inherited verdict.
@@ -49,6 +57,14 @@ export function wantedTags(home: Image, there: Pick<Image, 'id' | 'tags'>, schem
   const from = there.id === home.id ? {} : { [tagKey(scheme, 'copied-from')]: home.id };
   const verdict = own || inherited === undefined ? {} : { [tagKey(scheme, 'verdict')]: inherited };
   return { tags: { ...tagsThatTravel(home, scheme), ...from, ...verdict } };
+}
+
+/** A verdict that is there with a signature is kept: whether it is the right one, only the key tells, at the promotion. */
+function inheritedFor(copy: Pick<Image, 'id' | 'tags'>, home: Image, scheme: TagScheme, key: string | undefined): string | undefined {
+  const inherited = inheritedVerdict(copy.id, home, scheme);
+  if (key === undefined || inherited === undefined) return inherited;
+  const held = identity(copy, scheme, 'verdict');
+  return held?.startsWith(`${inherited}${UNSIGNED}`) ? held : `${inherited}${UNSIGNED}`;
 }
 
 /** Copies of an image in another account or region: the usable one, and failed ones that hold the name. */

@@ -1,7 +1,7 @@
 import { missingTags } from '../../model/identity.ts';
-import type { Image, TagScheme } from '../../model/image.ts';
+import type { Image } from '../../model/image.ts';
 import { isAccountId } from '../../model/patterns.ts';
-import { wantedTags } from './identity.ts';
+import { type Signing, wantedTags } from './identity.ts';
 
 /** What sharing would do, target by target, each with its reason. A target that is up to date gets no action. */
 
@@ -73,10 +73,10 @@ export function planTarget(
   state: TargetState,
   origins: { readonly home: Origin; readonly here: Origin },
   home: Image,
-  scheme: TagScheme,
+  signing: Signing,
 ): Line {
   const { target, there } = state;
-  const tagged = there === undefined ? undefined : wantedTags(home, there, scheme);
+  const tagged = there === undefined ? undefined : wantedTags(home, there, signing);
   if (tagged?.refusal !== undefined) return { ...state, actions: [], reason: tagged.refusal, refusal: tagged.refusal };
   const missing = there === undefined ? [] : missingTags(tagged?.tags ?? {}, there.tags);
   const tag = missing.length === 0 ? [] : [{ action: 'tag' as const, reason: formatMissing(missing, there) }];

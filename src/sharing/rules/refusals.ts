@@ -13,6 +13,8 @@ export interface Sharing {
   readonly allowedAccountIds: readonly string[] | undefined;
   /** Key per region for copies. */
   readonly kmsKey: Readonly<Record<string, string>>;
+  /** Signs the verdict of copies. */
+  readonly verdictKey?: string | undefined;
 }
 
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-quotas.html
