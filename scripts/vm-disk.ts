@@ -30,7 +30,10 @@ export interface VmDisk {
 export function vmDisk(log: (line: string) => void): VmDisk {
   const missing = NEEDED.filter(tool => !isInstalled(tool));
   if (missing.length > 0) throw new Error(`Missing: ${missing.join(', ')}. Install: ${INSTALL}`);
-  const recipe = createHash('sha256').update(JSON.stringify([PACKAGES, FILES])).digest('hex').slice(0, 12);
+  const recipe = createHash('sha256')
+    .update(JSON.stringify([PACKAGES, FILES]))
+    .digest('hex')
+    .slice(0, 12);
   const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ami-action', 'vm');
   const home = join(cache, recipe);
   if (!existsSync(home)) {

@@ -121,7 +121,11 @@ const good = await boot(disk, withSelfTermination(OWN, endsAt), () => false, LIF
 verify(`self-termination does not block the boot (login prompt ${format(good.loginSeconds)})`, good.loginSeconds !== undefined, good);
 verify("the user's own user data runs", good.console.includes('own user data ran'), good);
 const lateSeconds = (good.endSeconds ?? Number.POSITIVE_INFINITY) - LIFE_SECONDS;
-verify(`the instance powers off at its deadline (${format(good.endSeconds)} of ${LIFE_SECONDS} s)`, Math.abs(lateSeconds) < LATE_SECONDS, good);
+verify(
+  `the instance powers off at its deadline (${format(good.endSeconds)} of ${LIFE_SECONDS} s)`,
+  Math.abs(lateSeconds) < LATE_SECONDS,
+  good,
+);
 
 const limit = Math.min(BOOT_LIMIT_SECONDS, Math.max(160, 2.5 * (good.loginSeconds ?? 0)));
 log(`Booting with the boothook of version 0.1.0, for ${limit.toFixed(0)} s`);

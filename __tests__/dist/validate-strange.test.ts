@@ -1,8 +1,4 @@
-import {
-  DescribeInstancesCommand,
-  type DescribeInstancesCommandOutput,
-  RunInstancesCommand,
-} from '@aws-sdk/client-ec2';
+import { DescribeInstancesCommand, type DescribeInstancesCommandOutput, RunInstancesCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { CallRecord } from '../../lab/calls.ts';
 import { removeWorkspaces } from '../harness.ts';
