@@ -1,3 +1,4 @@
+import { TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { images, neighbours } from '../../lab/ec2/images.ts';
 import { setTags } from '../../lab/ec2/state.ts';
@@ -78,6 +79,21 @@ describe('the agent', () => {
     ]);
     expect(verdict(mute)).toBe('failed');
     expect([l.alive(), ran.state['journal']]).toEqual([[], '[]']);
+  });
+
+  test('an instance without an agent that is kept has its console as the way to look at it; the next step names the agent', async () => {
+    hasPassed(good);
+    const wanted = { 'agent-timeout': '30s', 'instance-profile': 'ssm-machines' };
+    const ran = await l.validate(mute, wanted);
+    expect(ran.errors.join()).toContain('Next: Install and enable amazon-ssm-agent in the template: packer/scripts/install.sh shows how.');
+    const kept = await l.validate(mute, { ...wanted, 'keep-on-failure': '1h' });
+    const id = kept.outputs['instance-id'] ?? '';
+    expect(kept.errors.join()).toMatch(
+      new RegExp(
+        `test instance ${id} is kept for debugging .*: aws ec2 get-console-output --latest --output text --region eu-central-1 --instance-id ${id}`,
+      ),
+    );
+    await l.ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }));
   });
 
   test('a matrix has one control instance per subnet', async () => {

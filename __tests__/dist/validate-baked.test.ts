@@ -4,7 +4,7 @@ import { removeWorkspaces } from '../harness.ts';
 import { build, changed } from './build-lab.ts';
 import { type ValidateLab, validateLab } from './validate-lab.ts';
 
-/** What somebody did to the image, after everything else; as root, in the build instance. */
+/** How each image is broken, as the last step, as root in the build instance. */
 const BROKEN = {
   good: 'true',
   'missing-binary': 'rm /opt/web/server.py',
@@ -73,7 +73,7 @@ afterAll(async () => {
 });
 
 const USER_DATA = { files: { 'user-data.sh': '#!/bin/sh\n/opt/web/setup\n' } };
-// The checks run in our time, the agent's limit in the lab's: there twenty minutes are twenty seconds. Where no answer comes, nobody wants to wait for it.
+// The checks run in our time, the agent's limit in the lab's: there twenty minutes are twenty seconds. Where no answer comes, a short limit saves time.
 const WANTED = { checks: CHECKS, 'user-data': 'user-data.sh', 'agent-timeout': '60s', 'checks-timeout': '20m' };
 const IMPATIENT = { ...WANTED, 'checks-timeout': '4m' };
 const verdict = (name: string) => {

@@ -91,6 +91,16 @@ describe('the checks', () => {
     expect(l.alive()).toEqual([]);
   });
 
+  test('a unit that does not exist is named as such', async () => {
+    const ran = await l.validate(good, { checks: '- service: ordres' });
+    expect(ran.errors.join()).toContain(
+      '- service ordres is active and enabled: ended with exit code 1: there is no unit ordres\nNext: See the job summary for the output of each check. To debug on the instance, set "keep-on-failure: 1h" and re-run the job.',
+    );
+    expect(ran.summary).toMatch(
+      /### ❌ web failed validation[\s\S]*\*\*service ordres is active and enabled\*\* ended with exit code 1:\n\n```[\s\S]*there is no unit ordres/,
+    );
+  });
+
   test('fifty checks cost one command', async () => {
     const mark = l.lab.calls.mark();
     const checks = Array.from({ length: 50 }, (_, i) => `- {name: c${i}, command: "test ${i} -ge 0"}`).join('\n');

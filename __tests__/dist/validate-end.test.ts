@@ -150,8 +150,11 @@ describe('the end', () => {
     const ran = await l.validate(good, { checks: '- command: exit 1', 'keep-on-failure': '1h' });
     const id = ran.outputs['instance-id'] ?? '';
     expect(ran.errors.join()).toMatch(
-      new RegExp(`test instance ${id} is kept for debugging and terminates itself at 20[^:]+:.*: aws ssm start-session --target ${id}`),
+      new RegExp(
+        `test instance ${id} is kept for debugging and terminates itself at 20[^:]+:.*: aws ssm start-session --region eu-central-1 --target ${id}`,
+      ),
     );
+    expect(ran.errors.join()).toContain('Next: Debug on the instance with the command above, fix the image, and build it again.');
     expect(l.alive().map(machine => machine.id)).toEqual([id]);
     expect(ran.state['journal']).toBe('[]');
     const passed = await l.validate(good, { 'keep-on-failure': '1h' });
@@ -198,7 +201,7 @@ describe('the end', () => {
     expect((await calls({ 'test-instance-types': 't3.small' })).launched).toBe(1);
     expect((await calls({ 'user-data': 'setup.sh' }, { 'setup.sh': '#!/bin/sh\ntrue\n' })).launched).toBe(1);
     expect((await calls({ checks: '- command: exit 1' })).ran.outputs['verdict']).toBe('failed');
-    // A verdict that says "failed" spares nobody the second try.
+    // A failed verdict does not skip the second validation.
     expect((await calls({ checks: '- command: exit 1' })).launched).toBe(1);
   });
 });

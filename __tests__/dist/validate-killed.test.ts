@@ -115,8 +115,8 @@ describe('killed', () => {
     const good = await l.bake('good');
     const kept = await l.validate(good, { checks: '- command: exit 1', 'keep-on-failure': '1h' }, { env: { GITHUB_RUN_ID: '900' } });
     const id = kept.outputs['instance-id'] ?? '';
-    const meanwhile = await l.validate(good);
-    expect(meanwhile.outputs['verdict']).toBe('passed');
+    const other = await l.validate(good);
+    expect(other.outputs['verdict']).toBe('passed');
     expect(l.alive().map(machine => machine.id)).toEqual([id]);
     setTags(l.home, id, { 'ami-action:expires-at': new Date(l.lab.clock.now() - 1000).toISOString() });
     const later = await l.validate(good);

@@ -151,7 +151,7 @@ describe('Allowed AMIs', () => {
   });
 });
 
-test('a subject is told in the form that it does not have', () => {
+test('a subject is reported in the form that it does not have', () => {
   const ids = { owner: '1', repository: '2' };
   expect(subjectHint('repo:acme@1/web@2:ref:refs/heads/main', ids)).toContain('"repo:acme/web:ref:refs/heads/main"');
   expect(subjectHint('repo:acme/web:environment:prod', ids)).toContain('"repo:acme@1/web@2:environment:prod"');

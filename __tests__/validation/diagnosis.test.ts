@@ -25,7 +25,7 @@ describe('image or account', () => {
     ['it shut itself down', { instance: ended('Client.InstanceInitiatedShutdown: x') }, 'image'],
     ['a snapshot of it is gone', { instance: ended('Client.InvalidSnapshot.NotFound: x') }, 'image'],
     ['its key cannot be used', { instance: ended('Client.InternalError: x') }, 'elsewhere'],
-    ['somebody ended it', { instance: ended('Client.UserInitiatedShutdown: x') }, 'elsewhere'],
+    ['it was terminated from outside', { instance: ended('Client.UserInitiatedShutdown: x') }, 'elsewhere'],
     ['the kernel panicked', { console: PANIC }, 'image'],
     ['it sits in emergency mode', { console: 'You are in emergency mode. After logging in' }, 'image'],
     ['its agent did not come', {}, 'open'],

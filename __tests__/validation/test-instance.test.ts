@@ -90,7 +90,7 @@ describe('self-termination in the user data', () => {
     ['none', undefined, []],
     ['a script', '#!/bin/sh\necho hi', ['#!/bin/sh\necho hi']],
     ['a multipart message', withSelfTermination('#!/bin/sh\necho inner', endsAt), []],
-  ])('stands beside %s', (_, own, scripts) => {
+  ])('is next to %s', (_, own, scripts) => {
     const read = readUserData(withSelfTermination(own, endsAt));
     expect(read.boothooks[0]).toContain(String(endsAt.getTime() / 1000));
     expect(read.scripts.map(script => script.trim())).toEqual(scripts);
@@ -103,7 +103,7 @@ describe('self-termination in the user data', () => {
     ['#include-once\nhttps://example.com', 'text/x-include-once-url'],
     ['#cloud-boothook\n#!/bin/sh', 'text/cloud-boothook'],
     ['## template: jinja\n#cloud-config', 'text/jinja2'],
-  ])('%j is told to cloud-init as %s', (own, type) => {
+  ])('%j has the type %s', (own, type) => {
     expect(withSelfTermination(own, endsAt)).toContain(`Content-Type: ${type}; charset="utf-8"\n\n${own}`);
   });
 
