@@ -359,7 +359,7 @@ describe('what goes wrong on the way', () => {
     expect([...l.labImage(id).launchers]).toEqual([STAGE, PROD]);
   });
 
-  test('scenario 47: a copy that AWS takes and gives up later is written with its reason, nothing else is half-moved, and the next run makes it again', async () => {
+  test('scenario 47: a copy that fails later is reported with its reason, the other targets are done, and the next run makes it again', async () => {
     const id = l.image('web-1');
     const reason = 'Given key ID is not accessible';
     mishaps(l.lab.place(BUILD, 'eu-west-1')).imageFails.set('web-1', reason);
