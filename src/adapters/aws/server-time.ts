@@ -13,7 +13,9 @@ export function followServerTime(client: Pick<EC2Client, 'middlewareStack'>, { c
     const skew = Number.isNaN(at) ? undefined : clock.follow(at);
     if (skew === undefined) return;
     const where = skew > 0 ? 'behind' : 'ahead of';
-    report.warn(`The clock of the runner is ${formatDuration(Math.round(Math.abs(skew) / 60_000) * 60)} ${where} AWS. The time of AWS is used.`);
+    report.warn(
+      `The clock of the runner is ${formatDuration(Math.round(Math.abs(skew) / 60_000) * 60)} ${where} AWS. The time of AWS is used.`,
+    );
   };
   client.middlewareStack.add(
     next => async args => {
