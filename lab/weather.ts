@@ -1,6 +1,7 @@
 import type { CallRecord } from './calls.ts';
 import type { LabClock } from './clock.ts';
 import { ConnectionReset } from './faults.ts';
+import { random } from './fuzz/random.ts';
 import { idsIn, idsMade, notFoundYet } from './new-ids.ts';
 import type { Protocol } from './operation.ts';
 import { modeOf } from './permissions.ts';
@@ -112,15 +113,4 @@ const SLOW: readonly (keyof Timings)[] = [
 export function slowed(timings: Timings, seed: number): Timings {
   const roll = random(seed + 1);
   return { ...timings, ...Object.fromEntries(SLOW.map(name => [name, timings[name] * (1 + roll())])) };
-}
-
-/** mulberry32. */
-function random(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
