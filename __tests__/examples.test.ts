@@ -1,4 +1,5 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, test } from '@jest/globals';
@@ -10,8 +11,15 @@ import { kebab, type RawValue, readSettings } from '../src/kit/settings.ts';
 import { allSettings, modes } from '../src/main.ts';
 
 const root = join(import.meta.dirname, '..');
-const readme = readFileSync(join(root, 'README.md'), 'utf8');
-const blocks = [...readme.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block = '']) => block);
+const docs = [
+  'README.md',
+  ...(readdirSync(join(root, 'docs'), { recursive: true }) as string[]).filter(file => file.endsWith('.md')).map(file => `docs/${file}`),
+];
+const blocksOf = (file: string, language: string) =>
+  [...readFileSync(join(root, file), 'utf8').matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(
+    ([, block = '']) => block,
+  );
+const blocks = docs.flatMap(file => blocksOf(file, 'yaml'));
 
 /** The settings of a mode as this file gives them, or the problem with it. */
 function understood(
@@ -36,7 +44,7 @@ function understood(
 }
 
 const example = readFileSync(join(root, 'examples', 'ami.yml'), 'utf8');
-const inReadme = blocks.find(block => block.startsWith('family: web')) ?? '';
+const inReadme = blocksOf('README.md', 'yaml').find(block => block.startsWith('family: web')) ?? '';
 
 test.each([
   ['examples/ami.yml', example],
@@ -48,14 +56,23 @@ test.each([
   for (const mode of ['promote', 'rollback']) expect(understood(mode, content, 'prod', { environment: 'prod' })).toEqual([]);
 });
 
+/** Every step of the docs that runs the action; the mode of `org/ami-action/share@v1` is in its name. */
 const steps = blocks
-  .filter(block => block.includes('uses: org/ami-action@v1'))
-  .flatMap(block => parse(block, { schema: 'failsafe' }) as { with: Readonly<Record<string, RawValue>> }[]);
+  .filter(block => block.startsWith('- '))
+  .flatMap(block => parse(block, { schema: 'failsafe' }) as { uses?: string; with?: Readonly<Record<string, RawValue>> }[])
+  .flatMap(({ uses = '', with: given = {} }) => {
+    const [, own] = /^org\/ami-action(?:\/(\w+))?@v1$/.exec(uses) ?? [undefined, undefined];
+    return uses.startsWith('org/ami-action') ? [{ with: own === undefined ? given : { mode: own, family: 'web', ...given } }] : [];
+  });
+
+/** What an output of an earlier step may be. */
+const OUTPUTS: Readonly<Record<string, string>> = { 'plan-hash': '0'.repeat(32), 'ami-id': 'ami-0123456789abcdef0' };
 
 test.each(steps.map(({ with: given }) => [String(given['mode']), given] as const))(
-  'the step of the README for %s is understood',
+  'the step of the docs for %s is understood',
   (mode, { mode: _, ...given }) => {
-    expect(understood(mode, '', undefined, given)).toEqual([]);
+    const outputs = Object.entries(given).map(([name, value]) => [name, String(value).startsWith('${{ steps.') ? OUTPUTS[name] : value]);
+    expect(understood(mode, 'checks: [disk]\n', undefined, Object.fromEntries(outputs))).toEqual([]);
   },
 );
 
@@ -102,7 +119,7 @@ test.each([
   }
 });
 
-test.each(['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'lab/README.md'])('the links of %s lead somewhere', file => {
+test.each([...docs, 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'lab/README.md'])('the links of %s lead somewhere', file => {
   const prose = (path: string) => readFileSync(path, 'utf8').replace(/```[\s\S]*?```/g, '');
   const anchors = (path: string) =>
     [...prose(path).matchAll(/^#+ (.*)$/gm)].map(([, head = '']) =>
@@ -145,8 +162,57 @@ test('the role of examples/delivery-role.yml may what the modes may, and fits in
   expect(JSON.stringify(granted).length).toBeLessThan(10_240 - 2000);
 });
 
-test('the README has a step for every mode', () => {
-  expect(steps.map(step => step.with['mode']).sort()).toEqual(Object.keys(modes).sort());
+test('the docs have a step for every mode', () => {
+  expect([...new Set(steps.map(step => String(step.with['mode'])))].sort()).toEqual(Object.keys(modes).sort());
+});
+
+test.each(
+  docs.flatMap(file =>
+    blocksOf(file, 'yaml')
+      .filter(block => !/^(- |on:)/.test(block))
+      .map(block => [file, block] as const),
+  ),
+)('a settings file in %s is understood by every mode, for each of its environments', (_, content) => {
+  const { top, environments, problems } = parseConfigFile('ami.yml', content);
+  expect([problems, top.values['family'] === undefined]).toEqual([[], false]);
+  const given = { image: 'latest', region: 'eu-central-1', 'keep-newest': '5', checks: '[disk]', architecture: 'arm64' };
+  for (const [mode, { settings }] of Object.entries(modes)) {
+    const own = Object.fromEntries(Object.entries(given).filter(([name]) => Object.keys(settings).map(kebab).includes(name)));
+    for (const environment of [...Object.keys(environments), ...(Object.hasOwn(settings, 'environment') ? [] : [undefined])])
+      expect([
+        mode,
+        understood(mode, content, environment, {
+          ...own,
+          ...(environment === undefined || !Object.hasOwn(settings, 'environment') ? {} : { environment }),
+        }),
+      ]).toEqual([mode, []]);
+  }
+});
+
+test('the README is read in the first minutes: at most 150 lines and 1,500 words', () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  expect(readme.split('\n').length - 1).toBeLessThanOrEqual(150);
+  expect(readme.split(/\s+/).length).toBeLessThanOrEqual(1500);
+});
+
+test('every heading of the troubleshooting page is a part of a message that a test expects', () => {
+  const tests = (readdirSync(join(root, '__tests__'), { recursive: true }) as string[]).filter(
+    file => file.endsWith('.test.ts') && file !== 'examples.test.ts',
+  );
+  const expected = tests.map(file => readFileSync(join(root, '__tests__', file), 'utf8').replaceAll('\\', '')).join('\n');
+  const headings = [...readFileSync(join(root, 'docs', 'troubleshooting.md'), 'utf8').matchAll(/^### (.*)$/gm)].map(
+    ([, heading = '']) => heading,
+  );
+  expect(headings.length).toBeGreaterThan(20);
+  expect(headings.filter(heading => !expected.includes(heading))).toEqual([]);
+});
+
+test.each(docs)('the shell commands of %s are shell', file => {
+  for (const block of blocksOf(file, 'sh')) execFileSync('bash', ['-n'], { input: block });
+});
+
+test.each(docs)('the JSON of %s is JSON', file => {
+  for (const block of blocksOf(file, 'json')) expect(typeof JSON.parse(block)).toBe('object');
 });
 
 test('a setting has one meaning in all modes, and its file schema is there', () => {

@@ -33,6 +33,25 @@ function everySetting(modes: Modes): Declared[] {
 
 export const plain = (markdown: string) => markdown.replace(/`/g, '');
 
+/** The values of a setting that has a closed list of them; empty for any other. */
+function allowedValues(setting: Setting<unknown>): readonly string[] {
+  const { enum: values } = z.toJSONSchema(setting.schema(), { io: 'input', unrepresentable: 'any' }) as { enum?: readonly unknown[] };
+  return (values ?? []).map(String);
+}
+
+/** The description of an input: its meaning, its allowed values and its default. Not a `default:`, which would beat the file. */
+export function inputDescription(setting: Setting<unknown>): string {
+  const values = allowedValues(setting);
+  const { fallback, required, fallbackFrom } = setting;
+  return [
+    plain(setting.doc),
+    ...(values.length === 0 ? [] : [`Allowed: ${values.join(', ')}.`]),
+    ...(fallback === undefined || ['', '{}'].includes(fallback) || setting.doc.includes('Default:') ? [] : [`Default: ${fallback}.`]),
+    ...(required && fallbackFrom === undefined ? ['Required.'] : []),
+    ...(setting.withOnly ? ['Under "with:" only.'] : []),
+  ].join(' ');
+}
+
 export function actionYaml(modes: Modes): string {
   const names = Object.keys(modes);
   const input = (name: string, description: string, required = false) => [
@@ -49,7 +68,7 @@ export function actionYaml(modes: Modes): string {
     ...input('mode', `What to do: ${names.join(', ')}.`, true),
     ...input('config', `File with settings, in the repository. Default: ${CONFIG_FILE}.`),
     ...everySetting(modes).flatMap(({ name, setting, modes: of }) =>
-      input(name, `${plain(setting.doc)} (${of.length === names.length ? 'every mode' : of.join(', ')})`),
+      input(name, `${inputDescription(setting)} (${of.length === names.length ? 'every mode' : of.join(', ')})`),
     ),
     'outputs:',
     ...[['outcome', OUTCOME] as const, ...[...outputs].sort()].flatMap(([name, doc]) => [
@@ -71,7 +90,9 @@ const byDefault = ({ required, fallback, fallbackFrom }: Setting<unknown>): stri
 
 const row = (name: string, setting: Setting<unknown>) => {
   const needed = setting.neededBy === undefined ? '' : ` _For ${cell(setting.neededBy)}._`;
-  return `| \`${name}\` | ${byDefault(setting)} | ${cell(setting.doc)}${setting.withOnly ? ' Only under `with:`.' : ''}${needed} |`;
+  const values = allowedValues(setting).filter(value => !setting.doc.includes(`\`${value}\``));
+  const allowed = values.length === 0 ? '' : ` Allowed: \`${values.join('`, `')}\`.`;
+  return `| \`${name}\` | ${byDefault(setting)} | ${cell(setting.doc)}${allowed}${setting.withOnly ? ' Under `with:` only.' : ''}${needed} |`;
 };
 
 type Named = readonly (readonly [name: string, setting: Setting<unknown>])[];
@@ -79,39 +100,27 @@ type Named = readonly (readonly [name: string, setting: Setting<unknown>])[];
 const settingTable = (rows: Named): string =>
   ['| Setting | Default | Meaning |', '| --- | --- | --- |', ...rows.map(([name, setting]) => row(name, setting))].join('\n');
 
-const furtherOf = ({ settings }: AnyMode): Named =>
-  Object.entries(settings).flatMap(([key, setting]) => (setting.neededBy === undefined ? [] : [[kebab(key), setting] as const]));
-
-/** The further settings that every mode has: listed once. */
-export function common(modes: Modes): Named {
-  const [one, ...others] = Object.values(modes);
-  if (one === undefined) return [];
-  return furtherOf(one).filter(([name]) => others.every(mode => furtherOf(mode).some(([its]) => its === name)));
-}
-
-export const commonTable = (modes: Modes): string => settingTable(common(modes));
-
-/** Settings and outputs of one mode, for the README. */
-export function tables(mode: AnyMode, everywhere: Named): string {
+/** Settings and outputs of one mode, for its reference page. */
+export function tables(mode: AnyMode): string {
   const { settings, outputs } = mode;
   const all = Object.entries(settings).map(([key, setting]) => [kebab(key), setting] as const);
   const first = all.filter(([, setting]) => setting.neededBy === undefined);
-  const further = furtherOf(mode).filter(([name]) => everywhere.every(([its]) => its !== name));
+  const further = all.filter(([, setting]) => setting.neededBy !== undefined);
   if (first.length > FIRST)
     throw new Error(
       `${first.length} settings are shown first, at most ${FIRST} may be: name who needs ${first.slice(FIRST).map(([name]) => name)}`,
     );
-  const more =
-    further.length === 0 ? [] : [`<details><summary>${further.length} more settings</summary>\n\n${settingTable(further)}\n\n</details>`];
+  const more = further.length === 0 ? [] : [`### More settings\n\n${settingTable(further)}`];
   const out = [
     '| Output | Meaning |',
     '| --- | --- |',
+    `| \`outcome\` | ${cell(OUTCOME)} |`,
     ...Object.entries(outputs).map(([key, doc]) => `| \`${kebab(key)}\` | ${cell(doc)} |`),
   ].join('\n');
-  return [settingTable(first), ...more, out].join('\n\n');
+  return ['### Settings', settingTable(first), ...more, '### Outputs', out].join('\n\n');
 }
 
-/** The checks that have a name, for the README. */
+/** The ready-made checks, for the reference page of validate. */
 export const checkTable = (ready: Readonly<Record<string, ReadyMade>>): string =>
   [
     '| Check | Passes when | Keys |',

@@ -1,5 +1,5 @@
-// action.yml, the README's tables, the JSON Schema of .github/ami.yml and the policies in examples/ are generated from the modes and
-// their calls.
+// action.yml, the tables of docs/reference, the JSON Schema of .github/ami.yml and the policies in examples/ are generated from the modes
+// and their calls.
 //   npm run contract            writes what is stale
 //   npm run contract -- --check fails when something is
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { modes } from '../src/main.ts';
 import { readyMade } from '../src/validation/rules/checks-ready.ts';
-import { actionYaml, checkTable, common, commonTable, everyAction, policy, schema, tables } from './contract-parts.ts';
+import { actionYaml, checkTable, everyAction, policy, schema, tables } from './contract-parts.ts';
 import { subActions } from './sub-actions.ts';
 
 const root = new URL('..', import.meta.url);
@@ -40,13 +40,12 @@ write('action.yml', between(read('action.yml'), '# <generated>', '# </generated>
 for (const { path, content } of subActions(modes)) write(path, content);
 write('ami.schema.json', `${JSON.stringify(schema(modes), null, 2)}\n`);
 
-let readme = read('README.md');
 for (const [name, mode] of Object.entries(modes)) {
-  readme = between(readme, `<!-- <${name}> -->`, `<!-- </${name}> -->`, tables(mode, common(modes)));
+  const path = `docs/reference/${name}.md`;
+  let page = between(read(path), '<!-- <generated> -->', '<!-- </generated> -->', tables(mode));
+  if (name === 'validate') page = between(page, '<!-- <checks> -->', '<!-- </checks> -->', checkTable(readyMade));
+  write(path, page);
 }
-readme = between(readme, '<!-- <common> -->', '<!-- </common> -->', commonTable(modes));
-readme = between(readme, '<!-- <checks> -->', '<!-- </checks> -->', checkTable(readyMade));
-write('README.md', readme);
 
 const permissions = JSON.parse(read('permissions.json'));
 for (const mode of Object.keys(modes)) write(`examples/policies/${mode}.json`, `${JSON.stringify(policy(mode, permissions), null, 2)}\n`);

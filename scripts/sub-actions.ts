@@ -1,6 +1,6 @@
 import { kebab } from '../src/kit/settings.ts';
 import { type AnyMode, CONFIG_FILE } from '../src/main.ts';
-import { OUTCOME, plain } from './contract-parts.ts';
+import { inputDescription, OUTCOME, plain } from './contract-parts.ts';
 
 /** One action for each mode: `org/ami-action/promote@v1`. They run the same bundle and show only the settings and outputs of their mode. */
 
@@ -17,8 +17,7 @@ export const subActions = (modes: Readonly<Record<string, AnyMode>>): readonly G
 
 function actionYaml(name: string, { settings, outputs }: AnyMode): string {
   const inputs = Object.entries(settings).flatMap(([key, setting]) => {
-    const fallback = setting.fallback === undefined || ['', '{}'].includes(setting.fallback) ? '' : ` Default: ${setting.fallback}.`;
-    return described(kebab(key), `${plain(setting.doc)}${fallback}`, ['    required: false']);
+    return described(kebab(key), inputDescription(setting), ['    required: false']);
   });
   const results = [['outcome', OUTCOME] as const, ...Object.entries(outputs)].flatMap(([key, doc]) =>
     described(kebab(key), plain(doc), []),
