@@ -103,6 +103,8 @@ describe('what an environment ran', () => {
     ],
     ['written by hand', history(['by hand', A], ['by hand', A], ['by hand', B]), [A, B]],
     ['nothing', [], []],
+    ['promoted for the first time, over what the groups launched', [{ version: 1, value: B, description: parsed('promote', A) }], [A, B]],
+    ['rolled back from its first promotion', [{ version: 1, value: A, description: parsed('rollback', B) }], [A]],
   ])('%s', (_, versions, turns) => {
     expect(imageSequence(versions)).toEqual(turns);
   });
@@ -154,7 +156,7 @@ describe('the way back', () => {
     [
       'nowhere without a pointer',
       { current: undefined, history: [], candidate: undefined },
-      { to: undefined, reason: 'stage has no pointer, so it never ran an image of this family' },
+      { to: undefined, reason: 'stage has no pointer, so no image was promoted to it' },
     ],
   ])('%s', (_, facts, leads) => {
     expect(findWayBack(facts, 'stage')).toMatchObject(leads);

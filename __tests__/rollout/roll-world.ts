@@ -205,6 +205,7 @@ export const settings = {
   soakTime: undefined,
   pin: undefined,
   adoptGroups: false,
+  emergency: false,
   checks: undefined,
   checksTimeout: 240,
   wait: true,

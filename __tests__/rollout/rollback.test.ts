@@ -1,9 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Image } from '../../src/model/image.ts';
+import { verdictValue } from '../../src/model/verdict.ts';
 import { isVetoed } from '../../src/model/veto.ts';
 import { run as promote } from '../../src/rollout/promote.ts';
 import { run } from '../../src/rollout/rollback.ts';
-import { A, B, C, image, rollWorld, settings, version } from './roll-world.ts';
+import { both, HOME, A as RA, B as RB, type Region, settings as regional, twoRegions, WEST } from './regions-world.ts';
+import { A, B, C, group, image, rollWorld, settings, use, version } from './roll-world.ts';
 
 const POINTER = '/ami/web/stage';
 const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
@@ -67,10 +69,12 @@ describe('refused before the first write', () => {
     expect(calls()).toEqual([]);
   });
 
-  test('when the previous image has no passed verdict any more', async () => {
+  test('when the image that is named never ran here, and has no passed verdict', async () => {
     const { world, state, calls } = await afterThree();
-    state.images.set(B, image(B, { 'ami-action:verdict': '' }));
-    await expect(run(back, world)).rejects.toThrow(/Refused to roll back to ami-bbbbbbbb in stage: .*no passed verdict/);
+    state.images.set('ami-dddddddd', image('ami-dddddddd', { 'ami-action:verdict': '' }));
+    await expect(run({ ...back, image: 'ami-dddddddd' }, world)).rejects.toThrow(
+      'Refused to roll back to ami-dddddddd in stage: ami-dddddddd has no passed verdict here (never validated)',
+    );
     expect(calls()).toEqual([]);
   });
 });
@@ -107,4 +111,148 @@ test('"image" names the image to roll back to', async () => {
   const { world, pointerNow, state } = await afterThree();
   await run({ ...back, image: A }, world);
   expect([pointerNow(), vetoed(state.images.get(C)), vetoed(state.images.get(B))]).toEqual([A, true, false]);
+});
+
+describe('blocker B3: there is always a way back', () => {
+  const untagged = { ...image(A), tags: {} };
+  const first = { images: [untagged, image(B), image(C)], pointer: [] as string[] };
+
+  test('from the first promotion, to what the groups launched before it, without tags and verdict', async () => {
+    const { world, state, pointerNow, candidate, log } = rollWorld(first);
+    expect(await promote(settings, world)).toMatchObject({ outputs: { previousAmiId: A } });
+    expect(state.parameters.get(POINTER)?.[0]?.description).toMatch(new RegExp(`^ami-action promote: was ${A},`));
+    expect(await run(back, world)).toMatchObject({ outcome: 'done', outputs: { amiId: A, replacedAmiId: B } });
+    expect([...state.runs.values(), pointerNow(), candidate(), vetoed(state.images.get(B))]).toEqual([A, A, A, undefined, true]);
+    expect(log).toContain(`! ${A} has no passed verdict (never validated); it is rolled back to because it ran here`);
+  });
+
+  test.each([1, 2, 3, 4, 5])('from a first promotion that was killed at write %s', async nth => {
+    const { world, state, pointerNow, candidate, calls } = rollWorld(first);
+    let writes = 0;
+    state.onCall = () => {
+      writes += 1;
+      if (writes === nth) throw new Error('killed');
+    };
+    // As SIGKILL does it: what follows is not made either.
+    const { parameters, groups, launchTemplates } = world.inRegion({ region: '' });
+    const ports = [parameters, groups, launchTemplates].map(port => ({ port, original: { ...port } }));
+    const dead = async () => {
+      throw new Error('killed');
+    };
+    const call = state.onCall;
+    state.onCall = said => {
+      try {
+        call(said);
+      } catch (cause) {
+        for (const { port } of ports) Object.assign(port, Object.fromEntries(Object.keys(port).map(key => [key, dead])));
+        throw cause;
+      }
+    };
+    await expect(promote(settings, world)).rejects.toThrow('killed');
+    for (const { port, original } of ports) Object.assign(port, original);
+    state.onCall = () => {};
+    if (nth === 1) {
+      expect(calls()).toEqual([]);
+      return;
+    }
+    await promote(settings, world);
+    expect(state.parameters.get(POINTER)?.[0]?.description).toMatch(new RegExp(`^ami-action promote: was ${A},`));
+    await run(back, world);
+    expect([...state.runs.values(), pointerNow(), candidate()]).toEqual([A, A, A, undefined]);
+  });
+
+  test('from an unfinished first promotion, before there is a pointer', async () => {
+    const { world, state, pointerNow, candidate } = rollWorld({ ...first, script: ['InProgress'] });
+    await expect(promote(settings, world)).rejects.toThrow();
+    state.script = ['Successful'];
+    expect(await run({ ...back, foreignRefresh: 'wait' }, world)).toMatchObject({ outputs: { amiId: A, replacedAmiId: B } });
+    expect([...state.runs.values(), pointerNow(), candidate()]).toEqual([A, A, A, undefined]);
+  });
+
+  test('a first promotion that fails removes the pointer that groups read, and does not set it to what it remembers', async () => {
+    const { world, state } = rollWorld({ ...first, script: ['InProgress', 'RollbackSuccessful'] });
+    await expect(promote(settings, world)).rejects.toThrow(/rolled the refresh back/);
+    expect([...state.parameters.keys()]).toEqual([]);
+  });
+
+  test('a later verdict, over other checks, does not block it', async () => {
+    const { world, state, pointerNow, log } = await afterThree();
+    const failed = verdictValue(B, { result: 'failed', checks: '1'.repeat(32), at: new Date(0) });
+    state.images.set(B, image(B, { 'ami-action:verdict': failed }));
+    expect(await run(back, world)).toMatchObject({ outcome: 'done', outputs: { amiId: B } });
+    expect(pointerNow()).toBe(B);
+    expect(log.join('\n')).toMatch(
+      /! ami-bbbbbbbb has no passed verdict \(failed validation at .*\); it is rolled back to because it ran here/,
+    );
+    await promote({ ...settings, image: C, liftVeto: true }, world);
+    await expect(promote(settings, world)).rejects.toThrow(/no passed verdict here/);
+  });
+
+  test('an image that the pointer named is one by its ID too, whatever its tags say', async () => {
+    const { world, state, pointerNow } = await afterThree();
+    state.images.set(A, untagged);
+    await run({ ...back, image: A }, world);
+    expect(pointerNow()).toBe(A);
+  });
+
+  test('an image that the launch templates have a version with is one too', async () => {
+    const { world, state, pointerNow } = rollWorld({ pointer: [B], was: B });
+    state.versions.unshift(version(0, A));
+    state.images.set(A, untagged);
+    await run({ ...back, image: A }, world);
+    expect(pointerNow()).toBe(A);
+  });
+
+  test('where the pointer has no history, the launch templates show what the groups launched', async () => {
+    const { world, state, pointerNow } = rollWorld({
+      pointer: [B],
+      was: B,
+      groups: [group('web', { launch: { kind: 'template', template: use('3') } })],
+    });
+    state.versions.splice(0, 1, version(1, A), version(2, B), version(3, B));
+    expect(await run(back, world)).toMatchObject({ outputs: { amiId: A, replacedAmiId: B } });
+    expect([...state.runs.values(), pointerNow()]).toEqual([A, A, A]);
+  });
+
+  test('groups that launched different images before are named: no single image is the way back', async () => {
+    const { world, state, log } = rollWorld({
+      ...first,
+      groups: [group('web'), group('api', { launch: { kind: 'template', template: use('1', 'lt-2') } })],
+    });
+    state.versions.splice(1, 1, version(1, C, 'lt-2'));
+    await promote({ ...settings, groups: ['web', 'api'] }, world);
+    expect(log).toContain(
+      `! the groups of stage launch different images (web ${A}, api ${C}): to go back, run "rollback" with "image" and "groups" for each`,
+    );
+    await expect(run({ ...back, groups: ['web', 'api'] }, world)).rejects.toThrow(
+      `No image to roll back to: stage runs ${B}, and ran no image before it.`,
+    );
+  });
+
+  test('an emergency takes the shortest bake time and no checkpoints', async () => {
+    const { world } = await afterThree();
+    const { groups } = world.inRegion({ region: '' });
+    const { start } = groups;
+    const seen: unknown[] = [];
+    Object.assign(groups, {
+      start: async (order: Parameters<typeof start>[0]) => {
+        seen.push([order.preferences.bakeSeconds, order.preferences.checkpoints]);
+        return start(order);
+      },
+    });
+    await run({ ...back, emergency: true, bake: 3600, checkpoints: [50, 100], checkpointDelay: 3600 }, world);
+    expect(seen).toEqual([[60, []]]);
+  });
+});
+
+test('blocker B3: in two regions, each goes back to what its own groups launched', async () => {
+  const plain = (ids: readonly string[]) => ids.map(id => ({ ...image(id), tags: {} }));
+  const tagged = (region: Region) => image(RB[region], { 'ami-action:commit': '1'.repeat(40) });
+  const l = twoRegions({
+    [HOME]: { pointer: [], images: [...plain([RA[HOME]]), tagged(HOME)] },
+    [WEST]: { pointer: [], images: [...plain([RA[WEST]]), tagged(WEST)] },
+  });
+  await promote(regional, l.world);
+  await run({ ...regional, image: 'previous' }, l.world);
+  expect([l.pointers(), l.runs(), l.candidates()]).toEqual([both(RA), both(RA).map(id => [id]), [undefined, undefined]]);
 });

@@ -60,13 +60,15 @@ export function fullReason(history: readonly { readonly version: number; readonl
 type PointerVersion = { readonly value: string; readonly version: number; readonly description: string };
 
 /**
- * The images that an environment ran, the current one last. A rollback removes the newest: after A, B, C and a rollback to B, the previous
+ * The images that an environment ran, the current one last. The first promotion records what the groups launched before it. A rollback removes the newest: after A, B, C and a rollback to B, the previous
  * image is A. A rollback to an image that is not in the sequence replaces C. A version that was reverted at once never counts.
  */
 export function imageSequence(history: readonly PointerVersion[]): readonly string[] {
-  let sequence: readonly string[] = [];
+  const oldestFirst = [...history].sort((a, b) => a.version - b.version);
+  const first = parseDescription(oldestFirst[0]?.description ?? '');
+  let sequence: readonly string[] = first?.operation === 'promote' && first.was !== undefined ? [first.was] : [];
   let last: { readonly value: string; readonly was: string | undefined; readonly before: readonly string[] } | undefined;
-  for (const { value, description } of [...history].sort((a, b) => a.version - b.version)) {
+  for (const { value, description } of oldestFirst) {
     const parsed = parseDescription(description);
     const reverted = parsed?.operation === 'rollback' && parsed.was === last?.value && last?.was === value;
     const next = (reverted ? last?.before : undefined) ?? append(sequence, value, parsed?.operation);
@@ -100,16 +102,17 @@ export type WayBack =
  * twice; during an unfinished promotion, back means where it started.
  */
 export function findWayBack({ current, history, candidate }: PointerFacts, environment: string): WayBack {
-  if (current === undefined) return { to: undefined, reason: `${environment} has no pointer, so it never ran an image of this family` };
   const begun = candidate === undefined ? undefined : parseDescription(candidate.description);
-  if (candidate !== undefined && begun?.operation === 'rollback' && begun.was !== undefined) {
-    if (current.value === begun.was || current.value === candidate.value) {
-      return { to: candidate.value, replaces: begun.was, reason: `an earlier rollback from ${begun.was} is unfinished` };
-    }
+  if (candidate !== undefined && begun?.was !== undefined) {
+    const { operation, was } = begun;
+    // Without a pointer it is the first promotion, or the way back from it.
+    const isOpen = current === undefined || current.value === was || (operation === 'rollback' && current.value === candidate.value);
+    if (operation === 'rollback' && isOpen)
+      return { to: candidate.value, replaces: was, reason: `an earlier rollback from ${was} is unfinished` };
+    if (isOpen && candidate.value !== was)
+      return { to: was, replaces: candidate.value, reason: `the promotion of ${candidate.value} is unfinished` };
   }
-  if (candidate !== undefined && begun?.operation === 'promote' && begun.was === current.value && candidate.value !== current.value) {
-    return { to: current.value, replaces: candidate.value, reason: `the promotion of ${candidate.value} is unfinished` };
-  }
+  if (current === undefined) return { to: undefined, reason: `${environment} has no pointer, so no image was promoted to it` };
   const previous = previousImageId(history);
   if (previous === undefined) return { to: undefined, reason: `${environment} runs ${current.value}, and ran no image before it` };
   return { to: previous, replaces: current.value, reason: `what ${environment} ran before ${current.value}` };

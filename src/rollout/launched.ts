@@ -1,7 +1,9 @@
 import { concurrently } from '../kit/concurrently.ts';
+import { useKey, usesOf } from '../model/group.ts';
 import type { Image } from '../model/image.ts';
-import { isParameterReference } from '../model/patterns.ts';
+import { AMI_ID, isParameterReference, whole } from '../model/patterns.ts';
 import type { RegionClients } from '../ports/deps.ts';
+import type { GroupSelector } from './facts.ts';
 import type { PointerState } from './pointer.ts';
 import type { Launched } from './rules/admission.ts';
 import type { GroupFacts } from './rules/facts.ts';
@@ -15,6 +17,7 @@ export interface Before {
 }
 
 const AT_ONCE = 5;
+const AMI = whole(AMI_ID);
 
 export async function readBefore(
   facts: readonly GroupFacts[],
@@ -41,3 +44,27 @@ const launchedBy = async (
   version: Parameters<RegionClients['launchTemplates']['resolved']>[0],
   aws: Pick<RegionClients, 'launchTemplates'>,
 ) => (isParameterReference(version.imageId) ? ((await aws.launchTemplates.resolved(version)) ?? '') : version.imageId);
+
+// Further back, a version is no longer what the group launched last.
+const MOST_VERSIONS = 10;
+
+/** The image of the newest earlier template version of every group, where all groups agree. For a pointer without a history. */
+export async function findLaunchedBefore(
+  { groups = [], groupTags = {} }: GroupSelector,
+  currentId: string,
+  { groups: port, launchTemplates }: Pick<RegionClients, 'groups' | 'launchTemplates'>,
+): Promise<string | undefined> {
+  const tagged = Object.keys(groupTags).length === 0 ? [] : await port.find({ tags: groupTags });
+  const named = groups.length === 0 ? [] : await port.find({ names: groups });
+  const uses = new Map([...named, ...tagged].flatMap(({ launch }) => usesOf(launch)).map(use => [useKey(use), use]));
+  const earlier = await concurrently([...uses.values()], AT_ONCE, async use => {
+    const now = await launchTemplates.version(use);
+    for (let number = (now?.number ?? 0) - 1; now !== undefined && number > 0 && number >= now.number - MOST_VERSIONS; number -= 1) {
+      const version = await launchTemplates.version({ templateId: use.templateId, version: String(number) });
+      if (version !== undefined && version.imageId !== currentId && AMI.test(version.imageId)) return version.imageId;
+    }
+    return undefined;
+  });
+  const [id, ...others] = new Set(earlier);
+  return others.length > 0 ? undefined : id;
+}

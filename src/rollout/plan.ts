@@ -1,12 +1,21 @@
 import { RejectedError } from '../kit/errors.ts';
 import type { Group } from '../model/group.ts';
 import type { Image } from '../model/image.ts';
-import type { RolloutOperation } from '../model/pointer.ts';
+import { parseDescription, type RolloutOperation } from '../model/pointer.ts';
 import type { RegionClients } from '../ports/deps.ts';
 import { type FactPorts, readGroups } from './facts.ts';
 import { readBefore } from './launched.ts';
 import type { PointerState } from './pointer.ts';
-import { type Admission, architectureRefusals, familyRefusals, imageRefusals, pointerRefusals } from './rules/admission.ts';
+import {
+  type Admission,
+  architectureRefusals,
+  familyRefusals,
+  imageRefusals,
+  type Launched,
+  memoryWarnings,
+  pointerRefusals,
+  ranWarnings,
+} from './rules/admission.ts';
 import { type GroupPlan, planGroup } from './rules/plan.ts';
 import type { RolloutOptions } from './rules/settings.ts';
 
@@ -29,24 +38,41 @@ export interface PromotionOrder extends Admission {
 export interface Promotion extends PromotionOrder {
   readonly groups: readonly GroupPlan[];
   readonly refusals: readonly string[];
+  /** Of the image; those of a group are in its plan. */
+  readonly warnings: readonly string[];
 }
 
 /** `listed`: all groups of the region, where they were read already. */
 export async function planPromotion(order: PromotionOrder, aws: PromotionClients, listed?: readonly Group[]): Promise<Promotion> {
-  const { image, pointer, operation, roll } = order;
+  const { image, pointer, operation, roll, scheme } = order;
   const facts = roll.strategy === 'none' ? [] : await readGroups(roll, image.id, aws, listed);
   const pointerNow = { name: pointer.name, value: pointer.current?.value, movedAt: movedEarly(pointer) };
   const groups = facts.map(fact => planGroup(fact, { ...roll, image, operation, pointer: pointerNow }));
   const moves = pointerNow.value !== image.id;
   const { launched, current } = await readBefore(facts, image.id, pointer, aws);
+  const was = order.was ?? (operation === 'promote' ? launchedBefore(launched, pointer, image.id) : undefined);
+  // A template version with the image shows that the groups launched it, also where the pointer has no history.
+  const ran = operation === 'rollback' && (order.ran === true || (groups.length > 0 && groups.every(hasVersion)));
   const refusals = [
-    ...imageRefusals(image, order),
+    ...imageRefusals(image, { ...order, ran }),
     ...(order.adoptGroups ? [] : familyRefusals(launched, order)),
     ...architectureRefusals(pointer.name, image, current),
     ...(moves ? pointerRefusals(pointer.name, pointer.current, pointer.history) : []),
     ...groups.flatMap(group => group.refusals),
   ];
-  return { ...order, groups, refusals };
+  const warnings = [...(ran ? ranWarnings(image, scheme) : []), ...(was === undefined ? memoryWarnings(launched, order) : [])];
+  return { ...order, was, ran, groups, refusals, warnings };
+}
+
+const hasVersion = ({ changes }: GroupPlan): boolean => changes.length > 0 && changes.every(({ to }) => to !== undefined);
+
+/** Before the first promotion: what an unfinished run recorded, or what all groups launch. */
+function launchedBefore(launched: readonly Launched[], { current, candidate }: PointerState, imageId: string): string | undefined {
+  if (current !== undefined) return undefined;
+  const begun = candidate === undefined ? undefined : parseDescription(candidate.description);
+  if (begun?.was !== undefined) return begun.operation === 'promote' ? begun.was : candidate?.value;
+  const [id, ...others] = new Set(launched.map(each => each.id));
+  return others.length > 0 || id === imageId ? undefined : id;
 }
 
 /** When an unfinished run moved the pointer: its candidate still exists. */

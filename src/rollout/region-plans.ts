@@ -33,10 +33,11 @@ export async function planRegions(
   image: Image,
   deps: RegionDeps,
   orderIn: (image: Image, region: Region) => Promise<PromotionOrder>,
+  imageIn: (region: Region) => Promise<Image | undefined> = async () => undefined,
 ): Promise<readonly RegionPlan[]> {
   const regions = regionsOf(inputs).map(region => ({ region, aws: deps.inRegion({ region }) }));
   const several = regions.length > 1;
-  const images = await findInEachRegion(image, regions, inputs);
+  const images = await findInEachRegion(image, regions, inputs, imageIn);
   const assigned = several ? await assignGroups(inputs, regions) : [];
   const plan = async (region: Region, i: number) => {
     const order = await orderIn(images[i] ?? image, region);
@@ -49,13 +50,21 @@ export async function planRegions(
 
 const OMIT_REGION = 'remove the region: "regions: []" under "with:" or in the section of the environment overrides the top of the file';
 
-/** The same image under the ID that it has in each region. */
-async function findInEachRegion(image: Image, [, ...further]: readonly Region[], query: EquivalentImageQuery): Promise<readonly Image[]> {
+/** The same image under the ID that it has in each region. `imageIn`: what it is where no identity shows it. */
+async function findInEachRegion(
+  image: Image,
+  [, ...further]: readonly Region[],
+  query: EquivalentImageQuery,
+  imageIn: (region: Region) => Promise<Image | undefined>,
+): Promise<readonly Image[]> {
   const found = await Promise.all(
-    further.map(async ({ region, aws }) => ({
-      region,
-      ...(await withRegion({ region, several: true }, () => findEquivalentImage(image, query, aws))),
-    })),
+    further.map(region =>
+      withRegion({ ...region, several: true }, async () => {
+        const equivalent = await findEquivalentImage(image, query, region.aws);
+        const own = equivalent.image === undefined ? await imageIn(region) : undefined;
+        return { region: region.region, ...equivalent, ...(own === undefined ? {} : { image: own }) };
+      }),
+    ),
   );
   const missing = found.filter(each => each.image === undefined);
   if (missing.length > 0) {

@@ -23,6 +23,7 @@ function reportRegionPlan({ promotion, region, several, deps }: RegionPlan): voi
   info(`${title}: ${reason}; replaces ${was ?? 'nothing'}`);
   for (const group of groups) reportGroup(group, info);
   info(`${pointer.name}: ${moves}`);
+  for (const warning of promotion.warnings) warn(warning);
   for (const group of groups) for (const warning of group.warnings) warn(`${group.facts.group.name}: ${warning}`);
   summary(
     joined([
@@ -30,6 +31,7 @@ function reportRegionPlan({ promotion, region, several, deps }: RegionPlan): voi
       `${code(image.id)}: ${text(reason)}. Replaces ${was === undefined ? 'nothing' : code(was)}.`,
       groups.length === 0 ? '' : table(['Group', 'Now', 'Action', 'Reason', 'On failure', 'About'], groups.map(planRow)),
       `${code(pointer.name)} ${text(moves)}.`,
+      ...promotion.warnings.map(warning => `- ⚠️ ${text(warning)}`),
       ...groups.flatMap(({ facts, warnings }) => warnings.map(warning => `- ⚠️ ${code(facts.group.name)}: ${text(warning)}`)),
     ]),
   );

@@ -1,14 +1,16 @@
 import { RejectedError } from '../kit/errors.ts';
+import { flag } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { common, dryRun, environment, family, regions } from '../model/common-settings.ts';
-import type { Image } from '../model/image.ts';
-import { environmentPointer, findWayBack, type WayBack } from '../model/pointer.ts';
+import { type Image, isOurs } from '../model/image.ts';
+import { environmentPointer, findWayBack, imageSequence, type WayBack } from '../model/pointer.ts';
 import type { Deps } from '../ports/deps.ts';
 import { findEquivalentImage, selectImage } from '../selection/select-image.ts';
 import { pointer, schemeOf, selection } from '../selection/settings.ts';
 import { applyPlans, isPending, type RegionResult, refreshesOf } from './apply.ts';
 import { deploymentSettings, recordDeployment } from './deployment.ts';
 import { liftVeto, veto } from './guards.ts';
+import { findLaunchedBefore } from './launched.ts';
 import { type Promotion, type PromotionOrder, throwIfRefused } from './plan.ts';
 import { type PointerState, readPointer } from './pointer.ts';
 import { amiIdsOf, forEachSequential, planRegions, type Region, type RegionPlan } from './region-plans.ts';
@@ -29,6 +31,10 @@ export const settings = {
   pointer,
   architecture,
   ...rolloutSettings,
+  emergency: flag('As fast as AWS can be watched: bake time 60s, no checkpoints.', false, {
+    withOnly: true,
+    neededBy: 'teams whose image does harm right now',
+  }),
   regions,
   githubToken,
   ...deploymentSettings,
@@ -48,14 +54,20 @@ export const outputs = {
 
 type RollbackInputs = Values<typeof settings>;
 type RollbackDeps = Deps<'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances', 'commits' | 'deployments'>;
-type Way = Extract<WayBack, { to: string }>;
+type Way = Extract<WayBack, { to: string }> & { readonly ran: boolean };
 
 export async function run(given: RollbackInputs, deps: RollbackDeps) {
-  const inputs = withGroupNames(given);
+  const inputs = withGroupNames(given.emergency ? { ...given, bake: 60, checkpoints: undefined, checkpointDelay: undefined } : given);
   throwIfUnfit(inputs);
   const plans = await deps.report.step('Plan', async () => {
     const { image, way } = await findTarget(inputs, deps);
-    return planRegions(inputs, image, deps, orderOf(inputs, image, way, deps));
+    const imageIn = async ({ aws }: Region) => {
+      // Without tags an image has no identity in another region: there the way back is that of its own pointer.
+      const own =
+        inputs.image === 'previous' ? findWayBack(await readPointer(environmentPointer(inputs), aws), inputs.environment).to : undefined;
+      return own === undefined || isOurs(image, schemeOf(inputs), inputs.family) ? undefined : aws.images.get(own);
+    };
+    return planRegions(inputs, image, deps, orderOf(inputs, image, way, deps), imageIn);
   });
   reportPlan(plans);
   throwIfRefused(plans);
@@ -83,16 +95,31 @@ export async function run(given: RollbackInputs, deps: RollbackDeps) {
 async function findTarget(inputs: RollbackInputs, deps: RollbackDeps) {
   const aws = deps.inRegion({ region: inputs.region });
   const state = await readPointer(environmentPointer(inputs), aws);
-  const previous = findWayBack(state, inputs.environment);
-  const way = inputs.image === 'previous' ? previous : await wayToSelected(inputs, deps, state);
-  if (way.to === undefined)
-    throw new RejectedError(`No image to roll back to: ${way.reason}.`, { unchanged: true, next: alternatives(state) });
-  const image = await aws.images.get(way.to);
+  const found = inputs.image === 'previous' ? await wayToPrevious(inputs, state, aws) : await wayToSelected(inputs, deps, state);
+  if (found.to === undefined)
+    throw new RejectedError(`No image to roll back to: ${found.reason}.`, { unchanged: true, next: alternatives(state) });
+  const ran =
+    inputs.image === 'previous' || [...imageSequence(state.history), ...state.history.map(({ value }) => value)].includes(found.to);
+  const image = await aws.images.get(found.to);
   if (image === undefined) {
-    const gone = `Image ${way.to}, which ${inputs.environment} ran before, no longer exists in ${inputs.region}.`;
+    const gone = `Image ${found.to}, which ${inputs.environment} ran before, no longer exists in ${inputs.region}.`;
     throw new RejectedError(gone, { unchanged: true, next: alternatives(state) });
   }
-  return { image, way };
+  return { image, way: { ...found, ran } };
+}
+
+/** From the pointer; from the launch templates of the groups where the pointer has no history. */
+async function wayToPrevious(inputs: RollbackInputs, state: PointerState, aws: Parameters<typeof findLaunchedBefore>[2]): Promise<WayBack> {
+  const way = findWayBack(state, inputs.environment);
+  const { current } = state;
+  if (way.to !== undefined || current === undefined || inputs.strategy === 'none') return way;
+  const launched = await findLaunchedBefore(inputs, current.value, aws);
+  if (launched === undefined) return way;
+  return {
+    to: launched,
+    replaces: current.value,
+    reason: `what the groups launched before ${current.value}, as their launch templates show`,
+  };
 }
 
 const orderOf =
@@ -107,7 +134,8 @@ const orderOf =
     };
     const was = image === home ? way.replaces : await inRegion();
     const reason = image === home ? way.reason : `the same image as ${home.id}, in ${region}`;
-    return { ...inputs, operation: 'rollback', image, reason, was, pointer, scheme: schemeOf(inputs), liftVeto: false, roll: inputs };
+    const facts = { image, reason, was, pointer, ran: way.ran, scheme: schemeOf(inputs) };
+    return { ...inputs, ...facts, operation: 'rollback', liftVeto: false, roll: inputs };
   };
 
 const replacedBy = (promotion: Promotion) => ({ ...promotion, imageId: promotion.was });

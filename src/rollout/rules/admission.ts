@@ -13,6 +13,8 @@ export interface Admission {
   readonly family: string;
   readonly environment: string;
   readonly liftVeto: boolean;
+  /** A rollback to an image that ran here: its tags and a later verdict do not matter. */
+  readonly ran?: boolean;
   /** Hash of the checks that the verdict must cover. */
   readonly requireChecks?: string | undefined;
   /** Why the signature of its verdict does not count: see "verdict-key". */
@@ -41,15 +43,15 @@ export interface Soak {
 
 export function imageRefusals(
   image: Image,
-  { operation = 'promote', scheme, family, environment, liftVeto, requireChecks, unsigned, guards = {}, now = 0 }: Admission,
+  { operation = 'promote', scheme, family, environment, liftVeto, ran = false, requireChecks, unsigned, guards = {}, now = 0 }: Admission,
 ): string[] {
   const dead = unavailableReason(image);
   if (dead !== undefined) return [`${image.id} cannot be launched, it is ${dead}: choose another image`];
-  if (!isOurs(image, scheme, family)) return [wrongFamily(image, scheme, family)];
+  if (!ran && !isOurs(image, scheme, family)) return [wrongFamily(image, scheme, family)];
   return [
     image.state !== 'available' && `${image.id} is still ${image.state}: wait until it is available`,
-    verdictRefusal(image, scheme, requireChecks),
-    unsigned !== undefined && unsigned,
+    !ran && verdictRefusal(image, scheme, requireChecks),
+    !ran && unsigned !== undefined && unsigned,
     isVetoed(image, scheme, environment) &&
       !liftVeto &&
       `${image.id} was rolled back in ${environment} and is vetoed there: ${REMEDY[operation]} if it was not the cause`,
@@ -132,6 +134,22 @@ export const familyRefusals = (launched: readonly Launched[], { family, scheme }
       `${group} launches ${id} of family "${other}", not of "${family}": check "groups" and "family", or set "adopt-groups: true" to take the group over`,
     ];
   });
+
+/** What a person should know of an image that ran here and would not be promoted today. */
+export function ranWarnings(image: Image, scheme: TagScheme): string[] {
+  const { ok, reason } = mayPass(image, scheme);
+  return ok ? [] : [`${image.id} has no passed verdict (${reason}); it is rolled back to because it ran here`];
+}
+
+/** Before the first promotion the groups differ, so that no single image is the way back. */
+export function memoryWarnings(
+  launched: readonly Launched[],
+  { operation, environment }: Pick<Admission, 'operation' | 'environment'>,
+): string[] {
+  if (operation !== 'promote' || new Set(launched.map(({ id }) => id)).size < 2) return [];
+  const each = launched.map(({ group, id }) => `${group} ${id}`).join(', ');
+  return [`the groups of ${environment} launch different images (${each}): to go back, run "rollback" with "image" and "groups" for each`];
+}
 
 /** Two architectures need two pointers: the image before would otherwise be of the other one, and no way back. */
 export const architectureRefusals = (pointer: string, image: Image, current: Image | undefined): string[] =>
