@@ -9,7 +9,7 @@ import { startLab } from '../../lab/lab.ts';
 import { paperHypervisor } from '../../lab/machines/paper.ts';
 import type { Place } from '../../lab/place.ts';
 import type { Timings } from '../../lab/timings.ts';
-import { sealedText, verdictOf, verdictValue } from '../../src/model/verdict.ts';
+import { signedText, verdictOf, verdictValue } from '../../src/model/verdict.ts';
 import { type Order, type Ran, runAction } from '../harness.ts';
 
 /** A lab of several accounts and regions; the images live in the first of each. Pages hold two things. */
@@ -64,7 +64,7 @@ export async function shareLab({ speed = 600, timings = {} }: { speed?: number; 
       if (verdict === undefined) throw new Error(`${id} has no verdict`);
       const credentials = { accessKeyId: lab.environment()['AWS_ACCESS_KEY_ID'] ?? '', secretAccessKey: 'x' };
       const kms = new KMSClient({ endpoint: lab.url, region: place.region, credentials });
-      const Message = Buffer.from(sealedText(id, verdict));
+      const Message = Buffer.from(signedText({ id, tags: tagsOf(place, id) }, verdict, scheme));
       const { Mac = Buffer.of() } = await kms.send(new GenerateMacCommand({ KeyId: key, Message, MacAlgorithm: 'HMAC_SHA_256' }));
       setTags(place, id, { 'ami-action:verdict': verdictValue(id, { ...verdict, mac: Buffer.from(Mac).toString('base64') }) });
     },

@@ -49,9 +49,29 @@ test('promote refuses a verdict that was written without the key, or is of anoth
   setTags(l.home, id, { [TAG]: verdictValue(id, { ...passed, mac }) });
   const forged = await promote(id);
   expect([forged.exitCode, forged.outputs['outcome'], current()]).toEqual([1, 'rejected', undefined]);
-  expect(forged.errors.join()).toContain(`the verdict of ${id} is not signed with it`);
+  expect(forged.errors.join()).toContain(`the verdict of ${id} does not fit its signature`);
   // What a tag is worth without a key.
   expect((await promote(id, { 'verdict-key': '' })).outputs['outcome']).toBe('done');
+});
+
+test('promote refuses an image whose identity was changed after it was signed', async () => {
+  const id = l.image('web-1', { tags: { 'ami-action:ref': 'refs/heads/feature' } });
+  await l.sign(id, KEY);
+  expect((await promote(id, { 'dry-run': 'true' })).outputs['outcome']).toBe('planned');
+  for (const [key, value] of [
+    ['ami-action:ref', 'refs/heads/main'],
+    ['ami-action:commit', 'e'.repeat(40)],
+  ] as const) {
+    const before = l.tags(id, BUILD)[key] ?? '';
+    setTags(l.home, id, { [key]: value });
+    const ran = await promote(id, { 'allowed-refs': 'main, feature' });
+    expect([ran.outputs['outcome'], current()]).toEqual(['rejected', undefined]);
+    expect(ran.errors.join()).toContain(
+      `the verdict of ${id} does not fit its signature: another key, another image, or changed identity tags`,
+    );
+    setTags(l.home, id, { [key]: before });
+  }
+  expect((await promote(id)).outputs['outcome']).toBe('done');
 });
 
 test('share signs the verdict of a copy for its own ID, once; a signature of the source does not count for it', async () => {
@@ -75,7 +95,7 @@ test('share signs the verdict of a copy for its own ID, once; a signature of the
   setTags(l.lab.place(PROD), other, { [TAG]: verdictValue(other, { ...verdict, source: id }) });
   const stolen = await promote(other, {}, PROD);
   expect([stolen.outputs['outcome'], current(PROD)]).toEqual(['rejected', copy]);
-  expect(stolen.errors.join()).toContain(`the verdict of ${other} is not signed with it`);
+  expect(stolen.errors.join()).toContain(`the verdict of ${other} does not fit its signature`);
 });
 
 test('a key that cannot be used stops everything that needs it', async () => {

@@ -17,7 +17,7 @@ export interface Verdict {
   readonly at: Date;
   /** For a copy: the image that was validated. */
   readonly source?: string | undefined;
-  /** Base64: the signature over `sealedText`, where a "verdict-key" is set. */
+  /** Base64: the signature over `signedText`, where a "verdict-key" is set. */
   readonly mac?: string | undefined;
 }
 
@@ -42,8 +42,14 @@ export function verdictValue(imageId: string, verdict: Verdict): string {
 const contentOf = ({ result, checks, at, source }: Verdict): string =>
   `${result} ${at.toISOString().slice(0, 19)}Z checks:${checks}${source === undefined ? '' : ` source:${source}`}`;
 
-/** What seal and signature cover. */
-export const sealedText = (imageId: string, verdict: Verdict): string => `ami-action verdict\n${imageId}\n${contentOf(verdict)}`;
+const sealedText = (imageId: string, verdict: Verdict): string => `ami-action verdict\n${imageId}\n${contentOf(verdict)}`;
+
+// What a promotion believes about an image; not what an account does with it.
+const SIGNED_IDENTITY = ['family', 'version', 'commit', 'ref', 'repository', 'fingerprint', 'base-ami', 'created-at'] as const;
+
+/** What a signature covers: verdict and identity, so that neither can be written or moved to another image without the key. */
+export const signedText = (image: Pick<Image, 'id' | 'tags'>, verdict: Verdict, scheme: TagScheme): string =>
+  [sealedText(image.id, verdict), ...SIGNED_IDENTITY.map(key => `${key}=${identity(image, scheme, key) ?? ''}`)].join('\n');
 
 /** The verdict in an image's tags, with its reason. Only `passed` may reach an environment. */
 export function verdictOf(image: Pick<Image, 'id' | 'tags'>, scheme: TagScheme): ImageVerdict {

@@ -98,7 +98,7 @@ async function signed(tags: Tags, { id }: Image, { scheme, verdictKey }: Signing
   const value = tags[key];
   if (value?.endsWith(UNSIGNED) !== true) return tags;
   const { verdict } = verdictOf({ id, tags: { [key]: value.slice(0, -UNSIGNED.length) } }, scheme);
-  return verdict === undefined ? tags : { ...tags, [key]: await signedVerdict(id, verdict, verdictKey, deps) };
+  return verdict === undefined ? tags : { ...tags, [key]: await signedVerdict({ id, tags }, verdict, scheme, verdictKey, deps) };
 }
 
 const hidden =

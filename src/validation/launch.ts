@@ -46,7 +46,11 @@ export async function launch(options: LaunchOptions, deps: ValidationDeps, onLef
     if (!mayDifferElsewhere(launched)) break;
     deps.report.info(`No ${launched.refused} for ${formatAttempt(attempt)}.`);
   }
-  const account = await deps.inRegion({ region }).account.id();
+  // The refusal counts more than a failure to read the account.
+  const account = await deps
+    .inRegion({ region })
+    .account.id()
+    .catch(() => 'unknown');
   throw launchError(tried, { region, account, instanceProfile: options.instanceProfile });
 }
 

@@ -23,7 +23,7 @@ export async function storeVerdict(
     return undefined;
   }
   try {
-    const value = await signedVerdict(image.id, verdict, verdictKey, deps);
+    const value = await signedVerdict(image, verdict, scheme, verdictKey, deps);
     await write(image, { ...verdict, value }, scheme, aws, deps);
     return undefined;
   } catch (failure) {
