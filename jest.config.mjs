@@ -1,3 +1,21 @@
+// The long lanes: loops that kill at every call, stories with real Packer of a minute and more, fuzzing. `npm run test:all` and CI run them too.
+const LONG = [
+  'demo.test.ts$',
+  'build-cancel.test.ts$',
+  'build-kill.test.ts$',
+  'build-templates.test.ts$',
+  'build-twice.test.ts$',
+  'build-untagged.test.ts$',
+  'fuzz.test.ts$',
+  'pipeline-architectures.test.ts$',
+  'prune-kill.test.ts$',
+  'roll-kill.test.ts$',
+  'validate-baked.test.ts$',
+  'validate-killed.test.ts$',
+];
+// Real Terraform needs a provider that most machines cannot download: only where the variable names its folder.
+const TERRAFORM = process.env.AMI_ACTION_TERRAFORM_PLUGINS ? [] : ['terraform.test.ts$'];
+
 export default {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
@@ -8,11 +26,10 @@ export default {
     ],
   },
   testMatch: ['<rootDir>/__tests__/**/*.test.ts'],
-  // Real Terraform, with a provider that most machines cannot fetch: only where one says where it lies.
-  testPathIgnorePatterns: process.env.AMI_ACTION_TERRAFORM_PLUGINS ? [] : ['terraform.test.ts$'],
+  testPathIgnorePatterns: [...TERRAFORM, ...(process.env.AMI_ACTION_ALL_TESTS === '1' ? [] : LONG)],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/lib/'],
-  // The whole-process tests wait for real processes on a machine that may be busy; none asserts a time.
+  // Tests of whole processes wait for them on a machine that may be busy. No test asserts a duration.
   testTimeout: 120_000,
-  // They wait more than they work: one for each core, not one less as is jest's default.
+  // Tests wait more than they work: one worker per core, not one less as is jest's default.
   maxWorkers: '100%',
 };

@@ -20,6 +20,7 @@ const all: readonly (readonly [name: string, command: string, args: readonly str
   ['format and lint', 'node_modules/.bin/biome', ['ci', '.']],
   ['types', 'node_modules/.bin/tsc', ['-p', 'tsconfig.all.json']],
   ['generated files', process.execPath, ['scripts/contract.ts', '--check']],
+  ['dead code', 'node_modules/.bin/knip', ['--no-progress']],
   ['tests', process.execPath, [...jest, ...jestArguments]],
 ];
 
