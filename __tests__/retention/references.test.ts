@@ -26,7 +26,7 @@ const version = (number: number, imageId: string, current: 'default' | 'latest' 
   isLatest: current === 'latest' || current === 'both',
   imageId,
 });
-const wrote = (version: number, value: string, description = 'ami-action promote: commit c') => ({ version, value, description });
+const wrote = (version: number, value: string, description = 'ami-action promote: was x, commit c') => ({ version, value, description });
 
 describe('instances', () => {
   test.each(['pending', 'stopping', 'stopped', 'shutting-down', 'unknown'])('one that is %s uses its image', state => {
@@ -145,7 +145,7 @@ describe('parameters', () => {
   });
 
   test('after a rollback the next one further back stays, although a newer value lies between', () => {
-    const history = [wrote(4, B, 'ami-action rollback: commit b'), wrote(3, C), wrote(2, B), wrote(1, A)];
+    const history = [wrote(4, B, 'ami-action rollback: was x, commit b'), wrote(3, C), wrote(2, B), wrote(1, A)];
     expect(Object.keys(users({ parameters: [{ name: '/ami/web/prod', value: B, history }] }, 1)).sort()).toEqual([A, B, C]);
   });
 
