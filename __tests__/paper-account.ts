@@ -93,9 +93,9 @@ export function paperClients(account: PaperAccount, pageSize: number) {
         const Instances = items.map(({ id, state, image }) => ({ InstanceId: id, ImageId: image, State: { Name: state } }));
         return { Reservations: [{ Instances }], NextToken: next };
       },
-      DescribeFleets: () => ({}),
-      DescribeSpotFleetRequests: () => ({}),
-      DescribeSpotInstanceRequests: () => ({}),
+      DescribeFleets: () => ({ Fleets: [] }),
+      DescribeSpotFleetRequests: () => ({ SpotFleetRequestConfigs: [] }),
+      DescribeSpotInstanceRequests: () => ({ SpotInstanceRequests: [] }),
       DescribeLaunchTemplateVersions: input => templateVersions(account, input, pageSize),
     }),
     autoScaling: client<AutoScalingClient>({
@@ -129,7 +129,13 @@ export function paperClients(account: PaperAccount, pageSize: number) {
         const { items, next } = paged(account.parameters, input, pageSize);
         return { Parameters: items.map(({ name, type }) => ({ Name: name, Type: type })), NextToken: next };
       },
-      GetParameters: input => ({ Parameters: (input['Names'] as string[]).flatMap(said => parameterMeant(account, said)) }),
+      GetParameters: input => {
+        const asked = (input['Names'] as string[]).map(name => [name, parameterMeant(account, name)] as const);
+        return {
+          Parameters: asked.flatMap(([, found]) => found),
+          InvalidParameters: asked.flatMap(([name, found]) => (found.length === 0 ? [name] : [])),
+        };
+      },
       GetParameterHistory: input => {
         const versions = account.parameters.find(({ name }) => name === input['Name'])?.versions ?? refuse('ParameterNotFound');
         const { items, next } = paged(versions, input, pageSize);

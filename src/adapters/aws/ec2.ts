@@ -10,6 +10,7 @@ import {
   type TagDescription,
 } from '@aws-sdk/client-ec2';
 import type { Tags } from '../../model/image.ts';
+import { always } from './complete.ts';
 import { asExpected } from './errors.ts';
 import { allPages, listed } from './pages.ts';
 
@@ -44,7 +45,7 @@ export const listTags = (ec2: EC2Client, Filters: Filter[]): Promise<TagDescript
     const page = await ec2
       .send(new DescribeTagsCommand({ Filters, MaxResults: 1000, NextToken }))
       .catch(asExpected('list tags (ec2:DescribeTags)'));
-    return { items: page.Tags, next: page.NextToken };
+    return { items: always(page.Tags, 'Tags of DescribeTags'), next: page.NextToken };
   });
 
 export async function launchPermissions(ec2: EC2Client, imageId: string): Promise<readonly LaunchPermission[]> {

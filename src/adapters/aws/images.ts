@@ -10,6 +10,7 @@ import {
 import { batches } from '../../kit/concurrently.ts';
 import type { Architecture, Image, ImageState } from '../../model/image.ts';
 import type { Capture, ImageQuery, Images } from '../../ports/images.ts';
+import { always } from './complete.ts';
 import { listTags, literally, MOST_FILTER_VALUES, tagFilters, tagsFromEc2, toEc2Tags } from './ec2.ts';
 import { asExpected, isCode } from './errors.ts';
 import { allPages, listed } from './pages.ts';
@@ -99,7 +100,7 @@ const listImages = (ec2: EC2Client, listing: Listing) =>
     const page = await ec2
       .send(new DescribeImagesCommand({ ...listing, MaxResults: 1000, NextToken }))
       .catch(asExpected('list images (ec2:DescribeImages)'));
-    return { items: page.Images?.map(fromEc2), next: page.NextToken };
+    return { items: always(page.Images, 'Images of DescribeImages').map(fromEc2), next: page.NextToken };
   });
 
 const dated = (iso: string | undefined): Date | undefined => (iso === undefined || iso === '' ? undefined : new Date(iso));

@@ -11,6 +11,7 @@ import { batches } from '../../kit/concurrently.ts';
 import { RejectedError } from '../../kit/errors.ts';
 import type { TemplateVersion } from '../../model/template.ts';
 import type { LaunchTemplates } from '../../ports/groups.ts';
+import { always } from './complete.ts';
 import { asExpected, codeOf, isCode } from './errors.ts';
 import { allPages } from './pages.ts';
 
@@ -76,7 +77,7 @@ export const listVersions = (ec2: EC2Client, query: DescribeLaunchTemplateVersio
     const page = await ec2
       .send(new DescribeLaunchTemplateVersionsCommand({ ...query, MaxResults, NextToken }))
       .catch(asExpected('describe launch template versions (ec2:DescribeLaunchTemplateVersions)'));
-    return { items: page.LaunchTemplateVersions, next: page.NextToken };
+    return { items: always(page.LaunchTemplateVersions, 'LaunchTemplateVersions of DescribeLaunchTemplateVersions'), next: page.NextToken };
   });
 
 /** Empty when the template or one of the versions does not exist. */

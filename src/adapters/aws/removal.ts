@@ -13,6 +13,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import type { Snapshot, Tags } from '../../model/image.ts';
 import type { Recycled, Removal, Removed, SnapshotResult } from '../../ports/images.ts';
+import { always } from './complete.ts';
 import { granteeOf, launchPermissions, tagFilters, tagsFromEc2 } from './ec2.ts';
 import { asExpected, isCode } from './errors.ts';
 import { allPages } from './pages.ts';
@@ -81,7 +82,7 @@ const ownSnapshots = (ec2: EC2Client, tags: Tags): Promise<Snapshot[]> =>
     const page = await ec2
       .send(new DescribeSnapshotsCommand({ OwnerIds: ['self'], Filters, MaxResults: 1000, NextToken }))
       .catch(asExpected('list snapshots (ec2:DescribeSnapshots)'));
-    return { items: page.Snapshots?.map(snapshotFromEc2), next: page.NextToken };
+    return { items: always(page.Snapshots, 'Snapshots of DescribeSnapshots').map(snapshotFromEc2), next: page.NextToken };
   });
 
 const imagesInBin = (ec2: EC2Client): Promise<Recycled[]> =>
@@ -90,7 +91,10 @@ const imagesInBin = (ec2: EC2Client): Promise<Recycled[]> =>
       .send(new ListImagesInRecycleBinCommand({ MaxResults: 1000, NextToken }))
       .catch(asExpected('list the images in the Recycle Bin (ec2:ListImagesInRecycleBin)'));
     return {
-      items: page.Images?.map(({ ImageId, RecycleBinExitTime }) => ({ id: ImageId ?? '', until: RecycleBinExitTime })),
+      items: always(page.Images, 'Images of ListImagesInRecycleBin').map(({ ImageId, RecycleBinExitTime }) => ({
+        id: always(ImageId, 'ImageId in the Recycle Bin'),
+        until: RecycleBinExitTime,
+      })),
       next: page.NextToken,
     };
   });
@@ -101,7 +105,10 @@ const snapshotsInBin = (ec2: EC2Client): Promise<Recycled[]> =>
       .send(new ListSnapshotsInRecycleBinCommand({ MaxResults: 1000, NextToken }))
       .catch(asExpected('list the snapshots in the Recycle Bin (ec2:ListSnapshotsInRecycleBin)'));
     return {
-      items: page.Snapshots?.map(({ SnapshotId, RecycleBinExitTime }) => ({ id: SnapshotId ?? '', until: RecycleBinExitTime })),
+      items: always(page.Snapshots, 'Snapshots of ListSnapshotsInRecycleBin').map(({ SnapshotId, RecycleBinExitTime }) => ({
+        id: SnapshotId ?? '',
+        until: RecycleBinExitTime,
+      })),
       next: page.NextToken,
     };
   });

@@ -3,6 +3,7 @@ import type { EC2Client } from '@aws-sdk/client-ec2';
 import type { SSMClient } from '@aws-sdk/client-ssm';
 import { aliasesIn, type InstanceFact, numberedVersions, type UserFacts, type VersionFact } from '../../../model/image-users.ts';
 import type { ImageUsers } from '../../../ports/images.ts';
+import { always } from '../complete.ts';
 import { listInstances } from '../ec2.ts';
 import { fleetLaunchers } from './fleets.ts';
 import { groupLaunchers, refreshLaunchers } from './launchers.ts';
@@ -53,9 +54,9 @@ async function instanceFacts(ec2: EC2Client, imageIds: readonly string[] | undef
   // EC2 refuses a filter without values.
   if (imageIds?.length === 0) return [];
   const found = await listInstances(ec2, imageIds === undefined ? [] : [{ Name: 'image-id', Values: [...imageIds] }]);
-  return found.map(({ InstanceId = '', ImageId = '', State, Tags }) => ({
+  return found.map(({ InstanceId = '', ImageId, State, Tags }) => ({
     id: InstanceId,
-    imageId: ImageId,
+    imageId: State?.Name === 'terminated' ? (ImageId ?? '') : always(ImageId, `ImageId of instance ${InstanceId}`),
     state: State?.Name ?? 'unknown',
     group: Tags?.find(({ Key }) => Key === 'aws:autoscaling:groupName')?.Value,
   }));

@@ -6,6 +6,7 @@ import {
   type FleetLaunchTemplateSpecification,
 } from '@aws-sdk/client-ec2';
 import type { Launcher, LaunchSource } from '../../../model/image-users.ts';
+import { always } from '../complete.ts';
 import { asExpected } from '../errors.ts';
 import { allPages, listed } from '../pages.ts';
 import { ofTemplate, snapshotsIn } from './launch-sources.ts';
@@ -26,8 +27,10 @@ const fleets = (ec2: EC2Client): Promise<Launcher[]> =>
     return {
       items: live.map(({ FleetId, LaunchTemplateConfigs }) => ({
         user: `fleet ${FleetId}`,
-        launches: (LaunchTemplateConfigs ?? []).flatMap(ofConfig),
-        snapshotIds: (LaunchTemplateConfigs ?? []).flatMap(({ Overrides = [] }) => Overrides.flatMap(snapshotsIn)),
+        launches: always(LaunchTemplateConfigs, `LaunchTemplateConfigs of fleet ${FleetId}`).flatMap(ofConfig),
+        snapshotIds: always(LaunchTemplateConfigs, `LaunchTemplateConfigs of fleet ${FleetId}`).flatMap(({ Overrides = [] }) =>
+          Overrides.flatMap(snapshotsIn),
+        ),
       })),
       next: page.NextToken,
     };
@@ -40,11 +43,16 @@ const spotFleets = (ec2: EC2Client): Promise<Launcher[]> =>
       .catch(asExpected('describe Spot fleets (ec2:DescribeSpotFleetRequests)'));
     const live = listed(page.SpotFleetRequestConfigs).filter(({ SpotFleetRequestState = '' }) => !OVER.has(SpotFleetRequestState));
     return {
-      items: live.map(({ SpotFleetRequestId, SpotFleetRequestConfig: config }) => ({
-        user: `Spot fleet ${SpotFleetRequestId}`,
-        launches: [...(config?.LaunchSpecifications ?? []).flatMap(ofImage), ...(config?.LaunchTemplateConfigs ?? []).flatMap(ofConfig)],
-        snapshotIds: (config?.LaunchSpecifications ?? []).flatMap(snapshotsIn),
-      })),
+      items: live.map(({ SpotFleetRequestId, SpotFleetRequestConfig }) => {
+        const { LaunchSpecifications = [], LaunchTemplateConfigs = [] } = SpotFleetRequestConfig ?? {};
+        // Every Spot fleet has one of the two.
+        always([...LaunchSpecifications, ...LaunchTemplateConfigs][0], `what Spot fleet ${SpotFleetRequestId} launches`);
+        return {
+          user: `Spot fleet ${SpotFleetRequestId}`,
+          launches: [...LaunchSpecifications.flatMap(ofImage), ...LaunchTemplateConfigs.flatMap(ofConfig)],
+          snapshotIds: LaunchSpecifications.flatMap(snapshotsIn),
+        };
+      }),
       next: page.NextToken,
     };
   });
@@ -56,10 +64,10 @@ const spotRequests = (ec2: EC2Client): Promise<Launcher[]> =>
       .catch(asExpected('describe Spot requests (ec2:DescribeSpotInstanceRequests)'));
     const live = listed(page.SpotInstanceRequests).filter(({ State = '' }) => !OVER.has(State));
     return {
-      items: live.map(({ SpotInstanceRequestId, LaunchSpecification = {} }) => ({
+      items: live.map(({ SpotInstanceRequestId, LaunchSpecification }) => ({
         user: `Spot request ${SpotInstanceRequestId}`,
-        launches: ofImage(LaunchSpecification),
-        snapshotIds: snapshotsIn(LaunchSpecification),
+        launches: [{ imageId: always(LaunchSpecification?.ImageId, `ImageId of Spot request ${SpotInstanceRequestId}`) }],
+        snapshotIds: snapshotsIn(LaunchSpecification ?? {}),
       })),
       next: page.NextToken,
     };

@@ -7,6 +7,7 @@ import {
 import { concurrently } from '../../../kit/concurrently.ts';
 import { isOver, type RefreshStatus } from '../../../model/group.ts';
 import type { Launcher } from '../../../model/image-users.ts';
+import { always } from '../complete.ts';
 import { asExpected, isCode } from '../errors.ts';
 import { listGroups } from '../group-reads.ts';
 import { allPages } from '../pages.ts';
@@ -18,11 +19,14 @@ const REFRESHES_AT_ONCE = 6;
 export async function groupLaunchers(autoScaling: AutoScalingClient): Promise<Launcher[]> {
   const [groups, configurations] = await Promise.all([listGroups(autoScaling, {}), configurationLaunchers(autoScaling)]);
   const byName = new Map(configurations.map(({ name, launches }) => [name, launches]));
-  const launchers = groups.map(({ AutoScalingGroupName: group = '', LaunchTemplate, MixedInstancesPolicy, LaunchConfigurationName }) => ({
-    user: `group ${group}`,
-    group,
-    launches: [...ofTemplate(LaunchTemplate), ...ofPolicy(MixedInstancesPolicy), ...(byName.get(LaunchConfigurationName ?? '') ?? [])],
-  }));
+  const launchers = groups.map(({ AutoScalingGroupName, LaunchTemplate, MixedInstancesPolicy, LaunchConfigurationName }) => {
+    const group = always(AutoScalingGroupName, 'AutoScalingGroupName of a group');
+    return {
+      user: `group ${group}`,
+      group,
+      launches: [...ofTemplate(LaunchTemplate), ...ofPolicy(MixedInstancesPolicy), ...(byName.get(LaunchConfigurationName ?? '') ?? [])],
+    };
+  });
   return [...launchers, ...configurations];
 }
 
@@ -33,12 +37,14 @@ const configurationLaunchers = (autoScaling: AutoScalingClient): Promise<(Launch
       .send(new DescribeLaunchConfigurationsCommand({ MaxRecords: 100, NextToken }))
       .catch(asExpected('describe launch configurations (autoscaling:DescribeLaunchConfigurations)'));
     return {
-      items: page.LaunchConfigurations?.map(({ LaunchConfigurationName = '', ImageId = '', BlockDeviceMappings }) => ({
-        name: LaunchConfigurationName,
-        user: `launch configuration ${LaunchConfigurationName}`,
-        launches: [{ imageId: ImageId }],
-        snapshotIds: snapshotsIn({ BlockDeviceMappings }),
-      })),
+      items: always(page.LaunchConfigurations, 'LaunchConfigurations of DescribeLaunchConfigurations').map(
+        ({ LaunchConfigurationName = '', ImageId, BlockDeviceMappings }) => ({
+          name: LaunchConfigurationName,
+          user: `launch configuration ${LaunchConfigurationName}`,
+          launches: [{ imageId: always(ImageId, `ImageId of launch configuration ${LaunchConfigurationName}`) }],
+          snapshotIds: snapshotsIn({ BlockDeviceMappings }),
+        }),
+      ),
       next: page.NextToken,
     };
   });

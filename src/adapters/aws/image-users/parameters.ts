@@ -1,17 +1,11 @@
-import {
-  DescribeParametersCommand,
-  GetParametersCommand,
-  type GetParametersCommandOutput,
-  type Parameter,
-  type ParameterMetadata,
-  type SSMClient,
-} from '@aws-sdk/client-ssm';
+import { DescribeParametersCommand, GetParametersCommand, type ParameterMetadata, type SSMClient } from '@aws-sdk/client-ssm';
 import { batches, concurrently } from '../../../kit/concurrently.ts';
 import { AccessError } from '../../../kit/errors.ts';
 import type { ParameterFact } from '../../../model/image-users.ts';
 import { referencedParameter } from '../../../model/patterns.ts';
 import type { UserScope } from '../../../ports/images.ts';
-import { asExpected, undefinedOn, unreadableAnswer } from '../errors.ts';
+import { always } from '../complete.ts';
+import { asExpected, undefinedOn } from '../errors.ts';
 import { allPages } from '../pages.ts';
 import { parameterHistory } from '../parameters.ts';
 
@@ -22,7 +16,7 @@ const NAMES_PER_CALL = 10;
 /** Values of every parameter that may hold an image ID, with the history of pointers. */
 export async function parameterFacts(ssm: SSMClient, { pointers, ignoredParameters }: UserScope): Promise<ParameterFact[]> {
   const listed = await metadata(ssm);
-  const names = listed.filter(mayHoldImage).map(({ Name = '' }) => Name);
+  const names = listed.filter(mayHoldImage).map(({ Name }) => always(Name, 'Name of a parameter'));
   const isPointer = (name: string) => pointers.pattern.test(name);
   const values = await valuesOf(
     ssm,
@@ -43,29 +37,26 @@ const metadata = (ssm: SSMClient): Promise<ParameterMetadata[]> =>
     const page = await ssm
       .send(new DescribeParametersCommand({ MaxResults: 50, NextToken }))
       .catch(asExpected('list parameters (ssm:DescribeParameters)'));
-    return { items: page.Parameters, next: page.NextToken };
+    return { items: always(page.Parameters, 'Parameters of DescribeParameters'), next: page.NextToken };
   });
 
 async function valuesOf(ssm: SSMClient, names: readonly string[]): Promise<Map<string, string>> {
   const answers = await concurrently(batches(names, NAMES_PER_CALL), CALLS_AT_ONCE, async Names => {
     const doing = `read the parameters ${Names.join(', ')} (ssm:GetParameters)`;
     // Parameters that were deleted after the listing are returned as invalid.
-    const answer = await ssm.send(new GetParametersCommand({ Names })).catch(asExpected(doing));
-    return complete(answer, Names.length, doing).map(({ Name = '', Value = '' }) => [Name, Value] as const);
+    const { Parameters, InvalidParameters = [] } = await ssm.send(new GetParametersCommand({ Names })).catch(asExpected(doing));
+    const values = new Map(always(Parameters, 'Parameters of GetParameters').map(({ Name, Value }) => [Name, Value]));
+    return Names.filter(name => !InvalidParameters.includes(name)).map(
+      name => [name, always(values.get(name), `the value of parameter ${name}`)] as const,
+    );
   });
   return new Map(answers.flat());
 }
 
-/** Every name must be in one of the two lists: a name that is in none would look as if its parameter did not exist. */
-function complete({ Parameters, InvalidParameters }: GetParametersCommandOutput, names: number, doing: string): readonly Parameter[] {
-  if ((Parameters?.length ?? 0) + (InvalidParameters?.length ?? 0) !== names) throw unreadableAnswer(doing, 'parameters are missing');
-  return Parameters ?? [];
-}
-
 const historyOf = async (ssm: SSMClient, name: string): Promise<ParameterFact['history']> =>
-  (await parameterHistory(ssm, name)).map(({ Version = 0, Value = '', Description = '' }) => ({
-    version: Version,
-    value: Value,
+  (await parameterHistory(ssm, name)).map(({ Version, Value, Description = '' }) => ({
+    version: always(Version, `Version in the history of ${name}`),
+    value: always(Value, `Value in the history of ${name}`),
     description: Description,
   }));
 
@@ -78,7 +69,8 @@ export async function resolveAliases(ssm: SSMClient, aliases: readonly string[])
       .send(new GetParametersCommand({ Names: [name] }))
       .catch(undefinedOn('ParameterVersionNotFound', 'ParameterNotFound'))
       .catch(asExpected(doing));
-    const value = answer && complete(answer, 1, doing)[0]?.Value;
+    const { Parameters = [], InvalidParameters = [] } = answer ?? { InvalidParameters: [name] };
+    const value = InvalidParameters.length > 0 ? undefined : always(Parameters[0]?.Value, `the value of parameter ${name}`);
     // Whether a parameter of another account exists cannot be known.
     if (value === undefined && name.startsWith('arn:')) {
       throw new AccessError(`Cannot read the parameter ${name}, which a launch template uses.`, {

@@ -1,6 +1,7 @@
 import type { EC2Client, LaunchTemplateVersion } from '@aws-sdk/client-ec2';
 import { batches, concurrently } from '../../../kit/concurrently.ts';
 import type { VersionFact } from '../../../model/image-users.ts';
+import { always, incomplete } from '../complete.ts';
 import { isCode } from '../errors.ts';
 import { listVersions } from '../launch-templates.ts';
 import { snapshotsIn } from './launch-sources.ts';
@@ -53,7 +54,10 @@ export function numberedVersionReader(ec2: EC2Client): (byTemplate: ReadonlyMap<
 async function someVersions(ec2: EC2Client, template: string, versions: readonly string[]): Promise<VersionFact[]> {
   const named = template.startsWith('lt-') ? { LaunchTemplateId: template } : { LaunchTemplateName: template };
   try {
-    return (await listVersions(ec2, { ...named, Versions: [...versions] })).map(version => fact(version, false));
+    const found = (await listVersions(ec2, { ...named, Versions: [...versions] })).map(version => fact(version, false));
+    const missing = versions.find(number => !found.some(({ version }) => String(version) === number));
+    if (missing !== undefined) throw incomplete(`version ${missing} of launch template ${template}`);
+    return found;
   } catch (cause) {
     // The template does not exist, so nothing can be launched from it.
     if (isCode(cause, 'InvalidLaunchTemplateId.NotFound', 'InvalidLaunchTemplateName.NotFoundException')) return [];
@@ -65,11 +69,11 @@ async function someVersions(ec2: EC2Client, template: string, versions: readonly
 }
 
 const fact = (version: LaunchTemplateVersion, isLatest: boolean): VersionFact => ({
-  templateId: version.LaunchTemplateId ?? '',
+  templateId: always(version.LaunchTemplateId, 'LaunchTemplateId of a version'),
   templateName: version.LaunchTemplateName ?? '',
-  version: version.VersionNumber ?? 0,
-  isDefault: version.DefaultVersion ?? false,
+  version: always(version.VersionNumber, `VersionNumber of ${version.LaunchTemplateId}`),
+  isDefault: always(version.DefaultVersion, `DefaultVersion of ${version.LaunchTemplateId}`),
   isLatest,
-  imageId: version.LaunchTemplateData?.ImageId ?? '',
+  imageId: always(version.LaunchTemplateData, `LaunchTemplateData of ${version.LaunchTemplateId}`).ImageId ?? '',
   snapshotIds: snapshotsIn(version.LaunchTemplateData ?? {}),
 });
