@@ -8,6 +8,11 @@ import { DAY, HOME, MOVING, NOW, OWN, paperOf, type RandomAccount, REPOSITORY } 
  */
 
 const tag = (one: Pick<Image, 'tags'>, key: string): string | undefined => one.tags[`ami-action:${key}`];
+/** When it was built: what a copy was tagged with, else its own date. */
+const born = (one: Image): number | undefined => {
+  const tagged = tag(one, 'created-at');
+  return tagged === undefined ? one.createdAt?.getTime() : new Date(tagged).getTime();
+};
 const daysSince = (at: string | Date) => (NOW - new Date(at).getTime()) / DAY;
 
 export const inFamily = (drawn: RandomAccount): readonly Image[] => drawn.images.filter(one => tag(one, 'family') === 'web');
@@ -90,13 +95,17 @@ export const untouchable = (one: Image): boolean =>
   one.public ||
   one.protected ||
   one.ownerAlias !== undefined ||
-  one.state === 'pending' ||
+  !['available', 'failed', 'disabled'].includes(one.state) ||
   tag(one, 'family') !== 'web' ||
   tag(one, 'keep') !== undefined;
 
 /** It boots, or would as soon as prune takes back what prune did to it. */
 const boots = (one: Image): boolean =>
   one.state === 'available' || (one.state === 'disabled' && isMarked(one) && tag(one, 'marked-at')?.endsWith('disabled') === true);
+
+/** A copy is as young as the moment of copying. */
+const isOldEnough = (one: Image, days: number): boolean =>
+  [born(one), one.createdAt?.getTime()].every(at => at === undefined || daysSince(new Date(at)) >= days);
 
 /** Not needed in its region: unreferenced, old enough, and with enough newer ones that boot. */
 function unneeded(one: Image, drawn: RandomAccount, elsewhere: boolean): boolean {
@@ -109,7 +118,7 @@ function unneeded(one: Image, drawn: RandomAccount, elsewhere: boolean): boolean
       fromPullRequest(other) === fromPullRequest(one) &&
       other.architecture === one.architecture &&
       boots(other) &&
-      other.createdAt > one.createdAt,
+      (born(other) ?? 0) > (born(one) ?? 0),
   );
   const hasPassed = (other: Image) => tag(other, 'verdict') !== undefined;
   const taken = tag(one, 'reused-at');
@@ -117,16 +126,18 @@ function unneeded(one: Image, drawn: RandomAccount, elsewhere: boolean): boolean
     !untouchable(one) &&
     !couldStart(one.id, drawn) &&
     !(elsewhere && couldStartElsewhere(one, drawn)) &&
-    daysSince(one.createdAt) >= youngerThanDays &&
-    !(boots(one) && newer.length < wanted) &&
-    !(boots(one) && hasPassed(one) && newer.filter(hasPassed).length < passed) &&
+    isOldEnough(one, youngerThanDays) &&
+    !(born(one) === undefined && (wanted > 0 || passed > 0 || youngerThanDays > 0)) &&
+    !(boots(one) && born(one) !== undefined && newer.length < wanted) &&
+    !(boots(one) && born(one) !== undefined && hasPassed(one) && newer.filter(hasPassed).length < passed) &&
     !(wanted > 0 && taken !== undefined && daysSince(taken) < Math.max(youngerThanDays, 1)) &&
     !(launchedWithinDays !== undefined && (one.lastLaunchedAt === undefined || daysSince(one.lastLaunchedAt) < launchedWithinDays + 1))
   );
 }
 
 /** What was built from one commit for one architecture is one build. */
-export const buildOf = (one: Image): string => (tag(one, 'commit') === undefined ? one.id : `${tag(one, 'commit')} ${one.architecture}`);
+export const buildOf = (one: Image): string =>
+  tag(one, 'commit') === undefined ? one.id : [tag(one, 'commit'), tag(one, 'created-at'), one.architecture].join(' ');
 
 /** Itself and, if its build lies in both regions, all images of that build. */
 export function withCopies(one: Image, drawn: RandomAccount): readonly Image[] {

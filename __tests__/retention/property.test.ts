@@ -41,7 +41,10 @@ function depsOf(drawn: RandomAccount, turned: boolean): AllDeps {
     if (role !== undefined) return { imageUsers: consumerUsers(drawn) };
     const here = drawn.images.filter(one => oracle.regionOf(one, drawn) === region);
     const ofImages = here.map(one => ({ ...one, id: one.snapshotIds[0] ?? '', description: `Created by CreateImage(i-1) for ${one.id}` }));
-    const snapshots = [...ofImages.map(one => ({ ...one, startedAt: one.createdAt })), ...(region === HOME ? drawn.strays : [])];
+    const snapshots = [
+      ...ofImages.map(one => ({ ...one, startedAt: one.createdAt ?? new Date(NOW) })),
+      ...(region === HOME ? drawn.strays : []),
+    ];
     const left = [...here.map(one => ({ ...one, kind: 'image' })), ...ofImages.map(one => ({ ...one, kind: 'snapshot' }))];
     return {
       images: { find: async () => listed(here) },

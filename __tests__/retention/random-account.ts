@@ -35,7 +35,10 @@ const mark = fc.record({
 const image = (n: number) =>
   fc
     .record({
-      state: fc.constantFrom<Image['state'][]>('available', 'available', 'available', 'available', 'pending', 'failed', 'disabled'),
+      state: fc.constantFrom<Image['state'][]>(
+        ...(['available', 'available', 'available', 'available', 'available', 'pending', 'failed', 'disabled'] as const),
+        'brand-new' as never,
+      ),
       architecture: fc.constantFrom<Image['architecture'][]>('x86_64', 'x86_64', 'arm64'),
       ownerId: fc.nat(7).map(drawn => (drawn === 7 ? '999999999999' : OWN)),
       public: seldom(7),
@@ -45,6 +48,9 @@ const image = (n: number) =>
       keep: seldom(7),
       passed: fc.boolean(),
       ageDays: fc.integer({ min: 0, max: 30 }),
+      // A copy has the tag of its source and a date of its own; AWS may leave the date out.
+      copiedDaysLater: fc.constantFrom(undefined, undefined, undefined, undefined, 3, 12),
+      dated: fc.constantFrom(true, true, true, true, true, true, true, false),
       commit: fc.constantFrom('c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7', 'c8', undefined),
       marked: maybe(mark, 2),
       pullRequest: fc.constantFrom(false, false, false, true),
@@ -61,6 +67,8 @@ type Drawn = { [K in keyof Image]?: Image[K] } & {
   keep: boolean;
   passed: boolean;
   ageDays: number;
+  copiedDaysLater: number | undefined;
+  dated: boolean;
   commit: string | undefined;
   marked: { daysAgo: number; said: string; deprecated: boolean; readable: boolean } | undefined;
   pullRequest: boolean;
@@ -72,14 +80,32 @@ type Drawn = { [K in keyof Image]?: Image[K] } & {
 };
 
 function asImage(n: number, drawn: Drawn): Image {
-  const { family, keep, passed, ageDays, commit, marked, pullRequest, base, takenHoursAgo, launchedDaysAgo, deadUntil, deadOf, ...rest } =
-    drawn;
+  const {
+    family,
+    keep,
+    passed,
+    ageDays,
+    copiedDaysLater,
+    dated,
+    commit,
+    marked,
+    pullRequest,
+    base,
+    takenHoursAgo,
+    launchedDaysAgo,
+    deadUntil,
+    deadOf,
+    ...rest
+  } = drawn;
   const ago = (days: number) => new Date(NOW - days * DAY);
+  // No two of the same moment: the oracle has no opinion on ties.
+  const builtAt = NOW - ageDays * DAY - n * 60_000;
   const build = { 'ami-action:purpose': 'build', 'ami-action:repository': deadOf, 'ami-action:expires-at': deadUntil };
   const tags: Record<string, string | undefined> = {
     ...(family === undefined && rest.ownerId === OWN ? build : {}),
     'ami-action:family': family,
     'ami-action:keep': keep ? 'true' : undefined,
+    'ami-action:created-at': copiedDaysLater === undefined ? undefined : new Date(builtAt).toISOString(),
     'ami-action:commit': commit,
     'ami-action:marked-at': marked && (marked.readable ? `${ago(marked.daysAgo).toISOString()}${marked.said}` : 'yesterday'),
     'ami-action:ref': pullRequest ? 'refs/pull/7/merge' : undefined,
@@ -99,8 +125,7 @@ function asImage(n: number, drawn: Drawn): Image {
       imdsV2: true,
       ena: true,
     },
-    // No two of the same moment: the oracle has no opinion on ties.
-    createdAt: new Date(NOW - ageDays * DAY - n * 60_000),
+    createdAt: dated ? new Date(Math.min(NOW, builtAt + (copiedDaysLater ?? 0) * DAY)) : undefined,
     tags: Object.fromEntries(Object.entries(tags).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]))),
     deprecatedAt: marked?.deprecated ? ago(marked.daysAgo) : undefined,
     lastLaunchedAt: launchedDaysAgo === undefined ? undefined : ago(launchedDaysAgo),

@@ -53,7 +53,7 @@ const verdict = (n: number) => verdictValue(id(n), { result: 'passed', checks: '
 const keeping = (change: Partial<Policy['keep']>) => ({ keep: { ...policy.keep, ...change } });
 const decisions = (candidates: readonly Candidate[], change: Partial<Policy> = {}) =>
   planPrune(candidates, { ...policy, ...change }, NOW).map(({ image: { createdAt }, action, reason }) => [
-    (NOW - createdAt.getTime()) / DAY,
+    createdAt === undefined ? undefined : (NOW - createdAt.getTime()) / DAY,
     action,
     reason,
   ]);
@@ -112,6 +112,56 @@ test('a young image is kept, to the second', () => {
   ]);
 });
 
+describe('an image whose date cannot be read', () => {
+  const undated = (n: number) => candidate(n, { createdAt: undefined });
+
+  test('is kept, has no place among the newest, and does not change what happens to the others', () => {
+    expect(decisions([candidate(1), undated(5), candidate(2), candidate(3), undated(6)], keeping({ newest: 2 }))).toEqual([
+      [1, 'keep', 'one of the newest 2'],
+      [2, 'keep', 'one of the newest 2'],
+      [3, 'remove', 'nothing uses it'],
+      [undefined, 'keep', 'creation date unknown'],
+      [undefined, 'keep', 'creation date unknown'],
+    ]);
+  });
+
+  test('is dated by the tag that its build wrote', () => {
+    const tagged = candidate(5, {
+      createdAt: undefined,
+      tags: { 'ami-action:family': 'web', 'ami-action:created-at': new Date(NOW - DAY).toISOString() },
+    });
+    expect(decisions([tagged, candidate(2)])).toEqual([
+      [undefined, 'keep', 'the newest'],
+      [2, 'remove', 'nothing uses it'],
+    ]);
+  });
+
+  test('can be deleted by name, and when no rule depends on a date', () => {
+    expect(decisions([undated(5)], NO_RETENTION_POLICY)).toEqual([[undefined, 'remove', 'nothing uses it']]);
+  });
+});
+
+describe('a copy', () => {
+  const copiedLate = (n: number, builtDaysAgo: number) =>
+    candidate(n, {
+      tags: { 'ami-action:family': 'web', 'ami-action:created-at': new Date(NOW - builtDaysAgo * DAY).toISOString() },
+    });
+
+  test('ranks by the date of its build, not by that of copying', () => {
+    expect(decisions([copiedLate(1, 20), copiedLate(2, 10)])).toEqual([
+      [2, 'keep', 'the newest'],
+      [1, 'remove', 'nothing uses it'],
+    ]);
+  });
+
+  test('is as young as the copy', () => {
+    expect(decisions([candidate(3), copiedLate(1, 20)], keeping({ youngerThanSeconds: (2 * DAY) / 1000 }))).toEqual([
+      [3, 'keep', 'the newest'],
+      [1, 'keep', 'younger than minimum-age'],
+    ]);
+  });
+});
+
 test('the newest passed images are kept, however many images are newer', () => {
   expect(decisions([candidate(1), candidate(2), passed(3), passed(4)], keeping({ passed: 1 }))).toEqual([
     [1, 'keep', 'the newest'],
@@ -166,6 +216,7 @@ describe('under every policy an image is kept that is', () => {
       'managed by AWS Backup',
     ],
     ['being made', candidate(9, { state: 'pending' }), 'still pending'],
+    ['in an unknown state', candidate(9, { state: 'archived' as never }), 'in state "archived", which this version does not know'],
     ['protected', candidate(9, { protected: true }), 'protected from deregistration'],
     ['tagged', candidate(9, { tags: { 'ami-action:family': 'web', 'ami-action:keep': 'demo on friday' } }), 'tagged ami-action:keep'],
   ])('%s', (_, kept, reason) => {

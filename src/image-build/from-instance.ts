@@ -89,12 +89,12 @@ async function findEarlierImage(
   const oldest = clock.now() - (maxAgeOf(rebuild) ?? Number.POSITIVE_INFINITY) * 1000;
   const usable = found.filter(
     image =>
-      image.createdAt.getTime() >= oldest &&
+      (image.createdAt?.getTime() ?? Number.NEGATIVE_INFINITY) >= oldest &&
       unavailableReason(image) === undefined &&
       provenBad(image, scheme) === undefined &&
       (['family', 'for-family'] as const).every(key => [undefined, mine].includes(identity(image, scheme, key))),
   );
-  return usable.sort(newestFirst)[0];
+  return usable.sort(newestFirst(scheme))[0];
 }
 
 /** The image of a call whose answer was lost. */

@@ -148,7 +148,7 @@ async function familyOf({ options: { family }, plan: { scheme, regions } }: Inpu
 const CHAIN = ' ("base-image" selects the family itself, so every build is the base of the next, and every run builds)';
 
 function buildReason(found: Reuse, family: readonly Found[], { options, plan, print }: Inputs): string {
-  const [newest] = family.map(({ image }) => image).sort(newestFirst);
+  const [newest] = family.map(({ image }) => image).sort(newestFirst(plan.scheme));
   if (newest === undefined) return 'it is the first image of its family';
   const changed = changedInputs(print, identity(newest, plan.scheme, 'inputs'));
   if (changed === undefined || changed.length === 0) return found.reason;

@@ -72,7 +72,7 @@ async function listLeftovers(entry: BuildEntry, known: ReadonlySet<string>, aws:
     [id, sourceInstanceId, sourceImageId].some(candidate => known.has(candidate)) &&
     (tag === undefined || [undefined, tag[1]].includes(held[tag[0]]));
   const byName = (known.size === 0 ? [] : await findNamed(entry, aws))
-    .filter(image => image.createdAt.getTime() >= since && !(familyKey in image.tags) && isOurs(image))
+    .filter(image => (image.createdAt?.getTime() ?? 0) >= since && !(familyKey in image.tags) && isOurs(image))
     .map((image): Leftover => ({ kind: 'image', id: image.id, tags: image.tags, ending: false }));
   return [...byTag, ...byName.filter(image => !byTag.some(({ id }) => id === image.id))];
 }

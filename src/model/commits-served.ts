@@ -18,7 +18,7 @@ const REFRESH_AFTER_MS = 3_600_000;
 export function reusedTags(image: Pick<Image, 'tags' | 'createdAt'>, commit: string, scheme: TagScheme, now: number): Tags {
   const reusedAt = Date.parse(identity(image, scheme, 'reused-at') ?? '');
   const commitTags = servedCommitTags(image, commit, scheme);
-  const isFresh = now - Math.max(image.createdAt.getTime(), Number.isNaN(reusedAt) ? 0 : reusedAt) < REFRESH_AFTER_MS;
+  const isFresh = now - Math.max(image.createdAt?.getTime() ?? 0, Number.isNaN(reusedAt) ? 0 : reusedAt) < REFRESH_AFTER_MS;
   return isFresh && Object.keys(commitTags).length === 0
     ? {}
     : { ...commitTags, [tagKey(scheme, 'reused-at')]: new Date(now).toISOString() };

@@ -56,7 +56,7 @@ const DAY_MS = 86_400_000;
 /** The first condition that excludes the image. */
 function violation(criterion: Criterion, image: Facts, now: number): string | undefined {
   const { providers, names, daysSinceCreated, daysSinceDeprecated } = criterion;
-  const days = (since: Date) => (now - since.getTime()) / DAY_MS;
+  const days = (since: Date | undefined) => (since === undefined ? 0 : (now - since.getTime()) / DAY_MS);
   if (providers.length > 0 && !providers.includes(image.ownerId)) return `do not list account ${image.ownerId}`;
   if (names.length > 0 && !names.some(pattern => matchesGlob(pattern, image.name))) return `do not match the name "${image.name}"`;
   if (daysSinceCreated !== undefined && days(image.createdAt) > daysSinceCreated)

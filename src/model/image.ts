@@ -16,7 +16,8 @@ export interface Image {
   readonly ownerId: string;
   /** `aws-backup-vault` for an image of AWS Backup, which only AWS Backup may remove. */
   readonly ownerAlias?: string | undefined;
-  readonly createdAt: Date;
+  /** Of this image ID, so of a copy when it was copied. Undefined: missing or unreadable. */
+  readonly createdAt: Date | undefined;
   readonly public: boolean;
   readonly tags: Tags;
   readonly snapshotIds: readonly string[];
@@ -87,7 +88,23 @@ export const identity = (image: Pick<Image, 'tags'>, scheme: TagScheme, key: Ide
 export const isOurs = (image: Pick<Image, 'tags'>, scheme: TagScheme, family: string): boolean =>
   identity(image, scheme, 'family') === family;
 
-export const newestFirst = (a: Image, b: Image): number => b.createdAt.getTime() - a.createdAt.getTime() || (a.id < b.id ? 1 : -1);
+/**
+ * When the content was built, in milliseconds since 1970: the tag `created-at`, which copies keep, else the date of AWS, which of a copy is that of copying.
+ * Undefined: neither can be read.
+ */
+export function builtAt(image: Pick<Image, 'tags' | 'createdAt'>, scheme?: TagScheme): number | undefined {
+  const tagged = scheme === undefined ? undefined : identity(image, scheme, 'created-at');
+  const at = tagged !== undefined && /^\d{4}-\d\d-\d\dT/.test(tagged) ? Date.parse(tagged) : Number.NaN;
+  return Number.isNaN(at) ? image.createdAt?.getTime() : at;
+}
+
+/** Images without a date come last. */
+export const newestFirst =
+  (scheme?: TagScheme) =>
+  (a: Image, b: Image): number => {
+    const [first = Number.NEGATIVE_INFINITY, second = Number.NEGATIVE_INFINITY] = [builtAt(a, scheme), builtAt(b, scheme)];
+    return first === second ? (a.id < b.id ? 1 : -1) : second - first;
+  };
 
 const FINAL_STATES: ReadonlySet<ImageState> = new Set(['failed', 'error', 'invalid', 'deregistered', 'disabled']);
 

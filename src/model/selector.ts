@@ -64,7 +64,9 @@ export interface Choice {
 
 /** Picks by commit, ref, version or "latest" among the images of a family. A selector that matches several is refused. */
 export function pickImage(images: readonly Image[], selector: Selector, choice: Choice): Picked {
-  const usable = images.filter(image => unavailableReason(image) === undefined && isOfArchitecture(image, choice)).sort(newestFirst);
+  const usable = images
+    .filter(image => unavailableReason(image) === undefined && isOfArchitecture(image, choice))
+    .sort(newestFirst(choice.scheme));
   const own = usable.filter(image => matches(image, selector, choice.scheme));
   // A commit that changed nothing reuses an image that existed.
   const reuses = own.length === 0 && selector.kind === 'commit';

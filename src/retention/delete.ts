@@ -54,7 +54,7 @@ export async function run(
   if (action !== 'remove') throw refusal(image, reason, scheme);
 
   const effect = options.dryRun ? 'would be removed' : 'to be removed';
-  const cells = [...identityCells(image, scheme), formatAge(image, clock.now()), `${effect}: ${text(reason)}`];
+  const cells = [...identityCells(image, scheme), formatAge(image, scheme, clock.now()), `${effect}: ${text(reason)}`];
   report.summary([`### Delete ${code(image.id)} of ${text(options.family)}`, table([...IDENTITY_HEAD, 'Age', ''], [cells])].join('\n\n'));
   const results = { amiId: image.id, removed: !options.dryRun, reason };
   if (options.dryRun) return { outcome: 'planned' as const, outputs: results };

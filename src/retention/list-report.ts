@@ -39,7 +39,7 @@ export const toOutput = ({ image, region, users }: ListedImage, scheme: TagSchem
   version: identity(image, scheme, 'version'),
   commit: identity(image, scheme, 'commit'),
   state: image.state,
-  'created-at': image.createdAt.toISOString(),
+  'created-at': image.createdAt?.toISOString(),
   verdict: verdictOf(image, scheme).result,
   'used-by': users?.map(({ label }) => shortAccounts(label)),
   'size-gib': image.sizeGiB,
@@ -49,7 +49,7 @@ export const toOutput = ({ image, region, users }: ListedImage, scheme: TagSchem
 export function formatLines(images: readonly ListedImage[], { scheme, now }: ListFormat): readonly string[] {
   const rows = images.map(listed => {
     const { id, region, state, version = '-', commit = '-', verdict, 'used-by': users } = toOutput(listed, scheme);
-    return [version, commit.slice(0, 7), id, region, formatAge(listed.image, now), state, verdict, formatUsers(users)].map(oneLine);
+    return [version, commit.slice(0, 7), id, region, formatAge(listed.image, scheme, now), state, verdict, formatUsers(users)].map(oneLine);
   });
   const width = (column: number) => Math.min(40, Math.max(...rows.map(cells => cells[column]?.length ?? 0)));
   return rows.map(cells => cells.map((cell, column) => (column === cells.length - 1 ? cell : cell.padEnd(width(column)))).join('  '));
@@ -101,7 +101,7 @@ function imageTable(images: readonly ListedImage[], { scheme, now, regions, wher
     ['Architecture', ({ image }) => image.architecture, architectures.size > 1],
     ['Region', ({ region }) => region, regions.length > 1],
     ['State', stateOf, images.some(listed => stateOf(listed) !== 'available')],
-    ['Age', ({ image }) => formatAge(image, now)],
+    ['Age', ({ image }) => formatAge(image, scheme, now)],
     ['Verdict', ({ image }) => VERDICTS[verdictOf(image, scheme).result] ?? text(verdictOf(image, scheme).result)],
     ['Used by', ({ users }) => userCell(users), whereUsed],
     ['GiB', ({ image }) => String(image.sizeGiB)],

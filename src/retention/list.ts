@@ -58,7 +58,7 @@ export async function run(options: ListOptions, deps: ListDeps) {
 /** Newest first, so that the copies of one build are adjacent. */
 async function listFamily(options: ListOptions, deps: ListDeps): Promise<Listing> {
   const listings = await Promise.all(regionsOf(options).map(region => listRegion(region, options, deps)));
-  const images = listings.flatMap(listing => listing.images).sort((a, b) => newestFirst(a.image, b.image));
+  const images = listings.flatMap(listing => listing.images).sort((a, b) => newestFirst(schemeOf(options))(a.image, b.image));
   if (images.length === 0) await warnOfEmptyFamily(options, deps);
   return { images, drift: listings.flatMap(({ drift }) => drift) };
 }

@@ -19,7 +19,7 @@ const formatAction = ({ action, disables }: Decision) => (action === 'mark' && d
 
 export function reportPlan(plan: Plan, options: ReportOptions, scheme: TagScheme, report: Reporter, now: number): void {
   for (const { image, action, reason } of plan.images) {
-    report.untrusted(`${action.padEnd(6)} ${formatImage(image, scheme)}, ${formatAge(image, now)} old: ${reason}`);
+    report.untrusted(`${action.padEnd(6)} ${formatImage(image, scheme)}, ${formatAge(image, scheme, now)} old: ${reason}`);
   }
   const others = otherDeletions(plan);
   for (const { what, region, reason } of others) report.untrusted(`remove ${what} in ${region}: ${reason}`);
@@ -86,7 +86,7 @@ function imageTable(rows: readonly Decision[], most: number, { pricePerGib, seve
     ['Image', ({ image }) => code(image.id)],
     ['Architecture', ({ image }) => image.architecture, architectures.size > 1],
     ['Region', ({ region }) => region, severalRegions],
-    ['Age', ({ image }) => formatAge(image, now)],
+    ['Age', ({ image }) => formatAge(image, scheme, now)],
     ['GiB', ({ image }) => String(image.sizeGiB)],
     [nonBreaking('A month'), ({ image }) => formatDollars(sizeOf([image], pricePerGib).perMonth)],
     ['Why', ({ reason }) => text(reason)],

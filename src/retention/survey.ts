@@ -66,7 +66,7 @@ export function formatNoFamily(options: Pick<PruneOptions, 'family' | 'region' |
 /** The images of the family with what is known of their users; with `keepAncestors`, images of other families that were built from them count as users. */
 export function candidates(surveys: readonly Survey[], policy: Policy): Candidate[] {
   const children = new Map<string, string[]>();
-  for (const image of policy.keepAncestors ? surveys.flatMap(({ owned }) => owned).sort(newestFirst) : []) {
+  for (const image of policy.keepAncestors ? surveys.flatMap(({ owned }) => owned).sort(newestFirst(policy.scheme)) : []) {
     const parent = identity(image, policy.scheme, 'base-ami') ?? '';
     if (!isOurs(image, policy.scheme, policy.family)) children.set(parent, [...(children.get(parent) ?? []), image.id]);
   }

@@ -77,4 +77,4 @@ async function lookUp(
 const newest = (found: readonly Image[], { architecture }: BaseInputs): string | undefined =>
   found
     .filter(image => image.state === 'available' && (architecture === undefined || image.architecture === architecture))
-    .sort(newestFirst)[0]?.id;
+    .sort(newestFirst())[0]?.id;

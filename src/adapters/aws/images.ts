@@ -103,7 +103,11 @@ const listImages = (ec2: EC2Client, listing: Listing) =>
     return { items: always(page.Images, 'Images of DescribeImages').map(fromEc2), next: page.NextToken };
   });
 
-const dated = (iso: string | undefined): Date | undefined => (iso === undefined || iso === '' ? undefined : new Date(iso));
+/** Undefined where it is missing or cannot be read. */
+function dated(iso: string | undefined): Date | undefined {
+  const at = Date.parse(iso ?? '');
+  return Number.isNaN(at) || at <= 0 ? undefined : new Date(at);
+}
 
 function fromEc2(image: Ec2Image): Image {
   const volumes = (image.BlockDeviceMappings ?? []).flatMap(({ Ebs }) => (Ebs === undefined ? [] : [Ebs]));
@@ -115,7 +119,7 @@ function fromEc2(image: Ec2Image): Image {
     architecture: (image.Architecture ?? 'x86_64') as Architecture,
     ownerId: image.OwnerId ?? '',
     ownerAlias: image.ImageOwnerAlias,
-    createdAt: dated(image.CreationDate) ?? new Date(0),
+    createdAt: dated(image.CreationDate),
     public: image.Public ?? false,
     tags: tagsFromEc2(image.Tags),
     snapshotIds: volumes.flatMap(({ SnapshotId }) => (SnapshotId === undefined ? [] : [SnapshotId])),

@@ -33,7 +33,7 @@ export function reusable(family: readonly Found[], policy: ReusePolicy): Reuse {
   }
   const candidates = [...builds.values()]
     .map(build => ({ build, refusal: refusalOf(build, policy) }))
-    .sort((a, b) => newestFirst(newestOf(a.build), newestOf(b.build)));
+    .sort((a, b) => newestFirst(policy.scheme)(newestOf(a.build), newestOf(b.build)));
   const good = candidates.find(({ refusal }) => refusal === undefined);
   if (good === undefined) return { images: undefined, reason: candidates[0]?.refusal ?? '' };
   return { images: good.build, reason: `${good.build.map(({ image }) => image.id).join(', ')} has the same fingerprint` };
@@ -42,14 +42,14 @@ export function reusable(family: readonly Found[], policy: ReusePolicy): Reuse {
 /** A copy in the same region, with all tags, is not another image of the build. */
 const isCopyOf = (copy: Found, source: Found): boolean => copy.region === source.region && copy.image.sourceImageId === source.image.id;
 
-const newestOf = (build: readonly Found[]): Image => build.map(({ image }) => image).sort(newestFirst)[0] as Image;
+const newestOf = (build: readonly Found[]): Image => build.map(({ image }) => image).sort(newestFirst())[0] as Image;
 
 function refusalOf(build: readonly Found[], { scheme, regions, maxAgeSeconds, now }: ReusePolicy): string | undefined {
   for (const { image } of build) {
     if (image.state !== 'available') return `${image.id} has the same fingerprint and is ${image.state}`;
     const proven = provenBad(image, scheme);
     if (proven !== undefined) return `${image.id} has the same fingerprint and ${proven}`;
-    const age = (now - image.createdAt.getTime()) / 1000;
+    const age = (now - (image.createdAt?.getTime() ?? Number.NEGATIVE_INFINITY)) / 1000;
     if (maxAgeSeconds !== undefined && age > maxAgeSeconds)
       return `${image.id} has the same fingerprint and is older than "rebuild" allows`;
   }

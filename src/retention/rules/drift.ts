@@ -11,7 +11,7 @@ export interface Drift {
 }
 
 export function driftOf(images: readonly Image[], facts: UserFacts, pointers: PointerNames, scheme: TagScheme): readonly Drift[] {
-  const family = [...images].sort(newestFirst);
+  const family = [...images].sort(newestFirst(scheme));
   const pointed = facts.parameters
     .filter(({ name }) => pointers.pattern.test(name) && pointers.pattern.exec(name)?.groups?.['below'] === undefined)
     .flatMap(({ name, value }) => imageIdsIn(value).map(imageId => ({ name, imageId })));
@@ -29,7 +29,7 @@ function behind({ name, imageId }: { name: string; imageId: string }, family: re
   const passed = family.filter(
     other => other.architecture === image.architecture && other.state === 'available' && verdictOf(other, scheme).result === 'passed',
   );
-  const newer = passed.filter(other => other !== image && newestFirst(other, image) < 0);
+  const newer = passed.filter(other => other !== image && newestFirst(scheme)(other, image) < 0);
   const [newest] = newer;
   if (newest === undefined) return [];
   return [

@@ -1,6 +1,6 @@
 import { formatDuration } from '../../kit/format.ts';
 import { code, text } from '../../kit/markdown.ts';
-import { type Image, identity, type TagScheme } from '../../model/image.ts';
+import { builtAt, type Image, identity, type TagScheme } from '../../model/image.ts';
 
 /** An image in tables and lines. Cells contain tags, so they are escaped. */
 export const IDENTITY_HEAD = ['Version', 'Commit', 'Image', 'Architecture'] as const;
@@ -18,7 +18,11 @@ export const formatImage = (image: Image, scheme: TagScheme): string => {
   return version === undefined ? image.id : `${version} (${image.id})`;
 };
 
-export const formatAge = (image: Image, now: number): string => formatDuration(Math.max(0, (now - image.createdAt.getTime()) / 1000));
+/** Since its content was built; "?" where no date can be read. */
+export function formatAge(image: Image, scheme: TagScheme, now: number): string {
+  const at = builtAt(image, scheme);
+  return at === undefined ? '?' : formatDuration(Math.max(0, (now - at) / 1000));
+}
 
 /** The upper bound of what images cost: their snapshots share blocks. */
 export const sizeOf = (

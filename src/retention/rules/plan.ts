@@ -1,5 +1,5 @@
 import { formatDuration } from '../../kit/format.ts';
-import { isOurs, newestFirst } from '../../model/image.ts';
+import { builtAt, isOurs, newestFirst } from '../../model/image.ts';
 import { shortHash, verdictOf } from '../../model/verdict.ts';
 import { isLaunchable, markOf } from './marks.ts';
 import { capped, withAncestorsAndCopies, withCopies } from './related-images.ts';
@@ -17,8 +17,9 @@ export const NO_RETENTION_POLICY = {
 /** Every image of the family with an action and its reason, newest first. The same in a dry run and in a real run. */
 export function planPrune(candidates: readonly Candidate[], policy: Policy, now: number): readonly Decision[] {
   const { scheme, maxRemovals, maxShare } = policy;
-  const sorted = [...candidates].sort((a, b) => newestFirst(a.image, b.image) || a.region.localeCompare(b.region));
-  const launchable = sorted.filter(({ image }) => isLaunchable(image, scheme));
+  const sorted = [...candidates].sort((a, b) => newestFirst(scheme)(a.image, b.image) || a.region.localeCompare(b.region));
+  // An image without a date has no rank, and takes none from the others.
+  const launchable = sorted.filter(({ image }) => isLaunchable(image, scheme) && builtAt(image, scheme) !== undefined);
   const ranks = ranksOf(launchable, policy);
   const passed = ranksOf(
     launchable.filter(({ image }) => verdictOf(image, scheme).result === 'passed'),
@@ -35,10 +36,10 @@ export function planPrune(candidates: readonly Candidate[], policy: Policy, now:
   return capped(policy.keepAncestors ? withAncestorsAndCopies(decided, scheme) : withCopies(decided, scheme), scheme, most, limit);
 }
 
-function ranksOf(newestFirst: readonly Candidate[], policy: Policy): ReadonlyMap<Candidate, number> {
+function ranksOf(sorted: readonly Candidate[], policy: Policy): ReadonlyMap<Candidate, number> {
   const counts = new Map<string, number>();
   return new Map(
-    newestFirst.map(candidate => {
+    sorted.map(candidate => {
       const kind = [className(candidate.image, policy), candidate.region, candidate.image.architecture].join('\n');
       const rank = (counts.get(kind) ?? 0) + 1;
       counts.set(kind, rank);

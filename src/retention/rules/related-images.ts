@@ -1,4 +1,4 @@
-import { identity, type TagScheme } from '../../model/image.ts';
+import { builtAt, identity, type TagScheme } from '../../model/image.ts';
 import type { Decision } from './rules.ts';
 
 /**
@@ -87,6 +87,7 @@ const isTaken = ({ action, disables }: Decision): boolean => action === 'remove'
 
 /** Removes or disables the oldest builds first, each with all its copies. The rest waits for the next run. */
 export function capped(decisions: readonly Decision[], scheme: TagScheme, most: number, limit: string): readonly Decision[] {
+  const youngest = (copies: readonly Decision[]) => Math.max(...copies.map(({ image }) => builtAt(image, scheme) ?? 0));
   const oldestFirst = [...builds(decisions.filter(isTaken), scheme).values()]
     .map(({ copies }) => copies)
     .sort((a, b) => youngest(a) - youngest(b));
@@ -103,5 +104,3 @@ export function capped(decisions: readonly Decision[], scheme: TagScheme, most: 
     return decision.action === 'mark' ? { ...decision, reason, disables: false } : { ...decision, reason, action: 'keep', waits: true };
   });
 }
-
-const youngest = (copies: readonly Decision[]): number => Math.max(...copies.map(({ image }) => image.createdAt.getTime()));

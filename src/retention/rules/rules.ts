@@ -1,5 +1,5 @@
 import { formatList } from '../../kit/format.ts';
-import { hasKeepTag, type Image, identity, isOurs, type TagScheme, tagKey } from '../../model/image.ts';
+import { builtAt, hasKeepTag, type Image, identity, isOurs, type TagScheme, tagKey } from '../../model/image.ts';
 import type { ImageUser } from '../../model/image-users.ts';
 import { classOf, type Keep, type RetentionClass } from './classes.ts';
 
@@ -41,6 +41,9 @@ export interface Decision extends Candidate {
 
 export const isToRemove = ({ action }: Decision): boolean => action === 'remove';
 
+// `disabled` was such a new state in 2023: a state that AWS adds may mean that the image is in use.
+const FINAL_OR_USABLE: ReadonlySet<string> = new Set(['available', 'disabled', 'failed', 'error', 'invalid', 'deregistered']);
+
 /** What forbids a removal under every policy. The first that applies gives the reason. */
 const GUARDS: readonly ((candidate: Candidate, policy: Policy) => string | false)[] = [
   ({ image }, { scheme, family }) => !isOurs(image, scheme, family) && `not in family "${family}" (tag ${tagKey(scheme, 'family')})`,
@@ -48,6 +51,7 @@ const GUARDS: readonly ((candidate: Candidate, policy: Policy) => string | false
   ({ image }) => image.public && 'public: any account can launch it',
   ({ image }) => isBackup(image) && 'managed by AWS Backup',
   ({ image }) => (image.state === 'pending' || image.state === 'transient') && `still ${image.state}`,
+  ({ image }) => !FINAL_OR_USABLE.has(image.state) && `in state "${image.state}", which this version does not know`,
   ({ users }) => users.length > 0 && formatUsers(users),
   ({ image }) => image.protected && 'protected from deregistration',
   ({ image }, { scheme }) => hasKeepTag(image, scheme) && `tagged ${tagKey(scheme, 'keep')}`,
@@ -87,7 +91,12 @@ const REUSED_SECONDS = 86_400;
 const KEEP_RULES: readonly ((rank: Rank) => string | false)[] = [
   ({ rank = Infinity, keep }) => rank <= keep.newest && newestOf(keep.newest),
   ({ passedRank = Infinity, keep }) => passedRank <= keep.passed && `${newestOf(keep.passed)} that passed validation`,
-  ({ image, keep, now }) => now - image.createdAt.getTime() < keep.youngerThanSeconds * 1000 && 'younger than minimum-age',
+  ({ image, keep, scheme }) =>
+    builtAt(image, scheme) === undefined && (keep.newest > 0 || keep.passed > 0 || keep.youngerThanSeconds > 0) && 'creation date unknown',
+  // A new copy of an old image is as young as the copy.
+  ({ image, keep, now, scheme }) =>
+    now - Math.max(builtAt(image, scheme) ?? 0, image.createdAt?.getTime() ?? 0) < keep.youngerThanSeconds * 1000 &&
+    'younger than minimum-age',
   ({ image, keep, now, scheme }) =>
     // "keep-newest: 0" keeps none, reused or not.
     keep.newest > 0 &&

@@ -77,7 +77,7 @@ export interface Copies {
 export function copiesOf(home: Image, found: readonly Image[], scheme: TagScheme): Copies {
   const others = [...new Map(found.map(image => [image.id, image])).values()].filter(({ id }) => id !== home.id);
   const ours = others.filter(image => identity(image, scheme, 'copied-from') === home.id);
-  const alive = (images: readonly Image[]) => images.filter(image => unavailableReason(image) === undefined).sort(newestFirst)[0];
+  const alive = (images: readonly Image[]) => images.filter(image => unavailableReason(image) === undefined).sort(newestFirst(scheme))[0];
   return {
     alive: alive(ours) ?? alive(others.filter(image => isSameBuild(image, home, scheme))),
     dead: ours.filter(({ state }) => state === 'failed' || state === 'error'),

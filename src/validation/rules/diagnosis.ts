@@ -37,7 +37,7 @@ export const controlImage = (image: Image, family: readonly Image[], scheme: Tag
   family
     .filter(({ id, state, architecture }) => id !== image.id && state === 'available' && architecture === image.architecture)
     .filter(other => mayPass(other, scheme).ok)
-    .sort(newestFirst)[0];
+    .sort(newestFirst(scheme))[0];
 
 // Owners of images with a preinstalled agent: Amazon Linux, Ubuntu, SUSE; in AWS, GovCloud and China. Debian's have none.
 // https://docs.aws.amazon.com/systems-manager/latest/userguide/ami-preinstalled-agent.html

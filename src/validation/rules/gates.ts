@@ -20,7 +20,8 @@ const BROKEN: Readonly<Record<Gate, (image: Image) => string | undefined>> = {
 export function brokenGates(image: Image, { require, baseMaxAge }: Gates, base: Image | undefined, now: number): readonly string[] {
   const broken = require.flatMap(gate => BROKEN[gate as Gate](image) ?? []);
   if (baseMaxAge === undefined) return broken;
-  if (base === undefined) return [...broken, 'the age of its base image is unknown: the image does not name it, or it does not exist'];
+  if (base?.createdAt === undefined)
+    return [...broken, 'the age of its base image is unknown: the image does not name it, or it does not exist'];
   const seconds = (now - base.createdAt.getTime()) / 1000;
   if (seconds <= baseMaxAge) return broken;
   return [...broken, `its base image ${base.id} is ${formatDuration(seconds)} old, "base-max-age" is ${formatDuration(baseMaxAge)}`];
