@@ -32,15 +32,16 @@ export const ec2Images = (ec2: EC2Client): Images => ({
     }
   },
   async find(query) {
-    const base: Listing = { IncludeDeprecated: true, IncludeDisabled: query.includeDisabled ?? false, Filters: filters(query) };
-    const owned = await listImages(ec2, { ...base, Owners: [...(query.owners ?? ['self'])] });
+    const base: Listing = { IncludeDeprecated: true, IncludeDisabled: query.includeDisabled ?? false };
+    const { ids, ...others } = query;
+    const Owners = [...(query.owners ?? ['self'])];
+    const owned = ids?.length
+      ? await listByIds(ec2, ids, { ...base, Owners }, filters(others))
+      : await listImages(ec2, { ...base, Owners, Filters: filters(others) });
     if (!query.shared) return owned;
     const known = new Set(owned.map(({ id }) => id));
-    const others = (await taggedImages(ec2, query)).filter(id => !known.has(id));
-    const found = batches(others, MOST_FILTER_VALUES).map(ids =>
-      listImages(ec2, { ...base, Filters: [...filters(query), { Name: 'image-id', Values: ids }] }),
-    );
-    return [...owned, ...(await Promise.all(found)).flat()];
+    const tagged = (await taggedImages(ec2, query)).filter(id => !known.has(id));
+    return [...owned, ...(await listByIds(ec2, tagged, base, filters(query)))];
   },
   async tag(ids, tags) {
     const Tags = toEc2Tags(tags);
@@ -94,6 +95,15 @@ const filters = ({ tags = {}, names = [], ids = [] }: ImageQuery): Filter[] => [
   ...(names.length > 0 ? [{ Name: 'name', Values: [...names] }] : []),
   ...(ids.length > 0 ? [{ Name: 'image-id', Values: [...ids] }] : []),
 ];
+
+/** By filter, never by ID: one image that does not exist would fail the whole call. A call takes 200 values in all its filters. */
+async function listByIds(ec2: EC2Client, ids: readonly string[], listing: Listing, others: readonly Filter[]): Promise<Image[]> {
+  const room = MOST_FILTER_VALUES - others.reduce((sum, { Values = [] }) => sum + Values.length, 0);
+  const found = batches(ids, Math.max(1, room)).map(Values =>
+    listImages(ec2, { ...listing, Filters: [...others, { Name: 'image-id', Values }] }),
+  );
+  return (await Promise.all(found)).flat();
+}
 
 const listImages = (ec2: EC2Client, listing: Listing) =>
   allPages(async NextToken => {

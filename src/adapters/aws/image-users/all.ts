@@ -1,10 +1,11 @@
 import type { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import type { EC2Client } from '@aws-sdk/client-ec2';
 import type { SSMClient } from '@aws-sdk/client-ssm';
+import { batches } from '../../../kit/concurrently.ts';
 import { aliasesIn, type InstanceFact, numberedVersions, type UserFacts, type VersionFact } from '../../../model/image-users.ts';
 import type { ImageUsers } from '../../../ports/images.ts';
 import { always } from '../complete.ts';
-import { listInstances } from '../ec2.ts';
+import { listInstances, MOST_FILTER_VALUES } from '../ec2.ts';
 import { fleetLaunchers } from './fleets.ts';
 import { groupLaunchers, refreshLaunchers } from './launchers.ts';
 import { parameterFacts, resolveAliases } from './parameters.ts';
@@ -51,9 +52,8 @@ export function awsImageUsers({ ec2, ssm, autoScaling }: Clients): ImageUsers {
 
 /** Instances in every state, including those of warm pools. `imageIds`: only of these images. */
 async function instanceFacts(ec2: EC2Client, imageIds: readonly string[] | undefined): Promise<InstanceFact[]> {
-  // EC2 refuses a filter without values.
-  if (imageIds?.length === 0) return [];
-  const found = await listInstances(ec2, imageIds === undefined ? [] : [{ Name: 'image-id', Values: [...imageIds] }]);
+  const filters = imageIds === undefined ? [[]] : batches(imageIds, MOST_FILTER_VALUES).map(Values => [{ Name: 'image-id', Values }]);
+  const found = (await Promise.all(filters.map(filter => listInstances(ec2, filter)))).flat();
   return found.map(({ InstanceId = '', ImageId, State, Tags }) => ({
     id: InstanceId,
     imageId: State?.Name === 'terminated' ? (ImageId ?? '') : always(ImageId, `ImageId of instance ${InstanceId}`),
