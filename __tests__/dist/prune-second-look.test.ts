@@ -70,6 +70,22 @@ describe('the second look', () => {
   });
 });
 
+describe('a pointer that changes while images are being removed', () => {
+  test.each(['/ami/web/prod', '/ami/web/stage', '/ami/web/stage/candidate'])('keeps the image that %s names now', async name => {
+    await stage();
+    for (let n = 0; n < 12; n++) l.image(`d${60 + n}`, { daysOld: 60 + n });
+    // The oldest are removed first, so d30 is among the last.
+    l.lab.faults.add({
+      operation: 'DeregisterImage',
+      nth: 1,
+      action: { run: () => l.parameter(name, l.id('d40'), l.id('d30')), at: 'before' },
+    });
+    const ran = await l.act('prune', REAL);
+    expect([ran.exitCode, ran.outputs['removed'], l.there()]).toEqual([0, '13', ['d40', 'd30', 'd20', 'd10']]);
+    expect(l.named(ran.log)).toContain(`d30 is kept: after the plan was made: used by parameter ${name}`);
+  });
+});
+
 describe('it sees', () => {
   test('that an image was shared after the plan was made', async () => {
     await stage();

@@ -82,6 +82,8 @@ export interface Edge {
 
 /** The parameters that name the images of a family's environments. */
 export interface PointerNames {
+  /** How the names begin, up to the first placeholder. */
+  readonly prefixes: readonly string[];
   /** Matches the pointer of every environment and the names below it, such as its candidate; those have the group `below`. */
   readonly pattern: RegExp;
 }
@@ -181,9 +183,10 @@ export function numberedVersions(launchers: readonly Launcher[]): ReadonlyMap<st
 
 /** The names that pointer templates such as `/ami/{family}/{environment}` stand for. A name that is a pointer itself is not below another. */
 export function pointerNames(templates: readonly string[], family: string): PointerNames {
-  const one = templates
-    .map(template => template.replaceAll('{family}', family).split(/\{(?:environment|architecture)\}/))
-    .map(parts => parts.map(part => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('[^/]+'))
-    .join('|');
-  return { pattern: new RegExp(`^(?:(?:${one})|(?:${one})(?<below>/.+))$`) };
+  const literals = templates.map(template => template.replaceAll('{family}', family).split(/\{(?:environment|architecture)\}/));
+  const one = literals.map(parts => parts.map(part => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('[^/]+')).join('|');
+  return {
+    prefixes: [...new Set(literals.map(([prefix = '']) => prefix))],
+    pattern: new RegExp(`^(?:(?:${one})|(?:${one})(?<below>/.+))$`),
+  };
 }

@@ -1,6 +1,6 @@
 import type { Image, Snapshot, Tags } from '../model/image.ts';
 import type { AllowedImages, ImageKey } from '../model/image-access.ts';
-import type { Edge, PointerNames, UserFacts } from '../model/image-users.ts';
+import type { Edge, ParameterFact, PointerNames, UserFacts } from '../model/image-users.ts';
 
 /** The ports to images: find, tag, share, copy and remove them, with their snapshots. */
 
@@ -39,6 +39,8 @@ export interface UserScope {
 export interface ImageUsers {
   /** Everything in this account and region that may launch an image. Rejects when a part cannot be read. */
   read(scope: UserScope): Promise<UserFacts>;
+  /** The image IDs that pointers and candidates hold at this moment; no history. */
+  pointed(pointers: PointerNames): Promise<readonly ParameterFact[]>;
   /** The references that AWS finds in this account, Image Builder recipes included. A reason to keep an image, never one to remove it. */
   references(imageIds: readonly string[]): Promise<readonly Edge[]>;
   /** Starts a report of the uses of an image in any account. The same token is the same report. */

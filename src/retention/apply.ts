@@ -32,7 +32,8 @@ export async function applyPlan(
   const unmarked = await unmark(withAction('unmark'), policy, removalDeps);
   const marked = await mark(withAction('mark'), policy, removalDeps);
   const removed = removeVersions(versions, aws, deps.report);
-  const results = await removeAll(withAction('remove'), policy, { keepSnapshots: false, before: removed.of }, removalDeps);
+  // The oldest first: until the last moment a promotion may take a newer one.
+  const results = await removeAll(withAction('remove').reverse(), policy, { keepSnapshots: false, before: removed.of }, removalDeps);
   const snapshots = await removeSnapshots(orphanedSnapshots, survey, policy, deps);
   const leftovers = await removeExpired(expired, survey, sweeperOf(policy, deps), deps);
   const images = results.flatMap(({ result, decision }) => (result === 'removed' ? [decision.image] : []));

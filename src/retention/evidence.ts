@@ -1,6 +1,6 @@
 import { concurrently } from '../kit/concurrently.ts';
 import { type ImageUser, knownUser, type UsersById, usersOf } from '../model/image-users.ts';
-import type { Deps, RegionClients } from '../ports/deps.ts';
+import type { Clock, Deps, RegionClients } from '../ports/deps.ts';
 import type { Users } from './find-users.ts';
 import { type CrossAccount, unreadable } from './other-accounts.ts';
 import { planPrune } from './rules/plan.ts';
@@ -22,10 +22,11 @@ const IMAGES_AT_ONCE = 8;
 export async function planWithEvidence(
   candidates: readonly Candidate[],
   policy: Policy,
-  now: number,
+  clock: Pick<Clock, 'now'>,
   inRegion: (region: string) => Ports,
   sources: Sources = {},
 ): Promise<readonly Decision[]> {
+  const now = clock.now();
   const known = new Map<string, Evidence>();
   for (;;) {
     const informed = candidates.map(candidate => {
@@ -37,7 +38,8 @@ export async function planWithEvidence(
     if (unread.length === 0) return plan;
     for (const region of new Set(unread.map(decision => decision.region))) {
       const ids = unread.filter(decision => decision.region === region).map(({ image }) => image.id);
-      for (const [id, found] of await readEvidence(ids, region, inRegion(region), sources)) known.set(id, found);
+      const evidenceAt = clock.now();
+      for (const [id, found] of await readEvidence(ids, region, inRegion(region), sources)) known.set(id, { ...found, evidenceAt });
     }
   }
 }
@@ -46,14 +48,14 @@ export async function planWithEvidence(
 const isAtStake = ({ action, marked, waits }: Decision, { keepAncestors = false }: Policy) =>
   action === 'remove' || action === 'mark' || (waits && (marked || keepAncestors));
 
-type Evidence = Required<Pick<Candidate, 'users' | 'sharedWith'>>;
+type Evidence = Required<Pick<Candidate, 'users' | 'sharedWith' | 'evidenceAt'>>;
 
 async function readEvidence(
   imageIds: readonly string[],
   region: string,
   { imageUsers, removal }: Ports,
   { accounts, usage }: Sources,
-): Promise<ReadonlyMap<string, Evidence>> {
+): Promise<ReadonlyMap<string, Omit<Evidence, 'evidenceAt'>>> {
   const ofShares = async (id: string) => {
     const shares = await removal.sharedWith(id);
     const users = accounts === undefined ? shares.map(share => unreadable(share)) : await accounts.users(region, id, shares);
@@ -81,20 +83,26 @@ export interface RemovalDeps extends Pick<Deps<never>, 'report' | 'run' | 'clock
   readonly accounts?: Pick<CrossAccount, 'again'>;
 }
 
-// A second look costs the same for one image as for a hundred: about ten calls, and one for each Auto Scaling group.
+// Reading all users costs the same for one image as for a hundred: about fifteen calls, and one for each Auto Scaling group.
 export const BATCH_SIZE = 100;
+
+// Launch permissions take a call for each image. Of a large batch, those that were read in the last half minute are not read again.
+const LARGE_BATCH = 20;
+const FRESH_MS = 30_000;
 
 /** Reads everything again just before an action that cannot be undone. The result: why some of the batch are kept after all. */
 export async function recheck(
   batch: readonly Decision[],
   policy: Policy,
-  { aws, users, accounts }: RemovalDeps,
+  { aws, users, accounts, clock }: RemovalDeps,
 ): Promise<ReadonlyMap<Decision, string>> {
   const ids = batch.map(({ image }) => image.id);
+  const isStale = ({ evidenceAt = 0 }: Decision) => batch.length <= LARGE_BATCH || clock.now() - evidenceAt >= FRESH_MS;
+  const stale = batch.filter(isStale).map(({ image }) => image.id);
   const [listed, again, evidence] = await Promise.all([
     aws.images.find({ ids, includeDisabled: true }),
     users.again(ids),
-    evidenceAgain(ids, batch[0]?.region ?? '', aws, accounts),
+    stale.length === 0 ? new Map() : evidenceAgain(stale, batch[0]?.region ?? '', aws, accounts),
   ]);
   const reasons = batch.flatMap(decision => {
     // Listings are eventually consistent: an image that this one lacks may still exist.

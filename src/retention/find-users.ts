@@ -50,6 +50,8 @@ export interface Users {
   readonly all: UsersById;
   /** Reads everything again, just before these images are removed. */
   again(imageIds: readonly string[]): Promise<UsersById>;
+  /** What pointers and candidates name at this moment. */
+  pointed(): Promise<UsersById>;
 }
 
 export const pointersOf = ({ pointer, pointers, family }: Pick<UserOptions, 'pointer' | 'pointers' | 'family'>): PointerNames =>
@@ -70,9 +72,12 @@ export async function findUsers(options: UserOptions, aws: Pick<RegionClients, '
   return {
     facts,
     all: usersById(facts, options.rollbackDepth),
+    pointed: async () => usersById({ ...NO_FACTS, parameters: await aws.imageUsers.pointed(scope.pointers) }, 0),
     again: async imageIds => usersById(await aws.imageUsers.read({ ...scope, again: imageIds }), options.rollbackDepth),
   };
 }
+
+const NO_FACTS: UserFacts = { instances: [], launchers: [], versions: [], parameters: [], aliases: new Map() };
 
 /** Runs what decides on a removal. A failure other than bad settings is reported with its effect: nothing is removed. */
 export async function failClosed<T>(report: Reporter, work: () => Promise<T>): Promise<T> {

@@ -29,7 +29,7 @@ export async function planOne(
   return failClosed(report, async () => {
     const users = await report.step('Find what may launch it', () => findUsers(options, aws, report));
     const candidate = { image, region: options.region, users: usersOf(users.all, image) };
-    const [decision] = await planWithEvidence([candidate], policy, clock.now(), () => aws);
+    const [decision] = await planWithEvidence([candidate], policy, clock, () => aws);
     return { policy, users, decision: decision ?? { ...candidate, action: 'keep', reason: 'no decision', waits: false, marked: false } };
   });
 }

@@ -38,7 +38,7 @@ export async function makePlan(
   const now = deps.clock.now();
   const usage = (ids: readonly string[], region: string) => usageElsewhere(ids, policy.accountId, deps.inRegion({ region }), deps);
   const sources = { accounts, ...(options.usageReports ? { usage } : {}) };
-  const images = await planWithEvidence(candidates(surveys, policy), policy, now, region => deps.inRegion({ region }), sources);
+  const images = await planWithEvidence(candidates(surveys, policy), policy, deps.clock, region => deps.inRegion({ region }), sources);
   const regions = surveys.map(async survey => {
     const { region, aws, snapshots, owned, recycled, users, expired } = survey;
     const ids = images.filter(decision => decision.region === region && isToRemove(decision)).map(({ image }) => image.id);

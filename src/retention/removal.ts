@@ -4,7 +4,7 @@ import { formatCount } from '../kit/format.ts';
 import { waitFor } from '../kit/wait.ts';
 import type { SnapshotResult } from '../ports/images.ts';
 import { BATCH_SIZE, type RemovalDeps, recheck } from './evidence.ts';
-import type { Decision, Policy } from './rules/rules.ts';
+import { type Decision, guard, type Policy } from './rules/rules.ts';
 
 /** Removes images permanently. Each is checked again just before; a failure does not stop the other images. */
 
@@ -21,7 +21,10 @@ export interface Remaining {
   readonly next?: string;
 }
 
+// Before each of these the pointers are read once more: a promotion may have written one since the batch was checked.
 const REMOVED_AT_ONCE = 5;
+// Under throttling a batch takes long: then all users are read again.
+const RECHECK_MS = 60_000;
 
 interface RemovalOptions {
   readonly keepSnapshots: boolean;
@@ -36,19 +39,38 @@ export async function removeAll(
   deps: RemovalDeps,
 ): Promise<readonly RemovalResult[]> {
   const results: RemovalResult[] = [];
-  for (const batch of batches(toRemove, BATCH_SIZE)) {
-    try {
-      if (deps.run.cancelled.aborted) throw new CancelledError();
-      const excluded = await recheck(batch, policy, deps);
-      results.push(...(await concurrently(batch, REMOVED_AT_ONCE, decision => removeOne(decision, excluded.get(decision), options, deps))));
-    } catch (failure) {
-      if (!(failure instanceof ActionError)) throw failure;
-      return [...results, ...toRemove.slice(results.length).map(decision => failed(decision, failure))];
-    }
+  try {
+    for (const batch of batches(toRemove, BATCH_SIZE)) await removeBatch(batch, policy, options, deps, results);
+  } catch (failure) {
+    if (!(failure instanceof ActionError)) throw failure;
+    return [...results, ...toRemove.slice(results.length).map(decision => failed(decision, failure))];
   }
   const removed = results.flatMap(({ result, decision }) => (result === 'removed' ? [decision.image.id] : []));
   if (!deps.run.cancelled.aborted) await waitUntilGone(removed, deps);
   return results;
+}
+
+/** Reads all users again; then, before every few images and as the last of all, the pointers and candidates. */
+async function removeBatch(
+  batch: readonly Decision[],
+  policy: Policy,
+  options: RemovalOptions,
+  deps: RemovalDeps,
+  results: RemovalResult[],
+): Promise<void> {
+  let checkedAt = Number.NEGATIVE_INFINITY;
+  let excluded: ReadonlyMap<Decision, string> = new Map();
+  for (const [n, few] of batches(batch, REMOVED_AT_ONCE).entries()) {
+    if (deps.run.cancelled.aborted) throw new CancelledError();
+    if (deps.clock.now() - checkedAt > RECHECK_MS) {
+      checkedAt = deps.clock.now();
+      excluded = await recheck(batch.slice(n * REMOVED_AT_ONCE), policy, deps);
+    }
+    const pointed = await deps.users.pointed();
+    const reasonOf = (decision: Decision) =>
+      excluded.get(decision) ?? guard({ ...decision, users: pointed.get(decision.image.id) ?? [] }, policy);
+    results.push(...(await concurrently(few, REMOVED_AT_ONCE, decision => removeOne(decision, reasonOf(decision), options, deps))));
+  }
 }
 
 async function removeOne(

@@ -26,6 +26,8 @@ export interface Candidate {
   readonly users: readonly ImageUser[];
   /** Accounts and organizations that may launch it, where they were read. */
   readonly sharedWith?: readonly string[];
+  /** When launch permissions and references were read. Milliseconds since 1970. */
+  readonly evidenceAt?: number;
 }
 
 /** `mark`: found unused, removed when its grace is over; `unmark`: needed again. */

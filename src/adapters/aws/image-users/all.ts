@@ -3,12 +3,13 @@ import type { EC2Client } from '@aws-sdk/client-ec2';
 import type { SSMClient } from '@aws-sdk/client-ssm';
 import { batches } from '../../../kit/concurrently.ts';
 import { aliasesIn, type InstanceFact, numberedVersions, type UserFacts, type VersionFact } from '../../../model/image-users.ts';
+import type { Clock } from '../../../ports/deps.ts';
 import type { ImageUsers } from '../../../ports/images.ts';
 import { always } from '../complete.ts';
 import { listInstances, MOST_FILTER_VALUES } from '../ec2.ts';
 import { fleetLaunchers } from './fleets.ts';
-import { groupLaunchers, refreshLaunchers } from './launchers.ts';
-import { parameterFacts, resolveAliases } from './parameters.ts';
+import { groupLaunchers, refreshReader } from './launchers.ts';
+import { parameterFacts, pointedFacts, resolveAliases } from './parameters.ts';
 import { references, startUsageReport, usage } from './reported-users.ts';
 import { currentVersions, numberedVersionReader } from './template-versions.ts';
 
@@ -19,9 +20,11 @@ interface Clients {
 }
 
 /** Every page counts: prune deletes an image whose user is missed here. A source that cannot be read rejects the whole. */
-export function awsImageUsers({ ec2, ssm, autoScaling }: Clients): ImageUsers {
+export function awsImageUsers({ ec2, ssm, autoScaling }: Clients, clock: Pick<Clock, 'now'> = Date): ImageUsers {
   const numbered = numberedVersionReader(ec2);
+  const refreshLaunchers = refreshReader(autoScaling, clock);
   return {
+    pointed: pointers => pointedFacts(ssm, pointers),
     references: imageIds => references(ec2, imageIds),
     startUsageReport: (imageId, token) => startUsageReport(ec2, imageId, token),
     usage: reportId => usage(ec2, reportId),
@@ -33,7 +36,7 @@ export function awsImageUsers({ ec2, ssm, autoScaling }: Clients): ImageUsers {
         parameterFacts(ssm, scope),
       ]);
       const groups = groupsAndConfigurations.flatMap(({ group }) => group ?? []);
-      const refreshes = await refreshLaunchers(autoScaling, groups);
+      const refreshes = await refreshLaunchers(groups);
       const launchers = [...groupsAndConfigurations, ...fleets, ...refreshes];
       // After the launchers: a template created after an earlier listing would look as if it did not exist.
       const [current, pinned] = await Promise.all([currentVersions(ec2, scope.templateDepth ?? 1), numbered(numberedVersions(launchers))]);

@@ -7,6 +7,7 @@ import {
 import { concurrently } from '../../../kit/concurrently.ts';
 import { isOver, type RefreshStatus } from '../../../model/group.ts';
 import type { Launcher } from '../../../model/image-users.ts';
+import type { Clock } from '../../../ports/deps.ts';
 import { always } from '../complete.ts';
 import { asExpected, isCode } from '../errors.ts';
 import { listGroups } from '../group-reads.ts';
@@ -49,16 +50,37 @@ const configurationLaunchers = (autoScaling: AutoScalingClient): Promise<(Launch
     };
   });
 
-/** What running refreshes launch. The group itself names what they roll back to until they succeed. */
-export async function refreshLaunchers(autoScaling: AutoScalingClient, groups: readonly string[]): Promise<Launcher[]> {
-  const found = await concurrently(groups, REFRESHES_AT_ONCE, group => refreshesOf(autoScaling, group));
-  return found.flat().flatMap(refresh => {
+// AWS lists refreshes only by group. In an account with more groups than this, the listing of a group is used again for half a minute.
+const MANY_GROUPS = 50;
+const FRESH_MS = 30_000;
+
+/** Reads what running refreshes launch. The group itself names what they roll back to until they succeed. */
+export function refreshReader(
+  autoScaling: AutoScalingClient,
+  clock: Pick<Clock, 'now'>,
+): (groups: readonly string[]) => Promise<Launcher[]> {
+  const known = new Map<string, { readonly at: number; readonly launchers: readonly Launcher[] }>();
+  return async groups => {
+    const isFresh = (group: string) => groups.length > MANY_GROUPS && clock.now() - (known.get(group)?.at ?? 0) < FRESH_MS;
+    await concurrently(
+      groups.filter(group => !isFresh(group)),
+      REFRESHES_AT_ONCE,
+      async group => {
+        const at = clock.now();
+        known.set(group, { at, launchers: toLaunchers(await refreshesOf(autoScaling, group)) });
+      },
+    );
+    return groups.flatMap(group => known.get(group)?.launchers ?? []);
+  };
+}
+
+const toLaunchers = (refreshes: readonly InstanceRefresh[]): Launcher[] =>
+  refreshes.flatMap(refresh => {
     if (isOver({ status: refresh.Status as RefreshStatus })) return [];
     const { LaunchTemplate, MixedInstancesPolicy } = refresh.DesiredConfiguration ?? {};
     const user = `refresh ${refresh.InstanceRefreshId} of group ${refresh.AutoScalingGroupName} (${refresh.Status})`;
     return [{ user, launches: [...ofTemplate(LaunchTemplate), ...ofPolicy(MixedInstancesPolicy)] }];
   });
-}
 
 const refreshesOf = (autoScaling: AutoScalingClient, group: string): Promise<InstanceRefresh[]> =>
   allPages(async NextToken => {

@@ -1,7 +1,13 @@
-import { DescribeParametersCommand, GetParametersCommand, type ParameterMetadata, type SSMClient } from '@aws-sdk/client-ssm';
+import {
+  DescribeParametersCommand,
+  GetParametersCommand,
+  type ParameterMetadata,
+  type ParameterStringFilter,
+  type SSMClient,
+} from '@aws-sdk/client-ssm';
 import { batches, concurrently } from '../../../kit/concurrently.ts';
 import { AccessError } from '../../../kit/errors.ts';
-import type { ParameterFact } from '../../../model/image-users.ts';
+import type { ParameterFact, PointerNames } from '../../../model/image-users.ts';
 import { referencedParameter } from '../../../model/patterns.ts';
 import type { UserScope } from '../../../ports/images.ts';
 import { always } from '../complete.ts';
@@ -9,8 +15,8 @@ import { asExpected, undefinedOn } from '../errors.ts';
 import { allPages } from '../pages.ts';
 import { parameterHistory } from '../parameters.ts';
 
-// Parameter Store allows 40 calls per second by default, for all users of the account.
-const CALLS_AT_ONCE = 4;
+// Parameter Store allows 40 calls per second by default, for all users of the account: their applications need most of them.
+const CALLS_AT_ONCE = 2;
 const NAMES_PER_CALL = 10;
 
 /** Values of every parameter that may hold an image ID, with the history of pointers. */
@@ -29,13 +35,27 @@ export async function parameterFacts(ssm: SSMClient, { pointers, ignoredParamete
   return [...values].map(([name, value]) => ({ name, value, history: histories.get(name) ?? [] }));
 }
 
+/** Only pointers and candidates, without history: two calls. */
+export async function pointedFacts(ssm: SSMClient, { prefixes, pattern }: PointerNames): Promise<ParameterFact[]> {
+  const listed = await Promise.all(prefixes.map(prefix => metadata(ssm, [{ Key: 'Name', Option: 'BeginsWith', Values: [prefix] }])));
+  const names = listed
+    .flat()
+    .filter(mayHoldImage)
+    .map(({ Name }) => always(Name, 'Name of a parameter'));
+  const values = await valuesOf(
+    ssm,
+    [...new Set(names)].filter(name => pattern.test(name)),
+  );
+  return [...values].map(([name, value]) => ({ name, value, history: [] }));
+}
+
 // EC2 cannot launch from a SecureString.
 const mayHoldImage = ({ Type }: ParameterMetadata) => Type !== 'SecureString';
 
-const metadata = (ssm: SSMClient): Promise<ParameterMetadata[]> =>
+const metadata = (ssm: SSMClient, ParameterFilters?: ParameterStringFilter[]): Promise<ParameterMetadata[]> =>
   allPages(async NextToken => {
     const page = await ssm
-      .send(new DescribeParametersCommand({ MaxResults: 50, NextToken }))
+      .send(new DescribeParametersCommand({ ParameterFilters, MaxResults: 50, NextToken }))
       .catch(asExpected('list parameters (ssm:DescribeParameters)'));
     return { items: always(page.Parameters, 'Parameters of DescribeParameters'), next: page.NextToken };
   });
