@@ -37,7 +37,7 @@ const aws = ({ ec2, ssm, sts, autoScaling, kms, balancing, classic, provider, ca
   parameters: ssmParameters(ssm),
   groups: autoScalingGroups(autoScaling, ec2, { balancing, classic }),
   launchTemplates: ec2LaunchTemplates(ec2),
-  imageUsers: awsImageUsers({ ec2, ssm, autoScaling }, clock),
+  imageUsers: awsImageUsers({ ec2, ssm, autoScaling }, access.clock),
   removal: ec2Removal(ec2),
   leftovers: ec2Leftovers(ec2),
   capture: ec2Capture(ec2),
