@@ -13,7 +13,13 @@ import {
   RunInstancesCommand,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
-import { GetParameterCommand, GetParametersCommand, PutParameterCommand, SendCommandCommand } from '@aws-sdk/client-ssm';
+import {
+  DescribeInstanceInformationCommand,
+  GetParameterCommand,
+  GetParametersCommand,
+  PutParameterCommand,
+  SendCommandCommand,
+} from '@aws-sdk/client-ssm';
 import { AssumeRoleCommand, AssumeRoleWithWebIdentityCommand, GetCallerIdentityCommand } from '@aws-sdk/client-sts';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { setTags } from '../../lab/ec2/state.ts';
@@ -21,8 +27,9 @@ import { readConditions } from '../../lab/iam/conditions.ts';
 import { contextOf } from '../../lab/iam/context.ts';
 import { DEPENDENTS } from '../../lab/iam/dependents.ts';
 import { evaluate, readPolicy } from '../../lab/iam/policy.ts';
-import { roles } from '../../lab/iam/roles.ts';
+import { instanceProfiles, roles } from '../../lab/iam/roles.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
+import { defaultHostManagement } from '../../lab/ssm/agents.ts';
 import { clientsOf, refusal, THEM, US } from './clients.ts';
 
 describe('a policy', () => {
@@ -262,6 +269,72 @@ describe('a call', () => {
     await ec2.send(new DescribeInstancesCommand({}));
     expect(await refusal(ec2.send(new DescribeImagesCommand({})))).toMatch(/ec2:DescribeImages/);
   });
+});
+
+describe('a key', () => {
+  const KEY = `arn:aws:kms:eu-central-1:${US}:key/1234abcd-12ab-34cd-56ef-1234567890ab`;
+  const VOLUME = ['kms:CreateGrant', 'kms:Decrypt', 'kms:DescribeKey', 'kms:GenerateDataKeyWithoutPlaintext', 'kms:ReEncrypt*'];
+  const viaEc2 = {
+    Resource: KEY,
+    Condition: { StringLike: { 'kms:ViaService': 'ec2.*.amazonaws.com' }, Bool: { 'kms:GrantIsForAWSResource': 'true' } },
+  };
+  let copies = 0;
+
+  async function stateOfCopy(...statements: object[]): Promise<string | undefined> {
+    copies += 1;
+    const { ec2 } = as(may(['ec2:CopyImage', 'ec2:DescribeImages']), ...statements);
+    const Name = `encrypted-${copies}`;
+    const { ImageId = '' } = await ec2.send(
+      new CopyImageCommand({ Name, SourceImageId: image, SourceRegion: 'eu-central-1', KmsKeyId: KEY }),
+    );
+    for (;;) {
+      const { Images } = await ec2.send(new DescribeImagesCommand({ ImageIds: [ImageId] }));
+      if (Images?.[0]?.State !== 'pending') return Images?.[0]?.State;
+    }
+  }
+
+  // https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html
+  test('encrypts a copy only for a role that may use it through EC2: the call succeeds, the copy fails', async () => {
+    expect(await stateOfCopy()).toBe('failed');
+    expect(await stateOfCopy(may(VOLUME, viaEc2))).toBe('available');
+    for (const left of VOLUME)
+      expect([
+        left,
+        await stateOfCopy(
+          may(
+            VOLUME.filter(one => one !== left),
+            viaEc2,
+          ),
+        ),
+      ]).toEqual([left, 'failed']);
+  });
+});
+
+// https://docs.aws.amazon.com/systems-manager/latest/userguide/setup-instance-permissions.html
+test('an agent registers only with a profile whose role allows it', async () => {
+  defaultHostManagement(lab.place()).enabled = false;
+  lab.deploy(SHIPPED, { parameters: { Subject: 'repo:acme/web' } });
+  lab.deploy(role([may('s3:*')]));
+  instanceProfiles(lab.core).set(`arn:aws:iam::${US}:instance-profile/bare`, `arn:aws:iam::${US}:role/worker`);
+  const { ec2, ssm } = clientsOf(lab);
+  const start = async (Name: string) => (await ec2.send(launch({ IamInstanceProfile: { Name } }))).Instances?.[0]?.InstanceId ?? '';
+  const [managed, bare] = [await start('ami-test'), await start('bare')];
+  await lab.clock.sleep(120);
+  const { InstanceInformationList = [] } = await ssm.send(new DescribeInstanceInformationCommand({}));
+  const ids = InstanceInformationList.map(({ InstanceId }) => InstanceId);
+  expect([ids.includes(managed), ids.includes(bare)]).toEqual([true, false]);
+  defaultHostManagement(lab.place()).enabled = true;
+});
+
+test('a template is deployed from another process too', async () => {
+  const post = (body: object) => fetch(`${lab.url}/_lab/templates`, { method: 'POST', body: JSON.stringify(body) });
+  const deployed = await post({ template: SHIPPED, account: US, parameters: { Subject: 'repo:acme/web' } });
+  expect(await deployed.json()).toMatchObject({ outputs: { Role: `arn:aws:iam::${US}:role/ami-delivery` } });
+  const refused = await post({ template: SHIPPED, account: US });
+  expect([refused.status, await refused.json()]).toEqual([
+    400,
+    { error: 'Error: ValidationError: Parameters: [Subject] must have values' },
+  ]);
 });
 
 test('every rule of the dependent actions names the AWS document that decides it', () => {

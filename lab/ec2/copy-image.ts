@@ -1,6 +1,7 @@
 import type { CopyImageCommandInput, CopyImageCommandOutput } from '@aws-sdk/client-ec2';
+import { principalOf } from '../iam/keys.ts';
 import { newId } from '../ids.ts';
-import { mayDecrypt } from '../kms/use.ts';
+import { mayDecrypt, type Principal } from '../kms/use.ts';
 import { AwsError, type Operation } from '../operation.ts';
 import type { Place } from '../place.ts';
 import { once } from './client-tokens.ts';
@@ -13,11 +14,11 @@ import { addSnapshot, keyFor, lazily, mayRead } from './snapshot-state.ts';
 import { type ImageDevice, type LabImage, type LabSnapshot, setTags, tagsOf } from './state.ts';
 
 /** Called in the destination Region. Permissions, protection and deprecation are not copied. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html */
-export const copyImage: Operation<CopyImageCommandInput, CopyImageCommandOutput> = async (input, { place }) => ({
-  ImageId: await once(place, 'CopyImage', input.ClientToken, input, () => copy(place, input)),
+export const copyImage: Operation<CopyImageCommandInput, CopyImageCommandOutput> = async (input, call) => ({
+  ImageId: await once(call.place, 'CopyImage', input.ClientToken, input, () => copy(call.place, input, principalOf(call))),
 });
 
-function copy(place: Place, input: CopyImageCommandInput): string {
+function copy(place: Place, input: CopyImageCommandInput, by: Principal): string {
   const from = place.core.place(place.account, input.SourceRegion ?? place.region);
   const source = sourceOf(from, input.SourceImageId ?? '');
   const name = checkName(place, input.Name);
@@ -36,7 +37,7 @@ function copy(place: Place, input: CopyImageCommandInput): string {
     source: { imageId: source.id, region: from.region, instanceId: '' },
     tags: { ...(input.CopyImageTags === true ? userTags(from, source.id) : {}), ...tagsFor(input.TagSpecifications, 'image') },
   });
-  const content = isReadable(place, source, snapshots)
+  const content = isReadable(place, source, snapshots, by)
     ? Promise.all(snapshots.map(({ disk }) => disk?.()))
     : Promise.reject(new Error(NO_KEY));
   void finish(image, snapshots, place.core.timings.copy, content);
@@ -46,9 +47,9 @@ function copy(place: Place, input: CopyImageCommandInput): string {
 const NO_KEY = 'Given key ID is not accessible';
 
 /** KMS is called during the copy, for the keys of the source and of the copy. */
-const isReadable = (place: Place, source: LabImage, copies: readonly LabSnapshot[]): boolean => {
+const isReadable = (place: Place, source: LabImage, copies: readonly LabSnapshot[], by: Principal): boolean => {
   const originals = source.devices.map(({ snapshotId }) => (snapshotId === undefined ? undefined : snapshotEver(source.place, snapshotId)));
-  return [...originals, ...copies].every(snapshot => mayDecrypt(snapshot?.place ?? place, snapshot?.kmsKeyId, { account: place.account }));
+  return [...originals, ...copies].every(snapshot => mayDecrypt(snapshot?.place ?? place, snapshot?.kmsKeyId, by));
 };
 
 /** The caller's own tags. Tags of the owner of a shared image are not copied. */

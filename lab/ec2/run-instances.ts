@@ -1,5 +1,6 @@
 import type { RunInstancesCommandInput, RunInstancesCommandOutput } from '@aws-sdk/client-ec2';
-import { AwsError, type Operation } from '../operation.ts';
+import { principalOf } from '../iam/keys.ts';
+import { AwsError, type Call, type Operation } from '../operation.ts';
 import type { Place } from '../place.ts';
 import { once } from './client-tokens.ts';
 import { instanceShape } from './instance-shape.ts';
@@ -9,10 +10,11 @@ import { terminate } from './lifecycle.ts';
 import { type LabInstance, setTags } from './state.ts';
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html */
-export const runInstances: Operation<RunInstancesCommandInput, RunInstancesCommandOutput> = async (input, { place }) => {
+export const runInstances: Operation<RunInstancesCommandInput, RunInstancesCommandOutput> = async (input, call) => {
+  const { place } = call;
   const { MinCount, MaxCount, ...rest } = input;
   checkCounts(MinCount, MaxCount);
-  const launched = await once(place, 'RunInstances', input.ClientToken, input, () => launchAll(place, rest, MinCount ?? 1, MaxCount ?? 1));
+  const launched = await once(place, 'RunInstances', input.ClientToken, input, () => launchAll(call, rest, MinCount ?? 1, MaxCount ?? 1));
   return {
     ReservationId: launched[0]?.reservationId,
     OwnerId: place.account,
@@ -32,13 +34,14 @@ function checkCounts(least = 1, most = 1): void {
 type InstanceRequest = Omit<RunInstancesCommandInput, 'MinCount' | 'MaxCount'>;
 
 /** Launches as many as capacity allows. Throws when that is fewer than `least`. */
-async function launchAll(place: Place, wanted: InstanceRequest, least: number, most: number): Promise<readonly LabInstance[]> {
+async function launchAll(call: Call, wanted: InstanceRequest, least: number, most: number): Promise<readonly LabInstance[]> {
+  const { place } = call;
   const { request, tags } = withTemplate(place, wanted);
   const { reservationId } = newBatch();
   const launched: LabInstance[] = [];
   for (let launchIndex = 0; launchIndex < most; launchIndex += 1) {
     try {
-      launched.push(await launchInstance(place, request, { reservationId, launchIndex }));
+      launched.push(await launchInstance(place, request, { reservationId, launchIndex }, principalOf(call)));
     } catch (cause) {
       if (launched.length >= least) break;
       for (const instance of launched) terminate(instance);

@@ -9,7 +9,19 @@ export interface Principal {
   readonly account: string;
   /** A service-linked role, which needs a grant or a key policy that names it. */
   readonly serviceRole?: string;
+  /** Whether the caller's own policies allow it. Undefined: an administrator. */
+  readonly identity?: (action: string, keyArn: string, region: string) => boolean;
 }
+
+/** What a caller needs for volumes that a customer managed key encrypts. https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html */
+const VOLUME_ACTIONS = [
+  'kms:CreateGrant',
+  'kms:Decrypt',
+  'kms:DescribeKey',
+  'kms:GenerateDataKeyWithoutPlaintext',
+  'kms:ReEncryptFrom',
+  'kms:ReEncryptTo',
+];
 
 export const scalingRole = (account: string): string =>
   `arn:aws:iam::${account}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling`;
@@ -32,7 +44,9 @@ export function mayDecrypt(place: Place, arn: string | undefined, who: Principal
   if (arn === undefined) return true;
   const key = keys(place.core).get(arn);
   const owner = arn.split(':')[4] ?? '';
-  if (key === undefined) return who.account === owner || arn !== defaultKey(place.core.place(owner, arn.split(':')[3] ?? ''));
+  const isManaged = arn === defaultKey(place.core.place(owner, arn.split(':')[3] ?? ''));
+  if (!isManaged && !VOLUME_ACTIONS.every(action => who.identity?.(action, arn, place.region) ?? true)) return false;
+  if (key === undefined) return who.account === owner || !isManaged;
   if (key.enabled === false) return false;
   return ['kms:Decrypt', 'kms:CreateGrant'].every(action => may(key, action, who, { owner, region: place.region }));
 }

@@ -1,5 +1,7 @@
 import type { PingStatus } from '@aws-sdk/client-ssm';
 import { guestOf, instances, type LabInstance } from '../ec2/state.ts';
+import { evaluate } from '../iam/policy.ts';
+import { deployedRole, roleOfProfile } from '../iam/roles.ts';
 import { type Place, slice } from '../place.ts';
 
 /** An SSM agent that has registered: a managed node. */
@@ -43,9 +45,17 @@ async function look(place: Place, instance: LabInstance): Promise<void> {
 export async function answers(place: Place, instance: LabInstance): Promise<boolean> {
   const { clock, timings } = place.core;
   const guest = guestOf(instance);
-  const mayTalk = instance.profileArn !== undefined || defaultHostManagement(place).enabled;
+  const mayTalk = defaultHostManagement(place).enabled || mayRegister(place, instance.profileArn);
   const isUp = clock.now() >= instance.changedAt.getTime() + timings.agent * 1000;
   return guest !== undefined && mayTalk && isUp && (await guest.agentAlive());
+}
+
+/** https://docs.aws.amazon.com/systems-manager/latest/userguide/setup-instance-permissions.html: a profile that a template deployed needs the right to. */
+function mayRegister({ core }: Place, profileArn: string | undefined): boolean {
+  if (profileArn === undefined) return false;
+  const role = deployedRole(core, roleOfProfile(core, profileArn));
+  const question = { action: 'ssm:UpdateInstanceInformation', resource: '*', context: new Map() };
+  return role === undefined || evaluate(role.policies, question) === 'allowed';
 }
 
 /** Nodes that are neither stopped nor terminated. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeInstanceInformation.html */

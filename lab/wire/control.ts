@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { CallBook } from '../calls.ts';
 import { FAULT_ACTIONS, type FaultBook, type FaultRule } from '../faults.ts';
+import { type Deployment, deploy } from '../iam/deploy.ts';
 import type { Core } from '../place.ts';
 import type { Weather } from '../weather.ts';
 import type { Answer } from './protocols.ts';
@@ -20,6 +21,7 @@ export interface ServerDeps {
  *  GET    /_lab/faults            the rules
  *  POST   /_lab/faults            adds a rule (faults.ts), without functions; `kill: <pid>` works
  *  DELETE /_lab/faults            removes all rules
+ *  POST   /_lab/templates         deploys IAM resources: { template, account, region?, stack?, parameters? }
  */
 export function answerControl({ core, calls, faults }: ServerDeps, request: IncomingMessage, body: string): Answer {
   const url = new URL(request.url ?? '/', 'http://lab');
@@ -32,6 +34,8 @@ export function answerControl({ core, calls, faults }: ServerDeps, request: Inco
       return json(faults.rules());
     case 'POST /_lab/faults':
       return addRule(body, rule => faults.add(rule));
+    case 'POST /_lab/templates':
+      return deployTemplate(core, body);
     case 'DELETE /_lab/faults':
       faults.clear();
       return json({});
@@ -48,6 +52,15 @@ function addRule(body: string, add: (rule: FaultRule) => void): Answer {
       return json({ error: `A rule needs an action: ${FAULT_ACTIONS.join(', ')}.` }, 400);
     add(rule);
     return json({});
+  } catch (cause) {
+    return json({ error: String(cause) }, 400);
+  }
+}
+
+function deployTemplate(core: Core, body: string): Answer {
+  try {
+    const { template, ...deployment } = JSON.parse(body) as Deployment & { template: string };
+    return json(deploy(core, template, deployment));
   } catch (cause) {
     return json({ error: String(cause) }, 400);
   }
