@@ -241,10 +241,46 @@ describe('the announcement', () => {
     expect(blocked.state.refreshes).toEqual([]);
   });
 
-  test('names the image of another run: it stays', async () => {
+  const other = `ami-action promote: was ${A}, commit x, run z`;
+
+  test('F8: names the image of another run before the pointer moves: this run fails, and the pointer is left to that one', async () => {
     const made = stage();
-    made.state.onCall = call => void (call.startsWith('start') && hold(made, C, `ami-action promote: was ${A}, commit x, run z`));
-    expect((await promote(settings, made.world)).outcome).toBe('done');
-    expect([made.pointerNow(), made.candidate()]).toEqual([B, C]);
+    made.state.onCall = call => void (call.startsWith('start') && hold(made, C, other));
+    const failure = await failureOf(promote(settings, made.world));
+    expect([failure.outcome, failure.message]).toEqual([
+      'rejected',
+      `Another run took over the environment before this one had finished: ${CANDIDATE} names ${C}, not ${B}.`,
+    ]);
+    expect([failure.leftovers, failure.next]).toEqual([
+      [`${POINTER} still names ${A}`],
+      `Wait for that run. Run the job again if ${B} must run.`,
+    ]);
+    expect([made.pointerNow(), made.candidate()]).toEqual([A, C]);
+  });
+
+  test('F8: names the image of another run after the pointer moved: not green', async () => {
+    const made = stage();
+    made.state.onCall = call => void (call === `write ${POINTER} = ${B}` && hold(made, C, other));
+    const failure = await failureOf(promote(settings, made.world));
+    expect([failure.outcome, made.pointerNow(), made.candidate()]).toEqual(['rejected', B, C]);
+    expect(failure.message).toMatch(/^Another run took over the environment before this one had finished/);
+  });
+
+  test('F8: was removed by a run that reverted the same image: not green; by one that finished it: green', async () => {
+    for (const finished of [false, true]) {
+      const made = stage();
+      made.state.onCall = call => {
+        if (!call.startsWith('start')) return;
+        made.state.parameters.delete(CANDIDATE);
+        if (finished) made.state.parameters.set(POINTER, [parameter(POINTER, B, 2, other), ...(made.state.parameters.get(POINTER) ?? [])]);
+      };
+      const outcome = await promote(settings, made.world).then(
+        ended => ended.outcome,
+        failure => failure.message,
+      );
+      expect(outcome).toBe(
+        finished ? 'done' : `Another run took over the environment before this one had finished: ${CANDIDATE} was removed.`,
+      );
+    }
   });
 });

@@ -170,9 +170,15 @@ describe('blocker B3: there is always a way back', () => {
   });
 
   test('a first promotion that fails removes the pointer that groups read, and does not set it to what it remembers', async () => {
-    const { world, state } = rollWorld({ ...first, script: ['InProgress', 'RollbackSuccessful'] });
-    await expect(promote(settings, world)).rejects.toThrow(/rolled the refresh back/);
-    expect([...state.parameters.keys()]).toEqual([]);
+    const reader = group('reader', { launch: { kind: 'template', template: use('1', 'lt-2') } });
+    const { world, state, calls } = rollWorld({ ...first, groups: [group('web'), reader], script: ['Successful'] });
+    state.versions.splice(1, 1, version(1, 'resolve:ssm:/ami/web/stage', 'lt-2'));
+    state.onCall = call => void (/^start r-2/.test(call) && state.script.splice(0, 1, 'Failed'));
+    await expect(promote({ ...settings, groups: ['web', 'reader'], parameterTemplates: 'follow' }, world)).rejects.toThrow();
+    expect(calls().filter(call => call.endsWith(POINTER) || call.startsWith(`write ${POINTER} `))).toEqual([
+      `write ${POINTER} = ${B}`,
+      `remove ${POINTER}`,
+    ]);
   });
 
   test('a later verdict, over other checks, does not block it', async () => {

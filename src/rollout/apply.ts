@@ -4,7 +4,7 @@ import { clearBlockers } from './clear-blockers.ts';
 import { isInProgress } from './indeterminate.ts';
 import { type Leftovers, notSettled, withLeftovers } from './leftovers.ts';
 import { isUpToDate, planPromotion, throwIfRefused } from './plan.ts';
-import { type Moved, movePointer, removeOwnCandidate, revertPointer, throwIfChanged, writeCandidate } from './pointer.ts';
+import { type Moved, movePointer, removeOwnCandidate, revertPointer, throwIfChanged, throwIfReplaced, writeCandidate } from './pointer.ts';
 import { forEachSequential, type RegionPlan, withRegion } from './region-plans.ts';
 import type { GroupResult } from './roll-group.ts';
 import { type GroupRollouts, versionDescription } from './roll-groups.ts';
@@ -59,6 +59,7 @@ export async function applyPlans(plans: readonly RegionPlan[], deps: RolloutDeps
   const pending = rollouts.some(({ moving }) => moving);
   // If this fails the candidate is kept: it shows a rollback where to go.
   if (!pending) await verifyRegions(rolled, hooks);
+  if (!pending) await forEachSequential(rolled.filter(takesPart), ({ promotion, aws }) => throwIfReplaced(promotion, aws));
   if (!pending) await settle(rolled, hooks);
   return rolled.map(({ region, rollouts: { groups }, moved }) => ({ region, results: groups, moved: pending ? undefined : moved }));
 }
@@ -90,7 +91,8 @@ async function settle(regions: readonly RolledRegion[], hooks: Hooks): Promise<v
     await movePointers(regions);
     await forEachSequential(regions, ({ rollouts, deps }) => deps.report.step('Finish', rollouts.finish));
     await hooks.after();
-    await removeCandidates(regions);
+    const replaced = (await removeCandidates(regions)).find(each => each !== undefined);
+    if (replaced !== undefined) throw replaced;
   } catch (failure) {
     const states = regions.map(region => ({ ...region, groups: region.rollouts.groups, moved: region.moved !== undefined }));
     throw notSettled(failure, states);

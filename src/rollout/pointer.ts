@@ -54,12 +54,30 @@ export async function writeCandidate(move: Move, deps: PointerDeps, aws: Pointer
 export const removeCandidate = ({ name }: PointerState, { parameters }: PointerClients): Promise<void> =>
   parameters.remove(candidateName(name));
 
-/** Unless another run has replaced it. */
-export async function removeOwnCandidate({ pointer, image }: Move, { report }: PointerDeps, aws: PointerClients): Promise<void> {
-  const found = await aws.parameters.read(candidateName(pointer.name));
-  if (found === undefined) return;
-  if (found.value === image.id) return removeCandidate(pointer, aws);
+/** Unless another run has replaced it: then returns the conflict. */
+export async function removeOwnCandidate(move: Move, { report }: PointerDeps, aws: PointerClients): Promise<RejectedError | undefined> {
+  const found = await aws.parameters.read(candidateName(move.pointer.name));
+  if (found === undefined) return undefined;
+  if (found.value === move.image.id) return removeCandidate(move.pointer, aws).then(() => undefined);
   report.info(`${found.name} names ${found.value}: another run is in progress, so the parameter is kept.`);
+  return candidateConflict(move, found, []);
+}
+
+/** Before the pointer moves: a run that began since has the groups now, or has reverted them. */
+export async function throwIfReplaced(move: Move, aws: PointerClients): Promise<void> {
+  const { pointer, image } = move;
+  const found = await aws.parameters.read(candidateName(pointer.name));
+  if (found?.value === image.id) return;
+  if (found === undefined && (await aws.parameters.read(pointer.name))?.value === image.id) return;
+  throw candidateConflict(move, found, [`${pointer.name} still names ${pointer.current?.value ?? 'nothing'}`]);
+}
+
+function candidateConflict({ pointer, image }: Move, found: Parameter | undefined, leftovers: readonly string[]): RejectedError {
+  const what = found === undefined ? 'was removed' : `names ${found.value}, not ${image.id}`;
+  return new RejectedError(`Another run took over the environment before this one had finished: ${candidateName(pointer.name)} ${what}.`, {
+    leftovers,
+    next: `Wait for that run. Run the job again if ${image.id} must run.`,
+  });
 }
 
 export interface Moved {
