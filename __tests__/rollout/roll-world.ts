@@ -205,6 +205,8 @@ export const settings = {
   soakTime: undefined,
   pin: undefined,
   adoptGroups: false,
+  freeze: undefined as string | undefined,
+  windows: undefined as readonly string[] | undefined,
   emergency: false,
   checks: undefined,
   checksTimeout: 240,

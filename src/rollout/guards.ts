@@ -3,12 +3,13 @@ import { duration, flag, list, optional, text } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { type Image, isOurs, type TagScheme, tagKey } from '../model/image.ts';
 import { AMI_ID, whole } from '../model/patterns.ts';
-import { environmentPointer, type PointerOfEnvironment } from '../model/pointer.ts';
+import { environmentPointer, type PointerOfEnvironment, pointerName } from '../model/pointer.ts';
 import { isVetoed, liftedTags, vetoTags } from '../model/veto.ts';
 import type { Deps, RegionClients, Reporter } from '../ports/deps.ts';
 import { findEquivalentImage } from '../selection/select-image.ts';
 import { type Selection, schemeOf } from '../selection/settings.ts';
 import type { Guards } from './rules/admission.ts';
+import { type Brakes, parseWindow, WINDOW_FORM } from './rules/brakes.ts';
 
 /** What may reach an environment: guards of the workflow, and vetoes on images. */
 
@@ -43,6 +44,20 @@ export const guardSettings = {
   soakTime: optional(
     duration('How long `soak-environment` must have run it without a break.', { ...withOnly, neededBy: 'users of `soak-environment`' }),
   ),
+  freeze: optional(
+    text('Name of an SSM parameter that stops promotions while it exists: a text with the reason, or YAML with `reason` and `until`.', {
+      ...withOnly,
+      pattern: /^\/([\w./-]|\{(family|environment|architecture)\})+$/,
+      message: 'must be a parameter name that starts with "/"',
+      neededBy: 'teams that stop all deliveries for a while',
+    }),
+  ),
+  windows: optional(
+    list('When promotions may start, such as `Mon-Fri 09:00-16:00 Europe/Berlin`. A rollback may start at any time.', {
+      ...withOnly,
+      neededBy: 'environments that change in working hours only',
+    }),
+  ),
   adoptGroups: flag('Take over groups that launch images of another family, or that another environment of the file names too.', false, {
     ...withOnly,
     neededBy: 'teams that move a group to another family',
@@ -67,11 +82,12 @@ export async function readGuards(
   deps: Pick<Deps<'images' | 'parameters'>, 'inRegion'>,
 ): Promise<Guards> {
   const { soakEnvironment, soakTime, allowedRefs, pin } = inputs;
+  const brakes = await readBrakes(inputs, deps.inRegion({ region: inputs.region }));
   if ((soakEnvironment === undefined) !== (soakTime === undefined)) {
     const [missing, other] = soakTime === undefined ? ['soak-time', 'soak-environment'] : ['soak-environment', 'soak-time'];
     throw new UsageError([`"${missing}" is required with "${other}"`]);
   }
-  if (soakEnvironment === undefined || soakTime === undefined) return { allowedRefs, pin };
+  if (soakEnvironment === undefined || soakTime === undefined) return { allowedRefs, pin, brakes };
   const there = deps.inRegion({ region: inputs.fromRegion ?? inputs.region, role: inputs.fromRole });
   const [history, equivalent] = await Promise.all([
     there.parameters.history(environmentPointer({ ...inputs, environment: soakEnvironment })),
@@ -79,7 +95,17 @@ export async function readGuards(
   ]);
   const vetoed = [image, equivalent].some(each => each !== undefined && isVetoed(each, schemeOf(inputs), soakEnvironment));
   const known = equivalent && { id: equivalent.id, vetoed };
-  return { allowedRefs, pin, soak: { environment: soakEnvironment, seconds: soakTime, image: known, history } };
+  return { allowedRefs, pin, brakes, soak: { environment: soakEnvironment, seconds: soakTime, image: known, history } };
+}
+
+/** A parameter that cannot be decrypted freezes too: its text is then the reason. */
+async function readBrakes(inputs: GuardInputs, { parameters }: Pick<RegionClients, 'parameters'>): Promise<Brakes> {
+  const windows = (inputs.windows ?? []).map(text => ({ text, window: parseWindow(text) }));
+  const unknown = windows.filter(({ window }) => window === undefined);
+  if (unknown.length > 0) throw new UsageError(unknown.map(({ text }) => `"windows" ${WINDOW_FORM}, got "${text}"`));
+  const name = inputs.freeze === undefined ? undefined : pointerName(inputs.freeze, inputs);
+  const freeze = name === undefined ? undefined : await parameters.read(name);
+  return { freeze, windows: windows.flatMap(({ window }) => window ?? []) };
 }
 
 export interface VetoOf {

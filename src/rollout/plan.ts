@@ -10,12 +10,14 @@ import {
   type Admission,
   architectureRefusals,
   familyRefusals,
+  holdRefusals,
   imageRefusals,
   type Launched,
   memoryWarnings,
   pointerRefusals,
   ranWarnings,
 } from './rules/admission.ts';
+import { closedBy } from './rules/brakes.ts';
 import { type GroupPlan, planGroup } from './rules/plan.ts';
 import type { RolloutOptions } from './rules/settings.ts';
 
@@ -40,6 +42,8 @@ export interface Promotion extends PromotionOrder {
   readonly refusals: readonly string[];
   /** Of the image; those of a group are in its plan. */
   readonly warnings: readonly string[];
+  /** When a freeze or closed window ends. */
+  readonly opensAt: Date | undefined;
 }
 
 /** `listed`: all groups of the region, where they were read already. */
@@ -53,7 +57,11 @@ export async function planPromotion(order: PromotionOrder, aws: PromotionClients
   const was = order.was ?? (operation === 'promote' ? launchedBefore(launched, pointer, image.id) : undefined);
   // A template version with the image shows that the groups launched it, also where the pointer has no history.
   const ran = operation === 'rollback' && (order.ran === true || (groups.length > 0 && groups.every(hasVersion)));
+  const closed = order.guards?.brakes === undefined ? undefined : closedBy(order.guards.brakes, order.environment, order.now ?? 0);
+  const touched = groups.filter(({ action }) => action !== 'nothing').map(({ facts: { group } }) => group);
   const refusals = [
+    ...(closed?.reasons ?? []),
+    ...(operation === 'promote' ? holdRefusals(touched, scheme) : []),
     ...imageRefusals(image, { ...order, ran }),
     ...(order.adoptGroups ? [] : familyRefusals(launched, order)),
     ...architectureRefusals(pointer.name, image, current),
@@ -61,7 +69,7 @@ export async function planPromotion(order: PromotionOrder, aws: PromotionClients
     ...groups.flatMap(group => group.refusals),
   ];
   const warnings = [...(ran ? ranWarnings(image, scheme) : []), ...(was === undefined ? memoryWarnings(launched, order) : [])];
-  return { ...order, was, ran, groups, refusals, warnings };
+  return { ...order, was, ran, groups, refusals, warnings, opensAt: closed?.opensAt };
 }
 
 const hasVersion = ({ changes }: GroupPlan): boolean => changes.length > 0 && changes.every(({ to }) => to !== undefined);
@@ -98,6 +106,7 @@ export function throwIfRefused(plans: readonly Planned[]): void {
   const reasons = rest.length === 0 ? first : `${refusals.length} reasons:\n- ${refusals.join('\n- ')}`;
   throw new RejectedError(`Refused to ${operation === 'promote' ? 'promote' : 'roll back to'} ${image.id} in ${environment}: ${reasons}`, {
     unchanged: true,
+    outputs: home.promotion.opensAt === undefined ? {} : { opensAt: home.promotion.opensAt.toISOString() },
   });
 }
 

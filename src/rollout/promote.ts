@@ -56,6 +56,7 @@ export const outputs = {
   pointerVersion: 'Version of the parameter.',
   refreshes:
     'JSON list: `region`, `group`, `refresh`, `status`, `from` and `to` (launch template versions) of every group, and its `successor` (blue-green).',
+  opensAt: 'Refused by `freeze` or `windows`: when the environment takes promotions again, as ISO 8601.',
   changed: 'false when the environment already ran exactly this.',
 };
 

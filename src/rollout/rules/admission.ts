@@ -1,9 +1,11 @@
 import { formatDuration } from '../../kit/format.ts';
 import { matchesGlob } from '../../kit/glob.ts';
+import type { Group } from '../../model/group.ts';
 import { type Image, identity, isOurs, type TagScheme, tagKey, unavailableReason } from '../../model/image.ts';
 import { fullReason, type RolloutOperation } from '../../model/pointer.ts';
 import { mayPass, verdictOf } from '../../model/verdict.ts';
 import { isVetoed } from '../../model/veto.ts';
+import type { Brakes } from './brakes.ts';
 
 /** Whether an image may become the current one of an environment. Every refusal names its remedy. */
 
@@ -30,6 +32,7 @@ export interface Guards {
   /** The only image that may be promoted now. */
   readonly pin?: string | undefined;
   readonly soak?: Soak | undefined;
+  readonly brakes?: Brakes | undefined;
 }
 
 export interface Soak {
@@ -133,6 +136,14 @@ export const familyRefusals = (launched: readonly Launched[], { family, scheme }
     return [
       `${group} launches ${id} of family "${other}", not of "${family}": check "groups" and "family", or set "adopt-groups: true" to take the group over`,
     ];
+  });
+
+/** A group with the tag `hold` is left alone until a person removes the tag. */
+export const holdRefusals = (groups: readonly Pick<Group, 'name' | 'tags'>[], { prefix }: TagScheme): string[] =>
+  groups.flatMap(({ name, tags }) => {
+    const reason = tags[`${prefix}hold`];
+    if (reason === undefined || reason === 'false') return [];
+    return [`${name} has the tag ${prefix}hold${reason === '' ? '' : ` (${reason})`}: remove the tag, or take the group out of "groups"`];
   });
 
 /** What a person should know of an image that ran here and would not be promoted today. */
