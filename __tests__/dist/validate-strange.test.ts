@@ -1,6 +1,7 @@
 import { DescribeInstancesCommand, type DescribeInstancesCommandOutput, RunInstancesCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { CallRecord } from '../../lab/calls.ts';
+import { setTags } from '../../lab/ec2/state.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { until, type ValidateLab, validateLab } from './validate-lab.ts';
 
@@ -55,7 +56,9 @@ describe('an instance of another team', () => {
     l.lab.faults.add({ operation: 'RunInstances', action: { answer } });
     const ran = await l.validate(good);
     expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'access' });
-    expect(ran.errors.join()).toContain(`The answer of EC2 names no instance for this launch of ${good} (ec2:RunInstances).`);
+    expect(ran.errors.join()).toContain(
+      `AWS's answer cannot be read (launch an instance of ${good} (ec2:RunInstances)): it names no instance of this launch`,
+    );
     expect([alive(), ran.state['journal']]).toEqual([[production], '[]']);
   });
 });
@@ -65,7 +68,7 @@ describe('a launch', () => {
     l.lab.faults.add({ operation: 'RunInstances', action: { answer: () => none } });
     const ran = await l.validate(good);
     expect(ran.outputs).toMatchObject({ verdict: 'inconclusive', outcome: 'access' });
-    expect(ran.errors.join()).toContain('names no instance for this launch');
+    expect(ran.errors.join()).toContain('it names no instance of this launch');
     expect([alive(), ran.state['journal']]).toEqual([[production], '[]']);
   });
 
@@ -127,4 +130,36 @@ test('post: without valid credentials names the instance and the command', async
   l.lab.faults.clear();
   await l.validate(good, {}, { postOf: killed });
   expect(alive()).toEqual([production]);
+});
+
+describe('an answer without a member', () => {
+  test.each([
+    ['RunInstances', 'Instances'],
+    ['RunInstances', 'Instances[].InstanceId'],
+    ['RunInstances', 'Instances[].ClientToken'],
+    ['DescribeInstances', 'Reservations'],
+    ['DescribeInstances', 'Reservations[].Instances'],
+    ['DescribeInstances', 'Reservations[].Instances[].State'],
+    ['DescribeInstances', 'Reservations[].Instances[].InstanceId'],
+    ['DescribeInstances', 'Reservations[].Instances[].Tags'],
+    ['DescribeInstanceStatus', 'InstanceStatuses'],
+    ['DescribeInstanceInformation', 'InstanceInformationList'],
+    ['DescribeInstanceInformation', 'InstanceInformationList[].PingStatus'],
+    ['DescribeInstanceTypes', 'InstanceTypes[].ProcessorInfo'],
+    ['SendCommand', 'Command'],
+    ['GetCommandInvocation', 'Status'],
+    ['GetCommandInvocation', 'StandardOutputContent'],
+    ['DescribeImages', 'Images[].BlockDeviceMappings'],
+    ['DescribeImages', 'Images[].Tags'],
+  ])('%s without %s is no failure of the image, no bug, and leaves no instance', async (operation, member) => {
+    setTags(l.home, good, { 'ami-action:verdict': '' });
+    l.lab.faults.add({ operation, action: { omit: [member] } });
+    const ran = await l.validate(good, { 'boot-timeout': '20s', 'agent-timeout': '20s', 'checks-timeout': '10s' });
+    l.lab.faults.clear();
+    expect([ran.outputs['outcome'], ran.outputs['verdict']]).not.toContain('bug');
+    expect([undefined, 'passed', 'inconclusive']).toContain(ran.outputs['verdict']);
+    expect(l.tagsOf(good)['ami-action:verdict']).not.toMatch(/^failed/);
+    if (ran.state['journal'] !== '[]') await l.validate(good, {}, { postOf: ran });
+    expect(alive()).toEqual([production]);
+  });
 });

@@ -1,4 +1,4 @@
-import { AccessError, ActionError, CancelledError, RejectedError, UnreachableError, UsageError } from '../kit/errors.ts';
+import { AccessError, ActionError, CancelledError, RejectedError, TimeoutError, UnreachableError, UsageError } from '../kit/errors.ts';
 import { formatMoment } from '../kit/format.ts';
 import { waitFor } from '../kit/wait.ts';
 import type { Image, TagScheme, Tags } from '../model/image.ts';
@@ -121,6 +121,11 @@ async function launchWithNewProfile(spec: InstanceSpec, region: string, { inRegi
 // DescribeInstances is eventually consistent. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 const VISIBLE_SECONDS = 30;
 
+/** A look that fails is repeated, like one that finds nothing. */
+const ifUnreadable = (failure: unknown): undefined => {
+  if (!(failure instanceof UnreachableError) && !(failure instanceof TimeoutError)) throw failure;
+};
+
 /** The call may have succeeded although its answer was lost. What is not found stays in the journal, and post: looks again. */
 async function endLost(
   entry: InstanceEntry,
@@ -135,7 +140,7 @@ async function endLost(
     failure instanceof RejectedError ||
     (failure instanceof AccessError && !(failure instanceof UnreachableError));
   const poll = async () => {
-    const value = await instances.findByToken(entry.token);
+    const value = await instances.findByToken(entry.token).catch(ifUnreadable);
     return value === undefined && !isRefusal ? ({ state: 'waiting', note: 'not visible' } as const) : ({ state: 'done', value } as const);
   };
   const wait = { what: 'Test instance of the failed launch', everySeconds: 5, atMostSeconds: VISIBLE_SECONDS, poll };

@@ -7,7 +7,8 @@ import {
 } from '@aws-sdk/client-ssm';
 import { ActionError, CancelledError } from '../../kit/errors.ts';
 import type { Commands } from '../../ports/instances.ts';
-import { asExpected, isCode } from './errors.ts';
+import { asExpected, isCode, unreadableAnswer } from './errors.ts';
+import { listed } from './pages.ts';
 
 // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_SendCommand.html
 const MOST_COMMENT_CHARACTERS = 100;
@@ -33,8 +34,8 @@ export const ssmCommands = (ssm: SSMClient): Commands => ({
   async agent(instanceId) {
     const Filters = [{ Key: 'InstanceIds', Values: [instanceId] }];
     const doing = asExpected(`describe the agent of ${instanceId} (ssm:DescribeInstanceInformation)`);
-    const { InstanceInformationList: [seen] = [] } = await ssm.send(new DescribeInstanceInformationCommand({ Filters })).catch(doing);
-    return seen?.PingStatus;
+    const { InstanceInformationList } = await ssm.send(new DescribeInstanceInformationCommand({ Filters })).catch(doing);
+    return listed(InstanceInformationList).find(({ InstanceId }) => InstanceId === instanceId)?.PingStatus;
   },
   async send({ instanceId, script, timeoutSeconds, comment }) {
     try {
@@ -48,7 +49,9 @@ export const ssmCommands = (ssm: SSMClient): Commands => ({
           Parameters: { commands: [...script], executionTimeout: [String(timeoutSeconds)] },
         }),
       );
-      return Command?.CommandId ?? '';
+      if (Command?.CommandId === undefined)
+        throw unreadableAnswer(`send a command to ${instanceId} (ssm:SendCommand)`, 'it has no command ID');
+      return Command.CommandId;
     } catch (cause) {
       // Not registered, or no longer: the state of the instance shows which.
       if (isCode(cause, 'InvalidInstanceId')) return undefined;

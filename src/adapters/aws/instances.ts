@@ -11,12 +11,12 @@ import {
   type Instance as SdkInstance,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
-import { UnreachableError } from '../../kit/errors.ts';
 import type { Architecture } from '../../model/image.ts';
 import type { Instance, InstanceSpec, Instances } from '../../ports/instances.ts';
 import { listInstances, tagFilters, tagsFromEc2, toEc2Tags } from './ec2.ts';
-import { asExpected, isCode } from './errors.ts';
+import { asExpected, isCode, unreadableAnswer } from './errors.ts';
 import { launchRefusal } from './launch-refusals.ts';
+import { listed } from './pages.ts';
 
 const unlessUnknown =
   (doing: string) =>
@@ -28,7 +28,7 @@ export const ec2Instances = (ec2: EC2Client): Instances => ({
     try {
       const { Instances: [launched] = [] } = await ec2.send(new RunInstancesCommand(launchInput(spec)));
       if (launched?.InstanceId === undefined || (launched.ClientToken ?? spec.token) !== spec.token)
-        throw new UnreachableError(`The answer of EC2 names no instance for this launch of ${spec.imageId} (ec2:RunInstances).`);
+        throw unreadableAnswer(`launch an instance of ${spec.imageId} (ec2:RunInstances)`, 'it names no instance of this launch');
       return fromEc2(launched);
     } catch (cause) {
       const refusal = launchRefusal(cause);
@@ -40,7 +40,7 @@ export const ec2Instances = (ec2: EC2Client): Instances => ({
     const seen = await ec2
       .send(new DescribeInstancesCommand({ InstanceIds: [id] }))
       .catch(unlessUnknown(`describe instance ${id} (ec2:DescribeInstances)`));
-    return seen?.Reservations?.flatMap(({ Instances = [] }) => Instances).map(fromEc2)[0];
+    return seen?.Reservations?.flatMap(({ Instances = [] }) => Instances.map(fromEc2)).find(instance => instance.id === id);
   },
   async findByToken(token, id) {
     const found = await listInstances(ec2, [
@@ -52,7 +52,7 @@ export const ec2Instances = (ec2: EC2Client): Instances => ({
     const seen = await ec2
       .send(new DescribeInstanceStatusCommand({ InstanceIds: [id] }))
       .catch(unlessUnknown(`read the status of ${id} (ec2:DescribeInstanceStatus)`));
-    const status = seen?.InstanceStatuses?.[0];
+    const status = seen?.InstanceStatuses?.find(({ InstanceId }) => InstanceId === id);
     return status && { system: status.SystemStatus?.Status ?? '', instance: status.InstanceStatus?.Status ?? '' };
   },
   async reboot(id) {
@@ -69,7 +69,7 @@ export const ec2Instances = (ec2: EC2Client): Instances => ({
     try {
       const InstanceTypes = [instanceType as InstanceType];
       const { InstanceTypes: [type] = [] } = await ec2.send(new DescribeInstanceTypesCommand({ InstanceTypes }));
-      return type?.ProcessorInfo?.SupportedArchitectures as Architecture[] | undefined;
+      return type && [...listed(type.ProcessorInfo?.SupportedArchitectures as Architecture[] | undefined)];
     } catch (cause) {
       if (isCode(cause, 'InvalidInstanceType', 'InvalidParameterValue')) return undefined;
       return asExpected(`describe instance type ${instanceType} (ec2:DescribeInstanceTypes)`)(cause);

@@ -1,7 +1,6 @@
 import { GenerateMacCommand, type KMSClient, VerifyMacCommand } from '@aws-sdk/client-kms';
-import { UnreachableError } from '../../kit/errors.ts';
 import type { Macs } from '../../ports/macs.ts';
-import { asExpected, isCode } from './errors.ts';
+import { asExpected, isCode, unreadableAnswer } from './errors.ts';
 
 const MacAlgorithm = 'HMAC_SHA_256';
 
@@ -10,7 +9,7 @@ export const kmsMacs = (kms: KMSClient): Macs => ({
     const { Mac } = await kms
       .send(new GenerateMacCommand({ KeyId: key, Message: Buffer.from(message), MacAlgorithm }))
       .catch(asExpected(`sign the verdict with ${key} (kms:GenerateMac)`));
-    if (Mac === undefined) throw new UnreachableError(`The answer of KMS has no MAC of ${key} (kms:GenerateMac).`);
+    if (Mac === undefined) throw unreadableAnswer(`sign the verdict with ${key} (kms:GenerateMac)`, 'it has no MAC');
     return Buffer.from(Mac).toString('base64');
   },
   async verify(key, message, mac) {

@@ -12,11 +12,11 @@ import {
   ModifySnapshotAttributeCommand,
 } from '@aws-sdk/client-ec2';
 import { DescribeKeyCommand, GetKeyPolicyCommand, type KMSClient, ListGrantsCommand } from '@aws-sdk/client-kms';
-import { AccessError, UnreachableError } from '../../kit/errors.ts';
+import { AccessError } from '../../kit/errors.ts';
 import type { Criterion, ImageKey } from '../../model/image-access.ts';
 import type { Copied, CopyOrder, Sharing } from '../../ports/images.ts';
 import { granteeOf, launchPermissions, toEc2Tags } from './ec2.ts';
-import { asExpected, isCode } from './errors.ts';
+import { asExpected, isCode, unreadableAnswer } from './errors.ts';
 import { allPages, listed } from './pages.ts';
 
 export const awsSharing = (ec2: EC2Client, kms: KMSClient): Sharing => ({
@@ -109,7 +109,7 @@ async function copy(ec2: EC2Client, { from, name, description, tags, kmsKey: Kms
         ClientToken: token,
       }),
     );
-    if (ImageId === undefined) throw new UnreachableError(`The answer of EC2 names no copy of ${from.imageId} (ec2:CopyImage).`);
+    if (ImageId === undefined) throw unreadableAnswer(`copy ${from.imageId} from ${from.region} (ec2:CopyImage)`, 'it names no image');
     return { imageId: ImageId };
   } catch (cause) {
     if (isCode(cause, 'InvalidAMIName.Duplicate')) return 'name exists';
