@@ -4,6 +4,8 @@ import {
   activeGroup,
   evaluatePair,
   greenGroupName,
+  MADE_BY,
+  otherNameProblem,
   type PairSnapshot,
   SUCCESSOR_OF,
   successorOf,
@@ -32,25 +34,43 @@ const group = (name: string, change: Partial<Group> = {}): Group => ({
   tags: {},
   ...change,
 });
-const comes = (name: string, of: string, change: Partial<Group> = {}) => group(name, { tags: { [SUCCESSOR_OF]: of }, ...change });
+const comes = (name: string, of: string, change: Partial<Group> = {}) =>
+  group(name, { tags: { [MADE_BY]: of, [SUCCESSOR_OF]: of }, ...change });
 
-describe('which of the two names is in charge', () => {
-  test.each<[string, readonly Group[], string, string | undefined]>([
-    ['the only one', [group('web')], 'web', 'web'],
-    ['the only one, by its other name', [group('web-green')], 'web', 'web-green'],
-    ['the one that the other is to replace', [group('web'), comes('web-green', 'web')], 'web', 'web'],
-    ['whichever name it has', [comes('web', 'web-green'), group('web-green')], 'web', 'web-green'],
+describe('which group serves under a name', () => {
+  const made = (name: string, by: string) => group(name, { tags: { [MADE_BY]: by } });
+  test.each<[string, readonly Group[], string, 'rolling' | 'blue-green', string | undefined]>([
+    ['the only one', [group('web')], 'web', 'rolling', 'web'],
+    ['the exact one of two independent groups', [group('web'), group('web-green')], 'web-green', 'rolling', 'web-green'],
+    ['whichever is listed first', [group('web-green'), group('web')], 'web', 'rolling', 'web'],
+    ['also for blue-green', [group('web-green'), group('web')], 'web', 'blue-green', 'web'],
+    ['for blue-green the one that replaced it', [made('web-green', 'web')], 'web', 'blue-green', 'web-green'],
+    ['never the other name for another strategy', [made('web-green', 'web')], 'web', 'rolling', undefined],
+    ['never a group that ami-action did not create', [group('web-green')], 'web', 'blue-green', undefined],
+    ['nor one that it created from another group', [made('web-green', 'api')], 'web', 'blue-green', undefined],
+    ['the old one, while the green one is created', [group('web'), comes('web-green', 'web')], 'web', 'blue-green', 'web'],
+    ['whichever name it has', [comes('web', 'web-green'), group('web-green')], 'web', 'rolling', 'web-green'],
     [
-      'the new one, when the old one is being deleted',
+      'the green one, when the old one is being deleted',
       [group('web', { beingDeleted: true }), comes('web-green', 'web')],
       'web',
+      'blue-green',
       'web-green',
     ],
-    ['the one that was named, when both are in their own right', [group('web'), group('web-green')], 'web-green', 'web-green'],
-    ['neither', [group('api')], 'web', undefined],
-  ])('%s', (_, allGroups, name, expected) => {
-    const both = name === 'web-green' && expected === 'web-green' ? [...allGroups].reverse() : allGroups;
-    expect(activeGroup(both, name)?.name).toBe(expected);
+    ['one that is being deleted, where there is no other', [group('web', { beingDeleted: true })], 'web', 'rolling', 'web'],
+    ['neither', [group('api')], 'web', 'rolling', undefined],
+  ])('%s', (_, allGroups, name, strategy, expected) => {
+    expect(activeGroup(allGroups, name, strategy)?.name).toBe(expected);
+  });
+
+  test('a refusal names both', () => {
+    expect(otherNameProblem([made('web-green', 'web')], 'web')).toBe(
+      '"groups": Auto Scaling group "web" does not exist; "web-green" replaced it by blue-green: set "groups: web-green", or "strategy: blue-green"',
+    );
+    expect(otherNameProblem([group('web-green')], 'web')).toBe(
+      '"groups": Auto Scaling group "web" does not exist; "web-green" was not created by ami-action: set "groups: web-green"',
+    );
+    expect(otherNameProblem([group('api')], 'web')).toBeUndefined();
   });
 
   test('they take turns', () => {

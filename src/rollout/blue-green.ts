@@ -12,7 +12,7 @@ import {
   readImages,
   reportEvidence,
 } from './instance-health.ts';
-import { evaluatePair, greenGroupName, type PairEvaluation, PROVEN, SUCCESSOR_OF } from './rules/group-pair.ts';
+import { evaluatePair, greenGroupName, MADE_BY, type PairEvaluation, PROVEN, SUCCESSOR_OF } from './rules/group-pair.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import { inService } from './rules/proof.ts';
 import { silentSeconds } from './rules/traffic.ts';
@@ -49,7 +49,7 @@ export async function startGreenGroups(plans: readonly GroupPlan[], context: Wat
     if (proven) continue;
     // Left by a run that stopped right after this group took over: with the tag, neither group of the new pair would be active.
     if (stale.has(old)) await aws.groups.untag(old, [SUCCESSOR_OF, PROVEN]);
-    await aws.groups.copy({ from: old, as: successor, launch, tags: { [SUCCESSOR_OF]: old } });
+    await aws.groups.copy({ from: old, as: successor, launch, tags: { [MADE_BY]: old, [SUCCESSOR_OF]: old } });
     deps.report.info(`${successor}: created next to ${old}, launches ${formatLaunch(launch)}`);
   }
   await waitUntilProven(pairs, context);

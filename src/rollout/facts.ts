@@ -6,7 +6,7 @@ import type { Architecture } from '../model/image.ts';
 import type { TemplateVersion } from '../model/template.ts';
 import type { RegionClients } from '../ports/deps.ts';
 import type { GroupFacts } from './rules/facts.ts';
-import { activeGroup, SUCCESSOR_OF, successorOf } from './rules/group-pair.ts';
+import { activeGroup, otherNameProblem, SUCCESSOR_OF, successorOf } from './rules/group-pair.ts';
 import { contentKey } from './rules/plan.ts';
 import { typesOf } from './rules/refusals.ts';
 import type { RolloutInputs } from './rules/settings.ts';
@@ -62,12 +62,13 @@ export async function readGroups(
   return facts.map(fact => ({ ...fact, architectures }));
 }
 
-function choose(allGroups: readonly Group[], { groups = [], groupTags = {} }: GroupSelector): readonly Group[] {
+function choose(allGroups: readonly Group[], { groups = [], groupTags = {}, strategy }: GroupSelector): readonly Group[] {
   const names = allGroups.map(({ name }) => name);
   const problems = groups
-    .filter(name => activeGroup(allGroups, name) === undefined)
+    .filter(name => activeGroup(allGroups, name, strategy) === undefined)
     .map(
       name =>
+        otherNameProblem(allGroups, name) ??
         `"groups": Auto Scaling group "${name}" does not exist in this account and region${names.length === 0 ? '' : `, did you mean "${closest(name, names)}"?`}`,
     );
   const tags = Object.entries(groupTags);
@@ -81,7 +82,7 @@ function choose(allGroups: readonly Group[], { groups = [], groupTags = {} }: Gr
     );
   }
   if (problems.length > 0) throw new UsageError(problems);
-  const named = groups.flatMap(name => activeGroup(allGroups, name) ?? []);
+  const named = groups.flatMap(name => activeGroup(allGroups, name, strategy) ?? []);
   return [...new Set([...named, ...tagged])];
 }
 

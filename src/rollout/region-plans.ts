@@ -95,7 +95,7 @@ async function assignGroups(inputs: RegionInputs, regions: readonly Region[]): P
   const own = await Promise.all(
     regions.map(async ({ region, aws }) => {
       const listed = await withRegion({ region, several: true }, () => aws.groups.find({}));
-      return { region, names: groups.filter(name => activeGroup(listed, name) !== undefined), listed };
+      return { region, names: groups.filter(name => activeGroup(listed, name, strategy) !== undefined), listed };
     }),
   );
   const tagged = Object.keys(inputs.groupTags ?? {}).length > 0;

@@ -1,5 +1,6 @@
 import { formatDuration } from '../../kit/format.ts';
 import type { Group, Source, Target } from '../../model/group.ts';
+import type { PlanOptions } from './facts.ts';
 import { imageProblem, inService, proofOf } from './proof.ts';
 import { trafficOf } from './traffic.ts';
 
@@ -9,6 +10,9 @@ const GREEN = '-green';
 
 /** The other name of a pair: web, web-green, web ... */
 export const greenGroupName = (name: string): string => (name.endsWith(GREEN) ? name.slice(0, -GREEN.length) : `${name}${GREEN}`);
+
+/** Tag that stays on every group that ami-action created: the name of the group that it was copied from. */
+export const MADE_BY = 'ami-action:made-by';
 
 /** Tag of a green group: the name of the group that it is to replace. */
 export const SUCCESSOR_OF = 'ami-action:successor-of';
@@ -23,10 +27,24 @@ export const successorOf = (allGroups: readonly Group[], group: Group): Group | 
 /** Its successor serves alone and must not be deleted any more. */
 export const isEmptied = ({ max }: Group): boolean => max === 0;
 
-/** Which group of the pair serves now; undefined if neither exists. */
-export function activeGroup(allGroups: readonly Group[], name: string): Group | undefined {
-  const both = allGroups.filter(group => (group.name === name || group.name === greenGroupName(name)) && !group.beingDeleted);
-  return both.find(group => !both.some(other => group.tags[SUCCESSOR_OF] === other.name)) ?? allGroups.find(group => group.name === name);
+/**
+ * The group that serves under a name; undefined if there is none. It is the exact one. The other name of a pair counts only by our tags: for
+ * blue-green, where the exact one was replaced, or while the exact one is the green group.
+ */
+export function activeGroup(allGroups: readonly Group[], name: string, strategy: PlanOptions['strategy']): Group | undefined {
+  const live = (wanted: string) => allGroups.find(group => group.name === wanted && !group.beingDeleted);
+  const [exact, other] = [live(name), live(greenGroupName(name))];
+  if (exact !== undefined) return other !== undefined && exact.tags[SUCCESSOR_OF] === other.name ? other : exact;
+  if (strategy === 'blue-green' && other?.tags[MADE_BY] === name) return other;
+  return other === undefined ? allGroups.find(group => group.name === name) : undefined;
+}
+
+/** Why no group serves under a name although the other one of the pair exists. */
+export function otherNameProblem(allGroups: readonly Group[], name: string): string | undefined {
+  const other = allGroups.find(group => group.name === greenGroupName(name) && !group.beingDeleted);
+  if (other === undefined) return undefined;
+  const made = other.tags[MADE_BY] === name;
+  return `"groups": Auto Scaling group "${name}" does not exist; "${other.name}" ${made ? 'replaced it by blue-green' : 'was not created by ami-action'}: set "groups: ${other.name}"${made ? ', or "strategy: blue-green"' : ''}`;
 }
 
 export interface PairSnapshot {
