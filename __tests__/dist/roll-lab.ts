@@ -5,6 +5,7 @@ import {
   type LaunchTemplateSpecification,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
+import { CloudWatchClient, PutMetricAlarmCommand, SetAlarmStateCommand, type StateValue } from '@aws-sdk/client-cloudwatch';
 import { CreateLaunchTemplateCommand, DescribeSubnetsCommand, EC2Client, type RequestLaunchTemplateData } from '@aws-sdk/client-ec2';
 import {
   CreateListenerCommand,
@@ -73,6 +74,7 @@ function stageIn(lab: Lab, paper: ReturnType<typeof paperHypervisor>, region?: s
     autoScaling: new AutoScalingClient(settings),
     balancing: new ElasticLoadBalancingV2Client(settings),
     ssm: new SSMClient(settings),
+    alarms: new CloudWatchClient(settings),
   };
   let made = 0;
   /** Groups in which every image but the first one dies. */
@@ -138,6 +140,14 @@ function stageIn(lab: Lab, paper: ReturnType<typeof paperHypervisor>, region?: s
         }),
       );
       for (let waited = 0; this.runs(name).length < size && waited < 600; waited += 2) await lab.clock.sleep(2);
+    },
+    /** A CloudWatch alarm in a state. */
+    async alarm(AlarmName: string, state: StateValue): Promise<void> {
+      const metric = { Namespace: 'web', MetricName: 'errors', Period: 60, EvaluationPeriods: 1, Statistic: 'Sum' } as const;
+      await cloud.alarms.send(
+        new PutMetricAlarmCommand({ AlarmName, ...metric, Threshold: 1, ComparisonOperator: 'GreaterThanThreshold' }),
+      );
+      await cloud.alarms.send(new SetAlarmStateCommand({ AlarmName, StateValue: state, StateReason: 'test' }));
     },
     /** Another process makes the group launch another version. */
     relaunch: (name: string, Version: string) =>

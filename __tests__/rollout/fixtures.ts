@@ -69,6 +69,7 @@ export const facts = (change: Partial<GroupFacts> = {}): GroupFacts => ({
   architectures: new Map([['t3.micro', ['x86_64', 'i386']]]),
   latestUsers: new Map(),
   imageSnapshots: new Set(),
+  alarms: new Map(),
   ...change,
 });
 export const wanted: PlanOptions = {

@@ -312,6 +312,35 @@ describe('scenario 54: a mixed instances policy', () => {
   });
 });
 
+describe('alarms', () => {
+  const states = new Map([
+    ['errors', 'ALARM'],
+    ['latency', 'OK'],
+    ['new', 'INSUFFICIENT_DATA'],
+  ]);
+  const alarms = ['errors', 'latency', 'new', 'typo'];
+
+  test('that are not OK refuse a refresh, because AWS would refuse it after the first write', () => {
+    expect(planGroup(facts({ alarms: states }), { ...wanted, alarms }).refusals).toEqual([
+      'web: alarm "errors" is ALARM, and AWS starts no refresh until it is OK: fix its cause, or remove it from "alarms"',
+      'web: alarm "new" is INSUFFICIENT_DATA, and AWS starts no refresh until it is OK: fix its cause, or remove it from "alarms"',
+      'web: alarm "typo" does not exist: remove it from "alarms", or create it',
+    ]);
+  });
+
+  test('refuse nothing where no refresh starts', () => {
+    const images = new Map([
+      ['i-1', 'ami-new'],
+      ['i-2', 'ami-new'],
+    ]);
+    const versions = new Map([[useKey(use('3')), version(3, { imageId: 'ami-new' })]]);
+    expect(planGroup(facts({ alarms: states, images, versions }), { ...wanted, alarms })).toMatchObject({
+      action: 'nothing',
+      refusals: [],
+    });
+  });
+});
+
 describe('a template that reads a parameter', () => {
   const reading = (imageId: string, change: Partial<GroupFacts> = {}) =>
     facts({ versions: new Map([[useKey(use('3')), version(3, { imageId })]]), ...change });

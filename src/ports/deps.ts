@@ -1,5 +1,5 @@
 import type { Tags } from '../model/image.ts';
-import type { Groups, LaunchTemplates, Parameters } from './groups.ts';
+import type { Alarms, Groups, LaunchTemplates, Parameters } from './groups.ts';
 import type { Capture, Images, ImageUsers, Leftovers, Removal, Sharing } from './images.ts';
 import type { Commands, Instances } from './instances.ts';
 import type { Macs } from './macs.ts';
@@ -40,6 +40,7 @@ export interface RegionClients {
   readonly parameters: Parameters;
   readonly groups: Groups;
   readonly launchTemplates: LaunchTemplates;
+  readonly alarms: Alarms;
   readonly imageUsers: ImageUsers;
   readonly removal: Removal;
   readonly leftovers: Leftovers;

@@ -98,3 +98,8 @@ export interface LaunchTemplates {
   }): Promise<{ readonly version: TemplateVersion; readonly warnings: readonly string[] }>;
   remove(version: TemplateVersion): Promise<void>;
 }
+
+export interface Alarms {
+  /** The state of each CloudWatch alarm that exists, by name: OK, ALARM or INSUFFICIENT_DATA. */
+  states(names: readonly string[]): Promise<ReadonlyMap<string, string>>;
+}

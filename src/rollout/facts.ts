@@ -13,12 +13,12 @@ import type { RolloutInputs } from './rules/settings.ts';
 
 /** Reads what decides how groups are rolled out. Writes nothing. */
 
-export type FactPorts = Pick<RegionClients, 'groups' | 'launchTemplates' | 'images' | 'instances'>;
+export type FactPorts = Pick<RegionClients, 'groups' | 'launchTemplates' | 'images' | 'instances' | 'alarms'>;
 
 // Few enough that fifty groups do not use up the request rate of the account.
 const AT_ONCE = 5;
 
-export type GroupSelector = Pick<RolloutInputs, 'groups' | 'groupTags' | 'strategy'>;
+export type GroupSelector = Pick<RolloutInputs, 'groups' | 'groupTags' | 'strategy' | 'alarms'>;
 
 /** `listed`: all groups of the account, where they were just read. Throws a `UsageError` if a selected group does not exist. */
 export async function readGroups(
@@ -33,12 +33,13 @@ export async function readGroups(
   const uses = new Map(chosen.flatMap(({ launch }) => usesOf(launch)).map(use => [useKey(use), use]));
   const versions = await readVersions([...uses.values()], aws);
   const warmPools = await readWarmPools(chosen, aws);
-  const [active, pairs, ready, images, snapshots] = await Promise.all([
+  const [active, pairs, ready, images, snapshots, alarms] = await Promise.all([
     readActive(chosen, aws),
     readPairs(chosen, allGroups, which, aws),
     readReady([...versions.values()], imageId, aws),
     aws.groups.imagesOf([...chosen.flatMap(({ members }) => members.map(({ id }) => id)), ...warmPools.flat()]),
     readSnapshots([...versions.values()], aws),
+    which.alarms === undefined || which.strategy !== 'rolling' ? new Map<string, string>() : aws.alarms.states(which.alarms),
   ]);
   const facts = chosen.map((group, i) => {
     const own = new Map(
@@ -55,6 +56,7 @@ export async function readGroups(
       ready,
       images,
       imageSnapshots: snapshots,
+      alarms,
       latestUsers: latestUsersOf(group, allGroups, chosen),
     };
   });

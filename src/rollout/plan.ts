@@ -48,7 +48,9 @@ export interface Promotion extends PromotionOrder {
 
 /** `listed`: all groups of the region, where they were read already. */
 export async function planPromotion(order: PromotionOrder, aws: PromotionClients, listed?: readonly Group[]): Promise<Promotion> {
-  const { image, pointer, operation, roll, scheme } = order;
+  const { image, pointer, operation, scheme } = order;
+  // AWS starts no refresh while an alarm rings, and then a rollback is needed most.
+  const roll = operation === 'rollback' ? { ...order.roll, alarms: undefined } : order.roll;
   const facts = roll.strategy === 'none' ? [] : await readGroups(roll, image.id, aws, listed);
   const pointerNow = { name: pointer.name, value: pointer.current?.value, movedAt: movedEarly(pointer) };
   const groups = facts.map(fact => planGroup(fact, { ...roll, image, operation, pointer: pointerNow }));
@@ -69,7 +71,7 @@ export async function planPromotion(order: PromotionOrder, aws: PromotionClients
     ...groups.flatMap(group => group.refusals),
   ];
   const warnings = [...(ran ? ranWarnings(image, scheme) : []), ...(was === undefined ? memoryWarnings(launched, order) : [])];
-  return { ...order, was, ran, groups, refusals, warnings, opensAt: closed?.opensAt };
+  return { ...order, roll, was, ran, groups, refusals, warnings, opensAt: closed?.opensAt };
 }
 
 const hasVersion = ({ changes }: GroupPlan): boolean => changes.length > 0 && changes.every(({ to }) => to !== undefined);

@@ -62,7 +62,7 @@ export const outputs = {
 
 type PromoteInputs = Values<typeof settings>;
 type PromoteDeps = Deps<
-  'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'commands' | 'macs',
+  'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'commands' | 'macs' | 'alarms',
   'commits' | 'deployments' | 'files'
 >;
 

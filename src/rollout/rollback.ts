@@ -53,7 +53,7 @@ export const outputs = {
 };
 
 type RollbackInputs = Values<typeof settings>;
-type RollbackDeps = Deps<'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances', 'commits' | 'deployments'>;
+type RollbackDeps = Deps<'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'alarms', 'commits' | 'deployments'>;
 type Way = Extract<WayBack, { to: string }> & { readonly ran: boolean };
 
 export async function run(given: RollbackInputs, deps: RollbackDeps) {

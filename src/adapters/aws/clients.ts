@@ -1,4 +1,5 @@
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { ElasticLoadBalancingClient } from '@aws-sdk/client-elastic-load-balancing';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
@@ -17,6 +18,7 @@ export interface Clients {
   readonly sts: STSClient;
   readonly autoScaling: AutoScalingClient;
   readonly kms: KMSClient;
+  readonly cloudWatch: CloudWatchClient;
   readonly balancing: ElasticLoadBalancingV2Client;
   /** Classic load balancers have their own API. */
   readonly classic: ElasticLoadBalancingClient;
@@ -35,6 +37,7 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
     sts: withPlace(new STSClient(settings), region, caller),
     autoScaling: withPlace(new AutoScalingClient(settings), region, caller),
     kms: withPlace(new KMSClient(settings), region, caller),
+    cloudWatch: withPlace(new CloudWatchClient(settings), region, caller),
     balancing: withPlace(new ElasticLoadBalancingV2Client(settings), region, caller),
     classic: withPlace(new ElasticLoadBalancingClient(settings), region, caller),
   };

@@ -1,5 +1,6 @@
 import { GetCallerIdentityCommand, type STSClient } from '@aws-sdk/client-sts';
 import type { Account, RegionClients, Where } from '../../ports/deps.ts';
+import { cloudWatchAlarms } from './alarms.ts';
 import { awsClients, type Clients } from './clients.ts';
 import { ssmCommands } from './commands.ts';
 import { asExpected, unreadableAnswer } from './errors.ts';
@@ -29,7 +30,7 @@ export function regionClients(access: Access): (where: Where) => RegionClients {
   };
 }
 
-const aws = ({ ec2, ssm, sts, autoScaling, kms, balancing, classic, provider, caller }: Clients, access: Access): RegionClients => ({
+const aws = ({ ec2, ssm, sts, autoScaling, kms, cloudWatch, balancing, classic, provider, caller }: Clients, access: Access): RegionClients => ({
   account: stsAccount(sts, { provider, caller }, access),
   images: ec2Images(ec2),
   instances: ec2Instances(ec2),
@@ -37,6 +38,7 @@ const aws = ({ ec2, ssm, sts, autoScaling, kms, balancing, classic, provider, ca
   parameters: ssmParameters(ssm),
   groups: autoScalingGroups(autoScaling, ec2, { balancing, classic }),
   launchTemplates: ec2LaunchTemplates(ec2),
+  alarms: cloudWatchAlarms(cloudWatch),
   imageUsers: awsImageUsers({ ec2, ssm, autoScaling }, access.clock),
   removal: ec2Removal(ec2),
   leftovers: ec2Leftovers(ec2),

@@ -30,6 +30,8 @@ export interface GroupFacts {
   readonly latestUsers: ReadonlyMap<string, readonly string[]>;
   /** Snapshots of the images that the template versions name now. */
   readonly imageSnapshots: ReadonlySet<string>;
+  /** The state of each of the `alarms` that exists. */
+  readonly alarms: ReadonlyMap<string, string>;
 }
 
 export type PlanOptions = PreferenceOptions &

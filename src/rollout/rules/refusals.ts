@@ -7,7 +7,7 @@ import { protectedOf, standbyOf } from './warnings.ts';
 
 /** Why a group is not rolled out, each with the fix. All are reported together, before the first write. */
 
-export type RefusalOptions = Pick<PlanOptions, 'image' | 'pointer' | 'strategy' | 'protectedInstances' | 'standbyInstances'> & {
+export type RefusalOptions = Pick<PlanOptions, 'image' | 'pointer' | 'strategy' | 'protectedInstances' | 'standbyInstances' | 'alarms'> & {
   readonly action: GroupAction;
   readonly by: 'version' | 'pointer';
   readonly blocker: Blocker | undefined;
@@ -33,6 +33,7 @@ export function refusalsOf(facts: GroupFacts, options: RefusalOptions): string[]
     ...pairRefusals(facts, options),
     ...(options.action === 'template' ? [] : instanceRefusals(facts, options)),
     ...latestUserRefusals(facts, options.makes),
+    ...(options.action === 'refresh' ? alarmRefusals(facts, options.alarms) : []),
   ];
   return [...new Set(problems)].map(problem => `${group.name}: ${problem}`);
 }
@@ -146,3 +147,13 @@ const latestUserRefusals = ({ latestUsers }: GroupFacts, makes: ReadonlySet<stri
       const [verb, them] = groups.length === 1 ? ['launches', 'it'] : ['launch', 'them'];
       return `${groups.join(', ')} ${verb} from $Latest of the same launch template and would get the new version at once: pin ${them} to a version number, or add ${them} to "groups"`;
     });
+
+// https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html
+const alarmRefusals = ({ alarms }: GroupFacts, names: RefusalOptions['alarms'] = []): string[] =>
+  names.flatMap(name => {
+    const state = alarms.get(name);
+    if (state === 'OK') return [];
+    return state === undefined
+      ? [`alarm "${name}" does not exist: remove it from "alarms", or create it`]
+      : [`alarm "${name}" is ${state}, and AWS starts no refresh until it is OK: fix its cause, or remove it from "alarms"`];
+  });
