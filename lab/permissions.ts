@@ -24,9 +24,12 @@ export function modeOf({ client }: Pick<CallRecord, 'client'>): string | undefin
 // https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 const FREE = new Set(['sts:GetCallerIdentity', 'sts:AssumeRoleWithWebIdentity']);
 
+// Where the name that signs a request is not the prefix of its actions.
+const IAM_PREFIX: Readonly<Record<string, string>> = { monitoring: 'cloudwatch' };
+
 /** The IAM actions of a call: its own name, and those that it needs in addition. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeregisterImage.html */
 const actionsOf = ({ service, operation, input }: CallRecord): readonly string[] => [
-  `${service}:${operation}`,
+  `${IAM_PREFIX[service] ?? service}:${operation}`,
   ...(operation === 'DeregisterImage' && input['DeleteAssociatedSnapshots'] === true ? ['ec2:DeleteSnapshot'] : []),
 ];
 

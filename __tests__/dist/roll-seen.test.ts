@@ -63,7 +63,7 @@ describe('checks on the instances of the group', () => {
       ['RollbackSuccessful'],
       { runs: [a], version: '1', pointer: a },
     ]);
-    expect(ran.errors.join('\n')).toMatch(/checks on i-[0-9a-f]+: 1 of 1 checks failed; web is there /);
+    expect(ran.errors.join('\n')).toMatch(/checks on i-[0-9a-f]+: 1 of 1 check failed; web is there /);
     const launched = new Set(
       l.lab.calls.all().flatMap(({ operation, input }) => (operation === 'SendCommand' ? (input['InstanceIds'] as string[]) : [])),
     );

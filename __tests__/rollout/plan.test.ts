@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { atVersions, type Launch, sameLaunch, useKey } from '../../src/model/group.ts';
+import { atVersions, type Group, type Launch, sameLaunch, useKey } from '../../src/model/group.ts';
 import type { TemplateVersion } from '../../src/model/template.ts';
 import type { GroupFacts, PlanOptions } from '../../src/rollout/rules/facts.ts';
 import { contentKey, launchAfter, planGroup } from '../../src/rollout/rules/plan.ts';
@@ -138,10 +138,10 @@ describe('what is done to a group', () => {
   test('batches and duration are planned', () => {
     expect(planGroup(facts(), { ...wanted, minHealthy: 50 })).toMatchObject({ replaces: 2, atATime: 1, estimatedSeconds: 2 * 120 + 300 });
     expect([
-      replacedAtATime(10, NONE),
-      replacedAtATime(10, { ...NONE, minHealthy: 50 }),
-      replacedAtATime(2, NONE),
-      replacedAtATime(4, { minHealthy: 100, maxHealthy: 200 }),
+      replacedAtATime({ desired: 10 }, NONE),
+      replacedAtATime({ desired: 10 }, { ...NONE, minHealthy: 50 }),
+      replacedAtATime({ desired: 2 }, NONE),
+      replacedAtATime({ desired: 4 }, { minHealthy: 100, maxHealthy: 200 }),
     ]).toEqual([1, 5, 1, 4]);
   });
 });
@@ -310,6 +310,90 @@ describe('scenario 54: a mixed instances policy', () => {
     expect(sameLaunch(mixed(), atVersions(mixed(), new Map([[useKey(use('7', 'lt-2')), 8]])))).toBe(false);
     expect(sameLaunch(mixed(), { kind: 'template', template: use('3') })).toBe(false);
   });
+});
+
+describe('groups that others manage', () => {
+  const tagged = (tags: Record<string, string>) => facts({ group: group({ tags }) });
+  test.each<[string, Partial<GroupFacts>, RegExp]>([
+    ['EKS', tagged({ 'eks:nodegroup-name': 'blue' }), /belongs to EKS node group blue.*aws eks update-nodegroup-version/],
+    [
+      'Elastic Beanstalk',
+      tagged({ 'elasticbeanstalk:environment-name': 'shop' }),
+      /belongs to Elastic Beanstalk environment shop.*ImageId/,
+    ],
+    ['AWS Batch', tagged({ AWSBatchServiceTag: 'batch' }), /belongs to AWS Batch compute environment batch/],
+    ['an operator', facts({ group: group({ operator: 'eks.amazonaws.com' }) }), /eks\.amazonaws\.com manages it, and AWS refuses changes/],
+  ])('%s: refused by every strategy', (_, change, refusal) => {
+    for (const strategy of ['rolling', 'blue-green'] as const) {
+      expect(planGroup(facts(change), { ...wanted, strategy }).refusals).toEqual([expect.stringMatching(refusal)]);
+    }
+  });
+
+  test('a stack: rolled out with a warning, and refused by blue-green, which would delete its group', () => {
+    const stack = tagged({ 'aws:cloudformation:stack-name': 'web-prod' });
+    expect(planGroup(stack, wanted)).toMatchObject({
+      refusals: [],
+      warnings: [expect.stringMatching(/^belongs to CloudFormation stack web-prod: the next stack update/)],
+    });
+    expect(planGroup(stack, { ...wanted, strategy: 'blue-green' }).refusals).toEqual([
+      'web: it belongs to CloudFormation stack web-prod, which blue-green would delete it from: set "strategy: rolling"',
+    ]);
+  });
+
+  test('Kubernetes nodes and ECS instances are not drained: a warning', () => {
+    const both = tagged({ 'k8s.io/cluster-autoscaler/shop': 'owned', AmazonECSManaged: '' });
+    expect(planGroup(both, wanted).warnings).toEqual([
+      expect.stringMatching(/Kubernetes nodes/),
+      expect.stringMatching(/ECS capacity provider/),
+    ]);
+  });
+});
+
+describe('groups whose sizes are not instances', () => {
+  const mixed = (change: object): Launch => ({
+    kind: 'mixed',
+    template: use('3'),
+    overrides: [{ instanceType: 't3.micro', template: undefined, imageId: undefined, ...change }],
+    policy: {},
+  });
+  const byRequirements = mixed({ instanceType: undefined, byRequirements: true });
+
+  test('instance requirements: no refresh changes their image, by template or by policy', () => {
+    const required = new Map([[useKey(use('3')), version(3, { content: '{"InstanceRequirements":{}}' })]]);
+    for (const change of [{ group: group({ launch: byRequirements }) }, { versions: required }])
+      expect(planGroup(facts(change), wanted).refusals).toEqual([expect.stringMatching(/^web: it selects instance types by requirements/)]);
+    expect(planGroup(facts({ group: group({ launch: byRequirements }) }), { ...wanted, strategy: 'blue-green' }).refusals).toEqual([]);
+  });
+
+  test.each(['weights', 'vcpu', 'memory-mib'] as const)('%s: batches count instances, and what counts sizes is refused', sizeUnit => {
+    const weighted = facts({ group: group({ sizeUnit, desired: 40 }) });
+    expect(planGroup(weighted, { ...wanted, minHealthy: 50 })).toMatchObject({ atATime: 1, replaces: 2, refusals: [] });
+    expect(planGroup(weighted, { ...wanted, batchSize: 1 }).refusals).toEqual([
+      `web: its sizes count ${sizeUnit}, not instances: set "min-healthy" instead of "batch-size"`,
+    ]);
+    expect(planGroup(weighted, { ...wanted, strategy: 'blue-green' }).refusals).toEqual([
+      expect.stringMatching(`its sizes count ${sizeUnit}, not instances, so blue-green cannot tell`),
+    ]);
+  });
+});
+
+describe('how much of a group stays in service', () => {
+  const kept = (change: Partial<Group>, options: Partial<PlanOptions> = {}) => {
+    const { preferences, atATime } = planGroup(facts({ group: group(change) }), { ...wanted, ...options });
+    return [preferences.minHealthy, preferences.maxHealthy, atATime];
+  };
+  test.each<[string, Partial<Group>, Partial<PlanOptions>, readonly (number | undefined)[]]>([
+    ['all of it, where neither settings nor a policy say less', { desired: 1 }, {}, [100, 110, 1]],
+    ['also of many', { desired: 40 }, {}, [100, 110, 4]],
+    ['as the maintenance policy says', { desired: 10, maintenance: { minHealthy: 50, maxHealthy: 100 } }, {}, [undefined, undefined, 5]],
+    ['as the settings say', { desired: 10, maintenance: { minHealthy: 50, maxHealthy: 100 } }, { minHealthy: 80 }, [80, undefined, 2]],
+  ])('%s', (_, change, options, expected) => expect(kept(change, options)).toEqual(expected));
+});
+
+test('a suspended InstanceRefresh process: the refresh would wait without an end', () => {
+  const suspended = facts({ group: group({ suspended: ['InstanceRefresh'] }) });
+  expect(planGroup(suspended, wanted).refusals).toEqual([expect.stringMatching(/^web: InstanceRefresh is suspended/)]);
+  expect(planGroup(suspended, { ...wanted, strategy: 'blue-green' }).refusals).toEqual([]);
 });
 
 describe('alarms', () => {

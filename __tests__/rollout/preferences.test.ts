@@ -62,7 +62,7 @@ describe('scenario 62: preferences that AWS would refuse', () => {
   });
 
   test('AWS is never left to wait an hour unasked, always rolls back, and replaces nothing twice', () => {
-    expect(preferencesOf({ bake: 60, rollTimeout: 7200 }, 2)).toMatchObject({
+    expect(preferencesOf({ bake: 60, rollTimeout: 7200 }, { desired: 2 })).toMatchObject({
       protectedInstances: 'ignore',
       standbyInstances: 'ignore',
       autoRollback: true,
@@ -74,8 +74,8 @@ describe('scenario 62: preferences that AWS would refuse', () => {
 
 describe('instances at a time, in whole percents', () => {
   const perBatch = (batchSize: number, desired: number) => {
-    const preferences = preferencesOf({ bake: 60, rollTimeout: 7200, batchSize }, desired);
-    return { percent: preferences.minHealthy, atATime: replacedAtATime(desired, preferences) };
+    const preferences = preferencesOf({ bake: 60, rollTimeout: 7200, batchSize }, { desired });
+    return { percent: preferences.minHealthy, atATime: replacedAtATime({ desired }, preferences) };
   };
   test.each([
     [1, 300, { percent: 100, atATime: 1 }],

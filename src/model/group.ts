@@ -15,6 +15,8 @@ export interface Override {
   /** Its own template, instead of the policy's. */
   readonly template: TemplateUse | undefined;
   readonly imageId: string | undefined;
+  /** It selects instance types by requirements instead of a name. */
+  readonly byRequirements?: boolean;
 }
 
 export type Launch =
@@ -57,6 +59,12 @@ export interface Group {
   readonly graceSeconds?: number;
   /** It has a warm pool. */
   readonly warmPool?: boolean;
+  /** The AWS service that manages it: AWS refuses changes by others. */
+  readonly operator?: string | undefined;
+  /** Its instance maintenance policy, in percent. */
+  readonly maintenance?: { readonly minHealthy: number | undefined; readonly maxHealthy: number | undefined } | undefined;
+  /** What its sizes count instead of instances; undefined for instances. */
+  readonly sizeUnit?: 'weights' | 'vcpu' | 'memory-mib' | undefined;
   readonly tags: Tags;
 }
 

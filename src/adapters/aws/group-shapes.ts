@@ -35,6 +35,7 @@ export function launchFrom({
       instanceType: override.InstanceType,
       template: maybe(override.LaunchTemplateSpecification, useFrom),
       imageId: override.ImageId,
+      ...(override.InstanceRequirements === undefined ? {} : { byRequirements: true }),
     }));
     return { kind: 'mixed', template: useFrom(inner.LaunchTemplateSpecification), overrides, policy: { ...policy } };
   }
@@ -74,6 +75,12 @@ const memberFrom = (instance: GroupInstance): Member => ({
 
 const atLeastZero = (seconds: number | undefined): number | undefined => (seconds === undefined || seconds < 0 ? undefined : seconds);
 
+function sizeUnitOf({ DesiredCapacityType, MixedInstancesPolicy }: AutoScalingGroup): Group['sizeUnit'] {
+  if (DesiredCapacityType === 'vcpu' || DesiredCapacityType === 'memory-mib') return DesiredCapacityType;
+  const overrides = MixedInstancesPolicy?.LaunchTemplate?.Overrides ?? [];
+  return overrides.some(({ WeightedCapacity = '1' }) => WeightedCapacity !== '1') ? 'weights' : undefined;
+}
+
 export const groupFrom = (group: AutoScalingGroup): Group => ({
   name: group.AutoScalingGroupName ?? '',
   launch: launchFrom(group),
@@ -100,6 +107,12 @@ export const groupFrom = (group: AutoScalingGroup): Group => ({
   ],
   graceSeconds: group.HealthCheckGracePeriod ?? 0,
   warmPool: group.WarmPoolConfiguration !== undefined && group.WarmPoolConfiguration.Status !== 'PendingDelete',
+  operator: group.Operator?.Principal,
+  maintenance: maybe(group.InstanceMaintenancePolicy, ({ MinHealthyPercentage, MaxHealthyPercentage }) => ({
+    minHealthy: atLeastZero(MinHealthyPercentage),
+    maxHealthy: atLeastZero(MaxHealthyPercentage),
+  })),
+  sizeUnit: sizeUnitOf(group),
   tags: Object.fromEntries((group.Tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value])),
 });
 

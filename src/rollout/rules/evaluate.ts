@@ -75,8 +75,10 @@ export function suspectIn(
 // One instance may die for its own reasons, as a spot instance does. More of them point to the image.
 const MAX_DEAD_SHARE = 1 / 4;
 
-const deathProblem = ({ died = 0, group: { desired } }: RefreshSnapshot): string | undefined =>
-  died >= Math.max(2, desired * MAX_DEAD_SHARE) ? `${died} new instances became unhealthy` : undefined;
+const deathProblem = ({ died = 0, group: { desired, members, sizeUnit } }: RefreshSnapshot): string | undefined =>
+  died >= Math.max(2, (sizeUnit === undefined ? desired : members.length) * MAX_DEAD_SHARE)
+    ? `${died} new instances became unhealthy`
+    : undefined;
 
 function evaluateBaking(snapshot: RefreshSnapshot, refresh: Refresh): Evaluation {
   const [dead, image, traffic] = [deathProblem(snapshot), imageProblem(snapshot), trafficProblem(snapshot)];

@@ -51,7 +51,9 @@ export function planGroup(facts: GroupFacts, options: PlanOptions): GroupPlan {
   const replaces = replacesAny
     ? group.members.filter(({ id }) => !preferences.skipMatching || facts.images.get(id) !== options.image.id).length
     : 0;
-  const atATime = replacedAtATime(group.desired, preferences);
+  // Sizes in another unit say nothing about instances.
+  const desired = group.sizeUnit === undefined ? group.desired : group.members.length;
+  const atATime = replacedAtATime({ ...group, desired }, preferences);
   return {
     ...{ facts, action, reason, by, blocker, before, changes, preferences, replaces, atATime },
     replacesPool: action === 'refresh' ? staleOf(facts.warmPool, facts.images, options.image.id) : [],
@@ -63,8 +65,8 @@ export function planGroup(facts: GroupFacts, options: PlanOptions): GroupPlan {
 }
 
 /** Without a desired configuration AWS can neither skip matching instances nor roll back. */
-const preferencesFor = (options: PlanOptions, by: GroupPlan['by'], { desired }: Group): RefreshPreferences => ({
-  ...preferencesOf(options, desired),
+const preferencesFor = (options: PlanOptions, by: GroupPlan['by'], group: Group): RefreshPreferences => ({
+  ...preferencesOf(options, group),
   ...(by === 'pointer' ? { skipMatching: false, autoRollback: false } : {}),
 });
 

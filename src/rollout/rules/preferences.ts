@@ -1,6 +1,6 @@
 import { UsageError } from '../../kit/errors.ts';
 import { formatDuration } from '../../kit/format.ts';
-import type { RefreshPreferences } from '../../model/group.ts';
+import type { Group, RefreshPreferences } from '../../model/group.ts';
 import type { RolloutInputs, RolloutOptions } from './settings.ts';
 
 /** The refresh preferences that settings ask for, and combinations of settings that cannot work. */
@@ -78,9 +78,8 @@ function checkpointProblems({ checkpoints = [], checkpointDelay, checksSeconds =
  * Every version that is rolled out has a number, so skip matching is safe. Protected and standby instances default to `ignore`,
  * because AWS's own default waits an hour for a person and then fails; the proof reports them.
  */
-export const preferencesOf = (options: PreferenceOptions, desired: number): RefreshPreferences => ({
-  minHealthy: options.batchSize === undefined ? options.minHealthy : percentFor(options.batchSize, desired),
-  maxHealthy: options.maxHealthy,
+export const preferencesOf = (options: PreferenceOptions, group: Capacity): RefreshPreferences => ({
+  ...healthyPercentages(options, group),
   warmUpSeconds: options.warmUp,
   checkpoints: options.checkpoints ?? [],
   checkpointDelaySeconds: options.checkpointDelay,
@@ -92,18 +91,30 @@ export const preferencesOf = (options: PreferenceOptions, desired: number): Refr
   standbyInstances: options.standbyInstances ?? 'ignore',
 });
 
+type Capacity = Pick<Group, 'desired' | 'maintenance'>;
+
+/** AWS's own default is 90 percent without a maximum: it terminates first, and a group of one instance is down in between. */
+const LAUNCH_FIRST = { minHealthy: 100, maxHealthy: 110 } as const;
+
+function healthyPercentages({ minHealthy, maxHealthy, batchSize }: PreferenceOptions, { desired, maintenance }: Capacity) {
+  if (batchSize !== undefined) return { minHealthy: percentFor(batchSize, desired), maxHealthy };
+  return minHealthy === undefined && maintenance === undefined ? LAUNCH_FIRST : { minHealthy, maxHealthy };
+}
+
 /** AWS takes whole percents and rounds the healthy minimum up. So a large group may get a smaller batch than asked for, never a larger one. */
 function percentFor(batchSize: number, desired: number): number {
   if (desired <= batchSize) return 0;
   const most = Math.floor(((desired - batchSize) * 100) / desired);
-  return replacedAtATime(desired, { minHealthy: most, maxHealthy: undefined }) > batchSize ? most + 1 : most;
+  return replacedAtATime({ desired }, { minHealthy: most, maxHealthy: undefined }) > batchSize ? most + 1 : most;
 }
 
 /** How many instances AWS replaces at a time. https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html */
 export function replacedAtATime(
-  desired: number,
-  { minHealthy = 90, maxHealthy }: Pick<RefreshPreferences, 'minHealthy' | 'maxHealthy'>,
+  { desired, maintenance }: Capacity,
+  preferences: Pick<RefreshPreferences, 'minHealthy' | 'maxHealthy'>,
 ): number {
+  const minHealthy = preferences.minHealthy ?? maintenance?.minHealthy ?? 90;
+  const maxHealthy = preferences.maxHealthy ?? (preferences.minHealthy === undefined ? maintenance?.maxHealthy : undefined);
   const floor = Math.ceil((desired * minHealthy) / 100);
   const ceiling = Math.floor((desired * Math.max(maxHealthy ?? 100, 100)) / 100);
   return Math.max(1, ceiling - floor);

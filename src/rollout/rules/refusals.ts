@@ -3,11 +3,15 @@ import type { Architecture, Image } from '../../model/image.ts';
 import { isParameterReference } from '../../model/patterns.ts';
 import type { GroupFacts, PlanOptions } from './facts.ts';
 import { type Blocker, type GroupAction, isOurs, readsPointer } from './group-action.ts';
+import { ownerRefusals } from './ownership.ts';
 import { protectedOf, standbyOf } from './warnings.ts';
 
 /** Why a group is not rolled out, each with the fix. All are reported together, before the first write. */
 
-export type RefusalOptions = Pick<PlanOptions, 'image' | 'pointer' | 'strategy' | 'protectedInstances' | 'standbyInstances' | 'alarms'> & {
+export type RefusalOptions = Pick<
+  PlanOptions,
+  'image' | 'pointer' | 'strategy' | 'protectedInstances' | 'standbyInstances' | 'alarms' | 'batchSize'
+> & {
   readonly action: GroupAction;
   readonly by: 'version' | 'pointer';
   readonly blocker: Blocker | undefined;
@@ -19,8 +23,9 @@ export type RefusalOptions = Pick<PlanOptions, 'image' | 'pointer' | 'strategy' 
 // without AddToLoadBalancer new instances get no traffic.
 // https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html
 const NEEDED_PROCESSES = ['Launch', 'Terminate', 'HealthCheck', 'ReplaceUnhealthy'];
-const isNeeded = (process: string, { targetGroups, balancers = [], healthCheck }: Group): boolean =>
+const isNeeded = (process: string, { targetGroups, balancers = [], healthCheck }: Group, action: GroupAction): boolean =>
   NEEDED_PROCESSES.includes(process) ||
+  (process === 'InstanceRefresh' && action !== 'swap') ||
   (process === 'AddToLoadBalancer' && (targetGroups.length + balancers.length > 0 || healthCheck.includes('ELB')));
 
 export function refusalsOf(facts: GroupFacts, options: RefusalOptions): string[] {
@@ -28,6 +33,8 @@ export function refusalsOf(facts: GroupFacts, options: RefusalOptions): string[]
   if (group.beingDeleted) return [`${group.name} is being deleted: remove it from "groups"`];
   if (group.launch.kind === 'configuration') return [configurationRefusal(group.name, group.launch.name)];
   const problems = [
+    ...ownerRefusals(group, options.action),
+    ...capacityRefusals(facts, options),
     ...templateRefusals(facts, options),
     ...architectureRefusals(facts, options.image),
     ...pairRefusals(facts, options),
@@ -54,6 +61,27 @@ function pairRefusals({ group, successor, cannotCopy }: GroupFacts, { action, im
     ...(action === 'swap'
       ? cannotCopy.map(reason => `${reason}, so the green group would differ from ${group.name}: set "strategy: rolling"`)
       : []),
+  ].filter(refusal => refusal !== false);
+}
+
+/** https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html (Limitations) */
+function capacityRefusals({ group, versions }: GroupFacts, { action, by, batchSize }: RefusalOptions): string[] {
+  const { launch, sizeUnit } = group;
+  const byRequirements =
+    (launch.kind === 'mixed' && launch.overrides.some(override => override.byRequirements)) ||
+    [...versions.values()].some(({ content }) => content.includes('"InstanceRequirements"'));
+  return [
+    byRequirements &&
+      action === 'refresh' &&
+      by === 'version' &&
+      'it selects instance types by requirements, and AWS neither changes the image of such a group by a refresh nor rolls it back: set "strategy: blue-green", or name the instance types',
+    sizeUnit !== undefined &&
+      action === 'swap' &&
+      `its sizes count ${sizeUnit}, not instances, so blue-green cannot tell when the green group is complete: set "strategy: rolling"`,
+    sizeUnit !== undefined &&
+      action === 'refresh' &&
+      batchSize !== undefined &&
+      `its sizes count ${sizeUnit}, not instances: set "min-healthy" instead of "batch-size"`,
   ].filter(refusal => refusal !== false);
 }
 
@@ -120,7 +148,7 @@ export function typesOf({ group: { launch }, versions }: Pick<GroupFacts, 'group
 
 function instanceRefusals(facts: GroupFacts, options: RefusalOptions): string[] {
   const { group, active } = facts;
-  const suspended = group.suspended.filter(process => isNeeded(process, group));
+  const suspended = group.suspended.filter(process => isNeeded(process, group, options.action));
   const [shielded, standby] = options.action === 'swap' ? [[], []] : [protectedOf(group), standbyOf(group)];
   const foreign =
     options.action !== 'watch' && options.blocker?.kind !== 'refresh' && active !== undefined && !isOver(active) ? active : undefined;

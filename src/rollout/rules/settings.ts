@@ -32,7 +32,10 @@ export const rolloutSettings = {
     { neededBy: 'teams that compare both groups before they decide' },
   ),
   minHealthy: optional(
-    count("Percent of the group that must stay in service. Default: the group's instance maintenance policy, or 90.", { min: 0, max: 100 }),
+    count(
+      "Percent of the group that must stay in service. Default: the group's instance maintenance policy; without one 100, with `max-healthy` 110, so that new instances launch before old ones terminate.",
+      { min: 0, max: 100 },
+    ),
   ),
   maxHealthy: optional(
     count(

@@ -3,6 +3,7 @@ import type { RefreshPreferences } from '../../model/group.ts';
 import { formatTemplateUse, type Group, isClassic, isNumbered, usesOf } from '../../model/group.ts';
 import type { GroupFacts, PlanOptions } from './facts.ts';
 import type { GroupAction } from './group-action.ts';
+import { ownerWarnings } from './ownership.ts';
 
 /** What a person should know before the rollout starts, although nothing forbids it. */
 export function warningsOf(
@@ -16,6 +17,7 @@ export function warningsOf(
   const dropped = [...versions.values()].flatMap(({ snapshotIds }) => snapshotIds).filter(id => imageSnapshots.has(id));
   const moving = usesOf(group.launch).filter(use => !isNumbered(use));
   return [
+    ...ownerWarnings(group),
     shielded.length > 0 &&
       protectedInstances === 'ignore' &&
       `${formatCount(shielded.length, 'protected instance')} ${keeps(shielded)} the current image`,
