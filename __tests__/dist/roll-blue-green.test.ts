@@ -45,7 +45,7 @@ test('the new group proves itself, the pointer moves, the old group goes; the ne
   const ran = await promote(b);
   expect(ran.exitCode).toBe(0);
   expect(stateNow()).toEqual({ alive: { 'web-green': [b] }, pointer: b, candidate: false });
-  expect(tagsOf('web-green')).toEqual(['team']);
+  expect(tagsOf('web-green')).toEqual(['team', 'ami-action:made-by']);
   // Nothing of the old one goes before the pointer has moved.
   const order = l.lab.calls.all().map(({ operation }) => operation);
   expect(order.lastIndexOf('PutParameter')).toBeLessThan(order.indexOf('DeleteAutoScalingGroup'));
@@ -61,7 +61,7 @@ test('an image whose service dies: the green group is deleted, and the old one s
   const ran = await promote(b, { 'roll-timeout': '20m' });
   expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
   expect(ran.errors.join('\n')).toMatch(
-    /web-green: i-[0-9a-f]+ of the new group became unhealthy[\s\S]*Reverted: every group launches and runs what it did before/,
+    /web-green: (i-[0-9a-f]+ of the new group became unhealthy|\d of 2 new instances get no traffic for 5m: unhealthy, Target\.FailedHealthChecks)[\s\S]*Reverted: every group launches and runs what it did before/,
   );
   expect([stateNow(), l.versions('web')]).toEqual([{ alive: { web: [a] }, pointer: a, candidate: false }, [1]]);
   expect(ran.summary).toMatch(/of `web-green`[\s\S]*Target\.FailedHealthChecks/);

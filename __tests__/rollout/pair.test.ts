@@ -8,6 +8,7 @@ import {
   otherNameProblem,
   type PairSnapshot,
   SUCCESSOR_OF,
+  sourcesOfPair,
   successorOf,
 } from '../../src/rollout/rules/group-pair.ts';
 
@@ -100,6 +101,8 @@ describe('whether the new group may take over', () => {
     sources: [],
     wellForSeconds: 60,
     bakeSeconds: 60,
+    unservedForSeconds: undefined,
+    attached: true,
   };
   test.each<[string, Partial<PairSnapshot>, object]>([
     ['when all has been well long enough', {}, { state: 'done' }],
@@ -155,8 +158,27 @@ describe('whether the new group may take over', () => {
     ],
     [
       'not yet, while AWS does not show that the new one is behind the classic balancer of the old one',
-      { old: group('web', { balancers: ['classic'] }) },
+      { successor: { ...comes('web-green', 'web'), ...sourcesOfPair(group('web-green'), group('web', { balancers: ['classic'] })) } },
       { note: '2 of 2 new instances get no traffic yet: the group is not fully registered with classic yet', well: false },
+    ],
+    [
+      'never, when a load balancer calls an instance unhealthy for five minutes',
+      { targets: [{ instanceId: 'i-1', state: 'unhealthy', message: 'unhealthy' }], unservedForSeconds: 300 },
+      { state: 'failed', reason: '1 of 2 new instances get no traffic for 5m: unhealthy' },
+    ],
+    [
+      'not yet, within the grace period of the group',
+      {
+        successor: comes('web-green', 'web', { targetGroups: ['arn:tg-1'], graceSeconds: 600 }),
+        targets: [{ instanceId: 'i-1', state: 'unhealthy', message: 'unhealthy' }],
+        unservedForSeconds: 599,
+      },
+      { note: '2 of 2 new instances get no traffic yet: unhealthy', well: false, suspect: 'i-1' },
+    ],
+    [
+      'not yet, and without traffic, before its checks have passed',
+      { attached: false },
+      { note: 'all 2 new instances are in service, without traffic', well: false, ready: true },
     ],
     ['also when another process deleted the old one', { old: undefined }, { state: 'done' }],
   ])('%s', (_, change, evaluation) => {

@@ -1,9 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { AccessError, CancelledError, RejectedError } from '../../src/kit/errors.ts';
 import type { Group, Launch } from '../../src/model/group.ts';
+import type { Tags } from '../../src/model/image.ts';
 import { run as promote } from '../../src/rollout/promote.ts';
 import { run as rollback } from '../../src/rollout/rollback.ts';
-import { A, B, C, failureOf, settings as settingsOfRolling, stage } from './roll-world.ts';
+import { A, B, C, failureOf, group, settings as settingsOfRolling, stage } from './roll-world.ts';
 
 /** Blue-green, lost while the old group is emptied: from then on only the new one serves. */
 
@@ -14,24 +15,36 @@ const back = { ...settings, image: 'previous' };
 function pairs() {
   const made = stage();
   const { groups, state } = made;
-  const said = (call: string) => state.onCall(call);
+  const said = (call: string) => {
+    if (!call.startsWith('remove')) made.log.push(call);
+    state.onCall(call);
+  };
   const change = (name: string, to: Partial<Group>) => void state.groups.set(name, { ...(state.groups.get(name) as Group), ...to });
   const tagsOf = (name: string) => Object.entries(state.groups.get(name)?.tags ?? {});
   Object.assign(groups, {
-    copy: async ({ from, as, launch, tags }: { from: string; as: string; launch: Extract<Launch, { kind: 'template' }>; tags: object }) => {
+    create: async ({ from, as, launch, tags }: { from: string; as: string; launch: Extract<Launch, { kind: 'template' }>; tags: Tags }) => {
       said(`copy ${from} as ${as}`);
+      if (state.groups.has(as)) return 'exists';
       const members = ['a', 'b'].map(end => ({
         ...{ id: `i-${as}-${end}${++state.launched}`, state: 'InService', healthy: true, protected: false, template: launch.template },
       }));
       const runs = state.versions.find(({ number }) => String(number) === launch.template.version)?.imageId ?? '';
       for (const { id } of members) state.runs.set(id, runs);
-      state.groups.set(as, { ...(state.groups.get(from) as Group), name: as, launch, members, tags: { ...tags } });
+      const { desired, ...shape } = state.groups.get(from) as Group;
+      state.groups.set(as, { ...shape, name: as, launch, members, desired, min: desired, targetGroups: [], tags: { ...tags } });
+      return 'created';
+    },
+    attachTraffic: async (from: string, as: string) => {
+      said(`attach ${as} as ${from}`);
+      change(as, { targetGroups: state.groups.get(from)?.targetGroups ?? [] });
     },
     resize: async (name: string, { min, max, desired }: Group) => {
       said(`resize ${name}`);
-      change(name, { min, max, desired, ...(desired === 0 ? { members: [] } : {}) });
+      const sizes = Object.fromEntries(Object.entries({ min, max, desired }).filter(([, size]) => size !== undefined));
+      change(name, { ...sizes, ...(desired === 0 ? { members: [] } : {}) });
     },
-    remove: async (name: string) => {
+    remove: async (name: string, { force }: { force: boolean }) => {
+      made.log.push(`remove ${name}${force ? '' : ' without force'}`);
       said(`remove ${name}`);
       state.groups.delete(name);
     },
@@ -106,5 +119,129 @@ describe('the old group was emptied, and is still there', () => {
     const failure = await failureOf(promote({ ...settings, onCancel: 'rollback' }, l.world));
     expect(failure.leftovers[0]).toBe('web-green stays, because web is already emptied');
     expect(l.serving()).toEqual(['web', `web-green ${B}`]);
+  });
+});
+
+describe('a group with the name of the green group', () => {
+  const foreign = (change: Partial<Group> = {}): Group => ({ ...group('web-green'), ...change });
+  const deletions = (log: readonly string[]) => log.filter(line => /^(remove|resize|untag) web-green/.test(line));
+
+  test('that ami-action did not create is refused in the plan, and not touched', async () => {
+    const l = pairs();
+    l.state.groups.set('web-green', foreign());
+    const failure = await failureOf(promote(settings, l.world));
+    expect(failure.message).toBe(
+      `Refused to promote ${B} in stage: web: group web-green exists, and is not its green group (tag ami-action:successor-of): delete or rename it, or set "strategy: rolling"`,
+    );
+    expect([l.calls(), l.state.groups.get('web-green')]).toEqual([[], foreign()]);
+  });
+
+  test('that appears after the plan is not touched either, whatever fails then', async () => {
+    const l = pairs();
+    l.state.onCall = call => {
+      if (call === 'copy web as web-green') l.state.groups.set('web-green', foreign());
+    };
+    const failure = await failureOf(promote(settings, l.world));
+    expect(failure.message).toBe(
+      'Group web-green exists, but is not the green group of web for this rollout (tag ami-action:successor-of).',
+    );
+    expect([deletions(l.calls()), l.state.groups.get('web-green')]).toEqual([[], foreign()]);
+    expect(l.serving()).toEqual([`web ${A}`, 'web-green ']);
+  });
+
+  test('that is being deleted is waited for', async () => {
+    const l = pairs();
+    l.state.groups.set('web-green', foreign({ beingDeleted: true, members: [] }));
+    const { sleep } = l.world.clock;
+    Object.assign(l.world.clock, {
+      sleep: async (ms: number) => {
+        if (l.state.groups.get('web-green')?.beingDeleted) l.state.groups.delete('web-green');
+        await sleep(ms);
+      },
+    });
+    expect(await promote(settings, l.world)).toMatchObject({ outcome: 'done' });
+    expect(l.serving()).toEqual([`web-green ${B}`]);
+  });
+
+  test('that loses its tag before the removal is not deleted: the tag is read right before', async () => {
+    const l = pairs();
+    l.change('web', { targetGroups: ['arn:tg-1'] });
+    Object.assign(l.world.inRegion({ region: '' }), { instances: { architectures: async () => ['x86_64'], console: async () => '' } });
+    l.state.onCall = call => {
+      if (call !== 'attach web-green as web') return;
+      const { members } = l.state.groups.get('web-green') as Group;
+      l.change('web-green', { tags: {}, members: members.map(member => ({ ...member, healthy: false })) });
+    };
+    const failure = await failureOf(promote(settings, l.world));
+    expect(failure.leftovers).toContain(
+      'web-green exists next to web: Group web-green exists, but is not the green group of web for this rollout (tag ami-action:successor-of).',
+    );
+    expect(deletions(l.calls())).toEqual([]);
+    expect(l.serving()).toEqual([`web ${A}`, `web-green ${B}`]);
+  });
+});
+
+describe('a green group', () => {
+  test('is tagged for good, gets traffic after its checks, and the old one keeps its size as long as both serve', async () => {
+    const l = pairs();
+    l.change('web', { targetGroups: ['arn:tg-1'], min: 1 });
+    Object.assign(l.groups, {
+      targetHealth: async ({ members }: Group) => members.map(({ id }) => ({ instanceId: id, state: 'healthy', message: 'healthy' })),
+    });
+    const sizes: string[] = [];
+    l.state.onCall = call => void (call.startsWith('attach') && sizes.push(`web keeps ${l.state.groups.get('web')?.min}`));
+    expect(await promote(settings, l.world)).toMatchObject({ outcome: 'done' });
+    expect(sizes).toEqual(['web keeps 2']);
+    expect(l.state.groups.get('web-green')).toMatchObject({ min: 1, desired: 2, tags: { 'ami-action:made-by': 'web' } });
+    expect(Object.keys(l.state.groups.get('web-green')?.tags ?? {})).toEqual(['ami-action:made-by']);
+    expect(l.calls().filter(call => /web/.test(call) && !call.includes('/ami/'))).toEqual([
+      'copy web as web-green',
+      'copy what hangs on web to web-green',
+      'resize web',
+      'attach web-green as web',
+      'copy schedules of web to web-green',
+      'suspend AlarmNotification,ScheduledActions of web',
+      'resize web',
+      'remove web without force',
+      'resize web-green',
+    ]);
+  });
+
+  test('that has served is drained and deleted without force, and the old one gets its size back', async () => {
+    const l = pairs();
+    l.change('web', { targetGroups: ['arn:tg-1'], min: 1 });
+    Object.assign(l.world.inRegion({ region: '' }), { instances: { architectures: async () => ['x86_64'], console: async () => '' } });
+    l.state.onCall = call => {
+      if (call !== 'attach web-green as web') return;
+      const { members } = l.state.groups.get('web-green') as Group;
+      l.change('web-green', { members: members.map(member => ({ ...member, healthy: false })) });
+    };
+    const failure = await failureOf(promote(settings, l.world));
+    expect(failure.leftovers).toEqual(['Reverted: every group launches and runs what it did before']);
+    expect(l.calls().slice(-5, -1)).toEqual(['resize web', 'resize web-green', 'remove web-green without force', 'remove lt-1:2']);
+    expect([l.state.groups.get('web')?.min, l.serving()]).toEqual([1, [`web ${A}`]]);
+  });
+
+  test('whose instances were never in service is deleted at once', async () => {
+    const l = pairs();
+    l.state.onCall = call => {
+      if (call !== 'copy what hangs on web to web-green') return;
+      const { members } = l.state.groups.get('web-green') as Group;
+      l.change('web-green', { members: members.map(member => ({ ...member, state: 'Pending' })) });
+    };
+    await failureOf(promote({ ...settings, rollTimeout: 300 }, l.world));
+    expect(l.calls().filter(call => call.startsWith('remove web-green'))).toEqual(['remove web-green']);
+  });
+
+  test('that does not drain is not deleted, and the failure says how to go on', async () => {
+    const l = pairs();
+    Object.assign(l.groups, {
+      resize: async (name: string, size: Partial<Group>) =>
+        l.change(name, size.desired === 0 ? { min: 0, max: 0, desired: 0 } : (size as Partial<Group>)),
+    });
+    const failure = await failureOf(promote(settings, l.world));
+    expect(failure.message).toMatch(/^Draining web: gave up after 30m. Last seen: 2 instances remaining/);
+    expect(failure.next).toMatch(/re-run the job: it deletes web once it is empty/);
+    expect(l.calls().filter(call => call.startsWith('remove web'))).toEqual([]);
   });
 });

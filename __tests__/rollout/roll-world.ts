@@ -328,7 +328,15 @@ const groupPort = (state: State, call: Call): Pick<RegionClients, 'groups'> => (
     warmPool: async () => [],
     sources: async () => [],
     cannotCopy: async () => [],
-    copy: async ({ from, as }) => call(`copy ${from} as ${as}`),
+    create: async ({ from, as }) => {
+      call(`copy ${from} as ${as}`);
+      return 'created';
+    },
+    copyAttachments: async (from, as) => call(`copy what hangs on ${from} to ${as}`),
+    copySchedules: async (from, as) => call(`copy schedules of ${from} to ${as}`),
+    attachTraffic: async (from, as) => call(`attach ${as} as ${from}`),
+    suspend: async (name, processes) => call(`suspend ${processes.join()} of ${name}`),
+    terminationSeconds: async () => 0,
     resize: async name => call(`resize ${name}`),
     remove: async name => call(`remove ${name}`),
     tag: async name => call(`tag ${name}`),

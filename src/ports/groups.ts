@@ -39,15 +39,32 @@ export interface Parameters {
   remove(name: string): Promise<void>;
 }
 
-/** Creates and deletes groups of blue-green rollouts. */
+/** How a green group is created, and how a group is deleted. */
 export interface GroupCopies {
-  /** Attachments of the group that a copy would lack, a sentence each. */
+  /** What hangs on the group and would be missing on a copy, a sentence each. */
   cannotCopy(group: string): Promise<readonly string[]>;
-  /** The same group with another launch, behind the same load balancers, with hooks, schedules, policies and notifications. Can be repeated. */
-  copy(order: { readonly from: string; readonly as: string; readonly launch: Launch; readonly tags: Tags }): Promise<void>;
-  resize(group: string, size: { readonly min?: number; readonly max?: number; readonly desired: number }): Promise<void>;
-  /** With its remaining instances. */
-  remove(group: string): Promise<void>;
+  /**
+   * Creates a group of the same shape, without load balancers, that launches something else. All its sizes are what the first one runs now.
+   * `exists`: a group of this name exists already, and was not changed.
+   */
+  create(order: {
+    readonly from: string;
+    readonly as: string;
+    readonly launch: Launch;
+    readonly tags: Tags;
+  }): Promise<'created' | 'exists'>;
+  /** Suspended processes, hooks, policies, notifications and metrics. Can be repeated. */
+  copyAttachments(from: string, as: string): Promise<void>;
+  /** The scheduled actions, which would resize a group that does not serve alone. Can be repeated. */
+  copySchedules(from: string, as: string): Promise<void>;
+  /** Puts it behind the load balancers of the first one. Can be repeated. */
+  attachTraffic(from: string, as: string): Promise<void>;
+  suspend(group: string, processes: readonly string[]): Promise<void>;
+  resize(group: string, size: { readonly min?: number; readonly max?: number; readonly desired?: number }): Promise<void>;
+  /** `force`: with its instances, and without their termination hooks. Else it throws a `TimeoutError` as long as there are instances. */
+  remove(group: string, how: { readonly force: boolean }): Promise<void>;
+  /** How long termination hooks may hold an instance, in seconds. */
+  terminationSeconds(group: string): Promise<number>;
   tag(group: string, tags: Tags): Promise<void>;
   untag(group: string, keys: readonly string[]): Promise<void>;
 }

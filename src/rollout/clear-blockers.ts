@@ -3,7 +3,7 @@ import { waitFor } from '../kit/wait.ts';
 import { atVersions, formatLaunch, isOver } from '../model/group.ts';
 import { isParameterReference } from '../model/patterns.ts';
 import type { TemplateVersion } from '../model/template.ts';
-import { removeGreenGroup, takeOver } from './blue-green.ts';
+import { removeGreenGroup, takeOver } from './green-group.ts';
 import { tolerateTransientErrors } from './indeterminate.ts';
 import type { RolloutDeps, RolloutPorts } from './rollout-state.ts';
 import type { Blocker } from './rules/group-action.ts';
@@ -37,7 +37,7 @@ async function endPair({ facts: { group } }: GroupPlan, successor: string, conte
     return takeOver(new Map([[group.name, successor]]), context);
   }
   context.cleared.push(`green group ${successor} was deleted first`);
-  return removeGreenGroup(successor, context);
+  return removeGreenGroup({ old: group.name, successor }, context);
 }
 
 async function endRefresh(

@@ -6,7 +6,7 @@ import type { Architecture } from '../model/image.ts';
 import type { TemplateVersion } from '../model/template.ts';
 import type { RegionClients } from '../ports/deps.ts';
 import type { GroupFacts } from './rules/facts.ts';
-import { activeGroup, otherNameProblem, SUCCESSOR_OF, successorOf } from './rules/group-pair.ts';
+import { activeGroup, greenGroupName, otherNameProblem, SUCCESSOR_OF, successorOf } from './rules/group-pair.ts';
 import { contentKey } from './rules/plan.ts';
 import { typesOf } from './rules/refusals.ts';
 import type { RolloutInputs } from './rules/settings.ts';
@@ -51,6 +51,9 @@ export async function readGroups(
       activeIsOurs: active[i]?.ours ?? false,
       successor: pairs[i]?.successor,
       cannotCopy: pairs[i]?.cannotCopy ?? [],
+      nameTaken: allGroups.some(
+        other => other.name === greenGroupName(group.name) && other !== pairs[i]?.successor?.group && !other.beingDeleted,
+      ),
       warmPool: warmPools[i] ?? [],
       versions: own,
       ready,

@@ -1,6 +1,7 @@
 import { RejectedError } from '../kit/errors.ts';
 import { formatLaunch } from '../model/group.ts';
-import { startGreenGroups, takeOver } from './blue-green.ts';
+import { startGreenGroups } from './blue-green.ts';
+import { takeOver } from './green-group.ts';
 import { newRolloutState, type RolloutDeps, type RolloutOrder, type RolloutPorts, type RolloutState } from './rollout-state.ts';
 import type { GroupAction } from './rules/group-action.ts';
 import { prepare } from './template-versions.ts';

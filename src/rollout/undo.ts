@@ -1,6 +1,6 @@
 import { ActionError, CancelledError, type ErrorDetails, withDetails } from '../kit/errors.ts';
 import { formatLaunch } from '../model/group.ts';
-import { removeGreenGroup } from './blue-green.ts';
+import { removeGreenGroup, startRemoval } from './green-group.ts';
 import { indeterminate, isInProgress, RESUME, ROLL_BACK_THE_REST } from './indeterminate.ts';
 import { earlierGroups, revertEarlierGroup, revertGroup } from './revert-group.ts';
 import type { FailedRollout, RolloutOrder } from './rollout-state.ts';
@@ -48,14 +48,12 @@ const ROLLBACK_RESULTS = {
 };
 
 /** A cancelled job has seconds: each refresh is asked once to roll back, without waiting. */
-async function requestRollback({ order, rollout, aws }: FailedRollout): Promise<ErrorDetails> {
+async function requestRollback(failed: FailedRollout): Promise<ErrorDetails> {
+  const { order, rollout, aws } = failed;
   const removals = [...rollout.successors].map(async ([old, successor]) => {
     const stays = servesAlone([old, successor], order);
     if (stays !== undefined) return { ok: false, line: stays };
-    return aws.groups.remove(successor).then(
-      () => ({ ok: true, line: `${successor} is being deleted` }),
-      cause => ({ ok: false, line: `${successor} stays: ${messageOf(cause)}` }),
-    );
+    return startRemoval({ old, successor }, failed).catch(cause => ({ ok: false, line: `${successor} stays: ${messageOf(cause)}` }));
   });
   const rollbacks = [...rollout.refreshes].map(async ([group, id]) => {
     const refresh = id === undefined ? `the requested refresh of ${group}` : `refresh ${id} of ${group}`;
@@ -76,7 +74,7 @@ export async function undo(failed: FailedRollout): Promise<readonly string[]> {
   for (const pair of rollout.successors) {
     const [old, successor] = pair;
     const stays = servesAlone(pair, order);
-    const remove = () => removeGreenGroup(successor, failed).then(() => void rollout.successors.delete(old));
+    const remove = () => removeGreenGroup({ old, successor }, failed).then(() => void rollout.successors.delete(old));
     remaining.push(...(stays !== undefined ? [stays] : await collectFailure(remove, `${successor} exists next to ${old}`)));
   }
   for (const { facts, before } of rollout.templated) {

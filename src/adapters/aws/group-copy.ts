@@ -13,6 +13,7 @@ import {
   PutNotificationConfigurationCommand,
   PutScalingPolicyCommand,
   PutScheduledUpdateGroupActionCommand,
+  SuspendProcessesCommand,
   type TrafficSourceIdentifier,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
@@ -30,8 +31,16 @@ export const groupCopies = (client: AutoScalingClient): GroupCopies => ({
   async cannotCopy(name) {
     const group = await getGroup(client, name);
     const policies = (await listPolicies(client, name)).filter(({ PolicyType }) => PolicyType !== 'TargetTrackingScaling');
+    const deployHooks = (await listHooks(client, name)).filter(({ LifecycleHookName = '' }) =>
+      /^CodeDeploy-managed/.test(LifecycleHookName),
+    );
     return [
-      ...policies.map(({ PolicyName, PolicyType }) => `its scaling policy ${PolicyName} (${PolicyType}) is called by CloudWatch alarms`),
+      ...policies.map(({ PolicyName, PolicyType }) =>
+        PolicyType === 'PredictiveScaling'
+          ? `its predictive scaling policy ${PolicyName} forecasts from the history of this group`
+          : `its scaling policy ${PolicyName} (${PolicyType}) is called by CloudWatch alarms`,
+      ),
+      ...deployHooks.map(({ LifecycleHookName }) => `CodeDeploy completes its hook ${LifecycleHookName} for this group only`),
       ...(group.WarmPoolConfiguration === undefined ? [] : ['it has a warm pool']),
       ...(group.DeletionProtection === undefined || group.DeletionProtection === 'none'
         ? []
@@ -39,10 +48,10 @@ export const groupCopies = (client: AutoScalingClient): GroupCopies => ({
     ];
   },
 
-  async copy({ from, as, launch, tags }) {
+  async create({ from, as, launch, tags }) {
     const group = await getGroup(client, from);
     const hooks = await listHooks(client, from);
-    await client
+    const created = await client
       .send(
         new CreateAutoScalingGroupCommand({
           ...shapeOf(group, tags),
@@ -53,9 +62,29 @@ export const groupCopies = (client: AutoScalingClient): GroupCopies => ({
       )
       .catch(unlessExists)
       .catch(orBusy(`create group ${as} (autoscaling:CreateAutoScalingGroup)`));
-    // Each call can be repeated: the next run finishes what an interrupted one began.
-    await attach(client, as, sourcesOf(group).later);
-    await copyAttachments(client, from, as, group).catch(orBusy(`copy policies, hooks, schedules and notifications of ${from} to ${as}`));
+    return created === undefined ? 'exists' : 'created';
+  },
+
+  async copyAttachments(from, as) {
+    const group = await getGroup(client, from);
+    await copyAttachments(client, from, as, group).catch(orBusy(`copy policies, hooks and notifications of ${from} to ${as}`));
+  },
+
+  copySchedules: (from, as) => copySchedules(client, from, as).catch(orBusy(`copy scheduled actions of ${from} to ${as}`)),
+
+  async attachTraffic(from, as) {
+    await attach(client, as, sourcesOf(await getGroup(client, from)));
+  },
+
+  async suspend(group, ScalingProcesses) {
+    await client
+      .send(new SuspendProcessesCommand({ AutoScalingGroupName: group, ScalingProcesses: [...ScalingProcesses] }))
+      .catch(orBusy(`suspend processes of ${group} (autoscaling:SuspendProcesses)`));
+  },
+
+  async terminationSeconds(group) {
+    const hooks = (await listHooks(client, group)).filter(({ LifecycleTransition }) => LifecycleTransition === TERMINATING);
+    return hooks.reduce((sum, { HeartbeatTimeout = HEARTBEAT_SECONDS }) => sum + HeartbeatTimeout, 0);
   },
 
   async resize(group, { min, max, desired }) {
@@ -64,9 +93,9 @@ export const groupCopies = (client: AutoScalingClient): GroupCopies => ({
       .catch(orBusy(`resize ${group} (autoscaling:UpdateAutoScalingGroup)`));
   },
 
-  async remove(group) {
+  async remove(group, { force }) {
     await client
-      .send(new DeleteAutoScalingGroupCommand({ AutoScalingGroupName: group, ForceDelete: true }))
+      .send(new DeleteAutoScalingGroupCommand({ AutoScalingGroupName: group, ForceDelete: force }))
       .catch(orBusy(`delete group ${group} (autoscaling:DeleteAutoScalingGroup)`));
   },
 
@@ -81,6 +110,10 @@ export const groupCopies = (client: AutoScalingClient): GroupCopies => ({
   },
 });
 
+// https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_LifecycleHook.html
+const TERMINATING = 'autoscaling:EC2_INSTANCE_TERMINATING';
+const HEARTBEAT_SECONDS = 3600;
+
 const tagOn = (ResourceId: string) => ({ ResourceId, ResourceType: 'auto-scaling-group' });
 
 async function getGroup(client: AutoScalingClient, name: string): Promise<AutoScalingGroup> {
@@ -91,20 +124,20 @@ async function getGroup(client: AutoScalingClient, name: string): Promise<AutoSc
 
 /** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html */
 const shapeOf = (group: AutoScalingGroup, tags: Readonly<Record<string, string>>): CreateAutoScalingGroupCommandInput => {
-  const { MinSize, MaxSize, DesiredCapacity, DefaultCooldown, HealthCheckType, HealthCheckGracePeriod, PlacementGroup } = group;
+  const { MaxSize = 0, DesiredCapacity = 0, DefaultCooldown, HealthCheckType, HealthCheckGracePeriod, PlacementGroup } = group;
   const { TerminationPolicies, NewInstancesProtectedFromScaleIn, CapacityRebalance, MaxInstanceLifetime, DefaultInstanceWarmup } = group;
   const { InstanceMaintenancePolicy, AvailabilityZoneDistribution, AvailabilityZoneImpairmentPolicy, CapacityReservationSpecification } =
     group;
   const { DesiredCapacityType, ServiceLinkedRoleARN, InstanceLifecyclePolicy } = group;
   const own = (group.Tags ?? []).filter(({ Key = '' }) => !Key.startsWith('aws:') && !Key.startsWith('ami-action:'));
-  const { atOnce } = sourcesOf(group);
   return {
-    ...{ AutoScalingGroupName: undefined, MinSize, MaxSize, DesiredCapacity, DefaultCooldown, HealthCheckType, HealthCheckGracePeriod },
+    // It must not scale in before it serves alone.
+    ...{ AutoScalingGroupName: undefined, MinSize: DesiredCapacity, MaxSize: Math.max(MaxSize, DesiredCapacity), DesiredCapacity },
+    ...{ DefaultCooldown, HealthCheckType, HealthCheckGracePeriod },
     ...{ TerminationPolicies, NewInstancesProtectedFromScaleIn, CapacityRebalance, MaxInstanceLifetime, DefaultInstanceWarmup },
     ...{ InstanceMaintenancePolicy, AvailabilityZoneDistribution, AvailabilityZoneImpairmentPolicy, CapacityReservationSpecification },
     ...{ DesiredCapacityType, ServiceLinkedRoleARN, InstanceLifecyclePolicy, PlacementGroup },
     ...(group.VPCZoneIdentifier ? { VPCZoneIdentifier: group.VPCZoneIdentifier } : { AvailabilityZones: group.AvailabilityZones }),
-    ...(atOnce.length === 0 ? {} : { TrafficSources: [...atOnce] }),
     Tags: [
       ...own.map(({ Key, Value, PropagateAtLaunch }) => ({ Key, Value, PropagateAtLaunch })),
       ...Object.entries(tags).map(([Key, Value]) => ({ Key, Value, PropagateAtLaunch: false })),
@@ -112,19 +145,13 @@ const shapeOf = (group: AutoScalingGroup, tags: Readonly<Record<string, string>>
   };
 };
 
-/**
- * A source that a group is created with is InService at once. Target groups report each instance; a classic load balancer has to be
- * attached afterwards for its health checks to count.
- * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_LoadBalancerState.html
- */
 function sourcesOf({ TrafficSources = [], TargetGroupARNs = [], LoadBalancerNames = [] }: AutoScalingGroup) {
   const all = [
     ...TrafficSources,
     ...TargetGroupARNs.map(Identifier => ({ Identifier, Type: 'elbv2' })),
     ...LoadBalancerNames.map(Identifier => ({ Identifier, Type: 'elb' })),
   ];
-  const distinct = [...new Map(all.map(source => [source.Identifier, source])).values()];
-  return { atOnce: distinct.filter(({ Type }) => Type === 'elbv2'), later: distinct.filter(({ Type }) => Type !== 'elbv2') };
+  return [...new Map(all.map(source => [source.Identifier, source])).values()];
 }
 
 // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_AttachTrafficSources.html
@@ -149,48 +176,44 @@ const specification = ({ AutoScalingGroupName: _, GlobalTimeout: __, LifecycleTr
 
 async function copyAttachments(client: AutoScalingClient, from: string, as: string, group: AutoScalingGroup): Promise<void> {
   const AutoScalingGroupName = as;
+  const ScalingProcesses = (group.SuspendedProcesses ?? []).flatMap(({ ProcessName }) => ProcessName ?? []);
+  if (ScalingProcesses.length > 0) await client.send(new SuspendProcessesCommand({ AutoScalingGroupName, ScalingProcesses }));
   for (const hook of await listHooks(client, from))
     await client.send(new PutLifecycleHookCommand({ ...specification(hook), AutoScalingGroupName }));
-  for (const { PolicyName, PolicyType, EstimatedInstanceWarmup, TargetTrackingConfiguration, Enabled } of await listPolicies(
-    client,
-    from,
-  )) {
-    await client.send(
-      new PutScalingPolicyCommand({
-        AutoScalingGroupName,
-        PolicyName,
-        PolicyType,
-        EstimatedInstanceWarmup,
-        TargetTrackingConfiguration,
-        Enabled,
-      }),
-    );
-  }
-  for (const {
-    ScheduledActionName,
-    StartTime,
-    EndTime,
-    Recurrence,
-    TimeZone,
-    MinSize,
-    MaxSize,
-    DesiredCapacity,
-  } of await listScheduledActions(client, from)) {
-    // AWS shows the next time of a recurring action as its start, and refuses a start in the past.
-    const when = Recurrence === undefined ? { StartTime } : { Recurrence, TimeZone, EndTime };
-    await client.send(
-      new PutScheduledUpdateGroupActionCommand({ AutoScalingGroupName, ScheduledActionName, ...when, MinSize, MaxSize, DesiredCapacity }),
-    );
+  for (const policy of await listPolicies(client, from)) {
+    const { PolicyName, PolicyType, EstimatedInstanceWarmup, TargetTrackingConfiguration, Enabled } = policy;
+    const shape = { PolicyName, PolicyType, EstimatedInstanceWarmup, Enabled };
+    const tracking = withGroupName(TargetTrackingConfiguration, from, as);
+    await client.send(new PutScalingPolicyCommand({ AutoScalingGroupName, ...shape, TargetTrackingConfiguration: tracking }));
   }
   const notifications = await listNotifications(client, from);
-  for (const topic of new Set(notifications.map(({ TopicARN }) => TopicARN))) {
-    const NotificationTypes = notifications.flatMap(({ TopicARN, NotificationType }) =>
-      TopicARN === topic ? (NotificationType ?? []) : [],
-    );
-    await client.send(new PutNotificationConfigurationCommand({ AutoScalingGroupName, TopicARN: topic, NotificationTypes }));
+  for (const TopicARN of new Set(notifications.map(topic => topic.TopicARN))) {
+    const NotificationTypes = notifications.flatMap(topic => (topic.TopicARN === TopicARN ? (topic.NotificationType ?? []) : []));
+    await client.send(new PutNotificationConfigurationCommand({ AutoScalingGroupName, TopicARN, NotificationTypes }));
   }
   const [first] = group.EnabledMetrics ?? [];
   if (first === undefined) return;
   const Metrics = (group.EnabledMetrics ?? []).flatMap(({ Metric }) => Metric ?? []);
   await client.send(new EnableMetricsCollectionCommand({ AutoScalingGroupName, Granularity: first.Granularity ?? '1Minute', Metrics }));
+}
+
+/** A metric that is measured for the first group has no data for the second one. */
+function withGroupName<T>(value: T, from: string, as: string): T {
+  if (Array.isArray(value)) return value.map(item => withGroupName(item, from, as)) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).map(([key, inner]) => [
+    key,
+    key === 'Value' && inner === from ? as : withGroupName(inner, from, as),
+  ]);
+  return Object.fromEntries(entries) as T;
+}
+
+async function copySchedules(client: AutoScalingClient, from: string, AutoScalingGroupName: string): Promise<void> {
+  for (const action of await listScheduledActions(client, from)) {
+    const { ScheduledActionName, StartTime, EndTime, Recurrence, TimeZone, MinSize, MaxSize, DesiredCapacity } = action;
+    // AWS shows the next time of a recurring action as its start, and refuses a start in the past.
+    const when = Recurrence === undefined ? { StartTime } : { Recurrence, TimeZone, EndTime };
+    const sizes = { MinSize, MaxSize, DesiredCapacity };
+    await client.send(new PutScheduledUpdateGroupActionCommand({ AutoScalingGroupName, ScheduledActionName, ...when, ...sizes }));
+  }
 }

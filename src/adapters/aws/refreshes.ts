@@ -5,7 +5,7 @@ import {
   RollbackInstanceRefreshCommand,
   StartInstanceRefreshCommand,
 } from '@aws-sdk/client-auto-scaling';
-import { TimeoutError } from '../../kit/errors.ts';
+import { RejectedError, TimeoutError } from '../../kit/errors.ts';
 import type { Groups } from '../../ports/groups.ts';
 import { asExpected, codeOf, isCode, undefinedOn } from './errors.ts';
 import { launchTo, preferencesTo, refreshFrom } from './group-shapes.ts';
@@ -63,6 +63,8 @@ export const refreshes = (client: AutoScalingClient): Pick<Groups, 'refreshes' |
   },
 });
 
+const BUSY = /^(ResourceContention|ScalingActivityInProgress|ResourceInUse)(Fault)?$/;
+
 /**
  * As `asExpected`, for Auto Scaling: contention between two calls passes, and the SDK does not retry all its names.
  * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/CommonErrors.html
@@ -70,8 +72,16 @@ export const refreshes = (client: AutoScalingClient): Pick<Groups, 'refreshes' |
 export const orBusy =
   (doing: string) =>
   (cause: unknown): never => {
-    if (/^(ResourceContention|LimitExceeded|ScalingActivityInProgress)(Fault)?$/.test(codeOf(cause))) {
-      throw new TimeoutError(`Auto Scaling was too busy to ${doing}: ${codeOf(cause)}.`, { cause, next: 'Re-run the job.' });
+    const code = codeOf(cause);
+    if (/^LimitExceeded(Fault)?$/.test(code)) {
+      const message = cause instanceof Error ? cause.message : String(cause);
+      throw new RejectedError(`An Auto Scaling quota is used up, so the action could not ${doing}: ${message}`, {
+        cause,
+        next: 'Increase the quota in Service Quotas, or delete what is not used: aws autoscaling describe-account-limits',
+      });
+    }
+    if (BUSY.test(code)) {
+      throw new TimeoutError(`Auto Scaling was too busy to ${doing}: ${code}.`, { cause, next: 'Re-run the job.' });
     }
     return asExpected(doing)(cause);
   };

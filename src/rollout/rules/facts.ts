@@ -26,6 +26,8 @@ export interface GroupFacts {
   readonly successor: { readonly group: Group; readonly imageId: string | undefined } | undefined;
   /** Blue-green: what of the group cannot be copied. */
   readonly cannotCopy: readonly string[];
+  /** Blue-green: a group that is not its green group has that name. */
+  readonly nameTaken: boolean;
   /** Other groups that launch from `$Latest` of the same template, by template ID. */
   readonly latestUsers: ReadonlyMap<string, readonly string[]>;
   /** Snapshots of the images that the template versions name now. */

@@ -17,12 +17,32 @@ export const MADE_BY = 'ami-action:made-by';
 /** Tag of a green group: the name of the group that it is to replace. */
 export const SUCCESSOR_OF = 'ami-action:successor-of';
 
+/** Tag of a green group: the minimum size of the old group, which both keep raised as long as both serve. */
+export const HELD_MIN = 'ami-action:held-min';
+
 /** Tag of a green group: the image that all its instances were healthy on. From here on it may take over. */
 export const PROVEN = 'ami-action:proven';
 
 /** The green group of this one, while both exist. */
 export const successorOf = (allGroups: readonly Group[], group: Group): Group | undefined =>
   allGroups.find(other => other.tags[SUCCESSOR_OF] === group.name && !other.beingDeleted);
+
+/** By its tag. A group of the same name that has no tag belongs to another owner. */
+export const isSuccessor = ({ tags }: Group, old: string): boolean => tags[SUCCESSOR_OF] === old;
+
+/** What sends traffic to the pair. AWS may not show yet what was attached to the green group. */
+export const sourcesOfPair = (green: Group, old: Group | undefined) => ({
+  targetGroups: [...new Set([...(old?.targetGroups ?? []), ...green.targetGroups])],
+  balancers: [...new Set([...(old?.balancers ?? []), ...(green.balancers ?? [])])],
+});
+
+export function isAttached(green: Group, old: Group): boolean {
+  const { targetGroups, balancers } = sourcesOfPair(green, old);
+  return targetGroups.length + balancers.length === green.targetGroups.length + (green.balancers ?? []).length;
+}
+
+/** The size at which the green group carries what the old one carries now, without scaling in. */
+export const grownTo = (green: Group, { desired, max }: Group) => ({ min: desired, max: Math.max(max, green.max), desired });
 
 /** Its successor serves alone and must not be deleted any more. */
 export const isEmptied = ({ max }: Group): boolean => max === 0;
@@ -47,22 +67,35 @@ export function otherNameProblem(allGroups: readonly Group[], name: string): str
   return `"groups": Auto Scaling group "${name}" does not exist; "${other.name}" ${made ? 'replaced it by blue-green' : 'was not created by ami-action'}: set "groups: ${other.name}"${made ? ', or "strategy: blue-green"' : ''}`;
 }
 
+// AWS does not replace an unhealthy instance before the load balancer has seen a healthy one. So the group would wait until the time limit.
+const UNSERVED_SECONDS = 300;
+
 export interface PairSnapshot {
   readonly successor: Group | undefined;
   /** Undefined: another process deleted it. It may have grown since it was copied. */
   readonly old: Group | undefined;
   readonly images: ReadonlyMap<string, string>;
   readonly imageId: string;
+  /** It is behind the load balancers of the old group. */
+  readonly attached: boolean;
   readonly targets: readonly Target[];
   readonly sources: readonly Source[];
   /** How long the green group has been healthy without a break. */
   readonly wellForSeconds: number | undefined;
   readonly bakeSeconds: number;
+  /** How long an instance has been without traffic, although it is registered. */
+  readonly unservedForSeconds: number | undefined;
 }
 
-/** `suspect`: an instance that may show the cause. */
+/** `suspect`: an instance that may show the cause. `ready`: all run the image, and may get traffic once their checks pass. */
 export type PairEvaluation =
-  | { readonly state: 'waiting'; readonly note: string; readonly well: boolean; readonly suspect?: string | undefined }
+  | {
+      readonly state: 'waiting';
+      readonly note: string;
+      readonly well: boolean;
+      readonly ready?: boolean;
+      readonly suspect?: string | undefined;
+    }
   | { readonly state: 'done' }
   | { readonly state: 'failed'; readonly reason: string };
 
@@ -79,13 +112,16 @@ export function evaluatePair(snapshot: PairSnapshot): PairEvaluation {
   const problem = imageProblem({ proof, group: successor });
   if (proof.wrong.length > 0) return { state: 'failed', reason: `in the new group, ${problem}` };
   if (problem !== undefined) return { state: 'waiting', note: problem, well: false };
-  // AWS may not show yet what was attached to the new group.
-  const balancers = [...new Set([...(old?.balancers ?? []), ...(successor.balancers ?? [])])];
-  const { without, coming } = trafficOf(ids, { ...successor, balancers }, targets, sources);
+  if (!snapshot.attached && old !== undefined)
+    return { state: 'waiting', note: `all ${ids.length} new instances are in service, without traffic`, well: false, ready: true };
+  const { without, coming } = trafficOf(ids, successor, targets, sources);
   const [first] = [...without, ...coming];
   if (first !== undefined) {
-    const note = `${without.length + coming.length} of ${ids.length} new instances get no traffic yet: ${first.reason}`;
-    return { state: 'waiting', note, well: false, suspect: without[0]?.id };
+    const instances = `${without.length + coming.length} of ${ids.length} new instances get no traffic`;
+    const limit = Math.max(UNSERVED_SECONDS, successor.graceSeconds ?? 0);
+    if ((snapshot.unservedForSeconds ?? 0) >= limit)
+      return { state: 'failed', reason: `${instances} for ${formatDuration(limit)}: ${first.reason}` };
+    return { state: 'waiting', note: `${instances} yet: ${first.reason}`, well: false, suspect: without[0]?.id };
   }
   if ((snapshot.wellForSeconds ?? 0) >= snapshot.bakeSeconds) return { state: 'done' };
   const note = `all ${ids.length} new instances are healthy; bake time ${formatDuration(snapshot.bakeSeconds)}`;

@@ -3,6 +3,7 @@ import type { Architecture, Image } from '../../model/image.ts';
 import { isParameterReference } from '../../model/patterns.ts';
 import type { GroupFacts, PlanOptions } from './facts.ts';
 import { type Blocker, type GroupAction, isOurs, readsPointer } from './group-action.ts';
+import { greenGroupName, SUCCESSOR_OF } from './group-pair.ts';
 import { ownerRefusals } from './ownership.ts';
 import { protectedOf, standbyOf } from './warnings.ts';
 
@@ -50,11 +51,17 @@ const configurationRefusal = (group: string, name: string) =>
   'Create a launch template from it and set the group to a numbered version: ' +
   'https://docs.aws.amazon.com/autoscaling/ec2/userguide/migrate-to-launch-templates.html';
 
-function pairRefusals({ group, successor, cannotCopy }: GroupFacts, { action, image, blocker, strategy, by }: RefusalOptions): string[] {
+function pairRefusals(
+  { group, successor, cannotCopy, nameTaken }: GroupFacts,
+  { action, image, blocker, strategy, by }: RefusalOptions,
+): string[] {
   const isOther = successor !== undefined && blocker?.kind !== 'successor' && (successor.imageId !== image.id || strategy !== 'blue-green');
   return [
     isOther &&
       `green group ${successor.group.name} exists with ${successor.imageId ?? 'an unknown image'}: promote that image with "strategy: blue-green" to finish, or run mode "rollback" to remove the group`,
+    action === 'swap' &&
+      nameTaken &&
+      `group ${greenGroupName(group.name)} exists, and is not its green group (tag ${SUCCESSOR_OF}): delete or rename it, or set "strategy: rolling"`,
     action === 'swap' &&
       by === 'pointer' &&
       'the launch template reads the pointer, so both groups would launch the same image: set "parameter-templates: pin"',

@@ -1,0 +1,163 @@
+import { RejectedError } from '../kit/errors.ts';
+import { formatCount } from '../kit/format.ts';
+import { waitFor } from '../kit/wait.ts';
+import { formatLaunch, type Group, type Launch, sameLaunch } from '../model/group.ts';
+import { isInProgress, tolerateTransientErrors } from './indeterminate.ts';
+import type { RolloutDeps, RolloutPorts } from './rollout-state.ts';
+import { HELD_MIN, isSuccessor, MADE_BY, PROVEN, SUCCESSOR_OF } from './rules/group-pair.ts';
+import type { WatchContext } from './watch-refresh.ts';
+
+/** Creates and deletes the groups of blue-green. A group is deleted only while its tag, read right before, names the pair. */
+
+interface PairDeps {
+  readonly deps: RolloutDeps;
+  readonly aws: RolloutPorts;
+}
+
+interface Names {
+  readonly old: string;
+  readonly successor: string;
+}
+
+const ATTEMPTS = 3;
+
+/** Creates the green group without traffic, or continues with the one that an interrupted run created. */
+export async function createGreenGroup({ old, successor }: Names, group: Group, launch: Launch, context: WatchContext): Promise<void> {
+  const { aws, deps, rollout } = context;
+  const tags = { [MADE_BY]: old, [SUCCESSOR_OF]: old, [HELD_MIN]: String(group.min) };
+  for (let attempt = 1; ; attempt += 1) {
+    const result = await aws.groups.create({ from: old, as: successor, launch, tags }).catch(cause => {
+      // It may exist. The removal reads its tag before it deletes anything.
+      if (isInProgress(cause)) rollout.successors.set(old, successor);
+      throw cause;
+    });
+    if (result === 'created') break;
+    const [existing] = await aws.groups.find({ names: [successor] });
+    if (existing !== undefined && !existing.beingDeleted) {
+      if (isSuccessor(existing, old) && sameLaunch(existing.launch, launch)) break;
+      throw notOurs({ old, successor });
+    }
+    if (attempt === ATTEMPTS) throw notOurs({ old, successor });
+    await waitUntilGone(successor, `Waiting for the deletion of the previous ${successor}`, context);
+  }
+  rollout.successors.set(old, successor);
+  await aws.groups.copyAttachments(old, successor);
+  deps.report.info(`${successor}: created next to ${old} without traffic, launches ${formatLaunch(launch)}`);
+}
+
+const notOurs = ({ old, successor }: Names): RejectedError =>
+  new RejectedError(`Group ${successor} exists, but is not the green group of ${old} for this rollout (tag ${SUCCESSOR_OF}).`, {
+    next: `Delete or rename ${successor} if nothing needs it, and re-run the job. Or set "strategy: rolling".`,
+  });
+
+/** From here on both serve: the old one keeps its size, so that it can take the whole load back. */
+export async function attachTraffic({ old, successor }: Names, oldGroup: Group | undefined, { aws, deps }: PairDeps): Promise<void> {
+  if (oldGroup !== undefined && oldGroup.min < oldGroup.desired) await aws.groups.resize(old, { min: oldGroup.desired });
+  await aws.groups.attachTraffic(old, successor);
+  deps.report.info(`${successor}: checks passed, attached to the load balancers of ${old}`);
+}
+
+/** Deletes the green group. Safe as long as the old group serves. */
+export async function removeGreenGroup({ old, successor }: Names, pairDeps: PairDeps): Promise<void> {
+  const { aws } = pairDeps;
+  const groups = await aws.groups.find({ names: [old, successor] });
+  const [green, oldGroup] = [successor, old].map(name => groups.find(group => group.name === name));
+  if (green === undefined) return;
+  if (!green.beingDeleted) {
+    if (!isSuccessor(green, old)) throw notOurs({ old, successor });
+    // First: with the green group the original size is gone.
+    await restoreSize(green, oldGroup, pairDeps);
+    if (green.members.every(({ state }) => state.startsWith('Pending'))) await aws.groups.remove(successor, { force: true });
+    else await drainAndRemove(green, { old, successor }, pairDeps);
+  }
+  await waitUntilGone(successor, `Deleting ${successor}`, pairDeps);
+}
+
+async function restoreSize(green: Group, old: Group | undefined, { aws }: PairDeps): Promise<void> {
+  const min = Number(green.tags[HELD_MIN]);
+  if (old !== undefined && Number.isInteger(min) && min < old.min) await aws.groups.resize(old.name, { min });
+}
+
+/** For a cancelled job, which has seconds: starts the removal. Returns whether nothing remains to be done, and what was started. */
+export async function startRemoval(
+  { old, successor }: Names,
+  pairDeps: PairDeps,
+): Promise<{ readonly ok: boolean; readonly line: string }> {
+  const { aws } = pairDeps;
+  const groups = await aws.groups.find({ names: [old, successor] });
+  const [green, oldGroup] = [successor, old].map(name => groups.find(group => group.name === name));
+  if (green === undefined) return { ok: true, line: `${successor} does not exist` };
+  if (!isSuccessor(green, old)) return { ok: false, line: `${successor} stays: it is not the green group of ${old}` };
+  await restoreSize(green, oldGroup, pairDeps);
+  if (green.members.every(({ state }) => state.startsWith('Pending'))) {
+    await aws.groups.remove(successor, { force: true });
+    return { ok: true, line: `${successor} is being deleted` };
+  }
+  await aws.groups.resize(successor, { min: 0, max: 0, desired: 0 });
+  return { ok: false, line: `${successor} is scaling in to 0 instances and is not deleted yet` };
+}
+
+// Draining by load balancers. Termination hooks may take longer.
+const DRAIN_SECONDS = 1800;
+
+/** Without force: AWS runs the termination hooks, and load balancers drain. Throws a `TimeoutError` if instances remain. */
+async function drainAndRemove(group: Group, pair: Names, pairDeps: PairDeps): Promise<void> {
+  const { aws, deps } = pairDeps;
+  const { name } = group;
+  await aws.groups.resize(name, { min: 0, max: 0, desired: 0 });
+  const atMostSeconds = DRAIN_SECONDS + (await aws.groups.terminationSeconds(name));
+  const next = `Check why its instances stay (scale-in protection, termination hooks), then re-run the job: it deletes ${name} once it is empty.`;
+  const isEmpty = ({ members }: Group) => members.length === 0;
+  await waitUntilGone(name, `Draining ${name}`, pairDeps, { isOver: isEmpty, atMostSeconds, next });
+  const poll = tolerateTransientErrors<void>(async () => {
+    const groups = await aws.groups.find({ names: [pair.old, pair.successor] });
+    if (!groups.some(each => each.name === name)) return { state: 'done', value: undefined };
+    const green = groups.find(each => each.name === pair.successor);
+    if (green === undefined || !isSuccessor(green, pair.old)) throw notOurs(pair);
+    await aws.groups.remove(name, { force: false });
+    return { state: 'done', value: undefined };
+  }, deps);
+  await waitFor({ what: `Deleting ${name}`, everySeconds: 10, atMostSeconds: DRAIN_SECONDS, poll, next }, deps);
+}
+
+interface Until {
+  isOver?(group: Group): boolean;
+  readonly atMostSeconds?: number;
+  readonly next?: string;
+}
+
+/** Waits until the group no longer exists, or until `isOver`. Throws a `TimeoutError`, after 30 minutes if not said otherwise. */
+function waitUntilGone(
+  name: string,
+  what: string,
+  { deps, aws }: PairDeps,
+  { isOver = () => false, atMostSeconds = DRAIN_SECONDS, next }: Until = {},
+): Promise<void> {
+  const poll = tolerateTransientErrors<void>(async () => {
+    const [group] = await aws.groups.find({ names: [name] });
+    if (group === undefined || isOver(group)) return { state: 'done', value: undefined };
+    return { state: 'waiting', note: `${formatCount(group.members.length, 'instance')} remaining` };
+  }, deps);
+  return waitFor({ what, everySeconds: 10, atMostSeconds, poll, ...(next === undefined ? {} : { next }) }, deps);
+}
+
+/** After the pointer has moved: the old group drains and is deleted. A run that stops here is finished by the next one with the same settings. */
+export async function takeOver(successors: ReadonlyMap<string, string>, pairDeps: PairDeps): Promise<void> {
+  const { deps, aws } = pairDeps;
+  for (const [old, successor] of successors) {
+    const groups = await aws.groups.find({ names: [old, successor] });
+    const [group, green] = [old, successor].map(name => groups.find(each => each.name === name));
+    if (group !== undefined && !group.beingDeleted) {
+      if (green === undefined || !isSuccessor(green, old)) throw notOurs({ old, successor });
+      await aws.groups.copySchedules(old, successor);
+      // Neither may make it grow again while it drains.
+      await aws.groups.suspend(old, ['AlarmNotification', 'ScheduledActions']);
+      await drainAndRemove(group, { old, successor }, pairDeps);
+    }
+    await waitUntilGone(old, `Deleting ${old}`, pairDeps);
+    const min = Number(green?.tags[HELD_MIN]);
+    if (green !== undefined && Number.isInteger(min) && min < green.min) await aws.groups.resize(successor, { min });
+    await aws.groups.untag(successor, [SUCCESSOR_OF, PROVEN, HELD_MIN]);
+    deps.report.info(`${successor}: took over from ${old}, which was deleted`);
+  }
+}
