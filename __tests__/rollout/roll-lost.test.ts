@@ -300,3 +300,38 @@ describe('run again after a run that was lost, and now another group fails', () 
     expect([state.runs.get('i-web-a'), candidate(), state.refreshes.length]).toEqual([B, undefined, 1]);
   });
 });
+
+describe('a refresh that leads back and that AWS calls successful', () => {
+  /** Successful, although one instance runs C; and then nothing changes any more. */
+  function lying(onTheWayBack: string) {
+    const l = stage();
+    const { start } = l.groups;
+    let refreshes = 0;
+    Object.assign(l.groups, {
+      start: async (order: Parameters<typeof start>[0]) => {
+        refreshes += 1;
+        return start(order);
+      },
+      imagesOf: async (ids: readonly string[]) =>
+        new Map(ids.map((id, i) => [id, refreshes === 0 ? A : refreshes === 1 ? (i === 0 ? B : C) : onTheWayBack])),
+    });
+    return l;
+  }
+
+  test('is no revert where instances still run the image: they are counted', async () => {
+    const l = lying(B);
+    const failure = await failureOf(promote(settings, l.world));
+    expect(failure.leftovers).toEqual([
+      `web: 2 of 2 instances run ${B}, and the group launches lt-1:1`,
+      `${CANDIDATE} is kept: it shows the next run where this one started`,
+    ]);
+    expect([l.pointerNow(), l.candidate()]).toEqual([A, B]);
+  });
+
+  test('is one where none does', async () => {
+    const l = lying(A);
+    const failure = await failureOf(promote(settings, l.world));
+    expect(failure.leftovers).toEqual(['Reverted: every group launches and runs what it did before']);
+    expect([l.pointerNow(), l.candidate()]).toEqual([A, undefined]);
+  });
+});

@@ -47,17 +47,31 @@ export async function rollBackGroup(plan: GroupPlan, failed: FailedRollout): Pro
   if (id === undefined) return [`${name} runs the new image, and another refresh blocks the way back`];
   deps.report.info(`${name}: refresh ${id} leads back to ${formatLaunch(plan.before)}`);
   const ended = await waitUntilOver(name, id, failed);
-  return ended?.status === 'Successful'
-    ? []
-    : [`${name}: refresh ${id}, which leads back, is ${ended?.status ?? 'no longer shown by AWS'}`];
+  if (ended?.status === 'Successful') return waitUntilReverted(plan, failed);
+  return [`${name}: refresh ${id}, which leads back, is ${ended?.status ?? 'no longer shown by AWS'}`];
 }
 
-/** What a group runs whose refresh ended in between. */
+// Answers of AWS may be seconds old: https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+const STALE_SECONDS = 60;
+
+/** A successful refresh is not enough: AWS may have left protected or standby instances, or replaced nothing. */
+async function waitUntilReverted(plan: GroupPlan, failed: FailedRollout): Promise<readonly string[]> {
+  const { clock } = failed.deps;
+  const deadline = clock.now() + STALE_SECONDS * 1000;
+  for (;;) {
+    const remaining = await remainingInstances(plan, failed);
+    if (remaining.length === 0 || clock.now() >= deadline) return remaining;
+    await clock.sleep(10_000);
+  }
+}
+
+/** What a group still runs after the revert; instances that are being terminated do not count. */
 async function remainingInstances({ facts, before }: GroupPlan, { order, aws }: FailedRollout): Promise<readonly string[]> {
   const { name } = facts.group;
   const [group] = await aws.groups.find({ names: [name] });
   if (group === undefined) return [`${name} no longer exists`];
-  const images = await aws.groups.imagesOf(group.members.map(({ id }) => id));
+  const members = group.members.filter(({ state }) => !state.startsWith('Terminat'));
+  const images = await aws.groups.imagesOf(members.map(({ id }) => id));
   const remaining = [...images.values()].filter(image => image === order.image.id).length;
   const launches = formatLaunch(group.launch);
   if (remaining === 0 && launches === formatLaunch(before)) return [];
