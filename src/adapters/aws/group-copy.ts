@@ -7,12 +7,6 @@ import {
   CreateOrUpdateTagsCommand,
   DeleteAutoScalingGroupCommand,
   DeleteTagsCommand,
-  EnableMetricsCollectionCommand,
-  type LifecycleHook,
-  PutLifecycleHookCommand,
-  PutNotificationConfigurationCommand,
-  PutScalingPolicyCommand,
-  PutScheduledUpdateGroupActionCommand,
   SuspendProcessesCommand,
   type TrafficSourceIdentifier,
   UpdateAutoScalingGroupCommand,
@@ -21,7 +15,8 @@ import { batches } from '../../kit/concurrently.ts';
 import { RejectedError } from '../../kit/errors.ts';
 import type { GroupCopies } from '../../ports/groups.ts';
 import { undefinedOn } from './errors.ts';
-import { listGroups, listHooks, listNotifications, listPolicies, listScheduledActions } from './group-reads.ts';
+import { copyAttachments, copySchedules, specification } from './group-attachments.ts';
+import { listGroups, listHooks, listPolicies } from './group-reads.ts';
 import { launchTo } from './group-shapes.ts';
 import { orBusy } from './refreshes.ts';
 
@@ -64,7 +59,13 @@ export const groupCopies = (client: AutoScalingClient): GroupCopies => ({
       .catch(orBusy(`create group ${as} (autoscaling:CreateAutoScalingGroup)`));
     return created === undefined ? 'exists' : 'created';
   },
+  ...attachments(client),
+  ...sizes(client),
+});
 
+type Attachments = 'copyAttachments' | 'copySchedules' | 'attachTraffic' | 'suspend' | 'terminationSeconds';
+
+const attachments = (client: AutoScalingClient): Pick<GroupCopies, Attachments> => ({
   async copyAttachments(from, as) {
     const group = await getGroup(client, from);
     await copyAttachments(client, from, as, group).catch(orBusy(`copy policies, hooks and notifications of ${from} to ${as}`));
@@ -86,7 +87,9 @@ export const groupCopies = (client: AutoScalingClient): GroupCopies => ({
     const hooks = (await listHooks(client, group)).filter(({ LifecycleTransition }) => LifecycleTransition === TERMINATING);
     return hooks.reduce((sum, { HeartbeatTimeout = HEARTBEAT_SECONDS }) => sum + HeartbeatTimeout, 0);
   },
+});
 
+const sizes = (client: AutoScalingClient): Pick<GroupCopies, 'resize' | 'remove' | 'tag' | 'untag'> => ({
   async resize(group, { min, max, desired }) {
     await client
       .send(new UpdateAutoScalingGroupCommand({ AutoScalingGroupName: group, MinSize: min, MaxSize: max, DesiredCapacity: desired }))
@@ -167,53 +170,3 @@ async function attach(client: AutoScalingClient, group: string, sources: readonl
 }
 
 const unlessExists = undefinedOn('AlreadyExists', 'AlreadyExistsFault');
-
-const specification = ({ AutoScalingGroupName: _, GlobalTimeout: __, LifecycleTransition, ...hook }: LifecycleHook) => ({
-  ...hook,
-  LifecycleHookName: hook.LifecycleHookName,
-  LifecycleTransition,
-});
-
-async function copyAttachments(client: AutoScalingClient, from: string, as: string, group: AutoScalingGroup): Promise<void> {
-  const AutoScalingGroupName = as;
-  const ScalingProcesses = (group.SuspendedProcesses ?? []).flatMap(({ ProcessName }) => ProcessName ?? []);
-  if (ScalingProcesses.length > 0) await client.send(new SuspendProcessesCommand({ AutoScalingGroupName, ScalingProcesses }));
-  for (const hook of await listHooks(client, from))
-    await client.send(new PutLifecycleHookCommand({ ...specification(hook), AutoScalingGroupName }));
-  for (const policy of await listPolicies(client, from)) {
-    const { PolicyName, PolicyType, EstimatedInstanceWarmup, TargetTrackingConfiguration, Enabled } = policy;
-    const shape = { PolicyName, PolicyType, EstimatedInstanceWarmup, Enabled };
-    const tracking = withGroupName(TargetTrackingConfiguration, from, as);
-    await client.send(new PutScalingPolicyCommand({ AutoScalingGroupName, ...shape, TargetTrackingConfiguration: tracking }));
-  }
-  const notifications = await listNotifications(client, from);
-  for (const TopicARN of new Set(notifications.map(topic => topic.TopicARN))) {
-    const NotificationTypes = notifications.flatMap(topic => (topic.TopicARN === TopicARN ? (topic.NotificationType ?? []) : []));
-    await client.send(new PutNotificationConfigurationCommand({ AutoScalingGroupName, TopicARN, NotificationTypes }));
-  }
-  const [first] = group.EnabledMetrics ?? [];
-  if (first === undefined) return;
-  const Metrics = (group.EnabledMetrics ?? []).flatMap(({ Metric }) => Metric ?? []);
-  await client.send(new EnableMetricsCollectionCommand({ AutoScalingGroupName, Granularity: first.Granularity ?? '1Minute', Metrics }));
-}
-
-/** A metric that is measured for the first group has no data for the second one. */
-function withGroupName<T>(value: T, from: string, as: string): T {
-  if (Array.isArray(value)) return value.map(item => withGroupName(item, from, as)) as T;
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).map(([key, inner]) => [
-    key,
-    key === 'Value' && inner === from ? as : withGroupName(inner, from, as),
-  ]);
-  return Object.fromEntries(entries) as T;
-}
-
-async function copySchedules(client: AutoScalingClient, from: string, AutoScalingGroupName: string): Promise<void> {
-  for (const action of await listScheduledActions(client, from)) {
-    const { ScheduledActionName, StartTime, EndTime, Recurrence, TimeZone, MinSize, MaxSize, DesiredCapacity } = action;
-    // AWS shows the next time of a recurring action as its start, and refuses a start in the past.
-    const when = Recurrence === undefined ? { StartTime } : { Recurrence, TimeZone, EndTime };
-    const sizes = { MinSize, MaxSize, DesiredCapacity };
-    await client.send(new PutScheduledUpdateGroupActionCommand({ AutoScalingGroupName, ScheduledActionName, ...when, ...sizes }));
-  }
-}

@@ -30,7 +30,10 @@ export function regionClients(access: Access): (where: Where) => RegionClients {
   };
 }
 
-const aws = ({ ec2, ssm, sts, autoScaling, kms, cloudWatch, balancing, classic, provider, caller }: Clients, access: Access): RegionClients => ({
+const aws = (
+  { ec2, ssm, sts, autoScaling, kms, cloudWatch, balancing, classic, provider, caller }: Clients,
+  access: Access,
+): RegionClients => ({
   account: stsAccount(sts, { provider, caller }, access),
   images: ec2Images(ec2),
   instances: ec2Instances(ec2),
