@@ -63,7 +63,7 @@ describe('blue-green', () => {
     const ran = await blueGreen(b, { 'roll-timeout': '20m' });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
     expect(ran.errors.join('\n')).toMatch(
-      /web-green: 2 of 2 new instances get no traffic for 5m: web-elb reports OutOfService, Instance has failed [^\n]*[\s\S]*Reverted: every group launches and runs what it did before/,
+      /web-green: gave up after [\dms ]+\. Last seen: 2 of 2 new instances get no traffic yet: web-elb reports OutOfService, Instance has failed [^\n]*\.[\s\S]*Reverted: every group launches and runs what it did before/,
     );
     expect(stateNow()).toEqual({ alive: { web: [a] }, pointer: a, candidate: false, balanced: two(a) });
     expect([[...(groups(l.place).get('web')?.members.keys() ?? [])], l.versions('web')]).toEqual([before, [1]]);
