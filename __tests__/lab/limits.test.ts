@@ -1,4 +1,5 @@
 import {
+  CreateAutoScalingGroupCommand,
   DeleteAutoScalingGroupCommand,
   DeleteLifecycleHookCommand,
   DeleteNotificationConfigurationCommand,
@@ -31,14 +32,15 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { groups } from '../../lab/autoscaling/group.ts';
 import { mishaps } from '../../lab/ec2/mishaps.ts';
 import { refusal } from './clients.ts';
-import { aGroup, anImage, aTemplate, type Stage, settled, stage, start, theGroup, until } from './group-stage.ts';
+import { aGroup, anImage, aTemplate, ended, type Stage, settled, stage, start, theGroup, until } from './group-stage.ts';
 
 let on: Stage;
 let image: string;
 let template: string;
 
 beforeAll(async () => {
-  on = await stage();
+  // A group stays pending delete for a second.
+  on = await stage({ timings: { shutdown: 600 } });
   image = await anImage(on, 'limits');
   template = await aTemplate(on, 'limits', { ImageId: image });
 });
@@ -140,6 +142,26 @@ describe('a group', () => {
     expect(await refusal(start(on, 'by-attributes', { DesiredConfiguration }))).toMatch(/^ValidationError: .*instance requirements/);
     expect(await refusal(start(on, 'by-attributes', { Preferences: { SkipMatching: true } }))).toMatch(/^ValidationError/);
     expect(await start(on, 'by-attributes')).not.toBe('');
+  });
+
+  // https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-mixed-instances-groups-instance-weighting.html
+  test('with weights counts its desired capacity in units, also in a refresh', async () => {
+    const Overrides = [{ InstanceType: 'm5.large', WeightedCapacity: '2' }];
+    const policy = (Version: string) => ({
+      LaunchTemplate: { LaunchTemplateSpecification: { LaunchTemplateId: template, Version }, Overrides },
+    });
+    const options = { MinSize: 0, MaxSize: 8, AvailabilityZones: ['eu-central-1a'], MixedInstancesPolicy: policy('1') };
+    await on.asg.send(new CreateAutoScalingGroupCommand({ AutoScalingGroupName: 'weighted', DesiredCapacity: 5, ...options }));
+    const present = await settled(on, 'weighted', 3);
+    expect(present.map(({ WeightedCapacity }) => WeightedCapacity)).toEqual(['2', '2', '2']);
+    expect((await theGroup(on, 'weighted'))?.DesiredCapacity).toBe(5);
+    await start(on, 'weighted');
+    expect((await ended(on, 'weighted')).Status).toBe('Successful');
+    const fresh = await settled(on, 'weighted', 3);
+    expect(fresh.filter(({ InstanceId }) => present.some(old => old.InstanceId === InstanceId))).toEqual([]);
+    const mixed = { ...policy('1').LaunchTemplate, Overrides: [...Overrides, { InstanceType: 'c5.large', WeightedCapacity: '1' }] };
+    const update = new UpdateAutoScalingGroupCommand({ AutoScalingGroupName: 'weighted', MixedInstancesPolicy: { LaunchTemplate: mixed } });
+    expect(await refusal(on.asg.send(update))).toMatch(/^ValidationError: This lab takes one weight/);
   });
 
   // https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html

@@ -16,6 +16,15 @@ export const invalid = (message: string): AwsError => new AwsError('ValidationEr
 
 export const isSuspended = (group: Group, process: string): boolean => group.suspended.has(process);
 
+/** Weight of one instance, in units of the desired capacity. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-mixed-instances-groups-instance-weighting.html */
+export function weightOf({ recipe }: Pick<Group, 'recipe'>): number {
+  const [first] = recipe.MixedInstancesPolicy?.LaunchTemplate?.Overrides ?? [];
+  return Number(first?.WeightedCapacity ?? 1);
+}
+
+/** How many instances reach the desired capacity. */
+export const desiredInstances = (group: Group): number => Math.ceil(group.desired / weightOf(group));
+
 /** Members that count toward the desired capacity: all but those in standby and those that are leaving. */
 export const counted = (group: Group): readonly Member[] =>
   [...group.members.values()].filter(({ state }) => state === 'Pending' || state === 'InService');

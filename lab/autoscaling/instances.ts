@@ -17,7 +17,7 @@ import { deregisterFrom } from '../elb/target-health.ts';
 import type { Operation, Operations } from '../operation.ts';
 import { began, ended } from './activities.ts';
 import { describedDetails } from './described.ts';
-import { groupNamed, groups, invalid, memberWithId } from './group.ts';
+import { groupNamed, groups, invalid, memberWithId, weightOf } from './group.ts';
 import { enterService, inGrace, retire, sourceIds } from './health.ts';
 import { records } from './records.ts';
 import type { Group, Member } from './state.ts';
@@ -47,7 +47,7 @@ const terminateInstanceInGroup: Operation<
       throw invalid(
         `Currently, desiredSize equals minSize (${group.min}). Terminating instance without replacement will violate group's min size constraint.`,
       );
-    group.desired -= 1;
+    group.desired -= weightOf(group);
   }
   retire(group, member, 'an instance was taken out of service in response to a user request.');
   return { Activity: member.activity };
@@ -89,7 +89,7 @@ const enterStandby: Operation<EnterStandbyCommandInput, EnterStandbyCommandOutpu
       throw invalid(
         `AutoScalingGroup ${group.name} has min-size=${group.min}, max-size=${group.max}, and desired-size=${group.desired}. To place into standby ${leaving.length} more instances, please update the AutoScalingGroup sizes appropriately.`,
       );
-    group.desired -= leaving.length;
+    group.desired -= leaving.length * weightOf(group);
   }
   const Activities = leaving.map(member => {
     member.state = 'Standby';
@@ -113,7 +113,7 @@ const exitStandby: Operation<ExitStandbyCommandInput, ExitStandbyCommandOutput> 
     throw invalid(
       `AutoScalingGroup ${group.name} has min-size=${group.min}, max-size=${group.max}, and desired-size=${group.desired}. To bring ${returning.length} instances out of standby, please update the AutoScalingGroup sizes appropriately.`,
     );
-  group.desired += returning.length;
+  group.desired += returning.length * weightOf(group);
   const Activities = returning.map(member => {
     enterService(group, member);
     return done(

@@ -1,5 +1,5 @@
 import { alarmState } from '../cloudwatch/alarms.ts';
-import { isSuspended } from './group.ts';
+import { desiredInstances, isSuspended } from './group.ts';
 import { retire } from './health.ts';
 import { activeRefresh, pace, quota, reached, rollsOut } from './refresh.ts';
 import { endRefresh, failRefresh } from './refresh-end.ts';
@@ -96,7 +96,7 @@ function isPausing(refresh: Refresh, { total, done }: Survey, now: number): bool
 function replace(group: Group, refresh: Refresh, { total, replaceable, blocked, serving }: Survey): void {
   if (refresh.status === 'Baking' || isSuspended(group, 'Terminate')) return;
   const rollsBack = refresh.status === 'RollbackInProgress';
-  const { atLeast, atMost } = pace(group.desired, refresh.rules);
+  const { atLeast, atMost } = pace(desiredInstances(group), refresh.rules);
   const until = rollsBack ? total : quota(total, refresh.rules, refresh.checkpoint);
   let quotaLeft = replaceable.length + blocked.length - (total - until);
   let spare = serving - atLeast;
@@ -109,5 +109,5 @@ function replace(group: Group, refresh: Refresh, { total, replaceable, blocked, 
     retire(group, member, `an instance was taken out of service in response to an instance refresh${rollsBack ? ' rollback' : ''}.`);
   }
   const waiting = replaceable.filter(({ id, state }) => refresh.stale.has(id) && state !== 'Standby').length;
-  refresh.surplus = Math.max(0, Math.min(atMost - group.desired, quotaLeft, waiting));
+  refresh.surplus = Math.max(0, Math.min(atMost - desiredInstances(group), quotaLeft, waiting));
 }

@@ -1,4 +1,4 @@
-import { counted, inService } from './group.ts';
+import { counted, desiredInstances, inService } from './group.ts';
 import { notReady } from './health.ts';
 import { goal } from './refresh.ts';
 import type { Group, Member, Refresh } from './state.ts';
@@ -33,7 +33,7 @@ export function survey(group: Group, refresh: Refresh): Survey {
     return reason === undefined ? [] : [{ member, reason }];
   });
   const left = [...present, ...standby(group)].filter(member => isStale(member) && !stays(member));
-  const total = Math.max(0, group.desired - present.filter(stays).length);
+  const total = Math.max(0, desiredInstances(group) - present.filter(stays).length);
   return {
     total,
     goal: refresh.rollback === undefined ? goal(total, refresh.rules) : total,
@@ -42,7 +42,7 @@ export function survey(group: Group, refresh: Refresh): Survey {
     blocked: left.filter(member => isBlocked(refresh, member)),
     unready,
     serving: inService(group).filter(({ id, health }) => health === 'Healthy' && !unready.some(({ member }) => member.id === id)).length,
-    complete: present.length === group.desired,
+    complete: present.length === desiredInstances(group),
   };
 }
 

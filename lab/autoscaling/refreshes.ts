@@ -10,7 +10,7 @@ import type {
   StartInstanceRefreshCommandOutput,
 } from '@aws-sdk/client-auto-scaling';
 import { AwsError, type Operation, type Operations } from '../operation.ts';
-import { groupNamed, invalid, isLeaving } from './group.ts';
+import { desiredInstances, groupNamed, invalid, isLeaving } from './group.ts';
 import { checkRecipe, completeRecipe } from './group-settings.ts';
 import { matches } from './launch.ts';
 import { records } from './records.ts';
@@ -41,7 +41,7 @@ const startInstanceRefresh: Operation<StartInstanceRefreshCommandInput, StartIns
     ...{ id: randomUUID(), status: 'Pending', reason: undefined, startedAt: place.core.clock.date(), endedAt: undefined, rules, desired },
     ...{ stale: new Set([...known].filter(id => !excluded.includes(id))), excluded: new Set(excluded), known },
     ...{ surplus: 0, checkpoint: 0, waitUntil: undefined, movedAt: place.core.clock.now(), best: 0 },
-    ...{ percentage: 0, toUpdate: Math.max(0, group.desired - excluded.length), rollback: undefined, waitForTransitions: true },
+    ...{ percentage: 0, toUpdate: Math.max(0, desiredInstances(group) - excluded.length), rollback: undefined, waitForTransitions: true },
   };
   group.refreshes.unshift(refresh);
   return { InstanceRefreshId: refresh.id };

@@ -1,7 +1,7 @@
 import { instances } from '../ec2/state.ts';
 import { AwsError } from '../operation.ts';
 import { began, ended } from './activities.ts';
-import { counted, isSuspended } from './group.ts';
+import { counted, desiredInstances, isSuspended } from './group.ts';
 import { retire } from './health.ts';
 import { launchMember } from './launch.ts';
 import { activeRefresh, recipeNow } from './refresh.ts';
@@ -9,7 +9,7 @@ import type { Group, Member, Spot } from './state.ts';
 
 /** Launches or terminates instances until the group has its goal. */
 export async function balance(group: Group): Promise<void> {
-  const goal = group.desired + (activeRefresh(group)?.surplus ?? 0);
+  const goal = desiredInstances(group) + (activeRefresh(group)?.surplus ?? 0);
   const surplus = counted(group).length - goal;
   if (surplus > 0 && !isSuspended(group, 'Terminate')) scaleIn(group, surplus);
   const retryAt = (group.launchTrouble?.at ?? 0) + group.place.core.timings.launchRetry * 1000;
