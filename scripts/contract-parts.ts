@@ -156,64 +156,97 @@ function inFile(setting: Setting<unknown>): object {
   return setting.fallback === undefined ? rest : { ...rest, default: setting.fallback };
 }
 
-/**
- * EC2 describes what refers to an image with the rights of the caller, for every type that the action asks about.
- * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-ami-references.html (Required IAM permissions)
- */
-const IMAGE_REFERENCES = [
-  'ec2:DescribeInstances',
-  'ec2:DescribeLaunchTemplateVersions',
-  'ec2:DescribeLaunchTemplates',
-  'imagebuilder:GetContainerRecipe',
-  'imagebuilder:ListContainerRecipes',
-  'imagebuilder:ListImageRecipes',
-  'ssm:DescribeParameters',
-  'ssm:GetParameters',
-];
+interface Dependent {
+  readonly modes: readonly string[];
+  readonly actions: readonly string[];
+  /** The AWS document that requires them. */
+  readonly document: string;
+}
 
-/**
- * What AWS requires of a caller in addition to the call: a launch template needs the right to launch from it, a role for an instance the
- * right to pass it, a parameter in a template the right to read it.
- * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
- * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-systems-manager-parameters.html
- */
-const BESIDES: Readonly<Record<string, readonly string[]>> = {
-  build: ['ec2:CreateTags'],
-  delete: IMAGE_REFERENCES,
-  prune: IMAGE_REFERENCES,
-  validate: ['ec2:CreateTags', 'iam:PassRole', ...IMAGE_REFERENCES],
-  promote: ['ec2:CreateTags', 'ec2:DescribeImages', 'ec2:RunInstances', 'iam:PassRole', 'ssm:GetParameters'],
-  rollback: ['ec2:CreateTags', 'ec2:DescribeImages', 'ec2:RunInstances', 'iam:PassRole', 'ssm:GetParameters'],
-};
+/** What AWS requires of a caller in addition to the calls that are seen: a call that needs further rights, a plugin that calls by settings. */
+export const DEPENDENT: readonly Dependent[] = [
+  {
+    modes: ['build', 'validate', 'promote', 'rollback'],
+    actions: ['ec2:CreateTags'],
+    document: 'https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html',
+  },
+  {
+    modes: ['build'],
+    // The plugin reads them when the template sets subnet_id, or associate_public_ip_address.
+    actions: ['ec2:DescribeInstanceTypeOfferings', 'ec2:DescribeSubnets', 'ec2:DescribeVpcs'],
+    document: 'https://developer.hashicorp.com/packer/integrations/hashicorp/amazon/latest#iam-task-or-instance-role',
+  },
+  {
+    modes: ['delete', 'prune', 'validate'],
+    actions: [
+      'ec2:DescribeInstances',
+      'ec2:DescribeLaunchTemplateVersions',
+      'ec2:DescribeLaunchTemplates',
+      'imagebuilder:GetContainerRecipe',
+      'imagebuilder:ListContainerRecipes',
+      'imagebuilder:ListImageRecipes',
+      'ssm:DescribeParameters',
+      'ssm:GetParameters',
+    ],
+    document: 'https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-ami-references.html',
+  },
+  {
+    modes: ['validate', 'promote', 'rollback'],
+    actions: ['iam:PassRole'],
+    document: 'https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/iam-roles-for-amazon-ec2.html#permission-to-pass-iam-roles',
+  },
+  {
+    modes: ['promote', 'rollback'],
+    actions: ['ec2:RunInstances'],
+    document: 'https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html',
+  },
+  {
+    modes: ['promote', 'rollback'],
+    actions: ['ssm:GetParameters'],
+    document: 'https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-systems-manager-parameters.html',
+  },
+  {
+    modes: ['promote', 'rollback'],
+    actions: ['ec2:DescribeImages'],
+    document: 'https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-ec2-aliases.html',
+  },
+];
 
 type Permissions = Readonly<Record<string, readonly string[]>>;
 
 /** With these rights on every role a principal can become any of them: they are granted for roles by name. */
 const BY_NAME = ['iam:PassRole', 'sts:AssumeRole'];
 
-function actionsOf(mode: string, permissions: Permissions): readonly string[] {
+/** Everything that a mode needs: its calls (permissions.json), and what AWS requires for them. */
+export function actionsOf(mode: string, permissions: Permissions): readonly string[] {
   const calls = permissions[mode];
   if (calls === undefined) throw new Error(`permissions.json has no list for ${mode}: run "npm run permissions"`);
-  return [...new Set([...calls, ...(BESIDES[mode] ?? [])])].sort();
+  const dependent = DEPENDENT.flatMap(({ modes, actions }) => (modes.includes(mode) ? actions : []));
+  return [...new Set([...calls, ...dependent])].sort();
 }
 
-/** The IAM policy of a mode, from the calls that it makes (permissions.json). */
+// To be replaced by the roles of the groups, or of test instances. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-api-permissions.html
+const PASS_ROLE = {
+  Effect: 'Allow',
+  Action: 'iam:PassRole',
+  Resource: 'arn:aws:iam::111122223333:role/ROLE-OF-THE-INSTANCES',
+  Condition: { StringLike: { 'iam:PassedToService': ['autoscaling.amazonaws.com', 'ec2.amazonaws.com*'] } },
+};
+
+/** The IAM policy of a mode. */
 export function policy(mode: string, permissions: Permissions): object {
   const all = actionsOf(mode, permissions);
   const Action = all.filter(action => !BY_NAME.includes(action));
-  const pass = {
-    Effect: 'Allow',
-    Action: 'iam:PassRole',
-    Resource: '*',
-    Condition: { StringLike: { 'iam:PassedToService': 'ec2.amazonaws.com*' } },
-  };
-  const Statement = [{ Effect: 'Allow', Action, Resource: '*' }, ...(all.includes('iam:PassRole') ? [pass] : [])];
+  const Statement = [{ Effect: 'Allow', Action, Resource: '*' }, ...(all.includes('iam:PassRole') ? [PASS_ROLE] : [])];
   return { Version: '2012-10-17', Statement };
 }
 
-/** What all modes together call, as lines of examples/delivery-role.yml. */
-export function everyAction(modes: Modes, permissions: Permissions): string {
-  const all = new Set(Object.keys(modes).flatMap(mode => actionsOf(mode, permissions)));
-  const lines = [...all].filter(action => !BY_NAME.includes(action)).sort();
+const READS = /:(Describe|Get|List)/;
+const PARAMETERS = /^ssm:GetParameter/;
+
+/** What reads, of several modes, as lines of a role in examples/. Roles of environments read parameters by name. */
+export function readLines(modes: readonly string[], permissions: Permissions, { parameters }: { parameters: boolean }): string {
+  const all = new Set(modes.flatMap(mode => actionsOf(mode, permissions)));
+  const lines = [...all].filter(action => READS.test(action) && (parameters || !PARAMETERS.test(action))).sort();
   return lines.map(action => `${' '.repeat(18)}- ${action}`).join('\n');
 }

@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { modes } from '../src/main.ts';
 import { readyMade } from '../src/validation/rules/checks-ready.ts';
-import { actionYaml, checkTable, everyAction, policy, schema, tables } from './contract-parts.ts';
+import { actionYaml, checkTable, policy, readLines, schema, tables } from './contract-parts.ts';
 import { subActions } from './sub-actions.ts';
 
 const root = new URL('..', import.meta.url);
@@ -49,7 +49,16 @@ for (const [name, mode] of Object.entries(modes)) {
 
 const permissions = JSON.parse(read('permissions.json'));
 for (const mode of Object.keys(modes)) write(`examples/policies/${mode}.json`, `${JSON.stringify(policy(mode, permissions), null, 2)}\n`);
-const role = 'examples/delivery-role.yml';
-write(role, between(read(role), '# <generated>', `${' '.repeat(18)}# </generated>`, everyAction(modes, permissions)));
+const roles: readonly (readonly [file: string, block: string, modes: readonly string[], parameters: boolean])[] = [
+  ['delivery-role', 'images', ['build', 'validate', 'share', 'prune', 'delete', 'resolve', 'list'], true],
+  ['delivery-role', 'read', ['resolve', 'list'], true],
+  ['environment-role', 'environment', ['promote', 'rollback'], false],
+  ['environment-role', 'share', ['share', 'list'], true],
+];
+for (const [file, block, of, parameters] of roles) {
+  const path = `examples/${file}.yml`;
+  const lines = readLines(of, permissions, { parameters });
+  write(path, between(read(path), `# <${block}>`, `${' '.repeat(18)}# </${block}>`, lines));
+}
 
 if (check && stale > 0) process.exitCode = 1;

@@ -149,10 +149,17 @@ function keysOf(type: string, data: Json, place: Place): Found['keys'] {
     'ec2:InstanceType': type === 'instance' ? (data['InstanceType'] as string | undefined) : undefined,
     'ec2:InstanceProfile':
       profile === undefined ? undefined : (profile.Arn ?? `arn:aws:iam::${place.account}:instance-profile/${profile.Name}`),
+    'ec2:LaunchTemplate': templateArn(data, place),
     'ec2:Attribute': typeof data['Attribute'] === 'string' ? data['Attribute'] : undefined,
     'ec2:Add/userId': side('Add', 'UserId'),
     'ec2:Add/group': side('Add', 'Group'),
     'ec2:Remove/userId': side('Remove', 'UserId'),
     'ec2:Remove/group': side('Remove', 'Group'),
   };
+}
+
+function templateArn(data: Json, place: Place): string | undefined {
+  const { LaunchTemplateId: id, LaunchTemplateName: name } = (data['LaunchTemplate'] ?? {}) as LaunchTemplateSpecification;
+  if (id === undefined && name === undefined) return undefined;
+  return `arn:aws:ec2:${place.region}:${place.account}:launch-template/${idOf('launch-template', id ?? name ?? '', place)}`;
 }

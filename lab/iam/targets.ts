@@ -39,7 +39,9 @@ export function targetsOf(facts: ActionFacts, found: readonly Found[], place: Pl
   if (facts.wildcardOnly || facts.resourceTypes.length === 0)
     return [{ arn: '*', keys: onlyKnown(Object.assign({}, ...found.map(({ keys }) => keys)), facts.conditionKeys) }];
   const missing = facts.resourceTypes.filter(({ name, required }) => required && !found.some(({ type }) => type === name));
-  const all = [...found, ...missing.map(({ name }): Found => ({ type: name, id: '*' }))];
+  // Keys of the request, such as the launch template, hold for all of its resources.
+  const keys = Object.assign({}, ...found.map(one => one.keys));
+  const all = [...found, ...missing.map(({ name }): Found => ({ type: name, id: '*', keys }))];
   return all.flatMap(one => {
     const type = facts.resourceTypes.find(({ name }) => name === one.type);
     return type === undefined ? [] : [targetOf(facts, type, one, place)];
