@@ -6,6 +6,7 @@ import { expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { labClock } from '../lab/clock.ts';
 import { sandboxHypervisor } from '../lab/machines/sandbox.ts';
+import { actionsOf, DEPENDENT } from '../scripts/contract-parts.ts';
 import { parseConfigFile, sourcesOf } from '../src/kit/config-file.ts';
 import { kebab, type RawValue, readSettings } from '../src/kit/settings.ts';
 import { allSettings, modes } from '../src/main.ts';
@@ -137,29 +138,93 @@ test.each([...docs, 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'lab/READM
   }
 });
 
-type Policy = { Statement: readonly { Action: string | readonly string[]; Condition?: { StringLike?: Record<string, string> } }[] };
+type Statement = {
+  Sid?: string;
+  Effect: string;
+  Action: string | readonly string[];
+  Resource: unknown;
+  Condition?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+};
+type Policy = { Statement: readonly Statement[] };
 
 test('no policy lets a job become any role there is', () => {
   for (const mode of Object.keys(modes)) {
     const { Statement } = JSON.parse(readFileSync(join(root, 'examples', 'policies', `${mode}.json`), 'utf8')) as Policy;
     expect(Statement.flatMap(({ Action }) => Action)).not.toContain('sts:AssumeRole');
-    const pass = Statement.filter(({ Action }) => Action.includes('iam:PassRole'));
-    expect(pass.every(({ Condition }) => Condition?.StringLike?.['iam:PassedToService'] === 'ec2.amazonaws.com*')).toBe(true);
+    for (const { Resource, Condition } of Statement.filter(({ Action }) => Action.includes('iam:PassRole'))) {
+      expect(Resource).not.toContain('*');
+      expect(Condition?.['StringLike']?.['iam:PassedToService']).toEqual(['autoscaling.amazonaws.com', 'ec2.amazonaws.com*']);
+    }
   }
 });
 
-test('the role of examples/delivery-role.yml may what the modes may, and fits into a role', () => {
-  const document = parse(readFileSync(join(root, 'examples', 'delivery-role.yml'), 'utf8'), { logLevel: 'error' }) as {
-    Resources: { Delivery: { Properties: { Policies: { PolicyDocument: Policy }[] } } };
+test('each further permission names the document that requires it', () => {
+  for (const { document, modes: of, actions } of DEPENDENT) {
+    expect(document).toMatch(/^https:\/\/(docs\.aws\.amazon\.com|developer\.hashicorp\.com)\//);
+    expect(of.filter(mode => !(mode in modes))).toEqual([]);
+    expect(actions.filter(action => !/^[a-z0-9-]+:[A-Z]\w+$/.test(action))).toEqual([]);
+  }
+});
+
+interface Role {
+  readonly Type: string;
+  readonly Properties: { readonly Policies?: readonly { readonly PolicyDocument: Policy }[]; readonly AssumeRolePolicyDocument: Policy };
+}
+/** Intrinsic functions are read as what they are given: `!Sub x` is x, of `!If` the first branch. */
+const rolesOf = (file: string): readonly (readonly [name: string, role: Role])[] => {
+  const { Resources } = parse(readFileSync(join(root, 'examples', file), 'utf8'), { logLevel: 'error' }) as {
+    Resources: Readonly<Record<string, Role>>;
   };
-  const [granted] = document.Resources.Delivery.Properties.Policies[0]?.PolicyDocument.Statement ?? [];
-  const wanted = Object.keys(modes).flatMap(mode => {
-    const { Statement } = JSON.parse(readFileSync(join(root, 'examples', 'policies', `${mode}.json`), 'utf8')) as Policy;
-    return Statement[0]?.Action ?? [];
-  });
-  expect(granted?.Action).toEqual([...new Set(wanted)].sort());
-  // All inline policies of a role together. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-  expect(JSON.stringify(granted).length).toBeLessThan(10_240 - 2000);
+  return Object.entries(Resources).filter(([, { Type }]) => Type === 'AWS::IAM::Role');
+};
+const statementsOf = ({ Properties }: Role): readonly Statement[] =>
+  (Properties.Policies ?? [])
+    .flatMap(({ PolicyDocument }) => PolicyDocument.Statement)
+    .map(statement => (Array.isArray(statement) ? (statement[1] as Statement) : statement));
+
+const WRITES_ANYTHING = /^(?!.*:(Describe|Get|List))/;
+test.each(['delivery-role.yml', 'environment-role.yml'])(
+  '%s binds everything that writes to tags, names or ARNs, and fits into a role',
+  file => {
+    for (const [name, role] of rolesOf(file)) {
+      const statements = statementsOf(role);
+      const open = statements.filter(
+        ({ Effect, Action, Resource, Condition }) =>
+          Effect === 'Allow' && Resource === '*' && Condition === undefined && [Action].flat().some(action => WRITES_ANYTHING.test(action)),
+      );
+      // An SSM agent speaks for its own instance only, whatever its role says.
+      expect([
+        name,
+        open.flatMap(({ Action }) => Action).filter(action => !/^(ssm|ec2)messages:|^ssm:UpdateInstanceInformation$/.test(action)),
+      ]).toEqual([name, []]);
+      expect(statements.some(({ Action, Resource }) => [Action].flat().includes('iam:PassRole') && Resource === '*')).toBe(false);
+      // All inline policies of a role together. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+      expect(JSON.stringify(statements).length).toBeLessThan(10_240 - 2000);
+    }
+  },
+);
+
+test('a test instance reads no parameters', () => {
+  const [, role] = rolesOf('delivery-role.yml').find(([name]) => name === 'TestInstance') ?? [];
+  expect(
+    role &&
+      statementsOf(role)
+        .flatMap(({ Action }) => Action)
+        .filter(action => /Parameter/.test(action)),
+  ).toEqual([]);
+});
+
+test.each([
+  ['delivery-role.yml', 'Images', ['build', 'validate', 'share', 'prune', 'delete', 'resolve', 'list']],
+  ['delivery-role.yml', 'Read', ['resolve', 'list']],
+  ['environment-role.yml', 'Rollout', ['promote', 'rollback']],
+] as const)('%s: the role %s may what its modes may, and nothing else', (file, name, of) => {
+  const [, role] = rolesOf(file).find(([other]) => other === name) ?? [];
+  const granted = new Set(role === undefined ? [] : statementsOf(role).flatMap(({ Effect, Action }) => (Effect === 'Allow' ? Action : [])));
+  const permissions = JSON.parse(readFileSync(join(root, 'permissions.json'), 'utf8'));
+  const needed = new Set(of.flatMap(mode => actionsOf(mode, permissions)));
+  expect([...needed].filter(action => !granted.has(action) && !(action === 'sts:AssumeRole' && name === 'Read'))).toEqual([]);
+  expect([...granted].filter(action => !needed.has(action) && !action.startsWith('kms:'))).toEqual([]);
 });
 
 test('the docs have a step for every mode', () => {

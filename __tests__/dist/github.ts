@@ -37,6 +37,10 @@ export async function tokens(sub = 'repo:acme/web:ref:refs/heads/main'): Promise
       iss: 'https://token.actions.githubusercontent.com',
       sub,
       aud: url.searchParams.get('audience'),
+      ref: 'refs/heads/main',
+      repository: 'acme/web',
+      repository_id: '456789',
+      job_workflow_ref: 'acme/web/.github/workflows/ami.yml@refs/heads/main',
       iat: now,
       exp: now + 300,
     };

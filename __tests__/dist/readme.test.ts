@@ -3,10 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { parse } from 'yaml';
 import { askGroup, baseImage, type Cloud, connect, inService, makeGroup, pointerValue } from '../../demo/fleet.ts';
+import { templates } from '../../lab/ec2/launch-template-state.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
-import { setTrust } from '../../lab/sts-trust.ts';
 import { type Ran, removeWorkspaces, runAction } from '../harness.ts';
 import { describeWithPacker, packerHere, template } from './build-lab.ts';
 import { tokens } from './github.ts';
@@ -16,21 +15,7 @@ import { tokens } from './github.ts';
 const root = join(import.meta.dirname, '..', '..');
 const [, file = ''] = /```yaml\n(family: web\n[\s\S]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? [];
 
-interface Role {
-  readonly Properties: {
-    readonly AssumeRolePolicyDocument: { readonly Statement: readonly { Condition: { StringEquals: Record<string, string[]> } }[] };
-  };
-}
-
-/** What the role lets in, for a repository. */
-function subjects(repository: string): string[] {
-  const document = parse(readFileSync(join(root, 'examples', 'delivery-role.yml'), 'utf8'), { logLevel: 'error' }) as {
-    Resources: { Delivery: Role };
-  };
-  const [statement] = document.Resources.Delivery.Properties.AssumeRolePolicyDocument.Statement;
-  const subjects = statement?.Condition.StringEquals['token.actions.githubusercontent.com:sub'] ?? [];
-  return subjects.map(subject => subject.replace('${Subject}', `repo:${repository}`));
-}
+const example = (name: string) => readFileSync(join(root, 'examples', name), 'utf8');
 
 describeWithPacker('what the README says to paste', () => {
   let lab: Lab;
@@ -46,8 +31,14 @@ describeWithPacker('what the README says to paste', () => {
     for (const name of ['web-stage', 'web-prod']) await makeGroup(cloud, { name, imageId, size: 1 });
     while ((await inService(cloud, 'web-prod')).length === 0 || (await inService(cloud, 'web-stage')).length === 0)
       await lab.clock.sleep(5);
-    const { 'role-to-assume': role } = parse(file) as { 'role-to-assume': string };
-    setTrust(lab.core, role, { subjects: subjects('acme/web'), audience: 'sts.amazonaws.com' });
+    const ids = [...templates(lab.core.place('111122223333', 'eu-central-1')).values()];
+    const common = { Subject: 'repo:acme/web', RepositoryId: '456789', Families: 'web' };
+    lab.deploy(example('delivery-role.yml'), { stack: 'ami-web', parameters: { ...common, Repository: 'acme/web' } });
+    for (const environment of ['stage', 'prod']) {
+      const LaunchTemplates = ids.flatMap(({ id, name }) => (name === `web-${environment}` ? [id] : [])).join(',');
+      const parameters = { ...common, Environment: environment, Pointers: '/ami/web', Groups: `web-${environment}*`, LaunchTemplates };
+      lab.deploy(example('environment-role.yml'), { stack: `ami-web-${environment}`, parameters });
+    }
   });
 
   afterAll(async () => {

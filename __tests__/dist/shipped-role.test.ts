@@ -22,6 +22,8 @@ const arn = (name: string) => `arn:aws:iam::${BUILD}:role/${name}`;
 const ROLES = { images: arn('ami-web-images'), read: arn('ami-web-read'), rollout: arn('ami-web-stage-rollout') } as const;
 const as = (role: keyof typeof ROLES) => ({ as: { role: ROLES[role].replace(/^.*\//, '') } });
 
+const KEY = `arn:aws:kms:eu-central-1:${BUILD}:key/verdicts`;
+
 const labs: Lab[] = [];
 interface Wanted {
   readonly launchTemplates?: readonly string[];
@@ -31,7 +33,13 @@ interface Wanted {
 /** The stacks of one repository, as the heads of the templates deploy them. */
 function shipped<L extends { lab: Lab }>(l: L, { launchTemplates = ['lt-00000000000000000'], families = 'web' }: Wanted = {}): L {
   labs.push(l.lab);
-  const common = { Subject: 'repo:acme/web', RepositoryId: '456789', Families: families, LaunchTemplates: launchTemplates.join(',') };
+  const common = {
+    Subject: 'repo:acme/web',
+    RepositoryId: '456789',
+    Families: families,
+    LaunchTemplates: launchTemplates.join(','),
+    VerdictKey: KEY,
+  };
   l.lab.deploy(DELIVERY, { stack: 'ami-web', parameters: { ...common, Repository: 'acme/web', ConsumerAccounts: STAGE } });
   const group = { Environment: 'stage', Pointers: '/ami/web', Groups: 'web*,reads*', GroupRoles: arn('web') };
   l.lab.deploy(ENVIRONMENT, { stack: 'ami-web-stage', parameters: { ...common, ...group } });
@@ -148,6 +156,8 @@ const FAMILY = { 'aws:ResourceTag/ami-action:family': 'web' };
 /** Calls that these stories do not make, and others do: after an interrupted build, with a VPC, with shared snapshots. */
 const ALSO: Readonly<Record<keyof typeof ROLES, readonly Call[]>> = {
   images: [
+    ['kms:GenerateMac', KEY],
+    ['kms:VerifyMac', KEY],
     ['ec2:DeregisterImage', 'ec2:eu-central-1::image/ami-1', OWN],
     ['ec2:DeleteSnapshot', 'ec2:eu-central-1::snapshot/snap-1', OWN],
     ['ec2:ModifyImageAttribute', 'ec2:eu-central-1::image/ami-1', OWN],
@@ -158,6 +168,7 @@ const ALSO: Readonly<Record<keyof typeof ROLES, readonly Call[]>> = {
   ],
   read: [],
   rollout: [
+    ['kms:VerifyMac', KEY],
     ['ssm:SendCommand', 'ssm:eu-central-1::document/AWS-RunShellScript'],
     ['ssm:SendCommand', `ec2:eu-central-1:${BUILD}:instance/i-1`, { 'ssm:resourceTag/aws:autoscaling:groupName': 'web' }],
   ],
@@ -331,6 +342,7 @@ describe('the roles stay with their own', () => {
 
   test.each<[keyof typeof ROLES, Call]>([
     ['rollout', ['ec2:TerminateInstances', instance, WEB]],
+    ['rollout', ['kms:GenerateMac', KEY]],
     ['rollout', ['ec2:ModifySnapshotAttribute', snapshot, WEB]],
     ['rollout', ['ec2:RunInstances', `ec2:${region}:instance/*`, { 'aws:RequestTag/ami-action:repository': 'acme/web' }]],
     ['images', ['ssm:PutParameter', `ssm:${region}:parameter/ami/web/stage`]],

@@ -343,6 +343,7 @@ test('every rule of the dependent actions names the AWS document that decides it
 
 const token = (claims: object) => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.x`;
 const SHIPPED = readFileSync(join(import.meta.dirname, '..', '..', 'examples', 'delivery-role.yml'), 'utf8');
+const GIVEN = { Subject: 'repo:acme/web', Repository: 'acme/web', RepositoryId: '42', Families: 'web' };
 
 describe('trust', () => {
   const claims = {
@@ -420,11 +421,11 @@ describe('trust', () => {
     expect(answer.replace('InvalidIdentityTokenException', 'InvalidIdentityToken')).toBe(expected);
   });
 
-  test('of the shipped template: branch main and the two environments, no pull request', async () => {
-    const { outputs } = lab.deploy(SHIPPED, { parameters: { Subject: 'repo:acme/web' } });
-    const shipped = (sub: string) => assume({ sub }, outputs['Role']);
+  test('of the shipped template: branch main of the repository, no environment and no pull request', async () => {
+    const { outputs } = lab.deploy(SHIPPED, { parameters: GIVEN });
+    const shipped = (sub: string) => assume({ sub }, outputs['Images']);
     await shipped('repo:acme/web:ref:refs/heads/main');
-    await shipped('repo:acme/web:environment:prod');
+    expect(await refusal(shipped('repo:acme/web:environment:prod'))).toMatch(/^AccessDenied/);
     expect(await refusal(shipped('repo:acme/web:pull_request'))).toMatch(/^AccessDenied/);
     expect(await refusal(shipped('repo:acme/web:ref:refs/heads/dev'))).toMatch(/^AccessDenied/);
   });
@@ -463,25 +464,29 @@ describe('trust', () => {
 
 describe('a template', () => {
   test('as shipped deploys its role, profile and provider', () => {
-    const { outputs, arns } = lab.deploy(SHIPPED, {
-      parameters: { Subject: 'repo:acme/web', GroupRoles: 'arn:aws:iam::1:role/a, arn:aws:iam::1:role/b' },
+    const { outputs, arns } = lab.deploy(SHIPPED, { stack: 'ami-web', parameters: { ...GIVEN, LaunchTemplates: 'lt-a, lt-b' } });
+    expect(outputs).toEqual({
+      Images: `arn:aws:iam::${US}:role/ami-web-images`,
+      Read: `arn:aws:iam::${US}:role/ami-web-read`,
+      Profile: 'ami-web-test',
     });
-    expect(outputs).toEqual({ Role: `arn:aws:iam::${US}:role/ami-delivery`, Profile: 'ami-test' });
     expect(arns['GitHub']).toBe(`arn:aws:iam::${US}:oidc-provider/token.actions.githubusercontent.com`);
-    const passed = roles(lab.core)
-      .get(outputs['Role'] ?? '')
-      ?.policies.filter(({ actions }) => actions.includes('iam:PassRole'));
-    expect(passed?.map(({ resources }) => resources)).toEqual([
-      [`arn:aws:iam::${US}:role/ami-TestMachine`],
-      ['arn:aws:iam::1:role/a', 'arn:aws:iam::1:role/b'],
+    const resourcesOf = (action: string) =>
+      roles(lab.core)
+        .get(outputs['Images'] ?? '')
+        ?.policies.filter(({ actions }) => actions.includes(action))
+        .map(({ resources }) => resources);
+    expect(resourcesOf('iam:PassRole')).toEqual([[`arn:aws:iam::${US}:role/ami-web-TestInstance`]]);
+    expect(resourcesOf('ec2:DeleteLaunchTemplateVersions')).toEqual([
+      [`arn:aws:ec2:*:${US}:launch-template/lt-a`, `arn:aws:ec2:*:${US}:launch-template/lt-b`],
     ]);
   });
 
   test.each([
     ['a parameter without a value', {}, 'Parameters: [Subject] must have values'],
     ['a value that does not match its pattern', { Subject: 'repo:acme/*' }, "Parameter 'Subject' must match"],
-    ['a value that is not allowed', { Subject: 'repo:a/b', Provider: 'maybe' }, "Parameter 'Provider' must match"],
-    ['an unknown parameter', { Subject: 'repo:a/b', Typo: 'x' }, 'Parameters: [Typo] do not exist in the template'],
+    ['a value that is not allowed', { ...GIVEN, Provider: 'maybe' }, "Parameter 'Provider' must match"],
+    ['an unknown parameter', { ...GIVEN, Typo: 'x' }, 'Parameters: [Typo] do not exist in the template'],
   ])('is refused with %s', (_, parameters, expected) => {
     expect(() => lab.deploy(SHIPPED, { parameters })).toThrow(expected);
   });
