@@ -111,7 +111,7 @@ describe('shared images', () => {
     organizations(l.lab.core).set(unit, new Set([STAGE]));
     l.labImage(id).launchers.add(unit);
     expect((await resolve({ image: 'latest' }, { account: STAGE })).errors.join('\n')).toContain(
-      'No image: family "web" has no image here.',
+      'No image: family "web" has no image in eu-central-1.',
     );
     setTags(l.lab.place(STAGE), id, l.tags(id, BUILD));
     expect((await resolve({ image: 'latest' }, { account: STAGE })).outputs).toMatchObject({ 'ami-id': id, verdict: 'passed' });

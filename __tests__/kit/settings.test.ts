@@ -174,9 +174,8 @@ describe("the repository's file", () => {
     expect(readConfigFile(read, '.github/ami.yaml', usual)).toMatchObject({ file: { top: { values: { family: 'web' } } }, problems: [] });
   });
 
-  test('a large file is refused, and thousands of problems take no time and little room', () => {
+  test('thousands of problems take no time and little room', () => {
     const keys = (count: number) => Array.from({ length: count }, (_, n) => `k${n}:`).join('\n');
-    expect(() => readFile(keys(40_000), undefined)).toThrow(new UsageError(['ami.yml has 308889 characters: at most 100000']));
     const started = performance.now();
     expect(() => readFile(keys(12_000), undefined, { family: 'web' })).toThrow(/^12000 settings need attention:[\s\S]*- and 11900 more$/);
     expect(performance.now() - started).toBeLessThan(3000);

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { identityTags } from '../../src/model/identity.ts';
 import type { Image } from '../../src/model/image.ts';
-import { findByIdentity, formatSelector, lastKnownGood, parseSelector, pickImage, selectorHint } from '../../src/model/selector.ts';
+import { findByIdentity, formatSelector, lastKnownGood, parseSelector, pickImage } from '../../src/model/selector.ts';
+import { selectorHint } from '../../src/model/selector-hint.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
 
 const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };

@@ -1,6 +1,6 @@
 import { closest } from 'fastest-levenshtein';
 import { type Document, isMap as isMapNode, isScalar, LineCounter, parseDocument, visit } from 'yaml';
-import type { Problem } from './errors.ts';
+import { type Problem, UsageError } from './errors.ts';
 import { formatList } from './format.ts';
 import { isMap, quote, type RawValue, type Source } from './settings.ts';
 
@@ -20,7 +20,6 @@ interface Section {
 
 /** The keys of `environments:` are names, not settings; every other key at the top is a setting. */
 const SECTIONS = 'environments';
-const MOST_CHARACTERS = 100_000;
 const EMPTY: Section = { values: {}, lines: new Map() };
 
 /** The file at `path`; undefined where there is none. `problems` says why a file that was meant is not read. */
@@ -34,6 +33,7 @@ export function readConfigFile(
     const content = read(path);
     if (content !== undefined) return { file: parseConfigFile(path, content), problems: [] };
   } catch (cause) {
+    if (cause instanceof UsageError) return none(cause.message);
     const { code } = cause as NodeJS.ErrnoException;
     return none(`${path} cannot be read: ${code === 'EISDIR' ? 'it is a folder' : (code ?? cause)}`);
   }
@@ -49,7 +49,6 @@ export function parseConfigFile(path: string, content: string): ConfigFile {
   const refused = (message: string, line = 1): ConfigFile => {
     return { path, top: EMPTY, environments: {}, problems: [{ message, location: { file: path, line } }] };
   };
-  if (content.length > MOST_CHARACTERS) return refused(`${path} has ${content.length} characters: at most ${MOST_CHARACTERS}`);
   const counter = new LineCounter();
   // The failsafe schema keeps every scalar as the text that was written. https://yaml.org/spec/1.2.2/#101-failsafe-schema
   const document = parseDocument(content, { schema: 'failsafe', lineCounter: counter, prettyErrors: false, uniqueKeys: false });

@@ -58,6 +58,8 @@ export type Picked =
 export interface Choice {
   readonly scheme: TagScheme;
   readonly family: string;
+  /** Where the images are, for messages. */
+  readonly region?: string;
   /** Only images of this one. Undefined: images of several are refused. */
   readonly architecture?: Architecture | undefined;
 }
@@ -73,7 +75,7 @@ export function pickImage(images: readonly Image[], selector: Selector, choice: 
   const matching = reuses ? usable.filter(image => servesCommit(image, selector.value, choice.scheme)) : own;
   const where = `family "${choice.family}"${choice.architecture === undefined ? '' : ` (${choice.architecture})`}`;
   const [newest] = matching;
-  if (newest === undefined) return { image: undefined, ...noMatch(selector, where, usable, choice.scheme) };
+  if (newest === undefined) return { image: undefined, ...noMatch(selector, where, usable, choice) };
   const architectures = [...new Set(matching.map(image => image.architecture))].sort();
   if (architectures.length > 1) {
     return {
@@ -118,8 +120,17 @@ function matches(image: Image, selector: Selector, scheme: TagScheme): boolean {
   }
 }
 
-function noMatch(selector: Selector, where: string, usable: readonly Image[], scheme: TagScheme): { reason: string; next?: string } {
-  if (usable.length === 0) return { reason: `${where} has no image here` };
+function noMatch(
+  selector: Selector,
+  where: string,
+  usable: readonly Image[],
+  { scheme, region }: Choice,
+): { reason: string; next?: string } {
+  if (usable.length === 0)
+    return {
+      reason: `${where} has no image ${region === undefined ? 'here' : `in ${region}`}`,
+      next: 'Check "region" and the role. Mode "list" shows the families that exist there.',
+    };
   const shown = usable.slice(0, 3).map(image => `${image.id} (commit ${identity(image, scheme, 'commit')?.slice(0, 7) ?? 'unknown'})`);
   const reason = `${formatSelector(selector)} matches no image of ${where}. It has ${usable.length}, newest first: ${shown.join(', ')}`;
   if (selector.kind !== 'commit') return { reason };
@@ -167,23 +178,12 @@ export function findByIdentity(images: readonly Image[], original: Image, { sche
       image: undefined,
       noFallback: true,
       reason: `no image here has the identity of ${named}: share it with this account and region`,
+      next: SHARE,
     };
   const oneOf = (first === undefined ? equal : exact).map(({ id }) => id);
   const reason = `${oneOf.join(' and ')} have the identity of ${named} here: remove all but one with mode "delete"`;
   return { image: undefined, noFallback: true, reason, oneOf };
 }
 
-const LATEST = ['newest', 'last', 'recent', 'lastest', 'head'];
-const ENVIRONMENTS = ['dev', 'development', 'test', 'testing', 'qa', 'stage', 'staging', 'preprod', 'prod', 'production', 'live'];
-
-/** What a text was probably meant to be, as the end of the sentence `"image" ...`; undefined where nothing is close. */
-export function selectorHint(text: string): string | undefined {
-  const instead = (selector: string) => `is not a selector, did you mean "${selector}"?`;
-  if (/^ami-/i.test(text)) return 'must be an image ID: ami- and 8 or 17 hexadecimal digits';
-  if (/^commit:/.test(text)) return 'must be commit: and 7 to 64 hexadecimal digits';
-  if (LATEST.includes(text.toLowerCase())) return instead('latest');
-  if (ENVIRONMENTS.includes(text.toLowerCase())) return instead(`environment:${text}`);
-  if (/^[0-9a-f]{7,64}$/.test(text)) return instead(`commit:${text}`);
-  if (/^v?\d+(\.\d+)+\S*$/.test(text)) return instead(`version:${text}`);
-  return /^[\w./-]+$/.test(text) ? instead(`ref:${text}`) : undefined;
-}
+const SHARE =
+  'Run mode "share" in the account of the image, with "accounts" or "regions" for this one, and with "target-role" for tags and verdict.';

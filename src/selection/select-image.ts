@@ -60,7 +60,7 @@ async function pick(selector: Selector, inputs: Selection, deps: SelectionDeps, 
   if (selector.kind === 'environment') return fromPointer(selector.value, inputs, deps, here);
   if (selector.kind === 'previous') return previous(inputs, here);
   const scheme = schemeOf(inputs);
-  const choice = { scheme, family: inputs.family, architecture: inputs.architecture };
+  const choice = { scheme, family: inputs.family, region: inputs.region, architecture: inputs.architecture };
   const images = await familyImages(inputs, here);
   if (inputs.fallback === 'none' || !(selector.kind === 'commit' || selector.kind === 'ref')) return pickImage(images, selector, choice);
   const repository = inputs.repository ?? deps.run.repository;

@@ -4,7 +4,8 @@ import { architecture, type common, environment } from '../model/common-settings
 import type { TagScheme } from '../model/image.ts';
 import { AMI_ID, REGION, ROLE_ARN, whole } from '../model/patterns.ts';
 import { DEFAULT_POINTER } from '../model/pointer.ts';
-import { SELECTOR_GRAMMAR, selectorHint } from '../model/selector.ts';
+import { SELECTOR_GRAMMAR } from '../model/selector.ts';
+import { selectorHint } from '../model/selector-hint.ts';
 
 const history = {
   repository: optional(
