@@ -82,7 +82,7 @@ describe('a good image', () => {
         ],
       },
     });
-    expect(ran.summary).toContain('| `web` | `web:1` | `web:2` | Successful |');
+    expect(ran.summary).toMatch(/\| \[`web`\]\(https:\S+\) \| `web:1` \| `web:2` \| Successful \|/);
   });
 
   test('scenario 42: an image that already runs is promoted without a single write', async () => {
@@ -99,10 +99,10 @@ describe('a good image', () => {
     const planned = await promote(b, { 'dry-run': 'true' });
     expect([planned.exitCode, planned.outputs['outcome'], writes(mark)]).toEqual([0, 'planned', []]);
     const done = await promote(b);
-    const plan = planned.summary.split('<details>')[0]?.trim() ?? '?';
-    expect(plan).toMatch(/^### Promote /);
-    expect(done.summary).toMatch(/^### ✅ stage runs /);
-    expect(done.summary).toContain(plan);
+    const [title = '', unchanged, ...plan] = (planned.summary.split('<details>')[0]?.trim() ?? '?').split('\n\n');
+    expect([title, unchanged]).toEqual(['### 🔍 Dry run: stage would go from web ccccccc to web ccccccc', 'No changes were made.']);
+    expect(done.summary).toMatch(/^### ✅ stage now runs web ccccccc \(was web ccccccc\)\n\n/);
+    expect(done.summary).toContain(plan.join('\n\n'));
   });
 
   test('is promoted again after a rollback of the group by hand: the template version is used again', async () => {

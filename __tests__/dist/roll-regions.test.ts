@@ -47,7 +47,7 @@ describe('one environment in two regions', () => {
       ...['StartInstanceRefresh', 'StartInstanceRefresh'],
       ...['PutParameter', 'PutParameter'],
     ]);
-    expect(ran.summary).toContain(`### ✅ stage (${WEST}) runs \`${b[1]}\``);
+    expect(ran.summary).toContain(`### ✅ stage (${WEST}) now runs web `);
 
     const calls = l.lab.calls.all().length;
     expect((await promote(b[0])).outputs['outcome']).toBe('unchanged');

@@ -48,7 +48,7 @@ describe('promote in several regions', () => {
     expect(l.log).toEqual([]);
     for (const region of [HOME, WEST] as const) {
       const plan = l.said.filter(line => line.startsWith(`${region}: `)).join('\n');
-      expect(plan).toContain(`Promote ${B[region]} in stage: `);
+      expect(plan).toContain(`Promote web 1111111 (${B[region]}) in stage: `);
       expect(plan).toContain('create a version of lt-1 from version 1');
       expect(plan).toContain(`${POINTER}: moves from ${A[region]} when all groups are verified`);
     }

@@ -74,6 +74,7 @@ export function rollWorld({
   was = A,
 }: Start = {}) {
   const log: string[] = [];
+  const summaries: string[] = [];
   const state = {
     now: 0,
     launched: 0,
@@ -125,10 +126,17 @@ export function rollWorld({
       warn: (said: string) => log.push(`! ${said}`),
       debug() {},
       untrusted() {},
-      summary() {},
+      summary: (markdown: string, where?: 'above') => void (where === 'above' ? summaries.unshift(markdown) : summaries.push(markdown)),
       mask() {},
     },
-    run: { id: '1', attempt: '1', job: 'test', url: 'https://github.com/acme/web/actions/runs/1', repository: 'acme/web' },
+    run: {
+      id: '1',
+      attempt: '1',
+      job: 'test',
+      actor: 'octocat',
+      url: 'https://github.com/acme/web/actions/runs/1',
+      repository: 'acme/web',
+    },
     commits: { firstParents: async () => [] },
   } as unknown as AllDeps;
   /** What was done, without what was merely said. */
@@ -136,6 +144,7 @@ export function rollWorld({
   return {
     world,
     log,
+    summaries,
     calls,
     state,
     pointerNow: () => state.parameters.get(POINTER)?.[0]?.value,

@@ -2,11 +2,11 @@ import { RejectedError, withDetails } from '../kit/errors.ts';
 import { candidateName } from '../model/pointer.ts';
 import { clearBlockers } from './clear-blockers.ts';
 import { isInProgress } from './indeterminate.ts';
-import { type Leftovers, notSettled, withLeftovers } from './leftovers.ts';
+import { isReverted, type Leftovers, notSettled, withLeftovers } from './leftovers.ts';
 import { isUpToDate, planPromotion, throwIfRefused } from './plan.ts';
 import { type Moved, movePointer, removeOwnCandidate, revertPointer, throwIfChanged, throwIfReplaced, writeCandidate } from './pointer.ts';
-import { forEachSequential, type RegionPlan, withRegion } from './region-plans.ts';
-import type { GroupResult } from './roll-group.ts';
+import { forEachSequential, type RegionPlan, type RegionResult, withRegion } from './region-plans.ts';
+import { reportFailure } from './report.ts';
 import { type GroupRollouts, versionDescription } from './roll-groups.ts';
 import { type Check, formatGroups, rollOutRegions } from './roll-regions.ts';
 import type { RolloutDeps } from './rollout-state.ts';
@@ -14,13 +14,6 @@ import { verifySteadyState } from './steady-state.ts';
 import { collectFailure } from './undo.ts';
 
 /** Applies a plan: candidate, rollout, verification, pointer. Or reverts everything. */
-
-export interface RegionResult {
-  readonly region: string;
-  readonly results: readonly GroupResult[];
-  /** Undefined: the rollout is in progress, and this run does not wait for it. */
-  readonly moved: Moved | undefined;
-}
 
 export interface Hooks {
   /** Runs before the first group is rolled out. */
@@ -53,7 +46,9 @@ export async function applyPlans(plans: readonly RegionPlan[], deps: RolloutDeps
       await removeCandidates(plans);
     };
     const promotions = plans.map(({ promotion }) => promotion);
-    throw await withLeftovers(failure, promotions, leftovers, undo);
+    const thrown = await withLeftovers(failure, promotions, leftovers, undo);
+    if (!isInProgress(failure)) reportFailure(plans, isReverted(promotions, leftovers));
+    throw thrown;
   }
   const rolled = plans.map((plan, i) => ({ ...plan, rollouts: rollouts[i] as GroupRollouts, moved: rollouts[i]?.moved, conflict: false }));
   const pending = rollouts.some(({ moving }) => moving);

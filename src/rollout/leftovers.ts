@@ -29,7 +29,7 @@ export async function withLeftovers(
       leftovers: [...cleared, `${candidate} keeps the image from being pruned until the rollout has finished`],
     });
   const unfinished = [...new Set(promotions.flatMap(earlierRollouts))];
-  if (remaining.length > 0 || unfinished.length > 0) {
+  if (!isReverted(promotions, { remaining })) {
     const next =
       promotion.operation === 'promote'
         ? `${ROLL_BACK_THE_REST} Or fix the cause and run the job again.`
@@ -40,6 +40,10 @@ export async function withLeftovers(
   const kept = await collectFailure(undo, `${candidate} is kept, and the next run removes it`);
   return cleared.length + kept.length === 0 ? failure : withDetails(failure, { leftovers: [...cleared, ...kept] });
 }
+
+/** Every group runs what it did before. */
+export const isReverted = (promotions: readonly Promotion[], { remaining }: Pick<Leftovers, 'remaining'>): boolean =>
+  remaining.length === 0 && promotions.flatMap(earlierRollouts).length === 0;
 
 /** Another unfinished operation before this one, so that the groups may differ from the pointer. */
 function earlierRollouts(promotion: Promotion): readonly string[] {

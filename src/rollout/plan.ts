@@ -20,6 +20,7 @@ import {
 import { closedBy } from './rules/brakes.ts';
 import { type GroupPlan, planGroup } from './rules/plan.ts';
 import type { RolloutOptions } from './rules/settings.ts';
+import { terraformWarnings } from './rules/warnings.ts';
 
 /** What a promotion would do, read and decided before the first write. */
 
@@ -42,6 +43,8 @@ export interface Promotion extends PromotionOrder {
   readonly refusals: readonly string[];
   /** Of the image; those of a group are in its plan. */
   readonly warnings: readonly string[];
+  /** The image that this one replaces, where it could be read. */
+  readonly replaced: Image | undefined;
   /** When a freeze or closed window ends. */
   readonly opensAt: Date | undefined;
 }
@@ -70,8 +73,13 @@ export async function planPromotion(order: PromotionOrder, aws: PromotionClients
     ...(moves ? pointerRefusals(pointer.name, pointer.current, pointer.history) : []),
     ...groups.flatMap(group => group.refusals),
   ];
-  const warnings = [...(ran ? ranWarnings(image, scheme) : []), ...(was === undefined ? memoryWarnings(launched, order) : [])];
-  return { ...order, roll, was, ran, groups, refusals, warnings, opensAt: closed?.opensAt };
+  const replaced = [current, ...launched.map(each => each.image)].find(each => each !== undefined && each.id === was);
+  const warnings = [
+    ...terraformWarnings(touched),
+    ...(ran ? ranWarnings(image, scheme) : []),
+    ...(was === undefined ? memoryWarnings(launched, order) : []),
+  ];
+  return { ...order, roll, was, ran, groups, refusals, warnings, replaced, opensAt: closed?.opensAt };
 }
 
 const hasVersion = ({ changes }: GroupPlan): boolean => changes.length > 0 && changes.every(({ to }) => to !== undefined);

@@ -9,13 +9,13 @@ import { schemeOf, selection } from '../selection/settings.ts';
 import { unsignedReason, verdictKey } from '../selection/verdict-key.ts';
 import { readDeliveries } from '../validation/check-files.ts';
 import { settings as validation } from '../validation/validate.ts';
-import { applyPlans, isPending, type RegionResult, refreshesOf } from './apply.ts';
+import { applyPlans, isPending, refreshesOf } from './apply.ts';
 import { deploymentSettings, recordDeployment } from './deployment.ts';
 import { guardSettings, liftVeto, readGuards } from './guards.ts';
 import { runInstanceChecks } from './instance-checks.ts';
 import { isUpToDate, type PromotionOrder, throwIfRefused } from './plan.ts';
 import { readPointer, removeCandidate } from './pointer.ts';
-import { amiIdsOf, forEachSequential, planRegions, type Region, type RegionPlan } from './region-plans.ts';
+import { amiIdsOf, forEachSequential, planRegions, type Region, type RegionPlan, type RegionResult } from './region-plans.ts';
 import { reportPlan, reportResult } from './report.ts';
 import type { Check } from './roll-regions.ts';
 import { withGroupNames } from './rules/group-names.ts';
@@ -75,7 +75,7 @@ export async function run(given: PromoteInputs, deps: PromoteDeps) {
   const { image, reason } = await report.step(`Find ${inputs.image}`, () => selectImage(inputs, deps));
   const orderIn = orderOf(inputs, image, reason, deps);
   const plans = await report.step('Plan', () => planRegions(inputs, image, deps, orderIn));
-  reportPlan(plans);
+  reportPlan(plans, { isDryRun: inputs.dryRun });
   throwIfRefused(plans);
   // No version: the current one names another image than `amiId`.
   if (inputs.dryRun)
@@ -93,13 +93,14 @@ export async function run(given: PromoteInputs, deps: PromoteDeps) {
     return { outcome: 'unchanged' as const, outputs: outputsOf(plans, { changed: false }) };
   }
 
+  const since = deps.clock.now();
   const results = await recordDeployment(
     { ...inputs, image, scheme: schemeOf(inputs), description: `promote ${image.id}` },
     deps,
     () => applyPlans(plans, deps, { before: async () => {}, undo: async () => {}, after, check }),
     isPending,
   );
-  reportResult(plans, results);
+  reportResult(plans, results, since);
   return { outcome: isPending(results) ? ('unknown' as const) : ('done' as const), outputs: outputsOf(plans, { changed: true, results }) };
 }
 

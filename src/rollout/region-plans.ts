@@ -6,6 +6,8 @@ import type { Reporter } from '../ports/deps.ts';
 import { type EquivalentImageQuery, findEquivalentImage } from '../selection/select-image.ts';
 import { regionPrefix } from './indeterminate.ts';
 import { type Promotion, type PromotionClients, type PromotionOrder, planPromotion } from './plan.ts';
+import type { Moved } from './pointer.ts';
+import type { GroupResult } from './roll-group.ts';
 import type { RolloutDeps } from './rollout-state.ts';
 import { activeGroup } from './rules/group-pair.ts';
 import type { RolloutOptions } from './rules/settings.ts';
@@ -17,6 +19,13 @@ export interface RegionPlan extends Region {
   readonly several: boolean;
   readonly deps: RolloutDeps;
   readonly promotion: Promotion;
+}
+
+export interface RegionResult {
+  readonly region: string;
+  readonly results: readonly GroupResult[];
+  /** Undefined: the rollout is in progress, and this run does not wait for it. */
+  readonly moved: Moved | undefined;
 }
 
 export interface Region {

@@ -1,40 +1,50 @@
 import { formatDuration } from '../kit/format.ts';
-import { code, table, text } from '../kit/markdown.ts';
+import { code, details, table, text } from '../kit/markdown.ts';
 import type { Reporter } from '../ports/deps.ts';
-import type { RegionResult } from './apply.ts';
-import type { RegionPlan } from './region-plans.ts';
+import type { Promotion } from './plan.ts';
+import type { RegionPlan, RegionResult } from './region-plans.ts';
 import { formatAction, formatGroupState, formatLaunchUses, formatRevert } from './rules/format.ts';
+import { compareLink, groupLink, imageLink, nameOf, parameterLink, versionCell, versionOf } from './rules/format-image.ts';
 import type { GroupPlan } from './rules/plan.ts';
 
 /** The plan and the result of a promotion, for the log and the job summary. A dry run shows exactly the plan of a real run. */
 
-const joined = (parts: readonly string[]): string => parts.filter(part => part !== '').join('\n\n');
+const joined = (parts: readonly (string | undefined)[]): string => parts.filter(part => part !== undefined && part !== '').join('\n\n');
 
-export const reportPlan = (plans: readonly RegionPlan[]): void => plans.forEach(reportRegionPlan);
+/** `web 1.0.0`, or the ID of an image without tags. */
+const wasOf = ({ was, replaced, scheme }: Promotion): string | undefined =>
+  replaced !== undefined && replaced.id === was ? nameOf(replaced, scheme) : was;
 
-function reportRegionPlan({ promotion, region, several, deps }: RegionPlan): void {
+/** Open for a dry run; the result of a real run stands above the folded plan. */
+export function reportPlan(plans: readonly RegionPlan[], { isDryRun }: { readonly isDryRun: boolean }): void {
+  for (const plan of plans) reportRegionPlan(plan, isDryRun);
+}
+
+function reportRegionPlan({ promotion, region, several, deps }: RegionPlan, isDryRun: boolean): void {
   const { info, warn, summary } = deps.report;
-  const { image, reason, environment, groups, pointer, operation, was } = promotion;
-  const title = `${operation === 'promote' ? 'Promote' : 'Roll back to'} ${image.id} in ${environment}`;
+  const { image, reason, environment, groups, pointer, operation, scheme, warnings } = promotion;
+  const was = wasOf(promotion);
   const moves =
     pointer.current?.value === image.id
       ? `already names ${image.id}`
       : `moves from ${pointer.current?.value ?? 'nothing'} when all groups are verified`;
-  info(`${title}: ${reason}; replaces ${was ?? 'nothing'}`);
+  const verb = operation === 'promote' ? 'Promote' : 'Roll back to';
+  info(`${verb} ${nameOf(image, scheme)} (${image.id}) in ${environment}: ${reason}; replaces ${promotion.was ?? 'nothing'}`);
   for (const group of groups) reportGroup(group, info);
   info(`${pointer.name}: ${moves}`);
-  for (const warning of promotion.warnings) warn(warning);
+  for (const warning of warnings) warn(warning);
   for (const group of groups) for (const warning of group.warnings) warn(`${group.facts.group.name}: ${warning}`);
-  summary(
-    joined([
-      `### ${text(title)}${several ? ` (${region})` : ''}`,
-      `${code(image.id)}: ${text(reason)}. Replaces ${was === undefined ? 'nothing' : code(was)}.`,
-      groups.length === 0 ? '' : table(['Group', 'Now', 'Action', 'Reason', 'On failure', 'About'], groups.map(planRow)),
-      `${code(pointer.name)} ${text(moves)}.`,
-      ...promotion.warnings.map(warning => `- ⚠️ ${text(warning)}`),
-      ...groups.flatMap(({ facts, warnings }) => warnings.map(warning => `- ⚠️ ${code(facts.group.name)}: ${text(warning)}`)),
-    ]),
-  );
+  const body = joined([
+    `${code(image.id)}: ${text(reason)}. Replaces ${promotion.was === undefined ? 'nothing' : code(promotion.was)}.`,
+    groups.length === 0 ? '' : table(['Group', 'Now', 'Action', 'Reason', 'On failure', 'About'], groups.map(planRow)),
+    `${code(pointer.name)} ${text(moves)}.`,
+    ...warnings.map(warning => `- ⚠️ ${text(warning)}`),
+    ...groups.flatMap(group => group.warnings.map(warning => `- ⚠️ ${code(group.facts.group.name)}: ${text(warning)}`)),
+  ]);
+  const where = several ? ` (${region})` : '';
+  const goes = `${environment} would ${operation === 'promote' ? 'go' : 'go back'}${was === undefined ? '' : ` from ${was}`} to ${nameOf(image, scheme)}`;
+  const dry = joined([`### 🔍 Dry run: ${text(goes)}${where}`, 'No changes were made.', body]);
+  summary(isDryRun ? dry : details(`Plan: ${verb.toLowerCase()} ${nameOf(image, scheme)} in ${environment}${where}`, body));
 }
 
 function reportGroup(plan: GroupPlan, info: Reporter['info']): void {
@@ -53,26 +63,77 @@ const planRow = (group: GroupPlan): string[] => [
   group.estimatedSeconds === 0 ? '' : formatDuration(group.estimatedSeconds),
 ];
 
-/** Home last, because each result is put above the others. */
-export function reportResult(plans: readonly RegionPlan[], results: readonly RegionResult[]): void {
-  for (const [i, plan] of [...plans.entries()].reverse()) if (results[i] !== undefined) reportRegionResult(plan, results[i]);
+/** Home last, because each result is put above the others. `since`: when the rollout began. */
+export function reportResult(plans: readonly RegionPlan[], results: readonly RegionResult[], since: number): void {
+  for (const [i, plan] of [...plans.entries()].reverse()) if (results[i] !== undefined) reportRegionResult(plan, results[i], since);
 }
 
-function reportRegionResult({ promotion, region, several, deps }: RegionPlan, { results, moved }: RegionResult): void {
-  const { pointer, was, image, environment } = promotion;
-  const where = `${text(environment)}${several ? ` (${region})` : ''}`;
-  const rows = results.map(({ group, from, to, status, refresh }) => [
-    ...[code(group), code(from), code(to), text(status)],
+function reportRegionResult(plan: RegionPlan, result: RegionResult, since: number): void {
+  const { promotion, deps, region } = plan;
+  const { image, pointer, scheme, replaced, was, operation } = promotion;
+  const rows = result.results.map(({ group, from, to, status, refresh }) => [
+    ...[groupLink(group, region), code(from), code(to), text(status)],
     refresh === undefined ? '' : code(refresh),
   ]);
+  const took = formatDuration(Math.round((deps.clock.now() - since) / 1000));
+  const { actor, url } = deps.run;
+  const by = [actor === '' ? '' : `by ${text(actor)}`, took, url === '' ? '' : `[workflow run](${url})`].filter(part => part !== '');
+  const compare = operation === 'promote' ? compareLink(replaced, image, scheme, url) : undefined;
   deps.report.summary(
     joined([
-      moved === undefined ? `### ⏳ ${where}: rollout of ${code(image.id)} in progress` : `### ✅ ${where} runs ${code(image.id)}`,
+      titleOf(plan, result),
+      by.join(' · '),
+      table(
+        ['', 'Before', 'Now'],
+        [
+          ['Version', versionCell(replaced, scheme), versionCell(image, scheme)],
+          ['Image', was === undefined ? '' : imageLink(was, region), imageLink(image.id, region)],
+          ['Pointer', '', `${parameterLink(pointer.name, region)}${result.moved === undefined ? '' : ` version ${result.moved.version}`}`],
+        ].filter(([, before, now]) => before !== '' || now !== ''),
+      ),
+      compare === undefined ? '' : `**Changes:** ${compare}`,
       rows.length === 0 ? '' : table(['Group', 'Before', 'After', 'Status', 'Refresh'], rows),
-      moved === undefined
-        ? `The rollout continues in AWS. Run the job again with the same settings: it watches the rollout, verifies it and moves ${code(pointer.name)}.`
-        : `${code(pointer.name)} names ${code(image.id)} (version ${moved.version})${was === undefined ? '' : `; it replaces ${code(was)}`}.`,
+      ...(result.moved === undefined ? [continues(promotion)] : afterwardsOf(promotion, deps.run.url)),
     ]),
     'above',
   );
+}
+
+function titleOf({ promotion, region, several }: RegionPlan, { moved }: RegionResult): string {
+  const { image, environment, operation, scheme } = promotion;
+  const where = `${text(environment)}${several ? ` (${region})` : ''}`;
+  const [name, was] = [text(nameOf(image, scheme)), wasOf(promotion)];
+  if (moved === undefined) return `### ⏳ ${where}: rollout of ${name} in progress`;
+  if (operation === 'rollback') return `### ↩️ ${where} is back on ${name}${was === undefined ? '' : ` (from ${text(was)})`}`;
+  return `### ✅ ${where} now runs ${name}${was === undefined ? '' : ` (was ${text(was)})`}`;
+}
+
+const continues = ({ pointer }: Promotion): string =>
+  `The rollout continues in AWS. Run the job again with the same settings: it watches the rollout, verifies it and moves ${code(pointer.name)}.`;
+
+function afterwardsOf(promotion: Promotion, runUrl: string): readonly string[] {
+  const { operation, environment, was, replaced, image, scheme } = promotion;
+  const name = wasOf(promotion);
+  if (was === undefined || name === undefined) return ['There is no image before this one to roll back to.'];
+  if (operation === 'promote') return [`**To go back:** run mode \`rollback\` for ${text(environment)}. It returns to ${text(name)}.`];
+  const over = replaced === undefined ? undefined : compareLink(image, replaced, scheme, runUrl);
+  const vetoed = replaced === undefined ? name : versionOf(replaced, scheme);
+  return [
+    `${text(vetoed)} is **vetoed in ${text(environment)}**. To promote it again, set \`lift-veto: true\`. A newer image is not affected.`,
+    over === undefined ? '' : `**Rolled back:** ${over}`,
+  ];
+}
+
+/** `isReverted`: every group runs what it did before. */
+export function reportFailure(plans: readonly RegionPlan[], isReverted: boolean): void {
+  const [home] = plans;
+  if (home === undefined) return;
+  const { image, environment, scheme, operation } = home.promotion;
+  const name = text(nameOf(image, scheme));
+  const was = wasOf(home.promotion);
+  const failed = operation === 'promote' ? `${name} did not reach ${text(environment)}` : `${text(environment)} did not go back to ${name}`;
+  const state = isReverted
+    ? `${text(environment)} runs ${was === undefined ? 'what it did' : text(was)}, as before`
+    : `Not everything could be reverted`;
+  home.deps.report.summary(`### ❌ ${failed}. ${state}`, 'above');
 }

@@ -7,13 +7,13 @@ import { environmentPointer, findWayBack, imageSequence, type WayBack } from '..
 import type { Deps } from '../ports/deps.ts';
 import { findEquivalentImage, selectImage } from '../selection/select-image.ts';
 import { pointer, schemeOf, selection } from '../selection/settings.ts';
-import { applyPlans, isPending, type RegionResult, refreshesOf } from './apply.ts';
+import { applyPlans, isPending, refreshesOf } from './apply.ts';
 import { deploymentSettings, recordDeployment } from './deployment.ts';
 import { liftVeto, veto } from './guards.ts';
 import { findLaunchedBefore } from './launched.ts';
 import { type Promotion, type PromotionOrder, throwIfRefused } from './plan.ts';
 import { type PointerState, readPointer } from './pointer.ts';
-import { amiIdsOf, forEachSequential, planRegions, type Region, type RegionPlan } from './region-plans.ts';
+import { amiIdsOf, forEachSequential, planRegions, type Region, type RegionPlan, type RegionResult } from './region-plans.ts';
 import { reportPlan, reportResult } from './report.ts';
 import { withGroupNames } from './rules/group-names.ts';
 import { throwIfUnfit } from './rules/preferences.ts';
@@ -69,7 +69,7 @@ export async function run(given: RollbackInputs, deps: RollbackDeps) {
     };
     return planRegions(inputs, image, deps, orderOf(inputs, image, way, deps), imageIn);
   });
-  reportPlan(plans);
+  reportPlan(plans, { isDryRun: inputs.dryRun });
   throwIfRefused(plans);
   if (inputs.dryRun) return { outcome: 'planned' as const, outputs: outputsOf(plans) };
 
@@ -81,13 +81,14 @@ export async function run(given: RollbackInputs, deps: RollbackDeps) {
     after: async () => {},
   };
   const [home] = plans.map(({ promotion }) => promotion.image);
+  const since = deps.clock.now();
   const results = await recordDeployment(
     { ...inputs, image: home as Image, scheme: schemeOf(inputs), description: `roll back to ${home?.id}` },
     deps,
     () => applyPlans(plans, deps, hooks),
     isPending,
   );
-  reportResult(plans, results);
+  reportResult(plans, results, since);
   return { outcome: isPending(results) ? ('unknown' as const) : ('done' as const), outputs: outputsOf(plans, results) };
 }
 

@@ -67,3 +67,13 @@ export function estimate(batches: number, preferences: RefreshPreferences, group
   const warmUp = preferences.warmUpSeconds ?? group.warmUpSeconds;
   return batches * (BATCH_SECONDS + warmUp) + pauses + preferences.bakeSeconds;
 }
+
+/** Terraform does not mark what it manages; teams do, with a tag. */
+export const terraformWarnings = (groups: readonly Group[]): string[] =>
+  groups.flatMap(({ name, tags }) => {
+    const [tag] = Object.entries(tags).filter(([key, value]) => /terraform|opentofu/i.test(`${key}=${value}`));
+    if (tag === undefined) return [];
+    return [
+      `${name} is managed by Terraform (tag ${tag.join('=')}): its next apply launches the old image again, unless the group has "lifecycle { ignore_changes = [launch_template, mixed_instances_policy] }" and no "instance_refresh" block`,
+    ];
+  });
