@@ -89,7 +89,10 @@ async function removeOne(
     report.info(
       answer.result === 'gone' ? `${id} was already removed.` : `Removed ${id}${keepSnapshots ? '. Its snapshots are kept' : ''}.`,
     );
-    return { decision, result: 'removed', remaining: answer.result === 'gone' ? [] : failedSnapshots(id, answer.snapshots) };
+    if (answer.result === 'gone' || keepSnapshots) return { decision, result: 'removed', remaining: [] };
+    const unreported = decision.image.snapshotIds.filter(snapshotId => !answer.snapshots.some(result => result.snapshotId === snapshotId));
+    const remaining = [...failedSnapshots(id, answer.snapshots), ...(await removeUnreported(id, unreported, aws.removal))];
+    return { decision, result: 'removed', remaining };
   } catch (failure) {
     if (!(failure instanceof ActionError)) throw failure;
     report.warn(failure.message);
@@ -117,6 +120,24 @@ const failedSnapshots = (imageId: string, snapshots: readonly SnapshotResult[]):
       next: `aws ec2 delete-snapshot --snapshot-id ${snapshotId}`,
       ...(code === 'missing-permissions' ? { failure: new AccessError('Not allowed to delete snapshots (ec2:DeleteSnapshot).') } : {}),
     }));
+
+/** Snapshots of which the answer says nothing may still exist. One that another image uses is kept. */
+async function removeUnreported(imageId: string, snapshotIds: readonly string[], removal: RemovalDeps['aws']['removal']) {
+  const remaining: Remaining[] = [];
+  for (const snapshotId of snapshotIds) {
+    try {
+      await removal.deleteSnapshot(snapshotId);
+    } catch (failure) {
+      if (!(failure instanceof ActionError)) throw failure;
+      remaining.push({
+        what: `snapshot ${snapshotId} of ${imageId}`,
+        failure,
+        next: `aws ec2 delete-snapshot --snapshot-id ${snapshotId}`,
+      });
+    }
+  }
+  return remaining;
+}
 
 /** Deregistered images are still listed for a short time. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html */
 async function waitUntilGone(imageIds: readonly string[], { aws, report, clock }: RemovalDeps): Promise<void> {
