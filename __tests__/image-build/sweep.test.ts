@@ -61,6 +61,27 @@ test('what becomes visible after a first look that found nothing is removed by t
   expect([await swept(1), await swept(2)]).toEqual([[], ['key-late']]);
 });
 
+test('a resource that EC2 says does not exist is gone, although its tags are still listed', async () => {
+  const listed = ['sg-1', 'sg-2'].map(id => ({ kind: 'security-group' as const, id, tags: { 'x:build': 'b1' }, ending: false }));
+  const asked: string[] = [];
+  let now = 0;
+  const remove = async ({ id }: { id: string }) => {
+    const first = !asked.includes(id);
+    asked.push(id);
+    return first && id === 'sg-1' ? ('asked' as const) : ('gone' as const);
+  };
+  const sleep = async (ms: number) => {
+    now += ms;
+  };
+  const ports = { images: { find: async () => [] }, leftovers: { tagged: async () => listed, remove } };
+  const report = { info: () => undefined, warn: () => undefined, debug: () => undefined };
+  const world = { inRegion: () => ports, clock: { now: () => now, sleep }, report } as unknown as Parameters<typeof sweepBuild>[1];
+  const entry = { kind: 'build' as const, regions: ['eu-central-1'], name: 'web-1', familyKey: 'x:family', since: 0 };
+  const swept = await sweepBuild({ ...entry, tags: { 'x:build': 'b1' } }, world, { excluded: [] });
+  // Only what this sweep removed counts as removed.
+  expect([swept.map(({ id }) => id), asked, now]).toEqual([['sg-1'], ['sg-1', 'sg-2', 'sg-1'], 5000]);
+});
+
 test('snapshots that could not be deleted with their image are named', async () => {
   const leftovers = { remove: async () => ({ held: ['snap-1 (missing-permissions; UnauthorizedOperation)'] }) };
   const world = { inRegion: () => ({ leftovers }) } as unknown as Parameters<typeof removeImages>[1];

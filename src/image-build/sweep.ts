@@ -123,17 +123,22 @@ interface RegionSweep {
 }
 
 async function sweepRegion({ region, aws, list, looks }: RegionSweep, deps: SweepDeps): Promise<readonly Swept[]> {
-  const seen = new Map<string, Swept>();
+  const swept = new Map<string, Swept>();
+  // EC2 lists the tags of a deleted resource for a while: what it says does not exist is gone.
+  const gone = new Set<string>();
   const held: string[] = [];
   let clean = 0;
   const poll = async () => {
-    const leftovers = await list();
-    clean = leftovers.length === 0 ? clean + 1 : 0;
-    for (const { kind, id } of leftovers) if (!seen.has(id)) seen.set(id, { region, kind, id });
-    for (const leftover of inOrder(leftovers).filter(({ ending }) => !ending)) {
-      const removed = await aws.leftovers.remove(leftover);
+    const found = (await list()).filter(({ id }) => !gone.has(id));
+    for (const leftover of inOrder(found)) {
+      const { kind, id, ending } = leftover;
+      const removed = ending ? 'busy' : await aws.leftovers.remove(leftover);
+      if (removed === 'gone') gone.add(id);
+      else swept.set(id, { region, kind, id });
       if (typeof removed === 'object') held.push(...removed.held);
     }
+    const leftovers = found.filter(({ id }) => !gone.has(id));
+    clean = leftovers.length === 0 ? clean + 1 : 0;
     return clean >= looks
       ? ({ state: 'done', value: undefined } as const)
       : ({
@@ -143,7 +148,7 @@ async function sweepRegion({ region, aws, list, looks }: RegionSweep, deps: Swee
   };
   await waitFor({ what: `Removing leftovers in ${region}`, everySeconds: POLL_SECONDS, atMostSeconds: AT_MOST_SECONDS, poll }, deps);
   refuseHeld(held, region);
-  return [...seen.values()];
+  return [...swept.values()];
 }
 
 function refuseHeld(held: readonly string[], region: string): void {
