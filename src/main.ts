@@ -7,6 +7,7 @@ import { kebab, quote, type RawValue, type Reading, readSettings, type Settings,
 import type { common } from './model/common-settings.ts';
 import { DEFAULT_POINTER } from './model/pointer.ts';
 import type { AllDeps } from './ports/deps.ts';
+import * as adopt from './retention/adopt.ts';
 import * as deletion from './retention/delete.ts';
 import * as list from './retention/list.ts';
 import * as prune from './retention/prune.ts';
@@ -59,6 +60,7 @@ export const modes: Readonly<Record<string, AnyMode>> = {
   resolve: mode(resolve),
   list: mode(list),
   delete: mode(deletion),
+  adopt: mode(adopt),
 };
 
 /** The default of the input `config`. */

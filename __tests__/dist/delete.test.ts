@@ -121,7 +121,7 @@ describe('refused without changes', () => {
     const ran = await l.act('delete', { image: selector });
     expect([ran.exitCode, ran.outputs['outcome'], l.there()]).toEqual([1, 'usage', ['old', 'new', 'newest']]);
     expect(l.named(ran.errors[0] ?? '')).toBe(
-      `"image: ${selector}" would select another image after this one is removed. No changes were made.\nNext: To delete newest, set "image: newest".`,
+      `"image: ${selector}" would select another image after this one is removed\nNo changes were made.\nNext: To delete newest, set "image: newest".`,
     );
     const shown = await l.act('delete', { image: selector, 'dry-run': 'true' });
     expect(l.named(shown.outputs['ami-id'] ?? '')).toBe('newest');
@@ -143,7 +143,7 @@ describe('refused without changes', () => {
     l.image('api', { daysOld: 5, tags: { 'ami-action:family': 'api' } });
     const untrusted = await l.act('delete', { image: l.id('api') });
     expect(l.named(untrusted.errors[0] ?? '')).toContain(
-      'Image api is kept: not in family "web" (tag ami-action:family). No changes were made.',
+      'Image api is kept: not in family "web" (tag ami-action:family).\nNo changes were made.',
     );
     l.lab.faults.add({ operation: 'DescribeLaunchConfigurations', action: { error: 'AccessDenied', status: 403 } });
     const blind = await l.act('delete', { image: l.id('old') });

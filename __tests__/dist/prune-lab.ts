@@ -19,6 +19,8 @@ export interface Kept {
   readonly daysOld: number;
   readonly tags?: Readonly<Record<string, string>>;
   readonly passed?: boolean;
+  /** Without the tags of the action, as before it was used. */
+  readonly untagged?: boolean;
   readonly change?: Partial<LabImage>;
   /** Names of images whose snapshot it has, instead of one of its own. */
   readonly snapshotOf?: string;
@@ -48,7 +50,7 @@ export async function pruneLab({ pageSize = 2 as number | undefined, speed = 600
     id,
     /** A text with names instead of IDs. */
     named: (text: string): string => text.replace(/ami-[0-9a-f]{17}/g, nameOf),
-    image(name: string, { daysOld, tags = {}, passed = false, change = {}, snapshotOf, region, account }: Kept): string {
+    image(name: string, { daysOld, tags = {}, passed = false, untagged = false, change = {}, snapshotOf, region, account }: Kept): string {
       const place = lab.place(account ?? home.account, region ?? home.region);
       const made = newId('ami');
       ids.set(name, made);
@@ -73,7 +75,7 @@ export async function pruneLab({ pageSize = 2 as number | undefined, speed = 600
         ? { 'ami-action:verdict': verdictValue(made, { result: 'passed', checks: 'a'.repeat(32), at: new Date() }) }
         : {};
       const identity = { 'ami-action:family': 'web', 'ami-action:commit': made.slice(-16), ...verdict, ...tags };
-      for (const thing of [made, snapshotId]) setTags(place, thing, identity);
+      for (const thing of [made, snapshotId]) setTags(place, thing, untagged ? tags : identity);
       return made;
     },
     /** Names of the images that are there, oldest first. */
@@ -105,8 +107,11 @@ export async function pruneLab({ pageSize = 2 as number | undefined, speed = 600
         }),
       );
     },
-    act: (mode: 'prune' | 'delete' | 'list', wanted: Readonly<Record<string, string>> = {}, more: Partial<Order> = {}): Promise<Ran> =>
-      runAction({ mode, with: { family: 'web', ...wanted }, lab, ...more }),
+    act: (
+      mode: 'prune' | 'delete' | 'list' | 'adopt',
+      wanted: Readonly<Record<string, string>> = {},
+      more: Partial<Order> = {},
+    ): Promise<Ran> => runAction({ mode, with: { family: 'web', ...wanted }, lab, ...more }),
   };
 }
 

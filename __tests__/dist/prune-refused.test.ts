@@ -63,7 +63,7 @@ describe('scenario 74: a policy that would take too much is refused', () => {
     await stage();
     const ran = await l.act('prune', { ...REAL, 'min-in-use': '2' });
     expect([ran.exitCode, ran.outputs['outcome'], l.there().length]).toEqual([1, 'rejected', 5]);
-    expect(ran.errors[0]).toContain('Only 1 of 5 images of web is in use; "min-in-use" requires 2. No changes were made.');
+    expect(ran.errors[0]).toContain('Only 1 of 5 images of web is in use; "min-in-use" requires 2.\nNo changes were made.');
   });
 
   test('retire-family removes a whole family', async () => {

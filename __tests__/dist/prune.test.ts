@@ -64,7 +64,7 @@ describe('a family of five', () => {
     l.image('d60', { daysOld: 60 });
     const ran = await l.act('prune', { ...REAL, 'plan-hash': approved });
     expect([ran.exitCode, ran.outputs['outcome'], l.there()]).toEqual([1, 'rejected', ['d60', 'd50', 'd40', 'd30', 'd20', 'd10']]);
-    expect(ran.errors[0]).toContain('The plan has changed since it was approved. No changes were made.');
+    expect(ran.errors[0]).toContain('The plan has changed since it was approved.\nNo changes were made.');
   });
 });
 

@@ -51,7 +51,7 @@ export async function run(
 
   const plan = await planOne(image, options, scheme, aws, deps);
   const { action, reason } = plan.decision;
-  if (action !== 'remove') throw refusal(image, reason, scheme);
+  if (action !== 'remove') throw refusal(image, reason, scheme, true);
 
   const effect = options.dryRun ? 'would be removed' : 'to be removed';
   const cells = [...identityCells(image, scheme), formatAge(image, scheme, clock.now()), `${effect}: ${text(reason)}`];
@@ -64,7 +64,7 @@ export async function run(
     await aws.images.tag(image.snapshotIds, { [tagKey(scheme, 'keep')]: `snapshot of ${image.id}, which was deleted without it` });
   }
   const removal = await report.step(`Remove ${image.id}`, () => removeOne(plan, options.keepSnapshots, aws, deps));
-  if (removal.result === 'kept') throw refusal(image, removal.reason, scheme);
+  if (removal.result === 'kept') throw refusal(image, removal.reason, scheme, !options.keepSnapshots);
   const held = formatHeld(removal.result === 'removed' ? await heldOf([image], [], aws, report) : []);
   if (held !== undefined) report.summary(held);
   throwIfIncomplete([removal], { ...results, removed: removal.result === 'removed' });
@@ -80,14 +80,16 @@ const IF_REPEATED =
 function requireUnique(written: string, image: Image, scheme: TagScheme): void {
   const selector = parseSelector(written);
   if (selector === undefined || selectsOnly(selector, image, scheme)) return;
-  throw new UsageError([`"image: ${written}" would select another image after this one is removed. No changes were made.`], {
+  throw new UsageError([`"image: ${written}" would select another image after this one is removed`], {
+    unchanged: true,
     next: `To delete ${formatImage(image, scheme)}, set "image: ${image.id}".`,
     outputs: { amiId: image.id, removed: false },
   });
 }
 
-const refusal = (image: Image, reason: string, scheme: TagScheme) =>
-  new RejectedError(`Image ${formatImage(image, scheme)} is kept: ${reason}. No changes were made.`, {
+const refusal = (image: Image, reason: string, scheme: TagScheme, unchanged: boolean) =>
+  new RejectedError(`Image ${formatImage(image, scheme)} is kept: ${reason}.`, {
+    unchanged,
     next: 'Remove what keeps it, then re-run the job. Mode "list" shows all uses of each image.',
     outputs: { amiId: image.id, removed: false, reason: shortAccounts(reason) },
   });

@@ -64,15 +64,17 @@ export async function run(options: PruneOptions, deps: Deps<'account' | keyof Su
 function stopIfImplausible(plan: Plan, options: PruneOptions): void {
   const { images } = plan;
   if (options.planHash !== undefined && options.planHash !== hashOf(plan)) {
-    throw new RejectedError('The plan has changed since it was approved. No changes were made.', {
+    throw new RejectedError('The plan has changed since it was approved.', {
+      unchanged: true,
       next: `Review the plan above. To approve it, set "plan-hash: ${hashOf(plan)}".`,
       outputs: outputsOf(plan, options, []),
     });
   }
   const inUse = images.filter(({ users }) => users.some(({ kind }) => kind === 'known')).length;
   if (options.retireFamily || images.length === 0 || inUse >= options.minInUse) return;
-  const message = `Only ${inUse} of ${images.length} images of ${options.family} ${inUse === 1 ? 'is' : 'are'} in use; "min-in-use" requires ${options.minInUse}. No changes were made.`;
+  const message = `Only ${inUse} of ${images.length} images of ${options.family} ${inUse === 1 ? 'is' : 'are'} in use; "min-in-use" requires ${options.minInUse}.`;
   throw new RejectedError(message, {
+    unchanged: true,
     next: `Check account, region and "pointer" (${options.pointer}). If they are right, set "min-in-use: ${inUse}".`,
     outputs: outputsOf(plan, options, []),
   });
