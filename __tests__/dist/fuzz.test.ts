@@ -1,8 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { afterAll, expect, test } from '@jest/globals';
-import { fuzzProxy } from '../../lab/fuzz/proxy.ts';
-import { SPOILERS } from '../../lab/fuzz/spoil.ts';
+import { fuzzProxy, KINDS } from '../../lab/fuzz/proxy.ts';
 import type { Lab } from '../../lab/lab.ts';
 import { type Order, type Ran, removeWorkspaces } from '../harness.ts';
 import { familyOfFive, REAL } from './prune-lab.ts';
@@ -67,7 +66,7 @@ const MODES: Readonly<Record<string, () => Promise<Story>>> = {
   },
 };
 
-const pairs = Object.keys(MODES).flatMap(mode => Object.keys(SPOILERS).map(kind => [mode, kind] as const));
+const pairs = Object.keys(MODES).flatMap(mode => KINDS.map(kind => [mode, kind] as const));
 
 async function fuzz(mode: string, kind: string, seed: number): Promise<{ ran: Ran; hung: boolean; spoilt: readonly string[] }> {
   const story = await (MODES[mode] as () => Promise<Story>)();
