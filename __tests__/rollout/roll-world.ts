@@ -335,6 +335,7 @@ const groupPort = (state: State, call: Call): Pick<RegionClients, 'groups'> => (
     },
     targetHealth: async () => [],
     warmPool: async () => [],
+    launches: async () => [],
     sources: async () => [],
     cannotCopy: async () => [],
     create: async ({ from, as }) => {

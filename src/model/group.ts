@@ -174,3 +174,11 @@ export interface Source {
   /** What it reports for each instance. Undefined: nothing, or it reports through its target groups. */
   readonly targets?: readonly Target[];
 }
+
+/** A launch that Auto Scaling tried. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Activity.html */
+export interface Launching {
+  readonly at: Date;
+  readonly result: 'successful' | 'failed' | 'pending';
+  /** Why it failed, in the words of AWS. */
+  readonly message: string;
+}

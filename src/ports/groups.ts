@@ -1,4 +1,4 @@
-import type { Group, Launch, Refresh, RefreshPreferences, Source, Target, TemplateUse } from '../model/group.ts';
+import type { Group, Launch, Launching, Refresh, RefreshPreferences, Source, Target, TemplateUse } from '../model/group.ts';
 import type { Tags } from '../model/image.ts';
 import type { TemplateVersion } from '../model/template.ts';
 
@@ -80,6 +80,8 @@ export interface Groups extends GroupCopies {
   targetHealth(group: Pick<Group, 'members' | 'targetGroups'>): Promise<readonly Target[]>;
   /** Load balancers of every kind, and the state of the group in them. */
   sources(group: string): Promise<readonly Source[]>;
+  /** Launches among the newest scaling activities, newest first. */
+  launches(group: string): Promise<readonly Launching[]>;
   /** The newest twenty, newest first. */
   refreshes(group: string): Promise<readonly Refresh[]>;
   refresh(group: string, id: string): Promise<Refresh | undefined>;

@@ -12,6 +12,7 @@ import {
   readImages,
   reportEvidence,
 } from './instance-health.ts';
+import { failedLaunches, type LaunchWatch, newLaunchWatch } from './launch-failures.ts';
 import {
   evaluatePair,
   greenGroupName,
@@ -41,9 +42,10 @@ interface Pair {
   /** Since when a load balancer sends no traffic to one of its instances. */
   unservedSince: number | undefined;
   evidence: Evidence | undefined;
+  readonly launches: LaunchWatch;
 }
 
-const pairOf = ({ facts: { group, successor } }: GroupPlan, imageId: string): Pair => ({
+const pairOf = ({ facts: { group, successor } }: GroupPlan, imageId: string, now: number): Pair => ({
   old: group.name,
   successor: successor?.group.name ?? greenGroupName(group.name),
   proven: successor?.group.tags[PROVEN] === imageId,
@@ -51,12 +53,13 @@ const pairOf = ({ facts: { group, successor } }: GroupPlan, imageId: string): Pa
   wellSince: undefined,
   unservedSince: undefined,
   evidence: undefined,
+  launches: newLaunchWatch(now),
 });
 
 /** Creates the green groups and waits until they are healthy. Returns whether the rollout stops here, because of `hold`. */
 export async function startGreenGroups(plans: readonly GroupPlan[], context: WatchContext): Promise<boolean> {
-  const { order, rollout, aws } = context;
-  const pairs = plans.map(plan => pairOf(plan, order.image.id));
+  const { order, rollout, aws, deps } = context;
+  const pairs = plans.map(plan => pairOf(plan, order.image.id, deps.clock.now()));
   for (const [i, { facts }] of plans.entries()) {
     const pair = pairs[i] as Pair;
     const { group } = facts;
@@ -133,6 +136,8 @@ async function pollPair(pair: Pair, groups: readonly Group[], context: PairConte
   const evaluation = evaluatePair({ successor: behind, old, images, imageId: order.image.id, ...traffic });
   await updateEvidence(pair, evaluation, successor, targets, context);
   if (evaluation.state !== 'waiting') return evaluation;
+  const failure = successor === undefined || isComplete ? undefined : await failedLaunches(successor, pair.launches, context);
+  if (failure !== undefined) return { state: 'failed', reason: failure };
   pair.wellSince = evaluation.well ? (pair.wellSince ?? now) : undefined;
   pair.unservedSince = evaluation.suspect === undefined ? undefined : (pair.unservedSince ?? now);
   if (successor === undefined || !(evaluation.well || evaluation.ready)) return evaluation;

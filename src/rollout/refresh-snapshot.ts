@@ -9,6 +9,7 @@ import {
   stalePoolOf,
   trafficTo,
 } from './instance-health.ts';
+import { failedLaunches, type LaunchWatch } from './launch-failures.ts';
 import type { RolloutDeps, RolloutOrder, RolloutPorts, RolloutState } from './rollout-state.ts';
 import { checksAreDue, type Evaluation, evaluate, suspectIn } from './rules/evaluate.ts';
 import { proofOf } from './rules/proof.ts';
@@ -29,6 +30,7 @@ export interface WatchedGroup {
   note: string;
   ended: Evaluation | undefined;
   evidence: Evidence | undefined;
+  readonly launches: LaunchWatch;
 }
 
 export interface PollContext {
@@ -56,6 +58,10 @@ export async function pollGroup(watched: WatchedGroup, group: Group | undefined,
   const saved = sameLaunch(group.launch, watched.target);
   const [died, doubts] = [countDied(watched, group, refresh, context), watched.doubts];
   const evaluation = evaluate({ refresh, group, proof, traffic, settled: settled.length, died, stalePool, saved, doubts });
+  if (evaluation.state === 'waiting' && refresh?.status === 'InProgress') {
+    const reason = await failedLaunches(group, watched.launches, context);
+    if (reason !== undefined) return { state: 'failed', reason };
+  }
   if (evaluation.state === 'failed' || refresh === undefined || !checksAreDue(refresh, watched.checkpoints)) return evaluation;
   const reason = await firstFailedCheck(settled, context);
   return reason === undefined ? evaluation : { state: 'failed', reason };

@@ -4,6 +4,7 @@ import { type Poll, waitFor } from '../kit/wait.ts';
 import { isOver, type Launch, type Refresh, sameLaunch } from '../model/group.ts';
 import { tolerateTransientErrors } from './indeterminate.ts';
 import { readImages, reportEvidence } from './instance-health.ts';
+import { newLaunchWatch } from './launch-failures.ts';
 import { type PollContext, pollGroup, type WatchedGroup } from './refresh-snapshot.ts';
 import type { RolloutDeps, RolloutOrder, RolloutPorts, RolloutState } from './rollout-state.ts';
 import type { Evaluation } from './rules/evaluate.ts';
@@ -45,7 +46,7 @@ export interface WatchContext {
 /** Polls the groups until all have succeeded or one has failed. */
 export async function watch(plans: readonly GroupPlan[], context: WatchContext): Promise<void> {
   const { rollout, deps, deadline } = context;
-  const all = plans.flatMap(plan => watchedGroup(plan, rollout));
+  const all = plans.flatMap(plan => watchedGroup(plan, rollout, deps.clock.now()));
   if (all.length === 0) return;
   const images = new Map(plans.flatMap(({ facts }) => [...facts.images]));
   const poll = { ...context, images, since: new Map<string, number>(), checked: new Set<string>() };
@@ -61,11 +62,23 @@ export async function watch(plans: readonly GroupPlan[], context: WatchContext):
   );
 }
 
-function watchedGroup({ facts: { group }, preferences: { checkpoints, warmUpSeconds } }: GroupPlan, rollout: RolloutState): WatchedGroup[] {
+function watchedGroup(
+  { facts: { group }, preferences: { checkpoints, warmUpSeconds } }: GroupPlan,
+  rollout: RolloutState,
+  now: number,
+): WatchedGroup[] {
   const refresh = rollout.refreshes.get(group.name);
   if (refresh === undefined) return [];
   const settings = { checkpoints, warmUpSeconds: warmUpSeconds ?? group.warmUpSeconds, target: rollout.targets.get(group.name) };
-  const seen = { replaced: false, died: new Set<string>(), doubts: 0, note: '', ended: undefined, evidence: undefined };
+  const seen = {
+    replaced: false,
+    died: new Set<string>(),
+    doubts: 0,
+    note: '',
+    ended: undefined,
+    evidence: undefined,
+    launches: newLaunchWatch(now),
+  };
   return [{ name: group.name, refresh, ...settings, ...seen }];
 }
 

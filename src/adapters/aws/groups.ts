@@ -1,9 +1,14 @@
-import { type AutoScalingClient, DescribeWarmPoolCommand, UpdateAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling';
+import {
+  type AutoScalingClient,
+  DescribeScalingActivitiesCommand,
+  DescribeWarmPoolCommand,
+  UpdateAutoScalingGroupCommand,
+} from '@aws-sdk/client-auto-scaling';
 import type { EC2Client } from '@aws-sdk/client-ec2';
 import { DescribeInstanceHealthCommand, type ElasticLoadBalancingClient } from '@aws-sdk/client-elastic-load-balancing';
 import { DescribeTargetHealthCommand, type ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { batches } from '../../kit/concurrently.ts';
-import type { Target } from '../../model/group.ts';
+import type { Launching, Target } from '../../model/group.ts';
 import type { Groups } from '../../ports/groups.ts';
 import type { Clients } from './clients.ts';
 import { listInstances, MOST_FILTER_VALUES } from './ec2.ts';
@@ -62,12 +67,26 @@ export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, { b
     );
   },
 
+  launches: group => listLaunches(client, group),
+
   async setLaunch(group, launch) {
     await client
       .send(new UpdateAutoScalingGroupCommand({ AutoScalingGroupName: group, ...launchTo(launch) }))
       .catch(orBusy(`change the launch template of ${group} (autoscaling:UpdateAutoScalingGroup)`));
   },
 });
+
+async function listLaunches(client: AutoScalingClient, group: string): Promise<Launching[]> {
+  const { Activities = [] } = await client
+    .send(new DescribeScalingActivitiesCommand({ AutoScalingGroupName: group, MaxRecords: 20 }))
+    .catch(orBusy(`read the scaling activities of ${group} (autoscaling:DescribeScalingActivities)`));
+  const launches = Activities.filter(({ Description = '' }) => Description.startsWith('Launching'));
+  return launches.map(({ StartTime = new Date(0), StatusCode, StatusMessage = '', Description = '' }) => ({
+    at: StartTime,
+    result: StatusCode === 'Failed' ? 'failed' : StatusCode === 'Successful' ? 'successful' : 'pending',
+    message: StatusMessage === '' ? Description : StatusMessage,
+  }));
+}
 
 async function healthOf(balancing: ElasticLoadBalancingV2Client, TargetGroupArn: string): Promise<Target[]> {
   const { TargetHealthDescriptions } = await balancing

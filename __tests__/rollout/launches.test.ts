@@ -1,0 +1,52 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Launching } from '../../src/model/group.ts';
+import { run as promote } from '../../src/rollout/promote.ts';
+import { consecutiveFailures } from '../../src/rollout/rules/launches.ts';
+import { A, failureOf, settings, stage } from './roll-world.ts';
+
+const launching = (seconds: number, result: Launching['result'], message = ''): Launching => ({
+  at: new Date(seconds * 1000),
+  result,
+  message,
+});
+const NO_GRANT = 'Client.InternalError: Client error on launch. KMS key is not accessible';
+
+describe('launches that failed in a row', () => {
+  const [failed, good, running] = [launching(30, 'failed', 'x'), launching(20, 'successful'), launching(40, 'pending')];
+  test.each<[string, readonly Launching[], readonly Launching[]]>([
+    ['none', [], []],
+    ['all that failed', [failed, launching(25, 'failed')], [failed, launching(25, 'failed')]],
+    ['not before the last good one', [failed, good, launching(15, 'failed')], [failed]],
+    ['a launch that has not ended says nothing', [running, failed], [failed]],
+    ['none from before the rollout', [launching(5, 'failed')], []],
+  ])('%s', (_, launches, expected) => expect(consecutiveFailures(launches, 10_000)).toEqual(expected));
+});
+
+describe('a group whose launches fail', () => {
+  const failing = () => {
+    const l = stage({ script: ['InProgress'] });
+    const reads: number[] = [];
+    Object.assign(l.groups, {
+      launches: async () => {
+        reads.push(l.state.now / 1000);
+        return reads.map(at => launching(at, 'failed', NO_GRANT));
+      },
+    });
+    return { ...l, reads };
+  };
+
+  test('is reported within minutes, and the rollout fails after the third in a row, long before its time limit', async () => {
+    const l = failing();
+    const failure = await failureOf(promote(settings, l.world));
+    expect(failure.message).toBe(`web: 3 launches in a row failed: ${NO_GRANT}`);
+    expect(failure.leftovers).toEqual(['Reverted: every group launches and runs what it did before']);
+    expect(l.log.filter(line => line.startsWith('!'))).toEqual([`! web: a launch failed: ${NO_GRANT}`]);
+    expect([l.reads, l.pointerNow()]).toEqual([[120, 240, 360], A]);
+  });
+
+  test('one that makes progress is not asked', async () => {
+    const l = stage();
+    Object.assign(l.groups, { launches: () => Promise.reject(new Error('asked')) });
+    expect(await promote(settings, l.world)).toMatchObject({ outcome: 'done' });
+  });
+});
