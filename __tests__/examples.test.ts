@@ -7,6 +7,7 @@ import { parse } from 'yaml';
 import { labClock } from '../lab/clock.ts';
 import { sandboxHypervisor } from '../lab/machines/sandbox.ts';
 import { actionsOf, DEPENDENT } from '../scripts/contract-parts.ts';
+import { placesOfRepository, REPOSITORY, withRepository } from '../scripts/repository.ts';
 import { parseConfigFile, sourcesOf } from '../src/kit/config-file.ts';
 import { kebab, type RawValue, readSettings } from '../src/kit/settings.ts';
 import { allSettings, modes } from '../src/main.ts';
@@ -270,6 +271,18 @@ test('every heading of the troubleshooting page is a part of a message that a te
   );
   expect(headings.length).toBeGreaterThan(20);
   expect(headings.filter(heading => !expected.includes(heading))).toEqual([]);
+});
+
+test('one constant is the address of the action, everywhere', () => {
+  const url = new URL('..', import.meta.url);
+  const all = placesOfRepository(url).map(path => readFileSync(new URL(path, url), 'utf8'));
+  expect(all.filter(content => content.includes(REPOSITORY)).length).toBeGreaterThan(20);
+  expect(all.filter(content => withRepository(content) !== content)).toEqual([]);
+  expect(
+    withRepository(
+      '- uses: other/ami-action/promote@v1\n@other/ami-action-maintainers\nhttps://github.com/other/ami-action#x\n~/.cache/ami-action/',
+    ),
+  ).toBe(`- uses: ${REPOSITORY}/promote@v1\n@${REPOSITORY}-maintainers\nhttps://github.com/${REPOSITORY}#x\n~/.cache/ami-action/`);
 });
 
 test.each(docs)('the shell commands of %s are shell', file => {

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { modes } from '../src/main.ts';
 import { readyMade } from '../src/validation/rules/checks-ready.ts';
 import { actionYaml, checkTable, policy, readLines, schema, tables } from './contract-parts.ts';
+import { placesOfRepository, withRepository } from './repository.ts';
 import { subActions } from './sub-actions.ts';
 
 const root = new URL('..', import.meta.url);
@@ -60,5 +61,7 @@ for (const [file, block, of, parameters] of roles) {
   const lines = readLines(of, permissions, { parameters });
   write(path, between(read(path), `# <${block}>`, `${' '.repeat(18)}# </${block}>`, lines));
 }
+
+for (const path of placesOfRepository(root)) write(path, withRepository(read(path)));
 
 if (check && stale > 0) process.exitCode = 1;

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { REPOSITORY } from './repository.ts';
 
 /**
  * `npm run release -- --out <folder>`: checks that the checkout can be released and writes notes, archive, SBOM, checksums and the commands
@@ -70,6 +71,8 @@ const publishScript = (version: string): string =>
   [
     '#!/usr/bin/env bash',
     'set -euo pipefail',
+    '# The address in the docs and examples must be that of this repository.',
+    `test "$(gh repo view --json nameWithOwner --jq .nameWithOwner)" = "${REPOSITORY}" || { echo "set REPOSITORY in scripts/repository.ts and run npm run contract"; exit 1; }`,
     `git tag v${version}`,
     `git tag --force v${version.split('.')[0]}`,
     `git push origin v${version}`,

@@ -96,7 +96,7 @@ function settingsFile(answers: ReadonlyMap<string, string>): string {
     checks: ['no-failed-units'],
     environments,
   };
-  return `# Settings of ami-action. https://github.com/org/ami-action#settings\n${stringify(settings)}`;
+  return `# Settings of ami-action. https://github.com/org/ami-action/tree/v1/docs/reference\n${stringify(settings)}`;
 }
 
 const workflows = (examples: string): readonly (readonly [path: string, content: string])[] =>
