@@ -32,7 +32,9 @@ test('reports of every image what it is, where it is used and what it costs, and
   });
   expect(images[2]).toMatchObject({ state: 'disabled', verdict: 'none', 'used-by': [] });
   const row = ran.summary.split('\n').find(line => line.includes(l.id('old'))) ?? '';
-  expect(row).toBe(`| 1.0 | \`abcdef1\` | \`${l.id('old')}\` | available | 20d | ✅\u00a0passed | parameter /ami/web/prod | 8 | $0.40 |`);
+  expect(row).toBe(
+    `| 1.0 | \`abcdef1\` | \`${l.id('old')}\` | available | 20d | ✅\u00a0passed | 🟢\u00a0current | parameter /ami/web/prod | 8 | $0.40 |`,
+  );
   expect(ran.summary).toContain('**3 images** in eu-central-1, 2 unused: at most 24 GiB, $1.20 a month.');
 });
 
@@ -64,7 +66,7 @@ test('hostile tags stay text', async () => {
       .split('\n')
       .filter(line => line.includes('`ami-'))
       .map(line => line.replace(/\\\|/g, '').split('|').length),
-  ).toEqual([11, 11, 11, 11, 11]);
+  ).toEqual([12, 12, 12, 12, 12]);
   const images = JSON.parse(ran.outputs['images'] ?? '[]') as { version?: string }[];
   expect(images.map(image => image.version)).toContain(version);
 });
@@ -123,6 +125,7 @@ test('reports where pointer, groups and newest passed image differ, in every reg
   const drift = JSON.parse(l.named(ran.outputs['drift'] ?? '[]')) as { who: string; says: string }[];
   expect(drift.map(({ who, says }) => `${who.replace(/i-0\w+/, 'i-?')} ${says}`)).toEqual([
     '/ami/web/prod names 1.0 (old); 1 newer image has passed, the newest is newer',
+    '/ami/web/prod names 1.0 (old), which no group or instance in this region runs',
     'group web launches newer, which no pointer names',
     'instance i-? runs new, but its group web launches newer',
   ]);

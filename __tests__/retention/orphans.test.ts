@@ -78,6 +78,26 @@ describe('drift', () => {
     ]);
   });
 
+  test('an image that was vetoed in the environment is not one that it lacks', () => {
+    const vetoed = (environment: string) => ({ ...passed(1), tags: { ...passed(1).tags, 'ami-action:vetoed-in': environment } });
+    const parameters = [points(id(5))];
+    expect(says([vetoed('prod'), passed(5)], { parameters })).toEqual([]);
+    expect(says([vetoed('stage'), passed(5)], { parameters })).toEqual([
+      `/ami/web/prod names ${id(5)}; 1 newer image has passed, the newest is ${id(1)}`,
+    ]);
+  });
+
+  test('a pointer to an image that no group launches and no instance runs is reported, where there are groups', () => {
+    const parameters = [points(id(5))];
+    const moved = { user: 'group web', group: 'web', launches: [{ imageId: 'ami-00000000000000099' }] };
+    const running = { id: 'i-1', state: 'running', imageId: id(5) };
+    expect(says([image(5)], { parameters })).toEqual([]);
+    expect(says([image(5)], { parameters, launchers: [moved] })).toEqual([
+      `/ami/web/prod names ${id(5)}, which no group or instance in this region runs`,
+    ]);
+    expect(says([image(5)], { parameters, launchers: [moved], instances: [running] })).toEqual([]);
+  });
+
   test('groups and their instances are reported when they differ from the pointer', () => {
     const launchers = [
       { user: 'group web', group: 'web', launches: [{ imageId: id(2) }] },

@@ -33,7 +33,6 @@ export interface InstanceFact {
   readonly id: string;
   readonly state: string;
   readonly imageId: string;
-  /** The Auto Scaling group that it belongs to. */
   readonly group?: string | undefined;
 }
 
@@ -41,7 +40,6 @@ export interface InstanceFact {
 export interface Launcher {
   /** The subject of a sentence: "group web". */
   readonly user: string;
-  /** Its name, where it is an Auto Scaling group. */
   readonly group?: string | undefined;
   readonly launches: readonly LaunchSource[];
   /** What it creates additional volumes from. */
@@ -73,7 +71,6 @@ export interface ParameterFact {
   readonly history: readonly { readonly version: number; readonly value: string; readonly description: string }[];
 }
 
-/** One reason why an image may still be launched. */
 export interface Edge {
   /** Or the ID of a snapshot that volumes are created from at launch. */
   readonly imageId: string;
@@ -86,6 +83,8 @@ export interface PointerNames {
   readonly prefixes: readonly string[];
   /** Matches the pointer of every environment and the names below it, such as its candidate; those have the group `below`. */
   readonly pattern: RegExp;
+  /** The environment of a pointer; undefined where its name has none. */
+  environmentOf(name: string): string | undefined;
 }
 
 const IMAGE_ID = new RegExp(`\\b${AMI_ID}\\b`, 'g');
@@ -183,10 +182,18 @@ export function numberedVersions(launchers: readonly Launcher[]): ReadonlyMap<st
 
 /** The names that pointer templates such as `/ami/{family}/{environment}` stand for. A name that is a pointer itself is not below another. */
 export function pointerNames(templates: readonly string[], family: string): PointerNames {
-  const literals = templates.map(template => template.replaceAll('{family}', family).split(/\{(?:environment|architecture)\}/));
-  const one = literals.map(parts => parts.map(part => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('[^/]+')).join('|');
+  const named = templates.map(template => template.replaceAll('{family}', family));
+  const literal = (part: string) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+  const source = (template: string, environment: string) =>
+    template
+      .split(/(\{environment\}|\{architecture\})/)
+      .map(part => (part === '{environment}' ? environment : part === '{architecture}' ? '[^/]+' : literal(part)))
+      .join('');
+  const one = named.map(template => source(template, '[^/]+')).join('|');
+  const each = named.map(template => new RegExp(`^${source(template, '([^/]+)')}$`));
   return {
-    prefixes: [...new Set(literals.map(([prefix = '']) => prefix))],
+    prefixes: [...new Set(named.map(template => template.split(/\{(?:environment|architecture)\}/)[0] ?? ''))],
     pattern: new RegExp(`^(?:(?:${one})|(?:${one})(?<below>/.+))$`),
+    environmentOf: name => each.flatMap(pattern => pattern.exec(name)?.[1] ?? [])[0],
   };
 }

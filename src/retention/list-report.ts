@@ -3,7 +3,8 @@ import { code, columns, nonBreaking, text } from '../kit/markdown.ts';
 import { type Image, identity, type TagScheme } from '../model/image.ts';
 import type { ImageUser } from '../model/image-users.ts';
 import { verdictOf } from '../model/verdict.ts';
-import type { Drift } from './rules/drift.ts';
+import { isVetoed } from '../model/veto.ts';
+import type { Drift, Environment } from './rules/drift.ts';
 import { formatAge, shortAccounts, sizeOf } from './rules/inventory.ts';
 
 /** A list of images as text and Markdown. Tags and names are untrusted and escaped. */
@@ -18,6 +19,7 @@ export interface ListedImage {
 }
 
 export interface Listing {
+  readonly environments: readonly Environment[];
   readonly images: readonly ListedImage[];
   readonly drift: readonly (Drift & { readonly region: string })[];
 }
@@ -71,7 +73,7 @@ function userCell(users: ListedImage['users']): string {
 const VERDICTS: Readonly<Record<string, string>> = { passed: nonBreaking('✅ passed'), failed: nonBreaking('❌ failed'), none: '' };
 
 /** The summary: count and cost, then drift, then the images. */
-export function formatPage({ images, drift }: Listing, format: ListFormat): string {
+export function formatPage({ images, environments, drift }: Listing, format: ListFormat): string {
   if (images.length === 0)
     return `### Images of ${text(format.family)}\n\n**No image** of this family exists in ${format.regions.join(', ')}.`;
   const own = images.filter(({ isShared }) => !isShared).map(({ image }) => image);
@@ -83,14 +85,40 @@ export function formatPage({ images, drift }: Listing, format: ListFormat): stri
   const idle = isKnown ? `, ${unused} unused` : '';
   const agreement = isKnown && drift.length === 0 ? ['✅ No drift: pointers, groups and instances agree.'] : [];
   return [
-    `### Images of ${text(format.family)}`,
+    formatTitle(images, environments, format),
     `**${formatCount(images.length, 'image')}** in ${format.regions.join(', ')}${idle}: at most ${gib} GiB, ${formatDollars(perMonth)} a month.${others}`,
     ...(drift.length === 0 ? agreement : [driftTable(drift, format)]),
-    imageTable(images, format),
+    imageTable(images, environments, format),
   ].join('\n\n');
 }
 
-function imageTable(images: readonly ListedImage[], { scheme, now, regions, whereUsed, pricePerGib }: ListFormat): string {
+/** What every environment runs: "web: prod 1.0.0 · stage 1.3.0". */
+function formatTitle(images: readonly ListedImage[], environments: readonly Environment[], { family, scheme }: ListFormat): string {
+  const versions = environments.map(({ name, imageId }) => {
+    const image = images.find(listed => listed.image.id === imageId)?.image;
+    return `${name} ${(image && identity(image, scheme, 'version')) ?? imageId}`;
+  });
+  const unique = [...new Set(versions)].sort();
+  return unique.length === 0 ? `### Images of ${text(family)}` : `### ${text(family)}: ${unique.map(text).join(' · ')}`;
+}
+
+/** A column for each environment: which image it runs, ran before, and does not take. */
+const environmentColumns = (environments: readonly Environment[], scheme: TagScheme) =>
+  [...new Set(environments.map(({ name }) => name))].sort().map(name => {
+    const ofName = environments.filter(environment => environment.name === name);
+    const cell = ({ image }: ListedImage) => {
+      if (ofName.some(({ imageId }) => imageId === image.id)) return nonBreaking('🟢 current');
+      if (isVetoed(image, scheme, name)) return nonBreaking('⛔ vetoed');
+      return ofName.some(({ previousId }) => previousId === image.id) ? nonBreaking('⬅️ previous') : '';
+    };
+    return [text(name), cell] as const;
+  });
+
+function imageTable(
+  images: readonly ListedImage[],
+  environments: readonly Environment[],
+  { scheme, now, regions, whereUsed, pricePerGib }: ListFormat,
+): string {
   const architectures = new Set(images.map(({ image }) => image.architecture));
   const stateOf = ({ image }: ListedImage) => image.state + (isDeprecated(image.deprecatedAt, now) ? ', deprecated' : '');
   return columns<ListedImage>(images, [
@@ -103,6 +131,7 @@ function imageTable(images: readonly ListedImage[], { scheme, now, regions, wher
     ['State', stateOf, images.some(listed => stateOf(listed) !== 'available')],
     ['Age', ({ image }) => formatAge(image, scheme, now)],
     ['Verdict', ({ image }) => VERDICTS[verdictOf(image, scheme).result] ?? text(verdictOf(image, scheme).result)],
+    ...environmentColumns(environments, scheme),
     ['Used by', ({ users }) => userCell(users), whereUsed],
     ['GiB', ({ image }) => String(image.sizeGiB)],
     [nonBreaking('A month'), ({ image, isShared }) => (isShared ? '' : formatDollars(sizeOf([image], pricePerGib).perMonth))],

@@ -1,4 +1,4 @@
-import { AccessError } from '../kit/errors.ts';
+import { ActionError, CancelledError } from '../kit/errors.ts';
 import { flag } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { common, family, regions, regionsOf } from '../model/common-settings.ts';
@@ -8,7 +8,7 @@ import type { Deps } from '../ports/deps.ts';
 import { pointer, schemeOf } from '../selection/settings.ts';
 import { findUsers, pointersOf, price, type UserOptions, type Users, users as userSettings } from './find-users.ts';
 import { formatLines, formatPage, type Listing, toOutput } from './list-report.ts';
-import { driftOf } from './rules/drift.ts';
+import { driftOf, environmentsOf } from './rules/drift.ts';
 import { shortAccounts } from './rules/inventory.ts';
 import { formatNoFamily } from './survey.ts';
 
@@ -60,7 +60,11 @@ async function listFamily(options: ListOptions, deps: ListDeps): Promise<Listing
   const listings = await Promise.all(regionsOf(options).map(region => listRegion(region, options, deps)));
   const images = listings.flatMap(listing => listing.images).sort((a, b) => newestFirst(schemeOf(options))(a.image, b.image));
   if (images.length === 0) await warnOfEmptyFamily(options, deps);
-  return { images, drift: listings.flatMap(({ drift }) => drift) };
+  return {
+    images,
+    environments: listings.flatMap(({ environments }) => environments),
+    drift: listings.flatMap(({ drift }) => drift),
+  };
 }
 
 /** A misspelt name matches nothing, which an empty table does not show. */
@@ -79,16 +83,17 @@ async function listRegion(region: string, options: ListOptions, deps: ListDeps):
   const users = options.whereUsed && images.length > 0 ? await whereUsed(region, options, deps) : undefined;
   return {
     images: images.map(image => ({ image, region, users: users && usersOf(users.all, image), isShared: image.ownerId !== own })),
+    environments: users === undefined ? [] : environmentsOf(users.facts, pointersOf(options)),
     drift: users === undefined ? [] : driftOf(images, users.facts, pointersOf(options), scheme).map(one => ({ ...one, region })),
   };
 }
 
-/** Missing permissions do not fail a list: it reports what is unknown. */
+/** A source that cannot be read does not fail a list: it reports what is unknown. */
 async function whereUsed(region: string, options: ListOptions, { report, inRegion }: ListDeps): Promise<Users | undefined> {
   try {
     return await report.step(`Find where they are used in ${region}`, () => findUsers(options, inRegion({ region }), report));
   } catch (failure) {
-    if (!(failure instanceof AccessError)) throw failure;
+    if (!(failure instanceof ActionError) || failure instanceof CancelledError) throw failure;
     report.warn(`Where the images in ${region} are used is unknown: ${failure.message}`);
     return undefined;
   }

@@ -1,6 +1,8 @@
 import { type Image, newestFirst, type TagScheme } from '../../model/image.ts';
 import { imageIdsIn, ofLauncher, type PointerNames, type UserFacts } from '../../model/image-users.ts';
+import { previousImageId } from '../../model/pointer.ts';
 import { verdictOf } from '../../model/verdict.ts';
+import { isVetoed } from '../../model/veto.ts';
 import { formatImage } from './inventory.ts';
 
 /** Where reality differs from what the pointer names. */
@@ -10,34 +12,61 @@ export interface Drift {
   readonly says: string;
 }
 
+/** What an environment runs, as its pointer and the history of that say. */
+export interface Environment {
+  /** Its name, or that of its pointer where the name has no environment. */
+  readonly name: string;
+  readonly pointer: string;
+  readonly imageId: string;
+  readonly previousId: string | undefined;
+}
+
+export const environmentsOf = (facts: UserFacts, pointers: PointerNames): readonly Environment[] =>
+  facts.parameters
+    .filter(({ name }) => pointers.pattern.test(name) && pointers.pattern.exec(name)?.groups?.['below'] === undefined)
+    .flatMap(({ name, value, history }) =>
+      imageIdsIn(value).map(imageId => ({
+        name: pointers.environmentOf(name) ?? name,
+        pointer: name,
+        imageId,
+        previousId: previousImageId(history),
+      })),
+    );
+
 export function driftOf(images: readonly Image[], facts: UserFacts, pointers: PointerNames, scheme: TagScheme): readonly Drift[] {
   const family = [...images].sort(newestFirst(scheme));
-  const pointed = facts.parameters
-    .filter(({ name }) => pointers.pattern.test(name) && pointers.pattern.exec(name)?.groups?.['below'] === undefined)
-    .flatMap(({ name, value }) => imageIdsIn(value).map(imageId => ({ name, imageId })));
+  const environments = environmentsOf(facts, pointers);
   const ours = new Set(family.map(({ id }) => id));
   return [
-    ...pointed.flatMap(pointer => behind(pointer, family, scheme)),
-    ...groups(facts, ours, new Set(pointed.map(({ imageId }) => imageId))),
+    ...environments.flatMap(environment => [...behind(environment, family, scheme), ...notRun(environment, family, facts, scheme)]),
+    ...groups(facts, ours, new Set(environments.map(({ imageId }) => imageId))),
   ];
 }
 
-/** A pointer that does not name the newest passed image, or names one that does not exist. */
-function behind({ name, imageId }: { name: string; imageId: string }, family: readonly Image[], scheme: TagScheme): Drift[] {
+/** A pointer that does not name the newest image that may be promoted there, or names one that does not exist. */
+function behind({ name, pointer, imageId }: Environment, family: readonly Image[], scheme: TagScheme): Drift[] {
   const image = family.find(({ id }) => id === imageId);
-  if (image === undefined) return [{ who: name, says: `names ${imageId}, which is not an image of the family in this region` }];
+  if (image === undefined) return [{ who: pointer, says: `names ${imageId}, which is not an image of the family in this region` }];
   const passed = family.filter(
     other => other.architecture === image.architecture && other.state === 'available' && verdictOf(other, scheme).result === 'passed',
   );
-  const newer = passed.filter(other => other !== image && newestFirst(scheme)(other, image) < 0);
+  // One that was rolled back there is not what the environment lacks.
+  const newer = passed.filter(other => other !== image && newestFirst(scheme)(other, image) < 0 && !isVetoed(other, scheme, name));
   const [newest] = newer;
   if (newest === undefined) return [];
-  return [
-    {
-      who: name,
-      says: `names ${formatImage(image, scheme)}; ${newer.length} newer ${newer.length === 1 ? 'image has' : 'images have'} passed, the newest is ${formatImage(newest, scheme)}`,
-    },
-  ];
+  const count = `${newer.length} newer ${newer.length === 1 ? 'image has' : 'images have'} passed`;
+  return [{ who: pointer, says: `names ${formatImage(image, scheme)}; ${count}, the newest is ${formatImage(newest, scheme)}` }];
+}
+
+/** In a region with groups, an image that none of them launches: a group was moved by another process, or never rolled out. */
+function notRun({ pointer, imageId }: Environment, family: readonly Image[], facts: UserFacts, scheme: TagScheme): Drift[] {
+  const image = family.find(({ id }) => id === imageId);
+  const launchers = facts.launchers.filter(({ group }) => group !== undefined);
+  if (image === undefined || launchers.length === 0) return [];
+  const isRun =
+    facts.instances.some(instance => instance.imageId === imageId && instance.state !== 'terminated') ||
+    launchers.some(launcher => ofLauncher(launcher, facts).some(edge => edge.imageId === imageId));
+  return isRun ? [] : [{ who: pointer, says: `names ${formatImage(image, scheme)}, which no group or instance in this region runs` }];
 }
 
 /** Groups that launch an image that no pointer names, and instances that run another image than their group launches. */
