@@ -197,6 +197,38 @@ describe('refused before the first write', () => {
   });
 });
 
+describe('traps: a group that is not ours to roll out', () => {
+  test('T1: it launches images of another family, unless it is adopted', async () => {
+    const { a } = await stage();
+    const edge = l.image('edge', { 'ami-action:family': 'edge' });
+    const mark = l.lab.calls.mark();
+    const refused = await promote(edge, { family: 'edge' });
+    expect([refused.exitCode, refused.outputs['outcome']]).toEqual([1, 'rejected']);
+    expect(refused.errors.join('\n')).toContain(`web launches ${a} of family "web", not of "edge"`);
+    expect(writes(mark)).toEqual([]);
+    expectUntouched(a);
+    expect((await promote(edge, { family: 'edge', 'adopt-groups': 'true' })).exitCode).toBe(0);
+    expect([l.runs('web'), l.pointer('/ami/edge/stage')]).toEqual([[edge, edge], edge]);
+  });
+
+  test('T1, T2: the file is for another family, or names the group in another environment too', async () => {
+    const { b } = await stage();
+    const file = (content: string) => ({ files: { '.github/ami.yml': content } });
+    const mark = l.lab.calls.mark();
+    const foreign = await promote(b, { groups: '' }, file('family: orders\ngroups: [web]\n'));
+    expect([foreign.outputs['outcome'], foreign.errors.join('\n')]).toEqual([
+      'usage',
+      expect.stringContaining('"family" is "web" under "with:", but "groups" of .github/ami.yml is for family "orders"'),
+    ]);
+    const twice = await promote(b, { groups: '' }, file('environments:\n  stage: { groups: [web] }\n  prod: { groups: [web] }\n'));
+    expect([twice.outputs['outcome'], twice.errors.join('\n')]).toEqual([
+      'usage',
+      expect.stringContaining('"web" is in "groups" of stage and in prod (.github/ami.yml): give each environment its own groups.'),
+    ]);
+    expect(l.lab.calls.count(undefined, mark)).toBe(0);
+  });
+});
+
 describe('the template version', () => {
   test('scenario 51: created, and the answer lost: one version exists', async () => {
     const { b } = await stage();

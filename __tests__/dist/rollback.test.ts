@@ -1,5 +1,6 @@
 import { afterAll, afterEach, expect, test } from '@jest/globals';
 import { images } from '../../lab/ec2/images.ts';
+import { dropTags } from '../../lab/ec2/state.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { POINTER, type RollLab, rollLab } from './roll-lab.ts';
 
@@ -39,6 +40,23 @@ test('after success, twice: c, then b, then a; the third time is refused with th
   expect([third.exitCode, third.outputs['outcome']]).toEqual([1, 'rejected']);
   expect(third.errors.join('\n')).toContain(`No image to roll back to: stage runs ${a}, and ran no image before it.`);
   expect(third.errors.join('\n')).toContain(`${POINTER} also named ${b}, ${c}`);
+});
+
+test('blocker B3: after the first promotion it goes back to what the group launched, without tags and verdict', async () => {
+  l = await rollLab({ speed: 400, timings: { boot: 1, statusChecks: 1, targetHealth: 1, shutdown: 1 } });
+  const [a, b] = [l.image('web-a'), l.image('web-b')];
+  dropTags(l.place, a, 'all');
+  await l.group('web', { LaunchTemplateId: await l.template('web', { ImageId: a }), Version: '1' });
+  const promoted = await promote(b);
+  expect([promoted.exitCode, promoted.outputs['previous-ami-id']]).toEqual([0, a]);
+  expect(promoted.summary).toMatch(new RegExp(`^### ✅ stage now runs web ccccccc \\(was ${a}\\)`));
+  const ran = await back({ emergency: 'true', bake: '2m' });
+  expect([ran.exitCode, ran.outputs['ami-id'], stateNow(), vetoed(b)]).toEqual([
+    0,
+    a,
+    { runs: [a], pointer: a, candidate: false },
+    'stage',
+  ]);
 });
 
 test('the next push does not bring back what was rolled back', async () => {

@@ -3,7 +3,7 @@ import { UsageError } from '../../src/kit/errors.ts';
 import { run as promote } from '../../src/rollout/promote.ts';
 import { run as rollback } from '../../src/rollout/rollback.ts';
 import { type Brakes, closedBy, parseWindow, type Window } from '../../src/rollout/rules/brakes.ts';
-import { B, C, failureOf, group, parameter, rollWorld, settings } from './roll-world.ts';
+import { A, B, C, failureOf, group, image, parameter, rollWorld, settings } from './roll-world.ts';
 
 const at = (text: string) => Date.parse(text);
 const closed = (brakes: { freeze?: string; windows?: readonly string[] }, now: string) => {
@@ -145,5 +145,46 @@ describe('brakes on a promotion', () => {
     expect(failure).toEqual(
       new UsageError(['"windows" must be days, hours and a time zone, such as "Mon-Fri 09:00-16:00 Europe/Berlin", got "Mon-Fri"']),
     );
+  });
+});
+
+describe('an older image that a person picked', () => {
+  const [older, newer] = [
+    { ...image(A), createdAt: new Date(1000) },
+    { ...image(B), createdAt: new Date(2000) },
+  ];
+  const start = { images: [older, newer, { ...image(C), createdAt: new Date(3000) }], pointer: [A, B], was: B };
+  const byHand = (event: string) => {
+    const made = rollWorld(start);
+    Object.assign(made.world.run, { event });
+    return made;
+  };
+
+  test('holds the environment until it is released', async () => {
+    const made = byHand('workflow_dispatch');
+    await promote({ ...settings, image: A }, made.world);
+    Object.assign(made.world.run, { event: 'push' });
+    await expect(promote({ ...settings, image: C }, made.world)).rejects.toThrow(
+      `Refused to promote ${C} in stage: stage is held on ${A}, an older image that a person picked (/ami/web/stage version 3): set "release: true" to promote another one`,
+    );
+    expect((await promote({ ...settings, image: A }, made.world)).outcome).toBe('unchanged');
+    expect((await promote({ ...settings, image: C, release: true }, made.world)).outcome).toBe('done');
+    expect((await promote({ ...settings, image: B }, made.world)).outcome).toBe('done');
+  });
+
+  test('is passed by a rollback', async () => {
+    const made = byHand('workflow_dispatch');
+    await promote({ ...settings, image: A }, made.world);
+    expect(await rollback({ ...settings, image: 'previous' }, made.world)).toMatchObject({ outputs: { amiId: B } });
+  });
+
+  test.each([
+    ['a push', 'push', A],
+    ['a newer image', 'workflow_dispatch', C],
+    ['a selector that moves', 'workflow_dispatch', 'latest'],
+  ])('%s holds nothing', async (_, event, selector) => {
+    const made = byHand(event);
+    await promote({ ...settings, image: selector }, made.world);
+    expect(made.state.parameters.get('/ami/web/stage')?.[0]?.description).toMatch(/^ami-action promote: was/);
   });
 });

@@ -214,6 +214,7 @@ export const settings = {
   soakTime: undefined,
   pin: undefined,
   adoptGroups: false,
+  release: false,
   freeze: undefined as string | undefined,
   windows: undefined as readonly string[] | undefined,
   emergency: false,

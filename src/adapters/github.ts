@@ -72,6 +72,7 @@ export function runFacts(cancelled: AbortSignal): Run {
     attempt: fact('GITHUB_RUN_ATTEMPT') || '1',
     job: fact('GITHUB_JOB'),
     actor: fact('GITHUB_ACTOR'),
+    event: fact('GITHUB_EVENT_NAME'),
     url: fact('GITHUB_REPOSITORY') && `${fact('GITHUB_SERVER_URL')}/${fact('GITHUB_REPOSITORY')}/actions/runs/${fact('GITHUB_RUN_ID')}`,
     workspace,
     temp: fact('RUNNER_TEMP') || join(workspace, '.ami-action-temp'),

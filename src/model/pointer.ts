@@ -39,15 +39,24 @@ export const candidateName = (pointer: string): string => `${pointer}${CANDIDATE
 /** The description of a version of pointer or candidate; AWS keeps it with the version. At most 1024 characters. */
 export const pointerDescription = (
   operation: RolloutOperation,
-  facts: { was: string | undefined; commit: string | undefined; run: string },
-): string => `ami-action ${operation}: was ${facts.was ?? 'nothing'}, commit ${facts.commit ?? 'unknown'}, run ${facts.run}`.slice(0, 1024);
+  facts: { was: string | undefined; commit: string | undefined; run: string; held?: boolean },
+): string =>
+  `ami-action ${operation}: ${facts.held ? 'held, ' : ''}was ${facts.was ?? 'nothing'}, commit ${facts.commit ?? 'unknown'}, run ${facts.run}`.slice(
+    0,
+    1024,
+  );
 
 /** The facts of a description that the action wrote; undefined for any other. */
 export function parseDescription(
   description: string,
-): { readonly operation: RolloutOperation; readonly was: string | undefined } | undefined {
-  const [, operation, was] = /^ami-action (promote|rollback): was (\S+),/.exec(description) ?? [];
-  return operation === undefined ? undefined : { operation: operation as RolloutOperation, was: was === 'nothing' ? undefined : was };
+): { readonly operation: RolloutOperation; readonly was: string | undefined; readonly held?: true } | undefined {
+  const [, operation, held, was] = /^ami-action (promote|rollback): (held, )?was (\S+),/.exec(description) ?? [];
+  if (operation === undefined) return undefined;
+  return {
+    operation: operation as RolloutOperation,
+    was: was === 'nothing' ? undefined : was,
+    ...(held === undefined ? {} : { held: true }),
+  };
 }
 
 /** Why AWS will refuse one more version; undefined when it will not. https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html */

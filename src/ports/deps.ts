@@ -80,6 +80,8 @@ export interface Run {
   readonly attempt: string;
   readonly job: string;
   readonly actor: string;
+  /** What started the workflow: push, workflow_dispatch, ...; `terminal` outside GitHub. */
+  readonly event: string;
   readonly url: string;
   readonly workspace: string;
   /** Emptied by the runner after the job. */

@@ -58,6 +58,10 @@ export const guardSettings = {
       neededBy: 'environments that change in working hours only',
     }),
   ),
+  release: flag('Promote although a person holds the environment on an older image.', false, {
+    ...withOnly,
+    neededBy: 'teams that went back to an older image by hand',
+  }),
   adoptGroups: flag('Take over groups that launch images of another family, or that another environment of the file names too.', false, {
     ...withOnly,
     neededBy: 'teams that move a group to another family',

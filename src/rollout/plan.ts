@@ -36,6 +36,9 @@ export interface PromotionOrder extends Admission {
   readonly roll: RolloutOptions;
   /** Groups that launch images of another family are taken over. */
   readonly adoptGroups?: boolean;
+  readonly isHandPicked?: boolean;
+  /** A held environment is released. */
+  readonly release?: boolean;
 }
 
 export interface Promotion extends PromotionOrder {
@@ -43,6 +46,8 @@ export interface Promotion extends PromotionOrder {
   readonly refusals: readonly string[];
   /** Of the image; those of a group are in its plan. */
   readonly warnings: readonly string[];
+  /** A person picked an older image, which stays until it is released. */
+  readonly held: boolean;
   /** The image that this one replaces, where it could be read. */
   readonly replaced: Image | undefined;
   /** When a freeze or closed window ends. */
@@ -64,7 +69,10 @@ export async function planPromotion(order: PromotionOrder, aws: PromotionClients
   const ran = operation === 'rollback' && (order.ran === true || (groups.length > 0 && groups.every(hasVersion)));
   const closed = order.guards?.brakes === undefined ? undefined : closedBy(order.guards.brakes, order.environment, order.now ?? 0);
   const touched = groups.filter(({ action }) => action !== 'nothing').map(({ facts: { group } }) => group);
+  const replaced = [current, ...launched.map(each => each.image)].find(each => each !== undefined && each.id === was);
+  const held = operation === 'promote' && order.isHandPicked === true && isOlder(image, replaced);
   const refusals = [
+    ...(operation === 'rollback' || order.release || held ? [] : heldRefusals(pointer, image.id, order.environment)),
     ...(closed?.reasons ?? []),
     ...(operation === 'promote' ? holdRefusals(touched, scheme) : []),
     ...imageRefusals(image, { ...order, ran }),
@@ -73,13 +81,12 @@ export async function planPromotion(order: PromotionOrder, aws: PromotionClients
     ...(moves ? pointerRefusals(pointer.name, pointer.current, pointer.history) : []),
     ...groups.flatMap(group => group.refusals),
   ];
-  const replaced = [current, ...launched.map(each => each.image)].find(each => each !== undefined && each.id === was);
   const warnings = [
     ...terraformWarnings(touched),
     ...(ran ? ranWarnings(image, scheme) : []),
     ...(was === undefined ? memoryWarnings(launched, order) : []),
   ];
-  return { ...order, roll, was, ran, groups, refusals, warnings, replaced, opensAt: closed?.opensAt };
+  return { ...order, roll, was, ran, held, groups, refusals, warnings, replaced, opensAt: closed?.opensAt };
 }
 
 const hasVersion = ({ changes }: GroupPlan): boolean => changes.length > 0 && changes.every(({ to }) => to !== undefined);
@@ -91,6 +98,18 @@ function launchedBefore(launched: readonly Launched[], { current, candidate }: P
   if (begun?.was !== undefined) return begun.operation === 'promote' ? begun.was : candidate?.value;
   const [id, ...others] = new Set(launched.map(each => each.id));
   return others.length > 0 || id === imageId ? undefined : id;
+}
+
+const isOlder = ({ createdAt }: Image, other: Image | undefined): boolean =>
+  createdAt !== undefined && other?.createdAt !== undefined && createdAt < other.createdAt;
+
+/** Until a person releases it, an image that was picked by hand stays. */
+function heldRefusals({ name, current, history }: PointerState, imageId: string, environment: string): string[] {
+  const now = history.find(({ version }) => version === current?.version);
+  if (now === undefined || now.value === imageId || parseDescription(now.description)?.held !== true) return [];
+  return [
+    `${environment} is held on ${now.value}, an older image that a person picked (${name} version ${now.version}): set "release: true" to promote another one`,
+  ];
 }
 
 /** When an unfinished run moved the pointer: its candidate still exists. */

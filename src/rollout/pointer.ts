@@ -22,6 +22,8 @@ export interface Move {
   readonly pointer: PointerState;
   /** The image that this one replaces. */
   readonly was: string | undefined;
+  /** A person chose this image, and it is older than the one before: it stays until a person releases it. */
+  readonly held?: boolean;
 }
 
 export async function readPointer(name: string, { parameters }: PointerClients): Promise<PointerState> {
@@ -137,6 +139,7 @@ async function isAllOurs(move: Move, from: number, deps: PointerDeps, { paramete
 const describe = (move: Move, { run }: PointerDeps): string =>
   pointerDescription(move.operation, {
     was: move.was,
+    held: move.held === true,
     commit: identity(move.image, move.scheme, 'commit'),
     run: run.url === '' ? 'outside GitHub' : `${run.url} attempt ${run.attempt}`,
   });

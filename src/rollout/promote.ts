@@ -118,9 +118,23 @@ const orderOf =
     // An unfinished run may have moved the pointer already.
     const was = pointer.current?.value === image.id ? previousImageId(pointer.history) : pointer.current?.value;
     const reason = image === home ? homeReason : `the same image as ${home.id}, in ${region}`;
-    const facts = { image, reason, was, pointer, guards, unsigned, scheme: schemeOf(inputs), now: deps.clock.now() };
+    const facts = {
+      image,
+      reason,
+      was,
+      pointer,
+      guards,
+      unsigned,
+      scheme: schemeOf(inputs),
+      now: deps.clock.now(),
+      isHandPicked: isHandPicked(inputs, deps),
+    };
     return { ...inputs, ...facts, operation: 'promote', roll: inputs };
   };
+
+/** A person started the workflow and named the image. */
+const isHandPicked = ({ image }: PromoteInputs, { run }: PromoteDeps): boolean =>
+  ['workflow_dispatch', 'terminal'].includes(run.event) && /^(ami-|commit:|version:|previous)/.test(image);
 
 /** An earlier run moved the pointers and ended before it removed the candidates. */
 async function finishEarlierRun(plans: readonly RegionPlan[], check: Check | undefined): Promise<void> {

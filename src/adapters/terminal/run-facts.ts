@@ -21,6 +21,7 @@ export async function terminalRun(folder: string, temp: string, cancelled: Abort
     attempt: '1',
     job: 'terminal',
     actor: userInfo().username,
+    event: 'terminal',
     url: '',
     workspace: folder,
     temp,

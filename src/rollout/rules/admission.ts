@@ -132,7 +132,7 @@ export interface Launched {
 export const familyRefusals = (launched: readonly Launched[], { family, scheme }: Pick<Admission, 'family' | 'scheme'>): string[] =>
   launched.flatMap(({ group, id, image }) => {
     const other = image === undefined ? undefined : identity(image, scheme, 'family');
-    if (other === undefined || other === family) return [];
+    if (other === undefined || other === '' || other === family) return [];
     return [
       `${group} launches ${id} of family "${other}", not of "${family}": check "groups" and "family", or set "adopt-groups: true" to take the group over`,
     ];
