@@ -241,7 +241,7 @@ test.each(
 )('a settings file in %s is understood by every mode, for each of its environments', (_, content) => {
   const { top, environments, problems } = parseConfigFile('ami.yml', content);
   expect([problems, top.values['family'] === undefined]).toEqual([[], false]);
-  const given = { image: 'latest', region: 'eu-central-1', 'keep-newest': '5', checks: '[disk]', architecture: 'arm64' };
+  const given = { image: 'latest', region: 'eu-central-1', 'keep-newest': '5', images: 'web-*', checks: '[disk]', architecture: 'arm64' };
   for (const [mode, { settings }] of Object.entries(modes)) {
     const own = Object.fromEntries(Object.entries(given).filter(([name]) => Object.keys(settings).map(kebab).includes(name)));
     for (const environment of [...Object.keys(environments), ...(Object.hasOwn(settings, 'environment') ? [] : [undefined])])

@@ -116,6 +116,24 @@ test('the reusable workflow takes text with empty defaults only, so that the fil
   ).toEqual([]);
 });
 
+// In the file a branch could change them, so the pipeline takes them from its caller.
+test('the guards that a file may not hold reach the jobs of the pipeline', () => {
+  // Decisions of one run, or of a runner.
+  const oneRun = ['allow-instance-role', 'allow-public', 'unshare', 'disable', 'retire-family', 'adopt-groups', 'dry-run', 'github-token'];
+  const given = Object.values(read(PIPELINE).jobs).flatMap(({ steps = [] }) =>
+    steps.flatMap(({ uses, with: to = {} }) => {
+      const mode = /^\$\/(\w+)$/.exec(uses ?? '')?.[1];
+      return mode === undefined ? [] : [{ mode, to }];
+    }),
+  );
+  expect(given.map(({ mode }) => mode)).toEqual(['build', 'validate', 'share', 'promote', 'prune']);
+  for (const { mode, to } of given) {
+    const guards = Object.entries(modes[mode]?.settings ?? {}).filter(([, { withOnly }]) => withOnly === true);
+    const missing = guards.map(([key]) => kebab(key)).filter(name => to[name] === undefined && !oneRun.includes(name));
+    expect([mode, missing]).toEqual([mode, []]);
+  }
+});
+
 test('callers give the reusable workflow only what it takes', () => {
   const known = Object.keys(read(PIPELINE).on.workflow_call?.inputs ?? {});
   const given = callers.flatMap(path => Object.values(read(path).jobs).flatMap(job => Object.keys(job.with ?? {})));
