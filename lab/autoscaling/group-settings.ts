@@ -53,9 +53,6 @@ export function completeRecipe(place: Place, { LaunchConfigurationName, LaunchTe
   const Overrides = policy.Overrides?.map(({ LaunchTemplateSpecification: own, ...override }) =>
     own === undefined ? override : { ...override, LaunchTemplateSpecification: complete(place, own) },
   );
-  // AWS takes different weights. The lab counts instances, so it needs the same weight everywhere.
-  if (new Set(Overrides?.map(({ WeightedCapacity }) => WeightedCapacity)).size > 1)
-    throw invalid('This lab takes one weight for all overrides of a mixed instances policy.');
   return {
     MixedInstancesPolicy: {
       LaunchTemplate: { LaunchTemplateSpecification: complete(place, policy.LaunchTemplateSpecification), Overrides: Overrides ?? [] },

@@ -16,10 +16,13 @@ export const invalid = (message: string): AwsError => new AwsError('ValidationEr
 
 export const isSuspended = (group: Group, process: string): boolean => group.suspended.has(process);
 
-/** Weight of one instance, in units of the desired capacity. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-mixed-instances-groups-instance-weighting.html */
+/**
+ * Weight of one instance, in units of the desired capacity. Overrides with different weights count as one each.
+ * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-mixed-instances-groups-instance-weighting.html
+ */
 export function weightOf({ recipe }: Pick<Group, 'recipe'>): number {
-  const [first] = recipe.MixedInstancesPolicy?.LaunchTemplate?.Overrides ?? [];
-  return Number(first?.WeightedCapacity ?? 1);
+  const weights = new Set(recipe.MixedInstancesPolicy?.LaunchTemplate?.Overrides?.map(({ WeightedCapacity }) => WeightedCapacity));
+  return weights.size === 1 ? Number([...weights][0] ?? 1) : 1;
 }
 
 /** How many instances reach the desired capacity. */
