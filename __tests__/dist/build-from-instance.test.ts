@@ -138,6 +138,14 @@ describe('build from a running instance', () => {
     expect(next.outputs).toMatchObject({ built: 'true', outcome: 'done', 'image-name': 'unlucky' });
   });
 
+  test('that EC2 does not show at once is waited for', async () => {
+    const heal = lab.faults.add({ operation: 'DescribeImages', action: { hideNewIds: 2 } });
+    const ran = await save({ name: 'not-yet', rebuild: 'always' }, '6');
+    heal();
+    expect(ran.errors).toEqual([]);
+    expect(ran.outputs).toMatchObject({ built: 'true', outcome: 'done', 'ami-id': named('not-yet')[0]?.id });
+  });
+
   test('whose answer got lost is made once', async () => {
     const heal = lab.faults.add({ operation: 'CreateImage', times: 1, action: { reset: 'after' } });
     const ran = await save({ name: 'lost-answer' }, 'd');

@@ -1,7 +1,8 @@
 import { RejectedError, UsageError, withDetails } from '../kit/errors.ts';
+import { waitFor } from '../kit/wait.ts';
 import { type Image, identity, newestFirst, type Tags, tagKey, unavailableReason } from '../model/image.ts';
 import { provenBad } from '../model/veto.ts';
-import type { Deps } from '../ports/deps.ts';
+import type { Deps, RegionClients } from '../ports/deps.ts';
 import type { Instance } from '../ports/instances.ts';
 import { adopt, type BuiltImage } from './adopt.ts';
 import type { BuildPlan } from './plan.ts';
@@ -57,10 +58,24 @@ export async function captureInstance(
     (await aws.capture.image({ instanceId: instance.id, name: plan.name, noReboot: options.noReboot, tags })) ??
     (await findCreatedImage(plan, deps, options.region));
   deps.report.info(`Creating ${id} from ${instance.id}, which ${options.noReboot ? 'keeps running' : 'restarts'}.`);
-  const created = await aws.images.get(id);
-  if (created === undefined) throw new RejectedError(`${id} was created from ${instance.id}, but EC2 does not find it.`);
+  const created = await waitUntilVisible(id, aws, deps).catch(failure => {
+    throw withDetails(failure, { leftovers: [`${id} in ${options.region}, not in the family yet: a later run of this commit adopts it`] });
+  });
   return finishCapture(created, options, plan, deps);
 }
+
+/** An ID may be unknown for seconds after it was created. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html */
+const waitUntilVisible = (id: string, { images }: Pick<RegionClients, 'images'>, deps: CaptureDeps): Promise<Image> =>
+  waitFor(
+    {
+      ...{ what: `Image ${id}`, everySeconds: 3, atMostSeconds: 120 },
+      poll: async () => {
+        const image = await images.get(id);
+        return image === undefined ? { state: 'waiting', note: 'not visible in EC2 yet' } : { state: 'done', value: image };
+      },
+    },
+    deps,
+  );
 
 const unusable = (id: string, instance: Instance | undefined, region: string): string =>
   instance === undefined
