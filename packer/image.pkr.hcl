@@ -75,10 +75,22 @@ variable "subnet_id" {
   description = "Subnet of the build instance. Empty: a subnet of the default VPC."
 }
 
+variable "associate_public_ip_address" {
+  type        = bool
+  default     = null
+  description = "true in a subnet that assigns no public address, so that the runner reaches the instance."
+}
+
+variable "ssh_from_runner_only" {
+  type        = bool
+  default     = false
+  description = "Opens SSH to the public address of the runner alone, which is read from checkip.amazonaws.com. Else to every address."
+}
+
 variable "kms_key_id" {
   type        = string
   default     = ""
-  description = "Encrypts the root volume. Use a customer managed key: an image encrypted with the AWS managed key cannot be shared with other accounts."
+  description = "Encrypts the image, whatever its root device is called. Use a customer managed key: an image encrypted with the AWS managed key cannot be shared with other accounts."
 }
 
 locals {
@@ -93,6 +105,11 @@ source "amazon-ebs" "web" {
   region          = var.region
   source_ami      = var.source_ami
   subnet_id       = var.subnet_id
+  encrypt_boot    = var.kms_key_id == "" ? null : true
+  kms_key_id      = var.kms_key_id
+
+  associate_public_ip_address               = var.associate_public_ip_address
+  temporary_security_group_source_public_ip = var.ssh_from_runner_only
 
   dynamic "source_ami_filter" {
     for_each = var.source_ami == "" ? ["debian-12-amd64-*"] : []
@@ -104,17 +121,6 @@ source "amazon-ebs" "web" {
         architecture        = "x86_64"
         virtualization-type = "hvm"
       }
-    }
-  }
-
-  dynamic "launch_block_device_mappings" {
-    for_each = var.kms_key_id == "" ? [] : [var.kms_key_id]
-    content {
-      device_name           = "/dev/xvda"
-      volume_type           = "gp3"
-      encrypted             = true
-      kms_key_id            = launch_block_device_mappings.value
-      delete_on_termination = true
     }
   }
 
