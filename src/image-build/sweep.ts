@@ -1,13 +1,12 @@
 import { ActionError, CancelledError, RejectedError } from '../kit/errors.ts';
 import { waitFor } from '../kit/wait.ts';
-import { type Image, tagKey } from '../model/image.ts';
-import type { Deps, JournalEntry, RegionClients } from '../ports/deps.ts';
+import { tagKey } from '../model/image.ts';
+import type { Deps, RegionClients } from '../ports/deps.ts';
 import type { Leftover } from '../ports/images.ts';
-import { expiredReason, isRemovable, type Sweeper } from './rules/leftovers.ts';
+import { type BuildEntry, type BuildSweepDeps, knownOf, listLeftovers } from './build-leftovers.ts';
+import { expiredReason, type Sweeper } from './rules/leftovers.ts';
 
 /** Removes the leftovers of builds: of one that has ended, and of those whose runner died. */
-
-export type BuildEntry = Extract<JournalEntry, { kind: 'build' }>;
 
 export interface Swept {
   readonly region: string;
@@ -30,11 +29,11 @@ interface Sweep {
 }
 
 /** Run after Packer has ended, in any way. An image of the family is no leftover. */
-export async function sweepBuild(entry: BuildEntry, deps: SweepDeps, { excluded, looks = 1 }: Sweep): Promise<readonly Swept[]> {
-  const known = await knownIds(entry, deps);
+export async function sweepBuild(entry: BuildEntry, deps: BuildSweepDeps, { excluded, looks = 1 }: Sweep): Promise<readonly Swept[]> {
+  const known = await knownOf(entry, excluded, deps);
   const found = await Promise.all(
     entry.regions.map(async region => {
-      const aws = deps.inRegion({ region });
+      const aws = deps.inRegion({ region, role: entry.role });
       const kept = excluded.length === 0 ? [] : await aws.images.find({ ids: excluded, includeDisabled: true });
       const keep = new Set([...excluded, ...kept.flatMap(({ snapshotIds }) => snapshotIds)]);
       const list = async () => (await listLeftovers(entry, known, aws)).filter(({ id }) => !keep.has(id));
@@ -51,30 +50,6 @@ export async function removeImages(images: readonly { region: string; id: string
     if (typeof removed === 'object') refuseHeld(removed.held, region);
   }
   return images.map(({ region, id }) => ({ region, kind: 'image', id }));
-}
-
-/** IDs that are of this build: those that Packer printed, and the images of that instance, by which copies elsewhere are found. */
-async function knownIds(entry: BuildEntry, deps: SweepDeps): Promise<ReadonlySet<string>> {
-  const created = new Set(entry.created ?? []);
-  if (created.size === 0) return created;
-  const perRegion = await Promise.all(entry.regions.map(region => findNamed(entry, deps.inRegion({ region }))));
-  return new Set([...created, ...perRegion.flat().flatMap(({ id, sourceInstanceId = '' }) => (created.has(sourceInstanceId) ? [id] : []))]);
-}
-
-const findNamed = ({ name }: BuildEntry, { images }: Ports) => images.find({ names: [name], includeDisabled: true });
-
-/** By tag; and by name where an ID confirms it: a copy, or an image of a template without run_tags, has no tag yet. */
-async function listLeftovers(entry: BuildEntry, known: ReadonlySet<string>, aws: Ports): Promise<readonly Leftover[]> {
-  const { tags, familyKey, since } = entry;
-  const [tag] = Object.entries(tags);
-  const byTag = tag === undefined ? [] : (await aws.leftovers.tagged(...tag)).filter(leftover => isRemovable(leftover, familyKey));
-  const isOurs = ({ id, sourceInstanceId = '', sourceImageId = '', tags: held }: Image) =>
-    [id, sourceInstanceId, sourceImageId].some(candidate => known.has(candidate)) &&
-    (tag === undefined || [undefined, tag[1]].includes(held[tag[0]]));
-  const byName = (known.size === 0 ? [] : await findNamed(entry, aws))
-    .filter(image => (image.createdAt?.getTime() ?? 0) >= since && !(familyKey in image.tags) && isOurs(image))
-    .map((image): Leftover => ({ kind: 'image', id: image.id, tags: image.tags, ending: false }));
-  return [...byTag, ...byName.filter(image => !byTag.some(({ id }) => id === image.id))];
 }
 
 export interface ExpiredLeftover extends Leftover {

@@ -9,6 +9,8 @@ export interface ImageQuery {
   readonly tags?: Tags;
   readonly names?: readonly string[];
   readonly ids?: readonly string[];
+  /** Created from one of these instances. */
+  readonly sourceInstances?: readonly string[];
   /** "self", "amazon", an account; default self. */
   readonly owners?: readonly string[];
   /** Also images that other accounts share with this one. */

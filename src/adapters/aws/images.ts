@@ -90,10 +90,11 @@ async function taggedImages(ec2: EC2Client, { tags = {} }: ImageQuery): Promise<
   return found.map(({ ResourceId = '' }) => ResourceId);
 }
 
-const filters = ({ tags = {}, names = [], ids = [] }: ImageQuery): Filter[] => [
+const filters = ({ tags = {}, names = [], ids = [], sourceInstances = [] }: ImageQuery): Filter[] => [
   ...tagFilters(tags),
   ...(names.length > 0 ? [{ Name: 'name', Values: [...names] }] : []),
   ...(ids.length > 0 ? [{ Name: 'image-id', Values: [...ids] }] : []),
+  ...(sourceInstances.length > 0 ? [{ Name: 'source-instance-id', Values: [...sourceInstances] }] : []),
 ];
 
 /** By filter, never by ID: one image that does not exist would fail the whole call. A call takes 200 values in all its filters. */
