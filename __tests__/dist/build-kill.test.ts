@@ -1,11 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import type { CallRecord } from '../../lab/calls.ts';
 import type { FaultRule } from '../../lab/faults.ts';
 import type { Ran } from '../../lab/runner.ts';
 import { concurrently } from '../../src/kit/concurrently.ts';
-import { build, DEBIAN, describeWithPacker as describe, idle, labOfTests, leftovers, madeImages, tagsIn } from './build-lab.ts';
+import { build, DEBIAN, describeWithPacker as describe, idle, killRunner, labOfTests, leftovers, madeImages, tagsIn } from './build-lab.ts';
 
 /** Killed at a call, without a post step: the next run of the same inputs must complete it. Each time in its own account. */
 
@@ -31,16 +30,6 @@ const isPackers = (call: CallRecord) => !isOurs(call);
 const isWrite = ({ operation }: CallRecord) => !/^(Describe|Get)/.test(operation);
 
 const onlyUs = (child: ChildProcess) => void child.kill('SIGKILL');
-/** Packer leads its own process group, with its plugins. */
-const theMachine = (child: ChildProcess) => {
-  for (const pid of readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').split(' ').filter(Boolean)) {
-    try {
-      process.kill(-Number(pid), 'SIGKILL');
-    } catch {} // not the leader of a group
-  }
-  child.kill('SIGKILL');
-};
-
 /** A run that is killed when a call is done, before it gets the answer. */
 async function struck(account: string, rule: Omit<FaultRule, 'action'>, strike: (child: ChildProcess) => void): Promise<Ran> {
   let child: ChildProcess | undefined;
@@ -99,7 +88,7 @@ describe('build killed without a post step', () => {
     const changes = ['CreateKeyPair', 'RunInstances', 'CreateImage', 'CreateTags'];
     await concurrently(changes, AT_ONCE, async operation => {
       const account = newAccount();
-      await struck(account, { operation, when: isPackers }, theMachine);
+      await struck(account, { operation, when: isPackers }, killRunner);
       expect([operation, leftovers(lab, undefined, account).length]).not.toEqual([operation, 0]);
       const next = await later(account);
       expect([operation, next.outputs['built'], next.outputs['outcome']]).toEqual([operation, 'true', 'done']);

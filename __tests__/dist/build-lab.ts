@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { afterAll as AfterAll, describe as Describe } from '@jest/globals';
@@ -152,3 +153,13 @@ export async function diskOf(lab: Lab, imageId: string): Promise<string> {
   if (disk === undefined) throw new Error(`${imageId} has no content`);
   return disk.path;
 }
+
+/** As when the machine dies: the action, and Packer, which leads its own process group with its plugins. */
+export const killRunner = (child: ChildProcess) => {
+  for (const pid of readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').split(' ').filter(Boolean)) {
+    try {
+      process.kill(-Number(pid), 'SIGKILL');
+    } catch {} // not the leader of a group
+  }
+  child.kill('SIGKILL');
+};

@@ -1,5 +1,19 @@
+import type { ChildProcess } from 'node:child_process';
 import { expect, test } from '@jest/globals';
-import { bare, build, DEBIAN, describeWithPacker as describe, idle, labOfTests } from './build-lab.ts';
+import type { Ran } from '../../lab/runner.ts';
+import {
+  bare,
+  build,
+  DEBIAN,
+  describeWithPacker as describe,
+  idle,
+  killRunner,
+  labOfTests,
+  launched,
+  madeImages,
+  postOf,
+  tagsIn,
+} from './build-lab.ts';
 
 /** Templates as other repositories have them: what they do differently from the example, each in the smallest form that builds. */
 
@@ -53,4 +67,183 @@ describe('relative paths', () => {
       '"working-directory" is "nowhere", which is not a directory of the workspace\nNo changes were made.',
     );
   });
+});
+
+/** `bare` with variables of its own, and how its source uses them. */
+const own = (variables: string, source: string, builds?: string) => {
+  const files = bare(source, builds);
+  return { 'image.pkr.hcl': `${variables}\n${files['image.pkr.hcl']}` };
+};
+const run = (family: string, files: Record<string, string>, more: Record<string, string> = {}) =>
+  build(lab, { files, with: { family, template: 'image.pkr.hcl', ...more } });
+const idsOf = (ran: Ran) => Object.keys(JSON.parse(ran.outputs['ami-ids'] ?? '{}')).sort();
+
+describe('regions of a template', () => {
+  const copying = () => own('variable "ami_regions" { type = list(string) }', 'ami_regions = var.ami_regions');
+
+  test('a required ami_regions gets an empty list where there is one region', async () => {
+    const ran = await run('one-region', copying());
+    expect(ran.errors).toEqual([]);
+    expect(idsOf(ran)).toEqual(['eu-central-1']);
+  });
+
+  test('ami_regions under "var" is a list in YAML, and an unchanged run outputs every copy again', async () => {
+    const more = { 'base-image': DEBIAN, var: 'ssh_port: 2322\nami_regions: [eu-west-1]' };
+    const files = own(
+      'variable "ami_regions" { type = list(string) }\nvariable "source_ami" { default = "" }',
+      'ami_regions = var.ami_regions',
+    );
+    const ran = await run('listed', files, more);
+    expect(ran.errors).toEqual([]);
+    expect(idsOf(ran)).toEqual(['eu-central-1', 'eu-west-1']);
+    expect(ran.warnings.join()).toContain('The template sets its regions itself (ami_regions): it builds in eu-central-1, eu-west-1.');
+    const again = await run('listed', files, more);
+    expect(again.outputs).toMatchObject({ built: 'false', 'ami-ids': ran.outputs['ami-ids'] });
+    const both = await run('listed', files, { ...more, regions: 'eu-north-1' });
+    expect(both.errors.join()).toContain('"var.ami_regions" is set by ami-action: use "name", "tags", "regions" or "base-image" instead');
+  });
+
+  const renamed = () => own('variable "aws_region" { default = "us-east-1" }', 'region = var.aws_region');
+
+  test('a region variable of another name gets "region"', async () => {
+    const ran = await run('renamed', renamed());
+    expect(ran.errors).toEqual([]);
+    expect(idsOf(ran)).toEqual(['eu-central-1']);
+    expect(ran.log).toContain('Variables that ami-action sets: aws_region.');
+  });
+
+  test('a region of a var file wins, is reported before anything is built, and is where the next run looks', async () => {
+    const files = { ...renamed(), 'west.pkrvars.hcl': 'aws_region = "eu-west-1"\n' };
+    const more = { 'var-files': 'west.pkrvars.hcl', rebuild: 'max-age:7d' };
+    const plan = await run('west', files, { ...more, 'dry-run': 'true' });
+    expect(plan.warnings.join()).toContain('it builds in eu-west-1, and not in eu-central-1. Existing images are looked for there.');
+    expect(plan.summary).toContain('| `aws_region` | `eu-west-1` | "var-files" |');
+    expect(plan.summary).toContain('| Regions | `eu-west-1` |');
+    const ran = await run('west', files, more);
+    expect(ran.errors).toEqual([]);
+    expect(idsOf(ran)).toEqual(['eu-west-1']);
+    expect((await run('west', files, more)).outputs).toMatchObject({ built: 'false', 'ami-ids': ran.outputs['ami-ids'] });
+  });
+});
+
+describe('a template that names its image itself', () => {
+  test('is headed by that name, and "name" is refused', async () => {
+    const ran = await run('names-itself', bare());
+    const id = ran.outputs['ami-id'] ?? '';
+    const name = madeImages(lab).find(image => image.id === id)?.name;
+    expect(ran.summary).toContain(`✅ Built ${name}`);
+    expect(ran.outputs['image-name']).toBe(name);
+    const refused = await run('names-itself', bare(), { name: 'mine-{timestamp}' });
+    expect(refused.errors.join()).toContain(
+      '"name" is set, but the template does not declare the variable "ami_name" that it needs\nNo changes were made.',
+    );
+    const plan = await run('names-itself', bare(), { 'dry-run': 'true' });
+    expect(plan.summary).toContain('Would build an image of names-itself, named by the template');
+    expect(plan.outputs['image-name']).toBeUndefined();
+  });
+
+  test('keeps its own tag Name, on the image and its snapshots', async () => {
+    const tags = 'tags = { Name = "own" }\n  snapshot_tags = { Name = "own snapshot" }';
+    const ran = await run('own-name', bare(tags));
+    const id = ran.outputs['ami-id'] ?? '';
+    const snapshot = madeImages(lab).find(image => image.id === id)?.devices[0]?.snapshotId ?? '';
+    expect(tagsIn(lab, id)).toMatchObject({ Name: 'own', 'ami-action:family': 'own-name' });
+    expect(tagsIn(lab, snapshot)).toMatchObject({ Name: 'own snapshot', 'ami-action:family': 'own-name' });
+    expect(tagsIn(lab, (await run('own-name', bare(tags), { tags: 'Name: set' })).outputs['ami-id'] ?? '')['Name']).toBe('set');
+  });
+});
+
+describe('a template with credentials of its own', () => {
+  const ROLE = 'arn:aws:iam::444455556666:role/builder';
+  test.each<[string, string, string, string]>([
+    [
+      'a role',
+      `assume_role { role_arn = "${ROLE}" }`,
+      `assumes a role of its own in amazon-ebs.own (${ROLE}): Packer builds in account 444455556666, and ami-action works in 111122223333`,
+      'Remove assume_role',
+    ],
+    [
+      'a profile',
+      'profile = "prod"',
+      'uses a profile of its own in amazon-ebs.own (prod): Packer builds possibly in another account',
+      'Remove profile',
+    ],
+  ])('%s is refused before anything is built', async (_, source, says, next) => {
+    const before = launched(lab);
+    const ran = await run('foreign', bare(source));
+    expect(ran.outputs['outcome']).toBe('usage');
+    expect(ran.errors.join()).toContain(says);
+    expect(ran.errors.join()).toContain(`No changes were made.\nNext: ${next}`);
+    expect(launched(lab)).toBe(before);
+  });
+
+  test('is not allowed in an account that "allowed-account-ids" does not contain, with "template-role" neither', async () => {
+    const more = { 'template-role': ROLE, 'allowed-account-ids': '111122223333' };
+    const ran = await run('foreign', bare(`assume_role { role_arn = "${ROLE}" }`), more);
+    expect(ran.outputs['outcome']).toBe('access');
+    expect(ran.errors.join()).toContain('"template-role" is of account 444455556666, which "allowed-account-ids" does not contain.');
+  });
+
+  test('of the same account is like others', async () => {
+    const ran = await run('same', bare('assume_role { role_arn = "arn:aws:iam::111122223333:role/x" }'), { 'dry-run': 'true' });
+    expect(ran.errors.join()).not.toContain('of its own');
+  });
+});
+
+describe('packer validate', () => {
+  const sources =
+    'build {\n  sources = ["source.amazon-ebs.own"]\n  source "amazon-ebs.own" {\n    name = "second"\n  }\n  provisioner "shell" {\n    environment_vars = [data.amazon-ami.base.id == "" ? "" : "X=${data.amazon-ami.base.id}"]\n    inline = ["true"]\n  }\n}';
+  const data =
+    'data "amazon-ami" "base" {\n  owners = ["136693071363"]\n  most_recent = true\n  filters = { name = "debian-12-amd64-*" }\n  region = "eu-central-1"\n}';
+
+  test('evaluates data sources as the build does', async () => {
+    const ran = await run('data', own(data, '', sources));
+    expect(ran.errors).toEqual([]);
+    expect(JSON.parse(ran.outputs['images'] ?? '[]')).toHaveLength(2);
+  });
+
+  test('is left out where "only" leaves one source, and for JSON with one builder', async () => {
+    const ran = await run('only-one', own('', '', sources.replace(/ {2}provisioner[\s\S]*\n {2}\}\n/, '')), { only: 'amazon-ebs.second' });
+    expect(ran.errors).toEqual([]);
+    expect(ran.log).not.toContain('packer validate');
+  });
+
+  test('runs in a dry run, which then refuses what cannot be built', async () => {
+    const plugin = bare(
+      '',
+      'build {\n  sources = ["source.amazon-ebs.own"]\n  provisioner "ansible" {\n    playbook_file = "x.yml"\n  }\n}',
+    );
+    const missing = await run('dry', plugin, { 'dry-run': 'true' });
+    expect(missing.outputs['outcome']).toBe('usage');
+    expect(missing.errors.join()).toContain('Next: Add github.com/hashicorp/ansible to required_plugins.');
+    const unset = await run('dry', own('variable "must" { type = string }', ''), { 'dry-run': 'true' });
+    expect(unset.errors.join()).toContain('A variable of the template has no value.');
+    const path = bare('', 'build {\n  sources = ["source.amazon-ebs.own"]\n  provisioner "shell" {\n    script = "nowhere.sh"\n  }\n}');
+    expect((await run('dry', path, { 'dry-run': 'true' })).errors.join()).toContain('Next: Set "working-directory" to the directory');
+  });
+});
+
+test('sharing before validation is a warning', async () => {
+  const ran = await run('public', bare('ami_groups = ["all"]'), { 'dry-run': 'true' });
+  expect(ran.warnings.join()).toContain('The template shares its images before they are validated: ami_groups = all (amazon-ebs.own).');
+});
+
+test('killed while a template without our variables makes its image: post finds image and instance by their IDs', async () => {
+  let child: ChildProcess | undefined;
+  const ran = await build(lab, {
+    files: bare(),
+    with: { family: 'killed', template: 'image.pkr.hcl' },
+    onStart: started => {
+      child = started;
+    },
+    onLine: line => {
+      if (child !== undefined && /Waiting for AMI to become ready/.test(line)) killRunner(child);
+    },
+  });
+  expect(ran.signal).toBe('SIGKILL');
+  const ended = await postOf(lab, ran);
+  expect(ended.errors).toEqual([]);
+  expect(ended.log).toMatch(/Removed image ami-/);
+  expect(ended.log).toMatch(/Removed instance i-/);
+  expect(ended.log).not.toContain('No leftovers');
 });

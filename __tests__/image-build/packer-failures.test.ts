@@ -44,6 +44,15 @@ test.each<[string, string, RegExp]>([
   ['api error UnauthorizedOperation: You are not authorized to perform this operation.', 'access', /policy/],
   ['Error waiting for AMI: failed with ResourceNotReady error', 'rejected', /aws_polling/],
   ['Error: Unset variable "app_version"', 'usage', /"var"/],
+  ['required variable not set: ami_name', 'usage', /"var"/],
+  ["Bad script 'scripts/x.sh': stat scripts/x.sh: no such file or directory", 'usage', /working-directory/],
+  ["Bad source 'conf': stat conf: no such file or directory", 'usage', /working-directory/],
+  [
+    'The provisioner ansible is unknown by Packer, and is likely part of a plugin that\nis not installed.',
+    'usage',
+    /github\.com\/hashicorp\/ansible/,
+  ],
+  ['The provisioner windows-update is unknown by Packer, and is likely part of a plugin', 'usage', /github\.com\/rgl\/windows-update/],
   ['Script exited with non-zero exit status: 7. Allowed exit codes are: [0]', 'rejected', /last lines/],
 ])('%s has the outcome %s', (message, who, next) => {
   expect(explainFailure(message)).toEqual({ who, cause: expect.any(String), next: expect.stringMatching(next) });

@@ -28,7 +28,7 @@ export const adopt = (
   created: readonly CreatedImage[],
   plan: BuildPlan,
   deps: Deps<'images'>,
-  limit: WaitLimit = AFTER_PACKER,
+  limit: WaitLimit = afterPacker(plan, deps.clock.now()),
 ): Promise<readonly BuiltImage[]> =>
   Promise.all(
     created.map(async artifact => {
@@ -44,7 +44,11 @@ export interface WaitLimit {
 }
 
 const POLL_SECONDS = 5;
-const AFTER_PACKER: WaitLimit = { atMostSeconds: 30 * 60 };
+/** Within "timeout", but long enough to see an image that exists. */
+const afterPacker = ({ deadline }: BuildPlan, now: number): WaitLimit => ({
+  atMostSeconds: Math.min(30 * 60, Math.max(120, (deadline - now) / 1000)),
+  next: 'Does the template build in another account (assume_role, profile, keys)? Set "template-role". Else run the job again.',
+});
 // Tags are eventually consistent, by seconds. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 const TAGS_SECONDS = 120;
 
@@ -63,10 +67,11 @@ async function tagImage(
 ): Promise<BuiltImage> {
   const { images } = deps.inRegion({ region });
   const of = (key: IdentityKey, value: string | undefined) => (value === undefined ? {} : { [tagKey(plan.scheme, key)]: value });
+  const { Name: _, ...ours } = plan.tags;
   const tags: Tags = {
     ...of('base-ami', baseAmi),
-    ...plan.tags,
-    Name: plan.nameTag(image.name),
+    ...ours,
+    ...(hasOwnName(image, plan) ? {} : { Name: plan.nameTag(image.name) }),
     ...of('source', source),
     ...of('siblings', String(siblings)),
   };
@@ -79,6 +84,10 @@ async function tagImage(
   deps.report.info(`${region}: ${id} (${image.architecture}) is ${image.name}`);
   return { source, architecture: image.architecture, region, id, name: image.name, sizeGiB: image.sizeGiB };
 }
+
+/** The template wrote a tag `Name` of its own, and the user set none. */
+const hasOwnName = ({ tags, name }: Image, plan: BuildPlan): boolean =>
+  ![undefined, name, plan.name, plan.nameTag(name)].includes(tags['Name']) && plan.nameTag(name) === name;
 
 function imageState(image: Image | undefined) {
   if (image === undefined) return { state: 'waiting', note: 'not visible in EC2 yet' } as const;

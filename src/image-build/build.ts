@@ -5,6 +5,8 @@ import type { Deps, Reporter } from '../ports/deps.ts';
 import { resolveBase } from '../selection/base-image.ts';
 import type { BuiltImage } from './adopt.ts';
 import { captureInstance, instanceProblem, planCapture } from './from-instance.ts';
+import { checkAccount, withRole } from './other-account.ts';
+import { namesImage } from './packer-build.ts';
 import { type BuildPlan, planBuild, withInputs } from './plan.ts';
 import { previewBuild } from './preview.ts';
 import { readTemplate } from './read-template.ts';
@@ -15,6 +17,7 @@ import { ownRegions } from './rules/template-text.ts';
 import { type Built, runBuild } from './run-build.ts';
 import type { BuildOptions } from './settings.ts';
 import { sweepExpired, sweepQuietly } from './sweep.ts';
+import { templateWarnings } from './template-warnings.ts';
 
 // Needs a Packer template, or a running instance.
 // Produces an image per region and source, tagged with the family, image and snapshots alike. It moves no pointer.
@@ -23,7 +26,8 @@ export { outputs, settings } from './settings.ts';
 
 type BuildDeps = Deps<'account' | 'capture' | 'images' | 'leftovers' | 'instances' | 'parameters', 'content' | 'journal' | 'packer'>;
 
-export async function run(options: BuildOptions, deps: BuildDeps) {
+export async function run(options: BuildOptions, own: BuildDeps) {
+  const deps = withRole(own, options.templateRole);
   const { report, packer, clock } = deps;
   for (const secret of Object.values(options.secretVar)) report.mask(secret);
   const started = {
@@ -33,20 +37,31 @@ export async function run(options: BuildOptions, deps: BuildDeps) {
   };
   const intent = planBuild(options, deps.run, packer, started);
   if (options.fromInstance !== undefined) return saveInstance(options.fromInstance, options, intent, deps);
-  const base = await report.step('Resolve the base image', () => resolveBase(options, intent.scheme, deps));
   const template = await readTemplate(intent, options, deps);
+  await checkAccount(template, options, own);
+  const base = await report.step('Resolve the base image', () => resolveBase(options, intent.scheme, deps));
   const { print, files } = await report.step('Compute the fingerprint', () => fingerprintOf(options, intent, base, template, deps));
-  const plan = withInputs(intent, { fingerprint: print, base: base?.id, otherRegions: template.texts.flatMap(ownRegions) });
+  const plan = withInputs(intent, {
+    fingerprint: print,
+    base: base?.id,
+    regions: template.facts.regions,
+    otherRegions: template.texts.flatMap(ownRegions),
+  });
+  for (const warning of templateWarnings(template, options)) report.warn(warning);
 
   const inputs = { options, plan, print, files, template };
   const { reuse: same, reason } = await report.step('Look for an image with the same fingerprint', () => decideReuse(inputs, deps));
   if (!options.dryRun) await sweepExpiredBuilds(plan, same ?? [], deps);
   report.info(same === undefined ? `To be built: ${reason}.` : `Nothing to build: ${reason}.`);
-  if (same === undefined) await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, deps));
+  const named = namesImage(template);
+  if (same === undefined && named) await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, deps));
   if (options.dryRun) {
     if (same === undefined) await report.step('Preview the Packer build', () => previewBuild(reason, inputs, deps));
     else reportImages('Nothing to build', [], reason, report);
-    return { outcome: 'planned' as const, outputs: { reason, fingerprint: print.value, built: false, imageName: plan.name } };
+    return {
+      outcome: 'planned' as const,
+      outputs: { reason, fingerprint: print.value, built: false, imageName: named ? plan.name : undefined },
+    };
   }
   const ended =
     same === undefined
@@ -54,7 +69,7 @@ export async function run(options: BuildOptions, deps: BuildDeps) {
       : { images: await reuse(same, deps.run.commit, plan, deps), built: false, reason };
   return reportEnd(
     ended,
-    ended.built ? `✅ Built ${plan.name}` : 'Nothing to build',
+    ended.built ? `✅ Built ${ended.images[0]?.name ?? plan.name}` : 'Nothing to build',
     { fingerprint: print.value },
     { report, home: options.region },
   );

@@ -2,10 +2,10 @@ import { UsageError } from '../kit/errors.ts';
 import type { Tags } from '../model/image.ts';
 import type { Deps } from '../ports/deps.ts';
 import type { PackerBuild, PackerTool } from '../ports/packer.ts';
-import { type BuildPlan, recognisableTags } from './plan.ts';
+import { recognisableTags } from './plan.ts';
+import type { Template } from './read-template.ts';
 import type { Inputs } from './reuse.ts';
-import { removesFirst } from './rules/template-text.ts';
-import type { BuildOptions } from './settings.ts';
+import { type BuildOptions, DEFAULT_NAME } from './settings.ts';
 
 /** Which Packer runs, and with what. */
 
@@ -19,6 +19,10 @@ export async function findPacker(options: BuildOptions, { packer, report }: Pack
   return tool;
 }
 
+/** Whether the image gets the name of the action; else the template names it. */
+export const namesImage = ({ facts, overrides }: Pick<Template, 'facts' | 'overrides'>): boolean =>
+  facts.names.ami_name !== undefined && !(facts.names.ami_name in overrides);
+
 /** The Packer command. Of the action's variables the template gets those that it declares. @throws UsageError for a setting that would have no effect. */
 export async function planPackerBuild(
   { options, plan, template }: Pick<Inputs, 'options' | 'plan' | 'template'>,
@@ -31,22 +35,13 @@ export async function planPackerBuild(
   const exposed = Object.entries(options.var).filter(([name]) => declared.get(name) === 'sensitive' || name in template.secrets);
   for (const [, value] of exposed) report.mask(value);
   if (exposed.length > 0) report.warn(exposedWarning(exposed.map(([name]) => name)));
-  const offered = offeredVariables(options, plan, isJson ? 'texts' : recognisable);
-  const ignored = Object.entries(NEEDED_BY).filter(([name]) => offered[name as keyof typeof offered] !== undefined && !declared.has(name));
-  if (ignored.length > 0)
-    throw new UsageError(
-      ignored.map(([name, setting]) => `"${setting}" is set, but the template does not declare the variable "${name}" that it needs`),
-    );
-  const given = Object.entries(offered).filter(([name, value]) => value !== undefined && declared.has(name));
-  report.info(
-    `Variables that ami-action sets: ${given.map(([name]) => name).join(', ') || 'none, because the template declares none of them'}.`,
-  );
+  const given = givenVariables({ options, plan, template }, new Set(declared.keys()), isJson ? 'texts' : recognisable);
+  report.info(`Variables that ami-action sets: ${Object.keys(given).join(', ') || 'none, because the template declares none of them'}.`);
   if (isJson || !declared.has('run_tags')) report.warn(`${NOT_SWEPT} ${isJson ? UPGRADE : DECLARE}`);
-  if (template.texts.some(removesFirst)) report.warn(REMOVES_FIRST);
   return {
     binary: tool.binary,
     template: plan.template,
-    given: Object.fromEntries(given),
+    given,
     variables: options.var,
     varFiles: plan.varFiles,
     secrets: options.secretVar,
@@ -58,16 +53,46 @@ export async function planPackerBuild(
     environment: {
       AWS_REGION: options.region,
       AWS_DEFAULT_REGION: options.region,
-      ...(await inRegion({ region: options.region }).account.environment()),
+      ...(await inRegion({ region: options.region, role: undefined }).account.environment()),
     },
     atMostSeconds: options.timeout,
-    isSingle,
+    isSingle: isSingle || template.facts.isSole,
   };
 }
 
+/** Our variables under the names of the template: those that it declares and the user does not set. */
+function givenVariables(
+  inputs: Pick<Inputs, 'options' | 'plan' | 'template'>,
+  declared: ReadonlySet<string>,
+  tags: Tags | 'texts',
+): Readonly<Record<string, unknown>> {
+  const { options, template } = inputs;
+  const offered = Object.entries(offeredVariables(inputs, tags)).filter(([, value]) => value !== undefined);
+  const names: Readonly<Record<string, string>> = template.facts.names;
+  const named = (name: string) => names[name] ?? name;
+  const needed: Readonly<Record<string, string>> = { ...NEEDED_BY, ...(options.name === DEFAULT_NAME ? {} : { ami_name: 'name' }) };
+  const ignored = offered.filter(([name]) => name in needed && !declared.has(named(name)));
+  if (ignored.length > 0)
+    throw new UsageError(
+      ignored.map(([name]) => `"${needed[name]}" is set, but the template does not declare the variable "${name}" that it needs`),
+      { unchanged: true, next: DECLARE_VARIABLE },
+    );
+  const given = offered.map(([name, value]) => [named(name), value] as const);
+  return Object.fromEntries(given.filter(([name]) => declared.has(name) && !(name in template.overrides)));
+}
+
 /** `texts`: variables of a JSON template are strings. It splits a list at commas, and has no maps. */
-function offeredVariables({ region, instanceType }: BuildOptions, { name, base, regions, runTags }: BuildPlan, tags: Tags | 'texts') {
-  const copies = regions.length > 1 ? regions.slice(1) : undefined;
+function offeredVariables(
+  {
+    options: { region, regions, instanceType },
+    plan: { name, base, runTags },
+    template: { variables, facts },
+  }: Pick<Inputs, 'options' | 'plan' | 'template'>,
+  tags: Tags | 'texts',
+) {
+  const further = regions.filter(other => other !== region);
+  const isRequired = variables.some(variable => variable.name === facts.names.ami_regions && !variable.isOptional);
+  const copies = further.length > 0 || isRequired ? further : undefined;
   return {
     ami_name: name,
     source_ami: base,
@@ -87,10 +112,9 @@ const NEEDED_BY = { source_ami: 'base-image', instance_type: 'instance-type', am
 const exposedWarning = (names: readonly string[]): string =>
   `The template marks ${names.join(', ')} as sensitive. Set it under "secret-var": "var" becomes arguments of Packer, visible to every user of the machine.`;
 
+const DECLARE_VARIABLE = 'Declare it in the template and use it in the source, or remove the setting.';
+
 const NOT_SWEPT =
   'The template does not declare the variable "run_tags". If this job is killed, the instance, key pair and security group of Packer cannot be identified, and remain.';
 const DECLARE = 'Declare it as map(string) and use it as run_tags of the source.';
 const UPGRADE = 'A JSON template cannot take a map: "packer hcl2_upgrade" converts it to HCL.';
-
-const REMOVES_FIRST =
-  'The template sets force_deregister or force_delete_snapshot: Packer removes the old image of that name before the new one exists. Remove the flag; mode prune removes unused images.';

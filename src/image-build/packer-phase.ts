@@ -45,19 +45,28 @@ export function packerPhase(
 // GitHub counts its rate limit by the hour; proxies between count by the minute.
 const INIT_PAUSES_SECONDS = [15, 60];
 
-/** Downloads plugins, and retries what may be transient: it depends on servers of others. */
-export async function packerInit(build: PackerBuild, context: PhaseContext, { packer, clock }: Deps<never, 'packer'>): Promise<PhaseEnd> {
+type PackerDeps = Deps<never, 'packer'>;
+type Limits = Pick<BuildOptions, 'timeout'>;
+
+/** Downloads plugins, and retries what may be transient: it depends on servers of others. @throws ActionError */
+export async function packerInit(build: PackerBuild, options: Limits, context: PhaseContext, { packer, clock }: PackerDeps): Promise<void> {
   for (const [attempt, pauseSeconds] of [...INIT_PAUSES_SECONDS, undefined].entries()) {
     const title = attempt === 0 ? 'packer init' : `packer init, attempt ${attempt + 1}`;
     const end = await packerPhase(title, onLine => packer.init(build, onLine), context);
+    if (end.exitCode === 0) return;
     const text = packerErrors(end.lines)
       .map(({ message }) => message)
       .join('\n');
-    if (end.exitCode === 0 || pauseSeconds === undefined || end.stopped !== undefined || !isTransient(text)) return end;
+    if (pauseSeconds === undefined || end.stopped !== undefined || !isTransient(text)) throw buildError('packer init', end, options);
     context.report.info(`packer init failed. Retrying in ${pauseSeconds} s (${attempt + 2} of ${INIT_PAUSES_SECONDS.length + 1}).`);
     await clock.sleep(pauseSeconds * 1000);
   }
-  throw new Error('every attempt has returned');
+}
+
+/** With several sources `packer build` builds the valid ones although others are not. Of a single one it checks as much as this. @throws ActionError */
+export async function packerValidate(build: PackerBuild, options: Limits, context: PhaseContext, { packer }: PackerDeps): Promise<void> {
+  const end = await packerPhase('packer validate', onLine => packer.validate(build, onLine), context);
+  if (end.exitCode !== 0) throw buildError('packer validate', end, options);
 }
 
 /** The runner masks secrets too, but may not know all of them. */
@@ -85,7 +94,7 @@ const NO_IMAGE = 'Check the template for skip_create_ami, and which sources "onl
 export function buildError(
   command: string,
   end: PhaseEnd,
-  { timeout }: Pick<BuildOptions, 'timeout'>,
+  { timeout }: Limits,
   created: readonly Artifact[] = [],
   leftovers: readonly string[] = [],
 ): ActionError {
@@ -108,17 +117,35 @@ function packerError(
   const errors = packerErrors(end.lines);
   const reason = errors.map(({ source, message }) => `${source === '' ? '' : `${source}: `}${firstLines(message)}`).join('\n');
   const known = explainFailure(reason);
-  const tails = errors.map(({ source }) => outputTail(end.lines, source)).filter(lines => lines.length > 0);
+  const tails = errors
+    .map(({ source, message }) => ({ source, lines: outputTail(end.lines, source).filter(line => !message.includes(line)) }))
+    .filter(({ lines }) => lines.length > 0);
   const parts = [
     `${command} failed: ${end.signal === undefined ? reason || `exit code ${end.exitCode}` : `ended by ${end.signal}`}`,
     known?.cause ?? '',
-    ...tails.map(lines => `Last lines before the failure:\n${lines.map(line => `  ${line.slice(0, 400)}`).join('\n')}`),
+    ...tails.map(({ source, lines }) => {
+      const of = tails.length === 1 ? '' : ` of ${source}`;
+      return `Last lines${of} before the failure:\n${lines.map(line => `  ${line.slice(0, 400)}`).join('\n')}`;
+    }),
   ];
   const message = parts.filter(part => part !== '').join('\n');
-  const all = known === undefined ? details : { ...details, next: known.next };
-  const who = known?.who ?? (hasBegun(command, end) ? 'rejected' : 'usage');
+  const isBegun = hasBegun(command, end);
+  const all = { ...details, unchanged: !isBegun && details.leftovers.length === 0, next: known?.next ?? fixOf(reason) };
+  const who = known?.who ?? (isBegun ? 'rejected' : 'usage');
   if (who === 'usage') return new UsageError([message], all);
   return who === 'access' ? new AccessError(message, all) : new RejectedError(message, all);
 }
 
-const firstLines = (text: string): string => text.split('\n').slice(0, 6).join('\n');
+/** Packer names the line of an invalid argument. */
+function fixOf(reason: string): string | undefined {
+  const [, file, line] = /\bon (\S+) line (\d+)/.exec(reason) ?? [];
+  return file === undefined ? undefined : `Fix line ${line} of ${file}.`;
+}
+
+/** Packer prints its own pointers where it formats filters. */
+const firstLines = (text: string): string =>
+  text
+    .replace(/: &\{<nil>[\s\S]*$/, '')
+    .split('\n')
+    .slice(0, 6)
+    .join('\n');

@@ -30,15 +30,21 @@ export interface BuildPlan {
   readonly base: string | undefined;
 }
 
+interface Found {
+  readonly fingerprint: Fingerprint;
+  readonly base: string | undefined;
+  /** Where the template builds and copies to, where that is known. */
+  readonly regions: readonly string[] | undefined;
+  /** Where it may build, too. */
+  readonly otherRegions: readonly string[];
+}
+
 /** Adds what is read from AWS and the workspace: the fingerprint, the base image, and regions that the template sets itself. */
-export function withInputs(
-  plan: BuildPlan,
-  { fingerprint, base, otherRegions }: { fingerprint: Fingerprint; base: string | undefined; otherRegions: readonly string[] },
-): BuildPlan {
-  const entry = { ...plan.entry, regions: [...new Set([...plan.regions, ...otherRegions])] };
+export function withInputs(plan: BuildPlan, { fingerprint, base, regions = plan.regions, otherRegions }: Found): BuildPlan {
+  const entry = { ...plan.entry, regions: [...new Set([...regions, ...plan.regions, ...otherRegions])] };
   const ancestry = base === undefined ? {} : { [tagKey(plan.scheme, 'base-ami')]: base };
   const late = { [tagKey(plan.scheme, 'fingerprint')]: fingerprint.value, [tagKey(plan.scheme, 'inputs')]: fingerprint.inputs };
-  return { ...plan, base, entry, tags: { ...plan.tags, ...ancestry, ...late }, earlyTags: { ...plan.earlyTags, ...ancestry } };
+  return { ...plan, base, entry, regions, tags: { ...plan.tags, ...ancestry, ...late }, earlyTags: { ...plan.earlyTags, ...ancestry } };
 }
 
 /**
@@ -67,7 +73,7 @@ const CLOCK_SKEW_MS = 10 * 60_000;
 // The jobs of a matrix begin in the same second.
 const NAME_WITH_ARCHITECTURE = '{family}-{version}-{architecture}-{timestamp}';
 
-const RESERVED = ['ami_name', 'ami_tags', 'run_tags', 'ami_regions', 'source_ami'];
+const RESERVED = ['ami_name', 'ami_tags', 'run_tags', 'source_ami'];
 
 /** @throws UsageError with all problems of the settings at once. */
 export function planBuild(
@@ -107,7 +113,7 @@ export function planBuild(
     runTags: runTags(scheme, origin, { id, expiresAt: deadline + EXPIRY_MARGIN_SECONDS * 1000 }),
     deadline,
     entry: {
-      ...{ kind: 'build', regions, name: named.name, since: now - CLOCK_SKEW_MS },
+      ...{ kind: 'build', role: options.templateRole, regions, name: named.name, since: now - CLOCK_SKEW_MS },
       ...{ tags: { [tagKey(scheme, 'build')]: id }, familyKey: tagKey(scheme, 'family') },
     },
     regions,
@@ -141,11 +147,12 @@ const runTags = (scheme: TagScheme, origin: Origin, { id, expiresAt }: { id: str
 export const temporaryKeys = (scheme: TagScheme): readonly string[] =>
   (['purpose', 'build', 'expires-at', 'for-family'] as const).map(key => tagKey(scheme, key));
 
-function variableProblems({ var: plain, secretVar }: BuildOptions): readonly string[] {
+function variableProblems({ var: plain, secretVar, regions }: BuildOptions): readonly string[] {
   const names = [...Object.keys(plain), ...Object.keys(secretVar)];
   return names.flatMap(name => {
     if (!/^[A-Za-z_][\w-]*$/.test(name)) return [`"var.${name}" is not a valid name of a variable`];
-    if (RESERVED.includes(name)) return [`"var.${name}" is set by ami-action: use "name", "tags", "regions" or "base-image" instead`];
+    if (RESERVED.includes(name) || (name === 'ami_regions' && regions.length > 0))
+      return [`"var.${name}" is set by ami-action: use "name", "tags", "regions" or "base-image" instead`];
     return name in plain && name in secretVar ? [`"var.${name}" is also set under "secret-var": set it in one of the two`] : [];
   });
 }

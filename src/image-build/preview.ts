@@ -1,8 +1,9 @@
 import { relative } from 'node:path';
 import { code, table, text } from '../kit/markdown.ts';
 import type { Deps } from '../ports/deps.ts';
-import { findPacker, planPackerBuild } from './packer-build.ts';
-import { redact } from './packer-phase.ts';
+import type { PackerBuild } from '../ports/packer.ts';
+import { findPacker, namesImage, planPackerBuild } from './packer-build.ts';
+import { packerInit, packerValidate, redact } from './packer-phase.ts';
 import { toSentence } from './report.ts';
 import type { Inputs } from './reuse.ts';
 
@@ -12,11 +13,10 @@ export async function previewBuild(reason: string, inputs: Inputs, deps: Deps<'a
   const { options, plan, print, template } = inputs;
   const tool = await findPacker(options, deps);
   const build = await planPackerBuild(inputs, tool, deps);
-  const shown = (name: string, value: unknown) =>
-    name in template.secrets ? '***' : redact(typeof value === 'string' ? value : JSON.stringify(value), build.hidden);
-  const setBy = (variables: Readonly<Record<string, unknown>>, source: string) =>
-    Object.entries(variables).map(([name, value]) => [name, shown(name, value), source] as const);
-  const variables = [...setBy(build.given, 'ami-action'), ...setBy(build.variables, '"var"'), ...setBy(build.secrets, '"secret-var"')];
+  const phase = { report, secrets: build.hidden };
+  await packerInit(build, options, phase, deps);
+  await packerValidate(build, options, phase, deps);
+  const variables = variablesOf(inputs, build);
   const facts = (
     [
       ['Packer', tool.version],
@@ -42,5 +42,25 @@ export async function previewBuild(reason: string, inputs: Inputs, deps: Deps<'a
       variables.map(([name, value, source]) => [code(name), code(value), text(source)]),
     ),
   ];
-  report.summary([`### Would build ${text(plan.name)}`, text(toSentence(reason)), ...tables].join('\n\n'));
+  const name = namesImage(template) ? plan.name : `an image of ${options.family}, named by the template`;
+  report.summary([`### Would build ${text(name)}`, text(toSentence(reason)), ...tables].join('\n\n'));
+}
+
+/** Every variable that is set, with its value and who sets it; secrets are hidden. */
+function variablesOf(
+  { options, template }: Inputs,
+  build: PackerBuild,
+): readonly (readonly [name: string, value: string, source: string])[] {
+  const shown = (name: string, value: unknown) =>
+    name in template.secrets ? '***' : redact(typeof value === 'string' ? value : JSON.stringify(value), build.hidden);
+  const setBy = (variables: Readonly<Record<string, unknown>>, source: string) =>
+    Object.entries(variables).map(([name, value]) => [name, shown(name, value), source] as const);
+  const { var: plain, secretVar } = options;
+  const files = Object.fromEntries(Object.entries(template.overrides).filter(([name]) => !(name in plain) && !(name in secretVar)));
+  return [
+    ...setBy(build.given, 'ami-action'),
+    ...setBy(files, '"var-files"'),
+    ...setBy(build.variables, '"var"'),
+    ...setBy(build.secrets, '"secret-var"'),
+  ];
 }

@@ -4,8 +4,9 @@ import type { Deps } from '../ports/deps.ts';
 import type { Packer } from '../ports/packer.ts';
 import type { BuildPlan } from './plan.ts';
 import { corruptsOutput } from './rules/packer-output.ts';
+import { type TemplateFacts, templateFacts } from './rules/template-facts.ts';
 import { ancestors, chooseWorkingDirectory, type PathReference, pathReferences, type WorkingDirectory } from './rules/template-paths.ts';
-import { declaredVariables, sensitiveNames, type VariableValues, varFileValues } from './rules/variable-values.ts';
+import { type DeclaredVariable, declaredVariables, sensitiveNames, type VariableValues, varFileValues } from './rules/variable-values.ts';
 import type { BuildOptions } from './settings.ts';
 
 /** What the files of a template say; no Packer is needed to read them. */
@@ -13,8 +14,10 @@ export interface Template {
   readonly texts: readonly string[];
   /** All of "secret-var", and values of "var" and PKR_VAR_... whose variable the template marks as sensitive. Never shown, and never hashed without salt. */
   readonly secrets: Readonly<Record<string, string>>;
-  /** Values of its variables, as far as they can be read without Packer. */
-  readonly values: VariableValues;
+  readonly variables: readonly DeclaredVariable[];
+  /** Values that the user sets: var files, "var" and "secret-var". They win over those of the action. */
+  readonly overrides: VariableValues;
+  readonly facts: TemplateFacts;
   /** Absolute paths of existing files and directories that it refers to. */
   readonly references: readonly string[];
   /** It also refers to files by expressions that only Packer can evaluate. */
@@ -34,15 +37,17 @@ export async function readTemplate(plan: BuildPlan, options: BuildOptions, deps:
   for (const secret of Object.values(secrets)) report.mask(secret);
   const masking = Object.entries(options.secretVar).filter(([, value]) => corruptsOutput(value, plan.regions));
   if (masking.length > 0) report.warn(masksIds(masking.map(([name]) => name)));
-  const declared = texts.flatMap(declaredVariables);
+  const variables = texts.flatMap(declaredVariables);
+  const assigned = (all: typeof files): VariableValues => Object.assign({}, ...all.map(({ text }) => varFileValues(text)));
+  const overrides = { ...assigned(varFiles), ...options.var, ...options.secretVar };
   const values = {
-    ...Object.fromEntries(declared.flatMap(({ name, fallback }) => (fallback === undefined ? [] : [[name, fallback]]))),
+    ...Object.fromEntries(variables.flatMap(({ name, fallback }) => (fallback === undefined ? [] : [[name, fallback]]))),
     ...ambient,
-    ...Object.assign({}, ...[...files.filter(isVarFile), ...varFiles].map(({ text }) => varFileValues(text))),
-    ...options.var,
-    ...options.secretVar,
+    ...assigned(files.filter(isVarFile)),
+    ...overrides,
   };
-  return { texts, secrets, values, ...locatePaths(texts, values, plan, options, deps) };
+  const facts = templateFacts(texts, new Set(variables.map(({ name }) => name)), { values, overrides }, options);
+  return { texts, secrets, variables, overrides, facts, ...locatePaths(texts, values, plan, options, deps) };
 }
 
 function secretsOf(

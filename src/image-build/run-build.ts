@@ -2,16 +2,17 @@ import { CancelledError, withDetails } from '../kit/errors.ts';
 import type { Deps, Journal, Reporter } from '../ports/deps.ts';
 import type { PackerBuild } from '../ports/packer.ts';
 import { adopt, type BuiltImage, type CreatedImage } from './adopt.ts';
+import type { BuildEntry } from './build-leftovers.ts';
 import { findPacker, planPackerBuild } from './packer-build.ts';
-import { buildError, type PhaseContext, type PhaseEnd, packerInit, packerPhase } from './packer-phase.ts';
+import { buildError, type PhaseEnd, packerInit, packerPhase, packerValidate } from './packer-phase.ts';
 import { type BuildPlan, isRecognisable } from './plan.ts';
 import { reportPhases } from './report.ts';
 import { buildsAlways, findConcurrentBuild, formatIds, type Inputs, recordOutputs, reuse } from './reuse.ts';
 import { type Artifact, artifacts, baseOf, createdIds, type PackerLine, packerErrors, parseLine } from './rules/packer-output.ts';
 import type { BuildOptions } from './settings.ts';
-import { type BuildEntry, removeImages, sweepBuild, sweepQuietly } from './sweep.ts';
+import { removeImages, sweepBuild, sweepQuietly } from './sweep.ts';
 
-type RunDeps = Deps<'account' | 'images' | 'leftovers', 'content' | 'journal' | 'packer'>;
+type RunDeps = Deps<'account' | 'images' | 'instances' | 'leftovers', 'content' | 'journal' | 'packer'>;
 
 export interface Built {
   readonly images: readonly BuiltImage[];
@@ -29,9 +30,8 @@ export async function runBuild(reason: string, inputs: Inputs, deps: RunDeps): P
   const build = await report.step('Read the template', () => planPackerBuild(inputs, tool, deps));
   const phase = { report, secrets: build.hidden };
   const timed = (): PackerBuild => ({ ...build, atMostSeconds: Math.max(1, (plan.deadline - clock.now()) / 1000) });
-  const init = await packerInit(timed(), phase, deps);
-  if (init.exitCode !== 0) throw buildError('packer init', init, options);
-  if (!build.isSingle) await validate(timed(), options, phase, deps);
+  await packerInit(timed(), options, phase, deps);
+  if (!build.isSingle) await packerValidate(timed(), options, phase, deps);
 
   const tracker = buildTracker(plan.entry, journal);
   const end = await packerPhase('packer build', onLine => packer.build(timed(), both(tracker.see, onLine)), phase);
@@ -82,12 +82,6 @@ async function adoptUnlessBuilt(created: readonly CreatedImage[], reason: string
   }
   const images = await adopt(created, plan, deps);
   return (await theirs('stays in the family until prune removes it', mine)) ?? { images, built: true, reason, kept: mine };
-}
-
-/** With several sources `packer build` builds the valid ones although others are not. Of a single one it checks as much as this does. */
-async function validate(build: PackerBuild, options: BuildOptions, phase: PhaseContext, { packer }: RunDeps): Promise<void> {
-  const end = await packerPhase('packer validate', onLine => packer.validate(build, onLine), phase);
-  if (end.exitCode !== 0) throw buildError('packer validate', end, options);
 }
 
 const both = (first: (line: string) => void, second: (line: string) => void) => (line: string) => {

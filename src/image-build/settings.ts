@@ -1,7 +1,32 @@
+import { parse } from 'yaml';
+import { z } from 'zod';
 import { duration, flag, list, map, optional, text } from '../kit/fields.ts';
-import type { Values } from '../kit/settings.ts';
+import { isMap, type RawValue, type Values } from '../kit/settings.ts';
 import { architecture, common, dryRun, environment, family, regions, tags, wait } from '../model/common-settings.ts';
+import { ROLE_ARN, whole } from '../model/patterns.ts';
 import { baseImage } from '../selection/base-image.ts';
+
+/** A list or map as the HCL that Packer reads from `-var`; only there, `${` would be an interpolation. */
+const toHcl = (value: RawValue): string => JSON.stringify(value).replace(/([$%])\{/g, '$1$1{');
+
+function readNested(raw: unknown): unknown {
+  if (typeof raw !== 'string') return isMap(raw) ? flatten(raw) : raw;
+  try {
+    const parsed: unknown = parse(raw, { schema: 'failsafe' });
+    return isMap(parsed) && Object.values(parsed).some(value => typeof value !== 'string') ? flatten(parsed) : raw;
+  } catch {
+    return raw;
+  }
+}
+
+const flatten = (raw: Readonly<Record<string, RawValue>>) =>
+  Object.fromEntries(Object.entries(raw).map(([name, value]) => [name, typeof value === 'string' ? value : toHcl(value)]));
+
+/** A map whose values may be lists and maps too. */
+const withLists = (inner: ReturnType<typeof map>): ReturnType<typeof map> => ({
+  ...inner,
+  schema: () => z.preprocess(readNested, inner.schema()) as ReturnType<(typeof inner)['schema']>,
+});
 
 export const DEFAULT_NAME = '{family}-{version}-{timestamp}';
 
@@ -23,9 +48,12 @@ export const settings = {
       message: 'must be 1 to 64 letters, digits and . _ + -',
     }),
   ),
-  var: map('Variables of the template. They are arguments of Packer, visible to every user of the machine: use "secret-var" for secrets.', {
-    fallback: '{}',
-  }),
+  var: withLists(
+    map(
+      'Variables of the template; a list or map is YAML. They are arguments of Packer, visible to every user of the machine: use "secret-var" for secrets.',
+      { fallback: '{}' },
+    ),
+  ),
   varFiles: list('Files with variables, relative to the workspace. A later file overrides an earlier one.', {
     fallback: '',
     neededBy: 'templates with many variables',
@@ -36,6 +64,16 @@ export const settings = {
   ),
   tags,
   baseImage,
+  templateRole: optional(
+    text(
+      'Role that the template assumes itself (`assume_role`), or a role in the account of its `profile`: ami-action reads and tags the images with it. Without it a template with credentials of another account is refused.',
+      {
+        pattern: whole(ROLE_ARN),
+        message: 'must be the ARN of a role, such as arn:aws:iam::111122223333:role/ami-build',
+        neededBy: 'templates with credentials of their own',
+      },
+    ),
+  ),
   instanceType: optional(
     text('Type of the build instance, for a template that declares `instance_type`.', {
       pattern: /^[a-z0-9-]+\.[a-z0-9-]+$/,
@@ -76,7 +114,7 @@ export const settings = {
     neededBy: 'templates that need a token',
   }),
   packerVersion: text('Version of Packer, or a range in npm syntax.', {
-    fallback: '>=1.11.0',
+    fallback: '>=1.14.1',
     pattern: /^[\d.x*<>=~^ |-]+$/,
     message: 'must be a version or a range, such as 1.16.0 or >=1.14.0',
     neededBy: 'teams that pin their tools',

@@ -145,6 +145,8 @@ export type JournalEntry =
   /** Everything in these regions that has all these tags; or has this name, and provably is of this build. */
   | {
       readonly kind: 'build';
+      /** Role of the account that it builds in, where that is another one. */
+      readonly role?: string | undefined;
       readonly regions: readonly string[];
       readonly tags: Tags;
       readonly name: string;

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path';
 import { UsageError } from '../../kit/errors.ts';
 import type { Journal, JournalEntry, Reporter, Run } from '../../ports/deps.ts';
-import type { Packer, PackerBuild, PackerEnded } from '../../ports/packer.ts';
+import type { Packer, PackerBuild, PackerEnded, PackerTemplate } from '../../ports/packer.ts';
 import { capture } from '../capture.ts';
 import { clockSpeed } from '../clock.ts';
 import { follow } from '../process.ts';
@@ -22,6 +22,8 @@ export interface PackerHost {
 const QUIET = ['-machine-readable'];
 const BUILD = ['-color=false', '-on-error=cleanup'];
 /** `validate` warns of an undeclared name in a var file; `build` does so only with this. */
+/** Else values of data sources are unknown, and valid templates are refused. HCL only. https://developer.hashicorp.com/packer/docs/commands/validate */
+const LIKE_BUILD = ['-evaluate-datasources'];
 const WARN_UNDECLARED = ['-warn-on-undeclared-var'];
 
 export function packer(host: PackerHost): Packer {
@@ -42,18 +44,7 @@ export function packer(host: PackerHost): Packer {
       if (warning !== undefined) report.warn(warning);
       return await installedPacker(required, { ...run, environment, log: report.info });
     },
-    async inspect(binary, template) {
-      const { exitCode, stdout } = await capture(binary, ['inspect', ...QUIET, template], {
-        timeoutSeconds: 60,
-        environment: { ...packerEnvironment(environment), ...BRIEFLY },
-        folder: run.workspace,
-      });
-      if (exitCode === 0) return { ...parseInspection(stdout), isJson: isJson(template) };
-      throw new UsageError([`Packer cannot read the template: ${firstError(stdout)}`], {
-        unchanged: true,
-        next: 'Fix the template.',
-      });
-    },
+    inspect: (binary, template) => inspected(binary, template, run.workspace, environment),
     async init(build, onLine) {
       if (isJson(build.template)) return NOTHING_TO_INIT;
       // Plugins are downloaded and run here, before anything has verified them: without credentials of AWS.
@@ -61,12 +52,23 @@ export function packer(host: PackerHost): Packer {
       const order = { ...build, environment: { ...build.environment, ...Object.fromEntries(none.map(name => [name, ''])) } };
       return captured(host, order, ['init', ...QUIET, build.template], onLine);
     },
-    validate: (build, onLine) => withVariables(host, build, args => captured(host, build, ['validate', ...QUIET, ...args], onLine)),
+    validate: (build, onLine) =>
+      withVariables(host, build, args =>
+        captured(host, build, ['validate', ...QUIET, ...(isJson(build.template) ? [] : LIKE_BUILD), ...args], onLine),
+      ),
     build: (build, onLine) =>
       withVariables(host, build, args =>
         spawned(host, build, ['build', ...QUIET, ...BUILD, ...(build.isSingle ? WARN_UNDECLARED : []), ...args], onLine),
       ),
   };
+}
+
+async function inspected(binary: string, template: string, folder: string, environment: NodeJS.ProcessEnv): Promise<PackerTemplate> {
+  const { exitCode, stdout } = await capture(binary, ['inspect', ...QUIET, template], {
+    ...{ timeoutSeconds: 60, environment: { ...packerEnvironment(environment), ...BRIEFLY }, folder },
+  });
+  if (exitCode === 0) return { ...parseInspection(stdout), isJson: isJson(template) };
+  throw new UsageError([`Packer cannot read the template: ${firstError(stdout)}`], { unchanged: true, next: 'Fix the template.' });
 }
 
 /** A JSON template cannot require plugins, and `init` refuses it. https://developer.hashicorp.com/packer/docs/templates/legacy_json_templates */

@@ -98,7 +98,7 @@ const KNOWN: readonly KnownFailure[] = [
     next: 'Set aws_polling { delay_seconds = 30, max_attempts = 240 } in the template.',
   },
   {
-    pattern: /Unset variable/,
+    pattern: /Unset variable|required variables? not set/i,
     who: 'usage',
     cause: 'A variable of the template has no value.',
     next: 'Set it under "var", or give it a default in the template.',
@@ -116,10 +116,16 @@ const KNOWN: readonly KnownFailure[] = [
     next: 'Declare it in the template, or remove it from "var".',
   },
   {
+    pattern: /Bad (source|script)|user_data_file not found|(playbook_file|inventory_file|source|script)\b.*(no such file|does not exist)/,
+    who: 'usage',
+    cause: 'A relative path of the template does not exist in the directory in which Packer runs.',
+    next: 'Set "working-directory" to the directory that the paths are relative to, or begin them with ${path.root}/ (HCL) or {{template_dir}}/ (JSON).',
+  },
+  {
     pattern: /is unknown by Packer, and is likely part of a plugin/,
     who: 'usage',
     cause: 'The template needs a plugin that required_plugins does not list.',
-    next: 'Add it to required_plugins. A JSON template cannot: run "packer plugins install github.com/hashicorp/amazon" in an earlier step.',
+    next: 'Add github.com/hashicorp/amazon to required_plugins. A JSON template cannot: run "packer plugins install github.com/hashicorp/amazon" in an earlier step.',
   },
   {
     pattern: /Failed getting the ".*" plugin|Missing plugins|Error: Failed to load plugin/,
@@ -135,10 +141,27 @@ const KNOWN: readonly KnownFailure[] = [
   },
 ];
 
+/** Plugins whose name is not the beginning of their component's, or that HashiCorp does not publish. */
+const PLUGINS: Readonly<Record<string, string>> = {
+  goss: 'github.com/YaleUniversity/goss',
+  'windows-update': 'github.com/rgl/windows-update',
+  googlecompute: 'github.com/hashicorp/googlecompute',
+  'windows-restart': 'github.com/hashicorp/windows',
+};
+
+/** The plugin of a component that Packer does not know. */
+function pluginOf(text: string): string | undefined {
+  const component = /(?:builder|provisioner|post-processor|datasource|data source) '?"?([\w-]+)'?"? is unknown by Packer/i.exec(text)?.[1];
+  return component === undefined ? undefined : (PLUGINS[component] ?? `github.com/hashicorp/${component.split('-')[0]}`);
+}
+
 /** Undefined for an unknown failure. */
 export function explainFailure(text: string): Explanation | undefined {
   const known = KNOWN.find(({ pattern }) => pattern.test(text));
-  return known && { who: known.who, cause: known.cause, next: known.next };
+  if (known === undefined) return undefined;
+  const { who, cause, next } = known;
+  const plugin = pluginOf(text);
+  return { who, cause, next: plugin === undefined ? next : next.replaceAll('github.com/hashicorp/amazon', plugin) };
 }
 
 /** Whether another download may succeed. */

@@ -106,10 +106,14 @@ export const createdIds = (line: PackerLine): readonly string[] =>
     .flatMap(text => CREATED.exec(parseSourceLine(text)?.message ?? '')?.slice(1) ?? [])
     .filter(id => id !== undefined);
 
+// What a source prints once it has failed.
+const CLEANUP =
+  /^(Provisioning step had errors|Terminating the source AWS instance|Cleaning up any extra volumes|Deleting temporary|Destroying|Deregistering)/;
+
 /** The last lines of the provisioner that failed, without those of the clean-up. */
 export function outputTail(lines: readonly PackerLine[], source: string, count = 15): readonly string[] {
   const all = sourceLines(lines, source);
-  const end = all.findIndex(text => text.startsWith('Provisioning step had errors'));
+  const end = all.findIndex(text => CLEANUP.test(text));
   const before = end === -1 ? all : all.slice(0, end);
   const start = before.findLastIndex(text => /^(Provisioning with|Executing) /.test(text));
   return before.slice(start + 1).slice(-count);

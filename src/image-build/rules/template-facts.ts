@@ -20,6 +20,8 @@ export interface TemplateFacts {
   /** How the sources share their images before they are validated. */
   readonly sharing: readonly string[];
   readonly selected: readonly TemplateSource[];
+  /** Only one source is built, so `packer build` finds all its errors before it launches anything. */
+  readonly isSole: boolean;
 }
 
 export interface Credential {
@@ -58,7 +60,17 @@ export function templateFacts(
     credentials: selected.flatMap(source => credentialsOf(source, known, model)),
     sharing: selected.flatMap(source => sharingOf(source, known, model)),
     selected,
+    isSole: selected.length === 1 && (options.only.length > 0 || options.except.length > 0 || texts.some(isSoleBuilder)),
   };
+}
+
+/** Legacy JSON with one builder. */
+function isSoleBuilder(text: string): boolean {
+  try {
+    return (JSON.parse(text) as { builders?: unknown[] }).builders?.length === 1;
+  } catch {
+    return false;
+  }
 }
 
 /** Without a match all, since the name of a build may be in front. */

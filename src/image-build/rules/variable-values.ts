@@ -1,3 +1,5 @@
+import { parseHcl } from './hcl.ts';
+
 /** The values of variables, as far as the text of a template and its var files says them without Packer. */
 
 export type VariableValues = Readonly<Record<string, string>>;
@@ -18,9 +20,6 @@ const strings = (entries: Readonly<Record<string, unknown>>): VariableValues =>
     ),
   );
 
-/** `name = "value"` or `name = [...]`, one line or a list of several. */
-const ASSIGNMENT = /^[ \t]*([\w-]+)[ \t]*=[ \t]*("(?:[^"\\\n]|\\.)*"|\[[^\]]*\])/gm;
-
 /** An unquoted HCL value: `"a"` is a; a list stays its text. */
 const unquoted = (value: string): string => (value.startsWith('"') ? value.slice(1, -1).replace(/\\(["\\])/g, '$1') : value);
 
@@ -28,7 +27,8 @@ const unquoted = (value: string): string => (value.startsWith('"') ? value.slice
 export function varFileValues(text: string): VariableValues {
   const json = parseJson(text);
   if (json !== undefined) return strings(json);
-  return Object.fromEntries([...text.matchAll(ASSIGNMENT)].map(([, name = '', value = '']) => [name, unquoted(value)]));
+  const known = [...parseHcl(text).attributes].filter(([, { value }]) => /^("(?:[^"\\]|\\.)*"|\[[\s\S]*\])$/.test(value));
+  return Object.fromEntries(known.map(([name, { value }]) => [name, unquoted(value)]));
 }
 
 /** A block of one line, or to the closing brace with the same indentation. */

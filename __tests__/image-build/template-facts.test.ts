@@ -1,0 +1,119 @@
+import { describe, expect, test } from '@jest/globals';
+import { parseHcl } from '../../src/image-build/rules/hcl.ts';
+import { templateFacts } from '../../src/image-build/rules/template-facts.ts';
+import { declaredVariables, varFileValues } from '../../src/image-build/rules/variable-values.ts';
+
+const OPTIONS = { region: 'eu-central-1', regions: [], only: [], except: [] };
+const facts = (text: string, overrides: Record<string, string> = {}, more: Partial<typeof OPTIONS> = {}) => {
+  const declared = declaredVariables(text);
+  const values = Object.fromEntries(declared.flatMap(({ name, fallback }) => (fallback === undefined ? [] : [[name, fallback]])));
+  return templateFacts(
+    [text],
+    new Set(declared.map(({ name }) => name)),
+    { values: { ...values, ...overrides }, overrides },
+    { ...OPTIONS, ...more },
+  );
+};
+const source = (body: string, variables = '') => `${variables}\nsource "amazon-ebs" "web" {\n${body}\n}\n`;
+
+describe('HCL', () => {
+  test('is read over strings, heredocs, comments and nested blocks', () => {
+    const text = `# a = 1
+source "amazon-ebs" "a" { # { not a brace
+  note = "} \${lookup({ x = "}" }, "x")} {"
+  user_data = <<-EOT
+    region = "heredoc"
+    }
+  EOT
+  tags = {
+    region = "in a map"
+  }
+  /* region = "comment" */
+  assume_role {
+    role_arn = "r"
+  }
+  region = "eu-west-1" // note
+}
+source "amazon-ebs" "b" { region = "eu-north-1" }
+#`;
+    const { blocks } = parseHcl(text);
+    expect(blocks.map(({ labels }) => labels)).toEqual([
+      ['amazon-ebs', 'a'],
+      ['amazon-ebs', 'b'],
+    ]);
+    expect(blocks.map(({ attributes }) => attributes.get('region')?.value)).toEqual(['"eu-west-1"', '"eu-north-1"']);
+    expect(blocks[0]?.blocks[0]?.attributes.get('role_arn')?.value).toBe('"r"');
+    expect([...(blocks[0]?.attributes.keys() ?? [])]).toEqual(['note', 'user_data', 'tags', 'region']);
+  });
+
+  test('that is broken ends', () => {
+    for (const text of ['source "a" {', 'a = "', 'a = <<EOT\n', '/*', 'a = [', '"${', '#']) expect(() => parseHcl(text)).not.toThrow();
+  });
+
+  test('a map of a var file sets none of the variables with the names of its keys', () => {
+    expect(varFileValues('tags = {\n  region = "x"\n}\nregion = "y"')).toEqual({ region: 'y' });
+  });
+});
+
+describe('the regions of a template', () => {
+  test.each<[string, string, Record<string, string>, readonly string[] | undefined]>([
+    ['none of its own', source(''), {}, ['eu-central-1']],
+    ['the variable region', source('region = var.region', 'variable "region" {}'), {}, ['eu-central-1']],
+    ['another name for it', source('region = var.aws_region', 'variable "aws_region" {\n  default = "us-east-1"\n}'), {}, ['eu-central-1']],
+    ['a var file', source('region = var.aws_region', 'variable "aws_region" {}'), { aws_region: 'us-east-1' }, ['us-east-1']],
+    ['a local value', source('region = local.region', 'locals {\n  region = "us-west-2"\n}'), {}, ['us-west-2']],
+    ['a literal, and copies', source('region = "us-east-1"\nami_regions = ["us-west-2", "us-east-1"]'), {}, ['us-east-1', 'us-west-2']],
+    [
+      'a default list',
+      source('ami_regions = var.ami_regions', 'variable "ami_regions" {\n  default = ["us-west-2"]\n}'),
+      {},
+      ['eu-central-1', 'us-west-2'],
+    ],
+    ['null', source('region = var.r', 'variable "r" {\n  default = null\n}'), {}, ['eu-central-1']],
+    ['what only Packer can tell', source('region = split(",", var.x)[0]', 'variable "x" {}'), {}, undefined],
+    [
+      'JSON',
+      JSON.stringify({ variables: { aws_region: 'us-east-1' }, builders: [{ type: 'amazon-ebs', region: '{{user `aws_region`}}' }] }),
+      { aws_region: 'eu-west-1' },
+      ['eu-west-1'],
+    ],
+  ])('%s', (_, text, overrides, regions) => {
+    expect(facts(text, overrides).regions).toEqual(regions);
+  });
+
+  test('are those of the sources that are built', () => {
+    const text = `${source('region = "us-east-1"')}source "amazon-ebs" "arm" {\n  region = "us-west-2"\n}`;
+    expect(facts(text).regions).toEqual(['us-east-1', 'us-west-2']);
+    expect(facts(text, {}, { only: ['amazon-ebs.arm'] } as object)).toMatchObject({ regions: ['us-west-2'], isSole: true });
+    expect(facts(text, {}, { only: ['nightly.amazon-ebs.arm'] } as object).regions).toEqual(['us-west-2']);
+    expect(facts(text, {}, { except: ['amazon-ebs.web'] } as object).regions).toEqual(['us-west-2']);
+  });
+});
+
+test('variables of the action are found under other names, where all sources agree', () => {
+  const variables = 'variable "image_name" {}\nvariable "type" {}\nvariable "prefix" {}';
+  const text = source('ami_name = var.image_name\ninstance_type = "${var.type}"\nsource_ami = "${var.prefix}-x"', variables);
+  expect(facts(text).names).toEqual({ ami_name: 'image_name', instance_type: 'type' });
+  const two = `${source('instance_type = var.type', variables)}source "amazon-ebs" "b" {\n  instance_type = "t3.micro"\n}`;
+  expect(facts(two).names).toEqual({});
+});
+
+test.each<[string, string, readonly object[]]>([
+  ['a role', 'assume_role {\n  role_arn = var.role\n}', [{ source: 'amazon-ebs.web', kind: 'assume_role', value: 'arn' }]],
+  ['an empty role', 'assume_role {\n  role_arn = ""\n}', []],
+  ['a profile', 'profile = "prod"', [{ source: 'amazon-ebs.web', kind: 'profile', value: 'prod' }]],
+  ['keys of the environment', 'access_key = env("AWS_ACCESS_KEY_ID")', []],
+  ['keys', 'access_key = "AKIA"', [{ source: 'amazon-ebs.web', kind: 'access_key', value: 'AKIA' }]],
+  [
+    'what only Packer can tell',
+    'assume_role {\n  role_arn = format("%s", var.role)\n}',
+    [{ source: 'amazon-ebs.web', kind: 'assume_role', value: undefined }],
+  ],
+])('credentials: %s', (_, body, credentials) => {
+  expect(facts(source(body, 'variable "role" {\n  default = "arn"\n}')).credentials).toEqual(credentials);
+});
+
+test('sharing is found in literals and variables', () => {
+  const text = source('ami_groups = ["all"]\nami_users = var.users\nsnapshot_users = []', 'variable "users" {\n  default = ["1"]\n}');
+  expect(facts(text).sharing).toEqual(['ami_groups = all (amazon-ebs.web)', 'ami_users = 1 (amazon-ebs.web)']);
+});
