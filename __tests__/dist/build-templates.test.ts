@@ -38,6 +38,14 @@ describe('which template and which var files are used', () => {
   });
 });
 
+test('the default template that does not exist is an error that names the templates of the workspace', async () => {
+  const files = { 'images/web/a.pkr.hcl': '', 'images/db/b.pkr.hcl': '', 'node_modules/x/c.pkr.hcl': '' };
+  const ran = await build(lab, { files, with: { family: 'missing' } });
+  expect(ran.errors.join()).toContain(
+    '"template" is "packer" (the default), which does not exist in the workspace: set it to one of the templates here: images/db, images/web',
+  );
+});
+
 describe('relative paths', () => {
   const source = bare(
     '',
@@ -140,6 +148,17 @@ describe('a template that names its image itself', () => {
     const plan = await run('names-itself', bare(), { 'dry-run': 'true' });
     expect(plan.summary).toContain('Would build an image of names-itself, named by the template');
     expect(plan.outputs['image-name']).toBeUndefined();
+  });
+
+  test('must not give one name to two sources of a region: refused before the build, not after it', async () => {
+    const files = own('variable "ami_name" { type = string }', '');
+    const twice = files['image.pkr.hcl'].replace(/ami_name = "[^\n]*/, 'ami_name = var.ami_name');
+    const second = /source "amazon-ebs"[\s\S]*?\n {4}\}/.exec(twice)?.[0].replace('"own"', '"second"') ?? '';
+    const both = twice.replace('sources = ["source.amazon-ebs.own"]', 'sources = ["source.amazon-ebs.own", "source.amazon-ebs.second"]');
+    const before = launched(lab);
+    const ran = await run('same-name', { 'image.pkr.hcl': `${both}\n${second}` });
+    expect(ran.errors.join()).toContain('The sources amazon-ebs.own, amazon-ebs.second give their images the same name');
+    expect(launched(lab)).toBe(before);
   });
 
   test('keeps its own tag Name, on the image and its snapshots', async () => {

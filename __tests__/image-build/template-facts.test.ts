@@ -113,6 +113,15 @@ test.each<[string, string, readonly object[]]>([
   expect(facts(source(body, 'variable "role" {\n  default = "arn"\n}')).credentials).toEqual(credentials);
 });
 
+test('sources with one name in one region are found', () => {
+  const two = (first: string, second: string) =>
+    facts(`variable "n" {}\nsource "amazon-ebs" "a" {\n${first}\n}\nsource "amazon-ebs" "b" {\n${second}\n}`).sameName;
+  expect(two('ami_name = var.n', 'ami_name = "${var.n}"')).toEqual(['amazon-ebs.a', 'amazon-ebs.b']);
+  expect(two('ami_name = "x"', 'ami_name = "x"')).toEqual(['amazon-ebs.a', 'amazon-ebs.b']);
+  expect(two('ami_name = "${var.n}-a"', 'ami_name = "${var.n}-b"')).toEqual([]);
+  expect(two('ami_name = var.n\nregion = "eu-west-1"', 'ami_name = var.n\nregion = "eu-west-2"')).toEqual([]);
+});
+
 test('sharing is found in literals and variables', () => {
   const text = source('ami_groups = ["all"]\nami_users = var.users\nsnapshot_users = []', 'variable "users" {\n  default = ["1"]\n}');
   expect(facts(text).sharing).toEqual(['ami_groups = all (amazon-ebs.web)', 'ami_users = 1 (amazon-ebs.web)']);

@@ -9,9 +9,9 @@ import { checkAccount, withRole } from './other-account.ts';
 import { namesImage } from './packer-build.ts';
 import { type BuildPlan, planBuild, withInputs } from './plan.ts';
 import { previewBuild } from './preview.ts';
-import { readTemplate } from './read-template.ts';
+import { readTemplate, type Template } from './read-template.ts';
 import { reportImages, reportPhases } from './report.ts';
-import { decideReuse, fingerprintOf, rebuildProblem, reuse } from './reuse.ts';
+import { decideReuse, fingerprintOf, type Inputs, rebuildProblem, reuse } from './reuse.ts';
 import type { Found } from './rules/reuse.ts';
 import { ownRegions } from './rules/template-text.ts';
 import { type Built, runBuild } from './run-build.ts';
@@ -37,19 +37,8 @@ export async function run(options: BuildOptions, own: BuildDeps) {
   };
   const intent = planBuild(options, deps.run, packer, started);
   if (options.fromInstance !== undefined) return saveInstance(options.fromInstance, options, intent, deps);
-  const template = await readTemplate(intent, options, deps);
-  await checkAccount(template, options, own);
-  const base = await report.step('Resolve the base image', () => resolveBase(options, intent.scheme, deps));
-  const { print, files } = await report.step('Compute the fingerprint', () => fingerprintOf(options, intent, base, template, deps));
-  const plan = withInputs(intent, {
-    fingerprint: print,
-    base: base?.id,
-    regions: template.facts.regions,
-    otherRegions: template.texts.flatMap(ownRegions),
-  });
-  for (const warning of templateWarnings(template, options)) report.warn(warning);
-
-  const inputs = { options, plan, print, files, template };
+  const inputs = await readInputs(options, intent, own, deps);
+  const { plan, print, template } = inputs;
   const { reuse: same, reason } = await report.step('Look for an image with the same fingerprint', () => decideReuse(inputs, deps));
   if (!options.dryRun) await sweepExpiredBuilds(plan, same ?? [], deps);
   report.info(same === undefined ? `To be built: ${reason}.` : `Nothing to build: ${reason}.`);
@@ -73,6 +62,24 @@ export async function run(options: BuildOptions, own: BuildDeps) {
     { fingerprint: print.value },
     { report, home: options.region },
   );
+}
+
+/** What the build is made from, and its plan with it. */
+async function readInputs(options: BuildOptions, intent: BuildPlan, own: BuildDeps, deps: BuildDeps): Promise<Inputs> {
+  const { report } = deps;
+  const template = await readTemplate(intent, options, deps);
+  await checkAccount(template, options, own);
+  refuseSameName(template);
+  const base = await report.step('Resolve the base image', () => resolveBase(options, intent.scheme, deps));
+  const { print, files } = await report.step('Compute the fingerprint', () => fingerprintOf(options, intent, base, template, deps));
+  const plan = withInputs(intent, {
+    fingerprint: print,
+    base: base?.id,
+    regions: template.facts.regions,
+    otherRegions: template.texts.flatMap(ownRegions),
+  });
+  for (const warning of templateWarnings(template, options)) report.warn(warning);
+  return { options, plan, print, files, template };
 }
 
 async function saveInstance(instanceId: string, options: BuildOptions, plan: BuildPlan, deps: BuildDeps) {
@@ -106,6 +113,14 @@ async function sweepExpiredBuilds({ entry: { regions }, scheme }: BuildPlan, sam
   const sweep = () => sweepExpired(regions, { scheme, repository: deps.run.repository }, deps, ({ id }) => !excluded.has(id));
   const remaining = await deps.report.step('Remove leftovers of interrupted builds', () => sweepQuietly(sweep, deps));
   for (const line of remaining) deps.report.warn(`Leftovers of an earlier run: ${line}`);
+}
+
+function refuseSameName({ facts: { sameName } }: Template): void {
+  if (sameName.length < 2) return;
+  throw new UsageError([`The sources ${sameName.join(', ')} give their images the same name, which AWS refuses in one region`], {
+    unchanged: true,
+    next: 'Set ami_name = "${var.ami_name}-${source.name}" in the template (HCL), or a name for each builder (JSON).',
+  });
 }
 
 /** Checked before anything is launched: AWS refuses a taken name only at the end of the build. */

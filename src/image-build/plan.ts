@@ -1,11 +1,12 @@
 import { UsageError } from '../kit/errors.ts';
+import { formatList } from '../kit/format.ts';
 import { identityTags, type Origin, tagProblems } from '../model/identity.ts';
 import { type TagScheme, type Tags, tagKey } from '../model/image.ts';
 import type { JournalEntry, Run } from '../ports/deps.ts';
 import type { Packer } from '../ports/packer.ts';
 import type { Fingerprint } from './rules/fingerprint.ts';
 import { imageName, timestamp } from './rules/name-template.ts';
-import { type BuildOptions, DEFAULT_NAME } from './settings.ts';
+import { type BuildOptions, DEFAULT_NAME, settings } from './settings.ts';
 
 /** Everything about a build that is decided, and checked, before AWS is asked. */
 export interface BuildPlan {
@@ -79,7 +80,7 @@ const RESERVED = ['ami_name', 'ami_tags', 'run_tags', 'source_ami'];
 export function planBuild(
   options: BuildOptions,
   run: Run,
-  packer: Pick<Packer, 'locate'>,
+  packer: Pick<Packer, 'locate' | 'templates'>,
   { now, id, problem }: { now: number; id: string; problem: string | undefined },
 ): BuildPlan {
   const scheme = { prefix: options.tagPrefix, commitKey: options.commitTag };
@@ -157,10 +158,17 @@ function variableProblems({ var: plain, secretVar, regions }: BuildOptions): rea
   });
 }
 
-const fileProblems = ({ template, varFiles, fromInstance }: BuildOptions, packer: Pick<Packer, 'locate'>): readonly string[] => [
-  ...(fromInstance === undefined && packer.locate(template) === undefined
-    ? [`"template" is ${JSON.stringify(template)}, which does not exist in the workspace: set "template", and run actions/checkout first`]
-    : []),
+const missingTemplate = (template: string, found: readonly string[]): string => {
+  const which = template === settings.template.fallback ? `${JSON.stringify(template)} (the default)` : JSON.stringify(template);
+  const fix = found.length === 0 ? 'run actions/checkout in an earlier step' : `set it to one of the templates here: ${formatList(found)}`;
+  return `"template" is ${which}, which does not exist in the workspace: ${fix}`;
+};
+
+const fileProblems = (
+  { template, varFiles, fromInstance }: BuildOptions,
+  packer: Pick<Packer, 'locate' | 'templates'>,
+): readonly string[] => [
+  ...(fromInstance === undefined && packer.locate(template) === undefined ? [missingTemplate(template, packer.templates())] : []),
   ...varFiles
     .filter(file => packer.locate(file) === undefined)
     .map(file => `"var-files" contains ${JSON.stringify(file)}, which does not exist in the workspace`),

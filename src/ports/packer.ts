@@ -62,6 +62,8 @@ export interface PackerEnded {
 export interface Packer {
   /** Absolute path of a template or var file; undefined where none exists. */
   locate(path: string): string | undefined;
+  /** Directories of the workspace that contain a template, relative to it: some, for a message. */
+  templates(): readonly string[];
   /** The directory itself, or the one of a file. */
   folderOf(path: string): string;
   /** The files that Packer loads for a template, or one file with variables. An unreadable one is empty. */

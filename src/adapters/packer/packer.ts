@@ -10,7 +10,7 @@ import { follow } from '../process.ts';
 import { BRIEFLY, packerEnvironment, pollingWarning } from './environment.ts';
 import { firstError, parseInspection } from './inspect.ts';
 import { installedPacker } from './install.ts';
-import { readTemplateFiles } from './template-files.ts';
+import { readTemplateFiles, templatesIn } from './template-files.ts';
 
 export interface PackerHost {
   readonly run: Run;
@@ -34,6 +34,7 @@ export function packer(host: PackerHost): Packer {
       return existsSync(absolute) ? absolute : undefined;
     },
     folderOf: path => (statSync(path, { throwIfNoEntry: false })?.isDirectory() ? path : dirname(path)),
+    templates: () => templatesIn(run.workspace),
     read: readTemplateFiles,
     ambient: names =>
       Object.fromEntries(

@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -15,3 +16,13 @@ export const readTemplateFiles = async (path: string): Promise<readonly { path: 
   Promise.all(
     [...(await templateFiles(path))].sort().map(async file => ({ path: file, text: await readFile(file, 'utf8').catch(() => '') })),
   );
+
+const DEPTH = 3;
+
+/** Directories with a template, at most three levels deep. */
+export function templatesIn(folder: string, path = '', depth = DEPTH): readonly string[] {
+  const entries = readdirSync(join(folder, path), { withFileTypes: true });
+  const own = entries.some(entry => entry.isFile() && /\.pkr\.(hcl|json)$/.test(entry.name)) ? [path === '' ? '.' : path] : [];
+  const inner = entries.filter(entry => entry.isDirectory() && depth > 0 && !/^(\.|node_modules$)/.test(entry.name));
+  return [...own, ...inner.flatMap(({ name }) => templatesIn(folder, join(path, name), depth - 1))];
+}

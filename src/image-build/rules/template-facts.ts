@@ -19,6 +19,8 @@ export interface TemplateFacts {
   readonly credentials: readonly Credential[];
   /** How the sources share their images before they are validated. */
   readonly sharing: readonly string[];
+  /** Sources that would give their images the same name in one region, which AWS refuses after the whole build. */
+  readonly sameName: readonly string[];
   readonly selected: readonly TemplateSource[];
   /** Only one source is built, so `packer build` finds all its errors before it launches anything. */
   readonly isSole: boolean;
@@ -59,6 +61,7 @@ export function templateFacts(
     ...regionsOf(selected, known, model, options.region),
     credentials: selected.flatMap(source => credentialsOf(source, known, model)),
     sharing: selected.flatMap(source => sharingOf(source, known, model)),
+    sameName: sameNamed(selected, known, model),
     selected,
     isSole: selected.length === 1 && (options.only.length > 0 || options.except.length > 0 || texts.some(isSoleBuilder)),
   };
@@ -71,6 +74,18 @@ function isSoleBuilder(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+function sameNamed(sources: readonly TemplateSource[], known: VariableValues, model: TemplateModel): readonly string[] {
+  const key = ({ attributes }: TemplateSource): string | undefined => {
+    const name = variableOf(attributes.get('ami_name'), model) ?? resolve(attributes.get('ami_name'), known, model);
+    const region = resolve(attributes.get('region'), known, model);
+    const isKnown = attributes.get('region') === undefined || typeof region === 'string';
+    return name === undefined || !isKnown ? undefined : JSON.stringify([name, region]);
+  };
+  return sources
+    .filter(one => key(one) !== undefined && sources.some(other => other !== one && key(other) === key(one)))
+    .map(({ name }) => name);
 }
 
 /** Without a match all, since the name of a build may be in front. */
