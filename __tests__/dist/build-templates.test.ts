@@ -135,11 +135,11 @@ describe('regions of a template', () => {
 });
 
 describe('a template that names its image itself', () => {
-  test('is headed by that name, and "name" is refused', async () => {
+  test('is reported with that name, and "name" is refused', async () => {
     const ran = await run('names-itself', bare());
     const id = ran.outputs['ami-id'] ?? '';
     const name = madeImages(lab).find(image => image.id === id)?.name;
-    expect(ran.summary).toContain(`✅ Built ${name}`);
+    expect(ran.summary).toContain(`| \`${name}\` |`);
     expect(ran.outputs['image-name']).toBe(name);
     const refused = await run('names-itself', bare(), { name: 'mine-{timestamp}' });
     expect(refused.errors.join()).toContain(

@@ -39,7 +39,10 @@ describe('build, with real Packer', () => {
     expect(JSON.parse(ran.outputs['images'] ?? '')).toEqual([
       { source: 'amazon-ebs.web', architecture: 'x86_64', region: 'eu-central-1', id: image?.id, name: image?.name },
     ]);
-    expect(ran.summary).toContain(`| \`${image?.id}\` |`);
+    const console = `https://eu-central-1.console.aws.amazon.com/ec2/home?region=eu-central-1#ImageDetails:imageId=${image?.id}`;
+    expect(ran.summary).toContain(`| [\`${image?.id}\`](${console}) |`);
+    expect(ran.summary).toContain('✅ Built main 1.2.0 (1111111)');
+    expect(ran.summary).toContain('Not validated yet.');
     expect(ran.summary).toContain('| 8 GiB, at most $0.40 a month |');
     for (const phase of ['prepare', 'launch', 'connect', 'provision', 'stop', 'make the image', 'tag', 'clean up'])
       expect(ran.summary).toMatch(new RegExp(`\\| \`amazon-ebs.web\` \\| ${phase} \\| [\\dms. ]+ \\|`));

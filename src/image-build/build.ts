@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { UsageError } from '../kit/errors.ts';
-import type { Architecture } from '../model/image.ts';
+import { type Architecture, tagKey } from '../model/image.ts';
 import type { Deps, Reporter } from '../ports/deps.ts';
 import { resolveBase } from '../selection/base-image.ts';
 import type { BuiltImage } from './adopt.ts';
@@ -58,10 +58,16 @@ export async function run(options: BuildOptions, own: BuildDeps) {
       : { images: await reuse(same, deps.run.commit, plan, deps), built: false, reason };
   return reportEnd(
     ended,
-    ended.built ? `✅ Built ${ended.images[0]?.name ?? plan.name}` : 'Nothing to build',
+    ended.built ? `✅ Built ${options.family} ${formatVersion(plan)}` : 'Nothing to build',
     { fingerprint: print.value },
     { report, home: options.region },
   );
+}
+
+/** People think in versions and commits: "1.3.0 (d165fd6)". */
+function formatVersion({ tags, scheme }: BuildPlan): string {
+  const [version = '', commit = ''] = [tags[tagKey(scheme, 'version')], tags[scheme.commitKey]?.slice(0, 7)];
+  return commit === '' || commit === version ? version : `${version} (${commit})`;
 }
 
 /** What the build is made from, and its plan with it. */
@@ -103,7 +109,7 @@ function reportEnd(
   more: { readonly fingerprint?: string },
   { report, home }: { readonly report: Reporter; readonly home: string },
 ) {
-  reportImages(title, images, reason, report);
+  reportImages(title, images, built ? `${reason}. Not validated yet` : reason, report);
   reportPhases(lines, report);
   return { outcome: built ? ('done' as const) : ('unchanged' as const), outputs: { ...outputsOf(images, home), ...more, built, reason } };
 }

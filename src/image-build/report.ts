@@ -10,7 +10,7 @@ const PER_GIB = 0.05;
 export function reportImages(title: string, images: readonly BuiltImage[], reason: string, report: Pick<Reporter, 'summary'>): void {
   const differ = (of: (image: BuiltImage) => string) => new Set(images.map(of)).size > 1;
   const listed = columns(images, [
-    ['Image', ({ id }) => code(id)],
+    ['Image', ({ id, region }) => `[${code(id)}](${imageUrl(region, id)})`],
     ['Region', ({ region }) => region],
     ['Architecture', ({ architecture }) => architecture],
     ['Source', ({ source }) => code(source), differ(({ source }) => source)],
@@ -19,6 +19,17 @@ export function reportImages(title: string, images: readonly BuiltImage[], reaso
   ]);
   report.summary(`### ${text(title)}\n\n${text(toSentence(reason))}${images.length === 0 ? '' : `\n\n${listed}`}`);
 }
+
+const CONSOLES = [
+  [/^cn-/, 'console.amazonaws.cn'],
+  [/^us-gov-/, 'console.amazonaws-us-gov.com'],
+] as const;
+
+/** The page of an image in the console of its partition. */
+const imageUrl = (region: string, id: string): string => {
+  const host = CONSOLES.find(([partition]) => partition.test(region))?.[1] ?? 'console.aws.amazon.com';
+  return `https://${region}.${host}/ec2/home?region=${region}#ImageDetails:imageId=${id}`;
+};
 
 /** A reason is a part of a sentence elsewhere. */
 export const toSentence = (reason: string): string =>
