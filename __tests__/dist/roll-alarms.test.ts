@@ -35,3 +35,16 @@ test('a promotion is refused before the first write; a rollback starts while the
   const back = await l.act('rollback', settings);
   expect([back.exitCode, back.outputs['ami-id'], l.runs('web'), l.pointer()]).toEqual([0, a, [a, a], a]);
 });
+
+test('a quota that is used up is told apart from contention: the rollout is refused, and re-running does not help', async () => {
+  const { a, b } = await stage();
+  const message = 'You have already reached a limit for your Amazon EC2 Auto Scaling resources.';
+  l.lab.faults.add({ operation: 'StartInstanceRefresh', action: { error: 'LimitExceeded', message } });
+  const ran = await l.act('promote', { groups: 'web', 'warm-up': '0s', bake: '1m', image: b });
+  expect([ran.outputs['outcome'], l.runs('web'), l.pointer()]).toEqual(['rejected', [a, a], a]);
+  expect(ran.errors.join('\n')).toMatch(
+    new RegExp(
+      `An Auto Scaling quota does not allow to start an instance refresh of web: ${message}[\\s\\S]*Next: Increase the quota in Service Quotas`,
+    ),
+  );
+});

@@ -18,7 +18,7 @@ import { undefinedOn } from './errors.ts';
 import { copyAttachments, copySchedules, specification } from './group-attachments.ts';
 import { listGroups, listHooks, listPolicies } from './group-reads.ts';
 import { launchTo } from './group-shapes.ts';
-import { orBusy } from './refreshes.ts';
+import { orBusy, quotaOf } from './refreshes.ts';
 
 /** A second group of the same shape. AWS does not count attachments as part of a group, so each is read and put. */
 export const groupCopies = (client: AutoScalingClient): GroupCopies => ({
@@ -56,6 +56,7 @@ export const groupCopies = (client: AutoScalingClient): GroupCopies => ({
         }),
       )
       .catch(unlessExists)
+      .catch(quotaOf(`create group ${as}`))
       .catch(orBusy(`create group ${as} (autoscaling:CreateAutoScalingGroup)`));
     return created === undefined ? 'exists' : 'created';
   },

@@ -40,6 +40,7 @@ export const refreshes = (client: AutoScalingClient): Pick<Groups, 'refreshes' |
         }),
       )
       .catch(undefinedOn('InstanceRefreshInProgress'))
+      .catch(quotaOf(`start an instance refresh of ${group}`))
       .catch(orBusy(`start an instance refresh of ${group} (autoscaling:StartInstanceRefresh)`));
     return started?.InstanceRefreshId;
   },
@@ -63,7 +64,7 @@ export const refreshes = (client: AutoScalingClient): Pick<Groups, 'refreshes' |
   },
 });
 
-const BUSY = /^(ResourceContention|ScalingActivityInProgress|ResourceInUse)(Fault)?$/;
+const BUSY = /^(ResourceContention|LimitExceeded|ScalingActivityInProgress|ResourceInUse)(Fault)?$/;
 
 /**
  * As `asExpected`, for Auto Scaling: contention between two calls passes, and the SDK does not retry all its names.
@@ -73,15 +74,20 @@ export const orBusy =
   (doing: string) =>
   (cause: unknown): never => {
     const code = codeOf(cause);
-    if (/^LimitExceeded(Fault)?$/.test(code)) {
-      const message = cause instanceof Error ? cause.message : String(cause);
-      throw new RejectedError(`An Auto Scaling quota is used up, so the action could not ${doing}: ${message}`, {
-        cause,
-        next: 'Increase the quota in Service Quotas, or delete what is not used: aws autoscaling describe-account-limits',
-      });
-    }
     if (BUSY.test(code)) {
       throw new TimeoutError(`Auto Scaling was too busy to ${doing}: ${code}.`, { cause, next: 'Re-run the job.' });
     }
     return asExpected(doing)(cause);
+  };
+
+/** For a call that creates something, LimitExceeded is a quota: trying again does not help. */
+export const quotaOf =
+  (doing: string) =>
+  (cause: unknown): never => {
+    if (!isCode(cause, 'LimitExceeded', 'LimitExceededFault')) throw cause;
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new RejectedError(`An Auto Scaling quota does not allow to ${doing}: ${message}`, {
+      cause,
+      next: 'Increase the quota in Service Quotas, or delete what is not used: aws autoscaling describe-account-limits',
+    });
   };
