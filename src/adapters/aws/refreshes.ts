@@ -5,7 +5,7 @@ import {
   RollbackInstanceRefreshCommand,
   StartInstanceRefreshCommand,
 } from '@aws-sdk/client-auto-scaling';
-import { RejectedError, TimeoutError } from '../../kit/errors.ts';
+import { ActionError, RejectedError, TimeoutError } from '../../kit/errors.ts';
 import type { Groups } from '../../ports/groups.ts';
 import { asExpected, codeOf, isCode, undefinedOn } from './errors.ts';
 import { launchTo, preferencesTo, refreshFrom } from './group-shapes.ts';
@@ -73,9 +73,8 @@ const BUSY = /^(ResourceContention|LimitExceeded|ScalingActivityInProgress|Resou
 export const orBusy =
   (doing: string) =>
   (cause: unknown): never => {
-    const code = codeOf(cause);
-    if (BUSY.test(code)) {
-      throw new TimeoutError(`Auto Scaling was too busy to ${doing}: ${code}.`, { cause, next: 'Re-run the job.' });
+    if (!(cause instanceof ActionError) && BUSY.test(codeOf(cause))) {
+      throw new TimeoutError(`Auto Scaling was too busy to ${doing}: ${codeOf(cause)}.`, { cause, next: 'Re-run the job.' });
     }
     return asExpected(doing)(cause);
   };
