@@ -50,3 +50,20 @@ describe('a group whose launches fail', () => {
     expect(await promote(settings, l.world)).toMatchObject({ outcome: 'done' });
   });
 });
+
+test('a template version that is deleted in the bake time: the group could launch nothing, so it is no success', async () => {
+  const l = stage();
+  const { version } = l.launchTemplates;
+  const deleted = async (use: Parameters<typeof version>[0]) => (use.version === '2' ? undefined : version(use));
+  const { refresh } = l.groups;
+  Object.assign(l.groups, {
+    refresh: async (...which: Parameters<typeof refresh>) => {
+      const seen = await refresh(...which);
+      if (seen?.status === 'Baking') Object.assign(l.launchTemplates, { version: deleted });
+      return seen;
+    },
+  });
+  const failure = await failureOf(promote(settings, l.world));
+  expect(failure.message).toBe('web: launch template version lt-1:2 no longer exists, so the group can launch nothing');
+  expect([l.pointerNow(), [...l.state.runs.values()]]).toEqual([A, [A, A]]);
+});

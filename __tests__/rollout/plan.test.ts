@@ -552,3 +552,14 @@ describe('scenario 55: what is done about the refresh of another process', () =>
     expect([plan.blocker?.kind, plan.refusals.length]).toEqual(['parameter', 1]);
   });
 });
+
+test('a group that is up to date, but whose template version was deleted, can launch nothing: refused, not unchanged', () => {
+  const images = new Map([
+    ['i-1', 'ami-new'],
+    ['i-2', 'ami-new'],
+  ]);
+  expect(planGroup(facts({ images, versions: new Map() }), wanted)).toMatchObject({
+    action: 'nothing',
+    refusals: ['web: launch template version web:3 does not exist, so the group can launch nothing'],
+  });
+});

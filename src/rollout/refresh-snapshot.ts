@@ -1,4 +1,4 @@
-import { type Group, type Launch, type Refresh, sameLaunch } from '../model/group.ts';
+import { formatTemplateUse, type Group, type Launch, type Refresh, sameLaunch, usesOf } from '../model/group.ts';
 import {
   betterEvidence,
   collectEvidence,
@@ -63,8 +63,18 @@ export async function pollGroup(watched: WatchedGroup, group: Group | undefined,
     if (reason !== undefined) return { state: 'failed', reason };
   }
   if (evaluation.state === 'failed' || refresh === undefined || !checksAreDue(refresh, watched.checkpoints)) return evaluation;
-  const reason = await firstFailedCheck(settled, context);
+  const reason =
+    (await firstFailedCheck(settled, context)) ?? (evaluation.state === 'done' ? await missingVersion(watched, aws) : undefined);
   return reason === undefined ? evaluation : { state: 'failed', reason };
+}
+
+/** The instances run, but the next one could not be launched. */
+async function missingVersion({ target }: WatchedGroup, { launchTemplates }: RolloutPorts): Promise<string | undefined> {
+  for (const use of target === undefined ? [] : usesOf(target)) {
+    if ((await launchTemplates.version(use)) === undefined)
+      return `launch template version ${formatTemplateUse(use)} no longer exists, so the group can launch nothing`;
+  }
+  return undefined;
 }
 
 const isReplaced = ({ status }: Refresh): boolean => status === 'Baking' || status === 'Successful';

@@ -5,7 +5,7 @@ import type { GroupFacts, PlanOptions } from './facts.ts';
 import { type Blocker, blockerOf, decideAction, followsPointer, type GroupAction } from './group-action.ts';
 import { preferencesOf, replacedAtATime } from './preferences.ts';
 import { staleOf } from './proof.ts';
-import { refusalsOf } from './refusals.ts';
+import { launchRefusals, refusalsOf } from './refusals.ts';
 import { estimate, warningsOf } from './warnings.ts';
 
 /** A template version that the rollout needs. `to` undefined: it must be created. */
@@ -58,7 +58,10 @@ export function planGroup(facts: GroupFacts, options: PlanOptions): GroupPlan {
     ...{ facts, action, reason, by, blocker, before, changes, preferences, replaces, atATime },
     replacesPool: action === 'refresh' ? staleOf(facts.warmPool, facts.images, options.image.id) : [],
     mustPin: by === 'version' && (replacesAny || action === 'template') && !sameLaunch(group.launch, before),
-    refusals: action === 'nothing' && facts.successor === undefined ? [] : refusalsOf(facts, { ...options, action, by, blocker, makes }),
+    refusals:
+      action === 'nothing' && facts.successor === undefined
+        ? launchRefusals(facts)
+        : refusalsOf(facts, { ...options, action, by, blocker, makes }),
     warnings: action === 'nothing' ? [] : warningsOf(facts, options, { by, action, atATime }),
     estimatedSeconds: replacesAny ? estimate(action === 'swap' ? 1 : Math.ceil(replaces / atATime), preferences, group) : 0,
   };

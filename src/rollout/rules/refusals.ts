@@ -29,6 +29,12 @@ const isNeeded = (process: string, { targetGroups, balancers = [], healthCheck }
   (process === 'InstanceRefresh' && action !== 'swap') ||
   (process === 'AddToLoadBalancer' && (targetGroups.length + balancers.length > 0 || healthCheck.includes('ELB')));
 
+const missingVersion = (use: TemplateUse): string =>
+  `launch template version ${formatTemplateUse(use)} does not exist, so the group can launch nothing`;
+
+export const launchRefusals = ({ group, versions }: GroupFacts): string[] =>
+  usesOf(group.launch).flatMap(use => (versions.has(useKey(use)) ? [] : [`${group.name}: ${missingVersion(use)}`]));
+
 export function refusalsOf(facts: GroupFacts, options: RefusalOptions): string[] {
   const { group } = facts;
   if (group.beingDeleted) return [`${group.name} is being deleted: remove it from "groups"`];
@@ -97,7 +103,7 @@ function templateRefusals({ group, versions, imageSnapshots }: GroupFacts, { act
   const overrides = group.launch.kind === 'mixed' ? group.launch.overrides : [];
   const ofUse = (use: TemplateUse): string[] => {
     const version = versions.get(useKey(use));
-    if (version === undefined) return [`launch template version ${formatTemplateUse(use)} does not exist, so the group can launch nothing`];
+    if (version === undefined) return [missingVersion(use)];
     const { imageId, snapshotIds } = version;
     return [
       ...(!mayRead && isParameterReference(imageId) ? [parameterRefusal(use, imageId, pointer.name)] : []),
