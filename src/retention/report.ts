@@ -1,6 +1,7 @@
 import { formatCount, formatDollars } from '../kit/format.ts';
 import { code, columns, details, nonBreaking, text } from '../kit/markdown.ts';
 import { identity, type TagScheme } from '../model/image.ts';
+import type { UserFacts } from '../model/image-users.ts';
 import type { Reporter } from '../ports/deps.ts';
 import type { Applied } from './apply.ts';
 import { hashOf, imagesToDelete, otherDeletions, type Plan, snapshotsToDelete } from './plan.ts';
@@ -31,11 +32,24 @@ export function reportPlan(plan: Plan, options: ReportOptions, scheme: TagScheme
   }
   const lines = [
     `### Prune ${text(options.family)}`,
-    `**${total}**${options.dryRun ? ' This is a dry run. To apply the plan, set `dry-run: false`.' : ''}`,
+    `**${total}**${options.dryRun ? dryRunHint(plan) : ''}`,
+    formatRead(plan),
     ...(others.length === 0 ? [] : [otherTable(plan)]),
     ...imageTables(plan, options, scheme, now),
   ];
   report.summary(lines.join('\n\n'));
+}
+
+const dryRunHint = (plan: Plan): string =>
+  ` This is a dry run. To apply it, set \`dry-run: false\`; to apply exactly this plan, add ${code(`plan-hash: ${hashOf(plan)}`)}.`;
+
+/** What was read: a number of 0 shows a wrong account or region. */
+function formatRead({ regions }: Plan): string {
+  const count = (noun: string, of: (facts: UserFacts) => readonly unknown[]) =>
+    formatCount(regions.flatMap(({ survey }) => of(survey.users.facts)).length, noun);
+  const groups = count('group', ({ launchers }) => launchers.filter(({ group }) => group !== undefined));
+  const others = [count('instance', ({ instances }) => instances), count('parameter', ({ parameters }) => parameters)];
+  return `Read: ${[groups, ...others].join(', ')} in ${regions.map(({ survey }) => survey.region).join(', ')}.`;
 }
 
 function formatTotal(plan: Plan, options: ReportOptions): string {
