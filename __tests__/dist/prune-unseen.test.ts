@@ -76,6 +76,18 @@ describe('scenario 66: what cannot be read counts as in use', () => {
     expect(l.lab.calls.count('DeregisterImage')).toBe(0);
   });
 
+  test('denied recipes of Image Builder stop the run, and the message names the permissions', async () => {
+    await stage();
+    const isAboutRecipes = (call: unknown) => JSON.stringify(call).includes('imagebuilder:ImageRecipe');
+    const action = { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 };
+    l.lab.faults.add({ operation: 'DescribeImageReferences', when: isAboutRecipes, action });
+    const ran = await l.act('prune', REAL);
+    expect([ran.exitCode, ran.outputs['outcome'], l.there().length]).toEqual([1, 'access', 5]);
+    expect(ran.errors[0]).toContain(
+      'Not allowed to describe the Image Builder recipes of images (ec2:DescribeImageReferences, imagebuilder:ListImageRecipes, imagebuilder:ListContainerRecipes, imagebuilder:GetContainerRecipe)',
+    );
+  });
+
   test.each([
     [
       'an outage of a zone',

@@ -35,7 +35,7 @@ export const tagFilters = (tags: Tags): Filter[] =>
 export const listInstances = (ec2: EC2Client, Filters: Filter[]): Promise<Instance[]> =>
   allPages(async NextToken => {
     const page = await ec2
-      .send(new DescribeInstancesCommand({ Filters, MaxResults: 1000, NextToken }))
+      .send(new DescribeInstancesCommand({ Filters, IncludeManagedResources: true, MaxResults: 1000, NextToken }))
       .catch(asExpected('describe instances (ec2:DescribeInstances)'));
     return { items: page.Reservations?.flatMap(({ Instances }) => listed(Instances)), next: page.NextToken };
   });

@@ -75,7 +75,7 @@ export const listVersions = (ec2: EC2Client, query: DescribeLaunchTemplateVersio
   allPages(async NextToken => {
     const MaxResults = query.Versions === undefined ? 200 : undefined;
     const page = await ec2
-      .send(new DescribeLaunchTemplateVersionsCommand({ ...query, MaxResults, NextToken }))
+      .send(new DescribeLaunchTemplateVersionsCommand({ ...query, IncludeManagedResources: true, MaxResults, NextToken }))
       .catch(asExpected('describe launch template versions (ec2:DescribeLaunchTemplateVersions)'));
     return { items: always(page.LaunchTemplateVersions, 'LaunchTemplateVersions of DescribeLaunchTemplateVersions'), next: page.NextToken };
   });
