@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ACCOUNT, type Identity, type Lab } from './lab.ts';
+import type { Identity, Lab } from './lab.ts';
 import { insistOnPermissions } from './permissions.ts';
 
 /** Runs the bundle as GitHub's runner does: `dist/index.js`, settings in INPUT_*, results in files. Used by tests and the demo. */
@@ -11,7 +11,7 @@ export interface Order {
   readonly mode: string;
   readonly with?: Readonly<Record<string, string>>;
   /** Undefined for runs that must not call AWS. */
-  readonly lab?: Pick<Lab, 'environment' | 'calls'> & Partial<Pick<Lab, 'deploy'>>;
+  readonly lab?: Pick<Lab, 'environment' | 'calls'>;
   readonly as?: Identity;
   readonly env?: Readonly<Record<string, string>>;
   /** Files of the repository: path -> content. */
@@ -87,17 +87,6 @@ export async function runAction(order: Order): Promise<Ran> {
   };
 }
 
-/** A CloudFormation template whose role `ami-delivery` every run has, where a test names no other. Default: administrators. */
-const ROLE_TEMPLATE = process.env['AMI_ACTION_LAB_ROLE'];
-
-function identityOf({ lab, as = {} }: Order): Identity {
-  if (ROLE_TEMPLATE === undefined || as.role !== undefined || lab?.deploy === undefined) return as;
-  const { account = ACCOUNT } = as;
-  const parameters = { Subject: 'repo:acme/web', GroupRoles: `arn:aws:iam::${account}:role/*`, OtherRoles: 'arn:aws:iam::*:role/*' };
-  lab.deploy(readFileSync(ROLE_TEMPLATE, 'utf8'), { account, parameters });
-  return { ...as, role: 'ami-delivery' };
-}
-
 function environment(
   order: Order,
   workspace: string,
@@ -129,7 +118,7 @@ function environment(
     GITHUB_OUTPUT: files.output,
     GITHUB_STEP_SUMMARY: files.summary,
     GITHUB_STATE: files.state,
-    ...(order.lab?.environment(identityOf(order)) ?? {}),
+    ...(order.lab?.environment(order.as) ?? {}),
     ...inputs,
     ...state,
     ...order.env,
