@@ -310,15 +310,18 @@ describe('a key', () => {
   });
 });
 
+const SHIPPED = readFileSync(join(import.meta.dirname, '..', '..', 'examples', 'delivery-role.yml'), 'utf8');
+const GIVEN = { Subject: 'repo:acme/web', Repository: 'acme/web', RepositoryId: '42', Families: 'web' };
+
 // https://docs.aws.amazon.com/systems-manager/latest/userguide/setup-instance-permissions.html
 test('an agent registers only with a profile whose role allows it', async () => {
   defaultHostManagement(lab.place()).enabled = false;
-  lab.deploy(SHIPPED, { parameters: { Subject: 'repo:acme/web' } });
+  const { outputs } = lab.deploy(SHIPPED, { parameters: GIVEN });
   lab.deploy(role([may('s3:*')]));
   instanceProfiles(lab.core).set(`arn:aws:iam::${US}:instance-profile/bare`, `arn:aws:iam::${US}:role/worker`);
   const { ec2, ssm } = clientsOf(lab);
   const start = async (Name: string) => (await ec2.send(launch({ IamInstanceProfile: { Name } }))).Instances?.[0]?.InstanceId ?? '';
-  const [managed, bare] = [await start('ami-test'), await start('bare')];
+  const [managed, bare] = [await start(outputs['Profile'] ?? ''), await start('bare')];
   await lab.clock.sleep(120);
   const { InstanceInformationList = [] } = await ssm.send(new DescribeInstanceInformationCommand({}));
   const ids = InstanceInformationList.map(({ InstanceId }) => InstanceId);
@@ -328,8 +331,8 @@ test('an agent registers only with a profile whose role allows it', async () => 
 
 test('a template is deployed from another process too', async () => {
   const post = (body: object) => fetch(`${lab.url}/_lab/templates`, { method: 'POST', body: JSON.stringify(body) });
-  const deployed = await post({ template: SHIPPED, account: US, parameters: { Subject: 'repo:acme/web' } });
-  expect(await deployed.json()).toMatchObject({ outputs: { Role: `arn:aws:iam::${US}:role/ami-delivery` } });
+  const deployed = await post({ template: SHIPPED, account: US, stack: 'ami-web', parameters: GIVEN });
+  expect(await deployed.json()).toMatchObject({ outputs: { Images: `arn:aws:iam::${US}:role/ami-web-images` } });
   const refused = await post({ template: SHIPPED, account: US });
   expect([refused.status, await refused.json()]).toEqual([
     400,
@@ -342,8 +345,6 @@ test('every rule of the dependent actions names the AWS document that decides it
 });
 
 const token = (claims: object) => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.x`;
-const SHIPPED = readFileSync(join(import.meta.dirname, '..', '..', 'examples', 'delivery-role.yml'), 'utf8');
-const GIVEN = { Subject: 'repo:acme/web', Repository: 'acme/web', RepositoryId: '42', Families: 'web' };
 
 describe('trust', () => {
   const claims = {
