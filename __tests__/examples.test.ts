@@ -216,7 +216,7 @@ test('a test instance reads no parameters', () => {
 });
 
 test.each([
-  ['delivery-role.yml', 'Images', ['build', 'validate', 'share', 'prune', 'delete', 'resolve', 'list']],
+  ['delivery-role.yml', 'Images', ['build', 'validate', 'share', 'prune', 'delete', 'adopt', 'resolve', 'list']],
   ['delivery-role.yml', 'Read', ['resolve', 'list']],
   ['environment-role.yml', 'Rollout', ['promote', 'rollback']],
 ] as const)('%s: the role %s may what its modes may, and nothing else', (file, name, of) => {

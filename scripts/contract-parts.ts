@@ -242,11 +242,16 @@ export function policy(mode: string, permissions: Permissions): object {
 }
 
 const READS = /:(Describe|Get|List)/;
-const PARAMETERS = /^ssm:GetParameter/;
 
-/** What reads, of several modes, as lines of a role in examples/. Roles of environments read parameters by name. */
-export function readLines(modes: readonly string[], permissions: Permissions, { parameters }: { parameters: boolean }): string {
+/** Which actions a block of a role in examples/ lists: what reads, with or without parameters, or what changes groups. */
+export const BLOCKS = {
+  reads: (action: string) => READS.test(action),
+  'reads but parameters': (action: string) => READS.test(action) && !action.startsWith('ssm:GetParameter'),
+  groups: (action: string) => action.startsWith('autoscaling:') && !READS.test(action),
+} as const;
+
+export function roleLines(modes: readonly string[], permissions: Permissions, block: keyof typeof BLOCKS): string {
   const all = new Set(modes.flatMap(mode => actionsOf(mode, permissions)));
-  const lines = [...all].filter(action => READS.test(action) && (parameters || !PARAMETERS.test(action))).sort();
+  const lines = [...all].filter(BLOCKS[block]).sort();
   return lines.map(action => `${' '.repeat(18)}- ${action}`).join('\n');
 }

@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { modes } from '../src/main.ts';
 import { readyMade } from '../src/validation/rules/checks-ready.ts';
-import { actionYaml, checkTable, policy, readLines, schema, tables } from './contract-parts.ts';
+import { actionYaml, type BLOCKS, checkTable, policy, roleLines, schema, tables } from './contract-parts.ts';
 import { placesOfRepository, withRepository } from './repository.ts';
 import { subActions } from './sub-actions.ts';
 
@@ -50,16 +50,16 @@ for (const [name, mode] of Object.entries(modes)) {
 
 const permissions = JSON.parse(read('permissions.json'));
 for (const mode of Object.keys(modes)) write(`examples/policies/${mode}.json`, `${JSON.stringify(policy(mode, permissions), null, 2)}\n`);
-const roles: readonly (readonly [file: string, block: string, modes: readonly string[], parameters: boolean])[] = [
-  ['delivery-role', 'images', ['build', 'validate', 'share', 'prune', 'delete', 'resolve', 'list'], true],
-  ['delivery-role', 'read', ['resolve', 'list'], true],
-  ['environment-role', 'environment', ['promote', 'rollback'], false],
-  ['environment-role', 'share', ['share', 'list'], true],
+const roles: readonly (readonly [file: string, mark: string, modes: readonly string[], block: keyof typeof BLOCKS])[] = [
+  ['delivery-role', 'images', ['build', 'validate', 'share', 'prune', 'delete', 'adopt', 'resolve', 'list'], 'reads'],
+  ['delivery-role', 'read', ['resolve', 'list'], 'reads'],
+  ['environment-role', 'environment', ['promote', 'rollback'], 'reads but parameters'],
+  ['environment-role', 'groups', ['promote', 'rollback'], 'groups'],
+  ['environment-role', 'share', ['share', 'list'], 'reads'],
 ];
-for (const [file, block, of, parameters] of roles) {
+for (const [file, mark, of, block] of roles) {
   const path = `examples/${file}.yml`;
-  const lines = readLines(of, permissions, { parameters });
-  write(path, between(read(path), `# <${block}>`, `${' '.repeat(18)}# </${block}>`, lines));
+  write(path, between(read(path), `# <${mark}>`, `${' '.repeat(18)}# </${mark}>`, roleLines(of, permissions, block)));
 }
 
 for (const path of placesOfRepository(root)) write(path, withRepository(read(path)));

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { setTags } from '../../lab/ec2/state.ts';
+import { dropTags, setTags } from '../../lab/ec2/state.ts';
 import { contextOf } from '../../lab/iam/context.ts';
 import { evaluate, readPolicy, type Statement } from '../../lab/iam/policy.ts';
 import { type Asked, askedPermissions, type LabRole, roles } from '../../lab/iam/roles.ts';
@@ -40,7 +40,7 @@ function shipped<L extends { lab: Lab }>(l: L, { launchTemplates = ['lt-00000000
     LaunchTemplates: launchTemplates.join(','),
     VerdictKey: KEY,
   };
-  l.lab.deploy(DELIVERY, { stack: 'ami-web', parameters: { ...common, Repository: 'acme/web', ConsumerAccounts: STAGE } });
+  l.lab.deploy(DELIVERY, { stack: 'ami-web', parameters: { ...common, Repository: 'acme/web', ConsumerAccounts: STAGE, Adopt: 'allow' } });
   const group = { Environment: 'stage', Pointers: '/ami/web', Groups: 'web*,reads*', GroupRoles: arn('web') };
   l.lab.deploy(ENVIRONMENT, { stack: 'ami-web-stage', parameters: { ...common, ...group } });
   return l;
@@ -99,7 +99,9 @@ test('share gives launch permission and resolve reads selectors', async () => {
   const l = shipped(await shareLab());
   const image = l.image('web-1');
   setTags(l.lab.core.place(BUILD, 'eu-central-1'), image, { 'ami-action:repository': 'acme/web' });
+  dropTags(l.lab.core.place(BUILD, 'eu-central-1'), l.image('before-ami-action'), 'all');
   for (const [mode, wanted] of [
+    ['adopt', { images: 'before-*', 'dry-run': 'false' }],
     ['share', { image, accounts: STAGE }],
     ['share', { image, regions: 'eu-west-1' }],
     ['resolve', { image: 'latest' }],
@@ -315,7 +317,7 @@ describe('the roles stay with their own', () => {
     ['images', ['ec2:TerminateInstances', instance, WEB], ['ec2:TerminateInstances', instance, OTHER]],
     ['images', ['ec2:DeregisterImage', image, WEB], ['ec2:DeregisterImage', image, {}]],
     ['images', ['ec2:DeleteSnapshot', snapshot, WEB], ['ec2:DeleteSnapshot', snapshot, OTHER]],
-    ['images', ['ec2:CreateTags', image, WEB], ['ec2:CreateTags', image, { 'aws:RequestTag/ami-action:family': 'web' }]],
+    ['images', ['ec2:CreateTags', image, WEB], ['ec2:CreateTags', image, { ...OTHER, 'aws:RequestTag/ami-action:family': 'web' }]],
     ['images', ['ec2:ModifyImageAttribute', image, FAMILY], ['ec2:ModifyImageAttribute', image, OTHER]],
     [
       'images',
@@ -351,6 +353,15 @@ describe('the roles stay with their own', () => {
     ['images', ['kms:Decrypt', `kms:${region}:key/1`, { 'kms:ViaService': 'ssm.eu-central-1.amazonaws.com' }]],
     ['read', ['ec2:CreateTags', image, WEB]],
   ])('%s may not %j at all', (role, call) => expect(run(role, call)).toBe(false));
+
+  test('images without a family are tagged only where the stack allows adoption', () => {
+    const call = question(['ec2:CreateTags', image, { 'aws:RequestTag/ami-action:family': 'web' }]);
+    const { core } = labs[0] as Lab;
+    expect(evaluate(deployed('images').policies, call)).toBe('allowed');
+    const parameters = { Subject: 'repo:acme/web', Repository: 'acme/web', RepositoryId: '456789', Families: 'web' };
+    (labs[0] as Lab).deploy(DELIVERY, { stack: 'ami-strict', parameters });
+    expect(evaluate(roles(core).get(arn('ami-strict-images'))?.policies ?? [], call)).toBe('implicit');
+  });
 
   test('secret parameters are denied, whatever another policy allows', () => {
     const all = readPolicy({ Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }] });
