@@ -14,7 +14,8 @@ export const text = (raw: string): string =>
     .replace(/>/g, '&gt;')
     .replace(/[\\`*_{}[\]|#~!]/g, '\\$&')
     .replace(/@/g, '&#64;')
-    .replace(/(https?):/g, '$1&#58;');
+    .replace(/:(?=\/\/)/g, '&#58;')
+    .replace(/(www)\./gi, '$1&#46;');
 
 /** Untrusted text as inline code, also for a table cell. */
 export const code = (raw: string): string => {
