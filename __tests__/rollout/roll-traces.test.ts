@@ -11,6 +11,17 @@ const POINTER = '/ami/web/stage';
 const CANDIDATE = `${POINTER}/candidate`;
 
 describe('a template version without use', () => {
+  test('is removed although an instance that is being terminated came from it', async () => {
+    const { world, state, calls } = stage({ script: ['InProgress', 'RollbackSuccessful'] });
+    state.onCall = call => {
+      if (!call.startsWith('start')) return;
+      const leaving = { id: 'i-x', state: 'Terminating:Wait', healthy: false, protected: false, template: use('2') };
+      state.groups.set('other', group('other', { members: [leaving] }));
+    };
+    await failureOf(promote(settings, world));
+    expect(calls()).toContain('remove lt-1:2');
+  });
+
   const failing = (start: Start = {}) => stage({ script: ['RollbackSuccessful'], ...start });
   const other = (change: Partial<ReturnType<typeof group>>) => group('other', { members: [], desired: 0, ...change });
   const at = (name: string) => ({ kind: 'template' as const, template: use(name) });

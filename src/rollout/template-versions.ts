@@ -122,7 +122,9 @@ async function readUsers({ groups }: RolloutPorts): Promise<readonly User[]> {
   });
 }
 
-const templatesOf = ({ members }: Group) => members.flatMap(({ template }) => (template === undefined ? [] : [template]));
+/** An instance that is being terminated needs its version no more. */
+const templatesOf = ({ members }: Group) =>
+  members.flatMap(({ template, state }) => (template === undefined || state.startsWith('Terminat') ? [] : [template]));
 
 /** Reads `$Latest` and `$Default` again, because they may have moved since the version was created. */
 async function usedBy(version: TemplateVersion, users: readonly User[], { launchTemplates }: RolloutPorts): Promise<readonly string[]> {
