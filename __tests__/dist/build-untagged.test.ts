@@ -53,7 +53,7 @@ describe('an image that cannot be tagged', () => {
     expect(ran.errors.join()).toContain(`Left behind:\n- ${id} in eu-central-1 (amazon-ebs.web) ${fate}`);
 
     expect(post.errors).toEqual([]);
-    expect(post.log).toContain(`${id} is finished and stays for a later run.`);
+    expect(post.log).toContain(`${id} is complete and is kept for a later run.`);
     expect(imagesOf(family).map(image => image.id)).toEqual([id]);
     expect(leftovers(lab)).toEqual([]);
 
@@ -75,7 +75,7 @@ describe('an image that cannot be tagged', () => {
       expect(tagsIn(lab, id)['ami-action:expires-at']).toMatch(/^20\d\d-/);
     }
     expect(ran.errors.join()).toContain('the next run builds another, and this one is removed when it has expired');
-    expect(post.log).toContain('are finished and stay for a later run');
+    expect(post.log).toContain('are complete and are kept for a later run');
     expect(imagesOf('both').map(({ id }) => id)).toEqual(ids);
   });
 
