@@ -124,7 +124,7 @@ export async function askGroup(cloud: Cloud, lab: Lab, group: string): Promise<s
   return [`${group}:`, ...answers.map(line => `  ${line}`)].join('\n');
 }
 
-export async function ask({ ssm }: Cloud, lab: Lab, instanceId: string, command: string): Promise<string> {
+async function ask({ ssm }: Cloud, lab: Lab, instanceId: string, command: string): Promise<string> {
   const { Command } = await ssm.send(
     new SendCommandCommand({ InstanceIds: [instanceId], DocumentName: 'AWS-RunShellScript', Parameters: { commands: [command] } }),
   );

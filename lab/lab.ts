@@ -49,8 +49,8 @@ export interface Lab {
   close(): Promise<void>;
 }
 
-export const ACCOUNT = '111122223333';
-export const REGION = 'eu-central-1';
+const ACCOUNT = '111122223333';
+const REGION = 'eu-central-1';
 
 export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const seed = options.weather ?? seedOfEnvironment();

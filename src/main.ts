@@ -19,7 +19,7 @@ import * as share from './sharing/share.ts';
 import * as validate from './validation/validate.ts';
 
 /** The result of a mode that did not fail, with its outputs. Every other outcome is an error (kit/errors.ts). */
-export interface Result<O extends string> {
+interface Result<O extends string> {
   /** `unknown`: the operation continues, because the run was not to wait for it. */
   readonly outcome: Extract<Outcome, 'done' | 'unchanged' | 'planned' | 'unknown'>;
   readonly outputs: Readonly<Partial<Record<O, unknown>>>;

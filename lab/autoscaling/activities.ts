@@ -10,7 +10,7 @@ import type { Group, Spot } from './state.ts';
 export const pastActivities = slice((): Activity[] => []);
 
 /** A cause in the form of AWS: the time, then `an instance was started in response to ...`. */
-export const at = ({ place }: Group, what: string): string => `At ${place.core.clock.date().toISOString().replace(/\.\d+/, '')} ${what}`;
+const at = ({ place }: Group, what: string): string => `At ${place.core.clock.date().toISOString().replace(/\.\d+/, '')} ${what}`;
 
 export function began(group: Group, Description: string, cause: string, spot?: Spot): Activity {
   const activity: Activity = {

@@ -21,7 +21,7 @@ const constraint = (value: unknown, member: string, wanted: string) =>
 
 const uncapitalised = (name: string): string => name.charAt(0).toLowerCase() + name.slice(1);
 
-export function checkPreferences(given: RefreshPreferences): void {
+function checkPreferences(given: RefreshPreferences): void {
   for (const [name, least, most] of RANGES) {
     const value = given[name];
     if (typeof value !== 'number') continue;

@@ -53,7 +53,7 @@ export function reached(total: number, done: number, { checkpoints }: Pick<Rules
 export const goal = (total: number, { checkpoints }: Pick<Rules, 'checkpoints'>): number =>
   Math.ceil((total * (checkpoints.at(-1) ?? 100)) / 100);
 
-export const preferences = (rules: Rules): RefreshPreferences => ({
+const preferences = (rules: Rules): RefreshPreferences => ({
   MinHealthyPercentage: rules.minHealthy,
   MaxHealthyPercentage: rules.maxHealthy,
   InstanceWarmup: rules.warmupSeconds,

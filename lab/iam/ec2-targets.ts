@@ -28,7 +28,7 @@ const PREFIXES: Readonly<Record<string, string>> = {
   ...{ key: 'key-pair', lt: 'launch-template', eni: 'network-interface', report: 'image-usage-report' },
 };
 
-export const typeOfId = (id: string): string => PREFIXES[id.slice(0, id.lastIndexOf('-'))] ?? 'unknown';
+const typeOfId = (id: string): string => PREFIXES[id.slice(0, id.lastIndexOf('-'))] ?? 'unknown';
 
 /** Texts under these member names, at any depth. */
 function texts(value: unknown, names: readonly string[]): readonly string[] {

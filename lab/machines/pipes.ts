@@ -15,7 +15,7 @@ export interface Pipes {
   input(): Promise<Pipe>;
 }
 
-export interface Pipe {
+interface Pipe {
   /** The end of the lab. */
   readonly ours: Socket;
   /** The end of the child: used in `stdio`, and closed here when the child has it. */

@@ -10,7 +10,7 @@ export interface TemplateUse {
   readonly version: string;
 }
 
-export interface Override {
+interface Override {
   readonly instanceType: string | undefined;
   /** Its own template, instead of the policy's. */
   readonly template: TemplateUse | undefined;

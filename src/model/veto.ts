@@ -5,7 +5,7 @@ import { verdictOf } from './verdict.ts';
  * An image that was rolled back in an environment must not be promoted again by the next push. The veto is a tag of the image, a list of
  * environments. Tags are per account, so it works for an image that another account shares, and it ends with the image.
  */
-export const vetoedIn = (image: Pick<Image, 'tags'>, scheme: TagScheme): readonly string[] =>
+const vetoedIn = (image: Pick<Image, 'tags'>, scheme: TagScheme): readonly string[] =>
   (identity(image, scheme, 'vetoed-in') ?? '').split(' ').filter(environment => environment !== '');
 
 export const isVetoed = (image: Pick<Image, 'tags'>, scheme: TagScheme, environment: string): boolean =>

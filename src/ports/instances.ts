@@ -43,7 +43,7 @@ export interface Instance {
 }
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitoring-system-instance-status-check.html */
-export interface InstanceHealth {
+interface InstanceHealth {
   /** The host, network and power. */
   readonly system: string;
   /** The instance: whether it boots and has a network. */
@@ -72,7 +72,7 @@ export interface Instances {
   architectures(instanceType: string): Promise<readonly Architecture[] | undefined>;
 }
 
-export interface CommandResult {
+interface CommandResult {
   /** https://docs.aws.amazon.com/systems-manager/latest/userguide/monitor-commands.html */
   readonly status: 'Pending' | 'InProgress' | 'Delayed' | 'Success' | 'Cancelled' | 'TimedOut' | 'Failed' | 'Cancelling';
   readonly detail: string;

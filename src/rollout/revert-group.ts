@@ -35,7 +35,7 @@ async function revertEnded(refresh: Refresh | undefined, plan: GroupPlan, failed
 }
 
 /** Starts a refresh to the previous launch. A group without instances only gets its previous template version. */
-export async function rollBackGroup(plan: GroupPlan, failed: FailedRollout): Promise<readonly string[]> {
+async function rollBackGroup(plan: GroupPlan, failed: FailedRollout): Promise<readonly string[]> {
   const { name, members, desired } = plan.facts.group;
   const { aws, deps } = failed;
   if (desired === 0 && members.length === 0 && plan.by === 'version') {

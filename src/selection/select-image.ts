@@ -69,7 +69,7 @@ async function pick(selector: Selector, inputs: Selection, deps: SelectionDeps, 
 }
 
 /** Images of this account, and shared ones that have the tags here. */
-export const familyImages = ({ family, tagPrefix }: Pick<Selection, 'family' | 'tagPrefix'>, here: Pick<RegionClients, 'images'>) =>
+const familyImages = ({ family, tagPrefix }: Pick<Selection, 'family' | 'tagPrefix'>, here: Pick<RegionClients, 'images'>) =>
   here.images.find({ tags: { [`${tagPrefix}family`]: family }, shared: true });
 
 async function byId(id: string, here: Ports): Promise<Picked> {

@@ -113,4 +113,4 @@ const hidden =
     );
   };
 
-export const formatTarget = ({ who, region }: Target): string => `account ${who}, ${region}`;
+const formatTarget = ({ who, region }: Target): string => `account ${who}, ${region}`;

@@ -24,11 +24,7 @@ const useTo = ({ templateId, version }: TemplateUse): LaunchTemplateSpecificatio
 
 const maybe = <T, U>(value: T | undefined, as: (value: T) => U): U | undefined => (value === undefined ? undefined : as(value));
 
-export function launchFrom({
-  LaunchTemplate,
-  MixedInstancesPolicy: policy,
-  LaunchConfigurationName = '',
-}: Partial<AutoScalingGroup>): Launch {
+function launchFrom({ LaunchTemplate, MixedInstancesPolicy: policy, LaunchConfigurationName = '' }: Partial<AutoScalingGroup>): Launch {
   const inner = policy?.LaunchTemplate;
   if (policy !== undefined && inner?.LaunchTemplateSpecification !== undefined) {
     const overrides = (inner.Overrides ?? []).map(override => ({

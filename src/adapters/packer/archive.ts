@@ -37,7 +37,7 @@ const EXECUTABLE = /^packer(\.exe)?$/;
 const MOST_BYTES = 512 * 1024 * 1024;
 
 /** Entry names are never used as paths. An archive with an entry outside its folder is refused. */
-export function executableIn(zip: Uint8Array, file: string): Uint8Array {
+function executableIn(zip: Uint8Array, file: string): Uint8Array {
   const refuse = (reason: string): never => {
     throw new RejectedError(`Archive ${file} cannot be used: ${reason}. It was not used.`);
   };

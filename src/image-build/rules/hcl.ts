@@ -1,6 +1,6 @@
 /** Enough of HCL to find blocks and attributes, and where they stand: strings, heredocs and comments are skipped. https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md */
 
-export interface HclAttribute {
+interface HclAttribute {
   /** The expression as written. */
   readonly value: string;
   /** Where the expression begins and ends in the text. */

@@ -1,7 +1,7 @@
 /** The name of an image: unique in its account and region, and fixed for its life. */
 
-export const PLACEHOLDERS = ['family', 'version', 'timestamp', 'environment', 'commit', 'architecture'] as const;
-export type Placeholder = (typeof PLACEHOLDERS)[number];
+const PLACEHOLDERS = ['family', 'version', 'timestamp', 'environment', 'commit', 'architecture'] as const;
+type Placeholder = (typeof PLACEHOLDERS)[number];
 export type NameFacts = Readonly<Record<Placeholder, string | undefined>>;
 
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateImage.html

@@ -6,7 +6,7 @@ import type { VariableValues } from './variable-values.ts';
 
 /** Variables of the action, by the attribute of a source that they are for. Maps of tags have no other names: ours would replace the template's. */
 const ATTRIBUTES = ['ami_name', 'source_ami', 'region', 'instance_type', 'ami_regions'] as const;
-export type OwnVariable = (typeof ATTRIBUTES)[number];
+type OwnVariable = (typeof ATTRIBUTES)[number];
 
 export interface TemplateFacts {
   /** The name that the template has for a variable of the action: `aws_region` for `region`. */
@@ -89,7 +89,7 @@ function sameNamed(sources: readonly TemplateSource[], known: VariableValues, mo
 }
 
 /** Without a match all, since the name of a build may be in front. */
-export function selectSources(
+function selectSources(
   sources: readonly TemplateSource[],
   { only, except }: Pick<FactOptions, 'only' | 'except'>,
 ): readonly TemplateSource[] {

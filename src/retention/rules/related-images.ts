@@ -16,7 +16,7 @@ const exclude = (decision: Decision, reason: string): Decision => ({
 });
 
 /** Copies share it in all regions; an image without a tag for its origin is a build of its own. */
-export function buildOf({ image }: Pick<Decision, 'image'>, scheme: TagScheme): string {
+function buildOf({ image }: Pick<Decision, 'image'>, scheme: TagScheme): string {
   const [commit, fingerprint, ...more] = (['commit', 'fingerprint', 'version', 'created-at'] as const).map(key =>
     identity(image, scheme, key),
   );

@@ -67,7 +67,7 @@ export function closedBy({ freeze, windows }: Brakes, environment: string, now: 
   };
 }
 
-export const formatTime = (at: Date): string => `${at.toISOString().slice(0, 16)}Z`;
+const formatTime = (at: Date): string => `${at.toISOString().slice(0, 16)}Z`;
 
 /** `reason` and `until` as YAML, or a text with "until <time>" in it. A time without a zone is no expiry. */
 function parseFreeze(value: string): { readonly reason: string; readonly until: Date | undefined } {

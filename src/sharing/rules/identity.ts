@@ -25,7 +25,7 @@ const OF_ONE_ACCOUNT: readonly IdentityKey[] = [
 ];
 
 /** Tags that a copy gets, without the verdict: it is sealed to an image ID. */
-export function tagsThatTravel(home: Pick<Image, 'tags'>, scheme: TagScheme): Tags {
+function tagsThatTravel(home: Pick<Image, 'tags'>, scheme: TagScheme): Tags {
   const stay = new Set(OF_ONE_ACCOUNT.map(key => tagKey(scheme, key)));
   return Object.fromEntries(Object.entries(home.tags).filter(([key]) => !key.startsWith('aws:') && !stay.has(key)));
 }

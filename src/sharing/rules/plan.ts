@@ -60,7 +60,7 @@ export interface TargetState {
   readonly warning?: string | undefined;
 }
 
-export type Action = 'copy' | 'permit' | 'tag' | 'withdraw';
+type Action = 'copy' | 'permit' | 'tag' | 'withdraw';
 
 export interface Line extends TargetState {
   readonly actions: readonly Action[];

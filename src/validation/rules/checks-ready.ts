@@ -11,7 +11,7 @@ export interface ReadyMade {
   make(value: unknown): Made;
 }
 
-export interface Made {
+interface Made {
   readonly name: string;
   readonly command: string;
   readonly timeLimitSeconds?: number;
