@@ -107,9 +107,10 @@ test('during an unfinished promotion, back means where it started', async () => 
   expect([pointerNow(), vetoed(state.images.get(C))]).toEqual([B, true]);
 });
 
-test('"image" names the image to roll back to', async () => {
-  const { world, pointerNow, state } = await afterThree();
+test('"image" names the image to roll back to, and the plan shows what it goes back over', async () => {
+  const { world, pointerNow, state, log } = await afterThree();
   await run({ ...back, image: A }, world);
+  expect(log.join('\n')).toContain(`in stage: set by its ID; goes back over ${B}, ${C}; replaces ${C}`);
   expect([pointerNow(), vetoed(state.images.get(C)), vetoed(state.images.get(B))]).toEqual([A, true, false]);
 });
 

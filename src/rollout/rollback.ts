@@ -106,7 +106,10 @@ async function findTarget(inputs: RollbackInputs, deps: RollbackDeps) {
     const gone = `Image ${found.to}, which ${inputs.environment} ran before, no longer exists in ${inputs.region}.`;
     throw new RejectedError(gone, { unchanged: true, next: alternatives(state) });
   }
-  return { image, way: { ...found, ran } };
+  const sequence = imageSequence(state.history);
+  const over = sequence.includes(found.to) ? sequence.slice(sequence.lastIndexOf(found.to) + 1) : [];
+  const reason = over.length < 2 ? found.reason : `${found.reason}; goes back over ${over.join(', ')}`;
+  return { image, way: { ...found, reason, ran } };
 }
 
 /** From the pointer; from the launch templates of the groups where the pointer has no history. */
