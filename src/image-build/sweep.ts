@@ -109,7 +109,7 @@ async function sweepRegion({ region, aws, list, looks }: RegionSweep, deps: Swee
       const { kind, id, ending } = leftover;
       const removed = ending ? 'busy' : await aws.leftovers.remove(leftover);
       if (removed === 'gone') gone.add(id);
-      else swept.set(id, { region, kind, id });
+      if (removed !== 'gone' || wentAlong(kind, swept)) swept.set(id, { region, kind, id });
       if (typeof removed === 'object') held.push(...removed.held);
     }
     const leftovers = found.filter(({ id }) => !gone.has(id));
@@ -125,6 +125,10 @@ async function sweepRegion({ region, aws, list, looks }: RegionSweep, deps: Swee
   refuseHeld(held, region);
   return [...swept.values()];
 }
+
+/** A volume goes with its instance and a snapshot with its image, so EC2 says that they do not exist. */
+const wentAlong = (kind: Leftover['kind'], swept: ReadonlyMap<string, Swept>): boolean =>
+  [...swept.values()].some(one => (kind === 'volume' && one.kind === 'instance') || (kind === 'snapshot' && one.kind === 'image'));
 
 function refuseHeld(held: readonly string[], region: string): void {
   if (held.length === 0) return;
