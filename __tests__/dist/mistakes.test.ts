@@ -168,7 +168,7 @@ const MISTAKES: readonly Mistake[] = [
   [
     'no template',
     () => run('build', {}),
-    '"template" is "packer", which does not exist in the workspace: set "template", and run actions/checkout first',
+    '"template" is "packer" (the default), which does not exist in the workspace: run actions/checkout in an earlier step',
   ],
 ];
 
