@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { REPOSITORY } from './repository.ts';
 
@@ -82,11 +83,26 @@ const publishScript = (version: string): string =>
     '',
   ].join('\n');
 
+/** Of what ships: `npm sbom --omit dev` also omits packages that a development tool uses too, so it gets a package without the tools. */
+function sbom(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'ami-action-sbom-'));
+  try {
+    const { devDependencies: _, workspaces: __, ...shipped } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    writeFileSync(join(folder, 'package.json'), JSON.stringify(shipped));
+    cpSync(join(root, 'package-lock.json'), join(folder, 'package-lock.json'));
+    const npm = (...args: readonly string[]) => execFileSync('npm', args, { cwd: folder, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
+    npm('install', '--package-lock-only', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund');
+    return npm('sbom', '--sbom-format', 'cyclonedx', '--package-lock-only');
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 function write(out: string, version: string): void {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   run('npm', 'pack', '--pack-destination', out, '--ignore-scripts');
-  writeFileSync(join(out, 'sbom.cdx.json'), run('npm', 'sbom', '--sbom-format', 'cyclonedx', '--omit', 'dev', '--package-lock-only'));
+  writeFileSync(join(out, 'sbom.cdx.json'), sbom());
   writeFileSync(join(out, 'notes.md'), `${notesOf(version, changesSince(lastTag()))}\n`);
   writeFileSync(join(out, 'publish.sh'), publishScript(version));
   const sums = readdirSync(out).map(
