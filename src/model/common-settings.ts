@@ -3,7 +3,7 @@ import { ACCOUNT_ID, REGION, ROLE_ARN, whole } from './patterns.ts';
 
 /** Settings that several modes have. One key has one meaning in all of them. */
 
-const FAMILY = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$/;
+export const FAMILY = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$/;
 const ENVIRONMENT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 export const family = text('The images of one application: the value of their tag `ami-action:family`.', {

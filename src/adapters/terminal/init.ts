@@ -5,6 +5,8 @@ import { createInterface } from 'node:readline/promises';
 import { stringify } from 'yaml';
 import { UsageError } from '../../kit/errors.ts';
 import { CONFIG_FILE } from '../../main.ts';
+import { FAMILY } from '../../model/common-settings.ts';
+import { REGION, ROLE_ARN, whole } from '../../model/patterns.ts';
 import type { Streams } from './reporter.ts';
 import { repositoryOf } from './run-facts.ts';
 
@@ -21,14 +23,14 @@ const QUESTIONS: readonly Question[] = [
   {
     flag: 'family',
     text: 'Family: the name of the application',
-    pattern: /^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$/,
+    pattern: FAMILY,
     mustBe: 'letters, digits, "-", "_", "." or "/"',
   },
-  { flag: 'region', text: 'AWS region', pattern: /^[a-z]{2,4}(-[a-z]+)+-\d$/, mustBe: 'a region such as eu-central-1' },
+  { flag: 'region', text: 'AWS region', pattern: whole(REGION), mustBe: 'a region such as eu-central-1' },
   {
     flag: 'role-to-assume',
     text: 'ARN of the delivery role',
-    pattern: /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/,
+    pattern: whole(ROLE_ARN),
     mustBe: 'the ARN of a role, such as arn:aws:iam::111122223333:role/ami-delivery',
   },
   {
