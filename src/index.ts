@@ -69,7 +69,7 @@ async function runMain(): Promise<void> {
         deployments: githubDeployments(process.env['GITHUB_API_URL']),
         packer: packer({ run, journal, report }),
       },
-      close: () => report.flush(),
+      close: () => (settings.summary ? report.flush() : Promise.resolve()),
     };
   });
 }

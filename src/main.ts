@@ -2,8 +2,8 @@ import { closest } from 'fastest-levenshtein';
 import * as build from './image-build/build.ts';
 import { everyValue, readConfigFile, sourcesOf } from './kit/config-file.ts';
 import { AccessError, ActionError, type Location, type Outcome, type Problem, UsageError } from './kit/errors.ts';
-import { explain, failureCard } from './kit/failure.ts';
-import { kebab, quote, type RawValue, type Reading, readSettings, type Settings, type Values } from './kit/settings.ts';
+import { explain, failureCard, settingsTable } from './kit/failure.ts';
+import { givenSettings, kebab, quote, type RawValue, type Reading, readSettings, type Settings, type Values } from './kit/settings.ts';
 import type { common } from './model/common-settings.ts';
 import { DEFAULT_POINTER } from './model/pointer.ts';
 import type { AllDeps } from './ports/deps.ts';
@@ -89,7 +89,8 @@ export interface OpenDeps {
 
 export async function main(host: Host, open: (inputs: Values<typeof common>) => Promise<OpenDeps>): Promise<void> {
   try {
-    const { name, mode: chosen, inputs } = await readOrReport(host);
+    const { name, mode: chosen, inputs, given } = await readOrReport(host);
+    for (const { name: setting, value, where } of given) host.debug(`${setting}: ${value} (${where})`);
     const opened = await open(inputs);
     try {
       await guardAccount(inputs, opened.deps);
@@ -99,6 +100,7 @@ export async function main(host: Host, open: (inputs: Values<typeof common>) => 
       opened.deps.report.summary(failureCard(name, failure), 'above');
       throw failure;
     } finally {
+      opened.deps.report.summary(settingsTable(given));
       await opened.close();
     }
   } catch (failure) {
@@ -124,13 +126,14 @@ function modeOf(host: Host): string {
 }
 
 /** The mode and its settings. All problems are reported together. */
-function readRun(host: Host): { name: string; mode: AnyMode; inputs: Values<typeof common> & FileFacts } {
+function readRun(host: Host) {
   const name = modeOf(host);
   const chosen = Object.hasOwn(modes, name) ? modes[name] : undefined;
   const { pointers, problems, ...reading } = readSources(host, host.given(), chosen);
   if (chosen !== undefined) {
-    const inputs = readSettings(chosen.settings, { ...reading, problems, known: allSettings() });
-    return { name, mode: chosen, inputs: { ...(inputs as Values<typeof common>), pointers } };
+    const inputs = readSettings(chosen.settings, { ...reading, problems, known: allSettings() }) as Values<typeof common>;
+    const given = givenSettings(chosen.settings, reading.sources);
+    return { name, mode: chosen, given, inputs: { ...inputs, pointers } satisfies Values<typeof common> & FileFacts };
   }
   const names = Object.keys(modes);
   const nearest = name === '' ? ', and is missing' : `, did you mean "${closest(name, names)}"? Got ${quote(name)}`;

@@ -161,7 +161,7 @@ describe('a step without a checkout', () => {
       ].join('\n'),
     ]);
     expect(ran.summary).toMatch(
-      /^### ❌ list: usage\n[\s\S]*\*\*Next:\*\* \.github\/ami\.yml[\s\S]*\*\*Who must act:\*\* the author of the workflow\.\n$/,
+      /^### ❌ list: the settings need a fix\n[\s\S]*\*\*Next:\*\* \.github\/ami\.yml[\s\S]*\*\*Who must act:\*\* the author of the workflow\.\n$/,
     );
     expect((await runAction({ mode: 'list', lab, files: { '.github/ami.yml': 'keep-newest: 1\n' } })).errors[0]).not.toContain('checkout');
   });

@@ -18,7 +18,7 @@ test('a card says what happened, what remains, what is next and who must act, in
   });
   expect(failureCard('promote', failure)).toBe(
     [
-      '### ❌ promote: rejected',
+      '### ❌ promote: failed',
       'web-prod: dead.  \nThe old image runs again.',
       '**Left behind**',
       '- i-1 runs until 14:05',
@@ -36,7 +36,16 @@ test('a run that was cancelled is not marked as failed, and the card says that n
     'No changes were made.',
     '**Who must act:** no one: the run was cancelled.',
   ]);
-  expect(failureCard('promote', new UnknownError('Expired.'))).toMatch(/^### ⏳ promote: unknown/);
+  expect(failureCard('promote', new UnknownError('Expired.'))).toMatch(/^### ⏳ promote: the result is not known yet/);
+});
+
+test('a failure that says what it means for the reader is headed by that', () => {
+  const failure = withDetails(new RejectedError('web-stage: unhealthy.'), {
+    title: 'web 1.2.0 did not reach stage. stage runs 1.0.0, as before',
+  });
+  expect(failureCard('promote', failure)).toMatch(
+    /^### ❌ web 1\.2\.0 did not reach stage\. stage runs 1\.0\.0, as before\n\nweb-stage: unhealthy\.\n/,
+  );
 });
 
 test('every problem with the settings is an item of its own', () => {

@@ -229,6 +229,7 @@ export const settings = {
   roleDuration: 3600,
   roleChaining: false,
   allowInstanceRole: false,
+  summary: true,
   fromRole: undefined,
   fromRegion: undefined,
   allowedAccountIds: undefined,

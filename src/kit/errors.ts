@@ -2,6 +2,8 @@
 export type Outcome = 'done' | 'unchanged' | 'planned' | 'usage' | 'access' | 'rejected' | 'timeout' | 'cancelled' | 'unknown' | 'bug';
 
 export interface ErrorDetails {
+  /** Heading of the summary: what the failure means for the reader, such as "stage runs 1.0.0, as before". */
+  readonly title?: string | undefined;
   /** What the run did not remove, a line each: "instance i-1 still runs, it terminates itself at 14:05". */
   readonly leftovers?: readonly string[] | undefined;
   /** The run changed nothing in AWS. */
@@ -16,6 +18,7 @@ export interface ErrorDetails {
 /** Every expected failure, by who has to act. Any other error is a bug in the action. */
 export abstract class ActionError extends Error {
   abstract readonly outcome: Outcome;
+  readonly title: string | undefined;
   readonly leftovers: readonly string[];
   readonly unchanged: boolean;
   readonly next: string | undefined;
@@ -24,6 +27,7 @@ export abstract class ActionError extends Error {
   constructor(message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = new.target.name;
+    this.title = details.title;
     this.leftovers = details.leftovers ?? [];
     this.unchanged = details.unchanged ?? false;
     this.next = details.next;
@@ -105,9 +109,10 @@ export function wrapError(failure: unknown, message: string, details: ErrorDetai
 }
 
 /** The same failure with more details. A bug stays a bug. */
-export function withDetails(failure: unknown, { leftovers = [], unchanged, next, outputs = {} }: ErrorDetails): unknown {
+export function withDetails(failure: unknown, { title, leftovers = [], unchanged, next, outputs = {} }: ErrorDetails): unknown {
   if (!(failure instanceof ActionError)) return failure;
   return wrapError(failure, failure.message, {
+    title: title ?? failure.title,
     leftovers: [...failure.leftovers, ...leftovers],
     unchanged: unchanged ?? (failure.unchanged && leftovers.length === 0),
     next: next ?? failure.next,

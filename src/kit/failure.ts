@@ -1,5 +1,6 @@
 import { ActionError, type Outcome } from './errors.ts';
-import { block, text } from './markdown.ts';
+import { block, code, details, table, text } from './markdown.ts';
+import type { GivenSetting } from './settings.ts';
 
 const WHO: Partial<Record<Outcome, string>> = {
   usage: 'the author of the workflow',
@@ -8,6 +9,16 @@ const WHO: Partial<Record<Outcome, string>> = {
   timeout: 'no one yet: it may still finish on its own',
   cancelled: 'no one: the run was cancelled',
   unknown: 'no one yet: re-run the job, it finds what it started',
+};
+
+/** The heading of a failure that has none of its own. */
+const TITLES: Partial<Record<Outcome, string>> = {
+  usage: 'the settings need a fix',
+  access: 'no access to AWS',
+  rejected: 'failed',
+  timeout: 'not finished in time',
+  cancelled: 'cancelled',
+  unknown: 'the result is not known yet',
 };
 
 /** Outcomes that are not failures yet. */
@@ -32,19 +43,20 @@ export function explain(failure: unknown): string {
 
 /** The same for the job summary, in lines that wrap. */
 export function failureCard(mode: string, failure: unknown): string {
-  if (!(failure instanceof ActionError)) return card(mode, 'bug', [block(explain(failure))], 'us: please report it');
-  const { message, unchanged, leftovers, next, outcome } = failure;
+  if (!(failure instanceof ActionError))
+    return card('❌', `${mode}: a bug in ami-action`, [block(explain(failure))], 'us: please report it');
+  const { title, message, unchanged, leftovers, next, outcome } = failure;
   const body = [
     paragraphs(message),
     ...(unchanged ? [UNCHANGED] : []),
     ...(leftovers.length === 0 ? [] : [`**Left behind**\n\n${list(leftovers)}`]),
     ...(next === undefined ? [] : [`**Next:** ${text(next)}`]),
   ];
-  return card(mode, outcome, body, WHO[outcome] ?? 'us: please report it');
+  return card(MARK[outcome] ?? '❌', title ?? `${mode}: ${TITLES[outcome]}`, body, WHO[outcome] ?? 'us: please report it');
 }
 
-const card = (mode: string, outcome: Outcome, body: readonly string[], who: string): string =>
-  [`### ${MARK[outcome] ?? '❌'} ${text(mode)}: ${outcome}`, ...body, `**Who must act:** ${who}.`].join('\n\n');
+const card = (mark: string, title: string, body: readonly string[], who: string): string =>
+  [`### ${mark} ${text(title)}`, ...body, `**Who must act:** ${who}.`].join('\n\n');
 
 const list = (items: readonly string[]): string => items.map(item => `- ${text(item)}`).join('\n');
 
@@ -57,3 +69,13 @@ const paragraphs = (message: string): string =>
     .map((line, n, all) => (isItem(line) ? list([line.slice(2)]) : `${isItem(all[n - 1]) ? '\n' : ''}${text(line)}  `))
     .join('\n')
     .trimEnd();
+
+/** Which place decided is what a reader asks first when a run did something else than expected. */
+export const settingsTable = (given: readonly GivenSetting[]): string =>
+  details(
+    'Settings of this run, and where each was set',
+    table(
+      ['Setting', 'Value', 'Set in'],
+      given.map(({ name, value, where }) => [code(name), code(value), text(where)]),
+    ),
+  );

@@ -95,6 +95,23 @@ export function readSettings<S extends Settings>(settings: S, reading: Reading):
   return values as Values<S>;
 }
 
+/** A setting that was given: its value as it was written, and the place that decided. */
+export interface GivenSetting {
+  readonly name: string;
+  readonly value: string;
+  readonly where: string;
+}
+
+/** In the order of the declarations. The value of a secret is not shown. */
+export const givenSettings = (settings: Settings, sources: readonly Source[]): readonly GivenSetting[] =>
+  [...byName(settings)].flatMap(([name, { secret }]) => {
+    const source = sources.find(({ values }) => isGiven(values[name]));
+    if (source === undefined) return [];
+    const line = source.lines?.get(name);
+    const where = source.name === 'with' ? 'with:' : `${source.name}${line === undefined ? '' : ` line ${line}`}`;
+    return [{ name, value: secret ? '(not shown)' : quote(source.values[name]), where }];
+  });
+
 /** The runner passes every declared input; an empty one was not given. */
 const isGiven = (raw: RawValue | undefined): raw is RawValue => raw !== undefined && !(typeof raw === 'string' && raw.trim() === '');
 

@@ -46,6 +46,7 @@ export const common = {
       neededBy: 'teams with several accounts',
     }),
   ),
+  summary: flag('Write the job summary.', true, { neededBy: 'workflows that write a summary of their own' }),
   tagPrefix: text("Prefix of the tags that hold an image's identity.", {
     fallback: 'ami-action:',
     withOnly: true,

@@ -11,6 +11,7 @@ import { credentials, type Provider } from './credentials.ts';
 import { accountOf, type Caller, withPlace } from './place.ts';
 import { followServerTime } from './server-time.ts';
 import { type Access, clientSettings } from './session.ts';
+import { traceCalls } from './trace.ts';
 
 export interface Clients {
   readonly ec2: EC2Client;
@@ -41,6 +42,9 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
     balancing: withPlace(new ElasticLoadBalancingV2Client(settings), region, caller),
     classic: withPlace(new ElasticLoadBalancingClient(settings), region, caller),
   };
-  for (const client of Object.values(clients)) followServerTime(client as unknown as EC2Client, access);
+  for (const client of Object.values(clients) as unknown as EC2Client[]) {
+    followServerTime(client, access);
+    traceCalls(client, region, access);
+  }
   return { ...clients, provider: own.credentials, caller };
 }
