@@ -37,8 +37,15 @@ test('how it ended stands above what was planned, and the timeline below both', 
   const before = process.env['GITHUB_STEP_SUMMARY'];
   process.env['GITHUB_STEP_SUMMARY'] = file;
   try {
-    const report = runnerReporter({ now: () => 0, sleep: async () => undefined });
+    let now = 0;
+    const advance = (ms: number) => {
+      now += ms;
+    };
+    const report = runnerReporter({ now: () => now, sleep: async () => undefined });
     await report.step('Look', async () => report.summary('### Plan'));
+    await report.step('Roll out "web": one', async () => advance(90_000));
+    const failing = report.step('Verify', async () => Promise.reject(new Error('no')));
+    await expect(failing).rejects.toThrow('no');
     report.summary('### ✅ Done', 'above');
     await report.flush();
   } finally {
@@ -47,7 +54,23 @@ test('how it ended stands above what was planned, and the timeline below both', 
     spy.mockRestore();
   }
   const written = readFileSync(file, 'utf8');
-  expect(written).toMatch(/^### ✅ Done\n\n### Plan\n\n<details><summary>Timeline<\/summary>\n\n\| Step \| Took \|\n/);
+  const expected = [
+    '### ✅ Done',
+    '### Plan',
+    '<details><summary>Timeline, longest: Roll out "web": one, 1m 30s</summary>',
+    [
+      '```mermaid',
+      'gantt',
+      '  dateFormat X',
+      '  axisFormat %H:%M:%S',
+      '  Roll out  web   one :0, 90',
+      '  Verify :crit, 90, 91',
+      '```',
+    ].join('\n'),
+    ['| Step | Took |  |', '| --- | --- | --- |', '| Roll out "web": one | 1m 30s |  |', '| Verify | 0s | ❌ |'].join('\n'),
+    '</details>\n',
+  ];
+  expect(written).toBe(expected.join('\n\n'));
   rmSync(dirname(file), { recursive: true });
 });
 

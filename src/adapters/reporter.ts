@@ -1,18 +1,11 @@
 import * as core from '@actions/core';
-import { formatDuration } from '../kit/format.ts';
-import { table, text } from '../kit/markdown.ts';
 import type { Clock, Reporter } from '../ports/deps.ts';
 import { printForeign, writeSummary } from './github.ts';
+import { type Phase, timeline } from './timeline.ts';
 
 // The runner drops a summary of more than 1 MiB.
 // https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#step-isolation-and-limits
 const MOST_BYTES = 1024 * 1024 - 16 * 1024;
-
-interface Phase {
-  readonly title: string;
-  readonly seconds: number;
-  readonly ended: 'ok' | 'failed';
-}
 
 export interface RunnerReporter extends Reporter {
   /** Writes the job summary: what the modes reported, then a timeline of the steps. Call it once, at the end. */
@@ -31,7 +24,7 @@ export function runnerReporter(clock: Clock): RunnerReporter {
   return {
     async step(title, work) {
       const startedAt = clock.now();
-      const ended = (how: Phase['ended']) => phases.push({ title, seconds: (clock.now() - startedAt) / 1000, ended: how });
+      const ended = (how: Phase['ended']) => phases.push({ title, startedAt, seconds: (clock.now() - startedAt) / 1000, ended: how });
       if (depth === 0) core.startGroup(title);
       else printForeign([title]);
       depth += 1;
@@ -50,7 +43,8 @@ export function runnerReporter(clock: Clock): RunnerReporter {
     // It may contain text of others, such as a tag: no line of it is a command.
     info: message => printForeign(message.split(/\r?\n|\r/)),
     warn: message => core.warning(message),
-    debug: message => core.debug(message),
+    // A run makes hundreds of calls: without debug logging no line is written for them.
+    debug: message => core.isDebug() && core.debug(message),
     untrusted: line => printForeign(hide(line).split(/\r?\n|\r/)),
     summary: (markdown, where) => void (where === 'above' ? parts.unshift(markdown) : parts.push(markdown)),
     mask(secret) {
@@ -65,18 +59,6 @@ export function runnerReporter(clock: Clock): RunnerReporter {
     },
   };
 }
-
-const timeline = (phases: readonly Phase[]): string =>
-  phases.length === 0
-    ? ''
-    : [
-        '<details><summary>Timeline</summary>\n',
-        table(
-          ['Step', 'Took', ''],
-          phases.map(({ title, seconds, ended }) => [text(title), formatDuration(seconds), ended === 'ok' ? '' : '❌']),
-        ),
-        '\n</details>',
-      ].join('\n');
 
 function cut(markdown: string): string {
   const bytes = Buffer.from(markdown);
