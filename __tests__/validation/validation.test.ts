@@ -4,7 +4,7 @@ import type { Image } from '../../src/model/image.ts';
 import type { CheckResult } from '../../src/validation/rules/checks-report.ts';
 import { conclude, countOf, endedInstances, type TestRun, toJson, toJUnit, type Validation } from '../../src/validation/rules/conclude.ts';
 import { brokenGates } from '../../src/validation/rules/gates.ts';
-import { validationPage } from '../../src/validation/rules/report-page.ts';
+import { titleOf, validationPage } from '../../src/validation/rules/report-page.ts';
 
 const check = (name: string, ending: CheckResult['ending'], output = ''): CheckResult => ({
   ...{ name, ending, reason: ending === 'passed' ? 'passed' : 'ended with exit code 1', seconds: 1.5, tries: 1, output },
@@ -85,7 +85,8 @@ describe('the report', () => {
     const html = await marked(validationPage(bad));
     expect(html).not.toMatch(/<script|<td>x<\/td>/);
     expect(html).toContain('<td>good</td>');
-    expect(html).toContain('failed validation');
+    expect(titleOf(bad)).toMatch(/ failed validation: \d of 3 checks failed$/);
+    expect(html).not.toContain('<h3');
   });
 
   test('as a page: what failed first, and many that passed out of the way', () => {

@@ -3,7 +3,7 @@ import type { ImageVerdict } from '../model/verdict.ts';
 import type { Deps, Files } from '../ports/deps.ts';
 import type { CheckResult } from './rules/checks-report.ts';
 import { AGENT_PHASE, countOf, type TestRun, toJson, toJUnit, type Validation } from './rules/conclude.ts';
-import { formatOutputTitle, validationPage } from './rules/report-page.ts';
+import { formatOutputTitle, titleOf, validationPage } from './rules/report-page.ts';
 
 /** The report of a validation: log, page, files, outputs, and the error that fails the job. */
 
@@ -66,7 +66,8 @@ export function validationError(
 ): ActionError | undefined {
   const { imageId, result, testRuns } = validation;
   const leftovers = [...testRuns.flatMap(testRun => testRun.leftovers), ...verdictLeftovers(validation, earlier, notStored)];
-  const details = { leftovers, outputs: validationOutputs(validation) };
+  const title = result === 'passed' ? undefined : titleOf(validation);
+  const details = { title, leftovers, outputs: validationOutputs(validation) };
   if (testRuns.some(({ failure }) => failure instanceof CancelledError))
     return new CancelledError(`Validation of ${imageId} was cancelled. It has no new verdict.`, details);
   if (notStored instanceof CancelledError)

@@ -12,11 +12,11 @@ const ENDING_MARK: Readonly<Record<CheckResult['ending'], string>> = { passed: '
 const MOST_OUTPUT_CHARACTERS = 200_000;
 
 export function validationPage(validation: Validation): string {
-  const { imageId, family, version, result, reason, testRuns } = validation;
-  const outcome = result === 'inconclusive' ? 'could not be validated' : `${result} validation`;
+  const { imageId, result, reason, testRuns } = validation;
   const failed = testRuns.flatMap(({ checks }) => checks).find(({ ending, output }) => ending === 'failed' && output.trim() !== '');
   return [
-    `### ${MARK[result]} ${text([family, version].filter(Boolean).join(' '))} ${outcome}`,
+    // The card of the failure has this title.
+    ...(result === 'passed' ? [`### ${MARK[result]} ${text(titleOf(validation))}`] : []),
     `${code(imageId)}: ${text(sentence(reason))}`,
     ...(failed === undefined ? [] : [`**${text(failed.name)}** ${text(failed.reason)}:`, block(lastLines(failed.output))]),
     instances(testRuns),
@@ -24,6 +24,17 @@ export function validationPage(validation: Validation): string {
     ...outputs(testRuns),
     ...testRuns.flatMap(({ leftovers }) => leftovers).map(line => `> ⚠️ ${text(line)}`),
   ].join('\n\n');
+}
+
+/** "web 1.1.0 failed validation: 2 of 4 checks failed". */
+export function titleOf({ family, version, result, testRuns }: Validation): string {
+  const checks = testRuns.flatMap(testRun => testRun.checks);
+  const count = (of: readonly CheckResult['ending'][]) => checks.filter(({ ending }) => of.includes(ending)).length;
+  const [failed, passed] = [count(['failed']), count(['passed', 'warned'])];
+  const all = formatCount(checks.length, 'check');
+  const counted = { passed: `: ${passed} of ${all} passed`, failed: `: ${failed} of ${all} failed`, inconclusive: '' }[result];
+  const outcome = result === 'inconclusive' ? 'could not be validated' : `${result} validation`;
+  return `${[family, version].filter(Boolean).join(' ')} ${outcome}${checks.length === 0 || (result === 'failed' && failed === 0) ? '' : counted}`;
 }
 
 const OPEN_LINES = 5;
