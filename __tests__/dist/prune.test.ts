@@ -35,8 +35,8 @@ describe('a family of five', () => {
     ]);
     expect(again.summary.split('\n\n').slice(0, 3)).toEqual([
       '### ✅ web: nothing to remove',
-      '### Prune web',
-      '**Nothing to remove: all 3 images are kept.**',
+      '<details><summary>Plan: Nothing to remove: all 3 images are kept.</summary>',
+      expect.stringMatching(/^Read: /),
     ]);
   });
 
@@ -120,7 +120,9 @@ test('the summary shows the outcome, then the changes, then at most 500 images i
   const below = ran.summary.slice(ran.summary.indexOf(rows[499] ?? '?'));
   expect(below).toContain('And 2 more images: the log has each with its reason.');
   expect(
-    ran.summary.startsWith('### ✅ web: removed 1 of 1 planned image\n\nThis saves at most 8 GiB, $0.40 a month.\n\n### Prune web'),
+    ran.summary.startsWith(
+      '### ✅ web: removed 1 of 1 planned image\n\nThis saves at most 8 GiB, $0.40 a month.\n\n<details><summary>Plan: ',
+    ),
   ).toBe(true);
   expect(ran.summary).toContain('<details><summary>501 images kept, and why</summary>');
 });

@@ -30,18 +30,14 @@ export function reportPlan(plan: Plan, options: ReportOptions, scheme: TagScheme
     if (disables !== true || sharedWith.length === 0) continue;
     report.warn(`Disabling ${image.id} takes it from ${sharedWith.join(', ')} permanently: enabling it does not share it again.`);
   }
-  const lines = [
-    `### Prune ${text(options.family)}`,
-    `**${total}**${options.dryRun ? dryRunHint(plan) : ''}`,
-    formatRead(plan),
-    ...(others.length === 0 ? [] : [otherTable(plan)]),
-    ...imageTables(plan, options, scheme, now),
-  ];
-  report.summary(lines.join('\n\n'));
+  const lines = [formatRead(plan), ...(others.length === 0 ? [] : [otherTable(plan)]), ...imageTables(plan, options, scheme, now)];
+  const body = lines.join('\n\n');
+  const dry = `### 🔍 Dry run of ${text(options.family)}: ${total}\n\n${dryRunHint(plan)}\n\n${body}`;
+  report.summary(options.dryRun ? dry : details(`Plan: ${total}`, body));
 }
 
 const dryRunHint = (plan: Plan): string =>
-  ` This is a dry run. To apply it, set \`dry-run: false\`; to apply exactly this plan, add ${code(`plan-hash: ${hashOf(plan)}`)}.`;
+  `No changes were made. To apply this, set \`dry-run: false\`; to apply exactly this plan, add ${code(`plan-hash: ${hashOf(plan)}`)}.`;
 
 /** What was read: a number of 0 shows a wrong account or region. */
 function formatRead({ regions }: Plan): string {
