@@ -1,7 +1,36 @@
-import { baseImage, inService, makeGroup } from './fleet.ts';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Lab } from '../lab/lab.ts';
+import { baseImage, type Cloud, connect, inService, makeGroup } from './fleet.ts';
 import type { Play } from './stage.ts';
 
 const SIZE = 2;
+
+/** Groups with a plain Debian, in service. */
+async function makeGroups(lab: Lab, cloud: Cloud, names: readonly string[]): Promise<void> {
+  const imageId = await baseImage(cloud);
+  for (const name of names) await makeGroup(cloud, { name, imageId, size: SIZE });
+  for (let polls = 0; polls < 600; polls += 1) {
+    const up = await Promise.all(names.map(name => inService(cloud, name)));
+    if (up.every(instances => instances.length === SIZE)) return;
+    await lab.clock.sleep(5);
+  }
+}
+
+/** The second account, and the roles of the shipped templates that hand the image over. */
+const SECOND = '444455556666';
+const IMAGES_ROLE = 'arn:aws:iam::111122223333:role/ami-web-images';
+
+function deployRoles(lab: Lab): void {
+  const template = (name: string) => readFileSync(join(import.meta.dirname, '..', 'examples', name), 'utf8');
+  const common = { Subject: 'repo:acme/web', RepositoryId: '456789', Families: 'web' };
+  const other = { ...common, Environment: 'eu', Pointers: '/ami/web', Groups: 'web-eu*', LaunchTemplates: 'lt-00000000000000000' };
+  const share = `arn:aws:iam::${SECOND}:role/ami-web-eu-share`;
+  const delivery = { ...common, Repository: 'acme/web', ConsumerAccounts: SECOND, OtherRoles: share };
+  lab.deploy(template('delivery-role.yml'), { stack: 'ami-web', parameters: delivery });
+  const parameters = { ...other, DeliveryRole: IMAGES_ROLE, Provider: 'create' };
+  lab.deploy(template('environment-role.yml'), { account: SECOND, stack: 'ami-web-eu', parameters });
+}
 
 /** From commit to stage, with the jobs of the reusable workflow. */
 const toStage = async ({ job, expect }: Parameters<Play['play']>[0], ends: { validate?: 'red'; promote?: 'red' } = {}) => {
@@ -27,13 +56,7 @@ export const chapters: readonly Play[] = [
     title: 'An account with two groups',
     summary: 'web-stage and web-prod run a plain Debian. User data starts their service. Each group is behind a target group.',
     async play({ lab, cloud, print }) {
-      const imageId = await baseImage(cloud);
-      for (const name of ['web-stage', 'web-prod']) await makeGroup(cloud, { name, imageId, size: SIZE });
-      for (let looks = 0; looks < 600; looks += 1) {
-        const up = await Promise.all(['web-stage', 'web-prod'].map(name => inService(cloud, name)));
-        if (up.every(instances => instances.length === SIZE)) break;
-        await lab.clock.sleep(5);
-      }
+      await makeGroups(lab, cloud, ['web-stage', 'web-prod']);
       print(`${SIZE * 2} instances in service`);
     },
   },
@@ -45,6 +68,16 @@ export const chapters: readonly Play[] = [
       const image = await toStage(scene);
       scene.expect((await scene.pointer('stage')) === image, 'the pointer of stage should name the new image');
       await scene.proof({ 'web-stage': '1.0.0' });
+    },
+  },
+  {
+    title: 'A push that changes nothing in the image builds nothing',
+    summary: 'The fingerprint of template, files and base image is the same. The image of the last push is the result.',
+    async play(scene) {
+      const before = await scene.pointer('stage');
+      scene.commit('Describe the page', '1.0.0');
+      const built = await scene.job('Build', 'build');
+      scene.expect(built.outputs['outcome'] === 'unchanged' && built.outputs['ami-id'] === before, 'the push should build nothing');
     },
   },
   {
@@ -95,6 +128,32 @@ export const chapters: readonly Play[] = [
       await scene.job('Roll prod back', 'rollback', { environment: 'prod' });
       await scene.proof({ 'web-prod': '1.0.0', 'web-stage': '1.3.0' });
       await scene.job('Promote to prod again', 'promote', { environment: 'prod', image: 'environment:stage' }, 'red');
+    },
+  },
+  {
+    title: 'Blue-green: a second group takes over',
+    summary: 'A green group starts beside the old one without traffic, is checked, gets the traffic, and the old one is removed.',
+    async play(scene) {
+      await scene.job('Promote to prod by blue-green', 'promote', {
+        ...{ environment: 'prod', image: 'environment:stage' },
+        ...{ strategy: 'blue-green', 'lift-veto': 'true' },
+      });
+      scene.expect((await scene.pointer('prod')) === (await scene.pointer('stage')), 'prod and stage should run the same image');
+    },
+  },
+  {
+    title: 'A second account runs the same image',
+    summary: 'The image is shared with its tags and its verdict. The roles come from the templates in examples/. Nothing is built again.',
+    async play({ lab, job, pointer, proof }) {
+      const cloud = connect(lab, { account: SECOND });
+      await makeGroups(lab, cloud, ['web-eu']);
+      deployRoles(lab);
+      const image = await pointer('stage');
+      const role = { 'target-role': `arn:aws:iam::{account}:role/ami-web-eu-share` };
+      await job('Share', 'share', { image, accounts: SECOND, ...role }, 'green', { role: 'ami-web-images' });
+      const settings = { environment: 'eu', groups: 'web-eu', image, 'checks-timeout': '5m', bake: '6m' };
+      await job('Promote to eu', 'promote', settings, 'green', { account: SECOND });
+      await proof({ 'web-eu': '1.3.0' }, cloud);
     },
   },
   {

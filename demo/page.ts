@@ -30,6 +30,8 @@ td { vertical-align: top }
 code { background: #818b981f; border-radius: 6px; padding: .2em .4em; font: 85% ui-monospace, SFMono-Regular, Menlo, monospace }
 pre { background: #f6f8fa; border-radius: 6px; padding: 12px; white-space: pre-wrap } pre code { background: none; padding: 0 }
 h3 { font-size: 18px; margin: 16px 0 8px } details { margin: 8px 0 } summary { cursor: pointer; color: #59636e }
+.chart { display: grid; grid-template-columns: max-content 1fr; gap: 4px 12px; margin: 12px 0; font-size: 12px } .chart div { position: relative; background: #f6f8fa; height: 16px }
+.chart i { position: absolute; top: 0; bottom: 0; background: #54aeff; border-radius: 3px } .chart i.crit { background: #d1242f }
 nav { margin: 16px 0 } nav a { display: block; color: #0969da; text-decoration: none } .proof pre { background: #ddf4ff }
 `;
 
@@ -37,20 +39,26 @@ nav { margin: 16px 0 } nav a { display: block; color: #0969da; text-decoration: 
 export async function page(chapters: readonly Chapter[], figures: string): Promise<string> {
   const parts = await Promise.all(chapters.map(chapterHtml));
   const contents = chapters.map(({ title }, i) => `<a href="#c${i}">${i + 1}. ${escaped(title)}</a>`).join('');
-  return [
-    '<!doctype html><html lang="en"><meta charset="utf-8">',
-    `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">`,
-    '<meta name="viewport" content="width=device-width"><title>ami-action: the demo</title>',
-    `<style>${STYLE}</style><main><h1>An image from commit to prod</h1><p class="intro">${escaped(figures)}</p><nav>${contents}</nav>${parts.join('')}</main></html>\n`,
-  ].join('\n');
+  return htmlPage(
+    `<h1>An image from commit to prod</h1><p class="intro">${escaped(figures)}</p><nav>${contents}</nav>${parts.join('')}`,
+    "default-src 'none'; style-src 'unsafe-inline'",
+  );
 }
+
+export const htmlPage = (body: string, policy: string): string =>
+  [
+    '<!doctype html><html lang="en"><meta charset="utf-8">',
+    `<meta http-equiv="Content-Security-Policy" content="${policy}">`,
+    '<meta name="viewport" content="width=device-width"><title>ami-action: the demo</title>',
+    `<style>${STYLE}</style><main>${body}</main></html>\n`,
+  ].join('\n');
 
 async function chapterHtml({ title, summary: intro, jobs, proof }: Chapter, index: number): Promise<string> {
   const shown = await Promise.all(
-    jobs.map(async ({ name, green, expected, summary, seconds }) => {
-      const body = await marked.parse(summary, { gfm: true });
+    jobs.map(async ({ name, green, expected, summary, seconds }, job) => {
+      const body = await summaryHtml(summary);
       const unexpected = green === expected ? '' : ' (unexpected result)';
-      return `<section class="job"><header><span class="mark ${green ? 'ok' : 'bad'}">${green ? '✓' : '✕'}</span>${escaped(name)}${unexpected}<small>${seconds.toFixed(1)} s</small></header><div>${body}</div></section>`;
+      return `<section class="job" id="c${index}-j${job}"><header><span class="mark ${green ? 'ok' : 'bad'}">${green ? '✓' : '✕'}</span>${escaped(name)}${unexpected}<small>${seconds.toFixed(1)} s</small></header><div>${body}</div></section>`;
     }),
   );
   const answers =
@@ -58,6 +66,26 @@ async function chapterHtml({ title, summary: intro, jobs, proof }: Chapter, inde
       ? ''
       : `<section class="job proof"><header>Answers of the instances over Run Command</header><div><pre>${escaped(proof)}</pre></div></section>`;
   return `<h2 id="c${index}">${index + 1}. ${escaped(title)}</h2><p class="intro">${escaped(intro)}</p>${shown.join('')}${answers}`;
+}
+
+/** A summary as GitHub shows it. */
+export async function summaryHtml(summary: string): Promise<string> {
+  const html = await marked.parse(summary, { gfm: true });
+  return html.replace(/<pre><code class="language-mermaid">([\s\S]*?)<\/code><\/pre>/g, (_, chart: string) => chartHtml(chart));
+}
+
+/** GitHub draws the chart with Mermaid. This page has no script, so it draws the one kind that summaries use. */
+function chartHtml(chart: string): string {
+  const bars = [...chart.matchAll(/^ {2}(.+) :(crit, )?(\d+), (\d+)$/gm)].map(([, label = '', crit, from, to]) => ({
+    ...{ label, crit: crit !== undefined, from: Number(from), to: Number(to) },
+  }));
+  const [start, end] = [Math.min(...bars.map(({ from }) => from)), Math.max(...bars.map(({ to }) => to))];
+  const percent = (seconds: number) => ((seconds * 100) / (end - start || 1)).toFixed(1);
+  const rows = bars.map(
+    ({ label, crit, from, to }) =>
+      `<span>${label}</span><div><i${crit ? ' class="crit"' : ''} style="left: ${percent(from - start)}%; width: ${percent(to - from)}%"></i></div>`,
+  );
+  return `<div class="chart">${rows.join('')}</div>`;
 }
 
 const escaped = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;');

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** A repository that uses the action: the example template unchanged, an app, and a settings file. */
@@ -11,6 +11,8 @@ export interface Repository {
 
 const SETTINGS = (version: string) => `family: web
 version: ${version}
+content: [packer/**]
+base-image: name:136693071363/debian-12-amd64-*
 var: { app_version: ${version} }
 checks:
   - service: web
@@ -40,6 +42,7 @@ export function makeRepository(path: string): Repository {
     path,
     commit(message, version, server) {
       writeFileSync(app, server(original));
+      appendFileSync(join(path, 'CHANGES.md'), `- ${message}\n`);
       writeFileSync(join(path, '.github', 'ami.yml'), SETTINGS(version));
       git('add', '--all');
       git('commit', '--quiet', '--message', message);

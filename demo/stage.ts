@@ -1,4 +1,4 @@
-import type { Lab } from '../lab/lab.ts';
+import type { Identity, Lab } from '../lab/lab.ts';
 import { type Ran, runAction } from '../lab/runner.ts';
 import { askGroup, type Cloud, pointerValue } from './fleet.ts';
 import type { Chapter } from './page.ts';
@@ -9,12 +9,12 @@ export interface Scene {
   readonly lab: Lab;
   readonly cloud: Cloud;
   readonly repository: Repository;
-  /** Runs a job of the pipeline on the newest commit. `ends`: the expected result. */
-  job(name: string, mode: string, settings?: Readonly<Record<string, string>>, ends?: 'green' | 'red'): Promise<Ran>;
+  /** Runs a job of the pipeline on the newest commit. `ends`: the expected result. `as`: default is an administrator of the first account. */
+  job(name: string, mode: string, settings?: Readonly<Record<string, string>>, ends?: 'green' | 'red', as?: Identity): Promise<Ran>;
   commit(message: string, version: string, server?: (original: string) => string): void;
   print(line: string): void;
   /** Asks every instance of the groups for its version. The demo is red if one answers another version. */
-  proof(groups: Readonly<Record<string, string>>): Promise<void>;
+  proof(groups: Readonly<Record<string, string>>, cloud?: Cloud): Promise<void>;
   pointer(environment: string): Promise<string>;
   expect(condition: boolean, message: string): void;
 }
@@ -64,11 +64,11 @@ function scene(props: Props, chapter: Open, state: { failed: boolean; runs: numb
       state.sha = props.repository.commit(message, version, server);
       console.log(`   commit ${state.sha.slice(0, 7)} ${message}`);
     },
-    async job(name, mode, settings = {}, ends = 'green') {
+    async job(name, mode, settings = {}, ends = 'green', as = {}) {
       state.runs += 1;
       const startedAt = Date.now();
       console.log(`   ┌ ${name}`);
-      const ran = await runAction(orderOf(props, mode, settings, state));
+      const ran = await runAction({ ...orderOf(props, mode, settings, state), as });
       const green = ran.exitCode === 0;
       chapter.jobs.push({ name, green, expected: ends === 'green', summary: ran.summary, seconds: (Date.now() - startedAt) / 1000 });
       for (const error of ran.errors) for (const line of error.split('\n')) console.log(`   │   ${line}`);
@@ -76,7 +76,7 @@ function scene(props: Props, chapter: Open, state: { failed: boolean; runs: numb
       expect(green === (ends === 'green'), `${name} should have ended ${ends}:\n${ran.log}`);
       return ran;
     },
-    proof: groups => prove(groups, props, chapter, expect),
+    proof: (groups, cloud = props.cloud) => prove(groups, { ...props, cloud }, chapter, expect),
     pointer: environment => pointerValue(props.cloud, `/ami/web/${environment}`),
   };
 }
