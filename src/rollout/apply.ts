@@ -6,7 +6,7 @@ import { isReverted, type Leftovers, notSettled, withLeftovers } from './leftove
 import { isUpToDate, planPromotion, throwIfRefused } from './plan.ts';
 import { type Moved, movePointer, removeOwnCandidate, revertPointer, throwIfChanged, throwIfReplaced, writeCandidate } from './pointer.ts';
 import { forEachSequential, type RegionPlan, type RegionResult, withRegion } from './region-plans.ts';
-import { reportFailure } from './report.ts';
+import { failureTitle } from './report.ts';
 import { type GroupRollouts, versionDescription } from './roll-groups.ts';
 import { type Check, formatGroups, rollOutRegions } from './roll-regions.ts';
 import type { RolloutDeps } from './rollout-state.ts';
@@ -47,8 +47,7 @@ export async function applyPlans(plans: readonly RegionPlan[], deps: RolloutDeps
     };
     const promotions = plans.map(({ promotion }) => promotion);
     const thrown = await withLeftovers(failure, promotions, leftovers, undo);
-    if (!isInProgress(failure)) reportFailure(plans, isReverted(promotions, leftovers));
-    throw thrown;
+    throw isInProgress(failure) ? thrown : withDetails(thrown, { title: failureTitle(plans, isReverted(promotions, leftovers)) });
   }
   const rolled = plans.map((plan, i) => ({ ...plan, rollouts: rollouts[i] as GroupRollouts, moved: rollouts[i]?.moved, conflict: false }));
   const pending = rollouts.some(({ moving }) => moving);

@@ -85,17 +85,17 @@ export const betterEvidence = (known: Evidence | undefined, latest: Evidence): E
 const showsCause = ({ health }: Evidence): boolean => health.some(({ state }) => state === 'unhealthy');
 
 const CONSOLE_LINES = 60;
+const OPEN_LINES = 8;
 
 export function reportEvidence(evidence: Evidence, { info, untrusted, summary }: Reporter): void {
   const { group, instanceId, at, health, console } = evidence;
   const lines = console.trimEnd().split('\n').slice(-CONSOLE_LINES);
   const state = health.length === 0 ? 'registered with no load balancer' : health.map(({ message }) => message).join('; ');
-  const status = `${instanceId} of ${group} at ${formatMoment(new Date(at))}: ${state}`;
-  info(`Last unhealthy instance: ${status}. End of its console output:`);
+  const status = `at ${formatMoment(new Date(at))}: ${state}`;
+  info(`Last unhealthy instance: ${instanceId} of ${group} ${status}. End of its console output:`);
   for (const line of lines) untrusted(line);
-  const output =
-    lines.join('\n').trim() === ''
-      ? 'Its console output is empty.'
-      : details(`Last ${lines.length === 1 ? 'line' : `${lines.length} lines`} of its console output`, block(lines.join('\n')));
-  summary(`### ${code(instanceId)} of ${code(group)}\n\n${text(status)}.\n\n${output}`);
+  const open = block(lines.slice(-OPEN_LINES).join('\n'));
+  const all = lines.length > OPEN_LINES ? [details(`Last ${lines.length} lines of its console output`, block(lines.join('\n')))] : [];
+  const output = lines.join('\n').trim() === '' ? ['Its console output is empty.'] : [open, ...all];
+  summary([`**Last unhealthy instance** ${code(instanceId)} of ${code(group)} ${text(status)}.`, ...output].join('\n\n'));
 }

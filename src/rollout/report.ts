@@ -124,16 +124,14 @@ function afterwardsOf(promotion: Promotion, runUrl: string): readonly string[] {
   ];
 }
 
-/** `isReverted`: every group runs what it did before. */
-export function reportFailure(plans: readonly RegionPlan[], isReverted: boolean): void {
-  const [home] = plans;
-  if (home === undefined) return;
+/** Heading of a failure: "web 1.2.0 did not reach stage. stage runs web 1.0.0, as before". `isReverted`: every group runs what it did before. */
+export function failureTitle([home]: readonly RegionPlan[], isReverted: boolean): string | undefined {
+  if (home === undefined) return undefined;
   const { image, environment, scheme, operation } = home.promotion;
-  const name = text(nameOf(image, scheme));
-  const was = wasOf(home.promotion);
-  const failed = operation === 'promote' ? `${name} did not reach ${text(environment)}` : `${text(environment)} did not go back to ${name}`;
+  const name = nameOf(image, scheme);
+  const failed = operation === 'promote' ? `${name} did not reach ${environment}` : `${environment} did not go back to ${name}`;
   const state = isReverted
-    ? `${text(environment)} runs ${was === undefined ? 'what it did' : text(was)}, as before`
+    ? `${environment} runs ${wasOf(home.promotion) ?? 'what it did'}, as before`
     : `Not everything could be reverted`;
-  home.deps.report.summary(`### ❌ ${failed}. ${state}`, 'above');
+  return `${failed}. ${state}`;
 }
