@@ -61,7 +61,7 @@ const oneLine = (cell: string) => cell.replace(/[\r\n]+/g, ' ');
 
 const formatUsers = (labels: readonly string[] | undefined): string => (labels === undefined ? '?' : labels.join(', ') || 'unused');
 
-const MOST_USERS = 4;
+const MOST_USERS = 2;
 
 function userCell(users: ListedImage['users']): string {
   const labels = users?.map(({ label }) => text(label)) ?? [];
