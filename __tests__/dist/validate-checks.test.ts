@@ -94,7 +94,7 @@ describe('the checks', () => {
   test('a unit that does not exist is named as such', async () => {
     const ran = await l.validate(good, { checks: '- service: ordres' });
     expect(ran.errors.join()).toContain(
-      '- service ordres is active and enabled: ended with exit code 1: there is no unit ordres\nNext: See the job summary for the output of each check. To debug on the instance, set "keep-on-failure: 1h" and re-run the job.',
+      '- service ordres is active and enabled: ended with exit code 1: there is no unit ordres\nNext: Fix the image and build it again. The log and the job summary have the output of each check. To debug on the instance, set "keep-on-failure: 1h" and re-run the job.',
     );
     expect(ran.summary).toMatch(
       /### ❌ web failed validation[\s\S]*\*\*service ordres is active and enabled\*\* ended with exit code 1:\n\n```[\s\S]*there is no unit ordres/,

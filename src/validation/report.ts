@@ -99,7 +99,7 @@ function verdictLeftovers({ imageId, result }: Validation, earlier: ImageVerdict
 function nextStep({ testRuns, result }: Validation): string {
   if (testRuns.some(({ kept }) => kept)) return 'Debug on the instance with the command above, fix the image, and build it again.';
   if (testRuns.some(({ checks }) => checks.length > 0))
-    return 'See the job summary for the output of each check. To debug on the instance, set "keep-on-failure: 1h" and re-run the job.';
+    return 'Fix the image and build it again. The log and the job summary have the output of each check. To debug on the instance, set "keep-on-failure: 1h" and re-run the job.';
   if (result === 'failed' && testRuns.some(({ timeline }) => timeline.at(-1)?.name === AGENT_PHASE))
     return 'Install and enable amazon-ssm-agent in the template: packer/scripts/install.sh shows how.';
   return 'See the job summary for the details.';

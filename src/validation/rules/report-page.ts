@@ -15,9 +15,8 @@ export function validationPage(validation: Validation): string {
   const { imageId, result, reason, testRuns } = validation;
   const failed = testRuns.flatMap(({ checks }) => checks).find(({ ending, output }) => ending === 'failed' && output.trim() !== '');
   return [
-    // The card of the failure has this title.
-    ...(result === 'passed' ? [`### ${MARK[result]} ${text(titleOf(validation))}`] : []),
-    `${code(imageId)}: ${text(sentence(reason))}`,
+    // A failure has a card with this title and the reason.
+    ...(result === 'passed' ? [`### ${MARK[result]} ${text(titleOf(validation))}`, `${code(imageId)}: ${text(sentence(reason))}`] : []),
     ...(failed === undefined ? [] : [`**${text(failed.name)}** ${text(failed.reason)}:`, block(lastLines(failed.output))]),
     instances(testRuns),
     ...testRuns.filter(({ checks }) => checks.length > 0).map(checksTable(testRuns.length > 1)),
