@@ -132,7 +132,7 @@ export const chapters: readonly Play[] = [
   },
   {
     title: 'Blue-green: a second group takes over',
-    summary: 'A green group starts beside the old one without traffic, is checked, gets the traffic, and the old one is removed.',
+    summary: 'A green group starts next to the old one without traffic, is checked, gets the traffic, and the old one is removed.',
     async play(scene) {
       await scene.job('Promote to prod by blue-green', 'promote', {
         ...{ environment: 'prod', image: 'environment:stage' },
@@ -151,8 +151,7 @@ export const chapters: readonly Play[] = [
       const image = await pointer('stage');
       const role = { 'target-role': `arn:aws:iam::{account}:role/ami-web-eu-share` };
       await job('Share', 'share', { image, accounts: SECOND, ...role }, 'green', { role: 'ami-web-images' });
-      const settings = { environment: 'eu', groups: 'web-eu', image, 'checks-timeout': '5m', bake: '6m' };
-      await job('Promote to eu', 'promote', settings, 'green', { account: SECOND });
+      await job('Promote to eu', 'promote', { environment: 'eu', image }, 'green', { account: SECOND });
       await proof({ 'web-eu': '1.3.0' }, cloud);
     },
   },

@@ -25,6 +25,7 @@ warm-up: 60s
 environments:
   stage: { groups: [web-stage], checks-timeout: 5m, bake: 6m }
   prod: { groups: [web-prod], checks-timeout: 5m, bake: 6m }
+  eu: { groups: [web-eu], checks-timeout: 5m, bake: 6m }
 `;
 
 export function makeRepository(path: string): Repository {
