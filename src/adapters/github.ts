@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import * as core from '@actions/core';
 import type { getOctokit } from '@actions/github';
 import { UsageError } from '../kit/errors.ts';
 import type { RawValue } from '../kit/settings.ts';
 import type { Host } from '../main.ts';
 import type { Run } from '../ports/deps.ts';
 import { insideWorkspace } from './files.ts';
+import * as core from './runner.ts';
 
 /** The runner as `main` sees it: inputs, outputs, summary. */
 export const githubHost: Host = {
@@ -16,8 +16,8 @@ export const githubHost: Host = {
   environmentRegion: () => process.env.AWS_REGION ?? process.env.AWS_DEFAULT_REGION,
   output: (name, value) => orReport(`Output "${name}"`, () => core.setOutput(name, value)),
   fail(message, location) {
-    process.exitCode = core.ExitCode.Failure;
-    core.error(message, location === undefined ? {} : { file: location.file, startLine: location.line });
+    process.exitCode = 1;
+    core.error(message, location);
   },
   summary: writeSummary,
   debug: message => core.debug(message),

@@ -1,5 +1,5 @@
-import * as core from '@actions/core';
 import type { Journal, JournalEntry } from '../ports/deps.ts';
+import * as core from './runner.ts';
 
 const KEY = 'journal';
 

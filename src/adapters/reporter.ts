@@ -1,6 +1,6 @@
-import * as core from '@actions/core';
 import type { Clock, Reporter } from '../ports/deps.ts';
 import { printForeign, writeSummary } from './github.ts';
+import * as core from './runner.ts';
 import { type Phase, timeline } from './timeline.ts';
 
 // The runner drops a summary of more than 1 MiB.

@@ -1,4 +1,3 @@
-import * as core from '@actions/core';
 import { AssumeRoleWithWebIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { AccessError, TimeoutError, UsageError } from '../../kit/errors.ts';
 import { asExpected, codeOf } from './errors.ts';
@@ -13,7 +12,8 @@ export const hasToken = (): boolean => (process.env['ACTIONS_ID_TOKEN_REQUEST_UR
 
 /** A new token each time: it is valid for five minutes. */
 export async function webIdentity(region: string, role: string, access: Access): Promise<Identity> {
-  const token = await core.getIDToken(AUDIENCE).catch((cause: Error) => {
+  const { getIDToken } = await import('@actions/core');
+  const token = await getIDToken(AUDIENCE).catch((cause: Error) => {
     throw new TimeoutError(`GitHub gave no OIDC token: ${cause.message.replace(/\s+/g, ' ')}`, { cause, next: 'Run the job again.' });
   });
   // Unsigned: the token is the proof. https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
