@@ -23,7 +23,12 @@ export interface Order {
   /** An earlier run, whose `post:` step is run now. */
   readonly postOf?: Ran;
   readonly onLine?: (line: string) => void;
+  /** Runs the action in another way than as a process of its own. */
+  readonly execute?: Execute;
 }
+
+/** Gets the environment of the runner; returns the exit code and the log. */
+export type Execute = (environment: Readonly<Record<string, string>>, workspace: string) => Promise<{ exitCode: number; log: string }>;
 
 export interface Ran {
   readonly exitCode: number | null;
@@ -65,26 +70,30 @@ export async function runAction(order: Order): Promise<Ran> {
   const files = { output: join(home, 'output'), summary: join(home, 'summary'), state: join(home, 'state') };
   for (const file of Object.values(files)) writeFileSync(file, '');
   const mark = order.lab?.calls.mark() ?? 0;
-  const child = spawn(NODE, [BUNDLE], {
-    cwd: workspace,
-    env: environment(order, workspace, home, files),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  order.onStart?.(child);
-  const log = await logOf(child, order.onLine);
-  const { code, signal } = await ended(child);
+  const env = environment(order, workspace, home, files);
+  const { exitCode, signal, log } = await (order.execute === undefined
+    ? asProcess(order, env, workspace)
+    : order.execute(env, workspace).then(end => ({ ...end, signal: null })));
   if (order.lab !== undefined) insistOnPermissions(order.lab.calls.since(mark));
   return {
-    exitCode: code,
+    exitCode,
     signal,
-    log: log.text,
+    log,
     outputs: fileCommands(files.output),
     summary: existsSync(files.summary) ? readFileSync(files.summary, 'utf8') : '',
     state: fileCommands(files.state),
-    errors: annotations(log.text, 'error'),
-    warnings: annotations(log.text, 'warning'),
+    errors: annotations(log, 'error'),
+    warnings: annotations(log, 'warning'),
     workspace,
   };
+}
+
+async function asProcess({ onStart, onLine }: Order, env: Record<string, string>, cwd: string) {
+  const child = spawn(NODE, [BUNDLE], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  onStart?.(child);
+  const log = await logOf(child, onLine);
+  const { code, signal } = await ended(child);
+  return { exitCode: code, signal, log: log.text };
 }
 
 function environment(
