@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { githubAttestations } from './adapters/attestations.ts';
 import type { Access } from './adapters/aws/session.ts';
 import { systemClock } from './adapters/clock.ts';
 import { githubCommits } from './adapters/commits.ts';
@@ -67,6 +68,7 @@ async function runMain(): Promise<void> {
         inRegion,
         commits: githubCommits(process.env['GITHUB_API_URL']),
         deployments: githubDeployments(process.env['GITHUB_API_URL']),
+        attestations: githubAttestations(run),
         packer: packer({ run, journal, report }),
       },
       close: () => (settings.summary ? report.flush() : Promise.resolve()),

@@ -2,6 +2,7 @@ import { realpathSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { githubAttestations } from './adapters/attestations.ts';
 import { systemClock } from './adapters/clock.ts';
 import { githubCommits } from './adapters/commits.ts';
 import { workspaceContent } from './adapters/content.ts';
@@ -76,6 +77,7 @@ async function runMode(commandLine: CommandLine, cancelled: AbortSignal): Promis
         content: workspaceContent(folder),
         commits: githubCommits(process.env['GITHUB_API_URL']),
         deployments: githubDeployments(process.env['GITHUB_API_URL']),
+        attestations: githubAttestations(run),
         packer: packer({ run, journal, report }),
       };
       const removeFile = (path: string) => rm(path, { force: true, recursive: true });

@@ -209,6 +209,7 @@ export const settings = {
   deployment: false,
   requireChecks: undefined,
   verdictKey: undefined,
+  requireAttestation: undefined,
   allowedRefs: undefined,
   soakEnvironment: undefined,
   soakTime: undefined,

@@ -16,6 +16,7 @@ export interface AllDeps<P extends keyof RegionClients = keyof RegionClients> {
   readonly packer: Packer;
   readonly commits: Commits;
   readonly deployments: Deployments;
+  readonly attestations: Attestations;
   /** The ports of one account and region. Clients are created on first use, and shared. */
   inRegion(where: Where): Pick<RegionClients, P>;
 }
@@ -191,4 +192,17 @@ export interface Deployments {
     readonly logUrl: string;
     readonly environmentUrl: string;
   }): Promise<void>;
+}
+
+/** Artifact attestations. https://docs.github.com/en/actions/concepts/security/artifact-attestations */
+export interface Attestations {
+  /** Undefined where a run of the repository on this ref has signed the digest of the content; else why not. Never rejects: what cannot be verified is refused. */
+  refusal(of: {
+    readonly content: string;
+    readonly predicateType: string;
+    readonly repository: string;
+    /** Complete: refs/heads/main. */
+    readonly ref: string;
+    readonly token: string;
+  }): Promise<string | undefined>;
 }

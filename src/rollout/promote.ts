@@ -4,6 +4,7 @@ import { common, dryRun, environment, family, regions } from '../model/common-se
 import type { Image } from '../model/image.ts';
 import { environmentPointer, previousImageId } from '../model/pointer.ts';
 import type { Deps } from '../ports/deps.ts';
+import { attestationSetting, unattestedReason } from '../selection/attestation.ts';
 import { selectImage } from '../selection/select-image.ts';
 import { schemeOf, selection } from '../selection/settings.ts';
 import { unsignedReason, verdictKey } from '../selection/verdict-key.ts';
@@ -34,6 +35,7 @@ export const settings = {
   regions,
   ...guardSettings,
   ...verdictKey,
+  ...attestationSetting,
   checks: {
     ...optional(validation.checks),
     neededBy: 'teams that also check new instances in their group, at each of the `checkpoints` and during the bake time',
@@ -63,7 +65,7 @@ export const outputs = {
 type PromoteInputs = Values<typeof settings>;
 type PromoteDeps = Deps<
   'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'commands' | 'macs' | 'alarms',
-  'commits' | 'deployments' | 'files'
+  'commits' | 'deployments' | 'files' | 'attestations'
 >;
 
 export async function run(given: PromoteInputs, deps: PromoteDeps) {
@@ -110,10 +112,12 @@ const orderOf =
     const query = { ...inputs, architecture: image.architecture };
     // Guards are about the origin of the image, so they are read in the home region only.
     const guarding = image === home ? readGuards(query, image, deps) : {};
-    const [pointer, guards, unsigned] = await Promise.all([
+    const scheme = schemeOf(inputs);
+    const [pointer, guards, unsigned, unattested] = await Promise.all([
       readPointer(environmentPointer(query), aws),
       guarding,
-      unsignedReason(image, schemeOf(inputs), inputs.verdictKey, deps),
+      unsignedReason(image, scheme, inputs.verdictKey, deps),
+      unattestedReason(image, region, scheme, inputs, deps),
     ]);
     // An unfinished run may have moved the pointer already.
     const was = pointer.current?.value === image.id ? previousImageId(pointer.history) : pointer.current?.value;
@@ -124,8 +128,8 @@ const orderOf =
       was,
       pointer,
       guards,
-      unsigned,
-      scheme: schemeOf(inputs),
+      unsigned: unsigned ?? unattested,
+      scheme,
       now: deps.clock.now(),
       isHandPicked: isHandPicked(inputs, deps),
     };

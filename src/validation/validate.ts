@@ -8,11 +8,13 @@ import { identity } from '../model/image.ts';
 import { mayPass, verdictOf } from '../model/verdict.ts';
 import type { Deps } from '../ports/deps.ts';
 import { users } from '../retention/find-users.ts';
+import { manifestSetting } from '../selection/attestation.ts';
 import { selectImage } from '../selection/select-image.ts';
 import { schemeOf, selection } from '../selection/settings.ts';
 import { unsignedReason, verdictKey } from '../selection/verdict-key.ts';
 import { readDeliveries, readUserData } from './check-files.ts';
 import { handleFailedImage } from './failed-image.ts';
+import { writeManifest } from './manifest.ts';
 import { checkGates, chooseTypes, waitAvailable, warnOfProfile } from './preflight.ts';
 import { reportValidation, validationError, validationOutputs } from './report.ts';
 import { checksHash, checksSchema } from './rules/checks.ts';
@@ -49,6 +51,7 @@ export const settings = {
   json: optional(
     text('File in the workspace for the results as JSON, with the output of the checks.', { neededBy: 'scripts that read the results' }),
   ),
+  ...manifestSetting,
   ...instanceTuning,
 };
 
@@ -83,6 +86,7 @@ export async function run(inputs: Inputs, deps: ValidateDeps) {
   const passed = mayPass(image, scheme, checks);
   const unsigned = inputs.revalidate === 'changed' ? await unsignedReason(image, scheme, inputs.verdictKey, deps) : undefined;
   if (inputs.revalidate === 'changed' && broken.length === 0 && passed.ok && unsigned === undefined) {
+    await writeManifest(image.id, inputs, scheme, aws, deps);
     report.info(`${image.id} ${passed.reason}. To validate it again, set "revalidate: always".`);
     report.summary(`### ✅ ${plain(inputs.family)} ${code(image.id)} unchanged\n\nIt ${plain(passed.reason)} over the same checks.`);
     return { outcome: 'unchanged' as const, outputs: { verdict: 'passed', amiId: image.id, checks } };
@@ -112,6 +116,7 @@ export async function run(inputs: Inputs, deps: ValidateDeps) {
     result === 'failed' && !(notStored instanceof CancelledError) ? await handle().catch(unfinished(validation)) : undefined;
   const error = validationError(validation, verdictOf(image, scheme), imageReport, notStored);
   if (error !== undefined) throw error;
+  await writeManifest(image.id, inputs, scheme, aws, deps);
   return { outcome: 'done' as const, outputs: validationOutputs(validation) };
 }
 
