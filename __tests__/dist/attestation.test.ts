@@ -4,18 +4,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, expect, test } from '@jest/globals';
 import { images } from '../../lab/ec2/images.ts';
+import { setTags, tagsOf } from '../../lab/ec2/state.ts';
+import { latest, parameters } from '../../lab/ssm/parameter-state.ts';
 import { type Order, removeWorkspaces, runAction } from '../harness.ts';
-import { passChecks, type RollLab, rollLab } from './roll-lab.ts';
+import { COMMIT, passChecks, type ShareLab, shareLab } from './share-lab.ts';
 
 /** The manifest that validate writes, and the environment that requires its signature. The GitHub CLI is a script that knows what was signed. */
 
-let l: RollLab;
+let l: ShareLab;
+const pointer = () => {
+  const found = parameters(l.home).get('/ami/web/stage');
+  return found === undefined ? undefined : latest(found).value;
+};
 let bin: string;
 let image: string;
 beforeEach(async () => {
-  l = await rollLab({ speed: 600 });
+  l = await shareLab({ speed: 600 });
   passChecks(l);
-  image = l.image('web-a', { 'ami-action:fingerprint': 'f'.repeat(64), 'ami-action:base-ami': 'ami-0123456789abcdef0' });
+  image = l.image('web-1', { tags: { 'ami-action:base-ami': 'ami-0123456789abcdef0' } });
   bin = mkdtempSync(join(tmpdir(), 'ami-action-gh-'));
   const script =
     '#!/bin/sh\ndigest=$(sha256sum "$3" | cut -d" " -f1)\necho "$GH_TOKEN $1 $2" >>"$0.calls"\nshift 3\n' +
@@ -34,7 +40,11 @@ const FLAGS = '--repo acme/web --source-ref refs/heads/main --predicate-type urn
 const PATH = () => `${bin}:/usr/bin:/bin`;
 
 const promote = (wanted: Record<string, string> = {}, env: Order['env'] = { PATH: PATH() }) =>
-  l.act('promote', { image, strategy: 'none', 'require-attestation': OWNER, 'github-token': 'ghs_secret', ...wanted }, { env });
+  l.act(
+    'promote',
+    { image, environment: 'stage', strategy: 'none', 'require-attestation': OWNER, 'github-token': 'ghs_secret', ...wanted },
+    { env },
+  );
 
 /** Validates, and signs what it wrote. */
 async function attest(flags = FLAGS): Promise<string> {
@@ -50,16 +60,16 @@ const refused = (reason: string) => `${image} has no attestation of ${OWNER} ("r
 
 test('an attested image is promoted, and its manifest says everything that the promotion relies on', async () => {
   const { images: manifest } = JSON.parse(await attest()) as { images: Record<string, unknown>[] };
-  const { devices = [] } = images(l.place).get(image) ?? {};
-  const checks = /checks:([0-9a-f]{32})/.exec(l.tags(image)['ami-action:verdict'] ?? '')?.[1];
+  const { devices = [] } = images(l.home).get(image) ?? {};
+  const checks = /checks:([0-9a-f]{32})/.exec(tagsOf(l.home, image)['ami-action:verdict'] ?? '')?.[1];
   expect(manifest).toEqual([
     {
       ...{ account: '111122223333', region: 'eu-central-1', image, snapshots: devices.map(({ snapshotId }) => snapshotId), family: 'web' },
-      ...{ fingerprint: 'f'.repeat(64), commit: 'c'.repeat(40), base: 'ami-0123456789abcdef0', verdict: 'passed', checks },
+      ...{ fingerprint: 'f'.repeat(64), commit: COMMIT, base: 'ami-0123456789abcdef0', verdict: 'passed', checks },
     },
   ]);
   expect(await promote()).toMatchObject({ exitCode: 0, outputs: { outcome: 'done' }, errors: [] });
-  expect(l.pointer()).toBe(image);
+  expect(pointer()).toBe(image);
   expect(readFileSync(join(bin, 'gh.calls'), 'utf8')).toBe('ghs_secret attestation verify\n');
 });
 
@@ -68,13 +78,13 @@ test.each([
   ['signed by another repository', () => attest(FLAGS.replace('acme/web', 'acme/api'))],
   ['signed on another branch', () => attest(FLAGS.replace('heads/main', 'heads/evil'))],
   ['signed as another predicate', () => attest(FLAGS.replace('manifest:v1', 'other'))],
-  ['of another commit since', () => attest().then(() => l.retag(image, { ...l.tags(image), 'ami-action:commit': 'd'.repeat(40) }))],
-  ['of other snapshots since', () => attest().then(() => Object.assign(images(l.place).get(image) ?? {}, { devices: [] }))],
+  ['of another commit since', () => attest().then(() => setTags(l.home, image, { 'ami-action:commit': 'd'.repeat(40) }))],
+  ['of other snapshots since', () => attest().then(() => Object.assign(images(l.home).get(image) ?? {}, { devices: [] }))],
 ])('%s: refused before any write', async (_, prepare) => {
   await prepare();
   const mark = l.lab.calls.mark();
   const ran = await promote();
-  expect([ran.exitCode, ran.outputs['outcome'], l.pointer()]).toEqual([1, 'rejected', undefined]);
+  expect([ran.exitCode, ran.outputs['outcome'], pointer()]).toEqual([1, 'rejected', undefined]);
   expect(ran.errors.join('\n')).toContain(refused('Error: no attestations found for subject sha256:'));
   expect(ran.errors.join('\n')).toContain('No changes were made.');
   expect(l.lab.calls.since(mark).filter(({ operation }) => /^(Put|Create|Delete|Update|Start)/.test(operation))).toEqual([]);
@@ -84,7 +94,7 @@ test('without the GitHub CLI, and without a token: refused', async () => {
   await attest();
   expect((await promote({}, { PATH: '/nowhere' })).errors.join()).toContain(refused('the GitHub CLI (gh) is not on PATH'));
   expect((await promote({ 'github-token': '' })).errors.join()).toContain(refused('"github-token" is not set'));
-  expect(l.pointer()).toBeUndefined();
+  expect(pointer()).toBeUndefined();
 });
 
 test('the statement is canonical: its digest is the one in the second file', async () => {

@@ -7,8 +7,8 @@ import type { Lab } from '../../lab/lab.ts';
 import type { Place } from '../../lab/place.ts';
 import { type Order, type Ran, runAction } from '../../lab/runner.ts';
 import { familyOfFive, pruneLab, REAL } from './prune-lab.ts';
-import { passChecks, rollLab } from './roll-lab.ts';
-import { STAGE, shareLab } from './share-lab.ts';
+import { rollLab } from './roll-lab.ts';
+import { passChecks, STAGE, shareLab } from './share-lab.ts';
 
 /** A run of each mode, and what must be true of the account however the answers of AWS are spoilt. */
 export interface Story {
@@ -104,20 +104,20 @@ function rolledOut(l: Awaited<ReturnType<typeof rollLab>>, ran: Ran, before: str
 
 /** A good image: no outage of a service may store that it failed. */
 async function validateStory(): Promise<Story> {
-  const l = await rollLab({ speed: 1200 });
-  const [image, other] = [l.image('web-a'), l.image('web-b')];
-  dropTags(l.place, image, ['ami-action:verdict']);
+  const l = await shareLab({ speed: 1200 });
+  const [image, other] = [l.image('web-1'), l.image('web-2')];
+  dropTags(l.home, image, ['ami-action:verdict']);
   passChecks(l);
-  const before = tagsAsJson(l.place, [other]);
-  const order = { mode: 'validate', lab: l.lab, with: { family: 'web', image, checks: '- command: "true"', timeout: '20m' } };
+  const before = tagsAsJson(l.home, [other]);
+  const order = { mode: 'validate', lab: l.lab, with: { family: 'web', image, checks: '- command: "true"' } };
   const run = async (more: Partial<Order>) => {
     const ran = await runAction({ ...order, ...more });
     const post = await runAction({ ...order, ...more, postOf: ran });
     return { ...ran, log: ran.log + post.log };
   };
   const problems = (ran: Ran) => [
-    ...unless(tagsAsJson(l.place, [other]) === before, 'tagged another image'),
-    ...unless(!tagsOf(l.place, image)['ami-action:verdict']?.startsWith('failed'), 'condemned a good image'),
+    ...unless(tagsAsJson(l.home, [other]) === before, 'tagged another image'),
+    ...unless(!tagsOf(l.home, image)['ami-action:verdict']?.startsWith('failed'), 'condemned a good image'),
     ...unless(ran.outputs['outcome'] !== 'done' || ran.outputs['verdict'] === 'passed', `done with ${ran.outputs['verdict']}`),
   ];
   return { lab: l.lab, run, problems };

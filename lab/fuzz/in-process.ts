@@ -17,6 +17,8 @@ export const inProcess: Execute = async ({ GITHUB_STEP_SUMMARY: _, ...environmen
   process.env = { ...environment };
   process.chdir(workspace);
   process.exitCode = 0;
+  // An argument means a terminal.
+  process.argv.splice(2);
   process.stdout.write = ((text: string | Uint8Array) => log.push(String(text)) > 0) as typeof process.stdout.write;
   runs += 1;
   try {

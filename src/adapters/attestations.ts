@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Attestations, Run } from '../ports/deps.ts';
+import type { Run } from '../ports/deps.ts';
+import type { Attestations } from '../ports/github.ts';
 import { capture, onPath } from './capture.ts';
 
 const SECONDS = 120;

@@ -1,5 +1,5 @@
 import { AccessError, TimeoutError, UsageError } from '../kit/errors.ts';
-import type { Commits } from '../ports/deps.ts';
+import type { Commits } from '../ports/github.ts';
 import { octokitWith } from './github.ts';
 
 const PER_PAGE = 100;

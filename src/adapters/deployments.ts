@@ -1,5 +1,5 @@
 import { AccessError, RejectedError } from '../kit/errors.ts';
-import type { Deployments } from '../ports/deps.ts';
+import type { Deployments } from '../ports/github.ts';
 import { type Octokit, octokitWith } from './github.ts';
 
 /** Distinguishes our deployments from others of the same environment. */

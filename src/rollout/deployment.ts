@@ -1,7 +1,8 @@
 import { CancelledError } from '../kit/errors.ts';
 import { flag } from '../kit/fields.ts';
 import { type Image, identity, type TagScheme } from '../model/image.ts';
-import type { Deployments, Deps } from '../ports/deps.ts';
+import type { Deps } from '../ports/deps.ts';
+import type { Deployments } from '../ports/github.ts';
 import { isInProgress } from './indeterminate.ts';
 
 /** The deployment that GitHub shows for an environment. It is a record: a failure to write it never fails a rollout. */

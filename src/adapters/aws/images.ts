@@ -13,7 +13,7 @@ import type { Capture, ImageQuery, Images } from '../../ports/images.ts';
 import { always } from './complete.ts';
 import { listTags, literally, MOST_FILTER_VALUES, tagFilters, tagsFromEc2, toEc2Tags } from './ec2.ts';
 import { asExpected, isCode } from './errors.ts';
-import { allPages, listed } from './pages.ts';
+import { allPages } from './pages.ts';
 
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateTags.html
 const MOST_RESOURCES_PER_CALL = 500;
@@ -22,10 +22,13 @@ export const ec2Images = (ec2: EC2Client): Images => ({
   async get(id) {
     try {
       // Without an owner: this also finds an image that another account shares.
-      const { Images: found } = await ec2.send(
-        new DescribeImagesCommand({ ImageIds: [id], IncludeDeprecated: true, IncludeDisabled: true }),
-      );
-      return listed(found).map(fromEc2)[0];
+      const request = { ImageIds: [id], IncludeDeprecated: true, IncludeDisabled: true };
+      // The first page may be empty.
+      const found = await allPages(async NextToken => {
+        const { Images: items, NextToken: next } = await ec2.send(new DescribeImagesCommand({ ...request, NextToken }));
+        return { items, next };
+      });
+      return found.map(fromEc2)[0];
     } catch (cause) {
       if (isCode(cause, 'InvalidAMIID.NotFound', 'InvalidAMIID.Unavailable', 'InvalidAMIID.Malformed')) return undefined;
       return asExpected(`describe image ${id} (ec2:DescribeImages)`)(cause);

@@ -1,0 +1,43 @@
+/** The ports to GitHub. */
+
+/** The history of a repository on GitHub. */
+export interface Commits {
+  /** A branch, tag or commit and its first parents, newest first; at most `atMost`. */
+  firstParents(of: { repository: string; ref: string; atMost: number; token: string | undefined }): Promise<readonly string[]>;
+}
+
+export interface Deployments {
+  /** Sets the deployment to in progress and returns its ID: an unfinished one of the same image, or a new one. */
+  begin(of: {
+    readonly repository: string;
+    readonly token: string;
+    readonly environment: string;
+    readonly commit: string;
+    readonly imageId: string;
+    readonly description: string;
+    readonly logUrl: string;
+  }): Promise<number>;
+  end(of: {
+    readonly repository: string;
+    readonly token: string;
+    readonly id: number;
+    /** in_progress: the outcome is not known yet. error: cancelled. https://docs.github.com/en/rest/deployments/statuses */
+    readonly ended: 'success' | 'failure' | 'error' | 'in_progress';
+    readonly description: string;
+    readonly logUrl: string;
+    readonly environmentUrl: string;
+  }): Promise<void>;
+}
+
+/** Artifact attestations. https://docs.github.com/en/actions/concepts/security/artifact-attestations */
+export interface Attestations {
+  /** Undefined where a run of the repository on this ref has signed the digest of the content; else why not. Never rejects: what cannot be verified is refused. */
+  refusal(of: {
+    readonly content: string;
+    readonly predicateType: string;
+    readonly repository: string;
+    /** Complete: refs/heads/main. */
+    readonly ref: string;
+    readonly token: string;
+  }): Promise<string | undefined>;
+}
