@@ -173,7 +173,7 @@ test('what cannot be copied is refused before the first write', async () => {
   expect([l.lab.calls.since(mark).filter(({ operation }) => !/^(Describe|Get)/.test(operation)), alive()]).toEqual([[], { web: [a] }]);
 });
 
-test('lost while the old group went, and lost again at the next promotion: there is always one in charge', async () => {
+test('lost while the old group went, and lost again at the next promotion: there is always one in charge, of its own size', async () => {
   const { b, c } = await stage();
   const killedAt = (operation: string) => ({
     onStart: (child: { kill(signal: 'SIGKILL'): unknown }) =>
@@ -181,8 +181,11 @@ test('lost while the old group went, and lost again at the next promotion: there
   });
   expect((await promote(b, {}, killedAt('DeleteAutoScalingGroup'))).signal).toBe('SIGKILL');
   expect((await promote(b)).exitCode).toBe(0);
+  const [least, tags] = [(name: string) => groups(l.place).get(name)?.min, ['team', 'ami-action:made-by']];
+  expect([least('web-green'), tagsOf('web-green')]).toEqual([0, tags]);
   expect((await promote(c, {}, killedAt('CreateAutoScalingGroup'))).signal).toBe('SIGKILL');
   expect((await promote(c)).exitCode).toBe(0);
+  expect([least('web'), tagsOf('web')]).toEqual([0, tags]);
   expect(stateNow()).toEqual({ alive: { web: [c] }, pointer: c, candidate: false });
 });
 

@@ -1,7 +1,7 @@
 import { RejectedError, TimeoutError } from '../kit/errors.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
 import type { Group, Target } from '../model/group.ts';
-import { attachTraffic, createGreenGroup } from './green-group.ts';
+import { attachTraffic, createGreenGroup, releaseAll } from './green-group.ts';
 import { tolerateTransientErrors } from './indeterminate.ts';
 import {
   betterEvidence,
@@ -13,17 +13,7 @@ import {
   reportEvidence,
 } from './instance-health.ts';
 import { failedLaunches, type LaunchWatch, newLaunchWatch } from './launch-failures.ts';
-import {
-  evaluatePair,
-  greenGroupName,
-  grownTo,
-  HELD_MIN,
-  isAttached,
-  type PairEvaluation,
-  PROVEN,
-  SUCCESSOR_OF,
-  sourcesOfPair,
-} from './rules/group-pair.ts';
+import { evaluatePair, greenGroupName, grownTo, isAttached, type PairEvaluation, PROVEN, sourcesOfPair } from './rules/group-pair.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import { inService } from './rules/proof.ts';
 import { silentSeconds } from './rules/traffic.ts';
@@ -60,6 +50,8 @@ const pairOf = ({ facts: { group, successor } }: GroupPlan, imageId: string, now
 export async function startGreenGroups(plans: readonly GroupPlan[], context: WatchContext): Promise<boolean> {
   const { order, rollout, aws, deps } = context;
   const pairs = plans.map(plan => pairOf(plan, order.image.id, deps.clock.now()));
+  // With the tag of an earlier pair, neither group of the new one would be active.
+  await releaseAll(plans, context);
   for (const [i, { facts }] of plans.entries()) {
     const pair = pairs[i] as Pair;
     const { group } = facts;
@@ -69,8 +61,6 @@ export async function startGreenGroups(plans: readonly GroupPlan[], context: Wat
       rollout.successors.set(group.name, pair.successor);
       continue;
     }
-    // Left by a run that stopped right after this group took over: with the tag, neither group of the new pair would be active.
-    if (group.tags[SUCCESSOR_OF] !== undefined) await aws.groups.untag(group.name, [SUCCESSOR_OF, PROVEN, HELD_MIN]);
     await createGreenGroup(pair, group, launch, context);
   }
   await waitUntilProven(pairs, context);

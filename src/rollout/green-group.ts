@@ -4,7 +4,8 @@ import { waitFor } from '../kit/wait.ts';
 import { formatLaunch, type Group, type Launch, sameLaunch } from '../model/group.ts';
 import { isInProgress, tolerateTransientErrors } from './indeterminate.ts';
 import type { RolloutDeps, RolloutPorts } from './rollout-state.ts';
-import { HELD_MIN, isSuccessor, MADE_BY, PROVEN, SUCCESSOR_OF } from './rules/group-pair.ts';
+import { HELD_MIN, isSuccessor, MADE_BY, ownMin, PROVEN, SUCCESSOR_OF } from './rules/group-pair.ts';
+import type { GroupPlan } from './rules/plan.ts';
 import type { WatchContext } from './watch-refresh.ts';
 
 /** Creates and deletes the groups of blue-green. A group is deleted only while its tag, read right before, names the pair. */
@@ -24,7 +25,7 @@ const ATTEMPTS = 3;
 /** Creates the green group without traffic, or continues with the one that an interrupted run created. */
 export async function createGreenGroup({ old, successor }: Names, group: Group, launch: Launch, context: WatchContext): Promise<void> {
   const { aws, deps, rollout } = context;
-  const tags = { [MADE_BY]: old, [SUCCESSOR_OF]: old, [HELD_MIN]: String(group.min) };
+  const tags = { [MADE_BY]: old, [SUCCESSOR_OF]: old, [HELD_MIN]: String(ownMin(group)) };
   for (let attempt = 1; ; attempt += 1) {
     const result = await aws.groups.create({ from: old, as: successor, launch, tags }).catch(cause => {
       // It may exist. The removal reads its tag before it deletes anything.
@@ -74,8 +75,8 @@ export async function removeGreenGroup({ old, successor }: Names, pairDeps: Pair
 }
 
 async function restoreSize(green: Group, old: Group | undefined, { aws }: PairDeps): Promise<void> {
-  const min = Number(green.tags[HELD_MIN]);
-  if (old !== undefined && Number.isInteger(min) && min < old.min) await aws.groups.resize(old.name, { min });
+  const min = ownMin(green);
+  if (old !== undefined && min < old.min) await aws.groups.resize(old.name, { min });
 }
 
 /** For a cancelled job, which has seconds: starts the removal. Returns whether nothing remains to be done, and what was started. */
@@ -155,9 +156,19 @@ export async function takeOver(successors: ReadonlyMap<string, string>, pairDeps
       await drainAndRemove(group, { old, successor }, pairDeps);
     }
     await waitUntilGone(old, `Deleting ${old}`, pairDeps);
-    const min = Number(green?.tags[HELD_MIN]);
-    if (green !== undefined && Number.isInteger(min) && min < green.min) await aws.groups.resize(successor, { min });
-    await aws.groups.untag(successor, [SUCCESSOR_OF, PROVEN, HELD_MIN]);
+    if (green !== undefined) await release(green, pairDeps);
     deps.report.info(`${successor}: took over from ${old}, which was deleted`);
   }
+}
+
+/** For a group that serves alone: its own minimum size again, and no tag of a pair. */
+async function release(group: Group, { aws }: Pick<PairDeps, 'aws'>): Promise<void> {
+  const min = ownMin(group);
+  if (min < group.min) await aws.groups.resize(group.name, { min });
+  await aws.groups.untag(group.name, [SUCCESSOR_OF, PROVEN, HELD_MIN]);
+}
+
+/** A run that stopped right after the old group was gone left them: the groups of a plan serve, so a group with the tag serves alone. */
+export async function releaseAll(plans: readonly GroupPlan[], aws: Pick<PairDeps, 'aws'>): Promise<void> {
+  for (const { facts } of plans) if (facts.group.tags[SUCCESSOR_OF] !== undefined) await release(facts.group, aws);
 }

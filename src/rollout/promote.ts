@@ -12,6 +12,7 @@ import { readDeliveries } from '../validation/check-files.ts';
 import { settings as validation } from '../validation/validate.ts';
 import { applyPlans, isPending, refreshesOf } from './apply.ts';
 import { deploymentSettings, recordDeployment } from './deployment.ts';
+import { releaseAll } from './green-group.ts';
 import { guardSettings, liftVeto, readGuards } from './guards.ts';
 import { runInstanceChecks } from './instance-checks.ts';
 import { isUpToDate, type PromotionOrder, throwIfRefused } from './plan.ts';
@@ -145,6 +146,7 @@ async function finishEarlierRun(plans: readonly RegionPlan[], check: Check | und
   const open = plans.filter(({ promotion }) => promotion.pointer.candidate !== undefined);
   await forEachSequential(open, async ({ promotion, region, deps, aws }) => {
     await verifySteadyState(promotion, check?.(region), deps, aws);
+    await releaseAll(promotion.groups, { aws });
     await removeCandidate(promotion.pointer, aws);
   });
 }

@@ -1,7 +1,7 @@
 import { RejectedError } from '../kit/errors.ts';
 import { formatLaunch } from '../model/group.ts';
 import { startGreenGroups } from './blue-green.ts';
-import { takeOver } from './green-group.ts';
+import { releaseAll, takeOver } from './green-group.ts';
 import { newRolloutState, type RolloutDeps, type RolloutOrder, type RolloutPorts, type RolloutState } from './rollout-state.ts';
 import type { GroupAction } from './rules/group-action.ts';
 import { prepare } from './template-versions.ts';
@@ -36,7 +36,11 @@ export async function rollOut(order: RolloutOrder, deps: RolloutDeps, aws: Rollo
     groups: results(order, rollout, moving),
     moving,
     undo: () => undo({ order, rollout, deps, aws }),
-    finish: () => takeOver(rollout.successors, { deps, aws }),
+    finish: async () => {
+      await takeOver(rollout.successors, { deps, aws });
+      const others = order.plans.filter(({ action }) => action !== 'swap');
+      await releaseAll(others, { aws });
+    },
   });
   if (order.plans.every(({ action }) => action === 'nothing')) return done();
   let held: boolean;

@@ -41,6 +41,12 @@ export function isAttached(green: Group, old: Group): boolean {
   return targetGroups.length + balancers.length === green.targetGroups.length + (green.balancers ?? []).length;
 }
 
+/** The minimum that the pair had before both groups kept it raised. */
+export function ownMin({ tags, min }: Pick<Group, 'tags' | 'min'>): number {
+  const held = tags[HELD_MIN] ?? '';
+  return /^\d+$/.test(held) ? Math.min(Number(held), min) : min;
+}
+
 /** The size at which the green group carries what the old one carries now, without scaling in. */
 export const grownTo = (green: Group, { desired, max }: Group) => ({ min: desired, max: Math.max(max, green.max), desired });
 
