@@ -4,7 +4,16 @@ import { clearBlockers } from './clear-blockers.ts';
 import { isInProgress } from './indeterminate.ts';
 import { isReverted, type Leftovers, notSettled, withLeftovers } from './leftovers.ts';
 import { isUpToDate, planPromotion, throwIfRefused } from './plan.ts';
-import { type Moved, movePointer, removeOwnCandidate, revertPointer, throwIfChanged, throwIfReplaced, writeCandidate } from './pointer.ts';
+import {
+  isReplaced,
+  type Moved,
+  movePointer,
+  removeOwnCandidate,
+  revertPointer,
+  throwIfChanged,
+  throwIfReplaced,
+  writeCandidate,
+} from './pointer.ts';
 import { forEachSequential, type RegionPlan, type RegionResult, withRegion } from './region-plans.ts';
 import { failureTitle } from './report.ts';
 import { type GroupRollouts, versionDescription } from './roll-groups.ts';
@@ -47,7 +56,9 @@ export async function applyPlans(plans: readonly RegionPlan[], deps: RolloutDeps
     };
     const promotions = plans.map(({ promotion }) => promotion);
     const thrown = await withLeftovers(failure, promotions, leftovers, undo);
-    throw isInProgress(failure) ? thrown : withDetails(thrown, { title: failureTitle(plans, isReverted(promotions, leftovers)) });
+    throw isInProgress(failure)
+      ? thrown
+      : withDetails(thrown, { title: failureTitle(plans, !isReplaced(failure) && isReverted(promotions, leftovers)) });
   }
   const rolled = plans.map((plan, i) => ({ ...plan, rollouts: rollouts[i] as GroupRollouts, moved: rollouts[i]?.moved, conflict: false }));
   const pending = rollouts.some(({ moving }) => moving);
@@ -160,5 +171,7 @@ async function withBlockersCleared(plan: RegionPlan, leftovers: Leftovers): Prom
     .finally(() => leftovers.cleared.push(...cleared.map(line => (several ? `${region}: ${line}` : line))));
   const again = { ...plan, promotion: await planPromotion(promotion, aws) };
   throwIfRefused([again]);
+  // Waiting for another rollout may have taken long.
+  await throwIfReplaced(again.promotion, aws);
   return again;
 }

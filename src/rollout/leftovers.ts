@@ -2,7 +2,7 @@ import { AccessError, RejectedError, UnreachableError, withDetails } from '../ki
 import { candidateName } from '../model/pointer.ts';
 import { indeterminate, isInProgress, nextOf, RESUME, ROLL_BACK_THE_REST } from './indeterminate.ts';
 import type { Promotion } from './plan.ts';
-import { isCandidate } from './pointer.ts';
+import { isCandidate, isReplaced } from './pointer.ts';
 import type { RegionPlan } from './region-plans.ts';
 import type { GroupResult } from './roll-group.ts';
 import { collectFailure } from './undo.ts';
@@ -24,6 +24,7 @@ export async function withLeftovers(
   const [promotion] = promotions;
   if (promotion === undefined) return failure;
   const candidate = candidateName(promotion.pointer.name);
+  if (isReplaced(failure)) return withDetails(failure, { leftovers: cleared });
   if (isInProgress(failure))
     return withDetails(failure, {
       leftovers: [...cleared, `${candidate} keeps the image from being pruned until the rollout has finished`],

@@ -65,7 +65,7 @@ export async function removeOwnCandidate(move: Move, { report }: PointerDeps, aw
   return candidateConflict(move, found, []);
 }
 
-/** Before the pointer moves: a run that began since has the groups now, or has reverted them. */
+/** Before the next group and before the pointer: a run that began since has the groups now, or has reverted them. */
 export async function throwIfReplaced(move: Move, aws: PointerClients): Promise<void> {
   const { pointer, image } = move;
   const found = await aws.parameters.read(candidateName(pointer.name));
@@ -74,9 +74,16 @@ export async function throwIfReplaced(move: Move, aws: PointerClients): Promise<
   throw candidateConflict(move, found, [`${pointer.name} still names ${pointer.current?.value ?? 'nothing'}`]);
 }
 
+/** Another run took over the environment: it has the groups now, so this one starts nothing more and reverts nothing. */
+class ReplacedError extends RejectedError {}
+
+/** Also for the same failure with more details. */
+export const isReplaced = (failure: unknown): boolean =>
+  failure instanceof Error && (failure instanceof ReplacedError || isReplaced(failure.cause));
+
 function candidateConflict({ pointer, image }: Move, found: Parameter | undefined, leftovers: readonly string[]): RejectedError {
   const what = found === undefined ? 'was removed' : `names ${found.value}, not ${image.id}`;
-  return new RejectedError(`Another run took over the environment before this one had finished: ${candidateName(pointer.name)} ${what}.`, {
+  return new ReplacedError(`Another run took over the environment before this one had finished: ${candidateName(pointer.name)} ${what}.`, {
     leftovers,
     next: `Wait for that run. Run the job again if ${image.id} must run.`,
   });

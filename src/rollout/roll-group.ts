@@ -60,7 +60,9 @@ async function replaceAll(order: RolloutOrder, rollout: RolloutState, deps: Roll
   if (halt !== undefined) throw new RejectedError(halt);
   const moving = order.plans.filter(({ action }) => action === 'refresh' || action === 'watch');
   const deadline = deps.clock.now() + order.timeoutSeconds * 1000;
-  for (const phase of order.oneByOne ? moving.map(plan => [plan]) : [moving]) {
+  for (const [i, phase] of (order.oneByOne ? moving.map(plan => [plan]) : [moving]).entries()) {
+    // The candidate was read right before the first one.
+    if (i > 0) await order.confirm();
     await startRefreshes(phase, rollout, deps, aws);
     if (order.wait) await watch(phase, { order, rollout, deps, aws, deadline });
   }

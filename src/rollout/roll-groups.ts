@@ -3,7 +3,7 @@ import { identity } from '../model/image.ts';
 import { indeterminate, isInProgress, RESUME } from './indeterminate.ts';
 import type { Leftovers } from './leftovers.ts';
 import type { Promotion, PromotionClients } from './plan.ts';
-import { isCandidate, type Moved, movePointer, revertPointer } from './pointer.ts';
+import { isCandidate, isReplaced, type Moved, movePointer, revertPointer, throwIfReplaced } from './pointer.ts';
 import { type GroupResult, rollOut } from './roll-group.ts';
 import { newRolloutState, type RolloutDeps, type RolloutOrder } from './rollout-state.ts';
 import type { GroupPlan } from './rules/plan.ts';
@@ -34,14 +34,20 @@ export async function rollOutGroups(promotion: Promotion, rollout: RegionRollout
   const { deps, aws, leftovers } = rollout;
   const [forNamed, forReaders] = [orderFor(promotion, 'version', rollout), orderFor(promotion, 'pointer', rollout)];
   const named = await rollOut(forNamed, deps, aws).catch(async failure => {
-    throw movedEarly(promotion, forReaders) && !isInProgress(failure) ? await revertReaders(failure, forReaders, rollout) : failure;
+    throw movedEarly(promotion, forReaders) && !isInProgress(failure) && !isReplaced(failure)
+      ? await revertReaders(failure, forReaders, rollout)
+      : failure;
   });
   if (named.moving || forReaders.plans.every(({ action }) => action === 'nothing')) {
     const readers = movedEarly(promotion, forReaders) ? undoOf(forReaders, rollout) : async () => [];
     return { ...named, moved: undefined, undo: () => revertBoth(named, readers) };
   }
-  const move = () => movePointer(promotion, deps, aws);
+  const move = async () => {
+    await forReaders.confirm();
+    return movePointer(promotion, deps, aws);
+  };
   const moved = await deps.report.step(`Move ${promotion.pointer.name}, which groups read`, move).catch(async failure => {
+    if (isReplaced(failure)) throw failure;
     if (isInProgress(failure)) throw indeterminate(failure, unverified(promotion, named), RESUME);
     rollout.onFailure(failure);
     const remaining = await collectFailure(forReaders.restore, 'the pointer could not be restored');
@@ -49,7 +55,7 @@ export async function rollOutGroups(promotion: Promotion, rollout: RegionRollout
     throw withDetails(failure, { leftovers: [...remaining, ...(await named.undo())] });
   });
   const read = await rollOut(forReaders, deps, aws).catch(async failure => {
-    if (isInProgress(failure)) throw failure;
+    if (isInProgress(failure) || isReplaced(failure)) throw failure;
     if (promotion.roll.undo === 'all') throw withDetails(failure, { leftovers: await named.undo() });
     const kept = named.groups.map(({ group }) => `${group} runs ${promotion.image.id}`);
     leftovers.remaining.push(...kept);
@@ -103,6 +109,7 @@ function orderFor(
     versionDescription: versionDescription(promotion, deps),
     resumes: wasBegun(promotion, open) ? { was } : undefined,
     remaining: leftovers.remaining,
+    confirm: () => throwIfReplaced(promotion, aws),
     async restore() {
       if (by === 'pointer' || (open && isCandidate(promotion)))
         await deps.report.step(`Restore ${pointer.name}`, () => revertPointer(promotion, deps, aws));

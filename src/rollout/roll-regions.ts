@@ -2,6 +2,7 @@ import { concurrently } from '../kit/concurrently.ts';
 import { ActionError, CancelledError, UnreachableError, withDetails } from '../kit/errors.ts';
 import { indeterminate, isInProgress, nextOf, RESUME, ROLL_BACK_THE_REST, regionPrefix } from './indeterminate.ts';
 import type { Leftovers } from './leftovers.ts';
+import { isReplaced } from './pointer.ts';
 import type { RegionPlan } from './region-plans.ts';
 import type { GroupResult } from './roll-group.ts';
 import { type GroupRollouts, rollOutGroups } from './roll-groups.ts';
@@ -35,7 +36,8 @@ export async function rollOutRegions(plans: readonly RegionPlan[], inputs: Rollo
   );
   const done = results.flatMap(({ rollouts }) => rollouts ?? []);
   if (done.length === plans.length) return done;
-  throw halt.by === undefined || undo === 'failed' ? keepRegions(results, leftovers) : await revertRegions(results, leftovers);
+  const kept = halt.by === undefined || undo === 'failed' || results.some(({ failure }) => isReplaced(failure));
+  throw kept ? keepRegions(results, leftovers) : await revertRegions(results, leftovers);
 }
 
 interface Halt {

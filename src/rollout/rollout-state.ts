@@ -23,6 +23,8 @@ export interface RolloutOrder extends Pick<RolloutOptions, 'hold' | 'undo' | 'wa
   readonly remaining: string[];
   /** Puts back what groups read at launch, before they are reverted. Returns what could not be. */
   restore(): Promise<readonly string[]>;
+  /** Throws where another run took over the environment. */
+  confirm(): Promise<void>;
   /** Runs the checks on an instance and returns why they failed. Undefined: there are no checks. */
   readonly check: ((instanceId: string) => Promise<string | undefined>) | undefined;
   /** Why the rollout must stop although nothing failed in this region. */

@@ -2,6 +2,7 @@ import { ActionError, CancelledError, type ErrorDetails, withDetails } from '../
 import { formatLaunch } from '../model/group.ts';
 import { removeGreenGroup, startRemoval } from './green-group.ts';
 import { indeterminate, isInProgress, RESUME, ROLL_BACK_THE_REST } from './indeterminate.ts';
+import { isReplaced } from './pointer.ts';
 import { earlierGroups, revertEarlierGroup, revertGroup } from './revert-group.ts';
 import type { FailedRollout, RolloutOrder } from './rollout-state.ts';
 import { isEmptied } from './rules/group-pair.ts';
@@ -11,6 +12,7 @@ import { removeVersions } from './template-versions.ts';
 export async function handleRolloutFailure(failure: unknown, failed: FailedRollout): Promise<unknown> {
   const { rollout, deps, order } = failed;
   const successors = [...rollout.successors];
+  if (isReplaced(failure)) return withDetails(failure, { leftovers: [...rollout.refreshes].map(formatRefresh) });
   const hasStarted = rollout.refreshes.size > 0 || successors.length > 0;
   if (failure instanceof CancelledError && order.onCancel === 'rollback' && hasStarted) {
     return withDetails(failure, await requestRollback(failed));
@@ -29,6 +31,9 @@ export async function handleRolloutFailure(failure: unknown, failed: FailedRollo
     leftovers: remaining.length === 0 ? ['Reverted: every group launches and runs what it did before'] : remaining,
   });
 }
+
+/** The run that took over found it, or replaces what it did. */
+const formatRefresh = ([group, id]: readonly [string, string | undefined]): string => `refresh ${id} of ${group} is not reverted`;
 
 const formatActive = ([group, id]: readonly [string, string | undefined]): string =>
   id === undefined
