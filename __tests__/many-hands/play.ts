@@ -205,7 +205,8 @@ const AGAIN = '900';
 /** One run that no hand disturbs: of the image that an unfinished run left as the candidate, else of the last one that is well. */
 async function undisturbed(scene: Scene, facts: Map<string, RunFacts>): Promise<void> {
   const { story, stage, oracle, endings } = scene;
-  const left = story.groups.filter(({ name }) => stage.groupNow(name) !== undefined || stage.groupNow(`${name}-green`) !== undefined);
+  const twinOf = (name: string) => (story.foreignTwin ? undefined : stage.groupNow(`${name}-green`));
+  const left = story.groups.filter(({ name }) => stage.groupNow(name) !== undefined || twinOf(name) !== undefined);
   if (left.length === 0) return;
   const candidate = parameters(stage.l.place).get(`${POINTER}/candidate`);
   const letter = letterOf(candidate && latest(candidate).value, story, stage);
