@@ -2,9 +2,11 @@
 const LONG = [
   'demo.test.ts$',
   'build-cancel.test.ts$',
+  'build-incremental.test.ts$',
   'build-kill.test.ts$',
   'build-templates.test.ts$',
   'build-twice.test.ts$',
+  'build-unmarked.test.ts$',
   'build-untagged.test.ts$',
   'fuzz.test.ts$',
   'pipeline-architectures.test.ts$',

@@ -51,7 +51,12 @@ async function end(entry: JournalEntry, deps: PostDeps): Promise<void> {
     const { finished = [] } = entry;
     const swept = await sweepBuild(entry, deps, { excluded: finished, looks: 2 });
     for (const { region, kind, id } of swept) report.info(`Removed ${kind} ${id} in ${region}.`);
-    if (swept.length === 0) report.info('No leftovers of Packer.');
+    const reported = (entry.created ?? []).filter(id => ![...finished, ...swept.map(one => one.id)].includes(id));
+    if (reported.length > 0)
+      report.info(
+        `Packer created ${reported.join(', ')}, which no longer ${reported.length === 1 ? 'exists' : 'exist'} in ${entry.regions.join(', ')}.`,
+      );
+    else if (swept.length === 0) report.info('No leftovers of Packer.');
     if (finished.length > 0)
       report.info(`${finished.join(', ')} ${finished.length === 1 ? 'is complete and is' : 'are complete and are'} kept for a later run.`);
     return undefined;

@@ -277,6 +277,7 @@ describe('a command of Packer', () => {
     environment: {},
     atMostSeconds: 60,
     isSingle: false,
+    edits: [],
     ...more,
   });
 

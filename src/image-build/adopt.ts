@@ -13,6 +13,7 @@ export interface BuiltImage {
   readonly id: string;
   readonly name: string;
   readonly sizeGiB: number;
+  readonly encrypted?: boolean;
 }
 
 export interface CreatedImage extends Artifact {
@@ -77,17 +78,17 @@ async function tagImage(
   };
   const resources = [id, ...image.snapshotIds];
   await images.tag(resources, tags);
-  const outdated = temporaryKeys(plan.scheme).filter(key => key in image.tags);
-  if (outdated.length > 0) await images.untag(resources, outdated);
+  // Snapshots of amazon-ebssurrogate may have them although the image has not.
+  await images.untag(resources, temporaryKeys(plan.scheme));
   const poll = async () => tagState(tags, await images.get(id));
   await waitFor({ what: `Tags of ${id}`, everySeconds: POLL_SECONDS, atMostSeconds: TAGS_SECONDS, poll }, deps);
   deps.report.info(`${region}: ${id} (${image.architecture}) is ${image.name}`);
-  return { source, architecture: image.architecture, region, id, name: image.name, sizeGiB: image.sizeGiB };
+  return { source, architecture: image.architecture, region, id, name: image.name, sizeGiB: image.sizeGiB, encrypted: image.encrypted };
 }
 
 /** The template wrote a tag `Name` of its own, and the user set none. */
 const hasOwnName = ({ tags, name }: Image, plan: BuildPlan): boolean =>
-  ![undefined, name, plan.name, plan.nameTag(name)].includes(tags['Name']) && plan.nameTag(name) === name;
+  ![undefined, name, plan.name, plan.nameTag(name), plan.runTags['Name']].includes(tags['Name']) && plan.nameTag(name) === name;
 
 function imageState(image: Image | undefined) {
   if (image === undefined) return { state: 'waiting', note: 'not visible in EC2 yet' } as const;

@@ -1,6 +1,7 @@
 import type { Image } from '../model/image.ts';
 import type { Deps, JournalEntry, RegionClients } from '../ports/deps.ts';
 import type { Leftover } from '../ports/images.ts';
+import type { Instance } from '../ports/instances.ts';
 import { isRemovable } from './rules/leftovers.ts';
 
 /** Finds what one build left: by its tags, and by the IDs that Packer printed, since a template may set no tags at all. */
@@ -47,7 +48,7 @@ async function findImages({ names, images: ids, instances }: Known, { images }: 
 
 /** By tag; and what an ID of Packer's output confirms: a copy, or a resource of a template without run_tags, has no tag yet. */
 export async function listLeftovers(entry: BuildEntry, known: Known, aws: Ports): Promise<readonly Leftover[]> {
-  const { tags, familyKey, since } = entry;
+  const { tags, familyKey, since, isTagged = false } = entry;
   const [tag] = Object.entries(tags);
   const byTag = tag === undefined ? [] : (await aws.leftovers.tagged(...tag)).filter(leftover => isRemovable(leftover, familyKey));
   if (known.ids.size === 0) return byTag;
@@ -57,11 +58,16 @@ export async function listLeftovers(entry: BuildEntry, known: Known, aws: Ports)
   const images = (await findImages(known, aws))
     .filter(image => (image.createdAt?.getTime() ?? 0) >= since && !(familyKey in image.tags) && isOurs(image))
     .map((image): Leftover => ({ kind: 'image', id: image.id, tags: image.tags, ending: false }));
-  const running = (await Promise.all(known.instances.map(aws.instances.get))).filter(
-    one => one !== undefined && one.state !== 'terminated',
+  // A provisioner may print the ID of any instance.
+  const isLaunched = ({ launchedAt, tags: held }: Instance) =>
+    launchedAt.getTime() >= since && (tag === undefined || held[tag[0]] === tag[1] || (!isTagged && !(tag[0] in held)));
+  const instances = (await Promise.all(known.instances.map(aws.instances.get))).flatMap((one): Leftover[] =>
+    one === undefined || one.state === 'terminated' || !isLaunched(one)
+      ? []
+      : [{ kind: 'instance', id: one.id, tags: one.tags, ending: one.state === 'shutting-down' }],
   );
-  const instances = running.flatMap((one): Leftover[] =>
-    one === undefined ? [] : [{ kind: 'instance', id: one.id, tags: {}, ending: one.state === 'shutting-down' }],
-  );
-  return [...byTag, ...[...images, ...instances].filter(({ id }) => !byTag.some(other => other.id === id))];
+  // Without spot_tags it has no tag. One that Packer deleted is gone, and no error.
+  const templates = [...known.ids].filter(id => id.startsWith('lt-'));
+  const launchers = templates.map((id): Leftover => ({ kind: 'launch-template', id, tags: {}, ending: false }));
+  return [...byTag, ...[...images, ...instances, ...launchers].filter(({ id }) => !byTag.some(other => other.id === id))];
 }

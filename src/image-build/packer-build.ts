@@ -1,13 +1,21 @@
 import { UsageError } from '../kit/errors.ts';
-import type { Tags } from '../model/image.ts';
+import { type Tags, tagKey } from '../model/image.ts';
 import type { Deps } from '../ports/deps.ts';
 import type { PackerBuild, PackerTool } from '../ports/packer.ts';
-import { recognisableTags } from './plan.ts';
+import { type BuildPlan, recognisableTags } from './plan.ts';
 import type { Template } from './read-template.ts';
 import type { Inputs } from './reuse.ts';
+import { addTags, takesRunTags } from './rules/template-tags.ts';
 import { type BuildOptions, DEFAULT_NAME } from './settings.ts';
 
 /** Which Packer runs, and with what. */
+
+export interface PlannedBuild extends PackerBuild {
+  /** Tags identify everything temporary. */
+  readonly isSwept: boolean;
+  /** A finished image that could not be tagged is adopted by the next run with the same inputs. */
+  readonly isAdoptable: boolean;
+}
 
 type PackerDeps = Deps<'account', 'packer'>;
 
@@ -28,17 +36,20 @@ export async function planPackerBuild(
   { options, plan, template }: Pick<Inputs, 'options' | 'plan' | 'template'>,
   tool: PackerTool,
   { inRegion, packer, report }: PackerDeps,
-): Promise<PackerBuild> {
+): Promise<PlannedBuild> {
   const { variables: declared, soleSource, isSingle, isJson } = await packer.inspect(tool.binary, plan.template);
-  const isOne = soleSource !== undefined && options.only.length === 0 && options.except.length === 0;
-  const recognisable = isOne ? recognisableTags(plan, soleSource) : plan.earlyTags;
+  const sole = options.only.length > 0 || options.except.length > 0 ? undefined : (soleSource ?? template.facts.soleBuilder);
+  const recognisable = sole === undefined ? plan.earlyTags : recognisableTags(plan, sole);
   const exposed = Object.entries(options.var).filter(([name]) => declared.get(name) === 'sensitive' || name in template.secrets);
   for (const [, value] of exposed) report.mask(value);
   if (exposed.length > 0) report.warn(exposedWarning(exposed.map(([name]) => name)));
   const given = givenVariables({ options, plan, template }, new Set(declared.keys()), isJson ? 'texts' : recognisable);
   report.info(`Variables that ami-action sets: ${Object.keys(given).join(', ') || 'none, because the template declares none of them'}.`);
-  if (isJson || !declared.has('run_tags')) report.warn(`${NOT_SWEPT} ${isJson ? UPGRADE : DECLARE}`);
+  const marks = markTemplate(template, { plan, given, imageTags: recognisable, folder: packer.folderOf(plan.template) });
+  if (marks.lines !== '') report.info(`Added to a copy of the template, outside the repository: ${marks.lines}.`);
+  if (!marks.isSwept) report.warn(NOT_SWEPT);
   return {
+    ...{ edits: marks.edits, isSwept: marks.isSwept, isAdoptable: sole !== undefined && marks.isTagged },
     binary: tool.binary,
     template: plan.template,
     given,
@@ -57,6 +68,23 @@ export async function planPackerBuild(
     },
     atMostSeconds: options.timeout,
     isSingle: isSingle || template.facts.isSole,
+  };
+}
+
+/** Adds the tags that the template does not take from the action. */
+function markTemplate(
+  { files, facts: { selected, spot } }: Template,
+  order: { plan: BuildPlan; given: Readonly<Record<string, unknown>>; imageTags: Tags; folder: string },
+) {
+  const { plan, given, imageTags, folder } = order;
+  const options = { runTags: plain(plan.runTags), imageTags: plain(imageTags), given: new Set(Object.keys(given)), spot, folder };
+  const { edits, added } = addTags(files, options);
+  const of = selected.flatMap(({ name }) => (added[name] === undefined ? [] : [`${added[name].join(', ')} (${name})`]));
+  return {
+    edits,
+    lines: of.join('; '),
+    isSwept: selected.length === 0 ? 'run_tags' in given : selected.every(takesRunTags),
+    isTagged: 'ami_tags' in given || selected.every(({ name }) => added[name]?.includes('tags')),
   };
 }
 
@@ -85,19 +113,21 @@ function givenVariables(
 function offeredVariables(
   {
     options: { region, regions, instanceType },
-    plan: { name, base, runTags },
+    plan: { name, base, runTags, tags: planned, scheme },
     template: { variables, facts },
   }: Pick<Inputs, 'options' | 'plan' | 'template'>,
   tags: Tags | 'texts',
 ) {
   const further = regions.filter(other => other !== region);
   const isRequired = variables.some(variable => variable.name === facts.names.ami_regions && !variable.isOptional);
+  const isIncrement = tagKey(scheme, 'built-on') in planned;
   const copies = further.length > 0 || isRequired ? further : undefined;
   return {
     ami_name: name,
     source_ami: base,
     region,
     instance_type: instanceType,
+    incremental: tags === 'texts' ? String(isIncrement) : isIncrement,
     ...(tags === 'texts' ? { ami_regions: copies?.join(',') } : { ami_tags: plain(tags), run_tags: plain(runTags), ami_regions: copies }),
   };
 }
@@ -115,6 +145,4 @@ const exposedWarning = (names: readonly string[]): string =>
 const DECLARE_VARIABLE = 'Declare it in the template and use it in the source, or remove the setting.';
 
 const NOT_SWEPT =
-  'The template does not declare the variable "run_tags". If this job is killed, the instance, key pair and security group of Packer cannot be identified, and remain.';
-const DECLARE = 'Declare it as map(string) and use it as run_tags of the source.';
-const UPGRADE = 'A JSON template cannot take a map: "packer hcl2_upgrade" converts it to HCL.';
+  'Sources of the template take no run_tags. If this job is killed, what Packer created temporarily cannot be identified, and remains. Use amazon-ebs or amazon-ebssurrogate.';

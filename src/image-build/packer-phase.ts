@@ -88,7 +88,8 @@ const hasBegun = (command: string, { lines }: PhaseEnd): boolean => {
 
 const HIDDEN =
   'Packer printed no readable ID of the image: the value of a sensitive variable is so short or common that it occurs in the ID or the region. Use a longer value, or remove "sensitive" from the variable';
-const NO_IMAGE = 'Check the template for skip_create_ami, and which sources "only" and "except" select.';
+const NO_IMAGE =
+  'Check the template for skip_create_ami and amazon-ebsvolume, which makes volumes, and which sources "only" and "except" select.';
 
 /** A failed command of Packer as one of our errors: who acts, the cause, the last output, and what remains. */
 export function buildError(

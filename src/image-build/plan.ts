@@ -62,9 +62,6 @@ export const recognisableTags = ({ earlyTags, tags, scheme }: BuildPlan, soleSou
   };
 };
 
-export const isRecognisable = (tags: unknown, scheme: TagScheme): boolean =>
-  tagKey(scheme, 'fingerprint') in ((tags as Tags | undefined) ?? {});
-
 /** Until when a running build may still need its resources, after its deadline. */
 const EXPIRY_MARGIN_SECONDS = 30 * 60;
 

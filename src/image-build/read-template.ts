@@ -11,6 +11,7 @@ import type { BuildOptions } from './settings.ts';
 
 /** What the files of a template say; no Packer is needed to read them. */
 export interface Template {
+  readonly files: readonly { readonly path: string; readonly text: string }[];
   readonly texts: readonly string[];
   /** All of "secret-var", and values of "var" and PKR_VAR_... whose variable the template marks as sensitive. Never shown, and never hashed without salt. */
   readonly secrets: Readonly<Record<string, string>>;
@@ -23,6 +24,8 @@ export interface Template {
   /** It also refers to files by expressions that only Packer can evaluate. */
   readonly isDynamic: boolean;
   readonly workingDirectory: WorkingDirectory;
+  /** The template or one of its scripts mentions the SSM Agent; undefined where not everything could be read. */
+  readonly installsAgent: boolean | undefined;
 }
 
 /** @throws UsageError where a sensitive value would make Packer hide the IDs of images, or "working-directory" does not exist. */
@@ -47,7 +50,18 @@ export async function readTemplate(plan: BuildPlan, options: BuildOptions, deps:
     ...overrides,
   };
   const facts = templateFacts(texts, new Set(variables.map(({ name }) => name)), { values, overrides }, options);
-  return { texts, secrets, variables, overrides, facts, ...locatePaths(texts, values, plan, options, deps) };
+  const paths = locatePaths(texts, values, plan, options, deps);
+  return { files, texts, secrets, variables, overrides, facts, ...paths, installsAgent: await installsAgent(texts, paths, packer) };
+}
+
+async function installsAgent(
+  texts: readonly string[],
+  { references, isDynamic }: Pick<Template, 'references' | 'isDynamic'>,
+  packer: Packer,
+): Promise<boolean | undefined> {
+  const scripts = await Promise.all(references.filter(path => /\.(sh|bash|ps1|ya?ml)$/.test(path)).map(packer.read));
+  if ([...texts, ...scripts.flat().map(({ text }) => text)].some(text => /ssm-agent/i.test(text))) return true;
+  return isDynamic || references.some(path => packer.folderOf(path) === path) ? undefined : false;
 }
 
 function secretsOf(

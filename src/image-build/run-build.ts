@@ -1,16 +1,25 @@
 import { CancelledError, withDetails } from '../kit/errors.ts';
 import type { Deps, Journal, Reporter } from '../ports/deps.ts';
-import type { PackerBuild } from '../ports/packer.ts';
 import { adopt, type BuiltImage, type CreatedImage } from './adopt.ts';
 import type { BuildEntry } from './build-leftovers.ts';
-import { findPacker, planPackerBuild } from './packer-build.ts';
+import { findPacker, type PlannedBuild, planPackerBuild } from './packer-build.ts';
 import { buildError, type PhaseEnd, packerInit, packerPhase, packerValidate } from './packer-phase.ts';
-import { type BuildPlan, isRecognisable } from './plan.ts';
+import type { BuildPlan } from './plan.ts';
 import { reportPhases } from './report.ts';
 import { buildsAlways, findConcurrentBuild, formatIds, type Inputs, recordOutputs, reuse } from './reuse.ts';
-import { type Artifact, artifacts, baseOf, createdIds, type PackerLine, packerErrors, parseLine } from './rules/packer-output.ts';
+import {
+  type Artifact,
+  artifacts,
+  baseOf,
+  createdIds,
+  createdVolumes,
+  type PackerLine,
+  packerErrors,
+  parseLine,
+} from './rules/packer-output.ts';
 import type { BuildOptions } from './settings.ts';
 import { removeImages, sweepBuild, sweepQuietly } from './sweep.ts';
+import { encryptionWarning } from './template-warnings.ts';
 
 type RunDeps = Deps<'account' | 'images' | 'instances' | 'leftovers', 'content' | 'journal' | 'packer'>;
 
@@ -29,11 +38,11 @@ export async function runBuild(reason: string, inputs: Inputs, deps: RunDeps): P
   const tool = await report.step('Find Packer', () => findPacker(options, deps));
   const build = await report.step('Read the template', () => planPackerBuild(inputs, tool, deps));
   const phase = { report, secrets: build.hidden };
-  const timed = (): PackerBuild => ({ ...build, atMostSeconds: Math.max(1, (plan.deadline - clock.now()) / 1000) });
+  const timed = (): PlannedBuild => ({ ...build, atMostSeconds: Math.max(1, (plan.deadline - clock.now()) / 1000) });
   await packerInit(timed(), options, phase, deps);
   if (!build.isSingle) await packerValidate(timed(), options, phase, deps);
 
-  const tracker = buildTracker(plan.entry, journal);
+  const tracker = buildTracker({ ...plan.entry, isTagged: build.isSwept }, journal);
   const end = await packerPhase('packer build', onLine => packer.build(timed(), both(tracker.see, onLine)), phase);
   await recordOutputs(inputs, deps);
   const created = artifacts(end.lines).map(image => ({ ...image, baseAmi: baseOf(end.lines, image.source) }));
@@ -54,7 +63,11 @@ export async function runBuild(reason: string, inputs: Inputs, deps: RunDeps): P
   // After a stop the post step looks once more: a request of the last moment may show late.
   if (remaining.length === 0 && end.stopped === undefined) tracker.forget();
   if (result === undefined)
-    throw buildError('packer build', end, options, created, [...describeFinished(created, options, build), ...remaining]);
+    throw buildError('packer build', end, options, created, [
+      ...describeFinished(created, options, build),
+      ...createdVolumes(end.lines).map(({ source, region, id }) => `${id} in ${region}, which ${source} makes: it is kept`),
+      ...remaining,
+    ]);
   for (const line of remaining) report.warn(line);
   return { ...result, lines: end.lines };
 }
@@ -81,6 +94,9 @@ async function adoptUnlessBuilt(created: readonly CreatedImage[], reason: string
     return first;
   }
   const images = await adopt(created, plan, deps);
+  const { encryptedByChance } = inputs.template.facts;
+  const open = images.filter(({ source, encrypted }) => encrypted === false && encryptedByChance.some(name => source.endsWith(name)));
+  if (open.length > 0) deps.report.warn(encryptionWarning(open.map(({ id }) => id)));
   return (await theirs('stays in the family until prune removes it', mine)) ?? { images, built: true, reason, kept: mine };
 }
 
@@ -103,22 +119,22 @@ function warnOfOtherRegions(created: readonly Artifact[], { regions }: BuildPlan
 }
 
 /** Images that were finished although the build failed. They are not in the family, so no later run takes them. */
-function describeFinished(created: readonly Artifact[], { cleanupOnFailure }: BuildOptions, { given }: PackerBuild): readonly string[] {
-  const kept = 'run_tags' in given ? 'until a later run finds it expired' : 'and no tag identifies it';
+function describeFinished(created: readonly Artifact[], { cleanupOnFailure }: BuildOptions, { isSwept }: PlannedBuild): readonly string[] {
+  const kept = isSwept ? 'until a later run finds it expired' : 'and no tag identifies it';
   const effect = cleanupOnFailure ? 'and is removed' : `and stays, outside the family, ${kept}`;
   return created.map(({ source, region, id }) => `${id} in ${region} (${source}) was finished ${effect}`);
 }
 
 /** For images that Packer finished and that could not be tagged: a later run may adopt them, so the post step keeps them. A cancel removes them. */
 const untagged =
-  (created: readonly CreatedImage[], build: PackerBuild, { options, plan }: Inputs, tracker: Pick<BuildTracker, 'exclude'>) =>
+  (created: readonly CreatedImage[], build: PlannedBuild, { options }: Inputs, tracker: Pick<BuildTracker, 'exclude'>) =>
   (failure: unknown): never => {
     if (failure instanceof CancelledError) {
       tracker.exclude([]);
       throw failure;
     }
-    const isAdopted = isRecognisable(build.given['ami_tags'], plan.scheme) && !buildsAlways(options);
-    const lost = 'run_tags' in build.given ? 'this one is removed when it has expired' : 'no tag identifies this one';
+    const isAdopted = build.isAdoptable && !buildsAlways(options);
+    const lost = build.isSwept ? 'this one is removed when it has expired' : 'no tag identifies this one';
     const effect = isAdopted
       ? 'the next run with the same inputs adopts it, and builds nothing'
       : `the next run builds another, and ${lost}`;

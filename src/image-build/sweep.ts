@@ -79,15 +79,31 @@ export async function sweepExpired(
   const found = await Promise.all(
     regions.map(region => {
       const aws = deps.inRegion({ region });
-      const list = async () => (await findExpired(aws, sweeper, deps.clock.now())).filter(pick);
+      const list = async () => {
+        const expired = await findExpired(aws, sweeper, deps.clock.now());
+        return [...expired, ...(await findUntagged(aws, expired))].filter(pick);
+      };
       return sweepRegion({ region, aws, list, looks: 1 }, deps);
     }),
   );
   return found.flat();
 }
 
+/** Images of expired build instances that have no tag at all: the source sets skip_ami_run_tags, and Packer was killed before it wrote others. */
+async function findUntagged(
+  { images }: Pick<RegionClients, 'images'>,
+  expired: readonly ExpiredLeftover[],
+): Promise<readonly ExpiredLeftover[]> {
+  const instances = expired.filter(({ kind, ending }) => kind === 'instance' && !ending);
+  if (instances.length === 0) return [];
+  const made = await images.find({ sourceInstances: instances.map(({ id }) => id), includeDisabled: true });
+  return made
+    .filter(({ tags }) => Object.keys(tags).length === 0)
+    .map(({ id, sourceInstanceId }) => ({ kind: 'image', id, tags: {}, ending: false, reason: `image of ${sourceInstanceId}` }));
+}
+
 // An image before its snapshots, which are deleted with it.
-const ORDER: readonly Leftover['kind'][] = ['instance', 'image', 'snapshot', 'volume', 'security-group', 'key-pair'];
+const ORDER: readonly Leftover['kind'][] = ['instance', 'image', 'snapshot', 'volume', 'security-group', 'key-pair', 'launch-template'];
 const inOrder = (leftovers: readonly Leftover[]) => ORDER.flatMap(kind => leftovers.filter(leftover => leftover.kind === kind));
 
 interface RegionSweep {

@@ -71,6 +71,11 @@ export type IdentityKey =
   | 'for-family'
   /** When a push that changed nothing last reused it. */
   | 'reused-at'
+  /** Of an incremental build: its inputs without the application, when its last full build was made, how many builds ago, and on which image. */
+  | 'foundation'
+  | 'full-at'
+  | 'increment'
+  | 'built-on'
   /** A person wants to keep it. */
   | 'keep'
   /** When prune found it unused. It is removed after the grace period. */

@@ -109,6 +109,8 @@ export interface RepositoryFile {
 export interface Content {
   /** The tree of the commit with later changes, or what the globs match; and what the template loads or refers to. Empty: the globs match nothing. */
   files(selection: ContentSelection): Promise<readonly ContentFile[]>;
+  /** The files that the globs match, relative to the workspace. */
+  paths(globs: readonly string[]): Promise<readonly string[]>;
   /** Whether a file matches. */
   matches(glob: string): Promise<boolean>;
   /** Records what was written since `before`: while it is unchanged, it is no input of the next build of the same template. */
@@ -154,7 +156,9 @@ export type JournalEntry =
       readonly name: string;
       readonly familyKey: string;
       readonly since: number;
-      /** IDs of instances and images that Packer reported. */
+      /** Everything that Packer creates has these tags: an instance without them is not of this build, whatever its output says. */
+      readonly isTagged?: boolean;
+      /** IDs of instances, images and launch templates that Packer reported. */
       readonly created?: readonly string[];
       /** Finished images without a family tag: a later run may adopt them. */
       readonly finished?: readonly string[];

@@ -148,7 +148,7 @@ export interface Leftovers {
 }
 
 export interface Leftover {
-  readonly kind: 'instance' | 'image' | 'snapshot' | 'volume' | 'security-group' | 'key-pair';
+  readonly kind: 'instance' | 'image' | 'snapshot' | 'volume' | 'security-group' | 'key-pair' | 'launch-template';
   readonly id: string;
   readonly tags: Tags;
   /** It is being terminated, and may still block the removal of others. */

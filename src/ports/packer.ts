@@ -50,6 +50,16 @@ export interface PackerBuild {
   readonly atMostSeconds: number;
   /** See `PackerTemplate`. */
   readonly isSingle: boolean;
+  /** Files of the template that differ from the repository: Packer then gets a copy of the template. */
+  readonly edits: readonly TemplateEdit[];
+}
+
+export interface TemplateEdit {
+  /** Absolute, in the repository. */
+  readonly path: string;
+  readonly text: string;
+  /** How many lines were inserted behind which line. */
+  readonly inserted: readonly { readonly line: number; readonly count: number }[];
 }
 
 export interface PackerEnded {

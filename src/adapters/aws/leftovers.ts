@@ -1,5 +1,6 @@
 import {
   DeleteKeyPairCommand,
+  DeleteLaunchTemplateCommand,
   DeleteSecurityGroupCommand,
   DeleteSnapshotCommand,
   type DeleteSnapshotReturnCode,
@@ -17,7 +18,15 @@ import { asExpected, codeOf, isCode } from './errors.ts';
 
 type Kind = Leftover['kind'];
 
-const KINDS: ReadonlySet<string> = new Set<Kind>(['instance', 'image', 'snapshot', 'volume', 'security-group', 'key-pair']);
+const KINDS: ReadonlySet<string> = new Set<Kind>([
+  'instance',
+  'image',
+  'snapshot',
+  'volume',
+  'security-group',
+  'key-pair',
+  'launch-template',
+]);
 
 // Deleted and retained by a Recycle Bin rule: it still has its tags and cannot be deleted.
 // https://docs.aws.amazon.com/ebs/latest/userguide/recycle-bin-concepts.html
@@ -58,6 +67,7 @@ const REMOVE: Readonly<Record<Kind, (ec2: EC2Client, id: string) => Promise<unkn
   volume: (ec2, id) => ec2.send(new DeleteVolumeCommand({ VolumeId: id })),
   'security-group': (ec2, id) => ec2.send(new DeleteSecurityGroupCommand({ GroupId: id })),
   'key-pair': (ec2, id) => ec2.send(new DeleteKeyPairCommand({ KeyPairId: id })),
+  'launch-template': (ec2, id) => ec2.send(new DeleteLaunchTemplateCommand({ LaunchTemplateId: id })),
 };
 
 /**
@@ -86,6 +96,7 @@ const GONE = [
   'InvalidVolume.NotFound',
   'InvalidGroup.NotFound',
   'InvalidKeyPair.NotFound',
+  'InvalidLaunchTemplateId.NotFound',
 ] as const;
 const BUSY = ['DependencyViolation', 'VolumeInUse', 'InvalidSnapshot.InUse', 'IncorrectState', 'IncorrectInstanceState'] as const;
 

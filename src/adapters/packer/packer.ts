@@ -10,6 +10,7 @@ import { follow } from '../process.ts';
 import { BRIEFLY, packerEnvironment, pollingWarning } from './environment.ts';
 import { firstError, parseInspection } from './inspect.ts';
 import { installedPacker } from './install.ts';
+import { templateCopy } from './template-copy.ts';
 import { readTemplateFiles, templatesIn } from './template-files.ts';
 
 export interface PackerHost {
@@ -21,9 +22,9 @@ export interface PackerHost {
 
 const QUIET = ['-machine-readable'];
 const BUILD = ['-color=false', '-on-error=cleanup'];
-/** `validate` warns of an undeclared name in a var file; `build` does so only with this. */
 /** Else values of data sources are unknown, and valid templates are refused. HCL only. https://developer.hashicorp.com/packer/docs/commands/validate */
 const LIKE_BUILD = ['-evaluate-datasources'];
+/** `validate` warns of an undeclared name in a var file; `build` does so only with this. */
 const WARN_UNDECLARED = ['-warn-on-undeclared-var'];
 
 export function packer(host: PackerHost): Packer {
@@ -54,11 +55,11 @@ export function packer(host: PackerHost): Packer {
       return captured(host, order, ['init', ...QUIET, build.template], onLine);
     },
     validate: (build, onLine) =>
-      withVariables(host, build, args =>
+      withVariables(host, build, onLine, (args, onLine) =>
         captured(host, build, ['validate', ...QUIET, ...(isJson(build.template) ? [] : LIKE_BUILD), ...args], onLine),
       ),
     build: (build, onLine) =>
-      withVariables(host, build, args =>
+      withVariables(host, build, onLine, (args, onLine) =>
         spawned(host, build, ['build', ...QUIET, ...BUILD, ...(build.isSingle ? WARN_UNDECLARED : []), ...args], onLine),
       ),
   };
@@ -77,27 +78,32 @@ const isJson = (template: string): boolean =>
   !/\.pkr\.(hcl|json)$/.test(template) && statSync(template, { throwIfNoEntry: false })?.isFile() === true;
 const NOTHING_TO_INIT: PackerEnded = { exitCode: 0, signal: undefined, stopped: undefined };
 
-/** Passes the action's variables in a temporary file: arguments are visible to every user of the machine. */
+type OnLine = (line: string) => void;
+
+/** Passes the action's variables in a temporary file: arguments are visible to every user of the machine. Where the template is changed, Packer gets a copy. */
 async function withVariables(
   host: PackerHost,
   build: PackerBuild,
-  run: (args: readonly string[]) => Promise<PackerEnded>,
+  onLine: OnLine,
+  run: (args: readonly string[], onLine: OnLine) => Promise<PackerEnded>,
 ): Promise<PackerEnded> {
   const ours = privateFile(host, build.given);
   const secrets = Object.keys(build.secrets).length === 0 ? [] : [privateFile(host, build.secrets)];
+  const copies = build.edits.length === 0 ? [] : [templateCopy({ ...host.run, temp: temporary(host.run) }, host.journal, build)];
   // A later file overrides an earlier one: the user's values win over ours, and secrets over files of the repository.
   const files = [ours.path, ...build.varFiles, ...secrets.map(({ path }) => path)];
   try {
-    return await run([
+    const args = [
       ...files.map(file => `-var-file=${file}`),
       // Joined with "=": a value may start with "-".
       ...Object.entries(build.variables).map(([name, value]) => `-var=${name}=${value}`),
       ...(build.only.length === 0 ? [] : [`-only=${build.only.join(',')}`]),
       ...(build.except.length === 0 ? [] : [`-except=${build.except.join(',')}`]),
-      build.template,
-    ]);
+      copies[0]?.path ?? build.template,
+    ];
+    return await run(args, copies[0] === undefined ? onLine : line => onLine(copies[0]?.original(line) ?? line));
   } finally {
-    for (const file of [ours, ...secrets]) file.remove();
+    for (const file of [ours, ...secrets, ...copies]) file.remove();
   }
 }
 

@@ -16,14 +16,17 @@ export interface HclBody {
 export interface HclBlock extends HclBody {
   readonly type: string;
   readonly labels: readonly string[];
-  /** Behind its opening brace. */
+  /** Behind its opening brace, and at its closing one. */
   readonly start: number;
+  readonly end: number;
 }
 
 export const parseHcl = (text: string): HclBody => body(text, 0).parsed;
 
 const HEADER = /([A-Za-z_][\w-]*)((?:[ \t]+(?:"[^"\n]*"|[A-Za-z_][\w-]*))*)[ \t]*\{/y;
 const ASSIGNMENT = /"?([A-Za-z_][\w-]*)"?[ \t]*=(?!=)[ \t]*/y;
+
+const HEREDOC = /^<<-?([A-Za-z_][\w-]*)[ \t]*\r?\n/;
 
 function body(text: string, from: number): { parsed: HclBody; end: number } {
   const attributes = new Map<string, HclAttribute>();
@@ -41,7 +44,7 @@ function body(text: string, from: number): { parsed: HclBody; end: number } {
       const start = at + header[0].length;
       const inner = body(text, start);
       const labels = [...(header[2] ?? '').matchAll(/"([^"]*)"|([\w-]+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
-      blocks.push({ type: header[1] ?? '', labels, start, ...inner.parsed });
+      blocks.push({ type: header[1] ?? '', labels, start, end: inner.end, ...inner.parsed });
       at = inner.end + 1;
     } else at = skip(text, at);
   }
@@ -75,7 +78,7 @@ function skip(text: string, at: number): number {
   if (text[at] === '#' || text.startsWith('//', at)) return Math.max(at + 1, behind('\n', at) - 1);
   if (text.startsWith('/*', at)) return behind('*/', at);
   if (text[at] === '"') return stringEnd(text, at);
-  const heredoc = /^<<-?([A-Za-z_][\w-]*)[ \t]*\r?\n/.exec(text.slice(at, at + 200));
+  const heredoc = HEREDOC.exec(text.slice(at, at + 200));
   if (heredoc !== null) {
     const end = new RegExp(`^[ \\t]*${heredoc[1]}[ \\t]*$`, 'm').exec(text.slice(at + heredoc[0].length));
     return end === null ? text.length : at + heredoc[0].length + end.index + end[0].length;
@@ -104,4 +107,58 @@ function interpolationEnd(text: string, from: number): number {
     at = text[at] === '"' ? stringEnd(text, at) : at + 1;
   }
   return at;
+}
+
+const NAME = /[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*/y;
+
+/** Replaces an expression such as `path.root`, in code and in interpolations; text, comments and longer names stay. */
+export function replaceName(text: string, name: string, by: string): string {
+  let [result, at] = ['', 0];
+  // Innermost last. Code: how many of its braces are open; a text: what ends it.
+  const contexts: (number | string)[] = [0];
+  const take = (length: number, instead = text.slice(at, at + length)) => {
+    result += instead;
+    at += length;
+  };
+  while (at < text.length) {
+    const context = contexts.at(-1) ?? 0;
+    if (typeof context === 'number') {
+      const found = matchAt(NAME, text, at)?.[0];
+      const heredoc = HEREDOC.exec(text.slice(at, at + 200));
+      if (found !== undefined) take(found.length, found === name ? by : found);
+      else if (heredoc !== null) {
+        contexts.push(heredoc[1] ?? '');
+        take(heredoc[0].length);
+      } else if (text[at] === '"') {
+        contexts.push('"');
+        take(1);
+      } else if (text[at] === '}' && context === 0 && contexts.length > 1) {
+        contexts.pop();
+        take(1);
+      } else {
+        contexts.push((contexts.pop() as number) + (text[at] === '{' ? 1 : text[at] === '}' ? -1 : 0));
+        take(skip(text, at) - at);
+      }
+    } else take(textPart(text, at, context, contexts));
+  }
+  return result;
+}
+
+/** How much of a string or heredoc comes next; enters an interpolation, and leaves the text at its end. */
+function textPart(text: string, at: number, mark: string, contexts: (number | string)[]): number {
+  const next = text.slice(at, at + 3);
+  if (/^([$%])\1\{/.test(next)) return 3;
+  if (/^[$%]\{/.test(next)) {
+    contexts.push(0);
+    return 2;
+  }
+  if (mark === '"') {
+    if (next.startsWith('\\')) return 2;
+    if (next.startsWith('"')) contexts.pop();
+    return 1;
+  }
+  const end = text[at - 1] === '\n' ? new RegExp(`^[ \\t]*${mark}[ \\t]*(?=\\r?\\n|$)`).exec(text.slice(at)) : null;
+  if (end === null) return 1;
+  contexts.pop();
+  return end[0].length;
 }

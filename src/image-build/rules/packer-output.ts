@@ -40,16 +40,22 @@ export interface Artifact {
 
 const AMIS = whole(`${REGION}:${AMI_ID}(?:,${REGION}:${AMI_ID})*`);
 const BASE = whole(`Found Image ID: (${AMI_ID})`);
-const CREATED = whole(`(?:Instance ID: (i-[0-9a-f]{8,17})|AMI: (${AMI_ID}))`);
+const CREATED = whole(`(?:Instance ID: (i-[0-9a-f]{8,17})|AMI: (${AMI_ID})|Created Spot Fleet launch template: (lt-[0-9a-f]{8,17}))`);
+const VOLUMES = whole(`${REGION}:(?:vol|snap)-[0-9a-f]{8,17}(?:,${REGION}:(?:vol|snap)-[0-9a-f]{8,17})*`);
 
 /** Packer hides the value of a sensitive variable wherever it occurs: "1" or "central" would make IDs and regions unreadable. */
 export const corruptsOutput = (secret: string, regions: readonly string[]): boolean =>
   secret !== '' && (secret.length < 4 || regions.some(region => region.includes(secret)));
 
 /** Post-processors repeat the ID of their input, or make files: an image counts once per source. */
-export function artifacts(lines: readonly PackerLine[]): readonly Artifact[] {
+export const artifacts = (lines: readonly PackerLine[]): readonly Artifact[] => artifactsLike(AMIS, lines);
+
+/** Volumes and snapshots of sources that make no image (amazon-ebsvolume). */
+export const createdVolumes = (lines: readonly PackerLine[]): readonly Artifact[] => artifactsLike(VOLUMES, lines);
+
+function artifactsLike(pattern: RegExp, lines: readonly PackerLine[]): readonly Artifact[] {
   const found = lines
-    .filter(({ type, values }) => type === 'artifact' && values[1] === 'id' && AMIS.test(values[2] ?? ''))
+    .filter(({ type, values }) => type === 'artifact' && values[1] === 'id' && pattern.test(values[2] ?? ''))
     .flatMap(({ target, values }) =>
       (values[2] ?? '').split(',').map((pair): Artifact => {
         const [region = '', id = ''] = pair.split(':');
@@ -100,11 +106,12 @@ export const baseOf = (lines: readonly PackerLine[], source: string): string | u
     .map(message => BASE.exec(message)?.[1])
     .find(id => id !== undefined);
 
-/** The instance and the image that the line reports as created. */
+/** The instance, image and launch template that the line reports as created. */
 export const createdIds = (line: PackerLine): readonly string[] =>
   uiLines(line)
     .flatMap(text => CREATED.exec(parseSourceLine(text)?.message ?? '')?.slice(1) ?? [])
-    .filter(id => id !== undefined);
+    // A provisioner's output is a `message`.
+    .filter(id => id !== undefined && (line.values[0] === 'say' || !id.startsWith('lt-')));
 
 // What a source prints once it has failed.
 const CLEANUP =

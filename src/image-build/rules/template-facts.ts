@@ -19,11 +19,21 @@ export interface TemplateFacts {
   readonly credentials: readonly Credential[];
   /** How the sources share their images before they are validated. */
   readonly sharing: readonly string[];
+  /** Sources whose build instance any address may reach by SSH: Packer's default. */
+  readonly openToAll: readonly string[];
+  /** Sources that leave it to the base image and the account whether the image is encrypted. */
+  readonly encryptedByChance: readonly string[];
+  /** Owners of the base images, where the template names them. */
+  readonly baseOwners: readonly string[];
   /** Sources that would give their images the same name in one region, which AWS refuses after the whole build. */
   readonly sameName: readonly string[];
   readonly selected: readonly TemplateSource[];
+  /** Names of those that launch a spot instance. */
+  readonly spot: readonly string[];
   /** Only one source is built, so `packer build` finds all its errors before it launches anything. */
   readonly isSole: boolean;
+  /** The builder of legacy JSON, if it has one only and no post-processor. */
+  readonly soleBuilder: string | undefined;
 }
 
 export interface Credential {
@@ -61,16 +71,24 @@ export function templateFacts(
     ...regionsOf(selected, known, model, options.region),
     credentials: selected.flatMap(source => credentialsOf(source, known, model)),
     sharing: selected.flatMap(source => sharingOf(source, known, model)),
+    openToAll: selected.filter(source => isOpen(source, known, model)).map(({ name }) => name),
+    encryptedByChance: selected.filter(({ attributes }) => !ENCRYPTION.some(name => attributes.has(name))).map(({ name }) => name),
+    baseOwners: selected.flatMap(({ attributes }) => resolve(attributes.get('source_ami_filter.owners'), known, model) ?? []),
     sameName: sameNamed(selected, known, model),
     selected,
-    isSole: selected.length === 1 && (options.only.length > 0 || options.except.length > 0 || texts.some(isSoleBuilder)),
+    spot: selected.flatMap(({ name, attributes }) =>
+      ['', '0', undefined].includes(resolve(attributes.get('spot_price'), known, model) as string | undefined) ? [] : [name],
+    ),
+    isSole: selected.length === 1 && (options.only.length > 0 || options.except.length > 0 || texts.some(text => isLegacy(text, 1))),
+    soleBuilder: texts.some(text => isLegacy(text, 1, 0)) ? selected[0]?.name : undefined,
   };
 }
 
-/** Legacy JSON with one builder. */
-function isSoleBuilder(text: string): boolean {
+/** Legacy JSON with so many builders, and post-processors. */
+function isLegacy(text: string, builders: number, processors?: number): boolean {
   try {
-    return (JSON.parse(text) as { builders?: unknown[] }).builders?.length === 1;
+    const json = JSON.parse(text) as { builders?: unknown[]; 'post-processors'?: unknown[] };
+    return json.builders?.length === builders && [undefined, json['post-processors']?.length ?? 0].includes(processors);
   } catch {
     return false;
   }
@@ -154,3 +172,18 @@ const sharingOf = ({ name, attributes }: TemplateSource, known: VariableValues, 
     const value = resolve(attributes.get(attribute), known, model);
     return value === undefined || value.length === 0 ? [] : [`${attribute} = ${[value].flat().join(', ')} (${name})`];
   });
+
+const ENCRYPTION = ['encrypt_boot', 'kms_key_id', 'launch_block_device_mappings.encrypted'];
+
+const GROUPS = ['security_group_id', 'security_group_ids', 'security_group_filter{', 'temporary_security_group_source_public_ip'];
+const ANYWHERE = ['0.0.0.0/0', '::/0'];
+
+/** https://developer.hashicorp.com/packer/integrations/hashicorp/amazon/latest/components/builder/ebs#temporary_security_group_source_cidrs */
+function isOpen({ type, attributes }: TemplateSource, known: VariableValues, model: TemplateModel): boolean {
+  const value = (name: string) => resolve(attributes.get(name), known, model);
+  const restricts = (name: string) => attributes.has(name) && !/^"?false"?$/.test(attributes.get(name) ?? '');
+  if (type === 'amazon-chroot' || GROUPS.some(restricts)) return false;
+  if (value('ssh_interface') === 'session_manager' || ['none', 'winrm'].includes(String(value('communicator')))) return false;
+  const cidrs = value('temporary_security_group_source_cidrs');
+  return attributes.has('temporary_security_group_source_cidrs') ? [cidrs ?? []].flat().some(cidr => ANYWHERE.includes(cidr)) : true;
+}

@@ -43,7 +43,8 @@ function fromHcl(text: string): TemplateModel {
   };
 }
 
-const flattened = ({ attributes, blocks }: HclBlock): ReadonlyMap<string, string> =>
+/** Attributes of the body, and of its nested blocks. */
+export const flattened = ({ attributes, blocks }: HclBlock): ReadonlyMap<string, string> =>
   new Map([
     ...[...attributes].map(([name, { value }]) => [name, value] as const),
     ...blocks.flatMap(block => [

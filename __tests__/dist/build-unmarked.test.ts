@@ -1,0 +1,144 @@
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { concurrently } from '../../src/kit/concurrently.ts';
+import {
+  bare,
+  build,
+  describeWithPacker as describe,
+  killRunner,
+  labOfTests,
+  leftovers,
+  madeImages,
+  tagsIn,
+  temporaryTags,
+} from './build-lab.ts';
+
+/** Templates that declare none of our variables: their tags are added in a copy, and the repository stays as it is. */
+
+const lab = await labOfTests({ timings: { boot: 1, statusChecks: 1, shutdown: 1, image: 1 } });
+
+let accounts = 300000000000;
+const newAccount = () => {
+  accounts += 1;
+  return String(accounts);
+};
+
+const json = (): Record<string, string> => ({
+  'image.json': JSON.stringify({
+    variables: { ssh_port: '22' },
+    builders: [
+      {
+        ...{ type: 'amazon-ebs', ami_name: 'by-hand-{{timestamp}}', instance_type: 't3.micro', ssh_username: 'admin' },
+        ssh_port: '{{user `ssh_port`}}',
+        source_ami_filter: { owners: ['136693071363'], most_recent: true, filters: { name: 'debian-12-amd64-*' } },
+      },
+    ],
+  }),
+});
+
+const run = (account: string, files: Record<string, string>, more: Parameters<typeof build>[1] = {}) =>
+  build(lab, {
+    ...{ files, as: { account } },
+    with: { family: 'web', template: Object.keys(files)[0] ?? '', rebuild: 'max-age:7d' },
+    ...more,
+  });
+
+/** One image of the family without anything temporary, and nothing else. */
+function isWhole(account: string, id: string | undefined): void {
+  expect(madeImages(lab, undefined, account).map(image => image.id)).toEqual([id]);
+  expect(tagsIn(lab, id ?? '', undefined, account)).toMatchObject({ 'ami-action:family': 'web' });
+  expect(temporaryTags(lab, id ?? '', undefined, account)).toEqual([]);
+  expect(leftovers(lab, undefined, account)).toEqual([]);
+}
+
+describe('a template without our variables', () => {
+  const folder = {
+    'images/web/image.pkr.hcl': (bare()['image.pkr.hcl'] ?? '').replace(
+      /build \{.*\}/,
+      `locals {
+        root = "\${path.root}"
+      }
+      build {
+        sources = ["source.amazon-ebs.own"]
+        provisioner "file" {
+          source = "\${path.root}/app.txt"
+          destination = "/tmp/app.txt"
+        }
+        provisioner "shell" {
+          inline = [<<-EOT
+            grep -qx app /tmp/app.txt
+            echo "root=\${local.root} one=\${trimspace(file("one.txt"))} above=\${trimspace(templatefile("../shared/two.tpl", { x = "2" }))}"
+          EOT
+          ]
+        }
+        post-processor "manifest" {
+          output = "\${path.root}/manifest.json"
+        }
+      }`,
+    ),
+    'images/web/app.txt': 'app\n',
+    'images/web/one.txt': 'one\n',
+    'images/shared/two.tpl': 'two-${x}\n',
+  };
+
+  test('builds with the tags of the run, from a copy whose paths lead to the same files', async () => {
+    const account = newAccount();
+    const ran = await run(account, folder, { with: { family: 'web', template: 'images/web', rebuild: 'max-age:7d' } });
+    expect(ran.errors).toEqual([]);
+    expect(ran.log).toContain('Added to a copy of the template, outside the repository: run_tags, run_volume_tags, tags (amazon-ebs.own).');
+    expect(ran.warnings.join()).not.toContain('run_tags');
+    expect(ran.log).toContain(`root=${join(ran.workspace, 'images/web')} one=one above=two-2`);
+    expect(readFileSync(join(ran.workspace, 'images/web/image.pkr.hcl'), 'utf8')).toBe(folder['images/web/image.pkr.hcl']);
+    expect(existsSync(join(ran.workspace, 'images/web/manifest.json'))).toBe(true);
+    isWhole(account, ran.outputs['ami-id']);
+    const launch = lab.calls.all().find(call => call.account === account && call.operation === 'RunInstances');
+    expect(JSON.stringify(launch?.input)).toContain('ami-action:expires-at');
+  });
+
+  test('leaves no copy behind, and an unchanged push builds nothing', async () => {
+    const account = newAccount();
+    const ran = await run(account, bare());
+    expect(readdirSync(join(ran.workspace, '..', 'temp')).filter(name => name.startsWith('ami-action-'))).toEqual([]);
+    const again = await run(account, bare());
+    expect(again.outputs).toMatchObject({ built: 'false', 'ami-id': ran.outputs['ami-id'], fingerprint: ran.outputs['fingerprint'] });
+  });
+
+  test('that is broken is reported with the lines of the repository', async () => {
+    const files = { 'image.pkr.hcl': `${bare()['image.pkr.hcl']}\nsource "amazon-ebs" "other" {\n  nonsense = true\n}\n` };
+    const text = files['image.pkr.hcl'].replace(
+      'sources = ["source.amazon-ebs.own"]',
+      'sources = ["source.amazon-ebs.own", "source.amazon-ebs.other"]',
+    );
+    const line = text.split('\n').findIndex(one => one.includes('nonsense')) + 1;
+    const ran = await run(newAccount(), { 'image.pkr.hcl': text });
+    expect(ran.errors.join()).toContain(`on ${join(ran.workspace, 'image.pkr.hcl')} line ${line}`);
+    expect(ran.errors.join()).toContain(`Next: Fix line ${line} of`);
+  });
+});
+
+describe('killed with its runner, at every call that creates something', () => {
+  const templates = { HCL: bare(), 'HCL without run tags on its image': bare('skip_ami_run_tags = true'), JSON: json() };
+  const changes = ['CreateKeyPair', 'CreateSecurityGroup', 'RunInstances', 'CreateImage', 'CreateTags'];
+  const moments = Object.entries(templates).flatMap(([name, files]) => changes.map(operation => ({ name, files, operation })));
+
+  test('the next run removes everything and builds, or adopts what is complete', async () => {
+    await concurrently(moments, 3, async ({ name, files, operation }) => {
+      const account = newAccount();
+      let child: ChildProcess | undefined;
+      const action = { kill: () => child && killRunner(child), at: 'after' } as const;
+      const lift = lab.faults.add({ account, nth: 1, operation, when: ({ client }) => !client.includes('ami-action'), action });
+      const ran = await run(account, files, {
+        onStart: started => {
+          child = started;
+        },
+      });
+      lift();
+      expect([name, operation, ran.signal]).toEqual([name, operation, 'SIGKILL']);
+      const next = await run(account, files, { env: { AMI_ACTION_CLOCK_SINCE: String(lab.clock.since - 180_000) } });
+      expect([name, operation, next.errors]).toEqual([name, operation, []]);
+      isWhole(account, next.outputs['ami-id']);
+    });
+  });
+});
