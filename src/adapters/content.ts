@@ -26,6 +26,10 @@ export function workspaceContent(workspace: string, environment: NodeJS.ProcessE
       const { files, loaded } = await current(selection);
       return withoutOutputs(outputsFile(workspace, selection.template, environment), files, loaded);
     },
+    async paths(globs) {
+      const found = await (await globber(workspace, globs)).glob();
+      return found.map(path => relative(workspace, path).split(sep).join('/'));
+    },
     async matches(glob) {
       for await (const _ of (await globber(workspace, [glob])).globGenerator()) return true;
       return false;

@@ -4,7 +4,9 @@ import { type Architecture, tagKey } from '../model/image.ts';
 import type { Deps, Reporter } from '../ports/deps.ts';
 import { resolveBase } from '../selection/base-image.ts';
 import type { BuiltImage } from './adopt.ts';
+import { incrementProblem } from './application.ts';
 import { captureInstance, instanceProblem, planCapture } from './from-instance.ts';
+import { decideIncrement, withIncrement } from './increment.ts';
 import { checkAccount, withRole } from './other-account.ts';
 import { namesImage } from './packer-build.ts';
 import { type BuildPlan, planBuild, withInputs } from './plan.ts';
@@ -33,13 +35,18 @@ export async function run(options: BuildOptions, own: BuildDeps) {
   const started = {
     now: clock.now(),
     id: randomUUID(),
-    problem: instanceProblem(options) ?? (options.fromInstance === undefined ? rebuildProblem(options) : undefined),
+    problem:
+      instanceProblem(options) ?? (options.fromInstance === undefined ? (rebuildProblem(options) ?? incrementProblem(options)) : undefined),
   };
   const intent = planBuild(options, deps.run, packer, started);
   if (options.fromInstance !== undefined) return saveInstance(options.fromInstance, options, intent, deps);
-  const inputs = await readInputs(options, intent, own, deps);
-  const { plan, print, template } = inputs;
-  const { reuse: same, reason } = await report.step('Look for an image with the same fingerprint', () => decideReuse(inputs, deps));
+  const read = await readInputs(options, intent, own, deps);
+  const { print, template } = read;
+  const { reuse: same, reason: first } = await report.step('Look for an image with the same fingerprint', () => decideReuse(read, deps));
+  const increment = same === undefined ? await decideIncrement(read, deps) : undefined;
+  const inputs = withIncrement(read, increment);
+  const { plan } = inputs;
+  const reason = [first, increment?.reason ?? []].flat().join('; ');
   if (!options.dryRun) await sweepExpiredBuilds(plan, same ?? [], deps);
   report.info(same === undefined ? `To be built: ${reason}.` : `Nothing to build: ${reason}.`);
   const named = namesImage(template);
@@ -77,7 +84,9 @@ async function readInputs(options: BuildOptions, intent: BuildPlan, own: BuildDe
   await checkAccount(template, options, own);
   refuseSameName(template);
   const base = await report.step('Resolve the base image', () => resolveBase(options, intent.scheme, deps));
-  const { print, files } = await report.step('Compute the fingerprint', () => fingerprintOf(options, intent, base, template, deps));
+  const { print, files, foundation } = await report.step('Compute the fingerprint', () =>
+    fingerprintOf(options, intent, base, template, deps),
+  );
   const plan = withInputs(intent, {
     fingerprint: print,
     base: base?.id,
@@ -85,7 +94,7 @@ async function readInputs(options: BuildOptions, intent: BuildPlan, own: BuildDe
     otherRegions: template.texts.flatMap(ownRegions),
   });
   for (const warning of templateWarnings(template, options)) report.warn(warning);
-  return { options, plan, print, files, template };
+  return { options, plan, print, files, foundation, template };
 }
 
 async function saveInstance(instanceId: string, options: BuildOptions, plan: BuildPlan, deps: BuildDeps) {
@@ -148,7 +157,7 @@ async function refuseTakenName({ name, regions }: BuildPlan, { inRegion }: Build
 function outputsOf(images: readonly BuiltImage[], home: string) {
   const only = images.filter(image => !images.some(other => other !== image && other.region === image.region));
   const amiIds = Object.fromEntries(only.map(({ region, id }) => [region, id]));
-  const listed = images.map(({ sizeGiB: _, ...image }) => image);
+  const listed = images.map(({ sizeGiB: _, encrypted: __, ...image }) => image);
   const here = images.filter(({ region }) => region === home);
   const of = (architecture: Architecture) => here.filter(image => image.architecture === architecture);
   return {

@@ -23,6 +23,7 @@ export function instanceProblem(options: BuildOptions): string | undefined {
     'secret-var': Object.keys(options.secretVar),
     'var-files': options.varFiles,
     content: options.content,
+    'app-paths': options.appPaths,
     only: options.only,
     except: options.except,
     'instance-type': [options.instanceType ?? []].flat(),

@@ -6,10 +6,12 @@ import { identity, newestFirst, tagKey } from '../model/image.ts';
 import type { ContentFile, ContentSelection, Deps } from '../ports/deps.ts';
 import type { Base } from '../selection/base-image.ts';
 import type { BuiltImage } from './adopt.ts';
+import { applicationFiles } from './application.ts';
 import { adoptFinished, findFinished } from './finished-builds.ts';
 import { type BuildPlan, temporaryKeys } from './plan.ts';
 import type { Template } from './read-template.ts';
 import { changedInputs, type Fingerprint, fingerprint } from './rules/fingerprint.ts';
+import { distanceOf } from './rules/increment.ts';
 import { type Found, type Reuse, type ReusePolicy, reusable } from './rules/reuse.ts';
 import { environmentNames } from './rules/template-text.ts';
 import type { BuildOptions } from './settings.ts';
@@ -41,13 +43,15 @@ export async function fingerprintOf(
   plan: BuildPlan,
   base: Base | undefined,
   template: Template,
-  { content, packer, report, run }: ReuseDeps,
-): Promise<Pick<Inputs, 'print' | 'files'>> {
+  deps: ReuseDeps,
+): Promise<Pick<Inputs, 'print' | 'files' | 'foundation'>> {
   const { texts, secrets, workingDirectory } = template;
+  const { content, packer, report, run } = deps;
   const files = await content.files(selectionOf(options, plan, template));
+  const application = await applicationFiles(options, deps);
   const unmatched = files.length === 0 ? options.content : await unmatchedGlobs(options.content, content);
   if (unmatched.length > 0) throw new UsageError([`"content" matches no file: ${unmatched.join(', ')}`], { next: GLOBS });
-  const print = fingerprint({
+  const inputs = {
     family: options.family,
     files,
     variables: Object.fromEntries(Object.entries(options.var).filter(([name]) => !(name in secrets))),
@@ -61,9 +65,13 @@ export async function fingerprintOf(
       sources: [options.only, options.except].map(String),
       instanceType: options.instanceType,
     },
-  });
+  };
+  const print = fingerprint(inputs);
+  const loaded = new Set([...template.files.map(({ path }) => path), ...plan.varFiles].map(path => relative(run.workspace, path)));
+  const isFoundation = ({ path }: ContentFile) => loaded.has(path) || application?.has(path) === false;
+  const foundation = application && fingerprint({ ...inputs, files: files.filter(isFoundation) }).value;
   report.info(`Fingerprint ${print.value}, from ${files.length} ${files.length === 1 ? 'file' : 'files'} and the settings.`);
-  return { print, files };
+  return { print, files, foundation };
 }
 
 const GLOBS = 'Globs are relative to the workspace. An exclusion needs a glob before it, such as "**".';
@@ -82,6 +90,8 @@ export interface Inputs {
   /** What the fingerprint was computed from. */
   readonly files: readonly ContentFile[];
   readonly template: Template;
+  /** The fingerprint without the files of "app-paths", where that is set. */
+  readonly foundation?: string | undefined;
 }
 
 /** So that what Packer wrote into the workspace is no input of the next build. A failure costs a build, not this one. */
@@ -101,7 +111,13 @@ export async function decideReuse(inputs: Inputs, deps: ReuseDeps): Promise<Deci
   if (policy === undefined) return { reuse: undefined, reason: options.rebuild === undefined ? NO_BASE : '"rebuild" is always' };
   const family = await familyOf(inputs, deps);
   const found = reusable(family, policy);
-  if (found.images !== undefined) return { reuse: found.images, reason: found.reason };
+  if (found.images !== undefined) {
+    const distance =
+      options.appPaths.length === 0
+        ? undefined
+        : distanceOf((found.images[0] as Found).image, { scheme: plan.scheme, fullEverySeconds: options.fullEvery });
+    return { reuse: found.images, reason: [found.reason, distance ?? []].flat().join(': ') };
+  }
   const finished = await findFinished(options.family, plan, policy, deps);
   return finished === undefined
     ? { reuse: undefined, reason: buildReason(found, family, inputs) }
@@ -134,7 +150,8 @@ function policyOf({ options, plan, print }: Inputs, { clock }: ReuseDeps): Reuse
   const { scheme, regions } = plan;
   const mode = rebuildMode(options);
   if (mode === 'always') return undefined;
-  return { scheme, fingerprint: print.value, regions, maxAgeSeconds: maxAgeOf(mode), now: clock.now() };
+  const fullEvery = options.appPaths.length === 0 ? {} : { fullEverySeconds: options.fullEvery };
+  return { scheme, fingerprint: print.value, regions, maxAgeSeconds: maxAgeOf(mode), ...fullEvery, now: clock.now() };
 }
 
 async function familyOf({ options: { family }, plan: { scheme, regions } }: Inputs, { inRegion }: ReuseDeps): Promise<readonly Found[]> {

@@ -87,6 +87,15 @@ export const settings = {
       { pattern: /^(always|changed|max-age:(\d+[smhd])+)$/, message: 'must be always, changed or max-age:<duration> such as max-age:7d' },
     ),
   ),
+  appPaths: list(
+    'Opt-in to incremental builds: the files of the application, as globs relative to the workspace. Where only these have changed, the image is built on the newest image of the family instead of "base-image".',
+    { fallback: '', neededBy: 'builds that take long for every push of code' },
+  ),
+  fullEvery: duration('With "app-paths": when the last full build is older than this, the next build is a full one.', {
+    fallback: '7d',
+    minSeconds: 60,
+    neededBy: 'incremental builds',
+  }),
   environment: optional(environment),
   ...common,
   dryRun: dryRun(false),

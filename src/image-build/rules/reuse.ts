@@ -1,5 +1,6 @@
 import { type Image, identity, newestFirst, type TagScheme } from '../../model/image.ts';
 import { provenBad } from '../../model/veto.ts';
+import { overdue } from './increment.ts';
 
 /** Whether an existing image is what a build would make. */
 export interface ReusePolicy {
@@ -8,6 +9,8 @@ export interface ReusePolicy {
   readonly regions: readonly string[];
   /** Older images are built again although nothing has changed. */
   readonly maxAgeSeconds: number | undefined;
+  /** Also an increment whose last full build is older than this. */
+  readonly fullEverySeconds?: number;
   readonly now: number;
 }
 
@@ -44,7 +47,8 @@ const isCopyOf = (copy: Found, source: Found): boolean => copy.region === source
 
 const newestOf = (build: readonly Found[]): Image => build.map(({ image }) => image).sort(newestFirst())[0] as Image;
 
-function refusalOf(build: readonly Found[], { scheme, regions, maxAgeSeconds, now }: ReusePolicy): string | undefined {
+function refusalOf(build: readonly Found[], policy: ReusePolicy): string | undefined {
+  const { scheme, regions, maxAgeSeconds, fullEverySeconds = Number.POSITIVE_INFINITY, now } = policy;
   for (const { image } of build) {
     if (image.state !== 'available') return `${image.id} has the same fingerprint and is ${image.state}`;
     const proven = provenBad(image, scheme);
@@ -52,6 +56,8 @@ function refusalOf(build: readonly Found[], { scheme, regions, maxAgeSeconds, no
     const age = (now - (image.createdAt?.getTime() ?? Number.NEGATIVE_INFINITY)) / 1000;
     if (maxAgeSeconds !== undefined && age > maxAgeSeconds)
       return `${image.id} has the same fingerprint and is older than "rebuild" allows`;
+    if (overdue(image, { scheme, fullEverySeconds, now }))
+      return `${image.id} has the same fingerprint, and its last full build is older than "full-every"`;
   }
   for (const region of regions) {
     const here = build.filter(found => found.region === region);
