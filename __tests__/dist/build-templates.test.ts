@@ -10,6 +10,7 @@ import {
   killRunner,
   labOfTests,
   launched,
+  leftovers,
   madeImages,
   postOf,
   tagsIn,
@@ -201,6 +202,61 @@ describe('a template with credentials of its own', () => {
     const ran = await run('foreign', bare(`assume_role { role_arn = "${ROLE}" }`), more);
     expect(ran.outputs['outcome']).toBe('access');
     expect(ran.errors.join()).toContain('"template-role" is of account 444455556666, which "allowed-account-ids" does not contain.');
+  });
+
+  const foreign = bare(`assume_role { role_arn = "${ROLE}" }`);
+  const OTHER = '444455556666';
+  const there = { 'template-role': ROLE, 'allowed-account-ids': OTHER, rebuild: 'max-age:7d' };
+
+  test('is followed with "template-role": the image is found, tagged, and found again in that account', async () => {
+    const before = madeImages(lab).length;
+    const ran = await run('followed', foreign, there);
+    expect(ran.errors).toEqual([]);
+    expect(tagsIn(lab, ran.outputs['ami-id'] ?? '', undefined, OTHER)).toMatchObject({ 'ami-action:family': 'followed' });
+    expect(madeImages(lab)).toHaveLength(before);
+    expect(leftovers(lab, undefined, OTHER)).toEqual([]);
+    expect((await run('followed', foreign, there)).outputs).toMatchObject({ built: 'false', 'ami-id': ran.outputs['ami-id'] });
+    expect((await run('followed', foreign, { ...there, rebuild: 'always', 'dry-run': 'true' })).summary).toContain(
+      '| Account | `444455556666` |',
+    );
+  });
+
+  test('and killed, post removes what it left in that account', async () => {
+    let child: ChildProcess | undefined;
+    const ran = await build(lab, {
+      files: foreign,
+      with: { family: 'followed', template: 'image.pkr.hcl', ...there, rebuild: 'always' },
+      onStart: started => {
+        child = started;
+      },
+      onLine: line => {
+        if (child !== undefined && /Waiting for AMI to become ready/.test(line)) killRunner(child);
+      },
+    });
+    expect(ran.signal).toBe('SIGKILL');
+    expect(leftovers(lab, undefined, OTHER)).not.toEqual([]);
+    const ended = await postOf(lab, ran);
+    expect(ended.errors).toEqual([]);
+    expect(leftovers(lab, undefined, OTHER)).toEqual([]);
+    expect(madeImages(lab, undefined, OTHER).filter(({ id }) => !('ami-action:family' in tagsIn(lab, id, undefined, OTHER)))).toEqual([]);
+  });
+
+  test('with "template-role" of another account is refused, or ends within "timeout" where only Packer knows the role', async () => {
+    const wrong = { 'template-role': 'arn:aws:iam::555566667777:role/other', rebuild: 'always', timeout: '2m' };
+    const refused = await run('lost', foreign, wrong);
+    expect(refused.errors.join()).toContain(
+      `The template assumes ${ROLE} in amazon-ebs.own, and "template-role" is of another account\nNo changes were made.`,
+    );
+    expect((await run('lost', bare(), wrong)).errors.join()).toContain(
+      '"template-role" is set, but the template uses no credentials of its own: remove the setting',
+    );
+    const ran = await build(lab, {
+      files: bare(`assume_role { role_arn = format("%s", "${ROLE}") }`),
+      with: { family: 'lost', template: 'image.pkr.hcl', ...wrong },
+      env: { AMI_ACTION_CLOCK_SPEED: '60' },
+    });
+    expect(ran.outputs['outcome']).toBe('timeout');
+    expect(ran.errors.join()).toContain('Does the template build in another account (assume_role, profile, keys)? Set "template-role".');
   });
 
   test('of the same account is like others', async () => {

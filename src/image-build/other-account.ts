@@ -10,12 +10,16 @@ import type { BuildOptions } from './settings.ts';
 export const withRole = <D extends { inRegion(where: Where): unknown }>(deps: D, role: string | undefined): D =>
   role === undefined ? deps : { ...deps, inRegion: (where: Where) => deps.inRegion('role' in where ? where : { ...where, role }) };
 
-const accountOf = (arn: string): string | undefined => /^arn:[\w-]+:iam::(\d{12}):/.exec(arn)?.[1];
+/** The account of a role. */
+export const accountOf = (arn: string): string | undefined => /^arn:[\w-]+:iam::(\d{12}):/.exec(arn)?.[1];
 
 /** @throws UsageError where the template builds in another account without "template-role", AccessError where that account is not allowed. */
 export async function checkAccount({ facts }: Template, options: BuildOptions, deps: Deps<'account'>): Promise<void> {
   const { region, templateRole, allowedAccountIds = [] } = options;
-  if (templateRole !== undefined) return refuseAccount(accountOf(templateRole) ?? '', allowedAccountIds);
+  if (templateRole !== undefined) {
+    refuseOtherRole(facts.credentials, templateRole);
+    return refuseAccount(accountOf(templateRole) ?? '', allowedAccountIds);
+  }
   if (facts.credentials.length === 0) return;
   const account = await deps.inRegion({ region }).account.id();
   const others = facts.credentials.filter(({ value }) => value === undefined || accountOf(value) !== account);
@@ -40,6 +44,16 @@ const otherAccount = ({ source, kind, value }: Credential, account: string): str
   const where = target === undefined ? 'possibly in another account' : `in account ${target}`;
   return `The template ${how} of its own in ${source}${which}: Packer builds ${where}, and ami-action works in ${account}`;
 };
+
+/** Else the image is waited for in an account where it never appears. */
+function refuseOtherRole(credentials: readonly Credential[], role: string): void {
+  const other = credentials.find(({ value = '' }) => ![undefined, accountOf(role)].includes(accountOf(value)));
+  const problem =
+    credentials.length === 0
+      ? '"template-role" is set, but the template uses no credentials of its own: remove the setting'
+      : other && `The template assumes ${other.value} in ${other.source}, and "template-role" is of another account`;
+  if (problem !== undefined) throw new UsageError([problem], { unchanged: true });
+}
 
 function refuseAccount(account: string, allowed: readonly string[]): void {
   if (allowed.length === 0 || allowed.includes(account)) return;

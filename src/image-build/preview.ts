@@ -2,6 +2,7 @@ import { relative } from 'node:path';
 import { code, table, text } from '../kit/markdown.ts';
 import type { Deps } from '../ports/deps.ts';
 import type { PackerBuild } from '../ports/packer.ts';
+import { accountOf } from './other-account.ts';
 import { findPacker, namesImage, planPackerBuild } from './packer-build.ts';
 import { packerInit, packerValidate, redact } from './packer-phase.ts';
 import { toSentence } from './report.ts';
@@ -23,6 +24,7 @@ export async function previewBuild(reason: string, inputs: Inputs, deps: Deps<'a
       ['Template', options.template],
       ['Runs in', relative(deps.run.workspace, template.workingDirectory.path)],
       ['Regions', plan.regions.join(', ')],
+      ['Account', accountOf(options.templateRole ?? '') ?? ''],
       ['Base image', plan.base ?? 'selected by the template'],
       ['Fingerprint', print.value],
       ['Var files', options.varFiles.join(', ')],
