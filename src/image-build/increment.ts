@@ -4,11 +4,13 @@ import type { Inputs } from './reuse.ts';
 import { type Increment, planIncrement } from './rules/increment.ts';
 
 /** What the image is built on: the newest of its family, or "base-image". Undefined without "app-paths". */
-export async function decideIncrement(inputs: Inputs, { inRegion, clock }: Deps<'images'>): Promise<Increment | undefined> {
+export async function decideIncrement(inputs: Inputs, { inRegion }: Deps<'images'>): Promise<Increment | undefined> {
   const { options, plan, foundation, template } = inputs;
   if (foundation === undefined) return undefined;
   const family = await inRegion({ region: options.region }).images.find({ tags: { [tagKey(plan.scheme, 'family')]: options.family } });
-  const policy = { scheme: plan.scheme, foundation, fullEverySeconds: options.fullEvery, now: clock.now() };
+  // A full build is as old as its image says.
+  const now = Date.parse(plan.tags[tagKey(plan.scheme, 'created-at')] ?? '');
+  const policy = { scheme: plan.scheme, foundation, fullEverySeconds: options.fullEvery, now };
   return planIncrement(template.facts.selected.length === 1 ? family : [], policy);
 }
 
