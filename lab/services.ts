@@ -3,6 +3,7 @@ import * as cloudWatch from '@aws-sdk/client-cloudwatch';
 import * as ec2 from '@aws-sdk/client-ec2';
 import { DescribeInstanceHealth$ } from '@aws-sdk/client-elastic-load-balancing';
 import * as elb from '@aws-sdk/client-elastic-load-balancing-v2';
+import * as iam from '@aws-sdk/client-iam';
 import * as kms from '@aws-sdk/client-kms';
 import * as ssm from '@aws-sdk/client-ssm';
 import * as sts from '@aws-sdk/client-sts';
@@ -13,6 +14,7 @@ import { ec2Operations } from './ec2/operations.ts';
 import { classicOperations } from './elb/classic.ts';
 import { loadBalancerOperations } from './elb/load-balancers.ts';
 import { targetGroupOperations } from './elb/target-groups.ts';
+import { simulationOperations } from './iam/simulation.ts';
 import { keyOperations } from './kms/keys.ts';
 import type { Operations, Protocol } from './operation.ts';
 import { commandOperations } from './ssm/commands.ts';
@@ -55,6 +57,12 @@ export const SERVICES: Readonly<Record<string, Service>> = {
     namespace: 'GraniteServiceVersion20100801',
     schemas: cloudWatch,
     operations: alarmOperations,
+  },
+  iam: {
+    protocol: 'query',
+    namespace: 'https://iam.amazonaws.com/doc/2010-05-08/',
+    schemas: iam,
+    operations: simulationOperations,
   },
   kms: {
     protocol: 'json',

@@ -87,6 +87,12 @@ const kmsFound: Finder = (_, input, place) => {
   ];
 };
 
+/** IAM is global. */
+const iamFound: Finder = (_, input) => {
+  const { PolicySourceArn = '*' } = input as { PolicySourceArn?: string };
+  return [{ type: 'role', id: PolicySourceArn.split('/').at(-1) ?? '*', arn: PolicySourceArn }];
+};
+
 /** By service of the signature: the prefix of its IAM actions, and how to find its resources. */
 export const IAM_SERVICES: Readonly<Record<string, { readonly prefix: string; readonly find: Finder }>> = {
   ec2: { prefix: 'ec2', find: ec2Found },
@@ -94,5 +100,6 @@ export const IAM_SERVICES: Readonly<Record<string, { readonly prefix: string; re
   ssm: { prefix: 'ssm', find: ssmFound },
   kms: { prefix: 'kms', find: kmsFound },
   monitoring: { prefix: 'cloudwatch', find: () => [] },
+  iam: { prefix: 'iam', find: iamFound },
   elasticloadbalancing: { prefix: 'elasticloadbalancing', find: () => [] },
 };
