@@ -10,7 +10,7 @@ import { actionsOf, DEPENDENT } from '../scripts/contract-parts.ts';
 import { placesOfRepository, REPOSITORY, withRepository } from '../scripts/repository.ts';
 import { parseConfigFile, sourcesOf } from '../src/kit/config-file.ts';
 import { kebab, type RawValue, readSettings } from '../src/kit/settings.ts';
-import { allSettings, modes } from '../src/main.ts';
+import { allSettings, modes } from '../src/modes.ts';
 
 const root = join(import.meta.dirname, '..');
 const docs = [

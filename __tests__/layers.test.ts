@@ -24,8 +24,11 @@ const MAY: Record<string, readonly string[]> = {
   rollout: ['rollout', 'rollout/rules', 'validation', 'validation/rules', 'selection', ...SLICE],
   'rollout/rules': ['rollout/rules', ...PURE],
   // The rules that read Packer's output are shared: inspect, too, answers in that form.
-  adapters: ['adapters', 'image-build/rules', 'main', ...SLICE],
-  main: ['selection', 'image-build', 'sharing', 'retention', 'validation', 'rollout', ...SLICE],
+  adapters: ['adapters', 'image-build/rules', 'main', 'modes', ...SLICE],
+  doctor: ['doctor', 'doctor/rules', 'rollout', 'rollout/rules', ...SLICE],
+  'doctor/rules': ['doctor/rules', ...PURE],
+  modes: ['doctor', 'selection', 'image-build', 'sharing', 'retention', 'validation', 'rollout', ...SLICE],
+  main: ['modes', 'doctor', 'rollout', ...SLICE],
   post: ['image-build', 'kit', 'ports'],
   index: ['adapters', 'main', 'post', 'terminal', 'kit', 'ports'],
   terminal: ['adapters', 'main', 'post', 'kit', 'ports'],

@@ -5,7 +5,7 @@ import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { goTool } from '../scripts/go-tools.ts';
 import { kebab } from '../src/kit/settings.ts';
-import { modes } from '../src/main.ts';
+import { modes } from '../src/modes.ts';
 
 interface Step {
   readonly uses?: string;

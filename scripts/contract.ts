@@ -5,9 +5,9 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { modes } from '../src/main.ts';
+import { modes } from '../src/modes.ts';
 import { readyMade } from '../src/validation/rules/checks-ready.ts';
-import { actionYaml, type BLOCKS, checkTable, policy, roleLines, schema, tables } from './contract-parts.ts';
+import { actionYaml, type BLOCKS, checkTable, policy, roleLines, schema, tables, writesSource } from './contract-parts.ts';
 import { placesOfRepository, withRepository } from './repository.ts';
 import { subActions } from './sub-actions.ts';
 
@@ -49,6 +49,7 @@ for (const [name, mode] of Object.entries(modes)) {
 }
 
 const permissions = JSON.parse(read('permissions.json'));
+write('src/doctor/rules/writes.ts', writesSource(permissions));
 for (const mode of Object.keys(modes)) write(`examples/policies/${mode}.json`, `${JSON.stringify(policy(mode, permissions), null, 2)}\n`);
 const roles: readonly (readonly [file: string, mark: string, modes: readonly string[], block: keyof typeof BLOCKS])[] = [
   ['delivery-role', 'images', ['build', 'validate', 'share', 'prune', 'delete', 'adopt', 'resolve', 'list'], 'reads'],

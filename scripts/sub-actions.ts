@@ -1,5 +1,6 @@
 import { kebab } from '../src/kit/settings.ts';
-import { type AnyMode, CONFIG_FILE } from '../src/main.ts';
+import { CONFIG_FILE } from '../src/main.ts';
+import type { AnyMode } from '../src/modes.ts';
 import { inputDescription, OUTCOME, plain } from './contract-parts.ts';
 
 /** One action for each mode: `org/ami-action/promote@v1`. They run the same bundle and show only the settings and outputs of their mode. */
@@ -55,6 +56,8 @@ const TITLES: Readonly<Record<string, string>> = {
   resolve: 'Find the ID of an AMI.',
   list: 'List the AMIs of a family and where they are used.',
   delete: 'Remove one AMI that nothing uses.',
+  adopt: 'Take existing AMIs into a family.',
+  doctor: 'Check settings, role and groups before the first run.',
 };
 
 /** A runner passes only declared inputs, so the mode is set here. */

@@ -1,67 +1,14 @@
 import { closest } from 'fastest-levenshtein';
-import * as build from './image-build/build.ts';
+import { quietReporter, type Rehearse } from './doctor/rehearsal.ts';
 import { everyValue, readConfigFile, sourcesOf } from './kit/config-file.ts';
-import { AccessError, ActionError, type Location, type Outcome, type Problem, UsageError } from './kit/errors.ts';
+import { AccessError, ActionError, type Location, type Problem, UsageError } from './kit/errors.ts';
 import { explain, failureCard, settingsTable } from './kit/failure.ts';
 import { givenSettings, kebab, quote, type RawValue, type Reading, readSettings, type Settings, type Values } from './kit/settings.ts';
 import type { common } from './model/common-settings.ts';
 import { DEFAULT_POINTER } from './model/pointer.ts';
+import { type AnyMode, allSettings, modes } from './modes.ts';
 import type { AllDeps } from './ports/deps.ts';
-import * as adopt from './retention/adopt.ts';
-import * as deletion from './retention/delete.ts';
-import * as list from './retention/list.ts';
-import * as prune from './retention/prune.ts';
 import { fileConflicts } from './rollout/file-conflicts.ts';
-import * as promote from './rollout/promote.ts';
-import * as rollback from './rollout/rollback.ts';
-import * as resolve from './selection/resolve.ts';
-import * as share from './sharing/share.ts';
-import * as validate from './validation/validate.ts';
-
-/** The result of a mode that did not fail, with its outputs. Every other outcome is an error (kit/errors.ts). */
-interface Result<O extends string> {
-  /** `unknown`: the operation continues, because the run was not to wait for it. */
-  readonly outcome: Extract<Outcome, 'done' | 'unchanged' | 'planned' | 'unknown'>;
-  readonly outputs: Readonly<Partial<Record<O, unknown>>>;
-}
-
-/** What a mode may need of the file in addition to its own settings. */
-interface FileFacts {
-  /** Every value of `pointer`, in all environments. */
-  readonly pointers: readonly string[];
-}
-
-interface Mode<S extends Settings, O extends string> {
-  readonly settings: S;
-  readonly outputs: Readonly<Record<O, string>>;
-  run(inputs: Values<S> & FileFacts, deps: AllDeps): Promise<Result<O>>;
-}
-
-export interface AnyMode {
-  readonly settings: Settings;
-  readonly outputs: Readonly<Record<string, string>>;
-  run(inputs: unknown, deps: AllDeps): Promise<Result<string>>;
-}
-
-const mode = <S extends Settings, O extends string>({ settings, outputs, run }: Mode<S, O>): AnyMode => ({
-  settings,
-  outputs,
-  run: (inputs, deps) => run(inputs as Values<S> & FileFacts, deps),
-});
-
-/** The public interface: action.yml, the reference pages and the JSON Schema of the file are generated from it. */
-export const modes: Readonly<Record<string, AnyMode>> = {
-  build: mode(build),
-  validate: mode(validate),
-  share: mode(share),
-  promote: mode(promote),
-  rollback: mode(rollback),
-  prune: mode(prune),
-  resolve: mode(resolve),
-  list: mode(list),
-  delete: mode(deletion),
-  adopt: mode(adopt),
-};
 
 /** The default of the input `config`. */
 export const CONFIG_FILE = '.github/ami.yml';
@@ -87,14 +34,16 @@ export interface OpenDeps {
   close(): Promise<void>;
 }
 
-export async function main(host: Host, open: (inputs: Values<typeof common>) => Promise<OpenDeps>): Promise<void> {
+type Open = (inputs: Values<typeof common>) => Promise<OpenDeps>;
+
+export async function main(host: Host, open: Open): Promise<void> {
   try {
     const { name, mode: chosen, inputs, given } = await readOrReport(host);
     for (const { name: setting, value, where } of given) host.debug(`${setting}: ${value} (${where})`);
     const opened = await open(inputs);
     try {
       await guardAccount(inputs, opened.deps);
-      const result = await chosen.run(inputs, opened.deps);
+      const result = await chosen.run({ ...inputs, rehearse: rehearsals(host, open) }, opened.deps);
       write(host, { ...result.outputs, outcome: result.outcome });
     } catch (failure) {
       opened.deps.report.summary(failureCard(name, failure), 'above');
@@ -129,26 +78,47 @@ function modeOf(host: Host): string {
 function readRun(host: Host) {
   const name = modeOf(host);
   const chosen = Object.hasOwn(modes, name) ? modes[name] : undefined;
-  const { pointers, problems, ...reading } = readSources(host, host.given(), chosen);
-  if (chosen !== undefined) {
-    const inputs = readSettings(chosen.settings, { ...reading, problems, known: allSettings() }) as Values<typeof common>;
-    const given = givenSettings(chosen.settings, reading.sources);
-    return { name, mode: chosen, given, inputs: { ...inputs, pointers } satisfies Values<typeof common> & FileFacts };
-  }
+  if (chosen !== undefined) return { name, mode: chosen, ...readInputs(host, host.given(), chosen) };
+  const { problems } = readSources(host, host.given());
   const names = Object.keys(modes);
   const nearest = name === '' ? ', and is missing' : `, did you mean "${closest(name, names)}"? Got ${quote(name)}`;
   throw new UsageError([`"mode" must be one of ${names.join(', ')}${nearest}`, ...problems]);
 }
+
+function readInputs(host: Host, values: Readonly<Record<string, RawValue>>, { settings }: AnyMode) {
+  const { pointers, problems, ...reading } = readSources(host, values, settings);
+  const inputs = readSettings(settings, { ...reading, problems, known: allSettings() }) as Values<typeof common>;
+  return { given: givenSettings(settings, reading.sources), inputs: { ...inputs, pointers } };
+}
+
+/** What a dry run of a mode takes that no file has. */
+const TRIED: Readonly<Record<string, Readonly<Record<string, string>>>> = { validate: { image: 'latest' }, share: { image: 'latest' } };
+
+/** doctor tries other modes with the settings that they would have here. */
+const rehearsals = (host: Host, open: Open): Rehearse => {
+  const rehearse: Rehearse = async name => {
+    const mode = modes[name] as AnyMode;
+    const own = new Set(['config', ...Object.keys(mode.settings).map(kebab)]);
+    const given = Object.entries(host.given()).filter(([key]) => own.has(key));
+    const dry = own.has('dry-run') ? { 'dry-run': 'true' } : {};
+    const { inputs } = readInputs(host, { ...TRIED[name], ...Object.fromEntries(given), ...dry }, mode);
+    const { deps } = await open(inputs);
+    const warnings: string[] = [];
+    const report = quietReporter(deps.report, warnings);
+    return { inputs, deps, warnings, run: () => mode.run({ ...inputs, rehearse }, { ...deps, report }) };
+  };
+  return rehearse;
+};
 
 /** The settings as `post:` needs them. They were valid when the main step ran. */
 export const readCommon = (host: Host): Values<typeof common> => readRun(host).inputs;
 
 type Sources = Omit<Reading, 'known'> & { readonly problems: readonly Problem[]; readonly pointers: readonly string[] };
 
-function readSources(host: Host, { mode: _, config, ...given }: Readonly<Record<string, RawValue>>, chosen: AnyMode | undefined): Sources {
+function readSources(host: Host, { mode: _, config, ...given }: Readonly<Record<string, RawValue>>, settings: Settings = {}): Sources {
   const path = textOf(config) ?? CONFIG_FILE;
   const { file, problems: unreadable } = readConfigFile(host.file, path, CONFIG_FILE);
-  const hasEnvironment = chosen !== undefined && Object.hasOwn(chosen.settings, 'environment');
+  const hasEnvironment = Object.hasOwn(settings, 'environment');
   const environment = textOf(given.environment) ?? (hasEnvironment ? textOf(file?.top.values.environment) : undefined);
   const { sources, problems, isComplete } =
     file === undefined ? { sources: [], problems: [], isComplete: true } : sourcesOf(file, environment);
@@ -159,7 +129,7 @@ function readSources(host: Host, { mode: _, config, ...given }: Readonly<Record<
       ...sources,
       ...(region === undefined ? [] : [{ name: 'AWS_REGION', file: undefined, values: { region } }]),
     ],
-    problems: [...unreadable, ...problems, ...(file === undefined ? [] : fileConflicts(file, given, environment, chosen?.settings ?? {}))],
+    problems: [...unreadable, ...problems, ...(file === undefined ? [] : fileConflicts(file, given, environment, settings))],
     isComplete: isComplete && unreadable.length === 0,
     pointers: file === undefined || file.problems.length > 0 ? [] : everyValue(file, 'pointer', DEFAULT_POINTER),
     whenMissing:
@@ -170,9 +140,6 @@ function readSources(host: Host, { mode: _, config, ...given }: Readonly<Record<
 }
 
 const textOf = (raw: RawValue | undefined): string | undefined => (typeof raw === 'string' && raw.trim() !== '' ? raw.trim() : undefined);
-
-/** The settings of all modes. One key has one meaning in all of them. */
-export const allSettings = (): Settings => Object.assign({}, ...Object.values(modes).map(({ settings }) => settings));
 
 /** Before the first write: a wrong account is an expensive typo. */
 async function guardAccount({ region, allowedAccountIds }: Values<typeof common>, deps: AllDeps): Promise<void> {

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/g
 import { organizations } from '../../lab/ec2/images.ts';
 import { setTags } from '../../lab/ec2/state.ts';
 import { setTrust } from '../../lab/sts-trust.ts';
-import { modes } from '../../src/main.ts';
+import { modes } from '../../src/modes.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { type Commit, history, type Served, serve } from './github.ts';
 import { BUILD, COMMIT, HOME, PROD, ROLE, type ShareLab, STAGE, shareLab } from './share-lab.ts';

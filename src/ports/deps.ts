@@ -5,6 +5,7 @@ import type { Capture, Images, ImageUsers, Leftovers, Removal, Sharing } from '.
 import type { Commands, Instances } from './instances.ts';
 import type { Macs } from './macs.ts';
 import type { Packer } from './packer.ts';
+import type { Permissions } from './permissions.ts';
 
 /** Everything outside this process that a mode may use. A mode names what it needs: `run(options, deps: Deps<'images'>)`. */
 export interface AllDeps<P extends keyof RegionClients = keyof RegionClients> {
@@ -49,6 +50,7 @@ export interface RegionClients {
   readonly capture: Capture;
   readonly sharing: Sharing;
   readonly macs: Macs;
+  readonly permissions: Permissions;
 }
 
 export interface Clock {

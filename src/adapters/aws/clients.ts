@@ -3,6 +3,7 @@ import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { ElasticLoadBalancingClient } from '@aws-sdk/client-elastic-load-balancing';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
+import type { IAMClient } from '@aws-sdk/client-iam';
 import { KMSClient } from '@aws-sdk/client-kms';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { STSClient } from '@aws-sdk/client-sts';
@@ -23,6 +24,8 @@ export interface Clients {
   readonly balancing: ElasticLoadBalancingV2Client;
   /** Classic load balancers have their own API. */
   readonly classic: ElasticLoadBalancingClient;
+  /** Loaded late: one mode uses it. */
+  readonly iam: () => Promise<IAMClient>;
   /** Undefined: the SDK's own chain. */
   readonly provider: Provider | undefined;
   readonly caller: Caller;
@@ -42,9 +45,15 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
     balancing: withPlace(new ElasticLoadBalancingV2Client(settings), region, caller),
     classic: withPlace(new ElasticLoadBalancingClient(settings), region, caller),
   };
-  for (const client of Object.values(clients) as unknown as EC2Client[]) {
-    followServerTime(client, access);
-    traceCalls(client, region, access);
-  }
-  return { ...clients, provider: own.credentials, caller };
+  const watched = <C>(client: C): C => {
+    followServerTime(client as EC2Client, access);
+    traceCalls(client as EC2Client, region, access);
+    return client;
+  };
+  for (const client of Object.values(clients)) watched(client);
+  const iam = async () => {
+    const { IAMClient } = await import('@aws-sdk/client-iam');
+    return watched(withPlace(new IAMClient(settings), region, caller));
+  };
+  return { ...clients, iam, provider: own.credentials, caller };
 }

@@ -12,6 +12,7 @@ import { ec2LaunchTemplates } from './launch-templates.ts';
 import { ec2Leftovers } from './leftovers.ts';
 import { kmsMacs } from './macs.ts';
 import { ssmParameters } from './parameters.ts';
+import { iamPermissions } from './permissions.ts';
 import { ec2Removal } from './removal.ts';
 import { servedCredentials } from './serve-credentials.ts';
 import type { Access } from './session.ts';
@@ -31,7 +32,7 @@ export function regionClients(access: Access): (where: Where) => RegionClients {
 }
 
 const aws = (
-  { ec2, ssm, sts, autoScaling, kms, cloudWatch, balancing, classic, provider, caller }: Clients,
+  { ec2, ssm, sts, autoScaling, kms, cloudWatch, balancing, classic, iam, provider, caller }: Clients,
   access: Access,
 ): RegionClients => ({
   account: stsAccount(sts, { provider, caller }, access),
@@ -48,6 +49,7 @@ const aws = (
   capture: ec2Capture(ec2),
   sharing: awsSharing(ec2, kms),
   macs: kmsMacs(kms),
+  permissions: iamPermissions(iam),
 });
 
 /** Needs no permission: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html */

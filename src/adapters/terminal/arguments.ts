@@ -1,7 +1,7 @@
 import { closest } from 'fastest-levenshtein';
 import { UsageError } from '../../kit/errors.ts';
 import { kebab, type RawValue, type Settings } from '../../kit/settings.ts';
-import { modes } from '../../main.ts';
+import { modes } from '../../modes.ts';
 import { INIT_FLAGS } from './init.ts';
 
 /** What a command line asks for. `given` holds the settings as `with:` holds them on a runner. */

@@ -1,7 +1,7 @@
 import { closest } from 'fastest-levenshtein';
 import { UsageError } from '../../kit/errors.ts';
 import { kebab } from '../../kit/settings.ts';
-import { modes } from '../../main.ts';
+import { modes } from '../../modes.ts';
 import { COMMANDS, PROGRAM_FLAGS } from './arguments.ts';
 
 const WIDTH = 100;

@@ -1,0 +1,124 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { SuspendProcessesCommand } from '@aws-sdk/client-auto-scaling';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { roles } from '../../lab/iam/roles.ts';
+import { type Ran, removeWorkspaces, runAction } from '../harness.ts';
+import { tokens } from './github.ts';
+import { type RollLab, rollLab } from './roll-lab.ts';
+
+const ROLE = 'arn:aws:iam::111122223333:role/ami-web-stage-rollout';
+const example = readFileSync(join(import.meta.dirname, '..', '..', 'examples', 'environment-role.yml'), 'utf8');
+const FILE = `family: web
+region: eu-central-1
+environments:
+  stage: { groups: [web], role-to-assume: ${ROLE} }
+`;
+
+interface Finding {
+  readonly area: string;
+  readonly status: string;
+  readonly says: string;
+  readonly fix?: string;
+}
+const findingsOf = (ran: Ran): readonly Finding[] => JSON.parse(ran.outputs['findings'] ?? '[]');
+const statuses = (ran: Ran) => Object.fromEntries(findingsOf(ran).map(({ area, status }) => [area, status]));
+
+let l: RollLab;
+beforeAll(async () => {
+  l = await rollLab({ speed: 600 });
+  const LaunchTemplateId = await l.template('web', { ImageId: l.image('web-a') });
+  await l.group('web', { LaunchTemplateId, Version: '1' });
+  const parameters = {
+    Subject: 'repo:acme/web',
+    RepositoryId: '456789',
+    Environment: 'stage',
+    Families: 'web',
+    Pointers: '/ami/web',
+    Provider: 'create',
+  };
+  l.lab.deploy(example, { stack: 'ami-web-stage', parameters: { ...parameters, Groups: 'web*', LaunchTemplates: LaunchTemplateId } });
+});
+afterAll(async () => {
+  await l.lab.close();
+  removeWorkspaces();
+});
+
+/** A job of the environment, with a token of GitHub and without keys. */
+async function doctor(wanted: Record<string, string> = {}, { file = FILE, sub = 'environment:stage' } = {}): Promise<Ran> {
+  const server = await tokens(`repo:acme/web:${sub}`);
+  const env = { ...server.env, AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' };
+  const mark = l.lab.calls.mark();
+  try {
+    return await runAction({
+      mode: 'doctor',
+      with: { environment: 'stage', ...wanted },
+      files: { '.github/ami.yml': file },
+      lab: l.lab,
+      env,
+    });
+  } finally {
+    await server.close();
+    const writes = l.lab.calls.since(mark).filter(({ operation }) => !/^(Describe|Get|List|Assume|Simulate)/.test(operation));
+    expect(writes.map(({ operation }) => operation)).toEqual([]);
+  }
+}
+
+describe('doctor', () => {
+  test('finds nothing wrong with the shipped role, and what a rollback lacks', async () => {
+    const ran = await doctor();
+    expect(ran).toMatchObject({ exitCode: 0, errors: [], outputs: { outcome: 'unchanged', problems: '0' } });
+    expect(statuses(ran)).toEqual({ account: 'ok', promote: 'ok', rollback: 'warning', groups: 'ok', permissions: 'ok' });
+    expect(findingsOf(ran).find(({ area }) => area === 'account')?.says).toBe(`111122223333 in eu-central-1, as ${ROLE}`);
+    expect(findingsOf(ran).find(({ area }) => area === 'permissions')?.says).toMatch(/^\d+ writes are allowed/);
+    expect(ran.summary).toMatch(/^### ✅ doctor: no problems\n/);
+  });
+
+  test('names the writes that a role lacks, and where the policy is', async () => {
+    const known = roles(l.lab.core).get(ROLE);
+    if (known === undefined) throw new Error('no role');
+    const policies = known.policies.filter(({ actions }) => !actions.includes('autoscaling:StartInstanceRefresh'));
+    roles(l.lab.core).set(ROLE, { ...known, policies });
+    const ran = await doctor();
+    roles(l.lab.core).set(ROLE, known);
+    expect(ran).toMatchObject({ exitCode: 1, outputs: { outcome: 'access', problems: '1' } });
+    expect(ran.errors[0]).toMatch(
+      /^1 problem found\. The first: permissions: denied: .*autoscaling:StartInstanceRefresh on arn:aws:autoscaling:/,
+    );
+    expect(ran.errors[0]).toContain(`Next: Add them to ${ROLE}: the policy of each mode is in examples/policies.`);
+    expect(ran.summary).toMatch(/^### ❌ doctor: 1 problem\n/);
+  });
+
+  test('says that writes are not checked where the role may not simulate', async () => {
+    const known = roles(l.lab.core).get(ROLE);
+    if (known === undefined) throw new Error('no role');
+    roles(l.lab.core).set(ROLE, {
+      ...known,
+      policies: known.policies.filter(({ actions }) => !actions.includes('iam:SimulatePrincipalPolicy')),
+    });
+    const ran = await doctor();
+    roles(l.lab.core).set(ROLE, known);
+    expect([ran.exitCode, statuses(ran)['permissions']]).toEqual([0, 'skipped']);
+  });
+
+  test('shows why a group cannot be rolled out, before there is an image', async () => {
+    const suspend = new SuspendProcessesCommand({ AutoScalingGroupName: 'web', ScalingProcesses: ['Launch'] });
+    await l.cloud.autoScaling.send(suspend);
+    const ran = await doctor({}, { file: FILE.replace('family: web', 'family: other\npointer: /ami/web/{environment}') });
+    expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
+    expect(statuses(ran)).toMatchObject({ promote: 'warning', groups: 'problem' });
+    expect(ran.errors[0]).toMatch(/The first: groups: web: Launch is suspended, /);
+  });
+
+  test('reports a setting that is wrong with the other findings', async () => {
+    const ran = await doctor({}, { file: FILE.replace('groups: [web]', 'groups: [wbe]') });
+    expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'usage']);
+    expect(ran.errors[0]).toContain('"groups": Auto Scaling group "wbe" does not exist in this account and region, did you mean "web"?');
+  });
+
+  test('stops at the first row where the role cannot be assumed', async () => {
+    const ran = await doctor({}, { sub: 'ref:refs/heads/main' });
+    expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['problems']]).toEqual([1, 'access', '1']);
+    expect(ran.errors[0]).toContain('The token has sub "repo:acme/web:ref:refs/heads/main"');
+  });
+});

@@ -1,0 +1,39 @@
+import type { EvaluationResult, IAMClient } from '@aws-sdk/client-iam';
+import { concurrently } from '../../kit/concurrently.ts';
+import type { Permissions, SimulatedPermission } from '../../ports/permissions.ts';
+import { asExpected, isCode } from './errors.ts';
+
+const AT_ONCE = 4;
+
+/** The client is loaded late: only doctor uses it. https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html */
+export const iamPermissions = (open: () => Promise<IAMClient>): Permissions => ({
+  async simulate(role, asked) {
+    const [{ SimulatePrincipalPolicyCommand }, iam] = await Promise.all([import('@aws-sdk/client-iam'), open()]);
+    const byResource = [...Map.groupBy(asked, ({ resource }) => resource)];
+    try {
+      const answers = await concurrently(byResource, AT_ONCE, async ([resource, permissions]) => {
+        const ActionNames = permissions.map(({ action }) => action);
+        const command = new SimulatePrincipalPolicyCommand({
+          PolicySourceArn: role,
+          ActionNames,
+          ResourceArns: [resource],
+          MaxItems: 1000,
+        });
+        const { EvaluationResults = [] } = await iam.send(command);
+        return EvaluationResults.map(result => toPermission(result, resource));
+      });
+      return answers.flat();
+    } catch (cause) {
+      if (isCode(cause, 'AccessDenied', 'AccessDeniedException')) return undefined;
+      return asExpected('simulate the policies of the role (iam:SimulatePrincipalPolicy)')(cause);
+    }
+  },
+});
+
+/** Missing condition keys of a named resource are listed with the resource. */
+function toPermission(result: EvaluationResult, resource: string): SimulatedPermission {
+  const { EvalActionName: action = '', EvalDecision, MissingContextValues = [], ResourceSpecificResults = [] } = result;
+  const missing = [...MissingContextValues, ...ResourceSpecificResults.flatMap(({ MissingContextValues: keys = [] }) => keys)];
+  const denied = EvalDecision === 'implicitDeny' && missing.length > 0 ? 'conditional' : 'denied';
+  return { action, resource, decision: EvalDecision === 'allowed' ? 'allowed' : denied };
+}
