@@ -67,7 +67,7 @@ const FIELDS: Fields<LabInstance> = {
   'launch-time': ({ launchedAt }) => launchedAt.toISOString(),
   'block-device-mapping.volume-id': instance => volumesOf(instance).map(({ id }) => id),
   // Only Spot instances have `InstanceLifecycle`.
-  'instance-lifecycle': () => undefined,
+  'instance-lifecycle': ({ spotRequestId }) => spotRequestId && 'spot',
   tenancy: () => 'default',
 };
 

@@ -27,6 +27,8 @@ export function instanceShape(instance: LabInstance): Instance {
     ...(gone ? { PrivateDnsName: '', PublicDnsName: '' } : addresses(instance)),
     KeyName: instance.keyName,
     ClientToken: instance.clientToken ?? '',
+    // Only Spot Instances have these. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html
+    ...(instance.spotRequestId === undefined ? {} : { InstanceLifecycle: 'spot', SpotInstanceRequestId: instance.spotRequestId }),
     Architecture: instance.architecture,
     ...{ RootDeviceType: 'ebs', RootDeviceName: instance.rootDevice, VirtualizationType: 'hvm', Hypervisor: 'xen', EnaSupport: true },
     ...{ ProductCodes: [], EbsOptimized: false, PlatformDetails: 'Linux/UNIX', UsageOperation: 'RunInstances' },

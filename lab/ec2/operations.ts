@@ -2,6 +2,7 @@ import type { Operations } from '../operation.ts';
 import { enableAllowedImagesSettings, getAllowedImagesSettings, replaceImageCriteria } from './allowed-images.ts';
 import { copyImage } from './copy-image.ts';
 import { createImage, registerImage } from './create-image.ts';
+import { createSnapshot } from './create-snapshot.ts';
 import { deregisterImage } from './deregister-image.ts';
 import { describeImages } from './describe-images.ts';
 import { describeInstanceStatus, describeInstances, getConsoleOutput } from './describe-instances.ts';
@@ -27,7 +28,7 @@ import { runInstances } from './run-instances.ts';
 import { authorizeSecurityGroupIngress, createSecurityGroup, deleteSecurityGroup, describeSecurityGroups } from './security-groups.ts';
 import { deleteSnapshot, describeSnapshotAttribute, describeSnapshots, modifySnapshotAttribute } from './snapshots.ts';
 import { createTags, deleteTags, describeTags } from './tags.ts';
-import { deleteVolume, describeVolumes } from './volumes.ts';
+import { attachVolume, deleteVolume, describeVolumes, detachVolume } from './volumes.ts';
 import { describeSubnets, describeVpcs } from './vpcs.ts';
 
 /** All EC2 operations except those on launch templates. */
@@ -81,8 +82,11 @@ export const ec2Operations: Operations = {
   DescribeSnapshots: describeSnapshots,
   DescribeSnapshotAttribute: describeSnapshotAttribute,
   ModifySnapshotAttribute: modifySnapshotAttribute,
+  CreateSnapshot: createSnapshot,
   DeleteSnapshot: deleteSnapshot,
   DescribeVolumes: describeVolumes,
+  AttachVolume: attachVolume,
+  DetachVolume: detachVolume,
   DeleteVolume: deleteVolume,
   DescribeImageReferences: describeImageReferences,
   CreateImageUsageReport: createImageUsageReport,

@@ -101,6 +101,8 @@ export interface LabInstance {
   readonly rootDevice: string;
   readonly volumeIds: readonly string[];
   readonly clientToken: string | undefined;
+  /** Of a Spot Instance. */
+  spotRequestId?: string;
   /** Root volume. Undefined before the boot has cloned it and after termination. */
   disk: Disk | undefined;
   guest: Guest | undefined;

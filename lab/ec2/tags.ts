@@ -38,6 +38,11 @@ const KINDS: Readonly<Record<string, Kind>> = {
     missing: gone('InvalidKeyPair.NotFound'),
   },
   lt: { type: 'launch-template', exists: (place, id) => templates(place).has(id), missing: gone('InvalidLaunchTemplateId.NotFound') },
+  sir: {
+    type: 'spot-instances-request',
+    exists: (place, id) => [...instances(place).values()].some(({ spotRequestId }) => spotRequestId === id),
+    missing: gone('InvalidSpotInstanceRequestID.NotFound'),
+  },
   vpc: { type: 'vpc', exists: (place, id) => network(place).vpcId === id, missing: gone('InvalidVpcID.NotFound') },
   subnet: {
     type: 'subnet',

@@ -1,15 +1,20 @@
 import type {
+  AttachVolumeCommandInput,
+  AttachVolumeCommandOutput,
   DeleteVolumeCommandInput,
   DeleteVolumeCommandOutput,
   DescribeVolumesCommandInput,
   DescribeVolumesCommandOutput,
+  DetachVolumeCommandInput,
+  DetachVolumeCommandOutput,
   Volume,
 } from '@aws-sdk/client-ec2';
 import { AwsError, type Operation } from '../operation.ts';
+import type { Place } from '../place.ts';
 import { type Fields, select, tagList } from './filters.ts';
 import { checkPageSize, pageOf, refuseIdsWithPages } from './paging.ts';
 import { pick } from './resource-ids.ts';
-import { dropTags, type LabVolume, tagsOf, volumes } from './state.ts';
+import { dropTags, instances, type LabVolume, tagsOf, volumes } from './state.ts';
 
 export const describeVolumes: Operation<DescribeVolumesCommandInput, DescribeVolumesCommandOutput> = (input, { place }) => {
   checkPageSize(input, 5, 1000);
@@ -61,4 +66,35 @@ export const deleteVolume: Operation<DeleteVolumeCommandInput, DeleteVolumeComma
     dropTags(place, id, 'all');
   }
   return {};
+};
+
+const own = (place: Place, id = ''): LabVolume => (pick('volume', [id], wanted => volumes(place).get(wanted)) as readonly [LabVolume])[0];
+
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AttachVolume.html */
+export const attachVolume: Operation<AttachVolumeCommandInput, AttachVolumeCommandOutput> = (
+  { VolumeId, InstanceId: instanceId = '', Device: device = '' },
+  { place },
+) => {
+  const volume = own(place, VolumeId);
+  const [instance] = pick('instance', [instanceId], wanted => instances(place).get(wanted));
+  if (volume.attached !== undefined) throw new AwsError('VolumeInUse', `${volume.id} is already attached to an instance`);
+  if (instance?.zone !== volume.zone)
+    throw new AwsError(
+      'InvalidVolume.ZoneMismatch',
+      `The volume '${volume.id}' is not in the same availability zone as instance '${instanceId}'`,
+    );
+  volume.attached = { instanceId, device, deleteOnTermination: false };
+  return { VolumeId: volume.id, InstanceId: instanceId, Device: device, State: 'attaching', DeleteOnTermination: false };
+};
+
+/** A root volume only while its instance is stopped. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DetachVolume.html */
+export const detachVolume: Operation<DetachVolumeCommandInput, DetachVolumeCommandOutput> = ({ VolumeId }, { place }) => {
+  const volume = own(place, VolumeId);
+  const { attached } = volume;
+  if (attached === undefined) throw new AwsError('IncorrectState', `Volume '${volume.id}' is in the 'available' state.`);
+  const instance = instances(place).get(attached.instanceId);
+  if (instance?.rootDevice === attached.device && instance.state !== 'stopped')
+    throw new AwsError('OperationNotPermitted', `Unable to detach root volume '${volume.id}' from instance '${attached.instanceId}'`);
+  volume.attached = undefined;
+  return { VolumeId: volume.id, InstanceId: attached.instanceId, Device: attached.device, State: 'detaching' };
 };

@@ -88,12 +88,13 @@ const aliasedImage: Rule = (input, place) => {
   return [parametersOf(image)];
 };
 
-/** Templates in a group's settings or in the desired configuration of a refresh. */
+/** Templates in a fleet, in a group's settings or in the desired configuration of a refresh. */
 function templatesIn(input: Json): readonly LaunchTemplateSpecification[] {
   const { LaunchTemplate, MixedInstancesPolicy, DesiredConfiguration } = input as Readonly<Record<string, Json | undefined>>;
   const policy = (MixedInstancesPolicy ?? DesiredConfiguration?.['MixedInstancesPolicy'])?.['LaunchTemplate' as never] as Json | undefined;
   const overrides = ((policy?.['Overrides'] as Json[]) ?? []).map(one => one['LaunchTemplateSpecification']);
-  const specs = [LaunchTemplate, DesiredConfiguration?.['LaunchTemplate'], policy?.['LaunchTemplateSpecification'], ...overrides];
+  const fleet = ((input['LaunchTemplateConfigs'] as Json[]) ?? []).map(config => config['LaunchTemplateSpecification']);
+  const specs = [LaunchTemplate, DesiredConfiguration?.['LaunchTemplate'], policy?.['LaunchTemplateSpecification'], ...overrides, ...fleet];
   return specs.filter(spec => spec !== undefined) as LaunchTemplateSpecification[];
 }
 
@@ -146,6 +147,7 @@ export const DEPENDENTS: Readonly<Record<string, readonly (readonly [rule: Rule,
     [aliasedImage, 'https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-systems-manager-parameters.html'],
   ],
   'ec2:CopyImage': [[copiedTags, 'https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/copy-ami-permissions.html']],
+  'ec2:CreateFleet': [[launches, 'https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-fleet-prerequisites.html']],
   'ec2:DescribeImageReferences': [[references, 'https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-ami-references.html']],
   'ec2:DescribeLaunchTemplateVersions': [
     [resolvedAliases, 'https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-systems-manager-parameters.html'],

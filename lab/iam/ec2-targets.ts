@@ -26,6 +26,7 @@ const MEMBERS: Readonly<Record<string, readonly string[]>> = {
 const PREFIXES: Readonly<Record<string, string>> = {
   ...{ i: 'instance', ami: 'image', snap: 'snapshot', vol: 'volume', sg: 'security-group', subnet: 'subnet', vpc: 'vpc' },
   ...{ key: 'key-pair', lt: 'launch-template', eni: 'network-interface', report: 'image-usage-report' },
+  ...{ sir: 'spot-instances-request' },
 };
 
 const typeOfId = (id: string): string => PREFIXES[id.slice(0, id.lastIndexOf('-'))] ?? 'unknown';
@@ -84,6 +85,8 @@ const CREATED: Readonly<Record<string, readonly string[]>> = {
   CreateImageUsageReport: ['image-usage-report'],
   CreateSecurityGroup: ['security-group'],
   CreateLaunchTemplate: ['launch-template'],
+  CreateSnapshot: ['snapshot'],
+  CreateFleet: ['fleet'],
 };
 
 const createdTypes = (operation: string, specifications: TagSpecification[] | undefined): readonly string[] =>
