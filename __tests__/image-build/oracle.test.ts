@@ -1,33 +1,30 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { workspaceContent } from '../../src/adapters/content.ts';
-import { packer as realPacker } from '../../src/adapters/packer/packer.ts';
-import { planPackerBuild } from '../../src/image-build/packer-build.ts';
-import { planBuild } from '../../src/image-build/plan.ts';
-import { readTemplate } from '../../src/image-build/read-template.ts';
-import { fingerprintOf, recordOutputs } from '../../src/image-build/reuse.ts';
-import { settings } from '../../src/image-build/settings.ts';
-import { type RawValue, readSettings } from '../../src/kit/settings.ts';
-import type { Deps, Journal, Reporter, Run } from '../../src/ports/deps.ts';
-import type { PackerBuild } from '../../src/ports/packer.ts';
+import {
+  based,
+  both as bothOf,
+  type Edit,
+  env,
+  put,
+  type Reads,
+  readsOfText,
+  removeScenarios,
+  type Scenario,
+  say,
+  without,
+} from './oracle.ts';
 
 /**
  * The oracle of the fingerprint: a Packer that hashes what it really reads. Whenever it reads something else, the fingerprint differs; where a
- * run differs only in what determines no image, the fingerprint is the same. The oracle shares no code with the product.
+ * run differs only in what determines no image, the fingerprint is the same. AMI_ACTION_ORACLE_RUNS sets the runs of each property.
  */
 
-const home = mkdtempSync(join(tmpdir(), 'oracle-'));
-afterAll(() => rmSync(home, { recursive: true, force: true }));
+const RUNS = Number(process.env['AMI_ACTION_ORACLE_RUNS'] ?? 20);
+const MINUTES = 60_000 + RUNS * 2_000;
+afterAll(removeScenarios);
 
-interface Scenario {
-  readonly files: Readonly<Record<string, string>>;
-  readonly settings: Readonly<Record<string, RawValue>>;
-  readonly environment: Readonly<Record<string, string>>;
-}
+const both = (scenario: Scenario, wrote?: Record<string, string>) => bothOf(scenario, readsOfText, wrote);
 
 const image = (name: string) => `variable "a" { default = "0" }
 variable "token" { default = "" }
@@ -72,28 +69,6 @@ const FILES: Record<string, string> = {
 };
 const PLAIN: Scenario = { files: FILES, settings: { family: 'web', region: 'eu-central-1' }, environment: {} };
 
-const put =
-  (path: string, content: string) =>
-  (scenario: Scenario): Scenario => ({ ...scenario, files: { ...scenario.files, [path]: content } });
-const without =
-  (path: string) =>
-  (scenario: Scenario): Scenario => ({
-    ...scenario,
-    files: Object.fromEntries(Object.entries(scenario.files).filter(([name]) => name !== path)),
-  });
-const say =
-  (name: string, value: RawValue) =>
-  (scenario: Scenario): Scenario => ({
-    ...scenario,
-    settings: { ...scenario.settings, [name]: value },
-  });
-const env =
-  (name: string, value: string) =>
-  (scenario: Scenario): Scenario => ({
-    ...scenario,
-    environment: { ...scenario.environment, [name]: value },
-  });
-
 const edits = fc.oneof(
   fc
     .tuple(fc.constantFrom(...Object.keys(FILES)), fc.constantFrom('x', 'y'))
@@ -113,96 +88,6 @@ const edits = fc.oneof(
     .map(([name, value]) => env(name, value)),
 );
 
-const report: Reporter = {
-  ...{ step: (_, work) => work(), info() {}, warn() {}, debug() {}, untrusted() {}, summary() {}, mask() {} },
-};
-const journal: Journal = { remember() {}, forget() {} };
-let count = 0;
-
-/** The fingerprint of the product, and the hash of all that its Packer reads. */
-async function both({ files, settings: said, environment }: Scenario, wrote: Record<string, string> = {}) {
-  count += 1;
-  const workspace = join(home, `work-${count}`);
-  for (const [path, content] of Object.entries(files)) {
-    mkdirSync(dirname(join(workspace, path)), { recursive: true });
-    writeFileSync(join(workspace, path), content);
-  }
-  const git = (...args: string[]) =>
-    execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args], { cwd: workspace });
-  git('init', '-q');
-  git('add', '-A');
-  git('commit', '-qm', 'one');
-  const around = { PATH: process.env['PATH'] ?? '', RUNNER_TOOL_CACHE: join(home, 'cache'), ...environment };
-  const run = { workspace, temp: home, commit: 'c', ref: 'refs/heads/main', repository: 'acme/web', id: '1' } as Run;
-  const options = readSettings(settings, { known: settings, sources: [{ name: 'with', file: undefined, values: said }] });
-  const real = realPacker({ run, journal, report, environment: around });
-  const packer: typeof real = {
-    ...real,
-    inspect: async (_, template) => ({
-      variables: new Map(declaredIn(template).map(name => [name, 'plain' as const])),
-      ...{ isJson: false, soleSource: undefined, isSingle: true },
-    }),
-  };
-  const content = workspaceContent(workspace, around);
-  const aws = { account: { environment: async () => ({}) } };
-  const deps = { packer, content, report, run, inRegion: () => aws } as unknown as Deps<
-    'account' | 'images' | 'leftovers',
-    'content' | 'packer'
-  >;
-  const plan = planBuild(options, run, packer, { now: 0, id: 'b', problem: undefined });
-  const once = async () => {
-    const template = await readTemplate(plan, options, deps);
-    return { template, ...(await fingerprintOf(options, plan, undefined, template, deps)) };
-  };
-  const before = await once();
-  const build = await planPackerBuild(
-    { options, plan, template: before.template },
-    { binary: 'packer', version: '1.16.0', from: 'path' },
-    deps,
-  );
-  const read = whatPackerReads(build, around);
-  for (const [path, content] of Object.entries(wrote)) writeFileSync(join(workspace, path), content);
-  await recordOutputs({ options, plan, ...before }, deps);
-  const after = await once();
-  rmSync(workspace, { recursive: true });
-  return { print: before.print.value, read, later: after.print.value };
-}
-
-/** What determines the image, of all that Packer gets and reads. Names and tags of the run do not. */
-function whatPackerReads(build: PackerBuild, environment: Readonly<Record<string, string>>): string {
-  const content = (path: string) => (existsSync(path) && statSync(path).isFile() ? readFileSync(path, 'utf8') : 'missing');
-  const template = filesOf(build.template);
-  const root = statSync(build.template).isDirectory() ? build.template : dirname(build.template);
-  const text = template.map(content).join('\n');
-  const paths = [
-    ...[...text.matchAll(/(?:script|source) = "([^"]+)"/g)].map(([, path = '']) =>
-      path.startsWith('${path.root}') ? join(root, path.slice('${path.root}'.length)) : resolve(build.workingDirectory, path),
-    ),
-    ...[...text.matchAll(/file\("([^"]+)"\)/g)].map(([, path = '']) => resolve(root, path)),
-  ];
-  const names = [...text.matchAll(/env\("(\w+)"\)/g)].map(([, name = '']) => name).filter(name => name !== 'AWS_SESSION_TOKEN');
-  const given = Object.entries(build.given).filter(([name]) => !['ami_name', 'ami_tags', 'run_tags'].includes(name));
-  return JSON.stringify([
-    ...[text, build.varFiles.map(content), build.variables, build.secrets, given, build.only, build.except],
-    ...[
-      paths.map(content),
-      names.map(name => environment[name]),
-      Object.entries(environment).filter(([name]) => name.startsWith('PKR_VAR_')),
-    ],
-  ]);
-}
-
-const filesOf = (template: string): string[] =>
-  statSync(template).isDirectory()
-    ? readdirSync(template)
-        .filter(name => /\.(pkr|auto\.pkrvars)\.hcl$/.test(name))
-        .sort()
-        .map(name => join(template, name))
-    : [template];
-
-const declaredIn = (template: string): string[] =>
-  filesOf(template).flatMap(path => [...readFileSync(path, 'utf8').matchAll(/variable "(\w+)"/g)].map(([, name = '']) => name));
-
 const seed = (scenario: Scenario): Scenario => ({
   ...scenario,
   settings: { ...scenario.settings, template: scenario.settings['template'] ?? 'packer' },
@@ -211,18 +96,22 @@ const seed = (scenario: Scenario): Scenario => ({
 const usable = ({ settings: said }: Scenario) =>
   said['instance-type'] === undefined && !(said['var'] === 'token: t' && said['secret-var'] !== undefined);
 
-test('whenever Packer reads something else, the fingerprint is another one', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(edits, { maxLength: 3 }), fc.array(edits, { minLength: 1, maxLength: 2 }), async (start, change) => {
-      const first = seed(start.reduce((scenario, edit) => edit(scenario), PLAIN));
-      const second = change.reduce((scenario, edit) => edit(scenario), first);
-      fc.pre(usable(first) && usable(second));
-      const [a, b] = [await both(first), await both(second)];
-      if (a.read !== b.read) expect(b.print).not.toBe(a.print);
-    }),
-    { numRuns: 40 },
-  );
-}, 120_000);
+test(
+  'whenever Packer reads something else, the fingerprint is another one',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(edits, { maxLength: 3 }), fc.array(edits, { minLength: 1, maxLength: 2 }), async (start, change) => {
+        const first = seed(start.reduce((scenario, edit) => edit(scenario), PLAIN));
+        const second = change.reduce((scenario, edit) => edit(scenario), first);
+        fc.pre(usable(first) && usable(second));
+        const [a, b] = [await both(first), await both(second)];
+        if (a.read !== b.read) expect(b.print).not.toBe(a.print);
+      }),
+      { numRuns: RUNS },
+    );
+  },
+  MINUTES,
+);
 
 test.each<[string, (scenario: Scenario) => Scenario]>([
   ['session credentials', env('AWS_SESSION_TOKEN', 'another')],
@@ -257,3 +146,187 @@ test.each<[string, (scenario: Scenario) => Scenario, (scenario: Scenario) => Sce
     expect(a.print).not.toBe(b.print);
   }
 });
+
+/** What a template of a random repository makes Packer read; its text and its reads come from the same description. */
+type Reference =
+  | { readonly kind: 'script' | 'upload' | 'own'; readonly path: string }
+  | { readonly kind: 'chosen'; readonly folder: string }
+  | { readonly kind: 'environment'; readonly name: string };
+
+type Form = 'directory' | 'file' | 'root' | 'json';
+interface Repository {
+  readonly form: Form;
+  readonly references: readonly Reference[];
+  /** Files, apart from those of the template. */
+  readonly others: readonly string[];
+}
+
+const FOLDERS: Readonly<Record<Form, string>> = { directory: 'images/web/', file: 'images/web/', root: '', json: 'images/web/' };
+const TEMPLATES: Readonly<Record<Form, string>> = {
+  directory: 'images/web',
+  file: 'images/web/image.pkr.hcl',
+  root: '.',
+  json: 'images/web/image.json',
+};
+
+/** Relative to where Packer runs, which may be the workspace, or the directory of the template. */
+const PATHS = ['a.sh', 'scripts/a.sh', '../shared/a.sh', 'conf', 'conf/a.conf'];
+const references = fc.oneof(
+  fc.record({ kind: fc.constantFrom('script' as const, 'upload' as const, 'own' as const), path: fc.constantFrom(...PATHS) }),
+  fc.record({ kind: fc.constant('chosen' as const), folder: fc.constantFrom('scripts', 'conf') }),
+  fc.record({ kind: fc.constant('environment' as const), name: fc.constantFrom('FLAVOUR', 'AWS_SESSION_TOKEN') }),
+);
+const repositories: fc.Arbitrary<Repository> = fc.record({
+  form: fc.constantFrom<Form>('directory', 'file', 'root', 'json'),
+  references: fc.array(references, { minLength: 1, maxLength: 4 }),
+  others: fc.subarray(
+    [
+      'a.sh',
+      'scripts/a.sh',
+      'shared/a.sh',
+      'conf/a.conf',
+      'images/web/a.sh',
+      'images/web/scripts/a.sh',
+      'images/web/scripts/one.sh',
+    ].concat([
+      'images/shared/a.sh',
+      'images/web/conf/a.conf',
+      'scripts/one.sh',
+      'scripts/two.sh',
+      'conf/one.sh',
+      'app/main.py',
+      'dist/out.tar',
+    ]),
+    { minLength: 4 },
+  ),
+});
+
+const variables = (found: readonly Reference[]): Readonly<Record<string, string>> => ({
+  ...{ region: '', source_ami: '', which: 'one' },
+  ...Object.fromEntries(found.flatMap((one, index) => (one.kind === 'environment' ? [[`e${index}`, one.name]] : []))),
+});
+
+function hclOf(found: readonly Reference[]): string {
+  const declared = Object.entries(variables(found)).map(
+    ([name, value]) => `variable "${name}" {\n  default = ${/^e\d/.test(name) ? `env("${value}")` : JSON.stringify(value)}\n}\n`,
+  );
+  const steps = found.map(one => {
+    if (one.kind === 'environment') return '';
+    if (one.kind === 'chosen') return `  provisioner "shell" {\n    script = "${one.folder}/\${var.which}.sh"\n  }\n`;
+    if (one.kind === 'own') return `  provisioner "file" {\n    source = "\${path.root}/${one.path}"\n  }\n`;
+    return `  provisioner "file" {\n    ${one.kind === 'script' ? 'script' : 'source'} = "${one.path}"\n  }\n`;
+  });
+  return `${declared.join('')}source "amazon-ebs" "one" {\n  region = var.region\n  source_ami = var.source_ami\n}\nbuild {\n${steps.join('')}}\n`;
+}
+
+const jsonOf = (found: readonly Reference[]): string =>
+  JSON.stringify({
+    variables: Object.fromEntries(
+      Object.entries(variables(found)).map(([name, value]) => [name, /^e\d/.test(name) ? `{{env \`${value}\`}}` : value]),
+    ),
+    builders: [{ type: 'amazon-ebs', region: '{{user `region`}}', source_ami: '{{user `source_ami`}}' }],
+    provisioners: found.flatMap(one => {
+      if (one.kind === 'environment') return [];
+      if (one.kind === 'chosen') return [{ type: 'shell', script: `${one.folder}/{{user \`which\`}}.sh` }];
+      if (one.kind === 'own') return [{ type: 'file', source: `{{template_dir}}/${one.path}` }];
+      return [{ type: 'file', [one.kind === 'script' ? 'script' : 'source']: one.path }];
+    }),
+  });
+
+/** Where Packer finds each reference, with the values that it gets: a later var file wins, and \`var\` over all. */
+const readsOf =
+  ({ references: found, form }: Repository): Reads =>
+  (build, environment, root) => {
+    const files = build.varFiles.flatMap(file => (file.endsWith('two.pkrvars.json') ? ['two'] : ['one']));
+    const which = build.variables['which'] ?? files.at(-1) ?? (form === 'json' ? undefined : environment['PKR_VAR_which']) ?? 'one';
+    return found.flatMap(one => {
+      if (one.kind === 'environment') return [];
+      if (one.kind === 'own') return [join(root, one.path)];
+      return [resolve(build.workingDirectory, one.kind === 'chosen' ? `${one.folder}/${which}.sh` : one.path)];
+    });
+  };
+
+function scenarioOf({ form, references: found, others }: Repository): Scenario {
+  const template = `${FOLDERS[form]}image.${form === 'json' ? 'json' : 'pkr.hcl'}`;
+  const files = Object.fromEntries(others.map(path => [path, path]));
+  return {
+    files: {
+      ...files,
+      ...{ '.gitignore': 'dist/\n', [template]: form === 'json' ? jsonOf(found) : hclOf(found) },
+      ...{ 'one.pkrvars.json': '{"which": "one"}', 'two.pkrvars.json': '{"which": "two"}' },
+    },
+    settings: { family: 'web', region: 'eu-central-1', template: TEMPLATES[form] },
+    environment: {},
+  };
+}
+
+const OF_REPOSITORIES: fc.Arbitrary<Edit> = fc.oneof(
+  fc.tuple(fc.nat(), fc.constantFrom('x', 'y')).map(
+    ([nth, text]): Edit =>
+      scenario => {
+        const paths = Object.keys(scenario.files).filter(path => !path.endsWith('.json') && path !== '.gitignore');
+        const path = paths[nth % paths.length] ?? '';
+        return put(path, `${scenario.files[path]}\n# ${text}`)(scenario);
+      },
+  ),
+  fc.nat().map(
+    (nth): Edit =>
+      scenario => {
+        const paths = Object.keys(scenario.files).filter(path => !/json$|hcl$|gitignore$/.test(path));
+        return paths.length < 2 ? scenario : without(paths[nth % paths.length] ?? '')(scenario);
+      },
+  ),
+  fc.shuffledSubarray(['one.pkrvars.json', 'two.pkrvars.json']).map(value => say('var-files', value)),
+  fc.constantFrom('which: one', 'which: two').map(value => say('var', value)),
+  fc.constantFrom('one', 'amazon-ebs.one', 'amazon-ebs').map(value => say('only', value)),
+  fc.constantFrom('.', 'images', 'images/web').map(
+    (value): Edit =>
+      scenario =>
+        Object.keys(scenario.files).some(path => path.startsWith('images/web/')) ? say('working-directory', value)(scenario) : scenario,
+  ),
+  fc.constantFrom('eu-west-1', 'us-east-1').map(value => say('region', value)),
+  fc.constantFrom('ami-0123456789abcdef0', 'ami-0fedcba9876543210').map(based),
+  fc.constantFrom('*.json', '**').map(value => say('content', value)),
+  fc.tuple(fc.constantFrom('FLAVOUR', 'PKR_VAR_which'), fc.constantFrom('one', 'two')).map(([name, value]) => env(name, value)),
+);
+
+test(
+  'nor does it miss an input of a random repository: HCL or JSON, at the root or not, with paths that variables select',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        repositories,
+        fc.array(OF_REPOSITORIES, { maxLength: 2 }),
+        fc.array(OF_REPOSITORIES, { minLength: 1, maxLength: 2 }),
+        async (repository, start, change) => {
+          const first = start.reduce((scenario, edit) => edit(scenario), scenarioOf(repository));
+          const second = change.reduce((scenario, edit) => edit(scenario), first);
+          const [a, b] = [await bothOf(first, readsOf(repository)), await bothOf(second, readsOf(repository))];
+          if (a.read !== b.read) expect(b.print).not.toBe(a.print);
+        },
+      ),
+      { numRuns: RUNS },
+    );
+  },
+  MINUTES,
+);
+
+test(
+  'and of a random repository it does not depend on what determines no image',
+  async () => {
+    const neutral: fc.Arbitrary<Edit> = fc.oneof(
+      fc.constantFrom(env('UNRELATED', '1'), env('AWS_SESSION_TOKEN', 'x'), env('AWS_ACCESS_KEY_ID', 'x')),
+      fc.constant(put('dist/ignored.tar', 'x')),
+      fc.constant<Edit>(scenario => say('template', `./${scenario.settings['template']}`)(scenario)),
+    );
+    await fc.assert(
+      fc.asyncProperty(repositories, fc.array(neutral, { minLength: 1, maxLength: 3 }), async (repository, change) => {
+        const first = scenarioOf(repository);
+        const second = change.reduce((scenario, edit) => edit(scenario), first);
+        expect((await bothOf(second, readsOf(repository))).print).toBe((await bothOf(first, readsOf(repository))).print);
+      }),
+      { numRuns: Math.ceil(RUNS / 2) },
+    );
+  },
+  MINUTES,
+);
