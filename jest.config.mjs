@@ -3,6 +3,7 @@ const LONG = [
   'demo.test.ts$',
   'build-cancel.test.ts$',
   'build-incremental.test.ts$',
+  'build-corpus.test.ts$',
   'build-kill.test.ts$',
   'build-templates.test.ts$',
   'build-twice.test.ts$',
@@ -34,4 +35,6 @@ export default {
   testTimeout: 120_000,
   // Tests wait more than they work: one worker per core, not one less as is jest's default.
   maxWorkers: '100%',
+  // Of `test.concurrent`: each runs Packer.
+  maxConcurrency: 3,
 };

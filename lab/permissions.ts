@@ -34,7 +34,7 @@ const actionsOf = ({ service, operation, input }: CallRecord): readonly string[]
 ];
 
 /** The calls that are on no list, as `mode service:Operation`. */
-function unlisted(calls: readonly CallRecord[], permissions: Permissions): readonly string[] {
+export function unlisted(calls: readonly CallRecord[], permissions: Permissions): readonly string[] {
   const made = calls.flatMap(call => {
     const mode = modeOf(call);
     if (mode === undefined) return [];

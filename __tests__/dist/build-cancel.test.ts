@@ -10,43 +10,21 @@ import {
   describeWithPacker as describe,
   labOfTests,
   leftovers,
+  likeTheRunner,
   madeImages,
   postOf,
+  struckAt,
   tagsIn,
   template,
 } from './build-lab.ts';
 
 const lab = await labOfTests();
 
-/** What the runner does to a step that is cancelled: SIGINT, 7.5 s, SIGTERM, 2.5 s, SIGKILL; to our process alone. */
-const likeTheRunner = (child: ChildProcess) => {
-  child.kill('SIGINT');
-  const term = setTimeout(() => child.kill('SIGTERM'), 7_500);
-  const kill = setTimeout(() => child.kill('SIGKILL'), 10_000);
-  child.once('exit', () => {
-    clearTimeout(term);
-    clearTimeout(kill);
-  });
-};
 const outright = (child: ChildProcess) => void child.kill('SIGKILL');
 
 /** A build that is struck when its log says something. */
-async function struck(when: RegExp, strike: (child: ChildProcess) => void, order: Parameters<typeof build>[1] = {}): Promise<Ran> {
-  let child: ChildProcess | undefined;
-  let done = false;
-  return build(lab, {
-    ...order,
-    with: { family: 'cancel', ...order.with },
-    onStart: started => {
-      child = started;
-    },
-    onLine: line => {
-      if (done || child === undefined || !when.test(line)) return;
-      done = true;
-      strike(child);
-    },
-  });
-}
+const struck = (when: RegExp, strike: (child: ChildProcess) => void, order: Parameters<typeof build>[1] = {}): Promise<Ran> =>
+  build(lab, { ...order, with: { family: 'cancel', ...order.with }, ...struckAt(when, strike) });
 
 /** Images that no family has. */
 const strays = () =>

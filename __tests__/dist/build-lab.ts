@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { afterAll as AfterAll, describe as Describe } from '@jest/globals';
 import { images, snapshots } from '../../lab/ec2/images.ts';
+import { templates } from '../../lab/ec2/launch-template-state.ts';
 import { network } from '../../lab/ec2/network.ts';
 import { instances, keyPairs, type LabImage, tagsOf, volumes } from '../../lab/ec2/state.ts';
 import { type Lab, type LabOptions, startLab } from '../../lab/lab.ts';
@@ -141,7 +142,8 @@ export function leftovers(lab: Lab, region?: string, account?: string): readonly
   const loose = [...volumes(place).values()].filter(({ attached }) => attached === undefined);
   const ofImages = new Set(madeImages(lab, region, account).flatMap(({ devices }) => devices.map(({ snapshotId }) => snapshotId)));
   const orphans = [...snapshots(place).values()].filter(({ id, state }) => !ofImages.has(id) && state !== 'error');
-  return [...alive, ...groups, ...[...keyPairs(place).values()], ...loose, ...orphans].map(({ id }) => id);
+  const fleets = [...templates(place).values()].filter(({ name }) => name.startsWith('packer-'));
+  return [...alive, ...groups, ...[...keyPairs(place).values()], ...loose, ...orphans, ...fleets].map(({ id }) => id);
 }
 
 /** Path of the content of an image. */
@@ -163,3 +165,30 @@ export const killRunner = (child: ChildProcess) => {
   }
   child.kill('SIGKILL');
 };
+
+/** What the runner does to a step that is cancelled: SIGINT, 7.5 s, SIGTERM, 2.5 s, SIGKILL; to our process alone. */
+export const likeTheRunner = (child: ChildProcess) => {
+  child.kill('SIGINT');
+  const term = setTimeout(() => child.kill('SIGTERM'), 7_500);
+  const kill = setTimeout(() => child.kill('SIGKILL'), 10_000);
+  child.once('exit', () => {
+    clearTimeout(term);
+    clearTimeout(kill);
+  });
+};
+
+/** The parts of an order by which a build is struck once, when its log says something. */
+export function struckAt(when: RegExp, strike: (child: ChildProcess) => void): Pick<Order, 'onStart' | 'onLine'> {
+  let child: ChildProcess | undefined;
+  let done = false;
+  return {
+    onStart: started => {
+      child = started;
+    },
+    onLine: line => {
+      if (done || child === undefined || !when.test(line)) return;
+      done = true;
+      strike(child);
+    },
+  };
+}

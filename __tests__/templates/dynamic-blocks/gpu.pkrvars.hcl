@@ -1,0 +1,2 @@
+ami_name_prefix = "custom-gpu"
+flavour         = "gpu"

@@ -1,0 +1,1 @@
+# The stack that uses the image.

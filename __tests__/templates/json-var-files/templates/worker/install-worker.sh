@@ -1,0 +1,3 @@
+#!/bin/sh
+set -eu
+echo "node $NODE_VERSION" >/tmp/worker/release

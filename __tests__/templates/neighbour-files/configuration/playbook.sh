@@ -1,0 +1,3 @@
+#!/bin/sh
+set -eu
+echo "version $AMI_VERSION" >/tmp/version

@@ -1,0 +1,5 @@
+ami_name       = "node-amazon"
+base_ami_name  = "al2023-ami-2023.*-x86_64"
+base_ami_owner = "137112412989"
+os             = "amazon"
+ssh_username   = "admin"

@@ -1,0 +1,5 @@
+ami_name       = "node-debian"
+base_ami_name  = "debian-12-amd64-*"
+base_ami_owner = "136693071363"
+os             = "debian"
+ssh_username   = "admin"

@@ -1,0 +1,3 @@
+#!/bin/sh
+set -eu
+cat /tmp/files/sysctl.conf >/dev/null

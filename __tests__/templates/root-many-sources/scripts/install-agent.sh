@@ -1,0 +1,3 @@
+#!/bin/sh
+set -eu
+echo "agent $AGENT_VERSION in $REGION" >/tmp/agent

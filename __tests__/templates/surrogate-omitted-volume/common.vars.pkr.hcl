@@ -1,0 +1,1 @@
+database-version = "17.6"

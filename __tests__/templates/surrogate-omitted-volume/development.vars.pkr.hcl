@@ -1,0 +1,3 @@
+environment       = "dev"
+ami_regions       = []
+ansible_arguments = "--skip-tags nothing"

@@ -1,0 +1,3 @@
+#!/bin/sh
+set -eu
+echo "version $VERSION, $ARGS" >/tmp/surrogate.log
