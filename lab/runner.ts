@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { CallLog } from './calls.ts';
 import type { Identity, Lab } from './lab.ts';
 import { insistOnPermissions } from './permissions.ts';
 
@@ -11,7 +12,7 @@ export interface Order {
   readonly mode: string;
   readonly with?: Readonly<Record<string, string>>;
   /** Undefined for runs that must not call AWS. */
-  readonly lab?: Pick<Lab, 'environment' | 'calls'>;
+  readonly lab?: Pick<Lab, 'environment'> & { readonly calls: Pick<CallLog, 'mark' | 'since'> };
   readonly as?: Identity;
   readonly env?: Readonly<Record<string, string>>;
   /** Files of the repository: path -> content. */

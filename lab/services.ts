@@ -1,4 +1,5 @@
 import * as autoScaling from '@aws-sdk/client-auto-scaling';
+import * as cloudFormation from '@aws-sdk/client-cloudformation';
 import * as cloudWatch from '@aws-sdk/client-cloudwatch';
 import * as ec2 from '@aws-sdk/client-ec2';
 import { DescribeInstanceHealth$ } from '@aws-sdk/client-elastic-load-balancing';
@@ -8,11 +9,13 @@ import * as kms from '@aws-sdk/client-kms';
 import * as ssm from '@aws-sdk/client-ssm';
 import * as sts from '@aws-sdk/client-sts';
 import { autoScalingOperations } from './autoscaling/operations.ts';
+import { stackOperations } from './cloudformation/stacks.ts';
 import { alarmOperations } from './cloudwatch/alarms.ts';
 import { launchTemplateOperations } from './ec2/launch-templates.ts';
 import { ec2Operations } from './ec2/operations.ts';
 import { classicOperations } from './elb/classic.ts';
 import { loadBalancerOperations } from './elb/load-balancers.ts';
+import { balancingTagOperations } from './elb/tags.ts';
 import { targetGroupOperations } from './elb/target-groups.ts';
 import { simulationOperations } from './iam/simulation.ts';
 import { keyOperations } from './kms/keys.ts';
@@ -50,7 +53,13 @@ export const SERVICES: Readonly<Record<string, Service>> = {
     namespace: 'http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/',
     // The classic API has the same service name and another version.
     schemas: { ...elb, DescribeInstanceHealth$ },
-    operations: { ...loadBalancerOperations, ...targetGroupOperations, ...classicOperations },
+    operations: { ...loadBalancerOperations, ...targetGroupOperations, ...classicOperations, ...balancingTagOperations },
+  },
+  cloudformation: {
+    protocol: 'query',
+    namespace: 'http://cloudformation.amazonaws.com/doc/2010-05-15/',
+    schemas: cloudFormation,
+    operations: stackOperations,
   },
   monitoring: {
     protocol: 'json',

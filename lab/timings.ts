@@ -20,6 +20,8 @@ export interface Timings {
   readonly copy: number;
   /** CreateImageUsageReport -> available. */
   readonly usageReport: number;
+  /** CreateStack -> CREATE_COMPLETE, DeleteStack -> gone. */
+  readonly stack: number;
   /** PutParameter with aws:ec2:image -> the value is validated. */
   readonly parameterCheck: number;
   /** Register with a target group -> healthy. */
@@ -43,6 +45,7 @@ export const TIMINGS: Timings = {
   image: 15,
   copy: 30,
   usageReport: 20,
+  stack: 20,
   parameterCheck: 2,
   targetHealth: 5,
   groupTick: 2,

@@ -16,6 +16,7 @@ import type {
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { AwsError, type Operation, type Operations } from '../operation.ts';
 import { type Place, slice } from '../place.ts';
+import { dropBalancingTags, setBalancingTags } from './tags.ts';
 import { arnOf, type Listener, listeners, targetGroup } from './target-state.ts';
 
 /** Load balancers and listeners, so that target groups are in use. They carry no traffic. Rules, certificates and actions other than forward do not exist. */
@@ -31,6 +32,7 @@ const createLoadBalancer: Operation<CreateLoadBalancerCommandInput, CreateLoadBa
     ...{ DNSName: `${Name}.elb.lab`, CreatedTime: place.core.clock.date() },
   };
   balancers(place).set(arn, balancer);
+  setBalancingTags(place, arn, input.Tags);
   return { LoadBalancers: [balancer] };
 };
 
@@ -53,6 +55,7 @@ const deleteLoadBalancer: Operation<DeleteLoadBalancerCommandInput, DeleteLoadBa
   { place },
 ) => {
   balancers(place).delete(arn);
+  dropBalancingTags(place, arn);
   for (const listener of [...listeners(place).values()]) if (listener.balancerArn === arn) listeners(place).delete(listener.arn);
   return {};
 };

@@ -21,6 +21,7 @@ import { mishaps } from '../ec2/mishaps.ts';
 import { AwsError, type Operation, type Operations } from '../operation.ts';
 import type { Place } from '../place.ts';
 import { page } from '../ssm/pages.ts';
+import { dropBalancingTags, setBalancingTags } from './tags.ts';
 import { deregister, key, NOT_REGISTERED, register, shown } from './target-health.ts';
 import { arnOf, balancersOf, type LabTargetGroup, targetGroup, targetGroups } from './target-state.ts';
 
@@ -46,6 +47,7 @@ const createTargetGroup: Operation<CreateTargetGroupCommandInput, CreateTargetGr
   const attributes = new Map([['deregistration_delay.timeout_seconds', '300']]);
   const group: LabTargetGroup = { arn, name, place, settings: settingsOf(input, arn), attributes, targets: new Map() };
   targetGroups(place).set(arn, group);
+  setBalancingTags(place, arn, input.Tags);
   return { TargetGroups: [described(group)] };
 };
 
@@ -77,6 +79,7 @@ const deleteTargetGroup: Operation<DeleteTargetGroupCommandInput, DeleteTargetGr
     throw new AwsError('ResourceInUse', `Target group '${arn}' is currently in use by a listener or a rule`);
   for (const target of targetGroups(place).get(arn)?.targets.values() ?? []) target.stop();
   targetGroups(place).delete(arn);
+  dropBalancingTags(place, arn);
   return {};
 };
 

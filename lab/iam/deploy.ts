@@ -43,6 +43,15 @@ export function deploy(
   return { outputs: outputsOf(template, scope), arns };
 }
 
+/** Removes what a template deployed, except what it retains. https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-deletionpolicy.html */
+export function remove(core: Core, text: string, { arns }: Deployed): void {
+  const { Resources } = parseTemplate(text);
+  for (const [id, arn] of Object.entries(arns)) {
+    if (Resources[id]?.['DeletionPolicy'] === 'Retain') continue;
+    for (const kind of [roles, instanceProfiles, providers]) kind(core).delete(arn);
+  }
+}
+
 /** Given values, defaults, and the checks that CloudFormation makes. */
 function valuesOf({ Parameters = {} }: Template, given: Readonly<Record<string, string>>): Readonly<Record<string, Value>> {
   const unknown = Object.keys(given).find(name => !(name in Parameters));

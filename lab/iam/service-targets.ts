@@ -99,6 +99,7 @@ export const IAM_SERVICES: Readonly<Record<string, { readonly prefix: string; re
   autoscaling: { prefix: 'autoscaling', find: autoScalingFound },
   ssm: { prefix: 'ssm', find: ssmFound },
   kms: { prefix: 'kms', find: kmsFound },
+  cloudformation: { prefix: 'cloudformation', find: () => [] },
   monitoring: { prefix: 'cloudwatch', find: () => [] },
   iam: { prefix: 'iam', find: iamFound },
   elasticloadbalancing: { prefix: 'elasticloadbalancing', find: () => [] },
