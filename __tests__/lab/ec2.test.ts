@@ -600,6 +600,7 @@ describe('snapshots of a deregistered image', () => {
     const { ImageId: second = '' } = await ec2.send(
       new RegisterImageCommand({
         Name: 'second',
+        Architecture: 'x86_64',
         RootDeviceName: '/dev/xvda',
         BlockDeviceMappings: [{ DeviceName: '/dev/xvda', Ebs: { SnapshotId } }],
       }),

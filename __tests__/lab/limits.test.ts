@@ -197,6 +197,12 @@ describe('a group', () => {
       new DeleteScheduledActionCommand({ AutoScalingGroupName, ScheduledActionName }),
       new DeleteNotificationConfigurationCommand({ AutoScalingGroupName, TopicARN }),
     ] as const;
+    const { ScalingPolicies: [policy] = [] } = await on.asg.send(new DescribePoliciesCommand({ AutoScalingGroupName }));
+    expect(policy).toMatchObject({ StepAdjustments: [], Alarms: [] });
+    const { ScheduledUpdateGroupActions: [action] = [] } = await on.asg.send(new DescribeScheduledActionsCommand({ AutoScalingGroupName }));
+    expect(action?.ScheduledActionARN).toMatch(
+      /:scheduledUpdateGroupAction:.*:autoScalingGroupName\/attached:scheduledActionName\/action$/,
+    );
     for (const removal of removals) await on.asg.send(removal as DeletePolicyCommand);
     for (const removal of removals) expect(await refusal(on.asg.send(removal as DeletePolicyCommand))).toMatch(/^ValidationError: /);
     expect((await on.asg.send(new DescribeLifecycleHooksCommand({ AutoScalingGroupName }))).LifecycleHooks).toEqual([]);

@@ -70,7 +70,8 @@ const putScalingPolicy: Operation<PutScalingPolicyCommandInput, PutScalingPolicy
   const { PolicyName: name = '', AutoScalingGroupName: group } = input;
   const { policies } = attachments(place, group);
   const PolicyARN = policies.get(name)?.PolicyARN ?? arn(place, 'scalingPolicy', `autoScalingGroupName/${group}:policyName/${name}`);
-  policies.set(name, { PolicyType: 'SimpleScaling', Enabled: true, ...input, PolicyARN });
+  // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_ScalingPolicy.html : the alarms of target tracking are AWS's own. The lab creates none.
+  policies.set(name, { PolicyType: 'SimpleScaling', Enabled: true, StepAdjustments: [], Alarms: [], ...input, PolicyARN });
   return { PolicyARN };
 };
 
@@ -84,7 +85,10 @@ const putScheduledUpdateGroupAction: Operation<PutScheduledUpdateGroupActionComm
   { Time: _, ...input },
   { place },
 ) => {
-  attachments(place, input.AutoScalingGroupName).actions.set(input.ScheduledActionName ?? '', input);
+  const { AutoScalingGroupName: group, ScheduledActionName: name = '' } = input;
+  // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_ScheduledUpdateGroupAction.html
+  const ScheduledActionARN = arn(place, 'scheduledUpdateGroupAction', `autoScalingGroupName/${group}:scheduledActionName/${name}`);
+  attachments(place, group).actions.set(name, { ...input, ScheduledActionARN });
   return {};
 };
 

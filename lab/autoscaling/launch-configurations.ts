@@ -33,7 +33,10 @@ const createLaunchConfiguration: Operation<CreateLaunchConfigurationCommandInput
     const message = `Launch Configuration by this name already exists - A launch configuration already exists with the name ${name}`;
     throw new AwsError('AlreadyExists', message);
   }
+  // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeLaunchConfigurations.html (Examples)
+  const usual = { SecurityGroups: [], BlockDeviceMappings: [], InstanceMonitoring: { Enabled: true }, EbsOptimized: false };
   configurations(place).set(name, {
+    ...usual,
     ...input,
     ...{ LaunchConfigurationName: name, ImageId, InstanceType },
     LaunchConfigurationARN: arn(place, 'launchConfiguration', `launchConfigurationName/${name}`),

@@ -90,7 +90,7 @@ const deviceOf = ({ sizeGiB, type, encrypted, attached }: LabVolume, { id }: Lab
 /** Registers an image of existing snapshots. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RegisterImage.html */
 export const registerImage: Operation<RegisterImageCommandInput, RegisterImageCommandOutput> = (input, { place }) => {
   const name = checkName(place, input.Name);
-  const { Architecture = 'x86_64', BlockDeviceMappings = [] } = input;
+  const { Architecture = 'i386', BlockDeviceMappings = [] } = input;
   if (Architecture !== 'x86_64' && Architecture !== 'arm64') {
     throw new AwsError('InvalidParameterValue', `The lab has no machines of architecture ${Architecture}.`);
   }
