@@ -1,5 +1,6 @@
 // The long lanes: loops that kill at every call, stories with real Packer of a minute and more, fuzzing. `npm run test:all` and CI run them too.
 const LONG = [
+  'acceptance.test.ts$',
   'demo.test.ts$',
   'build-cancel.test.ts$',
   'build-incremental.test.ts$',
@@ -9,6 +10,7 @@ const LONG = [
   'build-twice.test.ts$',
   'build-unmarked.test.ts$',
   'build-untagged.test.ts$',
+  'emulators.test.ts$',
   'fuzz.test.ts$',
   'pipeline-architectures.test.ts$',
   'prune-kill.test.ts$',

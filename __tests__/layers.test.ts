@@ -54,7 +54,7 @@ test.each(files)('%s imports only what its room may', file => {
   expect(own.filter(target => !allowed?.includes(target))).toEqual([]);
 });
 
-test.each(['src', 'lab', 'demo', 'scripts'])(
+test.each(['src', 'lab', 'demo', 'scripts', 'acceptance'])(
   'nothing in %s is understood only from what is understood from it: imports make no circle, of types neither',
   folder => {
     const circles = (file: string, way: readonly string[]): readonly string[] => {

@@ -1,0 +1,106 @@
+import { CreateKeyPairCommand, EC2Client } from '@aws-sdk/client-ec2';
+import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
+import { afterEach, expect, test } from '@jest/globals';
+import { providers } from '../../lab/iam/roles.ts';
+import { type Lab, type LabOptions, startLab } from '../../lab/lab.ts';
+import { ACCOUNT, acceptance, inventory, type Suite } from './acceptance-lab.ts';
+import { describeWithPacker } from './build-lab.ts';
+import { type Served, tokens } from './github.ts';
+
+/** The acceptance suite of a real account, on the lab. AMI_ACTION_ACCEPTANCE_KILLS sets how often it is killed. */
+
+/** Calls after which it is killed, in the order of a run; the last one is in the removal of what an earlier run left. */
+const KILLS = [
+  ['CreateStack', 1],
+  ['RunInstances', 1],
+  ['CreateImage', 1],
+  ['RunInstances', 2],
+  ['CopyImage', 1],
+  ['CreateLoadBalancer', 1],
+  ['CreateAutoScalingGroup', 2],
+  ['StartInstanceRefresh', 1],
+  ['RollbackInstanceRefresh', 1],
+  ['DeleteLaunchTemplate', 1],
+] as const;
+const WANTED = Number(process.env['AMI_ACTION_ACCEPTANCE_KILLS'] ?? 3);
+
+let lab: Lab;
+let job: Served | undefined;
+afterEach(async () => {
+  await Promise.all([lab.close(), job?.close()]);
+  job = undefined;
+});
+
+/** An account with things of others, which look like ours. */
+async function account(options: LabOptions = {}): Promise<readonly string[]> {
+  lab = await startLab({ speed: 240, ...options });
+  const environment = lab.environment({ region: 'us-east-1' });
+  const settings = {
+    ...{ endpoint: lab.url, region: 'us-east-1' },
+    credentials: { accessKeyId: environment['AWS_ACCESS_KEY_ID'] ?? '', secretAccessKey: 'x' },
+  };
+  const Tags = [
+    { Key: 'ami-action:repository', Value: 'acme/web' },
+    { Key: 'ami-action:family', Value: 'ami-acceptance' },
+  ];
+  await new EC2Client(settings).send(
+    new CreateKeyPairCommand({ KeyName: 'ami-acceptance', TagSpecifications: [{ ResourceType: 'key-pair', Tags }] }),
+  );
+  await new SSMClient(settings).send(new PutParameterCommand({ Name: '/ami-action-acceptance2/x', Value: 'x', Type: 'String' }));
+  return inventory(lab);
+}
+
+const aws = () => lab.environment({ region: 'us-east-1' });
+const stepsOf = ({ report, log }: Suite) => report?.steps.filter(({ result }) => result !== 'ok') ?? log;
+
+describeWithPacker('the acceptance suite', () => {
+  test('passes on the lab with the roles that the templates create, answers every point, and leaves nothing', async () => {
+    const before = await account();
+    const issuer = 'token.actions.githubusercontent.com';
+    const arn = `arn:aws:iam::${ACCOUNT}:oidc-provider/${issuer}`;
+    providers(lab.core).set(arn, { arn, clientIds: ['sts.amazonaws.com'] });
+    const { env } = Object.assign(await tokens('repo:acme/web:environment:acceptance'), {});
+    const ran = await acceptance(aws(), { env });
+    expect(stepsOf(ran)).toEqual([]);
+    expect([ran.report?.answers.filter(({ asAssumed }) => !asAssumed), ran.report?.left]).toEqual([[], []]);
+    expect(ran.report?.cost.dollars).toBeGreaterThan(0);
+    expect(inventory(lab)).toEqual(before);
+    expect(ran.exitCode).toBe(0);
+  }, 600_000);
+
+  test('passes in bad weather, and leaves nothing', async () => {
+    const before = await account({ weather: 7 });
+    const ran = await acceptance(aws());
+    expect(stepsOf(ran)).toEqual([]);
+    expect(inventory(lab)).toEqual(before);
+    expect(ran.exitCode).toBe(0);
+  }, 900_000);
+
+  test('killed again and again, each time further on: the next run removes what it left, and the last one leaves nothing', async () => {
+    const before = await account();
+    const points = KILLS.filter((_, i) => i % Math.max(1, Math.floor(KILLS.length / WANTED)) === 0);
+    for (const [operation, nth] of points) {
+      let kill = () => {};
+      const disarm = lab.faults.add({ operation, nth, action: { kill: () => kill(), at: 'after' } });
+      const ran = await acceptance(aws(), {
+        onStart: end => {
+          kill = end;
+        },
+      });
+      disarm();
+      expect([operation, ran.signal]).toEqual([operation, 'SIGKILL']);
+      expect([operation, inventory(lab).length > before.length]).toEqual([operation, true]);
+    }
+    const last = await acceptance(aws(), { args: ['--remove-only'] });
+    expect(last.report?.foundAtStart).not.toEqual([]);
+    expect([last.exitCode, last.report?.left, inventory(lab)]).toEqual([0, [], before]);
+  }, 3_600_000);
+
+  test('refuses the credentials of another account before any change', async () => {
+    const before = await account();
+    const ran = await acceptance(lab.environment({ account: '444455556666', region: 'us-east-1' }));
+    expect(ran.log).toBe('The credentials are of account 444455556666, must be of 111122223333. No changes were made.\n');
+    expect([ran.exitCode, inventory(lab)]).toEqual([2, before]);
+    expect(lab.calls.count('GetCallerIdentity')).toBe(1);
+  });
+});
