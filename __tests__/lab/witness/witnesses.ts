@@ -10,37 +10,41 @@ import type { Answers } from './differences.ts';
 
 const run = promisify(execFile);
 const HERE = import.meta.dirname;
-const REQUIREMENTS = join(HERE, '..', '..', '..', 'lab', 'witness-requirements.txt');
+const LAB = join(HERE, '..', '..', '..', 'lab');
 
-/** A Python with boto3 and moto, of pinned versions and hashes, or the reason why this host has none. */
+/** Requirements in lab/, with pinned versions and hashes. ministack and boto3 need different versions of botocore. */
+type Requirements = 'witness' | 'ministack';
+
+/** A Python with the packages of the requirements, or the reason why this host has none. */
 export type Witnesses = { readonly python: string } | { readonly missing: string };
 
 /** Created once and kept in the user's cache, next to Packer and the lab's disks. */
-export async function findWitnesses(): Promise<Witnesses> {
+export async function findWitnesses(requirements: Requirements = 'witness'): Promise<Witnesses> {
+  const file = join(LAB, `${requirements}-requirements.txt`);
   try {
     const { stdout: version } = await run('python3', ['--version']);
     const hash = createHash('sha256')
       .update(version)
-      .update(await readFile(REQUIREMENTS))
+      .update(await readFile(file))
       .digest('hex')
       .slice(0, 16);
     const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'ami-action', `witnesses-${hash}`);
-    if (!existsSync(folder)) await install(folder);
+    if (!existsSync(folder)) await install(folder, file);
     return { python: join(folder, 'bin', 'python') };
   } catch (cause) {
     const { stderr, message } = cause as Error & { stderr?: string };
-    return { missing: `no Python with boto3 and moto: ${stderr?.trim() || message}` };
+    return { missing: `no Python with the packages of ${file}: ${stderr?.trim() || message}` };
   }
 }
 
 // Created elsewhere and then moved, so that it is complete even when two processes create it at once.
-async function install(folder: string): Promise<void> {
+async function install(folder: string, requirements: string): Promise<void> {
   const unfinished = `${folder}.${randomUUID()}`;
   await mkdir(unfinished, { recursive: true });
   try {
     await run('python3', ['-m', 'venv', unfinished]);
     const options = ['--quiet', '--disable-pip-version-check', '--require-hashes', '--only-binary', ':all:'];
-    await run(join(unfinished, 'bin', 'python'), ['-m', 'pip', 'install', ...options, '--requirement', REQUIREMENTS]);
+    await run(join(unfinished, 'bin', 'python'), ['-m', 'pip', 'install', ...options, '--requirement', requirements]);
     await rename(unfinished, folder).catch(cause => {
       if (!existsSync(folder)) throw cause;
     });
@@ -93,7 +97,7 @@ async function answering(child: ChildProcess, url: string): Promise<void> {
   throw new Error(`moto never answered: ${said}`);
 }
 
-const freePort = (): Promise<number> =>
+export const freePort = (): Promise<number> =>
   new Promise((settle, fail) => {
     const server = createServer();
     server.once('error', fail).listen(0, '127.0.0.1', () => {
