@@ -26,7 +26,20 @@ const BANNED: readonly (readonly [word: RegExp, use: string])[] = [
 ];
 
 /** Where the words are kept out. Tests follow their subjects; the list itself is exempt. */
-const PLACES = ['src', 'lab', 'demo', 'scripts', 'acceptance', 'examples', 'docs', 'packer', '.github', '*.md', 'action.yml', 'ami.schema.json'];
+const PLACES = [
+  'src',
+  'lab',
+  'demo',
+  'scripts',
+  'acceptance',
+  'examples',
+  'docs',
+  'packer',
+  '.github',
+  '*.md',
+  'action.yml',
+  'ami.schema.json',
+];
 const EXEMPT = new Set([
   'docs/glossary.md',
   'scripts/words.ts',
