@@ -22,8 +22,9 @@ export const ec2LaunchTemplates = (ec2: EC2Client): LaunchTemplates => ({
   },
 
   async resolved({ templateId, number }) {
-    const [found] = await versions(ec2, { LaunchTemplateId: templateId, Versions: [String(number)], ResolveAlias: true });
-    return found?.imageId;
+    const query = { LaunchTemplateId: templateId, Versions: [String(number)], ResolveAlias: true };
+    const found = await versions(ec2, query).catch(withoutParameter);
+    return found?.[0]?.imageId;
   },
 
   withImage: (templateId, imageId) =>
@@ -69,6 +70,13 @@ export const ec2LaunchTemplates = (ec2: EC2Client): LaunchTemplates => ({
     }
   },
 });
+
+/** The parameter that the version names does not exist. The code is the one of a launch; AWS documents none for this call. */
+function withoutParameter(failure: unknown): undefined {
+  const message = failure instanceof Error ? failure.message : '';
+  if (!isCode(failure, 'InvalidParameterValue', 'ParameterNotFound') || !/parameter.* (does not exist|not found)/i.test(message))
+    throw failure;
+}
 
 /** Raw versions. Where versions are named AWS documents no page size; it pages by itself. */
 export const listVersions = (ec2: EC2Client, query: DescribeLaunchTemplateVersionsRequest): Promise<LaunchTemplateVersion[]> =>
