@@ -4,10 +4,11 @@ import type { Group, Launch } from '../../src/model/group.ts';
 import type { Tags } from '../../src/model/image.ts';
 import { run as promote } from '../../src/rollout/promote.ts';
 import { run as rollback } from '../../src/rollout/rollback.ts';
-import { A, B, C, failureOf, group, settings as settingsOfRolling, stage } from './roll-world.ts';
+import { A, B, C, failureOf, group, parameter, settings as settingsOfRolling, stage } from './roll-world.ts';
 
 /** Blue-green, lost while the old group is emptied: from then on only the new one serves. */
 
+const POINTER = '/ami/web/stage';
 const settings = { ...settingsOfRolling, strategy: 'blue-green' as const };
 const back = { ...settings, image: 'previous' };
 
@@ -119,6 +120,66 @@ describe('the old group was emptied, and is still there', () => {
     const failure = await failureOf(promote({ ...settings, onCancel: 'rollback' }, l.world));
     expect(failure.leftovers[0]).toBe('web-green stays, because web is already emptied');
     expect(l.serving()).toEqual(['web', `web-green ${B}`]);
+  });
+});
+
+describe('two runs at one pair', () => {
+  const candidateOf = (image: string, operation: string, was: string) => [
+    parameter(`${POINTER}/candidate`, image, 9, `ami-action ${operation}: was ${was}, commit x, run y`),
+  ];
+
+  test('a rollback has begun when the pointer moves: the old group is not emptied, because the rollback drops the new one', async () => {
+    const l = pairs();
+    l.state.onCall = call => {
+      if (call === `write ${POINTER} = ${B}`) l.state.parameters.set(`${POINTER}/candidate`, candidateOf(A, 'rollback', B));
+    };
+    const failure = await failureOf(promote(settings, l.world));
+    expect(failure.message).toMatch(/^Another run took over the environment/);
+    expect([l.serving(), l.calls().filter(call => call.startsWith('resize web'))]).toEqual([[`web ${A}`, `web-green ${B}`], []]);
+  });
+
+  test('the pointer moves after the plan of a rollback: the new group stays, because the old one is emptied now', async () => {
+    const l = pairs();
+    await promote({ ...settings, hold: true }, l.world);
+    l.state.onCall = call => {
+      if (!call.startsWith('write') || !call.endsWith(A)) return;
+      l.state.parameters.get(POINTER)?.unshift(parameter(POINTER, B, 2, `ami-action promote: was ${A}, commit x, run y`));
+    };
+    const failure = await failureOf(rollback(back, l.world));
+    expect(failure.message).toBe(
+      `Parameter ${POINTER} changed during the rollback: it names ${B} (version 2). The plan saw ${A} (version 1).`,
+    );
+    expect([l.serving(), l.calls().filter(call => call.startsWith('resize web-green'))]).toEqual([[`web ${A}`, `web-green ${B}`], []]);
+  });
+
+  test('the old group is emptied when this run fails: the new one stays', async () => {
+    const l = pairs();
+    l.change('web', { targetGroups: ['arn:tg-1'] });
+    Object.assign(l.world.inRegion({ region: '' }), { instances: { architectures: async () => ['x86_64'], console: async () => '' } });
+    l.state.onCall = call => {
+      if (call !== 'attach web-green as web') return;
+      const { members } = l.state.groups.get('web-green') as Group;
+      l.change('web-green', { members: members.map(member => ({ ...member, healthy: false })) });
+      l.change('web', { min: 0, max: 0, desired: 0, members: [] });
+    };
+    const failure = await failureOf(promote(settings, l.world));
+    expect(failure.leftovers[0]).toBe('web-green exists next to web: web-green stays, because web is emptied or no longer exists.');
+    expect(l.serving()).toEqual(['web', `web-green ${B}`]);
+  });
+
+  test('the other one has taken over when this one has proven the group: it leaves no tag', async () => {
+    const l = pairs();
+    l.change('web', { targetGroups: ['arn:tg-1'] });
+    Object.assign(l.groups, {
+      targetHealth: async ({ members }: Group) => members.map(({ id }) => ({ instanceId: id, state: 'healthy', message: 'healthy' })),
+    });
+    l.state.onCall = call => {
+      if (call !== 'attach web-green as web') return;
+      l.state.groups.delete('web');
+      l.change('web-green', { tags: { 'ami-action:made-by': 'web' }, targetGroups: ['arn:tg-1'] });
+    };
+    await promote(settings, l.world);
+    expect(l.state.groups.get('web-green')?.tags).toEqual({ 'ami-action:made-by': 'web' });
   });
 });
 

@@ -165,6 +165,10 @@ async function withBlockersCleared(plan: RegionPlan, leftovers: Leftovers): Prom
   const way = {
     ...{ deps, aws, cleared, timeoutSeconds: promotion.roll.rollTimeout },
     versionDescription: versionDescription(promotion, deps),
+    async confirm() {
+      throwIfChanged(promotion, await aws.parameters.read(promotion.pointer.name));
+      await throwIfReplaced(promotion, aws);
+    },
   };
   await deps.report
     .step('Clear blockers', () => clearBlockers(promotion.groups, way))

@@ -27,6 +27,8 @@ interface Pair {
   readonly proven: boolean;
   /** It is behind the load balancers of the old group. */
   attached: boolean;
+  /** Another run deleted the old group, which is the end of a takeover. */
+  alone: boolean;
   /** Since when it has been healthy without a break. */
   wellSince: number | undefined;
   /** Since when a load balancer sends no traffic to one of its instances. */
@@ -40,6 +42,7 @@ const pairOf = ({ facts: { group, successor } }: GroupPlan, imageId: string, now
   successor: successor?.group.name ?? greenGroupName(group.name),
   proven: successor?.group.tags[PROVEN] === imageId,
   attached: false,
+  alone: false,
   wellSince: undefined,
   unservedSince: undefined,
   evidence: undefined,
@@ -64,7 +67,7 @@ export async function startGreenGroups(plans: readonly GroupPlan[], context: Wat
     await createGreenGroup(pair, group, launch, context);
   }
   await waitUntilProven(pairs, context);
-  const created = pairs.filter(({ proven }) => !proven);
+  const created = pairs.filter(({ proven, alone }) => !proven && !alone);
   for (const { successor } of created) await aws.groups.tag(successor, { [PROVEN]: order.image.id });
   return order.hold && created.length > 0;
 }
@@ -108,6 +111,7 @@ async function pollPair(pair: Pair, groups: readonly Group[], context: PairConte
   const { aws, order, images, deps } = context;
   const now = deps.clock.now();
   const [successor, old] = [pair.successor, pair.old].map(name => groups.find(group => group.name === name));
+  pair.alone = old === undefined;
   if (successor !== undefined && old !== undefined) {
     if (successor.desired < old.desired) await aws.groups.resize(successor.name, grownTo(successor, old));
     pair.attached ||= isAttached(successor, old);

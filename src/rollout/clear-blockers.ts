@@ -18,6 +18,8 @@ export interface BlockerContext {
   readonly aws: RolloutPorts;
   readonly timeoutSeconds: number;
   readonly versionDescription: string;
+  /** Throws where another run moved the pointer or took over the environment. */
+  confirm(): Promise<void>;
   /** What was done, a sentence each. It is not reverted when the rollout fails. */
   readonly cleared: string[];
 }
@@ -32,6 +34,7 @@ export async function clearBlockers(plans: readonly GroupPlan[], context: Blocke
 }
 
 async function endPair({ facts: { group } }: GroupPlan, successor: string, context: BlockerContext): Promise<void> {
+  await context.confirm();
   if (isEmptied(group)) {
     context.cleared.push(`${successor} took over from ${group.name}, which was already emptied`);
     return takeOver(new Map([[group.name, successor]]), context);

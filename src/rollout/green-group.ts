@@ -4,7 +4,7 @@ import { waitFor } from '../kit/wait.ts';
 import { formatLaunch, type Group, type Launch, sameLaunch } from '../model/group.ts';
 import { isInProgress, tolerateTransientErrors } from './indeterminate.ts';
 import type { RolloutDeps, RolloutPorts } from './rollout-state.ts';
-import { HELD_MIN, isSuccessor, MADE_BY, ownMin, PROVEN, SUCCESSOR_OF } from './rules/group-pair.ts';
+import { HELD_MIN, isEmptied, isSuccessor, MADE_BY, ownMin, PROVEN, SUCCESSOR_OF } from './rules/group-pair.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import type { WatchContext } from './watch-refresh.ts';
 
@@ -58,7 +58,7 @@ export async function attachTraffic({ old, successor }: Names, oldGroup: Group |
   deps.report.info(`${successor}: checks passed, attached to the load balancers of ${old}`);
 }
 
-/** Deletes the green group. Safe as long as the old group serves. */
+/** Deletes the green group, as long as the old group serves. */
 export async function removeGreenGroup({ old, successor }: Names, pairDeps: PairDeps): Promise<void> {
   const { aws } = pairDeps;
   const groups = await aws.groups.find({ names: [old, successor] });
@@ -66,6 +66,7 @@ export async function removeGreenGroup({ old, successor }: Names, pairDeps: Pair
   if (green === undefined) return;
   if (!green.beingDeleted) {
     if (!isSuccessor(green, old)) throw notOurs({ old, successor });
+    if (!serves(oldGroup)) throw new RejectedError(`${servesAlone({ old, successor })}.`);
     // First: with the green group the original size is gone.
     await restoreSize(green, oldGroup, pairDeps);
     if (green.members.every(({ state }) => state.startsWith('Pending'))) await aws.groups.remove(successor, { force: true });
@@ -73,6 +74,10 @@ export async function removeGreenGroup({ old, successor }: Names, pairDeps: Pair
   }
   await waitUntilGone(successor, `Deleting ${successor}`, pairDeps);
 }
+
+const serves = (old: Group | undefined): boolean => old !== undefined && !old.beingDeleted && !isEmptied(old);
+
+const servesAlone = ({ old, successor }: Names): string => `${successor} stays, because ${old} is emptied or no longer exists`;
 
 async function restoreSize(green: Group, old: Group | undefined, { aws }: PairDeps): Promise<void> {
   const min = ownMin(green);
@@ -89,6 +94,7 @@ export async function startRemoval(
   const [green, oldGroup] = [successor, old].map(name => groups.find(group => group.name === name));
   if (green === undefined) return { ok: true, line: `${successor} does not exist` };
   if (!isSuccessor(green, old)) return { ok: false, line: `${successor} stays: it is not the green group of ${old}` };
+  if (!serves(oldGroup)) return { ok: false, line: servesAlone({ old, successor }) };
   await restoreSize(green, oldGroup, pairDeps);
   if (green.members.every(({ state }) => state.startsWith('Pending'))) {
     await aws.groups.remove(successor, { force: true });
@@ -143,13 +149,18 @@ function waitUntilGone(
 }
 
 /** After the pointer has moved: the old group drains and is deleted. A run that stops here is finished by the next one with the same settings. */
-export async function takeOver(successors: ReadonlyMap<string, string>, pairDeps: PairDeps): Promise<void> {
+export async function takeOver(
+  successors: ReadonlyMap<string, string>,
+  { confirm, ...pairDeps }: PairDeps & { confirm(): Promise<void> },
+): Promise<void> {
   const { deps, aws } = pairDeps;
   for (const [old, successor] of successors) {
     const groups = await aws.groups.find({ names: [old, successor] });
     const [group, green] = [old, successor].map(name => groups.find(each => each.name === name));
     if (group !== undefined && !group.beingDeleted) {
       if (green === undefined || !isSuccessor(green, old)) throw notOurs({ old, successor });
+      // A run that goes back writes its candidate first and reads the pointer then; this one moved the pointer first: one of the two stops.
+      await confirm();
       await aws.groups.copySchedules(old, successor);
       // Neither may make it grow again while it drains.
       await aws.groups.suspend(old, ['AlarmNotification', 'ScheduledActions']);

@@ -37,7 +37,7 @@ export async function rollOut(order: RolloutOrder, deps: RolloutDeps, aws: Rollo
     moving,
     undo: () => undo({ order, rollout, deps, aws }),
     finish: async () => {
-      await takeOver(rollout.successors, { deps, aws });
+      await takeOver(rollout.successors, { deps, aws, confirm: order.confirm });
       const others = order.plans.filter(({ action }) => action !== 'swap');
       await releaseAll(others, { aws });
     },
