@@ -276,11 +276,11 @@ describe('a command of Packer', () => {
     hidden: [],
     environment: {},
     atMostSeconds: 60,
-    isSingle: false,
     edits: [],
     ...more,
   });
 
+  const NEVER = new AbortController().signal;
   const NASTY = {
     spaces: 'a b  c',
     quotes: `it's "quoted"`,
@@ -296,11 +296,13 @@ describe('a command of Packer', () => {
     const { packer, workspace } = opened();
     const seen: string[] = [];
     const binary = program(folder(), 'for argument; do printf "%s" "$argument" | od -An -v -tx1 | tr -d " \\n"; echo; done');
-    await packer.build(order(binary, { variables: NASTY, varFiles: ['/a b.pkrvars.hcl'], only: ['amazon-ebs.*'] }), line =>
-      seen.push(Buffer.from(line, 'hex').toString()),
+    await packer.build(
+      order(binary, { variables: NASTY, varFiles: ['/a b.pkrvars.hcl'], only: ['amazon-ebs.*'] }),
+      line => seen.push(Buffer.from(line, 'hex').toString()),
+      NEVER,
     );
-    expect(seen.slice(0, 4)).toEqual(['build', '-machine-readable', '-color=false', '-on-error=cleanup']);
-    expect(seen.slice(5)).toEqual([
+    expect(seen.slice(0, 5)).toEqual(['build', '-machine-readable', '-color=false', '-on-error=cleanup', '-warn-on-undeclared-var']);
+    expect(seen.slice(6)).toEqual([
       '-var-file=/a b.pkrvars.hcl',
       ...Object.entries(NASTY).map(([name, value]) => `-var=${name}=${value}`),
       '-only=amazon-ebs.*',
@@ -347,7 +349,14 @@ describe('a command of Packer', () => {
   test('is stopped at its time limit, and the result shows it', async () => {
     const { packer } = opened();
     const binary = program(folder(), 'trap "exit 1" TERM; while :; do sleep 0.05; done');
-    expect(await packer.build(order(binary, { atMostSeconds: 0.3 }), () => {})).toMatchObject({ exitCode: 1, stopped: 'timeout' });
+    expect(await packer.build(order(binary, { atMostSeconds: 0.3 }), () => {}, NEVER)).toMatchObject({ exitCode: 1, stopped: 'timeout' });
+  });
+
+  test('is stopped by its caller, which knows why', async () => {
+    const { packer } = opened();
+    const binary = program(folder(), 'trap "exit 1" TERM; echo ready; while :; do sleep 0.05; done');
+    const stop = new AbortController();
+    expect(await packer.build(order(binary), () => stop.abort(), stop.signal)).toMatchObject({ exitCode: 1, stopped: undefined });
   });
 
   test('reports the variables of a template, and which of them are sensitive', async () => {
@@ -367,26 +376,26 @@ describe('a command of Packer', () => {
   test('reports the variables of a JSON template too', async () => {
     const { packer } = opened();
     const binary = program(folder(), "echo '1,,template-variable,ami_name,,1'; echo '1,,template-variable,token,<sensitive>,0'");
-    const { variables, soleSource, isSingle } = await packer.inspect(binary, '/template.json');
+    const { variables, soleSource } = await packer.inspect(binary, '/template.json');
     expect([...variables]).toEqual([
       ['ami_name', 'plain'],
       ['token', 'sensitive'],
     ]);
-    expect([soleSource, isSingle]).toEqual([undefined, false]);
+    expect(soleSource).toBeUndefined();
   });
 
   const inspected = (builds: string) => `1,,ui,say,> input-variables:\\n\\n\n1,,ui,say,> builds:\\n\\n${builds}`;
   const named = (name: string, sources: string, after = '<no post-processor>') =>
     `  > ${name}:\\n\\n    sources:\\n\\n${sources}\\n\\n    provisioners:\\n\\n      shell\\n\\n    post-processors:\\n\\n      ${after}\\n`;
-  test.each<[string, string, string | undefined, boolean]>([
-    ['one source', named('<unnamed build 0>', '      amazon-ebs.web'), 'amazon-ebs.web', true],
-    ['one source of a build with a name', named('nightly', '      amazon-ebs.web'), 'nightly.amazon-ebs.web', true],
-    ['two sources', named('<unnamed build 0>', '      amazon-ebs.web\\n\\n      amazon-ebs.db'), undefined, false],
-    ['two builds', named('a', '      amazon-ebs.web') + named('b', '      amazon-ebs.web'), undefined, false],
-    ['a post-processor', named('<unnamed build 0>', '      amazon-ebs.web', '0:\\n        shell-local'), undefined, true],
-    ['no build', '', undefined, false],
-  ])('reports the only source of a template with %s', async (_, builds, sole, isSingle) => {
+  test.each<[string, string, string | undefined]>([
+    ['one source', named('<unnamed build 0>', '      amazon-ebs.web'), 'amazon-ebs.web'],
+    ['one source of a build with a name', named('nightly', '      amazon-ebs.web'), 'nightly.amazon-ebs.web'],
+    ['two sources', named('<unnamed build 0>', '      amazon-ebs.web\\n\\n      amazon-ebs.db'), undefined],
+    ['two builds', named('a', '      amazon-ebs.web') + named('b', '      amazon-ebs.web'), undefined],
+    ['a post-processor', named('<unnamed build 0>', '      amazon-ebs.web', '0:\\n        shell-local'), undefined],
+    ['no build', '', undefined],
+  ])('reports the only source of a template with %s', async (_, builds, soleSource) => {
     const binary = program(folder(), `cat <<'END'\n${inspected(builds)}\nEND`);
-    expect(await opened().packer.inspect(binary, '/template')).toMatchObject({ soleSource: sole, isSingle });
+    expect(await opened().packer.inspect(binary, '/template')).toMatchObject({ soleSource });
   });
 });

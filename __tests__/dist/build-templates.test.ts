@@ -265,22 +265,52 @@ describe('a template with credentials of its own', () => {
   });
 });
 
-describe('packer validate', () => {
+describe('a template that Packer checks', () => {
   const sources =
     'build {\n  sources = ["source.amazon-ebs.own"]\n  source "amazon-ebs.own" {\n    name = "second"\n  }\n  provisioner "shell" {\n    environment_vars = [data.amazon-ami.base.id == "" ? "" : "X=${data.amazon-ami.base.id}"]\n    inline = ["true"]\n  }\n}';
   const data =
     'data "amazon-ami" "base" {\n  owners = ["136693071363"]\n  most_recent = true\n  filters = { name = "debian-12-amd64-*" }\n  region = "eu-central-1"\n}';
 
-  test('evaluates data sources as the build does', async () => {
+  test('may use the values of data sources', async () => {
     const ran = await run('data', own(data, '', sources));
     expect(ran.errors).toEqual([]);
     expect(JSON.parse(ran.outputs['images'] ?? '[]')).toHaveLength(2);
   });
 
-  test('is left out where "only" leaves one source, and for JSON with one builder', async () => {
-    const ran = await run('only-one', own('', '', sources.replace(/ {2}provisioner[\s\S]*\n {2}\}\n/, '')), { only: 'amazon-ebs.second' });
-    expect(ran.errors).toEqual([]);
+  test.each<[string, Record<string, string>, string, string]>([
+    [
+      'HCL',
+      own('', '', 'build {\n  sources = ["source.amazon-ebs.own", "source.amazon-ebs.broken"]\n}\nsource "amazon-ebs" "broken" {}'),
+      'image.pkr.hcl',
+      'packer build failed: Error: 6 error(s) occurred:',
+    ],
+    [
+      'JSON',
+      {
+        'image.json': JSON.stringify({
+          builders: [
+            {
+              ...{ type: 'amazon-ebs', name: 'good', region: 'eu-central-1', instance_type: 't3.micro', ssh_username: 'admin' },
+              ...{
+                ami_name: 'good-{{timestamp}}',
+                source_ami_filter: { filters: { name: 'debian-12-amd64-*' }, owners: ['136693071363'] },
+              },
+            },
+            { type: 'amazon-ebs', name: 'broken' },
+          ],
+        }),
+      },
+      'image.json',
+      'packer build failed: Error: Failed to prepare build: "broken"',
+    ],
+  ])('is not built at all where one of its sources is invalid: %s', async (form, files, template, says) => {
+    const before = launched(lab);
+    const ran = await build(lab, { files, with: { family: `broken-${form}`, template, ...(form === 'JSON' ? { var: '' } : {}) } });
+    expect(ran.outputs['outcome']).toBe('usage');
+    expect(ran.errors.join()).toContain(says);
     expect(ran.log).not.toContain('packer validate');
+    expect(launched(lab)).toBe(before);
+    expect(leftovers(lab)).toEqual([]);
   });
 
   test('runs in a dry run, which then refuses what cannot be built', async () => {

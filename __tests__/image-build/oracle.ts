@@ -74,7 +74,7 @@ export async function both({ files, settings: said, environment, base }: Scenari
     ...real,
     inspect: async (_, template) => ({
       variables: new Map(declaredIn(template).map(name => [name, 'plain' as const])),
-      ...{ isJson: template.endsWith('.json'), soleSource: undefined, isSingle: true },
+      ...{ isJson: template.endsWith('.json'), soleSource: undefined },
     }),
   };
   const content = workspaceContent(workspace, around);

@@ -4,7 +4,10 @@ import {
   artifacts,
   baseOf,
   createdIds,
+  isCreation,
   isHidden,
+  isOfSource,
+  isTemplateError,
   type PackerLine,
   packerErrors,
   parseLine,
@@ -109,6 +112,19 @@ describe('errors', () => {
     expect(packerErrors(parsed(encode('', 'ui', ['error', 'Error: Unset variable "ami_name"\n\nSet it.\n'])))).toEqual([
       { source: '', message: 'Error: Unset variable "ami_name"\nSet it.' },
     ]);
+  });
+
+  test('of a template are the cause of what the stop does to its valid sources', () => {
+    const lines = parsed(
+      encode('amazon-ebs.good', 'error', ['Build was cancelled.']),
+      encode('', 'ui', ['error', 'Error: 1 error(s) occurred:\n\n* An instance_type must be specified']),
+      encode('', 'ui', ['say', '==> amazon-ebs.good: Prevalidating any provided VPC information']),
+      encode('', 'ui', ['error', "Build 'amazon-ebs.good' errored after 1 second: Build was cancelled."]),
+    );
+    expect(packerErrors(lines)).toEqual([{ source: '', message: 'Error: 1 error(s) occurred:\n* An instance_type must be specified' }]);
+    expect(lines.map(isTemplateError)).toEqual([false, true, false, true]);
+    expect(lines.map(isOfSource)).toEqual([false, false, true, false]);
+    expect(lines.map(isCreation)).toEqual([false, false, false, false]);
   });
 });
 

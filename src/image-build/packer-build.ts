@@ -37,7 +37,7 @@ export async function planPackerBuild(
   tool: PackerTool,
   { inRegion, packer, report }: PackerDeps,
 ): Promise<PlannedBuild> {
-  const { variables: declared, soleSource, isSingle, isJson } = await packer.inspect(tool.binary, plan.template);
+  const { variables: declared, soleSource, isJson } = await packer.inspect(tool.binary, plan.template);
   const sole = options.only.length > 0 || options.except.length > 0 ? undefined : (soleSource ?? template.facts.soleBuilder);
   const recognisable = sole === undefined ? plan.earlyTags : recognisableTags(plan, sole);
   const exposed = Object.entries(options.var).filter(([name]) => declared.get(name) === 'sensitive' || name in template.secrets);
@@ -67,7 +67,6 @@ export async function planPackerBuild(
       ...(await inRegion({ region: options.region, role: undefined }).account.environment()),
     },
     atMostSeconds: options.timeout,
-    isSingle: isSingle || template.facts.isSole,
   };
 }
 

@@ -3,7 +3,16 @@ import { formatDuration } from '../kit/format.ts';
 import type { Deps, Reporter } from '../ports/deps.ts';
 import type { PackerBuild, PackerEnded } from '../ports/packer.ts';
 import { explainFailure, isTransient } from './rules/packer-failures.ts';
-import { type Artifact, isHidden, outputTail, type PackerLine, packerErrors, parseLine, uiLines } from './rules/packer-output.ts';
+import {
+  type Artifact,
+  isCreation,
+  isHidden,
+  outputTail,
+  type PackerLine,
+  packerErrors,
+  parseLine,
+  uiLines,
+} from './rules/packer-output.ts';
 import type { BuildOptions } from './settings.ts';
 
 export interface PhaseEnd extends PackerEnded {
@@ -63,7 +72,7 @@ export async function packerInit(build: PackerBuild, options: Limits, context: P
   }
 }
 
-/** With several sources `packer build` builds the valid ones although others are not. Of a single one it checks as much as this. @throws ActionError */
+/** For a dry run: a build checks as much before it launches anything. @throws ActionError */
 export async function packerValidate(build: PackerBuild, options: Limits, context: PhaseContext, { packer }: PackerDeps): Promise<void> {
   const end = await packerPhase('packer validate', onLine => packer.validate(build, onLine), context);
   if (end.exitCode !== 0) throw buildError('packer validate', end, options);
@@ -80,10 +89,10 @@ export const redact = (text: string, secrets: readonly string[]): string =>
 const redactLine = (line: PackerLine | undefined, secrets: readonly string[]): PackerLine | undefined =>
   line && line.type !== 'artifact' ? { ...line, values: line.values.map(value => redact(value, secrets)) } : line;
 
-/** An error that no source reports is about the template: nothing was launched. */
+/** An error that no source reports is about the template: nothing was launched, unless another source was faster than the stop. */
 const hasBegun = (command: string, { lines }: PhaseEnd): boolean => {
   const errors = packerErrors(lines);
-  return command === 'packer build' && (errors.length === 0 || errors.some(({ source }) => source !== ''));
+  return command === 'packer build' && (errors.length === 0 || errors.some(({ source }) => source !== '') || lines.some(isCreation));
 };
 
 const HIDDEN =

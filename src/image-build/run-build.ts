@@ -3,7 +3,7 @@ import type { Deps, Journal, Reporter } from '../ports/deps.ts';
 import { adopt, type BuiltImage, type CreatedImage } from './adopt.ts';
 import type { BuildEntry } from './build-leftovers.ts';
 import { findPacker, type PlannedBuild, planPackerBuild } from './packer-build.ts';
-import { buildError, type PhaseEnd, packerInit, packerPhase, packerValidate } from './packer-phase.ts';
+import { buildError, type PhaseEnd, packerInit, packerPhase } from './packer-phase.ts';
 import type { BuildPlan } from './plan.ts';
 import { reportPhases } from './report.ts';
 import { buildsAlways, findConcurrentBuild, formatIds, type Inputs, recordOutputs, reuse } from './reuse.ts';
@@ -13,6 +13,8 @@ import {
   baseOf,
   createdIds,
   createdVolumes,
+  isOfSource,
+  isTemplateError,
   type PackerLine,
   packerErrors,
   parseLine,
@@ -40,10 +42,10 @@ export async function runBuild(reason: string, inputs: Inputs, deps: RunDeps): P
   const phase = { report, secrets: build.hidden };
   const timed = (): PlannedBuild => ({ ...build, atMostSeconds: Math.max(1, (plan.deadline - clock.now()) / 1000) });
   await packerInit(timed(), options, phase, deps);
-  if (!build.isSingle) await packerValidate(timed(), options, phase, deps);
-
   const tracker = buildTracker({ ...plan.entry, isTagged: build.isSwept }, journal);
-  const end = await packerPhase('packer build', onLine => packer.build(timed(), both(tracker.see, onLine)), phase);
+  const stop = new AbortController();
+  const seen = allOrNone(stop);
+  const end = await packerPhase('packer build', onLine => packer.build(timed(), forAll(tracker.see, seen, onLine), stop.signal), phase);
   await recordOutputs(inputs, deps);
   const created = artifacts(end.lines).map(image => ({ ...image, baseAmi: baseOf(end.lines, image.source) }));
   warnOfOtherRegions(created, plan, report);
@@ -100,10 +102,23 @@ async function adoptUnlessBuilt(created: readonly CreatedImage[], reason: string
   return (await theirs('stays in the family until prune removes it', mine)) ?? { images, built: true, reason, kept: mine };
 }
 
-const both = (first: (line: string) => void, second: (line: string) => void) => (line: string) => {
-  first(line);
-  second(line);
-};
+type OnLine = (line: string) => void;
+const forAll =
+  (...all: readonly OnLine[]): OnLine =>
+  line => {
+    for (const onLine of all) onLine(line);
+  };
+
+/** Packer builds the valid sources although others are not. It is stopped when it reports the first error, before it launches anything. */
+function allOrNone(stop: AbortController): OnLine {
+  let hasBegun = false;
+  return text => {
+    const line = hasBegun ? undefined : parseLine(text);
+    if (line === undefined) return;
+    hasBegun = isOfSource(line);
+    if (isTemplateError(line)) stop.abort();
+  };
+}
 
 /** Where the name was taken, the image of that name is not ours: only tags identify what is. */
 const withoutForeignImage = (entry: BuildEntry, { lines }: PhaseEnd): BuildEntry =>

@@ -23,8 +23,6 @@ export interface PackerTemplate {
   readonly isJson: boolean;
   /** Its source, if it has one only and no post-processor: then an image with our tags is the complete result. */
   readonly soleSource: string | undefined;
-  /** One build of one source: `packer build` finds all its errors before it launches anything. */
-  readonly isSingle: boolean;
 }
 
 export interface PackerBuild {
@@ -48,8 +46,6 @@ export interface PackerBuild {
   readonly environment: Readonly<Record<string, string>>;
   /** After this Packer is stopped as by a cancel. */
   readonly atMostSeconds: number;
-  /** See `PackerTemplate`. */
-  readonly isSingle: boolean;
   /** Files of the template that differ from the repository: Packer then gets a copy of the template. */
   readonly edits: readonly TemplateEdit[];
 }
@@ -85,6 +81,6 @@ export interface Packer {
   inspect(binary: string, template: string): Promise<PackerTemplate>;
   init(build: PackerBuild, onLine: (line: string) => void): Promise<PackerEnded>;
   validate(build: PackerBuild, onLine: (line: string) => void): Promise<PackerEnded>;
-  /** Reports lines of `-machine-readable`. Survives the death of the action; gets SIGTERM on cancel. */
-  build(build: PackerBuild, onLine: (line: string) => void): Promise<PackerEnded>;
+  /** Reports lines of `-machine-readable`. Survives the death of the action; gets SIGTERM on cancel, and where the caller stops it. */
+  build(build: PackerBuild, onLine: (line: string) => void, stop: AbortSignal): Promise<PackerEnded>;
 }

@@ -16,12 +16,10 @@ export function parseInspection(answer: string): Omit<PackerTemplate, 'isJson'> 
     return name === undefined ? [] : [[name, kindOf(value ?? '')] as const];
   });
   const builds = text.slice(text.indexOf('> builds:') + 1);
-  const sole = onlySource(builds);
   return {
     variables: new Map([...fromJson, ...fromHcl]),
-    isSingle: sole !== undefined,
     // A JSON template does not report its post-processors.
-    soleSource: builds.includes('      <no post-processor>') ? sole : undefined,
+    soleSource: builds.includes('      <no post-processor>') ? onlySource(builds) : undefined,
   };
 }
 

@@ -21,11 +21,10 @@ export interface PackerHost {
 }
 
 const QUIET = ['-machine-readable'];
-const BUILD = ['-color=false', '-on-error=cleanup'];
+/** `validate` warns of an undeclared name in a var file; `build` does so only with the last one. */
+const BUILD = ['-color=false', '-on-error=cleanup', '-warn-on-undeclared-var'];
 /** Else values of data sources are unknown, and valid templates are refused. HCL only. https://developer.hashicorp.com/packer/docs/commands/validate */
 const LIKE_BUILD = ['-evaluate-datasources'];
-/** `validate` warns of an undeclared name in a var file; `build` does so only with this. */
-const WARN_UNDECLARED = ['-warn-on-undeclared-var'];
 
 export function packer(host: PackerHost): Packer {
   const { run, report, environment = process.env } = host;
@@ -58,10 +57,8 @@ export function packer(host: PackerHost): Packer {
       withVariables(host, build, onLine, (args, onLine) =>
         captured(host, build, ['validate', ...QUIET, ...(isJson(build.template) ? [] : LIKE_BUILD), ...args], onLine),
       ),
-    build: (build, onLine) =>
-      withVariables(host, build, onLine, (args, onLine) =>
-        spawned(host, build, ['build', ...QUIET, ...BUILD, ...(build.isSingle ? WARN_UNDECLARED : []), ...args], onLine),
-      ),
+    build: (build, onLine, stop) =>
+      withVariables(host, build, onLine, (args, onLine) => spawned(host, build, ['build', ...QUIET, ...BUILD, ...args], onLine, stop)),
   };
 }
 
@@ -155,6 +152,7 @@ async function spawned(
   build: PackerBuild,
   args: readonly string[],
   onLine: (line: string) => void,
+  stop: AbortSignal,
 ): Promise<PackerEnded> {
   const log = join(temporary(run), `ami-action-${randomUUID()}`);
   let entry: JournalEntry | undefined;
@@ -172,7 +170,7 @@ async function spawned(
       entry = { kind: 'process', pid, log };
       journal.remember(entry);
     },
-    stop: AbortSignal.any([run.cancelled, timeout]),
+    stop: AbortSignal.any([run.cancelled, timeout, stop]),
   });
   if (entry !== undefined) journal.forget(entry);
   for (const suffix of ['.out', '.err']) rmSync(`${log}${suffix}`, { force: true });

@@ -75,17 +75,31 @@ export interface PackerError {
   readonly message: string;
 }
 
-/** Packer prints every failure twice, once for machines; a template that does not parse only as a `ui` error. */
+const isUiError = ({ type, values }: PackerLine): boolean => type === 'ui' && values[0] === 'error';
+
+/** A source begins, or says something. */
+export const isOfSource = (line: PackerLine): boolean => uiLines(line).some(text => /^==> [^:]+: /.test(text));
+
+/** A source begins to create something. */
+export const isCreation = (line: PackerLine): boolean => uiLines(line).some(text => /^==> [^:]+: (Creating|Launching) /.test(text));
+
+/** What Packer reports of a template before any source begins; it then builds the sources that are valid. https://github.com/hashicorp/packer/blob/v1.16.0/command/build.go */
+export const isTemplateError = (line: PackerLine): boolean => isUiError(line) && !isOfSource(line);
+
+/** Packer prints every failure twice, once for machines; an error of the template only as a `ui` error, and it is the cause of all others. */
 export function packerErrors(lines: readonly PackerLine[]): readonly PackerError[] {
+  const ofTemplate = uiErrors(lines.slice(0, Math.max(0, lines.findIndex(isOfSource))));
   const perSource = lines
     .filter(({ type }) => type === 'error')
     .map(({ target, values }) => ({ source: target, message: values.join(',').trim() }));
-  if (perSource.length > 0) return perSource;
-  return lines
-    .filter(({ type, values }) => type === 'ui' && values[0] === 'error')
+  return [ofTemplate, perSource].find(errors => errors.length > 0) ?? uiErrors(lines);
+}
+
+const uiErrors = (lines: readonly PackerLine[]): readonly PackerError[] =>
+  lines
+    .filter(isUiError)
     .map(line => ({ source: '', message: uiLines(line).join('\n').trim() }))
     .filter(({ message }) => message !== '');
-}
 
 /** Source and message of a line for people. The name of a source may contain spaces. */
 export function parseSourceLine(text: string): { readonly source: string; readonly message: string } | undefined {

@@ -30,8 +30,6 @@ export interface TemplateFacts {
   readonly selected: readonly TemplateSource[];
   /** Names of those that launch a spot instance. */
   readonly spot: readonly string[];
-  /** Only one source is built, so `packer build` finds all its errors before it launches anything. */
-  readonly isSole: boolean;
   /** The builder of legacy JSON, if it has one only and no post-processor. */
   readonly soleBuilder: string | undefined;
 }
@@ -79,16 +77,15 @@ export function templateFacts(
     spot: selected.flatMap(({ name, attributes }) =>
       ['', '0', undefined].includes(resolve(attributes.get('spot_price'), known, model) as string | undefined) ? [] : [name],
     ),
-    isSole: selected.length === 1 && (options.only.length > 0 || options.except.length > 0 || texts.some(text => isLegacy(text, 1))),
-    soleBuilder: texts.some(text => isLegacy(text, 1, 0)) ? selected[0]?.name : undefined,
+    soleBuilder: texts.some(isSoleBuilder) ? selected[0]?.name : undefined,
   };
 }
 
-/** Legacy JSON with so many builders, and post-processors. */
-function isLegacy(text: string, builders: number, processors?: number): boolean {
+/** Legacy JSON with one builder and no post-processor. */
+function isSoleBuilder(text: string): boolean {
   try {
     const json = JSON.parse(text) as { builders?: unknown[]; 'post-processors'?: unknown[] };
-    return json.builders?.length === builders && [undefined, json['post-processors']?.length ?? 0].includes(processors);
+    return json.builders?.length === 1 && (json['post-processors'] ?? []).length === 0;
   } catch {
     return false;
   }
