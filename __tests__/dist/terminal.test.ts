@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { type RollLab, rollLab } from './roll-lab.ts';
 /** The terminal program, as a person or a script calls it: arguments in; stdout, stderr and exit code out. */
 
 const BUNDLE = process.env['AMI_ACTION_BUNDLE'] ?? join(import.meta.dirname, '..', '..', 'dist', 'index.js');
+const root = join(import.meta.dirname, '..', '..');
 const folder = mkdtempSync(join(tmpdir(), 'ami-action-terminal-'));
 let l: RollLab;
 
@@ -141,17 +142,30 @@ describe('a wrong command line exits 2 before any API call', () => {
   });
 });
 
+/** Runs the script with programs that only write down how they are called. Returns stack and parameters of each deployment. */
+function runRoleScript(script: string): readonly (readonly [stack: string, parameters: readonly string[]])[] {
+  const bin = mkdtempSync(join(tmpdir(), 'ami-action-bin-'));
+  const program = (name: string, body: string) => writeFileSync(join(bin, name), `#!/usr/bin/env bash\n${body}\n`, { mode: 0o755 });
+  program('gh', `[ "$4" = .id ] && echo 2 || echo 'repo:acme@1/web@2'`);
+  program('curl', 'true');
+  program(
+    'aws',
+    `case "$1 $2" in 'iam list-'*) echo 0;; autoscaling*) echo lt-0;; *) printf '%s\\0' "$@" >> ${bin}/log; printf '\\n' >> ${bin}/log;; esac`,
+  );
+  try {
+    execFileSync('bash', [script], { env: { ...process.env, PATH: `${bin}:${process.env['PATH']}` } });
+    const lines = readFileSync(join(bin, 'log'), 'utf8').trimEnd().split('\n');
+    return lines.map(line => {
+      const words = line.split('\0').filter(Boolean);
+      return [words[words.indexOf('--stack-name') + 1] ?? '', words.slice(words.indexOf('--parameter-overrides') + 1)] as const;
+    });
+  } finally {
+    rmSync(bin, { recursive: true });
+  }
+}
+
 describe('init', () => {
-  const answers = [
-    '--family',
-    'web',
-    '--region',
-    'eu-central-1',
-    '--role-to-assume',
-    'arn:aws:iam::111122223333:role/ami-delivery',
-    '--groups',
-    'stage=web-stage,prod=web-prod',
-  ];
+  const answers = ['--family', 'web', '--region', 'eu-central-1', '--account', '111122223333', '--groups', 'stage=web-stage,prod=web-prod'];
   const settings = () => readFileSync(join(folder, '.github', 'ami.yml'), 'utf8');
   afterEach(() => rmSync(join(folder, '.github'), { recursive: true, force: true }));
 
@@ -167,9 +181,31 @@ describe('init', () => {
     ]);
     expect(parse(settings())).toMatchObject({
       family: 'web',
-      environments: { stage: { groups: ['web-stage'] }, prod: { groups: ['web-prod'] } },
+      'role-to-assume': 'arn:aws:iam::111122223333:role/ami-web-images',
+      'instance-profile': 'ami-web-test',
+      environments: {
+        stage: { groups: ['web-stage'], 'role-to-assume': 'arn:aws:iam::111122223333:role/ami-web-stage-rollout' },
+        prod: { groups: ['web-prod'], 'role-to-assume': 'arn:aws:iam::111122223333:role/ami-web-prod-rollout' },
+      },
     });
     expect((await amiAction('resolve', '--image', l.image('web-a'), '--role-to-assume', '')).err).not.toContain('is not a setting');
+  });
+
+  test('writes a script that deploys the roles of the templates, with their parameters', async () => {
+    execFileSync('git', ['init', '--quiet'], { cwd: folder });
+    execFileSync('git', ['remote', 'add', 'origin', 'git@github.com:acme/web.git'], { cwd: folder });
+    await amiAction('init', ...answers);
+    const calls = runRoleScript(join(folder, '.github', 'ami-roles.sh'));
+    rmSync(join(folder, '.git'), { recursive: true });
+    expect(calls.map(([stack]) => stack)).toEqual(['ami-web', 'ami-web-stage', 'ami-web-prod']);
+    const [images = [], , prod = []] = calls.map(([, parameters]) => parameters);
+    expect(images).toEqual(['Subject=repo:acme@1/web@2', 'RepositoryId=2', 'Families=web', 'Repository=acme/web', 'Provider=create']);
+    expect(prod.slice(3)).toEqual(['Environment=prod', 'Pointers=/ami/web', 'Groups=web-prod*', 'LaunchTemplates=lt-0']);
+    // The lab deploys the template with exactly these parameters, and refuses unknown ones.
+    for (const [n, file] of ['delivery-role.yml', 'environment-role.yml'].entries()) {
+      const parameters = Object.fromEntries((n === 0 ? images : prod).map(parameter => parameter.split(/=(.*)/s)));
+      l.lab.deploy(readFileSync(join(root, 'examples', file), 'utf8'), { stack: `ami-${n}`, parameters });
+    }
   });
 
   test('never replaces a file without --force', async () => {
@@ -193,7 +229,7 @@ describe('init', () => {
     expect(code).toBe(2);
     for (const message of [
       '--region must be a region such as eu-central-1, got "Frankfurt".',
-      '--role-to-assume is required',
+      '--account is required',
       '--groups is required',
     ])
       expect(err).toContain(message);

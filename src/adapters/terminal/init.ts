@@ -6,11 +6,12 @@ import { stringify } from 'yaml';
 import { UsageError } from '../../kit/errors.ts';
 import { CONFIG_FILE } from '../../main.ts';
 import { FAMILY } from '../../model/common-settings.ts';
-import { REGION, ROLE_ARN, whole } from '../../model/patterns.ts';
+import { ACCOUNT_ID, REGION, whole } from '../../model/patterns.ts';
 import type { Streams } from './reporter.ts';
+import { imagesRole, ROLE_SCRIPT, type RoleFacts, roleScript, rolloutRole, testProfile } from './role-script.ts';
 import { repositoryOf } from './run-facts.ts';
 
-/** `ami-action init`: writes the settings file and the workflows of a repository. */
+/** `ami-action init`: writes the settings file, the workflows and a script for the roles of a repository. */
 
 interface Question {
   readonly flag: string;
@@ -27,12 +28,7 @@ const QUESTIONS: readonly Question[] = [
     mustBe: 'letters, digits, "-", "_", "." or "/"',
   },
   { flag: 'region', text: 'AWS region', pattern: whole(REGION), mustBe: 'a region such as eu-central-1' },
-  {
-    flag: 'role-to-assume',
-    text: 'ARN of the delivery role',
-    pattern: whole(ROLE_ARN),
-    mustBe: 'the ARN of a role, such as arn:aws:iam::111122223333:role/ami-delivery',
-  },
+  { flag: 'account', text: 'AWS account ID', pattern: whole(ACCOUNT_ID), mustBe: 'a 12-digit account ID' },
   {
     flag: 'groups',
     text: 'Environments and their Auto Scaling groups (stage=web-stage,prod=web-prod)',
@@ -55,7 +51,10 @@ export interface InitOptions {
 /** Writes nothing if a file exists and `--force` is not given. Throws UsageError with every wrong or missing answer. */
 export async function init({ folder, examples, flags, ask }: InitOptions, { out }: Streams): Promise<void> {
   const answers = await answered(flags, ask);
-  const files = new Map<string, string>([[CONFIG_FILE, settingsFile(answers)], ...workflows(examples)]);
+  const repository = repositoryOf(origin(folder)) || 'OWNER/REPOSITORY';
+  const { family = '', region = '', account = '', groups = '' } = answers;
+  const facts = { family, region, repository, environments: environmentsOf(groups) };
+  const files = new Map([[CONFIG_FILE, settingsFile(facts, account)], [ROLE_SCRIPT, roleScript(facts)], ...workflows(examples)]);
   const existing = [...files.keys()].filter(path => existsSync(join(folder, path)));
   if (existing.length > 0 && flags.get('force') !== 'true')
     throw new UsageError(
@@ -69,34 +68,38 @@ export async function init({ folder, examples, flags, ask }: InitOptions, { out 
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), content);
   }
-  out(nextSteps(folder, answers));
+  out(nextSteps(folder, repository));
 }
 
-async function answered(flags: ReadonlyMap<string, string>, ask: InitOptions['ask']): Promise<ReadonlyMap<string, string>> {
-  const answers = new Map<string, string>();
+async function answered(flags: ReadonlyMap<string, string>, ask: InitOptions['ask']): Promise<Readonly<Record<string, string>>> {
+  const answers: Record<string, string> = {};
   const problems: string[] = [];
   for (const { flag, text, pattern, mustBe } of QUESTIONS) {
     const answer = (flags.get(flag) ?? (ask === undefined ? '' : await ask(`${text}: `))).trim();
     if (answer === '') problems.push(`--${flag} is required: ${text}.`);
     else if (!pattern.test(answer)) problems.push(`--${flag} must be ${mustBe}, got ${JSON.stringify(answer)}.`);
-    answers.set(flag, answer);
+    answers[flag] = answer;
   }
   if (problems.length > 0) throw new UsageError(problems);
   return answers;
 }
 
-function settingsFile(answers: ReadonlyMap<string, string>): string {
-  const groups = (answers.get('groups') ?? '').split(',').map(pair => pair.split('=') as [string, string]);
-  const names = [...new Set(groups.map(([environment]) => environment.trim()))];
-  const environments = Object.fromEntries(
-    names.map(name => [name, { groups: groups.filter(([of]) => of.trim() === name).map(([, group]) => group.trim()) }]),
-  );
+function environmentsOf(groups: string): Readonly<Record<string, readonly string[]>> {
+  const pairs = groups.split(',').map(pair => pair.split('=').map(part => part.trim()) as [string, string]);
+  const names = [...new Set(pairs.map(([environment]) => environment))];
+  return Object.fromEntries(names.map(name => [name, pairs.flatMap(([of, group]) => (of === name ? [group] : []))]));
+}
+
+function settingsFile({ family, region, environments }: RoleFacts, account: string): string {
   const settings = {
-    family: answers.get('family'),
-    region: answers.get('region'),
-    'role-to-assume': answers.get('role-to-assume'),
+    family,
+    region,
+    'role-to-assume': imagesRole(account, family),
+    'instance-profile': testProfile(family),
     checks: ['no-failed-units'],
-    environments,
+    environments: Object.fromEntries(
+      Object.entries(environments).map(([name, groups]) => [name, { groups, 'role-to-assume': rolloutRole(account, family, name) }]),
+    ),
   };
   return `# Settings of ami-action. https://github.com/org/ami-action/tree/v1/docs/reference\n${stringify(settings)}`;
 }
@@ -106,17 +109,16 @@ const workflows = (examples: string): readonly (readonly [path: string, content:
     .filter(file => readdirSync(examples).includes(file))
     .map(file => [`.github/workflows/${file}`, readFileSync(join(examples, file), 'utf8')]);
 
-function nextSteps(folder: string, answers: ReadonlyMap<string, string>): string {
-  const repository = repositoryOf(origin(folder)) || 'OWNER/REPOSITORY';
-  return [
+const nextSteps = (folder: string, repository: string): string =>
+  [
     '',
     'Next:',
-    `1. Create the role ${answers.get('role-to-assume')}: examples/delivery-role.yml with the subject of ${repository}.`,
+    `1. Create the roles, with the credentials of an admin: bash ${ROLE_SCRIPT}`,
     `2. Add your checks to ${relative(folder, join(folder, CONFIG_FILE))}.`,
-    '3. Create the GitHub environments, with required reviewers for prod.',
+    `3. Create the environments in https://github.com/${repository}/settings/environments, with required reviewers for prod.`,
     '4. Commit and push to main.',
+    '5. If a job fails, ask for the reason: npx ami-action doctor',
   ].join('\n');
-}
 
 function origin(folder: string): string {
   try {
