@@ -9,10 +9,10 @@ const AT_ONCE = 4;
 export const iamPermissions = (open: () => Promise<IAMClient>): Permissions => ({
   async simulate(role, asked) {
     const [{ SimulatePrincipalPolicyCommand }, iam] = await Promise.all([import('@aws-sdk/client-iam'), open()]);
-    const byResource = [...Map.groupBy(asked, ({ resource }) => resource)];
+    const resources = [...new Set(asked.map(({ resource }) => resource))];
     try {
-      const answers = await concurrently(byResource, AT_ONCE, async ([resource, permissions]) => {
-        const ActionNames = permissions.map(({ action }) => action);
+      const answers = await concurrently(resources, AT_ONCE, async resource => {
+        const ActionNames = asked.flatMap(permission => (permission.resource === resource ? [permission.action] : []));
         const command = new SimulatePrincipalPolicyCommand({
           PolicySourceArn: role,
           ActionNames,
