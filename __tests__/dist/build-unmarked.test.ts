@@ -11,6 +11,7 @@ import {
   labOfTests,
   leftovers,
   madeImages,
+  postOf,
   tagsIn,
   temporaryTags,
 } from './build-lab.ts';
@@ -47,8 +48,9 @@ const run = (account: string, files: Record<string, string>, more: Parameters<ty
 
 /** One image of the family without anything temporary, and nothing else. */
 function isWhole(account: string, id: string | undefined): void {
-  expect(madeImages(lab, undefined, account).map(image => image.id)).toEqual([id]);
-  expect(tagsIn(lab, id ?? '', undefined, account)).toMatchObject({ 'ami-action:family': 'web' });
+  const images = madeImages(lab, undefined, account);
+  expect(images.map(image => image.id)).toEqual([id]);
+  expect(tagsIn(lab, id ?? '', undefined, account)).toMatchObject({ Name: images[0]?.name, 'ami-action:family': 'web' });
   expect(temporaryTags(lab, id ?? '', undefined, account)).toEqual([]);
   expect(leftovers(lab, undefined, account)).toEqual([]);
 }
@@ -116,6 +118,41 @@ describe('a template without our variables', () => {
     expect(ran.errors.join()).toContain(`on ${join(ran.workspace, 'image.pkr.hcl')} line ${line}`);
     expect(ran.errors.join()).toContain(`Next: Fix line ${line} of`);
   });
+});
+
+test('the role that we ship is enough, which lets Packer create only what is tagged', async () => {
+  const role = readFileSync(join(import.meta.dirname, '..', '..', 'examples', 'delivery-role.yml'), 'utf8');
+  const parameters = {
+    ...{ Subject: 'repo:acme/web', Repository: 'acme/web', RepositoryId: '456789', Families: 'web' },
+    ...{ LaunchTemplates: 'lt-00000000000000000', ConsumerAccounts: '444455556666', Adopt: 'allow' },
+    VerdictKey: 'arn:aws:kms:eu-central-1:111122223333:key/verdicts',
+  };
+  lab.deploy(role, { stack: 'ami-web', parameters });
+  const ran = await build(lab, { files: bare(), with: { family: 'web', template: 'image.pkr.hcl' }, as: { role: 'ami-web-images' } });
+  expect(ran.errors).toEqual([]);
+  expect(tagsIn(lab, ran.outputs['ami-id'] ?? '')).toMatchObject({ 'ami-action:family': 'web' });
+});
+
+test('killed in a region that only Packer knows: post and the next run look in every region', async () => {
+  const account = newAccount();
+  const files = {
+    'image.pkr.hcl': `variable "where" { default = "eu-west-1,x" }\n${bare('region = split(",", var.where)[0]')['image.pkr.hcl']}`,
+  };
+  let child: ChildProcess | undefined;
+  const ran = await run(account, files, {
+    onStart: started => {
+      child = started;
+    },
+    onLine: line => {
+      if (child !== undefined && /Waiting for AMI to become ready/.test(line)) killRunner(child);
+    },
+  });
+  expect(ran.signal).toBe('SIGKILL');
+  expect(leftovers(lab, 'eu-west-1', account)).not.toEqual([]);
+  const post = await postOf(lab, ran, lab.environment({ account }));
+  expect(post.errors).toEqual([]);
+  expect(leftovers(lab, 'eu-west-1', account)).toEqual([]);
+  expect(madeImages(lab, 'eu-west-1', account)).toEqual([]);
 });
 
 describe('killed with its runner, at every call that creates something', () => {

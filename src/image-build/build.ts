@@ -87,11 +87,14 @@ async function readInputs(options: BuildOptions, intent: BuildPlan, own: BuildDe
   const { print, files, foundation } = await report.step('Compute the fingerprint', () =>
     fingerprintOf(options, intent, base, template, deps),
   );
+  const { regions } = template.facts;
   const plan = withInputs(intent, {
     fingerprint: print,
     base: base?.id,
-    regions: template.facts.regions,
-    otherRegions: template.texts.flatMap(ownRegions),
+    regions,
+    // Where only Packer knows the region, leftovers are looked for in all.
+    otherRegions:
+      regions === undefined ? await deps.inRegion({ region: options.region }).leftovers.regions() : template.texts.flatMap(ownRegions),
   });
   for (const warning of templateWarnings(template, options)) report.warn(warning);
   return { options, plan, print, files, foundation, template };

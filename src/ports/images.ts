@@ -141,6 +141,8 @@ export interface Capture {
 
 /** Resources that an interrupted build or validation did not remove. */
 export interface Leftovers {
+  /** The regions that are enabled for the account. */
+  regions(): Promise<readonly string[]>;
   /** Everything with this tag, and this value if given. Terminated instances are left out. */
   tagged(key: string, value?: string): Promise<readonly Leftover[]>;
   /** `busy`: another resource still uses it, try again. `held`: it was removed, and these snapshots were not. */

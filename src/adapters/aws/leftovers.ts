@@ -6,6 +6,7 @@ import {
   type DeleteSnapshotReturnCode,
   DeleteVolumeCommand,
   DeregisterImageCommand,
+  DescribeRegionsCommand,
   type EC2Client,
   type Filter,
   TerminateInstancesCommand,
@@ -15,6 +16,7 @@ import type { Tags } from '../../model/image.ts';
 import type { Leftover, Leftovers } from '../../ports/images.ts';
 import { listInstances, listTags, MOST_FILTER_VALUES } from './ec2.ts';
 import { asExpected, codeOf, isCode } from './errors.ts';
+import { listed } from './pages.ts';
 
 type Kind = Leftover['kind'];
 
@@ -33,6 +35,11 @@ const KINDS: ReadonlySet<string> = new Set<Kind>([
 const IN_BIN = 'aws:recycle-bin:resource-in-bin';
 
 export const ec2Leftovers = (ec2: EC2Client): Leftovers => ({
+  // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeRegions.html
+  async regions() {
+    const { Regions } = await ec2.send(new DescribeRegionsCommand({})).catch(asExpected('list the regions (ec2:DescribeRegions)'));
+    return listed(Regions).flatMap(({ RegionName }) => RegionName ?? []);
+  },
   async tagged(key, value) {
     const filters = [{ Name: 'key', Values: [key] }, ...(value === undefined ? [] : [{ Name: 'value', Values: [value] }])];
     const marked = (await tagLines(ec2, filters)).filter(({ kind }) => KINDS.has(kind));
