@@ -111,7 +111,7 @@ function givenVariables(
 /** `texts`: variables of a JSON template are strings. It splits a list at commas, and has no maps. */
 function offeredVariables(
   {
-    options: { region, regions, instanceType },
+    options: { region, regions, instanceType, appPaths },
     plan: { name, base, runTags, tags: planned, scheme },
     template: { variables, facts },
   }: Pick<Inputs, 'options' | 'plan' | 'template'>,
@@ -119,14 +119,15 @@ function offeredVariables(
 ) {
   const further = regions.filter(other => other !== region);
   const isRequired = variables.some(variable => variable.name === facts.names.ami_regions && !variable.isOptional);
-  const isIncrement = tagKey(scheme, 'built-on') in planned;
+  // A template may use the name for something else.
+  const incremental = appPaths.length === 0 ? undefined : tagKey(scheme, 'built-on') in planned;
   const copies = further.length > 0 || isRequired ? further : undefined;
   return {
     ami_name: name,
     source_ami: base,
     region,
     instance_type: instanceType,
-    incremental: tags === 'texts' ? String(isIncrement) : isIncrement,
+    incremental: tags === 'texts' ? incremental?.toString() : incremental,
     ...(tags === 'texts' ? { ami_regions: copies?.join(',') } : { ami_tags: plain(tags), run_tags: plain(runTags), ami_regions: copies }),
   };
 }
