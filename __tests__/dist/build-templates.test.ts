@@ -206,7 +206,7 @@ describe('a template with credentials of its own', () => {
 
   const foreign = bare(`assume_role { role_arn = "${ROLE}" }`);
   const OTHER = '444455556666';
-  const there = { 'template-role': ROLE, 'allowed-account-ids': OTHER, rebuild: 'max-age:7d' };
+  const there = { 'template-role': ROLE, 'allowed-account-ids': `111122223333,${OTHER}`, rebuild: 'max-age:7d' };
 
   test('is followed with "template-role": the image is found, tagged, and found again in that account', async () => {
     const before = madeImages(lab).length;
@@ -242,7 +242,7 @@ describe('a template with credentials of its own', () => {
   });
 
   test('with "template-role" of another account is refused, or ends within "timeout" where only Packer knows the role', async () => {
-    const wrong = { 'template-role': 'arn:aws:iam::555566667777:role/other', rebuild: 'always', timeout: '2m' };
+    const wrong = { 'template-role': 'arn:aws:iam::555566667777:role/other', rebuild: 'always', timeout: '30m' };
     const refused = await run('lost', foreign, wrong);
     expect(refused.errors.join()).toContain(
       `The template assumes ${ROLE} in amazon-ebs.own, and "template-role" is of another account\nNo changes were made.`,
@@ -328,9 +328,58 @@ describe('a template that Packer checks', () => {
   });
 });
 
-test('sharing before validation is a warning', async () => {
-  const ran = await run('public', bare('ami_groups = ["all"]'), { 'dry-run': 'true' });
-  expect(ran.warnings.join()).toContain('The template shares its images before they are validated: ami_groups = all (amazon-ebs.own).');
+describe('a warning with its fix', () => {
+  const warned = async (source: string, more: Record<string, string> = { 'dry-run': 'true' }) =>
+    (await run('warned', bare(source), more)).warnings;
+
+  test('for sharing before validation, and for a flag that removes the old image first', async () => {
+    const found = await warned('ami_groups = ["all"]\n  force_deregister = true');
+    expect(found).toContain(
+      'The template shares its images before they are validated: ami_groups = all (amazon-ebs.own). Remove it, and use mode share after validate.',
+    );
+    expect(found.join()).toContain(
+      'force_deregister or force_delete_snapshot: Packer removes the old image of that name before the new one exists. Remove the flag',
+    );
+  });
+
+  test('for SSH from everywhere, and not where the template restricts it', async () => {
+    const open =
+      'Every address may reach the build instance by SSH (amazon-ebs.own). Set temporary_security_group_source_public_ip = true, temporary_security_group_source_cidrs, or ssh_interface = "session_manager".';
+    expect(await warned('')).toContain(open);
+    expect(await warned('temporary_security_group_source_cidrs = ["0.0.0.0/0"]')).toContain(open);
+    expect(await warned('temporary_security_group_source_cidrs = ["10.0.0.0/8"]')).not.toContain(open);
+  });
+
+  test('for a base image without the SSM Agent, and not where a script installs it', async () => {
+    const missing =
+      'The base image has no SSM Agent, and nothing in the template installs it: mode validate needs it. Install amazon-ssm-agent in a provisioner.';
+    expect(await warned('')).toContain(missing);
+    const script = 'build {\n  sources = ["source.amazon-ebs.own"]\n  provisioner "shell" {\n    script = "agent.sh"\n  }\n}';
+    const files = { ...bare('', script), 'agent.sh': 'apt-get install amazon-ssm-agent\n' };
+    expect((await run('warned', files, { 'dry-run': 'true' })).warnings).not.toContain(missing);
+  });
+
+  test('for an image that is not encrypted, unless the template means it', async () => {
+    const ran = await run('warned', bare());
+    expect(ran.warnings).toContain(
+      `${ran.outputs['ami-id']} is not encrypted, and the template does not say so. Set encrypt_boot = true, or false if it is meant.`,
+    );
+    expect((await warned('encrypt_boot = false', {})).join()).not.toContain('is not encrypted');
+  });
+});
+
+test('a source that makes volumes alone: what it made is under "Left behind", and stays', async () => {
+  const files = bare(
+    'ebs_volumes {\n    device_name = "/dev/xvdf"\n    volume_size = 1\n    volume_type = "gp3"\n    delete_on_termination = false\n  }',
+  );
+  const text = files['image.pkr.hcl']?.replace(/ami_name.*/, '').replaceAll('amazon-ebs', 'amazon-ebsvolume') ?? '';
+  const ran = await run('volumes', { 'image.pkr.hcl': text });
+  expect(ran.outputs['outcome']).toBe('rejected');
+  expect(ran.errors.join()).toMatch(
+    /Packer succeeded, but produced no AMI\.\nLeft behind:\n- vol-[0-9a-f]+ in eu-central-1, which amazon-ebsvolume\.own makes: it is kept/,
+  );
+  const [id = ''] = /vol-[0-9a-f]+/.exec(ran.errors.join()) ?? [];
+  expect(leftovers(lab)).toEqual([id]);
 });
 
 test('killed while a template without our variables makes its image: post finds image and instance by their IDs', async () => {
@@ -349,6 +398,7 @@ test('killed while a template without our variables makes its image: post finds 
   const ended = await postOf(lab, ran);
   expect(ended.errors).toEqual([]);
   expect(ended.log).toMatch(/Removed image ami-/);
+  expect((await postOf(lab, ran)).log).toMatch(/Packer created i-[0-9a-f]+, ami-[0-9a-f]+, which no longer exist in eu-central-1\./);
   expect(ended.log).toMatch(/Removed instance i-/);
   expect(ended.log).not.toContain('No leftovers');
 });

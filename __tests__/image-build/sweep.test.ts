@@ -89,3 +89,37 @@ test('snapshots that could not be deleted with their image are named', async () 
     'Snapshot snap-1 (missing-permissions; UnauthorizedOperation) in eu-central-1 could not be deleted with the image.',
   );
 });
+
+test.each<[string, { tags?: Record<string, string>; launchedAt?: number; isTagged?: boolean }, boolean]>([
+  ['that has the tag of the build', { tags: { 'x:build': 'b1' } }, true],
+  ['without a tag, where everything of the build has it', {}, false],
+  ['without a tag, where the template takes none', { isTagged: false }, true],
+  ['of another build', { tags: { 'x:build': 'b2' }, isTagged: false }, false],
+  ['that ran before the build', { tags: {}, launchedAt: 1, isTagged: false }, false],
+])('an instance whose ID Packer, or a provisioner, printed: %s', async (_, { tags = {}, launchedAt = 20, isTagged = true }, isRemoved) => {
+  const removed: string[] = [];
+  const instance = { id: 'i-0123456789abcdef0', state: 'running', tags, launchedAt: new Date(launchedAt) };
+  const ports = {
+    images: { find: async () => [] },
+    instances: { get: async () => (removed.length > 0 ? undefined : instance) },
+    leftovers: {
+      tagged: async () => [],
+      remove: async ({ id }: { id: string }) => {
+        removed.push(id);
+        return 'asked' as const;
+      },
+    },
+  };
+  let now = 0;
+  const clock = {
+    now: () => now,
+    sleep: async (ms: number) => {
+      now += ms;
+    },
+  };
+  const report = { info: () => undefined, warn: () => undefined, debug: () => undefined };
+  const deps = { inRegion: () => ports, clock, report } as unknown as Parameters<typeof sweepBuild>[1];
+  const entry = { kind: 'build' as const, regions: ['eu-central-1'], name: 'web-1', familyKey: 'x:family', since: 10 };
+  await sweepBuild({ ...entry, tags: { 'x:build': 'b1' }, isTagged, created: [instance.id] }, deps, { excluded: [] });
+  expect(removed).toEqual(isRemoved ? [instance.id] : []);
+});

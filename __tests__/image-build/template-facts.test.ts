@@ -126,3 +126,35 @@ test('sharing is found in literals and variables', () => {
   const text = source('ami_groups = ["all"]\nami_users = var.users\nsnapshot_users = []', 'variable "users" {\n  default = ["1"]\n}');
   expect(facts(text).sharing).toEqual(['ami_groups = all (amazon-ebs.web)', 'ami_users = 1 (amazon-ebs.web)']);
 });
+
+test.each<[string, string, boolean]>([
+  ['Packer opens it by default', '', true],
+  ['a variable that only Packer knows may restrict it', 'temporary_security_group_source_public_ip = var.x', false],
+  ['a flag that is off', 'temporary_security_group_source_public_ip = false', true],
+  ['a group of its own', 'security_group_id = "sg-1"', false],
+  ['groups that it finds', 'security_group_filter {\n  filters = { name = "x" }\n}', false],
+  ['addresses', 'temporary_security_group_source_cidrs = ["10.0.0.0/8"]', false],
+  ['every address, as written', 'temporary_security_group_source_cidrs = ["10.0.0.0/8", "0.0.0.0/0"]', true],
+  ['Session Manager', 'ssh_interface = "session_manager"', false],
+  ['WinRM', 'communicator = "winrm"', false],
+])('SSH from everywhere: %s', (_, body, isOpen) => {
+  expect(facts(source(body)).openToAll).toEqual(isOpen ? ['amazon-ebs.web'] : []);
+});
+
+test('spot instances, owners of base images and what is encrypted by chance are read', () => {
+  const text = source(
+    'spot_price = var.price\nencrypt_boot = false\nsource_ami_filter {\n  owners = ["136693071363"]\n}',
+    'variable "price" {\n  default = "auto"\n}',
+  );
+  expect(facts(text)).toMatchObject({ spot: ['amazon-ebs.web'], baseOwners: ['136693071363'], encryptedByChance: [] });
+  expect(facts(source('spot_price = "0"'))).toMatchObject({ spot: [], baseOwners: [], encryptedByChance: ['amazon-ebs.web'] });
+  const volume = 'launch_block_device_mappings {\n  device_name = "/dev/xvda"\n  encrypted = true\n}';
+  expect(facts(source(volume)).encryptedByChance).toEqual([]);
+});
+
+test('a builder of JSON is the only one without others and without post-processors', () => {
+  const json = (more: object) => facts(JSON.stringify({ builders: [{ type: 'amazon-ebs', name: 'web' }], ...more })).soleBuilder;
+  expect(json({})).toBe('web');
+  expect(json({ 'post-processors': [{ type: 'manifest' }] })).toBeUndefined();
+  expect(json({ builders: [{ type: 'amazon-ebs' }, { type: 'amazon-ebs', name: 'b' }] })).toBeUndefined();
+});
