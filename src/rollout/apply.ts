@@ -14,10 +14,11 @@ import {
   throwIfReplaced,
   writeCandidate,
 } from './pointer.ts';
-import { forEachSequential, type RegionPlan, type RegionResult, withRegion } from './region-plans.ts';
+import { forEachSequential, type RegionResult, withRegion } from './region-plans.ts';
 import { failureTitle } from './report.ts';
 import { type GroupRollouts, versionDescription } from './roll-groups.ts';
 import { type Check, formatGroups, rollOutRegions } from './roll-regions.ts';
+import type { RegionPlan } from './rollout-spec.ts';
 import type { RolloutDeps } from './rollout-state.ts';
 import { verifySteadyState } from './steady-state.ts';
 import { collectFailure } from './undo.ts';
@@ -54,17 +55,16 @@ export async function applyPlans(plans: readonly RegionPlan[], deps: RolloutDeps
       await hooks.undo();
       await removeCandidates(plans);
     };
-    const promotions = plans.map(({ promotion }) => promotion);
-    const thrown = await withLeftovers(failure, promotions, leftovers, undo);
+    const thrown = await withLeftovers(failure, plans, leftovers, undo);
     throw isInProgress(failure)
       ? thrown
-      : withDetails(thrown, { title: failureTitle(plans, !isReplaced(failure) && isReverted(promotions, leftovers)) });
+      : withDetails(thrown, { title: failureTitle(plans, !isReplaced(failure) && isReverted(plans, leftovers)) });
   }
   const rolled = plans.map((plan, i) => ({ ...plan, rollouts: rollouts[i] as GroupRollouts, moved: rollouts[i]?.moved, conflict: false }));
   const pending = rollouts.some(({ moving }) => moving);
   // If this fails the candidate is kept: it shows a rollback where to go.
   if (!pending) await verifyRegions(rolled, hooks);
-  if (!pending) await forEachSequential(rolled.filter(takesPart), ({ promotion, aws }) => throwIfReplaced(promotion, aws));
+  if (!pending) await forEachSequential(rolled.filter(takesPart), plan => throwIfReplaced(plan, plan.aws));
   if (!pending) await settle(rolled, hooks);
   return rolled.map(({ region, rollouts: { groups }, moved }) => ({ region, results: groups, moved: pending ? undefined : moved }));
 }
@@ -77,7 +77,7 @@ export const refreshesOf = (results: readonly RegionResult[]) =>
 
 async function verifyRegions(regions: readonly RolledRegion[], { check }: Hooks): Promise<void> {
   try {
-    await forEachSequential(regions, ({ promotion, region, deps, aws }) => verifySteadyState(promotion, check?.(region), deps, aws));
+    await forEachSequential(regions, plan => verifySteadyState(plan, check?.(plan.region)));
   } catch (failure) {
     if (regions.length === 1) throw failure;
     const lines = regions.flatMap(region =>
@@ -99,7 +99,7 @@ async function settle(regions: readonly RolledRegion[], hooks: Hooks): Promise<v
     const replaced = (await removeCandidates(regions)).find(each => each !== undefined);
     if (replaced !== undefined) throw replaced;
   } catch (failure) {
-    const states = regions.map(region => ({ ...region, groups: region.rollouts.groups, moved: region.moved !== undefined }));
+    const states = regions.map(region => ({ ...region, results: region.rollouts.groups, moved: region.moved !== undefined }));
     throw notSettled(failure, states);
   }
 }
@@ -111,10 +111,10 @@ async function movePointers(regions: readonly RolledRegion[]): Promise<void> {
   const [first] = open;
   if (first !== undefined && open.length > 1) await first.deps.report.step('Check every pointer', () => checkPointers(open));
   for (const region of open) {
-    const { promotion, deps, aws } = region;
+    const { pointer, deps, aws } = region;
     try {
-      const move = () => movePointer(promotion, deps, aws);
-      region.moved = await withRegion(region, () => deps.report.step(`Move ${promotion.pointer.name}`, move));
+      const move = () => movePointer(region, deps, aws);
+      region.moved = await withRegion(region, () => deps.report.step(`Move ${pointer.name}`, move));
     } catch (failure) {
       region.conflict = failure instanceof RejectedError;
       throw isInProgress(failure) ? failure : await revertMoved(failure, open);
@@ -124,7 +124,7 @@ async function movePointers(regions: readonly RolledRegion[]): Promise<void> {
 
 async function checkPointers(regions: readonly RolledRegion[]): Promise<void> {
   for (const region of regions) {
-    const check = async () => throwIfChanged(region.promotion, await region.aws.parameters.read(region.promotion.pointer.name));
+    const check = async () => throwIfChanged(region, await region.aws.parameters.read(region.pointer.name));
     await withRegion(region, check).catch((failure: unknown) => {
       region.conflict = failure instanceof RejectedError;
       throw failure;
@@ -136,9 +136,9 @@ async function checkPointers(regions: readonly RolledRegion[]): Promise<void> {
 async function revertMoved(failure: unknown, regions: readonly RolledRegion[]): Promise<unknown> {
   const leftovers: string[] = [];
   for (const region of regions.filter(({ moved }) => moved?.changed)) {
-    const { promotion, deps, aws } = region;
+    const { pointer, deps, aws } = region;
     const revert = async () => {
-      await deps.report.step(`Restore ${promotion.pointer.name}`, () => revertPointer(promotion, deps, aws));
+      await deps.report.step(`Restore ${pointer.name}`, () => revertPointer(region, deps, aws));
       region.moved = undefined;
     };
     leftovers.push(...(await collectFailure(revert, `${region.region}: the pointer could not be restored`)));
@@ -147,35 +147,34 @@ async function revertMoved(failure: unknown, regions: readonly RolledRegion[]): 
 }
 
 /** A region that already runs the image gets no candidate: the next run would take it for unfinished and revert it. */
-const takesPart = ({ several, promotion }: RegionPlan): boolean =>
-  !several || promotion.pointer.candidate !== undefined || !isUpToDate(promotion);
+const takesPart = (plan: RegionPlan): boolean => !plan.several || plan.pointer.candidate !== undefined || !isUpToDate(plan);
 
-const writeCandidateIn = ({ promotion, deps, aws }: RegionPlan): Promise<void> =>
-  deps.report.step(`Write ${promotion.image.id} to ${candidateName(promotion.pointer.name)}`, () => writeCandidate(promotion, deps, aws));
+const writeCandidateIn = (plan: RegionPlan): Promise<void> =>
+  plan.deps.report.step(`Write ${plan.image.id} to ${candidateName(plan.pointer.name)}`, () => writeCandidate(plan, plan.deps, plan.aws));
 
 /** Home last: its candidate decides where an interrupted rollback continues. */
 const removeCandidates = (plans: readonly RegionPlan[]) =>
-  forEachSequential(plans.filter(takesPart).reverse(), ({ promotion, deps, aws }) => removeOwnCandidate(promotion, deps, aws));
+  forEachSequential(plans.filter(takesPart).reverse(), plan => removeOwnCandidate(plan, plan.deps, plan.aws));
 
 /** Removing a blocker may change what a group runs, so the region is planned again. */
 async function withBlockersCleared(plan: RegionPlan, leftovers: Leftovers): Promise<RegionPlan> {
-  const { promotion, deps, aws, region, several } = plan;
-  if (promotion.groups.every(({ blocker }) => blocker === undefined)) return plan;
+  const { deps, aws, region, several, roll, groups } = plan;
+  if (groups.every(({ blocker }) => blocker === undefined)) return plan;
   const cleared: string[] = [];
   const way = {
-    ...{ deps, aws, cleared, timeoutSeconds: promotion.roll.rollTimeout },
-    versionDescription: versionDescription(promotion, deps),
+    ...{ deps, aws, cleared, timeoutSeconds: roll.rollTimeout },
+    versionDescription: versionDescription(plan),
     async confirm() {
-      throwIfChanged(promotion, await aws.parameters.read(promotion.pointer.name));
-      await throwIfReplaced(promotion, aws);
+      throwIfChanged(plan, await aws.parameters.read(plan.pointer.name));
+      await throwIfReplaced(plan, aws);
     },
   };
   await deps.report
-    .step('Clear blockers', () => clearBlockers(promotion.groups, way))
+    .step('Clear blockers', () => clearBlockers(groups, way))
     .finally(() => leftovers.cleared.push(...cleared.map(line => (several ? `${region}: ${line}` : line))));
-  const again = { ...plan, promotion: await planPromotion(promotion, aws) };
+  const again = { ...plan, ...(await planPromotion(plan, aws)) };
   throwIfRefused([again]);
   // Waiting for another rollout may have taken long.
-  await throwIfReplaced(again.promotion, aws);
+  await throwIfReplaced(again, aws);
   return again;
 }

@@ -1,10 +1,9 @@
 import { AccessError, RejectedError, UnreachableError, withDetails } from '../kit/errors.ts';
 import { candidateName } from '../model/pointer.ts';
 import { indeterminate, isInProgress, nextOf, RESUME, ROLL_BACK_THE_REST } from './indeterminate.ts';
-import type { Promotion } from './plan.ts';
 import { isCandidate, isReplaced } from './pointer.ts';
-import type { RegionPlan } from './region-plans.ts';
 import type { GroupResult } from './roll-group.ts';
+import type { RegionPlan } from './rollout-spec.ts';
 import { collectFailure } from './undo.ts';
 
 export interface Leftovers {
@@ -17,22 +16,22 @@ export interface Leftovers {
 /** The candidate is removed only when everything is reverted: it shows the next run, and a rollback, where this one started. */
 export async function withLeftovers(
   failure: unknown,
-  promotions: readonly Promotion[],
+  plans: readonly RegionPlan[],
   { cleared, remaining }: Leftovers,
   undo: () => Promise<void>,
 ): Promise<unknown> {
-  const [promotion] = promotions;
-  if (promotion === undefined) return failure;
-  const candidate = candidateName(promotion.pointer.name);
+  const [home] = plans;
+  if (home === undefined) return failure;
+  const candidate = candidateName(home.pointer.name);
   if (isReplaced(failure)) return withDetails(failure, { leftovers: cleared });
   if (isInProgress(failure))
     return withDetails(failure, {
       leftovers: [...cleared, `${candidate} keeps the image from being pruned until the rollout has finished`],
     });
-  const unfinished = [...new Set(promotions.flatMap(earlierRollouts))];
-  if (!isReverted(promotions, { remaining })) {
+  const unfinished = [...new Set(plans.flatMap(earlierRollouts))];
+  if (!isReverted(plans, { remaining })) {
     const next =
-      promotion.operation === 'promote'
+      home.operation === 'promote'
         ? `${ROLL_BACK_THE_REST} Or fix the cause and run the job again.`
         : 'Fix the cause and run the job again: it continues this rollback.';
     const leftovers = [...cleared, ...unfinished, `${candidate} is kept: it shows the next run where this one started`];
@@ -43,18 +42,18 @@ export async function withLeftovers(
 }
 
 /** Every group runs what it did before. */
-export const isReverted = (promotions: readonly Promotion[], { remaining }: Pick<Leftovers, 'remaining'>): boolean =>
-  remaining.length === 0 && promotions.flatMap(earlierRollouts).length === 0;
+export const isReverted = (plans: readonly RegionPlan[], { remaining }: Pick<Leftovers, 'remaining'>): boolean =>
+  remaining.length === 0 && plans.flatMap(earlierRollouts).length === 0;
 
 /** Another unfinished operation before this one, so that the groups may differ from the pointer. */
-function earlierRollouts(promotion: Promotion): readonly string[] {
-  const { candidate, current } = promotion.pointer;
-  if (candidate === undefined || candidate.value === current?.value || isCandidate(promotion)) return [];
+function earlierRollouts(plan: RegionPlan): readonly string[] {
+  const { candidate, current } = plan.pointer;
+  if (candidate === undefined || candidate.value === current?.value || isCandidate(plan)) return [];
   return [`an unfinished rollout of ${candidate.value} by an earlier run`];
 }
 
-export interface RegionState extends Pick<RegionPlan, 'region' | 'several' | 'promotion'> {
-  readonly groups: readonly GroupResult[];
+export interface RegionState extends Pick<RegionPlan, 'region' | 'several' | 'pointer' | 'image'> {
+  readonly results: readonly GroupResult[];
   readonly moved: boolean;
   /** Another process changed the pointer; the failure names what it holds. */
   readonly conflict: boolean;
@@ -64,20 +63,17 @@ export interface RegionState extends Pick<RegionPlan, 'region' | 'several' | 'pr
 export function notSettled(failure: unknown, regions: readonly RegionState[]): unknown {
   const forbidden = failure instanceof AccessError && !(failure instanceof UnreachableError);
   const known = forbidden || failure instanceof RejectedError;
-  const candidates = new Set(regions.map(({ promotion }) => `${candidateName(promotion.pointer.name)} is kept until the end`));
+  const candidates = new Set(regions.map(({ pointer }) => `${candidateName(pointer.name)} is kept until the end`));
   const leftovers = [...regions.flatMap(region => formatState(region, known)), ...candidates];
   return forbidden
     ? withDetails(failure, { leftovers, next: `${failure.next ?? 'Grant the permission.'} ${RESUME}` })
     : indeterminate(failure, leftovers, RESUME);
 }
 
-function formatState(
-  { region, several, promotion: { pointer, image }, groups, moved, conflict }: RegionState,
-  known: boolean,
-): readonly string[] {
+function formatState({ region, several, pointer, image, results, moved, conflict }: RegionState, known: boolean): readonly string[] {
   const old = `${known ? 'still names' : 'may still name'} ${pointer.current?.value ?? 'nothing'}`;
   const lines = [
-    ...groups.map(({ group }) => `${group} launches and runs ${image.id} (verified)`),
+    ...results.map(({ group }) => `${group} launches and runs ${image.id} (verified)`),
     ...(conflict ? [] : [`${pointer.name} ${moved ? `names ${image.id}` : old}`]),
   ];
   return several ? lines.map(line => `${region}: ${line}`) : lines;

@@ -1,13 +1,12 @@
 import { RejectedError } from '../kit/errors.ts';
 import type { Group } from '../model/group.ts';
 import type { Image } from '../model/image.ts';
-import { parseDescription, type RolloutOperation } from '../model/pointer.ts';
-import type { RegionClients } from '../ports/deps.ts';
-import { type FactPorts, readGroups } from './facts.ts';
+import { parseDescription } from '../model/pointer.ts';
+import { readGroups } from './facts.ts';
 import { readBefore } from './launched.ts';
 import type { PointerState } from './pointer.ts';
+import type { PromotionClients, Region, RegionPlan, RolloutSpec } from './rollout-spec.ts';
 import {
-  type Admission,
   architectureRefusals,
   familyRefusals,
   holdRefusals,
@@ -19,43 +18,15 @@ import {
 } from './rules/admission.ts';
 import { closedBy } from './rules/brakes.ts';
 import { type GroupPlan, planGroup } from './rules/plan.ts';
-import type { RolloutOptions } from './rules/settings.ts';
 import { terraformWarnings } from './rules/warnings.ts';
 
 /** What a promotion would do, read and decided before the first write. */
 
-export type PromotionClients = FactPorts & Pick<RegionClients, 'parameters'>;
-
-export interface PromotionOrder extends Admission {
-  readonly operation: RolloutOperation;
-  readonly image: Image;
-  readonly reason: string;
-  /** The image that the environment runs now. */
-  readonly was: string | undefined;
-  readonly pointer: PointerState;
-  readonly roll: RolloutOptions;
-  /** Groups that launch images of another family are taken over. */
-  readonly adoptGroups?: boolean;
-  readonly isHandPicked?: boolean;
-  /** A held environment is released. */
-  readonly release?: boolean;
-}
-
-export interface Promotion extends PromotionOrder {
-  readonly groups: readonly GroupPlan[];
-  readonly refusals: readonly string[];
-  /** Of the image; those of a group are in its plan. */
-  readonly warnings: readonly string[];
-  /** A person picked an older image, which stays until it is released. */
-  readonly held: boolean;
-  /** The image that this one replaces, where it could be read. */
-  readonly replaced: Image | undefined;
-  /** When a freeze or closed window ends. */
-  readonly opensAt: Date | undefined;
-}
+/** A region without its clients, as the plan sees it. */
+type PlannedRegion = Omit<RegionPlan, keyof Region | 'several' | 'deps'>;
 
 /** `listed`: all groups of the region, where they were read already. */
-export async function planPromotion(order: PromotionOrder, aws: PromotionClients, listed?: readonly Group[]): Promise<Promotion> {
+export async function planPromotion(order: RolloutSpec, aws: PromotionClients, listed?: readonly Group[]): Promise<PlannedRegion> {
   const { image, pointer, operation, scheme } = order;
   // AWS starts no refresh while an alarm rings, and then a rollback is needed most.
   const roll = operation === 'rollback' ? { ...order.roll, alarms: undefined } : order.roll;
@@ -118,27 +89,20 @@ const movedEarly = ({ current, history, candidate }: PointerState): Date | undef
     ? history.find(({ version }) => version === current.version)?.writtenAt
     : undefined;
 
-interface Planned {
-  readonly region?: string;
-  readonly promotion: Promotion;
-}
-
 /** Throws with the refusals of all regions. */
-export function throwIfRefused(plans: readonly Planned[]): void {
+export function throwIfRefused(plans: readonly RegionPlan[]): void {
   const [home] = plans;
-  const refusals = plans.flatMap(({ region, promotion }) =>
-    promotion.refusals.map(refusal => (plans.length > 1 ? `${region}: ${refusal}` : refusal)),
-  );
+  const refusals = plans.flatMap(plan => plan.refusals.map(refusal => (plans.length > 1 ? `${plan.region}: ${refusal}` : refusal)));
   const [first, ...rest] = refusals;
   if (home === undefined || first === undefined) return;
-  const { operation, image, environment } = home.promotion;
+  const { operation, image, environment } = home;
   const reasons = rest.length === 0 ? first : `${refusals.length} reasons:\n- ${refusals.join('\n- ')}`;
   throw new RejectedError(`Refused to ${operation === 'promote' ? 'promote' : 'roll back to'} ${image.id} in ${environment}: ${reasons}`, {
     unchanged: true,
-    outputs: home.promotion.opensAt === undefined ? {} : { opensAt: home.promotion.opensAt.toISOString() },
+    outputs: home.opensAt === undefined ? {} : { opensAt: home.opensAt.toISOString() },
   });
 }
 
 /** The pointer names the image, and every group runs it. */
-export const isUpToDate = ({ groups, pointer, image }: Promotion): boolean =>
+export const isUpToDate = ({ groups, pointer, image }: RegionPlan): boolean =>
   pointer.current?.value === image.id && groups.every(({ action, blocker }) => action === 'nothing' && blocker === undefined);

@@ -15,11 +15,12 @@ import { deploymentSettings, recordDeployment } from './deployment.ts';
 import { releaseAll } from './green-group.ts';
 import { guardSettings, liftVeto, readGuards } from './guards.ts';
 import { runInstanceChecks } from './instance-checks.ts';
-import { isUpToDate, type PromotionOrder, throwIfRefused } from './plan.ts';
+import { isUpToDate, throwIfRefused } from './plan.ts';
 import { readPointer, removeCandidate } from './pointer.ts';
-import { amiIdsOf, forEachSequential, planRegions, type Region, type RegionPlan, type RegionResult } from './region-plans.ts';
+import { amiIdsOf, forEachSequential, planRegions, type RegionResult } from './region-plans.ts';
 import { reportPlan, reportResult } from './report.ts';
 import type { Check } from './roll-regions.ts';
+import type { Region, RegionPlan, RolloutSpec } from './rollout-spec.ts';
 import { withGroupNames } from './rules/group-names.ts';
 import { throwIfUnfit } from './rules/preferences.ts';
 import { rolloutSettings } from './rules/settings.ts';
@@ -87,9 +88,9 @@ export async function run(given: PromoteInputs, deps: PromoteDeps) {
   // Only when the image runs: after a failed promotion the next push must still find the veto.
   const after = async () => {
     if (!inputs.liftVeto) return;
-    await forEachSequential(plans, ({ promotion, aws }) => liftVeto({ ...promotion, imageId: promotion.image.id }, aws));
+    await forEachSequential(plans, plan => liftVeto({ ...plan, imageId: plan.image.id }, plan.aws));
   };
-  if (plans.every(({ promotion }) => isUpToDate(promotion))) {
+  if (plans.every(isUpToDate)) {
     report.info(`${inputs.environment} already runs ${image.id}. Nothing to do.`);
     await after();
     await finishEarlierRun(plans, check);
@@ -109,7 +110,7 @@ export async function run(given: PromoteInputs, deps: PromoteDeps) {
 
 const orderOf =
   (inputs: PromoteInputs, home: Image, homeReason: string, deps: PromoteDeps) =>
-  async (image: Image, { region, aws }: Region): Promise<PromotionOrder> => {
+  async (image: Image, { region, aws }: Region): Promise<RolloutSpec> => {
     const query = { ...inputs, architecture: image.architecture };
     // Guards are about the origin of the image, so they are read in the home region only.
     const guarding = image === home ? readGuards(query, image, deps) : {};
@@ -143,11 +144,11 @@ const isHandPicked = ({ image }: PromoteInputs, { run }: PromoteDeps): boolean =
 
 /** An earlier run moved the pointers and ended before it removed the candidates. */
 async function finishEarlierRun(plans: readonly RegionPlan[], check: Check | undefined): Promise<void> {
-  const open = plans.filter(({ promotion }) => promotion.pointer.candidate !== undefined);
-  await forEachSequential(open, async ({ promotion, region, deps, aws }) => {
-    await verifySteadyState(promotion, check?.(region), deps, aws);
-    await releaseAll(promotion.groups, { aws });
-    await removeCandidate(promotion.pointer, aws);
+  const open = plans.filter(({ pointer }) => pointer.candidate !== undefined);
+  await forEachSequential(open, async plan => {
+    await verifySteadyState(plan, check?.(plan.region));
+    await releaseAll(plan.groups, plan);
+    await removeCandidate(plan.pointer, plan.aws);
   });
 }
 
@@ -158,7 +159,7 @@ async function toCheck({ checks, checksTimeout: seconds }: PromoteInputs, deps: 
 }
 
 function outputsOf(plans: readonly RegionPlan[], { changed, results = [] }: { changed: boolean; results?: readonly RegionResult[] }) {
-  const [home] = plans.map(({ promotion }) => promotion);
+  const [home] = plans;
   return {
     amiId: home?.image.id,
     amiIds: amiIdsOf(plans),

@@ -5,32 +5,21 @@ import type { Image } from '../model/image.ts';
 import type { Reporter } from '../ports/deps.ts';
 import { type EquivalentImageQuery, findEquivalentImage } from '../selection/select-image.ts';
 import { regionPrefix } from './indeterminate.ts';
-import { type Promotion, type PromotionClients, type PromotionOrder, planPromotion } from './plan.ts';
+import { planPromotion } from './plan.ts';
 import type { Moved } from './pointer.ts';
 import type { GroupResult } from './roll-group.ts';
+import type { PromotionClients, Region, RegionPlan, RolloutSpec } from './rollout-spec.ts';
 import type { RolloutDeps } from './rollout-state.ts';
 import { activeGroup } from './rules/group-pair.ts';
 import type { RolloutOptions } from './rules/settings.ts';
 
 /** An environment may live in several regions. Each has its own pointer, its own groups, and its own copy of the image. */
 
-export interface RegionPlan extends Region {
-  /** Other regions take part, so every line names its region. */
-  readonly several: boolean;
-  readonly deps: RolloutDeps;
-  readonly promotion: Promotion;
-}
-
 export interface RegionResult {
   readonly region: string;
   readonly results: readonly GroupResult[];
   /** Undefined: the rollout is in progress, and this run does not wait for it. */
   readonly moved: Moved | undefined;
-}
-
-export interface Region {
-  readonly region: string;
-  readonly aws: PromotionClients;
 }
 
 type RegionInputs = EquivalentImageQuery & RolloutOptions & { readonly region: string; readonly regions: readonly string[] };
@@ -41,7 +30,7 @@ export async function planRegions(
   inputs: RegionInputs,
   image: Image,
   deps: RegionDeps,
-  orderIn: (image: Image, region: Region) => Promise<PromotionOrder>,
+  orderIn: (image: Image, region: Region) => Promise<RolloutSpec>,
   imageIn: (region: Region) => Promise<Image | undefined> = async () => undefined,
 ): Promise<readonly RegionPlan[]> {
   const regions = regionsOf(inputs).map(region => ({ region, aws: deps.inRegion({ region }) }));
@@ -50,9 +39,9 @@ export async function planRegions(
   const assigned = several ? await assignGroups(inputs, regions) : [];
   const plan = async (region: Region, i: number) => {
     const order = await orderIn(images[i] ?? image, region);
-    const promotion = await planPromotion({ ...order, roll: assigned[i]?.inputs ?? inputs }, region.aws, assigned[i]?.listed);
+    const planned = await planPromotion({ ...order, roll: assigned[i]?.inputs ?? inputs }, region.aws, assigned[i]?.listed);
     const own = several ? { ...deps, report: regionReporter(region.region, deps.report) } : deps;
-    return { ...region, several, deps: own, promotion };
+    return { ...planned, ...region, several, deps: own };
   };
   return Promise.all(regions.map((region, i) => withRegion({ ...region, several }, () => plan(region, i))));
 }
@@ -147,5 +136,4 @@ export async function forEachSequential<P extends RegionPlan, T>(
 }
 
 /** The output `ami-ids`: one image under several IDs. */
-export const amiIdsOf = (plans: readonly RegionPlan[]) =>
-  Object.fromEntries(plans.map(({ region, promotion }) => [region, promotion.image.id]));
+export const amiIdsOf = (plans: readonly RegionPlan[]) => Object.fromEntries(plans.map(({ region, image }) => [region, image.id]));

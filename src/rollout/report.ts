@@ -1,8 +1,8 @@
 import { formatDuration } from '../kit/format.ts';
 import { code, details, table, text } from '../kit/markdown.ts';
 import type { Reporter } from '../ports/deps.ts';
-import type { Promotion } from './plan.ts';
-import type { RegionPlan, RegionResult } from './region-plans.ts';
+import type { RegionResult } from './region-plans.ts';
+import type { RegionPlan } from './rollout-spec.ts';
 import { formatAction, formatGroupState, formatLaunchUses, formatRevert } from './rules/format.ts';
 import { compareLink, groupLink, imageLink, nameOf, parameterLink, versionCell, versionOf } from './rules/format-image.ts';
 import type { GroupPlan } from './rules/plan.ts';
@@ -12,7 +12,7 @@ import type { GroupPlan } from './rules/plan.ts';
 const joined = (parts: readonly (string | undefined)[]): string => parts.filter(part => part !== undefined && part !== '').join('\n\n');
 
 /** `web 1.0.0`, or the ID of an image without tags. */
-const wasOf = ({ was, replaced, scheme }: Promotion): string | undefined =>
+const wasOf = ({ was, replaced, scheme }: RegionPlan): string | undefined =>
   replaced !== undefined && replaced.id === was ? nameOf(replaced, scheme) : was;
 
 /** Open for a dry run; the result of a real run stands above the folded plan. */
@@ -20,28 +20,28 @@ export function reportPlan(plans: readonly RegionPlan[], { isDryRun }: { readonl
   for (const plan of plans) reportRegionPlan(plan, isDryRun);
 }
 
-function reportRegionPlan({ promotion, region, several, deps }: RegionPlan, isDryRun: boolean): void {
-  const { info, warn, summary } = deps.report;
-  const { image, reason, environment, groups, pointer, operation, scheme, warnings } = promotion;
-  const was = wasOf(promotion);
+function reportRegionPlan(plan: RegionPlan, isDryRun: boolean): void {
+  const { info, warn, summary } = plan.deps.report;
+  const { image, reason, environment, groups, pointer, operation, scheme, warnings } = plan;
+  const was = wasOf(plan);
   const moves =
     pointer.current?.value === image.id
       ? `already names ${image.id}`
       : `moves from ${pointer.current?.value ?? 'nothing'} when all groups are verified`;
   const verb = operation === 'promote' ? 'Promote' : 'Roll back to';
-  info(`${verb} ${nameOf(image, scheme)} (${image.id}) in ${environment}: ${reason}; replaces ${promotion.was ?? 'nothing'}`);
+  info(`${verb} ${nameOf(image, scheme)} (${image.id}) in ${environment}: ${reason}; replaces ${plan.was ?? 'nothing'}`);
   for (const group of groups) reportGroup(group, info);
   info(`${pointer.name}: ${moves}`);
   for (const warning of warnings) warn(warning);
   for (const group of groups) for (const warning of group.warnings) warn(`${group.facts.group.name}: ${warning}`);
   const body = joined([
-    `${code(image.id)}: ${text(reason)}. Replaces ${promotion.was === undefined ? 'nothing' : code(promotion.was)}.`,
+    `${code(image.id)}: ${text(reason)}. Replaces ${plan.was === undefined ? 'nothing' : code(plan.was)}.`,
     groups.length === 0 ? '' : table(['Group', 'Now', 'Action', 'Reason', 'On failure', 'About'], groups.map(planRow)),
     `${code(pointer.name)} ${text(moves)}.`,
     ...warnings.map(warning => `- ⚠️ ${text(warning)}`),
     ...groups.flatMap(group => group.warnings.map(warning => `- ⚠️ ${code(group.facts.group.name)}: ${text(warning)}`)),
   ]);
-  const where = several ? ` (${region})` : '';
+  const where = plan.several ? ` (${plan.region})` : '';
   const goes = `${environment} would ${operation === 'promote' ? 'go' : 'go back'}${was === undefined ? '' : ` from ${was}`} to ${nameOf(image, scheme)}`;
   const dry = joined([`### 🔍 Dry run: ${text(goes)}${where}`, 'No changes were made.', body]);
   summary(isDryRun ? dry : details(`Plan: ${verb.toLowerCase()} ${nameOf(image, scheme)} in ${environment}${where}`, body));
@@ -69,8 +69,7 @@ export function reportResult(plans: readonly RegionPlan[], results: readonly Reg
 }
 
 function reportRegionResult(plan: RegionPlan, result: RegionResult, since: number): void {
-  const { promotion, deps, region } = plan;
-  const { image, pointer, scheme, replaced, was, operation } = promotion;
+  const { image, pointer, scheme, replaced, was, operation, deps, region } = plan;
   const rows = result.results.map(({ group, from, to, status, refresh }) => [
     ...[groupLink(group, region), code(from), code(to), text(status)],
     refresh === undefined ? '' : code(refresh),
@@ -93,27 +92,27 @@ function reportRegionResult(plan: RegionPlan, result: RegionResult, since: numbe
       ),
       compare === undefined ? '' : `**Changes:** ${compare}`,
       rows.length === 0 ? '' : table(['Group', 'Before', 'After', 'Status', 'Refresh'], rows),
-      ...(result.moved === undefined ? [continues(promotion)] : afterwardsOf(promotion, deps.run.url)),
+      ...(result.moved === undefined ? [continues(plan)] : afterwardsOf(plan, deps.run.url)),
     ]),
     'above',
   );
 }
 
-function titleOf({ promotion, region, several }: RegionPlan, { moved }: RegionResult): string {
-  const { image, environment, operation, scheme } = promotion;
+function titleOf(plan: RegionPlan, { moved }: RegionResult): string {
+  const { image, environment, operation, scheme, region, several } = plan;
   const where = `${text(environment)}${several ? ` (${region})` : ''}`;
-  const [name, was] = [text(nameOf(image, scheme)), wasOf(promotion)];
+  const [name, was] = [text(nameOf(image, scheme)), wasOf(plan)];
   if (moved === undefined) return `### ⏳ ${where}: rollout of ${name} in progress`;
   if (operation === 'rollback') return `### ↩️ ${where} is back on ${name}${was === undefined ? '' : ` (from ${text(was)})`}`;
   return `### ✅ ${where} now runs ${name}${was === undefined ? '' : ` (was ${text(was)})`}`;
 }
 
-const continues = ({ pointer }: Promotion): string =>
+const continues = ({ pointer }: RegionPlan): string =>
   `The rollout continues in AWS. Run the job again with the same settings: it watches the rollout, verifies it and moves ${code(pointer.name)}.`;
 
-function afterwardsOf(promotion: Promotion, runUrl: string): readonly string[] {
-  const { operation, environment, was, replaced, image, scheme } = promotion;
-  const name = wasOf(promotion);
+function afterwardsOf(plan: RegionPlan, runUrl: string): readonly string[] {
+  const { operation, environment, was, replaced, image, scheme } = plan;
+  const name = wasOf(plan);
   if (was === undefined || name === undefined) return ['There is no image before this one to roll back to.'];
   if (operation === 'promote') return [`**To go back:** run mode \`rollback\` for ${text(environment)}. It returns to ${text(name)}.`];
   const over = replaced === undefined ? undefined : compareLink(image, replaced, scheme, runUrl);
@@ -127,11 +126,9 @@ function afterwardsOf(promotion: Promotion, runUrl: string): readonly string[] {
 /** Heading of a failure: "web 1.2.0 did not reach stage. stage runs web 1.0.0, as before". `isReverted`: every group runs what it did before. */
 export function failureTitle([home]: readonly RegionPlan[], isReverted: boolean): string | undefined {
   if (home === undefined) return undefined;
-  const { image, environment, scheme, operation } = home.promotion;
+  const { image, environment, scheme, operation } = home;
   const name = nameOf(image, scheme);
   const failed = operation === 'promote' ? `${name} did not reach ${environment}` : `${environment} did not go back to ${name}`;
-  const state = isReverted
-    ? `${environment} runs ${wasOf(home.promotion) ?? 'what it did'}, as before`
-    : `Not everything could be reverted`;
+  const state = isReverted ? `${environment} runs ${wasOf(home) ?? 'what it did'}, as before` : `Not everything could be reverted`;
   return `${failed}. ${state}`;
 }

@@ -2,10 +2,10 @@ import { withDetails } from '../kit/errors.ts';
 import { identity } from '../model/image.ts';
 import { indeterminate, isInProgress, RESUME } from './indeterminate.ts';
 import type { Leftovers } from './leftovers.ts';
-import type { Promotion, PromotionClients } from './plan.ts';
 import { isCandidate, isReplaced, type Moved, movePointer, revertPointer, throwIfReplaced } from './pointer.ts';
 import { type GroupResult, rollOut } from './roll-group.ts';
-import { newRolloutState, type RolloutDeps, type RolloutOrder } from './rollout-state.ts';
+import type { RegionPlan } from './rollout-spec.ts';
+import { newRolloutState, type RolloutOrder } from './rollout-state.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import { collectFailure, undo } from './undo.ts';
 
@@ -25,30 +25,29 @@ export interface RegionRollout extends Pick<RolloutOrder, 'haltReason' | 'onFail
   /** Other regions take part and not every pointer has moved: a failure there reverts this region, also what an earlier run finished here. */
   readonly open: boolean;
   readonly leftovers: Leftovers;
-  readonly deps: RolloutDeps;
-  readonly aws: PromotionClients;
 }
 
 /** Groups that name a version come first: until they have proven the image, no group that reads the pointer launches it. */
-export async function rollOutGroups(promotion: Promotion, rollout: RegionRollout): Promise<GroupRollouts> {
-  const { deps, aws, leftovers } = rollout;
-  const [forNamed, forReaders] = [orderFor(promotion, 'version', rollout), orderFor(promotion, 'pointer', rollout)];
+export async function rollOutGroups(plan: RegionPlan, rollout: RegionRollout): Promise<GroupRollouts> {
+  const { deps, aws } = plan;
+  const { leftovers } = rollout;
+  const [forNamed, forReaders] = [orderFor(plan, 'version', rollout), orderFor(plan, 'pointer', rollout)];
   const named = await rollOut(forNamed, deps, aws).catch(async failure => {
-    throw movedEarly(promotion, forReaders) && !isInProgress(failure) && !isReplaced(failure)
-      ? await revertReaders(failure, forReaders, rollout)
+    throw movedEarly(plan, forReaders) && !isInProgress(failure) && !isReplaced(failure)
+      ? await revertReaders(failure, forReaders, plan)
       : failure;
   });
   if (named.moving || forReaders.plans.every(({ action }) => action === 'nothing')) {
-    const readers = movedEarly(promotion, forReaders) ? undoOf(forReaders, rollout) : async () => [];
+    const readers = movedEarly(plan, forReaders) ? undoOf(forReaders, plan) : async () => [];
     return { ...named, moved: undefined, undo: () => revertBoth(named, readers) };
   }
   const move = async () => {
     await forReaders.confirm();
-    return movePointer(promotion, deps, aws);
+    return movePointer(plan, deps, aws);
   };
-  const moved = await deps.report.step(`Move ${promotion.pointer.name}, which groups read`, move).catch(async failure => {
+  const moved = await deps.report.step(`Move ${plan.pointer.name}, which groups read`, move).catch(async failure => {
     if (isReplaced(failure)) throw failure;
-    if (isInProgress(failure)) throw indeterminate(failure, unverified(promotion, named), RESUME);
+    if (isInProgress(failure)) throw indeterminate(failure, unverified(plan, named), RESUME);
     rollout.onFailure(failure);
     const remaining = await collectFailure(forReaders.restore, 'the pointer could not be restored');
     leftovers.remaining.push(...remaining);
@@ -56,8 +55,8 @@ export async function rollOutGroups(promotion: Promotion, rollout: RegionRollout
   });
   const read = await rollOut(forReaders, deps, aws).catch(async failure => {
     if (isInProgress(failure) || isReplaced(failure)) throw failure;
-    if (promotion.roll.undo === 'all') throw withDetails(failure, { leftovers: await named.undo() });
-    const kept = named.groups.map(({ group }) => `${group} runs ${promotion.image.id}`);
+    if (plan.roll.undo === 'all') throw withDetails(failure, { leftovers: await named.undo() });
+    const kept = named.groups.map(({ group }) => `${group} runs ${plan.image.id}`);
     leftovers.remaining.push(...kept);
     throw withDetails(failure, { leftovers: kept });
   });
@@ -72,56 +71,51 @@ const revertBoth = async (named: Pick<GroupRollouts, 'undo'>, readers: GroupRoll
 ];
 
 const undoOf =
-  (order: RolloutOrder, { deps, aws }: RegionRollout): GroupRollouts['undo'] =>
+  (order: RolloutOrder, { deps, aws }: RegionPlan): GroupRollouts['undo'] =>
   () =>
     undo({ order, rollout: newRolloutState(), deps, aws });
 
-const unverified = ({ pointer, image }: Promotion, { groups }: Pick<GroupRollouts, 'groups'>): readonly string[] => [
+const unverified = ({ pointer, image }: RegionPlan, { groups }: Pick<GroupRollouts, 'groups'>): readonly string[] => [
   `${pointer.name} may name ${image.id}, which the groups that read it have not verified`,
   ...groups.map(({ group }) => `${group} runs ${image.id}`),
 ];
 
 /** By an earlier run that was lost: groups that read the pointer have launched the image since. */
-const movedEarly = ({ pointer, image }: Promotion, { resumes, plans }: RolloutOrder): boolean =>
+const movedEarly = ({ pointer, image }: RegionPlan, { resumes, plans }: RolloutOrder): boolean =>
   resumes !== undefined && plans.length > 0 && pointer.current?.value === image.id;
 
-async function revertReaders(failure: unknown, order: RolloutOrder, rollout: RegionRollout): Promise<unknown> {
+async function revertReaders(failure: unknown, order: RolloutOrder, region: RegionPlan): Promise<unknown> {
   const begun = order.plans
     .filter(({ action }) => action !== 'nothing')
     .map(({ facts }) => `some instances of ${facts.group.name} may run ${order.image.id}`);
   order.remaining.push(...begun);
-  return withDetails(failure, { leftovers: [...begun, ...(await undoOf(order, rollout)())] });
+  return withDetails(failure, { leftovers: [...begun, ...(await undoOf(order, region)())] });
 }
 
-function orderFor(
-  promotion: Promotion,
-  by: GroupPlan['by'],
-  { deps, aws, leftovers, check, open, haltReason, onFailure }: RegionRollout,
-): RolloutOrder {
-  const { image, groups, roll, pointer, was } = promotion;
+function orderFor(plan: RegionPlan, by: GroupPlan['by'], { leftovers, check, open, haltReason, onFailure }: RegionRollout): RolloutOrder {
+  const { image, groups, roll, pointer, was, deps, aws } = plan;
   return {
     ...{ image, check, haltReason, onFailure, hold: roll.hold, undo: roll.undo, wait: roll.wait, onCancel: roll.onCancel },
-    plans: groups.filter(plan => plan.by === by),
+    plans: groups.filter(group => group.by === by),
     timeoutSeconds: roll.rollTimeout,
     excluded: roll.protectedInstances === 'ignore',
     oneByOne: roll.order === 'one-by-one',
     bakeSeconds: roll.bake,
-    versionDescription: versionDescription(promotion, deps),
-    resumes: wasBegun(promotion, open) ? { was } : undefined,
+    versionDescription: versionDescription(plan),
+    resumes: wasBegun(plan, open) ? { was } : undefined,
     remaining: leftovers.remaining,
-    confirm: () => throwIfReplaced(promotion, aws),
+    confirm: () => throwIfReplaced(plan, aws),
     async restore() {
-      if (by === 'pointer' || (open && isCandidate(promotion)))
-        await deps.report.step(`Restore ${pointer.name}`, () => revertPointer(promotion, deps, aws));
+      if (by === 'pointer' || (open && isCandidate(plan)))
+        await deps.report.step(`Restore ${pointer.name}`, () => revertPointer(plan, deps, aws));
       return [];
     },
   };
 }
 
 /** An earlier run wrote the candidate and did not verify the image; in this region the pointer shows that, because it moves last. */
-const wasBegun = (promotion: Promotion, open: boolean): boolean =>
-  isCandidate(promotion) &&
-  (open || promotion.pointer.current?.value !== promotion.image.id || promotion.groups.some(({ by }) => by === 'pointer'));
+const wasBegun = (plan: RegionPlan, open: boolean): boolean =>
+  isCandidate(plan) && (open || plan.pointer.current?.value !== plan.image.id || plan.groups.some(({ by }) => by === 'pointer'));
 
-export const versionDescription = ({ operation, image, scheme }: Promotion, { run }: RolloutDeps): string =>
+export const versionDescription = ({ operation, image, scheme, deps: { run } }: RegionPlan): string =>
   `ami-action ${operation} ${image.id}: commit ${identity(image, scheme, 'commit') ?? 'unknown'}, run ${run.url}`;

@@ -3,9 +3,9 @@ import { ActionError, CancelledError, UnreachableError, withDetails } from '../k
 import { indeterminate, isInProgress, nextOf, RESUME, ROLL_BACK_THE_REST, regionPrefix } from './indeterminate.ts';
 import type { Leftovers } from './leftovers.ts';
 import { isReplaced } from './pointer.ts';
-import type { RegionPlan } from './region-plans.ts';
 import type { GroupResult } from './roll-group.ts';
 import { type GroupRollouts, rollOutGroups } from './roll-groups.ts';
+import type { RegionPlan } from './rollout-spec.ts';
 import type { RolloutDeps, RolloutOrder } from './rollout-state.ts';
 import { collectFailure } from './undo.ts';
 
@@ -26,10 +26,10 @@ export async function rollOutRegions(plans: readonly RegionPlan[], inputs: Rollo
   const { leftovers, deps } = inputs;
   const [home] = plans;
   // Pointers move when every region has verified the image: where all have moved, nothing is reverted.
-  const open = plans.length > 1 && plans.some(({ promotion: { pointer, image } }) => pointer.current?.value !== image.id);
+  const open = plans.length > 1 && plans.some(({ pointer, image }) => pointer.current?.value !== image.id);
   const phase = { ...inputs, open };
   if (home === undefined || plans.length === 1) return Promise.all(plans.map(plan => rollOutRegion(plan, phase, ALONE)));
-  const { undo, order } = home.promotion.roll;
+  const { undo, order } = home.roll;
   const halt: Halt = { by: undefined, last: false };
   const results = await deps.report.step(`Roll out in ${plans.map(({ region }) => region).join(', ')}`, () =>
     concurrently(plans, order === 'one-by-one' ? 1 : plans.length, plan => tryRegion(plan, phase, halt)),
@@ -59,11 +59,11 @@ type OtherRegions = Pick<RolloutOrder, 'haltReason' | 'onFailure'>;
 
 const ALONE: OtherRegions = { haltReason: () => undefined, onFailure: () => {} };
 
-const rollOutRegion = ({ promotion, deps, aws, region }: RegionPlan, { leftovers, check, open }: Phase, others: OtherRegions) =>
-  rollOutGroups(promotion, { leftovers, deps, aws, check: check?.(region), open, ...others });
+const rollOutRegion = (plan: RegionPlan, { leftovers, check, open }: Phase, others: OtherRegions) =>
+  rollOutGroups(plan, { leftovers, check: check?.(plan.region), open, ...others });
 
 async function tryRegion(plan: RegionPlan, phase: Phase, halt: Halt): Promise<RegionAttempt> {
-  const { undo, order } = plan.promotion.roll;
+  const { undo, order } = plan.roll;
   if (halt.last) return { plan };
   let halted = false;
   const haltReason = () => {
@@ -102,7 +102,7 @@ function keepRegions(results: readonly RegionAttempt[], leftovers: Leftovers): u
   return combineFailures(results, lines);
 }
 
-export const formatGroups = ({ promotion: { image }, region }: RegionPlan, groups: readonly GroupResult[]): readonly string[] =>
+export const formatGroups = ({ image, region }: RegionPlan, groups: readonly GroupResult[]): readonly string[] =>
   groups.map(group => `${region}: ${formatGroup(group, image.id)}`);
 
 /** What is in progress in regions that this run no longer watches. */
@@ -128,7 +128,7 @@ function combineFailures(results: readonly RegionAttempt[], lines: readonly stri
   if (!isInProgress(first?.failure)) return withDetails(first?.failure, { leftovers });
   const done = results.some(({ rollouts }) => rollouts !== undefined);
   // AWS rolls back a refresh in progress, but not a region that is done.
-  if (first?.failure instanceof CancelledError && first.plan.promotion.roll.onCancel === 'rollback') {
+  if (first?.failure instanceof CancelledError && first.plan.roll.onCancel === 'rollback') {
     const same = !done && failed.every(({ failure }) => nextOf(failure) === nextOf(first.failure));
     return withDetails(first.failure, { leftovers, next: same ? nextOf(first.failure) : ROLL_BACK_THE_REST });
   }

@@ -11,10 +11,11 @@ import { applyPlans, isPending, refreshesOf } from './apply.ts';
 import { deploymentSettings, recordDeployment } from './deployment.ts';
 import { liftVeto, veto } from './guards.ts';
 import { findLaunchedBefore } from './launched.ts';
-import { type Promotion, type PromotionOrder, throwIfRefused } from './plan.ts';
+import { throwIfRefused } from './plan.ts';
 import { type PointerState, readPointer } from './pointer.ts';
-import { amiIdsOf, forEachSequential, planRegions, type Region, type RegionPlan, type RegionResult } from './region-plans.ts';
+import { amiIdsOf, forEachSequential, planRegions, type RegionResult } from './region-plans.ts';
 import { reportPlan, reportResult } from './report.ts';
+import type { Region, RegionPlan, RolloutSpec } from './rollout-spec.ts';
 import { withGroupNames } from './rules/group-names.ts';
 import { throwIfUnfit } from './rules/preferences.ts';
 import { rolloutSettings } from './rules/settings.ts';
@@ -75,12 +76,11 @@ export async function run(given: RollbackInputs, deps: RollbackDeps) {
 
   const hooks = {
     // Before the rollout, so that a push during it does not bring the image back.
-    before: async () =>
-      void (await forEachSequential(plans, ({ promotion, deps: { report }, aws }) => veto(replacedBy(promotion), report, aws))),
-    undo: async () => void (await forEachSequential(plans, ({ promotion, aws }) => liftVeto(replacedBy(promotion), aws))),
+    before: async () => void (await forEachSequential(plans, plan => veto(replacedBy(plan), plan.deps.report, plan.aws))),
+    undo: async () => void (await forEachSequential(plans, plan => liftVeto(replacedBy(plan), plan.aws))),
     after: async () => {},
   };
-  const [home] = plans.map(({ promotion }) => promotion.image);
+  const [home] = plans.map(plan => plan.image);
   const since = deps.clock.now();
   const results = await recordDeployment(
     { ...inputs, image: home as Image, scheme: schemeOf(inputs), description: `roll back to ${home?.id}` },
@@ -128,7 +128,7 @@ async function wayToPrevious(inputs: RollbackInputs, state: PointerState, aws: P
 
 const orderOf =
   (inputs: RollbackInputs, home: Image, way: Way, deps: RollbackDeps) =>
-  async (image: Image, { region, aws }: Region): Promise<PromotionOrder> => {
+  async (image: Image, { region, aws }: Region): Promise<RolloutSpec> => {
     const pointer = await readPointer(environmentPointer(inputs), aws);
     const inRegion = async () => {
       if (pointer.current?.value !== image.id) return pointer.current?.value;
@@ -142,7 +142,7 @@ const orderOf =
     return { ...inputs, ...facts, operation: 'rollback', liftVeto: false, roll: inputs };
   };
 
-const replacedBy = (promotion: Promotion) => ({ ...promotion, imageId: promotion.was });
+const replacedBy = (plan: RegionPlan) => ({ ...plan, imageId: plan.was });
 
 /** For an image that the user names. */
 async function wayToSelected(inputs: RollbackInputs, deps: RollbackDeps, { current }: PointerState): Promise<WayBack> {
@@ -162,7 +162,7 @@ function alternatives({ name, history, current }: PointerState): string {
 }
 
 function outputsOf(plans: readonly RegionPlan[], results: readonly RegionResult[] = []) {
-  const [home] = plans.map(({ promotion }) => promotion);
+  const [home] = plans;
   return {
     amiId: home?.image.id,
     amiIds: amiIdsOf(plans),

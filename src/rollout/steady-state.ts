@@ -2,8 +2,8 @@ import { RejectedError, withDetails } from '../kit/errors.ts';
 import { formatDuration } from '../kit/format.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
 import { firstFailedCheck, newInstances, stalePoolOf, trafficTo } from './instance-health.ts';
-import type { Promotion } from './plan.ts';
-import type { RolloutDeps, RolloutOrder, RolloutPorts } from './rollout-state.ts';
+import type { RegionPlan } from './rollout-spec.ts';
+import type { RolloutOrder, RolloutPorts } from './rollout-state.ts';
 import { type Evaluation, evaluateSteadyState } from './rules/evaluate.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import { proofOf } from './rules/proof.ts';
@@ -20,12 +20,9 @@ interface Observed {
 }
 
 export async function verifySteadyState(
-  promotion: Promotion,
+  { groups, image, pointer, roll, deps, aws }: RegionPlan,
   check: RolloutOrder['check'],
-  deps: RolloutDeps,
-  aws: Pick<RolloutPorts, 'groups'>,
 ): Promise<void> {
-  const { groups, image, pointer, roll } = promotion;
   const all = groups
     .filter(({ action, facts }) => (action === 'nothing' || action === 'template') && facts.group.desired > 0)
     .map(plan => ({ plan, doubts: 0, verified: false, healthySince: undefined }));
