@@ -1,6 +1,7 @@
 import { RejectedError, withDetails } from '../kit/errors.ts';
 import { candidateName } from '../model/pointer.ts';
 import { clearBlockers } from './clear-blockers.ts';
+import { collectFailure } from './compensations.ts';
 import { isInProgress } from './indeterminate.ts';
 import { isReverted, type Leftovers, notSettled, withLeftovers } from './leftovers.ts';
 import { isUpToDate, planPromotion, throwIfRefused } from './plan.ts';
@@ -21,7 +22,6 @@ import { type Check, formatGroups, rollOutRegions } from './roll-regions.ts';
 import type { RegionPlan } from './rollout-spec.ts';
 import type { RolloutDeps } from './rollout-state.ts';
 import { verifySteadyState } from './steady-state.ts';
-import { collectFailure } from './undo.ts';
 
 /** Applies a plan: candidate, rollout, verification, pointer. Or reverts everything. */
 

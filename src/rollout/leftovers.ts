@@ -1,10 +1,10 @@
 import { AccessError, RejectedError, UnreachableError, withDetails } from '../kit/errors.ts';
 import { candidateName } from '../model/pointer.ts';
+import { collectFailure } from './compensations.ts';
 import { indeterminate, isInProgress, nextOf, RESUME, ROLL_BACK_THE_REST } from './indeterminate.ts';
 import { isCandidate, isReplaced } from './pointer.ts';
 import type { GroupResult } from './roll-group.ts';
 import type { RegionPlan } from './rollout-spec.ts';
-import { collectFailure } from './undo.ts';
 
 export interface Leftovers {
   /** Blockers that were removed for the rollout, and stay removed. */

@@ -1,5 +1,6 @@
 import { withDetails } from '../kit/errors.ts';
 import { identity } from '../model/image.ts';
+import { collectFailure, compensations } from './compensations.ts';
 import { indeterminate, isInProgress, RESUME } from './indeterminate.ts';
 import type { Leftovers } from './leftovers.ts';
 import { isCandidate, isReplaced, type Moved, movePointer, revertPointer, throwIfReplaced } from './pointer.ts';
@@ -7,7 +8,7 @@ import { type GroupResult, rollOut } from './roll-group.ts';
 import type { RegionPlan } from './rollout-spec.ts';
 import { newRolloutState, type RolloutOrder } from './rollout-state.ts';
 import type { GroupPlan } from './rules/plan.ts';
-import { collectFailure, undo } from './undo.ts';
+import { undo } from './undo.ts';
 
 /** The groups of one region in two phases: those that name a template version, then those that read the pointer. */
 
@@ -37,9 +38,11 @@ export async function rollOutGroups(plan: RegionPlan, rollout: RegionRollout): P
       ? await revertReaders(failure, forReaders, plan)
       : failure;
   });
+  const stack = compensations();
+  stack.add('groups that name a version', named.undo);
   if (named.moving || forReaders.plans.every(({ action }) => action === 'nothing')) {
-    const readers = movedEarly(plan, forReaders) ? undoOf(forReaders, plan) : async () => [];
-    return { ...named, moved: undefined, undo: () => revertBoth(named, readers) };
+    if (movedEarly(plan, forReaders)) stack.add(READERS, undoOf(forReaders, plan));
+    return { ...named, moved: undefined, undo: stack.run };
   }
   const move = async () => {
     await forReaders.confirm();
@@ -51,24 +54,22 @@ export async function rollOutGroups(plan: RegionPlan, rollout: RegionRollout): P
     rollout.onFailure(failure);
     const remaining = await collectFailure(forReaders.restore, 'the pointer could not be restored');
     leftovers.remaining.push(...remaining);
-    throw withDetails(failure, { leftovers: [...remaining, ...(await named.undo())] });
+    throw withDetails(failure, { leftovers: [...remaining, ...(await stack.run())] });
   });
   const read = await rollOut(forReaders, deps, aws).catch(async failure => {
     if (isInProgress(failure) || isReplaced(failure)) throw failure;
-    if (plan.roll.undo === 'all') throw withDetails(failure, { leftovers: await named.undo() });
+    if (plan.roll.undo === 'all') throw withDetails(failure, { leftovers: await stack.run() });
     const kept = named.groups.map(({ group }) => `${group} runs ${plan.image.id}`);
     leftovers.remaining.push(...kept);
     throw withDetails(failure, { leftovers: kept });
   });
+  // The pointer and its readers are reverted first, because they launch what it names.
+  stack.add(READERS, read.undo);
   const groups = [...named.groups, ...read.groups];
-  return { groups, moving: read.moving, moved, finish: named.finish, undo: () => revertBoth(named, read.undo) };
+  return { groups, moving: read.moving, moved, finish: named.finish, undo: stack.run };
 }
 
-/** The pointer and its readers first, because they launch what it names. */
-const revertBoth = async (named: Pick<GroupRollouts, 'undo'>, readers: GroupRollouts['undo']): Promise<readonly string[]> => [
-  ...(await readers()),
-  ...(await named.undo()),
-];
+const READERS = 'groups that read the pointer';
 
 const undoOf =
   (order: RolloutOrder, { deps, aws }: RegionPlan): GroupRollouts['undo'] =>

@@ -1,5 +1,6 @@
 import { concurrently } from '../kit/concurrently.ts';
 import { ActionError, CancelledError, UnreachableError, withDetails } from '../kit/errors.ts';
+import { compensations } from './compensations.ts';
 import { indeterminate, isInProgress, nextOf, RESUME, ROLL_BACK_THE_REST, regionPrefix } from './indeterminate.ts';
 import type { Leftovers } from './leftovers.ts';
 import { isReplaced } from './pointer.ts';
@@ -7,7 +8,6 @@ import type { GroupResult } from './roll-group.ts';
 import { type GroupRollouts, rollOutGroups } from './roll-groups.ts';
 import type { RegionPlan } from './rollout-spec.ts';
 import type { RolloutDeps, RolloutOrder } from './rollout-state.ts';
-import { collectFailure } from './undo.ts';
 
 /** The rollout in every region. An environment runs one image, so a region that fails reverts the others. */
 
@@ -84,14 +84,14 @@ async function tryRegion(plan: RegionPlan, phase: Phase, halt: Halt): Promise<Re
 }
 
 async function revertRegions(results: readonly RegionAttempt[], leftovers: Leftovers): Promise<unknown> {
-  const lines: string[] = [];
   leftovers.remaining.push(...unwatched(results));
-  for (const { plan, rollouts } of results) {
+  const stack = compensations();
+  for (const { plan, rollouts } of [...results].reverse()) {
     if (rollouts === undefined) continue;
-    const revert = () => plan.deps.report.step('Revert', rollouts.undo);
-    lines.push(...(await collectFailure(revert, 'could not be reverted')).map(line => `${plan.region}: ${line}`));
+    const own = stack.child(line => `${plan.region}: ${line}`);
+    own.add('could not be reverted', () => plan.deps.report.step('Revert', rollouts.undo));
   }
-  return combineFailures(results, lines);
+  return combineFailures(results, await stack.run());
 }
 
 /** Nothing is reverted: the next run finds what is in progress. */

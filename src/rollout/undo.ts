@@ -1,5 +1,6 @@
 import { ActionError, CancelledError, type ErrorDetails, withDetails } from '../kit/errors.ts';
 import { formatLaunch } from '../model/group.ts';
+import { type Compensations, collectFailure, compensations, messageOf } from './compensations.ts';
 import { removeGreenGroup, startRemoval } from './green-group.ts';
 import { indeterminate, isInProgress, RESUME, ROLL_BACK_THE_REST } from './indeterminate.ts';
 import { isReplaced } from './pointer.ts';
@@ -72,22 +73,23 @@ async function requestRollback(failed: FailedRollout): Promise<ErrorDetails> {
   return { leftovers: results.map(({ line }) => line), next };
 }
 
-/** Best effort, each part by itself. Returns what could not be reverted, and adds it to the order. */
+/** Best effort: the pointer first, because groups launch what it names. Returns what could not be reverted, and adds it to the order. */
 export async function undo(failed: FailedRollout): Promise<readonly string[]> {
   const { rollout, aws, order } = failed;
-  const remaining = [...(await collectFailure(() => order.restore(), 'the pointer could not be moved back'))];
-  for (const pair of rollout.successors) {
+  const stack = compensations();
+  const kept = addGroups(stack.child(), failed);
+  for (const { facts, before } of rollout.templated) {
+    const { name } = facts.group;
+    stack.add(`${name} still launches the new template version`, () => aws.groups.setLaunch(name, before));
+  }
+  for (const pair of [...rollout.successors].reverse()) {
     const [old, successor] = pair;
     const stays = servesAlone(pair, order);
     const remove = () => removeGreenGroup({ old, successor }, failed).then(() => void rollout.successors.delete(old));
-    remaining.push(...(stays !== undefined ? [stays] : await collectFailure(remove, `${successor} exists next to ${old}`)));
+    stack.add(`${successor} exists next to ${old}`, stays === undefined ? remove : async () => [stays]);
   }
-  for (const { facts, before } of rollout.templated) {
-    const { name } = facts.group;
-    const revert = () => aws.groups.setLaunch(name, before);
-    remaining.push(...(await collectFailure(revert, `${name} still launches the new template version`)));
-  }
-  remaining.push(...(await revertGroups(failed)));
+  stack.add('the pointer could not be moved back', () => order.restore());
+  const remaining = [...(await stack.run()), ...kept];
   order.remaining.push(...remaining);
   const pinned = order.plans
     .filter(({ mustPin }) => mustPin)
@@ -101,34 +103,19 @@ export async function undo(failed: FailedRollout): Promise<readonly string[]> {
   ];
 }
 
-/** All groups that this or an earlier run has rolled out; with `undo: failed` only those that failed. */
-async function revertGroups(failed: FailedRollout): Promise<readonly string[]> {
+/** All groups that this or an earlier run has rolled out; with `undo: failed` only those that failed. Returns the others, which keep the image. */
+function addGroups(stack: Compensations, failed: FailedRollout): readonly string[] {
   const { rollout, order } = failed;
   const { id } = order.image;
   const moved = order.plans.filter(({ facts }) => rollout.refreshes.has(facts.group.name));
   const all = order.undo === 'all' || rollout.failed.size === 0;
   const reverted = moved.filter(({ facts }) => all || rollout.failed.has(facts.group.name));
   const earlier = earlierGroups(failed);
-  const remaining = await Promise.all([
-    ...reverted.map(plan => collectFailure(() => revertGroup(plan, failed), `${plan.facts.group.name} could not be rolled back`)),
-    ...(all ? earlier : []).map(plan =>
-      collectFailure(
-        () => revertEarlierGroup(plan, failed),
-        `${plan.facts.group.name} runs ${id} since an earlier run and could not be rolled back`,
-      ),
-    ),
-  ]);
-  const kept = [...moved.filter(plan => !reverted.includes(plan)), ...(all ? [] : earlier)];
-  return [...kept.map(({ facts }) => `${facts.group.name} runs ${id}`), ...remaining.flat()];
-}
-
-/** Returns the failure of `work` as a line, or what `work` returns. */
-export async function collectFailure(work: () => Promise<readonly string[]> | Promise<void>, prefix: string): Promise<readonly string[]> {
-  try {
-    return (await work()) ?? [];
-  } catch (cause) {
-    return [`${prefix}: ${messageOf(cause)}`];
+  for (const plan of reverted) stack.add(`${plan.facts.group.name} could not be rolled back`, () => revertGroup(plan, failed));
+  for (const plan of all ? earlier : []) {
+    const label = `${plan.facts.group.name} runs ${id} since an earlier run and could not be rolled back`;
+    stack.add(label, () => revertEarlierGroup(plan, failed));
   }
+  const kept = [...moved.filter(plan => !reverted.includes(plan)), ...(all ? [] : earlier)];
+  return kept.map(({ facts }) => `${facts.group.name} runs ${id}`);
 }
-
-const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
