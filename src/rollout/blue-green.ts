@@ -93,8 +93,7 @@ type PairContext = WatchContext & { readonly images: Map<string, string>; readon
 
 async function pollPairs(pairs: readonly Pair[], context: PairContext): Promise<Poll<void>> {
   const { aws, images, order } = context;
-  const halt = order.haltReason();
-  if (halt !== undefined) return { state: 'failed', reason: halt };
+  order.halt.signal.throwIfAborted();
   const groups = await aws.groups.find({ names: pairs.flatMap(({ old, successor }) => [old, successor]) });
   await readImages(groups, images, aws);
   const prefix = ({ successor }: Pair) => (pairs.length === 1 ? '' : `${successor}: `);

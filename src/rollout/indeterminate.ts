@@ -9,7 +9,7 @@ import {
   wrapError,
 } from '../kit/errors.ts';
 import type { Poll } from '../kit/wait.ts';
-import type { RolloutDeps } from './rollout-state.ts';
+import type { Deps } from '../ports/deps.ts';
 
 /** Failures after which a rollout goes on unwatched, or whose cause lies in another region. */
 
@@ -46,7 +46,7 @@ export function regionPrefix(failure: unknown, region: string): unknown {
 const SILENCE_SECONDS = 600;
 
 /** Polls again after throttling and after a lost connection. The deadline of the wait still holds. */
-export function tolerateTransientErrors<T>(poll: () => Promise<Poll<T>>, { clock }: Pick<RolloutDeps, 'clock'>): () => Promise<Poll<T>> {
+export function tolerateTransientErrors<T>(poll: () => Promise<Poll<T>>, { clock }: Pick<Deps<never>, 'clock'>): () => Promise<Poll<T>> {
   let answered = clock.now();
   return async () => {
     try {

@@ -1,8 +1,7 @@
-import { RejectedError } from '../kit/errors.ts';
 import { formatLaunch } from '../model/group.ts';
 import { startGreenGroups } from './blue-green.ts';
 import { releaseAll, takeOver } from './green-group.ts';
-import { newRolloutState, type RolloutDeps, type RolloutOrder, type RolloutPorts, type RolloutState } from './rollout-state.ts';
+import { haltOthers, newRolloutState, type RolloutDeps, type RolloutOrder, type RolloutPorts, type RolloutState } from './rollout-state.ts';
 import type { GroupAction } from './rules/group-action.ts';
 import { prepare } from './template-versions.ts';
 import { handleRolloutFailure, undo } from './undo.ts';
@@ -48,7 +47,7 @@ export async function rollOut(order: RolloutOrder, deps: RolloutDeps, aws: Rollo
     await deps.report.step('Prepare the launch templates', () => prepare(order, rollout, deps, aws));
     held = await deps.report.step(`Roll out ${order.image.id}`, () => replaceAll(order, rollout, deps, aws));
   } catch (failure) {
-    order.onFailure(failure);
+    haltOthers(order, failure);
     throw await handleRolloutFailure(failure, { order, rollout, deps, aws });
   }
   return done(held || (!order.wait && rollout.refreshes.size > 0));
@@ -56,8 +55,7 @@ export async function rollOut(order: RolloutOrder, deps: RolloutDeps, aws: Rollo
 
 /** Returns whether the rollout stops here, with both groups of a pair. */
 async function replaceAll(order: RolloutOrder, rollout: RolloutState, deps: RolloutDeps, aws: RolloutPorts): Promise<boolean> {
-  const halt = order.haltReason();
-  if (halt !== undefined) throw new RejectedError(halt);
+  order.halt.signal.throwIfAborted();
   const moving = order.plans.filter(({ action }) => action === 'refresh' || action === 'watch');
   const deadline = deps.clock.now() + order.timeoutSeconds * 1000;
   for (const [i, phase] of (order.oneByOne ? moving.map(plan => [plan]) : [moving]).entries()) {

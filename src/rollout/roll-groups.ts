@@ -6,7 +6,7 @@ import type { Leftovers } from './leftovers.ts';
 import { isCandidate, isReplaced, type Moved, movePointer, revertPointer, throwIfReplaced } from './pointer.ts';
 import { type GroupResult, rollOut } from './roll-group.ts';
 import type { RegionPlan } from './rollout-spec.ts';
-import { newRolloutState, type RolloutOrder } from './rollout-state.ts';
+import { haltOthers, newRolloutState, type RolloutOrder } from './rollout-state.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import { undo } from './undo.ts';
 
@@ -22,7 +22,7 @@ export interface GroupRollouts {
   undo(): Promise<readonly string[]>;
 }
 
-export interface RegionRollout extends Pick<RolloutOrder, 'haltReason' | 'onFailure' | 'check'> {
+export interface RegionRollout extends Pick<RolloutOrder, 'halt' | 'check'> {
   /** Other regions take part and not every pointer has moved: a failure there reverts this region, also what an earlier run finished here. */
   readonly open: boolean;
   readonly leftovers: Leftovers;
@@ -51,7 +51,7 @@ export async function rollOutGroups(plan: RegionPlan, rollout: RegionRollout): P
   const moved = await deps.report.step(`Move ${plan.pointer.name}, which groups read`, move).catch(async failure => {
     if (isReplaced(failure)) throw failure;
     if (isInProgress(failure)) throw indeterminate(failure, unverified(plan, named), RESUME);
-    rollout.onFailure(failure);
+    haltOthers(forReaders, failure);
     const remaining = await collectFailure(forReaders.restore, 'the pointer could not be restored');
     leftovers.remaining.push(...remaining);
     throw withDetails(failure, { leftovers: [...remaining, ...(await stack.run())] });
@@ -93,10 +93,10 @@ async function revertReaders(failure: unknown, order: RolloutOrder, region: Regi
   return withDetails(failure, { leftovers: [...begun, ...(await undoOf(order, region)())] });
 }
 
-function orderFor(plan: RegionPlan, by: GroupPlan['by'], { leftovers, check, open, haltReason, onFailure }: RegionRollout): RolloutOrder {
+function orderFor(plan: RegionPlan, by: GroupPlan['by'], { leftovers, check, open, halt }: RegionRollout): RolloutOrder {
   const { image, groups, roll, pointer, was, deps, aws } = plan;
   return {
-    ...{ image, check, haltReason, onFailure, hold: roll.hold, undo: roll.undo, wait: roll.wait, onCancel: roll.onCancel },
+    ...{ image, check, halt, region: plan.region, hold: roll.hold, undo: roll.undo, wait: roll.wait, onCancel: roll.onCancel },
     plans: groups.filter(group => group.by === by),
     timeoutSeconds: roll.rollTimeout,
     excluded: roll.protectedInstances === 'ignore',

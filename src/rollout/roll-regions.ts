@@ -7,7 +7,7 @@ import { isReplaced } from './pointer.ts';
 import type { GroupResult } from './roll-group.ts';
 import { type GroupRollouts, rollOutGroups } from './roll-groups.ts';
 import type { RegionPlan } from './rollout-spec.ts';
-import type { RolloutDeps, RolloutOrder } from './rollout-state.ts';
+import { haltOthers, type RolloutDeps, type RolloutOrder } from './rollout-state.ts';
 
 /** The rollout in every region. An environment runs one image, so a region that fails reverts the others. */
 
@@ -28,23 +28,20 @@ export async function rollOutRegions(plans: readonly RegionPlan[], inputs: Rollo
   // Pointers move when every region has verified the image: where all have moved, nothing is reverted.
   const open = plans.length > 1 && plans.some(({ pointer, image }) => pointer.current?.value !== image.id);
   const phase = { ...inputs, open };
-  if (home === undefined || plans.length === 1) return Promise.all(plans.map(plan => rollOutRegion(plan, phase, ALONE)));
+  const halt = new AbortController();
+  if (home === undefined || plans.length === 1) return Promise.all(plans.map(plan => rollOutRegion(plan, phase, halt)));
   const { undo, order } = home.roll;
-  const halt: Halt = { by: undefined, last: false };
+  // With one-by-one, no region begins after one that failed or whose result is unknown.
+  const idle = new AbortController();
   const results = await deps.report.step(`Roll out in ${plans.map(({ region }) => region).join(', ')}`, () =>
-    concurrently(plans, order === 'one-by-one' ? 1 : plans.length, plan => tryRegion(plan, phase, halt)),
+    concurrently(plans, order === 'one-by-one' ? 1 : plans.length, plan =>
+      tryRegion(plan, phase, undo === 'all' ? halt : new AbortController(), idle),
+    ),
   );
   const done = results.flatMap(({ rollouts }) => rollouts ?? []);
   if (done.length === plans.length) return done;
-  const kept = halt.by === undefined || undo === 'failed' || results.some(({ failure }) => isReplaced(failure));
+  const kept = !halt.signal.aborted || results.some(({ failure }) => isReplaced(failure));
   throw kept ? keepRegions(results, leftovers) : await revertRegions(results, leftovers);
-}
-
-interface Halt {
-  /** The first region that failed for good. */
-  by: string | undefined;
-  /** With `order: one-by-one`, no region begins after one whose result is unknown. */
-  last: boolean;
 }
 
 interface RegionAttempt {
@@ -55,33 +52,23 @@ interface RegionAttempt {
   readonly halted?: boolean;
 }
 
-type OtherRegions = Pick<RolloutOrder, 'haltReason' | 'onFailure'>;
+const rollOutRegion = (plan: RegionPlan, { leftovers, check, open }: Phase, halt: AbortController) =>
+  rollOutGroups(plan, { leftovers, check: check?.(plan.region), open, halt });
 
-const ALONE: OtherRegions = { haltReason: () => undefined, onFailure: () => {} };
-
-const rollOutRegion = (plan: RegionPlan, { leftovers, check, open }: Phase, others: OtherRegions) =>
-  rollOutGroups(plan, { leftovers, check: check?.(plan.region), open, ...others });
-
-async function tryRegion(plan: RegionPlan, phase: Phase, halt: Halt): Promise<RegionAttempt> {
-  const { undo, order } = plan.roll;
-  if (halt.last) return { plan };
-  let halted = false;
-  const haltReason = () => {
-    if (halt.by === undefined || undo === 'failed') return undefined;
-    halted = true;
-    return `${halt.by} failed, so this region is reverted too`;
-  };
-  const onFailure = (failure: unknown) => {
-    if (!isInProgress(failure)) halt.by ??= plan.region;
-  };
+async function tryRegion(plan: RegionPlan, phase: Phase, halt: AbortController, idle: AbortController): Promise<RegionAttempt> {
+  if (idle.signal.aborted) return { plan };
   try {
-    return { plan, rollouts: await rollOutRegion(plan, phase, { haltReason, onFailure }) };
+    return { plan, rollouts: await rollOutRegion(plan, phase, halt) };
   } catch (failure) {
-    onFailure(failure);
-    halt.last = order === 'one-by-one';
+    const halted = isCausedBy(failure, halt.signal.reason);
+    haltOthers({ halt, region: plan.region }, failure);
+    if (plan.roll.order === 'one-by-one') idle.abort();
     return { plan, failure: regionPrefix(failure, plan.region), halted };
   }
 }
+
+const isCausedBy = (failure: unknown, reason: unknown): boolean =>
+  failure !== undefined && (failure === reason || (failure instanceof Error && isCausedBy(failure.cause, reason)));
 
 async function revertRegions(results: readonly RegionAttempt[], leftovers: Leftovers): Promise<unknown> {
   leftovers.remaining.push(...unwatched(results));

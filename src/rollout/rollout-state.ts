@@ -1,7 +1,9 @@
+import { RejectedError } from '../kit/errors.ts';
 import type { Launch } from '../model/group.ts';
 import type { Image } from '../model/image.ts';
 import type { TemplateVersion } from '../model/template.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
+import { isInProgress } from './indeterminate.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import type { RolloutOptions } from './rules/settings.ts';
 
@@ -27,10 +29,9 @@ export interface RolloutOrder extends Pick<RolloutOptions, 'hold' | 'undo' | 'wa
   confirm(): Promise<void>;
   /** Runs the checks on an instance and returns why they failed. Undefined: there are no checks. */
   readonly check: ((instanceId: string) => Promise<string | undefined>) | undefined;
-  /** Why the rollout must stop although nothing failed in this region. */
-  haltReason(): string | undefined;
-  /** Called before the revert, so that other regions need not wait for it. */
-  onFailure(failure: unknown): void;
+  readonly region: string;
+  /** Shared by all regions: the first one that fails for good aborts it, and the others are reverted too. */
+  readonly halt: AbortController;
 }
 
 export type RolloutPorts = Pick<RegionClients, 'groups' | 'launchTemplates' | 'instances'>;
@@ -54,6 +55,11 @@ export interface RolloutState {
 export const newRolloutState = (): RolloutState => ({
   ...{ targets: new Map(), versions: [], refreshes: new Map(), templated: [], failed: new Set(), successors: new Map() },
 });
+
+/** Before the revert, so that other regions need not wait for it. A rollout in progress is no failure. */
+export function haltOthers({ halt, region }: Pick<RolloutOrder, 'halt' | 'region'>, failure: unknown): void {
+  if (!isInProgress(failure)) halt.abort(new RejectedError(`${region} failed, so this region is reverted too`));
+}
 
 /** What a revert needs. */
 export interface FailedRollout {

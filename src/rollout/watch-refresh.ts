@@ -84,8 +84,7 @@ function watchedGroup(
 
 async function pollGroups(all: readonly WatchedGroup[], context: PollContext): Promise<Poll<void>> {
   const { images, aws, deps, order, rollout } = context;
-  const halt = order.haltReason();
-  if (halt !== undefined) return { state: 'failed', reason: halt };
+  order.halt.signal.throwIfAborted();
   const open = all.filter(({ ended }) => ended === undefined);
   const groups = await aws.groups.find({ names: open.map(({ name }) => name) });
   await readImages(groups, images, aws);
