@@ -57,6 +57,16 @@ test.each([
   expect(selectorHint(text)).toBe(hint);
 });
 
+test('trap T5: latest never means an image of a pull request', () => {
+  const [merged, asked] = [image('ami-1', { ref: 'refs/heads/main' }), image('ami-2', { ref: 'refs/pull/7/merge' })];
+  expect(pickImage([merged, asked], { kind: 'latest' }, choice).image?.id).toBe('ami-1');
+  expect(pickImage([asked], { kind: 'latest' }, choice)).toMatchObject({
+    image: undefined,
+    reason:
+      'latest matches no image of family "web". It has 1, newest first: ami-2 (commit unknown), all of pull requests, which "latest" never means',
+  });
+});
+
 describe('one image of a family', () => {
   test('latest and ref mean the newest; what cannot be launched does not count', () => {
     const images = [

@@ -89,6 +89,10 @@ export const tagKey = (scheme: TagScheme, key: IdentityKey): string => (key === 
 export const identity = (image: Pick<Image, 'tags'>, scheme: TagScheme, key: IdentityKey): string | undefined =>
   image.tags[tagKey(scheme, key)];
 
+/** Built by a workflow for a pull request: its code is not merged. https://docs.github.com/en/actions/reference/workflows-and-actions/variables (GITHUB_REF) */
+export const isOfPullRequest = (image: Pick<Image, 'tags'>, scheme: TagScheme): boolean =>
+  identity(image, scheme, 'ref')?.startsWith('refs/pull/') ?? false;
+
 /** An image without the family tag is never changed and never removed. */
 export const isOurs = (image: Pick<Image, 'tags'>, scheme: TagScheme, family: string): boolean =>
   identity(image, scheme, 'family') === family;

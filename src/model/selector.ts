@@ -5,6 +5,7 @@ import {
   type IdentityKey,
   type Image,
   identity,
+  isOfPullRequest,
   newestFirst,
   type TagScheme,
   tagValue,
@@ -108,7 +109,7 @@ const isOfArchitecture = (image: Image, { architecture }: Choice) => architectur
 function matches(image: Image, selector: Selector, scheme: TagScheme): boolean {
   switch (selector.kind) {
     case 'latest':
-      return true;
+      return !isOfPullRequest(image, scheme);
     case 'commit':
       return identity(image, scheme, 'commit')?.startsWith(selector.value) ?? false;
     case 'ref':
@@ -133,6 +134,7 @@ function noMatch(
     };
   const shown = usable.slice(0, 3).map(image => `${image.id} (commit ${identity(image, scheme, 'commit')?.slice(0, 7) ?? 'unknown'})`);
   const reason = `${formatSelector(selector)} matches no image of ${where}. It has ${usable.length}, newest first: ${shown.join(', ')}`;
+  if (selector.kind === 'latest') return { reason: `${reason}, all of pull requests, which "latest" never means` };
   if (selector.kind !== 'commit') return { reason };
   const next =
     'The build of this commit has not finished, has failed or never ran. Wait for it, build the commit, or set "fallback: last-known-good".';
