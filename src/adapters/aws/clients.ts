@@ -8,6 +8,7 @@ import { KMSClient } from '@aws-sdk/client-kms';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { STSClient } from '@aws-sdk/client-sts';
 import type { Where } from '../../ports/deps.ts';
+import { retryContention } from './contention.ts';
 import { credentials, type Provider } from './credentials.ts';
 import { accountOf, type Caller, withPlace } from './place.ts';
 import { followServerTime } from './server-time.ts';
@@ -45,6 +46,7 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
     balancing: withPlace(new ElasticLoadBalancingV2Client(settings), region, caller),
     classic: withPlace(new ElasticLoadBalancingClient(settings), region, caller),
   };
+  retryContention(clients.autoScaling);
   const watched = <C>(client: C): C => {
     followServerTime(client as EC2Client, access);
     traceCalls(client as EC2Client, region, access);
