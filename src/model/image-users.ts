@@ -1,5 +1,5 @@
 import { AMI_ID, isParameterReference, referencedParameter } from './patterns.ts';
-import { imageSequence } from './pointer.ts';
+import { imageSequence, type PointerVersion } from './pointer.ts';
 
 /**
  * What may still launch which image. Facts are the complete answers of AWS; edges follow from them. An extra edge keeps an unused image; a missing edge
@@ -62,19 +62,22 @@ export interface VersionFact {
   /** Empty: the template names no image. */
   readonly imageId: string;
   readonly snapshotIds?: readonly string[];
+  readonly createdBy?: string | undefined;
+  readonly createdAt?: Date | undefined;
 }
 
 export interface ParameterFact {
   readonly name: string;
   readonly value: string;
   /** Of a pointer: newest first. */
-  readonly history: readonly { readonly version: number; readonly value: string; readonly description: string }[];
+  readonly history: readonly (PointerVersion & { readonly writtenAt?: Date | undefined })[];
 }
 
 export interface Edge {
   /** Or the ID of a snapshot that volumes are created from at launch. */
   readonly imageId: string;
   readonly user: string;
+  readonly version?: VersionFact;
 }
 
 /** The parameters that name the images of a family's environments. */
@@ -126,7 +129,7 @@ export function ofLauncher({ user, launches }: Launcher, facts: UserFacts): Edge
     const version = facts.versions.find(known => isMeant(known, launch));
     if (version === undefined) return [];
     const label = `${user}, by version ${version.version} of launch template ${version.templateName}`;
-    return images(version.imageId, facts).map(imageId => ({ imageId, user: label }));
+    return images(version.imageId, facts).map(imageId => ({ imageId, user: label, version }));
   });
 }
 
@@ -161,10 +164,8 @@ const images = (spec: string, { aliases }: UserFacts): string[] =>
 
 /** All parameters that stand for an image: `resolve:ssm:name`, `:version`, `:label`, or an ARN. Images that AWS publishes are never ours. */
 export const aliasesIn = (launchers: readonly Launcher[], versions: readonly VersionFact[]): string[] => {
-  const specs = [
-    ...launchers.flatMap(({ launches }) => launches.flatMap(launch => ('imageId' in launch ? [launch.imageId] : []))),
-    ...versions.map(({ imageId }) => imageId),
-  ];
+  const launches = launchers.flatMap(launcher => launcher.launches.flatMap(launch => ('imageId' in launch ? [launch.imageId] : [])));
+  const specs = [...launches, ...versions.map(({ imageId }) => imageId)];
   return [...new Set(specs.filter(isParameterReference))].filter(
     alias => !/^(arn:[^/]*:parameter)?\/aws\/service\//.test(referencedParameter(alias)),
   );

@@ -59,6 +59,10 @@ export function parseDescription(
   };
 }
 
+/** The run that wrote a version, as it names itself: its URL, or `outside GitHub`. Undefined: another process wrote it. */
+export const runOf = (description: string): string | undefined =>
+  parseDescription(description) === undefined ? undefined : /, run (\S+|outside GitHub)( attempt \d+)?$/.exec(description)?.[1];
+
 /** Why AWS will refuse one more version; undefined when it will not. https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html */
 export function fullReason(history: readonly { readonly version: number; readonly labels: readonly string[] }[]): string | undefined {
   const [oldest] = [...history].sort((a, b) => a.version - b.version);
@@ -66,7 +70,7 @@ export function fullReason(history: readonly { readonly version: number; readonl
   return `it has 100 versions, and the oldest (${oldest.version}) carries the label ${oldest.labels.join(', ')}, so AWS refuses another version`;
 }
 
-type PointerVersion = { readonly value: string; readonly version: number; readonly description: string };
+export type PointerVersion = { readonly value: string; readonly version: number; readonly description: string };
 
 /**
  * The images that an environment ran, the current one last. The first promotion records what the groups launched before it. A rollback removes the newest: after A, B, C and a rollback to B, the previous

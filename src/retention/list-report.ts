@@ -1,10 +1,11 @@
-import { formatCount, formatDollars } from '../kit/format.ts';
+import { formatCount, formatDollars, formatDuration } from '../kit/format.ts';
 import { code, columns, nonBreaking, text } from '../kit/markdown.ts';
 import { type Image, identity, type TagScheme } from '../model/image.ts';
 import type { ImageUser } from '../model/image-users.ts';
 import { verdictOf } from '../model/verdict.ts';
 import { isVetoed } from '../model/veto.ts';
-import type { Drift, Environment } from './rules/drift.ts';
+import type { Drift } from './rules/drift.ts';
+import type { Environment } from './rules/environments.ts';
 import { formatAge, shortAccounts, sizeOf } from './rules/inventory.ts';
 
 /** A list of images as text and Markdown. Tags and names are untrusted and escaped. */
@@ -19,7 +20,7 @@ export interface ListedImage {
 }
 
 export interface Listing {
-  readonly environments: readonly Environment[];
+  readonly environments: readonly (Environment & { readonly region: string })[];
   readonly images: readonly ListedImage[];
   readonly drift: readonly (Drift & { readonly region: string })[];
 }
@@ -87,6 +88,7 @@ export function formatPage({ images, environments, drift }: Listing, format: Lis
   return [
     formatTitle(images, environments, format),
     `**${formatCount(images.length, 'image')}** in ${format.regions.join(', ')}${idle}: at most ${gib} GiB, ${formatDollars(perMonth)} a month.${others}`,
+    ...(environments.length === 0 ? [] : [environmentTable(environments, images, format)]),
     ...(drift.length === 0 ? agreement : [driftTable(drift, format)]),
     imageTable(images, environments, format),
   ].join('\n\n');
@@ -100,6 +102,30 @@ function formatTitle(images: readonly ListedImage[], environments: readonly Envi
   });
   const unique = [...new Set(versions)].sort();
   return unique.length === 0 ? `### Images of ${text(family)}` : `### ${text(family)}: ${unique.map(text).join(' · ')}`;
+}
+
+const RUN = /^https:\/\/[\w.-]+(\/[\w.-]+){2}\/actions\/runs\/\d+$/;
+
+/** Who runs what, since when, and by which run. */
+function environmentTable(
+  environments: Listing['environments'],
+  images: readonly ListedImage[],
+  { scheme, now, regions }: ListFormat,
+): string {
+  const nameOf = (id: string | undefined) => {
+    const image = images.find(listed => listed.image.id === id)?.image;
+    return text((image && identity(image, scheme, 'version')) ?? id ?? '');
+  };
+  const runCell = (run: string | undefined) => (run === undefined ? '' : RUN.test(run) ? `[run](${run})` : text(run));
+  return columns(environments, [
+    ['Environment', ({ name }) => text(name)],
+    ['Region', ({ region }) => region, regions.length > 1],
+    ['Runs', ({ imageId }) => nameOf(imageId)],
+    ['On', ({ groups }) => groups.map(({ name, instances }) => `${code(name)} (${formatCount(instances, 'instance')})`).join('<br>')],
+    ['For', ({ since }) => (since === undefined ? '' : nonBreaking(formatDuration(Math.max(0, (now - since.getTime()) / 1000))))],
+    ['Promoted by', ({ run }) => runCell(run)],
+    ['Before', ({ previousId }) => nameOf(previousId)],
+  ]);
 }
 
 /** A column for each environment: which image it runs, ran before, and does not take. */

@@ -8,7 +8,8 @@ import type { Deps } from '../ports/deps.ts';
 import { pointer, schemeOf } from '../selection/settings.ts';
 import { findUsers, pointersOf, price, type UserOptions, type Users, users as userSettings } from './find-users.ts';
 import { formatLines, formatPage, type Listing, toOutput } from './list-report.ts';
-import { driftOf, environmentsOf } from './rules/drift.ts';
+import { driftOf } from './rules/drift.ts';
+import { environmentsOf } from './rules/environments.ts';
 import { shortAccounts } from './rules/inventory.ts';
 import { formatNoFamily } from './survey.ts';
 
@@ -83,7 +84,7 @@ async function listRegion(region: string, options: ListOptions, deps: ListDeps):
   const users = options.whereUsed && images.length > 0 ? await whereUsed(region, options, deps) : undefined;
   return {
     images: images.map(image => ({ image, region, users: users && usersOf(users.all, image), isShared: image.ownerId !== own })),
-    environments: users === undefined ? [] : environmentsOf(users.facts, pointersOf(options)),
+    environments: (users === undefined ? [] : environmentsOf(users.facts, pointersOf(options))).map(one => ({ ...one, region })),
     drift: users === undefined ? [] : driftOf(images, users.facts, pointersOf(options), scheme).map(one => ({ ...one, region })),
   };
 }

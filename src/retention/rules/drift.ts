@@ -1,8 +1,9 @@
-import { type Image, newestFirst, type TagScheme } from '../../model/image.ts';
-import { imageIdsIn, ofLauncher, type PointerNames, type UserFacts } from '../../model/image-users.ts';
-import { previousImageId } from '../../model/pointer.ts';
+import { formatMoment } from '../../kit/format.ts';
+import { type Image, isOfPullRequest, newestFirst, type TagScheme } from '../../model/image.ts';
+import { type Edge, ofLauncher, type PointerNames, type UserFacts } from '../../model/image-users.ts';
 import { verdictOf } from '../../model/verdict.ts';
 import { isVetoed } from '../../model/veto.ts';
+import { type Environment, environmentsOf } from './environments.ts';
 import { formatImage } from './inventory.ts';
 
 /** Where reality differs from what the pointer names. */
@@ -11,27 +12,6 @@ export interface Drift {
   readonly who: string;
   readonly says: string;
 }
-
-/** What an environment runs, as its pointer and the history of that say. */
-export interface Environment {
-  /** Its name, or that of its pointer where the name has no environment. */
-  readonly name: string;
-  readonly pointer: string;
-  readonly imageId: string;
-  readonly previousId: string | undefined;
-}
-
-export const environmentsOf = (facts: UserFacts, pointers: PointerNames): readonly Environment[] =>
-  facts.parameters
-    .filter(({ name }) => pointers.pattern.test(name) && pointers.pattern.exec(name)?.groups?.['below'] === undefined)
-    .flatMap(({ name, value, history }) =>
-      imageIdsIn(value).map(imageId => ({
-        name: pointers.environmentOf(name) ?? name,
-        pointer: name,
-        imageId,
-        previousId: previousImageId(history),
-      })),
-    );
 
 export function driftOf(images: readonly Image[], facts: UserFacts, pointers: PointerNames, scheme: TagScheme): readonly Drift[] {
   const family = [...images].sort(newestFirst(scheme));
@@ -48,7 +28,11 @@ function behind({ name, pointer, imageId }: Environment, family: readonly Image[
   const image = family.find(({ id }) => id === imageId);
   if (image === undefined) return [{ who: pointer, says: `names ${imageId}, which is not an image of the family in this region` }];
   const passed = family.filter(
-    other => other.architecture === image.architecture && other.state === 'available' && verdictOf(other, scheme).result === 'passed',
+    other =>
+      other.architecture === image.architecture &&
+      other.state === 'available' &&
+      verdictOf(other, scheme).result === 'passed' &&
+      !isOfPullRequest(other, scheme),
   );
   // One that was rolled back there is not what the environment lacks.
   const newer = passed.filter(other => other !== image && newestFirst(scheme)(other, image) < 0 && !isVetoed(other, scheme, name));
@@ -73,7 +57,8 @@ function notRun({ pointer, imageId }: Environment, family: readonly Image[], fac
 function groups(facts: UserFacts, ours: ReadonlySet<string>, pointed: ReadonlySet<string>): Drift[] {
   return facts.launchers.flatMap(launcher => {
     const { group } = launcher;
-    const launches = [...new Set(ofLauncher(launcher, facts).map(({ imageId }) => imageId))];
+    const edges = ofLauncher(launcher, facts);
+    const launches = [...new Set(edges.map(({ imageId }) => imageId))];
     if (group === undefined || !launches.some(id => ours.has(id))) return [];
     const unnamed = launches.filter(id => ours.has(id) && !pointed.has(id));
     const members = facts.instances.filter(
@@ -81,11 +66,19 @@ function groups(facts: UserFacts, ours: ReadonlySet<string>, pointed: ReadonlySe
     );
     const others = members.filter(({ imageId }) => !launches.includes(imageId));
     return [
-      ...unnamed.map(id => ({ who: `group ${group}`, says: `launches ${id}, which no pointer names` })),
+      ...unnamed.map(id => ({ who: `group ${group}`, says: `launches ${id}${formatMaker(edges, id)}, which no pointer names` })),
       ...others.map(({ id, imageId }) => ({
         who: `instance ${id}`,
         says: `runs ${imageId}, but its group ${group} launches ${launches.join(', ')}`,
       })),
     ];
   });
+}
+
+/** Who moved a group is not shown by AWS; who created the version that it launches is. */
+function formatMaker(edges: readonly Edge[], imageId: string): string {
+  const version = edges.find(edge => edge.imageId === imageId)?.version;
+  if (version?.createdBy === undefined) return '';
+  const when = version.createdAt === undefined ? '' : ` ${formatMoment(version.createdAt)}`;
+  return ` (version ${version.version} of ${version.templateName}, created${when} by ${version.createdBy})`;
 }

@@ -74,10 +74,11 @@ async function valuesOf(ssm: SSMClient, names: readonly string[]): Promise<Map<s
 }
 
 const historyOf = async (ssm: SSMClient, name: string): Promise<ParameterFact['history']> =>
-  (await parameterHistory(ssm, name)).map(({ Version, Value, Description = '' }) => ({
+  (await parameterHistory(ssm, name)).map(({ Version, Value, Description = '', LastModifiedDate }) => ({
     version: always(Version, `Version in the history of ${name}`),
     value: always(Value, `Value in the history of ${name}`),
     description: Description,
+    writtenAt: LastModifiedDate,
   }));
 
 /** Resolves `resolve:ssm:` with a name, `name:version`, `name:label`, or the ARN of a parameter that another account shares. */

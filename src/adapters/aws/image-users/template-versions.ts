@@ -76,4 +76,6 @@ const fact = (version: LaunchTemplateVersion, isLatest: boolean): VersionFact =>
   isLatest,
   imageId: always(version.LaunchTemplateData, `LaunchTemplateData of ${version.LaunchTemplateId}`).ImageId ?? '',
   snapshotIds: snapshotsIn(version.LaunchTemplateData ?? {}),
+  createdBy: version.CreatedBy,
+  createdAt: version.CreateTime,
 });
