@@ -176,7 +176,9 @@ describe('a warm pool', () => {
     const { a, b } = await stage();
     await withPool(2);
     const planned = await promote(b, { 'dry-run': 'true' });
-    expect(planned.log).toMatch(/replace 2 instances, 2 at a time, in 1 batch, then replace i-[0-9a-f]+, i-[0-9a-f]+ of the warm pool/);
+    expect(planned.log).toMatch(
+      /replace 2 instances, 2 at a time: 1 batch, about [^(]*\(pace fast: [^)]*\), then replace i-[0-9a-f]+, i-[0-9a-f]+ of the warm pool/,
+    );
     expect(pool()).toEqual([a, a]);
     expect([(await promote(b)).exitCode, pool(), stateOf().pointer]).toEqual([0, [b, b], b]);
     expect((await promote(b)).outputs['outcome']).toBe('unchanged');

@@ -36,6 +36,11 @@ describe('scenario 62: preferences that AWS would refuse', () => {
     ],
     ['batches and a minimum', { bake: 60, rollTimeout: 7200, batchSize: 2, minHealthy: 50 }, /"batch-size" replaces "min-healthy"/],
     [
+      'a fast pace and a minimum',
+      { bake: 60, rollTimeout: 7200, pace: 'fast', minHealthy: 50 },
+      /"pace: fast" replaces all instances in one batch/,
+    ],
+    [
       'batches and both percentages',
       { bake: 60, rollTimeout: 7200, batchSize: 2, minHealthy: 100, maxHealthy: 150 },
       /"batch-size" replaces "min-healthy" and "max-healthy": set one or the other/,

@@ -80,7 +80,7 @@ describe('the order of a promotion', () => {
     expect(await run({ ...settings, dryRun: true }, world)).toMatchObject({ outcome: 'planned', outputs: { pointerVersion: undefined } });
     expect(calls()).toEqual([]);
     expect(log.join('\n')).toContain(
-      'web (lt-1:1): create a version of lt-1 from version 1, replace 2 instances, 1 at a time, in 2 batches; 2 of 2 instances in service run another image',
+      'web (lt-1:1): create a version of lt-1 from version 1, replace 2 instances, 1 at a time: 2 batches, about 4m, at most 3 instances at once (pace fast: 1 batch, about 2m 30s, at most 4); 2 of 2 instances in service run another image',
     );
   });
 });

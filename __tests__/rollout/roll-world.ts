@@ -188,6 +188,7 @@ export const settings = {
   groups: ['web'],
   groupTags: undefined,
   strategy: 'rolling' as const,
+  pace: 'safe' as const,
   minHealthy: undefined,
   maxHealthy: undefined,
   warmUp: undefined,
@@ -340,7 +341,7 @@ const groupPort = (state: State, call: Call): Pick<RegionClients, 'groups'> => (
     warmPool: async () => [],
     launches: async () => [],
     sources: async () => [],
-    cannotCopy: async () => [],
+    copyLimits: async () => ({ cannotCopy: [], hooks: [] }),
     create: async ({ from, as }) => {
       call(`copy ${from} as ${as}`);
       return 'created';

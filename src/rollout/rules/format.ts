@@ -2,6 +2,7 @@ import { formatCount } from '../../kit/format.ts';
 import { formatTemplateUse, isNumbered, type TemplateUse, useKey, usesOf } from '../../model/group.ts';
 import type { GroupFacts } from './facts.ts';
 import { greenGroupName } from './group-pair.ts';
+import { formatPaces } from './pace.ts';
 import type { GroupPlan } from './plan.ts';
 import { protectedOf, standbyOf } from './warnings.ts';
 
@@ -59,10 +60,9 @@ export function formatAction(plan: GroupPlan): string {
   return [...(mustPin ? ['pin the version'] : []), ...versions, formatReplacement(plan), ...pool].join(', ');
 }
 
-function formatReplacement({ action, replaces, atATime, facts: { group } }: GroupPlan): string {
+function formatReplacement({ action, replaces, atATime, paces, facts: { group } }: GroupPlan): string {
   if (action === 'swap')
     return `create ${greenGroupName(group.name)} with ${formatCount(group.desired, 'instance')}, which takes over once it is healthy`;
   if (action === 'template') return 'change the template version, replace nothing';
-  const batches = formatCount(Math.ceil(replaces / atATime), 'batch', 'batches');
-  return `replace ${formatCount(replaces, 'instance')}, ${atATime} at a time, in ${batches}`;
+  return `replace ${formatCount(replaces, 'instance')}, ${atATime} at a time${paces === undefined ? '' : `: ${formatPaces(paces)}`}`;
 }

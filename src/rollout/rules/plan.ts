@@ -3,6 +3,7 @@ import { atVersions, type Group, type Launch, sameLaunch, useKey } from '../../m
 import type { TemplateVersion } from '../../model/template.ts';
 import type { GroupFacts, PlanOptions } from './facts.ts';
 import { type Blocker, blockerOf, decideAction, followsPointer, type GroupAction } from './group-action.ts';
+import { inInstances, type Paces, pacesOf } from './pace.ts';
 import { preferencesOf, replacedAtATime } from './preferences.ts';
 import { staleOf } from './proof.ts';
 import { launchRefusals, refusalsOf } from './refusals.ts';
@@ -33,6 +34,7 @@ export interface GroupPlan {
   /** Instances of the warm pool. */
   readonly replacesPool: readonly string[];
   readonly atATime: number;
+  readonly paces: Paces | undefined;
   readonly estimatedSeconds: number;
 }
 
@@ -51,19 +53,18 @@ export function planGroup(facts: GroupFacts, options: PlanOptions): GroupPlan {
   const replaces = replacesAny
     ? group.members.filter(({ id }) => !preferences.skipMatching || facts.images.get(id) !== options.image.id).length
     : 0;
-  // Sizes in another unit say nothing about instances.
-  const desired = group.sizeUnit === undefined ? group.desired : group.members.length;
-  const atATime = replacedAtATime({ ...group, desired }, preferences);
+  const atATime = replacedAtATime(inInstances(group), preferences);
+  const paces = pacesOf(action, replaces, preferences, options, group);
   return {
-    ...{ facts, action, reason, by, blocker, before, changes, preferences, replaces, atATime },
+    ...{ facts, action, reason, by, blocker, before, changes, preferences, replaces, atATime, paces },
     replacesPool: action === 'refresh' ? staleOf(facts.warmPool, facts.images, options.image.id) : [],
     mustPin: by === 'version' && (replacesAny || action === 'template') && !sameLaunch(group.launch, before),
     refusals:
       action === 'nothing' && facts.successor === undefined
         ? launchRefusals(facts)
         : refusalsOf(facts, { ...options, action, by, blocker, makes }),
-    warnings: action === 'nothing' ? [] : warningsOf(facts, options, { by, action, atATime }),
-    estimatedSeconds: replacesAny ? estimate(action === 'swap' ? 1 : Math.ceil(replaces / atATime), preferences, group) : 0,
+    warnings: action === 'nothing' ? [] : warningsOf(facts, options, { by, action, atATime, makes }),
+    estimatedSeconds: paces?.chosen.seconds ?? (action === 'swap' ? estimate(1, preferences, group) : 0),
   };
 }
 

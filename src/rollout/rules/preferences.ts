@@ -6,7 +6,7 @@ import type { RolloutInputs, RolloutOptions } from './settings.ts';
 /** The refresh preferences that settings ask for, and combinations of settings that cannot work. */
 
 type PreferenceKey =
-  | ('minHealthy' | 'maxHealthy' | 'batchSize' | 'warmUp' | 'checkpoints' | 'checkpointDelay' | 'alarms')
+  | ('pace' | 'minHealthy' | 'maxHealthy' | 'batchSize' | 'warmUp' | 'checkpoints' | 'checkpointDelay' | 'alarms')
   | ('protectedInstances' | 'standbyInstances' | 'skipMatching');
 
 /** `checksSeconds`: how long the checks on one instance may take; undefined without checks. */
@@ -33,7 +33,7 @@ export function throwIfUnfit(options: RolloutOptions & Pick<PreferenceOptions, '
 
 /** What AWS would refuse only after the first write, and what could never finish. */
 export function preferenceProblems(options: PreferenceOptions): readonly string[] {
-  const { minHealthy, maxHealthy, alarms = [], bake, rollTimeout, batchSize, checksSeconds = 0 } = options;
+  const { minHealthy, maxHealthy, alarms = [], bake, rollTimeout, batchSize, checksSeconds = 0, pace } = options;
   const total = bake + pausesOf(options);
   return [
     maxHealthy !== undefined && minHealthy === undefined && '"max-healthy" needs "min-healthy": AWS takes both, or only the minimum',
@@ -48,6 +48,9 @@ export function preferenceProblems(options: PreferenceOptions): readonly string[
     batchSize !== undefined &&
       (minHealthy !== undefined || maxHealthy !== undefined) &&
       '"batch-size" replaces "min-healthy" and "max-healthy": set one or the other',
+    pace === 'fast' &&
+      [minHealthy, maxHealthy, batchSize].some(given => given !== undefined) &&
+      '"pace: fast" replaces all instances in one batch: remove "min-healthy", "max-healthy" and "batch-size", or remove "pace"',
     total >= rollTimeout &&
       `"roll-timeout" (${formatDuration(rollTimeout)}) must be longer than "bake" and the pauses at "checkpoints" together (${formatDuration(total)})`,
   ].filter(problem => problem !== false);
@@ -96,9 +99,19 @@ type Capacity = Pick<Group, 'desired' | 'maintenance'>;
 /** AWS's own default is 90 percent without a maximum: it terminates first, and a group of one instance is down in between. */
 const LAUNCH_FIRST = { minHealthy: 100, maxHealthy: 110 } as const;
 
-function healthyPercentages({ minHealthy, maxHealthy, batchSize }: PreferenceOptions, { desired, maintenance }: Capacity) {
-  if (batchSize !== undefined) return { minHealthy: percentFor(batchSize, desired), maxHealthy };
-  return minHealthy === undefined && maintenance === undefined ? LAUNCH_FIRST : { minHealthy, maxHealthy };
+/** Every new instance next to the old ones: the group doubles for a while. */
+const LAUNCH_ALL = { minHealthy: 100, maxHealthy: 200 } as const;
+
+/**
+ * AWS takes what is not given from the maintenance policy of the group, and refuses percentages that are more than 100 apart.
+ * https://docs.aws.amazon.com/autoscaling/ec2/userguide/understand-instance-refresh-default-values.html
+ */
+function healthyPercentages({ pace, minHealthy, maxHealthy, batchSize }: PreferenceOptions, { desired, maintenance }: Capacity) {
+  if (pace === 'fast') return LAUNCH_ALL;
+  const ofPolicy = maintenance?.maxHealthy;
+  if (batchSize !== undefined) return { minHealthy: percentFor(batchSize, desired), maxHealthy: ofPolicy === undefined ? undefined : 100 };
+  if (minHealthy === undefined) return maintenance === undefined ? LAUNCH_FIRST : { minHealthy, maxHealthy };
+  return { minHealthy, maxHealthy: maxHealthy ?? (ofPolicy === undefined ? undefined : Math.min(ofPolicy, minHealthy + 100)) };
 }
 
 /** AWS takes whole percents and rounds the healthy minimum up. So a large group may get a smaller batch than asked for, never a larger one. */
@@ -118,4 +131,12 @@ export function replacedAtATime(
   const floor = Math.ceil((desired * minHealthy) / 100);
   const ceiling = Math.floor((desired * Math.max(maxHealthy ?? 100, 100)) / 100);
   return Math.max(1, ceiling - floor);
+}
+
+/** The most instances that exist at once. AWS launches at least one more where it must keep all of them. */
+export function peakOf(capacity: Capacity, preferences: Pick<RefreshPreferences, 'minHealthy' | 'maxHealthy'>): number {
+  const { desired, maintenance } = capacity;
+  const minHealthy = preferences.minHealthy ?? maintenance?.minHealthy ?? 90;
+  const maxHealthy = preferences.maxHealthy ?? (preferences.minHealthy === undefined ? maintenance?.maxHealthy : undefined) ?? 100;
+  return Math.max(Math.floor((desired * Math.max(maxHealthy, 100)) / 100), minHealthy === 100 ? desired + 1 : desired);
 }

@@ -31,6 +31,11 @@ export const rolloutSettings = {
     false,
     { neededBy: 'teams that compare both groups before they decide' },
   ),
+  pace: oneOf(
+    'How a rolling update trades time for instances. `safe` keeps to the maintenance policy of the group, or replaces a tenth at a time. `fast` launches all new instances next to the old ones. Both launch before they terminate. The plan shows batches, time and peak of both.',
+    ['safe', 'fast'],
+    { fallback: 'safe', neededBy: 'teams that pay for more instances to be done in minutes' },
+  ),
   minHealthy: optional(
     count(
       "Percent of the group that must stay in service. Default: the group's instance maintenance policy; without one 100, with `max-healthy` 110, so that new instances launch before old ones terminate.",
