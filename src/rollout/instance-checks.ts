@@ -44,6 +44,7 @@ export async function runInstanceChecks(
       { what: `Checks on ${instanceId}`, everySeconds: 3, atMostSeconds: seconds + COMMAND_SECONDS, poll },
       deps,
     );
+    if (evaluation.result === 'passed') deps.report.info(`Checks on ${instanceId}: ${formatCount(checks.length, 'check')} passed`);
     const failed = evaluation.checks.filter(({ ending }) => ending === 'failed').map(({ name, reason }) => `${name} ${reason}`);
     return evaluation.result === 'passed' ? undefined : [evaluation.reason, ...failed].join('; ');
   } catch (failure) {

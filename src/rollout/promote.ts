@@ -1,4 +1,5 @@
 import { flag, optional } from '../kit/fields.ts';
+import { formatCount } from '../kit/format.ts';
 import type { Values } from '../kit/settings.ts';
 import { common, dryRun, environment, family, regions } from '../model/common-settings.ts';
 import type { Image } from '../model/image.ts';
@@ -74,7 +75,7 @@ export async function run(given: PromoteInputs, deps: PromoteDeps) {
   const inputs = withGroupNames(given);
   throwIfUnfit({ ...inputs, checksSeconds: inputs.checks === undefined ? undefined : inputs.checksTimeout });
   const { report } = deps;
-  const check = await toCheck(inputs, deps);
+  const { check, passedIn } = await toCheck(inputs, deps);
 
   const { image, reason } = await report.step(`Find ${inputs.image}`, () => selectImage(inputs, deps));
   const orderIn = orderOf(inputs, image, reason, deps);
@@ -104,7 +105,7 @@ export async function run(given: PromoteInputs, deps: PromoteDeps) {
     () => applyPlans(plans, deps, { before: async () => {}, undo: async () => {}, after, check }),
     isPending,
   );
-  reportResult(plans, results, since);
+  reportResult(plans, results, since, passedIn);
   return { outcome: isPending(results) ? ('unknown' as const) : ('done' as const), outputs: outputsOf(plans, { changed: true, results }) };
 }
 
@@ -152,10 +153,23 @@ async function finishEarlierRun(plans: readonly RegionPlan[], check: Check | und
   });
 }
 
-async function toCheck({ checks, checksTimeout: seconds }: PromoteInputs, deps: PromoteDeps): Promise<Check | undefined> {
-  if (checks === undefined || checks.length === 0) return undefined;
+interface Checks {
+  readonly check: Check | undefined;
+  /** "3 checks passed on 2 instances"; undefined where none ran. */
+  passedIn(region: string): string | undefined;
+}
+
+async function toCheck({ checks, checksTimeout: seconds }: PromoteInputs, deps: PromoteDeps): Promise<Checks> {
+  if (checks === undefined || checks.length === 0) return { check: undefined, passedIn: () => undefined };
   const deliveries = await readDeliveries(checks, deps.files);
-  return region => instanceId => runInstanceChecks(instanceId, { checks, deliveries, seconds }, deps, deps.inRegion({ region }));
+  const passed = new Map<string, number>();
+  const check: Check = region => async instanceId => {
+    const reason = await runInstanceChecks(instanceId, { checks, deliveries, seconds }, deps, deps.inRegion({ region }));
+    if (reason === undefined) passed.set(region, (passed.get(region) ?? 0) + 1);
+    return reason;
+  };
+  const format = (instances: number) => `${formatCount(checks.length, 'check')} passed on ${formatCount(instances, 'instance')}`;
+  return { check, passedIn: region => (passed.has(region) ? format(passed.get(region) ?? 0) : undefined) };
 }
 
 function outputsOf(plans: readonly RegionPlan[], { changed, results = [] }: { changed: boolean; results?: readonly RegionResult[] }) {

@@ -63,12 +63,18 @@ const planRow = (group: GroupPlan): string[] => [
   group.estimatedSeconds === 0 ? '' : formatDuration(group.estimatedSeconds),
 ];
 
-/** Home last, because each result is put above the others. `since`: when the rollout began. */
-export function reportResult(plans: readonly RegionPlan[], results: readonly RegionResult[], since: number): void {
-  for (const [i, plan] of [...plans.entries()].reverse()) if (results[i] !== undefined) reportRegionResult(plan, results[i], since);
+/** Home last, because each result is put above the others. `since`: when the rollout began. `passedIn`: which checks passed in a region. */
+export function reportResult(
+  plans: readonly RegionPlan[],
+  results: readonly RegionResult[],
+  since: number,
+  passedIn: (region: string) => string | undefined = () => undefined,
+): void {
+  for (const [i, plan] of [...plans.entries()].reverse())
+    if (results[i] !== undefined) reportRegionResult(plan, results[i], since, passedIn(plan.region));
 }
 
-function reportRegionResult(plan: RegionPlan, result: RegionResult, since: number): void {
+function reportRegionResult(plan: RegionPlan, result: RegionResult, since: number, passed: string | undefined): void {
   const { image, pointer, scheme, replaced, was, operation, deps, region } = plan;
   const rows = result.results.map(({ group, from, to, status, refresh }) => [
     ...[groupLink(group, region), code(from), code(to), text(status)],
@@ -88,6 +94,7 @@ function reportRegionResult(plan: RegionPlan, result: RegionResult, since: numbe
           ['Version', versionCell(replaced, scheme), versionCell(image, scheme)],
           ['Image', was === undefined ? '' : imageLink(was, region), imageLink(image.id, region)],
           ['Pointer', '', `${parameterLink(pointer.name, region)}${result.moved === undefined ? '' : ` version ${result.moved.version}`}`],
+          ['Checks', '', passed === undefined ? '' : `✅ ${passed}`],
         ].filter(([, before, now]) => before !== '' || now !== ''),
       ),
       compare === undefined ? '' : `**Changes:** ${compare}`,
