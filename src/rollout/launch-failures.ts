@@ -6,32 +6,49 @@ import { consecutiveFailures } from './rules/launches.ts';
 
 export interface LaunchWatch {
   readonly since: number;
-  progress: string;
-  changedAt: number;
+  members: ReadonlyMap<string, string>;
+  /** When the group may be called quiet: from then on nothing is on its way. */
+  busyUntil: number;
   reported: string;
 }
 
-export const newLaunchWatch = (now: number): LaunchWatch => ({ since: now, progress: '', changedAt: now, reported: '' });
+export const newLaunchWatch = (now: number): LaunchWatch => ({ since: now, members: new Map(), busyUntil: now, reported: '' });
 
-// Instances appear sooner than this if they launch at all. So a rollout without trouble makes no call.
-const QUIET_SECONDS = 120;
+// A launch that fails is reported within a minute, and a rollout without trouble makes no call.
+const QUIET_SECONDS = 50;
+
+// An instance boots, and AWS pauses at a checkpoint, for longer.
+const BOOT_SECONDS = 120;
 
 // One failure may be the capacity of one zone, and AWS tries the next one.
 const MAX_FAILED = 3;
 
-const progressOf = ({ members }: Group): string => members.map(({ id, state }) => `${id} ${state}`).join();
+/** What the refresh waits for besides launches. */
+interface Pauses {
+  readonly warmUpSeconds?: number;
+  readonly atCheckpoint?: boolean;
+}
 
-/** Reads the activities of a group in which nothing has changed for two minutes. Returns why its launches fail. */
+function isQuiet({ members }: Group, watch: LaunchWatch, now: number, { warmUpSeconds = 0, atCheckpoint = false }: Pauses): boolean {
+  const states = new Map(members.map(({ id, state }) => [id, state]));
+  const entered = members.some(({ id, state }) => state === 'InService' && watch.members.get(id) !== state);
+  const changed = states.size !== watch.members.size || [...states].some(([id, state]) => watch.members.get(id) !== state);
+  if (changed) watch.busyUntil = now + (entered && watch.members.size > 0 ? warmUpSeconds * 1000 : 0);
+  watch.members = states;
+  const pending = [...states.values()].some(state => state.startsWith('Pending'));
+  const quiet = now - watch.busyUntil >= (pending || atCheckpoint ? BOOT_SECONDS : QUIET_SECONDS) * 1000;
+  if (quiet) watch.busyUntil = now;
+  return quiet;
+}
+
+/** Reads the activities of a group in which nothing changes. Returns why its launches fail. */
 export async function failedLaunches(
   group: Group,
   watch: LaunchWatch,
   { aws, deps }: { readonly aws: Pick<RolloutPorts, 'groups'>; readonly deps: Pick<RolloutDeps, 'clock' | 'report'> },
+  pauses: Pauses = {},
 ): Promise<string | undefined> {
-  const now = deps.clock.now();
-  const progress = progressOf(group);
-  const isQuiet = progress === watch.progress && now - watch.changedAt >= QUIET_SECONDS * 1000;
-  if (progress !== watch.progress || isQuiet) Object.assign(watch, { progress, changedAt: now });
-  if (!isQuiet) return undefined;
+  if (!isQuiet(group, watch, deps.clock.now(), pauses)) return undefined;
   const launches = await aws.groups.launches(group.name);
   const failures = consecutiveFailures(launches, watch.since);
   const [latest] = failures;

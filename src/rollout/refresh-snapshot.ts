@@ -59,7 +59,8 @@ export async function pollGroup(watched: WatchedGroup, group: Group | undefined,
   const [died, doubts] = [countDied(watched, group, refresh, context), watched.doubts];
   const evaluation = evaluate({ refresh, group, proof, traffic, settled: settled.length, died, stalePool, saved, doubts });
   if (evaluation.state === 'waiting' && refresh?.status === 'InProgress') {
-    const reason = await failedLaunches(group, watched.launches, context);
+    const atCheckpoint = checksAreDue(refresh, watched.checkpoints);
+    const reason = await failedLaunches(group, watched.launches, context, { warmUpSeconds: watched.warmUpSeconds, atCheckpoint });
     if (reason !== undefined) return { state: 'failed', reason };
   }
   if (evaluation.state === 'failed' || refresh === undefined || !checksAreDue(refresh, watched.checkpoints)) return evaluation;
