@@ -59,6 +59,7 @@ export const facts = (change: Partial<GroupFacts> = {}): GroupFacts => ({
   activeIsOurs: false,
   successor: undefined,
   cannotCopy: [],
+  hooks: [],
   nameTaken: false,
   warmPool: [],
   versions: new Map([[useKey(use('3')), version(3)]]),

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { atVersions, type Group, type Launch, sameLaunch, useKey } from '../../src/model/group.ts';
 import type { TemplateVersion } from '../../src/model/template.ts';
 import type { GroupFacts, PlanOptions } from '../../src/rollout/rules/facts.ts';
+import { formatPaces } from '../../src/rollout/rules/pace.ts';
 import { contentKey, launchAfter, planGroup } from '../../src/rollout/rules/plan.ts';
 import { replacedAtATime } from '../../src/rollout/rules/preferences.ts';
 import { facts, group, member, refresh, use, version, wanted } from './fixtures.ts';
@@ -115,6 +116,7 @@ describe('what is done to a group', () => {
     expect(plan).toMatchObject({ action: 'refresh', mustPin: true, before: { template: { version: '3' } } });
     expect(plan.warnings).toEqual([
       'launches from web:$Latest: the group is pinned to the current version number and stays pinned, because AWS cannot roll back otherwise',
+      'a fleet, compute environment or script that launches web:$Latest too gets the new image at once: pin it to a version number',
     ]);
   });
 
@@ -377,6 +379,87 @@ describe('groups whose sizes are not instances', () => {
   });
 });
 
+test('a weight as large as the group: AWS may replace all at once', () => {
+  const heavy = facts({ group: group({ sizeUnit: 'weights', heaviest: 4, desired: 4 }) });
+  expect(planGroup(heavy, wanted).warnings).toEqual([
+    'one instance may count for 4 of the 4 that it wants: AWS may replace all instances at once',
+  ]);
+  expect(planGroup(facts({ group: group({ sizeUnit: 'weights', heaviest: 4, desired: 40 }) }), wanted).warnings).toEqual([]);
+});
+
+describe('a second group next to this one', () => {
+  const blue = { ...wanted, strategy: 'blue-green' as const };
+  test.each([
+    ['{"NetworkInterfaces":[{"NetworkInterfaceId":"eni-1"}]}', 'its launch template attaches the network interface eni-1'],
+    ['{"NetworkInterfaces":[{"PrivateIpAddress":"10.0.0.4"}]}', 'its launch template sets the private IP address 10.0.0.4'],
+    ['{"InstanceMarketOptions":{"MarketType":"capacity-block"}}', 'its launch template launches into a capacity-block'],
+    [
+      '{"CapacityReservationSpecification":{"CapacityReservationPreference":"capacity-reservations-only"}}',
+      'its launch template launches into capacity reservations only',
+    ],
+  ])('minor m12: %s is refused', (content, reason) => {
+    const exclusive = facts({ versions: new Map([[useKey(use('3')), version(3, { content })]]) });
+    expect(planGroup(exclusive, blue).refusals).toEqual([
+      `web: ${reason}, so the green group could not launch next to web: set "strategy: rolling"`,
+    ]);
+    expect(planGroup(exclusive, wanted).refusals).toEqual([]);
+  });
+
+  test('major M9: whoever completes its hooks must know both', () => {
+    const hooked = facts({ hooks: ['join (arn:aws:sqs:eu-central-1:111122223333:hooks)', 'drain'] });
+    expect(planGroup(hooked, blue).warnings).toEqual([
+      'what completes the lifecycle hooks join (arn:aws:sqs:eu-central-1:111122223333:hooks), drain must know web-green too, or its instances wait for the timeout',
+    ]);
+    expect(planGroup(hooked, wanted).warnings).toEqual([]);
+  });
+});
+
+test('minor m5: a refresh of a stack is waited for, and never ended', () => {
+  const tags = { 'aws:cloudformation:stack-name': 'web-prod' };
+  const busy = facts({ group: group({ tags }), active: refresh({ desired: { kind: 'template', template: use('9') } }) });
+  expect(planGroup(busy, { ...wanted, foreignRefresh: 'supersede' })).toMatchObject({
+    blocker: undefined,
+    refusals: [
+      'web: refresh r-1 (not started by ami-action) is InProgress (50 %, to web:9): wait for its end, or set "foreign-refresh" to wait: to end it would fail CloudFormation stack web-prod',
+    ],
+  });
+  expect(planGroup(busy, { ...wanted, foreignRefresh: 'wait' }).blocker).toMatchObject({ kind: 'refresh', how: 'wait' });
+});
+
+describe('pace: batches, time and the most instances at once', () => {
+  const members = Array.from({ length: 10 }, (_, i) => member(`i-${i}`));
+  const ten = facts({ group: group({ desired: 10, members }) });
+  const formatted = (options: Partial<PlanOptions>, given = ten) => {
+    const { paces } = planGroup(given, { ...wanted, ...options });
+    return paces && formatPaces(paces);
+  };
+  test('of the chosen one, and of the other', () => {
+    expect([formatted({}), formatted({ pace: 'fast' })]).toEqual([
+      '10 batches, about 25m, at most 11 instances at once (pace fast: 1 batch, about 7m, at most 20)',
+      '1 batch, about 7m, at most 20 instances at once (pace safe: 10 batches, about 25m, at most 11)',
+    ]);
+  });
+
+  test('of settings of your own', () => {
+    expect(formatted({ minHealthy: 50 })).toBe(
+      '2 batches, about 9m, at most 10 instances at once (pace fast: 1 batch, about 7m, at most 20)',
+    );
+  });
+
+  test('of weighted groups they count instances', () => {
+    expect(formatted({}, facts({ group: group({ desired: 100, sizeUnit: 'weights', heaviest: 10, members }) }))).toBe(
+      '10 batches, about 25m, at most 11 instances at once (pace fast: 1 batch, about 7m, at most 20)',
+    );
+  });
+
+  test('only where instances are replaced, and the other one only where it differs', () => {
+    expect(formatted({ strategy: 'blue-green' })).toBeUndefined();
+    expect(formatted({}, facts({ group: group({ desired: 1, members: [member('i-1')] }) }))).toBe(
+      '1 batch, about 7m, at most 2 instances at once',
+    );
+  });
+});
+
 describe('how much of a group stays in service', () => {
   const kept = (change: Partial<Group>, options: Partial<PlanOptions> = {}) => {
     const { preferences, atATime } = planGroup(facts({ group: group(change) }), { ...wanted, ...options });
@@ -386,7 +469,25 @@ describe('how much of a group stays in service', () => {
     ['all of it, where neither settings nor a policy say less', { desired: 1 }, {}, [100, 110, 1]],
     ['also of many', { desired: 40 }, {}, [100, 110, 4]],
     ['as the maintenance policy says', { desired: 10, maintenance: { minHealthy: 50, maxHealthy: 100 } }, {}, [undefined, undefined, 5]],
-    ['as the settings say', { desired: 10, maintenance: { minHealthy: 50, maxHealthy: 100 } }, { minHealthy: 80 }, [80, undefined, 2]],
+    ['as the settings say', { desired: 10, maintenance: { minHealthy: 50, maxHealthy: 100 } }, { minHealthy: 80 }, [80, 100, 2]],
+    [
+      'minor m7: never more than 100 apart from the maximum of the policy',
+      { desired: 10, maintenance: { minHealthy: 90, maxHealthy: 200 } },
+      { minHealthy: 50 },
+      [50, 150, 10],
+    ],
+    [
+      'minor m7: a batch size next to a policy with a larger maximum',
+      { desired: 10, maintenance: { minHealthy: 100, maxHealthy: 200 } },
+      { batchSize: 2 },
+      [80, 100, 2],
+    ],
+    [
+      'all new instances at once, with a fast pace',
+      { desired: 10, maintenance: { minHealthy: 50, maxHealthy: 100 } },
+      { pace: 'fast' },
+      [100, 200, 10],
+    ],
   ])('%s', (_, change, options, expected) => expect(kept(change, options)).toEqual(expected));
 });
 

@@ -37,7 +37,16 @@ export interface Member {
   readonly healthy: boolean;
   readonly protected: boolean;
   readonly template: TemplateUse | undefined;
+  /** Of its root volume, where that is not the image that it was launched from. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Instance.html */
+  readonly imageId?: string | undefined;
 }
+
+/** The image of each instance by what EC2 says, and of its root volume where a refresh has replaced that. */
+export const withRootVolumes = (images: ReadonlyMap<string, string>, groups: readonly Pick<Group, 'members'>[]): Map<string, string> =>
+  new Map([
+    ...images,
+    ...groups.flatMap(({ members }) => members.flatMap(({ id, imageId }) => (imageId === undefined ? [] : [[id, imageId] as const]))),
+  ]);
 
 export interface Group {
   readonly name: string;
@@ -65,6 +74,8 @@ export interface Group {
   readonly maintenance?: { readonly minHealthy: number | undefined; readonly maxHealthy: number | undefined } | undefined;
   /** What its sizes count instead of instances; undefined for instances. */
   readonly sizeUnit?: 'weights' | 'vcpu' | 'memory-mib' | undefined;
+  /** With `weights`: the largest weight of its instance types. */
+  readonly heaviest?: number | undefined;
   readonly tags: Tags;
 }
 

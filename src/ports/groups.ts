@@ -41,8 +41,8 @@ export interface Parameters {
 
 /** How a green group is created, and how a group is deleted. */
 export interface GroupCopies {
-  /** What hangs on the group and would be missing on a copy, a sentence each. */
-  cannotCopy(group: string): Promise<readonly string[]>;
+  /** What hangs on the group and would be missing on a copy, a sentence each; and the hooks that are copied, with their targets. */
+  copyLimits(group: string): Promise<{ readonly cannotCopy: readonly string[]; readonly hooks: readonly string[] }>;
   /**
    * Creates a group of the same shape, without load balancers, that launches something else. All its sizes are what the first one runs now.
    * `exists`: a group of this name exists already, and was not changed.
@@ -55,8 +55,8 @@ export interface GroupCopies {
   }): Promise<'created' | 'exists'>;
   /** Suspended processes, hooks, policies, notifications and metrics. Can be repeated. */
   copyAttachments(from: string, as: string): Promise<void>;
-  /** The scheduled actions, which would resize a group that does not serve alone. Can be repeated. */
-  copySchedules(from: string, as: string): Promise<void>;
+  /** The scheduled actions, which would resize a group that does not serve alone. `now`: milliseconds since 1970. Can be repeated. */
+  copySchedules(from: string, as: string, now: number): Promise<void>;
   /** Puts it behind the load balancers of the first one. Can be repeated. */
   attachTraffic(from: string, as: string): Promise<void>;
   suspend(group: string, processes: readonly string[]): Promise<void>;

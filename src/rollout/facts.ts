@@ -1,7 +1,7 @@
 import { closest } from 'fastest-levenshtein';
 import { concurrently } from '../kit/concurrently.ts';
 import { UsageError } from '../kit/errors.ts';
-import { type Group, isOver, type TemplateUse, useKey, usesOf } from '../model/group.ts';
+import { type Group, isOver, type TemplateUse, useKey, usesOf, withRootVolumes } from '../model/group.ts';
 import type { Architecture } from '../model/image.ts';
 import type { TemplateVersion } from '../model/template.ts';
 import type { RegionClients } from '../ports/deps.ts';
@@ -51,13 +51,14 @@ export async function readGroups(
       activeIsOurs: active[i]?.ours ?? false,
       successor: pairs[i]?.successor,
       cannotCopy: pairs[i]?.cannotCopy ?? [],
+      hooks: pairs[i]?.hooks ?? [],
       nameTaken: allGroups.some(
         other => other.name === greenGroupName(group.name) && other !== pairs[i]?.successor?.group && !other.beingDeleted,
       ),
       warmPool: warmPools[i] ?? [],
       versions: own,
       ready,
-      images,
+      images: withRootVolumes(images, chosen),
       imageSnapshots: snapshots,
       alarms,
       latestUsers: latestUsersOf(group, allGroups, chosen),
@@ -120,8 +121,8 @@ const readPairs = (
     const green = successorOf(allGroups, group);
     const [use] = green === undefined ? [] : usesOf(green.launch);
     const version = use === undefined ? undefined : await launchTemplates.version(use);
-    const cannotCopy = strategy === 'blue-green' && green === undefined ? await groups.cannotCopy(group.name) : [];
-    return { successor: green === undefined ? undefined : { group: green, imageId: version?.imageId }, cannotCopy };
+    const limits = strategy === 'blue-green' && green === undefined ? await groups.copyLimits(group.name) : { cannotCopy: [], hooks: [] };
+    return { successor: green === undefined ? undefined : { group: green, imageId: version?.imageId }, ...limits };
   });
 
 /** Versions with the image, by template and content. Of several equal ones, the newest. */

@@ -161,7 +161,7 @@ export async function takeOver(
       if (green === undefined || !isSuccessor(green, old)) throw notOurs({ old, successor });
       // A run that goes back writes its candidate first and reads the pointer then; this one moved the pointer first: one of the two stops.
       await confirm();
-      await aws.groups.copySchedules(old, successor);
+      await aws.groups.copySchedules(old, successor, deps.clock.now());
       // Neither may make it grow again while it drains.
       await aws.groups.suspend(old, ['AlarmNotification', 'ScheduledActions']);
       await drainAndRemove(group, { old, successor }, pairDeps);

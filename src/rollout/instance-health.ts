@@ -1,7 +1,7 @@
 import { concurrently } from '../kit/concurrently.ts';
 import { formatMoment } from '../kit/format.ts';
 import { block, code, details, text } from '../kit/markdown.ts';
-import type { Group, Target } from '../model/group.ts';
+import { type Group, type Target, withRootVolumes } from '../model/group.ts';
 import type { Reporter } from '../ports/deps.ts';
 import type { RolloutOrder, RolloutPorts } from './rollout-state.ts';
 import { inService, staleOf } from './rules/proof.ts';
@@ -14,7 +14,8 @@ const AT_ONCE = 5;
 /** Adds the image of every member that is not known yet. It never changes, so each is read once. */
 export async function readImages(allGroups: readonly Group[], images: Map<string, string>, { groups }: Pick<RolloutPorts, 'groups'>) {
   const unread = allGroups.flatMap(({ members }) => members.map(({ id }) => id)).filter(id => !images.has(id));
-  if (unread.length > 0) for (const [id, image] of await groups.imagesOf(unread)) images.set(id, image);
+  const found = unread.length === 0 ? new Map<string, string>() : await groups.imagesOf(unread);
+  for (const [id, image] of withRootVolumes(found, allGroups)) images.set(id, image);
 }
 
 export const newInstances = (group: Group, images: ReadonlyMap<string, string>, imageId: string): readonly string[] =>

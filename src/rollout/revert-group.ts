@@ -1,6 +1,6 @@
 import { formatCount } from '../kit/format.ts';
 import { waitFor } from '../kit/wait.ts';
-import { atVersions, formatLaunch, formatTemplateUse, isOver, type Refresh } from '../model/group.ts';
+import { atVersions, formatLaunch, formatTemplateUse, isOver, type Refresh, withRootVolumes } from '../model/group.ts';
 import { tolerateTransientErrors } from './indeterminate.ts';
 import type { FailedRollout } from './rollout-state.ts';
 import { contentKey, type GroupPlan } from './rules/plan.ts';
@@ -30,7 +30,8 @@ export async function revertGroup(plan: GroupPlan, failed: FailedRollout): Promi
 
 /** AWS cannot roll back a refresh that has ended: after a successful one, a second refresh leads back. */
 async function revertEnded(refresh: Refresh | undefined, plan: GroupPlan, failed: FailedRollout): Promise<readonly string[]> {
-  if (refresh?.status === 'RollbackSuccessful') return [];
+  // AWS may have left instances that are protected from scale-in.
+  if (refresh?.status === 'RollbackSuccessful') return waitUntilReverted(plan, failed);
   return refresh?.status === 'Successful' || plan.by === 'pointer' ? rollBackGroup(plan, failed) : remainingInstances(plan, failed);
 }
 
@@ -71,7 +72,7 @@ async function remainingInstances({ facts, before }: GroupPlan, { order, aws }: 
   const [group] = await aws.groups.find({ names: [name] });
   if (group === undefined) return [`${name} no longer exists`];
   const members = group.members.filter(({ state }) => !state.startsWith('Terminat'));
-  const images = await aws.groups.imagesOf(members.map(({ id }) => id));
+  const images = withRootVolumes(await aws.groups.imagesOf(members.map(({ id }) => id)), [{ members }]);
   const remaining = [...images.values()].filter(image => image === order.image.id).length;
   const launches = formatLaunch(group.launch);
   if (remaining === 0 && launches === formatLaunch(before)) return [];

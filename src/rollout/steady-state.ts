@@ -1,6 +1,7 @@
 import { RejectedError, withDetails } from '../kit/errors.ts';
 import { formatDuration } from '../kit/format.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
+import { withRootVolumes } from '../model/group.ts';
 import { firstFailedCheck, newInstances, stalePoolOf, trafficTo } from './instance-health.ts';
 import type { RegionPlan } from './rollout-spec.ts';
 import type { RolloutOrder, RolloutPorts } from './rollout-state.ts';
@@ -68,7 +69,7 @@ async function observe(observed: Observed, { imageId, order, checked, aws, exclu
   const { plan, doubts } = observed;
   const [group] = await aws.groups.find({ names: [plan.facts.group.name] });
   if (group === undefined) return { state: 'failed', reason: 'the group no longer exists' };
-  const images = await aws.groups.imagesOf(group.members.map(({ id }) => id));
+  const images = withRootVolumes(await aws.groups.imagesOf(group.members.map(({ id }) => id)), [group]);
   const proof = proofOf(group, images, imageId, { excluded });
   const ids = newInstances(group, images, imageId);
   const traffic = await trafficTo(ids, group, aws);

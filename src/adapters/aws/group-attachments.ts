@@ -54,11 +54,16 @@ function withGroupName<T>(value: T, from: string, as: string): T {
   return Object.fromEntries(entries) as T;
 }
 
-export async function copySchedules(client: AutoScalingClient, from: string, AutoScalingGroupName: string): Promise<void> {
+// The time until the call arrives.
+const SOON_MS = 60_000;
+
+export async function copySchedules(client: AutoScalingClient, from: string, AutoScalingGroupName: string, now: number): Promise<void> {
   for (const action of await listScheduledActions(client, from)) {
     const { ScheduledActionName, StartTime, EndTime, Recurrence, TimeZone, MinSize, MaxSize, DesiredCapacity } = action;
-    // AWS shows the next time of a recurring action as its start, and refuses a start in the past.
-    const when = Recurrence === undefined ? { StartTime } : { Recurrence, TimeZone, EndTime };
+    // The start is the next time, also of a recurring action. AWS refuses one in the past.
+    // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutScheduledUpdateGroupAction.html
+    const start = StartTime !== undefined && StartTime.getTime() > now + SOON_MS ? StartTime : undefined;
+    const when = Recurrence === undefined ? { StartTime } : { Recurrence, TimeZone, StartTime: start, EndTime };
     const sizes = { MinSize, MaxSize, DesiredCapacity };
     await client.send(new PutScheduledUpdateGroupActionCommand({ AutoScalingGroupName, ScheduledActionName, ...when, ...sizes }));
   }

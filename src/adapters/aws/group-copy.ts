@@ -2,11 +2,13 @@ import {
   AttachTrafficSourcesCommand,
   type AutoScalingClient,
   type AutoScalingGroup,
+  type AvailabilityZoneImpairmentPolicy,
   CreateAutoScalingGroupCommand,
   type CreateAutoScalingGroupCommandInput,
   CreateOrUpdateTagsCommand,
   DeleteAutoScalingGroupCommand,
   DeleteTagsCommand,
+  type LifecycleHook,
   SuspendProcessesCommand,
   type TrafficSourceIdentifier,
   UpdateAutoScalingGroupCommand,
@@ -22,26 +24,7 @@ import { orBusy, quotaOf } from './refreshes.ts';
 
 /** A second group of the same shape. AWS does not count attachments as part of a group, so each is read and put. */
 export const groupCopies = (client: AutoScalingClient): GroupCopies => ({
-  // Alarms call a step or simple policy by its ARN: they would go on calling the one of the first group.
-  async cannotCopy(name) {
-    const group = await getGroup(client, name);
-    const policies = (await listPolicies(client, name)).filter(({ PolicyType }) => PolicyType !== 'TargetTrackingScaling');
-    const deployHooks = (await listHooks(client, name)).filter(({ LifecycleHookName = '' }) =>
-      /^CodeDeploy-managed/.test(LifecycleHookName),
-    );
-    return [
-      ...policies.map(({ PolicyName, PolicyType }) =>
-        PolicyType === 'PredictiveScaling'
-          ? `its predictive scaling policy ${PolicyName} forecasts from the history of this group`
-          : `its scaling policy ${PolicyName} (${PolicyType}) is called by CloudWatch alarms`,
-      ),
-      ...deployHooks.map(({ LifecycleHookName }) => `CodeDeploy completes its hook ${LifecycleHookName} for this group only`),
-      ...(group.WarmPoolConfiguration === undefined ? [] : ['it has a warm pool']),
-      ...(group.DeletionProtection === undefined || group.DeletionProtection === 'none'
-        ? []
-        : [`it is protected from deletion (${group.DeletionProtection})`]),
-    ];
-  },
+  ...limits(client),
 
   async create({ from, as, launch, tags }) {
     const group = await getGroup(client, from);
@@ -64,6 +47,36 @@ export const groupCopies = (client: AutoScalingClient): GroupCopies => ({
   ...sizes(client),
 });
 
+const limits = (client: AutoScalingClient): Pick<GroupCopies, 'copyLimits'> => ({
+  // Alarms call a step or simple policy by its ARN: they would go on calling the one of the first group.
+  async copyLimits(name) {
+    const group = await getGroup(client, name);
+    const policies = (await listPolicies(client, name)).filter(({ PolicyType }) => PolicyType !== 'TargetTrackingScaling');
+    const hooks = await listHooks(client, name);
+    const deployHooks = hooks.filter(({ LifecycleHookName = '' }) => /^CodeDeploy-managed/.test(LifecycleHookName));
+    const reservations = group.CapacityReservationSpecification?.CapacityReservationPreference;
+    const cannotCopy = [
+      ...policies.map(({ PolicyName, PolicyType }) =>
+        PolicyType === 'PredictiveScaling'
+          ? `its predictive scaling policy ${PolicyName} forecasts from the history of this group`
+          : `its scaling policy ${PolicyName} (${PolicyType}) is called by CloudWatch alarms`,
+      ),
+      ...deployHooks.map(({ LifecycleHookName }) => `CodeDeploy completes its hook ${LifecycleHookName} for this group only`),
+      ...(group.WarmPoolConfiguration === undefined ? [] : ['it has a warm pool']),
+      ...(group.DeletionProtection === undefined || group.DeletionProtection === 'none'
+        ? []
+        : [`it is protected from deletion (${group.DeletionProtection})`]),
+      ...(reservations === 'capacity-reservations-only'
+        ? ['it launches into capacity reservations only, which the first group fills']
+        : []),
+    ];
+    return { cannotCopy, hooks: hooks.map(formatHook) };
+  },
+});
+
+const formatHook = ({ LifecycleHookName, NotificationTargetARN }: LifecycleHook) =>
+  `${LifecycleHookName}${NotificationTargetARN === undefined ? '' : ` (${NotificationTargetARN})`}`;
+
 type Attachments = 'copyAttachments' | 'copySchedules' | 'attachTraffic' | 'suspend' | 'terminationSeconds';
 
 const attachments = (client: AutoScalingClient): Pick<GroupCopies, Attachments> => ({
@@ -72,10 +85,11 @@ const attachments = (client: AutoScalingClient): Pick<GroupCopies, Attachments> 
     await copyAttachments(client, from, as, group).catch(orBusy(`copy policies, hooks and notifications of ${from} to ${as}`));
   },
 
-  copySchedules: (from, as) => copySchedules(client, from, as).catch(orBusy(`copy scheduled actions of ${from} to ${as}`)),
+  copySchedules: (from, as, now) => copySchedules(client, from, as, now).catch(orBusy(`copy scheduled actions of ${from} to ${as}`)),
 
   async attachTraffic(from, as) {
-    await attach(client, as, sourcesOf(await getGroup(client, from)));
+    const group = await getGroup(client, from);
+    await attach(client, as, sourcesOf(group), group.AvailabilityZoneImpairmentPolicy);
   },
 
   async suspend(group, ScalingProcesses) {
@@ -140,6 +154,7 @@ const shapeOf = (group: AutoScalingGroup, tags: Readonly<Record<string, string>>
     ...{ DefaultCooldown, HealthCheckType, HealthCheckGracePeriod },
     ...{ TerminationPolicies, NewInstancesProtectedFromScaleIn, CapacityRebalance, MaxInstanceLifetime, DefaultInstanceWarmup },
     ...{ InstanceMaintenancePolicy, AvailabilityZoneDistribution, AvailabilityZoneImpairmentPolicy, CapacityReservationSpecification },
+    ...skipping(AvailabilityZoneImpairmentPolicy),
     ...{ DesiredCapacityType, ServiceLinkedRoleARN, InstanceLifecyclePolicy, PlacementGroup },
     ...(group.VPCZoneIdentifier ? { VPCZoneIdentifier: group.VPCZoneIdentifier } : { AvailabilityZones: group.AvailabilityZones }),
     Tags: [
@@ -148,6 +163,10 @@ const shapeOf = (group: AutoScalingGroup, tags: Readonly<Record<string, string>>
     ],
   };
 };
+
+/** The first group has the same zonal shift behind the same load balancers, so AWS need not validate the pair again. */
+const skipping = (policy: AvailabilityZoneImpairmentPolicy | undefined) =>
+  policy?.ZonalShiftEnabled ? { SkipZonalShiftValidation: true } : {};
 
 function sourcesOf({ TrafficSources = [], TargetGroupARNs = [], LoadBalancerNames = [] }: AutoScalingGroup) {
   const all = [
@@ -162,10 +181,15 @@ function sourcesOf({ TrafficSources = [], TargetGroupARNs = [], LoadBalancerName
 const MOST_SOURCES_PER_CALL = 10;
 
 /** Attaching twice changes nothing. */
-async function attach(client: AutoScalingClient, group: string, sources: readonly TrafficSourceIdentifier[]): Promise<void> {
+async function attach(
+  client: AutoScalingClient,
+  group: string,
+  sources: readonly TrafficSourceIdentifier[],
+  policy: AvailabilityZoneImpairmentPolicy | undefined,
+): Promise<void> {
   for (const TrafficSources of batches(sources, MOST_SOURCES_PER_CALL)) {
     await client
-      .send(new AttachTrafficSourcesCommand({ AutoScalingGroupName: group, TrafficSources }))
+      .send(new AttachTrafficSourcesCommand({ AutoScalingGroupName: group, TrafficSources, ...skipping(policy) }))
       .catch(orBusy(`attach load balancers to ${group} (autoscaling:AttachTrafficSources)`));
   }
 }

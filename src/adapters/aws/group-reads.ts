@@ -53,12 +53,13 @@ export const listScheduledActions = (client: AutoScalingClient, name: string): P
     return { items: page.ScheduledUpdateGroupActions, next: page.NextToken };
   });
 
-export async function listNotifications(client: AutoScalingClient, name: string): Promise<readonly NotificationConfiguration[]> {
-  const { NotificationConfigurations } = await client
-    .send(new DescribeNotificationConfigurationsCommand({ AutoScalingGroupNames: [name] }))
-    .catch(orBusy(`read the notifications of ${name} (autoscaling:DescribeNotificationConfigurations)`));
-  return listed(NotificationConfigurations);
-}
+export const listNotifications = (client: AutoScalingClient, name: string): Promise<NotificationConfiguration[]> =>
+  allPages(async NextToken => {
+    const page = await client
+      .send(new DescribeNotificationConfigurationsCommand({ AutoScalingGroupNames: [name], NextToken }))
+      .catch(orBusy(`read the notifications of ${name} (autoscaling:DescribeNotificationConfigurations)`));
+    return { items: page.NotificationConfigurations, next: page.NextToken };
+  });
 
 /** Load balancers of every kind. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeTrafficSources.html */
 export const listTrafficSources = (client: AutoScalingClient, name: string): Promise<TrafficSourceState[]> =>

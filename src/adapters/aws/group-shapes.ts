@@ -67,15 +67,18 @@ const memberFrom = (instance: GroupInstance): Member => ({
   healthy: instance.HealthStatus === 'Healthy',
   protected: instance.ProtectedFromScaleIn ?? false,
   template: maybe(instance.LaunchTemplate, useFrom),
+  imageId: instance.ImageId,
 });
 
 const atLeastZero = (seconds: number | undefined): number | undefined => (seconds === undefined || seconds < 0 ? undefined : seconds);
 
 function sizeUnitOf({ DesiredCapacityType, MixedInstancesPolicy }: AutoScalingGroup): Group['sizeUnit'] {
   if (DesiredCapacityType === 'vcpu' || DesiredCapacityType === 'memory-mib') return DesiredCapacityType;
-  const overrides = MixedInstancesPolicy?.LaunchTemplate?.Overrides ?? [];
-  return overrides.some(({ WeightedCapacity = '1' }) => WeightedCapacity !== '1') ? 'weights' : undefined;
+  return heaviestOf(MixedInstancesPolicy) > 1 ? 'weights' : undefined;
 }
+
+const heaviestOf = (policy: MixedInstancesPolicy | undefined): number =>
+  Math.max(1, ...(policy?.LaunchTemplate?.Overrides ?? []).map(({ WeightedCapacity = '1' }) => Number(WeightedCapacity)));
 
 export const groupFrom = (group: AutoScalingGroup): Group => ({
   name: group.AutoScalingGroupName ?? '',
@@ -109,6 +112,7 @@ export const groupFrom = (group: AutoScalingGroup): Group => ({
     maxHealthy: atLeastZero(MaxHealthyPercentage),
   })),
   sizeUnit: sizeUnitOf(group),
+  heaviest: sizeUnitOf(group) === 'weights' ? heaviestOf(group.MixedInstancesPolicy) : undefined,
   tags: Object.fromEntries((group.Tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value])),
 });
 

@@ -83,10 +83,15 @@ async function listLaunches(client: AutoScalingClient, group: string): Promise<L
   const launches = Activities.filter(({ Description = '' }) => Description.startsWith('Launching'));
   return launches.map(({ StartTime = new Date(0), StatusCode, StatusMessage = '', Description = '' }) => ({
     at: StartTime,
-    result: StatusCode === 'Failed' ? 'failed' : StatusCode === 'Successful' ? 'successful' : 'pending',
+    result:
+      StatusCode === 'Failed' || isLost(StatusCode, StatusMessage) ? 'failed' : StatusCode === 'Successful' ? 'successful' : 'pending',
     message: StatusMessage === '' ? Description : StatusMessage,
   }));
 }
+
+/** Terminated by EC2 right after its launch, for example without a grant for the KMS key of its volume. A scale-in cancels launches without this message. */
+const isLost = (status: string | undefined, message: string): boolean =>
+  status === 'Cancelled' && /became unhealthy while waiting/.test(message);
 
 async function healthOf(balancing: ElasticLoadBalancingV2Client, TargetGroupArn: string): Promise<Target[]> {
   const { TargetHealthDescriptions } = await balancing

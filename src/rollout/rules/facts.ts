@@ -26,6 +26,8 @@ export interface GroupFacts {
   readonly successor: { readonly group: Group; readonly imageId: string | undefined } | undefined;
   /** Blue-green: what of the group cannot be copied. */
   readonly cannotCopy: readonly string[];
+  /** Blue-green: lifecycle hooks, each with its target where it has one. */
+  readonly hooks: readonly string[];
   /** Blue-green: a group that is not its green group has that name. */
   readonly nameTaken: boolean;
   /** Other groups that launch from `$Latest` of the same template, by template ID. */

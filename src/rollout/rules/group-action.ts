@@ -2,6 +2,7 @@ import { formatCount } from '../../kit/format.ts';
 import { isOver, type Launch, type Refresh, sameLaunch, useKey, usesOf } from '../../model/group.ts';
 import { isParameterReference, referencedParameter } from '../../model/patterns.ts';
 import type { GroupFacts, PlanOptions } from './facts.ts';
+import { stackOf } from './ownership.ts';
 import { inService, staleOf } from './proof.ts';
 
 /**
@@ -110,7 +111,8 @@ function resolutionOf(
   { operation, foreignRefresh, pointer }: PlanOptions,
   active: Refresh | undefined,
 ): PlanOptions['foreignRefresh'] {
-  if (!isOurs(facts, pointer)) return foreignRefresh;
+  // A stack that waits for its refresh fails when another process ends it.
+  if (!isOurs(facts, pointer)) return foreignRefresh === 'supersede' && stackOf(facts.group) !== undefined ? 'refuse' : foreignRefresh;
   if (operation === 'rollback') return 'supersede';
   return active?.status === 'RollbackInProgress' ? 'wait' : foreignRefresh;
 }

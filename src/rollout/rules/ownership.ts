@@ -1,5 +1,4 @@
 import type { Group } from '../../model/group.ts';
-import type { GroupAction } from './group-action.ts';
 
 /** Groups that another service or tool manages: it reverts what is changed here, or breaks. */
 
@@ -12,15 +11,18 @@ const SERVICES: readonly (readonly [tag: string, service: string, instead: strin
 
 const STACK = 'aws:cloudformation:stack-name';
 
+/** The CloudFormation stack of a group. */
+export const stackOf = ({ tags }: Pick<Group, 'tags'>): string | undefined => tags[STACK];
+
 /** Why the group must not be changed here, with what to use instead. */
-export function ownerRefusals({ tags, operator }: Group, action: GroupAction): readonly string[] {
+export function ownerRefusals({ tags, operator }: Group, { deletes }: { readonly deletes: boolean }): readonly string[] {
   const stack = tags[STACK];
   return [
     ...SERVICES.flatMap(([tag, service, instead]) =>
       tags[tag] === undefined ? [] : [`it belongs to ${service} ${tags[tag]}, which reverts or breaks on changes: ${instead} instead`],
     ),
     ...(operator === undefined ? [] : [`${operator} manages it, and AWS refuses changes by others: change the image in that service`]),
-    ...(action === 'swap' && stack !== undefined
+    ...(deletes && stack !== undefined
       ? [`it belongs to CloudFormation stack ${stack}, which blue-green would delete it from: set "strategy: rolling"`]
       : []),
   ];

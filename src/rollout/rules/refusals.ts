@@ -1,10 +1,11 @@
 import { formatTemplateUse, type Group, isOver, type TemplateUse, useKey, usesOf } from '../../model/group.ts';
 import type { Architecture, Image } from '../../model/image.ts';
 import { isParameterReference } from '../../model/patterns.ts';
+import { capacityRefusals, copyRefusals } from './capacity.ts';
 import type { GroupFacts, PlanOptions } from './facts.ts';
 import { type Blocker, type GroupAction, isOurs, readsPointer } from './group-action.ts';
 import { greenGroupName, SUCCESSOR_OF } from './group-pair.ts';
-import { ownerRefusals } from './ownership.ts';
+import { ownerRefusals, stackOf } from './ownership.ts';
 import { protectedOf, standbyOf } from './warnings.ts';
 
 /** Why a group is not rolled out, each with the fix. All are reported together, before the first write. */
@@ -40,11 +41,12 @@ export function refusalsOf(facts: GroupFacts, options: RefusalOptions): string[]
   if (group.beingDeleted) return [`${group.name} is being deleted: remove it from "groups"`];
   if (group.launch.kind === 'configuration') return [configurationRefusal(group.name, group.launch.name)];
   const problems = [
-    ...ownerRefusals(group, options.action),
+    ...ownerRefusals(group, { deletes: options.action === 'swap' }),
     ...capacityRefusals(facts, options),
     ...templateRefusals(facts, options),
     ...architectureRefusals(facts, options.image),
     ...pairRefusals(facts, options),
+    ...(options.action === 'swap' ? copyRefusals(facts) : []),
     ...(options.action === 'template' ? [] : instanceRefusals(facts, options)),
     ...latestUserRefusals(facts, options.makes),
     ...(options.action === 'refresh' ? alarmRefusals(facts, options.alarms) : []),
@@ -57,10 +59,7 @@ const configurationRefusal = (group: string, name: string) =>
   'Create a launch template from it and set the group to a numbered version: ' +
   'https://docs.aws.amazon.com/autoscaling/ec2/userguide/migrate-to-launch-templates.html';
 
-function pairRefusals(
-  { group, successor, cannotCopy, nameTaken }: GroupFacts,
-  { action, image, blocker, strategy, by }: RefusalOptions,
-): string[] {
+function pairRefusals({ group, successor, nameTaken }: GroupFacts, { action, image, blocker, strategy, by }: RefusalOptions): string[] {
   const isOther = successor !== undefined && blocker?.kind !== 'successor' && (successor.imageId !== image.id || strategy !== 'blue-green');
   return [
     isOther &&
@@ -71,30 +70,6 @@ function pairRefusals(
     action === 'swap' &&
       by === 'pointer' &&
       'the launch template reads the pointer, so both groups would launch the same image: set "parameter-templates: pin"',
-    ...(action === 'swap'
-      ? cannotCopy.map(reason => `${reason}, so the green group would differ from ${group.name}: set "strategy: rolling"`)
-      : []),
-  ].filter(refusal => refusal !== false);
-}
-
-/** https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html (Limitations) */
-function capacityRefusals({ group, versions }: GroupFacts, { action, by, batchSize }: RefusalOptions): string[] {
-  const { launch, sizeUnit } = group;
-  const byRequirements =
-    (launch.kind === 'mixed' && launch.overrides.some(override => override.byRequirements)) ||
-    [...versions.values()].some(({ content }) => content.includes('"InstanceRequirements"'));
-  return [
-    byRequirements &&
-      action === 'refresh' &&
-      by === 'version' &&
-      'it selects instance types by requirements, and AWS neither changes the image of such a group by a refresh nor rolls it back: set "strategy: blue-green", or name the instance types',
-    sizeUnit !== undefined &&
-      action === 'swap' &&
-      `its sizes count ${sizeUnit}, not instances, so blue-green cannot tell when the green group is complete: set "strategy: rolling"`,
-    sizeUnit !== undefined &&
-      action === 'refresh' &&
-      batchSize !== undefined &&
-      `its sizes count ${sizeUnit}, not instances: set "min-healthy" instead of "batch-size"`,
   ].filter(refusal => refusal !== false);
 }
 
@@ -175,7 +150,7 @@ function instanceRefusals(facts: GroupFacts, options: RefusalOptions): string[] 
       standby.length > 0 &&
       `${standby.join(', ')} ${areIs(standby)} in standby; AWS would wait an hour and then fail. Set "standby-instances" to terminate, ignore (keep the image) or wait`,
     foreign !== undefined &&
-      `refresh ${foreign.id} (${isOurs(facts, options.pointer) ? 'of an earlier run' : 'not started by ami-action'}) is ${foreign.status} (${foreign.percent} %, to ${foreign.desired === undefined ? 'what the group launches' : usesOf(foreign.desired).map(formatTemplateUse).join(', ')}): wait for its end, or set "foreign-refresh" to wait or supersede`,
+      `refresh ${foreign.id} (${isOurs(facts, options.pointer) ? 'of an earlier run' : 'not started by ami-action'}) is ${foreign.status} (${foreign.percent} %, to ${foreign.desired === undefined ? 'what the group launches' : usesOf(foreign.desired).map(formatTemplateUse).join(', ')}): wait for its end, or set "foreign-refresh" to ${stackOf(group) === undefined ? 'wait or supersede' : `wait: to end it would fail CloudFormation stack ${stackOf(group)}`}`,
   ].filter(refusal => refusal !== false);
 }
 

@@ -3,21 +3,34 @@ import type { RefreshPreferences } from '../../model/group.ts';
 import { formatTemplateUse, type Group, isClassic, isNumbered, usesOf } from '../../model/group.ts';
 import type { GroupFacts, PlanOptions } from './facts.ts';
 import type { GroupAction } from './group-action.ts';
+import { greenGroupName } from './group-pair.ts';
 import { ownerWarnings } from './ownership.ts';
 
+type Options = Pick<PlanOptions, 'protectedInstances' | 'standbyInstances' | 'strategy' | 'batchSize'>;
+
+interface Planned {
+  readonly by: 'version' | 'pointer';
+  readonly action: GroupAction;
+  readonly atATime: number;
+  /** IDs of the launch templates that get a new version. */
+  readonly makes: ReadonlySet<string>;
+}
+
 /** What a person should know before the rollout starts, although nothing forbids it. */
-export function warningsOf(
-  { group, versions, imageSnapshots }: GroupFacts,
-  { protectedInstances, standbyInstances, strategy, batchSize }: PlanOptions,
-  { by, action, atATime }: { by: 'version' | 'pointer'; action: GroupAction; atATime: number },
-): string[] {
-  const { balancers = [] } = group;
+export const warningsOf = (facts: GroupFacts, options: Options, planned: Planned): string[] =>
+  [
+    ...ownerWarnings(facts.group),
+    ...keptWarnings(facts.group, options),
+    ...replacementWarnings(facts, options, planned),
+    ...healthWarnings(facts.group, planned),
+    ...launchWarnings(facts.group, planned),
+  ].filter(warning => warning !== false);
+
+type Warnings = readonly (string | false)[];
+
+function keptWarnings(group: Group, { protectedInstances, standbyInstances, strategy }: Options): Warnings {
   const [shielded, standby] = strategy === 'blue-green' ? [[], []] : [protectedOf(group), standbyOf(group)];
-  const silent = balancers.filter(balancer => !isClassic(balancer));
-  const dropped = [...versions.values()].flatMap(({ snapshotIds }) => snapshotIds).filter(id => imageSnapshots.has(id));
-  const moving = usesOf(group.launch).filter(use => !isNumbered(use));
   return [
-    ...ownerWarnings(group),
     shielded.length > 0 &&
       protectedInstances === 'ignore' &&
       `${formatCount(shielded.length, 'protected instance')} ${keeps(shielded)} the current image`,
@@ -30,6 +43,16 @@ export function warningsOf(
     standby.length > 0 &&
       standbyInstances === 'ignore' &&
       `${formatCount(standby.length, 'instance')} in standby ${keeps(standby)} the current image`,
+  ];
+}
+
+function replacementWarnings(
+  { group, versions, imageSnapshots, hooks }: GroupFacts,
+  { batchSize }: Options,
+  { action, atATime }: Planned,
+): Warnings {
+  const dropped = [...versions.values()].flatMap(({ snapshotIds }) => snapshotIds).filter(id => imageSnapshots.has(id));
+  return [
     dropped.length > 0 &&
       `the launch template names snapshots of the old image (${dropped.join(', ')}); the new version takes the snapshots of the new image`,
     action === 'refresh' &&
@@ -37,19 +60,40 @@ export function warningsOf(
       atATime < Math.min(batchSize, group.desired) &&
       `"batch-size" is ${batchSize}, but AWS takes whole percents only: ${atATime} of ${group.desired} instances are replaced at a time`,
     action === 'refresh' &&
-      group.targetGroups.length + balancers.length > silent.length &&
-      !group.healthCheck.includes('ELB') &&
+      (group.heaviest ?? 0) >= group.desired &&
+      `one instance may count for ${group.heaviest} of the ${group.desired} that it wants: AWS may replace all instances at once`,
+    action === 'swap' &&
+      hooks.length > 0 &&
+      `what completes the lifecycle ${hooks.length === 1 ? 'hook' : 'hooks'} ${hooks.join(', ')} must know ${greenGroupName(group.name)} too, or its instances wait for the timeout`,
+  ];
+}
+
+function healthWarnings({ targetGroups, balancers = [], healthCheck }: Group, { action }: Planned): Warnings {
+  const silent = balancers.filter(balancer => !isClassic(balancer));
+  return [
+    action === 'refresh' &&
+      targetGroups.length + balancers.length > silent.length &&
+      !healthCheck.includes('ELB') &&
       'health check type EC2: AWS continues even if new instances get no traffic, and this is detected only after the last replacement. Set the health check type to ELB',
     (action === 'refresh' || action === 'swap') &&
       silent.length > 0 &&
-      group.healthCheck === 'EC2' &&
+      healthCheck === 'EC2' &&
       `health check type EC2: AWS does not show whether new instances are healthy in ${silent.join(', ')}. Set the health check type to VPC_LATTICE`,
+  ];
+}
+
+function launchWarnings({ launch }: Group, { by, makes }: Planned): Warnings {
+  const moving = usesOf(launch).filter(use => !isNumbered(use));
+  const latest = moving.filter(({ version, templateId }) => version === '$Latest' && makes.has(templateId));
+  return [
     by === 'pointer' &&
       'the launch template reads the pointer: the pointer moves first, and AWS cannot roll back. On failure the action moves the pointer back and replaces the instances again',
     by === 'version' &&
       moving.length > 0 &&
       `launches from ${moving.map(formatTemplateUse).join(', ')}: the group is pinned to the current version number and stays pinned, because AWS cannot roll back otherwise`,
-  ].filter(warning => warning !== false);
+    latest.length > 0 &&
+      `a fleet, compute environment or script that launches ${latest.map(formatTemplateUse).join(', ')} too gets the new image at once: pin it to a version number`,
+  ];
 }
 
 const keeps = (instances: readonly unknown[]): string => (instances.length === 1 ? 'keeps' : 'keep');
