@@ -338,7 +338,7 @@ describe('groups that others manage', () => {
       warnings: [expect.stringMatching(/^belongs to CloudFormation stack web-prod: the next stack update/)],
     });
     expect(planGroup(stack, { ...wanted, strategy: 'blue-green' }).refusals).toEqual([
-      'web: it belongs to CloudFormation stack web-prod, which blue-green would delete it from: set "strategy: rolling"',
+      'web: it belongs to CloudFormation stack web-prod, which blue-green would delete it from: set "strategy: rolling", or "strategy: two-groups" with a second group of the stack',
     ]);
   });
 

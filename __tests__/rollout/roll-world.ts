@@ -276,7 +276,7 @@ const imagePort = (state: State, call: Call) => ({
         state.images.set(id, { ...known, tags: Object.fromEntries(Object.entries(known.tags).filter(([key]) => !keys.includes(key))) });
     },
   },
-  instances: { architectures: async () => ['x86_64'] },
+  instances: { architectures: async () => ['x86_64'], console: async () => '' },
 });
 
 const templatePort = (state: State, call: Call): Pick<RegionClients, 'launchTemplates'> => ({
@@ -349,6 +349,8 @@ const groupPort = (state: State, call: Call): Pick<RegionClients, 'groups'> => (
     copyAttachments: async (from, as) => call(`copy what hangs on ${from} to ${as}`),
     copySchedules: async (from, as) => call(`copy schedules of ${from} to ${as}`),
     attachTraffic: async (from, as) => call(`attach ${as} as ${from}`),
+    detachTraffic: async name => call(`detach ${name}`),
+    schedules: async () => [],
     suspend: async (name, processes) => call(`suspend ${processes.join()} of ${name}`),
     terminationSeconds: async () => 0,
     resize: async name => call(`resize ${name}`),

@@ -59,6 +59,10 @@ export interface GroupCopies {
   copySchedules(from: string, as: string, now: number): Promise<void>;
   /** Puts it behind the load balancers of the first one. Can be repeated. */
   attachTraffic(from: string, as: string): Promise<void>;
+  /** Takes it from behind its load balancers. */
+  detachTraffic(group: string): Promise<void>;
+  /** Names of the scheduled actions. */
+  schedules(group: string): Promise<readonly string[]>;
   suspend(group: string, processes: readonly string[]): Promise<void>;
   resize(group: string, size: { readonly min?: number; readonly max?: number; readonly desired?: number }): Promise<void>;
   /** `force`: with its instances, and without their termination hooks. Else it throws a `TimeoutError` as long as there are instances. */

@@ -13,6 +13,7 @@ import {
   reportEvidence,
 } from './instance-health.ts';
 import { failedLaunches, type LaunchWatch, newLaunchWatch } from './launch-failures.ts';
+import { fillGroup } from './permanent-group.ts';
 import { evaluatePair, greenGroupName, grownTo, isAttached, type PairEvaluation, PROVEN, sourcesOfPair } from './rules/group-pair.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import { inService } from './rules/proof.ts';
@@ -37,9 +38,9 @@ interface Pair {
   readonly launches: LaunchWatch;
 }
 
-const pairOf = ({ facts: { group, successor } }: GroupPlan, imageId: string, now: number): Pair => ({
+const pairOf = ({ facts: { group, successor, idle } }: GroupPlan, imageId: string, now: number): Pair => ({
   old: group.name,
-  successor: successor?.group.name ?? greenGroupName(group.name),
+  successor: successor?.group.name ?? idle?.group.name ?? greenGroupName(group.name),
   proven: successor?.group.tags[PROVEN] === imageId,
   attached: false,
   alone: false,
@@ -64,7 +65,7 @@ export async function startGreenGroups(plans: readonly GroupPlan[], context: Wat
       rollout.successors.set(group.name, pair.successor);
       continue;
     }
-    await createGreenGroup(pair, group, launch, context);
+    await (facts.idle === undefined ? createGreenGroup : fillGroup)(pair, group, launch, context);
   }
   await waitUntilProven(pairs, context);
   const created = pairs.filter(({ proven, alone }) => !proven && !alone);

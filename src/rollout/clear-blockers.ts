@@ -33,13 +33,13 @@ export async function clearBlockers(plans: readonly GroupPlan[], context: Blocke
   }
 }
 
-async function endPair({ facts: { group } }: GroupPlan, successor: string, context: BlockerContext): Promise<void> {
+async function endPair({ facts: { group, idle } }: GroupPlan, successor: string, context: BlockerContext): Promise<void> {
   await context.confirm();
   if (isEmptied(group)) {
     context.cleared.push(`${successor} took over from ${group.name}, which was already emptied`);
     return takeOver(new Map([[group.name, successor]]), context);
   }
-  context.cleared.push(`green group ${successor} was deleted first`);
+  context.cleared.push(idle === undefined ? `green group ${successor} was deleted first` : `${successor} was emptied first`);
   return removeGreenGroup({ old: group.name, successor }, context);
 }
 

@@ -1,15 +1,13 @@
-import { closest } from 'fastest-levenshtein';
 import { concurrently } from '../kit/concurrently.ts';
-import { UsageError } from '../kit/errors.ts';
 import { type Group, isOver, type TemplateUse, useKey, usesOf, withRootVolumes } from '../model/group.ts';
 import type { Architecture } from '../model/image.ts';
 import type { TemplateVersion } from '../model/template.ts';
 import type { RegionClients } from '../ports/deps.ts';
+import { chooseGroups, type GroupSelector } from './choose-groups.ts';
 import type { GroupFacts } from './rules/facts.ts';
-import { activeGroup, greenGroupName, otherNameProblem, SUCCESSOR_OF, successorOf } from './rules/group-pair.ts';
+import { greenGroupName, SUCCESSOR_OF, successorOf } from './rules/group-pair.ts';
 import { contentKey } from './rules/plan.ts';
 import { typesOf } from './rules/refusals.ts';
-import type { RolloutInputs } from './rules/settings.ts';
 
 /** Reads what decides how groups are rolled out. Writes nothing. */
 
@@ -17,8 +15,6 @@ export type FactPorts = Pick<RegionClients, 'groups' | 'launchTemplates' | 'imag
 
 // Few enough that fifty groups do not use up the request rate of the account.
 const AT_ONCE = 5;
-
-export type GroupSelector = Pick<RolloutInputs, 'groups' | 'groupTags' | 'strategy' | 'alarms'>;
 
 /** `listed`: all groups of the account, where they were just read. Throws a `UsageError` if a selected group does not exist. */
 export async function readGroups(
@@ -29,8 +25,10 @@ export async function readGroups(
 ): Promise<readonly GroupFacts[]> {
   // All groups, because others may launch from the same templates.
   const allGroups = listed ?? (await aws.groups.find({}));
-  const chosen = choose(allGroups, which);
-  const uses = new Map(chosen.flatMap(({ launch }) => usesOf(launch)).map(use => [useKey(use), use]));
+  const { chosen, idle } = await chooseGroups(allGroups, which, aws);
+  const pairOf = (group: Group) => [group, ...[idle.get(group.name)?.group ?? []].flat()];
+  const usesIn = (groups: readonly Group[]) => groups.flatMap(({ launch }) => usesOf(launch));
+  const uses = new Map(usesIn(chosen.flatMap(pairOf)).map(use => [useKey(use), use]));
   const versions = await readVersions([...uses.values()], aws);
   const warmPools = await readWarmPools(chosen, aws);
   const [active, pairs, ready, images, snapshots, alarms] = await Promise.all([
@@ -42,9 +40,7 @@ export async function readGroups(
     which.alarms === undefined || which.strategy !== 'rolling' ? new Map<string, string>() : aws.alarms.states(which.alarms),
   ]);
   const facts = chosen.map((group, i) => {
-    const own = new Map(
-      usesOf(group.launch).flatMap(use => (versions.has(useKey(use)) ? [[useKey(use), versions.get(useKey(use)) as TemplateVersion]] : [])),
-    );
+    const keys = new Set(usesIn(pairOf(group)).map(useKey));
     return {
       group,
       active: active[i]?.active,
@@ -52,45 +48,23 @@ export async function readGroups(
       successor: pairs[i]?.successor,
       cannotCopy: pairs[i]?.cannotCopy ?? [],
       hooks: pairs[i]?.hooks ?? [],
-      nameTaken: allGroups.some(
-        other => other.name === greenGroupName(group.name) && other !== pairs[i]?.successor?.group && !other.beingDeleted,
-      ),
+      idle: idle.get(group.name),
+      nameTaken: !idle.has(group.name) && isTaken(greenGroupName(group.name), allGroups, pairs[i]?.successor?.group),
       warmPool: warmPools[i] ?? [],
-      versions: own,
+      versions: new Map([...versions].filter(([key]) => keys.has(key))),
       ready,
       images: withRootVolumes(images, chosen),
       imageSnapshots: snapshots,
       alarms,
-      latestUsers: latestUsersOf(group, allGroups, chosen),
+      latestUsers: latestUsersOf(usesIn(pairOf(group)), allGroups, chosen.flatMap(pairOf)),
     };
   });
   const architectures = await readArchitectures([...new Set(facts.flatMap(typesOf))], aws);
   return facts.map(fact => ({ ...fact, architectures }));
 }
 
-function choose(allGroups: readonly Group[], { groups = [], groupTags = {}, strategy }: GroupSelector): readonly Group[] {
-  const names = allGroups.map(({ name }) => name);
-  const problems = groups
-    .filter(name => activeGroup(allGroups, name, strategy) === undefined)
-    .map(
-      name =>
-        otherNameProblem(allGroups, name) ??
-        `"groups": Auto Scaling group "${name}" does not exist in this account and region${names.length === 0 ? '' : `, did you mean "${closest(name, names)}"?`}`,
-    );
-  const tags = Object.entries(groupTags);
-  // A green group has the tags of the group that it copies, and does not serve yet.
-  const isGreen = (group: Group) => allGroups.some(other => other.name === group.tags[SUCCESSOR_OF] && !other.beingDeleted);
-  const tagged =
-    tags.length === 0 ? [] : allGroups.filter(group => !isGreen(group) && tags.every(([key, value]) => group.tags[key] === value));
-  if (tags.length > 0 && tagged.length === 0) {
-    problems.push(
-      `"group-tags" matches no Auto Scaling group of this account and region: ${tags.map(([key, value]) => `${key}=${value}`).join(', ')}`,
-    );
-  }
-  if (problems.length > 0) throw new UsageError(problems);
-  const named = groups.flatMap(name => activeGroup(allGroups, name, strategy) ?? []);
-  return [...new Set([...named, ...tagged])];
-}
+const isTaken = (name: string, allGroups: readonly Group[], own: Group | undefined): boolean =>
+  allGroups.some(other => other.name === name && other !== own && !other.beingDeleted);
 
 async function readVersions(uses: readonly TemplateUse[], { launchTemplates }: FactPorts): Promise<ReadonlyMap<string, TemplateVersion>> {
   const found = await concurrently(uses, AT_ONCE, async use => [useKey(use), await launchTemplates.version(use)] as const);
@@ -151,8 +125,12 @@ async function readArchitectures(
   return new Map(await concurrently(types, AT_ONCE, async type => [type, await instances.architectures(type)] as const));
 }
 
-function latestUsersOf(group: Group, allGroups: readonly Group[], chosen: readonly Group[]): ReadonlyMap<string, readonly string[]> {
-  const templates = new Set(usesOf(group.launch).map(({ templateId }) => templateId));
+function latestUsersOf(
+  uses: readonly TemplateUse[],
+  allGroups: readonly Group[],
+  chosen: readonly Group[],
+): ReadonlyMap<string, readonly string[]> {
+  const templates = new Set(uses.map(({ templateId }) => templateId));
   const others = allGroups.filter(other => !chosen.includes(other) && !chosen.some(({ name }) => name === other.tags[SUCCESSOR_OF]));
   const latest = (other: Group) =>
     usesOf(other.launch)

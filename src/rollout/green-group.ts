@@ -1,24 +1,14 @@
 import { RejectedError } from '../kit/errors.ts';
-import { formatCount } from '../kit/format.ts';
 import { waitFor } from '../kit/wait.ts';
 import { formatLaunch, type Group, type Launch, sameLaunch } from '../model/group.ts';
+import { DRAIN_SECONDS, drain, type Names, type PairDeps, waitUntilGone } from './drain-group.ts';
 import { isInProgress, tolerateTransientErrors } from './indeterminate.ts';
-import type { RolloutDeps, RolloutPorts } from './rollout-state.ts';
-import { HELD_MIN, isEmptied, isSuccessor, MADE_BY, ownMin, PROVEN, SUCCESSOR_OF } from './rules/group-pair.ts';
+import { putToRest } from './permanent-group.ts';
+import { HELD_MIN, isEmptied, isPermanent, isSuccessor, MADE_BY, ownMin, PAIR_TAGS, SUCCESSOR_OF } from './rules/group-pair.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import type { WatchContext } from './watch-refresh.ts';
 
 /** Creates and deletes the groups of blue-green. A group is deleted only while its tag, read right before, names the pair. */
-
-interface PairDeps {
-  readonly deps: RolloutDeps;
-  readonly aws: RolloutPorts;
-}
-
-interface Names {
-  readonly old: string;
-  readonly successor: string;
-}
 
 const ATTEMPTS = 3;
 
@@ -69,6 +59,7 @@ export async function removeGreenGroup({ old, successor }: Names, pairDeps: Pair
     if (!serves(oldGroup)) throw new RejectedError(`${servesAlone({ old, successor })}.`);
     // First: with the green group the original size is gone.
     await restoreSize(green, oldGroup, pairDeps);
+    if (isPermanent(green)) return putToRest(green, { old, successor }, pairDeps);
     if (green.members.every(({ state }) => state.startsWith('Pending'))) await aws.groups.remove(successor, { force: true });
     else await drainAndRemove(green, { old, successor }, pairDeps);
   }
@@ -96,26 +87,19 @@ export async function startRemoval(
   if (!isSuccessor(green, old)) return { ok: false, line: `${successor} stays: it is not the green group of ${old}` };
   if (!serves(oldGroup)) return { ok: false, line: servesAlone({ old, successor }) };
   await restoreSize(green, oldGroup, pairDeps);
-  if (green.members.every(({ state }) => state.startsWith('Pending'))) {
+  if (!isPermanent(green) && green.members.every(({ state }) => state.startsWith('Pending'))) {
     await aws.groups.remove(successor, { force: true });
     return { ok: true, line: `${successor} is being deleted` };
   }
   await aws.groups.resize(successor, { min: 0, max: 0, desired: 0 });
-  return { ok: false, line: `${successor} is scaling in to 0 instances and is not deleted yet` };
+  return { ok: false, line: `${successor} is scaling in to 0 instances${isPermanent(green) ? '' : ' and is not deleted yet'}` };
 }
-
-// Draining by load balancers. Termination hooks may take longer.
-const DRAIN_SECONDS = 1800;
 
 /** Without force: AWS runs the termination hooks, and load balancers drain. Throws a `TimeoutError` if instances remain. */
 async function drainAndRemove(group: Group, pair: Names, pairDeps: PairDeps): Promise<void> {
   const { aws, deps } = pairDeps;
   const { name } = group;
-  await aws.groups.resize(name, { min: 0, max: 0, desired: 0 });
-  const atMostSeconds = DRAIN_SECONDS + (await aws.groups.terminationSeconds(name));
-  const next = `Check why its instances stay (scale-in protection, termination hooks), then re-run the job: it deletes ${name} once it is empty.`;
-  const isEmpty = ({ members }: Group) => members.length === 0;
-  await waitUntilGone(name, `Draining ${name}`, pairDeps, { isOver: isEmpty, atMostSeconds, next });
+  const next = await drain(name, `it deletes ${name} once it is empty`, pairDeps);
   const poll = tolerateTransientErrors<void>(async () => {
     const groups = await aws.groups.find({ names: [pair.old, pair.successor] });
     if (!groups.some(each => each.name === name)) return { state: 'done', value: undefined };
@@ -125,27 +109,6 @@ async function drainAndRemove(group: Group, pair: Names, pairDeps: PairDeps): Pr
     return { state: 'done', value: undefined };
   }, deps);
   await waitFor({ what: `Deleting ${name}`, everySeconds: 10, atMostSeconds: DRAIN_SECONDS, poll, next }, deps);
-}
-
-interface Until {
-  isOver?(group: Group): boolean;
-  readonly atMostSeconds?: number;
-  readonly next?: string;
-}
-
-/** Waits until the group no longer exists, or until `isOver`. Throws a `TimeoutError`, after 30 minutes if not said otherwise. */
-function waitUntilGone(
-  name: string,
-  what: string,
-  { deps, aws }: PairDeps,
-  { isOver = () => false, atMostSeconds = DRAIN_SECONDS, next }: Until = {},
-): Promise<void> {
-  const poll = tolerateTransientErrors<void>(async () => {
-    const [group] = await aws.groups.find({ names: [name] });
-    if (group === undefined || isOver(group)) return { state: 'done', value: undefined };
-    return { state: 'waiting', note: `${formatCount(group.members.length, 'instance')} remaining` };
-  }, deps);
-  return waitFor({ what, everySeconds: 10, atMostSeconds, poll, ...(next === undefined ? {} : { next }) }, deps);
 }
 
 /** After the pointer has moved: the old group drains and is deleted. A run that stops here is finished by the next one with the same settings. */
@@ -161,22 +124,28 @@ export async function takeOver(
       if (green === undefined || !isSuccessor(green, old)) throw notOurs({ old, successor });
       // A run that goes back writes its candidate first and reads the pointer then; this one moved the pointer first: one of the two stops.
       await confirm();
-      await aws.groups.copySchedules(old, successor, deps.clock.now());
-      // Neither may make it grow again while it drains.
-      await aws.groups.suspend(old, ['AlarmNotification', 'ScheduledActions']);
-      await drainAndRemove(group, { old, successor }, pairDeps);
+      if (isPermanent(green)) await drain(old, `it then gives ${successor} its minimum size`, pairDeps);
+      else await deleteOld(group, { old, successor }, pairDeps);
     }
-    await waitUntilGone(old, `Deleting ${old}`, pairDeps);
+    if (green === undefined || !isPermanent(green)) await waitUntilGone(old, `Deleting ${old}`, pairDeps);
     if (green !== undefined) await release(green, pairDeps);
-    deps.report.info(`${successor}: took over from ${old}, which was deleted`);
+    deps.report.info(`${successor}: took over from ${old}, which was ${green !== undefined && isPermanent(green) ? 'emptied' : 'deleted'}`);
   }
+}
+
+async function deleteOld(group: Group, pair: Names, pairDeps: PairDeps): Promise<void> {
+  const { aws, deps } = pairDeps;
+  await aws.groups.copySchedules(pair.old, pair.successor, deps.clock.now());
+  // Neither may make it grow again while it drains.
+  await aws.groups.suspend(pair.old, ['AlarmNotification', 'ScheduledActions']);
+  await drainAndRemove(group, pair, pairDeps);
 }
 
 /** For a group that serves alone: its own minimum size again, and no tag of a pair. */
 async function release(group: Group, { aws }: Pick<PairDeps, 'aws'>): Promise<void> {
   const min = ownMin(group);
   if (min < group.min) await aws.groups.resize(group.name, { min });
-  await aws.groups.untag(group.name, [SUCCESSOR_OF, PROVEN, HELD_MIN]);
+  await aws.groups.untag(group.name, PAIR_TAGS);
 }
 
 /** A run that stopped right after the old group was gone left them: the groups of a plan serve, so a group with the tag serves alone. */

@@ -3,7 +3,7 @@ import { useKey, usesOf } from '../model/group.ts';
 import type { Image } from '../model/image.ts';
 import { AMI_ID, isParameterReference, whole } from '../model/patterns.ts';
 import type { RegionClients } from '../ports/deps.ts';
-import type { GroupSelector } from './facts.ts';
+import type { GroupSelector } from './choose-groups.ts';
 import type { PointerState } from './pointer.ts';
 import type { Launched } from './rules/admission.ts';
 import type { GroupFacts } from './rules/facts.ts';
@@ -25,10 +25,15 @@ export async function readBefore(
   pointer: PointerState,
   aws: Pick<RegionClients, 'images' | 'launchTemplates'>,
 ): Promise<Before> {
-  const launches = await concurrently(facts, AT_ONCE, async ({ group, versions }) => ({
-    group: group.name,
-    imageIds: [...new Set(await Promise.all([...versions.values()].map(version => launchedBy(version, aws))))].filter(id => id !== ''),
-  }));
+  const groups = facts.flatMap(({ group, idle, versions }) => [
+    { group, versions, idle: false },
+    ...(idle === undefined ? [] : [{ group: idle.group, versions, idle: true }]),
+  ]);
+  const launches = await concurrently(groups, AT_ONCE, async ({ group, versions, idle }) => {
+    const used = usesOf(group.launch).flatMap(use => versions.get(useKey(use)) ?? []);
+    const imageIds = [...new Set(await Promise.all(used.map(version => launchedBy(version, aws))))].filter(id => id !== '');
+    return { group: group.name, idle, imageIds };
+  });
   // An image that this pointer named belongs to this environment: it need not be read.
   const known = new Set([imageId, pointer.candidate?.value, ...pointer.history.map(({ value }) => value)]);
   const current = pointer.current?.value === imageId ? undefined : pointer.current?.value;
@@ -36,7 +41,7 @@ export async function readBefore(
     ...new Set([...launches.flatMap(({ imageIds }) => imageIds).filter(id => !known.has(id)), ...(current === undefined ? [] : [current])]),
   ];
   const images = new Map(await concurrently(ids, AT_ONCE, async id => [id, await aws.images.get(id)] as const));
-  const launched = launches.flatMap(({ group, imageIds }) => imageIds.map(id => ({ group, id, image: images.get(id) })));
+  const launched = launches.flatMap(({ group, idle, imageIds }) => imageIds.map(id => ({ group, id, idle, image: images.get(id) })));
   return { launched, current: current === undefined ? undefined : images.get(current) };
 }
 

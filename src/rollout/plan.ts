@@ -35,11 +35,14 @@ export async function planPromotion(order: RolloutSpec, aws: PromotionClients, l
   const groups = facts.map(fact => planGroup(fact, { ...roll, image, operation, pointer: pointerNow }));
   const moves = pointerNow.value !== image.id;
   const { launched, current } = await readBefore(facts, image.id, pointer, aws);
-  const was = order.was ?? (operation === 'promote' ? launchedBefore(launched, pointer, image.id) : undefined);
+  const serving = launched.filter(({ idle }) => !idle);
+  const was = order.was ?? (operation === 'promote' ? launchedBefore(serving, pointer, image.id) : undefined);
   // A template version with the image shows that the groups launched it, also where the pointer has no history.
   const ran = operation === 'rollback' && (order.ran === true || (groups.length > 0 && groups.every(hasVersion)));
   const closed = order.guards?.brakes === undefined ? undefined : closedBy(order.guards.brakes, order.environment, order.now ?? 0);
-  const touched = groups.filter(({ action }) => action !== 'nothing').map(({ facts: { group } }) => group);
+  const touched = groups
+    .filter(({ action }) => action !== 'nothing')
+    .flatMap(({ facts: { group, idle } }) => [group, ...(idle === undefined ? [] : [idle.group])]);
   const replaced = [current, ...launched.map(each => each.image)].find(each => each !== undefined && each.id === was);
   const held = operation === 'promote' && order.isHandPicked === true && isOlder(image, replaced);
   const refusals = [
@@ -53,9 +56,9 @@ export async function planPromotion(order: RolloutSpec, aws: PromotionClients, l
     ...groups.flatMap(group => group.refusals),
   ];
   const warnings = [
-    ...terraformWarnings(touched),
+    ...terraformWarnings(touched, roll.strategy),
     ...(ran ? ranWarnings(image, scheme) : []),
-    ...(was === undefined ? memoryWarnings(launched, order) : []),
+    ...(was === undefined ? memoryWarnings(serving, order) : []),
   ];
   return { ...order, roll, was, ran, held, groups, refusals, warnings, replaced, opensAt: closed?.opensAt };
 }

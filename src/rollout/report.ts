@@ -49,7 +49,7 @@ function reportRegionPlan(plan: RegionPlan, isDryRun: boolean): void {
 
 function reportGroup(plan: GroupPlan, info: Reporter['info']): void {
   const { name } = plan.facts.group;
-  const revert = formatRevert(plan);
+  const revert = formatRevert(plan, plan.facts.idle);
   info(`${name} (${formatLaunchUses(plan.facts)}): ${formatAction(plan)}; ${plan.reason}`);
   info(`${name} has ${formatGroupState(plan.facts)}${revert === '' ? '' : `; on failure, ${revert}`}`);
 }
@@ -59,7 +59,7 @@ const planRow = (group: GroupPlan): string[] => [
   `${code(formatLaunchUses(group.facts))} ${text(formatGroupState(group.facts))}`,
   text(formatAction(group)),
   text(group.reason),
-  text(formatRevert(group)),
+  text(formatRevert(group, group.facts.idle)),
   group.estimatedSeconds === 0 ? '' : formatDuration(group.estimatedSeconds),
 ];
 

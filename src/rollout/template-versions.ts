@@ -4,6 +4,7 @@ import { RejectedError } from '../kit/errors.ts';
 import { formatLaunch, type Group, isOver, type Launch, useKey, usesOf } from '../model/group.ts';
 import type { TemplateVersion } from '../model/template.ts';
 import type { FailedRollout, RolloutDeps, RolloutOrder, RolloutPorts, RolloutState } from './rollout-state.ts';
+import { launcherOf } from './rules/group-pair.ts';
 import { type Change, contentKey, launchAfter } from './rules/plan.ts';
 
 /** Creates the template versions that the groups need. No group launches them yet. */
@@ -23,8 +24,9 @@ export async function prepare(order: RolloutOrder, rollout: RolloutState, deps: 
 /** Before a version is created: a group on `$Latest` would launch it at once. */
 async function pin({ plans }: RolloutOrder, { report }: RolloutDeps, { groups }: RolloutPorts): Promise<void> {
   for (const { facts, before } of plans.filter(({ mustPin }) => mustPin)) {
-    await groups.setLaunch(facts.group.name, before);
-    report.info(`${facts.group.name}: pinned from ${formatLaunch(facts.group.launch)} to ${formatLaunch(before)}`);
+    const { name, launch } = launcherOf(facts);
+    await groups.setLaunch(name, before);
+    report.info(`${name}: pinned from ${formatLaunch(launch)} to ${formatLaunch(before)}`);
   }
 }
 

@@ -6,7 +6,7 @@ import { indeterminate, isInProgress, RESUME, ROLL_BACK_THE_REST } from './indet
 import { isReplaced } from './pointer.ts';
 import { earlierGroups, revertEarlierGroup, revertGroup } from './revert-group.ts';
 import type { FailedRollout, RolloutOrder } from './rollout-state.ts';
-import { isEmptied } from './rules/group-pair.ts';
+import { isEmptied, launcherOf } from './rules/group-pair.ts';
 import { removeVersions } from './template-versions.ts';
 
 /** Reverts what the rollout has done so far. Returns the failure with what could not be reverted. */
@@ -85,7 +85,12 @@ export async function undo(failed: FailedRollout): Promise<readonly string[]> {
   for (const pair of [...rollout.successors].reverse()) {
     const [old, successor] = pair;
     const stays = servesAlone(pair, order);
-    const remove = () => removeGreenGroup({ old, successor }, failed).then(() => void rollout.successors.delete(old));
+    const plan = order.plans.find(({ facts }) => facts.group.name === old);
+    const remove = async () => {
+      await removeGreenGroup({ old, successor }, failed);
+      if (plan?.facts.idle !== undefined) await aws.groups.setLaunch(successor, plan.before);
+      rollout.successors.delete(old);
+    };
     stack.add(`${successor} exists next to ${old}`, stays === undefined ? remove : async () => [stays]);
   }
   stack.add('the pointer could not be moved back', () => order.restore());
@@ -94,7 +99,8 @@ export async function undo(failed: FailedRollout): Promise<readonly string[]> {
   const pinned = order.plans
     .filter(({ mustPin }) => mustPin)
     .map(
-      ({ facts: { group }, before }) => `${group.name} stays pinned to ${formatLaunch(before)}, which was ${formatLaunch(group.launch)}`,
+      ({ facts, before }) =>
+        `${launcherOf(facts).name} stays pinned to ${formatLaunch(before)}, which was ${formatLaunch(launcherOf(facts).launch)}`,
     );
   return [
     ...remaining,

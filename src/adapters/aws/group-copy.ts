@@ -1,8 +1,6 @@
 import {
-  AttachTrafficSourcesCommand,
   type AutoScalingClient,
   type AutoScalingGroup,
-  type AvailabilityZoneImpairmentPolicy,
   CreateAutoScalingGroupCommand,
   type CreateAutoScalingGroupCommandInput,
   CreateOrUpdateTagsCommand,
@@ -10,16 +8,14 @@ import {
   DeleteTagsCommand,
   type LifecycleHook,
   SuspendProcessesCommand,
-  type TrafficSourceIdentifier,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
-import { batches } from '../../kit/concurrently.ts';
-import { RejectedError } from '../../kit/errors.ts';
 import type { GroupCopies } from '../../ports/groups.ts';
 import { undefinedOn } from './errors.ts';
 import { copyAttachments, copySchedules, specification } from './group-attachments.ts';
-import { listGroups, listHooks, listPolicies } from './group-reads.ts';
+import { getGroup, listHooks, listPolicies, listScheduledActions } from './group-reads.ts';
 import { launchTo } from './group-shapes.ts';
+import { groupTraffic, skipping } from './group-traffic.ts';
 import { orBusy, quotaOf } from './refreshes.ts';
 
 /** A second group of the same shape. AWS does not count attachments as part of a group, so each is read and put. */
@@ -44,6 +40,7 @@ export const groupCopies = (client: AutoScalingClient): GroupCopies => ({
     return created === undefined ? 'exists' : 'created';
   },
   ...attachments(client),
+  ...groupTraffic(client),
   ...sizes(client),
 });
 
@@ -77,7 +74,7 @@ const limits = (client: AutoScalingClient): Pick<GroupCopies, 'copyLimits'> => (
 const formatHook = ({ LifecycleHookName, NotificationTargetARN }: LifecycleHook) =>
   `${LifecycleHookName}${NotificationTargetARN === undefined ? '' : ` (${NotificationTargetARN})`}`;
 
-type Attachments = 'copyAttachments' | 'copySchedules' | 'attachTraffic' | 'suspend' | 'terminationSeconds';
+type Attachments = 'copyAttachments' | 'copySchedules' | 'schedules' | 'suspend' | 'terminationSeconds';
 
 const attachments = (client: AutoScalingClient): Pick<GroupCopies, Attachments> => ({
   async copyAttachments(from, as) {
@@ -87,10 +84,7 @@ const attachments = (client: AutoScalingClient): Pick<GroupCopies, Attachments> 
 
   copySchedules: (from, as, now) => copySchedules(client, from, as, now).catch(orBusy(`copy scheduled actions of ${from} to ${as}`)),
 
-  async attachTraffic(from, as) {
-    const group = await getGroup(client, from);
-    await attach(client, as, sourcesOf(group), group.AvailabilityZoneImpairmentPolicy);
-  },
+  schedules: async group => (await listScheduledActions(client, group)).map(({ ScheduledActionName = '' }) => ScheduledActionName),
 
   async suspend(group, ScalingProcesses) {
     await client
@@ -134,12 +128,6 @@ const HEARTBEAT_SECONDS = 3600;
 
 const tagOn = (ResourceId: string) => ({ ResourceId, ResourceType: 'auto-scaling-group' });
 
-async function getGroup(client: AutoScalingClient, name: string): Promise<AutoScalingGroup> {
-  const [group] = await listGroups(client, { AutoScalingGroupNames: [name] });
-  if (group === undefined) throw new RejectedError(`Group ${name} does not exist any more.`);
-  return group;
-}
-
 /** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html */
 const shapeOf = (group: AutoScalingGroup, tags: Readonly<Record<string, string>>): CreateAutoScalingGroupCommandInput => {
   const { MaxSize = 0, DesiredCapacity = 0, DefaultCooldown, HealthCheckType, HealthCheckGracePeriod, PlacementGroup } = group;
@@ -163,35 +151,5 @@ const shapeOf = (group: AutoScalingGroup, tags: Readonly<Record<string, string>>
     ],
   };
 };
-
-/** The first group has the same zonal shift behind the same load balancers, so AWS need not validate the pair again. */
-const skipping = (policy: AvailabilityZoneImpairmentPolicy | undefined) =>
-  policy?.ZonalShiftEnabled ? { SkipZonalShiftValidation: true } : {};
-
-function sourcesOf({ TrafficSources = [], TargetGroupARNs = [], LoadBalancerNames = [] }: AutoScalingGroup) {
-  const all = [
-    ...TrafficSources,
-    ...TargetGroupARNs.map(Identifier => ({ Identifier, Type: 'elbv2' })),
-    ...LoadBalancerNames.map(Identifier => ({ Identifier, Type: 'elb' })),
-  ];
-  return [...new Map(all.map(source => [source.Identifier, source])).values()];
-}
-
-// https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_AttachTrafficSources.html
-const MOST_SOURCES_PER_CALL = 10;
-
-/** Attaching twice changes nothing. */
-async function attach(
-  client: AutoScalingClient,
-  group: string,
-  sources: readonly TrafficSourceIdentifier[],
-  policy: AvailabilityZoneImpairmentPolicy | undefined,
-): Promise<void> {
-  for (const TrafficSources of batches(sources, MOST_SOURCES_PER_CALL)) {
-    await client
-      .send(new AttachTrafficSourcesCommand({ AutoScalingGroupName: group, TrafficSources, ...skipping(policy) }))
-      .catch(orBusy(`attach load balancers to ${group} (autoscaling:AttachTrafficSources)`));
-  }
-}
 
 const unlessExists = undefinedOn('AlreadyExists', 'AlreadyExistsFault');

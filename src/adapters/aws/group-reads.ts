@@ -14,6 +14,7 @@ import {
   type ScheduledUpdateGroupAction,
   type TrafficSourceState,
 } from '@aws-sdk/client-auto-scaling';
+import { RejectedError } from '../../kit/errors.ts';
 import { allPages, listed } from './pages.ts';
 import { orBusy } from './refreshes.ts';
 
@@ -29,6 +30,13 @@ export const listGroups = (client: AutoScalingClient, query: AutoScalingGroupNam
       .catch(orBusy('describe Auto Scaling groups (autoscaling:DescribeAutoScalingGroups)'));
     return { items: page.AutoScalingGroups, next: page.NextToken };
   });
+
+/** Throws `RejectedError` where it does not exist. */
+export async function getGroup(client: AutoScalingClient, name: string): Promise<AutoScalingGroup> {
+  const [group] = await listGroups(client, { AutoScalingGroupNames: [name] });
+  if (group === undefined) throw new RejectedError(`Group ${name} does not exist any more.`);
+  return group;
+}
 
 export const listPolicies = (client: AutoScalingClient, name: string): Promise<ScalingPolicy[]> =>
   allPages(async NextToken => {

@@ -126,6 +126,8 @@ export interface Launched {
   readonly group: string;
   readonly id: string;
   readonly image: Image | undefined;
+  /** The group serves only after the rollout. */
+  readonly idle: boolean;
 }
 
 /** A group of another service must not get this image. An image without a family may be anything that ran before. */

@@ -24,6 +24,8 @@ export interface GroupFacts {
   readonly architectures: ReadonlyMap<string, readonly Architecture[] | undefined>;
   /** Blue-green: the green group, and the image that it launches. */
   readonly successor: { readonly group: Group; readonly imageId: string | undefined } | undefined;
+  /** `two-groups`: the group that takes over, and the scheduled actions of both. */
+  readonly idle?: { readonly group: Group; readonly schedules: readonly string[] } | undefined;
   /** Blue-green: what of the group cannot be copied. */
   readonly cannotCopy: readonly string[];
   /** Blue-green: lifecycle hooks, each with its target where it has one. */

@@ -42,8 +42,8 @@ export function formatGroupState({ group, active, warmPool }: Pick<GroupFacts, '
 }
 
 /** How the group returns to what it runs now. Empty where nothing is replaced. */
-export function formatRevert({ action, by }: Pick<GroupPlan, 'action' | 'by'>): string {
-  if (action === 'swap') return 'the green group is deleted';
+export function formatRevert({ action, by }: Pick<GroupPlan, 'action' | 'by'>, idle?: GroupFacts['idle']): string {
+  if (action === 'swap') return idle === undefined ? 'the green group is deleted' : `${idle.group.name} is emptied again`;
   if (action !== 'refresh' && action !== 'watch') return '';
   return by === 'pointer' ? 'the pointer moves back, then a second refresh' : 'AWS rolls back';
 }
@@ -60,9 +60,11 @@ export function formatAction(plan: GroupPlan): string {
   return [...(mustPin ? ['pin the version'] : []), ...versions, formatReplacement(plan), ...pool].join(', ');
 }
 
-function formatReplacement({ action, replaces, atATime, paces, facts: { group } }: GroupPlan): string {
+function formatReplacement({ action, replaces, atATime, paces, facts: { group, idle } }: GroupPlan): string {
   if (action === 'swap')
-    return `create ${greenGroupName(group.name)} with ${formatCount(group.desired, 'instance')}, which takes over once it is healthy`;
+    return idle !== undefined
+      ? `size ${idle.group.name} to ${formatCount(group.desired, 'instance')}, which takes over once they are healthy`
+      : `create ${greenGroupName(group.name)} with ${formatCount(group.desired, 'instance')}, which takes over once it is healthy`;
   if (action === 'template') return 'change the template version, replace nothing';
   return `replace ${formatCount(replaces, 'instance')}, ${atATime} at a time${paces === undefined ? '' : `: ${formatPaces(paces)}`}`;
 }

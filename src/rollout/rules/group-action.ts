@@ -2,6 +2,7 @@ import { formatCount } from '../../kit/format.ts';
 import { isOver, type Launch, type Refresh, sameLaunch, useKey, usesOf } from '../../model/group.ts';
 import { isParameterReference, referencedParameter } from '../../model/patterns.ts';
 import type { GroupFacts, PlanOptions } from './facts.ts';
+import { isEmptied } from './group-pair.ts';
 import { stackOf } from './ownership.ts';
 import { inService, staleOf } from './proof.ts';
 
@@ -34,7 +35,7 @@ interface Decision {
 export function decideAction(facts: GroupFacts, options: DecisionOptions): Decision {
   const decision = decideRolling(facts, options);
   const { successor } = facts;
-  if (options.strategy !== 'blue-green') return decision;
+  if (options.strategy !== 'blue-green' && options.strategy !== 'two-groups') return decision;
   if (successor?.imageId === options.image.id) return { action: 'swap', reason: `${successor.group.name} exists already, with this image` };
   return decision.action === 'refresh' ? { ...decision, action: 'swap' } : decision;
 }
@@ -49,7 +50,7 @@ function decideRolling(facts: GroupFacts, options: DecisionOptions): Decision {
   const isExcluded = (id: string) => protectedInstances === 'ignore' && group.members.some(member => member.id === id && member.protected);
   const serving = group.members.filter(inService);
   const old = serving.filter(({ id }) => images.get(id) !== image.id && !isExcluded(id));
-  const launchesIt = by === 'pointer' ? pointer.value === image.id : sameLaunch(group.launch, after);
+  const launchesIt = by === 'pointer' ? pointer.value === image.id : launches(facts, image.id, after);
   const oldPool = staleOf(warmPool, images, image.id);
   const isServed = group.desired === 0 || serving.length > 0;
   const isUpToDate = active === undefined && old.length === 0 && isServed && oldPool.length === 0;
@@ -57,6 +58,7 @@ function decideRolling(facts: GroupFacts, options: DecisionOptions): Decision {
   if (isUpToDate && by === 'pointer') return { action: 'nothing', reason: `runs ${image.id} only, and launches what the pointer names` };
   if (oldPool.length === 0 && group.desired === 0 && group.members.every(({ state }) => state.startsWith('Terminating')))
     return { action: 'template', reason: 'no instances: only the template version changes' };
+  if (isUpToDate && facts.idle !== undefined) return { action: 'refresh', reason: `runs ${image.id}, but launches another image` };
   if (isUpToDate && sameLaunch(before, after)) {
     return { action: 'template', reason: `runs ${image.id} already: only the version number is pinned` };
   }
@@ -72,6 +74,10 @@ function decideRolling(facts: GroupFacts, options: DecisionOptions): Decision {
     reason: `${old.length} of ${formatCount(serving.length, 'instance')} in service ${old.length === 1 ? 'runs' : 'run'} another image${although}`,
   };
 }
+
+/** Two permanent groups have a template each, so what the serving one launches is known by the image only. */
+const launches = ({ group, versions, idle }: GroupFacts, imageId: string, after: Launch | undefined): boolean =>
+  idle === undefined ? sameLaunch(group.launch, after) : usesOf(group.launch).every(use => versions.get(useKey(use))?.imageId === imageId);
 
 const activeRefresh = ({ active }: GroupFacts): Refresh | undefined => (active === undefined || isOver(active) ? undefined : active);
 
@@ -122,10 +128,15 @@ export function blockerOf(facts: GroupFacts, options: PlanOptions, action: Group
   const active = action === 'watch' ? undefined : activeRefresh(facts);
   const how = resolutionOf(facts, options, active);
   const { successor } = facts;
-  if (successor !== undefined && successor.imageId !== image.id && (operation === 'rollback' || foreignRefresh === 'supersede')) {
+  // An emptied group shows that the other one has taken over.
+  if (
+    successor !== undefined &&
+    successor.imageId !== image.id &&
+    (operation === 'rollback' || foreignRefresh === 'supersede' || isEmptied(facts.group))
+  ) {
     return { kind: 'successor', successor: successor.group.name };
   }
   if (active !== undefined && how !== 'refuse') return { kind: 'refresh', refresh: active, how };
   const readsAny = [...facts.versions.values()].some(({ imageId }) => isParameterReference(imageId));
-  return readsAny && parameterTemplates === 'pin' ? { kind: 'parameter' } : undefined;
+  return readsAny && parameterTemplates === 'pin' && facts.idle === undefined ? { kind: 'parameter' } : undefined;
 }

@@ -1,6 +1,6 @@
 import { formatDuration } from '../../kit/format.ts';
 import type { Group, Source, Target } from '../../model/group.ts';
-import type { PlanOptions } from './facts.ts';
+import type { GroupFacts, PlanOptions } from './facts.ts';
 import { imageProblem, inService, proofOf } from './proof.ts';
 import { trafficOf } from './traffic.ts';
 
@@ -23,6 +23,45 @@ export const HELD_MIN = 'ami-action:held-min';
 /** Tag of a green group: the image that all its instances were healthy on. From here on it may take over. */
 export const PROVEN = 'ami-action:proven';
 
+/** Tag of a green group that exists permanently: it is emptied, never deleted. */
+export const PERMANENT = 'ami-action:permanent';
+
+export const isPermanent = ({ tags }: Pick<Group, 'tags'>): boolean => tags[PERMANENT] !== undefined;
+
+/** Tags of a green group that end with the take-over. */
+export const PAIR_TAGS = [SUCCESSOR_OF, PROVEN, HELD_MIN, PERMANENT] as const;
+
+export const sourcesCount = ({ targetGroups, balancers = [] }: Pick<Group, 'targetGroups' | 'balancers'>): number =>
+  targetGroups.length + balancers.length;
+
+/** The group whose launch template version changes: for `two-groups` the one that is to take over. */
+export const launcherOf = ({ group, idle }: Pick<GroupFacts, 'group' | 'idle'>): Group => idle?.group ?? group;
+
+const isEmpty = ({ desired, members }: Group): boolean => desired === 0 && members.length === 0;
+
+/** Which of two permanent groups serves: the one that our tag on the other names, or the one with instances. */
+export function inTurn(one: Group, other: Group): { readonly serving: Group; readonly idle: Group | undefined } {
+  if (isSuccessor(one, other.name)) return { serving: other, idle: one };
+  if (isSuccessor(other, one.name)) return { serving: one, idle: other };
+  if (isEmpty(one) && isEmpty(other)) return { serving: one, idle: undefined };
+  return isEmpty(one) ? { serving: other, idle: one } : { serving: one, idle: other };
+}
+
+/** Why two permanent groups cannot change places. */
+export function turnRefusals({ group, idle, successor }: Pick<GroupFacts, 'group' | 'idle' | 'successor'>): string[] {
+  if (idle === undefined) return [];
+  const { name } = idle.group;
+  const sourcesOf = ({ targetGroups, balancers = [] }: Group) => [...targetGroups, ...balancers].sort().join();
+  return [
+    successor === undefined && !isEmpty(idle.group) && `${name} has instances too: size one of the two groups to 0`,
+    successor === undefined &&
+      sourcesOf(idle.group) !== sourcesOf(group) &&
+      `${name} has other load balancers: both groups need the same ones`,
+    idle.schedules.length > 0 &&
+      `scheduled actions (${idle.schedules.join(', ')}) would size ${group.name} and ${name} at the wrong time: delete them`,
+  ].filter(refusal => refusal !== false);
+}
+
 /** The green group of this one, while both exist. */
 export const successorOf = (allGroups: readonly Group[], group: Group): Group | undefined =>
   allGroups.find(other => other.tags[SUCCESSOR_OF] === group.name && !other.beingDeleted);
@@ -37,8 +76,7 @@ export const sourcesOfPair = (green: Group, old: Group | undefined) => ({
 });
 
 export function isAttached(green: Group, old: Group): boolean {
-  const { targetGroups, balancers } = sourcesOfPair(green, old);
-  return targetGroups.length + balancers.length === green.targetGroups.length + (green.balancers ?? []).length;
+  return sourcesCount(sourcesOfPair(green, old)) === sourcesCount(green);
 }
 
 /** The minimum that the pair had before both groups kept it raised. */

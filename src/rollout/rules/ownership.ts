@@ -23,7 +23,9 @@ export function ownerRefusals({ tags, operator }: Group, { deletes }: { readonly
     ),
     ...(operator === undefined ? [] : [`${operator} manages it, and AWS refuses changes by others: change the image in that service`]),
     ...(deletes && stack !== undefined
-      ? [`it belongs to CloudFormation stack ${stack}, which blue-green would delete it from: set "strategy: rolling"`]
+      ? [
+          `it belongs to CloudFormation stack ${stack}, which blue-green would delete it from: set "strategy: rolling", or "strategy: two-groups" with a second group of the stack`,
+        ]
       : []),
   ];
 }

@@ -1,8 +1,9 @@
 import type { RefreshPreferences } from '../../model/group.ts';
-import { atVersions, type Group, type Launch, sameLaunch, useKey } from '../../model/group.ts';
+import { atVersions, type Group, type Launch, sameLaunch, useKey, usesOf } from '../../model/group.ts';
 import type { TemplateVersion } from '../../model/template.ts';
 import type { GroupFacts, PlanOptions } from './facts.ts';
 import { type Blocker, blockerOf, decideAction, followsPointer, type GroupAction } from './group-action.ts';
+import { launcherOf } from './group-pair.ts';
 import { inInstances, type Paces, pacesOf } from './pace.ts';
 import { preferencesOf, replacedAtATime } from './preferences.ts';
 import { staleOf } from './proof.ts';
@@ -43,7 +44,8 @@ export const contentKey = ({ templateId, content }: Pick<TemplateVersion, 'templ
 export function planGroup(facts: GroupFacts, options: PlanOptions): GroupPlan {
   const { group } = facts;
   const by = followsPointer(facts, options) ? 'pointer' : 'version';
-  const before = by === 'pointer' ? group.launch : numbered(facts);
+  const launcher = launcherOf(facts);
+  const before = by === 'pointer' ? launcher.launch : numbered(facts);
   const changes = by === 'pointer' ? [] : changesOf(facts, options.image.id);
   const makes = new Set(changes.filter(({ to }) => to === undefined).map(({ from }) => from.templateId));
   const { action, reason } = decideAction(facts, { ...options, by, before, after: launchAfter(before, changes) });
@@ -58,7 +60,7 @@ export function planGroup(facts: GroupFacts, options: PlanOptions): GroupPlan {
   return {
     ...{ facts, action, reason, by, blocker, before, changes, preferences, replaces, atATime, paces },
     replacesPool: action === 'refresh' ? staleOf(facts.warmPool, facts.images, options.image.id) : [],
-    mustPin: by === 'version' && (replacesAny || action === 'template') && !sameLaunch(group.launch, before),
+    mustPin: by === 'version' && (replacesAny || action === 'template') && !sameLaunch(launcher.launch, before),
     refusals:
       action === 'nothing' && facts.successor === undefined
         ? launchRefusals(facts)
@@ -75,8 +77,8 @@ const preferencesFor = (options: PlanOptions, by: GroupPlan['by'], group: Group)
 });
 
 /** `$Latest` and `$Default` as numbers. */
-const numbered = ({ group, versions }: GroupFacts): Launch =>
-  atVersions(group.launch, new Map([...versions].map(([key, version]) => [key, version.number])));
+const numbered = (facts: GroupFacts): Launch =>
+  atVersions(launcherOf(facts).launch, new Map([...facts.versions].map(([key, version]) => [key, version.number])));
 
 /** What the group launches after the rollout; undefined until every version exists. */
 export const launchAfter = (before: Launch, changes: readonly Change[]): Launch | undefined =>
@@ -86,7 +88,9 @@ export const launchAfter = (before: Launch, changes: readonly Change[]): Launch 
 
 const versionKey = ({ templateId, number }: TemplateVersion): string => useKey({ templateId, version: String(number) });
 
-function changesOf({ versions, ready }: GroupFacts, imageId: string): readonly Change[] {
-  const distinct = new Map([...versions.values()].map(version => [versionKey(version), version]));
+function changesOf(facts: GroupFacts, imageId: string): readonly Change[] {
+  const { versions, ready } = facts;
+  const used = usesOf(launcherOf(facts).launch).flatMap(use => versions.get(useKey(use)) ?? []);
+  const distinct = new Map(used.map(version => [versionKey(version), version]));
   return [...distinct.values()].map(from => ({ from, to: from.imageId === imageId ? from : ready.get(contentKey(from)) }));
 }

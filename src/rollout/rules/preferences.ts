@@ -19,7 +19,10 @@ export function throwIfUnfit(options: RolloutOptions & Pick<PreferenceOptions, '
   const named = groups.length + Object.keys(groupTags).length;
   const problems = [
     ...preferenceProblems(options),
-    hold && strategy !== 'blue-green' && '"hold" needs "strategy: blue-green"',
+    hold && strategy !== 'blue-green' && strategy !== 'two-groups' && '"hold" needs "strategy: blue-green" or "strategy: two-groups"',
+    strategy === 'two-groups' &&
+      (new Set(groups).size % 2 === 1 || new Set(groups).size < named) &&
+      `"strategy: two-groups" takes "groups" in pairs, such as "groups: web-blue, web-green", and no "group-tags": got ${groups.join(', ')}`,
     !wait && order === 'one-by-one' && '"wait: false" starts all groups at once: remove it, or remove "order: one-by-one"',
     strategy === 'none' &&
       named > 0 &&

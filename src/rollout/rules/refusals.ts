@@ -4,7 +4,7 @@ import { isParameterReference } from '../../model/patterns.ts';
 import { capacityRefusals, copyRefusals } from './capacity.ts';
 import type { GroupFacts, PlanOptions } from './facts.ts';
 import { type Blocker, type GroupAction, isOurs, readsPointer } from './group-action.ts';
-import { greenGroupName, SUCCESSOR_OF } from './group-pair.ts';
+import { greenGroupName, isPermanent, launcherOf, SUCCESSOR_OF, turnRefusals } from './group-pair.ts';
 import { ownerRefusals, stackOf } from './ownership.ts';
 import { protectedOf, standbyOf } from './warnings.ts';
 
@@ -38,15 +38,19 @@ export const launchRefusals = ({ group, versions }: GroupFacts): string[] =>
 
 export function refusalsOf(facts: GroupFacts, options: RefusalOptions): string[] {
   const { group } = facts;
-  if (group.beingDeleted) return [`${group.name} is being deleted: remove it from "groups"`];
-  if (group.launch.kind === 'configuration') return [configurationRefusal(group.name, group.launch.name)];
+  const deleted = [group, launcherOf(facts)].find(({ beingDeleted }) => beingDeleted);
+  if (deleted !== undefined) return [`${deleted.name} is being deleted: remove it from "groups"`];
+  const { name, launch } = launcherOf(facts);
+  if (launch.kind === 'configuration') return [configurationRefusal(name, launch.name)];
+  const deletes = options.action === 'swap' && facts.idle === undefined;
   const problems = [
-    ...ownerRefusals(group, { deletes: options.action === 'swap' }),
+    ...[...new Set([group, launcherOf(facts)])].flatMap(each => ownerRefusals(each, { deletes })),
+    ...(options.action === 'swap' ? turnRefusals(facts) : []),
     ...capacityRefusals(facts, options),
     ...templateRefusals(facts, options),
     ...architectureRefusals(facts, options.image),
     ...pairRefusals(facts, options),
-    ...(options.action === 'swap' ? copyRefusals(facts) : []),
+    ...(options.action === 'swap' && facts.idle === undefined ? copyRefusals(facts) : []),
     ...(options.action === 'template' ? [] : instanceRefusals(facts, options)),
     ...latestUserRefusals(facts, options.makes),
     ...(options.action === 'refresh' ? alarmRefusals(facts, options.alarms) : []),
@@ -60,10 +64,13 @@ const configurationRefusal = (group: string, name: string) =>
   'https://docs.aws.amazon.com/autoscaling/ec2/userguide/migrate-to-launch-templates.html';
 
 function pairRefusals({ group, successor, nameTaken }: GroupFacts, { action, image, blocker, strategy, by }: RefusalOptions): string[] {
-  const isOther = successor !== undefined && blocker?.kind !== 'successor' && (successor.imageId !== image.id || strategy !== 'blue-green');
+  const isOther =
+    successor !== undefined &&
+    blocker?.kind !== 'successor' &&
+    (successor.imageId !== image.id || (strategy !== 'blue-green' && strategy !== 'two-groups'));
   return [
     isOther &&
-      `green group ${successor.group.name} exists with ${successor.imageId ?? 'an unknown image'}: promote that image with "strategy: blue-green" to finish, or run mode "rollback" to remove the group`,
+      `green group ${successor.group.name} exists with ${successor.imageId ?? 'an unknown image'}: promote that image with "strategy: ${isPermanent(successor.group) ? 'two-groups' : 'blue-green'}" to finish, or run mode "rollback" to ${isPermanent(successor.group) ? 'empty' : 'remove'} the group`,
     action === 'swap' &&
       nameTaken &&
       `group ${greenGroupName(group.name)} exists, and is not its green group (tag ${SUCCESSOR_OF}): delete or rename it, or set "strategy: rolling"`,
@@ -73,9 +80,11 @@ function pairRefusals({ group, successor, nameTaken }: GroupFacts, { action, ima
   ].filter(refusal => refusal !== false);
 }
 
-function templateRefusals({ group, versions, imageSnapshots }: GroupFacts, { action, by, blocker, pointer }: RefusalOptions): string[] {
+function templateRefusals(facts: GroupFacts, { action, by, blocker, pointer }: RefusalOptions): string[] {
+  const { versions, imageSnapshots } = facts;
+  const { launch } = launcherOf(facts);
   const mayRead = by === 'pointer' || blocker?.kind === 'parameter';
-  const overrides = group.launch.kind === 'mixed' ? group.launch.overrides : [];
+  const overrides = launch.kind === 'mixed' ? launch.overrides : [];
   const ofUse = (use: TemplateUse): string[] => {
     const version = versions.get(useKey(use));
     if (version === undefined) return [missingVersion(use)];
@@ -87,7 +96,7 @@ function templateRefusals({ group, versions, imageSnapshots }: GroupFacts, { act
     ];
   };
   return [
-    ...usesOf(group.launch).flatMap(ofUse),
+    ...usesOf(launch).flatMap(ofUse),
     ...overrides
       .filter(({ imageId }) => imageId !== undefined)
       .map(
@@ -123,7 +132,9 @@ const wrongArchitecture = (type: string, supported: readonly Architecture[], ima
   `instance type ${type} is ${supported.join(' or ')}, but ${image.id} is ${image.architecture}: select an image with "architecture", or remove the type from the group`;
 
 /** Every instance type that the group may launch, as far as it names them. */
-export function typesOf({ group: { launch }, versions }: Pick<GroupFacts, 'group' | 'versions'>): readonly string[] {
+export function typesOf(facts: Pick<GroupFacts, 'group' | 'idle' | 'versions'>): readonly string[] {
+  const { versions } = facts;
+  const { launch } = launcherOf(facts);
   if (launch.kind === 'configuration') return [];
   const typeOf = (use: TemplateUse) => versions.get(useKey(use))?.instanceType;
   const overrides = launch.kind === 'mixed' ? launch.overrides : [];
@@ -136,13 +147,14 @@ export function typesOf({ group: { launch }, versions }: Pick<GroupFacts, 'group
 
 function instanceRefusals(facts: GroupFacts, options: RefusalOptions): string[] {
   const { group, active } = facts;
-  const suspended = group.suspended.filter(process => isNeeded(process, group, options.action));
+  const { suspended: all, name } = launcherOf(facts);
+  const suspended = all.filter(process => isNeeded(process, group, options.action));
   const [shielded, standby] = options.action === 'swap' ? [[], []] : [protectedOf(group), standbyOf(group)];
   const foreign =
     options.action !== 'watch' && options.blocker?.kind !== 'refresh' && active !== undefined && !isOver(active) ? active : undefined;
   return [
     suspended.length > 0 &&
-      `${suspended.join(' and ')} ${suspended.length === 1 ? 'is' : 'are'} suspended, so a rollout would hang, miss an unhealthy instance or leave new ones without traffic. Run: aws autoscaling resume-processes --auto-scaling-group-name ${group.name}`,
+      `${suspended.join(' and ')} ${suspended.length === 1 ? 'is' : 'are'} suspended, so a rollout would hang, miss an unhealthy instance or leave new ones without traffic. Run: aws autoscaling resume-processes --auto-scaling-group-name ${name}`,
     options.protectedInstances === undefined &&
       shielded.length > 0 &&
       `${shielded.join(', ')} ${areIs(shielded)} protected from scale-in; AWS would wait an hour and then fail. Set "protected-instances" to refresh (replace), ignore (keep the image) or wait`,

@@ -22,12 +22,12 @@ export const rolloutSettings = {
     }),
   ),
   strategy: oneOf(
-    '`rolling` replaces instances in batches. `blue-green` creates a second group behind the same load balancers (`web` and `web-green` alternate) and deletes the old one once the new one is healthy. `none` moves the pointer only.',
-    ['rolling', 'blue-green', 'none'],
+    '`rolling` replaces instances in batches. `blue-green` creates a second group behind the same load balancers (`web` and `web-green` alternate) and deletes the old one once the new one is healthy. `two-groups` takes `groups` in pairs that exist permanently (`web-blue, web-green`): one serves, the other has no instances, and their sizes change places. `none` moves the pointer only.',
+    ['rolling', 'blue-green', 'two-groups', 'none'],
     { fallback: 'rolling' },
   ),
   hold: flag(
-    'Blue-green: keep both groups once the new one is healthy. Run again without `hold` to finish; `rollback` removes the new group.',
+    'Blue-green and two-groups: keep both groups once the new one is healthy. Run again without `hold` to finish; `rollback` removes the new one, or empties it.',
     false,
     { neededBy: 'teams that compare both groups before they decide' },
   ),

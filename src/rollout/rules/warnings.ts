@@ -3,7 +3,7 @@ import type { RefreshPreferences } from '../../model/group.ts';
 import { formatTemplateUse, type Group, isClassic, isNumbered, usesOf } from '../../model/group.ts';
 import type { GroupFacts, PlanOptions } from './facts.ts';
 import type { GroupAction } from './group-action.ts';
-import { greenGroupName } from './group-pair.ts';
+import { greenGroupName, launcherOf } from './group-pair.ts';
 import { ownerWarnings } from './ownership.ts';
 
 type Options = Pick<PlanOptions, 'protectedInstances' | 'standbyInstances' | 'strategy' | 'batchSize'>;
@@ -23,13 +23,13 @@ export const warningsOf = (facts: GroupFacts, options: Options, planned: Planned
     ...keptWarnings(facts.group, options),
     ...replacementWarnings(facts, options, planned),
     ...healthWarnings(facts.group, planned),
-    ...launchWarnings(facts.group, planned),
+    ...launchWarnings(launcherOf(facts), planned),
   ].filter(warning => warning !== false);
 
 type Warnings = readonly (string | false)[];
 
 function keptWarnings(group: Group, { protectedInstances, standbyInstances, strategy }: Options): Warnings {
-  const [shielded, standby] = strategy === 'blue-green' ? [[], []] : [protectedOf(group), standbyOf(group)];
+  const [shielded, standby] = strategy === 'blue-green' || strategy === 'two-groups' ? [[], []] : [protectedOf(group), standbyOf(group)];
   return [
     shielded.length > 0 &&
       protectedInstances === 'ignore' &&
@@ -113,11 +113,11 @@ export function estimate(batches: number, preferences: RefreshPreferences, group
 }
 
 /** Terraform does not mark what it manages; teams do, with a tag. */
-export const terraformWarnings = (groups: readonly Group[]): string[] =>
+export const terraformWarnings = (groups: readonly Group[], strategy: PlanOptions['strategy']): string[] =>
   groups.flatMap(({ name, tags }) => {
     const [tag] = Object.entries(tags).filter(([key, value]) => /terraform|opentofu/i.test(`${key}=${value}`));
     if (tag === undefined) return [];
     return [
-      `${name} is managed by Terraform (tag ${tag.join('=')}): its next apply launches the old image again, unless the group has "lifecycle { ignore_changes = [launch_template, mixed_instances_policy] }" and no "instance_refresh" block`,
+      `${name} is managed by Terraform (tag ${tag.join('=')}): its next apply launches the old image again, unless the group has "lifecycle { ignore_changes = [launch_template, mixed_instances_policy${strategy === 'two-groups' ? ', min_size, max_size, desired_capacity' : ''}] }" and no "instance_refresh" block`,
     ];
   });
