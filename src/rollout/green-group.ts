@@ -4,7 +4,7 @@ import { formatLaunch, type Group, type Launch, sameLaunch } from '../model/grou
 import { DRAIN_SECONDS, drain, type Names, type PairDeps, waitUntilGone } from './drain-group.ts';
 import { isInProgress, tolerateTransientErrors } from './indeterminate.ts';
 import { putToRest } from './permanent-group.ts';
-import { HELD_MIN, isEmptied, isPermanent, isSuccessor, MADE_BY, ownMin, PAIR_TAGS, SUCCESSOR_OF } from './rules/group-pair.ts';
+import { HELD_MIN, heldMin, isEmptied, isPermanent, isSuccessor, MADE_BY, ownMin, PAIR_TAGS, SUCCESSOR_OF } from './rules/group-pair.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import type { WatchContext } from './watch-refresh.ts';
 
@@ -71,8 +71,8 @@ const serves = (old: Group | undefined): boolean => old !== undefined && !old.be
 const servesAlone = ({ old, successor }: Names): string => `${successor} stays, because ${old} is emptied or no longer exists`;
 
 async function restoreSize(green: Group, old: Group | undefined, { aws }: PairDeps): Promise<void> {
-  const min = ownMin(green);
-  if (old !== undefined && min < old.min) await aws.groups.resize(old.name, { min });
+  const min = heldMin(green);
+  if (old !== undefined && min !== undefined && min < old.min) await aws.groups.resize(old.name, { min });
 }
 
 /** For a cancelled job, which has seconds: starts the removal. Returns whether nothing remains to be done, and what was started. */

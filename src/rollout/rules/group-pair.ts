@@ -79,11 +79,12 @@ export function isAttached(green: Group, old: Group): boolean {
   return sourcesCount(sourcesOfPair(green, old)) === sourcesCount(green);
 }
 
-/** The minimum that the pair had before both groups kept it raised. */
-export function ownMin({ tags, min }: Pick<Group, 'tags' | 'min'>): number {
-  const held = tags[HELD_MIN] ?? '';
-  return /^\d+$/.test(held) ? Math.min(Number(held), min) : min;
-}
+/** The minimum that the pair had before both groups kept it raised, as the tag of the green group says. */
+export const heldMin = ({ tags }: Pick<Group, 'tags'>): number | undefined =>
+  /^\d+$/.test(tags[HELD_MIN] ?? '') ? Number(tags[HELD_MIN]) : undefined;
+
+/** The same of a group that may have the tag. */
+export const ownMin = (group: Pick<Group, 'tags' | 'min'>): number => Math.min(heldMin(group) ?? group.min, group.min);
 
 /** The size at which the green group carries what the old one carries now, without scaling in. */
 export const grownTo = (green: Group, { desired, max }: Group) => ({ min: desired, max: Math.max(max, green.max), desired });
