@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { groups } from '../../lab/autoscaling/group.ts';
 import { dropTags, setTags } from '../../lab/ec2/state.ts';
 import { contextOf } from '../../lab/iam/context.ts';
 import { evaluate, readPolicy, type Statement } from '../../lab/iam/policy.ts';
@@ -93,6 +94,13 @@ test('promote and rollback roll groups out, by refresh, parameter and blue-green
   ] as const)
     expect(note(mode, await l.act(mode, wanted, asOf(mode))).errors).toEqual([]);
   expect(l.pointer()).toBe(second);
+  // Two permanent groups: the other one is as empty as its owner made it.
+  const TargetGroupARNs = groups(l.place)
+    .get('web-green')
+    ?.sources.map(({ id }) => id);
+  await l.group('web-two', { LaunchTemplateId: web, Version: '1' }, { DesiredCapacity: 0, TargetGroupARNs });
+  const pair = { groups: 'web-green,web-two', strategy: 'two-groups', 'adopt-groups': 'true' };
+  expect(note('promote', await l.act('promote', { image: l.image('web-c'), ...pair }, asOf('promote'))).errors).toEqual([]);
 });
 
 test('share gives launch permission and resolve reads selectors', async () => {
