@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { build, packerHere, template } from '../__tests__/dist/build-lab.ts';
-import { checkedOut } from '../__tests__/dist/corpus.ts';
+import { type Checkout, checkedOut } from '../__tests__/dist/corpus.ts';
 import { startLab } from '../lab/lab.ts';
 import { removeWorkspaces } from '../lab/runner.ts';
 
@@ -20,7 +20,7 @@ const CPU = 0.5;
 
 interface Way {
   readonly name: string;
-  readonly files: () => { readonly path: string; remove(): void };
+  readonly files: () => Checkout;
   /** The script that sleeps. */
   readonly script: string;
   /** Arguments of bare Packer; without `init` for JSON. */
@@ -74,11 +74,12 @@ try {
 }
 
 async function compare(way: Way): Promise<void> {
-  const { path: workspace, remove } = way.files();
+  const checkout = way.files();
+  const { path: workspace, remove } = checkout;
   writeFileSync(join(workspace, way.script), `#!/bin/sh\nsleep ${sleeps}\n`);
   const [bare, ours, unchanged]: [Cost[], Cost[], Cost[]] = [[], [], []];
   for (let turn = 0; turn < times; turn += 1) {
-    const action = () => act(way, workspace, turn);
+    const action = () => act(way, checkout, turn);
     bare.push(await measured(() => packerAlone(way, workspace, turn)));
     ours.push(await measured(action));
     unchanged.push(await measured(action));
@@ -118,9 +119,9 @@ function cpuOfChildren(): number {
   return (user + system) / 100;
 }
 
-async function act({ name, settings }: Way, workspace: string, turn: number): Promise<void> {
+async function act({ name, settings }: Way, { path: workspace, tools }: Checkout, turn: number): Promise<void> {
   const family = `${name.replace(/\W+/g, '-')}-${turn}`;
-  const ran = await build(lab, { workspace, with: { family, ...settings(turn) } });
+  const ran = await build(lab, { workspace, with: { family, ...settings(turn) }, env: { RUNNER_TOOL_CACHE: tools } });
   if (ran.exitCode !== 0) throw new Error(ran.log);
 }
 
