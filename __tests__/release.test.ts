@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -56,7 +56,8 @@ describe('a dry run on a scratch clone', () => {
 
   test('writes archive, SBOM, notes, commands and checksums that fit', () => {
     expect(release()).toContain(`v${version}: `);
-    expect(readdirSync(out).sort()).toEqual(['SHA256SUMS', `ami-action-${version}.tgz`, 'notes.md', 'publish.sh', 'sbom.cdx.json']);
+    const files = ['SHA256SUMS', `ami-action-${version}.tgz`, 'ami-action.mjs', 'notes.md', 'publish.sh', 'sbom.cdx.json'];
+    expect(readdirSync(out).sort()).toEqual(files);
     for (const line of readFileSync(join(out, 'SHA256SUMS'), 'utf8').trim().split('\n')) {
       const [sum, file = ''] = line.split('  ');
       expect(
@@ -75,6 +76,21 @@ describe('a dry run on a scratch clone', () => {
     expect(packed).toEqual(expect.arrayContaining(['package/bin/ami-action.js', 'package/dist/index.js', 'package/action.yml']));
     expect(packed.filter(file => /__tests__|\/lab\/|\/src\//.test(file))).toEqual([]);
   }, 120_000);
+
+  test('has the terminal program as one file that needs nothing next to it', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ami-action-alone-'));
+    cpSync(join(out, 'ami-action.mjs'), join(folder, 'ami-action.mjs'));
+    const run = (...args: readonly string[]) =>
+      spawnSync(process.execPath, ['ami-action.mjs', ...args], { cwd: folder, encoding: 'utf8', env: {} });
+    expect(run('--version').stdout.trim()).toBe(version);
+    // With a region and no credentials it gets as far as the call.
+    const latest = run('latest', '--family', 'web', '--region', 'eu-central-1', '--allow-instance-role', 'false');
+    expect([latest.status, latest.stderr]).toEqual([3, expect.stringContaining('redentials')]);
+    expect(
+      run('init', '--family', 'web', '--region', 'eu-central-1', '--account', '111122223333', '--groups', 'stage=web').stderr,
+    ).toContain('npx ami-action init');
+    rmSync(folder, { recursive: true });
+  }, 60_000);
 
   test('refuses a version that has a tag, and a checkout with changes', () => {
     git('tag', `v${version}`);

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { build } from 'esbuild';
 import { REPOSITORY } from './repository.ts';
 
 /**
@@ -78,7 +79,7 @@ const publishScript = (version: string): string =>
     `git tag --force v${version.split('.')[0]}`,
     `git push origin v${version}`,
     `git push --force origin v${version.split('.')[0]}`,
-    `gh release create v${version} --verify-tag --title v${version} --notes-file release/notes.md release/*.tgz release/sbom.cdx.json release/SHA256SUMS`,
+    `gh release create v${version} --verify-tag --title v${version} --notes-file release/notes.md release/*.tgz release/ami-action.mjs release/sbom.cdx.json release/SHA256SUMS`,
     'npm publish --provenance --access public release/*.tgz',
     '',
   ].join('\n');
@@ -98,10 +99,23 @@ function sbom(): string {
   }
 }
 
-function write(out: string, version: string): void {
+/** The terminal program as one file, for an instance or a machine without npm: `node ami-action.mjs latest --family web`. */
+async function terminalFile(file: string): Promise<void> {
+  // Packages that are CommonJS call `require`, which a module does not have.
+  const banner = "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);";
+  await build({
+    ...{ bundle: true, format: 'esm', platform: 'node', target: 'node20', mainFields: ['module', 'main'] },
+    ...{ minify: true, keepNames: true, banner: { js: banner } },
+    entryPoints: [join(root, 'src', 'index.ts')],
+    outfile: file,
+  });
+}
+
+async function write(out: string, version: string): Promise<void> {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   run('npm', 'pack', '--pack-destination', out, '--ignore-scripts');
+  await terminalFile(join(out, 'ami-action.mjs'));
   writeFileSync(join(out, 'sbom.cdx.json'), sbom());
   writeFileSync(join(out, 'notes.md'), `${notesOf(version, changesSince(lastTag()))}\n`);
   writeFileSync(join(out, 'publish.sh'), publishScript(version));
@@ -120,6 +134,6 @@ if (import.meta.main) {
   for (const problem of found) console.error(problem);
   if (found.length > 0) process.exit(1);
   const out = resolve(process.argv[process.argv.indexOf('--out') + 1] ?? 'release');
-  write(out, version);
+  await write(out, version);
   console.log(`v${version}: ${readdirSync(out).join(', ')}`);
 }

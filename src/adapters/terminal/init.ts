@@ -50,6 +50,10 @@ export interface InitOptions {
 
 /** Writes nothing if a file exists and `--force` is not given. Throws UsageError with every wrong or missing answer. */
 export async function init({ folder, examples, flags, ask }: InitOptions, { out }: Streams): Promise<void> {
+  if (!existsSync(examples))
+    throw new UsageError(['init copies workflows of the package, and this is the single file'], {
+      next: 'Run it from npm: npx ami-action init',
+    });
   const answers = await answered(flags, ask);
   const repository = repositoryOf(origin(folder)) || 'OWNER/REPOSITORY';
   const { family = '', region = '', account = '', groups = '' } = answers;
