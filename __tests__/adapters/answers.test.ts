@@ -5,6 +5,7 @@ import { regionClients } from '../../src/adapters/aws/region-clients.ts';
 import { systemClock } from '../../src/adapters/clock.ts';
 import { type ActionError, UnreachableError } from '../../src/kit/errors.ts';
 import { explain } from '../../src/kit/failure.ts';
+import type { TemplateVersion } from '../../src/model/template.ts';
 import type { RegionClients, Reporter, Run } from '../../src/ports/deps.ts';
 
 /** Answers that are none of AWS's API, as proxies and half-broken servers give them. */
@@ -46,7 +47,7 @@ const aws = (): RegionClients =>
     allowInstanceRole: false,
     clock: systemClock(new AbortController().signal),
     run: { id: '1', attempt: '1' } as Run,
-    report: { warn: () => undefined, mask: () => undefined } as unknown as Reporter,
+    report: { warn: () => undefined, mask: () => undefined, debug: () => undefined } as unknown as Reporter,
   })({ region: 'eu-central-1' });
 
 /** One reader for each protocol: EC2 query, AWS query, AWS JSON. */
@@ -131,7 +132,7 @@ test('a token answer without credentials is unreadable', async () => {
       allowInstanceRole: false,
       clock: systemClock(new AbortController().signal),
       run: { id: '1', attempt: '1' } as Run,
-      report: { warn: () => undefined, mask: () => undefined } as unknown as Reporter,
+      report: { warn: () => undefined, mask: () => undefined, debug: () => undefined } as unknown as Reporter,
     })({ region: 'eu-central-1', role }).images.find({});
   const failure = await failureOf(read);
   expect([failure instanceof UnreachableError, failure.message]).toEqual([
@@ -155,4 +156,23 @@ test('a refusal names account and region, as far as they are known', async () =>
   expect((await failureOf(READERS.images)).message).toMatch(/ \(account 111122223333, eu-central-1\)$/);
   answer = { status: 401, body: ec2Error('AuthFailure', 'AWS was not able to validate the provided access credentials') };
   expect((await failureOf(READERS.images)).next).toContain('enable-region --region-name eu-central-1');
+});
+
+test('a group whose deletion is repeated, because the first answer was lost, is deleted', async () => {
+  const refused = (message: string) =>
+    `<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code><Message>${message}</Message></Error></ErrorResponse>`;
+  const remove = () => aws().groups.remove('web', { force: false });
+  answer = { status: 400, body: refused("AutoScalingGroup name not found - AutoScalingGroup 'web' not found") };
+  expect(await remove()).toBeUndefined();
+  answer = { status: 400, body: refused('The Auto Scaling group web has deletion protection enabled') };
+  expect((await failureOf(remove)).outcome).toBe('rejected');
+});
+
+test('a template version that reads a deleted parameter resolves to no image, and every other refusal is one', async () => {
+  const resolve = () => aws().launchTemplates.resolved({ templateId: 'lt-1', number: 1 } as TemplateVersion);
+  const missing = "Invalid value 'resolve:ssm:/ami/web/stage' for imageId. The Systems Manager parameter does not exist.";
+  answer = { status: 400, body: ec2Error('InvalidParameterValue', missing) };
+  expect(await resolve()).toBeUndefined();
+  answer = { status: 400, body: ec2Error('InvalidParameterValue', 'Value (200) for parameter MaxResults is invalid.') };
+  expect((await failureOf(resolve)).outcome).toBe('rejected');
 });

@@ -11,7 +11,7 @@ import {
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
 import type { GroupCopies } from '../../ports/groups.ts';
-import { undefinedOn } from './errors.ts';
+import { isCode, undefinedOn } from './errors.ts';
 import { copyAttachments, copySchedules, specification } from './group-attachments.ts';
 import { getGroup, listHooks, listPolicies, listScheduledActions } from './group-reads.ts';
 import { launchTo } from './group-shapes.ts';
@@ -108,6 +108,7 @@ const sizes = (client: AutoScalingClient): Pick<GroupCopies, 'resize' | 'remove'
   async remove(group, { force }) {
     await client
       .send(new DeleteAutoScalingGroupCommand({ AutoScalingGroupName: group, ForceDelete: force }))
+      .catch(unlessGone)
       .catch(orBusy(`delete group ${group} (autoscaling:DeleteAutoScalingGroup)`));
   },
 
@@ -151,5 +152,11 @@ const shapeOf = (group: AutoScalingGroup, tags: Readonly<Record<string, string>>
     ],
   };
 };
+
+/** A repeated call whose first answer was lost. */
+function unlessGone(cause: unknown): void {
+  const isGone = isCode(cause, 'ValidationError') && cause instanceof Error && /group name not found/i.test(cause.message);
+  if (!isGone) throw cause;
+}
 
 const unlessExists = undefinedOn('AlreadyExists', 'AlreadyExistsFault');
