@@ -20,6 +20,8 @@ const LONG = [
 ];
 // Real Terraform needs a provider that most machines cannot download: only where the variable names its folder.
 const TERRAFORM = process.env.AMI_ACTION_TERRAFORM_PLUGINS ? [] : ['terraform.test.ts$'];
+// Real machines boot for minutes: only where the variable asks for them, as `npm run vm` and CI do.
+const VM = process.env.AMI_ACTION_VM === '1' ? [] : ['vm.test.ts$'];
 
 export default {
   testEnvironment: 'node',
@@ -30,8 +32,9 @@ export default {
       { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, module: { type: 'es6' }, sourceMaps: 'inline' },
     ],
   },
+  setupFilesAfterEnv: ['<rootDir>/__tests__/weather.ts'],
   testMatch: ['<rootDir>/__tests__/**/*.test.ts'],
-  testPathIgnorePatterns: [...TERRAFORM, ...(process.env.AMI_ACTION_ALL_TESTS === '1' ? [] : LONG)],
+  testPathIgnorePatterns: [...TERRAFORM, ...VM, ...(process.env.AMI_ACTION_ALL_TESTS === '1' ? [] : LONG)],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/lib/'],
   // Tests of whole processes wait for them on a machine that may be busy. No test asserts a duration.
   testTimeout: 120_000,

@@ -14,8 +14,8 @@ import { serve } from './wire/server.ts';
 export interface LabOptions {
   /** Lab seconds per real second; default 60. */
   readonly speed?: number;
-  /** `sandbox` runs real processes; `paper` runs none and answers at once. Default: sandbox. */
-  readonly machines?: 'sandbox' | 'paper' | Hypervisor;
+  /** `sandbox` runs real processes; `paper` runs none and answers at once; `vm` boots a real Debian, for which `speed` must be 1. Default: sandbox. */
+  readonly machines?: 'sandbox' | 'paper' | 'vm' | Hypervisor;
   readonly timings?: Partial<Timings>;
   /** Turns Default Host Management on in every account. Default: off, as on AWS. https://docs.aws.amazon.com/systems-manager/latest/userguide/managed-instances-default-host-management.html */
   readonly hostManagement?: boolean;
@@ -103,9 +103,10 @@ function makeCore(settings: Omit<Core, 'place' | 'places'>): Core {
   return core;
 }
 
-async function hypervisorOf(machines: 'sandbox' | 'paper' | Hypervisor, clock: LabClock): Promise<Hypervisor> {
+async function hypervisorOf(machines: NonNullable<LabOptions['machines']>, clock: LabClock): Promise<Hypervisor> {
   if (typeof machines === 'object') return machines;
   if (machines === 'paper') return (await import('./machines/paper.ts')).paperHypervisor();
+  if (machines === 'vm') return (await import('./machines/vm.ts')).vmHypervisor();
   return (await import('./machines/sandbox.ts')).sandboxHypervisor({ clock });
 }
 

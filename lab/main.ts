@@ -1,7 +1,7 @@
 import type { CallRecord } from './calls.ts';
 import { type Lab, startLab } from './lab.ts';
 
-/** `npm run lab`: starts the lab, prints the environment to export, then every call. Removes everything at the end. Options: --port N, --speed N, --machines sandbox|paper, --host-management. */
+/** `npm run lab`: starts the lab, prints the environment to export, then every call. Removes everything at the end. Options: --port N, --speed N, --machines sandbox|paper|vm, --host-management. */
 
 const ENV_OF_SHELL = /[^\w@%+=:,./-]/;
 
@@ -36,7 +36,7 @@ function asNumber(name: string): number | undefined {
 
 const port = asNumber('port');
 const speed = asNumber('speed');
-const machines = option('machines') === 'paper' ? 'paper' : 'sandbox';
+const machines = (['paper', 'vm'] as const).find(kind => kind === option('machines')) ?? 'sandbox';
 const hostManagement = process.argv.includes('--host-management');
 const options = { machines, hostManagement, ...(port === undefined ? {} : { port }), ...(speed === undefined ? {} : { speed }) } as const;
 const lab = await startLab(options).catch((cause: unknown) => {

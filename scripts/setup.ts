@@ -1,9 +1,10 @@
 // What a fresh machine lacks. `npm test` and `npm run demo` call this first; when everything is there it takes less than a second.
 import { execFileSync, spawnSync } from 'node:child_process';
+import { VM_PACKAGES, VM_PROGRAMS, vmBase } from '../lab/machines/vm/base-disk.ts';
 import { goTool } from './go-tools.ts';
 import { packerTools } from './packer-tools.ts';
 
-export type Part = 'node' | 'sandbox' | 'packer' | 'go-tools';
+export type Part = 'node' | 'sandbox' | 'packer' | 'go-tools' | 'vm';
 
 /** Environment that later steps need: PATH with Packer, where its plugin lies. */
 export interface Ready {
@@ -39,6 +40,10 @@ export async function setUp({ only }: { only: readonly Part[] }): Promise<Ready>
     await goTool('actionlint');
     await goTool('act');
   });
+  await part('vm', async () => {
+    aptInstall(VM_PROGRAMS, VM_PACKAGES);
+    await vmBase(line => console.log(line));
+  });
   return { environment, missing };
 }
 
@@ -50,14 +55,16 @@ function checkNode(): void {
 }
 
 /** Instances of the lab are sandboxes of bubblewrap: https://github.com/containers/bubblewrap */
-function installSandbox(): void {
-  if (HAS('bwrap') && HAS('nsenter') && HAS('unshare')) return;
+const installSandbox = (): void => aptInstall(['bwrap', 'nsenter', 'unshare'], ['bubblewrap', 'util-linux']);
+
+function aptInstall(programs: readonly string[], packages: readonly string[]): void {
+  if (programs.every(HAS)) return;
   const root = process.getuid?.() === 0;
-  if (!HAS('apt-get') || !(root || HAS('sudo'))) throw new Error('install bubblewrap and util-linux: the instances of the lab run in them');
-  console.log('Installing bubblewrap, once ...');
+  if (!HAS('apt-get') || !(root || HAS('sudo'))) throw new Error(`install ${packages.join(', ')}: the instances of the lab need them`);
+  console.log(`Installing ${packages.join(', ')}, once ...`);
   const apt = (args: readonly string[]) =>
     execFileSync(root ? 'apt-get' : 'sudo', [...(root ? [] : ['apt-get']), ...args], { stdio: ['ignore', 'ignore', 'inherit'] });
-  const install = ['install', '-y', '-qq', '--no-install-recommends', 'bubblewrap', 'util-linux'];
+  const install = ['install', '-y', '-qq', '--no-install-recommends', ...packages];
   try {
     apt(install);
   } catch {

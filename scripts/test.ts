@@ -4,7 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { setUp } from './setup.ts';
 
 const requireAll = process.env['AMI_ACTION_REQUIRE_ALL'] === '1';
-const { environment, missing } = await setUp({ only: ['node', 'sandbox', 'packer', 'go-tools'] });
+const vm = process.env['AMI_ACTION_VM'] === '1';
+const { environment, missing } = await setUp({ only: ['node', 'sandbox', 'packer', 'go-tools', ...(vm ? (['vm'] as const) : [])] });
 for (const line of missing) console.error(`\n!!! Skipped on this machine: ${line}\n`);
 if (missing.length > 0 && requireAll) process.exit(1);
 if (!process.env['AMI_ACTION_TERRAFORM_PLUGINS']) {

@@ -65,6 +65,10 @@ function machine(instance: LabInstance, firstBoot: boolean): Promise<Guest> {
     ...{ instanceId: instance.id, disk, address, firstBoot, tags: tagsOf(place, instance.id) },
     authorizedKeys: key === undefined ? [] : [key.publicKey],
     userData: userData === undefined ? undefined : Buffer.from(userData, 'base64').toString(),
+    about: {
+      ...{ account: place.account, zone: instance.zone, imageId: instance.imageId, instanceType: instance.type },
+      tokens: instance.metadata.HttpTokens === 'optional' ? 'optional' : 'required',
+    },
     onEnd: () => endedItself(instance),
   });
 }

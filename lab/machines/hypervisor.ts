@@ -1,6 +1,9 @@
-/** Runs the lab's instances. Two implementations: `sandbox` (real processes in a real root) and `paper` (none; for tests of scale). */
+/**
+ * Runs the lab's instances. Three implementations: `sandbox` (real processes in a real root), `paper` (none; for tests of scale) and `vm` (a real
+ * Debian with its own kernel; a minute of boot).
+ */
 export interface Hypervisor {
-  readonly kind: 'sandbox' | 'paper';
+  readonly kind: 'sandbox' | 'paper' | 'vm';
   /** The disk of a base image: a small Linux with a service manager and an SSM agent. Created once and never discarded. */
   baseDisk(): Promise<Disk>;
   clone(disk: Disk): Promise<Disk>;
@@ -31,8 +34,19 @@ export interface GuestSpec {
   readonly tags: Readonly<Record<string, string>>;
   /** Size of the root volume in GiB, as the guest's df shows it. Default: 8. */
   readonly volumeGib?: number;
+  /** What the metadata service tells. Only machines of kind `vm` have one. */
+  readonly about?: About;
   /** The guest shut itself down (`shutdown -h`, self-termination) or died. Not called for stop() and kill(). */
   onEnd(): void;
+}
+
+export interface About {
+  readonly account: string;
+  readonly zone: string;
+  readonly imageId: string;
+  readonly instanceType: string;
+  /** Whether the metadata service insists on a token. */
+  readonly tokens: 'optional' | 'required';
 }
 
 export interface Guest {
