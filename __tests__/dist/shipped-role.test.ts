@@ -1,12 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PutLifecycleHookCommand } from '@aws-sdk/client-auto-scaling';
+import { EC2Client, ModifySnapshotAttributeCommand, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
+import { GetParameterCommand, PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { groups } from '../../lab/autoscaling/group.ts';
-import { dropTags, setTags } from '../../lab/ec2/state.ts';
+import { dropTags, setTags, tagsOf } from '../../lab/ec2/state.ts';
 import { contextOf } from '../../lab/iam/context.ts';
+import { AWS_MANAGED } from '../../lab/iam/managed-policies.ts';
 import { evaluate, readPolicy, type Statement } from '../../lab/iam/policy.ts';
 import { type Asked, askedPermissions, type LabRole, roles } from '../../lab/iam/roles.ts';
+import { keys } from '../../lab/kms/keys.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
+import { actionsOf, BLOCKS } from '../../scripts/contract-parts.ts';
 import { modes } from '../../src/modes.ts';
 import { type Ran, removeWorkspaces } from '../harness.ts';
 import { build, describeWithPacker } from './build-lab.ts';
@@ -20,10 +26,15 @@ import { validateLab } from './validate-lab.ts';
 const read = (name: string) => readFileSync(join(import.meta.dirname, '..', '..', 'examples', name), 'utf8');
 const [DELIVERY, ENVIRONMENT] = [read('delivery-role.yml'), read('environment-role.yml')];
 const arn = (name: string) => `arn:aws:iam::${BUILD}:role/${name}`;
-const ROLES = { images: arn('ami-web-images'), read: arn('ami-web-read'), rollout: arn('ami-web-stage-rollout') } as const;
+const SHARE = `arn:aws:iam::${STAGE}:role/ami-web-stage-share`;
+const ROLES = { images: arn('ami-web-images'), read: arn('ami-web-read'), rollout: arn('ami-web-stage-rollout'), share: SHARE } as const;
 const as = (role: keyof typeof ROLES) => ({ as: { role: ROLES[role].replace(/^.*\//, '') } });
 
 const KEY = `arn:aws:kms:eu-central-1:${BUILD}:key/verdicts`;
+/** Encrypts images. */
+const DISK_KEYS = ['eu-central-1', 'eu-west-1'].map(region => `arn:aws:kms:${region}:${BUILD}:key/1234abcd-12ab-34cd-56ef-1234567890ab`);
+/** The role that a lifecycle hook has, and a role that reads from another account. */
+const [HOOK, READER] = [arn('web-hooks'), `arn:aws:iam::${STAGE}:role/ami-reader`];
 
 const labs: Lab[] = [];
 interface Wanted {
@@ -41,9 +52,19 @@ function shipped<L extends { lab: Lab }>(l: L, { launchTemplates = ['lt-00000000
     LaunchTemplates: launchTemplates.join(','),
     VerdictKey: KEY,
   };
-  l.lab.deploy(DELIVERY, { stack: 'ami-web', parameters: { ...common, Repository: 'acme/web', ConsumerAccounts: STAGE, Adopt: 'allow' } });
-  const group = { Environment: 'stage', Pointers: '/ami/web', Groups: 'web*,reads*', GroupRoles: arn('web') };
-  l.lab.deploy(ENVIRONMENT, { stack: 'ami-web-stage', parameters: { ...common, ...group } });
+  const delivery = { Repository: 'acme/web', ConsumerAccounts: STAGE, Adopt: 'allow', Keys: DISK_KEYS.join(','), OtherRoles: SHARE };
+  l.lab.deploy(DELIVERY, { stack: 'ami-web', parameters: { ...common, ...delivery, Readers: READER } });
+  const group = { Environment: 'stage', Pointers: '/ami/web', Groups: 'web*,reads*', GroupRoles: arn('web'), HookRoles: HOOK };
+  l.lab.deploy(ENVIRONMENT, { stack: 'ami-web-stage', parameters: { ...common, ...group, OtherRoles: READER } });
+  const consumer = {
+    ...common,
+    Environment: 'stage',
+    Pointers: '/ami/web',
+    Groups: 'web*',
+    DeliveryRole: ROLES.images,
+    Provider: 'create',
+  };
+  l.lab.deploy(ENVIRONMENT, { account: STAGE, stack: 'ami-web-stage', parameters: consumer });
   return l;
 }
 afterAll(async () => {
@@ -85,6 +106,12 @@ test('promote and rollback roll groups out, by refresh, parameter and blue-green
   await l.group('web', { LaunchTemplateId: web, Version: '1' });
   await l.pointerTo(first);
   await l.group('reads', { LaunchTemplateId: reads, Version: '1' }, { DesiredCapacity: 1 });
+  await l.cloud.autoScaling.send(
+    new PutLifecycleHookCommand({
+      ...{ AutoScalingGroupName: 'web', LifecycleHookName: 'bye', LifecycleTransition: 'autoscaling:EC2_INSTANCE_TERMINATING' },
+      ...{ NotificationTargetARN: `arn:aws:sqs:eu-central-1:${BUILD}:bye`, RoleARN: HOOK, HeartbeatTimeout: 30 },
+    }),
+  );
   shipped(l, { launchTemplates: [web, reads] });
   const both = { groups: 'web,reads', 'parameter-templates': 'follow' };
   for (const [mode, wanted] of [
@@ -119,6 +146,39 @@ test('share gives launch permission and resolve reads selectors', async () => {
   expect(l.labImage(image).launchers.has(STAGE)).toBe(true);
 });
 
+test('share copies with a key of the team, and into an account of a consumer, where prune reads', async () => {
+  const l = shipped(await shareLab());
+  const policy = { Statement: [{ Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${BUILD}:root` }, Action: 'kms:*', Resource: '*' }] };
+  for (const key of DISK_KEYS) keys(l.lab.core).set(key, { policy });
+  const own = (id: string) => {
+    for (const one of [id, id.replace('ami-', 'snap-')])
+      setTags(l.home, one, { ...tagsOf(l.home, id), 'ami-action:repository': 'acme/web' });
+  };
+  const [plain, encrypted] = [l.image('web-1'), l.image('web-2', { key: DISK_KEYS[0] ?? '' })];
+  for (const id of [plain, encrypted]) own(id);
+  const target = { 'target-role': SHARE };
+  for (const [mode, wanted] of [
+    ['share', { image: encrypted, regions: 'eu-west-1', 'kms-key': `eu-west-1: ${DISK_KEYS[1]}` }],
+    ['share', { image: plain, accounts: STAGE, ...target }],
+    ['share', { image: plain, copy: STAGE, ...target }],
+    ['prune', { 'min-in-use': '0', ...target }],
+  ] as const)
+    expect(note(mode, await l.act(mode, wanted, asOf(mode))).errors).toEqual([]);
+  expect(l.owned(BUILD, 'eu-west-1').map(({ id }) => l.tags(id, BUILD, 'eu-west-1')['ami-action:family'])).toEqual(['web']);
+  expect(l.owned(STAGE)).toHaveLength(1);
+});
+
+test('what a promotion asks another account, it asks with the role of "from-role"', async () => {
+  const l = shipped(await shareLab());
+  const image = l.image('web-1');
+  await l.act('share', { image, accounts: STAGE, 'target-role': 'arn:aws:iam::{account}:role/administrator' });
+  const { AWS_ACCESS_KEY_ID: accessKeyId = '' } = l.lab.environment({ account: STAGE });
+  const ssm = new SSMClient({ endpoint: l.lab.url, region: 'eu-central-1', credentials: { accessKeyId, secretAccessKey: 'x' } });
+  await ssm.send(new PutParameterCommand({ Name: '/ami/web/dev', Value: image, Type: 'String' }));
+  const wanted = { image: 'environment:dev', environment: 'stage', strategy: 'none', 'from-role': READER };
+  expect(note('promote', await l.act('promote', wanted, as('rollout'))).errors).toEqual([]);
+});
+
 test('validate launches an instance with the shipped profile, and deletes a failed image', async () => {
   const l = shipped(await validateLab());
   const place = l.lab.core.place(BUILD, 'eu-central-1');
@@ -147,7 +207,7 @@ describeWithPacker('with Packer', () => {
 });
 
 const deployed = (name: keyof typeof ROLES): LabRole => {
-  const found = roles(labs[0]?.core as Lab['core']).get(ROLES[name]);
+  const found = labs.map(lab => roles(lab.core).get(ROLES[name])).find(role => role !== undefined);
   if (found === undefined) throw new Error('not deployed');
   return found;
 };
@@ -183,18 +243,36 @@ const ALSO: Readonly<Record<keyof typeof ROLES, readonly Call[]>> = {
     ['kms:VerifyMac', KEY],
     ['ssm:SendCommand', 'ssm:eu-central-1::document/AWS-RunShellScript'],
     ['ssm:SendCommand', `ec2:eu-central-1:${BUILD}:instance/i-1`, { 'ssm:resourceTag/aws:autoscaling:groupName': 'web' }],
+    ['ssm:SendCommand', `ec2:eu-central-1:${BUILD}:instance/i-1`, { 'ssm:resourceTag/aws:autoscaling:groupName': 'reads' }],
   ],
+  // A tag that changed, one that went, and a copy that failed.
+  share: ['ec2:eu-central-1::image/ami-1', 'ec2:eu-central-1::snapshot/snap-1'].flatMap(resource =>
+    ['ec2:CreateTags', 'ec2:DeleteTags', 'ec2:DeregisterImage', 'ec2:DeleteSnapshot'].map((action): Call => [action, resource, FAMILY]),
+  ),
 };
 
-/** Calls that a changed role would be denied, of those that the modes made. */
+const PERMISSIONS = JSON.parse(read('../permissions.json'));
+const namedBy = (...all: readonly string[]) => [...new Set(all.flatMap(mode => actionsOf(mode, PERMISSIONS)))];
+/** What the calls of the modes and AWS require: https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html */
+const REQUIRED: Readonly<Record<keyof typeof ROLES, readonly string[]>> = {
+  images: namedBy('build', 'validate', 'share', 'prune', 'delete', 'adopt', 'resolve', 'list'),
+  read: namedBy('list', 'resolve').filter(action => action !== 'sts:AssumeRole'),
+  rollout: namedBy('promote', 'rollback'),
+  share: namedBy('share', 'list').filter(BLOCKS.reads),
+};
+
+/** Calls that a changed role would be denied, of those that the modes made, and actions that it no longer names. */
 const denied = (name: keyof typeof ROLES, change: (policies: readonly Statement[]) => readonly Statement[]): number =>
+  REQUIRED[name].filter(
+    action => !change(deployed(name).policies).some(({ effect, actions }) => effect === 'Allow' && actions.includes(action)),
+  ).length +
   ALSO[name].filter(call => evaluate(change(deployed(name).policies), question(call)) !== 'allowed').length +
   labs.flatMap(lab =>
     askedPermissions(lab.core).filter(
       one =>
         one.role === ROLES[name] &&
         one.allowed &&
-        !one.action.startsWith('sts:') &&
+        one.action !== 'sts:AssumeRoleWithWebIdentity' &&
         evaluate(change(policiesIn(lab, name)), one) !== 'allowed',
     ),
   ).length;
@@ -215,28 +293,224 @@ test('every mode ran, and no role was denied what a mode needs', () => {
   }
 });
 
-describe.each(['images', 'read', 'rollout'] as const)('the role %s', name => {
-  const used = () => new Set(asked(ROLES[name]).map(({ action }) => action));
+const WEB = { ...OWN, ...FAMILY };
+const OTHER = { 'aws:ResourceTag/ami-action:repository': 'acme/shop', 'aws:ResourceTag/ami-action:family': 'shop' };
+const OTHER_REQUEST = { 'aws:RequestTag/ami-action:family': 'shop' };
+const region = `eu-central-1:${BUILD}`;
+const instance = `ec2:${region}:instance/i-1`;
+const snapshot = 'ec2:eu-central-1::snapshot/snap-1';
+const image = 'ec2:eu-central-1::image/ami-1';
+const LAMBDA = { 'iam:PassedToService': 'lambda.amazonaws.com' };
+const VIA_EC2 = { 'kms:ViaService': 'ec2.eu-central-1.amazonaws.com' };
+const [DISK_KEY = ''] = DISK_KEYS;
 
-  test('without any single action that a mode used, denies a call', () => {
-    const kept = deployed(name).policies.flatMap((statement, at) =>
-      statement.actions
-        .filter(action => used().has(action))
-        .flatMap(action => {
-          const fewer = (all: readonly Statement[]) =>
-            all.map((one, i) => (i === at ? { ...one, actions: one.actions.filter(other => other !== action) } : one));
-          return denied(name, fewer) === 0 ? [`${at} ${action}`] : [];
-        }),
+/** What a role may, and what it may not. */
+const PAIRS: readonly (readonly [role: keyof typeof ROLES, may: Call, mayNot: Call])[] = [
+  ['rollout', ['ssm:PutParameter', `ssm:${region}:parameter/ami/web/stage`], ['ssm:PutParameter', `ssm:${region}:parameter/ami/web/prod`]],
+  [
+    'rollout',
+    ['ssm:DeleteParameter', `ssm:${region}:parameter/ami/web/stage/candidate`],
+    ['ssm:DeleteParameter', `ssm:${region}:parameter/ami/web/prod/candidate`],
+  ],
+  ['rollout', ['ssm:GetParameter', `ssm:${region}:parameter/ami/web/prod`], ['ssm:GetParameter', `ssm:${region}:parameter/db/password`]],
+  [
+    'rollout',
+    ['autoscaling:StartInstanceRefresh', `autoscaling:${region}:autoScalingGroup:1:autoScalingGroupName/web`],
+    ['autoscaling:StartInstanceRefresh', `autoscaling:${region}:autoScalingGroup:1:autoScalingGroupName/shop`],
+  ],
+  [
+    'rollout',
+    ['ec2:CreateTags', image, { ...WEB, 'aws:TagKeys': ['ami-action:vetoed-in'] }],
+    ['ec2:CreateTags', image, { ...WEB, 'aws:TagKeys': ['ami-action:vetoed-in', 'ami-action:verdict'] }],
+  ],
+  [
+    'rollout',
+    ['ssm:SendCommand', instance, { 'ssm:resourceTag/aws:autoscaling:groupName': 'web' }],
+    ['ssm:SendCommand', instance, { 'ssm:resourceTag/aws:autoscaling:groupName': 'shop' }],
+  ],
+  [
+    'rollout',
+    ['iam:PassRole', arn('web'), { 'iam:PassedToService': 'ec2.amazonaws.com' }],
+    ['iam:PassRole', arn('admin'), { 'iam:PassedToService': 'ec2.amazonaws.com' }],
+  ],
+  [
+    'rollout',
+    ['iam:PassRole', arn('web'), { 'iam:PassedToService': 'ec2.amazonaws.com' }],
+    ['iam:PassRole', arn('web'), { 'iam:PassedToService': 'lambda.amazonaws.com' }],
+  ],
+  ['images', ['ec2:TerminateInstances', instance, WEB], ['ec2:TerminateInstances', instance, OTHER]],
+  ['images', ['ec2:DeregisterImage', image, WEB], ['ec2:DeregisterImage', image, {}]],
+  ['images', ['ec2:DeleteSnapshot', snapshot, WEB], ['ec2:DeleteSnapshot', snapshot, OTHER]],
+  ['images', ['ec2:CreateTags', image, WEB], ['ec2:CreateTags', image, { ...OTHER, 'aws:RequestTag/ami-action:family': 'web' }]],
+  ['images', ['ec2:ModifyImageAttribute', image, FAMILY], ['ec2:ModifyImageAttribute', image, OTHER]],
+  [
+    'images',
+    ['ec2:ModifySnapshotAttribute', snapshot, { ...WEB, 'ec2:Add/userId': STAGE }],
+    ['ec2:ModifySnapshotAttribute', snapshot, { ...WEB, 'ec2:Add/userId': '999999999999' }],
+  ],
+  [
+    'images',
+    ['ec2:RunInstances', `ec2:${region}:instance/*`, { 'aws:RequestTag/ami-action:repository': 'acme/web' }],
+    ['ec2:RunInstances', `ec2:${region}:instance/*`, {}],
+  ],
+  [
+    'images',
+    [
+      'ssm:SendCommand',
+      instance,
+      { 'ssm:resourceTag/ami-action:purpose': 'validate', 'ssm:resourceTag/ami-action:repository': 'acme/web' },
+    ],
+    ['ssm:SendCommand', instance, { 'ssm:resourceTag/ami-action:repository': 'acme/web' }],
+  ],
+  [
+    'images',
+    ['ec2:CreateKeyPair', `ec2:${region}:key-pair/a`, { 'aws:RequestTag/ami-action:repository': 'acme/web' }],
+    ['ec2:CreateKeyPair', `ec2:${region}:key-pair/a`],
+  ],
+  ['images', ['ec2:ModifyImageAttribute', image, OWN], ['ec2:ModifyImageAttribute', image, { ...OTHER, ...OWN }]],
+  ['images', ['ec2:ModifyImageAttribute', image, OWN], ['ec2:ModifyImageAttribute', image]],
+  ['images', ['ec2:DisableImage', image, FAMILY], ['ec2:DisableImage', image, OTHER]],
+  ['images', ['ec2:CreateTags', image, { 'aws:RequestTag/ami-action:family': 'web' }], ['ec2:CreateTags', image, OTHER_REQUEST]],
+  [
+    'images',
+    ['ec2:ModifySnapshotAttribute', snapshot, { ...WEB, 'ec2:Add/userId': STAGE }],
+    ['ec2:ModifySnapshotAttribute', snapshot, { ...OTHER, 'ec2:Add/userId': STAGE }],
+  ],
+  [
+    'images',
+    [
+      'ssm:SendCommand',
+      instance,
+      { 'ssm:resourceTag/ami-action:purpose': 'validate', 'ssm:resourceTag/ami-action:repository': 'acme/web' },
+    ],
+    [
+      'ssm:SendCommand',
+      instance,
+      { 'ssm:resourceTag/ami-action:purpose': 'validate', 'ssm:resourceTag/ami-action:repository': 'acme/shop' },
+    ],
+  ],
+  [
+    'images',
+    ['iam:PassRole', arn('ami-web-TestInstance'), { 'iam:PassedToService': 'ec2.amazonaws.com' }],
+    ['iam:PassRole', arn('ami-web-TestInstance'), LAMBDA],
+  ],
+  ['images', ['kms:Decrypt', DISK_KEY, VIA_EC2], ['kms:Decrypt', DISK_KEY, { 'kms:ViaService': 'rds.eu-central-1.amazonaws.com' }]],
+  [
+    'images',
+    ['kms:CreateGrant', DISK_KEY, { ...VIA_EC2, 'kms:GrantIsForAWSResource': 'true' }],
+    ['kms:CreateGrant', DISK_KEY, { ...VIA_EC2, 'kms:GrantIsForAWSResource': 'false' }],
+  ],
+  [
+    'images',
+    ['kms:CreateGrant', DISK_KEY, { ...VIA_EC2, 'kms:GrantIsForAWSResource': 'true' }],
+    ['kms:CreateGrant', DISK_KEY, { 'kms:GrantIsForAWSResource': 'true' }],
+  ],
+  ['images', ['sts:AssumeRole', SHARE], ['sts:AssumeRole', arn('admin')]],
+  [
+    'rollout',
+    ['ec2:CreateTags', image, { ...WEB, 'aws:TagKeys': ['ami-action:vetoed-in'] }],
+    ['ec2:CreateTags', image, { ...OTHER, 'aws:TagKeys': ['ami-action:vetoed-in'] }],
+  ],
+  ['rollout', ['ec2:CreateTags', instance, { 'ec2:CreateAction': 'RunInstances' }], ['ec2:CreateTags', instance, OTHER]],
+  [
+    'rollout',
+    ['iam:PassRole', HOOK, { 'iam:PassedToService': 'autoscaling.amazonaws.com' }],
+    ['iam:PassRole', HOOK, { 'iam:PassedToService': 'ec2.amazonaws.com' }],
+  ],
+  ['rollout', ['sts:AssumeRole', READER], ['sts:AssumeRole', arn('admin')]],
+  ['share', ['ec2:CreateTags', image, { 'aws:RequestTag/ami-action:family': 'web' }], ['ec2:CreateTags', image, OTHER_REQUEST]],
+  ['share', ['ec2:CreateTags', image, FAMILY], ['ec2:CreateTags', image, OTHER]],
+  ['share', ['ec2:CreateTags', snapshot, { 'ec2:CreateAction': 'CopyImage' }], ['ec2:CreateTags', snapshot, {}]],
+];
+
+/** What a role may not with any tags. */
+const NEVER: readonly (readonly [role: keyof typeof ROLES, call: Call])[] = [
+  ...PAIRS.map(([role, , mayNot]) => [role, mayNot] as const),
+  ['rollout', ['ec2:TerminateInstances', instance, WEB]],
+  ['rollout', ['kms:GenerateMac', KEY]],
+  ['rollout', ['ec2:ModifySnapshotAttribute', snapshot, WEB]],
+  ['rollout', ['ec2:RunInstances', `ec2:${region}:instance/*`, { 'aws:RequestTag/ami-action:repository': 'acme/web' }]],
+  ['images', ['ssm:PutParameter', `ssm:${region}:parameter/ami/web/stage`]],
+  ['images', ['autoscaling:StartInstanceRefresh', `autoscaling:${region}:autoScalingGroup:1:autoScalingGroupName/web`]],
+  ['images', ['iam:PassRole', arn('web'), { 'iam:PassedToService': 'ec2.amazonaws.com' }]],
+  ['images', ['kms:Decrypt', `kms:${region}:key/1`, { 'kms:ViaService': 'ssm.eu-central-1.amazonaws.com' }]],
+  ['read', ['ec2:CreateTags', image, WEB]],
+  ['share', ['ec2:ModifyImageAttribute', image, FAMILY]],
+  ['share', ['ec2:TerminateInstances', instance, WEB]],
+];
+
+const NAMES = Object.keys(ROLES) as (keyof typeof ROLES)[];
+
+describe.each(NAMES)('the role %s', name => {
+  /** Statements that allow, with their position. */
+  const allowing = () => [...deployed(name).policies.entries()].filter(([, { effect }]) => effect === 'Allow');
+  const without = (at: number, part: Partial<Statement>) => (all: readonly Statement[]) =>
+    all.map((one, i) => (i === at ? { ...one, ...part } : one));
+  const others = <T>(all: readonly T[], one: T) => all.filter(other => other !== one);
+  const opens = (at: number, part: Partial<Statement>) =>
+    NEVER.some(([role, call]) => role === name && evaluate(without(at, part)(deployed(name).policies), question(call)) === 'allowed');
+
+  test('without any single action, denies a call', () => {
+    const kept = allowing().flatMap(([at, { actions }]) =>
+      actions.filter(action => denied(name, without(at, { actions: others(actions, action) })) === 0).map(action => `${at} ${action}`),
     );
     expect(kept).toEqual([]);
   });
 
   test('without any single statement, denies a call', () => {
-    const dispensable = deployed(name).policies.flatMap((statement, at) =>
-      statement.effect === 'Deny' || denied(name, all => all.filter((_, i) => i !== at)) > 0 ? [] : [statement.actions.join()],
-    );
-    expect(dispensable).toEqual([]);
+    const kept = allowing().filter(([at]) => denied(name, all => all.filter((_, i) => i !== at)) === 0);
+    expect(kept.map(([, { actions }]) => actions.join())).toEqual([]);
   });
+
+  test('without any single resource, denies a call', () => {
+    const kept = allowing().flatMap(([at, { actions, resources }]) =>
+      resources
+        .filter(one => denied(name, without(at, { resources: others(resources, one) })) === 0)
+        .map(one => `${at} ${actions[0]} ${one}`),
+    );
+    expect(kept).toEqual([]);
+  });
+
+  test('without any single condition, allows what it must not', () => {
+    const kept = allowing().flatMap(([at, { actions, conditions }]) =>
+      conditions
+        .filter(one => !opens(at, { conditions: others(conditions, one) }))
+        .map(({ operator, key }) => `${at} ${actions[0]} ${operator} ${key}`),
+    );
+    expect(kept).toEqual([]);
+  });
+
+  test('without any single value of a condition, denies a call', () => {
+    const kept = allowing().flatMap(([at, { actions, conditions }]) =>
+      conditions.flatMap(one =>
+        others(one.values, '').flatMap(value => {
+          const fewer = { ...one, values: others(one.values, value) };
+          const part = { conditions: conditions.map(other => (other === one ? fewer : other)) };
+          return denied(name, without(at, part)) === 0 ? [`${at} ${actions[0]} ${one.key} ${value}`] : [];
+        }),
+      ),
+    );
+    expect(kept).toEqual([]);
+  });
+
+  test('secret parameters stay closed whatever another policy allows, and nothing else does', () => {
+    const guards = deployed(name).policies.filter(({ effect }) => effect === 'Deny');
+    const decrypt = (service: string) =>
+      question(['kms:Decrypt', `kms:eu-central-1:${BUILD}:key/1`, { 'kms:ViaService': `${service}.eu-central-1.amazonaws.com` }]);
+    const all = readPolicy({ Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }] });
+    const verdicts = (deny: readonly Statement[]) => ['ssm', 'ec2'].map(service => evaluate([...deny, ...all], decrypt(service)));
+    if (name === 'rollout') return expect(guards).toEqual([]);
+    expect(verdicts(guards)).toEqual(['explicit', 'allowed']);
+    expect(verdicts([])).toEqual(['allowed', 'allowed']);
+    expect(verdicts(guards.map(guard => ({ ...guard, conditions: [] })))).toEqual(['explicit', 'explicit']);
+  });
+});
+
+test('test instances have what an SSM agent needs and nothing that reads parameters', () => {
+  const [statement] = roles((labs[0] as Lab).core).get(arn('ami-web-TestInstance'))?.policies ?? [];
+  const managed = readPolicy(AWS_MANAGED['AmazonSSMManagedEC2InstanceDefaultPolicy']).flatMap(({ actions }) => actions);
+  const agent = managed.filter(action => /^(ec2messages|ssmmessages):|^ssm:UpdateInstanceInformation$/.test(action));
+  expect(statement?.actions).toEqual([...agent].sort());
 });
 
 describe('a mode whose permission is missing', () => {
@@ -278,91 +552,59 @@ describe('a mode whose permission is missing', () => {
   );
 });
 
+test('with the role of stage, AWS denies what belongs to others, in its words', async () => {
+  const l = shipped(await shareLab());
+  const credentials = l.lab.environment({ role: 'ami-web-stage-rollout' });
+  const at = {
+    ...{ endpoint: l.lab.url, region: 'eu-central-1' },
+    credentials: {
+      accessKeyId: credentials['AWS_ACCESS_KEY_ID'] ?? '',
+      secretAccessKey: 'x',
+      sessionToken: credentials['AWS_SESSION_TOKEN'] ?? '',
+    },
+  };
+  const [ec2, ssm] = [new EC2Client(at), new SSMClient(at)];
+  const foreign = l.image('shop-1', { tags: { 'ami-action:family': 'shop' } });
+  const launch = new RunInstancesCommand({ ImageId: foreign, InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 });
+  const { AWS_ACCESS_KEY_ID: accessKeyId = '' } = l.lab.environment();
+  const admin = { ...at, credentials: { accessKeyId, secretAccessKey: 'x' } };
+  const { Instances: [running] = [] } = await new EC2Client(admin).send(launch);
+  await new SSMClient(admin).send(new PutParameterCommand({ Name: '/db/password', Value: 'secret', Type: 'String' }));
+  const CreateVolumePermission = { Add: [{ UserId: STAGE }] };
+  const denials = await Promise.all(
+    [
+      () => ssm.send(new PutParameterCommand({ Name: '/ami/web/prod', Value: foreign, Type: 'String' })),
+      () => ec2.send(new TerminateInstancesCommand({ InstanceIds: [running?.InstanceId ?? ''] })),
+      () => ec2.send(new ModifySnapshotAttributeCommand({ SnapshotId: foreign.replace('ami-', 'snap-'), CreateVolumePermission })),
+      () => ec2.send(new RunInstancesCommand({ ...launch.input, IamInstanceProfile: { Name: 'admin' } })),
+      () => ssm.send(new GetParameterCommand({ Name: '/db/password' })),
+    ].map(call =>
+      call().then(
+        () => 'allowed',
+        (cause: Error) => /is not authorized to perform: (\S+)/.exec(cause.message)?.[1],
+      ),
+    ),
+  );
+  expect(denials).toEqual([
+    'ssm:PutParameter',
+    'ec2:TerminateInstances',
+    'ec2:ModifySnapshotAttribute',
+    'ec2:RunInstances',
+    'ssm:GetParameter',
+  ]);
+  // Passing a role is asked when a launch would be allowed, as from one of the role's own templates.
+  const pass = question(['iam:PassRole', arn('admin'), { 'iam:PassedToService': 'ec2.amazonaws.com' }]);
+  expect(evaluate(deployed('rollout').policies, pass)).toBe('implicit');
+});
+
 describe('the roles stay with their own', () => {
-  const WEB = { ...OWN, ...FAMILY };
-  const OTHER = { 'aws:ResourceTag/ami-action:repository': 'acme/shop', 'aws:ResourceTag/ami-action:family': 'shop' };
-  const region = `eu-central-1:${BUILD}`;
-  const instance = `ec2:${region}:instance/i-1`;
-  const snapshot = 'ec2:eu-central-1::snapshot/snap-1';
-  const image = 'ec2:eu-central-1::image/ami-1';
   const run = (role: keyof typeof ROLES, call: Call) => evaluate(deployed(role).policies, question(call)) === 'allowed';
 
-  test.each<[keyof typeof ROLES, Call, Call]>([
-    [
-      'rollout',
-      ['ssm:PutParameter', `ssm:${region}:parameter/ami/web/stage`],
-      ['ssm:PutParameter', `ssm:${region}:parameter/ami/web/prod`],
-    ],
-    [
-      'rollout',
-      ['ssm:DeleteParameter', `ssm:${region}:parameter/ami/web/stage/candidate`],
-      ['ssm:DeleteParameter', `ssm:${region}:parameter/ami/web/prod/candidate`],
-    ],
-    ['rollout', ['ssm:GetParameter', `ssm:${region}:parameter/ami/web/prod`], ['ssm:GetParameter', `ssm:${region}:parameter/db/password`]],
-    [
-      'rollout',
-      ['autoscaling:StartInstanceRefresh', `autoscaling:${region}:autoScalingGroup:1:autoScalingGroupName/web`],
-      ['autoscaling:StartInstanceRefresh', `autoscaling:${region}:autoScalingGroup:1:autoScalingGroupName/shop`],
-    ],
-    [
-      'rollout',
-      ['ec2:CreateTags', image, { ...WEB, 'aws:TagKeys': ['ami-action:vetoed-in'] }],
-      ['ec2:CreateTags', image, { ...WEB, 'aws:TagKeys': ['ami-action:vetoed-in', 'ami-action:verdict'] }],
-    ],
-    [
-      'rollout',
-      ['ssm:SendCommand', instance, { 'ssm:resourceTag/aws:autoscaling:groupName': 'web' }],
-      ['ssm:SendCommand', instance, { 'ssm:resourceTag/aws:autoscaling:groupName': 'shop' }],
-    ],
-    [
-      'rollout',
-      ['iam:PassRole', arn('web'), { 'iam:PassedToService': 'ec2.amazonaws.com' }],
-      ['iam:PassRole', arn('admin'), { 'iam:PassedToService': 'ec2.amazonaws.com' }],
-    ],
-    [
-      'rollout',
-      ['iam:PassRole', arn('web'), { 'iam:PassedToService': 'ec2.amazonaws.com' }],
-      ['iam:PassRole', arn('web'), { 'iam:PassedToService': 'lambda.amazonaws.com' }],
-    ],
-    ['images', ['ec2:TerminateInstances', instance, WEB], ['ec2:TerminateInstances', instance, OTHER]],
-    ['images', ['ec2:DeregisterImage', image, WEB], ['ec2:DeregisterImage', image, {}]],
-    ['images', ['ec2:DeleteSnapshot', snapshot, WEB], ['ec2:DeleteSnapshot', snapshot, OTHER]],
-    ['images', ['ec2:CreateTags', image, WEB], ['ec2:CreateTags', image, { ...OTHER, 'aws:RequestTag/ami-action:family': 'web' }]],
-    ['images', ['ec2:ModifyImageAttribute', image, FAMILY], ['ec2:ModifyImageAttribute', image, OTHER]],
-    [
-      'images',
-      ['ec2:ModifySnapshotAttribute', snapshot, { ...WEB, 'ec2:Add/userId': STAGE }],
-      ['ec2:ModifySnapshotAttribute', snapshot, { ...WEB, 'ec2:Add/userId': '999999999999' }],
-    ],
-    [
-      'images',
-      ['ec2:RunInstances', `ec2:${region}:instance/*`, { 'aws:RequestTag/ami-action:repository': 'acme/web' }],
-      ['ec2:RunInstances', `ec2:${region}:instance/*`, {}],
-    ],
-    [
-      'images',
-      [
-        'ssm:SendCommand',
-        instance,
-        { 'ssm:resourceTag/ami-action:purpose': 'validate', 'ssm:resourceTag/ami-action:repository': 'acme/web' },
-      ],
-      ['ssm:SendCommand', instance, { 'ssm:resourceTag/ami-action:repository': 'acme/web' }],
-    ],
-  ])('%s may %j, and not %j', (role, may, mayNot) => {
+  test.each(PAIRS)('%s may %j, and not %j', (role, may, mayNot) => {
     expect([run(role, may), run(role, mayNot)]).toEqual([true, false]);
   });
 
-  test.each<[keyof typeof ROLES, Call]>([
-    ['rollout', ['ec2:TerminateInstances', instance, WEB]],
-    ['rollout', ['kms:GenerateMac', KEY]],
-    ['rollout', ['ec2:ModifySnapshotAttribute', snapshot, WEB]],
-    ['rollout', ['ec2:RunInstances', `ec2:${region}:instance/*`, { 'aws:RequestTag/ami-action:repository': 'acme/web' }]],
-    ['images', ['ssm:PutParameter', `ssm:${region}:parameter/ami/web/stage`]],
-    ['images', ['autoscaling:StartInstanceRefresh', `autoscaling:${region}:autoScalingGroup:1:autoScalingGroupName/web`]],
-    ['images', ['iam:PassRole', arn('web'), { 'iam:PassedToService': 'ec2.amazonaws.com' }]],
-    ['images', ['kms:Decrypt', `kms:${region}:key/1`, { 'kms:ViaService': 'ssm.eu-central-1.amazonaws.com' }]],
-    ['read', ['ec2:CreateTags', image, WEB]],
-  ])('%s may not %j at all', (role, call) => expect(run(role, call)).toBe(false));
+  test.each(NEVER)('%s may not %j', (role, call) => expect(run(role, call)).toBe(false));
 
   test('images without a family are tagged only where the stack allows adoption', () => {
     const call = question(['ec2:CreateTags', image, { 'aws:RequestTag/ami-action:family': 'web' }]);
@@ -373,37 +615,108 @@ describe('the roles stay with their own', () => {
     expect(evaluate(roles(core).get(arn('ami-strict-images'))?.policies ?? [], call)).toBe('implicit');
   });
 
-  test('secret parameters are denied, whatever another policy allows', () => {
-    const all = readPolicy({ Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }] });
-    const decrypt = question(['kms:Decrypt', `kms:${region}:key/1`, { 'kms:ViaService': 'ssm.eu-central-1.amazonaws.com' }]);
-    for (const role of ['images', 'read'] as const) expect(evaluate([...deployed(role).policies, ...all], decrypt)).toBe('explicit');
-  });
-
-  const CLAIMS = {
-    aud: 'sts.amazonaws.com',
-    ref: 'refs/heads/main',
-    repository_id: '456789',
-    job_workflow_ref: 'acme/web/x.yml@refs/heads/main',
-  };
-  const trusts = (role: keyof typeof ROLES, claims: Readonly<Record<string, string>>) => {
-    const keys = Object.entries({ ...CLAIMS, ...claims }).map(([key, value]) => [`token.actions.githubusercontent.com:${key}`, value]);
-    const statements = deployed(role).trust.map(statement => ({ ...statement, resources: ['*'] }));
-    const asked = question(['sts:AssumeRoleWithWebIdentity', ROLES[role], Object.fromEntries(keys)]);
-    return evaluate(statements, asked) === 'allowed';
-  };
+  const CLAIMS = { aud: 'sts.amazonaws.com', ref: 'refs/heads/main', repository_id: '456789' };
+  const tokenOf = (role: string, claims: Readonly<Record<string, string>>) =>
+    question([
+      'sts:AssumeRoleWithWebIdentity',
+      role,
+      Object.fromEntries(
+        Object.entries({ ...CLAIMS, ...claims }).map(([key, value]) => [`token.actions.githubusercontent.com:${key}`, value]),
+      ),
+    ]);
+  /** A trust policy carries no resource: it is about its role. */
+  const forEvaluation = (trust: readonly Statement[]) => trust.map(statement => ({ ...statement, resources: ['*'] }));
   const MAIN = 'repo:acme/web:ref:refs/heads/main';
-  test.each<[keyof typeof ROLES, Readonly<Record<string, string>>, boolean]>([
-    ['images', { sub: MAIN }, true],
-    ['read', { sub: MAIN }, true],
-    ['rollout', { sub: 'repo:acme/web:environment:stage' }, true],
-    ['images', { sub: 'repo:acme/web:ref:refs/heads/feature', ref: 'refs/heads/feature' }, false],
-    ['images', { sub: 'repo:acme/web:pull_request', ref: 'refs/pull/1/merge' }, false],
-    ['images', { sub: 'repo:acme/web:environment:stage' }, false],
-    ['images', { sub: MAIN, repository_id: '1' }, false],
-    ['images', { sub: MAIN, aud: 'https://github.com/acme' }, false],
+  const STAGE_JOB = 'repo:acme/web:environment:stage';
+  const TAG = 'refs/tags/v1.2.0';
+  const PIPELINE = 'org/ami-action/.github/workflows/ami-pipeline.yml@v1';
+
+  const TOKENS: readonly (readonly [role: 'images' | 'read' | 'rollout', claims: Readonly<Record<string, string>>, trusted: boolean])[] = [
+    ...(['images', 'read'] as const).flatMap(
+      role =>
+        [
+          [role, { sub: MAIN }, true],
+          [role, { sub: 'repo:acme/web:ref:refs/heads/feature', ref: 'refs/heads/feature' }, false],
+          [role, { sub: `repo:acme/web:ref:${TAG}`, ref: TAG }, false],
+          [role, { sub: 'repo:acme/web:pull_request', ref: 'refs/pull/1/merge' }, false],
+          [role, { sub: STAGE_JOB }, false],
+          [role, { sub: MAIN, ref: 'refs/heads/feature' }, false],
+          [role, { sub: MAIN, repository_id: '1' }, false],
+          [role, { sub: MAIN, aud: 'https://github.com/acme' }, false],
+        ] as const,
+    ),
+    ['rollout', { sub: STAGE_JOB }, true],
     ['rollout', { sub: MAIN }, false],
     ['rollout', { sub: 'repo:acme/web:environment:prod' }, false],
-    ['rollout', { sub: 'repo:acme/web:environment:stage', ref: 'refs/heads/feature' }, false],
-    ['rollout', { sub: 'repo:acme/web:environment:stage', repository_id: '1' }, false],
-  ])('%s trusts a token with %j: %j', (role, claims, trusted) => expect(trusts(role, claims)).toBe(trusted));
+    ['rollout', { sub: STAGE_JOB, ref: 'refs/heads/feature' }, false],
+    ['rollout', { sub: STAGE_JOB, ref: TAG }, false],
+    ['rollout', { sub: STAGE_JOB, repository_id: '1' }, false],
+    ['rollout', { sub: STAGE_JOB, aud: 'https://github.com/acme' }, false],
+  ];
+  test.each(TOKENS)('%s trusts a token with %j: %j', (role, claims, trusted) => {
+    const verdict = evaluate(forEvaluation(deployed(role).trust), tokenOf(ROLES[role], claims));
+    expect(verdict === 'allowed').toBe(trusted);
+  });
+
+  const ofGithub = (role: LabRole) => role.trust.filter(({ principals }) => 'Federated' in principals);
+
+  test.each(['images', 'read', 'rollout'] as const)('%s without any single condition of its trust, trusts another token', name => {
+    const [statement] = ofGithub(deployed(name)) as [Statement];
+    const kept = statement.conditions.filter(condition => {
+      const conditions = statement.conditions.filter(one => one !== condition);
+      return !TOKENS.some(
+        ([role, claims, trusted]) =>
+          role === name && !trusted && evaluate(forEvaluation([{ ...statement, conditions }]), tokenOf(ROLES[name], claims)) === 'allowed',
+      );
+    });
+    expect(kept.map(({ key }) => key)).toEqual([]);
+  });
+
+  test('tags and one workflow are trusted where the stack says so', () => {
+    const { core } = labs[0] as Lab;
+    const common = {
+      Subject: 'repo:acme/web',
+      RepositoryId: '456789',
+      Families: 'web',
+      ReleaseTags: 'v*',
+      Workflow: `${PIPELINE.slice(0, -2)}*`,
+    };
+    (labs[0] as Lab).deploy(DELIVERY, { stack: 'ami-tags', parameters: { ...common, Repository: 'acme/web' } });
+    const group = { Environment: 'stage', Pointers: '/ami/web', Groups: 'web*', LaunchTemplates: 'lt-1' };
+    (labs[0] as Lab).deploy(ENVIRONMENT, { stack: 'ami-tags-stage', parameters: { ...common, ...group } });
+    const trusts = (role: string, claims: Readonly<Record<string, string>>) =>
+      evaluate(forEvaluation(roles(core).get(arn(role))?.trust ?? []), tokenOf(arn(role), claims)) === 'allowed';
+    const tagged = { sub: `repo:acme/web:ref:${TAG}`, ref: TAG };
+    for (const role of ['ami-tags-images', 'ami-tags-read'])
+      expect([
+        trusts(role, { ...tagged, job_workflow_ref: PIPELINE }),
+        trusts(role, { sub: MAIN, job_workflow_ref: PIPELINE }),
+        trusts(role, tagged),
+        trusts(role, { ...tagged, job_workflow_ref: 'acme/web/.github/workflows/own.yml@refs/tags/v1.2.0' }),
+        trusts(role, { sub: 'repo:acme/web:ref:refs/tags/next', ref: 'refs/tags/next', job_workflow_ref: PIPELINE }),
+      ]).toEqual([true, true, false, false, false]);
+    expect([
+      trusts('ami-tags-stage-rollout', { sub: STAGE_JOB, ref: TAG, job_workflow_ref: PIPELINE }),
+      trusts('ami-tags-stage-rollout', { sub: STAGE_JOB, ref: TAG }),
+      trusts('ami-tags-stage-rollout', { sub: STAGE_JOB, ref: 'refs/tags/next', job_workflow_ref: PIPELINE }),
+    ]).toEqual([true, false, false]);
+  });
+
+  test('roles of other accounts are trusted by name', () => {
+    const principals = (name: keyof typeof ROLES) => deployed(name).trust.flatMap(statement => statement.principals['AWS'] ?? []);
+    expect([principals('read'), principals('share'), principals('images'), principals('rollout')]).toEqual([
+      [READER],
+      [ROLES.images],
+      [],
+      [],
+    ]);
+  });
+
+  test('in China, instances are a service of another name', () => {
+    const lab = labs[0] as Lab;
+    const parameters = { Subject: 'repo:acme/web', Repository: 'acme/web', RepositoryId: '456789', Families: 'web' };
+    lab.deploy(DELIVERY, { stack: 'ami-china', region: 'cn-north-1', parameters });
+    const role = [...roles(lab.core).values()].find(one => one.name === 'ami-china-TestInstance');
+    expect(role?.trust.map(({ principals }) => principals)).toEqual([{ Service: ['ec2.amazonaws.com.cn'] }]);
+  });
 });

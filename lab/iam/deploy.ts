@@ -84,8 +84,10 @@ interface Setting {
 }
 
 function scopeOf(template: Template, { account, region, stack, values }: Setting): Scope {
+  const isChina = region.startsWith('cn-');
   const pseudo: Readonly<Record<string, Value>> = {
-    ...{ 'AWS::AccountId': account, 'AWS::Region': region, 'AWS::Partition': 'aws', 'AWS::URLSuffix': 'amazonaws.com' },
+    ...{ 'AWS::AccountId': account, 'AWS::Region': region, 'AWS::Partition': isChina ? 'aws-cn' : 'aws' },
+    'AWS::URLSuffix': isChina ? 'amazonaws.com.cn' : 'amazonaws.com',
     ...{ 'AWS::StackName': stack, 'AWS::NoValue': NO_VALUE },
   };
   const scope: Scope = {

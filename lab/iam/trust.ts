@@ -78,5 +78,6 @@ export function checkAssumeRole(call: Call, role: LabRole, externalId: string | 
   if (account === role.account && trusted(byName) === 'allowed') return;
   const trustsCaller = trusted(name => byName(name) || byAccount(name)) === 'allowed';
   const may = caller === undefined || evaluate(caller.policies, question) === 'allowed';
+  if (caller !== undefined) askedPermissions(core).push({ role: caller.arn, ...question, allowed: may });
   if (!trustsCaller || !may) throw denied(denial);
 }
