@@ -17,6 +17,7 @@ import { classicOperations } from './elb/classic.ts';
 import { loadBalancerOperations } from './elb/load-balancers.ts';
 import { balancingTagOperations } from './elb/tags.ts';
 import { targetGroupOperations } from './elb/target-groups.ts';
+import { iamOperations } from './iam/operations.ts';
 import { simulationOperations } from './iam/simulation.ts';
 import { keyOperations } from './kms/keys.ts';
 import type { Operations, Protocol } from './operation.ts';
@@ -71,7 +72,7 @@ export const SERVICES: Readonly<Record<string, Service>> = {
     protocol: 'query',
     namespace: 'https://iam.amazonaws.com/doc/2010-05-08/',
     schemas: iam,
-    operations: simulationOperations,
+    operations: { ...iamOperations, ...simulationOperations },
   },
   kms: {
     protocol: 'json',

@@ -265,8 +265,13 @@ export const BLOCKS = {
   groups: (action: string) => action.startsWith('autoscaling:') && !READS.test(action),
 } as const;
 
-export function roleLines(modes: readonly string[], permissions: Permissions, block: keyof typeof BLOCKS): string {
+export function roleLines(
+  modes: readonly string[],
+  permissions: Permissions,
+  block: keyof typeof BLOCKS,
+  line: (action: string) => string,
+): string {
   const all = new Set(modes.flatMap(mode => actionsOf(mode, permissions)));
   const lines = [...all].filter(BLOCKS[block]).sort();
-  return lines.map(action => `${' '.repeat(18)}- ${action}`).join('\n');
+  return lines.map(line).join('\n');
 }

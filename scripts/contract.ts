@@ -60,7 +60,25 @@ const roles: readonly (readonly [file: string, mark: string, modes: readonly str
 ];
 for (const [file, mark, of, block] of roles) {
   const path = `examples/${file}.yml`;
-  write(path, between(read(path), `# <${mark}>`, `${' '.repeat(18)}# </${mark}>`, roleLines(of, permissions, block)));
+  write(
+    path,
+    between(
+      read(path),
+      `# <${mark}>`,
+      `${' '.repeat(18)}# </${mark}>`,
+      roleLines(of, permissions, block, action => `${' '.repeat(18)}- ${action}`),
+    ),
+  );
+  const module = `examples/terraform/${file}/main.tf`;
+  write(
+    module,
+    between(
+      read(module),
+      `# <${mark}>`,
+      `${' '.repeat(6)}# </${mark}>`,
+      roleLines(of, permissions, block, action => `${' '.repeat(6)}"${action}",`),
+    ),
+  );
 }
 
 for (const path of placesOfRepository(root)) write(path, withRepository(read(path)));

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DescribeSubnetsCommand, RunInstancesCommand } from '@aws-sdk/client-ec2';
@@ -7,6 +7,7 @@ import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { groups } from '../../lab/autoscaling/group.ts';
 import { templates } from '../../lab/ec2/launch-template-state.ts';
 import { instances } from '../../lab/ec2/state.ts';
+import { instanceProfiles, roles } from '../../lab/iam/roles.ts';
 import { parameters } from '../../lab/ssm/parameter-state.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { type RollLab, rollLab } from './roll-lab.ts';
@@ -27,12 +28,14 @@ afterEach(async () => {
 });
 afterAll(removeWorkspaces);
 
-/** An example by its folder, or the text of a configuration. */
+/** An example by its folder, or the text of a configuration, which may use the examples as modules. */
 function terraform(example: string, variables: Record<string, string> = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'ami-action-terraform-'));
   folders.push(folder);
-  if (example.includes('\n')) writeFileSync(join(folder, 'main.tf'), example);
-  else cpSync(join(EXAMPLES, example), folder, { recursive: true, filter: from => !from.endsWith('reads-pointer') || example !== '.' });
+  if (example.includes('\n')) {
+    cpSync(EXAMPLES, join(folder, 'examples'), { recursive: true });
+    writeFileSync(join(folder, 'main.tf'), example);
+  } else cpSync(join(EXAMPLES, example), folder, { recursive: true, filter: from => !/(pointer|-role)$/.test(from) || example !== '.' });
   const env = {
     PATH: process.env['PATH'] ?? '',
     HOME: folder,
@@ -142,6 +145,8 @@ describe('Terraform beside ami-action', () => {
       expect((await l.act('rollback', { groups: 'web-stage' })).exitCode).toBe(0);
       expect((await tf.apply()).output).toContain('0 added, 0 changed, 0 destroyed');
       expect([await tf.output('image_id'), l.runs('web-stage'), l.pointer()]).toEqual([a, [a], a]);
+      expect((await tf.destroy()).output).toContain('Destroy complete! Resources: 2 destroyed.');
+      expect([groups(l.place).has('web-stage'), [...templates(l.place).values()].map(({ name }) => name)]).toEqual([false, []]);
     },
     300_000,
   );
@@ -163,6 +168,125 @@ describe('Terraform beside ami-action', () => {
         expect(instances(l.place).get(Instances[0]?.InstanceId ?? '')?.imageId).toBe(image);
         expect((await tf.plan()).status).toBe(0);
       }
+      expect((await tf.destroy()).output).toContain('Destroy complete! Resources: 1 destroyed.');
+      expect(templates(l.place).size).toBe(0);
+    },
+    300_000,
+  );
+});
+
+const ACCOUNT = '111122223333';
+const CONSUMER = '444455556666';
+const arn = (name: string, account = ACCOUNT) => `arn:aws:iam::${account}:role/${name}`;
+
+/** The same stacks for both ways: parameters of the templates, and arguments of the modules. */
+const COMMON = { subject: 'repo:acme/web', repository_id: '456789', families: ['web', 'shop'] };
+const OPTIONAL = {
+  release_tags: 'v*',
+  workflow: 'org/ami-action/.github/workflows/ami-pipeline.yml@*',
+  verdict_key: 'arn:aws:kms:eu-central-1:111122223333:key/1',
+};
+const ENVIRONMENT = {
+  ...COMMON,
+  environment: 'stage',
+  pointers: ['/ami/web', '/ami/shop'],
+  groups: ['web*', 'shop*'],
+  launch_templates: ['lt-1', 'lt-2'],
+};
+const WAYS: readonly (readonly [name: string, delivery: Arguments, environment: Arguments])[] = [
+  [
+    'with all parameters',
+    {
+      ...{
+        ...COMMON,
+        ...OPTIONAL,
+        branch: 'release',
+        launch_templates: ['lt-1', 'lt-2'],
+        adopt: true,
+        keys: ['arn:aws:kms:eu-central-1:111122223333:key/2'],
+      },
+      ...{ consumer_accounts: [CONSUMER, '777788889999'], other_roles: [arn('share', CONSUMER)], readers: [arn('reader', CONSUMER)] },
+    },
+    {
+      ...{
+        ...ENVIRONMENT,
+        ...OPTIONAL,
+        branch: 'release',
+        group_roles: [arn('web')],
+        hook_roles: [arn('hook')],
+        other_roles: [arn('reader', CONSUMER)],
+      },
+      delivery_role: arn('images', CONSUMER),
+    },
+  ],
+  ['with the required parameters', COMMON, ENVIRONMENT],
+];
+type Arguments = Readonly<Record<string, string | boolean | readonly string[]>>;
+
+const moduleOf = (name: string, folder: string, given: Arguments): string =>
+  [
+    `module "${name}" {`,
+    `  source = "./examples/${folder}"`,
+    ...Object.entries({ name: 'tf', repository: 'acme/web', ...given }).map(([key, value]) => `  ${key} = ${JSON.stringify(value)}`),
+    '}',
+    '',
+  ].join('\n');
+
+const pascal = (name: string) => name.replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+const parametersOf = (given: Arguments): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(given).map(([key, value]) => [
+      pascal(key),
+      value === true ? 'allow' : Array.isArray(value) ? value.join(',') : String(value),
+    ]),
+  );
+
+/** What a role grants and trusts, whatever its name and the order of its lists. */
+function grants(name: string): unknown {
+  const role = [...roles(l.lab.core).values()].find(one => one.name === name);
+  if (role === undefined) return undefined;
+  const sorted = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(sorted).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+    if (typeof value !== 'object' || value === null) return String(value).replace(/role\/(cfn\d-TestInstance|tf\d-test)$/, 'role/test');
+    return Object.fromEntries(
+      Object.entries(value)
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([key, member]) => [key, sorted(member)]),
+    );
+  };
+  return sorted([role.trust, role.policies]);
+}
+
+describe('the roles from Terraform', () => {
+  here(
+    'grant what those of the CloudFormation templates grant; a second plan is empty, and nothing remains after them',
+    async () => {
+      l = await rollLab();
+      const template = (name: string) => readFileSync(join(EXAMPLES, '..', name), 'utf8');
+      const tf = terraform(
+        WAYS.map(
+          ([, delivery, environment], i) =>
+            `${moduleOf(`d${i}`, 'delivery-role', { ...delivery, name: `tf${i}`, create_provider: i === 0 })}${moduleOf(`e${i}`, 'environment-role', { ...environment, name: `tf${i}-stage` })}`,
+        ).join(''),
+      );
+      expect((await tf.init()).output).toContain('successfully initialized');
+      const applied = await tf.apply();
+      expect(applied.output).toContain('Apply complete!');
+      expect((await tf.plan()).status).toBe(0);
+      for (const [i, [, delivery, environment]] of WAYS.entries()) {
+        l.lab.deploy(template('delivery-role.yml'), {
+          stack: `cfn${i}`,
+          parameters: { ...parametersOf(delivery), Repository: 'acme/web' },
+        });
+        l.lab.deploy(template('environment-role.yml'), { stack: `cfn${i}-stage`, parameters: parametersOf(environment) });
+        for (const role of ['images', 'read', 'stage-rollout', 'stage-share'])
+          expect(grants(`tf${i}-${role}`)).toEqual(grants(`cfn${i}-${role}`));
+        expect(grants(`tf${i}-test`)).toEqual(grants(`cfn${i}-TestInstance`));
+        expect(grants(`tf${i}-images`)).toBeDefined();
+      }
+      expect(instanceProfiles(l.lab.core).get(`arn:aws:iam::${ACCOUNT}:instance-profile/tf0-test`)).toBe(arn('tf0-test'));
+      expect((await tf.destroy()).output).toContain('Destroy complete!');
+      expect([...roles(l.lab.core).keys()].filter(one => one.includes('/tf'))).toEqual([]);
     },
     300_000,
   );

@@ -81,6 +81,12 @@ resource "aws_iam_role_policy" "images" {
 
 data "aws_iam_policy_document" "images" {
   statement {
+    sid       = "Simulate" # doctor
+    actions   = ["iam:SimulatePrincipalPolicy"]
+    resources = ["arn:${local.partition}:iam::${local.account}:role/${var.name}-images"]
+  }
+
+  statement {
     sid = "Read"
     actions = [
       # <images>

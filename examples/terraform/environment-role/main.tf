@@ -89,6 +89,12 @@ resource "aws_iam_role_policy" "rollout" {
 
 data "aws_iam_policy_document" "rollout" {
   statement {
+    sid       = "Simulate" # doctor
+    actions   = ["iam:SimulatePrincipalPolicy"]
+    resources = ["arn:${local.partition}:iam::${local.account}:role/${var.name}-rollout"]
+  }
+
+  statement {
     sid = "Read"
     actions = [
       # <environment>
