@@ -1,5 +1,5 @@
-// Reads jest's reports. `failed <report>` prints the files with a failed test. `<report> [<second>]` prints the closing line; for files in the
-// second report, its result counts.
+// Reads jest's reports. `failed <report>` prints the files with a failed test. `<report> <second> [<further>...]` prints the closing line; for
+// files in the second report, its result counts.
 import { existsSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 
@@ -7,7 +7,7 @@ const read = path =>
   path && existsSync(path) && readFileSync(path, 'utf8') !== '' ? JSON.parse(readFileSync(path, 'utf8')).testResults : [];
 const isRed = ({ status, assertionResults }) => status === 'failed' || assertionResults.some(({ status: one }) => one === 'failed');
 
-const [, , first, second] = process.argv;
+const [, , first, second, ...further] = process.argv;
 if (first === 'failed') {
   console.log(
     read(second)
@@ -17,7 +17,7 @@ if (first === 'failed') {
   );
 } else {
   const again = new Map(read(second).map(file => [file.name, file]));
-  const files = read(first).map(file => again.get(file.name) ?? file);
+  const files = [...read(first).map(file => again.get(file.name) ?? file), ...further.flatMap(read)];
   for (const file of read(first))
     if (isRed(file) && !isRed(again.get(file.name) ?? file))
       console.log(`Failed in the full run, passed alone: ${relative(process.cwd(), file.name)}`);
