@@ -7,7 +7,7 @@ import type {
   GetCallerIdentityCommandOutput,
 } from '@aws-sdk/client-sts';
 import { deployedRole } from './iam/roles.ts';
-import { checkAssumeRole, checkWebIdentity } from './iam/trust.ts';
+import { checkAssumeRole, checkOwnRight, checkWebIdentity } from './iam/trust.ts';
 import { AwsError, type Operation, type Operations } from './operation.ts';
 import { openSession, type Session } from './sts-sessions.ts';
 import { type Claims, denied, readToken, type Trust, trustOf, trusts } from './sts-trust.ts';
@@ -27,6 +27,7 @@ const assumeRole: Operation<AssumeRoleCommandInput, AssumeRoleCommandOutput> = (
   }
   const deployed = deployedRole(call.place.core, role.arn);
   if (deployed !== undefined) checkAssumeRole(call, deployed, input.ExternalId, input.RoleSessionName);
+  else checkOwnRight(call, role.arn);
   const seconds = input.DurationSeconds ?? 3600;
   checkDuration(seconds, deployed ?? trust);
   if (call.accessKeyId.startsWith('ASIA') && seconds > 3600) {

@@ -234,6 +234,7 @@ const ALSO: Readonly<Record<keyof typeof ROLES, readonly Call[]>> = {
     ['ec2:ModifyImageAttribute', 'ec2:eu-central-1::image/ami-1', OWN],
     ['ec2:CreateSecurityGroup', `ec2:eu-central-1:${BUILD}:vpc/vpc-1`],
     ['ec2:CreateImageUsageReport', `ec2:eu-central-1:${BUILD}:image-usage-report/*`],
+    ['ec2:CreateImageUsageReport', 'ec2:eu-central-1::image/ami-1', FAMILY],
     ['ec2:DeleteLaunchTemplateVersions', `ec2:eu-central-1:${BUILD}:launch-template/lt-00000000000000000`],
     ['ec2:ModifySnapshotAttribute', 'ec2:eu-central-1::snapshot/snap-1', { ...FAMILY, 'ec2:Add/userId': STAGE }],
   ],

@@ -48,6 +48,17 @@ const statementsFor = (trust: readonly Statement[], kind: string, fits: (name: s
     .filter(({ principals }) => '*' in principals || (principals[kind] ?? []).some(fits))
     .map(statement => ({ ...statement, resources: ['*'] }));
 
+/** Throws unless the policies of the caller's role allow it to assume this one, which trusts everybody. */
+export function checkOwnRight(call: Call, arn: string): void {
+  const { core } = call.place;
+  const caller = deployedRole(core, call.roleArn);
+  if (caller === undefined) return;
+  const question = { action: 'sts:AssumeRole', resource: arn, context: general(call, caller) };
+  const allowed = evaluate(caller.policies, question) === 'allowed';
+  askedPermissions(core).push({ role: caller.arn, ...question, allowed });
+  if (!allowed) throw denied(messageOf({ action: question.action, resource: arn, explicit: false }, call.arn));
+}
+
 /**
  * Throws unless role and caller agree. A caller of the role's own account that the trust policy names needs no permission of its own.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html
