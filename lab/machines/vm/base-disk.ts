@@ -22,10 +22,12 @@ export const VM_PROGRAMS = ['mmdebstrap', 'mke2fs', 'qemu-img', 'qemu-system-x86
 const INCLUDE =
   'systemd,systemd-sysv,dbus,udev,cloud-init,iproute2,ifupdown,isc-dhcp-client,openssh-server,curl,netbase,sudo,linux-image-cloud-amd64';
 
-// The user is that of Debian's images on AWS. One host key type: RSA keys take half a minute without hardware virtualisation.
+// The user is that of Debian's images on AWS. One host key type: RSA keys take half a minute without hardware virtualisation. The package
+// locales is left out.
 const CLOUD = `datasource_list: [ Ec2, None ]
 system_info: { default_user: { name: admin } }
 ssh_genkeytypes: [ ed25519 ]
+locale: false
 `;
 
 const FILES: Readonly<Record<string, string>> = {
