@@ -346,6 +346,13 @@ describe('a command of Packer', () => {
     expect(seen.validate.filter(line => line.startsWith('AWS_'))).toHaveLength(4);
   });
 
+  // What is left of a deadline is rarely whole: 867 ms in seconds, times 1000, is 867.0000000000001.
+  test('takes a time limit that is no whole number of milliseconds', async () => {
+    const { packer } = opened();
+    const binary = program(folder(), 'exit 0');
+    expect(await packer.build(order(binary, { atMostSeconds: 60.0001 }), () => {})).toMatchObject({ exitCode: 0 });
+  });
+
   test('is stopped at its time limit, and the result shows it', async () => {
     const { packer } = opened();
     const binary = program(folder(), 'trap "exit 1" TERM; while :; do sleep 0.05; done');

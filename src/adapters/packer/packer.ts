@@ -140,8 +140,9 @@ async function captured(
   return { exitCode, signal, stopped: run.cancelled.aborted ? 'cancelled' : timeout.aborted ? 'timeout' : undefined };
 }
 
+/** Whole milliseconds: Node refuses a fraction. */
 const timeLimit = ({ atMostSeconds }: PackerBuild, environment: NodeJS.ProcessEnv): AbortSignal =>
-  AbortSignal.timeout((atMostSeconds * 1000) / clockSpeed(environment));
+  AbortSignal.timeout(Math.ceil((atMostSeconds * 1000) / clockSpeed(environment)));
 
 // An empty value removes the variable.
 const environmentOf = (build: PackerBuild, environment: NodeJS.ProcessEnv): Record<string, string> =>
