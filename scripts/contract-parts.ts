@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { kebab, type Setting } from '../src/kit/settings.ts';
 import { CONFIG_FILE } from '../src/main.ts';
-import type { AnyMode } from '../src/modes.ts';
+import type { AnyMode } from '../src/mode.ts';
 import type { ReadyMade } from '../src/validation/rules/checks-ready.ts';
 
 /** The texts that are generated from the modes' declarations. */

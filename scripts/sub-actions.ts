@@ -1,6 +1,6 @@
 import { kebab } from '../src/kit/settings.ts';
 import { CONFIG_FILE } from '../src/main.ts';
-import type { AnyMode } from '../src/modes.ts';
+import type { AnyMode } from '../src/mode.ts';
 import { inputDescription, OUTCOME, plain } from './contract-parts.ts';
 
 /** One action for each mode: `org/ami-action/promote@v1`. They run the same bundle and show only the settings and outputs of their mode. */

@@ -80,7 +80,7 @@ async function runPost(): Promise<void> {
   const entries = savedEntries();
   if (entries.length === 0) return;
   try {
-    const inRegion = await connect(readCommon(githubHost));
+    const inRegion = await connect(await readCommon(githubHost));
     const left = await post(entries, {
       report,
       clock,

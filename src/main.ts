@@ -4,9 +4,9 @@ import { everyValue, readConfigFile, sourcesOf } from './kit/config-file.ts';
 import { AccessError, ActionError, type Location, type Problem, UsageError } from './kit/errors.ts';
 import { explain, failureCard, settingsTable } from './kit/failure.ts';
 import { givenSettings, kebab, quote, type RawValue, type Reading, readSettings, type Settings, type Values } from './kit/settings.ts';
+import { type AnyMode, LOAD } from './mode.ts';
 import type { common } from './model/common-settings.ts';
 import { DEFAULT_POINTER } from './model/pointer.ts';
-import { type AnyMode, allSettings, modes } from './modes.ts';
 import type { AllDeps } from './ports/deps.ts';
 import { fileConflicts } from './rollout/file-conflicts.ts';
 
@@ -62,7 +62,7 @@ export async function main(host: Host, open: Open): Promise<void> {
 /** Problems with the settings are in the summary too, not only in the log. */
 async function readOrReport(host: Host) {
   try {
-    return readRun(host);
+    return await readRun(host);
   } catch (failure) {
     await host.summary(failureCard(modeOf(host) || 'ami-action', failure));
     throw failure;
@@ -75,20 +75,32 @@ function modeOf(host: Host): string {
 }
 
 /** The mode and its settings. All problems are reported together. */
-function readRun(host: Host) {
+async function readRun(host: Host) {
   const name = modeOf(host);
-  const chosen = Object.hasOwn(modes, name) ? modes[name] : undefined;
-  if (chosen !== undefined) return { name, mode: chosen, ...readInputs(host, host.given(), chosen) };
+  const mode = Object.hasOwn(LOAD, name) ? await LOAD[name]?.() : undefined;
+  if (mode !== undefined) return { name, mode, ...(await readInputs(host, host.given(), mode)) };
   const { problems } = readSources(host, host.given());
-  const names = Object.keys(modes);
+  const names = Object.keys(LOAD);
   const nearest = name === '' ? ', and is missing' : `, did you mean "${closest(name, names)}"? Got ${quote(name)}`;
   throw new UsageError([`"mode" must be one of ${names.join(', ')}${nearest}`, ...problems]);
 }
 
-function readInputs(host: Host, values: Readonly<Record<string, RawValue>>, { settings }: AnyMode) {
+async function readInputs(host: Host, values: Readonly<Record<string, RawValue>>, { settings }: AnyMode) {
   const { pointers, problems, ...reading } = readSources(host, values, settings);
-  const inputs = readSettings(settings, { ...reading, problems, known: allSettings() }) as Values<typeof common>;
+  const known = await settingsThatExplain(reading.sources, settings);
+  const inputs = readSettings(settings, { ...reading, problems, known }) as Values<typeof common>;
   return { given: givenSettings(settings, reading.sources), inputs: { ...inputs, pointers } };
+}
+
+/** The code of all modes is loaded only where a key is not of this mode. The runner passes the inputs of all modes, most of them empty. */
+async function settingsThatExplain(sources: Reading['sources'], own: Settings): Promise<Settings> {
+  const names = new Set(Object.keys(own).map(kebab));
+  const isForeign = sources.some(({ file, values }) =>
+    Object.entries(values).some(
+      ([key, raw]) => !names.has(key) && (file !== undefined || textOf(raw) !== undefined || typeof raw !== 'string'),
+    ),
+  );
+  return isForeign ? (await import('./modes.ts')).allSettings() : own;
 }
 
 /** What a dry run of a mode takes that no file has. */
@@ -97,11 +109,11 @@ const TRIED: Readonly<Record<string, Readonly<Record<string, string>>>> = { vali
 /** doctor tries other modes with the settings that they would have here. */
 const rehearsals = (host: Host, open: Open): Rehearse => {
   const rehearse: Rehearse = async name => {
-    const mode = modes[name] as AnyMode;
+    const mode = await (LOAD[name] as () => Promise<AnyMode>)();
     const own = new Set(['config', ...Object.keys(mode.settings).map(kebab)]);
     const given = Object.entries(host.given()).filter(([key]) => own.has(key));
     const dry = own.has('dry-run') ? { 'dry-run': 'true' } : {};
-    const { inputs } = readInputs(host, { ...TRIED[name], ...Object.fromEntries(given), ...dry }, mode);
+    const { inputs } = await readInputs(host, { ...TRIED[name], ...Object.fromEntries(given), ...dry }, mode);
     const { deps } = await open(inputs);
     const warnings: string[] = [];
     const report = quietReporter(deps.report, warnings);
@@ -111,7 +123,7 @@ const rehearsals = (host: Host, open: Open): Rehearse => {
 };
 
 /** The settings as `post:` needs them. They were valid when the main step ran. */
-export const readCommon = (host: Host): Values<typeof common> => readRun(host).inputs;
+export const readCommon = async (host: Host): Promise<Values<typeof common>> => (await readRun(host)).inputs;
 
 type Sources = Omit<Reading, 'known'> & { readonly problems: readonly Problem[]; readonly pointers: readonly string[] };
 

@@ -82,6 +82,11 @@ export function readSettings<S extends Settings>(settings: S, reading: Reading):
       problems.push({ message: `"${name}" is missing: ${setting.doc}${or}` });
       continue;
     }
+    // A schema takes a third of a millisecond to make, and a mode has fifty settings that may be left out.
+    if (raw === undefined) {
+      values[key] = undefined;
+      continue;
+    }
     const parsed = setting.schema().safeParse(raw);
     if (parsed.success) values[key] = parsed.data;
     else {
