@@ -146,7 +146,7 @@ describe('scenario 79: the mode itself', () => {
     const ran = await run({ mode: '', files: { '.github/ami.yml': '- family\n' } });
     expect(ran.errors[0]).toContain('"mode" must be one of build, validate, share, promote, rollback, prune, resolve, list, delete');
     expect(ran.errors[0]).not.toContain('did you mean');
-    expect(ran.errors[0]).toContain('list, delete, adopt, and is missing');
+    expect(ran.errors[0]).toContain('list, delete, adopt, doctor, and is missing');
     expect(problems(ran)).toHaveLength(2);
   });
 });
