@@ -126,7 +126,7 @@ function dated(iso: string | undefined): Date | undefined {
 function fromEc2(image: Ec2Image): Image {
   const volumes = (image.BlockDeviceMappings ?? []).flatMap(({ Ebs }) => (Ebs === undefined ? [] : [Ebs]));
   return {
-    id: image.ImageId ?? '',
+    id: always(image.ImageId, 'ImageId of an image'),
     name: image.Name ?? '',
     state: (image.State ?? 'pending') as ImageState,
     stateReason: image.StateReason?.Message ?? '',
