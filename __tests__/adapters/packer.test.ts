@@ -350,7 +350,7 @@ describe('a command of Packer', () => {
   test('takes a time limit that is no whole number of milliseconds', async () => {
     const { packer } = opened();
     const binary = program(folder(), 'exit 0');
-    expect(await packer.build(order(binary, { atMostSeconds: 60.0001 }), () => {})).toMatchObject({ exitCode: 0 });
+    expect(await packer.build(order(binary, { atMostSeconds: 60.0001 }), () => {}, NEVER)).toMatchObject({ exitCode: 0 });
   });
 
   test('is stopped at its time limit, and the result shows it', async () => {
