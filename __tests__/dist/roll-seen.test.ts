@@ -85,6 +85,7 @@ describe('what a sick instance said', () => {
     l.sick.add(b);
     const ran = await promote(b);
     expect(ran.exitCode).toBe(1);
+    expect(ran.errors.join('\n')).toMatch(/\. \d new instances? (was|were) taken out of service: ELB system health check failure\n/);
     expect(ran.summary).toMatch(/\*\*Last unhealthy instance\*\* `i-[0-9a-f]+` of `web` at /);
     expect(ran.summary).toMatch(/unhealthy, Target\.FailedHealthChecks, Health checks failed/);
     expect(ran.summary).toContain('paper machine i-');

@@ -340,6 +340,7 @@ const groupPort = (state: State, call: Call): Pick<RegionClients, 'groups'> => (
     targetHealth: async () => [],
     warmPool: async () => [],
     launches: async () => [],
+    unhealthy: async () => [],
     sources: async () => [],
     copyLimits: async () => ({ cannotCopy: [], hooks: [] }),
     create: async ({ from, as }) => {

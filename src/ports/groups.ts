@@ -84,6 +84,8 @@ export interface Groups extends GroupCopies {
   targetHealth(group: Pick<Group, 'members' | 'targetGroups'>): Promise<readonly Target[]>;
   /** Load balancers of every kind, and the state of the group in them. */
   sources(group: string): Promise<readonly Source[]>;
+  /** Instances that a failed health check took out of service, among the newest scaling activities; newest first. */
+  unhealthy(group: string): Promise<readonly { readonly at: Date; readonly reason: string }[]>;
   /** Launches among the newest scaling activities, newest first. */
   launches(group: string): Promise<readonly Launching[]>;
   /** The newest twenty, newest first. */

@@ -91,7 +91,7 @@ const OPEN_LINES = 8;
 export function reportEvidence(evidence: Evidence, { info, untrusted, summary }: Reporter): void {
   const { group, instanceId, at, health, console } = evidence;
   const lines = console.trimEnd().split('\n').slice(-CONSOLE_LINES);
-  const state = health.length === 0 ? 'registered with no load balancer' : health.map(({ message }) => message).join('; ');
+  const state = health.length === 0 ? 'no load balancer shows it' : health.map(({ message }) => message).join('; ');
   const status = `at ${formatMoment(new Date(at))}: ${state}`;
   info(`Last unhealthy instance: ${instanceId} of ${group} ${status}. End of its console output:`);
   for (const line of lines) untrusted(line);

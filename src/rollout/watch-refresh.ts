@@ -1,5 +1,6 @@
 import { concurrently } from '../kit/concurrently.ts';
 import { RejectedError, TimeoutError, UnknownError, UnreachableError } from '../kit/errors.ts';
+import { formatCount } from '../kit/format.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
 import { isOver, type Launch, type Refresh, sameLaunch } from '../model/group.ts';
 import { tolerateTransientErrors } from './indeterminate.ts';
@@ -90,7 +91,7 @@ async function pollGroups(all: readonly WatchedGroup[], context: PollContext): P
   await readImages(groups, images, aws);
   await concurrently(open, AT_ONCE, async watched => {
     const group = groups.find(({ name }) => name === watched.name);
-    const evaluation = await pollGroup(watched, group, context);
+    const evaluation = await withCause(watched, await pollGroup(watched, group, context), context);
     record(watched, evaluation, all.length, deps);
     if (evaluation.state !== 'failed') return;
     rollout.failed.add(watched.name);
@@ -104,6 +105,16 @@ async function pollGroups(all: readonly WatchedGroup[], context: PollContext): P
   if (failures.length > 0 && (order.undo === 'all' || done === all.length)) return { state: 'failed', reason: failures.join('; ') };
   if (done === all.length) return { state: 'done', value: undefined };
   return { state: 'waiting', note: all.length === 1 ? `${all[0]?.note}` : `${done} of ${all.length} groups done` };
+}
+
+/** AWS names an example instance when a refresh fails; the scaling activities say why instances were replaced. */
+async function withCause({ name, launches }: WatchedGroup, evaluation: Evaluation, { aws }: PollContext): Promise<Evaluation> {
+  if (evaluation.state !== 'failed') return evaluation;
+  const replaced = (await aws.groups.unhealthy(name).catch(() => [])).filter(({ at }) => at.getTime() >= launches.since);
+  const [latest] = replaced;
+  if (latest === undefined) return evaluation;
+  const count = `${formatCount(replaced.length, 'new instance was', 'new instances were')} taken out of service: ${latest.reason}`;
+  return { ...evaluation, reason: `${evaluation.reason.replace(/\.$/, '')}. ${count}` };
 }
 
 function record(watched: WatchedGroup, evaluation: Evaluation, of: number, { report }: RolloutDeps): void {

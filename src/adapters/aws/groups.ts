@@ -68,6 +68,7 @@ export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, { b
   },
 
   launches: group => listLaunches(client, group),
+  unhealthy: group => listUnhealthy(client, group),
 
   async setLaunch(group, launch) {
     await client
@@ -76,11 +77,25 @@ export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, { b
   },
 });
 
-async function listLaunches(client: AutoScalingClient, group: string): Promise<Launching[]> {
+// https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-health-checks.html#replace-unhealthy-instance
+const TAKEN_OUT = /taken out of service in response to an? (.*health.check.*?)\.?$/;
+
+async function listActivities(client: AutoScalingClient, group: string) {
   const { Activities = [] } = await client
     .send(new DescribeScalingActivitiesCommand({ AutoScalingGroupName: group, MaxRecords: 20 }))
     .catch(orBusy(`read the scaling activities of ${group} (autoscaling:DescribeScalingActivities)`));
-  const launches = Activities.filter(({ Description = '' }) => Description.startsWith('Launching'));
+  return Activities;
+}
+
+async function listUnhealthy(client: AutoScalingClient, group: string) {
+  return (await listActivities(client, group)).flatMap(({ StartTime = new Date(0), Cause = '' }) => {
+    const reason = TAKEN_OUT.exec(Cause)?.[1];
+    return reason === undefined ? [] : [{ at: StartTime, reason }];
+  });
+}
+
+async function listLaunches(client: AutoScalingClient, group: string): Promise<Launching[]> {
+  const launches = (await listActivities(client, group)).filter(({ Description = '' }) => Description.startsWith('Launching'));
   return launches.map(({ StartTime = new Date(0), StatusCode, StatusMessage = '', Description = '' }) => ({
     at: StartTime,
     result:
