@@ -3,8 +3,10 @@ import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { EC2Client, type Filter, type Tag } from '@aws-sdk/client-ec2';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { SSMClient } from '@aws-sdk/client-ssm';
+import { STSClient } from '@aws-sdk/client-sts';
+import type { Session } from './token.ts';
 
-/** The clients of the suite in one region. Credentials and endpoint come from the environment, as in every AWS tool. */
+/** The clients of the suite in one region. The endpoint comes from the environment, as in every AWS tool; so do credentials, unless given. */
 export interface Cloud {
   readonly region: string;
   readonly ec2: EC2Client;
@@ -12,10 +14,11 @@ export interface Cloud {
   readonly balancing: ElasticLoadBalancingV2Client;
   readonly ssm: SSMClient;
   readonly stacks: CloudFormationClient;
+  readonly sts: STSClient;
 }
 
-export function connect(region: string): Cloud {
-  const settings = { region, maxAttempts: 8 };
+export function connect(region: string, credentials?: () => Promise<Session>): Cloud {
+  const settings = { region, maxAttempts: 8, ...(credentials === undefined ? {} : { credentials }) };
   return {
     region,
     ec2: new EC2Client(settings),
@@ -23,6 +26,7 @@ export function connect(region: string): Cloud {
     balancing: new ElasticLoadBalancingV2Client(settings),
     ssm: new SSMClient(settings),
     stacks: new CloudFormationClient(settings),
+    sts: new STSClient(settings),
   };
 }
 

@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
+import { GetCallerIdentityCommand } from '@aws-sdk/client-sts';
 import { removeWorkspaces } from '../lab/runner.ts';
 import { systemClock } from '../src/adapters/clock.ts';
 import { connect } from './cloud.ts';
@@ -13,7 +13,7 @@ import { removeEverything } from './remove.ts';
 import { type Report, toMarkdown } from './report.ts';
 import type { Stage } from './stage.ts';
 import { type Step, steps, usesOfRun } from './steps.ts';
-import { assumeOwnRole, subjectOfToken } from './token.ts';
+import { sessions, subjectOfToken } from './token.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -32,20 +32,19 @@ if (options.account === undefined || second === '') {
   console.error('Usage: npm run acceptance -- --account <12 digits> [--regions <one>,<other>] [--report <folder>] [--remove-only]');
   process.exit(2);
 }
-if (options.role !== undefined) await assumeOwnRole(options.role, first);
-
-const { Account } = await new STSClient({ region: first }).send(new GetCallerIdentityCommand({}));
+const clock = systemClock(new AbortController().signal);
+const credentials = options.role === undefined ? undefined : sessions(options.role, first, clock);
+const [home, away] = [connect(first, credentials), connect(second, credentials)];
+const { Account } = await home.sts.send(new GetCallerIdentityCommand({}));
 if (Account !== options.account) {
   console.error(`The credentials are of account ${Account}, must be of ${options.account}. No changes were made.`);
   process.exit(2);
 }
 
-const clock = systemClock(new AbortController().signal);
-const [home, away] = [connect(first), connect(second)];
 const workspace = mkdtempSync(join(tmpdir(), 'ami-acceptance-'));
 cpSync(resolve(options.template), join(workspace, 'packer'), { recursive: true });
 const stage: Stage = {
-  ...{ account: options.account, home, away, clock, workspace },
+  ...{ account: options.account, home, away, clock, credentials, workspace },
   packerVariables: Object.fromEntries(options['packer-var'].map(text => text.split('=', 2) as [string, string])),
   ...{ usages: [], seen: new Map(), made: new Map(), answers: [] },
   // GitHub hides what a mask command names. Elsewhere it would show the secret.
@@ -58,7 +57,8 @@ for (const line of before.removed) console.log(`  ${line}`);
 
 const startedAt = clock.now();
 const results: Report['steps'][number][] = [];
-if (!options['remove-only'] && before.left.length === 0) await play(steps(await subjectOfToken()));
+if (before.left.length > 0) console.log(`\nNo step runs, because something stays:\n${before.left.join('\n')}`);
+else if (!options['remove-only']) await play(steps(await subjectOfToken()));
 
 console.log('\nRemoving everything ...');
 const after = await removeEverything([home, away], clock);

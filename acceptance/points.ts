@@ -17,7 +17,7 @@ import {
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import { GetServiceSettingCommand, SendCommandCommand } from '@aws-sdk/client-ssm';
-import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
+import { AssumeRoleCommand } from '@aws-sdk/client-sts';
 import { NAME, OWN_TAG, STACKS } from './cloud.ts';
 import { untilRefresh } from './refreshes.ts';
 import { have, type Stage } from './stage.ts';
@@ -139,9 +139,8 @@ async function otherArchitecture(stage: Stage): Promise<string> {
 
 async function referencesWithoutImageBuilder(stage: Stage): Promise<string> {
   const { region } = stage.home;
-  const sts = new STSClient({ region });
   const RoleArn = `arn:aws:iam::${stage.account}:role/${STACKS.probe}`;
-  const { Credentials: session } = await sts.send(new AssumeRoleCommand({ RoleArn, RoleSessionName: 'probe' }));
+  const { Credentials: session } = await stage.home.sts.send(new AssumeRoleCommand({ RoleArn, RoleSessionName: 'probe' }));
   const credentials = {
     accessKeyId: session?.AccessKeyId ?? '',
     secretAccessKey: session?.SecretAccessKey ?? '',

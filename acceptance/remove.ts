@@ -157,10 +157,20 @@ const stacks: Finder = async cloud =>
     .map(({ StackName }) => ({ what: `stack ${StackName}`, remove: () => cloud.stacks.send(new DeleteStackCommand({ StackName })) }));
 
 /** In the order in which AWS lets them go: what uses something stands before it. */
-const FINDERS: readonly Finder[] = [
-  ...[groups, balancers, targetGroups, instances, templates, images, snapshots],
-  ...[volumes, keyPairs, securityGroups, parameters, stacks],
-];
+const FINDERS: Readonly<Record<string, Finder>> = {
+  'Auto Scaling groups': groups,
+  'load balancers': balancers,
+  'target groups': targetGroups,
+  instances,
+  'launch templates': templates,
+  images,
+  snapshots,
+  volumes,
+  'key pairs': keyPairs,
+  'security groups': securityGroups,
+  parameters,
+  stacks,
+};
 
 export interface Removal {
   /** Everything that was found, in the words of the report. */
@@ -171,23 +181,37 @@ export interface Removal {
 
 const PAUSE_MS = 10_000;
 const MOST_ROUNDS = 120;
+const MOST_UNREAD = 3;
 
 /** Until two looks in a row find nothing: what was requested in the last second of a killed run appears late. */
 export async function removeEverything(clouds: readonly Cloud[], clock: Pick<Clock, 'sleep'>): Promise<Removal> {
   const seen = new Set<string>();
-  let left: readonly string[] = [];
-  for (let round = 0, empty = 0; round < MOST_ROUNDS && empty < 2; round += 1) {
-    left = (await Promise.all(clouds.map(cloud => removeIn(cloud, seen)))).flat();
-    empty = left.length === 0 ? empty + 1 : 0;
+  let rounds: readonly Round[] = [];
+  for (let round = 0, empty = 0, unread = 0; round < MOST_ROUNDS && empty < 2 && unread < MOST_UNREAD; round += 1) {
+    rounds = await Promise.all(clouds.map(cloud => removeIn(cloud, seen)));
+    empty = rounds.every(({ left }) => left.length === 0) ? empty + 1 : 0;
+    unread = rounds.some(one => one.unread) ? unread + 1 : 0;
     await clock.sleep(PAUSE_MS);
   }
-  return { removed: [...seen], left };
+  return { removed: [...seen], left: rounds.flatMap(({ left }) => left) };
 }
 
-async function removeIn(cloud: Cloud, seen: Set<string>): Promise<readonly string[]> {
+interface Round {
+  readonly left: readonly string[];
+  /** A kind could not be read, so something of it may be there. */
+  readonly unread: boolean;
+}
+
+async function removeIn(cloud: Cloud, seen: Set<string>): Promise<Round> {
   const left: string[] = [];
-  for (const find of FINDERS) {
-    for (const { what, remove } of await find(cloud)) {
+  let unread = false;
+  for (const [kind, find] of Object.entries(FINDERS)) {
+    const found = await find(cloud).catch((cause: Error) => {
+      unread = true;
+      left.push(`${kind} in ${cloud.region} cannot be read: ${cause.name} ${cause.message.split('\n')[0]}`);
+      return [];
+    });
+    for (const { what, remove } of found) {
       const line = `${what} in ${cloud.region}`;
       seen.add(line);
       const refusal = await remove().then(
@@ -197,5 +221,5 @@ async function removeIn(cloud: Cloud, seen: Set<string>): Promise<readonly strin
       left.push(`${line}${refusal}`);
     }
   }
-  return left;
+  return { left, unread };
 }

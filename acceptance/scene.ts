@@ -7,6 +7,7 @@ import {
   CreateLaunchTemplateCommand,
   CreateSecurityGroupCommand,
   DescribeInstancesCommand,
+  DescribeInstanceTypeOfferingsCommand,
   DescribeSubnetsCommand,
   type Subnet,
 } from '@aws-sdk/client-ec2';
@@ -80,14 +81,14 @@ export async function until({ clock }: Pick<Stage, 'clock'>, minutes: number, wh
 
 const own = <Kind extends string>(...kinds: readonly Kind[]) => kinds.map(ResourceType => ({ ResourceType, Tags: [OWN_TAG] }));
 
+const TYPE = 't3.nano';
+
 /** Returns the ID of its launch template. */
 export async function createGroup(
   cloud: Cloud,
   { image, size, balanced }: { image: string; size: number; balanced: boolean },
 ): Promise<string> {
-  const { Subnets = [] } = await cloud.ec2.send(new DescribeSubnetsCommand({ Filters: [{ Name: 'default-for-az', Values: ['true'] }] }));
-  // Not every zone has every type. Two are enough for a load balancer.
-  const subnets = [...Subnets].sort((a, b) => ((a.AvailabilityZone ?? '') < (b.AvailabilityZone ?? '') ? -1 : 1)).slice(0, 2);
+  const subnets = await twoSubnets(cloud);
   const firewall = await createSecurityGroup(cloud, subnets);
   const targets = balanced ? await createTargetGroup(cloud, subnets, firewall) : undefined;
   const { LaunchTemplate } = await cloud.ec2.send(
@@ -96,7 +97,7 @@ export async function createGroup(
       TagSpecifications: own('launch-template'),
       LaunchTemplateData: {
         ImageId: image,
-        InstanceType: 't3.nano',
+        InstanceType: TYPE,
         SecurityGroupIds: [firewall],
         TagSpecifications: own('instance', 'volume'),
       },
@@ -115,6 +116,17 @@ export async function createGroup(
     }),
   );
   return id;
+}
+
+/** In zones that have the type; a load balancer needs two. */
+async function twoSubnets({ ec2 }: Cloud): Promise<readonly Subnet[]> {
+  const Filters = [{ Name: 'instance-type', Values: [TYPE] }];
+  const { InstanceTypeOfferings = [] } = await ec2.send(
+    new DescribeInstanceTypeOfferingsCommand({ LocationType: 'availability-zone', Filters }),
+  );
+  const zones = InstanceTypeOfferings.map(({ Location }) => Location);
+  const { Subnets = [] } = await ec2.send(new DescribeSubnetsCommand({ Filters: [{ Name: 'default-for-az', Values: ['true'] }] }));
+  return Subnets.filter(({ AvailabilityZone }) => zones.includes(AvailabilityZone)).slice(0, 2);
 }
 
 /** Lets its members reach the service, and no one else. */

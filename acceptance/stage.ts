@@ -3,6 +3,7 @@ import type { Clock } from '../src/ports/deps.ts';
 import type { Answer } from './answers.ts';
 import { type Cloud, NAME, OWN_REPOSITORY, STACKS } from './cloud.ts';
 import type { Usage } from './cost.ts';
+import type { Session } from './token.ts';
 
 /** Roles of the shipped templates. */
 type Role = 'images' | 'rollout';
@@ -15,6 +16,8 @@ export interface Stage {
   /** The second region. */
   readonly away: Cloud;
   readonly clock: Clock;
+  /** Credentials of the suite's own role. Undefined: those of the environment. */
+  readonly credentials: (() => Promise<Session>) | undefined;
   /** Folder of the repository that is built from. */
   readonly workspace: string;
   readonly packerVariables: Readonly<Record<string, string>>;
@@ -47,6 +50,7 @@ export async function act(stage: Stage, { mode, as, with: wanted = {}, commit = 
   const role = `arn:aws:iam::${stage.account}:role/${ROLES[as]}`;
   // Only the trust of an environment's role fits the token of the workflow's job. The others are assumed by the suite's own role.
   const hasToken = as === 'rollout' && process.env['ACTIONS_ID_TOKEN_REQUEST_URL'] !== undefined;
+  const session = await stage.credentials?.();
   return runAction({
     mode,
     with: {
@@ -55,7 +59,7 @@ export async function act(stage: Stage, { mode, as, with: wanted = {}, commit = 
       ...wanted,
     },
     workspace: stage.workspace,
-    lab: { environment: () => environmentOfAws(hasToken), calls: NO_CALLS },
+    lab: { environment: () => ({ ...environmentOfAws(hasToken), ...keysOf(session) }), calls: NO_CALLS },
     env: { GITHUB_REPOSITORY: OWN_REPOSITORY, GITHUB_SHA: commit.repeat(40), GITHUB_RUN_ID: String(process.pid), GITHUB_JOB: 'acceptance' },
     ...(onStart === undefined ? {} : { onStart }),
     onLine: line => stage.print(line),
@@ -73,3 +77,12 @@ const environmentOfAws = (withToken: boolean): Record<string, string> =>
       value !== undefined && (NAMES.test(name) || (withToken && name.startsWith('ACTIONS_ID_TOKEN_'))) ? [[name, value]] : [],
     ),
   );
+
+const keysOf = (session: Session | undefined): Record<string, string> =>
+  session === undefined
+    ? {}
+    : {
+        AWS_ACCESS_KEY_ID: session.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: session.secretAccessKey,
+        AWS_SESSION_TOKEN: session.sessionToken,
+      };

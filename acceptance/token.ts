@@ -1,5 +1,6 @@
 import * as core from '@actions/core';
 import { AssumeRoleWithWebIdentityCommand, STSClient } from '@aws-sdk/client-sts';
+import type { Clock } from '../src/ports/deps.ts';
 
 /** What a trust policy asks of GitHub's token, as parameters of the shipped templates. */
 export interface Subject extends Record<string, string> {
@@ -27,20 +28,35 @@ export async function subjectOfToken(): Promise<Subject> {
   };
 }
 
-/** Four hours: longer than a run, and what the role of acceptance/role.yml allows. */
-const SESSION_SECONDS = 4 * 3600;
+export interface Session {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken: string;
+  readonly expiration: Date;
+}
 
-/** Puts a session of the role into the environment, for this process and its children. Without a token the environment stays as it is. */
-export async function assumeOwnRole(RoleArn: string, region: string): Promise<void> {
-  if (!hasToken()) return;
-  const WebIdentityToken = await core.getIDToken(AUDIENCE);
+// What the role of acceptance/role.yml allows. A mode that starts with a session has three hours of it.
+const SESSION_SECONDS = 4 * 3600;
+const RENEWED_AFTER_MS = 3600 * 1000;
+
+/** Sessions of the role for the token of the job, renewed every hour. Each call returns the current one. */
+export function sessions(RoleArn: string, region: string, clock: Pick<Clock, 'now'>): () => Promise<Session> {
+  let held: (Omit<Session, 'expiration'> & { readonly since: number }) | undefined;
   const sts = new STSClient({ region, credentials: { accessKeyId: '', secretAccessKey: '' } });
-  const { Credentials } = await sts.send(
-    new AssumeRoleWithWebIdentityCommand({
-      ...{ RoleArn, WebIdentityToken, RoleSessionName: 'acceptance', DurationSeconds: SESSION_SECONDS },
-    }),
-  );
-  process.env['AWS_ACCESS_KEY_ID'] = Credentials?.AccessKeyId;
-  process.env['AWS_SECRET_ACCESS_KEY'] = Credentials?.SecretAccessKey;
-  process.env['AWS_SESSION_TOKEN'] = Credentials?.SessionToken;
+  return async () => {
+    if (held === undefined || clock.now() - held.since > RENEWED_AFTER_MS) {
+      const WebIdentityToken = await core.getIDToken(AUDIENCE);
+      const { Credentials } = await sts.send(
+        new AssumeRoleWithWebIdentityCommand({
+          ...{ RoleArn, WebIdentityToken, RoleSessionName: 'acceptance', DurationSeconds: SESSION_SECONDS },
+        }),
+      );
+      const { AccessKeyId: accessKeyId = '', SecretAccessKey: secretAccessKey = '', SessionToken: sessionToken = '' } = Credentials ?? {};
+      core.setSecret(secretAccessKey);
+      core.setSecret(sessionToken);
+      held = { accessKeyId, secretAccessKey, sessionToken, since: clock.now() };
+    }
+    // The SDK would keep it until it expires, so it gets one that has just expired.
+    return { ...held, expiration: new Date() };
+  };
 }

@@ -17,7 +17,7 @@ import { packerHere } from './build-lab.ts';
 
 /** The acceptance suite as a process, against the lab. */
 
-const ROOT = join(import.meta.dirname, '..', '..');
+export const ROOT = join(import.meta.dirname, '..', '..');
 export const ACCOUNT = '111122223333';
 const OVER = ['terminated', 'shutting-down', 'deregistered'];
 

@@ -1,9 +1,10 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { CreateKeyPairCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { afterEach, expect, test } from '@jest/globals';
-import { providers } from '../../lab/iam/roles.ts';
 import { type Lab, type LabOptions, startLab } from '../../lab/lab.ts';
-import { ACCOUNT, acceptance, inventory, type Suite } from './acceptance-lab.ts';
+import { ACCOUNT, acceptance, inventory, ROOT, type Suite } from './acceptance-lab.ts';
 import { describeWithPacker } from './build-lab.ts';
 import { type Served, tokens } from './github.ts';
 
@@ -54,13 +55,17 @@ const aws = () => lab.environment({ region: 'us-east-1' });
 const stepsOf = ({ report, log }: Suite) => report?.steps.filter(({ result }) => result !== 'ok') ?? log;
 
 describeWithPacker('the acceptance suite', () => {
-  test('passes on the lab with the roles that the templates create, answers every point, and leaves nothing', async () => {
-    const before = await account();
-    const issuer = 'token.actions.githubusercontent.com';
-    const arn = `arn:aws:iam::${ACCOUNT}:oidc-provider/${issuer}`;
-    providers(lab.core).set(arn, { arn, clientIds: ['sts.amazonaws.com'] });
-    const { env } = Object.assign(await tokens('repo:acme/web:environment:acceptance'), {});
-    const ran = await acceptance(aws(), { env });
+  test('passes on the lab as it runs on GitHub, with the roles of the templates, answers every point, and leaves nothing', async () => {
+    await account();
+    const parameters = { Subject: 'repo:acme/web', RepositoryId: '456789' };
+    lab.deploy(readFileSync(join(ROOT, 'acceptance', 'role.yml'), 'utf8'), { stack: 'ami-acceptance-role', parameters });
+    const before = inventory(lab);
+    const served = await tokens('repo:acme/web:environment:acceptance');
+    job = served;
+    const ran = await acceptance(
+      { ...aws(), AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' },
+      { env: served.env, args: ['--role', `arn:aws:iam::${ACCOUNT}:role/ami-acceptance-role`] },
+    );
     expect(stepsOf(ran)).toEqual([]);
     expect([ran.report?.answers.filter(({ asAssumed }) => !asAssumed), ran.report?.left]).toEqual([[], []]);
     expect(ran.report?.cost.dollars).toBeGreaterThan(0);
@@ -88,7 +93,7 @@ describeWithPacker('the acceptance suite', () => {
         },
       });
       disarm();
-      expect([operation, ran.signal]).toEqual([operation, 'SIGKILL']);
+      expect([operation, ran.signal, ran.report?.steps]).toEqual([operation, 'SIGKILL', undefined]);
       expect([operation, inventory(lab).length > before.length]).toEqual([operation, true]);
     }
     const last = await acceptance(aws(), { args: ['--remove-only'] });

@@ -35,14 +35,14 @@ export type World = ReturnType<typeof worldOf>;
 const BASE = '/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64';
 
 const IDS = /\b(ami|i|lt|sg|snap|vol|subnet|req)-[0-9a-f]{6,17}\b/g;
-const masked = (text: string): string =>
-  text
-    .split('\n')
-    .slice(0, text.includes(':\n') ? 2 : 1)
-    .join(' ')
+/** The first line, and the second one where the first only counts. */
+export function masked(text: string): string {
+  const [first = '', second = ''] = text.split('\n');
+  return `${first}${first.endsWith(' failed:') ? ` ${second}` : ''}`
     .replace(IDS, '<$1>')
-    .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '<id>')
-    .replace(/ ?\(?request ?id:? <id>\)?/gi, '');
+    .replace(/story-\d+/g, '<group>')
+    .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '<id>');
+}
 
 export function worldOf(emulator: Emulator, family: string) {
   const { AWS_ENDPOINT_URL: endpoint = '', AWS_REGION: region = '', AWS_ACCESS_KEY_ID: accessKeyId = '' } = emulator.environment;
@@ -63,12 +63,13 @@ export function worldOf(emulator: Emulator, family: string) {
       if (ran.outputs['outcome'] !== outcome) throw new Stopped(masked(ran.errors[0] ?? `outcome ${ran.outputs['outcome']}`));
       return ran;
     },
+    base: async (): Promise<string> => (await ssm.send(new GetParameterCommand({ Name: BASE }))).Parameter?.Value ?? '',
     /** Without tags. Of an instance, or registered where the emulator has no CreateImage. */
     async untagged(): Promise<string> {
       made += 1;
       const Name = `${family}-${made}`;
       const create = async () => {
-        builder ??= await world.instance((await ssm.send(new GetParameterCommand({ Name: BASE }))).Parameter?.Value ?? '');
+        builder ??= await world.instance(await world.base());
         return ec2.send(new CreateImageCommand({ InstanceId: builder, Name, NoReboot: true }));
       };
       const register = () =>
@@ -121,11 +122,13 @@ export function worldOf(emulator: Emulator, family: string) {
       for (let looks = 0; looks < 100 && (await world.members()).length < 2; looks += 1) await new Promise(wake => setTimeout(wake, 100));
     },
     async members(): Promise<readonly string[]> {
-      const { AutoScalingGroups: [group] = [] } = await autoScaling.send(
-        new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [family] }),
+      const { AutoScalingGroups: groups = [] } = await autoScaling.send(
+        new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [family, `${family}-green`] }),
       );
-      return (group?.Instances ?? []).flatMap(({ InstanceId, LifecycleState }) =>
-        InstanceId !== undefined && LifecycleState === 'InService' ? [InstanceId] : [],
+      return groups.flatMap(({ Instances = [] }) =>
+        Instances.flatMap(({ InstanceId, LifecycleState }) =>
+          InstanceId !== undefined && LifecycleState === 'InService' ? [InstanceId] : [],
+        ),
       );
     },
     async served(): Promise<readonly string[]> {
@@ -202,14 +205,13 @@ export const STORIES: readonly Story[] = [
   {
     title: 'build, with Packer',
     async tell(world) {
-      const source = await world.image();
-      await world.run('build', {}, 'done', TEMPLATE(source));
+      await world.run('build', {}, 'done', TEMPLATE(await world.base()));
     },
   },
   {
     title: 'build, from an instance',
     async tell(world) {
-      const instance = await world.instance(await world.image());
+      const instance = await world.instance(await world.base());
       const wanted = { 'from-instance': instance };
       await world.run('build', wanted, 'done');
       await world.run('build', wanted, 'unchanged');

@@ -1,7 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { startLab } from '../../lab/lab.ts';
-import { paperHypervisor } from '../../lab/machines/paper.ts';
 import { findWitnesses, freePort, startMoto } from '../lab/witness/witnesses.ts';
 
 /** AWS as the lab and two emulators that others wrote serve it. */
@@ -23,7 +21,7 @@ const environmentOf = (url: string): Record<string, string> => ({
 });
 
 export async function lab(): Promise<Emulator> {
-  const started = await startLab({ speed: 240, machines: paperHypervisor(), hostManagement: true });
+  const started = await startLab({ speed: 240, hostManagement: true });
   return {
     ...{ name: 'lab', account: '111122223333', environment: started.environment() },
     [Symbol.asyncDispose]: () => started.close(),
@@ -72,5 +70,3 @@ async function answering(child: ChildProcess, url: string): Promise<void> {
   }
   throw new Error(`${url}: the server never answered.`);
 }
-
-export const ROOT = join(import.meta.dirname, '..', '..');
