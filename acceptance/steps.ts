@@ -19,7 +19,6 @@ export interface Step {
 
 const BASE = 'name:136693071363/debian-12-amd64-*';
 const CHECKS = '- service: web\n- http: { port: 8080, path: /health }\n- no-failed-units';
-const BAKE = '10m';
 
 function expectOutcome(ran: Ran, outcome: string): Ran {
   const got = ran.outputs['outcome'] ?? `exit ${ran.exitCode}`;
@@ -33,7 +32,7 @@ function expectEqual(what: string, actual: unknown, wanted: unknown): void {
 }
 
 const environment = { environment: ENVIRONMENT, pointer: `${OWN_PATH}/{environment}` };
-const rollout = { ...environment, groups: NAME, 'warm-up': '60s', bake: BAKE, deployment: 'false' };
+const rollout = { ...environment, groups: NAME, 'warm-up': '60s', bake: '5m', deployment: 'false' };
 
 const roll = (stage: Stage, mode: 'promote' | 'rollback', wanted: Record<string, string>, more: Partial<Act> = {}): Promise<Ran> =>
   act(stage, { mode, as: 'rollout', with: { ...rollout, ...wanted }, ...more });
@@ -118,7 +117,8 @@ async function buildFromInstance(stage: Stage): Promise<string> {
 
 async function rollBackWhileBaking(stage: Stage): Promise<string> {
   const [first, second] = [have(stage, 'first'), have(stage, 'second')];
-  const promotion = roll(stage, 'promote', { image: second });
+  // The rollback ends it.
+  const promotion = roll(stage, 'promote', { image: second, bake: '1h' });
   await untilRefresh(stage, stage.home, ['Baking']);
   const rollback = roll(stage, 'rollback', {});
   await untilRefresh(stage, stage.home, ['RollbackInProgress']);
@@ -132,9 +132,11 @@ async function rollBackWhileBaking(stage: Stage): Promise<string> {
 
 async function promoteTwice(stage: Stage): Promise<string> {
   const image = have(stage, 'second');
-  const one = roll(stage, 'promote', { image, 'lift-veto': 'true' });
+  // Long enough for the second run to begin.
+  const wanted = { image, 'lift-veto': 'true', bake: '10m' };
+  const one = roll(stage, 'promote', wanted);
   await untilRefresh(stage, stage.home, ['Pending', 'InProgress']);
-  const two = roll(stage, 'promote', { image, 'lift-veto': 'true' });
+  const two = roll(stage, 'promote', wanted);
   const outcomes = [await one, await two].map(ran => ran.outputs['outcome'] ?? `exit ${ran.exitCode}`);
   await expectServing(stage.home, image, 2);
   expectEqual('The outcomes', outcomes, ['done', 'done']);

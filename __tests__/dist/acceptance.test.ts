@@ -34,7 +34,8 @@ afterEach(async () => {
 
 /** An account with things of others, which look like ours. */
 async function account(options: LabOptions = {}): Promise<readonly string[]> {
-  lab = await startLab({ speed: 240, ...options });
+  // Its refreshes last long enough to be seen also on a busy machine.
+  lab = await startLab({ speed: 60, ...options });
   const environment = lab.environment({ region: 'us-east-1' });
   const settings = {
     ...{ endpoint: lab.url, region: 'us-east-1' },
