@@ -206,7 +206,7 @@ export const SPECIMENS: readonly Specimen[] = [
     structure: 'a Spot Instance of several types',
     with: { template: 'packer' },
     ...{ regions: ['eu-central-1'], images: 1, calls: 4 },
-    needs: ['CreateFleet', 'CreateLaunchTemplate', 'DeleteLaunchTemplate'],
+    needs: ['CreateFleet', 'CreateLaunchTemplate'],
     source: 'packer/install.sh',
   },
   {
@@ -250,13 +250,8 @@ export const expected = ({ images, regions, calls, needs = [] }: Specimen): Requ
 });
 
 const HEAD = [
-  'Template',
-  'Packer runs in',
-  'Built',
-  'Pushed again',
-  'After a change',
-  'Left after a cancel',
-  'Left after a kill, and next run',
+  ...['Template', 'Packer runs in', 'Built', 'Pushed again', 'After a change', 'Left after a cancel', 'Left after a kill, and next run'],
+  'Needs, beyond the shipped role',
 ];
 const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
 
@@ -265,8 +260,17 @@ export const tableOf = (rows: readonly (readonly [Specimen, Seen])[]): string =>
   [
     row(HEAD),
     row(HEAD.map(() => '---')),
-    ...rows.map(([{ structure, runsIn }, { built, unchanged, changed = '', cancelled = '', killed = '', needs }]) =>
-      row([structure, runsIn === undefined ? 'the workspace' : `\`${runsIn}\``, built, unchanged, changed, cancelled, killed, needs]),
+    ...rows.map(([{ name, structure, runsIn }, { built, unchanged, changed = '', cancelled = '', killed = '', needs }]) =>
+      row([
+        `[${structure}](../__tests__/templates/${name})`,
+        runsIn === undefined ? 'the workspace' : `\`${runsIn}\``,
+        built,
+        unchanged,
+        changed,
+        cancelled,
+        killed,
+        needs,
+      ]),
     ),
   ].join('\n');
 

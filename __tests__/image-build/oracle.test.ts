@@ -1,6 +1,7 @@
-import { join, resolve } from 'node:path';
+import { join, posix, resolve } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import type { RawValue } from '../../src/kit/settings.ts';
 import {
   based,
   both as bothOf,
@@ -170,7 +171,7 @@ const TEMPLATES: Readonly<Record<Form, string>> = {
 };
 
 /** Relative to where Packer runs, which may be the workspace, or the directory of the template. */
-const PATHS = ['a.sh', 'scripts/a.sh', '../shared/a.sh', 'conf', 'conf/a.conf'];
+const PATHS = ['a.sh', 'scripts/a.sh', '../shared/a.sh', 'conf', 'conf/a.conf', 'dist/out.tar'];
 const references = fc.oneof(
   fc.record({ kind: fc.constantFrom('script' as const, 'upload' as const, 'own' as const), path: fc.constantFrom(...PATHS) }),
   fc.record({ kind: fc.constant('chosen' as const), folder: fc.constantFrom('scripts', 'conf') }),
@@ -260,51 +261,59 @@ function scenarioOf({ form, references: found, others }: Repository): Scenario {
   };
 }
 
-const OF_REPOSITORIES: fc.Arbitrary<Edit> = fc.oneof(
-  fc.tuple(fc.nat(), fc.constantFrom('x', 'y')).map(
-    ([nth, text]): Edit =>
-      scenario => {
-        const paths = Object.keys(scenario.files).filter(path => !path.endsWith('.json') && path !== '.gitignore');
-        const path = paths[nth % paths.length] ?? '';
-        return put(path, `${scenario.files[path]}\n# ${text}`)(scenario);
-      },
-  ),
-  fc.nat().map(
-    (nth): Edit =>
-      scenario => {
-        const paths = Object.keys(scenario.files).filter(path => !/json$|hcl$|gitignore$/.test(path));
-        return paths.length < 2 ? scenario : without(paths[nth % paths.length] ?? '')(scenario);
-      },
-  ),
-  fc.shuffledSubarray(['one.pkrvars.json', 'two.pkrvars.json']).map(value => say('var-files', value)),
-  fc.constantFrom('which: one', 'which: two').map(value => say('var', value)),
-  fc.constantFrom('one', 'amazon-ebs.one', 'amazon-ebs').map(value => say('only', value)),
-  fc.constantFrom('.', 'images', 'images/web').map(
-    (value): Edit =>
-      scenario =>
-        Object.keys(scenario.files).some(path => path.startsWith('images/web/')) ? say('working-directory', value)(scenario) : scenario,
-  ),
-  fc.constantFrom('eu-west-1', 'us-east-1').map(value => say('region', value)),
-  fc.constantFrom('ami-0123456789abcdef0', 'ami-0fedcba9876543210').map(based),
-  fc.constantFrom('*.json', '**').map(value => say('content', value)),
-  fc.tuple(fc.constantFrom('FLAVOUR', 'PKR_VAR_which'), fc.constantFrom('one', 'two')).map(([name, value]) => env(name, value)),
-);
+/** The files of the repository that a reference may lead to, wherever Packer runs. */
+function targets({ references: found, others }: Repository): readonly string[] {
+  const paths = found.flatMap(one => {
+    if (one.kind === 'environment') return [];
+    return one.kind === 'chosen' ? [`${one.folder}/one.sh`, `${one.folder}/two.sh`] : [one.path];
+  });
+  const all = paths.flatMap(path => ['', 'images', 'images/web'].map(folder => posix.join(folder, path)));
+  return others.filter(file => all.some(path => file === path || file.startsWith(`${path}/`)));
+}
+
+/** Mostly of what Packer reads: of other edits hardly one shows a missing input. */
+function editsOf(repository: Repository): fc.Arbitrary<Edit> {
+  const { form, references: found, others } = repository;
+  const read = targets(repository);
+  const names = found.flatMap(one => (one.kind === 'environment' && one.name === 'FLAVOUR' ? [one.name] : []));
+  const files = fc.constantFrom(...(read.length > 0 ? read : others));
+  const set = (name: string, ...values: readonly RawValue[]) => ({
+    weight: 1,
+    arbitrary: fc.constantFrom(...values).map(value => say(name, value)),
+  });
+  return fc.oneof(
+    { weight: 6, arbitrary: fc.tuple(files, fc.constantFrom('x', 'y')).map(([path, text]) => put(path, text)) },
+    { weight: 1, arbitrary: files.map(without) },
+    {
+      weight: 3,
+      arbitrary: fc
+        .tuple(fc.constantFrom('PKR_VAR_which', ...names, ...names), fc.constantFrom('one', 'two'))
+        .map(([name, value]) => env(name, value)),
+    },
+    { weight: 1, arbitrary: fc.shuffledSubarray(['one.pkrvars.json', 'two.pkrvars.json']).map(value => say('var-files', value)) },
+    { weight: 1, arbitrary: fc.constantFrom('ami-0123456789abcdef0', 'ami-0fedcba9876543210').map(based) },
+    set('var', 'which: one', 'which: two'),
+    set('only', 'one', 'amazon-ebs.one', 'amazon-ebs'),
+    set('working-directory', '.', ...(form === 'root' ? [] : ['images', 'images/web'])),
+    set('region', 'eu-west-1', 'us-east-1'),
+    set('content', '*.json', '**'),
+  );
+}
+
+const CHANGED = repositories.chain(repository => {
+  const edits = editsOf(repository);
+  return fc.tuple(fc.constant(repository), fc.constantFrom('', '*.json'), fc.array(edits, { maxLength: 2 }), edits);
+});
 
 test(
   'nor does it miss an input of a random repository: HCL or JSON, at the root or not, with paths that variables select',
   async () => {
     await fc.assert(
-      fc.asyncProperty(
-        repositories,
-        fc.array(OF_REPOSITORIES, { maxLength: 2 }),
-        fc.array(OF_REPOSITORIES, { minLength: 1, maxLength: 2 }),
-        async (repository, start, change) => {
-          const first = start.reduce((scenario, edit) => edit(scenario), scenarioOf(repository));
-          const second = change.reduce((scenario, edit) => edit(scenario), first);
-          const [a, b] = [await bothOf(first, readsOf(repository)), await bothOf(second, readsOf(repository))];
-          if (a.read !== b.read) expect(b.print).not.toBe(a.print);
-        },
-      ),
+      fc.asyncProperty(CHANGED, async ([repository, content, start, change]) => {
+        const first = start.reduce((scenario, edit) => edit(scenario), say('content', content)(scenarioOf(repository)));
+        const [a, b] = [await bothOf(first, readsOf(repository)), await bothOf(change(first), readsOf(repository))];
+        if (a.read !== b.read) expect(b.print).not.toBe(a.print);
+      }),
       { numRuns: RUNS },
     );
   },
