@@ -69,7 +69,7 @@ async function chapterHtml({ title, summary: intro, jobs, proof }: Chapter, inde
 }
 
 /** A summary as GitHub shows it. */
-export async function summaryHtml(summary: string): Promise<string> {
+async function summaryHtml(summary: string): Promise<string> {
   const html = await marked.parse(summary, { gfm: true });
   return html.replace(/<pre><code class="language-mermaid">([\s\S]*?)<\/code><\/pre>/g, (_, chart: string) => chartHtml(chart));
 }

@@ -28,7 +28,7 @@ export interface Host {
   debug(message: string): void;
 }
 
-export interface OpenDeps {
+interface OpenDeps {
   readonly deps: AllDeps;
   /** Writes what must be written at the end, whatever the outcome. */
   close(): Promise<void>;

@@ -11,7 +11,7 @@ interface Result<O extends string> {
 }
 
 /** What a mode may need in addition to its own settings. */
-export interface FileFacts {
+interface FileFacts {
   /** Every value of `pointer`, in all environments. */
   readonly pointers: readonly string[];
   /** Another mode with the settings that it would have here, as a dry run. */

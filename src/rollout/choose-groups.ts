@@ -19,7 +19,7 @@ export interface Chosen {
   readonly idle: ReadonlyMap<string, IdleGroup>;
 }
 
-export type IdleGroup = NonNullable<GroupFacts['idle']>;
+type IdleGroup = NonNullable<GroupFacts['idle']>;
 
 export async function chooseGroups(
   allGroups: readonly Group[],

@@ -151,6 +151,7 @@ data "aws_iam_policy_document" "rollout" {
       "autoscaling:CreateOrUpdateTags",
       "autoscaling:DeleteAutoScalingGroup",
       "autoscaling:DeleteTags",
+      "autoscaling:DetachTrafficSources",
       "autoscaling:EnableMetricsCollection",
       "autoscaling:PutLifecycleHook",
       "autoscaling:PutNotificationConfiguration",

@@ -6,7 +6,7 @@ import { estimate } from './warnings.ts';
 
 /** What a rolling update costs in batches, time and instances, for the chosen pace and for the other one. */
 
-export interface Pace {
+interface Pace {
   readonly batches: number;
   readonly seconds: number;
   /** The most instances at once. */
