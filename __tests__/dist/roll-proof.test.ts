@@ -93,6 +93,14 @@ test('a service that dies while it bakes is rolled back, though at each look the
   expect(stateOf()).toEqual({ runs: [a], version: '1', pointer: a, candidate: false });
 });
 
+test('minor m14: a target group that is unhealthy before does not keep the image out that repairs it', async () => {
+  const { a, b } = await stage();
+  l.sick.add(a);
+  await l.lab.clock.sleep(30);
+  const ran = await promote(b);
+  expect([ran.exitCode, stateOf()]).toEqual([0, { runs: [b], version: '2', pointer: b, candidate: false }]);
+});
+
 describe('what was never in service', () => {
   test('scenario 63: new instances would not be registered, so nothing is begun', async () => {
     const { a, b } = await stage();

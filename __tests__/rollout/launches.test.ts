@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { Launching } from '../../src/model/group.ts';
 import { run as promote } from '../../src/rollout/promote.ts';
 import { consecutiveFailures } from '../../src/rollout/rules/launches.ts';
-import { A, failureOf, settings, stage } from './roll-world.ts';
+import { A, B, C, failureOf, settings, stage } from './roll-world.ts';
 
 const launching = (seconds: number, result: Launching['result'], message = ''): Launching => ({
   at: new Date(seconds * 1000),
@@ -49,6 +49,37 @@ describe('a group whose launches fail', () => {
     Object.assign(l.groups, { launches: () => Promise.reject(new Error('asked')) });
     expect(await promote(settings, l.world)).toMatchObject({ outcome: 'done' });
   });
+});
+
+test('minor m16: AWS rolled back and left a new instance that is protected from scale-in: it is named, and the candidate stays', async () => {
+  const l = stage({ script: ['InProgress', 'RollbackSuccessful'] });
+  const { refresh } = l.groups;
+  Object.assign(l.groups, {
+    refresh: async (...which: Parameters<typeof refresh>) => {
+      const seen = await refresh(...which);
+      const web = l.state.groups.get('web');
+      if (seen?.status === 'RollbackSuccessful' && web !== undefined) {
+        const left = { id: 'i-left', state: 'InService', healthy: true, protected: true, template: undefined };
+        l.state.runs.set(left.id, B);
+        l.state.groups.set('web', { ...web, members: [...web.members.slice(0, 1), left] });
+      }
+      return seen;
+    },
+  });
+  const failure = await failureOf(promote(settings, l.world));
+  expect(failure.leftovers[0]).toBe(`web: 1 of 2 instances run ${B}, and the group launches lt-1:1`);
+  expect([l.pointerNow(), l.candidate()]).toEqual([A, B]);
+});
+
+test('minor m15: an instance whose root volume was replaced runs the image of that volume', async () => {
+  const l = stage();
+  const web = l.state.groups.get('web');
+  const members = (web?.members ?? []).map(member => ({ ...member, imageId: B }));
+  if (web !== undefined) l.state.groups.set('web', { ...web, members });
+  expect(await promote({ ...settings, image: C, dryRun: true }, l.world)).toMatchObject({ outcome: 'planned' });
+  expect(l.log.join('\n')).toContain('2 of 2 instances in service run another image');
+  expect(await promote({ ...settings, dryRun: true }, l.world)).toMatchObject({ outcome: 'planned' });
+  expect(l.log.join('\n')).toContain('0 of 2 instances in service run another image');
 });
 
 test('a template version that is deleted in the bake time: the group could launch nothing, so it is no success', async () => {
