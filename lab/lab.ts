@@ -19,8 +19,8 @@ export interface LabOptions {
   readonly timings?: Partial<Timings>;
   /** Turns Default Host Management on in every account. Default: off, as on AWS. https://docs.aws.amazon.com/systems-manager/latest/userguide/managed-instances-default-host-management.html */
   readonly hostManagement?: boolean;
-  /** Seed of bad weather. Default: the variable AMI_ACTION_LAB_WEATHER, else good weather. */
-  readonly weather?: number;
+  /** Seed of bad weather. Default: the variable AMI_ACTION_LAB_WEATHER, else good weather. `good`: also where the variable is set. */
+  readonly weather?: number | 'good';
   /** Default: any free port of 127.0.0.1. */
   readonly port?: number;
 }
@@ -53,7 +53,7 @@ const ACCOUNT = '111122223333';
 const REGION = 'eu-central-1';
 
 export async function startLab(options: LabOptions = {}): Promise<Lab> {
-  const seed = options.weather ?? seedOfEnvironment();
+  const seed = options.weather === 'good' ? undefined : (options.weather ?? seedOfEnvironment());
   const clock = labClock(seed === undefined ? (options.speed ?? 60) : Math.min(options.speed ?? 60, WEATHER_SPEED));
   const hypervisor = await hypervisorOf(options.machines ?? 'sandbox', clock);
   const usual = { ...TIMINGS, ...options.timings };
