@@ -2,6 +2,8 @@ import type {
   _InstanceType,
   DescribeInstanceAttributeCommandInput,
   DescribeInstanceAttributeCommandOutput,
+  DescribeInstanceCreditSpecificationsCommandInput,
+  DescribeInstanceCreditSpecificationsCommandOutput,
   InstanceAttribute,
   ModifyInstanceAttributeCommandInput,
   ModifyInstanceAttributeCommandOutput,
@@ -38,6 +40,17 @@ export const describeInstanceAttribute: Operation<DescribeInstanceAttributeComma
   if (show === undefined) throw new AwsError('InvalidParameterValue', `The lab does not know the attribute ${Attribute} of an instance.`);
   return { InstanceId, ...(instance && show(instance)) };
 };
+
+/** Of types from t3 on, `unlimited`. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceCreditSpecifications.html */
+export const describeCredits: Operation<
+  DescribeInstanceCreditSpecificationsCommandInput,
+  DescribeInstanceCreditSpecificationsCommandOutput
+> = ({ InstanceIds = [] }, { place }) => ({
+  InstanceCreditSpecifications: findInstances(place, InstanceIds).map(({ id, type }) => ({
+    InstanceId: id,
+    CpuCredits: type.startsWith('t2') ? 'standard' : 'unlimited',
+  })),
+});
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyInstanceAttribute.html */
 export const modifyInstanceAttribute: Operation<ModifyInstanceAttributeCommandInput, ModifyInstanceAttributeCommandOutput> = (

@@ -18,7 +18,7 @@ import {
 } from './image-lifecycle.ts';
 import { describeImageReferences } from './image-references.ts';
 import { createImageUsageReport, describeImageUsageReportEntries, describeImageUsageReports } from './image-usage.ts';
-import { describeInstanceAttribute, modifyInstanceAttribute } from './instance-attributes.ts';
+import { describeCredits, describeInstanceAttribute, modifyInstanceAttribute } from './instance-attributes.ts';
 import { rebootInstances, startInstances, stopInstances, terminateInstances } from './instance-operations.ts';
 import { describeInstanceTypeOfferings, describeInstanceTypes } from './instance-types.ts';
 import { createKeyPair, deleteKeyPair, describeKeyPairs, importKeyPair } from './key-pairs.ts';
@@ -58,6 +58,7 @@ export const ec2Operations: Operations = {
   TerminateInstances: terminateInstances,
   ModifyInstanceAttribute: modifyInstanceAttribute,
   DescribeInstanceAttribute: describeInstanceAttribute,
+  DescribeInstanceCreditSpecifications: describeCredits,
   GetConsoleOutput: getConsoleOutput,
   CreateTags: createTags,
   DeleteTags: deleteTags,
