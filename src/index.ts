@@ -36,6 +36,10 @@ const connect = async (settings: Pick<Access, 'roleToAssume' | 'roleDuration' | 
   return regionClients({ ...settings, mode: process.env['INPUT_MODE'] ?? '', clock, run, report });
 };
 
+// The runner kills this process 10 s after a cancel, perhaps while Packer cleans up: what is known is written before.
+const WRITTEN_AFTER_MS = 4000;
+const CANCELLED = '### 🚫 Cancelled\n\nThe run was cancelled. The `post` step of this job ends what it started.';
+
 // An argument means a terminal: a runner starts the bundle without any.
 const entry = process.argv.length > 2 ? runTerminal : isPost() ? runPost : runMain;
 await entry().catch(failure => githubHost.fail(explain(withoutStack(failure))));
@@ -52,9 +56,28 @@ async function runTerminal(): Promise<void> {
   process.exitCode = await terminal(process.argv.slice(2), VERSION, cancel.signal);
 }
 
+function writeWhenCancelled(summary: boolean): { done(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  const write = () => {
+    githubHost.output('outcome', 'cancelled');
+    if (summary) void report.flush(CANCELLED);
+  };
+  const start = () => {
+    timer = setTimeout(write, WRITTEN_AFTER_MS);
+  };
+  cancel.signal.addEventListener('abort', start, { once: true });
+  return {
+    done() {
+      cancel.signal.removeEventListener('abort', start);
+      clearTimeout(timer);
+    },
+  };
+}
+
 async function runMain(): Promise<void> {
   const journal = stateJournal();
   await main(githubHost, async settings => {
+    const early = writeWhenCancelled(settings.summary);
     const inRegion = await connect(settings);
     const { packer } = await import('./adapters/packer/packer.ts');
     return {
@@ -71,7 +94,10 @@ async function runMain(): Promise<void> {
         attestations: githubAttestations(run),
         packer: packer({ run, journal, report }),
       },
-      close: () => (settings.summary ? report.flush() : Promise.resolve()),
+      async close() {
+        early.done();
+        if (settings.summary) await report.flush();
+      },
     };
   });
 }

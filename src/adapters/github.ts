@@ -36,10 +36,10 @@ function readSmallFile(path: string): string | undefined {
   return readFileSync(absolute, 'utf8');
 }
 
-/** The summary is a help: a run does not fail without it. */
+/** Replaces the summary of this step. It is a help: a run does not fail without it. */
 export async function writeSummary(markdown: string): Promise<void> {
   if (process.env.GITHUB_STEP_SUMMARY === undefined) return;
-  const written = core.summary.addRaw(markdown, true).write();
+  const written = core.summary.addRaw(markdown, true).write({ overwrite: true });
   await written.catch((cause: Error) => core.warning(`The job summary could not be written: ${cause.message}`));
 }
 

@@ -8,8 +8,8 @@ import { type Phase, timeline } from './timeline.ts';
 const MOST_BYTES = 1024 * 1024 - 16 * 1024;
 
 export interface RunnerReporter extends Reporter {
-  /** Writes the job summary: what the modes reported, then a timeline of the steps. Call it once, at the end. */
-  flush(): Promise<void>;
+  /** Writes the job summary: what the modes reported, then a timeline of the steps. Called again, it replaces the summary. `interim` stands on top. */
+  flush(interim?: string): Promise<void>;
 }
 
 /** Steps are groups of the log and rows of the timeline; warnings are annotations. */
@@ -52,8 +52,8 @@ export function runnerReporter(clock: Clock): RunnerReporter {
       if (secret.trim() !== '') core.setSecret(secret);
       for (const part of [secret, ...secret.split('\n')]) if (part.trim() !== '') secrets.add(part);
     },
-    async flush() {
-      const whole = [...parts, timeline(phases)].filter(part => part !== '').join('\n\n');
+    async flush(interim = '') {
+      const whole = [interim, ...parts, timeline(phases)].filter(part => part !== '').join('\n\n');
       if (whole === '') return;
       await writeSummary(cut(whole));
     },
