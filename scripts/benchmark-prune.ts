@@ -1,7 +1,8 @@
 // npm run benchmark:prune -- [images to remove]: prune at scale on the lab, compared with the clean-up of a shell script: list, then
-// describe, deregister and delete one by one. Prints calls, seconds, and the images that were removed while in use.
+// describe, deregister and delete one by one; and with aws-amicleaner of PyPI, where AMI_ACTION_AMICLEANER names its program. Prints calls, seconds, and the
+// images that were removed while in use.
 
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { DeleteSnapshotCommand, DeregisterImageCommand, DescribeImagesCommand, EC2Client, type Image } from '@aws-sdk/client-ec2';
 import { groups } from '../lab/autoscaling/group.ts';
@@ -15,6 +16,7 @@ import { FAMILY, POINTED, SIZE, seed } from './benchmark-account.ts';
 const removals = Number(process.argv[2] ?? 500);
 // Latency of a call to AWS from a runner in the same region.
 const CALL_SECONDS = 0.02;
+const CLEANER = process.env['AMI_ACTION_AMICLEANER'];
 
 interface Result {
   readonly calls: number;
@@ -85,6 +87,19 @@ async function oneByOne(lab: Lab): Promise<undefined> {
   return undefined;
 }
 
+/** It regroups by a tag, keeps a number of them, and asks nothing. */
+async function amicleaner(lab: Lab): Promise<undefined> {
+  const keep = String(SIZE.images - inUse(lab).size - removals);
+  const wanted = ['--mapping-key', 'tags', '--mapping-values', 'ami-action:family', '--keep-previous', keep, '--force-delete'];
+  const env = { PATH: process.env['PATH'], ...lab.environment() };
+  await new Promise<void>((done, failed) => {
+    execFile(CLEANER ?? '', wanted, { env, maxBuffer: 2 ** 28 }, (failure, _, stderr) =>
+      failure === null ? done() : failed(new Error(stderr)),
+    );
+  });
+  return undefined;
+}
+
 async function pruned(lab: Lab): Promise<number> {
   let most = 0;
   const watch = (child: ChildProcess) => {
@@ -113,6 +128,7 @@ console.log(
 for (const [name, way] of [
   ['prune', pruned],
   ['one by one', oneByOne],
+  ...(CLEANER === undefined ? [] : ([['aws-amicleaner', amicleaner]] as const)),
 ] as const) {
   const lab = await staged();
   const { calls, seconds, removed, harmed, byOperation, memoryMiB } = await measured(lab, () => way(lab));
