@@ -160,7 +160,7 @@ test('leftovers in a region that only the template sets are removed by post', as
 describe('scenario 11: a copy to another region that fails', () => {
   test.each<[string, Record<string, string>]>([
     ['by its tags', template()],
-    ['by its name alone, where the template sets no tags', changed(['  run_tags        = var.run_tags\n', ''])],
+    ['by tags of a copy, where the template sets none', changed(['  run_tags        = var.run_tags\n', ''])],
   ])('leaves no copy behind in the regions where it went well, found %s', async (_, files) => {
     const action = { error: 'InternalError', message: 'no capacity to copy', status: 400 };
     const forget = lab.faults.add({ operation: 'CopyImage', region: 'eu-west-1', action });

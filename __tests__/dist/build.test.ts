@@ -84,12 +84,12 @@ describe('build, with real Packer', () => {
     expect(existsSync(join(root, 'tmp/app'))).toBe(false);
   });
 
-  test('a template that declares none of our variables works too, with a warning of what cannot be swept', async () => {
+  test('a template that declares none of our variables works too, and gets its tags in a copy', async () => {
     const ran = await build(lab, { files: bare('force_deregister = true'), with: { family: 'plain', template: 'image.pkr.hcl' } });
     expect(ran.errors).toEqual([]);
     const id = ran.outputs['ami-id'] ?? '';
     expect(tagsIn(lab, id)).toMatchObject({ 'ami-action:family': 'plain', Name: expect.stringMatching(/^by-hand-/) });
-    expect(ran.warnings.join()).toContain('does not declare the variable "run_tags"');
+    expect(ran.log).toContain('Added to a copy of the template, outside the repository: run_tags, run_volume_tags, tags (amazon-ebs.own).');
     expect(ran.warnings.join()).toContain('force_deregister');
     expect(leftovers(lab)).toEqual([]);
   });
@@ -134,7 +134,7 @@ describe('build, with real Packer', () => {
     const ids = JSON.parse(ran.outputs['ami-ids'] ?? '{}');
     expect(Object.keys(ids).sort()).toEqual(['eu-central-1', 'eu-west-1']);
     expect(tagsIn(lab, ids['eu-west-1'], 'eu-west-1')).toMatchObject({ 'ami-action:family': 'json', Name: ran.outputs['image-name'] });
-    expect(ran.warnings.join()).toContain('"packer hcl2_upgrade"');
+    expect(ran.log).toContain('Added to a copy of the template, outside the repository: run_tags, run_volume_tags, tags (amazon-ebs).');
     const again = await build(lab, order);
     expect(again.outputs).toMatchObject({ built: 'false', 'ami-ids': ran.outputs['ami-ids'] });
   });
@@ -304,11 +304,12 @@ describe('the images of a build', () => {
     expect(leftovers(lab)).toEqual([]);
   });
 
-  test('scenario 5: of a template without run_tags stay, with a report that no tag identifies them', async () => {
+  test('scenario 5: of a template without run_tags stay, and are found by the tags of its copy', async () => {
     const ran = await build(lab, { files: untagged, with: { family: 'loose', template: 'image.pkr.hcl' } });
     const [partial] = JSON.parse(ran.outputs['partial'] ?? '[]');
     expect(madeImages(lab).map(({ id }) => id)).toContain(partial.id);
-    expect(ran.errors.join()).toContain('was finished and stays, outside the family, and no tag identifies it');
+    expect(tagsIn(lab, partial.id)['ami-action:expires-at']).toMatch(/^20\d\d-/);
+    expect(ran.errors.join()).toContain('was finished and stays, outside the family, until a later run finds it expired');
   });
 });
 

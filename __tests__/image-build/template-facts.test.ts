@@ -101,6 +101,11 @@ test('variables of the action are found under other names, where all sources agr
 test.each<[string, string, readonly object[]]>([
   ['a role', 'assume_role {\n  role_arn = var.role\n}', [{ source: 'amazon-ebs.web', kind: 'assume_role', value: 'arn' }]],
   ['an empty role', 'assume_role {\n  role_arn = ""\n}', []],
+  [
+    'a role in a dynamic block',
+    'dynamic "assume_role" {\n  for_each = [1]\n  content {\n    role_arn = var.role\n  }\n}',
+    [{ source: 'amazon-ebs.web', kind: 'assume_role', value: 'arn' }],
+  ],
   ['a profile', 'profile = "prod"', [{ source: 'amazon-ebs.web', kind: 'profile', value: 'prod' }]],
   ['keys of the environment', 'access_key = env("AWS_ACCESS_KEY_ID")', []],
   ['keys', 'access_key = "AKIA"', [{ source: 'amazon-ebs.web', kind: 'access_key', value: 'AKIA' }]],

@@ -33,7 +33,7 @@ export function templateCopy(
   mirror(top, root, relative(top, folder).split(sep).filter(Boolean), texts);
   return {
     path: join(root, relative(top, template)),
-    original: line => withLines(line.replaceAll(root, top), edits),
+    original: line => (line.includes(root) ? withLines(line.replaceAll(root, top), edits) : line),
     remove() {
       rmSync(root, { recursive: true, force: true });
       journal.forget(entry);

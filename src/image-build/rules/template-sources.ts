@@ -43,14 +43,16 @@ function fromHcl(text: string): TemplateModel {
   };
 }
 
-/** Attributes of the body, and of its nested blocks. */
+/** Attributes of the body, and of its nested blocks, dynamic ones too. */
 export const flattened = ({ attributes, blocks }: HclBlock): ReadonlyMap<string, string> =>
   new Map([
     ...[...attributes].map(([name, { value }]) => [name, value] as const),
-    ...blocks.flatMap(block => [
-      [`${block.type}{`, ''] as const,
-      ...[...block.attributes].map(([name, { value }]) => [`${block.type}.${name}`, value] as const),
-    ]),
+    ...blocks.flatMap(block => {
+      const isDynamic = block.type === 'dynamic';
+      const type = isDynamic ? (block.labels[0] ?? '') : block.type;
+      const written = isDynamic ? (block.blocks.find(inner => inner.type === 'content')?.attributes ?? []) : block.attributes;
+      return [[`${type}{`, ''] as const, ...[...written].map(([name, { value }]) => [`${type}.${name}`, value] as const)];
+    }),
   ]);
 
 /** Legacy JSON, or HCL as JSON; undefined for anything else. */

@@ -74,8 +74,7 @@ function missingTags(
   return blocks.map(block => {
     // A tag `Name` of the template stays; the image gets its own when it joins the family.
     const { Name = '', ...others } = block === 'tag' ? { ...runTags, ...imageTags, Name: undefined } : runTags;
-    const keepsName =
-      Name === '' || block === 'snapshot_tag' || attributes.has(`${block}s`) || attributes.has(`${block}{`) || attributes.has('dynamic{');
+    const keepsName = Name === '' || block === 'snapshot_tag' || attributes.has(`${block}s`) || attributes.has(`${block}{`);
     return [block, keepsName ? others : { Name, ...others }] as const;
   });
 }
