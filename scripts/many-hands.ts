@@ -37,8 +37,14 @@ async function all(): Promise<void> {
   const [tally, began] = [new Map<string, number>(), process.cpuUsage()];
   const bad: number[] = [];
   const sums = { calls: 0, excused: 0, oldestLook: 0 };
+  let last = first + runs - 1;
+  // Ends with the figures so far.
+  process.once('SIGTERM', () => {
+    last = 0;
+  });
+  let seed = first;
   const add = (what: string) => tally.set(what, (tally.get(what) ?? 0) + 1);
-  for (let seed = first; seed < first + runs; seed += 1) {
+  for (; seed <= last; seed += 1) {
     const story = storyOf(seed);
     const { violations, endings, acted, log, calls, excused, oldestLook } = await played({
       ...story,
@@ -51,13 +57,14 @@ async function all(): Promise<void> {
     if (isSingle) console.log(log.join('\n'));
     else if (violations.length > 0) console.log(`seed ${seed}\n  ${violations.join('\n  ')}\n  npm run many-hands -- --seed ${seed} --log`);
   }
+  const count = seed - first;
   const { user, system } = process.cpuUsage(began);
   for (const [what, times] of [...tally].sort(([a], [b]) => (a < b ? -1 : 1))) console.log(`${String(times).padStart(7)}  ${what}`);
   console.log(
     `${sums.calls} calls, ${sums.excused} differences that others made after the last look of a run, which was at most ${sums.oldestLook.toFixed(0)} s old`,
   );
   console.log(
-    `seeds ${first} to ${first + runs - 1}: ${runs - bad.length} kept all promises, ${bad.length} did not${bad.length === 0 ? '' : ` (${bad.join(', ')})`}; ${((user + system) / 1e6).toFixed(0)} CPU seconds`,
+    `seeds ${first} to ${seed - 1}: ${count - bad.length} kept all promises, ${bad.length} did not${bad.length === 0 ? '' : ` (${bad.join(', ')})`}; ${((user + system) / 1e6).toFixed(0)} CPU seconds`,
   );
   process.exit(bad.length === 0 ? 0 : 1);
 }
