@@ -2,6 +2,7 @@ import type { Lab } from '../../lab/lab.ts';
 import { regionClients } from '../../src/adapters/aws/region-clients.ts';
 import { systemClock } from '../../src/adapters/clock.ts';
 import { main } from '../../src/main.ts';
+import { modes } from '../../src/modes.ts';
 import type { AllDeps, Reporter } from '../../src/ports/deps.ts';
 
 /** Runs a mode as src/index.ts does, with the real adapters of AWS, next to others in one process. The runner's side is in memory. */
@@ -16,6 +17,13 @@ export interface ProductRun {
 export interface Ended {
   readonly outputs: Readonly<Record<string, string>>;
   readonly failure: string | undefined;
+}
+
+// Each run is a process of its own and builds a schema once. Here they share it.
+for (const setting of Object.values(modes).flatMap(({ settings }) => Object.values(settings))) {
+  let built: ReturnType<typeof setting.schema> | undefined;
+  const { schema } = setting;
+  Object.assign(setting, { schema: () => (built ??= schema()) });
 }
 
 const ROLE = 'arn:aws:iam::111122223333:role/deploy';
