@@ -50,7 +50,9 @@ const runs = (each: Pick<RollLab, 'runs'>, ...names: string[]) => names.map(name
 const fights = () => ['web', 'api', 'reads'].flatMap(l.refreshes).filter(status => status !== 'Successful' && status !== 'Cancelled');
 
 async function stage() {
-  l = await rollLab({ speed: 600, timings: { boot: 1, statusChecks: 1, targetHealth: 1, shutdown: 1 } });
+  // No refresh fails here. At this speed the lab's default patience is 0.2 seconds, and a machine that stalls once would fail one.
+  const refreshPatience = 3600;
+  l = await rollLab({ speed: 600, timings: { boot: 1, statusChecks: 1, targetHealth: 1, shutdown: 1, refreshPatience } });
   const [a, b, c] = [l.image('web-a'), l.image('web-b'), l.image('web-c')];
   await l.pointerTo(a);
   return { a, b, c };
