@@ -17,6 +17,7 @@ import {
   DescribeInstanceInformationCommand,
   GetParameterCommand,
   GetParametersCommand,
+  GetServiceSettingCommand,
   PutParameterCommand,
   SendCommandCommand,
 } from '@aws-sdk/client-ssm';
@@ -236,6 +237,13 @@ describe('a call', () => {
     expect(
       await refusal(strict.ssm.send(new PutParameterCommand({ Name: '/i', Value: image, Type: 'String', DataType: 'aws:ec2:image' }))),
     ).toMatch(/ec2:DescribeImages/);
+  });
+
+  test('reaches a service setting, a resource without condition keys', async () => {
+    const get = new GetServiceSettingCommand({ SettingId: '/ssm/managed-instance/default-ec2-instance-management-role' });
+    const { ServiceSetting } = await as(may('ssm:GetServiceSetting')).ssm.send(get);
+    expect(ServiceSetting?.Status).toBe('Customized');
+    expect(await refusal(as(may('ssm:GetParameter')).ssm.send(get))).toMatch(/ssm:GetServiceSetting on resource: .*:servicesetting\//);
   });
 
   test('to SendCommand needs the document and the instance, by its tag', async () => {

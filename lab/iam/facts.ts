@@ -35,7 +35,7 @@ async function load(prefix: string, operation: string): Promise<ActionFacts | un
     resourceTypes: await Promise.all(
       resourceTypes.map(async ({ name, required, conditionKeys: keys }) => {
         const { arn, conditionKeys: own } = await iamResourceTypeDetails(prefix, name);
-        return { name, required, conditionKeys: keys.length > 0 ? keys : own, arn };
+        return { name, required, conditionKeys: keys.length > 0 ? keys : (own ?? []), arn };
       }),
     ),
   };
