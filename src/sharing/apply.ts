@@ -3,7 +3,7 @@ import type { ActionError } from '../kit/errors.ts';
 import type { Image } from '../model/image.ts';
 import { isAccountId } from '../model/patterns.ts';
 import { type Attempt, attempt } from './attempt.ts';
-import { ensureCopy, waitVisible, writeIdentity } from './copy.ts';
+import { ensureCopy, startCopy, waitVisible, writeIdentity } from './copy.ts';
 import type { PlannedLine, ShareDeps, SharePlan } from './facts.ts';
 
 /** Carries out the plan: all targets in parallel; a failure of one does not stop the others. */
@@ -76,6 +76,7 @@ async function findOwnImage(region: string, plan: SharePlan, timeoutSeconds: num
 }
 
 async function ensureIdentifiedCopy(line: PlannedLine, plan: SharePlan, timeoutSeconds: number, deps: ShareDeps): Promise<Image> {
+  if (plan.sharing.prepare) return { ...plan.home, id: await startCopy(line, plan, deps.inRegion(line.target), deps), state: 'pending' };
   const copy = line.actions.length === 0 && line.there !== undefined ? line.there : await ensureCopy(line, plan, timeoutSeconds, deps);
   await writeIdentity(copy, line.target, plan, deps);
   return copy;

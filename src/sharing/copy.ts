@@ -1,11 +1,12 @@
 import { RejectedError, TimeoutError, UsageError } from '../kit/errors.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
+import { copiesOf } from '../model/copies.ts';
 import { missingTags } from '../model/identity.ts';
 import { type Image, type Tags, tagKey, unavailableReason } from '../model/image.ts';
 import { shortHash, verdictOf } from '../model/verdict.ts';
 import { signedVerdict } from '../selection/verdict-key.ts';
 import type { PlannedLine, ShareClients, ShareDeps, SharePlan } from './facts.ts';
-import { copiesOf, earlyTags, type Signing, UNSIGNED, wantedTags } from './rules/identity.ts';
+import { earlyTags, type Signing, UNSIGNED, unfinishedKeys, wantedTags } from './rules/identity.ts';
 import type { Target } from './rules/plan.ts';
 
 /** One copy: started or found, awaited, tagged. */
@@ -36,7 +37,7 @@ function evaluateCopy(image: Image | undefined): Poll<Image> {
   return image.state === 'available' ? { state: 'done', value: image } : { state: 'waiting', note: `copy is ${image.state}` };
 }
 
-async function startCopy(line: PlannedLine, { home, sharing }: SharePlan, aws: ShareClients, deps: ShareDeps): Promise<string> {
+export async function startCopy(line: PlannedLine, { home, sharing }: SharePlan, aws: ShareClients, deps: ShareDeps): Promise<string> {
   const { target, dead } = line;
   for (const { id } of dead) {
     deps.report.info(`Removing the failed copy ${id} in ${formatTarget(target)}: it holds the name.`);
@@ -52,7 +53,7 @@ async function startCopy(line: PlannedLine, { home, sharing }: SharePlan, aws: S
   const order = { from: { region, imageId: home.id }, name: home.name, description: `Copy of ${home.id} from ${region}`, kmsKey, token };
   // A copy in another account may start before that account sees the shared image.
   const poll = async (): Promise<Poll<string | undefined>> => {
-    const copied = await aws.sharing.copy({ ...order, tags: earlyTags(home, sharing.scheme) });
+    const copied = await aws.sharing.copy({ ...order, tags: earlyTags(home, sharing.scheme, deps.clock.now()) });
     if (copied === 'source not visible') return { state: 'waiting', note: 'not visible there yet' };
     return { state: 'done', value: copied === 'name exists' ? undefined : copied.imageId };
   };
@@ -73,9 +74,13 @@ export async function writeIdentity(image: Image, target: Target, { home, sharin
   const wanted = wantedTags(home, image, sharing);
   if (wanted.tags === undefined) throw new RejectedError(wanted.refusal);
   const tags = await signed(wanted.tags, image, sharing, deps);
-  if (missingTags(tags, image.tags).length === 0) return;
+  const outdated = unfinishedKeys(sharing.scheme).filter(key => key in image.tags);
   // The snapshots of a shared image stay its owner's.
-  await aws.images.tag(target.kind === 'launch' ? [image.id] : [image.id, ...image.snapshotIds], tags);
+  const resources = target.kind === 'launch' ? [image.id] : [image.id, ...image.snapshotIds];
+  const isComplete = missingTags(tags, image.tags).length === 0;
+  if (!isComplete) await aws.images.tag(resources, tags);
+  if (outdated.length > 0) await aws.images.untag(resources, outdated);
+  if (isComplete) return;
   const poll = async (): Promise<Poll<void>> => {
     const missing = missingTags(tags, (await aws.images.get(image.id))?.tags ?? {});
     return missing.length === 0 ? { state: 'done', value: undefined } : { state: 'waiting', note: `${missing.join(', ')} not visible yet` };

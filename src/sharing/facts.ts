@@ -1,13 +1,11 @@
 import { concurrently } from '../kit/concurrently.ts';
 import { AccessError, type ActionError, RejectedError } from '../kit/errors.ts';
-
-import type { Image } from '../model/image.ts';
-import { tagKey } from '../model/image.ts';
+import { copiesOf } from '../model/copies.ts';
+import { type Image, tagKey } from '../model/image.ts';
 import { evaluateAllowedImages, type ImageKey } from '../model/image-access.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
 import { unsignedReason } from '../selection/verdict-key.ts';
 import { type Attempt, attempt } from './attempt.ts';
-import { copiesOf } from './rules/identity.ts';
 import { keyWarnings, lockedOut } from './rules/key.ts';
 import { type Line, type Origin, planTarget, type Target, type TargetState, targetsOf } from './rules/plan.ts';
 import { imageRefusals, type Sharing, sharingRefusals } from './rules/refusals.ts';
@@ -34,11 +32,14 @@ export interface SharePlan {
 }
 
 export async function planSharing(home: Image, inputs: Omit<Sharing, 'own'>, deps: ShareDeps): Promise<SharePlan> {
-  const { options, scheme } = inputs;
-  const [homeRegion = ''] = options.regions;
+  const { scheme } = inputs;
+  const [homeRegion = ''] = inputs.options.regions;
   const aws = deps.inRegion({ region: homeRegion });
-  const sharing = { ...inputs, own: await aws.account.id() };
-  const unsigned = await unsignedReason(home, scheme, inputs.verdictKey, deps);
+  const own = await aws.account.id();
+  const copy = inputs.options.copy.filter(who => who !== own);
+  const options = { ...inputs.options, copy, ownCopies: copy.length < inputs.options.copy.length };
+  const sharing = { ...inputs, own, options };
+  const unsigned = inputs.prepare ? undefined : await unsignedReason(home, scheme, inputs.verdictKey, deps);
   throwIfRefusals(home, [...imageRefusals(home, sharing), ...(unsigned === undefined ? [] : [unsigned])]);
   const keys = await keysOf(home, aws);
   const targets = targetsOf(options, sharing.own);
@@ -61,14 +62,8 @@ export async function planSharing(home: Image, inputs: Omit<Sharing, 'own'>, dep
     sharing,
     deps,
   );
-  const lines = [...looks, ...others].map(([target, { value, failure }]): PlannedLine => {
-    if (value === undefined) return { target, actions: [], reason: failure?.message ?? '', there: undefined, dead: [], failure };
-    const here = origins.get(target.region) ?? nothingIn(target.region);
-    const line = planTarget(value, { home: origins.get(homeRegion) ?? nothingIn(homeRegion), here }, home, sharing);
-    const locked = line.refusal ?? lockedOut(target, keys);
-    return locked === undefined ? line : { ...line, actions: [], reason: locked, failure: new RejectedError(locked) };
-  });
-  const all = [...lines, ...(await planUnshare(home, origins, sharing, deps))];
+  const lines = [...looks, ...others].map(([target, state]) => planLine(target, state, { home, keys, origins, sharing }));
+  const all = inputs.prepare ? lines.flatMap(toPrepared) : [...lines, ...(await planUnshare(home, origins, sharing, deps))];
   return {
     home,
     sharing,
@@ -76,6 +71,26 @@ export async function planSharing(home: Image, inputs: Omit<Sharing, 'own'>, dep
     lines: all,
     warnings: [...new Set([...keyWarnings(targets, keys), ...all.flatMap(({ warning }) => warning ?? [])])],
   };
+}
+
+interface LineFacts extends Pick<SharePlan, 'home' | 'origins' | 'sharing'> {
+  readonly keys: readonly ImageKey[];
+}
+
+function planLine(target: Target, { value, failure }: Attempt<TargetState>, { home, keys, origins, sharing }: LineFacts): PlannedLine {
+  if (value === undefined) return { target, actions: [], reason: failure?.message ?? '', there: undefined, dead: [], failure };
+  const [homeRegion = ''] = sharing.options.regions;
+  const originIn = (region: string) => origins.get(region) ?? nothingIn(region);
+  const line = planTarget(value, { home: originIn(homeRegion), here: originIn(target.region) }, home, sharing);
+  const locked = line.refusal ?? lockedOut(target, keys);
+  return locked === undefined ? line : { ...line, actions: [], reason: locked, failure: new RejectedError(locked) };
+}
+
+/** Before the verdict only the copies: what else is shared waits for it. */
+function toPrepared(line: PlannedLine): readonly PlannedLine[] {
+  if (line.target.kind === 'launch') return [];
+  const actions = line.actions.includes('copy') ? line.actions.filter(action => action !== 'tag') : [];
+  return [{ ...line, actions, reason: actions.length === 0 && line.failure === undefined ? 'the copy exists' : line.reason }];
 }
 
 const readTargets = (

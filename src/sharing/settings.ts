@@ -23,11 +23,14 @@ export const targets = {
       'must be the ARN of an organization or organizational unit, such as arn:aws:organizations::111122223333:ou/o-abcdefghij/ou-abcd-12345678',
   }),
   regions,
-  copy: list('Accounts that get their own copy in every region. A copy survives the removal of the original. Needs `target-role`.', {
-    fallback: '',
-    pattern: whole(ACCOUNT_ID),
-    message: 'must be a 12-digit account ID',
-  }),
+  copy: list(
+    'Accounts that get their own copy in every region. A copy survives the removal of the original. Needs `target-role`. With the ID of this account, `regions` get a copy too.',
+    {
+      fallback: '',
+      pattern: whole(ACCOUNT_ID),
+      message: 'must be a 12-digit account ID',
+    },
+  ),
   targetRole,
 };
 
@@ -45,6 +48,11 @@ export const furtherTargets = {
       neededBy: 'teams whose list of accounts shrinks',
     },
   ),
+  prepare: flag(
+    'Start the copies of `regions` and `copy` while the image is validated. They join the family in the run of `share` after a passed verdict. Of an image that failed they are removed.',
+    false,
+    { withOnly: true, neededBy: 'pipelines that copy while they validate' },
+  ),
   timeout: duration('Time limit. On timeout Packer is stopped and cleans up; pending copies continue in the background.', {
     fallback: '1h',
     minSeconds: 60,
@@ -58,7 +66,7 @@ type ShareInputs = Values<typeof targets & typeof furtherTargets & typeof verdic
 
 /** The options of share. Throws one `UsageError` with everything that is wrong. */
 export function sharingOf(inputs: ShareInputs, scheme: TagScheme): Omit<Sharing, 'own'> {
-  const { family, allowPublic, allowedAccountIds, kmsKey, targetRole, verdictKey } = inputs;
+  const { family, allowPublic, allowedAccountIds, kmsKey, targetRole, verdictKey, prepare } = inputs;
   const options: ShareOptions = {
     accounts: [...new Set(inputs.accounts)],
     organizations: [...new Set(inputs.organizations)],
@@ -67,7 +75,7 @@ export function sharingOf(inputs: ShareInputs, scheme: TagScheme): Omit<Sharing,
     unshare: inputs.unshare,
     roleOf: account => (account === 'all' ? undefined : targetRole?.replaceAll('{account}', account)),
   };
-  const sharing = { scheme, family, options, allowPublic, allowedAccountIds, kmsKey, verdictKey };
+  const sharing = { scheme, family, options, allowPublic, allowedAccountIds, kmsKey, verdictKey, prepare };
   const problems = settingProblems(sharing);
   if (problems.length > 0) throw new UsageError(problems);
   return sharing;

@@ -1,10 +1,13 @@
 import type { Values } from '../kit/settings.ts';
 import { common, dryRun, family } from '../model/common-settings.ts';
+import { isAmiId } from '../model/patterns.ts';
+import { verdictOf } from '../model/verdict.ts';
 import type { Deps } from '../ports/deps.ts';
 import { selectImage } from '../selection/select-image.ts';
 import { schemeOf, selection } from '../selection/settings.ts';
 import { verdictKey } from '../selection/verdict-key.ts';
 import { applyShare, type ShareResult } from './apply.ts';
+import { discardCopies, formatDiscarded } from './discard.ts';
 import { planSharing, type ShareClients, type SharePlan } from './facts.ts';
 import { failureOf, reportPlan, reportResults } from './report.ts';
 import { furtherTargets, sharingOf, targets } from './settings.ts';
@@ -34,6 +37,8 @@ type ShareModeDeps = Deps<keyof ShareClients | 'parameters', 'commits'>;
 export async function run(inputs: Values<typeof settings>, deps: ShareModeDeps) {
   const { report } = deps;
   const sharing = sharingOf(inputs, schemeOf(inputs));
+  const failed = inputs.prepare ? await failedSource(inputs, deps) : undefined;
+  if (failed !== undefined) return discard(failed, inputs, deps);
   const { image } = await report.step(`Find ${inputs.image}`, () => selectImage(inputs, deps));
   const plan = await report.step('Read all targets', () => planSharing(image, sharing, deps));
   reportPlan(plan, report);
@@ -46,6 +51,26 @@ export async function run(inputs: Values<typeof settings>, deps: ShareModeDeps) 
   const failure = failureOf(results, outputs);
   if (failure !== undefined) throw failure;
   return { outcome: changes ? ('done' as const) : ('unchanged' as const), outputs: outputs };
+}
+
+/** The ID of an image whose copies are not wanted: it failed validation, or is gone. */
+async function failedSource(inputs: Values<typeof settings>, deps: ShareModeDeps): Promise<string | undefined> {
+  if (isAmiId(inputs.image) && (await deps.inRegion(inputs).images.get(inputs.image)) === undefined) return inputs.image;
+  const { image } = await selectImage(inputs, deps);
+  return verdictOf(image, schemeOf(inputs)).result === 'failed' ? image.id : undefined;
+}
+
+async function discard(sourceId: string, inputs: Values<typeof settings>, deps: ShareModeDeps) {
+  const { report } = deps;
+  if (inputs.dryRun) return { outcome: 'planned' as const, outputs: { amiId: sourceId, changed: false } };
+  const sharing = sharingOf(inputs, schemeOf(inputs));
+  const discarded = await report.step(`Remove the copies of ${sourceId}, which failed validation`, () =>
+    discardCopies(sourceId, sharing, deps),
+  );
+  report.summary(formatDiscarded(sourceId, discarded));
+  for (const { id, account, region } of discarded) report.info(`Removed ${id} in ${region} of account ${account}.`);
+  const changed = discarded.length > 0;
+  return { outcome: changed ? ('done' as const) : ('unchanged' as const), outputs: { amiId: sourceId, changed } };
 }
 
 /** Without account IDs: the runner drops every output that holds a masked value. */

@@ -1,8 +1,8 @@
+import { copiesOf } from '../model/copies.ts';
 import { type Image, tagKey } from '../model/image.ts';
 import { isAccountId } from '../model/patterns.ts';
 import type { Deps } from '../ports/deps.ts';
 import { attempt } from './attempt.ts';
-import { copiesOf } from './rules/identity.ts';
 import { type Line, type Origin, unlisted } from './rules/plan.ts';
 import type { Sharing } from './rules/refusals.ts';
 

@@ -1,16 +1,7 @@
-import {
-  type IdentityKey,
-  type Image,
-  identity,
-  newestFirst,
-  type TagScheme,
-  type Tags,
-  tagKey,
-  unavailableReason,
-} from '../../model/image.ts';
+import { type IdentityKey, type Image, identity, type TagScheme, type Tags, tagKey } from '../../model/image.ts';
 import { inheritedVerdict, verdictOf } from '../../model/verdict.ts';
 
-/** What makes an image elsewhere the same image: its tags, its verdict, and which image is a copy. */
+/** What makes an image elsewhere the same image: its tags and its verdict. */
 
 // About the use in one account, not about the image.
 const OF_ONE_ACCOUNT: readonly IdentityKey[] = [
@@ -18,6 +9,7 @@ const OF_ONE_ACCOUNT: readonly IdentityKey[] = [
   'expires-at',
   'build',
   'purpose',
+  'for-family',
   'vetoed-in',
   'keep',
   'marked-at',
@@ -30,11 +22,24 @@ function tagsThatTravel(home: Pick<Image, 'tags'>, scheme: TagScheme): Tags {
   return Object.fromEntries(Object.entries(home.tags).filter(([key]) => !key.startsWith('aws:') && !stay.has(key)));
 }
 
-/** Tags of a copy from its start, so that a later run finds it. Without the family: a pending copy does not belong to it. */
-export function earlyTags(home: Pick<Image, 'id' | 'tags'>, scheme: TagScheme): Tags {
-  const { [tagKey(scheme, 'family')]: _, ...rest } = tagsThatTravel(home, scheme);
-  return { ...rest, [tagKey(scheme, 'copied-from')]: home.id };
+/** Until when an unfinished copy waits for a verdict. A sweep then removes it as it does a leftover of a build. */
+const UNFINISHED_MS = 86_400_000;
+
+/** Tags of a copy from its start, so that a later run finds it. Without the family: an unfinished copy does not belong to it. */
+export function earlyTags(home: Pick<Image, 'id' | 'tags'>, scheme: TagScheme, now: number): Tags {
+  const { [tagKey(scheme, 'family')]: family = '', ...rest } = tagsThatTravel(home, scheme);
+  return {
+    ...rest,
+    [tagKey(scheme, 'copied-from')]: home.id,
+    [tagKey(scheme, 'for-family')]: family,
+    [tagKey(scheme, 'purpose')]: 'build',
+    [tagKey(scheme, 'expires-at')]: new Date(now + UNFINISHED_MS).toISOString(),
+  };
 }
+
+/** Tags that mark a copy as unfinished; removed when it has joined the family. */
+export const unfinishedKeys = (scheme: TagScheme): readonly string[] =>
+  (['for-family', 'purpose', 'expires-at'] as const).map(key => tagKey(scheme, key));
 
 export type WantedTags = { readonly tags: Tags; readonly refusal?: undefined } | { readonly tags?: undefined; readonly refusal: string };
 
@@ -65,28 +70,4 @@ function inheritedFor(copy: Pick<Image, 'id' | 'tags'>, home: Image, scheme: Tag
   if (key === undefined || inherited === undefined) return inherited;
   const held = identity(copy, scheme, 'verdict');
   return held?.startsWith(`${inherited}${UNSIGNED}`) ? held : `${inherited}${UNSIGNED}`;
-}
-
-/** Copies of an image in another account or region: the usable one, and failed ones that hold the name. */
-export interface Copies {
-  readonly alive: Image | undefined;
-  readonly dead: readonly Image[];
-}
-
-/** A copy names its source in a tag. One that Packer made in the same build has the same identity. */
-export function copiesOf(home: Image, found: readonly Image[], scheme: TagScheme): Copies {
-  const others = [...new Map(found.map(image => [image.id, image])).values()].filter(({ id }) => id !== home.id);
-  const ours = others.filter(image => identity(image, scheme, 'copied-from') === home.id);
-  const alive = (images: readonly Image[]) => images.filter(image => unavailableReason(image) === undefined).sort(newestFirst(scheme))[0];
-  return {
-    alive: alive(ours) ?? alive(others.filter(image => isSameBuild(image, home, scheme))),
-    dead: ours.filter(({ state }) => state === 'failed' || state === 'error'),
-  };
-}
-
-/** Two builds of one commit are two images; `created-at` differs. */
-function isSameBuild(a: Image, b: Image, scheme: TagScheme): boolean {
-  if (identity(a, scheme, 'created-at') === undefined || a.architecture !== b.architecture) return false;
-  const keys = ['family', 'commit', 'fingerprint', 'version', 'created-at', 'source'] as const;
-  return keys.every(key => identity(a, scheme, key) === identity(b, scheme, key));
 }

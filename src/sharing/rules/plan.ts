@@ -14,6 +14,8 @@ export interface ShareOptions {
   readonly regions: readonly string[];
   /** Accounts that get a copy of their own. */
   readonly copy: readonly string[];
+  /** `copy` names the account of the image too: further regions get a copy of ours. */
+  readonly ownCopies?: boolean;
   readonly unshare: boolean;
   /** The role that writes in an account; undefined: nothing is written there. */
   roleOf(account: string): string | undefined;
@@ -33,7 +35,7 @@ export function targetsOf(options: ShareOptions, own: string): readonly Target[]
   const sharers = [...new Set([...options.accounts, ...options.organizations])].filter(who => who !== own);
   const [, ...further] = options.regions;
   // A copy for another account is made straight from the image: no copy of our own is needed there.
-  const needed = sharers.length > 0 || options.copy.length === 0 ? further : [];
+  const needed = sharers.length > 0 || options.copy.length === 0 || options.ownCopies ? further : [];
   return [
     ...needed.map(region => ({ kind: 'region' as const, who: own, region, role: undefined })),
     ...options.regions.flatMap(region => sharers.map(who => ({ kind: 'launch' as const, who, region, role: roleFor(who) }))),

@@ -15,6 +15,8 @@ export interface Sharing {
   readonly kmsKey: Readonly<Record<string, string>>;
   /** Signs the verdict of copies. */
   readonly verdictKey?: string | undefined;
+  /** Copies only, before the verdict. */
+  readonly prepare: boolean;
 }
 
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-quotas.html
@@ -42,7 +44,7 @@ export function settingProblems({ options, allowPublic, allowedAccountIds, kmsKe
   ].filter(problem => problem !== false);
 }
 
-export function imageRefusals(image: Image, { scheme, family, own }: Sharing): string[] {
+export function imageRefusals(image: Image, { scheme, family, own, prepare }: Sharing): string[] {
   const dead = unavailableReason(image);
   const passed = mayPass(image, scheme);
   return [
@@ -50,7 +52,7 @@ export function imageRefusals(image: Image, { scheme, family, own }: Sharing): s
     dead === undefined && image.state !== 'available' && `${image.id} is ${image.state}. Wait until it is available`,
     !isOurs(image, scheme, family) && `${image.id} is not in family "${family}" (no family tag). Build it with mode "build"`,
     image.ownerId !== own && `${image.id} belongs to account ${image.ownerId}. Only its owner can share it: use a role of that account`,
-    !passed.ok && `${image.id} has no passed verdict (${passed.reason}). Run mode "validate" on it first`,
+    !prepare && !passed.ok && `${image.id} has no passed verdict (${passed.reason}). Run mode "validate" on it first`,
   ].filter(refusal => refusal !== false);
 }
 
