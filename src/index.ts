@@ -7,6 +7,7 @@ import { workspaceContent } from './adapters/content.ts';
 import { githubDeployments } from './adapters/deployments.ts';
 import { workspaceFiles } from './adapters/files.ts';
 import { githubHost, runFacts } from './adapters/github.ts';
+import { githubIssues } from './adapters/issues.ts';
 import { isPost, savedEntries, stateJournal } from './adapters/journal.ts';
 import { endProcess } from './adapters/process.ts';
 import { runnerReporter } from './adapters/reporter.ts';
@@ -29,6 +30,8 @@ const VERSION = '0.1.0';
 const clock = systemClock(cancel.signal);
 const report = runnerReporter(clock);
 const run = runFacts(cancel.signal);
+
+type Comment = Pick<Parameters<Parameters<typeof main>[1]>[0], 'comment' | 'githubToken'>;
 
 // Loaded late: unusable settings are reported before any AWS client is loaded.
 const connect = async (settings: Pick<Access, 'roleToAssume' | 'roleDuration' | 'roleChaining' | 'allowInstanceRole'>) => {
@@ -92,14 +95,26 @@ async function runMain(): Promise<void> {
         commits: githubCommits(process.env['GITHUB_API_URL']),
         deployments: githubDeployments(process.env['GITHUB_API_URL']),
         attestations: githubAttestations(run),
+        issues,
         packer: packer({ run, journal, report }),
       },
       async close() {
         early.done();
-        if (settings.summary) await report.flush();
+        await comment(await report.flush(settings.summary), settings);
       },
     };
   });
+}
+
+const issues = githubIssues(process.env['GITHUB_API_URL']);
+
+/** As the summary, a comment is a help: a run does not fail without it. */
+async function comment(markdown: string, { comment: number, githubToken: token }: Comment): Promise<void> {
+  if (number === undefined) return;
+  const { GITHUB_ACTION: step = '', INPUT_CONFIG: config = '', INPUT_ARCHITECTURE: architecture = '' } = process.env;
+  const section = [run.job, step, config, architecture].filter(part => part !== '').join('/');
+  const written = issues.comment({ repository: run.repository, token, number, section, markdown });
+  await written.catch((cause: unknown) => report.warn(`The comment was not written: ${explain(cause)}`));
 }
 
 async function runPost(): Promise<void> {

@@ -4,7 +4,7 @@ import { everyValue, readConfigFile, sourcesOf } from './kit/config-file.ts';
 import { AccessError, ActionError, type Location, type Problem, UsageError } from './kit/errors.ts';
 import { explain, failureCard, settingsTable } from './kit/failure.ts';
 import { givenSettings, kebab, quote, type RawValue, type Reading, readSettings, type Settings, type Values } from './kit/settings.ts';
-import { type AnyMode, LOAD } from './mode.ts';
+import { type AnyMode, type FileFacts, LOAD } from './mode.ts';
 import type { common } from './model/common-settings.ts';
 import { DEFAULT_POINTER } from './model/pointer.ts';
 import type { AllDeps } from './ports/deps.ts';
@@ -86,10 +86,10 @@ async function readRun(host: Host) {
 }
 
 async function readInputs(host: Host, values: Readonly<Record<string, RawValue>>, { settings }: AnyMode) {
-  const { pointers, problems, ...reading } = readSources(host, values, settings);
+  const { pointers, serviceFolder, problems, ...reading } = readSources(host, values, settings);
   const known = await settingsThatExplain(reading.sources, settings);
   const inputs = readSettings(settings, { ...reading, problems, known }) as Values<typeof common>;
-  return { given: givenSettings(settings, reading.sources), inputs: { ...inputs, pointers } };
+  return { given: givenSettings(settings, reading.sources), inputs: { ...inputs, pointers, serviceFolder } };
 }
 
 /** The code of all modes is loaded only where a key is not of this mode. The runner passes the inputs of all modes, most of them empty. */
@@ -125,7 +125,7 @@ const rehearsals = (host: Host, open: Open): Rehearse => {
 /** The settings as `post:` needs them. They were valid when the main step ran. */
 export const readCommon = async (host: Host): Promise<Values<typeof common>> => (await readRun(host)).inputs;
 
-type Sources = Omit<Reading, 'known'> & { readonly problems: readonly Problem[]; readonly pointers: readonly string[] };
+type Sources = Omit<Reading, 'known'> & Omit<FileFacts, 'rehearse'> & { readonly problems: readonly Problem[] };
 
 function readSources(host: Host, { mode: _, config, ...given }: Readonly<Record<string, RawValue>>, settings: Settings = {}): Sources {
   const path = textOf(config) ?? CONFIG_FILE;
@@ -143,6 +143,7 @@ function readSources(host: Host, { mode: _, config, ...given }: Readonly<Record<
     ],
     problems: [...unreadable, ...problems, ...(file === undefined ? [] : fileConflicts(file, given, environment, settings))],
     isComplete: isComplete && unreadable.length === 0,
+    serviceFolder: serviceFolderOf(path),
     pointers: file === undefined || file.problems.length > 0 ? [] : everyValue(file, 'pointer', DEFAULT_POINTER),
     whenMissing:
       file === undefined
@@ -150,6 +151,9 @@ function readSources(host: Host, { mode: _, config, ...given }: Readonly<Record<
         : undefined,
   };
 }
+
+/** Undefined for a file of the whole repository: at its top, or in its `.github`. */
+const serviceFolderOf = (path: string): string | undefined => /^(?:\.\/)*(?!\.github\/)(.+?)(?:\/\.github)?\/[^/]+$/.exec(path)?.[1];
 
 const textOf = (raw: RawValue | undefined): string | undefined => (typeof raw === 'string' && raw.trim() !== '' ? raw.trim() : undefined);
 

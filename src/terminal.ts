@@ -8,6 +8,7 @@ import { githubCommits } from './adapters/commits.ts';
 import { workspaceContent } from './adapters/content.ts';
 import { githubDeployments } from './adapters/deployments.ts';
 import { workspaceFiles } from './adapters/files.ts';
+import { githubIssues } from './adapters/issues.ts';
 import { endProcess } from './adapters/process.ts';
 import { type CommandLine, parseArguments, type Request } from './adapters/terminal/arguments.ts';
 import { completion, help } from './adapters/terminal/help.ts';
@@ -78,6 +79,7 @@ async function runMode(commandLine: CommandLine, cancelled: AbortSignal): Promis
         commits: githubCommits(process.env['GITHUB_API_URL']),
         deployments: githubDeployments(process.env['GITHUB_API_URL']),
         attestations: githubAttestations(run),
+        issues: githubIssues(process.env['GITHUB_API_URL']),
         packer: packer({ run, journal, report }),
       };
       const removeFile = (path: string) => rm(path, { force: true, recursive: true });

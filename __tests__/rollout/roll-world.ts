@@ -185,6 +185,7 @@ export const settings = {
   repository: undefined,
   walk: 1,
   githubToken: undefined,
+  comment: undefined,
   groups: ['web'],
   groupTags: undefined,
   strategy: 'rolling' as const,

@@ -28,7 +28,8 @@ export { outputs, settings } from './settings.ts';
 
 type BuildDeps = Deps<'account' | 'capture' | 'images' | 'leftovers' | 'instances' | 'parameters', 'content' | 'journal' | 'packer'>;
 
-export async function run(options: BuildOptions, own: BuildDeps) {
+export async function run(given: BuildInputs, own: BuildDeps) {
+  const options = { ...given, regions: given.homeOnly ? [] : given.regions, content: contentOf(given) };
   const deps = withRole(own, options.templateRole);
   const { report, packer, clock } = deps;
   for (const secret of Object.values(options.secretVar)) report.mask(secret);
@@ -70,6 +71,13 @@ export async function run(options: BuildOptions, own: BuildDeps) {
     { report, home: options.region },
   );
 }
+
+/** `serviceFolder`: the folder of the settings file, where the repository has one for each service. */
+type BuildInputs = BuildOptions & { readonly serviceFolder?: string | undefined };
+
+/** In a repository of many services, a service is its folder. The template and what it refers to always count. */
+const contentOf = ({ content, serviceFolder }: BuildInputs): readonly string[] =>
+  content.length > 0 || serviceFolder === undefined ? content : [`${serviceFolder}/**`];
 
 /** People think in versions and commits: "1.3.0 (d165fd6)". */
 function formatVersion({ tags, scheme }: BuildPlan): string {

@@ -100,6 +100,9 @@ export const settings = {
   ...common,
   dryRun: dryRun(false),
   regions,
+  homeOnly: flag('Build in `region` only, and leave `regions` to `share`, which copies while the image is validated.', false, {
+    neededBy: 'pipelines that copy while they validate',
+  }),
   architecture,
   timeout: duration('Time limit. On timeout Packer is stopped and cleans up; pending copies continue in the background.', {
     fallback: '2h',

@@ -1,4 +1,4 @@
-import { duration, flag, list, map, oneOf, optional, text } from '../kit/fields.ts';
+import { count, duration, flag, list, map, oneOf, optional, text } from '../kit/fields.ts';
 import { ACCOUNT_ID, REGION, ROLE_ARN, whole } from './patterns.ts';
 
 /** Settings that several modes have. One key has one meaning in all of them. */
@@ -61,13 +61,25 @@ export const common = {
     pattern: /^(?!aws:)[\w .:/=+@-]{1,128}$/,
     message: 'must be a tag key, and not start with "aws:"',
   }),
+  githubToken: optional(
+    text(
+      'Token that records deployments, writes the `comment`, and reads the history for `last-known-good`. Default: `GITHUB_TOKEN` of the environment.',
+      { withOnly: true, secret: true, neededBy: 'users of `last-known-good`, `comment` and deployments' },
+    ),
+  ),
+  comment: optional(
+    count(
+      'Number of a pull request. The summary becomes a section of one comment there, which later runs edit. Needs `github-token` and `permissions: pull-requests: write`.',
+      { min: 1, max: 1_000_000_000, withOnly: true, neededBy: 'workflows of pull requests' },
+    ),
+  ),
 };
 
 export const dryRun = (fallback: boolean) => flag('Print the plan of a real run and change nothing.', fallback, { withOnly: true });
 
 /** In addition to `region`, never instead of it. */
 export const regions = list(
-  'Further regions, in addition to `region`. `build` and `share` copy the image there, `promote` and `rollback` move its pointer and roll out its groups there, `prune` and `list` read them.',
+  'Further regions, in addition to `region`. `build` and `share` copy the image there, `validate` writes its verdict on the copies, `promote` and `rollback` move its pointer and roll out its groups there, `prune` and `list` read them.',
   { fallback: '', pattern: whole(REGION), message: 'must be a region such as eu-west-1', neededBy: 'fleets in several regions' },
 );
 

@@ -3,6 +3,7 @@ import type { Attestations, Commits, Deployments } from './github.ts';
 import type { Alarms, Groups, LaunchTemplates, Parameters } from './groups.ts';
 import type { Capture, Images, ImageUsers, Leftovers, Removal, Sharing } from './images.ts';
 import type { Commands, Instances } from './instances.ts';
+import type { Issues } from './issues.ts';
 import type { Macs } from './macs.ts';
 import type { Packer } from './packer.ts';
 import type { Permissions } from './permissions.ts';
@@ -19,6 +20,7 @@ export interface AllDeps<P extends keyof RegionClients = keyof RegionClients> {
   readonly commits: Commits;
   readonly deployments: Deployments;
   readonly attestations: Attestations;
+  readonly issues: Issues;
   /** The ports of one account and region. Clients are created on first use, and shared. */
   inRegion(where: Where): Pick<RegionClients, P>;
 }

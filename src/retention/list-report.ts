@@ -23,6 +23,8 @@ export interface Listing {
   readonly environments: readonly (Environment & { readonly region: string })[];
   readonly images: readonly ListedImage[];
   readonly drift: readonly (Drift & { readonly region: string })[];
+  /** False: a part could not be read, so more may have drifted. */
+  readonly isComplete: boolean;
 }
 
 interface ListFormat {
@@ -166,7 +168,7 @@ function imageTable(
 
 const isDeprecated = (at: Date | undefined, now: number): boolean => at !== undefined && at.getTime() <= now;
 
-const driftTable = (drift: Listing['drift'], { regions }: ListFormat): string =>
+export const driftTable = (drift: Listing['drift'], { regions }: ListFormat): string =>
   columns(drift, [
     ['⚠️ Drift', ({ who }) => text(who)],
     ['Region', ({ region }) => region, regions.length > 1],

@@ -1,5 +1,5 @@
 import { ActionError, CancelledError } from '../kit/errors.ts';
-import { flag } from '../kit/fields.ts';
+import { flag, optional, text } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { common, family, regions, regionsOf } from '../model/common-settings.ts';
 import { newestFirst, tagKey } from '../model/image.ts';
@@ -7,7 +7,7 @@ import { usersOf } from '../model/image-users.ts';
 import type { Deps } from '../ports/deps.ts';
 import { pointer, schemeOf } from '../selection/settings.ts';
 import { findUsers, pointersOf, price, type UserOptions, type Users, users as userSettings } from './find-users.ts';
-import { formatLines, formatPage, type Listing, toOutput } from './list-report.ts';
+import { driftTable, formatLines, formatPage, type Listing, toOutput } from './list-report.ts';
 import { driftOf } from './rules/drift.ts';
 import { environmentsOf } from './rules/environments.ts';
 import { shortAccounts } from './rules/inventory.ts';
@@ -22,6 +22,12 @@ export const settings = {
   pointer,
   ...userSettings,
   regions,
+  driftIssue: optional(
+    text(
+      'Title of the one issue that shows drift: opened when there is some, edited while there is, closed when there is none. Needs `github-token` and `permissions: issues: write`.',
+      { neededBy: 'teams that look for drift on a schedule' },
+    ),
+  ),
   pricePerGib: price,
   ...common,
 };
@@ -34,7 +40,7 @@ export const outputs = {
 };
 
 type ListOptions = Values<typeof settings> & Pick<UserOptions, 'pointers'>;
-type ListDeps = Deps<'account' | 'images' | 'imageUsers'>;
+type ListDeps = Deps<'account' | 'images' | 'imageUsers', 'issues'>;
 
 export async function run(options: ListOptions, deps: ListDeps) {
   const { report, clock } = deps;
@@ -46,6 +52,7 @@ export async function run(options: ListOptions, deps: ListDeps) {
   for (const line of formatLines(images, format)) report.untrusted(line);
   for (const { who, says, region } of drift) report.untrusted(`Drift in ${region}: ${who} ${says}`);
   report.summary(formatPage(listing, format));
+  if (options.driftIssue !== undefined) await keepIssue(options.driftIssue, listing, format, { options, deps });
   return {
     outcome: 'unchanged' as const,
     outputs: {
@@ -54,6 +61,19 @@ export async function run(options: ListOptions, deps: ListDeps) {
       drift: drift.map(({ region, who, says }) => ({ region, who, says: shortAccounts(says) })),
     },
   };
+}
+
+/** What could not be read may have drifted, so the issue then stays as it is. */
+async function keepIssue(
+  title: string,
+  { drift, images, isComplete }: Listing,
+  format: Parameters<typeof driftTable>[1],
+  { options, deps: { report, run, issues } }: { readonly options: ListOptions; readonly deps: ListDeps },
+): Promise<void> {
+  if (!isComplete || images.length === 0) return report.warn(`Issue "${title}" was left as it is: not everything could be read.`);
+  const page = drift.length === 0 ? undefined : `${driftTable(drift, format)}\n\n[Run](${run.url})`;
+  const kept = await issues.keep({ repository: run.repository, token: options.githubToken, title, markdown: page });
+  if (kept !== undefined) report.info(`Issue #${kept.number} "${title}" ${kept.change}.`);
 }
 
 /** Newest first, so that the copies of one build are adjacent. */
@@ -65,6 +85,7 @@ async function listFamily(options: ListOptions, deps: ListDeps): Promise<Listing
     images,
     environments: listings.flatMap(({ environments }) => environments),
     drift: listings.flatMap(({ drift }) => drift),
+    isComplete: listings.every(({ isComplete }) => isComplete),
   };
 }
 
@@ -86,6 +107,7 @@ async function listRegion(region: string, options: ListOptions, deps: ListDeps):
     images: images.map(image => ({ image, region, users: users && usersOf(users.all, image), isShared: image.ownerId !== own })),
     environments: (users === undefined ? [] : environmentsOf(users.facts, pointersOf(options))).map(one => ({ ...one, region })),
     drift: users === undefined ? [] : driftOf(images, users.facts, pointersOf(options), scheme).map(one => ({ ...one, region })),
+    isComplete: users !== undefined || images.length === 0,
   };
 }
 

@@ -23,7 +23,7 @@ import { rolloutSettings } from './rules/settings.ts';
 // Needs an environment that ran another image before.
 // Produces that image as the current one, without a rebuild; the image that it replaces is vetoed, so that the next push does not bring it back.
 
-const { image, architecture, githubToken } = selection('previous');
+const { image, architecture } = selection('previous');
 
 export const settings = {
   family,
@@ -37,7 +37,6 @@ export const settings = {
     neededBy: 'teams whose image does harm right now',
   }),
   regions,
-  githubToken,
   ...deploymentSettings,
   dryRun: dryRun(false),
   ...common,

@@ -21,13 +21,6 @@ const history = {
     fallback: 50,
     neededBy: 'repositories where most commits build no image',
   }),
-  githubToken: optional(
-    text('Token that records deployments, and reads the history for `last-known-good`. Default: `GITHUB_TOKEN` of the environment.', {
-      withOnly: true,
-      secret: true,
-      neededBy: 'users of `last-known-good` and of deployments',
-    }),
-  ),
 };
 
 const otherAccount = {
@@ -74,7 +67,8 @@ export const pointer = text('Name of the SSM parameter that holds the current im
 });
 
 type Scheme = Pick<Values<typeof common>, 'tagPrefix' | 'commitTag'>;
+type Token = Inputs<Pick<typeof common, 'githubToken'>>;
 
-export type Selection = Inputs<ReturnType<typeof selection>> & Scheme & { readonly family: string; readonly region: string };
+export type Selection = Inputs<ReturnType<typeof selection>> & Scheme & Token & { readonly family: string; readonly region: string };
 
 export const schemeOf = ({ tagPrefix, commitTag }: Scheme): TagScheme => ({ prefix: tagPrefix, commitKey: commitTag });

@@ -1,5 +1,7 @@
 import { ActionError, RejectedError } from '../kit/errors.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
+import { regionsOf } from '../model/common-settings.ts';
+import { copiesOf } from '../model/copies.ts';
 import { type Image, isOurs, type TagScheme, tagKey } from '../model/image.ts';
 import { type Verdict, verdictOf } from '../model/verdict.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
@@ -30,6 +32,40 @@ export async function storeVerdict(
     if (failure instanceof ActionError) return failure;
     throw failure;
   }
+}
+
+interface CopyOptions {
+  readonly scheme: TagScheme;
+  readonly family: string;
+  readonly region: string;
+  readonly regions: readonly string[];
+  readonly verdictKey?: string | undefined;
+}
+
+/**
+ * Writes the verdict on the copies that we made in further regions, sealed to their IDs. Returns the first error. An unfinished copy is left out:
+ * it gets the verdict from `share`. So is a copy with a verdict that is as new.
+ */
+export async function storeOnCopies(image: Image, verdict: Verdict, options: CopyOptions, deps: Deps<'account' | 'images' | 'macs'>) {
+  const { scheme, family, region: home } = options;
+  const [, ...further] = regionsOf({ ...options, region: home });
+  const failures = await Promise.all(
+    further.map(async region => {
+      const aws = deps.inRegion({ region });
+      const [named, copied] = await Promise.all([
+        aws.images.find({ names: [image.name] }),
+        aws.images.find({ tags: { [tagKey(scheme, 'copied-from')]: image.id } }),
+      ]);
+      const { alive } = copiesOf(image, [...copied, ...named], scheme);
+      if (alive === undefined || !isOurs(alive, scheme, family)) return undefined;
+      const held = verdictOf(alive, scheme).verdict;
+      if (held !== undefined && held.at.getTime() >= Math.floor(verdict.at.getTime() / 1000) * 1000) return undefined;
+      deps.report.info(`${alive.id} in ${region} is a copy of ${image.id}: it gets the same verdict.`);
+      const inherited = { ...verdict, mac: undefined, source: verdict.source ?? image.id };
+      return storeVerdict(alive, inherited, options, aws, deps);
+    }),
+  );
+  return failures.find(failure => failure !== undefined);
 }
 
 /** Of two validations at the same time a failed one counts: it is not overwritten by one that passed other checks, and overwrites it. */

@@ -3,8 +3,8 @@ import { oneOf, optional, text, yaml } from '../kit/fields.ts';
 import { formatCount } from '../kit/format.ts';
 import { code, text as plain, table } from '../kit/markdown.ts';
 import type { Values } from '../kit/settings.ts';
-import { common, dryRun, family } from '../model/common-settings.ts';
-import { identity } from '../model/image.ts';
+import { common, dryRun, family, regions } from '../model/common-settings.ts';
+import { type Image, identity } from '../model/image.ts';
 import { mayPass, verdictOf } from '../model/verdict.ts';
 import type { Deps } from '../ports/deps.ts';
 import { users } from '../retention/find-users.ts';
@@ -20,7 +20,7 @@ import { reportValidation, validationError, validationOutputs } from './report.t
 import { checksHash, checksSchema } from './rules/checks.ts';
 import { conclude, endedInstances, type Validation } from './rules/conclude.ts';
 import { FAILED_IMAGE_ACTIONS, gateSettings, instanceSettings, instanceTuning, testRunOptions } from './settings.ts';
-import { storeVerdict } from './store-verdict.ts';
+import { storeOnCopies, storeVerdict } from './store-verdict.ts';
 import { testOnAll } from './test-run.ts';
 
 // Needs an image and declared checks.
@@ -37,6 +37,7 @@ export const settings = {
   ...common,
   dryRun: dryRun(false),
   ...gateSettings,
+  regions,
   ...verdictKey,
   onFailure: oneOf('What to do with an image that failed. An image that is in use is kept.', FAILED_IMAGE_ACTIONS, {
     fallback: 'keep',
@@ -87,9 +88,7 @@ export async function run(inputs: Inputs, deps: ValidateDeps) {
   const unsigned = inputs.revalidate === 'changed' ? await unsignedReason(image, scheme, inputs.verdictKey, deps) : undefined;
   if (inputs.revalidate === 'changed' && broken.length === 0 && passed.ok && unsigned === undefined) {
     await writeManifest(image.id, inputs, scheme, aws, deps);
-    report.info(`${image.id} ${passed.reason}. To validate it again, set "revalidate: always".`);
-    report.summary(`### ✅ ${plain(inputs.family)} ${code(image.id)} unchanged\n\nIt ${plain(passed.reason)} over the same checks.`);
-    return { outcome: 'unchanged' as const, outputs: { verdict: 'passed', amiId: image.id, checks } };
+    return reportUnchanged(image, passed.reason, checks, inputs, deps);
   }
   const legs = await report.step('Choose instance types', () => chooseTypes(inputs.testInstanceTypes, image, aws));
   await warnOfProfile(inputs.instanceProfile, inputs.region, aws, deps);
@@ -109,7 +108,9 @@ export async function run(inputs: Inputs, deps: ValidateDeps) {
   const { result } = validation;
   const notStored = await report.step('Store the verdict', async () => {
     if (result === 'inconclusive') return undefined;
-    return storeVerdict(image, { result, checks, at: new Date(clock.now()) }, { ...inputs, scheme }, aws, deps);
+    const verdict = { result, checks, at: new Date(clock.now()) };
+    const stored = { ...inputs, scheme };
+    return (await storeVerdict(image, verdict, stored, aws, deps)) ?? (await storeOnCopies(image, verdict, stored, deps));
   });
   const handle = () => handleFailedImage(image, endedInstances(testRuns), inputs, scheme, aws, deps);
   const imageReport =
@@ -118,6 +119,17 @@ export async function run(inputs: Inputs, deps: ValidateDeps) {
   if (error !== undefined) throw error;
   await writeManifest(image.id, inputs, scheme, aws, deps);
   return { outcome: 'done' as const, outputs: validationOutputs(validation) };
+}
+
+async function reportUnchanged(image: Image, reason: string, checks: string, inputs: Inputs, deps: ValidateDeps) {
+  const { report } = deps;
+  const scheme = schemeOf(inputs);
+  const { verdict } = verdictOf(image, scheme);
+  const failure = verdict && !inputs.dryRun ? await storeOnCopies(image, verdict, { ...inputs, scheme }, deps) : undefined;
+  if (failure !== undefined) throw failure;
+  report.info(`${image.id} ${reason}. To validate it again, set "revalidate: always".`);
+  report.summary(`### ✅ ${plain(inputs.family)} ${code(image.id)} unchanged\n\nIt ${plain(reason)} over the same checks.`);
+  return { outcome: 'unchanged' as const, outputs: { verdict: 'passed', amiId: image.id, checks } };
 }
 
 const unfinished =
