@@ -109,9 +109,12 @@ const isOldEnough = (one: Image, days: number): boolean =>
 
 /** Not needed in its region: unreferenced, old enough, and with enough newer ones that boot. */
 function unneeded(one: Image, drawn: RandomAccount, elsewhere: boolean): boolean {
-  const { newest, passed, youngerThanDays, newestOfPullRequests, launchedWithinDays } = drawn.policy;
-  const fromPullRequest = (other: Image) => newestOfPullRequests !== undefined && tag(other, 'ref') !== undefined;
-  const wanted = fromPullRequest(one) ? (newestOfPullRequests ?? 0) : newest;
+  const { newestOfPullRequests, launchedWithinDays } = drawn.policy;
+  const fromPullRequest = (other: Image) => tag(other, 'ref') !== undefined;
+  const wanted = fromPullRequest(one) ? (newestOfPullRequests ?? 0) : drawn.policy.newest;
+  // Without a class of the policy, an image of a pull request is kept for a day, passed or not.
+  const { passed, youngerThanDays } =
+    fromPullRequest(one) && newestOfPullRequests === undefined ? { passed: 0, youngerThanDays: 1 } : drawn.policy;
   const newer = inFamily(drawn).filter(
     other =>
       regionOf(other, drawn) === regionOf(one, drawn) &&

@@ -321,6 +321,21 @@ describe('classes', () => {
     ]);
   });
 
+  test('without a class for them, images of pull requests are kept for a day and take no place of another', () => {
+    const all = [
+      tagged(0.5, { 'ami-action:ref': 'refs/pull/7/merge' }),
+      tagged(1.5, { 'ami-action:ref': 'refs/pull/6/merge' }),
+      tagged(2, { 'ami-action:ref': 'refs/heads/main' }),
+      tagged(3, { 'ami-action:ref': 'refs/heads/main' }),
+    ];
+    expect(decisions(all, { keep: { newest: 1, passed: 1, youngerThanSeconds: 0, launchedWithinSeconds: undefined } })).toEqual([
+      [0.5, 'keep', 'younger than minimum-age'],
+      [1.5, 'remove', 'nothing uses it'],
+      [2, 'keep', 'the newest'],
+      [3, 'remove', 'nothing uses it'],
+    ]);
+  });
+
   test.each<[string, unknown, string]>([
     ['no list', { name: 'x' }, 'must be a list of classes'],
     [

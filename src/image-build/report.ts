@@ -37,8 +37,12 @@ export const toSentence = (reason: string): string =>
 
 /** Where Packer's time went, for a failed build too. */
 export function reportPhases(lines: readonly PackerLine[], report: Pick<Reporter, 'summary'>): void {
-  const rows = buildPhases(lines).map(({ source, name, seconds }) => [code(source), name, formatDuration(seconds)]);
-  if (rows.length > 0) report.summary(details("Where Packer's time went", table(['Source', 'Phase', 'Took'], rows)));
+  const phases = buildPhases(lines);
+  const [longest] = [...phases].sort((a, b) => b.seconds - a.seconds);
+  if (longest === undefined) return;
+  const rows = phases.map(({ source, name, seconds }) => [code(source), name, formatDuration(seconds)]);
+  const title = `Where Packer's time went: ${longest.name} took longest, ${formatDuration(longest.seconds)}`;
+  report.summary(details(title, table(['Source', 'Phase', 'Took'], rows)));
 }
 
 export interface Phase {

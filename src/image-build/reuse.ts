@@ -2,7 +2,7 @@ import { relative } from 'node:path';
 import { UsageError } from '../kit/errors.ts';
 import { parseDuration } from '../kit/format.ts';
 import { reusedTags } from '../model/commits-served.ts';
-import { identity, newestFirst, tagKey } from '../model/image.ts';
+import { identity, isOfPullRequest, newestFirst, tagKey } from '../model/image.ts';
 import type { ContentFile, ContentSelection, Deps } from '../ports/deps.ts';
 import type { Base } from '../selection/base-image.ts';
 import type { BuiltImage } from './adopt.ts';
@@ -154,12 +154,17 @@ function policyOf({ options, plan, print }: Inputs, { clock }: ReuseDeps): Reuse
   return { scheme, fingerprint: print.value, regions, maxAgeSeconds: maxAgeOf(mode), ...fullEvery, now: clock.now() };
 }
 
-async function familyOf({ options: { family }, plan: { scheme, regions } }: Inputs, { inRegion }: ReuseDeps): Promise<readonly Found[]> {
+/** Only a pull request reuses what a pull request built: such an image is never the latest, and is removed in a day. */
+async function familyOf(
+  { options: { family }, plan: { scheme, regions } }: Inputs,
+  { inRegion, run }: ReuseDeps,
+): Promise<readonly Found[]> {
   const tags = { [tagKey(scheme, 'family')]: family };
   const perRegion = regions.map(async region =>
     (await inRegion({ region }).images.find({ tags })).map((image): Found => ({ region, image })),
   );
-  return (await Promise.all(perRegion)).flat();
+  const mayReuse = ({ image }: Found) => run.ref.startsWith('refs/pull/') || !isOfPullRequest(image, scheme);
+  return (await Promise.all(perRegion)).flat().filter(mayReuse);
 }
 
 const CHAIN = ' ("base-image" selects the family itself, so every build is the base of the next, and every run builds)';

@@ -16,6 +16,7 @@ import { type SurveyClients, surveyAll } from './survey.ts';
 export { settings } from './settings.ts';
 
 export const outputs = {
+  changed: '`false` when there was nothing to do; in a dry run, is nothing to do.',
   removed: 'Number of images that were removed; in a dry run, would be.',
   kept: 'Number of images that are kept.',
   orphanSnapshots: 'Number of snapshots without an image that were removed; in a dry run, would be.',

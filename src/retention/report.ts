@@ -4,7 +4,7 @@ import { identity, type TagScheme } from '../model/image.ts';
 import type { UserFacts } from '../model/image-users.ts';
 import type { Reporter } from '../ports/deps.ts';
 import type { Applied } from './apply.ts';
-import { hashOf, imagesToDelete, otherDeletions, type Plan, snapshotsToDelete } from './plan.ts';
+import { hashOf, imagesToDelete, isEmpty, otherDeletions, type Plan, snapshotsToDelete } from './plan.ts';
 import { formatHeld } from './recycle-bin.ts';
 import { formatAge, formatImage, shortAccounts, sizeOf } from './rules/inventory.ts';
 import type { Decision } from './rules/rules.ts';
@@ -156,6 +156,7 @@ export function outputsOf(plan: Plan, options: ReportOptions, applied?: readonly
   const { gib, perMonth } =
     applied === undefined ? sizeOf([...images, ...snapshotsToDelete(plan)], Number(options.pricePerGib)) : freed(applied, options);
   return {
+    changed: !isEmpty(plan),
     removed: images.length,
     kept: plan.images.length - images.length,
     orphanSnapshots: total(

@@ -2,7 +2,7 @@ import { UsageError } from '../kit/errors.ts';
 import { list, optional } from '../kit/fields.ts';
 import type { Inputs } from '../kit/settings.ts';
 import type { architecture, common } from '../model/common-settings.ts';
-import { type Image, newestFirst, type TagScheme, tagKey, unavailableReason } from '../model/image.ts';
+import { type Image, isOfPullRequest, newestFirst, type TagScheme, tagKey, unavailableReason } from '../model/image.ts';
 import { ACCOUNT_ID, AMI_ID, isAmiId, whole } from '../model/patterns.ts';
 import { provenBad } from '../model/veto.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
@@ -62,7 +62,7 @@ async function lookUp(
   if (kind === 'family') {
     const found = await images.find({ tags: { [tagKey(scheme, 'family')]: rest } });
     return newest(
-      found.filter(image => provenBad(image, scheme) === undefined),
+      found.filter(image => provenBad(image, scheme) === undefined && !isOfPullRequest(image, scheme)),
       inputs,
     );
   }

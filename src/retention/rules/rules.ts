@@ -1,5 +1,5 @@
 import { formatList } from '../../kit/format.ts';
-import { builtAt, hasKeepTag, type Image, identity, isOurs, type TagScheme, tagKey } from '../../model/image.ts';
+import { builtAt, hasKeepTag, type Image, identity, isOfPullRequest, isOurs, type TagScheme, tagKey } from '../../model/image.ts';
 import type { ImageUser } from '../../model/image-users.ts';
 import { classOf, type Keep, type RetentionClass } from './classes.ts';
 
@@ -125,6 +125,12 @@ function launchedRecently(last: Date | undefined, withinSeconds: number | undefi
   return isRecent && `last launched ${last.toISOString().slice(0, 10)}, within last-launched-within`;
 }
 
-export const keepOf = (image: Image, { keep, classes }: Policy): Keep => ({ ...keep, ...classOf(image, classes)?.keep });
+/** Images of pull requests are a class of their own, unless the policy has one for them. Prune removes them after a day. */
+const PULL_REQUEST: RetentionClass = { name: 'pull request', tags: {}, keep: { newest: 0, passed: 0, youngerThanSeconds: 86_400 } };
 
-export const className = (image: Image, { classes }: Policy): string => classOf(image, classes)?.name ?? '';
+const classIn = (image: Image, { classes, scheme }: Policy): RetentionClass | undefined =>
+  classOf(image, classes) ?? (isOfPullRequest(image, scheme) ? PULL_REQUEST : undefined);
+
+export const keepOf = (image: Image, policy: Policy): Keep => ({ ...policy.keep, ...classIn(image, policy)?.keep });
+
+export const className = (image: Image, policy: Policy): string => classIn(image, policy)?.name ?? '';
