@@ -60,7 +60,10 @@ describe.each([PIPELINE, ...callers])('%s', path => {
   test('grants nothing on top, and each job what it needs', () => {
     expect(workflow.permissions).toEqual({});
     for (const [, job] of jobs) {
-      expect(job.permissions).toMatchObject({ contents: 'read', 'id-token': 'write' });
+      // A job that only waits for an approval, or only sends a message, gets no role.
+      const usesAws = job.uses !== undefined || (job.steps ?? []).some(isOurs);
+      expect(job.permissions).toMatchObject(usesAws ? { contents: 'read', 'id-token': 'write' } : { contents: 'read' });
+      expect(usesAws || job.permissions?.['id-token'] === undefined).toBe(true);
       expect(Object.values(job.permissions ?? {}).filter(level => level === 'write').length).toBeLessThanOrEqual(2);
     }
   });
@@ -70,11 +73,11 @@ describe.each([PIPELINE, ...callers])('%s', path => {
   });
 
   test('holds no bash', () => {
-    expect(steps.filter(({ step }) => step.run !== undefined)).toEqual([]);
+    expect(steps.filter(({ step }) => step.run !== undefined && !/^terraform -chdir=infra [\w =-]+$/.test(step.run))).toEqual([]);
   });
 
   test('what others wrote is pinned by commit', () => {
-    const untrusted = steps.filter(({ step }) => !isOurs(step)).map(({ step }) => step.uses ?? '');
+    const untrusted = steps.filter(({ step }) => step.uses !== undefined && !isOurs(step)).map(({ step }) => step.uses ?? '');
     expect(untrusted.filter(uses => !/^[\w.-]+\/[\w./-]+@[0-9a-f]{40}$/.test(uses))).toEqual([]);
   });
 
@@ -92,7 +95,9 @@ describe.each([PIPELINE, ...callers])('%s', path => {
   // GitHub would record a second one, with the commit of the workflow and not of the image.
   test('a job in an environment leaves the deployment to the action', () => {
     const inside = jobs.filter(([, job]) => job.environment !== undefined);
-    expect(inside.filter(([, job]) => job.environment?.deployment !== false || job.permissions?.['deployments'] !== 'write')).toEqual([]);
+    expect(inside.filter(([, job]) => job.environment?.deployment !== false)).toEqual([]);
+    const deploys = inside.filter(([, job]) => (job.steps ?? []).some(step => /promote|rollback/.test(modeOf(step))));
+    expect(deploys.filter(([, job]) => job.permissions?.['deployments'] !== 'write')).toEqual([]);
   });
 
   test('every setting it gives is one of the mode, and every output it reads is written', () => {
@@ -116,21 +121,74 @@ test('the reusable workflow takes text with empty defaults only, so that the fil
   ).toEqual([]);
 });
 
-// In the file a branch could change them, so the pipeline takes them from its caller.
-test('the guards that a file may not hold reach the jobs of the pipeline', () => {
-  // Decisions of one run, or of a runner.
-  const oneRun = ['allow-instance-role', 'allow-public', 'unshare', 'disable', 'retire-family', 'adopt-groups', 'dry-run', 'github-token'];
-  const given = Object.values(read(PIPELINE).jobs).flatMap(({ steps = [] }) =>
+// In the file a branch could change them, so the pipeline takes them from its caller, or from a variable that only admins change.
+test('every setting reaches the jobs of the pipeline: through an input, or through the file', () => {
+  // dry-run and prepare are what a job is; a comment belongs to a workflow of pull requests; the token is a secret.
+  const ofTheJob = ['dry-run', 'prepare', 'comment', 'github-token'];
+  const { jobs } = read(PIPELINE);
+  const given = Object.values(jobs).flatMap(({ steps = [] }) =>
     steps.flatMap(({ uses, with: to = {} }) => {
       const mode = /^\$\/(\w+)$/.exec(uses ?? '')?.[1];
       return mode === undefined ? [] : [{ mode, to }];
     }),
   );
-  expect(given.map(({ mode }) => mode)).toEqual(['build', 'validate', 'share', 'promote', 'prune']);
-  for (const { mode, to } of given) {
+  expect(given.map(({ mode }) => mode)).toEqual(['build', 'validate', 'share', 'share', 'share', 'promote', 'prune']);
+  for (const { mode, to } of given.filter(one => one.to['prepare'] === undefined)) {
     const guards = Object.entries(modes[mode]?.settings ?? {}).filter(([, { withOnly }]) => withOnly === true);
-    const missing = guards.map(([key]) => kebab(key)).filter(name => to[name] === undefined && !oneRun.includes(name));
+    const missing = guards.map(([key]) => kebab(key)).filter(name => to[name] === undefined && !ofTheJob.includes(name));
     expect([mode, missing]).toEqual([mode, []]);
+  }
+});
+
+/** Inputs of the pipeline that are no setting of a mode, or another one than their name says. */
+const OWN_INPUTS = ['approval', 'architectures', 'config', 'promote-role-to-assume', 'prune-roles', 'prune', 'runner', 'share'];
+
+test('the inputs of the pipeline are settings of its modes, and each is read', () => {
+  const text = readFileSync(join(root, PIPELINE), 'utf8');
+  const inputs = Object.keys(read(PIPELINE).on.workflow_call?.inputs ?? {});
+  const known = ['build', 'validate', 'share', 'promote', 'prune'].flatMap(mode => Object.keys(modes[mode]?.settings ?? {}).map(kebab));
+  expect(inputs.filter(name => !known.includes(name) && !OWN_INPUTS.includes(name))).toEqual([]);
+  expect(OWN_INPUTS.filter(name => !inputs.includes(name))).toEqual([]);
+  expect(inputs.filter(name => !text.includes(`inputs.${name} `) && !text.includes(`inputs.${name})`))).toEqual([]);
+});
+
+// https://docs.github.com/en/actions/reference/workflows-and-actions/contexts#vars-context
+test('guards are variables first: who changes a workflow cannot take them away', () => {
+  const promote = read(PIPELINE).jobs['promote']?.steps?.find(({ uses }) => uses === '$/promote')?.with ?? {};
+  const guards = [
+    'allowed-refs',
+    'require-checks',
+    'soak-environment',
+    'soak-time',
+    'freeze',
+    'windows',
+    'pin',
+    'verdict-key',
+    'allowed-account-ids',
+  ];
+  for (const guard of guards)
+    expect(promote[guard]).toBe(`\${{ vars.AMI_${guard.toUpperCase().replaceAll('-', '_')} || inputs.${guard} }}`);
+});
+
+test('pipeline, rollback and prune of a service wait for each other, and nothing that waits is lost', () => {
+  const groupOf = (path: string, job: string) => read(path).jobs[job]?.concurrency;
+  const file = "${{ inputs.config || '.github/ami.yml' }}";
+  const rollout = { group: `ami-\${{ github.repository }}-\${{ inputs.environment }}-${file}`, 'cancel-in-progress': false, queue: 'max' };
+  expect(groupOf(PIPELINE, 'promote')).toEqual(rollout);
+  expect(groupOf('examples/workflows/ami-rollback.yml', 'rollback')).toEqual(rollout);
+  const prune = { ...rollout, group: `ami-\${{ github.repository }}-prune-${file}` };
+  expect(groupOf(PIPELINE, 'prune')).toEqual(prune);
+  expect(groupOf('examples/workflows/ami-prune.yml', 'apply')).toEqual({ ...prune, group: prune.group.replace(file, '.github/ami.yml') });
+});
+
+// A job that waits for reviewers would hold its group for up to 30 days.
+test('what waits for an approval is in no queue, and has no role', () => {
+  for (const [path, job] of [
+    [PIPELINE, 'approve'],
+    ['examples/workflows/ami-prune.yml', 'approve'],
+  ] as const) {
+    const { concurrency, permissions, environment } = read(path).jobs[job] ?? {};
+    expect([path, concurrency, permissions, environment?.deployment]).toEqual([path, undefined, { contents: 'read' }, false]);
   }
 });
 
@@ -156,7 +214,8 @@ test('the example for a private repository shows where the token goes, and it go
 // A group that the jobs of the pipeline have, too, would make the run wait for itself.
 test('pushes come one after the other, in a group of their own', () => {
   const pushed = callers.map(read).filter(({ on }) => on.push !== undefined);
-  expect(pushed.map(({ concurrency }) => concurrency)).toEqual([{ group: 'ami-push', 'cancel-in-progress': false }]);
+  expect(pushed.length).toBeGreaterThan(2);
+  for (const { concurrency } of pushed) expect(concurrency).toEqual({ group: 'ami-push', 'cancel-in-progress': false });
   const groups = Object.values(read(PIPELINE).jobs).flatMap(({ concurrency }) => (concurrency === undefined ? [] : [concurrency.group]));
   expect(groups.every(group => /^ami-\$\{\{.*\}\}-/.test(group ?? ''))).toBe(true);
 });

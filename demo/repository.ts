@@ -5,8 +5,8 @@ import { join } from 'node:path';
 /** A repository that uses the action: the example template unchanged, an app, and a settings file. */
 export interface Repository {
   readonly path: string;
-  /** Writes the files and commits them. Returns the commit's SHA. */
-  commit(message: string, version: string, server: (original: string) => string): string;
+  /** Writes the files and commits them. `settings`: content of the settings file. Returns the commit's SHA. */
+  commit(message: string, version: string, server: (original: string) => string, settings?: string): string;
 }
 
 const SETTINGS = (version: string) => `family: web
@@ -41,10 +41,10 @@ export function makeRepository(path: string): Repository {
   const original = readFileSync(app, 'utf8');
   return {
     path,
-    commit(message, version, server) {
+    commit(message, version, server, settings = SETTINGS(version)) {
       writeFileSync(app, server(original));
       appendFileSync(join(path, 'CHANGES.md'), `- ${message}\n`);
-      writeFileSync(join(path, '.github', 'ami.yml'), SETTINGS(version));
+      writeFileSync(join(path, '.github', 'ami.yml'), settings);
       git('add', '--all');
       git('commit', '--quiet', '--message', message);
       return git('rev-parse', 'HEAD');

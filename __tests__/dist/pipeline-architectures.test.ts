@@ -1,12 +1,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CreateAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling';
-import { CreateLaunchTemplateCommand, DescribeImagesCommand, DescribeSubnetsCommand } from '@aws-sdk/client-ec2';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { inService, pointerValue } from '../../demo/fleet.ts';
+import { pointerValue } from '../../demo/fleet.ts';
 import { images } from '../../lab/ec2/images.ts';
 import { type ActLab, actLab } from './act-lab.ts';
-import { twoSources } from './build-lab.ts';
+import { BUILD, bothArchitectures, group } from './organisation.ts';
 
 /** One build for two processors: each image is validated on its own and reaches its own groups and its own pointer. */
 
@@ -35,34 +33,11 @@ beforeAll(async () => {
 });
 afterAll(() => l.close());
 
-async function group(architecture: 'x86_64' | 'arm64'): Promise<void> {
-  const { ec2, autoScaling } = l.cloud;
-  const { Images = [] } = await ec2.send(
-    new DescribeImagesCommand({ Owners: ['amazon'], Filters: [{ Name: 'architecture', Values: [architecture] }] }),
-  );
-  const { Subnets = [] } = await ec2.send(new DescribeSubnetsCommand({}));
-  const name = `edge-${architecture}`;
-  const InstanceType = architecture === 'arm64' ? ('t4g.micro' as const) : ('t3.micro' as const);
-  const data = { ImageId: Images[0]?.ImageId ?? '', InstanceType };
-  const { LaunchTemplate } = await ec2.send(new CreateLaunchTemplateCommand({ LaunchTemplateName: name, LaunchTemplateData: data }));
-  await autoScaling.send(
-    new CreateAutoScalingGroupCommand({
-      AutoScalingGroupName: name,
-      MinSize: 1,
-      MaxSize: 2,
-      DesiredCapacity: 1,
-      LaunchTemplate: { LaunchTemplateId: LaunchTemplate?.LaunchTemplateId ?? '', Version: '1' },
-      VPCZoneIdentifier: Subnets.map(({ SubnetId }) => SubnetId).join(','),
-    }),
-  );
-  while ((await inService(l.cloud, name)).length === 0) await l.lab.clock.sleep(5);
-}
-
 test('a push brings each architecture to its own groups and pointer', async () => {
-  await group('x86_64');
-  await group('arm64');
+  for (const architecture of ['x86_64', 'arm64'] as const)
+    await group(l.lab, { account: BUILD, region: 'eu-central-1' }, `edge-${architecture}`, architecture);
   const { path } = l.repository;
-  for (const [file, content] of Object.entries(armToo())) {
+  for (const [file, content] of Object.entries(bothArchitectures())) {
     mkdirSync(join(path, file, '..'), { recursive: true });
     writeFileSync(join(path, file), content);
   }
@@ -76,16 +51,6 @@ test('a push brings each architecture to its own groups and pointer', async () =
     expect(images(l.lab.place()).get(id)?.architecture).toBe(architecture);
   }
 });
-
-/** The example template with a second source for arm64. */
-function armToo(): Record<string, string> {
-  const files = twoSources();
-  files['packer/second.pkr.hcl'] = (files['packer/second.pkr.hcl'] ?? '')
-    .replaceAll('amd64', 'arm64')
-    .replace('"x86_64"', '"arm64"')
-    .replace('= var.instance_type', '= "t4g.small"');
-  return files;
-}
 
 test('two images without the input "architectures" stop at Validate, and the message names the input', async () => {
   writeFileSync(join(l.repository.path, '.github', 'workflows', 'edge.yml'), CALLER.replace(/ +architectures:.*\n/, ''));
