@@ -2,7 +2,7 @@ import { relative } from 'node:path';
 import { UsageError } from '../kit/errors.ts';
 import { parseDuration } from '../kit/format.ts';
 import { reusedTags } from '../model/commits-served.ts';
-import { identity, isOfPullRequest, newestFirst, tagKey } from '../model/image.ts';
+import { identity, newestFirst, tagKey } from '../model/image.ts';
 import type { ContentFile, ContentSelection, Deps } from '../ports/deps.ts';
 import type { Base } from '../selection/base-image.ts';
 import type { BuiltImage } from './adopt.ts';
@@ -12,7 +12,7 @@ import { type BuildPlan, temporaryKeys } from './plan.ts';
 import type { Template } from './read-template.ts';
 import { changedInputs, type Fingerprint, fingerprint } from './rules/fingerprint.ts';
 import { distanceOf } from './rules/increment.ts';
-import { type Found, type Reuse, type ReusePolicy, reusable } from './rules/reuse.ts';
+import { type Found, mayReuse, type Reuse, type ReusePolicy, reusable } from './rules/reuse.ts';
 import { environmentNames } from './rules/template-text.ts';
 import type { BuildOptions } from './settings.ts';
 
@@ -154,7 +154,6 @@ function policyOf({ options, plan, print }: Inputs, { clock }: ReuseDeps): Reuse
   return { scheme, fingerprint: print.value, regions, maxAgeSeconds: maxAgeOf(mode), ...fullEvery, now: clock.now() };
 }
 
-/** Only a pull request reuses what a pull request built: such an image is never the latest, and is removed in a day. */
 async function familyOf(
   { options: { family }, plan: { scheme, regions } }: Inputs,
   { inRegion, run }: ReuseDeps,
@@ -163,8 +162,7 @@ async function familyOf(
   const perRegion = regions.map(async region =>
     (await inRegion({ region }).images.find({ tags })).map((image): Found => ({ region, image })),
   );
-  const mayReuse = ({ image }: Found) => run.ref.startsWith('refs/pull/') || !isOfPullRequest(image, scheme);
-  return (await Promise.all(perRegion)).flat().filter(mayReuse);
+  return (await Promise.all(perRegion)).flat().filter(mayReuse(run.ref, scheme));
 }
 
 const CHAIN = ' ("base-image" selects the family itself, so every build is the base of the next, and every run builds)';

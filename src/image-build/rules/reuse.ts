@@ -1,4 +1,4 @@
-import { type Image, identity, newestFirst, type TagScheme } from '../../model/image.ts';
+import { type Image, identity, isOfPullRequest, newestFirst, type TagScheme } from '../../model/image.ts';
 import { provenBad } from '../../model/veto.ts';
 import { overdue } from './increment.ts';
 
@@ -41,6 +41,12 @@ export function reusable(family: readonly Found[], policy: ReusePolicy): Reuse {
   if (good === undefined) return { images: undefined, reason: candidates[0]?.refusal ?? '' };
   return { images: good.build, reason: `${good.build.map(({ image }) => image.id).join(', ')} has the same fingerprint` };
 }
+
+/** Only a pull request reuses what a pull request built: such an image is never the latest, and is removed in a day. */
+export const mayReuse =
+  (ref: string, scheme: TagScheme) =>
+  ({ image }: Found): boolean =>
+    ref.startsWith('refs/pull/') || !isOfPullRequest(image, scheme);
 
 /** A copy in the same region, with all tags, is not another image of the build. */
 const isCopyOf = (copy: Found, source: Found): boolean => copy.region === source.region && copy.image.sourceImageId === source.image.id;
