@@ -1,0 +1,176 @@
+import { DescribeInstanceRefreshesCommand, StartInstanceRefreshCommand } from '@aws-sdk/client-auto-scaling';
+import {
+  CopyImageCommand,
+  CreateImageCommand,
+  CreateLaunchTemplateVersionCommand,
+  DescribeImagesCommand,
+  DescribeInstancesCommand,
+  RunInstancesCommand,
+  TerminateInstancesCommand,
+} from '@aws-sdk/client-ec2';
+import { type RollLab, rollLab } from '../__tests__/dist/roll-lab.ts';
+import { removeWorkspaces, runAction } from '../lab/runner.ts';
+import { capture } from '../src/adapters/capture.ts';
+
+/**
+ * From a push to the fleet, for one change of code, in three regions of ten instances each: a serial script, the pipeline before copies were made during
+ * validation, and the pipeline now. All on the lab's clock. `npm run benchmark:pipeline -- [instances per region]`
+ *
+ * Public figures in lab seconds:
+ *   provisioning 240: a Linux stack image takes about four minutes, https://github.com/buildkite/elastic-ci-stack-for-aws/issues/755
+ *   snapshot 540, with the fast disk of the template 60: https://github.com/supabase/postgres/pull/2457
+ *   replacement of an instance behind a balancer 240: three to five minutes, https://github.com/awslabs/amazon-eks-ami/issues/66
+ *   copy into a region 480: no figure is published; the size of an image decides.
+ */
+
+const size = Number(process.argv[2] ?? 10);
+const SPEED = 30;
+const REGIONS = ['eu-central-1', 'eu-west-1', 'us-east-1'] as const;
+const [HOME, ...FURTHER] = REGIONS;
+const PROVISION = 240;
+const [SNAPSHOT, FAST_SNAPSHOT] = [540, 60];
+const WARM_UP = 180;
+const TIMINGS = { boot: 60, statusChecks: 60, agent: 30, copy: 480, shutdown: 60, targetHealth: 10, refreshPatience: 7200 };
+const BAKE = '5m';
+
+type Fleet = Awaited<ReturnType<typeof fleet>>;
+type Way = { readonly name: string; readonly snapshot: number; run(fleet: Fleet): Promise<void> };
+
+const WAYS: readonly Way[] = [
+  { name: 'serial script', snapshot: SNAPSHOT, run: script },
+  { name: 'pipeline before', snapshot: SNAPSHOT, run: before },
+  { name: 'pipeline now', snapshot: FAST_SNAPSHOT, run: now },
+];
+
+try {
+  const seconds: number[] = [];
+  for (const way of WAYS) {
+    seconds.push(await measured(way));
+    const ratios = seconds.slice(0, -1).map((other, i) => `${((seconds.at(-1) ?? 0) / other).toFixed(2)} of ${WAYS[i]?.name}`);
+    console.log([`${way.name.padEnd(16)} ${((seconds.at(-1) ?? 0) / 60).toFixed(0).padStart(4)} min`, ...ratios].join('  '));
+  }
+  const ratio = (seconds[2] ?? 0) / (seconds[1] ?? 1);
+  console.log(`target: at most 0.60 of the pipeline before: ${ratio <= 0.6 ? 'met' : 'MISSED'}`);
+} finally {
+  removeWorkspaces();
+}
+
+async function measured({ snapshot, run }: Way): Promise<number> {
+  const made = await fleet(snapshot);
+  try {
+    const startedAt = made.lab.clock.now();
+    await run(made);
+    return (made.lab.clock.now() - startedAt) / 1000;
+  } finally {
+    await made.lab.close();
+  }
+}
+
+/** Ten instances in each region, all on an image of before. */
+async function fleet(snapshot: number) {
+  const l = await rollLab({ speed: SPEED, timings: { ...TIMINGS, image: snapshot } });
+  // What a check runs on the instance runs here.
+  const exec = async ([program = '', ...rest]: readonly string[]) => capture(program, rest, { timeoutSeconds: 60, environment: process.env });
+  Object.assign(l.paper.answers, { exec });
+  const regions = await Promise.all(
+    REGIONS.map(async region => {
+      const stage = region === HOME ? l : l.inRegion(region);
+      const image = stage.image('web-a');
+      const template = await stage.template('web', { ImageId: image });
+      const capacity = { DesiredCapacity: size, MaxSize: size * 2, DefaultInstanceWarmup: WARM_UP };
+      await stage.group('web', { LaunchTemplateId: template, Version: '1' }, capacity);
+      await stage.pointerTo(image);
+      return { region, stage, template, image };
+    }),
+  );
+  return { ...l, regions };
+}
+
+/** The instance that is provisioned and becomes the image. */
+async function builder({ cloud, lab, regions: [home] }: Fleet): Promise<string> {
+  const { Instances: [made] = [] } = await cloud.ec2.send(
+    new RunInstancesCommand({ ImageId: home?.image ?? '', InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 }),
+  );
+  const id = made?.InstanceId ?? '';
+  await running(cloud, lab, id);
+  await lab.clock.sleep(PROVISION);
+  return id;
+}
+
+async function running({ ec2 }: RollLab['cloud'], lab: RollLab['lab'], id: string): Promise<void> {
+  const state = async () =>
+    (await ec2.send(new DescribeInstancesCommand({ InstanceIds: [id] }))).Reservations?.[0]?.Instances?.[0]?.State?.Name;
+  while ((await state()) !== 'running') await lab.clock.sleep(15);
+}
+
+async function available({ ec2 }: RollLab['cloud'], lab: RollLab['lab'], id: string): Promise<void> {
+  while ((await ec2.send(new DescribeImagesCommand({ ImageIds: [id] }))).Images?.[0]?.State !== 'available') await lab.clock.sleep(15);
+}
+
+/** Build, launch once, then region by region: copy, new version of the template, refresh with AWS's defaults. */
+async function script(all: Fleet): Promise<void> {
+  const { cloud, lab } = all;
+  const instance = await builder(all);
+  const { ImageId = '' } = await cloud.ec2.send(new CreateImageCommand({ InstanceId: instance, Name: 'web-b' }));
+  await available(cloud, lab, ImageId);
+  await cloud.ec2.send(new TerminateInstancesCommand({ InstanceIds: [instance] }));
+  const { Instances: [test] = [] } = await cloud.ec2.send(
+    new RunInstancesCommand({ ImageId, InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 }),
+  );
+  await running(cloud, lab, test?.InstanceId ?? '');
+  await cloud.ec2.send(new TerminateInstancesCommand({ InstanceIds: [test?.InstanceId ?? ''] }));
+  for (const { region, stage, template } of all.regions) {
+    const copied =
+      region === HOME
+        ? ImageId
+        : ((await stage.cloud.ec2.send(new CopyImageCommand({ Name: 'web-b', SourceImageId: ImageId, SourceRegion: HOME }))).ImageId ?? '');
+    await available(stage.cloud, lab, copied);
+    await stage.cloud.ec2.send(
+      new CreateLaunchTemplateVersionCommand({ LaunchTemplateId: template, SourceVersion: '1', LaunchTemplateData: { ImageId: copied } }),
+    );
+    await refreshed(stage.cloud, lab, template);
+  }
+}
+
+async function refreshed({ autoScaling }: RollLab['cloud'], lab: RollLab['lab'], LaunchTemplateId: string): Promise<void> {
+  const { InstanceRefreshId = '' } = await autoScaling.send(
+    new StartInstanceRefreshCommand({
+      AutoScalingGroupName: 'web',
+      DesiredConfiguration: { LaunchTemplate: { LaunchTemplateId, Version: '2' } },
+    }),
+  );
+  const order = { AutoScalingGroupName: 'web', InstanceRefreshIds: [InstanceRefreshId] };
+  const status = async () => (await autoScaling.send(new DescribeInstanceRefreshesCommand(order))).InstanceRefreshes?.[0]?.Status;
+  for (let now = await status(); now !== 'Successful'; now = await status()) {
+    if (!['Pending', 'InProgress', 'Baking'].includes(now ?? '')) throw new Error(`The refresh is ${now}.`);
+    await lab.clock.sleep(15);
+  }
+}
+
+async function step(mode: string, { lab }: Fleet, wanted: Readonly<Record<string, string>>): Promise<Readonly<Record<string, string>>> {
+  const ran = await runAction({ mode, with: { family: 'web', ...wanted }, lab });
+  if (ran.exitCode !== 0) throw new Error(`${mode}: ${ran.errors.join('\n')}`);
+  return ran.outputs;
+}
+
+const built = async (all: Fleet): Promise<string> =>
+  (await step('build', all, { 'from-instance': await builder(all), rebuild: 'always' }))['ami-id'] ?? '';
+const CHECKS = { checks: '- {name: works, command: "true"}' };
+const TO = { regions: FURTHER.join() };
+const ROLL = { environment: 'stage', groups: 'web', bake: BAKE, 'roll-timeout': '6h', ...TO };
+
+/** Each job after the other, and batches of one. */
+async function before(all: Fleet): Promise<void> {
+  const image = await built(all);
+  await step('validate', all, { image, ...CHECKS });
+  await step('share', all, { image, ...TO });
+  await step('promote', all, { image, ...ROLL });
+}
+
+/** Copies during validation, and one batch of new instances before the old ones go. */
+async function now(all: Fleet): Promise<void> {
+  const image = await built(all);
+  await Promise.all([step('validate', all, { image, ...CHECKS }), step('share', all, { image, ...TO, prepare: 'true' })]);
+  await step('share', all, { image, ...TO });
+  await step('promote', all, { image, ...ROLL, 'min-healthy': '100', 'max-healthy': '200' });
+}
