@@ -27,8 +27,8 @@ target-role: arn:aws:iam::{account}:role/ami-edge-prod-share
 keep-newest: 1
 minimum-age: 0s
 min-in-use: 0
-bake: 2m
-checks-timeout: 1m
+bake: 6m
+checks-timeout: 5m
 environments:
   stage: { groups: ['edge-stage-{architecture}'], role-to-assume: '${role(BUILD, 'ami-edge-stage-rollout')}' }
   prod:
@@ -49,7 +49,7 @@ ${more.replace(/^/gm, '      ')}
 
 let l: ActLab;
 beforeAll(async () => {
-  l = await actLab({ oidc: true, speed: 90 });
+  l = await actLab({ oidc: true, speed: 60 });
   const stacks = await Promise.all(
     [
       { account: BUILD, environment: 'stage', more: {} },

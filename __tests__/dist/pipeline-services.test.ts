@@ -26,8 +26,8 @@ checks: [{ service: web }]
 keep-newest: 1
 minimum-age: 0s
 min-in-use: 0
-bake: 2m
-checks-timeout: 1m
+bake: 6m
+checks-timeout: 5m
 environments:
   stage: { groups: [${service}-stage], role-to-assume: '${role('ami-shop-stage-rollout')}' }
   prod: { groups: [${service}-prod], role-to-assume: '${role('ami-shop-prod-rollout')}' }
@@ -57,7 +57,7 @@ function commit(message: string, versions: Readonly<Record<Service, string>>, br
 }
 
 beforeAll(async () => {
-  l = await actLab({ oidc: true, speed: 90 });
+  l = await actLab({ oidc: true, speed: 60 });
   for (const service of SERVICES) cpSync(path('packer'), path('services', service, 'packer'), { recursive: true });
   writeFileSync(path('.github', 'workflows', 'prod.yml'), PROD);
   const Families = SERVICES.join();
