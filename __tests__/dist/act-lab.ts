@@ -39,6 +39,8 @@ export interface ActLab {
   readonly cloud: Cloud;
   readonly repository: Repository;
   readonly github: GitHub;
+  /** For programs and files of a test. `bin` in it is on PATH. */
+  readonly folder: string;
   act(event: string, workflow: string, inputs?: Readonly<Record<string, string>>, more?: Omit<Event, 'inputs'>): Promise<Acted>;
   close(): Promise<void>;
 }
@@ -47,6 +49,8 @@ export interface ActLabOptions {
   /** Jobs have no keys: what they may do is what the role that trusts their token may do. */
   readonly oidc?: boolean;
   readonly speed?: number;
+  /** Stand-ins for actions of others, which act would download: `owner/name@ref` -> a script. */
+  readonly actions?: Readonly<Record<string, string>>;
 }
 
 /** The runner as it is between jobs. */
@@ -56,11 +60,13 @@ interface Runner {
   readonly repository: Repository;
   readonly github: GitHub;
   readonly oidc: boolean;
+  /** `owner/name@ref` -> its folder. */
+  readonly actions: Readonly<Record<string, string>>;
   /** The workflow and the ref of the run that asks for tokens. */
   current: { workflow: string; ref: string };
 }
 
-export async function actLab({ oidc = false, speed = 60 }: ActLabOptions = {}): Promise<ActLab> {
+export async function actLab({ oidc = false, speed = 60, actions = {} }: ActLabOptions = {}): Promise<ActLab> {
   const folder = mkdtempSync(join(tmpdir(), 'ami-action-act-'));
   const lab = await startLab({ speed, hostManagement: true });
   const repository = makeRepository(join(folder, 'web'));
@@ -71,10 +77,11 @@ export async function actLab({ oidc = false, speed = 60 }: ActLabOptions = {}): 
   copyAction(join(folder, 'action'));
   const current = { workflow: '', ref: 'refs/heads/main' };
   const github = await fakeGitHub(query => subjectOf(query, { folder, repository, current }));
-  const runner: Runner = { folder, lab, repository, github, oidc, current };
+  const standIns = Object.fromEntries(Object.entries(actions).map(([name, script]) => [name, standIn(folder, name, script)]));
+  const runner: Runner = { folder, lab, repository, github, oidc, current, actions: standIns };
   installNode(runner);
   return {
-    ...{ lab, cloud: connect(lab), repository, github },
+    ...{ lab, cloud: connect(lab), repository, github, folder },
     act: (event, workflow, inputs = {}, more = {}) => runAct(event, workflow, { ...more, inputs }, runner),
     close: async () => {
       await lab.close();
@@ -95,6 +102,14 @@ function copyAction(to: string): void {
     cpSync(join(root, part), join(to, part), { recursive: true });
   forAct(join(root, PIPELINE), join(to, PIPELINE));
   cpSync(bundle, join(to, 'dist'), { recursive: true });
+}
+
+function standIn(folder: string, name: string, script: string): string {
+  const path = join(folder, name.replace(/\W/g, '-'));
+  mkdirSync(path);
+  writeFileSync(join(path, 'action.yml'), `name: ${name}\nruns: { using: node24, main: index.js }\n`);
+  writeFileSync(join(path, 'index.js'), script);
+  return path;
 }
 
 /** act does not know three keys of 2026: `deployment`, `queue` and `uses: $/path`. https://github.com/nektos/act/issues/6086 */
@@ -170,6 +185,7 @@ async function runAct(
     ...[event, '--workflows', join(repository.path, '.github', 'workflows', workflow)],
     ...['--platform', 'ubuntu-24.04=-self-hosted', '--local-repository', `org/ami-action@v1=${join(folder, 'action')}`],
     ...['--action-offline-mode', '--artifact-server-addr', '127.0.0.1', '--cache-server-addr', '127.0.0.1', '--json'],
+    ...Object.entries(runner.actions).flatMap(([name, path]) => ['--local-repository', `${name}=${path}`]),
     ...(payload === undefined ? [] : ['--eventpath', join(folder, 'event.json')]),
     ...[...given('--env', settings), ...given('--input', inputs), ...given('--var', vars)],
     ...['--secret', 'GITHUB_TOKEN=of-the-test'],

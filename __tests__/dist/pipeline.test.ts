@@ -1,27 +1,65 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DescribeLaunchTemplatesCommand } from '@aws-sdk/client-ec2';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { askGroup, baseImage, inService, makeGroup, pointerValue } from '../../demo/fleet.ts';
 import { type ActLab, actLab } from './act-lab.ts';
+import { BUILD, deniedIn, deployDelivery, deployEnvironment } from './organisation.ts';
+
+/** Stage and prod in one account, with the roles of examples/. Jobs have no keys. */
+
+const role = (name: string) => `arn:aws:iam::${BUILD}:role/${name}`;
+const SETTINGS = (version: string) => `family: web
+version: ${version}
+var: { app_version: ${version} }
+region: eu-central-1
+role-to-assume: ${role('ami-web-images')}
+instance-profile: ami-web-test
+checks:
+  - service: web
+  - http: { port: 8080, path: / }
+  - no-failed-units
+  - path: /opt/web/version
+keep-newest: 1
+minimum-age: 0s
+warm-up: 60s
+checks-timeout: 5m
+bake: 6m
+environments:
+  stage: { groups: [web-stage], role-to-assume: '${role('ami-web-stage-rollout')}' }
+  prod: { groups: [web-prod], role-to-assume: '${role('ami-web-prod-rollout')}' }
+`;
 
 let l: ActLab;
+const commit = (version: string, change = (server: string) => server): string =>
+  l.repository.commit(`Version ${version}`, version, change, SETTINGS(version));
 
 beforeAll(async () => {
-  l = await actLab();
+  l = await actLab({ oidc: true });
   const imageId = await baseImage(l.cloud);
   for (const name of ['web-stage', 'web-prod']) await makeGroup(l.cloud, { name, imageId, size: 1 });
   while ((await inService(l.cloud, 'web-prod')).length === 0 || (await inService(l.cloud, 'web-stage')).length === 0)
     await l.lab.clock.sleep(5);
+  deployDelivery(l.lab, BUILD, 'ami-web', { Families: 'web' });
+  const { LaunchTemplates = [] } = await l.cloud.ec2.send(new DescribeLaunchTemplatesCommand({}));
+  for (const environment of ['stage', 'prod']) {
+    const template = LaunchTemplates.find(({ LaunchTemplateName }) => LaunchTemplateName === `web-${environment}`);
+    deployEnvironment(l.lab, BUILD, `ami-web-${environment}`, {
+      ...{ Environment: environment, Families: 'web', Pointers: '/ami/web', Groups: `web-${environment}*` },
+      LaunchTemplates: template?.LaunchTemplateId ?? '',
+    });
+  }
 });
 
 afterAll(() => l.close());
 
 test('a push to main goes through every job to stage', async () => {
-  l.repository.commit('Serve a page', '1.0.0', server => server);
+  commit('1.0.0');
   const ran = await l.act('push', 'ami-stage.yml');
   expect(ran).toMatchObject({ exitCode: 0, failed: [], succeeded: ['Build', 'Validate', 'Promote to stage', 'Prune'] });
   expect(await askGroup(l.cloud, l.lab, 'web-stage')).toMatch(/web is active, version 1\.0\.0$/);
   expect(await pointerValue(l.cloud, '/ami/web/stage')).toMatch(/^ami-/);
+  expect(deniedIn(l.lab)).toEqual([]);
 });
 
 test('a person promotes to prod what stage runs, and nothing is built', async () => {
@@ -31,6 +69,7 @@ test('a person promotes to prod what stage runs, and nothing is built', async ()
   expect(l.lab.calls.count('ec2:CreateImage', mark)).toBe(0);
   expect(await pointerValue(l.cloud, '/ami/web/prod')).toBe(await pointerValue(l.cloud, '/ami/web/stage'));
   expect(await askGroup(l.cloud, l.lab, 'web-prod')).toMatch(/web is active, version 1\.0\.0$/);
+  expect(deniedIn(l.lab)).toEqual([]);
 });
 
 test('a rehearsal plans the promotion and the pruning, and changes nothing', async () => {
@@ -44,9 +83,31 @@ test('a rehearsal plans the promotion and the pruning, and changes nothing', asy
   expect(Object.keys(l.lab.calls.byOperation(mark)).filter(call => !/:(Describe|Get|List)/.test(call))).toEqual([]);
 });
 
+// https://docs.github.com/en/actions/reference/security/oidc
+test('a branch gets no role, whatever its workflow says', async () => {
+  const before = await pointerValue(l.cloud, '/ami/web/prod');
+  const ran = await l.act('workflow_dispatch', 'ami-prod.yml', { image: 'latest' }, { ref: 'refs/heads/other' });
+  expect([ran.failed, await pointerValue(l.cloud, '/ami/web/prod')]).toEqual([['Promote to prod'], before]);
+  expect(ran.log).toContain('sts:AssumeRoleWithWebIdentity');
+});
+
+test('a variable of the environment holds against the workflow', async () => {
+  const vars = { AMI_ALLOWED_REFS: 'release/*', AMI_ALLOWED_ACCOUNT_IDS: BUILD };
+  const ran = await l.act('workflow_dispatch', 'ami-prod.yml', { image: 'latest' }, { vars });
+  expect(ran.failed).toEqual(['Promote to prod']);
+  expect(ran.log).toContain('"allowed-refs"');
+  const other = await l.act(
+    'workflow_dispatch',
+    'ami-prod.yml',
+    { image: 'latest' },
+    { vars: { AMI_ALLOWED_ACCOUNT_IDS: '999999999999' } },
+  );
+  expect([other.failed, other.log.includes('"allowed-account-ids" allows 999999999999')]).toEqual([['Promote to prod'], true]);
+});
+
 test('a broken image ends red at Validate, with the cause, and is not promoted', async () => {
   const before = await pointerValue(l.cloud, '/ami/web/stage');
-  l.repository.commit('It does not start', '1.1.0', server => `import turbo\n${server}`);
+  commit('1.1.0', server => `import turbo\n${server}`);
   const ran = await l.act('push', 'ami-stage.yml');
   expect(ran).toMatchObject({ failed: ['Validate'], succeeded: ['Build'] });
   expect(ran.exitCode).not.toBe(0);

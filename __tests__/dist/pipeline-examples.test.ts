@@ -1,0 +1,190 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { UpdateAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling';
+import { CreateLaunchTemplateVersionCommand } from '@aws-sdk/client-ec2';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { baseImage, connect, pointerValue } from '../../demo/fleet.ts';
+import { tagsOf } from '../../lab/ec2/state.ts';
+import { type ActLab, actLab } from './act-lab.ts';
+import { BUILD, deniedIn, deployDelivery, deployEnvironment, group, imagesIn } from './organisation.ts';
+
+/** The workflows of examples/ on one account with the roles of examples/: each green, and red once at the job that it is for. Jobs have no keys. */
+
+const REGIONS = ['eu-central-1', 'eu-west-1', 'us-east-1'] as const;
+const HOME = { account: BUILD, region: REGIONS[0] };
+const role = (name: string) => `arn:aws:iam::${BUILD}:role/${name}`;
+
+const SETTINGS = (version: string) => `family: web
+version: ${version}
+var: { app_version: ${version} }
+region: eu-central-1
+regions: [eu-west-1, us-east-1]
+role-to-assume: ${role('ami-web-images')}
+instance-profile: ami-web-test
+base-image: name:136693071363/debian-12-amd64-*
+checks: [{ service: web }]
+keep-newest: 1
+minimum-age: 0s
+min-in-use: 0
+bake: 6m
+checks-timeout: 5m
+environments:
+  stage: { groups: [web-stage], role-to-assume: '${role('ami-web-stage-rollout')}' }
+`;
+
+const SLACK = 'slackapi/slack-github-action@91efab103c0de0a537f72a35f6b8cda0ee76bf0a';
+const TERRAFORM = 'hashicorp/setup-terraform@b9cd54a3c349d3f38e8881555d616ced269862dd';
+
+let l: ActLab;
+let said: string;
+let templates: string[] = [];
+const deployStage = () =>
+  deployEnvironment(l.lab, BUILD, 'ami-web-stage', {
+    ...{ Environment: 'stage', Families: 'web', Pointers: '/ami/web', Groups: 'web-stage*' },
+    LaunchTemplates: templates.join(),
+  });
+
+beforeAll(async () => {
+  said = join(process.env['TMPDIR'] ?? '/tmp', `ami-action-said-${process.pid}`);
+  writeFileSync(said, '');
+  const append = (what: string) => `require('node:fs').appendFileSync('${said}', ${what} + '\\n');`;
+  l = await actLab({ oidc: true, actions: { [SLACK]: append('process.env.INPUT_PAYLOAD'), [TERRAFORM]: '' } });
+  writeFileSync(join(l.folder, 'bin', 'terraform'), `#!/bin/sh\necho "terraform $* $TF_VAR_ami_id" >> '${said}'\n`, { mode: 0o755 });
+  deployDelivery(l.lab, BUILD, 'ami-web', { Families: 'web', PullRequests: 'build' });
+  // The group of the third region does not exist yet.
+  templates = await Promise.all(REGIONS.slice(0, 2).map(region => group(l.lab, { account: BUILD, region }, 'web-stage')));
+  deployStage();
+  const stage = readFileSync(join(l.repository.path, '.github', 'workflows', 'ami-stage.yml'), 'utf8');
+  writeFileSync(join(l.repository.path, '.github', 'workflows', 'regions.yml'), stage.replace("prune: 'true'", "share: 'true'"));
+}, 120_000);
+afterAll(() => l.close());
+
+const commit = (version: string, change = (server: string) => server): string =>
+  l.repository.commit(`Version ${version}`, version, change, SETTINGS(version));
+const versions = () =>
+  Promise.all(
+    REGIONS.map(async region => {
+      const place = { account: BUILD, region };
+      const id = await pointerValue(connect(l.lab, place), '/ami/web/stage');
+      return tagsOf(l.lab.place(BUILD, region), id)['ami-action:version'] ?? id;
+    }),
+  );
+
+test('three regions: red at Promote while one lacks its group, and nothing has moved; then all three', async () => {
+  commit('1.0.0');
+  const red = await l.act('push', 'regions.yml');
+  expect([red.failed, await versions()]).toEqual([['Promote to stage'], ['none', 'none', 'none']]);
+  templates.push(await group(l.lab, { account: BUILD, region: REGIONS[2] }, 'web-stage'));
+  deployStage();
+  const mark = l.lab.calls.mark();
+  const ran = await l.act('push', 'regions.yml');
+  expect([ran.exitCode, ran.failed, deniedIn(l.lab)]).toEqual([0, [], []]);
+  expect(await versions()).toEqual(['1.0.0', '1.0.0', '1.0.0']);
+  expect([l.lab.calls.count('ec2:CreateImage', mark), l.lab.calls.count('ec2:CopyImage', mark)]).toEqual([0, 0]);
+}, 300_000);
+
+test('resolve hands the image of stage to Terraform; from another branch it gets no role', async () => {
+  const ran = await l.act('workflow_dispatch', 'ami-terraform.yml');
+  expect([ran.exitCode, ran.failed, deniedIn(l.lab)]).toEqual([0, [], []]);
+  const id = await pointerValue(l.cloud, '/ami/web/stage');
+  expect(readFileSync(said, 'utf8')).toContain(`terraform -chdir=infra apply -input=false -auto-approve ${id}\n`);
+  const red = await l.act('workflow_dispatch', 'ami-terraform.yml', {}, { ref: 'refs/heads/other' });
+  expect(red.failed).toEqual(['Apply']);
+}, 120_000);
+
+test('drift opens one issue, edits it and closes it; without its role it is red and leaves the issue alone', async () => {
+  const drift = async () => {
+    const ran = await l.act('workflow_dispatch', 'ami-drift.yml');
+    return [ran.exitCode, ran.failed];
+  };
+  const launch = async (Version: string) =>
+    l.cloud.autoScaling.send(
+      new UpdateAutoScalingGroupCommand({
+        AutoScalingGroupName: 'web-stage',
+        LaunchTemplate: { LaunchTemplateName: 'web-stage', Version },
+      }),
+    );
+  expect([await drift(), l.github.issues]).toEqual([[0, []], []]);
+  await l.cloud.ec2.send(
+    new CreateLaunchTemplateVersionCommand({
+      LaunchTemplateName: 'web-stage',
+      SourceVersion: '1',
+      LaunchTemplateData: { ImageId: await baseImage(l.cloud) },
+    }),
+  );
+  await launch('3');
+  expect(await drift()).toEqual([0, []]);
+  const [issue] = l.github.issues;
+  expect([issue?.title, issue?.state]).toEqual(['Drift of web', 'open']);
+  const red = await l.act('workflow_dispatch', 'ami-drift.yml', {}, { ref: 'refs/heads/other' });
+  expect([red.failed, issue?.state]).toEqual([['Drift'], 'open']);
+  expect(await drift()).toEqual([0, []]);
+  await launch('2');
+  expect(await drift()).toEqual([0, []]);
+  expect(l.github.issues.map(({ state }) => state)).toEqual(['closed']);
+}, 180_000);
+
+const pull = (action: string, labels: readonly string[] = [], from = 'acme/web') => ({
+  payload: {
+    action,
+    number: 7,
+    pull_request: {
+      number: 7,
+      head: { ref: 'topic', repo: { full_name: from } },
+      base: { ref: 'main' },
+      labels: labels.map(name => ({ name })),
+    },
+  },
+  ref: 'refs/pull/7/merge',
+});
+
+test('a pull request gets one comment with what would be built and rolled out, and nothing changes', async () => {
+  l.github.issues.push({ number: 7, title: 'Version 1.1.0', body: '', state: 'open', comments: [] });
+  commit('1.1.0');
+  const mark = l.lab.calls.mark();
+  for (const action of ['opened', 'synchronize']) {
+    const ran = await l.act('pull_request', 'ami-pull-request.yml', {}, pull(action));
+    expect([ran.exitCode, ran.succeeded, deniedIn(l.lab)]).toEqual([0, ['Preview'], []]);
+  }
+  expect(Object.keys(l.lab.calls.byOperation(mark)).filter(call => !/:(Describe|Get|List|Assume)/.test(call))).toEqual([]);
+  const [comment, ...others] = l.github.issues.find(({ number }) => number === 7)?.comments ?? [];
+  expect(others).toEqual([]);
+  expect(comment?.body).toMatch(/ami-action:preview\/build[\s\S]*ami-action:preview\/stage/);
+  const fork = await l.act('pull_request', 'ami-pull-request.yml', {}, pull('opened', [], 'stranger/web'));
+  expect([fork.succeeded, fork.failed]).toEqual([[], []]);
+}, 180_000);
+
+test('the label builds and validates an image that latest does not mean; a broken one is red there', async () => {
+  const ran = await l.act('pull_request', 'ami-pull-request.yml', {}, pull('labeled', ['ami']));
+  expect([ran.exitCode, ran.succeeded, deniedIn(l.lab)]).toEqual([0, ['Build and validate'], []]);
+  const built = imagesIn(l.lab, HOME).find(({ version }) => version === '1.1.0');
+  expect(tagsOf(l.lab.place(), built?.id ?? '')['ami-action:ref']).toBe('refs/pull/7/merge');
+  const latest = await l.act('workflow_dispatch', 'ami-prod.yml', { image: 'latest', 'dry-run': 'true' });
+  expect(latest.log).not.toContain(built?.id);
+  commit('1.2.0', server => `import turbo\n${server}`);
+  const red = await l.act('pull_request', 'ami-pull-request.yml', {}, pull('synchronize', ['ami']));
+  expect([red.failed, red.succeeded]).toEqual([['Build and validate'], ['Preview']]);
+  const [comment, ...others] = l.github.issues.find(({ number }) => number === 7)?.comments ?? [];
+  expect([others, comment?.body.includes('failed validation')]).toEqual([[], true]);
+}, 300_000);
+
+test('a push that fails sends a message, one that succeeds sends none', async () => {
+  writeFileSync(said, '');
+  commit('1.3.0', server => `import turbo\n${server}`);
+  const red = await l.act('push', 'ami-notify.yml');
+  expect([red.failed, red.succeeded]).toEqual([['Validate'], ['Build', 'Notify']]);
+  expect(readFileSync(said, 'utf8')).toMatch(/web did not reach stage: https:\/\/github\.com\/acme\/web\/actions\/runs\/\d+/);
+}, 180_000);
+
+test('the plan of prune is applied after an approval, and another plan is not', async () => {
+  const workflows = join(l.repository.path, '.github', 'workflows');
+  const prune = readFileSync(join(workflows, 'ami-prune.yml'), 'utf8');
+  writeFileSync(join(workflows, 'other.yml'), prune.replace('${{ needs.plan.outputs.plan-hash }}', '0'.repeat(32)));
+  const before = imagesIn(l.lab, HOME);
+  const red = await l.act('workflow_dispatch', 'other.yml');
+  expect([red.failed, imagesIn(l.lab, HOME)]).toEqual([['Apply'], before]);
+  const ran = await l.act('workflow_dispatch', 'ami-prune.yml');
+  expect([ran.exitCode, ran.failed, deniedIn(l.lab)]).toEqual([0, [], []]);
+  expect(ran.succeeded).toEqual(['Plan', 'Approve', 'Apply']);
+  expect(imagesIn(l.lab, HOME).length).toBeLessThan(before.length);
+}, 180_000);
