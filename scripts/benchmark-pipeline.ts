@@ -9,8 +9,9 @@ import {
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import { type RollLab, rollLab } from '../__tests__/dist/roll-lab.ts';
+import { setTags } from '../lab/ec2/state.ts';
 import { removeWorkspaces, runAction } from '../lab/runner.ts';
-import { capture } from '../src/adapters/capture.ts';
+import { verdictValue } from '../src/model/verdict.ts';
 
 /**
  * From a push to the fleet, for one change of code, in three regions of ten instances each: a serial script, the pipeline before copies were made during
@@ -29,9 +30,12 @@ const REGIONS = ['eu-central-1', 'eu-west-1', 'us-east-1'] as const;
 const [HOME, ...FURTHER] = REGIONS;
 const PROVISION = 240;
 const [SNAPSHOT, FAST_SNAPSHOT] = [540, 60];
+const CHECKS = 120;
 const WARM_UP = 180;
 const TIMINGS = { boot: 60, statusChecks: 60, agent: 30, copy: 480, shutdown: 60, targetHealth: 10, refreshPatience: 7200 };
 const BAKE = '5m';
+const TO = { regions: FURTHER.join() };
+const ROLL = { environment: 'stage', groups: 'web', bake: BAKE, 'roll-timeout': '6h', ...TO };
 
 type Fleet = Awaited<ReturnType<typeof fleet>>;
 type Way = { readonly name: string; readonly snapshot: number; run(fleet: Fleet): Promise<void> };
@@ -69,9 +73,6 @@ async function measured({ snapshot, run }: Way): Promise<number> {
 /** Ten instances in each region, all on an image of before. */
 async function fleet(snapshot: number) {
   const l = await rollLab({ speed: SPEED, timings: { ...TIMINGS, image: snapshot } });
-  // What a check runs on the instance runs here.
-  const exec = async ([program = '', ...rest]: readonly string[]) => capture(program, rest, { timeoutSeconds: 60, environment: process.env });
-  Object.assign(l.paper.answers, { exec });
   const regions = await Promise.all(
     REGIONS.map(async region => {
       const stage = region === HOME ? l : l.inRegion(region);
@@ -114,11 +115,7 @@ async function script(all: Fleet): Promise<void> {
   const { ImageId = '' } = await cloud.ec2.send(new CreateImageCommand({ InstanceId: instance, Name: 'web-b' }));
   await available(cloud, lab, ImageId);
   await cloud.ec2.send(new TerminateInstancesCommand({ InstanceIds: [instance] }));
-  const { Instances: [test] = [] } = await cloud.ec2.send(
-    new RunInstancesCommand({ ImageId, InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 }),
-  );
-  await running(cloud, lab, test?.InstanceId ?? '');
-  await cloud.ec2.send(new TerminateInstancesCommand({ InstanceIds: [test?.InstanceId ?? ''] }));
+  await launchedOnce(all, ImageId);
   for (const { region, stage, template } of all.regions) {
     const copied =
       region === HOME
@@ -153,16 +150,31 @@ async function step(mode: string, { lab }: Fleet, wanted: Readonly<Record<string
   return ran.outputs;
 }
 
-const built = async (all: Fleet): Promise<string> =>
-  (await step('build', all, { 'from-instance': await builder(all), rebuild: 'always' }))['ami-id'] ?? '';
-const CHECKS = { checks: '- {name: works, command: "true"}' };
-const TO = { regions: FURTHER.join() };
-const ROLL = { environment: 'stage', groups: 'web', bake: BAKE, 'roll-timeout': '6h', ...TO };
+async function built(all: Fleet): Promise<string> {
+  const outputs = await step('build', all, { 'from-instance': await builder(all), rebuild: 'always' });
+  return outputs['ami-id'] ?? '';
+}
+
+/** The instances of this lab run nothing: a test instance, the time of its checks, and the verdict. The same in both pipelines. */
+async function validated(all: Fleet, image: string): Promise<void> {
+  await launchedOnce(all, image);
+  const at = new Date(all.lab.clock.now());
+  setTags(all.place, image, { 'ami-action:verdict': verdictValue(image, { result: 'passed', checks: '0'.repeat(32), at }) });
+}
+
+async function launchedOnce({ cloud, lab }: Fleet, ImageId: string): Promise<void> {
+  const { Instances: [test] = [] } = await cloud.ec2.send(
+    new RunInstancesCommand({ ImageId, InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 }),
+  );
+  await running(cloud, lab, test?.InstanceId ?? '');
+  await lab.clock.sleep(CHECKS);
+  await cloud.ec2.send(new TerminateInstancesCommand({ InstanceIds: [test?.InstanceId ?? ''] }));
+}
 
 /** Each job after the other, and batches of one. */
 async function before(all: Fleet): Promise<void> {
   const image = await built(all);
-  await step('validate', all, { image, ...CHECKS });
+  await validated(all, image);
   await step('share', all, { image, ...TO });
   await step('promote', all, { image, ...ROLL });
 }
@@ -170,7 +182,7 @@ async function before(all: Fleet): Promise<void> {
 /** Copies during validation, and one batch of new instances before the old ones go. */
 async function now(all: Fleet): Promise<void> {
   const image = await built(all);
-  await Promise.all([step('validate', all, { image, ...CHECKS }), step('share', all, { image, ...TO, prepare: 'true' })]);
+  await Promise.all([validated(all, image), step('share', all, { image, ...TO, prepare: 'true' })]);
   await step('share', all, { image, ...TO });
   await step('promote', all, { image, ...ROLL, 'min-healthy': '100', 'max-healthy': '200' });
 }
