@@ -30,6 +30,7 @@ const VERSION = '0.1.0';
 const clock = systemClock(cancel.signal);
 const report = runnerReporter(clock);
 const run = runFacts(cancel.signal);
+const issues = githubIssues(process.env['GITHUB_API_URL']);
 
 type Comment = Pick<Parameters<Parameters<typeof main>[1]>[0], 'comment' | 'githubToken'>;
 
@@ -105,8 +106,6 @@ async function runMain(): Promise<void> {
     };
   });
 }
-
-const issues = githubIssues(process.env['GITHUB_API_URL']);
 
 /** As the summary, a comment is a help: a run does not fail without it. */
 async function comment(markdown: string, { comment: number, githubToken: token }: Comment): Promise<void> {
