@@ -184,5 +184,5 @@ async function now(all: Fleet): Promise<void> {
   const image = await built(all);
   await Promise.all([validated(all, image), step('share', all, { image, ...TO, prepare: 'true' })]);
   await step('share', all, { image, ...TO });
-  await step('promote', all, { image, ...ROLL, 'min-healthy': '100', 'max-healthy': '200' });
+  await step('promote', all, { image, ...ROLL, pace: 'fast' });
 }
