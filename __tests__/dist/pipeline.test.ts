@@ -62,6 +62,17 @@ test('a push to main goes through every job to stage', async () => {
   expect(deniedIn(l.lab)).toEqual([]);
 });
 
+// https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html#gp3-ebs-volume-type
+test('the build has a fast disk, and the image the usual one', () => {
+  const disks = (operation: string) =>
+    l.lab.calls.all().flatMap(({ operation: of, input }) => {
+      const { BlockDeviceMappings: [device] = [] } = input as { BlockDeviceMappings?: { Ebs?: object }[] };
+      return of === operation && device !== undefined ? [device.Ebs] : [];
+    });
+  expect(disks('RunInstances')).toEqual([expect.objectContaining({ VolumeType: 'gp3', Iops: 4000, Throughput: 1000 })]);
+  expect(disks('CreateImage')).toEqual([expect.objectContaining({ VolumeType: 'gp3', Iops: 3000, Throughput: 125 })]);
+});
+
 test('a person promotes to prod what stage runs, and nothing is built', async () => {
   const mark = l.lab.calls.mark();
   const ran = await l.act('workflow_dispatch', 'ami-prod.yml', { image: 'environment:stage' });

@@ -383,6 +383,8 @@ describe('what goes wrong on the way', () => {
       'DeregisterImage',
       'CopyImage',
       'CreateTags',
+      // The tags of an unfinished copy.
+      'DeleteTags',
       'ModifyImageAttribute',
       'CreateTags',
     ]);
