@@ -11,7 +11,7 @@ interface Result<O extends string> {
 }
 
 /** What a mode may need in addition to its own settings. */
-interface FileFacts {
+export interface FileFacts {
   /** Every value of `pointer`, in all environments. */
   readonly pointers: readonly string[];
   /** The folder of a settings file that is not the one of the repository: `services/web` for `services/web/.github/ami.yml` or `services/web/ami.yml`. */
