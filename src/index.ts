@@ -101,7 +101,8 @@ async function runMain(): Promise<void> {
       },
       async close() {
         early.done();
-        await comment(await report.flush(settings.summary), settings);
+        if (settings.summary) await report.flush();
+        await comment(report.reported(), settings);
       },
     };
   });

@@ -47,7 +47,7 @@ test('how it ended stands above what was planned, and the timeline below both', 
     const failing = report.step('Verify', async () => Promise.reject(new Error('no')));
     await expect(failing).rejects.toThrow('no');
     report.summary('### ✅ Done', 'above');
-    await report.flush(true);
+    await report.flush();
   } finally {
     if (before === undefined) delete process.env['GITHUB_STEP_SUMMARY'];
     else process.env['GITHUB_STEP_SUMMARY'] = before;
@@ -99,7 +99,7 @@ test('a summary that cannot be written is a warning', async () => {
   try {
     const report = runnerReporter({ now: () => 0, sleep: async () => undefined });
     report.summary('### Plan');
-    await report.flush(true);
+    await report.flush();
   } finally {
     if (before === undefined) delete process.env['GITHUB_STEP_SUMMARY'];
     else process.env['GITHUB_STEP_SUMMARY'] = before;

@@ -8,13 +8,10 @@ import { type Phase, timeline } from './timeline.ts';
 const MOST_BYTES = 1024 * 1024 - 16 * 1024;
 
 export interface RunnerReporter extends Reporter {
-<<<<<<< HEAD
   /** Writes the job summary: what the modes reported, then a timeline of the steps. Called again, it replaces the summary. `interim` stands on top. */
   flush(interim?: string): Promise<void>;
-=======
-  /** Writes the job summary: what the modes reported, then a timeline of the steps. Call it once, at the end. Returns what the modes reported, without secrets. */
-  flush(isShown: boolean): Promise<string>;
->>>>>>> 7d88cd7 (feat: verdicts of copies, comments, the drift issue, services)
+  /** What the modes reported, without secrets. */
+  reported(): string;
 }
 
 /** Steps are groups of the log and rows of the timeline; warnings are annotations. */
@@ -57,19 +54,12 @@ export function runnerReporter(clock: Clock): RunnerReporter {
       if (secret.trim() !== '') core.setSecret(secret);
       for (const part of [secret, ...secret.split('\n')]) if (part.trim() !== '') secrets.add(part);
     },
-<<<<<<< HEAD
     async flush(interim = '') {
       const whole = [interim, ...parts, timeline(phases)].filter(part => part !== '').join('\n\n');
       if (whole === '') return;
       await writeSummary(cut(whole));
-=======
-    async flush(isShown) {
-      const reported = parts.filter(part => part !== '').join('\n\n');
-      const whole = [reported, timeline(phases)].filter(part => part !== '').join('\n\n');
-      if (isShown && whole !== '') await writeSummary(cut(whole));
-      return hide(reported);
->>>>>>> 7d88cd7 (feat: verdicts of copies, comments, the drift issue, services)
     },
+    reported: () => hide(parts.filter(part => part !== '').join('\n\n')),
   };
 }
 
