@@ -2,7 +2,7 @@ import { type SpawnOptions, spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
-import { build, packerHere, template } from '../__tests__/dist/build-lab.ts';
+import { build, forOtherTemplates, packerHere, template } from '../__tests__/dist/build-lab.ts';
 import { type Checkout, checkedOut } from '../__tests__/dist/corpus.ts';
 import { startLab } from '../lab/lab.ts';
 import { removeWorkspaces } from '../lab/runner.ts';
@@ -121,7 +121,7 @@ function cpuOfChildren(): number {
 
 async function act({ name, settings }: Way, { path: workspace, tools }: Checkout, turn: number): Promise<void> {
   const family = `${name.replace(/\W+/g, '-')}-${turn}`;
-  const ran = await build(lab, { workspace, with: { family, ...settings(turn) }, env: { RUNNER_TOOL_CACHE: tools } });
+  const ran = await build(forOtherTemplates(lab), { workspace, with: { family, ...settings(turn) }, env: { RUNNER_TOOL_CACHE: tools } });
   if (ran.exitCode !== 0) throw new Error(ran.log);
 }
 

@@ -1,12 +1,12 @@
 import { afterAll, expect, test } from '@jest/globals';
-import type { CallRecord } from '../../lab/calls.ts';
-import type { Lab } from '../../lab/lab.ts';
 import { readPermissions, unlisted } from '../../lab/permissions.ts';
 import type { Ran } from '../../lab/runner.ts';
 import { runAction } from '../../lab/runner.ts';
 import {
   build,
   describeWithPacker as describe,
+  forOtherTemplates,
+  isOurs,
   killRunner,
   labOfTests,
   leftovers,
@@ -38,9 +38,7 @@ const pointsFor = (index: number): readonly RegExp[] => {
 
 // Calls are counted, and Packer does not survive all weather.
 const lab = await labOfTests({ weather: 'good', timings: { boot: 1, statusChecks: 1, shutdown: 1, image: 1, copy: 1, forget: 360_000 } });
-const isOurs = ({ client }: CallRecord) => client.includes('ami-action');
-/** What a template of the corpus needs beyond the shipped role is a column of the table. */
-const lenient: Lab = { ...lab, calls: { ...lab.calls, since: mark => lab.calls.since(mark).filter(isOurs) } };
+const lenient = forOtherTemplates(lab);
 /** Three hours later, when leftovers have expired. */
 const LATER = { AMI_ACTION_CLOCK_SINCE: String(lab.clock.since - 180_000) };
 
