@@ -204,6 +204,7 @@ data "aws_iam_policy_document" "images" {
       "ec2:CreateImage",
       "ec2:CreateTags",
       "ec2:DeleteKeyPair",
+      "ec2:DeleteLaunchTemplate",
       "ec2:DeleteSecurityGroup",
       "ec2:DeleteSnapshot",
       "ec2:DeleteVolume",
