@@ -168,6 +168,18 @@ describe('refused before the first write', () => {
     expect(l.calls()).toEqual([]);
   });
 
+  test.each([
+    ['two-groups', {}, 'blue-green'],
+    ['blue-green', { 'ami-action:permanent': 'true' }, 'two-groups'],
+  ] as const)('%s, while a pair of the other strategy is unfinished', async (strategy, tags, other) => {
+    const l = pair({ tags: { 'ami-action:successor-of': 'web-blue', ...tags }, desired: 2 });
+    const groups = strategy === 'two-groups' ? settings.groups : ['web-blue'];
+    expect((await failureOf(promote({ ...settings, strategy, groups, image: A }, l.world))).message).toContain(
+      `green group web-green exists with ${A}: promote that image with "strategy: ${other}" to finish`,
+    );
+    expect(l.calls()).toEqual([]);
+  });
+
   test('names that are no pairs', async () => {
     const l = pair();
     expect((await failureOf(promote({ ...settings, groups: ['web-blue'] }, l.world))).message).toBe(

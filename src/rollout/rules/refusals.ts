@@ -67,7 +67,7 @@ function pairRefusals({ group, successor, nameTaken }: GroupFacts, { action, ima
   const isOther =
     successor !== undefined &&
     blocker?.kind !== 'successor' &&
-    (successor.imageId !== image.id || (strategy !== 'blue-green' && strategy !== 'two-groups'));
+    (successor.imageId !== image.id || strategy !== (isPermanent(successor.group) ? 'two-groups' : 'blue-green'));
   return [
     isOther &&
       `green group ${successor.group.name} exists with ${successor.imageId ?? 'an unknown image'}: promote that image with "strategy: ${isPermanent(successor.group) ? 'two-groups' : 'blue-green'}" to finish, or run mode "rollback" to ${isPermanent(successor.group) ? 'empty' : 'remove'} the group`,
