@@ -65,10 +65,10 @@ export const imagesIn = (lab: Lab, { account, region }: Place): readonly { reado
     .map(({ id, tags }) => ({ id, version: tags['ami-action:family'] === undefined ? 'unfinished' : (tags['ami-action:version'] ?? '') }));
 };
 
-/** What deployed roles were denied. */
+/** What deployed roles were denied; a token that a role does not trust is not a role yet. */
 export const deniedIn = (lab: Lab): readonly string[] =>
   askedPermissions(lab.core)
-    .filter(({ allowed }) => !allowed)
+    .filter(({ allowed, action }) => !allowed && !action.startsWith('sts:'))
     .map(({ role, action, resource }) => `${role.replace(/^.*\//, '')} ${action} ${resource}`);
 
 /** The example template with a second source for arm64. */

@@ -1,10 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { UpdateAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling';
-import { CreateLaunchTemplateVersionCommand } from '@aws-sdk/client-ec2';
+import { PutParameterCommand } from '@aws-sdk/client-ssm';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { baseImage, connect, pointerValue } from '../../demo/fleet.ts';
-import { tagsOf } from '../../lab/ec2/state.ts';
+import { images } from '../../lab/ec2/images.ts';
+import { setTags, tagsOf } from '../../lab/ec2/state.ts';
 import { type ActLab, actLab } from './act-lab.ts';
 import { BUILD, deniedIn, deployDelivery, deployEnvironment, group, imagesIn } from './organisation.ts';
 
@@ -98,29 +98,17 @@ test('drift opens one issue, edits it and closes it; without its role it is red 
     const ran = await l.act('workflow_dispatch', 'ami-drift.yml');
     return [ran.exitCode, ran.failed];
   };
-  const launch = async (Version: string) =>
-    l.cloud.autoScaling.send(
-      new UpdateAutoScalingGroupCommand({
-        AutoScalingGroupName: 'web-stage',
-        LaunchTemplate: { LaunchTemplateName: 'web-stage', Version },
-      }),
-    );
+  const pointTo = (Value: string) => l.cloud.ssm.send(new PutParameterCommand({ Name: '/ami/web/stage', Value, Overwrite: true }));
+  const before = await pointerValue(l.cloud, '/ami/web/stage');
   expect([await drift(), l.github.issues]).toEqual([[0, []], []]);
-  await l.cloud.ec2.send(
-    new CreateLaunchTemplateVersionCommand({
-      LaunchTemplateName: 'web-stage',
-      SourceVersion: '1',
-      LaunchTemplateData: { ImageId: await baseImage(l.cloud) },
-    }),
-  );
-  await launch('3');
+  await pointTo(await baseImage(l.cloud));
   expect(await drift()).toEqual([0, []]);
   const [issue] = l.github.issues;
   expect([issue?.title, issue?.state]).toEqual(['Drift of web', 'open']);
   const red = await l.act('workflow_dispatch', 'ami-drift.yml', {}, { ref: 'refs/heads/other' });
   expect([red.failed, issue?.state]).toEqual([['Drift'], 'open']);
   expect(await drift()).toEqual([0, []]);
-  await launch('2');
+  await pointTo(before);
   expect(await drift()).toEqual([0, []]);
   expect(l.github.issues.map(({ state }) => state)).toEqual(['closed']);
 }, 180_000);
@@ -181,11 +169,17 @@ test('the plan of prune is applied after an approval, and another plan is not', 
   const workflows = join(l.repository.path, '.github', 'workflows');
   const prune = readFileSync(join(workflows, 'ami-prune.yml'), 'utf8');
   writeFileSync(join(workflows, 'other.yml'), prune.replace('${{ needs.plan.outputs.plan-hash }}', '0'.repeat(32)));
+  // The images of the pull request are two days old now.
+  const old = new Date(l.lab.clock.now() - 2 * 86_400_000);
+  for (const { id } of imagesIn(l.lab, HOME).filter(one => tagsOf(l.lab.place(), one.id)['ami-action:ref'] !== 'refs/heads/main')) {
+    Object.assign(images(l.lab.place()).get(id) ?? {}, { createdAt: old });
+    setTags(l.lab.place(), id, { 'ami-action:created-at': old.toISOString() });
+  }
   const before = imagesIn(l.lab, HOME);
   const red = await l.act('workflow_dispatch', 'other.yml');
   expect([red.failed, imagesIn(l.lab, HOME)]).toEqual([['Apply'], before]);
   const ran = await l.act('workflow_dispatch', 'ami-prune.yml');
   expect([ran.exitCode, ran.failed, deniedIn(l.lab)]).toEqual([0, [], []]);
   expect(ran.succeeded).toEqual(['Plan', 'Approve', 'Apply']);
-  expect(imagesIn(l.lab, HOME).length).toBeLessThan(before.length);
+  expect(imagesIn(l.lab, HOME).map(({ version }) => version)).toEqual(['1.0.0', '1.3.0']);
 }, 180_000);

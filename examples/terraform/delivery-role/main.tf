@@ -66,6 +66,32 @@ data "aws_iam_policy_document" "images_trust" {
       }
     }
   }
+
+  dynamic "statement" {
+    for_each = var.pull_requests == "build" ? [1] : []
+    content {
+      actions = ["sts:AssumeRoleWithWebIdentity"]
+      principals {
+        type        = "Federated"
+        identifiers = [local.provider]
+      }
+      condition {
+        test     = "StringEquals"
+        variable = "token.actions.githubusercontent.com:aud"
+        values   = ["sts.amazonaws.com"]
+      }
+      condition {
+        test     = "StringEquals"
+        variable = "token.actions.githubusercontent.com:repository_id"
+        values   = [var.repository_id]
+      }
+      condition {
+        test     = "StringEquals"
+        variable = "token.actions.githubusercontent.com:sub"
+        values   = ["${local.subject}:environment:pull-request"]
+      }
+    }
+  }
 }
 
 resource "aws_iam_role" "images" {
@@ -489,6 +515,32 @@ data "aws_iam_policy_document" "read_trust" {
   }
 
   dynamic "statement" {
+    for_each = var.pull_requests != "none" ? [1] : []
+    content {
+      actions = ["sts:AssumeRoleWithWebIdentity"]
+      principals {
+        type        = "Federated"
+        identifiers = [local.provider]
+      }
+      condition {
+        test     = "StringEquals"
+        variable = "token.actions.githubusercontent.com:aud"
+        values   = ["sts.amazonaws.com"]
+      }
+      condition {
+        test     = "StringEquals"
+        variable = "token.actions.githubusercontent.com:repository_id"
+        values   = [var.repository_id]
+      }
+      condition {
+        test     = "StringEquals"
+        variable = "token.actions.githubusercontent.com:sub"
+        values   = ["${local.subject}:pull_request"]
+      }
+    }
+  }
+
+  dynamic "statement" {
     for_each = length(var.readers) > 0 ? [1] : []
     content {
       actions = ["sts:AssumeRole"]
@@ -533,6 +585,25 @@ data "aws_iam_policy_document" "read" {
       # </read>
     ]
     resources = ["*"]
+  }
+
+  # promote as a dry run, for the preview of a pull request.
+  dynamic "statement" {
+    for_each = var.pull_requests != "none" ? [1] : []
+    content {
+      sid = "Preview"
+      actions = [
+        "autoscaling:DescribeLifecycleHooks",
+        "autoscaling:DescribePolicies",
+        "autoscaling:DescribeScheduledActions",
+        "autoscaling:DescribeTrafficSources",
+        "autoscaling:DescribeWarmPool",
+        "cloudwatch:DescribeAlarms",
+        "ec2:DescribeInstanceTypes",
+        "elasticloadbalancing:DescribeTargetHealth",
+      ]
+      resources = ["*"]
+    }
   }
 
   statement {

@@ -99,6 +99,16 @@ variable "readers" {
   default     = []
 }
 
+variable "pull_requests" {
+  description = "What jobs of pull requests of this repository may do: none, read, or build. build lets the code of a branch use the role for images, in the GitHub environment pull-request."
+  type        = string
+  default     = "none"
+  validation {
+    condition     = contains(["none", "read", "build"], var.pull_requests)
+    error_message = "Must be none, read or build."
+  }
+}
+
 variable "create_provider" {
   description = "An account has one OIDC provider for GitHub. Set false where it exists."
   type        = bool

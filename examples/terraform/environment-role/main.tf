@@ -383,6 +383,21 @@ data "aws_iam_policy_document" "share" {
     }
   }
 
+  # Copies of an image that failed validation, before they are of a family.
+  statement {
+    sid     = "RemoveUnfinished"
+    actions = ["ec2:DeleteSnapshot", "ec2:DeregisterImage"]
+    resources = [
+      "arn:${local.partition}:ec2:*::image/*",
+      "arn:${local.partition}:ec2:*::snapshot/*",
+    ]
+    condition {
+      test     = "StringEquals"
+      variable = "aws:ResourceTag/ami-action:for-family"
+      values   = var.families
+    }
+  }
+
   statement {
     sid     = "Copy"
     actions = ["ec2:CopyImage"]
