@@ -22,6 +22,9 @@ async function stage(options: Parameters<typeof rollLab>[0] = {}) {
   return { a, b, template };
 }
 
+/** For refreshes that do not fail: the lab's default of two minutes is half a second here, and a machine may stall for that long. */
+const PATIENT = { timings: { refreshPatience: 3600 } };
+
 const promote = (image: string, wanted: Record<string, string> = {}, more: Parameters<RollLab['act']>[2] = {}) =>
   l.act('promote', { image, groups: 'web', ...wanted }, more);
 
@@ -310,7 +313,7 @@ describe('the refresh', () => {
   });
 
   test('scenario 56: cancelled by a person half way: reports what runs where', async () => {
-    const { a, b } = await stage();
+    const { a, b } = await stage(PATIENT);
     const ran = await promote(
       b,
       {},
@@ -331,7 +334,7 @@ describe('the refresh', () => {
   });
 
   test('scenario 56: AWS no longer shows it', async () => {
-    const { a, b } = await stage();
+    const { a, b } = await stage(PATIENT);
     l.lab.faults.add({
       operation: 'DescribeInstanceRefreshes',
       nth: 4,
@@ -374,7 +377,7 @@ describe('the refresh', () => {
   });
 
   test.each(['Throttling', 'ResourceContention', 'LimitExceeded'])('scenario 60: %s for five minutes is no failure', async code => {
-    const { b } = await stage();
+    const { b } = await stage(PATIENT);
     const started = () => l.refreshes('web').length > 0;
     let until = 0;
     const during = () => {
