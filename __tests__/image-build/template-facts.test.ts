@@ -7,12 +7,7 @@ const OPTIONS = { region: 'eu-central-1', regions: [], only: [], except: [] };
 const facts = (text: string, overrides: Record<string, string> = {}, more: Partial<typeof OPTIONS> = {}) => {
   const declared = declaredVariables(text);
   const values = Object.fromEntries(declared.flatMap(({ name, fallback }) => (fallback === undefined ? [] : [[name, fallback]])));
-  return templateFacts(
-    [text],
-    new Set(declared.map(({ name }) => name)),
-    { values: { ...values, ...overrides }, overrides },
-    { ...OPTIONS, ...more },
-  );
+  return templateFacts([text], declared, { values: { ...values, ...overrides }, overrides }, { ...OPTIONS, ...more });
 };
 const source = (body: string, variables = '') => `${variables}\nsource "amazon-ebs" "web" {\n${body}\n}\n`;
 
@@ -79,6 +74,17 @@ describe('the regions of a template', () => {
     ],
   ])('%s', (_, text, overrides, regions) => {
     expect(facts(text, overrides).regions).toEqual(regions);
+  });
+
+  test('are known where the template requires a list: the action gives it an empty one', () => {
+    const text = source(
+      'region = var.region\nami_regions = var.ami_regions',
+      'variable "region" {}\nvariable "ami_regions" {\n  type = list(string)\n}',
+    );
+    expect(facts(text).regions).toEqual(['eu-central-1']);
+    expect(facts(text, {}, { regions: ['eu-west-1'] } as object).regions).toEqual(['eu-central-1', 'eu-west-1']);
+    const unknown = text.replace('type = list(string)', 'default = var.other');
+    expect(facts(unknown).regions).toBeUndefined();
   });
 
   test('are those of the sources that are built', () => {

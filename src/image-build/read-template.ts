@@ -49,7 +49,7 @@ export async function readTemplate(plan: BuildPlan, options: BuildOptions, deps:
     ...assigned(files.filter(isVarFile)),
     ...overrides,
   };
-  const facts = templateFacts(texts, new Set(variables.map(({ name }) => name)), { values, overrides }, options);
+  const facts = templateFacts(texts, variables, { values, overrides }, options);
   const paths = locatePaths(texts, values, plan, options, deps);
   return { files, texts, secrets, variables, overrides, facts, ...paths, installsAgent: await installsAgent(texts, paths, packer) };
 }

@@ -1,6 +1,6 @@
 import { matchesGlob } from '../../kit/glob.ts';
 import { resolve, type TemplateModel, type TemplateSource, templateModel, variableOf } from './template-sources.ts';
-import type { VariableValues } from './variable-values.ts';
+import type { DeclaredVariable, VariableValues } from './variable-values.ts';
 
 /** What a template decides itself, read from its text: which of its variables are ours, where it builds, and with which credentials. */
 
@@ -51,19 +51,15 @@ export interface FactOptions {
 /** `values`: of all variables; `overrides`: of those that the user sets, which win over the action's. */
 export function templateFacts(
   texts: readonly string[],
-  declared: ReadonlySet<string>,
+  variables: readonly Pick<DeclaredVariable, 'name' | 'isOptional'>[],
   { values, overrides }: { values: VariableValues; overrides: VariableValues },
   options: FactOptions,
 ): TemplateFacts {
   const model = templateModel(texts);
   const selected = selectSources(model.sources, options);
+  const declared = new Set(variables.map(({ name }) => name));
   const names = Object.fromEntries(ATTRIBUTES.flatMap(name => ownName(name, selected, declared, model) ?? []));
-  const copies = options.regions.filter(region => region !== options.region);
-  const given = {
-    ...(names['region'] === undefined ? {} : { [names['region']]: options.region }),
-    ...(names['ami_regions'] === undefined || copies.length === 0 ? {} : { [names['ami_regions']]: JSON.stringify(copies) }),
-  };
-  const known = { ...values, ...given, ...overrides };
+  const known = { ...values, ...givenRegions(names, variables, options), ...overrides };
   return {
     names,
     ...regionsOf(selected, known, model, options.region),
@@ -78,6 +74,20 @@ export function templateFacts(
       ['', '0', undefined].includes(resolve(attributes.get('spot_price'), known, model) as string | undefined) ? [] : [name],
     ),
     soleBuilder: texts.some(isSoleBuilder) ? selected[0]?.name : undefined,
+  };
+}
+
+/** What the action sets. A list that the template requires is set although there are no copies. */
+function givenRegions(
+  { region: home, ami_regions: list }: TemplateFacts['names'],
+  variables: readonly Pick<DeclaredVariable, 'name' | 'isOptional'>[],
+  { region, regions }: FactOptions,
+): VariableValues {
+  const copies = regions.filter(other => other !== region);
+  const isSet = copies.length > 0 || variables.some(({ name, isOptional }) => name === list && !isOptional);
+  return {
+    ...(home === undefined ? {} : { [home]: region }),
+    ...(list === undefined || !isSet ? {} : { [list]: JSON.stringify(copies) }),
   };
 }
 
