@@ -46,7 +46,7 @@ describe('checks on the instances of the group', () => {
     const { b } = await stageReal();
     const ran = await promote(b, { ...wanted, checks: '- command: test -d /etc' });
     expect([ran.exitCode, stateOf('web')]).toEqual([0, { runs: [b], version: '2', pointer: b }]);
-    expect(ran.summary).toContain('| Checks | ✅ 1 check passed on 2 instances |');
+    expect(ran.summary).toContain('| Checks |  | ✅ 1 check passed on 2 instances |');
     expect(ran.log).toMatch(/Checks on i-[0-9a-f]+: 1 check passed/);
     const asked = l.lab.calls
       .all()
