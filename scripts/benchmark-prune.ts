@@ -87,13 +87,13 @@ async function oneByOne(lab: Lab): Promise<undefined> {
   return undefined;
 }
 
-/** It regroups by a tag, keeps a number of them, and asks nothing. */
+/** By IDs: its own search asks for a launch configuration without a name as soon as one group has a launch template, and ends. */
 async function amicleaner(lab: Lab): Promise<undefined> {
-  const keep = String(SIZE.images - inUse(lab).size - removals);
-  const wanted = ['--mapping-key', 'tags', '--mapping-values', 'ami-action:family', '--keep-previous', keep, '--force-delete'];
+  const oldestFirst = [...images(lab.place()).values()].sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime());
+  const ids = oldestFirst.slice(0, removals).map(({ id }) => id);
   const env = { PATH: process.env['PATH'], ...lab.environment() };
   await new Promise<void>((done, failed) => {
-    execFile(CLEANER ?? '', wanted, { env, maxBuffer: 2 ** 28 }, (failure, _, stderr) =>
+    execFile(CLEANER ?? '', ['--from-ids', ...ids, '--force-delete'], { env, maxBuffer: 2 ** 28 }, (failure, _, stderr) =>
       failure === null ? done() : failed(new Error(stderr)),
     );
   });
