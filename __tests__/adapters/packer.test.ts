@@ -137,16 +137,22 @@ describe("Packer from the vendor's archive", () => {
     expect(readFileSync(tool.binary)).toEqual(Buffer.from(SCRIPT));
     expect(statSync(tool.binary).mode & 0o777).toBe(0o755);
     // Not asked for again.
-    expect((await install(undefined, sha256(archive), cache)).binary).toBe(tool.binary);
+    expect(readFileSync((await install(undefined, sha256(archive), cache)).binary)).toEqual(Buffer.from(SCRIPT));
   });
 
+  // The cache of a self-hosted runner belongs to all its jobs: one may replace an archive, and every file next to it.
   test('that was changed in the cache is fetched again', async () => {
     const archive = zipSync({ packer: SCRIPT });
     const cache = folder('cache');
-    const { binary } = await install(archive, sha256(archive), cache);
-    writeFileSync(binary, '#!/bin/sh\nevil\n');
     await install(archive, sha256(archive), cache);
-    expect(readFileSync(binary)).toEqual(Buffer.from(SCRIPT));
+    const [kept = ''] = readdirSync(cache, { recursive: true, withFileTypes: true })
+      .filter(entry => entry.isFile())
+      .map(({ parentPath, name }) => join(parentPath, name));
+    const evil = zipSync({ packer: strToU8('#!/bin/sh\nevil\n') });
+    writeFileSync(kept, evil);
+    writeFileSync(`${kept}.sha256`, sha256(evil));
+    expect(readFileSync((await install(archive, sha256(archive), cache)).binary)).toEqual(Buffer.from(SCRIPT));
+    expect(readFileSync(kept)).toEqual(Buffer.from(archive));
   });
 
   const whole = zipSync({ packer: SCRIPT });

@@ -9,7 +9,7 @@ import { pipeline } from 'node:stream/promises';
 export const cacheFolder = (environment: NodeJS.ProcessEnv): string =>
   environment.RUNNER_TOOL_CACHE || join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'ami-action');
 
-export async function sha256Of(path: string): Promise<string> {
+async function sha256Of(path: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(path), hash);
   return hash.digest('hex');
