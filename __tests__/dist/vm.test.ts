@@ -59,7 +59,7 @@ async function plainImage(): Promise<string> {
     .flatMap(owner => [...images(owner).values()])
     .find(({ name }) => name.startsWith('debian-12-amd64'));
   const Ebs = { SnapshotId: debian?.devices[0]?.snapshotId };
-  const asked = { Name: 'plain', RootDeviceName: '/dev/xvda', ImdsSupport: 'v2.0' as const };
+  const asked = { Name: 'plain', RootDeviceName: '/dev/xvda', Architecture: 'x86_64' as const, ImdsSupport: 'v2.0' as const };
   const { ImageId = '' } = await ec2.send(new RegisterImageCommand({ ...asked, BlockDeviceMappings: [{ DeviceName: '/dev/xvda', Ebs }] }));
   setTags(lab.place(), ImageId, { 'ami-action:family': 'web', 'ami-action:repository': 'acme/web' });
   return ImageId;
