@@ -112,8 +112,8 @@ const SLOW: readonly (keyof Timings)[] = [
   'targetHealth',
 ];
 
-/** An SDK waits in real time before it repeats a call. In a faster lab such a pause would be longer than the limits of the action, of three minutes and more. */
-export const WEATHER_SPEED = 30;
+/** An SDK waits in real time before it repeats a call. In a faster lab these pauses would be hours. */
+export const WEATHER_SPEED = 120;
 
 /** Transitions take up to twice as long. */
 export function slowed(timings: Timings, seed: number): Timings {
