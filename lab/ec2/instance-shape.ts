@@ -31,7 +31,7 @@ export function instanceShape(instance: LabInstance): Instance {
     ...(instance.spotRequestId === undefined ? {} : { InstanceLifecycle: 'spot', SpotInstanceRequestId: instance.spotRequestId }),
     Architecture: instance.architecture,
     ...{ RootDeviceType: 'ebs', RootDeviceName: instance.rootDevice, VirtualizationType: 'hvm', Hypervisor: 'xen', EnaSupport: true },
-    ...{ ProductCodes: [], EbsOptimized: false, PlatformDetails: 'Linux/UNIX', UsageOperation: 'RunInstances' },
+    ...{ ProductCodes: [], EbsOptimized: false, PlatformDetails: 'Linux/UNIX', UsageOperation: 'RunInstances', SourceDestCheck: true },
     BlockDeviceMappings: gone ? [] : blockDevices(instance),
     SecurityGroups: gone ? [] : groups,
     IamInstanceProfile: instance.profileArn === undefined ? undefined : { Arn: instance.profileArn, Id: 'AIPALAB0000000000LAB0' },
