@@ -47,13 +47,14 @@ function regionOf(images: Image[]) {
 
 async function store(images: Image[], verdict = PASSED) {
   const region = regionOf(images);
+  const warnings: string[] = [];
   const deps = {
     inRegion: () => region.port,
     clock: { now: () => Date.parse('2026-05-01T14:00:00Z'), sleep: async () => {} },
-    report: { info: () => {}, warn: () => {} },
+    report: { info: () => {}, warn: (message: string) => void warnings.push(message) },
   } as unknown as Deps<'account' | 'images' | 'macs'>;
   const options = { scheme, family: 'web', region: 'eu-central-1', regions: ['eu-west-1'] };
-  return { failure: await storeOnCopies(HOME, verdict, options, deps), ...region };
+  return { failure: await storeOnCopies(HOME, verdict, options, deps), warnings, ...region };
 }
 
 const COPY = 'ami-00000000000000002';
@@ -69,7 +70,8 @@ test.each<[string, Tags]>([
 
 test('an unfinished copy, an image of another build and a copy that has it already are left alone', async () => {
   const { 'ami-action:family': _, ...unfinished } = identity({ 'ami-action:copied-from': HOME.id });
-  expect((await store([image(COPY, unfinished)])).writes).toEqual([]);
+  const { writes, warnings } = await store([image(COPY, unfinished)]);
+  expect([writes, warnings]).toEqual([[], []]);
   expect((await store([image(COPY, identity({ 'ami-action:created-at': '2026-05-02T12:00:00.000Z' }))])).writes).toEqual([]);
   const images = [image(COPY, identity({ 'ami-action:copied-from': HOME.id }))];
   await store(images);
