@@ -26,10 +26,8 @@ checks: [{ service: web }]
 keep-newest: 1
 minimum-age: 0s
 min-in-use: 0
-bake: 6m
-checks-timeout: 5m
 environments:
-  stage: { groups: [web-stage], role-to-assume: '${role('ami-web-stage-rollout')}' }
+  stage: { groups: [web-stage], checks-timeout: 5m, bake: 6m, role-to-assume: '${role('ami-web-stage-rollout')}' }
 `;
 
 const SLACK = 'slackapi/slack-github-action@91efab103c0de0a537f72a35f6b8cda0ee76bf0a';
@@ -157,12 +155,15 @@ test('the label builds and validates an image that latest does not mean; a broke
   expect([others, comment?.body.includes('failed validation')]).toEqual([[], true]);
 }, 300_000);
 
-test('a push that fails sends a message, one that succeeds sends none', async () => {
+test('a run that fails sends a message, one that succeeds sends none', async () => {
   writeFileSync(said, '');
   commit('1.3.0', server => `import turbo\n${server}`);
-  const red = await l.act('push', 'ami-notify.yml');
-  expect([red.failed, red.succeeded]).toEqual([['Validate'], ['Build', 'Notify']]);
-  expect(readFileSync(said, 'utf8')).toMatch(/web did not reach stage: https:\/\/github\.com\/acme\/web\/actions\/runs\/\d+/);
+  const red = await l.act('push', 'ami-stage.yml');
+  expect([red.failed, red.succeeded]).toEqual([['Validate'], ['Build']]);
+  const run = { name: 'AMI to stage', html_url: 'https://github.com/acme/web/actions/runs/1' };
+  for (const conclusion of ['success', 'failure'])
+    await l.act('workflow_run', 'ami-notify.yml', {}, { payload: { workflow_run: { ...run, conclusion } } });
+  expect(readFileSync(said, 'utf8').trim()).toBe('text: "AMI to stage failed: https://github.com/acme/web/actions/runs/1"');
 }, 180_000);
 
 test('the plan of prune is applied after an approval, and another plan is not', async () => {

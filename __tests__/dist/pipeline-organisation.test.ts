@@ -27,12 +27,12 @@ target-role: arn:aws:iam::{account}:role/ami-edge-prod-share
 keep-newest: 1
 minimum-age: 0s
 min-in-use: 0
-bake: 6m
-checks-timeout: 5m
 environments:
-  stage: { groups: ['edge-stage-{architecture}'], role-to-assume: '${role(BUILD, 'ami-edge-stage-rollout')}' }
+  stage: { groups: ['edge-stage-{architecture}'], checks-timeout: 5m, bake: 6m, role-to-assume: '${role(BUILD, 'ami-edge-stage-rollout')}' }
   prod:
     groups: ['edge-prod-{architecture}']
+    checks-timeout: 5m
+    bake: 6m
     role-to-assume: ${role(PROD, 'ami-edge-prod-rollout')}
     from-role: ${role(BUILD, 'ami-edge-read')}
 `;

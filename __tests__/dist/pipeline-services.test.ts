@@ -26,11 +26,9 @@ checks: [{ service: web }]
 keep-newest: 1
 minimum-age: 0s
 min-in-use: 0
-bake: 6m
-checks-timeout: 5m
 environments:
-  stage: { groups: [${service}-stage], role-to-assume: '${role('ami-shop-stage-rollout')}' }
-  prod: { groups: [${service}-prod], role-to-assume: '${role('ami-shop-prod-rollout')}' }
+  stage: { groups: [${service}-stage], checks-timeout: 5m, bake: 6m, role-to-assume: '${role('ami-shop-stage-rollout')}' }
+  prod: { groups: [${service}-prod], checks-timeout: 5m, bake: 6m, role-to-assume: '${role('ami-shop-prod-rollout')}' }
 `;
 
 const PROD = `on: workflow_dispatch

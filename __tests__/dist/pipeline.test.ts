@@ -23,11 +23,9 @@ checks:
 keep-newest: 1
 minimum-age: 0s
 warm-up: 60s
-checks-timeout: 5m
-bake: 6m
 environments:
-  stage: { groups: [web-stage], role-to-assume: '${role('ami-web-stage-rollout')}' }
-  prod: { groups: [web-prod], role-to-assume: '${role('ami-web-prod-rollout')}' }
+  stage: { groups: [web-stage], checks-timeout: 5m, bake: 6m, role-to-assume: '${role('ami-web-stage-rollout')}' }
+  prod: { groups: [web-prod], checks-timeout: 5m, bake: 6m, role-to-assume: '${role('ami-web-prod-rollout')}' }
 `;
 
 let l: ActLab;
