@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DescribeLaunchTemplatesCommand } from '@aws-sdk/client-ec2';
 import type { Lab } from '../lab/lab.ts';
 import { baseImage, type Cloud, connect, inService, makeGroup } from './fleet.ts';
 import type { Play } from './stage.ts';
@@ -17,18 +18,28 @@ async function makeGroups(lab: Lab, cloud: Cloud, names: readonly string[]): Pro
   }
 }
 
-/** The second account, and the roles of the shipped templates that hand the image over. */
 const SECOND = '444455556666';
-const IMAGES_ROLE = 'arn:aws:iam::111122223333:role/ami-web-images';
+const SHARE = `arn:aws:iam::${SECOND}:role/ami-web-eu-share`;
 
-function deployRoles(lab: Lab): void {
-  const template = (name: string) => readFileSync(join(import.meta.dirname, '..', 'examples', name), 'utf8');
-  const common = { Subject: 'repo:acme/web', RepositoryId: '456789', Families: 'web' };
-  const other = { ...common, Environment: 'eu', Pointers: '/ami/web', Groups: 'web-eu*', LaunchTemplates: 'lt-00000000000000000' };
-  const share = `arn:aws:iam::${SECOND}:role/ami-web-eu-share`;
-  const delivery = { ...common, Repository: 'acme/web', ConsumerAccounts: SECOND, OtherRoles: share };
+const COMMON = { Subject: 'repo:acme/web', RepositoryId: '456789', Families: 'web' };
+const template = (name: string) => readFileSync(join(import.meta.dirname, '..', 'examples', name), 'utf8');
+
+/** The roles of the shipped templates: every job has the one that is for it. */
+async function deployRoles(lab: Lab, { ec2 }: Cloud): Promise<void> {
+  const { LaunchTemplates = [] } = await ec2.send(new DescribeLaunchTemplatesCommand({}));
+  const common = { ...COMMON, LaunchTemplates: LaunchTemplates.map(({ LaunchTemplateId }) => LaunchTemplateId).join(',') };
+  const delivery = { ...common, Repository: 'acme/web', ConsumerAccounts: SECOND, OtherRoles: SHARE };
   lab.deploy(template('delivery-role.yml'), { stack: 'ami-web', parameters: delivery });
-  const parameters = { ...other, DeliveryRole: IMAGES_ROLE, Provider: 'create' };
+  for (const name of ['stage', 'prod']) {
+    const parameters = { ...common, Environment: name, Pointers: '/ami/web', Groups: `web-${name}*` };
+    lab.deploy(template('environment-role.yml'), { stack: `ami-web-${name}`, parameters });
+  }
+}
+
+async function deploySecond(lab: Lab, { ec2 }: Cloud): Promise<void> {
+  const { LaunchTemplates: [{ LaunchTemplateId = '' } = {}] = [] } = await ec2.send(new DescribeLaunchTemplatesCommand({}));
+  const group = { Environment: 'eu', Pointers: '/ami/web', Groups: 'web-eu*', LaunchTemplates: LaunchTemplateId };
+  const parameters = { ...COMMON, ...group, DeliveryRole: 'arn:aws:iam::111122223333:role/ami-web-images', Provider: 'create' };
   lab.deploy(template('environment-role.yml'), { account: SECOND, stack: 'ami-web-eu', parameters });
 }
 
@@ -57,6 +68,7 @@ export const chapters: readonly Play[] = [
     summary: 'web-stage and web-prod run a plain Debian. User data starts their service. Each group is behind a target group.',
     async play({ lab, cloud, print }) {
       await makeGroups(lab, cloud, ['web-stage', 'web-prod']);
+      await deployRoles(lab, cloud);
       print(`${SIZE * 2} instances in service`);
     },
   },
@@ -147,10 +159,9 @@ export const chapters: readonly Play[] = [
     async play({ lab, job, pointer, proof }) {
       const cloud = connect(lab, { account: SECOND });
       await makeGroups(lab, cloud, ['web-eu']);
-      deployRoles(lab);
+      await deploySecond(lab, cloud);
       const image = await pointer('stage');
-      const role = { 'target-role': `arn:aws:iam::{account}:role/ami-web-eu-share` };
-      await job('Share', 'share', { image, accounts: SECOND, ...role }, 'green', { role: 'ami-web-images' });
+      await job('Share', 'share', { image, accounts: SECOND, 'target-role': SHARE });
       await job('Promote to eu', 'promote', { environment: 'eu', image }, 'green', { account: SECOND });
       await proof({ 'web-eu': '1.3.0' }, cloud);
     },

@@ -68,7 +68,7 @@ function scene(props: Props, chapter: Open, state: { failed: boolean; runs: numb
       state.runs += 1;
       const startedAt = Date.now();
       console.log(`   ┌ ${name}`);
-      const ran = await runAction({ ...orderOf(props, mode, settings, state), as });
+      const ran = await runAction({ ...orderOf(props, mode, settings, state), as: { role: roleFor(mode, settings), ...as } });
       const green = ran.exitCode === 0;
       chapter.jobs.push({ name, green, expected: ends === 'green', summary: ran.summary, seconds: (Date.now() - startedAt) / 1000 });
       for (const error of ran.errors) for (const line of error.split('\n')) console.log(`   │   ${line}`);
@@ -97,6 +97,12 @@ async function prove(
       `every instance should run ${version}`,
     );
   }
+}
+
+/** The role of the shipped templates that is for this job. */
+function roleFor(mode: string, { environment = '' }: Readonly<Record<string, string>>): string {
+  if (mode === 'promote' || mode === 'rollback') return `ami-web-${environment}-rollout`;
+  return mode === 'list' || mode === 'resolve' ? 'ami-web-read' : 'ami-web-images';
 }
 
 const orderOf = (
