@@ -149,7 +149,7 @@ test('killed in a region that only Packer knows: post and the next run look in e
   });
   expect(ran.signal).toBe('SIGKILL');
   expect(leftovers(lab, 'eu-west-1', account)).not.toEqual([]);
-  const post = await postOf(lab, ran, lab.environment({ account }));
+  const post = await postOf(lab, ran, { ...lab.environment({ account }), AMI_ACTION_CLOCK_SPEED: '10' });
   expect(post.errors).toEqual([]);
   expect(leftovers(lab, 'eu-west-1', account)).toEqual([]);
   expect(madeImages(lab, 'eu-west-1', account)).toEqual([]);
@@ -158,24 +158,27 @@ test('killed in a region that only Packer knows: post and the next run look in e
 describe('killed with its runner, at every call that creates something', () => {
   const templates = { HCL: bare(), 'HCL without run tags on its image': bare('skip_ami_run_tags = true'), JSON: json() };
   const changes = ['CreateKeyPair', 'CreateSecurityGroup', 'RunInstances', 'CreateImage', 'CreateTags'];
-  const moments = Object.entries(templates).flatMap(([name, files]) => changes.map(operation => ({ name, files, operation })));
 
-  test('the next run removes everything and builds, or adopts what is complete', async () => {
-    await concurrently(moments, 3, async ({ name, files, operation }) => {
-      const account = newAccount();
-      let child: ChildProcess | undefined;
-      const action = { kill: () => child && killRunner(child), at: 'after' } as const;
-      const lift = lab.faults.add({ account, nth: 1, operation, when: ({ client }) => !client.includes('ami-action'), action });
-      const ran = await run(account, files, {
-        onStart: started => {
-          child = started;
-        },
+  test.each(Object.entries(templates))(
+    '%s: the next run removes everything and builds, or adopts what is complete',
+    async (name, files) => {
+      await concurrently(changes, 3, async operation => {
+        const account = newAccount();
+        let child: ChildProcess | undefined;
+        const action = { kill: () => child && killRunner(child), at: 'after' } as const;
+        const lift = lab.faults.add({ account, nth: 1, operation, when: ({ client }) => !client.includes('ami-action'), action });
+        const ran = await run(account, files, {
+          onStart: started => {
+            child = started;
+          },
+        });
+        lift();
+        expect([name, operation, ran.signal]).toEqual([name, operation, 'SIGKILL']);
+        const next = await run(account, files, { env: { AMI_ACTION_CLOCK_SINCE: String(lab.clock.since - 180_000) } });
+        expect([name, operation, next.errors]).toEqual([name, operation, []]);
+        isWhole(account, next.outputs['ami-id']);
       });
-      lift();
-      expect([name, operation, ran.signal]).toEqual([name, operation, 'SIGKILL']);
-      const next = await run(account, files, { env: { AMI_ACTION_CLOCK_SINCE: String(lab.clock.since - 180_000) } });
-      expect([name, operation, next.errors]).toEqual([name, operation, []]);
-      isWhole(account, next.outputs['ami-id']);
-    });
-  });
+    },
+    300_000,
+  );
 });
