@@ -339,3 +339,32 @@ test(
   },
   LIMIT,
 );
+
+const EACH: readonly (readonly [string, Edit])[] = [
+  ['an environment variable that it reads', env('FLAVOUR', 'two')],
+  ['a file that a variable selects', put('scripts/two.sh', 'other')],
+  ['an ignored file that it uploads', put('dist/out.tar', 'other')],
+  ['the base image', based('ami-0fedcba9876543210')],
+];
+
+test.each((['directory', 'file', 'root', 'json'] as const).flatMap(form => EACH.map(([what, edit]) => [what, form, edit] as const)))(
+  'of a narrow "content" %s counts all the same: %s',
+  async (_, form, edit) => {
+    const repository: Repository = {
+      form,
+      references: [
+        { kind: 'chosen', folder: 'scripts' },
+        { kind: 'upload', path: 'dist/out.tar' },
+        { kind: 'environment', name: 'FLAVOUR' },
+      ],
+      others: ['scripts/one.sh', 'scripts/two.sh', 'dist/out.tar'],
+    };
+    const first = [say('content', '*.json'), say('var-files', 'one.pkrvars.json\ntwo.pkrvars.json'), say('working-directory', '.')].reduce(
+      (scenario, one) => one(scenario),
+      based('ami-0123456789abcdef0')(scenarioOf(repository)),
+    );
+    const [a, b] = [await bothOf(first, readsOf(repository)), await bothOf(edit(first), readsOf(repository))];
+    expect(a.read).not.toBe(b.read);
+    expect(a.print).not.toBe(b.print);
+  },
+);
