@@ -41,6 +41,29 @@ describe('another run takes over', () => {
   });
 });
 
+test('a group that was done and launches another image while the next one is rolled out is no success', async () => {
+  const { world, state, groups, pointerNow } = twoGroups();
+  const { refresh } = groups;
+  Object.assign(groups, {
+    refresh: async (name: string, id: string) => {
+      const seen = await refresh(name, id);
+      // web is done at once; an instance of it is replaced from the old version while api is rolled out.
+      const web = state.groups.get('web');
+      if (name === 'api' && state.now > 60_000 && web !== undefined) {
+        state.runs.set('i-web-z', A);
+        state.groups.set('web', { ...web, members: web.members.map((member, i) => (i === 0 ? { ...member, id: 'i-web-z' } : member)) });
+      }
+      const isOpen = name === 'api' && state.now < 120_000;
+      return seen === undefined ? undefined : { ...seen, status: isOpen ? ('InProgress' as const) : seen.status };
+    },
+  });
+  const failure = await failureOf(promote({ ...both, order: 'parallel' }, world));
+  expect(failure.message).toMatch(
+    /^Rollout of 2 groups: web: AWS calls the refresh successful, but i-web-z of 2 in service runs another image/,
+  );
+  expect(pointerNow()).toBe(A);
+});
+
 test.each([
   ['is the one that both groups of a pair kept raised', { 'ami-action:held-min': '1' }, 1],
   ['never grows', { 'ami-action:held-min': '5' }, 2],

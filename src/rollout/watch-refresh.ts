@@ -10,6 +10,7 @@ import { type PollContext, pollGroup, type WatchedGroup } from './refresh-snapsh
 import type { RolloutDeps, RolloutOrder, RolloutPorts, RolloutState } from './rollout-state.ts';
 import type { Evaluation } from './rules/evaluate.ts';
 import type { GroupPlan } from './rules/plan.ts';
+import { proofOf } from './rules/proof.ts';
 
 const AT_ONCE = 5;
 
@@ -86,9 +87,14 @@ function watchedGroup(
 async function pollGroups(all: readonly WatchedGroup[], context: PollContext): Promise<Poll<void>> {
   const { images, aws, deps, order, rollout } = context;
   order.halt.signal.throwIfAborted();
-  const open = all.filter(({ ended }) => ended === undefined);
-  const groups = await aws.groups.find({ names: open.map(({ name }) => name) });
+  const groups = await aws.groups.find({ names: all.map(({ name }) => name) });
   await readImages(groups, images, aws);
+  // One that was done may have launched another image while the others were rolled out.
+  for (const watched of all.filter(({ ended }) => ended?.state === 'done')) {
+    const group = groups.find(({ name }) => name === watched.name);
+    if (group !== undefined && proofOf(group, images, order.image.id, order).wrong.length > 0) watched.ended = undefined;
+  }
+  const open = all.filter(({ ended }) => ended === undefined);
   await concurrently(open, AT_ONCE, async watched => {
     const group = groups.find(({ name }) => name === watched.name);
     const evaluation = await withCause(watched, await pollGroup(watched, group, context), context);
