@@ -220,6 +220,10 @@ describe('what Packer sees of our environment', () => {
       INPUT_VAR: 'secret',
       ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'secret',
       ACTIONS_RUNTIME_TOKEN: 'secret',
+      GITHUB_ENV: '/runner/env',
+      GITHUB_PATH: '/runner/path',
+      GITHUB_OUTPUT: '/runner/output',
+      GITHUB_STATE: '/runner/state',
       STATE_journal: '[]',
     });
     expect(seen).toEqual({ AWS_ACCESS_KEY_ID: 'AKIA', PKR_VAR_x: '1', PATH: '/bin', CHECKPOINT_DISABLE: '1', PACKER_NO_COLOR: '1' });

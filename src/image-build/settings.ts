@@ -140,8 +140,8 @@ export const settings = {
   ),
   packerMirror: text('Where to download Packer from, if it is not on PATH.', {
     fallback: 'https://releases.hashicorp.com',
-    pattern: /^https?:\/\/[^\s/]\S*$/,
-    message: 'must be an address such as https://mirror.example.com/hashicorp',
+    pattern: /^(https:\/\/[^\s/]|http:\/\/(127\.0\.0\.1|localhost)[:/])\S*$/,
+    message: 'must be an https address such as https://mirror.example.com/hashicorp',
     neededBy: 'runners that reach the internet through a mirror',
   }),
   fromInstance: optional(

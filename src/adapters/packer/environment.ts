@@ -1,7 +1,9 @@
 /** The environment of Packer and its plugins: without what the runner gives to the action alone. */
 
-// These authenticate to GitHub as this job. A shell-local provisioner of a template must not have them.
-const OURS_ALONE = /^(INPUT_|STATE_|ACTIONS_RUNTIME_|ACTIONS_ID_TOKEN_|ACTIONS_CACHE_|ACTIONS_RESULTS_)/;
+// These authenticate to GitHub as this job, or are the files through which it speaks to the runner: a shell-local provisioner gets none. A template is
+// trusted all the same: it runs as the user of this process.
+const OURS_ALONE =
+  /^(INPUT_|STATE_|ACTIONS_RUNTIME_|ACTIONS_ID_TOKEN_|ACTIONS_CACHE_|ACTIONS_RESULTS_|GITHUB_(ENV|PATH|OUTPUT|STATE|STEP_SUMMARY)$)/;
 
 export function packerEnvironment(own: NodeJS.ProcessEnv): Record<string, string> {
   const passed = Object.entries(own).filter((pair): pair is [string, string] => pair[1] !== undefined && isForPacker(pair[0], pair[1]));
