@@ -178,7 +178,8 @@ describe('Terraform beside ami-action', () => {
   here(
     'makes, changes and destroys an instance, its image, and a group with all that hangs on it',
     async () => {
-      l = await rollLab();
+      // Terraform waits until it has seen the instance terminated.
+      l = await rollLab({ timings: { forget: 86_400 } });
       const [a, b] = [l.image('web-a'), l.image('web-b')];
       const tf = terraform(FLEET, { subnet_ids: await subnets(), image_id: a });
       await tf.init();
