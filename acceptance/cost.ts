@@ -37,7 +37,7 @@ export const instanceHours = (type: InstanceType, count: number, hours: number):
 /** Snapshots are charged by the blocks that they hold: at most the volume. */
 export const imageHours = (count: number, hours: number): Usage => ({ what: 'GB of snapshot', count: count * VOLUME_GB, hours });
 
-export const dollarsOf = ({ what, count, hours }: Usage): number => PER_HOUR[what] * count * hours;
+const dollarsOf = ({ what, count, hours }: Usage): number => PER_HOUR[what] * count * hours;
 
 export interface CostLine {
   readonly what: Priced;

@@ -35,7 +35,7 @@ const TRUSTS_ACCOUNT = `$1
 export const assumable = (template: string): string =>
   template.replace(/(^ {8}Statement:)(?=\n {10}- Effect: Allow\n {12}Action: sts:AssumeRoleWithWebIdentity)/gm, TRUSTS_ACCOUNT);
 
-export async function createStack(stage: Stage, name: string, template: string, parameters: Record<string, string>): Promise<void> {
+async function createStack(stage: Stage, name: string, template: string, parameters: Record<string, string>): Promise<void> {
   const { stacks } = stage.home;
   await stacks.send(
     new CreateStackCommand({

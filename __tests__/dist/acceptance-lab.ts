@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Report } from '../../acceptance/report.ts';
 import { groups } from '../../lab/autoscaling/group.ts';
-import { stacks } from '../../lab/cloudformation/stacks.ts';
 import { images, snapshots } from '../../lab/ec2/images.ts';
 import { templates } from '../../lab/ec2/launch-template-state.ts';
 import { network } from '../../lab/ec2/network.ts';
@@ -36,7 +35,6 @@ export function inventory(lab: Lab): readonly string[] {
     ...targetGroups(place).keys(),
     ...listeners(place).keys(),
     ...parameters(place).keys(),
-    ...[...stacks(place).keys()].map(name => `stack ${name}`),
   ]);
   return [...found, ...roles(lab.core).keys(), ...instanceProfiles(lab.core).keys()].sort();
 }

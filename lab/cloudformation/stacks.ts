@@ -25,7 +25,7 @@ interface LabStack {
 }
 
 /** By name. */
-export const stacks = slice(() => new Map<string, LabStack>());
+const stacks = slice(() => new Map<string, LabStack>());
 
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 const MOST_BYTES = 51_200;
