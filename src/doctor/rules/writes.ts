@@ -90,6 +90,7 @@ export const WRITES: Readonly<Record<string, readonly string[]>> = {
     'ec2:CopyImage',
     'ec2:CreateTags',
     'ec2:DeleteSnapshot',
+    'ec2:DeleteTags',
     'ec2:DeregisterImage',
     'ec2:ModifyImageAttribute',
     'ec2:ModifySnapshotAttribute',
