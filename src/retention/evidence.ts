@@ -86,9 +86,9 @@ export interface RemovalDeps extends Pick<Deps<never>, 'report' | 'run' | 'clock
 // Reading all users costs the same for one image as for a hundred: about fifteen calls, and one for each Auto Scaling group.
 export const BATCH_SIZE = 100;
 
-// Launch permissions take a call for each image. Of a large batch, those that were read in the last minute are not read again.
+// Launch permissions take a call for each image. Of a large batch, those that were read in the last half minute are not read again.
 const LARGE_BATCH = 20;
-const FRESH_MS = 60_000;
+const FRESH_MS = 30_000;
 
 /** Reads everything again just before an action that cannot be undone. The result: why some of the batch are kept after all. */
 export async function recheck(

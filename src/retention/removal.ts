@@ -22,7 +22,7 @@ export interface Remaining {
 }
 
 // Before each of these the pointers are read once more: a promotion may have written one since the batch was checked.
-const REMOVED_AT_ONCE = 10;
+const REMOVED_AT_ONCE = 5;
 // Under throttling a batch takes long: then all users are read again.
 const RECHECK_MS = 60_000;
 

@@ -50,9 +50,9 @@ const configurationLaunchers = (autoScaling: AutoScalingClient): Promise<(Launch
     };
   });
 
-// AWS lists refreshes only by group. In an account with more groups than this, the listing of a group is used again for a minute.
+// AWS lists refreshes only by group. In an account with more groups than this, the listing of a group is used again for half a minute.
 const MANY_GROUPS = 50;
-const FRESH_MS = 60_000;
+const FRESH_MS = 30_000;
 
 /** Reads what running refreshes launch. The group itself names what they roll back to until they succeed. */
 export function refreshReader(
