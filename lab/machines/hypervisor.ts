@@ -40,7 +40,7 @@ export interface GuestSpec {
   onEnd(): void;
 }
 
-export interface About {
+interface About {
   readonly account: string;
   readonly zone: string;
   readonly imageId: string;
