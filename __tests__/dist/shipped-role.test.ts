@@ -221,6 +221,7 @@ const question = ([action, resource, keys = {}]: Call) => ({
   context: contextOf(keys),
 });
 const OWN = { 'aws:ResourceTag/ami-action:repository': 'acme/web' };
+const FOR_FAMILY = { 'aws:ResourceTag/ami-action:for-family': 'web' };
 const FAMILY = { 'aws:ResourceTag/ami-action:family': 'web' };
 
 /** Calls that these stories do not make, and others do: doctor, after an interrupted build, with a VPC, with shared snapshots. */
@@ -246,10 +247,14 @@ const ALSO: Readonly<Record<keyof typeof ROLES, readonly Call[]>> = {
     ['ssm:SendCommand', `ec2:eu-central-1:${BUILD}:instance/i-1`, { 'ssm:resourceTag/aws:autoscaling:groupName': 'web' }],
     ['ssm:SendCommand', `ec2:eu-central-1:${BUILD}:instance/i-1`, { 'ssm:resourceTag/aws:autoscaling:groupName': 'reads' }],
   ],
-  // A tag that changed, one that went, and a copy that failed.
-  share: ['ec2:eu-central-1::image/ami-1', 'ec2:eu-central-1::snapshot/snap-1'].flatMap(resource =>
-    ['ec2:CreateTags', 'ec2:DeleteTags', 'ec2:DeregisterImage', 'ec2:DeleteSnapshot'].map((action): Call => [action, resource, FAMILY]),
-  ),
+  // A tag that changed, one that went, a copy that failed, and a copy of an image that failed.
+  share: [
+    ...['ec2:eu-central-1::image/ami-1', 'ec2:eu-central-1::snapshot/snap-1'].flatMap(resource =>
+      ['ec2:CreateTags', 'ec2:DeleteTags', 'ec2:DeregisterImage', 'ec2:DeleteSnapshot'].map((action): Call => [action, resource, FAMILY]),
+    ),
+    ['ec2:DeregisterImage', 'ec2:eu-central-1::image/ami-1', FOR_FAMILY],
+    ['ec2:DeleteSnapshot', 'ec2:eu-central-1::snapshot/snap-1', FOR_FAMILY],
+  ],
 };
 
 const PERMISSIONS = JSON.parse(read('../permissions.json'));
@@ -421,6 +426,8 @@ const PAIRS: readonly (readonly [role: keyof typeof ROLES, may: Call, mayNot: Ca
   ['rollout', ['sts:AssumeRole', READER], ['sts:AssumeRole', arn('admin')]],
   ['share', ['ec2:CreateTags', image, { 'aws:RequestTag/ami-action:family': 'web' }], ['ec2:CreateTags', image, OTHER_REQUEST]],
   ['share', ['ec2:CreateTags', image, FAMILY], ['ec2:CreateTags', image, OTHER]],
+  ['share', ['ec2:DeregisterImage', image, FOR_FAMILY], ['ec2:DeregisterImage', image, OTHER]],
+  ['share', ['ec2:DeleteSnapshot', snapshot, FOR_FAMILY], ['ec2:DeleteSnapshot', snapshot, OTHER]],
   ['share', ['ec2:CreateTags', snapshot, { 'ec2:CreateAction': 'CopyImage' }], ['ec2:CreateTags', snapshot, {}]],
 ];
 
