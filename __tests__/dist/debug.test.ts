@@ -50,13 +50,17 @@ test('without debug logging there is no line of it, and `summary: false` writes 
   expect(ran.summary).toBe('');
 });
 
-test('a secret is named and not shown', async () => {
+test('a secret is named and not shown, and a map neither, because a template may mark a part of it as sensitive', async () => {
   const ran = await runAction({
     mode: 'build',
-    with: { family: 'web', region: 'eu-central-1', template: 'missing.pkr.hcl', 'secret-var': 'token: "hunter2-and-more"' },
+    with: {
+      ...{ family: 'web', region: 'eu-central-1', template: 'missing.pkr.hcl', var: 'password: hunter2' },
+      'secret-var': 'token: "hunter2-and-more"',
+    },
     lab,
     env: { RUNNER_DEBUG: '1' },
   });
-  expect(debugLines(ran.log)).toContain('secret-var: (not shown) (with:)');
+  expect(debugLines(ran.log)).toEqual(expect.arrayContaining(['secret-var: (not shown) (with:)', 'var: (not shown) (with:)']));
+  expect(`${ran.log}${ran.summary}`.replaceAll(/^::add-mask::.*$/gm, '')).not.toContain('hunter2');
   expect(ran.summary).toContain('| `secret-var` | `(not shown)` | with: |');
 });

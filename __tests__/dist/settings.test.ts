@@ -24,7 +24,7 @@ const WITH: Readonly<Record<string, readonly [given: string, says: string]>> = {
   repository: ['web', '"repository" must be owner/name, got "web"'],
   walk: ['0', '"walk" must be a whole number from 1 to 1000, got "0"'],
   groups: ['web\u200b', '"groups[1]" contains an invisible character: type it again, got "web\\u200b"'],
-  strategy: ['violet', '"strategy" must be one of rolling, blue-green, none, got "violet"'],
+  strategy: ['violet', '"strategy" must be one of rolling, blue-green, two-groups, none, got "violet"'],
   'min-healthy': ['0x5a', '"min-healthy" must be a whole number from 0 to 100, got "0x5a"'],
   'max-healthy': ['90', '"max-healthy" must be a whole number from 100 to 200, got "90"'],
   'warm-up': ['-5', '"warm-up" must be a duration such as 90s, 45m, 1h30m or 2d, got "-5"'],

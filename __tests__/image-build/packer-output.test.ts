@@ -126,6 +126,14 @@ describe('errors', () => {
     expect(lines.map(isOfSource)).toEqual([false, false, true, false]);
     expect(lines.map(isCreation)).toEqual([false, false, false, false]);
   });
+
+  test('an invalid template is the cause, also where no source began before the build was stopped', () => {
+    const lines = parsed(
+      encode('', 'ui', ['error', 'Error: 1 error(s) occurred:\n\n* An ssh_username must be specified']),
+      encode('amazon-ebs.web', 'error', ['build was cancelled']),
+    );
+    expect(packerErrors(lines).map(({ source }) => source)).toEqual(['']);
+  });
 });
 
 test('an image in a region of the European sovereign cloud is an image', () => {

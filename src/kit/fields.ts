@@ -5,7 +5,7 @@ import type { Setting } from './settings.ts';
 
 /** The makers of settings. A message message what would be right, as the end of the sentence `"name" ...`. */
 
-type Extra = Partial<Pick<Setting<unknown>, 'withOnly' | 'secret' | 'neededBy' | 'fallbackFrom'>>;
+type Extra = Partial<Pick<Setting<unknown>, 'withOnly' | 'secret' | 'structured' | 'neededBy' | 'fallbackFrom'>>;
 
 const setting = <T>(doc: string, schema: Setting<T>['schema'], extra: Extra, fallback?: string): Setting<T> => ({
   doc,
@@ -99,7 +99,7 @@ export const oneOf = <const C extends readonly [string, ...string[]]>(
 /** Lists and maps are YAML, under `with:` as in the file. Scalars stay text: 012345678901 is an account, not a number. */
 export const yaml = <T>(doc: string, inner: Setting<T>['schema'], extra: { fallback?: string } & Extra = {}): Setting<T> => {
   const { fallback, ...rest } = extra;
-  return setting(doc, () => z.preprocess(readYaml, inner()) as z.ZodType<T>, rest, fallback);
+  return setting(doc, () => z.preprocess(readYaml, inner()) as z.ZodType<T>, { ...rest, structured: true }, fallback);
 };
 
 function readYaml(raw: unknown, context: z.core.$RefinementCtx, message?: string): unknown {
@@ -139,7 +139,7 @@ export const map = (doc: string, extra: { fallback?: string } & Extra = {}): Set
   // The parser's own message may quote a part of the value.
   const read = (raw: unknown, context: z.core.$RefinementCtx) =>
     keyValueLines(raw) ?? readYaml(raw, context, extra.secret ? message : undefined);
-  return setting(doc, () => z.preprocess(read, record()), rest, fallback);
+  return setting(doc, () => z.preprocess(read, record()), { ...rest, structured: true }, fallback);
 };
 
 /** Undefined where one line is none. */

@@ -24,6 +24,8 @@ export interface Setting<T> {
   readonly withOnly?: boolean;
   /** Its value is never quoted, and it is read under `with:` only. */
   readonly secret?: boolean;
+  /** A map or a list of maps. It may hold what others mark as secret, so the value of a run is not repeated. */
+  readonly structured?: boolean;
   /** For a setting beyond the first twelve of a mode: the user who needs it. */
   readonly neededBy?: string;
 }
@@ -107,14 +109,14 @@ export interface GivenSetting {
   readonly where: string;
 }
 
-/** In the order of the declarations. The value of a secret is not shown. */
+/** In the order of the declarations. Values of secrets and maps are not shown. */
 export const givenSettings = (settings: Settings, sources: readonly Source[]): readonly GivenSetting[] =>
-  [...byName(settings)].flatMap(([name, { secret }]) => {
+  [...byName(settings)].flatMap(([name, { secret, structured }]) => {
     const source = sources.find(({ values }) => isGiven(values[name]));
     if (source === undefined) return [];
     const line = source.lines?.get(name);
     const where = source.name === 'with' ? 'with:' : `${source.name}${line === undefined ? '' : ` line ${line}`}`;
-    return [{ name, value: secret ? '(not shown)' : quote(source.values[name]), where }];
+    return [{ name, value: secret || structured ? '(not shown)' : quote(source.values[name]), where }];
   });
 
 /** The runner passes every declared input; an empty one was not given. */

@@ -86,9 +86,12 @@ export const isCreation = (line: PackerLine): boolean => uiLines(line).some(text
 /** What Packer reports of a template before any source begins; it then builds the sources that are valid. https://github.com/hashicorp/packer/blob/v1.16.0/command/build.go */
 export const isTemplateError = (line: PackerLine): boolean => isUiError(line) && !isOfSource(line);
 
+const endsSource = (line: PackerLine): boolean => uiLines(line).some(text => /^Build '.+' errored after /.test(text));
+
 /** Packer prints every failure twice, once for machines; an error of the template only as a `ui` error, and it is the cause of all others. */
 export function packerErrors(lines: readonly PackerLine[]): readonly PackerError[] {
-  const ofTemplate = uiErrors(lines.slice(0, Math.max(0, lines.findIndex(isOfSource))));
+  const begins = lines.findIndex(line => isOfSource(line) || endsSource(line));
+  const ofTemplate = uiErrors(begins === -1 ? lines : lines.slice(0, begins));
   const perSource = lines
     .filter(({ type }) => type === 'error')
     .map(({ target, values }) => ({ source: target, message: values.join(',').trim() }));
