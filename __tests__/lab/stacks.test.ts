@@ -15,7 +15,7 @@ let lab: Lab;
 let stacks: CloudFormationClient;
 let balancing: ElasticLoadBalancingV2Client;
 beforeAll(async () => {
-  lab = await startLab({ machines: 'paper', speed: 600 });
+  lab = await startLab({ machines: 'paper', speed: 60 });
   const settings = {
     endpoint: lab.url,
     region: 'eu-central-1',
