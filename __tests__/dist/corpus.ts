@@ -52,7 +52,7 @@ export const SPECIMENS: readonly Specimen[] = [
     name: 'dynamic-blocks',
     structure: '`dynamic` blocks, `data "amazon-parameterstore"`, a var file with lists of maps',
     with: { template: '.', 'var-files': 'node.pkrvars.hcl' },
-    ...{ regions: ['eu-central-1'], images: 1, calls: 4 },
+    ...{ regions: ['eu-central-1'], images: 1, calls: 5 },
     source: 'scripts/cpu.sh',
   },
   {

@@ -11,6 +11,7 @@ import {
   type PackerLine,
   packerErrors,
   parseLine,
+  templateErrors,
   uiLines,
 } from './rules/packer-output.ts';
 import type { BuildOptions } from './settings.ts';
@@ -115,7 +116,8 @@ export function buildError(
     return new TimeoutError(`Packer was stopped after ${formatDuration(timeout)}.`, { leftovers, outputs, next });
   }
   if (end.exitCode === 0 && isHidden(end.lines)) return new UsageError([HIDDEN], { leftovers });
-  if (end.exitCode === 0) return new RejectedError('Packer succeeded, but produced no AMI.', { leftovers, next: NO_IMAGE });
+  if (end.exitCode === 0 && templateErrors(end.lines).length === 0)
+    return new RejectedError('Packer succeeded, but produced no AMI.', { leftovers, next: NO_IMAGE });
   return packerError(command, end, { leftovers, outputs });
 }
 

@@ -88,10 +88,15 @@ export const isTemplateError = (line: PackerLine): boolean => isUiError(line) &&
 
 const endsSource = (line: PackerLine): boolean => uiLines(line).some(text => /^Build '.+' errored after /.test(text));
 
+/** What Packer said of the template before any source began. It ends with 0 where it could build nothing for that. */
+export function templateErrors(lines: readonly PackerLine[]): readonly PackerError[] {
+  const begins = lines.findIndex(line => isOfSource(line) || endsSource(line));
+  return uiErrors(begins === -1 ? lines : lines.slice(0, begins));
+}
+
 /** Packer prints every failure twice, once for machines; an error of the template only as a `ui` error, and it is the cause of all others. */
 export function packerErrors(lines: readonly PackerLine[]): readonly PackerError[] {
-  const begins = lines.findIndex(line => isOfSource(line) || endsSource(line));
-  const ofTemplate = uiErrors(begins === -1 ? lines : lines.slice(0, begins));
+  const ofTemplate = templateErrors(lines);
   const perSource = lines
     .filter(({ type }) => type === 'error')
     .map(({ target, values }) => ({ source: target, message: values.join(',').trim() }));
