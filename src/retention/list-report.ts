@@ -123,7 +123,10 @@ function environmentTable(
     ['Environment', ({ name }) => text(name)],
     ['Region', ({ region }) => region, regions.length > 1],
     ['Runs', ({ imageId }) => nameOf(imageId)],
-    ['Groups with this image', ({ groups }) => groups.map(({ name, instances }) => `${code(name)} (${formatCount(instances, 'instance')})`).join('<br>')],
+    [
+      'Groups with this image',
+      ({ groups }) => groups.map(({ name, instances }) => `${code(name)} (${formatCount(instances, 'instance')})`).join('<br>'),
+    ],
     ['For', ({ since }) => (since === undefined ? '' : nonBreaking(formatDuration(Math.max(0, (now - since.getTime()) / 1000))))],
     ['Promoted by', ({ run }) => runCell(run)],
     ['Before', ({ previousId }) => nameOf(previousId)],
