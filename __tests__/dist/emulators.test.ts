@@ -10,7 +10,7 @@ import { type Emulator, lab, ministack, moto } from './emulators.ts';
 
 /**
  * The bundle against AWS emulators that others wrote, by the stories of the lab. lab/emulators.md has the result; AMI_ACTION_WRITE_TABLE=1 writes
- * it anew.
+ * it again.
  */
 
 const TABLE = join(ROOT, 'lab', 'emulators.md');

@@ -405,7 +405,7 @@ describe('a second group next to this one', () => {
     expect(planGroup(exclusive, wanted).refusals).toEqual([]);
   });
 
-  test('major M9: whoever completes its hooks must know both', () => {
+  test('major M9: what completes its hooks must know both', () => {
     const hooked = facts({ hooks: ['join (arn:aws:sqs:eu-central-1:111122223333:hooks)', 'drain'] });
     expect(planGroup(hooked, blue).warnings).toEqual([
       'what completes the lifecycle hooks join (arn:aws:sqs:eu-central-1:111122223333:hooks), drain must know web-green too, or its instances wait for the timeout',
