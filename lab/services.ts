@@ -14,6 +14,7 @@ import { alarmOperations } from './cloudwatch/alarms.ts';
 import { launchTemplateOperations } from './ec2/launch-templates.ts';
 import { ec2Operations } from './ec2/operations.ts';
 import { classicOperations } from './elb/classic.ts';
+import { listenerOperations } from './elb/listeners.ts';
 import { loadBalancerOperations } from './elb/load-balancers.ts';
 import { balancingTagOperations } from './elb/tags.ts';
 import { targetGroupOperations } from './elb/target-groups.ts';
@@ -54,7 +55,13 @@ export const SERVICES: Readonly<Record<string, Service>> = {
     namespace: 'http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/',
     // The classic API has the same service name and another version.
     schemas: { ...elb, DescribeInstanceHealth$ },
-    operations: { ...loadBalancerOperations, ...targetGroupOperations, ...classicOperations, ...balancingTagOperations },
+    operations: {
+      ...loadBalancerOperations,
+      ...listenerOperations,
+      ...targetGroupOperations,
+      ...classicOperations,
+      ...balancingTagOperations,
+    },
   },
   cloudformation: {
     protocol: 'query',

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { TargetGroup, TargetHealth } from '@aws-sdk/client-elastic-load-balancing-v2';
+import type { Action, RuleCondition, TargetGroup, TargetHealth } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { AwsError } from '../operation.ts';
 import { type Place, slice } from '../place.ts';
 
@@ -30,8 +30,26 @@ export interface Listener {
   readonly balancerArn: string;
   readonly port: number;
   readonly protocol: string;
-  readonly targetGroupArns: readonly string[];
+  actions: readonly Action[];
+  /** By ARN. */
+  readonly rules: Map<string, LabRule>;
 }
+
+export interface LabRule {
+  readonly arn: string;
+  readonly priority: number;
+  readonly conditions: readonly RuleCondition[];
+  actions: readonly Action[];
+}
+
+/** The target groups that actions forward to, whatever their weights. */
+export const receiversOf = (actions: readonly Action[]): readonly string[] => [
+  ...new Set(
+    actions.flatMap(({ TargetGroupArn, ForwardConfig }) =>
+      [TargetGroupArn, ...(ForwardConfig?.TargetGroups ?? []).map(tuple => tuple.TargetGroupArn)].filter(arn => arn !== undefined),
+    ),
+  ),
+];
 
 /** By ARN. */
 export const targetGroups = slice(() => new Map<string, LabTargetGroup>());
@@ -57,7 +75,9 @@ export const balancersOf = (place: Place, targetGroupArn: string): readonly stri
   ...(classicBalancers(place).has(targetGroupArn) ? [targetGroupArn] : []),
   ...new Set(
     [...listeners(place).values()]
-      .filter(({ targetGroupArns }) => targetGroupArns.includes(targetGroupArn))
+      .filter(({ actions, rules }) =>
+        [actions, ...[...rules.values()].map(rule => rule.actions)].some(own => receiversOf(own).includes(targetGroupArn)),
+      )
       .map(({ balancerArn }) => balancerArn),
   ),
 ];

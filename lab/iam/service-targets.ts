@@ -87,6 +87,17 @@ const kmsFound: Finder = (_, input, place) => {
   ];
 };
 
+/** The types of a listener and of a rule are alternatives, although the reference calls each of them required. */
+const balancingFound: Finder = (operation, input) => {
+  const { ListenerArn, RuleArn } = input as { ListenerArn?: string; RuleArn?: string };
+  const kinds = ['app', 'net', 'gwy'];
+  if (operation === 'ModifyListener' && ListenerArn !== undefined)
+    return kinds.map(kind => ({ type: `listener/${kind}`, id: ListenerArn, arn: ListenerArn }));
+  if (operation === 'ModifyRule' && RuleArn !== undefined)
+    return kinds.map(kind => ({ type: `listener-rule/${kind}`, id: RuleArn, arn: RuleArn }));
+  return [];
+};
+
 /** IAM is global. */
 const iamFound: Finder = (_, input) => {
   const { PolicySourceArn = '*' } = input as { PolicySourceArn?: string };
@@ -102,5 +113,5 @@ export const IAM_SERVICES: Readonly<Record<string, { readonly prefix: string; re
   cloudformation: { prefix: 'cloudformation', find: () => [] },
   monitoring: { prefix: 'cloudwatch', find: () => [] },
   iam: { prefix: 'iam', find: iamFound },
-  elasticloadbalancing: { prefix: 'elasticloadbalancing', find: () => [] },
+  elasticloadbalancing: { prefix: 'elasticloadbalancing', find: balancingFound },
 };
