@@ -80,6 +80,8 @@ export const wanted: PlanOptions = {
   rollTimeout: 7200,
   operation: 'promote',
   strategy: 'rolling',
+  shiftAt: undefined,
+  shift: undefined,
   pointer: { name: '/ami/web/stage', value: 'ami-old' },
   foreignRefresh: 'refuse',
   parameterTemplates: 'refuse',

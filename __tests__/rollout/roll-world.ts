@@ -189,6 +189,8 @@ export const settings = {
   groups: ['web'],
   groupTags: undefined,
   strategy: 'rolling' as const,
+  shiftAt: undefined,
+  shift: undefined,
   pace: 'safe' as const,
   minHealthy: undefined,
   maxHealthy: undefined,

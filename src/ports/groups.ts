@@ -1,5 +1,6 @@
 import type { Group, Launch, Launching, Refresh, RefreshPreferences, Source, Target, TemplateUse } from '../model/group.ts';
 import type { Tags } from '../model/image.ts';
+import type { Side, Split, SplitDetails } from '../model/split.ts';
 import type { TemplateVersion } from '../model/template.ts';
 
 /** The ports to an environment: its pointer, its groups and their launch templates. */
@@ -57,8 +58,8 @@ export interface GroupCopies {
   copyAttachments(from: string, as: string): Promise<void>;
   /** The scheduled actions, which would resize a group that does not serve alone. `now`: milliseconds since 1970. Can be repeated. */
   copySchedules(from: string, as: string, now: number): Promise<void>;
-  /** Puts it behind the load balancers of the first one. Can be repeated. */
-  attachTraffic(from: string, as: string): Promise<void>;
+  /** Puts it behind the load balancers of the first one, or behind `receives`. Can be repeated. */
+  attachTraffic(from: string, as: string, receives?: Pick<Side, 'targetGroups' | 'balancers'>): Promise<void>;
   /** Takes it from behind its load balancers. */
   detachTraffic(group: string): Promise<void>;
   /** Names of the scheduled actions. */
@@ -127,4 +128,13 @@ export interface LaunchTemplates {
 export interface Alarms {
   /** The state of each CloudWatch alarm that exists, by name: OK, ALARM or INSUFFICIENT_DATA. */
   states(names: readonly string[]): Promise<ReadonlyMap<string, string>>;
+}
+
+/** What divides traffic by weight. */
+export interface Weights {
+  /** Undefined: it does not exist. */
+  read(at: string): Promise<Split | undefined>;
+  details(split: Split): Promise<SplitDetails>;
+  /** Sets the weights by the ID of a side, in one call. Everything else stays as it is. */
+  write(at: string, weights: ReadonlyMap<string, number>): Promise<void>;
 }

@@ -3,6 +3,7 @@ import { waitFor } from '../kit/wait.ts';
 import type { Group } from '../model/group.ts';
 import { tolerateTransientErrors } from './indeterminate.ts';
 import type { RolloutDeps, RolloutPorts } from './rollout-state.ts';
+import type { ShiftRecord } from './rules/shift.ts';
 
 /** Empties a group, and waits for that or for its deletion. */
 
@@ -15,6 +16,9 @@ export interface Names {
   readonly old: string;
   readonly successor: string;
 }
+
+/** `record`: with weights, what the tag of the green group remembers of them. */
+export type NewPair = Names & { readonly record: ShiftRecord | undefined };
 
 // Draining by load balancers. Termination hooks may take longer.
 export const DRAIN_SECONDS = 1800;

@@ -4,14 +4,14 @@ import type { Architecture } from '../model/image.ts';
 import type { TemplateVersion } from '../model/template.ts';
 import type { RegionClients } from '../ports/deps.ts';
 import { chooseGroups, type GroupSelector } from './choose-groups.ts';
-import type { GroupFacts } from './rules/facts.ts';
-import { greenGroupName, SUCCESSOR_OF, successorOf } from './rules/group-pair.ts';
+import type { GroupFacts, ShiftFacts } from './rules/facts.ts';
+import { greenGroupName, SUCCESSOR_OF, sourceKeys, successorOf } from './rules/group-pair.ts';
 import { contentKey } from './rules/plan.ts';
 import { typesOf } from './rules/refusals.ts';
 
 /** Reads what decides how groups are rolled out. Writes nothing. */
 
-export type FactPorts = Pick<RegionClients, 'groups' | 'launchTemplates' | 'images' | 'instances' | 'alarms'>;
+export type FactPorts = Pick<RegionClients, 'groups' | 'launchTemplates' | 'images' | 'instances' | 'alarms' | 'weights'>;
 
 // Few enough that fifty groups do not use up the request rate of the account.
 const AT_ONCE = 5;
@@ -37,8 +37,11 @@ export async function readGroups(
     readReady([...versions.values()], imageId, aws),
     aws.groups.imagesOf([...chosen.flatMap(({ members }) => members.map(({ id }) => id)), ...warmPools.flat()]),
     readSnapshots([...versions.values()], aws),
-    which.alarms === undefined || which.strategy !== 'rolling' ? new Map<string, string>() : aws.alarms.states(which.alarms),
+    which.alarms === undefined || (which.strategy !== 'rolling' && which.shiftAt === undefined)
+      ? new Map<string, string>()
+      : aws.alarms.states(which.alarms),
   ]);
+  const shift = which.shiftAt === undefined ? undefined : await readShift(which.shiftAt, chosen.flatMap(pairOf), allGroups, aws);
   const facts = chosen.map((group, i) => {
     const keys = new Set(usesIn(pairOf(group)).map(useKey));
     return {
@@ -56,11 +59,24 @@ export async function readGroups(
       images: withRootVolumes(images, chosen),
       imageSnapshots: snapshots,
       alarms,
+      ...(shift === undefined ? {} : { shift }),
       latestUsers: latestUsersOf(usesIn(pairOf(group)), allGroups, chosen.flatMap(pairOf)),
     };
   });
   const architectures = await readArchitectures([...new Set(facts.flatMap(typesOf))], aws);
   return facts.map(fact => ({ ...fact, architectures }));
+}
+
+/** `own`: the groups of the pair, which may be attached to its sides. */
+async function readShift(at: string, own: readonly Group[], allGroups: readonly Group[], { weights }: FactPorts): Promise<ShiftFacts> {
+  const split = await weights.read(at);
+  const sources = new Set(split?.sides.flatMap(sourceKeys));
+  const isOwn = ({ name, tags }: Group) => own.some(group => group.name === name || group.name === tags[SUCCESSOR_OF]);
+  return {
+    ...{ at, split },
+    details: split?.sides.length === 2 ? await weights.details(split) : undefined,
+    others: allGroups.filter(group => !isOwn(group) && sourceKeys(group).some(source => sources.has(source))).map(({ name }) => name),
+  };
 }
 
 const isTaken = (name: string, allGroups: readonly Group[], own: Group | undefined): boolean =>

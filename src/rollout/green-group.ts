@@ -1,11 +1,15 @@
 import { RejectedError } from '../kit/errors.ts';
+import { formatDuration } from '../kit/format.ts';
 import { waitFor } from '../kit/wait.ts';
 import { formatLaunch, type Group, type Launch, sameLaunch } from '../model/group.ts';
-import { DRAIN_SECONDS, drain, type Names, type PairDeps, waitUntilGone } from './drain-group.ts';
+import type { Side } from '../model/split.ts';
+import { DRAIN_SECONDS, drain, type Names, type NewPair, type PairDeps, waitUntilGone } from './drain-group.ts';
 import { isInProgress, tolerateTransientErrors } from './indeterminate.ts';
 import { putToRest } from './permanent-group.ts';
 import { HELD_MIN, heldMin, isEmptied, isPermanent, isSuccessor, MADE_BY, ownMin, PAIR_TAGS, SUCCESSOR_OF } from './rules/group-pair.ts';
 import type { GroupPlan } from './rules/plan.ts';
+import { shiftTag } from './rules/shift.ts';
+import { restoreTraffic, throwIfStillServing } from './shift/traffic.ts';
 import type { WatchContext } from './watch-refresh.ts';
 
 /** Creates and deletes the groups of blue-green. A group is deleted only while its tag, read right before, names the pair. */
@@ -13,9 +17,10 @@ import type { WatchContext } from './watch-refresh.ts';
 const ATTEMPTS = 3;
 
 /** Creates the green group without traffic, or continues with the one that an interrupted run created. */
-export async function createGreenGroup({ old, successor }: Names, group: Group, launch: Launch, context: WatchContext): Promise<void> {
+export async function createGreenGroup(pair: NewPair, group: Group, launch: Launch, context: WatchContext): Promise<void> {
+  const { old, successor, record } = pair;
   const { aws, deps, rollout } = context;
-  const tags = { [MADE_BY]: old, [SUCCESSOR_OF]: old, [HELD_MIN]: String(ownMin(group)) };
+  const tags = { [MADE_BY]: old, [SUCCESSOR_OF]: old, [HELD_MIN]: String(ownMin(group)), ...shiftTag(record) };
   for (let attempt = 1; ; attempt += 1) {
     const result = await aws.groups.create({ from: old, as: successor, launch, tags }).catch(cause => {
       // It may exist. The removal reads its tag before it deletes anything.
@@ -25,7 +30,10 @@ export async function createGreenGroup({ old, successor }: Names, group: Group, 
     if (result === 'created') break;
     const [existing] = await aws.groups.find({ names: [successor] });
     if (existing !== undefined && !existing.beingDeleted) {
-      if (isSuccessor(existing, old) && sameLaunch(existing.launch, launch)) break;
+      if (isSuccessor(existing, old) && sameLaunch(existing.launch, launch)) {
+        if (record !== undefined) await aws.groups.tag(successor, shiftTag(record));
+        break;
+      }
       throw notOurs({ old, successor });
     }
     if (attempt === ATTEMPTS) throw notOurs({ old, successor });
@@ -42,10 +50,14 @@ const notOurs = ({ old, successor }: Names): RejectedError =>
   });
 
 /** From here on both serve: the old one keeps its size, so that it can take the whole load back. */
-export async function attachTraffic({ old, successor }: Names, oldGroup: Group | undefined, { aws, deps }: PairDeps): Promise<void> {
+export async function attachTraffic(
+  { old, successor, receives }: Names & { readonly receives: Side | undefined },
+  oldGroup: Group | undefined,
+  { aws, deps }: PairDeps,
+): Promise<void> {
   if (oldGroup !== undefined && oldGroup.min < oldGroup.desired) await aws.groups.resize(old, { min: oldGroup.desired });
-  await aws.groups.attachTraffic(old, successor);
-  deps.report.info(`${successor}: checks passed, attached to the load balancers of ${old}`);
+  await aws.groups.attachTraffic(old, successor, receives);
+  deps.report.info(`${successor}: checks passed, attached to ${receives === undefined ? `the load balancers of ${old}` : receives.id}`);
 }
 
 /** Deletes the green group, as long as the old group serves. */
@@ -57,6 +69,8 @@ export async function removeGreenGroup({ old, successor }: Names, pairDeps: Pair
   if (!green.beingDeleted) {
     if (!isSuccessor(green, old)) throw notOurs({ old, successor });
     if (!serves(oldGroup)) throw new RejectedError(`${servesAlone({ old, successor })}.`);
+    const settles = oldGroup === undefined ? 0 : await restoreTraffic(green, oldGroup, pairDeps);
+    await pairDeps.deps.clock.sleep(settles * 1000);
     // First: with the green group the original size is gone.
     await restoreSize(green, oldGroup, pairDeps);
     if (isPermanent(green)) return putToRest(green, { old, successor }, pairDeps);
@@ -86,6 +100,9 @@ export async function startRemoval(
   if (green === undefined) return { ok: true, line: `${successor} does not exist` };
   if (!isSuccessor(green, old)) return { ok: false, line: `${successor} stays: it is not the green group of ${old}` };
   if (!serves(oldGroup)) return { ok: false, line: servesAlone({ old, successor }) };
+  const settles = oldGroup === undefined ? 0 : await restoreTraffic(green, oldGroup, pairDeps);
+  if (settles > 0)
+    return { ok: false, line: `${successor} stays, because clients follow the old weights for ${formatDuration(settles)} more` };
   await restoreSize(green, oldGroup, pairDeps);
   if (!isPermanent(green) && green.members.every(({ state }) => state.startsWith('Pending'))) {
     await aws.groups.remove(successor, { force: true });
@@ -124,6 +141,7 @@ export async function takeOver(
       if (green === undefined || !isSuccessor(green, old)) throw notOurs({ old, successor });
       // A run that goes back writes its candidate first and reads the pointer then; this one moved the pointer first: one of the two stops.
       await confirm();
+      await throwIfStillServing(green, pairDeps);
       if (isPermanent(green)) await drain(old, `it then gives ${successor} its minimum size`, pairDeps);
       else await deleteOld(group, { old, successor }, pairDeps);
     }

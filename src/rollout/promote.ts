@@ -67,7 +67,7 @@ export const outputs = {
 
 type PromoteInputs = Values<typeof settings>;
 type PromoteDeps = Deps<
-  'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'commands' | 'macs' | 'alarms',
+  'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'commands' | 'macs' | 'alarms' | 'weights',
   'commits' | 'deployments' | 'files' | 'attestations'
 >;
 

@@ -23,6 +23,8 @@ export interface GroupResult {
   readonly group: string;
   /** Blue-green: the group that replaces it. */
   readonly successor: string | undefined;
+  /** With weights: percent of the traffic that the successor got. */
+  readonly shifted: number | undefined;
   readonly refresh: string | undefined;
   readonly status: string;
   readonly from: string;
@@ -87,6 +89,7 @@ const results = ({ plans }: RolloutOrder, rollout: RolloutState, moving: boolean
     refresh: rollout.refreshes.get(group.name),
     status: statusOf(action, moving, rollout.successors.get(group.name)),
     successor: rollout.successors.get(group.name),
+    shifted: rollout.shifted.get(group.name),
     from: formatLaunch(before),
     to: formatLaunch(rollout.targets.get(group.name) ?? group.launch),
   }));

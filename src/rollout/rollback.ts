@@ -32,7 +32,7 @@ export const settings = {
   pointer,
   architecture,
   ...rolloutSettings,
-  emergency: flag('As fast as AWS can be watched: bake time 60s, no checkpoints.', false, {
+  emergency: flag('As fast as AWS can be watched: bake time 60s, no checkpoints, no steps of `shift`.', false, {
     withOnly: true,
     neededBy: 'teams whose image does harm right now',
   }),
@@ -53,11 +53,18 @@ export const outputs = {
 };
 
 type RollbackInputs = Values<typeof settings>;
-type RollbackDeps = Deps<'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'alarms', 'commits' | 'deployments'>;
+type RollbackDeps = Deps<
+  'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'alarms' | 'weights',
+  'commits' | 'deployments'
+>;
 type Way = Extract<WayBack, { to: string }> & { readonly ran: boolean };
 
 export async function run(given: RollbackInputs, deps: RollbackDeps) {
-  const inputs = withGroupNames(given.emergency ? { ...given, bake: 60, checkpoints: undefined, checkpointDelay: undefined } : given);
+  const inputs = withGroupNames(
+    given.emergency
+      ? { ...given, bake: 60, checkpoints: undefined, checkpointDelay: undefined, shift: given.shiftAt === undefined ? undefined : [100] }
+      : given,
+  );
   throwIfUnfit(inputs);
   const plans = await deps.report.step('Plan', async () => {
     const { image, way } = await findTarget(inputs, deps);

@@ -34,7 +34,7 @@ export interface RolloutOrder extends Pick<RolloutOptions, 'hold' | 'undo' | 'wa
   readonly halt: AbortController;
 }
 
-export type RolloutPorts = Pick<RegionClients, 'groups' | 'launchTemplates' | 'instances'>;
+export type RolloutPorts = Pick<RegionClients, 'groups' | 'launchTemplates' | 'instances' | 'alarms' | 'weights'>;
 export type RolloutDeps = Pick<Deps<never>, 'clock' | 'report' | 'run'>;
 
 /** What has been done so far, in case it must be undone. */
@@ -50,10 +50,13 @@ export interface RolloutState {
   readonly failed: Set<string>;
   /** Blue-green: the green group by the name of the old one. */
   readonly successors: Map<string, string>;
+  /** Percent of the traffic that the green group got, by the name of the old one. */
+  readonly shifted: Map<string, number>;
 }
 
 export const newRolloutState = (): RolloutState => ({
-  ...{ targets: new Map(), versions: [], refreshes: new Map(), templated: [], failed: new Set(), successors: new Map() },
+  ...{ targets: new Map(), versions: [], refreshes: new Map(), templated: [], failed: new Set() },
+  ...{ successors: new Map(), shifted: new Map() },
 });
 
 /** Before the revert, so that other regions need not wait for it. A rollout in progress is no failure. */

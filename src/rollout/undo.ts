@@ -7,6 +7,7 @@ import { isReplaced } from './pointer.ts';
 import { earlierGroups, revertEarlierGroup, revertGroup } from './revert-group.ts';
 import type { FailedRollout, RolloutOrder } from './rollout-state.ts';
 import { isEmptied, launcherOf } from './rules/group-pair.ts';
+import { restoreTraffic } from './shift/traffic.ts';
 import { removeVersions } from './template-versions.ts';
 
 /** Reverts what the rollout has done so far. Returns the failure with what could not be reverted. */
@@ -20,6 +21,7 @@ export async function handleRolloutFailure(failure: unknown, failed: FailedRollo
   }
   if (isInProgress(failure) && hasStarted) {
     const leftovers = [
+      ...(await restoreAll(failed)),
       ...[...rollout.refreshes].map(formatActive),
       ...successors.map(pair => servesAlone(pair, order) ?? `${pair[1]} exists next to ${pair[0]}, which still serves`),
     ];
@@ -40,6 +42,24 @@ const formatActive = ([group, id]: readonly [string, string | undefined]): strin
   id === undefined
     ? `a refresh of ${group} was requested without an answer: it may be in progress`
     : `refresh ${id} of ${group} is in progress`;
+
+/** Traffic of a rollout that this run no longer watches goes back to the old group, best effort. Returns what could not be. */
+async function restoreAll({ rollout, order, deps, aws }: FailedRollout): Promise<readonly string[]> {
+  const isShifted = (old: string) => order.plans.some(({ facts, shift }) => facts.group.name === old && shift !== undefined);
+  const pairs = [...rollout.successors].filter(pair => isShifted(pair[0]) && servesAlone(pair, order) === undefined);
+  const restore = async ([old, successor]: readonly [string, string]) => {
+    const groups = await aws.groups.find({ names: [old, successor] });
+    const [oldGroup, green] = [old, successor].map(name => groups.find(group => group.name === name));
+    if (oldGroup !== undefined && green !== undefined) await restoreTraffic(green, oldGroup, { deps, aws });
+  };
+  const lines = pairs.map(pair =>
+    collectFailure(
+      () => restore(pair),
+      `${pair[1]} still gets ${rollout.shifted.has(pair[0]) ? `${rollout.shifted.get(pair[0])} %` : 'a part'} of the traffic`,
+    ),
+  );
+  return (await Promise.all(lines)).flat();
+}
 
 /** An earlier run emptied its old group: without it nothing would serve. */
 const servesAlone = ([old, successor]: readonly [string, string], { plans }: RolloutOrder): string | undefined =>

@@ -14,9 +14,11 @@ import { orBusy } from './refreshes.ts';
 /** Puts a group behind load balancers, and takes it away. */
 
 export const groupTraffic = (client: AutoScalingClient): Pick<GroupCopies, 'attachTraffic' | 'detachTraffic'> => ({
-  async attachTraffic(from, as) {
+  async attachTraffic(from, as, receives) {
     const group = await getGroup(client, from);
-    await attach(client, as, sourcesOf(group), group.AvailabilityZoneImpairmentPolicy);
+    const sources =
+      receives === undefined ? group : { TargetGroupARNs: [...receives.targetGroups], LoadBalancerNames: [...receives.balancers] };
+    await attach(client, as, sourcesOf(sources), group.AvailabilityZoneImpairmentPolicy);
   },
 
   async detachTraffic(group) {
@@ -32,7 +34,11 @@ export const groupTraffic = (client: AutoScalingClient): Pick<GroupCopies, 'atta
 export const skipping = (policy: AvailabilityZoneImpairmentPolicy | undefined) =>
   policy?.ZonalShiftEnabled ? { SkipZonalShiftValidation: true } : {};
 
-function sourcesOf({ TrafficSources = [], TargetGroupARNs = [], LoadBalancerNames = [] }: AutoScalingGroup) {
+function sourcesOf({
+  TrafficSources = [],
+  TargetGroupARNs = [],
+  LoadBalancerNames = [],
+}: Pick<AutoScalingGroup, 'TrafficSources' | 'TargetGroupARNs' | 'LoadBalancerNames'>) {
   const all = [
     ...TrafficSources,
     ...TargetGroupARNs.map(Identifier => ({ Identifier, Type: 'elbv2' })),

@@ -17,6 +17,7 @@ import { ec2Removal } from './removal.ts';
 import { servedCredentials } from './serve-credentials.ts';
 import type { Access } from './session.ts';
 import { awsSharing } from './sharing.ts';
+import { awsWeights } from './weights.ts';
 
 /** The ports of an account and region; the same ones each time. */
 export function regionClients(access: Access): (where: Where) => RegionClients {
@@ -43,6 +44,7 @@ const aws = (
   groups: autoScalingGroups(autoScaling, ec2, { balancing, classic }),
   launchTemplates: ec2LaunchTemplates(ec2),
   alarms: cloudWatchAlarms(cloudWatch),
+  weights: awsWeights(balancing),
   imageUsers: awsImageUsers({ ec2, ssm, autoScaling }, access.clock),
   removal: ec2Removal(ec2),
   leftovers: ec2Leftovers(ec2),

@@ -1,6 +1,7 @@
 import type { Group, Refresh } from '../../model/group.ts';
 import type { Architecture, Image } from '../../model/image.ts';
 import type { RolloutOperation } from '../../model/pointer.ts';
+import type { Split, SplitDetails } from '../../model/split.ts';
 import type { TemplateVersion } from '../../model/template.ts';
 import type { PreferenceOptions } from './preferences.ts';
 import type { RolloutOptions } from './settings.ts';
@@ -36,11 +37,23 @@ export interface GroupFacts {
   readonly latestUsers: ReadonlyMap<string, readonly string[]>;
   /** Snapshots of the images that the template versions name now. */
   readonly imageSnapshots: ReadonlySet<string>;
+  /** `shift-at`: what divides the traffic. */
+  readonly shift?: ShiftFacts | undefined;
   /** The state of each of the `alarms` that exists. */
   readonly alarms: ReadonlyMap<string, string>;
 }
 
+export interface ShiftFacts {
+  readonly at: string;
+  /** Undefined: it does not exist. */
+  readonly split: Split | undefined;
+  readonly details: SplitDetails | undefined;
+  /** Other groups that are attached to a side. */
+  readonly others: readonly string[];
+}
+
 export type PlanOptions = PreferenceOptions &
+  Partial<Pick<RolloutOptions, 'shift'>> &
   Pick<RolloutOptions, 'strategy' | 'foreignRefresh' | 'parameterTemplates'> & {
     readonly image: Image;
     readonly operation: RolloutOperation;

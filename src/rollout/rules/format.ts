@@ -4,6 +4,7 @@ import type { GroupFacts } from './facts.ts';
 import { greenGroupName } from './group-pair.ts';
 import { formatPaces } from './pace.ts';
 import type { GroupPlan } from './plan.ts';
+import { formatShift } from './shift.ts';
 import { protectedOf, standbyOf } from './warnings.ts';
 
 /** A group and its plan, as text. */
@@ -42,8 +43,9 @@ export function formatGroupState({ group, active, warmPool }: Pick<GroupFacts, '
 }
 
 /** How the group returns to what it runs now. Empty where nothing is replaced. */
-export function formatRevert({ action, by }: Pick<GroupPlan, 'action' | 'by'>, idle?: GroupFacts['idle']): string {
-  if (action === 'swap') return idle === undefined ? 'the green group is deleted' : `${idle.group.name} is emptied again`;
+export function formatRevert({ action, by, shift }: Pick<GroupPlan, 'action' | 'by' | 'shift'>, idle?: GroupFacts['idle']): string {
+  const first = shift === undefined ? '' : `one call sends all traffic to ${shift.from.id} again, then `;
+  if (action === 'swap') return `${first}${idle === undefined ? 'the green group is deleted' : `${idle.group.name} is emptied again`}`;
   if (action !== 'refresh' && action !== 'watch') return '';
   return by === 'pointer' ? 'the pointer moves back, then a second refresh' : 'AWS rolls back';
 }
@@ -60,11 +62,13 @@ export function formatAction(plan: GroupPlan): string {
   return [...(mustPin ? ['pin the version'] : []), ...versions, formatReplacement(plan), ...pool].join(', ');
 }
 
-function formatReplacement({ action, replaces, atATime, paces, facts: { group, idle } }: GroupPlan): string {
-  if (action === 'swap')
-    return idle !== undefined
-      ? `size ${idle.group.name} to ${formatCount(group.desired, 'instance')}, which takes over once they are healthy`
-      : `create ${greenGroupName(group.name)} with ${formatCount(group.desired, 'instance')}, which takes over once it is healthy`;
+function formatReplacement({ action, replaces, atATime, paces, shift, facts: { group, idle } }: GroupPlan): string {
+  if (action === 'swap') {
+    const [name, healthy] = idle === undefined ? [greenGroupName(group.name), 'it is'] : [idle.group.name, 'they are'];
+    const takes = shift === undefined ? 'takes over' : `takes ${formatShift(shift)}`;
+    const verb = idle === undefined ? `create ${name} with` : `size ${name} to`;
+    return `${verb} ${formatCount(group.desired, 'instance')}, which ${takes} once ${healthy} healthy`;
+  }
   if (action === 'template') return 'change the template version, replace nothing';
   return `replace ${formatCount(replaces, 'instance')}, ${atATime} at a time${paces === undefined ? '' : `: ${formatPaces(paces)}`}`;
 }

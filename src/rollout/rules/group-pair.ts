@@ -29,10 +29,16 @@ export const PERMANENT = 'ami-action:permanent';
 export const isPermanent = ({ tags }: Pick<Group, 'tags'>): boolean => tags[PERMANENT] !== undefined;
 
 /** Tags of a green group that end with the take-over. */
-export const PAIR_TAGS = [SUCCESSOR_OF, PROVEN, HELD_MIN, PERMANENT] as const;
+/** Tag of a green group that gets its traffic by weights: where, the weight of the old side before, and the steps. See shift.ts. */
+export const SHIFT = 'ami-action:shift';
 
-export const sourcesCount = ({ targetGroups, balancers = [] }: Pick<Group, 'targetGroups' | 'balancers'>): number =>
-  targetGroups.length + balancers.length;
+export const PAIR_TAGS = [SUCCESSOR_OF, PROVEN, HELD_MIN, PERMANENT, SHIFT] as const;
+
+/** What sends traffic to it, sorted. */
+export const sourceKeys = ({ targetGroups, balancers = [] }: Pick<Group, 'targetGroups' | 'balancers'>): readonly string[] =>
+  [...targetGroups, ...balancers].sort();
+
+export const sourcesCount = (group: Pick<Group, 'targetGroups' | 'balancers'>): number => sourceKeys(group).length;
 
 /** The group whose launch template version changes: for `two-groups` the one that is to take over. */
 export const launcherOf = ({ group, idle }: Pick<GroupFacts, 'group' | 'idle'>): Group => idle?.group ?? group;
@@ -48,15 +54,15 @@ export function inTurn(one: Group, other: Group): { readonly serving: Group; rea
 }
 
 /** Why two permanent groups cannot change places. */
-export function turnRefusals({ group, idle, successor }: Pick<GroupFacts, 'group' | 'idle' | 'successor'>): string[] {
+export function turnRefusals({ group, idle, successor, shift }: Pick<GroupFacts, 'group' | 'idle' | 'successor' | 'shift'>): string[] {
   if (idle === undefined) return [];
   const { name } = idle.group;
-  const sourcesOf = ({ targetGroups, balancers = [] }: Group) => [...targetGroups, ...balancers].sort().join();
   return [
     successor === undefined && !isEmpty(idle.group) && `${name} has instances too: size one of the two groups to 0`,
     successor === undefined &&
-      sourcesOf(idle.group) !== sourcesOf(group) &&
-      `${name} has other load balancers: both groups need the same ones`,
+      shift === undefined &&
+      sourceKeys(idle.group).join() !== sourceKeys(group).join() &&
+      `${name} has other load balancers: both groups need the same ones, or "shift-at" names what divides the traffic`,
     idle.schedules.length > 0 &&
       `scheduled actions (${idle.schedules.join(', ')}) would size ${group.name} and ${name} at the wrong time: delete them`,
   ].filter(refusal => refusal !== false);
@@ -70,12 +76,12 @@ export const successorOf = (allGroups: readonly Group[], group: Group): Group | 
 export const isSuccessor = ({ tags }: Group, old: string): boolean => tags[SUCCESSOR_OF] === old;
 
 /** What sends traffic to the pair. AWS may not show yet what was attached to the green group. */
-export const sourcesOfPair = (green: Group, old: Group | undefined) => ({
+export const sourcesOfPair = (green: Group, old: Pick<Group, 'targetGroups' | 'balancers'> | undefined) => ({
   targetGroups: [...new Set([...(old?.targetGroups ?? []), ...green.targetGroups])],
   balancers: [...new Set([...(old?.balancers ?? []), ...(green.balancers ?? [])])],
 });
 
-export function isAttached(green: Group, old: Group): boolean {
+export function isAttached(green: Group, old: Pick<Group, 'targetGroups' | 'balancers'>): boolean {
   return sourcesCount(sourcesOfPair(green, old)) === sourcesCount(green);
 }
 

@@ -8,6 +8,7 @@ import { inInstances, type Paces, pacesOf } from './pace.ts';
 import { preferencesOf, replacedAtATime } from './preferences.ts';
 import { staleOf } from './proof.ts';
 import { launchRefusals, refusalsOf } from './refusals.ts';
+import { planShift, type ShiftPlan } from './shift.ts';
 import { estimate, warningsOf } from './warnings.ts';
 
 /** A template version that the rollout needs. `to` undefined: it must be created. */
@@ -36,6 +37,7 @@ export interface GroupPlan {
   readonly replacesPool: readonly string[];
   readonly atATime: number;
   readonly paces: Paces | undefined;
+  readonly shift?: ShiftPlan | undefined;
   readonly estimatedSeconds: number;
 }
 
@@ -57,8 +59,9 @@ export function planGroup(facts: GroupFacts, options: PlanOptions): GroupPlan {
     : 0;
   const atATime = replacedAtATime(inInstances(group), preferences);
   const paces = pacesOf(action, replaces, preferences, options, group);
+  const shift = planShift(facts, options, action);
   return {
-    ...{ facts, action, reason, by, blocker, before, changes, preferences, replaces, atATime, paces },
+    ...{ facts, action, reason, by, blocker, before, changes, preferences, replaces, atATime, paces, shift },
     replacesPool: action === 'refresh' ? staleOf(facts.warmPool, facts.images, options.image.id) : [],
     mustPin: by === 'version' && (replacesAny || action === 'template') && !sameLaunch(launcher.launch, before),
     refusals:
@@ -66,7 +69,7 @@ export function planGroup(facts: GroupFacts, options: PlanOptions): GroupPlan {
         ? launchRefusals(facts)
         : refusalsOf(facts, { ...options, action, by, blocker, makes }),
     warnings: action === 'nothing' ? [] : warningsOf(facts, options, { by, action, atATime, makes }),
-    estimatedSeconds: paces?.chosen.seconds ?? (action === 'swap' ? estimate(1, preferences, group) : 0),
+    estimatedSeconds: paces?.chosen.seconds ?? (action === 'swap' ? estimate(1, preferences, group) + (shift?.estimatedSeconds ?? 0) : 0),
   };
 }
 

@@ -6,7 +6,7 @@ import type { RolloutInputs, RolloutOptions } from './settings.ts';
 /** The refresh preferences that settings ask for, and combinations of settings that cannot work. */
 
 type PreferenceKey =
-  | ('pace' | 'minHealthy' | 'maxHealthy' | 'batchSize' | 'warmUp' | 'checkpoints' | 'checkpointDelay' | 'alarms')
+  | ('pace' | 'minHealthy' | 'maxHealthy' | 'batchSize' | 'warmUp' | 'checkpoints' | 'checkpointDelay' | 'alarms' | 'shiftAt')
   | ('protectedInstances' | 'standbyInstances' | 'skipMatching');
 
 /** `checksSeconds`: how long the checks on one instance may take; undefined without checks. */
@@ -14,11 +14,16 @@ export type PreferenceOptions = Pick<RolloutInputs, 'bake' | 'rollTimeout'> &
   Partial<Pick<RolloutInputs, PreferenceKey>> & { readonly checksSeconds?: number | undefined };
 
 /** Throws a `UsageError` with every combination of settings that cannot work. Reads nothing. */
-export function throwIfUnfit(options: RolloutOptions & Pick<PreferenceOptions, 'checksSeconds'>): void {
+type ThroughWeights = Pick<RolloutInputs, 'strategy' | 'shiftAt' | 'shift' | 'groups' | 'groupTags'> & {
+  readonly regions?: readonly string[] | undefined;
+};
+
+export function throwIfUnfit(options: RolloutOptions & ThroughWeights & Pick<PreferenceOptions, 'checksSeconds'>): void {
   const { strategy, hold, wait, order, groups = [], groupTags = {} } = options;
   const named = groups.length + Object.keys(groupTags).length;
   const problems = [
     ...preferenceProblems(options),
+    ...shiftProblems(options),
     hold && strategy !== 'blue-green' && strategy !== 'two-groups' && '"hold" needs "strategy: blue-green" or "strategy: two-groups"',
     strategy === 'two-groups' &&
       (new Set(groups).size % 2 === 1 || new Set(groups).size < named) &&
@@ -32,6 +37,27 @@ export function throwIfUnfit(options: RolloutOptions & Pick<PreferenceOptions, '
       '"groups" is missing: name the groups that run the image, or set "strategy: none" to move the pointer only',
   ].filter(problem => problem !== false);
   if (problems.length > 0) throw new UsageError(problems);
+}
+
+function shiftProblems({
+  strategy,
+  shiftAt,
+  shift,
+  groups = [],
+  groupTags = {},
+  regions = [],
+}: ThroughWeights): readonly (string | false)[] {
+  const isPair = strategy === 'two-groups';
+  if (shiftAt === undefined) return [shift !== undefined && '"shift" needs "shift-at": what divides the traffic'];
+  return [
+    strategy !== 'blue-green' && !isPair && '"shift-at" needs "strategy: blue-green" or "strategy: two-groups"',
+    (groups.length !== (isPair ? 2 : 1) || Object.keys(groupTags).length > 0) &&
+      `"shift-at" takes one ${isPair ? 'pair of groups' : 'group'} and no "group-tags": got ${groups.join(', ')}`,
+    regions.length > 0 && '"shift-at" works in one region: remove "regions"',
+    shift?.some((percent, i) => percent <= (shift[i - 1] ?? 0)) === true &&
+      `"shift" must be ascending without repeats, got ${shift.join(', ')}`,
+    shift !== undefined && shift.at(-1) !== 100 && `"shift" must end with 100, got ${shift.join(', ')}`,
+  ];
 }
 
 /** What AWS would refuse only after the first write, and what could never finish. */
@@ -62,7 +88,12 @@ export function preferenceProblems(options: PreferenceOptions): readonly string[
 const pausesOf = ({ checkpoints = [], checkpointDelay = 0 }: PreferenceOptions): number =>
   checkpoints.filter(percent => percent < 100).length * checkpointDelay;
 
-function checkpointProblems({ checkpoints = [], checkpointDelay, checksSeconds = 0 }: PreferenceOptions): readonly (string | false)[] {
+function checkpointProblems({
+  checkpoints = [],
+  checkpointDelay,
+  checksSeconds = 0,
+  shiftAt,
+}: PreferenceOptions): readonly (string | false)[] {
   const given = checkpoints.join(', ');
   return [
     checkpoints.some((percent, i) => i > 0 && percent <= (checkpoints[i - 1] ?? 0)) &&
@@ -70,7 +101,10 @@ function checkpointProblems({ checkpoints = [], checkpointDelay, checksSeconds =
     checkpoints.length > 0 &&
       checkpoints.at(-1) !== 100 &&
       `"checkpoints" must end with 100, or AWS leaves the rest on the old image, got ${given}`,
-    checkpointDelay !== undefined && checkpoints.length === 0 && '"checkpoint-delay" needs "checkpoints"',
+    checkpointDelay !== undefined &&
+      checkpoints.length === 0 &&
+      shiftAt === undefined &&
+      '"checkpoint-delay" needs "checkpoints", or "shift-at"',
     checkpoints.length > 0 &&
       checkpointDelay === undefined &&
       '"checkpoint-delay" is missing: AWS waits an hour at each of the "checkpoints" by default',

@@ -6,6 +6,7 @@ import type { GroupFacts, PlanOptions } from './facts.ts';
 import { type Blocker, type GroupAction, isOurs, readsPointer } from './group-action.ts';
 import { greenGroupName, isPermanent, launcherOf, SUCCESSOR_OF, turnRefusals } from './group-pair.ts';
 import { ownerRefusals, stackOf } from './ownership.ts';
+import { shiftRefusals } from './shift.ts';
 import { protectedOf, standbyOf } from './warnings.ts';
 
 /** Why a group is not rolled out, each with the fix. All are reported together, before the first write. */
@@ -45,7 +46,7 @@ export function refusalsOf(facts: GroupFacts, options: RefusalOptions): string[]
   const deletes = options.action === 'swap' && facts.idle === undefined;
   const problems = [
     ...[...new Set([group, launcherOf(facts)])].flatMap(each => ownerRefusals(each, { deletes })),
-    ...(options.action === 'swap' ? turnRefusals(facts) : []),
+    ...(options.action === 'swap' ? [...turnRefusals(facts), ...shiftRefusals(facts, options)] : []),
     ...capacityRefusals(facts, options),
     ...templateRefusals(facts, options),
     ...architectureRefusals(facts, options.image),

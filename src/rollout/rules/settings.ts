@@ -1,4 +1,4 @@
-import { count, duration, flag, list, map, oneOf, optional } from '../../kit/fields.ts';
+import { count, duration, flag, list, map, oneOf, optional, text } from '../../kit/fields.ts';
 import type { Inputs, Setting, Values } from '../../kit/settings.ts';
 import { wait } from '../../model/common-settings.ts';
 
@@ -25,6 +25,24 @@ export const rolloutSettings = {
     '`rolling` replaces instances in batches. `blue-green` creates a second group behind the same load balancers (`web` and `web-green` alternate) and deletes the old one once the new one is healthy. `two-groups` takes `groups` in pairs that exist permanently (`web-blue, web-green`): one serves, the other has no instances, and their sizes change places. `none` moves the pointer only.',
     ['rolling', 'blue-green', 'two-groups', 'none'],
     { fallback: 'rolling' },
+  ),
+  shiftAt: optional(
+    text(
+      'Blue-green and two-groups, for one group: what divides the traffic by weight. The ARN of a listener (its default action) or of a listener rule, whose forward action has exactly two target groups; the group that serves is attached to one, the other one takes the new group.',
+      {
+        pattern: /^arn:aws[\w-]*:elasticloadbalancing:[\w-]+:\d{12}:listener(-rule)?\/(app|net)\/[\w./-]+$/,
+        message: 'must be the ARN of a listener or of a listener rule',
+        neededBy: 'teams that try a new image on a part of their traffic',
+      },
+    ),
+  ),
+  shift: optional(
+    numbers(
+      list(
+        'Percentages of the traffic that the new group gets by `shift-at`, one after the other: ascending, the last one 100. Each is watched for `checkpoint-delay` (default: `bake`), the last one for `bake`; a failed check, an unhealthy instance or one of the `alarms` sends all traffic back. Default: 10, 50, 100.',
+        { pattern: /^(100|[1-9]\d?)$/, message: 'must be a percentage from 1 to 100', neededBy: 'users of `shift-at`' },
+      ),
+    ),
   ),
   hold: flag(
     'Blue-green and two-groups: keep both groups once the new one is healthy. Run again without `hold` to finish; `rollback` removes the new one, or empties it.',
@@ -64,7 +82,10 @@ export const rolloutSettings = {
     ),
   ),
   checkpointDelay: optional(
-    duration('How long the rollout pauses at each of the `checkpoints`.', { maxSeconds: 172_800, neededBy: 'users of `checkpoints`' }),
+    duration('How long the rollout pauses at each of the `checkpoints`, or is watched at each step of `shift`.', {
+      maxSeconds: 172_800,
+      neededBy: 'users of `checkpoints` or `shift`',
+    }),
   ),
   bake: duration(
     'Bake time: how long AWS watches after the last replacement. Rollback is still possible in this window, so health is verified in it.',

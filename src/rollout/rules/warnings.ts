@@ -5,6 +5,7 @@ import type { GroupFacts, PlanOptions } from './facts.ts';
 import type { GroupAction } from './group-action.ts';
 import { greenGroupName, launcherOf } from './group-pair.ts';
 import { ownerWarnings } from './ownership.ts';
+import { shiftWarnings } from './shift.ts';
 
 type Options = Pick<PlanOptions, 'protectedInstances' | 'standbyInstances' | 'strategy' | 'batchSize'>;
 
@@ -24,6 +25,7 @@ export const warningsOf = (facts: GroupFacts, options: Options, planned: Planned
     ...replacementWarnings(facts, options, planned),
     ...healthWarnings(facts.group, planned),
     ...launchWarnings(launcherOf(facts), planned),
+    ...(planned.action === 'swap' ? shiftWarnings(facts) : []),
   ].filter(warning => warning !== false);
 
 type Warnings = readonly (string | false)[];
