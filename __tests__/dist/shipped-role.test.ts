@@ -36,6 +36,10 @@ const DISK_KEYS = ['eu-central-1', 'eu-west-1'].map(region => `arn:aws:kms:${reg
 /** The role that a lifecycle hook has, and a role that reads from another account. */
 const [HOOK, READER] = [arn('web-hooks'), `arn:aws:iam::${STAGE}:role/ami-reader`];
 
+const balancing = `elasticloadbalancing:eu-central-1:${BUILD}`;
+/** What `shift-at` may name: a listener and a rule. */
+const LISTENERS = [`arn:aws:${balancing}:listener/net/web/1/2`, `arn:aws:${balancing}:listener-rule/app/web/1/2/3`];
+
 const labs: Lab[] = [];
 interface Wanted {
   readonly launchTemplates?: readonly string[];
@@ -54,7 +58,14 @@ function shipped<L extends { lab: Lab }>(l: L, { launchTemplates = ['lt-00000000
   };
   const delivery = { Repository: 'acme/web', ConsumerAccounts: STAGE, Adopt: 'allow', Keys: DISK_KEYS.join(','), OtherRoles: SHARE };
   l.lab.deploy(DELIVERY, { stack: 'ami-web', parameters: { ...common, ...delivery, Readers: READER } });
-  const group = { Environment: 'stage', Pointers: '/ami/web', Groups: 'web*,reads*', GroupRoles: arn('web'), HookRoles: HOOK };
+  const group = {
+    Environment: 'stage',
+    Pointers: '/ami/web',
+    Groups: 'web*,reads*',
+    GroupRoles: arn('web'),
+    HookRoles: HOOK,
+    Listeners: LISTENERS.join(','),
+  };
   l.lab.deploy(ENVIRONMENT, { stack: 'ami-web-stage', parameters: { ...common, ...group, OtherRoles: READER } });
   const consumer = {
     ...common,
@@ -243,6 +254,8 @@ const ALSO: Readonly<Record<keyof typeof ROLES, readonly Call[]>> = {
   rollout: [
     ['iam:SimulatePrincipalPolicy', `iam::${BUILD}:role/ami-web-stage-rollout`],
     ['kms:VerifyMac', KEY],
+    ['elasticloadbalancing:ModifyListener', LISTENERS[0] ?? ''],
+    ['elasticloadbalancing:ModifyRule', LISTENERS[1] ?? ''],
     ['ssm:SendCommand', 'ssm:eu-central-1::document/AWS-RunShellScript'],
     ['ssm:SendCommand', `ec2:eu-central-1:${BUILD}:instance/i-1`, { 'ssm:resourceTag/aws:autoscaling:groupName': 'web' }],
     ['ssm:SendCommand', `ec2:eu-central-1:${BUILD}:instance/i-1`, { 'ssm:resourceTag/aws:autoscaling:groupName': 'reads' }],
@@ -343,6 +356,11 @@ const PAIRS: readonly (readonly [role: keyof typeof ROLES, may: Call, mayNot: Ca
     'rollout',
     ['iam:PassRole', arn('web'), { 'iam:PassedToService': 'ec2.amazonaws.com' }],
     ['iam:PassRole', arn('web'), { 'iam:PassedToService': 'lambda.amazonaws.com' }],
+  ],
+  [
+    'rollout',
+    ['elasticloadbalancing:ModifyRule', LISTENERS[1] ?? ''],
+    ['elasticloadbalancing:ModifyRule', `${balancing}:listener-rule/app/shop/1/2/3`],
   ],
   ['images', ['ec2:TerminateInstances', instance, WEB], ['ec2:TerminateInstances', instance, OTHER]],
   ['images', ['ec2:DeregisterImage', image, WEB], ['ec2:DeregisterImage', image, {}]],

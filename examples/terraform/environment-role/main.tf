@@ -265,6 +265,15 @@ data "aws_iam_policy_document" "rollout" {
   }
 
   dynamic "statement" {
+    for_each = length(var.listeners) > 0 ? [1] : []
+    content {
+      sid       = "ShiftTraffic"
+      actions   = ["elasticloadbalancing:ModifyListener", "elasticloadbalancing:ModifyRule"]
+      resources = var.listeners
+    }
+  }
+
+  dynamic "statement" {
     for_each = var.verdict_key == "" ? [] : [1]
     content {
       sid       = "VerifyVerdicts"

@@ -89,6 +89,12 @@ variable "hook_roles" {
   default     = []
 }
 
+variable "listeners" {
+  description = "ARNs of the listeners and listener rules that the setting shift-at names."
+  type        = list(string)
+  default     = []
+}
+
 variable "verdict_key" {
   description = "ARN of the KMS key of the setting verdict-key."
   type        = string
