@@ -1,0 +1,78 @@
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { removeWorkspaces } from '../harness.ts';
+import { type Pairing, type ShiftLab, shiftLab } from './shift-lab.ts';
+
+/**
+ * A cut-over by weights, killed after a call that changes anything, and an answer that gets lost: the next run ends it, and visitors are always answered.
+ * By default after each fourth change; AMI_ACTION_EVERY_DEATH=1 takes all.
+ */
+
+let s: ShiftLab;
+afterEach(() => s.l.lab.close());
+afterAll(removeWorkspaces);
+
+const STEP = process.env['AMI_ACTION_EVERY_DEATH'] === '1' ? 1 : 4;
+const LOOKS = /^(Describe|Get|List|AssumeRole)/;
+const isWrite = ({ operation }: { operation: string }) => !LOOKS.test(operation);
+
+const promote = (image: string, more: Parameters<ShiftLab['l']['act']>[2] = {}) => s.l.act('promote', { ...s.settings, image }, more);
+
+/** Killed after its nth change. False: it ended before. */
+async function dies(image: string, nth: number): Promise<boolean> {
+  const alive = { kill: () => {} };
+  const disarm = s.l.lab.faults.add({ when: isWrite, nth, action: { kill: () => alive.kill(), at: 'after' } });
+  const ran = await promote(image, { onStart: child => Object.assign(alive, { kill: () => child.kill('SIGKILL') }) });
+  disarm();
+  return ran.signal !== null;
+}
+
+/** One image runs, all traffic goes to it, and no tag of a pair is left. */
+function expectSettled(image: string, nth: number): void {
+  const { runs, weights, pointer, candidate, tags } = s.state();
+  expect({ nth, runs: Object.values(runs).filter(run => run !== ''), pointer, candidate, tags }).toEqual({
+    ...{ nth, runs: [image], pointer: image, candidate: false, tags: [] },
+  });
+  expect(weights).toMatch(/^(1|100)\/0$|^0\/100$/);
+}
+
+const answered = (shares: readonly string[]) => expect(shares.filter(share => /none/.test(share))).toEqual([]);
+
+describe.each<Pairing>(['temporary', 'permanent'])('%s', pairing => {
+  test('killed after a change, and run again', async () => {
+    s = await shiftLab('rule', pairing, 480);
+    const shares = s.visit();
+    const [b, c] = [s.b, s.c];
+    for (let nth = 1, died = true; died; nth += STEP) {
+      const image = s.l.pointer() === b ? c : b;
+      died = await dies(image, nth);
+      if (died) expect((await promote(image)).errors).toEqual([]);
+      expectSettled(image, nth);
+    }
+    answered(shares);
+  }, 600_000);
+
+  test('killed after a change, and rolled back', async () => {
+    s = await shiftLab('rule', pairing, 480);
+    const shares = s.visit();
+    for (let nth = 2, died = true; died; nth += STEP) {
+      const before = s.l.pointer() ?? '';
+      const image = s.l.image(`web-${nth}`);
+      died = await dies(image, nth);
+      if (!died || s.l.pointer() !== before) break;
+      const back = await s.l.act('rollback', { ...s.settings, shift: '100' });
+      // Before the candidate was written there is nothing to roll back.
+      if (back.exitCode === 0) expectSettled(before, nth);
+      else expect(back.errors.join()).toContain('No image to roll back to');
+    }
+    answered(shares);
+  }, 600_000);
+});
+
+test('the answer to a change of weights gets lost: the run goes on', async () => {
+  s = await shiftLab('rule', 'temporary');
+  const shares = s.visit();
+  for (const nth of [1, 2, 3]) s.l.lab.faults.add({ operation: 'ModifyRule', nth, action: { reset: 'after' } });
+  expect((await promote(s.b)).errors).toEqual([]);
+  expectSettled(s.b, 0);
+  answered(shares);
+});
