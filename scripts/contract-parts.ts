@@ -148,6 +148,12 @@ export function schema(modes: Modes): object {
         type: 'object',
         additionalProperties: { type: 'object', additionalProperties: false, properties },
       },
+      modes: {
+        description: 'Settings of one mode, such as a role of its own; they win over the top of the file.',
+        type: 'object',
+        additionalProperties: false,
+        properties: Object.fromEntries(Object.keys(modes).map(name => [name, { type: 'object', additionalProperties: false, properties }])),
+      },
     },
   };
 }

@@ -1,6 +1,6 @@
 import { closest } from 'fastest-levenshtein';
 import { quietReporter, type Rehearse } from './doctor/rehearsal.ts';
-import { everyValue, readConfigFile, sourcesOf } from './kit/config-file.ts';
+import { everyValue, forMode, readConfigFile, sourcesOf } from './kit/config-file.ts';
 import { AccessError, ActionError, type Location, type Problem, UsageError } from './kit/errors.ts';
 import { explain, failureCard, settingsTable } from './kit/failure.ts';
 import { givenSettings, kebab, quote, type RawValue, type Reading, readSettings, type Settings, type Values } from './kit/settings.ts';
@@ -78,15 +78,15 @@ function modeOf(host: Host): string {
 async function readRun(host: Host) {
   const name = modeOf(host);
   const mode = Object.hasOwn(LOAD, name) ? await LOAD[name]?.() : undefined;
-  if (mode !== undefined) return { name, mode, ...(await readInputs(host, host.given(), mode)) };
-  const { problems } = readSources(host, host.given());
+  if (mode !== undefined) return { name, mode, ...(await readInputs(host, name, host.given(), mode)) };
+  const { problems } = readSources(host, name, host.given());
   const names = Object.keys(LOAD);
   const nearest = name === '' ? ', and is missing' : `, did you mean "${closest(name, names)}"? Got ${quote(name)}`;
   throw new UsageError([`"mode" must be one of ${names.join(', ')}${nearest}`, ...problems]);
 }
 
-async function readInputs(host: Host, values: Readonly<Record<string, RawValue>>, { settings }: AnyMode) {
-  const { pointers, serviceFolder, problems, ...reading } = readSources(host, values, settings);
+async function readInputs(host: Host, name: string, values: Given, { settings }: AnyMode) {
+  const { pointers, serviceFolder, problems, ...reading } = readSources(host, name, values, settings);
   const known = await settingsThatExplain(reading.sources, settings);
   const inputs = readSettings(settings, { ...reading, problems, known }) as Values<typeof common>;
   return { given: givenSettings(settings, reading.sources), inputs: { ...inputs, pointers, serviceFolder } };
@@ -113,7 +113,7 @@ const rehearsals = (host: Host, open: Open): Rehearse => {
     const own = new Set(['config', ...Object.keys(mode.settings).map(kebab)]);
     const given = Object.entries(host.given()).filter(([key]) => own.has(key));
     const dry = own.has('dry-run') ? { 'dry-run': 'true' } : {};
-    const { inputs } = await readInputs(host, { ...TRIED[name], ...Object.fromEntries(given), ...dry }, mode);
+    const { inputs } = await readInputs(host, name, { ...TRIED[name], ...Object.fromEntries(given), ...dry }, mode);
     const { deps } = await open(inputs);
     const warnings: string[] = [];
     const report = quietReporter(deps.report, warnings);
@@ -127,9 +127,12 @@ export const readCommon = async (host: Host): Promise<Values<typeof common>> => 
 
 type Sources = Omit<Reading, 'known'> & Omit<FileFacts, 'rehearse'> & { readonly problems: readonly Problem[] };
 
-function readSources(host: Host, { mode: _, config, ...given }: Readonly<Record<string, RawValue>>, settings: Settings = {}): Sources {
+type Given = Readonly<Record<string, RawValue>>;
+
+function readSources(host: Host, mode: string, { mode: _, config, ...given }: Given, settings: Settings = {}): Sources {
   const path = textOf(config) ?? CONFIG_FILE;
-  const { file, problems: unreadable } = readConfigFile(host.file, path, CONFIG_FILE);
+  const { file: written, problems: unreadable } = readConfigFile(host.file, path, CONFIG_FILE);
+  const file = written === undefined ? undefined : forMode(written, mode, Object.keys(LOAD));
   const hasEnvironment = Object.hasOwn(settings, 'environment');
   const environment = textOf(given.environment) ?? (hasEnvironment ? textOf(file?.top.values.environment) : undefined);
   const { sources, problems, isComplete } =
@@ -144,7 +147,7 @@ function readSources(host: Host, { mode: _, config, ...given }: Readonly<Record<
     problems: [...unreadable, ...problems, ...(file === undefined ? [] : fileConflicts(file, given, environment, settings))],
     isComplete: isComplete && unreadable.length === 0,
     serviceFolder: serviceFolderOf(path),
-    pointers: file === undefined || file.problems.length > 0 ? [] : everyValue(file, 'pointer', DEFAULT_POINTER),
+    pointers: written === undefined || written.problems.length > 0 ? [] : everyValue(written, 'pointer', DEFAULT_POINTER),
     whenMissing:
       file === undefined
         ? `${path} does not exist in the workspace. If the repository has one, run actions/checkout before this step.`

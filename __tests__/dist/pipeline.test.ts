@@ -13,7 +13,12 @@ const SETTINGS = (version: string) => `family: web
 version: ${version}
 var: { app_version: ${version} }
 region: eu-central-1
-role-to-assume: ${role('ami-web-images')}
+# Without a role of its own, a mode only reads.
+role-to-assume: ${role('ami-web-read')}
+modes:
+  build: { role-to-assume: '${role('ami-web-images')}' }
+  validate: { role-to-assume: '${role('ami-web-images')}' }
+  prune: { role-to-assume: '${role('ami-web-images')}' }
 instance-profile: ami-web-test
 checks:
   - service: web

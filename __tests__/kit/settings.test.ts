@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
-import { parseConfigFile, readConfigFile, sourcesOf } from '../../src/kit/config-file.ts';
+import { everyValue, forMode, parseConfigFile, readConfigFile, sourcesOf } from '../../src/kit/config-file.ts';
 import { UsageError } from '../../src/kit/errors.ts';
 import { count, duration, flag, list, map, oneOf, optional, text, yaml } from '../../src/kit/fields.ts';
 import { type RawValue, readSettings, type Settings } from '../../src/kit/settings.ts';
@@ -134,6 +134,27 @@ describe("the repository's file", () => {
     ],
   ])('reports %j, and no other problem with it', (content, environment, message) => {
     expect(() => readFile(content, environment)).toThrow(new UsageError([message]));
+  });
+
+  const MODES = `${FILE}modes:\n  prune: { keep-newest: 5, accounts: [] }\n`;
+  test.each([
+    ['prune', undefined, 5],
+    ['list', undefined, 3],
+    ['prune', 'prod', 9],
+  ])('the section of a mode wins over the top, and that of the environment over both: %s in %s', (mode, environment, value) => {
+    const { sources } = sourcesOf(forMode(parseConfigFile('ami.yml', MODES), mode, ['prune', 'list']), environment);
+    expect(readSettings(settings, { sources, known: settings }).keepNewest).toBe(value);
+  });
+
+  test('a pointer of one mode is known to all, and a mode that does not exist is reported with its line', () => {
+    const file = parseConfigFile('ami.yml', 'family: web\nmodes:\n  prun: {}\n  promote: { pointer: /x/{environment} }\n');
+    expect(everyValue(file, 'pointer', '/ami')).toEqual(['/ami', '/x/{environment}']);
+    expect(forMode(file, 'list', ['prune', 'promote', 'list']).problems).toEqual([
+      { message: '"modes.prun" (ami.yml) is not a mode, did you mean "prune"?', location: { file: 'ami.yml', line: 2 } },
+    ]);
+    expect(parseConfigFile('ami.yml', 'modes: [list]').problems.map(({ message }) => message)).toEqual([
+      '"modes" (ami.yml) must be a map from a mode to its settings, got "[\\"list\\"]"',
+    ]);
   });
 
   test('a guard does not stand in a file that a branch can rewrite', () => {

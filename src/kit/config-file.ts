@@ -4,11 +4,12 @@ import { type Problem, UsageError } from './errors.ts';
 import { formatList } from './format.ts';
 import { isMap, quote, type RawValue, type Source } from './settings.ts';
 
-/** The repository's file as it was written: its top, and one section for each environment. */
+/** The repository's file as it was written: its top, and one section for each environment and mode. */
 export interface ConfigFile {
   readonly path: string;
   readonly top: Section;
-  readonly environments: Readonly<Record<string, Section>>;
+  readonly environments: Sections;
+  readonly modes: Sections;
   readonly problems: readonly Problem[];
 }
 
@@ -18,8 +19,11 @@ interface Section {
   readonly lines: ReadonlyMap<string, number>;
 }
 
-/** The keys of `environments:` are names, not settings; every other key at the top is a setting. */
-const SECTIONS = 'environments';
+type Sections = Readonly<Record<string, Section>>;
+
+/** The keys of these are names, not settings; every other key at the top is a setting. */
+const ENVIRONMENTS = 'environments';
+const MODES = 'modes';
 const EMPTY: Section = { values: {}, lines: new Map() };
 
 /** The file at `path`; undefined where there is none. `problems` says why a file that was meant is not read. */
@@ -46,8 +50,9 @@ export function readConfigFile(
 
 /** Never throws: what is wrong with the file is in `problems`. */
 export function parseConfigFile(path: string, content: string): ConfigFile {
+  const nothing = { path, top: EMPTY, environments: {}, modes: {} };
   const refused = (message: string, line = 1): ConfigFile => {
-    return { path, top: EMPTY, environments: {}, problems: [{ message, location: { file: path, line } }] };
+    return { ...nothing, problems: [{ message, location: { file: path, line } }] };
   };
   const counter = new LineCounter();
   // The failsafe schema keeps every scalar as the text that was written. https://yaml.org/spec/1.2.2/#101-failsafe-schema
@@ -61,7 +66,7 @@ export function parseConfigFile(path: string, content: string): ConfigFile {
   if (twice !== undefined) return refused(`${path} line ${twice.line}: ${quote(twice.key)} is set twice`, twice.line);
   try {
     const values: RawValue | null = document.toJS();
-    if (values === null || values === '') return { path, top: EMPTY, environments: {}, problems: [] };
+    if (values === null || values === '') return { ...nothing, problems: [] };
     if (!isMap(values)) return refused(`${path} must be a map of settings, one "key: value" a line, got ${quote(values)}`);
     return { path, ...sectionsOf(path, values, document.contents, counter) };
   } catch (cause) {
@@ -103,25 +108,43 @@ function sectionsOf(path: string, values: Readonly<Record<string, RawValue>>, ro
         isScalar(key) ? [[String(key.value), counter.linePos(key.range?.[0] ?? 0).line] as const] : [],
       ),
     );
-  const { [SECTIONS]: sections = {}, ...settings } = values;
+  const { [ENVIRONMENTS]: ofEnvironments = {}, [MODES]: ofModes = {}, ...settings } = values;
   const top = { values: settings, lines: linesOf(root) };
-  const location = { file: path, line: top.lines.get(SECTIONS) ?? 1 };
-  if (!isMap(sections) && sections !== '') {
-    const message = `"${SECTIONS}" (${path}) must be a map from an environment to its settings, got ${quote(sections)}`;
-    return { top, environments: {}, problems: [{ message, location }] };
-  }
-  const node = isMapNode(root) ? root.get(SECTIONS) : undefined;
-  const all = Object.entries(sections === '' ? {} : sections).map(([name, section]) => {
-    const lines = linesOf(isMapNode(node) ? node.get(name) : undefined);
-    return { name, section, read: isMap(section) ? { values: section, lines } : EMPTY };
-  });
-  const problems = all
-    .filter(({ section }) => section !== '' && !isMap(section))
-    .map(({ name, section }) => ({
-      message: `"${SECTIONS}.${name}" (${path}) must be a map of settings, got ${quote(section)}`,
-      location,
+  const problems: Problem[] = [];
+  const named = (key: string, what: string, sections: RawValue): Sections => {
+    const location = { file: path, line: top.lines.get(key) ?? 1 };
+    const notMap = (name: string, of: string, raw: RawValue) =>
+      problems.push({ message: `"${name}" (${path}) must be a map ${of}, got ${quote(raw)}`, location });
+    if (sections === '') return {};
+    if (!isMap(sections)) {
+      notMap(key, `from ${what} to its settings`, sections);
+      return {};
+    }
+    const node = isMapNode(root) ? root.get(key) : undefined;
+    const all = Object.entries(sections).map(([name, section]) => {
+      if (section !== '' && !isMap(section)) notMap(`${key}.${name}`, 'of settings', section);
+      const lines = linesOf(isMapNode(node) ? node.get(name) : undefined);
+      return [name, isMap(section) ? { values: section, lines } : EMPTY] as const;
+    });
+    return Object.fromEntries(all);
+  };
+  const environments = named(ENVIRONMENTS, 'an environment', ofEnvironments);
+  return { top, environments, modes: named(MODES, 'a mode', ofModes), problems };
+}
+
+/** The file as a mode reads it: the mode's section wins over the top. `names`: of all modes. */
+export function forMode(file: ConfigFile, mode: string, names: readonly string[]): ConfigFile {
+  const { path, top, modes } = file;
+  const line = top.lines.get(MODES) ?? 1;
+  const unknown = Object.keys(modes)
+    .filter(name => !names.includes(name))
+    .map(name => ({
+      message: `"${MODES}.${name}" (${path}) is not a mode, did you mean "${closest(name, names)}"?`,
+      location: { file: path, line },
     }));
-  return { top, environments: Object.fromEntries(all.map(({ name, read }) => [name, read])), problems };
+  const section = Object.hasOwn(modes, mode) ? (modes[mode] ?? EMPTY) : EMPTY;
+  const merged = { values: { ...top.values, ...section.values }, lines: new Map([...top.lines, ...section.lines]) };
+  return { ...file, top: merged, problems: [...file.problems, ...unknown] };
 }
 
 /** What the file says for one environment, strongest first. `isComplete` is false where a problem may hide settings. */
@@ -129,15 +152,16 @@ export function sourcesOf({ path, top, environments, problems }: ConfigFile, env
   const source = (name: string, section: Section): Source => ({ name, file: path, ...section });
   const names = Object.keys(environments);
   const section = environment !== undefined && Object.hasOwn(environments, environment) ? environments[environment] : undefined;
-  const sources = [...(section === undefined ? [] : [source(`${path}, ${SECTIONS}.${environment}`, section)]), source(path, top)];
+  const sources = [...(section === undefined ? [] : [source(`${path}, ${ENVIRONMENTS}.${environment}`, section)]), source(path, top)];
   if (section !== undefined || environment === undefined || names.length === 0)
     return { sources, problems, isComplete: problems.length === 0 };
   const message = `"environment" is not one of ${formatList(names)} (${path}), did you mean "${closest(environment, names)}"? Got ${quote(environment)}`;
   return { sources, problems: [...problems, { message }], isComplete: false };
 }
 
-/** Every value of a setting in the file: of its top, or the default, and of each environment. */
-export function everyValue({ top, environments }: ConfigFile, name: string, fallback: string): readonly string[] {
-  const values = [top.values[name] ?? fallback, ...Object.values(environments).map(section => section.values[name])];
+/** Every value of a setting in the file: of its top, or the default, and of each environment and mode. */
+export function everyValue({ top, environments, modes }: ConfigFile, name: string, fallback: string): readonly string[] {
+  const sections = [...Object.values(environments), ...Object.values(modes)];
+  const values = [top.values[name] ?? fallback, ...sections.map(section => section.values[name])];
   return [...new Set(values.flatMap(raw => (typeof raw === 'string' && raw.trim() !== '' ? [raw.trim()] : [])))];
 }
