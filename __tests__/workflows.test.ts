@@ -122,10 +122,11 @@ test('the reusable workflow takes text with empty defaults only, so that the fil
 });
 
 // In the file a branch could change them, so the pipeline takes them from its caller, or from a variable that only admins change.
-test('every setting reaches the jobs of the pipeline: through an input, or through the file', () => {
-  // dry-run and prepare are what a job is; a comment belongs to a workflow of pull requests; the token is a secret.
+test('every setting reaches the jobs of the pipeline: through an input, or through the file, or the docs say why not', () => {
   const ofTheJob = ['dry-run', 'prepare', 'comment', 'github-token'];
   const { jobs } = read(PIPELINE);
+  const scale = readFileSync(join(root, 'docs', 'scale.md'), 'utf8');
+  const section = scale.slice(scale.indexOf('## Which setting where'));
   const given = Object.values(jobs).flatMap(({ steps = [] }) =>
     steps.flatMap(({ uses, with: to = {} }) => {
       const mode = /^\$\/(\w+)$/.exec(uses ?? '')?.[1];
@@ -137,6 +138,24 @@ test('every setting reaches the jobs of the pipeline: through an input, or throu
     const guards = Object.entries(modes[mode]?.settings ?? {}).filter(([, { withOnly }]) => withOnly === true);
     const missing = guards.map(([key]) => kebab(key)).filter(name => to[name] === undefined && !ofTheJob.includes(name));
     expect([mode, missing]).toEqual([mode, []]);
+  }
+  const outside = Object.keys(modes).filter(mode => !given.some(one => one.mode === mode));
+  expect(outside.length).toBeGreaterThan(3);
+  expect([...ofTheJob, ...outside].filter(name => !section.includes(`\`${name}\``))).toEqual([]);
+});
+
+test('every other setting of every mode may stand in the file: the JSON Schema has it at the top, in environments and in modes', () => {
+  const { properties } = JSON.parse(readFileSync(join(root, 'ami.schema.json'), 'utf8')) as {
+    properties: Record<string, { additionalProperties?: { properties: object }; properties?: Record<string, { properties: object }> }>;
+  };
+  for (const [mode, { settings }] of Object.entries(modes)) {
+    const ofFile = Object.entries(settings).flatMap(([key, { withOnly, secret }]) => (withOnly || secret ? [] : [kebab(key)]));
+    const sections = [
+      properties,
+      properties['environments']?.additionalProperties?.properties,
+      properties['modes']?.properties?.[mode]?.properties,
+    ];
+    for (const section of sections) expect([mode, ofFile.filter(name => !Object.hasOwn(section ?? {}, name))]).toEqual([mode, []]);
   }
 });
 
@@ -170,12 +189,13 @@ test('guards are variables first: who changes a workflow cannot take them away',
     expect(promote[guard]).toBe(`\${{ vars.AMI_${guard.toUpperCase().replaceAll('-', '_')} || inputs.${guard} }}`);
 });
 
-test('pipeline, rollback and prune of a service wait for each other, and nothing that waits is lost', () => {
+// A job that waits for reviewers holds its group: https://docs.github.com/en/actions/concepts/workflows-and-actions/concurrency
+test('promotions, rollbacks and prunes of a service have one queue each, nothing that waits is lost, and no approval blocks a rollback', () => {
   const groupOf = (path: string, job: string) => read(path).jobs[job]?.concurrency;
   const file = "${{ inputs.config || '.github/ami.yml' }}";
   const rollout = { group: `ami-\${{ github.repository }}-\${{ inputs.environment }}-${file}`, 'cancel-in-progress': false, queue: 'max' };
   expect(groupOf(PIPELINE, 'promote')).toEqual(rollout);
-  expect(groupOf('examples/workflows/ami-rollback.yml', 'rollback')).toEqual(rollout);
+  expect(groupOf('examples/workflows/ami-rollback.yml', 'rollback')).toEqual({ ...rollout, group: `${rollout.group}-rollback` });
   const prune = { ...rollout, group: `ami-\${{ github.repository }}-prune-${file}` };
   expect(groupOf(PIPELINE, 'prune')).toEqual(prune);
   expect(groupOf('examples/workflows/ami-prune.yml', 'apply')).toEqual({ ...prune, group: prune.group.replace(file, '.github/ami.yml') });

@@ -66,6 +66,48 @@ describe('scenario 55: a refresh of another process', () => {
   });
 });
 
+/** A promotion and a rollback have queues of their own in the shipped workflows, so that no approval blocks a rollback. */
+describe('a rollback does not wait for the promotion that is under way', () => {
+  test('it takes the environment back to where the promotion started, and the promotion ends and reverts nothing', async () => {
+    const { a, b } = await stage();
+    const promotion = promote(b, { bake: '10m' });
+    while (!l.refreshes('web').includes('InProgress')) await l.lab.clock.sleep(1);
+    const ran = await l.act('rollback', quick);
+    expect([ran.exitCode, ran.outputs['ami-id'], ran.outputs['replaced-ami-id']]).toEqual([0, a, b]);
+    const red = await promotion;
+    expect([red.exitCode, red.outputs['outcome']]).toEqual([1, 'rejected']);
+    expect(red.errors.join()).toMatch(/superseded|took over the environment/);
+    expect([stateOf('web'), l.pointer(), l.candidate(), l.tags(b)['ami-action:vetoed-in']]).toEqual([
+      { runs: [a], version: '1' },
+      a,
+      false,
+      'stage',
+    ]);
+  });
+
+  test('an approval that comes afterwards is refused for the image that was rolled back', async () => {
+    const { a, b, c } = await stage();
+    expect((await promote(b)).exitCode).toBe(0);
+    expect((await l.act('rollback', quick)).exitCode).toBe(0);
+    const approved = await promote(b);
+    expect([approved.exitCode, approved.outputs['outcome'], l.pointer()]).toEqual([1, 'rejected', a]);
+    expect(approved.errors[0]).toContain('is vetoed there');
+    expect((await promote(c)).exitCode).toBe(0);
+  });
+
+  test('a promotion that starts during it is refused, and the rollback goes on', async () => {
+    const { a, b, c } = await stage();
+    expect((await promote(b)).exitCode).toBe(0);
+    const before = l.refreshes('web').length;
+    const rollback = l.act('rollback', { ...quick, bake: '10m' });
+    while (l.refreshes('web').length === before) await l.lab.clock.sleep(1);
+    const late = await promote(c);
+    expect([late.exitCode, late.outputs['outcome']]).toEqual([1, 'rejected']);
+    expect(late.errors[0]).toMatch(/refresh \S+ \(of an earlier run\) is \w+/);
+    expect([(await rollback).exitCode, stateOf('web').runs, l.pointer(), l.candidate()]).toEqual([0, [a], a, false]);
+  });
+});
+
 describe('a rollout that is not waited for', () => {
   test('is begun, and finished by the same settings later', async () => {
     const { a, b } = await stage();
