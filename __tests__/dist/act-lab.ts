@@ -30,6 +30,7 @@ export interface Event {
   readonly payload?: object;
   /** Variables of the repository or the environment. */
   readonly vars?: Readonly<Record<string, string>>;
+  readonly secrets?: Readonly<Record<string, string>>;
   /** Without them, those of the main branch. */
   readonly ref?: string;
 }
@@ -166,7 +167,7 @@ function subjectOf(query: URLSearchParams, { folder, repository, current }: Pick
 async function runAct(
   event: string,
   workflow: string,
-  { inputs = {}, payload, vars = {}, ref = 'refs/heads/main' }: Event,
+  { inputs = {}, payload, vars = {}, secrets = {}, ref = 'refs/heads/main' }: Event,
   runner: Runner,
 ): Promise<Acted> {
   const { folder, lab, repository, github, oidc, current } = runner;
@@ -188,7 +189,7 @@ async function runAct(
     ...Object.entries(runner.actions).flatMap(([name, path]) => ['--local-repository', `${name}=${path}`]),
     ...(payload === undefined ? [] : ['--eventpath', join(folder, 'event.json')]),
     ...[...given('--env', settings), ...given('--input', inputs), ...given('--var', vars)],
-    ...['--secret', 'GITHUB_TOKEN=of-the-test'],
+    ...given('--secret', { GITHUB_TOKEN: 'of-the-test', ...secrets }),
   ];
   const mark = lab.calls.mark();
   const search = [join(folder, 'bin'), path, dirname(process.execPath), process.env['PATH']].join(':');

@@ -4,17 +4,21 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { pointerValue } from '../../demo/fleet.ts';
 import { images } from '../../lab/ec2/images.ts';
 import { type ActLab, actLab } from './act-lab.ts';
-import { BUILD, bothArchitectures, group } from './organisation.ts';
+import { BUILD, bothArchitectures, deniedIn, deployDelivery, deployEnvironment, group } from './organisation.ts';
 
-/** One build for two processors: each image is validated on its own and reaches its own groups and its own pointer. */
+/** One build for two processors: each image is validated on its own and reaches its own groups and its own pointer. Jobs have no keys. */
 
+const role = (name: string) => `arn:aws:iam::${BUILD}:role/${name}`;
 const SETTINGS = `family: edge
 version: 1.0.0
 var: { app_version: 1.0.0 }
+region: eu-central-1
+role-to-assume: ${role('ami-edge-images')}
+instance-profile: ami-edge-test
 checks: [no-failed-units]
 pointer: /ami/{family}/{environment}/{architecture}
 environments:
-  stage: { groups: ['edge-{architecture}'], bake: 6m }
+  stage: { groups: ['edge-{architecture}'], bake: 6m, role-to-assume: '${role('ami-edge-stage-rollout')}' }
 `;
 
 const CALLER = `on: push
@@ -29,13 +33,18 @@ jobs:
 
 let l: ActLab;
 beforeAll(async () => {
-  l = await actLab();
+  l = await actLab({ oidc: true });
 });
 afterAll(() => l.close());
 
 test('a push brings each architecture to its own groups and pointer', async () => {
+  const templates: string[] = [];
   for (const architecture of ['x86_64', 'arm64'] as const)
-    await group(l.lab, { account: BUILD, region: 'eu-central-1' }, `edge-${architecture}`, architecture);
+    templates.push(await group(l.lab, { account: BUILD, region: 'eu-central-1' }, `edge-${architecture}`, architecture));
+  deployDelivery(l.lab, BUILD, 'ami-edge', { Families: 'edge' });
+  deployEnvironment(l.lab, BUILD, 'ami-edge-stage', {
+    ...{ Environment: 'stage', Families: 'edge', Pointers: '/ami/edge', Groups: 'edge-*', LaunchTemplates: templates.join() },
+  });
   const { path } = l.repository;
   for (const [file, content] of Object.entries(bothArchitectures())) {
     mkdirSync(join(path, file, '..'), { recursive: true });
@@ -45,7 +54,7 @@ test('a push brings each architecture to its own groups and pointer', async () =
   l.repository.commit('Two processors', '1.0.0', server => server);
   writeFileSync(join(path, '.github', 'ami.yml'), SETTINGS);
   const ran = await l.act('push', 'edge.yml');
-  expect([ran.exitCode, ran.failed]).toEqual([0, []]);
+  expect([ran.exitCode, ran.failed, deniedIn(l.lab)]).toEqual([0, [], []]);
   for (const architecture of ['x86_64', 'arm64'] as const) {
     const id = await pointerValue(l.cloud, `/ami/edge/stage/${architecture}`);
     expect(images(l.lab.place()).get(id)?.architecture).toBe(architecture);

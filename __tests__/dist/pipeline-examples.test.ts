@@ -46,7 +46,9 @@ beforeAll(async () => {
   said = join(process.env['TMPDIR'] ?? '/tmp', `ami-action-said-${process.pid}`);
   writeFileSync(said, '');
   const append = (what: string) => `require('node:fs').appendFileSync('${said}', ${what} + '\\n');`;
-  l = await actLab({ oidc: true, actions: { [SLACK]: append('process.env.INPUT_PAYLOAD'), [TERRAFORM]: '' } });
+  // The real one, too, fails without a webhook.
+  const slack = `if (!process.env.INPUT_WEBHOOK) process.exit(1);\n${append('process.env.INPUT_PAYLOAD')}`;
+  l = await actLab({ oidc: true, actions: { [SLACK]: slack, [TERRAFORM]: '' } });
   writeFileSync(join(l.folder, 'bin', 'terraform'), `#!/bin/sh\necho "terraform $* $TF_VAR_ami_id" >> '${said}'\n`, { mode: 0o755 });
   deployDelivery(l.lab, BUILD, 'ami-web', { Families: 'web', PullRequests: 'build' });
   // The group of the third region does not exist yet.
@@ -155,14 +157,24 @@ test('the label builds and validates an image that latest does not mean; a broke
   expect([others, comment?.body.includes('failed validation')]).toEqual([[], true]);
 }, 300_000);
 
-test('a run that fails sends a message, one that succeeds sends none', async () => {
+test('a run that fails sends a message, one that succeeds sends none; without its secret the message is red', async () => {
   writeFileSync(said, '');
   commit('1.3.0', server => `import turbo\n${server}`);
   const red = await l.act('push', 'ami-stage.yml');
   expect([red.failed, red.succeeded]).toEqual([['Validate'], ['Build']]);
   const run = { name: 'AMI to stage', html_url: 'https://github.com/acme/web/actions/runs/1' };
-  for (const conclusion of ['success', 'failure'])
-    await l.act('workflow_run', 'ami-notify.yml', {}, { payload: { workflow_run: { ...run, conclusion } } });
+  const notify = async (conclusion: string, secrets: Record<string, string> = { SLACK_WEBHOOK: 'https://hooks.slack.com/services/x' }) => {
+    const { succeeded, failed } = await l.act(
+      'workflow_run',
+      'ami-notify.yml',
+      {},
+      { payload: { workflow_run: { ...run, conclusion } }, secrets },
+    );
+    return { succeeded, failed };
+  };
+  expect(await notify('failure', {})).toEqual({ succeeded: [], failed: ['Notify'] });
+  expect(await notify('success')).toEqual({ succeeded: [], failed: [] });
+  expect(await notify('failure')).toEqual({ succeeded: ['Notify'], failed: [] });
   expect(readFileSync(said, 'utf8').trim()).toBe('text: "AMI to stage failed: https://github.com/acme/web/actions/runs/1"');
 }, 180_000);
 

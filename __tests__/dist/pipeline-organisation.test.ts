@@ -170,6 +170,19 @@ test('the next version reaches prod, and a rollback takes prod back in both regi
   ]);
 }, 600_000);
 
+test('red at the promotion to prod: what was rolled back there is refused in the other account, and stage keeps it', async () => {
+  const ran = await l.act('workflow_dispatch', 'prod.yml');
+  expect([ran.exitCode === 0, ran.succeeded, [...ran.failed].sort()]).toEqual([false, [], ['Promote to prod-1', 'Promote to prod-2']]);
+  expect(ran.log).toMatch(/is vetoed there/);
+  expect([await running(PROD, 'prod'), await running(BUILD, 'stage')]).toEqual([everywhere('1.0.0'), everywhere('1.2.0')]);
+  const mark = l.lab.calls.mark();
+  const vars = { AMI_ALLOWED_ACCOUNT_IDS: BUILD };
+  const other = await l.act('workflow_dispatch', 'prod.yml', {}, { vars });
+  expect([other.succeeded, [...other.failed].sort()]).toEqual([[], ['Promote to prod-1', 'Promote to prod-2']]);
+  expect(other.log).toContain(`These credentials belong to account ${PROD}, and "allowed-account-ids" allows ${BUILD}.`);
+  expect(Object.keys(l.lab.calls.byOperation(mark)).filter(call => !/:(Describe|Get|List|Assume)/.test(call))).toEqual([]);
+}, 300_000);
+
 test('prune cleans each account with its own role: what runs or ran before stays', async () => {
   const ran = await l.act('workflow_dispatch', 'clean.yml');
   expect([ran.exitCode, ran.failed, deniedIn(l.lab)]).toEqual([0, [], []]);
