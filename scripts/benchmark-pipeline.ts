@@ -8,6 +8,7 @@ import {
   RunInstancesCommand,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
+import { DEBIAN, template as exampleTemplate, packerHere } from '../__tests__/dist/build-lab.ts';
 import { type RollLab, rollLab } from '../__tests__/dist/roll-lab.ts';
 import { setTags } from '../lab/ec2/state.ts';
 import { removeWorkspaces, runAction } from '../lab/runner.ts';
@@ -15,7 +16,8 @@ import { verdictValue } from '../src/model/verdict.ts';
 
 /**
  * From a push to the fleet, for one change of code, in three regions of ten instances each: a serial script, the pipeline before copies were made during
- * validation, and the pipeline now. All on the lab's clock. `npm run benchmark:pipeline -- [instances per region]`
+ * validation, and the pipeline now. All on the lab's clock. Then a push that changes nothing in the image, over the time of a build.
+ * `npm run benchmark:pipeline -- [instances per region]`
  *
  * Public figures in lab seconds:
  *   provisioning 240: a Linux stack image takes about four minutes, https://github.com/buildkite/elastic-ci-stack-for-aws/issues/755
@@ -35,10 +37,15 @@ const WARM_UP = 180;
 const TIMINGS = { boot: 60, statusChecks: 60, agent: 30, copy: 480, shutdown: 60, targetHealth: 10, refreshPatience: 7200 };
 const BAKE = '5m';
 const TO = { regions: FURTHER.join() };
+// The same checkout in every job.
+const PUSH = { 'base-image': DEBIAN, template: 'packer' };
+const CHECKED = { checks: '[{ service: web }]' };
 const ROLL = { environment: 'stage', groups: 'web', bake: BAKE, 'roll-timeout': '6h', ...TO };
 
 type Fleet = Awaited<ReturnType<typeof fleet>>;
-type Way = { readonly name: string; readonly snapshot: number; run(fleet: Fleet): Promise<void> };
+type Way = { readonly name: string; readonly snapshot: number; run(fleet: Fleet): Promise<unknown> };
+/** Lab seconds of the last build, and real seconds of a push that changed nothing after it. */
+const push = { build: 0, unchanged: 0 };
 
 const WAYS: readonly Way[] = [
   { name: 'serial script', snapshot: SNAPSHOT, run: script },
@@ -55,6 +62,10 @@ try {
   }
   const ratio = (seconds[2] ?? 0) / (seconds[1] ?? 1);
   console.log(`target: at most 0.60 of the pipeline before: ${ratio <= 0.6 ? 'met' : 'MISSED'}`);
+  const share = push.unchanged / push.build;
+  console.log(
+    `unchanged push  ${push.unchanged.toFixed(1)} s for build, validate and promote: ${share.toFixed(4)} of a build (${push.build.toFixed(0)} s), target 0.02: ${share <= 0.02 ? 'met' : 'MISSED'}`,
+  );
 } finally {
   removeWorkspaces();
 }
@@ -63,8 +74,10 @@ async function measured({ snapshot, run }: Way): Promise<number> {
   const made = await fleet(snapshot);
   try {
     const startedAt = made.lab.clock.now();
-    await run(made);
-    return (made.lab.clock.now() - startedAt) / 1000;
+    const image = await run(made);
+    const seconds = (made.lab.clock.now() - startedAt) / 1000;
+    if (typeof image === 'string') push.unchanged = await unchangedPush(made, image);
+    return seconds;
   } finally {
     await made.lab.close();
   }
@@ -84,7 +97,22 @@ async function fleet(snapshot: number) {
       return { region, stage, template, image };
     }),
   );
-  return { ...l, regions };
+  const unplanned = { lab: l.lab };
+  const { fingerprint = '' } = await step('build', unplanned, { ...PUSH, 'dry-run': 'true' });
+  const { checks = '' } = await step('validate', unplanned, { ...CHECKED, image: regions[0]?.image ?? '', 'dry-run': 'true' });
+  return { ...l, regions, fingerprint, checks };
+}
+
+/** Nothing is made and nothing waits, so the real seconds of the three processes are its time. */
+async function unchangedPush(all: Fleet, image: string): Promise<number> {
+  const startedAt = performance.now();
+  const ended = [
+    await step('build', all, PUSH),
+    await step('validate', all, { ...CHECKED, image, revalidate: 'changed' }),
+    await step('promote', all, { image, ...ROLL, pace: 'fast' }),
+  ].map(({ outcome }) => outcome);
+  if (ended.some(outcome => outcome !== 'unchanged')) throw new Error(`The push changed something: ${ended}`);
+  return (performance.now() - startedAt) / 1000;
 }
 
 /** The instance that is provisioned and becomes the image. */
@@ -144,22 +172,27 @@ async function refreshed({ autoScaling }: RollLab['cloud'], lab: RollLab['lab'],
   }
 }
 
-async function step(mode: string, { lab }: Fleet, wanted: Readonly<Record<string, string>>): Promise<Readonly<Record<string, string>>> {
-  const ran = await runAction({ mode, with: { family: 'web', ...wanted }, lab });
+async function step(mode: string, { lab }: Pick<Fleet, 'lab'>, wanted: Readonly<Record<string, string>>) {
+  const ran = await runAction({ mode, with: { family: 'web', ...wanted }, lab, files: exampleTemplate(), env: packerHere() });
   if (ran.exitCode !== 0) throw new Error(`${mode}: ${ran.errors.join('\n')}`);
   return ran.outputs;
 }
 
 async function built(all: Fleet): Promise<string> {
+  const startedAt = all.lab.clock.now();
   const outputs = await step('build', all, { 'from-instance': await builder(all), rebuild: 'always' });
-  return outputs['ami-id'] ?? '';
+  push.build = (all.lab.clock.now() - startedAt) / 1000;
+  const image = outputs['ami-id'] ?? '';
+  // What an image of the template has.
+  setTags(all.place, image, { 'ami-action:fingerprint': all.fingerprint });
+  return image;
 }
 
 /** The instances of this lab run nothing: a test instance, the time of its checks, and the verdict. The same in both pipelines. */
 async function validated(all: Fleet, image: string): Promise<void> {
   await launchedOnce(all, image);
   const at = new Date(all.lab.clock.now());
-  setTags(all.place, image, { 'ami-action:verdict': verdictValue(image, { result: 'passed', checks: '0'.repeat(32), at }) });
+  setTags(all.place, image, { 'ami-action:verdict': verdictValue(image, { result: 'passed', checks: all.checks, at }) });
 }
 
 async function launchedOnce({ cloud, lab }: Fleet, ImageId: string): Promise<void> {
@@ -180,9 +213,10 @@ async function before(all: Fleet): Promise<void> {
 }
 
 /** Copies during validation, and one batch of new instances before the old ones go. */
-async function now(all: Fleet): Promise<void> {
+async function now(all: Fleet): Promise<string> {
   const image = await built(all);
   await Promise.all([validated(all, image), step('share', all, { image, ...TO, prepare: 'true' })]);
   await step('share', all, { image, ...TO });
   await step('promote', all, { image, ...ROLL, pace: 'fast' });
+  return image;
 }
