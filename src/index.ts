@@ -9,6 +9,7 @@ import { workspaceFiles } from './adapters/files.ts';
 import { githubHost, runFacts } from './adapters/github.ts';
 import { githubIssues } from './adapters/issues.ts';
 import { isPost, savedEntries, stateJournal } from './adapters/journal.ts';
+import { thisMachine } from './adapters/machine.ts';
 import { endProcess } from './adapters/process.ts';
 import { runnerReporter } from './adapters/reporter.ts';
 import { RejectedError } from './kit/errors.ts';
@@ -97,6 +98,7 @@ async function runMain(): Promise<void> {
         deployments: githubDeployments(process.env['GITHUB_API_URL']),
         attestations: githubAttestations(run),
         issues,
+        machine: thisMachine(run.temp, clock),
         packer: packer({ run, journal, report }),
       },
       async close() {

@@ -9,6 +9,7 @@ import { workspaceContent } from './adapters/content.ts';
 import { githubDeployments } from './adapters/deployments.ts';
 import { workspaceFiles } from './adapters/files.ts';
 import { githubIssues } from './adapters/issues.ts';
+import { thisMachine } from './adapters/machine.ts';
 import { endProcess } from './adapters/process.ts';
 import { type CommandLine, parseArguments, type Request } from './adapters/terminal/arguments.ts';
 import { completion, help } from './adapters/terminal/help.ts';
@@ -80,6 +81,7 @@ async function runMode(commandLine: CommandLine, cancelled: AbortSignal): Promis
         deployments: githubDeployments(process.env['GITHUB_API_URL']),
         attestations: githubAttestations(run),
         issues: githubIssues(process.env['GITHUB_API_URL']),
+        machine: thisMachine(temp, clock),
         packer: packer({ run, journal, report }),
       };
       const removeFile = (path: string) => rm(path, { force: true, recursive: true });

@@ -68,10 +68,37 @@ describe('doctor', () => {
   test('finds nothing wrong with the shipped role, and what a rollback lacks', async () => {
     const ran = await doctor();
     expect(ran).toMatchObject({ exitCode: 0, errors: [], outputs: { outcome: 'unchanged', problems: '0' } });
-    expect(statuses(ran)).toEqual({ account: 'ok', promote: 'ok', rollback: 'warning', groups: 'ok', permissions: 'ok' });
+    const around = { token: 'ok', runner: 'ok', KMS: 'ok', 'Allowed AMIs': 'ok' };
+    expect(statuses(ran)).toEqual({ account: 'ok', promote: 'ok', rollback: 'warning', groups: 'ok', permissions: 'ok', ...around });
+    expect(findingsOf(ran).find(({ area }) => area === 'token')?.says).toMatch(
+      /^the trust policy of \S+ matches aud "sts\.amazonaws\.com", sub "repo:acme\/web:environment:stage", repository_id "456789", ref "refs\/heads\/main"$/,
+    );
+    expect(findingsOf(ran).find(({ area }) => area === 'runner')?.says).toMatch(/^Node \d+\.\S+, git \d\S+, linux \w+, [\d.]+ GiB free$/);
     expect(findingsOf(ran).find(({ area }) => area === 'account')?.says).toBe(`111122223333 in eu-central-1, as ${ROLE}`);
     expect(findingsOf(ran).find(({ area }) => area === 'permissions')?.says).toMatch(/^\d+ writes are allowed/);
-    expect(ran.summary).toMatch(/^### ✅ doctor: no problems\n/);
+    // A table, the one next command, and an outcome.
+    const [title, ...parts] = ran.summary.split('\n\n');
+    expect(title).toBe('### ✅ doctor: no problems');
+    expect(parts[0]).toMatch(/^\| {2}\| Area \| Finding \| Fix \|\n/);
+    expect(parts[1]).toBe('**Next:** The first promotion of stage comes before the first rollback.');
+    expect(parts[2]).toBe('**Outcome:** nothing stands in the way of a real run');
+    // The token is a credential: none of its parts is anywhere.
+    expect([ran.log, ran.summary, JSON.stringify(ran.outputs)].join()).not.toMatch(/eyJ|unsigned/);
+  });
+
+  test('shows the claims as the trust policy needs them where the policy may not be read', async () => {
+    const known = roles(l.lab.core).get(ROLE);
+    if (known === undefined) throw new Error('no role');
+    const policies = known.policies.map(one => ({ ...one, actions: one.actions.filter(action => action !== 'iam:GetRole') }));
+    roles(l.lab.core).set(ROLE, { ...known, policies });
+    const ran = await doctor();
+    roles(l.lab.core).set(ROLE, known);
+    const token = findingsOf(ran).find(({ area }) => area === 'token');
+    expect([ran.exitCode, token?.status, token?.fix]).toEqual([
+      0,
+      'skipped',
+      'The trust policy must match: {"StringEquals":{"token.actions.githubusercontent.com:aud":"sts.amazonaws.com","token.actions.githubusercontent.com:sub":"repo:acme/web:environment:stage"}}',
+    ]);
   });
 
   test('names the writes that a role lacks, and where the policy is', async () => {
@@ -120,5 +147,9 @@ describe('doctor', () => {
     const ran = await doctor({}, { sub: 'ref:refs/heads/main' });
     expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['problems']]).toEqual([1, 'access', '1']);
     expect(ran.errors[0]).toContain('The token has sub "repo:acme/web:ref:refs/heads/main"');
+    expect(statuses(ran)).toEqual({ account: 'problem', token: 'skipped', runner: 'ok' });
+    expect(findingsOf(ran).find(({ area }) => area === 'token')?.fix).toContain(
+      '"token.actions.githubusercontent.com:sub":"repo:acme/web:ref:refs/heads/main"',
+    );
   });
 });

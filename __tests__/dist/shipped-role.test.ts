@@ -239,6 +239,7 @@ const FAMILY = { 'aws:ResourceTag/ami-action:family': 'web' };
 const ALSO: Readonly<Record<keyof typeof ROLES, readonly Call[]>> = {
   images: [
     ['iam:SimulatePrincipalPolicy', `iam::${BUILD}:role/ami-web-images`],
+    ['iam:GetRole', `iam::${BUILD}:role/ami-web-images`],
     ['kms:GenerateMac', KEY],
     ['kms:VerifyMac', KEY],
     ['ec2:DeregisterImage', 'ec2:eu-central-1::image/ami-1', OWN],
@@ -253,6 +254,7 @@ const ALSO: Readonly<Record<keyof typeof ROLES, readonly Call[]>> = {
   read: [],
   rollout: [
     ['iam:SimulatePrincipalPolicy', `iam::${BUILD}:role/ami-web-stage-rollout`],
+    ['iam:GetRole', `iam::${BUILD}:role/ami-web-stage-rollout`],
     ['kms:VerifyMac', KEY],
     ['elasticloadbalancing:ModifyListener', LISTENERS[0] ?? ''],
     ['elasticloadbalancing:ModifyRule', LISTENERS[1] ?? ''],

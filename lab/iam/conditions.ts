@@ -23,6 +23,16 @@ export function readConditions(block: unknown): readonly Condition[] {
   });
 }
 
+/** The block that `readConditions` reads. */
+export function writeConditions(conditions: readonly Condition[]): Readonly<Record<string, object>> {
+  const block: Record<string, Record<string, readonly string[]>> = {};
+  for (const { operator, set, ifExists, key, values } of conditions) {
+    const name = `${set === undefined ? '' : `${set}:`}${operator}${ifExists ? 'IfExists' : ''}`;
+    block[name] = { ...block[name], [key]: values };
+  }
+  return block;
+}
+
 type Test = (wanted: string, value: string) => boolean;
 
 const number =

@@ -10,7 +10,7 @@ import type {
 import { newId } from '../ids.ts';
 import { AwsError, type Operations } from '../operation.ts';
 import { type Core, type Place, shared } from '../place.ts';
-import { readPolicy } from './policy.ts';
+import { readPolicy, writePolicy } from './policy.ts';
 import { instanceProfiles, providers, roles } from './roles.ts';
 
 /** The calls of IAM with which Terraform makes, reads and removes roles with inline policies, instance profiles and OIDC providers. */
@@ -42,6 +42,15 @@ function roleIn({ core, account }: Place, name = ''): Made {
   const found = madeRoles(core).get(`arn:aws:iam::${account}:role/${name}`);
   if (found === undefined) throw missing(`role with name ${name}`);
   return found;
+}
+
+/** A role that a template deployed, as GetRole shows it. */
+function ofTemplate({ core, account }: Place, RoleName = ''): Made | undefined {
+  const arn = `arn:aws:iam::${account}:role/${RoleName}`;
+  const found = madeRoles(core).has(arn) ? undefined : roles(core).get(arn);
+  if (found === undefined) return undefined;
+  const role: Role = { Path: '/', RoleName, RoleId: newId('AROA'), Arn: arn, CreateDate: core.clock.date() };
+  return { role, account, trust: writePolicy(found.trust), policies: new Map() };
 }
 
 /** What the role grants from now on. */
@@ -88,7 +97,7 @@ const deleteRole = ({ RoleName }: Named, { place }: At) => {
 const roleOperations: Operations = {
   CreateRole: createRole,
   DeleteRole: deleteRole,
-  GetRole: ({ RoleName }: Named, { place }) => ({ Role: shown(roleIn(place, RoleName)) }),
+  GetRole: ({ RoleName }: Named, { place }) => ({ Role: shown(ofTemplate(place, RoleName) ?? roleIn(place, RoleName)) }),
   UpdateAssumeRolePolicy: ({ RoleName, PolicyDocument = '' }: UpdateAssumeRolePolicyCommandInput, { place }) => {
     const made = roleIn(place, RoleName);
     made.trust = PolicyDocument;

@@ -1,4 +1,4 @@
-import { type Condition, holds, readConditions } from './conditions.ts';
+import { type Condition, holds, readConditions, writeConditions } from './conditions.ts';
 import type { Context } from './context.ts';
 import { like, textsOf, withVariables } from './patterns.ts';
 
@@ -39,6 +39,16 @@ function readStatement(statement: Json): Statement {
     conditions: readConditions(statement['Condition']),
   };
 }
+
+/** The document that `readPolicy` reads. */
+export const writePolicy = (statements: readonly Statement[]): string =>
+  JSON.stringify({
+    Version: '2012-10-17',
+    Statement: statements.map(({ effect, actions, principals, conditions }) => ({
+      ...{ Effect: effect, Action: actions, Principal: principals },
+      Condition: writeConditions(conditions),
+    })),
+  });
 
 const mapOf = (value: unknown): Readonly<Record<string, readonly string[]>> =>
   Object.fromEntries(Object.entries((value ?? {}) as Json).map(([kind, names]) => [kind, textsOf(names)]));

@@ -23,6 +23,8 @@ const TOLERANCE_MS = 60_000;
 export interface SystemClock extends Clock {
   /** Takes over the time of a server (milliseconds since 1970) that differs by more than a minute. Returns by how much the runner differs, in milliseconds. */
   follow(serverTime: number): number | undefined;
+  /** By how much the runner differs, in milliseconds; 0 while it is less than a minute. */
+  skew(): number;
 }
 
 /**
@@ -43,6 +45,7 @@ export function systemClock(cancelled: AbortSignal, environment: NodeJS.ProcessE
       skew += difference;
       return skew;
     },
+    skew: () => skew,
     sleep: ms =>
       new Promise((done, failed) => {
         if (cancelled.aborted) return failed(new CancelledError());

@@ -9,9 +9,10 @@ import type { Deps } from '../ports/deps.ts';
 import { checkGroups, type GroupCheck } from '../rollout/group-check.ts';
 import type { RolloutOptions } from '../rollout/rules/settings.ts';
 import type { Rehearsal, Rehearse } from './rehearsal.ts';
-import { type Finding, findingOfFailure, firstProblem, worstFirst } from './rules/findings.ts';
+import { type Finding, findingOfFailure, firstProblem, nextStep, worstFirst } from './rules/findings.ts';
 import { permissionsOn } from './rules/resources.ts';
 import { WRITES } from './rules/writes.ts';
+import { imageFindings, runnerFinding, tokenFindings } from './surroundings.ts';
 
 // Needs the settings of the repository and a role.
 // Result: what works and what does not, with the fix for each, before the first real run. It changes nothing.
@@ -31,7 +32,8 @@ export const outputs = {
 };
 
 type DoctorDeps = Deps<
-  'account' | 'permissions' | 'commands' | 'sharing' | 'groups' | 'launchTemplates' | 'images' | 'instances' | 'alarms'
+  'account' | 'permissions' | 'commands' | 'sharing' | 'groups' | 'launchTemplates' | 'images' | 'instances' | 'alarms',
+  'machine'
 >;
 type Inputs = Values<typeof settings> & { readonly rehearse: Rehearse };
 
@@ -41,13 +43,17 @@ export async function run(inputs: Inputs, deps: DoctorDeps) {
     inputs.modes.length > 0 ? inputs.modes : inputs.environment === undefined ? ['build', 'validate', 'prune'] : ['promote', 'rollback'];
   const account = await report.step('Reach AWS', () => accountFinding(inputs, deps));
   // Without access every other row would say the same.
-  const findings = account.status === 'problem' ? [account] : [account, ...(await furtherFindings(modes, inputs, deps))];
+  const isOpen = account.status !== 'problem';
+  const around = [...(await tokenFindings(inputs, isOpen, deps)), ...(await runnerFinding(deps))];
+  const findings = [account, ...around, ...(isOpen ? await furtherFindings(modes, inputs, deps) : [])];
   for (const { area, status, says, fix } of worstFirst(findings))
     report.info(`${status.padEnd(7)} ${area}: ${says}${fix === undefined ? '' : ` Fix: ${fix}`}`);
   const problems = findings.filter(({ status }) => status === 'problem').length;
   const first = firstProblem(findings);
   const done = { findings: findings.map(({ area, status, says, fix }) => ({ area, status, says, fix })), problems };
-  report.summary(page(findings, problems));
+  const next = first?.fix ?? nextStep(findings, modes, inputs.environment);
+  if (first === undefined) report.info(`Next: ${next}`);
+  report.summary(page(findings, problems, next));
   if (first === undefined) return { outcome: 'unchanged' as const, outputs: done };
   throw wrapError(first.cause, `${formatCount(problems, 'problem')} found. The first: ${first.area}: ${first.says}`, {
     ...{ unchanged: true, outputs: done, next: first.fix },
@@ -64,7 +70,13 @@ async function furtherFindings(modes: readonly string[], inputs: Inputs, deps: D
       ? { findings: [], checks: [] }
       : await deps.report.step('Check the groups', () => groupFindings(rollout, inputs.region));
   const allowed = await deps.report.step('Check permissions', () => permissionFindings(modes, rollout, groups.checks, inputs, deps));
-  return [...tried.flatMap(({ findings }) => findings), ...groups.findings, ...allowed];
+  const [{ family } = { family: undefined }] = tried.flatMap(({ rehearsal }) =>
+    rehearsal === undefined ? [] : [rehearsal.inputs as { readonly family?: string }],
+  );
+  const newest = async () =>
+    family === undefined ? [] : imageFindings(family, inputs, deps).catch(failure => [expected('image', failure)]);
+  const images = await deps.report.step('Check the newest image', newest);
+  return [...tried.flatMap(({ findings }) => findings), ...groups.findings, ...images, ...allowed];
 }
 
 async function accountFinding({ region, roleToAssume }: Inputs, deps: DoctorDeps): Promise<Finding> {
@@ -151,8 +163,9 @@ function expected(area: string, failure: unknown): Finding {
 
 const MARKS = { ok: '✅', warning: '⚠️', problem: '❌', skipped: '⏭️' } as const;
 
-function page(findings: readonly Finding[], problems: number): string {
+function page(findings: readonly Finding[], problems: number, next: string): string {
   const rows = worstFirst(findings).map(({ area, status, says, fix }) => [MARKS[status], text(area), text(says), text(fix ?? '')]);
   const heading = problems === 0 ? ['### ✅ doctor: no problems'] : [];
-  return [...heading, table(['', 'Area', 'Finding', 'Fix'], rows)].join('\n\n');
+  const outcome = problems === 0 ? 'nothing stands in the way of a real run' : `${formatCount(problems, 'problem')} to fix`;
+  return [...heading, table(['', 'Area', 'Finding', 'Fix'], rows), `**Next:** ${text(next)}`, `**Outcome:** ${outcome}`].join('\n\n');
 }

@@ -4,6 +4,7 @@ import type { Alarms, Groups, LaunchTemplates, Parameters, Weights } from './gro
 import type { Capture, Images, ImageUsers, Leftovers, Removal, Sharing } from './images.ts';
 import type { Commands, Instances } from './instances.ts';
 import type { Issues } from './issues.ts';
+import type { Machine } from './machine.ts';
 import type { Macs } from './macs.ts';
 import type { Packer } from './packer.ts';
 import type { Permissions } from './permissions.ts';
@@ -21,6 +22,7 @@ export interface AllDeps<P extends keyof RegionClients = keyof RegionClients> {
   readonly deployments: Deployments;
   readonly attestations: Attestations;
   readonly issues: Issues;
+  readonly machine: Machine;
   /** The ports of one account and region. Clients are created on first use, and shared. */
   inRegion(where: Where): Pick<RegionClients, P>;
 }

@@ -108,7 +108,7 @@ resource "aws_iam_role_policy" "images" {
 data "aws_iam_policy_document" "images" {
   statement {
     sid       = "Simulate" # doctor
-    actions   = ["iam:SimulatePrincipalPolicy"]
+    actions   = ["iam:SimulatePrincipalPolicy", "iam:GetRole"]
     resources = ["arn:${local.partition}:iam::${local.account}:role/${var.name}-images"]
   }
 

@@ -90,7 +90,7 @@ resource "aws_iam_role_policy" "rollout" {
 data "aws_iam_policy_document" "rollout" {
   statement {
     sid       = "Simulate" # doctor
-    actions   = ["iam:SimulatePrincipalPolicy"]
+    actions   = ["iam:SimulatePrincipalPolicy", "iam:GetRole"]
     resources = ["arn:${local.partition}:iam::${local.account}:role/${var.name}-rollout"]
   }
 

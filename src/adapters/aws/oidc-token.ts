@@ -26,13 +26,17 @@ export function subjectHint(subject: string, ids: Ids): string {
   return `This repository has a subject of the older form. A policy for the form with immutable IDs, "${newer}", does not match it.`;
 }
 
-/** The claims of a token, not verified: for messages only. */
-export function claimsOf(token: string): { readonly sub: string; readonly aud: string } {
+/** The claims of a token that are text, not verified: for messages only. */
+export function claimsOf(token: string): Readonly<Record<string, string>> & { readonly sub: string; readonly aud: string } {
+  const none = { sub: '', aud: '' };
   try {
     const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Readonly<Record<string, unknown>>;
-    return { sub: String(claims['sub'] ?? ''), aud: String(claims['aud'] ?? '') };
+    return {
+      ...none,
+      ...Object.fromEntries(Object.entries(claims).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : []))),
+    };
   } catch {
-    return { sub: '', aud: '' };
+    return none;
   }
 }
 

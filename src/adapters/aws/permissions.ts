@@ -2,11 +2,24 @@ import type { EvaluationResult, IAMClient } from '@aws-sdk/client-iam';
 import { concurrently } from '../../kit/concurrently.ts';
 import type { Permissions, SimulatedPermission } from '../../ports/permissions.ts';
 import { asExpected, isCode } from './errors.ts';
+import { jobClaims } from './web-identity.ts';
 
 const AT_ONCE = 4;
 
 /** The client is loaded late: only doctor uses it. https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html */
 export const iamPermissions = (open: () => Promise<IAMClient>): Permissions => ({
+  claims: jobClaims,
+  // Documents are URL-encoded. https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html
+  async trustPolicy(role) {
+    const [{ GetRoleCommand }, iam] = await Promise.all([import('@aws-sdk/client-iam'), open()]);
+    try {
+      const { Role } = await iam.send(new GetRoleCommand({ RoleName: role.split('/').at(-1) }));
+      return decodeURIComponent(Role?.AssumeRolePolicyDocument ?? '%7B%7D');
+    } catch (cause) {
+      if (isCode(cause, 'AccessDenied', 'AccessDeniedException')) return undefined;
+      return asExpected('read the trust policy of the role (iam:GetRole)')(cause);
+    }
+  },
   async simulate(role, asked) {
     const [{ SimulatePrincipalPolicyCommand }, iam] = await Promise.all([import('@aws-sdk/client-iam'), open()]);
     const resources = [...new Set(asked.map(({ resource }) => resource))];

@@ -11,11 +11,18 @@ const AUDIENCE = 'sts.amazonaws.com';
 export const hasToken = (): boolean => (process.env['ACTIONS_ID_TOKEN_REQUEST_URL'] ?? '') !== '';
 
 /** A new token each time: it is valid for five minutes. */
-export async function webIdentity(region: string, role: string, access: Access): Promise<Identity> {
+async function newToken(): Promise<string> {
   const { getIDToken } = await import('@actions/core');
-  const token = await getIDToken(AUDIENCE).catch((cause: Error) => {
+  return getIDToken(AUDIENCE).catch((cause: Error) => {
     throw new TimeoutError(`GitHub gave no OIDC token: ${cause.message.replace(/\s+/g, ' ')}`, { cause, next: 'Run the job again.' });
   });
+}
+
+/** Of the job's token; undefined where it has none. */
+export const jobClaims = async () => (hasToken() ? claimsOf(await newToken()) : undefined);
+
+export async function webIdentity(region: string, role: string, access: Access): Promise<Identity> {
+  const token = await newToken();
   // Unsigned: the token is the proof. https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
   const sts = new STSClient({ ...clientSettings(region, access), credentials: { accessKeyId: '', secretAccessKey: '' } });
   const answer = await sts

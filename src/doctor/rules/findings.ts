@@ -23,6 +23,12 @@ const ORDER: readonly Finding['status'][] = ['problem', 'warning', 'skipped', 'o
 export const worstFirst = (findings: readonly Finding[]): readonly Finding[] =>
   ORDER.flatMap(status => findings.filter(finding => finding.status === status));
 
+/** What to do where there is no problem: the first fix, or the first real step. */
+export function nextStep(findings: readonly Finding[], [mode = 'build']: readonly string[], environment: string | undefined): string {
+  const fix = worstFirst(findings).find(finding => finding.status === 'warning' && finding.fix !== undefined)?.fix;
+  return fix ?? `npx ami-action ${mode}${environment === undefined ? '' : ` --environment ${environment}`} --dry-run`;
+}
+
 /** The problem to fix first: without access nothing else is known. */
 export const firstProblem = (findings: readonly Finding[]): Finding | undefined => {
   const problems = findings.filter(({ status }) => status === 'problem');
