@@ -86,10 +86,10 @@ async function readRun(host: Host) {
 }
 
 async function readInputs(host: Host, name: string, values: Given, { settings }: AnyMode) {
-  const { pointers, serviceFolder, problems, ...reading } = readSources(host, name, values, settings);
+  const { pointers, serviceFolder, environments, problems, ...reading } = readSources(host, name, values, settings);
   const known = await settingsThatExplain(reading.sources, settings);
   const inputs = readSettings(settings, { ...reading, problems, known }) as Values<typeof common>;
-  return { given: givenSettings(settings, reading.sources), inputs: { ...inputs, pointers, serviceFolder } };
+  return { given: givenSettings(settings, reading.sources), inputs: { ...inputs, pointers, serviceFolder, environments } };
 }
 
 /** The code of all modes is loaded only where a key is not of this mode. The runner passes the inputs of all modes, most of them empty. */
@@ -147,6 +147,7 @@ function readSources(host: Host, mode: string, { mode: _, config, ...given }: Gi
     problems: [...unreadable, ...problems, ...(file === undefined ? [] : fileConflicts(file, given, environment, settings))],
     isComplete: isComplete && unreadable.length === 0,
     serviceFolder: serviceFolderOf(path),
+    environments: Object.keys(file?.environments ?? {}),
     pointers: written === undefined || written.problems.length > 0 ? [] : everyValue(written, 'pointer', DEFAULT_POINTER),
     whenMissing:
       file === undefined

@@ -14,6 +14,8 @@ interface Result<O extends string> {
 export interface FileFacts {
   /** Every value of `pointer`, in all environments. */
   readonly pointers: readonly string[];
+  /** The environments of the settings file, in its order. */
+  readonly environments: readonly string[];
   /** The folder of a settings file that is not the one of the repository: `services/web` for `services/web/.github/ami.yml` or `services/web/ami.yml`. */
   readonly serviceFolder: string | undefined;
   /** Another mode with the settings that it would have here, as a dry run. */

@@ -1,4 +1,5 @@
 import { type ActionError, UnreachableError } from '../../src/kit/errors.ts';
+import type { CommitRange } from '../../src/model/commits-served.ts';
 import { type Group, type Launch, type Refresh, type RefreshStatus, type TemplateUse, usesOf } from '../../src/model/group.ts';
 import type { Image } from '../../src/model/image.ts';
 import type { TemplateVersion } from '../../src/model/template.ts';
@@ -62,6 +63,9 @@ export interface Start {
   readonly images?: readonly Image[];
   /** Instances that already run at first. */
   readonly was?: string;
+  /** What GitHub knows of the run and the commits. */
+  readonly commits?: CommitRange;
+  readonly approvers?: readonly string[];
 }
 
 const POINTER = '/ami/web/stage';
@@ -72,6 +76,8 @@ export function rollWorld({
   script = ['InProgress', 'Baking', 'Baking', 'Successful'],
   images = [image(A), image(B), image(C)],
   was = A,
+  commits,
+  approvers = [],
 }: Start = {}) {
   const log: string[] = [];
   const summaries: string[] = [];
@@ -137,7 +143,8 @@ export function rollWorld({
       url: 'https://github.com/acme/web/actions/runs/1',
       repository: 'acme/web',
     },
-    commits: { firstParents: async () => [] },
+    commits: { firstParents: async () => [], between: async () => commits },
+    deployments: { begin: async () => 1, end: async () => undefined, approvers: async () => approvers },
   } as unknown as AllDeps;
   /** What was done, without what was merely said. */
   const calls = () => log.filter(line => !/^[.!] /.test(line));

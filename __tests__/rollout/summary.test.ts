@@ -30,6 +30,60 @@ describe('the summary', () => {
     expect(plan).toMatch(/^<details><summary>Plan: promote web 1.3.0 in stage<\/summary>/);
   });
 
+  test('of a promotion, whole: the parts of the ideal in their order', async () => {
+    const newest = [
+      { title: 'Serve /health (#41)', author: 'monalisa' },
+      { title: 'Fix the cache | now', author: '' },
+    ];
+    const made = rollWorld({ ...versions, commits: { total: 7, newest }, approvers: ['hubot'] });
+    const history = (name: string, value: string) =>
+      made.state.parameters.set(name, [
+        {
+          name,
+          value,
+          version: 1,
+          type: 'String',
+          dataType: 'aws:ec2:image',
+          writtenAt: new Date(-7_200_000),
+          description: '',
+          labels: [],
+        },
+      ]);
+    history('/ami/web/qa', A);
+    await promote({ ...settings, githubToken: 'of-the-test', environments: ['qa', 'stage', 'prod'] }, made.world);
+    const parts = (made.summaries[0] ?? '').split('\n\n');
+    expect(parts.map(part => part.split('\n')[0])).toEqual([
+      '### ✅ stage now runs web 1.3.0 (was web 1.0.0)',
+      expect.stringMatching(/^by octocat, approved by hubot · \S+ · \[workflow run\]\(https:/),
+      '|  | Before | Now |',
+      `**Changes: 7 commits** (${compare('a', 'b')}): Serve /health (\\#41), monalisa · Fix the cache \\| now · 5 more`,
+      '```mermaid',
+      '| Group | Before | After | Status | Refresh |',
+      '**To go back:** run mode `rollback` for stage. It returns to web 1.0.0.',
+    ]);
+    expect(parts[2]?.split('\n').map(row => row.split(' | ')[0])).toEqual(['| ', '| ---', '| Version', '| Image', '| Pointer']);
+    // prod has no pointer yet.
+    expect(parts[4]).toMatch(
+      /^```mermaid\nflowchart LR\n {2}n0\["build<br\/>1\.3\.0 · \S+ ago"\] --> n1\["qa<br\/>1\.0\.0 · 2h ago"\] --> n2\["stage<br\/>1\.3\.0 · now"\]\n```$/,
+    );
+    expect(made.summaries[1]).toMatch(/^<details>/);
+  });
+
+  test('of a promotion whose GitHub and other environments cannot be read leaves the words out, and succeeds', async () => {
+    const made = rollWorld({ ...versions });
+    const broken = async () => {
+      throw new Error('no');
+    };
+    Object.assign(made.world.commits, { between: broken });
+    Object.assign(made.world.deployments, { approvers: broken });
+    made.state.onCall = said => {
+      if (said.includes('/ami/web/prod')) throw new Error('denied');
+    };
+    await promote({ ...settings, githubToken: 'of-the-test', environments: ['stage', 'prod'] }, made.world);
+    expect(summaryOf(made)).toContain(`**Changes:** ${compare('a', 'b')}`);
+    expect(summaryOf(made)).not.toMatch(/approved by|mermaid/);
+  });
+
   test('of a dry run says so in its title', async () => {
     const made = rollWorld(versions);
     await promote({ ...settings, dryRun: true }, made.world);
@@ -59,6 +113,14 @@ describe('the summary', () => {
     expect(result.split('\n\n')[0]).toBe('### ↩️ stage is back on web 1.0.0 (from web 1.3.0)');
     expect(result).toContain('1.3.0 is **vetoed in stage**. To promote it again, set `lift-veto: true`. A newer image is not affected.');
     expect(result).toContain(`**Rolled back:** ${compare('a', 'b')}`);
+    expect(result.split('\n\n').map(part => part.split('\n')[0]?.slice(0, 12))).toEqual([
+      '### ↩️ stage',
+      'by octocat ·',
+      '|  | Before |',
+      '| Group | Bef',
+      '1.3.0 is **v',
+      '**Rolled bac',
+    ]);
   });
 
   test('of a first promotion names what the groups launched, by its ID', async () => {

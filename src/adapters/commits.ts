@@ -29,6 +29,22 @@ export const githubCommits = (baseUrl: string | undefined): Commits => ({
     }
     return list;
   },
+
+  // The list is oldest first, 250 at most. https://docs.github.com/en/rest/commits/commits#compare-two-commits
+  async between({ repository, base, head, token }) {
+    const [owner = '', repo = ''] = repository.split('/');
+    const octokit = await octokitWith(token, baseUrl);
+    const found = await octokit.rest.repos
+      .compareCommitsWithBasehead({ owner, repo, basehead: `${base}...${head}` })
+      .catch(() => undefined);
+    if (found === undefined) return undefined;
+    const { total_commits: total, commits } = found.data;
+    const newest = commits.map(({ commit, author }) => ({
+      title: commit.message.split('\n')[0] ?? '',
+      author: author?.login ?? commit.author?.name ?? '',
+    }));
+    return { total, newest: newest.reverse() };
+  },
 });
 
 interface ApiFailure {

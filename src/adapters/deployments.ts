@@ -7,6 +7,16 @@ const TASK = 'deploy:ami';
 
 /** https://docs.github.com/en/rest/deployments/deployments */
 export const githubDeployments = (baseUrl: string | undefined): Deployments => ({
+  // https://docs.github.com/en/rest/actions/workflow-runs#get-the-review-history-for-a-workflow-run
+  async approvers({ repository, token, runId, environment }) {
+    const octokit = await octokitWith(token, baseUrl);
+    const found = await octokit.rest.actions.getReviewsForRun({ ...split(repository), run_id: Number(runId) }).catch(() => undefined);
+    const approved = (found?.data ?? []).filter(
+      ({ state, environments }) => state === 'approved' && environments.some(({ name = '' }) => name.startsWith(environment)),
+    );
+    return [...new Set(approved.flatMap(({ user }) => user?.login ?? []))];
+  },
+
   async begin({ repository, token, environment, commit, imageId, description, logUrl }) {
     const where = { ...split(repository), octokit: await octokitWith(token, baseUrl) };
     const known = await findUnended(where, environment, imageId);

@@ -29,3 +29,11 @@ export function servedCommitTags(image: Pick<Image, 'tags'>, commit: string, sch
   if (commit === '' || identity(image, scheme, 'commit') === commit || servesCommit(image, commit, scheme)) return {};
   return { [tagKey(scheme, 'same-commits')]: [commit.slice(0, DIGITS), ...served(image, scheme)].slice(0, MOST_COMMITS).join(' ') };
 }
+
+/** Commits between two images. */
+export interface CommitRange {
+  /** Of all; the list has the newest. */
+  readonly total: number;
+  /** `title`: the first line of the message. `author`: the login, else the name. */
+  readonly newest: readonly { readonly title: string; readonly author: string }[];
+}

@@ -1,12 +1,23 @@
+import type { CommitRange } from '../model/commits-served.ts';
+
 /** The ports to GitHub. */
 
 /** The history of a repository on GitHub. */
 export interface Commits {
   /** A branch, tag or commit and its first parents, newest first; at most `atMost`. */
   firstParents(of: { repository: string; ref: string; atMost: number; token: string | undefined }): Promise<readonly string[]>;
+  /** The commits of `head` that `base` does not have, newest first; undefined where the token cannot read them. */
+  between(of: { repository: string; base: string; head: string; token: string }): Promise<CommitRange | undefined>;
 }
 
 export interface Deployments {
+  /** Logins of who approved this run for an environment; empty where no one had to, and where the token cannot read it (`actions: read`). */
+  approvers(of: {
+    readonly repository: string;
+    readonly token: string;
+    readonly runId: string;
+    readonly environment: string;
+  }): Promise<readonly string[]>;
   /** Sets the deployment to in progress and returns its ID: an unfinished one of the same image, or a new one. */
   begin(of: {
     readonly repository: string;

@@ -19,6 +19,7 @@ import { runInstanceChecks } from './instance-checks.ts';
 import { isUpToDate, throwIfRefused } from './plan.ts';
 import { readPointer, removeCandidate } from './pointer.ts';
 import { amiIdsOf, forEachSequential, planRegions, type RegionResult } from './region-plans.ts';
+import { readReleaseFacts } from './release-facts.ts';
 import { reportPlan, reportResult } from './report.ts';
 import type { Check } from './roll-regions.ts';
 import type { Region, RegionPlan, RolloutSpec } from './rollout-spec.ts';
@@ -65,7 +66,8 @@ export const outputs = {
   changed: 'false when the environment already ran exactly this.',
 };
 
-type PromoteInputs = Values<typeof settings>;
+/** `environments`: of the settings file, in its order. */
+type PromoteInputs = Values<typeof settings> & { readonly environments?: readonly string[] };
 type PromoteDeps = Deps<
   'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'commands' | 'macs' | 'alarms' | 'weights',
   'commits' | 'deployments' | 'files' | 'attestations'
@@ -105,7 +107,7 @@ export async function run(given: PromoteInputs, deps: PromoteDeps) {
     () => applyPlans(plans, deps, { before: async () => {}, undo: async () => {}, after, check }),
     isPending,
   );
-  reportResult(plans, results, since, passedIn);
+  reportResult(plans, results, { ...(await readReleaseFacts(plans[0], inputs, deps)), since, passedIn });
   return { outcome: isPending(results) ? ('unknown' as const) : ('done' as const), outputs: outputsOf(plans, { changed: true, results }) };
 }
 

@@ -2,10 +2,12 @@ import { formatDuration } from '../kit/format.ts';
 import { code, details, table, text } from '../kit/markdown.ts';
 import type { Reporter } from '../ports/deps.ts';
 import type { RegionResult } from './region-plans.ts';
+import { NO_FACTS, type ReleaseFacts } from './release-facts.ts';
 import type { RegionPlan } from './rollout-spec.ts';
 import { formatAction, formatGroupState, formatLaunchUses, formatRevert } from './rules/format.ts';
-import { compareLink, groupLink, imageLink, nameOf, parameterLink, versionCell, versionOf } from './rules/format-image.ts';
+import { compareLink, formatCommits, groupLink, imageLink, nameOf, parameterLink, versionCell, versionOf } from './rules/format-image.ts';
 import type { GroupPlan } from './rules/plan.ts';
+import { stagesChart } from './rules/stages.ts';
 
 /** The plan and the result of a promotion, for the log and the job summary. A dry run shows exactly the plan of a real run. */
 
@@ -63,31 +65,34 @@ const planRow = (group: GroupPlan): string[] => [
   group.estimatedSeconds === 0 ? '' : formatDuration(group.estimatedSeconds),
 ];
 
-/** Home last, because each result is put above the others. `since`: when the rollout began. `passedIn`: which checks passed in a region. */
-export function reportResult(
-  plans: readonly RegionPlan[],
-  results: readonly RegionResult[],
-  since: number,
-  passedIn: (region: string) => string | undefined = () => undefined,
-): void {
-  for (const [i, plan] of [...plans.entries()].reverse())
-    if (results[i] !== undefined) reportRegionResult(plan, results[i], since, passedIn(plan.region));
+export interface ResultFacts extends ReleaseFacts {
+  /** When the rollout began. */
+  readonly since: number;
+  /** Which checks passed in a region. */
+  passedIn?(region: string): string | undefined;
 }
 
-function reportRegionResult(plan: RegionPlan, result: RegionResult, since: number, passed: string | undefined): void {
+/** Home last, because each result is put above the others. */
+export function reportResult(plans: readonly RegionPlan[], results: readonly RegionResult[], facts: ResultFacts): void {
+  // Of all regions, so they are shown once.
+  for (const [i, plan] of [...plans.entries()].reverse())
+    if (results[i] !== undefined) reportRegionResult(plan, results[i], { ...facts, ...(i === 0 ? {} : NO_FACTS) });
+}
+
+function reportRegionResult(plan: RegionPlan, result: RegionResult, facts: ResultFacts): void {
+  const passed = facts.passedIn?.(plan.region);
   const { image, pointer, scheme, replaced, was, operation, deps, region } = plan;
   const rows = result.results.map(({ group, from, to, status, refresh }) => [
     ...[groupLink(group, region), code(from), code(to), text(status)],
     refresh === undefined ? '' : code(refresh),
   ]);
-  const took = formatDuration(Math.round((deps.clock.now() - since) / 1000));
-  const { actor, url } = deps.run;
-  const by = [actor === '' ? '' : `by ${text(actor)}`, took, url === '' ? '' : `[workflow run](${url})`].filter(part => part !== '');
+  const { url } = deps.run;
   const compare = operation === 'promote' ? compareLink(replaced, image, scheme, url) : undefined;
+  const commits = operation === 'promote' ? formatCommits('Changes', compare, facts.commits) : '';
   deps.report.summary(
     joined([
       titleOf(plan, result),
-      by.join(' · '),
+      byLine(plan, facts),
       table(
         ['', 'Before', 'Now'],
         [
@@ -97,13 +102,26 @@ function reportRegionResult(plan: RegionPlan, result: RegionResult, since: numbe
           ['Checks', '', passed === undefined ? '' : `✅ ${passed}`],
         ].filter(([, before, now]) => before !== '' || now !== ''),
       ),
-      compare === undefined ? '' : `**Changes:** ${compare}`,
+      commits,
+      facts.stages.length < 2 || result.moved === undefined ? '' : chartOf(plan, facts),
       rows.length === 0 ? '' : table(['Group', 'Before', 'After', 'Status', 'Refresh'], rows),
-      ...(result.moved === undefined ? [continues(plan)] : afterwardsOf(plan, deps.run.url)),
+      ...(result.moved === undefined ? [continues(plan)] : afterwardsOf(plan, facts)),
     ]),
     'above',
   );
 }
+
+function byLine({ deps }: RegionPlan, { since, approvers }: ResultFacts): string {
+  const { actor, url } = deps.run;
+  const approved = approvers.length === 0 ? '' : `, approved by ${approvers.map(text).join(', ')}`;
+  const took = formatDuration(Math.round((deps.clock.now() - since) / 1000));
+  return [actor === '' ? '' : `by ${text(actor)}${approved}`, took, url === '' ? '' : `[workflow run](${url})`]
+    .filter(part => part !== '')
+    .join(' · ');
+}
+
+const chartOf = ({ image, scheme, deps }: RegionPlan, { stages }: ResultFacts): string =>
+  stagesChart(stages, { version: versionOf(image, scheme), at: image.createdAt }, deps.clock.now());
 
 function titleOf(plan: RegionPlan, { moved }: RegionResult): string {
   const { image, environment, operation, scheme, region, several } = plan;
@@ -117,16 +135,16 @@ function titleOf(plan: RegionPlan, { moved }: RegionResult): string {
 const continues = ({ pointer }: RegionPlan): string =>
   `The rollout continues in AWS. Run the job again with the same settings: it watches the rollout, verifies it and moves ${code(pointer.name)}.`;
 
-function afterwardsOf(plan: RegionPlan, runUrl: string): readonly string[] {
+function afterwardsOf(plan: RegionPlan, { commits }: ResultFacts): readonly string[] {
   const { operation, environment, was, replaced, image, scheme } = plan;
   const name = wasOf(plan);
   if (was === undefined || name === undefined) return ['There is no image before this one to roll back to.'];
   if (operation === 'promote') return [`**To go back:** run mode \`rollback\` for ${text(environment)}. It returns to ${text(name)}.`];
-  const over = replaced === undefined ? undefined : compareLink(image, replaced, scheme, runUrl);
+  const over = replaced === undefined ? undefined : compareLink(image, replaced, scheme, plan.deps.run.url);
   const vetoed = replaced === undefined ? name : versionOf(replaced, scheme);
   return [
     `${text(vetoed)} is **vetoed in ${text(environment)}**. To promote it again, set \`lift-veto: true\`. A newer image is not affected.`,
-    over === undefined ? '' : `**Rolled back:** ${over}`,
+    formatCommits('Rolled back', over, commits),
   ];
 }
 

@@ -14,6 +14,7 @@ import { findLaunchedBefore } from './launched.ts';
 import { throwIfRefused } from './plan.ts';
 import { type PointerState, readPointer } from './pointer.ts';
 import { amiIdsOf, forEachSequential, planRegions, type RegionResult } from './region-plans.ts';
+import { readReleaseFacts } from './release-facts.ts';
 import { reportPlan, reportResult } from './report.ts';
 import type { Region, RegionPlan, RolloutSpec } from './rollout-spec.ts';
 import { withGroupNames } from './rules/group-names.ts';
@@ -52,7 +53,8 @@ export const outputs = {
     'JSON list: `region`, `group`, `refresh`, `status`, `from` and `to` (launch template versions) of every group, and its `successor` (blue-green).',
 };
 
-type RollbackInputs = Values<typeof settings>;
+/** `environments`: of the settings file, in its order. */
+type RollbackInputs = Values<typeof settings> & { readonly environments?: readonly string[] };
 type RollbackDeps = Deps<
   'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'alarms' | 'weights',
   'commits' | 'deployments'
@@ -94,7 +96,7 @@ export async function run(given: RollbackInputs, deps: RollbackDeps) {
     () => applyPlans(plans, deps, hooks),
     isPending,
   );
-  reportResult(plans, results, since);
+  reportResult(plans, results, { ...(await readReleaseFacts(plans[0], inputs, deps)), since });
   return { outcome: isPending(results) ? ('unknown' as const) : ('done' as const), outputs: outputsOf(plans, results) };
 }
 

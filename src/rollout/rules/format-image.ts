@@ -1,4 +1,6 @@
+import { formatCount } from '../../kit/format.ts';
 import { code, text } from '../../kit/markdown.ts';
+import type { CommitRange } from '../../model/commits-served.ts';
 import { type Image, identity, type TagScheme } from '../../model/image.ts';
 
 /** Images, groups and parameters as people read them: version first, the ID as a link into the console of AWS. */
@@ -35,13 +37,31 @@ export const parameterLink = (name: string, region: string): string => {
 const COMMIT = /^[0-9a-f]{7,64}$/;
 const REPOSITORY = /^[\w.-]+\/[\w.-]+$/;
 
-/** The commits between two images on GitHub; undefined where they are not of one repository. `runUrl` tells the server. */
-export function compareLink(from: Image | undefined, to: Image, scheme: TagScheme, runUrl: string): string | undefined {
+/** The commits of two images; undefined where they are not of one repository, or are the same. */
+export function comparable(from: Image | undefined, to: Image, scheme: TagScheme) {
   const [repository, other] = [to, from].map(image => image && identity(image, scheme, 'repository'));
   const [head, base] = [to, from].map(image => image && identity(image, scheme, 'commit'));
   if (repository === undefined || repository !== other || !REPOSITORY.test(repository)) return undefined;
   if (head === undefined || base === undefined || head === base || !COMMIT.test(head) || !COMMIT.test(base)) return undefined;
+  return { repository, base, head };
+}
+
+/** The commits between two images on GitHub. `runUrl` tells the server. */
+export function compareLink(from: Image | undefined, to: Image, scheme: TagScheme, runUrl: string): string | undefined {
+  const range = comparable(from, to, scheme);
+  if (range === undefined) return undefined;
+  const { repository, base, head } = range;
   return `[compare ${base.slice(0, 7)} with ${head.slice(0, 7)}](${serverOf(runUrl)}/${repository}/compare/${base}...${head})`;
+}
+
+const MOST_TITLES = 5;
+
+/** `**3 commits** (link): Serve /health (#41), monalisa · ...` */
+export function formatCommits(label: string, link: string | undefined, range: CommitRange | undefined): string {
+  if (range === undefined || range.total === 0) return link === undefined ? '' : `**${label}:** ${link}`;
+  const titles = range.newest.slice(0, MOST_TITLES).map(({ title, author }) => `${text(title)}${author === '' ? '' : `, ${text(author)}`}`);
+  const more = range.total > titles.length ? [`${range.total - titles.length} more`] : [];
+  return `**${label}: ${formatCount(range.total, 'commit')}**${link === undefined ? '' : ` (${link})`}: ${[...titles, ...more].join(' · ')}`;
 }
 
 const serverOf = (runUrl: string): string => /^https:\/\/[^/\s]+/.exec(runUrl)?.[0] ?? 'https://github.com';
