@@ -114,7 +114,7 @@ describe('the pointer', () => {
     const ran = await promote(b);
     expect([ran.outputs['outcome'], runs('web'), l.pointer(), l.candidate()]).toEqual(['access', [b], a, true]);
     expect(ran.errors.join('\n')).toContain(
-      `Left behind:\n- web launches and runs ${b} (verified)\n- ${POINTER} still names ${a}\n- ${CANDIDATE} is kept until the end\nNext: Grant it to the role`,
+      `State now:\n- web launches and runs ${b} (verified)\n- ${POINTER} still names ${a}\n- ${CANDIDATE} is kept until the end\nNext: Grant it to the role`,
     );
     const again = await promote(b);
     expect([again.exitCode, l.refreshes('web'), l.pointer(), l.candidate()]).toEqual([0, ['Successful'], b, false]);

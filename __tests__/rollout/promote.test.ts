@@ -117,6 +117,13 @@ describe('what is refused before the first write', () => {
     await expect(run({ ...settings, groups: ['wep'] }, rollWorld().world)).rejects.toThrow(
       new UsageError(['"groups": Auto Scaling group "wep" does not exist in this account and region, did you mean "web"?']),
     );
+    // A name that is not alike would mislead.
+    const groups = [group('orders-prod'), group('billing-prod')];
+    await expect(run({ ...settings, groups: ['west-only'] }, rollWorld({ groups }).world)).rejects.toThrow(
+      new UsageError([
+        '"groups": Auto Scaling group "west-only" does not exist in this account and region. There: billing-prod, orders-prod',
+      ]),
+    );
     await expect(run({ ...settings, groups: undefined }, rollWorld().world)).rejects.toThrow(/"groups" is missing/);
   });
 });

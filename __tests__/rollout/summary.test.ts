@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { failureCard } from '../../src/kit/failure.ts';
 import { run as promote } from '../../src/rollout/promote.ts';
 import { run as rollback } from '../../src/rollout/rollback.ts';
 import { compareLink, parameterLink } from '../../src/rollout/rules/format-image.ts';
@@ -96,6 +97,20 @@ describe('the summary', () => {
     await expect(promote(settings, made.world)).rejects.toMatchObject({
       title: 'web 1.3.0 did not reach stage. stage runs web 1.0.0, as before',
     });
+  });
+
+  test('of a failed promotion, whole: the parts of the ideal in their order', async () => {
+    const made = rollWorld({ ...versions, script: ['InProgress', 'RollbackSuccessful'] });
+    const failure = await promote(settings, made.world).catch((thrown: unknown) => thrown);
+    const parts = failureCard('promote', failure).split('\n\n');
+    expect(parts.map(part => part.replace(/\S+ of web.*$/s, 'x'))).toEqual([
+      '### ❌ web 1.3.0 did not reach stage. stage runs web 1.0.0, as before',
+      expect.stringMatching(/^web: AWS rolled the refresh back; the old image runs again/),
+      '**State now**',
+      '- Reverted: every group launches and runs what it did before',
+      '**Who must act:** the owner of the image.',
+    ]);
+    expect(made.summaries.at(-1)).toMatch(/^<details><summary>Plan: promote web 1.3.0 in stage/);
   });
 
   test('of a promotion that goes on without this run claims nothing', async () => {

@@ -6,6 +6,8 @@ export interface ErrorDetails {
   readonly title?: string | undefined;
   /** What the run did not remove, a line each: "instance i-1 still runs, it terminates itself at 14:05". */
   readonly leftovers?: readonly string[] | undefined;
+  /** Above the leftovers: `State now` where they say how things stand. */
+  readonly heading?: 'Left behind' | 'State now' | undefined;
   /** The run changed nothing in AWS. */
   readonly unchanged?: boolean | undefined;
   /** The next step: a command or a line of YAML where one exists. */
@@ -20,6 +22,7 @@ export abstract class ActionError extends Error {
   abstract readonly outcome: Outcome;
   readonly title: string | undefined;
   readonly leftovers: readonly string[];
+  readonly heading: 'Left behind' | 'State now' | undefined;
   readonly unchanged: boolean;
   readonly next: string | undefined;
   readonly outputs: Readonly<Record<string, unknown>>;
@@ -29,6 +32,7 @@ export abstract class ActionError extends Error {
     this.name = new.target.name;
     this.title = details.title;
     this.leftovers = details.leftovers ?? [];
+    this.heading = details.heading;
     this.unchanged = details.unchanged ?? false;
     this.next = details.next;
     this.outputs = details.outputs ?? {};
@@ -109,10 +113,11 @@ export function wrapError(failure: unknown, message: string, details: ErrorDetai
 }
 
 /** The same failure with more details. A bug stays a bug. */
-export function withDetails(failure: unknown, { title, leftovers = [], unchanged, next, outputs = {} }: ErrorDetails): unknown {
+export function withDetails(failure: unknown, { title, heading, leftovers = [], unchanged, next, outputs = {} }: ErrorDetails): unknown {
   if (!(failure instanceof ActionError)) return failure;
   return wrapError(failure, failure.message, {
     title: title ?? failure.title,
+    heading: heading ?? failure.heading,
     leftovers: [...failure.leftovers, ...leftovers],
     unchanged: unchanged ?? (failure.unchanged && leftovers.length === 0),
     next: next ?? failure.next,

@@ -32,11 +32,11 @@ export function explain(failure: unknown): string {
     const stack = failure instanceof Error ? (failure.stack ?? failure.message) : String(failure);
     return `This is a bug in ami-action, please report it with the lines below.\n${stack}`;
   }
-  const { message, unchanged, leftovers, next } = failure;
+  const { message, unchanged, leftovers, heading = 'Left behind', next } = failure;
   return [
     message,
     ...(unchanged ? [UNCHANGED] : []),
-    ...(leftovers.length === 0 ? [] : ['Left behind:', ...leftovers.map(line => `- ${line}`)]),
+    ...(leftovers.length === 0 ? [] : [`${heading}:`, ...leftovers.map(line => `- ${line}`)]),
     ...(next === undefined ? [] : [`Next: ${next}`]),
   ].join('\n');
 }
@@ -45,11 +45,11 @@ export function explain(failure: unknown): string {
 export function failureCard(mode: string, failure: unknown): string {
   if (!(failure instanceof ActionError))
     return card('❌', `${mode}: a bug in ami-action`, [block(explain(failure))], 'us: please report it');
-  const { title, message, unchanged, leftovers, next, outcome } = failure;
+  const { title, message, unchanged, leftovers, heading = 'Left behind', next, outcome } = failure;
   const body = [
     paragraphs(message),
     ...(unchanged ? [UNCHANGED] : []),
-    ...(leftovers.length === 0 ? [] : [`**Left behind**\n\n${list(leftovers)}`]),
+    ...(leftovers.length === 0 ? [] : [`**${heading}**\n\n${list(leftovers)}`]),
     ...(next === undefined ? [] : [`**Next:** ${text(next)}`]),
   ];
   return card(MARK[outcome] ?? '❌', title ?? `${mode}: ${TITLES[outcome]}`, body, WHO[outcome] ?? 'us: please report it');

@@ -42,7 +42,12 @@ interface RolledRegion extends RegionPlan {
   conflict: boolean;
 }
 
-export async function applyPlans(plans: readonly RegionPlan[], deps: RolloutDeps, hooks: Hooks): Promise<readonly RegionResult[]> {
+export const applyPlans = (plans: readonly RegionPlan[], deps: RolloutDeps, hooks: Hooks): Promise<readonly RegionResult[]> =>
+  rollOut(plans, deps, hooks).catch(failure => {
+    throw withDetails(failure, { heading: 'State now' });
+  });
+
+async function rollOut(plans: readonly RegionPlan[], deps: RolloutDeps, hooks: Hooks): Promise<readonly RegionResult[]> {
   const leftovers: Leftovers = { cleared: [], remaining: [] };
   let rollouts: readonly GroupRollouts[];
   try {

@@ -1,6 +1,7 @@
-import { closest } from 'fastest-levenshtein';
+import { closest, distance } from 'fastest-levenshtein';
 import { batches, concurrently } from '../kit/concurrently.ts';
 import { UsageError } from '../kit/errors.ts';
+import { formatList } from '../kit/format.ts';
 import type { Group } from '../model/group.ts';
 import type { RegionClients } from '../ports/deps.ts';
 import type { GroupFacts } from './rules/facts.ts';
@@ -37,6 +38,15 @@ export async function chooseGroups(
   return { chosen: pairs.map(({ serving }) => serving), idle: new Map(idle.flat()) };
 }
 
+/** A name that is not alike would mislead: then all are listed. */
+function nearestOf(name: string, names: readonly string[]): string {
+  if (names.length === 0) return ', which has no groups';
+  const nearest = closest(name, names);
+  return distance(name, nearest) <= Math.max(2, name.length / 3)
+    ? `, did you mean "${nearest}"?`
+    : `. There: ${formatList([...names].sort(), 5)}`;
+}
+
 function chooseEach(
   allGroups: readonly Group[],
   { groups = [], groupTags = {}, strategy }: GroupSelector,
@@ -48,7 +58,7 @@ function chooseEach(
     .map(
       name =>
         otherNameProblem(allGroups, name) ??
-        `"groups": Auto Scaling group "${name}" does not exist in this account and region${names.length === 0 ? '' : `, did you mean "${closest(name, names)}"?`}`,
+        `"groups": Auto Scaling group "${name}" does not exist in this account and region${nearestOf(name, names)}`,
     );
   const tags = Object.entries(groupTags);
   // A green group has the tags of the group that it copies, and does not serve yet.

@@ -67,7 +67,7 @@ export const pointer = text('Name of the SSM parameter that holds the current im
 });
 
 type Scheme = Pick<Values<typeof common>, 'tagPrefix' | 'commitTag'>;
-type Token = Inputs<Pick<typeof common, 'githubToken'>>;
+type Token = Inputs<Pick<typeof common, 'githubToken' | 'roleToAssume'>>;
 
 export type Selection = Inputs<ReturnType<typeof selection>> & Scheme & Token & { readonly family: string; readonly region: string };
 

@@ -65,11 +65,14 @@ function remedy({ code, message }: Failure, notShared: string | undefined): stri
   return `${grant} The statement that denied it: aws sts decode-authorization-message --query DecodedMessage --output text --encoded-message ${encoded}`;
 }
 
+const POLICIES = 'https://github.com/org/ami-action/tree/v1/examples/policies';
+
 /** The policy that AWS names: the one of the role is not the only one that can deny. */
 function grantFor(message: string): string {
   const [, how, policy] = WHICH.exec(message) ?? [];
+  const [, role] = /assumed-role\/([^/\s]+)\//.exec(message) ?? [];
   if (policy === undefined || (how === 'because no' && policy === 'identity-based policy'))
-    return 'Grant it to the role. The policy of each mode: examples/policies of ami-action.';
+    return `Grant it to the role${role === undefined ? '' : ` ${role}`}. The policy of each mode: ${POLICIES}`;
   return how === 'because no'
     ? `Allow it in the ${policy} as well: granting it to the role is not enough.`
     : `Ask the owner of the ${policy} that denies it to except the role: granting it to the role has no effect.`;

@@ -28,7 +28,7 @@ export function launchError(tried: readonly { readonly attempt: string; readonly
     });
   if (refused === 'instance profile')
     return new UsageError([`Instance profile "${instanceProfile}" does not exist in account ${account}: ${message}`], {
-      next: 'Deploy the template for the delivery account in examples/, or remove "instance-profile" where Default Host Management is on.',
+      next: 'Deploy examples/delivery-role.yml, which creates one, or remove "instance-profile" where Default Host Management is on.',
     });
   const problem = SETTINGS[refused] ?? '"test-instance-types" cannot be used with this image';
   return new UsageError([`${problem} (account ${account}, ${region}): ${message}`]);
