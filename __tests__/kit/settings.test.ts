@@ -147,7 +147,7 @@ describe("the repository's file", () => {
   });
 
   test('a pointer of one mode is known to all, and a mode that does not exist is reported with its line', () => {
-    const file = parseConfigFile('ami.yml', 'family: web\nmodes:\n  prun: {}\n  promote: { pointer: /x/{environment} }\n');
+    const file = parseConfigFile('ami.yml', 'family: web\nmodes:\n  prun: {}\n  promote: { pointer: "/x/{environment}" }\n');
     expect(everyValue(file, 'pointer', '/ami')).toEqual(['/ami', '/x/{environment}']);
     expect(forMode(file, 'list', ['prune', 'promote', 'list']).problems).toEqual([
       { message: '"modes.prun" (ami.yml) is not a mode, did you mean "prune"?', location: { file: 'ami.yml', line: 2 } },

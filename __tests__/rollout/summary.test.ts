@@ -131,8 +131,8 @@ describe('the summary', () => {
     expect(result.split('\n\n').map(part => part.split('\n')[0]?.slice(0, 12))).toEqual([
       '### ↩️ stage',
       'by octocat ·',
-      '|  | Before |',
-      '| Group | Bef',
+      '|  | Before ',
+      '| Group | Be',
       '1.3.0 is **v',
       '**Rolled bac',
     ]);
