@@ -144,7 +144,7 @@ test('every setting reaches the jobs of the pipeline: through an input, or throu
   expect([...ofTheJob, ...outside].filter(name => !section.includes(`\`${name}\``))).toEqual([]);
 });
 
-test('every other setting of every mode may stand in the file: the JSON Schema has it at the top, in environments and in modes', () => {
+test('every other setting of every mode may stand in the file: the JSON Schema has it at the top, in environments and by mode', () => {
   const { properties } = JSON.parse(readFileSync(join(root, 'ami.schema.json'), 'utf8')) as {
     properties: Record<string, { additionalProperties?: { properties: object }; properties?: Record<string, { properties: object }> }>;
   };
@@ -153,7 +153,7 @@ test('every other setting of every mode may stand in the file: the JSON Schema h
     const sections = [
       properties,
       properties['environments']?.additionalProperties?.properties,
-      properties['modes']?.properties?.[mode]?.properties,
+      properties['by-mode']?.properties?.[mode]?.properties,
     ];
     for (const section of sections) expect([mode, ofFile.filter(name => !Object.hasOwn(section ?? {}, name))]).toEqual([mode, []]);
   }

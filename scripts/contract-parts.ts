@@ -148,7 +148,7 @@ export function schema(modes: Modes): object {
         type: 'object',
         additionalProperties: { type: 'object', additionalProperties: false, properties },
       },
-      modes: {
+      'by-mode': {
         description: 'Settings of one mode, such as a role of its own; they win over the top of the file.',
         type: 'object',
         additionalProperties: false,

@@ -15,7 +15,7 @@ var: { app_version: ${version} }
 region: eu-central-1
 # Without a role of its own, a mode only reads.
 role-to-assume: ${role('ami-web-read')}
-modes:
+by-mode:
   build: { role-to-assume: '${role('ami-web-images')}' }
   validate: { role-to-assume: '${role('ami-web-images')}' }
   prune: { role-to-assume: '${role('ami-web-images')}' }

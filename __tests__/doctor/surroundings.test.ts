@@ -52,7 +52,7 @@ describe('the runner', () => {
   const fine = { node: 'v24.1.0', system: 'linux x64', git: '2.39.5', freeBytes: 14 * 1024 ** 3, skewMs: 0 };
   test.each([
     [{}, 'ok', 'Node 24.1.0, git 2.39.5, linux x64, 14.0 GiB free'],
-    [{ git: undefined }, 'warning', 'git is not installed, so files that changed since the commit cannot be told apart'],
+    [{ git: undefined }, 'warning', 'git is not installed, so the changed files of the checkout cannot be found'],
     [{ freeBytes: 1024 ** 3 }, 'warning', 'only 1.0 GiB of disk are free'],
     [{ skewMs: -420_000 }, 'warning', 'its clock differs from that of AWS by 7m'],
   ] as const)('%j', (change, status, says) => {

@@ -136,7 +136,7 @@ describe("the repository's file", () => {
     expect(() => readFile(content, environment)).toThrow(new UsageError([message]));
   });
 
-  const MODES = `${FILE}modes:\n  prune: { keep-newest: 5, accounts: [] }\n`;
+  const MODES = `${FILE}by-mode:\n  prune: { keep-newest: 5, accounts: [] }\n`;
   test.each([
     ['prune', undefined, 5],
     ['list', undefined, 3],
@@ -147,13 +147,13 @@ describe("the repository's file", () => {
   });
 
   test('a pointer of one mode is known to all, and a mode that does not exist is reported with its line', () => {
-    const file = parseConfigFile('ami.yml', 'family: web\nmodes:\n  prun: {}\n  promote: { pointer: "/x/{environment}" }\n');
+    const file = parseConfigFile('ami.yml', 'family: web\nby-mode:\n  prun: {}\n  promote: { pointer: "/x/{environment}" }\n');
     expect(everyValue(file, 'pointer', '/ami')).toEqual(['/ami', '/x/{environment}']);
     expect(forMode(file, 'list', ['prune', 'promote', 'list']).problems).toEqual([
-      { message: '"modes.prun" (ami.yml) is not a mode, did you mean "prune"?', location: { file: 'ami.yml', line: 2 } },
+      { message: '"by-mode.prun" (ami.yml) is not a mode, did you mean "prune"?', location: { file: 'ami.yml', line: 2 } },
     ]);
-    expect(parseConfigFile('ami.yml', 'modes: [list]').problems.map(({ message }) => message)).toEqual([
-      '"modes" (ami.yml) must be a map from a mode to its settings, got "[\\"list\\"]"',
+    expect(parseConfigFile('ami.yml', 'by-mode: [list]').problems.map(({ message }) => message)).toEqual([
+      '"by-mode" (ami.yml) must be a map from a mode to its settings, got "[\\"list\\"]"',
     ]);
   });
 

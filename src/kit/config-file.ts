@@ -23,7 +23,7 @@ type Sections = Readonly<Record<string, Section>>;
 
 /** The keys of these are names, not settings; every other key at the top is a setting. */
 const ENVIRONMENTS = 'environments';
-const MODES = 'modes';
+const MODES = 'by-mode';
 const EMPTY: Section = { values: {}, lines: new Map() };
 
 /** The file at `path`; undefined where there is none. `problems` says why a file that was meant is not read. */

@@ -20,7 +20,7 @@ export function runnerFindings({ node, system, git, freeBytes, skewMs }: RunnerF
   const free = `${(freeBytes / GIB).toFixed(1)} GiB`;
   const warnings: readonly (Finding | false)[] = [
     git === undefined && {
-      ...{ area, status: 'warning', says: 'git is not installed, so files that changed since the commit cannot be told apart' },
+      ...{ area, status: 'warning', says: 'git is not installed, so the changed files of the checkout cannot be found' },
       fix: 'Install git 2.18 or newer on the runner.',
     },
     freeBytes < ENOUGH && {
