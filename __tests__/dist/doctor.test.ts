@@ -80,7 +80,7 @@ describe('doctor', () => {
     const [title, ...parts] = ran.summary.split('\n\n');
     expect(title).toBe('### ✅ doctor: no problems');
     expect(parts[0]).toMatch(/^\| {2}\| Area \| Finding \| Fix \|\n/);
-    expect(parts[1]).toBe('**Next:** The first promotion of stage comes before the first rollback.');
+    expect(parts[1]).toBe('**Next:** npx ami-action promote --environment stage --dry-run');
     expect(parts[2]).toBe('**Outcome:** nothing stands in the way of a real run');
     // The token is a credential: none of its parts is anywhere.
     expect([ran.log, ran.summary, JSON.stringify(ran.outputs)].join()).not.toMatch(/eyJ|unsigned/);

@@ -76,7 +76,8 @@ describe('a rollback does not wait for the promotion that is under way', () => {
     expect([ran.exitCode, ran.outputs['ami-id'], ran.outputs['replaced-ami-id']]).toEqual([0, a, b]);
     const red = await promotion;
     expect([red.exitCode, red.outputs['outcome']]).toEqual([1, 'rejected']);
-    expect(red.errors.join()).toMatch(/superseded|took over the environment/);
+    // It sees either the refresh that the rollback ended, or the rollback itself.
+    expect(red.errors.join()).toMatch(/^web: AWS rolled the refresh back|took over the environment/);
     expect([stateOf('web'), l.pointer(), l.candidate(), l.tags(b)['ami-action:vetoed-in']]).toEqual([
       { runs: [a], version: '1' },
       a,
@@ -103,7 +104,7 @@ describe('a rollback does not wait for the promotion that is under way', () => {
     while (l.refreshes('web').length === before) await l.lab.clock.sleep(1);
     const late = await promote(c);
     expect([late.exitCode, late.outputs['outcome']]).toEqual([1, 'rejected']);
-    expect(late.errors[0]).toMatch(/refresh \S+ \(of an earlier run\) is \w+/);
+    expect(late.errors[0]).toMatch(/^Refused to promote \S+ in stage: web: refresh \S+ \([\w -]+\) is \w+/);
     expect([(await rollback).exitCode, stateOf('web').runs, l.pointer(), l.candidate()]).toEqual([0, [a], a, false]);
   });
 });

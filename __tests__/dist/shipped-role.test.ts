@@ -255,6 +255,8 @@ const ALSO: Readonly<Record<keyof typeof ROLES, readonly Call[]>> = {
   rollout: [
     ['iam:SimulatePrincipalPolicy', `iam::${BUILD}:role/ami-web-stage-rollout`],
     ['iam:GetRole', `iam::${BUILD}:role/ami-web-stage-rollout`],
+    ['ec2:DescribeSnapshots', '*'],
+    ['ec2:GetAllowedImagesSettings', '*'],
     ['kms:VerifyMac', KEY],
     ['elasticloadbalancing:ModifyListener', LISTENERS[0] ?? ''],
     ['elasticloadbalancing:ModifyRule', LISTENERS[1] ?? ''],

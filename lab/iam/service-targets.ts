@@ -99,9 +99,12 @@ const balancingFound: Finder = (operation, input) => {
 };
 
 /** IAM is global. */
-const iamFound: Finder = (_, input) => {
-  const { PolicySourceArn = '*' } = input as { PolicySourceArn?: string };
-  return [{ type: 'role', id: PolicySourceArn.split('/').at(-1) ?? '*', arn: PolicySourceArn }];
+const iamFound: Finder = (_, input, { account }) => {
+  const { RoleName = '*', PolicySourceArn: arn = `arn:aws:iam::${account}:role/${RoleName}` } = input as {
+    RoleName?: string;
+    PolicySourceArn?: string;
+  };
+  return [{ type: 'role', id: arn.split('/').at(-1) ?? '*', arn }];
 };
 
 /** By service of the signature: the prefix of its IAM actions, and how to find its resources. */

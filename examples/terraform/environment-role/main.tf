@@ -95,6 +95,12 @@ data "aws_iam_policy_document" "rollout" {
   }
 
   statement {
+    sid       = "Inspect" # doctor
+    actions   = ["ec2:DescribeSnapshots", "ec2:GetAllowedImagesSettings"]
+    resources = ["*"]
+  }
+
+  statement {
     sid = "Read"
     actions = [
       # <environment>
