@@ -18,6 +18,7 @@ const LONG = [
   'pipeline-examples.test.ts$',
   'prune-kill.test.ts$',
   'roll-kill.test.ts$',
+  'roll-shift.test.ts$',
   'shift-kill.test.ts$',
   'validate-baked.test.ts$',
   'validate-killed.test.ts$',

@@ -42,12 +42,15 @@ describe.each<Pairing>(['temporary', 'permanent'])('%s', pairing => {
     s = await shiftLab('rule', pairing, 480);
     const shares = s.visit();
     const [b, c] = [s.b, s.c];
+    let deaths = 0;
     for (let nth = 1, died = true; died; nth += STEP) {
       const image = s.l.pointer() === b ? c : b;
       died = await dies(image, nth);
       if (died) expect((await promote(image)).errors).toEqual([]);
       expectSettled(image, nth);
+      deaths += died ? 1 : 0;
     }
+    expect(deaths).toBeGreaterThan(12 / STEP);
     answered(shares);
   }, 600_000);
 

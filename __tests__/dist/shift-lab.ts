@@ -30,6 +30,8 @@ export async function shiftLab(kind: Kind, pairing: Pairing, speed = 240) {
   const [first = '', second] = names;
   await l.group(first, await launch(first, 'Ymx1ZQ=='), { TargetGroupARNs: [blue] });
   if (second !== undefined) await l.group(second, await launch(second, 'Z3JlZW4='), { DesiredCapacity: 0, TargetGroupARNs: [green] });
+  // In service is not yet healthy.
+  for (let waited = 0; hundredRequests(l.place, at)[made.a] !== 100 && waited < 600; waited += 1) await l.lab.clock.sleep(1);
   return { ...stageOf(l, at, { blue, green }), ...made, names, settings: settingsOf(names, at) };
 }
 
