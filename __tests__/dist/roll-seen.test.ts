@@ -234,14 +234,23 @@ describe('the deployment on GitHub', () => {
       task: 'deploy:ami',
       auto_merge: false,
       required_contexts: [],
-      payload: { image: b },
+      payload: { image: b, family: 'web' },
       production_environment: false,
     });
     expect(deployments[0]?.statuses).toEqual(['success', 'in_progress']);
-    expect(asked.at(-1)?.body).toMatchObject({
+    expect(asked.findLast(({ call }) => call.startsWith('POST'))?.body).toMatchObject({
       log_url: 'https://github.com/acme/web/actions/runs/1001',
       environment_url: expect.stringContaining(`ImageDetails:imageId=${b}`),
     });
+  });
+
+  // https://docs.github.com/en/rest/deployments/statuses: auto_inactive leaves production environments alone.
+  test('ends the one of the family that was active before, and no other', async () => {
+    const { b } = await stage();
+    const others = ['web', 'api', 'web'].map((family, n) => ({ id: n + 1, payload: JSON.stringify({ image: 'ami-1', family }) }));
+    deployments = [...others.map(one => ({ ...one, statuses: ['success'] })), { id: 4, payload: { family: 'web' }, statuses: ['failure'] }];
+    expect((await promote(b, { 'github-token': 'secret' }, withGithub())).exitCode).toBe(0);
+    expect(deployments.map(({ statuses }) => statuses[0])).toEqual(['success', 'success', 'inactive', 'failure', 'success']);
   });
 
   test('fails with the roll, and says why', async () => {

@@ -17,16 +17,18 @@ export const githubDeployments = (baseUrl: string | undefined): Deployments => (
     return [...new Set(approved.flatMap(({ user }) => user?.login ?? []))];
   },
 
-  async begin({ repository, token, environment, commit, imageId, description, logUrl }) {
+  async begin({ repository, token, environment, family, commit, imageId, description, logUrl }) {
     const where = { ...split(repository), octokit: await octokitWith(token, baseUrl) };
     const known = await findUnended(where, environment, imageId);
-    const id = known ?? (await create(where, { environment, commit, imageId, description }));
+    const id = known ?? (await create(where, { environment, family, commit, imageId, description }));
     await state(where, id, 'in_progress', { logUrl, description });
     return id;
   },
 
-  async end({ repository, token, id, ended, description, logUrl, environmentUrl }) {
-    await state({ ...split(repository), octokit: await octokitWith(token, baseUrl) }, id, ended, { logUrl, description, environmentUrl });
+  async end({ repository, token, environment, family, id, ended, description, logUrl, environmentUrl }) {
+    const where = { ...split(repository), octokit: await octokitWith(token, baseUrl) };
+    await state(where, id, ended, { logUrl, description, environmentUrl });
+    if (ended === 'success') await endEarlier(where, { environment, family, id, logUrl });
   },
 });
 
@@ -45,18 +47,46 @@ const split = (repository: string) => {
 async function findUnended({ owner, repo, octokit }: Repository, environment: string, imageId: string): Promise<number | undefined> {
   const { data } = await octokit.rest.repos.listDeployments({ owner, repo, environment, task: TASK, per_page: 1 }).catch(refused);
   const [newest] = data;
-  if (newest === undefined || imageIn(newest.payload) !== imageId) return undefined;
-  const { data: statuses } = await octokit.rest.repos
-    .listDeploymentStatuses({ owner, repo, deployment_id: newest.id, per_page: 1 })
-    .catch(refused);
-  return statuses[0] === undefined || statuses[0].state === 'in_progress' ? newest.id : undefined;
+  if (newest === undefined || payloadOf(newest.payload)?.image !== imageId) return undefined;
+  const ended = await latestState({ owner, repo, octokit }, newest.id);
+  return ended === undefined || ended === 'in_progress' ? newest.id : undefined;
 }
 
+// Those before it were set inactive by earlier runs.
+const EARLIER_AT_MOST = 10;
+
+/**
+ * Sets the deployment of the family that was active before to inactive. GitHub does so only where the environment is no production environment.
+ * https://docs.github.com/en/rest/deployments/statuses#create-a-deployment-status
+ */
+async function endEarlier(
+  where: Repository,
+  { environment, family, id, logUrl }: { environment: string; family: string; id: number; logUrl: string },
+): Promise<void> {
+  const { owner, repo, octokit } = where;
+  const { data } = await octokit.rest.repos
+    .listDeployments({ owner, repo, environment, task: TASK, per_page: EARLIER_AT_MOST })
+    .catch(refused);
+  for (const earlier of data.filter(one => one.id < id && payloadOf(one.payload)?.family === family)) {
+    const ended = await latestState(where, earlier.id);
+    if (ended === 'success') await state(where, earlier.id, 'inactive', { logUrl, description: 'Another image is current.' });
+    if (ended === 'success' || ended === 'inactive') return;
+  }
+}
+
+/** Undefined: it has no state yet. */
+async function latestState({ owner, repo, octokit }: Repository, id: number): Promise<string | undefined> {
+  const { data } = await octokit.rest.repos.listDeploymentStatuses({ owner, repo, deployment_id: id, per_page: 1 }).catch(refused);
+  return data[0]?.state;
+}
+
+type Payload = { readonly image?: unknown; readonly family?: unknown } | null | undefined;
+
 /** GitHub answers with what was sent: an object, or the text of one. */
-function imageIn(payload: unknown): unknown {
-  if (typeof payload !== 'string') return (payload as { image?: unknown } | null)?.image;
+function payloadOf(payload: unknown): Payload {
+  if (typeof payload !== 'string') return payload as Payload;
   try {
-    return (JSON.parse(payload) as { image?: unknown } | null)?.image;
+    return JSON.parse(payload) as Payload;
   } catch {
     return undefined;
   }
@@ -64,11 +94,11 @@ function imageIn(payload: unknown): unknown {
 
 async function create(
   { owner, repo, octokit }: Repository,
-  { environment, commit, imageId, description }: { environment: string; commit: string; imageId: string; description: string },
+  { environment, family, commit, imageId, description }: Omit<Parameters<Deployments['begin']>[0], 'repository' | 'token' | 'logUrl'>,
 ): Promise<number> {
   const { data } = await octokit.rest.repos
     .createDeployment({
-      ...{ owner, repo, ref: commit, task: TASK, environment, description: description.slice(0, 140), payload: { image: imageId } },
+      ...{ owner, repo, ref: commit, task: TASK, environment, description: description.slice(0, 140), payload: { image: imageId, family } },
       // The image is built and has passed, so the current checks of the branch do not matter.
       ...{ auto_merge: false, required_contexts: [] },
       production_environment: /^prod/i.test(environment),
@@ -81,7 +111,7 @@ async function create(
 async function state(
   { owner, repo, octokit }: Repository,
   id: number,
-  to: Parameters<Deployments['end']>[0]['ended'],
+  to: Parameters<Deployments['end']>[0]['ended'] | 'inactive',
   { logUrl, description, environmentUrl }: { logUrl: string; description: string; environmentUrl?: string },
 ): Promise<void> {
   await octokit.rest.repos

@@ -23,14 +23,18 @@ export interface Deployments {
     readonly repository: string;
     readonly token: string;
     readonly environment: string;
+    readonly family: string;
     readonly commit: string;
     readonly imageId: string;
     readonly description: string;
     readonly logUrl: string;
   }): Promise<number>;
+  /** After a success the deployment of the family that was active before becomes inactive. */
   end(of: {
     readonly repository: string;
     readonly token: string;
+    readonly environment: string;
+    readonly family: string;
     readonly id: number;
     /** in_progress: the outcome is not known yet. error: cancelled. https://docs.github.com/en/rest/deployments/statuses */
     readonly ended: 'success' | 'failure' | 'error' | 'in_progress';

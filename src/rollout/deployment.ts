@@ -40,12 +40,13 @@ export async function recordDeployment<T>(
 ): Promise<T> {
   const { githubToken: token, environment, image, description, region } = inputs;
   if (!inputs.deployment || token === undefined || run.repository === '') return work();
-  const base = { repository: run.repository, token, logUrl: run.url };
+  const family = identity(image, inputs.scheme, 'family') ?? '';
+  const base = { repository: run.repository, token, environment, family, logUrl: run.url };
   const quietly = <R>(call: Promise<R>): Promise<R | undefined> =>
     call.catch((cause: unknown) =>
       report.warn(`GitHub deployment not recorded: ${cause instanceof Error ? cause.message : String(cause)}`),
     ) as Promise<R | undefined>;
-  const id = await quietly(deployments.begin({ ...base, environment, commit: commitOf(inputs, run), imageId: image.id, description }));
+  const id = await quietly(deployments.begin({ ...base, commit: commitOf(inputs, run), imageId: image.id, description }));
   if (id === undefined) return work();
   const environmentUrl = `https://${region}.console.aws.amazon.com/ec2/home?region=${region}#ImageDetails:imageId=${image.id}`;
   const end = (ended: Ending, text: string) => quietly(deployments.end({ ...base, id, ended, description: text, environmentUrl }));
