@@ -51,6 +51,9 @@ export function problems(version: string): readonly string[] {
   return [
     ...(/^\d+\.\d+\.\d+$/.test(version) ? [] : [`package.json has version ${version}: must be X.Y.Z`]),
     ...(index.includes(`VERSION = '${version}'`) ? [] : [`src/index.ts has another VERSION than package.json (${version})`]),
+    ...(readFileSync(join(root, 'README.md'), 'utf8').includes(`/v${version}/examples/`)
+      ? []
+      : [`README.md takes the role templates of another version than ${version}`]),
     ...(run('git', 'tag', '--list', `v${version}`) === '' ? [] : [`tag v${version} exists: raise the version in package.json`]),
     ...(run('git', 'status', '--porcelain', '--untracked-files=no') === '' ? [] : ['the checkout has uncommitted changes']),
   ];

@@ -34,7 +34,7 @@ export async function terminal(argv: readonly string[], version: string, cancell
   try {
     const request = parseArguments(argv);
     if (request.kind === 'run') return await runMode(request, cancelled);
-    if (request.kind === 'init') return await runInit(request.flags);
+    if (request.kind === 'init') return await runInit(request.flags, version);
     streams.out(textOf(request, version));
     return 0;
   } catch (failure) {
@@ -48,12 +48,12 @@ function textOf(request: Exclude<Request, { kind: 'run' | 'init' }>, version: st
   return request.kind === 'completion' ? completion(request.shell) : help(request.mode);
 }
 
-async function runInit(flags: ReadonlyMap<string, string>): Promise<number> {
+async function runInit(flags: ReadonlyMap<string, string>, version: string): Promise<number> {
   const questions = terminalQuestions();
   // The bundle and bin/ are both one folder below the package.
   const examples = join(dirname(realpathSync(process.argv[1] ?? '')), '..', 'examples', 'workflows');
   try {
-    await init({ folder: process.cwd(), examples, flags, ask: questions?.ask }, streams);
+    await init({ folder: process.cwd(), version, examples, flags, ask: questions?.ask }, streams);
     return 0;
   } finally {
     questions?.close();

@@ -41,6 +41,7 @@ export const INIT_FLAGS: readonly string[] = [...QUESTIONS.map(({ flag }) => fla
 
 export interface InitOptions {
   readonly folder: string;
+  readonly version: string;
   /** Folder with the workflows to copy. */
   readonly examples: string;
   readonly flags: ReadonlyMap<string, string>;
@@ -49,7 +50,7 @@ export interface InitOptions {
 }
 
 /** Writes nothing if a file exists and `--force` is not given. Throws UsageError with every wrong or missing answer. */
-export async function init({ folder, examples, flags, ask }: InitOptions, { out }: Streams): Promise<void> {
+export async function init({ folder, version, examples, flags, ask }: InitOptions, { out }: Streams): Promise<void> {
   if (!existsSync(examples))
     throw new UsageError(['init copies workflows of the package, and this is the single file'], {
       next: 'Run it from npm: npx ami-action init',
@@ -57,7 +58,7 @@ export async function init({ folder, examples, flags, ask }: InitOptions, { out 
   const answers = await answered(flags, ask);
   const repository = repositoryOf(origin(folder)) || 'OWNER/REPOSITORY';
   const { family = '', region = '', account = '', groups = '' } = answers;
-  const facts = { family, region, repository, environments: environmentsOf(groups) };
+  const facts = { family, region, repository, version, environments: environmentsOf(groups) };
   const files = new Map([[CONFIG_FILE, settingsFile(facts, account)], [ROLE_SCRIPT, roleScript(facts)], ...workflows(examples)]);
   const existing = [...files.keys()].filter(path => existsSync(join(folder, path)));
   if (existing.length > 0 && flags.get('force') !== 'true')

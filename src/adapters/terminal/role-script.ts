@@ -5,6 +5,8 @@ export interface RoleFacts {
   readonly region: string;
   /** Environment -> its groups. */
   readonly environments: Readonly<Record<string, readonly string[]>>;
+  /** Of this program. Its templates belong to the same release: the tag of a major version moves. */
+  readonly version: string;
 }
 
 export const ROLE_SCRIPT = '.github/ami-roles.sh';
@@ -19,7 +21,7 @@ export const testProfile = (family: string): string => `ami-${slug(family)}-test
 const slug = (family: string): string => family.replace(/[^A-Za-z0-9]+/g, '-');
 
 /** A script that deploys the templates of the roles with the parameters of this repository. */
-export const roleScript = ({ repository, family, region, environments }: RoleFacts): string =>
+export const roleScript = ({ repository, family, region, environments, version }: RoleFacts): string =>
   `#!/usr/bin/env bash
 # Creates the roles of ami-action with AWS CloudFormation. Run it with the credentials of an admin: bash ${ROLE_SCRIPT}
 # Run it again when a group gets another launch template. Instances with a role of their own need GroupRoles=<ARN> below.
@@ -32,7 +34,7 @@ number=$(gh api "repos/$repository" --jq .id)
 known=$(aws iam list-open-id-connect-providers --query "length(OpenIDConnectProviderList[?ends_with(Arn, '/token.actions.githubusercontent.com')])" --output text)
 
 deploy() { # stack, template, parameters
-  curl -fsSL -o "/tmp/$2.yml" "https://raw.githubusercontent.com/org/ami-action/v1/examples/$2.yml"
+  curl -fsSL -o "/tmp/$2.yml" "https://raw.githubusercontent.com/org/ami-action/v${version}/examples/$2.yml"
   aws cloudformation deploy --stack-name "$1" --template-file "/tmp/$2.yml" --capabilities CAPABILITY_NAMED_IAM --parameter-overrides \\
     "Subject=$subject" "RepositoryId=$number" "Families=${family}" "\${@:3}"
 }
