@@ -298,6 +298,23 @@ test.each(docs)('the JSON of %s is JSON', file => {
   for (const block of blocksOf(file, 'json')) expect(typeof JSON.parse(block)).toBe('object');
 });
 
+// SECURITY.md, "What a branch can change".
+test('what a branch must not decide is read under "with:" only', () => {
+  const guards = Object.entries(allSettings()).flatMap(([key, { withOnly }]) => (withOnly ? [kebab(key)] : []));
+  expect(guards.sort()).toEqual([
+    ...['adopt-groups', 'allow-instance-role', 'allow-public', 'allowed-account-ids', 'allowed-refs', 'comment', 'commit-tag', 'disable'],
+    ...['dry-run', 'emergency', 'freeze', 'github-token', 'lift-veto', 'packer-mirror', 'packer-sha256', 'pin', 'plan-hash', 'prepare'],
+    ...['release', 'require-attestation', 'require-checks', 'retire-family', 'secret-var', 'soak-environment', 'soak-time', 'tag-prefix'],
+    ...['unshare', 'verdict-key', 'windows'],
+  ]);
+});
+
+test('the README takes the templates of the roles from a release, not by a tag that moves', () => {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  const addresses = blocksOf('README.md', 'sh').flatMap(block => [...block.matchAll(/githubusercontent\.com\/\S+?\/ami-action\/([^/]+)/g)]);
+  expect(addresses.map(([, tag]) => tag)).toEqual([`v${version}`]);
+});
+
 test('a setting has one meaning in all modes, and its file schema is there', () => {
   const schema = JSON.parse(readFileSync(join(root, 'ami.schema.json'), 'utf8')) as { properties: Record<string, { description: string }> };
   for (const { settings } of Object.values(modes)) {

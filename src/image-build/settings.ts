@@ -135,6 +135,7 @@ export const settings = {
     text("SHA-256 of the vendor's archive, for a version that the action does not know.", {
       pattern: /^[0-9a-f]{64}$/,
       message: 'must be 64 hexadecimal digits',
+      withOnly: true,
       neededBy: 'teams whose Packer is newer than their ami-action',
     }),
   ),
@@ -142,6 +143,7 @@ export const settings = {
     fallback: 'https://releases.hashicorp.com',
     pattern: /^(https:\/\/[^\s/]|http:\/\/(127\.0\.0\.1|localhost)[:/])\S*$/,
     message: 'must be an https address such as https://mirror.example.com/hashicorp',
+    withOnly: true,
     neededBy: 'runners that reach the internet through a mirror',
   }),
   fromInstance: optional(
