@@ -7,7 +7,7 @@ import { images } from '../../lab/ec2/images.ts';
 import { setTags, tagsOf } from '../../lab/ec2/state.ts';
 import { latest, parameters } from '../../lab/ssm/parameter-state.ts';
 import { type Order, removeWorkspaces, runAction } from '../harness.ts';
-import { COMMIT, passChecks, type ShareLab, shareLab } from './share-lab.ts';
+import { BUILD, COMMIT, HOME, PROD, passChecks, ROLE, type ShareLab, STAGE, shareLab } from './share-lab.ts';
 
 /** The manifest that validate writes, and the environment that requires its signature. The GitHub CLI is a script that knows what was signed. */
 
@@ -103,4 +103,37 @@ test('the statement is canonical: its digest is the one in the second file', asy
     .update(`${JSON.stringify(statement)}\n`)
     .digest('hex');
   expect(readFileSync(join(bin, 'gh.signed'), 'utf8')).toBe(`${digest} ${FLAGS}\n`);
+});
+
+test('the manifest of share is signed once for all regions and accounts; each copy is promoted, and a changed one is not', async () => {
+  const ran = await l.act('share', {
+    ...{ image, accounts: STAGE, copy: PROD, regions: 'us-east-1', 'target-role': ROLE, manifest: 'image.json' },
+  });
+  expect([ran.errors, ran.outputs['outcome']]).toEqual([[], 'done']);
+  const { images: statements } = JSON.parse(readFileSync(join(ran.workspace, 'image.json'), 'utf8')) as {
+    images: { account: string; region: string; image: string; snapshots: string[]; fingerprint: string; verdict: string }[];
+  };
+  const places = statements.map(({ account, region }) => `${account} ${region}`);
+  expect(places.sort()).toEqual([`${BUILD} ${HOME}`, `${BUILD} us-east-1`, `${PROD} ${HOME}`, `${PROD} us-east-1`].sort());
+  expect(new Set(statements.map(one => one.image)).size).toBe(4);
+  for (const one of statements) {
+    const { devices = [] } = images(l.lab.place(one.account, one.region)).get(one.image) ?? {};
+    expect(one).toMatchObject({
+      ...{ snapshots: devices.map(({ snapshotId }) => snapshotId), fingerprint: 'f'.repeat(64), verdict: 'passed' },
+    });
+  }
+  const wanted = { image: `commit:${COMMIT}`, environment: 'prod', strategy: 'none', 'require-attestation': OWNER, 'github-token': 'x' };
+  const bring = () => l.act('promote', wanted, { as: { account: PROD, region: 'us-east-1' }, env: { PATH: PATH() } });
+  const sign = () => {
+    const subjects = readFileSync(join(ran.workspace, 'image.json.sha256'), 'utf8');
+    appendFileSync(join(bin, 'gh.signed'), subjects.replaceAll(/ {2}.*/g, ` ${FLAGS}`));
+  };
+  expect((await bring()).outputs['outcome']).toBe('rejected');
+  sign();
+  expect(await bring()).toMatchObject({ errors: [], outputs: { outcome: 'done' } });
+  const prod = l.lab.place(PROD, 'us-east-1');
+  const copy = statements.find(one => one.account === PROD && one.region === 'us-east-1')?.image ?? '';
+  expect(parameters(prod).get('/ami/web/prod')?.versions.at(-1)?.value).toBe(copy);
+  setTags(prod, copy, { 'ami-action:fingerprint': 'e'.repeat(64) });
+  expect((await bring()).errors.join()).toContain(`${copy} has no attestation of ${OWNER}`);
 });

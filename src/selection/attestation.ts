@@ -1,14 +1,16 @@
+import { concurrently } from '../kit/concurrently.ts';
+import { RejectedError } from '../kit/errors.ts';
 import { optional, text } from '../kit/fields.ts';
-import { PREDICATE_TYPE, statementOf, statementText } from '../model/attested.ts';
+import { manifestFiles, PREDICATE_TYPE, statementOf, statementText } from '../model/attested.ts';
 import type { Image, TagScheme } from '../model/image.ts';
 import type { Deps } from '../ports/deps.ts';
 
-/** Artifact attestations: `validate` writes a manifest, actions/attest signs it, `promote` verifies the signature. */
+/** Artifact attestations: `validate` or `share` writes a manifest, actions/attest signs it, `promote` verifies the signature. */
 
 export const manifestSetting = {
   manifest: optional(
     text(
-      'File in the workspace for the manifest of the image: the predicate for actions/attest. Its subjects are in a second file, with `.sha256` added to the name.',
+      'File in the workspace for the manifest of the image: the predicate for actions/attest. Its subjects are in a second file, with `.sha256` added to the name. `share` writes one of the image and its copies in all regions and accounts.',
       { neededBy: 'users of `require-attestation`' },
     ),
   ),
@@ -27,6 +29,35 @@ export const attestationSetting = {
     ),
   ),
 };
+
+interface Place {
+  readonly region: string;
+  readonly role?: string | undefined;
+  readonly imageId: string;
+}
+
+/** Writes what `require-attestation` verifies: the images as they are now, with the verdict that was stored. */
+export async function writeManifest(
+  path: string | undefined,
+  places: readonly Place[],
+  scheme: TagScheme,
+  { inRegion, files, report }: Deps<'images', 'files'>,
+): Promise<void> {
+  if (path === undefined) return;
+  const statements = await concurrently(places, AT_ONCE, async place => {
+    const image = await inRegion(place).images.get(place.imageId);
+    const statement = image === undefined ? undefined : statementOf(image, place.region, scheme);
+    if (statement !== undefined) return statement;
+    const message = `${place.imageId} in ${place.region} has no stored verdict, so its manifest cannot be written.`;
+    throw new RejectedError(message, { next: 'Run the job again.' });
+  });
+  const { manifest, subjects } = manifestFiles(statements);
+  await files.write(path, manifest);
+  await files.write(`${path}.sha256`, subjects);
+  report.info(`Wrote the manifest of ${statements.map(({ image }) => image).join(', ')} to ${path}.`);
+}
+
+const AT_ONCE = 5;
 
 interface Required {
   readonly requireAttestation?: string | undefined;

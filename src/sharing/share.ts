@@ -3,6 +3,7 @@ import { common, dryRun, family } from '../model/common-settings.ts';
 import { isAmiId } from '../model/patterns.ts';
 import { verdictOf } from '../model/verdict.ts';
 import type { Deps } from '../ports/deps.ts';
+import { manifestSetting, writeManifest } from '../selection/attestation.ts';
 import { selectImage } from '../selection/select-image.ts';
 import { schemeOf, selection } from '../selection/settings.ts';
 import { verdictKey } from '../selection/verdict-key.ts';
@@ -23,6 +24,7 @@ export const settings = {
   ...common,
   ...furtherTargets,
   ...verdictKey,
+  ...manifestSetting,
 };
 
 export const outputs = {
@@ -32,7 +34,7 @@ export const outputs = {
   changed: '`false` when all targets were up to date.',
 };
 
-type ShareModeDeps = Deps<keyof ShareClients | 'parameters', 'commits'>;
+type ShareModeDeps = Deps<keyof ShareClients | 'parameters', 'commits' | 'files'>;
 
 export async function run(inputs: Values<typeof settings>, deps: ShareModeDeps) {
   const { report } = deps;
@@ -50,6 +52,7 @@ export async function run(inputs: Values<typeof settings>, deps: ShareModeDeps) 
   const outputs = outputsOf(plan, results, changes);
   const failure = failureOf(results, outputs);
   if (failure !== undefined) throw failure;
+  if (!inputs.prepare) await writeManifest(inputs.manifest, placesOf(plan, results), sharing.scheme, deps);
   return { outcome: changes ? ('done' as const) : ('unchanged' as const), outputs: outputs };
 }
 
@@ -72,6 +75,14 @@ async function discard(sourceId: string, inputs: Values<typeof settings>, deps: 
   const changed = discarded.length > 0;
   return { outcome: changed ? ('done' as const) : ('unchanged' as const), outputs: { amiId: sourceId, changed } };
 }
+
+/** The image and its copies, each with the role that reads it. */
+const placesOf = ({ home, sharing }: SharePlan, results: readonly ShareResult[]) => [
+  { region: sharing.options.regions[0] ?? '', imageId: home.id },
+  ...results.flatMap(({ line: { target }, imageId }) =>
+    target.kind === 'launch' || imageId === undefined ? [] : [{ region: target.region, role: target.role, imageId }],
+  ),
+];
 
 /** Without account IDs: the runner drops every output that holds a masked value. */
 function outputsOf({ home, sharing }: SharePlan, results: readonly ShareResult[], changed: boolean) {

@@ -8,13 +8,12 @@ import { type Image, identity } from '../model/image.ts';
 import { mayPass, verdictOf } from '../model/verdict.ts';
 import type { Deps } from '../ports/deps.ts';
 import { users } from '../retention/find-users.ts';
-import { manifestSetting } from '../selection/attestation.ts';
+import { manifestSetting, writeManifest } from '../selection/attestation.ts';
 import { selectImage } from '../selection/select-image.ts';
 import { schemeOf, selection } from '../selection/settings.ts';
 import { unsignedReason, verdictKey } from '../selection/verdict-key.ts';
 import { readDeliveries, readUserData } from './check-files.ts';
 import { handleFailedImage } from './failed-image.ts';
-import { writeManifest } from './manifest.ts';
 import { checkGates, chooseTypes, waitAvailable, warnOfProfile } from './preflight.ts';
 import { reportValidation, validationError, validationOutputs } from './report.ts';
 import { checksHash, checksSchema } from './rules/checks.ts';
@@ -87,7 +86,7 @@ export async function run(inputs: Inputs, deps: ValidateDeps) {
   const passed = mayPass(image, scheme, checks);
   const unsigned = inputs.revalidate === 'changed' ? await unsignedReason(image, scheme, inputs.verdictKey, deps) : undefined;
   if (inputs.revalidate === 'changed' && broken.length === 0 && passed.ok && unsigned === undefined) {
-    await writeManifest(image.id, inputs, scheme, aws, deps);
+    await writeManifest(inputs.manifest, [{ region: inputs.region, imageId: image.id }], scheme, deps);
     return reportUnchanged(image, passed.reason, checks, inputs, deps);
   }
   const legs = await report.step('Choose instance types', () => chooseTypes(inputs.testInstanceTypes, image, aws));
@@ -117,7 +116,7 @@ export async function run(inputs: Inputs, deps: ValidateDeps) {
     result === 'failed' && !(notStored instanceof CancelledError) ? await handle().catch(unfinished(validation)) : undefined;
   const error = validationError(validation, verdictOf(image, scheme), imageReport, notStored);
   if (error !== undefined) throw error;
-  await writeManifest(image.id, inputs, scheme, aws, deps);
+  await writeManifest(inputs.manifest, [{ region: inputs.region, imageId: image.id }], scheme, deps);
   return { outcome: 'done' as const, outputs: validationOutputs(validation) };
 }
 
