@@ -56,3 +56,16 @@ test('instances are told alive or gone beyond the first two hundred', async () =
   ).tagged('k');
   expect(found).toHaveLength(450);
 });
+
+// outside.md D1: ministack ignores filters that it does not know.
+test('what a server lists without regard to the filter is no leftover', async () => {
+  const tags: Readonly<Record<string, readonly [key: string, value: string]>> = {
+    'vol-ours': ['x:build', 'b1'],
+    'vol-other-build': ['x:build', 'b2'],
+    'vol-database': ['Name', 'production database'],
+  };
+  const Tags = Object.entries(tags).map(([ResourceId, [Key, Value]]) => ({ ResourceId, ResourceType: 'volume', Key, Value }));
+  const leftovers = ec2Leftovers(client(() => ({ Tags })));
+  expect((await leftovers.tagged('x:build', 'b1')).map(({ id }) => id)).toEqual(['vol-ours']);
+  expect((await leftovers.tagged('x:build')).map(({ id }) => id)).toEqual(['vol-ours', 'vol-other-build']);
+});

@@ -8,6 +8,7 @@ import {
   RestoreImageFromRecycleBinCommand,
   RestoreSnapshotFromRecycleBinCommand,
   RunInstancesCommand,
+  type RunInstancesCommandInput,
 } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { images, snapshots } from '../../lab/ec2/images.ts';
@@ -190,12 +191,14 @@ describe('a leftover of an interrupted build or validation', () => {
   const validation = (change = {}) => ({ ...build({ 'ami-action:purpose': 'validate', 'ami-action:family': 'web' }), ...change });
   const FUTURE = () => new Date(l.lab.clock.now() + 86_400_000).toISOString();
 
-  const machine = async (imageId: string, tags: Record<string, string>) => {
+  const machine = async (imageId: string, tags: Record<string, string>, launch: Partial<RunInstancesCommandInput> = {}) => {
     const { Instances = [] } = await l.cloud.ec2.send(
-      new RunInstancesCommand({ ImageId: imageId, InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 }),
+      new RunInstancesCommand({ ImageId: imageId, InstanceType: 't3.micro', MinCount: 1, MaxCount: 1, ...launch }),
     );
     const id = Instances[0]?.InstanceId ?? '';
     setTags(l.home, id, tags);
+    // What runs without the action or Packer has its tags from a person who may write tags.
+    if (Object.keys(launch).length === 0) return id;
     for (const volume of volumes(l.home).values()) if (volume.attached?.instanceId === id) setTags(l.home, volume.id, tags);
     return id;
   };
@@ -218,16 +221,20 @@ describe('a leftover of an interrupted build or validation', () => {
     await loose('young', build({ 'ami-action:expires-at': FUTURE() }));
     await loose('theirs', build({ 'ami-action:repository': 'acme/api' }));
     await loose('wanted', build({ 'ami-action:keep': 'for a look' }));
-    const { GroupId = '' } = await ec2.send(new CreateSecurityGroupCommand({ GroupName: 'packer', Description: 'packer' }));
+    const { GroupId = '' } = await ec2.send(new CreateSecurityGroupCommand({ GroupName: 'packer_1', Description: 'packer' }));
     const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHZ4Jx0Jd2l0aCBhIGtleSB0aGF0IGlzIG5vbmUgYXQgYWxs';
-    const { KeyPairId = '' } = await ec2.send(new ImportKeyPairCommand({ KeyName: 'packer', PublicKeyMaterial: Buffer.from(key) }));
+    const { KeyPairId = '' } = await ec2.send(new ImportKeyPairCommand({ KeyName: 'packer_1', PublicKeyMaterial: Buffer.from(key) }));
     for (const id of [GroupId, KeyPairId]) setTags(l.home, id, build());
-    const dead = [await machine(l.id('d40'), build()), await machine(l.id('d40'), validation())];
+    const byPacker = { SecurityGroupIds: [GroupId] };
+    const byValidate = (n: number) => ({ ClientToken: `ami-action-${n}` });
+    const dead = [await machine(l.id('d40'), build(), byPacker), await machine(l.id('d40'), validation(), byValidate(1))];
     const alive = [
       await machine(l.id('launched'), {}),
-      await machine(l.id('d40'), validation({ 'ami-action:expires-at': FUTURE() })),
-      await machine(l.id('d40'), validation({ 'ami-action:family': 'api' })),
-      await machine(l.id('d40'), build({ 'ami-action:expires-at': 'some day' })),
+      await machine(l.id('d40'), validation({ 'ami-action:expires-at': FUTURE() }), byValidate(2)),
+      await machine(l.id('d40'), validation({ 'ami-action:family': 'api' }), byValidate(3)),
+      await machine(l.id('d40'), build({ 'ami-action:expires-at': 'some day' }), { KeyName: 'packer_1' }),
+      await machine(l.id('d40'), build()),
+      await machine(l.id('d40'), validation()),
     ];
     // Volumes come with the boot, and belong to the plan.
     const booting = () => [...instances(l.home).values()].some(({ state }) => state === 'pending');
@@ -239,7 +246,7 @@ describe('a leftover of an interrupted build or validation', () => {
       .there()
       .filter(name => !/^d\d\d$/.test(name))
       .sort(),
-    groups: [...network(l.home).groups.values()].filter(({ name }) => name === 'packer').length,
+    groups: [...network(l.home).groups.values()].filter(({ name }) => name === 'packer_1').length,
     keys: [...keyPairs(l.home).keys()],
   });
 
@@ -292,7 +299,7 @@ describe('a leftover of an interrupted build or validation', () => {
 
   test('that cannot be removed is reported, and the rest is removed', async () => {
     await stage(SLOWLY);
-    const id = await machine(l.id('d40'), validation());
+    const id = await machine(l.id('d40'), validation(), { ClientToken: 'ami-action-1' });
     l.lab.faults.add({ operation: 'TerminateInstances', action: { error: 'UnauthorizedOperation', message: 'You may not.', status: 403 } });
     const ran = await l.act('prune', REAL);
     expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['removed'], l.there()]).toEqual([1, 'access', '2', ['d40', 'd20', 'd10']]);

@@ -119,7 +119,13 @@ const shares: Road = {
     const half = [l.id('half'), snapshotOf(l, 'half')];
     await l.cloud.ec2.send(new DeleteTagsCommand({ Resources: half, Tags: [{ Key: 'ami-action:family' }] }));
     for (const id of half) setTags(l.home, id, { ...dead, 'ami-action:purpose': 'build' });
-    const launch = new RunInstancesCommand({ ImageId: l.id('d20'), InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 });
+    const launch = new RunInstancesCommand({
+      ImageId: l.id('d20'),
+      InstanceType: 't3.micro',
+      MinCount: 1,
+      MaxCount: 1,
+      ClientToken: 'ami-action-1',
+    });
     const { Instances = [] } = await l.cloud.ec2.send(launch);
     setTags(l.home, Instances[0]?.InstanceId ?? '', { ...dead, 'ami-action:purpose': 'validate', 'ami-action:family': 'web' });
     return l;

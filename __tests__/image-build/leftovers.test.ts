@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { expiredReason } from '../../src/image-build/rules/leftovers.ts';
+import { expiredReason, isProven } from '../../src/image-build/rules/leftovers.ts';
 
 const NOW = Date.parse('2026-10-01T00:00:00Z');
 const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
@@ -39,5 +39,18 @@ describe('a leftover of an interrupted run', () => {
 
   test('of a validation is not swept by a build', () => {
     expect(expiredReason({ kind: 'instance', tags: validation }, { scheme, repository: 'acme/web' }, NOW)).toBeUndefined();
+  });
+});
+
+describe('an instance is a leftover by what EC2 recorded at its launch, not by tags alone', () => {
+  test.each<[string, string, readonly string[] | undefined, boolean]>([
+    ['a key pair of Packer', 'instance', ['packer_6564a1', 'default'], true],
+    ['a security group of Packer', 'instance', ['web', 'packer_6564a1'], true],
+    ['a client token of the action', 'instance', ['ami-action-0f'], true],
+    ['names of others', 'instance', ['web', 'not-packer_1', 'my-ami-action-1'], false],
+    ['nothing known', 'instance', undefined, false],
+    ['a key pair itself', 'key-pair', undefined, true],
+  ])('%s', (_, kind, names, proven) => {
+    expect(isProven(names === undefined ? { kind } : { kind, launch: { names } })).toBe(proven);
   });
 });

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { removeImages, sweepBuild } from '../../src/image-build/sweep.ts';
+import { listLeftovers } from '../../src/image-build/build-leftovers.ts';
+import { findExpired, removeImages, sweepBuild } from '../../src/image-build/sweep.ts';
 
 test('an excluded image is kept although no listing shows it, or its family, yet', async () => {
   const removed: string[] = [];
@@ -122,4 +123,53 @@ test.each<[string, { tags?: Record<string, string>; launchedAt?: number; isTagge
   const entry = { kind: 'build' as const, regions: ['eu-central-1'], name: 'web-1', familyKey: 'x:family', since: 10 };
   await sweepBuild({ ...entry, tags: { 'x:build': 'b1' }, isTagged, created: [instance.id] }, deps, { excluded: [] });
   expect(removed).toEqual(isRemoved ? [instance.id] : []);
+});
+
+// A person who may write tags, and nothing else, must not have an instance terminated.
+test('an instance with the tags of an expired build that Packer did not launch is kept and named', async () => {
+  const tags = {
+    ...{ 'x:purpose': 'build', 'x:repository': 'acme/web', 'x:run': '7', 'x:expires-at': '2026-01-01T00:00:00Z' },
+  };
+  const instance = (id: string, names: readonly string[]) => ({
+    kind: 'instance' as const,
+    id,
+    tags,
+    ending: false,
+    launch: { at: new Date(0), names },
+  });
+  const marked = [instance('i-production', ['web', 'sg-web']), instance('i-build', ['packer_1'])];
+  const warnings: string[] = [];
+  const deps = { clock: { now: () => Date.parse('2026-02-01T00:00:00Z') }, report: { warn: (text: string) => warnings.push(text) } };
+  const sweeper = { scheme: { prefix: 'x:', commitKey: 'x:commit' }, repository: 'acme/web' };
+  const found = await findExpired(
+    { leftovers: { tagged: async () => marked } } as unknown as Parameters<typeof findExpired>[0],
+    sweeper,
+    deps as unknown as Parameters<typeof findExpired>[2],
+  );
+  expect(found.map(({ id }) => id)).toEqual(['i-build']);
+  expect(warnings).toEqual([
+    'Instance i-production has the tags of a leftover, but neither a client token of ami-action nor a key pair or security group of Packer: it is kept. If it is one, terminate it: aws ec2 terminate-instances --instance-ids i-production',
+  ]);
+});
+
+test('an instance that ran before the build is none of it, whatever its tags say', async () => {
+  const instance = (id: string, at: number) => ({
+    kind: 'instance' as const,
+    id,
+    tags: { 'x:build': 'b1' },
+    ending: false,
+    launch: { at: new Date(at), names: [] },
+  });
+  const entry = {
+    kind: 'build' as const,
+    regions: ['eu-central-1'],
+    name: 'web-1',
+    familyKey: 'x:family',
+    since: 10,
+    tags: { 'x:build': 'b1' },
+  };
+  const aws = { leftovers: { tagged: async () => [instance('i-old', 9), instance('i-new', 10)] } };
+  const known = { ids: new Set<string>(), names: [], images: [], instances: [] };
+  const found = await listLeftovers(entry, known, aws as unknown as Parameters<typeof listLeftovers>[2]);
+  expect(found.map(({ id }) => id)).toEqual(['i-new']);
 });

@@ -50,7 +50,10 @@ async function findImages({ names, images: ids, instances }: Known, { images }: 
 export async function listLeftovers(entry: BuildEntry, known: Known, aws: Ports): Promise<readonly Leftover[]> {
   const { tags, familyKey, since, isTagged = false } = entry;
   const [tag] = Object.entries(tags);
-  const byTag = tag === undefined ? [] : (await aws.leftovers.tagged(...tag)).filter(leftover => isRemovable(leftover, familyKey));
+  // Others may write the tag to an instance that ran before.
+  const isSince = ({ launch }: Leftover) => launch === undefined || launch.at.getTime() >= since;
+  const byTag =
+    tag === undefined ? [] : (await aws.leftovers.tagged(...tag)).filter(leftover => isRemovable(leftover, familyKey) && isSince(leftover));
   if (known.ids.size === 0) return byTag;
   const isOurs = ({ id, sourceInstanceId = '', sourceImageId = '', tags: held }: Image) =>
     [id, sourceInstanceId, sourceImageId].some(candidate => known.ids.has(candidate)) &&

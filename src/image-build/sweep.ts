@@ -4,7 +4,7 @@ import { tagKey } from '../model/image.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
 import type { Leftover } from '../ports/images.ts';
 import { type BuildEntry, type BuildSweepDeps, knownOf, listLeftovers } from './build-leftovers.ts';
-import { expiredReason, type Sweeper } from './rules/leftovers.ts';
+import { expiredReason, isProven, type Sweeper } from './rules/leftovers.ts';
 
 /** Removes the leftovers of builds: of one that has ended, and of those whose runner died. */
 
@@ -60,13 +60,18 @@ export interface ExpiredLeftover extends Leftover {
 export async function findExpired(
   { leftovers }: Pick<RegionClients, 'leftovers'>,
   sweeper: Sweeper,
-  now: number,
+  { clock, report }: Pick<Deps<never>, 'clock' | 'report'>,
 ): Promise<readonly ExpiredLeftover[]> {
   const marked = await leftovers.tagged(tagKey(sweeper.scheme, 'expires-at'));
-  return marked.flatMap(leftover => {
-    const reason = expiredReason(leftover, sweeper, now);
+  const expired = marked.flatMap(leftover => {
+    const reason = expiredReason(leftover, sweeper, clock.now());
     return reason === undefined ? [] : [{ ...leftover, reason }];
   });
+  for (const { id } of expired.filter(one => !isProven(one)))
+    report.warn(
+      `Instance ${id} has the tags of a leftover, but neither a client token of ami-action nor a key pair or security group of Packer: it is kept. If it is one, terminate it: aws ec2 terminate-instances --instance-ids ${id}`,
+    );
+  return expired.filter(isProven);
 }
 
 /** Removes expired leftovers, those only that `pick` selects. */
@@ -80,7 +85,7 @@ export async function sweepExpired(
     regions.map(region => {
       const aws = deps.inRegion({ region });
       const list = async () => {
-        const expired = await findExpired(aws, sweeper, deps.clock.now());
+        const expired = await findExpired(aws, sweeper, deps);
         return [...expired, ...(await findUntagged(aws, expired))].filter(pick);
       };
       return sweepRegion({ region, aws, list, looks: 1 }, deps);

@@ -20,3 +20,6 @@ export const isParameterReference = (imageId: string): boolean => imageId.starts
 
 /** The parameter's name, with version or label, or its ARN. */
 export const referencedParameter = (imageId: string): string => imageId.slice(PARAMETER_REFERENCE.length);
+
+/** Of every client token of the action. EC2 takes a token at a launch and never afterwards, unlike a tag: it proves who launched an instance. */
+export const TOKEN_PREFIX = 'ami-action-';

@@ -155,4 +155,6 @@ export interface Leftover {
   readonly tags: Tags;
   /** It is being terminated, and may still block the removal of others. */
   readonly ending: boolean;
+  /** What EC2 recorded when it launched an instance: client token, names of key pair and security groups. Tags may be written later by others. */
+  readonly launch?: { readonly at: Date; readonly names: readonly string[] };
 }

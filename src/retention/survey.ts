@@ -48,11 +48,11 @@ export async function surveyAll(options: SurveyOptions, sweeper: Sweeper, deps: 
   return all;
 }
 
-async function readOthers(options: SurveyOptions, sweeper: Sweeper, aws: SurveyClients, { clock }: Pick<Deps<never>, 'clock'>) {
+async function readOthers(options: SurveyOptions, sweeper: Sweeper, aws: SurveyClients, deps: Pick<Deps<never>, 'clock' | 'report'>) {
   const [snapshots, recycled, expired] = await Promise.all([
     options.orphanSnapshots ? aws.removal.snapshots({ [tagKey(sweeper.scheme, 'family')]: options.family }) : [],
     options.orphanSnapshots ? aws.removal.recycled('image') : [],
-    options.leftovers ? findExpired(aws, sweeper, clock.now()) : [],
+    options.leftovers ? findExpired(aws, sweeper, deps) : [],
   ]);
   return { snapshots, recycled: new Set(recycled.map(({ id }) => id)), expired };
 }

@@ -9,6 +9,7 @@ import {
   DescribeRegionsCommand,
   type EC2Client,
   type Filter,
+  type Instance,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import { batches } from '../../kit/concurrently.ts';
@@ -45,11 +46,14 @@ export const ec2Leftovers = (ec2: EC2Client): Leftovers => ({
     const marked = (await tagLines(ec2, filters)).filter(({ kind }) => KINDS.has(kind));
     if (marked.length === 0) return [];
     const ids = marked.map(({ id }) => id);
-    const [tags, states] = await Promise.all([tagsOf(ec2, ids), instanceStates(ec2, marked)]);
-    return marked
-      .map(({ id, kind }) => ({ kind: kind as Kind, id, tags: tags.get(id) ?? {}, ending: states.get(id) === 'shutting-down' }))
-      .filter(({ kind, id }) => kind !== 'instance' || (states.get(id) ?? 'terminated') !== 'terminated')
-      .filter(({ tags: held }) => !(IN_BIN in held));
+    const [tags, instances] = await Promise.all([tagsOf(ec2, ids), instancesOf(ec2, marked)]);
+    return (
+      marked
+        .filter(({ kind, id }) => kind !== 'instance' || (instances.get(id)?.State?.Name ?? 'terminated') !== 'terminated')
+        .map(({ id, kind }) => ({ kind: kind as Kind, id, tags: tags.get(id) ?? {}, ...launchOf(instances.get(id)) }))
+        // The tags decide, not the filter: a server may ignore it.
+        .filter(({ tags: held }) => key in held && held[key] === (value ?? held[key]) && !(IN_BIN in held))
+    );
   },
   async remove({ kind, id }) {
     try {
@@ -131,9 +135,16 @@ async function tagsOf(ec2: EC2Client, ids: readonly string[]): Promise<ReadonlyM
   return found;
 }
 
-async function instanceStates(ec2: EC2Client, marked: readonly TagLine[]): Promise<ReadonlyMap<string, string>> {
+async function instancesOf(ec2: EC2Client, marked: readonly TagLine[]): Promise<ReadonlyMap<string, Instance>> {
   const ids = marked.filter(({ kind }) => kind === 'instance').map(({ id }) => id);
   if (ids.length === 0) return new Map();
   const perBatch = await Promise.all(batches(ids, MOST_FILTER_VALUES).map(Values => listInstances(ec2, [{ Name: 'instance-id', Values }])));
-  return new Map(perBatch.flat().map(({ InstanceId = '', State }) => [InstanceId, State?.Name ?? '']));
+  return new Map(perBatch.flat().map(instance => [instance.InstanceId ?? '', instance]));
+}
+
+function launchOf(instance: Instance | undefined): Pick<Leftover, 'ending' | 'launch'> {
+  if (instance === undefined) return { ending: false };
+  const { State, ClientToken, KeyName, SecurityGroups = [], LaunchTime } = instance;
+  const names = [ClientToken, KeyName, ...SecurityGroups.map(({ GroupName }) => GroupName)].flatMap(name => name ?? []);
+  return { ending: State?.Name === 'shutting-down', launch: { at: LaunchTime ?? new Date(0), names } };
 }

@@ -1,4 +1,5 @@
 import { hasKeepTag, type IdentityKey, type TagScheme, type Tags, tagKey } from '../../model/image.ts';
+import { TOKEN_PREFIX } from '../../model/patterns.ts';
 
 /** An image that was adopted into a family stays, and so do its snapshots, whatever tags of a build they still have. */
 export const isRemovable = ({ tags }: { readonly tags: Tags }, familyKey: string): boolean => !(familyKey in tags);
@@ -37,3 +38,10 @@ export function expiredReason(
   if (tag('purpose') !== 'validate' || !isLaunched || family === undefined || tag('family') !== family) return undefined;
   return `leftover of the validation of ${run}`;
 }
+
+// https://developer.hashicorp.com/packer/integrations/hashicorp/amazon/latest/components/builder/ebs: temporary key pairs and groups are named packer_<UUID>.
+const NAME_OF_PACKER = 'packer_';
+
+/** Tags alone do not make an instance ours: EC2 must have recorded a client token of the action at its launch, or a key pair or group that Packer created. */
+export const isProven = ({ kind, launch }: { readonly kind: string; readonly launch?: { readonly names: readonly string[] } }): boolean =>
+  kind !== 'instance' || (launch?.names ?? []).some(name => name.startsWith(NAME_OF_PACKER) || name.startsWith(TOKEN_PREFIX));

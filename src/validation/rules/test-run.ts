@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type TagScheme, type Tags, tagKey } from '../../model/image.ts';
+import { TOKEN_PREFIX } from '../../model/patterns.ts';
 
 /** A test instance: its identity, its tags, and its self-termination. */
 
@@ -29,9 +30,6 @@ export interface Attempt {
   /** How many launches this process tried before. */
   readonly ordinal: number;
 }
-
-/** A client token is set at launch and never afterwards, unlike a tag: it proves that the action launched an instance. */
-const TOKEN_PREFIX = 'ami-action-';
 
 /** https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html: at most 64 characters; a terminated instance holds its token for a day. */
 export const launchToken = (testRunId: TestRunId, attempt: Attempt): string => {
