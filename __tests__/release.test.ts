@@ -1,10 +1,11 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { changeOf, notesOf } from '../scripts/release.ts';
+import { REPOSITORY } from '../scripts/repository.ts';
 
 const root = join(import.meta.dirname, '..');
 const version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version;
@@ -47,7 +48,8 @@ describe('a dry run on a scratch clone', () => {
   beforeAll(() => {
     execFileSync('git', ['clone', '--quiet', '--no-tags', root, clone]);
     // The files as they are now, committed or not.
-    for (const file of ['package.json', 'scripts', 'src', 'bin']) cpSync(join(root, file), join(clone, file), { recursive: true });
+    for (const file of ['package.json', 'README.md', 'scripts', 'src', 'bin'])
+      cpSync(join(root, file), join(clone, file), { recursive: true });
     symlinkSync(join(root, 'node_modules'), join(clone, 'node_modules'));
     git('add', '--all');
     git('commit', '--quiet', '--allow-empty', '-m', 'feat(terminal): a change for the notes');
@@ -71,7 +73,6 @@ describe('a dry run on a scratch clone', () => {
     expect(names).toEqual(expect.arrayContaining(['zod', 'yaml', '@aws-sdk/client-ec2']));
     expect(names.filter(name => ['jest', 'knip', 'ssh2', 'lab'].includes(name))).toEqual([]);
     expect(readFileSync(join(out, 'notes.md'), 'utf8')).toContain('**terminal**: a change for the notes');
-    expect(readFileSync(join(out, 'publish.sh'), 'utf8')).toContain(`git tag --force v${version.split('.')[0]}`);
     const packed = execFileSync('tar', ['-tzf', join(out, `ami-action-${version}.tgz`)], { encoding: 'utf8' }).split('\n');
     expect(packed).toEqual(expect.arrayContaining(['package/bin/ami-action.js', 'package/dist/index.js', 'package/action.yml']));
     expect(packed.filter(file => /__tests__|\/lab\/|\/src\//.test(file))).toEqual([]);
@@ -91,6 +92,60 @@ describe('a dry run on a scratch clone', () => {
     ).toContain('npx ami-action init');
     rmSync(folder, { recursive: true });
   }, 60_000);
+
+  /** Runs the commands in the clone, whose origin is a bare repository. `gh` answers what is asked, and both programs write down how they are called. */
+  function publish(answers: Readonly<Record<string, string>>) {
+    const [bin, origin, log] = ['bin', 'origin.git', 'log'].map(name => join(scratch, name)) as [string, string, string];
+    for (const path of [bin, origin, log]) rmSync(path, { recursive: true, force: true });
+    execFileSync('git', ['clone', '--quiet', '--bare', clone, origin]);
+    git('remote', 'set-url', 'origin', origin);
+    for (const tag of git('tag').split('\n').filter(Boolean)) git('tag', '--delete', tag);
+    cpSync(out, join(clone, 'release'), { recursive: true });
+    mkdirSync(bin);
+    const cases = Object.entries(answers).map(([asked, answer]) => `*'${asked}'*) echo '${answer}';;`);
+    writeFileSync(join(bin, 'gh'), `#!/bin/sh\necho "gh $*" >>${log}\ncase "$*" in ${cases.join(' ')} esac\n`, { mode: 0o755 });
+    writeFileSync(join(bin, 'npm'), `#!/bin/sh\necho "npm $*" >>${log}\n`, { mode: 0o755 });
+    const env = { ...process.env, PATH: `${bin}:${process.env['PATH']}` };
+    const { status, stdout } = spawnSync('bash', ['release/publish.sh'], { cwd: clone, env, encoding: 'utf8' });
+    rmSync(join(clone, 'release'), { recursive: true });
+    const tags = execFileSync('git', ['tag', '--list', '--format=%(refname:short) %(objectname)'], { cwd: origin, encoding: 'utf8' });
+    const calls = readFileSync(log, 'utf8').trim().split('\n');
+    return {
+      status,
+      stdout,
+      calls,
+      tags: Object.fromEntries(
+        tags
+          .trim()
+          .split('\n')
+          .filter(Boolean)
+          .map(line => line.split(' ')),
+      ),
+    };
+  }
+  const READY = { 'repo view': REPOSITORY, 'environments/release': 'true', 'releases/tags': 'true' };
+
+  test('its commands make tag and release, publish with provenance, and move the tag of the major version last', () => {
+    const { status, calls, tags } = publish(READY);
+    const head = git('rev-parse', 'HEAD').trim();
+    expect([status, tags]).toEqual([0, { [`v${version}`]: head, [`v${version.split('.')[0]}`]: head }]);
+    expect(calls.filter(call => /release (create|edit)|npm/.test(call))).toEqual([
+      `gh release create v${version} --draft --verify-tag --title v${version} --notes-file release/notes.md release/ami-action-${version}.tgz release/ami-action.mjs release/sbom.cdx.json release/SHA256SUMS`,
+      `gh release edit v${version} --draft=false`,
+      `npm publish --provenance --access public release/ami-action-${version}.tgz`,
+    ]);
+  });
+
+  test.each([
+    ['of another address', { 'repo view': 'acme/ami-action' }, 'set REPOSITORY in scripts/repository.ts', []],
+    ['without a reviewer', { 'environments/release': 'false' }, 'the environment release has no required reviewers', []],
+    ['without immutable releases', { 'releases/tags': 'false' }, 'switch on immutable releases', [`v${version}`]],
+  ])('a repository %s publishes nothing on npm, and v0 stays', (_, answer, message, left) => {
+    const { status, stdout, calls, tags } = publish({ ...READY, ...answer });
+    expect([status, Object.keys(tags)]).toEqual([1, left]);
+    expect(stdout).toContain(message);
+    expect(calls.filter(call => call.startsWith('npm'))).toEqual([]);
+  });
 
   test('refuses a version that has a tag, and a checkout with changes', () => {
     git('tag', `v${version}`);

@@ -72,20 +72,41 @@ function changesSince(tag: string | undefined): readonly Change[] {
 const lastTag = (): string | undefined =>
   run('git', 'tag', '--list', 'v*.*.*', '--merged', 'HEAD', '--sort=-version:refname').split('\n')[0] || undefined;
 
-const publishScript = (version: string): string =>
-  [
+/** Fails before anything is public where the repository lacks what makes a release trustworthy. The tag of the major version moves last. */
+const publishScript = (version: string): string => {
+  const [tag, major] = [`v${version}`, `v${version.split('.')[0]}`];
+  const check = (command: string, expected: string, otherwise: string) =>
+    `test "$(${command})" = ${expected} || { echo "${otherwise}"; exit 1; }`;
+  return [
     '#!/usr/bin/env bash',
     'set -euo pipefail',
     '# The address in the docs and examples must be that of this repository.',
-    `test "$(gh repo view --json nameWithOwner --jq .nameWithOwner)" = "${REPOSITORY}" || { echo "set REPOSITORY in scripts/repository.ts and run npm run contract"; exit 1; }`,
-    `git tag v${version}`,
-    `git tag --force v${version.split('.')[0]}`,
-    `git push origin v${version}`,
-    `git push --force origin v${version.split('.')[0]}`,
-    `gh release create v${version} --verify-tag --title v${version} --notes-file release/notes.md release/*.tgz release/ami-action.mjs release/sbom.cdx.json release/SHA256SUMS`,
+    check(
+      'gh repo view --json nameWithOwner --jq .nameWithOwner',
+      REPOSITORY,
+      'set REPOSITORY in scripts/repository.ts and run npm run contract',
+    ),
+    check(
+      `gh api repos/${REPOSITORY}/environments/release --jq 'any(.protection_rules[]; .type == "required_reviewers")'`,
+      'true',
+      'the environment release has no required reviewers',
+    ),
+    `git tag ${tag}`,
+    `git push origin ${tag}`,
+    '# An immutable release takes no files after it is published.',
+    `gh release create ${tag} --draft --verify-tag --title ${tag} --notes-file release/notes.md release/*.tgz release/ami-action.mjs release/sbom.cdx.json release/SHA256SUMS`,
+    `gh release edit ${tag} --draft=false`,
+    check(
+      `gh api repos/${REPOSITORY}/releases/tags/${tag} --jq .immutable`,
+      'true',
+      'switch on immutable releases in the settings of the repository',
+    ),
     'npm publish --provenance --access public release/*.tgz',
+    `git tag --force ${major}`,
+    `git push --force origin ${major}`,
     '',
   ].join('\n');
+};
 
 /** Of what ships: `npm sbom --omit dev` also omits packages that a development tool uses too, so it gets a package without the tools. */
 function sbom(): string {
