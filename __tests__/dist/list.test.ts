@@ -71,12 +71,15 @@ test('hostile tags stay text', async () => {
   expect(images.map(image => image.version)).toContain(version);
 });
 
-test('without the permissions for it, where-used is unknown and the list is complete', async () => {
+test.each([
+  ['without the permissions for it', 'DescribeAutoScalingGroups', 'AccessDenied', 403, 'Not allowed to describe Auto Scaling groups'],
+  ['where a server lacks the call', 'DescribeSpotFleetRequests', 'InvalidAction', 400, 'AWS refused to describe Spot fleets'],
+] as const)('%s, where-used is unknown and the list is complete', async (_, operation, error, status, message) => {
   await stage();
-  l.lab.faults.add({ operation: 'DescribeAutoScalingGroups', action: { error: 'AccessDenied', message: 'no', status: 403 } });
+  l.lab.faults.add({ operation, action: { error, message: 'no', status } });
   const ran = await l.act('list');
   expect([ran.exitCode, ran.outputs['count']]).toEqual([0, '3']);
-  expect(ran.warnings[0]).toContain('Where the images in eu-central-1 are used is unknown: Not allowed to describe Auto Scaling groups');
+  expect(ran.warnings[0]).toContain(`Where the images in eu-central-1 are used is unknown: ${message}`);
   expect((JSON.parse(ran.outputs['images'] ?? '[]') as object[])[0]).not.toHaveProperty('used-by');
 });
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { subjectHint } from '../../src/adapters/aws/oidc-token.ts';
+import { TimeoutError } from '../../src/kit/errors.ts';
 import { type Criterion, evaluateAllowedImages, type ImageKey } from '../../src/model/image-access.ts';
+import { failureOf } from '../../src/sharing/report.ts';
 import { keyWarnings, lockedOut } from '../../src/sharing/rules/key.ts';
 import type { Target } from '../../src/sharing/rules/plan.ts';
 
@@ -157,4 +159,16 @@ test('a subject is reported in the form that it does not have', () => {
   expect(subjectHint('repo:acme/web:environment:prod', ids)).toContain('"repo:acme@1/web@2:environment:prod"');
   expect(subjectHint('repo:acme/web:pull_request', { owner: '', repository: '' })).toContain('"repo:acme@ID/web@ID:pull_request"');
   expect(subjectHint('job_workflow_ref:acme/x', ids)).toContain('has a customized subject');
+});
+
+// outside.md D12: "Run the job again. Then run the job again".
+test('targets that failed say once to run the job again, after what must be done before', () => {
+  const result = (who: string, next: string) => ({
+    line: { target: { who, region: 'eu-west-1' } },
+    failure: new TimeoutError(`${who} failed`, { next }),
+  });
+  const nextOf = (...results: readonly object[]) => failureOf(results as Parameters<typeof failureOf>[0], {})?.next;
+  const again = 'the job: it does only what is missing.';
+  expect(nextOf(result('1', 'Run the job again.'), result('2', 'Run the job again.'))).toBe(`Re-run ${again}`);
+  expect(nextOf(result('1', 'Run the job again.'), result('2', 'Grant it.'))).toBe(`Grant it. Then re-run ${again}`);
 });

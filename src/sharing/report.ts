@@ -58,13 +58,16 @@ export function reportResults(results: readonly ShareResult[], report: Reporter)
 /** Of several failures, the outcome of the run: what stops all targets comes before what stops one. */
 const WORST: readonly ActionError['outcome'][] = ['cancelled', 'unknown', 'access', 'usage', 'rejected', 'timeout'];
 
+const RERUN = 'Run the job again.';
+
 /** One error for all failed targets; undefined where none failed. */
 export function failureOf(results: readonly ShareResult[], outputs: Readonly<Record<string, unknown>>): ActionError | undefined {
   const failed = results.flatMap(({ line, failure }) => (failure === undefined ? [] : [{ line, failure }]));
   const worst = WORST.flatMap(outcome => failed.find(({ failure }) => failure.outcome === outcome) ?? [])[0];
   if (worst === undefined) return undefined;
   const reasons = failed.map(({ line, failure }) => `- ${line.target.who} in ${line.target.region}: ${failure.message}`);
-  const steps = [...new Set(failed.map(({ failure }) => failure.next).filter(next => next !== undefined))];
+  // To run the job again is the last step of all.
+  const steps = [...new Set(failed.flatMap(({ failure: { next = RERUN } }) => (next === RERUN ? [] : [next])))];
   const again = `${steps.length === 0 ? 'Re-run' : 'Then re-run'} the job: it does only what is missing.`;
   const next = [...steps, again].join(' ');
   const others = failed.length === results.length ? '' : ', the others are done';

@@ -1,4 +1,4 @@
-import type { Group, Refresh } from '../../model/group.ts';
+import type { Group, Refresh, RefreshStatus } from '../../model/group.ts';
 import { imageProblem, type Proof, pendingReason, type SteadyState, trafficProblem, warmPoolProblem } from './proof.ts';
 
 /** What one poll shows of a group, and whether its rollout has succeeded. */
@@ -30,27 +30,20 @@ export function evaluate(snapshot: RefreshSnapshot): Evaluation {
     const reason = 'AWS no longer shows the refresh, so its result is unknown';
     return isBelieved(snapshot, 'gone') ? { state: 'failed', reason } : doubt(reason);
   }
-  switch (refresh.status) {
-    case 'Pending':
-    case 'InProgress':
-    case 'Cancelling':
-    case 'RollbackInProgress':
-      return { state: 'waiting', note: formatProgress(refresh, snapshot.proof), doubtful: false };
-    case 'Baking':
-      return evaluateBaking(snapshot, refresh);
-    case 'Successful':
-      return evaluateSuccess(snapshot);
-    default:
-      return { state: 'failed', reason: FAILURES[refresh.status] + awsReason(refresh) };
-  }
+  if (refresh.status === 'Baking') return evaluateBaking(snapshot, refresh);
+  if (refresh.status === 'Successful') return evaluateSuccess(snapshot);
+  const failure = FAILURES[refresh.status];
+  if (failure !== undefined) return { state: 'failed', reason: failure + awsReason(refresh) };
+  // In progress, also with a status that AWS has added since: nothing is known against the rollout.
+  return { state: 'waiting', note: formatProgress(refresh, snapshot.proof), doubtful: false };
 }
 
-const FAILURES = {
+const FAILURES: Partial<Record<RefreshStatus, string>> = {
   RollbackSuccessful: 'AWS rolled the refresh back; the old image runs again',
   RollbackFailed: 'AWS could not roll the refresh back; old and new instances run in the group',
   Cancelled: 'another process cancelled the refresh; old and new instances may run in the group',
   Failed: 'the refresh failed and was not rolled back; old and new instances may run in the group',
-} as const;
+};
 
 const awsReason = ({ reason }: Refresh): string => (reason === '' ? '' : `. AWS: ${reason}`);
 
