@@ -81,6 +81,7 @@ describe.each(Object.entries(READERS))('an answer to %s that cannot be read', (_
     ["a proxy's 403", { status: 403, body: HTML, type: 'text/html' }],
     ["a proxy's 404", { status: 404, body: 'not found', type: 'text/plain' }],
     ["a proxy's 407", { status: 407, body: HTML, type: 'text/html' }],
+    ["a proxy's 408", { status: 408, body: HTML, type: 'text/html' }],
     ["a proxy's 413", { status: 413, body: '', type: 'text/html' }],
   ])('because it is %s is no bug, and no refusal', async (__, bad) => {
     answer = bad;
