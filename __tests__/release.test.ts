@@ -93,13 +93,19 @@ describe('a dry run on a scratch clone', () => {
     rmSync(folder, { recursive: true });
   }, 60_000);
 
+  const untag = () =>
+    git('tag')
+      .split('\n')
+      .filter(Boolean)
+      .map(tag => git('tag', '--delete', tag));
+
   /** Runs the commands in the clone, whose origin is a bare repository. `gh` answers what is asked, and both programs write down how they are called. */
   function publish(answers: Readonly<Record<string, string>>) {
     const [bin, origin, log] = ['bin', 'origin.git', 'log'].map(name => join(scratch, name)) as [string, string, string];
     for (const path of [bin, origin, log]) rmSync(path, { recursive: true, force: true });
+    untag();
     execFileSync('git', ['clone', '--quiet', '--bare', clone, origin]);
     git('remote', 'set-url', 'origin', origin);
-    for (const tag of git('tag').split('\n').filter(Boolean)) git('tag', '--delete', tag);
     cpSync(out, join(clone, 'release'), { recursive: true });
     mkdirSync(bin);
     const cases = Object.entries(answers).map(([asked, answer]) => `*'${asked}'*) echo '${answer}';;`);
@@ -108,6 +114,7 @@ describe('a dry run on a scratch clone', () => {
     const env = { ...process.env, PATH: `${bin}:${process.env['PATH']}` };
     const { status, stdout } = spawnSync('bash', ['release/publish.sh'], { cwd: clone, env, encoding: 'utf8' });
     rmSync(join(clone, 'release'), { recursive: true });
+    untag();
     const tags = execFileSync('git', ['tag', '--list', '--format=%(refname:short) %(objectname)'], { cwd: origin, encoding: 'utf8' });
     const calls = readFileSync(log, 'utf8').trim().split('\n');
     return {

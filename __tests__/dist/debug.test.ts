@@ -68,5 +68,7 @@ test('a secret is named and not shown, and a map neither, because a template may
 test('a file of the runner that cannot be written is named, without a stack', async () => {
   const ran = await runAction({ mode: 'resolve', with: { region: 'eu-central-1' }, files, lab, env: { GITHUB_OUTPUT: '/nowhere/output' } });
   expect([ran.exitCode, ran.log.includes('    at ')]).toEqual([1, false]);
-  expect(ran.errors.join('\n')).toContain('A file of the runner cannot be written: ');
+  expect(ran.errors.join('\n')).toContain(
+    'Output "outcome" could not be written: Missing file at path: /nowhere/output. Check the disk and the permissions of the runner.',
+  );
 });
