@@ -20,6 +20,9 @@ export interface Deployed {
 
 type Fields = Readonly<Record<string, Value>>;
 
+/** Resources that cloudformation/fleet.ts creates. */
+const OF_A_FLEET = /^AWS::(EC2::LaunchTemplate|AutoScaling::)/;
+
 /** Deploys the IAM resources of a CloudFormation template into an account of the lab. Deploying it again replaces them. */
 export function deploy(
   core: Core,
@@ -29,7 +32,7 @@ export function deploy(
   const template = parseTemplate(text);
   const scope = scopeOf(template, { account, region, stack, values: valuesOf(template, parameters) });
   const present = Object.entries(template.Resources).filter(
-    ([, { Condition }]) => Condition === undefined || scope.condition(String(Condition)),
+    ([, { Type, Condition }]) => !OF_A_FLEET.test(String(Type)) && (Condition === undefined || scope.condition(String(Condition))),
   );
   const arns: Record<string, string> = {};
   const resolved = present.map(([id, { Type, Properties }]) => {
@@ -53,7 +56,7 @@ export function remove(core: Core, text: string, { arns }: Deployed): void {
 }
 
 /** Given values, defaults, and the checks that CloudFormation makes. */
-function valuesOf({ Parameters = {} }: Template, given: Readonly<Record<string, string>>): Readonly<Record<string, Value>> {
+export function valuesOf({ Parameters = {} }: Template, given: Readonly<Record<string, string>>): Readonly<Record<string, Value>> {
   const unknown = Object.keys(given).find(name => !(name in Parameters));
   if (unknown !== undefined) throw new Error(`ValidationError: Parameters: [${unknown}] do not exist in the template`);
   return Object.fromEntries(

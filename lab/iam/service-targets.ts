@@ -1,4 +1,5 @@
 import { groups } from '../autoscaling/group.ts';
+import { stackNamed } from '../cloudformation/state.ts';
 import { tagsOf } from '../ec2/state.ts';
 import type { Place } from '../place.ts';
 import { parameters } from '../ssm/parameter-state.ts';
@@ -107,13 +108,20 @@ const iamFound: Finder = (_, input, { account }) => {
   return [{ type: 'role', id: arn.split('/').at(-1) ?? '*', arn }];
 };
 
+const stackFound: Finder = (_, input, place) => {
+  const { StackName } = input as { StackName?: string };
+  const stack = stackNamed(place, StackName);
+  const other = `arn:aws:cloudformation:${place.region}:${place.account}:stack/${StackName}/*`;
+  return StackName === undefined ? [] : [{ type: 'stack', id: StackName, arn: stack?.id ?? other }];
+};
+
 /** By service of the signature: the prefix of its IAM actions, and how to find its resources. */
 export const IAM_SERVICES: Readonly<Record<string, { readonly prefix: string; readonly find: Finder }>> = {
   ec2: { prefix: 'ec2', find: ec2Found },
   autoscaling: { prefix: 'autoscaling', find: autoScalingFound },
   ssm: { prefix: 'ssm', find: ssmFound },
   kms: { prefix: 'kms', find: kmsFound },
-  cloudformation: { prefix: 'cloudformation', find: () => [] },
+  cloudformation: { prefix: 'cloudformation', find: stackFound },
   monitoring: { prefix: 'cloudwatch', find: () => [] },
   iam: { prefix: 'iam', find: iamFound },
   elasticloadbalancing: { prefix: 'elasticloadbalancing', find: balancingFound },
