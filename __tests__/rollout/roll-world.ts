@@ -195,6 +195,8 @@ export const settings = {
   comment: undefined,
   groups: ['web'],
   groupTags: undefined,
+  stack: undefined,
+  stackParameter: undefined,
   strategy: 'rolling' as const,
   shiftAt: undefined,
   shift: undefined,

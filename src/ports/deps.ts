@@ -8,6 +8,7 @@ import type { Machine } from './machine.ts';
 import type { Macs } from './macs.ts';
 import type { Packer } from './packer.ts';
 import type { Permissions } from './permissions.ts';
+import type { Stacks } from './stacks.ts';
 
 /** Everything outside this process that a mode may use. A mode names what it needs: `run(options, deps: Deps<'images'>)`. */
 export interface AllDeps<P extends keyof RegionClients = keyof RegionClients> {
@@ -56,6 +57,7 @@ export interface RegionClients {
   readonly sharing: Sharing;
   readonly macs: Macs;
   readonly permissions: Permissions;
+  readonly stacks: Stacks;
 }
 
 export interface Clock {

@@ -177,7 +177,7 @@ async function withBlockersCleared(plan: RegionPlan, leftovers: Leftovers): Prom
   await deps.report
     .step('Clear blockers', () => clearBlockers(groups, way))
     .finally(() => leftovers.cleared.push(...cleared.map(line => (several ? `${region}: ${line}` : line))));
-  const again = { ...plan, ...(await planPromotion(plan, aws)) };
+  const again = { ...plan, ...(await planPromotion(plan, deps, aws)) };
   throwIfRefused([again]);
   // Waiting for another rollout may have taken long.
   await throwIfReplaced(again, aws);

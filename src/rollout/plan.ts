@@ -6,6 +6,7 @@ import { readGroups } from './facts.ts';
 import { readBefore } from './launched.ts';
 import type { PointerState } from './pointer.ts';
 import type { PromotionClients, Region, RegionPlan, RolloutSpec } from './rollout-spec.ts';
+import type { RolloutDeps } from './rollout-state.ts';
 import {
   architectureRefusals,
   familyRefusals,
@@ -19,6 +20,7 @@ import {
 import { closedBy } from './rules/brakes.ts';
 import { type GroupPlan, planGroup } from './rules/plan.ts';
 import { terraformWarnings } from './rules/warnings.ts';
+import { planStack } from './stack/plan.ts';
 
 /** What a promotion would do, read and decided before the first write. */
 
@@ -26,23 +28,34 @@ import { terraformWarnings } from './rules/warnings.ts';
 type PlannedRegion = Omit<RegionPlan, keyof Region | 'several' | 'deps'>;
 
 /** `listed`: all groups of the region, where they were read already. */
-export async function planPromotion(order: RolloutSpec, aws: PromotionClients, listed?: readonly Group[]): Promise<PlannedRegion> {
+export async function planPromotion(
+  order: RolloutSpec,
+  deps: Pick<RolloutDeps, 'clock'>,
+  aws: PromotionClients,
+  listed?: readonly Group[],
+): Promise<PlannedRegion> {
   const { image, pointer, operation, scheme } = order;
   // AWS starts no refresh while an alarm rings, and then a rollback is needed most.
   const roll = operation === 'rollback' ? { ...order.roll, alarms: undefined } : order.roll;
-  const facts = roll.strategy === 'none' ? [] : await readGroups(roll, image.id, aws, listed);
+  const facts = roll.strategy === 'none' || roll.stack !== undefined ? [] : await readGroups(roll, image.id, aws, listed);
+  const stack = roll.stack === undefined ? undefined : await planStack(order, deps, aws);
   const pointerNow = { name: pointer.name, value: pointer.current?.value, movedAt: movedEarly(pointer) };
   const groups = facts.map(fact => planGroup(fact, { ...roll, image, operation, pointer: pointerNow }));
   const moves = pointerNow.value !== image.id;
-  const { launched, current } = await readBefore(facts, image.id, pointer, aws);
+  const before = await readBefore(facts, image.id, pointer, aws);
+  const { current } = before;
+  const launched = [...before.launched, ...(stack === undefined ? [] : [stack.launched])];
   const serving = launched.filter(({ idle }) => !idle);
   const was = order.was ?? (operation === 'promote' ? launchedBefore(serving, pointer, image.id) : undefined);
   // A template version with the image shows that the groups launched it, also where the pointer has no history.
   const ran = operation === 'rollback' && (order.ran === true || (groups.length > 0 && groups.every(hasVersion)));
   const closed = order.guards?.brakes === undefined ? undefined : closedBy(order.guards.brakes, order.environment, order.now ?? 0);
-  const touched = groups
-    .filter(({ action }) => action !== 'nothing')
-    .flatMap(({ facts: { group, idle } }) => [group, ...(idle === undefined ? [] : [idle.group])]);
+  const touched = [
+    ...groups
+      .filter(({ action }) => action !== 'nothing')
+      .flatMap(({ facts: { group, idle } }) => [group, ...(idle === undefined ? [] : [idle.group])]),
+    ...(stack?.action === 'update' ? stack.facts.groups : []),
+  ];
   const replaced = [current, ...launched.map(each => each.image)].find(each => each !== undefined && each.id === was);
   const held = operation === 'promote' && order.isHandPicked === true && isOlder(image, replaced);
   const refusals = [
@@ -54,13 +67,15 @@ export async function planPromotion(order: RolloutSpec, aws: PromotionClients, l
     ...architectureRefusals(pointer.name, image, current),
     ...(moves ? pointerRefusals(pointer.name, pointer.current, pointer.history) : []),
     ...groups.flatMap(group => group.refusals),
+    ...(stack?.refusals ?? []),
   ];
   const warnings = [
     ...terraformWarnings(touched, roll.strategy),
     ...(ran ? ranWarnings(image, scheme) : []),
     ...(was === undefined ? memoryWarnings(serving, order) : []),
+    ...(stack?.warnings ?? []),
   ];
-  return { ...order, roll, was, ran, held, groups, refusals, warnings, replaced, opensAt: closed?.opensAt };
+  return { ...order, roll, was, ran, held, groups, stack, refusals, warnings, replaced, opensAt: closed?.opensAt };
 }
 
 const hasVersion = ({ changes }: GroupPlan): boolean => changes.length > 0 && changes.every(({ to }) => to !== undefined);
@@ -107,5 +122,7 @@ export function throwIfRefused(plans: readonly RegionPlan[]): void {
 }
 
 /** The pointer names the image, and every group runs it. */
-export const isUpToDate = ({ groups, pointer, image }: RegionPlan): boolean =>
-  pointer.current?.value === image.id && groups.every(({ action, blocker }) => action === 'nothing' && blocker === undefined);
+export const isUpToDate = ({ groups, stack, pointer, image }: RegionPlan): boolean =>
+  pointer.current?.value === image.id &&
+  (stack === undefined || stack.action === 'nothing') &&
+  groups.every(({ action, blocker }) => action === 'nothing' && blocker === undefined);

@@ -69,7 +69,7 @@ export const outputs = {
 /** `environments`: of the settings file, in its order. */
 type PromoteInputs = Values<typeof settings> & { readonly environments?: readonly string[] };
 type PromoteDeps = Deps<
-  'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'commands' | 'macs' | 'alarms' | 'weights',
+  'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'commands' | 'macs' | 'alarms' | 'weights' | 'stacks',
   'commits' | 'deployments' | 'files' | 'attestations'
 >;
 

@@ -39,7 +39,7 @@ export async function planRegions(
   const assigned = several ? await assignGroups(inputs, regions) : [];
   const plan = async (region: Region, i: number) => {
     const order = await orderIn(images[i] ?? image, region);
-    const planned = await planPromotion({ ...order, roll: assigned[i]?.inputs ?? inputs }, region.aws, assigned[i]?.listed);
+    const planned = await planPromotion({ ...order, roll: assigned[i]?.inputs ?? inputs }, deps, region.aws, assigned[i]?.listed);
     const own = several ? { ...deps, report: regionReporter(region.region, deps.report) } : deps;
     return { ...planned, ...region, several, deps: own };
   };

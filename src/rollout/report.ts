@@ -7,6 +7,7 @@ import type { RegionPlan } from './rollout-spec.ts';
 import { formatAction, formatGroupState, formatLaunchUses, formatRevert } from './rules/format.ts';
 import { compareLink, formatCommits, groupLink, imageLink, nameOf, parameterLink, versionCell, versionOf } from './rules/format-image.ts';
 import type { GroupPlan } from './rules/plan.ts';
+import { formatStack, stackRows } from './rules/stack-format.ts';
 import { stagesChart } from './rules/stages.ts';
 
 /** The plan and the result of a promotion, for the log and the job summary. A dry run shows exactly the plan of a real run. */
@@ -24,7 +25,7 @@ export function reportPlan(plans: readonly RegionPlan[], { isDryRun }: { readonl
 
 function reportRegionPlan(plan: RegionPlan, isDryRun: boolean): void {
   const { info, warn, summary } = plan.deps.report;
-  const { image, reason, environment, groups, pointer, operation, scheme, warnings } = plan;
+  const { image, reason, environment, groups, stack, pointer, operation, scheme, warnings } = plan;
   const was = wasOf(plan);
   const moves =
     pointer.current?.value === image.id
@@ -33,12 +34,19 @@ function reportRegionPlan(plan: RegionPlan, isDryRun: boolean): void {
   const verb = operation === 'promote' ? 'Promote' : 'Roll back to';
   info(`${verb} ${nameOf(image, scheme)} (${image.id}) in ${environment}: ${reason}; replaces ${plan.was ?? 'nothing'}`);
   for (const group of groups) reportGroup(group, info);
+  for (const line of stack === undefined ? [] : formatStack(stack, image.id)) info(line);
   info(`${pointer.name}: ${moves}`);
   for (const warning of warnings) warn(warning);
   for (const group of groups) for (const warning of group.warnings) warn(`${group.facts.group.name}: ${warning}`);
   const body = joined([
     `${code(image.id)}: ${text(reason)}. Replaces ${plan.was === undefined ? 'nothing' : code(plan.was)}.`,
     groups.length === 0 ? '' : table(['Group', 'Now', 'Action', 'Reason', 'On failure', 'About'], groups.map(planRow)),
+    stack === undefined
+      ? ''
+      : table(
+          ['Stack', 'Change'],
+          stackRows(stack, image.id).map(([what, change]) => [text(what), text(change)]),
+        ),
     `${code(pointer.name)} ${text(moves)}.`,
     ...warnings.map(warning => `- ⚠️ ${text(warning)}`),
     ...groups.flatMap(group => group.warnings.map(warning => `- ⚠️ ${code(group.facts.group.name)}: ${text(warning)}`)),

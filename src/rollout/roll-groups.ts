@@ -115,7 +115,7 @@ function orderFor(plan: RegionPlan, by: GroupPlan['by'], { leftovers, check, ope
 }
 
 /** An earlier run wrote the candidate and did not verify the image; in this region the pointer shows that, because it moves last. */
-const wasBegun = (plan: RegionPlan, open: boolean): boolean =>
+export const wasBegun = (plan: RegionPlan, open: boolean): boolean =>
   isCandidate(plan) && (open || plan.pointer.current?.value !== plan.image.id || plan.groups.some(({ by }) => by === 'pointer'));
 
 export const versionDescription = ({ operation, image, scheme, deps: { run } }: RegionPlan): string =>

@@ -8,6 +8,7 @@ import type { GroupResult } from './roll-group.ts';
 import { type GroupRollouts, rollOutGroups } from './roll-groups.ts';
 import type { RegionPlan } from './rollout-spec.ts';
 import { haltOthers, type RolloutDeps, type RolloutOrder } from './rollout-state.ts';
+import { rollOutStack } from './stack/roll.ts';
 
 /** The rollout in every region. An environment runs one image, so a region that fails reverts the others. */
 
@@ -53,7 +54,7 @@ interface RegionAttempt {
 }
 
 const rollOutRegion = (plan: RegionPlan, { leftovers, check, open }: Phase, halt: AbortController) =>
-  rollOutGroups(plan, { leftovers, check: check?.(plan.region), open, halt });
+  (plan.stack === undefined ? rollOutGroups : rollOutStack)(plan, { leftovers, check: check?.(plan.region), open, halt });
 
 async function tryRegion(plan: RegionPlan, phase: Phase, halt: AbortController, idle: AbortController): Promise<RegionAttempt> {
   if (idle.signal.aborted) return { plan };

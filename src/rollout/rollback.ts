@@ -56,7 +56,7 @@ export const outputs = {
 /** `environments`: of the settings file, in its order. */
 type RollbackInputs = Values<typeof settings> & { readonly environments?: readonly string[] };
 type RollbackDeps = Deps<
-  'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'alarms' | 'weights',
+  'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'alarms' | 'weights' | 'stacks',
   'commits' | 'deployments'
 >;
 type Way = Extract<WayBack, { to: string }> & { readonly ran: boolean };

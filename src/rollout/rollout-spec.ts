@@ -7,10 +7,11 @@ import type { RolloutDeps } from './rollout-state.ts';
 import type { Admission } from './rules/admission.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import type { RolloutOptions } from './rules/settings.ts';
+import type { StackPlan } from './rules/stack.ts';
 
 /** The two shapes of a rollout: what is wanted in one region, and what will be done there. */
 
-export type PromotionClients = FactPorts & Pick<RegionClients, 'parameters'>;
+export type PromotionClients = FactPorts & Pick<RegionClients, 'parameters' | 'stacks'>;
 
 export interface RolloutSpec extends Admission {
   readonly operation: RolloutOperation;
@@ -37,6 +38,8 @@ export interface RegionPlan extends Region, RolloutSpec {
   readonly several: boolean;
   readonly deps: RolloutDeps;
   readonly groups: readonly GroupPlan[];
+  /** With `stack`: instead of the groups. */
+  readonly stack: StackPlan | undefined;
   readonly refusals: readonly string[];
   /** Of the image; those of a group are in its plan. */
   readonly warnings: readonly string[];

@@ -6,34 +6,28 @@ import { firstFailedCheck, newInstances, stalePoolOf, trafficTo } from './instan
 import type { RegionPlan } from './rollout-spec.ts';
 import type { RolloutOrder, RolloutPorts } from './rollout-state.ts';
 import { type Evaluation, evaluateSteadyState } from './rules/evaluate.ts';
-import type { GroupPlan } from './rules/plan.ts';
 import { proofOf } from './rules/proof.ts';
 import { silentSeconds } from './rules/traffic.ts';
 
 /** Groups that already run the image. An earlier run may have ended before it verified them, so they are verified now. */
 
 interface Observed {
-  readonly plan: GroupPlan;
+  readonly name: string;
   doubts: number;
   verified: boolean;
   /** Since when it is healthy without a break. */
   healthySince: number | undefined;
 }
 
-export async function verifySteadyState(
-  { groups, image, pointer, roll, deps, aws }: RegionPlan,
-  check: RolloutOrder['check'],
-): Promise<void> {
-  const all = groups
-    .filter(({ action, facts }) => (action === 'nothing' || action === 'template') && facts.group.desired > 0)
-    .map(plan => ({ plan, doubts: 0, verified: false, healthySince: undefined }));
-  if (all.length === 0) return;
-  const excluded = roll.protectedInstances === 'ignore';
-  const context = { imageId: image.id, order: { check }, checked: new Set<string>(), aws, excluded, now: deps.clock.now };
-  const poll = () => observeAll(all, context);
-  const what = `Instances that already run ${image.id}`;
+export async function verifySteadyState(plan: RegionPlan, check: RolloutOrder['check']): Promise<void> {
+  const { groups, stack, image, pointer } = plan;
+  const unchanged = [
+    ...groups.filter(({ action }) => action === 'nothing' || action === 'template').map(({ facts }) => facts.group),
+    ...(stack?.action === 'nothing' ? stack.facts.groups : []),
+  ];
+  const names = unchanged.filter(({ desired }) => desired > 0).map(({ name }) => name);
   try {
-    await deps.report.step(what, () => waitFor({ what, everySeconds: 10, atMostSeconds: roll.rollTimeout, poll }, deps));
+    await waitUntilSteady(names, plan, { what: `Instances that already run ${image.id}`, check });
   } catch (failure) {
     if (!(failure instanceof RejectedError)) throw failure;
     throw withDetails(failure, {
@@ -43,19 +37,41 @@ export async function verifySteadyState(
   }
 }
 
+interface SteadyOptions {
+  readonly what: string;
+  readonly check: RolloutOrder['check'];
+  /** How long the groups must be healthy without a break. */
+  readonly bakeSeconds?: number;
+}
+
+/** All instances of the groups run the image, get traffic and pass the checks. Throws a `RejectedError` if they do not. */
+export async function waitUntilSteady(
+  names: readonly string[],
+  { image, roll, deps, aws }: RegionPlan,
+  { what, check, bakeSeconds = 0 }: SteadyOptions,
+): Promise<void> {
+  if (names.length === 0) return;
+  const all = names.map(name => ({ name, doubts: 0, verified: false, healthySince: undefined }));
+  const excluded = roll.protectedInstances === 'ignore';
+  const context = { imageId: image.id, order: { check }, checked: new Set<string>(), aws, excluded, bakeSeconds, now: deps.clock.now };
+  const poll = () => observeAll(all, context);
+  await deps.report.step(what, () => waitFor({ what, everySeconds: 10, atMostSeconds: roll.rollTimeout, poll }, deps));
+}
+
 interface ObserveContext {
   readonly imageId: string;
   readonly order: Pick<RolloutOrder, 'check'>;
   readonly checked: Set<string>;
   readonly aws: Pick<RolloutPorts, 'groups'>;
   readonly excluded: boolean;
+  readonly bakeSeconds: number;
   now(): number;
 }
 
 async function observeAll(all: readonly Observed[], context: ObserveContext): Promise<Poll<void>> {
   const notes: string[] = [];
   for (const group of all.filter(({ verified }) => !verified)) {
-    const { name } = group.plan.facts.group;
+    const { name } = group;
     const evaluation = await observe(group, context);
     if (evaluation.state === 'failed') return { state: 'failed', reason: `${name}: ${evaluation.reason}` };
     group.verified = evaluation.state === 'done';
@@ -65,9 +81,12 @@ async function observeAll(all: readonly Observed[], context: ObserveContext): Pr
   return notes.length === 0 ? { state: 'done', value: undefined } : { state: 'waiting', note: notes.join('; ') };
 }
 
-async function observe(observed: Observed, { imageId, order, checked, aws, excluded, now }: ObserveContext): Promise<Evaluation> {
-  const { plan, doubts } = observed;
-  const [group] = await aws.groups.find({ names: [plan.facts.group.name] });
+async function observe(
+  observed: Observed,
+  { imageId, order, checked, aws, excluded, bakeSeconds, now }: ObserveContext,
+): Promise<Evaluation> {
+  const { name, doubts } = observed;
+  const [group] = await aws.groups.find({ names: [name] });
   if (group === undefined) return { state: 'failed', reason: 'the group no longer exists' };
   const images = withRootVolumes(await aws.groups.imagesOf(group.members.map(({ id }) => id)), [group]);
   const proof = proofOf(group, images, imageId, { excluded });
@@ -89,7 +108,8 @@ async function observe(observed: Observed, { imageId, order, checked, aws, exclu
   const reason = await firstFailedCheck(ids, { order, checked });
   if (reason !== undefined) return { state: 'failed', reason };
   const silent = silentSeconds(group);
-  if (now() - (observed.healthySince ?? now()) >= silent * 1000) return evaluation;
-  const note = `all ${ids.length} instances are healthy; watching them for ${formatDuration(silent)}, because VPC Lattice reports late`;
+  if (now() - (observed.healthySince ?? now()) >= Math.max(silent, bakeSeconds) * 1000) return evaluation;
+  const because = silent > bakeSeconds ? ', because VPC Lattice reports late' : '';
+  const note = `all ${ids.length} instances are healthy; watching them for ${formatDuration(Math.max(silent, bakeSeconds))}${because}`;
   return { state: 'waiting', note, doubtful: false };
 }

@@ -5,29 +5,49 @@ import { removeGreenGroup, startRemoval } from './green-group.ts';
 import { indeterminate, isInProgress, RESUME, ROLL_BACK_THE_REST } from './indeterminate.ts';
 import { isReplaced } from './pointer.ts';
 import { earlierGroups, revertEarlierGroup, revertGroup } from './revert-group.ts';
-import type { FailedRollout, RolloutOrder } from './rollout-state.ts';
+import type { FailedRollout, RolloutDeps, RolloutOrder } from './rollout-state.ts';
 import { isEmptied, launcherOf } from './rules/group-pair.ts';
 import { restoreTraffic } from './shift/traffic.ts';
 import { removeVersions } from './template-versions.ts';
 
 /** Reverts what the rollout has done so far. Returns the failure with what could not be reverted. */
-export async function handleRolloutFailure(failure: unknown, failed: FailedRollout): Promise<unknown> {
+export function handleRolloutFailure(failure: unknown, failed: FailedRollout): Promise<unknown> {
   const { rollout, deps, order } = failed;
   const successors = [...rollout.successors];
-  if (isReplaced(failure)) return withDetails(failure, { leftovers: [...rollout.refreshes].map(formatRefresh) });
-  const hasStarted = rollout.refreshes.size > 0 || successors.length > 0;
-  if (failure instanceof CancelledError && order.onCancel === 'rollback' && hasStarted) {
-    return withDetails(failure, await requestRollback(failed));
-  }
-  if (isInProgress(failure) && hasStarted) {
-    const leftovers = [
+  return revertFailed(failure, {
+    ...{ onCancel: order.onCancel, deps, hasStarted: rollout.refreshes.size > 0 || successors.length > 0 },
+    kept: [...rollout.refreshes].map(formatRefresh),
+    active: async () => [
       ...(await restoreAll(failed)),
       ...[...rollout.refreshes].map(formatActive),
       ...successors.map(pair => servesAlone(pair, order) ?? `${pair[1]} exists next to ${pair[0]}, which still serves`),
-    ];
-    return indeterminate(failure, leftovers, RESUME);
-  }
-  const remaining = await deps.report.step('Revert', () => undo(failed));
+    ],
+    requestRollback: () => requestRollback(failed),
+    undo: () => undo(failed),
+  });
+}
+
+/** What a failed rollout has done so far, and how it is undone. */
+interface Started {
+  readonly onCancel: RolloutOrder['onCancel'];
+  readonly deps: RolloutDeps;
+  readonly hasStarted: boolean;
+  /** What stays because another run took over. */
+  readonly kept: readonly string[];
+  /** What goes on unwatched. */
+  active(): Promise<readonly string[]>;
+  /** For a cancelled job, which has seconds. */
+  requestRollback(): Promise<ErrorDetails>;
+  /** Returns what could not be reverted. */
+  undo(): Promise<readonly string[]>;
+}
+
+export async function revertFailed(failure: unknown, { onCancel, deps, hasStarted, ...started }: Started): Promise<unknown> {
+  if (isReplaced(failure)) return withDetails(failure, { leftovers: started.kept });
+  if (failure instanceof CancelledError && onCancel === 'rollback' && hasStarted)
+    return withDetails(failure, await started.requestRollback());
+  if (isInProgress(failure) && hasStarted) return indeterminate(failure, await started.active(), RESUME);
+  const remaining = await deps.report.step('Revert', started.undo);
   // A bug carries no leftovers.
   if (!(failure instanceof ActionError)) for (const line of remaining) deps.report.warn(`Not reverted: ${line}`);
   return withDetails(failure, {

@@ -1,4 +1,5 @@
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import type { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { ElasticLoadBalancingClient } from '@aws-sdk/client-elastic-load-balancing';
@@ -27,6 +28,8 @@ export interface Clients {
   readonly classic: ElasticLoadBalancingClient;
   /** Loaded late: one mode uses it. */
   readonly iam: () => Promise<IAMClient>;
+  /** Loaded late: only rollouts of stacks use it. */
+  readonly cloudFormation: () => Promise<CloudFormationClient>;
   /** Undefined: the SDK's own chain. */
   readonly provider: Provider | undefined;
   readonly caller: Caller;
@@ -57,5 +60,9 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
     const { IAMClient } = await import('@aws-sdk/client-iam');
     return watched(withPlace(new IAMClient(settings), region, caller));
   };
-  return { ...clients, iam, provider: own.credentials, caller };
+  const cloudFormation = async () => {
+    const { CloudFormationClient } = await import('@aws-sdk/client-cloudformation');
+    return watched(withPlace(new CloudFormationClient(settings), region, caller));
+  };
+  return { ...clients, iam, cloudFormation, provider: own.credentials, caller };
 }

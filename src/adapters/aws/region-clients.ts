@@ -17,6 +17,7 @@ import { ec2Removal } from './removal.ts';
 import { servedCredentials } from './serve-credentials.ts';
 import type { Access } from './session.ts';
 import { awsSharing } from './sharing.ts';
+import { cloudFormationStacks } from './stacks.ts';
 import { awsWeights } from './weights.ts';
 
 /** The ports of an account and region; the same ones each time. */
@@ -33,7 +34,7 @@ export function regionClients(access: Access): (where: Where) => RegionClients {
 }
 
 const aws = (
-  { ec2, ssm, sts, autoScaling, kms, cloudWatch, balancing, classic, iam, provider, caller }: Clients,
+  { ec2, ssm, sts, autoScaling, kms, cloudWatch, balancing, classic, iam, cloudFormation, provider, caller }: Clients,
   access: Access,
 ): RegionClients => ({
   account: stsAccount(sts, { provider, caller }, access),
@@ -52,6 +53,7 @@ const aws = (
   sharing: awsSharing(ec2, kms),
   macs: kmsMacs(kms),
   permissions: iamPermissions(iam),
+  stacks: cloudFormationStacks(cloudFormation),
 });
 
 /** Needs no permission: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html */

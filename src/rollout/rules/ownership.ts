@@ -14,15 +14,26 @@ const STACK = 'aws:cloudformation:stack-name';
 /** The CloudFormation stack of a group. */
 export const stackOf = ({ tags }: Pick<Group, 'tags'>): string | undefined => tags[STACK];
 
+/** `deletes`: the group. `pins`: it to another launch template version than its stack. */
+interface Changes {
+  readonly deletes: boolean;
+  readonly pins: boolean;
+}
+
 /** Why the group must not be changed here, with what to use instead. */
-export function ownerRefusals({ tags, operator }: Group, { deletes }: { readonly deletes: boolean }): readonly string[] {
+export function ownerRefusals({ tags, operator }: Group, { deletes, pins }: Changes): readonly string[] {
   const stack = tags[STACK];
   return [
     ...SERVICES.flatMap(([tag, service, instead]) =>
       tags[tag] === undefined ? [] : [`it belongs to ${service} ${tags[tag]}, which reverts or breaks on changes: ${instead} instead`],
     ),
     ...(operator === undefined ? [] : [`${operator} manages it, and AWS refuses changes by others: change the image in that service`]),
-    ...(deletes && stack !== undefined
+    ...(pins && stack !== undefined
+      ? [
+          `it belongs to CloudFormation stack ${stack}, whose next update would put its own image back: set "stack: ${stack}" and "stack-parameter" (its parameter that holds the image) instead of naming the group`,
+        ]
+      : []),
+    ...(deletes && !pins && stack !== undefined
       ? [
           `it belongs to CloudFormation stack ${stack}, which blue-green would delete it from: set "strategy: rolling", or "strategy: two-groups" with a second group of the stack`,
         ]

@@ -2,6 +2,7 @@ import { UsageError } from '../../kit/errors.ts';
 import { formatDuration } from '../../kit/format.ts';
 import type { Group, RefreshPreferences } from '../../model/group.ts';
 import type { RolloutInputs, RolloutOptions } from './settings.ts';
+import { stackProblems } from './stack-settings.ts';
 
 /** The refresh preferences that settings ask for, and combinations of settings that cannot work. */
 
@@ -24,6 +25,7 @@ export function throwIfUnfit(options: RolloutOptions & ThroughWeights & Pick<Pre
   const problems = [
     ...preferenceProblems(options),
     ...shiftProblems(options),
+    ...stackProblems(options, named),
     hold && strategy !== 'blue-green' && strategy !== 'two-groups' && '"hold" needs "strategy: blue-green" or "strategy: two-groups"',
     strategy === 'two-groups' &&
       (new Set(groups).size % 2 === 1 || new Set(groups).size < named) &&
@@ -34,6 +36,7 @@ export function throwIfUnfit(options: RolloutOptions & ThroughWeights & Pick<Pre
       '"strategy: none" moves the pointer only, but "groups" or "group-tags" name groups: remove them (under "with:", "groups: []" overrides the file), or set "strategy: rolling"',
     strategy !== 'none' &&
       named === 0 &&
+      options.stack === undefined &&
       '"groups" is missing: name the groups that run the image, or set "strategy: none" to move the pointer only',
   ].filter(problem => problem !== false);
   if (problems.length > 0) throw new UsageError(problems);

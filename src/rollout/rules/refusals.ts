@@ -13,7 +13,7 @@ import { protectedOf, standbyOf } from './warnings.ts';
 
 export type RefusalOptions = Pick<
   PlanOptions,
-  'image' | 'pointer' | 'strategy' | 'protectedInstances' | 'standbyInstances' | 'alarms' | 'batchSize'
+  'image' | 'operation' | 'pointer' | 'strategy' | 'protectedInstances' | 'standbyInstances' | 'alarms' | 'batchSize'
 > & {
   readonly action: GroupAction;
   readonly by: 'version' | 'pointer';
@@ -44,8 +44,10 @@ export function refusalsOf(facts: GroupFacts, options: RefusalOptions): string[]
   const { name, launch } = launcherOf(facts);
   if (launch.kind === 'configuration') return [configurationRefusal(name, launch.name)];
   const deletes = options.action === 'swap' && facts.idle === undefined;
+  // A rollback may have to undo what an earlier version of the action did.
+  const pins = options.by === 'version' && options.operation === 'promote';
   const problems = [
-    ...[...new Set([group, launcherOf(facts)])].flatMap(each => ownerRefusals(each, { deletes })),
+    ...[...new Set([group, launcherOf(facts)])].flatMap(each => ownerRefusals(each, { deletes, pins })),
     ...(options.action === 'swap' ? [...turnRefusals(facts), ...shiftRefusals(facts, options)] : []),
     ...capacityRefusals(facts, options),
     ...templateRefusals(facts, options),

@@ -21,6 +21,23 @@ export const rolloutSettings = {
       neededBy: 'teams whose groups come and go, or have generated names',
     }),
   ),
+  stack: optional(
+    text(
+      'Name of the CloudFormation stack whose groups run the image, instead of `groups`. Its update policy replaces the instances, and its rollback leads back.',
+      {
+        pattern: /^[a-zA-Z][-a-zA-Z0-9]{0,127}$/,
+        message: 'must be the name of a stack',
+        neededBy: 'groups that CloudFormation or the CDK manages',
+      },
+    ),
+  ),
+  stackParameter: optional(
+    text('The parameter of the `stack` that holds the image, of type `AWS::EC2::Image::Id`. All other parameters keep their values.', {
+      pattern: /^[a-zA-Z0-9]{1,255}$/,
+      message: 'must be the name of a parameter',
+      neededBy: 'users of `stack`',
+    }),
+  ),
   strategy: oneOf(
     '`rolling` replaces instances in batches. `blue-green` creates a second group behind the same load balancers (`web` and `web-green` alternate) and deletes the old one once the new one is healthy. `two-groups` takes `groups` in pairs that exist permanently (`web-blue, web-green`): one serves, the other has no instances, and their sizes change places. `none` moves the pointer only.',
     ['rolling', 'blue-green', 'two-groups', 'none'],

@@ -1,0 +1,74 @@
+/** CloudFormation stacks whose groups run the image. */
+
+export interface StackParameter {
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface Stack {
+  /** Its ARN: another stack of the same name has another one. */
+  readonly id: string;
+  readonly name: string;
+  /** https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Stack.html */
+  readonly status: string;
+  readonly statusReason: string;
+  readonly parameters: readonly StackParameter[];
+  readonly capabilities: readonly string[];
+  /** The stack that it is nested in. */
+  readonly parent: string | undefined;
+}
+
+export interface StackEvent {
+  readonly id: string;
+  /** Logical ID. */
+  readonly resource: string;
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  /** Of the stack itself. */
+  readonly own: boolean;
+}
+
+/** The newest operation of a stack, finished or not. */
+export interface StackOperation {
+  /** What the caller named it. */
+  readonly token: string;
+  /** Oldest first. */
+  readonly events: readonly StackEvent[];
+}
+
+export interface ResourceChange {
+  readonly resource: string;
+  readonly type: string;
+  /** Add, Modify, Remove, Import, Dynamic. */
+  readonly action: string;
+  /** True, False or Conditional. */
+  readonly replacement: string;
+}
+
+export interface ChangeSet {
+  readonly state: 'creating' | 'ready' | 'empty' | 'failed';
+  readonly reason: string;
+  readonly changes: readonly ResourceChange[];
+}
+
+export interface Stacks {
+  /** By name or ID. */
+  find(name: string): Promise<Stack | undefined>;
+  /** The template of its last operation, after macros. */
+  template(id: string): Promise<string>;
+  operation(id: string): Promise<StackOperation>;
+  /** The same template with one other parameter value. All other parameters keep their value. */
+  createChangeSet(order: {
+    readonly stack: Stack;
+    readonly name: string;
+    readonly parameter: StackParameter;
+  }): Promise<'created' | 'exists'>;
+  changeSet(id: string, name: string): Promise<ChangeSet>;
+  /** One that does not exist is removed already. */
+  removeChangeSet(id: string, name: string): Promise<void>;
+  /** CloudFormation rolls the stack back when the update fails. The same token starts one update only. */
+  execute(id: string, name: string, token: string): Promise<void>;
+  /** Rolls the update in progress back. `over`: it has ended, or is past the point where it can be. */
+  cancel(id: string): Promise<'requested' | 'over'>;
+}
