@@ -331,13 +331,17 @@ describe('groups that others manage', () => {
     }
   });
 
-  test('a stack: rolled out with a warning, and refused by blue-green, which would delete its group', () => {
+  test('a stack: refused with its settings as the remedy; not where the template reads the pointer, nor in a rollback', () => {
     const stack = tagged({ 'aws:cloudformation:stack-name': 'web-prod' });
-    expect(planGroup(stack, wanted)).toMatchObject({
+    const refusal =
+      'web: it belongs to CloudFormation stack web-prod, whose next update would put its own image back: set "stack: web-prod" and "stack-parameter" (its parameter that holds the image) instead of naming the group';
+    for (const strategy of ['rolling', 'blue-green', 'two-groups'] as const)
+      expect(planGroup(stack, { ...wanted, strategy }).refusals).toContain(refusal);
+    expect(planGroup(stack, { ...wanted, operation: 'rollback' })).toMatchObject({
       refusals: [],
       warnings: [expect.stringMatching(/^belongs to CloudFormation stack web-prod: the next stack update/)],
     });
-    expect(planGroup(stack, { ...wanted, strategy: 'blue-green' }).refusals).toEqual([
+    expect(planGroup(stack, { ...wanted, operation: 'rollback', strategy: 'blue-green' }).refusals).toEqual([
       'web: it belongs to CloudFormation stack web-prod, which blue-green would delete it from: set "strategy: rolling", or "strategy: two-groups" with a second group of the stack',
     ]);
   });
@@ -417,7 +421,7 @@ describe('a second group next to this one', () => {
 test('minor m5: a refresh of a stack is waited for, and never ended', () => {
   const tags = { 'aws:cloudformation:stack-name': 'web-prod' };
   const busy = facts({ group: group({ tags }), active: refresh({ desired: { kind: 'template', template: use('9') } }) });
-  expect(planGroup(busy, { ...wanted, foreignRefresh: 'supersede' })).toMatchObject({
+  expect(planGroup(busy, { ...wanted, operation: 'rollback', foreignRefresh: 'supersede' })).toMatchObject({
     blocker: undefined,
     refusals: [
       'web: refresh r-1 (not started by ami-action) is InProgress (50 %, to web:9): wait for its end, or set "foreign-refresh" to wait: to end it would fail CloudFormation stack web-prod',

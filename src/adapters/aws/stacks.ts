@@ -1,6 +1,7 @@
 import type { Change, CloudFormationClient, Stack as Described, StackEvent as Event } from '@aws-sdk/client-cloudformation';
 import { RejectedError } from '../../kit/errors.ts';
-import type { ChangeSet, ResourceChange, Stack, StackEvent, StackOperation, StackParameter, Stacks } from '../../ports/stacks.ts';
+import type { ChangeSet, ResourceChange, Stack, StackEvent, StackOperation, StackParameter } from '../../model/stack.ts';
+import type { Stacks } from '../../ports/stacks.ts';
 import { asExpected, codeOf, undefinedOn } from './errors.ts';
 import { allPages, listed } from './pages.ts';
 

@@ -1,4 +1,4 @@
-import type { Stack, StackEvent, StackOperation } from '../../ports/stacks.ts';
+import type { Stack, StackEvent, StackOperation } from '../../model/stack.ts';
 
 /** How an update of a stack goes, from its status and events. */
 

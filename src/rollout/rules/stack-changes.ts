@@ -1,4 +1,4 @@
-import type { ResourceChange } from '../../ports/stacks.ts';
+import type { ResourceChange } from '../../model/stack.ts';
 
 /** What a change set would do. */
 

@@ -1,5 +1,5 @@
 import { closest } from 'fastest-levenshtein';
-import type { Stack } from '../../ports/stacks.ts';
+import type { Stack } from '../../model/stack.ts';
 import type { RolloutOptions } from './settings.ts';
 
 /** The settings of a stack. */

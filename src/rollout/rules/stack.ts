@@ -1,6 +1,6 @@
 import type { Group } from '../../model/group.ts';
 import type { RolloutOperation } from '../../model/pointer.ts';
-import type { ResourceChange, Stack, StackOperation } from '../../ports/stacks.ts';
+import type { ResourceChange, Stack, StackOperation } from '../../model/stack.ts';
 import type { Launched } from './admission.ts';
 import type { RolloutOptions } from './settings.ts';
 import type { StackTemplate, UpdatePolicy } from './update-policy.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { AccessError, RejectedError, TimeoutError, UnknownError, UnreachableError } from '../../kit/errors.ts';
+import type { Stack } from '../../model/stack.ts';
 import type { RegionClients } from '../../ports/deps.ts';
-import type { Stack } from '../../ports/stacks.ts';
 import { type StackPlan, updateToken } from '../rules/stack.ts';
 
 /** An update of a stack that this run has started, or found. */

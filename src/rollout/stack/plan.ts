@@ -1,7 +1,7 @@
 import { RejectedError, UsageError } from '../../kit/errors.ts';
 import { waitFor } from '../../kit/wait.ts';
+import type { ChangeSet, ResourceChange, Stack } from '../../model/stack.ts';
 import type { RegionClients } from '../../ports/deps.ts';
-import type { ChangeSet, ResourceChange, Stack } from '../../ports/stacks.ts';
 import type { PromotionClients, RolloutSpec } from '../rollout-spec.ts';
 import type { RolloutDeps } from '../rollout-state.ts';
 import { decideStack, isSettled, parameterOf, type StackFacts, type StackPlan } from '../rules/stack.ts';

@@ -1,5 +1,5 @@
 import { formatCount } from '../../kit/format.ts';
-import type { Stack } from '../../ports/stacks.ts';
+import type { Stack } from '../../model/stack.ts';
 import { collectFailure } from '../compensations.ts';
 import { readImages } from '../instance-health.ts';
 import type { RegionPlan } from '../rollout-spec.ts';

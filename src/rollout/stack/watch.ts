@@ -1,6 +1,6 @@
 import { UnknownError } from '../../kit/errors.ts';
 import { type Poll, waitFor } from '../../kit/wait.ts';
-import type { Stack, StackOperation } from '../../ports/stacks.ts';
+import type { Stack, StackOperation } from '../../model/stack.ts';
 import { tolerateTransientErrors } from '../indeterminate.ts';
 import { firstFailedCheck, newInstances, readImages } from '../instance-health.ts';
 import { failedLaunches, type LaunchWatch, newLaunchWatch } from '../launch-failures.ts';
