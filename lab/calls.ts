@@ -13,7 +13,7 @@ export interface CallRecord {
   /** Lab time, milliseconds since 1970. */
   readonly at: number;
   readonly input: Readonly<Record<string, unknown>>;
-  /** `ok`, the error code, or `reset`; `...` while the call is in progress. */
+  /** `ok`, the error code, or `reset`; `...` while the call is in progress. `lost` is not shown: its caller repeats it. */
   outcome: string;
 }
 
@@ -39,10 +39,10 @@ export interface CallBook extends CallLog {
 export function callBook(): CallBook {
   const records: CallRecord[] = [];
   const listeners = new Set<(record: CallRecord) => void>();
-  const since = (mark: number) => records.slice(mark);
+  const since = (mark: number) => records.slice(mark).filter(({ outcome }) => outcome !== 'lost');
   const fullName = (record: CallRecord) => `${record.service}:${record.operation}`;
   return {
-    all: () => records,
+    all: () => since(0),
     mark: () => records.length,
     since,
     count: (operation, mark = 0) =>
@@ -63,6 +63,7 @@ export function callBook(): CallBook {
     },
     close: (record, outcome) => {
       record.outcome = outcome;
+      if (outcome === 'lost') return;
       for (const listen of listeners) listen(record);
     },
   };

@@ -83,8 +83,13 @@ export interface Faults {
 /** Thrown to reset the connection instead of answering. */
 export class ConnectionReset extends Error {}
 
+/** The answer of a call that was carried out is lost in bad weather. */
+export class LostAnswer extends ConnectionReset {}
+
 /** The rules as the HTTP server applies them, once per call. */
 export interface FaultBook extends Faults {
+  /** Whether a rule names this call: what a test has arranged for a call, weather leaves alone. */
+  concerns(call: CallRecord): boolean;
   strike(call: CallRecord, protocol: Protocol, work: () => Promise<object>): Promise<object>;
 }
 
@@ -112,6 +117,7 @@ export function faultBook(clock: LabClock): FaultBook {
       armed = [];
     },
     rules: () => armed.map(({ rule }) => rule),
+    concerns: call => armed.some(({ rule }) => rule.operation !== undefined && fits(rule, call)),
     strike: async (call, protocol, work) => {
       const struck = armed.filter(entry => strikes(entry, call));
       for (const entry of struck) await before(entry, call, protocol, clock);
@@ -124,12 +130,16 @@ export function faultBook(clock: LabClock): FaultBook {
   };
 }
 
-function strikes(entry: Armed, call: CallRecord): boolean {
-  const { rule } = entry;
+function fits(rule: FaultRule, call: CallRecord): boolean {
   const same = (wanted: string | undefined, is: string) => wanted === undefined || wanted === is;
   const named = rule.operation === undefined || glob(rule.operation).test(call.operation);
   if (!named || !same(rule.service, call.service) || !same(rule.account, call.account) || !same(rule.region, call.region)) return false;
-  if (rule.when !== undefined && !rule.when(call)) return false;
+  return rule.when === undefined || rule.when(call);
+}
+
+function strikes(entry: Armed, call: CallRecord): boolean {
+  const { rule } = entry;
+  if (!fits(rule, call)) return false;
   entry.seen += 1;
   const first = rule.nth ?? 1;
   const times = rule.times ?? (rule.nth === undefined ? Number.POSITIVE_INFINITY : 1);

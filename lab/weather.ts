@@ -1,6 +1,6 @@
 import type { CallRecord } from './calls.ts';
 import type { LabClock } from './clock.ts';
-import { ConnectionReset } from './faults.ts';
+import { ConnectionReset, LostAnswer } from './faults.ts';
 import { random } from './fuzz/random.ts';
 import { idsIn, idsMade, notFoundYet } from './new-ids.ts';
 import type { Protocol } from './operation.ts';
@@ -9,8 +9,8 @@ import type { Timings } from './timings.ts';
 import { refusal } from './wire/refusals.ts';
 
 /**
- * Bad weather: what AWS does on a bad day, from a seed. It strikes calls of the action and of Packer only, and attempts that it refuses are not
- * in the call log, because an SDK repeats them.
+ * Bad weather: what AWS does on a bad day, from a seed. It strikes calls of the action and of Packer only, and no call that a test's own fault
+ * names. Attempts that it refuses, or whose answer it loses, are not in the call log: an SDK repeats them.
  */
 export interface Weather {
   /** Called before the call is logged. Throws what the caller gets instead of an answer. */
@@ -62,13 +62,13 @@ export function weatherOf(seed: number, clock: LabClock): Weather {
       if (modeOf(call) === undefined) return output;
       if (isOurs(call)) for (const id of idsMade(call, output)) if (HIDES.test(id)) unseen.add(id);
       const name = `lost ${call.operation}`;
-      if (isOurs(call) && WRITES.test(call.operation) && !hasStruck(name) && strikes('lost', name)) throw new ConnectionReset();
+      if (isOurs(call) && WRITES.test(call.operation) && !hasStruck(name) && strikes('lost', name)) throw new LostAnswer();
       return withoutEmpty(output, struck);
     },
   };
 }
 
-/** A read whose answer is lost is one that was reset: it stays out of the log, in which tests count calls. */
+/** A read whose answer is lost is one that was reset. */
 const WRITES = /^(?!Describe|Get|List)/;
 
 /** Packer has no client token for all that it creates: a lost answer would fail it on AWS too. */

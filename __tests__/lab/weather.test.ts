@@ -1,4 +1,4 @@
-import { DescribeImagesCommand, EC2Client } from '@aws-sdk/client-ec2';
+import { CreateSecurityGroupCommand, CreateTagsCommand, DescribeImagesCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { afterEach, expect, test } from '@jest/globals';
 import { labClock } from '../../lab/clock.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
@@ -61,6 +61,24 @@ test('leaves other clients alone, and is off by default', async () => {
   const calm = await start();
   labs.push(calm);
   expect(calm.weather).toBeUndefined();
+});
+
+test('leaves alone what a fault of the test names', async () => {
+  const lab = await start(7);
+  lab.faults.add({ operation: 'Describe*', action: { delaySeconds: 0 } });
+  expect(new Set(await describeOften(clientIn(lab, 'ami-action', 1)))).toEqual(new Set(['ok']));
+});
+
+test('a write whose answer was lost is in the log once: the one that was answered', async () => {
+  const lab = await start(7);
+  const heard: string[] = [];
+  lab.calls.onCall(({ operation, outcome }) => void heard.push(`${operation} ${outcome}`));
+  const ec2 = clientIn(lab, 'ami-action');
+  const Resources = [(await ec2.send(new CreateSecurityGroupCommand({ GroupName: 'web', Description: 'web' }))).GroupId ?? ''];
+  for (let n = 0; n < 100; n += 1) await ec2.send(new CreateTagsCommand({ Resources, Tags: [{ Key: 'n', Value: String(n) }] }));
+  expect(lab.weather?.struck.lost).toBeGreaterThan(0);
+  expect([lab.calls.count('CreateTags'), lab.calls.all().length]).toEqual([100, 101]);
+  expect(heard.filter(text => text === 'CreateTags ok')).toHaveLength(100);
 });
 
 test('hides a new ID once, and loses answers of what is done', async () => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { CallRecord } from '../calls.ts';
-import { ConnectionReset, RawResponse } from '../faults.ts';
+import { ConnectionReset, LostAnswer, RawResponse } from '../faults.ts';
 import { denialOf, refuse } from '../iam/authorize.ts';
 import { AwsError, type Call } from '../operation.ts';
 import type { Core } from '../place.ts';
@@ -64,8 +64,11 @@ async function perform(deps: ServerDeps, asked: WireRequest, service: Service, w
   const { account, region } = call.place;
   const { serviceName, operation } = asked;
   const about = { service: serviceName, operation, client: asked.client, input: input as CallRecord['input'] };
-  await deps.weather?.before(about, service.protocol);
-  const record = calls.open({ ...about, account, region, arn: call.arn, at: core.clock.now() });
+  const entry = { ...about, account, region, arn: call.arn };
+  const isArranged = deps.weather !== undefined && faults.concerns({ ...entry, at: core.clock.now(), number: 0, outcome: '...' });
+  const weather = isArranged ? undefined : deps.weather;
+  await weather?.before(about, service.protocol);
+  const record = calls.open({ ...entry, at: core.clock.now() });
   try {
     if (problem !== undefined) throw problem;
     const work = service.operations[operation];
@@ -75,8 +78,9 @@ async function perform(deps: ServerDeps, asked: WireRequest, service: Service, w
       refuseDryRun(service, input);
       return work(input, { ...call, may: mayOf(call) });
     });
+    const answered = weather?.after(about, output) ?? output;
     calls.close(record, 'ok');
-    return { shapes, output: deps.weather?.after(about, output) ?? output };
+    return { shapes, output: answered };
   } catch (cause) {
     calls.close(record, outcomeOf(cause));
     throw cause;
@@ -102,6 +106,7 @@ function understand(service: Service, shapes: Shapes | undefined, wireQuery: Wir
 }
 
 function outcomeOf(cause: unknown): string {
+  if (cause instanceof LostAnswer) return 'lost';
   if (cause instanceof ConnectionReset) return 'reset';
   if (cause instanceof RawResponse) return cause.message;
   return cause instanceof AwsError ? cause.code : 'LabBug';
