@@ -107,23 +107,24 @@ function fromEc2(version: LaunchTemplateVersion): TemplateVersion {
     number: version.VersionNumber ?? 0,
     imageId: ImageId,
     instanceType: data.InstanceType,
-    content: canonical(withoutSnapshots(data)),
+    content: canonical(asRequested(data)),
     snapshotIds: volumes.flatMap(({ Ebs }) => (Ebs?.SnapshotId === undefined ? [] : [Ebs.SnapshotId])),
     isDefault: version.DefaultVersion ?? false,
     description: version.VersionDescription ?? '',
   };
 }
 
-// A version does not inherit the snapshots of its source: they would make the two differ.
-const withoutSnapshots = (data: ResponseLaunchTemplateData): ResponseLaunchTemplateData =>
-  data.BlockDeviceMappings === undefined
-    ? data
-    : {
-        ...data,
-        BlockDeviceMappings: data.BlockDeviceMappings.map(volume =>
-          volume.Ebs === undefined ? volume : { ...volume, Ebs: { ...volume.Ebs, SnapshotId: undefined } },
-        ),
-      };
+/**
+ * Without what would make a version differ from its source: it does not inherit the snapshots, and the state of its metadata options changes.
+ * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_LaunchTemplateInstanceMetadataOptions.html
+ */
+const asRequested = ({ BlockDeviceMappings: volumes, MetadataOptions: metadata, ...data }: ResponseLaunchTemplateData) => ({
+  ...data,
+  MetadataOptions: metadata === undefined ? undefined : { ...metadata, State: undefined },
+  BlockDeviceMappings: volumes?.map(volume =>
+    volume.Ebs === undefined ? volume : { ...volume, Ebs: { ...volume.Ebs, SnapshotId: undefined } },
+  ),
+});
 
 /** The same text for the same content: keys in order, empty values left out. */
 const canonical = (value: unknown): string =>
