@@ -21,6 +21,7 @@ import { packerEnvironment, pollingWarning } from '../../src/adapters/packer/env
 import { chosenArchive, installedPacker, packerOnPath } from '../../src/adapters/packer/install.ts';
 import { packer } from '../../src/adapters/packer/packer.ts';
 import { thisPlatform } from '../../src/adapters/packer/pins.ts';
+import { settings } from '../../src/image-build/settings.ts';
 import type { JournalEntry, Reporter, Run } from '../../src/ports/deps.ts';
 import type { PackerBuild } from '../../src/ports/packer.ts';
 
@@ -61,6 +62,17 @@ describe('Packer on PATH', () => {
     const { tool, refused } = await packerOnPath('>=1.14.0', folder('workspace'), { PATH: path(old, newer) });
     expect(tool?.binary).toBe(binary);
     expect(refused).toEqual([`${old}/packer is 1.6.6, "packer-version" asks for >=1.14.0`]);
+  });
+
+  // Older ones cannot install today's amazon plugin: https://github.com/hashicorp/packer/blob/main/CHANGELOG.md (1.14.0).
+  test('is by default at least 1.14.1', async () => {
+    const asked = settings.packerVersion.fallback ?? '';
+    const taken = async (version: string) => {
+      const bin = folder();
+      program(bin, IS_PACKER(version));
+      return (await packerOnPath(asked, folder('workspace'), { PATH: path(bin) })).tool?.version;
+    };
+    expect([await taken('1.13.1'), await taken('1.14.0'), await taken('1.14.1')]).toEqual([undefined, undefined, '1.14.1']);
   });
 
   test("scenario 19: an attacker's file in the workspace is not run, directly or through a link", async () => {

@@ -1,7 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { EC2Client, RegisterImageCommand } from '@aws-sdk/client-ec2';
 import { expect, test } from '@jest/globals';
+import { images, neighbours, snapshots } from '../../lab/ec2/images.ts';
+import { keys } from '../../lab/kms/keys.ts';
 import {
   build,
   changed,
@@ -56,6 +59,27 @@ describe('which sources are built', () => {
     expect(ran.errors.join()).toContain('ssh_username');
     expect(launched(lab)).toBe(before);
   });
+});
+
+test('"kms_key_id" encrypts the root device, whatever it is called, and adds no other', async () => {
+  const key = 'arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+  keys(lab.core).set(key, {
+    policy: { Statement: [{ Effect: 'Allow', Principal: { AWS: 'arn:aws:iam::111122223333:root' }, Action: 'kms:*', Resource: '*' }] },
+  });
+  const debian = neighbours(lab.place())
+    .flatMap(owner => [...images(owner).values()])
+    .find(({ name }) => name.startsWith('debian-12-amd64'));
+  const { AWS_ACCESS_KEY_ID: accessKeyId = '' } = lab.environment();
+  const ec2 = new EC2Client({ endpoint: lab.url, region: lab.place().region, credentials: { accessKeyId, secretAccessKey: 'x' } });
+  const device = { DeviceName: '/dev/sda1', Ebs: { SnapshotId: debian?.devices[0]?.snapshotId } };
+  const asked = { Name: 'as-ubuntu', RootDeviceName: '/dev/sda1', Architecture: 'x86_64' as const };
+  const { ImageId: base = '' } = await ec2.send(new RegisterImageCommand({ ...asked, BlockDeviceMappings: [device] }));
+  const variables = JSON.stringify({ ssh_port: '2322', kms_key_id: key, root_device: '/dev/sda1' });
+  const ran = await build(lab, { files: idle(), with: { family: 'locked', 'base-image': base, var: variables } });
+  expect(ran.errors).toEqual([]);
+  const made = madeImages(lab).find(({ id }) => id === ran.outputs['ami-id']);
+  expect(made?.devices).toMatchObject([{ device: '/dev/sda1', encrypted: true }]);
+  expect(snapshots(lab.place()).get(made?.devices[0]?.snapshotId ?? '')?.kmsKeyId).toBe(key);
 });
 
 describe('an invalid template is an error before anything is launched', () => {

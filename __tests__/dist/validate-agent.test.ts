@@ -170,8 +170,11 @@ describe('the agent', () => {
       '"instance-profile" is not set, and Default Host Management is off in eu-central-1: the SSM agent cannot register. Set a profile with AmazonSSMManagedInstanceCore.',
     ]);
     expect(await warned({ 'instance-profile': 'ssm-machines' })).toEqual([]);
-    l.lab.faults.add({ operation: 'GetServiceSetting', action: { refuse: 'denied' } });
-    expect(await warned()).toEqual([]);
+    for (const action of [{ refuse: 'denied' }, { refuse: 'internal' }, { error: 'ServiceSettingNotFound', status: 400 }] as const) {
+      const heal = l.lab.faults.add({ operation: 'GetServiceSetting', action });
+      expect(await warned()).toEqual([]);
+      heal();
+    }
   });
 
   test('scenario 28: an agent that accepts no command yet is retried', async () => {
