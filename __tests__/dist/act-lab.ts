@@ -11,7 +11,10 @@ import { goTool } from '../../scripts/go-tools.ts';
 import { packerTools } from '../../scripts/packer-tools.ts';
 import { fakeGitHub, type GitHub } from './github.ts';
 
-/** A repository with the example workflows, run by act against a lab: `needs`, `if`, outputs and inputs are seen, not read. https://nektosact.com */
+/**
+ * A repository with the example workflows, run by act against a lab: `needs`, `if`, outputs and inputs are seen, not read. https://nektosact.com
+ * Jobs have no keys: what they may do is what the role that trusts their token may do.
+ */
 
 const root = join(import.meta.dirname, '..', '..');
 const PIPELINE = join('.github', 'workflows', 'ami-pipeline.yml');
@@ -47,8 +50,6 @@ export interface ActLab {
 }
 
 export interface ActLabOptions {
-  /** Jobs have no keys: what they may do is what the role that trusts their token may do. */
-  readonly oidc?: boolean;
   readonly speed?: number;
   /** Stand-ins for actions of others, which act would download: `owner/name@ref` -> a script. */
   readonly actions?: Readonly<Record<string, string>>;
@@ -60,14 +61,13 @@ interface Runner {
   readonly lab: Lab;
   readonly repository: Repository;
   readonly github: GitHub;
-  readonly oidc: boolean;
   /** `owner/name@ref` -> its folder. */
   readonly actions: Readonly<Record<string, string>>;
   /** The workflow and the ref of the run that asks for tokens. */
   current: { workflow: string; ref: string };
 }
 
-export async function actLab({ oidc = false, speed = 60, actions = {} }: ActLabOptions = {}): Promise<ActLab> {
+export async function actLab({ speed = 60, actions = {} }: ActLabOptions = {}): Promise<ActLab> {
   const folder = mkdtempSync(join(tmpdir(), 'ami-action-act-'));
   const lab = await startLab({ speed, hostManagement: true });
   const repository = makeRepository(join(folder, 'web'));
@@ -79,7 +79,7 @@ export async function actLab({ oidc = false, speed = 60, actions = {} }: ActLabO
   const current = { workflow: '', ref: 'refs/heads/main' };
   const github = await fakeGitHub(query => subjectOf(query, { folder, repository, current }));
   const standIns = Object.fromEntries(Object.entries(actions).map(([name, script]) => [name, standIn(folder, name, script)]));
-  const runner: Runner = { folder, lab, repository, github, oidc, current, actions: standIns };
+  const runner: Runner = { folder, lab, repository, github, current, actions: standIns };
   installNode(runner);
   return {
     ...{ lab, cloud: connect(lab), repository, github, folder },
@@ -170,12 +170,12 @@ async function runAct(
   { inputs = {}, payload, vars = {}, secrets = {}, ref = 'refs/heads/main' }: Event,
   runner: Runner,
 ): Promise<Acted> {
-  const { folder, lab, repository, github, oidc, current } = runner;
+  const { folder, lab, repository, github, current } = runner;
   Object.assign(current, { workflow, ref });
   const { path, pluginPath } = await packerTools();
   const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, ...keyless } = lab.environment();
   const settings = {
-    ...(oidc ? { ...keyless, ...github.env } : lab.environment()),
+    ...{ ...keyless, ...github.env },
     PACKER_PLUGIN_PATH: pluginPath,
     PKR_VAR_ssh_port: '2322',
   };

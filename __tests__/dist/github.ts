@@ -72,10 +72,12 @@ export interface Issue {
   readonly comments: { readonly id: number; body: string }[];
 }
 
-/** The token service of several jobs, and the issues and deployments of a repository. */
+/** The token service of several jobs, the issues and deployments of a repository, and the commits of another one. */
 export interface GitHub extends Served {
   readonly env: Record<string, string>;
   readonly issues: Issue[];
+  /** The line of `main` of another repository, acme/image, newest first. */
+  readonly commits: string[];
   /** States that deployments were given, by environment. */
   readonly deployments: { readonly environment: string; readonly states: string[] }[];
 }
@@ -86,14 +88,17 @@ export async function fakeGitHub(
 ): Promise<GitHub> {
   const issues: Issue[] = [];
   const deployments: GitHub['deployments'][number][] = [];
+  const commits: string[] = [];
   const served = await serve((url, { authorization }, sent) => {
+    if (url.pathname === '/repos/acme/image/commits')
+      return { body: commits.map((sha, i) => ({ sha, parents: commits.slice(i + 1, i + 2).map(parent => ({ sha: parent })) })) };
     if (url.pathname !== '/token') return repositoryAnswer(url, sent, issues, deployments);
     const subject = authorization === 'Bearer of-this-job' ? subjectOf(url.searchParams) : undefined;
     if (subject === undefined) return { status: 401, body: {} };
     return { body: { value: tokenFor({ ...subject, aud: url.searchParams.get('audience') }) } };
   });
   const env = { ...OF_THE_JOB, ACTIONS_ID_TOKEN_REQUEST_URL: `${served.url}/token?api-version=2.0`, GITHUB_API_URL: served.url };
-  return { ...served, env, issues, deployments };
+  return { ...served, env, issues, commits, deployments };
 }
 
 // https://docs.github.com/en/rest/issues and https://docs.github.com/en/rest/deployments
@@ -103,7 +108,7 @@ function repositoryAnswer(
   issues: Issue[],
   deployments: { environment: string; states: string[] }[],
 ): Answer {
-  const path = url.pathname.replace('/repos/acme/web/', '');
+  const path = url.pathname.replace(/^\/repos\/acme\/(web|image)\//, '');
   const page = Number(url.searchParams.get('page') ?? 1);
   const number = Number(/^issues\/(\d+)/.exec(path)?.[1]);
   const issue = issues.find(one => one.number === number);

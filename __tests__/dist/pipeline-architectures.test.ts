@@ -33,7 +33,7 @@ jobs:
 
 let l: ActLab;
 beforeAll(async () => {
-  l = await actLab({ oidc: true });
+  l = await actLab();
 });
 afterAll(() => l.close());
 

@@ -48,7 +48,7 @@ beforeAll(async () => {
   const append = (what: string) => `require('node:fs').appendFileSync('${said}', ${what} + '\\n');`;
   // The real one, too, fails without a webhook.
   const slack = `if (!process.env.INPUT_WEBHOOK) process.exit(1);\n${append('process.env.INPUT_PAYLOAD')}`;
-  l = await actLab({ oidc: true, actions: { [SLACK]: slack, [TERRAFORM]: '' } });
+  l = await actLab({ actions: { [SLACK]: slack, [TERRAFORM]: '' } });
   writeFileSync(join(l.folder, 'bin', 'terraform'), `#!/bin/sh\necho "terraform $* $TF_VAR_ami_id" >> '${said}'\n`, { mode: 0o755 });
   deployDelivery(l.lab, BUILD, 'ami-web', { Families: 'web', PullRequests: 'build' });
   // The group of the third region does not exist yet.
@@ -111,6 +111,18 @@ test('drift opens one issue, edits it and closes it; without its role it is red 
   await pointTo(before);
   expect(await drift()).toEqual([0, []]);
   expect(l.github.issues.map(({ state }) => state)).toEqual(['closed']);
+}, 180_000);
+
+test('follow promotes the newest commit of another repository that has a passed image; from another branch it gets no role', async () => {
+  const id = await pointerValue(l.cloud, '/ami/web/stage');
+  const pointed = await baseImage(l.cloud);
+  await l.cloud.ssm.send(new PutParameterCommand({ Name: '/ami/web/stage', Value: pointed, Overwrite: true }));
+  l.github.commits.push('f'.repeat(40), tagsOf(l.lab.place(), id)['ami-action:commit'] ?? '');
+  const red = await l.act('workflow_dispatch', 'ami-follow.yml', {}, { ref: 'refs/heads/other' });
+  expect([red.failed, await pointerValue(l.cloud, '/ami/web/stage')]).toEqual([['Promote to stage'], pointed]);
+  const ran = await l.act('workflow_dispatch', 'ami-follow.yml');
+  expect([ran.exitCode, ran.succeeded, deniedIn(l.lab)]).toEqual([0, ['Promote to stage'], []]);
+  expect(await pointerValue(l.cloud, '/ami/web/stage')).toBe(id);
 }, 180_000);
 
 const pull = (action: string, labels: readonly string[] = [], from = 'acme/web') => ({

@@ -49,7 +49,7 @@ ${more.replace(/^/gm, '      ')}
 
 let l: ActLab;
 beforeAll(async () => {
-  l = await actLab({ oidc: true, speed: 60 });
+  l = await actLab({ speed: 60 });
   const stacks = await Promise.all(
     [
       { account: BUILD, environment: 'stage', more: {} },

@@ -55,7 +55,7 @@ function commit(message: string, versions: Readonly<Record<Service, string>>, br
 }
 
 beforeAll(async () => {
-  l = await actLab({ oidc: true, speed: 60 });
+  l = await actLab({ speed: 60 });
   for (const service of SERVICES) cpSync(path('packer'), path('services', service, 'packer'), { recursive: true });
   writeFileSync(path('.github', 'workflows', 'prod.yml'), PROD);
   const Families = SERVICES.join();

@@ -38,7 +38,7 @@ const commit = (version: string, change = (server: string) => server): string =>
   l.repository.commit(`Version ${version}`, version, change, SETTINGS(version));
 
 beforeAll(async () => {
-  l = await actLab({ oidc: true });
+  l = await actLab();
   const imageId = await baseImage(l.cloud);
   for (const name of ['web-stage', 'web-prod']) await makeGroup(l.cloud, { name, imageId, size: 1 });
   while ((await inService(l.cloud, 'web-prod')).length === 0 || (await inService(l.cloud, 'web-stage')).length === 0)
