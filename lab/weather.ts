@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { CallRecord } from './calls.ts';
 import type { LabClock } from './clock.ts';
 import { ConnectionReset, LostAnswer } from './faults.ts';
@@ -30,12 +31,12 @@ const CHANCES = { throttled: 0.05, internal: 0.02, reset: 0.02, late: 0.05, lost
 const LATE_SECONDS = 3;
 
 export function weatherOf(seed: number, clock: LabClock): Weather {
-  const roll = random(seed);
+  const roll = diceOf(seed);
   const last = new Set<string>();
   const unseen = new Set<string>();
   const struck: Record<Kind, number> = { throttled: 0, internal: 0, reset: 0, lost: 0, late: 0, hidden: 0, omitted: 0 };
   const strikes = (kind: keyof typeof CHANCES, name: string) => {
-    if (roll() >= CHANCES[kind]) return false;
+    if (roll(name) >= CHANCES[kind]) return false;
     struck[kind] += 1;
     last.add(name);
     return true;
@@ -46,13 +47,13 @@ export function weatherOf(seed: number, clock: LabClock): Weather {
     struck,
     before: async (call, protocol) => {
       if (modeOf(call) === undefined) return;
-      const name = `${call.client.slice(0, 40)} ${call.operation}`;
+      const name = nameOf(call);
       if (!hasStruck(name)) {
         if (strikes('throttled', name)) throw refusal('throttled', protocol);
         if (strikes('internal', name)) throw refusal('internal', protocol);
         if (strikes('reset', name)) throw new ConnectionReset();
       }
-      if (roll() < CHANCES.late) {
+      if (roll(name) < CHANCES.late) {
         struck.late += 1;
         await clock.sleep(LATE_SECONDS);
       }
@@ -61,10 +62,22 @@ export function weatherOf(seed: number, clock: LabClock): Weather {
     after: (call, output) => {
       if (modeOf(call) === undefined) return output;
       if (isOurs(call)) for (const id of idsMade(call, output)) if (HIDES.test(id)) unseen.add(id);
-      const name = `lost ${call.operation}`;
+      const name = `lost ${nameOf(call)}`;
       if (isOurs(call) && WRITES.test(call.operation) && !hasStruck(name) && strikes('lost', name)) throw new LostAnswer();
       return withoutEmpty(output, struck);
     },
+  };
+}
+
+const nameOf = (call: WeatherCall): string => `${modeOf(call)} ${isOurs(call)} ${call.operation}`;
+
+/** Each operation of a mode has weather of its own, so that the order of calls that are made at once does not matter. */
+function diceOf(seed: number): (name: string) => number {
+  const dice = new Map<string, () => number>();
+  return name => {
+    const own = dice.get(name) ?? random(createHash('sha256').update(`${seed} ${name}`).digest().readUInt32BE());
+    dice.set(name, own);
+    return own();
   };
 }
 
