@@ -95,11 +95,17 @@ variable "kms_key_id" {
 
 variable "root_device" {
   type        = string
-  default     = "/dev/xvda"
-  description = "Root device of the base image: /dev/xvda for Debian and Amazon Linux, /dev/sda1 for Ubuntu. Empty: the build gets the disk of the base image."
+  default     = null
+  description = "Root device of the base image: /dev/xvda for Debian and Amazon Linux, /dev/sda1 for Ubuntu and RHEL. Default: by ssh_username. Empty: the build gets the disk of the base image."
 }
 
 locals {
+  # Amazon Linux and RHEL have the same user and different root devices, which an encrypted build must not confuse.
+  usual_root  = lookup({ admin = "/dev/xvda", ubuntu = "/dev/sda1" }, var.ssh_username, var.kms_key_id == "" ? "/dev/xvda" : "")
+  root_device = var.root_device == null ? local.usual_root : var.root_device
+  # A known root device is encrypted at launch. Else Packer encrypts a copy, whose snapshots the shipped role may not tag.
+  encrypts_copy = var.kms_key_id != "" && local.root_device == ""
+
   name = var.ami_name != "" ? var.ami_name : "web-${formatdate("YYYYMMDDhhmmss", timestamp())}"
 }
 
@@ -111,8 +117,8 @@ source "amazon-ebs" "web" {
   region          = var.region
   source_ami      = var.source_ami
   subnet_id       = var.subnet_id
-  encrypt_boot    = var.kms_key_id == "" ? null : true
-  kms_key_id      = var.kms_key_id
+  encrypt_boot    = local.encrypts_copy ? true : null
+  kms_key_id      = local.encrypts_copy ? var.kms_key_id : null
 
   associate_public_ip_address               = var.associate_public_ip_address
   temporary_security_group_source_public_ip = var.ssh_from_runner_only
@@ -133,17 +139,19 @@ source "amazon-ebs" "web" {
   # A fast disk for the minutes of the build, when packages are written and the snapshot is read. Instances of the image get the usual one.
   # https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html#gp3-ebs-volume-type
   dynamic "launch_block_device_mappings" {
-    for_each = var.root_device == "" ? [] : [var.root_device]
+    for_each = local.root_device == "" ? [] : [local.root_device]
     content {
       device_name           = launch_block_device_mappings.value
       volume_type           = "gp3"
       iops                  = 4000
       throughput            = 1000
       delete_on_termination = true
+      encrypted             = var.kms_key_id == "" ? null : true
+      kms_key_id            = var.kms_key_id == "" ? null : var.kms_key_id
     }
   }
   dynamic "ami_block_device_mappings" {
-    for_each = var.root_device == "" ? [] : [var.root_device]
+    for_each = local.root_device == "" ? [] : [local.root_device]
     content {
       device_name           = ami_block_device_mappings.value
       volume_type           = "gp3"
