@@ -5,6 +5,8 @@ import { EC2Client, ModifySnapshotAttributeCommand, RunInstancesCommand, Termina
 import { GetParameterCommand, PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { groups } from '../../lab/autoscaling/group.ts';
+import { images, snapshots } from '../../lab/ec2/images.ts';
+import { network } from '../../lab/ec2/network.ts';
 import { dropTags, setTags, tagsOf } from '../../lab/ec2/state.ts';
 import { contextOf } from '../../lab/iam/context.ts';
 import { AWS_MANAGED } from '../../lab/iam/managed-policies.ts';
@@ -15,7 +17,7 @@ import { type Lab, startLab } from '../../lab/lab.ts';
 import { actionsOf, BLOCKS } from '../../scripts/contract-parts.ts';
 import { modes } from '../../src/modes.ts';
 import { type Ran, removeWorkspaces } from '../harness.ts';
-import { build, describeWithPacker } from './build-lab.ts';
+import { build, describeWithPacker, forOtherTemplates, idle } from './build-lab.ts';
 import { familyOfFive, REAL } from './prune-lab.ts';
 import { POINTER, rollLab } from './roll-lab.ts';
 import { BUILD, STAGE, shareLab } from './share-lab.ts';
@@ -33,6 +35,10 @@ const as = (role: keyof typeof ROLES) => ({ as: { role: ROLES[role].replace(/^.*
 const KEY = `arn:aws:kms:eu-central-1:${BUILD}:key/verdicts`;
 /** Encrypts images. */
 const DISK_KEYS = ['eu-central-1', 'eu-west-1'].map(region => `arn:aws:kms:${region}:${BUILD}:key/1234abcd-12ab-34cd-56ef-1234567890ab`);
+/** A key whose use the roles of the account decide. */
+const OF_THE_ACCOUNT = {
+  Statement: [{ Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${BUILD}:root` }, Action: 'kms:*', Resource: '*' }],
+};
 /** The role that a lifecycle hook has, and a role that reads from another account. */
 const [HOOK, READER] = [arn('web-hooks'), `arn:aws:iam::${STAGE}:role/ami-reader`];
 
@@ -159,8 +165,7 @@ test('share gives launch permission and resolve reads selectors', async () => {
 
 test('share copies with a key of the team, and into an account of a consumer, where prune reads', async () => {
   const l = shipped(await shareLab());
-  const policy = { Statement: [{ Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${BUILD}:root` }, Action: 'kms:*', Resource: '*' }] };
-  for (const key of DISK_KEYS) keys(l.lab.core).set(key, { policy });
+  for (const key of DISK_KEYS) keys(l.lab.core).set(key, { policy: OF_THE_ACCOUNT });
   const own = (id: string) => {
     for (const one of [id, id.replace('ami-', 'snap-')])
       setTags(l.home, one, { ...tagsOf(l.home, id), 'ami-action:repository': 'acme/web' });
@@ -196,6 +201,8 @@ test('validate launches an instance with the shipped profile, and deletes a fail
   const own = (image: string) => setTags(place, l.snapshotOf(image), { 'ami-action:family': 'web' });
   const passing = await l.bake('passing');
   own(passing);
+  keys(l.lab.core).set(DISK_KEY, { policy: OF_THE_ACCOUNT });
+  Object.assign(snapshots(place).get(l.snapshotOf(passing)) ?? {}, { encrypted: true, kmsKeyId: DISK_KEY });
   expect(note('validate', await l.validate(passing, { 'instance-profile': 'ami-web-test' }, as('images'))).errors).toEqual([]);
   const failing = await l.bake('failing');
   own(failing);
@@ -214,6 +221,19 @@ describeWithPacker('with Packer', () => {
 
   test('build makes an image', async () => {
     expect(note('build', await build(lab, { with: { family: 'web' }, ...as('images') })).errors).toEqual([]);
+  });
+
+  test('build makes an image in a subnet that gives no public address, encrypted with a key of the team', async () => {
+    const place = lab.core.place(BUILD, 'eu-central-1');
+    for (const key of DISK_KEYS) keys(lab.core).set(key, { policy: OF_THE_ACCOUNT });
+    const [{ id: subnet_id } = { id: '' }] = network(place).subnets;
+    const variables = { ssh_port: '2322', subnet_id, associate_public_ip_address: true, kms_key_id: DISK_KEYS[0] };
+    const wanted = { family: 'web', rebuild: 'always', var: JSON.stringify(variables) };
+    const ran = note('build', await build(forOtherTemplates(lab), { files: idle(), with: wanted, ...as('images') }));
+    expect(ran.errors).toEqual([]);
+    const id = images(place).get(ran.outputs['ami-id'] ?? '')?.devices[0]?.snapshotId ?? '';
+    expect(snapshots(place).get(id)?.kmsKeyId).toBe(DISK_KEYS[0]);
+    expect(lab.calls.count('DescribeSubnets')).toBeGreaterThan(0);
   });
 });
 
@@ -541,6 +561,25 @@ test('test instances have what an SSM agent needs and nothing that reads paramet
   const managed = readPolicy(AWS_MANAGED['AmazonSSMManagedEC2InstanceDefaultPolicy']).flatMap(({ actions }) => actions);
   const agent = managed.filter(action => /^(ec2messages|ssmmessages):|^ssm:UpdateInstanceInformation$/.test(action));
   expect(statement?.actions).toEqual([...agent].sort());
+});
+
+test('the policies of promote and rollback alone suffice for a launch template that reads the pointer', async () => {
+  const l = await rollLab();
+  const [first, second] = [l.image('web-a'), l.image('web-b')];
+  const reads = await l.template('reads', { ImageId: `resolve:ssm:${POINTER}` });
+  await l.pointerTo(first);
+  await l.group('reads', { LaunchTemplateId: reads, Version: '1' }, { DesiredCapacity: 1 });
+  shipped(l);
+  const known = roles(l.lab.core).get(ROLES.rollout) as LabRole;
+  for (const [mode, wanted] of [
+    ['promote', { image: second }],
+    ['rollback', {}],
+  ] as const) {
+    roles(l.lab.core).set(ROLES.rollout, { ...known, policies: readPolicy(JSON.parse(read(`policies/${mode}.json`))) });
+    const ran = await l.act(mode, { groups: 'reads', 'parameter-templates': 'follow', ...wanted }, as('rollout'));
+    expect([mode, ran.errors]).toEqual([mode, []]);
+  }
+  roles(l.lab.core).set(ROLES.rollout, known);
 });
 
 describe('a mode whose permission is missing', () => {
