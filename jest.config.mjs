@@ -17,6 +17,8 @@ const LONG = [
   'pipeline-services.test.ts$',
   'pipeline-examples.test.ts$',
   'prune-kill.test.ts$',
+  'roll-configurations-kill.test.ts$',
+  'roll-configurations.test.ts$',
   'roll-kill.test.ts$',
   'roll-shift.test.ts$',
   'shift-kill.test.ts$',

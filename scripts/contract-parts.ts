@@ -268,7 +268,7 @@ const READS = /:(Describe|Get|List)/;
 export const BLOCKS = {
   reads: (action: string) => READS.test(action),
   'reads but parameters': (action: string) => READS.test(action) && !action.startsWith('ssm:GetParameter'),
-  groups: (action: string) => action.startsWith('autoscaling:') && !READS.test(action),
+  groups: (action: string) => action.startsWith('autoscaling:') && !READS.test(action) && !action.endsWith('LaunchConfiguration'),
 } as const;
 
 export function roleLines(

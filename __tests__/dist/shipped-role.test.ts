@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PutLifecycleHookCommand } from '@aws-sdk/client-auto-scaling';
+import { CreateLaunchConfigurationCommand, PutLifecycleHookCommand } from '@aws-sdk/client-auto-scaling';
 import { EC2Client, ModifySnapshotAttributeCommand, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 import { GetParameterCommand, PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -64,14 +64,8 @@ function shipped<L extends { lab: Lab }>(l: L, { launchTemplates = ['lt-00000000
   };
   const delivery = { Repository: 'acme/web', ConsumerAccounts: STAGE, Adopt: 'allow', Keys: DISK_KEYS.join(','), OtherRoles: SHARE };
   l.lab.deploy(DELIVERY, { stack: 'ami-web', parameters: { ...common, ...delivery, Readers: READER } });
-  const group = {
-    Environment: 'stage',
-    Pointers: '/ami/web',
-    Groups: 'web*,reads*',
-    GroupRoles: arn('web'),
-    HookRoles: HOOK,
-    Listeners: LISTENERS.join(','),
-  };
+  const own = { GroupRoles: arn('web'), HookRoles: HOOK, LaunchConfigurations: 'allow', Listeners: LISTENERS.join(',') };
+  const group = { Environment: 'stage', Pointers: '/ami/web', Groups: 'web*,reads*', ...own };
   l.lab.deploy(ENVIRONMENT, { stack: 'ami-web-stage', parameters: { ...common, ...group, OtherRoles: READER } });
   const consumer = {
     ...common,
@@ -145,6 +139,31 @@ test('promote and rollback roll groups out, by refresh, parameter and blue-green
   await l.group('web-two', { LaunchTemplateId: web, Version: '1' }, { DesiredCapacity: 0, TargetGroupARNs });
   const pair = { groups: 'web-green,web-two', strategy: 'two-groups', 'adopt-groups': 'true' };
   expect(note('promote', await l.act('promote', { image: l.image('web-c'), ...pair }, asOf('promote'))).errors).toEqual([]);
+});
+
+test('promote rolls groups on launch configurations out, by a copy and by a conversion', async () => {
+  const l = await rollLab();
+  const [first, second, third] = [l.image('web-a'), l.image('web-b'), l.image('web-c')];
+  const LaunchConfigurationName = 'web-lc';
+  await l.cloud.autoScaling.send(
+    new CreateLaunchConfigurationCommand({ LaunchConfigurationName, ImageId: first, InstanceType: 't3.micro', IamInstanceProfile: 'web' }),
+  );
+  await l.group('web', {}, { LaunchTemplate: undefined, LaunchConfigurationName, DesiredCapacity: 1 });
+  await l.pointerTo(first);
+  shipped(l);
+  l.fails.add('web');
+  const failed = await l.act('promote', { image: second, groups: 'web', 'launch-configurations': 'convert' }, asOf('promote'));
+  expect([failed.outputs['outcome'], l.versions('web-lc'), l.launches('web')]).toEqual(['rejected', [], { LaunchConfigurationName }]);
+  l.fails.clear();
+  for (const [image, how] of [
+    [second, 'keep'],
+    [first, 'keep'],
+    [third, 'convert'],
+  ] as const) {
+    const wanted = { image, groups: 'web', 'launch-configurations': how };
+    expect(note('promote', await l.act('promote', wanted, asOf('promote'))).errors).toEqual([]);
+  }
+  expect(l.launches('web')?.LaunchTemplate?.Version).toBe('2');
 });
 
 test('share gives launch permission and resolve reads selectors', async () => {
@@ -349,6 +368,16 @@ const [DISK_KEY = ''] = DISK_KEYS;
 
 /** What a role may, and what it may not. */
 const PAIRS: readonly (readonly [role: keyof typeof ROLES, may: Call, mayNot: Call])[] = [
+  [
+    'rollout',
+    ['ec2:CreateLaunchTemplate', `ec2:${region}:launch-template/web-lc`, { 'aws:RequestTag/ami-action:launch-configuration': 'web-lc' }],
+    ['ec2:CreateLaunchTemplate', `ec2:${region}:launch-template/web-lc`],
+  ],
+  [
+    'rollout',
+    ['ec2:DeleteLaunchTemplate', `ec2:${region}:launch-template/lt-1`, { 'aws:ResourceTag/ami-action:launch-configuration': 'web-lc' }],
+    ['ec2:DeleteLaunchTemplate', `ec2:${region}:launch-template/lt-1`],
+  ],
   ['rollout', ['ssm:PutParameter', `ssm:${region}:parameter/ami/web/stage`], ['ssm:PutParameter', `ssm:${region}:parameter/ami/web/prod`]],
   [
     'rollout',

@@ -1,5 +1,6 @@
 import { type Group, type Member, type Refresh, type TemplateUse, useKey } from '../../src/model/group.ts';
 import type { Image } from '../../src/model/image.ts';
+import type { LaunchConfiguration } from '../../src/model/launch-configuration.ts';
 import type { TemplateVersion } from '../../src/model/template.ts';
 import type { GroupFacts, PlanOptions } from '../../src/rollout/rules/facts.ts';
 
@@ -73,6 +74,14 @@ export const facts = (change: Partial<GroupFacts> = {}): GroupFacts => ({
   imageSnapshots: new Set(),
   alarms: new Map(),
   ...change,
+});
+export const configuration = (settings: LaunchConfiguration['settings'] = {}): LaunchConfiguration => ({
+  name: 'lc',
+  imageId: 'ami-old',
+  instanceType: 't3.micro',
+  settings: { InstanceType: 't3.micro', ...settings },
+  content: '',
+  snapshotIds: [],
 });
 export const wanted: PlanOptions = {
   image,

@@ -5,7 +5,7 @@ import type { GroupFacts, PlanOptions } from '../../src/rollout/rules/facts.ts';
 import { formatPaces } from '../../src/rollout/rules/pace.ts';
 import { contentKey, launchAfter, planGroup } from '../../src/rollout/rules/plan.ts';
 import { replacedAtATime } from '../../src/rollout/rules/preferences.ts';
-import { facts, group, member, refresh, use, version, wanted } from './fixtures.ts';
+import { configuration, facts, group, member, refresh, use, version, wanted } from './fixtures.ts';
 
 const NONE = { minHealthy: undefined, maxHealthy: undefined };
 
@@ -153,7 +153,10 @@ describe('what is refused, with the remedy', () => {
   test.each<[string, Partial<GroupFacts>, RegExp]>([
     [
       'scenario 53: a launch configuration',
-      { group: group({ launch: { kind: 'configuration', name: 'lc' } }) },
+      {
+        group: group({ launch: { kind: 'configuration', name: 'lc' } }),
+        configuration: { now: configuration(), copyName: 'lc-ami-action-1' },
+      },
       /launch configuration "lc".*Create a launch template/,
     ],
     [

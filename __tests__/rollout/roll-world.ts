@@ -117,6 +117,7 @@ export function rollWorld({
     ...groupPort(state, call),
     ...templatePort(state, call),
     ...imagePort(state, call),
+    launchConfigurations: { get: async () => undefined, template: async () => undefined },
   } as unknown as RegionClients;
   const world = {
     inRegion: () => place,
@@ -217,6 +218,7 @@ export const settings = {
   undo: 'all' as const,
   foreignRefresh: 'refuse' as const,
   parameterTemplates: 'refuse' as const,
+  launchConfigurations: 'refuse' as const,
   onCancel: 'leave' as const,
   hold: false,
   deployment: false,

@@ -54,11 +54,21 @@ export const byId = ({ LaunchTemplateId, Version }: LaunchTemplateSpecification)
 });
 
 function fromConfiguration(place: Place, name: string): Ingredients {
-  const { ImageId, InstanceType, KeyName, SecurityGroups, UserData, IamInstanceProfile } = launchConfiguration(place, name);
+  const configuration = launchConfiguration(place, name);
+  const { ImageId, InstanceType, KeyName, SecurityGroups = [], UserData, IamInstanceProfile, MetadataOptions } = configuration;
   const profile = IamInstanceProfile?.startsWith('arn:') ? { Arn: IamInstanceProfile } : { Name: IamInstanceProfile };
+  const isId = (group: string) => group.startsWith('sg-');
   const request = {
-    ...{ ImageId, InstanceType, KeyName, UserData, SecurityGroupIds: SecurityGroups },
+    ...{ ImageId, InstanceType, KeyName, UserData, MetadataOptions },
+    SecurityGroupIds: SecurityGroups.filter(isId),
+    SecurityGroups: SecurityGroups.filter(group => !isId(group)),
     IamInstanceProfile: IamInstanceProfile === undefined ? undefined : profile,
+    // Auto Scaling deletes volumes with the instance: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Ebs.html
+    BlockDeviceMappings: configuration.BlockDeviceMappings?.map(({ NoDevice, Ebs, ...device }) => ({
+      ...device,
+      NoDevice: NoDevice === true ? '' : undefined,
+      Ebs: Ebs && { DeleteOnTermination: true, ...Ebs },
+    })),
   };
   return { template: undefined, configurationName: name, override: undefined, request: request as LaunchRequest };
 }

@@ -93,9 +93,11 @@ const createdTypes = (operation: string, specifications: TagSpecification[] | un
   CREATED[operation] ??
   (/^(Create|Import)KeyPair/.test(operation) ? [] : (specifications ?? []).flatMap(({ ResourceType }) => ResourceType ?? []));
 
-/** A key pair has its name before it is created. */
+/** A key pair and a launch template have their names before they are created. */
 const withRequestTags = (operation: string, found: Found, specifications: TagSpecification[] | undefined): Found =>
-  /^(Create|Import)KeyPair$/.test(operation) ? { ...found, requestTags: tagsFor(specifications, found.type) } : found;
+  /^((Create|Import)KeyPair|CreateLaunchTemplate)$/.test(operation)
+    ? { ...found, requestTags: tagsFor(specifications, found.type) }
+    : found;
 
 function tagged(input: Json, place: Place): readonly Found[] {
   const requestTags = tagRecord(input['Tags'] as { Key?: string; Value?: string }[] | undefined);

@@ -8,6 +8,7 @@ import type { Finder, Found } from './targets.ts';
 
 interface GroupCall {
   readonly AutoScalingGroupName?: string;
+  readonly LaunchConfigurationName?: string;
   readonly Tags?: readonly {
     readonly Key?: string | undefined;
     readonly Value?: string | undefined;
@@ -15,8 +16,13 @@ interface GroupCall {
   }[];
 }
 
-const autoScalingFound: Finder = (_, input, place) => {
-  const { AutoScalingGroupName, Tags = [] } = input as GroupCall;
+/** https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2autoscaling.html */
+const autoScalingFound: Finder = (operation, input, place) => {
+  const { AutoScalingGroupName, LaunchConfigurationName, Tags = [] } = input as GroupCall;
+  if (operation.endsWith('LaunchConfiguration')) {
+    const arn = `arn:aws:autoscaling:${place.region}:${place.account}:launchConfiguration:*:launchConfigurationName/${LaunchConfigurationName}`;
+    return [{ type: 'launchConfiguration', id: LaunchConfigurationName ?? '', arn, tags: {} }];
+  }
   const names = AutoScalingGroupName === undefined ? Tags.flatMap(({ ResourceId }) => ResourceId ?? []) : [AutoScalingGroupName];
   return [...new Set(names)].map((name): Found => {
     const group = groups(place).get(name);

@@ -6,6 +6,7 @@ import type { Values } from '../kit/settings.ts';
 import { common, environment } from '../model/common-settings.ts';
 import { environmentPointer, type PointerOfEnvironment } from '../model/pointer.ts';
 import type { Deps } from '../ports/deps.ts';
+import type { FactPorts } from '../rollout/facts.ts';
 import { checkGroups, type GroupCheck } from '../rollout/group-check.ts';
 import type { RolloutOptions } from '../rollout/rules/settings.ts';
 import type { Rehearsal, Rehearse } from './rehearsal.ts';
@@ -31,10 +32,7 @@ export const outputs = {
   problems: 'How many problems were found.',
 };
 
-type DoctorDeps = Deps<
-  'account' | 'permissions' | 'commands' | 'sharing' | 'groups' | 'launchTemplates' | 'images' | 'instances' | 'alarms',
-  'machine'
->;
+type DoctorDeps = Deps<'account' | 'permissions' | 'commands' | 'sharing' | keyof FactPorts, 'machine'>;
 type Inputs = Values<typeof settings> & { readonly rehearse: Rehearse };
 
 export async function run(inputs: Inputs, deps: DoctorDeps) {

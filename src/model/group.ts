@@ -141,14 +141,15 @@ export function atVersions(launch: Launch, versions: ReadonlyMap<string, number>
 export const sameLaunch = (a: Launch | undefined, b: Launch | undefined): boolean =>
   a !== undefined &&
   b !== undefined &&
-  a.kind === b.kind &&
-  a.kind !== 'configuration' &&
-  usesOf(a).map(useKey).join() === usesOf(b).map(useKey).join();
+  (a.kind === 'configuration' || b.kind === 'configuration'
+    ? a.kind === b.kind && formatLaunch(a) === formatLaunch(b)
+    : a.kind === b.kind && usesOf(a).map(useKey).join() === usesOf(b).map(useKey).join());
 
 export const formatTemplateUse = ({ templateName, templateId, version }: TemplateUse): string =>
   `${templateName === '' ? templateId : templateName}:${version}`;
 
-export const formatLaunch = (launch: Launch): string => usesOf(launch).map(formatTemplateUse).join(', ');
+export const formatLaunch = (launch: Launch): string =>
+  launch.kind === 'configuration' ? `launch configuration ${launch.name}` : usesOf(launch).map(formatTemplateUse).join(', ');
 
 /** How AWS replaces instances. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_RefreshPreferences.html */
 export interface RefreshPreferences {

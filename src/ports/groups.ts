@@ -1,5 +1,6 @@
 import type { Group, Launch, Launching, Refresh, RefreshPreferences, Source, Target, TemplateUse } from '../model/group.ts';
 import type { Tags } from '../model/image.ts';
+import type { LaunchConfiguration, NamedTemplate } from '../model/launch-configuration.ts';
 import type { Side, Split, SplitDetails } from '../model/split.ts';
 import type { TemplateVersion } from '../model/template.ts';
 
@@ -123,6 +124,29 @@ export interface LaunchTemplates {
     readonly token: string;
   }): Promise<{ readonly version: TemplateVersion; readonly warnings: readonly string[] }>;
   remove(version: TemplateVersion): Promise<void>;
+}
+
+export interface LaunchConfigurations {
+  get(name: string): Promise<LaunchConfiguration | undefined>;
+  /** A copy with another image, and without these snapshots. Does nothing where the name exists: read it back. */
+  copy(order: {
+    readonly from: LaunchConfiguration;
+    readonly as: string;
+    readonly imageId: string;
+    readonly without: ReadonlySet<string>;
+  }): Promise<void>;
+  /** Nothing where it does not exist, or a group uses it. */
+  remove(name: string): Promise<void>;
+  /** The launch template of this name. */
+  template(name: string): Promise<NamedTemplate | undefined>;
+  /** Returns what AWS warns of. Does nothing where the name exists: read it back. */
+  createTemplate(order: {
+    readonly name: string;
+    readonly data: Readonly<Record<string, unknown>>;
+    readonly tags: Tags;
+    readonly description: string;
+  }): Promise<readonly string[]>;
+  removeTemplate(templateId: string): Promise<void>;
 }
 
 export interface Alarms {

@@ -10,7 +10,8 @@ import type { RolloutInputs } from './rules/settings.ts';
 
 /** Which groups of the account the settings mean. Throws a `UsageError` if one does not exist. */
 
-export type GroupSelector = Pick<RolloutInputs, 'groups' | 'groupTags' | 'strategy' | 'alarms'> & Partial<Pick<RolloutInputs, 'shiftAt'>>;
+export type GroupSelector = Pick<RolloutInputs, 'groups' | 'groupTags' | 'strategy' | 'alarms' | 'launchConfigurations'> &
+  Partial<Pick<RolloutInputs, 'shiftAt'>>;
 
 const AT_ONCE = 5;
 

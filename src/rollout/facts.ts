@@ -3,7 +3,9 @@ import { type Group, isOver, type TemplateUse, useKey, usesOf, withRootVolumes }
 import type { Architecture } from '../model/image.ts';
 import type { TemplateVersion } from '../model/template.ts';
 import type { RegionClients } from '../ports/deps.ts';
-import { chooseGroups, type GroupSelector } from './choose-groups.ts';
+import { type Chosen, chooseGroups, type GroupSelector } from './choose-groups.ts';
+import { readConfiguration } from './launch-configuration/facts.ts';
+import { isUnfinished } from './rules/configuration.ts';
 import type { GroupFacts, ShiftFacts } from './rules/facts.ts';
 import { greenGroupName, SUCCESSOR_OF, sourceKeys, successorOf } from './rules/group-pair.ts';
 import { contentKey } from './rules/plan.ts';
@@ -11,7 +13,10 @@ import { typesOf } from './rules/refusals.ts';
 
 /** Reads what decides how groups are rolled out. Writes nothing. */
 
-export type FactPorts = Pick<RegionClients, 'groups' | 'launchTemplates' | 'images' | 'instances' | 'alarms' | 'weights'>;
+export type FactPorts = Pick<
+  RegionClients,
+  'groups' | 'launchTemplates' | 'launchConfigurations' | 'images' | 'instances' | 'alarms' | 'weights'
+>;
 
 // Few enough that fifty groups do not use up the request rate of the account.
 const AT_ONCE = 5;
@@ -29,17 +34,17 @@ export async function readGroups(
   const pairOf = (group: Group) => [group, ...[idle.get(group.name)?.group ?? []].flat()];
   const usesIn = (groups: readonly Group[]) => groups.flatMap(({ launch }) => usesOf(launch));
   const uses = new Map(usesIn(chosen.flatMap(pairOf)).map(use => [useKey(use), use]));
+  const configurations = await readConfigurations(chosen, idle, imageId, which, aws);
+  const converted = configurations.flatMap(each => each?.template?.first ?? []);
   const versions = await readVersions([...uses.values()], aws);
   const warmPools = await readWarmPools(chosen, aws);
   const [active, pairs, ready, images, snapshots, alarms] = await Promise.all([
     readActive(chosen, aws),
     readPairs(chosen, allGroups, which, aws),
-    readReady([...versions.values()], imageId, aws),
+    readReady([...versions.values(), ...converted], imageId, aws),
     aws.groups.imagesOf([...chosen.flatMap(({ members }) => members.map(({ id }) => id)), ...warmPools.flat()]),
-    readSnapshots([...versions.values()], aws),
-    which.alarms === undefined || (which.strategy !== 'rolling' && which.shiftAt === undefined)
-      ? new Map<string, string>()
-      : aws.alarms.states(which.alarms),
+    readSnapshots([...versions.values(), ...configurations.flatMap(each => each?.now ?? [])], aws),
+    readAlarms(which, aws),
   ]);
   const shift = which.shiftAt === undefined ? undefined : await readShift(which.shiftAt, chosen.flatMap(pairOf), allGroups, aws);
   const facts = chosen.map((group, i) => {
@@ -56,6 +61,7 @@ export async function readGroups(
       warmPool: warmPools[i] ?? [],
       versions: new Map([...versions].filter(([key]) => keys.has(key))),
       ready,
+      configuration: configurations[i],
       images: withRootVolumes(images, chosen),
       imageSnapshots: snapshots,
       alarms,
@@ -66,6 +72,18 @@ export async function readGroups(
   const architectures = await readArchitectures([...new Set(facts.flatMap(typesOf))], aws);
   return facts.map(fact => ({ ...fact, architectures }));
 }
+
+/** Of the groups whose launch changes. */
+const readConfigurations = (
+  chosen: readonly Group[],
+  idle: Chosen['idle'],
+  imageId: string,
+  { launchConfigurations }: GroupSelector,
+  aws: FactPorts,
+) => concurrently(chosen, AT_ONCE, group => readConfiguration(idle.get(group.name)?.group ?? group, imageId, launchConfigurations, aws));
+
+const readAlarms = async ({ alarms, strategy, shiftAt }: GroupSelector, aws: FactPorts): Promise<ReadonlyMap<string, string>> =>
+  alarms === undefined || (strategy !== 'rolling' && shiftAt === undefined) ? new Map() : aws.alarms.states(alarms);
 
 /** `own`: the groups of the pair, which may be attached to its sides. */
 async function readShift(at: string, own: readonly Group[], allGroups: readonly Group[], { weights }: FactPorts): Promise<ShiftFacts> {
@@ -92,11 +110,13 @@ const readWarmPools = (groups: readonly Group[], { groups: port }: FactPorts) =>
 
 /** A refresh is ours if ami-action created every version that it rolls out. */
 const readActive = (groups: readonly Group[], { groups: port, launchTemplates }: FactPorts) =>
-  concurrently(groups, AT_ONCE, async ({ name }) => {
+  concurrently(groups, AT_ONCE, async group => {
+    const { name } = group;
     const active = (await port.refreshes(name)).find(refresh => !isOver(refresh));
     const made = await concurrently(active?.desired === undefined ? [] : usesOf(active.desired), AT_ONCE, use =>
       launchTemplates.version(use),
     );
+    if (active !== undefined && active.desired === undefined && isUnfinished(group)) return { active, ours: true };
     return { active, ours: made.length > 0 && made.every(version => version?.description.startsWith('ami-action ')) };
   });
 
@@ -128,7 +148,10 @@ async function readReady(
 }
 
 /** Snapshots of the current images, read only where a template names snapshots. */
-async function readSnapshots(versions: readonly TemplateVersion[], { images }: FactPorts): Promise<ReadonlySet<string>> {
+async function readSnapshots(
+  versions: readonly Pick<TemplateVersion, 'imageId' | 'snapshotIds'>[],
+  { images }: FactPorts,
+): Promise<ReadonlySet<string>> {
   const ids = [...new Set(versions.filter(({ snapshotIds }) => snapshotIds.length > 0).map(({ imageId }) => imageId))];
   const found = await concurrently(ids, AT_ONCE, id => images.get(id));
   return new Set(found.flatMap(image => image?.snapshotIds ?? []));

@@ -5,6 +5,7 @@ import { formatLaunch, type Group, type Launch, sameLaunch } from '../model/grou
 import type { Side } from '../model/split.ts';
 import { DRAIN_SECONDS, drain, type Names, type NewPair, type PairDeps, waitUntilGone } from './drain-group.ts';
 import { isInProgress, tolerateTransientErrors } from './indeterminate.ts';
+import { releaseMoved } from './launch-configuration/release.ts';
 import { putToRest } from './permanent-group.ts';
 import { HELD_MIN, heldMin, isEmptied, isPermanent, isSuccessor, MADE_BY, ownMin, PAIR_TAGS, SUCCESSOR_OF } from './rules/group-pair.ts';
 import type { GroupPlan } from './rules/plan.ts';
@@ -168,5 +169,6 @@ async function release(group: Group, { aws }: Pick<PairDeps, 'aws'>): Promise<vo
 
 /** A run that stopped right after the old group was gone left them: the groups of a plan serve, so a group with the tag serves alone. */
 export async function releaseAll(plans: readonly GroupPlan[], aws: Pick<PairDeps, 'aws'>): Promise<void> {
+  await releaseMoved(plans, aws.aws);
   for (const { facts } of plans) if (facts.group.tags[SUCCESSOR_OF] !== undefined) await release(facts.group, aws);
 }

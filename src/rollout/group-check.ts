@@ -1,4 +1,4 @@
-import { type TemplateUse, usesOf } from '../model/group.ts';
+import { type Group, type TemplateUse, usesOf } from '../model/group.ts';
 import { type FactPorts, readGroups } from './facts.ts';
 import { activeGroup } from './rules/group-pair.ts';
 import { planGroup } from './rules/plan.ts';
@@ -20,7 +20,7 @@ export async function checkGroups(options: RolloutOptions & { readonly pointer: 
   const listed = await aws.groups.find({});
   const first = (options.groups ?? []).flatMap(name => activeGroup(listed, name, options.strategy) ?? [])[0];
   const [use] = first === undefined ? [] : usesOf(first.launch);
-  const image = await imageOf(use, aws);
+  const image = await imageOf(use, first, aws);
   const facts = await readGroups(options, ANY_IMAGE, aws, listed);
   // Another image than the current one: with the same one nothing would have to be replaced.
   const next = image === undefined ? undefined : { ...image, id: ANY_IMAGE };
@@ -32,7 +32,12 @@ export async function checkGroups(options: RolloutOptions & { readonly pointer: 
   });
 }
 
-async function imageOf(use: TemplateUse | undefined, { launchTemplates, images }: FactPorts) {
-  const version = use === undefined ? undefined : await launchTemplates.version(use);
+async function imageOf(
+  use: TemplateUse | undefined,
+  first: Group | undefined,
+  { launchTemplates, launchConfigurations, images }: FactPorts,
+) {
+  const configuration = first?.launch.kind === 'configuration' ? await launchConfigurations.get(first.launch.name) : undefined;
+  const version = use === undefined ? configuration : await launchTemplates.version(use);
   return version === undefined ? undefined : images.get(version.imageId);
 }

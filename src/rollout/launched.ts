@@ -25,13 +25,15 @@ export async function readBefore(
   pointer: PointerState,
   aws: Pick<RegionClients, 'images' | 'launchTemplates'>,
 ): Promise<Before> {
-  const groups = facts.flatMap(({ group, idle, versions }) => [
-    { group, versions, idle: false },
-    ...(idle === undefined ? [] : [{ group: idle.group, versions, idle: true }]),
+  const groups = facts.flatMap(({ group, idle, versions, configuration }) => [
+    { group, versions, idle: false, named: [configuration?.now.imageId ?? []].flat() },
+    ...(idle === undefined ? [] : [{ group: idle.group, versions, idle: true, named: [] }]),
   ]);
-  const launches = await concurrently(groups, AT_ONCE, async ({ group, versions, idle }) => {
+  const launches = await concurrently(groups, AT_ONCE, async ({ group, versions, idle, named }) => {
     const used = usesOf(group.launch).flatMap(use => versions.get(useKey(use)) ?? []);
-    const imageIds = [...new Set(await Promise.all(used.map(version => launchedBy(version, aws))))].filter(id => id !== '');
+    const imageIds = [...new Set([...named, ...(await Promise.all(used.map(version => launchedBy(version, aws))))])].filter(
+      id => id !== '',
+    );
     return { group: group.name, idle, imageIds };
   });
   // An image that this pointer named belongs to this environment: it need not be read.

@@ -22,7 +22,7 @@ import { amiIdsOf, forEachSequential, planRegions, type RegionResult } from './r
 import { readReleaseFacts } from './release-facts.ts';
 import { reportPlan, reportResult } from './report.ts';
 import type { Check } from './roll-regions.ts';
-import type { Region, RegionPlan, RolloutSpec } from './rollout-spec.ts';
+import type { PromotionClients, Region, RegionPlan, RolloutSpec } from './rollout-spec.ts';
 import { withGroupNames } from './rules/group-names.ts';
 import { throwIfUnfit } from './rules/preferences.ts';
 import { rolloutSettings } from './rules/settings.ts';
@@ -68,10 +68,7 @@ export const outputs = {
 
 /** `environments`: of the settings file, in its order. */
 type PromoteInputs = Values<typeof settings> & { readonly environments?: readonly string[] };
-type PromoteDeps = Deps<
-  'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'commands' | 'macs' | 'alarms' | 'weights' | 'stacks',
-  'commits' | 'deployments' | 'files' | 'attestations'
->;
+type PromoteDeps = Deps<'commands' | 'macs' | keyof PromotionClients, 'commits' | 'deployments' | 'files' | 'attestations'>;
 
 export async function run(given: PromoteInputs, deps: PromoteDeps) {
   const inputs = withGroupNames(given);

@@ -1,6 +1,6 @@
 import { formatCount } from '../kit/format.ts';
 import { waitFor } from '../kit/wait.ts';
-import { atVersions, formatLaunch, formatTemplateUse, isOver, type Refresh, withRootVolumes } from '../model/group.ts';
+import { atVersions, formatLaunch, formatTemplateUse, isOver, type Refresh, sameLaunch, withRootVolumes } from '../model/group.ts';
 import { tolerateTransientErrors } from './indeterminate.ts';
 import type { FailedRollout } from './rollout-state.ts';
 import { contentKey, type GroupPlan } from './rules/plan.ts';
@@ -16,7 +16,7 @@ export async function revertGroup(plan: GroupPlan, failed: FailedRollout): Promi
   if (id === undefined) return [];
   const refresh = await aws.groups.refresh(name, id);
   if (refresh === undefined || isOver(refresh)) return revertEnded(refresh, plan, failed);
-  if (plan.by === 'pointer') {
+  if (plan.by !== 'version') {
     await aws.groups.cancel(name);
     await waitUntilOver(name, id, failed);
     return rollBackGroup(plan, failed);
@@ -32,19 +32,21 @@ export async function revertGroup(plan: GroupPlan, failed: FailedRollout): Promi
 async function revertEnded(refresh: Refresh | undefined, plan: GroupPlan, failed: FailedRollout): Promise<readonly string[]> {
   // AWS may have left instances that are protected from scale-in.
   if (refresh?.status === 'RollbackSuccessful') return waitUntilReverted(plan, failed);
-  return refresh?.status === 'Successful' || plan.by === 'pointer' ? rollBackGroup(plan, failed) : remainingInstances(plan, failed);
+  return refresh?.status === 'Successful' || plan.by !== 'version' ? rollBackGroup(plan, failed) : remainingInstances(plan, failed);
 }
 
 /** Starts a refresh to the previous launch. A group without instances only gets its previous template version. */
 async function rollBackGroup(plan: GroupPlan, failed: FailedRollout): Promise<readonly string[]> {
   const { name, members, desired } = plan.facts.group;
   const { aws, deps } = failed;
-  if (desired === 0 && members.length === 0 && plan.by === 'version') {
-    await aws.groups.setLaunch(name, plan.before);
-    return [];
-  }
-  const preferences = { ...plan.preferences, bakeSeconds: 0, checkpoints: [], alarms: [], autoRollback: false };
-  const id = await startOrAdopt({ ...plan, preferences }, plan.before, aws);
+  const isEmpty = desired === 0 && members.length === 0 && plan.by !== 'pointer';
+  // A refresh leads to a launch configuration only where the group launches from it already.
+  const by = plan.before.kind === 'configuration' ? 'configuration' : plan.by;
+  if (isEmpty || by === 'configuration') await aws.groups.setLaunch(name, plan.before);
+  if (isEmpty) return [];
+  const skipMatching = plan.preferences.skipMatching && by === 'version';
+  const preferences = { ...plan.preferences, skipMatching, bakeSeconds: 0, checkpoints: [], alarms: [], autoRollback: false };
+  const id = await startOrAdopt({ ...plan, by, preferences }, plan.before, aws);
   if (id === undefined) return [`${name} runs the new image, and another refresh blocks the way back`];
   deps.report.info(`${name}: refresh ${id} leads back to ${formatLaunch(plan.before)}`);
   const ended = await waitUntilOver(name, id, failed);
@@ -94,9 +96,11 @@ export const earlierGroups = ({ order: { plans, resumes } }: FailedRollout): rea
 
 /** What such a group launched before is not recorded: it is the same template with the image that the environment ran. */
 export async function revertEarlierGroup(plan: GroupPlan, failed: FailedRollout): Promise<readonly string[]> {
-  if (plan.by === 'pointer') return rollBackGroup(plan, failed);
-  const { order, rollout, aws } = failed;
   const { group, versions } = plan.facts;
+  if (plan.by === 'configuration' && sameLaunch(group.launch, plan.before))
+    return [`${group.name} runs ${failed.order.image.id} since an earlier run, and no tag shows what it launched before`];
+  if (plan.by !== 'version') return rollBackGroup(plan, failed);
+  const { order, rollout, aws } = failed;
   const was = order.resumes?.was;
   const numbers = new Map<string, number>();
   for (const [key, version] of versions) {

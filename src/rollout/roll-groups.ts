@@ -7,7 +7,6 @@ import { isCandidate, isReplaced, type Moved, movePointer, revertPointer, throwI
 import { type GroupResult, rollOut } from './roll-group.ts';
 import type { RegionPlan } from './rollout-spec.ts';
 import { haltOthers, newRolloutState, type RolloutOrder } from './rollout-state.ts';
-import type { GroupPlan } from './rules/plan.ts';
 import { undo } from './undo.ts';
 
 /** The groups of one region in two phases: those that name a template version, then those that read the pointer. */
@@ -93,11 +92,11 @@ async function revertReaders(failure: unknown, order: RolloutOrder, region: Regi
   return withDetails(failure, { leftovers: [...begun, ...(await undoOf(order, region)())] });
 }
 
-function orderFor(plan: RegionPlan, by: GroupPlan['by'], { leftovers, check, open, halt }: RegionRollout): RolloutOrder {
+function orderFor(plan: RegionPlan, by: 'version' | 'pointer', { leftovers, check, open, halt }: RegionRollout): RolloutOrder {
   const { image, groups, roll, pointer, was, deps, aws } = plan;
   return {
     ...{ image, check, halt, region: plan.region, hold: roll.hold, undo: roll.undo, wait: roll.wait, onCancel: roll.onCancel },
-    plans: groups.filter(group => group.by === by),
+    plans: groups.filter(group => (group.by === 'pointer') === (by === 'pointer')),
     timeoutSeconds: roll.rollTimeout,
     excluded: roll.protectedInstances === 'ignore',
     oneByOne: roll.order === 'one-by-one',

@@ -16,7 +16,7 @@ import { type PointerState, readPointer } from './pointer.ts';
 import { amiIdsOf, forEachSequential, planRegions, type RegionResult } from './region-plans.ts';
 import { readReleaseFacts } from './release-facts.ts';
 import { reportPlan, reportResult } from './report.ts';
-import type { Region, RegionPlan, RolloutSpec } from './rollout-spec.ts';
+import type { PromotionClients, Region, RegionPlan, RolloutSpec } from './rollout-spec.ts';
 import { withGroupNames } from './rules/group-names.ts';
 import { throwIfUnfit } from './rules/preferences.ts';
 import { rolloutSettings } from './rules/settings.ts';
@@ -55,10 +55,7 @@ export const outputs = {
 
 /** `environments`: of the settings file, in its order. */
 type RollbackInputs = Values<typeof settings> & { readonly environments?: readonly string[] };
-type RollbackDeps = Deps<
-  'images' | 'parameters' | 'groups' | 'launchTemplates' | 'instances' | 'alarms' | 'weights' | 'stacks',
-  'commits' | 'deployments'
->;
+type RollbackDeps = Deps<keyof PromotionClients, 'commits' | 'deployments'>;
 type Way = Extract<WayBack, { to: string }> & { readonly ran: boolean };
 
 export async function run(given: RollbackInputs, deps: RollbackDeps) {

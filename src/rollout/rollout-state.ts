@@ -34,7 +34,7 @@ export interface RolloutOrder extends Pick<RolloutOptions, 'hold' | 'undo' | 'wa
   readonly halt: AbortController;
 }
 
-export type RolloutPorts = Pick<RegionClients, 'groups' | 'launchTemplates' | 'instances' | 'alarms' | 'weights'>;
+export type RolloutPorts = Pick<RegionClients, 'groups' | 'launchTemplates' | 'launchConfigurations' | 'instances' | 'alarms' | 'weights'>;
 export type RolloutDeps = Pick<Deps<never>, 'clock' | 'report' | 'run'>;
 
 /** What has been done so far, in case it must be undone. */

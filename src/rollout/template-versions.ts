@@ -3,6 +3,7 @@ import { concurrently } from '../kit/concurrently.ts';
 import { RejectedError } from '../kit/errors.ts';
 import { formatLaunch, type Group, isOver, type Launch, useKey, usesOf } from '../model/group.ts';
 import type { TemplateVersion } from '../model/template.ts';
+import { convertAll, copyConfiguration } from './launch-configuration/apply.ts';
 import type { FailedRollout, RolloutDeps, RolloutOrder, RolloutPorts, RolloutState } from './rollout-state.ts';
 import { launcherOf } from './rules/group-pair.ts';
 import { type Change, contentKey, launchAfter } from './rules/plan.ts';
@@ -10,13 +11,18 @@ import { type Change, contentKey, launchAfter } from './rules/plan.ts';
 /** Creates the template versions that the groups need. No group launches them yet. */
 export async function prepare(order: RolloutOrder, rollout: RolloutState, deps: RolloutDeps, aws: RolloutPorts): Promise<void> {
   await pin(order, deps, aws);
-  const versions = await createVersions(order, rollout, deps, aws);
-  for (const { facts, before, changes, action } of order.plans) {
+  const plans = await convertAll({ order, deps, aws });
+  const versions = await createVersions({ ...order, plans }, rollout, deps, aws);
+  for (const plan of plans) {
+    const { facts, before, changes, action } = plan;
     if (action === 'nothing') continue;
-    const target = launchAfter(
-      before,
-      changes.map(change => ({ ...change, to: change.to ?? versions.get(contentKey(change.from)) })),
-    );
+    const copy = plan.by === 'configuration' ? await copyConfiguration(plan, { order, deps, aws }) : undefined;
+    const target =
+      copy ??
+      launchAfter(
+        before,
+        changes.map(change => ({ ...change, to: change.to ?? versions.get(contentKey(change.from)) })),
+      );
     if (target !== undefined) rollout.targets.set(facts.group.name, target);
   }
 }

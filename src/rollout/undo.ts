@@ -3,6 +3,7 @@ import { formatLaunch } from '../model/group.ts';
 import { type Compensations, collectFailure, compensations, messageOf } from './compensations.ts';
 import { removeGreenGroup, startRemoval } from './green-group.ts';
 import { indeterminate, isInProgress, RESUME, ROLL_BACK_THE_REST } from './indeterminate.ts';
+import { releaseReverted, removeConverted } from './launch-configuration/release.ts';
 import { isReplaced } from './pointer.ts';
 import { earlierGroups, revertEarlierGroup, revertGroup } from './revert-group.ts';
 import type { FailedRollout, RolloutDeps, RolloutOrder } from './rollout-state.ts';
@@ -118,9 +119,10 @@ export async function undo(failed: FailedRollout): Promise<readonly string[]> {
   const { rollout, aws, order } = failed;
   const stack = compensations();
   const kept = addGroups(stack.child(), failed);
-  for (const { facts, before } of rollout.templated) {
+  for (const { facts, before, by } of rollout.templated) {
     const { name } = facts.group;
-    stack.add(`${name} still launches the new template version`, () => aws.groups.setLaunch(name, before));
+    const what = by === 'configuration' ? 'launch configuration' : 'template version';
+    stack.add(`${name} still launches the new ${what}`, () => aws.groups.setLaunch(name, before));
   }
   for (const pair of [...rollout.successors].reverse()) {
     const [old, successor] = pair;
@@ -145,6 +147,8 @@ export async function undo(failed: FailedRollout): Promise<readonly string[]> {
   return [
     ...remaining,
     ...(await collectFailure(() => removeVersions(failed), 'created template versions could not be deleted')),
+    ...(await collectFailure(() => removeConverted(failed), 'created launch templates could not be deleted')),
+    ...(await collectFailure(() => releaseReverted(failed), 'created launch configurations could not be deleted')),
     ...pinned,
   ];
 }

@@ -5,6 +5,7 @@ import { type Poll, waitFor } from '../kit/wait.ts';
 import { isOver, type Launch, type Refresh, sameLaunch } from '../model/group.ts';
 import { tolerateTransientErrors } from './indeterminate.ts';
 import { readImages, reportEvidence } from './instance-health.ts';
+import { setConfiguration } from './launch-configuration/apply.ts';
 import { newLaunchWatch } from './launch-failures.ts';
 import { type PollContext, pollGroup, type WatchedGroup } from './refresh-snapshot.ts';
 import type { RolloutDeps, RolloutOrder, RolloutPorts, RolloutState } from './rollout-state.ts';
@@ -24,6 +25,7 @@ export async function startRefreshes(
   await concurrently(plans, AT_ONCE, async plan => {
     const { name } = plan.facts.group;
     const known = plan.action === 'watch' ? plan.facts.active?.id : undefined;
+    await setConfiguration(plan, rollout, aws);
     // Recorded before the call: if its answer is lost, the undo must know that there may be a refresh.
     rollout.refreshes.set(name, known);
     const id = known ?? (await startOrAdopt(plan, rollout.targets.get(name), aws));
@@ -141,7 +143,7 @@ type RefreshPlan = Pick<GroupPlan, 'facts' | 'by' | 'preferences'>;
  * "one is in progress", may both mean the refresh that we just started.
  */
 export async function startOrAdopt(plan: RefreshPlan, to: Launch | undefined, aws: RolloutPorts): Promise<string | undefined> {
-  const launch = plan.by === 'pointer' ? undefined : to;
+  const launch = plan.by === 'version' ? to : undefined;
   const adopt = async () => (await ourRefresh(plan, to, aws))?.id;
   try {
     const id = await aws.groups.start({ group: plan.facts.group.name, launch, preferences: plan.preferences });
@@ -161,6 +163,6 @@ export async function ourRefresh(
   { groups }: RolloutPorts,
 ): Promise<Refresh | undefined> {
   const active = (await groups.refreshes(facts.group.name)).find(refresh => !isOver(refresh));
-  const isSame = by === 'pointer' ? active?.desired === undefined : sameLaunch(active?.desired, to);
+  const isSame = by === 'version' ? sameLaunch(active?.desired, to) : active?.desired === undefined;
   return isSame ? active : undefined;
 }

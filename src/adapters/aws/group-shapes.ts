@@ -40,6 +40,10 @@ function launchFrom({ LaunchTemplate, MixedInstancesPolicy: policy, LaunchConfig
     : { kind: 'template', template: useFrom(LaunchTemplate) };
 }
 
+/** What a group launches, for an update of the group. */
+export const savedLaunch = (launch: Launch): Partial<AutoScalingGroup> =>
+  launch.kind === 'configuration' ? { LaunchConfigurationName: launch.name } : launchTo(launch);
+
 /** Unchanged, except for template versions. */
 export function launchTo(launch: Launch): DesiredConfiguration {
   if (launch.kind === 'configuration') throw new TypeError('a launch configuration is not a desired configuration');

@@ -15,7 +15,7 @@ import { listInstances, MOST_FILTER_VALUES } from './ec2.ts';
 import { asExpected } from './errors.ts';
 import { groupCopies } from './group-copy.ts';
 import { listGroups, listTrafficSources, MOST_GROUPS_PER_CALL } from './group-reads.ts';
-import { groupFrom, launchTo } from './group-shapes.ts';
+import { groupFrom, savedLaunch } from './group-shapes.ts';
 import { allPages, listed } from './pages.ts';
 import { orBusy, refreshes } from './refreshes.ts';
 
@@ -72,8 +72,8 @@ export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, { b
 
   async setLaunch(group, launch) {
     await client
-      .send(new UpdateAutoScalingGroupCommand({ AutoScalingGroupName: group, ...launchTo(launch) }))
-      .catch(orBusy(`change the launch template of ${group} (autoscaling:UpdateAutoScalingGroup)`));
+      .send(new UpdateAutoScalingGroupCommand({ AutoScalingGroupName: group, ...savedLaunch(launch) }))
+      .catch(orBusy(`change what is launched by ${group} (autoscaling:UpdateAutoScalingGroup)`));
   },
 });
 

@@ -100,7 +100,6 @@ const versions = (ec2: EC2Client, query: DescribeLaunchTemplateVersionsRequest):
 
 function fromEc2(version: LaunchTemplateVersion): TemplateVersion {
   const { ImageId = '', ...data } = version.LaunchTemplateData ?? {};
-  const volumes = data.BlockDeviceMappings ?? [];
   return {
     templateId: version.LaunchTemplateId ?? '',
     templateName: version.LaunchTemplateName ?? '',
@@ -108,7 +107,7 @@ function fromEc2(version: LaunchTemplateVersion): TemplateVersion {
     imageId: ImageId,
     instanceType: data.InstanceType,
     content: canonical(asRequested(data)),
-    snapshotIds: volumes.flatMap(({ Ebs }) => (Ebs?.SnapshotId === undefined ? [] : [Ebs.SnapshotId])),
+    snapshotIds: snapshotsOf(data.BlockDeviceMappings),
     isDefault: version.DefaultVersion ?? false,
     description: version.VersionDescription ?? '',
   };
@@ -118,16 +117,35 @@ function fromEc2(version: LaunchTemplateVersion): TemplateVersion {
  * Without what would make a version differ from its source: it does not inherit the snapshots, and the state of its metadata options changes.
  * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_LaunchTemplateInstanceMetadataOptions.html
  */
-const asRequested = ({ BlockDeviceMappings: volumes, MetadataOptions: metadata, ...data }: ResponseLaunchTemplateData) => ({
-  ...data,
+const asRequested = ({ MetadataOptions: metadata, ...data }: ResponseLaunchTemplateData) => ({
+  ...withoutSnapshots(data),
   MetadataOptions: metadata === undefined ? undefined : { ...metadata, State: undefined },
-  BlockDeviceMappings: volumes?.map(volume =>
-    volume.Ebs === undefined ? volume : { ...volume, Ebs: { ...volume.Ebs, SnapshotId: undefined } },
-  ),
 });
 
+interface Volume {
+  readonly Ebs?: { readonly SnapshotId?: string | undefined } | undefined;
+}
+
+export const withoutSnapshots = <T extends { readonly BlockDeviceMappings?: readonly Volume[] | undefined }>(
+  data: T,
+  only?: ReadonlySet<string>,
+) =>
+  data.BlockDeviceMappings === undefined
+    ? data
+    : {
+        ...data,
+        BlockDeviceMappings: data.BlockDeviceMappings.map(volume =>
+          volume.Ebs?.SnapshotId === undefined || only?.has(volume.Ebs.SnapshotId) === false
+            ? volume
+            : { ...volume, Ebs: { ...volume.Ebs, SnapshotId: undefined } },
+        ),
+      };
+
+export const snapshotsOf = (volumes: readonly Volume[] = []): readonly string[] =>
+  volumes.flatMap(({ Ebs }) => (Ebs?.SnapshotId === undefined ? [] : [Ebs.SnapshotId]));
+
 /** The same text for the same content: keys in order, empty values left out. */
-const canonical = (value: unknown): string =>
+export const canonical = (value: unknown): string =>
   JSON.stringify(value, (_, inner: unknown) => {
     if (typeof inner !== 'object' || inner === null || Array.isArray(inner) || inner instanceof Date) return inner;
     const present = Object.entries(inner).filter(([, part]) => part !== undefined && !(Array.isArray(part) && part.length === 0));

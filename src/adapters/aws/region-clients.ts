@@ -8,6 +8,7 @@ import { autoScalingGroups } from './groups.ts';
 import { awsImageUsers } from './image-users/all.ts';
 import { ec2Capture, ec2Images } from './images.ts';
 import { ec2Instances } from './instances.ts';
+import { launchConfigurations } from './launch-configurations.ts';
 import { ec2LaunchTemplates } from './launch-templates.ts';
 import { ec2Leftovers } from './leftovers.ts';
 import { kmsMacs } from './macs.ts';
@@ -44,6 +45,7 @@ const aws = (
   parameters: ssmParameters(ssm),
   groups: autoScalingGroups(autoScaling, ec2, { balancing, classic }),
   launchTemplates: ec2LaunchTemplates(ec2),
+  launchConfigurations: launchConfigurations(autoScaling, ec2),
   alarms: cloudWatchAlarms(cloudWatch),
   weights: awsWeights(balancing),
   imageUsers: awsImageUsers({ ec2, ssm, autoScaling }, access.clock),

@@ -28,6 +28,8 @@ const EC2_TYPES: readonly (readonly [action: RegExp, type: string])[] = [
 function resourcesOf(action: string, { partition, region, account, pointer, groups, templateIds }: Place): readonly string[] {
   const arn = (service: string, owner: string, resource: string) => `arn:${partition}:${service}:${region}:${owner}:${resource}`;
   const [service = '', operation = ''] = action.split(':');
+  // Only where "launch-configurations" asks for them: the roles in examples/ have a parameter for that.
+  if (/LaunchConfiguration|(Create|Delete)LaunchTemplate$/.test(operation)) return [];
   if (service === 'autoscaling') return groups.map(name => arn(service, account, `autoScalingGroup:*:autoScalingGroupName/${name}`));
   if (service === 'ssm' && operation === 'SendCommand') return [arn(service, '', 'document/AWS-RunShellScript')];
   if (service === 'ssm') return pointer === undefined ? [] : [arn(service, account, `parameter${pointer}`)];

@@ -1,9 +1,9 @@
-import type { GroupFacts, PlanOptions } from './facts.ts';
+import type { GroupFacts, LaunchedBy, PlanOptions } from './facts.ts';
 import type { GroupAction } from './group-action.ts';
 
 /** Groups whose capacity AWS counts or limits so that a refresh, or a second group, cannot work. */
 
-type CapacityOptions = Pick<PlanOptions, 'batchSize'> & { readonly action: GroupAction; readonly by: 'version' | 'pointer' };
+type CapacityOptions = Pick<PlanOptions, 'batchSize'> & { readonly action: GroupAction; readonly by: LaunchedBy };
 
 /** https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html (Limitations) */
 export function capacityRefusals({ group, versions }: GroupFacts, { action, by, batchSize }: CapacityOptions): string[] {

@@ -1,10 +1,29 @@
 import type { Group, Refresh } from '../../model/group.ts';
 import type { Architecture, Image } from '../../model/image.ts';
+import type { LaunchConfiguration, NamedTemplate } from '../../model/launch-configuration.ts';
 import type { RolloutOperation } from '../../model/pointer.ts';
 import type { Split, SplitDetails } from '../../model/split.ts';
 import type { TemplateVersion } from '../../model/template.ts';
 import type { PreferenceOptions } from './preferences.ts';
 import type { RolloutOptions } from './settings.ts';
+
+/** What makes the group launch the new image: a template version, the pointer that its template reads, or a launch configuration. */
+export type LaunchedBy = 'version' | 'pointer' | 'configuration';
+
+/** The launch configuration of a group. */
+export interface ConfigurationFacts {
+  readonly now: LaunchConfiguration;
+  /** `keep`: one with the wanted image that differs in nothing else. */
+  readonly ready?: LaunchConfiguration | undefined;
+  /** `keep`: what an unfinished rollout of the same image recorded. */
+  readonly before?: string | undefined;
+  /** `keep`: the name of its copy with the wanted image. */
+  readonly copyName: string;
+  /** `keep`: something else has that name. */
+  readonly taken?: boolean;
+  /** `convert`: the launch template that has its name. */
+  readonly template?: NamedTemplate | undefined;
+}
 
 /** What decides how a group is rolled out, read before the first write. */
 export interface GroupFacts {
@@ -39,6 +58,8 @@ export interface GroupFacts {
   readonly imageSnapshots: ReadonlySet<string>;
   /** `shift-at`: what divides the traffic. */
   readonly shift?: ShiftFacts | undefined;
+  /** Undefined: it launches from a template. */
+  readonly configuration?: ConfigurationFacts | undefined;
   /** The state of each of the `alarms` that exists. */
   readonly alarms: ReadonlyMap<string, string>;
 }
@@ -53,7 +74,7 @@ export interface ShiftFacts {
 }
 
 export type PlanOptions = PreferenceOptions &
-  Partial<Pick<RolloutOptions, 'shift'>> &
+  Partial<Pick<RolloutOptions, 'shift' | 'launchConfigurations'>> &
   Pick<RolloutOptions, 'strategy' | 'foreignRefresh' | 'parameterTemplates'> & {
     readonly image: Image;
     readonly operation: RolloutOperation;

@@ -1,5 +1,6 @@
 import { formatCount } from '../../kit/format.ts';
-import { formatTemplateUse, isNumbered, type TemplateUse, useKey, usesOf } from '../../model/group.ts';
+import { formatLaunch, formatTemplateUse, isNumbered, type TemplateUse, useKey, usesOf } from '../../model/group.ts';
+import { templateName } from './configuration.ts';
 import type { GroupFacts } from './facts.ts';
 import { greenGroupName } from './group-pair.ts';
 import { formatPaces } from './pace.ts';
@@ -18,7 +19,7 @@ const formatUse = (use: TemplateUse, versions: GroupFacts['versions']): string =
 /** What the group launches from; with a mixed instances policy the versions of the overrides too. */
 export const formatLaunchUses = ({ group: { launch }, versions }: Pick<GroupFacts, 'group' | 'versions'>): string =>
   launch.kind === 'configuration'
-    ? `launch configuration ${launch.name}`
+    ? formatLaunch(launch)
     : usesOf(launch)
         .map(use => formatUse(use, versions))
         .join(', ');
@@ -47,6 +48,7 @@ export function formatRevert({ action, by, shift }: Pick<GroupPlan, 'action' | '
   const first = shift === undefined ? '' : `one call sends all traffic to ${shift.from.id} again, then `;
   if (action === 'swap') return `${first}${idle === undefined ? 'the green group is deleted' : `${idle.group.name} is emptied again`}`;
   if (action !== 'refresh' && action !== 'watch') return '';
+  if (by === 'configuration') return 'the old launch configuration is set, then a second refresh';
   return by === 'pointer' ? 'the pointer moves back, then a second refresh' : 'AWS rolls back';
 }
 
@@ -59,7 +61,15 @@ export function formatAction(plan: GroupPlan): string {
     return to.number === from.number ? [] : [`reuse ${to.templateName}:${to.number}`];
   });
   const pool = replacesPool.length === 0 ? [] : [`then replace ${replacesPool.join(', ')} of the warm pool`];
-  return [...(mustPin ? ['pin the version'] : []), ...versions, formatReplacement(plan), ...pool].join(', ');
+  return [...(mustPin ? ['pin the version'] : []), ...configurationSteps(plan), ...versions, formatReplacement(plan), ...pool].join(', ');
+}
+
+function configurationSteps({ by, changes, facts: { group, configuration } }: GroupPlan): readonly string[] {
+  if (configuration === undefined) return [];
+  const { now, ready, copyName } = configuration;
+  if (by !== 'configuration')
+    return changes.length > 0 ? [] : [`create launch template ${templateName(now.name)} from ${formatLaunch(group.launch)}`];
+  return [ready === undefined ? `create launch configuration ${copyName}` : `set launch configuration ${ready.name}`];
 }
 
 function formatReplacement({ action, replaces, atATime, paces, shift, facts: { group, idle } }: GroupPlan): string {

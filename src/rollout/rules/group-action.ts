@@ -1,7 +1,7 @@
 import { formatCount } from '../../kit/format.ts';
 import { isOver, type Launch, type Refresh, sameLaunch, useKey, usesOf } from '../../model/group.ts';
 import { isParameterReference, referencedParameter } from '../../model/patterns.ts';
-import type { GroupFacts, PlanOptions } from './facts.ts';
+import type { GroupFacts, LaunchedBy, PlanOptions } from './facts.ts';
 import { isEmptied } from './group-pair.ts';
 import { stackOf } from './ownership.ts';
 import { inService, staleOf } from './proof.ts';
@@ -21,7 +21,7 @@ export type Blocker =
   | { readonly kind: 'successor'; readonly successor: string };
 
 type DecisionOptions = Pick<PlanOptions, 'image' | 'pointer' | 'protectedInstances' | 'strategy'> & {
-  readonly by: 'version' | 'pointer';
+  readonly by: LaunchedBy;
   readonly before: Launch;
   /** Undefined: a template version must be created first. */
   readonly after: Launch | undefined;
@@ -44,7 +44,7 @@ function decideRolling(facts: GroupFacts, options: DecisionOptions): Decision {
   const { group, images, warmPool } = facts;
   const { image, before, after, by, pointer, protectedInstances } = options;
   const active = activeRefresh(facts);
-  if (active !== undefined && isThisRollout(active, options)) {
+  if (active !== undefined && isThisRollout(group, active, options)) {
     return { action: 'watch', reason: `refresh ${active.id} to this image is in progress (${active.status}, ${active.percent} %)` };
   }
   const isExcluded = (id: string) => protectedInstances === 'ignore' && group.members.some(member => member.id === id && member.protected);
@@ -76,14 +76,20 @@ function decideRolling(facts: GroupFacts, options: DecisionOptions): Decision {
 }
 
 /** Two permanent groups have a template each, so what the serving one launches is known by the image only. */
-const launches = ({ group, versions, idle }: GroupFacts, imageId: string, after: Launch | undefined): boolean =>
-  idle === undefined ? sameLaunch(group.launch, after) : usesOf(group.launch).every(use => versions.get(useKey(use))?.imageId === imageId);
+const launches = ({ group, versions, idle, configuration }: GroupFacts, imageId: string, after: Launch | undefined): boolean =>
+  configuration !== undefined
+    ? configuration.now.imageId === imageId
+    : idle === undefined
+      ? sameLaunch(group.launch, after)
+      : usesOf(group.launch).every(use => versions.get(useKey(use))?.imageId === imageId);
 
 const activeRefresh = ({ active }: GroupFacts): Refresh | undefined => (active === undefined || isOver(active) ? undefined : active);
 
 /** A refresh carries no name, so it is recognized by its target. One without a desired configuration leads to what the pointer names. */
-const isThisRollout = (active: Refresh, { by, after, pointer, image }: DecisionOptions): boolean =>
-  by === 'pointer' ? active.desired === undefined && pointer.value === image.id : sameLaunch(active.desired, after);
+function isThisRollout({ launch }: GroupFacts['group'], active: Refresh, { by, after, pointer, image }: DecisionOptions): boolean {
+  if (by === 'version') return sameLaunch(active.desired, after);
+  return active.desired === undefined && (by === 'pointer' ? pointer.value === image.id : sameLaunch(launch, after));
+}
 
 /** Every template of the group reads exactly this pointer, and the settings allow it. */
 export const followsPointer = (facts: GroupFacts, { parameterTemplates, pointer }: Pick<PlanOptions, 'parameterTemplates' | 'pointer'>) =>

@@ -1,7 +1,8 @@
 import type { RefreshPreferences } from '../../model/group.ts';
 import { atVersions, type Group, type Launch, sameLaunch, useKey, usesOf } from '../../model/group.ts';
 import type { TemplateVersion } from '../../model/template.ts';
-import type { GroupFacts, PlanOptions } from './facts.ts';
+import { launchBefore, launchKept } from './configuration.ts';
+import type { GroupFacts, LaunchedBy, PlanOptions } from './facts.ts';
 import { type Blocker, blockerOf, decideAction, followsPointer, type GroupAction } from './group-action.ts';
 import { launcherOf } from './group-pair.ts';
 import { inInstances, type Paces, pacesOf } from './pace.ts';
@@ -22,7 +23,7 @@ export interface GroupPlan {
   readonly action: GroupAction;
   readonly reason: string;
   /** pointer: the template reads the pointer, so only the pointer changes what it launches. */
-  readonly by: 'version' | 'pointer';
+  readonly by: LaunchedBy;
   /** Must be cleared first; then the group is planned again. */
   readonly blocker: Blocker | undefined;
   /** What the group launches, with `$Latest` and `$Default` as their current numbers: the state to revert to. */
@@ -45,12 +46,13 @@ export const contentKey = ({ templateId, content }: Pick<TemplateVersion, 'templ
 
 export function planGroup(facts: GroupFacts, options: PlanOptions): GroupPlan {
   const { group } = facts;
-  const by = followsPointer(facts, options) ? 'pointer' : 'version';
+  const by = launchedBy(facts, options);
   const launcher = launcherOf(facts);
-  const before = by === 'pointer' ? launcher.launch : numbered(facts);
-  const changes = by === 'pointer' ? [] : changesOf(facts, options.image.id);
+  const before = beforeOf(facts, by);
+  const changes = by === 'version' ? changesOf(facts, options.image.id) : [];
+  const after = by === 'configuration' ? facts.configuration && launchKept(facts.configuration) : launchAfter(before, changes);
   const makes = new Set(changes.filter(({ to }) => to === undefined).map(({ from }) => from.templateId));
-  const { action, reason } = decideAction(facts, { ...options, by, before, after: launchAfter(before, changes) });
+  const { action, reason } = decideAction(facts, { ...options, by, before, after });
   const blocker = blockerOf(facts, options, action);
   const preferences = preferencesFor(options, by, group);
   const replacesAny = action === 'refresh' || action === 'swap';
@@ -73,10 +75,20 @@ export function planGroup(facts: GroupFacts, options: PlanOptions): GroupPlan {
   };
 }
 
+function launchedBy(facts: GroupFacts, options: PlanOptions): LaunchedBy {
+  if (facts.configuration !== undefined && options.launchConfigurations === 'keep') return 'configuration';
+  return followsPointer(facts, options) ? 'pointer' : 'version';
+}
+
+function beforeOf(facts: GroupFacts, by: LaunchedBy): Launch {
+  if (by === 'configuration' && facts.configuration !== undefined) return launchBefore(facts.configuration);
+  return by === 'pointer' ? launcherOf(facts).launch : numbered(facts);
+}
+
 /** Without a desired configuration AWS can neither skip matching instances nor roll back. */
 const preferencesFor = (options: PlanOptions, by: GroupPlan['by'], group: Group): RefreshPreferences => ({
   ...preferencesOf(options, group),
-  ...(by === 'pointer' ? { skipMatching: false, autoRollback: false } : {}),
+  ...(by === 'version' ? {} : { skipMatching: false, autoRollback: false }),
 });
 
 /** `$Latest` and `$Default` as numbers. */
@@ -84,16 +96,24 @@ const numbered = (facts: GroupFacts): Launch =>
   atVersions(launcherOf(facts).launch, new Map([...facts.versions].map(([key, version]) => [key, version.number])));
 
 /** What the group launches after the rollout; undefined until every version exists. */
-export const launchAfter = (before: Launch, changes: readonly Change[]): Launch | undefined =>
-  changes.some(({ to }) => to === undefined)
-    ? undefined
-    : atVersions(before, new Map(changes.flatMap(({ from, to }) => (to === undefined ? [] : [[versionKey(from), to.number] as const]))));
+export function launchAfter(before: Launch, changes: readonly Change[]): Launch | undefined {
+  if (changes.some(({ to }) => to === undefined)) return undefined;
+  const [converted] = changes.flatMap(({ to }) => to ?? []);
+  // From a launch configuration to the template that was made from it.
+  if (before.kind === 'configuration') return converted && { kind: 'template', template: useOf(converted) };
+  return atVersions(before, new Map(changes.flatMap(({ from, to }) => (to === undefined ? [] : [[versionKey(from), to.number] as const]))));
+}
 
-const versionKey = ({ templateId, number }: TemplateVersion): string => useKey({ templateId, version: String(number) });
+const useOf = ({ templateId, templateName, number }: TemplateVersion) => ({ templateId, templateName, version: String(number) });
+
+const versionKey = (version: TemplateVersion): string => useKey(useOf(version));
 
 function changesOf(facts: GroupFacts, imageId: string): readonly Change[] {
-  const { versions, ready } = facts;
-  const used = usesOf(launcherOf(facts).launch).flatMap(use => versions.get(useKey(use)) ?? []);
+  const { versions, ready, configuration } = facts;
+  const used = [
+    ...usesOf(launcherOf(facts).launch).flatMap(use => versions.get(useKey(use)) ?? []),
+    ...[configuration?.template?.first ?? []].flat(),
+  ];
   const distinct = new Map(used.map(version => [versionKey(version), version]));
   return [...distinct.values()].map(from => ({ from, to: from.imageId === imageId ? from : ready.get(contentKey(from)) }));
 }

@@ -2,7 +2,8 @@ import { formatTemplateUse, type Group, isOver, type TemplateUse, useKey, usesOf
 import type { Architecture, Image } from '../../model/image.ts';
 import { isParameterReference } from '../../model/patterns.ts';
 import { capacityRefusals, copyRefusals } from './capacity.ts';
-import type { GroupFacts, PlanOptions } from './facts.ts';
+import { configurationRefusals } from './conversion.ts';
+import type { GroupFacts, LaunchedBy, PlanOptions } from './facts.ts';
 import { type Blocker, type GroupAction, isOurs, readsPointer } from './group-action.ts';
 import { greenGroupName, isPermanent, launcherOf, SUCCESSOR_OF, turnRefusals } from './group-pair.ts';
 import { ownerRefusals, stackOf } from './ownership.ts';
@@ -13,10 +14,11 @@ import { protectedOf, standbyOf } from './warnings.ts';
 
 export type RefusalOptions = Pick<
   PlanOptions,
-  'image' | 'operation' | 'pointer' | 'strategy' | 'protectedInstances' | 'standbyInstances' | 'alarms' | 'batchSize'
+  | ('image' | 'operation' | 'pointer' | 'strategy' | 'launchConfigurations')
+  | ('protectedInstances' | 'standbyInstances' | 'alarms' | 'batchSize')
 > & {
   readonly action: GroupAction;
-  readonly by: 'version' | 'pointer';
+  readonly by: LaunchedBy;
   readonly blocker: Blocker | undefined;
   /** IDs of the launch templates that get a new version. */
   readonly makes: ReadonlySet<string>;
@@ -41,13 +43,12 @@ export function refusalsOf(facts: GroupFacts, options: RefusalOptions): string[]
   const { group } = facts;
   const deleted = [group, launcherOf(facts)].find(({ beingDeleted }) => beingDeleted);
   if (deleted !== undefined) return [`${deleted.name} is being deleted: remove it from "groups"`];
-  const { name, launch } = launcherOf(facts);
-  if (launch.kind === 'configuration') return [configurationRefusal(name, launch.name)];
   const deletes = options.action === 'swap' && facts.idle === undefined;
   // A rollback may have to undo what an earlier version of the action did.
   const pins = options.by === 'version' && options.operation === 'promote';
   const problems = [
     ...[...new Set([group, launcherOf(facts)])].flatMap(each => ownerRefusals(each, { deletes, pins })),
+    ...configurationRefusals(launcherOf(facts), facts.configuration, facts.imageSnapshots, options),
     ...(options.action === 'swap' ? [...turnRefusals(facts), ...shiftRefusals(facts, options)] : []),
     ...capacityRefusals(facts, options),
     ...templateRefusals(facts, options),
@@ -60,11 +61,6 @@ export function refusalsOf(facts: GroupFacts, options: RefusalOptions): string[]
   ];
   return [...new Set(problems)].map(problem => `${group.name}: ${problem}`);
 }
-
-const configurationRefusal = (group: string, name: string) =>
-  `${group} launches from launch configuration "${name}", whose image cannot change. ` +
-  'Create a launch template from it and set the group to a numbered version: ' +
-  'https://docs.aws.amazon.com/autoscaling/ec2/userguide/migrate-to-launch-templates.html';
 
 function pairRefusals({ group, successor, nameTaken }: GroupFacts, { action, image, blocker, strategy, by }: RefusalOptions): string[] {
   const isOther =
@@ -135,10 +131,10 @@ const wrongArchitecture = (type: string, supported: readonly Architecture[], ima
   `instance type ${type} is ${supported.join(' or ')}, but ${image.id} is ${image.architecture}: select an image with "architecture", or remove the type from the group`;
 
 /** Every instance type that the group may launch, as far as it names them. */
-export function typesOf(facts: Pick<GroupFacts, 'group' | 'idle' | 'versions'>): readonly string[] {
+export function typesOf(facts: Pick<GroupFacts, 'group' | 'idle' | 'versions' | 'configuration'>): readonly string[] {
   const { versions } = facts;
   const { launch } = launcherOf(facts);
-  if (launch.kind === 'configuration') return [];
+  if (launch.kind === 'configuration') return [facts.configuration?.now.instanceType ?? []].flat();
   const typeOf = (use: TemplateUse) => versions.get(useKey(use))?.instanceType;
   const overrides = launch.kind === 'mixed' ? launch.overrides : [];
   const types =

@@ -147,6 +147,11 @@ export const rolloutSettings = {
     ['refuse', 'pin', 'follow'],
     { fallback: 'refuse', neededBy: 'launch templates with `resolve:ssm:`' },
   ),
+  launchConfigurations: oneOf(
+    'A group that launches from a launch configuration, whose image cannot change: `refuse` it and show the conversion, `convert` it to an equal launch template, or `keep` launch configurations and copy the current one with the new image.',
+    ['refuse', 'convert', 'keep'],
+    { fallback: 'refuse', neededBy: 'groups that still launch from launch configurations' },
+  ),
   onCancel: oneOf(
     'If the workflow is cancelled during a rollout: `leave` the refresh in progress, or start its `rollback`.',
     ['leave', 'rollback'],

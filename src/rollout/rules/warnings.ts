@@ -1,7 +1,9 @@
 import { formatCount } from '../../kit/format.ts';
 import type { RefreshPreferences } from '../../model/group.ts';
 import { formatTemplateUse, type Group, isClassic, isNumbered, usesOf } from '../../model/group.ts';
-import type { GroupFacts, PlanOptions } from './facts.ts';
+import { templateName } from './configuration.ts';
+import { formatData, templateData } from './conversion.ts';
+import type { GroupFacts, LaunchedBy, PlanOptions } from './facts.ts';
 import type { GroupAction } from './group-action.ts';
 import { greenGroupName, launcherOf } from './group-pair.ts';
 import { ownerWarnings } from './ownership.ts';
@@ -10,7 +12,7 @@ import { shiftWarnings } from './shift.ts';
 type Options = Pick<PlanOptions, 'protectedInstances' | 'standbyInstances' | 'strategy' | 'batchSize'>;
 
 interface Planned {
-  readonly by: 'version' | 'pointer';
+  readonly by: LaunchedBy;
   readonly action: GroupAction;
   readonly atATime: number;
   /** IDs of the launch templates that get a new version. */
@@ -26,6 +28,7 @@ export const warningsOf = (facts: GroupFacts, options: Options, planned: Planned
     ...healthWarnings(facts.group, planned),
     ...launchWarnings(launcherOf(facts), planned),
     ...(planned.action === 'swap' ? shiftWarnings(facts) : []),
+    ...configurationWarnings(facts, planned),
   ].filter(warning => warning !== false);
 
 type Warnings = readonly (string | false)[];
@@ -95,6 +98,17 @@ function launchWarnings({ launch }: Group, { by, makes }: Planned): Warnings {
       `launches from ${moving.map(formatTemplateUse).join(', ')}: the group is pinned to the current version number and stays pinned, because AWS cannot roll back otherwise`,
     latest.length > 0 &&
       `a fleet, compute environment or script that launches ${latest.map(formatTemplateUse).join(', ')} too gets the new image at once: pin it to a version number`,
+  ];
+}
+
+function configurationWarnings({ configuration }: GroupFacts, { by }: Planned): Warnings {
+  if (configuration === undefined) return [];
+  const { name } = configuration.now;
+  return [
+    by === 'configuration' &&
+      'launches from a launch configuration: AWS cannot roll back. On failure the action sets the old one and replaces the instances again',
+    by === 'version' &&
+      `launch configuration ${name} becomes launch template ${templateName(name)}: ${formatData(templateData(configuration.now))}. The group launches from it when the refresh has succeeded`,
   ];
 }
 
