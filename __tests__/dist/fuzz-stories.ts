@@ -21,7 +21,7 @@ export interface Story {
 /** How a run may end. `bug` is never one of them. */
 export const ALLOWED = ['done', 'unchanged', 'planned', 'usage', 'access', 'rejected', 'timeout', 'unknown'];
 
-const WRITES = /^(?!Describe|Get|List|Assume)/;
+const WRITES = /^(?!Describe|Get|List|Assume|Simulate)/;
 const unless = (holds: boolean, problem: string): readonly string[] => (holds ? [] : [problem]);
 const wroteNothing = (lab: Lab, mark: number) =>
   lab.calls.since(mark).flatMap(({ operation }) => (WRITES.test(operation) ? [`wrote ${operation}`] : []));
@@ -88,6 +88,16 @@ export const STORIES: Readonly<Record<string, () => Promise<Story>>> = {
     for (const image of [first, second]) await l.pointerTo(image);
     const run = (more: Partial<Order>) => l.act('rollback', { groups: 'web', bake: '1m', 'roll-timeout': '30m' }, more);
     return { lab: l.lab, run, problems: ran => rolledOut(l, ran, second, first) };
+  },
+  doctor: async () => {
+    const l = await rollLab({ speed: 1200 });
+    const image = l.image('web-a');
+    await l.group('web', { LaunchTemplateId: await l.template('web', { ImageId: image }), Version: '1' });
+    await l.pointerTo(image);
+    const mark = l.lab.calls.mark();
+    const files = { '.github/ami.yml': 'family: web\nregion: eu-central-1\nenvironments:\n  stage: { groups: [web] }\n' };
+    const run = (more: Partial<Order>) => runAction({ mode: 'doctor', with: { environment: 'stage' }, files, lab: l.lab, ...more });
+    return { lab: l.lab, run, problems: () => wroteNothing(l.lab, mark) };
   },
   validate: async () => validateStory(),
   build: async () => buildStory(),
