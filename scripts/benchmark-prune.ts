@@ -1,9 +1,11 @@
 // npm run benchmark:prune -- [images to remove]: prune at scale on the lab, compared with the clean-up of a shell script: list, then
-// describe, deregister and delete one by one; and with aws-amicleaner of PyPI, where AMI_ACTION_AMICLEANER names its program. Prints calls, seconds, and the
-// images that were removed while in use.
+// describe, deregister and delete one by one; and with aws-amicleaner, which it installs from PyPI. Prints calls, seconds, and the images that were removed
+// while in use.
 
-import { type ChildProcess, execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { type ChildProcess, execFile, execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { DeleteSnapshotCommand, DeregisterImageCommand, DescribeImagesCommand, EC2Client, type Image } from '@aws-sdk/client-ec2';
 import { groups } from '../lab/autoscaling/group.ts';
 import { images } from '../lab/ec2/images.ts';
@@ -16,7 +18,7 @@ import { FAMILY, POINTED, SIZE, seed } from './benchmark-account.ts';
 const removals = Number(process.argv[2] ?? 500);
 // Latency of a call to AWS from a runner in the same region.
 const CALL_SECONDS = 0.02;
-const CLEANER = process.env['AMI_ACTION_AMICLEANER'];
+const CLEANER_VERSION = '0.2.2';
 
 interface Result {
   readonly calls: number;
@@ -87,13 +89,23 @@ async function oneByOne(lab: Lab): Promise<undefined> {
   return undefined;
 }
 
+/** The program, in a virtual environment of its own. */
+function installedCleaner(): string {
+  const folder = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'ami-action', `amicleaner-${CLEANER_VERSION}`);
+  const program = join(folder, 'bin', 'amicleaner');
+  if (existsSync(program)) return program;
+  execFileSync('python3', ['-m', 'venv', folder]);
+  execFileSync(join(folder, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', `aws-amicleaner==${CLEANER_VERSION}`]);
+  return program;
+}
+
 /** By IDs: its own search asks for a launch configuration without a name as soon as one group has a launch template, and ends. */
 async function amicleaner(lab: Lab): Promise<undefined> {
   const oldestFirst = [...images(lab.place()).values()].sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime());
   const ids = oldestFirst.slice(0, removals).map(({ id }) => id);
   const env = { PATH: process.env['PATH'], ...lab.environment() };
   await new Promise<void>((done, failed) => {
-    execFile(CLEANER ?? '', ['--from-ids', ...ids, '--force-delete'], { env, maxBuffer: 2 ** 28 }, (failure, _, stderr) =>
+    execFile(installedCleaner(), ['--from-ids', ...ids, '--force-delete'], { env, maxBuffer: 2 ** 28 }, (failure, _, stderr) =>
       failure === null ? done() : failed(new Error(stderr)),
     );
   });
@@ -128,7 +140,7 @@ console.log(
 for (const [name, way] of [
   ['prune', pruned],
   ['one by one', oneByOne],
-  ...(CLEANER === undefined ? [] : ([['aws-amicleaner', amicleaner]] as const)),
+  ['aws-amicleaner', amicleaner],
 ] as const) {
   const lab = await staged();
   const { calls, seconds, removed, harmed, byOperation, memoryMiB } = await measured(lab, () => way(lab));
