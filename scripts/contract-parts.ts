@@ -262,7 +262,8 @@ export function policy(mode: string, permissions: Permissions): object {
   return { Version: '2012-10-17', Statement };
 }
 
-const READS = /:(Describe|Get|List)/;
+// Templates of stacks may hold anything, so the roles name the stacks that they may read.
+const READS = /^(?!cloudformation:)\w+:(Describe|Get|List)/;
 
 /** Which actions a block of a role in examples/ lists: what reads, with or without parameters, or what changes groups. */
 export const BLOCKS = {

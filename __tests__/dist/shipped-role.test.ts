@@ -21,6 +21,7 @@ import { build, describeWithPacker, forOtherTemplates, idle } from './build-lab.
 import { familyOfFive, REAL } from './prune-lab.ts';
 import { POINTER, rollLab } from './roll-lab.ts';
 import { BUILD, STAGE, shareLab } from './share-lab.ts';
+import { stackLab } from './stack-lab.ts';
 import { validateLab } from './validate-lab.ts';
 
 /** Every mode of the bundle with the role of examples/, in labs that authorise every call. */
@@ -64,7 +65,13 @@ function shipped<L extends { lab: Lab }>(l: L, { launchTemplates = ['lt-00000000
   };
   const delivery = { Repository: 'acme/web', ConsumerAccounts: STAGE, Adopt: 'allow', Keys: DISK_KEYS.join(','), OtherRoles: SHARE };
   l.lab.deploy(DELIVERY, { stack: 'ami-web', parameters: { ...common, ...delivery, Readers: READER } });
-  const own = { GroupRoles: arn('web'), HookRoles: HOOK, LaunchConfigurations: 'allow', Listeners: LISTENERS.join(',') };
+  const own = {
+    GroupRoles: arn('web'),
+    HookRoles: HOOK,
+    LaunchConfigurations: 'allow',
+    Listeners: LISTENERS.join(','),
+    Stacks: 'web,shop-web',
+  };
   const group = { Environment: 'stage', Pointers: '/ami/web', Groups: 'web*,reads*', ...own };
   l.lab.deploy(ENVIRONMENT, { stack: 'ami-web-stage', parameters: { ...common, ...group, OtherRoles: READER } });
   const consumer = {
@@ -164,6 +171,15 @@ test('promote rolls groups on launch configurations out, by a copy and by a conv
     expect(note('promote', await l.act('promote', wanted, asOf('promote'))).errors).toEqual([]);
   }
   expect(l.launches('web')?.LaunchTemplate?.Version).toBe('2');
+});
+
+test('promote and rollback update the stack that the role names', async () => {
+  const l = shipped(await stackLab());
+  for (const [mode, wanted] of [
+    ['promote', { image: l.b }],
+    ['rollback', {}],
+  ] as const)
+    expect(note(mode, await l.act(mode, wanted, asOf(mode))).errors).toEqual([]);
 });
 
 test('share gives launch permission and resolve reads selectors', async () => {
@@ -297,6 +313,7 @@ const ALSO: Readonly<Record<keyof typeof ROLES, readonly Call[]>> = {
     ['ec2:DescribeSnapshots', '*'],
     ['ec2:GetAllowedImagesSettings', '*'],
     ['kms:VerifyMac', KEY],
+    ['cloudformation:CancelUpdateStack', `cloudformation:eu-central-1:${BUILD}:stack/web/1`],
     ['elasticloadbalancing:ModifyListener', LISTENERS[0] ?? ''],
     ['elasticloadbalancing:ModifyRule', LISTENERS[1] ?? ''],
     ['ssm:SendCommand', 'ssm:eu-central-1::document/AWS-RunShellScript'],
@@ -409,6 +426,11 @@ const PAIRS: readonly (readonly [role: keyof typeof ROLES, may: Call, mayNot: Ca
     'rollout',
     ['iam:PassRole', arn('web'), { 'iam:PassedToService': 'ec2.amazonaws.com' }],
     ['iam:PassRole', arn('web'), { 'iam:PassedToService': 'lambda.amazonaws.com' }],
+  ],
+  [
+    'rollout',
+    ['cloudformation:ExecuteChangeSet', `cloudformation:${region}:stack/shop-web/1`],
+    ['cloudformation:ExecuteChangeSet', `cloudformation:${region}:stack/shop/1`],
   ],
   [
     'rollout',
