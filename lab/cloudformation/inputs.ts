@@ -14,13 +14,14 @@ import { type Inputs, invalid } from './state.ts';
 export function inputsFor(place: Place, text: string, given: Readonly<Record<string, string>>): Inputs {
   const { Parameters = {} } = parseTemplate(text);
   const values = { ...checked(() => valuesOf(parseTemplate(text), given)) };
+  const all = Object.fromEntries(Object.keys(Parameters).map(name => [name, String(values[name])]));
   const resolved: Record<string, string> = {};
   for (const [name, { Type }] of Object.entries(Parameters)) {
     const value = String(values[name]);
     if (String(Type).startsWith('AWS::SSM::Parameter::Value<')) values[name] = resolved[name] = parameterValue(place, value);
     if (Type === 'AWS::EC2::Image::Id') checkImage(place, name, value);
   }
-  return { parameters: given, resolved, values };
+  return { parameters: all, resolved, values };
 }
 
 /** A parameter that is not given takes its default, and not its previous value. https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Parameter.html */

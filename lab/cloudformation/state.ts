@@ -9,7 +9,7 @@ import { type Place, slice } from '../place.ts';
 export type Fields = Readonly<Record<string, Value>>;
 
 export interface Inputs {
-  /** As given, without defaults. */
+  /** As given, and defaults. */
   readonly parameters: Readonly<Record<string, string>>;
   /** What the keys of Systems Manager parameters meant when the operation was requested. */
   readonly resolved: Readonly<Record<string, string>>;

@@ -61,7 +61,7 @@ async function apply(stack: LabStack, values: Readonly<Record<string, Value>>, r
     note(stack, id, 'UPDATE_IN_PROGRESS');
     try {
       // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/protect-stack-resources.html
-      if (stack.policyDenies.has(id))
+      if (stack.policyDenies.has(id) && !update.isRollback)
         throw new Error('Action denied by stack policy: Statement [#1] does not allow [Update:*] for resource [LogicalResourceId/Group]');
       if (update.isRollback && stack.rollbackFails.has(id)) throw new Error('The group cannot be updated.');
       await applyOne(stack, next, replaced, update);
