@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { AccessError, RejectedError, TimeoutError, UnknownError, UnreachableError } from '../../kit/errors.ts';
 import type { Stack } from '../../model/stack.ts';
 import type { RegionClients } from '../../ports/deps.ts';
-import { type StackPlan, updateToken } from '../rules/stack.ts';
+import { isOurUpdate, type StackPlan, updateToken } from '../rules/stack.ts';
 
 /** An update of a stack that this run has started, or found. */
 export interface StackUpdate {
@@ -35,4 +35,9 @@ export async function execute(
     if (!isLost && (cause instanceof RejectedError || cause instanceof AccessError)) update.token = undefined;
     throw cause;
   }
+}
+
+/** Cancels the update in progress unless another owner has begun it. Returns whether CloudFormation rolls it back now. */
+export async function cancelOurs({ id }: Pick<Stack, 'id'>, { stacks }: Pick<RegionClients, 'stacks'>): Promise<boolean> {
+  return isOurUpdate(await stacks.operation(id)) && (await stacks.cancel(id)) === 'requested';
 }

@@ -4,7 +4,7 @@ import { collectFailure } from '../compensations.ts';
 import { readImages } from '../instance-health.ts';
 import type { RegionPlan } from '../rollout-spec.ts';
 import { isSettled, parameterOf, remedyOf } from '../rules/stack.ts';
-import { execute, type StackUpdate } from './execute.ts';
+import { cancelOurs, execute, type StackUpdate } from './execute.ts';
 import { createChangeSet, groupsOfStack } from './plan.ts';
 import { waitUntilSettled, watchUpdate } from './watch.ts';
 
@@ -19,12 +19,10 @@ async function revert({ token, stack: planned }: StackUpdate, plan: RegionPlan):
   const { id, name } = planned.facts.stack;
   const [now, operation] = await Promise.all([aws.stacks.find(id), aws.stacks.operation(id)]);
   if (now === undefined) return [`stack ${name} no longer exists`];
-  const isOurs = token === undefined || operation.token === token;
+  const isOurs = operation.token === token;
   if (!isOurs && !isSettled(now)) return [`another update of stack ${name} is in progress: it may run ${image.id}`];
-  if (isOurs && now.status === 'UPDATE_IN_PROGRESS') {
-    await aws.stacks.cancel(id);
+  if (now.status === 'UPDATE_IN_PROGRESS' && (await cancelOurs(now, aws)))
     deps.report.info(`Stack ${name}: CloudFormation rolls the update back`);
-  }
   const settled = await waitUntilSettled(now, plan);
   if (!settled.status.endsWith('_COMPLETE')) return [unsettled(settled, image.id)];
   const isOnImage = parameterOf(settled, planned.parameter) === image.id;

@@ -9,7 +9,7 @@ import { groupsOf, type StackPlan } from '../rules/stack.ts';
 import { formatChange, sameChanges } from '../rules/stack-changes.ts';
 import { waitUntilSteady } from '../steady-state.ts';
 import { revertFailed } from '../undo.ts';
-import { execute, type StackUpdate } from './execute.ts';
+import { cancelOurs, execute, type StackUpdate } from './execute.ts';
 import { createChangeSet, groupsOfStack, planStack } from './plan.ts';
 import { revertStack } from './revert.ts';
 import { waitUntilSettled, watchUpdate } from './watch.ts';
@@ -43,13 +43,14 @@ export async function rollOutStack(plan: RegionPlan, rollout: RegionRollout): Pr
     return done(names, !roll.wait);
   } catch (failure) {
     haltOthers({ halt: rollout.halt, region: plan.region }, failure);
-    const { name, id } = update.stack.facts.stack;
+    const { stack } = update.stack.facts;
+    const { name } = stack;
     throw await revertFailed(failure, {
       ...{ onCancel: roll.onCancel, deps, hasStarted: update.token !== undefined, undo },
       kept: [`the update of stack ${name} is not reverted`],
       active: async () => [`an update of stack ${name} to ${image.id} may be in progress`],
       requestRollback: async () =>
-        (await aws.stacks.cancel(id)) === 'requested'
+        (await cancelOurs(stack, aws))
           ? { leftovers: [`CloudFormation rolls stack ${name} back`], next: 'Nothing: CloudFormation returns the stack to the old image.' }
           : {
               leftovers: [`the update of stack ${name} ended before it could be cancelled`],
@@ -62,7 +63,7 @@ export async function rollOutStack(plan: RegionPlan, rollout: RegionRollout): Pr
 /** Ends our own update, or waits for the end of the one in progress; then plans again. */
 async function cleared({ clear, facts: { stack } }: StackPlan, plan: RegionPlan): Promise<StackPlan> {
   const { deps, aws } = plan;
-  if (clear === 'cancel') await aws.stacks.cancel(stack.id);
+  if (clear === 'cancel') await cancelOurs(stack, aws);
   await waitUntilSettled(stack, plan);
   const again = await planStack(plan, deps, aws);
   throwIfRefused([{ ...plan, refusals: again.refusals }]);
