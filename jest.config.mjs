@@ -20,6 +20,7 @@ const LONG = [
   'roll-configurations-kill.test.ts$',
   'roll-configurations.test.ts$',
   'roll-kill.test.ts$',
+  'roll-stack-kill.test.ts$',
   'roll-shift.test.ts$',
   'shift-kill.test.ts$',
   'validate-baked.test.ts$',

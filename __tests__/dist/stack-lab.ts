@@ -50,6 +50,7 @@ const templateFor = (subnets: readonly string[], { policy = POLICIES.rolling, la
 Parameters:
   ImageId: { Type: '${type ?? 'AWS::EC2::Image::Id'}' }
   Size: { Type: String, Default: '1' }
+  Spare: { Type: String, Default: ami-00000000 }
 Resources:${LAUNCHES[launch]}
   Group:
     Type: AWS::AutoScaling::AutoScalingGroup
@@ -96,7 +97,7 @@ export async function stackLab(options: StackOptions = {}, lab: RollLabOptions =
   const own = () => [...groups(l.place).values()].filter(({ tags }) => tags.some(({ Key }) => Key === 'aws:cloudformation:stack-id'));
   return {
     ...l,
-    ...{ a, b, c, client, status, until, stack },
+    ...{ a, b, c, client, status, until, stack, plain: l.act },
     act: (mode: 'promote' | 'rollback', wanted: Record<string, string>, more: Parameters<typeof l.act>[2] = {}) =>
       l.act(mode, { stack: 'web', 'stack-parameter': 'ImageId', 'warm-up': '0s', bake: '1m', ...wanted }, more),
     /** What the instances of the stack run, and the group. */
