@@ -35,7 +35,8 @@ const KINDS: ReadonlySet<string> = new Set<Kind>([
 // https://docs.aws.amazon.com/ebs/latest/userguide/recycle-bin-concepts.html
 const IN_BIN = 'aws:recycle-bin:resource-in-bin';
 
-export const ec2Leftovers = (ec2: EC2Client): Leftovers => ({
+/** `deleted`: snapshots that went with their images. Their tags are gone, so a permission that names tags would deny their deletion. */
+export const ec2Leftovers = (ec2: EC2Client, deleted = new Set<string>()): Leftovers => ({
   // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeRegions.html
   async regions() {
     const { Regions } = await ec2.send(new DescribeRegionsCommand({})).catch(asExpected('list the regions (ec2:DescribeRegions)'));
@@ -56,8 +57,9 @@ export const ec2Leftovers = (ec2: EC2Client): Leftovers => ({
     );
   },
   async remove({ kind, id }) {
+    if (kind === 'snapshot' && deleted.has(id)) return 'gone';
     try {
-      const held = await REMOVE[kind](ec2, id);
+      const held = await REMOVE[kind](ec2, id, deleted);
       return Array.isArray(held) && held.length > 0 ? { held } : 'asked';
     } catch (cause) {
       if (isCode(cause, ...GONE)) return 'gone';
@@ -67,11 +69,12 @@ export const ec2Leftovers = (ec2: EC2Client): Leftovers => ({
   },
 });
 
-const REMOVE: Readonly<Record<Kind, (ec2: EC2Client, id: string) => Promise<unknown>>> = {
+const REMOVE: Readonly<Record<Kind, (ec2: EC2Client, id: string, deleted: Set<string>) => Promise<unknown>>> = {
   instance: (ec2, id) => ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] })),
   // Its snapshots in the same call: a kill between two calls would leave snapshots without an owner.
-  image: async (ec2, id) => {
+  image: async (ec2, id, deleted) => {
     const answer = await ec2.send(new DeregisterImageCommand({ ImageId: id, DeleteAssociatedSnapshots: true }));
+    for (const { SnapshotId = '', ReturnCode } of answer.DeleteSnapshotResults ?? []) if (ReturnCode === 'success') deleted.add(SnapshotId);
     return heldSnapshots(ec2, answer.DeleteSnapshotResults ?? []);
   },
   snapshot: (ec2, id) => ec2.send(new DeleteSnapshotCommand({ SnapshotId: id })),
