@@ -124,7 +124,7 @@ function sbom(): string {
 }
 
 /** The terminal program as one file, for an instance or a machine without npm: `node ami-action.mjs latest --family web`. */
-async function terminalFile(file: string): Promise<void> {
+export async function terminalFile(file: string): Promise<void> {
   // Packages that are CommonJS call `require`, which a module does not have.
   const banner = "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);";
   await build({

@@ -37,6 +37,19 @@ describe('a leftover of an interrupted run', () => {
     expect(expiredReason({ kind, tags }, sweeper, NOW)).toBe(reason);
   });
 
+  const { 'ami-action:repository': _, ...saved } = { ...build, 'ami-action:for-family': 'web' };
+  const anywhere = { ...sweeper, repository: '' };
+  test.each([
+    ['that saves itself, by prune outside a repository', saved, anywhere, OF_BUILD],
+    ['of another family', { ...saved, 'ami-action:for-family': 'api' }, anywhere, undefined],
+    ['by prune in a repository', saved, sweeper, undefined],
+    ['by a build outside a repository', saved, { scheme, repository: '' }, undefined],
+    ['without a family, by such a build', { ...saved, 'ami-action:for-family': undefined }, { scheme, repository: '' }, undefined],
+    ['in the family by now', { ...saved, 'ami-action:family': 'web' }, anywhere, undefined],
+  ])('of an instance %s', (_, tags, by, reason) => {
+    expect(expiredReason({ kind: 'image', tags: tags as Record<string, string> }, by, NOW)).toBe(reason);
+  });
+
   test('of a validation is not swept by a build', () => {
     expect(expiredReason({ kind: 'instance', tags: validation }, { scheme, repository: 'acme/web' }, NOW)).toBeUndefined();
   });

@@ -40,13 +40,15 @@ export interface GuestSpec {
   onEnd(): void;
 }
 
-interface About {
+export interface About {
   readonly account: string;
   readonly zone: string;
   readonly imageId: string;
   readonly instanceType: string;
   /** Whether the metadata service insists on a token. */
   readonly tokens: 'optional' | 'required';
+  /** The role of its instance profile, with credentials of its own. */
+  readonly role?: { readonly name: string; readonly accessKeyId: string; readonly secretAccessKey: string; readonly token: string };
 }
 
 export interface Guest {

@@ -108,8 +108,10 @@ async function readInputs(options: BuildOptions, intent: BuildPlan, own: BuildDe
   return { options, plan, print, files, foundation, template };
 }
 
-async function saveInstance(instanceId: string, options: BuildOptions, plan: BuildPlan, deps: BuildDeps) {
+async function saveInstance(given: string, wanted: BuildOptions, plan: BuildPlan, deps: BuildDeps) {
   const { report } = deps;
+  const instanceId = given === 'self' ? await deps.inRegion({ region: wanted.region }).capture.self() : given;
+  const options = { ...wanted, fromInstance: instanceId };
   const capture = await report.step(`Read instance ${instanceId}`, () => planCapture(instanceId, options, plan, deps));
   const { reason } = capture;
   const built = !('begun' in capture);

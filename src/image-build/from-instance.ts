@@ -38,7 +38,7 @@ export type CapturePlan = { readonly reason: string } & ({ readonly begun: Image
 
 export async function planCapture(instanceId: string, options: BuildOptions, plan: BuildPlan, deps: CaptureDeps): Promise<CapturePlan> {
   const begun = options.rebuild === 'always' ? undefined : await findEarlierImage(instanceId, plan, deps, options);
-  if (begun !== undefined) return { begun, reason: `${begun.id} is of this instance and this commit` };
+  if (begun !== undefined) return { begun, reason: begunReason(begun, plan) };
   const instance = await deps.inRegion({ region: options.region }).instances.get(instanceId);
   if (instance === undefined || !['running', 'stopped'].includes(instance.state))
     throw new UsageError([unusable(instanceId, instance, options.region)], { unchanged: true });
@@ -54,13 +54,13 @@ export async function captureInstance(
   if ('begun' in capture) return finishCapture(capture.begun, options, plan, deps);
   const { instance } = capture;
   const aws = deps.inRegion({ region: options.region });
-  const tags = capturedTags(plan, instance);
+  const tags = capturedTags(plan, instance, deps.clock.now());
   const id =
     (await aws.capture.image({ instanceId: instance.id, name: plan.name, noReboot: options.noReboot, tags })) ??
     (await findCreatedImage(plan, deps, options.region));
   deps.report.info(`Creating ${id} from ${instance.id}, which ${options.noReboot ? 'keeps running' : 'restarts'}.`);
   const created = await waitUntilVisible(id, aws, deps).catch(failure => {
-    throw withDetails(failure, { leftovers: [`${id} in ${options.region}, not in the family yet: a later run of this commit adopts it`] });
+    throw withDetails(failure, { leftovers: [unfinishedLine(id, options.region, plan)] });
   });
   return finishCapture(created, options, plan, deps);
 }
@@ -83,14 +83,35 @@ const unusable = (id: string, instance: Instance | undefined, region: string): s
     ? `"from-instance": instance ${id} does not exist in ${region} of this account`
     : `"from-instance": instance ${id} is ${instance.state}, must be running or stopped`;
 
-/** Without the family, which is added when the image is available, and without an expiry: with "wait: false" it may take long. */
-const capturedTags = (plan: BuildPlan, instance: Instance): Tags => ({
+/** Where no run finishes the image, prune removes it. Its first snapshot may take a day. */
+const UNFINISHED_MS = 7 * 86_400_000;
+
+/** Without the family, which is added when the image is available. */
+const capturedTags = (plan: BuildPlan, instance: Instance, now: number): Tags => ({
   ...plan.earlyTags,
+  [tagKey(plan.scheme, 'purpose')]: 'build',
+  [tagKey(plan.scheme, 'expires-at')]: new Date(now + UNFINISHED_MS).toISOString(),
   [tagKey(plan.scheme, 'from-instance')]: instance.id,
   [tagKey(plan.scheme, 'base-ami')]: instance.imageId,
 });
 
-/** By instance and commit, not by run: a later run of the same commit continues where the earlier one stopped. */
+const laterRun = ({ scheme, tags }: BuildPlan): string =>
+  tags[scheme.commitKey] === undefined ? 'a later run for this instance' : 'a later run of this commit';
+
+const unfinishedLine = (id: string, region: string, plan: BuildPlan): string =>
+  `${id} in ${region}, not in the family yet: ${laterRun(plan)} adopts it`;
+
+function begunReason(image: Image, { scheme, tags }: BuildPlan): string {
+  if (tags[scheme.commitKey] !== undefined) return `${image.id} is of this instance and this commit`;
+  return identity(image, scheme, 'family') === undefined
+    ? `${image.id} is of this instance, and no run has finished it yet`
+    : `${image.id} is of this instance, and as young as "rebuild" asks`;
+}
+
+/**
+ * By instance and commit, not by run: a later run of the same commit continues where the earlier one stopped. Without a commit, as on an
+ * instance that saves itself, an image that is not finished is continued, and a finished one taken if "rebuild" says so.
+ */
 async function findEarlierImage(
   instanceId: string,
   { scheme, tags: planned }: BuildPlan,
@@ -98,9 +119,8 @@ async function findEarlierImage(
   { region, rebuild }: Pick<BuildOptions, 'region' | 'rebuild'>,
 ): Promise<Image | undefined> {
   const commit = planned[scheme.commitKey];
-  if (commit === undefined) return undefined;
-  const tags = { [tagKey(scheme, 'from-instance')]: instanceId, [scheme.commitKey]: commit };
-  const found = await inRegion({ region }).images.find({ tags });
+  const ofCommit: Tags = commit === undefined ? {} : { [scheme.commitKey]: commit };
+  const found = await inRegion({ region }).images.find({ tags: { [tagKey(scheme, 'from-instance')]: instanceId, ...ofCommit } });
   const mine = planned[tagKey(scheme, 'family')];
   const oldest = clock.now() - (maxAgeOf(rebuild) ?? Number.POSITIVE_INFINITY) * 1000;
   const usable = found.filter(
@@ -108,6 +128,7 @@ async function findEarlierImage(
       (image.createdAt?.getTime() ?? Number.NEGATIVE_INFINITY) >= oldest &&
       unavailableReason(image) === undefined &&
       provenBad(image, scheme) === undefined &&
+      (commit !== undefined || rebuild !== undefined || identity(image, scheme, 'family') === undefined) &&
       (['family', 'for-family'] as const).every(key => [undefined, mine].includes(identity(image, scheme, key))),
   );
   return usable.sort(newestFirst(scheme))[0];
@@ -127,18 +148,25 @@ async function finishCapture(image: Image, options: BuildOptions, plan: BuildPla
   const { region, fromInstance: source = '', timeout } = options;
   if (options.wait) {
     const created = { source, region, id: image.id, baseAmi: identity(image, plan.scheme, 'base-ami') };
-    return adopt([created], plan, deps, { atMostSeconds: timeout, next: MORE_TIME }).catch(failure => unfinished(created, failure, deps));
+    return adopt([created], plan, deps, { atMostSeconds: timeout, next: MORE_TIME }).catch(failure =>
+      unfinished(created, failure, plan, deps),
+    );
   }
-  deps.report.info(`${image.id} is ${image.state}: a later run of this commit adopts it into the family.`);
+  deps.report.info(`${image.id} is ${image.state}: ${laterRun(plan)} adopts it into the family.`);
   return [{ source, architecture: image.architecture, region, id: image.id, name: image.name, sizeGiB: image.sizeGiB }];
 }
 
 const MORE_TIME = 'Run the job again. Increase "timeout" for the first snapshot of a large disk.';
 
 /** Removes a failed image: it is unusable, and would keep its name from the next run. */
-async function unfinished({ id, region }: { id: string; region: string }, failure: unknown, { inRegion }: CaptureDeps): Promise<never> {
+async function unfinished(
+  { id, region }: { id: string; region: string },
+  failure: unknown,
+  plan: BuildPlan,
+  { inRegion }: CaptureDeps,
+): Promise<never> {
   if (!(failure instanceof RejectedError)) {
-    throw withDetails(failure, { leftovers: [`${id} in ${region}, not in the family yet: a later run of this commit adopts it`] });
+    throw withDetails(failure, { leftovers: [unfinishedLine(id, region, plan)] });
   }
   const { images, leftovers } = inRegion({ region });
   const image = await images.get(id);

@@ -147,9 +147,9 @@ export const settings = {
     neededBy: 'runners that reach the internet through a mirror',
   }),
   fromInstance: optional(
-    text('Create the image from this instance, instead of building one with Packer.', {
-      pattern: /^i-([0-9a-f]{8}|[0-9a-f]{17})$/,
-      message: 'must be the ID of an instance',
+    text('Create the image from this instance, instead of building one with Packer. `self`: the instance that runs the terminal program.', {
+      pattern: /^(self|i-([0-9a-f]{8}|[0-9a-f]{17}))$/,
+      message: 'must be the ID of an instance, or self',
       neededBy: 'teams that set instances up with cloud-init or Ansible',
     }),
   ),

@@ -137,6 +137,8 @@ export interface Sharing {
 export interface Capture {
   /** Undefined where the name is taken: by another image, or by our own call when its answer got lost. */
   image(order: { instanceId: string; name: string; noReboot: boolean; tags: Tags }): Promise<string | undefined>;
+  /** ID of the instance that this process runs on. Rejects with UsageError elsewhere. */
+  self(): Promise<string>;
 }
 
 /** Resources that an interrupted build or validation did not remove. */

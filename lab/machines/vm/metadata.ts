@@ -1,16 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { GuestSpec } from '../hypervisor.ts';
+import type { About, GuestSpec } from '../hypervisor.ts';
 
 /** The address that the network of a guest gives it: every guest has a network of its own. */
 export const GUEST_ADDRESS = '169.254.10.15';
 export const GUEST_MAC = '52:54:00:12:34:56';
 
+/** What the service tells of an instance. */
+type Described = Pick<GuestSpec, 'instanceId' | 'address' | 'authorizedKeys' | 'userData' | 'about'>;
+
 /**
  * The instance metadata service, version 2: a token by PUT, then answers to requests that show it.
  * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
  */
-export function metadataService(spec: GuestSpec): (request: IncomingMessage, response: ServerResponse) => void {
+export function metadataService(spec: Described): (request: IncomingMessage, response: ServerResponse) => void {
   const tree = treeOf(spec);
   const tokens = new Set<string>();
   return (request, response) => {
@@ -44,7 +47,7 @@ function read(tree: ReadonlyMap<string, string>, path: string): string | undefin
 }
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-metadata.html */
-function treeOf({ instanceId, address, authorizedKeys, userData, about }: GuestSpec): ReadonlyMap<string, string> {
+function treeOf({ instanceId, address, authorizedKeys, userData, about }: Described): ReadonlyMap<string, string> {
   const { imageId = 'ami-0', instanceType = 't3.micro', zone = 'eu-central-1a', account = '' } = about ?? {};
   const region = zone.slice(0, -1);
   const hostname = `ip-${address.replaceAll('.', '-')}.${region}.compute.internal`;
@@ -73,5 +76,14 @@ function treeOf({ instanceId, address, authorizedKeys, userData, about }: GuestS
     tree.set('meta-data/public-keys/0/openssh-key', key);
   }
   if (userData !== undefined) tree.set('user-data', userData);
+  if (about?.role !== undefined) setRole(tree, about.role);
   return tree;
+}
+
+/** https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-security-credentials.html */
+function setRole(tree: Map<string, string>, { name, accessKeyId, secretAccessKey, token }: NonNullable<About['role']>): void {
+  const keys = { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey, Token: token };
+  const of = { Code: 'Success', Type: 'AWS-HMAC', LastUpdated: '2026-01-01T00:00:00Z', Expiration: '2099-01-01T00:00:00Z' };
+  tree.set('meta-data/iam/security-credentials/', name);
+  tree.set(`meta-data/iam/security-credentials/${name}`, JSON.stringify({ ...of, ...keys }));
 }

@@ -13,6 +13,7 @@ import type { Capture, ImageQuery, Images } from '../../ports/images.ts';
 import { always } from './complete.ts';
 import { listTags, literally, MOST_FILTER_VALUES, tagFilters, tagsFromEc2, toEc2Tags } from './ec2.ts';
 import { asExpected, isCode } from './errors.ts';
+import { ownInstanceId } from './instance-metadata.ts';
 import { allPages } from './pages.ts';
 
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateTags.html
@@ -59,6 +60,7 @@ export const ec2Images = (ec2: EC2Client): Images => ({
 });
 
 export const ec2Capture = (ec2: EC2Client): Capture => ({
+  self: ownInstanceId,
   async image({ instanceId, name, noReboot, tags }) {
     const Tags = toEc2Tags(tags);
     // Tagged in the call that creates it: an interrupted run leaves no image without an owner.

@@ -29,9 +29,10 @@ export function expiredReason(
   if (!isExpired(until, now) || hasKeepTag({ tags }, scheme)) return undefined;
   const run = `run ${tag('run') ?? 'unknown'}, which needed it until ${until}`;
   if (tag('purpose') === 'build') {
-    return tag('repository') === repository && isRemovable({ tags }, tagKey(scheme, 'family'))
-      ? `leftover of the build of ${run}`
-      : undefined;
+    // An instance that saves itself belongs to no repository: its family tells whose the image is.
+    const isOfFamily = repository === '' && family !== undefined && tag('for-family') === family;
+    const isMine = tag('repository') === undefined ? isOfFamily : tag('repository') === repository;
+    return isMine && isRemovable({ tags }, tagKey(scheme, 'family')) ? `leftover of the build of ${run}` : undefined;
   }
   // A snapshot of a test instance's volume inherits its tags, but a person made it and may need it.
   const isLaunched = kind === 'instance' || kind === 'volume';
