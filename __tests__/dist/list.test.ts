@@ -1,9 +1,10 @@
-import { CreateAutoScalingGroupCommand, UpdateAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling';
+import { CreateAutoScalingGroupCommand, SetDesiredCapacityCommand, UpdateAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling';
 import { CreateLaunchTemplateCommand, CreateLaunchTemplateVersionCommand, DescribeSubnetsCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, expect, test } from '@jest/globals';
 import { instances, setTags } from '../../lab/ec2/state.ts';
-import { removeWorkspaces } from '../harness.ts';
+import { removeWorkspaces, runAction } from '../harness.ts';
 import { type PruneLab, pruneLab } from './prune-lab.ts';
+import { rollLab } from './roll-lab.ts';
 
 let l: PruneLab;
 afterEach(() => l.lab.close());
@@ -144,3 +145,35 @@ test('reports where pointer, groups and newest passed image differ, in every reg
     /Drift in eu-central-1: group web launches newer \(version 2 of web, created [^)]*\), which no pointer names/,
   );
 });
+
+test('shows how long instances of the family take to be in service, and others of the same group', async () => {
+  const r = await rollLab({ speed: 120 });
+  l = r as unknown as PruneLab;
+  const [base, saved] = [r.image('debian', { 'ami-action:family': 'base' }), r.image('web-a')];
+  const web = await r.template('web', { ImageId: base });
+  await r.pointerTo(saved);
+  await r.group('web', { LaunchTemplateId: web, Version: '$Latest' }, { DesiredCapacity: 0 });
+  /** Scales out by one instance, which boots for so long. */
+  async function launched(boot: number): Promise<void> {
+    Object.assign(r.lab.core.timings, { boot });
+    const DesiredCapacity = r.runs('web').length + 1;
+    await r.cloud.autoScaling.send(new SetDesiredCapacityCommand({ AutoScalingGroupName: 'web', DesiredCapacity }));
+    for (let waited = 0; r.runs('web').length < DesiredCapacity && waited < 3600; waited += 2) await r.lab.clock.sleep(2);
+  }
+  await launched(420);
+  await r.cloud.ec2.send(
+    new CreateLaunchTemplateVersionCommand({ LaunchTemplateId: web, SourceVersion: '1', LaunchTemplateData: { ImageId: saved } }),
+  );
+  await launched(60);
+  const list = () => runAction({ mode: 'list', with: { family: 'web' }, lab: r.lab });
+  const ran = await list();
+  const [, family = '', others = ''] =
+    /\| (\d+)m\S* \(other images: (\d+)m\S*\) \|/.exec(ran.summary.replaceAll('\u00a0', ' ').replace(/(\d+m) \d+s/g, '$1')) ?? [];
+  expect([ran.errors, ran.summary.includes('| In service after |')]).toEqual([[], true]);
+  // Boots of 60 and of 420 seconds, and the health checks.
+  expect([Number(family) >= 1 && Number(family) <= 3, Number(others) >= 7 && Number(others) <= 10]).toEqual([true, true]);
+  // Without the permission, the list is the same without this column.
+  r.lab.faults.add({ operation: 'DescribeScalingActivities', action: { error: 'AccessDenied', message: 'no', status: 403 } });
+  const without = await list();
+  expect([without.exitCode, without.warnings, without.summary.includes('In service after')]).toEqual([0, [], false]);
+}, 120_000);

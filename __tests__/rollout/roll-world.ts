@@ -354,6 +354,7 @@ const groupPort = (state: State, call: Call): Pick<RegionClients, 'groups'> => (
     targetHealth: async () => [],
     warmPool: async () => [],
     launches: async () => [],
+    launchSeconds: async () => new Map(),
     unhealthy: async () => [],
     sources: async () => [],
     copyLimits: async () => ({ cannotCopy: [], hooks: [] }),

@@ -90,6 +90,8 @@ export interface Groups extends GroupCopies {
   unhealthy(group: string): Promise<readonly { readonly at: Date; readonly reason: string }[]>;
   /** Launches among the newest scaling activities, newest first. */
   launches(group: string): Promise<readonly Launching[]>;
+  /** Seconds from launch to in service, by instance; of launches among the newest scaling activities. */
+  launchSeconds(group: string): Promise<ReadonlyMap<string, number>>;
   /** The newest twenty, newest first. */
   refreshes(group: string): Promise<readonly Refresh[]>;
   refresh(group: string, id: string): Promise<Refresh | undefined>;

@@ -4,6 +4,7 @@ import { type Image, identity, type TagScheme } from '../model/image.ts';
 import type { ImageUser } from '../model/image-users.ts';
 import { verdictOf } from '../model/verdict.ts';
 import { isVetoed } from '../model/veto.ts';
+import { type BootTimes, formatBoot } from './rules/boot-times.ts';
 import type { Drift } from './rules/drift.ts';
 import type { Environment } from './rules/environments.ts';
 import { formatAge, shortAccounts, sizeOf } from './rules/inventory.ts';
@@ -19,8 +20,13 @@ export interface ListedImage {
   readonly isShared: boolean;
 }
 
+export interface ListedEnvironment extends Environment {
+  readonly region: string;
+  readonly groups: readonly (Environment['groups'][number] & { readonly boot: BootTimes })[];
+}
+
 export interface Listing {
-  readonly environments: readonly (Environment & { readonly region: string })[];
+  readonly environments: readonly ListedEnvironment[];
   readonly images: readonly ListedImage[];
   readonly drift: readonly (Drift & { readonly region: string })[];
   /** False: a part could not be read, so more may have drifted. */
@@ -50,12 +56,17 @@ export const toOutput = ({ image, region, users }: ListedImage, scheme: TagSchem
   'size-gib': image.sizeGiB,
 });
 
-/** Lines for the log, in aligned columns. */
-export function formatLines(images: readonly ListedImage[], { scheme, now }: ListFormat): readonly string[] {
-  const rows = images.map(listed => {
-    const { id, region, state, version = '-', commit = '-', verdict, 'used-by': users } = toOutput(listed, scheme);
-    return [version, commit.slice(0, 7), id, region, formatAge(listed.image, scheme, now), state, verdict, formatUsers(users)].map(oneLine);
+const HEAD = ['AMI ID', 'Name', 'Version', 'State', 'Created', 'Commit', 'Region', 'Verdict', 'Used by'];
+
+/** Lines for the log and the terminal, in aligned columns under their names; none without images. */
+export function formatLines(images: readonly ListedImage[], { scheme }: Pick<ListFormat, 'scheme'>): readonly string[] {
+  if (images.length === 0) return [];
+  const listed = images.map(one => {
+    const { id, name, region, state, version = '-', commit = '-', verdict, 'used-by': users } = toOutput(one, scheme);
+    const created = one.image.createdAt?.toISOString().slice(0, 16).replace('T', ' ') ?? '?';
+    return [id, name, version, state, created, commit.slice(0, 7), region, verdict, formatUsers(users)].map(oneLine);
   });
+  const rows = [HEAD, ...listed];
   const width = (column: number) => Math.min(40, Math.max(...rows.map(cells => cells[column]?.length ?? 0)));
   return rows.map(cells => cells.map((cell, column) => (column === cells.length - 1 ? cell : cell.padEnd(width(column)))).join('  '));
 }
@@ -126,6 +137,11 @@ function environmentTable(
     [
       'Groups with this image',
       ({ groups }) => groups.map(({ name, instances }) => `${code(name)} (${formatCount(instances, 'instance')})`).join('<br>'),
+    ],
+    [
+      'In service after',
+      ({ groups }) => groups.map(({ boot }) => formatBoot(boot)).join('<br>'),
+      environments.some(({ groups }) => groups.some(({ boot }) => boot.ofFamily !== undefined)),
     ],
     ['For', ({ since }) => (since === undefined ? '' : nonBreaking(formatDuration(Math.max(0, (now - since.getTime()) / 1000))))],
     ['Promoted by', ({ run }) => runCell(run)],

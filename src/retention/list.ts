@@ -7,7 +7,8 @@ import { usersOf } from '../model/image-users.ts';
 import type { Deps } from '../ports/deps.ts';
 import { pointer, schemeOf } from '../selection/settings.ts';
 import { findUsers, pointersOf, price, type UserOptions, type Users, users as userSettings } from './find-users.ts';
-import { driftTable, formatLines, formatPage, type Listing, toOutput } from './list-report.ts';
+import { driftTable, formatLines, formatPage, type ListedEnvironment, type Listing, toOutput } from './list-report.ts';
+import { bootTimes } from './rules/boot-times.ts';
 import { driftOf } from './rules/drift.ts';
 import { environmentsOf } from './rules/environments.ts';
 import { shortAccounts } from './rules/inventory.ts';
@@ -40,7 +41,7 @@ export const outputs = {
 };
 
 type ListOptions = Values<typeof settings> & Pick<UserOptions, 'pointers'>;
-type ListDeps = Deps<'account' | 'images' | 'imageUsers', 'issues'>;
+type ListDeps = Deps<'account' | 'images' | 'imageUsers' | 'groups', 'issues'>;
 
 export async function run(options: ListOptions, deps: ListDeps) {
   const { report, clock } = deps;
@@ -105,10 +106,40 @@ async function listRegion(region: string, options: ListOptions, deps: ListDeps):
   const users = options.whereUsed && images.length > 0 ? await whereUsed(region, options, deps) : undefined;
   return {
     images: images.map(image => ({ image, region, users: users && usersOf(users.all, image), isShared: image.ownerId !== own })),
-    environments: (users === undefined ? [] : environmentsOf(users.facts, pointersOf(options))).map(one => ({ ...one, region })),
+    environments: users === undefined ? [] : await environmentsIn(region, users, new Set(images.map(({ id }) => id)), options, deps),
     drift: users === undefined ? [] : driftOf(images, users.facts, pointersOf(options), scheme).map(one => ({ ...one, region })),
     isComplete: users !== undefined || images.length === 0,
   };
+}
+
+async function environmentsIn(
+  region: string,
+  { facts }: Users,
+  family: ReadonlySet<string>,
+  options: ListOptions,
+  deps: ListDeps,
+): Promise<readonly ListedEnvironment[]> {
+  const environments = environmentsOf(facts, pointersOf(options));
+  return Promise.all(
+    environments.map(async one => {
+      const groups = one.groups.map(async group => {
+        const instances = facts.instances.filter(({ group: of }) => of === group.name);
+        return { ...group, boot: bootTimes(instances, await launchSecondsOf(group.name, region, deps), family) };
+      });
+      return { ...one, region, groups: await Promise.all(groups) };
+    }),
+  );
+}
+
+/** How long launches take is a help: a list is complete without it. */
+async function launchSecondsOf(group: string, region: string, { report, inRegion }: ListDeps): Promise<ReadonlyMap<string, number>> {
+  try {
+    return await inRegion({ region }).groups.launchSeconds(group);
+  } catch (failure) {
+    if (!(failure instanceof ActionError) || failure instanceof CancelledError) throw failure;
+    report.debug(`How long launches of ${group} in ${region} take is unknown: ${failure.message}`);
+    return new Map();
+  }
 }
 
 /** A source that cannot be read does not fail a list: it reports what is unknown. */

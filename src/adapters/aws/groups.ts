@@ -68,6 +68,7 @@ export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, { b
   },
 
   launches: group => listLaunches(client, group),
+  launchSeconds: group => listLaunchSeconds(client, group),
   unhealthy: group => listUnhealthy(client, group),
 
   async setLaunch(group, launch) {
@@ -80,9 +81,9 @@ export const autoScalingGroups = (client: AutoScalingClient, ec2: EC2Client, { b
 // https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-health-checks.html#replace-unhealthy-instance
 const TAKEN_OUT = /taken out of service in response to an? (.*health.check.*?)\.?$/;
 
-async function listActivities(client: AutoScalingClient, group: string) {
+async function listActivities(client: AutoScalingClient, group: string, MaxRecords = 20) {
   const { Activities = [] } = await client
-    .send(new DescribeScalingActivitiesCommand({ AutoScalingGroupName: group, MaxRecords: 20 }))
+    .send(new DescribeScalingActivitiesCommand({ AutoScalingGroupName: group, MaxRecords }))
     .catch(orBusy(`read the scaling activities of ${group} (autoscaling:DescribeScalingActivities)`));
   return Activities;
 }
@@ -102,6 +103,16 @@ async function listLaunches(client: AutoScalingClient, group: string): Promise<L
       StatusCode === 'Failed' || isLost(StatusCode, StatusMessage) ? 'failed' : StatusCode === 'Successful' ? 'successful' : 'pending',
     message: StatusMessage === '' ? Description : StatusMessage,
   }));
+}
+
+/** A launch is an activity that ends when the instance is in service. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Activity.html */
+async function listLaunchSeconds(client: AutoScalingClient, group: string): Promise<ReadonlyMap<string, number>> {
+  const launches = (await listActivities(client, group, 100)).flatMap(({ Description = '', StatusCode, StartTime, EndTime }) => {
+    const id = /^Launching a new EC2 instance: (i-[0-9a-f]+)/.exec(Description)?.[1];
+    if (id === undefined || StatusCode !== 'Successful' || StartTime === undefined || EndTime === undefined) return [];
+    return [[id, (EndTime.getTime() - StartTime.getTime()) / 1000] as const];
+  });
+  return new Map(launches);
 }
 
 /** Terminated by EC2 right after its launch, for example without a grant for the KMS key of its volume. A scale-in cancels launches without this message. */
