@@ -11,15 +11,17 @@ import { workspaceFiles } from './adapters/files.ts';
 import { githubIssues } from './adapters/issues.ts';
 import { thisMachine } from './adapters/machine.ts';
 import { endProcess } from './adapters/process.ts';
+import { answerCache, answerKey, isCacheable } from './adapters/terminal/answer-cache.ts';
 import { type CommandLine, parseArguments, type Request } from './adapters/terminal/arguments.ts';
 import { completion, help } from './adapters/terminal/help.ts';
-import { EXIT_CODES, terminalHost } from './adapters/terminal/host.ts';
+import { EXIT_CODES, isTable, type TerminalHost, terminalHost } from './adapters/terminal/host.ts';
 import { init, terminalQuestions } from './adapters/terminal/init.ts';
 import { memoryJournal } from './adapters/terminal/journal.ts';
 import { type Streams, terminalReporter } from './adapters/terminal/reporter.ts';
 import { terminalRun } from './adapters/terminal/run-facts.ts';
 import { explain } from './kit/failure.ts';
-import { main } from './main.ts';
+import { formatDuration } from './kit/format.ts';
+import { CONFIG_FILE, main } from './main.ts';
 import { post } from './post.ts';
 
 /** The terminal program: the modes of the action with flags instead of `with:`. Builds the deps for a terminal, as index.ts does for a runner. */
@@ -33,7 +35,7 @@ const streams: Streams = {
 export async function terminal(argv: readonly string[], version: string, cancelled: AbortSignal): Promise<number> {
   try {
     const request = parseArguments(argv);
-    if (request.kind === 'run') return await runMode(request, cancelled);
+    if (request.kind === 'run') return await answered(request, version, cancelled);
     if (request.kind === 'init') return await runInit(request.flags, version);
     streams.out(textOf(request, version));
     return 0;
@@ -60,14 +62,61 @@ async function runInit(flags: ReadonlyMap<string, string>, version: string): Pro
   }
 }
 
-async function runMode(commandLine: CommandLine, cancelled: AbortSignal): Promise<number> {
+/** From the cache, where the question allows it. */
+async function answered(commandLine: CommandLine, version: string, cancelled: AbortSignal): Promise<number> {
+  const cache = answerCache(process.env, Date.now);
+  const lines: string[] = [];
+  const print = isTable(commandLine) ? streams.out : streams.err;
+  const show = (line: string) => {
+    lines.push(line);
+    print(line);
+  };
+  const host = terminalHost(commandLine, process.cwd(), streams);
+  if (!isCacheable(commandLine)) {
+    // Before too: a run may be killed.
+    cache.clear();
+    await runMode(commandLine, host, show, cancelled);
+    cache.clear();
+    return host.finish();
+  }
+  const key = answerKey(commandLine, settingsFile(commandLine, host), version, process.env);
+  const known = commandLine.cache ? cache.read(key) : undefined;
+  if (known !== undefined) {
+    streams.err(`As read ${formatDuration((Date.now() - known.at) / 1000)} ago. --no-cache reads AWS again.`);
+    known.lines.forEach(show);
+    for (const [name, value] of known.outputs) host.output(name, value);
+    return host.finish();
+  }
+  const at = Date.now();
+  const { warned } = await runMode(commandLine, host, show, cancelled);
+  const code = host.finish();
+  // A warning would not be said again.
+  if (code === 0 && !warned) cache.write(key, { at, outputs: [...host.outputs], lines });
+  return code;
+}
+
+function settingsFile({ given: { config } }: CommandLine, host: TerminalHost): string | undefined {
+  return host.file(typeof config === 'string' ? config : CONFIG_FILE);
+}
+
+async function runMode(
+  commandLine: CommandLine,
+  host: TerminalHost,
+  untrusted: (line: string) => void,
+  cancelled: AbortSignal,
+): Promise<{ readonly warned: boolean }> {
   const temp = await mkdtemp(join(tmpdir(), 'ami-action-'));
   try {
     const folder = process.cwd();
     const clock = systemClock(cancelled);
-    const report = terminalReporter(clock, streams, commandLine);
+    const quiet = terminalReporter(clock, streams, { debug: commandLine.debug, untrusted });
+    let warned = false;
+    const warn = (message: string) => {
+      warned = true;
+      quiet.warn(message);
+    };
+    const report = { ...quiet, warn };
     const run = await terminalRun(folder, temp, cancelled);
-    const host = terminalHost(commandLine, folder, streams);
     const journal = memoryJournal();
     await main(host, async access => {
       const { regionClients } = await import('./adapters/aws/region-clients.ts');
@@ -95,7 +144,7 @@ async function runMode(commandLine: CommandLine, cancelled: AbortSignal): Promis
         },
       };
     });
-    return host.finish();
+    return { warned };
   } finally {
     await rm(temp, { recursive: true, force: true });
   }

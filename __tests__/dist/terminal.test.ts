@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -25,10 +25,12 @@ interface Done {
   readonly err: string;
 }
 
-function amiAction(...argv: readonly string[]): Promise<Done> {
+const amiAction = (...argv: readonly string[]): Promise<Done> => amiActionWith({}, ...argv);
+
+function amiActionWith(env: Readonly<Record<string, string>>, ...argv: readonly string[]): Promise<Done> {
   const child = spawn(process.execPath, [BUNDLE, ...argv], {
     cwd: folder,
-    env: { PATH: process.env['PATH'], HOME: folder, ...l.lab.environment() },
+    env: { PATH: process.env['PATH'], HOME: folder, ...l.lab.environment(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const text = { out: '', err: '' };
@@ -122,6 +124,106 @@ describe('latest', () => {
     const { code, out, err } = await amiAction('latest', '--family', 'nothing');
     expect([code, out]).toEqual([1, '']);
     expect(err).toContain('nothing');
+  });
+});
+
+describe('list', () => {
+  test('prints a table on stdout, its progress on stderr', async () => {
+    const id = l.image('web-a', { 'ami-action:version': '3.0.0' });
+    const { code, out, err } = await amiAction('list', '--family', 'web');
+    const [head = '', row = '', ...more] = out.trimEnd().split('\n');
+    expect([code, more, err.includes(id)]).toEqual([0, [], false]);
+    expect(head).toMatch(/^AMI ID +Name +Version +State +Created +Commit +Region +Verdict +Used by$/);
+    expect(row).toMatch(
+      new RegExp(`^${id} +web-a +3\\.0\\.0 +available +\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d +ccccccc +eu-central-1 +passed +unused$`),
+    );
+  });
+});
+
+describe('the answers of latest and list are kept for five minutes', () => {
+  const answers = join(folder, '.cache', 'ami-action', 'answers');
+  const files = () => (existsSync(answers) ? readdirSync(answers).map(file => join(answers, file)) : []);
+  const latest = (...more: readonly string[]) => amiAction('latest', '--family', 'web', ...more);
+  /** The answer, and whether AWS was asked. */
+  async function asked(ask: () => Promise<Done>): Promise<readonly [out: string, asked: boolean]> {
+    const mark = l.lab.calls.mark();
+    const { out } = await ask();
+    return [out.trim(), l.lab.calls.since(mark).length > 0];
+  }
+  afterEach(() => rmSync(answers, { recursive: true, force: true }));
+
+  test('the second call asks nothing and says so; --no-cache asks again', async () => {
+    const id = l.image('web-a');
+    expect([await asked(latest), await asked(latest)]).toEqual([
+      [id, true],
+      [id, false],
+    ]);
+    expect((await latest()).err).toMatch(/^As read .* ago\. --no-cache reads AWS again\.\n$/);
+    const newer = l.image('web-b');
+    expect([await asked(latest), await asked(() => latest('--no-cache')), await asked(latest)]).toEqual([
+      [id, false],
+      [newer, true],
+      [newer, false],
+    ]);
+    const list = () => amiAction('list', '--family', 'web', '--no-where-used');
+    const [first] = await asked(list);
+    expect(await asked(list)).toEqual([first, false]);
+  });
+
+  test('for one question with one set of credentials: another region, flag or key asks for itself', async () => {
+    const id = l.image('web-a');
+    await latest();
+    const others = [['--region', 'eu-west-1'], ['--architecture', 'x86_64'], ['--json']];
+    for (const other of others) expect((await asked(() => latest(...other)))[1]).toBe(true);
+    const { AWS_ACCESS_KEY_ID = '' } = l.lab.environment({ account: '444455556666' });
+    expect(await asked(() => amiActionWith({ AWS_ACCESS_KEY_ID }, 'latest', '--family', 'web'))).toEqual(['', true]);
+    expect(await asked(latest)).toEqual([id, false]);
+  });
+
+  test('files are for this user alone; an old one, or one that others may read or write, is not used', async () => {
+    const id = l.image('web-a');
+    await latest();
+    const [file = ''] = files();
+    expect([files().length, statSync(file).mode & 0o777, statSync(answers).mode & 0o777]).toEqual([1, 0o600, 0o700]);
+    const answer = JSON.parse(readFileSync(file, 'utf8'));
+    const forged = {
+      ...answer,
+      outputs: [
+        ['ami-id', 'ami-00000000000000000'],
+        ['outcome', 'done'],
+      ],
+    };
+    const changed = async (content: object, mode: number) => {
+      writeFileSync(file, JSON.stringify(content));
+      chmodSync(file, mode);
+      return asked(latest);
+    };
+    expect(await changed(forged, 0o644)).toEqual([id, true]);
+    expect(await changed({ ...answer, at: answer.at - 300_000 }, 0o600)).toEqual([id, true]);
+    expect(await changed({ ...answer, at: answer.at + 3_600_000 }, 0o600)).toEqual([id, true]);
+    expect(await changed({ nonsense: true }, 0o600)).toEqual([id, true]);
+    expect(await asked(latest)).toEqual([id, false]);
+  });
+
+  test('no failure is kept, and nothing of what a warning came with', async () => {
+    for (const _ of [1, 2]) expect((await asked(() => amiAction('latest', '--family', 'none')))[1]).toBe(true);
+    l.image('web-a');
+    l.lab.faults.add({ operation: 'DescribeAutoScalingGroups', action: { error: 'AccessDenied', message: 'no', status: 403 } });
+    const list = () => amiAction('list', '--family', 'web');
+    expect([(await list()).err.includes('used is unknown'), (await list()).err.includes('used is unknown')]).toEqual([true, true]);
+    expect(files()).toEqual([]);
+  });
+
+  test('nothing that writes reads them, and what writes removes them', async () => {
+    const [a] = [l.image('web-a')];
+    expect(await asked(latest)).toEqual([a, true]);
+    const b = l.image('web-b');
+    expect((await latest()).out).toBe(`${a}\n`);
+    const promoted = await amiAction('promote', '--family', 'web', '--environment', 'stage', '--image', 'latest', '--strategy', 'none');
+    expect([promoted.code, l.pointer(), files()]).toEqual([0, b, []]);
+    expect(await asked(latest)).toEqual([b, true]);
+    const refused = await amiAction('build', '--family', 'web', '--no-cache');
+    expect([refused.code, refused.err]).toEqual([2, '--no-cache is for list and latest. Every other command reads AWS.\n']);
   });
 });
 

@@ -12,6 +12,8 @@ export interface CommandLine {
   readonly debug: boolean;
   /** Print only the image ID: `ami-action latest`. */
   readonly onlyId: boolean;
+  /** False: `--no-cache`. */
+  readonly cache: boolean;
 }
 
 export type Request =
@@ -22,7 +24,7 @@ export type Request =
   | { readonly kind: 'init'; readonly flags: ReadonlyMap<string, string> };
 
 /** Flags of the program itself. Every other flag is a setting of the mode. */
-export const PROGRAM_FLAGS = ['json', 'debug', 'help', 'version'] as const;
+export const PROGRAM_FLAGS = ['json', 'debug', 'no-cache', 'help', 'version'] as const;
 
 /** Commands of the program that are no modes. */
 export const COMMANDS = ['latest', 'init', 'help', 'completion'] as const;
@@ -46,6 +48,8 @@ export function parseArguments(argv: readonly string[]): Request {
       throw new UsageError(unknown.map(name => `--${name} is not a flag of init. It takes --${INIT_FLAGS.join(', --')}.`));
     return { kind: 'init', flags };
   }
+  if (flags.has('no-cache') && command !== 'latest' && command !== 'list')
+    throw new UsageError(['--no-cache is for list and latest. Every other command reads AWS.']);
   const mode = command === 'latest' ? 'resolve' : command;
   const given = Object.fromEntries([...flags].filter(([name, value]) => !isProgramFlag(name, value)));
   return {
@@ -55,6 +59,7 @@ export function parseArguments(argv: readonly string[]): Request {
     json: flags.get('json') === 'true',
     debug: flags.get('debug') === 'true',
     onlyId: command === 'latest',
+    cache: flags.get('no-cache') !== 'true',
   };
 }
 

@@ -28,7 +28,7 @@ const programHelp = (): string =>
     'help <mode>        lists the settings of a mode',
     'completion <shell> prints completions for bash or zsh',
     '',
-    'Flags: --json (outputs as JSON), --debug, --help, --version',
+    'Flags: --json (outputs as JSON), --no-cache (list and latest read AWS again), --debug, --help, --version',
     'Settings are read from flags, then from .github/ami.yml. Credentials and region are those of the AWS CLI.',
     'Exit codes: 0 done, 1 rejected, 2 usage, 3 access, 4 timeout, 5 unknown, 70 bug, 130 cancelled.',
   ].join('\n');

@@ -20,15 +20,20 @@ export const EXIT_CODES: Readonly<Record<Outcome, number>> = {
 };
 
 export interface TerminalHost extends Host {
+  readonly outputs: ReadonlyMap<string, string>;
   /** Prints the outputs. Returns the exit code. */
   finish(): number;
 }
+
+/** The mode itself prints its result as a table. */
+export const isTable = ({ mode, json }: CommandLine): boolean => mode === 'list' && !json;
 
 /** A terminal, as `main` sees it. Outputs are printed at the end: as a table, as JSON, or the image ID alone. */
 export function terminalHost(commandLine: CommandLine, folder: string, { out, err }: Streams): TerminalHost {
   const outputs = new Map<string, string>();
   let failed = false;
   return {
+    outputs,
     given: () => ({ mode: commandLine.mode, ...commandLine.given }),
     file: path => {
       const absolute = join(folder, path);
@@ -46,7 +51,7 @@ export function terminalHost(commandLine: CommandLine, folder: string, { out, er
       const outcome = (outputs.get('outcome') ?? 'bug') as Outcome;
       if (commandLine.json) out(JSON.stringify(Object.fromEntries([...outputs].map(([name, value]) => [name, parsed(value)]))));
       else if (commandLine.onlyId) outputs.get('ami-id') !== undefined && out(outputs.get('ami-id') ?? '');
-      else for (const line of rows(outputs)) out(line);
+      else if (!isTable(commandLine)) for (const line of rows(outputs)) out(line);
       return failed && EXIT_CODES[outcome] === 0 ? EXIT_CODES.bug : EXIT_CODES[outcome];
     },
   };

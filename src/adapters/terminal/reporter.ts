@@ -7,12 +7,18 @@ export interface Streams {
   err(text: string): void;
 }
 
+interface Shown {
+  readonly debug: boolean;
+  /** Where a mode prints lines with text from outside. */
+  readonly untrusted: (line: string) => void;
+}
+
 /** Steps are lines with their duration. Untrusted text keeps its words and loses control characters. The summary is for runners only. */
-export function terminalReporter(clock: Clock, { err }: Streams, { debug }: { readonly debug: boolean }): Reporter {
+export function terminalReporter(clock: Clock, { err }: Streams, { debug, untrusted }: Shown): Reporter {
   const secrets = new Set<string>();
   const hide = (line: string): string => [...secrets].reduce((shown, secret) => shown.replaceAll(secret, '***'), line);
-  const print = (prefix: string, message: string): void => {
-    for (const line of hide(message).split(/\r?\n|\r/)) err(`${prefix}${printable(line)}`);
+  const print = (prefix: string, message: string, to = err): void => {
+    for (const line of hide(message).split(/\r?\n|\r/)) to(`${prefix}${printable(line)}`);
   };
   let depth = 0;
   const indent = () => '  '.repeat(depth);
@@ -35,7 +41,7 @@ export function terminalReporter(clock: Clock, { err }: Streams, { debug }: { re
     info: message => print(indent(), message),
     warn: message => print(`${indent()}! `, message),
     debug: message => debug && print(`${indent()}debug: `, message),
-    untrusted: line => print(indent(), line),
+    untrusted: line => print(indent(), line, untrusted),
     summary: () => {},
     mask(secret) {
       for (const part of [secret, ...secret.split('\n')]) if (part.trim() !== '') secrets.add(part);
