@@ -109,12 +109,13 @@ export async function shareLab({ speed = 600, timings = {} }: { speed?: number; 
 
 export type ShareLab = Awaited<ReturnType<typeof shareLab>>;
 
-/** Paper machines answer the one check of a validation as passed. */
-export function passChecks({ home }: Pick<ShareLab, 'home'>): void {
+/** Paper machines answer the one check of a validation: passed, or failed with this exit code. */
+export function passChecks({ home }: Pick<ShareLab, 'home'>, exitCode = 0): void {
   const exec = () => {
     const script = [...commands(home).values()].map(scriptFor).at(-1) ?? '';
     const nonce = /nonce=(\w+)/.exec(script)?.[1];
-    return { exitCode: 0, stdout: `${nonce} begin 1 0-1\n${nonce} 0 ok 0 10 1 0 -\n${nonce} end 0\n`, stderr: '' };
+    const ending = exitCode === 0 ? 'ok 0' : `code ${exitCode}`;
+    return { exitCode: 0, stdout: `${nonce} begin 1 0-1\n${nonce} 0 ${ending} 10 1 0 -\n${nonce} end 0\n`, stderr: '' };
   };
   Object.assign((home.core.hypervisor as PaperHypervisor).answers, { exec });
 }

@@ -4,13 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DescribeSubnetsCommand, RunInstancesCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { parse } from 'yaml';
 import { groups } from '../../lab/autoscaling/group.ts';
+import { images, neighbours } from '../../lab/ec2/images.ts';
 import { templates } from '../../lab/ec2/launch-template-state.ts';
 import { instances } from '../../lab/ec2/state.ts';
+import { readPolicy } from '../../lab/iam/policy.ts';
 import { instanceProfiles, roles } from '../../lab/iam/roles.ts';
 import { parameters } from '../../lab/ssm/parameter-state.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { type RollLab, rollLab } from './roll-lab.ts';
+import { policy } from './saved-instance.ts';
 
 /**
  * The examples, with real Terraform and its real AWS provider. Where there is no Terraform, there is nothing to try. AMI_ACTION_TERRAFORM_PLUGINS is a
@@ -34,6 +38,7 @@ function terraform(example: string, variables: Record<string, string> = {}) {
   folders.push(folder);
   if (example.includes('\n')) {
     cpSync(EXAMPLES, join(folder, 'examples'), { recursive: true });
+    cpSync(join(EXAMPLES, '..', 'save-ami'), join(folder, 'save-ami'), { recursive: true });
     writeFileSync(join(folder, 'main.tf'), example);
   } else cpSync(join(EXAMPLES, example), folder, { recursive: true, filter: from => !/(pointer|-role)$/.test(from) || example !== '.' });
   const env = {
@@ -53,6 +58,7 @@ function terraform(example: string, variables: Record<string, string> = {}) {
   };
   return {
     run,
+    write: (text: string) => writeFileSync(join(folder, 'main.tf'), text),
     init: () => run('init', '-input=false', '-no-color', ...(PLUGINS === undefined ? [] : [`-plugin-dir=${PLUGINS}`])),
     apply: () => run('apply', '-auto-approve', '-input=false', '-no-color'),
     /** 0: nothing to change, 2: something. */
@@ -312,6 +318,73 @@ describe('the roles from Terraform', () => {
       expect(instanceProfiles(l.lab.core).get(`arn:aws:iam::${ACCOUNT}:instance-profile/tf0-test`)).toBe(arn('tf0-test'));
       expect((await tf.destroy()).output).toContain('Destroy complete!');
       expect([...roles(l.lab.core).keys()].filter(one => one.includes('/tf'))).toEqual([]);
+    },
+    300_000,
+  );
+});
+
+describe('an instance that saves itself', () => {
+  const saves = (more = '') => `
+variable "subnet_ids" { type = list(string) }
+module "web" {
+  source      = "./save-ami"
+  app         = "web"
+  environment = "stage"
+  subnet_ids  = var.subnet_ids
+  debian      = "debian-12-amd64-*"
+  ${more}
+}
+output "image_id" { value = module.web.image_id }
+`;
+  const userData = () => {
+    const [template] = [...templates(l.place).values()];
+    return Buffer.from([...(template?.versions.values() ?? [])].at(-1)?.data.UserData ?? '', 'base64').toString();
+  };
+
+  here(
+    'starts from Debian before the first image, from that image afterwards, and from Debian again where custom images are off',
+    async () => {
+      l = await rollLab();
+      const tf = terraform(saves(), { subnet_ids: await subnets() });
+      expect((await tf.init()).output).toContain('successfully initialized');
+      expect((await tf.apply()).output).toContain('Apply complete!');
+      const debian = await tf.output('image_id');
+      expect(
+        neighbours(l.place)
+          .flatMap(owner => [...images(owner).values()])
+          .find(({ id }) => id === debian)?.name,
+      ).toMatch(/^debian-12-amd64-/);
+      expect(userData()).toContain('./save-ami.sh');
+      expect((await tf.plan()).status).toBe(0);
+      const saved = l.image('web-a');
+      await l.pointerTo(saved, '/deploy_ex/stage/web/latest_ami');
+      expect((await tf.apply()).output).toContain('0 added, 2 changed, 0 destroyed');
+      expect([await tf.output('image_id'), userData().includes('save-ami')]).toEqual([saved, false]);
+      expect((await tf.plan()).status).toBe(0);
+      tf.write(saves('use_custom_ami = false'));
+      expect((await tf.apply()).output).toContain('0 added, 2 changed, 0 destroyed');
+      expect([await tf.output('image_id'), userData().includes('./save-ami.sh')]).toEqual([debian, true]);
+      expect((await tf.destroy()).output).toContain('Destroy complete!');
+    },
+    300_000,
+  );
+
+  here(
+    'gives its instances the permissions that the other tests run with, and a script that bash reads',
+    async () => {
+      l = await rollLab();
+      const tf = terraform(saves(), { subnet_ids: await subnets() });
+      await tf.init();
+      await tf.apply();
+      expect(roles(l.lab.core).get(arn('web-stage'))?.policies).toEqual(readPolicy(policy()));
+      expect(spawnSync('bash', ['-n'], { input: userData() }).status).toBe(0);
+      const settings = /cat > ami.yml <<SETTINGS\n([\s\S]*?)SETTINGS\n/.exec(userData())?.[1] ?? '';
+      const page = readFileSync(join(EXAMPLES, '..', '..', 'docs', 'coming-from', 'save-ami.md'), 'utf8');
+      const [, documented = ''] = /```yaml\n([\s\S]*?)```/.exec(page) ?? [];
+      const { subnet, tags, ...written } = parse(settings, { schema: 'failsafe' });
+      const { tags: documentedTags, ...rest } = parse(documented, { schema: 'failsafe' });
+      expect([written, Object.keys(tags), subnet.length]).toEqual([rest, Object.keys(documentedTags), 1]);
+      await tf.destroy();
     },
     300_000,
   );

@@ -1,0 +1,211 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { images, snapshots } from '../../lab/ec2/images.ts';
+import { mishaps } from '../../lab/ec2/mishaps.ts';
+import { instances, setTags, tagsOf } from '../../lab/ec2/state.ts';
+import { evaluate, readPolicy, type Statement } from '../../lab/iam/policy.ts';
+import { type Asked, askedPermissions } from '../../lab/iam/roles.ts';
+import { parameters } from '../../lab/ssm/parameter-state.ts';
+import { removeWorkspaces, runAction } from '../harness.ts';
+import { LATEST, policy, type SavingLab, savingLab } from './saved-instance.ts';
+import { passChecks } from './share-lab.ts';
+
+/** An instance that saves itself as the last step of its own set-up: no runner, no Lambda. */
+
+let l: SavingLab;
+afterEach(() => l.lab.close());
+afterAll(removeWorkspaces);
+
+const made = () => [...images(l.place).values()].filter(({ name, state }) => name.startsWith('web-stage-') && state !== 'deregistered');
+const testInstances = () =>
+  [...instances(l.place).values()].filter(
+    ({ id, state }) => tagsOf(l.place, id)['ami-action:purpose'] === 'validate' && state !== 'terminated' && state !== 'shutting-down',
+  );
+const green = { code: 0, signal: null, problem: '' };
+const asked = (): readonly Asked[] => askedPermissions(l.lab.core);
+const denied = () =>
+  asked()
+    .filter(({ allowed }) => !allowed)
+    .map(({ action, resource }) => `${action} ${resource}`);
+
+/** Two days pass. */
+const age = () => {
+  for (const image of made()) Object.assign(image, { createdAt: new Date(image.createdAt.getTime() - 2 * 86_400_000) });
+};
+
+/** Start and finish, as cloud-init and the unit do. */
+async function save(instanceId: string) {
+  expect(await l.on(instanceId)).toMatchObject(green);
+  return l.on(instanceId, 'finish');
+}
+
+test('the first instance saves itself with its own role; the pointer names the image, and the last 3 are kept', async () => {
+  l = await savingLab();
+  const [one = '', two = ''] = l.members();
+  const started = await l.on(one);
+  expect([started.code, l.units(), made().length, l.pointer(LATEST)]).toEqual([0, 1, 1, undefined]);
+  expect(instances(l.place).get(one)?.state).toBe('running');
+  expect(l.lab.calls.all().findLast(({ operation }) => operation === 'CreateImage')?.input['NoReboot']).toBe(true);
+  const finished = await l.on(one, 'finish');
+  expect(finished).toMatchObject(green);
+  const [first] = made();
+  expect([made().length, l.pointer(LATEST)]).toEqual([1, first?.id]);
+  expect(first?.name).toMatch(/^web-stage-\d{14}$/);
+  expect(tagsOf(l.place, first?.id ?? '')).toMatchObject({
+    ...{ App: 'web', Environment: 'stage', CreatedAt: '2026-11-30T08:00:00Z', ManagedBy: 'ami-action', Type: 'autoscaling' },
+    ...{ 'ami-action:family': 'web', 'ami-action:from-instance': one, 'ami-action:verdict': expect.stringMatching(/^passed /) },
+  });
+  expect(testInstances()).toEqual([]);
+  // A second call of the same set-up makes no second image.
+  expect(await save(one)).toMatchObject(green);
+  expect([made().length, l.pointer(LATEST)]).toEqual([1, first?.id]);
+  // Three more in the following days: the oldest goes, with its snapshot.
+  for (let day = 1; day <= 3; day += 1) {
+    age();
+    expect(await save(two)).toMatchObject(green);
+  }
+  expect(made().map(({ id }) => id)).not.toContain(first?.id);
+  expect([made().length, l.pointer(LATEST)]).toEqual([3, made().at(-1)?.id]);
+  expect([...snapshots(l.place).values()].filter(({ description }) => description.includes(first?.id ?? '?'))).toEqual([]);
+  // And one that AWS cannot create.
+  mishaps(l.place).imageFails.set('*', 'no key');
+  age();
+  expect((await save(one)).code).toBe(1);
+  expect(denied()).toEqual([]);
+  expectNeeded(asked().filter(({ allowed }) => allowed));
+}, 300_000);
+
+/** Each action and each statement of the example denies a call when it is missing, and the page lists what the seed lacks. */
+function expectNeeded(calls: readonly Asked[]): void {
+  const all = readPolicy(policy());
+  const lost = (change: readonly Statement[]) => calls.filter(call => evaluate(change, call) !== 'allowed').length;
+  const allowing = [...all.entries()].filter(([, { effect }]) => effect === 'Allow');
+  const idle = allowing.flatMap(([at, { actions }]) =>
+    actions.filter(
+      action => lost(all.map((one, i) => (i === at ? { ...one, actions: actions.filter(other => other !== action) } : one))) === 0,
+    ),
+  );
+  expect(idle).toEqual([]);
+  expect(allowing.filter(([at]) => lost(all.filter((_, i) => i !== at)) === 0).map(([, { actions }]) => actions.join())).toEqual([]);
+  const lacking = [...new Set(calls.filter(call => evaluate(SEED, call) !== 'allowed').map(({ action }) => action))].sort();
+  const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'coming-from', 'save-ami.md'), 'utf8');
+  const [, listed = ''] = /## Permissions[\s\S]*?```json\n([\s\S]*?)```/.exec(page) ?? [];
+  expect(lacking).toEqual(JSON.parse(listed));
+}
+
+/** The statement that the seed gives the instance. */
+const SEED = readPolicy({
+  Statement: [
+    {
+      Effect: 'Allow',
+      Action: ['ec2:CreateImage', 'ec2:CreateTags', 'ec2:DescribeImages', 'ec2:DeregisterImage', 'ssm:PutParameter'],
+      Resource: '*',
+    },
+  ],
+});
+
+describe('permissions', () => {
+  test("the seed's five alone: the run ends at the first call that they lack, before anything is made", async () => {
+    l = await savingLab({}, { Statement: [{ Effect: 'Allow', Action: SEED.flatMap(({ actions }) => actions), Resource: '*' }] });
+    const [one = ''] = l.members();
+    const ran = await l.on(one);
+    expect([ran.code, made(), l.units()]).toEqual([3, [], 0]);
+    expect(ran.log).toContain('ec2:DescribeInstances');
+  }, 120_000);
+});
+
+describe('failures', () => {
+  test('an image that does not boot well is never named by the pointer', async () => {
+    l = await savingLab();
+    const [one = '', two = ''] = l.members();
+    expect(await save(one)).toMatchObject(green);
+    const good = l.pointer(LATEST);
+    passChecks({ home: l.place }, 1);
+    const bad = await save(two);
+    expect([bad.code, l.pointer(LATEST), testInstances()]).toEqual([1, good, []]);
+    expect(bad.log).toContain('no failed units');
+    passChecks({ home: l.place });
+    expect(await save(two)).toMatchObject(green);
+    expect(l.pointer(LATEST)).toBe(made().at(-1)?.id);
+  }, 300_000);
+
+  test('an image that AWS cannot create is removed, and the pointer stays', async () => {
+    l = await savingLab();
+    const [one = ''] = l.members();
+    mishaps(l.place).imageFails.set('*', 'no key');
+    expect(await l.on(one)).toMatchObject(green);
+    const failed = await l.on(one, 'finish');
+    expect([failed.code, made().filter(({ state }) => state !== 'failed'), l.pointer(LATEST)]).toEqual([1, [], undefined]);
+    expect(failed.log).toContain('failed: no key');
+    // The one that the first step began expires; the second attempt's is gone.
+    expect(made().map(({ id }) => tagsOf(l.place, id)['ami-action:expires-at'])).toEqual([expect.stringMatching(/Z$/)]);
+  }, 120_000);
+
+  test.each(['CreateImage', 'PutParameter'])(
+    'a lost answer of %s makes one image and one pointer',
+    async operation => {
+      l = await savingLab();
+      const [one = ''] = l.members();
+      l.lab.faults.add({ operation, times: 1, action: { reset: 'after' } });
+      expect(await save(one)).toMatchObject(green);
+      expect([made().length, l.pointer(LATEST)]).toEqual([1, made()[0]?.id]);
+    },
+    120_000,
+  );
+
+  test('killed after any change, the same script ends what it began', async () => {
+    l = await savingLab();
+    const [one = '', two = ''] = l.members();
+    let deaths = 0;
+    for (let nth = 1; ; nth += 1) {
+      age();
+      const instance = nth % 2 === 0 ? one : two;
+      const before = made().map(({ id }) => id);
+      const kill = { end: () => {} };
+      const isChange = ({ operation }: { operation: string }) => !/^(Describe|Get|List)/.test(operation);
+      const disarm = l.lab.faults.add({ when: isChange, nth, action: { kill: () => kill.end(), at: 'after' } });
+      const onStart = (end: () => void) => Object.assign(kill, { end });
+      const start = await l.on(instance, undefined, onStart);
+      const finish = start.signal === null ? await l.on(instance, 'finish', onStart) : undefined;
+      disarm();
+      const died = start.signal !== null || finish?.signal !== null;
+      expect({ nth, ...(await save(instance)) }).toMatchObject({ nth, ...green });
+      const fresh = made().filter(({ id }) => !before.includes(id));
+      expect({ nth, made: fresh.length, pointer: l.pointer(LATEST), alive: testInstances().length }).toEqual({
+        ...{ nth, made: 1, pointer: fresh[0]?.id, alive: 0 },
+      });
+      expect([made().length <= 3, parameters(l.place).has(`${LATEST}/candidate`)]).toEqual([true, false]);
+      if (!died) break;
+      deaths += 1;
+    }
+    expect(deaths).toBeGreaterThan(6);
+    expect(denied()).toEqual([]);
+  }, 600_000);
+
+  test('where no unit finishes an image, another instance removes it after a week, and not before', async () => {
+    l = await savingLab();
+    const [one = '', two = ''] = l.members();
+    expect(await l.on(one)).toMatchObject(green);
+    const [abandoned] = made();
+    const id = abandoned?.id ?? '';
+    const expires = Date.parse(tagsOf(l.place, id)['ami-action:expires-at'] ?? '');
+    expect(Math.round((expires - l.lab.clock.now()) / 86_400_000)).toBe(7);
+    expect(await save(two)).toMatchObject(green);
+    expect(made().map(image => image.id)).toContain(id);
+    const past = new Date(l.lab.clock.now() - 1000).toISOString();
+    for (const resource of [id, ...(abandoned?.devices ?? []).map(({ snapshotId }) => snapshotId)])
+      setTags(l.place, resource ?? '', { 'ami-action:expires-at': past });
+    expect(await l.on(two, 'finish')).toMatchObject(green);
+    expect(made().map(image => image.id)).not.toContain(id);
+    expect(denied()).toEqual([]);
+  }, 300_000);
+});
+
+test('"self" outside an instance is refused, with the reason', async () => {
+  l = await savingLab();
+  const env = { AWS_EC2_METADATA_SERVICE_ENDPOINT: 'http://127.0.0.1:9' };
+  const ran = await runAction({ mode: 'build', lab: l.lab, with: { family: 'web', 'from-instance': 'self' }, env });
+  expect([ran.outputs['outcome'], made()]).toEqual(['usage', []]);
+  expect(ran.errors[0]).toContain('"from-instance" is self, and the instance metadata service does not answer: ');
+}, 120_000);
