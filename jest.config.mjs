@@ -2,6 +2,7 @@
 const LONG = [
   'acceptance.test.ts$',
   'demo.test.ts$',
+  'build-ami-guide.test.ts$',
   'build-cancel.test.ts$',
   'build-incremental.test.ts$',
   'build-corpus.test.ts$',
@@ -16,6 +17,7 @@ const LONG = [
   'pipeline-organisation.test.ts$',
   'pipeline-services.test.ts$',
   'pipeline-examples.test.ts$',
+  'pipeline-follow.test.ts$',
   'prune-kill.test.ts$',
   'roll-configurations-kill.test.ts$',
   'roll-configurations.test.ts$',
@@ -23,6 +25,7 @@ const LONG = [
   'roll-stack-kill.test.ts$',
   'roll-shift.test.ts$',
   'shift-kill.test.ts$',
+  'save-ami.test.ts$',
   'validate-baked.test.ts$',
   'validate-killed.test.ts$',
 ];
