@@ -268,7 +268,8 @@ test('the README is read in the first minutes: at most 150 lines and 1,500 words
 
 test('every heading of the troubleshooting page is a part of a message that a test expects', () => {
   const tests = (readdirSync(join(root, '__tests__'), { recursive: true }) as string[]).filter(
-    file => file.endsWith('.test.ts') && file !== 'examples.test.ts',
+    // Not what the lab says: a heading is a message of the action.
+    file => file.endsWith('.test.ts') && file !== 'examples.test.ts' && !file.startsWith('lab/'),
   );
   const expected = tests.map(file => readFileSync(join(root, '__tests__', file), 'utf8').replaceAll('\\', '')).join('\n');
   const headings = [...readFileSync(join(root, 'docs', 'troubleshooting.md'), 'utf8').matchAll(/^### (.*)$/gm)].map(
