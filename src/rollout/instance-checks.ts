@@ -17,6 +17,9 @@ export interface InstanceChecks {
 // For the SSM agent to accept the command and to report its end.
 const COMMAND_SECONDS = 150;
 
+const UNMANAGED =
+  'Checks need Systems Manager on the instances of the group: give its launch template an instance profile with AmazonSSMManagedInstanceCore, or turn on Default Host Management. To promote without checks, set "checks: []" in the section of the environment';
+
 /** Runs the checks on one instance. Returns why they failed, or undefined if they passed. No result is a failure. */
 export async function runInstanceChecks(
   instanceId: string,
@@ -48,7 +51,8 @@ export async function runInstanceChecks(
     const failed = evaluation.checks.filter(({ ending }) => ending === 'failed').map(({ name, reason }) => `${name} ${reason}`);
     return evaluation.result === 'passed' ? undefined : [evaluation.reason, ...failed].join('; ');
   } catch (failure) {
-    if (failure instanceof ActionError && (failure.outcome === 'rejected' || failure.outcome === 'timeout')) return failure.message;
+    if (failure instanceof ActionError && (failure.outcome === 'rejected' || failure.outcome === 'timeout'))
+      return command === undefined ? `${failure.message} ${UNMANAGED}` : failure.message;
     throw failure;
   }
 }
