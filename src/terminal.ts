@@ -26,13 +26,16 @@ import { post } from './post.ts';
 
 /** The terminal program: the modes of the action with flags instead of `with:`. Builds the deps for a terminal, as index.ts does for a runner. */
 
+const print = process.stdout.write.bind(process.stdout);
 const streams: Streams = {
-  out: text => void process.stdout.write(`${text}\n`),
+  out: text => void print(`${text}\n`),
   err: text => void process.stderr.write(`${text}\n`),
 };
 
 /** Runs one command line. Returns the exit code (adapters/terminal/host.ts). */
 export async function terminal(argv: readonly string[], version: string, cancelled: AbortSignal): Promise<number> {
+  // Libraries of the runner print commands such as `::debug::` there, where a script reads results.
+  process.stdout.write = () => true;
   try {
     const request = parseArguments(argv);
     if (request.kind === 'run') return await answered(request, version, cancelled);
@@ -121,7 +124,9 @@ async function runMode(
     await main(host, async access => {
       const { regionClients } = await import('./adapters/aws/region-clients.ts');
       const { packer } = await import('./adapters/packer/packer.ts');
-      const inRegion = regionClients({ ...access, mode: commandLine.mode, clock, run, report });
+      // A role of the file trusts the jobs of GitHub, not the user of a terminal.
+      const roleToAssume = Object.hasOwn(commandLine.given, 'role-to-assume') ? access.roleToAssume : undefined;
+      const inRegion = regionClients({ ...access, roleToAssume, mode: commandLine.mode, clock, run, report });
       const deps = {
         ...{ clock, report, run, journal, inRegion },
         files: workspaceFiles(folder),

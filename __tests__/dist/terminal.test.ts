@@ -94,6 +94,19 @@ describe('a mode', () => {
     expect(`${out}${err}`).not.toContain('::');
   });
 
+  test('uses the credentials of the AWS CLI: a role of the file trusts jobs of GitHub only, and is assumed for a flag alone', async () => {
+    l.image('web-a');
+    const parameters = { Subject: 'repo:acme/web', RepositoryId: '1', Repository: 'acme/web', Families: 'web' };
+    l.lab.deploy(readFileSync(join(root, 'examples', 'delivery-role.yml'), 'utf8'), { stack: 'ami-web', parameters });
+    const role = 'arn:aws:iam::111122223333:role/ami-web-images';
+    mkdirSync(join(folder, '.github'), { recursive: true });
+    writeFileSync(join(folder, '.github', 'ami.yml'), `family: web\nrole-to-assume: ${role}\n`);
+    const [plain, flagged] = [await amiAction('latest'), await amiAction('latest', '--role-to-assume', role)];
+    rmSync(join(folder, '.github'), { recursive: true });
+    expect([plain.code, plain.out]).toEqual([0, expect.stringMatching(/^ami-/)]);
+    expect([flagged.code, flagged.err]).toEqual([3, expect.stringContaining(`Not allowed to assume ${role}`)]);
+  });
+
   test('a dry run changes nothing', async () => {
     const [a, b] = [l.image('web-a'), l.image('web-b')];
     await l.pointerTo(a);

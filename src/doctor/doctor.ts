@@ -13,7 +13,7 @@ import type { Rehearsal, Rehearse } from './rehearsal.ts';
 import { type Finding, findingOfFailure, firstProblem, nextStep, worstFirst } from './rules/findings.ts';
 import { permissionsOn } from './rules/resources.ts';
 import { WRITES } from './rules/writes.ts';
-import { imageFindings, runnerFinding, tokenFindings } from './surroundings.ts';
+import { imageFindings, NO_IMAGE, newestImage, runnerFinding, tokenFindings } from './surroundings.ts';
 
 // Needs the settings of the repository and a role.
 // Result: what works and what does not, with the fix for each, before the first real run. It changes nothing.
@@ -61,7 +61,7 @@ export async function run(inputs: Inputs, deps: DoctorDeps) {
 
 async function furtherFindings(modes: readonly string[], inputs: Inputs, deps: DoctorDeps): Promise<readonly Finding[]> {
   const tried = [];
-  for (const mode of modes) tried.push(await deps.report.step(`Try ${mode}`, () => tryMode(mode, inputs.rehearse)));
+  for (const mode of modes) tried.push(await deps.report.step(`Try ${mode}`, () => tryMode(mode, inputs, deps)));
   const rollout = tried.find(({ mode, rehearsal }) => mode === 'promote' && rehearsal !== undefined)?.rehearsal;
   const groups =
     rollout === undefined
@@ -81,16 +81,22 @@ async function accountFinding({ region, roleToAssume }: Inputs, deps: DoctorDeps
   const area = 'account';
   try {
     const id = await deps.inRegion({ region }).account.id();
-    return { area, status: 'ok', says: `${id} in ${region}${roleToAssume === undefined ? '' : `, as ${roleToAssume}`}` };
+    const who = deps.run.event === 'terminal' ? 'the credentials of this terminal' : roleToAssume;
+    return { area, status: 'ok', says: `${id} in ${region}${who === undefined ? '' : `, as ${who}`}` };
   } catch (failure) {
     return expected(area, failure);
   }
 }
 
-async function tryMode(mode: string, rehearse: Rehearse) {
+async function tryMode(mode: string, inputs: Inputs, deps: DoctorDeps) {
   let rehearsal: Rehearsal | undefined;
   try {
-    rehearsal = await rehearse(mode);
+    rehearsal = await inputs.rehearse(mode);
+    const { family = '' } = rehearsal.inputs as { readonly family?: string };
+    if (mode !== 'build' && (await newestImage(family, inputs, deps)) === undefined) {
+      const finding = { area: mode, status: 'skipped' as const, says: NO_IMAGE, fix: 'Run mode "build" first: npx ami-action build' };
+      return { mode, rehearsal, findings: [finding] };
+    }
     await rehearsal.run();
     const warnings = rehearsal.warnings.map((says): Finding => ({ area: mode, status: 'warning', says }));
     return { mode, rehearsal, findings: [{ area: mode, status: 'ok' as const, says: 'a dry run works' }, ...warnings] };

@@ -32,13 +32,17 @@ export async function tokenFindings(
 
 /** Of the newest image of the family, which the groups launch next. */
 export async function imageFindings(family: string, around: Around, deps: SurroundingDeps): Promise<readonly Finding[]> {
-  const { images } = deps.inRegion(around);
-  const scheme = { prefix: around.tagPrefix, commitKey: around.commitTag };
-  const [newest] = (await images.find({ tags: { [tagKey(scheme, 'family')]: family }, shared: true })).toSorted(newestFirst(scheme));
+  const newest = await newestImage(family, around, deps);
   return [await keyFinding(newest, around, deps), await allowedFinding(newest, around, deps)];
 }
 
-const NO_IMAGE = 'the family has no image here yet';
+export const NO_IMAGE = 'the family has no image here yet';
+
+export async function newestImage(family: string, around: Around, deps: Pick<SurroundingDeps, 'inRegion'>): Promise<Image | undefined> {
+  const scheme = { prefix: around.tagPrefix, commitKey: around.commitTag };
+  const found = await deps.inRegion({ region: around.region }).images.find({ tags: { [tagKey(scheme, 'family')]: family }, shared: true });
+  return found.toSorted(newestFirst(scheme))[0];
+}
 
 async function keyFinding(image: Image | undefined, around: Around, deps: SurroundingDeps): Promise<Finding> {
   const area = 'KMS';

@@ -38,7 +38,8 @@ export async function selectImage(
   if (picked.image !== undefined) return { image: picked.image, reason: picked.reason, from: 'selector' };
   if (orElse !== undefined && orElse.length > 0 && picked.noFallback !== true) return fromBase(orElse, picked.reason, inputs, deps);
   const list = `Mode "list" shows what family "${inputs.family}" has in ${inputs.region}.`;
-  const account = /:iam::(\d{12}):/.exec(inputs.roleToAssume ?? '')?.[1];
+  // In a terminal the role of the file is not assumed.
+  const account = deps.run.event === 'terminal' ? undefined : /:iam::(\d{12}):/.exec(inputs.roleToAssume ?? '')?.[1];
   throw new RejectedError(`No image: ${picked.reason}${account === undefined ? '' : ` (account ${account})`}.`, {
     next: [picked.next ?? list, ...(picked.noFallback === true ? [] : ifNone)].join(' '),
   });

@@ -26,7 +26,8 @@ export const worstFirst = (findings: readonly Finding[]): readonly Finding[] =>
 /** What to do where there is no problem: the first fix, or the first real step. */
 export function nextStep(findings: readonly Finding[], [mode = 'build']: readonly string[], environment: string | undefined): string {
   // Before the first promotion there is nothing to roll back to, and nothing to do about it.
-  const fix = findings.find(finding => finding.status === 'warning' && finding.area !== 'rollback' && finding.fix !== undefined)?.fix;
+  const open = findings.filter(({ status, area }) => status !== 'ok' && area !== 'rollback');
+  const fix = open.find(finding => finding.fix !== undefined)?.fix;
   return fix ?? `npx ami-action ${mode}${environment === undefined ? '' : ` --environment ${environment}`} --dry-run`;
 }
 
