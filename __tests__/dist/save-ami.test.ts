@@ -34,6 +34,16 @@ const age = () => {
   for (const image of made()) Object.assign(image, { createdAt: new Date(image.createdAt.getTime() - 2 * 86_400_000) });
 };
 
+/** The week of an image that no run finished is over. */
+function expire(id: string): void {
+  const past = { 'ami-action:expires-at': new Date(l.lab.clock.now() - 1000).toISOString() };
+  const snapshotIds =
+    images(l.place)
+      .get(id)
+      ?.devices.map(({ snapshotId }) => snapshotId ?? '') ?? [];
+  for (const resource of [id, ...snapshotIds]) setTags(l.place, resource, past);
+}
+
 /** Start and finish, as cloud-init and the unit do. */
 async function save(instanceId: string) {
   expect(await l.on(instanceId)).toMatchObject(green);
@@ -68,10 +78,21 @@ test('the first instance saves itself with its own role; the pointer names the i
   expect(made().map(({ id }) => id)).not.toContain(first?.id);
   expect([made().length, l.pointer(LATEST)]).toEqual([3, made().at(-1)?.id]);
   expect([...snapshots(l.place).values()].filter(({ description }) => description.includes(first?.id ?? '?'))).toEqual([]);
-  // And one that AWS cannot create.
+  // One that another instance began and never finished, with its week over.
+  age();
+  expect(await l.on(one)).toMatchObject(green);
+  expire(made().at(-1)?.id ?? '');
+  age();
+  expect(await save(two)).toMatchObject(green);
+  expect(made()).toHaveLength(3);
+  // One that AWS cannot create, and one that does not boot.
   mishaps(l.place).imageFails.set('*', 'no key');
   age();
   expect((await save(one)).code).toBe(1);
+  mishaps(l.place).imageFails.clear();
+  Object.assign(l.paper.answers, { agentAlive: () => false });
+  age();
+  expect((await save(one)).code).not.toBe(0);
   expect(denied()).toEqual([]);
   expectNeeded(asked().filter(({ allowed }) => allowed));
 }, 300_000);
@@ -193,9 +214,7 @@ describe('failures', () => {
     expect(Math.round((expires - l.lab.clock.now()) / 86_400_000)).toBe(7);
     expect(await save(two)).toMatchObject(green);
     expect(made().map(image => image.id)).toContain(id);
-    const past = new Date(l.lab.clock.now() - 1000).toISOString();
-    for (const resource of [id, ...(abandoned?.devices ?? []).map(({ snapshotId }) => snapshotId)])
-      setTags(l.place, resource ?? '', { 'ami-action:expires-at': past });
+    expire(id);
     expect(await l.on(two, 'finish')).toMatchObject(green);
     expect(made().map(image => image.id)).not.toContain(id);
     expect(denied()).toEqual([]);
