@@ -127,6 +127,12 @@ describe('a mode', () => {
   });
 });
 
+test('--version alone is that of the program, behind a command the setting', async () => {
+  expect((await amiAction('--version')).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+  const { code, err } = await amiAction('build', '--family', 'web', '--version', 'not a version', '--dry-run');
+  expect([code, err.includes('"version" must be 1 to 64 letters')]).toEqual([2, true]);
+});
+
 describe('latest', () => {
   test('prints the ID alone, for scripts', async () => {
     const id = l.image('web-a');

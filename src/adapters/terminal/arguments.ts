@@ -36,7 +36,7 @@ export const COMMANDS = ['latest', 'init', 'help', 'completion'] as const;
 export function parseArguments(argv: readonly string[]): Request {
   const { words, flags } = split(argv);
   const [command, argument, ...more] = words;
-  if (flags.has('version')) return { kind: 'version' };
+  if (command === undefined && flags.has('version')) return { kind: 'version' };
   if (command === undefined || command === 'help' || flags.has('help'))
     return { kind: 'help', mode: command === 'help' ? argument : command };
   if (command === 'completion') return { kind: 'completion', shell: argument ?? 'bash' };
@@ -63,9 +63,12 @@ export function parseArguments(argv: readonly string[]): Request {
   };
 }
 
-/** `--json` alone prints outputs as JSON. With a value it is the setting of `validate`: where the report goes. */
+/**
+ * `--json` alone prints outputs as JSON. With a value it is the setting of `validate`: where the report goes. `--version` behind a command is the
+ * setting of `build`.
+ */
 const isProgramFlag = (name: string, value: string): boolean =>
-  (PROGRAM_FLAGS as readonly string[]).includes(name) && (name !== 'json' || value === 'true');
+  (PROGRAM_FLAGS as readonly string[]).includes(name) && name !== 'version' && (name !== 'json' || value === 'true');
 
 function split(argv: readonly string[]): { words: readonly string[]; flags: ReadonlyMap<string, string> } {
   const words: string[] = [];
@@ -79,6 +82,7 @@ function split(argv: readonly string[]): { words: readonly string[]; flags: Read
     const [, name = '', value] = /^--([^=]+)(?:=([\s\S]*))?$/.exec(next) ?? [];
     const negated = name.startsWith('no-') && isFlag(name.slice('no-'.length));
     if (value !== undefined) flags.set(name, value);
+    else if (name === 'version' && words.length > 0) flags.set(name, flagValue(name, rest));
     else if (negated) flags.set(name.slice('no-'.length), 'false');
     else if (name === 'json' && rest[0]?.includes('.')) flags.set(name, rest.shift() as string);
     else if (isFlag(name)) flags.set(name, rest[0] === 'true' || rest[0] === 'false' ? (rest.shift() as string) : 'true');
