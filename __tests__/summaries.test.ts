@@ -1,10 +1,12 @@
 import { expect, test } from '@jest/globals';
+import { page as demoPage } from '../demo/page.ts';
 import { reportImages, reportPhases } from '../src/image-build/report.ts';
 import { parseLine } from '../src/image-build/rules/packer-output.ts';
 import { RejectedError } from '../src/kit/errors.ts';
 import { failureCard, settingsTable } from '../src/kit/failure.ts';
 import { formatPage } from '../src/retention/list-report.ts';
 import { reportApplied, reportPlan as reportPrune } from '../src/retention/report.ts';
+import { stagesChart } from '../src/rollout/rules/stages.ts';
 import type { Validation } from '../src/validation/rules/conclude.ts';
 import { titleOf, validationPage } from '../src/validation/rules/report-page.ts';
 import { A, B, C, image } from './rollout/roll-world.ts';
@@ -42,7 +44,8 @@ const written = () => {
 test('of build: version and commit, image with its link, size and price, the reason, where the time went, and the settings', () => {
   const { report, page } = written();
   const built = { source: 'amazon-ebs.web', architecture: 'x86_64' as const, region: 'eu-central-1', id: C, name: 'web-1.3.0', sizeGiB: 8 };
-  reportImages('✅ Built web 1.3.0 (ccccccc)', [built], 'changed since ami-aaaaaaaa: files. Not validated yet', report);
+  const changes = '[compare aaaaaaa with ccccccc](https://github.com/acme/web/compare/a...c)';
+  reportImages('✅ Built web 1.3.0 (ccccccc)', [built], 'changed since ami-aaaaaaaa: files. Not validated yet', report, changes);
   const lines = [
     '1,,ui,say,==> amazon-ebs.web: Launching a source AWS instance...',
     "61,,ui,say,Build 'amazon-ebs.web' finished after 1 minute.",
@@ -55,6 +58,7 @@ test('of build: version and commit, image with its link, size and price, the rea
   expect(outline(page())).toEqual([
     '### ✅ Built web 1.3.0 (ccccccc)',
     'Changed since ami-aaaaaaaa: files. Not validated yet.',
+    `**Changes:** ${changes}`,
     'table: | Image | Region | Architecture | Name | Snapshots |',
     "folded: Where Packer's time went: launch took longest, 1m",
     'folded: Settings of this run, and where each was set',
@@ -151,7 +155,7 @@ test('of prune: what was removed, with the plan folded', () => {
 test('of list: what each environment runs in the title, then environments, drift, and versions by environments', () => {
   const at = (name: string, imageId: string, previousId: string | undefined) => ({
     ...{ name, pointer: `/ami/web/${name}`, imageId, previousId, region: 'eu-central-1', since: new Date(0) },
-    ...{ run: 'https://github.com/acme/web/actions/runs/1', groups: [{ name: `web-${name}`, instances: 2 }] },
+    ...{ run: 'https://github.com/acme/web/actions/runs/1', groups: [{ name: `web-${name}`, instances: 2, boot: {} }] },
   });
   const vetoed = { ...newest, tags: { ...newest.tags, 'ami-action:vetoed-in': 'prod' } };
   const listed = [vetoed, failed, old].map(one => ({ image: one, region: 'eu-central-1', users: [], isShared: false }));
@@ -179,4 +183,22 @@ test('of list: what each environment runs in the title, then environments, drift
     ['✅ passed', '', ''],
     ['✅ passed', '🟢 current', '⬅️ previous'],
   ]);
+});
+
+test("the demo's page draws the chart of the stages, for the pictures of the docs", async () => {
+  const chart = stagesChart(
+    [
+      { name: 'stage', version: '1.3.0', since: new Date(0) },
+      { name: 'prod', version: '1.3.0', since: undefined },
+    ],
+    { version: '1.3.0', at: new Date(0) },
+    7_200_000,
+  );
+  const html = await demoPage(
+    [{ title: 'a', summary: '', jobs: [{ name: 'b', green: true, expected: true, summary: chart, seconds: 1 }] }],
+    '',
+  );
+  expect(html).toContain(
+    '<div class="stages"><span><b>build</b><br>1.3.0 · 2h ago</span>→<span><b>stage</b><br>1.3.0 · 2h ago</span>→<span><b>prod</b><br>1.3.0 · now</span></div>',
+  );
 });

@@ -32,6 +32,7 @@ pre { background: #f6f8fa; border-radius: 6px; padding: 12px; white-space: pre-w
 h3 { font-size: 18px; margin: 16px 0 8px } details { margin: 8px 0 } summary { cursor: pointer; color: #59636e }
 .chart { display: grid; grid-template-columns: max-content 1fr; gap: 4px 12px; margin: 12px 0; font-size: 12px } .chart div { position: relative; background: #f6f8fa; height: 16px }
 .chart i { position: absolute; top: 0; bottom: 0; background: #54aeff; border-radius: 3px } .chart i.crit { background: #d1242f }
+.stages { display: flex; gap: 12px; align-items: center; margin: 12px 0 } .stages span { border: 1px solid #d1d9e0; border-radius: 6px; padding: 8px 16px; text-align: center }
 nav { margin: 16px 0 } nav a { display: block; color: #0969da; text-decoration: none } .proof pre { background: #ddf4ff }
 `;
 
@@ -71,10 +72,17 @@ async function chapterHtml({ title, summary: intro, jobs, proof }: Chapter, inde
 /** A summary as GitHub shows it. */
 async function summaryHtml(summary: string): Promise<string> {
   const html = await marked.parse(summary, { gfm: true });
-  return html.replace(/<pre><code class="language-mermaid">([\s\S]*?)<\/code><\/pre>/g, (_, chart: string) => chartHtml(chart));
+  return html.replace(/<pre><code class="language-mermaid">([\s\S]*?)<\/code><\/pre>/g, (_, chart: string) =>
+    chart.startsWith('flowchart') ? stagesHtml(chart) : chartHtml(chart),
+  );
 }
 
-/** GitHub draws the chart with Mermaid. This page has no script, so it draws the one kind that summaries use. */
+/** GitHub draws the charts with Mermaid. This page has no script, so it draws the two kinds that summaries use. */
+function stagesHtml(chart: string): string {
+  const nodes = [...chart.matchAll(/n\d+\[&quot;(.*?)&lt;br\/&gt;(.*?)&quot;\]/g)];
+  return `<div class="stages">${nodes.map(([, name, rest]) => `<span><b>${name}</b><br>${rest}</span>`).join('→')}</div>`;
+}
+
 function chartHtml(chart: string): string {
   const bars = [...chart.matchAll(/^ {2}(.+) :(crit, )?(\d+), (\d+)$/gm)].map(([, label = '', crit, from, to]) => ({
     ...{ label, crit: crit !== undefined, from: Number(from), to: Number(to) },

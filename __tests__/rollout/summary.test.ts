@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { failureCard } from '../../src/kit/failure.ts';
+import { compareLink } from '../../src/model/compare.ts';
 import { run as promote } from '../../src/rollout/promote.ts';
 import { run as rollback } from '../../src/rollout/rollback.ts';
-import { compareLink, parameterLink } from '../../src/rollout/rules/format-image.ts';
+import { parameterLink } from '../../src/rollout/rules/format-image.ts';
 import { A, B, group, image, rollWorld, settings } from './roll-world.ts';
 
 const tags = (version: string, commit: string) => ({

@@ -43,7 +43,8 @@ export async function run(given: BuildInputs, own: BuildDeps) {
   if (options.fromInstance !== undefined) return saveInstance(options.fromInstance, options, intent, deps);
   const read = await readInputs(options, intent, own, deps);
   const { print, template } = read;
-  const { reuse: same, reason: first } = await report.step('Look for an image with the same fingerprint', () => decideReuse(read, deps));
+  const decision = await report.step('Look for an image with the same fingerprint', () => decideReuse(read, deps));
+  const { reuse: same, reason: first, changes } = decision;
   const increment = same === undefined ? await decideIncrement(read, deps) : undefined;
   const inputs = withIncrement(read, increment);
   const { plan } = inputs;
@@ -53,7 +54,7 @@ export async function run(given: BuildInputs, own: BuildDeps) {
   const named = namesImage(template);
   if (same === undefined && named) await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, deps));
   if (options.dryRun) {
-    if (same === undefined) await report.step('Preview the Packer build', () => previewBuild(reason, inputs, deps));
+    if (same === undefined) await report.step('Preview the Packer build', () => previewBuild({ reason, changes }, inputs, deps));
     else reportImages('Nothing to build', [], reason, report);
     return {
       outcome: 'planned' as const,
@@ -68,7 +69,7 @@ export async function run(given: BuildInputs, own: BuildDeps) {
     ended,
     ended.built ? `✅ Built ${options.family} ${formatVersion(plan)}` : 'Nothing to build',
     { fingerprint: print.value },
-    { report, home: options.region },
+    { report, home: options.region, changes },
   );
 }
 
@@ -129,9 +130,9 @@ function reportEnd(
   { images, built, reason, lines = [] }: Built,
   title: string,
   more: { readonly fingerprint?: string },
-  { report, home }: { readonly report: Reporter; readonly home: string },
+  { report, home, changes }: { readonly report: Reporter; readonly home: string; readonly changes?: string | undefined },
 ) {
-  reportImages(title, images, built ? `${reason}. Not validated yet` : reason, report);
+  reportImages(title, images, built ? `${reason}. Not validated yet` : reason, report, changes);
   reportPhases(lines, report);
   return { outcome: built ? ('done' as const) : ('unchanged' as const), outputs: { ...outputsOf(images, home), ...more, built, reason } };
 }

@@ -5,11 +5,15 @@ import type { PackerBuild } from '../ports/packer.ts';
 import { accountOf } from './other-account.ts';
 import { findPacker, namesImage, planPackerBuild } from './packer-build.ts';
 import { packerInit, packerValidate, redact } from './packer-phase.ts';
-import { toSentence } from './report.ts';
-import type { Inputs } from './reuse.ts';
+import { formatChanges, toSentence } from './report.ts';
+import type { Decision, Inputs } from './reuse.ts';
 
 /** Reports what Packer would get, without secrets. @throws UsageError for what the template cannot take, as the build does. */
-export async function previewBuild(reason: string, inputs: Inputs, deps: Deps<'account', 'packer'>): Promise<void> {
+export async function previewBuild(
+  { reason, changes }: Pick<Decision, 'reason' | 'changes'>,
+  inputs: Inputs,
+  deps: Deps<'account', 'packer'>,
+): Promise<void> {
   const { report } = deps;
   const { options, plan, print, template } = inputs;
   const tool = await findPacker(options, deps);
@@ -45,7 +49,9 @@ export async function previewBuild(reason: string, inputs: Inputs, deps: Deps<'a
     ),
   ];
   const name = namesImage(template) ? plan.name : `an image of ${options.family}, named by the template`;
-  report.summary([`### Would build ${text(name)}`, text(toSentence(reason)), ...tables].join('\n\n'));
+  report.summary(
+    [`### Would build ${text(name)}`, text(toSentence(reason)), formatChanges(changes), ...tables].filter(part => part !== '').join('\n\n'),
+  );
 }
 
 /** Every variable that is set, with its value and who sets it; secrets are hidden. */

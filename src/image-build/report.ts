@@ -7,7 +7,14 @@ import { type PackerLine, parseSourceLine, uiLines } from './rules/packer-output
 /** Dollars for a GiB and month of snapshots in most regions. https://aws.amazon.com/ebs/pricing/ */
 const PER_GIB = 0.05;
 
-export function reportImages(title: string, images: readonly BuiltImage[], reason: string, report: Pick<Reporter, 'summary'>): void {
+/** `changes`: a link to the commits since the last image. */
+export function reportImages(
+  title: string,
+  images: readonly BuiltImage[],
+  reason: string,
+  report: Pick<Reporter, 'summary'>,
+  changes?: string,
+): void {
   const differ = (of: (image: BuiltImage) => string) => new Set(images.map(of)).size > 1;
   const listed = columns(images, [
     ['Image', ({ id, region }) => `[${code(id)}](${imageUrl(region, id)})`],
@@ -17,8 +24,11 @@ export function reportImages(title: string, images: readonly BuiltImage[], reaso
     ['Name', ({ name }) => code(name), !images.every(({ name }) => title.endsWith(name))],
     ['Snapshots', ({ sizeGiB }) => `${sizeGiB} GiB, at most ${formatDollars(sizeGiB * PER_GIB)} a month`],
   ]);
-  report.summary(`### ${text(title)}\n\n${text(toSentence(reason))}${images.length === 0 ? '' : `\n\n${listed}`}`);
+  const parts = [`### ${text(title)}`, text(toSentence(reason)), formatChanges(changes), images.length === 0 ? '' : listed];
+  report.summary(parts.filter(part => part !== '').join('\n\n'));
 }
+
+export const formatChanges = (changes: string | undefined): string => (changes === undefined ? '' : `**Changes:** ${changes}`);
 
 const CONSOLES = [
   [/^cn-/, 'console.amazonaws.cn'],

@@ -2,6 +2,7 @@ import { relative } from 'node:path';
 import { UsageError } from '../kit/errors.ts';
 import { parseDuration } from '../kit/format.ts';
 import { reusedTags } from '../model/commits-served.ts';
+import { compareLink } from '../model/compare.ts';
 import { identity, newestFirst, tagKey } from '../model/image.ts';
 import type { ContentFile, ContentSelection, Deps } from '../ports/deps.ts';
 import type { Base } from '../selection/base-image.ts';
@@ -33,9 +34,7 @@ const selectionOf = (
   { content }: BuildOptions,
   { template, varFiles }: BuildPlan,
   { references, isDynamic }: Template,
-): ContentSelection => ({
-  ...{ globs: content, template, varFiles, references, isDynamic },
-});
+): ContentSelection => ({ globs: content, template, varFiles, references, isDynamic });
 
 /** @throws UsageError for a glob of "content" that matches no file. */
 export async function fingerprintOf(
@@ -102,6 +101,8 @@ export interface Decision {
   /** Undefined: build. */
   readonly reuse: readonly Found[] | undefined;
   readonly reason: string;
+  /** The commits since the newest image, as a link. */
+  readonly changes?: string | undefined;
 }
 
 /** Looks for an image with the same inputs, in the family and among finished builds of killed runs. */
@@ -120,7 +121,7 @@ export async function decideReuse(inputs: Inputs, deps: ReuseDeps): Promise<Deci
   }
   const finished = await findFinished(options.family, plan, policy, deps);
   return finished === undefined
-    ? { reuse: undefined, reason: buildReason(found, family, inputs) }
+    ? { reuse: undefined, ...whyBuild(found, family, inputs, deps.run.url) }
     : { reuse: finished, reason: `${formatIds(finished)} has the same fingerprint, and was finished by a run that was interrupted` };
 }
 
@@ -146,8 +147,7 @@ export const maxAgeOf = (rebuild = ''): number | undefined =>
 /** Whether every run builds. */
 export const buildsAlways = (options: BuildOptions): boolean => rebuildMode(options) === 'always';
 
-function policyOf({ options, plan, print }: Inputs, { clock }: ReuseDeps): ReusePolicy | undefined {
-  const { scheme, regions } = plan;
+function policyOf({ options, plan: { scheme, regions }, print }: Inputs, { clock }: ReuseDeps): ReusePolicy | undefined {
   const mode = rebuildMode(options);
   if (mode === 'always') return undefined;
   const fullEvery = options.appPaths.length === 0 ? {} : { fullEverySeconds: options.fullEvery };
@@ -158,22 +158,21 @@ async function familyOf(
   { options: { family }, plan: { scheme, regions } }: Inputs,
   { inRegion, run }: ReuseDeps,
 ): Promise<readonly Found[]> {
-  const tags = { [tagKey(scheme, 'family')]: family };
-  const perRegion = regions.map(async region =>
-    (await inRegion({ region }).images.find({ tags })).map((image): Found => ({ region, image })),
-  );
+  const find = (region: string) => inRegion({ region }).images.find({ tags: { [tagKey(scheme, 'family')]: family } });
+  const perRegion = regions.map(async region => (await find(region)).map((image): Found => ({ region, image })));
   return (await Promise.all(perRegion)).flat().filter(mayReuse(run.ref, scheme));
 }
 
 const CHAIN = ' ("base-image" selects the family itself, so every build is the base of the next, and every run builds)';
 
-function buildReason(found: Reuse, family: readonly Found[], { options, plan, print }: Inputs): string {
+function whyBuild(found: Reuse, family: readonly Found[], { options, plan, print }: Inputs, runUrl: string): Omit<Decision, 'reuse'> {
   const [newest] = family.map(({ image }) => image).sort(newestFirst(plan.scheme));
-  if (newest === undefined) return 'it is the first image of its family';
+  if (newest === undefined) return { reason: 'it is the first image of its family' };
+  const changes = compareLink(newest, plan, plan.scheme, runUrl);
   const changed = changedInputs(print, identity(newest, plan.scheme, 'inputs'));
-  if (changed === undefined || changed.length === 0) return found.reason;
+  if (changed === undefined || changed.length === 0) return { reason: found.reason, changes };
   const chain = options.baseImage?.includes(`family:${options.family}`) && changed.includes('base image') ? CHAIN : '';
-  return `changed since ${newest.id}: ${changed.join(', ')}${chain}`;
+  return { reason: `changed since ${newest.id}: ${changed.join(', ')}${chain}`, changes };
 }
 
 /** Tags the images so that this commit finds them, and completes an adoption that was interrupted. */

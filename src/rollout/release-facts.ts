@@ -1,8 +1,9 @@
 import type { CommitRange } from '../model/commits-served.ts';
+import { comparable } from '../model/compare.ts';
 import { pointerName } from '../model/pointer.ts';
 import type { Deps } from '../ports/deps.ts';
 import type { RegionPlan } from './rollout-spec.ts';
-import { comparable, versionOf } from './rules/format-image.ts';
+import { versionOf } from './rules/format-image.ts';
 import type { Stage } from './rules/stages.ts';
 
 /** What the summary of a rollout shows of GitHub and of the other environments. What cannot be read is left out: it never fails a rollout. */

@@ -1,11 +1,12 @@
 import { formatDuration } from '../kit/format.ts';
 import { code, details, table, text } from '../kit/markdown.ts';
+import { compareLink } from '../model/compare.ts';
 import type { Reporter } from '../ports/deps.ts';
 import type { RegionResult } from './region-plans.ts';
 import { NO_FACTS, type ReleaseFacts } from './release-facts.ts';
 import type { RegionPlan } from './rollout-spec.ts';
 import { formatAction, formatGroupState, formatLaunchUses, formatRevert } from './rules/format.ts';
-import { compareLink, formatCommits, groupLink, imageLink, nameOf, parameterLink, versionCell, versionOf } from './rules/format-image.ts';
+import { formatCommits, groupLink, imageLink, nameOf, parameterLink, versionCell, versionOf } from './rules/format-image.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import { formatStack, stackRows } from './rules/stack-format.ts';
 import { stagesChart } from './rules/stages.ts';

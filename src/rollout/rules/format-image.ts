@@ -34,26 +34,6 @@ export const parameterLink = (name: string, region: string): string => {
   return link(name, consoleOf(region, 'systems-manager', `parameters/${encoded}/description?region=${region}`));
 };
 
-const COMMIT = /^[0-9a-f]{7,64}$/;
-const REPOSITORY = /^[\w.-]+\/[\w.-]+$/;
-
-/** The commits of two images; undefined where they are not of one repository, or are the same. */
-export function comparable(from: Image | undefined, to: Image, scheme: TagScheme) {
-  const [repository, other] = [to, from].map(image => image && identity(image, scheme, 'repository'));
-  const [head, base] = [to, from].map(image => image && identity(image, scheme, 'commit'));
-  if (repository === undefined || repository !== other || !REPOSITORY.test(repository)) return undefined;
-  if (head === undefined || base === undefined || head === base || !COMMIT.test(head) || !COMMIT.test(base)) return undefined;
-  return { repository, base, head };
-}
-
-/** The commits between two images on GitHub. `runUrl` tells the server. */
-export function compareLink(from: Image | undefined, to: Image, scheme: TagScheme, runUrl: string): string | undefined {
-  const range = comparable(from, to, scheme);
-  if (range === undefined) return undefined;
-  const { repository, base, head } = range;
-  return `[compare ${base.slice(0, 7)} with ${head.slice(0, 7)}](${serverOf(runUrl)}/${repository}/compare/${base}...${head})`;
-}
-
 const MOST_TITLES = 5;
 
 /** `**3 commits** (link): Serve /health (#41), monalisa · ...` */
@@ -63,8 +43,6 @@ export function formatCommits(label: string, link: string | undefined, range: Co
   const more = range.total > titles.length ? [`${range.total - titles.length} more`] : [];
   return `**${label}: ${formatCount(range.total, 'commit')}**${link === undefined ? '' : ` (${link})`}: ${[...titles, ...more].join(' · ')}`;
 }
-
-const serverOf = (runUrl: string): string => /^https:\/\/[^/\s]+/.exec(runUrl)?.[0] ?? 'https://github.com';
 
 /** A cell with version and commit. */
 export function versionCell(image: Image | undefined, scheme: TagScheme): string {
