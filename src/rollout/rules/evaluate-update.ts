@@ -3,7 +3,7 @@ import type { Stack, StackEvent, StackOperation } from '../../model/stack.ts';
 /** How an update of a stack goes, from its status and events. */
 
 /** What comes after the first failure follows from it. */
-export function firstFailure({ events }: StackOperation): string | undefined {
+function firstFailure({ events }: StackOperation): string | undefined {
   const failed = events.find(({ own, status, reason }) => !own && status.endsWith('_FAILED') && !/cancelled/i.test(reason));
   return failed === undefined ? undefined : formatEvent(failed);
 }

@@ -34,9 +34,7 @@ export function ownerRefusals({ tags, operator }: Group, { deletes, pins }: Chan
         ]
       : []),
     ...(deletes && !pins && stack !== undefined
-      ? [
-          `it belongs to CloudFormation stack ${stack}, which blue-green would delete it from: set "strategy: rolling", or "strategy: two-groups" with a second group of the stack`,
-        ]
+      ? [`it belongs to CloudFormation stack ${stack}, which blue-green would delete it from: set "strategy: rolling"`]
       : []),
   ];
 }

@@ -83,16 +83,16 @@ function decideSettled(facts: StackFacts, options: StackOptions): StackDecision 
   const { parameter, imageId } = options;
   const policies = [...template.groups];
   const without = policies.filter(([, policy]) => policy.kind === 'none').map(([id]) => id);
-  const whose = [
+  const unfit = [
     stack.parent !== undefined &&
       `${nameOf(stack)} is nested: name its root stack, and a parameter of it, in "stack" and "stack-parameter"`,
     groups.length === 0 && `${nameOf(stack)} has no Auto Scaling group: name the stack that its groups belong to`,
+    ...statusRefusals(stack),
   ].filter(refusal => refusal !== false);
   if (parameterOf(stack, parameter) === imageId)
-    return { action: 'nothing', reason: `${parameter} is ${imageId} already`, clear: undefined, refusals: whose, warnings: [] };
+    return { action: 'nothing', reason: `${parameter} is ${imageId} already`, clear: undefined, refusals: unfit, warnings: [] };
   const refusals = [
-    ...whose,
-    ...statusRefusals(stack),
+    ...unfit,
     ...(isKey(template.parameterType) ? [keyRefusal(stack, parameter)] : []),
     ...(without.length === 0 ? [] : [policyRefusal(stack, without)]),
   ];

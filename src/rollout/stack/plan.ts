@@ -1,5 +1,7 @@
+import { concurrently } from '../../kit/concurrently.ts';
 import { RejectedError, UsageError } from '../../kit/errors.ts';
 import { waitFor } from '../../kit/wait.ts';
+import { isOver } from '../../model/group.ts';
 import type { ChangeSet, ResourceChange, Stack } from '../../model/stack.ts';
 import type { RegionClients } from '../../ports/deps.ts';
 import type { PromotionClients, RolloutSpec } from '../rollout-spec.ts';
@@ -10,6 +12,8 @@ import { unknownParameter } from '../rules/stack-settings.ts';
 import { parseStackTemplate } from '../rules/update-policy.ts';
 
 /** What an update of a stack would do. Changes nothing: the change set that shows it is deleted again. */
+
+const AT_ONCE = 5;
 
 /** Throws a `UsageError` if the stack or its parameter does not exist. */
 export async function planStack(order: RolloutSpec, deps: Pick<RolloutDeps, 'clock'>, aws: PromotionClients): Promise<StackPlan> {
@@ -22,6 +26,8 @@ export async function planStack(order: RolloutSpec, deps: Pick<RolloutDeps, 'clo
   const launched = { group: `stack ${name}`, id: before, idle: false, image: known ? undefined : await aws.images.get(before) };
   const planned = { ...decision, facts, parameter, before, launched, changes: [] };
   if (decision.action !== 'update' || decision.clear !== undefined || decision.refusals.length > 0) return planned;
+  const busy = await refreshRefusals(facts, aws);
+  if (busy.length > 0) return { ...planned, refusals: busy };
   const changes = await previewChanges(facts.stack, { name: parameter, value: image.id }, deps, aws);
   const { refusals, warnings } = judgeChanges(changes, parameter);
   return { ...planned, changes, refusals, warnings: [...decision.warnings, ...warnings] };
@@ -47,6 +53,17 @@ async function readStack(
 /** By the tag that CloudFormation gives them. During a replacing update, both groups. */
 export const groupsOfStack = async ({ id }: Pick<Stack, 'id'>, groups: RegionClients['groups']) =>
   (await groups.find({ tags: { 'aws:cloudformation:stack-id': id } })).filter(({ beingDeleted }) => !beingDeleted);
+
+/** CloudFormation cannot start a refresh next to another one, and then cannot roll back either. */
+async function refreshRefusals({ groups }: StackFacts, aws: Pick<RegionClients, 'groups'>): Promise<readonly string[]> {
+  const all = await concurrently(groups, AT_ONCE, async ({ name }) => {
+    const active = (await aws.groups.refreshes(name)).find(refresh => !isOver(refresh));
+    return active === undefined
+      ? []
+      : [`refresh ${active.id} of ${name} is ${active.status}, and the stack update would fail: wait for its end`];
+  });
+  return all.flat();
+}
 
 type Parameter = { readonly name: string; readonly value: string };
 
