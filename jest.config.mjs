@@ -22,7 +22,7 @@ const LONG = [
   'roll-configurations-kill.test.ts$',
   'roll-configurations.test.ts$',
   'roll-kill.test.ts$',
-  'roll-stack-kill.test.ts$',
+  'roll-stack-(failures|kill).test.ts$',
   'roll-shift.test.ts$',
   'shift-kill.test.ts$',
   'save-ami.test.ts$',

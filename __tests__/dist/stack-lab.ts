@@ -9,7 +9,7 @@ import { DescribeSubnetsCommand } from '@aws-sdk/client-ec2';
 import { groups } from '../../lab/autoscaling/group.ts';
 import { stacks } from '../../lab/cloudformation/state.ts';
 import { instances } from '../../lab/ec2/state.ts';
-import { type RollLabOptions, rollLab } from './roll-lab.ts';
+import { type RollLab, type RollLabOptions, rollLab } from './roll-lab.ts';
 
 /** A stage whose group belongs to a CloudFormation stack. */
 
@@ -63,60 +63,69 @@ Resources:${LAUNCHES[launch]}
     ${policy}
 ${extra}`;
 
-export async function stackLab(options: StackOptions = {}, lab: RollLabOptions = {}) {
-  const l = await rollLab({ ...lab, timings: { boot: 1, statusChecks: 1, shutdown: 1, stack: 2, agent: 1, ...lab.timings } });
-  const settings = {
-    endpoint: l.lab.url,
-    region: l.place.region,
-    credentials: { accessKeyId: l.lab.environment()['AWS_ACCESS_KEY_ID'] ?? '', secretAccessKey: 'x' },
-  };
-  const client = new CloudFormationClient(settings);
-  const [a, b, c] = [l.image('web-a'), l.image('web-b'), l.image('web-c')];
-  const { Subnets = [] } = await l.cloud.ec2.send(new DescribeSubnetsCommand({}));
+type Stage = Pick<RollLab, 'lab' | 'place' | 'cloud'>;
+
+/** The stack `web` of a region, with two instances of the image. */
+async function stackIn({ lab, place, cloud }: Stage, options: StackOptions, image: string) {
+  const credentials = { accessKeyId: lab.environment()['AWS_ACCESS_KEY_ID'] ?? '', secretAccessKey: 'x' };
+  const client = new CloudFormationClient({ endpoint: lab.url, region: place.region, credentials });
+  const { Subnets = [] } = await cloud.ec2.send(new DescribeSubnetsCommand({}));
   const TemplateBody = templateFor(
     Subnets.map(({ SubnetId = '' }) => SubnetId),
     options,
   );
-  await l.pointerTo(a);
   const Parameters = [
-    { ParameterKey: 'ImageId', ParameterValue: options.type === undefined ? a : '/ami/web/stage' },
+    { ParameterKey: 'ImageId', ParameterValue: options.type === undefined ? image : '/ami/web/stage' },
     { ParameterKey: 'Size', ParameterValue: '2' },
   ];
   await client.send(new CreateStackCommand({ StackName: 'web', TemplateBody, Parameters, Tags: [{ Key: 'team', Value: 'web' }] }));
   const status = async () => (await client.send(new DescribeStacksCommand({ StackName: 'web' }))).Stacks?.[0]?.StackStatus ?? '';
   const until = async (pattern: RegExp, seconds = 600) => {
-    for (let waited = 0; !pattern.test(await status()) && waited < seconds; waited += 2) await l.lab.clock.sleep(2);
+    for (let waited = 0; !pattern.test(await status()) && waited < seconds; waited += 2) await lab.clock.sleep(2);
     return status();
   };
   await until(/^CREATE_COMPLETE$/);
   const stack = () => {
-    const found = stacks(l.place).get('web');
+    const found = stacks(place).get('web');
     if (found === undefined) throw new Error('no stack');
     return found;
   };
-  const own = () => [...groups(l.place).values()].filter(({ tags }) => tags.some(({ Key }) => Key === 'aws:cloudformation:stack-id'));
+  const own = () => [...groups(place).values()].filter(({ tags }) => tags.some(({ Key }) => Key === 'aws:cloudformation:stack-id'));
   return {
-    ...l,
-    ...{ a, b, c, client, status, until, stack, plain: l.act },
-    act: (mode: 'promote' | 'rollback', wanted: Record<string, string>, more: Parameters<typeof l.act>[2] = {}) =>
-      l.act(mode, { stack: 'web', 'stack-parameter': 'ImageId', 'warm-up': '0s', bake: '1m', ...wanted }, more),
+    ...{ client, status, until, stack },
     /** What the instances of the stack run, and the group. */
-    fleet: () => own().flatMap(({ members }) => [...members.values()].map(({ id }) => instances(l.place).get(id)?.imageId ?? '')),
+    fleet: () => own().flatMap(({ members }) => [...members.values()].map(({ id }) => instances(place).get(id)?.imageId ?? '')),
     groupNames: () => own().map(({ name }) => name),
     parameter: (name = 'ImageId') => stack().inputs.parameters[name],
     changeSets: () => [...stack().changeSets.keys()],
     events: () => [...stack().events].reverse().map(({ LogicalResourceId, ResourceStatus }) => `${LogicalResourceId} ${ResourceStatus}`),
+  };
+}
+
+export async function stackLab(options: StackOptions = {}, lab: RollLabOptions = {}) {
+  const l = await rollLab({ ...lab, timings: { boot: 1, statusChecks: 1, shutdown: 1, stack: 2, agent: 1, ...lab.timings } });
+  const [a, b, c] = [l.image('web-a'), l.image('web-b'), l.image('web-c')];
+  await l.pointerTo(a);
+  const made = await stackIn(l, options, a);
+  return {
+    ...l,
+    ...made,
+    ...{ a, b, c, plain: l.act },
+    /** The same stack in another region. */
+    stackIn: (stage: Stage, image: string) => stackIn(stage, options, image),
+    act: (mode: 'promote' | 'rollback', wanted: Record<string, string>, more: Parameters<typeof l.act>[2] = {}) =>
+      l.act(mode, { stack: 'web', 'stack-parameter': 'ImageId', 'warm-up': '0s', bake: '1m', ...wanted }, more),
     /** Another process updates the stack. */
     async updateTo(image: string) {
       const ParameterList = [
         { ParameterKey: 'ImageId', ParameterValue: image },
         { ParameterKey: 'Size', UsePreviousValue: true },
       ];
-      await client.send(
+      await made.client.send(
         new CreateChangeSetCommand({ StackName: 'web', ChangeSetName: 'theirs', UsePreviousTemplate: true, Parameters: ParameterList }),
       );
       await l.lab.clock.sleep(5);
-      await client.send(new ExecuteChangeSetCommand({ StackName: 'web', ChangeSetName: 'theirs' }));
+      await made.client.send(new ExecuteChangeSetCommand({ StackName: 'web', ChangeSetName: 'theirs' }));
     },
   };
 }

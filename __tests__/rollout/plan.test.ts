@@ -344,8 +344,11 @@ describe('groups that others manage', () => {
       refusals: [],
       warnings: [expect.stringMatching(/^belongs to CloudFormation stack web-prod: the next stack update/)],
     });
+    const reads = { ...stack, versions: new Map([[useKey(use('3')), version(3, { imageId: 'resolve:ssm:/ami/web/prod' })]]) };
+    const following = { ...wanted, parameterTemplates: 'follow', pointer: { name: '/ami/web/prod', value: 'ami-old' } } as const;
+    expect(planGroup(reads, following)).toMatchObject({ by: 'pointer', refusals: [] });
     expect(planGroup(stack, { ...wanted, operation: 'rollback', strategy: 'blue-green' }).refusals).toEqual([
-      'web: it belongs to CloudFormation stack web-prod, which blue-green would delete it from: set "strategy: rolling", or "strategy: two-groups" with a second group of the stack',
+      'web: it belongs to CloudFormation stack web-prod, which blue-green would delete it from: set "strategy: rolling"',
     ]);
   });
 
