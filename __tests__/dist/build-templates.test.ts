@@ -271,7 +271,9 @@ describe('a template that Packer checks', () => {
   const data =
     'data "amazon-ami" "base" {\n  owners = ["136693071363"]\n  most_recent = true\n  filters = { name = "debian-12-amd64-*" }\n  region = "eu-central-1"\n}';
 
-  test('may use the values of data sources', async () => {
+  test('may use the values of data sources, in a dry run too, which checks them as a build does', async () => {
+    const planned = await run('data', own(data, '', sources), { 'dry-run': 'true' });
+    expect([planned.errors, planned.outputs['outcome']]).toEqual([[], 'planned']);
     const ran = await run('data', own(data, '', sources));
     expect(ran.errors).toEqual([]);
     expect(JSON.parse(ran.outputs['images'] ?? '[]')).toHaveLength(2);

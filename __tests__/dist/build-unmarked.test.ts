@@ -7,6 +7,7 @@ import {
   bare,
   build,
   describeWithPacker as describe,
+  forOtherTemplates,
   killRunner,
   labOfTests,
   leftovers,
@@ -39,8 +40,13 @@ const json = (): Record<string, string> => ({
   }),
 });
 
-const run = (account: string, files: Record<string, string>, more: Parameters<typeof build>[1] = {}) =>
-  build(lab, {
+const run = (
+  account: string,
+  files: Record<string, string>,
+  more: Parameters<typeof build>[1] = {},
+  on: Parameters<typeof build>[0] = lab,
+) =>
+  build(on, {
     ...{ files, as: { account } },
     with: { family: 'web', template: Object.keys(files)[0] ?? '', rebuild: 'max-age:7d' },
     ...more,
@@ -156,25 +162,31 @@ test('killed in a region that only Packer knows: post and the next run look in e
 });
 
 describe('killed with its runner, at every call that creates something', () => {
-  const templates = { HCL: bare(), 'HCL without run tags on its image': bare('skip_ami_run_tags = true'), JSON: json() };
   const changes = ['CreateKeyPair', 'CreateSecurityGroup', 'RunInstances', 'CreateImage', 'CreateTags'];
+  // A fleet launches from a template that Packer creates for it.
+  const fleet = ['CreateLaunchTemplate', 'CreateFleet'];
 
-  test.each(Object.entries(templates))(
+  test.each<[string, Record<string, string>, readonly string[]]>([
+    ['HCL', bare(), changes],
+    ['HCL without run tags on its image', bare('skip_ami_run_tags = true'), changes],
+    ['JSON', json(), changes],
+    ['a Spot Instance', bare('spot_price = "auto"'), fleet],
+  ])(
     '%s: the next run removes everything and builds, or adopts what is complete',
-    async (name, files) => {
-      await concurrently(changes, 3, async operation => {
+    async (name, files, operations) => {
+      const on = operations === fleet ? forOtherTemplates(lab) : lab;
+      await concurrently(operations, 3, async operation => {
         const account = newAccount();
         let child: ChildProcess | undefined;
         const action = { kill: () => child && killRunner(child), at: 'after' } as const;
         const lift = lab.faults.add({ account, nth: 1, operation, when: ({ client }) => !client.includes('ami-action'), action });
-        const ran = await run(account, files, {
-          onStart: started => {
-            child = started;
-          },
-        });
+        const onStart = (started: ChildProcess) => {
+          child = started;
+        };
+        const ran = await run(account, files, { onStart }, on);
         lift();
         expect([name, operation, ran.signal]).toEqual([name, operation, 'SIGKILL']);
-        const next = await run(account, files, { env: { AMI_ACTION_CLOCK_SINCE: String(lab.clock.since - 180_000) } });
+        const next = await run(account, files, { env: { AMI_ACTION_CLOCK_SINCE: String(lab.clock.since - 180_000) } }, on);
         expect([name, operation, next.errors]).toEqual([name, operation, []]);
         isWhole(account, next.outputs['ami-id']);
       });
