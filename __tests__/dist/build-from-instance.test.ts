@@ -52,7 +52,11 @@ describe('build from a running instance', () => {
 
   test('done twice for one commit makes one image', async () => {
     const made = lab.calls.count('CreateImage');
-    const [one, two] = [await save({}, 'b'), await save({}, 'b')];
+    const one = await save({}, 'b');
+    const createdAt = () => tagsIn(lab, one.outputs['ami-id'] ?? '')['ami-action:created-at'];
+    const before = createdAt();
+    const two = await save({}, 'b');
+    expect([before, createdAt()]).toEqual([expect.stringMatching(/Z$/), before]);
     expect(two.outputs).toMatchObject({ built: 'false', outcome: 'unchanged', 'ami-id': one.outputs['ami-id'] });
     expect(lab.calls.count('CreateImage')).toBe(made + 1);
   });

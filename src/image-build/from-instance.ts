@@ -148,12 +148,18 @@ async function finishCapture(image: Image, options: BuildOptions, plan: BuildPla
   const { region, fromInstance: source = '', timeout } = options;
   if (options.wait) {
     const created = { source, region, id: image.id, baseAmi: identity(image, plan.scheme, 'base-ami') };
-    return adopt([created], plan, deps, { atMostSeconds: timeout, next: MORE_TIME }).catch(failure =>
+    return adopt([created], withAgeOf(image, plan), deps, { atMostSeconds: timeout, next: MORE_TIME }).catch(failure =>
       unfinished(created, failure, plan, deps),
     );
   }
   deps.report.info(`${image.id} is ${image.state}: ${laterRun(plan)} adopts it into the family.`);
   return [{ source, architecture: image.architecture, region, id: image.id, name: image.name, sizeGiB: image.sizeGiB }];
+}
+
+/** An image that an earlier run began is no newer because a later one finishes it. */
+function withAgeOf({ tags }: Image, plan: BuildPlan): BuildPlan {
+  const key = tagKey(plan.scheme, 'created-at');
+  return { ...plan, tags: { ...plan.tags, [key]: tags[key] ?? plan.tags[key] ?? '' } };
 }
 
 const MORE_TIME = 'Run the job again. Increase "timeout" for the first snapshot of a large disk.';
