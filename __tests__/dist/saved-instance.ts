@@ -101,7 +101,7 @@ export async function savingLab(options: RollLabOptions = {}, document: object =
     lab,
     members: () =>
       [...(groups(l.place).get('web-stage')?.members.values() ?? [])].filter(({ state }) => state === 'InService').map(({ id }) => id),
-    units: () => readFileSync(join(folder, 'units'), 'utf8').split('\n').length - 1,
+    units: () => readFileSync(join(folder, 'units'), 'utf8').match(/ \/\S+\/save-ami\.sh finish$/gm)?.length ?? 0,
     on: async (instanceId, argument, onStart) => {
       const { home, metadata } = await disk(l, folder, instanceId, servers);
       return script(home, argument, { l, folder, metadata }, onStart);

@@ -16,5 +16,5 @@ if [ "${1:-}" = finish ]; then
   ami prune --no-dry-run
 else
   ami build --from-instance self --no-wait
-  systemd-run --unit=save-ami --collect --setenv=HOME=/root "$0" finish
+  systemd-run --unit=save-ami --collect --setenv=HOME=/root --setenv=AMI_ACTION_HOME="$PWD" "$PWD/save-ami.sh" finish
 fi
