@@ -128,7 +128,7 @@ describe('cancelled, lost, and run again', () => {
       'cancelled',
       expect.stringContaining('- CloudFormation rolls stack web back'),
     ]);
-    expect(await l.until(/^UPDATE_ROLLBACK_COMPLETE$/)).toBe('UPDATE_ROLLBACK_COMPLETE');
+    expect(await l.until(/^UPDATE_ROLLBACK_COMPLETE$/, 6000)).toBe('UPDATE_ROLLBACK_COMPLETE');
     expect([new Set(l.fleet()), l.pointer()]).toEqual([new Set([l.a]), l.a]);
   });
 
