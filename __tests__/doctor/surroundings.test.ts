@@ -11,7 +11,16 @@ const ROLE = 'arn:aws:iam::111122223333:role/ami-web-images';
 const P = 'token.actions.githubusercontent.com:';
 const CLAIMS = { aud: 'sts.amazonaws.com', sub: 'repo:acme/web:ref:refs/heads/main', repository_id: '456789', ref: 'refs/heads/main' };
 const policy = (Condition: object, Action: unknown = 'sts:AssumeRoleWithWebIdentity') =>
-  JSON.stringify({ Statement: [{ Effect: 'Allow', Action, Principal: { Federated: 'x' }, Condition }] });
+  JSON.stringify({
+    Statement: [
+      {
+        Effect: 'Allow',
+        Action,
+        Principal: { Federated: 'arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com' },
+        Condition,
+      },
+    ],
+  });
 
 describe('the token against the trust policy', () => {
   test.each([
@@ -34,6 +43,7 @@ describe('the token against the trust policy', () => {
       'warning',
       /has no condition on sub/,
     ],
+    ['warns where any repository may enter, without any condition', policy({}), 'warning', /has no condition on sub/],
     ['leaves other ways alone', policy({}, 'sts:AssumeRole'), 'skipped', /trusts no OIDC token of GitHub/],
     [
       'says what it has where the policy cannot be read',

@@ -6,7 +6,8 @@ import type { Finding } from './findings.ts';
 export type Claims = Readonly<Record<string, string>>;
 
 const AREA = 'token';
-const PREFIX = 'token.actions.githubusercontent.com:';
+const PROVIDER = 'token.actions.githubusercontent.com';
+const PREFIX = `${PROVIDER}:`;
 /** Claims that trust policies usually ask for. https://docs.github.com/en/actions/reference/security/oidc */
 const USUAL = ['aud', 'sub', 'repository_id', 'ref', 'job_workflow_ref'];
 
@@ -60,14 +61,25 @@ const conditionFor = (claims: Claims): string =>
 function federated(policy: string): readonly (readonly Condition[])[] {
   const { Statement = [] } = JSON.parse(policy) as { Statement?: Json | readonly Json[] };
   return [Statement].flat().flatMap(statement => {
-    const { Effect, Action, Condition: all = {} } = statement as { Effect?: string; Action?: unknown; Condition?: Json };
-    if (Effect !== 'Allow' || ![Action].flat().includes('sts:AssumeRoleWithWebIdentity')) return [];
+    const {
+      Effect,
+      Action,
+      Principal,
+      Condition: all = {},
+    } = statement as {
+      readonly Effect?: string;
+      readonly Action?: unknown;
+      readonly Principal?: { readonly Federated?: unknown };
+      readonly Condition?: Json;
+    };
+    const isGitHub = [Principal?.Federated].flat().some(provider => String(provider).endsWith(PROVIDER));
+    if (Effect !== 'Allow' || !isGitHub || ![Action].flat().includes('sts:AssumeRoleWithWebIdentity')) return [];
     const conditions = Object.entries(all).flatMap(([operator, keys]) =>
       Object.entries(keys as Readonly<Record<string, string | readonly string[]>>).flatMap(([key, values]) =>
         key.startsWith(PREFIX) ? [{ operator, claim: key.slice(PREFIX.length), values: [values].flat() }] : [],
       ),
     );
-    return conditions.length === 0 ? [] : [conditions];
+    return [conditions];
   });
 }
 
