@@ -162,6 +162,15 @@ describe('the checks', () => {
     expect(l.lab.calls.count('RebootInstances', before)).toBe(1);
   });
 
+  test('what the first boot made does not come from the build after a reboot either', async () => {
+    const made = 'test -e /root/.netrc || { echo secret > /root/.netrc; sleep 4; }';
+    const ran = await l.validate(good, {
+      checks: `- { name: makes a file, command: ${JSON.stringify(made)} }\n- no-leftovers`,
+      reboot: 'true',
+    });
+    expect([ran.errors, ran.outputs['verdict']]).toEqual([[], 'passed']);
+  });
+
   test('a boot that takes longer than it may fails the image', async () => {
     const ran = await l.validate(good, { 'max-boot-time': '2s' });
     expect(ran.outputs['verdict']).toBe('failed');

@@ -9,7 +9,7 @@ const checksOf = (text: string): readonly Check[] => checksSchema().parse(parse(
 describe('the answer of Run Command', () => {
   const checks = checksOf('- {name: a, command: x}\n- {name: b, command: y, severity: warn}');
   const report = (...endings: readonly string[]) =>
-    [`begin ${endings.length} abc-1`, ...endings.map((how, i) => `${i} ${how} ${how === 'ok' ? 0 : 1} 5 1 0 -`), 'end 0']
+    [`begin ${endings.length} abc-1@5`, ...endings.map((how, i) => `${i} ${how} ${how === 'ok' ? 0 : 1} 5 1 0 -`), 'end 0']
       .map(line => `${NONCE} ${line}`)
       .join('\n');
   const seen = (status: string, exitCode: number, output = '', detail = status): CommandStatus => ({
@@ -83,7 +83,7 @@ describe('the answer of Run Command', () => {
   });
 
   test('of two records for one check the first counts', () => {
-    const twice = `${NONCE} begin 2 a-1\n${NONCE} 0 code 1 1 1 0 -\n${NONCE} 0 ok 0 1 1 0 -\n${NONCE} 1 ok 0 1 1 0 -\n${NONCE} end 1`;
+    const twice = `${NONCE} begin 2 a-1@5\n${NONCE} 0 code 1 1 1 0 -\n${NONCE} 0 ok 0 1 1 0 -\n${NONCE} 1 ok 0 1 1 0 -\n${NONCE} end 1`;
     expect(evaluateChecks(seen('Failed', 1, twice), checks, NONCE)).toMatchObject({ value: { result: 'failed' } });
   });
 });

@@ -98,9 +98,14 @@ describe('the script of all checks', () => {
 
   test('does nothing in the boot that it is not for', () => {
     const first = onThisMachine('- command: "true"');
-    expect(first.boot).toMatch(/^[0-9a-f-]+$/);
+    expect(first.boot).toMatch(/^[0-9a-f-]+@\d+$/);
     const again = onThisMachine('- command: "true"', { since: first.boot as string });
     expect(again).toMatchObject({ exitCode: 92, tooEarly: true, result: 'inconclusive' });
+  });
+
+  test('in another boot it still knows when the first one began', () => {
+    const seen = onThisMachine('- { command: echo $AMI_ACTION_BOOTED, expect: "^12345$" }', { since: '0-1@12345' });
+    expect([seen.result, seen.boot?.replace(/^.*@/, '')]).toEqual(['passed', '12345']);
   });
 
   test('passes any text to a check verbatim', () => {
@@ -143,7 +148,7 @@ describe('a report that cannot be forged', () => {
   test('no line of the answer comes from a check', () => {
     const { output } = onThisMachine(`- command: "echo hello; echo ${NONCE} 0 ok; exit 1"`);
     for (const line of output.trimEnd().split('\n'))
-      expect(line).toMatch(new RegExp(`^${NONCE} (begin 1 [0-9a-f-]+|0 code 1 \\d+ 1 \\d+ [\\w+/=]+|end 1)$`));
+      expect(line).toMatch(new RegExp(`^${NONCE} (begin 1 [0-9a-f-]+@\\d+|0 code 1 \\d+ 1 \\d+ [\\w+/=]+|end 1)$`));
   });
 
   test('a check that kills the script does not pass', () => {

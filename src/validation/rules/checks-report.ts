@@ -24,7 +24,7 @@ export interface ChecksEvaluation {
   readonly checks: readonly CheckResult[];
   /** False where the report was cut: results may be missing, the evaluation is not. */
   readonly complete: boolean;
-  /** Identifies this boot; changes with a reboot. */
+  /** Identifies this boot, and after `@` says when the first one began. */
   readonly boot: string | undefined;
   /** The instance has not rebooted yet: nothing was checked. */
   readonly tooEarly: boolean;
@@ -118,7 +118,7 @@ const detailOf = ({ detail }: CommandStatus): string => detail.replaceAll(' ', '
 const formatStatus = ({ status, detail }: CommandStatus): string =>
   detail === '' || detail.replaceAll(' ', '') === status ? status : `${status} (${detail})`;
 
-const BEGIN = /^begin \d+ ([0-9a-f-]+)$/;
+const BEGIN = /^begin \d+ ([0-9a-f-]+@\d+)$/;
 const RECORD = /^(\d+) (ok|code|time|expect|forbid|skipped) (-?\d+) (\d+) (\d+) (\d+) ([A-Za-z0-9+/]+=*|-)$/;
 
 /** Reads only lines that begin with the nonce, from the last `begin` on, which is written after every check has ended. The first record of a check counts. */

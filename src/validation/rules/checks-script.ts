@@ -69,9 +69,15 @@ PATH="$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" HOME="
 export PATH HOME
 umask 077
 # The kernel's ID of this boot and the start of process 1: together they change with every reboot.
+# Field 22 of the stat: ticks since the kernel started. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
 stat1=$(cat /proc/1/stat); set -- \${stat1##*) }; shift 19
 boot="$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)-$1"
-[ "$boot" != "$since" ] || exit 92
+[ "$boot" != "\${since%@*}" ] || exit 92
+# When the first boot began, with two seconds for rounding: what is older comes from the build.
+read -r up _ < /proc/uptime
+AMI_ACTION_BOOTED=$(( $(date +%s) - \${up%.*} + $1 / $(getconf CLK_TCK 2>/dev/null || echo 100) - 2 ))
+[ "\${since%@*}" = "$since" ] || AMI_ACTION_BOOTED=\${since#*@}
+export AMI_ACTION_BOOTED
 dir=
 for place in /tmp /dev/shm /run; do
   # On a full disk mkdir works, but a file stays empty.
@@ -145,7 +151,7 @@ share() { # characters parts most
 room=$((budget - count * 64))
 tail_bad=$(share "$room" "$bad" 3000)
 tail_good=$(share $((room - bad * tail_bad * 4 / 3)) "$good" 200)
-echo "$nonce begin $count $boot"
+echo "$nonce begin $count $boot@$AMI_ACTION_BOOTED"
 printf %s "$records" | while read -r index result rest; do
   most=$tail_bad; [ "$result" != ok ] || most=$tail_good
   excerpt=$(tail -c "$most" "$dir/$index.out" | base64 | tr -d '\\n')

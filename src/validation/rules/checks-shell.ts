@@ -152,20 +152,12 @@ case "$inodes" in *[!0-9]* | '') inodes=100 ;; *) inodes=$((100 - inodes)) ;; es
 [ "$space" -ge ${options.free} ] || { echo "$path has $space% free space, less than ${options.free}%"; exit 1; }
 [ "$inodes" -ge ${options.inodes} ] || { echo "$path has $inodes% free inodes, less than ${options.inodes}%"; exit 1; }`;
 
-/**
- * Host keys are made at each first boot, so only files older than this boot come from the build. The start of this boot is field 22 of the stat of process 1,
- * in ticks since the kernel started. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
- */
+/** Host keys are made at the first boot, so only files older than that come from the build. */
 export const leftovers = (except: readonly string[]): string => `
-read -r up _ < /proc/uptime
-stat1=$(cat /proc/1/stat); set -- \${stat1##*) }
-shift 19
-# Two seconds for rounding.
-booted=$(( $(date +%s) - \${up%.*} + $1 / $(getconf CLK_TCK 2>/dev/null || echo 100) - 2 ))
 found=
 suspect() {
   case "$1" in ${except.map(shellWord).join(' | ') || "''"}) return 0 ;; esac
-  [ -s "$1" ] && [ "$(stat -c %Y "$1")" -lt "$booted" ] || return 0
+  [ -s "$1" ] && [ "$(stat -c %Y "$1")" -lt "$AMI_ACTION_BOOTED" ] || return 0
   found=yes; echo "from the build: $1 ($2)"
 }
 for file in /etc/ssh/ssh_host_*_key; do suspect "$file" "host key: all instances of this image share it"; done
