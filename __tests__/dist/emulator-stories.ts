@@ -301,14 +301,6 @@ export const STORIES: readonly Story[] = [
     },
   },
   {
-    title: 'doctor',
-    async tell(world) {
-      await served(world);
-      const ran = await world.run('doctor', { environment: 'stage', groups: world.family }, 'unchanged');
-      equal('the number of problems', ran.outputs['problems'], '0');
-    },
-  },
-  {
     title: 'delete',
     async tell(world) {
       const [first, second] = await served(world);
