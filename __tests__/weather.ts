@@ -1,8 +1,29 @@
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { expect } from '@jest/globals';
 
-/** With AMI_ACTION_WEATHER, a seed, these files run in bad weather. Others assume good weather in their time limits, or were not judged yet. */
-const IN_WEATHER = ['adopt.test.ts', 'build-from-instance.test.ts', 'build-packer.test.ts'];
+/** With AMI_ACTION_WEATHER, a seed, these files run in bad weather, as in CI. With AMI_ACTION_WEATHER_FILES=all, all tests of the bundle do. */
+const IN_WEATHER = [
+  'adopt.test.ts',
+  'build-from-instance.test.ts',
+  'build-packer.test.ts',
+  'build-unchanged.test.ts',
+  'build-untagged.test.ts',
+];
+
+/** Never. */
+const GOOD_WEATHER: Readonly<Record<string, string>> = {
+  'acceptance.test.ts': 'Has a test in bad weather of its own.',
+  'build-corpus.test.ts': 'Asks whether templates of others build as they are. In bad weather Packer itself gives up.',
+  'emulators.test.ts': 'Compares the lab with servers that have no weather.',
+  'fuzz.test.ts': 'Spoils answers itself.',
+  'vm.test.ts': 'Its machines boot in real time.',
+};
 
 const seed = process.env['AMI_ACTION_WEATHER'] ?? '';
-if (seed !== '' && IN_WEATHER.includes(basename(expect.getState().testPath ?? ''))) process.env['AMI_ACTION_LAB_WEATHER'] = seed;
+const path = expect.getState().testPath ?? '';
+const file = basename(path);
+const isChosen =
+  process.env['AMI_ACTION_WEATHER_FILES'] === 'all'
+    ? basename(dirname(path)) === 'dist' && !(file in GOOD_WEATHER)
+    : IN_WEATHER.includes(file);
+if (seed !== '' && isChosen) process.env['AMI_ACTION_LAB_WEATHER'] = seed;
