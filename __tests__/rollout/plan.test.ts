@@ -226,6 +226,11 @@ describe('what is refused, with the remedy', () => {
       },
       /override m5\.large names its own image ami-x/,
     ],
+    [
+      'minor m13: a member of the policy that the SDK would drop',
+      { group: group({ launch: { ...mixed(), unknown: ['MixedInstancesPolicy.InstancesDistribution.Shape'] } as Launch }) },
+      /AWS shows MixedInstancesPolicy\.InstancesDistribution\.Shape, which this version of ami-action does not know and a rollout would remove: update ami-action/,
+    ],
     ['a group that is being deleted', { group: group({ beingDeleted: true }) }, /being deleted/],
   ])('%s', (_, change, says) => {
     expect(planGroup(facts(change), wanted).refusals.join('\n')).toMatch(says);

@@ -27,6 +27,8 @@ export type Launch =
       readonly overrides: readonly Override[];
       /** The whole policy as AWS returned it: it is sent back with only the versions changed. */
       readonly policy: Readonly<Record<string, unknown>>;
+      /** Members of the policy that are newer than this program, which would drop them. */
+      readonly unknown?: readonly string[];
     }
   | { readonly kind: 'configuration'; readonly name: string };
 
@@ -103,6 +105,7 @@ export interface Refresh {
   readonly percent: number;
   readonly toUpdate: number | undefined;
   readonly startedAt: Date | undefined;
+  readonly endedAt?: Date | undefined;
   /** What the group launches after it; undefined for a refresh that replaces instances without a change. */
   readonly desired: Launch | undefined;
 }

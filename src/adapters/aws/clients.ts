@@ -15,6 +15,7 @@ import { accountOf, type Caller, withPlace } from './place.ts';
 import { followServerTime } from './server-time.ts';
 import { type Access, clientSettings } from './session.ts';
 import { traceCalls } from './trace.ts';
+import { noticeUnknownMembers } from './unknown-members.ts';
 
 export interface Clients {
   readonly ec2: EC2Client;
@@ -50,6 +51,7 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
     classic: withPlace(new ElasticLoadBalancingClient(settings), region, caller),
   };
   retryContention(clients.autoScaling);
+  noticeUnknownMembers(clients.autoScaling);
   const watched = <C>(client: C): C => {
     followServerTime(client as EC2Client, access);
     traceCalls(client as EC2Client, region, access);

@@ -17,6 +17,7 @@ import { getGroup, listHooks, listPolicies, listScheduledActions } from './group
 import { launchTo } from './group-shapes.ts';
 import { groupTraffic, skipping } from './group-traffic.ts';
 import { orBusy, quotaOf } from './refreshes.ts';
+import { unknownMembersOf } from './unknown-members.ts';
 
 /** A second group of the same shape. AWS does not count attachments as part of a group, so each is read and put. */
 export const groupCopies = (client: AutoScalingClient): GroupCopies => ({
@@ -66,6 +67,7 @@ const limits = (client: AutoScalingClient): Pick<GroupCopies, 'copyLimits'> => (
       ...(reservations === 'capacity-reservations-only'
         ? ['it launches into capacity reservations only, which the first group fills']
         : []),
+      ...unknownMembersOf(group).map(path => `AWS shows ${path} of it, which this version of ami-action does not know`),
     ];
     return { cannotCopy, hooks: hooks.map(formatHook) };
   },

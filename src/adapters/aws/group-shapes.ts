@@ -8,6 +8,7 @@ import type {
   RefreshPreferences as SdkPreferences,
 } from '@aws-sdk/client-auto-scaling';
 import type { Group, Launch, Member, Refresh, RefreshPreferences, RefreshStatus, TemplateUse } from '../../model/group.ts';
+import { unknownMembersOf } from './unknown-members.ts';
 
 /** Converts groups and refreshes between Auto Scaling's shapes and ours. */
 
@@ -24,7 +25,8 @@ const useTo = ({ templateId, version }: TemplateUse): LaunchTemplateSpecificatio
 
 const maybe = <T, U>(value: T | undefined, as: (value: T) => U): U | undefined => (value === undefined ? undefined : as(value));
 
-function launchFrom({ LaunchTemplate, MixedInstancesPolicy: policy, LaunchConfigurationName = '' }: Partial<AutoScalingGroup>): Launch {
+function launchFrom(group: Partial<AutoScalingGroup>): Launch {
+  const { LaunchTemplate, MixedInstancesPolicy: policy, LaunchConfigurationName = '' } = group;
   const inner = policy?.LaunchTemplate;
   if (policy !== undefined && inner?.LaunchTemplateSpecification !== undefined) {
     const overrides = (inner.Overrides ?? []).map(override => ({
@@ -33,7 +35,9 @@ function launchFrom({ LaunchTemplate, MixedInstancesPolicy: policy, LaunchConfig
       imageId: override.ImageId,
       ...(override.InstanceRequirements === undefined ? {} : { byRequirements: true }),
     }));
-    return { kind: 'mixed', template: useFrom(inner.LaunchTemplateSpecification), overrides, policy: { ...policy } };
+    const unknown = unknownMembersOf(group as AutoScalingGroup).filter(path => path.startsWith('MixedInstancesPolicy.'));
+    const template = useFrom(inner.LaunchTemplateSpecification);
+    return { kind: 'mixed', template, overrides, policy: { ...policy }, ...(unknown.length === 0 ? {} : { unknown }) };
   }
   return LaunchTemplate === undefined
     ? { kind: 'configuration', name: LaunchConfigurationName }
@@ -128,6 +132,7 @@ export const refreshFrom = (refresh: InstanceRefresh): Refresh => ({
   percent: refresh.PercentageComplete ?? 0,
   toUpdate: refresh.InstancesToUpdate,
   startedAt: refresh.StartTime,
+  endedAt: refresh.EndTime,
   desired: maybe(refresh.DesiredConfiguration, launchFrom),
 });
 

@@ -56,6 +56,7 @@ export function refusalsOf(facts: GroupFacts, options: RefusalOptions): string[]
     ...pairRefusals(facts, options),
     ...(options.action === 'swap' && facts.idle === undefined ? copyRefusals(facts) : []),
     ...(options.action === 'template' ? [] : instanceRefusals(facts, options)),
+    ...foreignRefusals(facts, options),
     ...latestUserRefusals(facts, options.makes),
     ...(options.action === 'refresh' ? alarmRefusals(facts, options.alarms) : []),
   ];
@@ -83,7 +84,7 @@ function templateRefusals(facts: GroupFacts, { action, by, blocker, pointer }: R
   const { versions, imageSnapshots } = facts;
   const { launch } = launcherOf(facts);
   const mayRead = by === 'pointer' || blocker?.kind === 'parameter';
-  const overrides = launch.kind === 'mixed' ? launch.overrides : [];
+  const { overrides, unknown = [] } = launch.kind === 'mixed' ? launch : { overrides: [] };
   const ofUse = (use: TemplateUse): string[] => {
     const version = versions.get(useKey(use));
     if (version === undefined) return [missingVersion(use)];
@@ -96,6 +97,9 @@ function templateRefusals(facts: GroupFacts, { action, by, blocker, pointer }: R
   };
   return [
     ...usesOf(launch).flatMap(ofUse),
+    ...unknown.map(
+      path => `AWS shows ${path}, which this version of ami-action does not know and a rollout would remove: update ami-action`,
+    ),
     ...overrides
       .filter(({ imageId }) => imageId !== undefined)
       .map(
@@ -145,12 +149,10 @@ export function typesOf(facts: Pick<GroupFacts, 'group' | 'idle' | 'versions' | 
 }
 
 function instanceRefusals(facts: GroupFacts, options: RefusalOptions): string[] {
-  const { group, active } = facts;
+  const { group } = facts;
   const { suspended: all, name } = launcherOf(facts);
   const suspended = all.filter(process => isNeeded(process, group, options.action));
   const [shielded, standby] = options.action === 'swap' ? [[], []] : [protectedOf(group), standbyOf(group)];
-  const foreign =
-    options.action !== 'watch' && options.blocker?.kind !== 'refresh' && active !== undefined && !isOver(active) ? active : undefined;
   return [
     suspended.length > 0 &&
       `${suspended.join(' and ')} ${suspended.length === 1 ? 'is' : 'are'} suspended, so a rollout would hang, miss an unhealthy instance or leave new ones without traffic. Run: aws autoscaling resume-processes --auto-scaling-group-name ${name}`,
@@ -160,9 +162,16 @@ function instanceRefusals(facts: GroupFacts, options: RefusalOptions): string[] 
     options.standbyInstances === undefined &&
       standby.length > 0 &&
       `${standby.join(', ')} ${areIs(standby)} in standby; AWS would wait an hour and then fail. Set "standby-instances" to terminate, ignore (keep the image) or wait`,
-    foreign !== undefined &&
-      `refresh ${foreign.id} (${isOurs(facts, options.pointer) ? 'of an earlier run' : 'not started by ami-action'}) is ${foreign.status} (${foreign.percent} %, to ${foreign.desired === undefined ? 'what the group launches' : usesOf(foreign.desired).map(formatTemplateUse).join(', ')}): wait for its end, or set "foreign-refresh" to ${stackOf(group) === undefined ? 'wait or supersede' : `wait: to end it would fail CloudFormation stack ${stackOf(group)}`}`,
   ].filter(refusal => refusal !== false);
+}
+
+/** Also where no instance is replaced: AWS changes no launch template while a refresh is in progress, and two rollouts would meet. */
+function foreignRefusals(facts: GroupFacts, { action, blocker, pointer }: RefusalOptions): string[] {
+  const { group, active: foreign } = facts;
+  if (action === 'watch' || blocker?.kind === 'refresh' || foreign === undefined || isOver(foreign)) return [];
+  return [
+    `refresh ${foreign.id} (${isOurs(facts, pointer) ? 'of an earlier run' : 'not started by ami-action'}) is ${foreign.status} (${foreign.percent} %, to ${foreign.desired === undefined ? 'what the group launches' : usesOf(foreign.desired).map(formatTemplateUse).join(', ')}): wait for its end, or set "foreign-refresh" to ${stackOf(group) === undefined ? 'wait or supersede' : `wait: to end it would fail CloudFormation stack ${stackOf(group)}`}`,
+  ];
 }
 
 const areIs = (instances: readonly string[]): string => (instances.length === 1 ? 'is' : 'are');
