@@ -8,7 +8,7 @@ import { type AnyMode, type FileFacts, LOAD } from './mode.ts';
 import type { common } from './model/common-settings.ts';
 import { DEFAULT_POINTER } from './model/pointer.ts';
 import type { AllDeps } from './ports/deps.ts';
-import { fileConflicts } from './rollout/file-conflicts.ts';
+import { fileConflicts, groupsByEnvironment } from './rollout/file-conflicts.ts';
 
 /** The default of the input `config`. */
 export const CONFIG_FILE = '.github/ami.yml';
@@ -86,10 +86,13 @@ async function readRun(host: Host) {
 }
 
 async function readInputs(host: Host, name: string, values: Given, { settings }: AnyMode) {
-  const { pointers, serviceFolder, environments, problems, ...reading } = readSources(host, name, values, settings);
+  const { pointers, serviceFolder, environments, environmentGroups, problems, ...reading } = readSources(host, name, values, settings);
   const known = await settingsThatExplain(reading.sources, settings);
   const inputs = readSettings(settings, { ...reading, problems, known }) as Values<typeof common>;
-  return { given: givenSettings(settings, reading.sources), inputs: { ...inputs, pointers, serviceFolder, environments } };
+  return {
+    given: givenSettings(settings, reading.sources),
+    inputs: { ...inputs, pointers, serviceFolder, environments, environmentGroups },
+  };
 }
 
 /** The code of all modes is loaded only where a key is not of this mode. The runner passes the inputs of all modes, most of them empty. */
@@ -148,6 +151,7 @@ function readSources(host: Host, mode: string, { mode: _, config, ...given }: Gi
     isComplete: isComplete && unreadable.length === 0,
     serviceFolder: serviceFolderOf(path),
     environments: Object.keys(file?.environments ?? {}),
+    environmentGroups: written === undefined || written.problems.length > 0 ? {} : groupsByEnvironment(written),
     pointers: written === undefined || written.problems.length > 0 ? [] : everyValue(written, 'pointer', DEFAULT_POINTER),
     whenMissing:
       file === undefined

@@ -16,6 +16,8 @@ export interface FileFacts {
   readonly pointers: readonly string[];
   /** The environments of the settings file, in its order. */
   readonly environments: readonly string[];
+  /** The groups that the file names, by environment. */
+  readonly environmentGroups: Readonly<Record<string, readonly string[]>>;
   /** The folder of a settings file that is not the one of the repository: `services/web` for `services/web/.github/ami.yml` or `services/web/ami.yml`. */
   readonly serviceFolder: string | undefined;
   /** Another mode with the settings that it would have here, as a dry run. */

@@ -1,8 +1,11 @@
 import { CreateAutoScalingGroupCommand, SetDesiredCapacityCommand, UpdateAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling';
 import { CreateLaunchTemplateCommand, CreateLaunchTemplateVersionCommand, DescribeSubnetsCommand } from '@aws-sdk/client-ec2';
+import { PutParameterCommand } from '@aws-sdk/client-ssm';
 import { afterAll, afterEach, expect, test } from '@jest/globals';
 import { instances, setTags } from '../../lab/ec2/state.ts';
+import { pointerDescription } from '../../src/model/pointer.ts';
 import { removeWorkspaces, runAction } from '../harness.ts';
+import { serve } from './github.ts';
 import { type PruneLab, pruneLab } from './prune-lab.ts';
 import { rollLab } from './roll-lab.ts';
 
@@ -177,3 +180,58 @@ test('shows how long instances of the family take to be in service, and others o
   const without = await list();
   expect([without.exitCode, without.warnings, without.summary.includes('In service after')]).toEqual([0, [], false]);
 }, 120_000);
+
+test('the groups of each environment as the file names them, and who promoted what, from pointers and deployments', async () => {
+  await stage();
+  const run = (id: number) => `https://github.com/acme/web/actions/runs/${id}`;
+  const written = (name: string, Value: string, id: number, was: string) =>
+    l.cloud.ssm.send(
+      new PutParameterCommand({
+        ...{ Name: name, Value, Overwrite: true },
+        Description: pointerDescription('promote', { was, commit: 'c0ffee', run: `${run(id)} attempt 1` }),
+      }),
+    );
+  await written('/ami/web/prod', l.id('new'), 7, l.id('old'));
+  await l.parameter('/ami/web/stage', l.id('new'));
+  const { Subnets = [] } = await l.cloud.ec2.send(new DescribeSubnetsCommand({}));
+  const template = { LaunchTemplateName: 'web', LaunchTemplateData: { ImageId: l.id('new'), InstanceType: 't3.micro' as const } };
+  await l.cloud.ec2.send(new CreateLaunchTemplateCommand(template));
+  for (const AutoScalingGroupName of ['web-stage', 'web-prod'])
+    await l.cloud.autoScaling.send(
+      new CreateAutoScalingGroupCommand({
+        ...{ AutoScalingGroupName, MinSize: 0, MaxSize: 1, DesiredCapacity: 0, VPCZoneIdentifier: Subnets[0]?.SubnetId },
+        LaunchTemplate: { LaunchTemplateName: 'web', Version: '1' },
+      }),
+    );
+  let status = 200;
+  const github = await serve(({ searchParams }) => {
+    if (status !== 200) return { status, body: { message: 'Resource not accessible' } };
+    const payload = { image: l.id('new'), actor: 'octocat' };
+    const made = { id: 1, payload, created_at: new Date(l.lab.clock.now() - 60_000).toISOString(), creator: { login: 'bot' } };
+    return { body: searchParams.get('environment') === 'prod' ? [made] : [] };
+  });
+  const file = 'family: web\nenvironments:\n  prod: { groups: [web-prod] }\n  stage: { groups: [web-stage] }\n';
+  const list = () =>
+    l.act('list', { 'github-token': 'secret' }, { files: { '.github/ami.yml': file }, env: { GITHUB_API_URL: github.url } });
+  const ran = await list();
+  expect(ran).toMatchObject({ exitCode: 0, warnings: [] });
+  const rows = l.named(ran.summary).split('\n');
+  expect(rows.find(row => row.startsWith('| prod |'))).toContain('| `web-prod` (0 instances) |');
+  expect(rows.find(row => row.startsWith('| stage |'))).toContain('| `web-stage` (0 instances) |');
+  const change = { environment: 'prod', region: 'eu-central-1', at: expect.any(String) };
+  expect(JSON.parse(l.named(ran.outputs['history'] ?? ''))).toEqual([
+    { ...change, 'ami-id': 'new', operation: 'promote', run: run(7), by: 'octocat' },
+    { ...change, 'ami-id': 'old' },
+    { ...change, environment: 'stage', 'ami-id': 'new' },
+  ]);
+  expect(rows.filter(row => row.includes(run(7)))).toEqual([
+    expect.stringMatching(/^\| prod \| 2\.0 \|/),
+    expect.stringMatching(/^\| prod \| \S+ \| 2\.0 \| promote \| \[run\]\(\S+\) \| octocat \|$/),
+  ]);
+  status = 403;
+  const refused = await list();
+  expect(refused.warnings).toEqual(['Who started the promotions is unknown: GitHub refused the deployment: 403 Resource not accessible']);
+  expect(JSON.parse(refused.outputs['history'] ?? '')[0]).toMatchObject({ run: run(7) });
+  expect(JSON.parse(refused.outputs['history'] ?? '')[0]).not.toHaveProperty('by');
+  await github.close();
+});

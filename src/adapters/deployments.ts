@@ -7,6 +7,17 @@ const TASK = 'deploy:ami';
 
 /** https://docs.github.com/en/rest/deployments/deployments */
 export const githubDeployments = (baseUrl: string | undefined): Deployments => ({
+  async list({ repository, token, environment }) {
+    const octokit = await octokitWith(token, baseUrl);
+    const query = { ...split(repository), environment, task: TASK, per_page: 100 };
+    const { data } = await octokit.rest.repos.listDeployments(query).catch(cause => refused(cause, 'read'));
+    return data.flatMap(({ payload, creator, created_at }) => {
+      const { image, actor } = payloadOf(payload) ?? {};
+      const by = typeof actor === 'string' ? actor : (creator?.login ?? '');
+      return typeof image === 'string' ? [{ imageId: image, by, at: new Date(created_at) }] : [];
+    });
+  },
+
   // https://docs.github.com/en/rest/actions/workflow-runs#get-the-review-history-for-a-workflow-run
   async approvers({ repository, token, runId, environment }) {
     const octokit = await octokitWith(token, baseUrl);
@@ -17,10 +28,10 @@ export const githubDeployments = (baseUrl: string | undefined): Deployments => (
     return [...new Set(approved.flatMap(({ user }) => user?.login ?? []))];
   },
 
-  async begin({ repository, token, environment, family, commit, imageId, description, logUrl }) {
+  async begin({ repository, token, environment, family, commit, imageId, actor, description, logUrl }) {
     const where = { ...split(repository), octokit: await octokitWith(token, baseUrl) };
     const known = await findUnended(where, environment, imageId);
-    const id = known ?? (await create(where, { environment, family, commit, imageId, description }));
+    const id = known ?? (await create(where, { environment, family, commit, imageId, actor, description }));
     await state(where, id, 'in_progress', { logUrl, description });
     return id;
   },
@@ -80,7 +91,7 @@ async function latestState({ owner, repo, octokit }: Repository, id: number): Pr
   return data[0]?.state;
 }
 
-type Payload = { readonly image?: unknown; readonly family?: unknown } | null | undefined;
+type Payload = { readonly image?: unknown; readonly family?: unknown; readonly actor?: unknown } | null | undefined;
 
 /** GitHub answers with what was sent: an object, or the text of one. */
 function payloadOf(payload: unknown): Payload {
@@ -94,11 +105,26 @@ function payloadOf(payload: unknown): Payload {
 
 async function create(
   { owner, repo, octokit }: Repository,
-  { environment, family, commit, imageId, description }: Omit<Parameters<Deployments['begin']>[0], 'repository' | 'token' | 'logUrl'>,
+  {
+    environment,
+    family,
+    commit,
+    imageId,
+    actor,
+    description,
+  }: Omit<Parameters<Deployments['begin']>[0], 'repository' | 'token' | 'logUrl'>,
 ): Promise<number> {
   const { data } = await octokit.rest.repos
     .createDeployment({
-      ...{ owner, repo, ref: commit, task: TASK, environment, description: description.slice(0, 140), payload: { image: imageId, family } },
+      ...{
+        owner,
+        repo,
+        ref: commit,
+        task: TASK,
+        environment,
+        description: description.slice(0, 140),
+        payload: { image: imageId, family, actor },
+      },
       // The image is built and has passed, so the current checks of the branch do not matter.
       ...{ auto_merge: false, required_contexts: [] },
       production_environment: /^prod/i.test(environment),
@@ -122,11 +148,11 @@ async function state(
     .catch(refused);
 }
 
-const refused = (cause: unknown): never => {
+const refused = (cause: unknown, access: 'read' | 'write' = 'write'): never => {
   const { status, message } = cause as { status?: number; message?: string };
   if (status === undefined) throw cause;
   throw new AccessError(`GitHub refused the deployment: ${status} ${message}`, {
     cause,
-    next: 'Add "deployments: write" to the permissions of the job.',
+    next: `Add "deployments: ${access}" to the permissions of the job.`,
   });
 };

@@ -10,7 +10,17 @@ export interface Commits {
   between(of: { repository: string; base: string; head: string; token: string }): Promise<CommitRange | undefined>;
 }
 
+/** A promotion or rollback as GitHub records it. */
+export interface Deployment {
+  readonly imageId: string;
+  /** The user who started the run. */
+  readonly by: string;
+  readonly at: Date;
+}
+
 export interface Deployments {
+  /** The newest hundred that this action recorded for an environment, newest first. */
+  list(of: { readonly repository: string; readonly token: string; readonly environment: string }): Promise<readonly Deployment[]>;
   /** Logins of who approved this run for an environment; empty where no one had to, and where the token cannot read it (`actions: read`). */
   approvers(of: {
     readonly repository: string;
@@ -26,6 +36,7 @@ export interface Deployments {
     readonly family: string;
     readonly commit: string;
     readonly imageId: string;
+    readonly actor: string;
     readonly description: string;
     readonly logUrl: string;
   }): Promise<number>;

@@ -1,12 +1,14 @@
 import { formatCount, formatDollars, formatDuration } from '../kit/format.ts';
-import { code, columns, nonBreaking, text } from '../kit/markdown.ts';
+import { code, columns, details, nonBreaking, text } from '../kit/markdown.ts';
 import { type Image, identity, type TagScheme } from '../model/image.ts';
 import type { ImageUser } from '../model/image-users.ts';
 import { verdictOf } from '../model/verdict.ts';
 import { isVetoed } from '../model/veto.ts';
+import { historyTable, runCell, versionOf } from './history-report.ts';
 import { type BootTimes, formatBoot } from './rules/boot-times.ts';
 import type { Drift } from './rules/drift.ts';
 import type { Environment } from './rules/environments.ts';
+import type { Promotion } from './rules/history.ts';
 import { formatAge, shortAccounts, sizeOf } from './rules/inventory.ts';
 
 /** A list of images as text and Markdown. Tags and names are untrusted and escaped. */
@@ -29,6 +31,7 @@ export interface Listing {
   readonly environments: readonly ListedEnvironment[];
   readonly images: readonly ListedImage[];
   readonly drift: readonly (Drift & { readonly region: string })[];
+  readonly history: readonly (Promotion & { readonly region: string })[];
   /** False: a part could not be read, so more may have drifted. */
   readonly isComplete: boolean;
 }
@@ -87,7 +90,7 @@ function userCell(users: ListedImage['users']): string {
 const VERDICTS: Readonly<Record<string, string>> = { passed: nonBreaking('✅ passed'), failed: nonBreaking('❌ failed'), none: '' };
 
 /** The summary: count and cost, then drift, then the images. */
-export function formatPage({ images, environments, drift }: Listing, format: ListFormat): string {
+export function formatPage({ images, environments, drift, history }: Listing, format: ListFormat): string {
   if (images.length === 0)
     return `### Images of ${text(format.family)}\n\n**No image** of this family exists in ${format.regions.join(', ')}.`;
   const own = images.filter(({ isShared }) => !isShared).map(({ image }) => image);
@@ -104,6 +107,7 @@ export function formatPage({ images, environments, drift }: Listing, format: Lis
     ...(environments.length === 0 ? [] : [environmentTable(environments, images, format)]),
     ...(drift.length === 0 ? agreement : [driftTable(drift, format)]),
     imageTable(images, environments, format),
+    ...(history.length === 0 ? [] : [details('Who promoted what', historyTable(history, images, format))]),
   ].join('\n\n');
 }
 
@@ -117,19 +121,13 @@ function formatTitle(images: readonly ListedImage[], environments: readonly Envi
   return unique.length === 0 ? `### Images of ${text(family)}` : `### ${text(family)}: ${unique.map(text).join(' · ')}`;
 }
 
-const RUN = /^https:\/\/[\w.-]+(\/[\w.-]+){2}\/actions\/runs\/\d+$/;
-
 /** Who runs what, since when, and by which run. */
 function environmentTable(
   environments: Listing['environments'],
   images: readonly ListedImage[],
   { scheme, now, regions }: ListFormat,
 ): string {
-  const nameOf = (id: string | undefined) => {
-    const image = images.find(listed => listed.image.id === id)?.image;
-    return text((image && identity(image, scheme, 'version')) ?? id ?? '');
-  };
-  const runCell = (run: string | undefined) => (run === undefined ? '' : RUN.test(run) ? `[run](${run})` : text(run));
+  const nameOf = (id: string | undefined) => versionOf(id, images, scheme);
   return columns(environments, [
     ['Environment', ({ name }) => text(name)],
     ['Region', ({ region }) => region, regions.length > 1],

@@ -3,14 +3,16 @@ import { flag, optional, text } from '../kit/fields.ts';
 import type { Values } from '../kit/settings.ts';
 import { common, family, regions, regionsOf } from '../model/common-settings.ts';
 import { newestFirst, tagKey } from '../model/image.ts';
-import { usersOf } from '../model/image-users.ts';
+import { type UserFacts, usersOf } from '../model/image-users.ts';
 import type { Deps } from '../ports/deps.ts';
 import { pointer, schemeOf } from '../selection/settings.ts';
 import { findUsers, pointersOf, price, type UserOptions, type Users, users as userSettings } from './find-users.ts';
+import { historyOutput } from './history-report.ts';
 import { driftTable, formatLines, formatPage, type ListedEnvironment, type Listing, toOutput } from './list-report.ts';
 import { bootTimes } from './rules/boot-times.ts';
 import { driftOf } from './rules/drift.ts';
-import { environmentsOf } from './rules/environments.ts';
+import { type Environment, type EnvironmentGroups, environmentsOf } from './rules/environments.ts';
+import { type Promotion, promotionsOf } from './rules/history.ts';
 import { shortAccounts } from './rules/inventory.ts';
 import { formatNoFamily } from './survey.ts';
 
@@ -37,18 +39,20 @@ export const outputs = {
   images:
     'JSON list: `id`, `name`, `region`, `architecture`, `version`, `commit`, `state`, `created-at`, `verdict`, `used-by` and `size-gib` of every image, newest first.',
   count: 'Number of images.',
+  history:
+    'JSON list: `environment`, `region`, `ami-id`, `at`, `operation`, `run` and `by` of the last ten changes of every pointer, newest first. `by`: the user, where `github-token` may read deployments.',
   drift: 'JSON list: `region`, `who` (a pointer, a group, an instance) and `says`: how it differs from what it should be.',
 };
 
-type ListOptions = Values<typeof settings> & Pick<UserOptions, 'pointers'>;
-type ListDeps = Deps<'account' | 'images' | 'imageUsers' | 'groups', 'issues'>;
+type ListOptions = Values<typeof settings> & Pick<UserOptions, 'pointers'> & { readonly environmentGroups: EnvironmentGroups };
+type ListDeps = Deps<'account' | 'images' | 'imageUsers' | 'groups', 'issues' | 'deployments'>;
 
 export async function run(options: ListOptions, deps: ListDeps) {
   const { report, clock } = deps;
   const scheme = schemeOf(options);
   const format = { ...options, scheme, regions: regionsOf(options), pricePerGib: Number(options.pricePerGib), now: clock.now() };
   const listing = await listFamily(options, deps);
-  const { images, drift } = listing;
+  const { images, drift, history } = listing;
 
   for (const line of formatLines(images, format)) report.untrusted(line);
   for (const { who, says, region } of drift) report.untrusted(`Drift in ${region}: ${who} ${says}`);
@@ -60,6 +64,7 @@ export async function run(options: ListOptions, deps: ListDeps) {
       images: images.map(listed => toOutput(listed, scheme)),
       count: images.length,
       drift: drift.map(({ region, who, says }) => ({ region, who, says: shortAccounts(says) })),
+      history: history.map(historyOutput),
     },
   };
 }
@@ -86,6 +91,7 @@ async function listFamily(options: ListOptions, deps: ListDeps): Promise<Listing
     images,
     environments: listings.flatMap(({ environments }) => environments),
     drift: listings.flatMap(({ drift }) => drift),
+    history: listings.flatMap(({ history }) => history),
     isComplete: listings.every(({ isComplete }) => isComplete),
   };
 }
@@ -104,10 +110,14 @@ async function listRegion(region: string, options: ListOptions, deps: ListDeps):
   );
   const own = await account.id();
   const users = options.whereUsed && images.length > 0 ? await whereUsed(region, options, deps) : undefined;
+  const [pointers, groups] = [pointersOf(options), options.environmentGroups];
+  const family = new Set(images.map(({ id }) => id));
+  const environments = users === undefined ? [] : await environmentsIn(region, users, family, options, deps);
   return {
     images: images.map(image => ({ image, region, users: users && usersOf(users.all, image), isShared: image.ownerId !== own })),
-    environments: users === undefined ? [] : await environmentsIn(region, users, new Set(images.map(({ id }) => id)), options, deps),
-    drift: users === undefined ? [] : driftOf(images, users.facts, pointersOf(options), scheme).map(one => ({ ...one, region })),
+    environments,
+    drift: users === undefined ? [] : driftOf(images, users.facts, pointers, scheme, groups).map(one => ({ ...one, region })),
+    history: users === undefined ? [] : (await readHistory(users.facts, environments, options, deps)).map(one => ({ ...one, region })),
     isComplete: users !== undefined || images.length === 0,
   };
 }
@@ -119,7 +129,7 @@ async function environmentsIn(
   options: ListOptions,
   deps: ListDeps,
 ): Promise<readonly ListedEnvironment[]> {
-  const environments = environmentsOf(facts, pointersOf(options));
+  const environments = environmentsOf(facts, pointersOf(options), options.environmentGroups);
   return Promise.all(
     environments.map(async one => {
       const groups = one.groups.map(async group => {
@@ -140,6 +150,23 @@ async function launchSecondsOf(group: string, region: string, { report, inRegion
     report.debug(`How long launches of ${group} in ${region} take is unknown: ${failure.message}`);
     return new Map();
   }
+}
+
+/** The same deployments in every region: an environment is promoted in all of them by one run. */
+async function readHistory(
+  facts: UserFacts,
+  environments: readonly Environment[],
+  options: ListOptions,
+  { deployments, run: { repository }, report }: ListDeps,
+): Promise<readonly Promotion[]> {
+  const { githubToken: token } = options;
+  const names = token === undefined || repository === '' ? [] : [...new Set(environments.map(({ name }) => name))];
+  const list = async (environment: string) => deployments.list({ repository, token: token ?? '', environment });
+  const known = await Promise.all(names.map(async name => [name, await list(name)] as const)).catch((cause: unknown) => {
+    report.warn(`Who started the promotions is unknown: ${cause instanceof Error ? cause.message : String(cause)}`);
+    return [];
+  });
+  return promotionsOf(facts, pointersOf(options), new Map(known));
 }
 
 /** A source that cannot be read does not fail a list: it reports what is unknown. */

@@ -46,7 +46,7 @@ export async function recordDeployment<T>(
     call.catch((cause: unknown) =>
       report.warn(`GitHub deployment not recorded: ${cause instanceof Error ? cause.message : String(cause)}`),
     ) as Promise<R | undefined>;
-  const id = await quietly(deployments.begin({ ...base, commit: commitOf(inputs, run), imageId: image.id, description }));
+  const id = await quietly(deployments.begin({ ...base, commit: commitOf(inputs, run), imageId: image.id, actor: run.actor, description }));
   if (id === undefined) return work();
   const environmentUrl = `https://${region}.console.aws.amazon.com/ec2/home?region=${region}#ImageDetails:imageId=${image.id}`;
   const end = (ended: Ending, text: string) => quietly(deployments.end({ ...base, id, ended, description: text, environmentUrl }));

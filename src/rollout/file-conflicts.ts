@@ -34,6 +34,15 @@ export function fileConflicts(file: ConfigFile, given: Given, chosen: string | u
   return problems;
 }
 
+/** The groups that the file names, by environment. A name with `{architecture}` stands for both. */
+export const groupsByEnvironment = ({ top, environments }: ConfigFile): Readonly<Record<string, readonly string[]>> =>
+  Object.fromEntries(
+    Object.entries(environments).map(([name, { values }]) => {
+      const groups = rolloutSettings.groups.schema().safeParse(filled(values['groups']) ?? filled(top.values['groups'])).data ?? [];
+      return [name, groups.flatMap(group => ['x86_64', 'arm64'].map(architecture => group.replaceAll('{architecture}', architecture)))];
+    }),
+  );
+
 type Schemas = {
   readonly groups: ReturnType<typeof rolloutSettings.groups.schema>;
   readonly tags: ReturnType<typeof rolloutSettings.groupTags.schema>;

@@ -1,9 +1,9 @@
 import { formatMoment } from '../../kit/format.ts';
 import { type Image, isOfPullRequest, newestFirst, type TagScheme } from '../../model/image.ts';
-import { type Edge, ofLauncher, type PointerNames, type UserFacts } from '../../model/image-users.ts';
+import { type Edge, type Launcher, ofLauncher, type PointerNames, type UserFacts } from '../../model/image-users.ts';
 import { verdictOf } from '../../model/verdict.ts';
 import { isVetoed } from '../../model/veto.ts';
-import { type Environment, environmentsOf } from './environments.ts';
+import { type Environment, type EnvironmentGroups, environmentsOf, ownersOf } from './environments.ts';
 import { formatImage } from './inventory.ts';
 
 /** Where reality differs from what the pointer names. */
@@ -13,13 +13,19 @@ export interface Drift {
   readonly says: string;
 }
 
-export function driftOf(images: readonly Image[], facts: UserFacts, pointers: PointerNames, scheme: TagScheme): readonly Drift[] {
+export function driftOf(
+  images: readonly Image[],
+  facts: UserFacts,
+  pointers: PointerNames,
+  scheme: TagScheme,
+  named: EnvironmentGroups = {},
+): readonly Drift[] {
   const family = [...images].sort(newestFirst(scheme));
-  const environments = environmentsOf(facts, pointers);
+  const environments = environmentsOf(facts, pointers, named);
   const ours = new Set(family.map(({ id }) => id));
   return [
     ...environments.flatMap(environment => [...behind(environment, family, scheme), ...notRun(environment, family, facts, scheme)]),
-    ...groups(facts, ours, new Set(environments.map(({ imageId }) => imageId))),
+    ...groups(facts, ours, environments, launcher => ownersOf(launcher, environments, facts, named)),
   ];
 }
 
@@ -53,20 +59,28 @@ function notRun({ pointer, imageId }: Environment, family: readonly Image[], fac
   return isRun ? [] : [{ who: pointer, says: `names ${formatImage(image, scheme)}, which no group or instance in this region runs` }];
 }
 
-/** Groups that launch an image that no pointer names, and instances that run another image than their group launches. */
-function groups(facts: UserFacts, ours: ReadonlySet<string>, pointed: ReadonlySet<string>): Drift[] {
+/** Groups that launch an image that no pointer, or not that of their environment, names; and instances that run another image than their group launches. */
+function groups(
+  facts: UserFacts,
+  ours: ReadonlySet<string>,
+  environments: readonly Environment[],
+  ownersFor: (launcher: Launcher) => readonly Environment[],
+): Drift[] {
   return facts.launchers.flatMap(launcher => {
     const { group } = launcher;
     const edges = ofLauncher(launcher, facts);
     const launches = [...new Set(edges.map(({ imageId }) => imageId))];
     if (group === undefined || !launches.some(id => ours.has(id))) return [];
-    const unnamed = launches.filter(id => ours.has(id) && !pointed.has(id));
+    const owners = ownersFor(launcher);
+    const pointed = owners.length > 0 ? owners : environments;
+    const unnamed = launches.filter(id => ours.has(id) && !pointed.some(({ imageId }) => imageId === id));
+    const denial = owners.length > 0 ? `${owners.map(({ pointer }) => pointer).join(' or ')} does not name` : 'no pointer names';
     const members = facts.instances.filter(
       instance => instance.group === group && !['terminated', 'shutting-down'].includes(instance.state),
     );
     const others = members.filter(({ imageId }) => !launches.includes(imageId));
     return [
-      ...unnamed.map(id => ({ who: `group ${group}`, says: `launches ${id}${formatMaker(edges, id)}, which no pointer names` })),
+      ...unnamed.map(id => ({ who: `group ${group}`, says: `launches ${id}${formatMaker(edges, id)}, which ${denial}` })),
       ...others.map(({ id, imageId }) => ({
         who: `instance ${id}`,
         says: `runs ${imageId}, but its group ${group} launches ${launches.join(', ')}`,

@@ -1,4 +1,5 @@
-import { imageIdsIn, ofLauncher, type ParameterFact, type PointerNames, type UserFacts } from '../../model/image-users.ts';
+import { imageIdsIn, type Launcher, ofLauncher, type ParameterFact, type PointerNames, type UserFacts } from '../../model/image-users.ts';
+import { isParameterReference, referencedParameter } from '../../model/patterns.ts';
 import { previousImageId, runOf } from '../../model/pointer.ts';
 
 /** What an environment runs, since when and by which run, as its pointer and the history of that say. */
@@ -16,7 +17,18 @@ export interface Environment {
   readonly groups: readonly { readonly name: string; readonly instances: number }[];
 }
 
-export const environmentsOf = (facts: UserFacts, pointers: PointerNames): readonly Environment[] =>
+/** The groups that the file names, by environment. */
+export type EnvironmentGroups = Readonly<Record<string, readonly string[]>>;
+
+export const environmentsOf = (facts: UserFacts, pointers: PointerNames, named: EnvironmentGroups = {}): readonly Environment[] => {
+  const environments = pointedOf(facts, pointers);
+  return environments.map(environment => ({
+    ...environment,
+    groups: groupsOf(environment, facts, launcher => ownersOf(launcher, environments, facts, named)),
+  }));
+};
+
+const pointedOf = (facts: UserFacts, pointers: PointerNames): readonly Omit<Environment, 'groups'>[] =>
   facts.parameters
     .filter(({ name }) => pointers.pattern.test(name) && pointers.pattern.exec(name)?.groups?.['below'] === undefined)
     .flatMap(({ name, value, history }) =>
@@ -26,7 +38,6 @@ export const environmentsOf = (facts: UserFacts, pointers: PointerNames): readon
         imageId,
         previousId: previousImageId(history),
         ...lastWrite(value, history),
-        groups: groupsOf(imageId, facts),
       })),
     );
 
@@ -37,10 +48,40 @@ function lastWrite(value: string, history: ParameterFact['history']): Pick<Envir
   return { since: first?.writtenAt, run: first === undefined ? undefined : runOf(first.description) };
 }
 
-const groupsOf = (imageId: string, facts: UserFacts): Environment['groups'] =>
+type Pointed = Omit<Environment, 'groups'>;
+
+/**
+ * The environments of a group: whose pointer its launch template reads, or which the file names it for. Empty where neither is known: then the image
+ * that it launches shows where it belongs.
+ */
+export function ownersOf<E extends Pick<Pointed, 'name' | 'pointer'>>(
+  launcher: Launcher,
+  environments: readonly E[],
+  facts: UserFacts,
+  named: EnvironmentGroups,
+): readonly E[] {
+  const read = ofLauncher(launcher, facts).flatMap(({ version }) =>
+    version === undefined || !isParameterReference(version.imageId) ? [] : [referencedParameter(version.imageId)],
+  );
+  const reading = environments.filter(({ pointer }) => read.some(name => name === pointer || name.endsWith(`:parameter${pointer}`)));
+  if (reading.length > 0) return reading;
+  const names = [launcher.group, launcher.group?.replace(GREEN, '')];
+  return environments.filter(({ name }) => named[name]?.some(group => names.includes(group)));
+}
+
+/** Blue-green replaces a group by one with this end. */
+const GREEN = /-green$/;
+
+const groupsOf = (
+  { imageId, pointer }: Pointed,
+  facts: UserFacts,
+  owners: (launcher: Launcher) => readonly Pointed[],
+): Environment['groups'] =>
   facts.launchers.flatMap(launcher => {
     const { group: name } = launcher;
     if (name === undefined || !ofLauncher(launcher, facts).some(edge => edge.imageId === imageId)) return [];
+    const own = owners(launcher);
+    if (own.length > 0 && !own.some(owner => owner.pointer === pointer)) return [];
     const running = facts.instances.filter(({ group, state, imageId: runs }) => group === name && state === 'running' && runs === imageId);
     return [{ name, instances: running.length }];
   });
