@@ -102,7 +102,8 @@ export function oracleOf(story: Story, stage: Stage, runs: ReadonlyMap<string, R
   }
 
   function noteLook(run: string, { operation, input, at }: CallRecord): void {
-    if (operation === 'GetParameter' && input['Name'] === POINTER) looks.set(`${run} pointer`, at);
+    const readsPointer = /^GetParameter(s|History)?$/.test(operation) && [input['Name'], ...list(input['Names'])].includes(POINTER);
+    if (readsPointer) looks.set(`${run} pointer`, at);
     if (operation !== 'DescribeAutoScalingGroups') return;
     const asked = list(input['AutoScalingGroupNames']);
     for (const name of asked.length === 0 ? [...named, ...twins.keys()] : asked) looks.set(`${run} ${name}`, at);

@@ -41,7 +41,7 @@ describe('a group whose launches fail', () => {
     expect(failure.message).toBe(`web: 3 launches in a row failed: ${NO_GRANT}`);
     expect(failure.leftovers).toEqual(['Reverted: every group launches and runs what it did before']);
     expect(l.log.filter(line => line.startsWith('!'))).toEqual([`! web: a launch failed: ${NO_GRANT}`]);
-    expect([l.reads, l.pointerNow()]).toEqual([[50, 100, 150], A]);
+    expect([l.reads, l.pointerNow()]).toEqual([[52, 102, 152], A]);
   });
 
   test('one that makes progress is not asked', async () => {

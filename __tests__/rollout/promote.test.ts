@@ -62,6 +62,45 @@ describe('the order of a promotion', () => {
     expect(calls()).toEqual([]);
   });
 
+  test('a refresh that ends while the plan is read is not begun again: its group is read once more', async () => {
+    const made = rollWorld();
+    await run({ ...settings, wait: false }, made.world);
+    const { groups } = made.world.inRegion({ region: '' });
+    const { refreshes, find } = groups;
+    const names: (readonly string[] | undefined)[] = [];
+    Object.assign(groups, {
+      find: (query: Parameters<typeof find>[0]) => {
+        names.push(query.names);
+        return find(query);
+      },
+      refreshes: async (name: string) => {
+        while ((await groups.refresh(name, 'r-1'))?.status !== 'Successful');
+        return (await refreshes(name)).map(refresh => ({ ...refresh, endedAt: new Date(made.state.now) }));
+      },
+    });
+    expect(await run(settings, made.world)).toMatchObject({ outcome: 'done', outputs: { refreshes: [{ status: 'nothing' }] } });
+    expect(made.calls().filter(call => call.startsWith('start'))).toEqual(['start r-1 of web to lt-1:2']);
+    expect([names.filter(each => each === undefined).length, made.pointerNow(), made.candidate()]).toEqual([2, B, undefined]);
+  });
+
+  test('one that ended before the groups were read needs no second look', async () => {
+    const made = rollWorld();
+    await run(settings, made.world);
+    made.state.now += 120_000;
+    const { groups } = made.world.inRegion({ region: '' });
+    const { refreshes, find } = groups;
+    const names: (readonly string[] | undefined)[] = [];
+    Object.assign(groups, {
+      find: (query: Parameters<typeof find>[0]) => {
+        names.push(query.names);
+        return find(query);
+      },
+      refreshes: async (name: string) => (await refreshes(name)).map(refresh => ({ ...refresh, endedAt: new Date(0) })),
+    });
+    expect(await run({ ...settings, image: C }, made.world)).toMatchObject({ outcome: 'done' });
+    expect(names.filter(each => each === undefined)).toHaveLength(1);
+  });
+
   test('a pointer that already names the image is not written again', async () => {
     const { world, calls } = rollWorld({ pointer: [A, B] });
     await run(settings, world);
@@ -246,7 +285,13 @@ describe('when the rollout fails', () => {
     expect([candidate(), pointerNow()]).toEqual([B, A]);
     state.script = ['Baking', 'Successful'];
     await run(settings, world);
-    expect(calls().filter(call => /^(start|create|write .*candidate)/.test(call))).toHaveLength(3);
+    // The candidate is written again: the first run, if it still works, sees that it was replaced.
+    expect(calls().filter(call => /^(start|create|write .*candidate)/.test(call))).toEqual([
+      `write ${POINTER}/candidate = ${B}`,
+      `create lt-1:2 from 1 with ${B}`,
+      'start r-1 of web to lt-1:2',
+      `write ${POINTER}/candidate = ${B}`,
+    ]);
     expect([candidate(), pointerNow()]).toEqual([undefined, B]);
   });
 

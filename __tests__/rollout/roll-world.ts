@@ -259,6 +259,7 @@ type Call = (said: string) => void;
 const parameterPort = (state: State, call: Call): Pick<RegionClients, 'parameters'> => ({
   parameters: {
     read: async name => state.parameters.get(name)?.[0],
+    readAll: async names => names.map(name => state.parameters.get(name)?.[0]),
     history: async name => state.parameters.get(name) ?? [],
     write: async ({ name, value, description }) => {
       call(`write ${name} = ${value}`);

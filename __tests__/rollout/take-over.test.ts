@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { run as promote } from '../../src/rollout/promote.ts';
 import { run as rollback } from '../../src/rollout/rollback.ts';
 import { ownMin } from '../../src/rollout/rules/group-pair.ts';
-import { A, B, C, failureOf, group, parameter, settings, stage, use } from './roll-world.ts';
+import { A, B, C, failureOf, group, parameter, settings, stage, use, version } from './roll-world.ts';
 
 /** A newer run takes the environment over while an older one is between two steps. */
 
@@ -28,6 +28,67 @@ describe('another run takes over', () => {
     expect(failure.leftovers).toEqual([`/ami/web/stage still names ${A}`, 'refresh r-1 of web is not reverted']);
     expect(calls().filter(call => /^(start|roll back|remove|cancel)/.test(call))).toEqual(['start r-1 of web to lt-1:2']);
     expect([candidate(), pointerNow()]).toEqual([C, A]);
+  });
+
+  const replacedAt = (call: string, made: ReturnType<typeof stage>) => {
+    made.state.onCall = seen => {
+      if (!seen.startsWith(call)) return;
+      made.state.parameters.set(CANDIDATE, [parameter(CANDIDATE, C, 9, `ami-action promote: was ${A}, commit x, run y`)]);
+    };
+    return made;
+  };
+
+  test('before the first group: none is touched', async () => {
+    const { world, calls } = replacedAt('create lt-1:2', stage());
+    const failure = await failureOf(promote(settings, world));
+    expect(failure.message).toBe(`Another run took over the environment before this one had finished: ${CANDIDATE} names ${C}, not ${B}.`);
+    expect(calls().filter(call => call.startsWith('start'))).toEqual([]);
+  });
+
+  test('while the pointer moves: the groups that read it are not touched', async () => {
+    const made = replacedAt(`write /ami/web/stage = ${B}`, stage());
+    made.state.versions = [version(1, 'resolve:ssm:/ami/web/stage')];
+    const failure = await failureOf(promote({ ...settings, parameterTemplates: 'follow' }, made.world));
+    expect(failure.message).toBe(`Another run took over the environment before this one had finished: ${CANDIDATE} names ${C}, not ${B}.`);
+    expect(made.calls().filter(call => call.startsWith('start'))).toEqual([]);
+  });
+
+  const takesOver = (whileItWaits: (made: ReturnType<typeof stage>) => void) => {
+    const made = stage();
+    made.state.parameters.set(CANDIDATE, [parameter(CANDIDATE, C, 1, `ami-action promote: was ${A}, commit x, run y`)]);
+    const { clock } = made.world;
+    const { sleep } = clock;
+    let waits = 0;
+    Object.assign(clock, {
+      sleep: async (ms: number) => {
+        if (ms === 15_000 && waits++ === 0) whileItWaits(made);
+        await sleep(ms);
+      },
+    });
+    return made;
+  };
+
+  test('of an environment in which the other run then starts its refresh: it is planned again, and refused', async () => {
+    const made = takesOver(({ state }) => {
+      const refresh = { group: 'web', status: 'InProgress' as const, reason: '', percent: 0, toUpdate: 2, startedAt: undefined };
+      const launch = { kind: 'template' as const, template: use('9') };
+      state.refreshes.push({ refresh: { ...refresh, id: 'r-other', desired: launch }, looks: 0, before: launch });
+    });
+    const failure = await failureOf(promote(settings, made.world));
+    expect(failure.message).toMatch(
+      /^Refused to promote ami-bbbbbbbb in stage: web: refresh r-other \(not started by ami-action\) is InProgress/,
+    );
+    expect(made.calls().filter(call => /^(start|create)/.test(call))).toEqual([]);
+  });
+
+  test('of an environment whose pointer the other run then moves: nothing is rolled out', async () => {
+    const made = takesOver(({ state }) => {
+      const moved = parameter('/ami/web/stage', C, 2, `ami-action promote: was ${A}, commit x, run y`);
+      state.parameters.set('/ami/web/stage', [moved, ...(state.parameters.get('/ami/web/stage') ?? [])]);
+    });
+    const failure = await failureOf(promote(settings, made.world));
+    expect(failure.message).toMatch(/^Parameter \/ami\/web\/stage changed during the promotion: it names ami-cccccccc \(version 2\)/);
+    expect(made.calls().filter(call => /^(start|create)/.test(call))).toEqual([]);
   });
 
   test('of a rollback: the veto of the image that it went back from stays', async () => {

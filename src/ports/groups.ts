@@ -31,6 +31,8 @@ export interface ParameterWrite {
 
 export interface Parameters {
   read(name: string): Promise<Parameter | undefined>;
+  /** At most ten in one call, in this order. */
+  readAll(names: readonly string[]): Promise<readonly (Parameter | undefined)[]>;
   /**
    * Returns the new version. AWS checks `aws:ec2:image` later, so read it back. Undefined: the parameter was created since it was read, or is
    * being written. That may be our own call, when its answer got lost.

@@ -1,10 +1,10 @@
 import { RejectedError, withDetails } from '../kit/errors.ts';
 import { candidateName } from '../model/pointer.ts';
-import { clearBlockers } from './clear-blockers.ts';
+import type { Parameter } from '../ports/groups.ts';
 import { collectFailure } from './compensations.ts';
 import { isInProgress } from './indeterminate.ts';
 import { isReverted, type Leftovers, notSettled, withLeftovers } from './leftovers.ts';
-import { isUpToDate, planPromotion, throwIfRefused } from './plan.ts';
+import { isUpToDate } from './plan.ts';
 import {
   isReplaced,
   type Moved,
@@ -15,9 +15,10 @@ import {
   throwIfReplaced,
   writeCandidate,
 } from './pointer.ts';
+import { readyToRollOut } from './ready.ts';
 import { forEachSequential, type RegionResult, withRegion } from './region-plans.ts';
 import { failureTitle } from './report.ts';
-import { type GroupRollouts, versionDescription } from './roll-groups.ts';
+import type { GroupRollouts } from './roll-groups.ts';
 import { type Check, formatGroups, rollOutRegions } from './roll-regions.ts';
 import type { RegionPlan } from './rollout-spec.ts';
 import type { RolloutDeps } from './rollout-state.ts';
@@ -38,6 +39,8 @@ export interface Hooks {
 interface RolledRegion extends RegionPlan {
   readonly rollouts: GroupRollouts;
   moved: Moved | undefined;
+  /** What its pointer names after the rollout, before the first pointer moves. */
+  pointed?: Parameter | undefined;
   /** Another process changed its pointer. */
   conflict: boolean;
 }
@@ -50,26 +53,33 @@ export const applyPlans = (plans: readonly RegionPlan[], deps: RolloutDeps, hook
 async function rollOut(plans: readonly RegionPlan[], deps: RolloutDeps, hooks: Hooks): Promise<readonly RegionResult[]> {
   const leftovers: Leftovers = { cleared: [], remaining: [] };
   let rollouts: readonly GroupRollouts[];
+  let begun = plans;
   try {
-    await forEachSequential(plans.filter(takesPart), writeCandidateIn);
+    begun = await forEachSequential(plans, writeCandidateIn);
     await hooks.before();
-    const ready = await forEachSequential(plans, plan => withBlockersCleared(plan, leftovers));
+    const ready = await forEachSequential(begun, plan => readyToRollOut(plan, leftovers));
     rollouts = await rollOutRegions(ready, { deps, leftovers, check: hooks.check });
   } catch (failure) {
     const undo = async () => {
       await hooks.undo();
-      await removeCandidates(plans);
+      await removeCandidates(begun);
     };
     const thrown = await withLeftovers(failure, plans, leftovers, undo);
     throw isInProgress(failure)
       ? thrown
       : withDetails(thrown, { title: failureTitle(plans, !isReplaced(failure) && isReverted(plans, leftovers)) });
   }
-  const rolled = plans.map((plan, i) => ({ ...plan, rollouts: rollouts[i] as GroupRollouts, moved: rollouts[i]?.moved, conflict: false }));
+  const rolled: readonly RolledRegion[] = begun.map((plan, i) => ({
+    ...{ ...plan, conflict: false, rollouts: rollouts[i] as GroupRollouts },
+    moved: rollouts[i]?.moved,
+  }));
   const pending = rollouts.some(({ moving }) => moving);
   // If this fails the candidate is kept: it shows a rollback where to go.
   if (!pending) await verifyRegions(rolled, hooks);
-  if (!pending) await forEachSequential(rolled.filter(takesPart), plan => throwIfReplaced(plan, plan.aws));
+  if (!pending)
+    await forEachSequential(rolled.filter(takesPart), async plan => {
+      plan.pointed = await throwIfReplaced(plan, plan.aws);
+    });
   if (!pending) await settle(rolled, hooks);
   return rolled.map(({ region, rollouts: { groups }, moved }) => ({ region, results: groups, moved: pending ? undefined : moved }));
 }
@@ -118,7 +128,10 @@ async function movePointers(regions: readonly RolledRegion[]): Promise<void> {
   for (const region of open) {
     const { pointer, deps, aws } = region;
     try {
-      const move = () => movePointer(region, deps, aws);
+      const move = async () => {
+        const now = region.several ? await aws.parameters.read(pointer.name) : region.pointed;
+        return movePointer(region, now, deps, aws);
+      };
       region.moved = await withRegion(region, () => deps.report.step(`Move ${pointer.name}`, move));
     } catch (failure) {
       region.conflict = failure instanceof RejectedError;
@@ -154,32 +167,14 @@ async function revertMoved(failure: unknown, regions: readonly RolledRegion[]): 
 /** A region that already runs the image gets no candidate: the next run would take it for unfinished and revert it. */
 const takesPart = (plan: RegionPlan): boolean => !plan.several || plan.pointer.candidate !== undefined || !isUpToDate(plan);
 
-const writeCandidateIn = (plan: RegionPlan): Promise<void> =>
-  plan.deps.report.step(`Write ${plan.image.id} to ${candidateName(plan.pointer.name)}`, () => writeCandidate(plan, plan.deps, plan.aws));
+async function writeCandidateIn(plan: RegionPlan): Promise<RegionPlan> {
+  if (!takesPart(plan)) return plan;
+  const { pointer, deps, aws, image } = plan;
+  const write = () => writeCandidate(plan, deps, aws);
+  const written = await deps.report.step(`Write ${image.id} to ${candidateName(pointer.name)}`, write);
+  return { ...plan, pointer: { ...pointer, written } };
+}
 
 /** Home last: its candidate decides where an interrupted rollback continues. */
 const removeCandidates = (plans: readonly RegionPlan[]) =>
   forEachSequential(plans.filter(takesPart).reverse(), plan => removeOwnCandidate(plan, plan.deps, plan.aws));
-
-/** Removing a blocker may change what a group runs, so the region is planned again. */
-async function withBlockersCleared(plan: RegionPlan, leftovers: Leftovers): Promise<RegionPlan> {
-  const { deps, aws, region, several, roll, groups } = plan;
-  if (groups.every(({ blocker }) => blocker === undefined)) return plan;
-  const cleared: string[] = [];
-  const way = {
-    ...{ deps, aws, cleared, timeoutSeconds: roll.rollTimeout },
-    versionDescription: versionDescription(plan),
-    async confirm() {
-      throwIfChanged(plan, await aws.parameters.read(plan.pointer.name));
-      await throwIfReplaced(plan, aws);
-    },
-  };
-  await deps.report
-    .step('Clear blockers', () => clearBlockers(groups, way))
-    .finally(() => leftovers.cleared.push(...cleared.map(line => (several ? `${region}: ${line}` : line))));
-  const again = { ...plan, ...(await planPromotion(plan, deps, aws)) };
-  throwIfRefused([again]);
-  // Waiting for another rollout may have taken long.
-  await throwIfReplaced(again, aws);
-  return again;
-}

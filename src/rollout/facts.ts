@@ -1,5 +1,5 @@
 import { concurrently } from '../kit/concurrently.ts';
-import { type Group, isOver, type TemplateUse, useKey, usesOf, withRootVolumes } from '../model/group.ts';
+import { type Group, isOver, type Refresh, type TemplateUse, useKey, usesOf, withRootVolumes } from '../model/group.ts';
 import type { Architecture } from '../model/image.ts';
 import type { TemplateVersion } from '../model/template.ts';
 import type { RegionClients } from '../ports/deps.ts';
@@ -8,8 +8,8 @@ import { readConfiguration } from './launch-configuration/facts.ts';
 import { isUnfinished } from './rules/configuration.ts';
 import type { GroupFacts, ShiftFacts } from './rules/facts.ts';
 import { greenGroupName, SUCCESSOR_OF, sourceKeys, successorOf } from './rules/group-pair.ts';
-import { contentKey } from './rules/plan.ts';
 import { typesOf } from './rules/refusals.ts';
+import { type Images, readVersions } from './template-reads.ts';
 
 /** Reads what decides how groups are rolled out. Writes nothing. */
 
@@ -21,12 +21,21 @@ export type FactPorts = Pick<
 // Few enough that fifty groups do not use up the request rate of the account.
 const AT_ONCE = 5;
 
-/** `listed`: all groups of the account, where they were just read. Throws a `UsageError` if a selected group does not exist. */
+export interface Look {
+  /** When it began, in milliseconds since 1970. */
+  readonly since: number;
+  /** All groups of the account, where they were read since then. */
+  readonly listed?: readonly Group[] | undefined;
+  /** Refreshes that had ended before the groups were read. */
+  readonly over?: ReadonlySet<string>;
+}
+
+/** Throws a `UsageError` if a selected group does not exist. */
 export async function readGroups(
   which: GroupSelector,
-  imageId: string,
+  imagesOf: Images,
   aws: FactPorts,
-  listed?: readonly Group[],
+  { since, listed, over = new Set() }: Look,
 ): Promise<readonly GroupFacts[]> {
   // All groups, because others may launch from the same templates.
   const allGroups = listed ?? (await aws.groups.find({}));
@@ -34,18 +43,19 @@ export async function readGroups(
   const pairOf = (group: Group) => [group, ...[idle.get(group.name)?.group ?? []].flat()];
   const usesIn = (groups: readonly Group[]) => groups.flatMap(({ launch }) => usesOf(launch));
   const uses = new Map(usesIn(chosen.flatMap(pairOf)).map(use => [useKey(use), use]));
-  const configurations = await readConfigurations(chosen, idle, imageId, which, aws);
+  const configurations = await readConfigurations(chosen, idle, imagesOf.next, which, aws);
   const converted = configurations.flatMap(each => each?.template?.first ?? []);
-  const versions = await readVersions([...uses.values()], aws);
+  const { versions, ready } = await readVersions([...uses.values()], converted, imagesOf, aws);
   const warmPools = await readWarmPools(chosen, aws);
-  const [active, pairs, ready, images, snapshots, alarms] = await Promise.all([
+  const [active, pairs, images, snapshots, alarms] = await Promise.all([
     readActive(chosen, aws),
     readPairs(chosen, allGroups, which, aws),
-    readReady([...versions.values(), ...converted], imageId, aws),
     aws.groups.imagesOf([...chosen.flatMap(({ members }) => members.map(({ id }) => id)), ...warmPools.flat()]),
     readSnapshots([...versions.values(), ...configurations.flatMap(each => each?.now ?? [])], aws),
     readAlarms(which, aws),
   ]);
+  const ended = endedSince(since, active, over);
+  if (ended.length > 0) return readGroups(which, imagesOf, aws, { since, over: new Set([...over, ...ended]) });
   const shift = which.shiftAt === undefined ? undefined : await readShift(which.shiftAt, chosen.flatMap(pairOf), allGroups, aws);
   const facts = chosen.map((group, i) => {
     const keys = new Set(usesIn(pairOf(group)).map(useKey));
@@ -100,10 +110,15 @@ async function readShift(at: string, own: readonly Group[], allGroups: readonly 
 const isTaken = (name: string, allGroups: readonly Group[], own: Group | undefined): boolean =>
   allGroups.some(other => other.name === name && other !== own && !other.beingDeleted);
 
-async function readVersions(uses: readonly TemplateUse[], { launchTemplates }: FactPorts): Promise<ReadonlyMap<string, TemplateVersion>> {
-  const found = await concurrently(uses, AT_ONCE, async use => [useKey(use), await launchTemplates.version(use)] as const);
-  return new Map(found.flatMap(([key, version]) => (version === undefined ? [] : [[key, version]])));
-}
+// The clock of a runner may differ from that of AWS by as much.
+const CLOCK_MS = 60_000;
+
+/** Refreshes that have changed their group since that was read. */
+const endedSince = (since: number, of: readonly { readonly newest: Refresh | undefined }[], over: ReadonlySet<string>): readonly string[] =>
+  of.flatMap(({ newest }) => {
+    if (newest?.endedAt === undefined || !isOver(newest) || over.has(newest.id)) return [];
+    return newest.endedAt.getTime() >= since - CLOCK_MS ? [newest.id] : [];
+  });
 
 const readWarmPools = (groups: readonly Group[], { groups: port }: FactPorts) =>
   concurrently(groups, AT_ONCE, async ({ name, warmPool }) => (warmPool ? port.warmPool(name) : []));
@@ -111,13 +126,14 @@ const readWarmPools = (groups: readonly Group[], { groups: port }: FactPorts) =>
 /** A refresh is ours if ami-action created every version that it rolls out. */
 const readActive = (groups: readonly Group[], { groups: port, launchTemplates }: FactPorts) =>
   concurrently(groups, AT_ONCE, async group => {
-    const { name } = group;
-    const active = (await port.refreshes(name)).find(refresh => !isOver(refresh));
+    const refreshes = await port.refreshes(group.name);
+    const active = refreshes.find(refresh => !isOver(refresh));
+    const [newest] = refreshes;
     const made = await concurrently(active?.desired === undefined ? [] : usesOf(active.desired), AT_ONCE, use =>
       launchTemplates.version(use),
     );
-    if (active !== undefined && active.desired === undefined && isUnfinished(group)) return { active, ours: true };
-    return { active, ours: made.length > 0 && made.every(version => version?.description.startsWith('ami-action ')) };
+    if (active !== undefined && active.desired === undefined && isUnfinished(group)) return { active, newest, ours: true };
+    return { active, newest, ours: made.length > 0 && made.every(version => version?.description.startsWith('ami-action ')) };
   });
 
 /** The green group of each group, or else what of the group cannot be copied to one. */
@@ -134,18 +150,6 @@ const readPairs = (
     const limits = strategy === 'blue-green' && green === undefined ? await groups.copyLimits(group.name) : { cannotCopy: [], hooks: [] };
     return { successor: green === undefined ? undefined : { group: green, imageId: version?.imageId }, ...limits };
   });
-
-/** Versions with the image, by template and content. Of several equal ones, the newest. */
-async function readReady(
-  versions: readonly TemplateVersion[],
-  imageId: string,
-  { launchTemplates }: FactPorts,
-): Promise<ReadonlyMap<string, TemplateVersion>> {
-  const templates = [...new Set(versions.map(({ templateId }) => templateId))];
-  const found = await concurrently(templates, AT_ONCE, templateId => launchTemplates.withImage(templateId, imageId));
-  const oldestFirst = found.flat().sort((a, b) => a.number - b.number);
-  return new Map(oldestFirst.map(version => [contentKey(version), version]));
-}
 
 /** Snapshots of the current images, read only where a template names snapshots. */
 async function readSnapshots(

@@ -21,7 +21,7 @@ export async function checkGroups(options: RolloutOptions & { readonly pointer: 
   const first = (options.groups ?? []).flatMap(name => activeGroup(listed, name, options.strategy) ?? [])[0];
   const [use] = first === undefined ? [] : usesOf(first.launch);
   const image = await imageOf(use, first, aws);
-  const facts = await readGroups(options, ANY_IMAGE, aws, listed);
+  const facts = await readGroups(options, { next: ANY_IMAGE }, aws, { since: Number.POSITIVE_INFINITY, listed });
   // Another image than the current one: with the same one nothing would have to be replaced.
   const next = image === undefined ? undefined : { ...image, id: ANY_IMAGE };
   const pointer = { name: options.pointer, value: undefined, movedAt: undefined };

@@ -1,8 +1,7 @@
 import { RejectedError } from '../kit/errors.ts';
-import type { Group } from '../model/group.ts';
 import type { Image } from '../model/image.ts';
 import { parseDescription } from '../model/pointer.ts';
-import { readGroups } from './facts.ts';
+import { type Look, readGroups } from './facts.ts';
 import { readBefore } from './launched.ts';
 import type { PointerState } from './pointer.ts';
 import type { PromotionClients, Region, RegionPlan, RolloutSpec } from './rollout-spec.ts';
@@ -27,17 +26,16 @@ import { planStack } from './stack/plan.ts';
 /** A region without its clients, as the plan sees it. */
 type PlannedRegion = Omit<RegionPlan, keyof Region | 'several' | 'deps'>;
 
-/** `listed`: all groups of the region, where they were read already. */
 export async function planPromotion(
   order: RolloutSpec,
   deps: Pick<RolloutDeps, 'clock'>,
   aws: PromotionClients,
-  listed?: readonly Group[],
+  look: Look = { since: deps.clock.now() },
 ): Promise<PlannedRegion> {
   const { image, pointer, operation, scheme } = order;
   // AWS starts no refresh while an alarm rings, and then a rollback is needed most.
   const roll = operation === 'rollback' ? { ...order.roll, alarms: undefined } : order.roll;
-  const facts = roll.strategy === 'none' || roll.stack !== undefined ? [] : await readGroups(roll, image.id, aws, listed);
+  const facts = roll.strategy === 'none' || roll.stack !== undefined ? [] : await readGroups(roll, imagesIn(order), aws, look);
   const stack = roll.stack === undefined ? undefined : await planStack(order, deps, aws);
   const pointerNow = { name: pointer.name, value: pointer.current?.value, movedAt: movedEarly(pointer) };
   const groups = facts.map(fact => planGroup(fact, { ...roll, image, operation, pointer: pointerNow }));
@@ -77,6 +75,8 @@ export async function planPromotion(
   ];
   return { ...order, roll, was, ran, held, groups, stack, refusals, warnings, replaced, opensAt: closed?.opensAt };
 }
+
+const imagesIn = ({ image, pointer }: RolloutSpec) => ({ next: image.id, current: pointer.current?.value });
 
 const hasVersion = ({ changes }: GroupPlan): boolean => changes.length > 0 && changes.every(({ to }) => to !== undefined);
 

@@ -46,6 +46,9 @@ interface Written {
   readonly version: number;
 }
 
+// AWS checks that the image exists before it stores its ID, so an answer at once shows the value before.
+const CHECK_SECONDS = 2;
+
 /** Throws unless AWS stored the value. https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-ec2-aliases.html */
 export async function verifyParameter(written: Written, deps: PointerDeps, { parameters }: PointerClients): Promise<void> {
   const { name, value, version } = written;
@@ -64,8 +67,9 @@ export async function verifyParameter(written: Written, deps: PointerDeps, { par
       ? { state: 'done', value: undefined }
       : { state: 'waiting', note: `AWS has not stored ${value} yet` };
   };
+  await deps.clock.sleep(CHECK_SECONDS * 1000);
   try {
-    await waitFor({ what: name, everySeconds: 2, atMostSeconds: 120, poll }, deps);
+    await waitFor({ what: name, everySeconds: CHECK_SECONDS, atMostSeconds: 120, poll }, deps);
   } catch (cause) {
     if (!(cause instanceof TimeoutError)) throw cause;
     if (timeout !== undefined) throw notReadBack(written, timeout);

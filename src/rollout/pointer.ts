@@ -1,4 +1,4 @@
-import { RejectedError } from '../kit/errors.ts';
+import { RejectedError, withDetails } from '../kit/errors.ts';
 import { type Image, identity, type TagScheme } from '../model/image.ts';
 import { candidateName, parseDescription, pointerDescription, type RolloutOperation } from '../model/pointer.ts';
 import type { Parameter, ParameterVersion } from '../ports/groups.ts';
@@ -13,6 +13,8 @@ export interface PointerState {
   readonly history: readonly ParameterVersion[];
   /** The image of an unfinished run. */
   readonly candidate: ParameterVersion | undefined;
+  /** The version of the candidate that this run wrote. */
+  readonly written?: number;
 }
 
 export interface Move {
@@ -27,12 +29,8 @@ export interface Move {
 }
 
 export async function readPointer(name: string, { parameters }: PointerClients): Promise<PointerState> {
-  const [current, history, candidates] = await Promise.all([
-    parameters.read(name),
-    parameters.history(name),
-    parameters.history(candidateName(name)),
-  ]);
-  return { name, current, history, candidate: candidates[0] };
+  const [history, candidates] = await Promise.all([parameters.history(name), parameters.history(candidateName(name))]);
+  return { name, current: history[0], history, candidate: candidates[0] };
 }
 
 /** Whether an unfinished run had the same operation and images. */
@@ -43,13 +41,14 @@ export function isCandidate({ pointer: { candidate }, image, operation, was }: M
 
 /**
  * Written before the rollout: proves that the role may write here and that the image is visible here, keeps the image from being pruned, and
- * records for the next run what this one was doing.
+ * records for the next run what this one was doing. Written again by a run that continues another one, which then knows that it was replaced. Returns
+ * the version.
  */
-export async function writeCandidate(move: Move, deps: PointerDeps, aws: PointerClients): Promise<void> {
+export async function writeCandidate(move: Move, deps: PointerDeps, aws: PointerClients): Promise<number> {
   const name = candidateName(move.pointer.name);
-  const { candidate } = move.pointer;
-  const version = (isCandidate(move) ? candidate?.version : undefined) ?? (await write(name, move, candidate, deps, aws));
+  const version = await write(name, move, move.pointer.candidate, deps, aws);
   await verifyParameter({ name, value: move.image.id, version }, deps, aws);
+  return version;
 }
 
 /** The last call of a run: without a candidate, all is done. */
@@ -60,19 +59,32 @@ export const removeCandidate = ({ name }: PointerState, { parameters }: PointerC
 export async function removeOwnCandidate(move: Move, { report }: PointerDeps, aws: PointerClients): Promise<RejectedError | undefined> {
   const found = await aws.parameters.read(candidateName(move.pointer.name));
   if (found === undefined) return undefined;
-  if (found.value === move.image.id) return removeCandidate(move.pointer, aws).then(() => undefined);
+  if (isOwn(move, found)) return removeCandidate(move.pointer, aws).then(() => undefined);
   report.info(`${found.name} names ${found.value}: another run is in progress, so the parameter is kept.`);
   return candidateConflict(move, found, []);
 }
 
-/** Before the next group and before the pointer: a run that began since has the groups now, or has reverted them. */
-export async function throwIfReplaced(move: Move, aws: PointerClients): Promise<void> {
+/**
+ * Before the next group and before the pointer: a run that began since has the groups now, or has reverted them. Returns what the pointer names.
+ */
+export async function throwIfReplaced(move: Move, aws: PointerClients): Promise<Parameter | undefined> {
   const { pointer, image } = move;
-  const found = await aws.parameters.read(candidateName(pointer.name));
-  if (found?.value === image.id) return;
-  if (found === undefined && (await aws.parameters.read(pointer.name))?.value === image.id) return;
+  const [found, now] = await aws.parameters.readAll([candidateName(pointer.name), pointer.name]);
+  if ((found !== undefined && isOwn(move, found)) || (found === undefined && now?.value === image.id)) return now;
   throw candidateConflict(move, found, [`${pointer.name} still names ${pointer.current?.value ?? 'nothing'}`]);
 }
+
+/** Another run of the same image has written it again. */
+const isOwn = ({ image, pointer: { written } }: Move, { value, version }: Parameter): boolean =>
+  value === image.id && (written === undefined || version === written);
+
+/** For a failure after which the groups would be reverted: if another run has them now, the conflict with that run. */
+export const orReplaced = (failure: unknown, confirm: () => Promise<void>): Promise<unknown> =>
+  confirm().then(
+    () => failure,
+    (cause: unknown) =>
+      isReplaced(cause) ? withDetails(cause, { leftovers: [failure instanceof Error ? failure.message : String(failure)] }) : failure,
+  );
 
 /** Another run took over the environment: it has the groups now, so this one starts nothing more and reverts nothing. */
 class ReplacedError extends RejectedError {}
@@ -82,7 +94,8 @@ export const isReplaced = (failure: unknown): boolean =>
   failure instanceof Error && (failure instanceof ReplacedError || isReplaced(failure.cause));
 
 function candidateConflict({ pointer, image }: Move, found: Parameter | undefined, leftovers: readonly string[]): RejectedError {
-  const what = found === undefined ? 'was removed' : `names ${found.value}, not ${image.id}`;
+  const other = found?.value === image.id ? `was written again (version ${found.version})` : `names ${found?.value}, not ${image.id}`;
+  const what = found === undefined ? 'was removed' : other;
   return new ReplacedError(`Another run took over the environment before this one had finished: ${candidateName(pointer.name)} ${what}.`, {
     leftovers,
     next: `Wait for that run. Run the job again if ${image.id} must run.`,
@@ -94,10 +107,12 @@ export interface Moved {
   readonly changed: boolean;
 }
 
-/** Only if the pointer still names what the plan saw. AWS has no compare-and-set, so the version after the write is compared too. */
-export async function movePointer(move: Move, deps: PointerDeps, aws: PointerClients): Promise<Moved> {
+/**
+ * Only if the pointer still names what the plan saw. `now`: what it names, read right before. AWS has no compare-and-set, so the version after the
+ * write is compared too.
+ */
+export async function movePointer(move: Move, now: Parameter | undefined, deps: PointerDeps, aws: PointerClients): Promise<Moved> {
   const { name, current: planned } = move.pointer;
-  const now = await aws.parameters.read(name);
   if (now?.value === move.image.id) return { version: now.version, changed: false };
   throwIfChanged(move, now);
   const version = await write(name, move, now, deps, aws);

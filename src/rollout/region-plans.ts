@@ -33,13 +33,15 @@ export async function planRegions(
   orderIn: (image: Image, region: Region) => Promise<RolloutSpec>,
   imageIn: (region: Region) => Promise<Image | undefined> = async () => undefined,
 ): Promise<readonly RegionPlan[]> {
+  const since = deps.clock.now();
   const regions = regionsOf(inputs).map(region => ({ region, aws: deps.inRegion({ region }) }));
   const several = regions.length > 1;
   const images = await findInEachRegion(image, regions, inputs, imageIn);
   const assigned = several ? await assignGroups(inputs, regions) : [];
   const plan = async (region: Region, i: number) => {
     const order = await orderIn(images[i] ?? image, region);
-    const planned = await planPromotion({ ...order, roll: assigned[i]?.inputs ?? inputs }, deps, region.aws, assigned[i]?.listed);
+    const look = { since, listed: assigned[i]?.listed };
+    const planned = await planPromotion({ ...order, roll: assigned[i]?.inputs ?? inputs }, deps, region.aws, look);
     const own = several ? { ...deps, report: regionReporter(region.region, deps.report) } : deps;
     return { ...planned, ...region, several, deps: own };
   };

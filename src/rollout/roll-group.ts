@@ -60,13 +60,13 @@ async function replaceAll(order: RolloutOrder, rollout: RolloutState, deps: Roll
   order.halt.signal.throwIfAborted();
   const moving = order.plans.filter(({ action }) => action === 'refresh' || action === 'watch');
   const deadline = deps.clock.now() + order.timeoutSeconds * 1000;
-  for (const [i, phase] of (order.oneByOne ? moving.map(plan => [plan]) : [moving]).entries()) {
-    // The candidate was read right before the first one.
-    if (i > 0) await order.confirm();
+  for (const phase of order.oneByOne ? moving.map(plan => [plan]) : [moving]) {
+    if (phase.length > 0) await order.confirm();
     await startRefreshes(phase, rollout, deps, aws);
     if (order.wait) await watch(phase, { order, rollout, deps, aws, deadline });
   }
   const swaps = order.plans.filter(({ action }) => action === 'swap');
+  if (swaps.length > 0) await order.confirm();
   const held = swaps.length > 0 && (await startGreenGroups(swaps, { order, rollout, deps, aws, deadline }));
   if (!held && (order.wait || moving.length === 0)) await changeTemplates(order, rollout, aws);
   return held;

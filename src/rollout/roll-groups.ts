@@ -3,7 +3,7 @@ import { identity } from '../model/image.ts';
 import { collectFailure, compensations } from './compensations.ts';
 import { indeterminate, isInProgress, RESUME } from './indeterminate.ts';
 import type { Leftovers } from './leftovers.ts';
-import { isCandidate, isReplaced, type Moved, movePointer, revertPointer, throwIfReplaced } from './pointer.ts';
+import { isCandidate, isReplaced, type Moved, movePointer, orReplaced, revertPointer, throwIfReplaced } from './pointer.ts';
 import { type GroupResult, rollOut } from './roll-group.ts';
 import type { RegionPlan } from './rollout-spec.ts';
 import { haltOthers, newRolloutState, type RolloutOrder } from './rollout-state.ts';
@@ -44,10 +44,10 @@ export async function rollOutGroups(plan: RegionPlan, rollout: RegionRollout): P
     return { ...named, moved: undefined, undo: stack.run };
   }
   const move = async () => {
-    await forReaders.confirm();
-    return movePointer(plan, deps, aws);
+    return movePointer(plan, await throwIfReplaced(plan, aws), deps, aws);
   };
-  const moved = await deps.report.step(`Move ${plan.pointer.name}, which groups read`, move).catch(async failure => {
+  const moved = await deps.report.step(`Move ${plan.pointer.name}, which groups read`, move).catch(async cause => {
+    const failure = isInProgress(cause) ? cause : await orReplaced(cause, forReaders.confirm);
     if (isReplaced(failure)) throw failure;
     if (isInProgress(failure)) throw indeterminate(failure, unverified(plan, named), RESUME);
     haltOthers(forReaders, failure);
@@ -104,7 +104,7 @@ function orderFor(plan: RegionPlan, by: 'version' | 'pointer', { leftovers, chec
     versionDescription: versionDescription(plan),
     resumes: wasBegun(plan, open) ? { was } : undefined,
     remaining: leftovers.remaining,
-    confirm: () => throwIfReplaced(plan, aws),
+    confirm: async () => void (await throwIfReplaced(plan, aws)),
     async restore() {
       if (by === 'pointer' || (open && isCandidate(plan)))
         await deps.report.step(`Restore ${pointer.name}`, () => revertPointer(plan, deps, aws));

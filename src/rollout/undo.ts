@@ -4,7 +4,7 @@ import { type Compensations, collectFailure, compensations, messageOf } from './
 import { removeGreenGroup, startRemoval } from './green-group.ts';
 import { indeterminate, isInProgress, RESUME, ROLL_BACK_THE_REST } from './indeterminate.ts';
 import { releaseReverted, removeConverted } from './launch-configuration/release.ts';
-import { isReplaced } from './pointer.ts';
+import { isReplaced, orReplaced } from './pointer.ts';
 import { earlierGroups, revertEarlierGroup, revertGroup } from './revert-group.ts';
 import type { FailedRollout, RolloutDeps, RolloutOrder } from './rollout-state.ts';
 import { isEmptied, launcherOf } from './rules/group-pair.ts';
@@ -23,6 +23,7 @@ export function handleRolloutFailure(failure: unknown, failed: FailedRollout): P
       ...[...rollout.refreshes].map(formatActive),
       ...successors.map(pair => servesAlone(pair, order) ?? `${pair[1]} exists next to ${pair[0]}, which still serves`),
     ],
+    confirm: order.confirm,
     requestRollback: () => requestRollback(failed),
     undo: () => undo(failed),
   });
@@ -37,13 +38,16 @@ interface Started {
   readonly kept: readonly string[];
   /** What goes on unwatched. */
   active(): Promise<readonly string[]>;
+  /** Throws where another run took over the environment. */
+  confirm(): Promise<void>;
   /** For a cancelled job, which has seconds. */
   requestRollback(): Promise<ErrorDetails>;
   /** Returns what could not be reverted. */
   undo(): Promise<readonly string[]>;
 }
 
-export async function revertFailed(failure: unknown, { onCancel, deps, hasStarted, ...started }: Started): Promise<unknown> {
+export async function revertFailed(cause: unknown, { onCancel, deps, hasStarted, ...started }: Started): Promise<unknown> {
+  const failure = isInProgress(cause) || isReplaced(cause) ? cause : await orReplaced(cause, started.confirm);
   if (isReplaced(failure)) return withDetails(failure, { leftovers: started.kept });
   if (failure instanceof CancelledError && onCancel === 'rollback' && hasStarted)
     return withDetails(failure, await started.requestRollback());

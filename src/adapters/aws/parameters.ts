@@ -2,6 +2,7 @@ import {
   DeleteParameterCommand,
   GetParameterCommand,
   GetParameterHistoryCommand,
+  GetParametersCommand,
   type ParameterHistory,
   PutParameterCommand,
   type PutParameterCommandInput,
@@ -11,7 +12,7 @@ import {
 import { RejectedError } from '../../kit/errors.ts';
 import type { Parameter, Parameters, ParameterWrite } from '../../ports/groups.ts';
 import { asExpected, isCode, undefinedOn } from './errors.ts';
-import { allPages } from './pages.ts';
+import { allPages, listed } from './pages.ts';
 
 export const ssmParameters = (client: SSMClient): Parameters => ({
   async read(name) {
@@ -20,6 +21,16 @@ export const ssmParameters = (client: SSMClient): Parameters => ({
       .catch(orMissing)
       .catch(asExpected(`read the parameter ${name} (ssm:GetParameter)`));
     return seen?.Parameter === undefined ? undefined : parsed(name, seen.Parameter);
+  },
+
+  async readAll(names) {
+    const { Parameters } = await client
+      .send(new GetParametersCommand({ Names: [...names] }))
+      .catch(asExpected(`read the parameters ${names.join(', ')} (ssm:GetParameters)`));
+    return names.map(name => {
+      const seen = listed(Parameters).find(({ Name }) => Name === name);
+      return seen && parsed(name, seen);
+    });
   },
 
   async write(parameter) {

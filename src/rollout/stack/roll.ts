@@ -47,6 +47,7 @@ export async function rollOutStack(plan: RegionPlan, rollout: RegionRollout): Pr
     const { name } = stack;
     throw await revertFailed(failure, {
       ...{ onCancel: roll.onCancel, deps, hasStarted: update.token !== undefined, undo },
+      confirm: async () => void (await throwIfReplaced(plan, aws)),
       kept: [`the update of stack ${name} is not reverted`],
       active: async () => [`an update of stack ${name} to ${image.id} may be in progress`],
       requestRollback: async () =>
