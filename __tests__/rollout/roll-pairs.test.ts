@@ -72,6 +72,31 @@ async function emptied() {
   return l;
 }
 
+test('the old group grew after the proof: it is emptied only when the new one can carry its load', async () => {
+  const l = pairs();
+  const green = () => l.state.groups.get('web-green') as Group;
+  let served = 0;
+  l.state.onCall = call => {
+    if (call.startsWith('suspend')) l.change('web', { desired: 3 });
+    if (call === 'resize web-green' && served === 0) served = green().members.length;
+    if (call === 'resize web' && green().members.length < 3) throw new Error(`${green().members.length} of 3 serve`);
+  };
+  const { sleep } = l.world.clock;
+  Object.assign(l.world.clock, {
+    sleep: async (ms: number) => {
+      const { members, desired } = l.state.groups.get('web-green') ?? { members: [], desired: 0 };
+      const [first] = members;
+      if (first !== undefined && members.length < desired) {
+        l.state.runs.set('i-new', B);
+        l.change('web-green', { members: [...members, { ...first, id: 'i-new' }] });
+      }
+      await sleep(ms);
+    },
+  });
+  expect(await promote(settings, l.world)).toMatchObject({ outcome: 'done' });
+  expect([served, green().members.length, green().desired, l.state.groups.has('web')]).toEqual([2, 3, 3, false]);
+});
+
 describe('the old group was emptied, and is still there', () => {
   test('the same again finishes', async () => {
     const l = await emptied();

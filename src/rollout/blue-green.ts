@@ -2,7 +2,7 @@ import { RejectedError, TimeoutError } from '../kit/errors.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
 import type { Group, Target } from '../model/group.ts';
 import type { Side } from '../model/split.ts';
-import { attachTraffic, createGreenGroup, releaseAll } from './green-group.ts';
+import { attachTraffic, createGreenGroup } from './green-group.ts';
 import { tolerateTransientErrors } from './indeterminate.ts';
 import {
   betterEvidence,
@@ -20,6 +20,7 @@ import type { GroupPlan } from './rules/plan.ts';
 import { inService } from './rules/proof.ts';
 import { silentSeconds } from './rules/traffic.ts';
 import { shiftTraffic, type Watch } from './shift/steps.ts';
+import { releaseAll } from './take-over.ts';
 import type { WatchContext } from './watch-refresh.ts';
 
 /** Blue-green: a green group passes its checks, gets traffic, bakes and takes over; or it is deleted. */

@@ -3,12 +3,14 @@ import { waitFor } from '../kit/wait.ts';
 import { atVersions, formatLaunch, isOver } from '../model/group.ts';
 import { isParameterReference } from '../model/patterns.ts';
 import type { TemplateVersion } from '../model/template.ts';
-import { removeGreenGroup, takeOver } from './green-group.ts';
+import { removeGreenGroup } from './green-group.ts';
 import { tolerateTransientErrors } from './indeterminate.ts';
 import type { RolloutDeps, RolloutPorts } from './rollout-state.ts';
 import type { Blocker } from './rules/group-action.ts';
 import { isEmptied } from './rules/group-pair.ts';
 import { contentKey, type GroupPlan } from './rules/plan.ts';
+import { inService } from './rules/proof.ts';
+import { takeOver } from './take-over.ts';
 import { tokenOf } from './template-versions.ts';
 
 /** Ends what blocks a rollout, where a setting allows it. The groups are planned again afterwards. */
@@ -67,9 +69,11 @@ async function endRefresh(
 }
 
 /** AWS cannot roll back a group whose template reads a parameter. So the group first gets version numbers with the image IDs of now. */
-async function pinParameters({ facts: { group, versions } }: GroupPlan, context: BlockerContext): Promise<void> {
+async function pinParameters({ facts: { group, versions, images } }: GroupPlan, context: BlockerContext): Promise<void> {
+  const [runs, ...others] = new Set(group.members.filter(inService).map(({ id }) => images.get(id)));
+  const running = others.length === 0 ? runs : undefined;
   const numbers = new Map<string, number>();
-  for (const [key, version] of versions) numbers.set(key, await pinnedNumber(group.name, version, context));
+  for (const [key, version] of versions) numbers.set(key, await pinnedNumber(group.name, version, running, context));
   const [before, launch] = [formatLaunch(group.launch), atVersions(group.launch, numbers)];
   const after = formatLaunch(launch);
   context.cleared.push(`${group.name} stays pinned to ${after}, which has the image that ${before} read from its parameter`);
@@ -77,8 +81,14 @@ async function pinParameters({ facts: { group, versions } }: GroupPlan, context:
   context.deps.report.info(`${group.name}: pinned from ${before}, which reads a parameter, to ${after}, which has its current image ID`);
 }
 
-async function pinnedNumber(group: string, source: TemplateVersion, { deps, aws, versionDescription }: BlockerContext): Promise<number> {
-  const imageId = isParameterReference(source.imageId) ? await aws.launchTemplates.resolved(source) : source.imageId;
+/** `running`: the image of all instances. It stands for a parameter that does not exist any more. */
+async function pinnedNumber(
+  group: string,
+  source: TemplateVersion,
+  running: string | undefined,
+  { deps, aws, versionDescription }: BlockerContext,
+): Promise<number> {
+  const imageId = isParameterReference(source.imageId) ? ((await aws.launchTemplates.resolved(source)) ?? running) : source.imageId;
   if (imageId === undefined) throw new RejectedError(`${group}: ${source.imageId} cannot be resolved, so the group can launch nothing.`);
   const known = await aws.launchTemplates.withImage(source.templateId, imageId);
   const equal = known.find(other => contentKey(other) === contentKey(source));

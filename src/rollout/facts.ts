@@ -42,10 +42,9 @@ export async function readGroups(
   const { chosen, idle } = await chooseGroups(allGroups, which, aws);
   const pairOf = (group: Group) => [group, ...[idle.get(group.name)?.group ?? []].flat()];
   const usesIn = (groups: readonly Group[]) => groups.flatMap(({ launch }) => usesOf(launch));
-  const uses = new Map(usesIn(chosen.flatMap(pairOf)).map(use => [useKey(use), use]));
   const configurations = await readConfigurations(chosen, idle, imagesOf.next, which, aws);
   const converted = configurations.flatMap(each => each?.template?.first ?? []);
-  const { versions, ready } = await readVersions([...uses.values()], converted, imagesOf, aws);
+  const { versions, ready } = await readVersions(usesIn(chosen.flatMap(pairOf)), converted, imagesOf, aws);
   const warmPools = await readWarmPools(chosen, aws);
   const [active, pairs, images, snapshots, alarms] = await Promise.all([
     readActive(chosen, aws),

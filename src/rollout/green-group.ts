@@ -5,12 +5,10 @@ import { formatLaunch, type Group, type Launch, sameLaunch } from '../model/grou
 import type { Side } from '../model/split.ts';
 import { DRAIN_SECONDS, drain, type Names, type NewPair, type PairDeps, waitUntilGone } from './drain-group.ts';
 import { isInProgress, tolerateTransientErrors } from './indeterminate.ts';
-import { releaseMoved } from './launch-configuration/release.ts';
 import { putToRest } from './permanent-group.ts';
-import { HELD_MIN, heldMin, isEmptied, isPermanent, isSuccessor, MADE_BY, ownMin, PAIR_TAGS, SUCCESSOR_OF } from './rules/group-pair.ts';
-import type { GroupPlan } from './rules/plan.ts';
+import { HELD_MIN, heldMin, isEmptied, isPermanent, isSuccessor, MADE_BY, ownMin, SUCCESSOR_OF } from './rules/group-pair.ts';
 import { shiftTag } from './rules/shift.ts';
-import { restoreTraffic, throwIfStillServing } from './shift/traffic.ts';
+import { restoreTraffic } from './shift/traffic.ts';
 import type { WatchContext } from './watch-refresh.ts';
 
 /** Creates and deletes the groups of blue-green. A group is deleted only while its tag, read right before, names the pair. */
@@ -45,7 +43,7 @@ export async function createGreenGroup(pair: NewPair, group: Group, launch: Laun
   deps.report.info(`${successor}: created next to ${old} without traffic, launches ${formatLaunch(launch)}`);
 }
 
-const notOurs = ({ old, successor }: Names): RejectedError =>
+export const notOurs = ({ old, successor }: Names): RejectedError =>
   new RejectedError(`Group ${successor} exists, but is not the green group of ${old} for this rollout (tag ${SUCCESSOR_OF}).`, {
     next: `Delete or rename ${successor} if nothing needs it, and re-run the job. Or set "strategy: rolling".`,
   });
@@ -56,7 +54,11 @@ export async function attachTraffic(
   oldGroup: Group | undefined,
   { aws, deps }: PairDeps,
 ): Promise<void> {
-  if (oldGroup !== undefined && oldGroup.min < oldGroup.desired) await aws.groups.resize(old, { min: oldGroup.desired });
+  if (oldGroup !== undefined && oldGroup.min < oldGroup.desired) {
+    // On the old group too: the green one may be deleted by another process.
+    await aws.groups.tag(old, { [HELD_MIN]: String(ownMin(oldGroup)) });
+    await aws.groups.resize(old, { min: oldGroup.desired });
+  }
   await aws.groups.attachTraffic(old, successor, receives);
   deps.report.info(`${successor}: checks passed, attached to ${receives === undefined ? `the load balancers of ${old}` : receives.id}`);
 }
@@ -87,7 +89,9 @@ const servesAlone = ({ old, successor }: Names): string => `${successor} stays, 
 
 async function restoreSize(green: Group, old: Group | undefined, { aws }: PairDeps): Promise<void> {
   const min = heldMin(green);
-  if (old !== undefined && min !== undefined && min < old.min) await aws.groups.resize(old.name, { min });
+  if (old === undefined) return;
+  if (min !== undefined && min < old.min) await aws.groups.resize(old.name, { min });
+  if (heldMin(old) !== undefined) await aws.groups.untag(old.name, [HELD_MIN]);
 }
 
 /** For a cancelled job, which has seconds: starts the removal. Returns whether nothing remains to be done, and what was started. */
@@ -114,7 +118,7 @@ export async function startRemoval(
 }
 
 /** Without force: AWS runs the termination hooks, and load balancers drain. Throws a `TimeoutError` if instances remain. */
-async function drainAndRemove(group: Group, pair: Names, pairDeps: PairDeps): Promise<void> {
+export async function drainAndRemove(group: Group, pair: Names, pairDeps: PairDeps): Promise<void> {
   const { aws, deps } = pairDeps;
   const { name } = group;
   const next = await drain(name, `it deletes ${name} once it is empty`, pairDeps);
@@ -127,48 +131,4 @@ async function drainAndRemove(group: Group, pair: Names, pairDeps: PairDeps): Pr
     return { state: 'done', value: undefined };
   }, deps);
   await waitFor({ what: `Deleting ${name}`, everySeconds: 10, atMostSeconds: DRAIN_SECONDS, poll, next }, deps);
-}
-
-/** After the pointer has moved: the old group drains and is deleted. A run that stops here is finished by the next one with the same settings. */
-export async function takeOver(
-  successors: ReadonlyMap<string, string>,
-  { confirm, ...pairDeps }: PairDeps & { confirm(): Promise<void> },
-): Promise<void> {
-  const { deps, aws } = pairDeps;
-  for (const [old, successor] of successors) {
-    const groups = await aws.groups.find({ names: [old, successor] });
-    const [group, green] = [old, successor].map(name => groups.find(each => each.name === name));
-    if (group !== undefined && !group.beingDeleted) {
-      if (green === undefined || !isSuccessor(green, old)) throw notOurs({ old, successor });
-      // A run that goes back writes its candidate first and reads the pointer then; this one moved the pointer first: one of the two stops.
-      await confirm();
-      await throwIfStillServing(green, pairDeps);
-      if (isPermanent(green)) await drain(old, `it then gives ${successor} its minimum size`, pairDeps);
-      else await deleteOld(group, { old, successor }, pairDeps);
-    }
-    if (green === undefined || !isPermanent(green)) await waitUntilGone(old, `Deleting ${old}`, pairDeps);
-    if (green !== undefined) await release(green, pairDeps);
-    deps.report.info(`${successor}: took over from ${old}, which was ${green !== undefined && isPermanent(green) ? 'emptied' : 'deleted'}`);
-  }
-}
-
-async function deleteOld(group: Group, pair: Names, pairDeps: PairDeps): Promise<void> {
-  const { aws, deps } = pairDeps;
-  await aws.groups.copySchedules(pair.old, pair.successor, deps.clock.now());
-  // Neither may make it grow again while it drains.
-  await aws.groups.suspend(pair.old, ['AlarmNotification', 'ScheduledActions']);
-  await drainAndRemove(group, pair, pairDeps);
-}
-
-/** For a group that serves alone: its own minimum size again, and no tag of a pair. */
-async function release(group: Group, { aws }: Pick<PairDeps, 'aws'>): Promise<void> {
-  const min = ownMin(group);
-  if (min < group.min) await aws.groups.resize(group.name, { min });
-  await aws.groups.untag(group.name, PAIR_TAGS);
-}
-
-/** A run that stopped right after the old group was gone left them: the groups of a plan serve, so a group with the tag serves alone. */
-export async function releaseAll(plans: readonly GroupPlan[], aws: Pick<PairDeps, 'aws'>): Promise<void> {
-  await releaseMoved(plans, aws.aws);
-  for (const { facts } of plans) if (facts.group.tags[SUCCESSOR_OF] !== undefined) await release(facts.group, aws);
 }

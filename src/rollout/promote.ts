@@ -13,7 +13,6 @@ import { readDeliveries } from '../validation/check-files.ts';
 import { settings as validation } from '../validation/validate.ts';
 import { applyPlans, isPending, refreshesOf } from './apply.ts';
 import { deploymentSettings, recordDeployment } from './deployment.ts';
-import { releaseAll } from './green-group.ts';
 import { guardSettings, liftVeto, readGuards } from './guards.ts';
 import { runInstanceChecks } from './instance-checks.ts';
 import { isUpToDate, throwIfRefused } from './plan.ts';
@@ -27,6 +26,7 @@ import { withGroupNames } from './rules/group-names.ts';
 import { throwIfUnfit } from './rules/preferences.ts';
 import { rolloutSettings } from './rules/settings.ts';
 import { verifySteadyState } from './steady-state.ts';
+import { releaseAll } from './take-over.ts';
 
 // Needs an image that passed validation, and an environment.
 // Produces verified groups and then a verified pointer; or the state before, and a failed job.

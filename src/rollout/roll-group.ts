@@ -1,8 +1,8 @@
 import { formatLaunch } from '../model/group.ts';
 import { startGreenGroups } from './blue-green.ts';
-import { releaseAll, takeOver } from './green-group.ts';
 import { haltOthers, newRolloutState, type RolloutDeps, type RolloutOrder, type RolloutPorts, type RolloutState } from './rollout-state.ts';
 import type { GroupAction } from './rules/group-action.ts';
+import { releaseAll, takeOver } from './take-over.ts';
 import { prepare } from './template-versions.ts';
 import { handleRolloutFailure, undo } from './undo.ts';
 import { startRefreshes, watch } from './watch-refresh.ts';

@@ -26,7 +26,8 @@ export async function readVersions(
   const imageIds = current === undefined || current === next ? [next] : [next, current];
   const found = (await concurrently(templates, AT_ONCE, templateId => launchTemplates.withImages(templateId, imageIds))).flat();
   const known = new Map(found.map(version => [useKey({ ...version, version: String(version.number) }), version]));
-  const used = await concurrently(uses, AT_ONCE, async use => {
+  const distinct = new Map(uses.map(use => [useKey(use), use]));
+  const used = await concurrently([...distinct.values()], AT_ONCE, async use => {
     const version = known.get(useKey(use)) ?? (await launchTemplates.version(use));
     return version === undefined ? [] : [[useKey(use), version] as const];
   });
