@@ -590,6 +590,12 @@ describe('a template that reads a parameter', () => {
       { action: 'watch' },
     ],
     [
+      'but one that began before the pointer named this image leads to another one',
+      reading(ours, { active: refresh({ desired: undefined, startedAt: new Date(1000) }) }),
+      { ...follow, pointer: { ...wanted.pointer, value: 'ami-new', since: new Date(2000) } },
+      { action: 'refresh' },
+    ],
+    [
       'and before that of another process',
       reading(ours, { active: refresh({ desired: undefined }) }),
       follow,

@@ -20,6 +20,25 @@ function takenOverAt(refresh: string, made: ReturnType<typeof stage>) {
 
 const twoGroups = () => stage({ groups: [group('web'), group('api', { launch: { kind: 'template', template: use('1', 'lt-2') } })] });
 
+test('another process moves the pointer while the groups that read it are watched: no success', async () => {
+  const made = stage();
+  made.state.versions = [version(1, 'resolve:ssm:/ami/web/stage')];
+  for (const id of made.state.runs.keys()) made.state.runs.set(id, B);
+  Object.assign(made.groups, {
+    start: async () => {
+      const refresh = { id: 'r-1', group: 'web', status: 'Pending' as const, reason: '', percent: 0, toUpdate: 2, startedAt: undefined };
+      made.state.refreshes.push({ refresh: { ...refresh, desired: undefined }, looks: 0, before: group('web').launch });
+      return 'r-1';
+    },
+    refresh: async () => {
+      made.state.parameters.set('/ami/web/stage', [parameter('/ami/web/stage', C, 9, 'by hand')]);
+      return { ...made.state.refreshes[0]?.refresh, status: 'Successful' };
+    },
+  });
+  const failure = await failureOf(promote({ ...settings, parameterTemplates: 'follow', skipMatching: false }, made.world));
+  expect(failure.message).toMatch(/^Parameter \/ami\/web\/stage changed during the promotion: it names ami-cccccccc \(version 9\)/);
+});
+
 describe('another run takes over', () => {
   test('between two groups: no further group is touched, and nothing is reverted under the hands of the other run', async () => {
     const { world, calls, candidate, pointerNow } = takenOverAt('r-1', twoGroups());

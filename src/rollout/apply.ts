@@ -79,6 +79,8 @@ async function rollOut(plans: readonly RegionPlan[], deps: RolloutDeps, hooks: H
   if (!pending)
     await forEachSequential(rolled.filter(takesPart), async plan => {
       plan.pointed = await throwIfReplaced(plan, plan.aws);
+      // Groups read it, so it moved before them, and another process may have moved it since.
+      if (plan.moved !== undefined) throwIfChanged(plan, plan.pointed);
     });
   if (!pending) await settle(rolled, hooks);
   return rolled.map(({ region, rollouts: { groups }, moved }) => ({ region, results: groups, moved: pending ? undefined : moved }));

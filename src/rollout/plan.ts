@@ -37,7 +37,7 @@ export async function planPromotion(
   const roll = operation === 'rollback' ? { ...order.roll, alarms: undefined } : order.roll;
   const facts = roll.strategy === 'none' || roll.stack !== undefined ? [] : await readGroups(roll, imagesIn(order), aws, look);
   const stack = roll.stack === undefined ? undefined : await planStack(order, deps, aws);
-  const pointerNow = { name: pointer.name, value: pointer.current?.value, movedAt: movedEarly(pointer) };
+  const pointerNow = { name: pointer.name, value: pointer.current?.value, since: namedSince(pointer), movedAt: movedEarly(pointer) };
   const groups = facts.map(fact => planGroup(fact, { ...roll, image, operation, pointer: pointerNow }));
   const moves = pointerNow.value !== image.id;
   const before = await readBefore(facts, image.id, pointer, aws);
@@ -100,6 +100,12 @@ function heldRefusals({ name, current, history }: PointerState, imageId: string,
     `${environment} is held on ${now.value}, an older image that a person picked (${name} version ${now.version}): set "release: true" to promote another one`,
   ];
 }
+
+/** When the pointer began to name its value. */
+const namedSince = ({ current, history }: PointerState): Date | undefined => {
+  const other = history.findIndex(({ value }) => value !== current?.value);
+  return history.slice(0, other < 0 ? history.length : other).at(-1)?.writtenAt;
+};
 
 /** When an unfinished run moved the pointer: its candidate still exists. */
 const movedEarly = ({ current, history, candidate }: PointerState): Date | undefined =>

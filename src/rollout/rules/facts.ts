@@ -78,6 +78,11 @@ export type PlanOptions = PreferenceOptions &
   Pick<RolloutOptions, 'strategy' | 'foreignRefresh' | 'parameterTemplates'> & {
     readonly image: Image;
     readonly operation: RolloutOperation;
-    /** `movedAt`: by a run that moved it and did not finish. */
-    readonly pointer: { readonly name: string; readonly value: string | undefined; readonly movedAt?: Date | undefined };
+    /** `since`: when it began to name its value. `movedAt`: by a run that moved it and did not finish. */
+    readonly pointer: {
+      readonly name: string;
+      readonly value: string | undefined;
+      readonly since?: Date | undefined;
+      readonly movedAt?: Date | undefined;
+    };
   };

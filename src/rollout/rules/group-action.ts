@@ -88,8 +88,13 @@ const activeRefresh = ({ active }: GroupFacts): Refresh | undefined => (active =
 /** A refresh carries no name, so it is recognized by its target. One without a desired configuration leads to what the pointer names. */
 function isThisRollout({ launch }: GroupFacts['group'], active: Refresh, { by, after, pointer, image }: DecisionOptions): boolean {
   if (by === 'version') return sameLaunch(active.desired, after);
-  return active.desired === undefined && (by === 'pointer' ? pointer.value === image.id : sameLaunch(launch, after));
+  const readsIt = pointer.value === image.id && startedAfter(active, pointer.since);
+  return active.desired === undefined && (by === 'pointer' ? readsIt : sameLaunch(launch, after));
 }
+
+/** One that started before launches what the pointer named then. */
+const startedAfter = ({ startedAt }: Refresh, since: Date | undefined): boolean =>
+  startedAt === undefined || since === undefined || secondsOf(startedAt) >= secondsOf(since);
 
 /** Every template of the group reads exactly this pointer, and the settings allow it. */
 export const followsPointer = (facts: GroupFacts, { parameterTemplates, pointer }: Pick<PlanOptions, 'parameterTemplates' | 'pointer'>) =>
