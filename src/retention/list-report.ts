@@ -4,11 +4,10 @@ import { type Image, identity, type TagScheme } from '../model/image.ts';
 import type { ImageUser } from '../model/image-users.ts';
 import { verdictOf } from '../model/verdict.ts';
 import { isVetoed } from '../model/veto.ts';
-import { historyTable, runCell, versionOf } from './history-report.ts';
+import { historyTable, type ListedPromotion, runCell, versionOf } from './history-report.ts';
 import { type BootTimes, formatBoot } from './rules/boot-times.ts';
 import type { Drift } from './rules/drift.ts';
 import type { Environment } from './rules/environments.ts';
-import type { Promotion } from './rules/history.ts';
 import { formatAge, shortAccounts, sizeOf } from './rules/inventory.ts';
 
 /** A list of images as text and Markdown. Tags and names are untrusted and escaped. */
@@ -31,7 +30,7 @@ export interface Listing {
   readonly environments: readonly ListedEnvironment[];
   readonly images: readonly ListedImage[];
   readonly drift: readonly (Drift & { readonly region: string })[];
-  readonly history: readonly (Promotion & { readonly region: string })[];
+  readonly history: readonly ListedPromotion[];
   /** False: a part could not be read, so more may have drifted. */
   readonly isComplete: boolean;
 }
