@@ -192,11 +192,16 @@ describe('the answers of latest and list are kept for five minutes', () => {
   test('for one question with one set of credentials: another region, flag or key asks for itself', async () => {
     const id = l.image('web-a');
     await latest();
-    const others = [['--region', 'eu-west-1'], ['--architecture', 'x86_64'], ['--json']];
+    const others = [
+      ['--region', 'eu-west-1'],
+      ['--architecture', 'x86_64'],
+    ];
     for (const other of others) expect((await asked(() => latest(...other)))[1]).toBe(true);
     const { AWS_ACCESS_KEY_ID = '' } = l.lab.environment({ account: '444455556666' });
     expect(await asked(() => amiActionWith({ AWS_ACCESS_KEY_ID }, 'latest', '--family', 'web'))).toEqual(['', true]);
     expect(await asked(latest)).toEqual([id, false]);
+    // The same outputs in another form.
+    expect((await asked(() => latest('--json')))[1]).toBe(false);
   });
 
   test('files are for this user alone; an old one, or one that others may read or write, is not used', async () => {
