@@ -336,6 +336,16 @@ module "web" {
 }
 output "image_id" { value = module.web.image_id }
 `;
+  /** bash reads the script, and its settings are those of the page. */
+  function expectDocumented(script: string): void {
+    expect([spawnSync('bash', ['-n'], { input: script }).status, script.includes('./save-ami.sh')]).toEqual([0, true]);
+    const settings = /cat > ami.yml <<SETTINGS\n([\s\S]*?)SETTINGS\n/.exec(script)?.[1] ?? '';
+    const page = readFileSync(join(EXAMPLES, '..', '..', 'docs', 'coming-from', 'save-ami.md'), 'utf8');
+    const [, documented = ''] = /```yaml\n([\s\S]*?)```/.exec(page) ?? [];
+    const { subnet, tags, ...written } = parse(settings, { schema: 'failsafe' });
+    const { tags: documentedTags, ...rest } = parse(documented, { schema: 'failsafe' });
+    expect([written, Object.keys(tags), subnet.length]).toEqual([rest, Object.keys(documentedTags), 1]);
+  }
   const userData = () => {
     const [template] = [...templates(l.place).values()];
     return Buffer.from([...(template?.versions.values() ?? [])].at(-1)?.data.UserData ?? '', 'base64').toString();
@@ -354,7 +364,8 @@ output "image_id" { value = module.web.image_id }
           .flatMap(owner => [...images(owner).values()])
           .find(({ id }) => id === debian)?.name,
       ).toMatch(/^debian-12-amd64-/);
-      expect(userData()).toContain('./save-ami.sh');
+      expect(roles(l.lab.core).get(arn('web-stage'))?.policies).toEqual(readPolicy(policy()));
+      expectDocumented(userData());
       expect((await tf.plan()).status).toBe(0);
       const saved = l.image('web-a');
       await l.pointerTo(saved, '/deploy_ex/stage/web/latest_ami');
@@ -365,26 +376,6 @@ output "image_id" { value = module.web.image_id }
       expect((await tf.apply()).output).toContain('0 added, 2 changed, 0 destroyed');
       expect([await tf.output('image_id'), userData().includes('./save-ami.sh')]).toEqual([debian, true]);
       expect((await tf.destroy()).output).toContain('Destroy complete!');
-    },
-    300_000,
-  );
-
-  here(
-    'gives its instances the permissions that the other tests run with, and a script that bash reads',
-    async () => {
-      l = await rollLab();
-      const tf = terraform(saves(), { subnet_ids: await subnets() });
-      await tf.init();
-      await tf.apply();
-      expect(roles(l.lab.core).get(arn('web-stage'))?.policies).toEqual(readPolicy(policy()));
-      expect(spawnSync('bash', ['-n'], { input: userData() }).status).toBe(0);
-      const settings = /cat > ami.yml <<SETTINGS\n([\s\S]*?)SETTINGS\n/.exec(userData())?.[1] ?? '';
-      const page = readFileSync(join(EXAMPLES, '..', '..', 'docs', 'coming-from', 'save-ami.md'), 'utf8');
-      const [, documented = ''] = /```yaml\n([\s\S]*?)```/.exec(page) ?? [];
-      const { subnet, tags, ...written } = parse(settings, { schema: 'failsafe' });
-      const { tags: documentedTags, ...rest } = parse(documented, { schema: 'failsafe' });
-      expect([written, Object.keys(tags), subnet.length]).toEqual([rest, Object.keys(documentedTags), 1]);
-      await tf.destroy();
     },
     300_000,
   );
