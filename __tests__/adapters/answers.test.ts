@@ -121,6 +121,14 @@ test('an empty list is an answer, and a missing one is none', async () => {
   expect((await failureOf(READERS.parameters)).message).toMatch(/the list is missing|of Describe\w+ is missing/);
 });
 
+// Fuzz run "adopt emptied 19": it tagged an image without an ID, and was done.
+test('an image without an ID, or with an empty one, makes the listing unreadable', async () => {
+  for (const id of ['', '<imageId></imageId>', '<imageId/>']) {
+    answer = { body: XML(`<imagesSet><item>${id}<name>web</name></item></imagesSet>`) };
+    expect((await failureOf(READERS.images)).message).toContain('ImageId of an image is missing');
+  }
+});
+
 test('a token answer without credentials is unreadable', async () => {
   answer = { body: '<AssumeRoleResponse><AssumeRoleResult/></AssumeRoleResponse>' };
   const role = 'arn:aws:iam::444455556666:role/ami-delivery';
