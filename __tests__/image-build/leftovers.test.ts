@@ -30,7 +30,8 @@ describe('a leftover of an interrupted run', () => {
     ['one of another repository', 'image', { ...build, 'ami-action:repository': 'acme/api' }, undefined],
     ['an image that was adopted into a family', 'image', { ...build, 'ami-action:family': 'web' }, undefined],
     ['a test instance of another family', 'instance', { ...validation, 'ami-action:family': 'api' }, undefined],
-    ['one of another purpose', 'instance', { ...build, 'ami-action:purpose': 'demo' }, undefined],
+    ['one of another purpose', 'instance', { ...validation, 'ami-action:purpose': 'demo' }, undefined],
+    ['one without a run', 'image', { ...build, 'ami-action:run': undefined as never }, OF_BUILD.replace('run 7', 'run unknown')],
     ['one that a person keeps', 'image', { ...build, 'ami-action:keep': 'for debugging' }, undefined],
     ['one with the tags of another scheme', 'image', { ...build, 'ami-action:purpose': '', 'other:purpose': 'build' }, undefined],
   ])('%s', (_, kind, tags, reason) => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { type Found, reusable } from '../../src/image-build/rules/reuse.ts';
+import { type Found, mayReuse, reusable } from '../../src/image-build/rules/reuse.ts';
 import { reusedTags, servedCommitTags, servesCommit } from '../../src/model/commits-served.ts';
 import type { Image } from '../../src/model/image.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
@@ -135,4 +135,14 @@ describe('a commit that changed nothing', () => {
     expect(servesCommit({ tags }, (129).toString(16).padEnd(40, '0'), scheme)).toBe(true);
     expect(servesCommit({ tags }, (105).toString(16).padEnd(40, '0'), scheme)).toBe(false);
   });
+});
+
+test('what a pull request built is reused by pull requests only', () => {
+  const ofPullRequest = here(image('ami-1', { 'ami-action:ref': 'refs/pull/7/merge' }));
+  const ofMain = here(image('ami-2', { 'ami-action:ref': 'refs/heads/main' }));
+  const reused = (ref: string) => [ofPullRequest, ofMain].map(mayReuse(ref, scheme));
+  expect([reused('refs/pull/8/merge'), reused('refs/heads/main')]).toEqual([
+    [true, true],
+    [false, true],
+  ]);
 });

@@ -29,3 +29,12 @@ test('the newest build comes first although an older one was copied later, and a
   ])
     expect([...order].sort(newestFirst(scheme)).map(({ id }) => id)).toEqual(['v8', 'v7', 'z']);
 });
+
+test('images of one moment have an order, whatever the listing', () => {
+  const [a, b] = [image('a', '2026-06-01T00:00:00Z'), image('b', '2026-06-01T00:00:00Z')];
+  for (const order of [
+    [a, b],
+    [b, a],
+  ])
+    expect([...order].sort(newestFirst(scheme)).map(({ id }) => id)).toEqual(['b', 'a']);
+});

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { inheritedVerdict, mayPass, shortHash, type Verdict, verdictOf, verdictValue } from '../../src/model/verdict.ts';
+import { inheritedVerdict, mayPass, shortHash, signedText, type Verdict, verdictOf, verdictValue } from '../../src/model/verdict.ts';
 
 const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
 const checks = shortHash('checks of web');
@@ -92,5 +92,25 @@ test('any verdict fits a tag, uses only what tags allow, and is read back unchan
         verdict: { checks: verdict.checks, source: verdict.source },
       });
     }),
+  );
+});
+
+test('a signature covers the image, its verdict and every tag of its identity', () => {
+  const keys = ['family', 'version', 'commit', 'ref', 'repository', 'fingerprint', 'base-ami', 'created-at'];
+  const tags = Object.fromEntries(keys.map(key => [`ami-action:${key}`, `a ${key}`]));
+  const signed = signedText({ id: 'ami-1', tags }, passed, scheme);
+  for (const key of keys)
+    expect([key, signedText({ id: 'ami-1', tags: { ...tags, [`ami-action:${key}`]: 'forged' } }, passed, scheme) === signed]).toEqual([
+      key,
+      false,
+    ]);
+  expect(signedText({ id: 'ami-2', tags }, passed, scheme)).not.toBe(signed);
+  expect(signedText({ id: 'ami-1', tags }, { ...passed, result: 'failed' }, scheme)).not.toBe(signed);
+  // Two tags that are moved between two keys are another text.
+  const moved = { ...tags, 'ami-action:version': 'a commit', 'ami-action:commit': 'a version' };
+  expect(signedText({ id: 'ami-1', tags: moved }, passed, scheme)).not.toBe(signed);
+  expect(verdictValue('ami-1', { ...passed, mac: `${'A'.repeat(43)}=` })).toMatch(/ mac:A{43}=$/);
+  expect(verdictOf(image('ami-1', verdictValue('ami-1', { ...passed, mac: `${'A'.repeat(43)}=` })), scheme).verdict?.mac).toBe(
+    `${'A'.repeat(43)}=`,
   );
 });

@@ -7,6 +7,7 @@ import {
   pointerNames,
   type UserFacts,
   usersById,
+  usersOf,
 } from '../../src/model/image-users.ts';
 
 const A = 'ami-0000000000000000a';
@@ -60,6 +61,35 @@ describe('launch templates', () => {
   ])('a group on version "%s" of it uses %s', (said, imageId) => {
     const all = users({ versions, launchers: [group({ template: 'lt-1', version: said })] });
     expect(all[imageId]).toEqual(expect.arrayContaining([expect.stringMatching(/^group web, by version \d of launch template web$/)]));
+  });
+
+  test('a group uses the version of its own template, and no other number', () => {
+    const others = [{ ...version(1, A), templateId: 'lt-2', templateName: 'api' }, version(1, B), version(2, C)];
+    expect(users({ versions: others, launchers: [group({ template: 'lt-1', version: '2' })] })).toEqual({
+      [C]: ['group web, by version 2 of launch template web'],
+    });
+  });
+
+  test('one of the newest versions that template-depth keeps is in use', () => {
+    expect(users({ versions: [{ ...version(1, A), isRecent: true }] })).toEqual({ [A]: ['launch template web version 1 (recent)'] });
+  });
+
+  test('a volume that a launch makes of a snapshot uses the image that has it', () => {
+    const all = usersById(
+      {
+        ...none,
+        launchers: [{ ...group({ imageId: A }), snapshotIds: ['snap-1'] }],
+        versions: [{ ...version(1, B, 'default'), snapshotIds: ['snap-1'] }],
+      },
+      3,
+    );
+    const labels = (id: string, ...snapshotIds: string[]) => usersOf(all, { id, snapshotIds }).map(({ label }) => label);
+    expect(labels(C, 'snap-0', 'snap-1')).toEqual([
+      'group web, for a volume from snap-1',
+      'launch template web version 1, for a volume from snap-1',
+    ]);
+    expect(labels(C, 'snap-0')).toEqual([]);
+    expect(labels(A, 'snap-1')).toEqual(['group web', ...labels(C, 'snap-1')]);
   });
 
   test('a group may name the template by its name', () => {

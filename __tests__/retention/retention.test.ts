@@ -3,7 +3,8 @@ import type { Image } from '../../src/model/image.ts';
 import { knownUser } from '../../src/model/image-users.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
 import { classesSchema } from '../../src/retention/rules/classes.ts';
-import { NO_RETENTION_POLICY, planPrune } from '../../src/retention/rules/plan.ts';
+import { isLaunchable, markOf, markValue } from '../../src/retention/rules/marks.ts';
+import { NO_RETENTION_POLICY, planHash, planPrune } from '../../src/retention/rules/plan.ts';
 import { type Candidate, guard, type Policy } from '../../src/retention/rules/rules.ts';
 
 const NOW = Date.parse('2026-10-01T00:00:00Z');
@@ -216,6 +217,7 @@ describe('under every policy an image is kept that is', () => {
       'managed by AWS Backup',
     ],
     ['being made', candidate(9, { state: 'pending' }), 'still pending'],
+    ['being copied', candidate(9, { state: 'transient' as never }), 'still transient'],
     ['in an unknown state', candidate(9, { state: 'archived' as never }), 'in state "archived", which this version does not know'],
     ['protected', candidate(9, { protected: true }), 'protected from deregistration'],
     ['tagged', candidate(9, { tags: { 'ami-action:family': 'web', 'ami-action:keep': 'demo on friday' } }), 'tagged ami-action:keep'],
@@ -423,6 +425,34 @@ describe('copies in several regions', () => {
     expect(decisions([...newest, copy(8, 'eu-central-1', {}, ['group web']), other])[3]).toEqual([9, 'remove', 'nothing uses it']);
   });
 
+  test.each(['commit', 'fingerprint', 'version', 'created-at'])('nor is one with another %s', key => {
+    const whole = { ...tags, 'ami-action:version': '1', 'ami-action:created-at': '2026-05-01T00:00:00Z' };
+    const other = copy(9, 'us-east-1', { tags: { ...whole, [`ami-action:${key}`]: 'other' } });
+    const used = copy(8, 'eu-central-1', { tags: whole }, ['group web']);
+    const ofCopy = (one: Candidate) => decisions([...newest, used, one]).find(([days]) => days === 9)?.[1];
+    expect([ofCopy(copy(9, 'us-east-1', { tags: whole })), ofCopy(other)]).toEqual(['keep', 'remove']);
+  });
+
+  test('nor are images without a tag for their origin, nor one of another architecture', () => {
+    const plain = { tags: { 'ami-action:family': 'web' } };
+    expect(decisions([...newest, copy(8, 'eu-central-1', plain, ['group web']), copy(9, 'us-east-1', plain)])[3]?.[1]).toBe('remove');
+    const arm = [{ ...candidate(1.2, { architecture: 'arm64' }), region: 'us-east-1' }, copy(9, 'us-east-1', { architecture: 'arm64' })];
+    expect(decisions([...newest, copy(8, 'eu-central-1', {}, ['group web']), ...arm])[4]?.[1]).toBe('remove');
+  });
+
+  test('a marked copy of a kept image is unmarked', () => {
+    const marked = copy(9, 'us-east-1', {
+      tags: { ...tags, 'ami-action:marked-at': new Date(NOW - DAY).toISOString() },
+      deprecatedAt: new Date(NOW),
+    });
+    const week = { graceSeconds: (7 * DAY) / 1000 };
+    expect(decisions([...newest, copy(8, 'eu-central-1', {}, ['group web']), marked], week)[3]).toEqual([
+      9,
+      'unmark',
+      `its copy ${id(8)} in eu-central-1 is kept: used by group web`,
+    ]);
+  });
+
   test('copies wait for the one whose grace ends last', () => {
     const since = (days: number) => ({
       tags: { ...tags, 'ami-action:marked-at': new Date(NOW - days * DAY).toISOString() },
@@ -434,4 +464,41 @@ describe('copies in several regions', () => {
       [9, 'keep', 'nothing uses it; removal in 2d'],
     ]);
   });
+});
+
+test('the hash of a plan is of what it changes, in any order', () => {
+  const plan = planPrune([candidate(1), candidate(2), candidate(3)], policy, NOW);
+  const [kept, ...removed] = plan;
+  const hash = planHash(plan, ['snapshot snap-9']);
+  expect(planHash([...removed].reverse(), ['snapshot snap-9'])).toBe(hash);
+  if (kept === undefined || removed[0] === undefined) throw new Error('no plan');
+  const [first, ...rest] = removed as [(typeof removed)[0], ...typeof removed];
+  for (const other of [
+    planHash(rest, ['snapshot snap-9']),
+    planHash(plan, []),
+    planHash([{ ...kept, action: 'remove' }, ...removed], ['snapshot snap-9']),
+    planHash([{ ...first, action: 'mark' }, ...rest], ['snapshot snap-9']),
+    planHash([{ ...first, action: 'mark', disables: true }, ...rest], ['snapshot snap-9']),
+    planHash([{ ...first, region: 'us-east-1' }, ...rest], ['snapshot snap-9']),
+  ])
+    expect(other).not.toBe(hash);
+  const marks = [false, true].map(disables => planHash([{ ...first, action: 'mark', disables }], []));
+  expect(new Set(marks).size).toBe(2);
+  // What a removal would disable is no part of it.
+  expect(planHash([{ ...first, disables: true }], [])).toBe(planHash([first], []));
+});
+
+test.each([
+  [false, false, ''],
+  [true, false, ' deprecated before'],
+  [false, true, ' disabled'],
+  [true, true, ' deprecated before, disabled'],
+])('a mark (deprecated before: %j, disabled: %j) is read as it was written', (deprecatedBefore, disabled, flags) => {
+  const mark = { since: NOW, deprecatedBefore, disabled };
+  expect(markValue(mark)).toBe(`2026-10-01T00:00:00.000Z${flags}`);
+  const tags = { 'ami-action:marked-at': markValue(mark) };
+  expect(markOf({ tags }, scheme)).toEqual(mark);
+  // One that a person disabled stays so when its mark is removed.
+  expect(isLaunchable(image(1, { state: 'disabled', tags }), scheme)).toBe(disabled);
+  expect([isLaunchable(image(1, { tags }), scheme), isLaunchable(image(1, { state: 'failed', tags }), scheme)]).toEqual([true, false]);
 });
