@@ -2,6 +2,7 @@ import * as autoScaling from '@aws-sdk/client-auto-scaling';
 import * as cloudFormation from '@aws-sdk/client-cloudformation';
 import * as cloudWatch from '@aws-sdk/client-cloudwatch';
 import * as ec2 from '@aws-sdk/client-ec2';
+import * as eks from '@aws-sdk/client-eks';
 import { DescribeInstanceHealth$ } from '@aws-sdk/client-elastic-load-balancing';
 import * as elb from '@aws-sdk/client-elastic-load-balancing-v2';
 import * as iam from '@aws-sdk/client-iam';
@@ -13,6 +14,7 @@ import { stackOperations } from './cloudformation/stacks.ts';
 import { alarmOperations } from './cloudwatch/alarms.ts';
 import { launchTemplateOperations } from './ec2/launch-templates.ts';
 import { ec2Operations } from './ec2/operations.ts';
+import { nodeGroupOperations } from './eks/node-groups.ts';
 import { classicOperations } from './elb/classic.ts';
 import { listenerOperations } from './elb/listeners.ts';
 import { loadBalancerOperations } from './elb/load-balancers.ts';
@@ -32,6 +34,8 @@ export interface Service {
   readonly namespace: string;
   /** Exports of the SDK client. Its `<Operation>$` are the schemas of all AWS operations of the service. */
   readonly schemas: object;
+  /** Method and path name the operation; the body is JSON. https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html */
+  readonly isRest?: boolean;
   /** The operations that the lab implements. Several folders may add to one service. */
   readonly operations: Operations;
 }
@@ -68,6 +72,13 @@ export const SERVICES: Readonly<Record<string, Service>> = {
     namespace: 'http://cloudformation.amazonaws.com/doc/2010-05-15/',
     schemas: cloudFormation,
     operations: stackOperations,
+  },
+  eks: {
+    protocol: 'json',
+    namespace: 'eks',
+    isRest: true,
+    schemas: eks,
+    operations: nodeGroupOperations,
   },
   monitoring: {
     protocol: 'json',

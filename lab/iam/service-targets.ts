@@ -105,6 +105,13 @@ const balancingFound: Finder = (operation, input) => {
   return [];
 };
 
+/** https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelastickubernetesservice.html */
+const eksFound: Finder = (_, input, place) => {
+  const { clusterName, name = clusterName, nodegroupName = '*' } = input as { clusterName?: string; name?: string; nodegroupName?: string };
+  const arn = `arn:aws:eks:${place.region}:${place.account}:nodegroup/${name}/${nodegroupName}/*`;
+  return [{ type: 'nodegroup', id: `${name}/${nodegroupName}`, arn, tags: {} }];
+};
+
 /** IAM is global. */
 const iamFound: Finder = (_, input, { account }) => {
   const { RoleName = '*', PolicySourceArn: arn = `arn:aws:iam::${account}:role/${RoleName}` } = input as {
@@ -130,5 +137,6 @@ export const IAM_SERVICES: Readonly<Record<string, { readonly prefix: string; re
   cloudformation: { prefix: 'cloudformation', find: stackFound },
   monitoring: { prefix: 'cloudwatch', find: () => [] },
   iam: { prefix: 'iam', find: iamFound },
+  eks: { prefix: 'eks', find: eksFound },
   elasticloadbalancing: { prefix: 'elasticloadbalancing', find: balancingFound },
 };

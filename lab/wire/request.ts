@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Service } from '../services.ts';
 import { SERVICES } from '../services.ts';
+import { readRest } from './rest.ts';
 
 /** The parts of an HTTP request that do not depend on the operation. */
 export interface WireRequest {
@@ -34,15 +35,17 @@ export function toWireRequest(request: IncomingMessage, body: string, defaultReg
   const query = new URLSearchParams(target === undefined ? parameters : '');
   // AssumeRoleWithWebIdentity is not signed; its API version names the service.
   const serviceName = signedFor ?? (query.get('Version') === STS_VERSION ? 'sts' : 'unknown');
+  const service = SERVICES[serviceName];
+  const rest = service?.isRest === true ? readRest(request, body, service.schemas) : undefined;
   return {
     serviceName,
-    service: SERVICES[serviceName],
-    operation: target?.[1] ?? query.get('Action') ?? '',
+    service,
+    operation: rest?.operation ?? target?.[1] ?? query.get('Action') ?? '',
     region: region ?? defaultRegion,
     accessKeyId,
     token: header(request, 'x-amz-security-token'),
     client: header(request, 'user-agent') ?? '',
-    body: target === undefined ? parameters : body,
+    body: rest?.body ?? (target === undefined ? parameters : body),
   };
 }
 
