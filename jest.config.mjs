@@ -23,6 +23,7 @@ const LONG = [
   'roll-configurations.test.ts$',
   'roll-kill.test.ts$',
   'roll-stack-(failures|kill).test.ts$',
+  'roll-nodes.test.ts$',
   'roll-shift.test.ts$',
   'shift-kill.test.ts$',
   'save-ami.test.ts$',

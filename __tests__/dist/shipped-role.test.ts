@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CreateLaunchConfigurationCommand, PutLifecycleHookCommand } from '@aws-sdk/client-auto-scaling';
-import { EC2Client, ModifySnapshotAttributeCommand, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
+import {
+  DescribeSubnetsCommand,
+  EC2Client,
+  ModifySnapshotAttributeCommand,
+  RunInstancesCommand,
+  TerminateInstancesCommand,
+} from '@aws-sdk/client-ec2';
+import { CreateNodegroupCommand, EKSClient } from '@aws-sdk/client-eks';
 import { GetParameterCommand, PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { groups } from '../../lab/autoscaling/group.ts';
@@ -69,6 +76,7 @@ function shipped<L extends { lab: Lab }>(l: L, { launchTemplates = ['lt-00000000
     GroupRoles: arn('web'),
     HookRoles: HOOK,
     LaunchConfigurations: 'allow',
+    NodeGroups: 'main/blue',
     Listeners: LISTENERS.join(','),
     Stacks: 'web,shop-web',
   };
@@ -180,6 +188,24 @@ test('promote and rollback update the stack that the role names', async () => {
     ['rollback', {}],
   ] as const)
     expect(note(mode, await l.act(mode, wanted, asOf(mode))).errors).toEqual([]);
+});
+
+test('promote moves a managed node group of EKS', async () => {
+  const l = await rollLab();
+  const [first, second] = [l.image('web-a'), l.image('web-b')];
+  const web = await l.template('web', { ImageId: first, IamInstanceProfile: { Name: 'web' } });
+  const credentials = { accessKeyId: l.lab.environment()['AWS_ACCESS_KEY_ID'] ?? '', secretAccessKey: 'x' };
+  const { Subnets = [] } = await l.cloud.ec2.send(new DescribeSubnetsCommand({}));
+  await new EKSClient({ endpoint: l.lab.url, region: l.place.region, credentials }).send(
+    new CreateNodegroupCommand({
+      ...{ clusterName: 'main', nodegroupName: 'blue', nodeRole: arn('web'), launchTemplate: { id: web, version: '1' } },
+      ...{ subnets: Subnets.flatMap(({ SubnetId }) => SubnetId ?? []), scalingConfig: { minSize: 1, maxSize: 4, desiredSize: 1 } },
+    }),
+  );
+  await l.pointerTo(first);
+  shipped(l, { launchTemplates: [web] });
+  const ran = await l.act('promote', { image: second, groups: '', 'node-groups': 'main/blue' }, asOf('promote'));
+  expect([note('promote', ran).errors, l.pointer()]).toEqual([[], second]);
 });
 
 test('share gives launch permission and resolve reads selectors', async () => {
@@ -385,6 +411,11 @@ const [DISK_KEY = ''] = DISK_KEYS;
 
 /** What a role may, and what it may not. */
 const PAIRS: readonly (readonly [role: keyof typeof ROLES, may: Call, mayNot: Call])[] = [
+  [
+    'rollout',
+    ['eks:UpdateNodegroupVersion', `eks:${region}:nodegroup/main/blue/1`],
+    ['eks:UpdateNodegroupVersion', `eks:${region}:nodegroup/main/green/1`],
+  ],
   [
     'rollout',
     ['ec2:CreateLaunchTemplate', `ec2:${region}:launch-template/web-lc`, { 'aws:RequestTag/ami-action:launch-configuration': 'web-lc' }],

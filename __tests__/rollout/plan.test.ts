@@ -325,7 +325,7 @@ describe('scenario 54: a mixed instances policy', () => {
 describe('groups that others manage', () => {
   const tagged = (tags: Record<string, string>) => facts({ group: group({ tags }) });
   test.each<[string, Partial<GroupFacts>, RegExp]>([
-    ['EKS', tagged({ 'eks:nodegroup-name': 'blue' }), /belongs to EKS node group blue.*aws eks update-nodegroup-version/],
+    ['EKS', tagged({ 'eks:nodegroup-name': 'blue' }), /belongs to EKS node group blue.*name it in "node-groups" as cluster\/nodegroup/],
     [
       'Elastic Beanstalk',
       tagged({ 'elasticbeanstalk:environment-name': 'shop' }),

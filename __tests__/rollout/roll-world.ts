@@ -219,6 +219,7 @@ export const settings = {
   foreignRefresh: 'refuse' as const,
   parameterTemplates: 'refuse' as const,
   launchConfigurations: 'refuse' as const,
+  nodeGroups: undefined,
   onCancel: 'leave' as const,
   hold: false,
   deployment: false,

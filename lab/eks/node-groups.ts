@@ -17,7 +17,7 @@ import { groups } from '../autoscaling/group.ts';
 import { groupOperations } from '../autoscaling/groups.ts';
 import { refreshOperations } from '../autoscaling/refreshes.ts';
 import { resolveTemplate } from '../ec2/launch-template-spec.ts';
-import { templateOf } from '../ec2/launch-template-state.ts';
+import { templateOf, templates } from '../ec2/launch-template-state.ts';
 import { launchTemplateOperations } from '../ec2/launch-templates.ts';
 import { AwsError, type Call, type Operation, type Operations } from '../operation.ts';
 import { type Place, slice } from '../place.ts';
@@ -57,11 +57,7 @@ const invalid = (message: string) => new AwsError('InvalidParameterException', m
 /** EKS creates a launch template of its own from the version of the user. https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html */
 const copied = async (call: Call, id: string, version: string, as: string): Promise<void> => {
   const { data } = resolveTemplate(call.place, { LaunchTemplateId: id, Version: version });
-  const known = launchTemplateOperations['DescribeLaunchTemplates'];
-  const exists = await Promise.resolve(known?.({ LaunchTemplateNames: [as] }, call)).then(
-    () => true,
-    () => false,
-  );
+  const exists = [...templates(call.place).values()].some(({ name }) => name === as);
   const operation = launchTemplateOperations[exists ? 'CreateLaunchTemplateVersion' : 'CreateLaunchTemplate'];
   await operation?.({ LaunchTemplateName: as, LaunchTemplateData: data }, call);
 };

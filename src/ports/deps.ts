@@ -1,6 +1,6 @@
 import type { Tags } from '../model/image.ts';
 import type { Attestations, Commits, Deployments } from './github.ts';
-import type { Alarms, Groups, LaunchConfigurations, LaunchTemplates, Parameters, Weights } from './groups.ts';
+import type { Alarms, Groups, LaunchConfigurations, LaunchTemplates, NodeGroups, Parameters, Weights } from './groups.ts';
 import type { Capture, Images, ImageUsers, Leftovers, Removal, Sharing } from './images.ts';
 import type { Commands, Instances } from './instances.ts';
 import type { Issues } from './issues.ts';
@@ -49,6 +49,7 @@ export interface RegionClients {
   readonly groups: Groups;
   readonly launchTemplates: LaunchTemplates;
   readonly launchConfigurations: LaunchConfigurations;
+  readonly nodeGroups: NodeGroups;
   readonly alarms: Alarms;
   readonly weights: Weights;
   readonly imageUsers: ImageUsers;

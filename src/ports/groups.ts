@@ -1,6 +1,7 @@
 import type { Group, Launch, Launching, Refresh, RefreshPreferences, Source, Target, TemplateUse } from '../model/group.ts';
 import type { Tags } from '../model/image.ts';
 import type { LaunchConfiguration, NamedTemplate } from '../model/launch-configuration.ts';
+import type { NodeGroup, NodeGroupName, NodeUpdate } from '../model/node-group.ts';
 import type { Side, Split, SplitDetails } from '../model/split.ts';
 import type { TemplateVersion } from '../model/template.ts';
 
@@ -151,6 +152,16 @@ export interface LaunchConfigurations {
     readonly description: string;
   }): Promise<readonly string[]>;
   removeTemplate(templateId: string): Promise<void>;
+}
+
+/** Managed node groups of EKS. */
+export interface NodeGroups {
+  get(which: NodeGroupName): Promise<NodeGroup | undefined>;
+  /** The update in progress. */
+  active(which: NodeGroupName): Promise<NodeUpdate | undefined>;
+  update(which: NodeGroupName, id: string): Promise<NodeUpdate>;
+  /** The ID of the update. EKS answers a known token with the update of then. */
+  start(order: { readonly which: NodeGroupName; readonly template: TemplateUse; readonly token: string }): Promise<string>;
 }
 
 export interface Alarms {

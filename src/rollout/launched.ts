@@ -24,18 +24,20 @@ export async function readBefore(
   imageId: string,
   pointer: PointerState,
   aws: Pick<RegionClients, 'images' | 'launchTemplates'>,
+  more: readonly { readonly group: string; readonly idle: boolean; readonly imageIds: readonly string[] }[] = [],
 ): Promise<Before> {
   const groups = facts.flatMap(({ group, idle, versions, configuration }) => [
     { group, versions, idle: false, named: [configuration?.now.imageId ?? []].flat() },
     ...(idle === undefined ? [] : [{ group: idle.group, versions, idle: true, named: [] }]),
   ]);
-  const launches = await concurrently(groups, AT_ONCE, async ({ group, versions, idle, named }) => {
+  const named = await concurrently(groups, AT_ONCE, async ({ group, versions, idle, named }) => {
     const used = usesOf(group.launch).flatMap(use => versions.get(useKey(use)) ?? []);
     const imageIds = [...new Set([...named, ...(await Promise.all(used.map(version => launchedBy(version, aws))))])].filter(
       id => id !== '',
     );
     return { group: group.name, idle, imageIds };
   });
+  const launches = [...named, ...more];
   // An image that this pointer named belongs to this environment: it need not be read.
   const known = new Set([imageId, pointer.candidate?.value, ...pointer.history.map(({ value }) => value)]);
   const current = pointer.current?.value === imageId ? undefined : pointer.current?.value;

@@ -3,6 +3,7 @@ import type { Image } from '../model/image.ts';
 import { parseDescription } from '../model/pointer.ts';
 import { type Look, readGroups } from './facts.ts';
 import { readBefore } from './launched.ts';
+import { planNodeGroups } from './node-group/facts.ts';
 import type { PointerState } from './pointer.ts';
 import type { PromotionClients, Region, RegionPlan, RolloutSpec } from './rollout-spec.ts';
 import type { RolloutDeps } from './rollout-state.ts';
@@ -17,6 +18,7 @@ import {
   ranWarnings,
 } from './rules/admission.ts';
 import { closedBy } from './rules/brakes.ts';
+import { launchedByNodes } from './rules/node-group.ts';
 import { type GroupPlan, planGroup } from './rules/plan.ts';
 import { terraformWarnings } from './rules/warnings.ts';
 import { planStack } from './stack/plan.ts';
@@ -36,13 +38,13 @@ export async function planPromotion(
   // AWS starts no refresh while an alarm rings, and then a rollback is needed most.
   const roll = operation === 'rollback' ? { ...order.roll, alarms: undefined } : order.roll;
   const facts = roll.strategy === 'none' || roll.stack !== undefined ? [] : await readGroups(roll, imagesIn(order), aws, look);
+  const nodeGroups = roll.strategy === 'none' ? [] : await planNodeGroups(roll.nodeGroups ?? [], image.id, aws);
   const stack = roll.stack === undefined ? undefined : await planStack(order, deps, aws);
   const pointerNow = { name: pointer.name, value: pointer.current?.value, since: namedSince(pointer), movedAt: movedEarly(pointer) };
   const groups = facts.map(fact => planGroup(fact, { ...roll, image, operation, pointer: pointerNow }));
   const moves = pointerNow.value !== image.id;
-  const before = await readBefore(facts, image.id, pointer, aws);
-  const { current } = before;
-  const launched = [...before.launched, ...(stack === undefined ? [] : [stack.launched])];
+  const { launched: before, current } = await readBefore(facts, image.id, pointer, aws, launchedByNodes(nodeGroups));
+  const launched = [...before, ...(stack === undefined ? [] : [stack.launched])];
   const serving = launched.filter(({ idle }) => !idle);
   const was = order.was ?? (operation === 'promote' ? launchedBefore(serving, pointer, image.id) : undefined);
   // A template version with the image shows that the groups launched it, also where the pointer has no history.
@@ -64,7 +66,7 @@ export async function planPromotion(
     ...(order.adoptGroups ? [] : familyRefusals(launched, order)),
     ...architectureRefusals(pointer.name, image, current),
     ...(moves ? pointerRefusals(pointer.name, pointer.current, pointer.history) : []),
-    ...groups.flatMap(group => group.refusals),
+    ...[...groups, ...nodeGroups].flatMap(group => group.refusals),
     ...(stack?.refusals ?? []),
   ];
   const warnings = [
@@ -73,7 +75,7 @@ export async function planPromotion(
     ...(was === undefined ? memoryWarnings(serving, order) : []),
     ...(stack?.warnings ?? []),
   ];
-  return { ...order, roll, was, ran, held, groups, stack, refusals, warnings, replaced, opensAt: closed?.opensAt };
+  return { ...order, roll, was, ran, held, groups, nodeGroups, stack, refusals, warnings, replaced, opensAt: closed?.opensAt };
 }
 
 const imagesIn = ({ image, pointer }: RolloutSpec) => ({ next: image.id, current: pointer.current?.value });
@@ -128,7 +130,8 @@ export function throwIfRefused(plans: readonly RegionPlan[]): void {
 }
 
 /** The pointer names the image, and every group runs it. */
-export const isUpToDate = ({ groups, stack, pointer, image }: RegionPlan): boolean =>
+export const isUpToDate = ({ groups, nodeGroups, stack, pointer, image }: RegionPlan): boolean =>
   pointer.current?.value === image.id &&
+  nodeGroups.every(({ action }) => action === 'nothing') &&
   (stack === undefined || stack.action === 'nothing') &&
   groups.every(({ action, blocker }) => action === 'nothing' && blocker === undefined);

@@ -7,6 +7,7 @@ import { NO_FACTS, type ReleaseFacts } from './release-facts.ts';
 import type { RegionPlan } from './rollout-spec.ts';
 import { formatAction, formatGroupState, formatLaunchUses, formatRevert } from './rules/format.ts';
 import { formatCommits, groupLink, imageLink, nameOf, parameterLink, versionCell, versionOf } from './rules/format-image.ts';
+import { nodeLines, nodeRow } from './rules/node-group-format.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import { formatStack, stackRows } from './rules/stack-format.ts';
 import { stagesChart } from './rules/stages.ts';
@@ -35,13 +36,15 @@ function reportRegionPlan(plan: RegionPlan, isDryRun: boolean): void {
   const verb = operation === 'promote' ? 'Promote' : 'Roll back to';
   info(`${verb} ${nameOf(image, scheme)} (${image.id}) in ${environment}: ${reason}; replaces ${plan.was ?? 'nothing'}`);
   for (const group of groups) reportGroup(group, info);
+  for (const line of plan.nodeGroups.flatMap(nodeLines)) info(line);
   for (const line of stack === undefined ? [] : formatStack(stack, image.id)) info(line);
   info(`${pointer.name}: ${moves}`);
   for (const warning of warnings) warn(warning);
   for (const group of groups) for (const warning of group.warnings) warn(`${group.facts.group.name}: ${warning}`);
+  const rows = [...groups.map(planRow), ...plan.nodeGroups.map(nodeRow)];
   const body = joined([
     `${code(image.id)}: ${text(reason)}. Replaces ${plan.was === undefined ? 'nothing' : code(plan.was)}.`,
-    groups.length === 0 ? '' : table(['Group', 'Now', 'Action', 'Reason', 'On failure', 'About'], groups.map(planRow)),
+    rows.length === 0 ? '' : table(['Group', 'Now', 'Action', 'Reason', 'On failure', 'About'], rows),
     stack === undefined
       ? ''
       : table(

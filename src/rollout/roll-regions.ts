@@ -3,9 +3,10 @@ import { ActionError, CancelledError, UnreachableError, withDetails } from '../k
 import { compensations } from './compensations.ts';
 import { indeterminate, isInProgress, nextOf, RESUME, ROLL_BACK_THE_REST, regionPrefix } from './indeterminate.ts';
 import type { Leftovers } from './leftovers.ts';
+import { rollOutRegionGroups } from './node-group/apply.ts';
 import { isReplaced } from './pointer.ts';
 import type { GroupResult } from './roll-group.ts';
-import { type GroupRollouts, rollOutGroups } from './roll-groups.ts';
+import type { GroupRollouts } from './roll-groups.ts';
 import type { RegionPlan } from './rollout-spec.ts';
 import { haltOthers, type RolloutDeps, type RolloutOrder } from './rollout-state.ts';
 import { rollOutStack } from './stack/roll.ts';
@@ -54,7 +55,7 @@ interface RegionAttempt {
 }
 
 const rollOutRegion = (plan: RegionPlan, { leftovers, check, open }: Phase, halt: AbortController) =>
-  (plan.stack === undefined ? rollOutGroups : rollOutStack)(plan, { leftovers, check: check?.(plan.region), open, halt });
+  (plan.stack === undefined ? rollOutRegionGroups : rollOutStack)(plan, { leftovers, check: check?.(plan.region), open, halt });
 
 async function tryRegion(plan: RegionPlan, phase: Phase, halt: AbortController, idle: AbortController): Promise<RegionAttempt> {
   if (idle.signal.aborted) return { plan };

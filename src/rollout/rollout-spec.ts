@@ -5,13 +5,14 @@ import type { FactPorts } from './facts.ts';
 import type { PointerState } from './pointer.ts';
 import type { RolloutDeps } from './rollout-state.ts';
 import type { Admission } from './rules/admission.ts';
+import type { NodeGroupPlan } from './rules/node-group.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import type { RolloutOptions } from './rules/settings.ts';
 import type { StackPlan } from './rules/stack.ts';
 
 /** The two shapes of a rollout: what is wanted in one region, and what will be done there. */
 
-export type PromotionClients = FactPorts & Pick<RegionClients, 'parameters' | 'stacks'>;
+export type PromotionClients = FactPorts & Pick<RegionClients, 'parameters' | 'stacks' | 'nodeGroups'>;
 
 export interface RolloutSpec extends Admission {
   readonly operation: RolloutOperation;
@@ -40,6 +41,7 @@ export interface RegionPlan extends Region, RolloutSpec {
   readonly groups: readonly GroupPlan[];
   /** With `stack`: instead of the groups. */
   readonly stack: StackPlan | undefined;
+  readonly nodeGroups: readonly NodeGroupPlan[];
   readonly refusals: readonly string[];
   /** Of the image; those of a group are in its plan. */
   readonly warnings: readonly string[];

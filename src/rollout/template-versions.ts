@@ -59,12 +59,12 @@ async function createVersions(
   return versions;
 }
 
-async function createVersion(
+export async function createVersion(
   { from }: Change,
-  order: RolloutOrder,
-  rollout: RolloutState,
+  order: Pick<RolloutOrder, 'image' | 'versionDescription'>,
+  rollout: { readonly versions: TemplateVersion[] },
   deps: RolloutDeps,
-  { launchTemplates }: RolloutPorts,
+  { launchTemplates }: Pick<RolloutPorts, 'launchTemplates'>,
 ): Promise<TemplateVersion> {
   const token = tokenOf(from, order.image.id, deps);
   const { version, warnings } = await launchTemplates.create({

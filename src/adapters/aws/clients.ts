@@ -2,6 +2,7 @@ import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import type { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { EC2Client } from '@aws-sdk/client-ec2';
+import type { EKSClient } from '@aws-sdk/client-eks';
 import { ElasticLoadBalancingClient } from '@aws-sdk/client-elastic-load-balancing';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { IAMClient } from '@aws-sdk/client-iam';
@@ -31,6 +32,8 @@ export interface Clients {
   readonly iam: () => Promise<IAMClient>;
   /** Loaded late: only rollouts of stacks use it. */
   readonly cloudFormation: () => Promise<CloudFormationClient>;
+  /** Loaded late: few environments have node groups. */
+  readonly eks: () => Promise<EKSClient>;
   /** Undefined: the SDK's own chain. */
   readonly provider: Provider | undefined;
   readonly caller: Caller;
@@ -66,5 +69,9 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
     const { CloudFormationClient } = await import('@aws-sdk/client-cloudformation');
     return watched(withPlace(new CloudFormationClient(settings), region, caller));
   };
-  return { ...clients, iam, cloudFormation, provider: own.credentials, caller };
+  const eks = async () => {
+    const { EKSClient } = await import('@aws-sdk/client-eks');
+    return watched(withPlace(new EKSClient(settings), region, caller));
+  };
+  return { ...clients, iam, cloudFormation, eks, provider: own.credentials, caller };
 }

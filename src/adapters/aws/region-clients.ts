@@ -12,6 +12,7 @@ import { launchConfigurations } from './launch-configurations.ts';
 import { ec2LaunchTemplates } from './launch-templates.ts';
 import { ec2Leftovers } from './leftovers.ts';
 import { kmsMacs } from './macs.ts';
+import { eksNodeGroups } from './node-groups.ts';
 import { ssmParameters } from './parameters.ts';
 import { iamPermissions } from './permissions.ts';
 import { ec2Removal } from './removal.ts';
@@ -35,7 +36,7 @@ export function regionClients(access: Access): (where: Where) => RegionClients {
 }
 
 const aws = (
-  { ec2, ssm, sts, autoScaling, kms, cloudWatch, balancing, classic, iam, cloudFormation, provider, caller }: Clients,
+  { ec2, ssm, sts, autoScaling, kms, cloudWatch, balancing, classic, iam, cloudFormation, eks, provider, caller }: Clients,
   access: Access,
 ): RegionClients => ({
   account: stsAccount(sts, { provider, caller }, access),
@@ -46,6 +47,7 @@ const aws = (
   groups: autoScalingGroups(autoScaling, ec2, { balancing, classic }),
   launchTemplates: ec2LaunchTemplates(ec2),
   launchConfigurations: launchConfigurations(autoScaling, ec2),
+  nodeGroups: eksNodeGroups(eks),
   alarms: cloudWatchAlarms(cloudWatch),
   weights: awsWeights(balancing),
   imageUsers: awsImageUsers({ ec2, ssm, autoScaling }, access.clock),

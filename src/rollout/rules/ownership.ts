@@ -4,7 +4,7 @@ import type { Group } from '../../model/group.ts';
 
 // https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html and its counterparts for the other services.
 const SERVICES: readonly (readonly [tag: string, service: string, instead: string])[] = [
-  ['eks:nodegroup-name', 'EKS node group', 'update the launch template version of the node group (aws eks update-nodegroup-version)'],
+  ['eks:nodegroup-name', 'EKS node group', 'name it in "node-groups" as cluster/nodegroup'],
   ['elasticbeanstalk:environment-name', 'Elastic Beanstalk environment', 'set the option ImageId of the environment'],
   ['AWSBatchServiceTag', 'AWS Batch compute environment', 'update the image of the compute environment'],
 ];

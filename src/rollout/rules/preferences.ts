@@ -20,8 +20,9 @@ type ThroughWeights = Pick<RolloutInputs, 'strategy' | 'shiftAt' | 'shift' | 'gr
 };
 
 export function throwIfUnfit(options: RolloutOptions & ThroughWeights & Pick<PreferenceOptions, 'checksSeconds'>): void {
-  const { strategy, hold, wait, order, groups = [], groupTags = {} } = options;
+  const { strategy, hold, wait, order, groups = [], groupTags = {}, nodeGroups = [] } = options;
   const named = groups.length + Object.keys(groupTags).length;
+  const all = named + nodeGroups.length;
   const problems = [
     ...preferenceProblems(options),
     ...shiftProblems(options),
@@ -31,11 +32,12 @@ export function throwIfUnfit(options: RolloutOptions & ThroughWeights & Pick<Pre
       (new Set(groups).size % 2 === 1 || new Set(groups).size < named) &&
       `"strategy: two-groups" takes "groups" in pairs, such as "groups: web-blue, web-green", and no "group-tags": got ${groups.join(', ')}`,
     !wait && order === 'one-by-one' && '"wait: false" starts all groups at once: remove it, or remove "order: one-by-one"',
+    options.stack !== undefined && nodeGroups.length > 0 && '"stack" and "node-groups" cannot be combined: promote them one after another',
     strategy === 'none' &&
-      named > 0 &&
+      all > 0 &&
       '"strategy: none" moves the pointer only, but "groups" or "group-tags" name groups: remove them (under "with:", "groups: []" overrides the file), or set "strategy: rolling"',
     strategy !== 'none' &&
-      named === 0 &&
+      all === 0 &&
       options.stack === undefined &&
       '"groups" is missing: name the groups that run the image, or set "strategy: none" to move the pointer only',
   ].filter(problem => problem !== false);

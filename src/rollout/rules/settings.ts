@@ -38,6 +38,13 @@ export const rolloutSettings = {
       neededBy: 'users of `stack`',
     }),
   ),
+  nodeGroups: optional(
+    list('Managed node groups of EKS that run the image, as `cluster/nodegroup`. They need a launch template that names an image.', {
+      pattern: /^[\w-]+\/[\w-]+$/,
+      message: 'must be cluster/nodegroup',
+      neededBy: 'environments whose nodes are managed by EKS',
+    }),
+  ),
   strategy: oneOf(
     '`rolling` replaces instances in batches. `blue-green` creates a second group behind the same load balancers (`web` and `web-green` alternate) and deletes the old one once the new one is healthy. `two-groups` takes `groups` in pairs that exist permanently (`web-blue, web-green`): one serves, the other has no instances, and their sizes change places. `none` moves the pointer only.',
     ['rolling', 'blue-green', 'two-groups', 'none'],
