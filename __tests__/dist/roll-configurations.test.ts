@@ -185,6 +185,13 @@ describe('keep', () => {
     expect(ran.errors.join('\n')).toContain('Reverted: every group launches and runs what it did before');
   });
 
+  test('AWS refuses the refresh: the group is set to the old launch configuration again', async () => {
+    const { a, b } = await stage();
+    l.lab.faults.add({ operation: 'StartInstanceRefresh', nth: 1, action: { error: 'AccessDenied', status: 403 } });
+    const ran = await act('promote', 'keep', { image: b });
+    expect([ran.exitCode, ran.outputs['outcome'], await state()]).toEqual([1, 'access', asItWas(a)]);
+  });
+
   test('not waited for, and rolled back: ends as it was', async () => {
     const { a, b } = await stage();
     expect((await act('promote', 'keep', { image: b, wait: 'false', bake: '30m' })).outputs['outcome']).toBe('unknown');
