@@ -241,6 +241,8 @@ const WAYS: readonly (readonly [name: string, delivery: Arguments, environment: 
         branch: 'release',
         group_roles: [arn('web')],
         hook_roles: [arn('hook')],
+        node_groups: ['main/blue'],
+        launch_configurations: true,
         listeners: ['arn:aws:elasticloadbalancing:eu-central-1:111122223333:listener/net/web/1/2'],
         other_roles: [arn('reader', CONSUMER)],
       },

@@ -118,8 +118,12 @@ data "aws_iam_policy_document" "rollout" {
       "ec2:DescribeInstanceTypes",
       "ec2:DescribeInstances",
       "ec2:DescribeLaunchTemplateVersions",
+      "ec2:DescribeLaunchTemplates",
       "ec2:DescribeTags",
       "ec2:GetConsoleOutput",
+      "eks:DescribeNodegroup",
+      "eks:DescribeUpdate",
+      "eks:ListUpdates",
       "elasticloadbalancing:DescribeInstanceHealth",
       "elasticloadbalancing:DescribeTargetHealth",
       "ssm:GetCommandInvocation",
@@ -191,6 +195,66 @@ data "aws_iam_policy_document" "rollout" {
       test     = "ArnLike"
       variable = "ec2:LaunchTemplate"
       values   = local.launch_templates
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(var.node_groups) > 0 ? [1] : []
+    content {
+      sid       = "MoveNodeGroups"
+      actions   = ["eks:UpdateNodegroupVersion"]
+      resources = [for name in var.node_groups : "arn:${local.partition}:eks:*:${local.account}:nodegroup/${name}/*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.launch_configurations ? [1] : []
+    content {
+      sid       = "CopyConfigurations"
+      actions   = ["autoscaling:CreateLaunchConfiguration", "autoscaling:DeleteLaunchConfiguration"]
+      resources = ["arn:${local.partition}:autoscaling:*:${local.account}:launchConfiguration:*:launchConfigurationName/*-ami-action-*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.launch_configurations ? [1] : []
+    content {
+      sid       = "ConvertConfigurations"
+      actions   = ["ec2:CreateLaunchTemplate", "ec2:CreateTags"]
+      resources = ["arn:${local.partition}:ec2:*:${local.account}:launch-template/*"]
+      condition {
+        test     = "Null"
+        variable = "aws:RequestTag/ami-action:launch-configuration"
+        values   = ["false"]
+      }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.launch_configurations ? [1] : []
+    content {
+      sid       = "ConvertedTemplates"
+      actions   = ["ec2:CreateLaunchTemplateVersion", "ec2:DeleteLaunchTemplate", "ec2:DeleteLaunchTemplateVersions"]
+      resources = ["arn:${local.partition}:ec2:*:${local.account}:launch-template/*"]
+      condition {
+        test     = "Null"
+        variable = "aws:ResourceTag/ami-action:launch-configuration"
+        values   = ["false"]
+      }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.launch_configurations ? [1] : []
+    content {
+      sid       = "LaunchConverted"
+      actions   = ["ec2:RunInstances"]
+      resources = ["*"]
+      condition {
+        test     = "Null"
+        variable = "ec2:LaunchTemplate"
+        values   = ["false"]
+      }
     }
   }
 

@@ -77,6 +77,18 @@ variable "launch_templates" {
   type        = list(string)
 }
 
+variable "node_groups" {
+  description = "Managed node groups of EKS, as cluster/nodegroup."
+  type        = list(string)
+  default     = []
+}
+
+variable "launch_configurations" {
+  description = "The setting launch-configurations is convert or keep. Allow it for as long as these groups have launch configurations."
+  type        = bool
+  default     = false
+}
+
 variable "group_roles" {
   description = "ARNs of the roles that the instances of these groups have. Empty, they have none."
   type        = list(string)
