@@ -111,11 +111,12 @@ export type ShareLab = Awaited<ReturnType<typeof shareLab>>;
 
 /** Paper machines answer the one check of a validation: passed, or failed with this exit code. */
 export function passChecks({ home }: Pick<ShareLab, 'home'>, exitCode = 0): void {
-  const exec = () => {
-    const script = [...commands(home).values()].map(scriptFor).at(-1) ?? '';
+  const exec: PaperHypervisor['answers']['exec'] = (_, { instanceId }) => {
+    const own = [...commands(home).values()].filter(({ invocations }) => invocations.some(one => one.instanceId === instanceId));
+    const script = own.map(scriptFor).findLast(text => text.includes('nonce=')) ?? '';
     const nonce = /nonce=(\w+)/.exec(script)?.[1];
     const ending = exitCode === 0 ? 'ok 0' : `code ${exitCode}`;
-    return { exitCode: 0, stdout: `${nonce} begin 1 0-1\n${nonce} 0 ${ending} 10 1 0 -\n${nonce} end 0\n`, stderr: '' };
+    return { exitCode: 0, stdout: `${nonce} begin 1 0-1@0\n${nonce} 0 ${ending} 10 1 0 -\n${nonce} end 0\n`, stderr: '' };
   };
   Object.assign((home.core.hypervisor as PaperHypervisor).answers, { exec });
 }
