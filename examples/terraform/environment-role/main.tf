@@ -106,6 +106,7 @@ data "aws_iam_policy_document" "rollout" {
       # <environment>
       "autoscaling:DescribeAutoScalingGroups",
       "autoscaling:DescribeInstanceRefreshes",
+      "autoscaling:DescribeLaunchConfigurations",
       "autoscaling:DescribeLifecycleHooks",
       "autoscaling:DescribeNotificationConfigurations",
       "autoscaling:DescribePolicies",
