@@ -1,11 +1,12 @@
 import { RejectedError, withDetails } from '../kit/errors.ts';
 import { formatDuration } from '../kit/format.ts';
 import { type Poll, waitFor } from '../kit/wait.ts';
-import { withRootVolumes } from '../model/group.ts';
+import { type Group, withRootVolumes } from '../model/group.ts';
+import { tolerateTransientErrors } from './indeterminate.ts';
 import { firstFailedCheck, newInstances, stalePoolOf, trafficTo } from './instance-health.ts';
 import type { RegionPlan } from './rollout-spec.ts';
 import type { RolloutOrder, RolloutPorts } from './rollout-state.ts';
-import { type Evaluation, evaluateSteadyState } from './rules/evaluate.ts';
+import { deathProblem, type Evaluation, evaluateSteadyState } from './rules/evaluate.ts';
 import { proofOf } from './rules/proof.ts';
 import { silentSeconds } from './rules/traffic.ts';
 
@@ -17,6 +18,8 @@ interface Observed {
   verified: boolean;
   /** Since when it is healthy without a break. */
   healthySince: number | undefined;
+  /** During the bake time. */
+  readonly died: Set<string>;
 }
 
 export async function verifySteadyState(plan: RegionPlan, check: RolloutOrder['check']): Promise<void> {
@@ -51,10 +54,11 @@ export async function waitUntilSteady(
   { what, check, bakeSeconds = 0 }: SteadyOptions,
 ): Promise<void> {
   if (names.length === 0) return;
-  const all = names.map(name => ({ name, doubts: 0, verified: false, healthySince: undefined }));
+  const all = names.map(name => ({ name, doubts: 0, verified: false, healthySince: undefined, died: new Set<string>() }));
   const excluded = roll.protectedInstances === 'ignore';
   const context = { imageId: image.id, order: { check }, checked: new Set<string>(), aws, excluded, bakeSeconds, now: deps.clock.now };
-  const poll = () => observeAll(all, context);
+  const look = () => observeAll(all, context);
+  const poll = bakeSeconds === 0 ? look : tolerateTransientErrors(look, deps);
   await deps.report.step(what, () => waitFor({ what, everySeconds: 10, atMostSeconds: roll.rollTimeout, poll }, deps));
 }
 
@@ -89,6 +93,8 @@ async function observe(
   const [group] = await aws.groups.find({ names: [name] });
   if (group === undefined) return { state: 'failed', reason: 'the group no longer exists' };
   const images = withRootVolumes(await aws.groups.imagesOf(group.members.map(({ id }) => id)), [group]);
+  const dead = bakeSeconds === 0 ? undefined : deathProblem({ died: countDied(observed, group, images, imageId), group });
+  if (dead !== undefined) return { state: 'failed', reason: `during the bake time, ${dead}` };
   const proof = proofOf(group, images, imageId, { excluded });
   const ids = newInstances(group, images, imageId);
   const traffic = await trafficTo(ids, group, aws);
@@ -112,4 +118,10 @@ async function observe(
   const because = silent > bakeSeconds ? ', because VPC Lattice reports late' : '';
   const note = `all ${ids.length} instances are healthy; watching them for ${formatDuration(Math.max(silent, bakeSeconds))}${because}`;
   return { state: 'waiting', note, doubtful: false };
+}
+
+/** Collected over all polls, because the group replaces an instance that dies and every single poll may look healthy. */
+function countDied({ died }: Observed, { members }: Group, images: ReadonlyMap<string, string>, imageId: string): number {
+  for (const { id, healthy } of members) if (!healthy && images.get(id) === imageId) died.add(id);
+  return died.size;
 }

@@ -68,7 +68,10 @@ export function suspectIn(
 // One instance may die for its own reasons, as a spot instance does. More of them point to the image.
 const MAX_DEAD_SHARE = 1 / 4;
 
-const deathProblem = ({ died = 0, group: { desired, members, sizeUnit } }: RefreshSnapshot): string | undefined =>
+export const deathProblem = ({
+  died = 0,
+  group: { desired, members, sizeUnit },
+}: Pick<RefreshSnapshot, 'died' | 'group'>): string | undefined =>
   died >= Math.max(2, (sizeUnit === undefined ? desired : members.length) * MAX_DEAD_SHARE)
     ? `${died} new instances became unhealthy`
     : undefined;

@@ -1,4 +1,4 @@
-import { RejectedError } from '../../kit/errors.ts';
+import { RejectedError, TimeoutError } from '../../kit/errors.ts';
 import { throwIfRefused } from '../plan.ts';
 import { throwIfReplaced } from '../pointer.ts';
 import type { GroupResult } from '../roll-group.ts';
@@ -39,7 +39,7 @@ export async function rollOutStack(plan: RegionPlan, rollout: RegionRollout): Pr
     });
     const names = (await groupsOfStack(stack, aws.groups)).filter(({ desired }) => desired > 0).map(({ name }) => name);
     const what = `Instances of stack ${stack.name}`;
-    if (roll.wait) await waitUntilSteady(names, plan, { what, check: rollout.check, bakeSeconds: roll.bake });
+    if (roll.wait) await waitUntilSteady(names, plan, { what, check: rollout.check, bakeSeconds: roll.bake }).catch(notInTime);
     return done(names, !roll.wait);
   } catch (failure) {
     haltOthers({ halt: rollout.halt, region: plan.region }, failure);
@@ -60,6 +60,11 @@ export async function rollOutStack(plan: RegionPlan, rollout: RegionRollout): Pr
     });
   }
 }
+
+/** A complete update does not end by itself: instances that are not healthy in time are a failure. */
+const notInTime = (cause: unknown): never => {
+  throw cause instanceof TimeoutError ? new RejectedError(cause.message, { cause }) : cause;
+};
 
 /** Ends our own update, or waits for the end of the one in progress; then plans again. */
 async function cleared({ clear, facts: { stack } }: StackPlan, plan: RegionPlan): Promise<StackPlan> {
