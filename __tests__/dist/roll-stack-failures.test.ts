@@ -76,6 +76,18 @@ describe('a bad image', () => {
     expect(await state()).toEqual(ran(l.a, l.a, 'UPDATE_ROLLBACK_COMPLETE'));
   });
 
+  test('whose instances die after an update without signals: a second update sets the parameter back', async () => {
+    const policy = 'UpdatePolicy: { AutoScalingRollingUpdate: { MaxBatchSize: 2 } }';
+    l = await stackLab({ policy }, { timings: { shutdown: 30 } });
+    mishaps(l.place).impaired.add(l.b);
+    const failed = await promote({ bake: '10m' });
+    expect(failed.warnings.join('\n')).toMatch(
+      /Group: its template has no WaitOnResourceSignals, so CloudFormation goes on when an instance runs/,
+    );
+    expect(said(failed)).toMatch(/^Instances of stack web: web-Group-\w+: during the bake time, \d new instances became unhealthy/);
+    expect(await state()).toEqual(ran(l.a, l.a));
+  });
+
   test('whose checks fail after the update: a second update sets the parameter back', async () => {
     l = await stackLab({}, real);
     const failed = await promote({ ...checks, 'warm-up': '1h' });
@@ -109,7 +121,7 @@ describe('a bad image', () => {
 
 describe('cancelled, lost, and run again', () => {
   test('cancelled: the update goes on, and the next run watches it instead of a second one', async () => {
-    l = await stackLab();
+    l = await stackLab({ policy: SLOW });
     const cancelled = await promote({}, signalAt('Group (AWS::AutoScaling::AutoScalingGroup) UPDATE_IN_PROGRESS', 'SIGINT'));
     expect([cancelled.outputs['outcome'], said(cancelled)]).toEqual([
       ...['cancelled', expect.stringContaining(`- an update of stack web to ${l.b} may be in progress`)],

@@ -6,7 +6,7 @@ import {
   ExecuteChangeSetCommand,
 } from '@aws-sdk/client-cloudformation';
 import { DescribeSubnetsCommand } from '@aws-sdk/client-ec2';
-import { groups } from '../../lab/autoscaling/group.ts';
+import { groups, isLeaving } from '../../lab/autoscaling/group.ts';
 import { stacks } from '../../lab/cloudformation/state.ts';
 import { instances } from '../../lab/ec2/state.ts';
 import { type RollLab, type RollLabOptions, rollLab } from './roll-lab.ts';
@@ -93,8 +93,11 @@ async function stackIn({ lab, place, cloud }: Stage, options: StackOptions, imag
   const own = () => [...groups(place).values()].filter(({ tags }) => tags.some(({ Key }) => Key === 'aws:cloudformation:stack-id'));
   return {
     ...{ client, status, until, stack },
-    /** What the instances of the stack run, and the group. */
-    fleet: () => own().flatMap(({ members }) => [...members.values()].map(({ id }) => instances(place).get(id)?.imageId ?? '')),
+    /** What the instances of the stack run, and the group. Those that are being terminated do not count. */
+    fleet: () =>
+      own().flatMap(({ members }) =>
+        [...members.values()].filter(member => !isLeaving(member)).map(({ id }) => instances(place).get(id)?.imageId ?? ''),
+      ),
     groupNames: () => own().map(({ name }) => name),
     parameter: (name = 'ImageId') => stack().inputs.parameters[name],
     changeSets: () => [...stack().changeSets.keys()],
