@@ -1,16 +1,12 @@
 import { rm } from 'node:fs/promises';
-import { githubAttestations } from './adapters/attestations.ts';
 import type { Access } from './adapters/aws/session.ts';
 import { systemClock } from './adapters/clock.ts';
 import { githubCommits } from './adapters/commits.ts';
-import { workspaceContent } from './adapters/content.ts';
 import { githubDeployments } from './adapters/deployments.ts';
 import { workspaceFiles } from './adapters/files.ts';
 import { githubHost, runFacts } from './adapters/github.ts';
 import { githubIssues } from './adapters/issues.ts';
 import { isPost, savedEntries, stateJournal } from './adapters/journal.ts';
-import { thisMachine } from './adapters/machine.ts';
-import { endProcess } from './adapters/process.ts';
 import { runnerReporter } from './adapters/reporter.ts';
 import { RejectedError } from './kit/errors.ts';
 import { explain } from './kit/failure.ts';
@@ -84,7 +80,13 @@ async function runMain(): Promise<void> {
   await main(githubHost, async settings => {
     const early = writeWhenCancelled(settings.summary);
     const inRegion = await connect(settings);
-    const { packer } = await import('./adapters/packer/packer.ts');
+    // What starts processes costs a tenth of the start.
+    const [{ packer }, { workspaceContent }, { githubAttestations }, { thisMachine }] = await Promise.all([
+      import('./adapters/packer/packer.ts'),
+      import('./adapters/content.ts'),
+      import('./adapters/attestations.ts'),
+      import('./adapters/machine.ts'),
+    ]);
     return {
       deps: {
         clock,
@@ -124,6 +126,7 @@ async function runPost(): Promise<void> {
   if (entries.length === 0) return;
   try {
     const inRegion = await connect(await readCommon(githubHost));
+    const { endProcess } = await import('./adapters/process.ts');
     const left = await post(entries, {
       report,
       clock,
