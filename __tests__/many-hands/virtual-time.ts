@@ -16,6 +16,7 @@ interface Timer {
 
 const RealDate = Date;
 const turn = setImmediate;
+const realTimeout = setTimeout;
 let now = RealDate.UTC(2030, 0, 1);
 let order = 0;
 let activity = 0;
@@ -102,6 +103,8 @@ function pop(): Timer | undefined {
 
 // A connection on loopback needs some turns of the event loop for every step of an exchange.
 const QUIET_TURNS = 3;
+/** A module that is loaded late comes from the disk, which no timer shows: half a minute on a busy machine. */
+const STUCK_LOOKS = 600;
 
 /** Lets time pass until the work has ended. */
 export async function during<T>(work: () => Promise<T>): Promise<T> {
@@ -111,6 +114,7 @@ export async function during<T>(work: () => Promise<T>): Promise<T> {
   });
   working.catch(() => undefined);
   let quiet = 0;
+  let stuck = 0;
   let seen = activity;
   while (!ended) {
     await new Promise<void>(done => void turn(done));
@@ -120,7 +124,9 @@ export async function during<T>(work: () => Promise<T>): Promise<T> {
     if (quiet < QUIET_TURNS) continue;
     for (const watch of watchers) watch();
     quiet = 0;
-    if (!tick()) throw new Error('everything waits, and nothing will happen any more');
+    if (tick()) stuck = 0;
+    else if (stuck++ < STUCK_LOOKS) await new Promise<void>(done => void realTimeout(done, 50));
+    else throw new Error('everything waits, and nothing will happen any more');
   }
   return working;
 }
