@@ -227,6 +227,11 @@ describe('what is refused, with the remedy', () => {
       /override m5\.large names its own image ami-x/,
     ],
     [
+      'a refresh of another process, also in a group without instances',
+      { group: group({ desired: 0, members: [] }), active: refresh({ desired: { kind: 'template', template: use('9') } }) },
+      /^web: refresh r-1 \(not started by ami-action\) is InProgress/,
+    ],
+    [
       'minor m13: a member of the policy that the SDK would drop',
       { group: group({ launch: { ...mixed(), unknown: ['MixedInstancesPolicy.InstancesDistribution.Shape'] } as Launch }) },
       /AWS shows MixedInstancesPolicy\.InstancesDistribution\.Shape, which this version of ami-action does not know and a rollout would remove: update ami-action/,

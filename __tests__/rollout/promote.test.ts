@@ -62,6 +62,14 @@ describe('the order of a promotion', () => {
     expect(calls()).toEqual([]);
   });
 
+  test('a group whose parameter was deleted is pinned to what its instances run', async () => {
+    const { world, calls, state, pointerNow } = rollWorld({ pointer: [] });
+    state.versions = [version(1, `resolve:ssm:${POINTER}`)];
+    await run({ ...settings, parameterTemplates: 'pin' }, world);
+    expect(calls().slice(1, 4)).toEqual([`create lt-1:2 from 1 with ${A}`, 'set web to lt-1:2', `create lt-1:3 from 2 with ${B}`]);
+    expect(pointerNow()).toBe(B);
+  });
+
   test('a refresh that ends while the plan is read is not begun again: its group is read once more', async () => {
     const made = rollWorld();
     await run({ ...settings, wait: false }, made.world);

@@ -23,9 +23,11 @@ const twoGroups = () => stage({ groups: [group('web'), group('api', { launch: { 
 test('another process moves the pointer while the groups that read it are watched: no success', async () => {
   const made = stage();
   made.state.versions = [version(1, 'resolve:ssm:/ami/web/stage')];
-  for (const id of made.state.runs.keys()) made.state.runs.set(id, B);
   Object.assign(made.groups, {
     start: async () => {
+      const members = group('web').members.map(member => ({ ...member, id: `${member.id}-new` }));
+      for (const { id } of members) made.state.runs.set(id, B);
+      made.state.groups.set('web', group('web', { members }));
       const refresh = { id: 'r-1', group: 'web', status: 'Pending' as const, reason: '', percent: 0, toUpdate: 2, startedAt: undefined };
       made.state.refreshes.push({ refresh: { ...refresh, desired: undefined }, looks: 0, before: group('web').launch });
       return 'r-1';
@@ -56,6 +58,28 @@ describe('another run takes over', () => {
     };
     return made;
   };
+
+  test('and ends the refresh of this one: it reverts nothing, because the other run has the groups now', async () => {
+    const { world, calls, candidate } = takenOverAt('r-1', stage({ script: ['InProgress', 'Cancelled'] }));
+    const failure = await failureOf(promote(settings, world));
+    expect(failure.message).toBe(`Another run took over the environment before this one had finished: ${CANDIDATE} names ${C}, not ${B}.`);
+    expect(failure.leftovers).toContain('refresh r-1 of web is not reverted');
+    expect(calls().at(-1)).toBe('start r-1 of web to lt-1:2');
+    expect(candidate()).toBe(C);
+  });
+
+  test('with the same image: the candidate was written again, so the run before stops', async () => {
+    const made = stage();
+    made.state.onCall = call => {
+      if (!call.startsWith('start r-1')) return;
+      made.state.parameters.set(CANDIDATE, [parameter(CANDIDATE, B, 9, `ami-action promote: was ${A}, commit x, run y`)]);
+    };
+    const failure = await failureOf(promote(settings, made.world));
+    expect(failure.message).toBe(
+      `Another run took over the environment before this one had finished: ${CANDIDATE} was written again (version 9).`,
+    );
+    expect([made.candidate(), made.pointerNow()]).toEqual([B, A]);
+  });
 
   test('before the first group: none is touched', async () => {
     const { world, calls } = replacedAt('create lt-1:2', stage());
