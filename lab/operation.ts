@@ -22,7 +22,7 @@ export type Operation<Input, Output> = (input: Input, call: Call) => Omit<Output
 export type Operations = Readonly<Record<string, Operation<any, any>>>;
 
 /** Wire protocol of a service: https://smithy.io/2.0/aws/protocols/index.html */
-export type Protocol = 'ec2' | 'query' | 'json';
+export type Protocol = 'ec2' | 'query' | 'json' | 'rest';
 
 /** An error in the form in which AWS returns it. */
 export class AwsError extends Error {

@@ -3,10 +3,11 @@ import * as cloudFormation from '@aws-sdk/client-cloudformation';
 import * as cloudWatch from '@aws-sdk/client-cloudwatch';
 import * as ec2 from '@aws-sdk/client-ec2';
 import * as eks from '@aws-sdk/client-eks';
-import { DescribeInstanceHealth$ } from '@aws-sdk/client-elastic-load-balancing';
+import * as classic from '@aws-sdk/client-elastic-load-balancing';
 import * as elb from '@aws-sdk/client-elastic-load-balancing-v2';
 import * as iam from '@aws-sdk/client-iam';
 import * as kms from '@aws-sdk/client-kms';
+import * as route53 from '@aws-sdk/client-route-53';
 import * as ssm from '@aws-sdk/client-ssm';
 import * as sts from '@aws-sdk/client-sts';
 import { autoScalingOperations } from './autoscaling/operations.ts';
@@ -24,6 +25,7 @@ import { iamOperations } from './iam/operations.ts';
 import { simulationOperations } from './iam/simulation.ts';
 import { keyOperations } from './kms/keys.ts';
 import type { Operations, Protocol } from './operation.ts';
+import { recordOperations } from './route53/records.ts';
 import { commandOperations } from './ssm/commands.ts';
 import { parameterOperations } from './ssm/parameters.ts';
 import { stsOperations } from './sts.ts';
@@ -57,15 +59,20 @@ export const SERVICES: Readonly<Record<string, Service>> = {
   elasticloadbalancing: {
     protocol: 'query',
     namespace: 'http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/',
-    // The classic API has the same service name and another version.
-    schemas: { ...elb, DescribeInstanceHealth$ },
+    schemas: elb,
     operations: {
       ...loadBalancerOperations,
       ...listenerOperations,
       ...targetGroupOperations,
-      ...classicOperations,
       ...balancingTagOperations,
     },
+  },
+  /** Has the same service name, and its own version: see `toWireRequest`. */
+  classicbalancing: {
+    protocol: 'query',
+    namespace: 'http://elasticloadbalancing.amazonaws.com/doc/2012-06-01/',
+    schemas: classic,
+    operations: classicOperations,
   },
   cloudformation: {
     protocol: 'query',
@@ -97,6 +104,12 @@ export const SERVICES: Readonly<Record<string, Service>> = {
     namespace: 'TrentService',
     schemas: kms,
     operations: keyOperations,
+  },
+  route53: {
+    protocol: 'rest',
+    namespace: 'https://route53.amazonaws.com/doc/2013-04-01/',
+    schemas: route53,
+    operations: recordOperations,
   },
   ssm: {
     protocol: 'json',

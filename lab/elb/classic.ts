@@ -1,6 +1,8 @@
 import type {
   DescribeInstanceHealthCommandInput,
   DescribeInstanceHealthCommandOutput,
+  DescribeLoadBalancersCommandInput,
+  DescribeLoadBalancersCommandOutput,
   InstanceState,
 } from '@aws-sdk/client-elastic-load-balancing';
 import { AwsError, type Operation, type Operations } from '../operation.ts';
@@ -66,4 +68,15 @@ function stateOf(balancer: LabTargetGroup, target: Target): InstanceState {
 
 const DRAINS = 'Instance deregistration currently in progress.';
 
-export const classicOperations: Operations = { DescribeInstanceHealth: describeInstanceHealth };
+/** A name is made of that of the load balancer. https://docs.aws.amazon.com/elasticloadbalancing/2012-06-01/APIReference/API_LoadBalancerDescription.html */
+export const classicName = ({ region }: Place, name: string): string => `${name}-1234567890.${region}.elb.amazonaws.com`;
+
+const describeLoadBalancers: Operation<DescribeLoadBalancersCommandInput, DescribeLoadBalancersCommandOutput> = (input, { place }) => {
+  const found = [...classicBalancers(place).keys()].filter(name => input.LoadBalancerNames?.includes(name) ?? true);
+  return { LoadBalancerDescriptions: found.map(name => ({ LoadBalancerName: name, DNSName: classicName(place, name) })) };
+};
+
+export const classicOperations: Operations = {
+  DescribeInstanceHealth: describeInstanceHealth,
+  DescribeLoadBalancers: describeLoadBalancers,
+};

@@ -13,7 +13,7 @@ import { dropBalancingTags, setBalancingTags } from './tags.ts';
 import { arnOf, listeners } from './target-state.ts';
 
 /** Load balancers, so that target groups are in use. Certificates do not exist. */
-const balancers = slice(() => new Map<string, LoadBalancer>());
+export const balancers = slice(() => new Map<string, LoadBalancer>());
 
 const createLoadBalancer: Operation<CreateLoadBalancerCommandInput, CreateLoadBalancerCommandOutput> = (input, { place }) => {
   const { Name = '', Scheme = 'internet-facing', Type = 'application' } = input;

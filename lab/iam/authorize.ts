@@ -1,4 +1,4 @@
-import { AwsError, type Call } from '../operation.ts';
+import { AwsError, type Call, type Protocol } from '../operation.ts';
 import { type Context, contextOf } from './context.ts';
 import { type Dependent, dependentsOf } from './dependents.ts';
 import { factsOf } from './facts.ts';
@@ -85,9 +85,9 @@ export function messageOf({ action, resource, explicit }: Denial, arn: string): 
 }
 
 /** Throws the denial as the protocol of the service spells it. */
-export function refuse(denial: Denial | undefined, protocol: 'ec2' | 'query' | 'json', arn: string): void {
+export function refuse(denial: Denial | undefined, protocol: Protocol, arn: string): void {
   if (denial === undefined) return;
   const text = messageOf(denial, arn);
   if (protocol === 'ec2') throw new AwsError('UnauthorizedOperation', `You are not authorized to perform this operation. ${text}`, 403);
-  throw protocol === 'query' ? new AwsError('AccessDenied', text, 403) : new AwsError('AccessDeniedException', text, 400);
+  throw protocol === 'json' ? new AwsError('AccessDeniedException', text, 400) : new AwsError('AccessDenied', text, 403);
 }

@@ -112,6 +112,14 @@ const eksFound: Finder = (_, input, place) => {
   return [{ type: 'nodegroup', id: `${name}/${nodegroupName}`, arn, tags: {} }];
 };
 
+const recordsFound: Finder = (_, input) => {
+  const { HostedZoneId, Id } = input as { HostedZoneId?: string; Id?: string };
+  return [
+    ...(HostedZoneId === undefined ? [] : [{ type: 'hostedzone', id: HostedZoneId, arn: `arn:aws:route53:::hostedzone/${HostedZoneId}` }]),
+    ...(Id === undefined ? [] : [{ type: 'change', id: Id, arn: `arn:aws:route53:::change/${Id.replace(/^.*\//, '')}` }]),
+  ];
+};
+
 /** IAM is global. */
 const iamFound: Finder = (_, input, { account }) => {
   const { RoleName = '*', PolicySourceArn: arn = `arn:aws:iam::${account}:role/${RoleName}` } = input as {
@@ -138,5 +146,6 @@ export const IAM_SERVICES: Readonly<Record<string, { readonly prefix: string; re
   monitoring: { prefix: 'cloudwatch', find: () => [] },
   iam: { prefix: 'iam', find: iamFound },
   eks: { prefix: 'eks', find: eksFound },
+  route53: { prefix: 'route53', find: recordsFound },
   elasticloadbalancing: { prefix: 'elasticloadbalancing', find: balancingFound },
 };

@@ -1,6 +1,7 @@
 import { AwsError, type Protocol } from '../operation.ts';
 import { readJson, writeJson } from './json.ts';
 import { readQuery } from './query.ts';
+import { readRestXml } from './rest-xml.ts';
 import type { Shapes } from './schemas.ts';
 import { element, escaped, writeMembers } from './xml.ts';
 
@@ -10,6 +11,8 @@ export interface WireQuery {
   readonly namespace: string;
   readonly body: string;
   readonly requestId: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
 }
 
 export interface Answer {
@@ -68,7 +71,14 @@ const json: Codec = {
   }),
 };
 
-export const CODECS: Readonly<Record<Protocol, Codec>> = { ec2, query, json };
+const rest: Codec = {
+  input: (shapes, wireQuery) => readRestXml(shapes, wireQuery),
+  output: ({ output: schema }, output, { operation, namespace }) =>
+    xml(`<${operation}Response xmlns="${namespace}">${writeMembers(schema, output)}</${operation}Response>`),
+  error: query.error,
+};
+
+export const CODECS: Readonly<Record<Protocol, Codec>> = { ec2, query, json, rest };
 
 const codeAndMessage = (code: string, message: string): string => element('Code', escaped(code)) + element('Message', escaped(message));
 

@@ -25,6 +25,15 @@ const SPELLINGS: Readonly<Record<Protocol, Readonly<Record<Refusal, Spelling>>>>
     unknownKey: ['InvalidClientTokenId', 'The security token included in the request is invalid.', 403],
     unsigned: ['MissingAuthenticationToken', 'Request is missing Authentication Token', 403],
   },
+  // https://docs.aws.amazon.com/Route53/latest/APIReference/CommonErrors.html
+  rest: {
+    throttled: ['Throttling', 'Rate exceeded', 400],
+    internal: ['InternalFailure', 'The request processing has failed because of an unknown error.', 500],
+    denied: ['AccessDenied', 'User is not authorized to perform this operation', 403],
+    expired: ['ExpiredToken', 'The security token included in the request is expired', 403],
+    unknownKey: ['InvalidClientTokenId', 'The security token included in the request is invalid.', 403],
+    unsigned: ['MissingAuthenticationToken', 'Request is missing Authentication Token', 403],
+  },
   json: {
     throttled: ['ThrottlingException', 'Rate exceeded', 400],
     internal: ['InternalServerError', 'An error occurred on the server side.', 500],

@@ -37,7 +37,14 @@ async function answer(deps: ServerDeps, request: IncomingMessage): Promise<Answe
   if (request.url?.startsWith('/_lab') === true) return answerControl(deps, request, body);
   const asked = toWireRequest(request, body, deps.defaultRegion);
   const { service, operation } = asked;
-  const wireQuery: WireQuery = { operation, namespace: service?.namespace ?? '', body: asked.body, requestId: randomUUID() };
+  const wireQuery: WireQuery = {
+    operation,
+    namespace: service?.namespace ?? '',
+    body: asked.body,
+    requestId: randomUUID(),
+    labels: asked.labels,
+    query: asked.query,
+  };
   const codec = CODECS[service?.protocol ?? 'query'];
   try {
     if (service === undefined) throw new AwsError('InvalidAction', `The lab has no service "${asked.serviceName}".`);
