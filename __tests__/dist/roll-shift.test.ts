@@ -1,5 +1,6 @@
 import { ModifyListenerCommand } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { zones } from '../../lab/route53/records.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { type Kind, type Pairing, type ShiftLab, shiftLab } from './shift-lab.ts';
 
@@ -20,14 +21,21 @@ describe('a story of each kind', () => {
     ['listener', 'permanent'],
     ['network', 'temporary'],
     ['network', 'permanent'],
+    ['records', 'temporary'],
+    ['records', 'permanent'],
+    ['classic', 'temporary'],
+    ['classic', 'permanent'],
   ])('%s, %s: 10, 50, 100 %% of the requests, none unanswered, then the pointer; and back again', async (kind, pairing) => {
     s = await shiftLab(kind, pairing);
     const { a, b, l } = s;
     const planned = await promote(b, { 'dry-run': 'true' });
     expect(planned.errors).toEqual([]);
-    expect(planned.log).toContain(`takes 10, 50, 100 % of the traffic by ${s.at}, 30s at each step (deregistration delay 5s)`);
+    expect(planned.log).toContain(
+      `takes 10, 50, 100 % of the traffic by ${s.at}, 30s at each step (deregistration delay ${kind === 'classic' ? '0s' : '5s'})`,
+    );
     expect(planned.log).toContain(`one call sends all traffic to ${s.targets.blue} again, then`);
-    expect(l.lab.calls.count('ModifyListener') + l.lab.calls.count('ModifyRule')).toBe(0);
+    expect(planned.log.includes('DNS: resolvers keep an answer for 1m (the TTL)')).toBe(s.at.startsWith('Z'));
+    expect(l.lab.calls.all().filter(({ operation }) => /^(Modify(Listener|Rule)|Change)/.test(operation)).length).toBe(0);
 
     const shares = s.visit();
     const ran = await promote(b);
@@ -37,7 +45,8 @@ describe('a story of each kind', () => {
     const after = pairing === 'temporary' ? { [successor]: b } : { [old]: '', [successor]: b };
     expect(s.state()).toEqual({ runs: after, weights: '0/100', pointer: b, candidate: false, tags: [] });
     expect(JSON.parse(ran.outputs['refreshes'] ?? '')).toMatchObject([{ group: old, successor, shifted: 100 }]);
-    for (const percent of [10, 50, 100]) expect(ran.log).toContain(`Shift ${percent} % of the traffic to ${successor}`);
+    for (const percent of [10, 50, 100])
+      for (const text of [ran.log, ran.summary]) expect(text).toContain(`Shift ${percent} % of the traffic to ${successor}`);
 
     const back = await l.act('rollback', { ...s.settings, shift: '50, 100' });
     expect(back.errors).toEqual([]);
@@ -71,6 +80,21 @@ describe('a bad image', () => {
     expect(calls.lastIndexOf('ModifyRule')).toBeLessThan(calls.lastIndexOf('UpdateAutoScalingGroup'));
   });
 
+  test('behind records: the traffic goes back, and the green group stays until no client follows it', async () => {
+    s = await shiftLab('classic', 'temporary');
+    const { b, l } = s;
+    const before = s.state();
+    const shares = s.visit();
+    await l.alarm('errors', 'OK');
+    const running = promote(b, { alarms: 'errors' });
+    await until(() => shares.at(-1) === 'a 90, b 10');
+    await l.alarm('errors', 'ALARM');
+    const ran = await running;
+    expect(ran.errors.join('\n')).toContain('alarm "errors" is ALARM at 10 % of the traffic');
+    expect(ran.log).toContain('web-green: kept for 1m (the TTL), because clients may still use it');
+    expect([s.state(), shares]).toEqual([before, ['a 100', 'a 90, b 10', 'a 100']]);
+  });
+
   test('an alarm at 50 % sends all traffic back', async () => {
     s = await shiftLab('listener', 'temporary');
     const { a, b, l } = s;
@@ -87,6 +111,17 @@ describe('a bad image', () => {
 });
 
 describe('interrupted', () => {
+  test('held at 100 %: both groups stay, and a rollback sends the traffic back', async () => {
+    s = await shiftLab('listener', 'temporary');
+    const { a, b, l } = s;
+    const before = s.state();
+    const held = await promote(b, { hold: 'true', shift: '100' });
+    expect(held.outputs['outcome']).toBe('unknown');
+    expect([s.weights(), l.runs('web'), l.runs('web-green'), l.pointer()]).toEqual(['0/100', [a, a], [b, b], a]);
+    expect((await l.act('rollback', s.settings)).errors).toEqual([]);
+    expect(s.state()).toEqual(before);
+  });
+
   test('cancelled at 10 %: the traffic goes back at once; the same settings again finish it', async () => {
     s = await shiftLab('rule', 'temporary');
     const { a, b } = s;
@@ -126,19 +161,35 @@ describe('interrupted', () => {
 });
 
 describe('what another process does', () => {
+  test('it changes a record between our look and our change: Route 53 refuses ours, and everything is as before', async () => {
+    s = await shiftLab('records', 'temporary');
+    const { a, b, l } = s;
+    const before = s.state();
+    const change = () => {
+      const [[zone, records] = ['', []]] = [...zones(l.place)];
+      zones(l.place).set(
+        zone,
+        records.map(record => (record.SetIdentifier === 'blue' ? { ...record, HealthCheckId: 'added' } : record)),
+      );
+    };
+    l.lab.faults.add({ operation: 'ChangeResourceRecordSets', nth: 1, action: { run: change, at: 'before' } });
+    const ran = await promote(b);
+    expect(ran.errors.join('\n')).toContain(`Another process changed ${s.at} at the same time, so its weights were not changed.`);
+    expect([s.state(), l.pointer()]).toEqual([before, a]);
+    expect(
+      zones(l.place)
+        .get('Z0123456789ABC')
+        ?.some(({ HealthCheckId }) => HealthCheckId === 'added'),
+    ).toBe(true);
+  });
+
   test('it changes the weights: the run stops, changes them no more, and keeps both groups', async () => {
     s = await shiftLab('listener', 'temporary');
     const { a, b, l } = s;
     const shares = s.visit();
     const running = promote(b);
     await until(() => shares.at(-1) === 'a 90, b 10');
-    const TargetGroups = [
-      { TargetGroupArn: s.targets.blue, Weight: 70 },
-      { TargetGroupArn: s.targets.green, Weight: 30 },
-    ];
-    await l.cloud.balancing.send(
-      new ModifyListenerCommand({ ListenerArn: s.at, DefaultActions: [{ Type: 'forward', ForwardConfig: { TargetGroups } }] }),
-    );
+    await setWeights(70, 30);
     const ran = await running;
     expect(ran.errors.join('\n')).toContain(
       `${s.at} has the weights 70 (${s.targets.blue}) and 30 (${s.targets.green}), which another process set.`,
@@ -148,7 +199,39 @@ describe('what another process does', () => {
     expect((await promote(b)).errors.join('\n')).toContain('which another process set: set them to 1 and 0');
     expect(l.lab.calls.since(mark).filter(({ operation }) => !/^(Describe|Get|List)/.test(operation))).toEqual([]);
   });
+
+  test.each<Pairing>(['temporary', 'permanent'])(
+    '%s: it moves traffic back before the old group is emptied: that group stays',
+    async pairing => {
+      s = await shiftLab('listener', pairing);
+      const { a, b, l } = s;
+      const [old = '', successor = ''] = pairing === 'temporary' ? ['web', 'web-green'] : ['web-blue', 'web-green'];
+      const isPointer = ({ input }: { input: object }) => (input as { Name?: string }).Name === '/ami/web/stage';
+      l.lab.faults.add({ operation: 'PutParameter', when: isPointer, nth: 1, action: { run: () => setWeights(50, 50), at: 'after' } });
+      const ran = await promote(b);
+      expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
+      expect(ran.errors.join('\n')).toContain(
+        `${s.at} does not send all traffic to ${successor} any more: ${s.targets.blue} has weight 50.`,
+      );
+      expect([s.weights(), l.runs(old), l.runs(successor), l.pointer()]).toEqual(['50/50', [a, a], [b, b], b]);
+      await setWeights(0, 100);
+      expect((await promote(b)).errors).toEqual([]);
+      const runs = pairing === 'temporary' ? { [successor]: b } : { [old]: '', [successor]: b };
+      expect(s.state()).toEqual({ runs, weights: '0/100', pointer: b, candidate: false, tags: [] });
+    },
+  );
 });
+
+/** Another process. */
+async function setWeights(blue: number, green: number): Promise<void> {
+  const TargetGroups = [
+    { TargetGroupArn: s.targets.blue, Weight: blue },
+    { TargetGroupArn: s.targets.green, Weight: green },
+  ];
+  await s.l.cloud.balancing.send(
+    new ModifyListenerCommand({ ListenerArn: s.at, DefaultActions: [{ Type: 'forward', ForwardConfig: { TargetGroups } }] }),
+  );
+}
 
 const endedWhen = (signal: 'SIGTERM' | 'SIGKILL', isTime: () => boolean): Parameters<typeof promote>[2] => ({
   onStart: child => void until(isTime).then(() => child.kill(signal)),

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { removeWorkspaces } from '../harness.ts';
-import { type Pairing, type ShiftLab, shiftLab } from './shift-lab.ts';
+import { type Kind, type Pairing, type ShiftLab, shiftLab } from './shift-lab.ts';
 
 /**
  * A cut-over by weights, killed after a call that changes anything, and an answer that gets lost: the next run ends it, and visitors are always answered.
@@ -18,9 +18,10 @@ const isWrite = ({ operation }: { operation: string }) => !LOOKS.test(operation)
 const promote = (image: string, more: Parameters<ShiftLab['l']['act']>[2] = {}) => s.l.act('promote', { ...s.settings, image }, more);
 
 /** Killed after its nth change. False: it ended before. */
-async function dies(image: string, nth: number): Promise<boolean> {
+async function dies(image: string, nth: number, of?: string): Promise<boolean> {
   const alive = { kill: () => {} };
-  const disarm = s.l.lab.faults.add({ when: isWrite, nth, action: { kill: () => alive.kill(), at: 'after' } });
+  const when = (call: { operation: string }) => (of === undefined ? isWrite(call) : call.operation === of);
+  const disarm = s.l.lab.faults.add({ when, nth, action: { kill: () => alive.kill(), at: 'after' } });
   const ran = await promote(image, { onStart: child => Object.assign(alive, { kill: () => child.kill('SIGKILL') }) });
   disarm();
   return ran.signal !== null;
@@ -71,11 +72,28 @@ describe.each<Pairing>(['temporary', 'permanent'])('%s', pairing => {
   }, 600_000);
 });
 
-test('the answer to a change of weights gets lost: the run goes on', async () => {
-  s = await shiftLab('rule', 'temporary');
+test.each<[Kind, string]>([
+  ['rule', 'ModifyRule'],
+  ['network', 'ModifyListener'],
+  ['records', 'ChangeResourceRecordSets'],
+])('%s: the answer to a change of weights gets lost: the run goes on', async (kind, operation) => {
+  s = await shiftLab(kind, 'temporary');
   const shares = s.visit();
-  for (const nth of [1, 2, 3]) s.l.lab.faults.add({ operation: 'ModifyRule', nth, action: { reset: 'after' } });
+  for (const nth of [1, 3]) s.l.lab.faults.add({ operation, nth, action: { reset: 'after' } });
   expect((await promote(s.b)).errors).toEqual([]);
   expectSettled(s.b, 0);
   answered(shares);
 });
+
+test('records, killed after a change of weights: the next run ends it', async () => {
+  s = await shiftLab('records', 'permanent', 480);
+  const shares = s.visit();
+  const [b, c] = [s.b, s.c];
+  for (const nth of [1, 2, 3]) {
+    const image = s.l.pointer() === b ? c : b;
+    expect(await dies(image, nth, 'ChangeResourceRecordSets')).toBe(true);
+    expect((await promote(image)).errors).toEqual([]);
+    expectSettled(image, nth);
+  }
+  answered(shares);
+}, 600_000);

@@ -129,7 +129,7 @@ test('what slows the traffic is in the plan', () => {
   expect(plan({ shift: slow }).warnings).toEqual([
     'target group stickiness: a client stays with its target group for 1h, so the shares change later than the weights',
     'slow start: a new target gets its full share 30s after its first traffic',
-    'DNS: resolvers keep an answer for 1m (the TTL), some longer. Each step waits that long before it is watched',
+    'DNS: resolvers keep an answer for 1m (the TTL), some longer. Each step takes that much longer',
   ]);
 });
 
@@ -138,6 +138,7 @@ test.each([
   [{ groups: ['web', 'api'] }, '"shift-at" takes one group and no "group-tags": got web, api'],
   [{ regions: ['eu-west-1'] }, '"shift-at" works in one region: remove "regions"'],
   [{ shift: [50, 10, 100] }, '"shift" must be ascending without repeats, got 50, 10, 100'],
+  [{ shift: [1, 2, 3, 4, 5, 6, 7, 8, 100] }, '"shift" takes at most 8 steps, got 9'],
   [{ shift: [10, 50] }, '"shift" must end with 100, got 10, 50'],
   [{ shiftAt: undefined, shift: [100] }, '"shift" needs "shift-at": what divides the traffic'],
 ])('%j does not fit', (change, problem) => {

@@ -174,6 +174,8 @@ export interface Weights {
   /** Undefined: it does not exist. */
   read(at: string): Promise<Split | undefined>;
   details(split: Split): Promise<SplitDetails>;
-  /** Sets the weights by the ID of a side, in one call. Everything else stays as it is. */
-  write(at: string, weights: ReadonlyMap<string, number>): Promise<void>;
+  /** Sets the weights by the ID of a side, in one call. Everything else stays as it is. Returns the ID of a change that takes effect later. */
+  write(at: string, weights: ReadonlyMap<string, number>): Promise<string | undefined>;
+  /** Whether such a change is in effect. */
+  inSync(change: string): Promise<boolean>;
 }

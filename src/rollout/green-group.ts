@@ -8,7 +8,7 @@ import { isInProgress, tolerateTransientErrors } from './indeterminate.ts';
 import { putToRest } from './permanent-group.ts';
 import { HELD_MIN, heldMin, isEmptied, isPermanent, isSuccessor, MADE_BY, ownMin, SUCCESSOR_OF } from './rules/group-pair.ts';
 import { shiftTag } from './rules/shift.ts';
-import { restoreTraffic } from './shift/traffic.ts';
+import { restoreAndSettle, restoreTraffic } from './shift/traffic.ts';
 import type { WatchContext } from './watch-refresh.ts';
 
 /** Creates and deletes the groups of blue-green. A group is deleted only while its tag, read right before, names the pair. */
@@ -72,8 +72,7 @@ export async function removeGreenGroup({ old, successor }: Names, pairDeps: Pair
   if (!green.beingDeleted) {
     if (!isSuccessor(green, old)) throw notOurs({ old, successor });
     if (!serves(oldGroup)) throw new RejectedError(`${servesAlone({ old, successor })}.`);
-    const settles = oldGroup === undefined ? 0 : await restoreTraffic(green, oldGroup, pairDeps);
-    await pairDeps.deps.clock.sleep(settles * 1000);
+    await restoreAndSettle(green, oldGroup, pairDeps);
     // First: with the green group the original size is gone.
     await restoreSize(green, oldGroup, pairDeps);
     if (isPermanent(green)) return putToRest(green, { old, successor }, pairDeps);
@@ -105,9 +104,9 @@ export async function startRemoval(
   if (green === undefined) return { ok: true, line: `${successor} does not exist` };
   if (!isSuccessor(green, old)) return { ok: false, line: `${successor} stays: it is not the green group of ${old}` };
   if (!serves(oldGroup)) return { ok: false, line: servesAlone({ old, successor }) };
-  const settles = oldGroup === undefined ? 0 : await restoreTraffic(green, oldGroup, pairDeps);
-  if (settles > 0)
-    return { ok: false, line: `${successor} stays, because clients follow the old weights for ${formatDuration(settles)} more` };
+  const { settleSeconds } = await restoreTraffic(green, oldGroup, pairDeps);
+  if (settleSeconds > 0)
+    return { ok: false, line: `${successor} stays: clients may use it for ${formatDuration(settleSeconds)} more (the TTL)` };
   await restoreSize(green, oldGroup, pairDeps);
   if (!isPermanent(green) && green.members.every(({ state }) => state.startsWith('Pending'))) {
     await aws.groups.remove(successor, { force: true });

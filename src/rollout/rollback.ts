@@ -50,7 +50,7 @@ export const outputs = {
   pointer: 'Name of the parameter that names it.',
   pointerVersion: 'Version of the parameter.',
   refreshes:
-    'JSON list: `region`, `group`, `refresh`, `status`, `from` and `to` (launch template versions) of every group, and its `successor` (blue-green).',
+    'JSON list: `region`, `group`, `refresh`, `status`, `from` and `to` (launch template versions) of every group, its `successor` (blue-green) and `shifted`, the percentage of the traffic that the successor got by `shift-at`.',
 };
 
 /** `environments`: of the settings file, in its order. */

@@ -75,7 +75,7 @@ async function restoreAll({ rollout, order, deps, aws }: FailedRollout): Promise
   const restore = async ([old, successor]: readonly [string, string]) => {
     const groups = await aws.groups.find({ names: [old, successor] });
     const [oldGroup, green] = [old, successor].map(name => groups.find(group => group.name === name));
-    if (oldGroup !== undefined && green !== undefined) await restoreTraffic(green, oldGroup, { deps, aws });
+    if (green !== undefined) await restoreTraffic(green, oldGroup, { deps, aws });
   };
   const lines = pairs.map(pair =>
     collectFailure(

@@ -7,6 +7,7 @@ import { ElasticLoadBalancingClient } from '@aws-sdk/client-elastic-load-balanci
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { IAMClient } from '@aws-sdk/client-iam';
 import { KMSClient } from '@aws-sdk/client-kms';
+import type { Route53Client } from '@aws-sdk/client-route-53';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { STSClient } from '@aws-sdk/client-sts';
 import type { Where } from '../../ports/deps.ts';
@@ -34,6 +35,8 @@ export interface Clients {
   readonly cloudFormation: () => Promise<CloudFormationClient>;
   /** Loaded late: few environments have node groups. */
   readonly eks: () => Promise<EKSClient>;
+  /** Loaded late: one setting uses it. */
+  readonly route53: () => Promise<Route53Client>;
   /** Undefined: the SDK's own chain. */
   readonly provider: Provider | undefined;
   readonly caller: Caller;
@@ -73,5 +76,10 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
     const { EKSClient } = await import('@aws-sdk/client-eks');
     return watched(withPlace(new EKSClient(settings), region, caller));
   };
-  return { ...clients, iam, cloudFormation, eks, provider: own.credentials, caller };
+  let records: Promise<Route53Client> | undefined;
+  const route53 = () => {
+    records ??= import('@aws-sdk/client-route-53').then(sdk => watched(withPlace(new sdk.Route53Client(settings), region, caller)));
+    return records;
+  };
+  return { ...clients, iam, cloudFormation, eks, route53, provider: own.credentials, caller };
 }

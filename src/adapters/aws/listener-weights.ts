@@ -15,7 +15,7 @@ import { asExpected, undefinedOn } from './errors.ts';
 import { allPages, listed } from './pages.ts';
 
 /** Weighted target groups of Application and Network Load Balancers: in the default action of a listener, or in a rule of one. */
-export const listenerWeights = (client: ElasticLoadBalancingV2Client): Weights => ({
+export const listenerWeights = (client: ElasticLoadBalancingV2Client): Omit<Weights, 'inSync'> => ({
   async read(at) {
     const actions = await actionsAt(client, at);
     if (actions === undefined) return undefined;
@@ -31,12 +31,9 @@ export const listenerWeights = (client: ElasticLoadBalancingV2Client): Weights =
   async details({ at, sides }) {
     const ids = sides.map(({ id }) => id);
     const users = await usersOf(client, balancerOf(at));
-    const attributes = await Promise.all(ids.map(id => attributesOf(client, id)));
-    const most = (key: string) => Math.max(0, ...attributes.map(own => Number(own.get(key) ?? 0)));
     return {
       alsoUsedBy: users.filter(user => user.arn !== at && user.ids.some(id => ids.includes(id))).map(({ arn }) => arn),
-      slowStartSeconds: most('slow_start.duration_seconds'),
-      drainSeconds: most('deregistration_delay.timeout_seconds'),
+      ...(await delaysOf(client, ids)),
     };
   },
 
@@ -51,6 +48,7 @@ export const listenerWeights = (client: ElasticLoadBalancingV2Client): Weights =
       : client
           .send(new ModifyListenerCommand({ ListenerArn: at, DefaultActions: changed }))
           .catch(asExpected('change the weights of a listener (elasticloadbalancing:ModifyListener)')));
+    return undefined;
   },
 });
 
@@ -127,6 +125,13 @@ async function rulesOf(client: ElasticLoadBalancingV2Client, ListenerArn: string
   });
   // The default rule is the default action of the listener.
   return rules.filter(({ IsDefault }) => IsDefault !== true).map(({ RuleArn: arn = '', Actions = [] }) => ({ arn, ids: idsOf(Actions) }));
+}
+
+/** The longest of these target groups. */
+export async function delaysOf(client: ElasticLoadBalancingV2Client, ids: readonly string[]) {
+  const attributes = await Promise.all(ids.map(id => attributesOf(client, id)));
+  const most = (key: string) => Math.max(0, ...attributes.map(own => Number(own.get(key) ?? 0)));
+  return { slowStartSeconds: most('slow_start.duration_seconds'), drainSeconds: most('deregistration_delay.timeout_seconds') };
 }
 
 async function attributesOf(client: ElasticLoadBalancingV2Client, TargetGroupArn: string): Promise<ReadonlyMap<string, string>> {

@@ -36,7 +36,7 @@ export function regionClients(access: Access): (where: Where) => RegionClients {
 }
 
 const aws = (
-  { ec2, ssm, sts, autoScaling, kms, cloudWatch, balancing, classic, iam, cloudFormation, eks, provider, caller }: Clients,
+  { ec2, ssm, sts, autoScaling, kms, cloudWatch, balancing, classic, iam, cloudFormation, eks, route53, provider, caller }: Clients,
   access: Access,
 ): RegionClients => ({
   account: stsAccount(sts, { provider, caller }, access),
@@ -49,7 +49,7 @@ const aws = (
   launchConfigurations: launchConfigurations(autoScaling, ec2),
   nodeGroups: eksNodeGroups(eks),
   alarms: cloudWatchAlarms(cloudWatch),
-  weights: awsWeights(balancing),
+  weights: awsWeights({ balancing, classic, route53 }),
   imageUsers: awsImageUsers({ ec2, ssm, autoScaling }, access.clock),
   removal: ec2Removal(ec2),
   leftovers: ec2Leftovers(ec2),

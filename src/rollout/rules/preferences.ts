@@ -61,6 +61,8 @@ function shiftProblems({
     regions.length > 0 && '"shift-at" works in one region: remove "regions"',
     shift?.some((percent, i) => percent <= (shift[i - 1] ?? 0)) === true &&
       `"shift" must be ascending without repeats, got ${shift.join(', ')}`,
+    // The tag of the green group remembers them, and AWS takes 256 characters.
+    (shift?.length ?? 0) > 8 && `"shift" takes at most 8 steps, got ${shift?.length}`,
     shift !== undefined && shift.at(-1) !== 100 && `"shift" must end with 100, got ${shift.join(', ')}`,
   ];
 }

@@ -52,10 +52,11 @@ export const rolloutSettings = {
   ),
   shiftAt: optional(
     text(
-      'Blue-green and two-groups, for one group: what divides the traffic by weight. The ARN of a listener (its default action) or of a listener rule, whose forward action has exactly two target groups; the group that serves is attached to one, the other one takes the new group.',
+      'Blue-green and two-groups, for one group: what divides the traffic by weight. The ARN of a listener (its default action) or of a listener rule, whose forward action has exactly two target groups; the group that serves is attached to one, the other one takes the new group. Or `zone/name/type` of two weighted Route 53 records, such as `Z0123456789/www.example.com/A`, each of which leads to a load balancer of its own.',
       {
-        pattern: /^arn:aws[\w-]*:elasticloadbalancing:[\w-]+:\d{12}:listener(-rule)?\/(app|net)\/[\w./-]+$/,
-        message: 'must be the ARN of a listener or of a listener rule',
+        pattern:
+          /^(arn:aws[\w-]*:elasticloadbalancing:[\w-]+:\d{12}:listener(-rule)?\/(app|net)\/[\w./-]+|Z[A-Z0-9]{1,31}\/[\w.*-]{1,120}\/(A|AAAA|CNAME))$/,
+        message: 'must be the ARN of a listener or of a listener rule, or "zone/name/type" of two records',
         neededBy: 'teams that try a new image on a part of their traffic',
       },
     ),

@@ -159,7 +159,7 @@ export function shiftWarnings({ shift }: Pick<GroupFacts, 'shift'>): string[] {
     /:listener\/net\//.test(at ?? '') &&
       'Network Load Balancer: open connections stay with the old group until they end; only new ones follow the weights',
     settleSeconds > 0 &&
-      `DNS: resolvers keep an answer for ${formatDuration(settleSeconds)} (the TTL), some longer. Each step waits that long before it is watched`,
+      `DNS: resolvers keep an answer for ${formatDuration(settleSeconds)} (the TTL), some longer. Each step takes that much longer`,
   ].filter(warning => warning !== false);
 }
 

@@ -4,7 +4,7 @@ import type { Names } from '../drain-group.ts';
 import type { GroupPlan } from '../rules/plan.ts';
 import type { ShiftPlan } from '../rules/shift.ts';
 import type { WatchContext } from '../watch-refresh.ts';
-import { readSides, setPercent } from './traffic.ts';
+import { readSides, setPercent, waitUntilInSync } from './traffic.ts';
 
 /** Moves the traffic step by step. Each step is watched before the next one: instances, checks, alarms, and the weights themselves. */
 
@@ -30,7 +30,7 @@ export async function shiftTraffic(
       const now = await readSides(shift.record, facts.group, context);
       // Before the call, whose answer may get lost.
       rollout.shifted.set(facts.group.name, percent);
-      if (now.percent !== percent) await setPercent(percent, shift.record, now, context);
+      if (now.percent !== percent) await waitUntilInSync(await setPercent(percent, shift.record, now, context), context);
       const own = percent === 100 ? order.bakeSeconds : shift.pauseSeconds;
       const guard = guardOf(percent, shift, facts.group, preferences.alarms, context);
       await watch({ bakeSeconds: shift.settleSeconds + own, guard });
