@@ -54,6 +54,9 @@ const balancing = `elasticloadbalancing:eu-central-1:${BUILD}`;
 /** What `shift-at` may name: a listener and a rule. */
 const LISTENERS = [`arn:aws:${balancing}:listener/net/web/1/2`, `arn:aws:${balancing}:listener-rule/app/web/1/2/3`];
 
+/** With the records that `shift-at` may name. */
+const ZONE = 'arn:aws:route53:::hostedzone/Z0123456789ABC';
+
 const labs: Lab[] = [];
 interface Wanted {
   readonly launchTemplates?: readonly string[];
@@ -79,6 +82,7 @@ function shipped<L extends { lab: Lab }>(l: L, { launchTemplates = ['lt-00000000
     NodeGroups: 'main/blue',
     Listeners: LISTENERS.join(','),
     Stacks: 'web,shop-web',
+    HostedZones: ZONE,
   };
   const group = { Environment: 'stage', Pointers: '/ami/web', Groups: 'web*,reads*', ...own };
   l.lab.deploy(ENVIRONMENT, { stack: 'ami-web-stage', parameters: { ...common, ...group, OtherRoles: READER } });
@@ -342,6 +346,7 @@ const ALSO: Readonly<Record<keyof typeof ROLES, readonly Call[]>> = {
     ['cloudformation:CancelUpdateStack', `cloudformation:eu-central-1:${BUILD}:stack/web/1`],
     ['elasticloadbalancing:ModifyListener', LISTENERS[0] ?? ''],
     ['elasticloadbalancing:ModifyRule', LISTENERS[1] ?? ''],
+    ['route53:ChangeResourceRecordSets', ZONE],
     ['ssm:SendCommand', 'ssm:eu-central-1::document/AWS-RunShellScript'],
     ['ssm:SendCommand', `ec2:eu-central-1:${BUILD}:instance/i-1`, { 'ssm:resourceTag/aws:autoscaling:groupName': 'web' }],
     ['ssm:SendCommand', `ec2:eu-central-1:${BUILD}:instance/i-1`, { 'ssm:resourceTag/aws:autoscaling:groupName': 'reads' }],
@@ -458,6 +463,7 @@ const PAIRS: readonly (readonly [role: keyof typeof ROLES, may: Call, mayNot: Ca
     ['iam:PassRole', arn('web'), { 'iam:PassedToService': 'ec2.amazonaws.com' }],
     ['iam:PassRole', arn('web'), { 'iam:PassedToService': 'lambda.amazonaws.com' }],
   ],
+  ['rollout', ['route53:ChangeResourceRecordSets', ZONE], ['route53:ChangeResourceRecordSets', ZONE.replace('ABC', 'XYZ')]],
   [
     'rollout',
     ['cloudformation:ExecuteChangeSet', `cloudformation:${region}:stack/shop-web/1`],

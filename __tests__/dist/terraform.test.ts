@@ -243,6 +243,7 @@ const WAYS: readonly (readonly [name: string, delivery: Arguments, environment: 
         hook_roles: [arn('hook')],
         node_groups: ['main/blue'],
         launch_configurations: true,
+        hosted_zones: ['arn:aws:route53:::hostedzone/Z1'],
         listeners: ['arn:aws:elasticloadbalancing:eu-central-1:111122223333:listener/net/web/1/2'],
         other_roles: [arn('reader', CONSUMER)],
       },

@@ -345,6 +345,15 @@ data "aws_iam_policy_document" "rollout" {
   }
 
   dynamic "statement" {
+    for_each = length(var.hosted_zones) > 0 ? [1] : []
+    content {
+      sid       = "ShiftRecords"
+      actions   = ["route53:ChangeResourceRecordSets"]
+      resources = var.hosted_zones
+    }
+  }
+
+  dynamic "statement" {
     for_each = var.verdict_key == "" ? [] : [1]
     content {
       sid       = "VerifyVerdicts"

@@ -107,6 +107,12 @@ variable "listeners" {
   default     = []
 }
 
+variable "hosted_zones" {
+  description = "ARNs of the Route 53 hosted zones with the records that shift-at names, arn:aws:route53:::hostedzone/Z0123456789ABC."
+  type        = list(string)
+  default     = []
+}
+
 variable "verdict_key" {
   description = "ARN of the KMS key of the setting verdict-key."
   type        = string
