@@ -31,6 +31,12 @@ describe('a story of each kind', () => {
     const planned = await promote(b, { 'dry-run': 'true' });
     expect(planned.errors).toEqual([]);
     expect(planned.log).toContain(
+      `with 2 instances (4 at once, about ${s.at.startsWith('Z') ? '6m 30s' : '3m 30s'})`.replace(
+        'with',
+        pairing === 'temporary' ? 'with' : 'to',
+      ),
+    );
+    expect(planned.log).toContain(
       `takes 10, 50, 100 % of the traffic by ${s.at}, 30s at each step (deregistration delay ${kind === 'classic' ? '0s' : '5s'})`,
     );
     expect(planned.log).toContain(`one call sends all traffic to ${s.targets.blue} again, then`);

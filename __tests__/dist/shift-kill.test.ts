@@ -2,16 +2,12 @@ import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { removeWorkspaces } from '../harness.ts';
 import { type Kind, type Pairing, type ShiftLab, shiftLab } from './shift-lab.ts';
 
-/**
- * A cut-over by weights, killed after a call that changes anything, and an answer that gets lost: the next run ends it, and visitors are always answered.
- * By default after each fourth change; AMI_ACTION_EVERY_DEATH=1 takes all.
- */
+/** A cut-over by weights, killed after every call that changes anything, and answers that get lost: the next run ends it, and visitors are always answered. */
 
 let s: ShiftLab;
 afterEach(() => s.l.lab.close());
 afterAll(removeWorkspaces);
 
-const STEP = process.env['AMI_ACTION_EVERY_DEATH'] === '1' ? 1 : 4;
 const LOOKS = /^(Describe|Get|List|AssumeRole)/;
 const isWrite = ({ operation }: { operation: string }) => !LOOKS.test(operation);
 
@@ -44,21 +40,21 @@ describe.each<Pairing>(['temporary', 'permanent'])('%s', pairing => {
     const shares = s.visit();
     const [b, c] = [s.b, s.c];
     let deaths = 0;
-    for (let nth = 1, died = true; died; nth += STEP) {
+    for (let nth = 1, died = true; died; nth += 1) {
       const image = s.l.pointer() === b ? c : b;
       died = await dies(image, nth);
       if (died) expect((await promote(image)).errors).toEqual([]);
       expectSettled(image, nth);
       deaths += died ? 1 : 0;
     }
-    expect(deaths).toBeGreaterThan(12 / STEP);
+    expect(deaths).toBeGreaterThan(15);
     answered(shares);
   }, 600_000);
 
   test('killed after a change, and rolled back', async () => {
     s = await shiftLab('rule', pairing, 480);
     const shares = s.visit();
-    for (let nth = 2, died = true; died; nth += STEP) {
+    for (let nth = 1, died = true; died; nth += 1) {
       const before = s.l.pointer() ?? '';
       const image = s.l.image(`web-${nth}`);
       died = await dies(image, nth);

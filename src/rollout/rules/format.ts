@@ -1,4 +1,4 @@
-import { formatCount } from '../../kit/format.ts';
+import { formatCount, formatDuration } from '../../kit/format.ts';
 import { formatLaunch, formatTemplateUse, isNumbered, type TemplateUse, useKey, usesOf } from '../../model/group.ts';
 import { templateName } from './configuration.ts';
 import type { GroupFacts } from './facts.ts';
@@ -72,12 +72,13 @@ function configurationSteps({ by, changes, facts: { group, configuration } }: Gr
   return [ready === undefined ? `create launch configuration ${copyName}` : `set launch configuration ${ready.name}`];
 }
 
-function formatReplacement({ action, replaces, atATime, paces, shift, facts: { group, idle } }: GroupPlan): string {
+function formatReplacement({ action, replaces, atATime, paces, shift, estimatedSeconds, facts: { group, idle } }: GroupPlan): string {
   if (action === 'swap') {
     const [name, healthy] = idle === undefined ? [greenGroupName(group.name), 'it is'] : [idle.group.name, 'they are'];
     const takes = shift === undefined ? 'takes over' : `takes ${formatShift(shift)}`;
     const verb = idle === undefined ? `create ${name} with` : `size ${name} to`;
-    return `${verb} ${formatCount(group.desired, 'instance')}, which ${takes} once ${healthy} healthy`;
+    const cost = shift === undefined ? '' : ` (${2 * group.desired} at once, about ${formatDuration(estimatedSeconds)})`;
+    return `${verb} ${formatCount(group.desired, 'instance')}${cost}, which ${takes} once ${healthy} healthy`;
   }
   if (action === 'template') return 'change the template version, replace nothing';
   return `replace ${formatCount(replaces, 'instance')}, ${atATime} at a time${paces === undefined ? '' : `: ${formatPaces(paces)}`}`;
