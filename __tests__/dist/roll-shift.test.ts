@@ -1,5 +1,6 @@
 import { ModifyListenerCommand } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { guestOf, instances } from '../../lab/ec2/state.ts';
 import { zones } from '../../lab/route53/records.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { type Kind, type Pairing, type ShiftLab, shiftLab } from './shift-lab.ts';
@@ -85,6 +86,28 @@ describe('a bad image', () => {
     const calls = l.lab.calls.all().map(({ operation }) => operation);
     expect(calls.lastIndexOf('ModifyRule')).toBeLessThan(calls.lastIndexOf('UpdateAutoScalingGroup'));
   });
+
+  test.each<[Pairing, number, string]>([
+    ['temporary', 1, '90/10'],
+    ['permanent', 2, '50/50'],
+  ])(
+    '%s, checks that fail from change %i on: all traffic goes back from %s, and everything is as before',
+    async (pairing, nth, weights) => {
+      s = await shiftLab('rule', pairing, { sandbox: true, speed: 60 });
+      const { a, b, l } = s;
+      const before = s.state();
+      const spoil = async () => {
+        const green = [...instances(l.place).values()].filter(({ imageId }) => imageId === b);
+        await Promise.all(green.map(machine => guestOf(machine)?.exec(['touch', '/srv/broken'])));
+      };
+      const seen: string[] = [];
+      l.lab.faults.add({ operation: 'ModifyRule', nth, action: { run: spoil, at: 'before' } });
+      l.lab.faults.add({ operation: 'ModifyRule', action: { run: () => void seen.push(s.weights()), at: 'after' } });
+      const ran = await promote(b, { checks: '- name: web answers\n  command: test ! -e /srv/broken', 'checks-timeout': '20s' });
+      expect(ran.errors.join('\n')).toMatch(/checks on i-[0-9a-f]+: 1 of 1 check failed; web answers /);
+      expect([s.state(), l.pointer(), seen.at(-2), seen.at(-1)]).toEqual([before, a, weights, '1/0']);
+    },
+  );
 
   test('behind records: the traffic goes back, and the green group stays until no client follows it', async () => {
     s = await shiftLab('classic', 'temporary');

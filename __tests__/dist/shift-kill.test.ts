@@ -36,7 +36,7 @@ const answered = (shares: readonly string[]) => expect(shares.filter(share => /n
 
 describe.each<Pairing>(['temporary', 'permanent'])('%s', pairing => {
   test('killed after a change, and run again', async () => {
-    s = await shiftLab('rule', pairing, 480);
+    s = await shiftLab('rule', pairing, { speed: 480 });
     const shares = s.visit();
     const [b, c] = [s.b, s.c];
     let deaths = 0;
@@ -52,7 +52,7 @@ describe.each<Pairing>(['temporary', 'permanent'])('%s', pairing => {
   }, 600_000);
 
   test('killed after a change, and rolled back', async () => {
-    s = await shiftLab('rule', pairing, 480);
+    s = await shiftLab('rule', pairing, { speed: 480 });
     const shares = s.visit();
     for (let nth = 1, died = true; died; nth += 1) {
       const before = s.l.pointer() ?? '';
@@ -82,7 +82,7 @@ test.each<[Kind, string]>([
 });
 
 test('records, killed after a change of weights: the next run ends it', async () => {
-  s = await shiftLab('records', 'permanent', 480);
+  s = await shiftLab('records', 'permanent', { speed: 480 });
   const shares = s.visit();
   const [b, c] = [s.b, s.c];
   for (const nth of [1, 2, 3]) {

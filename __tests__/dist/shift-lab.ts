@@ -11,7 +11,7 @@ import { addClassicBalancer, classicName } from '../../lab/elb/classic.ts';
 import { hundredRequests, imagesBehind, recordsAt, sourcesBehind } from '../../lab/elb/requests.ts';
 import { listeners } from '../../lab/elb/target-state.ts';
 import { zones } from '../../lab/route53/records.ts';
-import { type RollLab, rollLab } from './roll-lab.ts';
+import { type RollLab, type RollLabOptions, rollLab } from './roll-lab.ts';
 
 /** One load balancer with two target groups, of which `blue` gets all traffic, and visitors who come all the time. */
 
@@ -19,13 +19,16 @@ import { type RollLab, rollLab } from './roll-lab.ts';
 export type Kind = 'rule' | 'listener' | 'network' | 'records' | 'classic';
 export type Pairing = 'temporary' | 'permanent';
 
-export async function shiftLab(kind: Kind, pairing: Pairing, speed = 240) {
-  const l = await rollLab({ speed, timings: { boot: 1, statusChecks: 1, targetHealth: 1, shutdown: 1 } });
+/** Real processes, for checks: a server that starts with the instance. */
+const SERVES = Buffer.from('#!/bin/sh\ncd /srv && nohup python3 -m http.server 8080 >/dev/null 2>&1 &\n').toString('base64');
+
+export async function shiftLab(kind: Kind, pairing: Pairing, { speed = 240, sandbox = false }: RollLabOptions = {}) {
+  const l = await rollLab({ speed, sandbox, timings: { boot: 1, statusChecks: 1, targetHealth: 1, shutdown: 1 } });
   const made = { a: l.image('web-a'), b: l.image('web-b'), c: l.image('web-c') };
   await l.pointerTo(made.a);
   const { at, blue, green } = await (kind === 'records' || kind === 'classic' ? twoBalancers(l, kind) : oneBalancer(l, kind));
   const launch = async (name: string, UserData: string) => ({
-    LaunchTemplateId: await l.template(name, { ImageId: made.a, UserData }),
+    LaunchTemplateId: await l.template(name, { ImageId: made.a, UserData: sandbox ? SERVES : UserData }),
     Version: '1',
   });
   const names = pairing === 'temporary' ? ['web'] : ['web-blue', 'web-green'];
