@@ -117,7 +117,8 @@ export function faultBook(clock: LabClock): FaultBook {
       armed = [];
     },
     rules: () => armed.map(({ rule }) => rule),
-    concerns: call => armed.some(({ rule }) => rule.operation !== undefined && fits(rule, call)),
+    // A rule that hides new IDs is weather itself.
+    concerns: call => armed.some(({ rule }) => rule.operation !== undefined && !('hideNewIds' in rule.action) && fits(rule, call)),
     strike: async (call, protocol, work) => {
       const struck = armed.filter(entry => strikes(entry, call));
       for (const entry of struck) await before(entry, call, protocol, clock);
