@@ -8,10 +8,10 @@ import {
 import { groups } from '../../lab/autoscaling/group.ts';
 import { images } from '../../lab/ec2/images.ts';
 import { addClassicBalancer, classicName } from '../../lab/elb/classic.ts';
-import { hundredRequests, imagesBehind, recordsAt, sourcesBehind } from '../../lab/elb/requests.ts';
 import { listeners } from '../../lab/elb/target-state.ts';
 import { zones } from '../../lab/route53/records.ts';
 import { type RollLab, type RollLabOptions, rollLab } from './roll-lab.ts';
+import { hundredRequests, imagesBehind, recordsAt, sourcesBehind } from './shift-requests.ts';
 
 /** One load balancer with two target groups, of which `blue` gets all traffic, and visitors who come all the time. */
 

@@ -11,7 +11,7 @@ export interface Commits {
 }
 
 /** A promotion or rollback as GitHub records it. */
-export interface Deployment {
+interface Deployment {
   readonly imageId: string;
   /** The user who started the run. */
   readonly by: string;

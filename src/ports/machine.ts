@@ -1,5 +1,5 @@
 /** The machine that this process runs on. */
-export interface MachineFacts {
+interface MachineFacts {
   readonly node: string;
   /** `linux x64` */
   readonly system: string;

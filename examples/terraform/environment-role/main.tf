@@ -126,7 +126,14 @@ data "aws_iam_policy_document" "rollout" {
       "eks:DescribeUpdate",
       "eks:ListUpdates",
       "elasticloadbalancing:DescribeInstanceHealth",
+      "elasticloadbalancing:DescribeListeners",
+      "elasticloadbalancing:DescribeLoadBalancers",
+      "elasticloadbalancing:DescribeRules",
+      "elasticloadbalancing:DescribeTargetGroupAttributes",
+      "elasticloadbalancing:DescribeTargetGroups",
       "elasticloadbalancing:DescribeTargetHealth",
+      "route53:GetChange",
+      "route53:ListResourceRecordSets",
       "ssm:GetCommandInvocation",
       # </environment>
     ]
@@ -404,6 +411,7 @@ data "aws_iam_policy_document" "share" {
       "autoscaling:DescribeAutoScalingGroups",
       "autoscaling:DescribeInstanceRefreshes",
       "autoscaling:DescribeLaunchConfigurations",
+      "autoscaling:DescribeScalingActivities",
       "ec2:DescribeFleets",
       "ec2:DescribeImageAttribute",
       "ec2:DescribeImages",

@@ -19,7 +19,7 @@ const answerSchema = z.object({
   /** What the mode printed. */
   lines: z.array(z.string()),
 });
-export type Answer = z.infer<typeof answerSchema>;
+type Answer = z.infer<typeof answerSchema>;
 
 export interface AnswerCache {
   /** Undefined: none that is young enough. */

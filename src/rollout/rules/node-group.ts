@@ -60,7 +60,7 @@ export const launchedByNodes = (plans: readonly NodeGroupPlan[]) =>
   );
 
 /** Nodes in service that do not run the image, or of which EC2 does not show it. */
-export const wrongNodes = ({ members, images }: Pick<NodeGroupFacts, 'members' | 'images'>, imageId: string): readonly string[] =>
+const wrongNodes = ({ members, images }: Pick<NodeGroupFacts, 'members' | 'images'>, imageId: string): readonly string[] =>
   members.filter(member => inService(member) && images.get(member.id) !== imageId).map(({ id }) => id);
 
 /** What shows that the node group does not launch and run the image; undefined if nothing does. `use`: the exact version. */

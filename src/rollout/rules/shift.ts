@@ -62,7 +62,7 @@ export interface ShiftPlan extends Sides {
 
 const DEFAULT_STEPS = [10, 50, 100] as const;
 
-export const stepsOf = ({ shift }: Pick<PlanOptions, 'shift'>): readonly number[] => shift ?? DEFAULT_STEPS;
+const stepsOf = ({ shift }: Pick<PlanOptions, 'shift'>): readonly number[] => shift ?? DEFAULT_STEPS;
 
 /** Undefined where the group is not shifted, or `shiftRefusals` says why it cannot be. */
 export function planShift(facts: GroupFacts, options: PlanOptions, action: GroupAction): ShiftPlan | undefined {

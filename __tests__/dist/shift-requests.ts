@@ -1,12 +1,12 @@
 import type { Action } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { ResourceRecordSet } from '@aws-sdk/client-route-53';
-import { instances } from '../ec2/state.ts';
-import type { Place } from '../place.ts';
-import { zones } from '../route53/records.ts';
-import { classicName } from './classic.ts';
-import { balancers } from './load-balancers.ts';
-import { shown } from './target-health.ts';
-import { balancersOf, classicBalancers, listeners, receiver, targetGroups } from './target-state.ts';
+import { instances } from '../../lab/ec2/state.ts';
+import { classicName } from '../../lab/elb/classic.ts';
+import { balancers } from '../../lab/elb/load-balancers.ts';
+import { shown } from '../../lab/elb/target-health.ts';
+import { balancersOf, classicBalancers, listeners, receiver, targetGroups } from '../../lab/elb/target-state.ts';
+import type { Place } from '../../lab/place.ts';
+import { zones } from '../../lab/route53/records.ts';
 
 /**
  * A hundred requests at a listener, a rule or a pair of records: how many of them instances of each image answered. They are divided exactly by weight, and evenly among
