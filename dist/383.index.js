@@ -1,1 +1,0 @@
-export const id=383;export const ids=[383];export const modules={32383:(t,e,a)=>{a.a(t,async(t,s)=>{try{a.r(e),a.d(e,{allSettings:()=>r,modes:()=>o});var c=a(14688);let t=Object.entries(c.x).map(async([t,e])=>[t,await e()]),o=Object.fromEntries(await Promise.all(t)),r=()=>Object.assign({},...Object.values(o).map(({settings:t})=>t));s()}catch(t){s(t)}},1)}};

@@ -1,1 +1,0 @@
-export const id=8;export const ids=[8];export const modules={14008:(o,s,t)=>{t.d(s,{fromEnv:()=>r.sF});var r=t(83099)}};
