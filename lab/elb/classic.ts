@@ -68,7 +68,7 @@ function stateOf(balancer: LabTargetGroup, target: Target): InstanceState {
 
 const DRAINS = 'Instance deregistration currently in progress.';
 
-/** A name is made of that of the load balancer. https://docs.aws.amazon.com/elasticloadbalancing/2012-06-01/APIReference/API_LoadBalancerDescription.html */
+/** A name is made of that of the load balancer. https://docs.aws.amazon.com/elasticloadbalancing/2012-06-01/APIReference/API_LoadBalancerDescription.html @public Tests read it. */
 export const classicName = ({ region }: Place, name: string): string => `${name}-1234567890.${region}.elb.amazonaws.com`;
 
 const describeLoadBalancers: Operation<DescribeLoadBalancersCommandInput, DescribeLoadBalancersCommandOutput> = (input, { place }) => {

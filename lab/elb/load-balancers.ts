@@ -12,7 +12,7 @@ import { type Place, slice } from '../place.ts';
 import { dropBalancingTags, setBalancingTags } from './tags.ts';
 import { arnOf, listeners } from './target-state.ts';
 
-/** Load balancers, so that target groups are in use. Certificates do not exist. */
+/** Load balancers, so that target groups are in use. Certificates do not exist. @public Tests read them. */
 export const balancers = slice(() => new Map<string, LoadBalancer>());
 
 const createLoadBalancer: Operation<CreateLoadBalancerCommandInput, CreateLoadBalancerCommandOutput> = (input, { place }) => {
