@@ -13,7 +13,7 @@ export interface CallRecord {
   /** Lab time, milliseconds since 1970. */
   readonly at: number;
   readonly input: Readonly<Record<string, unknown>>;
-  /** `ok`, the error code, or `reset`; `...` while the call is in progress. `lost` is not shown: its caller repeats it. */
+  /** `ok`, the error code, or `reset`; `...` while the call is in progress. `lost` is carried out, but its caller repeats it: only `onCall` shows it. */
   outcome: string;
 }
 
@@ -26,7 +26,7 @@ export interface CallLog {
   count(operation?: string, since?: number): number;
   /** `ec2:RunInstances` -> number of calls. */
   byOperation(since?: number): Readonly<Record<string, number>>;
-  /** Called for every call when it ends. The returned function unsubscribes. */
+  /** Called for every call when it ends, a lost one too. The returned function unsubscribes. */
   onCall(listen: (record: CallRecord) => void): () => void;
 }
 
@@ -63,7 +63,6 @@ export function callBook(): CallBook {
     },
     close: (record, outcome) => {
       record.outcome = outcome;
-      if (outcome === 'lost') return;
       for (const listen of listeners) listen(record);
     },
   };

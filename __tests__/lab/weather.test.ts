@@ -79,6 +79,7 @@ test('a write whose answer was lost is in the log once: the one that was answere
   expect(lab.weather?.struck.lost).toBeGreaterThan(0);
   expect([lab.calls.count('CreateTags'), lab.calls.all().length]).toEqual([100, 101]);
   expect(heard.filter(text => text === 'CreateTags ok')).toHaveLength(100);
+  expect(heard.filter(text => text === 'CreateTags lost')).toHaveLength(lab.weather?.struck.lost ?? 0);
 });
 
 test('hides a new ID once, and loses answers of what is done', async () => {

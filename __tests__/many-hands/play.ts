@@ -104,7 +104,7 @@ const freezeTheDead = (actor: Actor, { stage }: Scene): (() => void) =>
 
 function seen(call: CallRecord, { oracle, log }: Scene): void {
   const run = runOf(call);
-  if (call.outcome === 'ok') oracle.note(call);
+  if (call.outcome === 'ok' || call.outcome === 'lost') oracle.note(call);
   if (run !== undefined) log(`run ${run} ${formatCall(call)}`);
 }
 
