@@ -132,6 +132,28 @@ describe('failures', () => {
     expect([ran.exitCode, await state('blue'), await state('gpu')]).toEqual([1, asItWas(a), asItWas(a)]);
   });
 
+  test('one that an earlier run had moved stays when a later one fails, and is named; rollback leads back', async () => {
+    const { a, b } = await stage(['blue', 'gpu']);
+    const both = { 'node-groups': 'main/blue, main/gpu' };
+    const alive = { kill: () => {} };
+    const secondStart = { operation: 'UpdateNodegroupVersion', nth: 2 };
+    l.lab.faults.add({ ...secondStart, action: { kill: () => alive.kill(), at: 'before' } });
+    await promote(b, both, { onStart: child => Object.assign(alive, { kill: () => child.kill('SIGKILL') }) });
+    const failed = { update: { id: 'u', status: 'Failed', errors: [] } };
+    l.lab.faults.add({ operation: 'DescribeUpdate', nth: 1, action: { answer: () => failed } });
+    const ran = await promote(b, both);
+    expect(ran.errors.join()).toContain(`main/blue ran ${b} already when this run continued another one: mode "rollback" leads back`);
+    expect([(await state('blue')).runs, (await state('gpu')).runs, l.pointer()]).toEqual([[b], [a], a]);
+    const back = await l.act('rollback', { ...quick, ...both });
+    expect([back.errors, (await state('blue')).runs, (await state('gpu')).runs, l.pointer(), l.candidate()]).toEqual([
+      [],
+      [a],
+      [a],
+      a,
+      false,
+    ]);
+  });
+
   test('a group fails after the node group: both go back', async () => {
     const { a, b } = await stage();
     await l.group('web', { LaunchTemplateId: await l.template('web', { ImageId: a }), Version: '1' });

@@ -7,7 +7,7 @@ import { collectFailure } from '../compensations.ts';
 import { indeterminate, isInProgress, RESUME, tolerateTransientErrors } from '../indeterminate.ts';
 import { isReplaced, throwIfReplaced } from '../pointer.ts';
 import type { GroupResult } from '../roll-group.ts';
-import { type GroupRollouts, type RegionRollout, rollOutGroups, versionDescription } from '../roll-groups.ts';
+import { type GroupRollouts, type RegionRollout, rollOutGroups, versionDescription, wasBegun } from '../roll-groups.ts';
 import type { RegionPlan } from '../rollout-spec.ts';
 import { haltOthers } from '../rollout-state.ts';
 import { type NodeGroupFacts, type NodeGroupPlan, unproven, versionUse } from '../rules/node-group.ts';
@@ -20,7 +20,7 @@ export async function rollOutRegionGroups(plan: RegionPlan, rollout: RegionRollo
   if (plan.nodeGroups.length === 0) return rollOutGroups(plan, rollout);
   const nodes: NodeRollouts = { begun: new Map(), results: [], versions: [] };
   const undo = async () => {
-    const remaining = await revertAll(nodes, plan);
+    const remaining = [...(await revertAll(nodes, plan)), ...finishedBefore(plan, rollout)];
     rollout.leftovers.remaining.push(...remaining);
     return remaining;
   };
@@ -43,6 +43,16 @@ export async function rollOutRegionGroups(plan: RegionPlan, rollout: RegionRollo
     undo: async () => [...(await groups.undo()), ...(await undo())],
   };
 }
+
+/** An earlier run that did not finish may have moved them, and what they launched before is not known here. */
+const finishedBefore = (plan: RegionPlan, { open }: RegionRollout): readonly string[] =>
+  wasBegun(plan, open)
+    ? plan.nodeGroups.flatMap(({ action, facts }) =>
+        action === 'nothing'
+          ? [`${formatNodeGroup(facts.which)} ran ${plan.image.id} already when this run continued another one: mode "rollback" leads back`]
+          : [],
+      )
+    : [];
 
 interface NodeRollouts {
   /** Update by node group. Undefined: requested, but the answer was lost. */
