@@ -161,7 +161,7 @@ test('of list: what each environment runs in the title, then environments, drift
   const listed = [vetoed, failed, old].map(one => ({ image: one, region: 'eu-central-1', users: [], isShared: false }));
   const environments = [at('prod', A, undefined), at('stage', C, A)];
   const drift = [{ who: 'web-qa', says: 'launches ami-0, and the pointer names 1.3.0', region: 'eu-central-1' }];
-  const listing = { images: listed, environments, drift, isComplete: true } as unknown as Parameters<typeof formatPage>[0];
+  const listing = { images: listed, environments, drift, history: [], isComplete: true } as unknown as Parameters<typeof formatPage>[0];
   const page = formatPage(listing, { family: 'web', regions: ['eu-central-1'], whereUsed: true, scheme, pricePerGib: 0.05, now: 0 });
   expect(outline(page)).toEqual([
     expect.stringMatching(/^### web: prod 1\.0\.0.* · stage 1\.3\.0/),

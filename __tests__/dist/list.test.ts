@@ -191,6 +191,7 @@ test('the groups of each environment as the file names them, and who promoted wh
         Description: pointerDescription('promote', { was, commit: 'c0ffee', run: `${run(id)} attempt 1` }),
       }),
     );
+  const deployed = new Date(l.lab.clock.now() - 60_000).toISOString();
   await written('/ami/web/prod', l.id('new'), 7, l.id('old'));
   await l.parameter('/ami/web/stage', l.id('new'));
   const { Subnets = [] } = await l.cloud.ec2.send(new DescribeSubnetsCommand({}));
@@ -207,7 +208,7 @@ test('the groups of each environment as the file names them, and who promoted wh
   const github = await serve(({ searchParams }) => {
     if (status !== 200) return { status, body: { message: 'Resource not accessible' } };
     const payload = { image: l.id('new'), actor: 'octocat' };
-    const made = { id: 1, payload, created_at: new Date(l.lab.clock.now() - 60_000).toISOString(), creator: { login: 'bot' } };
+    const made = { id: 1, payload, created_at: deployed, creator: { login: 'bot' } };
     return { body: searchParams.get('environment') === 'prod' ? [made] : [] };
   });
   const file = 'family: web\nenvironments:\n  prod: { groups: [web-prod] }\n  stage: { groups: [web-stage] }\n';
@@ -226,7 +227,7 @@ test('the groups of each environment as the file names them, and who promoted wh
   ]);
   expect(rows.filter(row => row.includes(run(7)))).toEqual([
     expect.stringMatching(/^\| prod \| 2\.0 \|/),
-    expect.stringMatching(/^\| prod \| \S+ \| 2\.0 \| promote \| \[run\]\(\S+\) \| octocat \|$/),
+    expect.stringMatching(/^\| prod \| [\d-]+ [\d:]+ UTC \| 2\.0 \| promote \| \[run\]\(\S+\) \| octocat \|$/),
   ]);
   status = 403;
   const refused = await list();

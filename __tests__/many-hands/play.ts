@@ -40,6 +40,8 @@ interface Scene {
   readonly log: (line: string) => void;
   readonly endings: string[];
   readonly acted: string[];
+  /** What hands have begun. */
+  readonly acting: Promise<unknown>[];
 }
 
 export async function play(story: Story): Promise<Played> {
@@ -53,7 +55,7 @@ export async function play(story: Story): Promise<Played> {
   const actors = story.runs.map((_, i) => actorOf(story, stage, i));
   const facts = new Map<string, RunFacts>(actors.map(actor => [actor.id, actor]));
   const oracle = oracleOf(story, stage, facts);
-  const scene: Scene = { story, stage, oracle, actors, log, endings: [], acted: [] };
+  const scene: Scene = { story, stage, oracle, actors, log, endings: [], acted: [], acting: [] };
   const stops = [lab.calls.onCall(call => seen(call, scene)), onQuiet(oracle.look), ...actors.map(actor => freezeTheDead(actor, scene))];
   try {
     const hands = story.hands.map((hand, i) => arm(hand, `hand ${i}`, scene));
@@ -61,6 +63,9 @@ export async function play(story: Story): Promise<Played> {
     // Hands that wait for a time come within five minutes.
     await settle(scene, begun + 305_000);
     for (const disarm of hands) disarm();
+    await Promise.all(scene.acting);
+    // AWS checks a written image ID before the parameter has the new version.
+    await lab.clock.sleep(60);
     await undisturbed(scene, facts);
     oracle.neighboursAreUntouched();
     insistOnPermissions(lab.calls.all().filter(({ service }) => service !== 'sts'));
@@ -152,7 +157,7 @@ const formatEnd = (ended: Ended | undefined): string =>
 const KILLED_AFTER_SECONDS = 10;
 
 function arm(hand: Hand, name: string, scene: Scene): () => void {
-  const { stage, actors, log, acted } = scene;
+  const { stage, actors, log, acted, acting } = scene;
   const { lab } = stage.l;
   const target = hand.kind === 'kill' || hand.kind === 'cancel' ? actors[hand.run] : undefined;
   const work = async (call?: CallRecord) => {
@@ -166,11 +171,14 @@ function arm(hand: Hand, name: string, scene: Scene): () => void {
       target?.abort.abort();
       lab.clock.after(KILLED_AFTER_SECONDS, () => target?.die());
       acted.push(hand.kind);
-    } else
-      await stage.act(hand as OutsideHand).then(
+    } else {
+      const act = stage.act(hand as OutsideHand).then(
         () => acted.push(hand.kind),
         (cause: Error) => log(`${name}: refused, ${cause.message}`),
       );
+      acting.push(act);
+      await act;
+    }
   };
   return atMoment(hand.when, work, scene);
 }
@@ -183,6 +191,7 @@ function atMoment(when: When, work: (call?: CallRecord) => Promise<void>, { stag
 }
 
 const SETTLED_SECONDS = 2 * 3600;
+const LAUNCHED_SECONDS = 1800;
 
 /** Waits until AWS has finished what was begun, and at least until a time. */
 async function settle({ stage, story, oracle }: Scene, earliest = 0): Promise<void> {
@@ -192,7 +201,9 @@ async function settle({ stage, story, oracle }: Scene, earliest = 0): Promise<vo
     const all = pairs.flatMap(name => stage.groupNow(name) ?? []);
     const moving = all.some(group => {
       const states = [...group.members.values()].map(({ state }) => state);
-      return group.deleting || activeRefresh(group) !== undefined || states.some(state => state !== 'InService');
+      // After failed launches AWS waits before the next one.
+      const lacksSome = waited < LAUNCHED_SECONDS && states.length < group.desired;
+      return group.deleting || lacksSome || activeRefresh(group) !== undefined || states.some(state => state !== 'InService');
     });
     if (!moving && lab.clock.now() >= earliest) return;
     await lab.clock.sleep(5);

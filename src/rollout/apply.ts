@@ -12,6 +12,7 @@ import {
   removeOwnCandidate,
   revertPointer,
   throwIfChanged,
+  throwIfMovedAway,
   throwIfReplaced,
   writeCandidate,
 } from './pointer.ts';
@@ -113,6 +114,8 @@ async function settle(regions: readonly RolledRegion[], hooks: Hooks): Promise<v
     await movePointers(regions);
     await forEachSequential(regions, ({ rollouts, deps }) => deps.report.step('Finish', rollouts.finish));
     await hooks.after();
+    // The old groups are drained meanwhile, which takes minutes.
+    await forEachSequential(regions.filter(replacesGroups), plan => throwIfMovedAway(plan, plan.aws));
     const replaced = (await removeCandidates(regions)).find(each => each !== undefined);
     if (replaced !== undefined) throw replaced;
   } catch (failure) {
@@ -120,6 +123,8 @@ async function settle(regions: readonly RolledRegion[], hooks: Hooks): Promise<v
     throw notSettled(failure, states);
   }
 }
+
+const replacesGroups = ({ groups }: RegionPlan): boolean => groups.some(({ action }) => action === 'swap');
 
 /** The pointers of all regions, or none: all are checked before the first is moved, and one that fails reverts the others. */
 async function movePointers(regions: readonly RolledRegion[]): Promise<void> {

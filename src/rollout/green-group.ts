@@ -7,6 +7,7 @@ import { DRAIN_SECONDS, drain, type Names, type NewPair, type PairDeps, waitUnti
 import { isInProgress, tolerateTransientErrors } from './indeterminate.ts';
 import { putToRest } from './permanent-group.ts';
 import { HELD_MIN, heldMin, isEmptied, isPermanent, isSuccessor, MADE_BY, ownMin, SUCCESSOR_OF } from './rules/group-pair.ts';
+import { inService } from './rules/proof.ts';
 import { shiftTag } from './rules/shift.ts';
 import { restoreAndSettle, restoreTraffic } from './shift/traffic.ts';
 import type { WatchContext } from './watch-refresh.ts';
@@ -72,6 +73,7 @@ export async function removeGreenGroup({ old, successor }: Names, pairDeps: Pair
   if (!green.beingDeleted) {
     if (!isSuccessor(green, old)) throw notOurs({ old, successor });
     if (!serves(oldGroup)) throw new RejectedError(`${servesAlone({ old, successor })}.`);
+    if (isWell(green) && !isWell(oldGroup)) await waitForOld({ old, successor }, pairDeps);
     await restoreAndSettle(green, oldGroup, pairDeps);
     // First: with the green group the original size is gone.
     await restoreSize(green, oldGroup, pairDeps);
@@ -80,6 +82,22 @@ export async function removeGreenGroup({ old, successor }: Names, pairDeps: Pair
     else await drainAndRemove(green, { old, successor }, pairDeps);
   }
   await waitUntilGone(successor, `Deleting ${successor}`, pairDeps);
+}
+
+const isWell = (group: Group | undefined): boolean => group?.members.some(member => inService(member) && member.healthy) ?? false;
+
+const OLD_SECONDS = 300;
+
+/** An instance of the old group may just have died, while the green group carries the load. A bad image must not stay for ever, so the wait is short. */
+async function waitForOld({ old, successor }: Names, { deps, aws }: PairDeps): Promise<void> {
+  const deadline = deps.clock.now() + OLD_SECONDS * 1000;
+  const poll = tolerateTransientErrors<void>(async () => {
+    const [group] = await aws.groups.find({ names: [old] });
+    if (!serves(group)) throw new RejectedError(`${servesAlone({ old, successor })}.`);
+    if (isWell(group) || group?.desired === 0 || deps.clock.now() >= deadline) return { state: 'done', value: undefined };
+    return { state: 'waiting', note: 'none of its instances is in service' };
+  }, deps);
+  await waitFor({ what: `Waiting for ${old}`, everySeconds: 10, atMostSeconds: 2 * OLD_SECONDS, poll }, deps);
 }
 
 const serves = (old: Group | undefined): boolean => old !== undefined && !old.beingDeleted && !isEmptied(old);

@@ -144,6 +144,16 @@ export async function revertPointer(move: Move, deps: PointerDeps, aws: PointerC
   await verifyParameter({ name, value: move.was, version }, deps, aws);
 }
 
+/** At the end of a run that took longer after its last look: green means that the pointer names the image now. */
+export async function throwIfMovedAway({ pointer: { name }, image }: Move, { parameters }: PointerClients): Promise<void> {
+  const now = await parameters.read(name);
+  if (now?.value === image.id) return;
+  throw new RejectedError(
+    `Parameter ${name} names ${now?.value ?? 'nothing'}${now === undefined ? '' : ` (version ${now.version})`}, although the groups run ${image.id}: another process changed it.`,
+    { next: 'Promote the image that the environment must run.' },
+  );
+}
+
 function pointerConflict({ pointer: { name, current }, operation }: Move, found: string): RejectedError {
   const planned = current === undefined ? 'no parameter' : `${current.value} (version ${current.version})`;
   return new RejectedError(

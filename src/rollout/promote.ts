@@ -16,7 +16,7 @@ import { deploymentSettings, recordDeployment } from './deployment.ts';
 import { guardSettings, liftVeto, readGuards } from './guards.ts';
 import { runInstanceChecks } from './instance-checks.ts';
 import { isUpToDate, throwIfRefused } from './plan.ts';
-import { readPointer, removeCandidate } from './pointer.ts';
+import { readPointer, removeCandidate, throwIfMovedAway } from './pointer.ts';
 import { amiIdsOf, forEachSequential, planRegions, type RegionResult } from './region-plans.ts';
 import { readReleaseFacts } from './release-facts.ts';
 import { reportPlan, reportResult } from './report.ts';
@@ -94,6 +94,7 @@ export async function run(given: PromoteInputs, deps: PromoteDeps) {
     report.info(`${inputs.environment} already runs ${image.id}. Nothing to do.`);
     await after();
     await finishEarlierRun(plans, check);
+    await forEachSequential(plans, plan => throwIfMovedAway(plan, plan.aws));
     return { outcome: 'unchanged' as const, outputs: outputsOf(plans, { changed: false }) };
   }
 
