@@ -34,7 +34,7 @@ const reasons = async () =>
   );
 
 test('a change set shows what it changes, and refuses what CloudFormation refuses', async () => {
-  l = await stackLab({ launch: 'configuration' }, { speed: 20 });
+  l = await stackLab({ launch: 'configuration' }, { speed: 4 });
   await changeSet();
   expect((await described()).Status).toBe('CREATE_IN_PROGRESS');
   expect(await refusal(execute())).toMatch(/^InvalidChangeSetStatus/);
