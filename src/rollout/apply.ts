@@ -114,7 +114,7 @@ async function settle(regions: readonly RolledRegion[], hooks: Hooks): Promise<v
     await movePointers(regions);
     await forEachSequential(regions, ({ rollouts, deps }) => deps.report.step('Finish', rollouts.finish));
     await hooks.after();
-    // The old groups are drained meanwhile, which takes minutes.
+    // Draining the old groups took minutes since the last look.
     await forEachSequential(regions.filter(replacesGroups), plan => throwIfMovedAway(plan, plan.aws));
     const replaced = (await removeCandidates(regions)).find(each => each !== undefined);
     if (replaced !== undefined) throw replaced;
