@@ -140,8 +140,9 @@ async function promoteTwice(stage: Stage): Promise<string> {
   const [first, second] = [await one, await two];
   await expectServing(stage.home, image, 2);
   expectOutcome(second, 'done');
-  expectOutcome(first, 'rejected');
-  const reason = first.errors.join(' ');
+  // It ends before the second one writes its candidate, or it is told that the second one has taken over.
+  if (first.outputs['outcome'] === 'done') return 'both runs ended as done';
+  const reason = expectOutcome(first, 'rejected').errors.join(' ');
   if (!reason.includes('Another run took over the environment'))
     throw new Error(`The first run was rejected for another reason: ${reason}`);
   return 'the second run took over and watched the refresh of the first';
