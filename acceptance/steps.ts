@@ -140,7 +140,7 @@ async function promoteTwice(stage: Stage): Promise<string> {
   const [first, second] = [await one, await two];
   await expectServing(stage.home, image, 2);
   expectOutcome(second, 'done');
-  // It ends before the second one writes its candidate, or it is told that the second one has taken over.
+  // It ends before the second one writes its candidate, or is rejected because the second one took over.
   if (first.outputs['outcome'] === 'done') return 'both runs ended as done';
   const reason = expectOutcome(first, 'rejected').errors.join(' ');
   if (!reason.includes('Another run took over the environment'))
