@@ -121,7 +121,7 @@ describe('the tags of an image elsewhere', () => {
     expect(wantedTags(home, own('2026-04-01T00:00:00Z'), { scheme }).tags).toHaveProperty('ami-action:verdict');
   });
 
-  test('a signature that is there is kept, one for another verdict is made anew', () => {
+  test('a signature that is there is kept, one for another verdict is made again', () => {
     const unsigned = wantedTags(home, { id: 'ami-2', tags: {} }, { scheme, verdictKey: 'key' }).tags?.['ami-action:verdict'] ?? '';
     expect(unsigned).toMatch(/ mac:$/);
     const signed = { id: 'ami-2', tags: { 'ami-action:verdict': `${unsigned}abc` } };
@@ -236,7 +236,7 @@ describe('refused', () => {
       [/copy in eu-west-1 would be encrypted with the AWS managed key/],
     ],
     ['a region with a key', {}, { accounts: [STAGE], regions: [HOME, WEST] }, { kmsKey: { [WEST]: 'k' } }, []],
-    ['a region without a key, for nobody else', {}, { regions: [HOME, WEST] }, {}, []],
+    ['a region without a key, for no other account', {}, { regions: [HOME, WEST] }, {}, []],
   ])('encryption: %s', (_, ofKey, change, more, refusals) => {
     const found = sharingRefusals(
       home,
