@@ -44,19 +44,26 @@ describe('what hangs on a group', () => {
       ...described(),
       DescribePolicies: { ScalingPolicies: [policy] },
     });
-    await port.copyAttachments('web', 'web-green');
+    await port.copyAttachments('web', 'web-green', []);
     expect(inputs('PutScalingPolicy')).toEqual([
       expect.objectContaining({ AutoScalingGroupName: 'web-green', TargetTrackingConfiguration: metric('web-green') }),
     ]);
   });
 
   test('major M10: processes that are suspended on purpose are suspended on the copy', async () => {
-    const suspended = { SuspendedProcesses: [{ ProcessName: 'AZRebalance' }, { ProcessName: 'AlarmNotification' }] };
-    const { port, inputs } = account({ ...described(suspended) });
-    await port.copyAttachments('web', 'web-green');
+    const { port, inputs } = account({ ...described() });
+    await port.copyAttachments('web', 'web-green', ['AZRebalance', 'AlarmNotification']);
     expect(inputs('SuspendProcesses')).toEqual([
       { AutoScalingGroupName: 'web-green', ScalingProcesses: ['AZRebalance', 'AlarmNotification'] },
     ]);
+  });
+
+  test('major M5: a group drains for as long as all its termination hooks may hold an instance', async () => {
+    const hook = (LifecycleTransition: string, HeartbeatTimeout?: number) => ({ LifecycleTransition, HeartbeatTimeout });
+    const ends = 'autoscaling:EC2_INSTANCE_TERMINATING';
+    const LifecycleHooks = [hook(ends, 7200), hook(ends), hook('autoscaling:EC2_INSTANCE_LAUNCHING', 60)];
+    const { port } = account({ ...described(), DescribeLifecycleHooks: { LifecycleHooks } });
+    expect(await port.terminationSeconds('web')).toBe(7200 + 3600);
   });
 
   test('minor m10: notifications are read to the last page', async () => {
@@ -68,7 +75,7 @@ describe('what hangs on a group', () => {
       ...described(),
       DescribeNotificationConfigurations: [page('launch', '1'), page('terminate')],
     });
-    await port.copyAttachments('web', 'web-green');
+    await port.copyAttachments('web', 'web-green', []);
     expect(inputs('PutNotificationConfiguration')).toEqual([
       { AutoScalingGroupName: 'web-green', TopicARN: 'arn:ops', NotificationTypes: ['launch', 'terminate'] },
     ]);
@@ -96,6 +103,7 @@ describe('what hangs on a group', () => {
     const hooks = [
       { LifecycleHookName: 'join', NotificationTargetARN: 'arn:aws:sqs:eu-central-1:111122223333:hooks' },
       { LifecycleHookName: 'drain' },
+      { LifecycleHookName: 'CodeDeploy-managed-automatic-launch-deployment-hook-web' },
     ];
     const policies = [
       { PolicyName: 'forecast', PolicyType: 'PredictiveScaling' },
@@ -111,11 +119,21 @@ describe('what hangs on a group', () => {
       cannotCopy: [
         'its predictive scaling policy forecast forecasts from the history of this group',
         'its scaling policy step (StepScaling) is called by CloudWatch alarms',
+        'CodeDeploy completes its hook CodeDeploy-managed-automatic-launch-deployment-hook-web for this group only',
         'it launches into capacity reservations only, which the first group fills',
       ],
-      hooks: ['join (arn:aws:sqs:eu-central-1:111122223333:hooks)', 'drain'],
+      hooks: ['join (arn:aws:sqs:eu-central-1:111122223333:hooks)', 'drain', 'CodeDeploy-managed-automatic-launch-deployment-hook-web'],
     });
   });
+});
+
+test('major M6, major M7: a copy is created without traffic, and cannot scale in below what the first one runs', async () => {
+  const { port, inputs } = account({ ...described({ TargetGroupARNs: ['arn:tg'], LoadBalancerNames: ['classic'], DesiredCapacity: 3 }) });
+  const launch = { kind: 'template' as const, template: { templateId: 'lt-1', templateName: 'web', version: '2' } };
+  await port.create({ from: 'web', as: 'web-green', launch, tags: {} });
+  const [{ TargetGroupARNs, LoadBalancerNames, TrafficSources, MinSize, MaxSize, DesiredCapacity } = {}] = inputs('CreateAutoScalingGroup');
+  expect([TargetGroupARNs, LoadBalancerNames, TrafficSources]).toEqual([undefined, undefined, undefined]);
+  expect([MinSize, MaxSize, DesiredCapacity]).toEqual([3, 4, 3]);
 });
 
 test('minors m6, m9: zonal shift is not validated again, and ten load balancers at most go into one call', async () => {
@@ -156,6 +174,26 @@ describe('scaling activities', () => {
     ];
     const { groups } = account({ DescribeScalingActivities: { Activities } });
     expect((await groups.launches('web')).map(({ result }) => result)).toEqual(['failed', 'pending', 'failed', 'successful']);
+  });
+});
+
+describe('of a group', () => {
+  const read = async (change: object) => (await account(described(change)).groups.find({ names: ['web'] }))[0];
+
+  test('major M3: the service that manages it is read', async () => {
+    expect((await read({ Operator: { Managed: true, Principal: 'eks.amazonaws.com' } }))?.operator).toBe('eks.amazonaws.com');
+  });
+
+  test('major M11: what its sizes count is read', async () => {
+    const LaunchTemplateSpecification = { LaunchTemplateId: 'lt-1', Version: '1' };
+    const Overrides = [
+      { InstanceType: 'm5.large', WeightedCapacity: '2' },
+      { InstanceType: 'm5.xlarge', WeightedCapacity: '4' },
+    ];
+    const weighted = await read({ MixedInstancesPolicy: { LaunchTemplate: { LaunchTemplateSpecification, Overrides } } });
+    expect([weighted?.sizeUnit, weighted?.heaviest]).toEqual(['weights', 4]);
+    expect((await read({ DesiredCapacityType: 'vcpu' }))?.sizeUnit).toBe('vcpu');
+    expect((await read({}))?.sizeUnit).toBeUndefined();
   });
 });
 

@@ -77,7 +77,7 @@ test('the old group grew after the proof: it is emptied only when the new one ca
   const green = () => l.state.groups.get('web-green') as Group;
   let served = 0;
   l.state.onCall = call => {
-    if (call.startsWith('suspend')) l.change('web', { desired: 3 });
+    if (call === `write ${POINTER} = ${B}`) l.change('web', { desired: 3 });
     if (call === 'resize web-green' && served === 0) served = green().members.length;
     if (call === 'resize web' && green().members.length < 3) throw new Error(`${green().members.length} of 3 serve`);
   };
@@ -95,6 +95,37 @@ test('the old group grew after the proof: it is emptied only when the new one ca
   });
   expect(await promote(settings, l.world)).toMatchObject({ outcome: 'done' });
   expect([served, green().members.length, green().desired, l.state.groups.has('web')]).toEqual([2, 3, 3, false]);
+});
+
+test('the new group cannot carry the load of the old one: the processes of the old one keep running, because it still serves', async () => {
+  const l = pairs();
+  l.state.onCall = call => {
+    if (call === `write ${POINTER} = ${B}`) l.change('web', { desired: 3 });
+  };
+  const failure = await failureOf(promote(settings, l.world));
+  expect(failure.message).toBe('Waiting for web-green: gave up after 30m. Last seen: 2 of 3 instances in service.');
+  expect(l.calls().filter(call => /suspend|schedules/.test(call))).toEqual([]);
+});
+
+test('major M7: the old group grows while the new one comes: the new one grows too, before it gets traffic', async () => {
+  const l = pairs();
+  const green = () => l.state.groups.get('web-green') as Group;
+  const sizes: number[] = [];
+  l.state.onCall = call => {
+    if (call === 'copy what hangs on web to web-green') l.change('web', { desired: 3 });
+    if (call === 'attach web-green as web') sizes.push(green().desired, green().members.length);
+    if (call === 'resize web-green' && green().members.length === 2) {
+      const [first] = green().members;
+      l.state.runs.set('i-new', B);
+      if (first !== undefined) l.change('web-green', { members: [...green().members, { ...first, id: 'i-new' }] });
+    }
+  };
+  l.change('web', { targetGroups: ['arn:tg-1'] });
+  Object.assign(l.groups, {
+    targetHealth: async ({ members }: Group) => members.map(({ id }) => ({ instanceId: id, state: 'healthy', message: 'healthy' })),
+  });
+  expect(await promote(settings, l.world)).toMatchObject({ outcome: 'done' });
+  expect(sizes).toEqual([3, 3]);
 });
 
 describe('the old group was emptied, and is still there', () => {
@@ -208,6 +239,32 @@ describe('two runs at one pair', () => {
   });
 });
 
+test('processes that the takeover of another run suspends are not suspended in the new group; those of the plan are', async () => {
+  const l = pairs();
+  l.change('web', { suspended: ['AZRebalance'] });
+  l.state.onCall = call => {
+    if (call === 'copy web as web-green') l.change('web', { suspended: ['AZRebalance', 'AlarmNotification', 'ScheduledActions'] });
+  };
+  await promote(settings, l.world);
+  expect(l.calls()).toContain('copy what hangs on web to web-green, suspend AZRebalance');
+});
+
+describe('another process deletes the new group while both serve', () => {
+  test.each(['rolling', 'blue-green'] as const)('the next run gives the own minimum back: %s', async strategy => {
+    const l = pairs();
+    l.change('web', { targetGroups: ['arn:tg-1'], min: 1 });
+    Object.assign(l.groups, {
+      targetHealth: async ({ members }: Group) => members.map(({ id }) => ({ instanceId: id, state: 'healthy', message: 'healthy' })),
+    });
+    await promote({ ...settings, hold: true }, l.world);
+    expect(l.state.groups.get('web')).toMatchObject({ min: 2, tags: { 'ami-action:held-min': '1' } });
+    l.state.groups.delete('web-green');
+    expect(await promote({ ...settings, strategy }, l.world)).toMatchObject({ outcome: 'done' });
+    const [left, ...others] = [...l.state.groups.values()];
+    expect([left?.min, left?.tags['ami-action:held-min'], others]).toEqual([1, undefined, []]);
+  });
+});
+
 describe('a group with the name of the green group', () => {
   const foreign = (change: Partial<Group> = {}): Group => ({ ...group('web-green'), ...change });
   const deletions = (log: readonly string[]) => log.filter(line => /^(remove|resize|untag) web-green/.test(line));
@@ -249,6 +306,16 @@ describe('a group with the name of the green group', () => {
     expect(l.serving()).toEqual([`web-green ${B}`]);
   });
 
+  test('that loses its tag while the old one drains: neither is deleted', async () => {
+    const l = pairs();
+    l.state.onCall = call => void (call.startsWith('suspend') && l.change('web-green', { tags: {} }));
+    const failure = await failureOf(promote(settings, l.world));
+    expect(failure.message).toBe(
+      'Group web-green exists, but is not the green group of web for this rollout (tag ami-action:successor-of).',
+    );
+    expect([l.calls().filter(call => call.startsWith('remove web')), l.serving()]).toEqual([[], ['web', `web-green ${B}`]]);
+  });
+
   test('that loses its tag before the removal is not deleted: the tag is read right before', async () => {
     const l = pairs();
     l.change('web', { targetGroups: ['arn:tg-1'] });
@@ -285,9 +352,9 @@ describe('a green group', () => {
       'copy what hangs on web to web-green',
       'resize web',
       'attach web-green as web',
+      'resize web',
       'copy schedules of web to web-green',
       'suspend AlarmNotification,ScheduledActions of web',
-      'resize web',
       'remove web without force',
       'resize web-green',
     ]);
@@ -319,14 +386,15 @@ describe('a green group', () => {
     expect(l.calls().filter(call => call.startsWith('remove web-green'))).toEqual(['remove web-green']);
   });
 
-  test('that does not drain is not deleted, and the failure says how to go on', async () => {
+  test('major M5: that does not drain is not deleted, also after its termination hooks, and the failure says how to go on', async () => {
     const l = pairs();
     Object.assign(l.groups, {
+      terminationSeconds: async () => 7200,
       resize: async (name: string, size: Partial<Group>) =>
         l.change(name, size.desired === 0 ? { min: 0, max: 0, desired: 0 } : (size as Partial<Group>)),
     });
     const failure = await failureOf(promote(settings, l.world));
-    expect(failure.message).toMatch(/^Draining web: gave up after 30m. Last seen: 2 instances remaining/);
+    expect(failure.message).toMatch(/^Draining web: gave up after 2h 30m. Last seen: 2 instances remaining/);
     expect(failure.next).toMatch(/re-run the job: it deletes web once it is empty/);
     expect(l.calls().filter(call => call.startsWith('remove web'))).toEqual([]);
   });

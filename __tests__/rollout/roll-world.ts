@@ -364,7 +364,8 @@ const groupPort = (state: State, call: Call): Pick<RegionClients, 'groups'> => (
       call(`copy ${from} as ${as}`);
       return 'created';
     },
-    copyAttachments: async (from, as) => call(`copy what hangs on ${from} to ${as}`),
+    copyAttachments: async (from, as, suspended) =>
+      call(`copy what hangs on ${from} to ${as}${suspended.length === 0 ? '' : `, suspend ${suspended}`}`),
     copySchedules: async (from, as) => call(`copy schedules of ${from} to ${as}`),
     attachTraffic: async (from, as) => call(`attach ${as} as ${from}`),
     detachTraffic: async name => call(`detach ${name}`),

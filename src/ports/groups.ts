@@ -58,8 +58,8 @@ export interface GroupCopies {
     readonly launch: Launch;
     readonly tags: Tags;
   }): Promise<'created' | 'exists'>;
-  /** Suspended processes, hooks, policies, notifications and metrics. Can be repeated. */
-  copyAttachments(from: string, as: string): Promise<void>;
+  /** Hooks, policies, notifications and metrics; and these processes are suspended. Can be repeated. */
+  copyAttachments(from: string, as: string, suspended: readonly string[]): Promise<void>;
   /** The scheduled actions, which would resize a group that does not serve alone. `now`: milliseconds since 1970. Can be repeated. */
   copySchedules(from: string, as: string, now: number): Promise<void>;
   /** Puts it behind the load balancers of the first one, or behind `receives`. Can be repeated. */

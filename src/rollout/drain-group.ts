@@ -23,10 +23,11 @@ export type NewPair = Names & { readonly record: ShiftRecord | undefined };
 // Draining by load balancers. Termination hooks may take longer.
 export const DRAIN_SECONDS = 1800;
 
-/** Returns the next step for a failure afterwards. */
-export async function drain(name: string, then: string, pairDeps: PairDeps): Promise<string> {
+/** Returns the next step for a failure afterwards. `whenSized`: runs when its size is 0, before its instances are gone. */
+export async function drain(name: string, then: string, pairDeps: PairDeps, whenSized = async () => {}): Promise<string> {
   const { aws } = pairDeps;
   await aws.groups.resize(name, { min: 0, max: 0, desired: 0 });
+  await whenSized();
   const atMostSeconds = DRAIN_SECONDS + (await aws.groups.terminationSeconds(name));
   const next = `Check why its instances stay (scale-in protection, termination hooks), then re-run the job: ${then}.`;
   const isEmpty = ({ members }: Group) => members.length === 0;

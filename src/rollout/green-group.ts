@@ -7,7 +7,7 @@ import { DRAIN_SECONDS, drain, type Names, type NewPair, type PairDeps, waitUnti
 import { isInProgress, tolerateTransientErrors } from './indeterminate.ts';
 import { putToRest } from './permanent-group.ts';
 import { HELD_MIN, heldMin, isEmptied, isPermanent, isSuccessor, MADE_BY, ownMin, SUCCESSOR_OF } from './rules/group-pair.ts';
-import { inService } from './rules/proof.ts';
+import { servingCount } from './rules/proof.ts';
 import { shiftTag } from './rules/shift.ts';
 import { restoreAndSettle, restoreTraffic } from './shift/traffic.ts';
 import type { WatchContext } from './watch-refresh.ts';
@@ -40,7 +40,8 @@ export async function createGreenGroup(pair: NewPair, group: Group, launch: Laun
     await waitUntilGone(successor, `Waiting for the deletion of the previous ${successor}`, context);
   }
   rollout.successors.set(old, successor);
-  await aws.groups.copyAttachments(old, successor);
+  // As the plan saw them: a run that takes over this pair suspends processes of the old group.
+  await aws.groups.copyAttachments(old, successor, group.suspended);
   deps.report.info(`${successor}: created next to ${old} without traffic, launches ${formatLaunch(launch)}`);
 }
 
@@ -84,7 +85,7 @@ export async function removeGreenGroup({ old, successor }: Names, pairDeps: Pair
   await waitUntilGone(successor, `Deleting ${successor}`, pairDeps);
 }
 
-const isWell = (group: Group | undefined): boolean => group?.members.some(member => inService(member) && member.healthy) ?? false;
+const isWell = (group: Group | undefined): boolean => group !== undefined && servingCount(group) > 0;
 
 const OLD_SECONDS = 300;
 
@@ -135,10 +136,10 @@ export async function startRemoval(
 }
 
 /** Without force: AWS runs the termination hooks, and load balancers drain. Throws a `TimeoutError` if instances remain. */
-export async function drainAndRemove(group: Group, pair: Names, pairDeps: PairDeps): Promise<void> {
+export async function drainAndRemove(group: Group, pair: Names, pairDeps: PairDeps, whenSized?: () => Promise<void>): Promise<void> {
   const { aws, deps } = pairDeps;
   const { name } = group;
-  const next = await drain(name, `it deletes ${name} once it is empty`, pairDeps);
+  const next = await drain(name, `it deletes ${name} once it is empty`, pairDeps, whenSized);
   const poll = tolerateTransientErrors<void>(async () => {
     const groups = await aws.groups.find({ names: [pair.old, pair.successor] });
     if (!groups.some(each => each.name === name)) return { state: 'done', value: undefined };

@@ -6,7 +6,7 @@ import { tolerateTransientErrors } from './indeterminate.ts';
 import { releaseMoved } from './launch-configuration/release.ts';
 import { HELD_MIN, heldMin, isPermanent, isSuccessor, ownMin, PAIR_TAGS, SUCCESSOR_OF } from './rules/group-pair.ts';
 import type { GroupPlan } from './rules/plan.ts';
-import { inService } from './rules/proof.ts';
+import { servingCount } from './rules/proof.ts';
 import { throwIfStillServing } from './shift/traffic.ts';
 
 /** The end of a pair: one group is emptied, and the other one serves alone. */
@@ -25,12 +25,11 @@ export async function takeOver(
       // A run that goes back writes its candidate first and reads the pointer then; this one moved the pointer first: one of the two stops.
       await confirm();
       await throwIfStillServing(green, pairDeps);
-      if (!isPermanent(green)) await stopGrowth({ old, successor }, pairDeps);
       if (await waitUntilCapable({ old, successor }, pairDeps)) await confirm();
       if (isPermanent(green)) {
         await drain(old, `it then gives ${successor} its minimum size`, pairDeps);
         if (heldMin(group) !== undefined) await aws.groups.untag(old, [HELD_MIN]);
-      } else await drainAndRemove(group, { old, successor }, pairDeps);
+      } else await drainAndRemove(group, { old, successor }, pairDeps, () => stopGrowth({ old, successor }, pairDeps));
     }
     if (green === undefined || !isPermanent(green)) await waitUntilGone(old, `Deleting ${old}`, pairDeps);
     if (green !== undefined) await release(green, pairDeps);
@@ -38,7 +37,7 @@ export async function takeOver(
   }
 }
 
-/** Neither alarms nor schedules may make the old group grow again while it drains. */
+/** No schedule may make the old group grow again while it drains. An emptied group never serves again, so no run must resume its processes. */
 async function stopGrowth({ old, successor }: Names, { aws, deps }: PairDeps): Promise<void> {
   await aws.groups.copySchedules(old, successor, deps.clock.now());
   await aws.groups.suspend(old, ['AlarmNotification', 'ScheduledActions']);
@@ -53,7 +52,7 @@ async function waitUntilCapable({ old, successor }: Names, { deps, aws }: PairDe
     if (group === undefined) return { state: 'done', value: undefined };
     if (green === undefined || !isSuccessor(green, old)) throw notOurs({ old, successor });
     if (green.desired < group.desired) await aws.groups.resize(successor, { max: Math.max(group.max, green.max), desired: group.desired });
-    const serving = green.members.filter(member => inService(member) && member.healthy).length;
+    const serving = servingCount(green);
     if (serving >= group.desired) return { state: 'done', value: undefined };
     looks += 1;
     return { state: 'waiting', note: `${serving} of ${group.desired} instances in service` };

@@ -7,7 +7,6 @@ import {
   PutNotificationConfigurationCommand,
   PutScalingPolicyCommand,
   PutScheduledUpdateGroupActionCommand,
-  SuspendProcessesCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { listHooks, listNotifications, listPolicies, listScheduledActions } from './group-reads.ts';
 
@@ -22,8 +21,6 @@ export const specification = ({ AutoScalingGroupName: _, GlobalTimeout: __, Life
 /** Each call can be repeated: the next run finishes what an interrupted one began. */
 export async function copyAttachments(client: AutoScalingClient, from: string, as: string, group: AutoScalingGroup): Promise<void> {
   const AutoScalingGroupName = as;
-  const ScalingProcesses = (group.SuspendedProcesses ?? []).flatMap(({ ProcessName }) => ProcessName ?? []);
-  if (ScalingProcesses.length > 0) await client.send(new SuspendProcessesCommand({ AutoScalingGroupName, ScalingProcesses }));
   for (const hook of await listHooks(client, from))
     await client.send(new PutLifecycleHookCommand({ ...specification(hook), AutoScalingGroupName }));
   for (const policy of await listPolicies(client, from)) {

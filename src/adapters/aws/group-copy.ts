@@ -76,11 +76,18 @@ const limits = (client: AutoScalingClient): Pick<GroupCopies, 'copyLimits'> => (
 const formatHook = ({ LifecycleHookName, NotificationTargetARN }: LifecycleHook) =>
   `${LifecycleHookName}${NotificationTargetARN === undefined ? '' : ` (${NotificationTargetARN})`}`;
 
+async function suspend(client: AutoScalingClient, group: string, processes: readonly string[]): Promise<void> {
+  await client
+    .send(new SuspendProcessesCommand({ AutoScalingGroupName: group, ScalingProcesses: [...processes] }))
+    .catch(orBusy(`suspend processes of ${group} (autoscaling:SuspendProcesses)`));
+}
+
 type Attachments = 'copyAttachments' | 'copySchedules' | 'schedules' | 'suspend' | 'terminationSeconds';
 
 const attachments = (client: AutoScalingClient): Pick<GroupCopies, Attachments> => ({
-  async copyAttachments(from, as) {
+  async copyAttachments(from, as, suspended) {
     const group = await getGroup(client, from);
+    if (suspended.length > 0) await suspend(client, as, suspended);
     await copyAttachments(client, from, as, group).catch(orBusy(`copy policies, hooks and notifications of ${from} to ${as}`));
   },
 
@@ -88,11 +95,7 @@ const attachments = (client: AutoScalingClient): Pick<GroupCopies, Attachments> 
 
   schedules: async group => (await listScheduledActions(client, group)).map(({ ScheduledActionName = '' }) => ScheduledActionName),
 
-  async suspend(group, ScalingProcesses) {
-    await client
-      .send(new SuspendProcessesCommand({ AutoScalingGroupName: group, ScalingProcesses: [...ScalingProcesses] }))
-      .catch(orBusy(`suspend processes of ${group} (autoscaling:SuspendProcesses)`));
-  },
+  suspend: (group, processes) => suspend(client, group, processes),
 
   async terminationSeconds(group) {
     const hooks = (await listHooks(client, group)).filter(({ LifecycleTransition }) => LifecycleTransition === TERMINATING);

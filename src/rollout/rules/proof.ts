@@ -14,6 +14,10 @@ export interface Proof {
 
 export const inService = ({ state }: Pick<Member, 'state'>): boolean => state === 'InService';
 
+/** How many instances can carry load now. */
+export const servingCount = ({ members }: Pick<Group, 'members'>): number =>
+  members.filter(member => inService(member) && member.healthy).length;
+
 /** Instances of a warm pool that do not run the image. One that EC2 does not know yet counts, because it would be in service next. */
 export const staleOf = (pool: readonly string[], images: ReadonlyMap<string, string>, imageId: string): readonly string[] =>
   pool.filter(id => images.get(id) !== imageId);
