@@ -44,6 +44,8 @@ export interface Oracle {
 const RUN = /:assumed-role\/deploy\/ami-action-(.+)-1$/;
 export const runOf = ({ arn }: Pick<CallRecord, 'arn'>): string | undefined => RUN.exec(arn)?.[1];
 
+const SCALE_IN = /difference between desired/;
+
 const READS = /^(Describe|Get|List|AssumeRole)/;
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 const list = (value: unknown): readonly string[] => (Array.isArray(value) ? value.map(text) : []);
@@ -177,21 +179,27 @@ export function oracleOf(story: Story, stage: Stage, runs: ReadonlyMap<string, R
     sizes.set(name, group?.desired ?? 0);
     if (before === undefined) return;
     const gone = [...before].filter(([id, { state }]) => state === 'InService' && now.get(id)?.state !== 'InService');
-    for (const [id, { health }] of gone) if (isMine(name)) judgeLoss(name, id, health, size ?? 0);
+    if (!isMine(name)) return;
+    const removed = gone.map(([id, { health }]) => ({ health, cause: causeOf(group, id) }));
+    const scaledIn = removed.filter(({ health, cause }) => health === 'Healthy' && SCALE_IN.test(cause)).length;
+    const byOthers = shrunkBy.get(name)?.by === undefined ? scaledIn : 0;
+    for (const { health, cause } of removed) judgeLoss(name, cause, health, size ?? 0, byOthers);
   }
 
-  function judgeLoss(name: string, id: string, health: string, sizeBefore: number): void {
+  const causeOf = (group: Group | undefined, id: string): string =>
+    group?.activities.findLast(({ Description = '' }) => Description.startsWith(`Terminating EC2 instance: ${id}`))?.Cause ?? '';
+
+  /** `byOthers`: how many instances AWS took out in the same moment because a person scaled in. */
+  function judgeLoss(name: string, cause: string, health: string, sizeBefore: number, byOthers: number): void {
     const group = groupNow(name);
-    const cause =
-      group?.activities.findLast(({ Description = '' }) => Description.startsWith(`Terminating EC2 instance: ${id}`))?.Cause ?? '';
     const refresh = /instance refresh/.test(cause) ? group?.refreshes[0] : undefined;
     if (refresh !== undefined) {
       const owner = owners.get(refresh.id);
-      if (owner !== undefined && health === 'Healthy') judgeRefresh(group as Group, refresh, owner);
+      if (owner !== undefined && health === 'Healthy') judgeRefresh(group as Group, refresh, owner, byOthers);
       if (owner === undefined) losses.push({ at: clock.now(), group: name });
       return;
     }
-    const bySize = /difference between desired|deletion of the Auto Scaling group/.test(cause) || group === undefined;
+    const bySize = SCALE_IN.test(cause) || /deletion of the Auto Scaling group/.test(cause) || group === undefined;
     const shrunk = bySize ? shrunkBy.get(name) : undefined;
     if (shrunk?.by === undefined) losses.push({ at: clock.now(), group: name });
     // Scale-in ends at the desired capacity, so only a smaller one takes capacity away.
@@ -207,8 +215,10 @@ export function oracleOf(story: Story, stage: Stage, runs: ReadonlyMap<string, R
     return percent >= 100 ? desired : Math.min(Math.ceil((desired * percent) / 100), desired - 1);
   }
 
-  function judgeRefresh(group: Group, refresh: Refresh, owner: string): void {
-    const left = served(group).length;
+  // AWS picks any instance in service for a scale-in, also while others are pending:
+  // https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-termination-policies.html
+  function judgeRefresh(group: Group, refresh: Refresh, owner: string, byOthers: number): void {
+    const left = served(group).length + byOthers;
     const least = promised(group, owner);
     if (left < least)
       fail(2, `refresh ${refresh.id} of run ${owner} left ${left} of ${least} promised instances of ${group.name} in service`);
