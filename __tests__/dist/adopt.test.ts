@@ -19,7 +19,7 @@ const ADOPT = { images: 'pulsar-base-*', 'dry-run': 'false' };
 const snapshotOf = (name: string) => `snap-${l.id(name).slice('ami-'.length)}`;
 const familyOf = (id: string) => tagsOf(l.home, id)['ami-action:family'];
 
-test('images by name pattern: planned, adopted with their snapshots, and then listed and pruned like others', async () => {
+test('images by name pattern: planned, adopted with their snapshots, and then listed, resolved, rolled back to and pruned like others', async () => {
   await stage();
   const mark = l.lab.calls.mark();
   const planned = await l.act('adopt', { images: 'pulsar-base-*' });
@@ -39,7 +39,10 @@ test('images by name pattern: planned, adopted with their snapshots, and then li
   expect(again).toMatchObject({ exitCode: 0, outputs: { outcome: 'unchanged', adopted: '0' } });
 
   expect((await l.act('list')).outputs['count']).toBe('3');
-  await l.parameter('/ami/web/prod', l.id('pulsar-base-20'));
+  expect((await l.act('resolve', { image: 'latest' })).outputs['ami-id']).toBe(l.id('pulsar-base-10'));
+  await l.parameter('/ami/web/prod', l.id('pulsar-base-20'), l.id('pulsar-base-10'));
+  const back = await l.act('rollback', { environment: 'prod', strategy: 'none' });
+  expect([back.errors, back.outputs['ami-id']]).toEqual([[], l.id('pulsar-base-20')]);
   const pruned = await l.act('prune', { ...REAL, 'keep-newest': '1' });
   expect(planOf(l, pruned)).toEqual({
     'pulsar-base-10': 'keep: the newest',

@@ -108,7 +108,7 @@ export async function pruneLab({ pageSize = 2 as number | undefined, speed = 600
       );
     },
     act: (
-      mode: 'prune' | 'delete' | 'list' | 'adopt',
+      mode: 'prune' | 'delete' | 'list' | 'adopt' | 'resolve' | 'rollback',
       wanted: Readonly<Record<string, string>> = {},
       more: Partial<Order> = {},
     ): Promise<Ran> => runAction({ mode, with: { family: 'web', ...wanted }, lab, ...more }),

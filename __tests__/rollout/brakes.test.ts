@@ -105,8 +105,10 @@ describe('brakes on a promotion', () => {
   const windows = ['Fri 09:00-10:00 UTC'];
 
   test('a closed window refuses it before the first write, with the time as an output', async () => {
-    const { world, calls } = rollWorld();
+    const { world, calls, log, summaries } = rollWorld();
     const failure = await failureOf(promote({ ...settings, windows }, world));
+    const said = 'stage is closed now: "windows" allows Fri 09:00-10:00 UTC. It opens at 1970-01-02T09:00Z';
+    expect([log.includes(`. ${said}`), summaries.join().includes(`- ⛔ ${said}`)]).toEqual([true, true]);
     expect([failure.message, failure.outputs, failure.unchanged, calls()]).toEqual([
       `Refused to promote ${B} in stage: stage is closed now: "windows" allows Fri 09:00-10:00 UTC. It opens at 1970-01-02T09:00Z`,
       { opensAt: '1970-01-02T09:00:00.000Z' },

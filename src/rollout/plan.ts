@@ -75,7 +75,7 @@ export async function planPromotion(
     ...(was === undefined ? memoryWarnings(serving, order) : []),
     ...(stack?.warnings ?? []),
   ];
-  return { ...order, roll, was, ran, held, groups, nodeGroups, stack, refusals, warnings, replaced, opensAt: closed?.opensAt };
+  return { ...order, roll, was, ran, held, groups, nodeGroups, stack, refusals, warnings, replaced, closed };
 }
 
 const imagesIn = ({ image, pointer }: RolloutSpec) => ({ next: image.id, current: pointer.current?.value });
@@ -125,7 +125,7 @@ export function throwIfRefused(plans: readonly RegionPlan[]): void {
   const reasons = rest.length === 0 ? first : `${refusals.length} reasons:\n- ${refusals.join('\n- ')}`;
   throw new RejectedError(`Refused to ${operation === 'promote' ? 'promote' : 'roll back to'} ${image.id} in ${environment}: ${reasons}`, {
     unchanged: true,
-    outputs: home.opensAt === undefined ? {} : { opensAt: home.opensAt.toISOString() },
+    outputs: home.closed?.opensAt === undefined ? {} : { opensAt: home.closed.opensAt.toISOString() },
   });
 }
 

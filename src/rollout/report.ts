@@ -27,7 +27,7 @@ export function reportPlan(plans: readonly RegionPlan[], { isDryRun }: { readonl
 
 function reportRegionPlan(plan: RegionPlan, isDryRun: boolean): void {
   const { info, warn, summary } = plan.deps.report;
-  const { image, reason, environment, groups, stack, pointer, operation, scheme, warnings } = plan;
+  const { image, reason, environment, groups, stack, pointer, operation, scheme, warnings, closed } = plan;
   const was = wasOf(plan);
   const moves =
     pointer.current?.value === image.id
@@ -39,6 +39,7 @@ function reportRegionPlan(plan: RegionPlan, isDryRun: boolean): void {
   for (const line of plan.nodeGroups.flatMap(nodeLines)) info(line);
   for (const line of stack === undefined ? [] : formatStack(stack, image.id)) info(line);
   info(`${pointer.name}: ${moves}`);
+  for (const brake of closed?.reasons ?? []) info(brake);
   for (const warning of warnings) warn(warning);
   for (const group of groups) for (const warning of group.warnings) warn(`${group.facts.group.name}: ${warning}`);
   const rows = [...groups.map(planRow), ...plan.nodeGroups.map(nodeRow)];
@@ -52,6 +53,7 @@ function reportRegionPlan(plan: RegionPlan, isDryRun: boolean): void {
           stackRows(stack, image.id).map(([what, change]) => [text(what), text(change)]),
         ),
     `${code(pointer.name)} ${text(moves)}.`,
+    ...(closed?.reasons ?? []).map(brake => `- ⛔ ${text(brake)}`),
     ...warnings.map(warning => `- ⚠️ ${text(warning)}`),
     ...groups.flatMap(group => group.warnings.map(warning => `- ⚠️ ${code(group.facts.group.name)}: ${text(warning)}`)),
   ]);

@@ -5,6 +5,7 @@ import type { FactPorts } from './facts.ts';
 import type { PointerState } from './pointer.ts';
 import type { RolloutDeps } from './rollout-state.ts';
 import type { Admission } from './rules/admission.ts';
+import type { Closed } from './rules/brakes.ts';
 import type { NodeGroupPlan } from './rules/node-group.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import type { RolloutOptions } from './rules/settings.ts';
@@ -49,6 +50,6 @@ export interface RegionPlan extends Region, RolloutSpec {
   readonly held: boolean;
   /** The image that this one replaces, where it could be read. */
   readonly replaced: Image | undefined;
-  /** When a freeze or closed window ends. */
-  readonly opensAt: Date | undefined;
+  /** By a freeze or a window, and when that ends. */
+  readonly closed: Closed | undefined;
 }
