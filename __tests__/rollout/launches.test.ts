@@ -1,8 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Launching } from '../../src/model/group.ts';
+import type { Group, Launching } from '../../src/model/group.ts';
+import type { Tags } from '../../src/model/image.ts';
+import { failedLaunches, newLaunchWatch } from '../../src/rollout/launch-failures.ts';
 import { run as promote } from '../../src/rollout/promote.ts';
 import { consecutiveFailures } from '../../src/rollout/rules/launches.ts';
-import { A, B, C, failureOf, settings, stage } from './roll-world.ts';
+import { A, B, C, failureOf, group, settings, stage } from './roll-world.ts';
 
 const launching = (seconds: number, result: Launching['result'], message = ''): Launching => ({
   at: new Date(seconds * 1000),
@@ -49,6 +51,58 @@ describe('a group whose launches fail', () => {
     Object.assign(l.groups, { launches: () => Promise.reject(new Error('asked')) });
     expect(await promote(settings, l.world)).toMatchObject({ outcome: 'done' });
   });
+});
+
+describe('whether launches may fail is asked', () => {
+  const looks = async (...states: readonly (readonly string[])[]) => {
+    let now = 0;
+    const asked: number[] = [];
+    const launches = async () => {
+      asked.push(now / 1000);
+      return [];
+    };
+    const context = { aws: { groups: { launches } }, deps: { clock: { now: () => now } } } as unknown as Parameters<
+      typeof failedLaunches
+    >[2];
+    const watch = newLaunchWatch(now);
+    for (const [i, all] of states.entries()) {
+      now = i * 10_000;
+      const members = all.flatMap((state, at) =>
+        state === '' ? [] : [{ id: `i-${at}`, state, healthy: true, protected: false, template: undefined }],
+      );
+      await failedLaunches(group('web', { members }), watch, context);
+    }
+    return asked;
+  };
+  const during = (count: number, states: readonly string[]) => Array.from({ length: count }, () => states);
+
+  test('within a minute, where some could not be launched while another one boots', async () => {
+    expect(await looks(...during(7, ['Pending', '']))).toEqual([50]);
+  });
+
+  test('not yet, where all of them boot', async () => {
+    expect(await looks(...during(12, ['Pending', 'Pending']))).toEqual([]);
+  });
+
+  test('at once, where one is gone that was never in service', async () => {
+    expect(await looks(['Pending', 'Pending'], ['Pending', 'Terminating'], ['Pending', ''])).toEqual([10]);
+    expect(await looks(['Pending', 'Pending'], ['InService', ''])).toEqual([10]);
+  });
+});
+
+test('major M12: launches that fail in the new group of blue-green end the rollout, and the group goes', async () => {
+  const l = stage();
+  Object.assign(l.groups, {
+    launches: async (name: string) => [0, 1, 2].map(() => launching(l.state.now / 1000, 'failed', `${name}: ${NO_GRANT}`)),
+    create: async ({ from, as, tags }: { from: string; as: string; tags: Tags }) => {
+      l.state.groups.set(as, { ...(l.state.groups.get(from) as Group), name: as, members: [], tags });
+      return 'created';
+    },
+    remove: async (name: string) => void l.state.groups.delete(name),
+  });
+  const failure = await failureOf(promote({ ...settings, strategy: 'blue-green' }, l.world));
+  expect(failure.message).toBe(`3 launches in a row failed: web-green: ${NO_GRANT}`);
+  expect([l.pointerNow(), [...l.state.groups.keys()], l.state.now < 120_000]).toEqual([A, ['web'], true]);
 });
 
 test('minor m16: AWS rolled back and left a new instance that is protected from scale-in: it is named, and the candidate stays', async () => {

@@ -29,17 +29,26 @@ interface Pauses {
   readonly atCheckpoint?: boolean;
 }
 
-function isQuiet({ members }: Group, watch: LaunchWatch, now: number, { warmUpSeconds = 0, atCheckpoint = false }: Pauses): boolean {
+function isQuiet(group: Group, watch: LaunchWatch, now: number, { warmUpSeconds = 0, atCheckpoint = false }: Pauses): boolean {
+  const { members } = group;
   const states = new Map(members.map(({ id, state }) => [id, state]));
+  const isLost = [...watch.members].some(([id, state]) => state.startsWith('Pending') && isEnding(states.get(id)));
   const entered = members.some(({ id, state }) => state === 'InService' && watch.members.get(id) !== state);
   const changed = states.size !== watch.members.size || [...states].some(([id, state]) => watch.members.get(id) !== state);
   if (changed) watch.busyUntil = now + (entered && watch.members.size > 0 ? warmUpSeconds * 1000 : 0);
   watch.members = states;
-  const pending = [...states.values()].some(state => state.startsWith('Pending'));
-  const quiet = now - watch.busyUntil >= (pending || atCheckpoint ? BOOT_SECONDS : QUIET_SECONDS) * 1000;
+  const boots = members.some(({ state }) => state.startsWith('Pending')) && !lacksSome(group);
+  // One that was never in service is gone: most likely its launch failed.
+  const quiet = isLost || now - watch.busyUntil >= (boots || atCheckpoint ? BOOT_SECONDS : QUIET_SECONDS) * 1000;
   if (quiet) watch.busyUntil = now;
   return quiet;
 }
+
+const isEnding = (state = 'Terminated'): boolean => state.startsWith('Terminat');
+
+/** Others boot, and AWS could not launch as many as it should. */
+const lacksSome = ({ members, desired, sizeUnit }: Group): boolean =>
+  sizeUnit === undefined && members.filter(({ state }) => !isEnding(state)).length < desired;
 
 /** Reads the activities of a group in which nothing changes. Returns why its launches fail. */
 export async function failedLaunches(
