@@ -101,7 +101,7 @@ test('major M12: launches that fail in the new group of blue-green end the rollo
     remove: async (name: string) => void l.state.groups.delete(name),
   });
   const failure = await failureOf(promote({ ...settings, strategy: 'blue-green' }, l.world));
-  expect(failure.message).toBe(`3 launches in a row failed: web-green: ${NO_GRANT}`);
+  expect(failure.message).toBe(`web-green: 3 launches in a row failed: web-green: ${NO_GRANT}`);
   expect([l.pointerNow(), [...l.state.groups.keys()], l.state.now < 120_000]).toEqual([A, ['web'], true]);
 });
 
