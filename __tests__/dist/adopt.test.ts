@@ -45,7 +45,7 @@ test('images by name pattern: planned, adopted with their snapshots, and then li
   expect([back.errors, back.outputs['ami-id']]).toEqual([[], l.id('pulsar-base-20')]);
   const pruned = await l.act('prune', { ...REAL, 'keep-newest': '1' });
   expect(planOf(l, pruned)).toEqual({
-    'pulsar-base-10': 'keep: the newest',
+    'pulsar-base-10': 'keep: used by parameter /ami/web/prod, to roll back to',
     'pulsar-base-20': 'keep: used by parameter /ami/web/prod',
     'pulsar-base-30': 'remove: nothing uses it',
   });
