@@ -22,6 +22,8 @@ export interface Timings {
   readonly usageReport: number;
   /** CreateStack -> CREATE_COMPLETE, DeleteStack -> gone. */
   readonly stack: number;
+  /** CreateChangeSet -> CREATE_COMPLETE. */
+  readonly changeSet: number;
   /** PutParameter with aws:ec2:image -> the value is validated. */
   readonly parameterCheck: number;
   /** Register with a target group -> healthy. */
@@ -46,6 +48,7 @@ export const TIMINGS: Timings = {
   copy: 30,
   usageReport: 20,
   stack: 20,
+  changeSet: 2,
   parameterCheck: 2,
   targetHealth: 5,
   groupTick: 2,

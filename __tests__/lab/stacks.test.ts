@@ -1,4 +1,13 @@
-import { CloudFormationClient, CreateStackCommand, DeleteStackCommand, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
+import {
+  CloudFormationClient,
+  CreateChangeSetCommand,
+  CreateStackCommand,
+  DeleteStackCommand,
+  DescribeChangeSetCommand,
+  DescribeStacksCommand,
+  ExecuteChangeSetCommand,
+  GetTemplateSummaryCommand,
+} from '@aws-sdk/client-cloudformation';
 import {
   AddTagsCommand,
   CreateTargetGroupCommand,
@@ -82,6 +91,56 @@ describe('a stack', () => {
 
   test('that does not exist is deleted without an error', async () => {
     expect((await stacks.send(new DeleteStackCommand({ StackName: 'never' }))).$metadata.httpStatusCode).toBe(200);
+  });
+});
+
+describe('a change set', () => {
+  const propose = (ChangeSetName: string, ChangeSetType: 'CREATE' | 'UPDATE', change: object = {}) =>
+    stacks.send(
+      new CreateChangeSetCommand({
+        ...{ StackName: 'four', ChangeSetName, ChangeSetType, TemplateBody: TEMPLATE, Capabilities: ['CAPABILITY_NAMED_IAM'] },
+        Parameters: [{ ParameterKey: 'Name', ParameterValue: 'four' }],
+        ...change,
+      }),
+    );
+  const described = async (ChangeSetName: string) => {
+    await lab.clock.sleep(5);
+    const { Status, StatusReason, Changes = [] } = await stacks.send(new DescribeChangeSetCommand({ StackName: 'four', ChangeSetName }));
+    return [Status, StatusReason, ...Changes.map(({ ResourceChange: of }) => `${of?.Action} ${of?.LogicalResourceId}`)];
+  };
+  const execute = async (ChangeSetName: string) => {
+    await stacks.send(new ExecuteChangeSetCommand({ StackName: 'four', ChangeSetName }));
+    await lab.clock.sleep(lab.core.timings.stack + 5);
+  };
+  const named = () => [...roles(lab.core).keys()].filter(arn => /four|five/.test(arn));
+
+  test('that creates makes a stack without resources until it is executed; one that updates changes its roles', async () => {
+    expect(await refusal(propose('x', 'UPDATE'))).toBe('ValidationError: Stack with id four does not exist');
+    await propose('one', 'CREATE');
+    expect([await status('four'), named(), await described('one')]).toEqual([
+      'REVIEW_IN_PROGRESS',
+      [],
+      ['CREATE_COMPLETE', undefined, 'Add Provider', 'Add Role'],
+    ]);
+    await propose('two', 'CREATE');
+    await execute('one');
+    expect([await status('four'), named()]).toEqual(['CREATE_COMPLETE', ['arn:aws:iam::111122223333:role/four']]);
+    expect(await refusal(propose('x', 'CREATE'))).toBe(
+      'ValidationError: Stack [four] already exists and cannot be created again with the changeSet [x].',
+    );
+    expect((await stacks.send(new GetTemplateSummaryCommand({ StackName: 'four' }))).Parameters).toEqual([
+      { ParameterKey: 'Name', ParameterType: 'String' },
+    ]);
+    await propose('same', 'UPDATE');
+    expect(await described('same')).toEqual(['FAILED', expect.stringMatching(/^The submitted information didn't contain changes/)]);
+    const Parameters = [{ ParameterKey: 'Name', ParameterValue: 'five' }];
+    expect(await refusal(propose('other', 'UPDATE', { Parameters, Capabilities: [] }))).toMatch(/^InsufficientCapabilitiesException/);
+    await propose('other', 'UPDATE', { Parameters });
+    expect(await described('other')).toEqual(['CREATE_COMPLETE', undefined, 'Modify Role']);
+    await execute('other');
+    expect([await status('four'), named()]).toEqual(['UPDATE_COMPLETE', ['arn:aws:iam::111122223333:role/five']]);
+    await propose('less', 'UPDATE', { TemplateBody: TEMPLATE.replace(/ {2}Role:[\s\S]*$/, ''), Parameters });
+    expect(await described('less')).toEqual(['CREATE_COMPLETE', undefined, 'Remove Role']);
   });
 });
 

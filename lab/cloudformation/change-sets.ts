@@ -10,11 +10,14 @@ import type {
   ExecuteChangeSetCommandInput,
   ExecuteChangeSetCommandOutput,
 } from '@aws-sdk/client-cloudformation';
+import { iamResources } from '../iam/deploy.ts';
+import { parseTemplate } from '../iam/template.ts';
 import { AwsError, type Operation, type Operations } from '../operation.ts';
 import type { Place } from '../place.ts';
-import { fleetIds, wanted } from './fleet.ts';
+import { beginStack, newStack, redeploy, throwIfTooLong, throwUnlessAcknowledged } from './create.ts';
+import { fleetIds, hasFleet, wanted } from './fleet.ts';
 import { givenIn, inputsFor } from './inputs.ts';
-import { enter, existing, type Inputs, invalid, type LabChangeSet, type LabStack } from './state.ts';
+import { enter, existing, type Inputs, invalid, type LabChangeSet, type LabStack, stackNamed, stacks } from './state.ts';
 import { updateStack } from './update.ts';
 
 /** States in which a stack can be updated. https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html */
@@ -26,28 +29,74 @@ function throwUnlessStable({ id, status }: LabStack): void {
 
 /** https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html */
 const createChangeSet: Operation<CreateChangeSetCommandInput, CreateChangeSetCommandOutput> = (input, { place }) => {
-  const stack = existing(place, input.StackName);
+  const isNew = input.ChangeSetType === 'CREATE';
   const name = input.ChangeSetName ?? '';
   if (!/^[a-zA-Z][-a-zA-Z0-9]{0,127}$/.test(name))
     throw invalid(`Value '${name}' at 'changeSetName' failed to satisfy constraint: [a-zA-Z][-a-zA-Z0-9]*`);
-  if (!input.UsePreviousTemplate) throw invalid('This lab updates stacks with their previous template only.');
-  throwUnlessStable(stack);
+  const stack = isNew ? underReview(input, place) : existing(place, input.StackName);
+  if (!isNew) throwUnlessStable(stack);
   const known = stack.changeSets.get(name);
   if (known !== undefined && known.token !== undefined && known.token === input.ClientToken) return { Id: known.id, StackId: stack.id };
   if (known !== undefined)
     throw new AwsError('AlreadyExistsException', `ChangeSet ${name} cannot be created due to a mismatch with existing attribute Template`);
-  const needed = /^\s+Type: AWS::IAM::/m.test(stack.template) ? 'CAPABILITY_NAMED_IAM' : undefined;
-  if (needed !== undefined && !input.Capabilities?.includes(needed))
-    throw new AwsError('InsufficientCapabilitiesException', `Requires capabilities : [${needed}]`);
-  const inputs = inputsFor(place, stack.template, givenIn(input.Parameters ?? [], stack.inputs.parameters));
+  const template = templateFor(stack, input);
+  throwUnlessAcknowledged(template, input);
+  const inputs = inputsFor(place, template, givenIn(input.Parameters ?? [], stack.inputs.parameters));
   const set: LabChangeSet = {
     ...{ id: `arn:aws:cloudformation:${place.region}:${place.account}:changeSet/${name}/${randomUUID()}`, name, token: input.ClientToken },
-    ...{ createdAt: place.core.clock.date(), readyAt: place.core.clock.now() + 2000, capabilities: input.Capabilities ?? [] },
-    ...{ inputs, changes: changesOf(stack, inputs) },
+    ...{
+      createdAt: place.core.clock.date(),
+      readyAt: place.core.clock.now() + place.core.timings.changeSet * 1000,
+      capabilities: input.Capabilities ?? [],
+    },
+    ...{ template, inputs, changes: [...ofIam(stack, template, inputs), ...(isNew ? added(template) : changesOf(stack, inputs))] },
   };
+  stacks(place).set(stack.name, stack);
   stack.changeSets.set(name, set);
   return { Id: set.id, StackId: stack.id };
 };
+
+/** A change set that creates makes a stack without resources, and more change sets of it may follow. */
+function underReview(input: CreateChangeSetCommandInput, place: Place): LabStack {
+  const known = stackNamed(place, input.StackName);
+  if (known === undefined) return newStack(place, input);
+  if (known.status === 'REVIEW_IN_PROGRESS') return known;
+  throw invalid(`Stack [${known.name}] already exists and cannot be created again with the changeSet [${input.ChangeSetName}].`);
+}
+
+function templateFor(stack: LabStack, { UsePreviousTemplate, TemplateBody }: CreateChangeSetCommandInput): string {
+  if (UsePreviousTemplate) return stack.template;
+  if (TemplateBody === undefined) throw invalid('Either Template URL or Template Body must be specified.');
+  throwIfTooLong(TemplateBody);
+  if (hasFleet(stack.template) && TemplateBody !== stack.template && stack.status !== 'REVIEW_IN_PROGRESS')
+    throw invalid('This lab updates stacks with groups with their previous template only.');
+  return TemplateBody;
+}
+
+const ofResource = (Action: 'Add' | 'Modify' | 'Remove', LogicalResourceId: string, ResourceType: string): Change => ({
+  Type: 'Resource',
+  ResourceChange: { Action, LogicalResourceId, ResourceType, ...(Action === 'Modify' ? { Replacement: 'False' } : {}) },
+});
+
+const added = (template: string): readonly Change[] => {
+  const { Resources } = parseTemplate(template);
+  return fleetIds(template).map(id => ofResource('Add', id, String(Resources[id]?.['Type'])));
+};
+
+function ofIam(stack: LabStack, template: string, { parameters }: Inputs): readonly Change[] {
+  const { account, region } = stack.place;
+  const resources = (text: string, values: Inputs['parameters']) =>
+    iamResources(text, { account, region, stack: stack.name, parameters: values });
+  const before = stack.status === 'REVIEW_IN_PROGRESS' ? [] : resources(stack.template, stack.inputs.parameters);
+  const after = resources(template, parameters);
+  const changed = after.flatMap(({ id, type, ...next }) => {
+    const old = before.find(one => one.id === id);
+    if (old === undefined) return [ofResource('Add', id, type)];
+    return JSON.stringify(old) === JSON.stringify({ id, type, ...next }) ? [] : [ofResource('Modify', id, type)];
+  });
+  const gone = before.filter(({ id }) => !after.some(one => one.id === id));
+  return [...changed, ...gone.map(({ id, type }) => ofResource('Remove', id, type))];
+}
 
 /** A group that reads the version of a changed template changes with it; to which version is not known yet. */
 function changesOf(stack: LabStack, { values }: Inputs): readonly Change[] {
@@ -97,7 +146,7 @@ const describeChangeSet: Operation<DescribeChangeSetCommandInput, DescribeChange
   return { ...common, Status: 'FAILED', ExecutionStatus: 'UNAVAILABLE', StatusReason, Changes: [] };
 };
 
-/** Deletes all change sets of the stack, and updates it. https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ExecuteChangeSet.html */
+/** Deletes all change sets of the stack, and creates or updates it. https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ExecuteChangeSet.html */
 const executeChangeSet: Operation<ExecuteChangeSetCommandInput, ExecuteChangeSetCommandOutput> = (input, call) => {
   const asked = stackOfToken(call.place, input);
   if (asked !== undefined) return {};
@@ -107,9 +156,15 @@ const executeChangeSet: Operation<ExecuteChangeSetCommandInput, ExecuteChangeSet
       'InvalidChangeSetStatus',
       `ChangeSet [${set.id}] cannot be executed in its current execution status of [UNAVAILABLE]`,
     );
-  throwUnlessStable(stack);
+  if (stack.status !== 'REVIEW_IN_PROGRESS') throwUnlessStable(stack);
   Object.assign(stack, { token: input.ClientRequestToken, cancelled: false, capabilities: set.capabilities });
   stack.changeSets.clear();
+  if (stack.status === 'REVIEW_IN_PROGRESS') {
+    Object.assign(stack, { template: set.template, inputs: set.inputs });
+    beginStack(stack, call);
+    return {};
+  }
+  redeploy(stack, set.template, set.inputs.parameters);
   enter(stack, 'UPDATE_IN_PROGRESS', 'User Initiated');
   void updateStack(stack, set.inputs, call);
   return {};

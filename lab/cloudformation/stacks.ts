@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type {
   CancelUpdateStackCommandInput,
   CancelUpdateStackCommandOutput,
@@ -14,73 +13,28 @@ import type {
   DescribeStacksCommandOutput,
   GetTemplateCommandInput,
   GetTemplateCommandOutput,
+  GetTemplateSummaryCommandInput,
+  GetTemplateSummaryCommandOutput,
   Stack,
 } from '@aws-sdk/client-cloudformation';
-import { type Deployed, deploy, remove } from '../iam/deploy.ts';
-import { AwsError, type Call, type Operation, type Operations } from '../operation.ts';
-import type { Place } from '../place.ts';
+import { remove } from '../iam/deploy.ts';
+import { parseTemplate } from '../iam/template.ts';
+import type { Call, Operation, Operations } from '../operation.ts';
 import { changeSetOperations } from './change-sets.ts';
-import { hasFleet, removePhysical } from './fleet.ts';
-import { inputsFor } from './inputs.ts';
-import { enter, existing, invalid, type LabStack, note, stackNamed, stacks } from './state.ts';
-import { createFleet, rollBack } from './update.ts';
+import { beginStack, newStack } from './create.ts';
+import { removePhysical } from './fleet.ts';
+import { enter, existing, invalid, type LabStack, stackNamed, stacks } from './state.ts';
+import { rollBack } from './update.ts';
 
 /** Stacks of the IAM resources that iam/deploy.ts knows, and of launch templates, launch configurations and groups. No nested stacks. */
 
-// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
-const MOST_BYTES = 51_200;
-
 /** https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html */
 const createStack: Operation<CreateStackCommandInput, CreateStackCommandOutput> = (input, call) => {
-  const { place } = call;
-  const { StackName: name = '', TemplateBody: template = '', Parameters = [] } = input;
-  if (!/^[a-zA-Z][-a-zA-Z0-9]{0,127}$/.test(name))
-    throw invalid(`Value '${name}' at 'stackName' failed to satisfy constraint: [a-zA-Z][-a-zA-Z0-9]*`);
-  if (Buffer.byteLength(template) > MOST_BYTES)
-    throw invalid(`Value at 'templateBody' failed to satisfy constraint: Member must have length less than or equal to ${MOST_BYTES}`);
-  if (stacks(place).has(name)) throw new AwsError('AlreadyExistsException', `Stack [${name}] already exists`);
-  // Every role of the shipped templates has a name.
-  if (/^\s+Type: AWS::IAM::/m.test(template) && !input.Capabilities?.includes('CAPABILITY_NAMED_IAM'))
-    throw new AwsError('InsufficientCapabilitiesException', 'Requires capabilities : [CAPABILITY_NAMED_IAM]');
-  const parameters = Object.fromEntries(Parameters.map(({ ParameterKey = '', ParameterValue = '' }) => [ParameterKey, ParameterValue]));
-  const stack: LabStack = {
-    ...{ place, id: `arn:aws:cloudformation:${place.region}:${place.account}:stack/${name}/${randomUUID()}`, name, template },
-    ...{ createdAt: place.core.clock.date(), tags: input.Tags ?? [], capabilities: input.Capabilities ?? [] },
-    ...deployed(place, template, name, parameters),
-    inputs: { parameters, resolved: {}, values: {} },
-    ...{ resources: new Map(), changeSets: new Map(), events: [], updatedAt: undefined, token: input.ClientRequestToken },
-    ...{ cancelled: false, policyDenies: new Set<string>(), rollbackFails: new Set<string>() },
-    ...{ status: 'CREATE_IN_PROGRESS', statusReason: undefined },
-  };
-  stacks(place).set(name, stack);
-  note(stack, name, 'CREATE_IN_PROGRESS', 'User Initiated');
-  void created(stack, call);
+  const stack = newStack(call.place, input);
+  stack.token = input.ClientRequestToken;
+  beginStack(stack, call);
   return { StackId: stack.id };
 };
-
-async function created(stack: LabStack, call: Call): Promise<void> {
-  const { clock, timings } = stack.place.core;
-  await clock.sleep(timings.stack);
-  if (stack.status !== 'CREATE_IN_PROGRESS') return;
-  if (hasFleet(stack.template)) {
-    stack.inputs = inputsFor(stack.place, stack.template, stack.inputs.parameters);
-    await createFleet(stack, stack.inputs.values, call);
-  }
-  enter(stack, 'CREATE_COMPLETE');
-}
-
-function deployed(
-  { core, account, region }: Place,
-  template: string,
-  stack: string,
-  parameters: Readonly<Record<string, string>>,
-): Deployed {
-  try {
-    return deploy(core, template, { account, region, stack, parameters });
-  } catch (cause) {
-    throw invalid((cause as Error).message.replace(/^ValidationError: /, ''));
-  }
-}
 
 /** https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html */
 const describeStacks: Operation<DescribeStacksCommandInput, DescribeStacksCommandOutput> = ({ StackName }, { place }) => ({
@@ -110,6 +64,16 @@ const describeStackEvents: Operation<DescribeStackEventsCommandInput, DescribeSt
 /** https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_GetTemplate.html */
 const getTemplate: Operation<GetTemplateCommandInput, GetTemplateCommandOutput> = ({ StackName }, { place }) => ({
   TemplateBody: existing(place, StackName).template,
+});
+
+/** Of a stack. https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_GetTemplateSummary.html */
+const getTemplateSummary: Operation<GetTemplateSummaryCommandInput, GetTemplateSummaryCommandOutput> = ({ StackName }, { place }) => ({
+  Parameters: Object.entries(parseTemplate(existing(place, StackName).template).Parameters ?? {}).map(
+    ([ParameterKey, { Type, Default }]) => ({
+      ...{ ParameterKey, ParameterType: String(Type) },
+      ...(Default === undefined ? {} : { DefaultValue: String(Default) }),
+    }),
+  ),
 });
 
 /** https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CancelUpdateStack.html */
@@ -158,4 +122,5 @@ export const stackOperations: Operations = {
   DescribeStackEvents: describeStackEvents,
   DescribeStacks: describeStacks,
   GetTemplate: getTemplate,
+  GetTemplateSummary: getTemplateSummary,
 };

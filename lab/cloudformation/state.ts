@@ -29,6 +29,7 @@ export interface LabChangeSet {
   readonly name: string;
   readonly token: string | undefined;
   readonly createdAt: Date;
+  readonly template: string;
   readonly inputs: Inputs;
   readonly capabilities: readonly string[];
   readonly changes: readonly Change[];
@@ -39,7 +40,7 @@ export interface LabStack {
   readonly place: Place;
   readonly id: string;
   readonly name: string;
-  readonly template: string;
+  template: string;
   readonly createdAt: Date;
   readonly tags: readonly Tag[];
   capabilities: readonly string[];

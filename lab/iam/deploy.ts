@@ -23,27 +23,37 @@ type Fields = Readonly<Record<string, Value>>;
 /** Resources that cloudformation/fleet.ts creates. */
 const OF_A_FLEET = /^AWS::(EC2::LaunchTemplate|AutoScaling::)/;
 
-/** Deploys the IAM resources of a CloudFormation template into an account of the lab. Deploying it again replaces them. */
-export function deploy(
-  core: Core,
-  text: string,
-  { account, region = 'eu-central-1', stack = 'ami', parameters = {} }: Deployment,
-): Deployed {
+interface Resolved {
+  readonly id: string;
+  readonly type: string;
+  readonly arn: string;
+  readonly fields: Fields;
+}
+
+/** The IAM resources of a CloudFormation template, without intrinsic functions. */
+export const iamResources = (text: string, deployment: Deployment): readonly Resolved[] => read(text, deployment).resolved;
+
+function read(text: string, { account, region = 'eu-central-1', stack = 'ami', parameters = {} }: Deployment) {
   const template = parseTemplate(text);
   const scope = scopeOf(template, { account, region, stack, values: valuesOf(template, parameters) });
   const present = Object.entries(template.Resources).filter(
     ([, { Type, Condition }]) => !OF_A_FLEET.test(String(Type)) && (Condition === undefined || scope.condition(String(Condition))),
   );
-  const arns: Record<string, string> = {};
-  const resolved = present.map(([id, { Type, Properties }]) => {
-    arns[id] = String(scope.attribute(id, 'Arn'));
-    return { id, type: String(Type), arn: arns[id], fields: (resolve(Properties ?? {}, scope) ?? {}) as Fields };
-  });
+  const resolved = present.map(([id, { Type, Properties }]) => ({
+    ...{ id, type: String(Type), arn: String(scope.attribute(id, 'Arn')) },
+    fields: (resolve(Properties ?? {}, scope) ?? {}) as Fields,
+  }));
+  return { resolved, outputs: () => outputsOf(template, scope) };
+}
+
+/** Deploys the IAM resources of a CloudFormation template into an account of the lab. Deploying it again replaces them. */
+export function deploy(core: Core, text: string, deployment: Deployment): Deployed {
+  const { resolved, outputs } = read(text, deployment);
   const managed = new Map(
     resolved.filter(({ type }) => type === 'AWS::IAM::ManagedPolicy').map(({ arn, fields }) => [arn, fields['PolicyDocument']]),
   );
-  for (const { type, arn, fields } of resolved) place(core, account, { type, arn, fields }, managed);
-  return { outputs: outputsOf(template, scope), arns };
+  for (const each of resolved) place(core, deployment.account, each, managed);
+  return { outputs: outputs(), arns: Object.fromEntries(resolved.map(({ id, arn }) => [id, arn])) };
 }
 
 /** Removes what a template deployed, except what it retains. https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-deletionpolicy.html */
@@ -145,12 +155,6 @@ function arnOf(template: Template, id: string, account: string, name: Namer): st
 function refOf(template: Template, id: string, account: string, name: Namer): string {
   const arn = arnOf(template, id, account, name);
   return /:(role|instance-profile)\//.test(arn) ? arn.slice(arn.lastIndexOf('/') + 1) : arn;
-}
-
-interface Resolved {
-  readonly type: string;
-  readonly arn: string;
-  readonly fields: Fields;
 }
 
 function place(core: Core, account: string, { type, arn, fields }: Resolved, managed: ReadonlyMap<string, Value>): void {
