@@ -9,6 +9,7 @@ import { type Lab, startLab } from '../../lab/lab.ts';
 import { type Ran, removeWorkspaces, runAction } from '../harness.ts';
 import { describeWithPacker, packerHere, template } from './build-lab.ts';
 import { tokens } from './github.ts';
+import { hasAwsCli, paste, shellBlock } from './paste.ts';
 
 /** What the README says to paste under "Start": its file, the example template, the role of examples/delivery-role.yml. */
 
@@ -23,7 +24,7 @@ describeWithPacker('what the README says to paste', () => {
   let workspace: string;
 
   beforeAll(async () => {
-    lab = await startLab({ speed: 60, hostManagement: true });
+    lab = await startLab({ speed: 60, hostManagement: true, timings: { stack: 0, changeSet: 0 } });
     cloud = connect(lab);
     workspace = mkdtempSync(join(tmpdir(), 'ami-action-readme-'));
     execFileSync('git', ['init', '--quiet'], { cwd: workspace });
@@ -31,15 +32,27 @@ describeWithPacker('what the README says to paste', () => {
     for (const name of ['web-stage', 'web-prod']) await makeGroup(cloud, { name, imageId, size: 1 });
     while ((await inService(cloud, 'web-prod')).length === 0 || (await inService(cloud, 'web-stage')).length === 0)
       await lab.clock.sleep(5);
-    const ids = [...templates(lab.core.place('111122223333', 'eu-central-1')).values()];
-    const common = { Subject: 'repo:acme/web', RepositoryId: '456789', Families: 'web' };
-    lab.deploy(example('delivery-role.yml'), { stack: 'ami-web', parameters: { ...common, Repository: 'acme/web' } });
-    for (const environment of ['stage', 'prod']) {
-      const LaunchTemplates = ids.flatMap(({ id, name }) => (name === `web-${environment}` ? [id] : [])).join(',');
-      const parameters = { ...common, Environment: environment, Pointers: '/ami/web', Groups: `web-${environment}*`, LaunchTemplates };
-      lab.deploy(example('environment-role.yml'), { stack: `ami-web-${environment}`, parameters });
-    }
+    const idOf = (name: string) => [...templates(lab.place()).values()].find(template => template.name === name)?.id ?? '';
+    const commands = shellBlock('README.md', '**1.**')
+      .replace('lt-0aaaaaaaaaaaaaaaa', idOf('web-stage'))
+      .replace('lt-0bbbbbbbbbbbbbbbb', idOf('web-prod'));
+    if (hasAwsCli) await paste(lab, commands);
+    else deployAsPasted(commands);
   });
+
+  /** What the commands say, on a machine without the AWS CLI. */
+  function deployAsPasted(commands: string): void {
+    const common = { Subject: 'repo:acme/web', RepositoryId: '456789', Families: 'web' };
+    for (const [, stack = '', template, given = ''] of commands.matchAll(/^deploy (\S+) (\w+) (.*)$/gm)) {
+      const own = Object.fromEntries(
+        given
+          .replaceAll("'", '')
+          .split(' ')
+          .map(pair => pair.split('=') as [string, string]),
+      );
+      lab.deploy(example(`${template}-role.yml`), { stack, parameters: { ...common, ...own } });
+    }
+  }
 
   afterAll(async () => {
     await lab.close();
@@ -59,7 +72,8 @@ describeWithPacker('what the README says to paste', () => {
     }
   }
 
-  test('goes all the way: built, validated, on stage, on prod', async () => {
+  test('goes all the way: roles deployed, built, validated, on stage, on prod', async () => {
+    expect(lab.calls.count('ExecuteChangeSet')).toBe(hasAwsCli ? 3 : 0);
     const built = await job('build', {});
     expect(built).toMatchObject({ exitCode: 0, errors: [] });
     const image = built.outputs['ami-id'] ?? '';
