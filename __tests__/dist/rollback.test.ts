@@ -63,8 +63,8 @@ test('the next push does not bring back what was rolled back', async () => {
   const { b, c } = await afterThree();
   await back();
   const pushed = await l.act('promote', { ...quick, image: 'latest' });
-  expect(pushed.errors.join('\n')).toMatch(
-    /was rolled back in stage and is vetoed there: fix it and build a new image, or set "lift-veto: true"/,
+  expect(pushed.errors.join('\n').replace(/at 20\S+ \S+ UTC/, 'at TIME')).toBe(
+    `Refused to promote ${c} in stage: ${c} was rolled back in stage and is vetoed there (at TIME, by octocat, https://github.com/acme/web/actions/runs/1001): fix it and build a new image, or set "lift-veto: true" if it was not the cause\nNo changes were made.`,
   );
   expect(stateNow()).toEqual({ runs: [b], pointer: b, candidate: false });
   expect((await promote(c, { 'lift-veto': 'true' })).exitCode).toBe(0);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Image } from '../../src/model/image.ts';
+import { pointerDescription } from '../../src/model/pointer.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
 import { type Guards, guardRefusals, imageRefusals, type Soak } from '../../src/rollout/rules/admission.ts';
 
@@ -12,7 +13,8 @@ const image = {
 } as unknown as Image;
 const at = (hour: number) => new Date(Date.UTC(2026, 0, 1, hour));
 const NOON = at(12).getTime();
-const ran = (...turns: (readonly [string, number])[]) => turns.map(([value, hour], i) => ({ value, version: i + 1, writtenAt: at(hour) }));
+const ran = (...turns: (readonly [string, number])[]) =>
+  turns.map(([value, hour], i) => ({ value, version: i + 1, writtenAt: at(hour), description: '' }));
 const soak = (history: ReturnType<typeof ran>, there: Partial<Soak> = {}) => ({
   soak: { environment: 'stage', seconds: 4 * 3600, history, image: { id: B, vetoed: false }, ...there },
 });
@@ -65,6 +67,29 @@ describe('what an environment requires', () => {
   ])('an image from %s where %s is allowed: %s', (ref, pattern, allowed) => {
     const from = { ...image, tags: { ...image.tags, 'ami-action:ref': ref } };
     expect(guardRefusals(from, { allowedRefs: [pattern] }, scheme, NOON).length).toBe(allowed ? 0 : 1);
+  });
+
+  test('a veto says when the image was rolled back, by whom and in which run, as far as the pointer shows it', () => {
+    const vetoed = { ...image, tags: { ...image.tags, 'ami-action:vetoed-in': 'stage' } };
+    const run = 'https://github.com/acme/web/actions/runs/7';
+    const version = (operation: 'promote' | 'rollback', was: string, by: string, hour: number) => ({
+      description: pointerDescription(operation, { was, commit: undefined, run: `${run} attempt 1${by}` }),
+      writtenAt: at(hour),
+    });
+    const [old, other, unfinished] = [
+      version('rollback', B, ' by octocat', 8),
+      version('promote', B, ' by hubot', 9),
+      version('rollback', B, '', 10),
+    ];
+    const refusal = (candidate: typeof old | undefined, history: readonly (typeof old)[]) =>
+      imageRefusals(vetoed, { ...{ scheme, family: 'web', environment: 'stage', liftVeto: false }, pointer: { candidate, history } }).at(
+        -1,
+      );
+    const says = (by: string) =>
+      `${B} was rolled back in stage and is vetoed there${by}: fix it and build a new image, or set "lift-veto: true" if it was not the cause`;
+    expect(refusal(undefined, [other, old])).toBe(says(` (at 2026-01-01 08:00:00 UTC, by octocat, ${run})`));
+    expect(refusal(unfinished, [old])).toBe(says(` (at 2026-01-01 10:00:00 UTC, ${run})`));
+    expect(refusal(undefined, [other])).toBe(says(''));
   });
 
   test('the checks that the verdict must be about', () => {

@@ -1,4 +1,5 @@
 import { UsageError } from '../kit/errors.ts';
+import { formatMoment } from '../kit/format.ts';
 
 /** The SSM parameter that names the current image of an environment, and what its history shows. */
 
@@ -59,9 +60,25 @@ export function parseDescription(
   };
 }
 
+const RUN = /, run (?<run>\S+|outside GitHub)( attempt \d+)?( by (?<by>\S+))?$/;
+
 /** The run that wrote a version, as it names itself: its URL, or `outside GitHub`. Undefined: another process wrote it. */
 export const runOf = (description: string): string | undefined =>
-  parseDescription(description) === undefined ? undefined : /, run (\S+|outside GitHub)( attempt \d+)?$/.exec(description)?.[1];
+  parseDescription(description) === undefined ? undefined : RUN.exec(description)?.groups?.['run'];
+
+/** Versions of a pointer, newest first. */
+export type PointerTrail = readonly { readonly description: string; readonly writtenAt: Date }[];
+
+/** Time, person and run of the newest rollback that replaced the image; '' where no version shows one. */
+export function rollbackOf(imageId: string, versions: PointerTrail): string {
+  const found = versions.find(({ description }) => {
+    const { operation, was } = parseDescription(description) ?? {};
+    return operation === 'rollback' && was === imageId;
+  });
+  if (found === undefined) return '';
+  const { run, by } = RUN.exec(found.description)?.groups ?? {};
+  return [`at ${formatMoment(found.writtenAt)}`, ...(by === undefined ? [] : [`by ${by}`]), ...(run === undefined ? [] : [run])].join(', ');
+}
 
 /** Why AWS will refuse one more version; undefined when it will not. https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html */
 export function fullReason(history: readonly { readonly version: number; readonly labels: readonly string[] }[]): string | undefined {

@@ -1,4 +1,5 @@
 import { type Image, identity, type TagScheme, type Tags, tagKey } from './image.ts';
+import { type PointerTrail, rollbackOf } from './pointer.ts';
 import { verdictOf } from './verdict.ts';
 
 /**
@@ -19,6 +20,12 @@ export const vetoTags = (image: Pick<Image, 'tags'>, scheme: TagScheme, environm
 export function liftedTags(image: Pick<Image, 'tags'>, scheme: TagScheme, environment: string): Tags | undefined {
   const remaining = vetoedIn(image, scheme).filter(other => other !== environment);
   return remaining.length === 0 ? undefined : { [tagKey(scheme, 'vetoed-in')]: remaining.join(' ') };
+}
+
+/** Why an image is refused in an environment. `versions` of its pointer may show who rolled it back. */
+export function vetoReason(imageId: string, environment: string, versions: PointerTrail): string {
+  const by = rollbackOf(imageId, versions);
+  return `${imageId} was rolled back in ${environment} and is vetoed there${by === '' ? '' : ` (${by})`}`;
 }
 
 /** Why an image must not be reused, whatever it was made from; undefined where nothing is known against it. */

@@ -173,7 +173,7 @@ const describe = (move: Move, { run }: PointerDeps): string =>
     was: move.was,
     held: move.held === true,
     commit: identity(move.image, move.scheme, 'commit'),
-    run: run.url === '' ? 'outside GitHub' : `${run.url} attempt ${run.attempt}`,
+    run: `${run.url === '' ? 'outside GitHub' : `${run.url} attempt ${run.attempt}`}${run.actor === '' ? '' : ` by ${run.actor}`}`,
   });
 
 const write = (name: string, move: Move, existing: Parameter | undefined, deps: PointerDeps, aws: PointerClients): Promise<number> =>

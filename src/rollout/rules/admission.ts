@@ -2,9 +2,9 @@ import { formatDuration } from '../../kit/format.ts';
 import { matchesGlob } from '../../kit/glob.ts';
 import type { Group } from '../../model/group.ts';
 import { type Image, identity, isOurs, type TagScheme, tagKey, unavailableReason } from '../../model/image.ts';
-import { fullReason, type RolloutOperation } from '../../model/pointer.ts';
+import { fullReason, type PointerTrail, type RolloutOperation } from '../../model/pointer.ts';
 import { mayPass, verdictOf } from '../../model/verdict.ts';
-import { isVetoed } from '../../model/veto.ts';
+import { isVetoed, vetoReason } from '../../model/veto.ts';
 import type { Brakes } from './brakes.ts';
 
 /** Whether an image may become the current one of an environment. Every refusal names its remedy. */
@@ -23,6 +23,8 @@ export interface Admission {
   readonly unsigned?: string | undefined;
   readonly guards?: Guards;
   readonly now?: number;
+  /** Of the pointer; its history may show who rolled the image back. */
+  readonly pointer?: { readonly candidate: PointerTrail[number] | undefined; readonly history: PointerTrail };
 }
 
 /** What an environment requires in addition to a verdict. These settings stand under `with:` only, so a branch cannot change them. */
@@ -41,13 +43,12 @@ export interface Soak {
   /** The image in that environment: another account or region has it under another ID. Undefined: it does not exist there. */
   readonly image: { readonly id: string; readonly vetoed: boolean } | undefined;
   /** History of that environment's pointer. */
-  readonly history: readonly { readonly value: string; readonly version: number; readonly writtenAt: Date }[];
+  readonly history: readonly (PointerTrail[number] & { readonly value: string; readonly version: number })[];
 }
 
-export function imageRefusals(
-  image: Image,
-  { operation = 'promote', scheme, family, environment, liftVeto, ran = false, requireChecks, unsigned, guards = {}, now = 0 }: Admission,
-): string[] {
+export function imageRefusals(image: Image, admission: Admission): string[] {
+  const { operation = 'promote', scheme, family, environment, liftVeto, ran = false, guards = {}, now = 0 } = admission;
+  const { requireChecks, unsigned, pointer } = admission;
   const dead = unavailableReason(image);
   if (dead !== undefined) return [`${image.id} cannot be launched, it is ${dead}: choose another image`];
   if (!ran && !isOurs(image, scheme, family)) return [wrongFamily(image, scheme, family)];
@@ -57,7 +58,7 @@ export function imageRefusals(
     !ran && unsigned !== undefined && unsigned,
     isVetoed(image, scheme, environment) &&
       !liftVeto &&
-      `${image.id} was rolled back in ${environment} and is vetoed there: ${REMEDY[operation]} if it was not the cause`,
+      `${vetoReason(image.id, environment, [pointer?.candidate ?? [], pointer?.history ?? []].flat())}: ${REMEDY[operation]} if it was not the cause`,
     ...guardRefusals(image, guards, scheme, now),
   ].filter(refusal => refusal !== false);
 }
@@ -97,7 +98,7 @@ export function guardRefusals(image: Image, { allowedRefs, pin, soak }: Guards, 
       !allowedRefs.some(pattern => matches(pattern, ref)) &&
       `${image.id} was built from ${ref === '' ? 'an unknown ref' : ref}, and "allowed-refs" allows ${allowedRefs.join(', ')}: build it from one of these`,
     soak?.image?.vetoed === true &&
-      `${image.id} was rolled back in ${soak.environment} and is vetoed there: fix it and build a new image, or promote it there with "lift-veto: true" if it was not the cause`,
+      `${vetoReason(image.id, soak.environment, soak.history)}: fix it and build a new image, or promote it there with "lift-veto: true" if it was not the cause`,
     soak !== undefined &&
       ran < soak.seconds &&
       `${image.id} has ${ran === 0 ? 'never run' : `run only ${formatDuration(ran)}`} in ${soak.environment}, and "soak-time" requires ${formatDuration(soak.seconds)}`,
