@@ -36,6 +36,11 @@ const MISTAKES: readonly Mistake[] = [
     () => run('promote', { ...stage, image: 'stage' }),
     '"image" is not a selector, did you mean "environment:stage"? Got "stage"',
   ],
+  [
+    'a pipeline that was not told of its architectures',
+    () => run('validate', { image: 'several-images', checks: '[no-failed-units]' }),
+    '"image" must be one image, and the build made several: set the input "architectures" of ami-pipeline.yml, got "several-images"',
+  ],
   ['newest', () => run('promote', { ...stage, image: 'newest' }), '"image" is not a selector, did you mean "latest"? Got "newest"'],
   [
     'a commit that is too short',

@@ -66,5 +66,7 @@ test('two images without the input "architectures" stop at Validate, and the mes
   expect(readFileSync(join(l.repository.path, '.github', 'workflows', 'edge.yml'), 'utf8')).not.toContain('architectures');
   const ran = await l.act('push', 'edge.yml');
   expect(ran.failed).toEqual(['Validate']);
-  expect(ran.log).toContain('several-images-were-built-set-the-input-architectures');
+  expect(ran.log).toContain(
+    '"image" must be one image, and the build made several: set the input "architectures" of ami-pipeline.yml, got "several-images"',
+  );
 });
