@@ -149,6 +149,10 @@ describe('a template that names its image itself', () => {
     const plan = await run('names-itself', bare(), { 'dry-run': 'true' });
     expect(plan.summary).toContain('Would build an image of names-itself, named by the template');
     expect(plan.outputs['image-name']).toBeUndefined();
+    const regions = await run('names-itself', bare(), { regions: 'eu-west-1' });
+    expect(regions.errors).toEqual([
+      '"regions" is set, but the template does not declare the variable "ami_regions" that it needs\nNo changes were made.\nNext: Declare it: variable "ami_regions" { type = list(string) }, and set ami_regions = var.ami_regions in the source. Or remove "regions" from the build: mode "share" copies too.',
+    ]);
   });
 
   test('must not give one name to two sources of a region: refused before the build, not after it', async () => {

@@ -102,7 +102,7 @@ function givenVariables(
   if (ignored.length > 0)
     throw new UsageError(
       ignored.map(([name]) => `"${needed[name]}" is set, but the template does not declare the variable "${name}" that it needs`),
-      { unchanged: true, next: DECLARE_VARIABLE },
+      { unchanged: true, next: ignored.map(([name]) => declare(name)).join(' ') },
     );
   const given = offered.map(([name, value]) => [named(name), value] as const);
   return Object.fromEntries(given.filter(([name]) => declared.has(name) && !(name in template.overrides)));
@@ -142,7 +142,10 @@ const NEEDED_BY = { source_ami: 'base-image', instance_type: 'instance-type', am
 const exposedWarning = (names: readonly string[]): string =>
   `The template marks ${names.join(', ')} as sensitive. Set it under "secret-var": "var" becomes arguments of Packer, visible to every user of the machine.`;
 
-const DECLARE_VARIABLE = 'Declare it in the template and use it in the source, or remove the setting.';
+const declare = (name: string): string =>
+  name === 'ami_regions'
+    ? 'Declare it: variable "ami_regions" { type = list(string) }, and set ami_regions = var.ami_regions in the source. Or remove "regions" from the build: mode "share" copies too.'
+    : `Declare it: variable "${name}" { type = string }, and use var.${name} in the source. Or remove the setting.`;
 
 const NOT_SWEPT =
   'Sources of the template take no run_tags. If this job is killed, what Packer created temporarily cannot be identified, and remains. Use amazon-ebs or amazon-ebssurrogate.';
