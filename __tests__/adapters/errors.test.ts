@@ -1,17 +1,19 @@
 import { describe, expect, test } from '@jest/globals';
 import { asExpected } from '../../src/adapters/aws/errors.ts';
+import { withPlace } from '../../src/adapters/aws/place.ts';
 import type { ActionError } from '../../src/kit/errors.ts';
 
 /** What becomes of an AWS error. */
-function told(code: string, message: string, status = 400): ActionError {
+function told(cause: Error): ActionError {
   try {
-    return asExpected('launch an instance (ec2:RunInstances)')(
-      Object.assign(new Error(message), { name: code, $metadata: { httpStatusCode: status } }),
-    );
+    return asExpected('launch an instance (ec2:RunInstances)')(cause);
   } catch (failure) {
     return failure as ActionError;
   }
 }
+
+const errorOf = (name: string, message: string, httpStatusCode = 400) =>
+  Object.assign(new Error(message), { name, $metadata: { httpStatusCode } });
 
 const BLOB = 'x9Kf-_'.repeat(100);
 const SCP =
@@ -113,7 +115,7 @@ describe('an answer of AWS', () => {
     ],
     ['of a quota', 'ResourceLimitExceeded', 'Too many.', 'rejected', /^AWS refused to launch/, /^$/],
   ])('%s', (_, code, message, outcome, text, next) => {
-    const failure = told(code, message);
+    const failure = told(errorOf(code, message));
     expect([failure.outcome, failure.message, failure.next ?? '']).toEqual([
       outcome,
       expect.stringMatching(text),
@@ -121,11 +123,28 @@ describe('an answer of AWS', () => {
     ]);
   });
 
+  test('that lacks a permission names role, account and region, and where the policies are', async () => {
+    const added: ((next: () => Promise<never>) => () => Promise<unknown>)[] = [];
+    withPlace({ middlewareStack: { add: (middleware: never) => void added.push(middleware) } }, 'eu-central-1', { account: undefined });
+    const message =
+      'User: arn:aws:sts::111122223333:assumed-role/ci/x is not authorized to perform: ssm:PutParameter because no identity-based policy allows the ssm:PutParameter action';
+    const cause = Object.assign(new Error(message), { name: 'AccessDeniedException' });
+    await added[0]?.(() => Promise.reject(cause))().catch(() => undefined);
+    const failure = told(cause);
+    expect([failure.outcome, failure.message, failure.next]).toEqual([
+      'access',
+      `Not allowed to launch an instance (ec2:RunInstances): AccessDeniedException: ${message} (account 111122223333, eu-central-1)`,
+      'Grant it to the role ci. The policy of each mode: https://github.com/org/ami-action/tree/v1/examples/policies',
+    ]);
+  });
+
   test('that is encoded comes with the command that decodes it, and is not printed twice', () => {
     const failure = told(
-      'UnauthorizedOperation',
-      `You are not authorized to perform this operation. Encoded authorization failure message: ${BLOB}`,
-      403,
+      errorOf(
+        'UnauthorizedOperation',
+        `You are not authorized to perform this operation. Encoded authorization failure message: ${BLOB}`,
+        403,
+      ),
     );
     expect(failure.message).toBe(
       'Not allowed to launch an instance (ec2:RunInstances): UnauthorizedOperation: You are not authorized to perform this operation.',

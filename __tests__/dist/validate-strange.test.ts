@@ -91,9 +91,14 @@ describe('a launch', () => {
     l.lab.faults.add({ operation: 'RunInstances', action });
     const missing = await l.validate(good, { 'instance-profile': 'new-profile' });
     expect([missing.outputs['outcome'], missing.outputs['verdict'], missing.state['journal']]).toEqual(['usage', 'inconclusive', '[]']);
-    expect(missing.errors.join()).toContain(
-      'Instance profile "new-profile" does not exist in account 111122223333: InvalidParameterValue: ',
-    );
+    expect(missing.errors.map(error => error.replace(/(passed validation at) \S+/, '$1 TIME'))).toEqual([
+      [
+        `${good} could not be validated and has not passed: Instance profile "new-profile" does not exist in account 111122223333: InvalidParameterValue: ${action.message}.`,
+        'Left behind:',
+        `- ${good} keeps its earlier verdict: passed validation at TIME`,
+        'Next: Deploy examples/delivery-role.yml, which creates one, or remove "instance-profile" where Default Host Management is on.',
+      ].join('\n'),
+    ]);
   });
 
   test('over the quota is not called a lack of capacity', async () => {
