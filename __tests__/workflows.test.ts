@@ -189,16 +189,55 @@ test('guards are variables first: who changes a workflow cannot take them away',
     expect(promote[guard]).toBe(`\${{ vars.AMI_${guard.toUpperCase().replaceAll('-', '_')} || inputs.${guard} }}`);
 });
 
-// A job that waits for reviewers holds its group: https://docs.github.com/en/actions/concepts/workflows-and-actions/concurrency
-test('promotions, rollbacks and prunes of a service have one queue each, nothing that waits is lost, and no approval blocks a rollback', () => {
-  const groupOf = (path: string, job: string) => read(path).jobs[job]?.concurrency;
-  const file = "${{ inputs.config || '.github/ami.yml' }}";
-  const rollout = { group: `ami-\${{ github.repository }}-\${{ inputs.environment }}-${file}`, 'cancel-in-progress': false, queue: 'max' };
-  expect(groupOf(PIPELINE, 'promote')).toEqual(rollout);
-  expect(groupOf('examples/workflows/ami-rollback.yml', 'rollback')).toEqual({ ...rollout, group: `${rollout.group}-rollback` });
-  const prune = { ...rollout, group: `ami-\${{ github.repository }}-prune-${file}` };
-  expect(groupOf(PIPELINE, 'prune')).toEqual(prune);
-  expect(groupOf('examples/workflows/ami-prune.yml', 'apply')).toEqual({ ...prune, group: prune.group.replace(file, '.github/ami.yml') });
+/** The group of a job for these inputs, as GitHub evaluates it. */
+function groupOf(path: string, job: string, inputs: Readonly<Record<string, string>>): string {
+  const { group = '', ...rest } = read(path).jobs[job]?.concurrency ?? {};
+  // Nothing that waits is lost. https://docs.github.com/en/actions/how-tos/write-workflows/choose-when-workflows-run/control-workflow-concurrency
+  expect([path, job, rest]).toEqual([path, job, { 'cancel-in-progress': false, queue: 'max' }]);
+  const known: Readonly<Record<string, string>> = { 'github.repository': 'acme/web' };
+  const evaluate = (operand: string) =>
+    /^'(.*)'$/.exec(operand)?.[1] ?? known[operand] ?? inputs[/^inputs\.([\w-]+)$/.exec(operand)?.[1] ?? operand] ?? '';
+  return group.replace(
+    /\$\{\{ (.*?) \}\}/g,
+    (_, expression: string) =>
+      expression
+        .split(' || ')
+        .map(evaluate)
+        .find(value => value !== '') ?? '',
+  );
+}
+
+const [ROLLBACK, PRUNE] = ['examples/workflows/ami-rollback.yml', 'examples/workflows/ami-prune.yml'];
+
+test.each([
+  ['one service', {}, '.github/ami.yml'],
+  ['one service, whose file is named', { config: '.github/ami.yml' }, '.github/ami.yml'],
+  ['a service of several', { config: 'services/orders/ami.yml' }, 'services/orders/ami.yml'],
+])('%s: promotions, rollbacks and prunes have the groups of its file and environment', (_, given: Record<string, string>, file) => {
+  for (const environment of ['stage', 'prod']) {
+    const inputs = { ...given, environment };
+    expect(groupOf(PIPELINE, 'promote', inputs)).toBe(`ami-acme/web-${environment}-${file}`);
+    // A job that waits for reviewers is in its group, and must not block a rollback: docs/scale.md, "Queues".
+    expect(groupOf(ROLLBACK, 'rollback', inputs)).toBe(`${groupOf(PIPELINE, 'promote', inputs)}-rollback`);
+    expect(groupOf(PIPELINE, 'prune', inputs)).toBe(`ami-acme/web-prune-${file}`);
+  }
+  if (file === '.github/ami.yml') expect(groupOf(PRUNE, 'apply', {})).toBe(groupOf(PIPELINE, 'prune', given));
+});
+
+test('no other job is in these groups, and the docs list them', () => {
+  const all = [PIPELINE, ...callers].flatMap(path =>
+    Object.entries(read(path).jobs).flatMap(([job, { concurrency }]) => (concurrency === undefined ? [] : [`${path} ${job}`])),
+  );
+  expect(all).toEqual([`${PIPELINE} promote`, `${PIPELINE} prune`, `${PRUNE} apply`, `${ROLLBACK} rollback`]);
+  const wholes = callers.flatMap(path => read(path).concurrency?.group ?? []);
+  expect(wholes.filter(group => group.includes('github.repository'))).toEqual([]);
+  const scale = readFileSync(join(root, 'docs', 'scale.md'), 'utf8');
+  const documented = [
+    'ami-acme/web-prod-.github/ami.yml',
+    'ami-acme/web-prod-.github/ami.yml-rollback',
+    'ami-acme/web-prune-.github/ami.yml',
+  ];
+  expect(documented.filter(group => !scale.includes(`| \`${group}\` |`))).toEqual([]);
 });
 
 // A job that waits for reviewers would hold its group for up to 30 days.
