@@ -120,7 +120,7 @@ const nextSteps = (folder: string, repository: string): string =>
     'Next:',
     `1. Create the roles, with the credentials of an admin: bash ${ROLE_SCRIPT}`,
     `2. Add your checks to ${relative(folder, join(folder, CONFIG_FILE))}.`,
-    `3. Create the environments in https://github.com/${repository}/settings/environments, with required reviewers for prod.`,
+    `3. Create the environments in https://github.com/${repository}/settings/environments, with main as their only branch, and clean-up (for ami-prune.yml). Give prod and clean-up required reviewers.`,
     '4. Commit and push to main.',
     '5. If a job fails, ask for the reason: npx ami-action doctor',
   ].join('\n');
