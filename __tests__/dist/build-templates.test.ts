@@ -1,5 +1,9 @@
 import type { ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import type { CallRecord } from '../../lab/calls.ts';
 import type { Ran } from '../../lab/runner.ts';
 import {
   bare,
@@ -7,11 +11,13 @@ import {
   DEBIAN,
   describeWithPacker as describe,
   idle,
+  isOurs,
   killRunner,
   labOfTests,
   launched,
   leftovers,
   madeImages,
+  packerHere,
   postOf,
   tagsIn,
 } from './build-lab.ts';
@@ -19,6 +25,14 @@ import {
 /** Templates as other repositories have them: what they do differently from the example, each in the smallest form that builds. */
 
 const lab = await labOfTests();
+
+function deferred() {
+  let resolve = () => {};
+  const promise = new Promise<void>(done => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
 
 describe('which template and which var files are used', () => {
   const files = () => ({
@@ -283,6 +297,21 @@ describe('a template that Packer checks', () => {
     expect(JSON.parse(ran.outputs['images'] ?? '[]')).toHaveLength(2);
   });
 
+  const halfValid = {
+    'image.json': JSON.stringify({
+      builders: [
+        {
+          ...{ type: 'amazon-ebs', name: 'good', region: 'eu-central-1', instance_type: 't3.micro', ssh_username: 'admin' },
+          ...{
+            ami_name: 'good-{{timestamp}}',
+            source_ami_filter: { filters: { name: 'debian-12-amd64-*' }, owners: ['136693071363'] },
+          },
+        },
+        { type: 'amazon-ebs', name: 'broken' },
+      ],
+    }),
+  };
+
   test.each<[string, Record<string, string>, string, string]>([
     [
       'HCL',
@@ -290,25 +319,7 @@ describe('a template that Packer checks', () => {
       'image.pkr.hcl',
       'packer build failed: Error: 6 error(s) occurred:',
     ],
-    [
-      'JSON',
-      {
-        'image.json': JSON.stringify({
-          builders: [
-            {
-              ...{ type: 'amazon-ebs', name: 'good', region: 'eu-central-1', instance_type: 't3.micro', ssh_username: 'admin' },
-              ...{
-                ami_name: 'good-{{timestamp}}',
-                source_ami_filter: { filters: { name: 'debian-12-amd64-*' }, owners: ['136693071363'] },
-              },
-            },
-            { type: 'amazon-ebs', name: 'broken' },
-          ],
-        }),
-      },
-      'image.json',
-      'packer build failed: Error: Failed to prepare build: "broken"',
-    ],
+    ['JSON', halfValid, 'image.json', 'packer build failed: Error: Failed to prepare build: "broken"'],
   ])('is not built at all where one of its sources is invalid: %s', async (form, files, template, says) => {
     const before = launched(lab);
     const ran = await build(lab, { files, with: { family: `broken-${form}`, template, ...(form === 'JSON' ? { var: '' } : {}) } });
@@ -317,6 +328,47 @@ describe('a template that Packer checks', () => {
     expect(ran.log).not.toContain('packer validate');
     expect(launched(lab)).toBe(before);
     expect(leftovers(lab)).toEqual([]);
+  });
+
+  test('leaves nothing where a valid source is faster than the stop: Packer gives up a request that EC2 then carries out', async () => {
+    const [path = ''] = packerHere()['PATH']?.split(':') ?? [];
+    const slow = mkdtempSync(join(tmpdir(), 'ami-action-slow-'));
+    // The action sleeps from the start of Packer until the valid source creates its key pair.
+    writeFileSync(join(slow, 'packer'), `#!/bin/sh\n[ "$1" = build ] && kill -STOP $PPID\nexec ${path}/packer "$@"\n`, { mode: 0o755 });
+    let action: ChildProcess | undefined;
+    const looked = deferred();
+    const created = deferred();
+    const ofPacker = { operation: 'CreateKeyPair', when: (call: CallRecord) => !isOurs(call), nth: 1 };
+    lab.faults.add({
+      ...ofPacker,
+      action: {
+        at: 'before',
+        run: () => {
+          const look = () => {
+            looked.resolve();
+            return created.promise;
+          };
+          lab.faults.add({ operation: 'DescribeTags', when: isOurs, nth: 1, action: { at: 'after', run: look } });
+          action?.kill('SIGCONT');
+          return looked.promise;
+        },
+      },
+    });
+    lab.faults.add({ ...ofPacker, action: { at: 'after', run: created.resolve } });
+    const ran = await build(lab, {
+      files: halfValid,
+      with: { family: 'faster', template: 'image.json', var: '' },
+      env: { PATH: `${slow}:${packerHere()['PATH']}` },
+      onStart: child => {
+        action = child;
+      },
+    });
+    lab.faults.clear();
+    rmSync(slow, { recursive: true });
+    expect(ran.log).toMatch(/Removed key-pair key-\w+ in eu-central-1, a leftover of a build/);
+    expect([ran.outputs['outcome'], ran.state['journal'], leftovers(lab)]).toEqual(['usage', '[]', []]);
+    expect(ran.errors.join()).toContain('packer build failed: Error: Failed to prepare build: "broken"');
+    expect(ran.errors.join()).not.toContain('Nothing was changed');
   });
 
   test('runs in a dry run, which then refuses what cannot be built', async () => {

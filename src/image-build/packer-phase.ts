@@ -90,10 +90,10 @@ export const redact = (text: string, secrets: readonly string[]): string =>
 const redactLine = (line: PackerLine | undefined, secrets: readonly string[]): PackerLine | undefined =>
   line && line.type !== 'artifact' ? { ...line, values: line.values.map(value => redact(value, secrets)) } : line;
 
-/** An error that no source reports is about the template: nothing was launched, unless another source was faster than the stop. */
-const hasBegun = (command: string, { lines }: PhaseEnd): boolean => {
+/** An error that no source reports is about the template. */
+const isOfSources = (command: string, { lines }: PhaseEnd): boolean => {
   const errors = packerErrors(lines);
-  return command === 'packer build' && (errors.length === 0 || errors.some(({ source }) => source !== '') || lines.some(isCreation));
+  return command === 'packer build' && (errors.length === 0 || errors.some(({ source }) => source !== ''));
 };
 
 const HIDDEN =
@@ -141,9 +141,11 @@ function packerError(
     }),
   ];
   const message = parts.filter(part => part !== '').join('\n');
-  const isBegun = hasBegun(command, end);
-  const all = { ...details, unchanged: !isBegun && details.leftovers.length === 0, next: known?.next ?? fixOf(reason) };
-  const who = known?.who ?? (isBegun ? 'rejected' : 'usage');
+  const isBuilt = isOfSources(command, end);
+  // A valid source may be faster than the stop for an invalid one.
+  const unchanged = !isBuilt && !end.lines.some(isCreation) && details.leftovers.length === 0;
+  const all = { ...details, unchanged, next: known?.next ?? fixOf(reason) };
+  const who = known?.who ?? (isBuilt ? 'rejected' : 'usage');
   if (who === 'usage') return new UsageError([message], all);
   return who === 'access' ? new AccessError(message, all) : new RejectedError(message, all);
 }

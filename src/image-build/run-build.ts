@@ -13,6 +13,7 @@ import {
   baseOf,
   createdIds,
   createdVolumes,
+  isCreation,
   isOfSource,
   isTemplateError,
   type PackerLine,
@@ -59,7 +60,7 @@ export async function runBuild(reason: string, inputs: Inputs, deps: RunDeps): P
   const unwanted = result === undefined && options.cleanupOnFailure ? created : [];
   const sweep = async () => [
     ...(await removeImages(unwanted, deps)),
-    ...(await sweepBuild(withoutForeignImage(tracker.entry(), end), deps, { excluded })),
+    ...(await sweepBuild(withoutForeignImage(tracker.entry(), end), deps, { excluded, looks: isCut(end, stop.signal) ? 2 : 1 })),
   ];
   const remaining = await report.step('Check for leftovers', () => sweepQuietly(sweep, deps));
   // After a stop the post step looks once more: a request of the last moment may show late.
@@ -119,6 +120,9 @@ function allOrNone(stop: AbortController): OnLine {
     if (isTemplateError(line)) stop.abort();
   };
 }
+
+/** Packer gives up a request that a stop interrupts, and what it creates all the same may show after the first look. A build that the user stops has a post step. */
+const isCut = ({ lines }: PhaseEnd, { aborted }: AbortSignal): boolean => aborted && lines.some(isCreation);
 
 /** Where the name was taken, the image of that name is not ours: only tags identify what is. */
 const withoutForeignImage = (entry: BuildEntry, { lines }: PhaseEnd): BuildEntry =>
