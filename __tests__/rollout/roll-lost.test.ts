@@ -103,6 +103,24 @@ describe('the way back fails', () => {
     expect([candidate(), pointerNow(), ...new Set(state.runs.values())]).toEqual([undefined, A, A]);
   });
 
+  // robustness.md, nits: "Run rollback with the same groups" cannot work once one of them was deleted.
+  test('because the group was deleted: what must happen before a rollback is said', async () => {
+    const made = stage({ script: ['InProgress'] });
+    const { refresh } = made.groups;
+    Object.assign(made.groups, {
+      refresh: async (...which: Parameters<typeof refresh>) => {
+        const seen = made.state.groups.has('web') ? await refresh(...which) : undefined;
+        made.state.groups.delete('web');
+        return seen;
+      },
+    });
+    const failure = await failureOf(promote(settings, made.world));
+    expect([failure.message, failure.leftovers[0]]).toEqual(['web: the group no longer exists', 'web no longer exists']);
+    expect(failure.next).toBe(
+      'Create web again, or remove it from "groups". Run mode "rollback" with the same groups: it reverts the rest. Or fix the cause and run the job again.',
+    );
+  });
+
   test('of a rollback: the veto stays with it', async () => {
     const { world, candidate, state } = stage({ script: ['Failed'], pointer: [A, B] });
     for (const { id } of state.groups.get('web')?.members ?? []) state.runs.set(id, B);

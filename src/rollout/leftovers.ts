@@ -1,8 +1,10 @@
 import { AccessError, RejectedError, UnreachableError, withDetails } from '../kit/errors.ts';
+import { formatList } from '../kit/format.ts';
 import { candidateName } from '../model/pointer.ts';
 import { collectFailure } from './compensations.ts';
 import { indeterminate, isInProgress, nextOf, RESUME, ROLL_BACK_THE_REST } from './indeterminate.ts';
 import { isCandidate, isReplaced } from './pointer.ts';
+import { goneLine } from './revert-group.ts';
 import type { GroupResult } from './roll-group.ts';
 import type { RegionPlan } from './rollout-spec.ts';
 
@@ -32,13 +34,20 @@ export async function withLeftovers(
   if (!isReverted(plans, { remaining })) {
     const next =
       home.operation === 'promote'
-        ? `${ROLL_BACK_THE_REST} Or fix the cause and run the job again.`
+        ? `${goneFirst(plans, remaining)}${ROLL_BACK_THE_REST} Or fix the cause and run the job again.`
         : 'Fix the cause and run the job again: it continues this rollback.';
     const leftovers = [...cleared, ...unfinished, `${candidate} is kept: it shows the next run where this one started`];
     return withDetails(failure, { leftovers, next: nextOf(failure) ?? next });
   }
   const kept = await collectFailure(undo, `${candidate} is kept, and the next run removes it`);
   return cleared.length + kept.length === 0 ? failure : withDetails(failure, { leftovers: [...cleared, ...kept] });
+}
+
+/** A rollback with a group that was deleted would be refused. */
+function goneFirst(plans: readonly RegionPlan[], remaining: readonly string[]): string {
+  const names = plans.flatMap(({ groups }) => groups.map(({ facts }) => facts.group.name));
+  const gone = names.filter(name => remaining.some(line => line.endsWith(goneLine(name))));
+  return gone.length === 0 ? '' : `Create ${formatList(gone)} again, or remove it from "groups". `;
 }
 
 /** Every group runs what it did before. */

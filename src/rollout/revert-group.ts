@@ -68,11 +68,13 @@ async function waitUntilReverted(plan: GroupPlan, failed: FailedRollout): Promis
   }
 }
 
+export const goneLine = (name: string): string => `${name} no longer exists`;
+
 /** What a group still runs after the revert; instances that are being terminated do not count. */
 async function remainingInstances({ facts, before }: GroupPlan, { order, aws }: FailedRollout): Promise<readonly string[]> {
   const { name } = facts.group;
   const [group] = await aws.groups.find({ names: [name] });
-  if (group === undefined) return [`${name} no longer exists`];
+  if (group === undefined) return [goneLine(name)];
   const members = group.members.filter(({ state }) => !state.startsWith('Terminat'));
   const images = withRootVolumes(await aws.groups.imagesOf(members.map(({ id }) => id)), [{ members }]);
   const remaining = [...images.values()].filter(image => image === order.image.id).length;
