@@ -405,6 +405,9 @@ describe('the pointer', () => {
     });
     const ran = await promote(b);
     expect(ran.errors.join('\n')).toMatch(/AWS accepted the write of \/ami\/web\/stage\/candidate and never stored it/);
+    expect(ran.errors.join('\n')).toContain(
+      'Next: If the image still exists, share it with this account (mode "share"), or copy it to this region.',
+    );
     expect(l.refreshes('web')).toEqual([]);
     expectUntouched(a);
   });

@@ -75,7 +75,7 @@ export async function verifyParameter(written: Written, deps: PointerDeps, { par
     if (timeout !== undefined) throw notReadBack(written, timeout);
     throw new RejectedError(
       `AWS accepted the write of ${name} and never stored it: ${value} is probably not visible in this account and region. ${cause.message}`,
-      { cause, next: 'Share the image with this account (mode "share"), or copy it to this region.' },
+      { cause, next: 'If the image still exists, share it with this account (mode "share"), or copy it to this region.' },
     );
   }
 }
