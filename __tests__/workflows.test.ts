@@ -159,6 +159,13 @@ test('every other setting of every mode may stand in the file: the JSON Schema h
   }
 });
 
+// github-security.md H5: an empty text would mean the default of the mode, which may be another image.
+test('a job that gets an image from the build names one, or fails', () => {
+  const given = Object.values(read(PIPELINE).jobs).flatMap(({ steps = [] }) => steps.flatMap(({ with: to }) => to?.['image'] ?? []));
+  expect(given.length).toBe(5);
+  expect(given.filter(image => !image.endsWith(" || 'several-images-were-built-set-the-input-architectures' }}"))).toEqual([]);
+});
+
 /** Inputs of the pipeline that are no setting of a mode, or another one than their name says. */
 const OWN_INPUTS = ['approval', 'architectures', 'config', 'promote-role-to-assume', 'prune-roles', 'prune', 'runner', 'share'];
 
