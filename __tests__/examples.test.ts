@@ -183,7 +183,7 @@ const statementsOf = ({ Properties }: Role): readonly Statement[] =>
     .flatMap(({ PolicyDocument }) => PolicyDocument.Statement)
     .map(statement => (Array.isArray(statement) ? (statement[1] as Statement) : statement));
 
-const WRITES_ANYTHING = /^(?!.*:(Describe|Get|List))/;
+const WRITES_ANYTHING = /^(?!.*:(Describe|Get|List|Lookup))/;
 test.each(['delivery-role.yml', 'environment-role.yml'])(
   '%s binds everything that writes to tags, names or ARNs, and fits into a role',
   file => {

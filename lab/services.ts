@@ -1,5 +1,6 @@
 import * as autoScaling from '@aws-sdk/client-auto-scaling';
 import * as cloudFormation from '@aws-sdk/client-cloudformation';
+import * as cloudTrail from '@aws-sdk/client-cloudtrail';
 import * as cloudWatch from '@aws-sdk/client-cloudwatch';
 import * as ec2 from '@aws-sdk/client-ec2';
 import * as eks from '@aws-sdk/client-eks';
@@ -12,6 +13,7 @@ import * as ssm from '@aws-sdk/client-ssm';
 import * as sts from '@aws-sdk/client-sts';
 import { autoScalingOperations } from './autoscaling/operations.ts';
 import { stackOperations } from './cloudformation/stacks.ts';
+import { eventOperations } from './cloudtrail/events.ts';
 import { alarmOperations } from './cloudwatch/alarms.ts';
 import { launchTemplateOperations } from './ec2/launch-templates.ts';
 import { ec2Operations } from './ec2/operations.ts';
@@ -79,6 +81,12 @@ export const SERVICES: Readonly<Record<string, Service>> = {
     namespace: 'http://cloudformation.amazonaws.com/doc/2010-05-15/',
     schemas: cloudFormation,
     operations: stackOperations,
+  },
+  cloudtrail: {
+    protocol: 'json',
+    namespace: 'CloudTrail_20131101',
+    schemas: cloudTrail,
+    operations: eventOperations,
   },
   eks: {
     protocol: 'json',

@@ -240,7 +240,7 @@ const PASS_ROLE = {
   Condition: { StringLike: { 'iam:PassedToService': ['autoscaling.amazonaws.com', 'ec2.amazonaws.com*'] } },
 };
 
-const NO_WRITES = /:(Describe|Get|List|Assume|Generate|Verify|Simulate)/;
+const NO_WRITES = /:(Describe|Get|List|Lookup|Assume|Generate|Verify|Simulate)/;
 
 /** The actions of each mode that change something, for doctor: a dry run proves the reads. Formatted as the linter asks. */
 export function writesSource(permissions: Readonly<Record<string, readonly string[]>>): string {
@@ -263,7 +263,7 @@ export function policy(mode: string, permissions: Permissions): object {
 }
 
 // Templates of stacks may hold anything, so the roles name the stacks that they may read.
-const READS = /^(?!cloudformation:)\w+:(Describe|Get|List)/;
+const READS = /^(?!cloudformation:)\w+:(Describe|Get|List|Lookup)/;
 
 /** Which actions a block of a role in examples/ lists: what reads, with or without parameters, or what changes groups. */
 export const BLOCKS = {

@@ -2,6 +2,9 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import { launchInstance } from '../../lab/ec2/launch.ts';
+import { network } from '../../lab/ec2/network.ts';
+import { setTags } from '../../lab/ec2/state.ts';
 import { concurrently } from '../../src/kit/concurrently.ts';
 import {
   bare,
@@ -193,4 +196,41 @@ describe('killed with its runner, at every call that creates something', () => {
     },
     300_000,
   );
+});
+
+// Nothing that Packer names is on its instance, and tags prove nothing: the event history does.
+test('killed, without a key pair or security group of Packer: removed once the event history shows its launch; a tag alone ends nothing', async () => {
+  const account = newAccount();
+  const place = lab.place(account);
+  const group = [...network(place).groups.values()].find(({ name }) => name === 'default')?.id ?? '';
+  const files = bare(`communicator = "none"\nssh_agent_auth = true\nsecurity_group_ids = ["${group}"]`);
+  let child: ChildProcess | undefined;
+  const lift = lab.faults.add({
+    ...{ account, nth: 1, operation: 'RunInstances' },
+    action: { kill: () => child && killRunner(child), at: 'after' },
+  });
+  const onStart = (started: ChildProcess) => {
+    child = started;
+  };
+  expect((await run(account, files, { onStart })).signal).toBe('SIGKILL');
+  lift();
+  const [killed = ''] = leftovers(lab, undefined, account);
+  const later = () => run(account, files, { env: { AMI_ACTION_CLOCK_SINCE: String(lab.clock.since - 180_000) } });
+  const named = (id: string) => expect.stringContaining(`Instance ${id} has the tags of a leftover, but neither`);
+  const deny = lab.faults.add({ account, operation: 'LookupEvents', action: { error: 'AccessDeniedException', message: 'no' } });
+  const denied = await later();
+  deny();
+  expect([denied.errors, denied.warnings, leftovers(lab, undefined, account)]).toEqual([
+    [],
+    expect.arrayContaining([named(killed)]),
+    [killed],
+  ]);
+  const { id: production } = await launchInstance(place, { ImageId: denied.outputs['ami-id'], InstanceType: 't3.micro' });
+  setTags(place, production, tagsIn(lab, killed, undefined, account));
+  const seen = await later();
+  expect([seen.errors, seen.warnings, leftovers(lab, undefined, account)]).toEqual([
+    [],
+    expect.arrayContaining([named(production)]),
+    [production],
+  ]);
 });

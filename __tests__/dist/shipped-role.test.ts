@@ -14,7 +14,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { groups } from '../../lab/autoscaling/group.ts';
 import { images, snapshots } from '../../lab/ec2/images.ts';
 import { network } from '../../lab/ec2/network.ts';
-import { dropTags, setTags, tagsOf } from '../../lab/ec2/state.ts';
+import { dropTags, instances, setTags, tagsOf } from '../../lab/ec2/state.ts';
 import { contextOf } from '../../lab/iam/context.ts';
 import { AWS_MANAGED } from '../../lab/iam/managed-policies.ts';
 import { evaluate, readPolicy, type Statement } from '../../lab/iam/policy.ts';
@@ -114,6 +114,10 @@ const asked = (role: string): readonly Asked[] => labs.flatMap(lab => askedPermi
 test('list, prune and delete find their users and remove images', async () => {
   const l = shipped(await familyOfFive());
   await l.group('batch', l.id('d20'));
+  // Tags alone do not make an instance a leftover: its launch is looked up.
+  const expired = { purpose: 'build', repository: 'acme/web', 'expires-at': '2026-01-01T00:00:00Z' };
+  for (const id of instances(l.home).keys())
+    setTags(l.home, id, Object.fromEntries(Object.entries(expired).map(([key, value]) => [`ami-action:${key}`, value])));
   for (const [mode, wanted] of [
     ['list', {}],
     ['prune', {}],

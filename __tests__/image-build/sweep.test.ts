@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { listLeftovers } from '../../src/image-build/build-leftovers.ts';
 import { findExpired, removeImages, sweepBuild } from '../../src/image-build/sweep.ts';
+import { AccessError } from '../../src/kit/errors.ts';
 
 test('an excluded image is kept although no listing shows it, or its family, yet', async () => {
   const removed: string[] = [];
@@ -126,7 +127,7 @@ test.each<[string, { tags?: Record<string, string>; launchedAt?: number; isTagge
 });
 
 // A person who may write tags, and nothing else, must not have an instance terminated.
-test('an instance with the tags of an expired build that Packer did not launch is kept and named', async () => {
+test('an instance with the tags of an expired build that neither Packer launched nor the event history shows with them is kept and named', async () => {
   const tags = {
     ...{ 'x:purpose': 'build', 'x:repository': 'acme/web', 'x:run': '7', 'x:expires-at': '2026-01-01T00:00:00Z' },
   };
@@ -137,19 +138,30 @@ test('an instance with the tags of an expired build that Packer did not launch i
     ending: false,
     launch: { at: new Date(0), names },
   });
-  const marked = [instance('i-production', ['web', 'sg-web']), instance('i-build', ['packer_1'])];
+  const marked = [
+    ...['i-production', 'i-unknown', 'i-young'].map(id => instance(id, ['web', 'sg-web'])),
+    ...[instance('i-build', ['packer_1']), instance('i-own-key', ['web', 'sg-web'])],
+  ];
+  const launchTags = async ({ id }: { id: string }) => {
+    if (id === 'i-production') return { Name: 'web' };
+    if (id === 'i-unknown') throw new AccessError('Not allowed to read the event history (cloudtrail:LookupEvents)');
+    return id === 'i-own-key' ? tags : { ...tags, 'x:expires-at': '2026-03-01T00:00:00Z' };
+  };
   const warnings: string[] = [];
   const deps = { clock: { now: () => Date.parse('2026-02-01T00:00:00Z') }, report: { warn: (text: string) => warnings.push(text) } };
   const sweeper = { scheme: { prefix: 'x:', commitKey: 'x:commit' }, repository: 'acme/web' };
   const found = await findExpired(
-    { leftovers: { tagged: async () => marked } } as unknown as Parameters<typeof findExpired>[0],
+    { leftovers: { tagged: async () => marked, launchTags } } as unknown as Parameters<typeof findExpired>[0],
     sweeper,
     deps as unknown as Parameters<typeof findExpired>[2],
   );
-  expect(found.map(({ id }) => id)).toEqual(['i-build']);
-  expect(warnings).toEqual([
-    'Instance i-production has the tags of a leftover, but neither a client token of ami-action nor a key pair or security group of Packer: it is kept. If it is one, terminate it: aws ec2 terminate-instances --instance-ids i-production',
-  ]);
+  expect(found.map(({ id }) => id)).toEqual(['i-build', 'i-own-key']);
+  expect(warnings).toEqual(
+    ['i-production', 'i-unknown', 'i-young'].map(
+      id =>
+        `Instance ${id} has the tags of a leftover, but neither a client token of ami-action nor a key pair or security group of Packer, and cloudtrail:LookupEvents does not show that it was launched with these tags: it is kept. If it is one, terminate it: aws ec2 terminate-instances --instance-ids ${id}`,
+    ),
+  );
 });
 
 test('an instance that ran before the build is none of it, whatever its tags say', async () => {

@@ -1,4 +1,5 @@
 import type { RunInstancesCommandInput, RunInstancesCommandOutput } from '@aws-sdk/client-ec2';
+import { recordLaunch } from '../cloudtrail/events.ts';
 import { principalOf } from '../iam/keys.ts';
 import { AwsError, type Call, type Operation } from '../operation.ts';
 import type { Place } from '../place.ts';
@@ -49,6 +50,7 @@ async function launchAll(call: Call, wanted: InstanceRequest, least: number, mos
     }
   }
   for (const { id } of launched) setTags(place, id, tags);
+  recordLaunch(call, { tags: wanted.TagSpecifications ?? [], instanceIds: launched.map(({ id }) => id) });
   return launched;
 }
 

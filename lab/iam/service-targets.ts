@@ -143,6 +143,7 @@ export const IAM_SERVICES: Readonly<Record<string, { readonly prefix: string; re
   ssm: { prefix: 'ssm', find: ssmFound },
   kms: { prefix: 'kms', find: kmsFound },
   cloudformation: { prefix: 'cloudformation', find: stackFound },
+  cloudtrail: { prefix: 'cloudtrail', find: () => [] },
   monitoring: { prefix: 'cloudwatch', find: () => [] },
   iam: { prefix: 'iam', find: iamFound },
   eks: { prefix: 'eks', find: eksFound },

@@ -1,6 +1,6 @@
 import { ActionError, CancelledError, RejectedError } from '../kit/errors.ts';
 import { waitFor } from '../kit/wait.ts';
-import { tagKey } from '../model/image.ts';
+import { type Tags, tagKey } from '../model/image.ts';
 import type { Deps, RegionClients } from '../ports/deps.ts';
 import type { Leftover } from '../ports/images.ts';
 import { type BuildEntry, type BuildSweepDeps, knownOf, listLeftovers } from './build-leftovers.ts';
@@ -67,11 +67,29 @@ export async function findExpired(
     const reason = expiredReason(leftover, sweeper, clock.now());
     return reason === undefined ? [] : [{ ...leftover, reason }];
   });
-  for (const { id } of expired.filter(one => !isProven(one)))
-    report.warn(
-      `Instance ${id} has the tags of a leftover, but neither a client token of ami-action nor a key pair or security group of Packer: it is kept. If it is one, terminate it: aws ec2 terminate-instances --instance-ids ${id}`,
-    );
-  return expired.filter(isProven);
+  const proven: ExpiredLeftover[] = [];
+  for (const one of expired) {
+    if (isProven(one) || (await wasLaunchedAs(one, leftovers, tags => expiredReason({ ...one, tags }, sweeper, clock.now()) !== undefined)))
+      proven.push(one);
+    else
+      report.warn(
+        `Instance ${one.id} has the tags of a leftover, but neither a client token of ami-action nor a key pair or security group of Packer, and cloudtrail:LookupEvents does not show that it was launched with these tags: it is kept. If it is one, terminate it: aws ec2 terminate-instances --instance-ids ${one.id}`,
+      );
+  }
+  return proven;
+}
+
+/** Whether its launch set such tags: a principal that may only write tags cannot make that so. What cannot be read proves nothing. */
+async function wasLaunchedAs(
+  { id, launch }: Leftover,
+  { launchTags }: RegionClients['leftovers'],
+  isLeftover: (tags: Tags) => boolean,
+): Promise<boolean> {
+  if (launch === undefined) return false;
+  const tags = await launchTags({ id, at: launch.at }).catch((failure: unknown) => {
+    if (!(failure instanceof ActionError) || failure instanceof CancelledError) throw failure;
+  });
+  return tags !== undefined && isLeftover(tags);
 }
 
 /** Removes expired leftovers, those only that `pick` selects. */

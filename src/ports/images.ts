@@ -147,6 +147,8 @@ export interface Leftovers {
   regions(): Promise<readonly string[]>;
   /** Everything with this tag, and this value if given. Terminated instances are left out. */
   tagged(key: string, value?: string): Promise<readonly Leftover[]>;
+  /** The tags that an instance had from its launch, by the event history of the account. Undefined: it does not show that launch, or not yet. */
+  launchTags(instance: { readonly id: string; readonly at: Date }): Promise<Tags | undefined>;
   /** `busy`: another resource still uses it, try again. `held`: it was removed, and these snapshots were not. */
   remove(leftover: Pick<Leftover, 'kind' | 'id'>): Promise<'asked' | 'gone' | 'busy' | { readonly held: readonly string[] }>;
 }

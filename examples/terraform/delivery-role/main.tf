@@ -120,6 +120,7 @@ data "aws_iam_policy_document" "images" {
       "autoscaling:DescribeInstanceRefreshes",
       "autoscaling:DescribeLaunchConfigurations",
       "autoscaling:DescribeScalingActivities",
+      "cloudtrail:LookupEvents",
       "ec2:DescribeFleets",
       "ec2:DescribeImageAttribute",
       "ec2:DescribeImageReferences",

@@ -1,5 +1,6 @@
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import type { CloudFormationClient } from '@aws-sdk/client-cloudformation';
+import type { CloudTrailClient } from '@aws-sdk/client-cloudtrail';
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import type { EKSClient } from '@aws-sdk/client-eks';
@@ -33,6 +34,8 @@ export interface Clients {
   readonly iam: () => Promise<IAMClient>;
   /** Loaded late: only rollouts of stacks use it. */
   readonly cloudFormation: () => Promise<CloudFormationClient>;
+  /** Loaded late: it is asked about instances that nothing else identifies. */
+  readonly cloudTrail: () => Promise<CloudTrailClient>;
   /** Loaded late: few environments have node groups. */
   readonly eks: () => Promise<EKSClient>;
   /** Loaded late: one setting uses it. */
@@ -72,6 +75,10 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
     const { CloudFormationClient } = await import('@aws-sdk/client-cloudformation');
     return watched(withPlace(new CloudFormationClient(settings), region, caller));
   };
+  const cloudTrail = async () => {
+    const { CloudTrailClient } = await import('@aws-sdk/client-cloudtrail');
+    return watched(withPlace(new CloudTrailClient(settings), region, caller));
+  };
   const eks = async () => {
     const { EKSClient } = await import('@aws-sdk/client-eks');
     return watched(withPlace(new EKSClient(settings), region, caller));
@@ -81,5 +88,5 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
     records ??= import('@aws-sdk/client-route-53').then(sdk => watched(withPlace(new sdk.Route53Client(settings), region, caller)));
     return records;
   };
-  return { ...clients, iam, cloudFormation, eks, route53, provider: own.credentials, caller };
+  return { ...clients, iam, cloudFormation, cloudTrail, eks, route53, provider: own.credentials, caller };
 }

@@ -1,3 +1,4 @@
+import type { CloudTrailClient } from '@aws-sdk/client-cloudtrail';
 import {
   DeleteKeyPairCommand,
   DeleteLaunchTemplateCommand,
@@ -17,6 +18,7 @@ import type { Tags } from '../../model/image.ts';
 import type { Leftover, Leftovers } from '../../ports/images.ts';
 import { listInstances, listTags, MOST_FILTER_VALUES } from './ec2.ts';
 import { asExpected, codeOf, isCode } from './errors.ts';
+import { launchTagsReader } from './launch-events.ts';
 import { listed } from './pages.ts';
 
 type Kind = Leftover['kind'];
@@ -36,7 +38,8 @@ const KINDS: ReadonlySet<string> = new Set<Kind>([
 const IN_BIN = 'aws:recycle-bin:resource-in-bin';
 
 /** `deleted`: snapshots that went with their images. Their tags are gone, so a permission that names tags would deny their deletion. */
-export const ec2Leftovers = (ec2: EC2Client, deleted = new Set<string>()): Leftovers => ({
+export const ec2Leftovers = (ec2: EC2Client, cloudTrail: () => Promise<CloudTrailClient>, deleted = new Set<string>()): Leftovers => ({
+  launchTags: launchTagsReader(cloudTrail),
   // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeRegions.html
   async regions() {
     const { Regions } = await ec2.send(new DescribeRegionsCommand({})).catch(asExpected('list the regions (ec2:DescribeRegions)'));

@@ -36,7 +36,23 @@ export function regionClients(access: Access): (where: Where) => RegionClients {
 }
 
 const aws = (
-  { ec2, ssm, sts, autoScaling, kms, cloudWatch, balancing, classic, iam, cloudFormation, eks, route53, provider, caller }: Clients,
+  {
+    ec2,
+    ssm,
+    sts,
+    autoScaling,
+    kms,
+    cloudWatch,
+    balancing,
+    classic,
+    iam,
+    cloudFormation,
+    cloudTrail,
+    eks,
+    route53,
+    provider,
+    caller,
+  }: Clients,
   access: Access,
 ): RegionClients => ({
   account: stsAccount(sts, { provider, caller }, access),
@@ -52,7 +68,7 @@ const aws = (
   weights: awsWeights({ balancing, classic, route53 }),
   imageUsers: awsImageUsers({ ec2, ssm, autoScaling }, access.clock),
   removal: ec2Removal(ec2),
-  leftovers: ec2Leftovers(ec2),
+  leftovers: ec2Leftovers(ec2, cloudTrail),
   capture: ec2Capture(ec2),
   sharing: awsSharing(ec2, kms),
   macs: kmsMacs(kms),
