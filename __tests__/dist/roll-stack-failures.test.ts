@@ -3,7 +3,7 @@ import { ContinueUpdateRollbackCommand } from '@aws-sdk/client-cloudformation';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { mishaps } from '../../lab/ec2/mishaps.ts';
 import { removeWorkspaces } from '../harness.ts';
-import { POLICIES, type StackLab, stackLab } from './stack-lab.ts';
+import { POLICIES, READS, type StackLab, stackLab } from './stack-lab.ts';
 
 /** Groups of a CloudFormation stack: what fails, is cancelled, gets lost or is refused. */
 
@@ -11,20 +11,11 @@ let l: StackLab;
 afterEach(() => l.lab.close());
 afterAll(removeWorkspaces);
 
-const state = async () => ({
-  runs: [...new Set(l.fleet())],
-  parameter: l.parameter(),
-  pointer: l.pointer(),
-  candidate: l.candidate(),
-  status: await l.status(),
-});
-const ran = (image: string, pointer = image, status = 'UPDATE_COMPLETE') => ({
-  ...{ runs: [image], parameter: image, pointer, candidate: false, status },
-});
-
 const promote = (wanted: Record<string, string> = {}, more: Parameters<StackLab['act']>[2] = {}) =>
   l.act('promote', { image: l.b, ...wanted }, more);
 const said = ({ errors }: { readonly errors: readonly string[] }) => errors.join('\n');
+const real = { sandbox: true, speed: 60 };
+const checks = { checks: '- name: web is there\n  command: test -e /opt/never', 'checks-timeout': '1m', bake: '2m' };
 /** An update of some minutes. */
 const SLOW = POLICIES.refresh.replace('Warmup: 0', 'Warmup: 900');
 
@@ -48,22 +39,18 @@ describe('a bad image', () => {
     expect(said(failed)).toMatch(
       /^Stack web: Group \(AWS::AutoScaling::AutoScalingGroup\) UPDATE_FAILED: Received 0 SUCCESS signal\(s\) out of \d\. +Unable to satisfy[\s\S]*- Reverted: every group launches and runs what it did before/,
     );
-    expect(await state()).toEqual(ran(l.a, l.a, 'UPDATE_ROLLBACK_COMPLETE'));
+    expect(await l.state()).toEqual(l.ran(l.a, l.a, 'UPDATE_ROLLBACK_COMPLETE'));
     expect([l.groupNames().length, l.changeSets()]).toEqual([1, []]);
     // The same stack takes the next image.
     expect((await promote({ image: l.c })).errors).toEqual([]);
-    expect(await state()).toEqual(ran(l.c));
+    expect(await l.state()).toEqual(l.ran(l.c));
   });
-
-  const real = { sandbox: true, speed: 60 };
-
-  const checks = { checks: '- name: web is there\n  command: test -e /opt/never', 'checks-timeout': '1m', bake: '2m' };
 
   test('whose checks fail during an instance refresh of CloudFormation: the update is cancelled, not the refresh', async () => {
     l = await stackLab({ policy: SLOW }, real);
     const failed = await promote(checks);
     expect(said(failed)).toMatch(/^Stack web: web-Group-\w+: checks on i-[0-9a-f]+: 1 of 1 check failed; web is there /);
-    expect(await state()).toEqual(ran(l.a, l.a, 'UPDATE_ROLLBACK_COMPLETE'));
+    expect(await l.state()).toEqual(l.ran(l.a, l.a, 'UPDATE_ROLLBACK_COMPLETE'));
     expect([l.lab.calls.count('CancelUpdateStack'), l.lab.calls.count('RollbackInstanceRefresh')]).toEqual([1, 0]);
   });
 
@@ -73,7 +60,7 @@ describe('a bad image', () => {
     mishaps(l.place).launchFails.set(l.b, { code: 'Client.InvalidKMSKey.InvalidState', message });
     const failed = await promote();
     expect(said(failed)).toMatch(/^Stack web: web-Group-\w+: \d+ launches in a row failed: .*InvalidKMSKey/);
-    expect(await state()).toEqual(ran(l.a, l.a, 'UPDATE_ROLLBACK_COMPLETE'));
+    expect(await l.state()).toEqual(l.ran(l.a, l.a, 'UPDATE_ROLLBACK_COMPLETE'));
   });
 
   test('whose instances die after an update without signals: a second update sets the parameter back', async () => {
@@ -85,7 +72,7 @@ describe('a bad image', () => {
       /Group: its template has no WaitOnResourceSignals, so CloudFormation goes on when an instance runs/,
     );
     expect(said(failed)).toMatch(/^Instances of stack web: web-Group-\w+: during the bake time, \d new instances became unhealthy/);
-    expect(await state()).toEqual(ran(l.a, l.a));
+    expect(await l.state()).toEqual(l.ran(l.a, l.a));
   });
 
   test('whose checks fail after the update: a second update sets the parameter back', async () => {
@@ -93,7 +80,7 @@ describe('a bad image', () => {
     const failed = await promote({ ...checks, 'warm-up': '1h' });
     expect(said(failed)).toMatch(/^Instances of stack web: web-Group-\w+: checks on i-[0-9a-f]+: 1 of 1 check failed; web is there /);
     expect(said(failed)).toContain('- Reverted: every group launches and runs what it did before');
-    expect(await state()).toEqual(ran(l.a, l.a));
+    expect(await l.state()).toEqual(l.ran(l.a, l.a));
     expect(l.lab.calls.count('ExecuteChangeSet')).toBe(2);
   });
 
@@ -115,7 +102,7 @@ describe('a bad image', () => {
     await l.client.send(new ContinueUpdateRollbackCommand({ StackName: 'web' }));
     await l.until(/^UPDATE_ROLLBACK_COMPLETE$/);
     expect((await promote({ image: l.c })).errors).toEqual([]);
-    expect(await state()).toEqual(ran(l.c));
+    expect(await l.state()).toEqual(l.ran(l.c));
   });
 });
 
@@ -129,7 +116,7 @@ describe('cancelled, lost, and run again', () => {
     expect(l.candidate()).toBe(true);
     const again = await promote();
     expect([again.errors, l.lab.calls.count('ExecuteChangeSet')]).toEqual([[], 1]);
-    expect(await state()).toEqual(ran(l.b));
+    expect(await l.state()).toEqual(l.ran(l.b));
   });
 
   test('cancelled with "on-cancel: rollback": CloudFormation leads back', async () => {
@@ -149,14 +136,14 @@ describe('cancelled, lost, and run again', () => {
     await promote({ wait: 'false' });
     const back = await l.act('rollback', {});
     expect([back.errors, l.lab.calls.count('CancelUpdateStack')]).toEqual([[], 1]);
-    expect(await state()).toEqual(ran(l.a, l.a, 'UPDATE_ROLLBACK_COMPLETE'));
+    expect(await l.state()).toEqual(l.ran(l.a, l.a, 'UPDATE_ROLLBACK_COMPLETE'));
   });
 
   test.each(['CreateChangeSet', 'ExecuteChangeSet', 'DeleteChangeSet'])('the answer of %s is lost: one update', async operation => {
     l = await stackLab();
     l.lab.faults.add({ operation, nth: 1, action: { reset: 'after' } });
     expect((await promote()).errors).toEqual([]);
-    expect(await state()).toEqual(ran(l.b));
+    expect(await l.state()).toEqual(l.ran(l.b));
     expect(l.events().filter(event => event === 'Group UPDATE_IN_PROGRESS')).toHaveLength(1);
   });
 
@@ -171,7 +158,7 @@ describe('cancelled, lost, and run again', () => {
     restore();
     expect([lost.outputs['outcome'], l.pointer(), l.candidate()]).toEqual(['unknown', l.a, true]);
     expect((await promote()).errors).toEqual([]);
-    expect(await state()).toEqual(ran(l.b));
+    expect(await l.state()).toEqual(l.ran(l.b));
   });
 });
 
@@ -184,10 +171,10 @@ describe('refused before the update', () => {
       /Group of stack web has no update policy, so CloudFormation would replace no instance: add AutoScalingRollingUpdate, /,
     ],
     [
-      'a parameter that reads Parameter Store',
-      { type: 'AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>' },
+      'a parameter that reads another one',
+      { ...READS, key: '/ami/web/other' },
       {},
-      /parameter ImageId of stack web reads \/ami\/web\/stage from Parameter Store when an update begins, so the pointer would have to move before/,
+      /parameter ImageId of stack web reads \/ami\/web\/other from Parameter Store, not the pointer \/ami\/web\/stage: give it the value \/ami\/web\/stage, or the type AWS::EC2::Image::Id, and update the stack once\. If \/ami\/web\/other is to be the pointer, set "pointer"/,
     ],
     [
       'a parameter that changes no group',
@@ -239,7 +226,7 @@ describe('refused before the update', () => {
       /stack web is UPDATE_IN_PROGRESS \(not started by ami-action\): wait for its end, or set "foreign-refresh: wait"/,
     );
     expect((await promote({ 'foreign-refresh': 'wait' })).errors).toEqual([]);
-    expect([await state(), l.lab.calls.count('CancelUpdateStack')]).toEqual([ran(l.b), 0]);
+    expect([await l.state(), l.lab.calls.count('CancelUpdateStack')]).toEqual([l.ran(l.b), 0]);
   });
 
   test('a stack policy: said in the words of AWS', async () => {
@@ -248,14 +235,125 @@ describe('refused before the update', () => {
     expect(said(await promote())).toMatch(
       /^Stack web: Group \(AWS::AutoScaling::AutoScalingGroup\) UPDATE_FAILED: Action denied by stack policy/,
     );
-    expect(await state()).toEqual(ran(l.a, l.a, 'UPDATE_ROLLBACK_COMPLETE'));
+    expect(await l.state()).toEqual(l.ran(l.a, l.a, 'UPDATE_ROLLBACK_COMPLETE'));
   });
 });
 
-describe('in two regions', () => {
+describe('a stack that reads the pointer: it goes back first', () => {
+  const goneBack = (promoted = ['CreateChangeSet', 'ExecuteChangeSet']) => [`pointer ${l.b}`, ...promoted, `pointer ${l.a}`];
+  /** After the first value of the pointer, and the change set of the plan. */
+  const steps = () => l.steps().slice(3);
+
+  test('instances that do not signal: CloudFormation rolls the stack back', async () => {
+    l = await stackLab(READS);
+    l.sick.add(l.b);
+    const failed = await promote();
+    expect([failed.outputs['outcome'], said(failed)]).toEqual([
+      ...['rejected', expect.stringMatching(/^Stack web: Group .* UPDATE_FAILED: Received 0 SUCCESS[\s\S]*- Reverted: every group/)],
+    ]);
+    expect([await l.state(), steps()]).toEqual([l.ran(l.a, l.a, 'UPDATE_ROLLBACK_COMPLETE'), goneBack()]);
+    expect((await promote({ image: l.c })).errors).toEqual([]);
+    expect(await l.state()).toEqual(l.ran(l.c));
+  });
+
+  test('checks fail after the update: a second update reads the old image', async () => {
+    l = await stackLab(READS, real);
+    const failed = await promote({ ...checks, 'warm-up': '1h' });
+    expect(said(failed)).toMatch(/^Instances of stack web: web-Group-\w+: checks on i-[0-9a-f]+: 1 of 1 check failed; web is there /);
+    expect([await l.state(), l.key(), steps()]).toEqual([
+      ...[l.ran(l.a), '/ami/web/stage', [...goneBack(), 'CreateChangeSet', 'ExecuteChangeSet']],
+    ]);
+  });
+
+  test('cancelled: the update goes on, and the next run finishes it', async () => {
+    l = await stackLab({ ...READS, policy: SLOW });
+    const cancelled = await promote({}, signalAt('Group (AWS::AutoScaling::AutoScalingGroup) UPDATE_IN_PROGRESS', 'SIGINT'));
+    expect([cancelled.outputs['outcome'], said(cancelled), l.pointer(), l.candidate()]).toEqual([
+      ...['cancelled', expect.stringContaining(`- /ami/web/stage names ${l.b}, which the instances have not proven`), l.b, true],
+    ]);
+    const again = await promote();
+    expect([again.errors, l.lab.calls.count('ExecuteChangeSet'), await l.state()]).toEqual([[], 1, l.ran(l.b)]);
+  });
+
+  test('cancelled with "on-cancel: rollback": the pointer, then the stack', async () => {
+    l = await stackLab({ ...READS, policy: SLOW });
+    const at = signalAt('Group (AWS::AutoScaling::AutoScalingGroup) UPDATE_IN_PROGRESS', 'SIGINT');
+    const cancelled = await promote({ 'on-cancel': 'rollback' }, at);
+    expect([cancelled.outputs['outcome'], said(cancelled), l.pointer()]).toEqual([
+      ...['cancelled', expect.stringContaining('- CloudFormation rolls stack web back'), l.a],
+    ]);
+    expect(await l.until(/^UPDATE_ROLLBACK_COMPLETE$/, 6000)).toBe('UPDATE_ROLLBACK_COMPLETE');
+    expect([new Set(l.fleet()), steps()]).toEqual([new Set([l.a]), [...goneBack(), 'CancelUpdateStack']]);
+  });
+
+  test('rolled back while the update runs: the pointer goes back before the update is cancelled', async () => {
+    l = await stackLab({ ...READS, policy: SLOW });
+    await promote({ wait: 'false' });
+    const back = await l.act('rollback', {});
+    expect([back.errors, await l.state()]).toEqual([[], l.ran(l.a, l.a, 'UPDATE_ROLLBACK_COMPLETE')]);
+    expect(steps()).toEqual([...goneBack(), 'CancelUpdateStack']);
+  });
+
+  test.each([
+    ['good', false],
+    ['bad', true],
+  ])('another process moves the pointer during the update, and the image is %s: it is not written over', async (_, isBad) => {
+    l = await stackLab(READS);
+    if (isBad) l.sick.add(l.b);
+    let moved: Promise<unknown> | undefined;
+    const onLine = (line: string) => {
+      if (line.includes('Group (AWS::AutoScaling::AutoScalingGroup) UPDATE_IN_PROGRESS')) moved ??= l.pointerTo(l.c);
+    };
+    const failed = await promote({}, { onLine });
+    await moved;
+    const { runs, pointer } = await l.state();
+    expect([failed.outputs['outcome'], runs, pointer]).toEqual(['rejected', [isBad ? l.a : l.b], l.c]);
+    expect(said(failed)).toMatch(
+      isBad
+        ? /^Stack web: Group .* UPDATE_FAILED/
+        : /^Parameter \/ami\/web\/stage changed during the promotion: it names ami-\w+ \(version \d\)/,
+    );
+    expect([(await promote({ image: l.c })).errors, await l.state()]).toEqual([[], l.ran(l.c)]);
+  });
+
+  test.each(['PutParameter', 'CreateChangeSet', 'ExecuteChangeSet'])('the answer of %s is lost: one update', async operation => {
+    l = await stackLab(READS);
+    l.lab.faults.add({ operation, nth: 2, action: { reset: 'after' } });
+    l.lab.faults.add({ operation: 'ExecuteChangeSet', nth: 1, action: { reset: 'after' } });
+    expect([(await promote()).errors, await l.state()]).toEqual([[], l.ran(l.b)]);
+    expect(l.events().filter(event => event === 'Group UPDATE_IN_PROGRESS')).toHaveLength(1);
+  });
+
+  test('a change set that would read another image is not executed', async () => {
+    l = await stackLab(READS);
+    const answer = (output: object) => ({
+      ...output,
+      Parameters: [{ ParameterKey: 'ImageId', ParameterValue: '/ami/web/stage', ResolvedValue: l.c }],
+    });
+    l.lab.faults.add({ operation: 'DescribeChangeSet', when: () => l.pointer() === l.b, action: { answer } });
+    const failed = await promote();
+    expect(said(failed)).toContain(
+      `Change set of stack web would set ImageId to ${l.c}, not to ${l.b}: another process changed /ami/web/stage.`,
+    );
+    expect([await l.state(), l.changeSets()]).toEqual([l.ran(l.a, l.a, 'CREATE_COMPLETE'), []]);
+  });
+
+  test('a template too large to show its change set before: checked after the pointer has moved', async () => {
+    l = await stackLab(READS);
+    Object.assign(l.stack(), { template: `${l.stack().template}# ${'x'.repeat(51_200)}` });
+    const promoted = await promote();
+    expect(promoted.warnings.join('\n')).toContain('the template is larger than the 51,200 bytes that a change set takes as text');
+    expect([promoted.errors, await l.state()]).toEqual([[], l.ran(l.b)]);
+  });
+});
+
+describe.each([
+  ['holds the image', {}],
+  ['reads the pointer', READS],
+])('in two regions, where the parameter %s', (_, options) => {
   const WEST = 'eu-west-1';
   const stage = async () => {
-    l = await stackLab();
+    l = await stackLab(options);
     const west = l.inRegion(WEST);
     const [a, b] = [west.image('web-a'), west.image('web-b')];
     for (const [home, there, letter] of [

@@ -9,7 +9,7 @@ import { DescribeSubnetsCommand } from '@aws-sdk/client-ec2';
 import { groups, isLeaving } from '../../lab/autoscaling/group.ts';
 import { stacks } from '../../lab/cloudformation/state.ts';
 import { instances } from '../../lab/ec2/state.ts';
-import { type RollLab, type RollLabOptions, rollLab } from './roll-lab.ts';
+import { POINTER, type RollLab, type RollLabOptions, rollLab } from './roll-lab.ts';
 
 /** A stage whose group belongs to a CloudFormation stack. */
 
@@ -43,8 +43,13 @@ export interface StackOptions {
   readonly policy?: string;
   readonly launch?: keyof typeof LAUNCHES;
   readonly type?: string;
+  /** What a parameter of a Systems Manager type names. */
+  readonly key?: string;
   readonly extra?: string;
 }
+
+/** The stack reads the pointer. */
+export const READS: StackOptions = { type: 'AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>' };
 
 const templateFor = (subnets: readonly string[], { policy = POLICIES.rolling, launch = 'template', type, extra = '' }: StackOptions) => `
 Parameters:
@@ -75,7 +80,7 @@ async function stackIn({ lab, place, cloud }: Stage, options: StackOptions, imag
     options,
   );
   const Parameters = [
-    { ParameterKey: 'ImageId', ParameterValue: options.type === undefined ? image : '/ami/web/stage' },
+    { ParameterKey: 'ImageId', ParameterValue: options.type === undefined ? image : (options.key ?? '/ami/web/stage') },
     { ParameterKey: 'Size', ParameterValue: '2' },
   ];
   await client.send(new CreateStackCommand({ StackName: 'web', TemplateBody, Parameters, Tags: [{ Key: 'team', Value: 'web' }] }));
@@ -99,7 +104,10 @@ async function stackIn({ lab, place, cloud }: Stage, options: StackOptions, imag
         [...members.values()].filter(member => !isLeaving(member)).map(({ id }) => instances(place).get(id)?.imageId ?? ''),
       ),
     groupNames: () => own().map(({ name }) => name),
-    parameter: (name = 'ImageId') => stack().inputs.parameters[name],
+    /** What it means, where it reads Parameter Store. */
+    parameter: (name = 'ImageId') => stack().inputs.resolved[name] ?? stack().inputs.parameters[name],
+    /** Its value, where it reads Parameter Store. */
+    key: () => stack().inputs.parameters['ImageId'],
     changeSets: () => [...stack().changeSets.keys()],
     events: () => [...stack().events].reverse().map(({ LogicalResourceId, ResourceStatus }) => `${LogicalResourceId} ${ResourceStatus}`),
   };
@@ -109,11 +117,29 @@ export async function stackLab(options: StackOptions = {}, lab: RollLabOptions =
   const l = await rollLab({ ...lab, timings: { boot: 1, statusChecks: 1, shutdown: 1, stack: 2, agent: 1, ...lab.timings } });
   const [a, b, c] = [l.image('web-a'), l.image('web-b'), l.image('web-c')];
   await l.pointerTo(a);
+  if (options.key !== undefined) await l.pointerTo(a, options.key);
   const made = await stackIn(l, options, a);
   return {
     ...l,
     ...made,
     ...{ a, b, c, plain: l.act },
+    /** Changes of the stack and of the pointer since a mark. */
+    steps: (mark = 0) =>
+      l.lab.calls.since(mark).flatMap(({ operation, input }) => {
+        if (/ChangeSet$|^CancelUpdate/.test(operation) && !operation.startsWith('Describe')) return operation;
+        return operation === 'PutParameter' && input['Name'] === POINTER ? `pointer ${input['Value']}` : [];
+      }),
+    state: async () => ({
+      runs: [...new Set(made.fleet())],
+      parameter: made.parameter(),
+      pointer: l.pointer(),
+      candidate: l.candidate(),
+      status: await made.status(),
+    }),
+    /** The state when it runs an image. */
+    ran: (image: string, pointer = image, status = 'UPDATE_COMPLETE') => ({
+      ...{ runs: [image], parameter: image, pointer, candidate: false, status },
+    }),
     /** The same stack in another region. */
     stackIn: (stage: Stage, image: string) => stackIn(stage, options, image),
     act: (mode: 'promote' | 'rollback', wanted: Record<string, string>, more: Parameters<typeof l.act>[2] = {}) =>

@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
+import { parse } from 'yaml';
 import type { Stack, StackEvent, StackOperation } from '../../src/model/stack.ts';
 import { evaluateUpdate } from '../../src/rollout/rules/evaluate-update.ts';
 import { decideStack, type StackFacts, type StackOptions } from '../../src/rollout/rules/stack.ts';
-import { capacityOf, parseStackTemplate } from '../../src/rollout/rules/update-policy.ts';
+import { capacityOf, parseStackTemplate, withImageParameter } from '../../src/rollout/rules/update-policy.ts';
 import { group } from './fixtures.ts';
 
 const parameters = [{ name: 'ImageId', value: 'ami-old' }];
@@ -11,11 +12,19 @@ const stack = (change: Partial<Stack> = {}): Stack => ({
   ...change,
 });
 const template = { parameterType: 'AWS::EC2::Image::Id', groups: new Map([['Group', { kind: 'replacing', signals: true } as const]]) };
+const KEY = 'AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>';
+const reads = (key: string) => ({ name: 'ImageId', value: 'ami-old', key });
 const facts = (change: Partial<StackFacts> = {}): StackFacts => ({
   ...{ stack: stack(), template, groups: [group()], operation: undefined },
   ...change,
 });
-const options: StackOptions = { parameter: 'ImageId', imageId: 'ami-new', operation: 'promote', foreignRefresh: 'refuse' };
+const options: StackOptions = {
+  parameter: 'ImageId',
+  pointer: '/ami/web/stage',
+  imageId: 'ami-new',
+  operation: 'promote',
+  foreignRefresh: 'refuse',
+};
 const operation = (token: string, events: StackEvent[] = []): StackOperation => ({ token, events });
 const [OURS, OTHER, FOREIGN] = [operation('ami-action-ami-new-1'), operation('ami-action-ami-other-1'), operation('Console-1')];
 
@@ -44,6 +53,26 @@ describe('what is done to a stack', () => {
       facts({ stack: stack({ parent: 'arn:0' }) }),
       {},
       { refusals: [expect.stringMatching(/^stack web is nested: name its root stack/)] },
+    ],
+    [
+      'reads the pointer',
+      facts({ template: { ...template, parameterType: KEY }, stack: stack({ parameters: [reads('/ami/web/stage')] }) }),
+      {},
+      { action: 'update', refusals: [] },
+    ],
+    [
+      'reads another parameter',
+      facts({ template: { ...template, parameterType: KEY }, stack: stack({ parameters: [reads('/ami/api/stage')] }) }),
+      {},
+      {
+        refusals: [expect.stringMatching(/^parameter ImageId of stack web reads \/ami\/api\/stage from Parameter Store, not the pointer/)],
+      },
+    ],
+    [
+      'reads what CloudFormation does not show',
+      facts({ template: { ...template, parameterType: KEY } }),
+      {},
+      { refusals: [expect.stringMatching(/^parameter ImageId of stack web reads another parameter from Parameter Store/)] },
     ],
     ['no group', facts({ groups: [] }), {}, { refusals: [expect.stringMatching(/^stack web has no Auto Scaling group/)] }],
     [
@@ -146,5 +175,26 @@ describe('update policies of a template', () => {
   ])('%s', (_, policy, more, text, seconds) => {
     const found = parsed(policy, more);
     expect(found && capacityOf(found, 4)).toEqual({ text, seconds });
+  });
+});
+
+describe('a template whose parameter takes an image ID, for the change set of the plan', () => {
+  test.each([
+    [
+      'a block',
+      'Parameters:\n  ImageId:\n    Type: KEY\n    Default: /ami\n\n  Other:\n    Type: String # kept\nResources: { A: !Ref ImageId }\n',
+    ],
+    ['a flow map', 'Parameters: { ImageId: { Type: KEY }, Other: { Type: String } }\nResources: { A: !Ref ImageId }\n'],
+    ['JSON', '{"Parameters":{"ImageId":{"Type":"KEY"},"Other":{"Type":"String"}},"Resources":{"A":{"Ref":"ImageId"}}}'],
+    ['the last one', 'Resources: { A: !Ref ImageId }\nParameters:\n  Other: { Type: String }\n  ImageId:\n    Type: KEY'],
+  ])('%s', (_, text) => {
+    const changed = parse(withImageParameter(text, 'ImageId') ?? '', { logLevel: 'silent' });
+    const before = parse(text, { logLevel: 'silent' });
+    expect(changed).toEqual({ ...before, Parameters: { ...before.Parameters, ImageId: { Type: 'AWS::EC2::Image::Id' } } });
+  });
+
+  test('none where it has no such parameter, or is too large', () => {
+    expect(withImageParameter('Parameters: { Other: { Type: String } }', 'ImageId')).toBeUndefined();
+    expect(withImageParameter(`Parameters: { ImageId: { Type: KEY } } # ${'x'.repeat(51_200)}`, 'ImageId')).toBeUndefined();
   });
 });

@@ -49,7 +49,11 @@ const createChangeSet: Operation<CreateChangeSetCommandInput, CreateChangeSetCom
       readyAt: place.core.clock.now() + place.core.timings.changeSet * 1000,
       capabilities: input.Capabilities ?? [],
     },
-    ...{ template, inputs, changes: [...ofIam(stack, template, inputs), ...(isNew ? added(template) : changesOf(stack, inputs))] },
+    ...{
+      template,
+      inputs,
+      changes: [...ofIam(stack, template, inputs), ...(isNew ? added(template) : changesOf({ ...stack, template }, inputs))],
+    },
   };
   stacks(place).set(stack.name, stack);
   stack.changeSets.set(name, set);
@@ -68,8 +72,6 @@ function templateFor(stack: LabStack, { UsePreviousTemplate, TemplateBody }: Cre
   if (UsePreviousTemplate) return stack.template;
   if (TemplateBody === undefined) throw invalid('Either Template URL or Template Body must be specified.');
   throwIfTooLong(TemplateBody);
-  if (hasFleet(stack.template) && TemplateBody !== stack.template && stack.status !== 'REVIEW_IN_PROGRESS')
-    throw invalid('This lab updates stacks with groups with their previous template only.');
   return TemplateBody;
 }
 
@@ -156,7 +158,11 @@ const executeChangeSet: Operation<ExecuteChangeSetCommandInput, ExecuteChangeSet
       'InvalidChangeSetStatus',
       `ChangeSet [${set.id}] cannot be executed in its current execution status of [UNAVAILABLE]`,
     );
-  if (stack.status !== 'REVIEW_IN_PROGRESS') throwUnlessStable(stack);
+  if (stack.status !== 'REVIEW_IN_PROGRESS') {
+    throwUnlessStable(stack);
+    if (hasFleet(stack.template) && set.template !== stack.template)
+      throw invalid('This lab updates stacks with groups with their previous template only.');
+  }
   Object.assign(stack, { token: input.ClientRequestToken, cancelled: false, capabilities: set.capabilities });
   stack.changeSets.clear();
   if (stack.status === 'REVIEW_IN_PROGRESS') {

@@ -2,7 +2,10 @@
 
 export interface StackParameter {
   readonly name: string;
+  /** Of a Systems Manager parameter type: what the key meant when the stack was updated, or the change set created. */
   readonly value: string;
+  /** Of a Systems Manager parameter type: the name in Parameter Store. */
+  readonly key?: string | undefined;
 }
 
 export interface Stack {
@@ -50,4 +53,5 @@ export interface ChangeSet {
   readonly state: 'creating' | 'ready' | 'empty' | 'failed';
   readonly reason: string;
   readonly changes: readonly ResourceChange[];
+  readonly parameters: readonly StackParameter[];
 }

@@ -7,11 +7,12 @@ export interface Stacks {
   /** The template of its last operation, after macros. */
   template(id: string): Promise<string>;
   operation(id: string): Promise<StackOperation>;
-  /** The same template with one other parameter value. All other parameters keep their value. */
+  /** One other parameter value; a parameter with a key is read again. All other parameters keep their value. `template`: instead of the present one. */
   createChangeSet(order: {
     readonly stack: Stack;
     readonly name: string;
     readonly parameter: StackParameter;
+    readonly template?: string | undefined;
   }): Promise<'created' | 'exists'>;
   changeSet(id: string, name: string): Promise<ChangeSet>;
   /** One that does not exist is removed already. */

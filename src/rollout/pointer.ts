@@ -132,12 +132,12 @@ export function throwIfChanged(move: Move, now: Parameter | undefined): void {
   throw pointerConflict(move, `it names ${now?.value ?? 'nothing'} (version ${now?.version ?? 0})`);
 }
 
-/** For groups that read the pointer: they launch the old image again. */
-export async function revertPointer(move: Move, deps: PointerDeps, aws: PointerClients): Promise<void> {
+/** For groups that read the pointer: they launch the old image again. `isRead`: it is never removed, because what reads it would fail. */
+export async function revertPointer(move: Move, deps: PointerDeps, aws: PointerClients, { isRead = false } = {}): Promise<void> {
   const { name } = move.pointer;
   const now = await aws.parameters.read(name);
   if (now === undefined || now.value !== move.image.id) return;
-  const isNew = move.pointer.history.every(({ value }) => value === move.image.id);
+  const isNew = !isRead && move.pointer.history.every(({ value }) => value === move.image.id);
   if (move.was === undefined || isNew) return aws.parameters.remove(name);
   const description = pointerDescription('rollback', { was: move.image.id, commit: undefined, run: deps.run.url });
   const version = await writeParameter({ name, value: move.was, description, existing: now }, deps, aws);

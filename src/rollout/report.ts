@@ -9,6 +9,7 @@ import { formatAction, formatGroupState, formatLaunchUses, formatRevert } from '
 import { formatCommits, groupLink, imageLink, nameOf, parameterLink, versionCell, versionOf } from './rules/format-image.ts';
 import { nodeLines, nodeRow } from './rules/node-group-format.ts';
 import type { GroupPlan } from './rules/plan.ts';
+import { isRead } from './rules/stack.ts';
 import { formatStack, stackRows } from './rules/stack-format.ts';
 import { stagesChart } from './rules/stages.ts';
 
@@ -32,7 +33,7 @@ function reportRegionPlan(plan: RegionPlan, isDryRun: boolean): void {
   const moves =
     pointer.current?.value === image.id
       ? `already names ${image.id}`
-      : `moves from ${pointer.current?.value ?? 'nothing'} when all groups are verified`;
+      : `moves from ${pointer.current?.value ?? 'nothing'} ${isRead(plan) ? 'before what reads it is replaced and verified' : 'when all groups are verified'}`;
   const verb = operation === 'promote' ? 'Promote' : 'Roll back to';
   info(`${verb} ${nameOf(image, scheme)} (${image.id}) in ${environment}: ${reason}; replaces ${plan.was ?? 'nothing'}`);
   for (const group of groups) reportGroup(group, info);

@@ -7,6 +7,7 @@ import { isCandidate, isReplaced, type Moved, movePointer, orReplaced, revertPoi
 import { type GroupResult, rollOut } from './roll-group.ts';
 import type { RegionPlan } from './rollout-spec.ts';
 import { haltOthers, newRolloutState, type RolloutOrder } from './rollout-state.ts';
+import { isRead } from './rules/stack.ts';
 import { undo } from './undo.ts';
 
 /** The groups of one region in two phases: those that name a template version, then those that read the pointer. */
@@ -115,7 +116,7 @@ function orderFor(plan: RegionPlan, by: 'version' | 'pointer', { leftovers, chec
 
 /** An earlier run wrote the candidate and did not verify the image; in this region the pointer shows that, because it moves last. */
 export const wasBegun = (plan: RegionPlan, open: boolean): boolean =>
-  isCandidate(plan) && (open || plan.pointer.current?.value !== plan.image.id || plan.groups.some(({ by }) => by === 'pointer'));
+  isCandidate(plan) && (open || plan.pointer.current?.value !== plan.image.id || isRead(plan));
 
 export const versionDescription = ({ operation, image, scheme, deps: { run } }: RegionPlan): string =>
   `ami-action ${operation} ${image.id}: commit ${identity(image, scheme, 'commit') ?? 'unknown'}, run ${run.url}`;

@@ -1,4 +1,4 @@
-import type { Change, CloudFormationClient, Stack as Described, StackEvent as Event } from '@aws-sdk/client-cloudformation';
+import type { Change, CloudFormationClient, Stack as Described, StackEvent as Event, Parameter } from '@aws-sdk/client-cloudformation';
 import { RejectedError } from '../../kit/errors.ts';
 import type { ChangeSet, ResourceChange, Stack, StackEvent, StackOperation, StackParameter } from '../../model/stack.ts';
 import type { Stacks } from '../../ports/stacks.ts';
@@ -54,7 +54,8 @@ const toStack = ({ StackId = '', StackName = '', ...stack }: Described): Stack =
   ...{ parameters: (stack.Parameters ?? []).map(toParameter), capabilities: stack.Capabilities ?? [], parent: stack.ParentId },
 });
 
-const toParameter = ({ ParameterKey = '', ParameterValue = '' }): StackParameter => ({ name: ParameterKey, value: ParameterValue });
+const toParameter = ({ ParameterKey: name = '', ParameterValue: value = '', ResolvedValue: resolved }: Parameter): StackParameter =>
+  resolved === undefined ? { name, value } : { name, value: resolved, key: value };
 
 const BEGINS = ['UPDATE_IN_PROGRESS', 'CREATE_IN_PROGRESS', 'IMPORT_IN_PROGRESS', 'DELETE_IN_PROGRESS', 'REVIEW_IN_PROGRESS'];
 
@@ -88,15 +89,18 @@ const toEvent = (event: Event): StackEvent => ({
 });
 
 const changeSets = (loaded: Loaded): Pick<Stacks, 'createChangeSet' | 'changeSet' | 'removeChangeSet' | 'execute'> => ({
-  async createChangeSet({ stack, name, parameter }) {
+  async createChangeSet({ stack, name, parameter, template }) {
     const [{ CreateChangeSetCommand }, client] = await loaded();
     // Tags, service role, notifications and rollback triggers that are not given stay as they are.
     // https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html
     const command = new CreateChangeSetCommand({
-      ...{ StackName: stack.id, ChangeSetName: name, ChangeSetType: 'UPDATE', UsePreviousTemplate: true },
+      ...{ StackName: stack.id, ChangeSetName: name, ChangeSetType: 'UPDATE' },
+      ...(template === undefined ? { UsePreviousTemplate: true } : { TemplateBody: template }),
       Capabilities: [...stack.capabilities] as Described['Capabilities'],
       Parameters: stack.parameters.map(({ name: ParameterKey }) =>
-        ParameterKey === parameter.name ? { ParameterKey, ParameterValue: parameter.value } : { ParameterKey, UsePreviousValue: true },
+        ParameterKey === parameter.name && parameter.key === undefined
+          ? { ParameterKey, ParameterValue: parameter.value }
+          : { ParameterKey, UsePreviousValue: true },
       ),
     });
     const created = await client
@@ -110,14 +114,16 @@ const changeSets = (loaded: Loaded): Pick<Stacks, 'createChangeSet' | 'changeSet
   async changeSet(id, name) {
     const [{ DescribeChangeSetCommand }, client] = await loaded();
     let [status, reason] = ['', ''];
+    let parameters: readonly StackParameter[] = [];
     const changes = await allPages(async NextToken => {
       const page = await client
         .send(new DescribeChangeSetCommand({ StackName: id, ChangeSetName: name, NextToken }))
         .catch(asExpected('read the change set (cloudformation:DescribeChangeSet)'));
       [status, reason] = [page.Status ?? '', page.StatusReason ?? ''];
+      parameters = (page.Parameters ?? []).map(toParameter);
       return { items: page.Changes ?? [], next: page.NextToken };
     });
-    return { state: stateOf(status, reason), reason, changes: changes.map(toChange) };
+    return { state: stateOf(status, reason), reason, changes: changes.map(toChange), parameters };
   },
 
   async removeChangeSet(id, name) {

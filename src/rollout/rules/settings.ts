@@ -32,11 +32,14 @@ export const rolloutSettings = {
     ),
   ),
   stackParameter: optional(
-    text('The parameter of the `stack` that holds the image, of type `AWS::EC2::Image::Id`. All other parameters keep their values.', {
-      pattern: /^[a-zA-Z0-9]{1,255}$/,
-      message: 'must be the name of a parameter',
-      neededBy: 'users of `stack`',
-    }),
+    text(
+      'The parameter of the `stack` that holds the image, of type `AWS::EC2::Image::Id`, or reads the pointer (`AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>`): then the pointer moves before the update. All other parameters keep their values.',
+      {
+        pattern: /^[a-zA-Z0-9]{1,255}$/,
+        message: 'must be the name of a parameter',
+        neededBy: 'users of `stack`',
+      },
+    ),
   ),
   nodeGroups: optional(
     list('Managed node groups of EKS that run the image, as `cluster/nodegroup`. They need a launch template that names an image.', {

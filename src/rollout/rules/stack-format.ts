@@ -9,14 +9,16 @@ const ACTIONS = { watch: 'watch the update in progress', nothing: 'nothing to do
 
 const CLEARANCES = { wait: 'wait for the end of its update, then ', cancel: 'cancel our update in progress, then ' } as const;
 
-function actionOf({ action, clear, parameter, before }: StackPlan, imageId: string): string {
+function actionOf({ action, clear, parameter, before, key }: StackPlan, imageId: string): string {
   if (action !== 'update') return ACTIONS[action];
-  return `${clear === undefined ? '' : CLEARANCES[clear]}set ${parameter} from ${before} to ${imageId}`;
+  const change = `set ${parameter} from ${before} to ${imageId}`;
+  const move = `move ${key} to ${imageId}, and update the stack, whose ${parameter} (${before}) reads it`;
+  return `${clear === undefined ? '' : CLEARANCES[clear]}${key === undefined ? change : move}`;
 }
 
 /** Name and text of each row, for the summary. */
 export function stackRows(plan: StackPlan, imageId: string): readonly (readonly [what: string, change: string])[] {
-  const { facts, action, reason, parameter, before, changes } = plan;
+  const { facts, action, reason, changes } = plan;
   const capacities = groupsOf(facts).map(({ group, policy }) => ({ group, ...capacityOf(policy, group.desired) }));
   const rows: [string, string][] = [[`stack ${facts.stack.name}`, `${actionOf(plan, imageId)}; ${reason}`]];
   if (action === 'nothing') return rows;
@@ -28,9 +30,14 @@ export function stackRows(plan: StackPlan, imageId: string): readonly (readonly 
       ? []
       : [['change set', `${changes.map(formatChange).join(', ')} (deleted again: it only shows this)`] as [string, string]]),
     ['time', `about ${formatDuration(seconds)}, then the bake time`],
-    ['on failure', `CloudFormation rolls the stack back; after a complete update, a second one sets ${parameter} to ${before} again`],
+    ['on failure', revertOf(plan)],
   ];
 }
+
+const revertOf = ({ key, parameter, before }: StackPlan): string =>
+  key === undefined
+    ? `CloudFormation rolls the stack back; after a complete update, a second one sets ${parameter} to ${before} again`
+    : `${key} goes back first; CloudFormation rolls the stack back; after a complete update, a second one reads ${key} again`;
 
 /** The same as lines of the log. */
 export const formatStack = (plan: StackPlan, imageId: string): readonly string[] =>

@@ -2,6 +2,7 @@ import type { Group } from '../../model/group.ts';
 import type { RolloutOperation } from '../../model/pointer.ts';
 import type { ResourceChange, Stack, StackOperation } from '../../model/stack.ts';
 import type { Launched } from './admission.ts';
+import type { LaunchedBy } from './facts.ts';
 import type { RolloutOptions } from './settings.ts';
 import type { StackTemplate, UpdatePolicy } from './update-policy.ts';
 
@@ -29,6 +30,8 @@ export interface StackDecision {
 export interface StackPlan extends StackDecision {
   readonly facts: StackFacts;
   readonly parameter: string;
+  /** The pointer, where the parameter reads it: then it moves before the update. */
+  readonly key: string | undefined;
   /** The value of the parameter now. */
   readonly before: string;
   readonly changes: readonly ResourceChange[];
@@ -36,8 +39,17 @@ export interface StackPlan extends StackDecision {
   readonly launched: Launched;
 }
 
+interface Readers {
+  readonly stack: Pick<StackPlan, 'key'> | undefined;
+  readonly groups: readonly { readonly by: LaunchedBy }[];
+}
+
+/** The pointer moves before what reads it is replaced. */
+export const isRead = ({ groups, stack }: Readers): boolean => stack?.key !== undefined || groups.some(({ by }) => by === 'pointer');
+
 export interface StackOptions extends Pick<RolloutOptions, 'foreignRefresh'> {
   readonly parameter: string;
+  readonly pointer: string;
   readonly imageId: string;
   readonly operation: RolloutOperation;
 }
@@ -51,7 +63,7 @@ export const isOurUpdate = ({ token }: StackOperation): boolean => token.startsW
 
 export const isSettled = ({ status }: Pick<Stack, 'status'>): boolean => !status.endsWith('_IN_PROGRESS');
 
-export const parameterOf = ({ parameters }: Stack, parameter: string): string | undefined =>
+export const parameterOf = ({ parameters }: Pick<Stack, 'parameters'>, parameter: string): string | undefined =>
   parameters.find(({ name }) => name === parameter)?.value;
 
 export function decideStack(facts: StackFacts, options: StackOptions): StackDecision {
@@ -91,11 +103,7 @@ function decideSettled(facts: StackFacts, options: StackOptions): StackDecision 
   ].filter(refusal => refusal !== false);
   if (parameterOf(stack, parameter) === imageId)
     return { action: 'nothing', reason: `${parameter} is ${imageId} already`, clear: undefined, refusals: unfit, warnings: [] };
-  const refusals = [
-    ...unfit,
-    ...(isKey(template.parameterType) ? [keyRefusal(stack, parameter)] : []),
-    ...(without.length === 0 ? [] : [policyRefusal(stack, without)]),
-  ];
+  const refusals = [...unfit, ...keyRefusals(facts, options), ...(without.length === 0 ? [] : [policyRefusal(stack, without)])];
   const warnings = policies.flatMap(([id, policy]) => signalWarnings(id, policy));
   return { action: 'update', reason: `${parameter} is ${parameterOf(stack, parameter)}`, clear: undefined, refusals, warnings };
 }
@@ -120,11 +128,20 @@ export const remedyOf = (name: string, status: string): string => {
   return `see its events: aws cloudformation describe-stack-events --stack-name ${name}`;
 };
 
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/systems-manager-parameter-types.html
 const isKey = (type: string | undefined): boolean => type?.startsWith('AWS::SSM::Parameter::Value') === true;
 
-// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/systems-manager-parameter-types.html
-const keyRefusal = (stack: Stack, parameter: string): string =>
-  `parameter ${parameter} of ${nameOf(stack)} reads ${parameterOf(stack, parameter)} from Parameter Store when an update begins, so the pointer would have to move before the instances have proven the image: give ${parameter} the type AWS::EC2::Image::Id and the image that it means now, and update the stack once`;
+/** The name in Parameter Store that the parameter reads. CloudFormation reads it when a change set is created, and keeps what it meant. */
+export const keyOf = ({ stack, template }: Pick<StackFacts, 'stack' | 'template'>, parameter: string): string | undefined =>
+  isKey(template.parameterType) ? (stack.parameters.find(({ name }) => name === parameter)?.key ?? '') : undefined;
+
+function keyRefusals(facts: StackFacts, { parameter, pointer }: StackOptions): string[] {
+  const key = keyOf(facts, parameter);
+  if (key === undefined || key === pointer) return [];
+  return [
+    `parameter ${parameter} of ${nameOf(facts.stack)} reads ${key === '' ? 'another parameter' : key} from Parameter Store, not the pointer ${pointer}: give it the value ${pointer}, or the type AWS::EC2::Image::Id, and update the stack once. If ${key === '' ? 'that' : key} is to be the pointer, set "pointer"`,
+  ];
+}
 
 function signalWarnings(id: string, policy: UpdatePolicy): string[] {
   if (policy.kind !== 'rolling' && policy.kind !== 'replacing') return [];

@@ -1,4 +1,4 @@
-import { parse } from 'yaml';
+import { isNode, parse, parseDocument } from 'yaml';
 import { formatCount, formatDuration, parseDuration } from '../../kit/format.ts';
 import { peakOf, replacedAtATime } from './preferences.ts';
 
@@ -37,6 +37,22 @@ export function parseStackTemplate(text: string, parameter: string, values: Read
     parameterType: typeof type === 'string' ? type : undefined,
     groups: new Map(groups.map(([id, resource]) => [id, policyOf(fieldsOf(resource), values)])),
   };
+}
+
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+const MOST_BYTES = 51_200;
+
+/**
+ * The same template, whose parameter takes an image ID: its change set shows an update before what the parameter reads has changed. Undefined
+ * where AWS takes no text of that size.
+ */
+export function withImageParameter(text: string, parameter: string): string | undefined {
+  const node = parseDocument(text, { logLevel: 'silent' }).getIn(['Parameters', parameter], true);
+  if (!isNode(node) || node.range == null || Buffer.byteLength(text) > MOST_BYTES - 100) return undefined;
+  const [start, end] = node.range;
+  // The lines of a block end with it.
+  const rest = text.slice(start, end).endsWith('\n') ? `\n${text.slice(end)}` : text.slice(end);
+  return `${text.slice(0, start)}{ "Type": "AWS::EC2::Image::Id" }${rest}`;
 }
 
 function policyOf({ UpdatePolicy, CreationPolicy }: Fields, values: ReadonlyMap<string, string>): UpdatePolicy {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { AccessError, RejectedError, TimeoutError, UnknownError, UnreachableError } from '../../kit/errors.ts';
 import type { Stack } from '../../model/stack.ts';
 import type { RegionClients } from '../../ports/deps.ts';
+import type { Moved } from '../pointer.ts';
 import { isOurUpdate, type StackPlan, updateToken } from '../rules/stack.ts';
 
 /** An update of a stack that this run has started, or found. */
@@ -9,6 +10,8 @@ export interface StackUpdate {
   /** Undefined: there is none. */
   token: string | undefined;
   stack: StackPlan;
+  /** The pointer, which the stack reads, has moved. */
+  moved?: Moved;
 }
 
 interface Executed {

@@ -2,42 +2,57 @@ import { concurrently } from '../../kit/concurrently.ts';
 import { RejectedError, UsageError } from '../../kit/errors.ts';
 import { waitFor } from '../../kit/wait.ts';
 import { isOver } from '../../model/group.ts';
-import type { ChangeSet, ResourceChange, Stack } from '../../model/stack.ts';
+import type { ChangeSet, ResourceChange, Stack, StackParameter } from '../../model/stack.ts';
 import type { RegionClients } from '../../ports/deps.ts';
 import type { PromotionClients, RolloutSpec } from '../rollout-spec.ts';
 import type { RolloutDeps } from '../rollout-state.ts';
-import { decideStack, isSettled, parameterOf, type StackFacts, type StackPlan } from '../rules/stack.ts';
+import { decideStack, isSettled, keyOf, parameterOf, type StackDecision, type StackFacts, type StackPlan } from '../rules/stack.ts';
 import { judgeChanges } from '../rules/stack-changes.ts';
 import { unknownParameter } from '../rules/stack-settings.ts';
-import { parseStackTemplate } from '../rules/update-policy.ts';
+import { parseStackTemplate, withImageParameter } from '../rules/update-policy.ts';
 
 /** What an update of a stack would do. Changes nothing: the change set that shows it is deleted again. */
 
 const AT_ONCE = 5;
 
-/** Throws a `UsageError` if the stack or its parameter does not exist. */
 export async function planStack(order: RolloutSpec, deps: Pick<RolloutDeps, 'clock'>, aws: PromotionClients): Promise<StackPlan> {
   const { image, operation, pointer, roll } = order;
   const { stack: name = '', stackParameter: parameter = '' } = roll;
-  const facts = await readStack(name, parameter, aws);
+  const { facts, text } = await readStack(name, parameter, aws);
   const before = parameterOf(facts.stack, parameter) ?? '';
-  const decision = decideStack(facts, { ...roll, parameter, imageId: image.id, operation });
+  const key = keyOf(facts, parameter);
+  const decision = decideStack(facts, { ...roll, parameter, pointer: pointer.name, imageId: image.id, operation });
   const known = before === image.id || pointer.history.some(({ value }) => value === before);
   const launched = { group: `stack ${name}`, id: before, idle: false, image: known ? undefined : await aws.images.get(before) };
-  const planned = { ...decision, facts, parameter, before, launched, changes: [] };
+  const planned = { ...decision, facts, parameter, key, before, launched, changes: [] };
   if (decision.action !== 'update' || decision.clear !== undefined || decision.refusals.length > 0) return planned;
   const busy = await refreshRefusals(facts, aws);
   if (busy.length > 0) return { ...planned, refusals: busy };
-  const changes = await previewChanges(facts.stack, { name: parameter, value: image.id }, deps, aws);
+  const early = key === undefined ? [] : earlyWarnings(planned, order);
+  const template = key === undefined ? undefined : withImageParameter(text, parameter);
+  if (key !== undefined && template === undefined) return { ...planned, warnings: [...decision.warnings, ...early, NO_PREVIEW] };
+  const changes = await previewChanges(facts.stack, { name: parameter, value: image.id }, template, deps, aws);
   const { refusals, warnings } = judgeChanges(changes, parameter);
-  return { ...planned, changes, refusals, warnings: [...decision.warnings, ...warnings] };
+  return { ...planned, changes, refusals, warnings: [...decision.warnings, ...early, ...warnings] };
 }
 
-async function readStack(
+function earlyWarnings({ facts: { stack }, parameter, key, before }: Omit<StackPlan, keyof StackDecision>, { image, was }: RolloutSpec) {
+  const read = `parameter ${parameter} of stack ${stack.name} reads ${key}`;
+  return [
+    `${read}, so ${key} moves first: whatever else reads it gets ${image.id} before an instance has proven it`,
+    was !== undefined && was !== before && `${read}, and the stack has ${before} since its last update: the way back leads to ${was}`,
+  ].filter(warning => warning !== false);
+}
+
+const NO_PREVIEW =
+  'the template is larger than the 51,200 bytes that a change set takes as text: what the update changes is checked after the pointer has moved';
+
+/** Throws a `UsageError` if the stack or its parameter does not exist. */
+export async function readStack(
   name: string,
   parameter: string,
   { stacks, groups }: Pick<RegionClients, 'stacks' | 'groups'>,
-): Promise<StackFacts> {
+): Promise<{ readonly facts: StackFacts; readonly text: string }> {
   const stack = await stacks.find(name);
   if (stack === undefined) throw new UsageError([`"stack": CloudFormation stack "${name}" does not exist in this account and region`]);
   if (parameterOf(stack, parameter) === undefined) throw new UsageError([unknownParameter(stack, parameter)]);
@@ -47,7 +62,7 @@ async function readStack(
     isSettled(stack) ? undefined : stacks.operation(stack.id),
   ]);
   const values = new Map(stack.parameters.map(({ name: key, value }) => [key, value]));
-  return { stack, template: parseStackTemplate(text, parameter, values), groups: all, operation };
+  return { facts: { stack, template: parseStackTemplate(text, parameter, values), groups: all, operation }, text };
 }
 
 /** By the tag that CloudFormation gives them. During a replacing update, both groups. */
@@ -65,28 +80,34 @@ async function refreshRefusals({ groups }: StackFacts, aws: Pick<RegionClients, 
   return all.flat();
 }
 
-type Parameter = { readonly name: string; readonly value: string };
-
-async function previewChanges(stack: Stack, parameter: Parameter, deps: Pick<RolloutDeps, 'clock'>, aws: Pick<RegionClients, 'stacks'>) {
+async function previewChanges(
+  stack: Stack,
+  parameter: StackParameter,
+  template: string | undefined,
+  deps: Pick<RolloutDeps, 'clock'>,
+  aws: Pick<RegionClients, 'stacks'>,
+) {
   const name = `ami-action-plan-${parameter.value}`;
   try {
-    return await createChangeSet(stack, name, parameter, { ...deps, report: { info: () => {} } }, aws);
+    return await createChangeSet({ stack, name, parameter, template }, { ...deps, report: { info: () => {} } }, aws);
   } finally {
     await aws.stacks.removeChangeSet(stack.id, name);
   }
 }
 
-/** Returns its changes. One that an earlier run left is replaced: the stack may have changed since. */
+/**
+ * Returns its changes. One that an earlier run left is replaced: the stack may have changed since. Throws a `RejectedError` where the parameter
+ * would get another value.
+ */
 export async function createChangeSet(
-  stack: Stack,
-  name: string,
-  parameter: Parameter,
+  order: Parameters<RegionClients['stacks']['createChangeSet']>[0],
   deps: { clock: RolloutDeps['clock']; report: Pick<RolloutDeps['report'], 'info'> },
   { stacks }: Pick<RegionClients, 'stacks'>,
 ): Promise<readonly ResourceChange[]> {
-  if ((await stacks.createChangeSet({ stack, name, parameter })) === 'exists') {
+  const { stack, name, parameter } = order;
+  if ((await stacks.createChangeSet(order)) === 'exists') {
     await stacks.removeChangeSet(stack.id, name);
-    await stacks.createChangeSet({ stack, name, parameter });
+    await stacks.createChangeSet(order);
   }
   const poll = async () => {
     const found = await stacks.changeSet(stack.id, name);
@@ -97,5 +118,10 @@ export async function createChangeSet(
   const what = `Change set of stack ${stack.name}`;
   const made: ChangeSet = await waitFor({ what, everySeconds: 2, atMostSeconds: 300, poll }, deps);
   if (made.state === 'failed') throw new RejectedError(`${what} failed: ${made.reason}`);
-  return made.changes;
+  const value = parameterOf(made, parameter.name);
+  if (value === parameter.value) return made.changes;
+  await stacks.removeChangeSet(stack.id, name);
+  throw new RejectedError(
+    `${what} would set ${parameter.name} to ${value ?? 'nothing'}, not to ${parameter.value}: another process changed ${parameter.key ?? 'it'}.`,
+  );
 }

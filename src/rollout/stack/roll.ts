@@ -1,23 +1,26 @@
-import { RejectedError, TimeoutError } from '../../kit/errors.ts';
+import { type ErrorDetails, RejectedError, TimeoutError } from '../../kit/errors.ts';
 import { throwIfRefused } from '../plan.ts';
-import { throwIfReplaced } from '../pointer.ts';
+import { movePointer, throwIfReplaced } from '../pointer.ts';
 import type { GroupResult } from '../roll-group.ts';
 import { type GroupRollouts, type RegionRollout, wasBegun } from '../roll-groups.ts';
 import type { RegionPlan } from '../rollout-spec.ts';
 import { haltOthers } from '../rollout-state.ts';
 import { groupsOf, type StackPlan } from '../rules/stack.ts';
-import { formatChange, sameChanges } from '../rules/stack-changes.ts';
+import { formatChange, judgeChanges, sameChanges } from '../rules/stack-changes.ts';
 import { waitUntilSteady } from '../steady-state.ts';
 import { revertFailed } from '../undo.ts';
 import { cancelOurs, execute, type StackUpdate } from './execute.ts';
 import { createChangeSet, groupsOfStack, planStack } from './plan.ts';
-import { revertStack } from './revert.ts';
+import { restorePointer, revertStack } from './revert.ts';
 import { waitUntilSettled, watchUpdate } from './watch.ts';
 
-/** Updates a stack to the image, and proves its instances, or leads back through the previous value of the parameter. */
+/**
+ * Updates a stack to the image, and proves its instances, or leads back through the previous value of the parameter. A pointer that the stack reads
+ * moves first, and goes back first.
+ */
 export async function rollOutStack(plan: RegionPlan, rollout: RegionRollout): Promise<GroupRollouts> {
-  const { deps, aws, roll, image } = plan;
-  const update: StackUpdate = { token: undefined, stack: plan.stack as StackPlan };
+  const { deps, aws, roll, image, operation, pointer } = plan;
+  const update: StackUpdate = { token: tokenOf(plan.stack as StackPlan), stack: plan.stack as StackPlan };
   const undo = async () => {
     const remaining = await revertStack(update, plan);
     rollout.leftovers.remaining.push(...remaining);
@@ -25,14 +28,17 @@ export async function rollOutStack(plan: RegionPlan, rollout: RegionRollout): Pr
   };
   const done = (names: readonly string[], moving = false): GroupRollouts => {
     const begun = wasBegun(plan, rollout.open);
-    const back = update.token === undefined && !begun ? async () => [] : undo;
-    return { groups: results(update.stack, names, image.id, moving), moving, moved: undefined, finish: async () => {}, undo: back };
+    const back = update.token === undefined && update.moved === undefined && !begun ? async () => [] : undo;
+    return { groups: results(update.stack, names, image.id, moving), moving, moved: update.moved, finish: async () => {}, undo: back };
   };
   try {
     rollout.halt.signal.throwIfAborted();
+    // Back to an image that ran: nothing reads the other one again. A promotion waits first.
+    if (operation === 'rollback') await moveFirst(update, plan);
     if (update.stack.clear !== undefined) update.stack = await deps.report.step('Wait for the stack', () => cleared(update.stack, plan));
     const { stack } = update.stack.facts;
     if (update.stack.action === 'nothing') return done(update.stack.facts.groups.map(({ name }) => name));
+    await moveFirst(update, plan);
     await deps.report.step(`Update stack ${stack.name} to ${image.id}`, async () => {
       await start(update, plan);
       if (roll.wait) await watchUpdate(stack, { token: update.token ?? '', order: rollout }, plan);
@@ -49,16 +55,38 @@ export async function rollOutStack(plan: RegionPlan, rollout: RegionRollout): Pr
       ...{ onCancel: roll.onCancel, deps, hasStarted: update.token !== undefined, undo },
       confirm: async () => void (await throwIfReplaced(plan, aws)),
       kept: [`the update of stack ${name} is not reverted`],
-      active: async () => [`an update of stack ${name} to ${image.id} may be in progress`],
-      requestRollback: async () =>
-        (await cancelOurs(stack, aws))
-          ? { leftovers: [`CloudFormation rolls stack ${name} back`], next: 'Nothing: CloudFormation returns the stack to the old image.' }
-          : {
-              leftovers: [`the update of stack ${name} ended before it could be cancelled`],
-              next: 'Run mode "rollback" with the same stack.',
-            },
+      active: async () => [
+        ...(update.moved === undefined ? [] : [`${pointer.name} names ${image.id}, which the instances have not proven`]),
+        `an update of stack ${name} to ${image.id} may be in progress`,
+      ],
+      requestRollback: () => requestRollback(update, plan),
     });
   }
+}
+
+/** Once, and only where the stack reads it. */
+async function moveFirst(update: StackUpdate, plan: RegionPlan): Promise<void> {
+  const { deps, aws, pointer } = plan;
+  if (update.stack.key === undefined || update.moved !== undefined) return;
+  const move = async () => movePointer(plan, await throwIfReplaced(plan, aws), deps, aws);
+  update.moved = await deps.report.step(`Move ${pointer.name}, which the stack reads`, move);
+}
+
+const tokenOf = ({ action, facts }: StackPlan): string | undefined => (action === 'watch' ? facts.operation?.token : undefined);
+
+/** A cancelled job has seconds. */
+async function requestRollback(update: StackUpdate, plan: RegionPlan): Promise<ErrorDetails> {
+  const { stack } = update.stack.facts;
+  const kept = await restorePointer(update, plan);
+  const isCancelled = await cancelOurs(stack, plan.aws);
+  const line = isCancelled
+    ? `CloudFormation rolls stack ${stack.name} back`
+    : `the update of stack ${stack.name} ended before it could be cancelled`;
+  const next =
+    isCancelled && kept.length === 0
+      ? 'Nothing: CloudFormation returns the stack to the old image.'
+      : 'Run mode "rollback" with the same stack.';
+  return { leftovers: [...kept, line], next };
 }
 
 /** A complete update does not end by itself: instances that are not healthy in time are a failure. */
@@ -79,14 +107,16 @@ async function cleared({ clear, facts: { stack } }: StackPlan, plan: RegionPlan)
 async function start(update: StackUpdate, plan: RegionPlan): Promise<void> {
   const { stack: planned } = update;
   const { deps, aws, image } = plan;
-  const { stack, operation } = planned.facts;
-  if (planned.action === 'watch') {
-    update.token = operation?.token;
-    return;
-  }
+  const { stack } = planned.facts;
+  update.token = tokenOf(planned);
+  if (update.token !== undefined) return;
   const name = `ami-action-${image.id}`;
-  const changes = await createChangeSet(stack, name, { name: planned.parameter, value: image.id }, deps, aws);
-  if (!sameChanges(changes, planned.changes)) {
+  const parameter = { name: planned.parameter, value: image.id, key: planned.key };
+  const changes = await createChangeSet({ stack, name, parameter }, deps, aws);
+  // Without a preview only this shows that the groups change.
+  const same =
+    planned.changes.length === 0 ? judgeChanges(changes, planned.parameter).refusals.length === 0 : sameChanges(changes, planned.changes);
+  if (!same) {
     await aws.stacks.removeChangeSet(stack.id, name);
     const now = changes.map(formatChange).join(', ') || 'nothing';
     throw new RejectedError(`Stack ${stack.name} changed since the plan: its update would now change ${now}.`, {
