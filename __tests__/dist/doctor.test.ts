@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SuspendProcessesCommand } from '@aws-sdk/client-auto-scaling';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { roles } from '../../lab/iam/roles.ts';
 import { type Ran, removeWorkspaces, runAction } from '../harness.ts';
 import { tokens } from './github.ts';
 import { type RollLab, rollLab } from './roll-lab.ts';
+import { POLICIES, type StackOptions, stackLab } from './stack-lab.ts';
 
 const ROLE = 'arn:aws:iam::111122223333:role/ami-web-stage-rollout';
 const example = readFileSync(join(import.meta.dirname, '..', '..', 'examples', 'environment-role.yml'), 'utf8');
@@ -25,10 +26,7 @@ const findingsOf = (ran: Ran): readonly Finding[] => JSON.parse(ran.outputs['fin
 const statuses = (ran: Ran) => Object.fromEntries(findingsOf(ran).map(({ area, status }) => [area, status]));
 
 let l: RollLab;
-beforeAll(async () => {
-  l = await rollLab({ speed: 600 });
-  const LaunchTemplateId = await l.template('web', { ImageId: l.image('web-a') });
-  await l.group('web', { LaunchTemplateId, Version: '1' });
+function deployRole(more: Record<string, string>) {
   const parameters = {
     Subject: 'repo:acme/web',
     RepositoryId: '456789',
@@ -37,12 +35,9 @@ beforeAll(async () => {
     Pointers: '/ami/web',
     Provider: 'create',
   };
-  l.lab.deploy(example, { stack: 'ami-web-stage', parameters: { ...parameters, Groups: 'web*', LaunchTemplates: LaunchTemplateId } });
-});
-afterAll(async () => {
-  await l.lab.close();
-  removeWorkspaces();
-});
+  l.lab.deploy(example, { stack: 'ami-web-stage', parameters: { ...parameters, Groups: 'web*', ...more } });
+}
+afterAll(removeWorkspaces);
 
 /** A job of the environment, with a token of GitHub and without keys. */
 async function doctor(wanted: Record<string, string> = {}, { file = FILE, sub = 'environment:stage' } = {}): Promise<Ran> {
@@ -60,11 +55,20 @@ async function doctor(wanted: Record<string, string> = {}, { file = FILE, sub = 
   } finally {
     await server.close();
     const writes = l.lab.calls.since(mark).filter(({ operation }) => !/^(Describe|Get|List|Assume|Simulate)/.test(operation));
-    expect(writes.map(({ operation }) => operation)).toEqual([]);
+    // With a stack, the dry run of promote shows the change set.
+    expect(writes.map(({ operation }) => operation).filter(operation => !/^(Create|Delete)ChangeSet$/.test(operation))).toEqual([]);
   }
 }
 
 describe('doctor', () => {
+  beforeAll(async () => {
+    l = await rollLab({ speed: 600 });
+    const LaunchTemplates = await l.template('web', { ImageId: l.image('web-a') });
+    await l.group('web', { LaunchTemplateId: LaunchTemplates, Version: '1' });
+    deployRole({ LaunchTemplates });
+  });
+  afterAll(() => l.lab.close());
+
   test('finds nothing wrong with the shipped role, and what a rollback lacks', async () => {
     const ran = await doctor();
     expect(ran).toMatchObject({ exitCode: 0, errors: [], outputs: { outcome: 'unchanged', problems: '0' } });
@@ -152,5 +156,57 @@ describe('doctor', () => {
     expect(findingsOf(ran).find(({ area }) => area === 'token')?.fix).toContain(
       '"token.actions.githubusercontent.com:sub":"repo:acme/web:ref:refs/heads/main"',
     );
+  });
+});
+
+describe('doctor looks at what a stack or a node group lacks, each with its fix', () => {
+  const STACK = FILE.replace('groups: [web]', 'stack: web, stack-parameter: ImageId');
+  const at = (ran: Ran, of: string) => findingsOf(ran).filter(({ area }) => area === of);
+  const stage = async (options: StackOptions, Stacks = 'web') => {
+    l = await stackLab(options, { speed: 600 });
+    deployRole({ Stacks, LaunchTemplates: 'lt-0', NodeGroups: 'main' });
+  };
+  afterEach(() => l.lab.close());
+
+  test('a stack that can be rolled out, and the writes that it takes', async () => {
+    await stage({});
+    const ran = await doctor({}, { file: STACK });
+    expect([at(ran, 'groups'), at(ran, 'permissions').map(({ status }) => status)]).toEqual([
+      [{ area: 'groups', status: 'ok', says: 'stack web can be rolled out' }],
+      ['ok'],
+    ]);
+    const known = roles(l.lab.core).get(ROLE);
+    if (known === undefined) throw new Error('no role');
+    const policies = known.policies.map(one => ({ ...one, actions: one.actions.filter(action => !/ExecuteChangeSet/.test(action)) }));
+    roles(l.lab.core).set(ROLE, { ...known, policies });
+    expect((await doctor({}, { file: STACK })).errors[0]).toContain(
+      'denied: cloudformation:ExecuteChangeSet on arn:aws:cloudformation:eu-central-1:111122223333:stack/web/*',
+    );
+  });
+
+  test('no update policy, before there is an image', async () => {
+    await stage({ policy: POLICIES.none });
+    const ran = await doctor({}, { file: STACK.replace('family: web', 'family: other\npointer: /ami/web/{environment}') });
+    expect([ran.outputs['outcome'], at(ran, 'groups')]).toEqual([
+      'rejected',
+      [
+        {
+          area: 'groups',
+          status: 'problem',
+          says: expect.stringMatching(/^Group of stack web has no update policy, .*: add AutoScalingRoll/),
+        },
+      ],
+    ]);
+  });
+
+  test('a parameter that does not exist, a role without the stack, and a node group that does not exist', async () => {
+    await stage({});
+    expect((await doctor({}, { file: STACK.replace('ImageId', 'ImageID') })).errors[0]).toContain(
+      '"stack-parameter": stack web has no parameter "ImageID", did you mean "ImageId"?',
+    );
+    const nodes = await doctor({}, { file: FILE.replace('groups: [web]', 'node-groups: [main/gone]') });
+    expect(at(nodes, 'groups')).toEqual([{ area: 'groups', status: 'problem', says: 'main/gone does not exist: check "node-groups"' }]);
+    deployRole({ Stacks: 'other', LaunchTemplates: 'lt-0' });
+    expect((await doctor({}, { file: STACK })).errors[0]).toContain('cloudformation:DescribeStacks');
   });
 });

@@ -6,8 +6,8 @@ import type { Values } from '../kit/settings.ts';
 import { common, environment } from '../model/common-settings.ts';
 import { environmentPointer, type PointerOfEnvironment } from '../model/pointer.ts';
 import type { Deps } from '../ports/deps.ts';
-import type { FactPorts } from '../rollout/facts.ts';
-import { checkGroups, type GroupCheck } from '../rollout/group-check.ts';
+import { checkAll, type GroupCheck } from '../rollout/group-check.ts';
+import type { PromotionClients } from '../rollout/rollout-spec.ts';
 import type { RolloutOptions } from '../rollout/rules/settings.ts';
 import type { Rehearsal, Rehearse } from './rehearsal.ts';
 import { type Finding, findingOfFailure, firstProblem, nextStep, worstFirst } from './rules/findings.ts';
@@ -16,7 +16,8 @@ import { WRITES } from './rules/writes.ts';
 import { imageFindings, NO_IMAGE, newestImage, runnerFinding, tokenFindings } from './surroundings.ts';
 
 // Needs the settings of the repository and a role.
-// Result: what works and what does not, with the fix for each, before the first real run. It changes nothing.
+// Result: what works and what does not, with the fix for each, before the first real run. It changes nothing; the dry run of a promotion makes a change
+// set of a stack and deletes it.
 
 export const settings = {
   environment: optional(environment),
@@ -32,7 +33,7 @@ export const outputs = {
   problems: 'How many problems were found.',
 };
 
-type DoctorDeps = Deps<'account' | 'permissions' | 'commands' | 'sharing' | keyof FactPorts, 'machine'>;
+type DoctorDeps = Deps<'account' | 'permissions' | 'commands' | 'sharing' | keyof PromotionClients, 'machine'>;
 type Inputs = Values<typeof settings> & { readonly rehearse: Rehearse };
 
 export async function run(inputs: Inputs, deps: DoctorDeps) {
@@ -109,9 +110,11 @@ async function groupFindings({ inputs, deps }: Rehearsal, region: string) {
   const area = 'groups';
   const options = inputs as RolloutOptions & PointerOfEnvironment;
   try {
-    const checks = await checkGroups({ ...options, pointer: environmentPointer(options) }, deps.inRegion({ region }));
-    const findings = checks.flatMap(({ name, refusals, warnings }): Finding[] => [
-      ...(refusals.length === 0 ? [{ area, status: 'ok' as const, says: `${name} can be rolled out` }] : []),
+    const checks = await checkAll({ ...options, pointer: environmentPointer(options) }, deps.inRegion({ region }));
+    const findings = checks.flatMap(({ kind, name, refusals, warnings }): Finding[] => [
+      ...(refusals.length === 0
+        ? [{ area, status: 'ok' as const, says: `${kind === 'group' ? '' : `${kind} `}${name} can be rolled out` }]
+        : []),
       ...refusals.map(says => ({ area, status: 'problem' as const, says, cause: new RejectedError(says) })),
       ...warnings.map(says => ({ area, status: 'warning' as const, says: `${name}: ${says}` })),
     ]);
@@ -135,7 +138,7 @@ async function permissionFindings(
   const place = {
     ...{ region, account: await aws.account.id(), partition: roleToAssume.split(':')[1] ?? 'aws' },
     pointer: rollout === undefined ? undefined : environmentPointer(rollout.inputs as PointerOfEnvironment),
-    groups: checks.map(({ name }) => name),
+    named: checks,
     templateIds: [...new Set(checks.flatMap(({ templateIds }) => templateIds))],
   };
   const asked = permissionsOn(place, [...new Set(modes.flatMap(mode => WRITES[mode] ?? []))]);

@@ -6,7 +6,7 @@ export interface Place {
   readonly region: string;
   readonly account: string;
   readonly pointer: string | undefined;
-  readonly groups: readonly string[];
+  readonly named: readonly { readonly kind: 'group' | 'stack' | 'node group'; readonly name: string }[];
   readonly templateIds: readonly string[];
 }
 
@@ -25,12 +25,15 @@ const EC2_TYPES: readonly (readonly [action: RegExp, type: string])[] = [
 ];
 
 /** https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html */
-function resourcesOf(action: string, { partition, region, account, pointer, groups, templateIds }: Place): readonly string[] {
+function resourcesOf(action: string, { partition, region, account, pointer, named, templateIds }: Place): readonly string[] {
   const arn = (service: string, owner: string, resource: string) => `arn:${partition}:${service}:${region}:${owner}:${resource}`;
   const [service = '', operation = ''] = action.split(':');
   // Only where "launch-configurations" asks for them: the roles in examples/ have a parameter for that.
   if (/LaunchConfiguration|(Create|Delete)LaunchTemplate$/.test(operation)) return [];
-  if (service === 'autoscaling') return groups.map(name => arn(service, account, `autoScalingGroup:*:autoScalingGroupName/${name}`));
+  const of = (kind: Place['named'][number]['kind']) => named.flatMap(each => (each.kind === kind ? each.name : []));
+  if (service === 'autoscaling') return of('group').map(name => arn(service, account, `autoScalingGroup:*:autoScalingGroupName/${name}`));
+  if (service === 'cloudformation') return of('stack').map(name => arn(service, account, `stack/${name}/*`));
+  if (service === 'eks') return of('node group').map(name => arn(service, account, `nodegroup/${name}/*`));
   if (service === 'ssm' && operation === 'SendCommand') return [arn(service, '', 'document/AWS-RunShellScript')];
   if (service === 'ssm') return pointer === undefined ? [] : [arn(service, account, `parameter${pointer}`)];
   if (service !== 'ec2') return [];
