@@ -71,7 +71,7 @@ describe('what is refused', () => {
   const refusals = (
     of: ConfigurationFacts | undefined,
     launchConfigurations: 'refuse' | 'convert' | 'keep',
-    strategy = 'rolling' as const,
+    strategy: 'rolling' | 'blue-green' | 'two-groups' = 'rolling',
   ) => configurationRefusals(on, of, new Set(['snap-root']), { launchConfigurations, strategy });
   const template = (tag: string, change = {}) => ({
     template: {
@@ -138,6 +138,13 @@ describe('what is refused', () => {
       ['launch configuration copy exists, and is not the copy that ami-action makes: delete it'],
     ],
   ])('%s', (_, of, how, expected) => expect(refusals(of, how)).toEqual(expected));
+
+  test.each(['blue-green', 'two-groups'] as const)('%s: a second group needs a launch template', strategy => {
+    for (const how of ['convert', 'keep'] as const)
+      expect(refusals(facts(), how, strategy)).toEqual([
+        `it launches from launch configuration "lc", and "strategy: ${strategy}" needs a launch template: promote once with "strategy: rolling" and "launch-configurations: convert"`,
+      ]);
+  });
 });
 
 test('names: the original is found again, and two groups of one launch configuration have a copy each', () => {

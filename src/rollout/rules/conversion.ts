@@ -124,7 +124,10 @@ export function configurationRefusals(
         `"launch-configurations: convert" (${convert}), or set "launch-configurations: keep" (creates ${copyName})`,
     ];
   }
-  if (strategy !== 'rolling') return [`it launches from launch configuration "${now.name}": set "strategy: rolling"`];
+  if (strategy !== 'rolling')
+    return [
+      `it launches from launch configuration "${now.name}", and "strategy: ${strategy}" needs a launch template: promote once with "strategy: rolling" and "launch-configurations: convert"`,
+    ];
   if (launchConfigurations === 'keep')
     return taken === true ? [`launch configuration ${copyName} exists, and is not the copy that ami-action makes: delete it`] : [];
   return [...impossible, ...templateProblems(now, template)];
