@@ -12,6 +12,7 @@ const LONG = [
   'build-unmarked.test.ts$',
   'build-untagged.test.ts$',
   'emulators.test.ts$',
+  'follow-kill.test.ts$',
   'fuzz.test.ts$',
   'pipeline-architectures.test.ts$',
   'pipeline-organisation.test.ts$',

@@ -4,6 +4,7 @@ import { GetParameterCommand } from '@aws-sdk/client-ssm';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { groups } from '../../lab/autoscaling/group.ts';
 import { removeWorkspaces } from '../harness.ts';
+import { dies, KILL_TIMEOUT } from './kill-points.ts';
 import { POINTER, type RollLab, rollLab } from './roll-lab.ts';
 
 /** Managed node groups of EKS: moved by UpdateNodegroupVersion, proven, and moved back. */
@@ -180,26 +181,25 @@ describe('failures', () => {
     expect([ran.errors, await state()]).toEqual([[], { ...asItWas(a), version: '2', versions: [1, 2], runs: [b], pointer: b }]);
   });
 
-  test('killed after every change, and run again: one image, at most one new version each', async () => {
-    const { a } = await stage();
-    let deaths = 0;
-    for (let died = true, nth = 1; died; nth += 1) {
-      const to = l.image(`web-${nth}`);
-      const alive = { kill: () => {} };
-      const changes = ({ operation }: { operation: string }) => !/^(Describe|Get|List|AssumeRole)/.test(operation);
-      const disarm = l.lab.faults.add({ when: changes, nth, action: { kill: () => alive.kill(), at: 'after' } });
-      const ran = await promote(to, {}, { onStart: child => Object.assign(alive, { kill: () => child.kill('SIGKILL') }) });
-      disarm();
-      died = ran.signal !== null;
-      expect([nth, (await promote(to)).errors]).toEqual([nth, []]);
-      const { runs, pointer, candidate, versions } = await state();
-      expect([nth, runs, pointer, candidate, versions.length]).toEqual([nth, [to], to, false, nth + 1]);
-      deaths += died ? 1 : 0;
-    }
-    expect(deaths).toBeGreaterThanOrEqual(4);
-    const back = await l.act('rollback', { ...quick, image: a });
-    expect([back.errors, l.runs(groupOf('blue'))]).toEqual([[], [a, a]]);
-  }, 600_000);
+  test(
+    'killed at every call, and run again: one image, at most one new version each',
+    async () => {
+      const { a } = await stage();
+      let deaths = 0;
+      for (let died = true, nth = 1; died; nth += 1) {
+        const to = l.image(`web-${nth}`);
+        died = await dies(l.lab, nth, onStart => promote(to, {}, { onStart }));
+        expect([nth, (await promote(to)).errors]).toEqual([nth, []]);
+        const { runs, pointer, candidate, versions } = await state();
+        expect([nth, runs, pointer, candidate, versions.length]).toEqual([nth, [to], to, false, nth + 1]);
+        deaths += died ? 1 : 0;
+      }
+      expect(deaths).toBeGreaterThanOrEqual(4);
+      const back = await l.act('rollback', { ...quick, image: a });
+      expect([back.errors, l.runs(groupOf('blue'))]).toEqual([[], [a, a]]);
+    },
+    KILL_TIMEOUT,
+  );
 });
 
 describe('what is refused before the first write', () => {

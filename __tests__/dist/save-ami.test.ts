@@ -9,6 +9,7 @@ import { evaluate, readPolicy, type Statement } from '../../lab/iam/policy.ts';
 import { type Asked, askedPermissions } from '../../lab/iam/roles.ts';
 import { parameters } from '../../lab/ssm/parameter-state.ts';
 import { removeWorkspaces, runAction } from '../harness.ts';
+import { dies, KILL_TIMEOUT } from './kill-points.ts';
 import { LATEST, policy, type SavingLab, savingLab } from './saved-instance.ts';
 import { passChecks } from './share-lab.ts';
 
@@ -182,40 +183,41 @@ describe('failures', () => {
     120_000,
   );
 
-  test('killed after any change, the same script ends what it began', async () => {
-    l = await savingLab();
-    const [one = '', two = ''] = l.members();
-    let deaths = 0;
-    for (let nth = 1; ; nth += 1) {
-      age();
-      const instance = nth % 2 === 0 ? one : two;
-      const before = made().map(({ id }) => id);
-      const kill = { end: () => {} };
-      const isChange = ({ operation }: { operation: string }) => !/^(Describe|Get|List)/.test(operation);
-      const disarm = l.lab.faults.add({ when: isChange, nth, action: { kill: () => kill.end(), at: 'after' } });
-      const onStart = (end: () => void) => Object.assign(kill, { end });
-      const start = await l.on(instance, undefined, onStart);
-      const finish = start.signal === null ? await l.on(instance, 'finish', onStart) : undefined;
-      disarm();
-      const died = start.signal !== null || finish?.signal !== null;
-      expect({ nth, ...(await save(instance)) }).toMatchObject({ nth, ...green });
-      const fresh = made().filter(({ id }) => !before.includes(id));
-      expect({ nth, made: fresh.length, pointer: l.pointer(LATEST) }).toEqual({
-        ...{ nth, made: 1, pointer: fresh[0]?.id },
-      });
-      // The test instance of a killed run ends itself.
-      const ends = testInstances().map(({ id }) => tagsOf(l.place, id)['ami-action:expires-at'] ?? '');
-      expect(ends.filter(at => !(Date.parse(at) > 0))).toEqual([]);
-      // Until then its image is in use and stays; the others are the last 3.
-      const tested = testInstances().map(({ id }) => instances(l.place).get(id)?.imageId);
-      const idle = made().filter(({ id }) => !tested.includes(id));
-      expect([idle.length <= 3, parameters(l.place).has(`${LATEST}/candidate`)]).toEqual([true, false]);
-      if (!died) break;
-      deaths += 1;
-    }
-    expect(deaths).toBeGreaterThan(8);
-    expect(denied()).toEqual([]);
-  }, 600_000);
+  test(
+    'killed at any call, the same script ends what it began',
+    async () => {
+      l = await savingLab();
+      const [one = '', two = ''] = l.members();
+      let deaths = 0;
+      for (let nth = 1; ; nth += 1) {
+        age();
+        const instance = nth % 2 === 0 ? one : two;
+        const before = made().map(({ id }) => id);
+        const died = await dies(l.lab, nth, async onStart => {
+          const ends = (end: () => void) => onStart({ kill: end });
+          const start = await l.on(instance, undefined, ends);
+          return start.signal === null ? l.on(instance, 'finish', ends) : start;
+        });
+        expect({ nth, ...(await save(instance)) }).toMatchObject({ nth, ...green });
+        const fresh = made().filter(({ id }) => !before.includes(id));
+        expect({ nth, made: fresh.length, pointer: l.pointer(LATEST) }).toEqual({
+          ...{ nth, made: 1, pointer: fresh[0]?.id },
+        });
+        // The test instance of a killed run ends itself.
+        const ends = testInstances().map(({ id }) => tagsOf(l.place, id)['ami-action:expires-at'] ?? '');
+        expect(ends.filter(at => !(Date.parse(at) > 0))).toEqual([]);
+        // Until then its image is in use and stays; the others are the last 3.
+        const tested = testInstances().map(({ id }) => instances(l.place).get(id)?.imageId);
+        const idle = made().filter(({ id }) => !tested.includes(id));
+        expect([idle.length <= 3, parameters(l.place).has(`${LATEST}/candidate`)]).toEqual([true, false]);
+        if (!died) break;
+        deaths += 1;
+      }
+      expect(deaths).toBeGreaterThan(8);
+      expect(denied()).toEqual([]);
+    },
+    KILL_TIMEOUT,
+  );
 
   test('where no unit finishes an image, another instance removes it after a week, and not before', async () => {
     l = await savingLab();

@@ -1,27 +1,18 @@
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { removeWorkspaces } from '../harness.ts';
+import { dies, KILL_TIMEOUT } from './kill-points.ts';
 import { type Kind, type Pairing, type ShiftLab, shiftLab } from './shift-lab.ts';
 
-/** A cut-over by weights, killed after every call that changes anything, and answers that get lost: the next run ends it, and visitors are always answered. */
+/** A cut-over by weights, killed at every call, and answers that get lost: the next run ends it, and visitors are always answered. */
 
 let s: ShiftLab;
 afterEach(() => s.l.lab.close());
 afterAll(removeWorkspaces);
 
-const LOOKS = /^(Describe|Get|List|AssumeRole)/;
-const isWrite = ({ operation }: { operation: string }) => !LOOKS.test(operation);
-
 const promote = (image: string, more: Parameters<ShiftLab['l']['act']>[2] = {}) => s.l.act('promote', { ...s.settings, image }, more);
 
-/** Killed after its nth change. False: it ended before. */
-async function dies(image: string, nth: number, of?: string): Promise<boolean> {
-  const alive = { kill: () => {} };
-  const when = (call: { operation: string }) => (of === undefined ? isWrite(call) : call.operation === of);
-  const disarm = s.l.lab.faults.add({ when, nth, action: { kill: () => alive.kill(), at: 'after' } });
-  const ran = await promote(image, { onStart: child => Object.assign(alive, { kill: () => child.kill('SIGKILL') }) });
-  disarm();
-  return ran.signal !== null;
-}
+const diesAt = (image: string, nth: number, of?: string) =>
+  dies(s.l.lab, nth, onStart => promote(image, { onStart }), of === undefined ? undefined : ({ operation }) => operation === of);
 
 /** One image runs, all traffic goes to it, and no tag of a pair is left. */
 function expectSettled(image: string, nth: number): void {
@@ -35,37 +26,45 @@ function expectSettled(image: string, nth: number): void {
 const answered = (shares: readonly string[]) => expect(shares.filter(share => /none/.test(share))).toEqual([]);
 
 describe.each<Pairing>(['temporary', 'permanent'])('%s', pairing => {
-  test('killed after a change, and run again', async () => {
-    s = await shiftLab('rule', pairing, { speed: 480 });
-    const shares = s.visit();
-    const [b, c] = [s.b, s.c];
-    let deaths = 0;
-    for (let nth = 1, died = true; died; nth += 1) {
-      const image = s.l.pointer() === b ? c : b;
-      died = await dies(image, nth);
-      if (died) expect((await promote(image)).errors).toEqual([]);
-      expectSettled(image, nth);
-      deaths += died ? 1 : 0;
-    }
-    expect(deaths).toBeGreaterThan(12);
-    answered(shares);
-  }, 600_000);
+  test(
+    'killed at every call, and run again',
+    async () => {
+      s = await shiftLab('rule', pairing, { speed: 480 });
+      const shares = s.visit();
+      const [b, c] = [s.b, s.c];
+      let deaths = 0;
+      for (let nth = 1, died = true; died; nth += 1) {
+        const image = s.l.pointer() === b ? c : b;
+        died = await diesAt(image, nth);
+        if (died) expect((await promote(image)).errors).toEqual([]);
+        expectSettled(image, nth);
+        deaths += died ? 1 : 0;
+      }
+      expect(deaths).toBeGreaterThan(12);
+      answered(shares);
+    },
+    KILL_TIMEOUT,
+  );
 
-  test('killed after a change, and rolled back', async () => {
-    s = await shiftLab('rule', pairing, { speed: 480 });
-    const shares = s.visit();
-    for (let nth = 1, died = true; died; nth += 1) {
-      const before = s.l.pointer() ?? '';
-      const image = s.l.image(`web-${nth}`);
-      died = await dies(image, nth);
-      if (!died || s.l.pointer() !== before) break;
-      const back = await s.l.act('rollback', { ...s.settings, shift: '100' });
-      // Before the candidate was written there is nothing to roll back.
-      if (back.exitCode === 0) expectSettled(before, nth);
-      else expect(back.errors.join()).toContain('No image to roll back to');
-    }
-    answered(shares);
-  }, 600_000);
+  test(
+    'killed at every call, and rolled back',
+    async () => {
+      s = await shiftLab('rule', pairing, { speed: 480 });
+      const shares = s.visit();
+      for (let nth = 1, died = true; died; nth += 1) {
+        const before = s.l.pointer() ?? '';
+        const image = s.l.image(`web-${nth}`);
+        died = await diesAt(image, nth);
+        if (!died || s.l.pointer() !== before) break;
+        const back = await s.l.act('rollback', { ...s.settings, shift: '100' });
+        // Before the candidate was written there is nothing to roll back.
+        if (back.exitCode === 0) expectSettled(before, nth);
+        else expect(back.errors.join()).toContain('No image to roll back to');
+      }
+      answered(shares);
+    },
+    KILL_TIMEOUT,
+  );
 });
 
 test.each<[Kind, string]>([
@@ -81,15 +80,19 @@ test.each<[Kind, string]>([
   answered(shares);
 });
 
-test('records, killed after a change of weights: the next run ends it', async () => {
-  s = await shiftLab('records', 'permanent', { speed: 480 });
-  const shares = s.visit();
-  const [b, c] = [s.b, s.c];
-  for (const nth of [1, 2, 3]) {
-    const image = s.l.pointer() === b ? c : b;
-    expect(await dies(image, nth, 'ChangeResourceRecordSets')).toBe(true);
-    expect((await promote(image)).errors).toEqual([]);
-    expectSettled(image, nth);
-  }
-  answered(shares);
-}, 600_000);
+test(
+  'records, killed after a change of weights: the next run ends it',
+  async () => {
+    s = await shiftLab('records', 'permanent', { speed: 480 });
+    const shares = s.visit();
+    const [b, c] = [s.b, s.c];
+    for (const nth of [1, 2, 3]) {
+      const image = s.l.pointer() === b ? c : b;
+      expect(await diesAt(image, nth, 'ChangeResourceRecordSets')).toBe(true);
+      expect((await promote(image)).errors).toEqual([]);
+      expectSettled(image, nth);
+    }
+    answered(shares);
+  },
+  KILL_TIMEOUT,
+);
