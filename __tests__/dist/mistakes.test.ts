@@ -6,11 +6,13 @@ import { rollLab } from './roll-lab.ts';
 
 type RollLab = Awaited<ReturnType<typeof rollLab>>;
 let l: RollLab;
+let used: string;
 const FILE = 'family: web\nenvironments:\n  stage: { groups: [web-stage] }\n';
 
 beforeAll(async () => {
   l = await rollLab();
-  const template = await l.template('web', { ImageId: l.image('web-a') });
+  used = l.image('web-a');
+  const template = await l.template('web', { ImageId: used });
   await l.group('web-stage', { LaunchTemplateId: template, Version: '1' }, { DesiredCapacity: 1 });
 });
 afterAll(async () => {
@@ -171,6 +173,47 @@ const MISTAKES: readonly Mistake[] = [
     '"architecture" must be x86_64 (also called amd64) or arm64 (also called aarch64), got "amd64"',
   ],
   [
+    'a check with a typing error',
+    () => run('validate', { image: 'latest', checks: '- sevice: web' }),
+    '"checks[1]" has an unknown key "sevice", did you mean "service"? Got "{\\"sevice\\":\\"web\\"}"',
+  ],
+  [
+    'a mode with a typing error',
+    () => run('promot', {}),
+    '"mode" must be one of build, validate, share, promote, rollback, prune, resolve, list, delete, adopt, doctor, did you mean "promote"? Got "promot"',
+  ],
+  [
+    'several settings at once',
+    () => run('promote', { environment: 'stag', bake: 'long', grops: 'web' }),
+    '3 settings need attention:\n- "environment" is not one of stage (.github/ami.yml), did you mean "stage"? Got "stag"\n- "grops" (with) is not a setting, did you mean "groups"?\n- "bake" must be a duration such as 90s, 45m, 1h30m or 2d, got "long"',
+  ],
+  ['yes instead of true', () => run('promote', { ...stage, 'dry-run': 'yes' }), '"dry-run" must be true or false, got "yes"'],
+  [
+    'checks that take longer than the bake time',
+    () => run('promote', { ...stage, checks: '[no-failed-units]', bake: '2m' }),
+    '"bake" (2m) must be longer than "checks-timeout" (4m): AWS cannot roll back after the bake time',
+  ],
+  [
+    'files that do not exist',
+    () =>
+      run(
+        'build',
+        { content: 'src/**', template: 'a.pkr.hcl', 'base-image': used },
+        { files: { '.github/ami.yml': FILE, 'a.pkr.hcl': '' } },
+      ),
+    '"content" matches no file: src/**\nNext: Globs are relative to the workspace. An exclusion needs a glob before it, such as "**".',
+  ],
+  [
+    'a family with a typing error',
+    () => run('prune', { family: 'wbe', 'keep-newest': '1' }),
+    '"family": no image in eu-central-1 has the tag ami-action:family=wbe. Families there: web.',
+  ],
+  [
+    'an image in use',
+    () => run('delete', { image: used }),
+    'Image AMI is kept: used by group web-stage, by version 1 of launch template web, instance INSTANCE, launch template web version 1 (default and latest).\nNo changes were made.\nNext: Remove what keeps it, then re-run the job. Mode "list" shows all uses of each image.',
+  ],
+  [
     'no template',
     () => run('build', {}),
     '"template" is "packer" (the default), which does not exist in the workspace: run actions/checkout in an earlier step',
@@ -180,7 +223,10 @@ const MISTAKES: readonly Mistake[] = [
 test.each(MISTAKES)('%s: the message, and no change in AWS', async (_, provoke, message) => {
   const mark = l.lab.calls.mark();
   const ran = await provoke();
-  expect([ran.exitCode, ran.errors.map(error => error.replace(/ami-[0-9a-f]{17}/g, 'AMI'))]).toEqual([1, [message]]);
+  expect([ran.exitCode, ran.errors.map(error => error.replace(/ami-[0-9a-f]{17}/g, 'AMI').replace(/i-[0-9a-f]{17}/, 'INSTANCE'))]).toEqual([
+    1,
+    [message],
+  ]);
   expect(l.lab.calls.since(mark).filter(({ operation }) => !/^(Describe|Get|List|Assume)/.test(operation))).toEqual([]);
   expect(`${ran.log}${ran.summary}`).not.toContain(SECRET);
 });

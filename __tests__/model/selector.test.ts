@@ -52,6 +52,7 @@ test.each([
   ['v1.2.3', 'is not a selector, did you mean "version:v1.2.3"?'],
   ['ami-123', 'must be an image ID: ami- and 8 or 17 hexadecimal digits'],
   ['commit:abc', 'must be commit: and 7 to 64 hexadecimal digits'],
+  ['several-images', 'must be one image, and the build made several: set the input "architectures" of ami-pipeline.yml'],
   ['ref: main', undefined],
 ])('%j was probably meant otherwise: %s', (text, hint) => {
   expect(selectorHint(text)).toBe(hint);
