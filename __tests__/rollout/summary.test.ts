@@ -144,6 +144,13 @@ describe('the summary', () => {
     await promote(settings, made.world);
     expect(made.summaries[0]?.split('\n\n')[0]).toBe(`### ✅ stage now runs web 1.3.0 (was ${A})`);
   });
+
+  test('of a first promotion that replaced nothing says that there is no way back', async () => {
+    const made = rollWorld({ ...versions, pointer: [] });
+    await promote({ ...settings, strategy: 'none', groups: undefined }, made.world);
+    const parts = made.summaries[0]?.split('\n\n') ?? [];
+    expect([parts[0], parts.at(-1)]).toEqual(['### ✅ stage now runs web 1.3.0', 'There is no image before this one to roll back to.']);
+  });
 });
 
 test('untrusted tags stay text', async () => {
