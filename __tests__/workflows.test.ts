@@ -29,6 +29,7 @@ interface Workflow {
   readonly concurrency?: { readonly group: string; readonly 'cancel-in-progress': boolean };
   readonly on: {
     readonly push?: unknown;
+    readonly workflow_dispatch?: { readonly inputs?: Readonly<Record<string, { readonly type: string }>> };
     readonly workflow_call?: {
       readonly inputs: Readonly<Record<string, { type: string; default?: string; description?: string }>>;
       readonly secrets?: Readonly<Record<string, { required: boolean }>>;
@@ -256,6 +257,21 @@ test('what waits for an approval is in no queue, and has no role', () => {
     const { concurrency, permissions, environment } = read(path).jobs[job] ?? {};
     expect([path, concurrency, permissions, environment?.deployment]).toEqual([path, undefined, { contents: 'read' }, false]);
   }
+});
+
+test('a form asks for a flag with a checkbox, and for nothing else', () => {
+  const flags = new Set(
+    Object.values(modes).flatMap(({ settings }) =>
+      Object.entries(settings).flatMap(([key, { schema }]) =>
+        schema().safeParse('true').success && !schema().safeParse('x').success ? [kebab(key)] : [],
+      ),
+    ),
+  );
+  const asked = callers.flatMap(path =>
+    Object.entries(read(path).on.workflow_dispatch?.inputs ?? {}).map(([name, { type }]) => [name, type === 'boolean'] as const),
+  );
+  expect(asked.length).toBeGreaterThan(5);
+  expect(asked.filter(([name, isBox]) => isBox !== flags.has(name))).toEqual([]);
 });
 
 test('callers give the reusable workflow only what it takes', () => {
