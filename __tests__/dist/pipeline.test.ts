@@ -77,6 +77,12 @@ test('the build has a fast disk, and the image the usual one', () => {
   expect(disks('CreateImage')).toEqual([expect.objectContaining({ VolumeType: 'gp3', Iops: 3000, Throughput: 125 })]);
 });
 
+test('a rollback is red where nothing was promoted yet', async () => {
+  const ran = await l.act('workflow_dispatch', 'ami-rollback.yml', { environment: 'prod' });
+  expect([ran.failed, ran.succeeded, await pointerValue(l.cloud, '/ami/web/prod')]).toEqual([['Roll back'], [], 'none']);
+  expect(ran.log).toContain('No image to roll back to: prod has no pointer, so no image was promoted to it.');
+});
+
 test('a person promotes to prod what stage runs, and nothing is built', async () => {
   const mark = l.lab.calls.mark();
   const ran = await l.act('workflow_dispatch', 'ami-prod.yml', { image: 'environment:stage' });
