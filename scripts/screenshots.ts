@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { htmlPage } from '../demo/page.ts';
 import { cacheFolder } from '../src/adapters/cached-file.ts';
 
-/** The file in docs/images, and the job of the demo by chapter and name. */
+/** The file in docs/images, the job of the demo by chapter and name, and a width for wide tables. */
 const PICTURES = [
   ['build', 'A good commit reaches stage', 'Build'],
   ['validate', 'A good commit reaches stage', 'Validate'],
@@ -16,7 +16,7 @@ const PICTURES = [
   ['promote-failed', 'A commit that passes validation', 'Promote to stage'],
   ['rollback', 'Rollback on demand', 'Roll prod back'],
   ['prune-plan', 'Prune removes', 'Plan'],
-  ['list', 'Prune removes', 'List'],
+  ['list', 'Prune removes', 'List', 1320],
 ] as const;
 
 const WIDTH = 1000;
@@ -25,7 +25,7 @@ const images = join(import.meta.dirname, '..', 'docs', 'images');
 mkdirSync(images, { recursive: true });
 const folder = mkdtempSync(join(tmpdir(), 'screenshots-'));
 try {
-  for (const [file, chapter, job] of PICTURES) picture(join(images, `${file}.png`), sectionOf(chapter, job));
+  for (const [file, chapter, job, width = WIDTH] of PICTURES) picture(join(images, `${file}.png`), sectionOf(chapter, job), width);
 } finally {
   rmSync(folder, { recursive: true });
 }
@@ -40,17 +40,23 @@ function sectionOf(chapter: string, job: string): string {
 }
 
 /** Twice: the first run measures the height, for a picture without empty space. */
-function picture(file: string, section: string): void {
+function picture(file: string, section: string, width: number): void {
   const html = join(folder, 'page.html');
   const measure = '<script>document.title = `height ${document.querySelector("main").offsetHeight}`</script>';
-  writeFileSync(html, htmlPage(section + measure, "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"));
-  const [, height = '800'] = /height (\d+)/.exec(chromium('--dump-dom', html)) ?? [];
-  chromium(`--screenshot=${file}`, html, Number(height));
+  writeFileSync(
+    html,
+    htmlPage(
+      `<style>main { max-width: none; padding: 8px 16px }</style>${section}${measure}`,
+      "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'",
+    ),
+  );
+  const [, height = '800'] = /height (\d+)/.exec(chromium('--dump-dom', html, width)) ?? [];
+  chromium(`--screenshot=${file}`, html, width, Number(height));
   console.log(file);
 }
 
-function chromium(action: string, html: string, height = 800): string {
-  const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', `--window-size=${WIDTH},${height}`];
+function chromium(action: string, html: string, width: number, height = 800): string {
+  const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', `--window-size=${width},${height}`];
   return execFileSync(process.env['CHROMIUM'] ?? 'chromium', [...flags, action, `file://${html}`], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
