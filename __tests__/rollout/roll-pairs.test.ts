@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { AccessError, CancelledError, RejectedError } from '../../src/kit/errors.ts';
 import type { Group, Launch } from '../../src/model/group.ts';
 import type { Tags } from '../../src/model/image.ts';
-import { run as promote } from '../../src/rollout/promote.ts';
+import { run as promote, settings as promotion } from '../../src/rollout/promote.ts';
 import { run as rollback } from '../../src/rollout/rollback.ts';
 import { A, B, C, failureOf, group, parameter, settings as settingsOfRolling, stage } from './roll-world.ts';
 
@@ -375,6 +375,16 @@ describe('a green group', () => {
     expect(failure.leftovers).toEqual(['Reverted: every group launches and runs what it did before']);
     expect(l.calls().slice(-5, -1)).toEqual(['resize web', 'resize web-green', 'remove web-green without force', 'remove lt-1:2']);
     expect([l.state.groups.get('web')?.min, l.serving()]).toEqual([1, [`web ${A}`]]);
+  });
+
+  test('major M6: whose checks fail never gets traffic, and is removed', async () => {
+    const l = pairs();
+    l.change('web', { targetGroups: ['arn:tg-1'] });
+    Object.assign(l.world.inRegion({ region: '' }), { commands: { send: async () => undefined } });
+    const checks = promotion.checks.schema().parse([{ name: 'web', command: 'true' }]);
+    const failure = await failureOf(promote({ ...settings, bake: 600, checks }, l.world));
+    expect(failure.message).toMatch(/^web-green: checks on i-web-green-a\d+: Checks on i-web-green-a\d+: gave up after 6m 30s/);
+    expect([l.calls().filter(call => call.startsWith('attach')), l.serving(), l.pointerNow()]).toEqual([[], [`web ${A}`], A]);
   });
 
   test('whose instances were never in service is deleted at once', async () => {
