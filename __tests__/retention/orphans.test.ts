@@ -87,6 +87,11 @@ describe('drift', () => {
     ]);
   });
 
+  test('trap T5: an image of a pull request is not one that it lacks', () => {
+    const asked = { ...passed(1), tags: { ...passed(1).tags, 'ami-action:ref': 'refs/pull/7/merge' } };
+    expect(says([asked, passed(5)], { parameters: [points(id(5))] })).toEqual([]);
+  });
+
   test('a pointer to an image that no group launches and no instance runs is reported, where there are groups', () => {
     const parameters = [points(id(5))];
     const moved = { user: 'group web', group: 'web', launches: [{ imageId: 'ami-00000000000000099' }] };
