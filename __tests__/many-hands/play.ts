@@ -228,9 +228,12 @@ async function undisturbed(scene: Scene, facts: Map<string, RunFacts>): Promise<
   };
   const again = newActor({ id: AGAIN, mode: 'promote', settings }, 'push', 0);
   facts.set(AGAIN, again);
+  // A person deleted the group that served while the other one was emptied: its sizes are not known any more, and the run says so.
+  const isStranded = left.some(({ name }) => stage.groupNow(name) === undefined && twinOf(name)?.max === 0);
   await perform(again, scene);
   await settle(scene);
   const ending = endings.at(-1);
+  if (isStranded && ending === 'again promote rejected') return;
   if (story.foreignTwin && story.strategy === 'blue-green' && ending === 'again promote rejected') return;
   if (ending !== 'again promote done' && ending !== 'again promote unchanged')
     oracle.violations.push(`invariant 5: the undisturbed run ended as ${ending}`);

@@ -434,6 +434,23 @@ describe('a second group next to this one', () => {
   });
 });
 
+test.each<[string, Record<string, string>, number]>([
+  ['green group', { 'ami-action:successor-of': 'web-blue', 'ami-action:held-min': '1' }, 1],
+  ['old group', { 'ami-action:held-min': '2' }, 2],
+])('an emptied %s whose other half was deleted serves nothing: refused, not done', (_, tags, min) => {
+  const alone = { max: 0, desired: 0, members: [], tags };
+  const upToDate = { launch: { kind: 'template' as const, template: use('4') } };
+  const versions = new Map([[useKey(use('4')), version(4, { imageId: 'ami-new' })]]);
+  const ready = new Map([[contentKey(version(4)), version(4, { imageId: 'ami-new' })]]);
+  const done = planGroup(facts({ group: group({ ...alone, ...upToDate }), versions, ready }), wanted);
+  expect([done.action, done.refusals]).toEqual(['nothing', planGroup(facts({ group: group(alone) }), wanted).refusals]);
+  expect(done.refusals).toEqual([
+    `web: an earlier run had emptied it when the group that served next to it was deleted, so nothing serves: set its sizes (aws autoscaling update-auto-scaling-group --auto-scaling-group-name web --min-size ${min} --max-size ... --desired-capacity ...)`,
+  ]);
+  expect(planGroup(facts({ group: group({ ...alone, max: 4 }) }), wanted).refusals).toEqual([]);
+  expect(planGroup(facts({ group: group({ ...alone, tags: {} }) }), wanted).refusals).toEqual([]);
+});
+
 test('minor m5: a refresh of a stack is waited for, and never ended', () => {
   const tags = { 'aws:cloudformation:stack-name': 'web-prod' };
   const busy = facts({ group: group({ tags }), active: refresh({ desired: { kind: 'template', template: use('9') } }) });

@@ -4,7 +4,7 @@ import { DRAIN_SECONDS, drain, type Names, type PairDeps, waitUntilGone } from '
 import { drainAndRemove, notOurs } from './green-group.ts';
 import { tolerateTransientErrors } from './indeterminate.ts';
 import { releaseMoved } from './launch-configuration/release.ts';
-import { HELD_MIN, heldMin, isPermanent, isSuccessor, ownMin, PAIR_TAGS, SUCCESSOR_OF } from './rules/group-pair.ts';
+import { HELD_MIN, heldMin, isPermanent, isSuccessor, ownMin, PAIR_TAGS, servesAfterPair } from './rules/group-pair.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import { servingCount } from './rules/proof.ts';
 import { throwIfStillServing } from './shift/traffic.ts';
@@ -74,6 +74,3 @@ export async function releaseAll(plans: readonly GroupPlan[], aws: Pick<PairDeps
   await releaseMoved(plans, aws.aws);
   for (const { facts } of plans) if (servesAfterPair(facts)) await release(facts.group, aws);
 }
-
-const servesAfterPair = ({ group, successor }: GroupPlan['facts']): boolean =>
-  group.tags[SUCCESSOR_OF] !== undefined || (successor === undefined && heldMin(group) !== undefined);

@@ -92,6 +92,18 @@ export const heldMin = ({ tags }: Pick<Group, 'tags'>): number | undefined =>
 /** The same of a group that may have the tag. */
 export const ownMin = (group: Pick<Group, 'tags' | 'min'>): number => Math.min(heldMin(group) ?? group.min, group.min);
 
+/** Its tags say that it was half of a pair, and the other half is gone. */
+export const servesAfterPair = ({ group, successor }: Pick<GroupFacts, 'group' | 'successor'>): boolean =>
+  group.tags[SUCCESSOR_OF] !== undefined || (successor === undefined && heldMin(group) !== undefined);
+
+/** Why half of a pair serves nothing: a run was emptying it when another process deleted the half that served. */
+export const strandedRefusals = (facts: Pick<GroupFacts, 'group' | 'successor'>): string[] =>
+  servesAfterPair(facts) && isEmptied(facts.group)
+    ? [
+        `an earlier run had emptied it when the group that served next to it was deleted, so nothing serves: set its sizes (aws autoscaling update-auto-scaling-group --auto-scaling-group-name ${facts.group.name} --min-size ${heldMin(facts.group) ?? 0} --max-size ... --desired-capacity ...)`,
+      ]
+    : [];
+
 /** The size at which the green group carries what the old one carries now, without scaling in. */
 export const grownTo = (green: Group, { desired, max }: Group) => ({ min: desired, max: Math.max(max, green.max), desired });
 

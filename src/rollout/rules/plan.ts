@@ -8,7 +8,7 @@ import { launcherOf } from './group-pair.ts';
 import { inInstances, type Paces, pacesOf } from './pace.ts';
 import { preferencesOf, replacedAtATime } from './preferences.ts';
 import { staleOf } from './proof.ts';
-import { launchRefusals, refusalsOf } from './refusals.ts';
+import { idleRefusals, refusalsOf } from './refusals.ts';
 import { planShift, type ShiftPlan } from './shift.ts';
 import { estimate, warningsOf } from './warnings.ts';
 
@@ -68,7 +68,7 @@ export function planGroup(facts: GroupFacts, options: PlanOptions): GroupPlan {
     mustPin: by === 'version' && (replacesAny || action === 'template') && !sameLaunch(launcher.launch, before),
     refusals:
       action === 'nothing' && facts.successor === undefined
-        ? launchRefusals(facts)
+        ? idleRefusals(facts)
         : refusalsOf(facts, { ...options, action, by, blocker, makes }),
     warnings: action === 'nothing' ? [] : warningsOf(facts, options, { by, action, atATime, makes }),
     estimatedSeconds: paces?.chosen.seconds ?? (action === 'swap' ? estimate(1, preferences, group) + (shift?.estimatedSeconds ?? 0) : 0),

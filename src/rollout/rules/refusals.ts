@@ -5,7 +5,7 @@ import { capacityRefusals, copyRefusals } from './capacity.ts';
 import { configurationRefusals } from './conversion.ts';
 import type { GroupFacts, LaunchedBy, PlanOptions } from './facts.ts';
 import { type Blocker, type GroupAction, isOurs, readsPointer } from './group-action.ts';
-import { greenGroupName, isPermanent, launcherOf, SUCCESSOR_OF, turnRefusals } from './group-pair.ts';
+import { greenGroupName, isPermanent, launcherOf, SUCCESSOR_OF, strandedRefusals, turnRefusals } from './group-pair.ts';
 import { ownerRefusals, stackOf } from './ownership.ts';
 import { shiftRefusals } from './shift.ts';
 import { protectedOf, standbyOf } from './warnings.ts';
@@ -36,8 +36,11 @@ const isNeeded = (process: string, { targetGroups, balancers = [], healthCheck }
 const missingVersion = (use: TemplateUse): string =>
   `launch template version ${formatTemplateUse(use)} does not exist, so the group can launch nothing`;
 
-export const launchRefusals = ({ group, versions }: GroupFacts): string[] =>
-  usesOf(group.launch).flatMap(use => (versions.has(useKey(use)) ? [] : [`${group.name}: ${missingVersion(use)}`]));
+/** Of a group that is up to date. */
+export const idleRefusals = (facts: GroupFacts): string[] => {
+  const missing = usesOf(facts.group.launch).flatMap(use => (facts.versions.has(useKey(use)) ? [] : [missingVersion(use)]));
+  return [...missing, ...strandedRefusals(facts)].map(problem => `${facts.group.name}: ${problem}`);
+};
 
 export function refusalsOf(facts: GroupFacts, options: RefusalOptions): string[] {
   const { group } = facts;
@@ -54,6 +57,7 @@ export function refusalsOf(facts: GroupFacts, options: RefusalOptions): string[]
     ...templateRefusals(facts, options),
     ...architectureRefusals(facts, options.image),
     ...pairRefusals(facts, options),
+    ...strandedRefusals(facts),
     ...(options.action === 'swap' && facts.idle === undefined ? copyRefusals(facts) : []),
     ...(options.action === 'template' ? [] : instanceRefusals(facts, options)),
     ...foreignRefusals(facts, options),
