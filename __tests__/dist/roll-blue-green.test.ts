@@ -44,6 +44,9 @@ test('the new group proves itself, the pointer moves, the old group goes; the ne
   const { b, c } = await stage();
   const ran = await promote(b);
   expect(ran.exitCode).toBe(0);
+  const plan = ran.log.slice(0, ran.log.indexOf(`Write ${b} to`));
+  expect(plan).toContain('create web-green with 2 instances (4 at once, about 2m 30s), which takes over once it is healthy');
+  expect(plan).toContain('on failure, the green group is deleted');
   expect(stateNow()).toEqual({ alive: { 'web-green': [b] }, pointer: b, candidate: false });
   expect(tagsOf('web-green')).toEqual(['team', 'ami-action:made-by']);
   // Nothing of the old one goes before the pointer has moved.

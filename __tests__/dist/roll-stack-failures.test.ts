@@ -3,6 +3,7 @@ import { ContinueUpdateRollbackCommand } from '@aws-sdk/client-cloudformation';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { mishaps } from '../../lab/ec2/mishaps.ts';
 import { removeWorkspaces } from '../harness.ts';
+import { dies } from './kill-points.ts';
 import { POLICIES, READS, type StackLab, stackLab } from './stack-lab.ts';
 
 /** Groups of a CloudFormation stack: what fails, is cancelled, gets lost or is refused. */
@@ -147,6 +148,18 @@ describe('cancelled, lost, and run again', () => {
     expect(l.events().filter(event => event === 'Group UPDATE_IN_PROGRESS')).toHaveLength(1);
   });
 
+  test('a change set that a killed run left is made again: the stack may have changed since', async () => {
+    l = await stackLab();
+    const before = ({ operation }: { operation: string }) => operation === 'CreateChangeSet';
+    expect(await dies(l.lab, 2, onStart => promote({}, { onStart }), before)).toBe(true);
+    const left = l.stack().changeSets.get(`ami-action-${l.b}`);
+    if (left === undefined) throw new Error('no change set');
+    const Size = '3';
+    const { parameters, values } = left.inputs;
+    Object.assign(left, { inputs: { ...left.inputs, parameters: { ...parameters, Size }, values: { ...values, Size } } });
+    expect([(await promote()).errors, l.parameter('Size'), await l.state()]).toEqual([[], '2', l.ran(l.b)]);
+  });
+
   test('the network is gone during the update: unknown, and the next run finishes it', async () => {
     l = await stackLab();
     let gone = false;
@@ -227,6 +240,20 @@ describe('refused before the update', () => {
     );
     expect((await promote({ 'foreign-refresh': 'wait' })).errors).toEqual([]);
     expect([await l.state(), l.lab.calls.count('CancelUpdateStack')]).toEqual([l.ran(l.b), 0]);
+  });
+
+  test('a stack that another process changed since the plan', async () => {
+    l = await stackLab();
+    const ResourceChange = { Action: 'Add', LogicalResourceId: 'Queue', ResourceType: 'AWS::SQS::Queue' };
+    const answer = (output: { readonly Changes?: readonly object[] }) => ({
+      ...output,
+      Changes: [...(output.Changes ?? []), { Type: 'Resource', ResourceChange }],
+    });
+    l.lab.faults.add({ operation: 'DescribeChangeSet', when: () => l.candidate(), action: { answer } });
+    expect(said(await promote())).toMatch(
+      /^Stack web changed since the plan: its update would now change Template \(.*\), Group \(.*\), Queue \(AWS::SQS::Queue\): Add\./,
+    );
+    expect([await l.state(), l.changeSets()]).toEqual([l.ran(l.a, l.a, 'CREATE_COMPLETE'), []]);
   });
 
   test('a stack policy: said in the words of AWS', async () => {

@@ -14,11 +14,22 @@ describe('promoted and rolled back', () => {
       'rolling update, as in the guide',
       { launch: 'configuration' as const },
       /rolling update: 2 instances, 1 at a time; at least 1 in service/,
+      '3m',
     ],
-    ['rolling update', {}, /rolling update: 2 instances, 1 at a time; at least 1 in service/],
-    ['replacing update', { policy: POLICIES.replacing }, /replacing update: a second group with 2 instances next to it, 4 at the peak/],
-    ['instance refresh', { policy: POLICIES.refresh }, /instance refresh: 2 instances, 1 at a time, at least 100 % healthy, 3 at the peak/],
-  ])('%s', async (_, options, capacity) => {
+    ['rolling update', {}, /rolling update: 2 instances, 1 at a time; at least 1 in service/, '3m'],
+    [
+      'replacing update',
+      { policy: POLICIES.replacing },
+      /replacing update: a second group with 2 instances next to it, 4 at the peak/,
+      '1m 30s',
+    ],
+    [
+      'instance refresh',
+      { policy: POLICIES.refresh },
+      /instance refresh: 2 instances, 1 at a time, at least 100 % healthy, 3 at the peak/,
+      '3m',
+    ],
+  ])('%s', async (_, options, capacity, time) => {
     l = await stackLab(options);
     const { a, b } = l;
     const promoted = await l.act('promote', { image: b });
@@ -28,9 +39,12 @@ describe('promoted and rolled back', () => {
     expect([l.parameter('Size'), l.stack().tags, l.changeSets(), l.groupNames()]).toEqual([
       ...['2', [{ Key: 'team', Value: 'web' }], [], [expect.stringMatching(/^web-Group-/)]],
     ]);
-    expect(promoted.log).toMatch(capacity);
-    expect(promoted.log).toMatch(
-      /on failure: CloudFormation rolls the stack back; after a complete update, a second one sets ImageId to ami-/,
+    // Before the first write.
+    const plan = promoted.log.slice(0, promoted.log.indexOf(`Write ${b} to`));
+    expect(plan).toMatch(capacity);
+    expect(plan).toContain(`time: about ${time}, then the bake time`);
+    expect(plan).toContain(
+      `on failure: CloudFormation rolls the stack back; after a complete update, a second one sets ImageId to ${a} again`,
     );
     const back = await l.act('rollback', {});
     expect([back.errors, back.outputs['ami-id'], l.tags(b)['ami-action:vetoed-in']]).toEqual([[], a, 'stage']);

@@ -32,7 +32,8 @@ test('they change places with the image, a sick one is emptied again, and a roll
   await l.group('web-green', green, { DesiredCapacity: 0, TargetGroupARNs });
 
   const planned = await l.act('promote', { ...settings, image: b, 'dry-run': 'true' });
-  expect(planned.log).toContain('size web-green to 2 instances, which takes over once they are healthy');
+  expect(planned.log).toContain('size web-green to 2 instances (4 at once, about 2m 30s), which takes over once they are healthy');
+  expect(planned.log).toContain('on failure, web-green is emptied again');
   expect((await l.act('promote', { ...settings, image: b })).errors).toEqual([]);
   expect([state(), l.pointer(), l.candidate()]).toEqual([{ 'web-blue': ['', '0/0/0', 1, 0], 'web-green': [b, '0/8/2', 1, 0] }, b, false]);
 

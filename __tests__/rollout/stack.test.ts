@@ -3,6 +3,7 @@ import { parse } from 'yaml';
 import type { Stack, StackEvent, StackOperation } from '../../src/model/stack.ts';
 import { evaluateUpdate } from '../../src/rollout/rules/evaluate-update.ts';
 import { decideStack, type StackFacts, type StackOptions } from '../../src/rollout/rules/stack.ts';
+import { stackProblems } from '../../src/rollout/rules/stack-settings.ts';
 import { capacityOf, parseStackTemplate, withImageParameter } from '../../src/rollout/rules/update-policy.ts';
 import { group } from './fixtures.ts';
 
@@ -197,4 +198,24 @@ describe('a template whose parameter takes an image ID, for the change set of th
     expect(withImageParameter('Parameters: { Other: { Type: String } }', 'ImageId')).toBeUndefined();
     expect(withImageParameter(`Parameters: { ImageId: { Type: KEY } } # ${'x'.repeat(51_200)}`, 'ImageId')).toBeUndefined();
   });
+});
+
+test.each([
+  [{}, 0, []],
+  [{ stackParameter: undefined }, 0, ['"stack" needs "stack-parameter": the parameter of the stack that holds the image']],
+  [{ stack: undefined }, 0, ['"stack-parameter" needs "stack": name the stack']],
+  [{}, 1, ['"stack" takes all groups of the stack: remove "groups" and "group-tags"']],
+  [
+    { strategy: 'blue-green' as const },
+    0,
+    ['"stack" and "strategy: blue-green" exclude each other: the update policy of the template decides how instances are replaced'],
+  ],
+  [
+    { batchSize: 1, alarms: ['x'] },
+    0,
+    ['"alarms", "batch-size" and "stack" exclude each other: set the same in the update policy of the template'],
+  ],
+])('settings of a stack: %j, %i groups named', (change, named, problems) => {
+  const fits = { stack: 'web', stackParameter: 'ImageId', strategy: 'rolling' as const };
+  expect(stackProblems({ ...fits, ...change }, named).filter(problem => problem !== false)).toEqual(problems);
 });

@@ -77,7 +77,7 @@ function formatReplacement({ action, replaces, atATime, paces, shift, estimatedS
     const [name, healthy] = idle === undefined ? [greenGroupName(group.name), 'it is'] : [idle.group.name, 'they are'];
     const takes = shift === undefined ? 'takes over' : `takes ${formatShift(shift)}`;
     const verb = idle === undefined ? `create ${name} with` : `size ${name} to`;
-    const cost = shift === undefined ? '' : ` (${2 * group.desired} at once, about ${formatDuration(estimatedSeconds)})`;
+    const cost = ` (${2 * group.desired} at once, about ${formatDuration(estimatedSeconds)})`;
     return `${verb} ${formatCount(group.desired, 'instance')}${cost}, which ${takes} once ${healthy} healthy`;
   }
   if (action === 'template') return 'change the template version, replace nothing';
