@@ -21,6 +21,7 @@ export const WRITES: Readonly<Record<string, readonly string[]>> = {
     'ec2:TerminateInstances',
   ],
   delete: ['ec2:CreateTags', 'ec2:DeleteSnapshot', 'ec2:DeregisterImage'],
+  doctor: ['cloudformation:CreateChangeSet', 'cloudformation:DeleteChangeSet'],
   promote: [
     'autoscaling:AttachTrafficSources',
     'autoscaling:CancelInstanceRefresh',
