@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { CallRecord } from './calls.ts';
 import type { LabClock } from './clock.ts';
-import { ConnectionReset, LostAnswer } from './faults.ts';
+import { ConnectionReset, LostAnswer } from './fault-rules.ts';
 import { random } from './fuzz/random.ts';
 import { idsIn, idsMade, notFoundYet } from './new-ids.ts';
 import type { Protocol } from './operation.ts';

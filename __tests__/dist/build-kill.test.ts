@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { expect, test } from '@jest/globals';
 import type { CallRecord } from '../../lab/calls.ts';
-import type { FaultRule } from '../../lab/faults.ts';
+import type { FaultRule } from '../../lab/fault-rules.ts';
 import type { Ran } from '../../lab/runner.ts';
 import { concurrently } from '../../src/kit/concurrently.ts';
 import { build, DEBIAN, describeWithPacker as describe, idle, killRunner, labOfTests, leftovers, madeImages, tagsIn } from './build-lab.ts';

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { expect, test } from '@jest/globals';
 import type { CallRecord } from '../../lab/calls.ts';
-import type { FaultAction } from '../../lab/faults.ts';
+import type { FaultAction } from '../../lab/fault-rules.ts';
 import type { Ran } from '../../lab/runner.ts';
 import {
   build,

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, expect, test } from '@jest/globals';
-import type { FaultRule } from '../../lab/faults.ts';
+import type { FaultRule } from '../../lab/fault-rules.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { familyOfFive, REAL } from './prune-lab.ts';
 import { type RollLab, rollLab } from './roll-lab.ts';

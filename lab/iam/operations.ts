@@ -1,48 +1,13 @@
-import type {
-  AddRoleToInstanceProfileCommandInput,
-  CreateInstanceProfileCommandInput,
-  CreateOpenIDConnectProviderCommandInput,
-  CreateRoleCommandInput,
-  PutRolePolicyCommandInput,
-  Role,
-  UpdateAssumeRolePolicyCommandInput,
-} from '@aws-sdk/client-iam';
+import type { CreateRoleCommandInput, PutRolePolicyCommandInput, Role, UpdateAssumeRolePolicyCommandInput } from '@aws-sdk/client-iam';
 import { newId } from '../ids.ts';
 import { AwsError, type Operations } from '../operation.ts';
-import { type Core, type Place, shared } from '../place.ts';
+import type { Core, Place } from '../place.ts';
+import { type Made, madeRoles, missing, type Named, profiles, roleIn, shown, shownProfile } from './made.ts';
 import { readPolicy, writePolicy } from './policy.ts';
-import { instanceProfiles, providers, roles } from './roles.ts';
+import { profileOperations, providerOperations } from './profile-operations.ts';
+import { roles } from './roles.ts';
 
 /** The calls of IAM with which Terraform makes, reads and removes roles with inline policies, instance profiles and OIDC providers. */
-
-interface Made {
-  readonly role: Role;
-  readonly account: string;
-  trust: string;
-  readonly policies: Map<string, string>;
-}
-
-interface Profile {
-  readonly name: string;
-  readonly id: string;
-  readonly arn: string;
-  readonly createdAt: Date;
-  role: string | undefined;
-}
-
-const madeRoles = shared(() => new Map<string, Made>());
-const profiles = shared(() => new Map<string, Profile>());
-
-type Named = { readonly RoleName?: string; readonly PolicyName?: string; readonly InstanceProfileName?: string };
-type At = { readonly place: Place };
-
-const missing = (what: string) => new AwsError('NoSuchEntity', `The ${what} cannot be found.`, 404);
-
-function roleIn({ core, account }: Place, name = ''): Made {
-  const found = madeRoles(core).get(`arn:aws:iam::${account}:role/${name}`);
-  if (found === undefined) throw missing(`role with name ${name}`);
-  return found;
-}
 
 /** A role that a template deployed, as GetRole shows it. */
 function ofTemplate({ core, account }: Place, RoleName = ''): Made | undefined {
@@ -62,10 +27,7 @@ function apply(core: Core, { role, account, trust, policies }: Made): void {
   });
 }
 
-/** Documents are URL-encoded in answers. https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html */
-const shown = ({ role, trust }: Made): Role => ({ ...role, AssumeRolePolicyDocument: encodeURIComponent(trust) });
-
-const createRole = (input: CreateRoleCommandInput, { place }: At) => {
+const createRole = (input: CreateRoleCommandInput, { place }: { readonly place: Place }) => {
   const { core, account } = place;
   const { RoleName = '', AssumeRolePolicyDocument: trust = '', Path = '/' } = input;
   const arn = `arn:aws:iam::${account}:role/${RoleName}`;
@@ -84,7 +46,7 @@ const createRole = (input: CreateRoleCommandInput, { place }: At) => {
   return { Role: shown(made) };
 };
 
-const deleteRole = ({ RoleName }: Named, { place }: At) => {
+const deleteRole = ({ RoleName }: Named, { place }: { readonly place: Place }) => {
   const { role, policies } = roleIn(place, RoleName);
   if (policies.size > 0) throw new AwsError('DeleteConflict', 'Cannot delete entity, must delete policies first.', 409);
   if ([...profiles(place.core).values()].some(profile => profile.role === role.Arn))
@@ -127,76 +89,6 @@ const roleOperations: Operations = {
     const { role } = roleIn(place, RoleName);
     const having = [...profiles(place.core).values()].filter(profile => profile.role === role.Arn);
     return { InstanceProfiles: having.map(profile => shownProfile(place.core, profile)), IsTruncated: false };
-  },
-};
-
-function profileIn({ core, account }: Place, name = ''): Profile {
-  const found = profiles(core).get(`arn:aws:iam::${account}:instance-profile/${name}`);
-  if (found === undefined) throw missing(`instance profile ${name}`);
-  return found;
-}
-
-const shownProfile = (core: Core, { name, id, arn, createdAt, role }: Profile) => {
-  const made = role === undefined ? undefined : madeRoles(core).get(role);
-  return {
-    ...{ Path: '/', InstanceProfileName: name, InstanceProfileId: id, Arn: arn, CreateDate: createdAt },
-    Roles: made === undefined ? [] : [shown(made)],
-  };
-};
-
-const profileOperations: Operations = {
-  CreateInstanceProfile: ({ InstanceProfileName: name = '' }: CreateInstanceProfileCommandInput, { place }) => {
-    const arn = `arn:aws:iam::${place.account}:instance-profile/${name}`;
-    const profile: Profile = { name, id: newId('AIPA'), arn, createdAt: place.core.clock.date(), role: undefined };
-    profiles(place.core).set(arn, profile);
-    return { InstanceProfile: shownProfile(place.core, profile) };
-  },
-  GetInstanceProfile: ({ InstanceProfileName }: Named, { place }) => ({
-    InstanceProfile: shownProfile(place.core, profileIn(place, InstanceProfileName)),
-  }),
-  AddRoleToInstanceProfile: ({ InstanceProfileName, RoleName }: AddRoleToInstanceProfileCommandInput, { place }) => {
-    const profile = profileIn(place, InstanceProfileName);
-    profile.role = roleIn(place, RoleName).role.Arn;
-    if (profile.role !== undefined) instanceProfiles(place.core).set(profile.arn, profile.role);
-    return {};
-  },
-  RemoveRoleFromInstanceProfile: ({ InstanceProfileName }: Named, { place }) => {
-    const profile = profileIn(place, InstanceProfileName);
-    profile.role = undefined;
-    instanceProfiles(place.core).delete(profile.arn);
-    return {};
-  },
-  DeleteInstanceProfile: ({ InstanceProfileName }: Named, { place }) => {
-    const { arn, role } = profileIn(place, InstanceProfileName);
-    if (role !== undefined)
-      throw new AwsError('DeleteConflict', 'Cannot delete entity, must remove roles from instance profile first.', 409);
-    profiles(place.core).delete(arn);
-    return {};
-  },
-};
-
-function providerIn({ core }: Place, arn = '') {
-  const found = providers(core).get(arn);
-  if (found === undefined) throw missing(`OpenIDConnect provider ${arn}`);
-  return found;
-}
-
-const providerOperations: Operations = {
-  CreateOpenIDConnectProvider: ({ Url = '', ClientIDList = [] }: CreateOpenIDConnectProviderCommandInput, { place }) => {
-    const arn = `arn:aws:iam::${place.account}:oidc-provider/${Url.replace(/^https:\/\//, '')}`;
-    if (providers(place.core).has(arn)) throw new AwsError('EntityAlreadyExists', `Provider with url ${Url} already exists.`, 409);
-    providers(place.core).set(arn, { arn, clientIds: ClientIDList });
-    return { OpenIDConnectProviderArn: arn };
-  },
-  GetOpenIDConnectProvider: ({ OpenIDConnectProviderArn: arn }: { OpenIDConnectProviderArn?: string }, { place }) => ({
-    Url: arn?.replace(/^.*:oidc-provider\//, ''),
-    ClientIDList: [...providerIn(place, arn).clientIds],
-    // AWS looks it up itself when none is given.
-    ThumbprintList: ['0'.repeat(40)],
-  }),
-  DeleteOpenIDConnectProvider: ({ OpenIDConnectProviderArn: arn }: { OpenIDConnectProviderArn?: string }, { place }) => {
-    providers(place.core).delete(providerIn(place, arn).arn);
-    return {};
   },
 };
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { CallBook } from '../calls.ts';
-import { FAULT_ACTIONS, type FaultBook, type FaultRule } from '../faults.ts';
+import { FAULT_ACTIONS, type FaultRule } from '../fault-rules.ts';
+import type { FaultBook } from '../faults.ts';
 import { type Deployment, deploy } from '../iam/deploy.ts';
 import type { Core } from '../place.ts';
 import type { Weather } from '../weather.ts';

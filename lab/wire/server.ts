@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { CallRecord } from '../calls.ts';
-import { ConnectionReset, LostAnswer, RawResponse } from '../faults.ts';
+import { ConnectionReset, LostAnswer, RawResponse } from '../fault-rules.ts';
 import { denialOf, refuse } from '../iam/authorize.ts';
 import { AwsError, type Call } from '../operation.ts';
 import type { Core } from '../place.ts';
