@@ -35,6 +35,12 @@ variable "source_ami" {
   description = "Image to build on. Empty: the newest Debian 12."
 }
 
+variable "source_root_device" {
+  type        = string
+  default     = ""
+  description = "Root device of source_ami, where that is known."
+}
+
 variable "instance_type" {
   type        = string
   default     = "t3.small"
@@ -96,12 +102,13 @@ variable "kms_key_id" {
 variable "root_device" {
   type        = string
   default     = null
-  description = "Root device of the base image: /dev/xvda for Debian and Amazon Linux, /dev/sda1 for Ubuntu and RHEL. Default: by ssh_username. Empty: the build gets the disk of the base image."
+  description = "Root device of the base image: /dev/xvda for Debian and Amazon Linux, /dev/sda1 for Ubuntu and RHEL. Default: source_root_device, else by ssh_username. Empty: the build gets the disk of the base image."
 }
 
 locals {
   # Amazon Linux and RHEL have the same user and different root devices, which an encrypted build must not confuse.
-  usual_root  = lookup({ admin = "/dev/xvda", ubuntu = "/dev/sda1" }, var.ssh_username, var.kms_key_id == "" ? "/dev/xvda" : "")
+  by_user     = lookup({ admin = "/dev/xvda", ubuntu = "/dev/sda1" }, var.ssh_username, var.kms_key_id == "" || var.source_ami == "" ? "/dev/xvda" : "")
+  usual_root  = var.source_root_device == "" ? local.by_user : var.source_root_device
   root_device = var.root_device == null ? local.usual_root : var.root_device
   # A known root device is encrypted at launch. Else Packer encrypts a copy, whose snapshots the shipped role may not tag.
   encrypts_copy = var.kms_key_id != "" && local.root_device == ""

@@ -17,7 +17,7 @@ export interface PlannedBuild extends PackerBuild {
   readonly isAdoptable: boolean;
 }
 
-type PackerDeps = Deps<'account', 'packer'>;
+type PackerDeps = Deps<'account' | 'images', 'packer'>;
 
 const ORIGIN = { path: 'from PATH', archive: "from the vendor's archive, hash verified" };
 
@@ -43,7 +43,13 @@ export async function planPackerBuild(
   const exposed = Object.entries(options.var).filter(([name]) => declared.get(name) === 'sensitive' || name in template.secrets);
   for (const [, value] of exposed) report.mask(value);
   if (exposed.length > 0) report.warn(exposedWarning(exposed.map(([name]) => name)));
-  const given = givenVariables({ options, plan, template }, new Set(declared.keys()), isJson ? 'texts' : recognisable);
+  const aws = inRegion({ region: options.region, role: undefined });
+  const base = plan.base !== undefined && declared.has('source_root_device') ? await aws.images.get(plan.base) : undefined;
+  const offered = {
+    ...offeredVariables({ options, plan, template }, isJson ? 'texts' : recognisable),
+    source_root_device: base?.rootDevice,
+  };
+  const given = givenVariables(offered, { options, template }, new Set(declared.keys()));
   report.info(`Variables that ami-action sets: ${Object.keys(given).join(', ') || 'none, because the template declares none of them'}.`);
   const marks = markTemplate(template, { plan, given, imageTags: recognisable, folder: packer.folderOf(plan.template) });
   if (marks.lines !== '') report.info(`Added to a copy of the template, outside the repository: ${marks.lines}.`);
@@ -64,7 +70,7 @@ export async function planPackerBuild(
     environment: {
       AWS_REGION: options.region,
       AWS_DEFAULT_REGION: options.region,
-      ...(await inRegion({ region: options.region, role: undefined }).account.environment()),
+      ...(await aws.account.environment()),
     },
     atMostSeconds: options.timeout,
   };
@@ -89,12 +95,11 @@ function markTemplate(
 
 /** Our variables under the names of the template: those that it declares and the user does not set. */
 function givenVariables(
-  inputs: Pick<Inputs, 'options' | 'plan' | 'template'>,
+  variables: Readonly<Record<string, unknown>>,
+  { options, template }: Pick<Inputs, 'options' | 'template'>,
   declared: ReadonlySet<string>,
-  tags: Tags | 'texts',
 ): Readonly<Record<string, unknown>> {
-  const { options, template } = inputs;
-  const offered = Object.entries(offeredVariables(inputs, tags)).filter(([, value]) => value !== undefined);
+  const offered = Object.entries(variables).filter(([, value]) => value !== undefined);
   const names: Readonly<Record<string, string>> = template.facts.names;
   const named = (name: string) => names[name] ?? name;
   const needed: Readonly<Record<string, string>> = { ...NEEDED_BY, ...(options.name === DEFAULT_NAME ? {} : { ami_name: 'name' }) };

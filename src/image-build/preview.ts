@@ -12,7 +12,7 @@ import type { Decision, Inputs } from './reuse.ts';
 export async function previewBuild(
   { reason, changes }: Pick<Decision, 'reason' | 'changes'>,
   inputs: Inputs,
-  deps: Deps<'account', 'packer'>,
+  deps: Deps<'account' | 'images', 'packer'>,
 ): Promise<void> {
   const { report } = deps;
   const { options, plan, print, template } = inputs;

@@ -33,7 +33,7 @@ export const DEFAULT_NAME = '{family}-{version}-{timestamp}';
 export const settings = {
   family,
   template: text(
-    'Packer template: a directory or a file, HCL2 or legacy JSON. The action sets these variables, if the template declares them: `ami_name`, `ami_tags`, `run_tags`, `source_ami`, `instance_type`, `region`, `ami_regions`. Tags that it does not take are added in a copy outside the repository.',
+    'Packer template: a directory or a file, HCL2 or legacy JSON. The action sets these variables, if the template declares them: `ami_name`, `ami_tags`, `run_tags`, `source_ami`, `source_root_device`, `instance_type`, `region`, `ami_regions`. Tags that it does not take are added in a copy outside the repository.',
     { fallback: 'packer' },
   ),
   workingDirectory: optional(

@@ -25,6 +25,7 @@ export interface Image {
   readonly platform?: 'windows' | undefined;
   /** Device names of its EBS volumes: /dev/xvda. */
   readonly devices?: readonly string[];
+  readonly rootDevice?: string | undefined;
   /** The instance or image that it was made from, where AWS reports it. */
   readonly sourceInstanceId?: string | undefined;
   readonly sourceImageId?: string | undefined;

@@ -144,6 +144,7 @@ function fromEc2(image: Ec2Image): Image {
     devices: (image.BlockDeviceMappings ?? []).flatMap(({ Ebs, DeviceName }) =>
       Ebs === undefined || DeviceName === undefined ? [] : [DeviceName],
     ),
+    rootDevice: image.RootDeviceName,
     sourceInstanceId: image.SourceInstanceId,
     sourceImageId: image.SourceImageId,
     sizeGiB: volumes.reduce((sum, { VolumeSize = 0 }) => sum + VolumeSize, 0),
