@@ -420,6 +420,14 @@ describe('what goes wrong on the way', () => {
     );
   });
 
+  test('a shared image that the other account does not see yet is tagged as soon as it does: without tags it would have no identity', async () => {
+    const id = l.image('web-1');
+    const action = { error: 'InvalidAMIID.NotFound', message: `The image id '[${id}]' does not exist` };
+    l.lab.faults.add({ operation: 'CreateTags', account: STAGE, times: 2, action });
+    expect(await share(id, { accounts: STAGE })).toMatchObject({ exitCode: 0, errors: [], outputs: { outcome: 'done' } });
+    expect(l.tags(id, STAGE)).toMatchObject({ 'ami-action:family': 'web', 'ami-action:commit': COMMIT });
+  });
+
   test('an image of another origin with the same name is reported and not changed', async () => {
     const id = l.image('web-1');
     const theirs = l.image('web-1', { tags: { 'ami-action:created-at': '2020-01-01T00:00:00.000Z' } }, l.lab.place(PROD));

@@ -12,7 +12,7 @@ import type { Route53Client } from '@aws-sdk/client-route-53';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { STSClient } from '@aws-sdk/client-sts';
 import type { Where } from '../../ports/deps.ts';
-import { retryContention } from './contention.ts';
+import { retryContention, retryTags } from './contention.ts';
 import { credentials, type Provider } from './credentials.ts';
 import { accountOf, type Caller, withPlace } from './place.ts';
 import { followServerTime } from './server-time.ts';
@@ -60,6 +60,7 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
     classic: withPlace(new ElasticLoadBalancingClient(settings), region, caller),
   };
   retryContention(clients.autoScaling);
+  retryTags(clients.ec2);
   noticeUnknownMembers(clients.autoScaling);
   const watched = <C>(client: C): C => {
     followServerTime(client as EC2Client, access);
