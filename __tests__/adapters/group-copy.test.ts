@@ -157,6 +157,19 @@ test('minors m6, m9: zonal shift is not validated again, and ten load balancers 
   ]);
 });
 
+// aws-ec2 M5: a role that is named is passed, which the caller must be allowed.
+test('the service-linked role of a group is named for its copy, unless it is the default one', async () => {
+  const role = (name: string) => `arn:aws:iam::111122223333:role/aws-service-role/autoscaling.amazonaws.com/${name}`;
+  const launch = { kind: 'template' as const, template: { templateId: 'lt-1', templateName: 'web', version: '2' } };
+  const named = async (ServiceLinkedRoleARN: string) => {
+    const { port, inputs } = account(described({ ServiceLinkedRoleARN }));
+    await port.create({ from: 'web', as: 'web-green', launch, tags: {} });
+    return inputs('CreateAutoScalingGroup').map(input => input['ServiceLinkedRoleARN']);
+  };
+  expect(await named(role('AWSServiceRoleForAutoScaling'))).toEqual([undefined]);
+  expect(await named(role('AWSServiceRoleForAutoScaling_keys'))).toEqual([role('AWSServiceRoleForAutoScaling_keys')]);
+});
+
 describe('scaling activities', () => {
   const launching = (StatusCode: string, StatusMessage?: string) => ({
     Description: 'Launching a new EC2 instance: i-1',

@@ -140,7 +140,12 @@ const shapeOf = (group: AutoScalingGroup, tags: Readonly<Record<string, string>>
   const { TerminationPolicies, NewInstancesProtectedFromScaleIn, CapacityRebalance, MaxInstanceLifetime, DefaultInstanceWarmup } = group;
   const { InstanceMaintenancePolicy, AvailabilityZoneDistribution, AvailabilityZoneImpairmentPolicy, CapacityReservationSpecification } =
     group;
-  const { DesiredCapacityType, ServiceLinkedRoleARN, InstanceLifecyclePolicy } = group;
+  const { DesiredCapacityType, InstanceLifecyclePolicy } = group;
+  // The default one is not named: to name a role is to pass it.
+  // https://docs.aws.amazon.com/autoscaling/ec2/userguide/autoscaling-service-linked-role.html
+  const ServiceLinkedRoleARN = group.ServiceLinkedRoleARN?.endsWith('/AWSServiceRoleForAutoScaling')
+    ? undefined
+    : group.ServiceLinkedRoleARN;
   const own = (group.Tags ?? []).filter(({ Key = '' }) => !Key.startsWith('aws:') && !Key.startsWith('ami-action:'));
   return {
     // It must not scale in before it serves alone.
