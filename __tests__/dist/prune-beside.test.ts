@@ -158,6 +158,20 @@ describe('the Recycle Bin', () => {
     expect([again.exitCode, again.outputs['outcome'], again.outputs['recycle-bin']]).toEqual([0, 'unchanged', '[]']);
   });
 
+  // https://docs.aws.amazon.com/ebs/latest/userguide/recycle-bin-working-with-amis.html
+  test('that holds images without their snapshots can restore none, and the summary says so', async () => {
+    await stage();
+    retentionRules(l.home).imageDays = 3;
+    const ran = await l.act('delete', { image: l.id('d50') });
+    expect([ran.exitCode, ran.outputs['removed']]).toEqual([0, 'true']);
+    expect(ran.summary).toMatch(
+      /♻️ The Recycle Bin holds 1 image and 0 snapshots of them until 20\d\d-\d\d-\d\d\. They cannot be restored, because no retention rule kept their snapshots\./,
+    );
+    await expect(l.cloud.ec2.send(new RestoreImageFromRecycleBinCommand({ ImageId: l.id('d50') }))).rejects.toMatchObject({
+      name: 'InvalidSnapshot.NotFound',
+    });
+  });
+
   test('that cannot be read stops the run: it may hold the image of a snapshot', async () => {
     await stage();
     l.lab.faults.add({

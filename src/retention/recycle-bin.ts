@@ -43,8 +43,9 @@ export function formatHeld(held: readonly Held[]): string | undefined {
       .slice(0, 1)
       .map(({ id }) => code(`aws ec2 restore-${kind}-from-recycle-bin --${kind}-id ${id}`)),
   );
-  return (
-    `♻️ The Recycle Bin holds ${count('image')} and ${count('snapshot')} of them${last === undefined ? '' : ` until ${last}`}. ` +
-    `Snapshots in it are charged as before. To restore one: ${commands.join(', then ')}.`
-  );
+  const restore =
+    ofKind('snapshot').length > 0
+      ? `Snapshots in it are charged as before. To restore one: ${commands.join(', then ')}.`
+      : 'They cannot be restored, because no retention rule kept their snapshots.';
+  return `♻️ The Recycle Bin holds ${count('image')} and ${count('snapshot')} of them${last === undefined ? '' : ` until ${last}`}. ${restore}`;
 }
