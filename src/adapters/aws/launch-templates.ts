@@ -144,10 +144,11 @@ export const withoutSnapshots = <T extends { readonly BlockDeviceMappings?: read
 export const snapshotsOf = (volumes: readonly Volume[] = []): readonly string[] =>
   volumes.flatMap(({ Ebs }) => (Ebs?.SnapshotId === undefined ? [] : [Ebs.SnapshotId]));
 
-/** The same text for the same content: keys in order, empty values left out. */
+/** The same text for the same content: keys and lists in order, empty values left out. */
 export const canonical = (value: unknown): string =>
   JSON.stringify(value, (_, inner: unknown) => {
-    if (typeof inner !== 'object' || inner === null || Array.isArray(inner) || inner instanceof Date) return inner;
+    if (Array.isArray(inner)) return [...inner].sort((a, b) => (canonical(a) < canonical(b) ? -1 : 1));
+    if (typeof inner !== 'object' || inner === null || inner instanceof Date) return inner;
     const present = Object.entries(inner).filter(([, part]) => part !== undefined && !(Array.isArray(part) && part.length === 0));
     return Object.fromEntries(present.sort(([a], [b]) => (a < b ? -1 : 1)));
   });
