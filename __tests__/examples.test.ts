@@ -233,6 +233,18 @@ test.each([
   expect([...granted].filter(action => !needed.has(action) && !preview.includes(action) && !action.startsWith('kms:'))).toEqual([]);
 });
 
+test.each(['delivery-role', 'environment-role'])('the module %s takes what its template takes', name => {
+  const { Parameters } = parse(readFileSync(join(root, 'examples', `${name}.yml`), 'utf8'), { logLevel: 'error' }) as {
+    Parameters: Readonly<Record<string, object>>;
+  };
+  const variables = readFileSync(join(root, 'examples', 'terraform', name, 'variables.tf'), 'utf8').matchAll(/^variable "(\w+)"/gm);
+  // A stack has a name, and its resources have the repository in their tags where the template says so.
+  const own = ['name', ...('Repository' in Parameters ? [] : ['repository'])];
+  const snake = (key: string) => key.replace(/(?<=[a-z])[A-Z]/g, letter => `_${letter}`).toLowerCase();
+  const taken = [...variables].map(([, variable = '']) => variable.replace('create_provider', 'provider'));
+  expect(taken.filter(variable => !own.includes(variable)).sort()).toEqual(Object.keys(Parameters).map(snake).sort());
+});
+
 test('the docs have a step for every mode', () => {
   expect([...new Set(steps.map(step => String(step.with['mode'])))].sort()).toEqual(Object.keys(modes).sort());
 });

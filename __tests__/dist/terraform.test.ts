@@ -233,6 +233,7 @@ const WAYS: readonly (readonly [name: string, delivery: Arguments, environment: 
         keys: ['arn:aws:kms:eu-central-1:111122223333:key/2'],
       },
       ...{ consumer_accounts: [CONSUMER, '777788889999'], other_roles: [arn('share', CONSUMER)], readers: [arn('reader', CONSUMER)] },
+      pull_requests: 'build',
     },
     {
       ...{
@@ -244,6 +245,7 @@ const WAYS: readonly (readonly [name: string, delivery: Arguments, environment: 
         node_groups: ['main/blue'],
         launch_configurations: true,
         hosted_zones: ['arn:aws:route53:::hostedzone/Z1'],
+        stacks: ['web', 'shop-web'],
         listeners: ['arn:aws:elasticloadbalancing:eu-central-1:111122223333:listener/net/web/1/2'],
         other_roles: [arn('reader', CONSUMER)],
       },
@@ -368,6 +370,9 @@ output "image_id" { value = module.web.image_id }
           .find(({ id }) => id === debian)?.name,
       ).toMatch(/^debian-12-amd64-/);
       expect(roles(l.lab.core).get(arn('web-stage'))?.policies).toEqual(readPolicy(policy()));
+      const delivery = readFileSync(join(EXAMPLES, '..', 'delivery-role.yml'), 'utf8');
+      l.lab.deploy(delivery, { stack: 'cfn0', parameters: { ...parametersOf(COMMON), Repository: 'acme/web' } });
+      expect(grants('web-stage-test')).toEqual(grants('cfn0-TestInstance'));
       expectDocumented(userData());
       expect((await tf.plan()).status).toBe(0);
       const saved = l.image('web-a');

@@ -352,6 +352,24 @@ data "aws_iam_policy_document" "rollout" {
   }
 
   dynamic "statement" {
+    for_each = length(var.stacks) > 0 ? [1] : []
+    content {
+      sid = "UpdateStacks"
+      actions = [
+        "cloudformation:CancelUpdateStack",
+        "cloudformation:CreateChangeSet",
+        "cloudformation:DeleteChangeSet",
+        "cloudformation:DescribeChangeSet",
+        "cloudformation:DescribeStackEvents",
+        "cloudformation:DescribeStacks",
+        "cloudformation:ExecuteChangeSet",
+        "cloudformation:GetTemplate",
+      ]
+      resources = [for stack in var.stacks : "arn:${local.partition}:cloudformation:*:${local.account}:stack/${stack}/*"]
+    }
+  }
+
+  dynamic "statement" {
     for_each = length(var.hosted_zones) > 0 ? [1] : []
     content {
       sid       = "ShiftRecords"

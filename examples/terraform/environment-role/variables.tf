@@ -107,6 +107,12 @@ variable "listeners" {
   default     = []
 }
 
+variable "stacks" {
+  description = "Names of the stacks that the setting stack names. Each has a service role, which CloudFormation uses for its resources."
+  type        = list(string)
+  default     = []
+}
+
 variable "hosted_zones" {
   description = "ARNs of the Route 53 hosted zones with the records that shift-at names, arn:aws:route53:::hostedzone/Z0123456789ABC."
   type        = list(string)
