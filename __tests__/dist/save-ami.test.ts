@@ -10,7 +10,8 @@ import { type Asked, askedPermissions } from '../../lab/iam/roles.ts';
 import { parameters } from '../../lab/ssm/parameter-state.ts';
 import { removeWorkspaces, runAction } from '../harness.ts';
 import { dies, KILL_TIMEOUT } from './kill-points.ts';
-import { LATEST, policy, type SavingLab, savingLab } from './saved-instance.ts';
+import { changed, lesser } from './lesser-policies.ts';
+import { LATEST, policy, type SavingLab, savingLab, TEST_ROLE } from './saved-instance.ts';
 import { passChecks } from './share-lab.ts';
 
 /** An instance that saves itself as the last step of its own set-up: no runner, no Lambda. */
@@ -99,18 +100,17 @@ test('the first instance saves itself with its own role; the pointer names the i
   expectNeeded([...asked().filter(({ allowed }) => allowed), VOLUME]);
 }, 300_000);
 
-/** Each action and each statement of the example denies a call when it is missing, and the page lists what the seed lacks. */
+/** Each part of the example denies a call when it is missing, or opens what is of others, and the page lists what the seed lacks. */
 function expectNeeded(calls: readonly Asked[]): void {
   const all = readPolicy(policy());
   const lost = (change: readonly Statement[]) => calls.filter(call => evaluate(change, call) !== 'allowed').length;
-  const allowing = [...all.entries()].filter(([, { effect }]) => effect === 'Allow');
-  const idle = allowing.flatMap(([at, { actions }]) =>
-    actions.filter(
-      action => lost(all.map((one, i) => (i === at ? { ...one, actions: actions.filter(other => other !== action) } : one))) === 0,
-    ),
+  const idle = (['action', 'statement', 'resource', 'value of a condition'] as const).flatMap(part =>
+    lesser(all, part).filter(one => lost(changed(one)(all)) === 0),
   );
-  expect(idle).toEqual([]);
-  expect(allowing.filter(([at]) => lost(all.filter((_, i) => i !== at)) === 0).map(([, { actions }]) => actions.join())).toEqual([]);
+  expect(idle.map(({ what }) => what)).toEqual([]);
+  const opened = (policies: readonly Statement[]) => FOREIGN.filter(call => evaluate(policies, call) === 'allowed').length;
+  const vain = lesser(all, 'condition').filter(one => opened(changed(one)(all)) === 0);
+  expect([opened(all), vain.map(({ what }) => what)]).toEqual([0, []]);
   const lacking = [...new Set(calls.filter(call => evaluate(SEED, call) !== 'allowed').map(({ action }) => action))].sort();
   const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'coming-from', 'save-ami.md'), 'utf8');
   const [, listed = ''] = /## Permissions[\s\S]*?```json\n([\s\S]*?)```/.exec(page) ?? [];
@@ -122,6 +122,30 @@ const VOLUME: Asked = {
   ...{ role: '', action: 'ec2:DeleteVolume', resource: 'arn:aws:ec2:eu-central-1:111122223333:volume/vol-1', allowed: true },
   context: contextOf({ 'aws:ResourceTag/ami-action:family': 'web', 'aws:ResourceTag/ami-action:purpose': 'validate' }),
 };
+
+const INSTANCE = 'ec2:eu-central-1:111122223333:instance/i-1';
+const IMAGE = 'ec2:eu-central-1::image/ami-1';
+const tested = (prefix: string, family: string, purpose: string) => ({
+  [`${prefix}/ami-action:family`]: family,
+  [`${prefix}/ami-action:purpose`]: purpose,
+});
+
+/** What is of another group, family or service, or no test instance. */
+const FOREIGN = (
+  [
+    ['ec2:CreateImage', INSTANCE, { 'aws:ResourceTag/aws:autoscaling:groupName': 'web-prod' }],
+    ['ec2:CreateTags', IMAGE, {}],
+    ['ec2:DeregisterImage', IMAGE, { 'aws:ResourceTag/ami-action:for-family': 'shop' }],
+    ['ec2:DeregisterImage', IMAGE, { 'aws:ResourceTag/ami-action:family': 'shop' }],
+    ['ec2:RunInstances', INSTANCE, { 'aws:RequestTag/ami-action:family': 'shop' }],
+    ...(['ec2:TerminateInstances', 'ec2:DeleteVolume', 'ssm:SendCommand'] as const).flatMap(action => {
+      const prefix = action === 'ssm:SendCommand' ? 'ssm:resourceTag' : 'aws:ResourceTag';
+      const resource = action === 'ec2:DeleteVolume' ? INSTANCE.replace('instance/i-', 'volume/vol-') : INSTANCE;
+      return [tested(prefix, 'shop', 'validate'), tested(prefix, 'web', 'build')].map(keys => [action, resource, keys] as const);
+    }),
+    ['iam:PassRole', TEST_ROLE.replace('arn:aws:', ''), { 'iam:PassedToService': 'lambda.amazonaws.com' }],
+  ] as const
+).map(([action, resource, keys]) => ({ action, resource: `arn:aws:${resource}`, context: contextOf(keys) }));
 
 /** The statement that the seed gives the instance. */
 const SEED = readPolicy({

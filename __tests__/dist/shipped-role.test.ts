@@ -25,6 +25,7 @@ import { actionsOf, BLOCKS } from '../../scripts/contract-parts.ts';
 import { modes } from '../../src/modes.ts';
 import { type Ran, removeWorkspaces } from '../harness.ts';
 import { build, describeWithPacker, forOtherTemplates, idle } from './build-lab.ts';
+import { changed, lesser } from './lesser-policies.ts';
 import { familyOfFive, REAL } from './prune-lab.ts';
 import { POINTER, rollLab } from './roll-lab.ts';
 import { BUILD, STAGE, shareLab } from './share-lab.ts';
@@ -162,6 +163,30 @@ test('promote and rollback roll groups out, by refresh, parameter and blue-green
   await l.group('web-two', { LaunchTemplateId: web, Version: '1' }, { DesiredCapacity: 0, TargetGroupARNs });
   const pair = { groups: 'web-green,web-two', strategy: 'two-groups', 'adopt-groups': 'true' };
   expect(note('promote', await l.act('promote', { image: l.image('web-c'), ...pair }, asOf('promote'))).errors).toEqual([]);
+});
+
+test('the role that reads previews a promotion for a pull request, and needs each action that this adds', async () => {
+  const l = await rollLab();
+  labs.push(l.lab);
+  const [first, second] = [l.image('web-a'), l.image('web-b')];
+  const web = await l.template('web', { ImageId: first });
+  await l.group('web', { LaunchTemplateId: web, Version: '1' });
+  await l.pointerTo(first);
+  const parameters = { Subject: 'repo:acme/web', Repository: 'acme/web', RepositoryId: '456789', Families: 'web' };
+  l.lab.deploy(DELIVERY, { stack: 'ami-pull', parameters: { ...parameters, PullRequests: 'read' } });
+  await l.alarm('errors', 'OK');
+  for (const wanted of [{ alarms: 'errors' }, { strategy: 'blue-green' }]) {
+    const ran = await l.act('promote', { image: second, groups: 'web', 'dry-run': 'true', ...wanted }, { as: { role: 'ami-pull-read' } });
+    expect([ran.errors, ran.outputs['outcome']]).toEqual([[], 'planned']);
+  }
+  const policies = roles(l.lab.core).get(arn('ami-pull-read'))?.policies ?? [];
+  const preview = policies.findIndex(({ actions }) => actions.includes('autoscaling:DescribeWarmPool'));
+  const calls = askedPermissions(l.lab.core).filter(({ role }) => role === arn('ami-pull-read'));
+  expect(calls.filter(({ allowed }) => !allowed)).toEqual([]);
+  const kept = lesser(policies, 'action').filter(
+    one => one.at === preview && calls.every(call => evaluate(changed(one)(policies), call) === 'allowed'),
+  );
+  expect([preview > 0, kept.map(({ what }) => what)]).toEqual([true, []]);
 });
 
 test('promote rolls groups on launch configurations out, by a copy and by a conversion', async () => {
@@ -586,11 +611,6 @@ const NEVER: readonly (readonly [role: keyof typeof ROLES, call: Call])[] = [
 const NAMES = Object.keys(ROLES) as (keyof typeof ROLES)[];
 
 describe.each(NAMES)('the role %s', name => {
-  /** Statements that allow, with their position. */
-  const allowing = () => [...deployed(name).policies.entries()].filter(([, { effect }]) => effect === 'Allow');
-  const without = (at: number, part: Partial<Statement>) => (all: readonly Statement[]) =>
-    all.map((one, i) => (i === at ? { ...one, ...part } : one));
-  const others = <T>(all: readonly T[], one: T) => all.filter(other => other !== one);
   /** With `LaunchConfigurations` the role may launch from any template, so a launch proves another statement only without that one. */
   const withoutAnyTemplate = (at: number) => (all: readonly Statement[]) =>
     all.map((one, i) =>
@@ -598,51 +618,19 @@ describe.each(NAMES)('the role %s', name => {
         ? { ...one, actions: [] }
         : one,
     );
-  /** How many more calls are denied. */
-  const missed = (at: number, part: Partial<Statement>): number =>
-    denied(name, all => without(at, part)(withoutAnyTemplate(at)(all))) - denied(name, withoutAnyTemplate(at));
-  const opens = (at: number, part: Partial<Statement>) =>
-    NEVER.some(([role, call]) => role === name && evaluate(without(at, part)(deployed(name).policies), question(call)) === 'allowed');
 
-  test('without any single action, denies a call', () => {
-    const kept = allowing().flatMap(([at, { actions }]) =>
-      actions.filter(action => missed(at, { actions: others(actions, action) }) === 0).map(action => `${at} ${action}`),
+  test.each(['action', 'statement', 'resource', 'value of a condition'] as const)('without any single %s, denies a call', part => {
+    const kept = lesser(deployed(name).policies, part).filter(
+      one => denied(name, all => changed(one)(withoutAnyTemplate(one.at)(all))) === denied(name, withoutAnyTemplate(one.at)),
     );
-    expect(kept).toEqual([]);
-  });
-
-  test('without any single statement, denies a call', () => {
-    const kept = allowing().filter(([at]) => missed(at, { actions: [] }) === 0);
-    expect(kept.map(([, { actions }]) => actions.join())).toEqual([]);
-  });
-
-  test('without any single resource, denies a call', () => {
-    const kept = allowing().flatMap(([at, { actions, resources }]) =>
-      resources.filter(one => missed(at, { resources: others(resources, one) }) === 0).map(one => `${at} ${actions[0]} ${one}`),
-    );
-    expect(kept).toEqual([]);
+    expect(kept.map(({ what }) => what)).toEqual([]);
   });
 
   test('without any single condition, allows what it must not', () => {
-    const kept = allowing().flatMap(([at, { actions, conditions }]) =>
-      conditions
-        .filter(one => !opens(at, { conditions: others(conditions, one) }))
-        .map(({ operator, key }) => `${at} ${actions[0]} ${operator} ${key}`),
-    );
-    expect(kept).toEqual([]);
-  });
-
-  test('without any single value of a condition, denies a call', () => {
-    const kept = allowing().flatMap(([at, { actions, conditions }]) =>
-      conditions.flatMap(one =>
-        others(one.values, '').flatMap(value => {
-          const fewer = { ...one, values: others(one.values, value) };
-          const part = { conditions: conditions.map(other => (other === one ? fewer : other)) };
-          return missed(at, part) === 0 ? [`${at} ${actions[0]} ${one.key} ${value}`] : [];
-        }),
-      ),
-    );
-    expect(kept).toEqual([]);
+    const opens = (policies: readonly Statement[]) =>
+      NEVER.some(([role, call]) => role === name && evaluate(policies, question(call)) === 'allowed');
+    const kept = lesser(deployed(name).policies, 'condition').filter(one => !opens(changed(one)(deployed(name).policies)));
+    expect(kept.map(({ what }) => what)).toEqual([]);
   });
 
   test('secret parameters stay closed whatever another policy allows, and nothing else does', () => {
@@ -832,15 +820,33 @@ describe('the roles stay with their own', () => {
   const ofGithub = (role: LabRole) => role.trust.filter(({ principals }) => 'Federated' in principals);
 
   test.each(['images', 'read', 'rollout'] as const)('%s without any single condition of its trust, trusts another token', name => {
-    const [statement] = ofGithub(deployed(name)) as [Statement];
-    const kept = statement.conditions.filter(condition => {
-      const conditions = statement.conditions.filter(one => one !== condition);
-      return !TOKENS.some(
-        ([role, claims, trusted]) =>
-          role === name && !trusted && evaluate(forEvaluation([{ ...statement, conditions }]), tokenOf(ROLES[name], claims)) === 'allowed',
-      );
-    });
-    expect(kept.map(({ key }) => key)).toEqual([]);
+    const trust = ofGithub(deployed(name)).slice(0, 1);
+    const kept = lesser(trust, 'condition').filter(
+      one =>
+        !TOKENS.some(
+          ([role, claims, trusted]) =>
+            role === name && !trusted && evaluate(forEvaluation(changed(one)(trust)), tokenOf(ROLES[name], claims)) === 'allowed',
+        ),
+    );
+    expect(kept.map(({ what }) => what)).toEqual([]);
+  });
+
+  test.each([
+    ['images', 'environment:pull-request'],
+    ['read', 'pull_request'],
+  ])('%s trusts a pull request where the stack says so, and without any single condition others too', (name, of) => {
+    const lab = labs[0] as Lab;
+    const parameters = { Subject: 'repo:acme/web', Repository: 'acme/web', RepositoryId: '456789', Families: 'web' };
+    lab.deploy(DELIVERY, { stack: 'ami-pull', parameters: { ...parameters, PullRequests: 'build' } });
+    const [, statement] = roles(lab.core).get(arn(`ami-pull-${name}`))?.trust ?? [];
+    const sub = `repo:acme/web:${of}`;
+    const foreign = [{ sub: STAGE_JOB }, { sub, repository_id: '1' }, { sub, aud: 'https://github.com/acme' }];
+    const trusted = (trust: readonly Statement[], all: readonly Readonly<Record<string, string>>[]) =>
+      all.filter(claims => evaluate(forEvaluation(trust), tokenOf(arn(`ami-pull-${name}`), claims)) === 'allowed').length;
+    const trust = [statement as Statement];
+    expect([trusted(trust, [{ sub }]), trusted(trust, foreign)]).toEqual([1, 0]);
+    const kept = lesser(trust, 'condition').filter(one => trusted(changed(one)(trust), foreign) === 0);
+    expect([lesser(trust, 'condition').length, kept]).toEqual([3, []]);
   });
 
   test('tags and one workflow are trusted where the stack says so', () => {
