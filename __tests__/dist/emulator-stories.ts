@@ -226,6 +226,14 @@ export const STORIES: readonly Story[] = [
     },
   },
   {
+    title: 'doctor',
+    async tell(world) {
+      await served(world);
+      const { outputs } = await world.run('doctor', { environment: 'stage', groups: world.family }, 'unchanged');
+      equal('the number of problems', outputs['problems'], '0');
+    },
+  },
+  {
     title: 'adopt',
     async tell(world) {
       const image = await world.untagged();

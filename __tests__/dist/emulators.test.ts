@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
 import { concurrently } from '../../src/kit/concurrently.ts';
+import { modes } from '../../src/modes.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { acceptance, ROOT } from './acceptance-lab.ts';
 import { describeWithPacker } from './build-lab.ts';
@@ -93,6 +94,11 @@ describeWithPacker('the modes', () => {
       /^lying: AWS calls the refresh successful, but EC2 does not show the image of <i>, <i>$/,
     );
     expect(await world.pointed()).toBe(first);
+  });
+
+  test('every mode has a story', () => {
+    const told = STORIES.flatMap(({ title }) => title.split(/,? /));
+    expect(Object.keys(modes).filter(mode => !told.includes(mode))).toEqual([]);
   });
 
   test('the table in lab/emulators.md is what was found', () => {
