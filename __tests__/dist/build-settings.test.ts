@@ -1,4 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { EC2Client, RegisterImageCommand } from '@aws-sdk/client-ec2';
@@ -81,6 +83,26 @@ test('"kms_key_id" encrypts the root device, whatever it is called, and adds no 
   const made = madeImages(lab).find(({ id }) => id === ran.outputs['ami-id']);
   expect(made?.devices).toMatchObject([{ device: '/dev/sda1', encrypted: true }]);
   expect(snapshots(lab.place()).get(made?.devices[0]?.snapshotId ?? '')?.kmsKeyId).toBe(key);
+});
+
+test('"ssh_from_runner_only" opens SSH to the address that AWS sees, and to none where that is unknown', async () => {
+  const asked: string[] = [];
+  const proxy = createServer().on('connect', ({ url = '' }, socket) => {
+    asked.push(url);
+    socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
+  });
+  await new Promise<void>(done => proxy.listen(0, '127.0.0.1', done));
+  const mark = lab.calls.mark();
+  const ran = await build(lab, {
+    files: idle(),
+    with: { family: 'closed', var: JSON.stringify({ ssh_port: '2322', ssh_from_runner_only: true }) },
+    env: { HTTPS_PROXY: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}` },
+  });
+  proxy.close();
+  expect([ran.exitCode, new Set(asked)]).toEqual([1, new Set(['checkip.amazonaws.com:443'])]);
+  expect(ran.errors.join()).toContain("failed to get current host's public ip");
+  expect([lab.calls.count('AuthorizeSecurityGroupIngress', mark), lab.calls.count('RunInstances', mark)]).toEqual([0, 0]);
+  expect(leftovers(lab)).toEqual([]);
 });
 
 describe('an invalid template is an error before anything is launched', () => {

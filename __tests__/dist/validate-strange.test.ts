@@ -113,6 +113,19 @@ describe('a launch', () => {
   });
 });
 
+test('post: looks for the instance of an interrupted launch until EC2 shows it', async () => {
+  let kill = () => {};
+  const onStart = (child: { kill(signal: 'SIGKILL'): boolean }) => {
+    kill = () => void child.kill('SIGKILL');
+  };
+  l.lab.faults.add({ operation: 'RunInstances', action: { kill: () => kill(), at: 'after' } });
+  const killed = await l.validate(good, {}, { onStart });
+  expect([alive().length, killed.state['journal']?.includes('"id"')]).toEqual([2, false]);
+  l.lab.faults.add({ operation: 'DescribeInstances', when: asksForToken, nth: 1, times: 3, action: { answer: () => none } });
+  const after = await l.validate(good, {}, { postOf: killed });
+  expect([after.errors, alive()]).toEqual([[], [production]]);
+});
+
 test('post: without valid credentials names the instance and the command', async () => {
   let kill = () => {};
   l.lab.faults.add({ operation: 'SendCommand', action: { run: () => kill(), at: 'before' } });

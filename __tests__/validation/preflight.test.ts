@@ -1,8 +1,9 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import type { Architecture, Image, ImageState } from '../../src/model/image.ts';
-import { readUserData } from '../../src/validation/check-files.ts';
+import { readDeliveries, readUserData } from '../../src/validation/check-files.ts';
 import { chooseTypes, evaluateImage } from '../../src/validation/preflight.ts';
+import { checksSchema } from '../../src/validation/rules/checks.ts';
 
 const image = (over: Partial<Image> = {}) =>
   ({ id: 'ami-1', architecture: 'x86_64', state: 'available', stateReason: '', ...over }) as Image;
@@ -35,6 +36,15 @@ describe('the instance types of a validation', () => {
   ] as const)('%j of %j is refused before anything is launched', async (wanted, over, says) => {
     await expect(choose(wanted, over)).rejects.toThrow(says);
   });
+});
+
+// aws-ec2 s5: AWS documents no limit of parameters; a document ends at 64 KB, also once it is JSON.
+test('checks whose command is longer than 40,000 characters are refused before anything is launched', async () => {
+  const checks = (length: number) => checksSchema().parse([{ command: `: ${'x'.repeat(length)}` }]);
+  expect(await readDeliveries(checks(30_000), {} as never)).toEqual([[]]);
+  await expect(readDeliveries(checks(40_000), {} as never)).rejects.toThrow(
+    /need a command of 4\d{4} characters, and Run Command accepts about 40000/,
+  );
 });
 
 describe('user data', () => {
