@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CreateLaunchConfigurationCommand, PutLifecycleHookCommand } from '@aws-sdk/client-auto-scaling';
+import { CreateLaunchConfigurationCommand, PutLifecycleHookCommand, PutWarmPoolCommand } from '@aws-sdk/client-auto-scaling';
 import {
   DescribeSubnetsCommand,
   EC2Client,
@@ -24,7 +24,7 @@ import { type Lab, startLab } from '../../lab/lab.ts';
 import { actionsOf, BLOCKS } from '../../scripts/contract-parts.ts';
 import { modes } from '../../src/modes.ts';
 import { type Ran, removeWorkspaces } from '../harness.ts';
-import { build, describeWithPacker, forOtherTemplates, idle } from './build-lab.ts';
+import { build, DEBIAN, describeWithPacker, forOtherTemplates, idle } from './build-lab.ts';
 import { changed, lesser } from './lesser-policies.ts';
 import { familyOfFive, REAL } from './prune-lab.ts';
 import { POINTER, rollLab } from './roll-lab.ts';
@@ -175,10 +175,21 @@ test('the role that reads previews a promotion for a pull request, and needs eac
   const parameters = { Subject: 'repo:acme/web', Repository: 'acme/web', RepositoryId: '456789', Families: 'web' };
   l.lab.deploy(DELIVERY, { stack: 'ami-pull', parameters: { ...parameters, PullRequests: 'read' } });
   await l.alarm('errors', 'OK');
-  for (const wanted of [{ alarms: 'errors' }, { strategy: 'blue-green' }]) {
-    const ran = await l.act('promote', { image: second, groups: 'web', 'dry-run': 'true', ...wanted }, { as: { role: 'ami-pull-read' } });
-    expect([ran.errors, ran.outputs['outcome']]).toEqual([[], 'planned']);
-  }
+  const TargetGroupARNs = groups(l.place)
+    .get('web')
+    ?.sources.map(({ id }) => id);
+  await l.group('web-two', { LaunchTemplateId: web, Version: '1' }, { DesiredCapacity: 0, TargetGroupARNs });
+  const previewed = async (wanted: Readonly<Record<string, string>>) => {
+    const settings = { image: second, groups: 'web', 'dry-run': 'true', ...wanted };
+    const { errors, outputs } = await l.act('promote', settings, { as: { role: 'ami-pull-read' } });
+    return [...errors, outputs['outcome']];
+  };
+  expect(await previewed({ alarms: 'errors' })).toEqual(['planned']);
+  expect(await previewed({ image: first })).toEqual(['planned']);
+  expect(await previewed({ strategy: 'blue-green' })).toEqual(['planned']);
+  expect(await previewed({ groups: 'web,web-two', strategy: 'two-groups', 'adopt-groups': 'true' })).toEqual(['planned']);
+  await l.cloud.autoScaling.send(new PutWarmPoolCommand({ AutoScalingGroupName: 'web', MinSize: 1 }));
+  expect(await previewed({})).toEqual(['planned']);
   const policies = roles(l.lab.core).get(arn('ami-pull-read'))?.policies ?? [];
   const preview = policies.findIndex(({ actions }) => actions.includes('autoscaling:DescribeWarmPool'));
   const calls = askedPermissions(l.lab.core).filter(({ role }) => role === arn('ami-pull-read'));
@@ -321,8 +332,15 @@ describeWithPacker('with Packer', () => {
     const place = lab.core.place(BUILD, 'eu-central-1');
     for (const key of DISK_KEYS) keys(lab.core).set(key, { policy: OF_THE_ACCOUNT });
     const [{ id: subnet_id } = { id: '' }] = network(place).subnets;
-    const variables = { ssh_port: '2322', subnet_id, associate_public_ip_address: true, kms_key_id: DISK_KEYS[0] };
-    const wanted = { family: 'web', rebuild: 'always', var: JSON.stringify(variables) };
+    // The user of Amazon Linux and of RHEL, whose root devices differ: the action names that of the base image.
+    const variables = {
+      ssh_port: '2322',
+      ssh_username: 'ec2-user',
+      subnet_id,
+      associate_public_ip_address: true,
+      kms_key_id: DISK_KEYS[0],
+    };
+    const wanted = { family: 'web', rebuild: 'always', 'base-image': DEBIAN, var: JSON.stringify(variables) };
     const ran = note('build', await build(forOtherTemplates(lab), { files: idle(), with: wanted, ...as('images') }));
     expect(ran.errors).toEqual([]);
     const id = images(place).get(ran.outputs['ami-id'] ?? '')?.devices[0]?.snapshotId ?? '';

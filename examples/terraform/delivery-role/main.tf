@@ -599,11 +599,9 @@ data "aws_iam_policy_document" "read" {
         "autoscaling:DescribeLifecycleHooks",
         "autoscaling:DescribePolicies",
         "autoscaling:DescribeScheduledActions",
-        "autoscaling:DescribeTrafficSources",
         "autoscaling:DescribeWarmPool",
         "cloudwatch:DescribeAlarms",
         "ec2:DescribeInstanceTypes",
-        "elasticloadbalancing:DescribeTargetHealth",
       ]
       resources = ["*"]
     }
