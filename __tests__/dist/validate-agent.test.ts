@@ -162,8 +162,10 @@ describe('the agent', () => {
   });
 
   test('without a profile there is a warning before the launch where Default Host Management is off; not where it is on or cannot be read', async () => {
-    const warned = async (wanted: Readonly<Record<string, string>> = {}) =>
-      (await l.validate(good, { 'dry-run': 'true', ...wanted })).warnings;
+    const warned = async (wanted: Readonly<Record<string, string>> = {}) => {
+      const { errors, warnings } = await l.validate(good, { 'dry-run': 'true', ...wanted });
+      return [...errors, ...warnings];
+    };
     expect(await warned()).toEqual([]);
     defaultHostManagement(l.home).enabled = false;
     expect(await warned()).toEqual([

@@ -121,7 +121,13 @@ test('post: looks for the instance of an interrupted launch until EC2 shows it',
   l.lab.faults.add({ operation: 'RunInstances', action: { kill: () => kill(), at: 'after' } });
   const killed = await l.validate(good, {}, { onStart });
   expect([alive().length, killed.state['journal']?.includes('"id"')]).toEqual([2, false]);
-  l.lab.faults.add({ operation: 'DescribeInstances', when: asksForToken, nth: 1, times: 3, action: { answer: () => none } });
+  l.lab.faults.add({
+    operation: 'DescribeInstances',
+    when: asksForToken,
+    nth: 1,
+    times: 3,
+    action: { answer: () => ({ Reservations: [] }) },
+  });
   const after = await l.validate(good, {}, { postOf: killed });
   expect([after.errors, alive()]).toEqual([[], [production]]);
 });
