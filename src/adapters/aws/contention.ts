@@ -13,7 +13,7 @@ export const retryContention = (client: AutoScalingClient): void => retry(client
 const CONTENTION = ['ResourceContention', 'ResourceContentionFault', 'ScalingActivityInProgress', 'ScalingActivityInProgressFault'];
 
 /**
- * A new image, or one that was shared a moment ago, cannot be tagged yet: without its tags it would be nobody's.
+ * A new image, or one that was shared a moment ago, cannot be tagged yet. Without its tags it would have no family.
  * https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
  */
 export const retryTags = (client: EC2Client): void =>
