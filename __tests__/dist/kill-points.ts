@@ -9,7 +9,8 @@ import type { Lab } from '../../lab/lab.ts';
 const STRIDE = Number(process.env['AMI_ACTION_KILL_STRIDE'] ?? 31);
 const FIRST = Number(process.env['AMI_ACTION_KILL_FIRST'] ?? process.env['GITHUB_RUN_NUMBER'] ?? 0) % STRIDE;
 
-export const KILL_TIMEOUT = STRIDE < 31 ? 3_600_000 : 600_000;
+export const IS_FULL = STRIDE < 31;
+export const KILL_TIMEOUT = IS_FULL ? 3_600_000 : 600_000;
 
 const LOOKS = /^(Describe|Get|List|AssumeRole)/;
 
@@ -28,7 +29,7 @@ interface Mortal {
 
 let deaths = 0;
 afterAll(() => {
-  if (STRIDE < 31) console.info(`${deaths} kills`);
+  if (IS_FULL) console.info(`${deaths} kills`);
 });
 
 /** Runs something that is killed after its nth point. False: it came to its end before. `when`: the calls that count instead. */
