@@ -35,7 +35,7 @@ const BACK = IS_FULL ? WAYS : WAYS.filter(([, { policy }]) => policy === undefin
 
 describe.each(WAYS)('%s, killed at every call', (_, options) => {
   test(
-    'and run again: one update to each image, and the pointer last',
+    'and run again: one update to each image',
     async () => {
       l = await stackLab(options);
       let deaths = 0;
