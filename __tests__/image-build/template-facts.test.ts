@@ -169,3 +169,9 @@ test('a builder of JSON is the only one without others and without post-processo
   expect(json({ 'post-processors': [{ type: 'manifest' }] })).toBeUndefined();
   expect(json({ builders: [{ type: 'amazon-ebs' }, { type: 'amazon-ebs', name: 'b' }] })).toBeUndefined();
 });
+
+// github-security.md L2: read word by word, each to the end of the line, this would take ten minutes.
+test('a long line of words is read once', () => {
+  const { blocks, attributes } = parseHcl(`${'a '.repeat(200_000)}{\n}\n${'b "c" '.repeat(60_000)}\nx = 1\n`);
+  expect([blocks.length, [...attributes.keys()]]).toEqual([1, ['x']]);
+});

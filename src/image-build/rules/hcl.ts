@@ -51,9 +51,13 @@ function body(text: string, from: number): { parsed: HclBody; end: number } {
   return { parsed: { attributes, blocks }, end: at };
 }
 
+/** Only where an item may begin: a long line of words is not read once for each word. */
 function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | undefined {
+  if (/\w/.test(text[at - 1] ?? '') || !/[\w"]/.test(text[at] ?? '')) return undefined;
+  let before = at - 1;
+  while (text[before] === ' ' || text[before] === '\t') before -= 1;
   pattern.lastIndex = at;
-  return /\w/.test(text[at - 1] ?? '') ? undefined : (pattern.exec(text) ?? undefined);
+  return /[\w"]/.test(text[before] ?? '') ? undefined : (pattern.exec(text) ?? undefined);
 }
 
 /** The end of the line on which all brackets are closed. */
