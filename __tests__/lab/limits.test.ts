@@ -227,6 +227,8 @@ test('an instance that is protected from stopping is not stopped', async () => {
   expect(await refusal(on.ec2.send(new StopInstancesCommand({ InstanceIds: [InstanceId] })))).toMatch(
     /^OperationNotPermitted: .*disableApiStop/,
   );
+  await on.ec2.send(new ModifyInstanceAttributeCommand({ InstanceId, Attribute: 'disableApiStop', Value: 'false' }));
+  expect(await protection()).toEqual({ Value: false });
 });
 
 describe('answers that a fault spoils', () => {
