@@ -460,3 +460,24 @@ test('killed while a template without our variables makes its image: post finds 
   expect(ended.log).toMatch(/Removed instance i-/);
   expect(ended.log).not.toContain('No leftovers');
 });
+
+// robustness.md F4
+test('an image that becomes available after Packer has given it up is found by its ID, and removed', async () => {
+  const before = madeImages(lab).map(({ id }) => id);
+  const ofImage = ({ input: { ImageIds } }: CallRecord) => Array.isArray(ImageIds) && ImageIds.length > 0;
+  const asPending = (output: object) => {
+    const { Images = [] } = output as { Images?: readonly object[] };
+    return { ...output, Images: Images.map(image => ({ ...image, State: 'pending' })) };
+  };
+  const when = (call: CallRecord) => !isOurs(call) && ofImage(call);
+  const heal = lab.faults.add({ operation: 'DescribeImages', when, action: { answer: asPending } });
+  const ran = await build(lab, {
+    files: bare(),
+    with: { family: 'given-up', template: 'image.pkr.hcl' },
+    env: { AWS_MAX_ATTEMPTS: '2', AWS_POLL_DELAY_SECONDS: '1' },
+  });
+  heal();
+  expect(ran.errors.join()).toContain('Error waiting for AMI');
+  expect(ran.log).toMatch(/Removed image ami-[0-9a-f]+ in eu-central-1, a leftover of a build/);
+  expect([madeImages(lab).map(({ id }) => id), leftovers(lab), ran.state['journal']]).toEqual([before, [], '[]']);
+});
