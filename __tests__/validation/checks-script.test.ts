@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { parse } from 'yaml';
 import { type Check, checksSchema, type Delivered } from '../../src/validation/rules/checks.ts';
@@ -13,7 +13,10 @@ import { shellWord } from '../../src/validation/rules/checks-shell.ts';
 const NONCE = 'c0ffee00c0ffee00';
 const checksOf = (text: string): readonly Check[] => checksSchema().parse(parse(text, { schema: 'failsafe' }));
 
-const scratch = mkdtempSync(join(tmpdir(), 'ami-action-checks-'));
+let scratch = '';
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), 'ami-action-checks-'));
+});
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 /** Runs the script on this machine, as the agent would: what comes out is what Run Command would answer. */
