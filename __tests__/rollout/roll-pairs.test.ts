@@ -128,6 +128,29 @@ test('major M7: the old group grows while the new one comes: the new one grows t
   expect(sizes).toEqual([3, 3]);
 });
 
+describe('when the pointer has moved', () => {
+  const atTheMove = (work: (l: ReturnType<typeof pairs>) => void) => {
+    const l = pairs();
+    l.state.onCall = call => void (call === `write ${POINTER} = ${B}` && work(l));
+    return l;
+  };
+  const members = (l: ReturnType<typeof pairs>) => l.state.groups.get('web-green')?.members ?? [];
+
+  test('an instance of the new group is unhealthy: the old group is not emptied', async () => {
+    const l = atTheMove(() => l.change('web-green', { members: members(l).map((member, i) => ({ ...member, healthy: i > 0 })) }));
+    const failure = await failureOf(promote(settings, l.world));
+    expect(failure.message).toBe('Waiting for web-green: gave up after 30m. Last seen: 1 of 2 instances in service.');
+    expect(l.serving()).toEqual([`web ${A}`, `web-green ${B}`]);
+  });
+
+  test('another process has deleted the new group: the old one is not emptied', async () => {
+    const l = atTheMove(() => l.state.groups.delete('web-green'));
+    const failure = await failureOf(promote(settings, l.world));
+    expect([failure.message, failure.next]).toEqual(['Another process deleted web-green, so web stays.', 'Run the job again.']);
+    expect([l.serving(), l.calls().filter(call => call === 'resize web')]).toEqual([[`web ${A}`], []]);
+  });
+});
+
 describe('the old group was emptied, and is still there', () => {
   test('the same again finishes', async () => {
     const l = await emptied();

@@ -45,10 +45,17 @@ export async function createGreenGroup(pair: NewPair, group: Group, launch: Laun
   deps.report.info(`${successor}: created next to ${old} without traffic, launches ${formatLaunch(launch)}`);
 }
 
-export const notOurs = ({ old, successor }: Names): RejectedError =>
+const notOurs = ({ old, successor }: Names): RejectedError =>
   new RejectedError(`Group ${successor} exists, but is not the green group of ${old} for this rollout (tag ${SUCCESSOR_OF}).`, {
     next: `Delete or rename ${successor} if nothing needs it, and re-run the job. Or set "strategy: rolling".`,
   });
+
+/** Before the old group is emptied or deleted. */
+export function throwUnlessOurs(green: Group | undefined, { old, successor }: Names): asserts green is Group {
+  if (green === undefined)
+    throw new RejectedError(`Another process deleted ${successor}, so ${old} stays.`, { next: 'Run the job again.' });
+  if (!isSuccessor(green, old)) throw notOurs({ old, successor });
+}
 
 /** From here on both serve: the old one keeps its size, so that it can take the whole load back. */
 export async function attachTraffic(
@@ -143,8 +150,10 @@ export async function drainAndRemove(group: Group, pair: Names, pairDeps: PairDe
   const poll = tolerateTransientErrors<void>(async () => {
     const groups = await aws.groups.find({ names: [pair.old, pair.successor] });
     if (!groups.some(each => each.name === name)) return { state: 'done', value: undefined };
-    const green = groups.find(each => each.name === pair.successor);
-    if (green === undefined || !isSuccessor(green, pair.old)) throw notOurs(pair);
+    throwUnlessOurs(
+      groups.find(each => each.name === pair.successor),
+      pair,
+    );
     await aws.groups.remove(name, { force: false });
     return { state: 'done', value: undefined };
   }, deps);

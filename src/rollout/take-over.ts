@@ -1,10 +1,10 @@
 import { waitFor } from '../kit/wait.ts';
 import type { Group } from '../model/group.ts';
 import { DRAIN_SECONDS, drain, type Names, type PairDeps, waitUntilGone } from './drain-group.ts';
-import { drainAndRemove, notOurs } from './green-group.ts';
+import { drainAndRemove, throwUnlessOurs } from './green-group.ts';
 import { tolerateTransientErrors } from './indeterminate.ts';
 import { releaseMoved } from './launch-configuration/release.ts';
-import { HELD_MIN, heldMin, isPermanent, isSuccessor, ownMin, PAIR_TAGS, servesAfterPair } from './rules/group-pair.ts';
+import { HELD_MIN, heldMin, isPermanent, ownMin, PAIR_TAGS, servesAfterPair } from './rules/group-pair.ts';
 import type { GroupPlan } from './rules/plan.ts';
 import { servingCount } from './rules/proof.ts';
 import { throwIfStillServing } from './shift/traffic.ts';
@@ -21,7 +21,7 @@ export async function takeOver(
     const groups = await aws.groups.find({ names: [old, successor] });
     const [group, green] = [old, successor].map(name => groups.find(each => each.name === name));
     if (group !== undefined && !group.beingDeleted) {
-      if (green === undefined || !isSuccessor(green, old)) throw notOurs({ old, successor });
+      throwUnlessOurs(green, { old, successor });
       // A run that goes back writes its candidate first and reads the pointer then; this one moved the pointer first: one of the two stops.
       await confirm();
       await throwIfStillServing(green, pairDeps);
@@ -50,7 +50,7 @@ async function waitUntilCapable({ old, successor }: Names, { deps, aws }: PairDe
     const groups = await aws.groups.find({ names: [old, successor] });
     const [group, green] = [old, successor].map(name => groups.find(each => each.name === name));
     if (group === undefined) return { state: 'done', value: undefined };
-    if (green === undefined || !isSuccessor(green, old)) throw notOurs({ old, successor });
+    throwUnlessOurs(green, { old, successor });
     if (green.desired < group.desired) await aws.groups.resize(successor, { max: Math.max(group.max, green.max), desired: group.desired });
     const serving = servingCount(green);
     if (serving >= group.desired) return { state: 'done', value: undefined };
