@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import {
   artifacts,
   baseOf,
+  corruptsOutput,
   createdIds,
   isCreation,
   isHidden,
@@ -155,4 +156,20 @@ test('a source prints what it created, whatever its name; a provisioner cannot p
 test('an ID in which Packer hid a secret is found', () => {
   expect(isHidden(parsed(...artifact('amazon-ebs.web', 0, 'eu-<sensitive>-1:ami-11111111')))).toBe(true);
   expect(isHidden(parsed(...artifact('amazon-ebs.web', 0, 'eu-central-1:ami-11111111')))).toBe(false);
+});
+
+// Packer hides the value of a sensitive variable wherever it occurs.
+test.each([
+  ['', false],
+  ['abc', true],
+  ['abcd', false],
+  ['central', true],
+  ['west', true],
+])('the secret %j corrupts IDs or regions: %j', (secret, corrupts) => {
+  expect(corruptsOutput(secret, ['eu-central-1', 'eu-west-1'])).toBe(corrupts);
+});
+
+test('a provisioner that prints the ID of a launch template has created none', () => {
+  const line = (kind: string) => parseLine(`1,,ui,${kind},    amazon-ebs.web: Created Spot Fleet launch template: lt-0123456789abcdef0`);
+  expect(['say', 'message'].map(kind => createdIds(line(kind) as PackerLine))).toEqual([['lt-0123456789abcdef0'], []]);
 });
