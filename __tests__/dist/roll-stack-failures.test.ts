@@ -148,6 +148,12 @@ describe('cancelled, lost, and run again', () => {
     expect(l.events().filter(event => event === 'Group UPDATE_IN_PROGRESS')).toHaveLength(1);
   });
 
+  test('no answer of ExecuteChangeSet, also when it is sent again: the events show that it began', async () => {
+    l = await stackLab();
+    l.lab.faults.add({ operation: 'ExecuteChangeSet', action: { reset: 'after' } });
+    expect([(await promote()).errors, await l.state()]).toEqual([[], l.ran(l.b)]);
+  });
+
   test('a change set that a killed run left is made again: the stack may have changed since', async () => {
     l = await stackLab();
     const before = ({ operation }: { operation: string }) => operation === 'CreateChangeSet';
