@@ -210,6 +210,14 @@ describe('of a group', () => {
   });
 });
 
+test('a refresh to what the group launches has no configuration of its own, also where AWS shows an empty one', async () => {
+  const InstanceRefreshes = [{}, undefined, { LaunchTemplate: { LaunchTemplateId: 'lt-1', Version: '2' } }].map(DesiredConfiguration => ({
+    ...{ InstanceRefreshId: 'r-1', Status: 'InProgress', DesiredConfiguration },
+  }));
+  const { groups } = account({ DescribeInstanceRefreshes: { InstanceRefreshes } });
+  expect((await groups.refreshes('web')).map(({ desired }) => desired?.kind)).toEqual([undefined, undefined, 'template']);
+});
+
 test('minor m15: the image of a replaced root volume is the image of the instance', async () => {
   const Instances = [{ InstanceId: 'i-1', ImageId: 'ami-volume' }, { InstanceId: 'i-2' }];
   const { groups } = account(described({ Instances }));

@@ -133,7 +133,8 @@ export const refreshFrom = (refresh: InstanceRefresh): Refresh => ({
   toUpdate: refresh.InstancesToUpdate,
   startedAt: refresh.StartTime,
   endedAt: refresh.EndTime,
-  desired: maybe(refresh.DesiredConfiguration, launchFrom),
+  // AWS may show an empty one where none was given.
+  desired: maybe(refresh.DesiredConfiguration, desired => (Object.values(desired).some(Boolean) ? launchFrom(desired) : undefined)),
 });
 
 const PROTECTED = { refresh: 'Refresh', ignore: 'Ignore', wait: 'Wait' } as const;
