@@ -115,9 +115,9 @@ describe('the tags of a launch', () => {
     expect(await shown(events)).toEqual(tags);
   });
 
-  test('cannot be read from an event that is no JSON', async () => {
-    await expect(shown([['RunInstances', '<html>']])).rejects.toThrow(
-      "AWS's answer cannot be read (read the event history (cloudtrail:LookupEvents)): an event is no JSON",
+  test.each(['<html>', 'null', '{"responseElements":{"instancesSet":{"items":[null]}}}'])('cannot be read from %s', async event => {
+    await expect(shown([['RunInstances', event]])).rejects.toThrow(
+      "AWS's answer cannot be read (read the event history (cloudtrail:LookupEvents)): an event is no JSON of a launch",
     );
   });
 });

@@ -48,26 +48,19 @@ async function readLaunchTags(
     const page = await client.send(new LookupEventsCommand({ LookupAttributes, StartTime, EndTime, NextToken })).catch(asExpected(DOING));
     return { items: listed(page.Events), next: page.NextToken };
   });
-  const launches = events.flatMap(({ EventName, CloudTrailEvent }) => (EventName === 'RunInstances' ? parse(CloudTrailEvent) : []));
-  return tagsOf(
-    launches.find(
-      ({ eventSource, errorCode, responseElements }) =>
-        eventSource === 'ec2.amazonaws.com' &&
-        errorCode === undefined &&
-        responseElements?.instancesSet?.items?.some(({ instanceId }) => instanceId === id),
-    ),
-  );
+  const launches = events.filter(({ EventName }) => EventName === 'RunInstances');
+  return launches.map(({ CloudTrailEvent }) => tagsOf(CloudTrailEvent, id)).find(tags => tags !== undefined);
 }
 
-function parse(event = ''): LaunchEvent {
+/** Undefined: the event is of no launch of this instance. */
+function tagsOf(event = '', id: string): Tags | undefined {
   try {
-    return JSON.parse(event) as LaunchEvent;
+    const { eventSource, errorCode, requestParameters, responseElements } = JSON.parse(event) as LaunchEvent;
+    const isLaunched = responseElements?.instancesSet?.items?.some(({ instanceId }) => instanceId === id) === true;
+    if (eventSource !== 'ec2.amazonaws.com' || errorCode !== undefined || !isLaunched) return undefined;
+    const ofInstance = requestParameters?.tagSpecificationSet?.items?.filter(({ resourceType }) => resourceType === 'instance');
+    return ofInstance && Object.fromEntries(ofInstance.flatMap(({ tags = [] }) => tags.map(({ key = '', value = '' }) => [key, value])));
   } catch (cause) {
-    throw unreadableAnswer(DOING, 'an event is no JSON', { cause });
+    throw unreadableAnswer(DOING, 'an event is no JSON of a launch', { cause });
   }
-}
-
-function tagsOf(launch: LaunchEvent | undefined): Tags | undefined {
-  const ofInstance = launch?.requestParameters?.tagSpecificationSet?.items?.filter(({ resourceType }) => resourceType === 'instance');
-  return ofInstance && Object.fromEntries(ofInstance.flatMap(({ tags = [] }) => tags.map(({ key = '', value = '' }) => [key, value])));
 }
