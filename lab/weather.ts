@@ -33,7 +33,7 @@ const LATE_SECONDS = 3;
 export function weatherOf(seed: number, clock: LabClock): Weather {
   const roll = diceOf(seed);
   const last = new Set<string>();
-  const unseen = new Set<string>();
+  const unseen = new Map<string, number>();
   const struck: Record<Kind, number> = { throttled: 0, internal: 0, reset: 0, lost: 0, late: 0, hidden: 0, omitted: 0 };
   const strikes = (kind: keyof typeof CHANCES, name: string) => {
     if (roll(name) >= CHANCES[kind]) return false;
@@ -57,11 +57,11 @@ export function weatherOf(seed: number, clock: LabClock): Weather {
         struck.late += 1;
         await clock.sleep(LATE_SECONDS);
       }
-      hide(call, unseen, struck);
+      hide(call, unseen, struck, clock.now());
     },
     after: (call, output) => {
       if (modeOf(call) === undefined) return output;
-      if (isOurs(call)) for (const id of idsMade(call, output)) if (HIDES.test(id)) unseen.add(id);
+      if (isOurs(call)) for (const id of idsMade(call, output)) if (HIDES.test(id)) unseen.set(id, clock.now() + UNSEEN_MS);
       const name = `lost ${nameOf(call)}`;
       if (isOurs(call) && WRITES.test(call.operation) && !hasStruck(name) && strikes('lost', name)) throw new LostAnswer();
       return withoutEmpty(output, struck);
@@ -89,10 +89,12 @@ const isOurs = ({ client }: WeatherCall): boolean => client.includes('ami-action
 
 /** Eventual consistency: https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html */
 const HIDES = /^(i|ami|snap)-/;
+/** Until then the first call that names a new ID does not find it: minutes later, "does not exist" means that it is gone. */
+const UNSEEN_MS = 60_000;
 
-function hide(call: WeatherCall, unseen: Set<string>, struck: Record<Kind, number>): void {
+function hide(call: WeatherCall, unseen: Map<string, number>, struck: Record<Kind, number>, now: number): void {
   if (!isOurs(call) || call.service !== 'ec2') return;
-  const hidden = idsIn(call.input).find(id => unseen.has(id));
+  const hidden = idsIn(call.input).find(id => (unseen.get(id) ?? 0) > now);
   if (hidden === undefined) return;
   unseen.delete(hidden);
   struck.hidden += 1;
