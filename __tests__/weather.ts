@@ -1,13 +1,24 @@
 import { basename, dirname } from 'node:path';
 import { expect } from '@jest/globals';
 
-/** With AMI_ACTION_WEATHER, a seed, these files run in bad weather, as in CI. With AMI_ACTION_WEATHER_FILES=all, all tests of the bundle do. */
+/**
+ * With AMI_ACTION_WEATHER, a seed, these files run in bad weather, as in CI: every mode is in one of them. With AMI_ACTION_WEATHER_FILES=all, all tests
+ * of the bundle do.
+ */
 const IN_WEATHER = [
   'adopt.test.ts',
   'build-from-instance.test.ts',
   'build-packer.test.ts',
   'build-unchanged.test.ts',
   'build-untagged.test.ts',
+  'delete.test.ts',
+  'doctor.test.ts',
+  'list.test.ts',
+  'prune-refused.test.ts',
+  'resolve.test.ts',
+  'rollback.test.ts',
+  'share-prepare.test.ts',
+  'validate-checks.test.ts',
 ];
 
 /** Never. */
