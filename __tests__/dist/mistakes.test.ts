@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { setTrust } from '../../lab/sts-trust.ts';
 import { type Order, type Ran, removeWorkspaces, runAction } from '../harness.ts';
 import { rollLab } from './roll-lab.ts';
 
@@ -229,6 +230,19 @@ test.each(MISTAKES)('%s: the message, and no change in AWS', async (_, provoke, 
   ]);
   expect(l.lab.calls.since(mark).filter(({ operation }) => !/^(Describe|Get|List|Assume)/.test(operation))).toEqual([]);
   expect(`${ran.log}${ran.summary}`).not.toContain(SECRET);
+});
+
+test('a role that a build cannot assume is one error, and no leftovers are reported', async () => {
+  const role = 'arn:aws:iam::111122223333:role/ami-delivery';
+  setTrust(l.lab.core, role, { principals: ['444455556666'] });
+  const given = { 'role-to-assume': role, 'role-chaining': 'true', template: 'a.pkr.hcl' };
+  const ran = await run('build', given, { files: { '.github/ami.yml': FILE, 'a.pkr.hcl': '' } });
+  expect([ran.warnings.filter(warning => !warning.startsWith('Sources of')), ran.errors]).toEqual([
+    [],
+    [
+      `Not allowed to assume ${role}: User: arn:aws:iam::111122223333:user/lab is not authorized to perform: sts:AssumeRole on resource: ${role}\nNext: In account 111122223333, allow arn:aws:iam::111122223333:user/lab in the trust policy of ${role}. In account 111122223333, grant arn:aws:iam::111122223333:user/lab sts:AssumeRole on that role.`,
+    ],
+  ]);
 });
 
 test('a problem in the file is an annotation at its line', async () => {

@@ -49,6 +49,8 @@ export async function run(given: BuildInputs, own: BuildDeps) {
   const inputs = withIncrement(read, increment);
   const { plan } = inputs;
   const reason = [first, increment?.reason ?? []].flat().join('; ');
+  // First: without credentials there is one error, and no warning about leftovers.
+  await own.inRegion({ region: options.region }).account.environment();
   if (!options.dryRun) await sweepExpiredBuilds(plan, same ?? [], deps);
   report.info(same === undefined ? `To be built: ${reason}.` : `Nothing to build: ${reason}.`);
   const named = namesImage(template);

@@ -94,6 +94,8 @@ function stsAccount(sts: STSClient, { provider, caller }: Pick<Clients, 'provide
     },
     async environment() {
       if (provider === undefined) return {};
+      // A role that cannot be assumed is an error here, and not of the process that gets the credentials.
+      await provider();
       served ??= servedCredentials(provider, access);
       return served;
     },
