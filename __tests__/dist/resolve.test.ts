@@ -86,9 +86,9 @@ describe("stage's image, from the account of prod", () => {
     await pointTo(id, STAGE);
     const ran = await resolve({ image: 'environment:stage', 'from-role': READER, 'base-image': base }, { account: PROD });
     expect([ran.exitCode, ran.outputs['outcome'], ran.outputs['ami-id']]).toEqual([1, 'rejected', undefined]);
-    expect(ran.errors.join('\n')).toContain(
-      `No image: /ami/web/stage names ${id}, version 1, and no image here has the identity of ${id} (commit c0ffee0): share it with this account and region.`,
-    );
+    expect(ran.errors).toEqual([
+      `No image: /ami/web/stage names ${id}, version 1, and no image here has the identity of ${id} (commit c0ffee0): share it with this account and region.\nNext: Run mode "share" in the account of the image, with "accounts" or "regions" for this one, and with "target-role" for tags and verdict.`,
+    ]);
   });
 
   test('cannot be read with a role that does not trust the caller: the error names both accounts', async () => {

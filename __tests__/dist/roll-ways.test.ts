@@ -223,7 +223,7 @@ describe('a template that reads the pointer', () => {
     ]);
     // A rollback after it goes to what ran before a, not to b.
     expect((await l.act('rollback', { ...quick, 'parameter-templates': 'follow' })).errors.join('\n')).toContain(
-      `stage runs ${a}, and ran no image before it`,
+      `stage runs ${a}, and its pointer shows no image before it`,
     );
   });
 

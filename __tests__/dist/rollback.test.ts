@@ -38,7 +38,7 @@ test('after success, twice: c, then b, then a; the third time is refused with th
   expect(l.versions('web')).toEqual([1, 2, 3]);
   const third = await back();
   expect([third.exitCode, third.outputs['outcome']]).toEqual([1, 'rejected']);
-  expect(third.errors.join('\n')).toContain(`No image to roll back to: stage runs ${a}, and ran no image before it.`);
+  expect(third.errors.join('\n')).toContain(`No image to roll back to: stage runs ${a}, and its pointer shows no image before it.`);
   expect(third.errors.join('\n')).toContain(`${POINTER} also named ${b}, ${c}`);
 });
 

@@ -72,6 +72,9 @@ describe('the agent', () => {
         `gave up after 1m 30s\\..* The image is the cause: on a control instance \\(t3\\.small\\) of ${good}, in the same subnet and with the same profile, the SSM agent was online [\\w ]+ after launch\\. Likely causes: \\(1\\) the image has no SSM agent, or the agent is not enabled\\.`,
       ),
     );
+    expect(ran.errors.join()).toMatch(
+      /\nNext: Install and enable amazon-ssm-agent in the template: packer\/scripts\/install\.sh shows how\.$/,
+    );
     const same = { InstanceType: 't3.small', IamInstanceProfile: { Name: 'ssm-machines' }, InstanceInitiatedShutdownBehavior: 'terminate' };
     expect(launches(mark).map(({ input }) => input)).toMatchObject([
       { ...same, ImageId: mute },

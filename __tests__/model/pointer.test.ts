@@ -151,7 +151,7 @@ describe('the way back', () => {
     [
       'nowhere, where nothing ran before',
       { current: { value: A }, history: history(['promote', A]), candidate: undefined },
-      { to: undefined, reason: `stage runs ${A}, and ran no image before it` },
+      { to: undefined, reason: `stage runs ${A}, and its pointer shows no image before it` },
     ],
     [
       'nowhere without a pointer',
@@ -195,7 +195,9 @@ describe('scenario 43: an image that may not become current', () => {
     [
       'failed validation',
       image({}, { 'ami-action:verdict': verdictValue(B, { result: 'failed', checks: '0'.repeat(32), at: new Date(0) }) }),
-      [expect.stringMatching(/failed validation/)],
+      [
+        `${B} has no passed verdict here (failed validation at 1970-01-01T00:00:00Z): fix it and build a new image, or run "validate" again if the checks were wrong`,
+      ],
     ],
     ['with the verdict of another image', image({ id: C }), [expect.stringMatching(/belongs to another image/)]],
     ['of another family', image({}, { 'ami-action:family': 'api' }), [`${B} belongs to family "api", not to "web"`]],

@@ -227,9 +227,10 @@ describe('trap T3: two architectures', () => {
   ])('"image: %s" respects "architecture"', async (selector, reason) => {
     const { world, state } = rollWorld(arm);
     state.parameters.set('/ami/web/prod', [parameter('/ami/web/prod', A, 1, 'by hand')]);
-    await expect(run({ ...settings, image: selector, architecture: 'arm64' }, world)).rejects.toThrow(
-      `No image: ${A} is for x86_64, and "architecture" is arm64 (${reason}).`,
-    );
+    await expect(run({ ...settings, image: selector, architecture: 'arm64' }, world)).rejects.toMatchObject({
+      message: `No image: ${A} is for x86_64, and "architecture" is arm64 (${reason}).`,
+      next: 'If two architectures share one pointer, give each its own: "pointer: /ami/{family}/{environment}/{architecture}".',
+    });
   });
 });
 

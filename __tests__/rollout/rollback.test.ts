@@ -41,7 +41,7 @@ test('the second time it goes back one further; the third time is refused with t
   await run(back, world);
   expect([...state.runs.values(), pointerNow()]).toEqual([A, A, A]);
   const failure = await run(back, world).catch(cause => cause);
-  expect(failure.message).toBe(`No image to roll back to: stage runs ${A}, and ran no image before it.`);
+  expect(failure.message).toBe(`No image to roll back to: stage runs ${A}, and its pointer shows no image before it.`);
   expect(failure.next).toBe(`${POINTER} also named ${B}, ${C}: set "image" to one of them. Mode "list" shows every image of the family.`);
 });
 
@@ -232,7 +232,7 @@ describe('blocker B3: there is always a way back', () => {
       `! the groups of stage launch different images (web ${A}, api ${C}): to go back, run "rollback" with "image" and "groups" for each`,
     );
     await expect(run({ ...back, groups: ['web', 'api'] }, world)).rejects.toThrow(
-      `No image to roll back to: stage runs ${B}, and ran no image before it.`,
+      `No image to roll back to: stage runs ${B}, and its pointer shows no image before it.`,
     );
   });
 

@@ -144,6 +144,7 @@ export function findWayBack({ current, history, candidate }: PointerFacts, envir
   }
   if (current === undefined) return { to: undefined, reason: `${environment} has no pointer, so no image was promoted to it` };
   const previous = previousImageId(history);
-  if (previous === undefined) return { to: undefined, reason: `${environment} runs ${current.value}, and ran no image before it` };
+  if (previous === undefined)
+    return { to: undefined, reason: `${environment} runs ${current.value}, and its pointer shows no image before it` };
   return { to: previous, replaces: current.value, reason: `what ${environment} ran before ${current.value}` };
 }
