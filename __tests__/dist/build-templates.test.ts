@@ -463,7 +463,8 @@ test('killed while a template without our variables makes its image: post finds 
 
 // robustness.md F4
 test('an image that becomes available after Packer has given it up is found by its ID, and removed', async () => {
-  const before = madeImages(lab).map(({ id }) => id);
+  const all = () => [...madeImages(lab).map(({ id }) => id), ...leftovers(lab)];
+  const before = all();
   const ofImage = ({ input: { ImageIds } }: CallRecord) => Array.isArray(ImageIds) && ImageIds.length > 0;
   const asPending = (output: object) => {
     const { Images = [] } = output as { Images?: readonly object[] };
@@ -479,5 +480,5 @@ test('an image that becomes available after Packer has given it up is found by i
   heal();
   expect(ran.errors.join()).toContain('Error waiting for AMI');
   expect(ran.log).toMatch(/Removed image ami-[0-9a-f]+ in eu-central-1, a leftover of a build/);
-  expect([madeImages(lab).map(({ id }) => id), leftovers(lab), ran.state['journal']]).toEqual([before, [], '[]']);
+  expect([all(), ran.state['journal']]).toEqual([before, '[]']);
 });
