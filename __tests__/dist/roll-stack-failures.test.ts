@@ -1,9 +1,11 @@
 import { StartInstanceRefreshCommand } from '@aws-sdk/client-auto-scaling';
 import { ContinueUpdateRollbackCommand } from '@aws-sdk/client-cloudformation';
+import { DeleteParameterCommand } from '@aws-sdk/client-ssm';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { mishaps } from '../../lab/ec2/mishaps.ts';
 import { removeWorkspaces } from '../harness.ts';
 import { dies } from './kill-points.ts';
+import { POINTER } from './roll-lab.ts';
 import { POLICIES, READS, type StackLab, stackLab } from './stack-lab.ts';
 
 /** Groups of a CloudFormation stack: what fails, is cancelled, gets lost or is refused. */
@@ -287,6 +289,16 @@ describe('a stack that reads the pointer: it goes back first', () => {
     expect([await l.state(), steps()]).toEqual([l.ran(l.a, l.a, 'UPDATE_ROLLBACK_COMPLETE'), goneBack()]);
     expect((await promote({ image: l.c })).errors).toEqual([]);
     expect(await l.state()).toEqual(l.ran(l.c));
+  });
+
+  test('a pointer that named nothing else goes back to what the stack had, and is not removed', async () => {
+    l = await stackLab(READS);
+    await l.cloud.ssm.send(new DeleteParameterCommand({ Name: POINTER }));
+    await l.lab.clock.sleep(40);
+    await l.pointerTo(l.b);
+    l.sick.add(l.b);
+    expect(said(await promote())).toContain('- Reverted: every group');
+    expect(await l.state()).toEqual(l.ran(l.a, l.a, 'UPDATE_ROLLBACK_COMPLETE'));
   });
 
   test('checks fail after the update: a second update reads the old image', async () => {

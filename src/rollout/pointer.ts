@@ -137,8 +137,9 @@ export async function revertPointer(move: Move, deps: PointerDeps, aws: PointerC
   const { name } = move.pointer;
   const now = await aws.parameters.read(name);
   if (now === undefined || now.value !== move.image.id) return;
-  const isNew = !isRead && move.pointer.history.every(({ value }) => value === move.image.id);
-  if (move.was === undefined || isNew) return aws.parameters.remove(name);
+  const isNew = move.pointer.history.every(({ value }) => value === move.image.id);
+  if (!isRead && (move.was === undefined || isNew)) return aws.parameters.remove(name);
+  if (move.was === undefined) throw new RejectedError(`no image before ${move.image.id} is known`);
   const description = pointerDescription('rollback', { was: move.image.id, commit: undefined, run: deps.run.url });
   const version = await writeParameter({ name, value: move.was, description, existing: now }, deps, aws);
   await verifyParameter({ name, value: move.was, version }, deps, aws);

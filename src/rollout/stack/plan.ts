@@ -6,7 +6,7 @@ import type { ChangeSet, ResourceChange, Stack, StackParameter } from '../../mod
 import type { RegionClients } from '../../ports/deps.ts';
 import type { PromotionClients, RolloutSpec } from '../rollout-spec.ts';
 import type { RolloutDeps } from '../rollout-state.ts';
-import { decideStack, isSettled, keyOf, parameterOf, type StackDecision, type StackFacts, type StackPlan } from '../rules/stack.ts';
+import { decideStack, isSettled, keyOf, parameterOf, type StackFacts, type StackPlan } from '../rules/stack.ts';
 import { judgeChanges } from '../rules/stack-changes.ts';
 import { unknownParameter } from '../rules/stack-settings.ts';
 import { parseStackTemplate, withImageParameter } from '../rules/update-policy.ts';
@@ -24,19 +24,22 @@ export async function planStack(order: RolloutSpec, deps: Pick<RolloutDeps, 'clo
   const decision = decideStack(facts, { ...roll, parameter, pointer: pointer.name, imageId: image.id, operation });
   const known = before === image.id || pointer.history.some(({ value }) => value === before);
   const launched = { group: `stack ${name}`, id: before, idle: false, image: known ? undefined : await aws.images.get(before) };
-  const planned = { ...decision, facts, parameter, key, before, launched, changes: [] };
+  const early = key === undefined || decision.action === 'nothing' ? [] : earlyWarnings({ facts, parameter, key, before }, order);
+  const warnings = [...decision.warnings, ...early];
+  const planned = { ...decision, warnings, facts, parameter, key, before, launched, changes: [] };
   if (decision.action !== 'update' || decision.clear !== undefined || decision.refusals.length > 0) return planned;
   const busy = await refreshRefusals(facts, aws);
   if (busy.length > 0) return { ...planned, refusals: busy };
-  const early = key === undefined ? [] : earlyWarnings(planned, order);
   const template = key === undefined ? undefined : withImageParameter(text, parameter);
-  if (key !== undefined && template === undefined) return { ...planned, warnings: [...decision.warnings, ...early, NO_PREVIEW] };
+  if (key !== undefined && template === undefined) return { ...planned, warnings: [...warnings, NO_PREVIEW] };
   const changes = await previewChanges(facts.stack, { name: parameter, value: image.id }, template, deps, aws);
-  const { refusals, warnings } = judgeChanges(changes, parameter);
-  return { ...planned, changes, refusals, warnings: [...decision.warnings, ...early, ...warnings] };
+  const judged = judgeChanges(changes, parameter);
+  return { ...planned, changes, refusals: judged.refusals, warnings: [...warnings, ...judged.warnings] };
 }
 
-function earlyWarnings({ facts: { stack }, parameter, key, before }: Omit<StackPlan, keyof StackDecision>, { image, was }: RolloutSpec) {
+type Reading = Pick<StackPlan, 'facts' | 'parameter' | 'key' | 'before'>;
+
+function earlyWarnings({ facts: { stack }, parameter, key, before }: Reading, { image, was }: RolloutSpec) {
   const read = `parameter ${parameter} of stack ${stack.name} reads ${key}`;
   return [
     `${read}, so ${key} moves first: whatever else reads it gets ${image.id} before an instance has proven it`,
