@@ -223,6 +223,8 @@ describe('keep', () => {
     const copy = launches();
     const ran = await act('promote', 'keep', { image: c });
     expect([ran.errors, await configurations()]).toEqual([[], expect.arrayContaining([copy, copyOf(c)])]);
+    // Still known as ours, so that a later promotion removes it.
+    expect((await state()).tags.sort()).toEqual([b, c].map(image => `ami-action:made-launch-configuration:${image}`).sort());
   });
 
   test('the name of the copy is taken: refused', async () => {
