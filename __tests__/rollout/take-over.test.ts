@@ -41,6 +41,24 @@ test('another process moves the pointer while the groups that read it are watche
   expect(failure.message).toMatch(/^Parameter \/ami\/web\/stage changed during the promotion: it names ami-cccccccc \(version 9\)/);
 });
 
+test('another process deletes the pointer while a refresh of an earlier run goes on, which reads it: no group is reverted', async () => {
+  const reader = group('reader', { launch: { kind: 'template', template: use('1', 'lt-2') } });
+  const made = stage({
+    groups: [group('web', { launch: { kind: 'template', template: use('2') } }), reader],
+    pointer: [A, B],
+    was: B,
+  });
+  made.state.versions = [version(1, A), version(2, B), version(1, 'resolve:ssm:/ami/web/stage', 'lt-2')];
+  made.state.parameters.set(CANDIDATE, [parameter(CANDIDATE, B, 1, `ami-action promote: was ${A}, commit x, run y`)]);
+  const refresh = { id: 'r-1', group: 'reader', status: 'Baking' as const, reason: '', percent: 100, toUpdate: 0, startedAt: undefined };
+  made.state.refreshes.push({ refresh: { ...refresh, desired: undefined }, looks: 0, before: reader.launch });
+  made.state.onCall = call => void (call === `write ${CANDIDATE} = ${B}` && made.state.parameters.delete('/ami/web/stage'));
+  const failure = await failureOf(promote({ ...settings, groups: ['web', 'reader'], parameterTemplates: 'follow' }, made.world));
+  expect(failure.message).toMatch(/^Parameter \/ami\/web\/stage changed during the promotion: it names nothing \(version 0\)/);
+  expect(failure.leftovers.slice(0, 2)).toEqual([`some instances of reader may run ${B}`, `web runs ${B}`]);
+  expect([made.calls().filter(call => /^(start|cancel|roll back|set)/.test(call)), made.candidate()]).toEqual([[], B]);
+});
+
 describe('another run takes over', () => {
   test('between two groups: no further group is touched, and nothing is reverted under the hands of the other run', async () => {
     const { world, calls, candidate, pointerNow } = takenOverAt('r-1', twoGroups());

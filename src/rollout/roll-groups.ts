@@ -52,6 +52,7 @@ export async function rollOutGroups(plan: RegionPlan, rollout: RegionRollout): P
     if (isReplaced(failure)) throw failure;
     if (isInProgress(failure)) throw indeterminate(failure, unverified(plan, named), RESUME);
     haltOthers(forReaders, failure);
+    if (movedEarly(plan, forReaders)) throw keepImage(failure, begun(forReaders), named, plan, leftovers);
     const remaining = await collectFailure(forReaders.restore, 'the pointer could not be restored');
     leftovers.remaining.push(...remaining);
     throw withDetails(failure, { leftovers: [...remaining, ...(await stack.run())] });
@@ -59,15 +60,30 @@ export async function rollOutGroups(plan: RegionPlan, rollout: RegionRollout): P
   const read = await rollOut(forReaders, deps, aws).catch(async failure => {
     if (isInProgress(failure) || isReplaced(failure)) throw failure;
     if (plan.roll.undo === 'all') throw withDetails(failure, { leftovers: await stack.run() });
-    const kept = named.groups.map(({ group }) => `${group} runs ${plan.image.id}`);
-    leftovers.remaining.push(...kept);
-    throw withDetails(failure, { leftovers: kept });
+    throw keepImage(failure, [], named, plan, leftovers);
   });
   // The pointer and its readers are reverted first, because they launch what it names.
   stack.add(READERS, read.undo);
   const groups = [...named.groups, ...read.groups];
   return { groups, moving: read.moving, moved, finish: named.finish, undo: stack.run };
 }
+
+/** Reverts nothing: with one half of the groups reverted, the environment would run two images. */
+function keepImage(
+  failure: unknown,
+  readers: readonly string[],
+  { groups }: Pick<GroupRollouts, 'groups'>,
+  { image }: RegionPlan,
+  leftovers: Leftovers,
+): unknown {
+  const kept = [...readers, ...groups.map(({ group }) => `${group} runs ${image.id}`)];
+  leftovers.remaining.push(...kept);
+  return withDetails(failure, { leftovers: kept });
+}
+
+/** What an earlier run has begun on the groups that read the pointer. */
+const begun = ({ plans, image }: RolloutOrder): readonly string[] =>
+  plans.filter(({ action }) => action !== 'nothing').map(({ facts }) => `some instances of ${facts.group.name} may run ${image.id}`);
 
 const READERS = 'groups that read the pointer';
 
@@ -86,11 +102,8 @@ const movedEarly = ({ pointer, image }: RegionPlan, { resumes, plans }: RolloutO
   resumes !== undefined && plans.length > 0 && pointer.current?.value === image.id;
 
 async function revertReaders(failure: unknown, order: RolloutOrder, region: RegionPlan): Promise<unknown> {
-  const begun = order.plans
-    .filter(({ action }) => action !== 'nothing')
-    .map(({ facts }) => `some instances of ${facts.group.name} may run ${order.image.id}`);
-  order.remaining.push(...begun);
-  return withDetails(failure, { leftovers: [...begun, ...(await undoOf(order, region)())] });
+  order.remaining.push(...begun(order));
+  return withDetails(failure, { leftovers: [...begun(order), ...(await undoOf(order, region)())] });
 }
 
 function orderFor(plan: RegionPlan, by: 'version' | 'pointer', { leftovers, check, open, halt }: RegionRollout): RolloutOrder {
