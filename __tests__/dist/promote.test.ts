@@ -438,7 +438,7 @@ describe('the pointer', () => {
 /** Killed when a call is done and before its answer is there, call after call, and run again: the moment before the next call is the same. */
 describe('killed at any call and run again', () => {
   test('promote converges: one image everywhere, one new version, no two refreshes, nothing left', async () => {
-    const { a, b } = await stage({ speed: 600, timings: { boot: 1, statusChecks: 1, targetHealth: 1, shutdown: 1 } });
+    const { a, b } = await stage({ weather: 'good', speed: 600, timings: { boot: 1, statusChecks: 1, targetHealth: 1, shutdown: 1 } });
     const wanted = { bake: '1m', 'min-healthy': '0', 'warm-up': '0s' };
     let calls = Number.POSITIVE_INFINITY;
     for (let call = 1; call <= calls; call += 1) {
