@@ -41,7 +41,11 @@ export function faultBook(clock: LabClock): FaultBook {
     strike: async (call, protocol, work) => {
       const struck = armed.filter(entry => strikes(entry, call));
       for (const entry of struck) await before(entry, call, protocol, clock);
-      const output = await answer(struck, call, work);
+      // A caller is killed after a call that was refused, too.
+      const output = await answer(struck, call, work).catch(async refused => {
+        for (const { rule } of struck) if ('kill' in rule.action) await after(rule.action, call);
+        throw refused;
+      });
       for (const entry of armed) for (const id of idsMade(call, output)) entry.newIds.set(id, 0);
       for (const { rule } of struck) await after(rule.action, call);
       const omitted = struck.flatMap(({ rule: { action } }) => ('omit' in action ? action.omit : []));

@@ -6,10 +6,10 @@ import type { Lab } from '../../lab/lab.ts';
  * Where a run dies: after every change, and after a part of the calls that only look, each CI run after others. `npm run kills` dies after every
  * call.
  */
-const STRIDE = Number(process.env['AMI_ACTION_KILL_STRIDE'] ?? 61);
+const STRIDE = Number(process.env['AMI_ACTION_KILL_STRIDE'] ?? 11);
 const FIRST = Number(process.env['AMI_ACTION_KILL_FIRST'] ?? process.env['GITHUB_RUN_NUMBER'] ?? 0) % STRIDE;
 
-export const IS_FULL = STRIDE < 61;
+export const IS_FULL = STRIDE < 11;
 export const KILL_TIMEOUT = IS_FULL ? 3_600_000 : 600_000;
 
 const LOOKS = /^(Describe|Get|List|AssumeRole)/;
