@@ -35,8 +35,8 @@ export type FaultAction =
   /** A repeated request gets its first answer again. */
   | { readonly stale: true }
   | { readonly run: (call: CallRecord) => void | Promise<void>; readonly at: 'before' | 'after' }
-  /** The caller is killed, before or after the action. A process ID gets SIGKILL. */
-  | { readonly kill: number | (() => void | Promise<void>); readonly at: 'before' | 'after' };
+  /** The caller is killed, before or after the action; `ended`: also where it was refused. A process ID gets SIGKILL. */
+  | { readonly kill: number | (() => void | Promise<void>); readonly at: 'before' | 'after' | 'ended' };
 
 /** Actions that a rule sent over HTTP may name. */
 export const FAULT_ACTIONS: readonly string[] = [

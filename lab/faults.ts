@@ -41,9 +41,8 @@ export function faultBook(clock: LabClock): FaultBook {
     strike: async (call, protocol, work) => {
       const struck = armed.filter(entry => strikes(entry, call));
       for (const entry of struck) await before(entry, call, protocol, clock);
-      // A caller is killed after a call that was refused, too.
       const output = await answer(struck, call, work).catch(async refused => {
-        for (const { rule } of struck) if ('kill' in rule.action) await after(rule.action, call);
+        for (const { rule } of struck) if ('kill' in rule.action && rule.action.at === 'ended') await after(rule.action, call);
         throw refused;
       });
       for (const entry of armed) for (const id of idsMade(call, output)) entry.newIds.set(id, 0);
@@ -89,7 +88,7 @@ async function after(action: FaultAction, call: CallRecord): Promise<void> {
   if ('reset' in action && action.reset === 'after') throw new ConnectionReset();
   if ('respond' in action && action.at !== 'before') throw new RawResponse(action.respond);
   if ('run' in action && action.at === 'after') await action.run(call);
-  if ('kill' in action && action.at === 'after') await end(action.kill);
+  if ('kill' in action && action.at !== 'before') await end(action.kill);
 }
 
 /** A copy of the value without the member at the path. `[]` stands for every element of a list. */

@@ -40,7 +40,7 @@ export async function dies(
   when = isPoint(),
 ): Promise<boolean> {
   const alive = { kill: () => {} };
-  const disarm = faults.add({ when, nth, action: { kill: () => alive.kill(), at: 'after' } });
+  const disarm = faults.add({ when, nth, action: { kill: () => alive.kill(), at: 'ended' } });
   const { signal } = await run(child => Object.assign(alive, { kill: () => child.kill('SIGKILL') }));
   disarm();
   if (signal === null) return false;

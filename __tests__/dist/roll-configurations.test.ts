@@ -138,6 +138,17 @@ describe('convert', () => {
     expect([await state(), l.refreshes('web')]).toEqual([asItWas(a), []]);
   });
 
+  test('AWS creates the template with a warning: nothing is rolled out, and the template is gone', async () => {
+    const { a, b } = await stage();
+    const Warning = { Errors: [{ Code: 'InvalidKeyPair.NotFound', Message: 'no key' }] };
+    l.lab.faults.add({ operation: 'CreateLaunchTemplate', action: { answer: output => ({ ...output, Warning }) } });
+    const ran = await act('promote', 'convert', { image: b });
+    expect(ran.errors.join('\n')).toContain(
+      'AWS created launch template web-lc from launch configuration web-lc with warnings: InvalidKeyPair.NotFound: no key',
+    );
+    expect([await state(), l.refreshes('web')]).toEqual([asItWas(a), []]);
+  });
+
   test('a template of that name that a person made is not touched', async () => {
     const { a, b } = await stage();
     await l.template('web-lc', { ImageId: a });
@@ -225,6 +236,21 @@ describe('keep', () => {
     expect([ran.errors, await configurations()]).toEqual([[], expect.arrayContaining([copy, copyOf(c)])]);
     // Still known as ours, so that a later promotion removes it.
     expect((await state()).tags.sort()).toEqual([b, c].map(image => `ami-action:made-launch-configuration:${image}`).sort());
+  });
+
+  test('AWS returns another copy: nothing is rolled out, and the copy is gone', async () => {
+    const { a, b } = await stage();
+    const other = (one: { readonly LaunchConfigurationName?: string }) =>
+      one.LaunchConfigurationName === 'web-lc' ? one : { ...one, KeyName: 'other' };
+    const answer = (output: { readonly LaunchConfigurations?: readonly object[] }) => ({
+      ...output,
+      LaunchConfigurations: (output.LaunchConfigurations ?? []).map(other),
+    });
+    const restore = l.lab.faults.add({ operation: 'DescribeLaunchConfigurations', action: { answer } });
+    const ran = await act('promote', 'keep', { image: b });
+    restore();
+    expect(ran.errors.join('\n')).toMatch(/^Launch configuration web-lc-ami-action-\S+ differs from web-lc in more than the image\./);
+    expect([await state(), l.refreshes('web')]).toEqual([asItWas(a), []]);
   });
 
   test('the name of the copy is taken: refused', async () => {
