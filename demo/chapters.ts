@@ -59,7 +59,12 @@ const toStage = async ({ job, expect }: Parameters<Play['play']>[0], ends: { val
 const DYING = (server: string) =>
   server.replace(
     '    def do_GET(self):\n',
-    '    def do_GET(self):\n        if self.path == "/health":\n            __import__("os")._exit(1)\n',
+    [
+      '    def do_GET(self):',
+      '        if self.path == "/health":',
+      '            print("web.service exits: /health needs the database, and DATABASE_URL is not set", file=__import__("sys").stderr, flush=True)',
+      '            __import__("os")._exit(1)\n',
+    ].join('\n'),
   );
 
 export const chapters: readonly Play[] = [
@@ -114,7 +119,8 @@ export const chapters: readonly Play[] = [
   },
   {
     title: 'A commit that passes validation but fails in the group is rolled back',
-    summary: 'The service exits behind the load balancer. AWS rolls the refresh back, the pointer does not move, the job is red.',
+    summary:
+      'The service exits behind the load balancer, and the console of the instance says why. AWS rolls the refresh back, the pointer does not move.',
     async play(scene) {
       const before = await scene.pointer('stage');
       scene.commit('Answer health checks in more detail (exits on them)', '1.2.0', DYING);

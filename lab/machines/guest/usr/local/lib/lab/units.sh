@@ -38,7 +38,7 @@ unit_load() {
   unset U_Description U_Type U_Restart U_RestartSec U_RemainAfterExit U_User U_WorkingDirectory U_Environment U_EnvironmentFile \
     U_ExecStartPre U_ExecStart U_ExecStartPost U_ExecStop U_ExecStopPost U_ExecReload U_After U_Requires U_BindsTo U_Wants \
     U_WantedBy U_RequiredBy U_Alias U_KillMode U_KillSignal U_TimeoutStopSec U_SuccessExitStatus U_ConditionPathExists \
-    U_StartLimitBurst U_StartLimitIntervalSec U_StartLimitInterval
+    U_StartLimitBurst U_StartLimitIntervalSec U_StartLimitInterval U_StandardError
   unit_file "$1" || return 1
   set -- "$1" "$file"
   for dir in $unit_dirs; do
