@@ -62,6 +62,21 @@ describe('how a refresh is judged', () => {
     expect(said(`${waits} For example: i-0a1 is warming up. 3 more wait.`)).toMatchObject({ note: `${steady.note} 3 more wait.` });
   });
 
+  test('an example of AWS without data is no cause of a failure', () => {
+    const failed = (reason: string) => evaluate(sight({ refresh: refresh({ status: 'Failed', reason }) }));
+    const start = 'the refresh failed and was not rolled back; old and new instances may run in the group';
+    const young = 'For example: i-0a1 has insufficient data to evaluate its health with Amazon EC2.';
+    expect(
+      [`${waits} ${young} 3 more wait.`, young, `${waits} For example: i-0a1 is not healthy in Elastic Load Balancing.`].map(failed),
+    ).toEqual(
+      [
+        `${start}. AWS: ${waits} 3 more wait.`,
+        start,
+        `${start}. AWS: ${waits} For example: i-0a1 is not healthy in Elastic Load Balancing.`,
+      ].map(reason => ({ state: 'failed', reason })),
+    );
+  });
+
   test('but that a person must do something is', () => {
     const stuck = `${waits} For example: i-0a1 is protected. Remove instance scale-in protection to continue.`;
     expect(said(stuck)).toMatchObject({ note: expect.stringContaining(stuck) });

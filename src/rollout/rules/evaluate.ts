@@ -45,7 +45,13 @@ const FAILURES: Partial<Record<RefreshStatus, string>> = {
   Failed: 'the refresh failed and was not rolled back; old and new instances may run in the group',
 };
 
-const awsReason = ({ reason }: Refresh): string => (reason === '' ? '' : `. AWS: ${reason}`);
+const awsReason = ({ reason }: Pick<Refresh, 'reason'>): string => {
+  const causes = reason.replace(NO_CAUSE, '');
+  return causes === '' ? '' : `. AWS: ${causes}`;
+};
+
+/** An example of AWS that tells nothing: the instance is younger than its first status check. */
+const NO_CAUSE = / *For example: i-\w+ has insufficient data[^.]*(\.(?= |$)|$)/;
 
 /** New instances are in service and warm at each checkpoint and during the bake time. */
 export const checksAreDue = ({ status, percent }: Refresh, checkpoints: readonly number[]): boolean =>
