@@ -1,10 +1,20 @@
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
-import type { Stack, StackEvent, StackOperation } from '../../src/model/stack.ts';
+import type { ResourceChange, Stack, StackEvent, StackOperation } from '../../src/model/stack.ts';
 import { evaluateUpdate } from '../../src/rollout/rules/evaluate-update.ts';
-import { decideStack, type StackFacts, type StackOptions } from '../../src/rollout/rules/stack.ts';
-import { stackProblems } from '../../src/rollout/rules/stack-settings.ts';
-import { capacityOf, parseStackTemplate, withImageParameter } from '../../src/rollout/rules/update-policy.ts';
+import {
+  decideStack,
+  groupsOf,
+  isOurUpdate,
+  type StackFacts,
+  type StackOptions,
+  type StackPlan,
+  updateToken,
+} from '../../src/rollout/rules/stack.ts';
+import { formatChange, judgeChanges, sameChanges } from '../../src/rollout/rules/stack-changes.ts';
+import { formatStack } from '../../src/rollout/rules/stack-format.ts';
+import { stackProblems, unknownParameter } from '../../src/rollout/rules/stack-settings.ts';
+import { capacityOf, parseStackTemplate, type UpdatePolicy, withImageParameter } from '../../src/rollout/rules/update-policy.ts';
 import { group } from './fixtures.ts';
 
 const parameters = [{ name: 'ImageId', value: 'ami-old' }];
@@ -28,6 +38,8 @@ const options: StackOptions = {
 };
 const operation = (token: string, events: StackEvent[] = []): StackOperation => ({ token, events });
 const [OURS, OTHER, FOREIGN] = [operation('ami-action-ami-new-1'), operation('ami-action-ami-other-1'), operation('Console-1')];
+
+const NOT_OURS = { clear: undefined, refusals: [expect.stringMatching(/\(not started by ami-action\)/)] };
 
 describe('what is done to a stack', () => {
   const busy = (status: string, of: StackOperation | undefined) => facts({ stack: stack({ status }), operation: of });
@@ -75,6 +87,26 @@ describe('what is done to a stack', () => {
       {},
       { refusals: [expect.stringMatching(/^parameter ImageId of stack web reads another parameter from Parameter Store/)] },
     ],
+    ['in progress, and CloudFormation shows no operation', busy('UPDATE_IN_PROGRESS', undefined), { operation: 'rollback' }, NOT_OURS],
+    [
+      'has the image in a later parameter',
+      facts({
+        stack: stack({
+          parameters: [
+            { name: 'Size', value: 't3.micro' },
+            { name: 'ImageId', value: 'ami-new' },
+          ],
+        }),
+      }),
+      {},
+      { action: 'nothing', reason: 'ImageId is ami-new already' },
+    ],
+    [
+      'has the image, and cannot be updated',
+      facts({ stack: stack({ status: 'ROLLBACK_COMPLETE', parameters: [{ name: 'ImageId', value: 'ami-new' }] }) }),
+      {},
+      { action: 'nothing', refusals: [expect.stringMatching(/^stack web is ROLLBACK_COMPLETE and cannot be updated: see its events:/)] },
+    ],
     ['no group', facts({ groups: [] }), {}, { refusals: [expect.stringMatching(/^stack web has no Auto Scaling group/)] }],
     [
       'UPDATE_FAILED',
@@ -83,6 +115,147 @@ describe('what is done to a stack', () => {
       { refusals: ['stack web is UPDATE_FAILED and cannot be updated: run: aws cloudformation rollback-stack --stack-name web'] },
     ],
   ])('%s', (_, given, change, wanted) => expect(decideStack(given, { ...options, ...change })).toMatchObject(wanted));
+
+  test.each(['CREATE_COMPLETE', 'UPDATE_COMPLETE', 'UPDATE_ROLLBACK_COMPLETE', 'IMPORT_COMPLETE', 'IMPORT_ROLLBACK_COMPLETE'])(
+    '%s: it can be updated',
+    status => expect(decideStack(facts({ stack: stack({ status }) }), options).refusals).toEqual([]),
+  );
+
+  test.each([
+    ['UPDATE_ROLLBACK_FAILED', 'fix its cause, then run: aws cloudformation continue-update-rollback --stack-name web'],
+    ['DELETE_FAILED', 'see its events: aws cloudformation describe-stack-events --stack-name web'],
+    ['ROLLBACK_COMPLETE', 'see its events: aws cloudformation describe-stack-events --stack-name web'],
+  ])('%s: refused with its reason and the next command', (status, remedy) =>
+    expect(decideStack(facts({ stack: stack({ status, statusReason: 'no capacity' }) }), options).refusals).toEqual([
+      `stack web is ${status} (no capacity) and cannot be updated: ${remedy}`,
+    ]),
+  );
+
+  test('a group without an update policy is refused by its name: nothing would be replaced', () => {
+    const policies = (...none: string[]) => {
+      const groups = new Map<string, UpdatePolicy>([...template.groups, ...none.map(id => [id, { kind: 'none' }] as const)]);
+      return decideStack(facts({ template: { ...template, groups } }), options).refusals;
+    };
+    expect([policies(), policies('One'), policies('One', 'Other')]).toEqual([
+      [],
+      [expect.stringMatching(/^One of stack web has no update policy, so CloudFormation would replace no instance: add AutoScaling/)],
+      [expect.stringMatching(/^One, Other of stack web have no update policy, so /)],
+    ]);
+  });
+
+  test('that CloudFormation does not ask the instances is said of what it does not ask', () => {
+    const warned = (policy: UpdatePolicy) =>
+      decideStack(facts({ template: { ...template, groups: new Map([['Group', policy]]) } }), options).warnings;
+    const rolling = { kind: 'rolling', batch: 1, inService: 0, pauseSeconds: 0 } as const;
+    const goesOn = 'so CloudFormation goes on when an instance runs, whether its service answers or not';
+    expect([warned({ ...rolling, signals: false }), warned({ kind: 'replacing', signals: false })]).toEqual([
+      [`Group: its template has no WaitOnResourceSignals, ${goesOn}`],
+      [expect.stringMatching(/^Group: its template has no .*CreationPolicy, so CloudFormation goes on/)],
+    ]);
+    const refreshed = { kind: 'refresh', minHealthy: 100, maxHealthy: 110, pauseSeconds: 0 } as const;
+    expect([{ ...rolling, signals: true }, { kind: 'replacing', signals: true } as const, refreshed].map(warned)).toEqual([[], [], []]);
+  });
+
+  test('an update is ours by its token', () => {
+    expect(isOurUpdate(operation(updateToken('ami-new', '1')))).toBe(true);
+    expect(decideStack(busy('UPDATE_IN_PROGRESS', operation(updateToken('ami-new', '1'))), options).action).toBe('watch');
+    expect(isOurUpdate(FOREIGN)).toBe(false);
+  });
+
+  test('each group has the policy of its logical ID, and none where it has no such ID', () => {
+    const tagged = group({ tags: { 'aws:cloudformation:logical-id': 'Group' } });
+    expect(groupsOf(facts({ groups: [tagged, group({ name: 'api' })] }))).toEqual([
+      { group: tagged, policy: { kind: 'replacing', signals: true } },
+      { group: group({ name: 'api' }), policy: { kind: 'none' } },
+    ]);
+  });
+});
+
+const change = (of: Partial<ResourceChange> = {}): ResourceChange => ({
+  ...{ resource: 'Group', type: 'AWS::AutoScaling::AutoScalingGroup', action: 'Modify', replacement: 'False' },
+  ...of,
+});
+const database = change({ resource: 'Db', type: 'AWS::RDS::DBInstance' });
+
+describe('what a change set would do', () => {
+  const launchTemplate = change({ resource: 'Template', type: 'AWS::EC2::LaunchTemplate' });
+  const NO_GROUP =
+    'parameter ImageId changes no Auto Scaling group: its launch template version must follow the template (Version: !GetAtt Template.LatestVersionNumber)';
+  test.each<[string, readonly ResourceChange[], object]>([
+    ['the fleet alone', [launchTemplate, change()], { refusals: [], warnings: [] }],
+    ['only the template', [launchTemplate], { refusals: [NO_GROUP], warnings: [] }],
+    ['nothing', [], { refusals: [NO_GROUP], warnings: [] }],
+    ['a group that it adds', [change({ action: 'Add' })], { refusals: [NO_GROUP], warnings: [] }],
+    ['a database next to it', [change(), database], { refusals: [], warnings: ['the update also changes Db (AWS::RDS::DBInstance)'] }],
+  ])('%s', (_, changes, judged) => expect(judgeChanges(changes, 'ImageId')).toEqual(judged));
+
+  test('what is replaced, added or removed says so', () => {
+    const said = [{ replacement: 'True' }, { replacement: 'Conditional' }, { action: 'Remove' }, {}].map(of =>
+      formatChange({ ...database, ...of }),
+    );
+    const name = 'Db (AWS::RDS::DBInstance)';
+    expect(said).toEqual([`${name}, which is replaced`, `${name}, which may be replaced`, `${name}: Remove`, name]);
+  });
+
+  test('it is the planned one in any order, and another one where anything differs', () => {
+    const planned = [change(), database];
+    expect(sameChanges([database, change()], planned)).toBe(true);
+    const others = [[change()], [change(), { ...database, replacement: 'True' }], [...planned, launchTemplate]];
+    expect(others.map(other => sameChanges(other, planned))).toEqual([false, false, false]);
+    expect(sameChanges(planned, [database, change()])).toBe(true);
+  });
+});
+
+describe('the plan of a stack', () => {
+  const plan = (of: Partial<StackPlan> = {}): StackPlan => ({
+    ...{ action: 'update', reason: 'ImageId is ami-old', clear: undefined, refusals: [], warnings: [] },
+    ...{ facts: facts({ groups: [group({ tags: { 'aws:cloudformation:logical-id': 'Group' } })] }), parameter: 'ImageId' },
+    ...{
+      key: undefined,
+      before: 'ami-old',
+      changes: [change(), database],
+      launched: { group: 'web', id: 'ami-old' } as StackPlan['launched'],
+    },
+    ...of,
+  });
+  const capacity = 'web: replacing update: a second group with 2 instances next to it, 4 at the peak, then the old group is deleted';
+  const time = 'time: about 1m 30s, then the bake time';
+
+  test('an update: its change set, capacity, time and the way back', () => {
+    expect(formatStack(plan(), 'ami-new')).toEqual([
+      'stack web: set ImageId from ami-old to ami-new; ImageId is ami-old',
+      capacity,
+      'change set: Group (AWS::AutoScaling::AutoScalingGroup), Db (AWS::RDS::DBInstance) (deleted again: it only shows this)',
+      time,
+      'on failure: CloudFormation rolls the stack back; after a complete update, a second one sets ImageId to ami-old again',
+    ]);
+  });
+
+  test('a stack that reads the pointer: the pointer moves first, and goes back first', () => {
+    expect(formatStack(plan({ key: '/ami/web/stage', changes: [] }), 'ami-new')).toEqual([
+      'stack web: move /ami/web/stage to ami-new, and update the stack, whose ImageId (ami-old) reads it; ImageId is ami-old',
+      capacity,
+      time,
+      'on failure: /ami/web/stage goes back first; CloudFormation rolls the stack back; after a complete update, a second one reads /ami/web/stage again',
+    ]);
+  });
+
+  test('what must end first, what is watched, and nothing', () => {
+    const first = (of: Partial<StackPlan>) => formatStack(plan({ reason: 'why', ...of }), 'ami-new')[0];
+    expect([first({ clear: 'wait' }), first({ clear: 'cancel' }), first({ action: 'watch' })]).toEqual([
+      'stack web: wait for the end of its update, then set ImageId from ami-old to ami-new; why',
+      'stack web: cancel our update in progress, then set ImageId from ami-old to ami-new; why',
+      'stack web: watch the update in progress; why',
+    ]);
+    expect(formatStack(plan({ action: 'nothing', reason: 'why' }), 'ami-new')).toEqual(['stack web: nothing to do; why']);
+  });
+});
+
+test('a parameter that the stack does not have, with the nearest one', () => {
+  expect([unknownParameter(stack(), 'ImageID'), unknownParameter(stack({ parameters: [] }), 'ImageID')]).toEqual([
+    '"stack-parameter": stack web has no parameter "ImageID", did you mean "ImageId"?',
+    '"stack-parameter": stack web has no parameter "ImageID"',
+  ]);
 });
 
 describe('how an update goes', () => {
@@ -176,6 +349,43 @@ describe('update policies of a template', () => {
   ])('%s', (_, policy, more, text, seconds) => {
     const found = parsed(policy, more);
     expect(found && capacityOf(found, 4)).toEqual({ text, seconds });
+  });
+
+  const refreshed = (preferences: string, strategy = 'Rolling') =>
+    parsed(`{ AutoScalingInstanceRefresh: { Strategy: ${strategy}, Preferences: ${preferences} } }`);
+  test.each<[string, UpdatePolicy | undefined, object]>([
+    [
+      'a rolling update that waits for signals',
+      parsed('{ AutoScalingRollingUpdate: { WaitOnResourceSignals: true } }'),
+      { signals: true, pauseSeconds: 300 },
+    ],
+    [
+      'and one that does not',
+      parsed('{ AutoScalingRollingUpdate: { WaitOnResourceSignals: false } }'),
+      { signals: false, pauseSeconds: 0 },
+    ],
+    ['a batch that is no number', parsed('{ AutoScalingRollingUpdate: { MaxBatchSize: many } }'), { batch: 1 }],
+    [
+      'a replacing update that waits for signals',
+      parsed('{ AutoScalingReplacingUpdate: { WillReplace: true } }', 'CreationPolicy: { ResourceSignal: { Count: 1 } }'),
+      { signals: true },
+    ],
+    ['and one that does not', parsed('{ AutoScalingReplacingUpdate: { WillReplace: true } }'), { signals: false }],
+    ['the bounds of a refresh', refreshed('{ MinHealthyPercentage: 50, MaxHealthyPercentage: 150 }'), { minHealthy: 50, maxHealthy: 150 }],
+    ['the bounds that it has without', refreshed('{}'), { minHealthy: 100, maxHealthy: 110, pauseSeconds: 0 }],
+    ['in place', refreshed('{}', 'ReplaceRootVolume'), { minHealthy: 90, maxHealthy: 100 }],
+    ['its pauses: none after the last', refreshed('{ CheckpointPercentages: [10, 50, 100], CheckpointDelay: 60 }'), { pauseSeconds: 120 }],
+    ['without any', parsed('~'), { kind: 'none' }],
+  ])('%s', (_, policy, expected) => expect(policy).toMatchObject(expected));
+
+  test('only Auto Scaling groups have one, and the parameter has its type', () => {
+    const text =
+      'Parameters: { ImageId: { Type: KEY }, Odd: { Type: 3 } }\nResources: { Group: { Type: AWS::AutoScaling::AutoScalingGroup }, Db: { Type: AWS::RDS::DBInstance }, Empty: }';
+    expect(parseStackTemplate(text, 'ImageId', new Map())).toEqual({
+      parameterType: 'KEY',
+      groups: new Map([['Group', { kind: 'none' }]]),
+    });
+    expect(['Odd', 'Gone'].map(name => parseStackTemplate(text, name, new Map()).parameterType)).toEqual([undefined, undefined]);
   });
 });
 
