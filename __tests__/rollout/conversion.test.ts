@@ -1,5 +1,18 @@
 import { describe, expect, test } from '@jest/globals';
-import { copyName, isCopy, originalName, templateName } from '../../src/rollout/rules/configuration.ts';
+import {
+  beforeTag,
+  copyName,
+  isCopy,
+  isUnfinished,
+  launchBefore,
+  launchesAgain,
+  launchKept,
+  madeFor,
+  madeTag,
+  originalName,
+  templateName,
+  unfinishedTags,
+} from '../../src/rollout/rules/configuration.ts';
 import { configurationRefusals, differences, formatData, templateData } from '../../src/rollout/rules/conversion.ts';
 import type { ConfigurationFacts } from '../../src/rollout/rules/facts.ts';
 import { configuration, group, version } from './fixtures.ts';
@@ -153,6 +166,9 @@ test('names: the original is found again, and two groups of one launch configura
   expect([originalName(name), originalName('lc'), copyName('web', name, 'ami-0abc')]).toEqual(['lc', 'lc', name]);
   expect(copyName('api', 'lc', 'ami-0abc')).not.toBe(name);
   expect([templateName('web: 1'), templateName('lc')]).toEqual(['web--1', 'lc-']);
+  expect(templateName('x'.repeat(255))).toBe('x'.repeat(128));
+  // The name of a launch configuration has at most 255 characters.
+  expect(copyName('web', 'x'.repeat(255), `ami-${'0'.repeat(17)}`)).toMatch(/^x{180}-ami-action-[0-9a-f]{8}-ami-0{17}$/);
 });
 
 test('a copy differs in the image and its snapshots only', () => {
@@ -163,6 +179,40 @@ test('a copy differs in the image and its snapshots only', () => {
     isCopy(copy, of, 'ami-0def'),
     isCopy({ ...copy, content: 'x' }, of, 'ami-0abc'),
     isCopy({ ...copy, snapshotIds: ['snap-x'] }, of, 'ami-0abc'),
+    isCopy({ ...copy, snapshotIds: ['snap-data', 'snap-x'] }, of, 'ami-0abc'),
     isCopy({ ...copy, name: 'by-hand' }, of, 'ami-0abc'),
-  ]).toEqual([false, false, false, false]);
+  ]).toEqual([false, false, false, false, false]);
+  expect(isCopy({ ...copy, name: 'by-hand', snapshotIds: of.snapshotIds }, of, 'ami-0abc')).toBe(true);
+});
+
+describe('whose launch configurations a group has', () => {
+  const made = { [madeTag('ami-0abc')]: 'lc-copy', Name: 'web' };
+  const unfinished = { ...made, [beforeTag('ami-0abc')]: 'lc' };
+  const launched = { launch: { kind: 'configuration', name: 'lc-copy' } } as const;
+
+  test('only what a tag of ours names was made for it; only the tag of the rollout makes one unfinished', () => {
+    expect(madeFor({ tags: unfinished })).toEqual([['ami-action:made-launch-configuration:ami-0abc', 'lc-copy']]);
+    expect(madeFor({ tags: { Name: 'web', [`x-${madeTag('')}`]: 'other' } })).toEqual([]);
+    expect(unfinishedTags({ tags: unfinished })).toEqual(['ami-action:launch-configuration-before:ami-0abc']);
+    expect([
+      isUnfinished(group({ ...launched, tags: unfinished })),
+      isUnfinished(group({ ...launched, tags: made })),
+      isUnfinished(group({ tags: unfinished })),
+    ]).toEqual([true, false, false]);
+  });
+
+  test('what it launches before and after a rollout that keeps them', () => {
+    const now = { ...configuration(), name: 'lc-copy' };
+    expect([launchBefore({ now, copyName: 'x' }), launchBefore({ now, before: 'lc', copyName: 'x' })]).toEqual([
+      { kind: 'configuration', name: 'lc-copy' },
+      { kind: 'configuration', name: 'lc' },
+    ]);
+    expect(launchKept({ now, copyName: 'x' })).toBeUndefined();
+    expect(launchKept({ now, ready: { ...now, name: 'x' }, copyName: 'x' })).toEqual({ kind: 'configuration', name: 'x' });
+    expect([
+      launchesAgain(group(launched), launched.launch),
+      launchesAgain(group(), launched.launch),
+      launchesAgain(undefined, launched.launch),
+    ]).toEqual([true, false, false]);
+  });
 });
