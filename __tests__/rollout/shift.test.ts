@@ -4,7 +4,7 @@ import type { GroupFacts, ShiftFacts } from '../../src/rollout/rules/facts.ts';
 import { SHIFT, SUCCESSOR_OF } from '../../src/rollout/rules/group-pair.ts';
 import { planGroup } from '../../src/rollout/rules/plan.ts';
 import { throwIfUnfit } from '../../src/rollout/rules/preferences.ts';
-import { percentOf, recordOf, sidesOf, weightsAt } from '../../src/rollout/rules/shift.ts';
+import { formatShift, percentOf, recordOf, shiftTag, shiftWarnings, sidesOf, weightsAt } from '../../src/rollout/rules/shift.ts';
 import { facts, group, wanted } from './fixtures.ts';
 import { settings } from './roll-world.ts';
 
@@ -29,7 +29,9 @@ test('the group that serves tells the two sides apart; without that nothing is c
   expect(sidesOf(split(), { targetGroups: ['green'] })?.to.id).toBe('blue');
   expect(sidesOf(split(), { targetGroups: ['blue', 'other'] })).toBeUndefined();
   expect(sidesOf(split(), { targetGroups: ['blue'], balancers: ['classic'] })).toBeUndefined();
+  expect(sidesOf({ sides: [] }, web)).toBeUndefined();
   expect(sidesOf({ sides: [side('blue', 1)] }, web)).toBeUndefined();
+  expect(sidesOf({ sides: [side('blue', 1), side('green', 0), side('grey', 0)] }, web)).toBeUndefined();
   expect(sidesOf({ sides: [side('blue', 1), side('blue', 0)] }, web)).toBeUndefined();
 });
 
@@ -43,6 +45,8 @@ test('weights that no step has set are of another process', () => {
   const at = (from: number, to: number) => percentOf({ from: side('blue', from), to: side('green', to) }, record);
   expect([at(7, 0), at(90, 10), at(0, 100), at(50, 50), at(100, 0)]).toEqual([0, 10, 100, undefined, undefined]);
   expect([recordOf(green(`${AT} 7 10 100`)), recordOf(green(''))]).toEqual([record, undefined]);
+  expect([shiftTag(record), shiftTag(undefined)]).toEqual([{ [SHIFT]: `${AT} 7 10 100` }, {}]);
+  expect(recordOf({ tags: shiftTag(record) })).toEqual(record);
 });
 
 test('a fresh plan takes all steps, and an interrupted one goes on at the step that the weights show', () => {
@@ -56,6 +60,29 @@ test('a fresh plan takes all steps, and an interrupted one goes on at the step t
   const interrupted = { successor, shift: shift({ split: split(50, 50) }) };
   expect(plan(interrupted)).toMatchObject({ action: 'swap', refusals: [], shift: { steps: [50, 100], record: { before: 1 } } });
   expect(plan(interrupted, { shift: [20, 80, 100] }).shift).toMatchObject({ steps: [80, 100], record: { steps: [10, 50, 80, 100] } });
+});
+
+test('nothing is shifted where no group takes over', () => {
+  expect(plan({}, { strategy: 'rolling' })).toMatchObject({ action: 'refresh', shift: undefined, warnings: [] });
+  const rolling = shift({ split: split(1, 0, { stickySeconds: 3600 }) });
+  expect(plan({ shift: rolling }, { strategy: 'rolling' }).warnings).toEqual([]);
+});
+
+test('its time is that of the pauses and of the answers that resolvers keep', () => {
+  const slow = plan({ shift: shift({ split: split(1, 0, { settleSeconds: 60 }) }) });
+  expect(slow.shift).toMatchObject({ drainSeconds: 300, estimatedSeconds: 2 * (300 + 60) + 60 });
+  expect([plan().estimatedSeconds, slow.estimatedSeconds, plan({ shift: undefined }).estimatedSeconds]).toEqual([
+    420 + 600,
+    420 + 780,
+    420,
+  ]);
+  expect(plan({ shift: shift({ details: undefined }) }).shift?.drainSeconds).toBe(0);
+  expect(slow.shift && formatShift(slow.shift)).toBe(`10, 50, 100 % of the traffic by ${AT}, 5m at each step (deregistration delay 5m)`);
+});
+
+test('an idle group at the other side fits', () => {
+  const idle = { group: group({ name: 'web-idle', targetGroups: ['green'], desired: 0, members: [] }), schedules: [] };
+  expect(plan({ idle }, { strategy: 'two-groups' }).refusals).toEqual([]);
 });
 
 describe('refused before the first write', () => {
@@ -83,6 +110,11 @@ describe('refused before the first write', () => {
       'another group is attached',
       { shift: shift({ others: ['api'] }) },
       `api is attached to a side of ${AT} too, and would get other traffic: detach it`,
+    ],
+    [
+      'other groups are attached',
+      { shift: shift({ others: ['api', 'mail'] }) },
+      `api, mail are attached to a side of ${AT} too, and would get other traffic: detach them`,
     ],
     [
       'the idle group is attached to the side that serves',
@@ -130,6 +162,19 @@ test('what slows the traffic is in the plan', () => {
     'target group stickiness: a client stays with its target group for 1h, so the shares change later than the weights',
     'slow start: a new target gets its full share 30s after its first traffic',
     'DNS: resolvers keep an answer for 1m (the TTL), some longer. Each step takes that much longer',
+  ]);
+});
+
+test('open connections of a Network Load Balancer stay; nothing is said of what is not slow', () => {
+  const at = 'arn:aws:elasticloadbalancing:eu-central-1:111122223333:listener/net/web/1/2';
+  expect(shiftWarnings({ shift: shift({ at }) })).toEqual([
+    'Network Load Balancer: open connections stay with the old group until they end; only new ones follow the weights',
+  ]);
+  expect([shift(), shift({ details: undefined }), shift({ split: undefined }), undefined].map(of => shiftWarnings({ shift: of }))).toEqual([
+    [],
+    [],
+    [],
+    [],
   ]);
 });
 
