@@ -5,6 +5,7 @@ import type { GroupFacts, PlanOptions } from '../../src/rollout/rules/facts.ts';
 import { formatPaces } from '../../src/rollout/rules/pace.ts';
 import { contentKey, launchAfter, planGroup } from '../../src/rollout/rules/plan.ts';
 import { replacedAtATime } from '../../src/rollout/rules/preferences.ts';
+import { estimate, terraformWarnings } from '../../src/rollout/rules/warnings.ts';
 import { configuration, facts, group, member, refresh, use, version, wanted } from './fixtures.ts';
 
 const NONE = { minHealthy: undefined, maxHealthy: undefined };
@@ -705,5 +706,208 @@ test('a group that is up to date, but whose template version was deleted, can la
   expect(planGroup(facts({ images, versions: new Map() }), wanted)).toMatchObject({
     action: 'nothing',
     refusals: ['web: launch template version web:3 does not exist, so the group can launch nothing'],
+  });
+});
+
+describe('what is planned only where something is done', () => {
+  const version4 = version(4, { imageId: 'ami-new' });
+  const runs = new Map(['i-1', 'i-2'].map(id => [id, 'ami-new']));
+  const upToDate = (change: Partial<Group> = {}) => ({
+    group: group({ launch: { kind: 'template', template: use('4') }, ...change }),
+    versions: new Map([[useKey(use('4')), version4]]),
+    images: runs,
+  });
+  const ready = new Map([[contentKey(version4), version4]]);
+  const latest = use('$Latest');
+  const onLatest = { group: group({ launch: { kind: 'template', template: latest } }), versions: new Map([[useKey(latest), version(3)]]) };
+
+  test('a group that is up to date is refused by nothing that hinders a rollout, and warned of nothing', () => {
+    const hindered = upToDate({ suspended: ['Launch'], tags: { AmazonECSManaged: '' } });
+    expect(planGroup(facts(hindered), wanted)).toMatchObject({
+      ...{ action: 'nothing', refusals: [], warnings: [], replaces: 0, mustPin: false, estimatedSeconds: 0 },
+    });
+  });
+
+  test('one with a green group of another image is not up to date: refused', () => {
+    const successor = { group: group({ name: 'web-green', tags: { 'ami-action:successor-of': 'web' } }), imageId: 'ami-other' };
+    expect(planGroup(facts({ ...upToDate(), successor }), wanted)).toMatchObject({
+      action: 'nothing',
+      refusals: [expect.stringMatching(/^web: green group web-green exists with ami-other: promote that image/)],
+    });
+  });
+
+  test('how many are replaced, and how long it takes', () => {
+    const empty = { group: group({ desired: 0, members: [member('i-1', { state: 'Terminating:Wait' })] }) };
+    const counted = (change: Partial<GroupFacts>, options: Partial<PlanOptions> = {}) => {
+      const { action, replaces, estimatedSeconds } = planGroup(facts(change), { ...wanted, ...options });
+      return [action, replaces, estimatedSeconds];
+    };
+    expect([counted({}), counted({}, { strategy: 'blue-green' }), counted(empty), counted({ ready, active: refresh() })]).toEqual([
+      ['refresh', 2, 540],
+      ['swap', 2, 420],
+      ['template', 0, 0],
+      ['watch', 0, 0],
+    ]);
+  });
+
+  test('$Latest is pinned where the version changes, and left where our refresh is watched', () => {
+    const pins = (change: Partial<GroupFacts>, options: Partial<PlanOptions> = {}) => {
+      const { action, mustPin } = planGroup(facts({ ...onLatest, ...change }), { ...wanted, ...options });
+      return [action, mustPin];
+    };
+    const empty = { group: { ...onLatest.group, desired: 0, members: [] } };
+    expect([pins({}), pins({}, { strategy: 'blue-green' }), pins(empty), pins({ ready, active: refresh() })]).toEqual([
+      ['refresh', true],
+      ['swap', true],
+      ['template', true],
+      ['watch', false],
+    ]);
+  });
+
+  test('others on $Latest get nothing new where a version that exists is used', () => {
+    const shared = { ...onLatest, latestUsers: new Map([['lt-1', ['batch']]]) };
+    const [made, reused] = [shared, { ...shared, ready }].map(change => planGroup(facts(change), wanted));
+    expect([made?.refusals.length, reused?.refusals]).toEqual([1, []]);
+    expect([made?.warnings.length, reused?.warnings]).toEqual([
+      2,
+      [expect.stringMatching(/^launches from web:\$Latest: the group is pinned/)],
+    ]);
+  });
+
+  test('only $Latest means another version when one is made', () => {
+    const standard = use('$Default');
+    const launch: Launch = { kind: 'template', template: standard };
+    const { warnings } = planGroup(facts({ group: group({ launch }), versions: new Map([[useKey(standard), version(3)]]) }), wanted);
+    expect(warnings).toEqual([expect.stringMatching(/^launches from web:\$Default: the group is pinned/)]);
+  });
+
+  test('a template that reads the pointer keeps its $Latest, and says what AWS cannot do', () => {
+    const reading = { ...onLatest, versions: new Map([[useKey(latest), version(3, { imageId: 'resolve:ssm:/ami/web/stage' })]]) };
+    const plan = planGroup(facts(reading), { ...wanted, parameterTemplates: 'follow' });
+    expect(plan).toMatchObject({ by: 'pointer', mustPin: false, before: { kind: 'template', template: { version: '$Latest' } } });
+    expect(plan.warnings).toEqual([
+      'the launch template reads the pointer: the pointer moves first, and AWS cannot roll back. On failure the action moves the pointer back and replaces the instances again',
+    ]);
+  });
+});
+
+describe('a group on a launch configuration', () => {
+  const on = (name: string) => group({ launch: { kind: 'configuration', name } });
+  const lc = { now: configuration(), copyName: 'lc-copy' };
+  const plan = (how: 'keep' | 'convert', change: Partial<GroupFacts>) =>
+    planGroup(facts({ group: on('lc'), versions: new Map(), configuration: lc, ...change }), { ...wanted, launchConfigurations: how });
+
+  test('kept: it is set back to what it launched before the rollout, and AWS rolls nothing back', () => {
+    expect(plan('keep', {})).toMatchObject({
+      ...{
+        by: 'configuration',
+        action: 'refresh',
+        changes: [],
+        before: { kind: 'configuration', name: 'lc' },
+        refusals: [],
+        mustPin: false,
+      },
+      preferences: { skipMatching: false, autoRollback: false },
+      warnings: [
+        'launches from a launch configuration: AWS cannot roll back. On failure the action sets the old one and replaces the instances again',
+      ],
+    });
+    const unfinished = { group: on('lc-copy'), configuration: { now: { ...lc.now, name: 'lc-copy' }, before: 'lc', copyName: 'lc-copy' } };
+    expect(plan('keep', unfinished)).toMatchObject({ before: { kind: 'configuration', name: 'lc' }, mustPin: false });
+  });
+
+  test('kept: our refresh to the copy is watched, and not one before the copy exists', () => {
+    const active = refresh({ desired: undefined });
+    const now = { ...lc.now, name: 'lc-copy', imageId: 'ami-new' };
+    const copied = { group: on('lc-copy'), active, configuration: { now, ready: now, before: 'lc', copyName: 'lc-copy' } };
+    expect([plan('keep', copied).action, plan('keep', { active }).action]).toEqual(['watch', 'refresh']);
+  });
+
+  test('converted: it launches the template when the refresh has succeeded, and AWS rolls back', () => {
+    const converted = plan('convert', {});
+    expect(converted).toMatchObject({ by: 'version', action: 'refresh', before: { kind: 'configuration', name: 'lc' }, refusals: [] });
+    expect(converted.warnings).toEqual([
+      'launch configuration lc becomes launch template lc-: InstanceType=t3.micro. The group launches from it when the refresh has succeeded',
+    ]);
+    const change = { from: version(1), to: version(2) };
+    expect(launchAfter(converted.before, [change])).toEqual({ kind: 'template', template: use('2') });
+    expect([launchAfter(converted.before, []), launchAfter(converted.before, [{ ...change, to: undefined }])]).toEqual([
+      undefined,
+      undefined,
+    ]);
+  });
+
+  test('a group on a template is planned by its version, whatever is said of launch configurations', () => {
+    expect(planGroup(facts(), { ...wanted, launchConfigurations: 'keep' })).toMatchObject({ by: 'version', before: { kind: 'template' } });
+  });
+});
+
+describe('what a person should know before', () => {
+  const warned = (change: Partial<GroupFacts>, options: Partial<PlanOptions> = {}) =>
+    planGroup(facts(change), { ...wanted, ...options }).warnings;
+
+  test('instances that keep the current image, in a rolling update only', () => {
+    const kept = (count: number) => ({
+      group: group({
+        members: Array.from({ length: 2 * count }, (_, i) => member(`i-${i}`, i < count ? { protected: true } : { state: 'Standby' })),
+      }),
+    });
+    const ignore = { protectedInstances: 'ignore', standbyInstances: 'ignore' } as const;
+    expect([warned(kept(1), ignore), warned(kept(2), ignore)]).toEqual([
+      ['1 protected instance keeps the current image', '1 instance in standby keeps the current image'],
+      ['2 protected instances keep the current image', '2 instances in standby keep the current image'],
+    ]);
+    const idle = { group: group({ name: 'web-idle', desired: 0, members: [] }), schedules: [] };
+    expect([
+      warned(kept(1), { ...ignore, strategy: 'blue-green' }),
+      warned({ ...kept(1), idle }, { ...ignore, strategy: 'two-groups' }),
+      warned({}, ignore),
+      warned({}, { protectedInstances: 'wait', standbyInstances: 'wait' }),
+    ]).toEqual([[], [], [], []]);
+  });
+
+  test('snapshots of the old image that the template names', () => {
+    const named = (...snapshotIds: string[]) => ({ versions: new Map([[useKey(use('3')), version(3, { snapshotIds })]]) });
+    const imageSnapshots = new Set(['snap-1', 'snap-2']);
+    expect(warned({ ...named('snap-1', 'snap-9', 'snap-2'), imageSnapshots })).toEqual([
+      'the launch template names snapshots of the old image (snap-1, snap-2); the new version takes the snapshots of the new image',
+    ]);
+    expect(warned({ ...named('snap-9'), imageSnapshots })).toEqual([]);
+  });
+
+  test('what concerns a refresh is not said of a swap, nor what concerns a swap of a refresh', () => {
+    const members = Array.from({ length: 300 }, (_, i) => member(`i-${i}`));
+    const many = { group: group({ desired: 300, members }) };
+    expect(warned(many, { batchSize: 4, strategy: 'blue-green' })).toEqual([]);
+    expect(warned({ group: group({ sizeUnit: 'weights', heaviest: 4 }) }, { strategy: 'blue-green' })).toEqual([]);
+    expect(warned({ hooks: ['join'] }, { strategy: 'blue-green' })).toEqual([
+      'what completes the lifecycle hook join must know web-green too, or its instances wait for the timeout',
+    ]);
+    const balancers = ['arn:aws:vpc-lattice:1', 'arn:aws:vpc-lattice:2'];
+    const silent = { healthCheck: 'EC2', balancers };
+    expect(warned({ group: group(silent) })).toEqual([expect.stringContaining(`in ${balancers.join(', ')}. Set the health check type`)]);
+    expect(warned({ group: group({ ...silent, desired: 0, members: [] }) })).toEqual([]);
+  });
+
+  test('what Terraform manages, by any tag that says so', () => {
+    const tagged = (tags: Record<string, string>) => group({ tags: { Name: 'web', ...tags } });
+    const [tofu, web] = [tagged({ OpenTofu: 'yes' }), tagged({})];
+    const ignored = (more = '') => `"lifecycle { ignore_changes = [launch_template, mixed_instances_policy${more}] }"`;
+    expect([terraformWarnings([tofu, web], 'rolling'), terraformWarnings([tofu], 'two-groups')]).toEqual([
+      [
+        `web is managed by Terraform (tag OpenTofu=yes): its next apply launches the old image again, unless the group has ${ignored()} and no "instance_refresh" block`,
+      ],
+      [expect.stringContaining(ignored(', min_size, max_size, desired_capacity'))],
+    ]);
+  });
+
+  test('the time of a rollout: its batches, the pauses before the last checkpoint, and the watch at the end', () => {
+    const { preferences } = planGroup(facts(), wanted);
+    const paused = { ...preferences, checkpoints: [10, 50, 100], checkpointDelaySeconds: 600 };
+    expect([
+      estimate(2, preferences, group()),
+      estimate(2, paused, group()),
+      estimate(2, { ...paused, warmUpSeconds: 0 }, group()),
+    ]).toEqual([540, 540 + 1200, 480 + 1200]);
   });
 });
