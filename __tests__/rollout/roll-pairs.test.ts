@@ -97,6 +97,16 @@ test('the old group grew after the proof: it is emptied only when the new one ca
   expect([served, green().members.length, green().desired, l.state.groups.has('web')]).toEqual([2, 3, 3, false]);
 });
 
+test('a schedule makes the old group grow right before its processes are suspended: it is emptied again', async () => {
+  const l = pairs();
+  const { members } = l.state.groups.get('web') as Group;
+  l.state.onCall = call => {
+    if (call.startsWith('suspend')) l.change('web', { min: 2, max: 2, desired: 2, members });
+  };
+  expect(await promote(settings, l.world)).toMatchObject({ outcome: 'done' });
+  expect(l.serving()).toEqual([`web-green ${B}`]);
+});
+
 test('the new group cannot carry the load of the old one: the processes of the old one keep running, because it still serves', async () => {
   const l = pairs();
   l.state.onCall = call => {
@@ -378,8 +388,8 @@ describe('a green group', () => {
       'resize web',
       'attach web-green as web',
       'resize web',
-      'copy schedules of web to web-green',
       'suspend AlarmNotification,ScheduledActions of web',
+      'copy schedules of web to web-green',
       'remove web without force',
       'resize web-green',
     ]);

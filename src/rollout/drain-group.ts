@@ -23,11 +23,14 @@ export type NewPair = Names & { readonly record: ShiftRecord | undefined };
 // Draining by load balancers. Termination hooks may take longer.
 export const DRAIN_SECONDS = 1800;
 
-/** Returns the next step for a failure afterwards. `whenSized`: runs when its size is 0, before its instances are gone. */
+/** Returns the next step for a failure afterwards. `whenSized`: stops what may size the group again; runs when its size is 0. */
 export async function drain(name: string, then: string, pairDeps: PairDeps, whenSized = async () => {}): Promise<string> {
   const { aws } = pairDeps;
-  await aws.groups.resize(name, { min: 0, max: 0, desired: 0 });
+  const none = { min: 0, max: 0, desired: 0 };
+  await aws.groups.resize(name, none);
   await whenSized();
+  // A scheduled action may have set its sizes in between.
+  if ((await aws.groups.find({ names: [name] })).some(({ desired }) => desired > 0)) await aws.groups.resize(name, none);
   const atMostSeconds = DRAIN_SECONDS + (await aws.groups.terminationSeconds(name));
   const next = `Check why its instances stay (scale-in protection, termination hooks), then re-run the job: ${then}.`;
   const isEmpty = ({ members }: Group) => members.length === 0;

@@ -39,8 +39,8 @@ export async function takeOver(
 
 /** No schedule may make the old group grow again while it drains. An emptied group never serves again, so no run must resume its processes. */
 async function stopGrowth({ old, successor }: Names, { aws, deps }: PairDeps): Promise<void> {
-  await aws.groups.copySchedules(old, successor, deps.clock.now());
   await aws.groups.suspend(old, ['AlarmNotification', 'ScheduledActions']);
+  await aws.groups.copySchedules(old, successor, deps.clock.now());
 }
 
 /** Since the proof the old group may have grown, or the green group may have lost instances. Returns whether it had to wait. */
