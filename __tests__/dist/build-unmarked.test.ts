@@ -225,6 +225,9 @@ test('killed, without a key pair or security group of Packer: removed once the e
     expect.arrayContaining([named(killed)]),
     [killed],
   ]);
+  expect(denied.warnings.join()).toMatch(
+    /its launch cannot be looked up \(Not allowed to read the event history \(cloudtrail:LookupEvents\)/,
+  );
   const { id: production } = await launchInstance(place, { ImageId: denied.outputs['ami-id'], InstanceType: 't3.micro' });
   setTags(place, production, tagsIn(lab, killed, undefined, account));
   const seen = await later();

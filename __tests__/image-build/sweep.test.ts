@@ -156,10 +156,12 @@ test('an instance with the tags of an expired build that neither Packer launched
     deps as unknown as Parameters<typeof findExpired>[2],
   );
   expect(found.map(({ id }) => id)).toEqual(['i-build', 'i-own-key']);
+  const notShown = 'cloudtrail:LookupEvents does not show that it was launched with these tags';
+  const notRead = 'its launch cannot be looked up (Not allowed to read the event history (cloudtrail:LookupEvents))';
   expect(warnings).toEqual(
-    ['i-production', 'i-unknown', 'i-young'].map(
-      id =>
-        `Instance ${id} has the tags of a leftover, but neither a client token of ami-action nor a key pair or security group of Packer, and cloudtrail:LookupEvents does not show that it was launched with these tags: it is kept. If it is one, terminate it: aws ec2 terminate-instances --instance-ids ${id}`,
+    [['i-production', notShown] as const, ['i-unknown', notRead] as const, ['i-young', notShown] as const].map(
+      ([id, why]) =>
+        `Instance ${id} has the tags of a leftover, but neither a client token of ami-action nor a key pair or security group of Packer, and ${why}: it is kept. If it is one, terminate it: aws ec2 terminate-instances --instance-ids ${id}`,
     ),
   );
 });

@@ -69,27 +69,30 @@ export async function findExpired(
   });
   const proven: ExpiredLeftover[] = [];
   for (const one of expired) {
-    if (isProven(one) || (await wasLaunchedAs(one, leftovers, tags => expiredReason({ ...one, tags }, sweeper, clock.now()) !== undefined)))
-      proven.push(one);
+    const isLeftover = (tags: Tags) => expiredReason({ ...one, tags }, sweeper, clock.now()) !== undefined;
+    const unproven = isProven(one) ? undefined : await doubtOfLaunch(one, leftovers, isLeftover);
+    if (unproven === undefined) proven.push(one);
     else
       report.warn(
-        `Instance ${one.id} has the tags of a leftover, but neither a client token of ami-action nor a key pair or security group of Packer, and cloudtrail:LookupEvents does not show that it was launched with these tags: it is kept. If it is one, terminate it: aws ec2 terminate-instances --instance-ids ${one.id}`,
+        `Instance ${one.id} has the tags of a leftover, but neither a client token of ami-action nor a key pair or security group of Packer, and ${unproven}: it is kept. If it is one, terminate it: aws ec2 terminate-instances --instance-ids ${one.id}`,
       );
   }
   return proven;
 }
 
-/** Whether its launch set such tags: a principal that may only write tags cannot make that so. What cannot be read proves nothing. */
-async function wasLaunchedAs(
+/** Undefined: its launch set such tags, and a principal that may only write tags cannot make that so. What cannot be read proves nothing. */
+async function doubtOfLaunch(
   { id, launch }: Leftover,
   { launchTags }: RegionClients['leftovers'],
   isLeftover: (tags: Tags) => boolean,
-): Promise<boolean> {
-  if (launch === undefined) return false;
-  const tags = await launchTags({ id, at: launch.at }).catch((failure: unknown) => {
+): Promise<string | undefined> {
+  try {
+    const tags = launch && (await launchTags({ id, at: launch.at }));
+    return tags && isLeftover(tags) ? undefined : 'cloudtrail:LookupEvents does not show that it was launched with these tags';
+  } catch (failure) {
     if (!(failure instanceof ActionError) || failure instanceof CancelledError) throw failure;
-  });
-  return tags !== undefined && isLeftover(tags);
+    return `its launch cannot be looked up (${failure.message})`;
+  }
 }
 
 /** Removes expired leftovers, those only that `pick` selects. */
