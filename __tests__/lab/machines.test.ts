@@ -301,6 +301,19 @@ describe('services', () => {
     expect(await said(guest, 'systemctl reset-failed; systemctl is-failed broken')).toBe('inactive');
   });
 
+  test('say their errors on the console too, and run without it', async () => {
+    const { guest } = await boot();
+    const says = (name: string) =>
+      unit(name, `StandardError=journal+console\nExecStart=/bin/sh -c 'echo ${name} says >&2; exec sleep 304'`);
+    await put(guest, ...says('heard'));
+    await put(guest, ...says('alone'));
+    await sh(guest, 'systemctl start heard');
+    await eventually(() => guest.console().includes('heard says'));
+    await sh(guest, 'rm /dev/console; mkdir /dev/console; systemctl start alone');
+    await eventually(async () => (await said(guest, 'journalctl -u alone --no-pager')).includes('alone says'));
+    expect(await said(guest, 'systemctl is-active heard alone')).toBe('active\nactive');
+  });
+
   test('are restarted on failure, up to a limit', async () => {
     const { guest } = await boot();
     await put(guest, ...unit('flaky', "Restart=on-failure\nExecStart=/bin/sh -c 'echo try >> /opt/tries; exit 1'"));
