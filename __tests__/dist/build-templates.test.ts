@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import type { CallRecord } from '../../lab/calls.ts';
+import { launchInstance } from '../../lab/ec2/launch.ts';
+import { setTags } from '../../lab/ec2/state.ts';
 import type { Ran } from '../../lab/runner.ts';
 import {
   bare,
@@ -366,9 +368,18 @@ describe('a template that Packer checks', () => {
     lab.faults.clear();
     rmSync(slow, { recursive: true });
     expect(ran.log).toMatch(/Removed key-pair key-\w+ in eu-central-1, a leftover of a build/);
-    expect([ran.outputs['outcome'], ran.state['journal'], leftovers(lab)]).toEqual(['usage', '[]', []]);
+    expect([ran.outputs['outcome'], leftovers(lab)]).toEqual(['usage', []]);
     expect(ran.errors.join()).toContain('packer build failed: Error: Failed to prepare build: "broken"');
     expect(ran.errors.join()).not.toContain('Nothing was changed');
+    const nothing = await postOf(lab, ran);
+    expect([nothing.log, nothing.warnings, nothing.errors]).toEqual([expect.stringContaining('No leftovers of Packer.'), [], []]);
+    // A launch of the last moment that EC2 shows after both looks.
+    const [{ tags }] = JSON.parse(ran.state['journal'] ?? '[]');
+    const [base] = madeImages(lab, undefined, '136693071363');
+    const { id } = await launchInstance(lab.place(), { ImageId: base?.id, InstanceType: 't3.micro' });
+    setTags(lab.place(), id, tags);
+    const late = await postOf(lab, ran);
+    expect([late.log, late.errors, leftovers(lab)]).toEqual([expect.stringContaining(`Removed instance ${id} in eu-central-1.`), [], []]);
   });
 
   test('runs in a dry run, which then refuses what cannot be built', async () => {

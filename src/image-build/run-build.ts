@@ -64,7 +64,7 @@ export async function runBuild(reason: string, inputs: Inputs, deps: RunDeps): P
   ];
   const remaining = await report.step('Check for leftovers', () => sweepQuietly(sweep, deps));
   // After a stop the post step looks once more: a request of the last moment may show late.
-  if (remaining.length === 0 && end.stopped === undefined) tracker.forget();
+  if (remaining.length === 0 && end.stopped === undefined && !isCut(end, stop.signal)) tracker.forget();
   if (result === undefined)
     throw buildError('packer build', end, options, created, [
       ...describeFinished(created, options, build),
@@ -121,7 +121,7 @@ function allOrNone(stop: AbortController): OnLine {
   };
 }
 
-/** Packer gives up a request that a stop interrupts, and what it creates all the same may show after the first look. A build that the user stops has a post step. */
+/** Packer gives up a request that our stop interrupts, and what it creates all the same may show after the first look. */
 const isCut = ({ lines }: PhaseEnd, { aborted }: AbortSignal): boolean => aborted && lines.some(isCreation);
 
 /** Where the name was taken, the image of that name is not ours: only tags identify what is. */
