@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { Image } from '../../src/model/image.ts';
 import { knownUser } from '../../src/model/image-users.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
-import { classesSchema } from '../../src/retention/rules/classes.ts';
+import { classesSchema, classOf } from '../../src/retention/rules/classes.ts';
 import { isLaunchable, markOf, markValue } from '../../src/retention/rules/marks.ts';
 import { NO_RETENTION_POLICY, planHash, planPrune } from '../../src/retention/rules/plan.ts';
 import { type Candidate, guard, type Policy } from '../../src/retention/rules/rules.ts';
@@ -346,12 +346,54 @@ describe('classes', () => {
       'has an unknown key "keep-latest", did you mean "keep-newest"?',
     ],
     ['tags that match everything', [{ name: 'x', tags: { a: '*' } }], 'must name at least one tag with a value other than "*"'],
+    ['what is no map', ['x'], 'must be a map with the keys name, tags, keep-newest, keep-passed, minimum-age, last-launched-within'],
+    ['an empty name', [{ name: '', tags: { a: 'b' } }], 'must be text'],
+    ['a name that is no text', [{ name: 1, tags: { a: 'b' } }], 'must be text'],
+    ['a name that is too long', [{ name: 'x'.repeat(61), tags: { a: 'b' } }], 'must be at most 60 characters'],
+    ['tags that are no map', [{ name: 'x', tags: 'a' }], 'must be a map of tags, one "key: value" a line'],
+    ['a tag that is no text', [{ name: 'x', tags: { a: 1 } }], 'must be text'],
+    ['a number that is no text', [{ name: 'x', tags: { a: 'b' }, 'keep-passed': 1 }], 'must be a whole number'],
+    ['an age that is no text', [{ name: 'x', tags: { a: 'b' }, 'last-launched-within': 7 }], 'must be a duration such as 12h or 30d'],
+    ['more than twenty', Array.from({ length: 21 }, () => ({ name: 'x', tags: { a: 'b' } })), 'must be at most 20 classes'],
     ['no tags', [{ name: 'x', tags: {} }], 'must name at least one tag with a value other than "*"'],
     ['a number that is none', [{ name: 'x', tags: { a: 'b' }, 'keep-newest': '-1' }], 'must be a whole number'],
     ['an age that is none', [{ name: 'x', tags: { a: 'b' }, 'minimum-age': '7' }], 'must be a duration such as 12h or 30d'],
   ])('refuses %s', (_, raw, message) => {
     const parsed = classesSchema().safeParse(raw);
     expect(parsed.error?.issues.map(issue => issue.message)).toEqual([message]);
+  });
+
+  // An absent value must not hide that of the policy.
+  test('a class has the values that it names, and no others', () => {
+    const values = { 'keep-newest': '3', 'keep-passed': '2', 'minimum-age': '2d', 'last-launched-within': '12h' };
+    const raw = [
+      { name: 'x'.repeat(60), tags: { stage: 'prod' }, ...values },
+      ...Object.entries(values).map(([key, value]) => ({ name: 'x', tags: { a: 'b' }, [key]: value })),
+    ];
+    expect(classesSchema().parse(raw)).toStrictEqual([
+      {
+        name: 'x'.repeat(60),
+        tags: { stage: 'prod' },
+        keep: { newest: 3, passed: 2, youngerThanSeconds: 172_800, launchedWithinSeconds: 43_200 },
+      },
+      { name: 'x', tags: { a: 'b' }, keep: { newest: 3 } },
+      { name: 'x', tags: { a: 'b' }, keep: { passed: 2 } },
+      { name: 'x', tags: { a: 'b' }, keep: { youngerThanSeconds: 172_800 } },
+      { name: 'x', tags: { a: 'b' }, keep: { launchedWithinSeconds: 43_200 } },
+    ]);
+  });
+
+  test('an image is in the first class of which it has all tags', () => {
+    const both = { name: 'both', tags: { stage: 'prod', team: 'a*' }, keep: {} };
+    const one = { name: 'one', tags: { stage: 'prod' }, keep: {} };
+    const of = (tags: Record<string, string>) => classOf({ tags }, [both, one])?.name;
+    expect([
+      of({ stage: 'prod', team: 'api' }),
+      of({ stage: 'prod', team: 'web' }),
+      of({ stage: 'prod' }),
+      of({ team: 'api' }),
+      of({}),
+    ]).toEqual(['both', 'one', 'one', undefined, undefined]);
   });
 });
 
