@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { identityTags } from '../../src/model/identity.ts';
 import type { Image } from '../../src/model/image.ts';
-import { findByIdentity, formatSelector, lastKnownGood, parseSelector, pickImage } from '../../src/model/selector.ts';
+import { findByIdentity, formatSelector, lastKnownGood, parseSelector, pickImage, selectsOnly } from '../../src/model/selector.ts';
 import { selectorHint } from '../../src/model/selector-hint.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
 
@@ -114,6 +114,83 @@ describe('one image of a family', () => {
   });
 });
 
+describe('the image that a commit reuses', () => {
+  const reused = image('ami-1', { version: '1', commit: 'a'.repeat(40), 'same-commits': 'b'.repeat(12) });
+  const other = image('ami-2', { version: '2', commit: 'c'.repeat(40) });
+
+  test('is found by the commit that changed nothing, and by no other selector', () => {
+    expect(pickImage([other, reused], { kind: 'commit', value: 'b'.repeat(40) }, choice)).toEqual({
+      image: reused,
+      reason: `commit:${'b'.repeat(40)}: the only one in family "web"`,
+    });
+    expect(pickImage([other, reused], { kind: 'commit', value: 'd'.repeat(40) }, choice).image).toBeUndefined();
+    expect(pickImage([other, reused], { kind: 'version', value: 'b'.repeat(12) }, choice).image).toBeUndefined();
+    expect(pickImage([image('ami-3'), reused], { kind: 'commit', value: 'd'.repeat(40) }, choice).image).toBeUndefined();
+  });
+
+  test('an image that the commit made itself comes before', () => {
+    const own = image('ami-3', { commit: 'b'.repeat(40) });
+    expect(pickImage([reused, own], { kind: 'commit', value: 'b'.repeat(40) }, choice).image).toBe(own);
+  });
+
+  test('a deletion takes only what the selector means for good', () => {
+    const only = (kind: 'commit' | 'ref' | 'version' | 'environment', value: string, of = reused) =>
+      selectsOnly({ kind, value }, of, scheme);
+    expect([only('commit', 'a'.repeat(40)), only('commit', 'b'.repeat(40)), only('version', '1')]).toEqual([true, false, true]);
+    expect(selectsOnly({ kind: 'id', id: 'ami-1' }, reused, scheme)).toBe(true);
+    expect([selectsOnly({ kind: 'latest' }, reused, scheme), only('ref', 'main'), only('environment', 'prod')]).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    expect(only('commit', 'a'.repeat(40), image('ami-3'))).toBe(false);
+  });
+});
+
+describe('what is said of a selector', () => {
+  const images = ['1', '2', '3', '4'].map((version, i) =>
+    image(`ami-${version}`, { version, ref: 'refs/tags/v1', ...(i > 2 ? { commit: 'c'.repeat(40) } : {}) }, { createdAt: new Date(i) }),
+  );
+
+  test('that found one: whether it is the newest or the only one', () => {
+    expect([
+      pickImage(images, { kind: 'latest' }, choice).reason,
+      pickImage(images, { kind: 'ref', value: 'v1' }, choice).reason,
+      pickImage(images, { kind: 'version', value: '2' }, { ...choice, architecture: 'x86_64' }).reason,
+    ]).toEqual([
+      'latest: newest of 4 in family "web"',
+      'ref:v1: newest of 4 in family "web"',
+      'version:2: the only one in family "web" (x86_64)',
+    ]);
+  });
+
+  test('that found none: what the family has, and what to do next', () => {
+    const has =
+      'matches no image of family "web". It has 4, newest first: ami-4 (commit ccccccc), ami-3 (commit unknown), ami-2 (commit unknown)';
+    expect(pickImage(images, { kind: 'version', value: '9' }, choice)).toEqual({ image: undefined, reason: `version:9 ${has}` });
+    expect(pickImage(images, { kind: 'commit', value: 'ddddddd' }, choice)).toEqual({
+      image: undefined,
+      reason: `commit:ddddddd ${has}`,
+      next: 'The build of this commit has not finished, has failed or never ran. Wait for it, build the commit, or set "fallback: last-known-good".',
+    });
+    const next = 'Check "region" and the role. Mode "list" shows the families that exist there.';
+    expect([choice, { ...choice, region: 'eu-west-1' }].map(of => pickImage([], { kind: 'latest' }, of))).toEqual([
+      { image: undefined, reason: 'family "web" has no image here', next },
+      { image: undefined, reason: 'family "web" has no image in eu-west-1', next },
+    ]);
+  });
+
+  test('an ID, "previous" or an environment is picked elsewhere, never among these', () => {
+    for (const selector of [{ kind: 'id', id: 'ami-1' }, { kind: 'previous' }, { kind: 'environment', value: '1' }] as const)
+      expect(pickImage(images.slice(0, 1), selector, choice).image).toBeUndefined();
+  });
+
+  test('of several architectures they are in order', () => {
+    const both = [image('ami-2', {}, { architecture: 'x86_64', createdAt: new Date(9) }), image('ami-1', {}, { architecture: 'arm64' })];
+    expect(pickImage(both, { kind: 'latest' }, choice).reason).toBe('latest matches images for arm64 and x86_64: set "architecture"');
+  });
+});
+
 describe('last known good', () => {
   const commits = ['d'.repeat(40), 'c'.repeat(40), 'b'.repeat(40), 'a'.repeat(40)];
   const [newest = '', failed = '', good = '', older = ''] = commits;
@@ -172,9 +249,20 @@ describe('the same image elsewhere', () => {
   });
 
   test('an image without identity is never matched with others that have none', () => {
-    expect(findByIdentity([image('ami-prod')], image('ami-bare'), choice)).toMatchObject({
+    expect(findByIdentity([image('ami-prod')], image('ami-bare'), choice)).toEqual({
       image: undefined,
-      reason: expect.stringContaining('has no identity tags'),
+      noFallback: true,
+      reason: 'ami-bare (commit unknown) has no identity tags there, so it cannot be found here: share it with its tags',
     });
+  });
+
+  test('commit or fingerprint is enough, and the time says nothing where only one is equal', () => {
+    const { fingerprint, commit } = identity;
+    const found = (tags: Record<string, string>, other = tags) =>
+      findByIdentity([image('ami-prod', other)], image('ami-stage', tags), choice);
+    expect(found({ fingerprint })).toMatchObject({ image: { id: 'ami-prod' }, reason: 'ami-prod has its identity here' });
+    expect(found({ commit }).image?.id).toBe('ami-prod');
+    expect(found({ commit, 'created-at': '1' }, { commit, 'created-at': '2' }).image?.id).toBe('ami-prod');
+    expect(findByIdentity([wanted], wanted, choice).reason).toBe('it is here too');
   });
 });
