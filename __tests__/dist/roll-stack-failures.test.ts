@@ -325,8 +325,14 @@ describe('a stack that reads the pointer: it goes back first', () => {
     const at = signalAt('Group (AWS::AutoScaling::AutoScalingGroup) UPDATE_IN_PROGRESS', 'SIGINT');
     const cancelled = await promote({ 'on-cancel': 'rollback' }, at);
     expect([cancelled.outputs['outcome'], said(cancelled), l.pointer()]).toEqual([
-      ...['cancelled', expect.stringContaining('- CloudFormation rolls stack web back'), l.a],
+      ...[
+        'cancelled',
+        expect.stringContaining('- /ami/web/stage was moved back, and was not read again\n- CloudFormation rolls stack web back'),
+        l.a,
+      ],
     ]);
+    expect(said(cancelled)).not.toContain('could not be');
+    expect(said(cancelled)).toContain('Next: Nothing: the stack keeps or gets back the old image.');
     expect(await l.until(/^UPDATE_ROLLBACK_COMPLETE$/, 6000)).toBe('UPDATE_ROLLBACK_COMPLETE');
     expect([new Set(l.fleet()), steps()]).toEqual([new Set([l.a]), [...goneBack(), 'CancelUpdateStack']]);
   });
@@ -337,6 +343,61 @@ describe('a stack that reads the pointer: it goes back first', () => {
     const back = await l.act('rollback', {});
     expect([back.errors, await l.state()]).toEqual([[], l.ran(l.a, l.a, 'UPDATE_ROLLBACK_COMPLETE')]);
     expect(steps()).toEqual([...goneBack(), 'CancelUpdateStack']);
+  });
+
+  test('rolled back while the update runs, which CloudFormation cannot end: the pointer stays where the rollback moved it', async () => {
+    l = await stackLab({ ...READS, policy: SLOW });
+    await promote({ wait: 'false' });
+    l.stack().rollbackFails.add('Group');
+    const back = await l.act('rollback', {});
+    expect(said(back)).toContain('stack web is UPDATE_ROLLBACK_FAILED');
+    expect(said(back)).toContain(`- /ami/web/stage names ${l.a}, and stack web has not returned to it yet`);
+    expect(said(back)).not.toContain('Reverted');
+    expect([l.pointer(), l.candidate(), steps()]).toEqual([l.a, true, [...goneBack(), 'CancelUpdateStack']]);
+    l.stack().rollbackFails.clear();
+    await l.client.send(new ContinueUpdateRollbackCommand({ StackName: 'web' }));
+    await l.until(/^UPDATE_ROLLBACK_COMPLETE$/);
+    expect([(await l.act('rollback', {})).errors, await l.state()]).toEqual([[], l.ran(l.a, l.a, 'UPDATE_ROLLBACK_COMPLETE')]);
+  });
+
+  test('cancelled while the pointer is written: it may name the image, and the next run goes on', async () => {
+    l = await stackLab(READS);
+    const alive = { kill: () => {} };
+    const onStart = (child: { kill(signal: NodeJS.Signals): unknown }) => void Object.assign(alive, { kill: () => child.kill('SIGINT') });
+    const isMove = ({ input }: { input: Readonly<Record<string, unknown>> }) => input['Name'] === POINTER && input['Value'] === l.b;
+    l.lab.faults.add({ operation: 'PutParameter', when: isMove, action: { kill: () => alive.kill(), at: 'after' } });
+    const cancelled = await promote({}, { onStart });
+    expect([cancelled.outputs['outcome'], said(cancelled)]).toEqual([
+      ...['cancelled', expect.stringContaining(`- /ami/web/stage may name ${l.b}, which the instances have not proven`)],
+    ]);
+    expect(said(cancelled)).not.toContain('Reverted');
+    expect([l.candidate(), l.lab.calls.count('ExecuteChangeSet')]).toEqual([true, 0]);
+    expect([(await promote()).errors, await l.state()]).toEqual([[], l.ran(l.b)]);
+  });
+
+  test('CloudFormation reads the old value once more: its change set is made again', async () => {
+    l = await stackLab(READS);
+    const Parameters = [{ ParameterKey: 'ImageId', ParameterValue: '/ami/web/stage', ResolvedValue: l.a }];
+    const isFirst = () => l.pointer() === l.b && l.lab.calls.count('CreateChangeSet') === 2;
+    l.lab.faults.add({ operation: 'DescribeChangeSet', when: isFirst, action: { answer: output => ({ ...output, Parameters }) } });
+    expect([(await promote()).errors, await l.state()]).toEqual([[], l.ran(l.b)]);
+    expect(steps()).toEqual([...goneBack(['CreateChangeSet', 'DeleteChangeSet', 'CreateChangeSet', 'ExecuteChangeSet']).slice(0, -1)]);
+  });
+
+  test('an update that the plan could not show would replace a resource: it is not executed', async () => {
+    l = await stackLab(READS);
+    Object.assign(l.stack(), { template: `${l.stack().template}# ${'x'.repeat(51_200)}` });
+    const more = {
+      Type: 'Resource',
+      ResourceChange: { Action: 'Modify', LogicalResourceId: 'Db', ResourceType: 'AWS::RDS::DBInstance', Replacement: 'Conditional' },
+    };
+    const answer = (output: object) => ({ ...output, Changes: [...((output as { Changes?: object[] }).Changes ?? []), more] });
+    l.lab.faults.add({ operation: 'DescribeChangeSet', when: () => l.pointer() === l.b, action: { answer } });
+    const failed = await promote();
+    expect(said(failed)).toContain(
+      'The update of stack web, which the plan could not show, would also remove or replace Db (AWS::RDS::DBInstance), which may be replaced. Update the stack yourself once.',
+    );
+    expect([await l.state(), l.changeSets()]).toEqual([l.ran(l.a, l.a, 'CREATE_COMPLETE'), []]);
   });
 
   test.each([

@@ -107,6 +107,12 @@ describe('what is done to a stack', () => {
       {},
       { action: 'nothing', refusals: [expect.stringMatching(/^stack web is ROLLBACK_COMPLETE and cannot be updated: see its events:/)] },
     ],
+    [
+      'reads another parameter, which has the image already',
+      facts({ template: { ...template, parameterType: KEY }, stack: stack({ parameters: [reads('/ami/api/stage')] }) }),
+      { imageId: 'ami-old' },
+      { action: 'nothing', refusals: [expect.stringMatching(/^parameter ImageId of stack web reads \/ami\/api\/stage/)] },
+    ],
     ['no group', facts({ groups: [] }), {}, { refusals: [expect.stringMatching(/^stack web has no Auto Scaling group/)] }],
     [
       'UPDATE_FAILED',

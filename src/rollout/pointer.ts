@@ -132,8 +132,16 @@ export function throwIfChanged(move: Move, now: Parameter | undefined): void {
   throw pointerConflict(move, `it names ${now?.value ?? 'nothing'} (version ${now?.version ?? 0})`);
 }
 
-/** For groups that read the pointer: they launch the old image again. `isRead`: it is never removed, because what reads it would fail. */
-export async function revertPointer(move: Move, deps: PointerDeps, aws: PointerClients, { isRead = false } = {}): Promise<void> {
+/**
+ * For groups that read the pointer: they launch the old image again. `isRead`: it is never removed, because what reads it would fail. `isReadBack`: not
+ * after a cancel, which leaves no time.
+ */
+export async function revertPointer(
+  move: Move,
+  deps: PointerDeps,
+  aws: PointerClients,
+  { isRead = false, isReadBack = true } = {},
+): Promise<void> {
   const { name } = move.pointer;
   const now = await aws.parameters.read(name);
   if (now === undefined || now.value !== move.image.id) return;
@@ -142,7 +150,7 @@ export async function revertPointer(move: Move, deps: PointerDeps, aws: PointerC
   if (move.was === undefined) throw new RejectedError(`no image before ${move.image.id} is known`);
   const description = pointerDescription('rollback', { was: move.image.id, commit: undefined, run: deps.run.url });
   const version = await writeParameter({ name, value: move.was, description, existing: now }, deps, aws);
-  await verifyParameter({ name, value: move.was, version }, deps, aws);
+  if (isReadBack) await verifyParameter({ name, value: move.was, version }, deps, aws);
 }
 
 /** At the end of a run that took longer after its last look: green means that the pointer names the image now. */

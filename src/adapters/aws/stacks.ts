@@ -120,7 +120,8 @@ const changeSets = (loaded: Loaded): Pick<Stacks, 'createChangeSet' | 'changeSet
         .send(new DescribeChangeSetCommand({ StackName: id, ChangeSetName: name, NextToken }))
         .catch(asExpected('read the change set (cloudformation:DescribeChangeSet)'));
       [status, reason] = [page.Status ?? '', page.StatusReason ?? ''];
-      parameters = (page.Parameters ?? []).map(toParameter);
+      // Not documented for the pages after the first one.
+      if (page.Parameters !== undefined && page.Parameters.length > 0) parameters = page.Parameters.map(toParameter);
       return { items: page.Changes ?? [], next: page.NextToken };
     });
     return { state: stateOf(status, reason), reason, changes: changes.map(toChange), parameters };

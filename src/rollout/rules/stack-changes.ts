@@ -14,6 +14,8 @@ export function judgeChanges(changes: readonly ResourceChange[], parameter: stri
       : [
           `parameter ${parameter} changes no Auto Scaling group: its launch template version must follow the template (Version: !GetAtt Template.LatestVersionNumber)`,
         ],
+    /** What an update without a plan must not do. */
+    harmful: others.filter(({ action, replacement }) => action === 'Remove' || replacement === 'True' || replacement === 'Conditional'),
     warnings: others.map(change => `the update also changes ${formatChange(change)}`),
   };
 }

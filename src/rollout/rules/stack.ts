@@ -100,10 +100,11 @@ function decideSettled(facts: StackFacts, options: StackOptions): StackDecision 
       `${nameOf(stack)} is nested: name its root stack, and a parameter of it, in "stack" and "stack-parameter"`,
     groups.length === 0 && `${nameOf(stack)} has no Auto Scaling group: name the stack that its groups belong to`,
     ...statusRefusals(stack),
+    ...keyRefusals(facts, options),
   ].filter(refusal => refusal !== false);
   if (parameterOf(stack, parameter) === imageId)
     return { action: 'nothing', reason: `${parameter} is ${imageId} already`, clear: undefined, refusals: unfit, warnings: [] };
-  const refusals = [...unfit, ...keyRefusals(facts, options), ...(without.length === 0 ? [] : [policyRefusal(stack, without)])];
+  const refusals = [...unfit, ...(without.length === 0 ? [] : [policyRefusal(stack, without)])];
   const warnings = policies.flatMap(([id, policy]) => signalWarnings(id, policy));
   return { action: 'update', reason: `${parameter} is ${parameterOf(stack, parameter)}`, clear: undefined, refusals, warnings };
 }

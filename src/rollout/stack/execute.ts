@@ -10,7 +10,9 @@ export interface StackUpdate {
   /** Undefined: there is none. */
   token: string | undefined;
   stack: StackPlan;
-  /** The pointer, which the stack reads, has moved. */
+  /** The pointer, which the stack reads, is being written. */
+  moving?: boolean;
+  /** It has moved. */
   moved?: Moved;
 }
 

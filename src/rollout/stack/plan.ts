@@ -20,7 +20,8 @@ export async function planStack(order: RolloutSpec, deps: Pick<RolloutDeps, 'clo
   const { stack: name = '', stackParameter: parameter = '' } = roll;
   const { facts, text } = await readStack(name, parameter, aws);
   const before = parameterOf(facts.stack, parameter) ?? '';
-  const key = keyOf(facts, parameter);
+  // Another key is refused.
+  const key = keyOf(facts, parameter) === pointer.name ? pointer.name : undefined;
   const decision = decideStack(facts, { ...roll, parameter, pointer: pointer.name, imageId: image.id, operation });
   const known = before === image.id || pointer.history.some(({ value }) => value === before);
   const launched = { group: `stack ${name}`, id: before, idle: false, image: known ? undefined : await aws.images.get(before) };
@@ -98,16 +99,36 @@ async function previewChanges(
   }
 }
 
-/**
- * Returns its changes. One that an earlier run left is replaced: the stack may have changed since. Throws a `RejectedError` where the parameter
- * would get another value.
- */
+type ChangeSetDeps = { clock: RolloutDeps['clock']; report: Pick<RolloutDeps['report'], 'info'> };
+type ChangeSetOrder = Parameters<RegionClients['stacks']['createChangeSet']>[0];
+
+// CloudFormation may read Parameter Store before the new value is everywhere.
+const STALE_SECONDS = 10;
+
+/** Returns its changes. Throws a `RejectedError` where the parameter would get another value, also when Parameter Store is read a second time. */
 export async function createChangeSet(
-  order: Parameters<RegionClients['stacks']['createChangeSet']>[0],
-  deps: { clock: RolloutDeps['clock']; report: Pick<RolloutDeps['report'], 'info'> },
-  { stacks }: Pick<RegionClients, 'stacks'>,
+  order: ChangeSetOrder,
+  deps: ChangeSetDeps,
+  aws: Pick<RegionClients, 'stacks'>,
 ): Promise<readonly ResourceChange[]> {
   const { stack, name, parameter } = order;
+  for (const isLast of parameter.key === undefined ? [true] : [false, true]) {
+    const made = await makeChangeSet(order, deps, aws);
+    const value = parameterOf(made, parameter.name);
+    if (value === parameter.value) return made.changes;
+    await aws.stacks.removeChangeSet(stack.id, name);
+    if (isLast)
+      throw new RejectedError(
+        `Change set of stack ${stack.name} would set ${parameter.name} to ${value ?? 'nothing'}, not to ${parameter.value}: another process changed ${parameter.key ?? 'it'}.`,
+      );
+    await deps.clock.sleep(STALE_SECONDS * 1000);
+  }
+  return [];
+}
+
+/** One that an earlier run left is replaced: the stack may have changed since. */
+async function makeChangeSet(order: ChangeSetOrder, deps: ChangeSetDeps, { stacks }: Pick<RegionClients, 'stacks'>): Promise<ChangeSet> {
+  const { stack, name } = order;
   if ((await stacks.createChangeSet(order)) === 'exists') {
     await stacks.removeChangeSet(stack.id, name);
     await stacks.createChangeSet(order);
@@ -121,10 +142,5 @@ export async function createChangeSet(
   const what = `Change set of stack ${stack.name}`;
   const made: ChangeSet = await waitFor({ what, everySeconds: 2, atMostSeconds: 300, poll }, deps);
   if (made.state === 'failed') throw new RejectedError(`${what} failed: ${made.reason}`);
-  const value = parameterOf(made, parameter.name);
-  if (value === parameter.value) return made.changes;
-  await stacks.removeChangeSet(stack.id, name);
-  throw new RejectedError(
-    `${what} would set ${parameter.name} to ${value ?? 'nothing'}, not to ${parameter.value}: another process changed ${parameter.key ?? 'it'}.`,
-  );
+  return made;
 }

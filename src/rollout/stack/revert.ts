@@ -16,11 +16,15 @@ export const revertStack = async (update: StackUpdate, plan: RegionPlan): Promis
 ];
 
 /** Only where the stack reads the pointer. Returns why it could not go back. */
-export const restorePointer = async ({ stack: planned }: StackUpdate, plan: RegionPlan): Promise<readonly string[]> => {
+export const restorePointer = async (
+  { stack: planned }: StackUpdate,
+  plan: RegionPlan,
+  { isReadBack = true } = {},
+): Promise<readonly string[]> => {
   const { deps, aws, pointer } = plan;
   if (planned.key === undefined) return [];
   const move = { ...plan, was: beforeOf(planned, plan) };
-  const restore = () => deps.report.step(`Restore ${pointer.name}`, () => revertPointer(move, deps, aws, { isRead: true }));
+  const restore = () => deps.report.step(`Restore ${pointer.name}`, () => revertPointer(move, deps, aws, { isRead: true, isReadBack }));
   return collectFailure(restore, `${pointer.name} could not be moved back`);
 };
 

@@ -1,4 +1,5 @@
-import { type ErrorDetails, RejectedError, TimeoutError } from '../../kit/errors.ts';
+import { CancelledError, type ErrorDetails, RejectedError, TimeoutError } from '../../kit/errors.ts';
+import { indeterminate, isInProgress, RESUME } from '../indeterminate.ts';
 import { throwIfRefused } from '../plan.ts';
 import { movePointer, throwIfReplaced } from '../pointer.ts';
 import type { GroupResult } from '../roll-group.ts';
@@ -19,7 +20,7 @@ import { waitUntilSettled, watchUpdate } from './watch.ts';
  * moves first, and goes back first.
  */
 export async function rollOutStack(plan: RegionPlan, rollout: RegionRollout): Promise<GroupRollouts> {
-  const { deps, aws, roll, image, operation, pointer } = plan;
+  const { deps, aws, roll, image, operation } = plan;
   const update: StackUpdate = { token: tokenOf(plan.stack as StackPlan), stack: plan.stack as StackPlan };
   const undo = async () => {
     const remaining = await revertStack(update, plan);
@@ -49,44 +50,76 @@ export async function rollOutStack(plan: RegionPlan, rollout: RegionRollout): Pr
     return done(names, !roll.wait);
   } catch (failure) {
     haltOthers({ halt: rollout.halt, region: plan.region }, failure);
-    const { stack } = update.stack.facts;
-    const { name } = stack;
-    throw await revertFailed(failure, {
-      ...{ onCancel: roll.onCancel, deps, hasStarted: update.token !== undefined, undo },
-      confirm: async () => void (await throwIfReplaced(plan, aws)),
-      kept: [`the update of stack ${name} is not reverted`],
-      active: async () => [
-        ...(update.moved === undefined ? [] : [`${pointer.name} names ${image.id}, which the instances have not proven`]),
-        `an update of stack ${name} to ${image.id} may be in progress`,
-      ],
-      requestRollback: () => requestRollback(update, plan),
-    });
+    throw await failed(failure, update, plan, rollout, undo);
   }
+}
+
+async function failed(
+  failure: unknown,
+  update: StackUpdate,
+  plan: RegionPlan,
+  { leftovers }: RegionRollout,
+  undo: () => Promise<readonly string[]>,
+): Promise<unknown> {
+  const { deps, aws, roll, image, operation, pointer } = plan;
+  const { clear, facts } = update.stack;
+  const { name } = facts.stack;
+  // The update that leads away from this image is being ended: nothing may lead there again.
+  if (operation === 'rollback' && clear !== undefined && update.moved !== undefined) {
+    const line = `${pointer.name} names ${image.id}, and stack ${name} has not returned to it yet`;
+    leftovers.remaining.push(line);
+    return indeterminate(failure, [line], 'When the stack has ended its update, run mode "rollback" with the same stack again.');
+  }
+  // AWS may store the value after it was read: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+  if (isInProgress(failure) && update.moving === true && update.moved === undefined)
+    return indeterminate(failure, [`${pointer.name} may name ${image.id}, which the instances have not proven`], RESUME);
+  const hasMoved = failure instanceof CancelledError && update.moved !== undefined;
+  return revertFailed(failure, {
+    ...{ onCancel: roll.onCancel, deps, hasStarted: update.token !== undefined || hasMoved, undo },
+    confirm: async () => void (await throwIfReplaced(plan, aws)),
+    kept: [`the update of stack ${name} is not reverted`],
+    active: async () => [
+      ...(update.moved === undefined ? [] : [`${pointer.name} names ${image.id}, which the instances have not proven`]),
+      update.token === undefined
+        ? `stack ${name} has not been updated to ${image.id}`
+        : `an update of stack ${name} to ${image.id} may be in progress`,
+    ],
+    requestRollback: () => requestRollback(update, plan),
+  });
 }
 
 /** Once, and only where the stack reads it. */
 async function moveFirst(update: StackUpdate, plan: RegionPlan): Promise<void> {
   const { deps, aws, pointer } = plan;
   if (update.stack.key === undefined || update.moved !== undefined) return;
-  const move = async () => movePointer(plan, await throwIfReplaced(plan, aws), deps, aws);
+  const move = async () => {
+    const now = await throwIfReplaced(plan, aws);
+    update.moving = true;
+    return movePointer(plan, now, deps, aws);
+  };
   update.moved = await deps.report.step(`Move ${pointer.name}, which the stack reads`, move);
 }
 
 const tokenOf = ({ action, facts }: StackPlan): string | undefined => (action === 'watch' ? facts.operation?.token : undefined);
 
-/** A cancelled job has seconds. */
+/** A cancelled job has seconds: both are asked at once, and neither is waited for. */
 async function requestRollback(update: StackUpdate, plan: RegionPlan): Promise<ErrorDetails> {
-  const { stack } = update.stack.facts;
-  const kept = await restorePointer(update, plan);
-  const isCancelled = await cancelOurs(stack, plan.aws);
+  const { facts, key } = update.stack;
+  const { name } = facts.stack;
+  const isStarted = update.token !== undefined;
+  const [kept, isCancelled] = await Promise.all([
+    restorePointer(update, plan, { isReadBack: false }),
+    isStarted && cancelOurs(facts.stack, plan.aws),
+  ]);
   const line = isCancelled
-    ? `CloudFormation rolls stack ${stack.name} back`
-    : `the update of stack ${stack.name} ended before it could be cancelled`;
-  const next =
-    isCancelled && kept.length === 0
-      ? 'Nothing: CloudFormation returns the stack to the old image.'
-      : 'Run mode "rollback" with the same stack.';
-  return { leftovers: [...kept, line], next };
+    ? `CloudFormation rolls stack ${name} back`
+    : isStarted
+      ? `the update of stack ${name} ended before it could be cancelled`
+      : `stack ${name} has not been updated`;
+  const back = key !== undefined && kept.length === 0 ? [`${key} was moved back, and was not read again`] : [];
+  const isOver = kept.length === 0 && (isCancelled || !isStarted);
+  const next = isOver ? 'Nothing: the stack keeps or gets back the old image.' : 'Run mode "rollback" with the same stack.';
+  return { leftovers: [...kept, ...back, line], next };
 }
 
 /** A complete update does not end by itself: instances that are not healthy in time are a failure. */
@@ -113,18 +146,25 @@ async function start(update: StackUpdate, plan: RegionPlan): Promise<void> {
   const name = `ami-action-${image.id}`;
   const parameter = { name: planned.parameter, value: image.id, key: planned.key };
   const changes = await createChangeSet({ stack, name, parameter }, deps, aws);
-  // Without a preview only this shows that the groups change.
-  const same =
-    planned.changes.length === 0 ? judgeChanges(changes, planned.parameter).refusals.length === 0 : sameChanges(changes, planned.changes);
-  if (!same) {
+  const problem =
+    planned.changes.length === 0
+      ? unseenProblem(stack.name, judgeChanges(changes, planned.parameter), deps)
+      : sameChanges(changes, planned.changes)
+        ? undefined
+        : `Stack ${stack.name} changed since the plan: its update would now change ${changes.map(formatChange).join(', ') || 'nothing'}.`;
+  if (problem !== undefined) {
     await aws.stacks.removeChangeSet(stack.id, name);
-    const now = changes.map(formatChange).join(', ') || 'nothing';
-    throw new RejectedError(`Stack ${stack.name} changed since the plan: its update would now change ${now}.`, {
-      next: 'Run the job again.',
-    });
+    throw new RejectedError(problem, { next: 'Run the job again.' });
   }
   await throwIfReplaced(plan, aws);
   await execute({ stack, name, imageId: image.id }, update, aws);
+}
+
+/** Of an update without a preview: an update reads every parameter in Parameter Store again, so it may change more than the groups. */
+function unseenProblem(name: string, { refusals, warnings, harmful }: ReturnType<typeof judgeChanges>, { report }: RegionPlan['deps']) {
+  for (const warning of warnings) report.warn(`Stack ${name}: ${warning}`);
+  if (harmful.length === 0) return refusals[0] && `Stack ${name}: ${refusals[0]}.`;
+  return `The update of stack ${name}, which the plan could not show, would also remove or replace ${harmful.map(formatChange).join(', ')}. Update the stack yourself once.`;
 }
 
 const results = (planned: StackPlan, names: readonly string[], imageId: string, moving: boolean): readonly GroupResult[] => {
