@@ -193,7 +193,13 @@ describe('what a change set would do', () => {
     ['nothing', [], { refusals: [NO_GROUP], warnings: [] }],
     ['a group that it adds', [change({ action: 'Add' })], { refusals: [NO_GROUP], warnings: [] }],
     ['a database next to it', [change(), database], { refusals: [], warnings: ['the update also changes Db (AWS::RDS::DBInstance)'] }],
-  ])('%s', (_, changes, judged) => expect(judgeChanges(changes, 'ImageId')).toEqual(judged));
+  ])('%s', (_, changes, judged) => expect(judgeChanges(changes, 'ImageId')).toEqual({ harmful: [], ...judged }));
+
+  test('removed, replaced or perhaps replaced is harmful, except for the fleet', () => {
+    const others = [{ action: 'Remove' }, { replacement: 'True' }, { replacement: 'Conditional' }].map(of => ({ ...database, ...of }));
+    const configuration = change({ type: 'AWS::AutoScaling::LaunchConfiguration', replacement: 'True' });
+    expect(judgeChanges([change(), configuration, database, ...others], 'ImageId').harmful).toEqual(others);
+  });
 
   test('what is replaced, added or removed says so', () => {
     const said = [{ replacement: 'True' }, { replacement: 'Conditional' }, { action: 'Remove' }, {}].map(of =>
