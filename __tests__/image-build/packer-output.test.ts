@@ -5,13 +5,17 @@ import {
   baseOf,
   corruptsOutput,
   createdIds,
+  createdVolumes,
   isCreation,
   isHidden,
   isOfSource,
   isTemplateError,
+  outputTail,
   type PackerLine,
   packerErrors,
   parseLine,
+  parseSourceLine,
+  templateErrors,
   uiLines,
 } from '../../src/image-build/rules/packer-output.ts';
 
@@ -56,8 +60,14 @@ describe('a line of Packer', () => {
     expect(parseLine(encode('', 'ui', ['say', long]))?.values[1]).toHaveLength(1 << 20);
   });
 
-  test.each(['panic: runtime error', '', 'goroutine 1 [running]:', 'a,b,c'])('%j is not one', text => {
+  test.each(['panic: runtime error', '', 'goroutine 1 [running]:', 'a,b,c', '1795251575,only'])('%j is not one', text => {
     expect(parseLine(text)).toBeUndefined();
+  });
+
+  test('keeps what it does not print: lone carriage returns, commas that Packer left, and no empty lines', () => {
+    const line = parseLine('1795251575,,ui,say,a\\rb, c,d\\n \\n\\ne');
+    expect(line?.values).toEqual(['say', 'a\rb', ' c', 'd\n \n\ne']);
+    expect(line && uiLines(line)).toEqual(['a', 'b, c,d', 'e']);
   });
 
   test('of another type than ui is not shown', () => {
@@ -99,7 +109,48 @@ describe('artifacts', () => {
   });
 });
 
+test('only the line that names the ID of an artifact makes one', () => {
+  const [ami, volume] = ['eu-central-1:ami-11111111', 'eu-central-1:vol-11111111,eu-central-1:snap-11111111'];
+  const others = (value: string) =>
+    parsed(
+      encode('amazon-ebs.web', 'template-builder', ['0', 'id', value]),
+      encode('amazon-ebs.web', 'artifact', ['0', 'string', value]),
+      encode('amazon-ebs.web', 'artifact', ['0', 'id']),
+    );
+  expect([artifacts(others(ami)), createdVolumes(others(volume)), isHidden(others('eu-<sensitive>-1:ami-1'))]).toEqual([[], [], false]);
+  const made = parsed(...artifact('amazon-ebsvolume.data', 0, volume));
+  expect([artifacts(made), createdVolumes(made)]).toEqual([
+    [],
+    ['vol', 'snap'].map(kind => ({ source: 'amazon-ebsvolume.data', region: 'eu-central-1', id: `${kind}-11111111` })),
+  ]);
+});
+
 describe('errors', () => {
+  test('are what ui calls an error, with text: neither what it says, nor what is for machines', () => {
+    const lines = parsed(
+      encode('', 'ui', ['say', 'Error: no']),
+      encode('', 'version', ['error', 'Error: no']),
+      encode('', 'ui', ['error', ' \n ']),
+      encode('', 'ui', ['error', '  Error: yes  ']),
+    );
+    expect(lines.map(isTemplateError)).toEqual([false, false, true, true]);
+    expect([templateErrors(lines), packerErrors(lines)]).toEqual([
+      [{ source: '', message: 'Error: yes' }],
+      [{ source: '', message: 'Error: yes' }],
+    ]);
+  });
+
+  test('of a source are joined as they were printed, and those after its beginning are none of the template', () => {
+    const lines = parsed(
+      encode('', 'ui', ['say', '==> amazon-ebs.web: Creating temporary keypair']),
+      encode('', 'ui', ['error', '==> amazon-ebs.web: a']),
+      'not a line of Packer',
+      '1,amazon-ebs.web,error, a,b ',
+    );
+    expect(templateErrors(lines)).toEqual([]);
+    expect(packerErrors(lines)).toEqual([{ source: 'amazon-ebs.web', message: 'a,b' }]);
+    expect(lines.map(isCreation)).toEqual([true, false, false]);
+  });
   test('name the source that failed, once', () => {
     const lines = parsed(
       encode('', 'ui', ['error', "Build 'amazon-ebs.web' errored after 1 second: Script exited with non-zero exit status: 1"]),
@@ -172,4 +223,44 @@ test.each([
 test('a provisioner that prints the ID of a launch template has created none', () => {
   const line = (kind: string) => parseLine(`1,,ui,${kind},    amazon-ebs.web: Created Spot Fleet launch template: lt-0123456789abcdef0`);
   expect(['say', 'message'].map(kind => createdIds(line(kind) as PackerLine))).toEqual([['lt-0123456789abcdef0'], []]);
+});
+
+describe('what a source printed', () => {
+  const say = (...texts: readonly string[]) => parsed(...texts.map(text => encode('', 'ui', ['say', text])));
+
+  test('has its name before it', () => {
+    expect(['==> a.web: Creating', '    a.web: x: y', '  a.web: x', 'a.web: x', '==> a.web'].map(parseSourceLine)).toEqual([
+      { source: 'a.web', message: 'Creating' },
+      { source: 'a.web', message: 'x: y' },
+      undefined,
+      undefined,
+      undefined,
+    ]);
+  });
+
+  test('tells its base image, and not that of another one', () => {
+    const lines = say('==> a.web: Prevalidating', '==> a.api: Found Image ID: ami-22222222', '==> a.web: Found Image ID: ami-11111111');
+    expect([baseOf(lines, 'a.web'), baseOf(lines, 'a.api'), baseOf(lines, 'a.job')]).toEqual(['ami-11111111', 'ami-22222222', undefined]);
+  });
+
+  test('what it created, and nothing else', () => {
+    expect(say('==> a.web: Waiting', '    a.web: Instance ID: i-11111111', '==> a.web: AMI: ami-11111111').flatMap(createdIds)).toEqual([
+      'i-11111111',
+      'ami-11111111',
+    ]);
+  });
+
+  test('ends with the provisioner that failed, without the clean-up, and not with all of it', () => {
+    const web = (...texts: readonly string[]) => say(...texts.map(text => `    a.web: ${text}`));
+    const lines = [
+      ...web('Creating', 'Provisioning with shell script: one.sh', 'first', 'Executing local command', '1', '2', '3'),
+      ...say('    a.api: of another one'),
+      ...web('Provisioning step had errors: Running the cleanup provisioner', 'Terminating the source AWS instance...'),
+    ];
+    expect([outputTail(lines, 'a.web'), outputTail(lines, 'a.web', 2)]).toEqual([
+      ['1', '2', '3'],
+      ['2', '3'],
+    ]);
+    expect(outputTail(web('Creating', 'x'), 'a.web')).toEqual(['Creating', 'x']);
+  });
 });
