@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { parseHcl } from '../../src/image-build/rules/hcl.ts';
 import { templateFacts } from '../../src/image-build/rules/template-facts.ts';
+import { resolve, templateModel, variableOf } from '../../src/image-build/rules/template-sources.ts';
 import { declaredVariables, varFileValues } from '../../src/image-build/rules/variable-values.ts';
 
 const OPTIONS = { region: 'eu-central-1', regions: [], only: [], except: [] };
@@ -174,4 +175,126 @@ test('a builder of JSON is the only one without others and without post-processo
 test('a long line of words is read once', () => {
   const { blocks, attributes } = parseHcl(`${'a '.repeat(200_000)}{\n}\n${'b "c" '.repeat(60_000)}\nx = 1\n`);
   expect([blocks.length, [...attributes.keys()]]).toEqual([1, ['x']]);
+});
+
+describe('the sources of a template', () => {
+  test('are those of Amazon, with their attributes and those of their blocks', () => {
+    const hcl = `source "amazon-ebs" "web" {
+  region = var.region
+  assume_role {
+    role_arn = "r"
+  }
+  dynamic "tag" {
+    for_each = var.tags
+    labels   = ["no"]
+    content {
+      key = "k"
+    }
+  }
+}
+source "googlecompute" "web" {}
+locals {
+  a = "1"
+}
+local "b" {
+  expression = "2"
+  sensitive  = true
+}`;
+    const { sources, locals } = templateModel([hcl]);
+    expect(sources).toEqual([
+      {
+        ...{ name: 'amazon-ebs.web', type: 'amazon-ebs' },
+        attributes: new Map([
+          ['region', 'var.region'],
+          ['assume_role{', ''],
+          ['assume_role.role_arn', '"r"'],
+          ['tag{', ''],
+          ['tag.key', '"k"'],
+        ]),
+      },
+    ]);
+    expect([...locals]).toEqual([
+      ['a', '"1"'],
+      ['b', '"2"'],
+    ]);
+  });
+
+  test('of JSON: builders by their name or type, and the sources of HCL as JSON', () => {
+    const role = { assume_role: { role_arn: 'r' }, run_tags: [{ a: 'b' }, null, 'x'] };
+    const attributes = new Map([
+      ['type', '"amazon-ebs"'],
+      ['assume_role', '{"role_arn":"r"}'],
+      ['run_tags', '[{"a":"b"},null,"x"]'],
+      ['assume_role{', ''],
+      ['assume_role.role_arn', '"r"'],
+      ['run_tags{', ''],
+      ['run_tags.a', '"b"'],
+    ]);
+    const legacy = { builders: [{ type: 'amazon-ebs', ...role }, { type: 'amazon-ebs', name: 'arm' }, { type: 'docker' }] };
+    expect(templateModel([JSON.stringify(legacy)]).sources).toEqual([
+      { name: 'amazon-ebs', type: 'amazon-ebs', attributes },
+      {
+        name: 'arm',
+        type: 'amazon-ebs',
+        attributes: new Map([
+          ['type', '"amazon-ebs"'],
+          ['name', '"arm"'],
+        ]),
+      },
+    ]);
+    const body = { region: 'r' };
+    const asJson = { source: { 'amazon-ebs': { web: body, arm: [body], bare: [] }, docker: { x: body } } };
+    const known = new Map([['region', '"r"']]);
+    expect(templateModel([JSON.stringify(asJson)]).sources).toEqual([
+      { name: 'amazon-ebs.web', type: 'amazon-ebs', attributes: known },
+      { name: 'amazon-ebs.arm', type: 'amazon-ebs', attributes: known },
+      { name: 'amazon-ebs.bare', type: 'amazon-ebs', attributes: new Map() },
+    ]);
+    expect(['null', '{}', '{"builders":{}}', '[]'].map(text => templateModel([text]).sources)).toEqual([[], [], [], []]);
+  });
+});
+
+describe('an expression', () => {
+  const model = templateModel([
+    'locals {\n  region = var.region\n  again = local.region\n  text = "t"\n  one = local.other\n  other = local.one\n  l1 = local.l2\n  l2 = local.l3\n  l3 = local.l4\n  l4 = local.l5\n  l5 = local.l6\n  l6 = "deep"\n}',
+  ]);
+  test.each<[string | undefined, string | undefined]>([
+    ['var.region', 'region'],
+    ['"${var.region}"', 'region'],
+    ['"{{user `region`}}"', 'region'],
+    ['local.again', 'region'],
+    ['local.text', undefined],
+    ['local.none', undefined],
+    ['local.one', undefined],
+    ['"${var.region}-x"', undefined],
+    [undefined, undefined],
+  ])('%s is the variable %s', (expression, variable) => expect(variableOf(expression, model)).toBe(variable));
+
+  test.each<[string | undefined, string | readonly string[] | undefined]>([
+    ['"a"', 'a'],
+    ['"say \\"a\\" \\\\ b"', 'say "a" \\ b'],
+    ['null', ''],
+    ['var.region', 'eu-west-1'],
+    ['local.again', 'eu-west-1'],
+    ['local.text', 't'],
+    ['local.one', undefined],
+    ['local.l3', 'deep'],
+    ['local.l1', undefined],
+    ['["a", var.region, local.text]', ['a', 'eu-west-1', 't']],
+    ['["a", # "b"\n "c"]', ['a', 'c']],
+    ['["a", var.unknown]', undefined],
+    ['[var.list]', undefined],
+    ['[]', []],
+    ['var.list', ['x', 'y']],
+    ['var.spaced', ['x']],
+    ['var.unknown', undefined],
+    ['"${upper(var.region)}"', undefined],
+    ['"%{ if true }a%{ endif }"', undefined],
+    ['"{{timestamp}}"', undefined],
+    ['upper("a")', undefined],
+    [undefined, undefined],
+  ])('%s comes to %j', (expression, value) => {
+    const values = { region: 'eu-west-1', list: '["x", "y"]', spaced: ' ["x"]' };
+    expect(resolve(expression, values, model)).toEqual(value);
+  });
 });
