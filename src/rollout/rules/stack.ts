@@ -146,7 +146,7 @@ function keyRefusals(facts: StackFacts, { parameter, pointer }: StackOptions): s
 
 function signalWarnings(id: string, policy: UpdatePolicy): string[] {
   if (policy.kind !== 'rolling' && policy.kind !== 'replacing') return [];
-  const what = policy.kind === 'rolling' ? 'WaitOnResourceSignals' : 'a CreationPolicy';
+  const what = policy.kind === 'rolling' ? 'WaitOnResourceSignals' : 'CreationPolicy';
   return policy.signals
     ? []
     : [`${id}: its template has no ${what}, so CloudFormation goes on when an instance runs, whether its service answers or not`];
