@@ -911,3 +911,189 @@ describe('what a person should know before', () => {
     ]).toEqual([540, 540 + 1200, 480 + 1200]);
   });
 });
+
+describe('what decides between nothing and a rollout', () => {
+  const version4 = version(4, { imageId: 'ami-new' });
+  const ready = new Map([[contentKey(version4), version4]]);
+  const runs = new Map(['i-1', 'i-2'].map(id => [id, 'ami-new']));
+  const one = new Map([...runs, ['i-1', 'ami-old']]);
+  const on4 = { group: group({ launch: { kind: 'template', template: use('4') } }), versions: new Map([[useKey(use('4')), version4]]) };
+  const decided = (change: Partial<GroupFacts>, options: Partial<PlanOptions> = {}) => {
+    const { action, reason } = planGroup(facts(change), { ...wanted, ...options });
+    return [action, reason];
+  };
+  const reading = (imageId: string, change: Partial<GroupFacts> = {}) => ({
+    versions: new Map([[useKey(use('3')), version(3, { imageId })]]),
+    ...change,
+  });
+  const ours = 'resolve:ssm:/ami/web/stage';
+  const follow = { parameterTemplates: 'follow' } as const;
+  const moved = { ...follow, pointer: { name: '/ami/web/stage', value: 'ami-new', since: new Date(5500) } };
+
+  test('a protected instance with another image counts, unless it is to keep it', () => {
+    const shielded = (id: string) => ({
+      ...on4,
+      group: { ...on4.group, members: ['i-1', 'i-2'].map(each => member(each, { protected: each === id })) },
+      images: one,
+    });
+    expect([
+      decided(shielded('i-1'), { protectedInstances: 'ignore' })[0],
+      decided(shielded('i-1'), { protectedInstances: 'refresh' })[0],
+      decided(shielded('i-2'), { protectedInstances: 'ignore' })[0],
+      decided(shielded(''), { protectedInstances: 'ignore' })[0],
+    ]).toEqual(['nothing', 'refresh', 'refresh', 'refresh']);
+  });
+
+  test('a refresh in progress, and instances that go, are no state to leave as it is', () => {
+    const active = refresh({ desired: { kind: 'template', template: use('9') } });
+    expect(decided({ ...on4, images: runs, active })[0]).toBe('refresh');
+    const leaving = group({ members: [member('i-1', { state: 'Terminating' })] });
+    expect(decided({ group: leaving })).toEqual(['refresh', 'none of its 2 instances is in service']);
+    expect(decided({ group: group({ desired: 0, members: [member('i-1', { state: 'Pending' })] }) })[0]).toBe('refresh');
+    expect(decided({ ready, active: refresh({ status: 'Successful' }) })[0]).toBe('refresh');
+  });
+
+  test('the reason counts what runs another image', () => {
+    expect(decided({ images: one })).toEqual(['refresh', '1 of 2 instances in service runs another image']);
+    const pool = { ...on4, images: new Map([...runs, ['i-8', 'ami-old'], ['i-9', 'ami-old']]), warmPool: ['i-8', 'i-9'] };
+    expect(decided(pool)).toEqual(['refresh', '2 instances of its warm pool run another image']);
+  });
+
+  test('two groups: the one that serves must launch the image too', () => {
+    const idle = { group: group({ name: 'web-idle', desired: 0, members: [] }), schedules: [] };
+    const pair = { strategy: 'two-groups' } as const;
+    expect(decided({ images: runs, idle }, pair)).toEqual(['swap', 'runs ami-new, but launches another image']);
+    expect(decided({ ...on4, images: runs, idle }, pair)).toEqual(['nothing', 'launches and runs ami-new only']);
+    const launch: Launch = {
+      kind: 'mixed',
+      template: use('4'),
+      overrides: [{ instanceType: 't3.small', template: use('7', 'lt-2'), imageId: undefined }],
+      policy: {},
+    };
+    const half = {
+      group: group({ launch }),
+      versions: new Map([...on4.versions, [useKey(use('7', 'lt-2')), version(7, { templateId: 'lt-2' })]]),
+    };
+    expect(decided({ ...half, images: runs, idle }, pair)[0]).toBe('swap');
+  });
+
+  test('a launch configuration is known by its image', () => {
+    const on = (imageId: string) => {
+      const now = { ...configuration(), imageId };
+      return {
+        group: group({ launch: { kind: 'configuration', name: 'lc' } }),
+        versions: new Map(),
+        configuration: { now, copyName: 'copy' },
+        images: runs,
+      };
+    };
+    const keep = { launchConfigurations: 'keep' } as const;
+    expect([decided(on('ami-new'), keep)[0], decided(on('ami-old'), keep)[0]]).toEqual(['nothing', 'refresh']);
+    expect(planGroup(facts(on('ami-old')), { ...wanted, ...follow, launchConfigurations: 'convert' }).by).toBe('version');
+  });
+
+  test('a template that reads the pointer launches what the pointer names', () => {
+    expect(decided(reading(ours, { images: runs }), moved)).toEqual(['nothing', 'launches and runs ami-new only']);
+    expect(decided(reading(ours, { images: runs }), follow)).toEqual(['nothing', 'runs ami-new only, and launches what the pointer names']);
+    expect(decided(reading(ours), moved)[1]).toBe('2 of 2 instances in service run another image, although it launches this image');
+    expect(decided(reading(ours), follow)[1]).toBe('2 of 2 instances in service run another image');
+  });
+
+  test('its refresh is ours from the second on in which the pointer moved, or when AWS shows no time', () => {
+    const at = (startedAt: Date | undefined, desired?: Launch) =>
+      decided(reading(ours, { active: refresh({ desired, startedAt }) }), moved)[0];
+    expect([at(new Date(5000)), at(new Date(6000)), at(undefined), at(new Date(4000))]).toEqual(['watch', 'watch', 'watch', 'refresh']);
+    expect(at(new Date(6000), { kind: 'template', template: use('9') })).toBe('refresh');
+    expect(
+      planGroup(facts(reading(ours, { active: refresh({ desired: undefined }) })), { ...wanted, ...moved, foreignRefresh: 'wait' }),
+    ).toMatchObject({
+      action: 'watch',
+      blocker: undefined,
+    });
+  });
+
+  test('it reads the pointer only by its whole name, with every template', () => {
+    const by = (imageId: string, change: Partial<GroupFacts> = {}) =>
+      planGroup(facts(reading(imageId, change)), { ...wanted, ...follow }).by;
+    const arn = 'resolve:ssm:arn:aws:ssm:eu-central-1:111122223333:parameter';
+    expect([by(`${arn}/ami/web/stage`), by(`${arn}/ami/web/prod`), by('resolve:ssm:/x:parameter/ami/web/stage')]).toEqual([
+      'pointer',
+      'version',
+      'version',
+    ]);
+    const both = { group: group({ launch: mixed() }) };
+    const of = (second: string) =>
+      by(ours, { ...both, versions: new Map([...reading(ours).versions, [useKey(use('7', 'lt-2')), version(7, { imageId: second })]]) });
+    expect([of(ours), of('ami-old')]).toEqual(['pointer', 'version']);
+    const pinned = { ...both, versions: new Map([...facts().versions, [useKey(use('7', 'lt-2')), version(7, { imageId: ours })]]) };
+    const pin = { ...wanted, parameterTemplates: 'pin' } as const;
+    expect(planGroup(facts(pinned), pin).blocker).toEqual({ kind: 'parameter' });
+    const idle = { group: group({ name: 'web-idle', desired: 0, members: [] }), schedules: [] };
+    expect(planGroup(facts({ ...pinned, idle }), { ...pin, strategy: 'two-groups' }).blocker).toBeUndefined();
+  });
+});
+
+describe('what is refused only where it matters', () => {
+  const blue = { strategy: 'blue-green' } as const;
+  const pair = { strategy: 'two-groups' } as const;
+  const idle = { group: group({ name: 'web-idle', desired: 0, members: [] }), schedules: [] };
+  const refused = (change: Partial<GroupFacts>, options: Partial<PlanOptions> = {}) =>
+    planGroup(facts(change), { ...wanted, ...options }).refusals;
+
+  test('blue-green with a template that reads the pointer: both groups would launch the same', () => {
+    const versions = new Map([[useKey(use('3')), version(3, { imageId: 'resolve:ssm:/ami/web/stage' })]]);
+    expect(refused({ versions }, { ...blue, parameterTemplates: 'follow' })).toEqual([
+      'web: the launch template reads the pointer, so both groups would launch the same image: set "parameter-templates: pin"',
+    ]);
+    expect(refused({ versions }, { parameterTemplates: 'follow' })).toEqual([]);
+    const says = (imageId: string) => refused({ versions: new Map([[useKey(use('3')), version(3, { imageId })]]) }).join();
+    expect(
+      [says('resolve:ssm:/ami/web/stage'), says('resolve:ssm:/ami/web/prod')].map(each => each.includes('"parameter-templates: follow"')),
+    ).toEqual([true, false]);
+  });
+
+  test('a name that is taken, and what cannot be copied, matter where a group is created', () => {
+    expect(refused({ nameTaken: true })).toEqual([]);
+    expect(refused({ nameTaken: true }, blue)).toEqual([expect.stringMatching(/^web: group web-green exists, and is not its green group/)]);
+    expect(refused({ cannotCopy: ['a hook'] }, blue).length).toBe(1);
+    expect([refused({ cannotCopy: ['a hook'] }), refused({ cannotCopy: ['a hook'], idle }, pair)]).toEqual([[], []]);
+  });
+
+  test('processes that are suspended matter where instances are replaced, protection where AWS waits for it', () => {
+    const suspended = ['Launch'];
+    expect(refused({ group: group({ suspended, desired: 0, members: [] }) })).toEqual([]);
+    const shielded = group({ members: [member('i-1', { protected: true }), member('i-2', { state: 'Standby' })] });
+    expect(refused({ group: shielded }, blue)).toEqual([]);
+    const two = (change: object) => refused({ group: group({ members: ['i-1', 'i-2'].map(id => member(id, change)) }) });
+    expect([two({ protected: true }), two({ state: 'Standby' })]).toEqual([
+      [expect.stringMatching(/^web: i-1, i-2 are protected from scale-in; /)],
+      [expect.stringMatching(/^web: i-1, i-2 are in standby; /)],
+    ]);
+  });
+
+  test('a snapshot matters unless it is of the old image, or nothing new is created', () => {
+    const versions = new Map([[useKey(use('3')), version(3, { snapshotIds: ['snap-1', 'snap-9'] })]]);
+    const imageSnapshots = new Set(['snap-1']);
+    expect(refused({ versions, imageSnapshots })).toEqual([
+      expect.stringMatching(/^web: the launch template creates a volume from snap-9,/),
+    ]);
+    const ready = new Map([[contentKey(version(4)), version(4, { imageId: 'ami-new' })]]);
+    expect(refused({ versions, ready, active: refresh() })).toEqual([]);
+  });
+
+  test('others on $Latest, one or several', () => {
+    const says = (...groups: string[]) => refused({ latestUsers: new Map([['lt-1', groups]]) });
+    const rest = 'from $Latest of the same launch template and would get the new version at once: pin';
+    expect([says('api'), says('api', 'job')]).toEqual([
+      [`web: api launches ${rest} it to a version number, or add it to "groups"`],
+      [`web: api, job launch ${rest} them to a version number, or add them to "groups"`],
+    ]);
+  });
+
+  test('an instance type whose architecture AWS did not show is left to AWS', () => {
+    expect(refused({ architectures: new Map() })).toEqual([]);
+    expect(refused({ architectures: new Map([['t3.micro', ['i386', 'arm64']]]) })).toEqual([
+      'web: instance type t3.micro is i386 or arm64, but ami-new is x86_64: select an image with "architecture", or remove the type from the group',
+    ]);
+  });
+});
