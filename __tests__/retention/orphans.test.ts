@@ -37,6 +37,12 @@ describe('an orphaned snapshot', () => {
     ['is removed', {}, true],
     ['is removed although it names an image that no longer exists', { description: `Created by CreateImage(i-1) for ${id(7)}` }, true],
     ['is kept when it names an existing image', { description: `Created by CreateImage(i-1) for ${id(1)}` }, false],
+    [
+      'is kept when one of the images that it names exists',
+      { description: `Copied for DestinationAmi ${id(8)} from SourceAmi ${id(1)}` },
+      false,
+    ],
+    ['is removed when its first day is over', { startedAt: new Date(NOW - DAY) }, true],
     ['is kept when an image has it', { id: 'snap-1' }, false],
     ['is kept when it is of another family', { tags: { 'ami-action:family': 'api' } }, false],
     ['is kept when it has no family', { tags: {} }, false],
@@ -56,6 +62,9 @@ describe('an orphaned snapshot', () => {
     expect(orphanedSnapshots([snapshot()], [], young, NOW)).toEqual([]);
     const many = [3, 1, 2].map(n => snapshot({ id: `snap-9${n}`, startedAt: new Date(NOW - n * 10 * DAY) }));
     expect(orphanedSnapshots(many, [], { ...policy, maxRemovals: 2 }, NOW).map(one => one.id)).toEqual(['snap-93', 'snap-92']);
+    const alike = ['snap-3', 'snap-1', 'snap-2'].map(each => snapshot({ id: each }));
+    for (const listed of [alike, alike.toReversed()])
+      expect(orphanedSnapshots(listed, [], { ...policy, maxRemovals: 2 }, NOW).map(one => one.id)).toEqual(['snap-1', 'snap-2']);
   });
 });
 

@@ -137,6 +137,12 @@ describe('an image whose date cannot be read', () => {
     ]);
   });
 
+  test('is kept for its date as soon as one rule depends on it, and never as one of the newest', () => {
+    for (const keep of [{ newest: 9 }, { newest: 0, passed: 1 }, { newest: 0, youngerThanSeconds: 1 }])
+      expect(decisions([undated(5)], keeping(keep))).toEqual([[undefined, 'keep', 'creation date unknown']]);
+    expect(decisions([undated(5)], keeping({ newest: 0 }))).toEqual([[undefined, 'remove', 'nothing uses it']]);
+  });
+
   test('can be deleted by name, and when no rule depends on a date', () => {
     expect(decisions([undated(5)], NO_RETENTION_POLICY)).toEqual([[undefined, 'remove', 'nothing uses it']]);
   });
@@ -161,6 +167,18 @@ describe('a copy', () => {
       [1, 'keep', 'younger than minimum-age'],
     ]);
   });
+});
+
+test('what a rule counts in time ends with its second', () => {
+  const week = keeping({ youngerThanSeconds: (7 * DAY) / 1000 });
+  expect(decisions([candidate(1), candidate(7)], week)[1]).toEqual([7, 'remove', 'nothing uses it']);
+  expect(decisions([candidate(1), reused(7, 24)])[1]).toEqual([7, 'remove', 'nothing uses it']);
+  const launched = candidate(90, { lastLaunchedAt: new Date(NOW - 31 * DAY) });
+  expect(decisions([candidate(1), launched], keeping({ launchedWithinSeconds: (30 * DAY) / 1000 }))[1]).toEqual([
+    90,
+    'remove',
+    'nothing uses it',
+  ]);
 });
 
 test('the newest passed images are kept, however many images are newer', () => {
@@ -226,6 +244,12 @@ describe('under every policy an image is kept that is', () => {
     expect(guard(kept, policy)).toBe(reason);
   });
 
+  test('perhaps in use, and says so', () => {
+    const may = { kind: 'possible', label: 'account 2' } as never;
+    const by = (...users: Candidate['users']) => guard({ ...candidate(9), users }, policy);
+    expect([by(may), by(may, knownUser('group web'))]).toEqual(['may be used by account 2', 'used by account 2, group web']);
+  });
+
   test('the tag can be set to false', () => {
     expect(guard(candidate(9, { tags: { 'ami-action:family': 'web', 'ami-action:keep': 'false' } }), policy)).toBeUndefined();
   });
@@ -256,6 +280,27 @@ describe('with a grace', () => {
       ['mark', false, 'nothing uses it; removal after 7d; disabled until then; max-removals (1) reached, next run'],
       ['mark', true, 'nothing uses it; removal after 7d; disabled until then'],
       ['keep', false, 'nothing uses it; removal in 5d'],
+    ]);
+  });
+
+  test('a mark alone harms no user: all of them may begin in one run', () => {
+    expect(decisions([candidate(1), candidate(2), candidate(3)], { ...week, maxRemovals: 1 }).slice(1)).toEqual([
+      [2, 'mark', 'nothing uses it; removal after 7d'],
+      [3, 'mark', 'nothing uses it; removal after 7d'],
+    ]);
+  });
+
+  test('a mark that disables says whose sharing ends; what is removed is not disabled', () => {
+    const shared = { ...candidate(2), sharedWith: ['444455556666', '777788889999'] };
+    const plan = planPrune([candidate(1), shared, candidate(9, marked(7))], { ...policy, ...week, disable: true }, NOW);
+    expect(plan.map(({ action, disables, reason, waits }) => [action, disables, waits, reason]).slice(1)).toEqual([
+      [
+        'mark',
+        true,
+        false,
+        'nothing uses it; removal after 7d; disabled until then; sharing with 444455556666, 777788889999 ends permanently',
+      ],
+      ['remove', false, false, 'unused since it was marked 7d ago'],
     ]);
   });
 
@@ -462,6 +507,50 @@ describe('copies in several regions', () => {
     ]);
   });
 
+  test('a copy that is used again keeps all', () => {
+    const week = { graceSeconds: (7 * DAY) / 1000 };
+    const again = copy(8, 'eu-central-1', { tags: { ...tags, 'ami-action:marked-at': new Date(NOW - DAY).toISOString() } }, ['group web']);
+    expect(decisions([...newest, again, copy(9, 'us-east-1')], week).slice(2)).toEqual([
+      [8, 'unmark', 'used by group web'],
+      [9, 'keep', `its copy ${id(8)} in eu-central-1 is kept: used by group web`],
+    ]);
+  });
+
+  test.each(['commit', 'fingerprint'])('the tag %s alone makes them copies', key => {
+    const alone = { tags: { 'ami-action:family': 'web', [`ami-action:${key}`]: 'x' } };
+    const all = [...newest, copy(8, 'eu-central-1', alone, ['group web']), copy(9, 'us-east-1', alone)];
+    expect(decisions(all)[3]?.[1]).toBe('keep');
+  });
+
+  test('two builds of one commit in one region are no copies', () => {
+    const all = [candidate(1), copy(8, 'eu-central-1', {}, ['group web']), copy(9, 'eu-central-1')];
+    expect(decisions(all)[2]).toEqual([9, 'remove', 'nothing uses it']);
+  });
+
+  test('they are marked together', () => {
+    const week = { graceSeconds: (7 * DAY) / 1000 };
+    expect(
+      decisions([...newest, copy(8, 'eu-central-1'), copy(9, 'us-east-1')], week)
+        .slice(2)
+        .map(([, action]) => action),
+    ).toEqual(['mark', 'mark']);
+  });
+
+  test('a build is as old as its youngest copy, and one with more copies than a run may remove is removed whole', () => {
+    const pair = [copy(8, 'eu-central-1'), copy(20, 'us-east-1')];
+    const all = (...more: readonly Candidate[]) => planPrune([...newest, ...pair, ...more], { ...policy, maxRemovals: 1 }, NOW);
+    const taken = (plan: ReturnType<typeof all>) => plan.slice(2).map(({ image, action, waits }) => [image.id, action, waits]);
+    expect(taken(all(candidate(10)))).toEqual([
+      [id(8), 'keep', true],
+      [id(10), 'remove', false],
+      [id(20), 'keep', true],
+    ]);
+    expect(taken(all())).toEqual([
+      [id(8), 'remove', false],
+      [id(20), 'remove', false],
+    ]);
+  });
+
   test('another build of the same commit is not a copy', () => {
     const other = copy(9, 'us-east-1', { tags: { ...tags, 'ami-action:fingerprint': 'f2' } });
     expect(decisions([...newest, copy(8, 'eu-central-1', {}, ['group web']), other])[3]).toEqual([9, 'remove', 'nothing uses it']);
@@ -505,6 +594,11 @@ describe('copies in several regions', () => {
       [8, 'keep', `waits for its copy ${id(9)} in us-east-1`],
       [9, 'keep', 'nothing uses it; removal in 2d'],
     ]);
+    // One that only waits keeps nothing that it was built from.
+    const old = { tags: { 'ami-action:family': 'web', 'ami-action:marked-at': new Date(NOW - 9 * DAY).toISOString() } };
+    const built = { ...since(9), tags: { ...since(9).tags, 'ami-action:base-ami': id(12) } };
+    const chain = [...newest, copy(8, 'eu-central-1', built), copy(9, 'us-east-1', since(5)), candidate(12, old)];
+    expect(decisions(chain, { ...week, keepAncestors: true })[4]?.[1]).toBe('remove');
   });
 });
 
