@@ -40,8 +40,31 @@ describe('windows', () => {
     ]);
   });
 
+  test('of several, one that is open is enough, now and when a freeze ends', () => {
+    const windows = ['Mon 09:00-10:00 UTC', 'Mon 12:00-13:00 UTC'];
+    expect(closed({ windows }, '2026-11-30T09:30:00Z')).toBe('open');
+    expect(closed({ windows, freeze: 'until: 2026-11-30T12:30:30Z' }, '2026-11-30T09:30:00Z')[1]).toBe('2026-11-30T12:30:30.000Z');
+  });
+
+  test('one that ends when it begins is open for a day', () => {
+    expect(closed({ windows: ['Mon 09:00-09:00 UTC'] }, '2026-11-30T10:00:00Z')).toBe('open');
+    expect(closed({ windows: ['Mon 09:00-09:00 UTC'] }, '2026-12-01T08:59:00Z')).toBe('open');
+    expect(closed({ windows: ['Mon 09:00-09:00 UTC'] }, '2026-12-01T09:00:00Z')[1]).toBe('2026-12-07T09:00:00.000Z');
+  });
+
+  test('one that does not open within eight days', () => {
+    // The next Sunday has no 02:15.
+    expect(closed({ windows: ['Sun 02:15-02:45 Europe/Berlin'] }, '2026-03-22T01:45:00Z')).toEqual([
+      'prod is closed now: "windows" allows Sun 02:15-02:45 Europe/Berlin. No time is known at which it opens',
+      undefined,
+    ]);
+  });
+
   test.each([
     'Mon-Fri',
+    'Xyz-Mon 09:00-16:00 UTC',
+    'Mon-Xyz 09:00-16:00 UTC',
+    '',
     '9:00-16:00 UTC',
     'Mon-Fri 09:00-16:00',
     'Mon-Fri 09:00-16:00 Europe/Berlim',
@@ -53,6 +76,12 @@ describe('windows', () => {
 describe('a freeze', () => {
   test.each([
     ['Black Friday', '2026-11-30T08:00:00Z', 'until the parameter is deleted: Black Friday. No time is known at which it opens', undefined],
+    [' \n', '2026-11-30T08:00:00Z', 'until the parameter is deleted: no reason given. No time is known at which it opens', undefined],
+    [' Audit ', '2026-11-30T08:00:00Z', 'until the parameter is deleted: Audit. No time is known at which it opens', undefined],
+    ['reason: 007', '2026-11-30T08:00:00Z', 'until the parameter is deleted: 007. No time is known at which it opens', undefined],
+    ['who: Ops', '2026-11-30T08:00:00Z', 'until the parameter is deleted: who: Ops. No time is known at which it opens', undefined],
+    ['[reason]', '2026-11-30T08:00:00Z', 'until the parameter is deleted: [reason]. No time is known at which it opens', undefined],
+    ['~', '2026-11-30T08:00:00Z', 'until the parameter is deleted: ~. No time is known at which it opens', undefined],
     ['', '2026-11-30T08:00:00Z', 'until the parameter is deleted: no reason given. No time is known at which it opens', undefined],
     [
       'reason: Black Friday\nuntil: 2026-12-01T08:00:00Z',

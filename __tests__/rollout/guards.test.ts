@@ -2,7 +2,15 @@ import { describe, expect, test } from '@jest/globals';
 import type { Image } from '../../src/model/image.ts';
 import { pointerDescription } from '../../src/model/pointer.ts';
 import { verdictValue } from '../../src/model/verdict.ts';
-import { type Guards, guardRefusals, imageRefusals, type Soak } from '../../src/rollout/rules/admission.ts';
+import {
+  type Guards,
+  guardRefusals,
+  imageRefusals,
+  memoryWarnings,
+  pointerRefusals,
+  ranWarnings,
+  type Soak,
+} from '../../src/rollout/rules/admission.ts';
 
 const scheme = { prefix: 'ami-action:', commitKey: 'ami-action:commit' };
 const [A, B] = ['ami-aaaaaaaa', 'ami-bbbbbbbb'];
@@ -33,6 +41,8 @@ describe('what an environment requires', () => {
     ['a dot is a dot', { allowedRefs: ['release/1x2', 'release.1.2'] }, [expect.stringMatching(/allowed-refs/)]],
     ['another image', { pin: A }, [`"pin" holds this environment on ${A}: remove "pin", or promote that image`]],
     ['this image', { pin: B }, []],
+    ['a question mark is one', { allowedRefs: ['release/1?2'] }, [expect.stringMatching(/allowed-refs/)]],
+    ['time in stage, listed newest first', soak([...ran([A, 1], [B, 8])].reverse()), []],
     ['time in stage, and it still runs there', soak(ran([A, 1], [B, 8])), []],
     ['time in stage, and it came just now', soak(ran([A, 1], [B, 9])), [`${B} has run only 3h in stage, and "soak-time" requires 4h`]],
     ['time in stage, where it ran before', soak(ran([B, 1], [A, 6])), []],
@@ -102,4 +112,58 @@ describe('what an environment requires', () => {
     ]);
     expect(imageRefusals(passed, { ...admission, guards: { pin: A } })).toEqual([expect.stringMatching(/"pin" holds/)]);
   });
+
+  test('an image whose ref is not known fits no list', () => {
+    const unknown = { ...image, tags: { 'ami-action:family': 'web' } };
+    expect(guardRefusals(unknown, { allowedRefs: ['main'] }, scheme, NOON)).toEqual([
+      `${B} was built from an unknown ref, and "allowed-refs" allows main: build it from one of these`,
+    ]);
+  });
+
+  test('a verdict: none, one that failed, one without a signature; an image that ran here needs none of them', () => {
+    const verdict = (result: 'passed' | 'failed') => verdictValue(B, { result, checks: '1'.repeat(32), at: new Date(0) });
+    const judged = (result: 'passed' | 'failed') => ({ ...image, tags: { ...image.tags, 'ami-action:verdict': verdict(result) } });
+    const admission = { scheme, family: 'web', environment: 'prod', liftVeto: false };
+    const unsigned = 'the verdict has no signature';
+    expect([
+      imageRefusals(image, admission),
+      imageRefusals(judged('failed'), admission),
+      imageRefusals(judged('passed'), { ...admission, unsigned }),
+      imageRefusals(judged('passed'), admission),
+    ]).toEqual([
+      [expect.stringMatching(/: run "validate" on it, or "share" if it was validated in another account$/)],
+      [expect.stringMatching(/: fix it and build a new image, or run "validate" again if the checks were wrong$/)],
+      [unsigned],
+      [],
+    ]);
+    for (const candidate of [image, judged('failed'), { ...judged('passed'), tags: {} }])
+      expect(imageRefusals(candidate, { ...admission, unsigned, ran: true })).toEqual([]);
+    expect([ranWarnings(image, scheme), ranWarnings(judged('passed'), scheme)]).toEqual([
+      [expect.stringMatching(/^ami-bbbbbbbb has no passed verdict \(.+\); it is rolled back to because it ran here$/)],
+      [],
+    ]);
+  });
+});
+
+test('a pointer that cannot be moved is found before the rollout', () => {
+  const full = Array.from({ length: 100 }, (_, i) => ({ version: 100 - i, labels: i === 99 ? ['live', 'eu'] : [] }));
+  expect([pointerRefusals('/p', { type: 'SecureString' }, []), pointerRefusals('/p', { type: 'String' }, full)]).toEqual([
+    ['/p is a SecureString, and an image ID must be a String: delete it, or choose another "pointer"'],
+    [
+      '/p cannot be moved: it has 100 versions, and the oldest (1) carries the label live, eu, so AWS refuses another version. Remove the label: aws ssm unlabel-parameter-version --name /p --parameter-version 1 --labels live eu',
+    ],
+  ]);
+  expect([pointerRefusals('/p', { type: 'String' }, full.slice(1)), pointerRefusals('/p', undefined, [])]).toEqual([[], []]);
+});
+
+test('groups that launch different images have no single way back: said of a promotion only', () => {
+  const launched = [A, B].map((id, i) => ({ group: `web-${i}`, id, image: undefined, idle: false }));
+  const warned = (of: typeof launched, operation: 'promote' | 'rollback' = 'promote') =>
+    memoryWarnings(of, { operation, environment: 'prod' });
+  expect([warned(launched), warned(launched, 'rollback'), warned(launched.slice(1)), warned([])]).toEqual([
+    [`the groups of prod launch different images (web-0 ${A}, web-1 ${B}): to go back, run "rollback" with "image" and "groups" for each`],
+    [],
+    [],
+    [],
+  ]);
 });
