@@ -91,6 +91,26 @@ describe('the tags of an image', () => {
     expect(tagProblems(own, scheme).join()).toContain(reason);
   });
 
+  test('that a user may set are not, up to what AWS takes', () => {
+    const most = Object.fromEntries(Array.from({ length: 25 }, (_, n) => [`k${n}`, 'v']));
+    for (const own of [most, { x: 'y'.repeat(256) }, { ['k'.repeat(128)]: '' }, {}]) expect(tagProblems(own, scheme)).toEqual([]);
+    expect(tagProblems({ '': 'x', ['k'.repeat(129)]: '' }, scheme)).toEqual([
+      '"tags." must be 1 to 128 characters',
+      `"tags.${'k'.repeat(40)}" must be 1 to 128 characters`,
+    ]);
+    const team = { prefix: '', commitKey: 'GitCommit' };
+    expect([tagProblems({ any: 'x' }, team), tagProblems({ GitCommit: 'x' }, team)]).toEqual([
+      [],
+      ['"tags.GitCommit" is a tag of the action: use another key'],
+    ]);
+  });
+
+  test('of a build with a fingerprint name it and the base image; what is empty is left out', () => {
+    const tags = identityTags({ ...origin, version: '', fingerprint: 'f'.repeat(64), baseAmi: 'ami-base' }, 'web-1', {}, scheme);
+    expect(tags).toMatchObject({ 'ami-action:fingerprint': 'f'.repeat(64), 'ami-action:base-ami': 'ami-base' });
+    expect(Object.keys(tags)).not.toContain('ami-action:version');
+  });
+
   test('that cannot be read back are named', () => {
     expect(missingTags({ a: '1', b: '2' }, { a: '1', b: '3' })).toEqual(['b']);
   });

@@ -43,6 +43,13 @@ test('any naming scheme fits, and the candidate stands below it', () => {
 });
 
 describe('a pointer that cannot be one', () => {
+  test('an architecture that is not known', () => {
+    const of = { family: 'web', environment: 'prod', pointer: '/ami/{family}/{environment}/{architecture}' };
+    expect(() => environmentPointer(of)).toThrow('"architecture" is required: "pointer" contains {architecture}');
+    expect(environmentPointer({ ...of, architecture: 'arm64' })).toBe('/ami/web/prod/arm64');
+    expect(environmentPointer({ ...of, pointer: '/ami/{family}' })).toBe('/ami/web');
+  });
+
   test.each([
     [
       'a family that ends where a candidate begins',
@@ -88,6 +95,7 @@ describe('what an environment ran', () => {
     ['rolled back once', history(['promote', A], ['promote', B], ['promote', C], ['rollback', B]), [A, B]],
     ['rolled back twice', history(['promote', A], ['promote', B], ['promote', C], ['rollback', B], ['rollback', A]), [A]],
     ['promoted again after a rollback', history(['promote', A], ['promote', B], ['rollback', A], ['promote', C]), [A, C]],
+    ['rolled back by two at once', history(['promote', A], ['promote', B], ['promote', C], ['rollback', A]), [A]],
     ['promoted back to an older one', history(['promote', A], ['promote', B], ['promote', A]), [A, B, A]],
     ['rolled back to one that it never ran', history(['promote', A], ['promote', B], ['rollback', C]), [A, C]],
     [
@@ -149,9 +157,34 @@ describe('the way back', () => {
       { to: B, replaces: C },
     ],
     [
+      'past a promotion that has moved the pointer',
+      { current: { value: C }, history: three, candidate: candidate('promote', C, A) },
+      { to: B, replaces: C, reason: `what stage ran before ${C}` },
+    ],
+    [
+      'past a promotion of what runs',
+      { current: { value: C }, history: three, candidate: candidate('promote', C, C) },
+      { to: B, replaces: C, reason: `what stage ran before ${C}` },
+    ],
+    [
+      'past a candidate that another process wrote',
+      { current: { value: C }, history: three, candidate: { value: A, description: 'terraform' } },
+      { to: B, replaces: C },
+    ],
+    [
+      'to the start of a first promotion, which has no pointer yet',
+      { current: undefined, history: [], candidate: candidate('promote', B, A) },
+      { to: A, replaces: B, reason: `the promotion of ${B} is unfinished` },
+    ],
+    [
       'nowhere, where nothing ran before',
       { current: { value: A }, history: history(['promote', A]), candidate: undefined },
       { to: undefined, reason: `stage runs ${A}, and its pointer shows no image before it` },
+    ],
+    [
+      'nowhere from a first promotion, where nothing was launched before',
+      { current: undefined, history: [], candidate: { value: B, description: parsed('promote', undefined) } },
+      { to: undefined, reason: 'stage has no pointer, so no image was promoted to it' },
     ],
     [
       'nowhere without a pointer',
