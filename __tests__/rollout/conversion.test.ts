@@ -139,6 +139,19 @@ describe('what is refused', () => {
       ],
     ],
     [
+      'a template without its first version',
+      facts({ template: { templateId: 'lt-1', tags: { 'ami-action:launch-configuration': 'lc' }, first: undefined } }),
+      'convert',
+      ['launch template lc- exists without its version 1: delete the template if nothing launches from it'],
+    ],
+    [
+      'IDs of security groups with a public address',
+      facts({ now: configuration({ AssociatePublicIpAddress: true, SecurityGroups: ['sg-1'] }) }),
+      'convert',
+      [],
+    ],
+    ['names of security groups without a public address', facts({ now: configuration({ SecurityGroups: ['web'] }) }), 'convert', []],
+    [
       'a template that differs',
       facts(template('lc', { content: '{"InstanceType":"t3.large"}' })),
       'convert',

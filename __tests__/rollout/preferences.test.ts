@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { preferenceProblems, preferencesOf, replacedAtATime } from '../../src/rollout/rules/preferences.ts';
+import { UsageError } from '../../src/kit/errors.ts';
+import { peakOf, preferenceProblems, preferencesOf, replacedAtATime, throwIfUnfit } from '../../src/rollout/rules/preferences.ts';
+import { settings } from './roll-world.ts';
 
 describe('scenario 62: preferences that AWS would refuse', () => {
   test.each<[string, Parameters<typeof preferenceProblems>[0], RegExp | undefined]>([
@@ -23,6 +25,10 @@ describe('scenario 62: preferences that AWS would refuse', () => {
     ['checkpoints without a delay', { bake: 60, rollTimeout: 7200, checkpoints: [100] }, /AWS waits an hour/],
     ['a delay without checkpoints', { bake: 60, rollTimeout: 7200, checkpointDelay: 60 }, /"checkpoint-delay" needs "checkpoints"/],
     ['eleven alarms', { bake: 60, rollTimeout: 7200, alarms: Array.from({ length: 11 }, (_, i) => `a${i}`) }, /at most 10 alarms, got 11/],
+    ['ten alarms', { bake: 60, rollTimeout: 7200, alarms: Array.from({ length: 10 }, (_, i) => `a${i}`) }, undefined],
+    ['a delay at a shift', { bake: 60, rollTimeout: 7200, checkpointDelay: 60, shiftAt: 'arn' }, undefined],
+    ['one checkpoint', { bake: 60, rollTimeout: 7200, checkpoints: [100], checkpointDelay: 60 }, undefined],
+    ['a fast pace', { bake: 60, rollTimeout: 7200, pace: 'fast' }, undefined],
     ['a timeout shorter than the bake', { bake: 7200, rollTimeout: 3600 }, /"roll-timeout" \(1h\) must be longer than "bake"/],
     [
       'checks that may outlast the pause at a checkpoint',
@@ -104,5 +110,80 @@ describe('instances at a time, in whole percents', () => {
         if (desired <= 100) expect([batchSize, desired, atATime]).toEqual([batchSize, desired, batchSize]);
       }
     }
+  });
+});
+
+test('without a setting AWS takes the maintenance policy, else 90 percent', () => {
+  const policy = { desired: 10, maintenance: { minHealthy: 50, maxHealthy: 150 } };
+  const none = { minHealthy: undefined, maxHealthy: undefined };
+  expect([
+    replacedAtATime(policy, none),
+    replacedAtATime(policy, { ...none, minHealthy: 80 }),
+    replacedAtATime({ desired: 10 }, none),
+  ]).toEqual([10, 2, 1]);
+  expect([peakOf(policy, none), peakOf(policy, { ...none, minHealthy: 80 }), peakOf(policy, { ...none, minHealthy: 100 })]).toEqual([
+    15, 10, 11,
+  ]);
+  const preferences = preferencesOf({ bake: 60, rollTimeout: 7200, batchSize: 2 }, { desired: 10 });
+  expect([preferences.minHealthy, preferences.maxHealthy, preferences.alarms]).toEqual([80, undefined, []]);
+  expect(preferencesOf({ bake: 60, rollTimeout: 7200, alarms: ['a'] }, { desired: 10 }).alarms).toEqual(['a']);
+});
+
+describe('settings that do not fit', () => {
+  const fits = { ...settings, regions: [] };
+  const PAIR = '"strategy: two-groups" takes "groups" in pairs, such as "groups: web-blue, web-green", and no "group-tags": got';
+  const EMPTY = '"groups" is missing: name the groups that run the image, or set "strategy: none" to move the pointer only';
+  const ONLY_POINTER =
+    '"strategy: none" moves the pointer only, but "groups" or "group-tags" name groups: remove them (under "with:", "groups: []" overrides the file), or set "strategy: rolling"';
+  const nodeGroups = [{ cluster: 'main', name: 'blue' }];
+  const pair = { strategy: 'two-groups' as const, groups: ['web-blue', 'web-green'] };
+  const stack = { stack: 'web', stackParameter: 'ImageId', groups: undefined };
+  const SHIFT_PAIR = '"shift-at" takes one pair of groups and no "group-tags": got a, b, c, d';
+  test.each<[string, object, string | undefined]>([
+    ['groups', {}, undefined],
+    ['tags alone', { groups: undefined, groupTags: { a: 'b' } }, undefined],
+    ['node groups alone', { groups: undefined, nodeGroups }, undefined],
+    ['a stack alone', stack, undefined],
+    ['nothing', { groups: undefined }, EMPTY],
+    ['a stack and node groups', { ...stack, nodeGroups }, '"stack" and "node-groups" cannot be combined: promote them one after another'],
+    ['none', { strategy: 'none', groups: undefined }, undefined],
+    ['none, with groups', { strategy: 'none' }, ONLY_POINTER],
+    ['none, with node groups', { strategy: 'none', groups: undefined, nodeGroups }, ONLY_POINTER],
+    ['hold', { hold: true }, '"hold" needs "strategy: blue-green" or "strategy: two-groups"'],
+    ['hold, blue-green', { hold: true, strategy: 'blue-green' }, undefined],
+    ['hold, two groups', { hold: true, ...pair }, undefined],
+    [
+      'one by one, without waiting',
+      { wait: false, order: 'one-by-one' },
+      '"wait: false" starts all groups at once: remove it, or remove "order: one-by-one"',
+    ],
+    ['in parallel, without waiting', { wait: false }, undefined],
+    ['one by one', { order: 'one-by-one' }, undefined],
+    ['a pair', pair, undefined],
+    ['a pair and tags', { ...pair, groupTags: { a: 'b' } }, `${PAIR} web-blue, web-green`],
+    ['half a pair', { ...pair, groups: ['web-blue'] }, `${PAIR} web-blue`],
+    ['one group twice', { ...pair, groups: ['web-blue', 'web-blue'] }, `${PAIR} web-blue, web-blue`],
+    ['a shift of a pair', { ...pair, shiftAt: 'arn' }, undefined],
+    ['a shift of two pairs', { ...pair, groups: ['a', 'b', 'c', 'd'], shiftAt: 'arn' }, SHIFT_PAIR],
+    [
+      'a shift of tags',
+      { strategy: 'blue-green', groupTags: { a: 'b' }, shiftAt: 'arn' },
+      '"shift-at" takes one group and no "group-tags": got web',
+    ],
+    ['eight steps', { strategy: 'blue-green', shiftAt: 'arn', shift: [1, 2, 3, 4, 5, 6, 7, 100] }, undefined],
+    [
+      'a step twice',
+      { strategy: 'blue-green', shiftAt: 'arn', shift: [10, 10, 100] },
+      '"shift" must be ascending without repeats, got 10, 10, 100',
+    ],
+    [
+      'a step of nothing',
+      { strategy: 'blue-green', shiftAt: 'arn', shift: [0, 100] },
+      '"shift" must be ascending without repeats, got 0, 100',
+    ],
+  ])('%s', (_, change, problem) => {
+    const check = () => throwIfUnfit({ ...fits, ...change } as Parameters<typeof throwIfUnfit>[0]);
+    if (problem === undefined) expect(check).not.toThrow();
+    else expect(check).toThrow(new UsageError([problem]));
   });
 });
