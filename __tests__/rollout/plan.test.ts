@@ -388,6 +388,28 @@ describe('groups whose sizes are not instances', () => {
     expect(planGroup(facts({ group: group({ launch: byRequirements }) }), { ...wanted, strategy: 'blue-green' }).refusals).toEqual([]);
   });
 
+  test('one override, or one template of several, is enough; a refresh by the pointer changes no template', () => {
+    const half: Launch = {
+      ...{ kind: 'mixed', template: use('3'), policy: {} },
+      overrides: [
+        { instanceType: 't3.micro', template: undefined, imageId: undefined },
+        { instanceType: undefined, byRequirements: true, template: undefined, imageId: undefined },
+      ],
+    };
+    const second = new Map([...facts().versions, ['lt-2 1', version(1, { templateId: 'lt-2', content: '{"InstanceRequirements":{}}' })]]);
+    for (const change of [{ group: group({ launch: half }) }, { versions: second }])
+      expect(planGroup(facts(change), wanted).refusals).toEqual([expect.stringMatching(/^web: it selects instance types by requirements/)]);
+    const reading = new Map([
+      [useKey(use('3')), version(3, { imageId: 'resolve:ssm:/ami/web/stage', content: '{"InstanceRequirements":{}}' })],
+    ]);
+    expect(planGroup(facts({ versions: reading }), { ...wanted, parameterTemplates: 'follow' }).refusals).toEqual([]);
+    const empty = { group: group({ sizeUnit: 'weights', desired: 0, members: [] }) };
+    for (const sized of [{}, empty]) expect(planGroup(facts(sized), { ...wanted, batchSize: 1 }).refusals).toEqual([]);
+    expect(planGroup(facts({ cannotCopy: ['a hook'] }), { ...wanted, strategy: 'blue-green' }).refusals).toEqual([
+      'web: a hook, so the green group would differ from web: set "strategy: rolling"',
+    ]);
+  });
+
   test.each(['weights', 'vcpu', 'memory-mib'] as const)('%s: batches count instances, and what counts sizes is refused', sizeUnit => {
     const weighted = facts({ group: group({ sizeUnit, desired: 40 }) });
     expect(planGroup(weighted, { ...wanted, minHealthy: 50 })).toMatchObject({ atATime: 1, replaces: 2, refusals: [] });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Group, Member, Refresh, Source, Target } from '../../src/model/group.ts';
 import { checksAreDue, evaluate, evaluateSteadyState, type RefreshSnapshot, suspectIn } from '../../src/rollout/rules/evaluate.ts';
-import { proofOf } from '../../src/rollout/rules/proof.ts';
+import { imageProblem, proofOf, servingCount, staleOf, warmPoolProblem } from '../../src/rollout/rules/proof.ts';
 import { silentSeconds, type Traffic, trafficOf } from '../../src/rollout/rules/traffic.ts';
 import { group, member, refresh } from './fixtures.ts';
 
@@ -129,7 +129,28 @@ describe('how a refresh is judged', () => {
       wrong: [],
       unknown: ['i-4'],
     });
+    const spared = group({ members: [member('i-1', { protected: true })] });
+    expect(proofOf(spared, images, 'ami-new', { excluded: true })).toMatchObject({ inService: 1, onImage: 1 });
   });
+});
+
+test('a problem counts who has it; only healthy instances in service carry load', () => {
+  expect([
+    imageProblem({ proof: { ...half, wrong: ['i-1', 'i-2'], onImage: 0 }, group: group() }),
+    warmPoolProblem({ stalePool: ['i-9'] }),
+  ]).toEqual(['i-1, i-2 of 2 in service run another image', 'i-9 of the warm pool runs another image']);
+  const members = [member('i-1'), member('i-2', { healthy: false }), member('i-3', { state: 'Pending' })];
+  expect(servingCount(group({ members }))).toBe(1);
+  expect(
+    staleOf(
+      ['i-1', 'i-2', 'i-3'],
+      new Map([
+        ['i-1', 'ami-new'],
+        ['i-2', 'ami-old'],
+      ]),
+      'ami-new',
+    ),
+  ).toEqual(['i-2', 'i-3']);
 });
 
 describe('who is looked at closer', () => {
@@ -217,6 +238,7 @@ describe('what load balancers say', () => {
       [elb('InService')],
       { without: [{ id: 'i-1', reason: 'unhealthy in its group' }], coming: [] },
     ],
+    ['is just added, and says of each that it is well', {}, [{ ...elb('Adding'), targets: healthy }], NO_TRAFFIC_PROBLEM],
     ['says of each that it is well', { healthCheck: 'EC2' }, [{ ...elb('Added'), targets: healthy }], NO_TRAFFIC_PROBLEM],
     [
       'says that one is sick, although only it is asked',
@@ -235,6 +257,36 @@ describe('what load balancers say', () => {
           { id: 'i-2', reason: 'not registered with old-elb yet' },
         ],
       },
+    ],
+    [
+      'and the group is not asked',
+      { members: [member('i-1', { healthy: false }), member('i-2')], healthCheck: 'EC2' },
+      [elb('InService')],
+      NO_TRAFFIC_PROBLEM,
+    ],
+    [
+      'is not there, and the group calls one sick',
+      { balancers: [], members: [member('i-1', { healthy: false }), member('i-2')] },
+      [],
+      NO_TRAFFIC_PROBLEM,
+    ],
+    [
+      'is one of two, and the other one is not ready',
+      { balancers: ['new-elb', 'old-elb'] },
+      [elb('InService'), { ...elb('Adding'), name: 'new-elb' }],
+      { without: [], coming: all('the group is not fully registered with new-elb yet') },
+    ],
+    [
+      'is the worse one of two',
+      { balancers: ['new-elb', 'old-elb'] },
+      [{ ...elb('Adding'), name: 'new-elb' }, elb('Added')],
+      { without: all('old-elb sees no healthy instance of the group'), coming: [] },
+    ],
+    [
+      'is VPC Lattice, which has seen none and is asked',
+      { balancers: ['arn:lattice'], healthCheck: 'VPC_LATTICE' },
+      [{ name: 'arn:lattice', type: 'vpc-lattice', state: 'Added' }],
+      { without: all('arn:lattice sees no healthy instance of the group'), coming: [] },
     ],
     [
       'is VPC Lattice, which another health check asks',

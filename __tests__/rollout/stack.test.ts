@@ -301,9 +301,38 @@ describe('how an update goes', () => {
       { state: 'failed', reason: 'Group (AWS::AutoScaling::AutoScalingGroup) UPDATE_FAILED: no capacity' },
     ],
     ['rolled back without one', 'UPDATE_ROLLBACK_COMPLETE', OURS, 0, { state: 'failed', reason: 'the stack is UPDATE_ROLLBACK_COMPLETE' }],
+    [
+      'not yet of anyone, for good',
+      'UPDATE_COMPLETE',
+      operation(''),
+      5,
+      { state: 'failed', reason: 'another operation (without a token) has begun, the stack is UPDATE_COMPLETE' },
+    ],
+    [
+      'failed itself, with no cause',
+      'UPDATE_FAILED',
+      operation(OURS.token, [event('web', 'UPDATE_FAILED', 'no', true), event('Group', 'UPDATE_IN_PROGRESS', 'x')]),
+      0,
+      { state: 'failed', reason: 'the stack is UPDATE_FAILED' },
+    ],
+    [
+      'a failure without a reason',
+      'UPDATE_IN_PROGRESS',
+      operation(OURS.token, [event('Group', 'UPDATE_FAILED')]),
+      0,
+      { state: 'failed', reason: 'Group (AWS::AutoScaling::AutoScalingGroup) UPDATE_FAILED' },
+    ],
   ])('%s', (_, status, given, doubts, wanted) =>
     expect(evaluateUpdate(stack({ status }), given, OURS.token, doubts)).toMatchObject(wanted),
   );
+
+  test('the reason of the stack is said where no resource has one', () => {
+    const rolledBack = stack({ status: 'UPDATE_ROLLBACK_COMPLETE', statusReason: 'an alarm' });
+    expect(evaluateUpdate(rolledBack, OURS, OURS.token, 0)).toEqual({
+      state: 'failed',
+      reason: 'the stack is UPDATE_ROLLBACK_COMPLETE: an alarm',
+    });
+  });
 });
 
 describe('update policies of a template', () => {
