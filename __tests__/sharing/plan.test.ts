@@ -191,6 +191,10 @@ describe('refused', () => {
       { allowedAccountIds: [STAGE] },
       [`"allowed-account-ids" does not list ${PROD}, where "target-role" writes: add what is missing`],
     ],
+    ['an account that no role writes to needs no permission', { accounts: [STAGE] }, { allowedAccountIds: [PROD] }, []],
+    ['an organization in two regions', { organizations: [ORGANIZATION], regions: [HOME, WEST] }, {}, []],
+    ['a region alone', { regions: [HOME, WEST] }, {}, []],
+    ['a key of a region', { accounts: [STAGE], regions: [HOME, WEST] }, { kmsKey: { [WEST]: 'k' } }, []],
     [
       'a key of no region',
       { accounts: [STAGE] },
@@ -246,6 +250,10 @@ describe('refused', () => {
     );
     expect(found).toHaveLength(refusals.length);
     for (const [n, refusal] of refusals.entries()) expect(found[n]).toMatch(refusal);
+  });
+
+  test('an image without a key may be public, and copied to any region', () => {
+    expect(sharingRefusals(home, [], [origin], sharing({ accounts: ['all'], regions: [HOME, WEST] }, { allowPublic: true }))).toEqual([]);
   });
 
   test('more than AWS allows', () => {

@@ -172,3 +172,10 @@ test('targets that failed say once to run the job again, after what must be done
   expect(nextOf(result('1', 'Run the job again.'), result('2', 'Run the job again.'))).toBe(`Re-run ${again}`);
   expect(nextOf(result('1', 'Run the job again.'), result('2', 'Grant it.'))).toBe(`Grant it. Then re-run ${again}`);
 });
+
+test('a copy is made by its own role: only who launches the image needs the key', () => {
+  const other = key(allow({ AWS: 'arn:aws:iam::999999999999:root' }));
+  const unreadable = { ...other, policy: undefined };
+  const warned = (kind: Target['kind']) => keyWarnings([target(ACCOUNT, kind)], [unreadable]);
+  expect([warned('launch').length, warned('copy'), warned('region')]).toEqual([1, [], []]);
+});
