@@ -128,4 +128,68 @@ describe('drift', () => {
       `instance i-2 runs ${id(5)}, but its group web launches ${id(2)}`,
     ]);
   });
+
+  test('what counts as newer is another image of its architecture that can be launched', () => {
+    const parameters = [points(id(5))];
+    const others = [
+      { ...passed(1), architecture: 'arm64' as const },
+      { ...passed(2), state: 'disabled' as const },
+    ];
+    expect(says([...others, passed(5), passed(7)], { parameters })).toEqual([]);
+    expect(says([passed(5), passed(3), passed(2)], { parameters })).toEqual([
+      `/ami/web/prod names ${id(5)}; 2 newer images have passed, the newest is ${id(2)}`,
+    ]);
+  });
+
+  test('only a group that launches its image, or an instance that is left, runs it', () => {
+    const parameters = [points(id(5))];
+    const moved = { user: 'group web', group: 'web', launches: [{ imageId: 'ami-00000000000000099' }] };
+    const instance = (imageId: string, state: string) => ({ id: 'i-1', state, imageId });
+    const notRun = [`/ami/web/prod names ${id(5)}, which no group or instance in this region runs`];
+    const with_ = (facts: Partial<UserFacts>) => says([image(5), image(6)], { parameters, launchers: [moved], ...facts });
+    expect(with_({ instances: [{ ...instance(id(6), 'running'), group: 'web' }] })).toEqual(notRun);
+    expect(with_({ instances: [instance(id(5), 'terminated')] })).toEqual(notRun);
+    expect(with_({ instances: [instance(id(6), 'running'), instance(id(5), 'stopped')] })).toEqual([]);
+    const both = { user: 'group both', group: 'both', launches: [...moved.launches, { imageId: id(5) }] };
+    expect(with_({ launchers: [moved, both] })).toEqual([]);
+    // A launch configuration that no group uses runs nothing, and is no group that could.
+    const unused = { user: 'launch configuration old', launches: [{ imageId: id(6) }] };
+    expect(with_({ launchers: [unused] })).toEqual([]);
+    expect(says([image(5)], { parameters: [points(id(9))], launchers: [moved] })).toEqual([
+      `/ami/web/prod names ${id(9)}, which is not an image of the family in this region`,
+    ]);
+  });
+
+  test('of a group that launches several images, ours is reported, with who created its version', () => {
+    const version = {
+      templateId: 'lt-1',
+      templateName: 'web',
+      version: 3,
+      imageId: id(2),
+      isDefault: false,
+      isLatest: true,
+      isRecent: true,
+    };
+    const mixed = { user: 'group web', group: 'web', launches: [{ imageId: 'ami-00000000000000099' }, { template: 'lt-1', version: '3' }] };
+    const facts = (made: object) => ({ parameters: [points(id(5))], launchers: [mixed], versions: [{ ...version, ...made } as never] });
+    const instances = [
+      { id: 'i-1', state: 'running', imageId: id(5), group: 'web' },
+      { id: 'i-2', state: 'shutting-down', imageId: id(5), group: 'web' },
+      { id: 'i-3', state: 'running', imageId: id(5), group: 'other' },
+    ];
+    const group = (by: string) => `group web launches ${id(2)}${by}, which no pointer names`;
+    const createdAt = new Date('2026-09-01T10:00:00Z');
+    expect(
+      [{}, { createdBy: 'arn:a' }, { createdBy: 'arn:a', createdAt }].map(
+        made => says([image(2), image(5)], { ...facts(made), instances })[0],
+      ),
+    ).toEqual([
+      group(''),
+      group(' (version 3 of web, created by arn:a)'),
+      group(' (version 3 of web, created 2026-09-01 10:00:00 UTC by arn:a)'),
+    ]);
+    expect(says([image(2), image(5)], { ...facts({}), instances }).slice(1)).toEqual([
+      `instance i-1 runs ${id(5)}, but its group web launches ami-00000000000000099, ${id(2)}`,
+    ]);
+  });
 });
