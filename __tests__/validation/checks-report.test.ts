@@ -86,4 +86,71 @@ describe('the answer of Run Command', () => {
     const twice = `${NONCE} begin 2 a-1@5\n${NONCE} 0 code 1 1 1 0 -\n${NONCE} 0 ok 0 1 1 0 -\n${NONCE} 1 ok 0 1 1 0 -\n${NONCE} end 1`;
     expect(evaluateChecks(seen('Failed', 1, twice), checks, NONCE)).toMatchObject({ value: { result: 'failed' } });
   });
+
+  const reasonOf = (of: CommandStatus | undefined, among = checks) => {
+    const found = evaluateChecks(of, among, NONCE);
+    return found.state === 'done' ? found.value.reason : found.state === 'waiting' ? found.note : '';
+  };
+
+  test('one check is no list', () => {
+    const one = checksOf('- {name: a, command: x, severity: warn}');
+    expect([reasonOf(seen('Success', 0, report('ok')), one), reasonOf(seen('Success', 0, report('code')), one)]).toEqual([
+      'the check passed',
+      '0 of 1 check passed, the others are warnings',
+    ]);
+  });
+
+  test('the status with its detail, where that says more', () => {
+    expect([
+      reasonOf(undefined),
+      ...[
+        ['InProgress', 'In Progress'],
+        ['Pending', ''],
+        ['Delayed', 'Rate Exceeded'],
+      ].map(([status = '', detail]) => reasonOf(seen(status, -1, '', detail))),
+    ]).toEqual(['Systems Manager does not show the command yet', 'InProgress', 'Pending', 'Delayed (Rate Exceeded)']);
+  });
+
+  test('the last line of the errors, as far as it is one', () => {
+    const ended = (errors: string, exitCode = 2) => reasonOf({ ...seen('Failed', exitCode), errors });
+    const did = 'the command is Failed with exit code 2: the checks did not run to their end';
+    expect([ended(''), ended(' \n'), ended('a\nb\n'), ended('x'.repeat(400)), ended('', 90), ended('full\n', 90)]).toEqual([
+      did,
+      did,
+      `${did}: b`,
+      `${did}: ${'x'.repeat(300)}`,
+      'the checks could not start: no reason given',
+      'the checks could not start: full',
+    ]);
+  });
+
+  test('checks that were killed, and what is not in the report', () => {
+    expect(reasonOf(seen('TimedOut', 137, '', 'ExecutionTimedOut'))).toBe(
+      'the checks did not end in time and the agent killed them. Increase "checks-timeout", or fix a check that blocks',
+    );
+    const cut = evaluateChecks(seen('Success', 0, report('ok')), checks, NONCE);
+    expect(cut).toMatchObject({
+      value: {
+        complete: false,
+        checks: [
+          { name: 'a', ending: 'passed' },
+          { name: 'b', ending: 'not run', reason: 'is not in the report', seconds: 0, tries: 0, output: '', bytes: 0 },
+        ],
+      },
+    });
+  });
+
+  test('why each check did not pass', () => {
+    const all = checksOf(
+      '- {name: a, command: x}\n- {name: b, command: x, exit-code: 3}\n- {name: c, command: x, time-limit: 30s}\n- {name: d, command: x}\n- {name: e, command: x, exit-code: 3}',
+    );
+    const found = evaluateChecks(seen('Failed', 1, report('code', 'code', 'time', 'skipped', 'ok')), all, NONCE);
+    expect(found.state === 'done' && found.value.checks.map(({ ending, reason }) => `${ending}: ${reason}`)).toEqual([
+      'failed: ended with exit code 1',
+      'failed: ended with exit code 1, not 3',
+      'failed: exceeded its time limit of 30 s',
+      'failed: was not run: "checks-timeout" was reached',
+      'passed: ended with exit code 3, as expected',
+    ]);
+  });
 });
