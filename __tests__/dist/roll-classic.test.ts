@@ -184,7 +184,7 @@ describe('with real machines', () => {
   const slow = { 'warm-up': '90s', bake: '5m', 'roll-timeout': '30m' };
   test.each([
     ['blue-green', /web: i-[0-9a-f]+ of the new group became unhealthy/],
-    ['rolling', /web: (AWS rolled the refresh back; the old image runs again|during the bake time, \d new instances became unhealthy)/],
+    ['rolling', /web: (AWS rolled the refresh back; the old image runs again|during the bake time, \d+ new instances became unhealthy)/],
   ])('%s: a good image serves; a service that dies after the boot leaves all as it was', async (strategy, says) => {
     l = await rollLab({ sandbox: true, speed: 60, timings: { statusChecks: 1, shutdown: 1, refreshPatience: 240 } });
     addClassicBalancer(l.place, ELB, { target: 'HTTP:8080/version', healthyThreshold: 2, drainSeconds: 30 });

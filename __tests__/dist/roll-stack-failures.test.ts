@@ -74,7 +74,7 @@ describe('a bad image', () => {
     expect(failed.warnings.join('\n')).toMatch(
       /Group: its template has no WaitOnResourceSignals, so CloudFormation goes on when an instance runs/,
     );
-    expect(said(failed)).toMatch(/^Instances of stack web: web-Group-\w+: during the bake time, \d new instances became unhealthy/);
+    expect(said(failed)).toMatch(/^Instances of stack web: web-Group-\w+: during the bake time, \d+ new instances became unhealthy/);
     expect(await l.state()).toEqual(l.ran(l.a, l.a));
   });
 
