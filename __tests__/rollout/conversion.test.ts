@@ -199,11 +199,11 @@ test('a copy differs in the image and its snapshots only', () => {
 });
 
 describe('whose launch configurations a group has', () => {
-  const made = { [madeTag('ami-0abc')]: 'lc-copy', Name: 'web' };
-  const unfinished = { ...made, [beforeTag('ami-0abc')]: 'lc' };
   const launched = { launch: { kind: 'configuration', name: 'lc-copy' } } as const;
 
   test('only what a tag of ours names was made for it; only the tag of the rollout makes one unfinished', () => {
+    const made = { [madeTag('ami-0abc')]: 'lc-copy', Name: 'web' };
+    const unfinished = { ...made, [beforeTag('ami-0abc')]: 'lc' };
     expect(madeFor({ tags: unfinished })).toEqual([['ami-action:made-launch-configuration:ami-0abc', 'lc-copy']]);
     expect(madeFor({ tags: { Name: 'web', [`x-${madeTag('')}`]: 'other' } })).toEqual([]);
     expect(unfinishedTags({ tags: unfinished })).toEqual(['ami-action:launch-configuration-before:ami-0abc']);

@@ -6,6 +6,7 @@ import {
   decideStack,
   groupsOf,
   isOurUpdate,
+  isRead,
   type StackFacts,
   type StackOptions,
   type StackPlan,
@@ -72,6 +73,15 @@ describe('what is done to a stack', () => {
       facts({ template: { ...template, parameterType: KEY }, stack: stack({ parameters: [reads('/ami/web/stage')] }) }),
       {},
       { action: 'update', refusals: [] },
+    ],
+    [
+      'reads the pointer, next to a parameter that reads another one',
+      facts({
+        template: { ...template, parameterType: KEY },
+        stack: stack({ parameters: [{ ...reads('/ami/api/stage'), name: 'Other' }, reads('/ami/web/stage')] }),
+      }),
+      {},
+      { action: 'update', refusals: [], reason: 'ImageId is ami-old' },
     ],
     [
       'reads another parameter',
@@ -160,6 +170,27 @@ describe('what is done to a stack', () => {
     ]);
     const refreshed = { kind: 'refresh', minHealthy: 100, maxHealthy: 110, pauseSeconds: 0 } as const;
     expect([{ ...rolling, signals: true }, { kind: 'replacing', signals: true } as const, refreshed].map(warned)).toEqual([[], [], []]);
+  });
+
+  test('a parameter that reads another one: whether CloudFormation shows which', () => {
+    const says = (parameters?: Stack['parameters']) =>
+      decideStack(facts({ template: { ...template, parameterType: KEY }, stack: stack(parameters && { parameters }) }), options).refusals;
+    const fix = (which: string, other: string) =>
+      `parameter ImageId of stack web reads ${which} from Parameter Store, not the pointer /ami/web/stage: give it the value /ami/web/stage, or the type AWS::EC2::Image::Id, and update the stack once. If ${other} is to be the pointer, set "pointer"`;
+    expect([says([reads('/ami/api/stage')]), says()]).toEqual([
+      [fix('/ami/api/stage', '/ami/api/stage')],
+      [fix('another parameter', 'that')],
+    ]);
+  });
+
+  test('the pointer moves before what reads it is replaced', () => {
+    const groups = [{ by: 'version' }] as const;
+    expect([{ key: '/ami/web/stage' }, { key: undefined }, undefined].map(of => isRead({ stack: of, groups }))).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    expect(isRead({ stack: undefined, groups: [...groups, { by: 'pointer' }] })).toBe(true);
   });
 
   test('an update is ours by its token', () => {
@@ -374,6 +405,13 @@ describe('update policies of a template', () => {
       360,
     ],
     [
+      'refresh, two at a time',
+      '{ AutoScalingInstanceRefresh: { Preferences: { MinHealthyPercentage: 50, MaxHealthyPercentage: 100 } } }',
+      '',
+      'instance refresh: 4 instances, 2 at a time, at least 50 % healthy, 4 at the peak',
+      180,
+    ],
+    [
       'refresh, in place',
       '{ AutoScalingInstanceRefresh: { Strategy: ReplaceRootVolume, Preferences: { BakeTime: 600, CheckpointPercentages: [50, 100], CheckpointDelay: 300 } } }',
       '',
@@ -394,30 +432,38 @@ describe('update policies of a template', () => {
 
   const refreshed = (preferences: string, strategy = 'Rolling') =>
     parsed(`{ AutoScalingInstanceRefresh: { Strategy: ${strategy}, Preferences: ${preferences} } }`);
-  test.each<[string, UpdatePolicy | undefined, object]>([
+  test.each<[string, () => UpdatePolicy | undefined, object]>([
     [
       'a rolling update that waits for signals',
-      parsed('{ AutoScalingRollingUpdate: { WaitOnResourceSignals: true } }'),
+      () => parsed('{ AutoScalingRollingUpdate: { WaitOnResourceSignals: true } }'),
       { signals: true, pauseSeconds: 300 },
     ],
     [
       'and one that does not',
-      parsed('{ AutoScalingRollingUpdate: { WaitOnResourceSignals: false } }'),
+      () => parsed('{ AutoScalingRollingUpdate: { WaitOnResourceSignals: false } }'),
       { signals: false, pauseSeconds: 0 },
     ],
-    ['a batch that is no number', parsed('{ AutoScalingRollingUpdate: { MaxBatchSize: many } }'), { batch: 1 }],
+    ['a batch that is no number', () => parsed('{ AutoScalingRollingUpdate: { MaxBatchSize: many } }'), { batch: 1 }],
     [
       'a replacing update that waits for signals',
-      parsed('{ AutoScalingReplacingUpdate: { WillReplace: true } }', 'CreationPolicy: { ResourceSignal: { Count: 1 } }'),
+      () => parsed('{ AutoScalingReplacingUpdate: { WillReplace: true } }', 'CreationPolicy: { ResourceSignal: { Count: 1 } }'),
       { signals: true },
     ],
-    ['and one that does not', parsed('{ AutoScalingReplacingUpdate: { WillReplace: true } }'), { signals: false }],
-    ['the bounds of a refresh', refreshed('{ MinHealthyPercentage: 50, MaxHealthyPercentage: 150 }'), { minHealthy: 50, maxHealthy: 150 }],
-    ['the bounds that it has without', refreshed('{}'), { minHealthy: 100, maxHealthy: 110, pauseSeconds: 0 }],
-    ['in place', refreshed('{}', 'ReplaceRootVolume'), { minHealthy: 90, maxHealthy: 100 }],
-    ['its pauses: none after the last', refreshed('{ CheckpointPercentages: [10, 50, 100], CheckpointDelay: 60 }'), { pauseSeconds: 120 }],
-    ['without any', parsed('~'), { kind: 'none' }],
-  ])('%s', (_, policy, expected) => expect(policy).toMatchObject(expected));
+    ['and one that does not', () => parsed('{ AutoScalingReplacingUpdate: { WillReplace: true } }'), { signals: false }],
+    [
+      'the bounds of a refresh',
+      () => refreshed('{ MinHealthyPercentage: 50, MaxHealthyPercentage: 150 }'),
+      { minHealthy: 50, maxHealthy: 150 },
+    ],
+    ['the bounds that it has without', () => refreshed('{}'), { minHealthy: 100, maxHealthy: 110, pauseSeconds: 0 }],
+    ['in place', () => refreshed('{}', 'ReplaceRootVolume'), { minHealthy: 90, maxHealthy: 100 }],
+    [
+      'its pauses: none after the last',
+      () => refreshed('{ CheckpointPercentages: [10, 50, 100], CheckpointDelay: 60 }'),
+      { pauseSeconds: 120 },
+    ],
+    ['without any', () => parsed('~'), { kind: 'none' }],
+  ])('%s', (_, policy, expected) => expect(policy()).toMatchObject(expected));
 
   test('only Auto Scaling groups have one, and the parameter has its type', () => {
     const text =

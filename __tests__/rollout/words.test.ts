@@ -126,6 +126,14 @@ describe('what a person reads of what is done to it', () => {
     expect(formatAction(planGroup(fixtures.facts(change), { ...fixtures.wanted, ...options }))).toBe(expected);
   });
 
+  test('a green group that takes the traffic by weights', () => {
+    const plan = planGroup(fixtures.facts({ ready }), { ...fixtures.wanted, strategy: 'blue-green' });
+    const shift = { steps: [10, 100], record: { at: 'arn' }, pauseSeconds: 60, drainSeconds: 30 } as unknown as GroupPlan['shift'];
+    expect(formatAction({ ...plan, shift })).toBe(
+      'reuse web:4, create web-green with 2 instances (4 at once, about 7m), which takes 10, 100 % of the traffic by arn, 1m at each step (deregistration delay 30s) once it is healthy',
+    );
+  });
+
   test('without what it costs, where that is not known', () => {
     const plan = { ...planGroup(fixtures.facts({ ready }), fixtures.wanted), paces: undefined };
     expect(formatAction(plan)).toBe('reuse web:4, replace 2 instances, 1 at a time');
