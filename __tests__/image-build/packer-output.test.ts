@@ -223,6 +223,8 @@ test.each([
 test('a provisioner that prints the ID of a launch template has created none', () => {
   const line = (kind: string) => parseLine(`1,,ui,${kind},    amazon-ebs.web: Created Spot Fleet launch template: lt-0123456789abcdef0`);
   expect(['say', 'message'].map(kind => createdIds(line(kind) as PackerLine))).toEqual([['lt-0123456789abcdef0'], []]);
+  const instance = parseLine('1,,ui,message,    amazon-ebs.web: Instance ID: i-0123456789abcdef0');
+  expect(createdIds(instance as PackerLine)).toEqual(['i-0123456789abcdef0']);
 });
 
 describe('what a source printed', () => {
