@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { parse } from 'yaml';
+import { parse, parseDocument } from 'yaml';
 import type { ResourceChange, Stack, StackEvent, StackOperation } from '../../src/model/stack.ts';
 import { evaluateUpdate } from '../../src/rollout/rules/evaluate-update.ts';
 import {
@@ -482,11 +482,15 @@ describe('a template whose parameter takes an image ID, for the change set of th
       'a block',
       'Parameters:\n  ImageId:\n    Type: KEY\n    Default: /ami\n\n  Other:\n    Type: String # kept\nResources: { A: !Ref ImageId }\n',
     ],
+    ['a block next to another', 'Parameters:\n  ImageId:\n    Type: KEY\n  Other:\n    Type: String\nResources: { A: !Ref ImageId }\n'],
     ['a flow map', 'Parameters: { ImageId: { Type: KEY }, Other: { Type: String } }\nResources: { A: !Ref ImageId }\n'],
     ['JSON', '{"Parameters":{"ImageId":{"Type":"KEY"},"Other":{"Type":"String"}},"Resources":{"A":{"Ref":"ImageId"}}}'],
     ['the last one', 'Resources: { A: !Ref ImageId }\nParameters:\n  Other: { Type: String }\n  ImageId:\n    Type: KEY'],
   ])('%s', (_, text) => {
-    const changed = parse(withImageParameter(text, 'ImageId') ?? '', { logLevel: 'silent' });
+    const written = withImageParameter(text, 'ImageId') ?? '';
+    // A silent parser reads what CloudFormation refuses.
+    expect(parseDocument(written, { logLevel: 'silent' }).errors).toEqual([]);
+    const changed = parse(written, { logLevel: 'silent' });
     const before = parse(text, { logLevel: 'silent' });
     expect(changed).toEqual({ ...before, Parameters: { ...before.Parameters, ImageId: { Type: 'AWS::EC2::Image::Id' } } });
   });
