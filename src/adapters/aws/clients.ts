@@ -68,25 +68,20 @@ export function awsClients({ region, role }: Where, access: Access): Clients {
     return client;
   };
   for (const client of Object.values(clients)) watched(client);
-  const iam = async () => {
-    const { IAMClient } = await import('@aws-sdk/client-iam');
-    return watched(withPlace(new IAMClient(settings), region, caller));
-  };
-  const cloudFormation = async () => {
-    const { CloudFormationClient } = await import('@aws-sdk/client-cloudformation');
-    return watched(withPlace(new CloudFormationClient(settings), region, caller));
-  };
-  const cloudTrail = async () => {
-    const { CloudTrailClient } = await import('@aws-sdk/client-cloudtrail');
-    return watched(withPlace(new CloudTrailClient(settings), region, caller));
-  };
-  const eks = async () => {
-    const { EKSClient } = await import('@aws-sdk/client-eks');
-    return watched(withPlace(new EKSClient(settings), region, caller));
-  };
+  const late =
+    <C extends Parameters<typeof withPlace>[0]>(load: () => Promise<new (config: typeof settings) => C>) =>
+    async () => {
+      const Client = await load();
+      return watched(withPlace(new Client(settings), region, caller));
+    };
+  const iam = late(async () => (await import('@aws-sdk/client-iam')).IAMClient);
+  const cloudFormation = late(async () => (await import('@aws-sdk/client-cloudformation')).CloudFormationClient);
+  const cloudTrail = late(async () => (await import('@aws-sdk/client-cloudtrail')).CloudTrailClient);
+  const eks = late(async () => (await import('@aws-sdk/client-eks')).EKSClient);
+  const newRoute53 = late(async () => (await import('@aws-sdk/client-route-53')).Route53Client);
   let records: Promise<Route53Client> | undefined;
   const route53 = () => {
-    records ??= import('@aws-sdk/client-route-53').then(sdk => watched(withPlace(new sdk.Route53Client(settings), region, caller)));
+    records ??= newRoute53();
     return records;
   };
   return { ...clients, iam, cloudFormation, cloudTrail, eks, route53, provider: own.credentials, caller };
