@@ -112,18 +112,18 @@ export async function createChangeSet(
   aws: Pick<RegionClients, 'stacks'>,
 ): Promise<readonly ResourceChange[]> {
   const { stack, name, parameter } = order;
-  for (const isLast of parameter.key === undefined ? [true] : [false, true]) {
-    const made = await makeChangeSet(order, deps, aws);
-    const value = parameterOf(made, parameter.name);
-    if (value === parameter.value) return made.changes;
+  const isWanted = (made: ChangeSet) => parameterOf(made, parameter.name) === parameter.value;
+  let made = await makeChangeSet(order, deps, aws);
+  if (!isWanted(made) && parameter.key !== undefined) {
     await aws.stacks.removeChangeSet(stack.id, name);
-    if (isLast)
-      throw new RejectedError(
-        `Change set of stack ${stack.name} would set ${parameter.name} to ${value ?? 'nothing'}, not to ${parameter.value}: another process changed ${parameter.key ?? 'it'}.`,
-      );
     await deps.clock.sleep(STALE_SECONDS * 1000);
+    made = await makeChangeSet(order, deps, aws);
   }
-  return [];
+  if (isWanted(made)) return made.changes;
+  await aws.stacks.removeChangeSet(stack.id, name);
+  throw new RejectedError(
+    `Change set of stack ${stack.name} would set ${parameter.name} to ${parameterOf(made, parameter.name) ?? 'nothing'}, not to ${parameter.value}: another process changed ${parameter.key ?? 'it'}.`,
+  );
 }
 
 /** One that an earlier run left is replaced: the stack may have changed since. */
