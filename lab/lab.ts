@@ -9,7 +9,7 @@ import type { Hypervisor } from './machines/hypervisor.ts';
 import type { Core, Place } from './place.ts';
 import { accessKeyOf, openSession } from './sts-sessions.ts';
 import { TIMINGS, type Timings } from './timings.ts';
-import { slowed, WEATHER_SPEED, type Weather, weatherOf } from './weather.ts';
+import { slowed, type Weather, weatherOf } from './weather.ts';
 import { serve } from './wire/server.ts';
 
 export interface LabOptions {
@@ -55,7 +55,7 @@ const REGION = 'eu-central-1';
 
 export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const seed = options.weather === 'good' ? undefined : (options.weather ?? seedOfEnvironment());
-  const clock = labClock(seed === undefined ? (options.speed ?? 60) : Math.min(options.speed ?? 60, WEATHER_SPEED));
+  const clock = labClock(options.speed ?? 60);
   const hypervisor = await hypervisorOf(options.machines ?? 'sandbox', clock);
   const usual = { ...TIMINGS, ...options.timings };
   const timings = seed === undefined ? usual : slowed(usual, seed);

@@ -127,9 +127,6 @@ const SLOW: readonly (keyof Timings)[] = [
   'targetHealth',
 ];
 
-/** An SDK waits in real time before it repeats a call. In a faster lab these pauses would be hours. */
-export const WEATHER_SPEED = 120;
-
 /** Transitions take up to twice as long. */
 export function slowed(timings: Timings, seed: number): Timings {
   const roll = random(seed + 1);

@@ -1,8 +1,9 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Credentials } from '@aws-sdk/client-sts';
+import { StandardRetryStrategy } from '@smithy/core/retry';
 import type { Reporter, Run } from '../../ports/deps.ts';
-import type { SystemClock } from '../clock.ts';
+import { clockSpeed, type SystemClock } from '../clock.ts';
 import { unreadableAnswer } from './errors.ts';
 
 /** How clients reach AWS: session, credentials, connections. */
@@ -46,15 +47,30 @@ const [httpAgent, httpsAgent] = [new HttpAgent(options), new HttpsAgent(options)
 // throwOnRequestTimeout the SDK only warns when the time is up.
 const requestHandler = { connectionTimeout: 5_000, requestTimeout: 60_000, throwOnRequestTimeout: true, httpAgent, httpsAgent };
 
+const MAX_ATTEMPTS = 8;
+
+/** The SDK pauses for up to a second before it repeats a throttled call. These pauses are shorter by the speed of the lab, as all others are. */
+function labRetries(speed: number) {
+  let base = 0;
+  const backoff = {
+    setDelayBase: (ms: number) => {
+      base = ms / speed;
+    },
+    computeNextBackoffDelay: (attempt: number) => Math.random() * base * 2 ** attempt,
+  };
+  return { retryStrategy: new StandardRetryStrategy({ maxAttempts: MAX_ATTEMPTS, backoff }) };
+}
+
 /**
  * Settings of every SDK client. `maxAttempts` is fixed, because AWS_MAX_ATTEMPTS means something else to Packer; the SDK's default of 3
  * gives up on throttling after three seconds.
  */
 export const clientSettings = (region: string, access: Access) => ({
   region,
-  maxAttempts: 8,
+  maxAttempts: MAX_ATTEMPTS,
   customUserAgent: userAgent(access),
   requestHandler,
+  ...(clockSpeed() === 1 ? {} : labRetries(clockSpeed())),
 });
 
 /** Throws if a part is missing. Its secrets are masked from now on. */
