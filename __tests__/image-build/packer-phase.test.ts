@@ -54,3 +54,19 @@ test('an argument that the template lacks: its line, and that nothing was change
   );
   expect([error.outcome, error.unchanged, error.next]).toEqual(['usage', true, 'Fix line 18 of images/web.pkr.hcl.']);
 });
+
+test('the stop for an error of the template ends Packer before it exits: the error is the cause', () => {
+  const ended = (...lines: readonly string[]) =>
+    buildError(
+      'packer build',
+      { exitCode: undefined, signal: 'SIGTERM', stopped: undefined, lines: lines.flatMap(line => parseLine(line) ?? []) },
+      { timeout: 3600 },
+    );
+  const ofTemplate = ended('1,,ui,error,Error: no such file');
+  expect([ofTemplate.outcome, ofTemplate.message, ofTemplate.unchanged]).toEqual([
+    'usage',
+    'packer build failed: Error: no such file',
+    true,
+  ]);
+  expect(ended('1,amazon-ebs.web,error,Timeout').message).toBe('packer build failed: ended by SIGTERM');
+});

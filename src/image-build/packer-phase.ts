@@ -132,8 +132,10 @@ function packerError(
   const tails = errors
     .map(({ source, message }) => ({ source, lines: outputTail(end.lines, source).filter(line => !message.includes(line)) }))
     .filter(({ lines }) => lines.length > 0);
+  // An error of the template is the cause, also where the stop for it ends Packer before it exits.
+  const isKilled = end.signal !== undefined && templateErrors(end.lines).length === 0;
   const parts = [
-    `${command} failed: ${end.signal === undefined ? reason || `exit code ${end.exitCode}` : `ended by ${end.signal}`}`,
+    `${command} failed: ${isKilled ? `ended by ${end.signal}` : reason || `exit code ${end.exitCode}`}`,
     known?.cause ?? '',
     ...tails.map(({ source, lines }) => {
       const of = tails.length === 1 ? '' : ` of ${source}`;
