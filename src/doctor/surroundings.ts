@@ -62,7 +62,7 @@ async function keyFinding(image: Image | undefined, around: Around, deps: Surrou
     };
   } catch (failure) {
     if (!(failure instanceof AccessError)) throw failure;
-    const fix = 'For encrypted images, set the parameter Keys of the shipped roles.';
+    const fix = 'Allow kms:DescribeKey on it, in the policy of the role.';
     return { area, status: 'skipped', says: `the role may not read the key of ${image.id}`, fix };
   }
 }

@@ -79,6 +79,10 @@ export class AccessError extends ActionError {
 /** No answer from the network. After the first change it does not tell how that change ended. */
 export class UnreachableError extends AccessError {}
 
+/** AWS answered, and the role may not. */
+export const isDenied = (failure: unknown): failure is AccessError =>
+  failure instanceof AccessError && !(failure instanceof UnreachableError);
+
 /** The image or the rollout was refused. */
 export class RejectedError extends ActionError {
   readonly outcome = 'rejected';

@@ -1,4 +1,4 @@
-import { AccessError, RejectedError, UnreachableError, withDetails } from '../kit/errors.ts';
+import { isDenied, RejectedError, withDetails } from '../kit/errors.ts';
 import { formatList } from '../kit/format.ts';
 import { candidateName } from '../model/pointer.ts';
 import { collectFailure } from './compensations.ts';
@@ -70,7 +70,7 @@ export interface RegionState extends Pick<RegionPlan, 'region' | 'several' | 'po
 
 /** All groups are verified, and only a later step failed. */
 export function notSettled(failure: unknown, regions: readonly RegionState[]): unknown {
-  const forbidden = failure instanceof AccessError && !(failure instanceof UnreachableError);
+  const forbidden = isDenied(failure);
   const known = forbidden || failure instanceof RejectedError;
   const candidates = new Set(regions.map(({ pointer }) => `${candidateName(pointer.name)} is kept until the end`));
   const leftovers = [...regions.flatMap(region => formatState(region, known)), ...candidates];

@@ -28,6 +28,8 @@ export interface RolloutSpec extends Admission {
   readonly isHandPicked?: boolean;
   /** A held environment is released. */
   readonly release?: boolean;
+  /** Nothing but the plan is wanted. */
+  readonly dryRun?: boolean;
 }
 
 export interface Region {

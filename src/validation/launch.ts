@@ -1,4 +1,4 @@
-import { AccessError, ActionError, CancelledError, RejectedError, TimeoutError, UnreachableError, UsageError } from '../kit/errors.ts';
+import { ActionError, CancelledError, isDenied, RejectedError, TimeoutError, UnreachableError, UsageError } from '../kit/errors.ts';
 import { formatMoment } from '../kit/format.ts';
 import { waitFor } from '../kit/wait.ts';
 import type { Image, TagScheme, Tags } from '../model/image.ts';
@@ -135,10 +135,7 @@ async function endLost(
   onLeftover: (what: string) => void,
 ): Promise<void> {
   const { instances } = deps.inRegion(entry);
-  const isRefusal =
-    failure instanceof UsageError ||
-    failure instanceof RejectedError ||
-    (failure instanceof AccessError && !(failure instanceof UnreachableError));
+  const isRefusal = failure instanceof UsageError || failure instanceof RejectedError || isDenied(failure);
   const poll = async () => {
     const value = await instances.findByToken(entry.token).catch(ifUnreadable);
     return value === undefined && !isRefusal ? ({ state: 'waiting', note: 'not visible' } as const) : ({ state: 'done', value } as const);

@@ -1,8 +1,8 @@
 import { concurrently } from '../../kit/concurrently.ts';
-import { RejectedError, UsageError } from '../../kit/errors.ts';
+import { isDenied, RejectedError, UsageError } from '../../kit/errors.ts';
 import { waitFor } from '../../kit/wait.ts';
 import { isOver } from '../../model/group.ts';
-import type { ChangeSet, ResourceChange, Stack, StackParameter } from '../../model/stack.ts';
+import type { ChangeSet, ResourceChange, Stack } from '../../model/stack.ts';
 import type { RegionClients } from '../../ports/deps.ts';
 import type { PromotionClients, RolloutSpec } from '../rollout-spec.ts';
 import type { RolloutDeps } from '../rollout-state.ts';
@@ -33,7 +33,9 @@ export async function planStack(order: RolloutSpec, deps: Pick<RolloutDeps, 'clo
   if (busy.length > 0) return { ...planned, refusals: busy };
   const template = key === undefined ? undefined : withImageParameter(text, parameter);
   if (key !== undefined && template === undefined) return { ...planned, warnings: [...warnings, NO_PREVIEW] };
-  const changes = await previewChanges(facts.stack, { name: parameter, value: image.id }, template, deps, aws);
+  const preview = { stack: facts.stack, name: `ami-action-plan-${image.id}`, parameter: { name: parameter, value: image.id }, template };
+  const changes = await previewChanges(preview, order, deps, aws);
+  if (changes === undefined) return { ...planned, warnings: [...warnings, mayNotPreview(name)] };
   const judged = judgeChanges(changes, parameter);
   return { ...planned, changes, refusals: judged.refusals, warnings: [...warnings, ...judged.warnings] };
 }
@@ -50,6 +52,9 @@ function earlyWarnings({ facts: { stack }, parameter, key, before }: Reading, { 
 
 const NO_PREVIEW =
   'the template is larger than the 51,200 bytes that a change set takes as text: what the update changes is checked after the pointer has moved';
+
+const mayNotPreview = (name: string) =>
+  `the role may not create a change set of stack ${name} (cloudformation:CreateChangeSet): what the update changes or replaces is checked in the plan of the real run`;
 
 /** Throws a `UsageError` if the stack or its parameter does not exist. */
 export async function readStack(
@@ -84,18 +89,26 @@ async function refreshRefusals({ groups }: StackFacts, aws: Pick<RegionClients, 
   return all.flat();
 }
 
+/** Undefined: a dry run, whose role may not create a change set. A real run needs that right before it writes. */
 async function previewChanges(
-  stack: Stack,
-  parameter: StackParameter,
-  template: string | undefined,
+  order: ChangeSetOrder,
+  { dryRun = false }: Pick<RolloutSpec, 'dryRun'>,
   deps: Pick<RolloutDeps, 'clock'>,
-  aws: Pick<RegionClients, 'stacks'>,
-) {
-  const name = `ami-action-plan-${parameter.value}`;
+  { stacks }: Pick<RegionClients, 'stacks'>,
+): Promise<readonly ResourceChange[] | undefined> {
+  let denied = false;
+  const create = (wanted: ChangeSetOrder) =>
+    stacks.createChangeSet(wanted).catch(cause => {
+      denied = isDenied(cause);
+      throw cause;
+    });
   try {
-    return await createChangeSet({ stack, name, parameter, template }, { ...deps, report: { info: () => {} } }, aws);
+    return await createChangeSet(order, { ...deps, report: { info: () => {} } }, { stacks: { ...stacks, createChangeSet: create } });
+  } catch (cause) {
+    if (dryRun && denied) return undefined;
+    throw cause;
   } finally {
-    await aws.stacks.removeChangeSet(stack.id, name);
+    if (!denied) await stacks.removeChangeSet(order.stack.id, order.name);
   }
 }
 

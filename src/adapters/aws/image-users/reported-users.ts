@@ -7,7 +7,7 @@ import {
   type ResourceTypeRequest,
 } from '@aws-sdk/client-ec2';
 import { batches, concurrently } from '../../../kit/concurrently.ts';
-import { AccessError, UnreachableError } from '../../../kit/errors.ts';
+import { isDenied } from '../../../kit/errors.ts';
 import type { Edge } from '../../../model/image-users.ts';
 import type { UsageReport } from '../../../ports/images.ts';
 import { always } from '../complete.ts';
@@ -38,7 +38,7 @@ export async function references(ec2: EC2Client, imageIds: readonly string[]): P
     try {
       return await listReferences(ec2, ids, [...BY_EC2, ...BY_IMAGE_BUILDER], 'describe the references of images', OWN_ACTION);
     } catch (failure) {
-      if (!(failure instanceof AccessError) || failure instanceof UnreachableError) throw failure;
+      if (!isDenied(failure)) throw failure;
       // EC2 asks the other services with the permissions of the caller. A call of their own tells whose permissions are missing.
       await listReferences(ec2, ids, BY_EC2, 'describe the references of images', OWN_ACTION);
       return await listReferences(ec2, ids, BY_IMAGE_BUILDER, 'describe the Image Builder recipes of images', IMAGE_BUILDER_ACTIONS);
