@@ -226,9 +226,9 @@ test.each([
   const needed = new Set(of.flatMap(mode => actionsOf(mode, permissions)));
   expect([...needed].filter(action => !granted.has(action) && !(action === 'sts:AssumeRole' && name === 'Read'))).toEqual([]);
   // The preview of a pull request is promote as a dry run.
-  const preview = name === 'Read' ? actionsOf('promote', permissions).filter(action => action.includes(':Describe')) : [];
+  const preview = name === 'Read' ? actionsOf('promote', permissions).filter(action => !WRITES_ANYTHING.test(action)) : [];
   // doctor, which reads what the modes read.
-  const inspects = name === 'Rollout' ? ['ec2:DescribeSnapshots', 'ec2:GetAllowedImagesSettings'] : [];
+  const inspects = ['ec2:DescribeSnapshots', 'ec2:GetAllowedImagesSettings'];
   for (const action of ['iam:SimulatePrincipalPolicy', 'iam:GetRole', ...inspects]) granted.delete(action);
   expect([...granted].filter(action => !needed.has(action) && !preview.includes(action) && !action.startsWith('kms:'))).toEqual([]);
 });

@@ -23,13 +23,15 @@ import { keys } from '../../lab/kms/keys.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { actionsOf, BLOCKS } from '../../scripts/contract-parts.ts';
 import { modes } from '../../src/modes.ts';
-import { type Ran, removeWorkspaces } from '../harness.ts';
+import { type Ran, removeWorkspaces, runAction } from '../harness.ts';
 import { build, DEBIAN, describeWithPacker, forOtherTemplates, idle } from './build-lab.ts';
+import { tokens } from './github.ts';
 import { changed, lesser } from './lesser-policies.ts';
 import { familyOfFive, REAL } from './prune-lab.ts';
 import { POINTER, rollLab } from './roll-lab.ts';
 import { BUILD, STAGE, shareLab } from './share-lab.ts';
-import { stackLab } from './stack-lab.ts';
+import { type Kind, shiftLab } from './shift-lab.ts';
+import { READS, stackLab } from './stack-lab.ts';
 import { validateLab } from './validate-lab.ts';
 
 /** Every mode of the bundle with the role of examples/, in labs that authorise every call. */
@@ -38,7 +40,14 @@ const read = (name: string) => readFileSync(join(import.meta.dirname, '..', '..'
 const [DELIVERY, ENVIRONMENT] = [read('delivery-role.yml'), read('environment-role.yml')];
 const arn = (name: string) => `arn:aws:iam::${BUILD}:role/${name}`;
 const SHARE = `arn:aws:iam::${STAGE}:role/ami-web-stage-share`;
-const ROLES = { images: arn('ami-web-images'), read: arn('ami-web-read'), rollout: arn('ami-web-stage-rollout'), share: SHARE } as const;
+const ROLES = {
+  images: arn('ami-web-images'),
+  read: arn('ami-web-read'),
+  /** The role that reads, where the stack lets pull requests use it. */
+  preview: arn('ami-pull-read'),
+  rollout: arn('ami-web-stage-rollout'),
+  share: SHARE,
+} as const;
 const as = (role: keyof typeof ROLES) => ({ as: { role: ROLES[role].replace(/^.*\//, '') } });
 
 const KEY = `arn:aws:kms:eu-central-1:${BUILD}:key/verdicts`;
@@ -58,6 +67,8 @@ const LISTENERS = [`arn:aws:${balancing}:listener/net/web/1/2`, `arn:aws:${balan
 /** With the records that `shift-at` may name. */
 const ZONE = 'arn:aws:route53:::hostedzone/Z0123456789ABC';
 
+const STACKS = 'web,shop-web';
+
 const labs: Lab[] = [];
 interface Wanted {
   readonly launchTemplates?: readonly string[];
@@ -76,13 +87,15 @@ function shipped<L extends { lab: Lab }>(l: L, { launchTemplates = ['lt-00000000
   };
   const delivery = { Repository: 'acme/web', ConsumerAccounts: STAGE, Adopt: 'allow', Keys: DISK_KEYS.join(','), OtherRoles: SHARE };
   l.lab.deploy(DELIVERY, { stack: 'ami-web', parameters: { ...common, ...delivery, Readers: READER } });
+  const pull = { Repository: 'acme/web', PullRequests: 'read', Stacks: STACKS };
+  l.lab.deploy(DELIVERY, { stack: 'ami-pull', parameters: { ...common, ...pull } });
   const own = {
     GroupRoles: arn('web'),
     HookRoles: HOOK,
     LaunchConfigurations: 'allow',
     NodeGroups: 'main/blue',
     Listeners: LISTENERS.join(','),
-    Stacks: 'web,shop-web',
+    Stacks: STACKS,
     HostedZones: ZONE,
   };
   const group = { Environment: 'stage', Pointers: '/ami/web', Groups: 'web*,reads*', ...own };
@@ -165,39 +178,38 @@ test('promote and rollback roll groups out, by refresh, parameter and blue-green
   expect(note('promote', await l.act('promote', { image: l.image('web-c'), ...pair }, asOf('promote'))).errors).toEqual([]);
 });
 
-test('the role that reads previews a promotion for a pull request, and needs each action that this adds', async () => {
+type Act = (mode: 'promote', wanted: Record<string, string>, more: ReturnType<typeof as>) => Promise<Ran>;
+/** What the preview of a pull request says of a promotion. */
+async function previewed({ act }: { readonly act: Act }, wanted: Readonly<Record<string, string>>): Promise<Ran> {
+  const ran = await act('promote', { 'dry-run': 'true', ...wanted }, as('preview'));
+  expect([ran.errors, ran.outputs['outcome']]).toEqual([[], 'planned']);
+  return ran;
+}
+
+test('the role that reads previews a promotion for a pull request', async () => {
   const l = await rollLab();
-  labs.push(l.lab);
   const [first, second] = [l.image('web-a'), l.image('web-b')];
   const web = await l.template('web', { ImageId: first });
   await l.group('web', { LaunchTemplateId: web, Version: '1' });
   await l.pointerTo(first);
-  const parameters = { Subject: 'repo:acme/web', Repository: 'acme/web', RepositoryId: '456789', Families: 'web' };
-  l.lab.deploy(DELIVERY, { stack: 'ami-pull', parameters: { ...parameters, PullRequests: 'read' } });
+  shipped(l, { launchTemplates: [web] });
   await l.alarm('errors', 'OK');
   const TargetGroupARNs = groups(l.place)
     .get('web')
     ?.sources.map(({ id }) => id);
   await l.group('web-two', { LaunchTemplateId: web, Version: '1' }, { DesiredCapacity: 0, TargetGroupARNs });
-  const previewed = async (wanted: Readonly<Record<string, string>>) => {
-    const settings = { image: second, groups: 'web', 'dry-run': 'true', ...wanted };
-    const { errors, outputs } = await l.act('promote', settings, { as: { role: 'ami-pull-read' } });
-    return [...errors, outputs['outcome']];
-  };
-  expect(await previewed({ alarms: 'errors' })).toEqual(['planned']);
-  expect(await previewed({ image: first })).toEqual(['planned']);
-  expect(await previewed({ strategy: 'blue-green' })).toEqual(['planned']);
-  expect(await previewed({ groups: 'web,web-two', strategy: 'two-groups', 'adopt-groups': 'true' })).toEqual(['planned']);
+  const next = { image: second, groups: 'web' };
+  await previewed(l, { ...next, alarms: 'errors' });
+  await previewed(l, { ...next, image: first });
+  await previewed(l, { ...next, strategy: 'blue-green' });
+  await previewed(l, { ...next, groups: 'web,web-two', strategy: 'two-groups', 'adopt-groups': 'true' });
   await l.cloud.autoScaling.send(new PutWarmPoolCommand({ AutoScalingGroupName: 'web', MinSize: 1 }));
-  expect(await previewed({})).toEqual(['planned']);
-  const policies = roles(l.lab.core).get(arn('ami-pull-read'))?.policies ?? [];
-  const preview = policies.findIndex(({ actions }) => actions.includes('autoscaling:DescribeWarmPool'));
-  const calls = askedPermissions(l.lab.core).filter(({ role }) => role === arn('ami-pull-read'));
-  expect(calls.filter(({ allowed }) => !allowed)).toEqual([]);
-  const kept = lesser(policies, 'action').filter(
-    one => one.at === preview && calls.every(call => evaluate(changed(one)(policies), call) === 'allowed'),
-  );
-  expect([preview > 0, kept.map(({ what }) => what)]).toEqual([true, []]);
+  await previewed(l, next);
+});
+
+test.each<Kind>(['rule', 'network', 'records', 'classic'])('the role that reads previews a cut-over by weights: %s', async kind => {
+  const { l, b, settings } = await shiftLab(kind, 'temporary');
+  await previewed(shipped(l), { ...settings, image: b });
 });
 
 test('promote rolls groups on launch configurations out, by a copy and by a conversion', async () => {
@@ -210,6 +222,7 @@ test('promote rolls groups on launch configurations out, by a copy and by a conv
   await l.group('web', {}, { LaunchTemplate: undefined, LaunchConfigurationName, DesiredCapacity: 1 });
   await l.pointerTo(first);
   shipped(l);
+  for (const how of ['keep', 'convert']) await previewed(l, { image: second, groups: 'web', 'launch-configurations': how });
   l.fails.add('web');
   const failed = await l.act('promote', { image: second, groups: 'web', 'launch-configurations': 'convert' }, asOf('promote'));
   expect([failed.outputs['outcome'], l.versions('web-lc'), l.launches('web')]).toEqual(['rejected', [], { LaunchConfigurationName }]);
@@ -225,8 +238,14 @@ test('promote rolls groups on launch configurations out, by a copy and by a conv
   expect(l.launches('web')?.LaunchTemplate?.Version).toBe('2');
 });
 
-test('promote and rollback update the stack that the role names', async () => {
+const NO_CHANGE_SET = 'the role may not create a change set of stack web (cloudformation:CreateChangeSet)';
+
+test('promote and rollback update the stack that the role names, and a preview reads it', async () => {
   const l = shipped(await stackLab());
+  const before = l.events();
+  const { warnings, summary } = await previewed(l, { image: l.b });
+  expect([warnings, l.changeSets(), l.events()]).toEqual([[expect.stringContaining(NO_CHANGE_SET)], [], before]);
+  expect(summary).toContain(NO_CHANGE_SET);
   for (const [mode, wanted] of [
     ['promote', { image: l.b }],
     ['rollback', {}],
@@ -248,7 +267,9 @@ test('promote moves a managed node group of EKS', async () => {
   );
   await l.pointerTo(first);
   shipped(l, { launchTemplates: [web] });
-  const ran = await l.act('promote', { image: second, groups: '', 'node-groups': 'main/blue' }, asOf('promote'));
+  const wanted = { image: second, groups: '', 'node-groups': 'main/blue' };
+  await previewed(l, wanted);
+  const ran = await l.act('promote', wanted, asOf('promote'));
   expect([note('promote', ran).errors, l.pointer()]).toEqual([[], second]);
 });
 
@@ -266,6 +287,25 @@ test('share gives launch permission and resolve reads selectors', async () => {
   ] as const)
     expect(note(mode, await l.act(mode, wanted, asOf(mode))).errors).toEqual([]);
   expect(l.labImage(image).launchers.has(STAGE)).toBe(true);
+});
+
+test.each([
+  ['images', 'validate'],
+  ['read', 'list'],
+] as const)('doctor runs with the role %s: it tries %s', async (role, mode) => {
+  const l = shipped(await shareLab());
+  for (const key of DISK_KEYS) keys(l.lab.core).set(key, { policy: OF_THE_ACCOUNT });
+  l.image('web-1', { key: DISK_KEYS[0] ?? '' });
+  const server = await tokens();
+  const env = { ...server.env, AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' };
+  const files = { '.github/ami.yml': `family: web\nregion: eu-central-1\nrole-to-assume: ${ROLES[role]}\nchecks: [{ service: web }]\n` };
+  const ran = await runAction({ mode: 'doctor', with: { modes: mode }, lab: l.lab, env, files });
+  await server.close();
+  expect(ran.errors).toEqual([]);
+  const found: readonly { area: string; status: string }[] = JSON.parse(ran.outputs['findings'] ?? '[]');
+  expect(Object.fromEntries(found.map(({ area, status }) => [area, status]))).toEqual({
+    ...{ [mode]: 'ok', account: 'ok', token: 'ok', runner: 'ok', KMS: 'ok', 'Allowed AMIs': 'ok', permissions: 'ok' },
+  });
 });
 
 test('share copies with a key of the team, and into an account of a consumer, where prune reads', async () => {
@@ -355,7 +395,7 @@ const deployed = (name: keyof typeof ROLES): LabRole => {
   return found;
 };
 /** In every lab the policies differ by the launch templates that they name. */
-const policiesIn = (lab: Lab, name: keyof typeof ROLES) => roles(lab.core).get(ROLES[name])?.policies ?? [];
+const deployedIn = (lab: Lab, name: keyof typeof ROLES) => roles(lab.core).get(ROLES[name]) as LabRole;
 
 type Call = readonly [action: string, resource: string, keys?: Readonly<Record<string, string | readonly string[]>>];
 const question = ([action, resource, keys = {}]: Call) => ({
@@ -367,11 +407,19 @@ const OWN = { 'aws:ResourceTag/ami-action:repository': 'acme/web' };
 const FOR_FAMILY = { 'aws:ResourceTag/ami-action:for-family': 'web' };
 const FAMILY = { 'aws:ResourceTag/ami-action:family': 'web' };
 
+/** Of the role itself, and of an encrypted image. */
+const doctorOf = (role: string): readonly Call[] => [
+  ['iam:SimulatePrincipalPolicy', `iam::${BUILD}:role/${role}`],
+  ['iam:GetRole', `iam::${BUILD}:role/${role}`],
+  ['ec2:DescribeSnapshots', '*'],
+  ['ec2:GetAllowedImagesSettings', '*'],
+  ['kms:DescribeKey', DISK_KEYS[0] ?? ''],
+];
+
 /** Calls that these stories do not make, and others do: doctor, after an interrupted build, with a VPC, with shared snapshots. */
 const ALSO: Readonly<Record<keyof typeof ROLES, readonly Call[]>> = {
   images: [
-    ['iam:SimulatePrincipalPolicy', `iam::${BUILD}:role/ami-web-images`],
-    ['iam:GetRole', `iam::${BUILD}:role/ami-web-images`],
+    ...doctorOf('ami-web-images'),
     ['kms:GenerateMac', KEY],
     ['kms:VerifyMac', KEY],
     ['ec2:DeregisterImage', 'ec2:eu-central-1::image/ami-1', OWN],
@@ -383,12 +431,19 @@ const ALSO: Readonly<Record<keyof typeof ROLES, readonly Call[]>> = {
     ['ec2:DeleteLaunchTemplateVersions', `ec2:eu-central-1:${BUILD}:launch-template/lt-00000000000000000`],
     ['ec2:ModifySnapshotAttribute', 'ec2:eu-central-1::snapshot/snap-1', { ...FAMILY, 'ec2:Add/userId': STAGE }],
   ],
-  read: [],
+  read: doctorOf('ami-web-read'),
+  preview: [
+    ...doctorOf('ami-pull-read'),
+    ['kms:VerifyMac', KEY],
+    // While a node group or the stack is updated.
+    ['eks:ListUpdates', `eks:eu-central-1:${BUILD}:nodegroup/main/blue/1`],
+    ['eks:DescribeUpdate', `eks:eu-central-1:${BUILD}:nodegroup/main/blue/1`],
+    ...STACKS.split(',').map(
+      (name): Call => ['cloudformation:DescribeStackEvents', `cloudformation:eu-central-1:${BUILD}:stack/${name}/1`],
+    ),
+  ],
   rollout: [
-    ['iam:SimulatePrincipalPolicy', `iam::${BUILD}:role/ami-web-stage-rollout`],
-    ['iam:GetRole', `iam::${BUILD}:role/ami-web-stage-rollout`],
-    ['ec2:DescribeSnapshots', '*'],
-    ['ec2:GetAllowedImagesSettings', '*'],
+    ...doctorOf('ami-web-stage-rollout'),
     ['kms:VerifyMac', KEY],
     ['cloudformation:CancelUpdateStack', `cloudformation:eu-central-1:${BUILD}:stack/web/1`],
     ['cloudformation:CancelUpdateStack', `cloudformation:eu-central-1:${BUILD}:stack/shop-web/1`],
@@ -413,9 +468,11 @@ const ALSO: Readonly<Record<keyof typeof ROLES, readonly Call[]>> = {
 const PERMISSIONS = JSON.parse(read('../permissions.json'));
 const namedBy = (...all: readonly string[]) => [...new Set(all.flatMap(mode => actionsOf(mode, PERMISSIONS)))];
 /** What the calls of the modes and AWS require: https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html */
+const READ = namedBy('list', 'resolve').filter(action => action !== 'sts:AssumeRole');
 const REQUIRED: Readonly<Record<keyof typeof ROLES, readonly string[]>> = {
   images: namedBy('build', 'validate', 'share', 'prune', 'delete', 'adopt', 'resolve', 'list'),
-  read: namedBy('list', 'resolve').filter(action => action !== 'sts:AssumeRole'),
+  read: READ,
+  preview: READ,
   rollout: namedBy('promote', 'rollback'),
   share: namedBy('share', 'list').filter(BLOCKS.reads),
 };
@@ -432,7 +489,7 @@ const denied = (name: keyof typeof ROLES, change: (policies: readonly Statement[
         one.role === ROLES[name] &&
         one.allowed &&
         one.action !== 'sts:AssumeRoleWithWebIdentity' &&
-        evaluate(change(policiesIn(lab, name)), one) !== 'allowed',
+        evaluate(change(deployedIn(lab, name).policies), one) !== 'allowed',
     ),
   ).length;
 
@@ -444,11 +501,10 @@ test('every mode ran, and no role was denied what a mode needs', () => {
       .filter(outcome => /access|bug/.test(outcome)),
   ).toEqual([]);
   for (const role of Object.values(ROLES)) {
-    expect(
-      asked(role)
-        .filter(({ allowed }) => !allowed)
-        .map(({ action, resource }) => `${action} ${resource}`),
-    ).toEqual([]);
+    const refused = asked(role)
+      .filter(({ allowed }) => !allowed)
+      .map(({ action }) => action);
+    expect([role, refused]).toEqual([role, role === ROLES.preview ? ['cloudformation:CreateChangeSet'] : []]);
   }
 });
 
@@ -727,6 +783,22 @@ describe('a mode whose permission is missing', () => {
       expect([l.pointer(), new Set(l.runs('web'))]).toEqual([first, new Set([first])]);
     },
   );
+});
+
+// A dry run goes on without its change set; a real run would find out after the pointer has moved.
+test('promote of a stack that reads the pointer, without a change set, ends before it writes', async () => {
+  const l = shipped(await stackLab(READS));
+  const { policies, ...role } = deployedIn(l.lab, 'rollout');
+  const fewer = policies.map(one => ({ ...one, actions: one.actions.filter(action => action !== 'cloudformation:CreateChangeSet') }));
+  roles(l.lab.core).set(role.arn, { ...role, policies: fewer });
+  const mark = l.lab.calls.mark();
+  const ran = await l.act('promote', { image: l.b }, as('rollout'));
+  roles(l.lab.core).set(role.arn, { ...role, policies });
+  expect([ran.outputs['outcome'], ran.errors[0]]).toEqual([
+    'access',
+    expect.stringContaining('Not allowed to create a change set of stack web'),
+  ]);
+  expect([l.steps(mark), l.pointer(), l.candidate()]).toEqual([['CreateChangeSet'], l.a, false]);
 });
 
 test('with the role of stage, AWS denies what belongs to others, in its words', async () => {

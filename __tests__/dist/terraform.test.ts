@@ -234,6 +234,7 @@ const WAYS: readonly (readonly [name: string, delivery: Arguments, environment: 
       },
       ...{ consumer_accounts: [CONSUMER, '777788889999'], other_roles: [arn('share', CONSUMER)], readers: [arn('reader', CONSUMER)] },
       pull_requests: 'build',
+      stacks: ['web', 'shop-web'],
     },
     {
       ...{

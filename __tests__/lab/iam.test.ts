@@ -247,6 +247,8 @@ describe('a call', () => {
   });
 
   test('to SendCommand needs the document and the instance, by its tag', async () => {
+    // Without it the agent does not answer: the last call is allowed and finds no agent.
+    defaultHostManagement(lab.place()).enabled = false;
     const { Instances } = await clientsOf(lab).ec2.send(launch());
     const id = Instances?.[0]?.InstanceId ?? '';
     const send = new SendCommandCommand({ InstanceIds: [id], DocumentName: 'AWS-RunShellScript', Parameters: { commands: ['true'] } });
@@ -259,6 +261,7 @@ describe('a call', () => {
     expect(await refusal(as(document, byTag).ssm.send(send))).toMatch(new RegExp(`instance/${id}`));
     setTags(lab.place(), id, { 'ami-action:test': 'true' });
     expect(await refusal(as(document, byTag).ssm.send(send))).toMatch(/^InvalidInstanceId/);
+    defaultHostManagement(lab.place()).enabled = true;
   });
 
   test('to DeregisterImage reports a missing permission for each snapshot', async () => {

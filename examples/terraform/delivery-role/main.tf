@@ -478,7 +478,7 @@ data "aws_iam_policy_document" "images" {
   }
 }
 
-# list, resolve
+# list, resolve, doctor
 data "aws_iam_policy_document" "read_trust" {
   statement {
     actions = ["sts:AssumeRoleWithWebIdentity"]
@@ -567,6 +567,18 @@ resource "aws_iam_role_policy" "read" {
 
 data "aws_iam_policy_document" "read" {
   statement {
+    sid       = "Simulate" # doctor
+    actions   = ["iam:SimulatePrincipalPolicy", "iam:GetRole"]
+    resources = ["arn:${local.partition}:iam::${local.account}:role/${var.name}-read"]
+  }
+
+  statement {
+    sid       = "Inspect" # doctor
+    actions   = ["ec2:DescribeSnapshots", "ec2:GetAllowedImagesSettings", "kms:DescribeKey"]
+    resources = ["*"]
+  }
+
+  statement {
     sid = "Read"
     actions = [
       # <read>
@@ -590,7 +602,7 @@ data "aws_iam_policy_document" "read" {
     resources = ["*"]
   }
 
-  # promote as a dry run, for the preview of a pull request.
+  # promote as a dry run, for the preview of a pull request. It changes nothing, so a stack gets no change set, and the plan says so.
   dynamic "statement" {
     for_each = var.pull_requests != "none" ? [1] : []
     content {
@@ -602,8 +614,36 @@ data "aws_iam_policy_document" "read" {
         "autoscaling:DescribeWarmPool",
         "cloudwatch:DescribeAlarms",
         "ec2:DescribeInstanceTypes",
+        "ec2:DescribeLaunchTemplates",
+        "eks:DescribeNodegroup",
+        "eks:DescribeUpdate",
+        "eks:ListUpdates",
+        "elasticloadbalancing:DescribeListeners",
+        "elasticloadbalancing:DescribeLoadBalancers",
+        "elasticloadbalancing:DescribeRules",
+        "elasticloadbalancing:DescribeTargetGroupAttributes",
+        "elasticloadbalancing:DescribeTargetGroups",
+        "route53:ListResourceRecordSets",
       ]
       resources = ["*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.pull_requests != "none" && length(var.stacks) > 0 ? [1] : []
+    content {
+      sid       = "PreviewStacks"
+      actions   = ["cloudformation:DescribeStackEvents", "cloudformation:DescribeStacks", "cloudformation:GetTemplate"]
+      resources = [for name in var.stacks : "arn:${local.partition}:cloudformation:*:${local.account}:stack/${name}/*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.pull_requests != "none" && var.verdict_key != "" ? [1] : []
+    content {
+      sid       = "PreviewVerdicts"
+      actions   = ["kms:VerifyMac"]
+      resources = [var.verdict_key]
     }
   }
 
@@ -673,7 +713,7 @@ output "images_role" {
 }
 
 output "read_role" {
-  description = "role-to-assume of list and resolve, and from-role of other accounts"
+  description = "role-to-assume of list, resolve and doctor, and from-role of other accounts"
   value       = aws_iam_role.read.arn
 }
 

@@ -109,6 +109,12 @@ variable "pull_requests" {
   }
 }
 
+variable "stacks" {
+  description = "Names of the stacks that the setting stack names, for the preview of pull requests."
+  type        = list(string)
+  default     = []
+}
+
 variable "create_provider" {
   description = "An account has one OIDC provider for GitHub. Set false where it exists."
   type        = bool

@@ -96,7 +96,7 @@ data "aws_iam_policy_document" "rollout" {
 
   statement {
     sid       = "Inspect" # doctor
-    actions   = ["ec2:DescribeSnapshots", "ec2:GetAllowedImagesSettings"]
+    actions   = ["ec2:DescribeSnapshots", "ec2:GetAllowedImagesSettings", "kms:DescribeKey"]
     resources = ["*"]
   }
 
