@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { parse, parseDocument } from 'yaml';
 import type { ResourceChange, Stack, StackEvent, StackOperation } from '../../src/model/stack.ts';
+import type { RegionPlan } from '../../src/rollout/rollout-spec.ts';
 import { evaluateUpdate } from '../../src/rollout/rules/evaluate-update.ts';
 import {
   decideStack,
@@ -16,6 +17,7 @@ import { formatChange, judgeChanges, sameChanges } from '../../src/rollout/rules
 import { formatStack } from '../../src/rollout/rules/stack-format.ts';
 import { stackProblems, unknownParameter } from '../../src/rollout/rules/stack-settings.ts';
 import { capacityOf, parseStackTemplate, type UpdatePolicy, withImageParameter } from '../../src/rollout/rules/update-policy.ts';
+import { watchUpdate } from '../../src/rollout/stack/watch.ts';
 import { group } from './fixtures.ts';
 
 const parameters = [{ name: 'ImageId', value: 'ami-old' }];
@@ -331,7 +333,8 @@ describe('how an update goes', () => {
       0,
       { state: 'failed', reason: 'Group (AWS::AutoScaling::AutoScalingGroup) UPDATE_FAILED: no capacity' },
     ],
-    ['rolled back without one', 'UPDATE_ROLLBACK_COMPLETE', OURS, 0, { state: 'failed', reason: 'the stack is UPDATE_ROLLBACK_COMPLETE' }],
+    ['rolled back after its events were read', 'UPDATE_ROLLBACK_COMPLETE', OURS, 0, { state: 'waiting', doubtful: true }],
+    ['rolled back without one', 'UPDATE_ROLLBACK_COMPLETE', OURS, 1, { state: 'failed', reason: 'the stack is UPDATE_ROLLBACK_COMPLETE' }],
     [
       'not yet of anyone, for good',
       'UPDATE_COMPLETE',
@@ -343,7 +346,7 @@ describe('how an update goes', () => {
       'failed itself, with no cause',
       'UPDATE_FAILED',
       operation(OURS.token, [event('web', 'UPDATE_FAILED', 'no', true), event('Group', 'UPDATE_IN_PROGRESS', 'x')]),
-      0,
+      1,
       { state: 'failed', reason: 'the stack is UPDATE_FAILED' },
     ],
     [
@@ -359,10 +362,29 @@ describe('how an update goes', () => {
 
   test('the reason of the stack is said where no resource has one', () => {
     const rolledBack = stack({ status: 'UPDATE_ROLLBACK_COMPLETE', statusReason: 'an alarm' });
-    expect(evaluateUpdate(rolledBack, OURS, OURS.token, 0)).toEqual({
+    expect(evaluateUpdate(rolledBack, OURS, OURS.token, 1)).toEqual({
       state: 'failed',
       reason: 'the stack is UPDATE_ROLLBACK_COMPLETE: an alarm',
     });
+  });
+
+  test('an update that begins between two reads is not complete', async () => {
+    let begun = false;
+    const seen = (status: string) => stack({ status });
+    const stacks = {
+      operation: async () => {
+        await Promise.resolve();
+        const was = begun;
+        begun = true;
+        return was ? operation('t', events.slice(2)) : operation('t', events.slice(0, 1));
+      },
+      find: async () => seen(begun ? 'UPDATE_IN_PROGRESS' : 'UPDATE_COMPLETE'),
+    };
+    const deps = { clock: { now: () => 0, sleep: async () => {} }, report: { info: () => {} } };
+    const plan = { deps, roll: { rollTimeout: 60 }, aws: { stacks } } as unknown as RegionPlan;
+    await expect(watchUpdate(seen(''), { token: 't', order: undefined }, plan)).rejects.toThrow(
+      'Stack web: Group (AWS::AutoScaling::AutoScalingGroup) UPDATE_FAILED: no capacity',
+    );
   });
 });
 

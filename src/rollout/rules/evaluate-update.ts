@@ -19,7 +19,7 @@ export type UpdateEvaluation =
 // Answers of AWS may be seconds old.
 const POLLS_UNTIL_BELIEVED = 6;
 
-/** `doubts`: how many polls in a row showed another operation. */
+/** `doubts`: how many polls in a row showed another operation, or a status that no event explains. */
 export function evaluateUpdate(stack: Stack, operation: StackOperation, token: string, doubts: number): UpdateEvaluation {
   if (operation.token !== token)
     return doubts + 1 >= POLLS_UNTIL_BELIEVED
@@ -29,5 +29,7 @@ export function evaluateUpdate(stack: Stack, operation: StackOperation, token: s
   if (failure !== undefined) return { state: 'failed', reason: failure };
   if (stack.status === 'UPDATE_COMPLETE') return { state: 'done' };
   if (/^UPDATE(_COMPLETE_CLEANUP)?_IN_PROGRESS$/.test(stack.status)) return { state: 'waiting', note: stack.status, doubtful: false };
+  // It may have failed after its events were read.
+  if (doubts === 0) return { state: 'waiting', note: stack.status, doubtful: true };
   return { state: 'failed', reason: `the stack is ${stack.status}${stack.statusReason === '' ? '' : `: ${stack.statusReason}`}` };
 }

@@ -34,7 +34,9 @@ export async function watchUpdate({ id, name }: Stack, watched: Watched, plan: R
   const seen: Seen = { events: new Set(), images: new Map(), since: new Map(), checked: new Set(), launches: new Map(), doubts: 0 };
   const poll = async (): Promise<Poll<void>> => {
     watched.order?.halt.signal.throwIfAborted();
-    const [stack, operation] = await Promise.all([existing(id, name, plan), aws.stacks.operation(id)]);
+    // The status last: it is complete since the update before, until CloudFormation begins this one.
+    const operation = await aws.stacks.operation(id);
+    const stack = await existing(id, name, plan);
     const evaluation = evaluateUpdate(stack, operation, watched.token, seen.doubts);
     if (operation.token === watched.token) reportEvents(operation, seen, plan);
     if (evaluation.state === 'done') return { state: 'done', value: undefined };
