@@ -195,11 +195,13 @@ describe('a warm pool', () => {
   test('is looked into before the pointer moves: AWS may call a refresh successful that left one behind', async () => {
     const { a, b } = await stage();
     await withPool(1);
-    const leave = (line: string) => {
-      const [waiting] = line.includes('Baking') ? (groups(l.place).get('web')?.warmPool?.members.keys() ?? []) : [];
-      Object.assign(instances(l.place).get(waiting ?? '') ?? {}, { imageId: a });
+    const leave = () => {
+      const [waiting = ''] = groups(l.place).get('web')?.warmPool?.members.keys() ?? [];
+      Object.assign(instances(l.place).get(waiting) ?? {}, { imageId: a });
     };
-    const ran = await l.act('promote', { ...quick, image: b }, { onLine: leave });
+    const when = () => l.refreshes('web')[0] === 'Successful';
+    l.lab.faults.add({ operation: 'DescribeWarmPool', when, nth: 1, action: { run: leave, at: 'before' } });
+    const ran = await promote(b);
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'rejected']);
     expect(ran.errors.join('\n')).toMatch(/web: AWS calls the refresh successful, but i-[0-9a-f]+ of the warm pool runs another image/);
     expect([stateOf(), pool()]).toEqual([{ runs: [a], version: '1', pointer: a, candidate: false }, [a]]);
