@@ -59,6 +59,11 @@ test('every suspected point is asked, or the report has the reason why not', () 
   for (const { reason } of NOT_ASKED) expect(reason).toMatch(/\.$/);
 });
 
+test.each(POINTS.map(({ id, fits }) => [id, fits] as const))('%s: what is no answer is not as assumed', (_, fits) => {
+  for (const text of ['not seen', 'no answer: socket hang up', 'AccessDenied', 'ThrottlingException', 'not found in 30 looks'])
+    expect([text, fits.test(text)]).toEqual([text, false]);
+});
+
 test('the report has a row for each step and answer, and says that the cost is an estimate', () => {
   const text = toMarkdown({
     ...{ account: '111122223333', regions: ['us-east-1', 'us-west-2'], endpoint: 'AWS', startedAt: '2026-11-30', minutes: 9, ok: false },

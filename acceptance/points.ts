@@ -81,7 +81,7 @@ async function newVersion({ away: { ec2 }, clock, made, seen }: Stage): Promise<
     await clock.sleep(1000);
     found = await look().catch(() => undefined);
   }
-  seen.set('asg-7', `found at look ${looks}`);
+  seen.set('asg-7', found === undefined ? `not found in ${looks} looks` : `found at look ${looks}`);
   await ec2.send(new DeleteLaunchTemplateVersionsCommand({ ...template, Versions }));
   const described = found?.LaunchTemplateVersions?.[0]?.LaunchTemplateData;
   const differing = [
@@ -219,11 +219,19 @@ export const POINTS: readonly Point[] = [
   },
   {
     ...{ id: 'asg-2', question: 'Does an active refresh have empty structures?' },
-    ...{ assumed: 'DesiredConfiguration is never empty', fits: /^(?!.*DesiredConfiguration)/, ask: wasSeen('asg-2') },
+    ...{
+      assumed: 'DesiredConfiguration is never empty',
+      fits: /^(no empty structure$|empty: (?!.*DesiredConfiguration))/,
+      ask: wasSeen('asg-2'),
+    },
   },
   {
     ...{ id: 'asg-3a', question: 'Which code has RollbackInstanceRefresh while AWS rolls back?' },
-    ...{ assumed: 'a refusal', fits: /^(?!accepted|not seen)/, ask: wasSeen('asg-3a') },
+    ...{
+      assumed: 'a refusal that the action knows',
+      fits: /^(ActiveInstanceRefreshNotFound|IrreversibleInstanceRefresh)/,
+      ask: wasSeen('asg-3a'),
+    },
   },
   {
     ...{ id: 'asg-3b', question: 'Which code has RollbackInstanceRefresh when the rollback is over?' },
@@ -235,7 +243,7 @@ export const POINTS: readonly Point[] = [
   },
   {
     ...{ id: 'asg-b4', question: 'Which code has a refresh with an alarm that does not exist?' },
-    ...{ assumed: 'a refusal', fits: /^(?!accepted)/, ask: unknownAlarm },
+    ...{ assumed: 'ValidationError', fits: /^ValidationError$/, ask: unknownAlarm },
   },
   {
     ...{ id: 'asg-m13', question: 'Does DescribeInstances take IncludeManagedResources?' },
