@@ -12,12 +12,14 @@ import { AwsError, type Operation, type Operations } from './operation.ts';
 import { openSession, type Session } from './sts-sessions.ts';
 import { type Claims, denied, readToken, type Trust, trustOf, trusts } from './sts-trust.ts';
 
+/** https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html */
 const getCallerIdentity: Operation<GetCallerIdentityCommandInput, GetCallerIdentityCommandOutput> = (_, { place, arn, userId }) => ({
   Account: place.account,
   Arn: arn,
   UserId: userId,
 });
 
+/** https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html */
 const assumeRole: Operation<AssumeRoleCommandInput, AssumeRoleCommandOutput> = (input, call) => {
   const role = roleOf(input.RoleArn);
   const trust = trustOf(call.place.core, role.arn);

@@ -39,3 +39,17 @@ test('a package that root and lab both name has one version', () => {
   );
   expect(different).toEqual([]);
 });
+
+test('each operation has its AWS page next to it', () => {
+  const without = files.flatMap(file => {
+    const lines = readFileSync(join(lab, file), 'utf8').split('\n');
+    return lines.flatMap((line, at) => {
+      const [, operation] = /^(?:export )?const (\w+): Operation</.exec(line) ?? [];
+      const comment = lines.slice(0, at).findLastIndex(above => !/^ ?(\/\*\*|\/\/|\*)/.test(above)) + 1;
+      return operation === undefined || lines.slice(comment, at).join().includes('https://docs.aws.amazon.com/')
+        ? []
+        : [`${file} ${operation}`];
+    });
+  });
+  expect(without).toEqual([]);
+});

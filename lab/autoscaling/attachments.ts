@@ -54,6 +54,7 @@ function attachments(place: Place, name: string | undefined): Attachments {
   return known;
 }
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutLifecycleHook.html */
 const putLifecycleHook: Operation<PutLifecycleHookCommandInput, PutLifecycleHookCommandOutput> = (input, { place }) => {
   const { LifecycleHookName: name = '' } = input;
   const { hooks } = attachments(place, input.AutoScalingGroupName);
@@ -62,10 +63,12 @@ const putLifecycleHook: Operation<PutLifecycleHookCommandInput, PutLifecycleHook
   return {};
 };
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeLifecycleHooks.html */
 const describeLifecycleHooks: Operation<DescribeLifecycleHooksCommandInput, DescribeLifecycleHooksCommandOutput> = (input, { place }) => ({
   LifecycleHooks: [...attachments(place, input.AutoScalingGroupName).hooks.values()],
 });
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutScalingPolicy.html */
 const putScalingPolicy: Operation<PutScalingPolicyCommandInput, PutScalingPolicyCommandOutput> = (input, { place }) => {
   const { PolicyName: name = '', AutoScalingGroupName: group } = input;
   const { policies } = attachments(place, group);
@@ -75,12 +78,14 @@ const putScalingPolicy: Operation<PutScalingPolicyCommandInput, PutScalingPolicy
   return { PolicyARN };
 };
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribePolicies.html */
 const describePolicies: Operation<DescribePoliciesCommandInput, DescribePoliciesCommandOutput> = (input, { place }) => {
   const { policies } = attachments(place, input.AutoScalingGroupName);
   const { items, NextToken } = records(place, [...policies.values()], ({ PolicyName = '' }) => PolicyName, input);
   return { ScalingPolicies: [...items], NextToken };
 };
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutScheduledUpdateGroupAction.html */
 const putScheduledUpdateGroupAction: Operation<PutScheduledUpdateGroupActionCommandInput, PutScheduledUpdateGroupActionCommandOutput> = (
   { Time: _, ...input },
   { place },
@@ -92,6 +97,7 @@ const putScheduledUpdateGroupAction: Operation<PutScheduledUpdateGroupActionComm
   return {};
 };
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeScheduledActions.html */
 const describeScheduledActions: Operation<DescribeScheduledActionsCommandInput, DescribeScheduledActionsCommandOutput> = (
   input,
   { place },
@@ -110,6 +116,7 @@ const putNotificationConfiguration: Operation<PutNotificationConfigurationComman
   return {};
 };
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeNotificationConfigurations.html */
 const describeNotificationConfigurations: Operation<
   DescribeNotificationConfigurationsCommandInput,
   DescribeNotificationConfigurationsCommandOutput
@@ -124,6 +131,7 @@ const describeNotificationConfigurations: Operation<
   return { NotificationConfigurations };
 };
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DeleteLifecycleHook.html */
 const deleteLifecycleHook: Operation<DeleteLifecycleHookCommandInput, DeleteLifecycleHookCommandOutput> = (input, { place }) => {
   const { AutoScalingGroupName, LifecycleHookName: name = '' } = input;
   if (!attachments(place, AutoScalingGroupName).hooks.delete(name)) throw invalid(`No Lifecycle Hook found with name ${name}`);
@@ -139,12 +147,14 @@ const deletePolicy: Operation<DeletePolicyCommandInput, DeletePolicyCommandOutpu
   return {};
 };
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DeleteScheduledAction.html */
 const deleteScheduledAction: Operation<DeleteScheduledActionCommandInput, DeleteScheduledActionCommandOutput> = (input, { place }) => {
   const { AutoScalingGroupName, ScheduledActionName: name = '' } = input;
   if (!attachments(place, AutoScalingGroupName).actions.delete(name)) throw invalid(`Scheduled action name not found: ${name}`);
   return {};
 };
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DeleteNotificationConfiguration.html */
 const deleteNotificationConfiguration: Operation<
   DeleteNotificationConfigurationCommandInput,
   DeleteNotificationConfigurationCommandOutput
@@ -154,6 +164,7 @@ const deleteNotificationConfiguration: Operation<
   return {};
 };
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_EnableMetricsCollection.html */
 const enableMetricsCollection: Operation<EnableMetricsCollectionCommandInput, EnableMetricsCollectionCommandOutput> = (
   input,
   { place },

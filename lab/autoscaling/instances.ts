@@ -72,6 +72,7 @@ function membersOf(group: Group, ids: readonly string[] = []): readonly Member[]
   });
 }
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_SetInstanceProtection.html */
 const setInstanceProtection: Operation<SetInstanceProtectionCommandInput, SetInstanceProtectionCommandOutput> = (input, { place }) => {
   const group = groupNamed(place, input.AutoScalingGroupName);
   for (const member of membersOf(group, input.InstanceIds)) member.protected = input.ProtectedFromScaleIn ?? false;

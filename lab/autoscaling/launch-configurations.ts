@@ -45,6 +45,7 @@ const createLaunchConfiguration: Operation<CreateLaunchConfigurationCommandInput
   return {};
 };
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeLaunchConfigurations.html */
 const describeLaunchConfigurations: Operation<DescribeLaunchConfigurationsCommandInput, DescribeLaunchConfigurationsCommandOutput> = (
   input,
   { place },

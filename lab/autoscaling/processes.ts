@@ -19,6 +19,7 @@ function asked(wanted: readonly string[] = []): readonly string[] {
   return wanted.length === 0 ? PROCESSES : wanted;
 }
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_SuspendProcesses.html */
 const suspendProcesses: Operation<SuspendProcessesCommandInput, SuspendProcessesCommandOutput> = (input, { place }) => {
   const group = groupNamed(place, input.AutoScalingGroupName);
   for (const process of asked(input.ScalingProcesses))
@@ -26,6 +27,7 @@ const suspendProcesses: Operation<SuspendProcessesCommandInput, SuspendProcesses
   return {};
 };
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_ResumeProcesses.html */
 const resumeProcesses: Operation<ResumeProcessesCommandInput, ResumeProcessesCommandOutput> = (input, { place }) => {
   const group = groupNamed(place, input.AutoScalingGroupName);
   for (const process of asked(input.ScalingProcesses)) group.suspended.delete(process);

@@ -28,6 +28,7 @@ const createOrUpdateTags: Operation<CreateOrUpdateTagsCommandInput, CreateOrUpda
   return {};
 };
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DeleteTags.html */
 const deleteTags: Operation<DeleteTagsCommandInput, DeleteTagsCommandOutput> = ({ Tags = [] }, { place }) => {
   for (const tag of Tags) {
     const group = groupNamed(place, tag.ResourceId);

@@ -83,6 +83,7 @@ const detach: Move = (input, { place }) => {
   return {};
 };
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeTrafficSources.html */
 const describeTrafficSources: Operation<DescribeTrafficSourcesCommandInput, DescribeTrafficSourcesCommandOutput> = (input, { place }) => {
   const group = groupNamed(place, input.AutoScalingGroupName);
   const found = group.sources.filter(({ type }) => input.TrafficSourceType === undefined || input.TrafficSourceType === type);
@@ -93,6 +94,7 @@ const describeTrafficSources: Operation<DescribeTrafficSourcesCommandInput, Desc
   };
 };
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeLoadBalancerTargetGroups.html */
 const describeTargetGroups: Operation<DescribeLoadBalancerTargetGroupsCommandInput, DescribeLoadBalancerTargetGroupsCommandOutput> = (
   input,
   { place },
@@ -102,6 +104,7 @@ const describeTargetGroups: Operation<DescribeLoadBalancerTargetGroupsCommandInp
   return { LoadBalancerTargetGroups: items.map(({ id, state }) => ({ LoadBalancerTargetGroupARN: id, State: state })), NextToken };
 };
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeLoadBalancers.html */
 const describeLoadBalancers: Operation<DescribeLoadBalancersCommandInput, DescribeLoadBalancersCommandOutput> = (input, { place }) => {
   const found = groupNamed(place, input.AutoScalingGroupName).sources.filter(({ type }) => type === 'elb');
   const { items, NextToken } = records(place, found, ({ id }) => id, input, 100);

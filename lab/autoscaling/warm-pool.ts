@@ -87,6 +87,7 @@ export function poolProgress(group: Group, refresh: Refresh) {
   return { PercentageComplete: Math.floor(share * 100), InstancesToUpdate: left };
 }
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutWarmPool.html */
 const putWarmPool: Operation<PutWarmPoolCommandInput, PutWarmPoolCommandOutput> = (
   { AutoScalingGroupName, ...configuration },
   { place },
@@ -97,12 +98,14 @@ const putWarmPool: Operation<PutWarmPoolCommandInput, PutWarmPoolCommandOutput> 
   return {};
 };
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeWarmPool.html */
 const describeWarmPool: Operation<DescribeWarmPoolCommandInput, DescribeWarmPoolCommandOutput> = (input, { place }) => {
   const pool = groupNamed(place, input.AutoScalingGroupName).warmPool;
   const { items, NextToken } = records(place, [...(pool?.members.values() ?? [])], ({ id }) => id, input, 50, 50);
   return { WarmPoolConfiguration: pool?.configuration, Instances: items.map(describedMember), NextToken };
 };
 
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DeleteWarmPool.html */
 const deleteWarmPool: Operation<DeleteWarmPoolCommandInput, DeleteWarmPoolCommandOutput> = (input, { place }) => {
   const pool = groupNamed(place, input.AutoScalingGroupName).warmPool;
   if (pool === undefined) throw invalid(`No warm pool found for Auto Scaling group ${input.AutoScalingGroupName}`);

@@ -31,6 +31,7 @@ const putMetricAlarm: Operation<PutMetricAlarmCommandInput, PutMetricAlarmComman
   return {};
 };
 
+/** https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_SetAlarmState.html */
 const setAlarmState: Operation<SetAlarmStateCommandInput, SetAlarmStateCommandOutput> = (input, { place }) => {
   const { AlarmName = '', StateValue, StateReason } = input;
   const alarm = alarms(place).get(AlarmName);
@@ -39,6 +40,7 @@ const setAlarmState: Operation<SetAlarmStateCommandInput, SetAlarmStateCommandOu
   return {};
 };
 
+/** https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html */
 const describeAlarms: Operation<DescribeAlarmsCommandInput, DescribeAlarmsCommandOutput> = (input, { place }) => {
   const { AlarmNames, AlarmNamePrefix = '', StateValue, MaxRecords = 50, NextToken: token } = input;
   const found = [...alarms(place).values()]
@@ -49,6 +51,7 @@ const describeAlarms: Operation<DescribeAlarmsCommandInput, DescribeAlarmsComman
   return { MetricAlarms: [...items], CompositeAlarms: [], NextToken };
 };
 
+/** https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DeleteAlarms.html */
 const deleteAlarms: Operation<DeleteAlarmsCommandInput, DeleteAlarmsCommandOutput> = ({ AlarmNames = [] }, { place }) => {
   for (const name of AlarmNames) alarms(place).delete(name);
   return {};

@@ -45,6 +45,7 @@ function meets(image: LabImage, criterion: ImageCriterionRequest): boolean {
 /** An image that is not allowed is not described at all. In audit mode it is described with a mark. */
 export const isHidden = (image: LabImage, place: Place): boolean => allowedImages(place).state === 'enabled' && !isAllowed(image, place);
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetAllowedImagesSettings.html */
 export const getAllowedImagesSettings: Operation<GetAllowedImagesSettingsCommandInput, GetAllowedImagesSettingsCommandOutput> = (
   _,
   { place },
@@ -54,6 +55,7 @@ export const getAllowedImagesSettings: Operation<GetAllowedImagesSettingsCommand
   ManagedBy: 'account',
 });
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableAllowedImagesSettings.html */
 export const enableAllowedImagesSettings: Operation<EnableAllowedImagesSettingsCommandInput, EnableAllowedImagesSettingsCommandOutput> = (
   { AllowedImagesSettingsState = 'enabled' },
   { place },
@@ -62,6 +64,7 @@ export const enableAllowedImagesSettings: Operation<EnableAllowedImagesSettingsC
   return { AllowedImagesSettingsState };
 };
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ReplaceImageCriteriaInAllowedImagesSettings.html */
 export const replaceImageCriteria: Operation<
   ReplaceImageCriteriaInAllowedImagesSettingsCommandInput,
   ReplaceImageCriteriaInAllowedImagesSettingsCommandOutput

@@ -88,7 +88,7 @@ function checked({ UserId, Group, OrganizationArn, OrganizationalUnitArn }: Laun
 const badItem = (value: string, type: string) =>
   new AwsError('InvalidAMIAttributeItemValue', `Invalid attribute item value "${value}" for ${type} item type.`);
 
-/** Removes all launch permissions. */
+/** Removes all launch permissions. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ResetImageAttribute.html */
 export const resetImageAttribute: Operation<ResetImageAttributeCommandInput, ResetImageAttributeCommandOutput> = (input, { place }) => {
   if (input.Attribute !== 'launchPermission') throw new AwsError('InvalidParameterValue', `Invalid attribute ${input.Attribute}`);
   ownImage(place, input.ImageId).launchers.clear();

@@ -36,6 +36,7 @@ export const enableImageDeprecation: Operation<EnableImageDeprecationCommandInpu
 
 const badTime = (rule: string) => new AwsError('InvalidParameterValue', `The deprecation date ${rule}.`);
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DisableImageDeprecation.html */
 export const disableImageDeprecation: Operation<DisableImageDeprecationCommandInput, DisableImageDeprecationCommandOutput> = (
   { ImageId },
   { place },
@@ -54,6 +55,7 @@ export const disableImage: Operation<DisableImageCommandInput, DisableImageComma
   return { Return: true };
 };
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableImage.html */
 export const enableImage: Operation<EnableImageCommandInput, EnableImageCommandOutput> = ({ ImageId }, { place }) => {
   const image = ownImage(place, ImageId);
   if (image.state !== 'available' && image.state !== 'disabled')
@@ -72,7 +74,10 @@ export const enableProtection: Operation<
   return { Return: protectionOf(image) };
 };
 
-/** With a cooldown the image stays protected for another 24 hours. */
+/**
+ * With a cooldown the image stays protected for another 24 hours.
+ * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DisableImageDeregistrationProtection.html
+ */
 export const disableProtection: Operation<
   DisableImageDeregistrationProtectionCommandInput,
   DisableImageDeregistrationProtectionCommandOutput

@@ -81,6 +81,7 @@ function wanted(
   );
 }
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImageUsageReports.html */
 export const describeImageUsageReports: Operation<DescribeImageUsageReportsCommandInput, DescribeImageUsageReportsCommandOutput> = (
   input,
   { place },
@@ -97,6 +98,7 @@ export const describeImageUsageReports: Operation<DescribeImageUsageReportsComma
   return { ImageUsageReports, NextToken };
 };
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImageUsageReportEntries.html */
 export const describeImageUsageReportEntries: Operation<
   DescribeImageUsageReportEntriesCommandInput,
   DescribeImageUsageReportEntriesCommandOutput

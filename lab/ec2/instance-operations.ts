@@ -16,12 +16,14 @@ import { stateOf } from './instance-shape.ts';
 import { start, stop, terminate, whileOff } from './lifecycle.ts';
 import type { LabInstance } from './state.ts';
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StartInstances.html */
 export const startInstances: Operation<StartInstancesCommandInput, StartInstancesCommandOutput> = ({ InstanceIds = [] }, { place }) => ({
   StartingInstances: change(place, InstanceIds, ['pending', 'running', 'stopped'], 'started', instance => {
     if (instance.state === 'stopped') start(instance);
   }),
 });
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StopInstances.html */
 export const stopInstances: Operation<StopInstancesCommandInput, StopInstancesCommandOutput> = ({ InstanceIds = [] }, { place }) => ({
   StoppingInstances: change(place, InstanceIds, ['pending', 'running', 'stopping', 'stopped'], 'stopped', instance => {
     // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Stop_Start.html#Using_StopProtection
@@ -34,7 +36,7 @@ export const stopInstances: Operation<StopInstancesCommandInput, StopInstancesCo
   }),
 });
 
-/** The state stays `running` during the reboot. */
+/** The state stays `running` during the reboot. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RebootInstances.html */
 export const rebootInstances: Operation<RebootInstancesCommandInput, RebootInstancesCommandOutput> = ({ InstanceIds = [] }, { place }) => {
   change(place, InstanceIds, ['running'], 'rebooted', instance => void whileOff(instance, async () => undefined));
   return {};

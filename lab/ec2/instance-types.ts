@@ -77,6 +77,7 @@ const describe = ({ name, architecture, cpus, memoryMiB, hypervisor }: LabType):
   SupportedBootModes: architecture === 'arm64' ? ['uefi'] : ['legacy-bios', 'uefi'],
 });
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceTypes.html */
 export const describeInstanceTypes: Operation<DescribeInstanceTypesCommandInput, DescribeInstanceTypesCommandOutput> = (
   input,
   { place },
@@ -117,7 +118,10 @@ export function typeMeeting({ VCpuCount, MemoryMiB }: Requirements, architecture
   return found.name;
 }
 
-/** Every type is offered in every zone. Missing capacity is a separate condition. */
+/**
+ * Every type is offered in every zone. Missing capacity is a separate condition.
+ * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceTypeOfferings.html
+ */
 export const describeInstanceTypeOfferings: Operation<
   DescribeInstanceTypeOfferingsCommandInput,
   DescribeInstanceTypeOfferingsCommandOutput

@@ -43,6 +43,7 @@ function publicKeyOf(material: string): { type: KeyType; line: string; fingerpri
   return { type, line: `${parsed.type} ${blob.toString('base64')}`, fingerprint };
 }
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateKeyPair.html */
 export const createKeyPair: Operation<CreateKeyPairCommandInput, CreateKeyPairCommandOutput> = async (input, { place }) => {
   refuseTaken(place, input.KeyName);
   if (input.KeyFormat === 'ppk') throw new AwsError('InvalidParameterValue', 'The lab makes keys in PEM format only.');
@@ -51,6 +52,7 @@ export const createKeyPair: Operation<CreateKeyPairCommandInput, CreateKeyPairCo
   return { ...shape(place, pair), KeyMaterial };
 };
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ImportKeyPair.html */
 export const importKeyPair: Operation<ImportKeyPairCommandInput, ImportKeyPairCommandOutput> = (input, { place }) => {
   refuseTaken(place, input.KeyName);
   const material = Buffer.from(input.PublicKeyMaterial ?? []).toString();
@@ -75,6 +77,7 @@ const shape = (place: Place, { id, name, fingerprint }: LabKeyPair) => ({
   Tags: tagList(tagsOf(place, id)),
 });
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeKeyPairs.html */
 export const describeKeyPairs: Operation<DescribeKeyPairsCommandInput, DescribeKeyPairsCommandOutput> = (input, { place }) => {
   const all = [...keyPairs(place).values()];
   const missing = input.KeyNames?.find(name => !keyPairs(place).has(name));

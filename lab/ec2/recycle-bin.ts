@@ -74,6 +74,7 @@ function still<T extends { readonly id: string }>(place: Place, bin: Map<string,
   return [...bin.values()];
 }
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ListImagesInRecycleBin.html */
 const listImages: Operation<ListImagesInRecycleBinCommandInput, ListImagesInRecycleBinCommandOutput> = (input, { place }) => {
   checkPageSize(input, 1, 1000);
   const held = still(place, binned(place).images).filter(({ thing }) => input.ImageIds?.includes(thing.id) ?? true);
@@ -84,6 +85,7 @@ const listImages: Operation<ListImagesInRecycleBinCommandInput, ListImagesInRecy
   return { Images, NextToken };
 };
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ListSnapshotsInRecycleBin.html */
 const listSnapshots: Operation<ListSnapshotsInRecycleBinCommandInput, ListSnapshotsInRecycleBinCommandOutput> = (input, { place }) => {
   checkPageSize(input, 5, 1000);
   const held = still(place, binned(place).snapshots).filter(({ thing }) => input.SnapshotIds?.includes(thing.id) ?? true);
@@ -94,6 +96,7 @@ const listSnapshots: Operation<ListSnapshotsInRecycleBinCommandInput, ListSnapsh
   return { Snapshots, NextToken };
 };
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RestoreSnapshotFromRecycleBin.html */
 const restoreSnapshot: Operation<RestoreSnapshotFromRecycleBinCommandInput, RestoreSnapshotFromRecycleBinCommandOutput> = (
   { SnapshotId = '' },
   { place },
@@ -107,7 +110,10 @@ const restoreSnapshot: Operation<RestoreSnapshotFromRecycleBinCommandInput, Rest
   return { SnapshotId };
 };
 
-/** Its snapshots must be restored first. The documentation does not name the error code. */
+/**
+ * Its snapshots must be restored first. The documentation does not name the error code.
+ * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RestoreImageFromRecycleBin.html
+ */
 const restoreImage: Operation<RestoreImageFromRecycleBinCommandInput, RestoreImageFromRecycleBinCommandOutput> = (
   { ImageId = '' },
   { place },

@@ -29,6 +29,7 @@ const REGIONS = [
   'us-west-2',
 ] as const;
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeRegions.html */
 export const describeRegions: Operation<DescribeRegionsCommandInput, DescribeRegionsCommandOutput> = ({ RegionNames, Filters }) => {
   const unknown = RegionNames?.find(name => !REGIONS.some(region => region === name));
   if (unknown !== undefined) throw new AwsError('InvalidParameterValue', `Invalid region name: [${unknown}]`);
@@ -44,6 +45,7 @@ export const describeRegions: Operation<DescribeRegionsCommandInput, DescribeReg
 
 const endpointOf = (region: string) => `ec2.${region}.amazonaws.com`;
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeAvailabilityZones.html */
 export const describeAvailabilityZones: Operation<DescribeAvailabilityZonesCommandInput, DescribeAvailabilityZonesCommandOutput> = (
   { ZoneNames, Filters },
   { place: { region } },

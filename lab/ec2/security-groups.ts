@@ -19,6 +19,7 @@ import { dropTags, instances, type LabGroup, setTags, tagsOf } from './state.ts'
 
 const arnOf = ({ region, account }: Place, id: string) => `arn:aws:ec2:${region}:${account}:security-group/${id}`;
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html */
 export const createSecurityGroup: Operation<CreateSecurityGroupCommandInput, CreateSecurityGroupCommandOutput> = (input, { place }) => {
   const { vpcId, groups } = network(place);
   const { GroupName: name = '', Description: description = '' } = input;
@@ -44,6 +45,7 @@ function theGroup(place: Place, { GroupId, GroupName }: { GroupId?: string | und
   return group;
 }
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html */
 export const authorizeSecurityGroupIngress: Operation<
   AuthorizeSecurityGroupIngressCommandInput,
   AuthorizeSecurityGroupIngressCommandOutput
@@ -63,6 +65,7 @@ export const authorizeSecurityGroupIngress: Operation<
   return { Return: true, SecurityGroupRules: rules.map(rule => ruleShape(place, group.id, rule)) };
 };
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSecurityGroups.html */
 export const describeSecurityGroups: Operation<DescribeSecurityGroupsCommandInput, DescribeSecurityGroupsCommandOutput> = (
   input,
   { place },

@@ -105,6 +105,7 @@ export const modifySnapshotAttribute: Operation<ModifySnapshotAttributeCommandIn
   return {};
 };
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSnapshotAttribute.html */
 export const describeSnapshotAttribute: Operation<DescribeSnapshotAttributeCommandInput, DescribeSnapshotAttributeCommandOutput> = (
   { SnapshotId, Attribute },
   { place },

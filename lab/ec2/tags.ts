@@ -81,7 +81,10 @@ export const createTags: Operation<CreateTagsCommandInput, CreateTagsCommandOutp
   return {};
 };
 
-/** A tag without a value is deleted with any value, a tag with a value only with that value. Without tags, all tags are deleted. */
+/**
+ * A tag without a value is deleted with any value, a tag with a value only with that value. Without tags, all tags are deleted.
+ * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteTags.html
+ */
 export const deleteTags: Operation<DeleteTagsCommandInput, DeleteTagsCommandOutput> = ({ Resources = [], Tags }, { place }) => {
   checkResources(place, Resources);
   for (const id of Resources) {
@@ -103,6 +106,7 @@ interface Line {
   readonly value: string;
 }
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeTags.html */
 export const describeTags: Operation<DescribeTagsCommandInput, DescribeTagsCommandOutput> = (input, { place }) => {
   const lines = everyTag(place).flatMap(([id, tags]) => Object.entries(tags).map(([key, value]): Line => ({ id, key, value })));
   const found = select(lines, input.Filters, FIELDS, ({ key, value }) => ({ [key]: value }));

@@ -16,6 +16,7 @@ import { checkPageSize, pageOf, refuseIdsWithPages } from './paging.ts';
 import { pick } from './resource-ids.ts';
 import { dropTags, instances, type LabVolume, tagsOf, volumes } from './state.ts';
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVolumes.html */
 export const describeVolumes: Operation<DescribeVolumesCommandInput, DescribeVolumesCommandOutput> = (input, { place }) => {
   checkPageSize(input, 5, 1000);
   refuseIdsWithPages(input.VolumeIds, input, 'volumeSet');
@@ -59,6 +60,7 @@ const FIELDS: Fields<LabVolume> = {
   'attachment.status': ({ attached }) => attached && 'attached',
 };
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteVolume.html */
 export const deleteVolume: Operation<DeleteVolumeCommandInput, DeleteVolumeCommandOutput> = ({ VolumeId = '' }, { place }) => {
   for (const { id, attached } of pick('volume', [VolumeId], wanted => volumes(place).get(wanted))) {
     if (attached !== undefined) throw new AwsError('VolumeInUse', `Volume ${id} is currently attached to ${attached.instanceId}`);

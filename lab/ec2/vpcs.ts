@@ -12,7 +12,7 @@ import { tagsOf } from './state.ts';
 
 const CIDR = '172.31.0.0/16';
 
-/** The default VPC only: the lab has no CreateVpc. */
+/** The default VPC only: the lab has no CreateVpc. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcs.html */
 export const describeVpcs: Operation<DescribeVpcsCommandInput, DescribeVpcsCommandOutput> = (input, { place }) => {
   checkPageSize(input, 5, 1000);
   const { vpcId } = network(place);
@@ -31,6 +31,7 @@ export const describeVpcs: Operation<DescribeVpcsCommandInput, DescribeVpcsComma
   };
 };
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSubnets.html */
 export const describeSubnets: Operation<DescribeSubnetsCommandInput, DescribeSubnetsCommandOutput> = (input, { place }) => {
   checkPageSize(input, 5, 1000);
   const { subnets } = network(place);

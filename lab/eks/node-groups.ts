@@ -149,16 +149,19 @@ const describedUpdate = ({ id, status, errors, version, createdAt }: NodeUpdate)
   params: [{ type: 'LaunchTemplateVersion', value: version }],
 });
 
+/** https://docs.aws.amazon.com/eks/latest/APIReference/API_DescribeNodegroup.html */
 const describeNodegroup: Operation<DescribeNodegroupCommandInput, DescribeNodegroupCommandOutput> = (input, { place }) => ({
   nodegroup: described(existing(place, input.clusterName, input.nodegroupName)),
 });
 
+/** https://docs.aws.amazon.com/eks/latest/APIReference/API_DescribeUpdate.html */
 const describeUpdate: Operation<DescribeUpdateCommandInput, DescribeUpdateCommandOutput> = (input, { place }) => {
   const update = existing(place, input.name, input.nodegroupName).updates.find(({ id }) => id === input.updateId);
   if (update === undefined) throw new AwsError('ResourceNotFoundException', `No update found for ID: ${input.updateId}`, 404);
   return { update: describedUpdate(update) };
 };
 
+/** https://docs.aws.amazon.com/eks/latest/APIReference/API_ListUpdates.html */
 const listUpdates: Operation<ListUpdatesCommandInput, ListUpdatesCommandOutput> = (input, { place }) => ({
   updateIds: existing(place, input.name, input.nodegroupName).updates.map(({ id }) => id),
 });

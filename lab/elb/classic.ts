@@ -43,6 +43,7 @@ export const classicHealth = (place: Place, name: string): ReadonlyMap<string, '
     ]),
   );
 
+/** https://docs.aws.amazon.com/elasticloadbalancing/2012-06-01/APIReference/API_DescribeInstanceHealth.html */
 const describeInstanceHealth: Operation<DescribeInstanceHealthCommandInput, DescribeInstanceHealthCommandOutput> = (input, { place }) => {
   const name = input.LoadBalancerName ?? '';
   const balancer = classicBalancers(place).get(name);
@@ -71,6 +72,7 @@ const DRAINS = 'Instance deregistration currently in progress.';
 /** A name is made of that of the load balancer. https://docs.aws.amazon.com/elasticloadbalancing/2012-06-01/APIReference/API_LoadBalancerDescription.html @public Tests read it. */
 export const classicName = ({ region }: Place, name: string): string => `${name}-1234567890.${region}.elb.amazonaws.com`;
 
+/** https://docs.aws.amazon.com/elasticloadbalancing/2012-06-01/APIReference/API_DescribeLoadBalancers.html */
 const describeLoadBalancers: Operation<DescribeLoadBalancersCommandInput, DescribeLoadBalancersCommandOutput> = (input, { place }) => {
   const found = [...classicBalancers(place).keys()].filter(name => input.LoadBalancerNames?.includes(name) ?? true);
   return { LoadBalancerDescriptions: found.map(name => ({ LoadBalancerName: name, DNSName: classicName(place, name) })) };

@@ -63,6 +63,7 @@ function complete(action: Action): Action {
   return { ...action, ...single, ForwardConfig: { TargetGroups, TargetGroupStickinessConfig } };
 }
 
+/** https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateListener.html */
 const createListener: Operation<CreateListenerCommandInput, CreateListenerCommandOutput> = (input, { place }) => {
   const { LoadBalancerArn = '', Port = 80, Protocol = 'HTTP' } = input;
   balancer(place, LoadBalancerArn);
@@ -87,6 +88,7 @@ function listenerOf(place: Place, arn: string | undefined): Listener {
   return found;
 }
 
+/** https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DescribeListeners.html */
 const describeListeners: Operation<DescribeListenersCommandInput, DescribeListenersCommandOutput> = (input, { place }) => {
   for (const arn of input.ListenerArns ?? []) listenerOf(place, arn);
   return {
@@ -104,11 +106,13 @@ const modifyListener: Operation<ModifyListenerCommandInput, ModifyListenerComman
   return { Listeners: [described(listener)] };
 };
 
+/** https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DeleteListener.html */
 const deleteListener: Operation<DeleteListenerCommandInput, DeleteListenerCommandOutput> = ({ ListenerArn = '' }, { place }) => {
   if (!listeners(place).delete(ListenerArn)) throw new AwsError('ListenerNotFound', `Listener '${ListenerArn}' not found`);
   return {};
 };
 
+/** https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateRule.html */
 const createRule: Operation<CreateRuleCommandInput, CreateRuleCommandOutput> = (input, { place }) => {
   const listener = listenerOf(place, input.ListenerArn);
   if (listener.balancerArn.includes(':loadbalancer/net/'))
@@ -141,6 +145,7 @@ function ruleOf(place: Place, arn: string | undefined): { readonly rule: LabRule
   throw new AwsError('RuleNotFound', 'One or more rules not found');
 }
 
+/** https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DescribeRules.html */
 const describeRules: Operation<DescribeRulesCommandInput, DescribeRulesCommandOutput> = (input, { place }) => {
   if (input.ListenerArn === undefined) return { Rules: (input.RuleArns ?? []).map(arn => describedRule(ruleOf(place, arn).rule)) };
   const listener = listenerOf(place, input.ListenerArn);

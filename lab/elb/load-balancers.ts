@@ -15,6 +15,7 @@ import { arnOf, listeners } from './target-state.ts';
 /** Load balancers, so that target groups are in use. Certificates do not exist. @public Tests read them. */
 export const balancers = slice(() => new Map<string, LoadBalancer>());
 
+/** https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html */
 const createLoadBalancer: Operation<CreateLoadBalancerCommandInput, CreateLoadBalancerCommandOutput> = (input, { place }) => {
   const { Name = '', Scheme = 'internet-facing', Type = 'application' } = input;
   if ([...balancers(place).values()].some(({ LoadBalancerName }) => LoadBalancerName === Name))
@@ -35,6 +36,7 @@ export function balancer(place: Place, arn: string | undefined): LoadBalancer {
   return found;
 }
 
+/** https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DescribeLoadBalancers.html */
 const describeLoadBalancers: Operation<DescribeLoadBalancersCommandInput, DescribeLoadBalancersCommandOutput> = (input, { place }) => {
   for (const arn of input.LoadBalancerArns ?? []) balancer(place, arn);
   const found = [...balancers(place).values()]
@@ -43,6 +45,7 @@ const describeLoadBalancers: Operation<DescribeLoadBalancersCommandInput, Descri
   return { LoadBalancers: found };
 };
 
+/** https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DeleteLoadBalancer.html */
 const deleteLoadBalancer: Operation<DeleteLoadBalancerCommandInput, DeleteLoadBalancerCommandOutput> = (
   { LoadBalancerArn: arn = '' },
   { place },

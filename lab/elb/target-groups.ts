@@ -38,6 +38,7 @@ function settingsOf(input: CreateTargetGroupCommandInput, arn: string): TargetGr
   };
 }
 
+/** https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html */
 const createTargetGroup: Operation<CreateTargetGroupCommandInput, CreateTargetGroupCommandOutput> = (input, { place }) => {
   const { Name: name = '' } = input;
   if ([...targetGroups(place).values()].some(group => group.name === name))
@@ -56,6 +57,7 @@ const described = (group: LabTargetGroup): TargetGroup => ({
   LoadBalancerArns: [...balancersOf(group.place, group.arn)],
 });
 
+/** https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DescribeTargetGroups.html */
 const describeTargetGroups: Operation<DescribeTargetGroupsCommandInput, DescribeTargetGroupsCommandOutput> = (input, { place }) => {
   const { Names, TargetGroupArns, LoadBalancerArn, Marker, PageSize } = input;
   for (const arn of TargetGroupArns ?? []) targetGroup(place, arn);
@@ -71,6 +73,7 @@ const describeTargetGroups: Operation<DescribeTargetGroupsCommandInput, Describe
   return { TargetGroups: items.map(described), NextMarker: NextToken };
 };
 
+/** https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DeleteTargetGroup.html */
 const deleteTargetGroup: Operation<DeleteTargetGroupCommandInput, DeleteTargetGroupCommandOutput> = (
   { TargetGroupArn: arn = '' },
   { place },
@@ -83,12 +86,14 @@ const deleteTargetGroup: Operation<DeleteTargetGroupCommandInput, DeleteTargetGr
   return {};
 };
 
+/** https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_RegisterTargets.html */
 const registerTargets: Operation<RegisterTargetsCommandInput, RegisterTargetsCommandOutput> = ({ TargetGroupArn, Targets }, { place }) => {
   const group = targetGroup(place, TargetGroupArn);
   for (const { Id, Port } of Targets ?? []) register(group, Id ?? '', Port);
   return {};
 };
 
+/** https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DeregisterTargets.html */
 const deregisterTargets: Operation<DeregisterTargetsCommandInput, DeregisterTargetsCommandOutput> = (
   { TargetGroupArn, Targets },
   { place },
@@ -118,6 +123,7 @@ const describeTargetHealth: Operation<DescribeTargetHealthCommandInput, Describe
 const attributesOf = (place: Place, arn: string | undefined) =>
   [...targetGroup(place, arn).attributes].map(([Key, Value]) => ({ Key, Value }));
 
+/** https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_ModifyTargetGroupAttributes.html */
 const modifyTargetGroupAttributes: Operation<ModifyTargetGroupAttributesCommandInput, ModifyTargetGroupAttributesCommandOutput> = (
   { TargetGroupArn, Attributes },
   { place },
@@ -127,6 +133,7 @@ const modifyTargetGroupAttributes: Operation<ModifyTargetGroupAttributesCommandI
   return { Attributes: attributesOf(place, TargetGroupArn) };
 };
 
+/** https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DescribeTargetGroupAttributes.html */
 const describeTargetGroupAttributes: Operation<DescribeTargetGroupAttributesCommandInput, DescribeTargetGroupAttributesCommandOutput> = (
   { TargetGroupArn },
   { place },

@@ -39,7 +39,10 @@ const keyOf = ({ Name, Type, SetIdentifier = '' }: ResourceRecordSet): string =>
 const sortKey = ({ Name, Type, SetIdentifier = '' }: ResourceRecordSet): string =>
   `${absolute(Name).split('.').reverse().join('.')} ${Type} ${SetIdentifier}`;
 
-/** From a name and type on, in the order of reversed labels. */
+/**
+ * From a name and type on, in the order of reversed labels.
+ * https://docs.aws.amazon.com/Route53/latest/APIReference/API_ListResourceRecordSets.html
+ */
 const list: Operation<ListResourceRecordSetsCommandInput, ListResourceRecordSetsCommandOutput> = (input, { place }) => {
   const { StartRecordName, StartRecordType, StartRecordIdentifier, MaxItems = 300 } = input;
   const start =
@@ -91,6 +94,7 @@ const sorted = (value: unknown): unknown => {
   );
 };
 
+/** https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html */
 const change: Operation<ChangeResourceRecordSetsCommandInput, ChangeResourceRecordSetsCommandOutput> = (input, { place }) => {
   const records = recordsOf(place, input.HostedZoneId);
   zones(place).set(input.HostedZoneId ?? '', (input.ChangeBatch?.Changes ?? []).reduce(changed, records));
@@ -107,6 +111,7 @@ function infoOf(place: Place, id: string): ChangeInfo {
   return { Id: `/change/${id}`, Status, SubmittedAt: found.submitted };
 }
 
+/** https://docs.aws.amazon.com/Route53/latest/APIReference/API_GetChange.html */
 const getChange: Operation<GetChangeCommandInput, GetChangeCommandOutput> = ({ Id = '' }, { place }) => ({ ChangeInfo: infoOf(place, Id) });
 
 export const recordOperations: Operations = {

@@ -34,6 +34,7 @@ export const labelParameterVersion: Operation<LabelParameterVersionCommandInput,
   return { InvalidLabels: wanted.filter(label => !isLabel(label)), ParameterVersion: version.version };
 };
 
+/** https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_UnlabelParameterVersion.html */
 export const unlabelParameterVersion: Operation<UnlabelParameterVersionCommandInput, UnlabelParameterVersionCommandOutput> = (
   input,
   { place },

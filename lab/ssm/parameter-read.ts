@@ -35,6 +35,7 @@ function look(place: Place, reference: string): Found {
   return { parameter, version, selector: `:${selector}` };
 }
 
+/** https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html */
 export const getParameter: Operation<GetParameterCommandInput, GetParameterCommandOutput> = ({ Name, WithDecryption }, { place }) => {
   check(given('name', Name), length('name', Name, 1, 2048));
   return { Parameter: shown(look(place, Name ?? ''), WithDecryption) };

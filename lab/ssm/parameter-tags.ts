@@ -22,6 +22,7 @@ export const addTagsToResource: Operation<AddTagsToResourceCommandInput, AddTags
   return {};
 };
 
+/** https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_RemoveTagsFromResource.html */
 export const removeTagsFromResource: Operation<RemoveTagsFromResourceCommandInput, RemoveTagsFromResourceCommandOutput> = (
   input,
   { place },
@@ -31,6 +32,7 @@ export const removeTagsFromResource: Operation<RemoveTagsFromResourceCommandInpu
   return {};
 };
 
+/** https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_ListTagsForResource.html */
 export const listTagsForResource: Operation<ListTagsForResourceCommandInput, ListTagsForResourceCommandOutput> = (input, { place }) => ({
   TagList: [...tagsOf(place, input)].map(([Key, Value]) => ({ Key, Value })),
 });

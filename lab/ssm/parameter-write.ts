@@ -17,6 +17,7 @@ import { check, given, length } from './validation.ts';
 
 const KEPT = 100;
 
+/** https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html */
 export const putParameter: Operation<PutParameterCommandInput, PutParameterCommandOutput> = (input, call) => {
   const { place } = call;
   const name = nameToWrite(place, input.Name);
@@ -82,12 +83,14 @@ function store(place: Place, name: string, version: ParameterVersion, tags: Read
   if (known.versions.length > KEPT) known.versions.shift();
 }
 
+/** https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameter.html */
 export const deleteParameter: Operation<DeleteParameterCommandInput, DeleteParameterCommandOutput> = ({ Name }, { place }) => {
   check(given('name', Name), length('name', Name, 1, 2048));
   if (!parameters(place).delete((Name ?? '').trim())) throw notFound(Name ?? '');
   return {};
 };
 
+/** https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameters.html */
 export const deleteParameters: Operation<DeleteParametersCommandInput, DeleteParametersCommandOutput> = ({ Names }, { place }) => {
   check(given('names', Names), length('names', Names, 1, 10));
   const names = [...new Set(Names)];
