@@ -64,6 +64,11 @@ const owned = (region = REGION) =>
   [...images(of(region)).values()].filter(
     ({ id, state }) => state !== 'deregistered' && tagsOf(of(region), id)['ami-action:family'] === 'pulsar',
   );
+const launchedTypes = (mark: number) =>
+  lab.calls
+    .since(mark)
+    .filter(({ operation }) => operation === 'RunInstances')
+    .map(({ input }) => input['InstanceType']);
 const alive = () => [...instances(place()).values()].filter(({ state }) => state !== 'terminated' && state !== 'shutting-down');
 
 /** An image of the family without a build. */
@@ -112,10 +117,10 @@ function row(
 let AMI_ID = '';
 describeWithPacker('the guide', () => {
   row('`latest`, exit code 1: no AMIs found', 'ami-action latest', '', async run => {
-    expect(await run()).toMatchObject({ code: 1, out: '' });
+    expect(await run()).toMatchObject({ code: 1, out: '', err: expect.stringContaining('No image: ') });
   });
 
-  row('`--dry-run build --version 3.0.0`', 'ami-action build --version 3.0.0 --dry-run', 'also runs `packer validate`', async run => {
+  row('`--dry-run build --version 3.0.0`', 'ami-action --dry-run build --version 3.0.0', 'also runs `packer validate`', async run => {
     const mark = lab.calls.mark();
     const { code, out } = await run();
     expect([code, out]).toEqual([0, expect.stringMatching(/^outcome +planned$/m)]);
@@ -123,23 +128,14 @@ describeWithPacker('the guide', () => {
   });
 
   row(
-    '`build --instance-type t3.medium`',
-    'ami-action build --version 3.0.0 --instance-type t3.medium --dry-run',
-    'the template declares `instance_type`',
+    '`AMI_ID=$(build --version 3.0.0 --instance-type t3.medium | grep "AMI ID:" | awk \'{print $3}\')`',
+    "ami-action build --version 3.0.0 --instance-type t3.medium | awk '/^ami-id /{print $2}'",
+    "Packer's output is on stderr; a push that changes nothing builds nothing if `base-image` is set; the template declares `instance_type`",
     async run => {
-      const { code, err } = await run();
-      expect([code, err.includes('t3.medium')]).toEqual([0, true]);
-    },
-  );
-
-  row(
-    '`AMI_ID=$(build --version 3.0.0 | grep "AMI ID:" | awk \'{print $3}\')`',
-    "ami-action build --version 3.0.0 | awk '/^ami-id /{print $2}'",
-    "Packer's output is on stderr; a push that changes nothing builds nothing if `base-image` is set",
-    async run => {
+      const mark = lab.calls.mark();
       const { code, out, err } = await run();
       AMI_ID = out.trim();
-      expect([code, owned().map(({ id }) => id)]).toEqual([0, [AMI_ID]]);
+      expect([code, owned().map(({ id }) => id), launchedTypes(mark)]).toEqual([0, [AMI_ID], ['t3.medium']]);
       expect(err).toContain('==> amazon-ebs.web');
       expect(images(place()).get(AMI_ID)?.name).toMatch(/^pulsar-base-3\.0\.0-\d{14}$/);
       expect(tagsOf(place(), AMI_ID)['ami-action:version']).toBe('3.0.0');
@@ -187,8 +183,7 @@ describeWithPacker('the guide', () => {
     async run => {
       const mark = lab.calls.mark();
       expect((await run({ AMI_ID })).code).toBe(0);
-      const launches = lab.calls.since(mark).filter(({ operation }) => operation === 'RunInstances');
-      expect(launches.map(({ input }) => input['InstanceType'])).toEqual(['t3.small']);
+      expect(launchedTypes(mark)).toEqual(['t3.small']);
     },
   );
 
@@ -210,15 +205,14 @@ describeWithPacker('the guide', () => {
       const passed = await run({ AMI_ID });
       expect([passed.code, tagsOf(place(), AMI_ID)['ami-action:verdict']]).toEqual([0, expect.stringMatching(/^passed /)]);
       expect(owned().map(({ id }) => id)).toEqual([AMI_ID]);
+      // Nothing is installed in this one.
+      const failed = await run({ AMI_ID: image('2.0.0') });
+      expect([failed.code, failed.err.includes('/opt/pulsar'), owned().map(({ id }) => id), alive()]).toEqual([1, true, [AMI_ID], []]);
     },
   );
 
   row('`latest`, exit code 0', 'ami-action latest', 'the ID alone, on stdout', async run => {
     expect(await run()).toMatchObject({ code: 0, out: `${AMI_ID}\n` });
-  });
-
-  row('`--region us-east-1 latest`', 'ami-action latest --region us-east-1', 'flags stand behind the command', async run => {
-    expect(await run()).toMatchObject({ code: 1, out: '' });
   });
 
   row(
@@ -248,9 +242,15 @@ describeWithPacker('the guide', () => {
     },
   );
 
-  row('`--debug`', 'ami-action latest --no-cache --debug', 'every setting with its source, every call to AWS', async run => {
+  row('`--debug latest`', 'ami-action --debug latest --no-cache', 'every setting with its source, every call to AWS', async run => {
     const { code, err } = await run();
-    expect([code, err.includes('debug: family: ')]).toEqual([0, true]);
+    expect([code, err.includes('debug: family: '), /debug: .*DescribeImages/.test(err)]).toEqual([0, true, true]);
+  });
+
+  row('"No credentials found"', 'ami-action latest --no-cache', 'exit code 3, before AWS is asked', async run => {
+    const mark = lab.calls.mark();
+    const { code, out, err } = await run({ AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' });
+    expect([code, out, /credentials/i.test(err), lab.calls.since(mark)]).toEqual([3, '', true, []]);
   });
 
   row(
@@ -291,7 +291,11 @@ describeWithPacker('the guide', () => {
     ]);
   });
 
-  row('`--dry-run delete --ami-id $OLD`', 'ami-action delete --image "$OLD" --dry-run', 'says why it may or may not', async run => {
+  row('`--region us-east-1 latest`', 'ami-action --region us-east-1 latest', '', async run => {
+    expect(await run()).toMatchObject({ code: 0, out: `${owned('us-east-1')[0]?.id}\n` });
+  });
+
+  row('`--dry-run delete --ami-id $OLD`', 'ami-action --dry-run delete --image "$OLD"', 'says why it may or may not', async run => {
     const OLD = image('2.10.0');
     expect([
       (await run({ OLD })).code,
@@ -333,6 +337,9 @@ describeWithPacker('the guide', () => {
     'without `--no-dry-run`, the plan',
     async run => {
       const made = ['2.6.0', '2.7.0', '2.8.0', '2.9.0', '3.1.0'].map(version => image(version));
+      // The guide's own pipe: newest first, the ID in the first column.
+      const { out } = await shell(`ami-action list --no-cache | grep "ami-" | awk '{print $1}' | tail -n +4`);
+      expect(out.trim().split('\n')).toEqual([made[1], made[0]]);
       expect((await run()).code).toBe(0);
       expect(owned().map(({ id }) => id)).toEqual(made.slice(2));
     },
