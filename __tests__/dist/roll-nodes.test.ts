@@ -1,4 +1,4 @@
-import { DescribeSubnetsCommand } from '@aws-sdk/client-ec2';
+import { type DescribeInstancesCommandOutput, DescribeSubnetsCommand } from '@aws-sdk/client-ec2';
 import { CreateNodegroupCommand, DescribeNodegroupCommand, EKSClient } from '@aws-sdk/client-eks';
 import { GetParameterCommand } from '@aws-sdk/client-ssm';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
@@ -95,6 +95,28 @@ describe('failures', () => {
   });
 
   test('EKS calls it successful, but a node runs another image: moved back', async () => {
+    const { a, b } = await stage();
+    // Until the second update, which leads back.
+    l.lab.faults.add({
+      operation: 'DescribeInstances',
+      when: () => l.lab.calls.count('UpdateNodegroupVersion') === 1,
+      action: {
+        answer: output => ({
+          Reservations: ((output as DescribeInstancesCommandOutput).Reservations ?? []).map(one => ({
+            ...one,
+            Instances: one.Instances?.map(instance => ({ ...instance, ImageId: a })),
+          })),
+        }),
+      },
+    });
+    const ran = await promote(b);
+    expect([ran.exitCode, await state()]).toEqual([1, asItWas(a)]);
+    expect(ran.errors.join('\n')).toMatch(
+      /EKS calls the update of main\/blue successful, but i-[0-9a-f]+, i-[0-9a-f]+ of 2 nodes run another image[\s\S]*Reverted: every node group/,
+    );
+  });
+
+  test('EKS calls it successful, but the node group is not healthy: moved back', async () => {
     const { a, b } = await stage();
     l.lab.faults.add({
       operation: 'DescribeUpdate',
