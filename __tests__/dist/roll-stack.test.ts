@@ -1,6 +1,6 @@
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { removeWorkspaces } from '../harness.ts';
-import { POLICIES, READS, type StackLab, stackLab } from './stack-lab.ts';
+import { CDK, POLICIES, READS, type StackLab, stackLab } from './stack-lab.ts';
 
 /** Groups of a CloudFormation stack: the section "AutoScale Update Policy" of the Ansible guide, for every update policy. */
 
@@ -69,6 +69,20 @@ test('a dry run shows the change set, and deletes it', async () => {
     'Config (AWS::AutoScaling::LaunchConfiguration), which is replaced, Group (AWS::AutoScaling::AutoScalingGroup) (deleted again: it only shows this)',
   );
   expect(planned.summary).toMatch(/rolling update: 2 instances, 1 at a time; at least 1 in service/);
+});
+
+test('a stack of the CDK: promoted and rolled back, with the role of its bootstrap', async () => {
+  l = await stackLab(CDK);
+  const { a, b } = l;
+  const planned = await l.act('promote', { image: b, 'dry-run': 'true' });
+  expect(planned.summary).toContain(
+    'WebLaunchTemplateE6F4C3A1 (AWS::EC2::LaunchTemplate), WebASG46ED3070 (AWS::AutoScaling::AutoScalingGroup)',
+  );
+  expect([planned.warnings, await l.state()]).toEqual([[], l.ran(a, a, 'CREATE_COMPLETE')]);
+  const promoted = await l.act('promote', { image: b });
+  expect([promoted.errors, await l.state(), l.parameter('BootstrapVersion'), l.parameter('Size')]).toEqual([[], l.ran(b), '31', '2']);
+  const back = await l.act('rollback', {});
+  expect([back.errors, await l.state(), l.changeSets()]).toEqual([[], l.ran(a), []]);
 });
 
 /** CloudFormation reads the parameter when a change set is created, so the pointer cannot be last. */

@@ -253,6 +253,20 @@ test('promote and rollback update the stack that the role names, and a preview r
     expect(note(mode, await l.act(mode, wanted, asOf(mode))).errors).toEqual([]);
 });
 
+test('a stack without a service role is updated and rolled back with the permissions of the caller, which lack: said in the plan', async () => {
+  const l = shipped(await stackLab({ role: 'none' }));
+  const ran = await l.act('promote', { image: l.b }, asOf('promote'));
+  const plan = ran.log.slice(0, ran.log.indexOf(`Write ${l.b} to`));
+  expect(plan).toContain('stack web has no service role, so CloudFormation changes and rolls back its resources with the permissions of');
+  expect(ran.errors.join('\n')).toMatch(
+    /is not authorized to perform: ec2:CreateLaunchTemplateVersion on resource[\s\S]*aws cloudformation continue-update-rollback --stack-name web/,
+  );
+  expect([await l.status(), l.fleet(), l.pointer()]).toEqual(['UPDATE_ROLLBACK_FAILED', [l.a, l.a], l.a]);
+  // Its denials are meant.
+  labs.splice(labs.indexOf(l.lab), 1);
+  await l.lab.close();
+});
+
 test('promote moves a managed node group of EKS', async () => {
   const l = await rollLab();
   const [first, second] = [l.image('web-a'), l.image('web-b')];

@@ -6,6 +6,7 @@ import {
   ExecuteChangeSetCommand,
 } from '@aws-sdk/client-cloudformation';
 import { DescribeSubnetsCommand } from '@aws-sdk/client-ec2';
+import { PutParameterCommand } from '@aws-sdk/client-ssm';
 import { groups, isLeaving } from '../../lab/autoscaling/group.ts';
 import { stacks } from '../../lab/cloudformation/state.ts';
 import { instances } from '../../lab/ec2/state.ts';
@@ -46,10 +47,70 @@ export interface StackOptions {
   /** What a parameter of a Systems Manager type names. */
   readonly key?: string;
   readonly extra?: string;
+  /** Instead of the template that the other options make. */
+  readonly template?: (subnets: readonly string[]) => string;
+  /** ARN of its service role; `none`: it has none. Default: that of an administrator. */
+  readonly role?: string;
 }
+
+/** CloudFormation changes the resources of the stack with it. */
+export const SERVICE_ROLE = 'arn:aws:iam::111122223333:role/cloudformation';
 
 /** The stack reads the pointer. */
 export const READS: StackOptions = { type: 'AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>' };
+
+const BOOTSTRAP = '/cdk-bootstrap/hnb659fds/version';
+
+/** What the CDK makes of an AutoScalingGroup whose machineImage is a CfnParameter. https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-env.html */
+export const CDK: StackOptions = {
+  role: 'arn:aws:iam::111122223333:role/cdk-hnb659fds-cfn-exec-role-111122223333-eu-central-1',
+  template: subnets =>
+    JSON.stringify({
+      Parameters: {
+        ImageId: { Type: 'AWS::EC2::Image::Id' },
+        Size: { Type: 'Number' },
+        BootstrapVersion: { Type: 'AWS::SSM::Parameter::Value<String>', Default: BOOTSTRAP },
+      },
+      Rules: {
+        CheckBootstrapVersion: {
+          Assertions: [{ Assert: { 'Fn::Not': [{ 'Fn::Contains': [['1', '2', '3', '4', '5'], { Ref: 'BootstrapVersion' }] }] } }],
+        },
+      },
+      Resources: {
+        WebLaunchTemplateE6F4C3A1: {
+          Type: 'AWS::EC2::LaunchTemplate',
+          Metadata: { 'aws:cdk:path': 'web/Web/LaunchTemplate/Resource' },
+          Properties: {
+            LaunchTemplateData: {
+              ImageId: { Ref: 'ImageId' },
+              InstanceType: 't3.micro',
+              UserData: {
+                'Fn::Base64': { 'Fn::Join': ['', ['#!/bin/bash\n/opt/aws/bin/cfn-signal --stack ', { Ref: 'AWS::StackName' }]] },
+              },
+            },
+          },
+        },
+        WebASG46ED3070: {
+          Type: 'AWS::AutoScaling::AutoScalingGroup',
+          Metadata: { 'aws:cdk:path': 'web/Web/ASG' },
+          Properties: {
+            ...{ MinSize: '0', MaxSize: '4', DesiredCapacity: { Ref: 'Size' }, VPCZoneIdentifier: subnets },
+            LaunchTemplate: {
+              LaunchTemplateId: { Ref: 'WebLaunchTemplateE6F4C3A1' },
+              Version: { 'Fn::GetAtt': ['WebLaunchTemplateE6F4C3A1', 'LatestVersionNumber'] },
+            },
+          },
+          UpdatePolicy: {
+            AutoScalingRollingUpdate: {
+              ...{ MaxBatchSize: 1, MinInstancesInService: 1, WaitOnResourceSignals: true, PauseTime: 'PT5M' },
+              SuspendProcesses: ['HealthCheck', 'ReplaceUnhealthy', 'AZRebalance', 'AlarmNotification', 'ScheduledActions'],
+            },
+            AutoScalingScheduledAction: { IgnoreUnmodifiedGroupSizeProperties: true },
+          },
+        },
+      },
+    }),
+};
 
 const templateFor = (subnets: readonly string[], { policy = POLICIES.rolling, launch = 'template', type, extra = '' }: StackOptions) => `
 Parameters:
@@ -75,15 +136,14 @@ async function stackIn({ lab, place, cloud }: Stage, options: StackOptions, imag
   const credentials = { accessKeyId: lab.environment()['AWS_ACCESS_KEY_ID'] ?? '', secretAccessKey: 'x' };
   const client = new CloudFormationClient({ endpoint: lab.url, region: place.region, credentials });
   const { Subnets = [] } = await cloud.ec2.send(new DescribeSubnetsCommand({}));
-  const TemplateBody = templateFor(
-    Subnets.map(({ SubnetId = '' }) => SubnetId),
-    options,
-  );
+  const subnets = Subnets.map(({ SubnetId = '' }) => SubnetId);
+  const TemplateBody = options.template?.(subnets) ?? templateFor(subnets, options);
   const Parameters = [
     { ParameterKey: 'ImageId', ParameterValue: options.type === undefined ? image : (options.key ?? '/ami/web/stage') },
     { ParameterKey: 'Size', ParameterValue: '2' },
   ];
-  await client.send(new CreateStackCommand({ StackName: 'web', TemplateBody, Parameters, Tags: [{ Key: 'team', Value: 'web' }] }));
+  const RoleARN = options.role === 'none' ? undefined : (options.role ?? SERVICE_ROLE);
+  await client.send(new CreateStackCommand({ StackName: 'web', TemplateBody, Parameters, RoleARN, Tags: [{ Key: 'team', Value: 'web' }] }));
   const status = async () => (await client.send(new DescribeStacksCommand({ StackName: 'web' }))).Stacks?.[0]?.StackStatus ?? '';
   const until = async (pattern: RegExp, seconds = 600) => {
     for (let waited = 0; !pattern.test(await status()) && waited < seconds; waited += 2) await lab.clock.sleep(2);
@@ -118,6 +178,7 @@ export async function stackLab(options: StackOptions = {}, lab: RollLabOptions =
   const [a, b, c] = [l.image('web-a'), l.image('web-b'), l.image('web-c')];
   await l.pointerTo(a);
   if (options.key !== undefined) await l.pointerTo(a, options.key);
+  if (options === CDK) await l.cloud.ssm.send(new PutParameterCommand({ Name: BOOTSTRAP, Value: '31', Type: 'String' }));
   const made = await stackIn(l, options, a);
   return {
     ...l,

@@ -23,6 +23,7 @@ import { group } from './fixtures.ts';
 const parameters = [{ name: 'ImageId', value: 'ami-old' }];
 const stack = (change: Partial<Stack> = {}): Stack => ({
   ...{ id: 'arn:1', name: 'web', status: 'UPDATE_COMPLETE', statusReason: '', parameters, capabilities: [], parent: undefined },
+  role: 'arn:aws:iam::111122223333:role/cloudformation',
   ...change,
 });
 const template = { parameterType: 'AWS::EC2::Image::Id', groups: new Map([['Group', { kind: 'replacing', signals: true } as const]]) };
@@ -172,6 +173,16 @@ describe('what is done to a stack', () => {
     ]);
     const refreshed = { kind: 'refresh', minHealthy: 100, maxHealthy: 110, pauseSeconds: 0 } as const;
     expect([{ ...rolling, signals: true }, { kind: 'replacing', signals: true } as const, refreshed].map(warned)).toEqual([[], [], []]);
+  });
+
+  test('a stack without a service role: CloudFormation has the permissions of the run', () => {
+    const warned = (role: string | undefined) => decideStack(facts({ stack: stack({ role }) }), options).warnings;
+    expect([warned(undefined), warned('arn:aws:iam::1:role/cfn')]).toEqual([
+      [
+        'stack web has no service role, so CloudFormation changes and rolls back its resources with the permissions of the role of this run: give it one once (aws cloudformation update-stack --role-arn ...)',
+      ],
+      [],
+    ]);
   });
 
   test('a parameter that reads another one: whether CloudFormation shows which', () => {

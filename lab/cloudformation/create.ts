@@ -19,6 +19,7 @@ export interface Asked {
   readonly Capabilities?: readonly string[] | undefined;
   readonly Tags?: readonly Tag[] | undefined;
   readonly Parameters?: readonly Parameter[] | undefined;
+  readonly RoleARN?: string | undefined;
 }
 
 /** Every role of the shipped templates has a name. https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-iam-template.html */
@@ -43,7 +44,7 @@ export function newStack(place: Place, asked: Asked): LabStack {
   const parameters = Object.fromEntries(Parameters.map(({ ParameterKey = '', ParameterValue = '' }) => [ParameterKey, ParameterValue]));
   return {
     ...{ place, id: `arn:aws:cloudformation:${place.region}:${place.account}:stack/${name}/${randomUUID()}`, name, template },
-    ...{ createdAt: place.core.clock.date(), tags: asked.Tags ?? [], capabilities: asked.Capabilities ?? [] },
+    ...{ createdAt: place.core.clock.date(), tags: asked.Tags ?? [], capabilities: asked.Capabilities ?? [], roleArn: asked.RoleARN },
     ...{ outputs: {}, arns: {}, inputs: { parameters, resolved: {}, values: {} } },
     ...{ resources: new Map(), changeSets: new Map(), events: [], updatedAt: undefined, token: undefined },
     ...{ cancelled: false, policyDenies: new Set<string>(), rollbackFails: new Set<string>() },

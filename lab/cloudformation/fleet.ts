@@ -3,6 +3,7 @@ import { groups } from '../autoscaling/group.ts';
 import { autoScalingOperations } from '../autoscaling/operations.ts';
 import { latestVersion, templateOf } from '../ec2/launch-template-state.ts';
 import { launchTemplateOperations } from '../ec2/launch-templates.ts';
+import { denialOf, refuse } from '../iam/authorize.ts';
 import { NO_VALUE, parseTemplate, resolve, type Scope, type Template, type Value } from '../iam/template.ts';
 import type { Call, Operations } from '../operation.ts';
 import type { Fields, LabResource, LabStack } from './state.ts';
@@ -81,7 +82,18 @@ function scopeOf(stack: LabStack, template: Template, { values, unknown = new Se
 }
 
 const random = () => randomBytes(6).toString('hex');
-const act = (operations: Operations, name: string, input: object, call: Call) => operations[name]?.(input, call);
+
+/**
+ * One operation, with the permissions of the service role, or of the caller where the stack has none.
+ * https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-iam-servicerole.html
+ */
+export async function act({ roleArn }: LabStack, operations: Operations, name: string, input: object, caller: Call) {
+  const arn = roleArn?.replace(':iam:', ':sts:').replace(':role/', ':assumed-role/');
+  const call = arn === undefined ? caller : { ...caller, roleArn, arn: `${arn}/AWSCloudFormation` };
+  const [service, protocol] = operations === launchTemplateOperations ? (['ec2', 'ec2'] as const) : (['autoscaling', 'query'] as const);
+  refuse(await denialOf(call, service, name, input), protocol, call.arn);
+  return operations[name]?.(input, call);
+}
 
 /** https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-resource-name.html */
 const nameFor = (stack: LabStack, id: string): string => `${stack.name}-${id}-${random()}`;
@@ -89,16 +101,17 @@ const nameFor = (stack: LabStack, id: string): string => `${stack.name}-${id}-${
 export async function create(stack: LabStack, { id, type, fields }: Wanted, call: Call): Promise<string> {
   if (type === TEMPLATE) {
     const LaunchTemplateName = String(fields['LaunchTemplateName'] ?? nameFor(stack, id));
-    const made = await act(launchTemplateOperations, 'CreateLaunchTemplate', { ...fields, LaunchTemplateName }, call);
+    const made = await act(stack, launchTemplateOperations, 'CreateLaunchTemplate', { ...fields, LaunchTemplateName }, call);
     return String(made?.LaunchTemplate?.LaunchTemplateId);
   }
   const name = nameFor(stack, id);
   if (type === CONFIGURATION) {
-    await act(autoScalingOperations, 'CreateLaunchConfiguration', { ...fields, LaunchConfigurationName: name }, call);
+    await act(stack, autoScalingOperations, 'CreateLaunchConfiguration', { ...fields, LaunchConfigurationName: name }, call);
     return name;
   }
   const given = String(fields['AutoScalingGroupName'] ?? name);
   await act(
+    stack,
     autoScalingOperations,
     'CreateAutoScalingGroup',
     { ...groupInput(fields), AutoScalingGroupName: given, Tags: tags(stack, id, fields) },
@@ -112,20 +125,21 @@ export async function change(stack: LabStack, resource: LabResource, next: Wante
   if (next.type === CONFIGURATION) return create(stack, next, call);
   if (next.type === TEMPLATE) {
     const input = { LaunchTemplateId: resource.physicalId, LaunchTemplateData: next.fields['LaunchTemplateData'] };
-    await act(launchTemplateOperations, 'CreateLaunchTemplateVersion', input, call);
+    await act(stack, launchTemplateOperations, 'CreateLaunchTemplateVersion', input, call);
     return resource.physicalId;
   }
   const input = { ...groupInput(next.fields), AutoScalingGroupName: resource.physicalId };
-  await act(autoScalingOperations, 'UpdateAutoScalingGroup', input, call);
+  await act(stack, autoScalingOperations, 'UpdateAutoScalingGroup', input, call);
   return resource.physicalId;
 }
 
 export async function removePhysical(stack: LabStack, type: string, physicalId: string, call: Call): Promise<void> {
   const { clock, timings } = stack.place.core;
-  if (type === TEMPLATE) await act(launchTemplateOperations, 'DeleteLaunchTemplate', { LaunchTemplateId: physicalId }, call);
-  if (type === CONFIGURATION) await act(autoScalingOperations, 'DeleteLaunchConfiguration', { LaunchConfigurationName: physicalId }, call);
+  if (type === TEMPLATE) await act(stack, launchTemplateOperations, 'DeleteLaunchTemplate', { LaunchTemplateId: physicalId }, call);
+  if (type === CONFIGURATION)
+    await act(stack, autoScalingOperations, 'DeleteLaunchConfiguration', { LaunchConfigurationName: physicalId }, call);
   if (type !== GROUP || !groups(stack.place).has(physicalId)) return;
-  await act(autoScalingOperations, 'DeleteAutoScalingGroup', { AutoScalingGroupName: physicalId, ForceDelete: true }, call);
+  await act(stack, autoScalingOperations, 'DeleteAutoScalingGroup', { AutoScalingGroupName: physicalId, ForceDelete: true }, call);
   while (groups(stack.place).has(physicalId)) await clock.sleep(timings.groupTick);
 }
 

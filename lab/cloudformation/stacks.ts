@@ -43,7 +43,7 @@ const describeStacks: Operation<DescribeStacksCommandInput, DescribeStacksComman
 
 const described = (stack: LabStack): Stack => ({
   ...{ StackId: stack.id, StackName: stack.name, CreationTime: stack.createdAt, LastUpdatedTime: stack.updatedAt },
-  ...{ StackStatus: stack.status, StackStatusReason: stack.statusReason, Tags: [...stack.tags] },
+  ...{ StackStatus: stack.status, StackStatusReason: stack.statusReason, Tags: [...stack.tags], RoleARN: stack.roleArn },
   Parameters: Object.entries(stack.inputs.parameters).map(([ParameterKey, ParameterValue]) => ({
     ...{ ParameterKey, ParameterValue, ResolvedValue: stack.inputs.resolved[ParameterKey] },
   })),

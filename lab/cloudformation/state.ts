@@ -43,6 +43,8 @@ export interface LabStack {
   template: string;
   readonly createdAt: Date;
   readonly tags: readonly Tag[];
+  /** The service role. Undefined: CloudFormation has the permissions of the caller. */
+  readonly roleArn: string | undefined;
   capabilities: readonly string[];
   outputs: Readonly<Record<string, string>>;
   /** Logical ID -> ARN of its IAM resources. */

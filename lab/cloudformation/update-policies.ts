@@ -7,6 +7,7 @@ import type { Group, Member } from '../autoscaling/state.ts';
 import { instances } from '../ec2/state.ts';
 import { sickImages } from '../elb/target-state.ts';
 import type { Call } from '../operation.ts';
+import { act } from './fleet.ts';
 import type { Fields, LabStack } from './state.ts';
 
 /** How the instances of a changed group are replaced. https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-updatepolicy.html */
@@ -89,7 +90,7 @@ export async function refresh(group: Group, policy: Fields, update: Update): Pro
   const { place, name } = group;
   const Preferences = { MinHealthyPercentage: 100, MaxHealthyPercentage: 110, SkipMatching: true, ...(policy['Preferences'] as Fields) };
   const input = { AutoScalingGroupName: name, Strategy: policy['Strategy'], Preferences };
-  await autoScalingOperations['StartInstanceRefresh']?.(input, update.call);
+  await act(update.stack, autoScalingOperations, 'StartInstanceRefresh', input, update.call);
   const id = group.refreshes[0]?.id;
   for (;;) {
     const found = groups(place)
@@ -99,7 +100,7 @@ export async function refresh(group: Group, policy: Fields, update: Update): Pro
     if (found.status === 'Successful') return;
     if (activeRefresh(group) !== found) throw new Error(`Instance refresh ${id} is ${found.status}. ${found.reason ?? ''}`.trim());
     if (update.stack.cancelled && !update.isRollback && found.status !== 'Cancelling')
-      await autoScalingOperations['CancelInstanceRefresh']?.({ AutoScalingGroupName: name }, update.call);
+      await act(update.stack, autoScalingOperations, 'CancelInstanceRefresh', { AutoScalingGroupName: name }, update.call);
     await tick(update);
   }
 }

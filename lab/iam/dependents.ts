@@ -130,6 +130,14 @@ const copiedTags: Rule = ({ CopyImageTags }, { region }) =>
       ]
     : [];
 
+const stackRole: Rule = ({ RoleARN }) => (typeof RoleARN === 'string' ? [passRole(RoleARN, 'cloudformation.amazonaws.com')] : []);
+
+const nodeLaunches: Rule = ({ launchTemplate = {} }, place, operation) => {
+  const { id, name, version } = launchTemplate as Readonly<Record<string, string | undefined>>;
+  const LaunchTemplate = { ...(id === undefined ? { LaunchTemplateName: name } : { LaunchTemplateId: id }), Version: version };
+  return id === undefined && name === undefined ? [] : launches({ LaunchTemplate }, place, operation);
+};
+
 const resolvedAliases: Rule = ({ ResolveAlias, LaunchTemplateId: id, LaunchTemplateName: name }, place) => {
   if (ResolveAlias !== true) return [];
   const named = [...templates(place).values()].filter(
@@ -165,6 +173,14 @@ export const DEPENDENTS: Readonly<Record<string, readonly (readonly [rule: Rule,
   ],
   'autoscaling:PutLifecycleHook': [
     [hookRoles, 'https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-api-permissions.html'],
+  ],
+  'cloudformation:CreateChangeSet': [
+    [stackRole, 'https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-iam-servicerole.html'],
+  ],
+  'cloudformation:CreateStack': [[stackRole, 'https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-iam-servicerole.html']],
+  'eks:CreateNodegroup': [[nodeLaunches, 'https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/permissions-for-launch-templates.html']],
+  'eks:UpdateNodegroupVersion': [
+    [nodeLaunches, 'https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/permissions-for-launch-templates.html'],
   ],
   'ssm:PutParameter': [
     [imageParameter, 'https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-ec2-aliases.html'],

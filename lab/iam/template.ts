@@ -72,6 +72,7 @@ const FUNCTIONS: Readonly<Record<string, Work>> = {
     const [resource = '', ...rest] = Array.isArray(path) ? path.map(String) : String(path).split('.');
     return scope.attribute(resource, rest.join('.'));
   },
+  'Fn::Base64': (text, scope) => Buffer.from(String(resolve(text, scope))).toString('base64'),
   'Fn::Sub': substitute,
   'Fn::If': (argument, scope) => {
     const [name, yes, no] = argument as readonly Value[];

@@ -19,6 +19,8 @@ export interface Stack {
   readonly capabilities: readonly string[];
   /** The stack that it is nested in. */
   readonly parent: string | undefined;
+  /** ARN of its service role. Without one, CloudFormation has the permissions of the caller. */
+  readonly role: string | undefined;
 }
 
 export interface StackEvent {

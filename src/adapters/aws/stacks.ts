@@ -52,6 +52,7 @@ const notFound = (cause: unknown): undefined => {
 const toStack = ({ StackId = '', StackName = '', ...stack }: Described): Stack => ({
   ...{ id: StackId, name: StackName, status: stack.StackStatus ?? '', statusReason: stack.StackStatusReason ?? '' },
   ...{ parameters: (stack.Parameters ?? []).map(toParameter), capabilities: stack.Capabilities ?? [], parent: stack.ParentId },
+  role: stack.RoleARN,
 });
 
 const toParameter = ({ ParameterKey: name = '', ParameterValue: value = '', ResolvedValue: resolved }: Parameter): StackParameter =>

@@ -105,9 +105,17 @@ function decideSettled(facts: StackFacts, options: StackOptions): StackDecision 
   if (parameterOf(stack, parameter) === imageId)
     return { action: 'nothing', reason: `${parameter} is ${imageId} already`, clear: undefined, refusals: unfit, warnings: [] };
   const refusals = [...unfit, ...(without.length === 0 ? [] : [policyRefusal(stack, without)])];
-  const warnings = policies.flatMap(([id, policy]) => signalWarnings(id, policy));
+  const warnings = [...roleWarnings(stack), ...policies.flatMap(([id, policy]) => signalWarnings(id, policy))];
   return { action: 'update', reason: `${parameter} is ${parameterOf(stack, parameter)}`, clear: undefined, refusals, warnings };
 }
+
+/** A resource that the caller may not change cannot be rolled back either. https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-iam-servicerole.html */
+const roleWarnings = (stack: Stack): readonly string[] =>
+  stack.role !== undefined
+    ? []
+    : [
+        `${nameOf(stack)} has no service role, so CloudFormation changes and rolls back its resources with the permissions of the role of this run: give it one once (aws cloudformation update-stack --role-arn ...)`,
+      ];
 
 const policyRefusal = (stack: Stack, groups: readonly string[]): string =>
   `${groups.join(', ')} of ${nameOf(stack)} ${groups.length === 1 ? 'has' : 'have'} no update policy, so CloudFormation would replace no instance: add AutoScalingRollingUpdate, AutoScalingInstanceRefresh or AutoScalingReplacingUpdate (WillReplace: true) to UpdatePolicy in the template, and update the stack once`;
