@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CreateLaunchConfigurationCommand, PutLifecycleHookCommand, PutWarmPoolCommand } from '@aws-sdk/client-auto-scaling';
 import {
+  CreateLaunchTemplateCommand,
   DescribeSubnetsCommand,
   EC2Client,
   ModifySnapshotAttributeCommand,
@@ -123,6 +124,7 @@ const note = (mode: string, ran: Ran): Ran => {
 };
 const MODES: Readonly<Record<string, keyof typeof ROLES>> = { list: 'read', resolve: 'read', promote: 'rollout', rollback: 'rollout' };
 const asOf = (mode: string) => as(MODES[mode] ?? 'images');
+const keyOf = (lab: Lab) => lab.environment()['AWS_ACCESS_KEY_ID'] ?? '';
 const asked = (role: string): readonly Asked[] => labs.flatMap(lab => askedPermissions(lab.core)).filter(one => one.role === role);
 
 test('list, prune and delete find their users and remove images', async () => {
@@ -271,7 +273,7 @@ test('promote moves a managed node group of EKS', async () => {
   const l = await rollLab();
   const [first, second] = [l.image('web-a'), l.image('web-b')];
   const web = await l.template('web', { ImageId: first, IamInstanceProfile: { Name: 'web' } });
-  const credentials = { accessKeyId: l.lab.environment()['AWS_ACCESS_KEY_ID'] ?? '', secretAccessKey: 'x' };
+  const credentials = { accessKeyId: keyOf(l.lab), secretAccessKey: 'x' };
   const { Subnets = [] } = await l.cloud.ec2.send(new DescribeSubnetsCommand({}));
   await new EKSClient({ endpoint: l.lab.url, region: l.place.region, credentials }).send(
     new CreateNodegroupCommand({
@@ -816,7 +818,12 @@ test('promote of a stack that reads the pointer, without a change set, ends befo
 });
 
 test('with the role of stage, AWS denies what belongs to others, in its words', async () => {
-  const l = shipped(await shareLab());
+  const l = await shareLab();
+  const admin = { endpoint: l.lab.url, region: 'eu-central-1', credentials: { accessKeyId: keyOf(l.lab), secretAccessKey: 'x' } };
+  const LaunchTemplateData = { ImageId: l.image('web-1'), InstanceType: 't3.micro' as const };
+  const template = new CreateLaunchTemplateCommand({ LaunchTemplateName: 'web', LaunchTemplateData });
+  const { LaunchTemplateId = '' } = (await new EC2Client(admin).send(template)).LaunchTemplate ?? {};
+  shipped(l, { launchTemplates: [LaunchTemplateId] });
   const credentials = l.lab.environment({ role: 'ami-web-stage-rollout' });
   const at = {
     ...{ endpoint: l.lab.url, region: 'eu-central-1' },
@@ -829,17 +836,18 @@ test('with the role of stage, AWS denies what belongs to others, in its words', 
   const [ec2, ssm] = [new EC2Client(at), new SSMClient(at)];
   const foreign = l.image('shop-1', { tags: { 'ami-action:family': 'shop' } });
   const launch = new RunInstancesCommand({ ImageId: foreign, InstanceType: 't3.micro', MinCount: 1, MaxCount: 1 });
-  const { AWS_ACCESS_KEY_ID: accessKeyId = '' } = l.lab.environment();
-  const admin = { ...at, credentials: { accessKeyId, secretAccessKey: 'x' } };
   const { Instances: [running] = [] } = await new EC2Client(admin).send(launch);
   await new SSMClient(admin).send(new PutParameterCommand({ Name: '/db/password', Value: 'secret', Type: 'String' }));
+  const own = { LaunchTemplate: { LaunchTemplateId, Version: '1' }, MinCount: 1, MaxCount: 1 };
+  await ec2.send(new RunInstancesCommand(own));
   const CreateVolumePermission = { Add: [{ UserId: STAGE }] };
   const denials = await Promise.all(
     [
       () => ssm.send(new PutParameterCommand({ Name: '/ami/web/prod', Value: foreign, Type: 'String' })),
       () => ec2.send(new TerminateInstancesCommand({ InstanceIds: [running?.InstanceId ?? ''] })),
       () => ec2.send(new ModifySnapshotAttributeCommand({ SnapshotId: foreign.replace('ami-', 'snap-'), CreateVolumePermission })),
-      () => ec2.send(new RunInstancesCommand({ ...launch.input, IamInstanceProfile: { Name: 'admin' } })),
+      // What it may launch, with a role that it may not pass.
+      () => ec2.send(new RunInstancesCommand({ ...own, IamInstanceProfile: { Name: 'admin' } })),
       () => ssm.send(new GetParameterCommand({ Name: '/db/password' })),
     ].map(call =>
       call().then(
@@ -852,12 +860,9 @@ test('with the role of stage, AWS denies what belongs to others, in its words', 
     'ssm:PutParameter',
     'ec2:TerminateInstances',
     'ec2:ModifySnapshotAttribute',
-    'ec2:RunInstances',
+    'iam:PassRole',
     'ssm:GetParameter',
   ]);
-  // Passing a role is asked when a launch would be allowed, as from one of the role's own templates.
-  const pass = question(['iam:PassRole', arn('admin'), { 'iam:PassedToService': 'ec2.amazonaws.com' }]);
-  expect(evaluate(deployed('rollout').policies, pass)).toBe('implicit');
 });
 
 describe('the roles stay with their own', () => {
@@ -868,6 +873,44 @@ describe('the roles stay with their own', () => {
   });
 
   test.each(NEVER)('%s may not %j', (role, call) => expect(run(role, call)).toBe(false));
+
+  test('of two repositories in one account, neither changes or is trusted with what belongs to the other', () => {
+    const lab = labs[0] as Lab;
+    const shop = { Subject: 'repo:acme/shop', Repository: 'acme/shop', RepositoryId: '567890', Families: 'shop', Provider: 'exists' };
+    lab.deploy(DELIVERY, { stack: 'ami-shop', parameters: { ...shop, ConsumerAccounts: STAGE } });
+    const groupOf = { Environment: 'stage', Pointers: '/ami/shop', Groups: 'shop*', LaunchTemplates: 'lt-2' };
+    const { Repository: _, ...common } = shop;
+    lab.deploy(ENVIRONMENT, { stack: 'ami-shop-stage', parameters: { ...common, ...groupOf } });
+    const may = (role: string, call: Call) => evaluate(roles(lab.core).get(arn(role))?.policies ?? [], question(call)) === 'allowed';
+    const of = (name: string): readonly (readonly [role: string, call: Call])[] => {
+      const tags = { 'aws:ResourceTag/ami-action:repository': `acme/${name}`, 'aws:ResourceTag/ami-action:family': name };
+      const tested = { 'ssm:resourceTag/ami-action:purpose': 'validate', 'ssm:resourceTag/ami-action:repository': `acme/${name}` };
+      return [
+        ['images', ['ec2:TerminateInstances', instance, tags]],
+        ['images', ['ec2:DeregisterImage', image, tags]],
+        ['images', ['ec2:DeleteSnapshot', snapshot, tags]],
+        ['images', ['ec2:ModifyImageAttribute', image, tags]],
+        ['images', ['ec2:ModifySnapshotAttribute', snapshot, { ...tags, 'ec2:Add/userId': STAGE }]],
+        ['images', ['ssm:SendCommand', instance, tested]],
+        ['images', ['iam:PassRole', arn(`ami-${name}-TestInstance`), { 'iam:PassedToService': 'ec2.amazonaws.com' }]],
+        ['stage-rollout', ['ssm:PutParameter', `ssm:${region}:parameter/ami/${name}/stage`]],
+        ['stage-rollout', ['autoscaling:StartInstanceRefresh', `autoscaling:${region}:autoScalingGroup:1:autoScalingGroupName/${name}`]],
+        ['stage-rollout', ['ssm:SendCommand', instance, { 'ssm:resourceTag/aws:autoscaling:groupName': name }]],
+      ];
+    };
+    for (const [own, other] of [
+      ['web', 'shop'],
+      ['shop', 'web'],
+    ] as const) {
+      expect(of(own).map(([role, call]) => may(`ami-${own}-${role}`, call))).toEqual(of(own).map(() => true));
+      expect(of(other).map(([role, call]) => may(`ami-${own}-${role}`, call))).toEqual(of(other).map(() => false));
+    }
+    const trusts = ({ trust, arn: role }: LabRole, claims: Readonly<Record<string, string>>) =>
+      evaluate(forEvaluation(trust), tokenOf(role, claims)) === 'allowed';
+    const images = roles(lab.core).get(arn('ami-shop-images')) as LabRole;
+    const ofShop = { sub: 'repo:acme/shop:ref:refs/heads/main', repository_id: '567890' };
+    expect([trusts(images, { sub: MAIN }), trusts(images, ofShop), trusts(deployed('images'), ofShop)]).toEqual([false, true, false]);
+  });
 
   test('images without a family are tagged only where the stack allows adoption', () => {
     const call = question(['ec2:CreateTags', image, { 'aws:RequestTag/ami-action:family': 'web' }]);

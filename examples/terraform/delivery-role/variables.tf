@@ -82,7 +82,7 @@ variable "verdict_key" {
 }
 
 variable "consumer_accounts" {
-  description = "Accounts that the images may be shared with. Without any, sharing is denied."
+  description = "Accounts that snapshots may be shared with. Without any, sharing is denied. IAM cannot limit to whom an image gives launch permission."
   type        = list(string)
   default     = []
 }
