@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CreateAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling';
+import { CloudFormationClient, CreateStackCommand } from '@aws-sdk/client-cloudformation';
 import {
   CopyImageCommand,
+  CreateLaunchTemplateCommand,
   CreateSecurityGroupCommand,
   CreateTagsCommand,
   DeleteSecurityGroupCommand,
@@ -13,6 +15,7 @@ import {
   RunInstancesCommand,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
+import { EKSClient, UpdateNodegroupVersionCommand } from '@aws-sdk/client-eks';
 import {
   DescribeInstanceInformationCommand,
   GetParameterCommand,
@@ -144,6 +147,11 @@ function sessionOf(name: string, account = US) {
   return clientsOf(lab, { session, account });
 }
 
+/** Settings of another client with the session of these. */
+const sameAs = ({ ec2: { config } }: ReturnType<typeof clientsOf>) => ({
+  ...{ endpoint: lab.url, region: 'eu-central-1', maxAttempts: 1, credentials: config.credentials },
+});
+
 const launch = (more: object = {}) =>
   new RunInstancesCommand({ ImageId: image, InstanceType: 't3.micro', MinCount: 1, MaxCount: 1, ...more });
 const WHO = `arn:aws:sts::${US}:assumed-role/worker/lab`;
@@ -213,6 +221,29 @@ describe('a call', () => {
     const pass = (service: string) => may('iam:PassRole', { Condition: { StringEquals: { 'iam:PassedToService': service } } });
     expect(await refusal(as(may('ec2:RunInstances'), pass('lambda.amazonaws.com')).ec2.send(withProfile))).toMatch(/iam:PassRole/);
     await as(may('ec2:RunInstances'), pass('ec2.amazonaws.com')).ec2.send(withProfile);
+  });
+
+  test('to UpdateNodegroupVersion needs what a launch from the template needs', async () => {
+    const LaunchTemplateData = { ImageId: image, InstanceType: 't3.micro' as const, IamInstanceProfile: { Name: 'web' } };
+    const { LaunchTemplate } = await clientsOf(lab).ec2.send(
+      new CreateLaunchTemplateCommand({ LaunchTemplateName: 'nodes', LaunchTemplateData }),
+    );
+    const launchTemplate = { id: LaunchTemplate?.LaunchTemplateId, version: '1' };
+    const update = new UpdateNodegroupVersionCommand({ clusterName: 'main', nodegroupName: 'blue', launchTemplate });
+    const refused = (...statements: object[]) => refusal(new EKSClient(sameAs(as(...statements))).send(update));
+    const eks = may('eks:UpdateNodegroupVersion');
+    expect(await refused(eks)).toMatch(/ec2:RunInstances on resource/);
+    expect(await refused(eks, may('ec2:RunInstances'))).toMatch(/iam:PassRole on resource/);
+    expect(await refused(eks, may(['ec2:RunInstances', 'iam:PassRole']))).toMatch(/^ResourceNotFoundException: No node group/);
+  });
+
+  test('to CreateStack with a service role needs iam:PassRole to CloudFormation', async () => {
+    const asked = { StackName: 'web', TemplateBody: 'Resources: {}', RoleARN: `arn:aws:iam::${US}:role/cfn` };
+    const create = (...statements: object[]) =>
+      new CloudFormationClient(sameAs(as(may('cloudformation:CreateStack'), ...statements))).send(new CreateStackCommand(asked));
+    const pass = (service: string) => may('iam:PassRole', { Condition: { StringEquals: { 'iam:PassedToService': service } } });
+    expect(await refusal(create(pass('ec2.amazonaws.com')))).toMatch(new RegExp(`iam:PassRole on resource: ${asked.RoleARN}`));
+    await create(pass('cloudformation.amazonaws.com'));
   });
 
   test('to DescribeImageReferences needs what EC2 asks the other services for', async () => {
