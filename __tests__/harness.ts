@@ -1,1 +1,1 @@
-export { type Order, type Ran, removeWorkspaces, runAction } from '../lab/runner.ts';
+export { ADMINISTRATOR, type Order, type Ran, removeWorkspaces, runAction } from '../lab/runner.ts';

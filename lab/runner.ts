@@ -3,8 +3,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CallLog } from './calls.ts';
+import { readPolicy } from './iam/policy.ts';
 import type { Identity, Lab } from './lab.ts';
-import { insistOnPermissions } from './permissions.ts';
+import { insistOnPermissions, readPermissions } from './permissions.ts';
 
 /** Runs the bundle as GitHub's runner does: `dist/index.js`, settings in INPUT_*, results in files. Used by tests and the demo. */
 
@@ -50,6 +51,9 @@ const BUNDLE = process.env['AMI_ACTION_BUNDLE'] ?? join(import.meta.dirname, '..
 
 /** The Node that runs the bundle, which may be another version than that of the tests. */
 const NODE = process.env['AMI_ACTION_NODE'] ?? process.execPath;
+
+/** The role of a run that may do everything. */
+export const ADMINISTRATOR = 'administrator';
 
 const made: string[] = [];
 
@@ -128,11 +132,23 @@ function environment(
     GITHUB_OUTPUT: files.output,
     GITHUB_STEP_SUMMARY: files.summary,
     GITHUB_STATE: files.state,
-    ...(order.lab?.environment(order.as) ?? {}),
+    ...(order.lab?.environment(identityOf(order)) ?? {}),
     ...inputs,
     ...state,
     ...order.env,
   };
+}
+
+/** A run without a role has the policy that is shipped for its mode, unless the test asks for an administrator, or records what a mode calls. */
+function identityOf({ mode, as = {} }: Order): Identity {
+  const { role, ...where } = as;
+  if (role === ADMINISTRATOR || process.env['AMI_ACTION_RECORD_CALLS'] !== undefined) return where;
+  const path = join(import.meta.dirname, '..', 'examples', 'policies', `${mode}.json`);
+  if (role !== undefined || !existsSync(path)) return as;
+  // Which roles a job may assume and pass, its owner fills in. The list is the source of the policy, and may be newer.
+  const Action = ['iam:PassRole', 'sts:AssumeRole', ...(readPermissions()[mode] ?? [])];
+  const more = readPolicy({ Statement: [{ Effect: 'Allow', Action, Resource: '*' }] });
+  return { ...where, role: `ami-action-${mode}`, statements: [...readPolicy(readFileSync(path, 'utf8')), ...more] };
 }
 
 const ended = (child: ChildProcess) =>

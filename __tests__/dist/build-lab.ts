@@ -107,9 +107,11 @@ export function packerHere(): Record<string, string> {
 
 export const isOurs = ({ client }: CallRecord): boolean => client.includes('ami-action');
 
-/** The lab for templates that need more than the shipped role allows: only calls of the action are looked up in the list of permissions. */
+/** The lab for templates that need more than the shipped role allows, so an administrator builds them: only calls of the action are looked up in the list of permissions. */
 export const forOtherTemplates = (lab: Lab): Lab => ({
   ...lab,
+  environment: ({ role, statements, ...where } = {}) =>
+    lab.environment(statements === undefined && role !== undefined ? { ...where, role } : where),
   calls: { ...lab.calls, since: mark => lab.calls.since(mark).filter(isOurs) },
 });
 

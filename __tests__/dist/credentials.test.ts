@@ -12,7 +12,7 @@ import { setTrust } from '../../lab/sts-trust.ts';
 import { regionClients } from '../../src/adapters/aws/region-clients.ts';
 import { systemClock } from '../../src/adapters/clock.ts';
 import type { Reporter, Run } from '../../src/ports/deps.ts';
-import { removeWorkspaces, runAction } from '../harness.ts';
+import { ADMINISTRATOR, removeWorkspaces, runAction } from '../harness.ts';
 import { build, leftovers, packerHere, template } from './build-lab.ts';
 import { type Served, serve, tokens } from './github.ts';
 import { type RollLab, rollLab } from './roll-lab.ts';
@@ -83,7 +83,7 @@ describe('a role to work with', () => {
     const ran = await of.act(
       'share',
       { image: id, accounts: STAGE, 'role-to-assume': CI_ROLE, 'role-chaining': 'true', 'role-duration': '12h', 'target-role': target },
-      { env },
+      { env, as: { role: ADMINISTRATOR } },
     );
     expect(ran).toMatchObject({ exitCode: 0, outputs: { outcome: 'done' } });
     expect(assumed(of.lab).map(({ operation, input }) => [operation, input['RoleArn'], input['DurationSeconds']])).toEqual([

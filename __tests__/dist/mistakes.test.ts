@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { setTrust } from '../../lab/sts-trust.ts';
-import { type Order, type Ran, removeWorkspaces, runAction } from '../harness.ts';
+import { ADMINISTRATOR, type Order, type Ran, removeWorkspaces, runAction } from '../harness.ts';
 import { rollLab } from './roll-lab.ts';
 
 /** The mistakes of a first week: what the message says, and that nothing in AWS was changed. */
@@ -236,7 +236,7 @@ test('a role that a build cannot assume is one error, and no leftovers are repor
   const role = 'arn:aws:iam::111122223333:role/ami-delivery';
   setTrust(l.lab.core, role, { principals: ['444455556666'] });
   const given = { 'role-to-assume': role, 'role-chaining': 'true', template: 'a.pkr.hcl' };
-  const ran = await run('build', given, { files: { '.github/ami.yml': FILE, 'a.pkr.hcl': '' } });
+  const ran = await run('build', given, { files: { '.github/ami.yml': FILE, 'a.pkr.hcl': '' }, as: { role: ADMINISTRATOR } });
   expect([ran.warnings.filter(warning => !warning.startsWith('Sources of')), ran.errors]).toEqual([
     [],
     [

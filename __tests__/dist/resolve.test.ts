@@ -4,7 +4,7 @@ import { organizations } from '../../lab/ec2/images.ts';
 import { setTags } from '../../lab/ec2/state.ts';
 import { setTrust } from '../../lab/sts-trust.ts';
 import { modes } from '../../src/modes.ts';
-import { removeWorkspaces } from '../harness.ts';
+import { ADMINISTRATOR, removeWorkspaces } from '../harness.ts';
 import { type Commit, history, type Served, serve } from './github.ts';
 import { BUILD, COMMIT, HOME, PROD, ROLE, type ShareLab, STAGE, shareLab } from './share-lab.ts';
 
@@ -21,8 +21,8 @@ afterAll(removeWorkspaces);
 
 const resolve = (
   wanted: Record<string, string>,
-  { account = BUILD, region = HOME, env = {} }: { account?: string; region?: string; env?: Record<string, string> } = {},
-) => l.act('resolve', wanted, { as: { account, region }, env });
+  { env = {}, ...as }: { account?: string; region?: string; role?: string; env?: Record<string, string> } = {},
+) => l.act('resolve', wanted, { as: { account: BUILD, region: HOME, ...as }, env });
 
 async function pointTo(value: string, account: string, region = HOME, name = '/ami/web/stage'): Promise<void> {
   const { AWS_ACCESS_KEY_ID = '' } = l.lab.environment({ account });
@@ -93,7 +93,7 @@ describe("stage's image, from the account of prod", () => {
 
   test('cannot be read with a role that does not trust the caller: the error names both accounts', async () => {
     setTrust(l.lab.core, READER, { principals: [BUILD] });
-    const ran = await resolve({ image: 'environment:stage', 'from-role': READER }, { account: PROD });
+    const ran = await resolve({ image: 'environment:stage', 'from-role': READER }, { account: PROD, role: ADMINISTRATOR });
     expect([ran.exitCode, ran.outputs['outcome']]).toEqual([1, 'access']);
     expect(ran.errors.join('\n')).toContain(
       `Not allowed to assume ${READER}: User: arn:aws:iam::${PROD}:user/lab is not authorized to perform: sts:AssumeRole on resource: ${READER}`,
