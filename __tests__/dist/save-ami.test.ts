@@ -27,10 +27,17 @@ const testInstances = () =>
   );
 const green = { code: 0, signal: null, problem: '' };
 const asked = (): readonly Asked[] => askedPermissions(l.lab.core);
+/** Without calls that are repeated because their answer was lost: what they removed has no tags any more. */
 const denied = () =>
   asked()
-    .filter(({ allowed }) => !allowed)
+    .filter(
+      ({ allowed, action, resource }, i, all) =>
+        !allowed && !all.slice(0, i).some(was => was.action === action && was.resource === resource),
+    )
     .map(({ action, resource }) => `${action} ${resource}`);
+
+/** The answer of the next removal of an image is lost. */
+const loseRemoval = () => l.lab.faults.add({ operation: 'DeregisterImage', nth: 1, action: { reset: 'after' } });
 
 /** Two days pass. */
 const age = () => {
@@ -74,6 +81,7 @@ test('the first instance saves itself with its own role; the pointer names the i
   expect(await save(one)).toMatchObject(green);
   expect([made().length, l.pointer(LATEST)]).toEqual([1, first?.id]);
   // Three more in the following days: the oldest goes, with its snapshot.
+  loseRemoval();
   for (let day = 1; day <= 3; day += 1) {
     age();
     expect(await save(two)).toMatchObject(green);
@@ -86,6 +94,7 @@ test('the first instance saves itself with its own role; the pointer names the i
   expect(await l.on(one)).toMatchObject(green);
   expire(made().at(-1)?.id ?? '');
   age();
+  loseRemoval();
   expect(await save(two)).toMatchObject(green);
   expect(made()).toHaveLength(3);
   // One that AWS cannot create, and one that does not boot.

@@ -150,7 +150,9 @@ export interface Leftovers {
   /** The tags that an instance had from its launch, by the event history of the account. Undefined: it does not show that launch, or not yet. */
   launchTags(instance: { readonly id: string; readonly at: Date }): Promise<Tags | undefined>;
   /** `busy`: another resource still uses it, try again. `held`: it was removed, and these snapshots were not. */
-  remove(leftover: Pick<Leftover, 'kind' | 'id'>): Promise<'asked' | 'gone' | 'busy' | { readonly held: readonly string[] }>;
+  remove(
+    leftover: Pick<Leftover, 'kind' | 'id'> & Partial<Pick<Leftover, 'tags'>>,
+  ): Promise<'asked' | 'gone' | 'busy' | { readonly held: readonly string[] }>;
 }
 
 export interface Leftover {

@@ -11,7 +11,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import type { Tags } from '../../model/image.ts';
 import { always } from './complete.ts';
-import { asExpected } from './errors.ts';
+import { asExpected, isCode } from './errors.ts';
 import { allPages, listed } from './pages.ts';
 
 /** EC2 listings and tags, as several adapters need them. */
@@ -47,6 +47,17 @@ export const listTags = (ec2: EC2Client, Filters: Filter[]): Promise<TagDescript
       .catch(asExpected('list tags (ec2:DescribeTags)'));
     return { items: always(page.Tags, 'Tags of DescribeTags'), next: page.NextToken };
   });
+
+/**
+ * Whether a call was denied because what it names is gone: a permission that names tags denies a call for what has none. A call that is repeated, because
+ * the answer to the first was lost, finds it so. https://docs.aws.amazon.com/IAM/latest/UserGuide/access_tags.html
+ */
+export const isDeniedAsGone = async (ec2: EC2Client, cause: unknown, id: string): Promise<boolean> =>
+  isCode(cause, 'UnauthorizedOperation') &&
+  (await listTags(ec2, [{ Name: 'resource-id', Values: [id] }]).then(
+    tags => tags.length === 0,
+    () => false,
+  ));
 
 export async function launchPermissions(ec2: EC2Client, imageId: string): Promise<readonly LaunchPermission[]> {
   const { LaunchPermissions } = await ec2

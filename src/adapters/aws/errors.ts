@@ -12,6 +12,9 @@ export const codeOf = (cause: unknown): string => {
 
 export const isCode = (cause: unknown, ...codes: readonly string[]): boolean => codes.includes(codeOf(cause));
 
+/** The SDK has sent the call more than once: the first may have been carried out, and its answer lost. */
+export const isRepeated = (cause: unknown): boolean => ((cause as { $metadata?: { attempts?: number } }).$metadata?.attempts ?? 1) > 1;
+
 /** For `catch`: these codes are an answer, `undefined`. */
 export const undefinedOn =
   (...codes: readonly string[]) =>

@@ -16,8 +16,8 @@ import {
 import { batches } from '../../kit/concurrently.ts';
 import type { Tags } from '../../model/image.ts';
 import type { Leftover, Leftovers } from '../../ports/images.ts';
-import { listInstances, listTags, MOST_FILTER_VALUES } from './ec2.ts';
-import { asExpected, codeOf, isCode } from './errors.ts';
+import { isDeniedAsGone, listInstances, listTags, MOST_FILTER_VALUES } from './ec2.ts';
+import { asExpected, codeOf, isCode, isRepeated } from './errors.ts';
 import { launchTagsReader } from './launch-events.ts';
 import { listed } from './pages.ts';
 
@@ -59,13 +59,14 @@ export const ec2Leftovers = (ec2: EC2Client, cloudTrail: () => Promise<CloudTrai
         .filter(({ tags: held }) => key in held && held[key] === (value ?? held[key]) && !(IN_BIN in held))
     );
   },
-  async remove({ kind, id }) {
+  async remove({ kind, id, tags = {} }) {
     if (kind === 'snapshot' && deleted.has(id)) return 'gone';
     try {
       const held = await REMOVE[kind](ec2, id, deleted);
       return Array.isArray(held) && held.length > 0 ? { held } : 'asked';
     } catch (cause) {
-      if (isCode(cause, ...GONE)) return 'gone';
+      const isGone = isCode(cause, ...GONE) || (Object.keys(tags).length > 0 && (await isDeniedAsGone(ec2, cause, id)));
+      if (isGone) return isRepeated(cause) ? 'asked' : 'gone';
       if (isCode(cause, ...BUSY)) return 'busy';
       return asExpected(`remove ${kind} ${id}`)(cause);
     }

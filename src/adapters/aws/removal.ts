@@ -14,8 +14,8 @@ import {
 import type { Snapshot, Tags } from '../../model/image.ts';
 import type { Recycled, Removal, Removed, SnapshotResult } from '../../ports/images.ts';
 import { always } from './complete.ts';
-import { granteeOf, launchPermissions, tagFilters, tagsFromEc2 } from './ec2.ts';
-import { asExpected, isCode } from './errors.ts';
+import { granteeOf, isDeniedAsGone, launchPermissions, tagFilters, tagsFromEc2 } from './ec2.ts';
+import { asExpected, isCode, isRepeated } from './errors.ts';
 import { allPages } from './pages.ts';
 
 const GONE = ['InvalidAMIID.NotFound', 'InvalidAMIID.Unavailable'] as const;
@@ -27,7 +27,7 @@ export const ec2Removal = (ec2: EC2Client): Removal => ({
       const answer = await ec2.send(new DeregisterImageCommand({ ImageId: imageId, DeleteAssociatedSnapshots: !keepSnapshots }));
       return { result: 'removed', snapshots: (answer.DeleteSnapshotResults ?? []).map(fromEc2) };
     } catch (cause) {
-      if (isCode(cause, ...GONE)) return { result: 'gone' };
+      if (isCode(cause, ...GONE) || (isRepeated(cause) && (await isDeniedAsGone(ec2, cause, imageId)))) return { result: 'gone' };
       // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-deregistration-protection.html
       if (isCode(cause, 'OperationNotPermitted')) return { result: 'protected', reason: (cause as Error).message };
       return asExpected(`deregister ${imageId} (ec2:DeregisterImage, ec2:DeleteSnapshot)`)(cause);
@@ -69,7 +69,7 @@ export const ec2Removal = (ec2: EC2Client): Removal => ({
       await ec2.send(new DeleteSnapshotCommand({ SnapshotId: snapshotId }));
       return 'deleted';
     } catch (cause) {
-      if (isCode(cause, 'InvalidSnapshot.NotFound')) return 'gone';
+      if (isCode(cause, 'InvalidSnapshot.NotFound') || (isRepeated(cause) && (await isDeniedAsGone(ec2, cause, snapshotId)))) return 'gone';
       if (isCode(cause, 'InvalidSnapshot.InUse')) return 'in-use';
       return asExpected(`delete ${snapshotId} (ec2:DeleteSnapshot)`)(cause);
     }
