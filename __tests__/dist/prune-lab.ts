@@ -145,9 +145,17 @@ export async function familyOfFive({ speed = 600 } = {}): Promise<PruneLab> {
   return l;
 }
 
-/** Runs something when the plan for the family of five is made, just before the second look. */
-export const afterThePlan = (l: PruneLab, run: () => unknown) =>
-  l.lab.faults.add({ operation: 'DescribeImageAttribute', nth: 2, action: { run: async () => void (await run()), at: 'after' } });
+/** Runs something when the plan for the family of five is made, before any call of the second look. Its last answers come in any order. */
+export function afterThePlan({ lab }: PruneLab, run: () => unknown): void {
+  const answered = (name: string) => lab.calls.all().filter(({ operation, outcome }) => operation === name && outcome === 'ok').length;
+  const isMade = () => answered('DescribeImageAttribute') >= 2 && answered('DescribeImageReferences') >= 1;
+  let done: Promise<unknown> | undefined;
+  const once = async () => {
+    done ??= Promise.resolve(run());
+    await done;
+  };
+  lab.faults.add({ when: ({ client }) => client.includes('ami-action/') && isMade(), action: { run: once, at: 'before' } });
+}
 
 /** The plan of a run: name -> action and reason, with names instead of IDs. */
 export const planOf = (l: PruneLab, ran: Ran): Record<string, string> =>
