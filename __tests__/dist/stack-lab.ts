@@ -19,14 +19,25 @@ const LAUNCHES = {
   Template:
     Type: AWS::EC2::LaunchTemplate
     Properties: { LaunchTemplateData: { ImageId: !Ref ImageId, InstanceType: t3.micro } }`,
+  /** CloudFormation reads the pointer itself. */
+  dynamic: `
+  Template:
+    Type: AWS::EC2::LaunchTemplate
+    Properties: { LaunchTemplateData: { ImageId: '{{resolve:ssm:${POINTER}}}', InstanceType: t3.micro } }`,
+  /** EC2 reads it, at each launch. */
+  alias: `
+  Template:
+    Type: AWS::EC2::LaunchTemplate
+    Properties: { LaunchTemplateData: { ImageId: 'resolve:ssm:${POINTER}', InstanceType: t3.micro } }`,
   configuration: `
   Config:
     Type: AWS::AutoScaling::LaunchConfiguration
     Properties: { ImageId: !Ref ImageId, InstanceType: t3.micro }`,
 } as const;
 
+const OF_TEMPLATE = 'LaunchTemplate: { LaunchTemplateId: !Ref Template, Version: !GetAtt Template.LatestVersionNumber }';
 const USES = {
-  template: 'LaunchTemplate: { LaunchTemplateId: !Ref Template, Version: !GetAtt Template.LatestVersionNumber }',
+  ...{ template: OF_TEMPLATE, dynamic: OF_TEMPLATE, alias: OF_TEMPLATE },
   configuration: 'LaunchConfigurationName: !Ref Config',
 } as const;
 

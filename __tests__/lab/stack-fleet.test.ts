@@ -61,6 +61,18 @@ test('a change set shows what it changes, and refuses what CloudFormation refuse
   });
 });
 
+test('a dynamic reference is read when its resource is created, and a new value in Parameter Store is no change', async () => {
+  l = await stackLab({ launch: 'dynamic' });
+  expect(new Set(l.fleet())).toEqual(new Set([l.a]));
+  await l.pointerTo(l.b);
+  await changeSet({ Parameters: [{ ParameterKey: 'ImageId', UsePreviousValue: true }, size] });
+  await ready();
+  expect(await described()).toMatchObject({
+    Status: 'FAILED',
+    StatusReason: expect.stringMatching(/^The submitted information didn't contain/),
+  });
+});
+
 test('an update replaces the instances, with its token in every event; the same token again is the same update', async () => {
   l = await stackLab();
   await changeSet();

@@ -26,7 +26,10 @@ const stack = (change: Partial<Stack> = {}): Stack => ({
   role: 'arn:aws:iam::111122223333:role/cloudformation',
   ...change,
 });
-const template = { parameterType: 'AWS::EC2::Image::Id', groups: new Map([['Group', { kind: 'replacing', signals: true } as const]]) };
+const template = {
+  ...{ parameterType: 'AWS::EC2::Image::Id', groups: new Map([['Group', { kind: 'replacing', signals: true } as const]]) },
+  references: new Map<string, string>(),
+};
 const KEY = 'AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>';
 const reads = (key: string) => ({ name: 'ImageId', value: 'ami-old', key });
 const facts = (change: Partial<StackFacts> = {}): StackFacts => ({
@@ -504,8 +507,43 @@ describe('update policies of a template', () => {
     expect(parseStackTemplate(text, 'ImageId', new Map())).toEqual({
       parameterType: 'KEY',
       groups: new Map([['Group', { kind: 'none' }]]),
+      references: new Map(),
     });
     expect(['Odd', 'Gone'].map(name => parseStackTemplate(text, name, new Map()).parameterType)).toEqual([undefined, undefined]);
+  });
+});
+
+describe('a template that names a parameter of Parameter Store in place of an image', () => {
+  const of = (imageId: string, group = '!Ref Template') =>
+    parseStackTemplate(
+      `Resources:
+  Group: { Type: AWS::AutoScaling::AutoScalingGroup, Properties: { LaunchTemplate: { LaunchTemplateId: ${group} } } }
+  Template: { Type: AWS::EC2::LaunchTemplate, Properties: { LaunchTemplateData: { ImageId: ${imageId} } } }
+  Config: { Type: AWS::AutoScaling::LaunchConfiguration, Properties: { ImageId: ${imageId} } }`,
+      'ImageId',
+      new Map(),
+    ).references;
+
+  test.each([
+    ["'{{resolve:ssm:/ami/web/stage}}'", '{{resolve:ssm:/ami/web/stage}}'],
+    ["!Sub '{{resolve:ssm:${Key}:3}}'", '{{resolve:ssm:${Key}:3}}'],
+    ['{ "Fn::Join": ["", ["{{resolve:ssm:", { "Ref": "Key" }, "}}"]] }', '{{resolve:ssm:'],
+    ["'resolve:ssm:/ami/web/stage'", 'resolve:ssm:/ami/web/stage'],
+  ])('%s', (imageId, reference) => {
+    expect(of(imageId)).toEqual(new Map([['Template', reference]]));
+    expect(of(imageId, '!Ref Config')).toEqual(new Map([['Config', reference]]));
+    expect(of(imageId, '{ "Fn::GetAtt": ["Template", "Id"] }')).toEqual(new Map([['Template', reference]]));
+  });
+
+  test('none where it names an image, or no group launches from it', () => {
+    expect([of('!Ref ImageId'), of("'{{resolve:ssm:/x}}'", 'TemplateOther')]).toEqual([new Map(), new Map()]);
+  });
+
+  test('a parameter whose value is one is refused: it is no image to lead back to', () => {
+    const given = stack({ parameters: [{ name: 'ImageId', value: '{{resolve:ssm:/ami/web/stage:3}}' }] });
+    expect(decideStack(facts({ stack: given }), options).refusals).toEqual([
+      'parameter ImageId of stack web is {{resolve:ssm:/ami/web/stage:3}}, not an image ID: update the stack once with the ID of the image that it has',
+    ]);
   });
 });
 

@@ -6,7 +6,8 @@ import { launchTemplateOperations } from '../ec2/launch-templates.ts';
 import { denialOf, refuse } from '../iam/authorize.ts';
 import { NO_VALUE, parseTemplate, resolve, type Scope, type Template, type Value } from '../iam/template.ts';
 import type { Call, Operations } from '../operation.ts';
-import type { Fields, LabResource, LabStack } from './state.ts';
+import { resolveParameter } from '../ssm/parameter-read.ts';
+import { type Fields, invalid, type LabResource, type LabStack } from './state.ts';
 
 /** Launch templates, launch configurations and groups of a stack, through the operations of their services. */
 
@@ -81,6 +82,19 @@ function scopeOf(stack: LabStack, template: Template, { values, unknown = new Se
   return scope;
 }
 
+/**
+ * Read when a resource is created or changed, and not when a change set compares: a new value in Parameter Store is no change.
+ * https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references-ssm.html
+ */
+const withReferences = ({ place }: LabStack, fields: Fields): Fields =>
+  JSON.parse(
+    JSON.stringify(fields).replace(/\{\{resolve:ssm:([^}]+)\}\}/g, (_, reference: string) => {
+      const found = resolveParameter(place, reference);
+      if (found === undefined) throw invalid(`Parameters: [${reference}] cannot be found.`);
+      return found.value;
+    }),
+  ) as Fields;
+
 const random = () => randomBytes(6).toString('hex');
 
 /**
@@ -98,7 +112,8 @@ export async function act({ roleArn }: LabStack, operations: Operations, name: s
 /** https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-resource-name.html */
 const nameFor = (stack: LabStack, id: string): string => `${stack.name}-${id}-${random()}`;
 
-export async function create(stack: LabStack, { id, type, fields }: Wanted, call: Call): Promise<string> {
+export async function create(stack: LabStack, { id, type, fields: given }: Wanted, call: Call): Promise<string> {
+  const fields = withReferences(stack, given);
   if (type === TEMPLATE) {
     const LaunchTemplateName = String(fields['LaunchTemplateName'] ?? nameFor(stack, id));
     const made = await act(stack, launchTemplateOperations, 'CreateLaunchTemplate', { ...fields, LaunchTemplateName }, call);
@@ -109,26 +124,27 @@ export async function create(stack: LabStack, { id, type, fields }: Wanted, call
     await act(stack, autoScalingOperations, 'CreateLaunchConfiguration', { ...fields, LaunchConfigurationName: name }, call);
     return name;
   }
-  const given = String(fields['AutoScalingGroupName'] ?? name);
+  const groupName = String(fields['AutoScalingGroupName'] ?? name);
   await act(
     stack,
     autoScalingOperations,
     'CreateAutoScalingGroup',
-    { ...groupInput(fields), AutoScalingGroupName: given, Tags: tags(stack, id, fields) },
+    { ...groupInput(fields), AutoScalingGroupName: groupName, Tags: tags(stack, id, fields) },
     call,
   );
-  return given;
+  return groupName;
 }
 
 /** Changes a resource in place. A launch configuration cannot change: its new name is returned. */
 export async function change(stack: LabStack, resource: LabResource, next: Wanted, call: Call): Promise<string> {
+  const fields = withReferences(stack, next.fields);
   if (next.type === CONFIGURATION) return create(stack, next, call);
   if (next.type === TEMPLATE) {
-    const input = { LaunchTemplateId: resource.physicalId, LaunchTemplateData: next.fields['LaunchTemplateData'] };
+    const input = { LaunchTemplateId: resource.physicalId, LaunchTemplateData: fields['LaunchTemplateData'] };
     await act(stack, launchTemplateOperations, 'CreateLaunchTemplateVersion', input, call);
     return resource.physicalId;
   }
-  const input = { ...groupInput(next.fields), AutoScalingGroupName: resource.physicalId };
+  const input = { ...groupInput(fields), AutoScalingGroupName: resource.physicalId };
   await act(stack, autoScalingOperations, 'UpdateAutoScalingGroup', input, call);
   return resource.physicalId;
 }

@@ -4,7 +4,7 @@ import type { ResourceChange, Stack, StackOperation } from '../../model/stack.ts
 import type { Launched } from './admission.ts';
 import type { LaunchedBy } from './facts.ts';
 import type { RolloutOptions } from './settings.ts';
-import type { StackTemplate, UpdatePolicy } from './update-policy.ts';
+import { referenceIn, type StackTemplate, type UpdatePolicy } from './update-policy.ts';
 
 /** What is done to a stack whose groups run the image. */
 
@@ -101,6 +101,7 @@ function decideSettled(facts: StackFacts, options: StackOptions): StackDecision 
     groups.length === 0 && `${nameOf(stack)} has no Auto Scaling group: name the stack that its groups belong to`,
     ...statusRefusals(stack),
     ...keyRefusals(facts, options),
+    ...referenceRefusals(facts, parameter),
   ].filter(refusal => refusal !== false);
   if (parameterOf(stack, parameter) === imageId)
     return { action: 'nothing', reason: `${parameter} is ${imageId} already`, clear: undefined, refusals: unfit, warnings: [] };
@@ -149,6 +150,28 @@ function keyRefusals(facts: StackFacts, { parameter, pointer }: StackOptions): s
   if (key === undefined || key === pointer) return [];
   return [
     `parameter ${parameter} of ${nameOf(facts.stack)} reads ${key === '' ? 'another parameter' : key} from Parameter Store, not the pointer ${pointer}: give it the value ${pointer}, or the type AWS::EC2::Image::Id, and update the stack once. If ${key === '' ? 'that' : key} is to be the pointer, set "pointer"`,
+  ];
+}
+
+/**
+ * A template or a parameter value that names the parameter in place of an image. To CloudFormation a new value in Parameter Store is no change of the
+ * stack: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references-ssm.html
+ */
+export function referenceRefusals({ stack, template }: Pick<StackFacts, 'stack' | 'template'>, parameter: string): string[] {
+  const given = referenceIn(parameterOf(stack, parameter));
+  const isDeclared = parameterOf(stack, parameter) !== undefined;
+  const ref = `write "ImageId: !Ref ${parameter}" there${isDeclared ? '' : `, add "${parameter}: { Type: AWS::EC2::Image::Id }" to the parameters`}, and update the stack once with the image that it has`;
+  return [
+    ...[...template.references].map(([id, reference]) =>
+      reference.startsWith('{{')
+        ? `${id} of ${nameOf(stack)} has "ImageId: ${reference}", and CloudFormation finds no change when only the value in Parameter Store changes: ${ref}`
+        : `${id} of ${nameOf(stack)} has "ImageId: ${reference}", which EC2 reads at each launch, so no update of the stack replaces an instance: name its groups in "groups" and set "parameter-templates: follow" instead of "stack", or ${ref}`,
+    ),
+    ...(given === undefined
+      ? []
+      : [
+          `parameter ${parameter} of ${nameOf(stack)} is ${given}, not an image ID: update the stack once with the ID of the image that it has`,
+        ]),
   ];
 }
 

@@ -20,22 +20,49 @@ export interface StackTemplate {
   readonly parameterType: string | undefined;
   /** Update policy of each Auto Scaling group, by logical ID. */
   readonly groups: ReadonlyMap<string, UpdatePolicy>;
+  /** Image references to Parameter Store in what its groups launch from, by logical ID. */
+  readonly references: ReadonlyMap<string, string>;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
 const fieldsOf = (value: unknown): Fields => (typeof value === 'object' && value !== null ? (value as Fields) : {});
 
 const GROUP = 'AWS::AutoScaling::AutoScalingGroup';
+const LAUNCHES: readonly unknown[] = ['AWS::EC2::LaunchTemplate', 'AWS::AutoScaling::LaunchConfiguration'];
+
+/** `resolve:ssm:...`, which EC2 reads, or `{{resolve:ssm:...}}`, which CloudFormation reads; of `Fn::Sub` its text. */
+const REFERENCE = /(\{\{)?resolve:ssm:[^"]*/;
+
+export const referenceIn = (value: unknown): string | undefined => REFERENCE.exec(JSON.stringify(value) ?? '')?.[0];
+
+/** Of what the groups launch from; another launch template may read whatever it likes. */
+function referencesIn(resources: readonly (readonly [string, unknown])[]): ReadonlyMap<string, string> {
+  const ofType = (is: (type: unknown) => boolean) =>
+    resources.flatMap(([id, resource]) => {
+      const { Type, Properties } = fieldsOf(resource);
+      return is(Type) ? [[id, fieldsOf(Properties)] as const] : [];
+    });
+  const used = JSON.stringify(ofType(type => type === GROUP));
+  const launches = ofType(type => LAUNCHES.includes(type)).filter(([id]) => new RegExp(`\\b${id}\\b`).test(used));
+  return new Map(
+    launches.flatMap(([id, { ImageId, LaunchTemplateData }]) => {
+      const reference = referenceIn(ImageId ?? fieldsOf(LaunchTemplateData)['ImageId']);
+      return reference === undefined ? [] : [[id, reference]];
+    }),
+  );
+}
 
 /** `values`: the parameters of the stack, which a policy may refer to. */
 export function parseStackTemplate(text: string, parameter: string, values: ReadonlyMap<string, string>): StackTemplate {
   // `!Ref Name` is read as the text `Name`.
   const { Parameters, Resources } = fieldsOf(parse(text, { logLevel: 'silent' }));
   const type = fieldsOf(fieldsOf(Parameters)[parameter])['Type'];
-  const groups = Object.entries(fieldsOf(Resources)).filter(([, resource]) => fieldsOf(resource)['Type'] === GROUP);
+  const resources = Object.entries(fieldsOf(Resources));
+  const groups = resources.filter(([, resource]) => fieldsOf(resource)['Type'] === GROUP);
   return {
     parameterType: typeof type === 'string' ? type : undefined,
     groups: new Map(groups.map(([id, resource]) => [id, policyOf(fieldsOf(resource), values)])),
+    references: referencesIn(resources),
   };
 }
 

@@ -6,10 +6,10 @@ import type { ChangeSet, ResourceChange, Stack } from '../../model/stack.ts';
 import type { RegionClients } from '../../ports/deps.ts';
 import type { PromotionClients, RolloutSpec } from '../rollout-spec.ts';
 import type { RolloutDeps } from '../rollout-state.ts';
-import { decideStack, isSettled, keyOf, parameterOf, type StackFacts, type StackPlan } from '../rules/stack.ts';
+import { decideStack, isSettled, keyOf, parameterOf, referenceRefusals, type StackFacts, type StackPlan } from '../rules/stack.ts';
 import { judgeChanges } from '../rules/stack-changes.ts';
 import { unknownParameter } from '../rules/stack-settings.ts';
-import { parseStackTemplate, withImageParameter } from '../rules/update-policy.ts';
+import { parseStackTemplate, referenceIn, withImageParameter } from '../rules/update-policy.ts';
 
 /** What an update of a stack would do. Changes nothing: the change set that shows it is deleted again. */
 
@@ -23,7 +23,7 @@ export async function planStack(order: RolloutSpec, deps: Pick<RolloutDeps, 'clo
   // Another key is refused.
   const key = keyOf(facts, parameter) === pointer.name ? pointer.name : undefined;
   const decision = decideStack(facts, { ...roll, parameter, pointer: pointer.name, imageId: image.id, operation });
-  const known = before === image.id || pointer.history.some(({ value }) => value === before);
+  const known = before === image.id || referenceIn(before) !== undefined || pointer.history.some(({ value }) => value === before);
   const launched = { group: `stack ${name}`, id: before, idle: false, image: known ? undefined : await aws.images.get(before) };
   const early = key === undefined || decision.action === 'nothing' ? [] : earlyWarnings({ facts, parameter, key, before }, order);
   const warnings = [...decision.warnings, ...early];
@@ -64,14 +64,13 @@ export async function readStack(
 ): Promise<{ readonly facts: StackFacts; readonly text: string }> {
   const stack = await stacks.find(name);
   if (stack === undefined) throw new UsageError([`"stack": CloudFormation stack "${name}" does not exist in this account and region`]);
-  if (parameterOf(stack, parameter) === undefined) throw new UsageError([unknownParameter(stack, parameter)]);
-  const [text, all, operation] = await Promise.all([
-    stacks.template(stack.id),
-    groupsOfStack(stack, groups),
-    isSettled(stack) ? undefined : stacks.operation(stack.id),
-  ]);
+  const text = await stacks.template(stack.id);
   const values = new Map(stack.parameters.map(({ name: key, value }) => [key, value]));
-  return { facts: { stack, template: parseStackTemplate(text, parameter, values), groups: all, operation }, text };
+  const template = parseStackTemplate(text, parameter, values);
+  if (parameterOf(stack, parameter) === undefined)
+    throw new UsageError([unknownParameter(stack, parameter), ...referenceRefusals({ stack, template }, parameter)]);
+  const [all, operation] = await Promise.all([groupsOfStack(stack, groups), isSettled(stack) ? undefined : stacks.operation(stack.id)]);
+  return { facts: { stack, template, groups: all, operation }, text };
 }
 
 /** By the tag that CloudFormation gives them. During a replacing update, both groups. */
