@@ -192,8 +192,19 @@ describe('failures', () => {
     const onStart = (child: { kill(signal: 'SIGINT'): unknown }) => Object.assign(cancel, { run: () => void child.kill('SIGINT') });
     const ran = await promote(b, {}, { onStart });
     expect([ran.exitCode, ran.outputs['outcome'], l.pointer(), l.candidate()]).toEqual([1, 'cancelled', a, true]);
+    expect(ran.errors.join('\n')).toMatch(/update of main\/blue was requested without an answer|update \S+ of main\/blue is in progress/);
+    // Still in progress when the next run plans, however slow that run is.
+    const isWatched = (() => {
+      const mark = l.lab.calls.mark();
+      return () => l.lab.calls.since(mark).some(({ operation }) => operation === 'DescribeUpdate');
+    })();
+    const updating = ({ nodegroup }: { readonly nodegroup?: object }) => ({ nodegroup: { ...nodegroup, status: 'UPDATING' } });
+    const inProgress = ({ update }: { readonly update?: object }) => ({ update: { ...update, status: 'InProgress' } });
+    l.lab.faults.add({ operation: 'DescribeNodegroup', when: () => !isWatched(), action: { answer: updating } });
+    l.lab.faults.add({ operation: 'DescribeUpdate', nth: 1, action: { answer: inProgress } });
     const again = await promote(b);
     expect([again.errors, await state()]).toEqual([[], { ...asItWas(a), version: '2', versions: [1, 2], runs: [b], pointer: b }]);
+    expect([again.log, l.lab.calls.count('UpdateNodegroupVersion')]).toEqual([expect.stringContaining('was started by an earlier run'), 1]);
   });
 
   test.each(['UpdateNodegroupVersion', 'CreateLaunchTemplateVersion'])('the answer of %s is lost', async operation => {

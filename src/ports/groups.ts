@@ -160,8 +160,8 @@ export interface NodeGroups {
   /** The update in progress. */
   active(which: NodeGroupName): Promise<NodeUpdate | undefined>;
   update(which: NodeGroupName, id: string): Promise<NodeUpdate>;
-  /** The ID of the update. EKS answers a known token with the update of then. */
-  start(order: { readonly which: NodeGroupName; readonly template: TemplateUse; readonly token: string }): Promise<string>;
+  /** The ID of the update. */
+  start(order: { readonly which: NodeGroupName; readonly template: TemplateUse }): Promise<string>;
 }
 
 export interface Alarms {

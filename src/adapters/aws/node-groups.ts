@@ -43,11 +43,12 @@ export const eksNodeGroups = (open: () => Promise<EKSClient>): NodeGroups => {
 
     update,
 
-    async start({ which, template, token }) {
+    // The SDK sends a token, the same one when it tries again: https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateNodegroupVersion.html
+    async start({ which, template }) {
       const [{ UpdateNodegroupVersionCommand }, eks] = await Promise.all([import('@aws-sdk/client-eks'), open()]);
       const launchTemplate = { id: template.templateId, version: template.version };
       const answer = await eks
-        .send(new UpdateNodegroupVersionCommand({ ...named(which), launchTemplate, clientRequestToken: token }))
+        .send(new UpdateNodegroupVersionCommand({ ...named(which), launchTemplate }))
         .catch(asExpected(`update node group ${which.name} (eks:UpdateNodegroupVersion)`));
       return answer.update?.id ?? '';
     },

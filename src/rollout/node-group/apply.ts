@@ -11,7 +11,7 @@ import { type GroupRollouts, type RegionRollout, rollOutGroups, versionDescripti
 import type { RegionPlan } from '../rollout-spec.ts';
 import { haltOthers } from '../rollout-state.ts';
 import { type NodeGroupFacts, type NodeGroupPlan, unproven, versionUse } from '../rules/node-group.ts';
-import { createVersion, tokenOf } from '../template-versions.ts';
+import { createVersion } from '../template-versions.ts';
 import { readNodeGroup } from './facts.ts';
 
 /** Moves managed node groups of EKS to the image, one after another, and then the groups of the region. */
@@ -80,8 +80,7 @@ async function rollOutNodeGroups(nodes: NodeRollouts, region: RegionPlan, { halt
     await throwIfReplaced(region, aws);
     const target = await targetOf(facts.version, plan, nodes, region);
     nodes.begun.set(plan, facts.active?.id);
-    const token = tokenOf(target, image.id, deps);
-    const id = facts.active?.id ?? (await aws.nodeGroups.start({ which: facts.which, template: versionUse(target), token }));
+    const id = facts.active?.id ?? (await aws.nodeGroups.start({ which: facts.which, template: versionUse(target) }));
     nodes.begun.set(plan, id);
     deps.report.info(`${name}: update ${id} ${facts.active === undefined ? 'started' : 'was started by an earlier run'}`);
     if (roll.wait) await deps.report.step(`Roll out ${image.id} to ${name}`, () => watch(plan, id, region));
@@ -151,7 +150,7 @@ async function revert(plan: NodeGroupPlan, region: RegionPlan): Promise<void> {
   if (active !== undefined) await waitUntilOver(plan, active.id, region).catch(throwUnlessRejected);
   const before: TemplateUse = versionUse(version);
   if (unproven(await readNodeGroup(which, version.imageId, aws), version.imageId, before) === undefined) return;
-  const id = await aws.nodeGroups.start({ which, template: before, token: tokenOf(version, version.imageId, deps) });
+  const id = await aws.nodeGroups.start({ which, template: before });
   deps.report.info(`${formatNodeGroup(which)}: update ${id} leads back to ${formatTemplateUse(before)}`);
   await waitUntilOver(plan, id, region);
   await waitUntilProven(plan.facts, version.imageId, region);
