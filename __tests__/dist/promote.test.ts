@@ -429,6 +429,8 @@ describe('the pointer', () => {
       nth: 1,
     };
     l.lab.faults.add({ ...forPointer, action: { run: () => l.pointerTo(c).then(() => {}), at: 'before' } });
+    const plan = await promote(b, { strategy: 'none', groups: '', 'dry-run': 'true' });
+    expect(plan.log).toContain(`moves from ${l.pointer()} at once, and no instance is replaced; mode "rollback" moves it back`);
     const ran = await promote(b, { strategy: 'none', groups: '' });
     expect([ran.exitCode, l.pointer()]).toEqual([1, b]);
     expect(ran.errors.join('\n')).toMatch(/another process wrote version 2 at the same time; version 3 of this run/);

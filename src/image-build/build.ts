@@ -118,6 +118,8 @@ async function saveInstance(given: string, wanted: BuildOptions, plan: BuildPlan
   const capture = await report.step(`Read instance ${instanceId}`, () => planCapture(instanceId, options, plan, deps));
   const { reason } = capture;
   const built = !('begun' in capture);
+  if (built)
+    report.info(`${instanceId} ${options.noReboot ? 'keeps running' : 'restarts once'}; the image changes nothing until it is promoted.`);
   if (built) await report.step(`Check that the name ${plan.name} is free`, () => refuseTakenName(plan, deps));
   if (options.dryRun) {
     reportImages(built ? `Would save ${instanceId} as ${plan.name}` : 'Nothing to save', [], reason, report);

@@ -21,6 +21,17 @@ const joined = (parts: readonly (string | undefined)[]): string => parts.filter(
 const wasOf = ({ was, replaced, scheme }: RegionPlan): string | undefined =>
   replaced !== undefined && replaced.id === was ? nameOf(replaced, scheme) : was;
 
+/** When the pointer moves. Without groups that is all, and the way back is another move. */
+function movesOf(plan: RegionPlan): string {
+  const { pointer, image, groups, nodeGroups, stack, operation } = plan;
+  const from = pointer.current?.value;
+  if (from === image.id) return `already names ${image.id}`;
+  const moves = `moves from ${from ?? 'nothing'}`;
+  if (groups.length + nodeGroups.length === 0 && stack === undefined)
+    return `${moves} at once, and no instance is replaced${operation === 'promote' && from !== undefined ? '; mode "rollback" moves it back' : ''}`;
+  return `${moves} ${isRead(plan) ? 'before what reads it is replaced and verified' : 'when all groups are verified'}`;
+}
+
 /** Open for a dry run; the result of a real run stands above the folded plan. */
 export function reportPlan(plans: readonly RegionPlan[], { isDryRun }: { readonly isDryRun: boolean }): void {
   for (const plan of plans) reportRegionPlan(plan, isDryRun);
@@ -30,10 +41,7 @@ function reportRegionPlan(plan: RegionPlan, isDryRun: boolean): void {
   const { info, warn, summary } = plan.deps.report;
   const { image, reason, environment, groups, stack, pointer, operation, scheme, warnings, closed } = plan;
   const was = wasOf(plan);
-  const moves =
-    pointer.current?.value === image.id
-      ? `already names ${image.id}`
-      : `moves from ${pointer.current?.value ?? 'nothing'} ${isRead(plan) ? 'before what reads it is replaced and verified' : 'when all groups are verified'}`;
+  const moves = movesOf(plan);
   const verb = operation === 'promote' ? 'Promote' : 'Roll back to';
   info(`${verb} ${nameOf(image, scheme)} (${image.id}) in ${environment}: ${reason}; replaces ${plan.was ?? 'nothing'}`);
   for (const group of groups) reportGroup(group, info);
